@@ -1,0 +1,38 @@
+"""Learning rate and loss weights as functions of the progress of a run."""
+
+import math
+
+
+def warmup_cosine(update: int, total_updates: int, peak: float, warmup: int) -> float:
+    """Linear warm-up over `warmup` updates, then half a cosine down to zero at the last update.
+
+    Args:
+      update: 0-based number of the update about to be made.
+      total_updates: length of the run.
+      peak: learning rate at the end of the warm-up.
+      warmup: number of updates of the warm-up.
+    """
+    if update < warmup:
+        return peak * (update + 1) / warmup
+    progress = (update - warmup) / max(total_updates - warmup, 1)
+    return peak * 0.5 * (1.0 + math.cos(math.pi * min(progress, 1.0)))
+
+
+def staircase_decay(epoch: int, initial: float, factor: float) -> float:
+    """The published rate: `initial` x `factor` to the power of the finished epochs."""
+    return initial * factor**epoch
+
+
+def published_stage_weights(epoch: int) -> tuple[float, float]:
+    """(coarse, render) weights of an epoch as published: learn to copy the coarse albedo, then to render the photo.
+
+    render = clip(0.2 epoch, 0, 1), coarse = clip(1 - render, 0.2, 1).
+    """
+    render = min(max(0.2 * epoch, 0.0), 1.0)
+    return min(max(1.0 - render, 0.2), 1.0), render
+
+
+def coarse_decay(update: int, total_updates: int, start: float, end: float, fraction: float) -> float:
+    """Weight of the pull towards the coarse albedo: linear from `start` to `end` over the first `fraction` of the run."""
+    ramp = max(fraction * total_updates, 1.0)
+    return start + (end - start) * min(update / ramp, 1.0)
