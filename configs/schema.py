@@ -1,0 +1,217 @@
+"""The configuration: frozen dataclasses that document and bound every option, and the YAML files that hold the values.
+
+`configs/default.yaml` holds every value once. Another file lists only what differs from it, and `section.key=value`
+overrides come last. `python -m configs.schema [FILE]` prints the effective configuration with its explanations.
+"""
+
+import dataclasses
+import difflib
+import json
+import math
+import sys
+import types
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any, get_type_hints
+
+import yaml
+
+from configs import sections
+from utils import UserError
+
+DEFAULT = Path(__file__).resolve().parent / "default.yaml"
+REPOSITORY = DEFAULT.parents[1]
+
+
+@dataclasses.dataclass(frozen=True)
+class Config:
+    """One run's complete configuration. Every section is a dataclass of configs/sections.py."""
+
+    data: sections.Data
+    face_model: sections.FaceModel
+    camera: sections.Camera
+    regressor: sections.Regressor
+    identity: sections.Identity
+    texture: sections.Texture
+    loss: sections.Loss
+    schedule: sections.Schedule
+    train: sections.Train
+    gan: sections.Gan
+    fit: sections.Fit
+    test: sections.Test
+    pretrain: sections.Pretrain
+    evaluate: sections.Evaluate
+
+    @property
+    def records_path(self) -> Path:
+        """The packed crops this configuration trains on."""
+        return Path(self.data.root_dir) / "data" / f"{self.data.name}.bin"
+
+    @property
+    def params_dir(self) -> Path:
+        """Where the split and the mesh hierarchy of this data set are kept."""
+        return Path(self.data.root_dir) / "data" / "params" / self.data.name
+
+    @property
+    def generated_dir(self) -> Path:
+        """Where the synthetic crops, their truth and the built-in face model are kept."""
+        return Path(self.data.root_dir) / "data" / "generated"
+
+    @property
+    def run_dir(self) -> Path:
+        """Checkpoints, logs and sample sheets of this run: checkpoints/<name>_<suffix>."""
+        suffix = self.train.suffix or self.texture.variant + ("_gan" if self.gan.enabled else "")
+        return Path(self.data.root_dir) / "checkpoints" / f"{self.data.name}_{suffix}"
+
+
+def asset_path(path: str) -> Path:
+    """A file that belongs to the program (weights, face model): relative paths start at the repository."""
+    return REPOSITORY / path
+
+
+def load(path: str | Path | None = None, overrides: Iterable[str] | Mapping[str, Any] = ()) -> Config:
+    """Reads a configuration.
+
+    Args:
+      path: YAML file that lists what differs from configs/default.yaml; None for the embedded default.
+      overrides: `section.key=value` texts (the value is YAML), or {"section.key": value}; they come last.
+
+    Raises:
+      UserError: unreadable file, unknown section or key, value of another type or out of bounds.
+    """
+    values = _read(DEFAULT)
+    if missing := set(_keys()) - _flatten(values, DEFAULT).keys():
+        raise UserError(f"{DEFAULT}: every key must be given, got none for {', '.join(sorted(missing))}")
+    if path is not None and Path(path).resolve() != DEFAULT:
+        for key, value in _flatten(_read(Path(path)), path).items():
+            _assign(values, key, value, str(path))
+    for key, value in _parse_overrides(overrides).items():
+        _assign(values, key, value, "command line")
+    built = {}
+    for section in dataclasses.fields(Config):
+        hints = get_type_hints(section.type)
+        arguments = {
+            field.name: _convert(
+                values[section.name][field.name], hints[field.name], f"{section.name}.{field.name}"
+            )
+            for field in dataclasses.fields(section.type)
+        }
+        built[section.name] = section.type(**arguments)
+    return Config(**built)
+
+
+def to_yaml(config: Config) -> str:
+    """The effective configuration as YAML with each option's explanation; `load` reads it back to an equal one."""
+    lines = []
+    for section in dataclasses.fields(Config):
+        lines += [f"# {section.type.__doc__.strip().splitlines()[0]}", f"{section.name}:"]
+        block = getattr(config, section.name)
+        for field in dataclasses.fields(block):
+            lines.append(f"  # {field.metadata['doc']}")
+            value = getattr(block, field.name)
+            lines.append(f"  {field.name}: {_scalar(value)}")
+        lines.append("")
+    return "\n".join(lines)
+
+
+def _scalar(value: Any) -> str:
+    """JSON is YAML, except that YAML reads 1e-05 as a text: write the mantissa's point."""
+    text = json.dumps(list(value) if isinstance(value, tuple) else value, ensure_ascii=False)
+    if isinstance(value, float) and "e" in text and "." not in text:
+        text = text.replace("e", ".0e")
+    return text
+
+
+def _read(path: Path) -> dict[str, dict[str, Any]]:
+    try:
+        values = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise UserError(f"{path}: must be a configuration file, got none (see configs/)") from error
+    except (OSError, UnicodeDecodeError) as error:
+        raise UserError(f"{path}: must be a readable configuration file, got: {error}") from error
+    except yaml.YAMLError as error:
+        detail = " ".join(str(error).split())
+        raise UserError(f"{path}: must be YAML, got: {detail}") from error
+    if values is None:
+        return {}
+    if not isinstance(values, dict) or not all(isinstance(v, dict) for v in values.values()):
+        raise UserError(f"{path}: must hold sections of `key: value` lines, got {type(values).__name__}")
+    return values
+
+
+def _flatten(values: dict[str, dict[str, Any]], source: str | Path) -> dict[str, Any]:
+    flat = {}
+    for section, block in values.items():
+        for key, value in block.items():
+            if not isinstance(key, str) or not isinstance(section, str):
+                raise UserError(f"{source}: keys must be words, got {section}.{key}")
+            flat[f"{section}.{key}"] = value
+    for key in flat:
+        _check_known(key, source)
+    return flat
+
+
+def _parse_overrides(overrides: Iterable[str] | Mapping[str, Any]) -> dict[str, Any]:
+    if isinstance(overrides, Mapping):
+        return dict(overrides)
+    parsed = {}
+    for text in overrides:
+        key, equals, value = text.partition("=")
+        if not equals or "." not in key:
+            raise UserError(f"an override must be section.key=value, got '{text}'")
+        try:
+            parsed[key.strip()] = yaml.safe_load(value)
+        except yaml.YAMLError as error:
+            raise UserError(f"{key}: the value must be YAML, got '{value}'") from error
+    return parsed
+
+
+def _check_known(key: str, source: str | Path) -> None:
+    known = _keys()
+    if key not in known:
+        guess = difflib.get_close_matches(key, known, n=1, cutoff=0.5)
+        hint = f"did you mean '{guess[0]}'?" if guess else "configs/default.yaml lists all keys"
+        raise UserError(f"{source}: unknown key '{key}'; {hint}")
+
+
+def _keys() -> list[str]:
+    return [f"{s.name}.{f.name}" for s in dataclasses.fields(Config) for f in dataclasses.fields(s.type)]
+
+
+def _assign(values: dict[str, dict[str, Any]], key: str, value: Any, source: str) -> None:
+    _check_known(key, source)
+    section, name = key.split(".", 1)
+    values[section][name] = value
+
+
+def _convert(value: Any, wanted: Any, key: str) -> Any:
+    """`value` as the annotated type; whole numbers pass as floats, nothing else is converted silently."""
+    if isinstance(wanted, types.GenericAlias):  # tuple[int, ...]
+        (item, _) = wanted.__args__
+        if not isinstance(value, (list, tuple)):
+            raise UserError(f"{key}: must be a list of {item.__name__}, got {value!r}")
+        return tuple(_convert(v, item, key) for v in value)
+    if wanted is float and isinstance(value, str):
+        try:
+            value = float(value)  # YAML reads 1e-3 as a text
+        except ValueError:
+            raise UserError(f"{key}: must be a number, got {value!r}") from None
+    if wanted is float and isinstance(value, int) and not isinstance(value, bool):
+        value = float(value)
+    if wanted is str and value is None:
+        value = ""
+    if wanted is str and isinstance(value, (int, float)) and not isinstance(value, bool):
+        value = str(value)  # a name such as 2024
+    if type(value) is not wanted:
+        names = {bool: "true or false", int: "a whole number", float: "a number", str: "a text"}
+        raise UserError(f"{key}: must be {names[wanted]}, got {value!r}")
+    if wanted is float and not math.isfinite(value):
+        raise UserError(f"{key}: must be finite, got {value}")
+    return value
+
+
+if __name__ == "__main__":
+    try:
+        print(to_yaml(load(sys.argv[1] if len(sys.argv) > 1 else None)))
+    except UserError as problem:
+        sys.exit(f"{problem}")
