@@ -1,0 +1,75 @@
+"""Triangle meshes with vertex colours as files: OBJ (colours after the coordinates) and PLY (8 bits a channel)."""
+
+import os
+from pathlib import Path
+
+import numpy as np
+import trimesh
+
+from utils import UserError, atomic_path
+
+
+def write_mesh(path: str | os.PathLike, vertices: np.ndarray, triangles: np.ndarray, colours: np.ndarray) -> None:
+    """Writes a mesh; the suffix, .obj or .ply, chooses the format.
+
+    Coordinates keep float32 precision, the order of vertices and triangles is kept, colours are rounded to 8 bits.
+
+    Args:
+      path: of the file; its folder is made.
+      vertices: [N, 3], any unit.
+      triangles: [F, 3] int, 0-based, counter-clockwise from outside.
+      colours: [N, 3] RGB in [0, 1]; values outside are clipped.
+
+    Raises:
+      ValueError: for another suffix, wrong shapes, indices out of range or values that are not finite.
+    """
+    path = Path(path)
+    vertices, triangles, colours = np.asarray(vertices), np.asarray(triangles), np.asarray(colours)
+    if vertices.ndim != 2 or vertices.shape[1] != 3 or colours.shape != vertices.shape:
+        raise ValueError(f"vertices and colours must be [N, 3], got {list(vertices.shape)} and {list(colours.shape)}")
+    if triangles.ndim != 2 or triangles.shape[1] != 3 or triangles.min() < 0 or triangles.max() >= len(vertices):
+        raise ValueError(f"triangles must be [F, 3] with indices below {len(vertices)}, got {list(triangles.shape)}")
+    if not (np.isfinite(vertices).all() and np.isfinite(colours).all()):
+        raise ValueError("vertices and colours must be finite, got NaN or infinity")
+    mesh = trimesh.Trimesh(
+        vertices.astype(np.float32), triangles, vertex_colors=_bytes(colours), process=False, validate=False
+    )
+    kind = path.suffix.lower()
+    if kind == ".obj":
+        data = trimesh.exchange.obj.export_obj(mesh, include_normals=False, include_texture=False, digits=7, header="")
+    elif kind == ".ply":
+        data = trimesh.exchange.ply.export_ply(mesh, encoding="binary", vertex_normal=False)
+    else:
+        raise ValueError(f"mesh files must end in .obj or .ply, got {path.name}")
+    with atomic_path(path) as temporary:
+        temporary.write_bytes(data if isinstance(data, bytes) else data.encode("utf-8"))
+
+
+def read_mesh(path: str | os.PathLike) -> tuple[np.ndarray, np.ndarray, np.ndarray | None]:
+    """Reads what `write_mesh` wrote, or any other OBJ or PLY that trimesh reads as one triangle mesh.
+
+    Returns:
+      vertices float32 [N, 3], triangles int32 [F, 3], colours float32 [N, 3] RGB in [0, 1] (None if the file has none).
+
+    Raises:
+      UserError: if the file is missing or holds no triangle mesh.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise UserError(f"{path}: must be a mesh file, got nothing there")
+    try:
+        mesh = trimesh.load(path, process=False, maintain_order=True, force="mesh")
+    except (ValueError, IndexError, KeyError, NotImplementedError, UnicodeDecodeError) as error:
+        raise UserError(f"{path}: must be an OBJ or PLY mesh, got a file that cannot be parsed ({error})") from None
+    if not isinstance(mesh, trimesh.Trimesh) or len(mesh.faces) == 0:
+        raise UserError(f"{path}: must hold a triangle mesh, got none")
+    colours = None
+    if mesh.visual.kind == "vertex":
+        colours = mesh.visual.vertex_colors[:, :3].astype(np.float32) / 255
+    return mesh.vertices.astype(np.float32), mesh.faces.astype(np.int32), colours
+
+
+def _bytes(colours: np.ndarray) -> np.ndarray:
+    """uint8 RGBA, opaque, from RGB in [0, 1]."""
+    rgb = np.rint(np.clip(colours, 0, 1) * 255).astype(np.uint8)
+    return np.concatenate([rgb, np.full((len(rgb), 1), 255, np.uint8)], axis=1)
