@@ -1,0 +1,100 @@
+"""The perspective camera: world decimetres to pixels and to clip space."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import tensorflow as tf
+
+
+@dataclass(frozen=True)
+class Camera:
+    """A pinhole at (0, 0, distance) looking along -z, square pixels, principal point in the middle.
+
+    Pixel coordinates are (x right, y down) with pixel i spanning [i, i + 1), so its centre lies at i + 0.5 and the
+    image's at (W / 2, H / 2).
+
+    Attributes:
+      image_size: (H, W).
+      focal_ratio: focal length in image heights; 1015 px on 224 px is the camera of Deep3D and of the paper.
+      distance: decimetres from the origin.
+      near, far: decimetres, clipping planes; they bound what is drawn, nothing else depends on them.
+    """
+
+    image_size: tuple[int, int] = (224, 224)
+    focal_ratio: float = 1015.0 / 224.0
+    distance: float = 10.0
+    near: float = 0.1
+    far: float = 100.0
+
+    def __post_init__(self):
+        if len(self.image_size) != 2 or min(self.image_size) < 1:
+            raise ValueError(f"image_size must be (height, width) in pixels, got {self.image_size}")
+        if self.focal_ratio <= 0:
+            raise ValueError(f"focal_ratio must be positive, got {self.focal_ratio}")
+        if not 0 < self.near < self.far:
+            raise ValueError(f"clipping planes must be 0 < near < far, got near {self.near}, far {self.far}")
+
+    @classmethod
+    def from_fov(cls, image_size: tuple[int, int], fov_y: float, **others) -> Camera:
+        """A camera given by its vertical field of view in degrees (the paper types 12.5936)."""
+        return cls(image_size, 0.5 / math.tan(math.radians(fov_y) / 2), **others)
+
+    @property
+    def fov_y(self) -> float:
+        """Vertical field of view, degrees."""
+        return math.degrees(2 * math.atan(0.5 / self.focal_ratio))
+
+    @property
+    def focal_length(self) -> float:
+        """Pixels."""
+        return self.focal_ratio * self.image_size[0]
+
+    def depth(self, vertices: tf.Tensor) -> tf.Tensor:
+        """Distance in front of the camera along its axis: [..., 3] world -> [...] decimetres."""
+        return self.distance - vertices[..., 2]
+
+    def project(self, vertices: tf.Tensor) -> tf.Tensor:
+        """Pixel coordinates of points.
+
+        Args:
+          vertices: [B, N, 3] world, decimetres.
+
+        Returns:
+          [B, N, 2] (x, y) pixels. Points nearer than `near`, behind the camera included, are treated as lying at
+          that depth, so that values and gradients stay finite; they never belong to a visible surface.
+        """
+        height, width = self.image_size
+        scale = self.focal_length / tf.maximum(self.depth(vertices), self.near)
+        return tf.stack([width / 2 + scale * vertices[..., 0], height / 2 - scale * vertices[..., 1]], axis=-1)
+
+    def clip_coordinates(self, vertices: tf.Tensor) -> tf.Tensor:
+        """OpenGL clip coordinates: [B, N, 3] world -> [B, N, 4]; after division by w, x right, y up, z = -1 near."""
+        height, width = self.image_size
+        depth = self.depth(vertices)
+        span = self.far - self.near
+        return tf.stack(
+            [
+                vertices[..., 0] * (2 * self.focal_length / width),
+                vertices[..., 1] * (2 * self.focal_length / height),
+                depth * ((self.far + self.near) / span) - 2 * self.far * self.near / span,
+                depth,
+            ],
+            axis=-1,
+        )
+
+
+def to_unit_square(points: tf.Tensor, image_size: tuple[int, int]) -> tf.Tensor:
+    """Pixel coordinates [..., 2] to the [-1, 1] x [-1, 1] coordinates of the paper, x right, y down."""
+    height, width = image_size
+    return points * tf.constant([2.0 / width, 2.0 / height], points.dtype) - 1.0
+
+
+def to_y_up(points: tf.Tensor, image_height: int) -> tf.Tensor:
+    """Pixel coordinates [..., 2] with y counted from the lower edge, as Deep3D's projection has them.
+
+    Deep3D turns such a point into an image row by `223 - y_up` on 224 px, half a pixel above the pixel edges used here
+    (its inverse here is `224 - y_up`); the difference cancels wherever two of its own points are compared.
+    """
+    return tf.stack([points[..., 0], image_height - points[..., 1]], axis=-1)

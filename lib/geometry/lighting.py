@@ -1,0 +1,70 @@
+"""Second-order spherical-harmonics light (Ramamoorthi and Hanrahan 2001) with the constants of Deep3D."""
+
+import math
+
+import tensorflow as tf
+
+AMBIENT = 0.8
+BANDS = 9
+
+_A0, _A1, _A2 = math.pi, 2 * math.pi / math.sqrt(3), 2 * math.pi / math.sqrt(8)
+_C0, _C1, _C2 = 1 / math.sqrt(4 * math.pi), math.sqrt(3 / (4 * math.pi)), 3 * math.sqrt(5 / (12 * math.pi))
+
+
+def sh_basis(normals: tf.Tensor) -> tf.Tensor:
+    """The nine basis functions, cosine-lobe factors and signs included.
+
+    Args:
+      normals: [..., 3] unit vectors in the world frame, the pose already applied.
+
+    Returns:
+      [..., 9] in the order 1, y, z, x, xy, yz, 3z^2 - 1, xz, x^2 - y^2; the bands of y, x, yz and xz are negated.
+    """
+    x, y, z = tf.unstack(normals, axis=-1)
+    return tf.stack(
+        [
+            tf.fill(tf.shape(x), tf.constant(_A0 * _C0, normals.dtype)),
+            -_A1 * _C1 * y,
+            _A1 * _C1 * z,
+            -_A1 * _C1 * x,
+            _A2 * _C2 * x * y,
+            -_A2 * _C2 * y * z,
+            _A2 * _C2 / (2 * math.sqrt(3)) * (3 * z * z - 1),
+            -_A2 * _C2 * x * z,
+            _A2 * _C2 / 2 * (x * x - y * y),
+        ],
+        axis=-1,
+    )
+
+
+def shading(normals: tf.Tensor, light: tf.Tensor) -> tf.Tensor:
+    """Light arriving at each vertex.
+
+    Args:
+      normals: [B, N, 3] unit vectors, world frame.
+      light: [B, 27] coefficients, nine for R, then G, then B; a residual to the ambient light of 0.8 in band 0.
+
+    Returns:
+      [B, N, 3] factor for the albedo; may be negative or above 1.
+    """
+    if light.shape[-1] != 3 * BANDS:
+        raise ValueError(f"light must be [B, 27], got {list(light.shape)}")
+    ambient = tf.constant([AMBIENT] + [0.0] * (BANDS - 1), light.dtype)
+    channels = tf.reshape(light, [-1, 3, BANDS]) + ambient
+    return tf.matmul(sh_basis(normals), channels, transpose_b=True)
+
+
+def shade(albedo: tf.Tensor, shading: tf.Tensor, clip: bool = False) -> tf.Tensor:
+    """Colour under light.
+
+    Args:
+      albedo: [B, N, 3] RGB in [0, 1].
+      shading: [B, N, 3] from `shading`.
+      clip: limit the result to [0, 1] as the paper does, which stops gradients where the light over-exposes. Deep3D
+        does not clip.
+
+    Returns:
+      [B, N, 3] RGB.
+    """
+    colour = albedo * shading
+    return tf.clip_by_value(colour, 0.0, 1.0) if clip else colour

@@ -1,0 +1,36 @@
+"""Euler angles to rotation matrices."""
+
+import tensorflow as tf
+
+
+def rotation_matrix(angles: tf.Tensor) -> tf.Tensor:
+    """Rotation matrices for row vectors: `rotated = vectors @ rotation_matrix(angles)`.
+
+    R = (Rz(c) Ry(b) Rx(a))^T with the usual right-handed matrices for column vectors; the transpose is what makes it
+    act from the right (the convention of Deep3DFaceReconstruction and of the paper).
+
+    Args:
+      angles: [B, 3] (a, b, c) = pitch about x, yaw about y, roll about z, radians; not wrapped.
+
+    Returns:
+      [B, 3, 3].
+    """
+    angles = tf.convert_to_tensor(angles)
+    if angles.shape.rank != 2 or angles.shape[-1] != 3:
+        raise ValueError(f"angles must be [B, 3], got {list(angles.shape)}")
+    sine_a, sine_b, sine_c = tf.unstack(tf.sin(angles), axis=-1)
+    cosine_a, cosine_b, cosine_c = tf.unstack(tf.cos(angles), axis=-1)
+    rows = [
+        [cosine_b * cosine_c, cosine_b * sine_c, -sine_b],
+        [
+            sine_a * sine_b * cosine_c - cosine_a * sine_c,
+            sine_a * sine_b * sine_c + cosine_a * cosine_c,
+            sine_a * cosine_b,
+        ],
+        [
+            cosine_a * sine_b * cosine_c + sine_a * sine_c,
+            cosine_a * sine_b * sine_c - sine_a * cosine_c,
+            cosine_a * cosine_b,
+        ],
+    ]
+    return tf.stack([tf.stack(row, axis=-1) for row in rows], axis=-2)
