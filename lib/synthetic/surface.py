@@ -1,0 +1,191 @@
+"""The surface of the built-in mean face: where each grid point lies in space, in millimetres.
+
+Horizontal sections are superellipses whose width and depth follow tables of the height; the features are smooth fields
+added in depth. Lengths follow adult anthropometry (means between men and women). Frame: x to the right of the image
+(the subject's left), y up, z out of the face; the tip of the nose is at about (0, 6.7, 36).
+"""
+
+import numpy as np
+from scipy.interpolate import PchipInterpolator
+
+from lib.synthetic.grid import EYE_CENTRE, HALF_WIDTH, MOUTH_CORNER, MOUTH_ROWS, SHAPE_POWER, Grid, soft_step
+
+BALL_RADIUS = 12.1
+BALL_DEPTH = -13.4  # z of the centre of the eyeball
+LID_THICKNESS = 1.8
+CORNEA_RADIUS, CORNEA_HEIGHT = 6.0, 0.9
+
+_LEVELS = (-80, -74, -66, -58, -48, -40, -30, -20, -5, 15, 30, 42, 55, 70, 85, 100, 112)
+_WIDTHS = (31, 38, 46, 52, 57.0, 60.0, 63.2, 66.4, 69.6, 72.6, 73.6, 73.8, 73.2, 71.8, 69.0, 64.5, 60.0)
+_FRONT = (-1, 5, 8.0, 8.0, 8.4, 9.4, 10.8, 11.4, 10.6, 9.6, 10.4, 12.4, 15.6, 15.6, 12.6, 6.4, -0.6)
+_DEPTHS = (66, 68, 70, 70, 70, 70, 71, 72, 75, 80, 82, 83, 84, 84, 82, 78, 74)
+_RIDGE_LEVELS = (-13, -9.4, -6.5, -4, -1, 2.5, 6.6, 10, 18.7, 28.9, 36, 41, 46, 52)
+_RIDGE = (20.0, 21.6, 25.4, 28.8, 32.2, 34.9, 36.2, 34.6, 28.6, 21.0, 15.6, 13.2, 13.4, 15.6)
+
+
+def gauss(x: np.ndarray, centre: float, width: float) -> np.ndarray:
+    """exp(-((x - centre) / width)^2 / 2)."""
+    return np.exp(-0.5 * ((x - centre) / width) ** 2)
+
+
+def smooth_max(first: np.ndarray, second: np.ndarray, width: float) -> np.ndarray:
+    """Maximum of two fields, rounded over about `width` millimetres."""
+    return 0.5 * (first + second + np.sqrt((first - second) ** 2 + width * width))
+
+
+def sigmoid(x: np.ndarray) -> np.ndarray:
+    """Logistic function."""
+    return 1.0 / (1.0 + np.exp(-np.clip(x, -60, 60)))
+
+
+def outline(across: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """x and the share of the section's half width, from the nominal distance and the height (arrays of one shape)."""
+    width = PchipInterpolator(_LEVELS, _WIDTHS, extrapolate=True)(y)
+    share = across / HALF_WIDTH
+    x = across * (1.0 + (width / HALF_WIDTH - 1.0) * share**1.5)
+    return x, np.clip(x / width, 0.0, 1.0)
+
+
+def base_depth(share: np.ndarray, y: np.ndarray) -> np.ndarray:
+    """z of the featureless head."""
+    front = PchipInterpolator(_LEVELS, _FRONT, extrapolate=True)(y)
+    depth = PchipInterpolator(_LEVELS, _DEPTHS, extrapolate=True)(y)
+    return front - depth * (1.0 - (1.0 - share**SHAPE_POWER) ** (1.0 / SHAPE_POWER))
+
+
+def _bone_and_fat(a: np.ndarray, y: np.ndarray) -> np.ndarray:
+    """Broad fields: brow ridge, orbits, cheekbones, cheeks, dental arch, chin."""
+    r = np.sqrt(a * a + 12.0)  # even and smooth across the midline
+    field = 2.4 * gauss(r, 24, 13) * gauss(y, 55.5, 5.0)
+    field += 1.5 * gauss(r, 4, 9) * gauss(y, 57, 6)
+    field -= 8.0 * gauss(r, 31, 11.5) * gauss(y, 38.5, 8.0)
+    field -= 5.0 * gauss(r, 15.5, 4.2) * gauss(y, 37, 8.5)
+    field -= 4.0 * gauss(r, 46.5, 6) * gauss(y, 38, 6)
+    field += 4.6 * gauss(r, 47, 13) * gauss(y, 20, 10)
+    field += 2.6 * gauss(r, 32, 12) * gauss(y, 10, 12)
+    field -= 3.6 * gauss(r, 46, 12) * gauss(y, -18, 14)
+    field -= 2.5 * gauss(r, 62, 8) * gauss(y, 58, 14)
+    field += 8.6 * gauss(r, 0, 17) * gauss(y, -26, 14)
+    field -= 3.0 * gauss(r, 27, 5.5) * gauss(y, -33, 6)
+    field -= 3.4 * gauss(r, 0, 13) * gauss(y, -50.5, 5.2)
+    field += 5.4 * gauss(r, 0, 13) * gauss(y, -66, 8.5)
+    return field
+
+
+def _lips(a: np.ndarray, y: np.ndarray, grid: Grid) -> np.ndarray:
+    """Profile across each lip, philtrum and the line between the lips."""
+    taper = grid.mouth_taper[None, :]
+    field = np.zeros_like(y)
+    for name, height, power in (("lower_lip", 3.9, 0.75), ("upper_lip", 2.9, 0.8)):
+        low = grid.rows[name]
+        high = grid.rows["mouth"] if name == "lower_lip" else grid.rows["philtrum"]
+        f = (np.arange(low, high) - low) / (high - low)
+        f = f if name == "lower_lip" else 1.0 - f
+        f = f[:, None]  # 0 at the outer border, towards 1 at the line
+        profile = np.sin(np.pi * np.clip(f, 0, 1) ** power) * height - 2.6 * f**3 + 0.6 * (1 - f)
+        field[low:high] += profile * taper
+    mouth = slice(grid.rows["mouth"], grid.rows["upper_lip"])
+    field[mouth] -= 2.6 * taper
+    field[grid.rows["upper_lip"]] -= 0.6 * taper[0]
+    strip = sigmoid((y + 23.0) / 1.6) * sigmoid((-9.5 - y) / 2.0)
+    field -= 1.5 * gauss(a, 0, 2.6) * strip
+    field += 0.8 * gauss(a, 5.8, 2.0) * strip
+    field -= 0.9 * gauss(a, 21, 5) * gauss(y, -14, 8)
+    return field
+
+
+def _mouth_inside(position: np.ndarray, grid: Grid) -> None:
+    """Folds the rows between the lip lines into teeth and a dark back, hidden while the lips are closed."""
+    start = grid.rows["mouth"]
+    heights = {"line": 0.0, "pocket": -5.0, "gum": -5.5, "tooth": -4.2, "edge": -0.3, "dark": -0.5}
+    depths = {"line": -0.6, "pocket": -4.5, "gum": -4.0, "tooth": -3.6, "edge": -3.8, "dark": -9.0}
+    taper = grid.mouth_taper
+    arch = -6.0 * (np.clip(grid.across / MOUTH_CORNER, 0, 1.0)) ** 2 * taper
+    for i, name in enumerate(MOUTH_ROWS):
+        sign = 1.0 if i < len(MOUTH_ROWS) // 2 else -1.0
+        position[start + i, :, 1] += sign * heights[name] * taper
+        position[start + i, :, 2] += depths[name] * taper + (0.0 if name == "line" else 1.0) * arch * 0.3
+
+
+def _nose(a: np.ndarray, y: np.ndarray, z: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Depth with the nose, and the sideways flare of its wings."""
+    ridge = PchipInterpolator(_RIDGE_LEVELS, _RIDGE, extrapolate=True)(np.clip(y, -13, 52))
+    midline = PchipInterpolator(_LEVELS, _FRONT, extrapolate=True)(y)
+    height = np.clip(ridge - midline, 0.0, None) * sigmoid((y + 9.2) / 0.9)
+    height *= 1.0 - soft_step((y - 40) / 12)
+    half_width = PchipInterpolator([-12, -6, 0, 6, 14, 22, 30, 40, 52], [7.0, 8.0, 9.2, 9.0, 8.2, 7.6, 6.8, 7.4, 9.0])(
+        np.clip(y, -12, 52))
+    z = z + height * np.exp(-0.5 * (a / half_width) ** 2.4)
+    z = z + 4.0 * gauss(a, 0, 15) * gauss(y, 14, 13) * sigmoid((y + 4) / 3)
+    level = np.exp(-(np.abs((y + 0.6) / 7.6) ** 3.2))
+    wing = sigmoid((17.2 - a) / 0.75) * sigmoid((a - 8.5) / 1.6) * level
+    z = z + 7.6 * wing
+    z = z - 2.4 * gauss(a, 19.6, 1.6) * np.exp(-(np.abs((y + 1.0) / 7.5) ** 2.6))
+    z = z - 1.6 * gauss(a, 11.5, 2.2) * gauss(y, 8.5, 2.6)
+    z = z - 5.6 * np.exp(-(((a - 6.9) / 3.3) ** 2) - ((y + 5.6) / 2.0) ** 2)
+    flare = 1.6 * gauss(a, 16.6, 2.2) * level
+    return z, flare
+
+
+def _eyes(x: np.ndarray, y: np.ndarray, z: np.ndarray, grid: Grid) -> np.ndarray:
+    """Depth with lids resting on the eyeball, and the ball itself in the rows between them."""
+    distance = np.hypot(x - EYE_CENTRE[0], y - EYE_CENTRE[1])
+
+    def sphere(radius):
+        inside = np.clip(1.0 - (distance / radius) ** 2, 0.0, None)
+        return BALL_DEPTH + radius * np.sqrt(inside) - 0.9 * np.clip(distance - radius, 0.0, None)
+
+    skin = smooth_max(z, sphere(BALL_RADIUS + LID_THICKNESS), 2.2)
+    skin = np.where(distance < 26, z + (skin - z) * (1 - soft_step((distance - 15) / 9)), z)
+    ball = sphere(BALL_RADIUS) + CORNEA_HEIGHT * np.clip(1 - (distance / CORNEA_RADIUS) ** 2, 0, None)
+    result = skin.copy()
+    rows = slice(grid.rows["ball"], grid.rows["upper_lid"])
+    taper = np.minimum(1.0, 1.5 * grid.eye_taper)
+    result[rows] = skin[rows] + (np.maximum(ball, skin - 3.4)[rows] - skin[rows]) * taper
+    for row in (grid.rows["lower_lid"] + 1, grid.rows["upper_lid"]):
+        result[row] -= 1.2 * taper
+    crease = grid.rows["crease"]
+    lid = (grid.across > EYE_CENTRE[0] - 16) & (grid.across < EYE_CENTRE[0] + 18)
+    fold = gauss(grid.across, EYE_CENTRE[0], 9.0) * lid
+    result[grid.rows["lid_brow"]] -= 1.3 * fold
+    result[grid.rows["lid_brow"] + 1] += 0.6 * fold
+    result[crease + 1] += 0.3 * fold
+    return result
+
+
+def _under_jaw(position: np.ndarray, grid: Grid) -> None:
+    """Rolls the rows below the jaw border inwards and back, towards the neck."""
+    border = position[grid.rows["jaw"]]
+    tangent = np.gradient(border, axis=0)
+    tangent[0] = (1.0, 0.0, 0.0)
+    inward = np.stack([tangent[:, 2], np.zeros(len(tangent)), -tangent[:, 0]], axis=-1)
+    inward /= np.linalg.norm(inward, axis=-1, keepdims=True)
+    reach = 34.0 - 20.0 * soft_step(grid.across / HALF_WIDTH)
+    drop = 7.0 + 9.0 * soft_step(grid.across / HALF_WIDTH)
+    for row in range(grid.rows["jaw"]):
+        t = grid.under[row]
+        position[row] = border + inward * (reach * t**1.25)[:, None] if False else (
+            border + inward * (reach * (0.25 * t + 0.75 * t * t))[:, None])
+        position[row, :, 1] -= drop * (1.0 - (1.0 - t) ** 2.2)
+
+
+def build_surface(grid: Grid) -> np.ndarray:
+    """Positions of the half grid.
+
+    Args:
+      grid: the half grid.
+
+    Returns:
+      [R, C, 3] float64 millimetres; column 0 has x = 0.
+    """
+    a = np.broadcast_to(grid.across, grid.y.shape)
+    y = grid.y
+    x, share = outline(a, y)
+    z = base_depth(share, y) + _bone_and_fat(x, y) + _lips(x, y, grid)
+    z, flare = _nose(x, y, z)
+    z = _eyes(x, y, z, grid)
+    position = np.stack([x + flare, y, z], axis=-1)
+    _mouth_inside(position, grid)
+    _under_jaw(position, grid)
+    position[:, 0, 0] = 0.0
+    return position
