@@ -7,13 +7,15 @@ from typing import Any
 
 import numpy as np
 
+from lib.structures import TensorStructure
+
 ANGLES = 3
 LIGHT = 27
 TRANSLATION = 3
 
 
 @dataclass(frozen=True)
-class Coefficients:
+class Coefficients(TensorStructure):
     """The parts of a coefficient vector, NumPy arrays or tensors alike.
 
     Attributes:

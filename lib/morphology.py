@@ -1,0 +1,80 @@
+"""Grey-scale morphology of alpha masks."""
+
+import functools
+
+import numpy as np
+import tensorflow as tf
+
+
+def elliptical_kernel(size: int) -> np.ndarray:
+    """Flat elliptical structuring element: [size, size] float32 of 0 and 1, `size` odd.
+
+    Row i of radius r holds the columns within round(sqrt(r^2 - (i - r)^2)) of the centre, which is how OpenCV before
+    version 5 draws it and the paper used it.
+    """
+    if size < 1 or size % 2 == 0:
+        raise ValueError(f"size must be odd and positive, got {size}")
+    radius = size // 2
+    offset = np.arange(-radius, radius + 1)
+    reach = np.rint(np.sqrt(radius**2 - offset**2))
+    return (np.abs(offset)[None, :] <= reach[:, None]).astype(np.float32)
+
+
+def dilate(mask: tf.Tensor, kernel: np.ndarray) -> tf.Tensor:
+    """Largest value under the kernel's ones.
+
+    The kernel is taken apart into centred rectangles, one for each distinct row width, because the maximum over a
+    rectangle is a pooling: ten times faster on a CPU than a general dilation.
+
+    Args:
+      mask: [B, H, W, 1], soft values allowed; what lies outside the image does not take part.
+      kernel: [k, k] of 0 and 1, k odd, a union of rectangles about its middle (ellipses and squares are).
+
+    Returns:
+      [B, H, W, 1].
+    """
+    pooled = [
+        tf.nn.max_pool2d(mask, [height, width], strides=1, padding="SAME") for height, width in _rectangles(kernel)
+    ]
+    return functools.reduce(tf.maximum, pooled)
+
+
+def erode(mask: tf.Tensor, kernel: np.ndarray) -> tf.Tensor:
+    """Smallest value under the kernel's ones; arguments as for `dilate`, whose dual it is."""
+    return -dilate(-tf.convert_to_tensor(mask), kernel)
+
+
+def _rectangles(kernel: np.ndarray) -> list[tuple[int, int]]:
+    """(height, width) of the centred rectangles whose union is `kernel`."""
+    kernel = np.asarray(kernel)
+    if kernel.ndim == 2 and kernel.shape[0] % 2 and kernel.shape[1] % 2:
+        widths = (kernel != 0).sum(axis=1)
+        rectangles = [(int((widths >= width).sum()), int(width)) for width in np.unique(widths[widths > 0])]
+        drawn = np.zeros(kernel.shape, bool)
+        for height, width in rectangles:
+            top, left = (kernel.shape[0] - height) // 2, (kernel.shape[1] - width) // 2
+            drawn[top : top + height, left : left + width] = True
+        if rectangles and (drawn == (kernel != 0)).all():
+            return rectangles
+    raise ValueError(
+        f"kernel must be [odd, odd] and a union of rectangles about its middle, got {list(kernel.shape)} "
+        f"with {np.count_nonzero(kernel)} ones"
+    )
+
+
+def published_erosion(alpha: tf.Tensor) -> tf.Tensor:
+    """The paper's treatment of the input alpha: close small holes by one dilation, then erode twice.
+
+    Args:
+      alpha: [B, H, W, 1] in [0, 1], 1 = skin.
+
+    Returns:
+      [B, H, W, 1]; a mask that touches the image's border is not eroded from there.
+    """
+    eroder = elliptical_kernel(9)
+    return erode(erode(dilate(alpha, elliptical_kernel(5)), eroder), eroder)
+
+
+def erode_one_pixel(alpha: tf.Tensor) -> tf.Tensor:
+    """Keeps the pixels whose eight neighbours belong to the mask too, so that interpolated colours mix no others."""
+    return erode(alpha, np.ones([3, 3], np.float32))
