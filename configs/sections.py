@@ -99,9 +99,13 @@ class Camera(Section):
 class Regressor(Section):
     """R-Net: crop to coefficients."""
 
-    depth: int = option("18: small residual network; 50: the paper's ResNet-50", choices=(18, 50))
+    depth: int = option("18 or 34: small residual networks; 50: the paper's ResNet-50", choices=(18, 34, 50))
     width: int = option("channels of the first stage (ResNet's own is 64)", low=4, high=128)
     image_size: int = option("the crop is resized to this side before the network [px]", low=32, high=512)
+    input_range: str = option(
+        "centred: RGB in -1..1; published: BGR in 0..255, as the published weights expect",
+        choices=("centred", "published"),
+    )
     weights: str = option("trained weights; written by --mode pretrain")
 
 
@@ -109,8 +113,14 @@ class Regressor(Section):
 class Identity(Section):
     """The identity embedding network, for the identity loss and the decoder's input."""
 
+    depth: int = option("residual network of 18, 34 or 50 layers", choices=(18, 34, 50))
     width: int = option("channels of the first stage", low=4, high=128)
-    image_size: int = option("the crop is resized to this side before the network [px]", low=32, high=512)
+    image_size: int = option("the crop's centre is resized to this side before the network [px]", low=32, high=512)
+    crop_fraction: float = option(
+        "central share of the crop's side that is looked at: hair and background tell photos apart, not people",
+        above=0,
+        high=1,
+    )
     embedding: int = option("length of the unit embedding", low=8, high=4096)
     weights: str = option("trained weights; written by --mode pretrain")
 
@@ -258,20 +268,30 @@ class Pretrain(Section):
     """Training of regressor and identity network on synthetic faces."""
 
     count: int = option("synthetic faces rendered for it", low=8)
-    seed: int = option("seed of those faces", low=0)
+    image_size: int = option("side they are rendered at [px]", low=32, high=512)
+    held_out: float = option("share of the identities kept for measuring", above=0, high=0.5)
+    seed: int = option("seed of those faces, of the initial weights and of the order", low=0)
     batch_size: int = option("faces per update", low=2, high=1024)
     regressor_updates: int = option("updates of the regressor", low=0)
     identity_updates: int = option("updates of the identity network", low=0)
-    learning_rate: float = option("Adam's peak learning rate, cosine to zero", above=0, high=1)
-    coefficients: float = option("direct: weighted coefficient error", low=0)
+    learning_rate: float = option("Adam's peak learning rate, warm-up and cosine to zero", above=0, high=1)
+    clip_norm: float = option("largest norm of all gradients together", above=0)
+    checkpoint_every: int = option("updates between checkpoints; a killed run goes on from the last", low=1)
+    gain: float = option("augmentation: spread of the light's gain, carried over to the light's coefficients", low=0)
+    noise: float = option("augmentation: largest standard deviation of pixel noise, of 1", low=0, high=1)
+    background: float = option("augmentation: share of faces put before another photo's background", low=0, high=1)
+    boxes: float = option("augmentation: share of faces with a box of another photo over them", low=0, high=1)
+    cosine_scale: float = option("identity: sharpness of the softmax over cosines", above=0)
+    cosine_margin: float = option("identity: what the own cosine must exceed the others' by", low=0, high=1)
+    vertices: int = option("vertices on which the direct terms are measured", low=3)
+    coefficients: float = option("direct: coefficient error", low=0)
     landmarks: float = option("direct: landmark distance [20 px of 224]", low=0)
     posed: float = option("direct: distance of posed vertices [dm]", low=0)
     canonical: float = option("direct: distance of vertices before the pose [dm]", low=0)
     albedo: float = option("direct: L1 of the albedo; coefficient error alone leaves it at the mean", low=0)
     light: float = option("direct: L1 of the shading; likewise", low=0)
-    weak: float = option(
-        "weight of Deep3DFaceReconstruction's weakly supervised loss; its six terms keep its weights", low=0
-    )
+    weak: float = option("factor of Deep3DFaceReconstruction's weakly supervised loss", low=0)
+    weak_share: float = option("share of a batch that is rendered for it; rendering is slow", above=0, high=1)
 
 
 @dataclasses.dataclass(frozen=True)

@@ -1,0 +1,116 @@
+"""ResNet v1 backbones (He et al., 2015, arXiv 1512.03385) of any width, as Keras layers.
+
+Batch normalisation, not group normalisation: the networks are trained here in batches of dozens and frozen afterwards.
+With the moving statistics the output for a photo does not depend on what else is in its batch, a batch of one included,
+and the normalisation folds into the convolution, whereas group normalisation would be paid for at every call.
+"""
+
+import keras
+
+STAGES = {18: (2, 2, 2, 2), 34: (3, 4, 6, 3), 50: (3, 4, 6, 3)}
+_EPSILON = 1e-5
+_MOMENTUM = 0.97  # statistics of the last ~30 batches: runs here are a few thousand updates short
+
+
+class ConvolutionNorm(keras.layers.Layer):
+    """Convolution without bias, batch normalisation, optional ReLU; zero padding of (size - 1) / 2 on every side.
+
+    The symmetric padding is what makes strided convolutions sample the same pixels as the published network's.
+    """
+
+    def __init__(self, filters: int, size: int, stride: int = 1, relu: bool = True, name: str | None = None):
+        super().__init__(name=name)
+        self.relu = relu
+        self.pad = keras.layers.ZeroPadding2D((size - 1) // 2, name="pad") if stride > 1 and size > 1 else None
+        self.convolution = keras.layers.Conv2D(
+            filters,
+            size,
+            stride,
+            padding="valid" if self.pad else "same",
+            use_bias=False,
+            kernel_initializer="he_normal",
+            name="convolution",
+        )
+        self.norm = keras.layers.BatchNormalization(momentum=_MOMENTUM, epsilon=_EPSILON, name="norm")
+
+    def call(self, x, training=False):
+        """[B, H, W, C_in] -> [B, H / stride, W / stride, filters]."""
+        x = self.norm(self.convolution(self.pad(x) if self.pad else x), training=training)
+        return keras.ops.relu(x) if self.relu else x
+
+
+class BasicBlock(keras.layers.Layer):
+    """Two 3x3 convolutions beside the identity (projected where stride or width change): depth 18 and 34."""
+
+    def __init__(self, filters: int, stride: int, project: bool, name: str | None = None):
+        super().__init__(name=name)
+        self.first = ConvolutionNorm(filters, 3, stride, name="first")
+        self.second = ConvolutionNorm(filters, 3, relu=False, name="second")
+        self.shortcut = ConvolutionNorm(filters, 1, stride, relu=False, name="shortcut") if project else None
+
+    def call(self, x, training=False):
+        """[B, H, W, C_in] -> [B, H / stride, W / stride, filters]."""
+        shortcut = self.shortcut(x, training=training) if self.shortcut else x
+        return keras.ops.relu(shortcut + self.second(self.first(x, training=training), training=training))
+
+
+class Bottleneck(keras.layers.Layer):
+    """1x1, 3x3, 1x1 convolutions to four times the width beside the identity: depth 50."""
+
+    def __init__(self, filters: int, stride: int, project: bool, name: str | None = None):
+        super().__init__(name=name)
+        self.stride = stride
+        self.first = ConvolutionNorm(filters, 1, name="first")
+        self.second = ConvolutionNorm(filters, 3, stride, name="second")
+        self.third = ConvolutionNorm(4 * filters, 1, relu=False, name="third")
+        self.shortcut = ConvolutionNorm(4 * filters, 1, stride, relu=False, name="shortcut") if project else None
+
+    def call(self, x, training=False):
+        """[B, H, W, C_in] -> [B, H / stride, W / stride, 4 * filters]."""
+        # Without a projection a stride keeps every stride-th pixel, as the published network does.
+        shortcut = self.shortcut(x, training=training) if self.shortcut else x[:, :: self.stride, :: self.stride]
+        y = self.second(self.first(x, training=training), training=training)
+        return keras.ops.relu(shortcut + self.third(y, training=training))
+
+
+class ResNet(keras.layers.Layer):
+    """Image -> feature map at 1/32 of its size.
+
+    Args:
+      depth: 18, 34 or 50.
+      width: channels of the first stage, 64 as published; the cost grows with its square.
+
+    At depth 50 a stage halves its resolution in its last block, at 18 and 34 in the first block of the next: the former
+    is how the published coefficient network was built, the latter the paper's form.
+
+    Raises:
+      ValueError: for a depth or width that does not exist.
+    """
+
+    def __init__(self, depth: int, width: int, name: str = "resnet"):
+        super().__init__(name=name)
+        if depth not in STAGES:
+            raise ValueError(f"ResNet depth must be one of {sorted(STAGES)}, got {depth}")
+        if width < 1:
+            raise ValueError(f"ResNet width must be at least 1, got {width}")
+        bottleneck = depth == 50
+        self.channels = width * 8 * (4 if bottleneck else 1)
+        self.stem = ConvolutionNorm(width, 7, 2, name="stem")
+        self.pool = keras.layers.MaxPooling2D(3, 2, padding="same", name="pool")
+        self.blocks = []
+        for stage, count in enumerate(STAGES[depth]):
+            for i in range(count):
+                if bottleneck:
+                    stride, project = (2 if stage < 3 and i == count - 1 else 1), i == 0
+                else:
+                    stride = 2 if stage > 0 and i == 0 else 1
+                    project = stride > 1
+                block = Bottleneck if bottleneck else BasicBlock
+                self.blocks.append(block(width * 2**stage, stride, project, name=f"stage{stage + 1}_block{i + 1}"))
+
+    def call(self, x, training=False):
+        """[B, H, W, 3] -> [B, H / 32, W / 32, channels]."""
+        x = self.pool(self.stem(x, training=training))
+        for block in self.blocks:
+            x = block(x, training=training)
+        return x
