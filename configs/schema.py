@@ -159,8 +159,13 @@ def _parse_overrides(overrides: Iterable[str] | Mapping[str, Any]) -> dict[str, 
         key, equals, value = text.partition("=")
         if not equals or "." not in key:
             raise UserError(f"an override must be section.key=value, got '{text}'")
+        _check_known(key, "command line")
+        section, name = key.split(".")
+        if get_type_hints(get_type_hints(Config)[section])[name] is str:
+            parsed[key] = value  # as typed: a name such as 007 is no number, a path may hold YAML's signs
+            continue
         try:
-            parsed[key.strip()] = yaml.safe_load(value)
+            parsed[key] = yaml.safe_load(value)
         except yaml.YAMLError as error:
             raise UserError(f"{key}: the value must be YAML, got '{value}'") from error
     return parsed
@@ -198,12 +203,8 @@ def _convert(value: Any, wanted: Any, key: str) -> Any:
             raise UserError(f"{key}: must be a number, got {value!r}") from None
     if wanted is float and isinstance(value, int) and not isinstance(value, bool):
         value = float(value)
-    if wanted is str and value is None:
-        value = ""
-    if wanted is str and isinstance(value, (int, float)) and not isinstance(value, bool):
-        value = str(value)  # a name such as 2024
     if type(value) is not wanted:
-        names = {bool: "true or false", int: "a whole number", float: "a number", str: "a text"}
+        names = {bool: "true or false", int: "a whole number", float: "a number", str: "a text (in quotes)"}
         raise UserError(f"{key}: must be {names[wanted]}, got {value!r}")
     if wanted is float and not math.isfinite(value):
         raise UserError(f"{key}: must be finite, got {value}")

@@ -115,7 +115,9 @@ class Identity(Section):
 
     depth: int = option("residual network of 18, 34 or 50 layers", choices=(18, 34, 50))
     width: int = option("channels of the first stage", low=4, high=128)
-    image_size: int = option("the crop's centre is resized to this side before the network [px]", low=32, high=512)
+    image_size: int = option(
+        "the crop's centre is resized to this side before the network [px]", low=32, high=512
+    )
     crop_fraction: float = option(
         "central share of the crop's side that is looked at: hair and background tell photos apart, not people",
         above=0,
@@ -277,9 +279,13 @@ class Pretrain(Section):
     learning_rate: float = option("Adam's peak learning rate, warm-up and cosine to zero", above=0, high=1)
     clip_norm: float = option("largest norm of all gradients together", above=0)
     checkpoint_every: int = option("updates between checkpoints; a killed run goes on from the last", low=1)
-    gain: float = option("augmentation: spread of the light's gain, carried over to the light's coefficients", low=0)
+    gain: float = option(
+        "augmentation: spread of the light's gain, carried over to the light's coefficients", low=0
+    )
     noise: float = option("augmentation: largest standard deviation of pixel noise, of 1", low=0, high=1)
-    background: float = option("augmentation: share of faces put before another photo's background", low=0, high=1)
+    background: float = option(
+        "augmentation: share of faces put before another photo's background", low=0, high=1
+    )
     boxes: float = option("augmentation: share of faces with a box of another photo over them", low=0, high=1)
     cosine_scale: float = option("identity: sharpness of the softmax over cosines", above=0)
     cosine_margin: float = option("identity: what the own cosine must exceed the others' by", low=0, high=1)

@@ -1,0 +1,115 @@
+"""Command-line flags that stand for options of the configuration, and the one-line errors of both programs."""
+
+import argparse
+import difflib
+import os
+import sys
+from collections.abc import Callable, Iterable
+from typing import Any, NoReturn
+
+from configs import schema
+from utils import UserError
+
+# The original program's flags, under its names, and the option each one sets.
+OPTIONS = {
+    "name": "data.name",
+    "suffix": "train.suffix",
+    "stage": "train.stage",
+    "restore": "train.restore",
+    "gan": "gan.enabled",
+    "wide": "texture.wide",
+    "model": "texture.variant",
+    "root_dir": "data.root_dir",
+    "batch_size": "train.batch_size",
+    "epoch": "train.epochs",
+    "eval": "train.eval_every",
+    "img_size": "data.image_size",
+    "nz": "texture.nz",
+    "lr": "train.learning_rate",
+    "buffer_size": "data.buffer_size",
+    "workers": "data.workers",
+    "drop_rate": "texture.drop_rate",
+    "adv_lambda": "gan.adversarial",
+    "seed": "train.seed",
+    "fit": "fit.steps",
+}
+
+
+class Parser(argparse.ArgumentParser):
+    """Reports a wrong command line as one UserError, and takes `section.key=value` texts anywhere between the flags."""
+
+    def __init__(self, **arguments: Any):
+        super().__init__(
+            allow_abbrev=False, formatter_class=argparse.RawDescriptionHelpFormatter, **arguments
+        )
+
+    def error(self, message: str) -> NoReturn:
+        raise UserError(f"{message} (see --help)")
+
+    def add_options(self, names: Iterable[str]) -> None:
+        """Adds the flags `names` of OPTIONS; their help is the option's explanation and the embedded default."""
+        defaults = schema.load()
+        for name in names:
+            section, key = OPTIONS[name].split(".")
+            block = getattr(defaults, section)
+            field = block.__dataclass_fields__[key]
+            default = getattr(block, key)
+            if isinstance(default, bool):
+                self.add_argument(f"--{name}", action="store_true", default=None, help=field.metadata["doc"])
+                continue
+            shown = default if default != "" else "empty"
+            choices = field.metadata["choices"]
+            self.add_argument(
+                f"--{name}",
+                metavar=f"{{{','.join(map(str, choices))}}}" if choices else type(default).__name__.upper(),
+                help=f"{field.metadata['doc']} (default: {shown})".replace("%", "%%"),
+            )
+
+    def parse(self, argv: Iterable[str] | None) -> argparse.Namespace:
+        """The flags, and as `overrides` what they and the `section.key=value` texts set.
+
+        Raises:
+          UserError: an unknown flag or a value that is not among a flag's choices.
+        """
+        args, rest = self.parse_known_args(argv)
+        for text in rest:
+            if text.startswith("-"):
+                flag = text.partition("=")[0]
+                close = difflib.get_close_matches(flag, self._option_string_actions, n=1, cutoff=0.6)
+                raise UserError(
+                    f"unknown flag '{flag}'" + (f"; did you mean '{close[0]}'?" if close else " (see --help)")
+                )
+        given = {
+            OPTIONS[name]: value
+            for name, value in vars(args).items()
+            if name in OPTIONS and value is not None
+        }
+        args.overrides = [
+            f"{key}={'true' if value is True else value}" for key, value in given.items()
+        ] + rest
+        return args
+
+
+def run(program: Callable[[], int | None], resume: str) -> int:
+    """Runs a program; faults of the user's or the system's become one line on stderr.
+
+    Args:
+      program: does everything; its result is the exit code, None for 0.
+      resume: how to go on after an interruption.
+
+    Returns:
+      The exit code: 2 for a UserError or OSError, 130 when interrupted.
+    """
+    try:
+        return program() or 0
+    except (UserError, OSError) as error:
+        print(f"error: {' '.join(str(error).split())}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print(f"\ninterrupted; {resume}", file=sys.stderr)
+        return 130
+
+
+def quiet_tensorflow() -> None:
+    """Keeps TensorFlow's start-up notes off the terminal; its errors still show. Call before it is imported."""
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")

@@ -1,0 +1,107 @@
+"""Trains the texture networks, reconstructs photos, pre-trains the regressor, evaluates: flags in, one library call."""
+
+import argparse
+import sys
+from pathlib import Path
+
+from configs import flags, schema
+from lib.records import RecordReader
+from lib.splits import read_split
+from utils import UserError, atomic_path, seed_everything
+
+PARTIAL_SUCCESS = 3
+EPILOG = """
+Any option of the configuration may follow as section.key=value, e.g. loss.symmetry=0.1; configs/default.yaml lists them
+with their meanings.
+
+Exit codes: 0 done; 2 the command or its files are at fault, one line says how; 3 --mode test reconstructed some photos
+but not all, the output folder lists which failed and why; 130 interrupted.
+"""
+# What --input and --output stand for in each mode.
+FOLDERS = {
+    "test": {"input": "test.input", "output": "test.output"},
+    "evaluate": {"input": "evaluate.photos", "output": "evaluate.output"},
+}
+
+
+def main(argv: list[str] | None = None) -> int:
+    args = parse(argv)
+    config = schema.load(args.config, args.overrides)
+    # TensorFlow takes seconds to import, so everything that can be wrong with the command is looked at before.
+    flags.quiet_tensorflow()
+    if args.mode == "train":
+        RecordReader(config.records_path, config.data.image_size)
+        read_split(config.params_dir)
+        with atomic_path(config.run_dir / "config.yaml") as temporary:
+            temporary.write_text(schema.to_yaml(config), encoding="utf-8")
+        seed_everything(config.train.seed)
+        from model.training import train
+
+        train(config, config.run_dir)
+    elif args.mode == "test":
+        check_photos(Path(config.test.input))
+        seed_everything(config.train.seed)
+        from model.reconstruction import reconstruct_folder
+
+        failed = reconstruct_folder(config, Path(config.test.input), Path(config.test.output))
+        return PARTIAL_SUCCESS if failed else 0
+    elif args.mode == "pretrain":
+        seed_everything(config.pretrain.seed)
+        from model.pretraining import pretrain
+
+        pretrain(config)
+    else:
+        if config.evaluate.photos:
+            check_photos(Path(config.evaluate.photos))
+        seed_everything(config.train.seed)
+        from model.evaluation import evaluate
+
+        evaluate(config, Path(config.evaluate.output))
+    return 0
+
+
+def parse(argv: list[str] | None) -> argparse.Namespace:
+    """The command line: mode, config, and as `overrides` all that changes the configuration."""
+    parser = flags.Parser(prog="main.py", description=__doc__, epilog=EPILOG)
+    parser.add_argument(
+        "--mode",
+        default="train",
+        choices=("train", "test", "pretrain", "evaluate"),
+        help="what to do (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--config", help="YAML of what differs from configs/default.yaml, e.g. configs/paper.yaml"
+    )
+    defaults = schema.load()
+    parser.add_argument(
+        "--input", help=f"--mode test, evaluate: folder of photos (default: {defaults.test.input}, none)"
+    )
+    parser.add_argument(
+        "--output",
+        help="--mode test, evaluate: folder of the results "
+        f"(default: {defaults.test.output}, {defaults.evaluate.output})",
+    )
+    parser.add_options(flags.OPTIONS)
+    args = parser.parse(argv)
+    for flag in ("input", "output"):
+        if (value := getattr(args, flag)) is not None:
+            if args.mode not in FOLDERS:
+                raise UserError(f"--{flag} must come with --mode test or evaluate, got --mode {args.mode}")
+            args.overrides.append(f"{FOLDERS[args.mode][flag]}={value}")
+    return args
+
+
+def check_photos(folder: Path) -> None:
+    """Raises UserError unless `folder` holds at least one JPEG or PNG."""
+    if not folder.is_dir():
+        raise UserError(
+            f"{folder}: must be a folder of photos, got {'a file' if folder.exists() else 'nothing there'}"
+        )
+    if not any(path.suffix.lower() in (".jpg", ".jpeg", ".png") for path in folder.iterdir()):
+        raise UserError(f"{folder}: must hold JPEG or PNG photos, got none")
+
+
+if __name__ == "__main__":
+    sys.exit(
+        flags.run(main, "the same command with --restore goes on from the last checkpoint of a training")
+    )
