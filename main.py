@@ -6,8 +6,8 @@ from pathlib import Path
 
 from configs import flags, schema
 from lib.records import RecordReader
-from lib.splits import read_split
-from utils import UserError, atomic_path, seed_everything
+from lib.splits import load_split
+from utils import UserError, seed_everything
 
 PARTIAL_SUCCESS = 3
 EPILOG = """
@@ -31,9 +31,7 @@ def main(argv: list[str] | None = None) -> int:
     flags.quiet_tensorflow()
     if args.mode == "train":
         RecordReader(config.records_path, config.data.image_size)
-        read_split(config.params_dir)
-        with atomic_path(config.run_dir / "config.yaml") as temporary:
-            temporary.write_text(schema.to_yaml(config), encoding="utf-8")
+        load_split(config.params_dir)
         seed_everything(config.train.seed)
         from model.training import train
 

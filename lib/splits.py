@@ -58,15 +58,15 @@ def _position(name: str, seed: int) -> float:
     return int.from_bytes(digest[:7], "big") / 2**56
 
 
-def write_split(folder: Path, parts: Mapping[str, Iterable[str]]) -> None:
+def save_split(folder: Path, parts: Mapping[str, Iterable[str]]) -> None:
     """Writes image_train.txt, image_val.txt and image_test.txt, one name a line."""
     for part in PARTS:
         with atomic_path(split_path(folder, part)) as temporary:
             temporary.write_text("".join(f"{name}\n" for name in parts[part]), encoding="utf-8")
 
 
-def read_split(folder: Path) -> dict[str, list[str]]:
-    """Reads what write_split wrote.
+def load_split(folder: Path) -> dict[str, list[str]]:
+    """Reads what save_split wrote.
 
     Raises:
       UserError: a file is missing, training is empty, or a name is in two parts.

@@ -4,7 +4,7 @@ import itertools
 
 import pytest
 
-from lib.splits import PARTS, read_split, split, write_split
+from lib.splits import PARTS, load_split, split, save_split
 from utils import UserError
 
 TENTHS = {"val": 0.1, "test": 0.1}
@@ -67,8 +67,8 @@ def test_bad_arguments_are_named():
 
 def test_files_round_trip(tmp_path):
     parts = split(["ä b.png", *names(9)], TENTHS, seed=0)
-    write_split(tmp_path / "params", parts)
-    assert read_split(tmp_path / "params") == parts
+    save_split(tmp_path / "params", parts)
+    assert load_split(tmp_path / "params") == parts
     assert (tmp_path / "params" / "image_train.txt").read_text(encoding="utf-8").count("\n") == len(
         parts["train"]
     )
@@ -76,10 +76,10 @@ def test_files_round_trip(tmp_path):
 
 def test_missing_empty_or_overlapping_files_are_named(tmp_path):
     with pytest.raises(UserError, match=r"image_train.txt: must list the train images, got no file"):
-        read_split(tmp_path)
-    write_split(tmp_path, {"train": [], "val": ["a"], "test": ["b"]})
+        load_split(tmp_path)
+    save_split(tmp_path, {"train": [], "val": ["a"], "test": ["b"]})
     with pytest.raises(UserError, match="at least one image, got none"):
-        read_split(tmp_path)
-    write_split(tmp_path, {"train": ["a"], "val": ["a"], "test": ["b"]})
+        load_split(tmp_path)
+    save_split(tmp_path, {"train": ["a"], "val": ["a"], "test": ["b"]})
     with pytest.raises(UserError, match="got 'a' in train and val"):
-        read_split(tmp_path)
+        load_split(tmp_path)
