@@ -122,9 +122,21 @@ def _scalar(value: Any) -> str:
     return text
 
 
+class _UniqueKeys(yaml.SafeLoader):
+    """YAML lets a later key replace an earlier one in silence; here that is an error."""
+
+    def construct_mapping(self, node, deep=False):
+        keys = [key.value for key, _ in node.value]
+        if repeated := [key for i, key in enumerate(keys) if key in keys[:i]]:
+            raise yaml.constructor.ConstructorError(
+                None, None, f"keys must be unique, got '{repeated[0]}' twice", node.start_mark
+            )
+        return super().construct_mapping(node, deep)
+
+
 def _read(path: Path) -> dict[str, dict[str, Any]]:
     try:
-        values = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
+        values = yaml.load(Path(path).read_text(encoding="utf-8"), _UniqueKeys)
     except FileNotFoundError as error:
         raise UserError(f"{path}: must be a configuration file, got none (see configs/)") from error
     except (OSError, UnicodeDecodeError) as error:

@@ -106,10 +106,6 @@ class Regressor(Section):
         "centred: RGB in -1..1; published: BGR in 0..255, as the published weights expect",
         choices=("centred", "published"),
     )
-    input_range: str = option(
-        "centred: RGB in -1..1; published: BGR in 0..255, as the published weights expect it",
-        choices=("centred", "published"),
-    )
     weights: str = option("trained weights; written by --mode pretrain")
 
 
@@ -118,7 +114,6 @@ class Identity(Section):
     """The identity embedding network, for the identity loss and the decoder's input."""
 
     depth: int = option("residual network of 18, 34 or 50 layers", choices=(18, 34, 50))
-    depth: int = option("layers of the residual network", choices=(18, 34, 50))
     width: int = option("channels of the first stage", low=4, high=128)
     image_size: int = option(
         "the crop's centre is resized to this side before the network [px]", low=32, high=512
@@ -129,9 +124,6 @@ class Identity(Section):
         high=1,
     )
     embedding: int = option("length of the unit embedding", low=8, high=4096)
-    crop_fraction: float = option(
-        "share of the crop's side it looks at: hair and background are no identity", above=0, high=1
-    )
     weights: str = option("trained weights; written by --mode pretrain")
 
 
