@@ -1,4 +1,4 @@
-"""Pose of a known 3-D point set from its pixels: the perspective fit that places the mean face on a crop."""
+"""Pose of a deformable 3-D point set from its pixels: the perspective fit that places the face model on a crop."""
 
 import dataclasses
 
@@ -8,40 +8,44 @@ import tensorflow as tf
 from lib.geometry.camera import Camera
 from lib.geometry.rotation import rotation_matrix
 
-# Expected error of a point (fraction of the image) and plausible range of angles (pitch, yaw, roll; radians). Faces differ
-# from the mean face, mostly along the nose, and without a prior that difference would be read as pitch.
-POINT_SIGMA = 0.02
-ANGLE_SIGMA = (0.35, 0.7, 0.7)
-ITERATIONS = 15
+# Expected error of a detected point (fraction of the image); plausible angles (pitch, yaw, roll; radians) and
+# translation (decimetres) of an aligned face.
+POINT_SIGMA = 0.01
+ANGLE_SIGMA = (0.3, 0.6, 0.4)
+TRANSLATION_SIGMA = (1.0, 1.0, 1.0)
+ITERATIONS = 12
 
 
 @dataclasses.dataclass(frozen=True)
 class Pose:
-    """Where a face stands before the camera.
+    """Where a face stands before the camera, and how it differs from the mean as far as the points tell.
 
     Attributes:
       angles: [3] pitch, yaw, roll in radians, for `lib.geometry.rotation`.
       translation: [3] decimetres.
+      coefficients: [K] of the deformations.
       points: [M, 2] projection of the points in pixels.
       residual: mean distance between `points` and the given ones, pixels.
     """
 
     angles: np.ndarray
     translation: np.ndarray
+    coefficients: np.ndarray
     points: np.ndarray
     residual: float
 
 
-def solve_pose(points: np.ndarray, positions: np.ndarray, camera: Camera) -> Pose:
-    """Angles and translation that project `positions` onto `points`.
+def solve_pose(points: np.ndarray, positions: np.ndarray, camera: Camera, basis: np.ndarray | None = None) -> Pose:
+    """Angles, translation and deformation that project a point set onto `points`.
 
-    Levenberg-Marquardt on the six unknowns with a Gaussian prior on the angles, from the front view. The face should stand
-    about where alignment puts it.
+    Levenberg-Marquardt from the front view, with Gaussian priors. Without a basis a smile, which lifts and widens the
+    mouth, would be read as a nod; with identity and expression bases restricted to the points it is read as a smile.
 
     Args:
       points: [M, 2] pixels (x right, y down, pixel edges), M >= 4.
-      positions: [M, 3] the same points of the face model, decimetres.
+      positions: [M, 3] the points on the mean face, decimetres.
       camera: its image size is the one `points` are measured in.
+      basis: [K, M, 3] deformations whose coefficients have unit variance.
 
     Raises:
       ValueError: for wrong shapes or values that are not finite.
@@ -49,37 +53,58 @@ def solve_pose(points: np.ndarray, positions: np.ndarray, camera: Camera) -> Pos
     points, positions = np.asarray(points, np.float64), np.asarray(positions, np.float64)
     if points.ndim != 2 or points.shape[1] != 2 or positions.shape != (len(points), 3) or len(points) < 4:
         raise ValueError(f"points must be [M, 2], positions [M, 3], got {list(points.shape)}, {list(positions.shape)}")
-    if not (np.isfinite(points).all() and np.isfinite(positions).all()):
-        raise ValueError("points and positions must be finite, got NaN or infinity")
-    sigma = POINT_SIGMA * camera.image_size[0]
+    basis = np.zeros((0, *positions.shape)) if basis is None else np.asarray(basis, np.float64)
+    if basis.ndim != 3 or basis.shape[1:] != positions.shape:
+        raise ValueError(f"basis must be [K, {len(points)}, 3], got {list(basis.shape)}")
+    if not all(np.isfinite(array).all() for array in (points, positions, basis)):
+        raise ValueError("points, positions and basis must be finite, got NaN or infinity")
+    # The deformations matter only through the points: their principal directions there say as much with fewer unknowns.
+    directions, singular, _ = np.linalg.svd(basis.reshape(len(basis), positions.size), full_matrices=False)
+    used = singular > 1e-6 * singular.max(initial=0.0)
+    directions = directions[:, used]
+    reduced = np.einsum("kr,kmc->rmc", directions, basis)
+    sigmas = np.concatenate([ANGLE_SIGMA, TRANSLATION_SIGMA, np.ones(len(reduced))])
 
-    def project(poses: np.ndarray) -> np.ndarray:
-        rotated = positions @ rotation_matrix(tf.constant(poses[:, :3])).numpy()
-        return camera.project(tf.constant(rotated + poses[:, None, 3:])).numpy()
+    def project(unknowns: np.ndarray) -> np.ndarray:
+        shape = positions + np.einsum("br,rmc->bmc", unknowns[:, 6:], reduced)
+        posed = shape @ rotation_matrix(tf.constant(unknowns[:, :3])).numpy() + unknowns[:, None, 3:6]
+        return camera.project(tf.constant(posed)).numpy()
 
-    def residuals(poses: np.ndarray) -> np.ndarray:
-        offsets = ((project(poses) - points) / sigma).reshape(len(poses), -1)
-        return np.concatenate([offsets, poses[:, :3] / ANGLE_SIGMA], axis=1)
+    def residuals(unknowns: np.ndarray) -> np.ndarray:
+        offsets = (project(unknowns) - points) / (POINT_SIGMA * camera.image_size[0])
+        return np.concatenate([offsets.reshape(len(unknowns), -1), unknowns / sigmas], axis=1)
 
-    pose, damping, step = _front_view(points, positions, camera), 1e-3, 1e-5
-    current = residuals(pose[None])[0]
+    unknowns = np.concatenate([_front_view(points, positions, camera), np.zeros(len(reduced))])
+    solution = _least_squares(residuals, unknowns)
+    projected = project(solution[None])[0]
+    return Pose(
+        angles=solution[:3],
+        translation=solution[3:6],
+        coefficients=directions @ solution[6:],
+        points=projected,
+        residual=float(np.linalg.norm(projected - points, axis=1).mean()),
+    )
+
+
+def _least_squares(residuals, start: np.ndarray) -> np.ndarray:
+    """Levenberg-Marquardt; `residuals` takes a batch of unknowns, so that all central differences are one call."""
+    solution, damping, step = start, 1e-3, 1e-5 * np.eye(len(start))
+    current = residuals(solution[None])[0]
     for _ in range(ITERATIONS):
-        # Central differences of all six unknowns in one batch.
-        shifted = residuals(np.concatenate([pose + step * np.eye(6), pose - step * np.eye(6)]))
-        jacobian = ((shifted[:6] - shifted[6:]) / (2 * step)).T
+        forward, backward = np.split(residuals(np.concatenate([solution + step, solution - step])), 2)
+        jacobian = ((forward - backward) / (2 * step[0, 0])).T
         normal = jacobian.T @ jacobian
         update = np.linalg.solve(normal + damping * np.diag(np.diag(normal)), -jacobian.T @ current)
-        proposed = residuals((pose + update)[None])[0]
+        proposed = residuals((solution + update)[None])[0]
         if proposed @ proposed < current @ current:
-            pose, current, damping = pose + update, proposed, damping / 5
+            solution, current, damping = solution + update, proposed, damping / 5
         else:
             damping *= 10
-    projected = project(pose[None])[0]
-    return Pose(pose[:3], pose[3:], projected, float(np.linalg.norm(projected - points, axis=1).mean()))
+    return solution
 
 
 def _front_view(points: np.ndarray, positions: np.ndarray, camera: Camera) -> np.ndarray:
-    """Start: no pitch or yaw; roll, depth and shift from the best similarity between the points seen from the front."""
+    """Start [6]: no pitch or yaw; roll, depth and shift from the best similarity of the points seen from the front."""
     centre, model_centre = points.mean(0), positions.mean(0)
     offsets = (points - centre) * (1, -1) @ (1, 1j)
     model = (positions - model_centre)[:, :2] @ (1, 1j)

@@ -1,9 +1,9 @@
 """Face mask of an aligned crop without any trained network: graph cut around the posed face model.
 
-The silhouette of a face model posed on the photo says roughly where the face is; GrabCut (Rother et al. 2004) moves its border
-to the photo's edges; a skin-colour mixture helps where it can tell this face from its surroundings, and is ignored where it
-cannot (coloured light, skin-coloured background). Eyes, mouth, brows and beard belong to the face; hair over the forehead,
-glasses' rims and everything in front of the face need not.
+The silhouette of a face model posed on the photo says roughly where the face is; GrabCut (Rother et al. 2004) moves its
+border to the photo's edges; a skin-colour mixture helps where it can tell this face from its surroundings, and is
+ignored where it cannot (coloured light, skin-coloured background). Eyes, mouth, brows and beard belong to the face;
+hair over the forehead, glasses' rims and everything in front of the face need not.
 """
 
 import cv2
@@ -13,8 +13,8 @@ from lib.face_image.skin import skin_posterior
 
 # All lengths below are pixels at this side, to which every crop is brought.
 WORKING_SIDE = 256
-# Farther than this outside of the silhouette nothing is face; below the jaw less, because there the neck begins, which no
-# colour separates from the face.
+# Farther than this outside of the silhouette nothing is face; below the jaw less, because there the neck begins, which
+# no colour separates from the face.
 BAND = 17
 BAND_BELOW = 9
 # The face's own border may lie this far inside (hair, a cap); deeper, only a different colour makes background.
@@ -22,6 +22,13 @@ CORE = 14
 ITERATIONS = 5
 # The skin hint is used when its mean differs by this much between the sure face and the sure background.
 SKIN_GATE = 0.3
+# Hair is looked for from this height above the eyes on (part of the distance between eyes and mouth: above the brows),
+# where a colour differs from the face's own by this many standard deviations.
+FOREHEAD = 0.5
+UNLIKE = 3.0
+# Where face and surroundings have the same colours the cut collapses onto the sure face; a result that keeps less than
+# this of what was probable tells nothing, and the probable face stands.
+LEAST_KEPT = 0.6
 
 
 def segment(
@@ -32,7 +39,7 @@ def segment(
     Args:
       crop: uint8 [H, W, 3], square.
       points: [5, 2] eyes, nose, mouth corners in pixels of the crop (pixel edges); their hull is taken as face.
-      silhouette: bool [H, W] rendered face model, posed on the crop: the mean face first, a fitted one to refine the mask.
+      silhouette: bool [H, W] rendered face model, posed on the crop; a fitted one gives the better mask.
       valid: bool [H, W] where the crop shows the photo; nothing outside is face.
       soft: blur the border by about a pixel of 256 instead of a hard 0 / 255.
 
@@ -53,7 +60,10 @@ def segment(
     inside = np.ones_like(face) if valid is None else _resize_mask(valid, WORKING_SIDE)
     scaled = np.asarray(points, np.float64) * (WORKING_SIDE / size)
     labels = _trimap(image, scaled, face, inside)
+    probable = (labels == cv2.GC_PR_FGD) | (labels == cv2.GC_FGD)
     mask = _graph_cut(image, labels)
+    if (mask & probable).sum() < LEAST_KEPT * probable.sum():
+        mask = probable
     mask = _one_piece(mask & inside, scaled) & inside
     alpha = cv2.GaussianBlur(mask.astype(np.float32), (0, 0), 1.5)
     alpha = cv2.resize(alpha, (size, size), interpolation=cv2.INTER_AREA if size < WORKING_SIDE else cv2.INTER_LINEAR)
@@ -78,15 +88,28 @@ def _hull(points: np.ndarray) -> np.ndarray:
 
 
 def _near(face: np.ndarray) -> np.ndarray:
-    """The silhouette grown by `BAND`, and by `BAND_BELOW` downwards."""
-    grown = cv2.dilate(face.astype(np.uint8), _ellipse(BAND))
-    # A pixel below the silhouette belongs when the silhouette shifted down by the smaller band, and widened, reaches it.
-    lowest = cv2.dilate(face.astype(np.uint8), _ellipse(BAND_BELOW))
+    """The silhouette grown by `BAND`, but only by `BAND_BELOW` below its lower border."""
+    wide, narrow = (cv2.dilate(face.astype(np.uint8), _ellipse(radius)) > 0 for radius in (BAND, BAND_BELOW))
     rows = np.arange(WORKING_SIDE)[:, None]
-    filled = np.where(face.any(0), (face * rows).max(0), -1)
-    below = rows > np.where(filled >= 0, filled, WORKING_SIDE)[None]
-    middle = rows > np.median(np.nonzero(face)[0])
-    return np.where(below & middle, lowest, grown) > 0
+    lowest = np.where(face, rows, -1).max(0)
+    # Columns beside the silhouette take the border of its nearest column, so that the jaw's angles are included.
+    columns = np.nonzero(face.any(0))[0]
+    lowest = lowest[np.clip(np.arange(WORKING_SIDE), columns[0], columns[-1])]
+    return np.where(rows > lowest, narrow, wide)
+
+
+def _unlike_the_face(image: np.ndarray, sure: np.ndarray) -> np.ndarray:
+    """Squared distance of each pixel's colour from the colours of the sure face, in their own standard deviations."""
+    lab = cv2.cvtColor(cv2.GaussianBlur(image, (0, 0), 1.5), cv2.COLOR_RGB2LAB).astype(np.float64)
+    sample = lab[sure]
+    centre = np.median(sample, axis=0)
+    # Eyes, nostrils and teeth lie in the hull as well: the nearest three quarters are its skin.
+    distances = ((sample - centre) ** 2 / np.maximum(sample.var(0), 1)).sum(1)
+    sample = sample[distances <= np.quantile(distances, 0.75)]
+    # Light varies more over the whole face than inside of the hull, hence the floor (grey levels of Lab in 0..255).
+    covariance = np.cov(sample.T) + np.diag([18.0, 5.0, 5.0]) ** 2
+    offsets = lab - sample.mean(0)
+    return np.einsum("hwi,ij,hwj->hw", offsets, np.linalg.inv(covariance), offsets)
 
 
 def _trimap(image: np.ndarray, points: np.ndarray, face: np.ndarray, inside: np.ndarray) -> np.ndarray:
@@ -96,11 +119,17 @@ def _trimap(image: np.ndarray, points: np.ndarray, face: np.ndarray, inside: np.
     labels = np.full(face.shape, cv2.GC_BGD, np.uint8)
     labels[near] = cv2.GC_PR_BGD
     labels[face & near] = cv2.GC_PR_FGD
+    # Hair and caps: around the forehead and the temples a colour far from the face's own is not face.
+    eyes, mouth = points[:2].mean(0), points[3:].mean(0)
+    up = (eyes - mouth) / max(np.linalg.norm(eyes - mouth), 1e-9)
+    height = np.stack(np.meshgrid(*[np.arange(WORKING_SIDE) + 0.5] * 2), axis=-1) @ up - eyes @ up
+    core = cv2.erode(face.astype(np.uint8), _ellipse(CORE)) > 0
+    hair_zone = (height > FOREHEAD * np.linalg.norm(eyes - mouth)) | ((height > 0) & ~core)
+    labels[near & hair_zone & (_unlike_the_face(image, hull) > UNLIKE**2)] = cv2.GC_PR_BGD
     posterior = cv2.GaussianBlur(skin_posterior(image / 255.0), (0, 0), 2.0)
     surely_outside = ~near & inside
     if surely_outside.any() and posterior[hull].mean() - posterior[surely_outside].mean() > SKIN_GATE:
         level = np.quantile(posterior[hull], 0.1)
-        core = cv2.erode(face.astype(np.uint8), _ellipse(CORE)) > 0
         labels[near & ~core & (posterior < 0.4 * level)] = cv2.GC_PR_BGD
         labels[near & ~face & (posterior > level)] = cv2.GC_PR_FGD
     labels[hull] = cv2.GC_FGD
