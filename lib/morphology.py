@@ -24,7 +24,7 @@ def dilate(mask: tf.Tensor, kernel: np.ndarray) -> tf.Tensor:
     """Largest value under the kernel's ones.
 
     The kernel is taken apart into centred rectangles, one for each distinct row width, because the maximum over a
-    rectangle is a pooling: ten times faster on a CPU than a general dilation.
+    rectangle is a pooling along each axis: several times faster on a CPU than a general dilation.
 
     Args:
       mask: [B, H, W, 1], soft values allowed; what lies outside the image does not take part.
@@ -33,9 +33,10 @@ def dilate(mask: tf.Tensor, kernel: np.ndarray) -> tf.Tensor:
     Returns:
       [B, H, W, 1].
     """
-    pooled = [
-        tf.nn.max_pool2d(mask, [height, width], strides=1, padding="SAME") for height, width in _rectangles(kernel)
-    ]
+    pooled = []
+    for height, width in _rectangles(kernel):
+        columns = tf.nn.max_pool2d(mask, [height, 1], strides=1, padding="SAME")
+        pooled.append(tf.nn.max_pool2d(columns, [1, width], strides=1, padding="SAME"))
     return functools.reduce(tf.maximum, pooled)
 
 

@@ -1,0 +1,152 @@
+"""Loss terms of the texture networks, as the paper's published code computes them.
+
+Colours come in [0, 1] and are compared on [-1, 1], the published range, which doubles their differences. Every term is
+a scalar, a mean over the batch; what a run minimises is a weighted sum of them (`weighted_total`).
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import tensorflow as tf
+
+from lib.structures import TensorStructure
+
+# Width of the published colour range [-1, 1] over that of the program's.
+RANGE = 2.0
+
+
+@dataclass(frozen=True)
+class LossInputs(TensorStructure):
+    """What the terms compare.
+
+    Attributes:
+      image: [B, H, W, 3] the crop, RGB in [0, 1].
+      image_mask: [B, H, W, 1] where the crop counts, in [0, 1].
+      coarse_render, fine_render: [B, H, W, 3] renderings, RGB in [0, 1].
+      render_mask: [B, H, W, 1] pixels the face covers.
+      coarse_albedo, fine_albedo: [B, N, 3] RGB in [0, 1].
+      coarse_colour, fine_colour: [B, N, 3] the same under light.
+      sampled_colour: [B, N, 3] colour of the crop at the vertices.
+      visibility: [B, N, 1] in [0, 1].
+    """
+
+    image: tf.Tensor
+    image_mask: tf.Tensor
+    coarse_render: tf.Tensor
+    fine_render: tf.Tensor
+    render_mask: tf.Tensor
+    coarse_albedo: tf.Tensor
+    fine_albedo: tf.Tensor
+    coarse_colour: tf.Tensor
+    fine_colour: tf.Tensor
+    sampled_colour: tf.Tensor
+    visibility: tf.Tensor
+
+
+def masked_difference(image: tf.Tensor, target: tf.Tensor, mask: tf.Tensor) -> tf.Tensor:
+    """Absolute difference of two images inside a mask, summed over channels, averaged over the mask's pixels.
+
+    Args:
+      image, target: [B, H, W, 3] RGB in [0, 1].
+      mask: [B, H, W, 1] weights in [0, 1]; 0 where it is empty.
+    """
+    return tf.math.divide_no_nan(RANGE * tf.reduce_sum(tf.abs(image - target) * mask), tf.reduce_sum(mask))
+
+
+def weighted_difference(colour: tf.Tensor, target: tf.Tensor, weight: tf.Tensor | float = 1.0) -> tf.Tensor:
+    """Mean of the weighted absolute difference over all vertices and channels, those of weight 0 included.
+
+    Args:
+      colour, target: [B, N, 3] RGB in [0, 1].
+      weight: [B, N, 1] in [0, 1], or a number.
+    """
+    return RANGE * tf.reduce_mean(tf.abs(colour - target) * weight)
+
+
+def identity_distance(features: tf.Tensor, target: tf.Tensor) -> tf.Tensor:
+    """1 - mean cosine of the embeddings [B, E] of rendering and photo."""
+    dot = tf.reduce_sum(features * target, axis=-1)
+    return 1 - tf.reduce_mean(dot / (safe_norm(features) * safe_norm(target) + 1e-8))
+
+
+def asymmetry(albedo: tf.Tensor, pairs: tf.Tensor) -> tf.Tensor:
+    """Mean distance between the albedo [B, N, 3] of the two vertices of each pair [P, 2]."""
+    difference = RANGE * (tf.gather(albedo, pairs[:, 0], axis=1) - tf.gather(albedo, pairs[:, 1], axis=1))
+    # 1e-16 for each channel keeps the root differentiable where both sides are equal.
+    return tf.reduce_mean(tf.sqrt(tf.reduce_sum(tf.square(difference) + 1e-16, axis=-1)))
+
+
+def skin_variance(albedo: tf.Tensor, skin_vertices: tf.Tensor) -> tf.Tensor:
+    """Mean over batch and channels of the variance of the albedo [B, N, 3] over the skin's vertices [S]."""
+    skin = RANGE * tf.gather(albedo, skin_vertices, axis=1)
+    return tf.reduce_mean(tf.math.reduce_variance(skin, axis=1))
+
+
+def weight_decay(variables: Sequence[tf.Variable]) -> tf.Tensor:
+    """Half the sum of squares of the variables (those of the fully connected layers)."""
+    return tf.add_n([tf.reduce_sum(tf.square(variable)) / 2 for variable in variables]) if variables else tf.zeros([])
+
+
+def texture_terms(inputs: LossInputs, skin_vertices: tf.Tensor, pairs: tf.Tensor) -> dict[str, tf.Tensor]:
+    """The raw terms that compare a fine texture with the crop and with the coarse one.
+
+    Args:
+      inputs: renderings, colours and masks.
+      skin_vertices: [S] vertices whose albedo should vary little.
+      pairs: [P, 2] mirrored vertices.
+
+    Returns:
+      `render`, `coarse_render`: rendered pixels against the crop, inside the masks; the latter only tells how far the
+      coarse face is. `project`: colours against the crop at visible vertices. `hidden`: colours of hidden vertices
+      against the coarse ones. `coarse`: albedo against the coarse one. `symmetry`, `variance`: of the albedo.
+    """
+    mask = tf.round(inputs.render_mask) * inputs.image_mask
+    visible = inputs.visibility
+    return {
+        "render": masked_difference(inputs.fine_render, inputs.image, mask),
+        "coarse_render": masked_difference(inputs.coarse_render, inputs.image, mask),
+        "project": weighted_difference(inputs.fine_colour, inputs.sampled_colour, visible),
+        "hidden": weighted_difference(inputs.fine_colour, inputs.coarse_colour, 1 - visible),
+        "coarse": weighted_difference(inputs.fine_albedo, inputs.coarse_albedo),
+        "symmetry": asymmetry(inputs.fine_albedo, pairs),
+        "variance": skin_variance(inputs.fine_albedo, skin_vertices),
+    }
+
+
+def published_weights(coarse: float, render: float) -> dict[str, float]:
+    """Weights of the published loss, for the stage weights `coarse` (ref) and `render` (ren) of an epoch."""
+    return {
+        "coarse": coarse,
+        "project": render,
+        "hidden": 0.3 * render,
+        "identity": 0.2 * render,
+        "symmetry": 0.5 * render,
+        "variance": 0.01 * render,
+        "weight_decay": 5e-4,
+    }
+
+
+def converging_weights(coarse: float = 0.1) -> dict[str, float]:
+    """Weights that converge; `coarse` falls from 1 to 0.1 over the first tenth of a run."""
+    return {"render": 1.0, "project": 0.2, "hidden": 0.06, "symmetry": 0.05, "variance": 0.01, "coarse": coarse}
+
+
+def weighted_total(terms: Mapping[str, tf.Tensor], weights: Mapping[str, float]) -> tf.Tensor:
+    """Sum of the weighted terms; terms without a weight are only reported.
+
+    A weight may be a number or a scalar tensor. A term whose weight is the number 0 need not have been computed.
+
+    Raises:
+      ValueError: a weight names no term.
+    """
+    used = {name: weight for name, weight in weights.items() if isinstance(weight, tf.Tensor) or weight != 0}
+    if unknown := used.keys() - terms.keys():
+        raise ValueError(f"weights must name terms ({', '.join(terms)}), got {', '.join(sorted(unknown))}")
+    return tf.add_n([weight * terms[name] for name, weight in used.items()]) if used else tf.zeros([])
+
+
+def safe_norm(vectors: tf.Tensor) -> tf.Tensor:
+    """Euclidean norm over the last axis whose gradient at zero is zero instead of NaN."""
+    squared = tf.reduce_sum(tf.square(vectors), axis=-1)
+    positive = squared > 0
+    return tf.where(positive, tf.sqrt(tf.where(positive, squared, tf.ones_like(squared))), 0.0)

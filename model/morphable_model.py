@@ -1,0 +1,114 @@
+"""Evaluation of a face model in TensorFlow: coefficients to a posed, lit face."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import tensorflow as tf
+
+from lib.coefficients import Coefficients
+from lib.face_model import FaceModel
+from lib.geometry.camera import Camera
+from lib.geometry.lighting import shading
+from lib.geometry.normals import incident_triangles, vertex_normals
+from lib.geometry.rotation import rotation_matrix
+from lib.structures import TensorStructure
+
+
+@dataclass(frozen=True)
+class PosedFace(TensorStructure):
+    """A batch of faces as coefficients describe them.
+
+    Attributes:
+      coefficients: the parts of the coefficient vectors.
+      shape: [B, N, 3] before the pose, decimetres.
+      vertices: [B, N, 3] world frame, decimetres.
+      normals: [B, N, 3] unit vectors, world frame.
+      albedo: [B, N, 3] RGB, 1 = white; linear in the coefficients, so it may leave [0, 1].
+      shading: [B, N, 3] light arriving at the vertices, the factor of the albedo.
+      landmarks: [B, 68, 2] pixels of the camera's image (x right, y down).
+    """
+
+    coefficients: Coefficients
+    shape: tf.Tensor
+    vertices: tf.Tensor
+    normals: tf.Tensor
+    albedo: tf.Tensor
+    shading: tf.Tensor
+    landmarks: tf.Tensor
+
+
+class MorphableModel:
+    """A FaceModel with its arrays as tensors, made once and captured by the functions that use them.
+
+    Args:
+      face_model: the model to evaluate.
+      normal_weighting: "area" (the paper) or "uniform" (Deep3D).
+      incidence_limit: triangles that count for a vertex's normal at most; the published tables stop at 8, None takes
+        them all.
+    """
+
+    def __init__(self, face_model: FaceModel, normal_weighting: str = "area", incidence_limit: int | None = None):
+        self.face_model = face_model
+        self.layout = face_model.layout
+        self.vertex_count = face_model.vertex_count
+        self.normal_weighting = normal_weighting
+        self.triangles = tf.constant(face_model.triangles)
+        self.incidence = tf.constant(incident_triangles(face_model.triangles, face_model.vertex_count, incidence_limit))
+        self.landmark_vertices = tf.constant(face_model.landmarks)
+        self.skin_vertices = tf.constant(np.flatnonzero(face_model.skin_mask), tf.int32)
+        self.skin_mask = tf.constant(face_model.skin_mask, tf.float32)
+        self.symmetric_pairs = tf.constant(symmetric_pairs(face_model.mirror_index))
+        self._mean_shape = tf.constant(face_model.mean_shape)
+        self._shape_basis = _flat_basis(face_model.identity_basis, face_model.expression_basis)
+        self._mean_albedo = tf.constant(face_model.mean_albedo)
+        self._albedo_basis = _flat_basis(face_model.albedo_basis)
+
+    def shape(self, identity: tf.Tensor, expression: tf.Tensor) -> tf.Tensor:
+        """Vertices before the pose: identity [B, Ki] and expression [B, Ke] -> [B, N, 3] decimetres."""
+        offsets = tf.matmul(tf.concat([identity, expression], axis=-1), self._shape_basis)
+        return self._mean_shape + tf.reshape(offsets, [-1, self.vertex_count, 3])
+
+    def albedo(self, coefficients: tf.Tensor) -> tf.Tensor:
+        """Colour before light: albedo coefficients [B, Ka] -> [B, N, 3] RGB, not clipped."""
+        offsets = tf.matmul(coefficients, self._albedo_basis)
+        return self._mean_albedo + tf.reshape(offsets, [-1, self.vertex_count, 3])
+
+    def normals(self, vertices: tf.Tensor) -> tf.Tensor:
+        """Unit normals of [B, N, 3] vertices, in their frame."""
+        return vertex_normals(vertices, self.triangles, self.incidence, self.normal_weighting)
+
+    def posed(self, coefficients: tf.Tensor, camera: Camera) -> PosedFace:
+        """Everything a coefficient vector says.
+
+        Args:
+          coefficients: [B, K] in the layout's order.
+          camera: projects the landmarks.
+        """
+        parts = self.layout.split(coefficients)
+        shape = self.shape(parts.identity, parts.expression)
+        vertices = tf.matmul(shape, rotation_matrix(parts.angles)) + parts.translation[:, None, :]
+        # The normals of the posed mesh are the rotated normals of the unposed one.
+        normals = self.normals(vertices)
+        return PosedFace(
+            coefficients=parts,
+            shape=shape,
+            vertices=vertices,
+            normals=normals,
+            albedo=self.albedo(parts.albedo),
+            shading=shading(normals, parts.light),
+            landmarks=camera.project(tf.gather(vertices, self.landmark_vertices, axis=1)),
+        )
+
+
+def symmetric_pairs(mirror_index: np.ndarray) -> np.ndarray:
+    """Each pair of mirrored vertices once, [P, 2] int32; vertices on the midline are their own mirror and left out."""
+    vertices = np.arange(len(mirror_index))
+    first = vertices < mirror_index
+    return np.stack([vertices[first], np.asarray(mirror_index)[first]], axis=-1).astype(np.int32)
+
+
+def _flat_basis(*bases: np.ndarray) -> tf.Tensor:
+    """Bases [K_i, N, 3] one below the other as a matrix [sum K_i, 3 N]."""
+    return tf.concat([basis.reshape(len(basis), -1) for basis in bases], axis=0)
