@@ -33,7 +33,7 @@ class HalfFace:
         self.below_line = (row < 0.5 * (first + last)).astype(float)
         self.taper = np.sqrt(grid.mouth_taper)[None, :]
         self.ball = (grid.section == "ball")[:, None].astype(float)
-        teeth = (row > first + 1) & (row < last - 1)
+        teeth = (row > first) & (row < last)
         self.teeth = teeth * (grid.mouth_taper[None, :] > 0)
 
     def spot(self, x: float, y: float, width: float, height: float) -> np.ndarray:
@@ -228,9 +228,11 @@ def expression_displacements(grid: Grid, position: np.ndarray) -> dict[str, tupl
       alike on both sides), "left" and "right".
     """
     face = HalfFace(grid, position)
-    units = {name: (f(face), "odd" if name in SIGNED else "even") for name, f in _BOTH.items()}
+    # Sideways movement vanishes on the midline, where the two halves meet.
+    centre = np.tanh(face.x / 6.0)[..., None] * (1.0, 0.0, 0.0) + (0.0, 1.0, 1.0)
+    units = {name: (f(face), "odd") if name in SIGNED else (f(face) * centre, "even") for name, f in _BOTH.items()}
     for name, f in _SIDED.items():
-        move = f(face)
+        move = f(face) * centre
         units |= {f"{name}_right": (move, "right"), f"{name}_left": (move, "left")}
     return units
 

@@ -62,24 +62,24 @@ def _deformations(grid: Grid, position: np.ndarray) -> dict[str, np.ndarray]:
     centred = cy - 20.0
     fields = {
         "size": field(0.032 * x, 0.032 * centred, 0.032 * (z + 30)),
-        "width": field(0.030 * x),
-        "height": field(dy=0.030 * centred),
+        "width": field(0.026 * x),
+        "height": field(dy=0.026 * centred),
         "depth": field(dz=0.030 * (z - 10) * (1 - 0.5 * nose)),
-        "lower_height": field(dy=-3.0 * lower),
+        "lower_height": field(dy=-2.2 * lower),
         "upper_height": field(dy=2.8 * soft_step((cy - 50) / 50)),
-        "jaw_width": field(x / 60 * 3.4 * jaw),
-        "gonion": field(3.2 * spot(58, -38, 14, 14), -2.4 * spot(58, -38, 14, 14)),
+        "jaw_width": field(x / 60 * 2.4 * jaw),
+        "gonion": field(1.7 * spot(58, -38, 15, 16), -2.0 * spot(58, -38, 15, 16)),
         "jaw_slope": field(dy=3.0 * gauss(x, 46, 14) * soft_step((-30 - cy) / 25)),
-        "chin_height": field(dy=-3.0 * soft_step((-50 - cy) / 22) * gauss(x, 0, 26)),
-        "chin_width": field(0.16 * x * gauss(x, 0, 30) * soft_step((-48 - cy) / 20)),
+        "chin_height": field(dy=-2.2 * soft_step((-50 - cy) / 22) * gauss(x, 0, 26)),
+        "chin_width": field(0.11 * x * gauss(x, 0, 30) * soft_step((-48 - cy) / 20)),
         "chin_forward": field(dz=3.2 * gauss(x, 0, 24) * soft_step((-42 - cy) / 22)),
         "chin_ball": field(dz=1.6 * spot(0, -65, 10, 7)),
         "cheek_bone": out(spot(52, 18, 15, 12), 2.6),
         "cheek_bone_height": field(dz=1.6 * (spot(44, 26, 13, 8) - spot(44, 8, 13, 8))),
-        "cheek_hollow": out(spot(48, -14, 13, 14), -2.4),
+        "cheek_hollow": out(spot(48, -14, 14, 15), -2.0),
         "cheek_fat": out(spot(38, -6, 16, 16), 2.3),
-        "lower_cheek": out(spot(52, -28, 15, 16), 2.6),
-        "jowl": out(spot(38, -50, 12, 10), 2.0) + field(dy=-1.4 * spot(40, -54, 13, 12)),
+        "lower_cheek": out(spot(52, -26, 16, 17), 1.6),
+        "jowl": out(spot(38, -52, 13, 12), 1.3) + field(dy=-1.3 * spot(40, -56, 14, 13)),
         "submental": field(dy=-3.4 * grid.under[:, None] * gauss(x, 0, 40), dz=1.0 * grid.under[:, None]),
         "temple": out(spot(64, 58, 12, 18), -2.0),
         "forehead_slope": field(dz=3.0 * soft_step((cy - 58) / 50)),
@@ -108,7 +108,7 @@ def _deformations(grid: Grid, position: np.ndarray) -> dict[str, np.ndarray]:
         "tip_width": field(1.0 * spot(8, 5, 5, 6)),
         "columella": field(dy=-1.2 * gauss(x, 0, 6) * gauss(cy, -4, 4)),
         "upper_lip_skin": field(dy=-1.8 * soft_step((-11 - cy) / 9) * (0.3 + 0.7 * np.exp(-0.5 * (x / 34) ** 4))),
-        "mouth_width": field(0.075 * x * mouth * gauss(x, 0, 34)),
+        "mouth_width": field(0.06 * x * mouth * gauss(x, 0, 34)),
         "mouth_forward": field(dz=2.0 * mouth * gauss(x, 0, 22)),
         "mouth_height": field(dy=1.3 * mouth),
         "mouth_corner_turn": field(dy=1.1 * spot(MOUTH_CORNER, -32, 8, 7)),
@@ -136,7 +136,7 @@ def _process(grid: Grid, position: np.ndarray, seed: int) -> list[np.ndarray]:
     calm = 1.0 - np.where(section == "ball", np.minimum(1, 1.5 * grid.eye_taper), 0.0)
     calm = calm - np.where(section == "mouth", np.minimum(1, 2.0 * grid.mouth_taper), 0.0)
     fields = []
-    for length, amplitude, count in ((60.0, 0.9, 18), (27.0, 0.5, 26), (14.0, 0.2, 24)):
+    for length, amplitude, count in ((50.0, 0.75, 18), (26.0, 0.5, 26), (14.0, 0.22, 24)):
         for _ in range(count):
             move = np.zeros_like(position)
             for axis in range(3):

@@ -9,7 +9,7 @@ IRIS_RADIUS, PUPIL_RADIUS = 5.8, 2.1
 # Change of log reflectance (display RGB) per unit of pigment; blue suffers most from melanin, green from blood.
 MELANIN = np.array([0.55, 0.78, 1.0])
 HAEMOGLOBIN = np.array([0.12, 1.0, 0.80])
-MEAN_SKIN = np.array([0.735, 0.565, 0.475])
+MEAN_SKIN = np.array([0.735, 0.575, 0.495])
 COLOURS = {
     "brow": (0.235, 0.165, 0.13), "lips": (0.66, 0.375, 0.355), "iris": (0.27, 0.185, 0.125), "pupil": (0.02, 0.018, 0.02),
     "sclera": (0.80, 0.775, 0.755), "lash": (0.13, 0.09, 0.08), "nostril": (0.19, 0.10, 0.085),
@@ -35,8 +35,8 @@ def region_masks(grid: Grid, position: np.ndarray) -> dict[str, np.ndarray]:
     mouth_open = (grid.mouth_taper[None, :] > 0.02).astype(float)
     ball = np.where(section == "ball", np.clip(4 * grid.eye_taper[None, :], 0, 1), 0.0)
     eye_distance = np.hypot(x - EYE_CENTRE[0], position[..., 1] - EYE_CENTRE[1])
-    iris = ball * sigmoid((IRIS_RADIUS - eye_distance) / 0.25)
-    pupil = ball * sigmoid((PUPIL_RADIUS - eye_distance) / 0.25)
+    iris = ball * sigmoid((IRIS_RADIUS - eye_distance) / 0.35)
+    pupil = ball * sigmoid((PUPIL_RADIUS - eye_distance) / 0.35)
     lip_rows = ((row >= rows["lower_lip"]) & (row <= rows["mouth"])) | ((row >= rows["upper_lip"]) & (row < rows["philtrum"]))
     lips = lip_rows * np.clip(4 * grid.mouth_taper[None, :], 0, 1)
     lips[[rows["lower_lip"], rows["philtrum"]]] = 0.5 * np.clip(4 * grid.mouth_taper, 0, 1)
@@ -83,7 +83,7 @@ def _paint(colour: np.ndarray, target, mask: np.ndarray) -> np.ndarray:
 def mean_albedo(grid: Grid, position: np.ndarray, masks: dict[str, np.ndarray]) -> np.ndarray:
     """[R, C, 3] RGB of the half face with painted features."""
     x, y = position[..., 0], grid.y
-    redness = 0.14 * masks["cheek"] + 0.16 * masks["nose"] * sigmoid((14 - y) / 5) + 0.07 * gauss(x, 0, 16) * gauss(y, -66, 9)
+    redness = 0.09 * masks["cheek"] + 0.09 * masks["nose"] * sigmoid((14 - y) / 5) + 0.07 * gauss(x, 0, 16) * gauss(y, -66, 9)
     redness -= 0.05 * masks["forehead"] - 0.05 * masks["under_eye"]
     darkness = 0.08 * masks["under_eye"] + 0.05 * masks["lid"] + 0.06 * masks["beard"]
     darkness += 0.15 * gauss(x, 20.0, 1.8) * gauss(y, -1, 6) + 0.10 * gauss(x, 0, 12) * gauss(y, -50, 4)
@@ -144,19 +144,21 @@ def albedo_terms(
 
     hair = np.clip(masks["brow"] * 1.0, 0, 1)
     terms = [
-        pigment(MELANIN, 0.30 * tissue) + pigment(np.ones(3), 0.25 * hair) + towards((0.1, 0.07, 0.05), 0.25 * masks["iris"]),
-        pigment(HAEMOGLOBIN, 0.075 * tissue),
-        pigment(np.array([-0.3, 0.05, 0.9]), 0.05 * tissue),
-        pigment(HAEMOGLOBIN, 0.13 * masks["cheek"] * tissue),
-        pigment(HAEMOGLOBIN, 0.12 * masks["nose"] * tissue),
+        pigment(MELANIN, 0.27 * tissue)
+        + pigment(np.ones(3), 0.42 * hair)
+        + towards((0.1, 0.07, 0.05), 0.22 * masks["iris"]),
+        pigment(HAEMOGLOBIN, 0.05 * tissue),
+        pigment(np.array([-0.2, 0.15, 0.9]), 0.028 * tissue),
+        pigment(HAEMOGLOBIN, 0.08 * masks["cheek"] * tissue),
+        pigment(HAEMOGLOBIN, 0.06 * masks["nose"] * tissue),
         pigment(MELANIN, 0.09 * masks["forehead"] * tissue),
         pigment(MELANIN + 0.2 * HAEMOGLOBIN, 0.15 * masks["under_eye"] * tissue),
         pigment(np.array([0.9, 0.95, 0.85]), 0.20 * masks["beard"] * tissue),
-        pigment(HAEMOGLOBIN, 0.16 * masks["lips"]),
+        pigment(HAEMOGLOBIN, 0.12 * masks["lips"]),
         pigment(np.ones(3), 0.14 * masks["lips"]),
         towards((0.62, 0.22, 0.26), 0.14 * masks["lips"]),
-        pigment(np.array([0.8, 1.0, 1.1]), 0.45 * hair),
-        towards((0.45, 0.32, 0.20), 0.30 * hair),
+        pigment(np.array([0.8, 1.0, 1.1]), 0.28 * hair),
+        towards((0.42, 0.31, 0.21), 0.16 * hair),
         (np.array([0.02, 0.10, 0.16]) * masks["iris"][:, None]) * (1 - masks["pupil"][:, None]),
         (np.array([0.07, 0.06, 0.02]) * masks["iris"][:, None]) * (1 - masks["pupil"][:, None]),
         (np.array([0.05, 0.05, 0.06]) * (masks["eye"] * (1 - masks["iris"]))[:, None]),

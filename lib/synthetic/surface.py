@@ -56,10 +56,10 @@ def base_depth(share: np.ndarray, y: np.ndarray) -> np.ndarray:
 def _bone_and_fat(a: np.ndarray, y: np.ndarray) -> np.ndarray:
     """Broad fields: brow ridge, orbits, cheekbones, cheeks, dental arch, chin."""
     r = np.sqrt(a * a + 12.0)  # even and smooth across the midline
-    field = 2.4 * gauss(r, 24, 13) * gauss(y, 55.5, 5.0)
+    field = 2.0 * gauss(r, 25, 14) * gauss(y, 56, 6.5)
     field += 1.5 * gauss(r, 4, 9) * gauss(y, 57, 6)
-    field -= 8.0 * gauss(r, 31, 11.5) * gauss(y, 38.5, 8.0)
-    field -= 5.0 * gauss(r, 15.5, 4.2) * gauss(y, 37, 8.5)
+    field -= 7.0 * gauss(r, 31, 11.5) * gauss(y, 38.0, 8.0)
+    field -= 4.6 * gauss(r, 15.0, 4.4) * gauss(y, 37, 8.0)
     field -= 4.0 * gauss(r, 46.5, 6) * gauss(y, 38, 6)
     field += 4.6 * gauss(r, 47, 13) * gauss(y, 20, 10)
     field += 2.6 * gauss(r, 32, 12) * gauss(y, 10, 12)
@@ -97,31 +97,37 @@ def _lips(a: np.ndarray, y: np.ndarray, grid: Grid) -> np.ndarray:
 def _mouth_inside(position: np.ndarray, grid: Grid) -> None:
     """Folds the rows between the lip lines into teeth and a dark back, hidden while the lips are closed."""
     start = grid.rows["mouth"]
-    heights = {"line": 0.0, "pocket": -5.0, "gum": -5.5, "tooth": -4.2, "edge": -0.3, "dark": -0.5}
+    heights = {"line": 0.0, "pocket": -8.0, "gum": -6.8, "tooth": -5.2, "edge": -2.0, "dark": -2.2}
     depths = {"line": -0.6, "pocket": -4.5, "gum": -4.0, "tooth": -3.6, "edge": -3.8, "dark": -9.0}
     taper = grid.mouth_taper
     arch = -6.0 * (np.clip(grid.across / MOUTH_CORNER, 0, 1.0)) ** 2 * taper
     for i, name in enumerate(MOUTH_ROWS):
-        sign = 1.0 if i < len(MOUTH_ROWS) // 2 else -1.0
-        position[start + i, :, 1] += sign * heights[name] * taper
-        position[start + i, :, 2] += depths[name] * taper + (0.0 if name == "line" else 1.0) * arch * 0.3
+        upper = i >= len(MOUTH_ROWS) // 2
+        # The upper teeth hang in front of the lower ones and reach a little below the line.
+        height = -heights[name] if upper else heights[name]
+        height += {"edge": -3.4, "dark": -2.4}.get(name, 0.0) * upper
+        depth = depths[name] - (1.2 if name in ("tooth", "edge") and not upper else 0.0)
+        position[start + i, :, 1] += height * taper
+        position[start + i, :, 2] += depth * taper + (0.0 if name == "line" else 0.3) * arch
 
 
 def _nose(a: np.ndarray, y: np.ndarray, z: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Depth with the nose, and the sideways flare of its wings."""
     ridge = PchipInterpolator(_RIDGE_LEVELS, _RIDGE, extrapolate=True)(np.clip(y, -13, 52))
     midline = PchipInterpolator(_LEVELS, _FRONT, extrapolate=True)(y)
-    height = np.clip(ridge - midline, 0.0, None) * sigmoid((y + 9.2) / 0.9)
+    height = np.clip(ridge - midline, 0.0, None) * sigmoid((y + 10.6) / 0.8)
     height *= 1.0 - soft_step((y - 40) / 12)
-    half_width = PchipInterpolator([-12, -6, 0, 6, 14, 22, 30, 40, 52], [7.0, 8.0, 9.2, 9.0, 8.2, 7.6, 6.8, 7.4, 9.0])(
+    half_width = PchipInterpolator([-12, -6, 0, 6, 14, 22, 30, 40, 52], [6.0, 7.4, 9.0, 8.6, 7.2, 6.6, 6.4, 7.2, 9.0])(
         np.clip(y, -12, 52))
     z = z + height * np.exp(-0.5 * (a / half_width) ** 2.4)
-    z = z + 4.0 * gauss(a, 0, 15) * gauss(y, 14, 13) * sigmoid((y + 4) / 3)
+    z = z + 4.4 * gauss(a, 0, 13.5) * gauss(y, 16, 13) * sigmoid((y + 3) / 3)
     level = np.exp(-(np.abs((y + 0.6) / 7.6) ** 3.2))
-    wing = sigmoid((17.2 - a) / 0.75) * sigmoid((a - 8.5) / 1.6) * level
-    z = z + 7.6 * wing
+    oval = ((a - 10.4) / 7.4) ** 2 + ((y + 1.4) / 8.0) ** 2
+    wing = sigmoid((1.0 - oval) / 0.17) * sigmoid((a - 7.5) / 1.6)
+    z = z + 8.2 * wing * (1.0 - 0.2 * np.clip(oval, 0, 1))
     z = z - 2.4 * gauss(a, 19.6, 1.6) * np.exp(-(np.abs((y + 1.0) / 7.5) ** 2.6))
-    z = z - 1.6 * gauss(a, 11.5, 2.2) * gauss(y, 8.5, 2.6)
+    z = z - 2.2 * gauss(a - 0.3 * (y - 3.0), 9.8, 2.0) * gauss(y, 5.5, 4.0)
+    z = z + 1.1 * gauss(a, 0, 5.5) * gauss(y, 5.0, 4.5)
     z = z - 5.6 * np.exp(-(((a - 6.9) / 3.3) ** 2) - ((y + 5.6) / 2.0) ** 2)
     flare = 1.6 * gauss(a, 16.6, 2.2) * level
     return z, flare
@@ -160,13 +166,25 @@ def _under_jaw(position: np.ndarray, grid: Grid) -> None:
     tangent[0] = (1.0, 0.0, 0.0)
     inward = np.stack([tangent[:, 2], np.zeros(len(tangent)), -tangent[:, 0]], axis=-1)
     inward /= np.linalg.norm(inward, axis=-1, keepdims=True)
-    reach = 34.0 - 20.0 * soft_step(grid.across / HALF_WIDTH)
-    drop = 7.0 + 9.0 * soft_step(grid.across / HALF_WIDTH)
+    reach = 40.0 - 26.0 * soft_step(grid.across / HALF_WIDTH)
+    drop = 6.0 + 10.0 * soft_step(grid.across / HALF_WIDTH)
     for row in range(grid.rows["jaw"]):
         t = grid.under[row]
-        position[row] = border + inward * (reach * t**1.25)[:, None] if False else (
-            border + inward * (reach * (0.25 * t + 0.75 * t * t))[:, None])
+        position[row] = border + inward * (reach * (0.3 * t + 0.7 * t * t))[:, None]
         position[row, :, 1] -= drop * (1.0 - (1.0 - t) ** 2.2)
+    _relax(position, grid.rows["jaw"] + 5, 14)
+
+
+def _relax(position: np.ndarray, rows: int, passes: int) -> None:
+    """Rounds the first `rows` rows by averaging neighbours, the outermost row fixed."""
+    strength = (1.0 - soft_step((np.arange(1, rows) - rows + 5.0) / 5.0))[:, None, None]
+    for _ in range(passes):
+        mirrored = np.concatenate([position[:, 1:2] * (-1.0, 1.0, 1.0), position], axis=1)
+        across = mirrored[:, :-2] + mirrored[:, 2:]
+        mean = position.copy()
+        mean[1:-1, :-1] = 0.25 * (across[1:-1] + position[:-2, :-1] + position[2:, :-1])
+        mean[1:-1, -1] = 0.5 * (position[:-2, -1] + position[2:, -1])
+        position[1:rows] += 0.5 * strength * (mean[1:rows] - position[1:rows])
 
 
 def build_surface(grid: Grid) -> np.ndarray:
