@@ -1,0 +1,30 @@
+"""How close a rendering is to its photo, measured per image where both the photo's mask and the face are."""
+
+import tensorflow as tf
+
+PEAK_ERROR_FLOOR = 1e-10  # mean squared error of a perfect match: 100 dB instead of infinity
+
+
+def masked_psnr(image: tf.Tensor, target: tf.Tensor, mask: tf.Tensor) -> tf.Tensor:
+    """Peak signal-to-noise ratio over the pixels of a mask.
+
+    Args:
+      image, target: [B, H, W, 3] RGB in [0, 1].
+      mask: [B, H, W, 1]; pixels of at least one half count.
+
+    Returns:
+      [B] dB, 10 log10(1 / mean squared error over counted pixels and channels); NaN where no pixel counts.
+    """
+    counted = tf.cast(mask >= 0.5, image.dtype)
+    squared = tf.reduce_sum(tf.square(image - target) * counted, axis=(1, 2, 3))
+    samples = tf.reduce_sum(counted, axis=(1, 2, 3)) * float(image.shape[-1])
+    error = tf.where(samples > 0, squared / tf.maximum(samples, 1.0), float("nan"))
+    return -10.0 * tf.math.log(tf.maximum(error, PEAK_ERROR_FLOOR)) / tf.math.log(10.0)
+
+
+def coverage(mask: tf.Tensor, alpha: tf.Tensor) -> tf.Tensor:
+    """Share of the photo's mask [B, H, W, 1] that the compared pixels `mask` cover, [B]; NaN for an empty alpha."""
+    wanted = tf.cast(alpha >= 0.5, tf.float32)
+    covered = tf.reduce_sum(tf.cast(mask >= 0.5, tf.float32) * wanted, axis=(1, 2, 3))
+    total = tf.reduce_sum(wanted, axis=(1, 2, 3))
+    return tf.where(total > 0, covered / tf.maximum(total, 1.0), float("nan"))
