@@ -8,6 +8,7 @@ import dataclasses
 import difflib
 import json
 import math
+import os
 import sys
 import types
 from collections.abc import Iterable, Mapping
@@ -41,6 +42,21 @@ class Config:
     test: sections.Test
     pretrain: sections.Pretrain
     evaluate: sections.Evaluate
+
+    def __post_init__(self) -> None:
+        if self.data.synthetic_seed == self.pretrain.seed:
+            raise UserError(
+                f"data.synthetic_seed: must differ from pretrain.seed, got {self.pretrain.seed} for both "
+                "(the networks would be measured on faces they were pre-trained on)"
+            )
+
+    @property
+    def workers(self) -> int:
+        """Processes or threads that prepare data."""
+        if self.data.workers:
+            return self.data.workers
+        # A container may have been given fewer processors than the machine has.
+        return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
     @property
     def records_path(self) -> Path:

@@ -1,0 +1,100 @@
+"""Packs RGBA face crops into one binary file and splits them; without photos it renders synthetic crops first.
+
+The crops are PNGs whose alpha is 0 where there is no skin and 255 where there is.
+"""
+
+import argparse
+import sys
+from pathlib import Path
+
+from configs import flags, schema
+from lib import packing
+from lib.records import RecordReader
+from lib.splits import save_split, split
+from utils import UserError
+
+EPILOG = """
+Beside data/<name>.bin stands data/<name>.manifest.json: what was packed, what was left out, and why. The split is in
+data/params/<name>/. Exit codes: 0 done; 1 --verify found damage; 2 the command or its files are at fault, one line says
+how; 130 interrupted.
+"""
+OPTIONS = ("name", "root_dir", "img_size", "workers")
+
+
+def main(argv: list[str] | None = None) -> int:
+    args = parse(argv)
+    config = schema.load(args.config, args.overrides)
+    if args.verify:
+        return verify(Path(args.verify), config.data.image_size if args.img_size else None)
+    output = Path(args.output) if args.output else config.records_path
+    if args.input is None:
+        folder, names = render_synthetic(config)
+        source = packing.PngFolder(folder, names, config.data.image_size)
+    elif Path(args.input).is_dir():
+        folder = Path(args.input)
+        source = packing.PngFolder(folder, packing.file_names(folder), config.data.image_size)
+    else:
+        source = packing.RecordFile(Path(args.input), config.data.image_size)
+    result = packing.pack(source, output, config.workers, strict=args.strict)
+    parts = split(
+        result.names, {"val": config.data.validation, "test": config.data.test}, config.data.split_seed
+    )
+    save_split(config.params_dir, parts)
+    packing.report(result)
+    print(f"{output}: {len(result.names)} crops, {', '.join(f'{len(v)} {k}' for k, v in parts.items())}")
+    if args.input is None:
+        packing.write_example_photos(Path(config.test.input), folder, parts["test"])
+    return 0
+
+
+def parse(argv: list[str] | None) -> argparse.Namespace:
+    """The command line; `overrides` holds all that changes the configuration."""
+    parser = flags.Parser(prog="create_bin.py", description=__doc__, epilog=EPILOG)
+    parser.add_argument("--config", help="YAML of what differs from configs/default.yaml")
+    parser.add_argument(
+        "--input",
+        help="folder of RGBA PNGs, or a record file (the original's float32 file, too) to convert; "
+        "without it synthetic crops are rendered to data/generated/faces",
+    )
+    parser.add_argument("--output", help="the binary file (default: data/<name>.bin in the root folder)")
+    parser.add_argument(
+        "--strict", action="store_true", help="fail at the first bad image instead of leaving it out"
+    )
+    parser.add_argument(
+        "--verify", metavar="FILE", help="re-read a binary file and check every record, nothing else"
+    )
+    parser.add_options(OPTIONS)
+    return parser.parse(argv)
+
+
+def verify(path: Path, image_size: int | None) -> int:
+    """Checks a record file; says which records are damaged. The original's file needs its image size."""
+    reader = RecordReader(path, image_size)
+    damaged = packing.verify(reader)
+    for index in damaged:
+        print(f"{path}: record {index} ('{reader.names[index]}') is damaged", file=sys.stderr)
+    good = "complete and intact" if not damaged else f"{len(damaged)} damaged"
+    print(f"{path}: {len(reader)} records of {' x '.join(map(str, reader.shape))}, {good}")
+    return 1 if damaged else 0
+
+
+def render_synthetic(config: schema.Config) -> tuple[Path, list[str]]:
+    """The embedded default's crops: their folder and names."""
+    from lib.synthetic.dataset import render_dataset
+    from lib.synthetic.face_generator import load_face_model
+
+    if config.face_model.source != "built-in":
+        raise UserError(
+            f"--input must name a folder of RGBA crops with face_model.source {config.face_model.source}, got none "
+            "(synthetic crops are rendered from the built-in model only)"
+        )
+    data = config.data
+    face_model = load_face_model(config.generated_dir, config.face_model.vertex_count, config.face_model.seed)
+    folder = config.generated_dir / "faces"
+    return folder, render_dataset(
+        face_model, folder, data.synthetic_count, data.image_size, data.synthetic_seed, config.workers
+    )
+
+
+if __name__ == "__main__":
+    sys.exit(flags.run(main, "the same command goes on: crops already rendered are kept"))

@@ -1,0 +1,217 @@
+"""A folder of synthetic RGBA crops with the truth behind them, rendered in parallel and resumable."""
+
+import concurrent.futures
+import contextlib
+import hashlib
+import multiprocessing
+import os
+import signal
+import zipfile
+from collections.abc import Iterator
+from concurrent.futures.process import BrokenProcessPool
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+from tqdm import tqdm
+
+from lib.face_model import FaceModel
+from utils import UserError, atomic_path
+
+TRUTH = "truth.npz"
+_PER_CROP = ("coefficients", "identity_id", "true_albedo", "landmarks")
+
+_faces = None  # the renderer of a worker process
+
+
+def render_dataset(
+    face_model: FaceModel, folder: Path, count: int, image_size: int, seed: int, workers: int
+) -> list[str]:
+    """Renders crops 0..count-1 of a seed to `folder`/face_NNNNNN.png and their truth to `folder`/truth.npz.
+
+    What is there already, with the same face model, renderer, seed and size, is kept: a killed run goes on where it
+    stopped and a larger count renders only what is missing. Anything else there of these names is replaced.
+
+    Args:
+      face_model: the model the faces are drawn from.
+      folder: created where missing.
+      count: number of crops.
+      image_size: side of the square crops [px].
+      seed: crop i depends on (seed, i) alone.
+      workers: processes.
+
+    Returns:
+      The file names of all crops, in order.
+
+    Raises:
+      UserError: a process was killed, most often for want of memory.
+    """
+    folder = Path(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    key = _key(face_model, image_size, seed)
+    done = _finished(folder, key)
+    missing = [i for i in range(count) if i not in done]
+    if missing:
+        _render(face_model, folder, missing, image_size, seed, workers, key)
+    _collect(folder, count, key)
+    return [crop_name(i) for i in range(count)]
+
+
+def crop_name(index: int) -> str:
+    """File name of a synthetic crop."""
+    return f"face_{index:06d}.png"
+
+
+def load_truth(folder: Path) -> dict[str, np.ndarray]:
+    """The truth behind the crops of `folder`, row i for the crop names[i].
+
+    Returns:
+      names [n]; coefficients [n, K]; identity_id [n]; true_albedo [n, N, 3] float16, RGB in [0, 1] with all detail;
+      landmarks [n, 68, 2] in pixels.
+
+    Raises:
+      UserError: there is none.
+    """
+    path = Path(folder) / TRUTH
+    try:
+        with np.load(path, allow_pickle=False) as data:
+            return {name: data[name] for name in ("names", *_PER_CROP)}
+    except (OSError, KeyError, ValueError, zipfile.BadZipFile) as error:
+        raise UserError(
+            f"{path}: must hold the truth of synthetic crops, got {error} (python create_bin.py renders them)"
+        ) from error
+
+
+def _key(face_model: FaceModel, image_size: int, seed: int) -> str:
+    """What the crops depend on: face model, size, seed and the code that renders them."""
+    digest = hashlib.sha256(f"{face_model.fingerprint} {image_size} {seed}".encode())
+    for source in sorted(Path(__file__).parent.glob("*.py")):
+        if source != Path(__file__):
+            digest.update(source.read_bytes())
+    return digest.hexdigest()[:16]
+
+
+def _part(folder: Path, key: str, index: int) -> Path:
+    return folder / f".parts-{key}" / f"{index:06d}.npz"
+
+
+def _finished(folder: Path, key: str) -> set[int]:
+    """Crops that need no rendering; what belongs to another model, renderer, size or seed is deleted."""
+    for leftover in folder.glob(".face_*.png"):
+        leftover.unlink()  # of a killed run
+    collected: set[int] = set()
+    truth = folder / TRUTH
+    if truth.exists():
+        with contextlib.suppress(OSError, KeyError, ValueError, zipfile.BadZipFile), np.load(truth) as data:
+            if str(data["key"]) == key:
+                collected = set(range(len(data["names"])))
+        if not collected:
+            truth.unlink()
+    for other in folder.glob(".parts-*"):
+        if other.name != f".parts-{key}":
+            for part in other.iterdir():
+                part.unlink()
+            other.rmdir()
+    if not collected and not (folder / f".parts-{key}").exists():
+        for crop in folder.glob("face_[0-9][0-9][0-9][0-9][0-9][0-9].png"):
+            crop.unlink()
+    parts = {int(path.stem) for path in (folder / f".parts-{key}").glob("[0-9]*.npz")}
+    return {i for i in collected | parts if (folder / crop_name(i)).is_file()}
+
+
+def _render(
+    face_model: FaceModel,
+    folder: Path,
+    indices: list[int],
+    image_size: int,
+    seed: int,
+    workers: int,
+    key: str,
+) -> None:
+    _part(folder, key, 0).parent.mkdir(exist_ok=True)
+    with (
+        _single_threaded_children(),
+        concurrent.futures.ProcessPoolExecutor(
+            max_workers=min(workers, len(indices)),
+            mp_context=multiprocessing.get_context("spawn"),
+            initializer=_start_worker,
+            initargs=(face_model, image_size, seed),
+        ) as pool,
+    ):
+        futures = [pool.submit(_render_one, folder, index, key) for index in indices]
+        try:
+            finished = concurrent.futures.as_completed(futures)
+            for future in tqdm(finished, "render", len(futures), unit="crop", dynamic_ncols=True):
+                future.result()
+        except BrokenProcessPool as error:
+            raise UserError(
+                "rendering must keep its processes, got one killed (too little memory? use --workers 1 and repeat "
+                "the command; it goes on where it stopped)"
+            ) from error
+        finally:
+            pool.shutdown(wait=False, cancel_futures=True)
+
+
+@contextlib.contextmanager
+def _single_threaded_children() -> Iterator[None]:
+    """Processes started inside use one thread each: the processes are the parallelism."""
+    names = ("OMP_NUM_THREADS", "NUMBA_NUM_THREADS", "OPENBLAS_NUM_THREADS")
+    before = {name: os.environ.get(name) for name in names}
+    os.environ.update(dict.fromkeys(names, "1"))
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                del os.environ[name]
+            else:
+                os.environ[name] = value
+
+
+def _start_worker(face_model: FaceModel, image_size: int, seed: int) -> None:
+    global _faces
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to handle, in one line
+    from lib.synthetic.photos import SyntheticFaces
+
+    _faces = SyntheticFaces(face_model, image_size, seed)
+
+
+def _render_one(folder: Path, index: int, key: str) -> None:
+    face = _faces.sample(index)
+    rgba = np.dstack([face.image, face.alpha])
+    with atomic_path(_part(folder, key, index)) as temporary, open(temporary, "wb") as stream:
+        np.savez(
+            stream,
+            coefficients=np.asarray(face.coefficients, np.float32),
+            identity_id=np.asarray(face.identity_id),
+            true_albedo=np.asarray(face.true_albedo, np.float16),
+            landmarks=np.asarray(face.landmarks, np.float32),
+        )
+    # The picture comes last: where it is, the truth is.
+    with atomic_path(folder / crop_name(index)) as temporary:
+        Image.fromarray(rgba, "RGBA").save(temporary, compress_level=3)
+
+
+def _collect(folder: Path, count: int, key: str) -> None:
+    """Moves the parts into truth.npz, which then holds crops 0..count-1 or more."""
+    truth, parts = folder / TRUTH, _part(folder, key, 0).parent
+    if not parts.exists():
+        return
+    rows: dict[str, list[np.ndarray]] = {name: [] for name in _PER_CROP}
+    earlier: dict[str, np.ndarray] = load_truth(folder) if truth.exists() else {}
+    known = len(earlier.get("names", ()))
+    for i in range(max(count, known)):
+        part = _part(folder, key, i)
+        if part.exists():
+            with np.load(part, allow_pickle=False) as data:
+                row = {name: data[name] for name in _PER_CROP}
+        else:
+            row = {name: earlier[name][i] for name in _PER_CROP}
+        for name in _PER_CROP:
+            rows[name].append(row[name])
+    names = [crop_name(i) for i in range(max(count, known))]
+    with atomic_path(truth) as temporary, open(temporary, "wb") as stream:
+        np.savez(stream, key=key, names=names, **{name: np.stack(values) for name, values in rows.items()})
+    for part in parts.iterdir():
+        part.unlink()
+    parts.rmdir()
