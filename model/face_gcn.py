@@ -1,0 +1,219 @@
+"""The chain from a face crop to a face with its fine texture.
+
+    crop [B, H, W, 4] ── regressor ──> coefficients ── morphable model ──> vertices, coarse albedo, shading ─┐
+      │                                                                                                      │
+      ├── colours at the projected vertices, visibility ─────────────────────────────────────┐               │
+      │                                                                                      v               v
+      └── regressor, identity network ──> embedding ──────────────────────> texture network (decoder, refiner) ──>
+          fine albedo ── x shading ──> fine colour ── same pixels as the coarse one ──> rendering ──> overlay
+
+`FaceGCN.coarse` is the first line, `refine` the texture network, `render` the last; `terms` compares the result with the
+crop. The coefficients and the embedding are given: in training they are constants of the data.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import tensorflow as tf
+
+from lib.geometry.camera import Camera
+from lib.geometry.lighting import shade
+from lib.mesh_renderer.fragments import Fragments, interpolate, rasterize
+from lib.structures import TensorStructure
+from model import losses
+from model.morphable_model import MorphableModel, PosedFace
+from model.projection import (
+    SampledColours,
+    check_projection,
+    processed_alpha,
+    published_projection,
+    zbuffer_projection,
+)
+
+
+@dataclass(frozen=True)
+class CoarseFace(TensorStructure):
+    """What the coefficients alone say, and what the crop shows there.
+
+    Attributes:
+      face: geometry, normals, shading, landmarks.
+      albedo: [B, N, 3] RGB in [0, 1].
+      colour: [B, N, 3] the albedo under light.
+      fragments: which triangle every pixel sees; drawn once, used by every rendering of this geometry.
+      rendering: [B, H, W, 3] RGB, 0 in the background.
+      sampled: colours of the crop at the vertices, and visibility.
+      trusted: [B, H, W, 1] where the crop's pixels count in the loss.
+    """
+
+    face: PosedFace
+    albedo: tf.Tensor
+    colour: tf.Tensor
+    fragments: Fragments
+    rendering: tf.Tensor
+    sampled: SampledColours
+    trusted: tf.Tensor
+
+
+@dataclass(frozen=True)
+class FaceReconstruction(TensorStructure):
+    """A crop's face with its fine texture.
+
+    Attributes:
+      coarse: the face before refinement.
+      albedo: [B, N, 3] RGB in [0, 1] by the texture network's own bounds.
+      colour: [B, N, 3] the albedo under light.
+      rendering: [B, H, W, 3] RGB, 0 in the background.
+      mask: [B, H, W, 1] 1 where the face is rendered.
+      overlay: [B, H, W, 3] the rendering laid over the crop inside rendering and alpha.
+    """
+
+    coarse: CoarseFace
+    albedo: tf.Tensor
+    colour: tf.Tensor
+    rendering: tf.Tensor
+    mask: tf.Tensor
+    overlay: tf.Tensor
+
+
+class FaceGCN:
+    """Coarse face, refinement, rendering and loss terms for one face model, camera and texture network.
+
+    Args:
+      morphable: the face model; holds every constant.
+      camera: its image size is that of the crops.
+      texture_network: (embedding, coarse_albedo, sampled_colour, visibility, shading, training) -> fine albedo.
+      projection: "zbuffer" (bilinear colours, depth-tested visibility, colours not clipped under light) or "published"
+        (nearest pixel, facing normals, mask eroded as published, colours clipped to [0, 1]).
+      identity_features: RGB [B, H, W, 3] in [0, 1] -> [B, E], for the identity term; None leaves the term out.
+    """
+
+    def __init__(
+        self,
+        morphable: MorphableModel,
+        camera: Camera,
+        texture_network: Callable[..., tf.Tensor],
+        projection: str = "zbuffer",
+        identity_features: Callable[[tf.Tensor], tf.Tensor] | None = None,
+    ):
+        check_projection(projection)
+        self.morphable = morphable
+        self.camera = camera
+        self.texture_network = texture_network
+        self.published = projection == "published"
+        self.projection = projection
+        self.identity_features = identity_features
+
+    def __call__(
+        self, crop: tf.Tensor, coefficients: tf.Tensor, embedding: tf.Tensor, training: bool = False
+    ) -> FaceReconstruction:
+        """The whole chain: crop [B, H, W, 4], coefficients [B, K], embedding [B, E]."""
+        coarse = self.coarse(coefficients, crop)
+        return self.render(coarse, self.refine(embedding, coarse, training), crop)
+
+    def coarse(self, coefficients: tf.Tensor, crop: tf.Tensor) -> CoarseFace:
+        """Poses, lights and rasterises the face of the coefficients and reads the crop at its vertices.
+
+        Args:
+          coefficients: [B, K] in the layout of the face model.
+          crop: [B, H, W, 4] RGBA in [0, 1], alpha 1 on skin.
+        """
+        if tuple(crop.shape[1:]) != (*self.camera.image_size, 4):
+            expected = ", ".join(map(str, self.camera.image_size))
+            raise ValueError(f"crop must be [B, {expected}, 4] RGBA, got {list(crop.shape)}")
+        face = self.morphable.posed(coefficients, self.camera)
+        albedo = tf.clip_by_value(face.albedo, 0.0, 1.0)
+        colour = self.shade(albedo, face)
+        triangles = self.morphable.triangles
+        fragments = rasterize(self.camera.clip_coordinates(face.vertices), triangles, self.camera.image_size)
+        sampled, trusted = self._look(face, fragments, crop)
+        return CoarseFace(
+            face=face,
+            albedo=albedo,
+            colour=colour,
+            fragments=fragments,
+            rendering=interpolate(colour, triangles, fragments),
+            sampled=sampled,
+            trusted=trusted,
+        )
+
+    def refine(self, embedding: tf.Tensor, coarse: CoarseFace, training: bool = False) -> tf.Tensor:
+        """Fine albedo [B, N, 3] from the image's embedding [B, E], the coarse albedo and the crop's colours."""
+        return self.texture_network(
+            embedding,
+            coarse.albedo,
+            coarse.sampled.colour,
+            coarse.sampled.visibility,
+            coarse.face.shading,
+            training=training,
+        )
+
+    def render(self, coarse: CoarseFace, albedo: tf.Tensor, crop: tf.Tensor) -> FaceReconstruction:
+        """Lights and draws an albedo [B, N, 3] on the geometry of `coarse`, over the crop [B, H, W, 4]."""
+        colour = self.shade(albedo, coarse.face)
+        rendering = interpolate(colour, self.morphable.triangles, coarse.fragments)
+        mask = coarse.fragments.mask
+        inside = mask * crop[..., 3:]
+        return FaceReconstruction(
+            coarse=coarse,
+            albedo=albedo,
+            colour=colour,
+            rendering=rendering,
+            mask=mask,
+            overlay=rendering * inside + crop[..., :3] * (1 - inside),
+        )
+
+    def shade(self, albedo: tf.Tensor, face: PosedFace) -> tf.Tensor:
+        """Albedo [B, N, 3] under the face's light; the published variant clips, the default lets gradients through."""
+        return shade(albedo, face.shading, clip=self.published)
+
+    def terms(
+        self, result: FaceReconstruction, crop: tf.Tensor, photo_features: tf.Tensor | None = None
+    ) -> dict[str, tf.Tensor]:
+        """Raw loss terms of `model.losses`, to be weighted by the caller.
+
+        Args:
+          result: of this chain for `crop`.
+          crop: [B, H, W, 4] RGBA in [0, 1].
+          photo_features: [B, E] identity features of the crop's RGB; computed here if None.
+
+        Returns:
+          The terms of `texture_terms`, and `identity` if there are identity features.
+        """
+        terms = losses.texture_terms(
+            self.loss_inputs(result, crop), self.morphable.skin_vertices, self.morphable.symmetric_pairs
+        )
+        if self.identity_features is not None:
+            if photo_features is None:
+                photo_features = tf.stop_gradient(self.identity_features(crop[..., :3]))
+            terms["identity"] = losses.identity_distance(self.identity_features(result.overlay), photo_features)
+        return terms
+
+    def loss_inputs(self, result: FaceReconstruction, crop: tf.Tensor) -> losses.LossInputs:
+        """What the loss terms compare, for a crop [B, H, W, 4]."""
+        coarse = result.coarse
+        return losses.LossInputs(
+            image=crop[..., :3],
+            image_mask=coarse.trusted,
+            coarse_render=coarse.rendering,
+            fine_render=result.rendering,
+            render_mask=result.mask,
+            coarse_albedo=coarse.albedo,
+            fine_albedo=result.albedo,
+            coarse_colour=coarse.colour,
+            fine_colour=result.colour,
+            sampled_colour=coarse.sampled.colour,
+            visibility=coarse.sampled.visibility,
+        )
+
+    def _look(self, face: PosedFace, fragments: Fragments, crop: tf.Tensor) -> tuple[SampledColours, tf.Tensor]:
+        """Colours at the vertices, and the pixels that count in the loss."""
+        image, alpha = crop[..., :3], crop[..., 3:]
+        points = self.camera.project(face.vertices)
+        eroded = processed_alpha(alpha, self.projection)
+        if self.published:
+            return published_projection(image, eroded, points, face.normals), eroded
+        sampled = zbuffer_projection(
+            image, eroded, self.camera, points, face.vertices, face.normals, self.morphable.triangles, fragments
+        )
+        # Only interpolated colours mix with what lies beyond the mask's border; its own pixels are all skin.
+        return sampled, alpha

@@ -1,0 +1,119 @@
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from lib.geometry.camera import Camera, to_unit_square
+from lib.geometry.normals import incident_triangles, vertex_normals
+from lib.mesh_renderer.fragments import rasterize
+from model.projection import facing_cosine, processed_alpha, published_projection, zbuffer_projection
+from tests.helpers import assert_close, golden
+
+
+def test_published_reference():
+    arrays = golden("projection")
+    camera = Camera.from_fov((64, 64), float(arrays["fov_y_degrees"]))
+    points = camera.project(arrays["vertices"])
+    assert_close(to_unit_square(points, camera.image_size), arrays["proj_vert"], 1e-6)
+    np.testing.assert_array_equal(np.clip(np.rint(points[..., 1]), 0, 63), arrays["pixel_row"])
+    np.testing.assert_array_equal(np.clip(np.rint(points[..., 0]), 0, 63), arrays["pixel_col"])
+
+    alpha = processed_alpha(arrays["image"][..., 3:], "published")
+    np.testing.assert_array_equal(alpha, arrays["eroded_alpha"])
+    sampled = published_projection((arrays["image"][..., :3] + 1) / 2, alpha, points, arrays["normals"])
+    assert_close(2 * sampled.colour - 1, arrays["sampled_rgba"][..., :3], 1e-6)
+    np.testing.assert_array_equal(sampled.visibility, arrays["visible"])
+    masked = (2 * sampled.colour - 1) * sampled.visibility
+    assert_close(tf.concat([masked, sampled.visibility], -1), arrays["proj_color"], 1e-6)
+
+
+def grid(size, x, y, z):
+    """A square grid in the plane z: vertices [size^2, 3], triangles facing the camera."""
+    column, row = np.meshgrid(np.linspace(*x, size), np.linspace(*y, size))
+    vertices = np.stack([column, row, np.full_like(column, z)], -1).reshape(-1, 3)
+    first = (np.arange(size - 1)[:, None] * size + np.arange(size - 1)).ravel()
+    quads = np.stack([first, first + 1, first + size + 1, first + size], -1)
+    return vertices, np.concatenate([quads[:, [0, 1, 2]], quads[:, [0, 2, 3]]])
+
+
+CAMERA = Camera((96, 96))
+BACK, BACK_TRIANGLES = grid(25, (-0.8, 0.8), (-0.8, 0.8), 0.0)
+FRONT, FRONT_TRIANGLES = grid(9, (-0.25, 0.35), (-0.3, 0.3), 0.5)
+
+
+def zbuffer(vertices, triangles, image=None, alpha=None, camera=CAMERA):
+    vertices = tf.constant(vertices[None], tf.float32)
+    triangles = triangles.astype(np.int32)
+    normals = vertex_normals(vertices, triangles, incident_triangles(triangles, vertices.shape[1]))
+    height, width = camera.image_size
+    return zbuffer_projection(
+        tf.zeros([1, height, width, 3]) if image is None else image,
+        tf.ones([1, height, width, 1]) if alpha is None else alpha,
+        camera,
+        camera.project(vertices),
+        vertices,
+        normals,
+        triangles,
+        rasterize(camera.clip_coordinates(vertices), triangles, camera.image_size),
+    )
+
+
+def test_what_lies_behind_is_hidden():
+    """A small square before a large one: exactly the large one's vertices in its shadow, seen from the camera, hide."""
+    vertices = np.concatenate([BACK, FRONT])
+    triangles = np.concatenate([BACK_TRIANGLES, FRONT_TRIANGLES + len(BACK)])
+    visible = zbuffer(vertices, triangles).visibility[0, :, 0].numpy()
+    scale = 10 / 9.5
+    shadow = (BACK[:, 0] > -0.25 * scale) & (BACK[:, 0] < 0.35 * scale) & (np.abs(BACK[:, 1]) < 0.3 * scale)
+    pixel = 10 / CAMERA.focal_length
+    near_edge = np.zeros(len(BACK), bool)
+    for values, edges in ((BACK[:, 0], (-0.25, 0.35)), (BACK[:, 1], (-0.3, 0.3))):
+        for edge in edges:
+            near_edge |= np.abs(values - edge * scale) < pixel
+    near_edge |= (np.abs(BACK[:, :2]) > 0.8 - pixel).any(-1)  # the silhouette
+    assert shadow.sum() > 50
+    np.testing.assert_array_equal(visible[: len(BACK)][~near_edge], ~shadow[~near_edge])
+    inner = (np.abs(FRONT[:, 0] - 0.05) < 0.28) & (np.abs(FRONT[:, 1]) < 0.28)
+    assert visible[len(BACK) :][inner].all()
+
+
+def test_what_faces_away_is_hidden():
+    assert zbuffer(BACK, BACK_TRIANGLES[:, ::-1]).visibility.numpy().max() == 0
+
+
+@pytest.mark.parametrize("size", [64, 128, 224])
+def test_a_sphere_shows_its_front(size):
+    """No vertex of a smooth convex surface is lost to the depth comparison, up to steep views; none behind appears."""
+    import trimesh
+
+    sphere = trimesh.creation.icosphere(subdivisions=4, radius=0.8)
+    camera = Camera((size, size))
+    visible = zbuffer(sphere.vertices, sphere.faces, camera=camera).visibility[0, :, 0].numpy()
+    vertices = tf.constant(sphere.vertices[None], tf.float32)
+    cosine = facing_cosine(vertices, vertices / 0.8, camera)[0, :, 0].numpy()
+    assert visible[cosine > 0.25].all()
+    assert not visible[cosine < -0.02].any()
+
+
+def test_off_the_mask_and_off_the_image_is_hidden():
+    alpha = np.ones((1, 96, 96, 1), np.float32)
+    alpha[:, :, :48] = 0
+    visible = zbuffer(BACK, BACK_TRIANGLES, alpha=tf.constant(alpha)).visibility[0, :, 0].numpy()
+    inner = np.abs(BACK).max(-1) < 0.75
+    assert visible[(BACK[:, 0] > 0.01) & inner].all()
+    assert not visible[BACK[:, 0] < -0.01].any()
+    beyond = zbuffer(BACK + [3.0, 0, 0], BACK_TRIANGLES).visibility.numpy()
+    assert beyond.max() == 0
+
+
+def test_colours_are_interpolated_and_the_mask_loses_a_pixel():
+    column = np.mgrid[:96, :96][1]
+    ramp = ((column + 0.5) / 96)[None, ..., None].repeat(3, -1).astype(np.float32)
+    sampled = zbuffer(BACK, BACK_TRIANGLES, image=tf.constant(ramp))
+    np.testing.assert_allclose(
+        sampled.colour[0, :, 0] * 96, CAMERA.project(tf.constant(BACK[None], tf.float32))[0, :, 0], atol=1e-3
+    )
+    alpha = np.zeros((1, 9, 9, 1), np.float32)
+    alpha[0, 3:7, 3:7] = 1
+    assert processed_alpha(alpha, "zbuffer").numpy().sum() == 4
+    with pytest.raises(ValueError, match="projection must be one of zbuffer, published, got 'nearest'"):
+        processed_alpha(alpha, "nearest")
