@@ -94,9 +94,10 @@ def _stretch(face: HalfFace) -> np.ndarray:
 
 
 def _pucker(face: HalfFace) -> np.ndarray:
-    near = np.exp(-0.5 * (((face.x) / 25) ** 4 + ((face.canonical_y + 31) / 13) ** 2)) * (1 - face.teeth)
+    near = np.exp(-0.5 * (((face.x) / 25) ** 4 + ((face.canonical_y + 31) / 13) ** 2))
     move = np.zeros_like(face.position)
     move[..., 0] = -0.36 * face.x * near
+    near = near * (1 - face.teeth)
     move[..., 2] = 5.5 * near * gauss(face.x, 0, 16)
     move[..., 1] = 0.12 * (face.canonical_y + 31) * near
     return move + _vector(face.spot(30, -32, 9, 12), -3.0, 0, 0.5)
@@ -191,7 +192,7 @@ def _blink(face: HalfFace) -> np.ndarray:
 
 
 def _squint(face: HalfFace) -> np.ndarray:
-    return _lids(face, 0.18, 0.24) + _vector(face.spot(33, 22, 14, 7), 0, 2.2, 1.4)
+    return _lids(face, 0.10, 0.20) + _vector(face.spot(33, 22, 14, 7), 0, 2.2, 1.4)
 
 
 def _eye_wide(face: HalfFace) -> np.ndarray:

@@ -115,7 +115,9 @@ def build_face_model(vertex_count: int = 10000, seed: int = 0) -> FaceModel:
         marks[right] = index[row, column_count - 1 - column]
         marks[left] = index[row, column_count - 1 + column]
     x, y, z = whole.T
-    front = (masks["skin"] > 0.5) & (np.abs(x) < 60) & (z > -42) & (_whole(half_grid.under[:, None] + 0 * half[..., 0]) == 0)
+    under = np.broadcast_to(half_grid.under[:, None], half.shape[:2])
+    covered = np.maximum(masks["mouth_inside"], masks["hairline"])
+    front = (covered < 0.5) & (np.abs(x) < 60) & (z > -42) & (_whole(under) == 0)
     mean = (whole - _centre(half)) / MILLIMETRES
     return FaceModel(
         name="built-in face",

@@ -23,7 +23,7 @@ _NODES = (0, 8, 16, 25, 35, 45, 54, 62, 69, 74)
 _CURVES = {
     "jaw": (-77.2, -76.8, -75.2, -72.2, -67.8, -63.0, -58.2, -53.4, -48.6, -42.5),
     "fold": (-50.0, -49.8, -48.8, -47.2, -45.6, -43.0, -39.6, -36.2, -33.4, -31.0),
-    "subnasale": (-9.4, -9.6, -9.6, -9.2, -7.0, -3.0, 1.0, 4.0, 6.2, 7.0),
+    "subnasale": (-9.4, -9.7, -8.0, -6.6, -5.2, -3.0, 1.0, 4.0, 6.2, 7.0),
     "nose_top": (9.5, 9.3, 8.6, 8.2, 9.0, 12.0, 15.0, 17.0, 18.5, 19.0),
     "crease": (47.2, 46.4, 45.0, 46.6, 47.0, 45.6, 46.2, 47.6, 48.6, 49.0),
     "brow_low": (57.2, 57.0, 56.8, 57.9, 59.4, 57.6, 54.6, 54.6, 55.4, 56.0),
@@ -62,6 +62,13 @@ class Grid:
     rows: dict[str, int]
 
 
+def even_curve(nodes, values, x: np.ndarray) -> np.ndarray:
+    """Monotone cubic through (nodes, values), nodes from 0, continued evenly so that it is level on the midline."""
+    nodes, values = np.asarray(nodes, float), np.asarray(values, float)
+    both = np.concatenate([-nodes[:0:-1], nodes]), np.concatenate([values[:0:-1], values])
+    return PchipInterpolator(*both)(x)
+
+
 def soft_step(x: np.ndarray) -> np.ndarray:
     """Cubic step from 0 at x <= 0 to 1 at x >= 1."""
     x = np.clip(x, 0.0, 1.0)
@@ -97,7 +104,8 @@ def bulge(t: np.ndarray, power: float = 0.8) -> np.ndarray:
 def _eye_rows(a: np.ndarray, ball: int) -> tuple[np.ndarray, np.ndarray]:
     """[ball + 5, C] rows from the lower to the upper lid border, and the taper [C]."""
     t = (a - EYE_INNER) / (EYE_OUTER - EYE_INNER)
-    centre = PchipInterpolator([0, 8, EYE_INNER, 24, 36, EYE_OUTER, 60, 74], [37.6, 36.4, 35.0, 35.9, 37.3, 38.0, 38.6, 39])(a)
+    nodes = [0, 8, EYE_INNER, 24, 36, EYE_OUTER, 60, 74]
+    centre = even_curve(nodes, [37.6, 36.4, 35.0, 35.9, 37.3, 38.0, 38.6, 39], a)
     spread = 0.7 + 3.6 * soft_step((EYE_INNER - a) / EYE_INNER) + 4.4 * soft_step((a - EYE_OUTER) / 26.0)
     lower = centre - spread - 4.0 * bulge(t, 0.75) * (1 + 0.5 * (np.clip(t, 0, 1) - 0.5))
     upper = centre + spread + 5.2 * bulge(t, 0.75) * (1 - 0.45 * (np.clip(t, 0, 1) - 0.5))
@@ -115,11 +123,10 @@ def _mouth_curves(a: np.ndarray) -> dict[str, np.ndarray]:
     corner = MOUTH_CORNER
     beyond = soft_step((a - corner) / 42.0)
     tail = np.clip(a - corner, 0.0, None)
-    line = PchipInterpolator([0, 7, 15, corner, 40, 74], [-30.9, -30.2, -30.6, -32.2, -28.0, -13.0])(a)
-    upper = PchipInterpolator(
-        [0, 2.5, 5.6, 11, 17, 22, corner], [-22.5, -22.1, -21.2, -22.6, -25.6, -29.3, -31.6])(np.minimum(a, corner))
-    lower = PchipInterpolator([0, 8, 14, 19, 23, corner], [-40.9, -40.4, -38.6, -36.2, -33.9, -32.8])(
-        np.minimum(a, corner))
+    line = even_curve([0, 7, 15, corner, 40, 74], [-30.9, -30.2, -30.6, -32.2, -28.0, -13.0], a)
+    near = np.minimum(a, corner)
+    upper = even_curve([0, 2.5, 5.6, 11, 17, 22, corner], [-22.5, -22.1, -21.2, -22.6, -25.6, -29.3, -31.6], near)
+    lower = even_curve([0, 8, 14, 19, 23, corner], [-40.9, -40.4, -38.6, -36.2, -33.9, -32.8], near)
     over = 0.6 + 13.0 * beyond + 0.06 * tail
     inside = a <= corner
     gap = 0.12 + 5.2 * beyond
@@ -148,7 +155,7 @@ def build_grid(vertex_count: int = 10000) -> Grid:
     total = sum(count.values()) + 5
     half_columns = max(8, round((vertex_count / total - 1) / 2))
     a = _columns(half_columns)
-    curves = {name: PchipInterpolator(_NODES, values)(a) for name, values in _CURVES.items()}
+    curves = {name: even_curve(_NODES, values, a) for name, values in _CURVES.items()}
     mouth = _mouth_curves(a)
     eye, eye_taper = _eye_rows(a, count["ball"])
     strips = [
@@ -176,7 +183,8 @@ def build_grid(vertex_count: int = 10000) -> Grid:
     rows.append(curves["top"])
     names.append("top")
     section = np.array(names)
-    under = np.concatenate([np.linspace(1.0, 0.0, count["under"], endpoint=False), np.zeros(len(rows) - count["under"])])
+    under = np.zeros(len(rows))
+    under[: count["under"]] = np.linspace(1.0, 0.0, count["under"], endpoint=False)
     t_mouth = (a + MOUTH_CORNER) / (2 * MOUTH_CORNER)
     return Grid(
         across=a,

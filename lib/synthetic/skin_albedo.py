@@ -7,13 +7,13 @@ from lib.synthetic.surface import gauss, sigmoid
 
 IRIS_RADIUS, PUPIL_RADIUS = 5.8, 2.1
 # Change of log reflectance (display RGB) per unit of pigment; blue suffers most from melanin, green from blood.
-MELANIN = np.array([0.55, 0.78, 1.0])
+MELANIN = np.array([0.64, 0.82, 0.92])
 HAEMOGLOBIN = np.array([0.12, 1.0, 0.80])
-MEAN_SKIN = np.array([0.735, 0.575, 0.495])
+MEAN_SKIN = np.array([0.715, 0.555, 0.475])
 COLOURS = {
     "brow": (0.235, 0.165, 0.13), "lips": (0.66, 0.375, 0.355), "iris": (0.27, 0.185, 0.125), "pupil": (0.02, 0.018, 0.02),
     "sclera": (0.80, 0.775, 0.755), "lash": (0.13, 0.09, 0.08), "nostril": (0.19, 0.10, 0.085),
-    "dark": (0.085, 0.03, 0.03), "gum": (0.52, 0.26, 0.25), "teeth": (0.83, 0.79, 0.71), "line": (0.36, 0.16, 0.15),
+    "dark": (0.085, 0.03, 0.03), "tongue": (0.36, 0.14, 0.13), "gum": (0.52, 0.26, 0.25), "teeth": (0.83, 0.79, 0.71), "line": (0.36, 0.16, 0.15),
 }
 
 
@@ -49,7 +49,7 @@ def region_masks(grid: Grid, position: np.ndarray) -> dict[str, np.ndarray]:
     # The brow follows its rows: thick near the nose, thin and lower at the tail.
     t = (x - 11.0) / 47.0
     middle = 61.0 + 4.4 * np.sin(np.pi * np.clip(t, 0, 1) ** 1.25) - 3.6 * np.clip(t, 0, 1) ** 2
-    thick = 3.3 * (1 - 0.62 * np.clip(t, 0, 1) ** 1.4) * soft_step(t / 0.10 + 0.4)
+    thick = 3.8 * (1 - 0.62 * np.clip(t, 0, 1) ** 1.4) * soft_step(t / 0.10 + 0.4)
     brow = np.exp(-(np.abs((y - middle) / np.maximum(thick, 0.2)) ** 2.6)) * sigmoid(t / 0.03) * sigmoid((1 - t) / 0.05)
     nostril = np.exp(-((((x - 6.9) / 3.2) ** 2 + ((y + 6.0) / 2.0) ** 2) ** 1.5))
     opening = bulge((grid.across - EYE_INNER + 1) / (EYE_OUTER - EYE_INNER + 2), 0.6)[None, :]
@@ -111,7 +111,8 @@ def mean_albedo(grid: Grid, position: np.ndarray, masks: dict[str, np.ndarray]) 
     for i, kind in enumerate(MOUTH_ROWS):
         if kind == "line":
             continue
-        target = {"pocket": "line", "gum": "gum", "tooth": "teeth", "edge": "teeth", "dark": "dark"}[kind]
+        back = "tongue" if i < len(MOUTH_ROWS) // 2 else "dark"
+        target = {"pocket": "line", "gum": "gum", "tooth": "teeth", "edge": "teeth", "dark": back}[kind]
         # Teeth lie in the shade of the lips, more so towards the corners.
         dim = 1.0 - 0.35 * (grid.across / MOUTH_CORNER).clip(0, 1)[:, None] ** 2
         colour[first + i] += (np.asarray(COLOURS[target]) * dim - colour[first + i]) * masks["mouth_inside"][first + i][:, None]
@@ -144,7 +145,7 @@ def albedo_terms(
 
     hair = np.clip(masks["brow"] * 1.0, 0, 1)
     terms = [
-        pigment(MELANIN, 0.27 * tissue)
+        pigment(MELANIN, 0.25 * tissue)
         + pigment(np.ones(3), 0.42 * hair)
         + towards((0.1, 0.07, 0.05), 0.22 * masks["iris"]),
         pigment(HAEMOGLOBIN, 0.05 * tissue),
@@ -158,7 +159,7 @@ def albedo_terms(
         pigment(np.ones(3), 0.14 * masks["lips"]),
         towards((0.62, 0.22, 0.26), 0.14 * masks["lips"]),
         pigment(np.array([0.8, 1.0, 1.1]), 0.28 * hair),
-        towards((0.42, 0.31, 0.21), 0.16 * hair),
+        towards((0.42, 0.31, 0.21), 0.11 * hair),
         (np.array([0.02, 0.10, 0.16]) * masks["iris"][:, None]) * (1 - masks["pupil"][:, None]),
         (np.array([0.07, 0.06, 0.02]) * masks["iris"][:, None]) * (1 - masks["pupil"][:, None]),
         (np.array([0.05, 0.05, 0.06]) * (masks["eye"] * (1 - masks["iris"]))[:, None]),

@@ -13,11 +13,12 @@ from lib.synthetic.grid import EYE_CENTRE, HALF_WIDTH, MOUTH_CORNER, MOUTH_ROWS,
 BALL_RADIUS = 12.1
 BALL_DEPTH = -13.4  # z of the centre of the eyeball
 LID_THICKNESS = 1.8
+NECK_AXIS = np.array([0.0, 0.0, -48.0])
 CORNEA_RADIUS, CORNEA_HEIGHT = 6.0, 0.9
 
 _LEVELS = (-80, -74, -66, -58, -48, -40, -30, -20, -5, 15, 30, 42, 55, 70, 85, 100, 112)
 _WIDTHS = (31, 38, 46, 52, 57.0, 60.0, 63.2, 66.4, 69.6, 72.6, 73.6, 73.8, 73.2, 71.8, 69.0, 64.5, 60.0)
-_FRONT = (-1, 5, 8.0, 8.0, 8.4, 9.4, 10.8, 11.4, 10.6, 9.6, 10.4, 12.4, 15.6, 15.6, 12.6, 6.4, -0.6)
+_FRONT = (2, 8, 11.0, 11.0, 11.2, 11.8, 12.6, 12.6, 11.4, 9.8, 10.4, 12.0, 14.4, 15.0, 12.4, 6.4, -0.6)
 _DEPTHS = (66, 68, 70, 70, 70, 70, 71, 72, 75, 80, 82, 83, 84, 84, 82, 78, 74)
 _RIDGE_LEVELS = (-13, -9.4, -6.5, -4, -1, 2.5, 6.6, 10, 18.7, 28.9, 36, 41, 46, 52)
 _RIDGE = (20.0, 21.6, 25.4, 28.8, 32.2, 34.9, 36.2, 34.6, 28.6, 21.0, 15.6, 13.2, 13.4, 15.6)
@@ -56,16 +57,16 @@ def base_depth(share: np.ndarray, y: np.ndarray) -> np.ndarray:
 def _bone_and_fat(a: np.ndarray, y: np.ndarray) -> np.ndarray:
     """Broad fields: brow ridge, orbits, cheekbones, cheeks, dental arch, chin."""
     r = np.sqrt(a * a + 12.0)  # even and smooth across the midline
-    field = 2.0 * gauss(r, 25, 14) * gauss(y, 56, 6.5)
+    field = 1.5 * gauss(r, 25, 14) * gauss(y, 56, 6.5)
     field += 1.5 * gauss(r, 4, 9) * gauss(y, 57, 6)
     field -= 7.0 * gauss(r, 31, 11.5) * gauss(y, 38.0, 8.0)
-    field -= 4.6 * gauss(r, 15.0, 4.4) * gauss(y, 37, 8.0)
+    field -= 7.4 * gauss(r, 15.6, 4.8) * gauss(y, 36.5, 7.5)
     field -= 4.0 * gauss(r, 46.5, 6) * gauss(y, 38, 6)
     field += 4.6 * gauss(r, 47, 13) * gauss(y, 20, 10)
     field += 2.6 * gauss(r, 32, 12) * gauss(y, 10, 12)
     field -= 3.6 * gauss(r, 46, 12) * gauss(y, -18, 14)
     field -= 2.5 * gauss(r, 62, 8) * gauss(y, 58, 14)
-    field += 8.6 * gauss(r, 0, 17) * gauss(y, -26, 14)
+    field += 10.2 * gauss(r, 0, 17) * gauss(y, -28.5, 14.5)
     field -= 3.0 * gauss(r, 27, 5.5) * gauss(y, -33, 6)
     field -= 3.4 * gauss(r, 0, 13) * gauss(y, -50.5, 5.2)
     field += 5.4 * gauss(r, 0, 13) * gauss(y, -66, 8.5)
@@ -97,7 +98,7 @@ def _lips(a: np.ndarray, y: np.ndarray, grid: Grid) -> np.ndarray:
 def _mouth_inside(position: np.ndarray, grid: Grid) -> None:
     """Folds the rows between the lip lines into teeth and a dark back, hidden while the lips are closed."""
     start = grid.rows["mouth"]
-    heights = {"line": 0.0, "pocket": -8.0, "gum": -6.8, "tooth": -5.2, "edge": -2.0, "dark": -2.2}
+    heights = {"line": 0.25, "pocket": -8.0, "gum": -6.8, "tooth": -5.2, "edge": -2.0, "dark": -2.2}
     depths = {"line": -0.6, "pocket": -4.5, "gum": -4.0, "tooth": -3.6, "edge": -3.8, "dark": -9.0}
     taper = grid.mouth_taper
     arch = -6.0 * (np.clip(grid.across / MOUTH_CORNER, 0, 1.0)) ** 2 * taper
@@ -105,7 +106,7 @@ def _mouth_inside(position: np.ndarray, grid: Grid) -> None:
         upper = i >= len(MOUTH_ROWS) // 2
         # The upper teeth hang in front of the lower ones and reach a little below the line.
         height = -heights[name] if upper else heights[name]
-        height += {"edge": -3.4, "dark": -2.4}.get(name, 0.0) * upper
+        height += {"edge": -4.4, "dark": -3.4}.get(name, 0.0) * upper
         depth = depths[name] - (1.2 if name in ("tooth", "edge") and not upper else 0.0)
         position[start + i, :, 1] += height * taper
         position[start + i, :, 2] += depth * taper + (0.0 if name == "line" else 0.3) * arch
@@ -114,20 +115,22 @@ def _mouth_inside(position: np.ndarray, grid: Grid) -> None:
 def _nose(a: np.ndarray, y: np.ndarray, z: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Depth with the nose, and the sideways flare of its wings."""
     ridge = PchipInterpolator(_RIDGE_LEVELS, _RIDGE, extrapolate=True)(np.clip(y, -13, 52))
-    midline = PchipInterpolator(_LEVELS, _FRONT, extrapolate=True)(y)
+    order = np.argsort(y[:, 0])
+    midline = np.interp(y, y[order, 0], z[order, 0])
     height = np.clip(ridge - midline, 0.0, None) * sigmoid((y + 10.6) / 0.8)
     height *= 1.0 - soft_step((y - 40) / 12)
-    half_width = PchipInterpolator([-12, -6, 0, 6, 14, 22, 30, 40, 52], [6.0, 7.4, 9.0, 8.6, 7.2, 6.6, 6.4, 7.2, 9.0])(
+    half_width = PchipInterpolator([-12, -6, 0, 6, 14, 22, 30, 40, 52], [6.0, 7.4, 8.8, 8.8, 8.0, 7.4, 6.8, 7.0, 8.5])(
         np.clip(y, -12, 52))
-    z = z + height * np.exp(-0.5 * (a / half_width) ** 2.4)
-    z = z + 4.4 * gauss(a, 0, 13.5) * gauss(y, 16, 13) * sigmoid((y + 3) / 3)
+    bridge = np.exp(-0.5 * (a / half_width) ** 2.1)
+    z = z + height * bridge
+    z = z + 4.0 * gauss(a, 0, 13) * gauss(y, 15, 12) * sigmoid((y + 3) / 3) * (1.0 - bridge)
     level = np.exp(-(np.abs((y + 0.6) / 7.6) ** 3.2))
     oval = ((a - 10.4) / 7.4) ** 2 + ((y + 1.4) / 8.0) ** 2
-    wing = sigmoid((1.0 - oval) / 0.17) * sigmoid((a - 7.5) / 1.6)
+    wing = sigmoid((1.0 - oval) / (0.16 + 0.14 * sigmoid(-y - 4))) * sigmoid((a - 7.5) / 1.6)
     z = z + 8.2 * wing * (1.0 - 0.2 * np.clip(oval, 0, 1))
     z = z - 2.4 * gauss(a, 19.6, 1.6) * np.exp(-(np.abs((y + 1.0) / 7.5) ** 2.6))
     z = z - 2.2 * gauss(a - 0.3 * (y - 3.0), 9.8, 2.0) * gauss(y, 5.5, 4.0)
-    z = z + 1.1 * gauss(a, 0, 5.5) * gauss(y, 5.0, 4.5)
+    z = z + 0.5 * gauss(a, 0, 5.5) * gauss(y, 5.0, 4.5)
     z = z - 5.6 * np.exp(-(((a - 6.9) / 3.3) ** 2) - ((y + 5.6) / 2.0) ** 2)
     flare = 1.6 * gauss(a, 16.6, 2.2) * level
     return z, flare
@@ -162,11 +165,10 @@ def _eyes(x: np.ndarray, y: np.ndarray, z: np.ndarray, grid: Grid) -> np.ndarray
 def _under_jaw(position: np.ndarray, grid: Grid) -> None:
     """Rolls the rows below the jaw border inwards and back, towards the neck."""
     border = position[grid.rows["jaw"]]
-    tangent = np.gradient(border, axis=0)
-    tangent[0] = (1.0, 0.0, 0.0)
-    inward = np.stack([tangent[:, 2], np.zeros(len(tangent)), -tangent[:, 0]], axis=-1)
-    inward /= np.linalg.norm(inward, axis=-1, keepdims=True)
-    reach = 40.0 - 26.0 * soft_step(grid.across / HALF_WIDTH)
+    # All columns run towards one vertical axis inside the neck and stop before it, so they never cross.
+    inward = NECK_AXIS - border
+    inward[:, 1] = 0.0
+    reach = 0.66 - 0.36 * soft_step(grid.across / HALF_WIDTH)
     drop = 6.0 + 10.0 * soft_step(grid.across / HALF_WIDTH)
     for row in range(grid.rows["jaw"]):
         t = grid.under[row]
