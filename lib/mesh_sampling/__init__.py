@@ -1,0 +1,20 @@
+"""The hierarchy of ever coarser meshes that the graph networks pool over. NumPy and SciPy only, no TensorFlow."""
+
+from lib.mesh_sampling.graph import adjacency_matrix, normalised_laplacian
+from lib.mesh_sampling.hierarchy import MeshHierarchy, build_hierarchy
+from lib.mesh_sampling.simplification import simplify
+from lib.mesh_sampling.storage import load_hierarchy, load_or_build, save_hierarchy
+from lib.mesh_sampling.transfer import downsampling_matrix, upsampling_matrix
+
+__all__ = [
+    "MeshHierarchy",
+    "adjacency_matrix",
+    "build_hierarchy",
+    "downsampling_matrix",
+    "load_hierarchy",
+    "load_or_build",
+    "normalised_laplacian",
+    "save_hierarchy",
+    "simplify",
+    "upsampling_matrix",
+]

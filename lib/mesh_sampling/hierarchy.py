@@ -1,0 +1,123 @@
+"""All levels of a mesh and the matrices between them."""
+
+import dataclasses
+import hashlib
+import math
+from collections.abc import Sequence
+
+import numpy as np
+import scipy.sparse
+
+from lib.mesh_sampling.graph import adjacency_matrix, normalised_laplacian
+from lib.mesh_sampling.simplification import simplify, target_count
+from lib.mesh_sampling.transfer import downsampling_matrix, upsampling_matrix
+
+# Part of the hash: raise it when the same input begins to give other matrices.
+METHOD = "meshoptimizer quadrics, barycentric upsampling, 1"
+
+
+@dataclasses.dataclass(frozen=True)
+class MeshHierarchy:
+    """Levels 0 (the mesh itself) to S. Matrices are float32 CSR.
+
+    Attributes:
+      vertices: per level [N_i, 3] float32, each a subset of the level before, in its order.
+      triangles: per level [F_i, 3] int32; None for the coarse levels of files that do not hold them (the original's).
+      adjacency: per level [N_i, N_i], a triangle adds 1 to each of its edges.
+      laplacian: per level [N_i, N_i], symmetric normalised, spectrum in [0, 2].
+      down: S matrices D_i [N_(i+1), N_i] that pick vertices.
+      up: S matrices U_i [N_i, N_(i+1)] that interpolate on the coarse surface; rows sum to 1.
+      hash: what mesh and settings it was made from (`mesh_hash`).
+    """
+
+    vertices: tuple[np.ndarray, ...]
+    triangles: tuple[np.ndarray | None, ...]
+    adjacency: tuple[scipy.sparse.csr_matrix, ...]
+    laplacian: tuple[scipy.sparse.csr_matrix, ...]
+    down: tuple[scipy.sparse.csr_matrix, ...]
+    up: tuple[scipy.sparse.csr_matrix, ...]
+    hash: str
+
+    @property
+    def level_sizes(self) -> tuple[int, ...]:
+        """Vertices of each level, finest first."""
+        return tuple(laplacian.shape[0] for laplacian in self.laplacian)
+
+
+def build_hierarchy(
+    vertices: np.ndarray, triangles: np.ndarray, factors: Sequence[float] = (4, 4, 4, 4)
+) -> MeshHierarchy:
+    """Simplifies a mesh level by level.
+
+    A level has ceil(N / factor) vertices, or a few per cent more where borders and non-manifold edges forbid further
+    collapses, and never fewer than three; a mesh too small to be simplified repeats itself.
+
+    Args:
+      vertices: [N, 3], any unit.
+      triangles: [F, 3] indices into them; any mesh: open, in several pieces, with unused vertices (which only level 0
+        keeps), with non-manifold edges.
+      factors: reduction from each level to the next, above 1.
+
+    Raises:
+      ValueError: the arrays do not describe a mesh.
+    """
+    vertices, triangles = check_mesh(vertices, triangles)
+    factors = check_factors(factors)
+    level_vertices, level_triangles, down, up = [vertices], [triangles], [], []
+    for factor in factors:
+        fine, fine_triangles = level_vertices[-1], level_triangles[-1]
+        collapsed = simplify(fine, fine_triangles, target_count(len(fine), factor))
+        kept, renumbered = np.unique(collapsed, return_inverse=True)
+        coarse, coarse_triangles = fine[kept], renumbered.reshape(-1, 3).astype(np.int32)
+        down.append(downsampling_matrix(kept, len(fine)))
+        up.append(upsampling_matrix(fine, coarse, coarse_triangles, kept))
+        level_vertices.append(coarse)
+        level_triangles.append(coarse_triangles)
+    adjacency = tuple(
+        adjacency_matrix(t, len(v)) for v, t in zip(level_vertices, level_triangles, strict=True)
+    )
+    return MeshHierarchy(
+        vertices=tuple(level_vertices),
+        triangles=tuple(level_triangles),
+        adjacency=adjacency,
+        laplacian=tuple(normalised_laplacian(a) for a in adjacency),
+        down=tuple(down),
+        up=tuple(up),
+        hash=mesh_hash(vertices, triangles, factors),
+    )
+
+
+def mesh_hash(vertices: np.ndarray, triangles: np.ndarray, factors: Sequence[float]) -> str:
+    """Hexadecimal digest of everything a hierarchy follows from."""
+    digest = hashlib.sha256(METHOD.encode())
+    digest.update(repr(tuple(float(factor) for factor in factors)).encode())
+    for array, dtype in ((vertices, "<f4"), (triangles, "<i4")):
+        array = np.ascontiguousarray(array, dtype)
+        digest.update(repr(array.shape).encode() + array.tobytes())
+    return digest.hexdigest()
+
+
+def check_mesh(vertices: np.ndarray, triangles: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The mesh as float32 and int32 arrays, or a ValueError saying what is wrong with it."""
+    vertices, triangles = np.asarray(vertices, np.float32), np.asarray(triangles)
+    if vertices.ndim != 2 or vertices.shape[1] != 3:
+        raise ValueError(f"vertices must be [N, 3], got {list(vertices.shape)}")
+    if not np.isfinite(vertices).all():
+        raise ValueError("vertices must be finite, got NaN or infinity")
+    if triangles.ndim != 2 or triangles.shape[1] != 3 or len(triangles) == 0:
+        raise ValueError(f"triangles must be [F, 3] with at least one, got {list(triangles.shape)}")
+    if not np.issubdtype(triangles.dtype, np.integer):
+        raise ValueError(f"triangles must be integers, got {triangles.dtype}")
+    if triangles.min() < 0 or triangles.max() >= len(vertices):
+        raise ValueError(
+            f"triangles must index {len(vertices)} vertices from 0, got {triangles.min()} to {triangles.max()}"
+        )
+    return vertices, triangles.astype(np.int32)
+
+
+def check_factors(factors: Sequence[float]) -> tuple[float, ...]:
+    """The reduction factors, or a ValueError."""
+    factors = tuple(float(factor) for factor in factors)
+    if not all(math.isfinite(factor) and factor > 1 for factor in factors):
+        raise ValueError(f"factors must be above 1, got {factors}")
+    return factors

@@ -1,0 +1,104 @@
+"""Fewer triangles on a subset of the vertices, by meshoptimizer's quadric edge collapses."""
+
+import math
+
+import meshoptimizer
+import numpy as np
+
+_MAX_TRIALS = 24
+# Beyond this excess the settings are relaxed: whole small components may then vanish.
+_TOLERATED_EXCESS = 1.1
+_UNLIMITED_ERROR = 1e9
+
+
+def simplify(vertices: np.ndarray, triangles: np.ndarray, target: int) -> np.ndarray:
+    """Collapses edges until about `target` vertices are in use; surviving vertices stay where they are.
+
+    Borders are protected: a border vertex slides along its border only, so holes and the outer rim keep existing and
+    the surface keeps its topology, as long as there are vertices left to carry it (a hole needs three). That is why the
+    result can stay above `target`: by a few per cent on meshes with non-manifold edges, which are never collapsed.
+    Where more than a tenth too many are left the rules are relaxed: first components smaller than the error made
+    anyway may be dropped, then vertices at one place count as different (coincident surfaces are not welded, a seam
+    may open). What then is left is accepted.
+
+    Args:
+      vertices: [N, 3].
+      triangles: [F, 3]; vertices that no triangle uses are never kept.
+      target: wanted number of used vertices, at least 3.
+
+    Returns:
+      [F', 3] int32 triangles over the numbering of `vertices`, at least one; at most `target` vertices are in use
+      where possible. The input's own triangles where nothing can be collapsed.
+    """
+    best = np.asarray(triangles, np.int32)
+    prune = meshoptimizer.SIMPLIFY_PRUNE
+    for positions, options in ((vertices, 0), (vertices, prune), (_separated(vertices), prune)):
+        candidate = _search(positions, triangles, target, options)
+        if _used(candidate) < _used(best):
+            best = candidate
+        if _used(best) <= _TOLERATED_EXCESS * target:
+            break
+    return best
+
+
+def _search(vertices, triangles, target: int, options: int) -> np.ndarray:
+    """The largest triangle budget whose result uses at most `target` vertices (else the smallest result seen).
+
+    meshoptimizer counts triangles while the networks' sizes count vertices; near the solution a vertex costs about two
+    triangles, so that few trials of a few milliseconds each reach the target.
+    """
+    low, high = 0, len(triangles)
+    budget = max(1, round(len(triangles) * target / max(_used(triangles), 1)))
+    best = np.asarray(triangles, np.int32)
+    for _ in range(_MAX_TRIALS):
+        result = _collapse(vertices, triangles, budget, options)
+        count = _used(result)
+        if count == 0 or _no_better(count, _used(best), target):
+            pass  # nothing is left, or nothing is won
+        else:
+            best = result
+        if count == target:
+            break
+        low, high = (budget, high) if count < target else (low, budget)
+        if high - low <= 1:
+            break
+        budget += 2 * (target - count)
+        if not low < budget < high:
+            budget = (low + high) // 2
+    return best
+
+
+def _no_better(count: int, best: int, target: int) -> bool:
+    if count <= target:
+        return best <= target and count <= best
+    return count >= best
+
+
+def _collapse(vertices, triangles, budget: int, options: int) -> np.ndarray:
+    indices = np.ascontiguousarray(triangles, np.uint32).ravel()
+    destination = np.zeros(len(indices), np.uint32)
+    count = meshoptimizer.simplify(
+        destination,
+        indices,
+        np.ascontiguousarray(vertices, np.float32),
+        target_index_count=3 * budget,
+        target_error=_UNLIMITED_ERROR,
+        options=options,
+    )
+    return destination[:count].reshape(-1, 3).astype(np.int32)
+
+
+def _separated(vertices: np.ndarray) -> np.ndarray:
+    """The vertices moved by a millionth of the mesh's size, so that no two share a place."""
+    vertices = np.asarray(vertices, np.float64)
+    size = np.ptp(vertices, axis=0).max()
+    return vertices + 1e-6 * size * np.random.default_rng(0).uniform(-1, 1, vertices.shape)
+
+
+def _used(triangles: np.ndarray) -> int:
+    return len(np.unique(triangles))
+
+
+def target_count(vertex_count: int, factor: float) -> int:
+    """Vertices wanted on the next level: ceil(N / factor), but enough for one triangle."""
+    return max(math.ceil(vertex_count / factor), 3)

@@ -1,0 +1,206 @@
+"""A hierarchy as a folder of .npz files under the original program's names; never pickled.
+
+    adjacencyI.npz, laplaciansI.npz       I = 0..S      SciPy sparse matrices (scipy.sparse.save_npz)
+    downsamp_transI.npz, upsamp_transI.npz  I = 0..S-1  the same
+    hierarchy.npz                         hash of mesh and settings, digest of the matrices, vertices and triangles
+
+The original program's folders lack hierarchy.npz. They load as they are (its CSC matrices become CSR) once their finest
+adjacency proves to be this mesh's; nothing ever writes into them.
+"""
+
+import hashlib
+import logging
+import os
+import zipfile
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import scipy.sparse
+
+from lib.mesh_sampling.graph import adjacency_matrix
+from lib.mesh_sampling.hierarchy import MeshHierarchy, build_hierarchy, check_factors, check_mesh, mesh_hash
+from utils import UserError, atomic_path
+
+_HEADER = "hierarchy.npz"
+_MATRICES = {
+    "adjacency": "adjacency",
+    "laplacian": "laplacians",
+    "down": "downsamp_trans",
+    "up": "upsamp_trans",
+}
+_DAMAGED = (KeyError, ValueError, EOFError, OSError, zipfile.BadZipFile, AttributeError)
+_logger = logging.getLogger(__name__)
+
+
+def save_hierarchy(path: str | os.PathLike, hierarchy: MeshHierarchy) -> None:
+    """Writes (or replaces) the files of a folder.
+
+    Raises:
+      UserError: the folder holds matrices that this program did not write.
+    """
+    folder = Path(path)
+    if _is_foreign(folder):
+        raise UserError(
+            f"{folder}: must not hold another program's matrices, got some (choose another folder)"
+        )
+    header = {"hash": np.array(hierarchy.hash), "content": np.array(_content_digest(hierarchy))}
+    header |= {f"vertices{i}": array for i, array in enumerate(hierarchy.vertices)}
+    header |= {f"triangles{i}": array for i, array in enumerate(hierarchy.triangles) if array is not None}
+    # The header goes first: until all matrices it vouches for are in place, loading sees an incomplete folder of ours.
+    with atomic_path(folder / _HEADER) as temporary:
+        np.savez_compressed(temporary, **header)
+    for field, stem in _MATRICES.items():
+        for i, matrix in enumerate(getattr(hierarchy, field)):
+            with atomic_path(folder / f"{stem}{i}.npz") as temporary:
+                scipy.sparse.save_npz(temporary, matrix)
+
+
+def load_hierarchy(
+    path: str | os.PathLike,
+    vertices: np.ndarray,
+    triangles: np.ndarray,
+    factors: Sequence[float] = (4, 4, 4, 4),
+) -> MeshHierarchy:
+    """Reads a folder written by `save_hierarchy` or by the original program.
+
+    Args:
+      path: the folder.
+      vertices: [N, 3], triangles: [F, 3], factors: what it must have been made from.
+
+    Raises:
+      UserError: the folder is missing, damaged, or was made from another mesh or other factors.
+    """
+    vertices, triangles = check_mesh(vertices, triangles)
+    factors, folder = check_factors(factors), Path(path)
+    if _is_foreign(folder):
+        return _load_original(folder, vertices, triangles, factors)
+    if not (folder / _HEADER).is_file():
+        raise UserError(f"{folder}: must hold a mesh hierarchy ({_HEADER}), got none (build it first)")
+    try:
+        with np.load(folder / _HEADER, allow_pickle=False) as data:
+            header = dict(data)
+        found, content = str(header["hash"]), str(header["content"])
+    except _DAMAGED as error:
+        raise UserError(
+            f"{folder / _HEADER}: must be a mesh hierarchy, got a damaged file ({error})"
+        ) from error
+    if found != mesh_hash(vertices, triangles, factors):
+        raise UserError(
+            f"{folder}: must belong to this mesh and these factors, got files made from others (delete it)"
+        )
+    matrices = _read_matrices(folder, len(factors))
+    levels = range(len(factors) + 1)
+    hierarchy = MeshHierarchy(
+        vertices=tuple(header[f"vertices{i}"] for i in levels),
+        triangles=tuple(header.get(f"triangles{i}") for i in levels),
+        hash=found,
+        **matrices,
+    )
+    if content != _content_digest(hierarchy):
+        raise UserError(
+            f"{folder}: the matrices must be those {_HEADER} vouches for, got others (delete the folder)"
+        )
+    return hierarchy
+
+
+def load_or_build(
+    path: str | os.PathLike,
+    vertices: np.ndarray,
+    triangles: np.ndarray,
+    factors: Sequence[float] = (4, 4, 4, 4),
+) -> MeshHierarchy:
+    """Loads a folder where it fits the mesh and the settings, else builds the hierarchy and (re)writes the folder.
+
+    Stale and damaged files of ours are replaced, with a line in the log.
+
+    Raises:
+      UserError: the folder is the original program's and does not fit; it is not touched.
+    """
+    folder = Path(path)
+    if _is_foreign(folder):
+        return load_hierarchy(folder, vertices, triangles, factors)
+    if (folder / _HEADER).is_file():
+        try:
+            return load_hierarchy(folder, vertices, triangles, factors)
+        except UserError as reason:
+            _logger.info("rebuilding the mesh hierarchy: %s", reason)
+    hierarchy = build_hierarchy(vertices, triangles, factors)
+    save_hierarchy(folder, hierarchy)
+    return hierarchy
+
+
+def _load_original(folder: Path, vertices, triangles, factors) -> MeshHierarchy:
+    matrices = _read_matrices(folder, len(factors))
+    if (folder / f"{_MATRICES['laplacian']}{len(factors) + 1}.npz").exists():
+        raise UserError(
+            f"{folder}: must hold {len(factors) + 1} mesh levels, got more (change the number of factors)"
+        )
+    expected = adjacency_matrix(triangles, len(vertices))
+    if abs(expected - matrices["adjacency"][0]).nnz:
+        raise UserError(f"{folder}: adjacency0.npz must be that of this mesh's triangles, got another mesh's")
+    level_vertices = [vertices]
+    for down in matrices["down"]:
+        level_vertices.append((down @ level_vertices[-1]).astype(np.float32))
+    return MeshHierarchy(
+        vertices=tuple(level_vertices),
+        triangles=(triangles,) + (None,) * len(factors),
+        hash=_matrix_digest(matrices),
+        **matrices,
+    )
+
+
+def _is_foreign(folder: Path) -> bool:
+    return (folder / f"{_MATRICES['laplacian']}0.npz").is_file() and not (folder / _HEADER).is_file()
+
+
+def _read_matrices(folder: Path, steps: int) -> dict[str, tuple[scipy.sparse.csr_matrix, ...]]:
+    """All matrices of a folder, with sizes that fit together."""
+    counts = {"adjacency": steps + 1, "laplacian": steps + 1, "down": steps, "up": steps}
+    matrices = {
+        field: tuple(_read_matrix(folder / f"{_MATRICES[field]}{i}.npz") for i in range(count))
+        for field, count in counts.items()
+    }
+    sizes = [matrix.shape[0] for matrix in matrices["laplacian"]]
+    for i in range(steps + 1):
+        _check_shape(folder, f"adjacency{i}", matrices["adjacency"][i], (sizes[i], sizes[i]))
+        _check_shape(folder, f"laplacians{i}", matrices["laplacian"][i], (sizes[i], sizes[i]))
+    for i in range(steps):
+        _check_shape(folder, f"downsamp_trans{i}", matrices["down"][i], (sizes[i + 1], sizes[i]))
+        _check_shape(folder, f"upsamp_trans{i}", matrices["up"][i], (sizes[i], sizes[i + 1]))
+    return matrices
+
+
+def _read_matrix(path: Path) -> scipy.sparse.csr_matrix:
+    try:
+        matrix = scipy.sparse.csr_matrix(scipy.sparse.load_npz(path), dtype=np.float32)
+    except FileNotFoundError as error:
+        raise UserError(f"{path}: must be a matrix of the mesh hierarchy, got no such file") from error
+    except _DAMAGED as error:
+        raise UserError(
+            f"{path}: must be a matrix saved by scipy.sparse.save_npz (pickled objects are not read), got {error}"
+        ) from error
+    matrix.sum_duplicates()
+    return matrix
+
+
+def _check_shape(folder: Path, name: str, matrix, expected: tuple[int, int]) -> None:
+    if matrix.shape != expected:
+        raise UserError(
+            f"{folder / name}.npz: must be {list(expected)}, got {list(matrix.shape)} (mixed-up files)"
+        )
+
+
+def _content_digest(hierarchy: MeshHierarchy) -> str:
+    return _matrix_digest({field: getattr(hierarchy, field) for field in _MATRICES})
+
+
+def _matrix_digest(matrices: dict[str, tuple[scipy.sparse.csr_matrix, ...]]) -> str:
+    digest = hashlib.sha256()
+    for field in _MATRICES:
+        for matrix in matrices[field]:
+            digest.update(f"{field} {matrix.shape}".encode())
+            digest.update(np.ascontiguousarray(matrix.indptr, "<i4").tobytes())
+            digest.update(np.ascontiguousarray(matrix.indices, "<i4").tobytes())
+            digest.update(np.ascontiguousarray(matrix.data, "<f4").tobytes())
+    return digest.hexdigest()
