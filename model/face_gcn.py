@@ -7,8 +7,8 @@
       └── regressor, identity network ──> embedding ──────────────────────> texture network (decoder, refiner) ──>
           fine albedo ── x shading ──> fine colour ── same pixels as the coarse one ──> rendering ──> overlay
 
-`FaceGCN.coarse` is the first line, `refine` the texture network, `render` the last; `terms` compares the result with the
-crop. The coefficients and the embedding are given: in training they are constants of the data.
+`FaceGCN.coarse` is the first line, `refine` the texture network, `render` the last; `terms` compares the result with
+the crop. The coefficients and the embedding are given: in training they are constants of the data.
 """
 
 from collections.abc import Callable

@@ -47,9 +47,16 @@ class MorphableModel:
       normal_weighting: "area" (the paper) or "uniform" (Deep3D).
       incidence_limit: triangles that count for a vertex's normal at most; the published tables stop at 8, None takes
         them all.
+      pairs: [P, 2] vertices that should look alike, by default those that the model's mirror map pairs.
     """
 
-    def __init__(self, face_model: FaceModel, normal_weighting: str = "area", incidence_limit: int | None = None):
+    def __init__(
+        self,
+        face_model: FaceModel,
+        normal_weighting: str = "area",
+        incidence_limit: int | None = None,
+        pairs: np.ndarray | None = None,
+    ):
         self.face_model = face_model
         self.layout = face_model.layout
         self.vertex_count = face_model.vertex_count
@@ -59,7 +66,9 @@ class MorphableModel:
         self.landmark_vertices = tf.constant(face_model.landmarks)
         self.skin_vertices = tf.constant(np.flatnonzero(face_model.skin_mask), tf.int32)
         self.skin_mask = tf.constant(face_model.skin_mask, tf.float32)
-        self.symmetric_pairs = tf.constant(symmetric_pairs(face_model.mirror_index))
+        self.symmetric_pairs = tf.constant(
+            symmetric_pairs(face_model.mirror_index) if pairs is None else pairs, tf.int32
+        )
         self._mean_shape = tf.constant(face_model.mean_shape)
         self._shape_basis = _flat_basis(face_model.identity_basis, face_model.expression_basis)
         self._mean_albedo = tf.constant(face_model.mean_albedo)
