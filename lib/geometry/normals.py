@@ -49,11 +49,13 @@ def vertex_normals(
     """
     if weighting not in ("area", "uniform"):
         raise ValueError(f"weighting must be 'area' or 'uniform', got {weighting!r}")
-    corners = tf.gather(vertices, triangles, axis=1)
-    first, second, third = tf.unstack(corners, axis=2)
+    # Vertices first: one gathered row then serves the whole batch.
+    rows = tf.transpose(vertices, [1, 0, 2])
+    triangles, incidence = tf.convert_to_tensor(triangles), tf.convert_to_tensor(incidence)
+    first, second, third = (tf.gather(rows, triangles[:, corner]) for corner in range(3))
     cross = tf.linalg.cross(first - second, second - third)
     if weighting == "uniform":
         cross = tf.math.l2_normalize(cross, axis=-1, epsilon=SMALLEST_SQUARED_LENGTH)
-    cross = tf.concat([cross, tf.zeros_like(cross[:, :1])], axis=1)
-    total = tf.reduce_sum(tf.gather(cross, incidence, axis=1), axis=2)
-    return tf.math.l2_normalize(total, axis=-1, epsilon=SMALLEST_SQUARED_LENGTH)
+    cross = tf.concat([cross, tf.zeros_like(cross[:1])], axis=0)
+    total = tf.add_n([tf.gather(cross, incidence[:, slot]) for slot in range(incidence.shape[1])])
+    return tf.transpose(tf.math.l2_normalize(total, axis=-1, epsilon=SMALLEST_SQUARED_LENGTH), [1, 0, 2])

@@ -24,11 +24,12 @@ def sample_image(image: tf.Tensor, points: tf.Tensor, method: str = "bilinear") 
         )
     size = tf.shape(image)
     batch, height, width = size[0], size[1], size[2]
-    pixels = tf.reshape(image, tf.stack([batch, height * width, size[3]]))
+    pixels = tf.reshape(image, tf.stack([batch * height * width, size[3]]))
+    start = tf.range(batch)[:, None] * (height * width)
     limit = tf.cast(tf.stack([width, height]) - 1, points.dtype)
 
     def pixel(column, row):
-        return tf.gather(pixels, row * width + column, axis=1, batch_dims=1)
+        return tf.gather(pixels, start + row * width + column)
 
     if method == "nearest":
         # Clipped as floats: a point far outside would overflow an integer.
