@@ -127,7 +127,7 @@ def to_yaml(config: Config) -> str:
             value = getattr(block, field.name)
             lines.append(f"  {field.name}: {_scalar(value)}")
         lines.append("")
-    return "\n".join(lines)
+    return "\n".join(lines).rstrip() + "\n"
 
 
 def _scalar(value: Any) -> str:
@@ -241,6 +241,6 @@ def _convert(value: Any, wanted: Any, key: str) -> Any:
 
 if __name__ == "__main__":
     try:
-        print(to_yaml(load(sys.argv[1] if len(sys.argv) > 1 else None)))
+        print(to_yaml(load(sys.argv[1] if len(sys.argv) > 1 else None)), end="")
     except UserError as problem:
         sys.exit(f"{problem}")

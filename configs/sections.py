@@ -249,9 +249,6 @@ class Fit(Section):
 
     steps: int = option("Adam steps in test mode; 0 trusts the regressor alone", low=0, high=10000)
     learning_rate: float = option("Adam's learning rate, in prior standard deviations", above=0, high=1)
-    landmarks: float = option("weight of the squared landmark distance", low=0)
-    photometric: float = option("weight of the colour difference over the skin", low=0)
-    prior: float = option("weight of the coefficients' distance to the prior's mean", low=0)
 
 
 @dataclasses.dataclass(frozen=True)
