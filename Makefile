@@ -1,0 +1,42 @@
+# make demo   the three commands on the embedded default, then the measurements
+# make test   lint and the whole test suite
+# make clean  removes the environment, caches and everything the demo generated; trained checkpoints stay
+#
+# Both make their own environment in .venv, again only when the requirements changed.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+export TF_CPP_MIN_LOG_LEVEL ?= 2
+
+.PHONY: demo test clean
+.DELETE_ON_ERROR:
+
+# Exit code 3 of --mode test means that some photos could not be reconstructed; the table says which.
+demo: $(VENV)/.runtime
+	$(BIN)/python create_bin.py
+	$(BIN)/python main.py --mode train
+	$(BIN)/python main.py --mode test --input data/test/raw --output results/demo/photos || test $$? -eq 3
+	$(BIN)/python main.py --mode evaluate
+	@echo
+	@echo "Look into results/demo: metrics.json holds the numbers, the picture sheet stands beside it,"
+	@echo "photos/ the reconstructions of data/test/raw with their meshes (.obj, .ply)."
+
+test: $(VENV)/.development
+	$(BIN)/ruff check
+	$(BIN)/python -m pytest -q
+
+$(VENV)/.runtime: requirements.txt
+	@command -v $(PYTHON) > /dev/null || { echo "Python 3.11 or newer must be installed, got no '$(PYTHON)' (name it: make PYTHON=/path/to/python3)" >&2; exit 1; }
+	@$(PYTHON) -c 'import sys; v = sys.version_info; v >= (3, 11) or sys.exit(f"Python must be 3.11 or newer, got {v.major}.{v.minor} (name another: make PYTHON=/path/to/python3.11)")'
+	$(PYTHON) -m venv --clear $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.txt
+	@touch $@
+
+$(VENV)/.development: $(VENV)/.runtime requirements-dev.txt
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements-dev.txt
+	@touch $@
+
+clean:
+	rm -rf $(VENV) .pytest_cache .ruff_cache data/generated data/params/face data/face.bin data/face.manifest.json results/demo
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
