@@ -15,7 +15,7 @@ from lib.synthetic.surface import BALL_DEPTH, BALL_RADIUS, LID_THICKNESS, gauss
 FULL_STRENGTH = 2.5
 SIGNED = ("jaw_sideways", "mouth_sideways")
 JAW_HINGE = (22.0, -62.0)  # y and z of the axis through the joints, millimetres
-JAW_ANGLE = np.radians(15.0)
+JAW_ANGLE = np.radians(17.5)
 
 
 class HalfFace:

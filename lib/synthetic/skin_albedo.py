@@ -83,7 +83,7 @@ def _paint(colour: np.ndarray, target, mask: np.ndarray) -> np.ndarray:
 def mean_albedo(grid: Grid, position: np.ndarray, masks: dict[str, np.ndarray]) -> np.ndarray:
     """[R, C, 3] RGB of the half face with painted features."""
     x, y = position[..., 0], grid.y
-    redness = 0.09 * masks["cheek"] + 0.09 * masks["nose"] * sigmoid((14 - y) / 5) + 0.07 * gauss(x, 0, 16) * gauss(y, -66, 9)
+    redness = 0.07 * masks["cheek"] + 0.07 * masks["nose"] * sigmoid((14 - y) / 5) + 0.07 * gauss(x, 0, 16) * gauss(y, -66, 9)
     redness -= 0.05 * masks["forehead"] - 0.05 * masks["under_eye"]
     darkness = 0.08 * masks["under_eye"] + 0.05 * masks["lid"] + 0.06 * masks["beard"]
     darkness += 0.15 * gauss(x, 20.0, 1.8) * gauss(y, -1, 6) + 0.10 * gauss(x, 0, 12) * gauss(y, -50, 4)

@@ -17,7 +17,7 @@ NECK_AXIS = np.array([0.0, 0.0, -48.0])
 CORNEA_RADIUS, CORNEA_HEIGHT = 6.0, 0.9
 
 _LEVELS = (-80, -74, -66, -58, -48, -40, -30, -20, -5, 15, 30, 42, 55, 70, 85, 100, 112)
-_WIDTHS = (31, 38, 46, 52, 57.0, 60.0, 63.2, 66.4, 69.6, 72.6, 73.6, 73.8, 73.2, 71.8, 69.0, 64.5, 60.0)
+_WIDTHS = (28, 35, 44, 51, 56.8, 60.0, 63.2, 66.4, 69.6, 72.4, 73.4, 73.8, 73.6, 73.0, 71.2, 68.0, 64.0)
 _FRONT = (2, 8, 11.0, 11.0, 11.2, 11.8, 12.6, 12.6, 11.4, 9.8, 10.4, 12.0, 14.4, 15.0, 12.4, 6.4, -0.6)
 _DEPTHS = (66, 68, 70, 70, 70, 70, 71, 72, 75, 80, 82, 83, 84, 84, 82, 78, 74)
 _RIDGE_LEVELS = (-13, -9.4, -6.5, -4, -1, 2.5, 6.6, 10, 18.7, 28.9, 36, 41, 46, 52)
@@ -62,6 +62,7 @@ def _bone_and_fat(a: np.ndarray, y: np.ndarray) -> np.ndarray:
     field -= 7.0 * gauss(r, 31, 11.5) * gauss(y, 38.0, 8.0)
     field -= 7.4 * gauss(r, 15.6, 4.8) * gauss(y, 36.5, 7.5)
     field -= 4.0 * gauss(r, 46.5, 6) * gauss(y, 38, 6)
+    field += 2.8 * gauss(r, 41, 12) * gauss(y, 50.5, 4.2)
     field += 4.6 * gauss(r, 47, 13) * gauss(y, 20, 10)
     field += 2.6 * gauss(r, 32, 12) * gauss(y, 10, 12)
     field -= 3.6 * gauss(r, 46, 12) * gauss(y, -18, 14)
@@ -77,16 +78,16 @@ def _lips(a: np.ndarray, y: np.ndarray, grid: Grid) -> np.ndarray:
     """Profile across each lip, philtrum and the line between the lips."""
     taper = grid.mouth_taper[None, :]
     field = np.zeros_like(y)
-    for name, height, power in (("lower_lip", 3.9, 0.75), ("upper_lip", 2.9, 0.8)):
+    for name, height, power in (("lower_lip", 3.6, 0.75), ("upper_lip", 2.4, 0.7)):
         low = grid.rows[name]
         high = grid.rows["mouth"] if name == "lower_lip" else grid.rows["philtrum"]
         f = (np.arange(low, high) - low) / (high - low)
         f = f if name == "lower_lip" else 1.0 - f
         f = f[:, None]  # 0 at the outer border, towards 1 at the line
-        profile = np.sin(np.pi * np.clip(f, 0, 1) ** power) * height - 2.6 * f**3 + 0.6 * (1 - f)
+        profile = np.sin(np.pi * np.clip(f, 0, 1) ** power) * height - 2.0 * f**3 + 0.6 * (1 - f)
         field[low:high] += profile * taper
     mouth = slice(grid.rows["mouth"], grid.rows["upper_lip"])
-    field[mouth] -= 2.6 * taper
+    field[mouth] -= 2.0 * taper
     field[grid.rows["upper_lip"]] -= 0.6 * taper[0]
     strip = sigmoid((y + 23.0) / 1.6) * sigmoid((-9.5 - y) / 2.0)
     field -= 1.5 * gauss(a, 0, 2.6) * strip
@@ -117,22 +118,23 @@ def _nose(a: np.ndarray, y: np.ndarray, z: np.ndarray) -> tuple[np.ndarray, np.n
     ridge = PchipInterpolator(_RIDGE_LEVELS, _RIDGE, extrapolate=True)(np.clip(y, -13, 52))
     order = np.argsort(y[:, 0])
     midline = np.interp(y, y[order, 0], z[order, 0])
-    height = np.clip(ridge - midline, 0.0, None) * sigmoid((y + 10.6) / 0.8)
+    height = np.clip(ridge - midline, 0.0, None) * soft_step((y + 14.5) / 4)
     height *= 1.0 - soft_step((y - 40) / 12)
-    half_width = PchipInterpolator([-12, -6, 0, 6, 14, 22, 30, 40, 52], [6.0, 7.4, 8.8, 8.8, 8.0, 7.4, 6.8, 7.0, 8.5])(
-        np.clip(y, -12, 52))
-    bridge = np.exp(-0.5 * (a / half_width) ** 2.1)
-    z = z + height * bridge
-    z = z + 4.0 * gauss(a, 0, 13) * gauss(y, 15, 12) * sigmoid((y + 3) / 3) * (1.0 - bridge)
+    level = np.clip(y, -13, 52)
+    wide = PchipInterpolator([-13, -6, 0, 6, 12, 20, 28, 36, 44, 52], [9, 12, 14, 13.2, 11.6, 10, 8.8, 8, 8.5, 10])(level)
+    narrow = PchipInterpolator([-13, -8, 0, 6, 14, 25, 40, 52], [5.0, 5.4, 7.6, 8.2, 6.6, 6.0, 7.0, 9.0])(level)
+    share = PchipInterpolator([-13, 8, 20, 40, 52], [0.38, 0.38, 0.45, 0.9, 0.9])(level)
+    profile = share * np.exp(-0.5 * (a / narrow) ** 2.2) + (1 - share) * np.exp(-0.5 * (a / wide) ** 2.0)
+    # The outline in front view: crisp where the wings meet the cheek, soft higher up.
+    edge = PchipInterpolator([-13, -10, -7.5, -4, 0, 4, 9, 16, 30, 52], [1, 7, 13.4, 17.2, 18.2, 17.8, 16.6, 15.6, 15, 15])(level)
+    soft = PchipInterpolator([-13, -8, -3, 2, 6, 12, 20, 52], [1.3, 1.1, 0.85, 0.8, 1.2, 2.2, 3.2, 4.0])(level)
+    z = z + height * profile * sigmoid((edge - a) / soft)
     level = np.exp(-(np.abs((y + 0.6) / 7.6) ** 3.2))
-    oval = ((a - 10.4) / 7.4) ** 2 + ((y + 1.4) / 8.0) ** 2
-    wing = sigmoid((1.0 - oval) / (0.16 + 0.14 * sigmoid(-y - 4))) * sigmoid((a - 7.5) / 1.6)
-    z = z + 8.2 * wing * (1.0 - 0.2 * np.clip(oval, 0, 1))
-    z = z - 2.4 * gauss(a, 19.6, 1.6) * np.exp(-(np.abs((y + 1.0) / 7.5) ** 2.6))
-    z = z - 2.2 * gauss(a - 0.3 * (y - 3.0), 9.8, 2.0) * gauss(y, 5.5, 4.0)
-    z = z + 0.5 * gauss(a, 0, 5.5) * gauss(y, 5.0, 4.5)
+    z = z + 1.6 * gauss(a, 13.2, 3.0) * gauss(y, -1.0, 4.5)
+    z = z - 1.8 * gauss(a, 19.8, 1.8) * np.exp(-(np.abs((y + 1.0) / 7.5) ** 2.6))
+    z = z - 1.5 * gauss(a - 0.35 * (y - 5.0), 10.6, 2.2) * gauss(y, 6.5, 4.0)
     z = z - 5.6 * np.exp(-(((a - 6.9) / 3.3) ** 2) - ((y + 5.6) / 2.0) ** 2)
-    flare = 1.6 * gauss(a, 16.6, 2.2) * level
+    flare = 1.0 * gauss(a, 16.6, 2.2) * level
     return z, flare
 
 
