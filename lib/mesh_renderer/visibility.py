@@ -20,7 +20,7 @@ EQUAL_DEPTH = 1e-12
 BOX_MARGIN = 1e-6
 
 
-@numba.njit(cache=True, nogil=True, inline="always")
+@numba.njit(cache=True, nogil=True, error_model="numpy")
 def _clipped_range(low, high, count):
     """First and one-past-last pixel whose centre lies in [low, high], within 0 .. count."""
     first = math.ceil(min(max(low - 0.5 - BOX_MARGIN, 0.0), float(count)))
@@ -28,7 +28,7 @@ def _clipped_range(low, high, count):
     return int(first), int(last) + 1
 
 
-@numba.njit(cache=True, nogil=True)
+@numba.njit(cache=True, nogil=True, error_model="numpy")
 def _near_clipped_box(corners, height, width):
     """Bounding box in pixels of the part of a triangle beyond the near plane (x0, x1, y0, y1); empty if x0 > x1.
 
@@ -59,7 +59,7 @@ def _near_clipped_box(corners, height, width):
     return x_low, x_high, y_low, y_high
 
 
-@numba.njit(cache=True, nogil=True)
+@numba.njit(cache=True, nogil=True, error_model="numpy")
 def _draw(clip, triangles, ids, depth):
     """Fills `ids` and `depth` of one image; see `visible_triangles`."""
     vertex_count = clip.shape[0]
@@ -73,6 +73,8 @@ def _draw(clip, triangles, ids, depth):
         column[n] = (x / w + 1.0) * (0.5 * width) if in_front[n] else 0.0
         row[n] = (1.0 - y / w) * (0.5 * height) if in_front[n] else 0.0
     corners = np.empty((3, 4))
+    centre_x = (2 * np.arange(width) + 1) / width - 1.0
+    centre_y = 1.0 - (2 * np.arange(height) + 1) / height
     for f in range(triangles.shape[0]):
         a, b, c = triangles[f, 0], triangles[f, 1], triangles[f, 2]
         if in_front[a] and in_front[b] and in_front[c]:
@@ -100,10 +102,10 @@ def _draw(clip, triangles, ids, depth):
         e1x, e1y, e1c = y2 * w0 - w2 * y0, w2 * x0 - x2 * w0, x2 * y0 - y2 * x0
         e2x, e2y, e2c = y0 * w1 - w0 * y1, w0 * x1 - x0 * w1, x0 * y1 - y0 * x1
         for iy in range(first_row, end_row):
-            py = 1.0 - (2 * iy + 1) / height
+            py = centre_y[iy]
             r0, r1, r2 = e0y * py + e0c, e1y * py + e1c, e2y * py + e2c
             for ix in range(first_column, end_column):
-                px = (2 * ix + 1) / width - 1.0
+                px = centre_x[ix]
                 e0, e1, e2 = e0x * px + r0, e1x * px + r1, e2x * px + r2
                 # Three equal signs: inside, of either winding. Where the triangle reaches behind the camera they may
                 # also mean its mirror image there, which has w < 0 and so fails the depth test below.
