@@ -112,6 +112,9 @@ class FaceModel:
             if array.min() < 0 or array.max() >= count:
                 hint = "indices start at 0" if array.max() == count else "they index the vertices"
                 self._fail(name, f"within 0..{count - 1} ({hint})", f"{array.min()}..{array.max()}")
+        for name in _BOOLEAN:
+            if not getattr(self, name).any():
+                self._fail(name, "true for at least one vertex", "none")
         if not (self.mirror_index[self.mirror_index] == np.arange(count)).all():
             wrong = int((self.mirror_index[self.mirror_index] != np.arange(count)).sum())
             self._fail("mirror_index", "an involution", f"{wrong} vertices whose mirror's mirror is another vertex")

@@ -70,10 +70,11 @@ def identity_distance(features: tf.Tensor, target: tf.Tensor) -> tf.Tensor:
 
 
 def asymmetry(albedo: tf.Tensor, pairs: tf.Tensor) -> tf.Tensor:
-    """Mean distance between the albedo [B, N, 3] of the two vertices of each pair [P, 2]."""
+    """Mean distance between the albedo [B, N, 3] of the two vertices of each pair [P, 2]; 0 without pairs."""
     difference = RANGE * (tf.gather(albedo, pairs[:, 0], axis=1) - tf.gather(albedo, pairs[:, 1], axis=1))
     # 1e-16 for each channel keeps the root differentiable where both sides are equal.
-    return tf.reduce_mean(tf.sqrt(tf.reduce_sum(tf.square(difference) + 1e-16, axis=-1)))
+    distance = tf.sqrt(tf.reduce_sum(tf.square(difference) + 1e-16, axis=-1))
+    return tf.math.divide_no_nan(tf.reduce_sum(distance), tf.cast(tf.size(distance), distance.dtype))
 
 
 def skin_variance(albedo: tf.Tensor, skin_vertices: tf.Tensor) -> tf.Tensor:

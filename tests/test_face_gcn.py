@@ -96,3 +96,115 @@ def test_published_reference_with_its_texture_given(arrays):
         result = chain.render(result.coarse, (texture + 1) / 2, crop)
         identity = chain.terms(result, crop, arrays["input_feat"])["identity"]
     assert_close(tape.gradient(identity, texture), arrays["grad_gcn_texture_of_perception"], 1e-3)
+
+
+def blend_network(embedding, albedo, colour, visibility, shading, training):
+    """The de-lit photo where it is visible: depends on every input that a texture network has but the embedding."""
+    delit = colour / tf.maximum(shading, 0.08)
+    return albedo + (delit - albedo) * visibility
+
+
+def default_chain(size=96, **others):
+    return FaceGCN(MorphableModel(golden_face_model()), Camera((size, size)), blend_network, **others)
+
+
+def random_coefficients(batch, seed=0):
+    """Faces near the mean, turned and lit a little."""
+    coefficients = 0.3 * np.random.default_rng(seed).normal(size=(batch, 257))
+    coefficients[:, 227:254] *= 0.2
+    coefficients[:, 254:] *= 0.3
+    return tf.constant(coefficients, tf.float32)
+
+
+def rendered_crop(chain, coefficients):
+    """A crop that shows the coefficients' face itself on grey."""
+    size = chain.camera.image_size
+    blank = tf.fill([coefficients.shape[0], *size, 4], 0.5)
+    coarse = chain.coarse(coefficients, blank)
+    mask = coarse.fragments.mask
+    return tf.concat([coarse.rendering + 0.5 * (1 - mask), mask], axis=-1)
+
+
+@pytest.mark.parametrize("projection", ["zbuffer", "published"])
+def test_batch_of_two_equals_two_of_one_in_a_graph_of_any_batch(projection, arrays):
+    chain = default_chain(64, projection=projection, identity_features=block_features(arrays))
+    coefficients = random_coefficients(2)
+    crop = tf.constant(np.random.default_rng(1).uniform(size=(2, 64, 64, 4)), tf.float32)
+
+    @tf.function(input_signature=[tf.TensorSpec([None, 64, 64, 4]), tf.TensorSpec([None, 257])])
+    def reconstruct(crop, coefficients):
+        result = chain(crop, coefficients, tf.zeros([tf.shape(crop)[0], 4]))
+        return result, chain.terms(result, crop)
+
+    both, _ = reconstruct(crop, coefficients)
+    for index in range(2):
+        alone, terms = reconstruct(crop[index : index + 1], coefficients[index : index + 1])
+        for ours, theirs in zip(tf.nest.flatten(alone), tf.nest.flatten(both), strict=True):
+            np.testing.assert_allclose(ours[0], theirs[index], atol=1e-4)
+        assert all(np.isfinite(value) for value in terms.values())
+    assert reconstruct.experimental_get_tracing_count() == 1
+
+
+def test_a_rendered_face_is_read_back_at_its_visible_vertices():
+    """The crop's colours belong to the vertices, without the half pixel that the published projection is off."""
+    chain = default_chain(224)
+    coefficients = random_coefficients(2)
+    crop = rendered_crop(chain, coefficients)
+    coarse = chain.coarse(coefficients, crop)
+    visible = coarse.sampled.visibility[..., 0].numpy() > 0
+    assert 0.3 < visible.mean() < 0.9
+    default = np.abs(coarse.sampled.colour - coarse.colour).max(-1)[visible].mean()
+    published = FaceGCN(chain.morphable, chain.camera, blend_network, "published").coarse(coefficients, crop)
+    nearest = np.abs(published.sampled.colour - coarse.colour).max(-1)[visible].mean()
+    assert default < 3e-3
+    assert default < 0.7 * nearest
+
+
+def test_the_overlay_keeps_the_photo_outside():
+    chain = default_chain()
+    coefficients = random_coefficients(1)
+    crop = tf.constant(np.random.default_rng(1).uniform(size=(1, 96, 96, 4)).round(1), tf.float32)
+    result = chain(crop, coefficients, None)
+    inside = (result.mask * crop[..., 3:])[..., 0].numpy()
+    np.testing.assert_allclose(result.overlay[inside == 0], crop[..., :3][inside == 0])
+    assert 0.1 < result.mask.numpy().mean() < 0.9
+    np.testing.assert_allclose(result.overlay[inside == 1], result.rendering[inside == 1])
+
+
+def test_gradients_reach_the_albedo_and_descend():
+    """From a grey start the converging loss finds the colours of the photo."""
+    chain = default_chain()
+    coefficients = random_coefficients(2)
+    crop = rendered_crop(chain, coefficients)
+    coarse = chain.coarse(coefficients, crop)
+    albedo = tf.Variable(tf.fill(coarse.albedo.shape, 0.5))
+    optimizer = tf.keras.optimizers.Adam(0.03)
+
+    @tf.function
+    def step():
+        with tf.GradientTape() as tape:
+            terms = chain.terms(chain.render(coarse, albedo, crop), crop)
+            total = weighted_total(terms, converging_weights(coarse=0.0))
+        optimizer.apply_gradients([(tape.gradient(total, albedo), albedo)])
+        return terms["render"]
+
+    losses = [float(step()) for _ in range(60)]
+    assert losses[-1] < 0.15 * losses[0]
+
+
+def test_terms_without_identity_features_and_photo_features_given(arrays):
+    chain = default_chain(64)
+    crop = tf.fill([1, 64, 64, 4], 0.5)
+    result = chain(crop, random_coefficients(1), None)
+    assert "identity" not in chain.terms(result, crop)
+    features = block_features(arrays)
+    chain = default_chain(64, identity_features=features)
+    own = chain.terms(result, crop)["identity"]
+    assert float(own) == float(chain.terms(result, crop, features(crop[..., :3]))["identity"])
+
+
+def test_refuses_other_crops_and_projections():
+    with pytest.raises(ValueError, match=r"crop must be \[B, 96, 96, 4\] RGBA, got \[1, 64, 64, 4\]"):
+        default_chain().coarse(random_coefficients(1), tf.zeros([1, 64, 64, 4]))
+    with pytest.raises(ValueError, match="projection must be one of zbuffer, published, got 'mesh'"):
+        default_chain(projection="mesh")

@@ -64,6 +64,7 @@ NOT_FINITE[2, 1] = np.nan
         ({"landmarks": np.full(68, -1)}, r"landmarks must be within 0..4"),
         ({"skin_mask": np.ones(4, bool)}, r"skin_mask must be \[5\]"),
         ({"front_mask": np.ones((5, 1), bool)}, r"front_mask must be \[5\]"),
+        ({"skin_mask": np.zeros(5, bool)}, "skin_mask must be true for at least one vertex, got none"),
         ({"mirror_index": np.array([1, 2, 0, 3, 4])}, "mirror_index must be an involution, got 3 vertices"),
         ({"uv": np.zeros((5, 3))}, r"uv must be \[5, 2\]"),
         ({"regions": {"lip": np.zeros(3)}}, r"regions\['lip'\] must be \[5\], got \[3\]"),

@@ -166,6 +166,7 @@ def test_symmetric_and_uniform_albedo():
         value = asymmetry(albedo, PAIRS) + skin_variance(albedo, SKIN)
     assert value < 1e-7
     assert np.isfinite(tape.gradient(value, albedo)).all()
+    assert asymmetry(albedo, np.zeros((0, 2), np.int32)) == 0
     lopsided = tf.tensor_scatter_nd_add(albedo, [[0, 0]], [[0.3, 0.0, 0.0]])
     assert float(asymmetry(lopsided, PAIRS)) == pytest.approx(0.6 / 4)  # one of two pairs in one of two faces
 
