@@ -1,0 +1,146 @@
+"""What holds for the repository as a whole: sizes, imports, requirements, and that the README's commands exist."""
+
+import ast
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import create_bin
+import main
+from configs import schema
+from tests.helpers import ROOT
+
+# Where the name to install and the name to import differ.
+IMPORTED_AS = {
+    "opencv-python-headless": "cv2", "scikit-image": "skimage", "pillow": "PIL", "pyyaml": "yaml", "libigl": "igl",
+}  # fmt: skip
+LAYERS = {"utils": 0, "lib": 1, "configs": 1, "model": 2, "main": 3, "create_bin": 3}
+
+
+def tracked() -> list[Path]:
+    """Files under version control."""
+    if not (ROOT / ".git").exists() or not shutil.which("git"):
+        pytest.skip("needs a git checkout to know which files belong to the repository")
+    listed = subprocess.run(
+        ["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, check=True, text=True
+    ).stdout
+    return [ROOT / name for name in listed.split("\0") if name and (ROOT / name).is_file()]
+
+
+def sources(*folders: str) -> list[Path]:
+    """Python files of the program (or of `folders`)."""
+    folders = folders or ("lib", "model", "configs")
+    files = [path for folder in folders for path in (ROOT / folder).rglob("*.py")]
+    return sorted(files) + [ROOT / "main.py", ROOT / "create_bin.py", ROOT / "utils.py"]
+
+
+def imports(path: Path) -> set[str]:
+    """Full names of the modules a file imports anywhere."""
+    found = set()
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path}: imports must be absolute"
+            found.add(node.module)
+    return found
+
+
+def test_no_file_is_large():
+    large = [
+        f"{p.relative_to(ROOT)} ({p.stat().st_size} bytes)" for p in tracked() if p.stat().st_size > 10e6
+    ]
+    assert not large
+
+
+def test_every_source_file_is_readable_in_one_sitting():
+    long = {
+        str(path.relative_to(ROOT)): lines
+        for path in [*sources(), *(ROOT / "tests").glob("*.py"), *(ROOT / "benchmarks").glob("*.py")]
+        if (lines := len(path.read_text(encoding="utf-8").splitlines())) > 350
+    }
+    assert not long
+
+
+def test_imports_point_down():
+    for path in sources():
+        layer = path.relative_to(ROOT).parts[0].removesuffix(".py")
+        for module in imports(path):
+            other = module.split(".")[0]
+            if other in LAYERS:
+                same_package = other == layer and layer not in ("main", "create_bin")
+                assert same_package or LAYERS[other] < LAYERS[layer], (
+                    f"{path.relative_to(ROOT)} imports {module}"
+                )
+
+
+def required(path: str) -> dict[str, str]:
+    """Package -> version of a requirements file."""
+    lines = [line.split("#")[0].strip() for line in (ROOT / path).read_text().splitlines()]
+    return dict(line.lower().split("==") for line in lines if line and not line.startswith("-r"))
+
+
+def test_requirements_are_exactly_what_is_imported():
+    own = {*LAYERS, "tests", "benchmarks"}
+    used = {module.split(".")[0] for path in sources() for module in imports(path)}
+    third_party = used - own - sys.stdlib_module_names
+    listed = {IMPORTED_AS.get(name, name) for name in required("requirements.txt")}
+    # TensorBoard is what shows the logs; the program only writes them.
+    assert listed - {"tensorboard"} == third_party
+
+
+def test_the_development_requirements_are_pinned_too():
+    assert required("requirements-dev.txt").keys() == {"pytest", "ruff"}
+
+
+def commands() -> list[str]:
+    """The indented command lines of README.md and those in its text."""
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    lines = re.findall(r"^    ((?:make|python|pip) .*?)(?:\s+#.*)?$", text, re.MULTILINE)
+    return lines + re.findall(r"`((?:make|python|pip) [^`]+)`", text)
+
+
+def test_the_readme_shows_the_commands_users_need():
+    shown = commands()
+    for command in (
+        "make demo",
+        "make test",
+        "pip install -r requirements.txt",
+        "python create_bin.py",
+        "python main.py --mode train",
+        "python main.py --mode test --input DIR --output DIR",
+    ):
+        assert command in shown
+
+
+@pytest.mark.parametrize("command", sorted(set(commands())))
+def test_every_command_of_the_readme_exists(command, monkeypatch):
+    monkeypatch.chdir(ROOT)
+    words = command.split()
+    if words[0] == "make":
+        targets = re.findall(r"^(\w+):", (ROOT / "Makefile").read_text(), re.MULTILINE)
+        assert words[1] in targets
+    elif words[0] == "pip":
+        assert (ROOT / words[words.index("-r") + 1]).is_file()
+    elif words[1] == "-m":
+        assert (ROOT / (words[2].replace(".", "/") + ".py")).is_file()
+    elif words[2:] != ["--help"]:
+        args = {"main.py": main, "create_bin.py": create_bin}[words[1]].parse(words[2:])
+        schema.load(args.config, args.overrides)
+
+
+def test_paths_in_the_readme_exist():
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    paths = re.findall(r"`((?:lib|model|configs|data|tests|benchmarks)/[\w/.]*)`", text)
+    made_by_the_program = ("data/test/raw", "data/mine.bin", "data/mine.manifest.json")
+    assert paths
+    for path in paths:
+        assert path in made_by_the_program or (ROOT / path).exists(), path
+
+
+def test_the_test_command_of_ci_is_the_readmes():
+    assert (ROOT / ".ci" / "run").read_text().splitlines()[-1] == "make test"
