@@ -19,12 +19,18 @@ _HEADER = "header"
 
 @dataclasses.dataclass(frozen=True)
 class Progress:
-    """Where a run stands. The data order and random draws follow from (seed, epoch, update), so this is all it takes."""
+    """Where a run stands; the data order and random draws follow from the seed and these numbers."""
 
     epoch: int = 0  # epochs finished
     update_in_epoch: int = 0  # updates done in the epoch that is under way
     update: int = 0  # updates done in all
     best_psnr: float = float("-inf")  # best validation PSNR so far [dB]
+
+    def after_update(self) -> "Progress":
+        return dataclasses.replace(self, update=self.update + 1, update_in_epoch=self.update_in_epoch + 1)
+
+    def after_epoch(self) -> "Progress":
+        return dataclasses.replace(self, epoch=self.epoch + 1, update_in_epoch=0)
 
 
 def save(path: Path, groups: Mapping[str, Sequence], progress: Progress, identity: Mapping[str, str]) -> None:

@@ -1,0 +1,137 @@
+"""The parts of the chain, as a configuration asks for them."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import tensorflow as tf
+
+from configs import schema
+from lib.face_model import FaceModel
+from lib.geometry.camera import Camera
+from lib.mesh_sampling import MeshHierarchy, load_or_build
+from lib.synthetic.face_generator import load_face_model as load_built_in
+from model import checkpoints
+from model.face_gcn import FaceGCN
+from model.identity import IdentityNetwork, build_identity_network
+from model.morphable_model import MorphableModel
+from model.pretrained import load_weights
+from model.regressor import Regressor, build_regressor
+from model.texture_networks import TextureNetwork
+from utils import file_sha256
+
+
+@dataclass(frozen=True)
+class Components:
+    """Face model, camera, the two frozen networks and the chain with its texture network."""
+
+    config: schema.Config
+    face_model: FaceModel
+    camera: Camera
+    regressor: Regressor
+    identity: IdentityNetwork
+    chain: FaceGCN
+
+    def encode(self, crops: np.ndarray) -> tuple[tf.Tensor, tf.Tensor]:
+        """What the frozen networks say of RGBA crops [B, H, W, 4] in [0, 1].
+
+        Returns:
+          coefficients [B, K], and the image embedding [B, E]: the regressor's features and the identity embedding.
+        """
+        return _encode(self.regressor, self.identity, tf.convert_to_tensor(crops)[..., :3])
+
+    @property
+    def encoder_key(self) -> str:
+        """Changes with the weights behind `encode`."""
+        files = (self.config.regressor.weights, self.config.identity.weights)
+        return "-".join(file_sha256(schema.asset_path(path))[:8] for path in files)
+
+    @property
+    def identity_size(self) -> int:
+        """Length of the identity embedding, the last part of the image embedding."""
+        return self.identity.embedding_size
+
+    def card(self) -> dict[str, str]:
+        """What a checkpoint of the texture network belongs to."""
+        texture = self.config.texture
+        network = f"{texture.variant}/{texture.head}/{texture.inputs}/K{texture.order}/nz{texture.nz}"
+        return {
+            "face model": self.face_model.fingerprint,
+            "texture network": network + ("/wide" if texture.wide else ""),
+            "projection": texture.projection,
+        }
+
+
+def load(config: schema.Config) -> Components:
+    """Loads or builds every part of a configuration.
+
+    Raises:
+      UserError: a file is missing or belongs to another face model.
+    """
+    face_model = load_face_model(config)
+    regressor = build_regressor(config.regressor, face_model.layout)
+    load_weights(schema.asset_path(config.regressor.weights), regressor, face_model.fingerprint)
+    identity = build_identity_network(config.identity)
+    load_weights(schema.asset_path(config.identity.weights), identity, face_model.fingerprint)
+    regressor.trainable = identity.trainable = False
+    hierarchy = load_hierarchy(config, face_model)
+    texture = build_texture_network(config, hierarchy, regressor.feature_size + identity.embedding_size)
+    camera = build_camera(config)
+    chain = FaceGCN(
+        MorphableModel(face_model),
+        camera,
+        texture,
+        config.texture.projection,
+        identity if config.loss.identity > 0 else None,
+    )
+    return Components(config, face_model, camera, regressor, identity, chain)
+
+
+def restore_texture_network(parts: Components) -> None:
+    """Gives the chain's texture network the weights of the run's best checkpoint.
+
+    Raises:
+      UserError: there is none, or it belongs to another configuration.
+    """
+    state = {"texture": list(parts.chain.texture_network.variables)}
+    checkpoints.restore(parts.config.run_dir / "best.npz", state, parts.card())
+
+
+def load_face_model(config: schema.Config) -> FaceModel:
+    """The configuration's face model: built in, or the .npz it names."""
+    section = config.face_model
+    if section.source == "built-in":
+        return load_built_in(config.generated_dir, section.vertex_count, section.seed)
+    return FaceModel.load(schema.asset_path(section.source))
+
+
+def load_hierarchy(config: schema.Config, face_model: FaceModel) -> MeshHierarchy:
+    """The face model's mesh levels, built on first use and kept with the data set's parameters."""
+    return load_or_build(config.params_dir, face_model.mean_shape, face_model.triangles, config.texture.factors)
+
+
+def build_camera(config: schema.Config) -> Camera:
+    """The camera of the configuration's crops."""
+    size = config.data.image_size
+    return Camera((size, size), config.camera.focal_ratio, config.camera.distance)
+
+
+def build_texture_network(config: schema.Config, hierarchy: MeshHierarchy, embedding_size: int) -> TextureNetwork:
+    """The texture network of the configuration's section `texture`, with fresh weights."""
+    section = config.texture
+    return TextureNetwork(
+        hierarchy,
+        embedding_size,
+        variant=section.variant,
+        head=section.head,
+        inputs=section.inputs,
+        wide=section.wide,
+        order=section.order,
+        nz=section.nz,
+        dropout=section.drop_rate,
+    )
+
+
+@tf.function(reduce_retracing=True)
+def _encode(regressor: Regressor, identity: IdentityNetwork, images: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+    coefficients, features = regressor(images, training=False)
+    return coefficients, tf.concat([features, identity(images, training=False)], axis=-1)

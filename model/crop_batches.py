@@ -1,0 +1,45 @@
+"""Batches of crops with what the frozen networks say of them, read ahead while the network computes."""
+
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+import tensorflow as tf
+
+from model.encoding import EncodedFaces
+
+
+def shuffled(indices: Sequence[int], seed: int, epoch: int, repetition: int = 0) -> np.ndarray:
+    """The records in random order: a function of the arguments alone, so a resumed run sees the same batches."""
+    return np.random.default_rng([seed, epoch, repetition]).permutation(np.asarray(indices, np.int64))
+
+
+def batches(
+    records, encoded: EncodedFaces, order: Sequence[int], batch_size: int, workers: int = 1, buffer_size: int = 2
+) -> Iterator[tuple[tf.Tensor, tf.Tensor, tf.Tensor]]:
+    """Yields (crop [B, H, W, 4] float32 in [0, 1], coefficients [B, K], embedding [B, E]) in the given order.
+
+    Args:
+      records: a lib.records.RecordReader of RGBA crops.
+      encoded: coefficients and embeddings of the same records.
+      order: indices into the records; the last, smaller batch is yielded, too.
+      batch_size: B.
+      workers: threads that read and check records.
+      buffer_size: batches kept ready.
+    """
+    shape, count = records.shape, encoded.coefficients.shape[1]
+    embedding_size = encoded.embeddings.shape[1]
+
+    def read(indices):
+        crops = records.batch(indices).astype(np.float32) / 255.0
+        return crops, encoded.coefficients[indices], encoded.embeddings[indices]
+
+    def load(indices):
+        crops, coefficients, embeddings = tf.numpy_function(read, [indices], [tf.float32] * 3, stateful=False)
+        crops.set_shape([None, *shape])
+        coefficients.set_shape([None, count])
+        embeddings.set_shape([None, embedding_size])
+        return crops, coefficients, embeddings
+
+    dataset = tf.data.Dataset.from_tensor_slices(np.asarray(order, np.int64)).batch(batch_size)
+    dataset = dataset.map(load, num_parallel_calls=max(workers, 1), deterministic=True)
+    return iter(dataset.prefetch(buffer_size))

@@ -1,0 +1,114 @@
+"""One update of the texture networks, and of their critic."""
+
+from collections.abc import Mapping
+
+import keras
+import tensorflow as tf
+
+from model import losses
+from model.components import Components
+from model.critic import Critic, critic_loss, generator_loss
+from model.face_gcn import FaceReconstruction
+from model.metrics import masked_psnr
+
+
+class TextureTrainer:
+    """The texture network's optimizer, the critic if there is one, and the compiled steps.
+
+    Args:
+      parts: the chain with its texture network; the frozen networks.
+    """
+
+    def __init__(self, parts: Components):
+        config = parts.config
+        self.chain, self.identity_size = parts.chain, parts.identity_size
+        self.network = parts.chain.texture_network
+        self.optimizer = keras.optimizers.Adam(config.train.learning_rate, clipnorm=config.train.clip_norm)
+        self.optimizer.build(self.network.trainable_variables)
+        self.critic = self.critic_optimizer = None
+        self.gan = config.gan
+        if self.gan.enabled:
+            self.critic = Critic(config.data.image_size)
+            self.critic_optimizer = keras.optimizers.Adam(self.gan.learning_rate, clipnorm=config.train.clip_norm)
+            self.critic_optimizer.build(self.critic.trainable_variables)
+
+    def network_state(self) -> dict[str, list]:
+        """The variables that using the network takes."""
+        return {"texture": list(self.network.variables)}
+
+    def state(self) -> dict[str, list]:
+        """Everything that going on with the training takes."""
+        state = self.network_state() | {"texture_optimizer": list(self.optimizer.variables)}
+        if self.critic is not None:
+            state["critic"] = list(self.critic.variables)
+            state["critic_optimizer"] = list(self.critic_optimizer.variables)
+        return state
+
+    def update(self, crop, coefficients, embedding, weights: Mapping[str, float], rate: float) -> dict[str, float]:
+        """One step of the texture network.
+
+        Args:
+          crop: [B, H, W, 4] RGBA in [0, 1].
+          coefficients: [B, K].
+          embedding: [B, E]; its last part is the identity embedding of the crop.
+          weights: weight of each loss term; terms without one are only reported. The same names every time.
+          rate: learning rate.
+
+        Returns:
+          The raw terms and their weighted `total`, before the step.
+        """
+        self.optimizer.learning_rate.assign(rate)
+        tensors = {name: tf.constant(weight, tf.float32) for name, weight in weights.items()}
+        terms = self._update(crop, coefficients, embedding, tensors)
+        return {name: float(value) for name, value in terms.items()}
+
+    def update_critic(self, crop, coefficients, embedding, epsilon: float, rate: float) -> dict[str, float]:
+        """One step of the critic; `epsilon` in [0, 1] places the gradient penalty between photo and rendering."""
+        self.critic_optimizer.learning_rate.assign(rate)
+        return {"critic": float(self._update_critic(crop, coefficients, embedding, tf.constant(epsilon, tf.float32)))}
+
+    @tf.function(reduce_retracing=True)
+    def reconstruct(self, crop, coefficients, embedding) -> FaceReconstruction:
+        """The chain without training behaviour."""
+        return self.chain(crop, coefficients, embedding, training=False)
+
+    @tf.function(reduce_retracing=True)
+    def validate(self, crop, coefficients, embedding) -> dict[str, tf.Tensor]:
+        """Raw loss terms, and PSNR of the coarse and the fine rendering over alpha and face together, of a batch."""
+        result = self.chain(crop, coefficients, embedding, training=False)
+        terms = self.chain.terms(result, crop, embedding[:, -self.identity_size :])
+        mask = result.mask * crop[..., 3:]
+        return terms | {
+            "psnr_coarse": tf.reduce_mean(masked_psnr(clipped(result.coarse.rendering), crop[..., :3], mask)),
+            "psnr_fine": tf.reduce_mean(masked_psnr(clipped(result.rendering), crop[..., :3], mask)),
+        }
+
+    @tf.function(reduce_retracing=True)
+    def _update(self, crop, coefficients, embedding, weights):
+        coarse = self.chain.coarse(coefficients, crop)  # constant for the network: outside the tape
+        variables = self.network.trainable_variables
+        with tf.GradientTape(watch_accessed_variables=False) as tape:
+            tape.watch(variables)
+            albedo = self.chain.refine(embedding, coarse, training=True)
+            result = self.chain.render(coarse, albedo, crop)
+            terms = self.chain.terms(result, crop, embedding[:, -self.identity_size :])
+            terms["weight_decay"] = losses.weight_decay(self.network.fully_connected_variables)
+            if self.critic is not None:
+                terms["adversarial"] = generator_loss(self.critic(result.overlay, training=True))
+            terms["total"] = losses.weighted_total(terms, weights)
+        self.optimizer.apply(tape.gradient(terms["total"], variables), variables)
+        return terms
+
+    @tf.function(reduce_retracing=True)
+    def _update_critic(self, crop, coefficients, embedding, epsilon):
+        fake = self.chain(crop, coefficients, embedding, training=True).overlay
+        variables = self.critic.trainable_variables
+        with tf.GradientTape() as tape:
+            loss = self.gan.adversarial * critic_loss(self.critic, crop[..., :3], fake, epsilon, self.gan.penalty)
+        self.critic_optimizer.apply(tape.gradient(loss, variables), variables)
+        return loss
+
+
+def clipped(rendering: tf.Tensor) -> tf.Tensor:
+    """A rendering as a display shows it: colours may leave [0, 1] while training, an image cannot."""
+    return tf.clip_by_value(rendering, 0.0, 1.0)
