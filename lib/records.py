@@ -14,6 +14,7 @@ the image size is given.
 """
 
 import contextlib
+import functools
 import hashlib
 import json
 import math
@@ -26,7 +27,7 @@ from typing import Any
 
 import numpy as np
 
-from utils import UserError, atomic_path, file_sha256
+from utils import UserError, atomic_path
 
 try:
     import fcntl  # tells a killed run's leftovers from a file that another run is still writing
@@ -139,7 +140,6 @@ class RecordReader:
       shape: shape of a record.
       names: one per record.
       metadata: what the writer was given; empty for the original's file.
-      fingerprint: hexadecimal; differs where names or contents differ (of the original's file: its bytes' digest).
     """
 
     def __init__(self, path: str | os.PathLike, image_size: int | None = None):
@@ -196,7 +196,6 @@ class RecordReader:
         index = stream.read(header["index_length"])
         if zlib.crc32(index) != header["index_crc32"]:
             raise UserError(f"{self.path}: index must match its checksum, got damage (make it again)")
-        self.fingerprint = hashlib.sha256(index).hexdigest()[:16]
         self._checksums = np.frombuffer(index, "<u4", count)
         self.names: list[str] = json.loads(index[4 * count :])
         self._records = self._map(np.uint8, header["offset"], count)
@@ -216,7 +215,6 @@ class RecordReader:
             )
         count = size // record
         self.names = [f"{i:06d}" for i in range(count)]
-        self.fingerprint = file_sha256(self.path)[:16]
         self._checksums = None
         self._records = self._map("<f4", 0, count)
         if not self._intact(0):
@@ -232,6 +230,17 @@ class RecordReader:
 
     def __len__(self) -> int:
         return len(self._records)
+
+    @functools.cached_property
+    def fingerprint(self) -> str:
+        """Hexadecimal digest of names and contents; of the original's huge file, which has no index, of a sample."""
+        digest = hashlib.sha256(json.dumps([self.names, self.shape]).encode())
+        if self.legacy:
+            for index in np.linspace(0, len(self) - 1, 64).astype(int):
+                digest.update(self._records[index].tobytes())
+        else:
+            digest.update(self._checksums.tobytes())
+        return digest.hexdigest()[:16]
 
     def __getitem__(self, index: int) -> np.ndarray:
         """Record `index` as a new uint8 array of `shape`.

@@ -253,3 +253,12 @@ def test_a_full_disk_leaves_the_old_file(tmp_path):
 
 def test_magic_marks_the_file(tmp_path):
     assert write(tmp_path / "a.bin", images(1)).read_bytes().startswith(MAGIC)
+
+
+def test_the_fingerprint_tells_contents_and_names_apart(tmp_path):
+    same, other = images(3), images(3)
+    other[2, 0, 0, 0] ^= 1
+    first = RecordReader(write(tmp_path / "a.bin", same)).fingerprint
+    assert RecordReader(write(tmp_path / "b.bin", same)).fingerprint == first
+    assert RecordReader(write(tmp_path / "c.bin", other)).fingerprint != first
+    assert RecordReader(write(tmp_path / "d.bin", same[:2])).fingerprint != first
