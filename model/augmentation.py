@@ -1,0 +1,97 @@
+"""Random changes to synthetic faces that keep their coefficients true. Nothing here moves a pixel.
+
+Shifting or turning a picture would change the perspective, and with it the pose, by amounts no coefficient describes.
+"""
+
+from dataclasses import dataclass
+
+import tensorflow as tf
+
+from lib.geometry.lighting import AMBIENT
+from lib.structures import TensorStructure
+
+
+@dataclass(frozen=True)
+class Augmented(TensorStructure):
+    """Changed pictures and what became of their truth.
+
+    Attributes:
+      images: [B, H, W, 3] RGB in [0, 1].
+      alpha: [B, H, W, 1] in [0, 1], 1 on skin that is still visible.
+      light: [B, 27] coefficients.
+    """
+
+    images: tf.Tensor
+    alpha: tf.Tensor
+    light: tf.Tensor
+
+
+def augment(faces, light, seed, gain: float, noise: float, background: float, boxes: float) -> Augmented:
+    """Another light level and tint, background, things in front of the face, blur and noise.
+
+    Args:
+      faces: [B, H, W, 4] uint8 RGBA, alpha on visible skin.
+      light: [B, 27] the light the faces were rendered with.
+      seed: [2] integers; equal seeds give equal changes.
+      gain: standard deviation of the logarithm of the light's gain; its tint varies by a third of it.
+      noise: largest standard deviation of the pixel noise.
+      background: share of faces whose surroundings are replaced by another photo's.
+      boxes: share of faces with a rectangle of another photo over them.
+    """
+    keys = iter(tf.unstack(tf.random.experimental.stateless_split(seed, 12)))
+    batch, height, width = faces.shape[0], faces.shape[1], faces.shape[2]
+    faces = tf.cast(faces, tf.float32) / 255.0
+    rgb, alpha = faces[..., :3], faces[..., 3:]
+    # Another picture of the batch, upside down so that it does not show a second face, is background and occluder.
+    other = tf.reverse(tf.roll(rgb, 1, axis=0), axis=[1])
+
+    replaced = _uniform(keys, [batch, 1, 1, 1]) < background
+    soft = tf.nn.avg_pool2d(alpha, 3, 1, "SAME")
+    rgb = tf.where(replaced, soft * rgb + (1.0 - soft) * other, rgb)
+    box = _rectangles(keys, batch, height, width) * tf.cast(_uniform(keys, [batch, 1, 1, 1]) < boxes, tf.float32)
+    flat = tf.where(_uniform(keys, [batch, 1, 1, 1]) < 0.5, _uniform(keys, [batch, 1, 1, 3]), tf.roll(other, 1, axis=0))
+    rgb = box * flat + (1.0 - box) * rgb
+
+    logarithm = gain * (_normal(keys, [batch, 1]) + _normal(keys, [batch, 3]) / 3.0)
+    factor = tf.exp(logarithm)
+    rgb = rgb * factor[:, None, None, :]
+
+    blurred = tf.nn.avg_pool2d(rgb, 3, 1, "SAME")
+    rgb = tf.where(_uniform(keys, [batch, 1, 1, 1]) < 0.25, blurred, rgb)
+    strength = noise * _uniform(keys, [batch, 1, 1, 1])
+    rgb = tf.clip_by_value(rgb + strength * _normal(keys, rgb.shape), 0.0, 1.0)
+    return Augmented(rgb, alpha * (1.0 - box), scale_light(light, factor))
+
+
+def scale_light(light, factor):
+    """Light coefficients whose shading is `factor` times that of `light`.
+
+    Args:
+      light: [B, 27], beside the ambient light in band 0, which takes part in the scaling.
+      factor: [B, 3] for R, G, B.
+    """
+    ambient = tf.constant([AMBIENT] + [0.0] * 8, light.dtype)
+    channels = (tf.reshape(light, [-1, 3, 9]) + ambient) * factor[:, :, None] - ambient
+    return tf.reshape(channels, [-1, 27])
+
+
+def _rectangles(keys, batch: int, height: int, width: int):
+    """[B, H, W, 1] masks of one box each, an eighth to a half of the sides."""
+    size = 0.125 + 0.375 * _uniform(keys, [batch, 2])
+    start = _uniform(keys, [batch, 2]) * (1.0 - size)
+    rows = (tf.range(height, dtype=tf.float32) + 0.5) / height
+    columns = (tf.range(width, dtype=tf.float32) + 0.5) / width
+
+    def inside(positions, axis):
+        first = start[:, axis, None]
+        return tf.cast((positions >= first) & (positions < first + size[:, axis, None]), tf.float32)
+
+    return inside(rows, 0)[:, :, None, None] * inside(columns, 1)[:, None, :, None]
+
+
+def _uniform(keys, shape):
+    return tf.random.stateless_uniform(shape, next(keys))
+
+
+def _normal(keys, shape):
+    return tf.random.stateless_normal(shape, next(keys))

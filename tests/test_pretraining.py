@@ -1,0 +1,236 @@
+"""Pre-training: faces on disk, terms, loop, accuracy."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from configs import schema
+from lib.geometry.camera import Camera
+from model import pretraining
+from model.pretraining import BatchOrder, IdentityTask, RegressorTask, run_updates
+from model.pretraining_faces import FaceSet, load_or_render, recipe
+from model.pretraining_losses import DirectSupervision
+from model.pretraining_metrics import area_under_curve, identity_metrics, predict, regressor_metrics
+from model.pretrained import load_weights
+from model.regressor import build_regressor
+from tests.golden_face import golden_face_model
+from tests.helpers import assert_close
+from tests.numbered_faces import Numbers
+from tests.toy_faces import ToyFaces
+from utils import UserError, seed_everything
+
+SIZE = 32
+
+
+def small_config(tmp_path, **pretrain) -> schema.Config:
+    overrides = {
+        "regressor.width": 4, "regressor.image_size": SIZE, "regressor.weights": str(tmp_path / "regressor.npz"),
+        "identity.width": 4, "identity.image_size": SIZE, "identity.weights": str(tmp_path / "identity.npz"),
+        "identity.crop_fraction": 1.0, "identity.embedding": 16,
+        "pretrain.count": 24, "pretrain.image_size": SIZE, "pretrain.held_out": 0.4, "pretrain.batch_size": 8,
+        "pretrain.regressor_updates": 6, "pretrain.identity_updates": 6, "pretrain.checkpoint_every": 3,
+        "pretrain.vertices": 50, "pretrain.weak_share": 0.25,
+        "data.root_dir": str(tmp_path), "data.workers": 1,
+    }  # fmt: skip
+    return schema.load(overrides={**overrides, **{f"pretrain.{k}": v for k, v in pretrain.items()}})
+
+
+@pytest.fixture(scope="module")
+def faces(tmp_path_factory) -> FaceSet:
+    face_model = golden_face_model()
+    made = recipe(face_model, SIZE, 5, 24)
+    folder = tmp_path_factory.mktemp("faces")
+    return load_or_render(folder, made, face_model.layout.size, ToyFaces, (face_model, SIZE, 5))
+
+
+def check_numbers(faces: FaceSet, count: int) -> None:
+    np.testing.assert_array_equal(faces.images[:, 3, 2, 1], np.arange(count) % 251)
+    np.testing.assert_array_equal(faces.coefficients[:, 3], np.arange(count))
+    np.testing.assert_array_equal(faces.identities, np.arange(count) // 2)
+
+
+def test_a_killed_rendering_is_completed_not_repeated(tmp_path):
+    made = {"image_size": 8, "count": 100}
+    Numbers.drawn.clear()
+    with pytest.raises(KeyboardInterrupt):
+        load_or_render(tmp_path, made, 4, Numbers, (8, 70))
+    assert Numbers.drawn == list(range(70))
+    faces = load_or_render(tmp_path, made, 4, Numbers, (8,))
+    assert Numbers.drawn[70:] == list(range(64, 100))
+    check_numbers(faces, 100)
+    load_or_render(tmp_path, made, 4, Numbers, (8,))
+    assert len(Numbers.drawn) == 106
+
+
+def test_two_processes_render_what_one_does(tmp_path):
+    check_numbers(load_or_render(tmp_path, {"image_size": 8, "count": 70}, 4, Numbers, (8,), workers=2), 70)
+
+
+def test_a_full_disk_is_noticed_before_the_rendering(tmp_path):
+    with pytest.raises(UserError, match=r"MB must be free.*pretrain\.count"):
+        load_or_render(tmp_path, {"image_size": 1000, "count": 10**8}, 4, Numbers, (8,))
+    assert not list(tmp_path.glob("*/*"))
+
+
+def test_people_are_held_out_whole_and_stay_where_they_are():
+    people = np.repeat(np.arange(50), 3)
+    training, held = FaceSet(None, None, None, people).split(0.3)
+    assert set(training) | set(held) == set(range(150))
+    assert not set(people[training]) & set(people[held])
+    assert 5 <= len(set(people[held])) <= 25
+    more_training, _ = FaceSet(None, None, None, np.repeat(np.arange(80), 3)).split(0.3)
+    assert set(training) <= set(more_training)
+    with pytest.raises(UserError, match="more faces"):
+        FaceSet(None, None, None, np.zeros(5, int)).split(0.3)
+
+
+def test_every_pass_shows_every_face_once_in_another_order():
+    batches = BatchOrder(10, 3, 1)
+    first, second = (np.concatenate([batches[3 * p + i] for i in range(3)]) for p in range(2))
+    assert len(set(first)) == len(set(second)) == 9
+    assert list(first) != list(second)
+    np.testing.assert_array_equal(BatchOrder(10, 3, 1)[4], batches[4])
+    with pytest.raises(UserError, match="batch_size"):
+        BatchOrder(2, 3, 1)
+
+
+def test_direct_terms_are_zero_at_the_truth_and_measure_what_they_say():
+    face_model = golden_face_model()
+    camera = Camera((SIZE, SIZE))
+    direct = DirectSupervision(face_model, camera, 60)
+    generator = np.random.default_rng(0)
+    truth = generator.normal(0, 0.2, (2, face_model.layout.size)).astype(np.float32)
+    for value in direct(tf.constant(truth), tf.constant(truth)).values():
+        assert float(value) == 0.0
+    moved = truth.copy()
+    moved[:, face_model.layout.slices["translation"]] += [0.3, 0.0, 0.0]
+    terms = direct(tf.constant(moved), tf.constant(truth))
+    assert float(terms["posed"]) == pytest.approx(0.3, rel=1e-4)
+    assert float(terms["canonical"]) == float(terms["albedo"]) == float(terms["light"]) == 0.0
+    difference = direct.landmarks(tf.constant(moved)) - direct.landmarks(tf.constant(truth))
+    # In units of 20 px of a 224 px image.
+    expected = np.linalg.norm(difference, axis=-1).mean() * (224 / SIZE) / 20
+    assert float(terms["landmarks"]) == pytest.approx(expected, rel=1e-4)
+    assert float(terms["coefficients"]) == pytest.approx((0.3 / 0.25) ** 2 / 3, rel=1e-4)
+
+
+def test_landmarks_of_the_terms_are_the_models():
+    face_model = golden_face_model()
+    source = ToyFaces(face_model, SIZE, 1)
+    face = source.sample(4)
+    direct = DirectSupervision(face_model, source.camera, 20)
+    assert_close(direct.landmarks(tf.constant(face.coefficients[None]))[0], face.landmarks, 1e-5)
+
+
+@pytest.mark.parametrize("kind", ["identity", "regressor"])
+def test_kill_and_resume_equals_never_stopped(tmp_path, faces, kind):
+    config = small_config(tmp_path)
+    card = {"pre-training": "toy"}
+    task = make_task(config, faces, kind)
+    variables = [variable for group in task.state.values() for variable in group]
+    untrained = [np.asarray(variable) for variable in variables]
+    run_updates(task, config, tmp_path / "whole.npz", card)
+    never_stopped = [np.asarray(variable) for variable in variables]
+
+    for variable, value in zip(variables, untrained, strict=True):
+        variable.assign(value)
+    update = task.update
+    task.update = lambda positions, seed: update(positions, seed) if seed[1] < 4 else stop()
+    with pytest.raises(KeyboardInterrupt):
+        run_updates(task, config, tmp_path / "killed.npz", card)
+    for variable in variables:
+        variable.assign(tf.ones_like(variable))  # a new process knows nothing but the checkpoint
+    task.update = update
+    run_updates(task, config, tmp_path / "killed.npz", card)
+    for resumed, expected in zip(variables, never_stopped, strict=True):
+        np.testing.assert_array_equal(resumed, expected)
+    with pytest.raises(UserError, match="must belong to"):
+        run_updates(task, config, tmp_path / "killed.npz", {"pre-training": "another"})
+
+
+def test_every_term_falls_on_eight_faces(tmp_path, faces):
+    config = small_config(
+        tmp_path, regressor_updates=80, learning_rate=0.005, gain=0.0, noise=0.0, background=0.0, boxes=0.0
+    )
+    task = make_task(config, dataclasses.replace(faces, images=faces.images[:8]), "regressor", np.arange(8))
+    history = []
+    for i in range(config.pretrain.regressor_updates):
+        history.append({k: float(v) for k, v in task.update(np.arange(8), (1, i)).items()})
+    for name in ("total", *pretraining.DIRECT, "weak photometric", "weak landmarks"):
+        assert history[-1][name] < 0.75 * history[0][name], name
+
+
+def test_a_loss_that_is_not_finite_stops_and_names_the_term(tmp_path, faces):
+    config = small_config(tmp_path)
+    broken = dataclasses.replace(faces, coefficients=faces.coefficients.copy())
+    broken.coefficients[:, golden_face_model().layout.slices["albedo"]] = np.nan
+    task = make_task(config, broken, "regressor")
+    with pytest.raises(
+        UserError, match="loss term 'coefficients' of the regressor must be finite, got nan at update 0"
+    ):
+        run_updates(task, config, tmp_path / "checkpoint.npz", {})
+
+
+def test_the_whole_command_writes_weights_that_load(tmp_path, monkeypatch):
+    face_model = golden_face_model()
+    monkeypatch.setattr(pretraining, "load_face", lambda config: face_model)
+    monkeypatch.setattr(pretraining, "SyntheticFaces", ToyFaces)
+    config = small_config(tmp_path, regressor_updates=2, identity_updates=2)
+    measured = pretraining.pretrain(config)
+    assert 0.0 <= measured["identity"]["auc"] <= 1.0
+    network = build_regressor(config.regressor, face_model.layout)
+    metadata = load_weights(tmp_path / "regressor.npz", network, face_model.fingerprint)
+    assert metadata["held_out"] == measured["regressor"]
+    with pytest.raises(UserError, match="main.py --mode pretrain"):
+        load_weights(tmp_path / "regressor.npz", network, "another")
+
+
+def test_accuracy_of_the_truth_and_of_the_mean_face():
+    face_model = golden_face_model()
+    camera = Camera((224, 224))
+    truth = np.random.default_rng(1).normal(0, 0.3, (3, face_model.layout.size)).astype(np.float32)
+    exact = regressor_metrics(face_model, camera, truth, truth)
+    assert {v for k, v in exact.items() if k not in ("faces", "rotation_degrees")} == {0.0}
+    assert exact["rotation_degrees"] < 0.1
+    mean = regressor_metrics(face_model, camera, np.zeros_like(truth), truth)
+    assert mean["shape_ratio"] == mean["albedo_ratio"] == mean["light_ratio"] == 1.0
+    turned = truth.copy()
+    turned[:, face_model.layout.slices["angles"]] = 0.0
+    still = truth.copy()
+    still[:, face_model.layout.slices["angles"]] = [0.0, 0.2, 0.0]
+    assert regressor_metrics(face_model, camera, turned, still)["rotation_degrees"] == pytest.approx(11.459, abs=0.01)
+
+
+def test_area_under_curve_against_all_pairs():
+    generator = np.random.default_rng(2)
+    positive, negative = generator.integers(0, 6, 40), generator.integers(0, 5, 30)
+    pairs = [1.0 if p > n else 0.5 if p == n else 0.0 for p in positive for n in negative]
+    assert area_under_curve(positive, negative) == pytest.approx(np.mean(pairs))
+    embeddings = np.eye(3)[[0, 0, 1, 1, 2]]
+    assert identity_metrics(embeddings, np.array([7, 7, 8, 8, 9]))["auc"] == 1.0
+    with pytest.raises(ValueError, match="one kind only"):
+        identity_metrics(embeddings, np.arange(5))
+
+
+def test_prediction_in_batches_is_prediction():
+    images = np.random.default_rng(3).integers(0, 256, (40, 8, 8, 4), np.uint8)
+    result = predict(lambda x, training: (tf.reduce_mean(x, axis=(1, 2)), None), images)
+    assert_close(result, images[..., :3].mean(axis=(1, 2)) / 255.0, 1e-5)
+
+
+def make_task(config, faces, kind: str, training: np.ndarray | None = None):
+    seed_everything(1)
+    training = np.arange(len(faces.images)) if training is None else training
+    if kind == "identity":
+        return IdentityTask(config, faces, training)
+    from model.identity import build_identity_network
+
+    identity = build_identity_network(config.identity)
+    face_model = golden_face_model()
+    return RegressorTask(config, faces, training, face_model, Camera((SIZE, SIZE)), identity)
+
+
+def stop():
+    raise KeyboardInterrupt
