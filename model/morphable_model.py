@@ -42,6 +42,12 @@ class PosedFace(TensorStructure):
 class MorphableModel:
     """A FaceModel with its arrays as tensors, made once and captured by the functions that use them.
 
+    Attributes:
+      triangles: [F, 3] int32.
+      landmark_vertices: [68] int32.
+      skin_vertices: [S] int32, and skin_mask: [N] the same as 0 and 1.
+      symmetric_pairs: [P, 2] int32.
+
     Args:
       face_model: the model to evaluate.
       normal_weighting: "area" (the paper) or "uniform" (Deep3D).

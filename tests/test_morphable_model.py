@@ -4,6 +4,7 @@ import tensorflow as tf
 
 from lib.geometry.camera import Camera, to_y_up
 from lib.geometry.lighting import shade
+from lib.mesh_renderer.fragments import interpolate, rasterize
 from model.morphable_model import MorphableModel, symmetric_pairs
 from tests.golden_face import golden_face_model, small_face_model
 from tests.helpers import assert_close, golden
@@ -68,3 +69,25 @@ def test_pairs_of_a_mirror_map():
 def test_another_models_coefficients_are_refused():
     with pytest.raises(ValueError, match=r"must be \[..., 38\].*got \[1, 257\] \(were they made with another"):
         MorphableModel(small_face_model()).posed(tf.zeros([1, 257]), Camera())
+
+
+def front_triangles(model):
+    """Those with all corners in the front region: what they cover is Deep3D's photometric mask."""
+    return model.triangles[model.front_mask[model.triangles].all(axis=-1)]
+
+
+def test_reference_rendering():
+    """Deep3D's picture: unclipped colours, averaged over 4 x 4 pixels, and how many pixels face and front cover."""
+    arrays = golden("face_decoder")
+    camera = Camera(near=0.01, far=50.0)
+    morphable = MorphableModel(golden_face_model(), "uniform", incidence_limit=8)
+    face = morphable.posed(arrays["coeff"], camera)
+    clip = camera.clip_coordinates(face.vertices)
+    fragments = rasterize(clip, morphable.triangles, camera.image_size)
+    rendering = interpolate(255 * shade(face.albedo, face.shading), morphable.triangles, fragments)
+    blocks = tf.nn.avg_pool2d(rendering, 4, 4, "VALID")[..., ::-1]
+    assert_close(blocks, arrays["render_bgr_deep3d_56"], 1e-3)
+    covered = tf.reduce_sum(fragments.mask, axis=[1, 2, 3])
+    np.testing.assert_allclose(covered, arrays["render_mask_deep3d"], atol=3)
+    front = rasterize(clip, front_triangles(morphable.face_model), camera.image_size)
+    np.testing.assert_allclose(tf.reduce_sum(front.mask, axis=[1, 2, 3]), arrays["render_front_mask_deep3d"], atol=3)
