@@ -16,11 +16,11 @@ export TF_CPP_MIN_LOG_LEVEL ?= 2
 demo: $(VENV)/.runtime
 	$(BIN)/python create_bin.py
 	$(BIN)/python main.py --mode train
-	$(BIN)/python main.py --mode test --input data/test/raw --output results/demo/photos || test $$? -eq 3
+	$(BIN)/python main.py --mode test --input data/test/raw --output results/raw || test $$? -eq 3
 	$(BIN)/python main.py --mode evaluate
 	@echo
-	@echo "Look into results/demo: metrics.json holds the numbers, the picture sheet stands beside it,"
-	@echo "photos/ the reconstructions of data/test/raw with their meshes (.obj, .ply)."
+	@echo "Look into results/demo: metrics.json holds the numbers, the picture sheet stands beside it."
+	@echo "The reconstructed photos of data/test/raw, with their meshes (.obj, .ply), are in results/raw."
 
 test: $(VENV)/.development
 	$(BIN)/ruff check
@@ -38,5 +38,5 @@ $(VENV)/.development: $(VENV)/.runtime requirements-dev.txt
 	@touch $@
 
 clean:
-	rm -rf $(VENV) .pytest_cache .ruff_cache data/generated data/params/face data/face.bin data/face.manifest.json results/demo
+	rm -rf $(VENV) .pytest_cache .ruff_cache data/generated data/params/face data/face.bin data/face.manifest.json results/demo results/raw
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -20,7 +20,7 @@ but not all, the output folder lists which failed and why; 130 interrupted.
 # What --input and --output stand for in each mode.
 FOLDERS = {
     "test": {"input": "test.input", "output": "test.output"},
-    "evaluate": {"input": "evaluate.photos", "output": "evaluate.output"},
+    "evaluate": {"input": "test.output", "output": "evaluate.output"},
 }
 
 
@@ -49,8 +49,8 @@ def main(argv: list[str] | None = None) -> int:
 
         pretrain(config)
     else:
-        if config.evaluate.photos:
-            check_photos(Path(config.evaluate.photos))
+        RecordReader(config.records_path, config.data.image_size)
+        load_split(config.params_dir)
         seed_everything(config.train.seed)
         from model.evaluation import evaluate
 
@@ -72,12 +72,14 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
     )
     defaults = schema.load()
     parser.add_argument(
-        "--input", help=f"--mode test, evaluate: folder of photos (default: {defaults.test.input}, none)"
+        "--input",
+        help=f"--mode test: folder of photos (default: {defaults.test.input}); "
+        f"--mode evaluate: what --mode test wrote (default: {defaults.test.output})",
     )
     parser.add_argument(
         "--output",
-        help="--mode test, evaluate: folder of the results "
-        f"(default: {defaults.test.output}, {defaults.evaluate.output})",
+        help=f"folder of the results (default: --mode test: {defaults.test.output}; "
+        f"--mode evaluate: {defaults.evaluate.output})",
     )
     parser.add_options(flags.OPTIONS)
     args = parser.parse(argv)

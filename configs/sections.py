@@ -302,6 +302,5 @@ class Evaluate(Section):
     """What `--mode evaluate` measures."""
 
     output: str = option("folder of metrics.json and the picture sheet")
-    photos: str = option("folder of further real photos; empty: scikit-image's portrait alone")
     faces: int = option("held-out synthetic faces measured; 0: the whole test split", low=0)
     optimum_steps: int = option("steps of the per-vertex optimum, the yardstick no network can pass", low=1)
