@@ -1,0 +1,105 @@
+"""Band-limited random fields in three dimensions: the grain of skin, hair, cloth and walls.
+
+Fields live in space, not on an image: the same point of a face has the same value in every photo of that person, and
+nothing streaks where the surface turns away.
+"""
+
+import math
+
+import numba
+import numpy as np
+
+
+@numba.njit(cache=True, inline="always")
+def _hash(i, j, k, seed):
+    """Uniform in [0, 1) from a lattice point."""
+    h = np.uint32(i * 374761393 + j * 668265263 + k * 2147483647 + seed * 1274126177)
+    h = np.uint32((h ^ (h >> np.uint32(13))) * np.uint32(1274126177))
+    h = np.uint32((h ^ (h >> np.uint32(16))) * np.uint32(2246822519))
+    h ^= h >> np.uint32(15)
+    return np.float32(h) * np.float32(2.3283064e-10)
+
+
+@numba.njit(cache=True)
+def _value_noise(points, seed, out):
+    for p in range(points.shape[0]):
+        x, y, z = points[p, 0], points[p, 1], points[p, 2]
+        fx, fy, fz = math.floor(x), math.floor(y), math.floor(z)
+        i, j, k = int(fx), int(fy), int(fz)
+        tx, ty, tz = x - fx, y - fy, z - fz
+        tx, ty, tz = tx * tx * (3 - 2 * tx), ty * ty * (3 - 2 * ty), tz * tz * (3 - 2 * tz)
+        total = 0.0
+        for corner in range(8):
+            a, b, c = corner & 1, (corner >> 1) & 1, corner >> 2
+            weight = (tx if a else 1 - tx) * (ty if b else 1 - ty) * (tz if c else 1 - tz)
+            total += weight * _hash(i + a, j + b, k + c, seed)
+        out[p] = 3.4 * (total - 0.5)
+
+
+@numba.njit(cache=True)
+def _spots(points, seed, share, smallest, largest, out):
+    for p in range(points.shape[0]):
+        x, y, z = points[p, 0], points[p, 1], points[p, 2]
+        i0, j0, k0 = int(math.floor(x)), int(math.floor(y)), int(math.floor(z))
+        strongest = 0.0
+        for i in range(i0 - 1, i0 + 2):
+            for j in range(j0 - 1, j0 + 2):
+                for k in range(k0 - 1, k0 + 2):
+                    if _hash(i, j, k, seed) >= share:
+                        continue
+                    dx = i + _hash(i, j, k, seed + 1) - x
+                    dy = j + _hash(i, j, k, seed + 2) - y
+                    dz = k + _hash(i, j, k, seed + 3) - z
+                    size = smallest + (largest - smallest) * _hash(i, j, k, seed + 4) ** 2
+                    value = (0.4 + 0.6 * _hash(i, j, k, seed + 5)) * math.exp(
+                        -((dx * dx + dy * dy + dz * dz) / (size * size)) ** 1.5
+                    )
+                    strongest = max(strongest, value)
+        out[p] = strongest
+
+
+def noise(points: np.ndarray, length, seed: int, octaves: int = 1) -> np.ndarray:
+    """Smooth noise with zero mean and a standard deviation of about 0.6 in its lowest octave.
+
+    Args:
+      points: [P, 3].
+      length: size of a feature in the unit of `points`; a number, or three for stretched features.
+      seed: of the field.
+      octaves: each further one has half the size and half the strength.
+
+    Returns:
+      [P] float32.
+    """
+    scaled = np.asarray(points, np.float32) / np.asarray(length, np.float32)
+    total = np.zeros(len(scaled), np.float32)
+    layer = np.empty_like(total)
+    for octave in range(octaves):
+        _value_noise(np.ascontiguousarray(scaled * np.float32(2**octave)), np.int64(seed % 65521 + 101 * octave), layer)
+        total += layer * np.float32(0.5**octave)
+    return total
+
+
+def spots(points: np.ndarray, spacing: float, share: float, sizes: tuple[float, float], seed: int) -> np.ndarray:
+    """Scattered round spots, such as freckles.
+
+    Args:
+      points: [P, 3].
+      spacing: of the lattice that holds at most one spot a cell, in the unit of `points`.
+      share: of the cells that hold one.
+      sizes: smallest and largest radius in the unit of `points`, below `spacing`.
+      seed: of the pattern.
+
+    Returns:
+      [P] float32 in [0, 1].
+    """
+    out = np.empty(len(points), np.float32)
+    scaled = np.ascontiguousarray(np.asarray(points, np.float32) / np.float32(spacing))
+    _spots(scaled, np.int64(seed % 65521), share, sizes[0] / spacing, sizes[1] / spacing, out)
+    return out
+
+
+def mirrored(points: np.ndarray) -> np.ndarray:
+    """Points with x replaced by a smooth |x|: fields of them are the same on both sides of a face."""
+    result = np.array(points, np.float32)
+    result[:, 0] = np.sqrt(result[:, 0] ** 2 + 1.0)
+    return result

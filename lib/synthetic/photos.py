@@ -1,0 +1,173 @@
+"""Synthetic photos of faces with exact ground truth, made by code alone from any face model.
+
+    faces = SyntheticFaces(load_face_model())
+    face = faces.sample(17)
+    face.image, face.alpha, face.coefficients
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+import tensorflow as tf
+
+from lib.coefficients import Coefficients
+from lib.face_model import FaceModel
+from lib.geometry.camera import Camera
+from lib.geometry.lighting import shading as sh_shading
+from lib.geometry.normals import incident_triangles, vertex_normals
+from lib.geometry.rotation import rotation_matrix
+from lib.synthetic.canonical import CanonicalFace
+from lib.synthetic.imaging import develop, to_bytes
+from lib.synthetic.lights import sample_light
+from lib.synthetic.photo_renderer import PhotoRenderer, Scene
+from lib.synthetic.placement import detected_points, five_points, place
+from lib.synthetic.sampling_priors import Person, sample_moment, sample_person
+from lib.synthetic.skin_detail import paint
+
+# Streams of random numbers: adding one kind of choice must not change the others.
+_PERSON, _MOMENT, _LIGHT, _SCENE, _CAMERA = range(5)
+
+
+@dataclass(frozen=True)
+class PhotoSettings:
+    """What a synthetic photo has beyond the face model; switch things off to test what is left.
+
+    Attributes:
+      photos_per_identity: consecutive indices that show the same person.
+      supersampling: samples per pixel and axis.
+      detail: colour beyond the albedo basis.
+      extra_light: cast shadows, occlusion, highlights, scattering.
+      surroundings: head, hair, neck and background.
+      occluders: glasses, hands, strands and objects on a third of the photos.
+      imaging: blur, noise, exposure and JPEG.
+    """
+
+    photos_per_identity: int = 4
+    supersampling: int = 2
+    detail: bool = True
+    extra_light: bool = True
+    surroundings: bool = True
+    occluders: bool = True
+    imaging: bool = True
+
+    def __post_init__(self):
+        for name in ("photos_per_identity", "supersampling"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name} must be at least 1, got {getattr(self, name)}")
+
+
+@dataclass(frozen=True)
+class SyntheticFace:
+    """One photo and everything that is known about it.
+
+    Attributes:
+      image: uint8 [H, W, 3] RGB, cropped as five-point alignment crops.
+      alpha: uint8 [H, W] 255 where the face model's surface is seen, 0 elsewhere and on occluders.
+      occluder: bool [H, W] hair, glasses and the like in front of the face.
+      coefficients: float32 [K], exact for this crop and the project's camera.
+      identity_id: number of the person.
+      true_albedo: float32 [N, 3] RGB, detail included.
+      shading: float32 [N, 3] of the spherical-harmonics light alone.
+      landmarks: float32 [68, 2] pixels (x right, y down, pixel edges).
+      landmark_visible: bool [68] neither turned away nor covered.
+      five_points: float32 [5, 2] as a detector would have seen them: the crop is aligned on these.
+      linear: float32 [H, W, 3] the picture before the camera's faults.
+    """
+
+    image: np.ndarray
+    alpha: np.ndarray
+    occluder: np.ndarray
+    coefficients: np.ndarray
+    identity_id: int
+    true_albedo: np.ndarray
+    shading: np.ndarray
+    landmarks: np.ndarray
+    landmark_visible: np.ndarray
+    five_points: np.ndarray
+    linear: np.ndarray
+
+
+class SyntheticFaces:
+    """An endless, reproducible collection of synthetic photos.
+
+    Args:
+      face_model: any model; richer regions give richer pictures.
+      image_size: side in pixels.
+      seed: of the collection.
+      settings: what the photos hold.
+
+    Raises:
+      ValueError: image_size too small to show a face.
+    """
+
+    def __init__(self, face_model: FaceModel, image_size: int = 224, seed: int = 0, settings: PhotoSettings | None = None):
+        if image_size < 16:
+            raise ValueError(f"image_size must be at least 16 pixels, got {image_size}")
+        self.model, self.size, self.seed = face_model, image_size, seed
+        self.settings = settings or PhotoSettings()
+        self.camera = Camera((image_size, image_size))
+        self.face = CanonicalFace(face_model)
+        self._incidence = incident_triangles(face_model.triangles, face_model.vertex_count)
+        self._template = five_points(face_model.mean_shape[face_model.landmarks].astype(np.float64))
+        self._renderer = PhotoRenderer(face_model, self.face, self.camera, self.settings)
+
+    def identity_of(self, index: int) -> int:
+        """The person that photo `index` shows."""
+        return index // self.settings.photos_per_identity
+
+    def person(self, identity_id: int) -> Person:
+        """What all photos of a person share."""
+        return sample_person(self._generator(_PERSON, identity_id), self.model, self.face.points)
+
+    def sample(self, index: int) -> SyntheticFace:
+        """Photo `index`: a pure function of (seed, index) and the constructor's arguments.
+
+        Raises:
+          ValueError: negative index.
+        """
+        if index < 0:
+            raise ValueError(f"index must not be negative, got {index}")
+        model, identity_id = self.model, self.identity_of(index)
+        person = self.person(identity_id)
+        moment = sample_moment(self._generator(_MOMENT, index), model, person)
+        light = sample_light(self._generator(_LIGHT, index))
+        shape = model.mean_shape + np.tensordot(person.identity, model.identity_basis, 1)
+        shape = shape + np.tensordot(moment.expression, model.expression_basis, 1)
+        rotation = rotation_matrix(tf.constant(moment.angles[None])).numpy()[0]
+        turned = shape @ rotation
+        five = five_points(turned[model.landmarks])
+        translation = place(five, self._template, moment.jitter, self.camera)
+        coefficients = model.layout.join(
+            Coefficients(person.identity, moment.expression, person.albedo, moment.angles, light.coefficients, translation)
+        ).astype(np.float32)
+        vertices = turned + translation
+        normals = vertex_normals(tf.constant(vertices[None], tf.float32), model.triangles, self._incidence).numpy()[0]
+        shading = sh_shading(tf.constant(normals[None]), tf.constant(light.coefficients[None], tf.float32)).numpy()[0]
+        coarse = (model.mean_albedo + np.tensordot(person.albedo, model.albedo_basis, 1)).astype(np.float32)
+        if self.settings.detail:
+            albedo, _ = paint(self.face, self.face.points, coarse, self.face.regions, person, moment)
+        else:
+            albedo = coarse
+        scene = Scene(
+            person=person, moment=moment, light=light, shape=shape, rotation=rotation, translation=translation,
+            vertices=vertices, normals=normals, shading=shading, coarse=coarse,
+        )  # fmt: skip
+        picture = self._renderer.render(scene, self._generator(_SCENE, index))
+        image = develop(picture.image, self._generator(_CAMERA, index)) if self.settings.imaging else to_bytes(picture.image)
+        landmarks = self.camera.project(vertices[model.landmarks]).numpy()
+        return SyntheticFace(
+            image=image,
+            alpha=picture.alpha,
+            occluder=picture.occluder,
+            coefficients=coefficients,
+            identity_id=identity_id,
+            true_albedo=albedo.astype(np.float32),
+            shading=shading.astype(np.float32),
+            landmarks=landmarks.astype(np.float32),
+            landmark_visible=picture.visible_at(landmarks, self.camera.distance - vertices[model.landmarks, 2]),
+            five_points=detected_points(five + translation, moment.jitter, self.camera).astype(np.float32),
+            linear=picture.image,
+        )
+
+    def _generator(self, stream: int, number: int) -> np.random.Generator:
+        return np.random.default_rng([self.seed, stream, number])
