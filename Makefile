@@ -1,6 +1,6 @@
 # make demo   the three commands on the embedded default, then the measurements
 # make test   lint and the whole test suite
-# make clean  removes the environment, caches and everything the demo generated; trained checkpoints stay
+# make clean  removes the environment, caches and what the demo generated; checkpoints and results/raw stay
 #
 # Both make their own environment in .venv, again only when the requirements changed.
 
@@ -38,5 +38,5 @@ $(VENV)/.development: $(VENV)/.runtime requirements-dev.txt
 	@touch $@
 
 clean:
-	rm -rf $(VENV) .pytest_cache .ruff_cache data/generated data/params/face data/face.bin data/face.manifest.json results/demo results/raw
+	rm -rf $(VENV) .pytest_cache .ruff_cache data/generated data/params/face data/face.bin data/face.manifest.json results/demo
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
