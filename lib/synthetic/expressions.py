@@ -2,7 +2,7 @@
 
 A unit is described at full strength on the half face; units with a side act on one half and fade across the midline.
 Muscles only pull: a unit's natural range is 0 to `FULL_STRENGTH` times its basis vector, except where listed in
-`SIGNED`. `sample_expressions` draws coefficients with unit second moment that respect this.
+`SIGNED`. `sample_expressions` draws coefficients that respect this.
 """
 
 from collections.abc import Callable
@@ -15,7 +15,7 @@ from lib.synthetic.surface import BALL_DEPTH, BALL_RADIUS, LID_THICKNESS, gauss
 FULL_STRENGTH = 2.5
 SIGNED = ("jaw_sideways", "mouth_sideways")
 JAW_HINGE = (22.0, -62.0)  # y and z of the axis through the joints, millimetres
-JAW_ANGLE = np.radians(17.5)
+JAW_ANGLE = np.radians(20.0)
 
 
 class HalfFace:

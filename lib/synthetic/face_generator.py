@@ -114,7 +114,7 @@ def build_face_model(vertex_count: int = 10000, seed: int = 0) -> FaceModel:
     for (right, left), (row, column) in landmarks.half_landmarks(half_grid, half).items():
         marks[right] = index[row, column_count - 1 - column]
         marks[left] = index[row, column_count - 1 + column]
-    x, y, z = whole.T
+    x, z = whole[:, 0], whole[:, 2]
     under = np.broadcast_to(half_grid.under[:, None], half.shape[:2])
     covered = np.maximum(masks["mouth_inside"], masks["hairline"])
     front = (covered < 0.5) & (np.abs(x) < 60) & (z > -42) & (_whole(under) == 0)

@@ -1,4 +1,4 @@
-"""How faces differ: smooth deformations with adult spreads, common axes such as sex, weight and age, and a Gaussian process.
+"""How faces differ: smooth deformations with adult spreads, common axes such as sex or age, and a Gaussian process.
 
 Every deformation is a displacement of the mean half surface worth one standard deviation. The sum of independent
 deformations is a Gaussian over shapes; its principal components, sorted, are the identity basis.
@@ -26,13 +26,15 @@ _AXES = {
         "upper_lip_skin": 0.5, "mouth_corner_turn": -0.5,
     },
     "length_against_width": {"height": 0.7, "width": -0.7, "nose_length": 0.5, "jaw_width": -0.4, "chin_height": 0.4},
-    "flatness": {"bridge": -0.9, "nose_width": 0.7, "cheek_bone": 0.7, "lid_fold": -0.6, "nose_tip": -0.6, "eye_depth": 0.8},
+    "flatness": {
+        "bridge": -0.9, "nose_width": 0.7, "cheek_bone": 0.7, "lid_fold": -0.6, "nose_tip": -0.6, "eye_depth": 0.8,
+    },
 }
 
 
 def _deformations(grid: Grid, position: np.ndarray) -> dict[str, np.ndarray]:
     """name -> [R, C, 3] millimetres for one standard deviation."""
-    x, y, z = np.moveaxis(position, -1, 0)
+    x, z = position[..., 0], position[..., 2]
     cy = grid.y  # canonical height: hidden rows move with the row they belong to
     eye = np.exp(-0.5 * (((x - EYE_CENTRE[0]) / 17.0) ** 4 + ((cy - EYE_CENTRE[1]) / 11.0) ** 4))
     mouth = np.exp(-0.5 * ((np.abs(x) / 30.0) ** 4 + (np.abs(cy + 31.0) / 13.0) ** 4))
@@ -60,7 +62,7 @@ def _deformations(grid: Grid, position: np.ndarray) -> dict[str, np.ndarray]:
         return field(weight * amount * x / radius, zero, weight * amount * (z + 70.0) / radius)
 
     centred = cy - 20.0
-    fields = {
+    return {
         "size": field(0.032 * x, 0.032 * centred, 0.032 * (z + 30)),
         "width": field(0.026 * x),
         "height": field(dy=0.026 * centred),
@@ -122,15 +124,13 @@ def _deformations(grid: Grid, position: np.ndarray) -> dict[str, np.ndarray]:
         "nasolabial": field(dz=0.9 * spot(31, -12, 6, 12) - 1.0 * spot(24, -16, 4.5, 11)),
         "lip_tilt": field(dz=1.2 * mouth * np.clip((cy + 31) / 10, -1, 1)),
     }
-    # What lies inside the mouth follows its neighbourhood but not the lips' own thickness.
-    return fields
 
 
 def _process(grid: Grid, position: np.ndarray, seed: int) -> list[np.ndarray]:
     """Random smooth fields: band-limited cosines at three lengths, even in x for y and z and odd for x itself."""
     generator = np.random.default_rng([seed, 101])
-    x, y, z = np.moveaxis(position, -1, 0)
-    where = np.stack([x, grid.y, z], axis=-1)
+    x = position[..., 0]
+    where = np.stack([x, grid.y, position[..., 2]], axis=-1)
     # Eyeballs stay round and teeth straight; beyond the corners their rows are ordinary skin.
     section = grid.section[:, None]
     calm = 1.0 - np.where(section == "ball", np.minimum(1, 1.5 * grid.eye_taper), 0.0)
@@ -192,7 +192,7 @@ def identity_components(grid: Grid, position: np.ndarray, count: int, seed: int)
     terms += _process(grid, position, seed)
     terms = np.array(terms)
     terms[..., 0, 0] = 0.0
-    area = np.linalg.norm(np.gradient(position, axis=0), axis=-1) * np.linalg.norm(np.gradient(position, axis=1), axis=-1)
+    area = np.prod([np.linalg.norm(np.gradient(position, axis=axis), axis=-1) for axis in (0, 1)], axis=0)
     weights = np.repeat((area / area.mean()).ravel(), 3)
     components = principal_components(terms.reshape(len(terms), -1), count, weights)
     return components.reshape(count, *position.shape)

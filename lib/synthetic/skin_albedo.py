@@ -7,13 +7,15 @@ from lib.synthetic.surface import gauss, sigmoid
 
 IRIS_RADIUS, PUPIL_RADIUS = 5.8, 2.1
 # Change of log reflectance (display RGB) per unit of pigment; blue suffers most from melanin, green from blood.
-MELANIN = np.array([0.64, 0.82, 0.92])
+MELANIN = np.array([0.68, 0.82, 0.88])
 HAEMOGLOBIN = np.array([0.12, 1.0, 0.80])
 MEAN_SKIN = np.array([0.715, 0.555, 0.475])
 COLOURS = {
-    "brow": (0.235, 0.165, 0.13), "lips": (0.66, 0.375, 0.355), "iris": (0.27, 0.185, 0.125), "pupil": (0.02, 0.018, 0.02),
+    "brow": (0.235, 0.165, 0.13), "lips": (0.635, 0.385, 0.36),
+    "iris": (0.27, 0.185, 0.125), "pupil": (0.02, 0.018, 0.02),
     "sclera": (0.80, 0.775, 0.755), "lash": (0.13, 0.09, 0.08), "nostril": (0.19, 0.10, 0.085),
-    "dark": (0.085, 0.03, 0.03), "tongue": (0.36, 0.14, 0.13), "gum": (0.52, 0.26, 0.25), "teeth": (0.83, 0.79, 0.71), "line": (0.36, 0.16, 0.15),
+    "dark": (0.085, 0.03, 0.03), "tongue": (0.36, 0.14, 0.13),
+    "gum": (0.52, 0.26, 0.25), "teeth": (0.83, 0.79, 0.71), "line": (0.36, 0.16, 0.15),
 }
 
 
@@ -37,7 +39,8 @@ def region_masks(grid: Grid, position: np.ndarray) -> dict[str, np.ndarray]:
     eye_distance = np.hypot(x - EYE_CENTRE[0], position[..., 1] - EYE_CENTRE[1])
     iris = ball * sigmoid((IRIS_RADIUS - eye_distance) / 0.35)
     pupil = ball * sigmoid((PUPIL_RADIUS - eye_distance) / 0.35)
-    lip_rows = ((row >= rows["lower_lip"]) & (row <= rows["mouth"])) | ((row >= rows["upper_lip"]) & (row < rows["philtrum"]))
+    lower_lip = (row >= rows["lower_lip"]) & (row <= rows["mouth"])
+    lip_rows = lower_lip | ((row >= rows["upper_lip"]) & (row < rows["philtrum"]))
     lips = lip_rows * np.clip(4 * grid.mouth_taper[None, :], 0, 1)
     lips[[rows["lower_lip"], rows["philtrum"]]] = 0.5 * np.clip(4 * grid.mouth_taper, 0, 1)
     inside = ((row > rows["mouth"]) & (row < rows["upper_lip"])) * mouth_open
@@ -51,7 +54,7 @@ def region_masks(grid: Grid, position: np.ndarray) -> dict[str, np.ndarray]:
     middle = 61.0 + 4.4 * np.sin(np.pi * np.clip(t, 0, 1) ** 1.25) - 3.6 * np.clip(t, 0, 1) ** 2
     thick = 3.8 * (1 - 0.62 * np.clip(t, 0, 1) ** 1.4) * soft_step(t / 0.10 + 0.4)
     brow = np.exp(-(np.abs((y - middle) / np.maximum(thick, 0.2)) ** 2.6)) * sigmoid(t / 0.03) * sigmoid((1 - t) / 0.05)
-    nostril = np.exp(-((((x - 6.9) / 3.2) ** 2 + ((y + 6.0) / 2.0) ** 2) ** 1.5))
+    nostril = np.exp(-((((x - 6.9) / 3.2) ** 2 + ((y + 6.4) / 2.0) ** 2) ** 1.5))
     opening = bulge((grid.across - EYE_INNER + 1) / (EYE_OUTER - EYE_INNER + 2), 0.6)[None, :]
     lid = np.exp(-0.5 * (np.maximum(eye_distance - 8, 0) / 5.0) ** 2) * (1 - ball) * (y > EYE_CENTRE[1] - 9) * opening
     beard = sigmoid((-12 - y + 0.20 * np.maximum(x - 26, 0)) / 3.0) * (1 - lips) * (1 - inside)
@@ -83,11 +86,13 @@ def _paint(colour: np.ndarray, target, mask: np.ndarray) -> np.ndarray:
 def mean_albedo(grid: Grid, position: np.ndarray, masks: dict[str, np.ndarray]) -> np.ndarray:
     """[R, C, 3] RGB of the half face with painted features."""
     x, y = position[..., 0], grid.y
-    redness = 0.07 * masks["cheek"] + 0.07 * masks["nose"] * sigmoid((14 - y) / 5) + 0.07 * gauss(x, 0, 16) * gauss(y, -66, 9)
+    redness = 0.07 * masks["cheek"] + 0.07 * masks["nose"] * sigmoid((14 - y) / 5)
+    redness += 0.07 * gauss(x, 0, 16) * gauss(y, -66, 9)
     redness -= 0.05 * masks["forehead"] - 0.05 * masks["under_eye"]
     darkness = 0.08 * masks["under_eye"] + 0.05 * masks["lid"] + 0.06 * masks["beard"]
     darkness += 0.15 * gauss(x, 20.0, 1.8) * gauss(y, -1, 6) + 0.10 * gauss(x, 0, 12) * gauss(y, -50, 4)
-    darkness += 0.12 * gauss(x, MOUTH_CORNER + 0.5, 2.2) * gauss(y, -32.4, 2.0) + 0.10 * gauss(x, 15, 3) * gauss(y, 38, 5)
+    darkness += 0.12 * gauss(x, MOUTH_CORNER + 0.5, 2.2) * gauss(y, -32.4, 2.0)
+    darkness += 0.10 * gauss(x, 15, 3) * gauss(y, 38, 5)
     darkness += 0.16 * grid.under[:, None]
     colour = MEAN_SKIN * np.exp(-redness[..., None] * HAEMOGLOBIN - darkness[..., None] * MELANIN)
     colour = _paint(colour, COLOURS["nostril"], 0.92 * masks["nostril"])
@@ -115,7 +120,8 @@ def mean_albedo(grid: Grid, position: np.ndarray, masks: dict[str, np.ndarray]) 
         target = {"pocket": "line", "gum": "gum", "tooth": "teeth", "edge": "teeth", "dark": back}[kind]
         # Teeth lie in the shade of the lips, more so towards the corners.
         dim = 1.0 - 0.35 * (grid.across / MOUTH_CORNER).clip(0, 1)[:, None] ** 2
-        colour[first + i] += (np.asarray(COLOURS[target]) * dim - colour[first + i]) * masks["mouth_inside"][first + i][:, None]
+        mask = masks["mouth_inside"][first + i][:, None]
+        colour[first + i] += (np.asarray(COLOURS[target]) * dim - colour[first + i]) * mask
     return np.clip(colour, 0.0, 1.0)
 
 
@@ -148,9 +154,9 @@ def albedo_terms(
         pigment(MELANIN, 0.25 * tissue)
         + pigment(np.ones(3), 0.42 * hair)
         + towards((0.1, 0.07, 0.05), 0.22 * masks["iris"]),
-        pigment(HAEMOGLOBIN, 0.05 * tissue),
+        pigment(HAEMOGLOBIN, 0.042 * tissue),
         pigment(np.array([-0.2, 0.15, 0.9]), 0.028 * tissue),
-        pigment(HAEMOGLOBIN, 0.08 * masks["cheek"] * tissue),
+        pigment(HAEMOGLOBIN, 0.06 * masks["cheek"] * tissue),
         pigment(HAEMOGLOBIN, 0.06 * masks["nose"] * tissue),
         pigment(MELANIN, 0.09 * masks["forehead"] * tissue),
         pigment(MELANIN + 0.2 * HAEMOGLOBIN, 0.15 * masks["under_eye"] * tissue),
@@ -170,17 +176,18 @@ def albedo_terms(
         pigment(HAEMOGLOBIN, 0.10 * gauss(x, 0, 18) * gauss(y, -64, 10) * tissue),
         pigment(MELANIN, 0.08 * sigmoid((x - 52) / 5) * tissue),
         (np.array([0.05, 0.05, 0.06]) * masks["teeth"][:, None]),
-        towards((0.22, 0.16, 0.12), 0.25 * np.clip(np.exp(-0.5 * ((y - 56.5) / 2.2) ** 2) * gauss(x, 30, 14), 0, 1) * tissue),
-        towards((0.22, 0.16, 0.12), 0.22 * np.exp(-0.5 * ((y - 68.5) / 2.2) ** 2) * gauss(x, 32, 12) * tissue),
+        towards((0.22, 0.16, 0.12), 0.25 * gauss(y, 56.5, 2.2) * gauss(x, 30, 14) * tissue),
+        towards((0.22, 0.16, 0.12), 0.22 * gauss(y, 68.5, 2.2) * gauss(x, 32, 12) * tissue),
     ]
     generator = np.random.default_rng([seed, 202])
-    for length, amplitude, count in ((55.0, 0.025, 10), (20.0, 0.02, 14), (9.0, 0.02, 16)):
+    for length, amplitude, count in ((55.0, 0.018, 10), (20.0, 0.018, 14), (9.0, 0.02, 16)):
         for _ in range(count):
             total = np.zeros(len(where))
             for _ in range(8):
                 k = generator.normal(size=3) / length
                 total += np.cos(where @ k + generator.uniform(0, 2 * np.pi))
             total *= np.sqrt(2 / 8)
-            mix = generator.uniform(0, 1)
-            terms.append(pigment(mix * MELANIN + (1 - mix) * HAEMOGLOBIN, amplitude / np.sqrt(count) * 2.2 * total * tissue))
+            mix = generator.uniform(0.3, 1)
+            spread = 2.2 * amplitude / np.sqrt(count)
+            terms.append(pigment(mix * MELANIN + (1 - mix) * HAEMOGLOBIN, spread * total * tissue))
     return np.array(terms)

@@ -2,7 +2,7 @@
 
 Horizontal sections are superellipses whose width and depth follow tables of the height; the features are smooth fields
 added in depth. Lengths follow adult anthropometry (means between men and women). Frame: x to the right of the image
-(the subject's left), y up, z out of the face; the tip of the nose is at about (0, 6.7, 36).
+(the subject's left), y up, z out of the face; the tip of the nose is at about (0, 3.8, 36).
 """
 
 import numpy as np
@@ -20,8 +20,8 @@ _LEVELS = (-80, -74, -66, -58, -48, -40, -30, -20, -5, 15, 30, 42, 55, 70, 85, 1
 _WIDTHS = (28, 35, 44, 51, 56.8, 60.0, 63.2, 66.4, 69.6, 72.4, 73.4, 73.8, 73.6, 73.0, 71.2, 68.0, 64.0)
 _FRONT = (2, 8, 11.0, 11.0, 11.2, 11.8, 12.6, 12.6, 11.4, 9.8, 10.4, 12.0, 14.4, 15.0, 12.4, 6.4, -0.6)
 _DEPTHS = (66, 68, 70, 70, 70, 70, 71, 72, 75, 80, 82, 83, 84, 84, 82, 78, 74)
-_RIDGE_LEVELS = (-13, -9.4, -6.5, -4, -1, 2.5, 6.6, 10, 18.7, 28.9, 36, 41, 46, 52)
-_RIDGE = (20.0, 21.6, 25.4, 28.8, 32.2, 34.9, 36.2, 34.6, 28.6, 21.0, 15.6, 13.2, 13.4, 15.6)
+_RIDGE_LEVELS = (-13, -9.4, -7.4, -5.4, -2.8, 0.4, 3.8, 7.2, 17, 28.5, 36, 41, 46, 52)
+_RIDGE = (20.0, 21.4, 24.8, 28.4, 32.2, 35.2, 36.2, 34.9, 29.2, 21.2, 15.6, 13.2, 13.4, 15.6)
 
 
 def gauss(x: np.ndarray, centre: float, width: float) -> np.ndarray:
@@ -120,20 +120,23 @@ def _nose(a: np.ndarray, y: np.ndarray, z: np.ndarray) -> tuple[np.ndarray, np.n
     midline = np.interp(y, y[order, 0], z[order, 0])
     height = np.clip(ridge - midline, 0.0, None) * soft_step((y + 14.5) / 4)
     height *= 1.0 - soft_step((y - 40) / 12)
-    level = np.clip(y, -13, 52)
-    wide = PchipInterpolator([-13, -6, 0, 6, 12, 20, 28, 36, 44, 52], [9, 12, 14, 13.2, 11.6, 10, 8.8, 8, 8.5, 10])(level)
-    narrow = PchipInterpolator([-13, -8, 0, 6, 14, 25, 40, 52], [5.0, 5.4, 7.6, 8.2, 6.6, 6.0, 7.0, 9.0])(level)
-    share = PchipInterpolator([-13, 8, 20, 40, 52], [0.38, 0.38, 0.45, 0.9, 0.9])(level)
-    profile = share * np.exp(-0.5 * (a / narrow) ** 2.2) + (1 - share) * np.exp(-0.5 * (a / wide) ** 2.0)
+
+    def table(levels, values):
+        return PchipInterpolator(levels, values)(np.clip(y, -13, 52))
+
+    wide = table([-13, -6, 0, 6, 12, 20, 28, 36, 44, 52], [9, 12, 14, 13.2, 11.6, 10, 8.8, 8, 8.5, 10])
+    narrow = table([-13, -8, 0, 6, 14, 25, 40, 52], [5.0, 5.4, 8.0, 9.0, 8.0, 7.4, 8.0, 9.5])
+    share = table([-13, 8, 20, 40, 52], [0.38, 0.38, 0.45, 0.9, 0.9])
+    profile = share * np.exp(-0.5 * (a / narrow) ** 2.8) + (1 - share) * np.exp(-0.5 * (a / wide) ** 2.0)
     # The outline in front view: crisp where the wings meet the cheek, soft higher up.
-    edge = PchipInterpolator([-13, -10, -7.5, -4, 0, 4, 9, 16, 30, 52], [1, 7, 13.4, 17.2, 18.2, 17.8, 16.6, 15.6, 15, 15])(level)
-    soft = PchipInterpolator([-13, -8, -3, 2, 6, 12, 20, 52], [1.3, 1.1, 0.85, 0.8, 1.2, 2.2, 3.2, 4.0])(level)
+    edge = table([-13, -10, -7.5, -4, 0, 4, 9, 16, 30, 52], [1, 7, 13.4, 17.2, 18.2, 17.8, 16.6, 15.6, 15, 15])
+    soft = table([-13, -8, -3, 2, 6, 12, 20, 52], [1.3, 1.1, 0.85, 0.8, 1.2, 2.2, 3.2, 4.0])
     z = z + height * profile * sigmoid((edge - a) / soft)
     level = np.exp(-(np.abs((y + 0.6) / 7.6) ** 3.2))
     z = z + 1.6 * gauss(a, 13.2, 3.0) * gauss(y, -1.0, 4.5)
     z = z - 1.8 * gauss(a, 19.8, 1.8) * np.exp(-(np.abs((y + 1.0) / 7.5) ** 2.6))
     z = z - 1.5 * gauss(a - 0.35 * (y - 5.0), 10.6, 2.2) * gauss(y, 6.5, 4.0)
-    z = z - 5.6 * np.exp(-(((a - 6.9) / 3.3) ** 2) - ((y + 5.6) / 2.0) ** 2)
+    z = z - 5.6 * np.exp(-(((a - 6.9) / 3.3) ** 2) - ((y + 6.2) / 2.0) ** 2)
     flare = 1.0 * gauss(a, 16.6, 2.2) * level
     return z, flare
 
