@@ -232,7 +232,7 @@ def test_a_full_disk_leaves_the_old_file(tmp_path):
         import numpy as np
         from lib.records import RecordWriter
         signal.signal(signal.SIGXFSZ, signal.SIG_IGN)  # the write fails with an OSError, as on a full disk
-        resource.setrlimit(resource.RLIMIT_FSIZE, (100000, 100000))
+        resource.setrlimit(resource.RLIMIT_FSIZE, (4096 + 6 * 16384,) * 2)
         try:
             with RecordWriter(sys.argv[1], (64, 64, 4)) as writer:
                 for i in range(int(sys.argv[2])):
@@ -240,7 +240,7 @@ def test_a_full_disk_leaves_the_old_file(tmp_path):
         except OSError as error:
             print("refused", error)
     """
-    # 6 records fill the 100 kB by their last byte only, so that the failure comes when the file is finished.
+    # Six records just fit, so that the failure comes when the file is finished.
     for count in ("100", "6"):
         done = subprocess.run(
             [sys.executable, "-c", textwrap.dedent(limited), str(path), count],

@@ -4,7 +4,7 @@ import itertools
 
 import pytest
 
-from lib.splits import PARTS, load_split, split, save_split
+from lib.splits import PARTS, load_split, save_split, split
 from utils import UserError
 
 TENTHS = {"val": 0.1, "test": 0.1}
