@@ -24,8 +24,10 @@ ITERATIONS = 5
 SKIN_GATE = 0.3
 # Hair is looked for from this height above the eyes on (part of the distance between eyes and mouth: above the brows),
 # where a colour differs from the face's own by this many standard deviations.
-FOREHEAD = 0.5
+FOREHEAD = 0.42
 UNLIKE = 3.0
+# From here on a darker colour on the forehead is no shadow on skin.
+SURELY_UNLIKE = 4.0
 # Where face and surroundings have the same colours the cut collapses onto the sure face; a result that keeps less than
 # this of what was probable tells nothing, and the probable face stands.
 LEAST_KEPT = 0.6
@@ -99,7 +101,7 @@ def _near(face: np.ndarray) -> np.ndarray:
 
 
 def _unlike_the_face(image: np.ndarray, sure: np.ndarray) -> np.ndarray:
-    """Squared distance of each pixel's colour from the colours of the sure face, in their own standard deviations."""
+    """Distance of each pixel's colour from the sure face's, in standard deviations, negative where it is darker."""
     lab = cv2.cvtColor(cv2.GaussianBlur(image, (0, 0), 1.5), cv2.COLOR_RGB2LAB).astype(np.float64)
     sample = lab[sure]
     centre = np.median(sample, axis=0)
@@ -109,7 +111,8 @@ def _unlike_the_face(image: np.ndarray, sure: np.ndarray) -> np.ndarray:
     # Light varies more over the whole face than inside of the hull, hence the floor (grey levels of Lab in 0..255).
     covariance = np.cov(sample.T) + np.diag([18.0, 5.0, 5.0]) ** 2
     offsets = lab - sample.mean(0)
-    return np.einsum("hwi,ij,hwj->hw", offsets, np.linalg.inv(covariance), offsets)
+    distance = np.sqrt(np.einsum("hwi,ij,hwj->hw", offsets, np.linalg.inv(covariance), offsets))
+    return np.where(offsets[..., 0] < 0, -distance, distance)
 
 
 def _trimap(image: np.ndarray, points: np.ndarray, face: np.ndarray, inside: np.ndarray) -> np.ndarray:
@@ -124,8 +127,10 @@ def _trimap(image: np.ndarray, points: np.ndarray, face: np.ndarray, inside: np.
     up = (eyes - mouth) / max(np.linalg.norm(eyes - mouth), 1e-9)
     height = np.stack(np.meshgrid(*[np.arange(WORKING_SIDE) + 0.5] * 2), axis=-1) @ up - eyes @ up
     core = cv2.erode(face.astype(np.uint8), _ellipse(CORE)) > 0
-    hair_zone = (height > FOREHEAD * np.linalg.norm(eyes - mouth)) | ((height > 0) & ~core)
-    labels[near & hair_zone & (_unlike_the_face(image, hull) > UNLIKE**2)] = cv2.GC_PR_BGD
+    forehead = height > FOREHEAD * np.linalg.norm(eyes - mouth)
+    unlike = _unlike_the_face(image, hull)
+    labels[near & (forehead | ((height > 0) & ~core)) & (np.abs(unlike) > UNLIKE)] = cv2.GC_PR_BGD
+    labels[forehead & (unlike < -SURELY_UNLIKE)] = cv2.GC_BGD
     posterior = cv2.GaussianBlur(skin_posterior(image / 255.0), (0, 0), 2.0)
     surely_outside = ~near & inside
     if surely_outside.any() and posterior[hull].mean() - posterior[surely_outside].mean() > SKIN_GATE:
