@@ -166,7 +166,7 @@ def _lids(face: HalfFace, upper_drop: float, lower_rise: float) -> np.ndarray:
     grid = face.grid
     rows = grid.rows
     first, last = rows["lower_lid"], rows["crease"]
-    opening = (grid.y[last] - grid.y[first]) * np.minimum(1.0, 1.6 * grid.eye_taper)
+    opening = (grid.y[last] - grid.y[first]) * np.minimum(1.0, 5.0 * grid.eye_taper)
     shift = np.zeros_like(face.y)
     top = rows["lid_brow"] + 2
     fade = np.clip((np.arange(len(grid.y)) - last) / (top - last), 0.0, 1.0)

@@ -108,7 +108,7 @@ def _eye_rows(a: np.ndarray, ball: int) -> tuple[np.ndarray, np.ndarray]:
     centre = even_curve(nodes, [37.6, 36.4, 35.0, 35.9, 37.3, 38.0, 38.6, 39], a)
     spread = 0.7 + 3.6 * soft_step((EYE_INNER - a) / EYE_INNER) + 4.4 * soft_step((a - EYE_OUTER) / 26.0)
     lower = centre - spread - 4.0 * bulge(t, 0.75) * (1 + 0.5 * (np.clip(t, 0, 1) - 0.5))
-    upper = centre + spread + 5.2 * bulge(t, 0.75) * (1 - 0.45 * (np.clip(t, 0, 1) - 0.5))
+    upper = centre + spread + 4.7 * bulge(t, 0.75) * (1 - 0.45 * (np.clip(t, 0, 1) - 0.5))
     taper = bulge(t, 0.9) ** 0.8
     fractions = np.concatenate([[0.0, 0.06], np.linspace(0.12, 0.88, ball + 1), [0.94, 1.0]])
     plain = lower + (upper - lower) * fractions[:, None]

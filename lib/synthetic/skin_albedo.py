@@ -6,6 +6,7 @@ from lib.synthetic.grid import EYE_CENTRE, EYE_INNER, EYE_OUTER, MOUTH_CORNER, M
 from lib.synthetic.surface import gauss, sigmoid
 
 IRIS_RADIUS, PUPIL_RADIUS = 5.8, 2.1
+TOOTH_GAPS = (0.0, 8.4, 15.0, 22.5)  # millimetres from the midline
 # Change of log reflectance (display RGB) per unit of pigment; blue suffers most from melanin, green from blood.
 MELANIN = np.array([0.68, 0.82, 0.88])
 HAEMOGLOBIN = np.array([0.12, 1.0, 0.80])
@@ -34,11 +35,11 @@ def region_masks(grid: Grid, position: np.ndarray) -> dict[str, np.ndarray]:
     section = grid.section[:, None]
     rows = grid.rows
     eye_open = np.minimum(1.0, 2.5 * grid.eye_taper)[None, :]
-    mouth_open = (grid.mouth_taper[None, :] > 0.02).astype(float)
+    mouth_open = np.clip(4.0 * grid.mouth_taper[None, :] - 0.1, 0.0, 1.0)
     ball = np.where(section == "ball", np.clip(4 * grid.eye_taper[None, :], 0, 1), 0.0)
     eye_distance = np.hypot(x - EYE_CENTRE[0], position[..., 1] - EYE_CENTRE[1])
-    iris = ball * sigmoid((IRIS_RADIUS - eye_distance) / 0.35)
-    pupil = ball * sigmoid((PUPIL_RADIUS - eye_distance) / 0.35)
+    iris = ball * sigmoid((IRIS_RADIUS - eye_distance) / 0.45)
+    pupil = ball * sigmoid((PUPIL_RADIUS - eye_distance) / 0.4)
     lower_lip = (row >= rows["lower_lip"]) & (row <= rows["mouth"])
     lip_rows = lower_lip | ((row >= rows["upper_lip"]) & (row < rows["philtrum"]))
     lips = lip_rows * np.clip(4 * grid.mouth_taper[None, :], 0, 1)
@@ -74,7 +75,7 @@ def region_masks(grid: Grid, position: np.ndarray) -> dict[str, np.ndarray]:
     masks["lash"][rows["crease"]] = 0.85 * eye_open[0]
     masks["lash"][rows["lower_lid"]] = 0.35 * eye_open[0]
     masks["lash"][rows["lower_lid"] + 1] = 0.25 * eye_open[0]
-    blocked = np.maximum.reduce([ball, inside.astype(float), lips, np.clip(1.6 * brow, 0, 1), masks["lash"], nostril])
+    blocked = np.maximum.reduce([ball, inside, lips, np.clip(1.6 * brow, 0, 1), masks["lash"], nostril])
     masks["skin"] = 1.0 - blocked
     return {name: np.clip(mask, 0.0, 1.0) for name, mask in masks.items()}
 
@@ -113,6 +114,7 @@ def mean_albedo(grid: Grid, position: np.ndarray, masks: dict[str, np.ndarray]) 
     colour = colour + (eye - colour) * masks["eye"][..., None]
     colour = _paint(colour, COLOURS["lash"], 0.9 * masks["lash"])
     first = grid.rows["mouth"]
+    gaps = sum(gauss(grid.across, centre, 0.6) for centre in TOOTH_GAPS)[:, None]
     for i, kind in enumerate(MOUTH_ROWS):
         if kind == "line":
             continue
@@ -120,6 +122,8 @@ def mean_albedo(grid: Grid, position: np.ndarray, masks: dict[str, np.ndarray]) 
         target = {"pocket": "line", "gum": "gum", "tooth": "teeth", "edge": "teeth", "dark": back}[kind]
         # Teeth lie in the shade of the lips, more so towards the corners.
         dim = 1.0 - 0.35 * (grid.across / MOUTH_CORNER).clip(0, 1)[:, None] ** 2
+        if target == "teeth":
+            dim = dim * (1.0 - 0.3 * np.clip(gaps, 0, 1))
         mask = masks["mouth_inside"][first + i][:, None]
         colour[first + i] += (np.asarray(COLOURS[target]) * dim - colour[first + i]) * mask
     return np.clip(colour, 0.0, 1.0)
@@ -162,8 +166,8 @@ def albedo_terms(
         pigment(MELANIN + 0.2 * HAEMOGLOBIN, 0.15 * masks["under_eye"] * tissue),
         pigment(np.array([0.9, 0.95, 0.85]), 0.20 * masks["beard"] * tissue),
         pigment(HAEMOGLOBIN, 0.12 * masks["lips"]),
-        pigment(np.ones(3), 0.14 * masks["lips"]),
-        towards((0.62, 0.22, 0.26), 0.14 * masks["lips"]),
+        pigment(np.ones(3), 0.11 * masks["lips"]),
+        towards((0.62, 0.22, 0.26), 0.10 * masks["lips"]),
         pigment(np.array([0.8, 1.0, 1.1]), 0.28 * hair),
         towards((0.42, 0.31, 0.21), 0.11 * hair),
         (np.array([0.02, 0.10, 0.16]) * masks["iris"][:, None]) * (1 - masks["pupil"][:, None]),
@@ -173,7 +177,7 @@ def albedo_terms(
         towards((0.15, 0.1, 0.1), 0.12 * masks["lash"] + 0.08 * masks["lid"] * tissue),
         towards((0.16, 0.12, 0.10), 0.20 * masks["hairline"] * tissue),
         pigment(MELANIN, 0.10 * gauss(y, -20, 6) * gauss(x, 0, 24) * tissue),
-        pigment(HAEMOGLOBIN, 0.10 * gauss(x, 0, 18) * gauss(y, -64, 10) * tissue),
+        pigment(HAEMOGLOBIN, 0.06 * gauss(x, 0, 18) * gauss(y, -64, 10) * tissue),
         pigment(MELANIN, 0.08 * sigmoid((x - 52) / 5) * tissue),
         (np.array([0.05, 0.05, 0.06]) * masks["teeth"][:, None]),
         towards((0.22, 0.16, 0.12), 0.25 * gauss(y, 56.5, 2.2) * gauss(x, 30, 14) * tissue),
