@@ -14,10 +14,11 @@ def sample_background(generator: np.random.Generator, size: int) -> np.ndarray:
     Returns:
       [size, size, 3] float32 RGB in [0, 1].
     """
+    full, size = size, max(8, size // 2)  # nothing behind a face is sharp
     kind = generator.choice(["gradient", "noise", "shapes", "foliage", "stripes"], p=[0.25, 0.2, 0.3, 0.15, 0.1])
     image = _gradient(generator, size)
     if kind == "noise":
-        image += _fractal(generator, size, 3, 6, 0.75) * generator.uniform(0.05, 0.22)
+        image = image + _fractal(generator, size, 3, 5, 0.6) * np.float32(generator.uniform(0.04, 0.2))
     elif kind == "shapes":
         image = _shapes(generator, image)
     elif kind == "foliage":
@@ -26,9 +27,9 @@ def sample_background(generator: np.random.Generator, size: int) -> np.ndarray:
         image = cv2.GaussianBlur(image.astype(np.float32), (0, 0), size * generator.uniform(0.002, 0.02))
     elif kind == "stripes":
         image = _stripes(generator, image)
-    grain = cv2.resize(generator.normal(0, 1, (size // 2, size // 2)).astype(np.float32), (size, size))
-    image = image + 0.012 * grain[..., None]
-    return np.clip(image, 0, 1).astype(np.float32)
+    image = image + 0.012 * generator.normal(0, 1, (size, size, 1)).astype(np.float32)
+    image = cv2.resize(image.astype(np.float32), (full, full), interpolation=cv2.INTER_LINEAR)
+    return np.clip(image, 0, 1)
 
 
 def _colour(generator: np.random.Generator) -> np.ndarray:
@@ -50,7 +51,7 @@ def _fractal(generator: np.random.Generator, size: int, cells: int, octaves: int
     total = np.zeros((size, size, 3), np.float32)
     for octave in range(octaves):
         n = min(cells * 2**octave, size)
-        layer = generator.normal(size=(n, n, 3)) * 0.6 + generator.normal(size=(n, n, 1))
+        layer = generator.normal(size=(n, n, 3)) * 0.25 + generator.normal(size=(n, n, 1))
         total += cv2.resize(layer.astype(np.float32), (size, size), interpolation=cv2.INTER_CUBIC) * decay**octave
     return total / total.std()
 

@@ -54,7 +54,7 @@ def _lid_shadow(face: CanonicalFace, points: np.ndarray, side: np.ndarray) -> np
         curve = np.polyfit(upper[order, 0], upper[order, 1], 2)
         chosen = side == eye
         below = np.polyval(curve, points[chosen, 0]) - points[chosen, 1]
-        shade[chosen] = 0.55 * np.exp(-((np.maximum(below, 0) / 2.6) ** 2))
+        shade[chosen] = 0.42 * np.exp(-((np.maximum(below, 0) / 2.2) ** 2))
     return shade
 
 

@@ -94,10 +94,13 @@ class Scalp:
         flow = self._flow(base.places, curl)
         parts, covers, flows = [shell], [cover], [flow]
         if style in ("long", "scarf") or (style == "fringe" and generator.random() < 0.6):
-            curtain, edge, strands = self._curtain(vertices, style, generator)
-            parts.append(curtain)
-            covers.append(edge)
-            flows.append(strands)
+            length = generator.uniform(90, 260) if style != "scarf" else 190
+            # A second sheet further in closes what the first leaves open beside the face.
+            for inset in (0.0, 9.0):
+                curtain, edge, strands = self._curtain(vertices, style, length, inset, generator)
+                parts.append(curtain)
+                covers.append(edge)
+                flows.append(strands)
         cloth = style in ("beanie", "scarf")
         colour = np.clip(generator.beta(1.2, 1.5) + generator.normal(0, 0.16, 3), 0.04, 0.9) if cloth else person.hair
         if style in ("shaved", "bald"):
@@ -139,14 +142,13 @@ class Scalp:
         along = np.linalg.norm(offset, axis=1)
         return np.stack([angle * 75.0, along * (1 + 2.0 * curl)], axis=1)
 
-    def _curtain(self, vertices, style, generator) -> tuple[Part, np.ndarray, np.ndarray]:
+    def _curtain(self, vertices, style, length, inset, generator) -> tuple[Part, np.ndarray, np.ndarray]:
         """A sheet of hair or cloth hanging from the sides and the back of the head."""
-        first = np.radians(62 if style == "long" else 50)
+        first = np.radians((50 if style == "scarf" else 62) + 2.5 * inset)
         theta = np.linspace(first, 2 * np.pi - first, 56)
         t = np.linspace(0, 1, 16)[:, None]
         width = np.ptp(vertices[self.head.border][:, 0]) / 2
-        length = generator.uniform(90, 260) if style != "scarf" else 190
-        out = generator.uniform(8, 17)
+        out = generator.uniform(8, 17) - inset
         bulge = out + generator.uniform(4, 22) * np.sin(np.pi * np.clip(t * 0.8, 0, 1))
         wave = 3.0 * np.sin(theta * 9 + generator.uniform(0, 6) + 4 * t) * t
         if style == "scarf":  # drawn together under the chin
@@ -155,7 +157,7 @@ class Scalp:
         z = -82 + (width + 12 + bulge + wave) * np.cos(theta) * np.where(np.cos(theta) > 0, 0.75, 1.0)
         y = 62 - (length + 62) * t + 0 * x
         places = np.stack([x, y, z], -1)
-        edge = np.minimum((theta - first), (2 * np.pi - first - theta)) * 80 - 2 + 0 * t
+        edge = np.minimum((theta - first), (2 * np.pi - first - theta)) * 80 - 1 + inset + 0 * t
         end = (1 - t) * (length + 62) - generator.uniform(0, 10)
         if style == "scarf":
             edge = edge + 10

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from lib.geometry.lighting import AMBIENT, BANDS, sh_basis
+from lib.synthetic.sampling_priors import LUMINANCE
 
 # Band by band, the clamped cosine max(0, n . d) as a series in Legendre polynomials of n . d.
 _COSINE = np.array([1 / 4, 1 / 2, 5 / 16])
@@ -44,7 +45,7 @@ class Light:
 def temperature(mired_shift: float) -> np.ndarray:
     """[3] tint of a light, warm for positive values, with a luminance of about 1."""
     tint = np.exp(np.array([0.30, 0.0, -0.42]) * mired_shift)
-    return tint / (tint @ (0.30, 0.59, 0.11))
+    return tint / (tint @ LUMINANCE)
 
 
 def lamp_coefficients(lamp: Lamp) -> np.ndarray:
@@ -62,8 +63,13 @@ def even_coefficients(colour: np.ndarray) -> np.ndarray:
     return np.outer(colour, np.eye(BANDS)[0] / constant)
 
 
-def sample_light(generator: np.random.Generator) -> Light:
-    """Draws a plausible light: sky, a main lamp, sometimes a second; exposed for the front of the face."""
+def sample_light(generator: np.random.Generator, tone: float = 0.6) -> Light:
+    """Draws a plausible light: sky, a main lamp, sometimes a second; exposed and balanced as cameras do.
+
+    Args:
+      generator: source of randomness.
+      tone: luminance of the skin; meters brighten pictures of dark things.
+    """
     azimuth = np.radians(np.clip(generator.normal(0, 42), -95, 95))
     elevation = np.radians(np.clip(generator.normal(26, 20), -25, 75))
     contrast = generator.beta(1.6, 1.8)  # 0 an overcast day, 1 one hard lamp
@@ -80,10 +86,14 @@ def sample_light(generator: np.random.Generator) -> Light:
     # Expose for a surface that faces the camera, as a camera's meter would, with its usual mistakes.
     front = np.array([[0.0, 0.0, 1.0], [0.35, 0.1, 0.93], [-0.35, 0.1, 0.93]])
     total = even_coefficients(ambient) + sum(lamp_coefficients(lamp) for lamp in lamps)
-    level = float((sh_basis(front).numpy() @ total.T @ (0.30, 0.59, 0.11)).mean())
-    gain = np.clip(generator.normal(0.88, 0.13), 0.55, 1.2) / max(level, 0.05)
+    front_light = (sh_basis(front).numpy() @ total.T).mean(0)
+    # White balance takes back most of a tint, more of a blue or green one than of a warm one.
+    tint = front_light / (front_light @ LUMINANCE)
+    kept = generator.uniform(0.15, 0.5) if tint[0] > tint[2] else generator.uniform(0.0, 0.3)
+    level = np.clip(generator.normal(1.0, 0.13), 0.62, 1.3) * np.clip((0.55 / tone) ** 0.28, 0.93, 1.35)
+    gain = level / max(float(front_light @ LUMINANCE), 0.05) * tint ** (kept - 1)
     lamps = tuple(Lamp(lamp.direction, lamp.colour * gain, lamp.softness) for lamp in lamps)
-    coefficients = total * gain
+    coefficients = total * gain[:, None]
     coefficients[:, 0] -= AMBIENT
     return Light(coefficients.reshape(-1), lamps, ambient * gain)
 

@@ -23,7 +23,7 @@ from lib.synthetic.noise import noise
 from lib.synthetic.pixels import Layer, read_layer
 from lib.synthetic.sampling_priors import Moment, Person
 from lib.synthetic.shadows import averaging, bake_occlusion, lit_share
-from lib.synthetic.skin_detail import paint
+from lib.synthetic.skin_detail import FIELDS, paint
 
 SUBSURFACE_STEPS = 6
 # Depth, in decimetres, that a landmark may lie behind the surface of its pixel and still count as seen.
@@ -39,6 +39,7 @@ class Scene:
       shape: [N, 3] before the pose; vertices: [N, 3] world; decimetres.
       rotation: [3, 3] for row vectors; translation: [3].
       normals, shading, coarse: [N, 3] world normals, plain shading and coarse albedo.
+      fields: [N, FIELDS] slow variations of the skin.
     """
 
     person: Person
@@ -51,6 +52,7 @@ class Scene:
     normals: np.ndarray
     shading: np.ndarray
     coarse: np.ndarray
+    fields: np.ndarray
 
 
 @dataclass(frozen=True)
@@ -179,8 +181,8 @@ class PhotoRenderer:
         blend = np.array([0.75, 0.40, 0.25])
         total = sharp_total + (soft_total - sharp_total) * blend
         direct = np.minimum(sharp_key + (soft_key - sharp_key) * blend, 0.95 * np.maximum(total, 0))
-        depth = 1 - 0.85 * (1 - 0.3 * lamp.softness) * (1 - share[:, None]) ** np.array([1.25, 1.0, 0.95])
-        occlusion = self.occlusion[:, None] ** np.array([0.62, 0.85, 0.95])
+        depth = 1 - 0.85 * (1 - 0.3 * lamp.softness) * (1 - share[:, None]) ** np.array([1.12, 1.0, 0.97])
+        occlusion = self.occlusion[:, None] ** np.array([0.78, 0.9, 0.96])
         light = np.maximum(total - direct, 0.02) * occlusion + direct * depth * (0.45 + 0.55 * occlusion)
         if hair is not None:
             count = len(self.scalp.ids)
@@ -214,10 +216,11 @@ class PhotoRenderer:
             lights[count : count + len(self.head.border)] = light[self.head.border]
         extra = len(vertices) - count
         regions = np.concatenate([self.face.regions, np.zeros((extra, len(REGIONS)))])
+        fields = np.concatenate([scene.fields, np.zeros((extra, FIELDS))])
         shares = np.concatenate([share, np.ones(extra)])
         layer = self._layer(
             vertices, whole.triangles,
-            np.column_stack([whole.places, normals, lights, colour, shares, regions]),
+            np.column_stack([whole.places, normals, lights, colour, shares, fields, regions]),
         )  # fmt: skip
         canvas.depth[layer.pixels] = layer.depth
         on_face = layer.triangle < len(self.model.triangles)
@@ -231,9 +234,9 @@ class PhotoRenderer:
     def _face_colour(self, scene: Scene, values: np.ndarray) -> np.ndarray:
         """Colour [P, 3] of pixels on the face from the interpolated attributes."""
         places, normals, light, coarse, share = np.split(values[:, :13], [3, 6, 9, 12], axis=1)
-        regions = values[:, 13:]
+        fields, regions = values[:, 13 : 13 + FIELDS], values[:, 13 + FIELDS :]
         if self.settings.detail:
-            albedo, gloss = paint(self.face, places, coarse, regions, scene.person, scene.moment)
+            albedo, gloss = paint(self.face, places, coarse, regions, fields, scene.person, scene.moment)
         else:
             albedo, gloss = coarse, np.ones(len(coarse), np.float32)
         colour = albedo * light
@@ -267,12 +270,12 @@ class PhotoRenderer:
         # The jaw shades the neck.
         y = parts[1].places[:, 1]
         front = np.clip((parts[1].places[:, 2] + 110) / 70, 0, 1)
-        dims = [np.ones(len(skull)), 1 - front * 0.5 * np.exp(-np.clip(-58 - y, 0, None) / 26), np.ones(len(collar))]
+        dims = [np.ones(len(skull)), 1 - front * 0.68 * np.exp(-np.clip(-66 - y, 0, None) / 24), np.ones(len(collar))]
         colours = [skull, neck, collar]
         if len(parts) > 3:
             depth = parts[3].places[:, 2]
             colours.append(skin * (1.02, 0.88, 0.85) * np.ones((len(depth), 1)))
-            dims.append(np.clip(0.97 + depth * 0.07, 0.45, 1.05))
+            dims.append(np.clip(0.92 + depth * 0.10, 0.35, 1.08))
         return np.concatenate(colours), np.concatenate(dims)
 
     def _draw_hair(self, canvas: _Canvas, scene: Scene, hair: Hair) -> None:
@@ -288,9 +291,12 @@ class PhotoRenderer:
         seed = scene.person.seed + 71
         coarse = noise(flow, (7.0, 70.0, 1.0), seed, 2)
         fine = noise(flow, (1.3, 34.0, 1.0), seed + 1, 2)
-        ends = noise(flow, (2.2, 300.0, 1.0), seed + 2, 2)
-        shown = values[:, 0] + hair.ragged * (1.1 * ends + 0.5 * coarse) > 0
-        values, pixels, coarse, fine = values[shown], pixels[shown], coarse[shown], fine[shown]
+        ends = noise(flow, (1.0, 160.0, 1.0), seed + 2, 2)
+        # Locks of a few strands each, thinning out over the last millimetres.
+        inside = values[:, 0] + hair.ragged * (0.55 * ends + 0.55 * coarse)
+        opacity = np.clip(inside / (0.4 + 0.55 * hair.ragged) + 0.5, 0, 1)
+        shown = opacity > 0.02
+        values, pixels, coarse, fine, opacity = values[shown], pixels[shown], coarse[shown], fine[shown], opacity[shown]
         normal, light = values[:, 6:9], values[:, 9:12]
         if hair.cloth:
             weave = 1 + 0.05 * noise(values[:, 3:6], 1.4, seed + 3) + 0.10 * noise(values[:, 3:6], (22.0, 40.0, 22.0), seed + 4, 2)
@@ -304,13 +310,13 @@ class PhotoRenderer:
             colour = colour + shine * (0.35 + 0.65 * hair.colour) * np.clip(scene.light.lamps[0].colour, 0, 1)
         edge = np.clip((values[:, 0] + 1) / 9, 0, 1)[:, None] if not hair.cloth else 1.0
         colour = colour * (0.62 + 0.38 * edge)
-        thin = hair.ragged < 2 and hair.colour.mean() > 0.5 * scene.person.skin.mean()
-        if thin:  # shaved or bald: stubble lets the skin through
-            amount = (0.55 * np.clip((values[:, 0] + 3) / 10, 0, 1))[:, None]
-            colour = canvas.colour[pixels] * (1 - amount) + colour * amount
-        canvas.colour[pixels] = colour
-        canvas.depth[pixels] = layer.depth[near][shown]
-        canvas.covered[pixels] = True
+        if hair.ragged < 2 and not hair.cloth and hair.colour.mean() > 0.5 * scene.person.skin.mean():
+            # Shaved or bald: stubble lets the skin through.
+            opacity = 0.55 * np.clip((values[:, 0] + 3) / 10, 0, 1)
+        canvas.colour[pixels] += (colour - canvas.colour[pixels]) * opacity[:, None]
+        solid = pixels[opacity > 0.5]
+        canvas.depth[solid] = layer.depth[near][shown][opacity > 0.5]
+        canvas.covered[solid] = True
 
     def _draw_occluders(self, canvas: _Canvas, scene: Scene, canonical, generator) -> None:
         side = self.camera.image_size[0]

@@ -21,8 +21,8 @@ from lib.synthetic.imaging import develop, to_bytes
 from lib.synthetic.lights import sample_light
 from lib.synthetic.photo_renderer import PhotoRenderer, Scene
 from lib.synthetic.placement import detected_points, five_points, place
-from lib.synthetic.sampling_priors import Person, sample_moment, sample_person
-from lib.synthetic.skin_detail import paint
+from lib.synthetic.sampling_priors import Person, ToneAxis, sample_moment, sample_person
+from lib.synthetic.skin_detail import FIELDS, broad_fields, paint
 
 # Streams of random numbers: adding one kind of choice must not change the others.
 _PERSON, _MOMENT, _LIGHT, _SCENE, _CAMERA = range(5)
@@ -107,6 +107,7 @@ class SyntheticFaces:
         self.settings = settings or PhotoSettings()
         self.camera = Camera((image_size, image_size))
         self.face = CanonicalFace(face_model)
+        self._tones = ToneAxis.of(face_model)
         self._incidence = incident_triangles(face_model.triangles, face_model.vertex_count)
         self._template = five_points(face_model.mean_shape[face_model.landmarks].astype(np.float64))
         self._renderer = PhotoRenderer(face_model, self.face, self.camera, self.settings)
@@ -117,7 +118,7 @@ class SyntheticFaces:
 
     def person(self, identity_id: int) -> Person:
         """What all photos of a person share."""
-        return sample_person(self._generator(_PERSON, identity_id), self.model, self.face.points)
+        return sample_person(self._generator(_PERSON, identity_id), self.model, self._tones, self.face.points)
 
     def sample(self, index: int) -> SyntheticFace:
         """Photo `index`: a pure function of (seed, index) and the constructor's arguments.
@@ -130,7 +131,7 @@ class SyntheticFaces:
         model, identity_id = self.model, self.identity_of(index)
         person = self.person(identity_id)
         moment = sample_moment(self._generator(_MOMENT, index), model, person)
-        light = sample_light(self._generator(_LIGHT, index))
+        light = sample_light(self._generator(_LIGHT, index), person.tone)
         shape = model.mean_shape + np.tensordot(person.identity, model.identity_basis, 1)
         shape = shape + np.tensordot(moment.expression, model.expression_basis, 1)
         rotation = rotation_matrix(tf.constant(moment.angles[None])).numpy()[0]
@@ -145,12 +146,13 @@ class SyntheticFaces:
         shading = sh_shading(tf.constant(normals[None]), tf.constant(light.coefficients[None], tf.float32)).numpy()[0]
         coarse = (model.mean_albedo + np.tensordot(person.albedo, model.albedo_basis, 1)).astype(np.float32)
         if self.settings.detail:
-            albedo, _ = paint(self.face, self.face.points, coarse, self.face.regions, person, moment)
+            fields = broad_fields(self.face.points, person)
+            albedo, _ = paint(self.face, self.face.points, coarse, self.face.regions, fields, person, moment)
         else:
-            albedo = coarse
+            fields, albedo = np.zeros((len(coarse), FIELDS), np.float32), coarse
         scene = Scene(
             person=person, moment=moment, light=light, shape=shape, rotation=rotation, translation=translation,
-            vertices=vertices, normals=normals, shading=shading, coarse=coarse,
+            vertices=vertices, normals=normals, shading=shading, coarse=coarse, fields=fields,
         )  # fmt: skip
         picture = self._renderer.render(scene, self._generator(_SCENE, index))
         image = develop(picture.image, self._generator(_CAMERA, index)) if self.settings.imaging else to_bytes(picture.image)

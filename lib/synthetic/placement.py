@@ -29,12 +29,14 @@ def place(five: np.ndarray, template: np.ndarray, jitter: np.ndarray, camera: Ca
     size = camera.image_size[0]
     target = TARGET_SCALE * size / REFERENCE_SIZE
     translation = np.zeros(3)
-    for _ in range(12):
+    for _ in range(20):
         seen = detected_points(five + translation, jitter, camera)
         scale, shift = fit_scale_shift(np.stack([seen[:, 0], size - 1 - seen[:, 1]], axis=1), template)
         depth = camera.distance - (five[:, 2].mean() + translation[2])
         translation[2] += depth * (1 - scale / target)
         translation[:2] += (size / 2 - shift) * depth / camera.focal_length
+        if abs(1 - scale / target) < 1e-4 and np.abs(size / 2 - shift).max() < 0.02:
+            break
     return translation
 
 

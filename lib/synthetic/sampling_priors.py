@@ -93,34 +93,50 @@ class Moment:
     beard_style: str
 
 
-def tone_direction(model: FaceModel) -> tuple[np.ndarray, float]:
-    """Direction [Ka] in which the albedo coefficients make the skin darker, and the luminance lost per unit of it."""
-    skin = model.skin_mask if model.skin_mask.any() else np.ones(model.vertex_count, bool)
-    slope = -(model.albedo_basis[:, skin].mean(1) @ LUMINANCE)
-    length = float(np.linalg.norm(slope))
-    return slope / max(length, 1e-9), length
+@dataclass(frozen=True)
+class ToneAxis:
+    """How a model's albedo coefficients make the skin darker.
+
+    Attributes:
+      direction: [Ka] unit vector; slope: luminance lost per unit of it; mean: luminance of the mean face.
+      vertices: [S] front skin; mean_colour: [S, 3]; basis: [Ka, S, 3] the albedo model there.
+    """
+
+    direction: np.ndarray
+    slope: float
+    mean: float
+    vertices: np.ndarray
+    mean_colour: np.ndarray
+    basis: np.ndarray
+
+    @classmethod
+    def of(cls, model: FaceModel):
+        vertices = np.flatnonzero(model.skin_mask & model.front_mask)
+        if not len(vertices):
+            raise ValueError(f"face model {model.name!r}: some vertices must be both skin and front, got none")
+        vertices = vertices[:: max(1, len(vertices) // 1500)]
+        basis, colour = model.albedo_basis[:, vertices], model.mean_albedo[vertices]
+        slope = -(basis.mean(1) @ LUMINANCE)
+        length = float(np.linalg.norm(slope))
+        return cls(slope / max(length, 1e-9), length, float((colour @ LUMINANCE).mean()), vertices, colour, basis)
 
 
-def sample_albedo(generator: np.random.Generator, model: FaceModel, darkest: float = 0.2, lightest: float = 0.80) -> np.ndarray:
+def sample_albedo(generator: np.random.Generator, axis: ToneAxis, darkest: float = 0.2, lightest: float = 0.80) -> np.ndarray:
     """[Ka] coefficients: standard normal but for the tone, which is spread evenly over the skin tones of all peoples."""
-    coefficients = generator.normal(size=len(model.albedo_basis))
-    if not len(coefficients):
+    coefficients = np.clip(generator.normal(size=len(axis.direction)), -2.5, 2.5)
+    if axis.slope < 1e-6:
         return coefficients
-    direction, slope = tone_direction(model)
-    skin = model.skin_mask if model.skin_mask.any() else np.ones(model.vertex_count, bool)
-    mean = float((model.mean_albedo[skin] @ LUMINANCE).mean())
-    # A uniform tone has unit variance within +-1.73; models with a narrow basis cannot reach every tone.
-    low, high = np.clip([(mean - lightest) / slope, (mean - darkest) / slope], -2.2, 2.9)
+    # Models with a narrow basis cannot reach every tone.
+    low, high = np.clip([(axis.mean - lightest) / axis.slope, (axis.mean - darkest) / axis.slope], -2.2, 2.9)
     wanted = generator.uniform(low, high)
-    return coefficients + direction * (wanted - coefficients @ direction)
+    return coefficients + axis.direction * (wanted - coefficients @ axis.direction)
 
 
-def sample_person(generator: np.random.Generator, model: FaceModel, points: np.ndarray) -> Person:
+def sample_person(generator: np.random.Generator, model: FaceModel, axis: ToneAxis, points: np.ndarray) -> Person:
     """Draws a person; `points` [N, 3] is the mean face in canonical millimetres (places for moles)."""
     identity = np.clip(generator.normal(size=len(model.identity_basis)), -2.8, 2.8)
-    albedo = sample_albedo(generator, model)
-    skin_vertices = np.flatnonzero(model.skin_mask & model.front_mask)
-    colour = model.mean_albedo[skin_vertices] + np.tensordot(albedo, model.albedo_basis[:, skin_vertices], 1)
+    albedo = sample_albedo(generator, axis)
+    colour = axis.mean_colour + np.tensordot(albedo, axis.basis, 1)
     skin = np.clip(np.median(colour, axis=0), 0.05, 0.95)
     tone = float(skin @ LUMINANCE)
     age = float(generator.beta(1.3, 1.6))
@@ -133,7 +149,7 @@ def sample_person(generator: np.random.Generator, model: FaceModel, points: np.n
     eyes = np.array([1.6, 1.0, 0.5 + fair, 0.7 * fair, 0.9 * fair, 0.7 * fair])
     iris = IRIS_COLOURS[generator.choice(len(eyes), p=eyes / eyes.sum())] * np.exp(generator.normal(0, 0.12, 3))
     count = generator.poisson(2.2)
-    places = points[generator.choice(skin_vertices, count)] if count else np.zeros((0, 3))
+    places = points[generator.choice(axis.vertices, count)] if count else np.zeros((0, 3))
     moles = np.column_stack([places, generator.uniform(0.7, 1.9, count), generator.uniform(0.35, 0.9, count)])
     curl = float(np.clip(generator.beta(1, 3) + 0.6 * np.clip((0.45 - tone) / 0.2, 0, 1), 0, 1))
     styles = np.array([3.0, 2, 2.2, 1.5, 0.9, 0.6, 1.5, 1.6, 0.5, 0.5])
@@ -156,7 +172,7 @@ def sample_person(generator: np.random.Generator, model: FaceModel, points: np.n
 def sample_moment(generator: np.random.Generator, model: FaceModel, person: Person) -> Moment:
     """Draws expression, pose, gaze, make-up and hair of one photo."""
     if model.expression_names == EXPRESSION_NAMES:
-        expression = sample_expressions(generator, 1, activity=generator.choice([0.05, 0.15, 0.3]))[0].astype(float)
+        expression = sample_expressions(generator, 1, activity=generator.choice([0.0, 0.08, 0.16, 0.3], p=[0.2, 0.35, 0.3, 0.15]))[0].astype(float)
         expression *= generator.uniform(0.4, 1.0)
         if generator.random() < 0.3:  # people smile at cameras
             for side in ("right", "left"):

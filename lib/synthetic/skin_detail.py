@@ -22,7 +22,24 @@ def _step(x):
     return x * x * (3 - 2 * x)
 
 
-def paint(face: CanonicalFace, points, albedo, regions, person: Person, moment: Moment) -> tuple[np.ndarray, np.ndarray]:
+FIELDS = 3
+
+
+def broad_fields(points: np.ndarray, person: Person) -> np.ndarray:
+    """Slow variations of melanin, blood and the course of lines [P, FIELDS].
+
+    They are coarser than the mesh, so photos compute them at the vertices and interpolate.
+    """
+    both, seed = mirrored(points), person.seed
+    melanin = 0.5 * noise(both, 19.0, seed + 1, 3) + 0.5 * noise(points, 11.0, seed + 2, 2)
+    blood = 0.6 * noise(both, 15.0, seed + 3, 2) + 0.4 * noise(points, 8.0, seed + 4)
+    wave = 2.2 * noise(both, (30.0, 30.0, 60.0), seed + 11) + 0.8 * noise(points, 13.0, seed + 12)
+    return np.stack([melanin, blood, wave], axis=1)
+
+
+def paint(
+    face: CanonicalFace, points, albedo, regions, fields, person: Person, moment: Moment
+) -> tuple[np.ndarray, np.ndarray]:
     """Adds a person's details to the coarse albedo.
 
     Args:
@@ -30,6 +47,7 @@ def paint(face: CanonicalFace, points, albedo, regions, person: Person, moment: 
       points: [P, 3] float32 canonical millimetres.
       albedo: [P, 3] coarse albedo.
       regions: [P, len(REGIONS)] weights.
+      fields: [P, FIELDS] from `broad_fields`.
       person: whose details.
       moment: expression lines, gaze, make-up.
 
@@ -41,8 +59,8 @@ def paint(face: CanonicalFace, points, albedo, regions, person: Person, moment: 
     skin = np.clip(tissue - region["lips"] - region["nostril"], 0, 1)
     colour = np.maximum(albedo, 0.01).astype(np.float32)
     both = mirrored(points)
-    colour = _mottle(colour, points, both, skin, person)
-    colour *= (1 - _lines(points, both, skin, person, moment))[:, None]
+    colour = _mottle(colour, points, skin, fields, person)
+    colour *= (1 - _lines(points, both, skin, fields[:, 2], person, moment))[:, None]
     colour = _freckles_and_moles(colour, points, both, skin, person)
     colour = _lips(colour, points, region["lips"], moment)
     colour = _make_up(colour, both, skin, moment)
@@ -57,24 +75,20 @@ def paint(face: CanonicalFace, points, albedo, regions, person: Person, moment: 
     return np.clip(colour, 0, 1), gloss.astype(np.float32)
 
 
-def _mottle(colour, points, both, skin, person):
+def _mottle(colour, points, skin, fields, person):
     """Uneven pigment and blood, and the grain of the pores."""
-    seed = person.seed
-    melanin = 0.5 * noise(both, 19.0, seed + 1, 3) + 0.5 * noise(points, 11.0, seed + 2, 3)
-    blood = 0.6 * noise(both, 15.0, seed + 3, 2) + 0.4 * noise(points, 8.0, seed + 4, 2)
-    pores = noise(points, 1.3, seed + 5, 2)
+    pores = noise(points, 1.3, person.seed + 5, 2)
     strength = 0.03 + 0.06 * person.mottling
-    exponent = (strength * melanin * skin)[:, None] * MELANIN.astype(np.float32)
-    exponent += (0.8 * strength * blood * skin)[:, None] * HAEMOGLOBIN.astype(np.float32)
+    exponent = (strength * fields[:, 0] * skin)[:, None] * MELANIN.astype(np.float32)
+    exponent += (0.8 * strength * fields[:, 1] * skin)[:, None] * HAEMOGLOBIN.astype(np.float32)
     exponent += ((0.012 + 0.035 * person.pores) * pores * skin)[:, None]
     return colour * np.exp(-exponent)
 
 
-def _lines(points, both, skin, person, moment):
+def _lines(points, both, skin, wave, person, moment):
     """Darkness [P] of wrinkles: those of age and those that the expression folds."""
     a, y = both[:, 0], points[:, 1]
     old = _step((person.age - 0.35) / 0.65)
-    wave = 2.2 * noise(both, (30.0, 30.0, 60.0), person.seed + 11) + 0.8 * noise(points, 13.0, person.seed + 12)
     total = np.zeros(len(points), np.float32)
     forehead = (0.16 * old + 0.20 * moment.brow_raise) * _step((y - 66) / 8) * _step((104 - y) / 12) * _step((62 - a) / 25)
     phase = (y + wave + 0.004 * a * a) / (8.5 + 1.5 * (person.seed % 7) / 7)
@@ -89,8 +103,9 @@ def _lines(points, both, skin, person, moment):
     total += under + nasolabial * np.exp(-(((a - fold_x - 0.3 * wave) / 1.7) ** 2))
     marionette = 0.12 * old * _step((-33 - y) / 5) * _step((y + 56) / 8)
     total += marionette * np.exp(-(((a - 27.5 - 0.2 * wave) / 1.4) ** 2))
-    fine = old * 0.05 * np.maximum(noise(both, (9.0, 1.6, 9.0), person.seed + 13, 2), 0)
-    return np.clip(total + fine, 0, 0.6) * skin
+    if old > 0.1:
+        total += old * 0.05 * np.maximum(noise(both, (9.0, 1.6, 9.0), person.seed + 13, 2), 0)
+    return np.clip(total, 0, 0.6) * skin
 
 
 def _crease(phase, width):
@@ -124,7 +139,7 @@ def _lips(colour, points, lips, moment):
 
 def _make_up(colour, both, skin, moment):
     if moment.blush > 0.02:
-        cheek = moment.blush * 0.35 * _gauss(both[:, 0], 45, 12) * _gauss(both[:, 1], 8, 11) * skin
+        cheek = moment.blush * 0.2 * _gauss(both[:, 0], 45, 12) * _gauss(both[:, 1], 8, 11) * skin
         colour *= np.exp(-cheek[:, None] * HAEMOGLOBIN.astype(np.float32))
     if moment.eye_shadow > 0.02:
         lid = moment.eye_shadow * _gauss(both[:, 0], 33, 11) * _gauss(both[:, 1], 47.5, 4.2) * skin
@@ -154,8 +169,8 @@ def _brows(colour, face, points, both, painted, person):
     across = height * np.cos(lean) - a * np.sin(lean)
     along = height * np.sin(lean) + a * np.cos(lean)
     strands = noise(np.stack([across, along, 0.3 * z], 1), (0.75, 4.5, 12.0), person.seed + 31, 2)
-    cover = np.clip(shape * (0.55 + 0.75 * person.brow_density) + 0.42 * strands * np.sqrt(shape) - 0.18, 0, 1)
-    amount = np.clip(1.25 * cover, 0, 0.95)[:, None]
+    cover = np.clip(shape * (0.35 + 0.75 * person.brow_density) + 0.42 * strands * np.sqrt(shape) - 0.18, 0, 1)
+    amount = np.clip(1.05 * cover, 0, 0.85)[:, None]
     colour[chosen] += (person.brow * (1 + 0.18 * strands[:, None]) - colour[chosen]) * amount
     return colour
 
