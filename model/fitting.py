@@ -62,7 +62,7 @@ class FitWeights:
     point_sigma: float = 0.5
     landmark_sigma: float = 6.0
     colour_sigma: float = 0.06
-    observations: float = 600.0
+    observations: float = 300.0
     asymmetry_sigma: float = 0.04
     outline_sigma: float = 2.0
     outline_observations: float = 30.0
@@ -111,18 +111,26 @@ class Fitter:
         names = model.face_model.expression_names or ("",) * counts["expression"]
         self._one_sided = tf.constant([float(name in ONE_SIDED) for name in names], tf.float32)
         regions = [model.face_model.regions[name] for name in FEATURES if name in model.face_model.regions]
-        self._emphasis = 1 + FEATURE_WEIGHT * np.max([np.zeros(model.vertex_count), *regions], axis=0)
+        emphasis = 1 + FEATURE_WEIGHT * np.max([np.zeros(model.vertex_count), *regions], axis=0)
+        self._emphasis = emphasis.astype(np.float32)
         self._advance = tf.function(self._advance_eagerly, jit_compile=True)
 
-    def fit(self, targets: FitTargets, initial, steps: int) -> FitResult:
-        """Refines `initial` [B, K] by `steps` steps.
+    def fit(self, targets: FitTargets, initial, steps: int, settled: bool = False) -> FitResult:
+        """Refines coefficients.
 
         The light is solved for first, in closed form, because a wrong one would drive the shape; then all coefficients
         move together.
+
+        Args:
+          targets: what the crops show.
+          initial: [B, K] coefficients with the face about in place.
+          steps: number of Adam steps.
+          settled: `initial` is the result of an earlier fit: only the last, finest level is run.
         """
         coefficients = tf.convert_to_tensor(initial, tf.float32)
         images = [blurred(targets.image, targets.alpha, level[0], self.camera.image_size[0]) for level in LEVELS]
-        ends = np.round(np.cumsum([level[2] for level in LEVELS]) * steps)
+        shares = (0,) * (len(LEVELS) - 1) + (1,) if settled else [level[2] for level in LEVELS]
+        ends = np.round(np.cumsum(shares) * steps)
         state = (tf.zeros_like(coefficients), tf.zeros_like(coefficients))
         outlines = [
             lower_outline(alpha[..., 0], points)
@@ -132,7 +140,7 @@ class Fitter:
         for start in range(0, steps, REFRESH):
             level = min(int((start >= ends).sum()), len(LEVELS) - 1)
             surface = self.visible_surface(coefficients, targets.alpha, outlines)
-            if start == 0:
+            if start == 0 and not settled:
                 coefficients = self.solve_light(coefficients, images[level], surface.weight)
             count = min(REFRESH, steps - start)
             coefficients, state, energies = self._advance(
@@ -150,8 +158,12 @@ class Fitter:
 
     def point_residual(self, coefficients, points) -> tf.Tensor:
         """Mean distance [B] between projected and given five points, pixels of 224."""
-        found = self._five @ self.model.posed(coefficients, self.camera).landmarks
+        found = self.five_points(self.model.posed(coefficients, self.camera).landmarks)
         return tf.reduce_mean(tf.norm(found - points, axis=-1), axis=-1) * (REFERENCE_SIZE / self.camera.image_size[0])
+
+    def five_points(self, landmarks) -> tf.Tensor:
+        """Landmarks [B, 68, C] to the detector's five points [B, 5, C]."""
+        return self._five @ landmarks
 
     def visible_surface(self, coefficients, alpha, outlines: list[Outline]) -> "Surface":
         """What is seen of the posed faces: weights of the vertices and pairs for the outlines."""
@@ -175,8 +187,9 @@ class Fitter:
         size = tf.constant(self.camera.image_size[::-1], tf.float32)
         inside = tf.cast(tf.reduce_all((points > 0.5) & (points < size - 0.5), axis=-1), tf.float32)
         facing = tf.cast(posed.normals[..., 2] > GRAZING, tf.float32)
+        masked = inside * facing * sample_image(alpha, points)[..., 0]
         return Surface(
-            weight=visible * area * self._emphasis.astype(np.float32) * inside * facing * sample_image(alpha, points)[..., 0],
+            weight=visible * area * self._emphasis * masked,
             pairs=pair_outline(outlines, ids.numpy(), triangles, points.numpy()),
         )
 
@@ -205,7 +218,7 @@ class Fitter:
         """Every term of the energy, [B] each; colours may be off by `colour_factor` times the expected error."""
         settings, size, pairs = self.weights, self.camera.image_size[0], surface.pairs
         posed = self.model.posed(coefficients, self.camera)
-        five = self._five @ posed.landmarks
+        five = self.five_points(posed.landmarks)
         points = self.camera.project(posed.vertices)
         colour = posed.albedo * posed.shading
         return {

@@ -30,7 +30,7 @@ class Outline:
 
 @dataclasses.dataclass(frozen=True)
 class OutlinePairs(TensorStructure):
-    """Vertices that should project onto the outline: vertices [B, P] int32, points and outwards [B, P, 2], weight [B, P]."""
+    """Vertices [B, P] that should project onto the outline's points [B, P, 2]; its normals [B, P, 2]; weight [B, P]."""
 
     vertices: tf.Tensor
     points: tf.Tensor

@@ -45,7 +45,7 @@ def robust(squared: tf.Tensor) -> tf.Tensor:
 
 
 def forgetful(squared: tf.Tensor) -> tf.Tensor:
-    """Half the square near 0, constant far out (Geman-McClure, half its limit at 3 deviations): outliers stop pulling."""
+    """Half the square near 0, constant far out (Geman-McClure, half its limit at 3 deviations): outliers let go."""
     return 0.5 * squared / (1 + squared / 9)
 
 

@@ -79,17 +79,18 @@ def detect_faces(image: np.ndarray, refine: bool = True) -> list[Face]:
     return sorted(faces, key=lambda face: face.area, reverse=True)
 
 
-def detect_largest_face(image: np.ndarray, name: str) -> Face:
+def detect_largest_face(image: np.ndarray, name: str, min_confidence: float = 0.0) -> Face:
     """The largest face of a photo.
 
     Args:
       image: uint8 [H, W, 3 or 4].
       name: what the error calls the photo.
+      min_confidence: detections below it are no faces.
 
     Raises:
       UserError: if there is no face.
     """
-    faces = detect_faces(image, refine=False)
+    faces = [face for face in detect_faces(image, refine=False) if face.confidence >= min_confidence]
     if not faces:
         raise UserError(f"{name}: no face found (it should be turned by less than about 60 degrees and not be tiny)")
     return _refined(np.ascontiguousarray(image[..., :3]), faces[0])

@@ -1,0 +1,106 @@
+"""From a photo file to an aligned crop with a mask and a first guess of the face's coefficients."""
+
+import dataclasses
+from pathlib import Path
+
+import numpy as np
+import tensorflow as tf
+
+from lib.face_image.alignment import FIVE_FROM_68, Alignment, align
+from lib.face_image.detection import Face, detect_largest_face
+from lib.face_image.photo_io import given_alpha, read_photo
+from lib.face_image.pose import solve_pose
+from lib.face_image.segmentation import segment
+from lib.geometry.camera import Camera
+from lib.mesh_renderer.fragments import triangle_ids
+from model.morphable_model import MorphableModel
+
+# The regressed shape may be changed by this much (fraction of the deformations' prior) to meet the detected points.
+CORRECTION = 0.5
+
+
+@dataclasses.dataclass(frozen=True)
+class AlignedPhoto:
+    """A photo's face, cropped.
+
+    Attributes:
+      name: of the file.
+      photo_size: (height, width).
+      face: the detection, in pixels of the photo.
+      alignment: the crop, its points and the way back to the photo.
+      alpha: [H, W] float32 mask of the crop that the photo brought along, or None.
+    """
+
+    name: str
+    photo_size: tuple[int, int]
+    face: Face
+    alignment: Alignment
+    alpha: np.ndarray | None
+
+    @property
+    def rgb(self) -> np.ndarray:
+        """[H, W, 3] float32 RGB in [0, 1]."""
+        return self.alignment.crop[..., :3].astype(np.float32) / 255
+
+
+class PhotoReader:
+    """Reads, detects, aligns and masks photos for one face model and camera.
+
+    Args:
+      model: the face model; its mean landmarks are the template of the alignment.
+      camera: that of the crops.
+      min_confidence: detections below it are no faces.
+    """
+
+    def __init__(self, model: MorphableModel, camera: Camera, min_confidence: float):
+        self.model, self.camera, self.min_confidence = model, camera, min_confidence
+        face_model = model.face_model
+        self._template = _five(face_model.mean_shape[face_model.landmarks])
+        bases = (face_model.identity_basis, face_model.expression_basis)
+        self._deformations = np.concatenate([_five(basis[:, face_model.landmarks]) for basis in bases])
+
+    def read(self, path: Path) -> AlignedPhoto:
+        """The largest face of a photo, aligned.
+
+        Raises:
+          UserError: the file is no image, or there is no face.
+        """
+        photo = read_photo(path)
+        face = detect_largest_face(photo, path.name, self.min_confidence)
+        alignment = align(photo, face.points, self._template, self.camera.image_size[0])
+        alpha = None
+        if given_alpha(photo) is not None:
+            alpha = alignment.crop[..., 3].astype(np.float32) / 255
+        return AlignedPhoto(path.name, photo.shape[:2], face, alignment, alpha)
+
+    def place(self, coefficients: np.ndarray, points: np.ndarray) -> np.ndarray:
+        """Coefficients [1, K] with pose and shape changed as little as it takes to meet the five points [5, 2]."""
+        parts = self.model.layout.split(np.asarray(coefficients, np.float32))
+        shape = np.concatenate([parts.identity, parts.expression], axis=-1)[0]
+        positions = self._template + np.einsum("k,kmc->mc", shape, self._deformations)
+        pose = solve_pose(points, positions, self.camera, CORRECTION * self._deformations)
+        identity, expression = np.split(shape + CORRECTION * pose.coefficients, [self.model.layout.identity])
+        placed = dataclasses.replace(
+            parts,
+            identity=identity[None],
+            expression=expression[None],
+            angles=pose.angles[None],
+            translation=pose.translation[None],
+        )
+        return self.model.layout.join(placed).astype(np.float32)
+
+    def mask(self, photo: AlignedPhoto, coefficients: np.ndarray) -> np.ndarray:
+        """Alpha [H, W] float32: the photo's own if it has one, else found around the face of `coefficients` [1, K]."""
+        if photo.alpha is not None:
+            return photo.alpha
+        posed = self.model.posed(tf.constant(coefficients), self.camera)
+        clip = self.camera.clip_coordinates(posed.vertices)
+        silhouette = triangle_ids(clip, self.model.triangles, self.camera.image_size)[0].numpy() >= 0
+        alignment = photo.alignment
+        alpha = segment(alignment.crop[..., :3], alignment.points, silhouette, alignment.inside, soft=True)
+        return alpha.astype(np.float32) / 255
+
+
+def _five(landmarks: np.ndarray) -> np.ndarray:
+    """Landmarks [..., 68, 3] to the detector's five points [..., 5, 3]."""
+    return np.einsum("pm,...mc->...pc", FIVE_FROM_68.astype(np.float64), landmarks)

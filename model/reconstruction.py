@@ -1,0 +1,203 @@
+"""Test mode: reconstructs the face of every photo of a folder and writes what can be looked at, measured and opened."""
+
+import dataclasses
+import time
+from pathlib import Path
+
+import cv2
+import numpy as np
+import tensorflow as tf
+from tqdm import tqdm
+
+from configs import schema
+from lib.face_image.photo_io import photo_paths
+from lib.mesh_renderer.fragments import interpolate, rasterize
+from model import components, reconstruction_files
+from model.face_gcn import FaceReconstruction
+from model.fitting import Fitter
+from model.fitting_terms import REFERENCE_SIZE, FitTargets
+from model.metrics import coverage, masked_psnr
+from model.photo import AlignedPhoto, PhotoReader
+from model.texture_trainer import clipped
+from utils import UserError
+
+# Share of the fitting steps before the mask is sought again around the fitted face.
+FIRST_STEPS = 0.7
+# The face may be turned by this much (radians) in the new views.
+NEW_VIEWS = (-0.6, 0.6)
+# Direction of the light on the picture of the bare shape.
+STUDIO_LIGHT = np.array([-0.35, 0.4, 0.85]) / np.linalg.norm([-0.35, 0.4, 0.85])
+# What one photo can do wrong: its own faults, numbers that do not fit (a face at its very border), libraries' errors.
+PHOTO_ERRORS = (UserError, ValueError, ArithmeticError, OSError, cv2.error, tf.errors.OpError)
+
+
+@dataclasses.dataclass(frozen=True)
+class PhotoResult:
+    """Everything about one reconstructed photo.
+
+    Attributes:
+      photo: the aligned photo.
+      alpha: [H, W] mask used.
+      coefficients: [K] final coefficients.
+      result: the chain's, a batch of one.
+      views: name -> [H, W, 3] further pictures: the bare shape, and the fine texture seen from elsewhere.
+      metrics: numbers by name.
+    """
+
+    photo: AlignedPhoto
+    alpha: np.ndarray
+    coefficients: np.ndarray
+    result: FaceReconstruction
+    views: dict[str, np.ndarray]
+    metrics: dict[str, float]
+
+
+class Reconstructor:
+    """Photo to fine texture, one photo at a time.
+
+    Args:
+      parts: face model, networks and chain; the texture network trained.
+      steps: of the fit; 0 trusts the regressor's shape, albedo and light and only meets the five points.
+      learning_rate: of the fit.
+      min_confidence: of the detector.
+    """
+
+    def __init__(self, parts: components.Components, steps: int, learning_rate: float, min_confidence: float):
+        self.parts, self.steps = parts, steps
+        self.reader = PhotoReader(parts.chain.morphable, parts.camera, min_confidence)
+        self.fitter = Fitter(parts.chain.morphable, parts.camera, learning_rate)
+        self._chain = tf.function(parts.chain, reduce_retracing=True)
+
+    def __call__(self, path: Path) -> PhotoResult:
+        """Reconstructs one photo.
+
+        Raises:
+          UserError: the file is no image or shows no face.
+        """
+        started = time.monotonic()
+        photo = self.reader.read(path)
+        points = photo.alignment.points
+        guess, embedding = self.parts.encode(_rgba(photo.rgb, np.ones(photo.rgb.shape[:2], np.float32)))
+        coefficients = self.reader.place(guess.numpy(), points)
+        alpha = self.reader.mask(photo, coefficients)
+        if self.steps:
+            coefficients, alpha = self._fit(photo, alpha, coefficients)
+        crop = tf.constant(_rgba(photo.rgb, alpha))
+        result = self._chain(crop, tf.constant(coefficients), embedding)
+        metrics = self._measure(result, crop, points)
+        metrics["seconds"] = round(time.monotonic() - started, 2)
+        return PhotoResult(photo, alpha, coefficients[0], result, self._views(coefficients, result), metrics)
+
+    def _fit(
+        self, photo: AlignedPhoto, alpha: np.ndarray, coefficients: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Fits twice: the mask of a fitted face is better than that of a guessed one."""
+        landmarks = self.parts.chain.morphable.posed(tf.constant(coefficients), self.parts.camera).landmarks
+        targets = FitTargets(
+            image=tf.constant(photo.rgb[None]),
+            alpha=tf.constant(alpha[None, ..., None]),
+            points=tf.constant(photo.alignment.points[None], tf.float32),
+            landmarks=landmarks,
+            landmark_weight=tf.ones([1, 68]),
+        )
+        first = max(round(FIRST_STEPS * self.steps), 1)
+        coefficients = self.fitter.fit(targets, coefficients, first).coefficients
+        alpha = self.reader.mask(photo, coefficients)
+        targets = dataclasses.replace(targets, alpha=tf.constant(alpha[None, ..., None]))
+        if self.steps > first:
+            coefficients = self.fitter.fit(targets, coefficients, self.steps - first, settled=True).coefficients
+        return coefficients, alpha
+
+    def _measure(self, result: FaceReconstruction, crop: tf.Tensor, points: np.ndarray) -> dict[str, float]:
+        mask = result.mask * crop[..., 3:]
+        found = result.coarse.face.landmarks
+        distance = np.linalg.norm((self.fitter.five_points(found)[0] - points), axis=-1)
+        to_reference = REFERENCE_SIZE / crop.shape[1]
+        return {
+            "psnr_coarse": float(masked_psnr(clipped(result.coarse.rendering), crop[..., :3], mask)[0]),
+            "psnr_fine": float(masked_psnr(clipped(result.rendering), crop[..., :3], mask)[0]),
+            "coverage": float(coverage(mask, crop[..., 3:])[0]),
+            "five_point_residual_px": float(distance.mean() * to_reference),
+            "five_point_residual_px_max": float(distance.max() * to_reference),
+        }
+
+    def _views(self, coefficients: np.ndarray, result: FaceReconstruction) -> dict[str, np.ndarray]:
+        """The bare shape, and the face turned to both sides with its fine texture under the photo's light."""
+        morphable, layout = self.parts.chain.morphable, self.parts.face_model.layout
+        light = tf.constant(STUDIO_LIGHT[:, None], tf.float32)
+        grey = 0.15 + 0.8 * tf.maximum(result.coarse.face.normals @ light, 0) * tf.ones([1, 1, 3])
+        views = {"shape": interpolate(grey, morphable.triangles, result.coarse.fragments)[0].numpy()}
+        for yaw in NEW_VIEWS:
+            parts = layout.split(coefficients)
+            angles = np.array([[0.0, yaw, 0.0]], np.float32)
+            turned = layout.join(dataclasses.replace(parts, angles=angles, translation=np.zeros([1, 3], np.float32)))
+            views[f"yaw {np.degrees(yaw):+.0f}"] = self._draw(turned, result.albedo)
+        return views
+
+    def _draw(self, coefficients: np.ndarray, albedo: tf.Tensor) -> np.ndarray:
+        """[H, W, 3] picture of an albedo [1, N, 3] on the face of coefficients [1, K]."""
+        chain, camera = self.parts.chain, self.parts.camera
+        face = chain.morphable.posed(tf.constant(coefficients), camera)
+        triangles = chain.morphable.triangles
+        fragments = rasterize(camera.clip_coordinates(face.vertices), triangles, camera.image_size)
+        return clipped(interpolate(chain.shade(albedo, face), triangles, fragments))[0].numpy()
+
+
+def reconstruct_folder(config: schema.Config, source: Path, output: Path) -> dict[str, str]:
+    """Reconstructs every photo of a folder with the run's best texture network.
+
+    For each photo `<output>/<name>/` receives renderings, landmarks, meshes, coefficients and metrics; beside those
+    folders stand summary.csv, summary.json, failed.txt and a picture sheet. One bad photo never stops the folder.
+
+    Args:
+      config: the effective configuration.
+      source: folder of photos.
+      output: folder of the results.
+
+    Returns:
+      The photos that could not be reconstructed: name -> reason.
+
+    Raises:
+      UserError: there is no photo, no trained network, or not one photo could be reconstructed.
+    """
+    started = time.monotonic()
+    source, output = Path(source), Path(output)
+    paths = photo_paths(source)
+    parts = components.load(config)
+    components.restore_texture_network(parts)
+    output.mkdir(parents=True, exist_ok=True)
+    reconstruct = Reconstructor(parts, config.fit.steps, config.fit.learning_rate, config.test.min_confidence)
+    names = _folder_names(paths)
+    metrics: dict[str, dict[str, float]] = {}
+    failed: dict[str, str] = {}
+    sheet = reconstruction_files.Sheet()
+    bar = tqdm(paths, "reconstruct", unit="photo", dynamic_ncols=True)
+    for path in bar:
+        bar.set_postfix_str(path.name)
+        try:
+            result = reconstruct(path)
+            reconstruction_files.write(output / names[path], result, parts.face_model)
+            sheet.add(result)
+            metrics[path.name] = result.metrics
+        except PHOTO_ERRORS as error:
+            reason = " ".join(str(error).split()) or type(error).__name__
+            failed[path.name] = reason.removeprefix(f"{path}: ").removeprefix(f"{path.name}: ")
+    reconstruction_files.write_summary(output, metrics, failed, time.monotonic() - started, sheet)
+    if not metrics:
+        name, reason = next(iter(failed.items()))
+        raise UserError(
+            f"{source}: at least one photo must show a face, got none of {len(failed)} reconstructed (the first, "
+            f"{name}: {reason}; all are listed in {output / 'failed.txt'})"
+        )
+    return failed
+
+
+def _folder_names(paths: list[Path]) -> dict[Path, str]:
+    """A folder for each photo: its name without suffix, or with it where two photos differ in nothing else."""
+    stems = [path.stem for path in paths]
+    return {path: path.name.replace(".", "_") if stems.count(path.stem) > 1 else path.stem for path in paths}
+
+
+def _rgba(rgb: np.ndarray, alpha: np.ndarray) -> np.ndarray:
+    """[1, H, W, 4] float32."""
+    return np.concatenate([rgb, alpha[..., None]], axis=-1)[None].astype(np.float32)

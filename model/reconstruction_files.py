@@ -1,0 +1,192 @@
+"""What test mode leaves behind: the files of one photo, the summary of all."""
+
+import csv
+import json
+from pathlib import Path
+
+import cv2
+import numpy as np
+from PIL import Image, ImageDraw
+
+from lib.face_model import FaceModel
+from lib.mesh_io import write_mesh
+from model.texture_trainer import clipped
+from utils import atomic_path
+
+# Photos on the sheet; the first ones of a folder.
+SHEET_ROWS = 24
+COLUMNS = ("psnr_coarse", "psnr_fine", "coverage", "five_point_residual_px", "five_point_residual_px_max", "seconds")
+
+
+class Sheet:
+    """Collects one row of pictures for each photo."""
+
+    def __init__(self):
+        self.rows: list[dict[str, np.ndarray]] = []
+        self.captions: list[str] = []
+
+    def add(self, result) -> None:
+        """Adds a `PhotoResult`, if there is still room."""
+        if len(self.rows) < SHEET_ROWS:
+            metrics = result.metrics
+            self.rows.append(pictures(result))
+            self.captions.append(
+                f"{result.photo.name}   coarse {metrics['psnr_coarse']:.1f} dB   fine {metrics['psnr_fine']:.1f} dB   "
+                f"points {metrics['five_point_residual_px']:.2f} px"
+            )
+
+    def image(self) -> Image.Image:
+        """Photo | mask | coarse | fine | overlay | landmarks | shape | new views, one photo a row."""
+        size, caption = next(iter(self.rows[0].values())).shape[0], 16
+        titles = list(self.rows[0])
+        image = Image.new("RGB", (size * len(titles), caption + (size + caption) * len(self.rows)), "white")
+        draw = ImageDraw.Draw(image)
+        for column, title in enumerate(titles):
+            draw.text((column * size + 4, 2), title, fill="black")
+        for row, (cells, text) in enumerate(zip(self.rows, self.captions, strict=True)):
+            top = caption + row * (size + caption)
+            draw.text((4, top + size + 2), text, fill="black")
+            for column, picture in enumerate(cells.values()):
+                image.paste(Image.fromarray(picture), (column * size, top))
+        return image
+
+
+def pictures(result) -> dict[str, np.ndarray]:
+    """Title -> uint8 [H, W, 3] of a `PhotoResult`."""
+    chain, rgb = result.result, result.photo.rgb
+    mask = result.alpha[..., None]
+    return {
+        "photo": to_bytes(rgb),
+        "mask": to_bytes(rgb * mask + np.array([1.0, 0.0, 1.0]) * (1 - mask)),
+        "coarse": to_bytes(clipped(chain.coarse.rendering)[0].numpy()),
+        "fine": to_bytes(clipped(chain.rendering)[0].numpy()),
+        "overlay": to_bytes(clipped(chain.overlay)[0].numpy()),
+        "landmarks": landmark_picture(rgb, chain.coarse.face.landmarks[0].numpy(), result.photo.alignment.points),
+        **{title: to_bytes(view) for title, view in result.views.items()},
+    }
+
+
+def landmark_picture(rgb: np.ndarray, landmarks: np.ndarray, points: np.ndarray) -> np.ndarray:
+    """The crop with the 68 projected landmarks (green) and the five detected points (red), uint8 [H, W, 3]."""
+    scale = 4  # drawn large and reduced, so that small circles are round
+    image = cv2.resize(to_bytes(rgb), None, fx=scale, fy=scale, interpolation=cv2.INTER_CUBIC)
+    for found, colour, radius in ((landmarks, (60, 255, 60), 5), (points, (255, 40, 40), 6)):
+        for x, y in np.rint(found * scale - 0.5).astype(int).tolist():
+            cv2.circle(image, (x, y), radius, colour, -1, cv2.LINE_AA)
+    return cv2.resize(image, rgb.shape[1::-1], interpolation=cv2.INTER_AREA)
+
+
+def to_bytes(image: np.ndarray) -> np.ndarray:
+    """uint8 of an image in [0, 1]."""
+    return np.rint(np.clip(image, 0, 1) * 255).astype(np.uint8)
+
+
+def write(folder: Path, result, face_model: FaceModel) -> None:
+    """Writes the files of one photo.
+
+    crop.png (the aligned photo, its mask as alpha), coarse.png and fine.png (renderings, transparent where there is no
+    face), overlay.png, landmarks.png, mesh.obj and mesh.ply (the face without its pose, in decimetres; fine albedo as
+    vertex colours), coefficients.json and metrics.json.
+
+    Args:
+      folder: is made.
+      result: a `PhotoResult`.
+      face_model: names the coefficients.
+    """
+    chain = result.result
+    mask = chain.mask[0].numpy()
+    cells = pictures(result)
+    images = {
+        "crop": np.concatenate([cells["photo"], to_bytes(result.alpha[..., None])], axis=-1),
+        "coarse": np.concatenate([cells["coarse"], to_bytes(mask)], axis=-1),
+        "fine": np.concatenate([cells["fine"], to_bytes(mask)], axis=-1),
+        "overlay": cells["overlay"],
+        "landmarks": cells["landmarks"],
+    }
+    for name, pixels in images.items():
+        with atomic_path(folder / f"{name}.png") as path:
+            Image.fromarray(pixels).save(path)
+    shape, albedo = chain.coarse.face.shape[0].numpy(), chain.albedo[0].numpy()
+    for suffix in ("obj", "ply"):
+        write_mesh(folder / f"mesh.{suffix}", shape, face_model.triangles, albedo)
+    _write_json(folder / "coefficients.json", _coefficients(result, face_model))
+    _write_json(folder / "metrics.json", {"photo": result.photo.name, **_rounded(result.metrics)})
+
+
+def write_summary(
+    output: Path, metrics: dict[str, dict[str, float]], failed: dict[str, str], seconds: float, sheet: Sheet
+) -> None:
+    """Writes summary.csv, summary.json, failed.txt and sheet.png, and prints the table.
+
+    Args:
+      output: folder.
+      metrics: photo -> its numbers.
+      failed: photo -> reason.
+      seconds: that the whole folder took.
+      sheet: pictures, used when there are any.
+    """
+    with atomic_path(output / "summary.csv") as path, open(path, "w", newline="", encoding="utf-8") as stream:
+        writer = csv.writer(stream)
+        writer.writerow(["photo", *COLUMNS, "failed"])
+        for name, numbers in metrics.items():
+            writer.writerow([name, *(round(numbers[column], 4) for column in COLUMNS), ""])
+        for name, reason in failed.items():
+            writer.writerow([name, *[""] * len(COLUMNS), reason])
+    summary = {"given": len(metrics) + len(failed), "reconstructed": len(metrics)}
+    for key in ("psnr_coarse", "psnr_fine", "coverage", "five_point_residual_px"):
+        summary[key] = _mean([numbers[key] for numbers in metrics.values()])
+    residuals = [numbers["five_point_residual_px"] for numbers in metrics.values()]
+    summary["five_point_residual_px_max"] = round(max(residuals), 3) if residuals else None
+    summary["seconds"] = round(seconds, 1)
+    summary["seconds_per_photo"] = _mean([numbers["seconds"] for numbers in metrics.values()])
+    summary["failed"] = failed
+    _write_json(output / "summary.json", summary)
+    with atomic_path(output / "failed.txt") as path:
+        path.write_text("".join(f"{name}: {reason}\n" for name, reason in failed.items()), encoding="utf-8")
+    if sheet.rows:
+        with atomic_path(output / "sheet.png") as path:
+            sheet.image().save(path)
+    _print_table(output, metrics, failed)
+
+
+def _coefficients(result, face_model: FaceModel) -> dict:
+    """Named coefficients and everything needed to draw the face over the original photo."""
+    layout, photo = face_model.layout, result.photo
+    landmarks = result.result.coarse.face.landmarks[0].numpy()
+    return {
+        "photo": photo.name,
+        "photo_size": list(photo.photo_size),
+        "face_model": {"name": face_model.name, "fingerprint": face_model.fingerprint},
+        "coefficients": {name: result.coefficients[part].tolist() for name, part in layout.slices.items()},
+        "photo_to_crop": photo.alignment.photo_to_crop.tolist(),
+        "crop_size": photo.rgb.shape[0],
+        "detected_points_in_photo": photo.face.points.tolist(),
+        "landmarks_in_photo": photo.alignment.to_photo(landmarks.astype(np.float64)).tolist(),
+        "mask_given": photo.alpha is not None,
+    }
+
+
+def _mean(values: list[float]) -> float | None:
+    return round(float(np.mean(values)), 3) if values else None
+
+
+def _rounded(numbers: dict[str, float]) -> dict[str, float]:
+    return {name: round(value, 4) for name, value in numbers.items()}
+
+
+def _write_json(path: Path, content: dict) -> None:
+    with atomic_path(path) as temporary:
+        temporary.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
+
+
+def _print_table(output: Path, metrics: dict[str, dict[str, float]], failed: dict[str, str]) -> None:
+    width = max([len(name) for name in (*metrics, *failed)], default=5)
+    print(f"{'photo':<{width}}  coarse dB  fine dB  covered  points px  seconds")
+    for name, numbers in metrics.items():
+        print(
+            f"{name:<{width}}  {numbers['psnr_coarse']:9.2f}  {numbers['psnr_fine']:7.2f}  {numbers['coverage']:7.1%}  "
+            f"{numbers['five_point_residual_px']:9.2f}  {numbers['seconds']:7.2f}"
+        )
+    for name, reason in failed.items():
+        print(f"{name:<{width}}  not reconstructed: {reason}")
+    print(f"{len(metrics)} of {len(metrics) + len(failed)} photos reconstructed, results in {output}")
