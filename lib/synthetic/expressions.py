@@ -168,11 +168,12 @@ def _lids(face: HalfFace, upper_drop: float, lower_rise: float) -> np.ndarray:
     first, last = rows["lower_lid"], rows["crease"]
     opening = (grid.y[last] - grid.y[first]) * np.minimum(1.0, 5.0 * grid.eye_taper)
     shift = np.zeros_like(face.y)
-    top = rows["lid_brow"] + 2
+    top = rows["lid_brow"] + max(1, round(0.5 * (rows["brow"] - rows["lid_brow"])))
     fade = np.clip((np.arange(len(grid.y)) - last) / (top - last), 0.0, 1.0)
     upper = (1.0 - fade) ** 1.3 * (np.arange(len(grid.y)) >= last - 1)
     low_rows = np.arange(len(grid.y))
-    lower_fade = np.clip((first - low_rows) / 3.5, 0.0, 1.0)
+    reach = 3.5 / 8.0 * (first - rows["cheek"])
+    lower_fade = np.clip((first - low_rows) / reach, 0.0, 1.0)
     lower = (1.0 - lower_fade) ** 1.5 * (low_rows <= first + 1)
     shift += -upper_drop * upper[:, None] * opening + lower_rise * lower[:, None] * opening
     move = np.zeros_like(face.position)

@@ -179,12 +179,15 @@ def _under_jaw(position: np.ndarray, grid: Grid) -> None:
         t = grid.under[row]
         position[row] = border + inward * (reach * (0.3 * t + 0.7 * t * t))[:, None]
         position[row, :, 1] -= drop * (1.0 - (1.0 - t) ** 2.2)
-    _relax(position, grid.rows["jaw"] + 5, 14)
+    # The same breadth of rounding at every density: 5 rows and 14 passes where 8 rows lie under the jaw.
+    density = grid.rows["jaw"] / 8.0
+    _relax(position, grid.rows["jaw"] + round(5 * density), round(14 * density**2))
 
 
 def _relax(position: np.ndarray, rows: int, passes: int) -> None:
     """Rounds the first `rows` rows by averaging neighbours, the outermost row fixed."""
-    strength = (1.0 - soft_step((np.arange(1, rows) - rows + 5.0) / 5.0))[:, None, None]
+    fade = max(1.0, rows * 5.0 / 13.0)
+    strength = (1.0 - soft_step((np.arange(1, rows) - rows + fade) / fade))[:, None, None]
     for _ in range(passes):
         mirrored = np.concatenate([position[:, 1:2] * (-1.0, 1.0, 1.0), position], axis=1)
         across = mirrored[:, :-2] + mirrored[:, 2:]
