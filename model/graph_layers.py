@@ -194,11 +194,19 @@ class ResidualBlock(keras.layers.Layer):
       product: `laplacian_product` of the mesh level.
       filters: C_out.
       order: K.
+      activation: the last one, "elu" or None.
     """
 
-    def __init__(self, product: SparseProduct, filters: int, order: int, name: str | None = None):
+    def __init__(
+        self,
+        product: SparseProduct,
+        filters: int,
+        order: int,
+        activation: str | None = "elu",
+        name: str | None = None,
+    ):
         super().__init__(name=name)
-        self.product, self.filters = product, filters
+        self.product, self.filters, self.activation = product, filters, activation
         self.first = ChebyshevConvolution(product, filters, order, name="filter1")
         self.second = ChebyshevConvolution(product, filters, order, activation=None, name="filter2")
         self.shortcut = None
@@ -218,4 +226,5 @@ class ResidualBlock(keras.layers.Layer):
         """[N, B, C_in] -> [N, B, C_out]."""
         shortcut = x if self.shortcut is None else self.shortcut(x)
         # The published order is conv + shortcut, then bias and ELU: the same sum.
-        return tf.nn.elu(self.second(self.first(x)) + shortcut)
+        x = self.second(self.first(x)) + shortcut
+        return tf.nn.elu(x) if self.activation == "elu" else x

@@ -8,6 +8,8 @@ import scipy.sparse
 import tensorflow as tf
 from tensorflow.python.ops.linalg.sparse import sparse_csr_matrix_ops
 
+# Compiling takes about 0.1 s per matrix and width, which small matrices never win back.
+_COMPILE_ENTRIES = 10_000
 # Padded neighbour lists pay while they hold at most this many times the matrix's own entries
 # (benchmarks/bench_graph_layers.py); a hub vertex with hundreds of neighbours would make every row as long as its own.
 _PADDING_LIMIT = 6.0
@@ -22,7 +24,7 @@ class SparseProduct:
 
     Args:
       matrix: SciPy sparse [M, N]; explicit zeros are dropped.
-      method: "gather", "csr", or "auto": gather unless padding would waste too much.
+      method: "gather", "csr", or "auto": gather for large matrices that padding does not blow up.
       symmetric: A equals its transpose, which then serves as its own gradient. None: find out.
     """
 
@@ -82,7 +84,10 @@ def _is_symmetric(matrix: scipy.sparse.csr_matrix) -> bool:
 def _kernel(matrix: scipy.sparse.csr_matrix, method: str):
     if method == "auto":
         longest = np.diff(matrix.indptr).max(initial=0)
-        method = "gather" if longest * matrix.shape[0] <= _PADDING_LIMIT * max(matrix.nnz, 1) else "csr"
+        padded = longest * matrix.shape[0]
+        method = (
+            "gather" if matrix.nnz >= _COMPILE_ENTRIES and padded <= _PADDING_LIMIT * matrix.nnz else "csr"
+        )
     return _GatherKernel(matrix) if method == "gather" else _RowKernel(matrix)
 
 

@@ -1,0 +1,186 @@
+"""The graph networks that turn the coarse albedo and the photo's colours into the fine albedo."""
+
+from collections.abc import Mapping
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from model.graph_layers import ChebyshevConvolution
+from model.texture_branches import (
+    MeshLevels,
+    NormalDecoder,
+    NormalRefiner,
+    ResnetDecoder,
+    ResnetRefiner,
+    UNet,
+)
+
+VARIANTS = ("default", "normal", "resnet")
+HEADS = ("residual", "published")
+INPUTS = ("delit", "lit")
+PUBLISHED_ORDER, DEFAULT_ORDER = 6, 3
+_CHANNELS = 7  # coarse albedo 3, colour 3, visibility 1
+_DARKEST_SHADING, _BRIGHTEST_ALBEDO = 0.08, 1.2
+
+
+class TextureNetwork(keras.Model):
+    """Embedding, coarse albedo and photo colours -> fine albedo; [0, 1] outside, [-1, 1] inside.
+
+    Args:
+      hierarchy: lib.mesh_sampling.MeshHierarchy with five levels.
+      embedding_size: E, length of the image embedding.
+      variant: "default" (U-Net with skips at every level), or the published "normal" or "resnet" (a decoder of the
+        embedding and a refiner of the vertex inputs).
+      head: "residual": coarse + conv([branches, inputs]), starting close to the coarse albedo, branches end linearly;
+        "published": tanh(conv(branches)), branches end in ELU.
+      inputs: the refiner's colour: "delit": what the photo divided by its shading adds to the coarse albedo; "lit": the
+        photo's own colour (published).
+      wide: more channels: the published ones in "normal" (decoder) and "resnet" (both), twice as many in "default".
+      nz: bottleneck of the refiner of "normal".
+      dropout: rate before the fully connected layers, while training; 0 as published.
+      order: Chebyshev order K; None: 3 for "default", the published 6 for the others.
+
+    Raises:
+      ValueError: an option that does not exist.
+    """
+
+    def __init__(
+        self,
+        hierarchy,
+        embedding_size: int,
+        variant: str = "default",
+        head: str = "residual",
+        inputs: str = "delit",
+        wide: bool = False,
+        nz: int = 512,
+        dropout: float = 0.0,
+        order: int | None = None,
+        name: str = "texture_network",
+    ):
+        super().__init__(name=name)
+        for option, value, allowed in (
+            ("variant", variant, VARIANTS),
+            ("head", head, HEADS),
+            ("inputs", inputs, INPUTS),
+        ):
+            if value not in allowed:
+                raise ValueError(f"{option} must be one of {', '.join(allowed)}, got {value!r}")
+        self.variant, self.head, self.inputs = variant, head, inputs
+        self.embedding_size = embedding_size
+        self.order = order or (DEFAULT_ORDER if variant == "default" else PUBLISHED_ORDER)
+        self.levels = MeshLevels(hierarchy)
+        self.vertex_count = self.levels.sizes[0]
+        end = "elu" if head == "published" else None
+        self.decoder = self.refiner = self.unet = None
+        if variant == "default":
+            self.unet = UNet(self.levels, embedding_size, _CHANNELS, self.order, wide, dropout, end)
+        elif variant == "normal":
+            self.decoder = NormalDecoder(self.levels, embedding_size, self.order, wide, dropout, end)
+            self.refiner = NormalRefiner(self.levels, _CHANNELS, self.order, nz, dropout, end)
+        else:
+            self.decoder = ResnetDecoder(self.levels, embedding_size, self.order, wide, dropout, end)
+            self.refiner = ResnetRefiner(self.levels, _CHANNELS, self.order, wide, end)
+        self.combiner = self._combiner(3 * len(self.branches))
+        self.built = True
+
+    @property
+    def branches(self) -> list:
+        """The branches in the order of their outputs."""
+        return [branch for branch in (self.decoder, self.refiner, self.unet) if branch is not None]
+
+    def _combiner(self, branch_channels: int) -> ChebyshevConvolution:
+        residual = self.head == "residual"
+        layer = ChebyshevConvolution(
+            self.levels.laplacian[0],
+            3,
+            self.order,
+            use_bias=residual,
+            activation=None,
+            scale=0.1 if residual else 1.0,
+            name="mesh_concat",
+        )
+        layer.build((None, None, branch_channels + (_CHANNELS if residual else 0)))
+        return layer
+
+    def call(self, embedding, coarse_albedo, sampled_colour, visibility, shading, training=False):
+        """Fine albedo of a batch of faces.
+
+        Args:
+          embedding: [B, E].
+          coarse_albedo: [B, N, 3] in [0, 1].
+          sampled_colour: [B, N, 3] in [0, 1], the photo at the projected vertices; ignored where not visible.
+          visibility: [B, N, 1] in [0, 1].
+          shading: [B, N, 3], colour = albedo x shading; used by inputs="delit" only.
+          training: apply dropout.
+
+        Returns:
+          [B, N, 3] albedo around [0, 1]: strictly inside with the published head; with the residual head not clipped,
+          so that gradients survive.
+        """
+        vertex_inputs = self.vertex_inputs(coarse_albedo, sampled_colour, visibility, shading)
+        return (self.network(embedding, vertex_inputs, training=training) + 1.0) / 2.0
+
+    def vertex_inputs(self, coarse_albedo, sampled_colour, visibility, shading):
+        """The refiner's input [B, N, 7]: coarse albedo in [-1, 1], colour or difference to it, visibility."""
+        if self.inputs == "lit":
+            colour = 2.0 * sampled_colour - 1.0
+        else:
+            albedo = sampled_colour / tf.maximum(shading, _DARKEST_SHADING)
+            colour = 2.0 * (tf.clip_by_value(albedo, 0.0, _BRIGHTEST_ALBEDO) - coarse_albedo)
+        return tf.concat([2.0 * coarse_albedo - 1.0, colour * visibility, visibility], axis=-1)
+
+    def network(self, embedding, vertex_inputs, training=False):
+        """The network in its own range: [B, E], [B, N, 7] -> albedo [B, N, 3] in [-1, 1]."""
+        outputs = self.branch_outputs(embedding, vertex_inputs, training=training)
+        x = tf.transpose(vertex_inputs, [1, 0, 2])
+        if self.head == "published":
+            fine = tf.tanh(self.combiner(tf.concat(outputs, axis=-1)))
+        else:
+            fine = x[..., :3] + self.combiner(tf.concat([*outputs, x], axis=-1))
+        return tf.transpose(fine, [1, 0, 2])
+
+    def branch_outputs(self, embedding, vertex_inputs, training=False) -> list:
+        """What each branch says, [N, B, 3] each (vertices first), in the order of `branches`."""
+        x = tf.transpose(vertex_inputs, [1, 0, 2])
+        if self.unet is not None:
+            return [self.unet(embedding, x, training=training)]
+        return [self.decoder(embedding, training=training), self.refiner(x, training=training)]
+
+    def regularised_variables(self) -> list[keras.Variable]:
+        """Weights and biases of the fully connected layers, the only ones under the published L2 term."""
+        return [variable for branch in self.branches for variable in branch.fully_connected_variables()]
+
+    def named_variables(self) -> dict[str, keras.Variable]:
+        """Published name below mesh_generator/ -> variable, e.g. "mesh_decoder/fc/weights"."""
+        names = {"mesh_concat/weights": self.combiner.weight}
+        if self.combiner.bias is not None:
+            names["mesh_concat/bias"] = self.combiner.bias
+        for branch in self.branches:
+            names |= branch.named_variables()
+        return names
+
+    def assign_published(self, weights: Mapping[str, np.ndarray]) -> None:
+        """Takes over the published networks' weights; all are checked before the first is assigned.
+
+        Args:
+          weights: arrays by name, of which what follows "mesh_generator/" counts, e.g.
+            normal/mesh_generator/mesh_decoder/fc/weights. Other names, such as an optimizer's, are ignored.
+
+        Raises:
+          ValueError: a weight is missing or has another shape (another variant, width, nz, order, head or mesh).
+        """
+        found = {name.rpartition("mesh_generator/")[2]: value for name, value in weights.items()}
+        variables = self.named_variables()
+        for name, variable in variables.items():
+            if name not in found:
+                raise ValueError(
+                    f"weights must hold mesh_generator/{name} for variant {self.variant}, got none"
+                )
+            if tuple(np.shape(found[name])) != tuple(variable.shape):
+                raise ValueError(
+                    f"mesh_generator/{name} must be {list(variable.shape)}, got {list(np.shape(found[name]))} "
+                    "(weights of another variant, width, nz, order, head or mesh)"
+                )
+        for name, variable in variables.items():
+            variable.assign(found[name])
