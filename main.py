@@ -5,6 +5,7 @@ import sys
 from pathlib import Path
 
 from configs import flags, schema
+from lib.quiet_tensorflow import import_tensorflow
 from lib.records import RecordReader
 from lib.splits import load_split
 from utils import UserError, seed_everything
@@ -28,34 +29,39 @@ def main(argv: list[str] | None = None) -> int:
     args = parse(argv)
     config = schema.load(args.config, args.overrides)
     # TensorFlow takes seconds to import, so everything that can be wrong with the command is looked at before.
-    flags.quiet_tensorflow()
     if args.mode == "train":
         RecordReader(config.records_path, config.data.image_size)
         load_split(config.params_dir)
-        seed_everything(config.train.seed)
+        start_tensorflow(config.train.seed)
         from model.training import train
 
         train(config, config.run_dir)
     elif args.mode == "test":
         check_photos(Path(config.test.input))
-        seed_everything(config.train.seed)
+        start_tensorflow(config.train.seed)
         from model.reconstruction import reconstruct_folder
 
         failed = reconstruct_folder(config, Path(config.test.input), Path(config.test.output))
         return PARTIAL_SUCCESS if failed else 0
     elif args.mode == "pretrain":
-        seed_everything(config.pretrain.seed)
+        start_tensorflow(config.pretrain.seed)
         from model.pretraining import pretrain
 
         pretrain(config)
     else:
         RecordReader(config.records_path, config.data.image_size)
         load_split(config.params_dir)
-        seed_everything(config.train.seed)
+        start_tensorflow(config.train.seed)
         from model.evaluation import evaluate
 
         evaluate(config, Path(config.evaluate.output))
     return 0
+
+
+def start_tensorflow(seed: int) -> None:
+    """Imports TensorFlow without its start-up notes and seeds all random numbers."""
+    import_tensorflow()
+    seed_everything(seed)
 
 
 def parse(argv: list[str] | None) -> argparse.Namespace:

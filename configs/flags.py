@@ -2,7 +2,6 @@
 
 import argparse
 import difflib
-import os
 import sys
 from collections.abc import Callable, Iterable
 from typing import Any, NoReturn
@@ -108,8 +107,3 @@ def run(program: Callable[[], int | None], resume: str) -> int:
     except KeyboardInterrupt:
         print(f"\ninterrupted; {resume}", file=sys.stderr)
         return 130
-
-
-def quiet_tensorflow() -> None:
-    """Keeps TensorFlow's start-up notes off the terminal; its errors still show. Call before it is imported."""
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")

@@ -16,6 +16,7 @@ from PIL import Image
 from tqdm import tqdm
 
 from lib.face_model import FaceModel
+from lib.quiet_tensorflow import import_tensorflow
 from utils import UserError, atomic_path
 
 TRUTH = "truth.npz"
@@ -129,7 +130,16 @@ def _render(
     key: str,
 ) -> None:
     _part(folder, key, 0).parent.mkdir(exist_ok=True)
+    bar = tqdm(desc="render", total=len(indices), unit="crop", dynamic_ncols=True)
+    if min(workers, len(indices)) == 1:
+        _make_renderer(face_model, image_size, seed)
+        with bar:
+            for index in indices:
+                _render_one(folder, index, key)
+                bar.update()
+        return
     with (
+        bar,
         _single_threaded_children(),
         concurrent.futures.ProcessPoolExecutor(
             max_workers=min(workers, len(indices)),
@@ -140,9 +150,9 @@ def _render(
     ):
         futures = [pool.submit(_render_one, folder, index, key) for index in indices]
         try:
-            finished = concurrent.futures.as_completed(futures)
-            for future in tqdm(finished, "render", len(futures), unit="crop", dynamic_ncols=True):
+            for future in concurrent.futures.as_completed(futures):
                 future.result()
+                bar.update()
         except BrokenProcessPool as error:
             raise UserError(
                 "rendering must keep its processes, got one killed (too little memory? use --workers 1 and repeat "
@@ -154,10 +164,11 @@ def _render(
 
 @contextlib.contextmanager
 def _single_threaded_children() -> Iterator[None]:
-    """Processes started inside use one thread each: the processes are the parallelism."""
-    names = ("OMP_NUM_THREADS", "NUMBA_NUM_THREADS", "OPENBLAS_NUM_THREADS")
-    before = {name: os.environ.get(name) for name in names}
-    os.environ.update(dict.fromkeys(names, "1"))
+    """Processes started inside use one thread each, because they are the parallelism, and no graphics card."""
+    threads = ("OMP_NUM_THREADS", "NUMBA_NUM_THREADS", "TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS")
+    wanted = {**dict.fromkeys(threads, "1"), "CUDA_VISIBLE_DEVICES": "-1"}
+    before = {name: os.environ.get(name) for name in wanted}
+    os.environ.update(wanted)
     try:
         yield
     finally:
@@ -169,11 +180,17 @@ def _single_threaded_children() -> Iterator[None]:
 
 
 def _start_worker(face_model: FaceModel, image_size: int, seed: int) -> None:
-    global _faces
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to handle, in one line
-    from lib.synthetic.photos import SyntheticFaces
+    _make_renderer(face_model, image_size, seed)
 
-    _faces = SyntheticFaces(face_model, image_size, seed)
+
+def _make_renderer(face_model: FaceModel, image_size: int, seed: int) -> None:
+    global _faces
+    import_tensorflow()
+    from lib.synthetic.photos import PhotoSettings, SyntheticFaces
+
+    # One photo of each person: the split goes by file, and nobody may be in two parts of it.
+    _faces = SyntheticFaces(face_model, image_size, seed, PhotoSettings(photos_per_identity=1))
 
 
 def _render_one(folder: Path, index: int, key: str) -> None:
