@@ -14,6 +14,8 @@ PROJECTIONS = ("zbuffer", "published")
 
 # Slack of the depth comparison [dm]: the rendering is a pixel grid, lids and lips are thicker than this.
 DEPTH_BIAS = 0.02
+# Bounds of de-lit colours: below, dividing by the shading amplifies noise; above, it is a highlight.
+DARKEST_SHADING, BRIGHTEST_ALBEDO = 0.08, 1.2
 # Steepest view of a surface that the slope's share of the slack allows for, as a cosine.
 GRAZING_COSINE = 0.1
 
@@ -94,6 +96,22 @@ def zbuffer_projection(
         colour=sample_image(image, points, "bilinear"),
         visibility=tf.stop_gradient(tf.cast(visible, image.dtype) * trusted),
     )
+
+
+def delit_albedo(colour: tf.Tensor, shading: tf.Tensor) -> tf.Tensor:
+    """The albedo that explains a colour [B, N, 3] under a shading [B, N, 3]: their ratio, kept within bounds."""
+    return tf.clip_by_value(colour / tf.maximum(shading, DARKEST_SHADING), 0.0, BRIGHTEST_ALBEDO)
+
+
+def projected_albedo(coarse_albedo: tf.Tensor, sampled: SampledColours, shading: tf.Tensor) -> tf.Tensor:
+    """The de-lit projection, the baseline without a network: the photo's albedo where seen, the coarse one elsewhere.
+
+    Args:
+      coarse_albedo: [B, N, 3] RGB in [0, 1].
+      sampled: colours and visibility of the crop.
+      shading: [B, N, 3].
+    """
+    return coarse_albedo + (delit_albedo(sampled.colour, shading) - coarse_albedo) * sampled.visibility
 
 
 def facing_cosine(vertices: tf.Tensor, normals: tf.Tensor, camera: Camera) -> tf.Tensor:

@@ -7,6 +7,7 @@ import numpy as np
 import tensorflow as tf
 
 from model.graph_layers import ChebyshevConvolution
+from model.projection import delit_albedo
 from model.texture_branches import (
     MeshLevels,
     NormalDecoder,
@@ -21,7 +22,6 @@ HEADS = ("residual", "published")
 INPUTS = ("delit", "lit")
 PUBLISHED_ORDER, DEFAULT_ORDER = 6, 3
 _CHANNELS = 7  # coarse albedo 3, colour 3, visibility 1
-_DARKEST_SHADING, _BRIGHTEST_ALBEDO = 0.08, 1.2
 
 
 class TextureNetwork(keras.Model):
@@ -126,8 +126,7 @@ class TextureNetwork(keras.Model):
         if self.inputs == "lit":
             colour = 2.0 * sampled_colour - 1.0
         else:
-            albedo = sampled_colour / tf.maximum(shading, _DARKEST_SHADING)
-            colour = 2.0 * (tf.clip_by_value(albedo, 0.0, _BRIGHTEST_ALBEDO) - coarse_albedo)
+            colour = 2.0 * (delit_albedo(sampled_colour, shading) - coarse_albedo)
         return tf.concat([2.0 * coarse_albedo - 1.0, colour * visibility, visibility], axis=-1)
 
     def network(self, embedding, vertex_inputs, training=False):

@@ -7,7 +7,7 @@ import tensorflow as tf
 
 from model import losses
 from model.components import Components
-from model.critic import Critic, critic_loss, generator_loss
+from model.critic import Critic, critic_loss, generator_loss, gradient_penalty
 from model.face_gcn import FaceReconstruction
 from model.metrics import masked_psnr
 
@@ -87,24 +87,26 @@ class TextureTrainer:
     def _update(self, crop, coefficients, embedding, weights):
         coarse = self.chain.coarse(coefficients, crop)  # constant for the network: outside the tape
         variables = self.network.trainable_variables
-        with tf.GradientTape(watch_accessed_variables=False) as tape:
-            tape.watch(variables)
+        with tf.GradientTape() as tape:
             albedo = self.chain.refine(embedding, coarse, training=True)
             result = self.chain.render(coarse, albedo, crop)
             terms = self.chain.terms(result, crop, embedding[:, -self.identity_size :])
-            terms["weight_decay"] = losses.weight_decay(self.network.fully_connected_variables)
+            terms["weight_decay"] = losses.weight_decay(self.network.regularised_variables())
             if self.critic is not None:
-                terms["adversarial"] = generator_loss(self.critic(result.overlay, training=True))
+                # The weight comes with the other weights, so the raw score is the term.
+                terms["adversarial"] = generator_loss(self.critic(result.overlay, training=True), adversarial=1.0)
             terms["total"] = losses.weighted_total(terms, weights)
         self.optimizer.apply(tape.gradient(terms["total"], variables), variables)
         return terms
 
     @tf.function(reduce_retracing=True)
     def _update_critic(self, crop, coefficients, embedding, epsilon):
-        fake = self.chain(crop, coefficients, embedding, training=True).overlay
+        real, fake = crop[..., :3], self.chain(crop, coefficients, embedding, training=True).overlay
         variables = self.critic.trainable_variables
         with tf.GradientTape() as tape:
-            loss = self.gan.adversarial * critic_loss(self.critic, crop[..., :3], fake, epsilon, self.gan.penalty)
+            penalty = gradient_penalty(self.critic, real, fake, epsilon, self.gan.penalty)
+            scores = self.critic(real, training=True), self.critic(fake, training=True)
+            loss = critic_loss(*scores, penalty, self.gan.adversarial)
         self.critic_optimizer.apply(tape.gradient(loss, variables), variables)
         return loss
 
