@@ -113,7 +113,7 @@ class Head:
             back = 17.0 * np.cos(theta) * (1 + 0.25 * np.sin(theta)) + 3.0 * np.sin(theta)
             up = 31.0 * np.sin(theta)
             # Helix, groove, antihelix, hollow: heights over the ear's plane by the share of the radius.
-            profile = np.interp(r, [0, 0.35, 0.55, 0.68, 0.78, 0.9, 1.0], [-7, -6, -0.5, 1.0, -2.2, 2.4, 0.0])
+            profile = np.interp(r, [0, 0.35, 0.55, 0.68, 0.78, 0.9, 1.0], [-9, -8, 0.0, 1.8, -3.0, 3.2, -0.5])
             lobe = _smooth((np.sin(theta) + 0.35) / 0.5)
             height = profile * (0.25 + 0.75 * lobe)
             tilt = np.radians(18 + 24 * stand_off)
@@ -135,13 +135,16 @@ class Head:
         anchor = border[chosen].mean(0) if chosen.any() else np.array([side * 74.0, 18.0, -70.0])
         return np.array([anchor[0], 16.0, min(anchor[2], -62.0) - 12.0])
 
-    def neck(self, male: float, weight: float, rotation: np.ndarray) -> tuple[Part, Part]:
+    def neck(self, border: np.ndarray, male: float, weight: float, rotation: np.ndarray) -> tuple[Part, Part]:
         """Neck and collar; lower parts turn less than the head (rotation [3, 3] for row vectors, of the head)."""
+        low = self.face.points[self.border, 1] < -15
+        jaw = np.ptp(border[low, 0]) / np.ptp(self.face.points[self.border][low, 0]) if low.sum() > 3 else 1.0
         columns, levels = 40, np.linspace(0, 1, 12)
         theta = np.linspace(0, 2 * np.pi, columns, endpoint=False)
-        width = 50 + 8 * male + 5 * weight
+        width = (47 + 7 * male + 5 * weight) * jaw
         t = levels[:, None]
-        flare = 1 + 0.10 * _smooth((t - 0.35) / 0.65)
+        # Narrow at the top, where the jaw hides it, and wider towards the shoulders.
+        flare = (0.80 + 0.20 * _smooth(t / 0.3)) * (1 + 0.12 * _smooth((t - 0.35) / 0.65))
         centre_z = -88 - 14 * t
         neck = np.stack(
             np.broadcast_arrays(

@@ -122,8 +122,8 @@ def draw_strands(size: int, landmarks: np.ndarray, generator: np.random.Generato
     bend = generator.uniform(-0.25, 0.25) * width
     t = np.linspace(0, 1, 24)[:, None]
     for _ in range(count):
-        offset = generator.normal(0, 0.02 * width, 2) + t * generator.normal(0, 0.05 * width, 2)
-        path = root * (1 - t) + tip * t + offset + np.array([1.0, 0.3]) * bend * np.sin(np.pi * t)
+        offset = generator.normal(0, 0.03 * width, 2) + t * generator.normal(0, 0.10 * width, 2)
+        path = root + (tip - root) * t * generator.uniform(0.5, 1.1) + offset + np.array([1.0, 0.3]) * bend * np.sin(np.pi * t)
         points = np.rint(path * 8).astype(np.int32).reshape(-1, 1, 2)
         cv2.polylines(mask, [points], False, int(generator.uniform(110, 255)), max(1, size // 300), cv2.LINE_AA, 3)
     return mask.astype(np.float32) / 255

@@ -197,7 +197,7 @@ class PhotoRenderer:
         if self.settings.surroundings:
             border = canonical[self.head.border]
             skull = self.head.skull(border)
-            neck, collar = self.head.neck(scene.person.male, generator.uniform(0, 1), scene.rotation)
+            neck, collar = self.head.neck(border, scene.person.male, generator.uniform(0, 1), scene.rotation)
             parts += [skull, neck, collar]
             if not hair.covers_ears:
                 parts.append(self.head.ears(border, generator.uniform(0, 1)))
@@ -210,7 +210,7 @@ class PhotoRenderer:
             others = _normals(vertices[count:], whole.triangles[len(self.model.triangles) :] - count)
             others[: len(self.head.border)] = normals[self.head.border]
             normals = np.concatenate([normals, others])
-            colours, dims = self._surroundings(scene, parts[1:], generator)
+            colours, dims = self._surroundings(scene, parts[1:], hair, generator)
             colour = np.concatenate([colour, colours])
             lights = np.concatenate([light, self._lit(scene, others) * dims[:, None]])
             lights[count : count + len(self.head.border)] = light[self.head.border]
@@ -247,7 +247,7 @@ class PhotoRenderer:
         half = lamp.direction + (0.0, 0.0, 1.0)
         cosine = np.clip(normals @ (half / np.linalg.norm(half)), 0, 1)
         facing = np.clip(normals @ lamp.direction + 0.1, 0, 1)
-        shine = (0.075 * cosine**9 + 0.085 * cosine**36) * facing * (1.15 - 0.5 * lamp.softness)
+        shine = (0.11 * cosine**9 + 0.13 * cosine**34) * facing * (1.15 - 0.5 * lamp.softness)
         grazing = 0.05 * np.clip(1 - normals[:, 2], 0, 1) ** 3
         shine = (shine * share[:, 0] * gloss + grazing * light.mean(1) * (regions[:, 0] < 0.5))[:, None]
         colour = colour + shine * (0.35 + 0.65 * lamp.colour / max(lamp.colour.max(), 1e-6)) * max(lamp.colour.max(), 0.2)
@@ -257,13 +257,17 @@ class PhotoRenderer:
             colour[eye] += (wet * np.clip(share[eye, 0] + 0.2, 0, 1))[:, None] * np.clip(lamp.colour, 0.25, 1)
         return colour
 
-    def _surroundings(self, scene: Scene, parts: list[Part], generator) -> tuple[np.ndarray, np.ndarray]:
+    def _surroundings(self, scene: Scene, parts: list[Part], hair: Hair, generator) -> tuple[np.ndarray, np.ndarray]:
         """Albedo [M, 3] and darkening [M] of skull, neck, collar and ears."""
         skin = scene.person.skin
         border = scene.coarse[self.head.border]
         rings = len(parts[0].vertices) // len(border)
         fade = np.linspace(0, 1, rings)[:, None, None] ** 0.5
         skull = (border * (1 - fade) + skin * 0.9 * fade).reshape(-1, 3)
+        first = len(self.scalp.ids)
+        # Under the hair the scalp is dark, so that gaps between strands are no windows.
+        under = np.clip((hair.cover[first : first + len(skull)] + 2) / 4, 0, 1)[:, None]
+        skull = skull + (0.5 * hair.colour - skull) * under
         neck = np.tile(skin * (0.93, 0.88, 0.87), (len(parts[1].vertices), 1))
         cloth = np.clip(generator.beta(1.2, 1.4) + generator.normal(0, 0.13, 3), 0.03, 0.92)
         collar = np.tile(cloth, (len(parts[2].vertices), 1))
@@ -293,7 +297,9 @@ class PhotoRenderer:
         fine = noise(flow, (1.3, 34.0, 1.0), seed + 1, 2)
         ends = noise(flow, (1.0, 160.0, 1.0), seed + 2, 2)
         # Locks of a few strands each, thinning out over the last millimetres.
-        inside = values[:, 0] + hair.ragged * (0.55 * ends + 0.55 * coarse)
+        # At the outline of the head they would leave holes, so only those that face the camera are cut.
+        ragged = hair.ragged * np.clip(2.2 * values[:, 8], 0.1, 1)
+        inside = values[:, 0] + ragged * (0.55 * ends + 0.55 * coarse)
         opacity = np.clip(inside / (0.4 + 0.55 * hair.ragged) + 0.5, 0, 1)
         shown = opacity > 0.02
         values, pixels, coarse, fine, opacity = values[shown], pixels[shown], coarse[shown], fine[shown], opacity[shown]
@@ -330,7 +336,7 @@ class PhotoRenderer:
             self._draw_accessory(canvas, scene, thing)
         bald = scene.moment.hair_style in ("bald", "shaved", "beanie", "scarf")
         if roll[2] < 0.10 and not bald:
-            mask = occluders.draw_strands(side, pixels, generator, int(generator.integers(4, 40))).reshape(-1, 1)
+            mask = occluders.draw_strands(side, pixels, generator, int(generator.integers(3, 20))).reshape(-1, 1)
             colour = scene.person.hair * np.clip(canvas.colour.mean(1, keepdims=True) * 2 + 0.2, 0.3, 1.1)
             canvas.colour += (colour - canvas.colour) * mask
             canvas.covered |= mask[:, 0] > 0.5

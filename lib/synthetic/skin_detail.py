@@ -189,7 +189,7 @@ def _beard(colour, points, both, skin, person, moment):
     lip_top = _step((-9.5 - y + 0.5 * edge) / 3.5) * _step((30 - a) / 6) * _step((y + 36) / 5)
     chin = _step((-40 - y + edge) / 5) * (1 - 0.7 * _gauss(a, 14, 5) * _gauss(y, -44, 4))
     cheek_line = -16 + 0.55 * np.clip(a - 26, 0, 60) + 26 * _step((a - 56) / 9)
-    cheek = _step((cheek_line - y + 1.5 * edge) / 8) * _step((a - 24) / 7)
+    cheek = _step((cheek_line - y + 1.5 * edge) / 14) * _step((a - 24) / 7)
     moustache = lip_top * (1 - 0.55 * _gauss(a, 0, 1.8))
     area = {
         "none": 0 * y, "stubble": np.maximum.reduce([moustache, chin, cheek]), "full": np.maximum.reduce([moustache, chin, cheek]),
@@ -206,10 +206,10 @@ def _beard(colour, points, both, skin, person, moment):
     field = np.stack([across, along, 0.5 * points[chosen, 2]], 1)
     if style == "stubble":
         grain = noise(points[chosen], 0.9, person.seed + 42, 2)
-        cover = area[chosen] * (0.28 + 0.22 * person.beard + 0.30 * grain)
+        cover = area[chosen] ** 1.4 * (0.18 + 0.28 * person.beard + 0.22 * grain)
     else:
         strands = noise(field, (0.9, 5.5, 3.0), person.seed + 43, 2)
-        cover = _step(area[chosen] * (1.15 + 0.5 * person.beard) - 0.35 + 0.35 * strands)
+        cover = _step((area[chosen] * (1.25 + 0.5 * person.beard) - 0.40 + 0.40 * strands) / 1.15)
     target = np.minimum(person.hair, person.skin * 0.7) * (0.85 + 0.25 * noise(field, (1.1, 9, 5), person.seed + 44))[:, None]
     colour[chosen] += (target - colour[chosen]) * np.clip(cover, 0, 0.95)[:, None]
     return colour
