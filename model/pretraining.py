@@ -4,7 +4,6 @@ import dataclasses
 import hashlib
 import json
 import math
-import os
 import sys
 import time
 from pathlib import Path
@@ -18,11 +17,11 @@ from configs import schema
 from lib.coefficients import Coefficients
 from lib.face_model import FaceModel
 from lib.geometry.camera import Camera
-from lib.synthetic.face_generator import load_face_model
 from lib.synthetic.photos import SyntheticFaces
 from model import checkpoints
 from model.augmentation import augment
 from model.checkpoints import Progress
+from model.components import load_face_model
 from model.identity import build_identity_network, cosine_softmax_loss
 from model.morphable_model import MorphableModel
 from model.pretrained import save_weights
@@ -51,17 +50,9 @@ def pretrain(config: schema.Config) -> dict[str, dict]:
     Raises:
       UserError: no space for the faces, a loss term that is not finite, or a foreign checkpoint.
     """
-    face_model = load_face(config)
+    face_model = load_face_model(config)
     faces = render_faces(config, face_model)
     return train_networks(config, face_model, faces)
-
-
-def load_face(config: schema.Config) -> FaceModel:
-    """The face model of a configuration: the built-in one, or the file it names."""
-    section = config.face_model
-    if section.source == "built-in":
-        return load_face_model(config.generated_dir, section.vertex_count, section.seed)
-    return FaceModel.load(schema.asset_path(section.source))
 
 
 def render_faces(config: schema.Config, face_model: FaceModel) -> FaceSet:
@@ -73,7 +64,7 @@ def render_faces(config: schema.Config, face_model: FaceModel) -> FaceSet:
         face_model.layout.size,
         SyntheticFaces,
         (face_model, section.image_size, section.seed),
-        config.data.workers or os.cpu_count() or 1,
+        config.workers,
     )
 
 

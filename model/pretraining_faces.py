@@ -1,10 +1,9 @@
-"""Synthetic faces for pre-training, rendered once, in parallel, into memory-mapped files that a killed run completes."""
+"""Synthetic faces for pre-training, rendered once, in parallel, into files that a killed run completes."""
 
 import hashlib
 import itertools
 import json
 import multiprocessing
-import os
 import shutil
 from collections.abc import Callable, Iterator
 from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
@@ -166,7 +165,6 @@ _source = None  # of a worker process
 
 def _start_worker(make_source: Callable, arguments: tuple) -> None:
     global _source
-    os.nice(5)  # the pictures can wait for whoever is at the machine
     _source = make_source(*arguments)
 
 

@@ -1,4 +1,4 @@
-"""A face source in the shape of lib.synthetic.photos for tests: any face model, drawn plainly, people of three pictures."""
+"""A face source for tests, in the shape of lib.synthetic.photos: any face model, drawn plainly."""
 
 from types import SimpleNamespace
 
