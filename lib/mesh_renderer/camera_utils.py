@@ -82,7 +82,8 @@ def transform_homogeneous(matrices, vertices) -> tf.Tensor:
     Raises:
       ValueError: a rank is not 3.
     """
-    matrices, vertices = tf.convert_to_tensor(matrices), tf.convert_to_tensor(vertices)
+    matrices = tf.convert_to_tensor(matrices)
+    vertices = tf.convert_to_tensor(vertices, matrices.dtype)
     if matrices.shape.rank != 3:
         raise ValueError(f"matrices must be [B, 4, 4], got {matrices.shape} (is the batch dimension missing?)")
     if vertices.shape.rank != 3:

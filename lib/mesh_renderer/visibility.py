@@ -68,7 +68,7 @@ def _draw(clip, triangles, ids, depth):
     row = np.empty(vertex_count)
     in_front = np.empty(vertex_count, np.bool_)
     for n in range(vertex_count):
-        x, y, z, w = float(clip[n, 0]), float(clip[n, 1]), float(clip[n, 2]), float(clip[n, 3])
+        x, y, z, w = np.float64(clip[n, 0]), np.float64(clip[n, 1]), np.float64(clip[n, 2]), np.float64(clip[n, 3])
         in_front[n] = w > 0.0 and z + w >= 0.0
         column[n] = (x / w + 1.0) * (0.5 * width) if in_front[n] else 0.0
         row[n] = (1.0 - y / w) * (0.5 * height) if in_front[n] else 0.0
@@ -94,9 +94,9 @@ def _draw(clip, triangles, ids, depth):
         if first_column >= end_column or first_row >= end_row:
             continue
 
-        x0, y0, z0, w0 = float(clip[a, 0]), float(clip[a, 1]), float(clip[a, 2]), float(clip[a, 3])
-        x1, y1, z1, w1 = float(clip[b, 0]), float(clip[b, 1]), float(clip[b, 2]), float(clip[b, 3])
-        x2, y2, z2, w2 = float(clip[c, 0]), float(clip[c, 1]), float(clip[c, 2]), float(clip[c, 3])
+        x0, y0, z0, w0 = np.float64(clip[a, 0]), np.float64(clip[a, 1]), np.float64(clip[a, 2]), np.float64(clip[a, 3])
+        x1, y1, z1, w1 = np.float64(clip[b, 0]), np.float64(clip[b, 1]), np.float64(clip[b, 2]), np.float64(clip[b, 3])
+        x2, y2, z2, w2 = np.float64(clip[c, 0]), np.float64(clip[c, 1]), np.float64(clip[c, 2]), np.float64(clip[c, 3])
         # Edge function i at the point (px, py, 1) is its triple product with the two corners other than i.
         e0x, e0y, e0c = y1 * w2 - w1 * y2, w1 * x2 - x1 * w2, x1 * y2 - y1 * x2
         e1x, e1y, e1c = y2 * w0 - w2 * y0, w2 * x0 - x2 * w0, x2 * y0 - y2 * x0
