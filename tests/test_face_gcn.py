@@ -3,11 +3,13 @@ import pytest
 import tensorflow as tf
 
 from lib.geometry.camera import Camera, to_unit_square
+from lib.mesh_sampling import MeshHierarchy
 from model.face_gcn import FaceGCN
-from model.losses import converging_weights, weighted_total
+from model.losses import converging_weights, published_weights, weight_decay, weighted_total
 from model.morphable_model import MorphableModel
+from model.texture_networks import TextureNetwork
 from tests.golden_face import golden_face_model
-from tests.helpers import assert_close, golden
+from tests.helpers import assert_close, golden, sparse
 
 
 @pytest.fixture(scope="module")
@@ -96,6 +98,70 @@ def test_published_reference_with_its_texture_given(arrays):
         result = chain.render(result.coarse, (texture + 1) / 2, crop)
         identity = chain.terms(result, crop, arrays["input_feat"])["identity"]
     assert_close(tape.gradient(identity, texture), arrays["grad_gcn_texture_of_perception"], 1e-3)
+
+
+def reference_hierarchy(arrays):
+    """The mesh levels that the reference was computed on; only their matrices are known."""
+    return MeshHierarchy(
+        vertices=(),
+        triangles=(),
+        adjacency=(),
+        laplacian=tuple(sparse(arrays, f"L{level}") for level in range(5)),
+        down=tuple(sparse(arrays, f"D{level}") for level in range(4)),
+        up=tuple(sparse(arrays, f"U{level}") for level in range(4)),
+        hash="",
+    )
+
+
+def test_published_reference_whole(arrays):
+    """Crop to total loss with the published network, and back to its weights and the embedding."""
+    network = TextureNetwork(
+        reference_hierarchy(arrays), 32, variant="normal", head="published", inputs="lit", nz=int(arrays["nz"])
+    )
+    network.assign_published({name: array for name, array in arrays.items() if name.startswith("normal/")})
+    chain = published_chain(arrays, network)
+    crop, embedding = crop_of(arrays), tf.constant(arrays["image_emb"])
+    weights = published_weights(float(arrays["lambda_ref"]), float(arrays["lambda_ren"]))
+
+    @tf.function
+    def step(embedding):
+        with tf.GradientTape(persistent=True) as tape:
+            tape.watch(embedding)
+            result = chain(crop, arrays["coeff"], embedding)
+            terms = chain.terms(result, crop)
+            terms["weight_decay"] = weight_decay(network.regularised_variables())
+            total = weighted_total(terms, weights)
+        named = network.named_variables()
+        return {
+            "result": result,
+            "terms": terms,
+            "total": total,
+            "embedding": tape.gradient(total, embedding),
+            "albedo": tape.gradient(terms["identity"], result.albedo),
+            "variables": {name: tape.gradient(total, variable.value) for name, variable in named.items()},
+        }
+
+    got = step(embedding)
+    check_forward(arrays, got["result"])
+    assert_close(
+        network.vertex_inputs(
+            got["result"].coarse.albedo,
+            got["result"].coarse.sampled.colour,
+            got["result"].coarse.sampled.visibility,
+            got["result"].coarse.face.shading,
+        ),
+        arrays["refine_input"],
+    )
+    check_terms(arrays, got["terms"])
+    assert_close(5e-4 * got["terms"]["weight_decay"], arrays["loss_regularization"])
+    assert_close(got["total"], arrays["loss_total"])
+    assert_close(got["embedding"], arrays["grad_image_emb"], 1e-3)
+    assert_close(got["albedo"] / 2, arrays["grad_gcn_texture_of_perception"], 1e-3)
+    prefix = "grad/mesh_generator/"
+    compared = [name for name in arrays if name.startswith(prefix)]
+    assert len(compared) == 5
+    for name in compared:
+        assert_close(got["variables"][name.removeprefix(prefix)], arrays[name], 1e-3)
 
 
 def blend_network(embedding, albedo, colour, visibility, shading, training):
