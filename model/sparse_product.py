@@ -8,11 +8,10 @@ import scipy.sparse
 import tensorflow as tf
 from tensorflow.python.ops.linalg.sparse import sparse_csr_matrix_ops
 
-# Compiling takes about 0.1 s per matrix and width, which small matrices never win back.
-_COMPILE_ENTRIES = 10_000
-# Padded neighbour lists pay while they hold at most this many times the matrix's own entries
-# (benchmarks/bench_graph_layers.py); a hub vertex with hundreds of neighbours would make every row as long as its own.
-_PADDING_LIMIT = 6.0
+# The compiled kernel is worth its 0.3-0.7 s of compilation per width only for large matrices, where it is 1.5 to 4x
+# faster, and only while the padding stays small: benchmarks/bench_graph_layers.py --products.
+_COMPILE_ENTRIES = 80_000
+_PADDING_LIMIT = 1.5
 
 
 class SparseProduct:
@@ -140,22 +139,30 @@ class _RowKernel:
 
     def __init__(self, matrix: scipy.sparse.csr_matrix):
         matrix.sort_indices()
+        self._shape, self._data = matrix.shape, matrix.data
         rows = np.repeat(np.arange(matrix.shape[0]), np.diff(matrix.indptr))
-        indices = np.stack([rows, matrix.indices], axis=1).astype(np.int64)
-        with tf.init_scope():
-            self._matrix = {
-                dtype: sparse_csr_matrix_ops.CSRSparseMatrix(
-                    tf.SparseTensor(indices, matrix.data.astype(dtype.as_numpy_dtype), matrix.shape)
+        self._indices = np.stack([rows, matrix.indices], axis=1).astype(np.int64)
+        self._scaled: dict[tuple, sparse_csr_matrix_ops.CSRSparseMatrix] = {}
+
+    def _matrix(self, dtype, scale: float):
+        """scale A in TensorFlow's form; kept, because scaling the matrix once is cheaper than every product."""
+        key = dtype, scale
+        if key not in self._scaled:
+            with tf.init_scope():
+                data = (scale * self._data).astype(dtype.as_numpy_dtype)
+                self._scaled[key] = sparse_csr_matrix_ops.CSRSparseMatrix(
+                    tf.SparseTensor(self._indices, data, self._shape)
                 )
-                for dtype in (tf.float32, tf.float64)
-            }
+        return self._scaled[key]._matrix
 
     def __call__(self, x, addend, scale: float, addend_scale: float):
-        product = sparse_csr_matrix_ops.sparse_matrix_mat_mul(self._matrix[x.dtype]._matrix, _columns(x))
-        product = product if scale == 1.0 else scale * product
-        if addend is not None:
-            product += addend_scale * _columns(addend)
-        return _like(product, x)
+        product = sparse_csr_matrix_ops.sparse_matrix_mat_mul(self._matrix(x.dtype, scale), _columns(x))
+        product = _like(product, x)
+        if addend is None:
+            return product
+        if addend_scale == -1.0:
+            return product - addend
+        return product + (addend if addend_scale == 1.0 else addend_scale * addend)
 
 
 def _columns(x):
