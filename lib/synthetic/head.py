@@ -156,8 +156,8 @@ class Head:
         spread = _smooth(t) ** 0.7
         collar = np.stack(
             np.broadcast_arrays(
-                (width + 6 + 165 * spread) * np.sin(theta), -122 - 75 * t**1.4 + 10 * np.cos(theta) * -1,
-                -102 + (width + 6 + 45 * spread) * np.cos(theta),
+                (width + 5 + 160 * spread) * np.sin(theta), -104 - 78 * t**1.3 - 16 * np.cos(theta) + 8 * np.sin(theta) ** 2,
+                -100 + (width + 4 + 50 * spread) * np.cos(theta),
             ),
             -1,
         )  # fmt: skip

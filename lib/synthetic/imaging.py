@@ -29,7 +29,7 @@ def develop(image: np.ndarray, generator: np.random.Generator) -> np.ndarray:
       uint8 [H, W, 3].
     """
     size = image.shape[0]
-    cast = np.exp(generator.normal((0.02, 0.0, -0.03), 0.035))
+    cast = np.exp(generator.normal((0.02, 0.0, -0.03), 0.028))
     image = image * (cast * np.exp(generator.normal(0, 0.06)))
     gamma = np.exp(generator.normal(0, 0.07))
     image = np.clip(image, 0, 1) ** gamma

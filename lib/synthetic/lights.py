@@ -1,10 +1,12 @@
 """Light for synthetic photos: spherical harmonics made of a few lamps and a sky, and what they cannot express."""
 
+import functools
 from dataclasses import dataclass
 
 import numpy as np
 
-from lib.geometry.lighting import AMBIENT, BANDS, sh_basis
+from lib.geometry.lighting import AMBIENT, BANDS
+from lib.synthetic.compiled import sh_basis
 from lib.synthetic.sampling_priors import LUMINANCE
 
 # Band by band, the clamped cosine max(0, n . d) as a series in Legendre polynomials of n . d.
@@ -50,8 +52,12 @@ def temperature(mired_shift: float) -> np.ndarray:
 
 def lamp_coefficients(lamp: Lamp) -> np.ndarray:
     """[3, 9] coefficients whose shading is `colour` times the (softened) clamped cosine to the lamp."""
-    basis = sh_basis(np.asarray(lamp.direction, np.float64)).numpy()
-    # The basis functions of one band have the same sum of squares in every direction.
+    return _from_basis(lamp, sh_basis(lamp.direction[None])[0])
+
+
+def _from_basis(lamp: Lamp, basis: np.ndarray) -> np.ndarray:
+    """`lamp_coefficients` from the basis functions [9] in the lamp's direction."""
+    # Those of one band have the same sum of squares in every direction.
     power = np.array([np.sum(basis[_BAND_OF == band] ** 2) for band in range(3)])
     soften = np.array([1.0, 1 - 0.35 * lamp.softness, 1 - 0.75 * lamp.softness])
     return np.outer(lamp.colour, (_COSINE * soften / power)[_BAND_OF] * basis)
@@ -59,8 +65,13 @@ def lamp_coefficients(lamp: Lamp) -> np.ndarray:
 
 def even_coefficients(colour: np.ndarray) -> np.ndarray:
     """[3, 9] coefficients of the same light from everywhere."""
-    constant = float(sh_basis(np.array([0.0, 0.0, 1.0])).numpy()[0])
-    return np.outer(colour, np.eye(BANDS)[0] / constant)
+    return np.outer(colour, np.eye(BANDS)[0] / _front_basis()[0, 0])
+
+
+@functools.cache
+def _front_basis() -> np.ndarray:
+    """[3, 9] basis functions of directions that a face turned to the camera shows most."""
+    return sh_basis(np.array([[0.0, 0.0, 1.0], [0.35, 0.1, 0.93], [-0.35, 0.1, 0.93]]))
 
 
 def sample_light(generator: np.random.Generator, tone: float = 0.6) -> Light:
@@ -84,9 +95,9 @@ def sample_light(generator: np.random.Generator, tone: float = 0.6) -> Light:
         lamps.append(Lamp(_direction(side, generator.uniform(-0.2, 0.6)), colour, generator.uniform(0.2, 0.9)))
     ambient = temperature(cool) * (0.62 - 0.42 * contrast) * generator.uniform(0.85, 1.15)
     # Expose for a surface that faces the camera, as a camera's meter would, with its usual mistakes.
-    front = np.array([[0.0, 0.0, 1.0], [0.35, 0.1, 0.93], [-0.35, 0.1, 0.93]])
-    total = even_coefficients(ambient) + sum(lamp_coefficients(lamp) for lamp in lamps)
-    front_light = (sh_basis(front).numpy() @ total.T).mean(0)
+    bases = sh_basis(np.array([lamp.direction for lamp in lamps]))
+    total = even_coefficients(ambient) + sum(_from_basis(*pair) for pair in zip(lamps, bases, strict=True))
+    front_light = (_front_basis() @ total.T).mean(0)
     # White balance takes back most of a tint, more of a blue or green one than of a warm one.
     tint = front_light / (front_light @ LUMINANCE)
     kept = generator.uniform(0.15, 0.5) if tint[0] > tint[2] else generator.uniform(0.0, 0.3)

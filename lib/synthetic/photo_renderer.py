@@ -3,15 +3,11 @@
 from dataclasses import dataclass
 
 import numpy as np
-import tensorflow as tf
 
 from lib.face_model import FaceModel
 from lib.geometry.camera import Camera
-from lib.geometry.lighting import sh_basis
-from lib.geometry.lighting import shading as sh_shading
-from lib.geometry.normals import incident_triangles, vertex_normals
 from lib.mesh_renderer.visibility import visible_triangles
-from lib.synthetic import occluders
+from lib.synthetic import compiled, occluders
 from lib.synthetic.backgrounds import sample_background
 from lib.synthetic.canonical import REGIONS, CanonicalFace
 from lib.synthetic.eyes import glint
@@ -107,7 +103,7 @@ class PhotoRenderer:
         if settings.extra_light:
             mean = face.points.astype(np.float64)
             whole = join([Part(mean, model.triangles, mean), self.head.skull(mean[self.head.border])])
-            normals = _normals(whole.vertices, whole.triangles)
+            normals = compiled.normals(whole.vertices, whole.triangles)
             baked = bake_occlusion(whole.vertices, normals, whole.triangles, model.vertex_count)
             self.occlusion = np.clip(self._smoothing @ baked, 0.05, 1)
 
@@ -147,14 +143,13 @@ class PhotoRenderer:
         return self.face.placement.to_model(points) @ scene.rotation + scene.translation
 
     def _layer(self, vertices: np.ndarray, triangles: np.ndarray, attributes: np.ndarray) -> Layer:
-        clip = self.camera.clip_coordinates(vertices[None].astype(np.float32)).numpy()
+        clip = compiled.clip_coordinates(self.camera, vertices)
         ids, _ = visible_triangles(clip, triangles, self.camera.image_size)
         return read_layer(ids[0], triangles, vertices, attributes, self.camera)
 
     def _lit(self, scene: Scene, normals: np.ndarray) -> np.ndarray:
         """Plain light [N, 3] on surfaces beside the face."""
-        coefficients = tf.constant(scene.light.coefficients[None], tf.float32)
-        return np.maximum(sh_shading(tf.constant(normals[None], tf.float32), coefficients).numpy()[0], 0.04)
+        return np.maximum(compiled.shading(normals, scene.light.coefficients), 0.04)
 
     def _face_light(self, scene: Scene, canonical, skull: Part | None, hair: Hair | None) -> tuple[np.ndarray, np.ndarray]:
         """Light [N, 3] on the face with shadow, occlusion and scattering, and the share [N] of the main lamp."""
@@ -173,10 +168,9 @@ class PhotoRenderer:
             share = np.clip(self._smoothing @ share, 0, 1)
         soft = normals / np.maximum(np.linalg.norm(normals, axis=1, keepdims=True), 1e-6)
         key = lamp_coefficients(lamp).T
-        sharp_total, sharp_key = scene.shading, np.maximum(sh_basis(scene.normals).numpy() @ key, 0)
-        coefficients = tf.constant(scene.light.coefficients[None], tf.float32)
-        soft_total = sh_shading(tf.constant(soft[None], tf.float32), coefficients).numpy()[0]
-        soft_key = np.maximum(sh_basis(soft.astype(np.float64)).numpy() @ key, 0)
+        sharp_total, sharp_key = scene.shading, np.maximum(compiled.sh_basis(scene.normals) @ key, 0)
+        soft_total = compiled.shading(soft, scene.light.coefficients)
+        soft_key = np.maximum(compiled.sh_basis(soft) @ key, 0)
         # Red light travels furthest under the skin and softens most.
         blend = np.array([0.75, 0.40, 0.25])
         total = sharp_total + (soft_total - sharp_total) * blend
@@ -207,7 +201,7 @@ class PhotoRenderer:
         normals = scene.normals
         colour, lights = scene.coarse, light
         if len(parts) > 1:
-            others = _normals(vertices[count:], whole.triangles[len(self.model.triangles) :] - count)
+            others = compiled.normals(vertices[count:], whole.triangles[len(self.model.triangles) :] - count)
             others[: len(self.head.border)] = normals[self.head.border]
             normals = np.concatenate([normals, others])
             colours, dims = self._surroundings(scene, parts[1:], hair, generator)
@@ -284,7 +278,7 @@ class PhotoRenderer:
 
     def _draw_hair(self, canvas: _Canvas, scene: Scene, hair: Hair) -> None:
         vertices = self._world(scene, hair.part.vertices)
-        normals = _normals(vertices, hair.part.triangles)
+        normals = compiled.normals(vertices, hair.part.triangles)
         lit = self._lit(scene, normals)
         layer = self._layer(
             vertices, hair.part.triangles, np.column_stack([hair.cover, hair.flow, hair.part.places, normals, lit])
@@ -312,8 +306,8 @@ class PhotoRenderer:
             colour = hair.colour * light * texture[:, None]
             half = scene.light.lamps[0].direction + (0.0, 0.35, 1.0)
             band = np.clip(normal @ (half / np.linalg.norm(half)), 0, 1)
-            shine = (0.10 * band**14 * np.clip(0.7 + 0.8 * fine, 0, 2))[:, None]
-            colour = colour + shine * (0.35 + 0.65 * hair.colour) * np.clip(scene.light.lamps[0].colour, 0, 1)
+            shine = (0.16 * band**14 * np.clip(0.7 + 0.8 * fine, 0, 2))[:, None]
+            colour = colour + shine * (0.45 + 0.55 * hair.colour) * np.clip(scene.light.lamps[0].colour, 0, 1)
         edge = np.clip((values[:, 0] + 1) / 9, 0, 1)[:, None] if not hair.cloth else 1.0
         colour = colour * (0.62 + 0.38 * edge)
         if hair.ragged < 2 and not hair.cloth and hair.colour.mean() > 0.5 * scene.person.skin.mean():
@@ -327,7 +321,7 @@ class PhotoRenderer:
     def _draw_occluders(self, canvas: _Canvas, scene: Scene, canonical, generator) -> None:
         side = self.camera.image_size[0]
         marks = canonical[self.model.landmarks]
-        pixels = self.camera.project(scene.vertices[self.model.landmarks]).numpy()
+        pixels = compiled.project(self.camera, scene.vertices[self.model.landmarks])
         roll = generator.random(4)
         things = occluders.glasses(self.face, canonical, marks, generator) if roll[0] < 0.17 else []
         if roll[1] < 0.07:
@@ -357,9 +351,3 @@ class PhotoRenderer:
         canvas.colour[pixels] += (colour - canvas.colour[pixels]) * thing.opacity
         if thing.opacity > 0.3:
             canvas.covered[pixels] = True
-
-
-def _normals(vertices: np.ndarray, triangles: np.ndarray) -> np.ndarray:
-    """[N, 3] unit normals of any mesh."""
-    incidence = incident_triangles(triangles, len(vertices))
-    return vertex_normals(tf.constant(vertices[None], tf.float32), triangles, incidence).numpy()[0].copy()

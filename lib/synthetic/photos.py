@@ -8,14 +8,11 @@
 from dataclasses import dataclass
 
 import numpy as np
-import tensorflow as tf
 
 from lib.coefficients import Coefficients
 from lib.face_model import FaceModel
 from lib.geometry.camera import Camera
-from lib.geometry.lighting import shading as sh_shading
-from lib.geometry.normals import incident_triangles, vertex_normals
-from lib.geometry.rotation import rotation_matrix
+from lib.synthetic import compiled
 from lib.synthetic.canonical import CanonicalFace
 from lib.synthetic.imaging import develop, to_bytes
 from lib.synthetic.lights import sample_light
@@ -108,7 +105,6 @@ class SyntheticFaces:
         self.camera = Camera((image_size, image_size))
         self.face = CanonicalFace(face_model)
         self._tones = ToneAxis.of(face_model)
-        self._incidence = incident_triangles(face_model.triangles, face_model.vertex_count)
         self._template = five_points(face_model.mean_shape[face_model.landmarks].astype(np.float64))
         self._renderer = PhotoRenderer(face_model, self.face, self.camera, self.settings)
 
@@ -134,7 +130,7 @@ class SyntheticFaces:
         light = sample_light(self._generator(_LIGHT, index), person.tone)
         shape = model.mean_shape + np.tensordot(person.identity, model.identity_basis, 1)
         shape = shape + np.tensordot(moment.expression, model.expression_basis, 1)
-        rotation = rotation_matrix(tf.constant(moment.angles[None])).numpy()[0]
+        rotation = compiled.rotation(moment.angles)
         turned = shape @ rotation
         five = five_points(turned[model.landmarks])
         translation = place(five, self._template, moment.jitter, self.camera)
@@ -142,8 +138,8 @@ class SyntheticFaces:
             Coefficients(person.identity, moment.expression, person.albedo, moment.angles, light.coefficients, translation)
         ).astype(np.float32)
         vertices = turned + translation
-        normals = vertex_normals(tf.constant(vertices[None], tf.float32), model.triangles, self._incidence).numpy()[0]
-        shading = sh_shading(tf.constant(normals[None]), tf.constant(light.coefficients[None], tf.float32)).numpy()[0]
+        normals = compiled.normals(vertices, model.triangles)
+        shading = compiled.shading(normals, light.coefficients)
         coarse = (model.mean_albedo + np.tensordot(person.albedo, model.albedo_basis, 1)).astype(np.float32)
         if self.settings.detail:
             fields = broad_fields(self.face.points, person)
@@ -156,7 +152,7 @@ class SyntheticFaces:
         )  # fmt: skip
         picture = self._renderer.render(scene, self._generator(_SCENE, index))
         image = develop(picture.image, self._generator(_CAMERA, index)) if self.settings.imaging else to_bytes(picture.image)
-        landmarks = self.camera.project(vertices[model.landmarks]).numpy()
+        landmarks = compiled.project(self.camera, vertices[model.landmarks])
         return SyntheticFace(
             image=image,
             alpha=picture.alpha,

@@ -6,6 +6,7 @@ import numba
 import numpy as np
 
 from lib.geometry.camera import Camera
+from lib.synthetic.compiled import project
 
 
 @dataclass(frozen=True)
@@ -66,7 +67,7 @@ def read_layer(triangle_ids: np.ndarray, triangles: np.ndarray, vertices: np.nda
       attributes: [N, C].
       camera: whose image size is that of `triangle_ids`.
     """
-    projected = camera.project(vertices[None].astype(np.float64)).numpy()[0]
+    projected = project(camera, vertices)
     depth = camera.depth(vertices.astype(np.float64))
     rays = np.column_stack([projected * depth[:, None], depth])
     size = int((triangle_ids >= 0).sum())

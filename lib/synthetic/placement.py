@@ -4,6 +4,7 @@ import numpy as np
 
 from lib.face_image.alignment import FIVE_FROM_68, REFERENCE_SIZE, TARGET_SCALE, fit_scale_shift
 from lib.geometry.camera import Camera
+from lib.synthetic.compiled import project
 
 
 def five_points(landmarks: np.ndarray) -> np.ndarray:
@@ -35,12 +36,12 @@ def place(five: np.ndarray, template: np.ndarray, jitter: np.ndarray, camera: Ca
         depth = camera.distance - (five[:, 2].mean() + translation[2])
         translation[2] += depth * (1 - scale / target)
         translation[:2] += (size / 2 - shift) * depth / camera.focal_length
-        if abs(1 - scale / target) < 1e-4 and np.abs(size / 2 - shift).max() < 0.02:
+        if abs(1 - scale / target) < 5e-4 and np.abs(size / 2 - shift).max() < 0.05:
             break
     return translation
 
 
 def detected_points(five: np.ndarray, jitter: np.ndarray, camera: Camera) -> np.ndarray:
     """[5, 2] pixels of the points [5, 3] with the detector's errors."""
-    points = camera.project(five).numpy()
+    points = project(camera, five)
     return points + jitter * np.linalg.norm(points[1] - points[0])

@@ -145,7 +145,7 @@ def sample_person(generator: np.random.Generator, model: FaceModel, axis: ToneAx
     weights = np.array([1.6, 1.3, 1.0 * (0.3 + fair), 1.0 * fair, 0.9 * fair, 0.9 * fair, 0.35 * fair, 0, 0])
     weights[7:] = weights.sum() * np.array([0.5, 0.5]) * max(0.0, age - 0.55) * 1.6
     index = generator.choice(len(HAIR_COLOURS), p=weights / weights.sum())
-    hair = HAIR_COLOURS[index] * generator.uniform(0.8, 1.2) * np.exp(generator.normal(0, 0.06, 3))
+    hair = HAIR_COLOURS[index] * generator.uniform(0.8, 1.2) * np.exp(generator.normal(0, 0.03, 3))
     eyes = np.array([1.6, 1.0, 0.5 + fair, 0.7 * fair, 0.9 * fair, 0.7 * fair])
     iris = IRIS_COLOURS[generator.choice(len(eyes), p=eyes / eyes.sum())] * np.exp(generator.normal(0, 0.12, 3))
     count = generator.poisson(2.2)
