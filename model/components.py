@@ -92,7 +92,7 @@ def restore_texture_network(parts: Components) -> None:
     Raises:
       UserError: there is none, or it belongs to another configuration.
     """
-    state = {"texture": list(parts.chain.texture_network.variables)}
+    state = {"texture": list(parts.chain.texture_network.weights)}
     checkpoints.restore(parts.config.run_dir / "best.npz", state, parts.card())
 
 

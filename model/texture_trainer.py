@@ -34,11 +34,15 @@ class TextureTrainer:
 
     def network_state(self) -> dict[str, list]:
         """The variables that using the network takes."""
-        return {"texture": list(self.network.variables)}
+        return {"texture": list(self.network.weights)}
 
     def state(self) -> dict[str, list]:
         """Everything that going on with the training takes."""
-        state = self.network_state() | {"texture_optimizer": list(self.optimizer.variables)}
+        weights = {id(variable) for variable in self.network.weights}
+        state = self.network_state() | {
+            "texture_random": [v for v in self.network.variables if id(v) not in weights],  # dropout's seeds
+            "texture_optimizer": list(self.optimizer.variables),
+        }
         if self.critic is not None:
             state["critic"] = list(self.critic.variables)
             state["critic_optimizer"] = list(self.critic_optimizer.variables)
