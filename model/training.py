@@ -15,7 +15,7 @@ from lib.records import RecordReader
 from lib.splits import load_split
 from model import checkpoints, components, crop_batches, schedule
 from model.checkpoints import Progress
-from model.encoding import encode_records
+from model.encoding import EncodedFaces, encode_records
 from model.summaries import RunLog
 from model.texture_trainer import TextureTrainer
 from utils import UserError, atomic_path, seed_everything
@@ -23,7 +23,7 @@ from utils import UserError, atomic_path, seed_everything
 CHECKPOINT_SECONDS = 120  # a killed run loses at most this much
 
 
-def train(config: schema.Config, run_dir: Path) -> dict[str, float]:
+def train(config: schema.Config, run_dir: Path, encoded: EncodedFaces | None = None) -> dict[str, float]:
     """Trains the texture networks of a configuration on its record file.
 
     The regressor and the identity network stay frozen; what they say of each crop is computed once. Killed runs go on
@@ -32,6 +32,7 @@ def train(config: schema.Config, run_dir: Path) -> dict[str, float]:
     Args:
       config: the effective configuration.
       run_dir: receives latest.npz, best.npz, logs/, samples/, config.yaml and training.json.
+      encoded: coefficients and embeddings of the records, if others than the frozen networks' are to be used.
 
     Returns:
       The last validation's means, e.g. {"psnr_coarse": 22.1, "psnr_fine": 33.0, ...}.
@@ -45,7 +46,8 @@ def train(config: schema.Config, run_dir: Path) -> dict[str, float]:
     split = load_split(config.params_dir)
     plan = _Plan(config, records.indices(split["train"]), str(records.path))
     parts = components.load(config)
-    encoded = encode_records(records, parts.encode, config.generated_dir, parts.encoder_key)
+    if encoded is None:
+        encoded = encode_records(records, parts.encode, config.generated_dir, parts.encoder_key)
     trainer = TextureTrainer(parts)
     run = _Run(config, Path(run_dir), trainer, parts.card())
     progress = run.begin()
