@@ -259,12 +259,14 @@ def _fingerprint(config: schema.Config, faces: FaceSet) -> str:
 
 def _ship(config: schema.Config, path: str, task, face_model: FaceModel, measured: dict, seconds: float) -> None:
     path = schema.asset_path(path)
+    recipe_file = task.faces.folder / "recipe.json"
     metadata = {
         "network": task.name,
         "command": "python main.py --mode pretrain",
         "config": {
             name: dataclasses.asdict(getattr(config, name)) for name in (task.name, "pretrain", "face_model", "camera")
         },
+        "faces": json.loads(recipe_file.read_text()),
         "updates": task.updates,
         "seconds": round(seconds),
         "held_out": measured,
