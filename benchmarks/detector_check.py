@@ -1,6 +1,6 @@
 """Shows synthetic photos to a face detector trained on real ones: the share it finds, and how far its points are off.
 
-    python benchmarks/detector_check.py --count 500
+python benchmarks/detector_check.py --count 500
 """
 
 import argparse
@@ -11,11 +11,11 @@ import numpy as np
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from lib.coefficients import CoefficientLayout  # noqa: E402
-from lib.face_image.detection import detect_faces  # noqa: E402
-from lib.synthetic.face_generator import load_face_model  # noqa: E402
-from lib.synthetic.photos import PhotoSettings, SyntheticFaces  # noqa: E402
-from lib.synthetic.placement import five_points  # noqa: E402
+from lib.coefficients import CoefficientLayout
+from lib.face_image.detection import detect_faces
+from lib.synthetic.face_generator import load_face_model
+from lib.synthetic.photos import PhotoSettings, SyntheticFaces
+from lib.synthetic.placement import five_points
 
 
 def angles_of(layout: CoefficientLayout, coefficients: np.ndarray) -> np.ndarray:

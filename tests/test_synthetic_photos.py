@@ -132,7 +132,9 @@ def test_without_extras_the_image_is_albedo_times_shading(model):
         sample = faces.sample(index)
         vertices = posed(model, sample.coefficients)
         light = model.layout.split(sample.coefficients).light[None]
-        expected = shading(vertex_normals(tf.constant(vertices), model.triangles, incidence), tf.constant(light)).numpy()[0]
+        expected = shading(
+            vertex_normals(tf.constant(vertices), model.triangles, incidence), tf.constant(light)
+        ).numpy()[0]
         np.testing.assert_allclose(sample.shading, expected, atol=2e-3)
         colours = (sample.true_albedo * expected)[None]
         rendered = interpolate(tf.constant(colours), model.triangles, fragments(model, vertices)).numpy()[0]

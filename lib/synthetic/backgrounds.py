@@ -43,7 +43,9 @@ def _gradient(generator: np.random.Generator, size: int) -> np.ndarray:
     angle = generator.uniform(0, 2 * np.pi)
     t = axis[None, :] * np.cos(angle) + axis[:, None] * np.sin(angle)
     t = 1 / (1 + np.exp(-t * generator.uniform(0.6, 3)))[..., None]
-    return (_colour(generator) * (1 - t) + np.clip(_colour(generator) * 0.5 + 0.3 * generator.random(), 0, 1) * t).astype(np.float32)
+    return (
+        _colour(generator) * (1 - t) + np.clip(_colour(generator) * 0.5 + 0.3 * generator.random(), 0, 1) * t
+    ).astype(np.float32)
 
 
 def _fractal(generator: np.random.Generator, size: int, cells: int, octaves: int, decay: float) -> np.ndarray:

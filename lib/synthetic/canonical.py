@@ -80,7 +80,8 @@ class CanonicalFace:
         outline = self.landmarks[list(polygon), :2].reshape(-1, 1, 2)
         distance = np.full(len(self.points), -1e3)
         near = np.flatnonzero(
-            (np.abs(self.points[:, :2] - outline.mean(0)) < np.ptp(outline, axis=0) + 2).all(1) & (self.points[:, 2] > -30)
+            (np.abs(self.points[:, :2] - outline.mean(0)) < np.ptp(outline, axis=0) + 2).all(1)
+            & (self.points[:, 2] > -30)
         )
         distance[near] = [cv2.pointPolygonTest(outline, (float(x), float(y)), True) for x, y in self.points[near, :2]]
         return 1 / (1 + np.exp(-np.clip(distance / softness, -30, 30)))

@@ -1,4 +1,4 @@
-"""The project's geometry as NumPy calls: one traced graph each, because eager operators cost more than this small maths."""
+"""The project's geometry as NumPy calls: traced graphs, because eager operators cost more than such small maths."""
 
 import functools
 

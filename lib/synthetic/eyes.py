@@ -10,7 +10,7 @@ IRIS_RADIUS, PUPIL_RADIUS, BALL_RADIUS = 5.9, 2.0, 12.1
 
 
 def eye_coordinates(face: CanonicalFace, points: np.ndarray, moment: Moment) -> tuple[np.ndarray, np.ndarray]:
-    """Position [P, 2] relative to the centre of the nearer iris after the gaze, millimetres, and the eye's number [P]."""
+    """Position [P, 2] relative to the centre of the iris after the gaze, millimetres, and the eye's number [P]."""
     side = (points[:, 0] > 0).astype(int)
     return points[:, :2] - (face.eye_centres[side] + moment.gaze), side
 
@@ -24,9 +24,9 @@ def paint_eyes(face: CanonicalFace, points, coarse, person: Person, moment: Mome
     veins = np.maximum(noise(points, (3.0, 1.2, 3.0), seed, 2) - 0.35, 0)
     from_centre = np.abs(points[:, :2] - face.eye_centres[side])[:, 0]
     white = np.array([0.83, 0.80, 0.78]) * (0.9 + 0.1 * person.tone / 0.6)
-    colour = white * (1 - 0.012 * from_centre[:, None] * (0.4, 1.0, 1.0)) - veins[:, None] * np.array([0.02, 0.12, 0.12]) * (
-        from_centre[:, None] / 12
-    )
+    colour = white * (1 - 0.012 * from_centre[:, None] * (0.4, 1.0, 1.0)) - veins[:, None] * np.array(
+        [0.02, 0.12, 0.12]
+    ) * (from_centre[:, None] / 12)
     # Fibres run radially; a lighter collar lies around the pupil and a dark ring at the rim.
     fibres = noise(np.stack([angle * 5.5, radius * 0.5, side * 7.0], 1), 1.0, seed + 1, 2)
     fibres += 0.5 * noise(np.stack([np.cos(angle) * 9, np.sin(angle) * 9, radius * 0.4], 1), 1.0, seed + 2)
@@ -76,4 +76,4 @@ def glint(face: CanonicalFace, points, normals, lamp_direction, moment: Moment) 
     turned = normals + (bulge * (1 / 7.8 - 1 / BALL_RADIUS))[:, None] * np.column_stack([offset, np.zeros(len(points))])
     turned /= np.linalg.norm(turned, axis=1, keepdims=True) + 1e-9
     cosine = np.clip(turned @ half, 0, 1)
-    return (0.95 * bulge + 0.12) * np.exp(-((1 - cosine) / 0.0035) ** 1.5) + 0.05 * cosine**40
+    return (0.95 * bulge + 0.12) * np.exp(-(((1 - cosine) / 0.0035) ** 1.5)) + 0.05 * cosine**40

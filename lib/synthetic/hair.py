@@ -20,9 +20,28 @@ _COVER = {
     "bowl": np.array([88, 84, 80, 72, 58, 40, 10, -12, -16, -18, -20, -25, -55, -60.0]),
 }
 _THICKNESS = {
-    "short": 8.0, "medium": 15.0, "long": 15.0, "curly": 22.0, "shaved": 0.8, "bald": 0.6, "swept": 15.0, "fringe": 13.0,
-    "beanie": 8.0, "scarf": 9.0,
+    "short": 8.0, "medium": 15.0, "long": 15.0, "curly": 22.0, "shaved": 0.8, "bald": 0.6, "swept": 15.0,
+    "fringe": 13.0, "beanie": 8.0, "scarf": 9.0,
 }  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Sheet:
+    """One layer of hair.
+
+    Attributes:
+      part: the mesh, canonical millimetres, deformed.
+      cover: [N] signed distance in millimetres inside the hairline; below 0 there is no hair.
+      flow: [N, 2] millimetres across and along the strands.
+    """
+
+    part: Part
+    cover: np.ndarray
+    flow: np.ndarray
+
+    def visible_triangles(self, margin: float) -> np.ndarray:
+        """Triangles [F, 3] with hair on them; `margin` millimetres are how far strands reach beyond the hairline."""
+        return self.part.triangles[(self.cover[self.part.triangles] > -margin).any(1)]
 
 
 @dataclass(frozen=True)
@@ -30,21 +49,24 @@ class Hair:
     """Hair of one photo.
 
     Attributes:
-      part: the mesh, canonical millimetres, deformed.
-      cover: [N] signed distance in millimetres inside the hairline; below 0 there is no hair.
-      flow: [N, 2] millimetres across and along the strands.
+      shell: on the scalp, its vertices those of `Scalp.ids`, then those of the skull.
+      curtains: hanging hair, innermost first; sheets are drawn apart, because strands let what is behind them through.
       colour: [3]; cloth: whether it is a covering and no hair.
       ragged: millimetres by which strands cross the hairline.
       covers_ears: whether ears are hidden.
     """
 
-    part: Part
-    cover: np.ndarray
-    flow: np.ndarray
+    shell: Sheet
+    curtains: tuple[Sheet, ...]
     colour: np.ndarray
     cloth: bool
     ragged: float
     covers_ears: bool
+
+    def contact_shadow(self, count: int) -> np.ndarray:
+        """Darkening [count] of the first vertices of the scalp, those of the face, by the hair near them."""
+        near = np.exp(np.minimum(self.shell.cover[:count], 0) / 6.0)
+        return 1 - (0.18 if self.ragged < 2 else 0.38) * near
 
 
 def _azimuth(places: np.ndarray) -> np.ndarray:
@@ -85,30 +107,29 @@ class Scalp:
         curl = person.curl if style not in ("beanie", "scarf", "shaved", "bald") else 0.0
         if style == "curly" or curl > 0.55:
             curl = max(curl, 0.7)
-            lift = lift * (1 + curl * generator.uniform(0.1, 0.9)) * (1 + 0.35 * noise(base.places, 13.0, person.seed + 61, 2))
+            lift = (
+                lift
+                * (1 + curl * generator.uniform(0.1, 0.9))
+                * (1 + 0.35 * noise(base.places, 13.0, person.seed + 61, 2))
+            )
         else:
             lift = lift * (1 + 0.14 * noise(base.places, 24.0, person.seed + 62, 2))
         outwards = base.vertices - SKULL_CENTRE
         outwards /= np.linalg.norm(outwards, axis=1, keepdims=True)
         shell = Part(base.vertices + outwards * np.maximum(lift, 0.35)[:, None], base.triangles, base.places)
-        flow = self._flow(base.places, curl)
-        parts, covers, flows = [shell], [cover], [flow]
+        curtains = ()
         if style in ("long", "scarf") or (style == "fringe" and generator.random() < 0.6):
             length = generator.uniform(90, 260) if style != "scarf" else 190
             # A second sheet further in closes what the first leaves open beside the face.
-            for inset in (0.0, 9.0):
-                curtain, edge, strands = self._curtain(vertices, style, length, inset, generator)
-                parts.append(curtain)
-                covers.append(edge)
-                flows.append(strands)
+            curtains = tuple(self._curtain(vertices, style, length, inset, generator) for inset in (6.0, 0.0))
         cloth = style in ("beanie", "scarf")
         colour = np.clip(generator.beta(1.2, 1.5) + generator.normal(0, 0.16, 3), 0.04, 0.9) if cloth else person.hair
         if style in ("shaved", "bald"):
             colour = 0.45 * np.minimum(person.hair, 0.3) + 0.55 * person.skin * 0.8
         return Hair(
-            join(parts), np.concatenate(covers), np.concatenate(flows), colour, cloth,
+            Sheet(shell, cover, self._flow(base.places, curl)), curtains, colour, cloth,
             ragged=0.0 if cloth else (1.5 if style in ("shaved", "short") else 5.0),
-            covers_ears=style in ("scarf", "long") or (style == "fringe" and len(parts) > 1),
+            covers_ears=style in ("scarf", "long") or (style == "fringe" and len(curtains) > 0),
         )  # fmt: skip
 
     def _cover(self, places, style, person, generator) -> np.ndarray:
@@ -125,11 +146,11 @@ class Scalp:
             depth = generator.uniform(10, 30)
             line[:5] -= depth * np.array([1, 1, 0.95, 0.75, 0.4])
         direction = _azimuth(places)
-        if style == "fringe" and generator.random() < 0.5:  # parted to a side
-            lean = generator.uniform(-0.5, 0.5) * places[:, 0]
-        else:
-            lean = 0.0
-        cover = places[:, 1] - np.interp(direction, _DIRECTIONS, line) + lean * (places[:, 1] < 104) * (places[:, 2] > -60)
+        parted = style == "fringe" and generator.random() < 0.5
+        lean = generator.uniform(-0.5, 0.5) * places[:, 0] if parted else 0.0
+        cover = (
+            places[:, 1] - np.interp(direction, _DIRECTIONS, line) + lean * (places[:, 1] < 104) * (places[:, 2] > -60)
+        )
         if style == "bald":
             # Only a wreath is left.
             cover = np.minimum(cover, 86 - places[:, 1] + 60 * np.clip(direction - 1.2, -0.6, 0.4))
@@ -142,7 +163,7 @@ class Scalp:
         along = np.linalg.norm(offset, axis=1)
         return np.stack([angle * 75.0, along * (1 + 2.0 * curl)], axis=1)
 
-    def _curtain(self, vertices, style, length, inset, generator) -> tuple[Part, np.ndarray, np.ndarray]:
+    def _curtain(self, vertices, style, length, inset, generator) -> Sheet:
         """A sheet of hair or cloth hanging from the sides and the back of the head."""
         first = np.radians((50 if style == "scarf" else 62) + 2.5 * inset)
         theta = np.linspace(first, 2 * np.pi - first, 56)
@@ -164,7 +185,7 @@ class Scalp:
         cover = np.minimum(edge, end + 0 * theta).ravel()
         flow = np.stack([theta * 85 + 0 * t, 90 - y], -1).reshape(-1, 2)
         points = places.reshape(-1, 3)
-        return Part(points, grid_triangles(16, 56, closed=False), points), cover, flow
+        return Sheet(Part(points, grid_triangles(16, 56, closed=False), points), cover, flow)
 
 
 def _ramp(t):

@@ -1,4 +1,4 @@
-"""The rest of the head behind a face model: skull, ears, neck and collar, joined to the border of whatever mesh the face is."""
+"""The rest of the head behind a face model: skull, ears, neck and collar, joined to the border of any face mesh."""
 
 from dataclasses import dataclass
 
@@ -57,7 +57,9 @@ def grid_triangles(rows: int, columns: int, closed: bool) -> np.ndarray:
     r, c = np.meshgrid(np.arange(rows - 1), np.arange(columns if closed else columns - 1), indexing="ij")
     a, b = r * columns + c, r * columns + (c + 1) % columns
     d, e = a + columns, b + columns
-    return np.concatenate([np.stack([a, d, b], -1).reshape(-1, 3), np.stack([b, d, e], -1).reshape(-1, 3)]).astype(np.int32)
+    return np.concatenate([np.stack([a, d, b], -1).reshape(-1, 3), np.stack([b, d, e], -1).reshape(-1, 3)]).astype(
+        np.int32
+    )
 
 
 def _smooth(t):
@@ -96,7 +98,9 @@ class Head:
             direction = (np.sin((1 - t) * angle) * start + np.sin(t * angle) * back) / np.maximum(np.sin(angle), 1e-6)
             full = 1 / np.linalg.norm(direction / (SKULL_RADII * (width, 1.0, 1.0)), axis=1, keepdims=True)
             # Below the jaw the skull ends; the neck takes over.
-            full = np.where(direction[:, 1:2] < -0.2, full * (1 - 0.38 * _smooth((-0.2 - direction[:, 1:2]) / 0.5)), full)
+            full = np.where(
+                direction[:, 1:2] < -0.2, full * (1 - 0.38 * _smooth((-0.2 - direction[:, 1:2]) / 0.5)), full
+            )
             s = _smooth(t * 2.2)
             rings.append(SKULL_CENTRE + direction * (radius * (1 - s) + full * s))
         return np.array(rings)
@@ -156,7 +160,8 @@ class Head:
         spread = _smooth(t) ** 0.7
         collar = np.stack(
             np.broadcast_arrays(
-                (width + 5 + 160 * spread) * np.sin(theta), -104 - 78 * t**1.3 - 16 * np.cos(theta) + 8 * np.sin(theta) ** 2,
+                (width + 5 + 160 * spread) * np.sin(theta),
+                -104 - 78 * t**1.3 - 16 * np.cos(theta) + 8 * np.sin(theta) ** 2,
                 -100 + (width + 4 + 50 * spread) * np.cos(theta),
             ),
             -1,

@@ -58,7 +58,7 @@ def lamp_coefficients(lamp: Lamp) -> np.ndarray:
 def _from_basis(lamp: Lamp, basis: np.ndarray) -> np.ndarray:
     """`lamp_coefficients` from the basis functions [9] in the lamp's direction."""
     # Those of one band have the same sum of squares in every direction.
-    power = np.array([np.sum(basis[_BAND_OF == band] ** 2) for band in range(3)])
+    power = np.array([np.sum(basis[band == _BAND_OF] ** 2) for band in range(3)])
     soften = np.array([1.0, 1 - 0.35 * lamp.softness, 1 - 0.75 * lamp.softness])
     return np.outer(lamp.colour, (_COSINE * soften / power)[_BAND_OF] * basis)
 
@@ -86,9 +86,15 @@ def sample_light(generator: np.random.Generator, tone: float = 0.6) -> Light:
     contrast = generator.beta(1.6, 1.8)  # 0 an overcast day, 1 one hard lamp
     warm = generator.normal(0.1, 0.35)
     cool = warm - abs(generator.normal(0, 0.35))
-    key = Lamp(_direction(azimuth, elevation), temperature(warm) * (0.25 + 1.05 * contrast), generator.uniform(0.1, 1.0))
+    key = Lamp(
+        _direction(azimuth, elevation), temperature(warm) * (0.25 + 1.05 * contrast), generator.uniform(0.1, 1.0)
+    )
     lamps = [key]
-    lamps.append(Lamp(_direction(generator.uniform(-0.5, 0.5), np.radians(80)), temperature(cool) * generator.uniform(0, 0.3), 1.0))
+    lamps.append(
+        Lamp(
+            _direction(generator.uniform(-0.5, 0.5), np.radians(80)), temperature(cool) * generator.uniform(0, 0.3), 1.0
+        )
+    )
     if generator.random() < 0.45:
         side = -np.sign(azimuth) * generator.uniform(0.6, 2.2)
         colour = temperature(generator.normal(0, 0.5)) * generator.uniform(0.08, 0.5)

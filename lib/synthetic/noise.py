@@ -38,7 +38,9 @@ def _value_noise(points, table, seed, out):
         tx, ty, tz = tx * tx * (three - two * tx), ty * ty * (three - two * ty), tz * tz * (three - two * tz)
         sx, sy, sz = one - tx, one - ty, one - tz
         low = sy * (sx * table[k, j, i] + tx * table[k, j, i1]) + ty * (sx * table[k, j1, i] + tx * table[k, j1, i1])
-        high = sy * (sx * table[k1, j, i] + tx * table[k1, j, i1]) + ty * (sx * table[k1, j1, i] + tx * table[k1, j1, i1])
+        high = sy * (sx * table[k1, j, i] + tx * table[k1, j, i1]) + ty * (
+            sx * table[k1, j1, i] + tx * table[k1, j1, i1]
+        )
         out[p] = sz * low + tz * high
 
 
@@ -46,7 +48,7 @@ def _value_noise(points, table, seed, out):
 def _spots(points, seed, share, smallest, largest, out):
     for p in range(points.shape[0]):
         x, y, z = points[p, 0], points[p, 1], points[p, 2]
-        i0, j0, k0 = int(math.floor(x)), int(math.floor(y)), int(math.floor(z))
+        i0, j0, k0 = math.floor(x), math.floor(y), math.floor(z)
         strongest = 0.0
         for i in range(i0 - 1, i0 + 2):
             for j in range(j0 - 1, j0 + 2):
@@ -58,7 +60,7 @@ def _spots(points, seed, share, smallest, largest, out):
                     dz = k + _hash(i, j, k, seed + 3) - z
                     size = smallest + (largest - smallest) * _hash(i, j, k, seed + 4) ** 2
                     value = (0.4 + 0.6 * _hash(i, j, k, seed + 5)) * math.exp(
-                        -((dx * dx + dy * dy + dz * dz) / (size * size)) ** 1.5
+                        -(((dx * dx + dy * dy + dz * dz) / (size * size)) ** 1.5)
                     )
                     strongest = max(strongest, value)
         out[p] = strongest
@@ -87,7 +89,9 @@ def noise(points: np.ndarray, length, seed: int, octaves: int = 1) -> np.ndarray
     total = np.zeros(len(scaled), np.float32)
     layer = np.empty_like(total)
     for octave in range(octaves):
-        _value_noise(np.ascontiguousarray(scaled * np.float32(2**octave)), _table(), np.int64(seed % 65521 + 101 * octave), layer)
+        _value_noise(
+            np.ascontiguousarray(scaled * np.float32(2**octave)), _table(), np.int64(seed % 65521 + 101 * octave), layer
+        )
         total += layer * np.float32(0.5**octave)
     return total
 

@@ -51,7 +51,7 @@ def tube(path: np.ndarray, radius, closed: bool = False) -> tuple[Part, np.ndarr
 
 
 def glasses(face: CanonicalFace, vertices: np.ndarray, landmarks: np.ndarray, generator) -> list[Accessory]:
-    """Frames before the eyes of a deformed face (landmarks [68, 3] canonical millimetres), with clear or dark lenses."""
+    """Frames before the eyes (landmarks [68, 3] in canonical millimetres), with clear or dark lenses."""
     centres = [landmarks[36:42].mean(0), landmarks[42:48].mean(0)]
     half_width, half_height = generator.uniform(22, 27), generator.uniform(15, 23)
     power = generator.uniform(2.0, 4.5)
@@ -77,7 +77,9 @@ def glasses(face: CanonicalFace, vertices: np.ndarray, landmarks: np.ndarray, ge
         fan = np.concatenate([rim, rim.mean(0, keepdims=True)])
         ring = np.arange(40)
         lenses.append(Part(fan, np.stack([ring, (ring + 1) % 40, np.full(40, 40)], 1).astype(np.int32), fan))
-        corner = np.array([centre[0] + side * (half_width + 0.5), centre[1] + 4, front - 0.0045 * (half_width + 32) ** 2])
+        corner = np.array(
+            [centre[0] + side * (half_width + 0.5), centre[1] + 4, front - 0.0045 * (half_width + 32) ** 2]
+        )
         ear = np.array([side * max(abs(corner[0]) + 7, 79.0), centre[1] - 2, -88.0])
         add(tube(np.linspace(corner, ear, 10), thickness * 1.1))
     inner = [centres[0] + (half_width - 1, 2, 0), centres[1] - (half_width - 1, -2, 0)]
@@ -90,7 +92,10 @@ def glasses(face: CanonicalFace, vertices: np.ndarray, landmarks: np.ndarray, ge
     opacity = generator.uniform(0.75, 0.98) if tint < 0.22 else generator.uniform(0.0, 0.10)
     glass = join(lenses)
     dark = np.clip(np.array([0.05, 0.05, 0.055]) + generator.normal(0, 0.02, 3), 0.01, 0.2)
-    return [frame, Accessory(glass, np.tile([0.0, 0.0, 1.0], (len(glass.vertices), 1)), dark, gloss=0.7, opacity=opacity)]
+    return [
+        frame,
+        Accessory(glass, np.tile([0.0, 0.0, 1.0], (len(glass.vertices), 1)), dark, gloss=0.7, opacity=opacity),
+    ]
 
 
 def hand(face: CanonicalFace, vertices: np.ndarray, skin: np.ndarray, generator) -> Accessory:
@@ -106,11 +111,15 @@ def hand(face: CanonicalFace, vertices: np.ndarray, skin: np.ndarray, generator)
         t = np.linspace(0, 1, 14)[:, None]
         start = near + aside * (finger * 17.0 - 20) + up * (length * 0.35 - 4 * finger) + np.array([0, 0, 7.0])
         path = start - up * (length * 2.2 * t) + np.array([0, 0, 1.0]) * (22 * np.sin(np.pi * np.clip(t * 1.1, 0, 1)))
-        radius = 8.6 * np.sqrt(np.clip(1 - (1 - t[:, 0] * 9).clip(0, 1) ** 2, 0.02, 1)) * (1 + 0.12 * np.sin(t[:, 0] * 17))
+        radius = (
+            8.6 * np.sqrt(np.clip(1 - (1 - t[:, 0] * 9).clip(0, 1) ** 2, 0.02, 1)) * (1 + 0.12 * np.sin(t[:, 0] * 17))
+        )
         piece = tube(path, radius)
         parts.append(piece[0])
         normals.append(piece[1])
-    return Accessory(join(parts), np.concatenate(normals), skin * np.exp(generator.normal(0, 0.08)), gloss=0.25, opacity=1.0)
+    return Accessory(
+        join(parts), np.concatenate(normals), skin * np.exp(generator.normal(0, 0.08)), gloss=0.25, opacity=1.0
+    )
 
 
 def draw_strands(size: int, landmarks: np.ndarray, generator: np.random.Generator, count: int) -> np.ndarray:
@@ -123,7 +132,12 @@ def draw_strands(size: int, landmarks: np.ndarray, generator: np.random.Generato
     t = np.linspace(0, 1, 24)[:, None]
     for _ in range(count):
         offset = generator.normal(0, 0.03 * width, 2) + t * generator.normal(0, 0.10 * width, 2)
-        path = root + (tip - root) * t * generator.uniform(0.5, 1.1) + offset + np.array([1.0, 0.3]) * bend * np.sin(np.pi * t)
+        path = (
+            root
+            + (tip - root) * t * generator.uniform(0.5, 1.1)
+            + offset
+            + np.array([1.0, 0.3]) * bend * np.sin(np.pi * t)
+        )
         points = np.rint(path * 8).astype(np.int32).reshape(-1, 1, 2)
         cv2.polylines(mask, [points], False, int(generator.uniform(110, 255)), max(1, size // 300), cv2.LINE_AA, 3)
     return mask.astype(np.float32) / 255

@@ -1,7 +1,5 @@
 """Draws one synthetic scene: face, head, hair and what is in front of them, with masks of what is seen."""
 
-from dataclasses import dataclass
-
 import numpy as np
 
 from lib.face_model import FaceModel
@@ -11,76 +9,18 @@ from lib.synthetic import compiled, occluders
 from lib.synthetic.backgrounds import sample_background
 from lib.synthetic.canonical import REGIONS, CanonicalFace
 from lib.synthetic.eyes import glint
-from lib.synthetic.hair import Hair, Scalp
+from lib.synthetic.face_light import FaceLight
+from lib.synthetic.hair import Hair, Scalp, Sheet
 from lib.synthetic.head import Head, Part, join
 from lib.synthetic.imaging import reduce, soft_shoulder
-from lib.synthetic.lights import Light, lamp_coefficients
 from lib.synthetic.noise import noise
 from lib.synthetic.pixels import Layer, read_layer
-from lib.synthetic.sampling_priors import Moment, Person
-from lib.synthetic.shadows import averaging, bake_occlusion, lit_share
+from lib.synthetic.scene import Canvas, Picture, Scene
 from lib.synthetic.skin_detail import FIELDS, paint
 
 SUBSURFACE_STEPS = 6
 # Depth, in decimetres, that a landmark may lie behind the surface of its pixel and still count as seen.
 LANDMARK_TOLERANCE = 0.05
-
-
-@dataclass(frozen=True)
-class Scene:
-    """Everything that decides a picture but the surroundings' dice.
-
-    Attributes:
-      person, moment, light: what was drawn.
-      shape: [N, 3] before the pose; vertices: [N, 3] world; decimetres.
-      rotation: [3, 3] for row vectors; translation: [3].
-      normals, shading, coarse: [N, 3] world normals, plain shading and coarse albedo.
-      fields: [N, FIELDS] slow variations of the skin.
-    """
-
-    person: Person
-    moment: Moment
-    light: Light
-    shape: np.ndarray
-    rotation: np.ndarray
-    translation: np.ndarray
-    vertices: np.ndarray
-    normals: np.ndarray
-    shading: np.ndarray
-    coarse: np.ndarray
-    fields: np.ndarray
-
-
-@dataclass(frozen=True)
-class Picture:
-    """What was drawn.
-
-    Attributes:
-      image: float32 [H, W, 3]; alpha: uint8 [H, W]; occluder: bool [H, W].
-      depth: [H, W] of the nearest surface of the head, infinite in the background.
-    """
-
-    image: np.ndarray
-    alpha: np.ndarray
-    occluder: np.ndarray
-    depth: np.ndarray
-
-    def visible_at(self, points: np.ndarray, depth: np.ndarray) -> np.ndarray:
-        """Whether points [M, 2] at some depth [M] are seen: inside, on the surface of their pixel, and not covered."""
-        size = self.alpha.shape[0]
-        inside = ((points >= 0) & (points < size)).all(1)
-        column, row = np.clip(points.astype(int), 0, size - 1).T
-        return inside & (depth < self.depth[row, column] + LANDMARK_TOLERANCE) & ~self.occluder[row, column]
-
-
-@dataclass
-class _Canvas:
-    """Pixels being drawn, flat: colour [P, 3], depth, and which pixels show face or something before it."""
-
-    colour: np.ndarray
-    depth: np.ndarray
-    face: np.ndarray
-    covered: np.ndarray
 
 
 class PhotoRenderer:
@@ -99,20 +39,14 @@ class PhotoRenderer:
         self.camera = Camera((side, side), camera.focal_ratio, camera.distance)
         self.head = Head(face, model.triangles)
         self.scalp = Scalp(face, model.triangles, self.head)
-        self._smoothing = averaging(model.triangles, model.vertex_count)
-        if settings.extra_light:
-            mean = face.points.astype(np.float64)
-            whole = join([Part(mean, model.triangles, mean), self.head.skull(mean[self.head.border])])
-            normals = compiled.normals(whole.vertices, whole.triangles)
-            baked = bake_occlusion(whole.vertices, normals, whole.triangles, model.vertex_count)
-            self.occlusion = np.clip(self._smoothing @ baked, 0.05, 1)
+        self.light = FaceLight(model, face, self.head) if settings.extra_light else None
 
     def render(self, scene: Scene, generator: np.random.Generator) -> Picture:
         """Draws the scene; the generator decides surroundings and occluders."""
         canonical = self.face.placement.to_canonical(scene.shape)
         side = self.camera.image_size[0]
         background = sample_background(generator, side)
-        canvas = _Canvas(
+        canvas = Canvas(
             background.reshape(-1, 3) if self.settings.surroundings else np.zeros((side * side, 3), np.float32),
             np.full(side * side, np.inf, np.float32),
             np.zeros(side * side, bool),
@@ -121,13 +55,14 @@ class PhotoRenderer:
         hair = self.scalp.grow(canonical, scene.person, scene.moment, generator) if self.settings.surroundings else None
         self._draw_head(canvas, scene, canonical, hair, generator)
         if hair is not None:
-            self._draw_hair(canvas, scene, hair)
+            for sheet in (*hair.curtains, hair.shell):
+                self._draw_hair(canvas, scene, hair, sheet)
         solid = canvas.depth.reshape(side, side)
         if self.settings.occluders:
             self._draw_occluders(canvas, scene, canonical, generator)
         return self._picture(canvas, solid)
 
-    def _picture(self, canvas: _Canvas, depth: np.ndarray) -> Picture:
+    def _picture(self, canvas: Canvas, depth: np.ndarray) -> Picture:
         factor, side = self.settings.supersampling, self.camera.image_size[0]
         image = reduce(canvas.colour.reshape(side, side, 3).astype(np.float32), factor)
         seen = (canvas.face & ~canvas.covered).reshape(side, side).astype(np.float32)
@@ -151,40 +86,7 @@ class PhotoRenderer:
         """Plain light [N, 3] on surfaces beside the face."""
         return np.maximum(compiled.shading(normals, scene.light.coefficients), 0.04)
 
-    def _face_light(self, scene: Scene, canonical, skull: Part | None, hair: Hair | None) -> tuple[np.ndarray, np.ndarray]:
-        """Light [N, 3] on the face with shadow, occlusion and scattering, and the share [N] of the main lamp."""
-        if not self.settings.extra_light:
-            return scene.shading, np.ones(len(canonical))
-        lamp = scene.light.lamps[0]
-        parts = [Part(canonical, self.model.triangles, canonical)]
-        parts += [skull] if skull is not None else []
-        whole = join(parts)
-        share = lit_share(whole.vertices, whole.triangles, scene.rotation @ lamp.direction, spread=1 + int(2 * lamp.softness))
-        share = share[: len(canonical)]
-        normals = scene.normals
-        for _ in range(SUBSURFACE_STEPS):
-            normals = self._smoothing @ normals
-        for _ in range(2 + int(5 * lamp.softness)):
-            share = np.clip(self._smoothing @ share, 0, 1)
-        soft = normals / np.maximum(np.linalg.norm(normals, axis=1, keepdims=True), 1e-6)
-        key = lamp_coefficients(lamp).T
-        sharp_total, sharp_key = scene.shading, np.maximum(compiled.sh_basis(scene.normals) @ key, 0)
-        soft_total = compiled.shading(soft, scene.light.coefficients)
-        soft_key = np.maximum(compiled.sh_basis(soft) @ key, 0)
-        # Red light travels furthest under the skin and softens most.
-        blend = np.array([0.75, 0.40, 0.25])
-        total = sharp_total + (soft_total - sharp_total) * blend
-        direct = np.minimum(sharp_key + (soft_key - sharp_key) * blend, 0.95 * np.maximum(total, 0))
-        depth = 1 - 0.85 * (1 - 0.3 * lamp.softness) * (1 - share[:, None]) ** np.array([1.12, 1.0, 0.97])
-        occlusion = self.occlusion[:, None] ** np.array([0.78, 0.9, 0.96])
-        light = np.maximum(total - direct, 0.02) * occlusion + direct * depth * (0.45 + 0.55 * occlusion)
-        if hair is not None:
-            count = len(self.scalp.ids)
-            near = np.exp(np.minimum(hair.cover[:count], 0) / 6.0)
-            light[self.scalp.ids] *= (1 - (0.38 if not hair.ragged < 2 else 0.18) * near)[:, None]
-        return np.maximum(light, 0.015), share
-
-    def _draw_head(self, canvas: _Canvas, scene: Scene, canonical, hair: Hair | None, generator) -> None:
+    def _draw_head(self, canvas: Canvas, scene: Scene, canonical, hair: Hair | None, generator) -> None:
         count = len(canonical)
         face = Part(canonical, self.model.triangles, self.face.points)
         parts, skull = [face], None
@@ -195,7 +97,11 @@ class PhotoRenderer:
             parts += [skull, neck, collar]
             if not hair.covers_ears:
                 parts.append(self.head.ears(border, generator.uniform(0, 1)))
-        light, share = self._face_light(scene, canonical, skull, hair)
+        light, share = scene.shading, np.ones(count)
+        if self.light is not None:
+            light, share = self.light.on(scene, canonical, skull)
+            if hair is not None:
+                light[self.scalp.ids] *= hair.contact_shadow(len(self.scalp.ids))[:, None]
         whole = join(parts)
         vertices = self._world(scene, whole.vertices)
         normals = scene.normals
@@ -244,7 +150,9 @@ class PhotoRenderer:
         shine = (0.11 * cosine**9 + 0.13 * cosine**34) * facing * (1.15 - 0.5 * lamp.softness)
         grazing = 0.05 * np.clip(1 - normals[:, 2], 0, 1) ** 3
         shine = (shine * share[:, 0] * gloss + grazing * light.mean(1) * (regions[:, 0] < 0.5))[:, None]
-        colour = colour + shine * (0.35 + 0.65 * lamp.colour / max(lamp.colour.max(), 1e-6)) * max(lamp.colour.max(), 0.2)
+        colour = colour + shine * (0.35 + 0.65 * lamp.colour / max(lamp.colour.max(), 1e-6)) * max(
+            lamp.colour.max(), 0.2
+        )
         eye = np.flatnonzero(regions[:, REGIONS.index("eye")] > 0.4)
         if len(eye):
             wet = glint(self.face, places[eye], normals[eye], lamp.direction, scene.moment)
@@ -260,7 +168,7 @@ class PhotoRenderer:
         skull = (border * (1 - fade) + skin * 0.9 * fade).reshape(-1, 3)
         first = len(self.scalp.ids)
         # Under the hair the scalp is dark, so that gaps between strands are no windows.
-        under = np.clip((hair.cover[first : first + len(skull)] + 2) / 4, 0, 1)[:, None]
+        under = np.clip((hair.shell.cover[first : first + len(skull)] + 2) / 4, 0, 1)[:, None]
         skull = skull + (0.5 * hair.colour - skull) * under
         neck = np.tile(skin * (0.93, 0.88, 0.87), (len(parts[1].vertices), 1))
         cloth = np.clip(generator.beta(1.2, 1.4) + generator.normal(0, 0.13, 3), 0.03, 0.92)
@@ -276,12 +184,14 @@ class PhotoRenderer:
             dims.append(np.clip(0.92 + depth * 0.10, 0.35, 1.08))
         return np.concatenate(colours), np.concatenate(dims)
 
-    def _draw_hair(self, canvas: _Canvas, scene: Scene, hair: Hair) -> None:
-        vertices = self._world(scene, hair.part.vertices)
-        normals = compiled.normals(vertices, hair.part.triangles)
+    def _draw_hair(self, canvas: Canvas, scene: Scene, hair: Hair, sheet: Sheet) -> None:
+        vertices = self._world(scene, sheet.part.vertices)
+        normals = compiled.normals(vertices, sheet.part.triangles)
         lit = self._lit(scene, normals)
         layer = self._layer(
-            vertices, hair.part.triangles, np.column_stack([hair.cover, hair.flow, hair.part.places, normals, lit])
+            vertices,
+            sheet.visible_triangles(1 + 1.5 * hair.ragged),
+            np.column_stack([sheet.cover, sheet.flow, sheet.part.places, normals, lit]),
         )
         near = layer.depth < canvas.depth[layer.pixels] + 0.004
         values, pixels = layer.values[near], layer.pixels[near]
@@ -299,7 +209,11 @@ class PhotoRenderer:
         values, pixels, coarse, fine, opacity = values[shown], pixels[shown], coarse[shown], fine[shown], opacity[shown]
         normal, light = values[:, 6:9], values[:, 9:12]
         if hair.cloth:
-            weave = 1 + 0.05 * noise(values[:, 3:6], 1.4, seed + 3) + 0.10 * noise(values[:, 3:6], (22.0, 40.0, 22.0), seed + 4, 2)
+            weave = (
+                1
+                + 0.05 * noise(values[:, 3:6], 1.4, seed + 3)
+                + 0.10 * noise(values[:, 3:6], (22.0, 40.0, 22.0), seed + 4, 2)
+            )
             colour = hair.colour * light * weave[:, None]
         else:
             texture = np.clip(1 + 0.30 * fine + 0.22 * coarse, 0.25, 2)
@@ -318,7 +232,7 @@ class PhotoRenderer:
         canvas.depth[solid] = layer.depth[near][shown][opacity > 0.5]
         canvas.covered[solid] = True
 
-    def _draw_occluders(self, canvas: _Canvas, scene: Scene, canonical, generator) -> None:
+    def _draw_occluders(self, canvas: Canvas, scene: Scene, canonical, generator) -> None:
         side = self.camera.image_size[0]
         marks = canonical[self.model.landmarks]
         pixels = compiled.project(self.camera, scene.vertices[self.model.landmarks])
@@ -339,7 +253,7 @@ class PhotoRenderer:
             canvas.colour += (colour.reshape(-1, 3) - canvas.colour) * mask.reshape(-1, 1)
             canvas.covered |= mask.ravel() > 0.5
 
-    def _draw_accessory(self, canvas: _Canvas, scene: Scene, thing: occluders.Accessory) -> None:
+    def _draw_accessory(self, canvas: Canvas, scene: Scene, thing: occluders.Accessory) -> None:
         vertices = self._world(scene, thing.part.vertices)
         normals = thing.normals @ scene.rotation
         layer = self._layer(vertices, thing.part.triangles, np.column_stack([normals, self._lit(scene, normals)]))

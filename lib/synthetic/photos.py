@@ -1,8 +1,8 @@
 """Synthetic photos of faces with exact ground truth, made by code alone from any face model.
 
-    faces = SyntheticFaces(load_face_model())
-    face = faces.sample(17)
-    face.image, face.alpha, face.coefficients
+faces = SyntheticFaces(load_face_model())
+face = faces.sample(17)
+face.image, face.alpha, face.coefficients
 """
 
 from dataclasses import dataclass
@@ -16,9 +16,10 @@ from lib.synthetic import compiled
 from lib.synthetic.canonical import CanonicalFace
 from lib.synthetic.imaging import develop, to_bytes
 from lib.synthetic.lights import sample_light
-from lib.synthetic.photo_renderer import PhotoRenderer, Scene
+from lib.synthetic.photo_renderer import PhotoRenderer
 from lib.synthetic.placement import detected_points, five_points, place
 from lib.synthetic.sampling_priors import Person, ToneAxis, sample_moment, sample_person
+from lib.synthetic.scene import Scene
 from lib.synthetic.skin_detail import FIELDS, broad_fields, paint
 
 # Streams of random numbers: adding one kind of choice must not change the others.
@@ -97,7 +98,9 @@ class SyntheticFaces:
       ValueError: image_size too small to show a face.
     """
 
-    def __init__(self, face_model: FaceModel, image_size: int = 224, seed: int = 0, settings: PhotoSettings | None = None):
+    def __init__(
+        self, face_model: FaceModel, image_size: int = 224, seed: int = 0, settings: PhotoSettings | None = None
+    ):
         if image_size < 16:
             raise ValueError(f"image_size must be at least 16 pixels, got {image_size}")
         self.model, self.size, self.seed = face_model, image_size, seed
@@ -135,7 +138,9 @@ class SyntheticFaces:
         five = five_points(turned[model.landmarks])
         translation = place(five, self._template, moment.jitter, self.camera)
         coefficients = model.layout.join(
-            Coefficients(person.identity, moment.expression, person.albedo, moment.angles, light.coefficients, translation)
+            Coefficients(
+                person.identity, moment.expression, person.albedo, moment.angles, light.coefficients, translation
+            )
         ).astype(np.float32)
         vertices = turned + translation
         normals = compiled.normals(vertices, model.triangles)
@@ -151,7 +156,11 @@ class SyntheticFaces:
             vertices=vertices, normals=normals, shading=shading, coarse=coarse, fields=fields,
         )  # fmt: skip
         picture = self._renderer.render(scene, self._generator(_SCENE, index))
-        image = develop(picture.image, self._generator(_CAMERA, index)) if self.settings.imaging else to_bytes(picture.image)
+        image = (
+            develop(picture.image, self._generator(_CAMERA, index))
+            if self.settings.imaging
+            else to_bytes(picture.image)
+        )
         landmarks = compiled.project(self.camera, vertices[model.landmarks])
         return SyntheticFace(
             image=image,

@@ -57,7 +57,9 @@ def _interpolate(ids, triangles, rays, attributes, pixels, found, depth, values)
     return count
 
 
-def read_layer(triangle_ids: np.ndarray, triangles: np.ndarray, vertices: np.ndarray, attributes, camera: Camera) -> Layer:
+def read_layer(
+    triangle_ids: np.ndarray, triangles: np.ndarray, vertices: np.ndarray, attributes, camera: Camera
+) -> Layer:
     """Interpolates vertex attributes at every covered pixel.
 
     Args:

@@ -15,8 +15,8 @@ def five_points(landmarks: np.ndarray) -> np.ndarray:
 def place(five: np.ndarray, template: np.ndarray, jitter: np.ndarray, camera: Camera) -> np.ndarray:
     """Translation that makes the picture of the camera its own aligned crop.
 
-    The published alignment fits the mean face to five detected points, then scales and shifts the photo. Here camera and
-    crop are fixed, so the face moves instead, until the fit gives the scale and the shift of a finished crop.
+    The published alignment fits the mean face to five detected points, then scales and shifts the photo. Here camera
+    and crop are fixed, so the face moves instead, until the fit gives the scale and the shift of a finished crop.
 
     Args:
       five: [5, 3] the five points of the turned face, decimetres.

@@ -1,4 +1,4 @@
-"""What a synthetic person looks like, and how they happen to look in one photo: all random choices but light and camera."""
+"""What a synthetic person looks like, and how they happen to look in one photo."""
 
 from dataclasses import dataclass
 
@@ -15,7 +15,14 @@ HAIR_COLOURS = np.array(
     ]
 )  # fmt: skip
 IRIS_COLOURS = np.array(
-    [(0.12, 0.07, 0.045), (0.20, 0.12, 0.065), (0.33, 0.23, 0.11), (0.30, 0.34, 0.20), (0.30, 0.44, 0.56), (0.42, 0.50, 0.55)]
+    [
+        (0.12, 0.07, 0.045),
+        (0.20, 0.12, 0.065),
+        (0.33, 0.23, 0.11),
+        (0.30, 0.34, 0.20),
+        (0.30, 0.44, 0.56),
+        (0.42, 0.50, 0.55),
+    ]
 )
 BEARDS = ("none", "stubble", "full", "moustache", "goatee")
 HAIR_STYLES = ("short", "medium", "long", "curly", "shaved", "bald", "swept", "fringe", "beanie", "scarf")
@@ -121,8 +128,10 @@ class ToneAxis:
         return cls(slope / max(length, 1e-9), length, float((colour @ LUMINANCE).mean()), vertices, colour, basis)
 
 
-def sample_albedo(generator: np.random.Generator, axis: ToneAxis, darkest: float = 0.2, lightest: float = 0.80) -> np.ndarray:
-    """[Ka] coefficients: standard normal but for the tone, which is spread evenly over the skin tones of all peoples."""
+def sample_albedo(
+    generator: np.random.Generator, axis: ToneAxis, darkest: float = 0.2, lightest: float = 0.80
+) -> np.ndarray:
+    """[Ka] coefficients: standard normal but for the tone, spread evenly over the skin tones of all peoples."""
     coefficients = np.clip(generator.normal(size=len(axis.direction)), -2.5, 2.5)
     if axis.slope < 1e-6:
         return coefficients
@@ -148,15 +157,16 @@ def sample_person(generator: np.random.Generator, model: FaceModel, axis: ToneAx
     hair = HAIR_COLOURS[index] * generator.uniform(0.8, 1.2) * np.exp(generator.normal(0, 0.03, 3))
     eyes = np.array([1.6, 1.0, 0.5 + fair, 0.7 * fair, 0.9 * fair, 0.7 * fair])
     iris = IRIS_COLOURS[generator.choice(len(eyes), p=eyes / eyes.sum())] * np.exp(generator.normal(0, 0.12, 3))
-    count = generator.poisson(2.2)
+    count = generator.poisson(1.5)
     places = points[generator.choice(axis.vertices, count)] if count else np.zeros((0, 3))
-    moles = np.column_stack([places, generator.uniform(0.7, 1.9, count), generator.uniform(0.35, 0.9, count)])
+    moles = np.column_stack([places, generator.uniform(0.7, 1.9, count), generator.uniform(0.2, 0.8, count)])
     curl = float(np.clip(generator.beta(1, 3) + 0.6 * np.clip((0.45 - tone) / 0.2, 0, 1), 0, 1))
     styles = np.array([3.0, 2, 2.2, 1.5, 0.9, 0.6, 1.5, 1.6, 0.5, 0.5])
     styles *= np.where(male, [2, 1, 0.25, 1, 1.4, 1.4, 1, 0.4, 1, 0], [0.5, 1, 1.8, 1.2, 0.15, 0.02, 1, 1.6, 1, 1.6])
     brow = hair * generator.uniform(0.45, 0.8) if index < 7 else hair * generator.uniform(0.35, 0.8)
     return Person(
-        identity=identity, albedo=albedo, seed=int(generator.integers(1 << 30)), tone=tone, skin=skin, age=age, male=male,
+        identity=identity, albedo=albedo, seed=int(generator.integers(1 << 30)),
+        tone=tone, skin=skin, age=age, male=male,
         hair=hair, brow=brow, iris=iris, curl=curl,
         receding=float(male * np.clip(generator.normal(0.1 + 0.5 * age, 0.3), 0, 1)),
         brow_thickness=float(generator.uniform(1.9, 3.0) + 0.8 * male * generator.random()),
@@ -172,7 +182,9 @@ def sample_person(generator: np.random.Generator, model: FaceModel, axis: ToneAx
 def sample_moment(generator: np.random.Generator, model: FaceModel, person: Person) -> Moment:
     """Draws expression, pose, gaze, make-up and hair of one photo."""
     if model.expression_names == EXPRESSION_NAMES:
-        expression = sample_expressions(generator, 1, activity=generator.choice([0.0, 0.08, 0.16, 0.3], p=[0.2, 0.35, 0.3, 0.15]))[0].astype(float)
+        expression = sample_expressions(
+            generator, 1, activity=generator.choice([0.0, 0.08, 0.16, 0.3], p=[0.2, 0.35, 0.3, 0.15])
+        )[0].astype(float)
         expression *= generator.uniform(0.4, 1.0)
         if generator.random() < 0.3:  # people smile at cameras
             for side in ("right", "left"):
@@ -216,5 +228,3 @@ def _another_style(generator: np.random.Generator, person: Person) -> str:
         return str(generator.choice([person.habit, "beanie"], p=[0.8, 0.2]))
     choices = ["swept", "fringe", "medium", "beanie"] if not person.male else ["short", "swept", "medium", "beanie"]
     return str(generator.choice(choices, p=[0.35, 0.25, 0.28, 0.12]))
-
-

@@ -51,7 +51,9 @@ def lit_share(vertices: np.ndarray, triangles: np.ndarray, direction: np.ndarray
     return total / len(window) ** 2
 
 
-def bake_occlusion(vertices: np.ndarray, normals: np.ndarray, triangles: np.ndarray, count: int, directions: int = 48) -> np.ndarray:
+def bake_occlusion(
+    vertices: np.ndarray, normals: np.ndarray, triangles: np.ndarray, count: int, directions: int = 48
+) -> np.ndarray:
     """Share of an even sky that the first `count` vertices see, weighted by the cosine.
 
     Args:
@@ -80,7 +82,13 @@ def averaging(triangles: np.ndarray, vertex_count: int) -> scipy.sparse.csr_matr
     """[N, N] operator that replaces each value by the mean of itself (half the weight) and its neighbours."""
     rows = np.concatenate([triangles[:, [0, 1, 2]].ravel(), triangles[:, [1, 2, 0]].ravel()])
     columns = np.concatenate([triangles[:, [1, 2, 0]].ravel(), triangles[:, [0, 1, 2]].ravel()])
-    links = scipy.sparse.csr_matrix((np.ones(len(rows), np.float32), (rows, columns)), shape=(vertex_count, vertex_count))
+    links = scipy.sparse.csr_matrix(
+        (np.ones(len(rows), np.float32), (rows, columns)), shape=(vertex_count, vertex_count)
+    )
     links.data[:] = 1
     weight = 1 / np.maximum(np.asarray(links.sum(1)).ravel(), 1)
-    return (0.5 * scipy.sparse.eye(vertex_count, dtype=np.float32) + scipy.sparse.diags(0.5 * weight) @ links).tocsr().astype(np.float32)
+    return (
+        (0.5 * scipy.sparse.eye(vertex_count, dtype=np.float32) + scipy.sparse.diags(0.5 * weight) @ links)
+        .tocsr()
+        .astype(np.float32)
+    )

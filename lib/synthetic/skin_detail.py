@@ -70,7 +70,9 @@ def paint(
     if len(eye):
         seen = paint_eyes(face, points[eye], colour[eye], person, moment)
         colour[eye] += (seen - colour[eye]) * region["eye"][eye, None]
-    gloss = skin * (0.35 + 0.65 * _gauss(both[:, 0], 0, 16) + 0.3 * _gauss(both[:, 1], 80, 16)) * (0.3 + 0.9 * person.oil)
+    gloss = (
+        skin * (0.35 + 0.65 * _gauss(both[:, 0], 0, 16) + 0.3 * _gauss(both[:, 1], 80, 16)) * (0.3 + 0.9 * person.oil)
+    )
     gloss += region["lips"] * (0.6 + 1.2 * moment.lipstick) + 0.8 * region["teeth"]
     return np.clip(colour, 0, 1), gloss.astype(np.float32)
 
@@ -90,14 +92,18 @@ def _lines(points, both, skin, wave, person, moment):
     a, y = both[:, 0], points[:, 1]
     old = _step((person.age - 0.35) / 0.65)
     total = np.zeros(len(points), np.float32)
-    forehead = (0.16 * old + 0.20 * moment.brow_raise) * _step((y - 66) / 8) * _step((104 - y) / 12) * _step((62 - a) / 25)
+    forehead = (
+        (0.16 * old + 0.20 * moment.brow_raise) * _step((y - 66) / 8) * _step((104 - y) / 12) * _step((62 - a) / 25)
+    )
     phase = (y + wave + 0.004 * a * a) / (8.5 + 1.5 * (person.seed % 7) / 7)
     total += forehead * _crease(phase, 0.09)
     frown = (0.14 * old + 0.24 * moment.frown) * _gauss(y, 58, 7)
     total += frown * np.exp(-(((a - 6.5 - 0.15 * wave) / 1.0) ** 2))
     crow = (0.15 * old + 0.16 * moment.smile) * _step((a - 47) / 4) * _step((66 - a) / 10) * _gauss(y, 36, 9)
     total += crow * _crease(np.arctan2(y - 36.5, a - 40) * 4.2 + 0.12 * wave, 0.12)
-    under = (0.05 + 0.15 * old) * _gauss(a, 29, 10) * np.exp(-(((y - 26.5 - 0.02 * (a - 30) ** 2 - 0.3 * wave) / 1.3) ** 2))
+    under = (
+        (0.05 + 0.15 * old) * _gauss(a, 29, 10) * np.exp(-(((y - 26.5 - 0.02 * (a - 30) ** 2 - 0.3 * wave) / 1.3) ** 2))
+    )
     fold_x = 17.5 + 0.42 * np.clip(-2 - y, -4, 40)
     nasolabial = (0.03 + 0.13 * old + 0.14 * moment.smile) * _step((4 - y) / 6) * _step((y + 38) / 10)
     total += under + nasolabial * np.exp(-(((a - fold_x - 0.3 * wave) / 1.7) ** 2))
@@ -145,7 +151,12 @@ def _make_up(colour, both, skin, moment):
         lid = moment.eye_shadow * _gauss(both[:, 0], 33, 11) * _gauss(both[:, 1], 47.5, 4.2) * skin
         colour += (moment.shadow_colour - colour) * np.clip(1.2 * lid, 0, 1)[:, None]
     if moment.liner > 0.02:
-        line = moment.liner * _gauss(both[:, 0], 33, 12) * _gauss(both[:, 1], 43.4 - 0.012 * (both[:, 0] - 31) ** 2, 1.0) * skin
+        line = (
+            moment.liner
+            * _gauss(both[:, 0], 33, 12)
+            * _gauss(both[:, 1], 43.4 - 0.012 * (both[:, 0] - 31) ** 2, 1.0)
+            * skin
+        )
         colour *= (1 - 0.75 * line)[:, None]
     return colour
 
@@ -154,7 +165,9 @@ def _brows(colour, face, points, both, painted, person):
     """Single hairs, growing outwards; first takes back most of the brow that the coarse albedo paints."""
     xs, ys = face.brow_curves
     a, y = both[:, 0], points[:, 1]
-    chosen = np.flatnonzero((np.abs(y - np.interp(a, xs, ys)) < 9) & (a > xs[0] - 7) & (a < xs[-1] + 7) & (points[:, 2] > -45))
+    chosen = np.flatnonzero(
+        (np.abs(y - np.interp(a, xs, ys)) < 9) & (a > xs[0] - 7) & (a < xs[-1] + 7) & (points[:, 2] > -45)
+    )
     if not len(chosen):
         return colour
     a, y, z = a[chosen], y[chosen], points[chosen, 2]
@@ -163,7 +176,9 @@ def _brows(colour, face, points, both, painted, person):
     curve = np.interp(a, np.linspace(xs[0], xs[-1], 33), _smooth_curve(xs, ys))
     height = y - curve + 0.6
     thick = person.brow_thickness * (1.12 - 0.75 * np.clip(t, 0, 1) ** 1.7)
-    shape = np.exp(-(np.abs(height / np.maximum(thick, 0.6)) ** 2.4)) * _step((t + 0.10) / 0.16) * _step((1.10 - t) / 0.16)
+    shape = (
+        np.exp(-(np.abs(height / np.maximum(thick, 0.6)) ** 2.4)) * _step((t + 0.10) / 0.16) * _step((1.10 - t) / 0.16)
+    )
     # Hairs fan from upright at the nose to lying along the tail.
     lean = 1.15 - 0.95 * np.clip(t, 0, 1)
     across = height * np.cos(lean) - a * np.sin(lean)
@@ -191,11 +206,11 @@ def _beard(colour, points, both, skin, person, moment):
     cheek_line = -16 + 0.55 * np.clip(a - 26, 0, 60) + 26 * _step((a - 56) / 9)
     cheek = _step((cheek_line - y + 1.5 * edge) / 14) * _step((a - 24) / 7)
     moustache = lip_top * (1 - 0.55 * _gauss(a, 0, 1.8))
-    area = {
-        "none": 0 * y, "stubble": np.maximum.reduce([moustache, chin, cheek]), "full": np.maximum.reduce([moustache, chin, cheek]),
-        "moustache": moustache, "goatee": np.maximum(moustache, chin * _step((24 - a) / 5)),
-    }[style] * skin  # fmt: skip
-    shadow = np.maximum.reduce([moustache, chin, cheek]) * skin * 0.16 * person.beard * (person.tone > 0.3)
+    everywhere = np.maximum.reduce([moustache, chin, cheek])
+    goatee = np.maximum(moustache, chin * _step((24 - a) / 5))
+    areas = {"none": 0 * y, "stubble": everywhere, "full": everywhere, "moustache": moustache, "goatee": goatee}
+    area = areas[style] * skin
+    shadow = everywhere * skin * 0.16 * person.beard * (person.tone > 0.3)
     colour *= np.exp(-shadow[:, None] * np.array([1.0, 0.95, 0.8], np.float32))
     chosen = np.flatnonzero(area > 0.02)
     if not len(chosen):
@@ -210,6 +225,9 @@ def _beard(colour, points, both, skin, person, moment):
     else:
         strands = noise(field, (0.9, 5.5, 3.0), person.seed + 43, 2)
         cover = _step((area[chosen] * (1.25 + 0.5 * person.beard) - 0.40 + 0.40 * strands) / 1.15)
-    target = np.minimum(person.hair, person.skin * 0.7) * (0.85 + 0.25 * noise(field, (1.1, 9, 5), person.seed + 44))[:, None]
+    target = (
+        np.minimum(person.hair, person.skin * 0.7)
+        * (0.85 + 0.25 * noise(field, (1.1, 9, 5), person.seed + 44))[:, None]
+    )
     colour[chosen] += (target - colour[chosen]) * np.clip(cover, 0, 0.95)[:, None]
     return colour
