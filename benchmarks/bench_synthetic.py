@@ -20,6 +20,8 @@ VARIANTS = {
     "everything": PhotoSettings(),
     "one sample per pixel": PhotoSettings(supersampling=1),
     "face model alone": PhotoSettings(
+        detail=False, extra_light=False, surroundings=False, occluders=False, imaging=False
+    ),
         extra_light=False, surroundings=False, occluders=False, imaging=False, detail=False
     ),
 }

@@ -58,20 +58,18 @@ def _lid_shadow(face: CanonicalFace, points: np.ndarray, side: np.ndarray) -> np
     return shade
 
 
-def glint(face: CanonicalFace, points, normals, lamp_direction, moment: Moment) -> np.ndarray:
+def glint(face: CanonicalFace, points, normals, half, moment: Moment) -> np.ndarray:
     """Reflection [P] of the lamp in the cornea, which bulges over the iris more than the mesh shows.
 
     Args:
       face: the canonical face.
       points: [P, 3] canonical millimetres on the eyeballs.
       normals: [P, 3] world normals of the mesh there.
-      lamp_direction: [3] unit vector.
+      half: [3] unit vector halfway between lamp and camera.
       moment: gives the gaze.
     """
     offset, _ = eye_coordinates(face, points, moment)
     bulge = np.exp(-((np.hypot(*offset.T) / 6.5) ** 4))
-    half = np.asarray(lamp_direction) + (0.0, 0.0, 1.0)
-    half /= np.linalg.norm(half)
     # A cornea of 7.8 mm radius turns its normal faster across the iris than the ball of 12 mm.
     turned = normals + (bulge * (1 / 7.8 - 1 / BALL_RADIUS))[:, None] * np.column_stack([offset, np.zeros(len(points))])
     turned /= np.linalg.norm(turned, axis=1, keepdims=True) + 1e-9

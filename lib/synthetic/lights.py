@@ -28,6 +28,11 @@ class Lamp:
     colour: np.ndarray
     softness: float
 
+    def halfway(self, lift: float = 0.0) -> np.ndarray:
+        """[3] float32 unit vector between the lamp and the camera, `lift` further up: a mirror there would shine."""
+        half = self.direction + (0.0, lift, 1.0)
+        return (half / np.linalg.norm(half)).astype(np.float32)
+
 
 @dataclass(frozen=True)
 class Light:

@@ -144,18 +144,17 @@ class PhotoRenderer:
             return colour
         lamp = scene.light.lamps[0]
         normals = normals / np.maximum(np.linalg.norm(normals, axis=1, keepdims=True), 1e-6)
-        half = lamp.direction + (0.0, 0.0, 1.0)
-        cosine = np.clip(normals @ (half / np.linalg.norm(half)), 0, 1)
-        facing = np.clip(normals @ lamp.direction + 0.1, 0, 1)
+        half = lamp.halfway()
+        cosine = np.clip(normals @ half, 0, 1)
+        facing = np.clip(normals @ lamp.direction.astype(np.float32) + np.float32(0.1), 0, 1)
         shine = (0.11 * cosine**9 + 0.13 * cosine**34) * facing * (1.15 - 0.5 * lamp.softness)
         grazing = 0.05 * np.clip(1 - normals[:, 2], 0, 1) ** 3
         shine = (shine * share[:, 0] * gloss + grazing * light.mean(1) * (regions[:, 0] < 0.5))[:, None]
-        colour = colour + shine * (0.35 + 0.65 * lamp.colour / max(lamp.colour.max(), 1e-6)) * max(
-            lamp.colour.max(), 0.2
-        )
+        strongest = max(float(lamp.colour.max()), 0.2)
+        colour = colour + shine * (0.35 * strongest + 0.65 * lamp.colour).astype(np.float32)
         eye = np.flatnonzero(regions[:, REGIONS.index("eye")] > 0.4)
         if len(eye):
-            wet = glint(self.face, places[eye], normals[eye], lamp.direction, scene.moment)
+            wet = glint(self.face, places[eye], normals[eye], half, scene.moment)
             colour[eye] += (wet * np.clip(share[eye, 0] + 0.2, 0, 1))[:, None] * np.clip(lamp.colour, 0.25, 1)
         return colour
 
@@ -218,8 +217,7 @@ class PhotoRenderer:
         else:
             texture = np.clip(1 + 0.30 * fine + 0.22 * coarse, 0.25, 2)
             colour = hair.colour * light * texture[:, None]
-            half = scene.light.lamps[0].direction + (0.0, 0.35, 1.0)
-            band = np.clip(normal @ (half / np.linalg.norm(half)), 0, 1)
+            band = np.clip(normal @ scene.light.lamps[0].halfway(0.35), 0, 1)
             shine = (0.16 * band**14 * np.clip(0.7 + 0.8 * fine, 0, 2))[:, None]
             colour = colour + shine * (0.45 + 0.55 * hair.colour) * np.clip(scene.light.lamps[0].colour, 0, 1)
         edge = np.clip((values[:, 0] + 1) / 9, 0, 1)[:, None] if not hair.cloth else 1.0
@@ -259,8 +257,7 @@ class PhotoRenderer:
         layer = self._layer(vertices, thing.part.triangles, np.column_stack([normals, self._lit(scene, normals)]))
         near = layer.depth < canvas.depth[layer.pixels]
         pixels, values = layer.pixels[near], layer.values[near]
-        half = scene.light.lamps[0].direction + (0.0, 0.0, 1.0)
-        cosine = np.clip(values[:, :3] @ (half / np.linalg.norm(half)), 0, 1)
+        cosine = np.clip(values[:, :3] @ scene.light.lamps[0].halfway(), 0, 1)
         colour = thing.colour * values[:, 3:6] + (thing.gloss * 0.35 * cosine**30)[:, None]
         canvas.colour[pixels] += (colour - canvas.colour[pixels]) * thing.opacity
         if thing.opacity > 0.3:
