@@ -235,7 +235,14 @@ def test_shininess_as_scalar_per_image_and_per_vertex():
 
 @pytest.mark.parametrize("shininess", [0.0, 0.5, 3.0])
 def test_gradients_are_finite_with_highlights_and_background(shininess):
-    arguments = quad(specular_colors=tf.ones([2, 4, 3]), shininess_coefficients=tf.fill([2, 4], shininess))
+    # One light mirrors towards the camera, the other away from it, where the clipped cosine is exactly zero.
+    arguments = quad(
+        camera_position=np.float32([4, 0, 1.5]),
+        light_positions=np.float32([[[-9, 0, 3], [9, 0, 1]]] * 2),
+        light_intensities=np.ones((2, 2, 3), np.float32),
+        specular_colors=tf.ones([2, 4, 3]),
+        shininess_coefficients=tf.fill([2, 4], shininess),
+    )
     names = ["vertices", "normals", "diffuse_colors", "specular_colors", "shininess_coefficients", "camera_position"]
     arguments |= {name: tf.convert_to_tensor(arguments[name]) for name in names}
     with tf.GradientTape() as tape:
@@ -244,6 +251,27 @@ def test_gradients_are_finite_with_highlights_and_background(shininess):
     for name, gradient in zip(names, tape.gradient(loss, [arguments[name] for name in names]), strict=True):
         assert np.isfinite(gradient).all(), name
         assert np.abs(gradient).max() > 0, name
+
+
+def test_gradients_are_finite_where_the_mirrored_light_and_the_camera_are_at_a_right_angle():
+    """There the cosine is exactly zero, inside its clip, and its power has an infinite slope."""
+    normals = tf.constant([0.0, 0.0, 1.0], shape=[1, 1, 1, 3])
+    ones = tf.ones([1, 1, 1, 3])
+    with tf.GradientTape() as tape:
+        tape.watch(normals)
+        image = mesh_renderer.phong_shader(
+            normals,
+            tf.ones([1, 1, 1]),
+            tf.zeros([1, 1, 1, 3]),
+            [[[0.0, 0.0, 1.0]]],
+            [[[1.0, 1.0, 1.0]]],
+            ones,
+            [[1.0, 0.0, 0.0]],
+            ones,
+            [[[0.5]]],
+        )
+    assert_close(image.numpy()[0, 0, 0], [1.0] * 4, 1e-5)
+    assert np.isfinite(tape.gradient(image, normals)).all()
 
 
 def test_graph_with_unknown_batch_size_equals_eager():

@@ -360,6 +360,11 @@ def test_refused_arguments(clip, triangles, size, message):
             function(clip, triangles, size)
 
 
+def test_a_wrong_constant_index_is_found_while_tracing():
+    with pytest.raises(ValueError, match="vertex indices from 0 to 2, got 1 to 3"):
+        tf.function(lambda: triangle_ids(CLIP, ONE + 1, (4, 4))).get_concrete_function()
+
+
 def test_a_wrong_index_known_only_at_run_time_stops_the_graph():
     @tf.function(input_signature=[tf.TensorSpec([None, 3], tf.int32)])
     def ids(triangles):

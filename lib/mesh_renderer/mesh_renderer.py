@@ -84,7 +84,7 @@ def _highlights(normals, positions, to_light, facing, camera_position, shininess
     # A power of zero has an infinite slope for exponents below one, which the mask after it would turn into NaN; and
     # exponents of background pixels are negative.
     visible = (alignment > 0.0) & (facing != 0.0)
-    power = tf.pow(tf.where(visible, alignment, 1.0), tf.where(visible, shininess, 1.0))
+    power = tf.pow(alignment, tf.where(visible, shininess, 1.0))
     return tf.where(visible, power, tf.where(shininess == 0.0, 1.0, 0.0))
 
 
