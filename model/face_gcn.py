@@ -60,7 +60,7 @@ class FaceReconstruction(TensorStructure):
 
     Attributes:
       coarse: the face before refinement.
-      albedo: [B, N, 3] RGB in [0, 1] by the texture network's own bounds.
+      albedo: [B, N, 3] RGB; in [0, 1] or around it, as the texture network's head leaves it.
       colour: [B, N, 3] the albedo under light.
       rendering: [B, H, W, 3] RGB, 0 in the background.
       mask: [B, H, W, 1] 1 where the face is rendered.

@@ -123,45 +123,31 @@ def test_published_reference_whole(arrays):
     crop, embedding = crop_of(arrays), tf.constant(arrays["image_emb"])
     weights = published_weights(float(arrays["lambda_ref"]), float(arrays["lambda_ren"]))
 
-    @tf.function
-    def step(embedding):
-        with tf.GradientTape(persistent=True) as tape:
-            tape.watch(embedding)
-            result = chain(crop, arrays["coeff"], embedding)
-            terms = chain.terms(result, crop)
-            terms["weight_decay"] = weight_decay(network.regularised_variables())
-            total = weighted_total(terms, weights)
-        named = network.named_variables()
-        return {
-            "result": result,
-            "terms": terms,
-            "total": total,
-            "embedding": tape.gradient(total, embedding),
-            "albedo": tape.gradient(terms["identity"], result.albedo),
-            "variables": {name: tape.gradient(total, variable.value) for name, variable in named.items()},
-        }
-
-    got = step(embedding)
-    check_forward(arrays, got["result"])
-    assert_close(
-        network.vertex_inputs(
-            got["result"].coarse.albedo,
-            got["result"].coarse.sampled.colour,
-            got["result"].coarse.sampled.visibility,
-            got["result"].coarse.face.shading,
-        ),
-        arrays["refine_input"],
+    with tf.GradientTape(persistent=True) as tape:
+        tape.watch(embedding)
+        result = chain(crop, arrays["coeff"], embedding)
+        terms = chain.terms(result, crop)
+        terms["weight_decay"] = weight_decay(network.regularised_variables())
+        total = weighted_total(terms, weights)
+    check_forward(arrays, result)
+    sampled = result.coarse.sampled
+    vertex_inputs = network.vertex_inputs(
+        result.coarse.albedo, sampled.colour, sampled.visibility, result.coarse.face.shading
     )
-    check_terms(arrays, got["terms"])
-    assert_close(5e-4 * got["terms"]["weight_decay"], arrays["loss_regularization"])
-    assert_close(got["total"], arrays["loss_total"])
-    assert_close(got["embedding"], arrays["grad_image_emb"], 1e-3)
-    assert_close(got["albedo"] / 2, arrays["grad_gcn_texture_of_perception"], 1e-3)
+    assert_close(vertex_inputs, arrays["refine_input"])
+    check_terms(arrays, terms)
+    assert_close(5e-4 * terms["weight_decay"], arrays["loss_regularization"])
+    assert_close(total, arrays["loss_total"])
+
+    of_identity = tape.gradient(terms["identity"], result.albedo)
+    assert_close(of_identity / 2, arrays["grad_gcn_texture_of_perception"], 1e-3)
     prefix = "grad/mesh_generator/"
-    compared = [name for name in arrays if name.startswith(prefix)]
-    assert len(compared) == 5
-    for name in compared:
-        assert_close(got["variables"][name.removeprefix(prefix)], arrays[name], 1e-3)
+    names = [name for name in arrays if name.startswith(prefix)]
+    assert len(names) == 5
+    variables = [network.named_variables()[name.removeprefix(prefix)].value for name in names]
+    gradients = tape.gradient(total, [embedding, *variables])  # in one call: each builds the whole way back anew
+    for gradient, name in zip(gradients, ["grad_image_emb", *names], strict=True):
+        assert_close(gradient, arrays[name], 1e-3)
 
 
 def blend_network(embedding, albedo, colour, visibility, shading, training):
