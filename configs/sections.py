@@ -303,4 +303,3 @@ class Evaluate(Section):
 
     output: str = option("folder of metrics.json and the picture sheet")
     faces: int = option("held-out synthetic faces measured; 0: the whole test split", low=0)
-    optimum_steps: int = option("steps of the per-vertex optimum, the yardstick no network can pass", low=1)

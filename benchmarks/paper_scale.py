@@ -1,0 +1,177 @@
+"""The paper's configuration at its true size on stand-in assets: python -m benchmarks.paper_scale [--mesh FILE.mat].
+
+Trains configs/paper.yaml (35,709 vertices, 224 px, ResNet-50, `normal`, published losses) for some updates and prints
+loss, seconds an update and peak memory. The licensed files are replaced by stand-ins of the same sizes: fresh weights,
+random bases, and either the built-in mesh at that density or, with --mesh, the triangles of Deep3DFaceReconstruction's
+facemodel_info.mat laid out flat (Tutte) and bulged.
+"""
+
+import argparse
+import json
+import resource
+import tempfile
+import time
+from pathlib import Path
+
+import numpy as np
+import scipy.io
+import scipy.sparse
+import scipy.sparse.linalg
+
+from configs import schema
+from lib.face_model import FaceModel
+from lib.records import RecordWriter
+from lib.splits import save_split
+from lib.synthetic.face_generator import build_face_model
+from lib.synthetic.photos import SyntheticFaces
+
+COUNTS = (80, 64, 80)  # identity, expression, albedo of the Basel model
+CROPS = 12
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--mesh", type=Path, help="facemodel_info.mat, for the real triangles and landmarks")
+    parser.add_argument("--updates", type=int, default=20)
+    parser.add_argument("overrides", nargs="*", help="section.key=value")
+    args = parser.parse_args()
+    with tempfile.TemporaryDirectory() as folder:
+        run(Path(folder), args.mesh, args.updates, args.overrides)
+
+
+def run(folder: Path, mesh: Path | None, updates: int, overrides: list[str]) -> None:
+    model = stand_in(mesh)
+    model.save(folder / "face.npz")
+    config = schema.load(
+        "configs/paper.yaml",
+        [
+            f"data.root_dir={folder}",
+            f"face_model.source={folder / 'face.npz'}",
+            f"regressor.weights={folder / 'regressor.npz'}",
+            f"identity.weights={folder / 'identity.npz'}",
+            f"train.updates_per_epoch={updates}",
+            "train.epochs=1",
+            *overrides,
+        ],
+    )
+    write_records(config)
+    from model.identity import build_identity_network
+    from model.pretrained import save_weights
+    from model.regressor import build_regressor
+    from model.summaries import RunLog
+    from model.training import train
+
+    save_weights(config.regressor.weights, build_regressor(config.regressor, model.layout), model.fingerprint, {})
+    save_weights(config.identity.weights, build_identity_network(config.identity), model.fingerprint, {})
+    losses, times = [], [time.perf_counter()]
+    log = RunLog.training
+
+    def noted(self, terms, update):
+        losses.append(terms["total"])
+        times.append(time.perf_counter())
+        log(self, terms, update)
+
+    RunLog.training = noted
+    train(config, folder / "run")
+    seconds = np.diff(times)[2:]  # the first updates compile
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
+    print(
+        json.dumps(
+            {
+                "vertices": model.vertex_count,
+                "triangles": len(model.triangles),
+                "batch": config.train.batch_size,
+                "loss": [round(loss, 4) for loss in losses],
+                "seconds_median": round(float(np.median(seconds)), 3),
+                "seconds_range": [round(float(seconds.min()), 3), round(float(seconds.max()), 3)],
+                "peak_gib": round(peak, 2),
+            }
+        )
+    )
+
+
+def stand_in(mesh: Path | None) -> FaceModel:
+    """A face model of the Basel model's size."""
+    rng = np.random.default_rng(0)
+    base = build_face_model(35709)
+    if mesh is None:
+        count = base.vertex_count
+        position, triangles, landmarks, mirror = base.mean_shape, base.triangles, base.landmarks, base.mirror_index
+        albedo = base.mean_albedo
+    else:
+        info = scipy.io.loadmat(mesh)
+        triangles = info["tri"].astype(np.int64) - 1
+        landmarks = info["keypoints"].astype(np.int64).ravel() - 1
+        count = int(triangles.max()) + 1
+        position = bulged(flattened(triangles, count))
+        mirror, albedo = np.arange(count), np.full((count, 3), (0.7, 0.55, 0.45))
+    fields = {
+        "identity_basis": smooth(rng, position, COUNTS[0], 0.02),
+        "expression_basis": smooth(rng, position, COUNTS[1], 0.01),
+        "albedo_basis": smooth(rng, position, COUNTS[2], 0.02),
+    }
+    return FaceModel(
+        name="stand-in",
+        mean_shape=position - position.mean(axis=0),
+        mean_albedo=albedo,
+        triangles=triangles,
+        landmarks=landmarks,
+        skin_mask=np.ones(count, bool),
+        front_mask=np.ones(count, bool),
+        mirror_index=mirror,
+        uv=(position[:, :2] - position[:, :2].min(axis=0)) / np.ptp(position[:, :2], axis=0),
+        **fields,
+    )
+
+
+def flattened(triangles: np.ndarray, count: int) -> np.ndarray:
+    """Tutte's embedding: the longest border on a circle, every other vertex at the mean of its neighbours; [N, 2]."""
+    edges = np.concatenate([triangles[:, [0, 1]], triangles[:, [1, 2]], triangles[:, [2, 0]]])
+    directed = set(map(tuple, edges.tolist()))
+    following = {a: b for a, b in directed if (b, a) not in directed}
+    loops = []
+    while following:
+        loop = [next(iter(following))]
+        while (vertex := following.pop(loop[-1])) != loop[0]:
+            loop.append(vertex)
+        loops.append(loop)
+    outer = np.array(max(loops, key=len))
+    angle = np.linspace(0, 2 * np.pi, len(outer), endpoint=False)
+    links = scipy.sparse.coo_matrix((np.ones(len(edges)), edges.T), (count, count)).tocsr()
+    links = ((links + links.T) > 0).astype(float)
+    laplacian = scipy.sparse.diags(links.sum(axis=1).A1) - links
+    inner = np.setdiff1d(np.arange(count), outer)
+    flat = np.zeros((count, 2))
+    flat[outer] = np.stack([np.cos(angle), np.sin(angle)], axis=-1)
+    right = -laplacian[inner][:, outer] @ flat[outer]
+    flat[inner] = scipy.sparse.linalg.splu(laplacian[inner][:, inner].tocsc()).solve(right)
+    return flat
+
+
+def bulged(flat: np.ndarray) -> np.ndarray:
+    """A disc [N, 2] as the front of an ellipsoid of a face's size, [N, 3] dm."""
+    radius = np.linalg.norm(flat, axis=-1, keepdims=True)
+    spread = flat * np.sqrt(np.sqrt(radius + 1e-9)) / np.maximum(radius, 1e-9) ** 0.5  # opens the crowded middle
+    depth = np.sqrt(np.maximum(1.05 - (spread**2).sum(axis=-1), 0))
+    return np.stack([0.75 * spread[:, 0], 0.95 * spread[:, 1], 0.8 * depth], axis=-1)
+
+
+def smooth(rng: np.random.Generator, position: np.ndarray, count: int, amplitude: float) -> np.ndarray:
+    """[count, N, 3] random fields, smooth over the mesh."""
+    frequency, phase = rng.normal(0, 2.5, (count, 3, 3)), rng.uniform(0, 2 * np.pi, (count, 1, 3))
+    return (amplitude * np.cos(np.einsum("nd,kdc->knc", position, frequency) + phase)).astype(np.float32)
+
+
+def write_records(config: schema.Config) -> None:
+    """A few synthetic crops, whoever they show: only their size matters here."""
+    faces, size = SyntheticFaces(build_face_model(), config.data.image_size, 0), config.data.image_size
+    names = [f"{i}.png" for i in range(CROPS)]
+    with RecordWriter(config.records_path, (size, size, 4)) as writer:
+        for i, name in enumerate(names):
+            face = faces.sample(i)
+            writer.append(np.dstack([face.image, face.alpha]), name)
+    save_split(config.params_dir, {"train": names[:-2], "val": names[-2:-1], "test": names[-1:]})
+
+
+if __name__ == "__main__":
+    main()
