@@ -1,6 +1,10 @@
 """The folder of synthetic crops: its truth, resuming, growing, and what makes it stale."""
 
 import os
+import subprocess
+import sys
+import time
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -8,6 +12,7 @@ from PIL import Image
 
 from lib.synthetic.dataset import TRUTH, crop_name, load_truth, render_dataset
 from lib.synthetic.face_generator import build_face_model
+from tests.helpers import ROOT
 from utils import UserError
 
 SIZE = 48
@@ -72,6 +77,45 @@ def test_another_seed_replaces_everything(rendered, face_model):
     assert after.keys() == {crop_name(0)}
     assert after[crop_name(0)] != before[crop_name(0)]
     assert len(load_truth(rendered)["names"]) == 1
+
+
+SCRIPT = """
+import sys
+from lib.synthetic.dataset import render_dataset
+from lib.synthetic.face_generator import build_face_model
+if __name__ == "__main__":
+    render_dataset(build_face_model(2000, seed=0), sys.argv[1], 50, 48, 7, 2)
+"""
+
+
+@pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="finds processes in /proc")
+def test_a_killed_program_leaves_no_worker_behind(tmp_path):
+    script = tmp_path / "render.py"
+    script.write_text(SCRIPT)
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    program = subprocess.Popen(
+        [sys.executable, script, tmp_path / "faces"], env=environment, stderr=subprocess.DEVNULL
+    )
+    children = Path(f"/proc/{program.pid}/task/{program.pid}/children")
+
+    def workers() -> list[str]:
+        pids = children.read_text().split()
+        return [pid for pid in pids if b"spawn_main" in Path(f"/proc/{pid}/cmdline").read_bytes()]
+
+    wait_until(lambda: len(workers()) == 2 or program.poll() is not None)
+    started = workers()
+    wait_until(lambda: (tmp_path / "faces" / crop_name(0)).exists() or program.poll() is not None)
+    program.kill()
+    program.wait()
+    wait_until(lambda: not any(Path(f"/proc/{pid}").exists() for pid in started))
+
+
+def wait_until(condition, seconds: float = 120.0) -> None:
+    """Returns as soon as the condition holds; the limit only ends a hanging test."""
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end, "waited in vain"
+        time.sleep(0.05)
 
 
 def test_missing_truth_is_one_line(tmp_path):

@@ -6,10 +6,12 @@ import hashlib
 import multiprocessing
 import os
 import signal
+import threading
 import zipfile
 from collections.abc import Iterator
 from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from PIL import Image
@@ -22,7 +24,8 @@ from utils import UserError, atomic_path
 TRUTH = "truth.npz"
 _PER_CROP = ("coefficients", "identity_id", "true_albedo", "landmarks")
 
-_faces = None  # the renderer of a worker process
+# What a process renders, and with what; every worker has its own.
+_settings = _faces = None
 
 
 def render_dataset(
@@ -132,7 +135,7 @@ def _render(
     _part(folder, key, 0).parent.mkdir(exist_ok=True)
     bar = tqdm(desc="render", total=len(indices), unit="crop", dynamic_ncols=True)
     if min(workers, len(indices)) == 1:
-        _make_renderer(face_model, image_size, seed)
+        _renderer_of(face_model, image_size, seed)
         with bar:
             for index in indices:
                 _render_one(folder, index, key)
@@ -159,7 +162,8 @@ def _render(
                 "the command; it goes on where it stopped)"
             ) from error
         finally:
-            pool.shutdown(wait=False, cancel_futures=True)
+            # Before the pool's own end, which would render everything that was asked for.
+            pool.shutdown(cancel_futures=True)
 
 
 @contextlib.contextmanager
@@ -179,21 +183,34 @@ def _single_threaded_children() -> Iterator[None]:
                 os.environ[name] = value
 
 
-def _start_worker(face_model: FaceModel, image_size: int, seed: int) -> None:
+def _start_worker(*renderer: Any) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to handle, in one line
-    _make_renderer(face_model, image_size, seed)
+    threading.Thread(target=_die_with_parent, daemon=True).start()
+    _renderer_of(*renderer)
 
 
-def _make_renderer(face_model: FaceModel, image_size: int, seed: int) -> None:
-    global _faces
-    import_tensorflow()
-    from lib.synthetic.photos import PhotoSettings, SyntheticFaces
+def _die_with_parent() -> None:
+    """Without it the workers of a killed program would wait for work for ever."""
+    multiprocessing.parent_process().join()
+    os._exit(1)
 
-    # One photo of each person: the split goes by file, and nobody may be in two parts of it.
-    _faces = SyntheticFaces(face_model, image_size, seed, PhotoSettings(photos_per_identity=1))
+
+def _renderer_of(face_model: FaceModel, image_size: int, seed: int) -> None:
+    """Says what `_render_one` renders in this process."""
+    global _settings, _faces
+    _settings, _faces = (face_model, image_size, seed), None
 
 
 def _render_one(folder: Path, index: int, key: str) -> None:
+    global _faces
+    if _faces is None:
+        # Made here, not at the start of the process, so that its errors reach the parent as what they are.
+        import_tensorflow()
+        from lib.synthetic.photos import PhotoSettings, SyntheticFaces
+
+        # One photo of each person: the split goes by file, and nobody may be in two parts of it.
+        face_model, image_size, seed = _settings
+        _faces = SyntheticFaces(face_model, image_size, seed, PhotoSettings(photos_per_identity=1))
     face = _faces.sample(index)
     rgba = np.dstack([face.image, face.alpha])
     with atomic_path(_part(folder, key, index)) as temporary, open(temporary, "wb") as stream:
