@@ -1,6 +1,6 @@
-"""Time of the steps around the texture network: posing, normals, rasterising, looking at the crop, losses with gradient.
+"""Time of the steps around the texture network: posing, rasterising, reading the crop, loss terms with gradient.
 
-python -m benchmarks.bench_face_gcn [--vertices 35709] [--image-size 224] [--batch 4] [--threads 2] [--projection zbuffer]
+python -m benchmarks.bench_face_gcn [--vertices 35709] [--image-size 224] [--batch 4] [--threads 2]
 """
 
 import argparse
