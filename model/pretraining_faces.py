@@ -4,7 +4,9 @@ import hashlib
 import itertools
 import json
 import multiprocessing
+import os
 import shutil
+import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
@@ -160,15 +162,27 @@ def _take(items: Iterator, count: int) -> list:
     return list(itertools.islice(items, count))
 
 
-_source = None  # of a worker process
+# How a worker process makes its source, and the source once it is made.
+_make = _source = None
 
 
 def _start_worker(make_source: Callable, arguments: tuple) -> None:
-    global _source
-    _source = make_source(*arguments)
+    global _make
+    threading.Thread(target=_die_with_parent, daemon=True).start()
+    _make = (make_source, arguments)
+
+
+def _die_with_parent() -> None:
+    """Without it the workers of a killed program would wait for work for ever."""
+    multiprocessing.parent_process().join()
+    os._exit(1)
 
 
 def _render_chunk(chunk: int, indices: list[int]) -> tuple[int, dict]:
+    global _source
+    if _source is None:  # not at the start of the process, so that errors reach the parent as what they are
+        make_source, arguments = _make
+        _source = make_source(*arguments)
     return chunk, _render(_source, indices)
 
 

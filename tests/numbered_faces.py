@@ -10,12 +10,12 @@ class Numbers:
 
     drawn: list[int] = []  # noqa: RUF012 - shared on purpose: every source of this process adds to it
 
-    def __init__(self, size: int, fail_at: int = -1):
-        self.size, self.fail_at = size, fail_at
+    def __init__(self, size: int, fail_at: int = -1, failure: type[BaseException] = KeyboardInterrupt):
+        self.size, self.fail_at, self.failure = size, fail_at, failure
 
     def sample(self, index: int) -> SimpleNamespace:
         if index == self.fail_at:
-            raise KeyboardInterrupt
+            raise self.failure
         Numbers.drawn.append(index)
         image = np.full((self.size, self.size, 3), index % 251, np.uint8)
         return SimpleNamespace(

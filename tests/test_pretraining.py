@@ -45,6 +45,14 @@ def faces(tmp_path_factory) -> FaceSet:
     return load_or_render(folder, made, face_model.layout.size, ToyFaces, (face_model, SIZE, 5))
 
 
+@pytest.fixture
+def eagerly():
+    """Two updates are faster without tracing a graph first."""
+    tf.config.run_functions_eagerly(True)
+    yield
+    tf.config.run_functions_eagerly(False)
+
+
 def check_numbers(faces: FaceSet, count: int) -> None:
     np.testing.assert_array_equal(faces.images[:, 3, 2, 1], np.arange(count) % 251)
     np.testing.assert_array_equal(faces.coefficients[:, 3], np.arange(count))
@@ -66,6 +74,11 @@ def test_a_killed_rendering_is_completed_not_repeated(tmp_path):
 
 def test_two_processes_render_what_one_does(tmp_path):
     check_numbers(load_or_render(tmp_path, {"image_size": 8, "count": 70}, 4, Numbers, (8,), workers=2), 70)
+
+
+def test_an_error_of_a_worker_is_the_error_of_the_run(tmp_path):
+    with pytest.raises(ZeroDivisionError):
+        load_or_render(tmp_path, {"image_size": 8, "count": 70}, 4, Numbers, (8, 5, ZeroDivisionError), workers=2)
 
 
 def test_a_full_disk_is_noticed_before_the_rendering(tmp_path):
@@ -161,7 +174,7 @@ def test_every_term_falls_on_eight_faces(tmp_path, faces):
         assert history[-1][name] < 0.75 * history[0][name], name
 
 
-def test_a_loss_that_is_not_finite_stops_and_names_the_term(tmp_path, faces):
+def test_a_loss_that_is_not_finite_stops_and_names_the_term(tmp_path, faces, eagerly):
     config = small_config(tmp_path, weak=0.0)
     broken = dataclasses.replace(faces, coefficients=faces.coefficients.copy())
     broken.coefficients[:, golden_face_model().layout.slices["albedo"]] = np.nan
@@ -172,7 +185,7 @@ def test_a_loss_that_is_not_finite_stops_and_names_the_term(tmp_path, faces):
         run_updates(task, config, tmp_path / "checkpoint.npz", {})
 
 
-def test_the_whole_command_writes_weights_that_load(tmp_path, monkeypatch):
+def test_the_whole_command_writes_weights_that_load(tmp_path, monkeypatch, eagerly):
     face_model = golden_face_model()
     monkeypatch.setattr(pretraining, "load_face_model", lambda config: face_model)
     monkeypatch.setattr(pretraining, "SyntheticFaces", ToyFaces)
