@@ -54,9 +54,7 @@ def point_energy(found: tf.Tensor, wanted: tf.Tensor, image_size: int, sigma: fl
     return 0.5 * tf.reduce_sum(tf.square((found - wanted) * (REFERENCE_SIZE / image_size / sigma)), axis=[1, 2])
 
 
-def landmark_energy(
-    found: tf.Tensor, wanted: tf.Tensor, weight: tf.Tensor, image_size: int, sigma: float
-) -> tf.Tensor:
+def landmark_energy(found: tf.Tensor, wanted: tf.Tensor, weight: tf.Tensor, image_size: int, sigma: float) -> tf.Tensor:
     """Energy [B] of projected landmarks [B, M, 2] against doubtful ones with weights [B, M]."""
     squared = tf.reduce_sum(tf.square((found - wanted) * (REFERENCE_SIZE / image_size / sigma)), axis=-1)
     return tf.reduce_sum(weight * robust(squared), axis=-1)

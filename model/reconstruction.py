@@ -88,9 +88,7 @@ class Reconstructor:
         metrics["seconds"] = round(time.monotonic() - started, 2)
         return PhotoResult(photo, alpha, coefficients[0], result, self._views(coefficients, result), metrics)
 
-    def _fit(
-        self, photo: AlignedPhoto, alpha: np.ndarray, coefficients: np.ndarray
-    ) -> tuple[np.ndarray, np.ndarray]:
+    def _fit(self, photo: AlignedPhoto, alpha: np.ndarray, coefficients: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Fits twice: the mask of a fitted face is better than that of a guessed one."""
         landmarks = self.parts.chain.morphable.posed(tf.constant(coefficients), self.parts.camera).landmarks
         targets = FitTargets(

@@ -1,0 +1,199 @@
+"""Test mode on a small folder, with the de-lit projection in the texture network's place."""
+
+import csv
+import json
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+import skimage.data
+import tensorflow as tf
+from PIL import Image
+
+from configs import schema
+from lib.face_image.alignment import FIVE_FROM_68
+from lib.geometry.camera import Camera
+from lib.mesh_io import read_mesh
+from lib.synthetic.face_generator import build_face_model
+from model import components, reconstruction
+from model.face_gcn import FaceGCN
+from model.morphable_model import MorphableModel
+from model.photo import PhotoReader
+from model.projection import SampledColours, projected_albedo
+from utils import UserError
+
+SIZE = 112
+
+
+@pytest.fixture(scope="module")
+def parts():
+    """Components with an untrained regressor's answer: the mean face, frontal."""
+    face_model, camera = build_face_model(2500), Camera((SIZE, SIZE))
+
+    def texture(embedding, coarse, colour, visibility, shading, training=False):
+        return projected_albedo(coarse, SampledColours(colour, visibility), shading)
+
+    return SimpleNamespace(
+        face_model=face_model,
+        camera=camera,
+        chain=FaceGCN(MorphableModel(face_model), camera, texture),
+        encode=lambda crops: (tf.zeros([1, face_model.layout.size]), tf.zeros([1, 4])),
+    )
+
+
+def folder_of(path, **images):
+    path.mkdir()
+    for name, pixels in images.items():
+        stem, _, suffix = name.rpartition("_")
+        if isinstance(pixels, bytes):
+            (path / f"{stem}.{suffix}").write_bytes(pixels)
+        else:
+            Image.fromarray(pixels).save(path / f"{stem}.{suffix}")
+    return path
+
+
+def run(monkeypatch, parts, source, output, **overrides):
+    monkeypatch.setattr(components, "load", lambda config: parts)
+    monkeypatch.setattr(components, "restore_texture_network", lambda loaded: None)
+    config = schema.load(overrides={"fit.steps": 20, "data.image_size": SIZE} | overrides)
+    return reconstruction.reconstruct_folder(config, source, output)
+
+
+@pytest.fixture(scope="module")
+def done(tmp_path_factory, parts):
+    """One folder with everything in it: a portrait, the same with its own mask, a cup, a broken file."""
+    portrait = skimage.data.astronaut()[:300, 80:380]
+    alpha = np.zeros(portrait.shape[:2] + (1,), np.uint8)
+    alpha[85:185, 105:190] = 255
+    root = tmp_path_factory.mktemp("photos")
+    source = folder_of(
+        root / "in",
+        portrait_png=portrait,
+        portrait_jpg=portrait,
+        masked_png=np.concatenate([portrait, alpha], axis=-1),
+        cup_jpg=skimage.data.coffee(),
+        broken_jpg=b"\xff\xd8\xff no photo",
+    )
+    with pytest.MonkeyPatch.context() as monkeypatch:
+        failed = run(monkeypatch, parts, source, root / "out")
+    return root / "out", failed
+
+
+def test_bad_photos_do_not_stop_the_folder(done):
+    output, failed = done
+    assert set(failed) == {"cup.jpg", "broken.jpg"}
+    assert failed["cup.jpg"].startswith("no face found")
+    lines = (output / "failed.txt").read_text().splitlines()
+    assert [line.split(":")[0] for line in lines] == sorted(failed)
+    assert sorted(path.name for path in output.iterdir() if path.is_dir()) == ["masked", "portrait_jpg", "portrait_png"]
+
+
+def test_files_of_a_photo(done, parts):
+    folder = done[0] / "portrait_png"
+    for name, mode in (
+        ("crop", "RGBA"),
+        ("coarse", "RGBA"),
+        ("fine", "RGBA"),
+        ("overlay", "RGB"),
+        ("landmarks", "RGB"),
+    ):
+        with Image.open(folder / f"{name}.png") as image:
+            assert (image.size, image.mode) == ((SIZE, SIZE), mode), name
+    obj, ply = (read_mesh(folder / f"mesh.{suffix}") for suffix in ("obj", "ply"))
+    for vertices, triangles, colours in (obj, ply):
+        assert len(vertices) == parts.face_model.vertex_count
+        np.testing.assert_array_equal(triangles, parts.face_model.triangles)
+        assert colours.std() > 0.02
+    np.testing.assert_allclose(obj[0], ply[0], atol=1e-6)
+
+
+def test_coefficients_draw_the_same_landmarks_on_the_photo(done, parts):
+    content = json.loads((done[0] / "portrait_png" / "coefficients.json").read_text())
+    layout = parts.face_model.layout
+    assert {name: len(values) for name, values in content["coefficients"].items()} == layout.counts
+    flat = np.concatenate([content["coefficients"][name] for name in layout.counts])[None].astype(np.float32)
+    landmarks = parts.chain.morphable.posed(tf.constant(flat), parts.camera).landmarks[0].numpy()
+    transform = np.array(content["photo_to_crop"])
+    in_photo = np.array(content["landmarks_in_photo"])
+    np.testing.assert_allclose(in_photo @ transform[:, :2].T + transform[:, 2], landmarks, atol=1e-3)
+    # They lie on the face: the five points near the detected ones.
+    detected = np.array(content["detected_points_in_photo"])
+    distance = np.linalg.norm(FIVE_FROM_68 @ in_photo - detected, axis=1)
+    assert distance.max() < 0.1 * np.linalg.norm(detected[1] - detected[0])
+    assert not content["mask_given"]
+
+
+def test_metrics_and_summaries_agree(done):
+    output, failed = done
+    summary = json.loads((output / "summary.json").read_text())
+    assert (summary["given"], summary["reconstructed"], summary["failed"]) == (5, 3, failed)
+    single = [json.loads(path.read_text()) for path in sorted(output.glob("*/metrics.json"))]
+    for key in ("psnr_coarse", "psnr_fine", "coverage"):
+        assert summary[key] == pytest.approx(np.mean([metrics[key] for metrics in single]), abs=1e-3)
+    assert summary["five_point_residual_px_max"] == pytest.approx(
+        max(metrics["five_point_residual_px"] for metrics in single), abs=1e-3
+    )
+    for metrics in single:
+        assert metrics["psnr_fine"] > metrics["psnr_coarse"] > 10
+        assert metrics["five_point_residual_px"] < 1
+        assert 0.6 < metrics["coverage"] <= 1
+    with open(output / "summary.csv", newline="") as stream:
+        rows = list(csv.DictReader(stream))
+    assert [row["photo"] for row in rows] == ["masked.png", "portrait.jpg", "portrait.png", "broken.jpg", "cup.jpg"]
+    assert [bool(row["failed"]) for row in rows] == [False] * 3 + [True] * 2
+    with Image.open(output / "sheet.png") as sheet:
+        assert sheet.width % SIZE == 0
+        assert sheet.height > 3 * SIZE
+
+
+def test_a_given_mask_is_taken(done):
+    folder = done[0] / "masked"
+    content = json.loads((folder / "coefficients.json").read_text())
+    assert content["mask_given"]
+    with Image.open(folder / "crop.png") as image:
+        alpha = np.asarray(image)[..., 3]
+    rows, columns = np.nonzero(alpha > 127)
+    corners = np.array([[columns.min(), rows.min()], [columns.max() + 1, rows.max() + 1]])
+    transform = np.array(content["photo_to_crop"])
+    expected = np.array([[105, 85], [190, 185]]) @ transform[:, :2].T + transform[:, 2]
+    np.testing.assert_allclose(corners, expected, atol=1.5)
+
+
+def test_nothing_reconstructed_is_an_error_that_says_why(tmp_path, monkeypatch, parts):
+    source = folder_of(tmp_path / "in", cup_jpg=skimage.data.coffee())
+    with pytest.raises(UserError, match=r"none of 1 reconstructed .*cup\.jpg: no face found"):
+        run(monkeypatch, parts, source, tmp_path / "out")
+    assert (tmp_path / "out" / "failed.txt").read_text().startswith("cup.jpg: no face found")
+    assert not (tmp_path / "out" / "sheet.png").exists()
+
+
+def test_without_fit_the_points_are_met(tmp_path, monkeypatch, parts):
+    source = folder_of(tmp_path / "in", portrait_png=skimage.data.astronaut()[:300, 80:380])
+    assert run(monkeypatch, parts, source, tmp_path / "out", **{"fit.steps": 0}) == {}
+    metrics = json.loads((tmp_path / "out" / "portrait" / "metrics.json").read_text())
+    assert metrics["five_point_residual_px"] < 3
+
+
+def test_confidence_bound_is_used(tmp_path, monkeypatch, parts):
+    source = folder_of(tmp_path / "in", portrait_png=skimage.data.astronaut()[:300, 80:380])
+    with pytest.raises(UserError, match="no face found"):
+        run(monkeypatch, parts, source, tmp_path / "out", **{"test.min_confidence": 1.0})
+
+
+def test_placing_changes_the_shape_only_as_needed(parts):
+    reader = PhotoReader(parts.chain.morphable, parts.camera, 0.5)
+    layout = parts.face_model.layout
+    truth = np.zeros([1, layout.size], np.float32)
+    truth[0, layout.slices["angles"]] = [0.1, -0.3, 0.05]
+    truth[0, layout.slices["identity"]] = np.random.default_rng(0).normal(size=layout.identity)
+    truth[0, layout.slices["light"]] = 0.1
+    landmarks = parts.chain.morphable.posed(tf.constant(truth), parts.camera).landmarks[0].numpy()
+    turned_away = truth.copy()
+    turned_away[0, layout.slices["angles"]] = 0
+    placed = reader.place(turned_away, FIVE_FROM_68 @ landmarks)
+    found = parts.chain.morphable.posed(tf.constant(placed), parts.camera).landmarks[0].numpy()
+    assert np.abs(FIVE_FROM_68 @ (found - landmarks)).max() < 0.5
+    np.testing.assert_allclose(placed[0, layout.slices["angles"]], [0.1, -0.3, 0.05], atol=0.08)
+    np.testing.assert_array_equal(placed[0, layout.slices["light"]], truth[0, layout.slices["light"]])
+    change = placed[0, layout.slices["identity"]] - truth[0, layout.slices["identity"]]
+    assert np.abs(change).max() < 0.5
