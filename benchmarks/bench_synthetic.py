@@ -22,8 +22,6 @@ VARIANTS = {
     "face model alone": PhotoSettings(
         detail=False, extra_light=False, surroundings=False, occluders=False, imaging=False
     ),
-        extra_light=False, surroundings=False, occluders=False, imaging=False, detail=False
-    ),
 }
 
 
@@ -34,8 +32,9 @@ def main() -> None:
     args = parser.parse_args()
     model = load_face_model()
     print(
-        f"{args.size} px, {model.vertex_count} vertices, {os.cpu_count()} processors, Python {platform.python_version()}, "
-        f"NumPy {np.__version__}, TensorFlow {tf.__version__}, numba {numba.__version__}"
+        f"{args.size} px, {model.vertex_count} vertices, {os.cpu_count()} processors, "
+        f"Python {platform.python_version()}, NumPy {np.__version__}, TensorFlow {tf.__version__}, "
+        f"numba {numba.__version__}"
     )
     for name, settings in VARIANTS.items():
         start = time.perf_counter()
