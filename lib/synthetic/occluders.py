@@ -5,7 +5,6 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from lib.synthetic.canonical import CanonicalFace
 from lib.synthetic.head import Part, grid_triangles, join
 
 SIDES = 8
@@ -19,7 +18,6 @@ class Accessory:
       part: mesh in canonical millimetres.
       normals: [N, 3] canonical.
       colour: [3]; gloss: strength of its highlight; opacity: 0 to 1.
-      grain: whether it is skin (a hand).
     """
 
     part: Part
@@ -50,7 +48,7 @@ def tube(path: np.ndarray, radius, closed: bool = False) -> tuple[Part, np.ndarr
     return Part(vertices, triangles.astype(np.int32), vertices), normals.reshape(-1, 3)
 
 
-def glasses(face: CanonicalFace, vertices: np.ndarray, landmarks: np.ndarray, generator) -> list[Accessory]:
+def glasses(landmarks: np.ndarray, generator: np.random.Generator) -> list[Accessory]:
     """Frames before the eyes (landmarks [68, 3] in canonical millimetres), with clear or dark lenses."""
     centres = [landmarks[36:42].mean(0), landmarks[42:48].mean(0)]
     half_width, half_height = generator.uniform(22, 27), generator.uniform(15, 23)
@@ -98,7 +96,7 @@ def glasses(face: CanonicalFace, vertices: np.ndarray, landmarks: np.ndarray, ge
     ]
 
 
-def hand(face: CanonicalFace, vertices: np.ndarray, skin: np.ndarray, generator) -> Accessory:
+def hand(vertices: np.ndarray, skin: np.ndarray, generator: np.random.Generator) -> Accessory:
     """Two to four fingers laid over a cheek or the chin, coming from below or the side."""
     target = np.array([generator.choice([-1, 1]) * generator.uniform(18, 62), generator.uniform(-75, 5), 0.0])
     near = vertices[np.argmin(((vertices[:, :2] - target[:2]) ** 2).sum(1) - 4.0 * vertices[:, 2])]

@@ -235,9 +235,9 @@ class PhotoRenderer:
         marks = canonical[self.model.landmarks]
         pixels = compiled.project(self.camera, scene.vertices[self.model.landmarks])
         roll = generator.random(4)
-        things = occluders.glasses(self.face, canonical, marks, generator) if roll[0] < 0.17 else []
+        things = occluders.glasses(marks, generator) if roll[0] < 0.17 else []
         if roll[1] < 0.07:
-            things.append(occluders.hand(self.face, canonical, scene.person.skin, generator))
+            things.append(occluders.hand(canonical, scene.person.skin, generator))
         for thing in things:
             self._draw_accessory(canvas, scene, thing)
         bald = scene.moment.hair_style in ("bald", "shaved", "beanie", "scarf")

@@ -44,6 +44,7 @@ class Person:
       freckles, mottling, pores, oil: strengths 0 to 1.
       moles: [M, 5] x, y, z, radius (millimetres) and darkness.
       beard: strength of the growth 0 to 1.
+      habit, shaving: usual style of hair and beard, names of HAIR_STYLES and BEARDS.
     """
 
     identity: np.ndarray
@@ -79,7 +80,7 @@ class Moment:
       gaze: [2] shift of both irises in canonical millimetres.
       jitter: [5, 2] errors of the detector that placed the crop, fractions of the distance between the eyes.
       brow_raise, smile, frown: how far the muscles that fold the skin are drawn, 0 to 1.
-      lipstick, eye_shadow, blush: strengths 0 to 1 with colours [3].
+      lipstick, eye_shadow, blush, liner: strengths of make-up 0 to 1; lip_colour, shadow_colour: [3] RGB.
       hair_style, beard_style: names.
     """
 
