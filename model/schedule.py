@@ -33,6 +33,6 @@ def published_stage_weights(epoch: int) -> tuple[float, float]:
 
 
 def coarse_decay(update: int, total_updates: int, start: float, end: float, fraction: float) -> float:
-    """Weight of the pull towards the coarse albedo: linear from `start` to `end` over the first `fraction` of the run."""
+    """Weight of the pull to the coarse albedo: linear from `start` to `end` over the first `fraction` of the run."""
     ramp = max(fraction * total_updates, 1.0)
     return start + (end - start) * min(update / ramp, 1.0)

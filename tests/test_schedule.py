@@ -1,3 +1,5 @@
+import itertools
+
 import pytest
 
 from model import schedule
@@ -9,7 +11,7 @@ def test_warmup_rises_to_the_peak_then_falls_to_zero():
     assert rates[19] == rates[20] == max(rates) == pytest.approx(3e-3)
     assert rates[60] == pytest.approx(1.5e-3)
     assert rates[100] == pytest.approx(0.0, abs=1e-12)
-    assert all(a > b for a, b in zip(rates[20:], rates[21:], strict=False))
+    assert all(a > b for a, b in itertools.pairwise(rates[20:]))
 
 
 def test_a_run_without_warmup_starts_at_the_peak():
