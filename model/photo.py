@@ -89,15 +89,23 @@ class PhotoReader:
         )
         return self.model.layout.join(placed).astype(np.float32)
 
-    def mask(self, photo: AlignedPhoto, coefficients: np.ndarray) -> np.ndarray:
-        """Alpha [H, W] float32: the photo's own if it has one, else found around the face of `coefficients` [1, K]."""
+    def mask(self, photo: AlignedPhoto, coefficients: np.ndarray, fitted: bool = False) -> np.ndarray:
+        """Alpha [H, W] float32: the photo's own if it has one, else found around the face of `coefficients` [1, K].
+
+        Args:
+          photo: the aligned photo.
+          coefficients: of the face, guessed or `fitted` to this photo.
+          fitted: see `lib.face_image.segmentation.segment`.
+        """
         if photo.alpha is not None:
             return photo.alpha
         posed = self.model.posed(tf.constant(coefficients), self.camera)
         clip = self.camera.clip_coordinates(posed.vertices)
         silhouette = triangle_ids(clip, self.model.triangles, self.camera.image_size)[0].numpy() >= 0
         alignment = photo.alignment
-        alpha = segment(alignment.crop[..., :3], alignment.points, silhouette, alignment.inside, soft=True)
+        alpha = segment(
+            alignment.crop[..., :3], alignment.points, silhouette, alignment.inside, soft=True, fitted=fitted
+        )
         return alpha.astype(np.float32) / 255
 
 

@@ -100,7 +100,7 @@ class Reconstructor:
         )
         first = max(round(FIRST_STEPS * self.steps), 1)
         coefficients = self.fitter.fit(targets, coefficients, first).coefficients
-        alpha = self.reader.mask(photo, coefficients)
+        alpha = self.reader.mask(photo, coefficients, fitted=True)
         targets = dataclasses.replace(targets, alpha=tf.constant(alpha[None, ..., None]))
         if self.steps > first:
             coefficients = self.fitter.fit(targets, coefficients, self.steps - first, settled=True).coefficients

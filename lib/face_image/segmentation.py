@@ -15,8 +15,8 @@ from lib.face_image.skin import skin_posterior
 WORKING_SIDE = 256
 # Farther than this outside of the silhouette nothing is face; below the jaw less, because there the neck begins, which
 # no colour separates from the face.
-BAND = 17
-BAND_BELOW = 9
+BANDS = (17, 9)
+FITTED_BANDS = (8, 6)
 # The face's own border may lie this far inside (hair, a cap); deeper, only a different colour makes background.
 CORE = 14
 ITERATIONS = 5
@@ -26,7 +26,9 @@ SKIN_GATE = 0.3
 # where a colour differs from the face's own by this many standard deviations.
 FOREHEAD = 0.42
 UNLIKE = 3.0
-# From here on a darker colour on the forehead is no shadow on skin.
+# From here on a darker colour above the eyes is no shadow on skin but hair, a cap, or a brow; brows become holes, which
+# are filled.
+BROWS = 0.25
 SURELY_UNLIKE = 4.0
 # Where face and surroundings have the same colours the cut collapses onto the sure face; a result that keeps less than
 # this of what was probable tells nothing, and the probable face stands.
@@ -34,7 +36,12 @@ LEAST_KEPT = 0.6
 
 
 def segment(
-    crop: np.ndarray, points: np.ndarray, silhouette: np.ndarray, valid: np.ndarray | None = None, soft: bool = False
+    crop: np.ndarray,
+    points: np.ndarray,
+    silhouette: np.ndarray,
+    valid: np.ndarray | None = None,
+    soft: bool = False,
+    fitted: bool = False,
 ) -> np.ndarray:
     """Alpha of the face in a crop.
 
@@ -44,6 +51,7 @@ def segment(
       silhouette: bool [H, W] rendered face model, posed on the crop; a fitted one gives the better mask.
       valid: bool [H, W] where the crop shows the photo; nothing outside is face.
       soft: blur the border by about a pixel of 256 instead of a hard 0 / 255.
+      fitted: the silhouette is that of a face fitted to this crop: stay closer to it, which leaves the ears out.
 
     Returns:
       uint8 [H, W], 0 not face, 255 face: one piece without holes.
@@ -61,7 +69,7 @@ def segment(
     face = _resize_mask(silhouette, WORKING_SIDE)
     inside = np.ones_like(face) if valid is None else _resize_mask(valid, WORKING_SIDE)
     scaled = np.asarray(points, np.float64) * (WORKING_SIDE / size)
-    labels = _trimap(image, scaled, face, inside)
+    labels = _trimap(image, scaled, face, inside, FITTED_BANDS if fitted else BANDS)
     probable = (labels == cv2.GC_PR_FGD) | (labels == cv2.GC_FGD)
     mask = _graph_cut(image, labels)
     if (mask & probable).sum() < LEAST_KEPT * probable.sum():
@@ -89,9 +97,9 @@ def _hull(points: np.ndarray) -> np.ndarray:
     return hull > 0
 
 
-def _near(face: np.ndarray) -> np.ndarray:
-    """The silhouette grown by `BAND`, but only by `BAND_BELOW` below its lower border."""
-    wide, narrow = (cv2.dilate(face.astype(np.uint8), _ellipse(radius)) > 0 for radius in (BAND, BAND_BELOW))
+def _near(face: np.ndarray, bands: tuple[int, int]) -> np.ndarray:
+    """The silhouette grown by the first band, but only by the second below its lower border."""
+    wide, narrow = (cv2.dilate(face.astype(np.uint8), _ellipse(radius)) > 0 for radius in bands)
     rows = np.arange(WORKING_SIDE)[:, None]
     lowest = np.where(face, rows, -1).max(0)
     # Columns beside the silhouette take the border of its nearest column, so that the jaw's angles are included.
@@ -115,9 +123,11 @@ def _unlike_the_face(image: np.ndarray, sure: np.ndarray) -> np.ndarray:
     return np.where(offsets[..., 0] < 0, -distance, distance)
 
 
-def _trimap(image: np.ndarray, points: np.ndarray, face: np.ndarray, inside: np.ndarray) -> np.ndarray:
+def _trimap(
+    image: np.ndarray, points: np.ndarray, face: np.ndarray, inside: np.ndarray, bands: tuple[int, int]
+) -> np.ndarray:
     """GrabCut's labels: sure background, sure face (hull of the points), and the two probable classes between."""
-    near = _near(face) & inside
+    near = _near(face, bands) & inside
     hull = _hull(points) & inside
     labels = np.full(face.shape, cv2.GC_BGD, np.uint8)
     labels[near] = cv2.GC_PR_BGD
@@ -130,7 +140,8 @@ def _trimap(image: np.ndarray, points: np.ndarray, face: np.ndarray, inside: np.
     forehead = height > FOREHEAD * np.linalg.norm(eyes - mouth)
     unlike = _unlike_the_face(image, hull)
     labels[near & (forehead | ((height > 0) & ~core)) & (np.abs(unlike) > UNLIKE)] = cv2.GC_PR_BGD
-    labels[forehead & (unlike < -SURELY_UNLIKE)] = cv2.GC_BGD
+    brows = height > BROWS * np.linalg.norm(eyes - mouth)
+    labels[brows & (unlike < -SURELY_UNLIKE)] = cv2.GC_BGD
     posterior = cv2.GaussianBlur(skin_posterior(image / 255.0), (0, 0), 2.0)
     surely_outside = ~near & inside
     if surely_outside.any() and posterior[hull].mean() - posterior[surely_outside].mean() > SKIN_GATE:
