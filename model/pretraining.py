@@ -33,6 +33,8 @@ from model.schedule import warmup_cosine
 from utils import UserError, atomic_path, seed_everything
 
 WARMUP = 50  # updates
+MARGIN_RAMP = 0.5  # share of the identity network's updates over which the margin grows to its value
+DIRECTION_SPREAD = 0.1  # of the people's directions at the start: only their angle counts, and short ones turn faster
 DIRECT = ("coefficients", "landmarks", "posed", "canonical", "albedo", "light")
 
 
@@ -102,7 +104,9 @@ class IdentityTask:
         self.updates = config.pretrain.identity_updates
         self.network = build_identity_network(config.identity)
         people, self.labels = np.unique(faces.identities[training], return_inverse=True)
-        self.directions = tf.Variable(tf.random.normal([len(people), config.identity.embedding]), name="directions")
+        self.directions = tf.Variable(
+            tf.random.normal([len(people), config.identity.embedding], stddev=DIRECTION_SPREAD), name="directions"
+        )
         self.variables = [*self.network.trainable_variables, self.directions]
         self.optimizer = _optimizer(config.pretrain, self.variables)
         self.state = {"network": [*self.network.weights, self.directions], "optimizer": self.optimizer.variables}
@@ -110,16 +114,19 @@ class IdentityTask:
     def update(self, positions: np.ndarray, seed: tuple[int, int]) -> dict[str, tf.Tensor]:
         """Trains on the faces training[positions]; returns the loss terms."""
         images = tf.constant(self.faces.images[self.training[positions]])
-        return self._step(images, tf.constant(self.labels[positions], tf.int32), tf.constant(seed))
+        # The full margin from the start, and the network never tells the first people apart.
+        margin = self.section.cosine_margin * min(seed[1] / (MARGIN_RAMP * self.updates), 1.0)
+        labels = tf.constant(self.labels[positions], tf.int32)
+        return self._step(images, labels, tf.constant(seed), tf.constant(margin))
 
     @tf.function
-    def _step(self, images, labels, seed):
+    def _step(self, images, labels, seed, margin):
         section = self.section
         light = tf.zeros([images.shape[0], 27])
         seen = augment(images, light, seed, section.gain, section.noise, section.background, section.boxes)
         with tf.GradientTape() as tape:
             embeddings = self.network(seen.images, training=True)
-            loss = cosine_softmax_loss(embeddings, self.directions, labels, section.cosine_scale, section.cosine_margin)
+            loss = cosine_softmax_loss(embeddings, self.directions, labels, section.cosine_scale, margin)
         self.optimizer.apply(tape.gradient(loss, self.variables), self.variables)
         return {"cosine softmax": loss, "total": loss}
 
