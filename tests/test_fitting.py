@@ -10,6 +10,8 @@ import tensorflow as tf
 from lib.coefficients import Coefficients
 from lib.geometry.camera import Camera
 from lib.geometry.lighting import sh_basis
+from lib.geometry.sampling import sample_image
+from lib.mesh_renderer.fragments import interpolate, rasterize
 from lib.synthetic.face_generator import build_face_model
 from model import fitting_terms as terms
 from model.fitting import Fitter, blurred
@@ -128,6 +130,24 @@ def test_hidden_and_masked_vertices_weigh_nothing(faces):
     x = fitter.camera.project(posed.vertices).numpy()[..., 0]
     assert (weight[x < SIZE / 2 - 1] == 0).all()
     assert weight.sum() > 0
+
+
+def test_what_lies_behind_the_nose_weighs_nothing(faces):
+    model, fitter, targets, truth = faces
+    parts = model.layout.split(truth)
+    turned = tf.constant(model.layout.join(dataclasses.replace(parts, angles=np.float32([[0, 0.9, 0]] * 2))))
+    surface = fitter.visible_surface(turned, tf.ones_like(targets.alpha), [no_outline()] * 2)
+    vertices = model.posed(turned, fitter.camera).vertices
+    triangles = model.triangles
+    fragments = rasterize(fitter.camera.clip_coordinates(vertices), triangles, fitter.camera.image_size)
+    depth = interpolate(fitter.camera.depth(vertices)[..., None], triangles, fragments)
+    seen = sample_image(depth, fitter.camera.project(vertices), "nearest").numpy()[..., 0]
+    far_behind = (seen > 0) & (fitter.camera.depth(vertices).numpy() > seen + 0.15)
+    facing = model.posed(turned, fitter.camera).normals.numpy()[..., 2] > 0.3
+    hidden = surface.weight.numpy()[far_behind & facing]
+    assert len(hidden) > 10
+    # Corners of triangles that are seen in part, at the nose's outline, count; on a coarse mesh these are some.
+    assert (hidden > 0).mean() < 0.25
 
 
 def test_point_energies_by_hand():

@@ -167,6 +167,26 @@ def test_nothing_reconstructed_is_an_error_that_says_why(tmp_path, monkeypatch, 
     assert not (tmp_path / "out" / "sheet.png").exists()
 
 
+def test_numbers_that_do_not_fit_are_the_photo_s_failure_but_faults_of_the_program_are_not(
+    tmp_path, monkeypatch, parts
+):
+    portrait = skimage.data.astronaut()[:300, 80:380]
+    source = folder_of(tmp_path / "in", a_png=portrait, b_png=portrait)
+    place = PhotoReader.place
+    raised = [ValueError("points must span\na face")]
+
+    def fail_first(self, *arguments):
+        if raised:
+            raise raised.pop()
+        return place(self, *arguments)
+
+    monkeypatch.setattr(PhotoReader, "place", fail_first)
+    assert run(monkeypatch, parts, source, tmp_path / "out", **{"fit.steps": 0}) == {"a.png": "points must span a face"}
+    raised.append(AttributeError("a fault of the program"))
+    with pytest.raises(AttributeError):
+        run(monkeypatch, parts, source, tmp_path / "out", **{"fit.steps": 0})
+
+
 def test_without_fit_the_points_are_met(tmp_path, monkeypatch, parts):
     source = folder_of(tmp_path / "in", portrait_png=skimage.data.astronaut()[:300, 80:380])
     assert run(monkeypatch, parts, source, tmp_path / "out", **{"fit.steps": 0}) == {}

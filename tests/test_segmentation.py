@@ -4,6 +4,7 @@ import cv2
 import numpy as np
 import pytest
 
+from lib.face_image import segmentation
 from lib.face_image.segmentation import segment
 
 POINTS = np.array([[82.0, 90], [142, 90], [112, 120], [90, 146], [134, 146]])
@@ -54,6 +55,23 @@ def test_hair_over_the_forehead_stays_out():
     alpha = segment(crop, POINTS, silhouette())
     assert overlap(alpha, truth) > 0.93
     assert (alpha[:62] > 0).mean() < 0.01
+
+
+def test_dark_above_the_brows_starts_as_background():
+    """Whatever GrabCut makes of it: hair inside of the silhouette must not teach it the face's colours."""
+    crop, truth = painted(hair_to=68)
+    image = cv2.resize(crop, (segmentation.WORKING_SIDE,) * 2, interpolation=cv2.INTER_CUBIC)
+    face, truth = (
+        cv2.resize(mask.astype(np.uint8), image.shape[:2], interpolation=cv2.INTER_NEAREST) > 0
+        for mask in (silhouette(), truth)
+    )
+    everywhere = np.ones_like(face)
+    labels = segmentation._trimap(image, POINTS * 256 / 224, face, everywhere, segmentation.BANDS)
+    probable = (labels == cv2.GC_PR_FGD) | (labels == cv2.GC_FGD)
+    hair = face & (np.arange(256)[:, None] < 74)
+    assert hair.sum() > 500
+    assert probable[hair].mean() < 0.02
+    assert probable[face & truth].mean() > 0.9
 
 
 def test_eyes_and_mouth_belong_to_the_face():

@@ -1,0 +1,84 @@
+"""Time of the steps from a photo to fitted coefficients, on scikit-image's portrait.
+
+python -m benchmarks.bench_photo [--vertices 10000] [--image-size 224] [--steps 80] [--threads 1] [--repeats 5]
+"""
+
+import argparse
+import importlib.metadata
+import os
+import statistics
+import tempfile
+import time
+from pathlib import Path
+
+
+def parse_arguments():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--vertices", type=int, default=10000)
+    parser.add_argument("--image-size", type=int, default=224)
+    parser.add_argument("--steps", type=int, default=80)
+    parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--repeats", type=int, default=5)
+    return parser.parse_args()
+
+
+def timed(name, function, repeats):
+    """Prints median and spread of wall and processor seconds after a first call, and returns the result."""
+    start = time.perf_counter()
+    result = function()
+    first = time.perf_counter() - start
+    wall, processor = [], []
+    for _ in range(repeats):
+        start, started = time.perf_counter(), time.process_time()
+        result = function()
+        wall.append(time.perf_counter() - start)
+        processor.append(time.process_time() - started)
+    print(
+        f"{name:24s} {statistics.median(wall):6.2f} s ({min(wall):.2f} to {max(wall):.2f}), "
+        f"processor {statistics.median(processor):5.2f} s, first call {first:.2f} s"
+    )
+    return result
+
+
+def main():
+    arguments = parse_arguments()
+    for name in ("OMP_NUM_THREADS", "TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS", "NUMBA_NUM_THREADS"):
+        os.environ[name] = str(arguments.threads)
+    import numpy as np
+    import skimage.data
+    import tensorflow as tf
+    from PIL import Image
+
+    from lib.geometry.camera import Camera
+    from lib.synthetic.face_generator import build_face_model
+    from model.fitting import Fitter
+    from model.fitting_terms import FitTargets
+    from model.morphable_model import MorphableModel
+    from model.photo import PhotoReader
+
+    camera = Camera((arguments.image_size, arguments.image_size))
+    model = MorphableModel(build_face_model(arguments.vertices))
+    reader, fitter = PhotoReader(model, camera, 0.5), Fitter(model, camera)
+    packages = ", ".join(
+        f"{p} {importlib.metadata.version(p)}" for p in ("tensorflow", "mtcnn", "opencv-python-headless")
+    )
+    print(f"{model.vertex_count} vertices, {arguments.image_size} px, {arguments.threads} threads; {packages}")
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "portrait.png"
+        Image.fromarray(skimage.data.astronaut()).save(path)
+        photo = timed("read, detect, align", lambda: reader.read(path), arguments.repeats)
+    mean = np.zeros([1, model.layout.size], np.float32)
+    start = timed("place on five points", lambda: reader.place(mean, photo.alignment.points), arguments.repeats)
+    alpha = timed("mask", lambda: reader.mask(photo, start), arguments.repeats)
+    targets = FitTargets(
+        image=tf.constant(photo.rgb[None]),
+        alpha=tf.constant(alpha[None, ..., None]),
+        points=tf.constant(photo.alignment.points[None], tf.float32),
+        landmarks=tf.zeros([1, 68, 2]),
+        landmark_weight=tf.zeros([1, 68]),
+    )
+    timed(f"fit, {arguments.steps} steps", lambda: fitter.fit(targets, start, arguments.steps), arguments.repeats)
+
+
+if __name__ == "__main__":
+    main()
