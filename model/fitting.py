@@ -9,7 +9,7 @@ from lib.face_image.alignment import FIVE_FROM_68
 from lib.geometry.camera import Camera
 from lib.geometry.lighting import AMBIENT, sh_basis
 from lib.geometry.sampling import sample_image
-from lib.mesh_renderer.fragments import triangle_ids
+from lib.mesh_renderer.fragments import interpolate, rasterize
 from lib.structures import TensorStructure
 from lib.synthetic.expressions import EXPRESSION_NAMES, SIGNED
 from model.fitting_contour import Outline, OutlinePairs, lower_outline, pair_outline
@@ -37,6 +37,8 @@ REFRESH = 10
 STEP = {"identity": 1.0, "expression": 1.0, "albedo": 1.0, "angles": 0.2, "light": 0.3, "translation": 0.2}
 # Vertices seen at a flatter angle than this cosine carry no colour.
 GRAZING = 0.15
+# A vertex farther behind what is seen at its pixel (decimetres) is hidden.
+DEPTH_SLACK = 0.06
 LIGHT_ITERATIONS = 4
 TERMS = ("points", "landmarks", "photometric", "outline", "prior", "light", "asymmetry")
 # The built-in model's muscles only pull; models with statistical expressions have other names, or none.
@@ -164,7 +166,9 @@ class Fitter:
     def visible_surface(self, coefficients, alpha, outlines: list[Outline]) -> Surface:
         """What is seen of the posed faces: weights of the vertices and pairs for the outlines."""
         posed = self.model.posed(coefficients, self.camera)
-        ids = triangle_ids(self.camera.clip_coordinates(posed.vertices), self.model.triangles, self.camera.image_size)
+        clip, size = self.camera.clip_coordinates(posed.vertices), self.camera.image_size
+        fragments = rasterize(clip, self.model.triangles, size)
+        ids = fragments.triangle_id
         corners = tf.gather(posed.vertices, self.model.triangles, axis=1)
         cross = tf.linalg.cross(corners[:, :, 1] - corners[:, :, 0], corners[:, :, 2] - corners[:, :, 0])
         areas = tf.maximum(cross[..., 2], 0.0) / 6  # a third of the area seen from the front for each corner
@@ -180,10 +184,14 @@ class Fitter:
             total[:] = np.bincount(triangles.ravel(), np.repeat(sizes, 3), count)
         points = self.camera.project(posed.vertices)
         # Beyond the image the border's pixels would be repeated.
-        size = tf.constant(self.camera.image_size[::-1], tf.float32)
-        inside = tf.cast(tf.reduce_all((points > 0.5) & (points < size - 0.5), axis=-1), tf.float32)
-        facing = tf.cast(posed.normals[..., 2] > GRAZING, tf.float32)
-        masked = inside * facing * sample_image(alpha, points)[..., 0]
+        inside = tf.reduce_all((points > 0.5) & (points < tf.constant(size[::-1], tf.float32) - 0.5), axis=-1)
+        # A triangle seen in part has corners behind what hides the rest.
+        depth = self.camera.depth(posed.vertices)
+        seen_depth = interpolate(depth[..., None], self.model.triangles, fragments)
+        seen_depth = tf.where(fragments.mask > 0, seen_depth, self.camera.far)
+        in_front = depth <= sample_image(seen_depth, points, "nearest")[..., 0] + DEPTH_SLACK
+        usable = tf.cast(inside & in_front & (posed.normals[..., 2] > GRAZING), tf.float32)
+        masked = usable * sample_image(alpha, points)[..., 0]
         return Surface(
             weight=visible * area * masked,
             pairs=pair_outline(outlines, ids.numpy(), triangles, points.numpy()),
