@@ -151,7 +151,7 @@ def flattened(triangles: np.ndarray, count: int) -> np.ndarray:
 def bulged(flat: np.ndarray) -> np.ndarray:
     """A disc [N, 2] as the front of an ellipsoid of a face's size, [N, 3] dm."""
     radius = np.linalg.norm(flat, axis=-1, keepdims=True)
-    spread = flat * np.sqrt(np.sqrt(radius + 1e-9)) / np.maximum(radius, 1e-9) ** 0.5  # opens the crowded middle
+    spread = flat * np.maximum(radius, 1e-9) ** -0.25  # opens the crowded middle
     depth = np.sqrt(np.maximum(1.05 - (spread**2).sum(axis=-1), 0))
     return np.stack([0.75 * spread[:, 0], 0.95 * spread[:, 1], 0.8 * depth], axis=-1)
 
