@@ -285,7 +285,9 @@ class Pretrain(Section):
     )
     boxes: float = option("augmentation: share of faces with a box of another photo over them", low=0, high=1)
     cosine_scale: float = option("identity: sharpness of the softmax over cosines", above=0)
-    cosine_margin: float = option("identity: what the own cosine must exceed the others' by, after a ramp", low=0, high=1)
+    cosine_margin: float = option(
+        "identity: what the own cosine must exceed the others' by, after a ramp", low=0, high=1
+    )
     vertices: int = option("vertices on which the direct terms are measured", low=3)
     coefficients: float = option("direct: coefficient error", low=0)
     landmarks: float = option("direct: landmark distance [20 px of 224]", low=0)

@@ -74,8 +74,3 @@ def published_erosion(alpha: tf.Tensor) -> tf.Tensor:
     """
     eroder = elliptical_kernel(9)
     return erode(erode(dilate(alpha, elliptical_kernel(5)), eroder), eroder)
-
-
-def erode_one_pixel(alpha: tf.Tensor) -> tf.Tensor:
-    """Keeps the pixels whose eight neighbours belong to the mask too, so that interpolated colours mix no others."""
-    return erode(alpha, np.ones([3, 3], np.float32))

@@ -19,13 +19,13 @@ import tensorflow as tf
 from lib.geometry.camera import Camera
 from lib.geometry.lighting import shade
 from lib.mesh_renderer.fragments import Fragments, interpolate, rasterize
+from lib.morphology import published_erosion
 from lib.structures import TensorStructure
 from model import losses
 from model.morphable_model import MorphableModel, PosedFace
 from model.projection import (
     SampledColours,
     check_projection,
-    processed_alpha,
     published_projection,
     zbuffer_projection,
 )
@@ -209,11 +209,10 @@ class FaceGCN:
         """Colours at the vertices, and the pixels that count in the loss."""
         image, alpha = crop[..., :3], crop[..., 3:]
         points = self.camera.project(face.vertices)
-        eroded = processed_alpha(alpha, self.projection)
         if self.published:
+            eroded = published_erosion(alpha)
             return published_projection(image, eroded, points, face.normals), eroded
         sampled = zbuffer_projection(
-            image, eroded, self.camera, points, face.vertices, face.normals, self.morphable.triangles, fragments
+            image, alpha, self.camera, points, face.vertices, face.normals, self.morphable.triangles, fragments
         )
-        # Only interpolated colours mix with what lies beyond the mask's border; its own pixels are all skin.
         return sampled, alpha

@@ -7,13 +7,16 @@ import tensorflow as tf
 from lib.geometry.camera import Camera
 from lib.geometry.sampling import sample_image
 from lib.mesh_renderer.fragments import Fragments, interpolate
-from lib.morphology import erode_one_pixel, published_erosion
 from lib.structures import TensorStructure
 
 PROJECTIONS = ("zbuffer", "published")
 
 # Slack of the depth comparison [dm]: the rendering is a pixel grid, lids and lips are thicker than this.
 DEPTH_BIAS = 0.02
+# A corner of a seen triangle may be turned away by this much (cosine); beyond, it is the back of something.
+AVERTED_COSINE = -0.3
+# Share of the mask among the four pixels around a vertex below which they say nothing about it.
+LEAST_WEIGHT = 0.1
 # Bounds of de-lit colours: below, dividing by the shading amplifies noise; above, it is a highlight.
 DARKEST_SHADING, BRIGHTEST_ALBEDO = 0.08, 1.2
 # Steepest view of a surface that the slope's share of the slack allows for, as a cosine.
@@ -31,12 +34,6 @@ class SampledColours(TensorStructure):
 
     colour: tf.Tensor
     visibility: tf.Tensor
-
-
-def processed_alpha(alpha: tf.Tensor, projection: str) -> tf.Tensor:
-    """The alpha mask [B, H, W, 1] that `projection` trusts: eroded by a pixel, or as published."""
-    check_projection(projection)
-    return published_erosion(alpha) if projection == "published" else erode_one_pixel(alpha)
 
 
 def published_projection(image: tf.Tensor, alpha: tf.Tensor, points: tf.Tensor, normals: tf.Tensor) -> SampledColours:
@@ -68,11 +65,15 @@ def zbuffer_projection(
     triangles: tf.Tensor,
     fragments: Fragments,
 ) -> SampledColours:
-    """Bilinear colours; visible is what faces the camera and lies on the surface seen at its pixel.
+    """Bilinear colours of the mask alone; visible is what lies on the surface seen at its pixel.
+
+    Colours are averaged with the mask as weight, so a vertex at the mask's border takes the colour of the pixels inside
+    it and nothing from beyond. A vertex just behind the silhouette counts as visible where it is a corner of a seen
+    triangle: pixels show its colour, and nothing else could tell it.
 
     Args:
       image: [B, H, W, 3] RGB in [0, 1].
-      alpha: [B, H, W, 1] the mask, eroded by a pixel.
+      alpha: [B, H, W, 1] the mask.
       camera: that rendered `fragments`.
       points: [B, N, 2] projected vertices, pixels.
       vertices, normals: [B, N, 3] world frame.
@@ -81,21 +82,33 @@ def zbuffer_projection(
     """
     depth = camera.depth(vertices)[..., None]
     seen = interpolate(depth, triangles, fragments)
-    # Background is seen at no depth at all, so that nothing can lie on it.
-    surface = tf.concat([seen * fragments.mask, fragments.mask, alpha], axis=-1)
-    at_pixel = sample_image(surface, points, "nearest")
-    seen_depth, covered, trusted = at_pixel[..., :1], at_pixel[..., 1:2], at_pixel[..., 2:]
+    at_pixel = sample_image(tf.concat([seen * fragments.mask, fragments.mask], axis=-1), points, "nearest")
+    seen_depth, covered = at_pixel[..., :1], at_pixel[..., 1:] > 0.5
 
     cosine = facing_cosine(vertices, normals, camera)
     # Between a vertex and the middle of its pixel a slanted surface changes depth by the tangent times a pixel's width.
     steepest = tf.maximum(cosine, GRAZING_COSINE)
     tangent = tf.sqrt(1 - tf.minimum(tf.square(steepest), 1.0)) / steepest
-    slack = DEPTH_BIAS + tangent * depth / camera.focal_length
-    visible = (cosine > 0) & (depth <= seen_depth + slack) & (covered > 0.5)
+    in_front = depth <= seen_depth + DEPTH_BIAS + tangent * depth / camera.focal_length
+    corner = seen_corners(triangles, fragments, vertices.shape[1]) & (cosine > AVERTED_COSINE)
+    visible = ((cosine > 0) | corner) & tf.where(covered, in_front, corner)
+
+    inside = sample_image(tf.concat([image * alpha, alpha], axis=-1), points, "bilinear")
+    weight = inside[..., 3:]
     return SampledColours(
-        colour=sample_image(image, points, "bilinear"),
-        visibility=tf.stop_gradient(tf.cast(visible, image.dtype) * trusted),
+        colour=inside[..., :3] / tf.maximum(weight, LEAST_WEIGHT),
+        visibility=tf.stop_gradient(tf.cast(visible & (weight > LEAST_WEIGHT), image.dtype)),
     )
+
+
+def seen_corners(triangles: tf.Tensor, fragments: Fragments, vertex_count: int) -> tf.Tensor:
+    """Vertices that are a corner of a triangle some pixel sees, [B, N, 1] bool."""
+    corners = tf.gather(triangles, tf.maximum(fragments.triangle_id, 0))
+    batch = tf.shape(corners)[0]
+    place = corners + vertex_count * tf.reshape(tf.range(batch), [-1, 1, 1, 1])
+    shown = tf.broadcast_to(tf.cast(fragments.mask > 0, tf.int32), tf.shape(place))
+    found = tf.math.unsorted_segment_max(tf.reshape(shown, [-1]), tf.reshape(place, [-1]), batch * vertex_count)
+    return tf.reshape(found > 0, [batch, vertex_count, 1])
 
 
 def delit_albedo(colour: tf.Tensor, shading: tf.Tensor) -> tf.Tensor:

@@ -3,7 +3,7 @@ import pytest
 import scipy.ndimage
 import tensorflow as tf
 
-from lib.morphology import dilate, elliptical_kernel, erode, erode_one_pixel, published_erosion
+from lib.morphology import dilate, elliptical_kernel, erode, published_erosion
 from tests.helpers import assert_close, golden
 
 
@@ -34,15 +34,6 @@ def test_against_another_implementation():
     highest = scipy.ndimage.maximum_filter(mask[0, ..., 0], footprint=kernel, mode="constant", cval=-2)
     np.testing.assert_allclose(erode(mask, kernel)[0, ..., 0], lowest, atol=1e-6)
     np.testing.assert_allclose(dilate(mask, kernel)[0, ..., 0], highest, atol=1e-6)
-
-
-def test_one_pixel_erosion_and_the_border_of_the_image():
-    mask = np.ones((1, 6, 6, 1), np.float32)
-    np.testing.assert_array_equal(erode_one_pixel(mask), mask)
-    mask[0, 2, 2] = 0
-    expected = np.ones((6, 6))
-    expected[1:4, 1:4] = 0
-    np.testing.assert_array_equal(erode_one_pixel(mask)[0, ..., 0], expected)
 
 
 def test_in_a_graph_with_open_sizes():
