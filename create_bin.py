@@ -5,6 +5,7 @@ The crops are PNGs whose alpha is 0 where there is no skin and 255 where there i
 
 import argparse
 import sys
+import time
 from pathlib import Path
 
 from configs import flags, schema
@@ -26,6 +27,7 @@ def main(argv: list[str] | None = None) -> int:
     config = schema.load(args.config, args.overrides)
     if args.verify:
         return verify(Path(args.verify), config.data.image_size if args.img_size else None)
+    started = time.monotonic()
     output = Path(args.output) if args.output else config.records_path
     if args.input is None:
         folder, names = render_synthetic(config)
@@ -35,7 +37,7 @@ def main(argv: list[str] | None = None) -> int:
         source = packing.PngFolder(folder, packing.file_names(folder), config.data.image_size)
     else:
         source = packing.RecordFile(Path(args.input), config.data.image_size)
-    result = packing.pack(source, output, config.workers, strict=args.strict)
+    result = packing.pack(source, output, config.workers, args.strict, started)
     parts = split(
         result.names, {"val": config.data.validation, "test": config.data.test}, config.data.split_seed
     )

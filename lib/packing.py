@@ -117,7 +117,9 @@ def read_crop(path: Path, image_size: int) -> np.ndarray:
     return crop
 
 
-def pack(source: PngFolder | RecordFile, path: Path, workers: int, strict: bool = False) -> Packed:
+def pack(
+    source: PngFolder | RecordFile, path: Path, workers: int, strict: bool = False, started: float | None = None
+) -> Packed:
     """Writes all good images of `source` to a record file, in its order, and the manifest beside it.
 
     Args:
@@ -125,11 +127,12 @@ def pack(source: PngFolder | RecordFile, path: Path, workers: int, strict: bool 
       path: the record file to (re)place.
       workers: threads that decode; Pillow works outside Python's lock.
       strict: fail at the first bad image.
+      started: time.monotonic() when the work began, if that was earlier than this call; the manifest tells the seconds.
 
     Raises:
       UserError: no image is good, or `strict` and one is not; an earlier file stays as it was.
     """
-    started = time.monotonic()
+    started = time.monotonic() if started is None else started
     size = source.image_size
     left_out: dict[str, str] = {}
     with RecordWriter(path, (size, size, 4), {"source": source.path.name, "channels": "RGBA"}) as writer:
@@ -149,17 +152,19 @@ def pack(source: PngFolder | RecordFile, path: Path, workers: int, strict: bool 
             )
         names = [name for name in source.names if name not in left_out]
     manifest = path.with_suffix(".manifest.json")
+    seconds = time.monotonic() - started
     contents = {
         "file": path.name,
         "source": str(source.path),
         "image_size": size,
         "count": len(names),
+        "seconds": round(seconds, 1),
         "left_out": [{"name": _shown(name), "reason": reason} for name, reason in left_out.items()],
         "names": names,
     }
     with atomic_path(manifest) as temporary:
         temporary.write_text(json.dumps(contents, indent=1, ensure_ascii=False), encoding="utf-8")
-    return Packed(path, manifest, names, left_out, time.monotonic() - started)
+    return Packed(path, manifest, names, left_out, seconds)
 
 
 def _in_order(source: PngFolder | RecordFile, workers: int) -> Iterator[tuple[str, np.ndarray | BadImage]]:
