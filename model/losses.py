@@ -114,24 +114,6 @@ def texture_terms(inputs: LossInputs, skin_vertices: tf.Tensor, pairs: tf.Tensor
     }
 
 
-def published_weights(coarse: float, render: float) -> dict[str, float]:
-    """Weights of the published loss, for the stage weights `coarse` (ref) and `render` (ren) of an epoch."""
-    return {
-        "coarse": coarse,
-        "project": render,
-        "hidden": 0.3 * render,
-        "identity": 0.2 * render,
-        "symmetry": 0.5 * render,
-        "variance": 0.01 * render,
-        "weight_decay": 5e-4,
-    }
-
-
-def converging_weights(coarse: float = 0.1) -> dict[str, float]:
-    """Weights that converge; `coarse` falls from 1 to 0.1 over the first tenth of a run."""
-    return {"render": 1.0, "project": 0.2, "hidden": 0.06, "symmetry": 0.05, "variance": 0.01, "coarse": coarse}
-
-
 def weighted_total(terms: Mapping[str, tf.Tensor], weights: Mapping[str, float]) -> tf.Tensor:
     """Sum of the weighted terms; terms without a weight are only reported.
 

@@ -6,6 +6,8 @@ import numpy as np
 import pytest
 import scipy.sparse
 
+from configs import schema
+
 ROOT = Path(__file__).resolve().parents[1]
 GOLDEN = Path(__file__).resolve().parent / "golden"
 SHARED = ROOT.parent / "shared"
@@ -39,3 +41,10 @@ def assert_close(actual, expected, rtol: float = 1e-4) -> None:
     scale = np.abs(expected).max() if expected.size else 1.0
     error = np.abs(actual - expected).max() if expected.size else 0.0
     assert error <= rtol * max(scale, 1e-12), f"largest error {error:.3e} exceeds {rtol:g} x {scale:.3e}"
+
+
+def published_weights(coarse: float, render: float) -> dict[str, float]:
+    """The loss weights of configs/paper.yaml at the stage weights `coarse` (ref) and `render` (ren) of an epoch."""
+    loss = schema.load(ROOT / "configs/paper.yaml").loss
+    weights = {name: render * getattr(loss, name) for name in ("project", "hidden", "identity", "symmetry", "variance")}
+    return weights | {"coarse": coarse * loss.coarse, "weight_decay": loss.weight_decay}
