@@ -3,6 +3,7 @@
 import dataclasses
 from pathlib import Path
 
+import cv2
 import numpy as np
 import tensorflow as tf
 
@@ -107,6 +108,17 @@ class PhotoReader:
             alignment.crop[..., :3], alignment.points, silhouette, alignment.inside, soft=True, fitted=fitted
         )
         return alpha.astype(np.float32) / 255
+
+
+def readable_mask(photo: AlignedPhoto, alpha: np.ndarray) -> np.ndarray:
+    """Where the colours of a photo may be read, [H, W] float32, for its mask `alpha` [H, W].
+
+    A mask that the photo brought along is taken at its word. A found one is right to a pixel or two: its last pixel is
+    left out: hair and background there would show as a seam as soon as the face is turned.
+    """
+    if photo.alpha is not None:
+        return alpha
+    return cv2.erode((alpha >= 0.5).astype(np.float32), np.ones((3, 3), np.uint8))
 
 
 def _five(landmarks: np.ndarray) -> np.ndarray:

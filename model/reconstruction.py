@@ -17,7 +17,7 @@ from model.face_gcn import FaceReconstruction
 from model.fitting import Fitter
 from model.fitting_terms import REFERENCE_SIZE, FitTargets
 from model.metrics import coverage, masked_psnr
-from model.photo import AlignedPhoto, PhotoReader
+from model.photo import AlignedPhoto, PhotoReader, readable_mask
 from model.texture_trainer import clipped
 from utils import UserError
 
@@ -83,7 +83,8 @@ class Reconstructor:
         if self.steps:
             coefficients, alpha = self._fit(photo, alpha, coefficients)
         crop = tf.constant(_rgba(photo.rgb, alpha))
-        result = self._chain(crop, tf.constant(coefficients), embedding)
+        readable = tf.constant(_rgba(photo.rgb, readable_mask(photo, alpha)))
+        result = self._chain(readable, tf.constant(coefficients), embedding)
         metrics = self._measure(result, crop, points)
         metrics["seconds"] = round(time.monotonic() - started, 2)
         return PhotoResult(photo, alpha, coefficients[0], result, self._views(coefficients, result), metrics)

@@ -18,7 +18,7 @@ from lib.synthetic.face_generator import build_face_model
 from model import components, reconstruction
 from model.face_gcn import FaceGCN
 from model.morphable_model import MorphableModel
-from model.photo import PhotoReader
+from model.photo import PhotoReader, readable_mask
 from model.projection import SampledColours, projected_albedo
 from utils import UserError
 
@@ -217,3 +217,13 @@ def test_placing_changes_the_shape_only_as_needed(parts):
     np.testing.assert_array_equal(placed[0, layout.slices["light"]], truth[0, layout.slices["light"]])
     change = placed[0, layout.slices["identity"]] - truth[0, layout.slices["identity"]]
     assert np.abs(change).max() < 0.5
+
+
+def test_colours_are_read_inside_a_found_mask_and_up_to_the_border_of_a_given_one():
+    alpha = np.zeros((9, 9), np.float32)
+    alpha[2:7, 2:7] = 1
+    alpha[1, 2:7] = 0.4  # the soft rim of a found mask
+    inner = np.zeros((9, 9))
+    inner[3:6, 3:6] = 1
+    np.testing.assert_array_equal(readable_mask(SimpleNamespace(alpha=None), alpha), inner)
+    np.testing.assert_array_equal(readable_mask(SimpleNamespace(alpha=alpha), alpha), alpha)
