@@ -29,6 +29,11 @@ _AXES = {
     "flatness": {
         "bridge": -0.9, "nose_width": 0.7, "cheek_bone": 0.7, "lid_fold": -0.6, "nose_tip": -0.6, "eye_depth": 0.8,
     },
+    "childlike": {
+        "size": -0.7, "upper_height": 0.7, "lower_height": -0.7, "nose_length": -0.7, "bridge": -0.7, "nose_tip": -0.6,
+        "nose_tip_turn": 0.7, "chin_height": -0.5, "brow_ridge": -0.8, "eye_open": 0.7, "cheek_fat": 0.6,
+        "cheek_hollow": -0.5, "jaw_width": -0.4, "gonion": -0.6,
+    },
 }
 
 
@@ -86,9 +91,9 @@ def _deformations(grid: Grid, position: np.ndarray) -> dict[str, np.ndarray]:
         "temple": out(spot(64, 58, 12, 18), -2.0),
         "forehead_slope": field(dz=3.0 * soft_step((cy - 58) / 50)),
         "forehead_round": field(dz=1.8 * (spot(22, 82, 14, 14) - 0.6 * spot(0, 82, 10, 14))),
-        "brow_ridge": field(dz=1.9 * (spot(24, 56, 15, 7) + 0.5 * spot(0, 57, 8, 7))),
-        "brow_height": field(dy=2.0 * spot(30, 60, 24, 9)),
-        "brow_tilt": field(dy=1.6 * (spot(46, 60, 12, 9) - spot(14, 60, 11, 9))),
+        "brow_ridge": field(dz=1.9 * (spot(24, 53.5, 15, 7) + 0.5 * spot(0, 54.5, 8, 7))),
+        "brow_height": field(dy=2.0 * spot(30, 56.5, 24, 8)),
+        "brow_tilt": field(dy=1.6 * (spot(46, 56.5, 12, 8) - spot(14, 56.5, 11, 8))),
         "eye_distance": field(1.6 * eye),
         "eye_height": field(dy=1.8 * eye),
         "eye_depth": field(dz=1.5 * eye * gauss(x, 31, 18)),
@@ -131,10 +136,9 @@ def _process(grid: Grid, position: np.ndarray, seed: int) -> list[np.ndarray]:
     generator = np.random.default_rng([seed, 101])
     x = position[..., 0]
     where = np.stack([x, grid.y, position[..., 2]], axis=-1)
-    # Eyeballs stay round and teeth straight; beyond the corners their rows are ordinary skin.
+    # Eyeballs stay round; beyond the corners of the eyes their rows are ordinary skin.
     section = grid.section[:, None]
     calm = 1.0 - np.where(section == "ball", np.minimum(1, 1.5 * grid.eye_taper), 0.0)
-    calm = calm - np.where(section == "mouth", np.minimum(1, 2.0 * grid.mouth_taper), 0.0)
     fields = []
     for length, amplitude, count in ((50.0, 0.75, 18), (26.0, 0.5, 26), (14.0, 0.22, 24)):
         for _ in range(count):
@@ -151,6 +155,14 @@ def _process(grid: Grid, position: np.ndarray, seed: int) -> list[np.ndarray]:
                 move *= calm[..., None]
             fields.append(move)
     return fields
+
+
+def _close_lips(terms: np.ndarray, grid: Grid) -> None:
+    """Moves both lip lines and all between them together, in place: nobody is born with parted lips."""
+    low, high = grid.rows["mouth"], grid.rows["upper_lip"]
+    line = 0.5 * (terms[:, low] + terms[:, high])[:, None]
+    together = np.minimum(1.0, 3.0 * grid.mouth_taper)[:, None]
+    terms[:, low : high + 1] += together * (line - terms[:, low : high + 1])
 
 
 def principal_components(rows: np.ndarray, count: int, weights: np.ndarray) -> np.ndarray:
@@ -191,6 +203,7 @@ def identity_components(grid: Grid, position: np.ndarray, count: int, seed: int)
     terms += [0.7 * field for field in single.values()]
     terms += _process(grid, position, seed)
     terms = np.array(terms)
+    _close_lips(terms, grid)
     terms[..., 0, 0] = 0.0
     area = np.prod([np.linalg.norm(np.gradient(position, axis=axis), axis=-1) for axis in (0, 1)], axis=0)
     weights = np.repeat((area / area.mean()).ravel(), 3)

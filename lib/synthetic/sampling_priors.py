@@ -7,6 +7,7 @@ import numpy as np
 from lib.face_model import FaceModel
 from lib.synthetic.expressions import EXPRESSION_NAMES, sample_expressions
 
+_PARTING = [EXPRESSION_NAMES.index(name) for name in ("jaw_open", "upper_lip_raise", "lower_lip_depress")]
 LUMINANCE = np.array([0.30, 0.59, 0.11])
 HAIR_COLOURS = np.array(
     [
@@ -187,9 +188,9 @@ def sample_moment(generator: np.random.Generator, model: FaceModel, person: Pers
             generator, 1, activity=generator.choice([0.0, 0.08, 0.16, 0.3], p=[0.2, 0.35, 0.3, 0.15])
         )[0].astype(float)
         expression *= generator.uniform(0.4, 1.0)
-        if generator.random() < 0.3:  # people smile at cameras
-            for side in ("right", "left"):
-                expression[EXPRESSION_NAMES.index(f"smile_{side}")] = generator.uniform(0.9, 1.9)
+        expression[_PARTING] *= generator.random() < 0.4  # most people keep their lips closed
+        if generator.random() < 0.45:
+            expression += _camera_smile(generator)
         strength = dict(zip(EXPRESSION_NAMES, np.abs(expression) / 2.5, strict=True))
         folds = (strength["brow_inner_raise"], strength["smile_left"], strength["brow_lower_left"])
     else:
@@ -221,6 +222,20 @@ def sample_moment(generator: np.random.Generator, model: FaceModel, person: Pers
         hair_style=style,
         beard_style=person.shaving if generator.random() < 0.8 else ("stubble" if person.male else "none"),
     )  # fmt: skip
+
+
+def _camera_smile(generator: np.random.Generator) -> np.ndarray:
+    """[Ke] a smile as people give to cameras: cheeks and lower lids rise with it, half of them show teeth."""
+    smile = dict.fromkeys(EXPRESSION_NAMES, 0.0)
+    strength = generator.uniform(0.6, 1.9)
+    for side in ("right", "left"):
+        smile[f"smile_{side}"] = strength * generator.uniform(0.9, 1.0)
+        smile[f"squint_{side}"] = 0.25 * strength
+    if generator.random() < 0.5:
+        smile["upper_lip_raise"] = generator.uniform(0.15, 0.45) * strength
+        smile["lower_lip_depress"] = generator.uniform(0.15, 0.45) * strength
+        smile["jaw_open"] = generator.uniform(0, 0.15) * strength
+    return np.array(list(smile.values()))
 
 
 def _another_style(generator: np.random.Generator, person: Person) -> str:

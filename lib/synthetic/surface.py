@@ -11,13 +11,13 @@ from scipy.interpolate import PchipInterpolator
 from lib.synthetic.grid import EYE_CENTRE, HALF_WIDTH, MOUTH_CORNER, MOUTH_ROWS, SHAPE_POWER, Grid, soft_step
 
 BALL_RADIUS = 12.1
-BALL_DEPTH = -13.4  # z of the centre of the eyeball
+BALL_DEPTH = -12.4  # z of the centre of the eyeball
 LID_THICKNESS = 1.8
 NECK_AXIS = np.array([0.0, 0.0, -48.0])
 CORNEA_RADIUS, CORNEA_HEIGHT = 6.0, 0.9
 
 _LEVELS = (-80, -74, -66, -58, -48, -40, -30, -20, -5, 15, 30, 42, 55, 70, 85, 100, 112)
-_WIDTHS = (28, 35, 44, 51, 56.8, 60.0, 63.2, 66.4, 69.6, 72.4, 73.4, 73.8, 73.6, 73.0, 71.2, 68.0, 64.0)
+_WIDTHS = (24, 30.5, 39.5, 46.8, 53.0, 57.0, 61.2, 65.2, 69.2, 72.2, 73.4, 73.8, 73.6, 73.0, 71.2, 68.0, 64.0)
 _FRONT = (2, 8, 11.0, 11.0, 11.2, 11.8, 12.6, 12.6, 11.4, 9.8, 10.4, 12.0, 14.4, 15.0, 12.4, 6.4, -0.6)
 _DEPTHS = (66, 68, 70, 70, 70, 70, 71, 72, 75, 80, 82, 83, 84, 84, 82, 78, 74)
 _RIDGE_LEVELS = (-13, -9.4, -7.4, -5.4, -2.8, 0.4, 3.8, 7.2, 17, 28.5, 36, 41, 46, 52)
@@ -57,18 +57,18 @@ def base_depth(share: np.ndarray, y: np.ndarray) -> np.ndarray:
 def _bone_and_fat(a: np.ndarray, y: np.ndarray) -> np.ndarray:
     """Broad fields: brow ridge, orbits, cheekbones, cheeks, dental arch, chin."""
     r = np.sqrt(a * a + 12.0)  # even and smooth across the midline
-    field = 1.5 * gauss(r, 25, 14) * gauss(y, 56, 6.5)
-    field += 1.5 * gauss(r, 4, 9) * gauss(y, 57, 6)
-    field -= 7.0 * gauss(r, 31, 11.5) * gauss(y, 38.0, 8.0)
-    field -= 7.4 * gauss(r, 15.6, 4.8) * gauss(y, 36.5, 7.5)
-    field -= 4.0 * gauss(r, 46.5, 6) * gauss(y, 38, 6)
-    field += 2.8 * gauss(r, 41, 12) * gauss(y, 50.5, 4.2)
+    field = 1.2 * gauss(r, 25, 14) * gauss(y, 53.5, 6.5)
+    field += 1.2 * gauss(r, 4, 9) * gauss(y, 54.5, 6)
+    field -= 4.8 * gauss(r, 31, 12) * gauss(y, 39.0, 7.5)
+    field -= 6.2 * gauss(r, 16.5, 5.2) * gauss(y, 37.5, 7.5)
+    field -= 3.6 * gauss(r, 47, 6.5) * gauss(y, 38, 6)
+    field += 1.6 * gauss(r, 41, 12) * gauss(y, 50, 5)
     field += 4.6 * gauss(r, 47, 13) * gauss(y, 20, 10)
     field += 2.6 * gauss(r, 32, 12) * gauss(y, 10, 12)
     field -= 3.6 * gauss(r, 46, 12) * gauss(y, -18, 14)
     field -= 2.5 * gauss(r, 62, 8) * gauss(y, 58, 14)
-    field += 10.2 * gauss(r, 0, 17) * gauss(y, -28.5, 14.5)
-    field -= 3.0 * gauss(r, 27, 5.5) * gauss(y, -33, 6)
+    field += 9.8 * gauss(r, 0, 17.5) * gauss(y, -27.5, 14.5)
+    field -= 2.4 * gauss(r, 26.5, 6) * gauss(y, -31.5, 6.5)
     field -= 3.4 * gauss(r, 0, 13) * gauss(y, -50.5, 5.2)
     field += 5.4 * gauss(r, 0, 13) * gauss(y, -66, 8.5)
     return field
@@ -89,7 +89,7 @@ def _lips(a: np.ndarray, y: np.ndarray, grid: Grid) -> np.ndarray:
     mouth = slice(grid.rows["mouth"], grid.rows["upper_lip"])
     field[mouth] -= 2.0 * taper
     field[grid.rows["upper_lip"]] -= 0.6 * taper[0]
-    strip = sigmoid((y + 23.0) / 1.6) * sigmoid((-9.5 - y) / 2.0)
+    strip = sigmoid((y + 22.0) / 1.6) * sigmoid((-9.5 - y) / 2.0)
     field -= 1.5 * gauss(a, 0, 2.6) * strip
     field += 0.8 * gauss(a, 5.8, 2.0) * strip
     field -= 0.9 * gauss(a, 21, 5) * gauss(y, -14, 8)
@@ -124,18 +124,19 @@ def _nose(a: np.ndarray, y: np.ndarray, z: np.ndarray) -> tuple[np.ndarray, np.n
     def table(levels, values):
         return PchipInterpolator(levels, values)(np.clip(y, -13, 52))
 
-    wide = table([-13, -6, 0, 6, 12, 20, 28, 36, 44, 52], [9, 12, 14, 13.2, 11.6, 10, 8.8, 8, 8.5, 10])
-    narrow = table([-13, -8, 0, 6, 14, 25, 40, 52], [5.0, 5.4, 8.0, 9.0, 8.0, 7.4, 8.0, 9.5])
-    share = table([-13, 8, 20, 40, 52], [0.38, 0.38, 0.45, 0.9, 0.9])
-    profile = share * np.exp(-0.5 * (a / narrow) ** 2.8) + (1 - share) * np.exp(-0.5 * (a / wide) ** 2.0)
+    wide = table([-13, -6, 0, 6, 12, 20, 28, 36, 44, 52], [9, 12, 14.2, 14, 13.4, 12.6, 11.4, 10, 10, 11])
+    narrow = table([-13, -8, 0, 6, 14, 25, 40, 52], [5.0, 5.4, 7.6, 8.2, 6.6, 5.8, 6.8, 9.0])
+    share = table([-13, 8, 20, 40, 52], [0.38, 0.38, 0.42, 0.55, 0.8])
+    profile = share * np.exp(-0.5 * (a / narrow) ** 2.1) + (1 - share) * np.exp(-0.5 * (a / wide) ** 2.0)
     # The outline in front view: crisp where the wings meet the cheek, soft higher up.
     edge = table([-13, -10, -7.5, -4, 0, 4, 9, 16, 30, 52], [1, 7, 13.4, 17.2, 18.2, 17.8, 16.6, 15.6, 15, 15])
-    soft = table([-13, -8, -3, 2, 6, 12, 20, 52], [1.3, 1.1, 0.85, 0.8, 1.2, 2.2, 3.2, 4.0])
-    z = z + height * profile * sigmoid((edge - a) / soft)
+    soft = table([-13, -8, -3, 2, 6, 12, 20, 52], [1.3, 1.2, 1.0, 1.0, 1.6, 3.0, 4.4, 5.0])
+    z = z + height * profile * sigmoid((edge - a) / soft) / sigmoid(edge / soft)
     level = np.exp(-(np.abs((y + 0.6) / 7.6) ** 3.2))
     z = z + 1.6 * gauss(a, 13.2, 3.0) * gauss(y, -1.0, 4.5)
-    z = z - 1.8 * gauss(a, 19.8, 1.8) * np.exp(-(np.abs((y + 1.0) / 7.5) ** 2.6))
-    z = z - 1.5 * gauss(a - 0.35 * (y - 5.0), 10.6, 2.2) * gauss(y, 6.5, 4.0)
+    z = z - 1.5 * gauss(a, 19.8, 2.3) * np.exp(-(np.abs((y + 1.0) / 7.5) ** 2.6))
+    z = z - 2.0 * gauss(a - 0.35 * (y - 5.0), 10.8, 2.4) * gauss(y, 6.5, 4.0)
+    z = z + 1.1 * gauss(a, 0, 6.0) * gauss(y, 2.6, 4.6)  # the ball of the tip
     z = z - 5.6 * np.exp(-(((a - 6.9) / 3.3) ** 2) - ((y + 6.2) / 2.0) ** 2)
     flare = 1.0 * gauss(a, 16.6, 2.2) * level
     return z, flare
