@@ -141,23 +141,23 @@ def _cheek_puff(face: HalfFace) -> np.ndarray:
 def _nose_wrinkle(face: HalfFace) -> np.ndarray:
     move = _vector(face.spot(15, 2, 7, 8), 0.8, 3.6, 0.6)
     move += _vector(face.spot(8, 28, 8, 9), 0, 2.0, 1.2)
-    move += _vector(face.spot(10, 55, 11, 8), -1.2, -3.0, 0.8)
+    move += _vector(face.spot(10, 58, 11, 8), -1.2, -3.0, 0.8)
     return move + _vector(face.spot(9, -22, 12, 6) * (1 - face.below_line), 0, 2.4, 0.5)
 
 
 def _brow_inner(face: HalfFace) -> np.ndarray:
-    move = _vector(face.spot(12, 58.5, 12, 9), 0, 6.5, 0.2)
+    move = _vector(face.spot(12, 62, 12, 9), 0, 6.5, 0.2)
     return move + _vector(face.spot(8, 82, 18, 10), 0, 2.0, 0.6)
 
 
 def _brow_outer(face: HalfFace) -> np.ndarray:
-    move = _vector(face.spot(42, 58.5, 14, 9), 0, 6.5, -0.3)
+    move = _vector(face.spot(42, 62, 14, 9), 0, 6.5, -0.3)
     return move + _vector(face.spot(38, 49, 12, 4), 0, 1.8, 0)
 
 
 def _brow_lower(face: HalfFace) -> np.ndarray:
-    move = _vector(face.spot(16, 56.5, 13, 8), -3.0, -5.5, 0.8)
-    move += _vector(face.spot(5, 56.5, 5, 8), -0.4, -1.5, 1.6)
+    move = _vector(face.spot(16, 60, 13, 9), -3.0, -5.5, 0.8)
+    move += _vector(face.spot(5, 60, 5, 8), -0.4, -1.5, 1.6)
     return move + _vector(face.spot(24, 48, 12, 4), 0, -1.6, 0.3)
 
 
@@ -197,7 +197,7 @@ def _squint(face: HalfFace) -> np.ndarray:
 
 
 def _eye_wide(face: HalfFace) -> np.ndarray:
-    return _lids(face, -0.22, -0.06) + _vector(face.spot(26, 56, 20, 7), 0, 1.5, 0)
+    return _lids(face, -0.22, -0.06) + _vector(face.spot(26, 58, 20, 8), 0, 1.5, 0)
 
 
 def _mouth_sideways(face: HalfFace) -> np.ndarray:

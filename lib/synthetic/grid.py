@@ -26,8 +26,8 @@ _CURVES = {
     "subnasale": (-9.4, -9.7, -8.0, -6.6, -5.2, -3.0, 1.0, 4.0, 6.2, 7.0),
     "nose_top": (9.5, 9.3, 8.6, 8.2, 9.0, 12.0, 15.0, 17.0, 18.5, 19.0),
     "crease": (47.0, 46.5, 45.8, 47.7, 48.2, 47.0, 46.4, 46.8, 47.3, 47.7),
-    "brow_low": (53.6, 53.4, 53.2, 54.4, 55.8, 54.4, 51.6, 51.4, 52.0, 52.4),
-    "brow_high": (61.4, 61.4, 61.6, 62.5, 63.2, 61.2, 57.4, 57.0, 57.8, 58.4),
+    "brow_low": (57.2, 57.0, 56.8, 57.9, 59.4, 57.6, 54.6, 54.6, 55.4, 56.0),
+    "brow_high": (65.0, 65.0, 65.2, 66.0, 66.8, 64.4, 60.4, 60.2, 61.0, 61.6),
     "top": (108.0, 107.8, 107.2, 106.0, 103.8, 100.2, 95.6, 90.4, 86.0, 83.5),
 }
 # Fractions of the strip between the lip lines for the rows inside the mouth, and its bands (used for colours).
@@ -108,7 +108,7 @@ def _eye_rows(a: np.ndarray, ball: int) -> tuple[np.ndarray, np.ndarray]:
     centre = even_curve(nodes, [38.8, 38.0, 36.9, 37.6, 38.8, 39.4, 39.7, 40.0], a)
     spread = 0.7 + 3.6 * soft_step((EYE_INNER - a) / EYE_INNER) + 4.4 * soft_step((a - EYE_OUTER) / 26.0)
     lower = centre - spread - 3.9 * bulge(t, 0.75) * (1 + 0.5 * (np.clip(t, 0, 1) - 0.5))
-    upper = centre + spread + 5.0 * bulge(t, 0.75) * (1 - 0.45 * (np.clip(t, 0, 1) - 0.5))
+    upper = centre + spread + 5.3 * bulge(t, 0.75) * (1 - 0.45 * (np.clip(t, 0, 1) - 0.5))
     taper = bulge(t, 0.9) ** 0.8
     fractions = np.concatenate([[0.0, 0.06], np.linspace(0.12, 0.88, ball + 1), [0.94, 1.0]])
     plain = lower + (upper - lower) * fractions[:, None]
@@ -123,7 +123,7 @@ def _mouth_curves(a: np.ndarray) -> dict[str, np.ndarray]:
     corner = MOUTH_CORNER
     beyond = soft_step((a - corner) / 42.0)
     tail = np.clip(a - corner, 0.0, None)
-    line = even_curve([0, 7, 15, corner, 40, 74], [-29.9, -29.1, -29.3, -30.2, -26.4, -12.0], a)
+    line = even_curve([0, 7, 15, corner, 40, 74], [-29.6, -29.2, -29.4, -30.2, -26.4, -12.0], a)
     near = np.minimum(a, corner)
     upper = even_curve([0, 2.5, 5.6, 11, 17, 21.4, corner], [-21.6, -21.2, -20.3, -21.5, -24.2, -27.4, -29.5], near)
     lower = even_curve([0, 8, 14, 18.6, 22.2, corner], [-39.8, -39.2, -37.2, -34.6, -32.4, -30.9], near)

@@ -188,7 +188,7 @@ def sample_moment(generator: np.random.Generator, model: FaceModel, person: Pers
             generator, 1, activity=generator.choice([0.0, 0.08, 0.16, 0.3], p=[0.2, 0.35, 0.3, 0.15])
         )[0].astype(float)
         expression *= generator.uniform(0.4, 1.0)
-        expression[_PARTING] *= generator.random() < 0.4  # most people keep their lips closed
+        expression[_PARTING] *= generator.random() < 0.3  # most people keep their lips closed
         if generator.random() < 0.45:
             expression += _camera_smile(generator)
         strength = dict(zip(EXPRESSION_NAMES, np.abs(expression) / 2.5, strict=True))

@@ -13,6 +13,7 @@ from lib.synthetic.grid import EYE_CENTRE, HALF_WIDTH, MOUTH_CORNER, MOUTH_ROWS,
 BALL_RADIUS = 12.1
 BALL_DEPTH = -12.4  # z of the centre of the eyeball
 LID_THICKNESS = 1.8
+BROW_DROP = 3.7  # the grid and its colours place the brow this many millimetres above where it lies
 NECK_AXIS = np.array([0.0, 0.0, -48.0])
 CORNEA_RADIUS, CORNEA_HEIGHT = 6.0, 0.9
 
@@ -129,12 +130,12 @@ def _nose(a: np.ndarray, y: np.ndarray, z: np.ndarray) -> tuple[np.ndarray, np.n
     share = table([-13, 8, 20, 40, 52], [0.38, 0.38, 0.42, 0.55, 0.8])
     profile = share * np.exp(-0.5 * (a / narrow) ** 2.1) + (1 - share) * np.exp(-0.5 * (a / wide) ** 2.0)
     # The outline in front view: crisp where the wings meet the cheek, soft higher up.
-    edge = table([-13, -10, -7.5, -4, 0, 4, 9, 16, 30, 52], [1, 7, 13.4, 17.2, 18.2, 17.8, 16.6, 15.6, 15, 15])
+    edge = table([-13, -10, -7.5, -4, 0, 4, 9, 16, 30, 52], [1, 7, 13.0, 16.6, 17.5, 17.1, 16.2, 15.4, 15, 15])
     soft = table([-13, -8, -3, 2, 6, 12, 20, 52], [1.3, 1.2, 1.0, 1.0, 1.6, 3.0, 4.4, 5.0])
     z = z + height * profile * sigmoid((edge - a) / soft) / sigmoid(edge / soft)
     level = np.exp(-(np.abs((y + 0.6) / 7.6) ** 3.2))
     z = z + 1.6 * gauss(a, 13.2, 3.0) * gauss(y, -1.0, 4.5)
-    z = z - 1.5 * gauss(a, 19.8, 2.3) * np.exp(-(np.abs((y + 1.0) / 7.5) ** 2.6))
+    z = z - 1.5 * gauss(a, 19.2, 2.3) * np.exp(-(np.abs((y + 1.0) / 7.5) ** 2.6))
     z = z - 2.0 * gauss(a - 0.35 * (y - 5.0), 10.8, 2.4) * gauss(y, 6.5, 4.0)
     z = z + 1.1 * gauss(a, 0, 6.0) * gauss(y, 2.6, 4.6)  # the ball of the tip
     z = z - 5.6 * np.exp(-(((a - 6.9) / 3.3) ** 2) - ((y + 6.2) / 2.0) ** 2)
@@ -208,7 +209,7 @@ def build_surface(grid: Grid) -> np.ndarray:
       [R, C, 3] float64 millimetres; column 0 has x = 0.
     """
     a = np.broadcast_to(grid.across, grid.y.shape)
-    y = grid.y
+    y = grid.y - BROW_DROP * soft_step((grid.y - 47.0) / 11.0) * (1.0 - soft_step((grid.y - 64.0) / 36.0))
     x, share = outline(a, y)
     z = base_depth(share, y) + _bone_and_fat(x, y) + _lips(x, y, grid)
     z, flare = _nose(x, y, z)
