@@ -76,16 +76,16 @@ def _lip_band(face: HalfFace, upper: bool) -> np.ndarray:
 
 
 def _smile(face: HalfFace) -> np.ndarray:
-    move = _vector(face.spot(MOUTH_CORNER + 2, -30, 9, 9), 7.0, 9.5, -4.5)
+    move = _vector(face.spot(MOUTH_CORNER + 2, -30, 8.2, 9), 7.5, 10.0, -4.5)
     lips = np.exp(-0.5 * ((face.canonical_y + 31) / 11) ** 2) * (face.x < 40) * (1 - face.teeth)
-    move += _vector(lips * np.clip(face.x / MOUTH_CORNER, 0, 1) * gauss(face.x, 14, 9), 2.2, 1.2, -1.0)
+    move += _vector(lips * np.clip(face.x / MOUTH_CORNER, 0, 1) * gauss(face.x, 14, 9), 2.2, 0.4, -1.0)
     move += _vector(lips * gauss(face.x, 0, 18), 0, 0, -1.6)
     move += _vector(face.spot(37, 7, 13, 11), 2.2, 5.2, 4.4)
     move += _vector(face.spot(24, -12, 5, 9), 1.5, 1.5, -1.6)
     move += _vector(face.spot(31, 29, 12, 5), 0, 1.6, 0.8)
     move += _vector(face.spot(16, -2, 6, 7), 1.4, 0.8, 0)
-    move += _vector(_lip_band(face, True), 0, 1.6, -0.8)
-    return move + _vector(_lip_band(face, False), 0, -0.4, -0.6)
+    move += _vector(_lip_band(face, True), 0, 0.9, -0.8)
+    return move + _vector(_lip_band(face, False), 0, 0, -0.8)
 
 
 def _stretch(face: HalfFace) -> np.ndarray:

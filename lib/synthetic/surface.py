@@ -110,7 +110,8 @@ def _mouth_inside(position: np.ndarray, grid: Grid) -> None:
         height = -heights[name] if upper else heights[name]
         height += {"edge": -4.4, "dark": -3.4}.get(name, 0.0) * upper
         depth = depths[name] - (1.2 if name in ("tooth", "edge") and not upper else 0.0)
-        position[start + i, :, 1] += height * taper
+        # The lines overlap right to the corners, so that no tooth shines through between closed lips.
+        position[start + i, :, 1] += height * (np.minimum(1.0, 4.0 * taper) if name == "line" else taper)
         position[start + i, :, 2] += depth * taper + (0.0 if name == "line" else 0.3) * arch
 
 
@@ -126,9 +127,11 @@ def _nose(a: np.ndarray, y: np.ndarray, z: np.ndarray) -> tuple[np.ndarray, np.n
         return PchipInterpolator(levels, values)(np.clip(y, -13, 52))
 
     wide = table([-13, -6, 0, 6, 12, 20, 28, 36, 44, 52], [9, 12, 14.2, 14, 13.4, 12.6, 11.4, 10, 10, 11])
-    narrow = table([-13, -8, 0, 6, 14, 25, 40, 52], [5.0, 5.4, 7.6, 8.2, 6.6, 5.8, 6.8, 9.0])
+    narrow = table([-13, -8, 0, 6, 14, 25, 40, 52], [5.0, 6.2, 9.4, 9.8, 7.2, 5.8, 6.8, 9.0])
     share = table([-13, 8, 20, 40, 52], [0.38, 0.38, 0.42, 0.55, 0.8])
-    profile = share * np.exp(-0.5 * (a / narrow) ** 2.1) + (1 - share) * np.exp(-0.5 * (a / wide) ** 2.0)
+    # A round back of the nose, and a fuller ball at its tip.
+    power = table([-13, -5, 2.5, 10, 18, 52], [2.1, 2.4, 2.7, 2.4, 2.1, 2.1])
+    profile = share * np.exp(-0.5 * (a / narrow) ** power) + (1 - share) * np.exp(-0.5 * (a / wide) ** 2.0)
     # The outline in front view: crisp where the wings meet the cheek, soft higher up.
     edge = table([-13, -10, -7.5, -4, 0, 4, 9, 16, 30, 52], [1, 7, 13.0, 16.6, 17.5, 17.1, 16.2, 15.4, 15, 15])
     soft = table([-13, -8, -3, 2, 6, 12, 20, 52], [1.3, 1.2, 1.0, 1.0, 1.6, 3.0, 4.4, 5.0])
@@ -137,7 +140,7 @@ def _nose(a: np.ndarray, y: np.ndarray, z: np.ndarray) -> tuple[np.ndarray, np.n
     z = z + 1.6 * gauss(a, 13.2, 3.0) * gauss(y, -1.0, 4.5)
     z = z - 1.5 * gauss(a, 19.2, 2.3) * np.exp(-(np.abs((y + 1.0) / 7.5) ** 2.6))
     z = z - 2.0 * gauss(a - 0.35 * (y - 5.0), 10.8, 2.4) * gauss(y, 6.5, 4.0)
-    z = z + 1.1 * gauss(a, 0, 6.0) * gauss(y, 2.6, 4.6)  # the ball of the tip
+    z = z + 0.7 * gauss(a, 0, 7.0) * gauss(y, 2.0, 5.0)
     z = z - 5.6 * np.exp(-(((a - 6.9) / 3.3) ** 2) - ((y + 6.2) / 2.0) ** 2)
     flare = 1.0 * gauss(a, 16.6, 2.2) * level
     return z, flare
