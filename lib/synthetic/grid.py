@@ -12,8 +12,8 @@ import numpy as np
 from scipy.interpolate import PchipInterpolator
 
 HALF_WIDTH = 74.0
-EYE_INNER, EYE_OUTER = 15.9, 45.9  # corners of the lids, millimetres from the midline
-EYE_CENTRE = (30.9, 38.8)
+EYE_INNER, EYE_OUTER = 15.6, 45.6  # corners of the lids, millimetres from the midline
+EYE_CENTRE = (30.9, 39.1)
 MOUTH_CORNER = 24.2
 SHAPE_POWER = 2.3  # exponent of the horizontal superellipse sections
 
@@ -25,7 +25,7 @@ _CURVES = {
     "fold": (-50.0, -49.8, -48.8, -47.2, -45.6, -43.0, -39.6, -36.2, -33.4, -31.0),
     "subnasale": (-9.4, -9.7, -8.0, -6.6, -5.2, -3.0, 1.0, 4.0, 6.2, 7.0),
     "nose_top": (9.5, 9.3, 8.6, 8.2, 9.0, 12.0, 15.0, 17.0, 18.5, 19.0),
-    "crease": (47.0, 46.5, 45.8, 47.7, 48.2, 47.0, 46.4, 46.8, 47.3, 47.7),
+    "crease": (47.3, 46.8, 46.2, 48.2, 48.7, 47.5, 46.8, 47.1, 47.5, 47.9),
     "brow_low": (57.2, 57.0, 56.8, 57.9, 59.4, 57.6, 54.6, 54.6, 55.4, 56.0),
     "brow_high": (65.0, 65.0, 65.2, 66.0, 66.8, 64.4, 60.4, 60.2, 61.0, 61.6),
     "top": (108.0, 107.8, 107.2, 106.0, 103.8, 100.2, 95.6, 90.4, 86.0, 83.5),
@@ -105,7 +105,7 @@ def _eye_rows(a: np.ndarray, ball: int) -> tuple[np.ndarray, np.ndarray]:
     """[ball + 5, C] rows from the lower to the upper lid border, and the taper [C]."""
     t = (a - EYE_INNER) / (EYE_OUTER - EYE_INNER)
     nodes = [0, 8, EYE_INNER, 24, 36, EYE_OUTER, 60, 74]
-    centre = even_curve(nodes, [38.8, 38.0, 36.9, 37.6, 38.8, 39.4, 39.7, 40.0], a)
+    centre = even_curve(nodes, [39.2, 38.5, 37.5, 38.2, 39.3, 39.9, 40.1, 40.3], a)
     spread = 0.7 + 3.6 * soft_step((EYE_INNER - a) / EYE_INNER) + 4.4 * soft_step((a - EYE_OUTER) / 26.0)
     lower = centre - spread - 3.9 * bulge(t, 0.75) * (1 + 0.5 * (np.clip(t, 0, 1) - 0.5))
     upper = centre + spread + 5.3 * bulge(t, 0.75) * (1 - 0.45 * (np.clip(t, 0, 1) - 0.5))
@@ -123,10 +123,10 @@ def _mouth_curves(a: np.ndarray) -> dict[str, np.ndarray]:
     corner = MOUTH_CORNER
     beyond = soft_step((a - corner) / 42.0)
     tail = np.clip(a - corner, 0.0, None)
-    line = even_curve([0, 7, 15, corner, 40, 74], [-29.6, -29.2, -29.4, -30.2, -26.4, -12.0], a)
+    line = even_curve([0, 7, 15, corner, 40, 74], [-29.5, -29.0, -29.1, -29.5, -25.8, -12.0], a)
     near = np.minimum(a, corner)
-    upper = even_curve([0, 2.5, 5.6, 11, 17, 21.4, corner], [-21.6, -21.2, -20.3, -21.5, -24.2, -27.4, -29.5], near)
-    lower = even_curve([0, 8, 14, 18.6, 22.2, corner], [-39.8, -39.2, -37.2, -34.6, -32.4, -30.9], near)
+    upper = even_curve([0, 2.5, 5.6, 11, 17, 21.4, corner], [-21.6, -21.2, -20.3, -21.5, -23.9, -26.9, -28.8], near)
+    lower = even_curve([0, 8, 14, 18.6, 22.2, corner], [-39.8, -39.2, -37.2, -34.3, -31.9, -30.2], near)
     over = 0.6 + 13.0 * beyond + 0.06 * tail
     inside = a <= corner
     gap = 0.12 + 5.2 * beyond

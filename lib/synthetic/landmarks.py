@@ -17,7 +17,7 @@ _PLACES = (
     ((36, 45), (EYE_OUTER, None), "crease"), ((37, 44), (37.9, None), "crease"), ((38, 43), (25.7, None), "crease"),
     ((39, 42), (EYE_INNER, None), "crease"), ((40, 47), (25.7, None), "lower_lid"),
     ((41, 46), (37.9, None), "lower_lid"),
-    ((48, 54), (MOUTH_CORNER - 0.6, None), "mouth"), ((49, 53), (16.6, None), "philtrum"),
+    ((48, 54), (MOUTH_CORNER - 1.0, None), "mouth"), ((49, 53), (16.6, None), "philtrum"),
     ((50, 52), (6.0, None), "philtrum"), ((51, 51), (0.0, None), "philtrum"),
     ((59, 55), (17.6, None), "lower_lip"), ((58, 56), (9.6, None), "lower_lip"), ((57, 57), (0.0, None), "lower_lip"),
     ((60, 64), (22.0, None), "upper_lip"), ((61, 63), (9.8, None), "upper_lip"), ((62, 62), (0.0, None), "upper_lip"),

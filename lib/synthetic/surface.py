@@ -100,7 +100,7 @@ def _lips(a: np.ndarray, y: np.ndarray, grid: Grid) -> np.ndarray:
 def _mouth_inside(position: np.ndarray, grid: Grid) -> None:
     """Folds the rows between the lip lines into teeth and a dark back, hidden while the lips are closed."""
     start = grid.rows["mouth"]
-    heights = {"line": 0.25, "pocket": -8.0, "gum": -6.8, "tooth": -5.2, "edge": -2.0, "dark": -2.2}
+    heights = {"line": 0.4, "pocket": -8.0, "gum": -6.8, "tooth": -5.2, "edge": -2.0, "dark": -2.2}
     depths = {"line": -0.6, "pocket": -7.2, "gum": -5.4, "tooth": -4.4, "edge": -4.3, "dark": -10.0}
     taper = grid.mouth_taper
     arch = -6.0 * (np.clip(grid.across / MOUTH_CORNER, 0, 1.0)) ** 2 * taper
