@@ -133,8 +133,8 @@ def _nose(a: np.ndarray, y: np.ndarray, z: np.ndarray) -> tuple[np.ndarray, np.n
     power = table([-13, -5, 2.5, 10, 18, 52], [2.1, 2.4, 2.7, 2.4, 2.1, 2.1])
     profile = share * np.exp(-0.5 * (a / narrow) ** power) + (1 - share) * np.exp(-0.5 * (a / wide) ** 2.0)
     # The outline in front view: crisp where the wings meet the cheek, soft higher up.
-    edge = table([-13, -10, -7.5, -4, 0, 4, 9, 16, 30, 52], [1, 7, 13.0, 16.6, 17.5, 17.1, 16.2, 15.4, 15, 15])
-    soft = table([-13, -8, -3, 2, 6, 12, 20, 52], [1.3, 1.2, 1.0, 1.0, 1.6, 3.0, 4.4, 5.0])
+    edge = table([-13, -10, -7.5, -4, 0, 4, 9, 16, 30, 52], [1, 6, 11.4, 15.8, 17.5, 16.9, 14.8, 13.8, 14, 15])
+    soft = table([-13, -8, -3, 2, 6, 12, 20, 52], [1.6, 1.6, 1.5, 1.3, 2.0, 3.4, 4.6, 5.0])
     z = z + height * profile * sigmoid((edge - a) / soft) / sigmoid(edge / soft)
     level = np.exp(-(np.abs((y + 0.6) / 7.6) ** 3.2))
     z = z + 1.6 * gauss(a, 13.2, 3.0) * gauss(y, -1.0, 4.5)
