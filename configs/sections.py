@@ -139,14 +139,18 @@ class Texture(Section):
         choices=("residual", "published"),
     )
     inputs: str = option(
-        "delit: photo colour divided by shading, as difference to the coarse albedo; lit: the photo colour itself",
-        choices=("delit", "lit"),
+        "delit: photo colour divided by shading, as difference to the coarse albedo; mirrored: also that of the vertex "
+        "on the other side; lit: the photo colour itself",
+        choices=("mirrored", "delit", "lit"),
     )
     projection: str = option(
         "zbuffer: hidden surfaces tested, bilinear colours; published: facing vertices, nearest pixel",
         choices=("zbuffer", "published"),
     )
     wide: bool = option("the published wider decoder (in resnet both branches)")
+    intrinsic: bool = option(
+        "two textures: one that explains the photo, shadows and highlights included, and the albedo without them"
+    )
     order: int = option(
         "Chebyshev order K; 3 reaches what 6 does in half the time, the paper uses 6", low=1, high=12
     )
@@ -179,6 +183,10 @@ class Loss(Section):
         "1 - cosine of the identity embeddings of photo and render (L_id, paper 0.2)", low=0
     )
     symmetry: float = option("distance of mirrored albedo pairs; the paper's 0.5 costs detail (L_sym)", low=0)
+    albedo: float = option(
+        "`intrinsic`: L1 of the albedo against the true one of synthetic crops, in other crops against the appearance",
+        low=0,
+    )
     variance: float = option("variance of the albedo over the skin (L_std, paper 0.01)", low=0)
     coarse: float = option(
         "L1 between fine and coarse albedo at the start; it teaches the copy first (L_rec)", low=0
@@ -228,6 +236,9 @@ class Train(Section):
     clip_norm: float = option("largest gradient norm, each variable for itself (paper 5)", above=0)
     eval_every: float = option(
         "validate: 0 after each epoch, below 1 that share of an epoch, else that many updates", low=0
+    )
+    hide: float = option(
+        "share of crops a random part of which is hidden from the network and asked of it", low=0, high=1
     )
     samples: int = option("faces on a sample sheet", low=1, high=64)
 
@@ -291,7 +302,8 @@ class Pretrain(Section):
     vertices: int = option("vertices on which the direct terms are measured", low=3)
     coefficients: float = option("direct: coefficient error", low=0)
     landmarks: float = option("direct: landmark distance [20 px of 224]", low=0)
-    posed: float = option("direct: distance of posed vertices [dm]", low=0)
+    turned: float = option("direct: distance of vertices turned as the head is [dm]", low=0)
+    translation: float = option("direct: distance of the translations [dm]", low=0)
     canonical: float = option("direct: distance of vertices before the pose [dm]", low=0)
     albedo: float = option("direct: L1 of the albedo; coefficient error alone leaves it at the mean", low=0)
     light: float = option("direct: L1 of the shading; likewise", low=0)

@@ -54,9 +54,10 @@ class Components:
         """What a checkpoint of the texture network belongs to."""
         texture = self.config.texture
         network = f"{texture.variant}/{texture.head}/{texture.inputs}/K{texture.order}/nz{texture.nz}"
+        flags = ("/wide" if texture.wide else "") + ("/intrinsic" if texture.intrinsic else "")
         return {
             "face model": self.face_model.fingerprint,
-            "texture network": network + ("/wide" if texture.wide else ""),
+            "texture network": network + flags,
             "projection": texture.projection,
         }
 
@@ -74,7 +75,8 @@ def load(config: schema.Config) -> Components:
     load_weights(schema.asset_path(config.identity.weights), identity, face_model.fingerprint)
     regressor.trainable = identity.trainable = False
     hierarchy = load_hierarchy(config, face_model)
-    texture = build_texture_network(config, hierarchy, regressor.feature_size + identity.embedding_size)
+    embedding_size = regressor.feature_size + identity.embedding_size
+    texture = build_texture_network(config, hierarchy, embedding_size, face_model.mirror_index)
     camera = build_camera(config)
     chain = FaceGCN(
         MorphableModel(face_model),
@@ -115,7 +117,9 @@ def build_camera(config: schema.Config) -> Camera:
     return Camera((size, size), config.camera.focal_ratio, config.camera.distance)
 
 
-def build_texture_network(config: schema.Config, hierarchy: MeshHierarchy, embedding_size: int) -> TextureNetwork:
+def build_texture_network(
+    config: schema.Config, hierarchy: MeshHierarchy, embedding_size: int, mirror_index: np.ndarray
+) -> TextureNetwork:
     """The texture network of the configuration's section `texture`, with fresh weights."""
     section = config.texture
     return TextureNetwork(
@@ -128,6 +132,8 @@ def build_texture_network(config: schema.Config, hierarchy: MeshHierarchy, embed
         order=section.order,
         nz=section.nz,
         dropout=section.drop_rate,
+        mirror_index=mirror_index,
+        intrinsic=section.intrinsic,
     )
 
 

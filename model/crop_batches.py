@@ -14,8 +14,14 @@ def shuffled(indices: Sequence[int], seed: int, epoch: int, repetition: int = 0)
 
 
 def batches(
-    records, encoded: EncodedFaces, order: Sequence[int], batch_size: int, workers: int = 1, buffer_size: int = 2
-) -> Iterator[tuple[tf.Tensor, tf.Tensor, tf.Tensor]]:
+    records,
+    encoded: EncodedFaces,
+    order: Sequence[int],
+    batch_size: int,
+    workers: int = 1,
+    buffer_size: int = 2,
+    truth: np.ndarray | None = None,
+) -> Iterator[tuple[tf.Tensor, ...]]:
     """Yields (crop [B, H, W, 4] float32 in [0, 1], coefficients [B, K], embedding [B, E]) in the given order.
 
     Args:
@@ -25,20 +31,20 @@ def batches(
       batch_size: B.
       workers: threads that read and check records.
       buffer_size: batches kept ready.
+      truth: [S, N, 3] true albedo of all records; where it is given, [B, N, 3] float32 of it is yielded, too.
     """
-    shape, count = records.shape, encoded.coefficients.shape[1]
-    embedding_size = encoded.embeddings.shape[1]
+    known = [encoded.coefficients, encoded.embeddings] + ([] if truth is None else [truth])
+    shapes = [records.shape, *(values.shape[1:] for values in known)]
 
     def read(indices):
         crops = records.batch(indices).astype(np.float32) / 255.0
-        return crops, encoded.coefficients[indices], encoded.embeddings[indices]
+        return crops, *(values[indices].astype(np.float32) for values in known)
 
     def load(indices):
-        crops, coefficients, embeddings = tf.numpy_function(read, [indices], [tf.float32] * 3, stateful=False)
-        crops.set_shape([None, *shape])
-        coefficients.set_shape([None, count])
-        embeddings.set_shape([None, embedding_size])
-        return crops, coefficients, embeddings
+        batch = tf.numpy_function(read, [indices], [tf.float32] * len(shapes), stateful=False)
+        for values, shape in zip(batch, shapes, strict=True):
+            values.set_shape([None, *shape])
+        return tuple(batch)
 
     dataset = tf.data.Dataset.from_tensor_slices(np.asarray(order, np.int64)).batch(batch_size)
     dataset = dataset.map(load, num_parallel_calls=max(workers, 1), deterministic=True)

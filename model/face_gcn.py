@@ -60,14 +60,18 @@ class FaceReconstruction(TensorStructure):
 
     Attributes:
       coarse: the face before refinement.
-      albedo: [B, N, 3] RGB; in [0, 1] or around it, as the texture network's head leaves it.
-      colour: [B, N, 3] the albedo under light.
+      appearance: [B, N, 3] RGB; what explains the photo under the coarse face's light, shadows and highlights that this
+        light misses included; in [0, 1] or around it, as the texture network's head leaves it.
+      albedo: [B, N, 3] the skin's own colour, for other views and other light; the appearance itself where the network
+        makes only one texture.
+      colour: [B, N, 3] the appearance under light.
       rendering: [B, H, W, 3] RGB, 0 in the background.
       mask: [B, H, W, 1] 1 where the face is rendered.
       overlay: [B, H, W, 3] the rendering laid over the crop inside rendering and alpha.
     """
 
     coarse: CoarseFace
+    appearance: tf.Tensor
     albedo: tf.Tensor
     colour: tf.Tensor
     rendering: tf.Tensor
@@ -81,7 +85,7 @@ class FaceGCN:
     Args:
       morphable: the face model; holds every constant.
       camera: its image size is that of the crops.
-      texture_network: (embedding, coarse_albedo, sampled_colour, visibility, shading, training) -> fine albedo.
+      texture_network: (embedding, coarse_albedo, sampled_colour, visibility, shading, training) -> fine texture.
       projection: "zbuffer" (bilinear colours, depth-tested visibility, colours not clipped under light) or "published"
         (nearest pixel, facing normals, mask eroded as published, colours clipped to [0, 1]).
       identity_features: RGB [B, H, W, 3] in [0, 1] -> [B, E], for the identity term; None leaves the term out.
@@ -136,25 +140,35 @@ class FaceGCN:
             trusted=trusted,
         )
 
-    def refine(self, embedding: tf.Tensor, coarse: CoarseFace, training: bool = False) -> tf.Tensor:
-        """Fine albedo [B, N, 3] from the image's embedding [B, E], the coarse albedo and the crop's colours."""
+    def refine(
+        self, embedding: tf.Tensor, coarse: CoarseFace, training: bool = False, shown: tf.Tensor | None = None
+    ) -> tf.Tensor:
+        """Fine texture from the image's embedding [B, E], the coarse albedo and the crop's colours.
+
+        Returns [B, N, 3], or [B, N, 6]: appearance and albedo.
+
+        `shown` [B, N, 1] in [0, 1] hides vertices from the network that the crop sees; None hides nothing.
+        """
         return self.texture_network(
             embedding,
             coarse.albedo,
             coarse.sampled.colour,
-            coarse.sampled.visibility,
+            coarse.sampled.visibility if shown is None else coarse.sampled.visibility * shown,
             coarse.face.shading,
             training=training,
         )
 
-    def render(self, coarse: CoarseFace, albedo: tf.Tensor, crop: tf.Tensor) -> FaceReconstruction:
-        """Lights and draws an albedo [B, N, 3] on the geometry of `coarse`, over the crop [B, H, W, 4]."""
-        colour = self.shade(albedo, coarse.face)
+    def render(self, coarse: CoarseFace, texture: tf.Tensor, crop: tf.Tensor) -> FaceReconstruction:
+        """Lights and draws a texture [B, N, 3 or 6] on the geometry of `coarse`, over the crop [B, H, W, 4]."""
+        two = texture.shape[-1] == 6
+        appearance, albedo = (texture[..., :3], texture[..., 3:]) if two else (texture, texture)
+        colour = self.shade(appearance, coarse.face)
         rendering = interpolate(colour, self.morphable.triangles, coarse.fragments)
         mask = coarse.fragments.mask
         inside = mask * crop[..., 3:]
         return FaceReconstruction(
             coarse=coarse,
+            appearance=appearance,
             albedo=albedo,
             colour=colour,
             rendering=rendering,
@@ -167,7 +181,11 @@ class FaceGCN:
         return shade(albedo, face.shading, clip=self.published)
 
     def terms(
-        self, result: FaceReconstruction, crop: tf.Tensor, photo_features: tf.Tensor | None = None
+        self,
+        result: FaceReconstruction,
+        crop: tf.Tensor,
+        photo_features: tf.Tensor | None = None,
+        true_albedo: tf.Tensor | None = None,
     ) -> dict[str, tf.Tensor]:
         """Raw loss terms of `model.losses`, to be weighted by the caller.
 
@@ -175,12 +193,13 @@ class FaceGCN:
           result: of this chain for `crop`.
           crop: [B, H, W, 4] RGBA in [0, 1].
           photo_features: [B, E] identity features of the crop's RGB; computed here if None.
+          true_albedo: [B, N, 3] RGB in [0, 1], where it is known.
 
         Returns:
           The terms of `texture_terms`, and `identity` if there are identity features.
         """
         terms = losses.texture_terms(
-            self.loss_inputs(result, crop), self.morphable.skin_vertices, self.morphable.symmetric_pairs
+            self.loss_inputs(result, crop, true_albedo), self.morphable.skin_vertices, self.morphable.symmetric_pairs
         )
         if self.identity_features is not None:
             if photo_features is None:
@@ -188,8 +207,10 @@ class FaceGCN:
             terms["identity"] = losses.identity_distance(self.identity_features(result.overlay), photo_features)
         return terms
 
-    def loss_inputs(self, result: FaceReconstruction, crop: tf.Tensor) -> losses.LossInputs:
-        """What the loss terms compare, for a crop [B, H, W, 4]."""
+    def loss_inputs(
+        self, result: FaceReconstruction, crop: tf.Tensor, true_albedo: tf.Tensor | None = None
+    ) -> losses.LossInputs:
+        """What the loss terms compare, for a crop [B, H, W, 4] and, where it is known, its true albedo [B, N, 3]."""
         coarse = result.coarse
         return losses.LossInputs(
             image=crop[..., :3],
@@ -198,7 +219,9 @@ class FaceGCN:
             fine_render=result.rendering,
             render_mask=result.mask,
             coarse_albedo=coarse.albedo,
+            fine_appearance=result.appearance,
             fine_albedo=result.albedo,
+            albedo_target=tf.stop_gradient(result.appearance) if true_albedo is None else true_albedo,
             coarse_colour=coarse.colour,
             fine_colour=result.colour,
             sampled_colour=coarse.sampled.colour,

@@ -25,7 +25,10 @@ class LossInputs(TensorStructure):
       coarse_render, fine_render: [B, H, W, 3] renderings, RGB in [0, 1].
       render_mask: [B, H, W, 1] pixels the face covers.
       coarse_albedo, fine_albedo: [B, N, 3] RGB in [0, 1].
-      coarse_colour, fine_colour: [B, N, 3] the same under light.
+      fine_appearance: [B, N, 3] what explains the crop under the coarse face's light; the fine albedo itself where a
+        network makes only one texture.
+      albedo_target: [B, N, 3] what the fine albedo should be.
+      coarse_colour, fine_colour: [B, N, 3] coarse albedo and fine appearance under light.
       sampled_colour: [B, N, 3] colour of the crop at the vertices.
       visibility: [B, N, 1] in [0, 1].
     """
@@ -36,7 +39,9 @@ class LossInputs(TensorStructure):
     fine_render: tf.Tensor
     render_mask: tf.Tensor
     coarse_albedo: tf.Tensor
+    fine_appearance: tf.Tensor
     fine_albedo: tf.Tensor
+    albedo_target: tf.Tensor
     coarse_colour: tf.Tensor
     fine_colour: tf.Tensor
     sampled_colour: tf.Tensor
@@ -99,7 +104,8 @@ def texture_terms(inputs: LossInputs, skin_vertices: tf.Tensor, pairs: tf.Tensor
     Returns:
       `render`, `coarse_render`: rendered pixels against the crop, inside the masks; the latter only tells how far the
       coarse face is. `project`: colours against the crop at visible vertices. `hidden`: colours of hidden vertices
-      against the coarse ones. `coarse`: albedo against the coarse one. `symmetry`, `variance`: of the albedo.
+      against the coarse ones. `coarse`: appearance against the coarse albedo. `albedo`: albedo against its target.
+      `symmetry`, `variance`: of the albedo.
     """
     mask = tf.round(inputs.render_mask) * inputs.image_mask
     visible = inputs.visibility
@@ -108,7 +114,8 @@ def texture_terms(inputs: LossInputs, skin_vertices: tf.Tensor, pairs: tf.Tensor
         "coarse_render": masked_difference(inputs.coarse_render, inputs.image, mask),
         "project": weighted_difference(inputs.fine_colour, inputs.sampled_colour, visible),
         "hidden": weighted_difference(inputs.fine_colour, inputs.coarse_colour, 1 - visible),
-        "coarse": weighted_difference(inputs.fine_albedo, inputs.coarse_albedo),
+        "coarse": weighted_difference(inputs.fine_appearance, inputs.coarse_albedo),
+        "albedo": weighted_difference(inputs.fine_albedo, inputs.albedo_target),
         "symmetry": asymmetry(inputs.fine_albedo, pairs),
         "variance": skin_variance(inputs.fine_albedo, skin_vertices),
     }

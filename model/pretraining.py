@@ -35,7 +35,7 @@ from utils import UserError, atomic_path, seed_everything
 WARMUP = 50  # updates
 MARGIN_RAMP = 0.5  # share of the identity network's updates over which the margin grows to its value
 DIRECTION_SPREAD = 0.1  # of the people's directions at the start: only their angle counts, and short ones turn faster
-DIRECT = ("coefficients", "landmarks", "posed", "canonical", "albedo", "light")
+DIRECT = ("coefficients", "landmarks", "turned", "translation", "canonical", "albedo", "light")
 
 
 def pretrain(config: schema.Config) -> dict[str, dict]:

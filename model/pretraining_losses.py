@@ -48,15 +48,15 @@ class DirectSupervision:
     def landmarks(self, coefficients):
         """[B, 68, 2] pixels of coefficients [B, K]."""
         parts = self.layout.split(coefficients)
-        return self.camera.project(self._posed(parts, self._shape(parts))[:, : self.marks])
+        return self._project(parts, _turned(parts, self._shape(parts)))
 
     def __call__(self, predicted, truth) -> dict[str, tf.Tensor]:
         """The direct terms, unweighted, of coefficients [B, K] against the true ones [B, K]."""
         ours, theirs = self.layout.split(predicted), self.layout.split(truth)
         our_shape, their_shape = self._shape(ours), self._shape(theirs)
-        our_vertices, their_vertices = self._posed(ours, our_shape), self._posed(theirs, their_shape)
-        our_points = self.camera.project(our_vertices[:, : self.marks])
-        their_points = self.camera.project(their_vertices[:, : self.marks])
+        our_turned, their_turned = _turned(ours, our_shape), _turned(theirs, their_shape)
+        our_points = self._project(ours, our_turned)
+        their_points = self._project(theirs, their_turned)
         unit = LANDMARK_UNIT * self.camera.image_size[0] / coefficient_losses.PUBLISHED_IMAGE_SIZE
         # Light is compared on the true pose's normals: an error of the pose has its own terms.
         normals = tf.matmul(self.normals, rotation_matrix(theirs.angles))
@@ -68,7 +68,9 @@ class DirectSupervision:
                 if getattr(ours, group).shape[-1]
             ),
             "landmarks": tf.reduce_mean(safe_norm(our_points - their_points)) / unit,
-            "posed": tf.reduce_mean(safe_norm(our_vertices - their_vertices)),
+            # Without the translation: an error of the depth, which a photo hardly shows, would drown the turn's.
+            "turned": tf.reduce_mean(safe_norm(our_turned - their_turned)),
+            "translation": tf.reduce_mean(safe_norm(ours.translation - theirs.translation)),
             "canonical": tf.reduce_mean(safe_norm(our_shape - their_shape)),
             "albedo": tf.reduce_mean(tf.abs(albedo_error)),
             "light": tf.reduce_mean(tf.abs(shading(normals, ours.light) - shading(normals, theirs.light))),
@@ -78,8 +80,13 @@ class DirectSupervision:
         offsets = tf.matmul(tf.concat([parts.identity, parts.expression], axis=-1), self.shape_basis)
         return self.mean_shape + tf.reshape(offsets, [-1, self.mean_shape.shape[0], 3])
 
-    def _posed(self, parts: Coefficients, shape):
-        return tf.matmul(shape, rotation_matrix(parts.angles)) + parts.translation[:, None, :]
+    def _project(self, parts: Coefficients, turned):
+        return self.camera.project(turned[:, : self.marks] + parts.translation[:, None, :])
+
+
+def _turned(parts: Coefficients, shape):
+    """Shape [B, M, 3] in the head's rotation, about the origin."""
+    return tf.matmul(shape, rotation_matrix(parts.angles))
 
 
 class WeakSupervision:

@@ -20,7 +20,8 @@ class RunLog:
     Args:
       folder: the run's folder.
       trainer: computes validation terms and reconstructions.
-      validation: yields single-crop batches (crop, coefficients, embedding) of the validation split, anew on each call.
+      validation: yields single-crop batches of the validation split (crop, coefficients, embedding and, where it is
+        known, true albedo), anew on each call.
       sample_count: faces on a sheet.
     """
 
@@ -46,7 +47,7 @@ class RunLog:
     def sample_sheet(self, update: int) -> Path:
         """Photo, coarse, fine and overlay of the first validation crops, one face a row, as PNG and to TensorBoard."""
         rows = []
-        for _, (crop, coefficients, embedding) in zip(range(self.sample_count), self.validation(), strict=False):
+        for _, (crop, coefficients, embedding, *_) in zip(range(self.sample_count), self.validation(), strict=False):
             result = self.trainer.reconstruct(crop, coefficients, embedding)
             pictures = (crop[..., :3], result.coarse.rendering, result.rendering, result.overlay)
             rows.append(np.concatenate([clipped(picture)[0].numpy() for picture in pictures], axis=1))

@@ -133,16 +133,18 @@ def flattened(x):
 class NormalDecoder(Branch):
     """Published decoder of `normal`: embedding -> 32 channels on the coarsest level -> four times up and convolve."""
 
-    def __init__(self, levels, embedding_size: int, order: int, wide: bool, dropout: float, final_activation):
+    def __init__(
+        self, levels, embedding_size: int, order: int, wide: bool, dropout: float, final_activation, outputs: int = 3
+    ):
         super().__init__(levels, order, final_activation, "mesh_decoder")
         widths = (32, 32, 64, 128, 256) if wide else (32, 16, 16, 16, 16)
         self.fc = self.fully_connected("fc", embedding_size, levels.sizes[4] * widths[0], dropout)
         for i in range(1, 5):
             self.convolution(f"upconv{i}", 4 - i, widths[i - 1], widths[i])
-        self.output_layer = self.convolution("", 0, widths[4], 3, activation=final_activation)
+        self.output_layer = self.convolution("", 0, widths[4], outputs, activation=final_activation)
 
     def call(self, embedding, training=False):
-        """[B, E] -> [N, B, 3]."""
+        """[B, E] -> [N, B, outputs]."""
         x = vertices_of(self.fc(embedding, training=training), self.levels.sizes[4])
         for i in range(1, 5):
             x = self.layer(f"upconv{i}")(self.levels.up[4 - i](x))
@@ -152,7 +154,7 @@ class NormalDecoder(Branch):
 class NormalRefiner(Branch):
     """Published refiner of `normal`: down to a bottleneck of `nz` numbers and up again, skips at levels 3 and 2."""
 
-    def __init__(self, levels, inputs: int, order: int, nz: int, dropout: float, final_activation):
+    def __init__(self, levels, inputs: int, order: int, nz: int, dropout: float, final_activation, outputs: int = 3):
         super().__init__(levels, order, final_activation, "mesh_refiner")
         widths = (16, 32, 64, 128)
         bottleneck = levels.sizes[4] * widths[3]
@@ -165,10 +167,10 @@ class NormalRefiner(Branch):
         incoming = (widths[3] + widths[2], widths[3] + widths[1], widths[2], widths[1])
         for i in range(1, 5):
             self.convolution(f"graph_conv{4 + i}", 4 - i, incoming[i - 1], widths[4 - i])
-        self.output_layer = self.convolution("", 0, widths[0], 3, activation=final_activation)
+        self.output_layer = self.convolution("", 0, widths[0], outputs, activation=final_activation)
 
     def call(self, x, training=False):
-        """[N, B, inputs] -> [N, B, 3]."""
+        """[N, B, inputs] -> [N, B, outputs]."""
         x, skips = self.stem(x), {}
         for i in range(1, 5):
             x = skips[i] = self.layer(f"graph_conv{i}")(self.levels.down[i - 1](x))
@@ -185,16 +187,18 @@ class NormalRefiner(Branch):
 class ResnetDecoder(Branch):
     """Published decoder of `resnet`: four residual blocks, each after one step up."""
 
-    def __init__(self, levels, embedding_size: int, order: int, wide: bool, dropout: float, final_activation):
+    def __init__(
+        self, levels, embedding_size: int, order: int, wide: bool, dropout: float, final_activation, outputs: int = 3
+    ):
         super().__init__(levels, order, final_activation, "mesh_decoder")
-        widths = (32, 64, 128, 256, 3) if wide else (32, 16, 16, 16, 3)
+        widths = (32, 64, 128, 256, outputs) if wide else (32, 16, 16, 16, outputs)
         self.fc = self.fully_connected("fc", embedding_size, levels.sizes[4] * widths[0], dropout)
         for i in range(1, 5):
             activation = final_activation if i == 4 else "elu"
             self.residual(f"resblock{i}", 4 - i, widths[i - 1], widths[i], activation=activation)
 
     def call(self, embedding, training=False):
-        """[B, E] -> [N, B, 3]."""
+        """[B, E] -> [N, B, outputs]."""
         x = vertices_of(self.fc(embedding, training=training), self.levels.sizes[4])
         for i in range(1, 5):
             x = self.layer(f"resblock{i}")(self.levels.up[4 - i](x))
@@ -204,15 +208,15 @@ class ResnetDecoder(Branch):
 class ResnetRefiner(Branch):
     """Published refiner of `resnet`: residual blocks on levels 0, 1, 1, 0, 0."""
 
-    def __init__(self, levels, inputs: int, order: int, wide: bool, final_activation):
+    def __init__(self, levels, inputs: int, order: int, wide: bool, final_activation, outputs: int = 3):
         super().__init__(levels, order, final_activation, "mesh_refiner")
-        widths = (inputs, 16, 32, 64, 128, 3) if wide else (inputs, 16, 32, 32, 16, 3)
+        widths = (inputs, 16, 32, 64, 128, outputs) if wide else (inputs, 16, 32, 32, 16, outputs)
         for i, level in enumerate((0, 1, 1, 0, 0), start=1):
             activation = final_activation if i == 5 else "elu"
             self.residual(f"resblock{i}", level, widths[i - 1], widths[i], activation=activation)
 
     def call(self, x, training=False):
-        """[N, B, inputs] -> [N, B, 3]."""
+        """[N, B, inputs] -> [N, B, outputs]."""
         x = self.layer("resblock1")(x)
         x = self.layer("resblock3")(self.layer("resblock2")(self.levels.down[0](x)))
         return self.layer("resblock5")(self.layer("resblock4")(self.levels.up[0](x)))
@@ -227,7 +231,15 @@ class UNet(Branch):
     EMBEDDING_CHANNELS = 16
 
     def __init__(
-        self, levels, embedding_size, inputs: int, order: int, wide: bool, dropout: float, final_activation
+        self,
+        levels,
+        embedding_size: int,
+        inputs: int,
+        order: int,
+        wide: bool,
+        dropout: float,
+        final_activation,
+        outputs: int = 3,
     ):
         super().__init__(levels, order, final_activation, "mesh_unet")
         widths = (32, 64, 128, 128, 128) if wide else (16, 32, 64, 64, 64)
@@ -238,10 +250,10 @@ class UNet(Branch):
         for i in reversed(range(4)):
             below = widths[4] + channels if i == 3 else widths[i + 1]
             self.convolution(f"up{i}", i, below + widths[i], widths[i])
-        self.output_layer = self.convolution("", 0, widths[0], 3, activation=final_activation)
+        self.output_layer = self.convolution("", 0, widths[0], outputs, activation=final_activation)
 
     def call(self, embedding, x, training=False):
-        """[B, E], [N, B, inputs] -> [N, B, 3]."""
+        """[B, E], [N, B, inputs] -> [N, B, outputs]."""
         skips = [self.layer("down0")(x)]
         for i in range(1, 5):
             skips.append(self.layer(f"down{i}")(self.levels.down[i - 1](skips[-1])))

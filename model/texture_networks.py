@@ -19,13 +19,14 @@ from model.texture_branches import (
 
 VARIANTS = ("default", "normal", "resnet")
 HEADS = ("residual", "published")
-INPUTS = ("delit", "lit")
+INPUTS = ("mirrored", "delit", "lit")
 PUBLISHED_ORDER, DEFAULT_ORDER = 6, 3
-_CHANNELS = 7  # coarse albedo 3, colour 3, visibility 1
+# Coarse albedo 3, colour 3, visibility 1; "mirrored": colour and visibility of the vertex on the other side, too.
+_CHANNELS = {"mirrored": 11, "delit": 7, "lit": 7}
 
 
 class TextureNetwork(keras.Model):
-    """Embedding, coarse albedo and photo colours -> fine albedo; [0, 1] outside, [-1, 1] inside.
+    """Embedding, coarse albedo and photo colours -> fine texture; [0, 1] outside, [-1, 1] inside.
 
     Args:
       hierarchy: lib.mesh_sampling.MeshHierarchy with five levels.
@@ -34,12 +35,16 @@ class TextureNetwork(keras.Model):
         embedding and a refiner of the vertex inputs).
       head: "residual": coarse + conv([branches, inputs]), starting close to the coarse albedo, branches end linearly;
         "published": tanh(conv(branches)), branches end in ELU.
-      inputs: the refiner's colour: "delit": what the photo divided by its shading adds to the coarse albedo; "lit": the
+      inputs: the refiner's colour: "delit": what the photo divided by its shading adds to the coarse albedo;
+        "mirrored": the same and that of the mirrored vertex, which tells about the side that is not seen; "lit": the
         photo's own colour (published).
       wide: more channels: the published ones in "normal" (decoder) and "resnet" (both), twice as many in "default".
       nz: bottleneck of the refiner of "normal".
       dropout: rate before the fully connected layers, while training; 0 as published.
       order: Chebyshev order K; None: 3 for "default", the published 6 for the others.
+      mirror_index: [N] the vertex on the other side; inputs="mirrored" needs it.
+      intrinsic: two textures instead of one: the appearance, which explains the photo under the coarse face's light
+        whatever that light misses (cast shadows, highlights), and the albedo without them.
 
     Raises:
       ValueError: an option that does not exist.
@@ -56,6 +61,8 @@ class TextureNetwork(keras.Model):
         nz: int = 512,
         dropout: float = 0.0,
         order: int | None = None,
+        mirror_index: np.ndarray | None = None,
+        intrinsic: bool = False,
         name: str = "texture_network",
     ):
         super().__init__(name=name)
@@ -71,17 +78,20 @@ class TextureNetwork(keras.Model):
         self.order = order or (DEFAULT_ORDER if variant == "default" else PUBLISHED_ORDER)
         self.levels = MeshLevels(hierarchy)
         self.vertex_count = self.levels.sizes[0]
+        self.channels = _CHANNELS[inputs]
+        self.outputs = 6 if intrinsic else 3
+        self.mirror_index = self._checked_mirror(mirror_index) if inputs == "mirrored" else None
         end = "elu" if head == "published" else None
         self.decoder = self.refiner = self.unet = None
         if variant == "default":
-            self.unet = UNet(self.levels, embedding_size, _CHANNELS, self.order, wide, dropout, end)
+            self.unet = UNet(self.levels, embedding_size, self.channels, self.order, wide, dropout, end, self.outputs)
         elif variant == "normal":
-            self.decoder = NormalDecoder(self.levels, embedding_size, self.order, wide, dropout, end)
-            self.refiner = NormalRefiner(self.levels, _CHANNELS, self.order, nz, dropout, end)
+            self.decoder = NormalDecoder(self.levels, embedding_size, self.order, wide, dropout, end, self.outputs)
+            self.refiner = NormalRefiner(self.levels, self.channels, self.order, nz, dropout, end, self.outputs)
         else:
-            self.decoder = ResnetDecoder(self.levels, embedding_size, self.order, wide, dropout, end)
-            self.refiner = ResnetRefiner(self.levels, _CHANNELS, self.order, wide, end)
-        self.combiner = self._combiner(3 * len(self.branches))
+            self.decoder = ResnetDecoder(self.levels, embedding_size, self.order, wide, dropout, end, self.outputs)
+            self.refiner = ResnetRefiner(self.levels, self.channels, self.order, wide, end, self.outputs)
+        self.combiner = self._combiner(self.outputs * len(self.branches))
         self.built = True
 
     @property
@@ -89,54 +99,63 @@ class TextureNetwork(keras.Model):
         """The branches in the order of their outputs."""
         return [branch for branch in (self.decoder, self.refiner, self.unet) if branch is not None]
 
+    def _checked_mirror(self, mirror_index) -> tf.Tensor:
+        if mirror_index is None or len(mirror_index) != self.vertex_count:
+            got = "none" if mirror_index is None else f"{len(mirror_index)}"
+            raise ValueError(f"mirror_index must name the mirror of each of {self.vertex_count} vertices, got {got}")
+        return tf.constant(mirror_index, tf.int32)
+
     def _combiner(self, branch_channels: int) -> ChebyshevConvolution:
         residual = self.head == "residual"
         layer = ChebyshevConvolution(
             self.levels.laplacian[0],
-            3,
+            self.outputs,
             self.order,
             use_bias=residual,
             activation=None,
             scale=0.1 if residual else 1.0,
             name="mesh_concat",
         )
-        layer.build((None, None, branch_channels + (_CHANNELS if residual else 0)))
+        layer.build((None, None, branch_channels + (self.channels if residual else 0)))
         return layer
 
     def call(self, embedding, coarse_albedo, sampled_colour, visibility, shading, training=False):
-        """Fine albedo of a batch of faces.
+        """Fine texture of a batch of faces.
 
         Args:
           embedding: [B, E].
           coarse_albedo: [B, N, 3] in [0, 1].
           sampled_colour: [B, N, 3] in [0, 1], the photo at the projected vertices; ignored where not visible.
           visibility: [B, N, 1] in [0, 1].
-          shading: [B, N, 3], colour = albedo x shading; used by inputs="delit" only.
+          shading: [B, N, 3], colour = albedo x shading; not used by inputs="lit".
           training: apply dropout.
 
         Returns:
-          [B, N, 3] albedo around [0, 1]: strictly inside with the published head; with the residual head not clipped,
-          so that gradients survive.
+          [B, N, 3] albedo, or [B, N, 6] appearance and albedo, around [0, 1]: strictly inside with the published head;
+          with the residual head not clipped, so that gradients survive.
         """
         vertex_inputs = self.vertex_inputs(coarse_albedo, sampled_colour, visibility, shading)
         return (self.network(embedding, vertex_inputs, training=training) + 1.0) / 2.0
 
     def vertex_inputs(self, coarse_albedo, sampled_colour, visibility, shading):
-        """The refiner's input [B, N, 7]: coarse albedo in [-1, 1], colour or difference to it, visibility."""
+        """The refiner's input [B, N, 7 or 11]: coarse albedo in [-1, 1], colour or difference to it, visibility."""
         if self.inputs == "lit":
             colour = 2.0 * sampled_colour - 1.0
         else:
             colour = 2.0 * (delit_albedo(sampled_colour, shading) - coarse_albedo)
-        return tf.concat([2.0 * coarse_albedo - 1.0, colour * visibility, visibility], axis=-1)
+        seen = tf.concat([colour * visibility, visibility], axis=-1)
+        sides = [seen] if self.mirror_index is None else [seen, tf.gather(seen, self.mirror_index, axis=1)]
+        return tf.concat([2.0 * coarse_albedo - 1.0, *sides], axis=-1)
 
     def network(self, embedding, vertex_inputs, training=False):
-        """The network in its own range: [B, E], [B, N, 7] -> albedo [B, N, 3] in [-1, 1]."""
+        """The network in its own range: [B, E], [B, N, 7 or 11] -> texture [B, N, 3 or 6] in [-1, 1]."""
         outputs = self.branch_outputs(embedding, vertex_inputs, training=training)
         x = tf.transpose(vertex_inputs, [1, 0, 2])
         if self.head == "published":
             fine = tf.tanh(self.combiner(tf.concat(outputs, axis=-1)))
         else:
-            fine = x[..., :3] + self.combiner(tf.concat([*outputs, x], axis=-1))
+            coarse = tf.tile(x[..., :3], [1, 1, self.outputs // 3])
+            fine = coarse + self.combiner(tf.concat([*outputs, x], axis=-1))
         return tf.transpose(fine, [1, 0, 2])
 
     def branch_outputs(self, embedding, vertex_inputs, training=False) -> list:

@@ -9,6 +9,7 @@ from model import losses
 from model.components import Components
 from model.critic import Critic, critic_loss, generator_loss, gradient_penalty
 from model.face_gcn import FaceReconstruction
+from model.hiding import shown_parts
 from model.metrics import masked_psnr
 
 
@@ -26,7 +27,8 @@ class TextureTrainer:
         self.optimizer = keras.optimizers.Adam(config.train.learning_rate, clipnorm=config.train.clip_norm)
         self.optimizer.build(self.network.trainable_variables)
         self.critic = self.critic_optimizer = None
-        self.gan = config.gan
+        self.gan, self.hide = config.gan, config.train.hide
+        self.points = tf.constant(parts.face_model.mean_shape, tf.float32)
         if self.gan.enabled:
             self.critic = Critic(config.data.image_size)
             self.critic_optimizer = keras.optimizers.Adam(self.gan.learning_rate, clipnorm=config.train.clip_norm)
@@ -48,22 +50,24 @@ class TextureTrainer:
             state["critic_optimizer"] = list(self.critic_optimizer.variables)
         return state
 
-    def update(self, crop, coefficients, embedding, weights: Mapping[str, float], rate: float) -> dict[str, float]:
+    def update(
+        self, batch: tuple[tf.Tensor, ...], weights: Mapping[str, float], rate: float, seed: tuple[int, int]
+    ) -> dict[str, float]:
         """One step of the texture network.
 
         Args:
-          crop: [B, H, W, 4] RGBA in [0, 1].
-          coefficients: [B, K].
-          embedding: [B, E]; its last part is the identity embedding of the crop.
+          batch: crop [B, H, W, 4] RGBA in [0, 1], coefficients [B, K], embedding [B, E], whose last part is the
+            identity embedding of the crop, and, where it is known, the true albedo [B, N, 3].
           weights: weight of each loss term; terms without one are only reported. The same names every time.
           rate: learning rate.
+          seed: decides which parts of the faces are hidden from the network.
 
         Returns:
           The raw terms and their weighted `total`, before the step.
         """
         self.optimizer.learning_rate.assign(rate)
         tensors = {name: tf.constant(weight, tf.float32) for name, weight in weights.items()}
-        terms = self._update(crop, coefficients, embedding, tensors)
+        terms = self._update(*batch, weights=tensors, seed=tf.constant(seed))
         return {name: float(value) for name, value in terms.items()}
 
     def update_critic(self, crop, coefficients, embedding, epsilon: float, rate: float) -> dict[str, float]:
@@ -77,10 +81,10 @@ class TextureTrainer:
         return self.chain(crop, coefficients, embedding, training=False)
 
     @tf.function(reduce_retracing=True)
-    def validate(self, crop, coefficients, embedding) -> dict[str, tf.Tensor]:
+    def validate(self, crop, coefficients, embedding, true_albedo=None) -> dict[str, tf.Tensor]:
         """Raw loss terms, and PSNR of the coarse and the fine rendering over alpha and face together, of a batch."""
         result = self.chain(crop, coefficients, embedding, training=False)
-        terms = self.chain.terms(result, crop, embedding[:, -self.identity_size :])
+        terms = self.chain.terms(result, crop, embedding[:, -self.identity_size :], true_albedo)
         mask = result.mask * crop[..., 3:]
         return terms | {
             "psnr_coarse": tf.reduce_mean(masked_psnr(clipped(result.coarse.rendering), crop[..., :3], mask)),
@@ -88,13 +92,14 @@ class TextureTrainer:
         }
 
     @tf.function(reduce_retracing=True)
-    def _update(self, crop, coefficients, embedding, weights):
+    def _update(self, crop, coefficients, embedding, true_albedo=None, *, weights, seed):
         coarse = self.chain.coarse(coefficients, crop)  # constant for the network: outside the tape
         variables = self.network.trainable_variables
+        shown = shown_parts(self.points, tf.shape(crop)[0], seed, self.hide) if self.hide > 0 else None
         with tf.GradientTape() as tape:
-            albedo = self.chain.refine(embedding, coarse, training=True)
-            result = self.chain.render(coarse, albedo, crop)
-            terms = self.chain.terms(result, crop, embedding[:, -self.identity_size :])
+            texture = self.chain.refine(embedding, coarse, training=True, shown=shown)
+            result = self.chain.render(coarse, texture, crop)
+            terms = self.chain.terms(result, crop, embedding[:, -self.identity_size :], true_albedo)
             terms["weight_decay"] = losses.weight_decay(self.network.regularised_variables())
             if self.critic is not None:
                 # The weight comes with the other weights, so the raw score is the term.

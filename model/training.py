@@ -16,6 +16,7 @@ from lib.splits import load_split
 from model import checkpoints, components, crop_batches, schedule
 from model.checkpoints import Progress
 from model.encoding import EncodedFaces, encode_records
+from model.ground_truth import true_albedos
 from model.summaries import RunLog
 from model.texture_trainer import TextureTrainer
 from utils import UserError, atomic_path, seed_everything
@@ -48,24 +49,26 @@ def train(config: schema.Config, run_dir: Path, encoded: EncodedFaces | None = N
     parts = components.load(config)
     if encoded is None:
         encoded = encode_records(records, parts.encode, config.generated_dir, parts.encoder_key)
+    truth = true_albedos(config, records, parts.face_model.vertex_count) if config.texture.intrinsic else None
     trainer = TextureTrainer(parts)
     run = _Run(config, Path(run_dir), trainer, parts.card())
     progress = run.begin()
-    validation = functools.partial(crop_batches.batches, records, encoded, records.indices(split["val"]), 1)
+    batches_of = functools.partial(crop_batches.batches, records, encoded, truth=truth)
+    validation = functools.partial(batches_of, records.indices(split["val"]), 1)
     log = RunLog(run_dir, trainer, validation, config.train.samples)
 
     result: dict[str, float] = {}
     bar = tqdm(total=plan.total, initial=progress.update, desc="train", unit="update", dynamic_ncols=True)
     while progress.epoch < config.train.epochs:
-        batches = crop_batches.batches(
-            records, encoded, plan.order(progress), config.train.batch_size, config.workers, config.data.buffer_size
+        batches = batches_of(
+            plan.order(progress), config.train.batch_size, config.workers, config.data.buffer_size
         )
         while progress.update_in_epoch < plan.updates_per_epoch:
             weights, rate = loss_weights(config, progress, plan.total), plan.learning_rate(progress)
             terms = {}
             for epsilon in plan.critic_draws(progress):
-                terms |= trainer.update_critic(*next(batches), epsilon=epsilon, rate=plan.critic_rate(progress))
-            terms |= trainer.update(*next(batches), weights=weights, rate=rate)
+                terms |= trainer.update_critic(*next(batches)[:3], epsilon=epsilon, rate=plan.critic_rate(progress))
+            terms |= trainer.update(next(batches), weights, rate, seed=(config.train.seed, progress.update))
             _check_finite(terms, progress.update, run.latest)
             progress = progress.after_update()
             bar.update()
@@ -104,6 +107,7 @@ def loss_weights(config: schema.Config, progress: Progress, total: int) -> dict[
         "render": others * loss.render,
         "project": others * loss.project,
         "hidden": others * loss.hidden,
+        "albedo": others * loss.albedo,
         "symmetry": others * loss.symmetry,
         "variance": others * loss.variance,
         "weight_decay": loss.weight_decay,

@@ -36,7 +36,9 @@ def golden_terms(arrays, fine_albedo, fine_colour, features):
         fine_render=unit(arrays["gcn_render"][..., :3]),
         render_mask=arrays["gcn_render"][..., 3:],
         coarse_albedo=unit(arrays["pca_texture"]),
+        fine_appearance=unit(fine_albedo),
         fine_albedo=unit(fine_albedo),
+        albedo_target=unit(fine_albedo),
         coarse_colour=unit(arrays["pca_color"]),
         fine_colour=unit(fine_colour),
         sampled_colour=unit(arrays["proj_color"][..., :3]),
@@ -51,6 +53,7 @@ def golden_terms(arrays, fine_albedo, fine_colour, features):
 
 def test_reference_terms(arrays):
     terms = golden_terms(arrays, arrays["gcn_texture"], arrays["gcn_color"], arrays["gcn_feat"])
+    assert float(terms.pop("albedo")) == 0.0  # not in the published code; here target and albedo are the same
     expected = {
         "render": "gcn_render_loss",
         "coarse_render": "pca_render_loss",
@@ -99,7 +102,7 @@ def random_inputs(generator, batch=2, size=6, count=8):
     image, vertex = (size, size), (count,)
     return LossInputs(
         colours(*image), mask(*image), colours(*image), colours(*image), mask(*image),
-        colours(*vertex), colours(*vertex), colours(*vertex), colours(*vertex), colours(*vertex), mask(*vertex),
+        *(colours(*vertex) for _ in range(7)), mask(*vertex),
     )  # fmt: skip
 
 
@@ -107,7 +110,7 @@ PAIRS = np.array([[0, 1], [2, 3]])
 SKIN = np.array([0, 2, 5])
 
 
-@pytest.mark.parametrize("term", ["render", "coarse_render", "project", "hidden", "coarse"])
+@pytest.mark.parametrize("term", ["render", "coarse_render", "project", "hidden", "coarse", "albedo"])
 def test_zero_at_equality_and_without_gradient_there(term):
     given = random_inputs(np.random.default_rng(0))
     sources = {
@@ -115,7 +118,8 @@ def test_zero_at_equality_and_without_gradient_there(term):
         "coarse_render": ("coarse_render", "image"),
         "project": ("fine_colour", "sampled_colour"),
         "hidden": ("fine_colour", "coarse_colour"),
-        "coarse": ("fine_albedo", "coarse_albedo"),
+        "coarse": ("fine_appearance", "coarse_albedo"),
+        "albedo": ("fine_albedo", "albedo_target"),
     }
     name, target = sources[term]
     variable = tf.identity(getattr(given, target))

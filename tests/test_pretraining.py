@@ -120,8 +120,8 @@ def test_direct_terms_are_zero_at_the_truth_and_measure_what_they_say():
     moved = truth.copy()
     moved[:, face_model.layout.slices["translation"]] += [0.3, 0.0, 0.0]
     terms = direct(tf.constant(moved), tf.constant(truth))
-    assert float(terms["posed"]) == pytest.approx(0.3, rel=1e-4)
-    assert float(terms["canonical"]) == float(terms["albedo"]) == float(terms["light"]) == 0.0
+    assert float(terms["translation"]) == pytest.approx(0.3, rel=1e-4)
+    assert float(terms["turned"]) == float(terms["canonical"]) == float(terms["albedo"]) == float(terms["light"]) == 0.0
     difference = direct.landmarks(tf.constant(moved)) - direct.landmarks(tf.constant(truth))
     # In units of 20 px of a 224 px image.
     expected = np.linalg.norm(difference, axis=-1).mean() * (224 / SIZE) / 20

@@ -25,7 +25,7 @@ def test_the_converging_recipe_is_the_default():
     assert (config.texture.variant, config.texture.head, config.texture.inputs) == (
         "default",
         "residual",
-        "delit",
+        "mirrored",
     )
     loss = config.loss
     assert (loss.render, loss.project, loss.hidden) == (1.0, 0.2, 0.06)
@@ -49,7 +49,7 @@ def test_the_papers_numbers_are_the_papers():
     assert (plan.rate, plan.decay, plan.stages) == ("staircase", 0.98, "published")
     assert dataclasses.asdict(config.loss) == {
         "render": 0.0, "project": 1.0, "hidden": 0.3, "identity": 0.2, "symmetry": 0.5, "variance": 0.01,
-        "coarse": 1.0, "weight_decay": 5e-4,
+        "coarse": 1.0, "weight_decay": 5e-4, "albedo": 0.0,
     }  # fmt: skip
     assert (config.gan.critic_steps, config.gan.adversarial) == (5, 1e-3)
     assert config.camera.focal_ratio == pytest.approx(1015 / 224, abs=1e-12)

@@ -106,6 +106,24 @@ def inputs_of(hierarchy, batch=2, seed=0):
     ]
 
 
+def mirror_of(hierarchy):
+    """Pairs first and last, second and last but one, ...: an involution."""
+    return np.arange(hierarchy.level_sizes[0])[::-1]
+
+
+def test_mirrored_inputs_end_with_what_the_other_side_shows(hierarchy):
+    network = TextureNetwork(hierarchy, EMBEDDING, inputs="mirrored", mirror_index=mirror_of(hierarchy))
+    one_sided = TextureNetwork(hierarchy, EMBEDDING)
+    arguments = inputs_of(hierarchy)[1:]
+    x = network.vertex_inputs(*arguments).numpy()
+    np.testing.assert_array_equal(x[..., :7], one_sided.vertex_inputs(*arguments))
+    np.testing.assert_array_equal(x[..., 7:], x[:, ::-1, 3:7])
+    assert np.abs(x[..., 7:] - x[..., 3:7]).max() > 0.1
+    for mirror in (None, [0, 1]):
+        with pytest.raises(ValueError, match="mirror_index must name the mirror of each of 144 vertices"):
+            TextureNetwork(hierarchy, EMBEDDING, inputs="mirrored", mirror_index=mirror)
+
+
 def test_delit_input_by_hand(hierarchy):
     network = TextureNetwork(hierarchy, EMBEDDING)
     coarse, colour, visibility = (
@@ -126,7 +144,8 @@ def test_delit_input_by_hand(hierarchy):
 def test_every_combination_runs_and_every_variable_learns(hierarchy, variant, head):
     keras.utils.set_random_seed(0)
     for kind in INPUTS:
-        network = TextureNetwork(hierarchy, EMBEDDING, variant, head, kind, nz=8, order=2)
+        mirror = mirror_of(hierarchy)
+        network = TextureNetwork(hierarchy, EMBEDDING, variant, head, kind, nz=8, order=2, mirror_index=mirror)
         for variable in network.trainable_variables:  # away from the zeros where ReLU has no gradient
             variable.assign_add(0.05 * keras.random.uniform(variable.shape))
         arguments = inputs_of(hierarchy)

@@ -1,0 +1,49 @@
+"""The truth behind records that are the synthetic crops of create_bin.py."""
+
+from pathlib import Path
+
+import numpy as np
+
+from configs import schema
+from lib.packing import read_crop
+from lib.records import RecordReader
+from lib.synthetic.dataset import TRUTH, load_truth
+from utils import UserError
+
+
+def record_truth(config: schema.Config, records: RecordReader, vertex_count: int) -> dict[str, np.ndarray] | None:
+    """The truth of every record, in the order of the records; None where they are not synthetic crops.
+
+    Returns:
+      coefficients [S, K] float32 and true_albedo [S, N, 3] float16, RGB in [0, 1] with all detail, without light.
+
+    Raises:
+      UserError: the truth belongs to another face model.
+    """
+    folder = config.generated_dir / "faces"
+    if not (folder / TRUTH).is_file():
+        return None
+    truth = load_truth(folder)
+    rows = {name: row for row, name in enumerate(truth["names"].tolist())}
+    names = list(records.names)
+    if not all(name in rows for name in names) or not _same_crop(records, 0, folder / names[0]):
+        return None
+    found = truth["true_albedo"].shape[1]
+    if found != vertex_count:
+        raise UserError(
+            f"{folder / TRUTH}: must belong to the face model with {vertex_count} vertices, got {found} "
+            "(run python create_bin.py again)"
+        )
+    kept = [rows[name] for name in names]
+    return {name: truth[name][kept] for name in ("coefficients", "true_albedo")}
+
+
+def true_albedos(config: schema.Config, records: RecordReader, vertex_count: int) -> np.ndarray | None:
+    """[S, N, 3] float16 true albedo of every record; None where it is not known."""
+    truth = record_truth(config, records, vertex_count)
+    return None if truth is None else truth["true_albedo"]
+
+
+def _same_crop(records: RecordReader, index: int, path: Path) -> bool:
+    """Names alone do not tell whose crops these are."""
+    return path.is_file() and np.array_equal(records.batch([index])[0], read_crop(path, records.shape[0]))
