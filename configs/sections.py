@@ -295,6 +295,8 @@ class Pretrain(Section):
         "augmentation: share of faces put before another photo's background", low=0, high=1
     )
     boxes: float = option("augmentation: share of faces with a box of another photo over them", low=0, high=1)
+    shift: float = option("augmentation, identity: largest shift, as a share of the side", low=0, high=0.5)
+    zoom: float = option("augmentation, identity: spread of the logarithm of the size", low=0, high=1)
     cosine_scale: float = option("identity: sharpness of the softmax over cosines", above=0)
     cosine_margin: float = option(
         "identity: what the own cosine must exceed the others' by, after a ramp", low=0, high=1

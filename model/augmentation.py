@@ -1,6 +1,8 @@
-"""Random changes to synthetic faces that keep their coefficients true. Nothing here moves a pixel.
+"""Random changes to synthetic faces.
 
-Shifting or turning a picture would change the perspective, and with it the pose, by amounts no coefficient describes.
+`augment` keeps their coefficients true, so it moves no pixel: shifting or turning a picture would change the
+perspective, and with it the pose, by amounts no coefficient describes. `move` does, for networks that are asked for the
+person alone.
 """
 
 from dataclasses import dataclass
@@ -61,6 +63,35 @@ def augment(faces, light, seed, gain: float, noise: float, background: float, bo
     strength = noise * _uniform(keys, [batch, 1, 1, 1])
     rgb = tf.clip_by_value(rgb + strength * _normal(keys, rgb.shape), 0.0, 1.0)
     return Augmented(rgb, alpha * (1.0 - box), scale_light(light, factor))
+
+
+def move(images, seed, shift: float, zoom: float):
+    """Pictures [B, H, W, C] mirrored by a coin, shifted and zoomed; what comes in from outside repeats the border.
+
+    Args:
+      seed: [2] integers; equal seeds give equal changes.
+      shift: largest shift along each axis, as a share of the side.
+      zoom: standard deviation of the logarithm of the size.
+    """
+    coin, places, sizes = tf.unstack(tf.random.experimental.stateless_split(seed, 3))
+    batch, height, width = images.shape[0], images.shape[1], images.shape[2]
+    scale = tf.exp(zoom * tf.random.stateless_normal([batch], sizes))
+    mirror = tf.where(tf.random.stateless_uniform([batch], coin) < 0.5, -1.0, 1.0)
+    offset = tf.random.stateless_uniform([batch, 2], places, -shift, shift)
+    # Output pixel (x, y) shows input pixel (a x + c, b y + d), about the picture's middle.
+    a, b = mirror / scale, 1.0 / scale
+    middle_x, middle_y = (width - 1) / 2, (height - 1) / 2
+    c = middle_x - a * middle_x + offset[:, 0] * width
+    d = middle_y - b * middle_y + offset[:, 1] * height
+    zero = tf.zeros([batch])
+    return tf.raw_ops.ImageProjectiveTransformV3(
+        images=images,
+        transforms=tf.stack([a, zero, c, zero, b, d, zero, zero], axis=-1),
+        output_shape=[height, width],
+        fill_value=0.0,
+        interpolation="BILINEAR",
+        fill_mode="NEAREST",
+    )
 
 
 def scale_light(light, factor):

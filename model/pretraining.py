@@ -19,7 +19,7 @@ from lib.face_model import FaceModel
 from lib.geometry.camera import Camera
 from lib.synthetic.photos import SyntheticFaces
 from model import checkpoints
-from model.augmentation import augment
+from model.augmentation import augment, move
 from model.checkpoints import Progress
 from model.components import load_face_model
 from model.identity import build_identity_network, cosine_softmax_loss
@@ -123,9 +123,10 @@ class IdentityTask:
     def _step(self, images, labels, seed, margin):
         section = self.section
         light = tf.zeros([images.shape[0], 27])
-        seen = augment(images, light, seed, section.gain, section.noise, section.background, section.boxes)
+        seen = augment(images, light, seed, section.gain, section.noise, section.background, section.boxes).images
+        seen = move(seen, seed + 1, section.shift, section.zoom)
         with tf.GradientTape() as tape:
-            embeddings = self.network(seen.images, training=True)
+            embeddings = self.network(seen, training=True)
             loss = cosine_softmax_loss(embeddings, self.directions, labels, section.cosine_scale, margin)
         self.optimizer.apply(tape.gradient(loss, self.variables), self.variables)
         return {"cosine softmax": loss, "total": loss}

@@ -4,7 +4,7 @@ import numpy as np
 import tensorflow as tf
 
 from lib.geometry.lighting import shading
-from model.augmentation import augment, scale_light
+from model.augmentation import augment, move, scale_light
 from tests.helpers import assert_close
 
 OFF = {"gain": 0.0, "noise": 0.0, "background": 0.0, "boxes": 0.0}
@@ -68,3 +68,20 @@ def test_equal_seeds_give_equal_pictures_and_others_do_not():
     assert np.abs(first.images - other.images).max() > 0.05
     assert float(tf.reduce_min(first.images)) >= 0.0
     assert float(tf.reduce_max(first.images)) <= 1.0
+
+
+def test_moving_mirrors_about_half_and_shifts_no_further_than_asked():
+    ramp = np.tile(np.arange(32, dtype=np.float32)[None, None, :, None], (64, 32, 1, 1))
+    moved = move(tf.constant(ramp), tf.constant([3, 4]), 0.0, 0.0).numpy()
+    mirrored = (moved[:, 16, 0, 0] > 15).sum()
+    assert 16 <= mirrored <= 48
+    for picture in moved:
+        expected = ramp[0, :, ::-1] if picture[16, 0, 0] > 15 else ramp[0]
+        np.testing.assert_allclose(picture, expected, atol=1e-4)
+    moved = move(tf.constant(ramp), tf.constant([3, 4]), 0.1, 0.0).numpy()[:, 16, 16, 0]
+    off = np.minimum(np.abs(moved - 16), np.abs(moved - 15))
+    assert 1.0 < off.max() <= 3.2 + 1e-4
+    zoomed = move(tf.constant(ramp), tf.constant([3, 4]), 0.0, 0.1).numpy()[:, 16]
+    slopes = np.abs(zoomed[:, 17, 0] - zoomed[:, 14, 0]) / 3
+    assert 0.03 < np.log(slopes).std() < 0.2
+    np.testing.assert_array_equal(moved, move(tf.constant(ramp), tf.constant([3, 4]), 0.1, 0.0).numpy()[:, 16, 16, 0])
