@@ -1,15 +1,16 @@
-# make demo   the three commands on the embedded default, then the measurements
-# make test   lint and the whole test suite
-# make clean  removes the environment, caches and what the demo generated; checkpoints and results/raw stay
+# make demo      the three commands on the embedded default, then the measurements
+# make evaluate  the measurements again, on many more fresh faces, for what the demo (or you) trained
+# make test      lint and the whole test suite
+# make clean     removes the environment, caches and what the demo generated; checkpoints and results/raw stay
 #
-# Both make their own environment in .venv, again only when the requirements changed.
+# All make their own environment in .venv, again only when the requirements changed.
 
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 export TF_CPP_MIN_LOG_LEVEL ?= 2
 
-.PHONY: demo test clean
+.PHONY: demo evaluate test clean
 .DELETE_ON_ERROR:
 
 # Exit code 3 of --mode test means that some photos could not be reconstructed; the table says which.
@@ -19,8 +20,11 @@ demo: $(VENV)/.runtime
 	$(BIN)/python main.py --mode test --input data/test/raw --output results/raw || test $$? -eq 3
 	$(BIN)/python main.py --mode evaluate
 	@echo
-	@echo "Look into results/demo: metrics.json holds the numbers, the picture sheet stands beside it."
-	@echo "The reconstructed photos of data/test/raw, with their meshes (.obj, .ply), are in results/raw."
+	@echo "The reconstructed photos of data/test/raw, with their meshes (.obj, .ply), are in $(CURDIR)/results/raw."
+	@echo "Open $(CURDIR)/results/evaluate/sheet.png; metrics.json beside it holds the numbers."
+
+evaluate: $(VENV)/.runtime
+	$(BIN)/python main.py --mode evaluate evaluate.detector_faces=1000 evaluate.identity_people=250
 
 test: $(VENV)/.development
 	$(BIN)/ruff check
@@ -38,5 +42,5 @@ $(VENV)/.development: $(VENV)/.runtime requirements-dev.txt
 	@touch $@
 
 clean:
-	rm -rf $(VENV) .pytest_cache .ruff_cache data/generated data/params/face data/face.bin data/face.manifest.json results/demo
+	rm -rf $(VENV) .pytest_cache .ruff_cache data/generated data/params/face data/face.bin data/face.manifest.json results/evaluate
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

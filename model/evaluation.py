@@ -1,40 +1,47 @@
-"""What the shipped and trained networks achieve on faces whose truth is known: the numbers of results/demo."""
+"""What the shipped and trained networks achieve on faces whose truth is known: the numbers of results/evaluate."""
 
 import importlib.metadata
 import json
 import platform
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
-import tensorflow as tf
-from PIL import Image, ImageDraw
 from tqdm import tqdm
 
 from configs import schema
-from lib.mesh_renderer.fragments import interpolate
 from lib.records import RecordReader
 from lib.splits import load_split
 from model import components, crop_batches
 from model.encoding import encode_records
-from model.face_gcn import FaceReconstruction
-from model.metrics import coverage, masked_psnr
-from model.optimum import per_vertex_optimum
-from model.projection import projected_albedo
-from model.texture_trainer import clipped
+from model.evaluation_photos import check_seed, fresh_photos, measure_detector, measure_identity
+from model.evaluation_runs import other_runs, run_name
+from model.evaluation_sheet import print_report, sheet
+from model.evaluation_textures import ALIGNED, COLUMNS, KINDS, MeasuredFace, TextureMeasure
+from model.evaluation_truth import held_out_truth
+from model.pretraining_metrics import regressor_metrics
 from utils import UserError, atomic_path, seed_everything
 
-KINDS = ("coarse", "projection", "fine", "optimum")
 PACKAGES = ("tensorflow", "keras", "numpy", "scipy", "numba", "pillow", "opencv-python-headless", "mtcnn")
-SHEET_FACES = 8
 
 
 def evaluate(config: schema.Config, output: Path) -> dict:
-    """Measures the run's best texture network on the held-out crops and gathers what the other commands measured.
+    """Measures the run's best texture network on held-out crops, the frozen networks, and gathers what else is known.
 
-    All PSNR are over the pixels inside alpha and rendered face together; `coverage` tells which share of the alpha
-    these are. `projection` is the de-lit projection: pixel colours divided by the shading, no network; `optimum` is the
-    best any vertex colouring could do on the same geometry.
+    `projection` is the de-lit projection: pixel colours divided by the shading where the photo shows the vertex, the
+    coarse albedo elsewhere, no network; `optimum` is the best any vertex colouring could do on the same geometry, and
+    only defined in the photo's view. The columns:
+
+      photo_view: PSNR over the pixels inside alpha and rendered face together.
+      new_views: PSNR over skin, on the true shape turned 30 and 60 degrees away from the side that the photo shows,
+        under a new light (model/evaluation_truth.py).
+      albedo_visible, albedo_hidden: mean absolute albedo error, RGB in [0, 1], over the skin of the face's front that
+        the photo shows and does not show; what an occluder covers is hidden. Every vertex of every face counts alike.
+
+    All four are on predicted coefficients, and all but the photo's view need the truth behind synthetic crops.
+    `gain_aligned` repeats three of them after one factor per face and texture, fitted to the truth over the front's
+    skin: it takes back that a photo cannot tell a dark face in bright light from a bright face in dim light.
 
     Args:
       config: the effective configuration.
@@ -48,6 +55,7 @@ def evaluate(config: schema.Config, output: Path) -> dict:
     """
     started = time.monotonic()
     seed_everything(config.train.seed)
+    check_seed(config)
     records = RecordReader(config.records_path, config.data.image_size)
     indices = records.indices(load_split(config.params_dir)["test"])
     if config.evaluate.faces:
@@ -56,59 +64,70 @@ def evaluate(config: schema.Config, output: Path) -> dict:
         raise UserError(f"{config.params_dir}: the test split must hold a crop, got none (raise data.test)")
     parts = components.load(config)
     components.restore_texture_network(parts)
+    others, left_out = other_runs(config)
     encoded = encode_records(records, parts.encode, config.generated_dir, parts.encoder_key)
-    reconstruct = tf.function(parts.chain, reduce_retracing=True)
-    faces, rows = [], []
+    truth = held_out_truth(config, records, indices, parts.face_model.vertex_count)
+    measure = TextureMeasure(parts, others)
+    faces = []
     batches = crop_batches.batches(records, encoded, indices, 1, config.workers, config.data.buffer_size)
-    for batch in tqdm(batches, "evaluate", len(indices), unit="face", dynamic_ncols=True):
-        measured, pictures = _measure(parts, reconstruct(*batch), batch[0])
-        faces.append(measured)
-        if len(rows) < SHEET_FACES:
-            rows.append((pictures, measured))
-    output = Path(output)
-    mean = {key: float(np.nanmean([face[key] for face in faces])) for key in faces[0]}
+    for i, batch in enumerate(tqdm(batches, "evaluate", len(indices), unit="face", dynamic_ncols=True)):
+        known = None if truth is None else (truth.coefficients[i], truth.albedo[i], indices[i])
+        faces.append(measure(*batch, known))
+    photos = fresh_photos(parts)
+    identity = None if photos is None else measure_identity(parts, photos)
     metrics = {
-        "synthetic": {
-            "faces": len(faces),
-            "psnr": {kind: round(mean[kind], 2) for kind in KINDS},
-            "fine_minus_coarse": round(mean["fine"] - mean["coarse"], 2),
-            "coverage": round(mean["coverage"], 4),
-        },
+        "detector": None if photos is None else measure_detector(parts, photos),
+        "regressor": None
+        if truth is None
+        else regressor_metrics(parts.face_model, parts.camera, encoded.coefficients[indices], truth.coefficients),
+        **_texture_metrics(faces, run_name(config), list(others)),
+        "identity_auc": None if identity is None else identity["auc"],
+        "identity": identity,
         "photos": _photos(config),
         "seconds": _seconds(config) | {"evaluate": round(time.monotonic() - started, 1)},
         "versions": {"python": platform.python_version()} | {p: importlib.metadata.version(p) for p in PACKAGES},
     }
+    output = Path(output)
+    with atomic_path(output / "sheet.png") as path:
+        sheet(faces[: config.evaluate.sheet_faces]).save(path)
     with atomic_path(output / "metrics.json") as path:
         path.write_text(json.dumps(metrics, indent=1) + "\n")
-    with atomic_path(output / "sheet.png") as path:
-        _sheet(rows).save(path)
-    _print(metrics, output)
+    print_report(metrics, left_out, output)
     return metrics
 
 
-def _measure(
-    parts: components.Components, result: FaceReconstruction, crop: tf.Tensor
-) -> tuple[dict[str, float], list[np.ndarray]]:
-    """PSNR of every kind of texture on one crop [1, H, W, 4], and the pictures."""
-    chain = parts.chain
-    coarse, triangles = result.coarse, chain.morphable.triangles
-    albedo = projected_albedo(coarse.albedo, coarse.sampled, coarse.face.shading)
-    projection = interpolate(chain.shade(albedo, coarse.face), triangles, coarse.fragments)
-    photo = crop[..., :3]
-    mask = result.mask * crop[..., 3:]
-    optimum = per_vertex_optimum(
-        photo[0].numpy(),
-        mask[0, ..., 0].numpy() >= 0.5,
-        coarse.fragments.triangle_id[0].numpy(),
-        coarse.fragments.barycentrics[0].numpy(),
-        parts.face_model.triangles,
-        parts.face_model.vertex_count,
-    )
-    renderings = dict(zip(KINDS, (coarse.rendering, projection, result.rendering, optimum[None]), strict=True))
-    measured = {kind: float(masked_psnr(clipped(picture), photo, mask)[0]) for kind, picture in renderings.items()}
-    measured["coverage"] = float(coverage(mask, crop[..., 3:])[0])
-    pictures = [photo, *renderings.values(), result.overlay]
-    return measured, [clipped(tf.convert_to_tensor(picture))[0].numpy() for picture in pictures]
+def _texture_metrics(faces: Sequence[MeasuredFace], run: str, others: Sequence[str]) -> dict:
+    """Means of everything that TextureMeasure says: PSNR over faces, albedo errors over the vertices of all faces."""
+
+    def means(attribute: str, column: str) -> dict[str, float | None]:
+        values = [getattr(face, attribute).get(column, {}) for face in faces]
+        return _means(values, [face.vertices.get(column, 1) for face in faces])
+
+    def kinds(found: dict[str, float | None]) -> dict[str, float | None] | None:
+        return {kind: found.get(kind) for kind in KINDS} if found else None
+
+    columns = {column: means("columns", column) for column in COLUMNS}
+    rows = {run: "fine"} | {name: name for name in others}
+    seen, hidden = (sum(f.vertices.get(column, 0) for f in faces) for column in ("albedo_visible", "albedo_hidden"))
+    return {
+        "faces": len(faces),
+        "textures": {column: kinds(columns[column]) for column in COLUMNS},
+        "new_views_by_yaw": {yaw: kinds(means("by_yaw", yaw)) for yaw in faces[0].by_yaw},
+        "gain_aligned": {column: kinds(means("aligned", column)) for column in ALIGNED},
+        "variants": {name: {column: columns[column].get(key) for column in COLUMNS} for name, key in rows.items()},
+        "coverage": round(float(np.nanmean([f.coverage for f in faces])), 4),
+        "hidden_share": round(hidden / (seen + hidden), 4) if seen + hidden else None,
+    }
+
+
+def _means(rows: Sequence[dict[str, float]], weights: Sequence[float]) -> dict[str, float | None]:
+    """Weighted means where there was something to measure; None where there was nothing, which JSON can say."""
+    result: dict[str, float | None] = {}
+    for key in rows[0]:
+        known = [(row[key], weight) for row, weight in zip(rows, weights, strict=True) if not np.isnan(row[key])]
+        values, counts = np.transpose(known) if known else ([], [])
+        result[key] = round(float(np.average(values, weights=counts)), 4) if known else None
+    return result
 
 
 def _photos(config: schema.Config) -> dict | None:
@@ -129,31 +148,3 @@ def _seconds(config: schema.Config) -> dict[str, float]:
         "test": Path(config.test.output) / "summary.json",
     }
     return {stage: json.loads(path.read_text())["seconds"] for stage, path in sources.items() if path.is_file()}
-
-
-def _sheet(rows: list[tuple[list[np.ndarray], dict[str, float]]]) -> Image.Image:
-    """One face a row: photo, the four textures with their PSNR, the overlay."""
-    size = rows[0][0][0].shape[0]
-    titles = ("photo", *KINDS, "overlay")
-    caption = 16
-    sheet = Image.new("RGB", (size * len(titles), (size + caption) * len(rows)), "white")
-    draw = ImageDraw.Draw(sheet)
-    for r, (pictures, measured) in enumerate(rows):
-        for c, (title, picture) in enumerate(zip(titles, pictures, strict=True)):
-            value = f"  {measured[title]:.1f} dB" if title in measured else ""
-            draw.text((c * size + 4, r * (size + caption) + 2), title + value, fill="black")
-            pixels = Image.fromarray(np.rint(picture * 255).astype(np.uint8))
-            sheet.paste(pixels, (c * size, r * (size + caption) + caption))
-    return sheet
-
-
-def _print(metrics: dict, output: Path) -> None:
-    synthetic = metrics["synthetic"]
-    print(f"{synthetic['faces']} held-out synthetic faces, PSNR over {synthetic['coverage']:.0%} of the mask [dB]:")
-    print("  " + "   ".join(f"{kind} {value:.2f}" for kind, value in synthetic["psnr"].items()))
-    if photos := metrics["photos"]:
-        print(
-            f"{photos['reconstructed']} of {photos['given']} photos reconstructed: "
-            f"coarse {photos['psnr_coarse']:.2f} dB, fine {photos['psnr_fine']:.2f} dB"
-        )
-    print(f"numbers: {output / 'metrics.json'}   pictures: {output / 'sheet.png'}")

@@ -1,0 +1,83 @@
+"""What a face detector trained on real photos makes of synthetic ones: the share it finds, how exact its points are."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from tqdm import tqdm
+
+from lib.face_image.detection import detect_faces
+
+SURE = 0.99  # confidence of a detection that leaves no doubt
+# Mean distance of the five points, in distances between the eyes, beyond which a detection is not this face.
+ELSEWHERE = 0.5
+# Bands of yaw that are reported, degrees; the synthetic photos end at 60, rounding included.
+BANDS = {"within_30": (0.0, 30.0), "30_to_60": (30.0, 60.5)}
+
+
+@dataclass(frozen=True)
+class Finding:
+    """A detection of the face in question.
+
+    Attributes:
+      confidence: the detector's own, 0 to 1.
+      errors: [5] distances of its points from the true ones, per cent of the distance between the eyes.
+    """
+
+    confidence: float
+    errors: np.ndarray
+
+
+def find_face(image: np.ndarray, points: np.ndarray, refine: bool = False) -> Finding | None:
+    """The detection closest to a known face; None where the detector does not find it.
+
+    Args:
+      image: uint8 [H, W, 3 or 4].
+      points: [5, 2] true points, pixels.
+      refine: run the detector's second pass, as for real photos.
+    """
+    between_eyes = np.linalg.norm(points[1] - points[0])
+    findings = [
+        Finding(face.confidence, 100 * np.linalg.norm(face.points - points, axis=1) / between_eyes)
+        for face in detect_faces(image, refine=refine)
+    ]
+    near = [finding for finding in findings if finding.errors.mean() < 100 * ELSEWHERE]
+    return min(near, key=lambda finding: finding.errors.mean(), default=None)
+
+
+def summary(findings: Sequence[Finding | None]) -> dict | None:
+    """Shares and means over faces looked for; None where there was none.
+
+    Returns:
+      faces; found: share of them; sure: share found with a confidence above 0.99; points_percent: mean distance of the
+      five points over those found, per cent of the distance between the eyes (None if nothing was found).
+    """
+    if not findings:
+        return None
+    seen = [finding for finding in findings if finding is not None]
+    return {
+        "faces": len(findings),
+        "found": round(len(seen) / len(findings), 4),
+        "sure": round(sum(finding.confidence > SURE for finding in seen) / len(findings), 4),
+        "points_percent": round(float(np.mean([finding.errors.mean() for finding in seen])), 2) if seen else None,
+    }
+
+
+def detector_metrics(images: Iterable[np.ndarray], points: np.ndarray, yaw: np.ndarray) -> dict:
+    """Shows photos to the detector.
+
+    Args:
+      images: S of uint8 [H, W, 3 or 4].
+      points: [S, 5, 2] true points, pixels.
+      yaw: [S] degrees.
+
+    Returns:
+      A `summary` for each band of yaw: within_30 and 30_to_60 degrees.
+    """
+    shown = tqdm(zip(images, points, strict=True), "detect", len(points), unit="photo", dynamic_ncols=True)
+    findings = [find_face(image, true) for image, true in shown]
+    size = np.abs(yaw)
+    return {
+        band: summary([f for f, turned in zip(findings, size, strict=True) if low <= turned < high])
+        for band, (low, high) in BANDS.items()
+    }
