@@ -19,7 +19,7 @@ from model.evaluation_photos import check_seed, fresh_photos, measure_detector, 
 from model.evaluation_runs import other_runs, run_name
 from model.evaluation_sheet import print_report, sheet
 from model.evaluation_textures import ALIGNED, COLUMNS, KINDS, MeasuredFace, TextureMeasure
-from model.evaluation_truth import held_out_truth
+from model.ground_truth import record_truth
 from model.pretraining_metrics import regressor_metrics
 from utils import UserError, atomic_path, seed_everything
 
@@ -39,7 +39,8 @@ def evaluate(config: schema.Config, output: Path) -> dict:
       albedo_visible, albedo_hidden: mean absolute albedo error, RGB in [0, 1], over the skin of the face's front that
         the photo shows and does not show; what an occluder covers is hidden. Every vertex of every face counts alike.
 
-    All four are on predicted coefficients, and all but the photo's view need the truth behind synthetic crops.
+    Where the network makes two textures, `fine` is the appearance in the photo's view and the albedo everywhere else.
+    All columns are on predicted coefficients, and all but the photo's view need the truth behind synthetic crops.
     `gain_aligned` repeats three of them after one factor per face and texture, fitted to the truth over the front's
     skin: it takes back that a photo cannot tell a dark face in bright light from a bright face in dim light.
 
@@ -66,20 +67,22 @@ def evaluate(config: schema.Config, output: Path) -> dict:
     components.restore_texture_network(parts)
     others, left_out = other_runs(config)
     encoded = encode_records(records, parts.encode, config.generated_dir, parts.encoder_key)
-    truth = held_out_truth(config, records, indices, parts.face_model.vertex_count)
+    truth = record_truth(config, records, parts.face_model.vertex_count)
     measure = TextureMeasure(parts, others)
     faces = []
     batches = crop_batches.batches(records, encoded, indices, 1, config.workers, config.data.buffer_size)
-    for i, batch in enumerate(tqdm(batches, "evaluate", len(indices), unit="face", dynamic_ncols=True)):
-        known = None if truth is None else (truth.coefficients[i], truth.albedo[i], indices[i])
-        faces.append(measure(*batch, known))
+    bar = tqdm(batches, "evaluate", len(indices), unit="face", dynamic_ncols=True)
+    for index, batch in zip(indices, bar, strict=True):
+        faces.append(measure(*batch, None if truth is None else _row(truth, index)))
     photos = fresh_photos(parts)
     identity = None if photos is None else measure_identity(parts, photos)
     metrics = {
         "detector": None if photos is None else measure_detector(parts, photos),
         "regressor": None
         if truth is None
-        else regressor_metrics(parts.face_model, parts.camera, encoded.coefficients[indices], truth.coefficients),
+        else regressor_metrics(
+            parts.face_model, parts.camera, encoded.coefficients[indices], truth["coefficients"][indices]
+        ),
         **_texture_metrics(faces, run_name(config), list(others)),
         "identity_auc": None if identity is None else identity["auc"],
         "identity": identity,
@@ -94,6 +97,12 @@ def evaluate(config: schema.Config, output: Path) -> dict:
         path.write_text(json.dumps(metrics, indent=1) + "\n")
     print_report(metrics, left_out, output)
     return metrics
+
+
+def _row(truth: dict[str, np.ndarray], index: int) -> tuple[np.ndarray, np.ndarray, int]:
+    """What TextureMeasure takes of the truth behind a record."""
+    albedo = np.clip(truth["true_albedo"][index].astype(np.float32), 0.0, 1.0)
+    return truth["coefficients"][index].astype(np.float32), albedo, index
 
 
 def _texture_metrics(faces: Sequence[MeasuredFace], run: str, others: Sequence[str]) -> dict:

@@ -1,4 +1,4 @@
-"""The truth behind held-out synthetic crops, and views of it that no photo showed.
+"""Views of a true face that its photo did not show, and what the photo did show of it.
 
 Why new views are compared as they are: the mesh of truth and reconstruction is the same, vertex by vertex, so the true
 albedo (with all the skin's detail) and a reconstructed one can both be drawn on the true shape, in the same pose, under
@@ -12,36 +12,18 @@ from dataclasses import dataclass
 import numpy as np
 import tensorflow as tf
 
-from configs import schema
 from lib.geometry.camera import Camera
 from lib.geometry.lighting import shading
 from lib.geometry.rotation import rotation_matrix
 from lib.mesh_renderer.fragments import interpolate, rasterize
-from lib.packing import read_crop
-from lib.records import RecordReader
 from lib.structures import TensorStructure
-from lib.synthetic.dataset import TRUTH, load_truth
 from lib.synthetic.lights import sample_light
 from lib.synthetic.sampling_priors import LUMINANCE
 from model.morphable_model import MorphableModel
 from model.projection import zbuffer_projection
-from utils import UserError
 
 NEW_YAWS = (30.0, 60.0)  # degrees, away from the side that the photo shows
 _LIGHTS = 7919  # seed of the new lights: a stream of random numbers that nothing else uses
-
-
-@dataclass(frozen=True)
-class HeldOutTruth:
-    """What the crops were rendered from, row i for the i-th index asked for.
-
-    Attributes:
-      coefficients: [S, K] float32.
-      albedo: [S, N, 3] float32 RGB in [0, 1], with all detail, without occluders and light.
-    """
-
-    coefficients: np.ndarray
-    albedo: np.ndarray
 
 
 @dataclass(frozen=True)
@@ -57,38 +39,6 @@ class NewViews(TensorStructure):
     pictures: tf.Tensor
     face: tf.Tensor
     skin: tf.Tensor
-
-
-def held_out_truth(
-    config: schema.Config, records: RecordReader, indices: list[int], vertex_count: int
-) -> HeldOutTruth | None:
-    """The truth of records, or None where they are not the synthetic crops that create_bin.py rendered.
-
-    Raises:
-      UserError: the truth belongs to another face model.
-    """
-    folder = config.generated_dir / "faces"
-    if not (folder / TRUTH).is_file():
-        return None
-    truth = load_truth(folder)
-    rows = {name: row for row, name in enumerate(truth["names"].tolist())}
-    names = [records.names[i] for i in indices]
-    if not all(name in rows for name in names) or not _same_crop(records, indices[0], folder / names[0]):
-        return None
-    found = truth["true_albedo"].shape[1]
-    if found != vertex_count:
-        raise UserError(
-            f"{folder / TRUTH}: must belong to the face model with {vertex_count} vertices, got {found} "
-            "(run python create_bin.py again)"
-        )
-    kept = [rows[name] for name in names]
-    albedo = np.clip(truth["true_albedo"][kept].astype(np.float32), 0.0, 1.0)
-    return HeldOutTruth(truth["coefficients"][kept].astype(np.float32), albedo)
-
-
-def _same_crop(records: RecordReader, index: int, path) -> bool:
-    """Names alone do not tell whose crops these are."""
-    return path.is_file() and np.array_equal(records.batch([index])[0], read_crop(path, records.shape[0]))
 
 
 def true_visibility(morphable: MorphableModel, camera: Camera, coefficients: tf.Tensor, crop: tf.Tensor) -> tf.Tensor:

@@ -132,14 +132,31 @@ def test_the_sheet_shows_a_row_a_face_with_both_new_views(measured):
 def test_exact_coefficients_leave_no_error(root, tmp_path, monkeypatch):
     """The toy faces have no detail, so with true coefficients the coarse texture is the truth in every column."""
     config = configuration(root)
-    with np.load(config.generated_dir / "faces" / "truth.npz") as data:
-        exact = data["coefficients"]
-    encode = evaluation.encode_records
-    monkeypatch.setattr(
-        evaluation, "encode_records", lambda *a: dataclasses.replace(encode(*a), coefficients=exact)
-    )
+    encode, record_truth = evaluation.encode_records, evaluation.record_truth
+    face_model = golden_face_model()
+    elsewhere = ~(face_model.skin_mask & face_model.front_mask)
+
+    def exact(records, *others):
+        truth = record_truth(config, records, face_model.vertex_count)
+        return dataclasses.replace(encode(records, *others), coefficients=truth["coefficients"])
+
+    monkeypatch.setattr(evaluation, "encode_records", exact)
     metrics = evaluate(config, tmp_path)
+    _assert_exact(metrics)
     assert metrics["textures"]["new_views"]["coarse"] > 55
+
+    def inverted_elsewhere(*arguments):
+        truth = record_truth(*arguments)
+        truth["true_albedo"][:, elsewhere] = 1 - truth["true_albedo"][:, elsewhere]
+        return truth
+
+    monkeypatch.setattr(evaluation, "record_truth", inverted_elsewhere)
+    metrics = evaluate(config, tmp_path)
+    _assert_exact(metrics)
+    assert metrics["textures"]["new_views"]["coarse"] < 40, "new views show more than the front's skin"
+
+
+def _assert_exact(metrics: dict) -> None:
     for column in ("albedo_visible", "albedo_hidden"):
         assert metrics["textures"][column]["coarse"] < 5e-4, "half precision of the stored truth"
         assert metrics["gain_aligned"][column]["coarse"] < 5e-4
