@@ -4,11 +4,10 @@ python -m benchmarks.detector_check --count 500
 python -m benchmarks.detector_check --count 300 --min-yaw 30 --yaw 60
 python -m benchmarks.detector_check --count 100 --controls
 
-The detector alone proves little: it answers to painted features on a smooth egg, and to shaded features of one colour.
-The controls tell what it answers to. They take each face's features away, in shape (an egg of the same size), in albedo
+The detector alone proves little: it answers to features painted on a smooth egg, and to shaded features of one colour.
+The controls tell how much to which. They take each face's features away, in shape (an egg of the same size), in albedo
 (the mean colour of the skin), or in both; head, hair, light and background stay. With both away it must find under 5 %
-of the faces, or it answers to the surroundings; with a flat albedo alone clearly fewer than with everything. No glasses
-or hands are drawn in these, because they are features of their own.
+of the faces, or it answers to the surroundings. No glasses, hands or strands are drawn here: they are features, too.
 """
 
 import argparse

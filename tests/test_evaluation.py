@@ -16,7 +16,7 @@ from lib.synthetic.dataset import crop_name
 from model import checkpoints, components, evaluation, evaluation_photos
 from model.checkpoints import Progress
 from model.evaluation import evaluate
-from model.evaluation_textures import COLUMNS, KINDS
+from model.evaluation_textures import ALIGNED, COLUMNS, KINDS
 from model.identity import build_identity_network
 from model.morphable_model import MorphableModel
 from model.pretrained import save_weights
@@ -104,6 +104,8 @@ def test_the_file_holds_every_number_in_its_place(measured):
         assert metrics["textures"][column].keys() == set(KINDS)
     values = [metrics["textures"][column][kind] for column in COLUMNS for kind in KINDS[:3]]
     assert np.isfinite(values).all()
+    for column in ALIGNED:
+        assert metrics["gain_aligned"][column]["coarse"] != metrics["textures"][column]["coarse"]
     assert metrics["textures"]["photo_view"]["optimum"] >= max(
         metrics["textures"]["photo_view"][kind] for kind in KINDS[:3]
     )
@@ -193,7 +195,7 @@ def test_other_runs_stand_beside_and_missing_ones_say_how_to_train_them(root, tm
     for column in COLUMNS:
         assert metrics["variants"]["default"][column] == metrics["textures"][column]["fine"]
         assert np.isfinite(metrics["variants"]["normal"][column])
-    assert metrics["variants"]["normal"]["photo_view"] != metrics["variants"]["default"]["photo_view"]
+        assert metrics["variants"]["normal"][column] != metrics["variants"]["default"][column]
     out = capsys.readouterr().out
     assert "resnet: not trained (python main.py --mode train --model resnet)" in out
     assert "mine: not trained (python main.py --mode train --suffix mine)" in out
