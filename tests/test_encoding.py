@@ -63,6 +63,16 @@ def test_batches_keep_crops_coefficients_and_embeddings_together(tmp_path):
     np.testing.assert_allclose(np.concatenate([crop for crop, _, _ in made]) * 255, records.batch(order), atol=1e-4)
 
 
+def test_batches_bring_the_true_albedo_where_it_is_given(tmp_path):
+    numbers = np.arange(7, dtype=np.float32)
+    encoded = EncodedFaces(numbers[:, None], 10 * numbers[:, None])
+    truth = np.tile(numbers[:, None, None], (1, 4, 3)).astype(np.float16)
+    made = list(batches(records_of(tmp_path), encoded, [5, 0, 6], 2, truth=truth))
+    assert [tuple(albedo.shape) for *_, albedo in made] == [(2, 4, 3), (1, 4, 3)]
+    assert made[0][3].dtype == "float32"
+    np.testing.assert_array_equal(np.concatenate([albedo for *_, albedo in made])[:, 0, 0], [5, 0, 6])
+
+
 def test_the_order_depends_on_seed_epoch_and_pass_alone():
     first = shuffled(range(50), 1, 2)
     np.testing.assert_array_equal(first, shuffled(range(50), 1, 2))

@@ -260,3 +260,31 @@ def test_refuses_other_crops_and_projections():
         default_chain().coarse(random_coefficients(1), tf.zeros([1, 64, 64, 4]))
     with pytest.raises(ValueError, match="projection must be one of zbuffer, published, got 'mesh'"):
         default_chain(projection="mesh")
+
+
+def test_two_textures_show_one_in_the_photo_and_keep_the_other_for_other_light():
+    """Appearance is what is rendered; the albedo has its own target, the true one where it is known."""
+
+    def two(embedding, albedo, colour, visibility, shading, training):
+        appearance = blend_network(embedding, albedo, colour, visibility, shading, training)
+        return tf.concat([appearance, tf.ones_like(albedo) * 0.25], axis=-1)
+
+    chain = FaceGCN(MorphableModel(golden_face_model()), Camera((64, 64)), two)
+    single = default_chain(64)
+    crop = tf.constant(np.random.default_rng(1).uniform(size=(1, 64, 64, 4)), tf.float32)
+    coefficients = random_coefficients(1)
+    result, expected = chain(crop, coefficients, None), single(crop, coefficients, None)
+    np.testing.assert_array_equal(result.rendering, expected.rendering)
+    np.testing.assert_array_equal(result.appearance, expected.albedo)
+    np.testing.assert_array_equal(result.albedo, tf.fill(result.albedo.shape, 0.25))
+    assert expected.albedo is expected.appearance
+
+    unknown = chain.terms(result, crop)
+    assert float(unknown["albedo"]) == pytest.approx(2 * np.abs(result.appearance - 0.25).mean(), rel=1e-5)
+    assert float(unknown["variance"]) < 1e-8 < float(single.terms(expected, crop)["variance"])
+    known = chain.terms(result, crop, true_albedo=tf.fill(result.albedo.shape, 0.35))
+    assert float(known["albedo"]) == pytest.approx(0.2, rel=1e-5)
+    with tf.GradientTape() as tape:
+        tape.watch(result.appearance)
+        pulled = chain.terms(result, crop)["albedo"]
+    assert tape.gradient(pulled, result.appearance) is None  # the photo's layer does not follow the albedo

@@ -124,6 +124,19 @@ def test_mirrored_inputs_end_with_what_the_other_side_shows(hierarchy):
             TextureNetwork(hierarchy, EMBEDDING, inputs="mirrored", mirror_index=mirror)
 
 
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_two_textures_start_at_the_coarse_albedo_and_learn_apart(hierarchy, variant):
+    network = TextureNetwork(hierarchy, EMBEDDING, variant, nz=8, intrinsic=True)
+    arguments = inputs_of(hierarchy)
+    assert network(*arguments).shape == (*arguments[1].shape[:2], 6)
+    network.combiner.weight.assign(0 * network.combiner.weight)
+    assert_close(network(*arguments), tf.tile(arguments[1], [1, 1, 2]), 1e-6)
+    network.combiner.bias.assign([[[0.0, 0.0, 0.0, 0.2, 0.2, 0.2]]])
+    appearance, albedo = tf.split(network(*arguments), 2, axis=-1)
+    assert_close(appearance, arguments[1], 1e-6)
+    assert_close(albedo, arguments[1] + 0.1, 1e-6)
+
+
 def test_delit_input_by_hand(hierarchy):
     network = TextureNetwork(hierarchy, EMBEDDING)
     coarse, colour, visibility = (
