@@ -12,7 +12,7 @@ from lib.synthetic.sampling_priors import Moment, Person
 CROWN = np.array([0.0, 146.0, -96.0])
 # Height of the hairline by the direction from the axis of the head: 0 the front, 90 the side, 180 the back.
 _DIRECTIONS = np.radians([0, 14, 28, 42, 54, 66, 78, 86, 92, 100, 112, 126, 150, 180])
-_HAIRLINE = np.array([97, 98, 95, 84, 72, 62, 44, 22, 16, 52, 40, -10, -55, -60.0])
+_HAIRLINE = np.array([100, 102, 102, 92, 76, 62, 44, 22, 16, 52, 40, -10, -55, -60.0])
 _COVER = {
     # Lower borders over the same directions; None keeps the hairline.
     "beanie": np.array([84, 84, 82, 78, 72, 66, 60, 56, 54, 50, 40, 20, 0, -5.0]),
@@ -66,7 +66,7 @@ class Hair:
     def contact_shadow(self, count: int) -> np.ndarray:
         """Darkening [count] of the first vertices of the scalp, those of the face, by the hair near them."""
         near = np.exp(np.minimum(self.shell.cover[:count], 0) / 6.0)
-        return 1 - (0.18 if self.ragged < 2 else 0.38) * near
+        return 1 - (0.12 if self.ragged < 2 else 0.24) * near
 
 
 def _azimuth(places: np.ndarray) -> np.ndarray:
@@ -143,7 +143,7 @@ class Scalp:
             line[1:5] += person.receding * np.array([14, 26, 26, 12])
             line[0] += 8 * person.receding
         if style == "fringe":
-            depth = generator.uniform(10, 30)
+            depth = generator.uniform(8, 26)
             line[:5] -= depth * np.array([1, 1, 0.95, 0.75, 0.4])
         direction = _azimuth(places)
         parted = style == "fringe" and generator.random() < 0.5

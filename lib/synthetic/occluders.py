@@ -142,7 +142,7 @@ def draw_strands(size: int, landmarks: np.ndarray, generator: np.random.Generato
 
 
 def draw_object(size: int, landmarks: np.ndarray, generator: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
-    """A plain thing held before the lower or outer face: mask [size, size] in 0..1 and colour [size, size, 3]."""
+    """A rounded thing held before the lower or outer face: mask [size, size] in 0..1 and colour [size, size, 3]."""
     width = np.linalg.norm(landmarks[16] - landmarks[0])
     anchor = landmarks[generator.choice([2, 4, 6, 8, 10, 12, 14])] + generator.normal(0, 0.08, 2) * width
     theta = np.linspace(0, 2 * np.pi, 64, endpoint=False)
@@ -156,8 +156,13 @@ def draw_object(size: int, landmarks: np.ndarray, generator: np.random.Generator
     mask = np.zeros((size, size), np.uint8)
     cv2.fillPoly(mask, [np.rint(shape * 8).astype(np.int32).reshape(-1, 1, 2)], 255, cv2.LINE_AA, 3)
     first = np.clip(generator.beta(1, 1) + generator.normal(0, 0.15, 3), 0.03, 0.95)
-    axis = np.linspace(0.75, 1.2, size, dtype=np.float32)[:, None, None]
-    colour = np.broadcast_to(first.astype(np.float32), (size, size, 3)) * axis
+    # Lit as a cup or a ball is: darker towards its sides, brightest a little off the middle.
+    rows, columns = np.mgrid[:size, :size].astype(np.float32) + 0.5
+    sideways = (columns - anchor[0]) * np.cos(turn) - (rows - anchor[1]) * np.sin(turn)
+    u = np.clip(sideways / (1.05 * radius[0]), -1, 1)
+    light = generator.uniform(-0.5, 0.5)
+    round_light = 0.35 + 0.75 * np.clip(np.sqrt(1 - u * u) * np.sqrt(1 - light * light) + u * light, 0, 1)
+    colour = first.astype(np.float32) * round_light[..., None]
     if generator.random() < 0.4:
         stripes = np.sin(np.arange(size) * generator.uniform(0.05, 0.4))[None, :, None] > 0
         colour = np.where(stripes, colour, colour * generator.uniform(0.4, 1.4))

@@ -198,12 +198,12 @@ class PhotoRenderer:
         seed = scene.person.seed + 71
         coarse = noise(flow, (7.0, 70.0, 1.0), seed, 2)
         fine = noise(flow, (1.3, 34.0, 1.0), seed + 1, 2)
-        ends = noise(flow, (1.0, 160.0, 1.0), seed + 2, 2)
-        # Locks of a few strands each, thinning out over the last millimetres.
+        ends = noise(flow, (0.6, 60.0, 1.0), seed + 2, 2)
+        # Locks of a few strands each, thinning out over the last centimetre: a shorter border looks cut with scissors.
         # At the outline of the head they would leave holes, so only those that face the camera are cut.
         ragged = hair.ragged * np.clip(2.2 * values[:, 8], 0.1, 1)
         inside = values[:, 0] + ragged * (0.55 * ends + 0.55 * coarse)
-        opacity = np.clip(inside / (0.4 + 0.55 * hair.ragged) + 0.5, 0, 1)
+        opacity = np.clip(inside / (0.4 + 2.2 * ragged) + 0.45, 0, 1)
         shown = opacity > 0.02
         values, pixels, coarse, fine, opacity = values[shown], pixels[shown], coarse[shown], fine[shown], opacity[shown]
         normal, light = values[:, 6:9], values[:, 9:12]

@@ -206,7 +206,7 @@ def sample_moment(generator: np.random.Generator, model: FaceModel, person: Pers
     at_camera = np.array([-np.sin(angles[1]), np.sin(angles[0])]) * 11.0 if generator.random() < 0.75 else np.zeros(2)
     gaze = np.clip(at_camera, -3.6, 3.6) * (1, 0.6) + generator.normal(0, 0.5, 2)
     common = generator.normal(0, 0.012, 2)
-    made_up = (not person.male) and generator.random() < 0.5
+    made_up = (not person.male) and generator.random() < 0.45
     lip_colour = np.array([(0.62, 0.12, 0.16), (0.72, 0.30, 0.33), (0.50, 0.14, 0.22), (0.64, 0.36, 0.30)])
     shadows = np.array([(0.25, 0.18, 0.16), (0.35, 0.22, 0.30), (0.30, 0.33, 0.42), (0.45, 0.30, 0.22)])
     style = person.habit if generator.random() < 0.7 else _another_style(generator, person)
@@ -214,7 +214,7 @@ def sample_moment(generator: np.random.Generator, model: FaceModel, person: Pers
         expression=expression, angles=angles, gaze=gaze,
         jitter=common + generator.normal(0, 0.028, (5, 2)),
         brow_raise=float(min(1, folds[0])), smile=float(min(1, folds[1])), frown=float(min(1, folds[2])),
-        lipstick=float(made_up * generator.uniform(0.2, 0.85)),
+        lipstick=float(made_up * generator.beta(1.2, 2.2) * 0.9),
         lip_colour=lip_colour[generator.integers(len(lip_colour))] * (0.55 + 0.6 * person.tone),
         eye_shadow=float(made_up * generator.uniform(0, 0.6)),
         shadow_colour=shadows[generator.integers(len(shadows))] * (0.5 + 0.7 * person.tone),

@@ -80,10 +80,10 @@ def paint(
 def _mottle(colour, points, skin, fields, person):
     """Uneven pigment and blood, and the grain of the pores."""
     pores = noise(points, 1.3, person.seed + 5, 2)
-    strength = 0.03 + 0.06 * person.mottling
+    strength = 0.02 + 0.04 * person.mottling
     exponent = (strength * fields[:, 0] * skin)[:, None] * MELANIN.astype(np.float32)
     exponent += (0.8 * strength * fields[:, 1] * skin)[:, None] * HAEMOGLOBIN.astype(np.float32)
-    exponent += ((0.012 + 0.035 * person.pores) * pores * skin)[:, None]
+    exponent += ((0.01 + 0.024 * person.pores) * pores * skin)[:, None]
     return colour * np.exp(-exponent)
 
 
@@ -201,7 +201,7 @@ def _beard(colour, points, both, skin, person, moment):
     if not person.male or person.beard <= 0:
         return colour
     edge = 1.6 * noise(points, 5.0, person.seed + 41, 2)
-    lip_top = _step((-9.5 - y + 0.5 * edge) / 3.5) * _step((30 - a) / 6) * _step((y + 36) / 5)
+    lip_top = _step((-8.5 - y + 0.5 * edge) / 6) * _step((31 - a) / 9) * _step((y + 36) / 5)
     chin = _step((-40 - y + edge) / 5) * (1 - 0.7 * _gauss(a, 14, 5) * _gauss(y, -44, 4))
     cheek_line = -16 + 0.55 * np.clip(a - 26, 0, 60) + 26 * _step((a - 56) / 9)
     cheek = _step((cheek_line - y + 1.5 * edge) / 14) * _step((a - 24) / 7)
@@ -220,14 +220,14 @@ def _beard(colour, points, both, skin, person, moment):
     across = y[chosen] * np.sin(lean) + a[chosen] * np.cos(lean)
     field = np.stack([across, along, 0.5 * points[chosen, 2]], 1)
     if style == "stubble":
-        grain = noise(points[chosen], 0.9, person.seed + 42, 2)
-        cover = area[chosen] ** 1.4 * (0.18 + 0.28 * person.beard + 0.22 * grain)
+        grain = noise(field, (0.5, 1.5, 1.2), person.seed + 42, 2)
+        cover = area[chosen] ** 1.2 * (0.14 + 0.26 * person.beard + 0.12 * grain)
     else:
-        strands = noise(field, (0.9, 5.5, 3.0), person.seed + 43, 2)
-        cover = _step((area[chosen] * (1.25 + 0.5 * person.beard) - 0.40 + 0.40 * strands) / 1.15)
+        strands = noise(field, (0.5, 5.5, 3.0), person.seed + 43, 2)
+        cover = _step((area[chosen] * (1.15 + 0.4 * person.beard) - 0.25 + 0.22 * strands) / 1.15)
     target = (
         np.minimum(person.hair, person.skin * 0.7)
         * (0.85 + 0.25 * noise(field, (1.1, 9, 5), person.seed + 44))[:, None]
     )
-    colour[chosen] += (target - colour[chosen]) * np.clip(cover, 0, 0.95)[:, None]
+    colour[chosen] += (target - colour[chosen]) * np.clip(cover, 0, 0.88)[:, None]
     return colour

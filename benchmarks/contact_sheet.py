@@ -1,0 +1,38 @@
+"""Draws a contact sheet of random synthetic faces, one photo a person: docs/faces.jpg.
+
+python -m benchmarks.contact_sheet
+"""
+
+import argparse
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+from tqdm import tqdm
+
+from lib.synthetic.face_generator import load_face_model
+from lib.synthetic.photos import PhotoSettings, SyntheticFaces
+from utils import atomic_path
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--count", type=int, default=40)
+    parser.add_argument("--columns", type=int, default=8)
+    parser.add_argument("--size", type=int, default=160, help="side of a face in pixels")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--output", type=Path, default=Path("docs/faces.jpg"))
+    args = parser.parse_args()
+    faces = SyntheticFaces(load_face_model(), args.size, args.seed, PhotoSettings(photos_per_identity=1))
+    rows = -(-args.count // args.columns)
+    sheet = np.full((rows * args.size, args.columns * args.size, 3), 255, np.uint8)
+    for i in tqdm(range(args.count), "render", unit="face"):
+        row, column = (value * args.size for value in divmod(i, args.columns))
+        sheet[row : row + args.size, column : column + args.size] = faces.sample(i).image
+    with atomic_path(args.output) as path:
+        Image.fromarray(sheet).save(path, "JPEG", quality=88)
+    print(args.output)
+
+
+if __name__ == "__main__":
+    main()
