@@ -5,10 +5,11 @@
       ├── colours at the projected vertices, visibility ─────────────────────────────────────┐               │
       │                                                                                      v               v
       └── regressor, identity network ──> embedding ──────────────────────> texture network (decoder, refiner) ──>
-          fine albedo ── x shading ──> fine colour ── same pixels as the coarse one ──> rendering ──> overlay
+          appearance ── x shading ──> fine colour ── same pixels as the coarse one ──> rendering ──> overlay
+          fine albedo, for other light and other views (the appearance itself where the network makes one texture)
 
-`FaceGCN.coarse` is the first line, `refine` the texture network, `render` the last; `terms` compares the result with
-the crop. The coefficients and the embedding are given: in training they are constants of the data.
+`FaceGCN.coarse` is the first line, `refine` the texture network, `render` the last two; `terms` compares the result
+with the crop. The coefficients and the embedding are given: in training they are constants of the data.
 """
 
 from collections.abc import Callable
