@@ -11,7 +11,7 @@ from lib.geometry.lighting import AMBIENT, sh_basis
 from lib.geometry.sampling import sample_image
 from lib.mesh_renderer.fragments import interpolate, rasterize
 from lib.structures import TensorStructure
-from lib.synthetic.expressions import EXPRESSION_NAMES, SIGNED
+from lib.synthetic.expressions import EXPRESSION_NAMES, PARTING, SIGNED
 from model.fitting_contour import Outline, OutlinePairs, lower_outline, pair_outline
 from model.fitting_terms import (
     LIGHT_SIGMA,
@@ -52,6 +52,8 @@ class FitWeights:
     Attributes:
       point_sigma: of the five detected points, pixels of 224.
       landmark_sigma: of the regressor's 68 landmarks, pixels of 224.
+      parting_sigma: of the built-in model's expressions that part the lips: most lips are closed, and the line between
+        them is too thin a thing for colours to tell.
       colour_sigma: of a colour, RGB in [0, 1].
       observations: independent measurements that the colours of a whole face count as.
       asymmetry_sigma: of the albedo between the two sides of a face.
@@ -60,7 +62,8 @@ class FitWeights:
     """
 
     point_sigma: float = 0.5
-    landmark_sigma: float = 6.0
+    landmark_sigma: float = 2.5
+    parting_sigma: float = 0.35
     colour_sigma: float = 0.06
     observations: float = 300.0
     asymmetry_sigma: float = 0.04
@@ -110,6 +113,8 @@ class Fitter:
         self._five = tf.constant(FIVE_FROM_68)
         names = model.face_model.expression_names or ("",) * counts["expression"]
         self._one_sided = tf.constant([float(name in ONE_SIDED) for name in names], tf.float32)
+        sigmas = [self.weights.parting_sigma if name in PARTING else 1.0 for name in names]
+        self._expression_sigma = tf.constant(sigmas, tf.float32)
         # Not jit-compiled: that takes 8 s and saves 0.6 s a photo.
         self._advance = tf.function(self._advance_eagerly, reduce_retracing=True)
 
@@ -247,7 +252,7 @@ class Fitter:
                 size,
                 settings.outline_sigma,
             ),
-            "prior": prior_energy(posed.coefficients, self._one_sided),
+            "prior": prior_energy(posed.coefficients, self._one_sided, self._expression_sigma),
             "light": light_energy(posed.coefficients.light),
             "asymmetry": asymmetry_energy(
                 posed.albedo, self.model.symmetric_pairs, settings.asymmetry_sigma, settings.observations / 4

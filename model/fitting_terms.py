@@ -94,14 +94,16 @@ def photometric_energy(
     return observations * tf.reduce_sum(tf.stop_gradient(share) * forgetful(squared), axis=-1)
 
 
-def prior_energy(parts: Coefficients, one_sided: tf.Tensor) -> tf.Tensor:
-    """Energy [B] of identity, expression and albedo coefficients under their unit-variance prior.
+def prior_energy(parts: Coefficients, one_sided: tf.Tensor, expression_sigma: tf.Tensor) -> tf.Tensor:
+    """Energy [B] of identity, expression and albedo coefficients under their prior.
 
     Args:
       one_sided: [Ke] 1 for expressions that only have a positive direction (muscles pull), 0 for the others.
+      expression_sigma: [Ke] standard deviations of the expressions.
     """
     pushed = one_sided * tf.minimum(parts.expression, 0.0) / PUSHING_SIGMA
-    squares = [tf.square(part) for part in (parts.identity, parts.expression, parts.albedo, pushed)]
+    expression = parts.expression / expression_sigma
+    squares = [tf.square(part) for part in (parts.identity, expression, parts.albedo, pushed)]
     return 0.5 * tf.add_n([tf.reduce_sum(part, axis=-1) for part in squares])
 
 

@@ -191,10 +191,12 @@ def test_priors_by_hand():
         zero = tf.zeros([1, 2])
         return Coefficients(tf.ones([1, 2]), tf.constant([expression]), zero, zero, zero, zero)
 
-    one_sided = tf.constant([1.0, 0.0])
-    assert float(terms.prior_energy(coefficients([1.0, -2.0]), one_sided)[0]) == pytest.approx(1 + 2.5)
+    one_sided, ones = tf.constant([1.0, 0.0]), tf.ones([2])
+    rare = tf.constant([1.0, 0.5])
+    assert float(terms.prior_energy(coefficients([1.0, -2.0]), one_sided, rare)[0]) == pytest.approx(1 + 8.5)
+    assert float(terms.prior_energy(coefficients([1.0, -2.0]), one_sided, ones)[0]) == pytest.approx(1 + 2.5)
     pushed = 0.5 * (0.3 / terms.PUSHING_SIGMA) ** 2
-    assert float(terms.prior_energy(coefficients([-0.3, 0.0]), one_sided)[0]) == pytest.approx(1 + 0.045 + pushed)
+    assert float(terms.prior_energy(coefficients([-0.3, 0.0]), one_sided, ones)[0]) == pytest.approx(1 + 0.045 + pushed)
     white = np.zeros([3, 9], np.float32)
     white[:, 2] = 0.35
     assert float(terms.light_energy(tf.constant(white.reshape(1, 27)))[0]) == pytest.approx(0.5)

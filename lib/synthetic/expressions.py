@@ -215,6 +215,8 @@ _SIDED: dict[str, Callable] = {
     "smile": _smile, "mouth_stretch": _stretch, "frown": _frown, "brow_outer_raise": _brow_outer,
     "brow_lower": _brow_lower, "blink": _blink, "squint": _squint,
 }
+# Expressions that part the lips.
+PARTING = ("jaw_open", "upper_lip_raise", "lower_lip_depress")
 EXPRESSION_NAMES = (*_BOTH, *(f"{name}_{side}" for name in _SIDED for side in ("right", "left")))
 
 

@@ -5,9 +5,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from lib.face_model import FaceModel
-from lib.synthetic.expressions import EXPRESSION_NAMES, sample_expressions
+from lib.synthetic.expressions import EXPRESSION_NAMES, PARTING, sample_expressions
 
-_PARTING = [EXPRESSION_NAMES.index(name) for name in ("jaw_open", "upper_lip_raise", "lower_lip_depress")]
+_PARTING = [EXPRESSION_NAMES.index(name) for name in PARTING]
 LUMINANCE = np.array([0.30, 0.59, 0.11])
 HAIR_COLOURS = np.array(
     [
