@@ -165,7 +165,7 @@ def test_kill_and_resume_equals_never_stopped(tmp_path, faces, kind):
 
 def test_every_term_falls_on_eight_faces(tmp_path, faces):
     config = small_config(
-        tmp_path, regressor_updates=80, learning_rate=0.005, gain=0.0, noise=0.0, background=0.0, boxes=0.0
+        tmp_path, regressor_updates=80, learning_rate=0.005, weak=0.5, gain=0.0, noise=0.0, background=0.0, boxes=0.0
     )
     task = make_task(config, dataclasses.replace(faces, images=faces.images[:8]), "regressor", np.arange(8))
     updates = range(config.pretrain.regressor_updates)
