@@ -11,9 +11,9 @@ from pathlib import Path
 
 from configs import schema
 from lib.records import RecordReader
-from lib.synthetic.dataset import load_truth
 from model import components
 from model.encoding import EncodedFaces, encode_records
+from model.ground_truth import record_truth
 from model.training import train
 
 
@@ -24,11 +24,12 @@ def main() -> None:
     args = parser.parse_args()
     config = schema.load(overrides=[f"texture.variant={args.variant}", *args.overrides])
     records = RecordReader(config.records_path, config.data.image_size)
-    truth = load_truth(config.generated_dir / "faces")
-    rows = {name: i for i, name in enumerate(truth["names"].tolist())}
     parts = components.load(config)
+    truth = record_truth(config, records, parts.face_model.vertex_count)
+    if truth is None:
+        raise SystemExit(f"{records.path}: must hold the synthetic crops of python create_bin.py, got others")
     encoded = encode_records(records, parts.encode, config.generated_dir, parts.encoder_key)
-    exact = EncodedFaces(truth["coefficients"][[rows[name] for name in records.names]], encoded.embeddings)
+    exact = EncodedFaces(truth["coefficients"], encoded.embeddings)
     started = time.monotonic()
     with tempfile.TemporaryDirectory() as folder:
         result = train(config, Path(folder), exact)

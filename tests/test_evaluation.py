@@ -17,12 +17,9 @@ from model import checkpoints, components, evaluation, evaluation_photos
 from model.checkpoints import Progress
 from model.evaluation import evaluate
 from model.evaluation_textures import ALIGNED, COLUMNS, KINDS
-from model.identity import build_identity_network
 from model.morphable_model import MorphableModel
-from model.pretrained import save_weights
-from model.regressor import build_regressor
 from tests.golden_face import golden_face_model
-from tests.toy_faces import ToyFaces
+from tests.toy_faces import ToyFaces, save_untrained_networks
 from utils import UserError, seed_everything
 
 SIZE, COUNT = 48, 4
@@ -36,11 +33,7 @@ def root(tmp_path_factory):
     face_model.save(folder / "face.npz")
     config = configuration(folder)
     seed_everything(0)
-    for section, network in (
-        (config.regressor, build_regressor(config.regressor, face_model.layout)),
-        (config.identity, build_identity_network(config.identity)),
-    ):
-        save_weights(section.weights, network, face_model.fingerprint, {})
+    save_untrained_networks(config, face_model)
     source, names, truth = ToyFaces(face_model, SIZE, 3), [crop_name(i) for i in range(COUNT)], []
     faces = config.generated_dir / "faces"
     faces.mkdir(parents=True)

@@ -13,13 +13,10 @@ from lib.splits import save_split
 from model import checkpoints, components, losses, training
 from model.checkpoints import Progress
 from model.encoding import encode_records
-from model.identity import build_identity_network
-from model.pretrained import save_weights
-from model.regressor import build_regressor
 from model.summaries import RunLog
 from model.texture_trainer import TextureTrainer
 from tests.golden_face import golden_face_model
-from tests.toy_faces import ToyFaces
+from tests.toy_faces import ToyFaces, save_untrained_networks
 from utils import UserError, seed_everything
 
 SIZE, COUNT = 32, 10
@@ -33,11 +30,7 @@ def root(tmp_path_factory):
     face_model.save(folder / "face.npz")
     config = configuration(folder)
     seed_everything(0)
-    for section, network in (
-        (config.regressor, build_regressor(config.regressor, face_model.layout)),
-        (config.identity, build_identity_network(config.identity)),
-    ):
-        save_weights(section.weights, network, face_model.fingerprint, {})
+    save_untrained_networks(config, face_model)
     source = ToyFaces(face_model, SIZE, 3)
     names = [f"{i}.png" for i in range(COUNT)]
     with RecordWriter(config.records_path, (SIZE, SIZE, 4)) as writer:

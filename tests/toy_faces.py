@@ -5,10 +5,15 @@ from types import SimpleNamespace
 import numpy as np
 import tensorflow as tf
 
+from configs import schema
 from lib.coefficients import Coefficients
+from lib.face_model import FaceModel
 from lib.geometry.camera import Camera
 from lib.mesh_renderer.fragments import interpolate, rasterize
+from model.identity import build_identity_network
 from model.morphable_model import MorphableModel
+from model.pretrained import save_weights
+from model.regressor import build_regressor
 
 PICTURES = 3  # of each person
 
@@ -43,3 +48,12 @@ class ToyFaces:
             identity_id=person,
             landmarks=np.asarray(tf.squeeze(face.landmarks, 0)),
         )
+
+
+def save_untrained_networks(config: schema.Config, face_model: FaceModel) -> None:
+    """Regressor and identity network of a configuration, as --mode pretrain would leave them before any update."""
+    for section, network in (
+        (config.regressor, build_regressor(config.regressor, face_model.layout)),
+        (config.identity, build_identity_network(config.identity)),
+    ):
+        save_weights(section.weights, network, face_model.fingerprint, {})
