@@ -295,6 +295,7 @@ class Pretrain(Section):
         "augmentation: share of faces put before another photo's background", low=0, high=1
     )
     boxes: float = option("augmentation: share of faces with a box of another photo over them", low=0, high=1)
+    mirror: bool = option("augmentation, regressor: mirrored faces with mirrored coefficients")
     shift: float = option("augmentation, identity: largest shift, as a share of the side", low=0, high=0.5)
     zoom: float = option("augmentation, identity: spread of the logarithm of the size", low=0, high=1)
     cosine_scale: float = option("identity: sharpness of the softmax over cosines", above=0)
@@ -305,6 +306,7 @@ class Pretrain(Section):
     coefficients: float = option("direct: coefficient error", low=0)
     landmarks: float = option("direct: landmark distance [20 px of 224]", low=0)
     turned: float = option("direct: distance of vertices turned as the head is [dm]", low=0)
+    rotation: float = option("direct: angle between the rotations [radians]", low=0)
     translation: float = option("direct: distance of the translations [dm]", low=0)
     canonical: float = option("direct: distance of vertices before the pose [dm]", low=0)
     albedo: float = option("direct: L1 of the albedo; coefficient error alone leaves it at the mean", low=0)

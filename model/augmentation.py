@@ -1,8 +1,8 @@
 """Random changes to synthetic faces.
 
 `augment` keeps their coefficients true, so it moves no pixel: shifting or turning a picture would change the
-perspective, and with it the pose, by amounts no coefficient describes. `move` does, for networks that are asked for the
-person alone.
+perspective, and with it the pose, by amounts no coefficient describes. `mirror_some` changes the coefficients with the
+picture. `move` moves pixels, for networks that are asked for the person alone.
 """
 
 from dataclasses import dataclass
@@ -63,6 +63,20 @@ def augment(faces, light, seed, gain: float, noise: float, background: float, bo
     strength = noise * _uniform(keys, [batch, 1, 1, 1])
     rgb = tf.clip_by_value(rgb + strength * _normal(keys, rgb.shape), 0.0, 1.0)
     return Augmented(rgb, alpha * (1.0 - box), scale_light(light, factor))
+
+
+def mirror_some(images, coefficients, matrix, seed) -> tuple[tf.Tensor, tf.Tensor]:
+    """Every other picture or so mirrored, by a coin, with its truth.
+
+    Args:
+      images: [B, H, W, C].
+      coefficients: [B, K] of the faces.
+      matrix: [K, K] from `model.mirroring.mirrored_coefficients`.
+      seed: [2] integers; equal seeds throw equal coins.
+    """
+    coin = tf.random.stateless_uniform([images.shape[0]], seed) < 0.5
+    images = tf.where(coin[:, None, None, None], tf.reverse(images, axis=[2]), images)
+    return images, tf.where(coin[:, None], tf.matmul(coefficients, matrix), coefficients)
 
 
 def move(images, seed, shift: float, zoom: float):

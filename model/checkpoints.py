@@ -25,6 +25,7 @@ class Progress:
     update_in_epoch: int = 0  # updates done in the epoch that is under way
     update: int = 0  # updates done in all
     best_psnr: float = float("-inf")  # best validation PSNR so far [dB]
+    seconds: float = 0.0  # spent on the updates, by all the processes that made them
 
     def after_update(self) -> "Progress":
         return dataclasses.replace(self, update=self.update + 1, update_in_epoch=self.update_in_epoch + 1)

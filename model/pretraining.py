@@ -19,10 +19,11 @@ from lib.face_model import FaceModel
 from lib.geometry.camera import Camera
 from lib.synthetic.photos import SyntheticFaces
 from model import checkpoints
-from model.augmentation import augment, move
+from model.augmentation import augment, mirror_some, move
 from model.checkpoints import Progress
 from model.components import load_face_model
 from model.identity import build_identity_network, cosine_softmax_loss
+from model.mirroring import mirrored_coefficients
 from model.morphable_model import MorphableModel
 from model.pretrained import save_weights
 from model.pretraining_faces import FaceSet, load_or_render, recipe
@@ -35,7 +36,7 @@ from utils import UserError, atomic_path, seed_everything
 WARMUP = 50  # updates
 MARGIN_RAMP = 0.5  # share of the identity network's updates over which the margin grows to its value
 DIRECTION_SPREAD = 0.1  # of the people's directions at the start: only their angle counts, and short ones turn faster
-DIRECT = ("coefficients", "landmarks", "turned", "translation", "canonical", "albedo", "light")
+DIRECT = ("coefficients", "landmarks", "turned", "rotation", "translation", "canonical", "albedo", "light")
 
 
 def pretrain(config: schema.Config) -> dict[str, dict]:
@@ -150,6 +151,7 @@ class RegressorTask:
         self.updates = config.pretrain.regressor_updates
         self.layout = face_model.layout
         self.network = build_regressor(config.regressor, self.layout)
+        self.mirror = tf.constant(mirrored_coefficients(face_model)) if config.pretrain.mirror else None
         self.direct = DirectSupervision(face_model, camera, config.pretrain.vertices)
         self.weak = WeakSupervision(MorphableModel(face_model), camera, identity_network)
         self.weak_count = max(round(config.pretrain.weak_share * config.pretrain.batch_size), 1)
@@ -166,6 +168,8 @@ class RegressorTask:
     @tf.function
     def _step(self, images, truth, seed):
         section, few = self.section, self.weak_count
+        if self.mirror is not None:
+            images, truth = mirror_some(images, truth, self.mirror, seed + 1)
         parts = self.layout.split(truth)
         seen = augment(images, parts.light, seed, section.gain, section.noise, section.background, section.boxes)
         truth = self.layout.join(Coefficients(**{**vars(parts), "light": seen.light}))
@@ -195,15 +199,16 @@ def run_updates(task, config: schema.Config, checkpoint: Path, card: dict[str, s
       card: what the checkpoint belongs to.
 
     Returns:
-      Seconds this process spent.
+      Seconds spent on the updates, those of earlier processes included.
 
     Raises:
       UserError: a loss term is not finite; the checkpoint then holds the last good state.
     """
-    section, started = config.pretrain, time.monotonic()
+    section = config.pretrain
     progress = Progress()
     if checkpoint.is_file():
         progress = checkpoints.restore(checkpoint, task.state, card)
+    started = time.monotonic() - progress.seconds
     batches = BatchOrder(len(task.training), section.batch_size, section.seed)
     bar = tqdm(total=task.updates, initial=progress.update, desc=f"pretrain {task.name}", unit="update")
     while progress.update < task.updates:
@@ -211,7 +216,7 @@ def run_updates(task, config: schema.Config, checkpoint: Path, card: dict[str, s
         task.optimizer.learning_rate = warmup_cosine(update, task.updates, section.learning_rate, WARMUP)
         terms = task.update(batches[update], (section.seed, update))
         _check_finite(terms, task.name, update, checkpoint)
-        progress = dataclasses.replace(progress, update=update + 1)
+        progress = dataclasses.replace(progress, update=update + 1, seconds=time.monotonic() - started)
         bar.update()
         if update % 10 == 0:
             rate = (bar.format_dict["rate"] or 0.0) * section.batch_size
@@ -220,7 +225,7 @@ def run_updates(task, config: schema.Config, checkpoint: Path, card: dict[str, s
             checkpoints.save(checkpoint, task.state, progress, card)
             tqdm.write(_line(task.name, progress.update, terms), file=sys.stderr)
     bar.close()
-    return time.monotonic() - started
+    return progress.seconds
 
 
 class BatchOrder:

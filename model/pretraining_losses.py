@@ -70,6 +70,8 @@ class DirectSupervision:
             "landmarks": tf.reduce_mean(safe_norm(our_points - their_points)) / unit,
             # Without the translation: an error of the depth, which a photo hardly shows, would drown the turn's.
             "turned": tf.reduce_mean(safe_norm(our_turned - their_turned)),
+            # By itself: among the turned vertices the shape's larger errors hide the turn's.
+            "rotation": tf.reduce_mean(rotation_distance(ours.angles, theirs.angles)),
             "translation": tf.reduce_mean(safe_norm(ours.translation - theirs.translation)),
             "canonical": tf.reduce_mean(safe_norm(our_shape - their_shape)),
             "albedo": tf.reduce_mean(tf.abs(albedo_error)),
@@ -82,6 +84,12 @@ class DirectSupervision:
 
     def _project(self, parts: Coefficients, turned):
         return self.camera.project(turned[:, : self.marks] + parts.translation[:, None, :])
+
+
+def rotation_distance(ours, theirs):
+    """[B] distance of two rotations given by angles [B, 3]: their angle in radians where it is small (chordal)."""
+    difference = rotation_matrix(ours) - rotation_matrix(theirs)
+    return safe_norm(tf.reshape(difference, [-1, 9])) / np.sqrt(2.0)
 
 
 def _turned(parts: Coefficients, shape):

@@ -8,11 +8,12 @@ import tensorflow as tf
 
 from configs import schema
 from lib.geometry.camera import Camera
+from lib.geometry.rotation import rotation_matrix
 from model import pretraining
 from model.pretrained import load_weights
 from model.pretraining import BatchOrder, IdentityTask, RegressorTask, run_updates
 from model.pretraining_faces import FaceSet, load_or_render, recipe
-from model.pretraining_losses import DirectSupervision
+from model.pretraining_losses import DirectSupervision, rotation_distance
 from model.pretraining_metrics import area_under_curve, identity_metrics, predict, regressor_metrics
 from model.regressor import build_regressor
 from tests.golden_face import golden_face_model
@@ -31,7 +32,7 @@ def small_config(tmp_path, **pretrain) -> schema.Config:
         "identity.crop_fraction": 1.0, "identity.embedding": 16,
         "pretrain.count": 24, "pretrain.image_size": SIZE, "pretrain.held_out": 0.4, "pretrain.batch_size": 8,
         "pretrain.regressor_updates": 6, "pretrain.identity_updates": 6, "pretrain.checkpoint_every": 3,
-        "pretrain.vertices": 50, "pretrain.weak_share": 0.25,
+        "pretrain.vertices": 50, "pretrain.weak_share": 0.25, "pretrain.mirror": False,
         "data.root_dir": str(tmp_path), "data.workers": 1,
     }  # fmt: skip
     return schema.load(overrides={**overrides, **{f"pretrain.{k}": v for k, v in pretrain.items()}})
@@ -127,6 +128,15 @@ def test_direct_terms_are_zero_at_the_truth_and_measure_what_they_say():
     expected = np.linalg.norm(difference, axis=-1).mean() * (224 / SIZE) / 20
     assert float(terms["landmarks"]) == pytest.approx(expected, rel=1e-4)
     assert float(terms["coefficients"]) == pytest.approx((0.3 / 0.15) ** 2 / 3, rel=1e-4)
+
+
+def test_the_rotation_term_is_the_angle():
+    ours, theirs = np.zeros((2, 3), np.float32), np.array([[0.0, 0.05, 0.0], [0.3, -0.2, 0.1]], np.float32)
+    distance = rotation_distance(tf.constant(ours), tf.constant(theirs)).numpy()
+    assert distance[0] == pytest.approx(0.05, rel=1e-3)
+    # Chordal: 2 sin(angle / 2), whatever the axis.
+    cosine = (np.trace(np.asarray(rotation_matrix(tf.constant(theirs))[1])) - 1) / 2
+    assert distance[1] == pytest.approx(2 * np.sin(np.arccos(cosine) / 2), rel=1e-4)
 
 
 def test_landmarks_of_the_terms_are_the_models():

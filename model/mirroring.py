@@ -1,0 +1,55 @@
+"""Coefficients of a mirrored picture: training sees every face from both sides for the price of one rendering."""
+
+import numpy as np
+
+from lib.face_model import FaceModel
+from utils import UserError
+
+# Share of the shape's variance that the mirrored bases may miss: a basis that is not symmetric has no mirrored truth.
+TOLERANCE = 0.01
+# Spherical harmonics in the order of lib.geometry.lighting that are odd in x: x, xy, xz.
+ODD_BANDS = (3, 4, 7)
+
+
+def mirrored_coefficients(face_model: FaceModel) -> np.ndarray:
+    """The matrix [K, K] float32 that turns a face's coefficients into those of its mirrored picture: `c @ matrix`.
+
+    Yaw, roll, the light from the side and the shift to the side change their signs; identity and expression become
+    those of the mirrored shape. The albedo's become the nearest ones, since moles and freckles have no mirrored mode.
+
+    Args:
+      face_model: its shape bases must be symmetric as a whole.
+
+    Raises:
+      UserError: they are not.
+    """
+    layout = face_model.layout
+    matrix = np.eye(layout.size)
+    shape = np.array([-1.0, 1.0, 1.0])
+    for group, basis, signs in (
+        ("identity", face_model.identity_basis, shape),
+        ("expression", face_model.expression_basis, shape),
+        ("albedo", face_model.albedo_basis, np.ones(3)),
+    ):
+        part = layout.slices[group]
+        matrix[part, part], missed = _mirrored_basis(basis, face_model.mirror_index, signs)
+        if group != "albedo" and missed > TOLERANCE:
+            raise UserError(
+                f"pretrain.mirror: the {group} basis of '{face_model.name}' must be symmetric, got {missed:.1%} of its "
+                "variance outside of the mirrored basis (set pretrain.mirror=false)"
+            )
+    start = {group: part.start for group, part in layout.slices.items()}
+    flipped = [start["angles"] + 1, start["angles"] + 2, start["translation"]]
+    flipped += [start["light"] + 9 * channel + band for channel in range(3) for band in ODD_BANDS]
+    matrix[flipped, flipped] = -1.0
+    return matrix.astype(np.float32)
+
+
+def _mirrored_basis(basis: np.ndarray, mirror_index: np.ndarray, signs: np.ndarray) -> tuple[np.ndarray, float]:
+    """How the mirrored modes of `basis` [k, N, 3] mix its own, [k, k], and the share of variance this misses."""
+    flat = basis.reshape(len(basis), -1).astype(np.float64)
+    mirrored = (basis[:, mirror_index] * signs).reshape(len(basis), -1).astype(np.float64)
+    if not len(basis):
+        return np.zeros((0, 0)), 0.0
+    mixing = np.linalg.lstsq(flat.T, mirrored.T, rcond=None)[0].T
+    return mixing, float(np.square(mirrored - mixing @ flat).sum() / max(np.square(mirrored).sum(), 1e-30))

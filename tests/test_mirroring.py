@@ -1,0 +1,72 @@
+"""Coefficients of mirrored faces."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from lib.geometry.camera import Camera
+from lib.mesh_renderer.fragments import interpolate, rasterize
+from lib.synthetic.face_generator import build_face_model
+from model.augmentation import mirror_some
+from model.mirroring import mirrored_coefficients
+from model.morphable_model import MorphableModel
+from tests.golden_face import golden_face_model
+from utils import UserError
+
+SIZE = 64
+
+
+@pytest.fixture(scope="module")
+def face_model():
+    return build_face_model(2000)
+
+
+def drawn(model: MorphableModel, coefficients: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Posed vertices [N, 3] and picture [SIZE, SIZE, 3] of coefficients [K]."""
+    camera = Camera((SIZE, SIZE))
+    face = model.posed(tf.constant(coefficients[None]), camera)
+    fragments = rasterize(camera.clip_coordinates(face.vertices), model.triangles, camera.image_size)
+    return face.vertices[0].numpy(), interpolate(face.albedo * face.shading, model.triangles, fragments)[0].numpy()
+
+
+def test_the_mirrored_face_is_the_face_in_a_mirror(face_model):
+    model, layout = MorphableModel(face_model), face_model.layout
+    generator = np.random.default_rng(0)
+    coefficients = generator.normal(0, 1, layout.size).astype(np.float32)
+    coefficients[layout.slices["albedo"]] = 0.0  # its asymmetric part has no mirrored coefficients
+    coefficients[layout.slices["angles"]] = (0.1, 0.5, -0.2)
+    coefficients[layout.slices["light"]] = generator.normal(0, 0.2, 27)
+    coefficients[layout.slices["translation"]] = (0.2, 0.1, -0.3)
+    vertices, picture = drawn(model, coefficients)
+    mirrored_vertices, mirrored_picture = drawn(model, coefficients @ mirrored_coefficients(face_model))
+    np.testing.assert_allclose(mirrored_vertices[face_model.mirror_index] * [-1, 1, 1], vertices, atol=2e-5)
+    # Single pixels on edges may fall to the other triangle.
+    assert (np.abs(mirrored_picture[:, ::-1] - picture).max(-1) > 2e-3).mean() < 2e-3
+    assert np.abs(mirrored_picture - picture).mean() > 0.01
+
+
+def test_twice_mirrored_is_the_face_itself(face_model):
+    matrix, layout = mirrored_coefficients(face_model), face_model.layout
+    kept = np.r_[tuple(part for group, part in layout.slices.items() if group != "albedo")]
+    np.testing.assert_allclose((matrix @ matrix)[np.ix_(kept, kept)], np.eye(len(kept)), atol=1e-5)
+
+
+def test_a_shape_that_is_not_symmetric_is_refused(face_model):
+    basis = face_model.identity_basis.copy()
+    basis[:, face_model.mirror_index > np.arange(face_model.vertex_count)] = 0.0
+    with pytest.raises(UserError, match=r"pretrain\.mirror.*identity basis"):
+        mirrored_coefficients(dataclasses.replace(face_model, identity_basis=basis))
+
+
+def test_pictures_and_their_truth_are_mirrored_together():
+    face_model = golden_face_model()
+    size = face_model.layout.size
+    images = np.random.default_rng(1).integers(0, 255, (16, 4, 6, 4), np.uint8)
+    coefficients = np.ones((16, size), np.float32)
+    seen, truth = mirror_some(tf.constant(images), tf.constant(coefficients), -tf.eye(size), tf.constant((3, 4)))
+    flipped = truth.numpy()[:, 0] < 0
+    assert 0 < flipped.sum() < 16
+    np.testing.assert_array_equal(seen.numpy()[flipped], images[flipped][:, :, ::-1])
+    np.testing.assert_array_equal(seen.numpy()[~flipped], images[~flipped])
