@@ -13,12 +13,14 @@ PROJECTIONS = ("zbuffer", "published")
 
 # Slack of the depth comparison [dm]: the rendering is a pixel grid, lids and lips are thicker than this.
 DEPTH_BIAS = 0.02
-# A corner of a seen triangle may be turned away by this much (cosine); beyond, it is the back of something.
-AVERTED_COSINE = -0.3
 # Share of the mask among the four pixels around a vertex below which they say nothing about it.
 LEAST_WEIGHT = 0.1
-# Bounds of de-lit colours: below, dividing by the shading amplifies noise; above, it is a highlight.
-DARKEST_SHADING, BRIGHTEST_ALBEDO = 0.08, 1.2
+# Sum of its barycentric weights in the pixels that see a hidden vertex's triangles below which they do not tell its
+# colour [px].
+LEAST_SHARE = 0.1
+# Bounds of de-lit colours: below, dividing by the shading amplifies noise; above, it is teeth or eyes in a hollow that
+# harmonic light leaves darker than they are, or a highlight.
+DARKEST_SHADING, BRIGHTEST_ALBEDO = 0.08, 2.0
 # Steepest view of a surface that the slope's share of the slack allows for, as a cosine.
 GRAZING_COSINE = 0.1
 
@@ -68,8 +70,10 @@ def zbuffer_projection(
     """Bilinear colours of the mask alone; visible is what lies on the surface seen at its pixel.
 
     Colours are averaged with the mask as weight, so a vertex at the mask's border takes the colour of the pixels inside
-    it and nothing from beyond. A vertex just behind the silhouette counts as visible where it is a corner of a seen
-    triangle: pixels show its colour, and nothing else could tell it.
+    it and nothing from beyond. A vertex that is itself hidden (behind the silhouette, a lip or the edge of the mask)
+    counts as visible where pixels see a triangle of which it is a corner: they show its colour, and it takes their mean,
+    weighted by its share in each. Nothing else could tell it, and without it the dark rim of the hidden vertex would
+    show in the picture.
 
     Args:
       image: [B, H, W, 3] RGB in [0, 1].
@@ -90,25 +94,46 @@ def zbuffer_projection(
     steepest = tf.maximum(cosine, GRAZING_COSINE)
     tangent = tf.sqrt(1 - tf.minimum(tf.square(steepest), 1.0)) / steepest
     in_front = depth <= seen_depth + DEPTH_BIAS + tangent * depth / camera.focal_length
-    corner = seen_corners(triangles, fragments, vertices.shape[1]) & (cosine > AVERTED_COSINE)
-    visible = ((cosine > 0) | corner) & tf.where(covered, in_front, corner)
 
-    inside = sample_image(tf.concat([image * alpha, alpha], axis=-1), points, "bilinear")
-    weight = inside[..., 3:]
+    masked = tf.concat([image * alpha, alpha], axis=-1)
+    inside = sample_image(masked, points, "bilinear")
+    itself = (cosine > 0) & covered & in_front & (inside[..., 3:] > LEAST_WEIGHT)
+    front = tf.gather(faces_camera(points, triangles), tf.maximum(fragments.triangle_id, 0), batch_dims=1)
+    around = gather_at_corners(masked * front[..., None], triangles, fragments, vertices.shape[1])
+    as_corner = around[..., 3:] > LEAST_SHARE
+    sums = tf.where(itself, inside, around)
     return SampledColours(
-        colour=inside[..., :3] / tf.maximum(weight, LEAST_WEIGHT),
-        visibility=tf.stop_gradient(tf.cast(visible & (weight > LEAST_WEIGHT), image.dtype)),
+        colour=sums[..., :3] / tf.maximum(sums[..., 3:], LEAST_WEIGHT),
+        visibility=tf.stop_gradient(tf.cast(itself | as_corner, image.dtype)),
     )
 
 
-def seen_corners(triangles: tf.Tensor, fragments: Fragments, vertex_count: int) -> tf.Tensor:
-    """Vertices that are a corner of a triangle some pixel sees, [B, N, 1] bool."""
+def faces_camera(points: tf.Tensor, triangles: tf.Tensor) -> tf.Tensor:
+    """[B, F] 1 for triangles that show the camera their outside, 0 for the others; `points` [B, N, 2] px, y down."""
+    a, b, c = (tf.gather(points, triangles[:, corner], axis=1) for corner in range(3))
+    area = (b - a)[..., 0] * (c - a)[..., 1] - (b - a)[..., 1] * (c - a)[..., 0]
+    return tf.cast(area < 0, points.dtype)
+
+
+def gather_at_corners(values: tf.Tensor, triangles: tf.Tensor, fragments: Fragments, vertex_count: int) -> tf.Tensor:
+    """Sums of pixel values at the corners of the triangles they see, weighted by the barycentrics: [B, N, C].
+
+    The transpose of `interpolate`.
+
+    Args:
+      values: [B, H, W, C].
+      triangles: [F, 3].
+      fragments: of the same pixels.
+      vertex_count: N.
+    """
     corners = tf.gather(triangles, tf.maximum(fragments.triangle_id, 0))
-    batch = tf.shape(corners)[0]
+    batch, channels = tf.shape(corners)[0], values.shape[-1]
     place = corners + vertex_count * tf.reshape(tf.range(batch), [-1, 1, 1, 1])
-    shown = tf.broadcast_to(tf.cast(fragments.mask > 0, tf.int32), tf.shape(place))
-    found = tf.math.unsorted_segment_max(tf.reshape(shown, [-1]), tf.reshape(place, [-1]), batch * vertex_count)
-    return tf.reshape(found > 0, [batch, vertex_count, 1])
+    shares = fragments.barycentrics[..., None] * values[..., None, :]
+    sums = tf.math.unsorted_segment_sum(
+        tf.reshape(shares, [-1, channels]), tf.reshape(place, [-1]), batch * vertex_count
+    )
+    return tf.reshape(sums, [batch, vertex_count, channels])
 
 
 def delit_albedo(colour: tf.Tensor, shading: tf.Tensor) -> tf.Tensor:

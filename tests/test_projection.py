@@ -4,9 +4,9 @@ import tensorflow as tf
 
 from lib.geometry.camera import Camera, to_unit_square
 from lib.geometry.normals import incident_triangles, vertex_normals
-from lib.mesh_renderer.fragments import rasterize
+from lib.mesh_renderer.fragments import interpolate, rasterize
 from lib.morphology import published_erosion
-from model.projection import facing_cosine, published_projection, zbuffer_projection
+from model.projection import facing_cosine, gather_at_corners, published_projection, zbuffer_projection
 from tests.helpers import assert_close, golden
 
 
@@ -70,11 +70,40 @@ def test_what_lies_behind_is_hidden():
     for values, edges in ((BACK[:, 0], (-0.25, 0.35)), (BACK[:, 1], (-0.3, 0.3))):
         for edge in edges:
             near_edge |= np.abs(values - edge * scale) < pixel
+            # Pixels beside the edge see triangles with a corner in the shadow.
+            near_edge |= shadow & (np.abs(values - edge * scale) < 1.6 / 24)
     near_edge |= (np.abs(BACK[:, :2]) > 0.8 - pixel).any(-1)  # the silhouette
     assert shadow.sum() > 50
     np.testing.assert_array_equal(visible[: len(BACK)][~near_edge], ~shadow[~near_edge])
     inner = (np.abs(FRONT[:, 0] - 0.05) < 0.28) & (np.abs(FRONT[:, 1]) < 0.28)
     assert visible[len(BACK) :][inner].all()
+
+
+def test_a_hidden_corner_takes_the_colour_of_its_seen_triangles_not_of_what_hides_it():
+    vertices = np.concatenate([BACK, FRONT])
+    triangles = np.concatenate([BACK_TRIANGLES, FRONT_TRIANGLES + len(BACK)]).astype(np.int32)
+    clip = CAMERA.clip_coordinates(tf.constant(vertices[None], tf.float32))
+    fragments = rasterize(clip, triangles, CAMERA.image_size)
+    before = fragments.triangle_id.numpy() >= len(BACK_TRIANGLES)
+    image = np.where(before[..., None], [1.0, 0.0, 0.0], [0.0, 0.0, 1.0]).astype(np.float32)
+    sampled = zbuffer(vertices, triangles, image=tf.constant(image))
+    shadow = (np.abs(BACK[:, 0] - 0.05 * 10 / 9.5) < 0.3 * 10 / 9.5 - 0.03) & (np.abs(BACK[:, 1]) < 0.3 * 10 / 9.5 - 0.03)
+    seen = shadow & (sampled.visibility[0, : len(BACK), 0].numpy() > 0)
+    assert 10 < seen.sum() < shadow.sum() / 2
+    np.testing.assert_allclose(sampled.colour[0, : len(BACK)].numpy()[seen], [[0, 0, 1]] * seen.sum(), atol=1e-5)
+
+
+def test_gathering_is_the_transpose_of_interpolating():
+    generator = np.random.default_rng(0)
+    fragments = rasterize(
+        CAMERA.clip_coordinates(tf.constant(BACK[None], tf.float32)), BACK_TRIANGLES.astype(np.int32), CAMERA.image_size
+    )
+    attributes = tf.constant(generator.normal(size=(1, len(BACK), 2)), tf.float32)
+    pixels = tf.constant(generator.normal(size=(1, 96, 96, 2)), tf.float32)
+    triangles = BACK_TRIANGLES.astype(np.int32)
+    there = tf.reduce_sum(interpolate(attributes, triangles, fragments) * pixels)
+    back = tf.reduce_sum(attributes * gather_at_corners(pixels, triangles, fragments, len(BACK)))
+    assert float(there) == pytest.approx(float(back), rel=1e-4)
 
 
 def test_what_faces_away_is_hidden():
