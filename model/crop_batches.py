@@ -20,7 +20,7 @@ def batches(
     batch_size: int,
     workers: int = 1,
     buffer_size: int = 2,
-    truth: np.ndarray | None = None,
+    targets: np.ndarray | None = None,
 ) -> Iterator[tuple[tf.Tensor, ...]]:
     """Yields (crop [B, H, W, 4] float32 in [0, 1], coefficients [B, K], embedding [B, E]) in the given order.
 
@@ -31,9 +31,9 @@ def batches(
       batch_size: B.
       workers: threads that read and check records.
       buffer_size: batches kept ready.
-      truth: [S, N, 3] true albedo of all records; where it is given, [B, N, 3] float32 of it is yielded, too.
+      targets: [S, N, 3] albedo to be learned, of all records; where given, [B, N, 3] float32 of it is yielded, too.
     """
-    known = [encoded.coefficients, encoded.embeddings] + ([] if truth is None else [truth])
+    known = [encoded.coefficients, encoded.embeddings] + ([] if targets is None else [targets])
     shapes = [records.shape, *(values.shape[1:] for values in known)]
 
     def read(indices):

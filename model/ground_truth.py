@@ -38,12 +38,6 @@ def record_truth(config: schema.Config, records: RecordReader, vertex_count: int
     return {name: truth[name][kept] for name in ("coefficients", "true_albedo")}
 
 
-def true_albedos(config: schema.Config, records: RecordReader, vertex_count: int) -> np.ndarray | None:
-    """[S, N, 3] float16 true albedo of every record; None where it is not known."""
-    truth = record_truth(config, records, vertex_count)
-    return None if truth is None else truth["true_albedo"]
-
-
 def _same_crop(records: RecordReader, index: int, path: Path) -> bool:
     """Names alone do not tell whose crops these are."""
     return path.is_file() and np.array_equal(records.batch([index])[0], read_crop(path, records.shape[0]))

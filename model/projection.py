@@ -71,9 +71,9 @@ def zbuffer_projection(
 
     Colours are averaged with the mask as weight, so a vertex at the mask's border takes the colour of the pixels inside
     it and nothing from beyond. A vertex that is itself hidden (behind the silhouette, a lip or the edge of the mask)
-    counts as visible where pixels see a triangle of which it is a corner: they show its colour, and it takes their mean,
-    weighted by its share in each. Nothing else could tell it, and without it the dark rim of the hidden vertex would
-    show in the picture.
+    counts as visible where pixels see a triangle of which it is a corner: they show its colour, and it takes their
+    mean, weighted by its share in each. Nothing else could tell it, and the guessed colour of a hidden corner would
+    show in those pixels.
 
     Args:
       image: [B, H, W, 3] RGB in [0, 1].

@@ -14,9 +14,10 @@ from configs import schema
 from lib.records import RecordReader
 from lib.splits import load_split
 from model import checkpoints, components, crop_batches, schedule
+from model.albedo_targets import albedo_targets
 from model.checkpoints import Progress
 from model.encoding import EncodedFaces, encode_records
-from model.ground_truth import true_albedos
+from model.ground_truth import record_truth
 from model.summaries import RunLog
 from model.texture_trainer import TextureTrainer
 from utils import UserError, atomic_path, seed_everything
@@ -49,11 +50,15 @@ def train(config: schema.Config, run_dir: Path, encoded: EncodedFaces | None = N
     parts = components.load(config)
     if encoded is None:
         encoded = encode_records(records, parts.encode, config.generated_dir, parts.encoder_key)
-    truth = true_albedos(config, records, parts.face_model.vertex_count) if config.texture.intrinsic else None
+    truth = record_truth(config, records, parts.face_model.vertex_count) if config.texture.intrinsic else None
+    targets = None
+    if truth is not None:
+        used = [index for part in ("train", "val") for index in records.indices(split[part])]
+        targets = albedo_targets(parts.chain, records, used, encoded.coefficients, truth)
     trainer = TextureTrainer(parts)
     run = _Run(config, Path(run_dir), trainer, parts.card())
     progress = run.begin()
-    batches_of = functools.partial(crop_batches.batches, records, encoded, truth=truth)
+    batches_of = functools.partial(crop_batches.batches, records, encoded, targets=targets)
     validation = functools.partial(batches_of, records.indices(split["val"]), 1)
     log = RunLog(run_dir, trainer, validation, config.train.samples)
 

@@ -67,7 +67,7 @@ def test_batches_bring_the_true_albedo_where_it_is_given(tmp_path):
     numbers = np.arange(7, dtype=np.float32)
     encoded = EncodedFaces(numbers[:, None], 10 * numbers[:, None])
     truth = np.tile(numbers[:, None, None], (1, 4, 3)).astype(np.float16)
-    made = list(batches(records_of(tmp_path), encoded, [5, 0, 6], 2, truth=truth))
+    made = list(batches(records_of(tmp_path), encoded, [5, 0, 6], 2, targets=truth))
     assert [tuple(albedo.shape) for *_, albedo in made] == [(2, 4, 3), (1, 4, 3)]
     assert made[0][3].dtype == "float32"
     np.testing.assert_array_equal(np.concatenate([albedo for *_, albedo in made])[:, 0, 0], [5, 0, 6])

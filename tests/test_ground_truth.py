@@ -6,7 +6,7 @@ from PIL import Image
 
 from configs import schema
 from lib.records import RecordReader, RecordWriter
-from model.ground_truth import record_truth, true_albedos
+from model.ground_truth import record_truth
 from utils import UserError
 
 SIZE, VERTICES = 8, 5
@@ -42,7 +42,7 @@ def test_truth_comes_in_the_records_order(config):
     records = records_of(config, ["a.png", "b.png", "c.png"])
     truth = record_truth(config, records, VERTICES)
     np.testing.assert_array_equal(truth["coefficients"][:, 0], [2, 1, 0])
-    np.testing.assert_allclose(true_albedos(config, records, VERTICES)[:, 0, 0], [0.2, 0.1, 0.0], atol=1e-3)
+    np.testing.assert_allclose(truth["true_albedo"][:, 0, 0], [0.2, 0.1, 0.0], atol=1e-3)
 
 
 def test_no_truth_for_other_crops_even_of_the_same_names(config):
@@ -55,9 +55,9 @@ def test_no_truth_for_other_crops_even_of_the_same_names(config):
         config.generated_dir / "faces" / "truth.npz", key="k", names=["a.png"], coefficients=np.zeros([1, 1]),
         identity_id=[0], true_albedo=np.zeros([1, VERTICES, 3]), landmarks=np.zeros([1, 68, 2]),
     )  # fmt: skip
-    assert true_albedos(config, records, VERTICES) is None
+    assert record_truth(config, records, VERTICES) is None
     (config.generated_dir / "faces" / "truth.npz").unlink()
-    assert true_albedos(config, records, VERTICES) is None
+    assert record_truth(config, records, VERTICES) is None
 
 
 def test_truth_of_another_mesh_is_refused(config):

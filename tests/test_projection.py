@@ -87,7 +87,8 @@ def test_a_hidden_corner_takes_the_colour_of_its_seen_triangles_not_of_what_hide
     before = fragments.triangle_id.numpy() >= len(BACK_TRIANGLES)
     image = np.where(before[..., None], [1.0, 0.0, 0.0], [0.0, 0.0, 1.0]).astype(np.float32)
     sampled = zbuffer(vertices, triangles, image=tf.constant(image))
-    shadow = (np.abs(BACK[:, 0] - 0.05 * 10 / 9.5) < 0.3 * 10 / 9.5 - 0.03) & (np.abs(BACK[:, 1]) < 0.3 * 10 / 9.5 - 0.03)
+    inner = 0.3 * 10 / 9.5 - 0.03  # of the square's shadow, clear of its edge
+    shadow = (np.abs(BACK[:, 0] - 0.05 * 10 / 9.5) < inner) & (np.abs(BACK[:, 1]) < inner)
     seen = shadow & (sampled.visibility[0, : len(BACK), 0].numpy() > 0)
     assert 10 < seen.sum() < shadow.sum() / 2
     np.testing.assert_allclose(sampled.colour[0, : len(BACK)].numpy()[seen], [[0, 0, 1]] * seen.sum(), atol=1e-5)
