@@ -78,7 +78,9 @@ class Data(Section):
 class FaceModel(Section):
     """The morphable model."""
 
-    source: str = option("'built-in', or the .npz of a face model (data/README.md tells how to make one)")
+    source: str = option(
+        "'built-in', the .npz of a face model, or a folder of published files (data/README.md tells about both)"
+    )
     vertex_count: int = option(
         "wanted vertices of the built-in model; detail against time", low=2000, high=100000
     )

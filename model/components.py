@@ -7,6 +7,7 @@ import tensorflow as tf
 
 from configs import schema
 from lib.face_model import FaceModel
+from lib.face_models.published import load_published
 from lib.geometry.camera import Camera
 from lib.mesh_sampling import MeshHierarchy, load_or_build
 from lib.synthetic.face_generator import load_face_model as load_built_in
@@ -17,7 +18,7 @@ from model.morphable_model import MorphableModel
 from model.pretrained import load_weights
 from model.regressor import Regressor, build_regressor
 from model.texture_networks import TextureNetwork
-from utils import file_sha256
+from utils import UserError, file_sha256
 
 
 @dataclass(frozen=True)
@@ -99,11 +100,17 @@ def restore_texture_network(parts: Components) -> None:
 
 
 def load_face_model(config: schema.Config) -> FaceModel:
-    """The configuration's face model: built in, or the .npz it names."""
+    """The configuration's face model: built in, the .npz it names, or made from the published files of a folder."""
     section = config.face_model
     if section.source == "built-in":
         return load_built_in(config.generated_dir, section.vertex_count, section.seed)
-    return FaceModel.load(schema.asset_path(section.source))
+    path = schema.asset_path(section.source)
+    if not path.exists():
+        raise UserError(
+            f"face_model.source: must be 'built-in', an .npz or a folder of published files, got {path} and nothing there "
+            "(data/README.md tells which files belong there and who gives them out)"
+        )
+    return load_published(path, config.generated_dir) if path.is_dir() else FaceModel.load(path)
 
 
 def load_hierarchy(config: schema.Config, face_model: FaceModel) -> MeshHierarchy:

@@ -34,6 +34,7 @@ def evaluate(config: schema.Config, output: Path) -> dict:
     only defined in the photo's view. The columns:
 
       photo_view: PSNR over the pixels inside alpha and rendered face together.
+      identity: cosine between the identity network's embeddings of the photo and of the rendering laid over it.
       new_views: PSNR over skin, on the true shape turned 30 and 60 degrees away from the side that the photo shows,
         under a new light (model/evaluation_truth.py).
       albedo_visible, albedo_hidden: mean absolute albedo error, RGB in [0, 1], over the skin of the face's front that

@@ -13,6 +13,7 @@ CAPTION = 16  # height of a line of text, pixels
 VIEW_KINDS = ("truth", "coarse", "projection", "fine")
 _HEADINGS = {
     "photo_view": "photo's view",
+    "identity": "identity",
     "new_views": "new views",
     "albedo_visible": "albedo seen",
     "albedo_hidden": "albedo hidden",
@@ -49,7 +50,7 @@ def _caption(name: str, decibels: float | None) -> str:
 
 def print_report(metrics: Mapping, left_out: Sequence[str], output: Path) -> None:
     """Prints what was measured: the table of textures first."""
-    print(f"{metrics['faces']} held-out faces, predicted coefficients; PSNR [dB], mean absolute albedo error")
+    print(f"{metrics['faces']} held-out faces, predicted coefficients; PSNR [dB], cosine, mean absolute albedo error")
     print(f"{'':12}" + "".join(f"{_HEADINGS[column]:>16}" for column in COLUMNS))
     rows = {kind: {column: metrics["textures"][column] for column in COLUMNS} for kind in KINDS}
     for kind, columns in rows.items():
@@ -82,6 +83,6 @@ def print_report(metrics: Mapping, left_out: Sequence[str], output: Path) -> Non
 
 
 def _print_row(name: str, columns: Mapping[str, float | None]) -> None:
-    digits = {"photo_view": 2, "new_views": 2, "albedo_visible": 4, "albedo_hidden": 4}
+    digits = {"photo_view": 2, "identity": 3, "new_views": 2, "albedo_visible": 4, "albedo_hidden": 4}
     cells = ("-" if columns[c] is None else f"{columns[c]:.{digits[c]}f}" for c in COLUMNS)
     print(f"{name:12}" + "".join(f"{cell:>16}" for cell in cells))

@@ -10,6 +10,7 @@ from lib.mesh_renderer.fragments import interpolate
 from model.components import Components
 from model.evaluation_truth import NEW_YAWS, new_light, render_new_views, true_visibility
 from model.face_gcn import FaceGCN, FaceReconstruction
+from model.losses import identity_distance
 from model.metrics import coverage, masked_psnr
 from model.optimum import per_vertex_optimum
 from model.projection import projected_albedo
@@ -17,7 +18,7 @@ from model.texture_trainer import clipped
 
 # The textures that are compared, and where.
 KINDS = ("coarse", "projection", "fine", "optimum")
-COLUMNS = ("photo_view", "new_views", "albedo_visible", "albedo_hidden")
+COLUMNS = ("photo_view", "identity", "new_views", "albedo_visible", "albedo_hidden")
 ALIGNED = ("new_views", "albedo_visible", "albedo_hidden")
 
 
@@ -26,7 +27,8 @@ class MeasuredFace:
     """Numbers and pictures of one face.
 
     Attributes:
-      columns: column -> texture -> value; PSNR [dB] in photo_view and new_views, mean absolute error in the albedos.
+      columns: column -> texture -> value; PSNR [dB] in photo_view and new_views, cosine in identity, mean absolute
+        error in the albedos.
       aligned: the same after one gain for each texture's whole albedo, fitted to the truth.
       by_yaw: "30" and "60" -> texture -> PSNR [dB].
       coverage: share of the photo's mask that the rendering covers.
@@ -73,7 +75,11 @@ class TextureMeasure:
         columns = {
             "photo_view": {
                 name: float(masked_psnr(clipped(rendering), photo, mask)[0]) for name, rendering in renderings.items()
-            }
+            },
+            "identity": {
+                name: float(self._cosine(clipped(rendering) * mask + photo * (1 - mask), photo))
+                for name, rendering in renderings.items()
+            },
         }
         pictures = {"photo": photo, **{k: renderings[k] for k in KINDS}, "overlay": result.overlay}
         against_truth = {"aligned": {}, "by_yaw": {}, "vertices": {}, "views": []}
@@ -151,6 +157,11 @@ class TextureMeasure:
             "vertices": {"albedo_visible": int(seen.sum()), "albedo_hidden": int(hidden.sum())},
             "views": shown,
         }
+
+    @tf.function(reduce_retracing=True)
+    def _cosine(self, ours, theirs):
+        """Cosine between the identity embeddings of two pictures [1, H, W, 3]."""
+        return 1.0 - identity_distance(self.parts.identity(ours), self.parts.identity(theirs))
 
     @tf.function(reduce_retracing=True)
     def _visibility(self, coefficients, crop):

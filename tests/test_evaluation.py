@@ -102,6 +102,8 @@ def test_the_file_holds_every_number_in_its_place(measured):
     assert metrics["textures"]["photo_view"]["optimum"] >= max(
         metrics["textures"]["photo_view"][kind] for kind in KINDS[:3]
     )
+    cosines = metrics["textures"]["identity"]
+    assert -1 <= cosines["coarse"] < cosines["optimum"] <= 1
     assert metrics["textures"]["new_views"]["optimum"] is None, "the truth itself is per vertex"
     assert metrics["regressor"]["faces"] == 2
     assert 0.3 < metrics["hidden_share"] < 0.9

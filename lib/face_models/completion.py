@@ -1,0 +1,51 @@
+"""What a face model needs beyond the published arrays: which vertex mirrors which, and a texture chart."""
+
+import numpy as np
+import scipy.spatial
+
+MIRROR_TOLERANCE = 0.03  # dm: vertices farther from their mirrored place than this have no partner
+
+
+def mirror_by_position(shape: np.ndarray, tolerance: float = MIRROR_TOLERANCE) -> np.ndarray:
+    """[N] the vertex at the mirrored place of each, itself where there is none.
+
+    Two vertices are partners when each is the other's nearest after mirroring, so the map is an involution also on
+    meshes that are only nearly symmetric, as scans are.
+
+    Args:
+      shape: [N, 3], the plane of symmetry at x = 0.
+      tolerance: largest distance between a vertex and the mirrored place of its partner.
+    """
+    distance, nearest = scipy.spatial.cKDTree(shape).query(shape * [-1.0, 1.0, 1.0])
+    own = np.arange(len(shape))
+    mutual = (nearest[nearest] == own) & (distance < tolerance)
+    mutual &= mutual[nearest]
+    return np.where(mutual, nearest, own)
+
+
+def mirror_from_pairs(pairs: np.ndarray, count: int) -> np.ndarray:
+    """[N] the mirrored vertex of each from pairs [P, 2]; a vertex in no pair is its own mirror.
+
+    Raises:
+      ValueError: a vertex is in two different pairs.
+    """
+    mirror = np.arange(count)
+    mirror[pairs[:, 0]] = pairs[:, 1]
+    mirror[pairs[:, 1]] = pairs[:, 0]
+    wrong = int((mirror[mirror] != np.arange(count)).sum())
+    if wrong:
+        raise ValueError(f"every vertex must be in one pair at most, got {wrong} in several")
+    return mirror
+
+
+def cylindrical_chart(shape: np.ndarray) -> np.ndarray:
+    """[N, 2] texture coordinates in [0, 1], v upwards: angle about an upright axis behind the face, and height.
+
+    Args:
+      shape: [N, 3] dm, y up, z towards the camera, centred on the origin.
+    """
+    behind = shape[:, 2].min()
+    angle = np.arctan2(shape[:, 0], shape[:, 2] - behind + 0.3)
+    chart = np.stack([angle, shape[:, 1]], axis=-1)
+    low, high = chart.min(axis=0), chart.max(axis=0)
+    return 0.01 + 0.98 * (chart - low) / np.maximum(high - low, 1e-9)
