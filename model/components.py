@@ -107,8 +107,8 @@ def load_face_model(config: schema.Config) -> FaceModel:
     path = schema.asset_path(section.source)
     if not path.exists():
         raise UserError(
-            f"face_model.source: must be 'built-in', an .npz or a folder of published files, got {path} and nothing there "
-            "(data/README.md tells which files belong there and who gives them out)"
+            f"face_model.source: must be 'built-in', an .npz or a folder of published files, got {path} and nothing "
+            "there (data/README.md tells which files belong there and who gives them out)"
         )
     return load_published(path, config.generated_dir) if path.is_dir() else FaceModel.load(path)
 
