@@ -108,7 +108,7 @@ class Regressor(Section):
         "centred: RGB in -1..1; published: BGR in 0..255, as the published weights expect",
         choices=("centred", "published"),
     )
-    weights: str = option("trained weights; written by --mode pretrain")
+    weights: str = option("trained weights (.npz, written by --mode pretrain), or the published R-Net (.pb)")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -126,7 +126,7 @@ class Identity(Section):
         high=1,
     )
     embedding: int = option("length of the unit embedding", low=8, high=4096)
-    weights: str = option("trained weights; written by --mode pretrain")
+    weights: str = option("trained weights (.npz, written by --mode pretrain), or the published FaceNet (.pb)")
 
 
 @dataclasses.dataclass(frozen=True)

@@ -16,6 +16,7 @@ from model.face_gcn import FaceGCN
 from model.identity import IdentityNetwork, build_identity_network
 from model.morphable_model import MorphableModel
 from model.pretrained import load_weights
+from model.published_networks import FrozenIdentity, FrozenRegressor, is_frozen
 from model.regressor import Regressor, build_regressor
 from model.texture_networks import TextureNetwork
 from utils import UserError, file_sha256
@@ -28,8 +29,8 @@ class Components:
     config: schema.Config
     face_model: FaceModel
     camera: Camera
-    regressor: Regressor
-    identity: IdentityNetwork
+    regressor: Regressor | FrozenRegressor
+    identity: IdentityNetwork | FrozenIdentity
     chain: FaceGCN
 
     def encode(self, crops: np.ndarray) -> tuple[tf.Tensor, tf.Tensor]:
@@ -70,11 +71,8 @@ def load(config: schema.Config) -> Components:
       UserError: a file is missing or belongs to another face model.
     """
     face_model = load_face_model(config)
-    regressor = build_regressor(config.regressor, face_model.layout)
-    load_weights(schema.asset_path(config.regressor.weights), regressor, face_model.fingerprint)
-    identity = build_identity_network(config.identity)
-    load_weights(schema.asset_path(config.identity.weights), identity, face_model.fingerprint)
-    regressor.trainable = identity.trainable = False
+    regressor = load_regressor(config, face_model)
+    identity = load_identity(config, face_model)
     hierarchy = load_hierarchy(config, face_model)
     embedding_size = regressor.feature_size + identity.embedding_size
     texture = build_texture_network(config, hierarchy, embedding_size, face_model.mirror_index)
@@ -87,6 +85,28 @@ def load(config: schema.Config) -> Components:
         identity if config.loss.identity > 0 else None,
     )
     return Components(config, face_model, camera, regressor, identity, chain)
+
+
+def load_regressor(config: schema.Config, face_model: FaceModel) -> Regressor | FrozenRegressor:
+    """The frozen regressor: the published graph where regressor.weights is a .pb, else this program's own network."""
+    path = schema.asset_path(config.regressor.weights)
+    if is_frozen(path):
+        return FrozenRegressor(path, face_model.layout)
+    network = build_regressor(config.regressor, face_model.layout)
+    load_weights(path, network, face_model.fingerprint)
+    network.trainable = False
+    return network
+
+
+def load_identity(config: schema.Config, face_model: FaceModel) -> IdentityNetwork | FrozenIdentity:
+    """The frozen identity network: the published graph where identity.weights is a .pb, else this program's own."""
+    path = schema.asset_path(config.identity.weights)
+    if is_frozen(path):
+        return FrozenIdentity(path, config.identity.crop_fraction)
+    network = build_identity_network(config.identity)
+    load_weights(path, network, face_model.fingerprint)
+    network.trainable = False
+    return network
 
 
 def restore_texture_network(parts: Components) -> None:
@@ -145,6 +165,6 @@ def build_texture_network(
 
 
 @tf.function(reduce_retracing=True)
-def _encode(regressor: Regressor, identity: IdentityNetwork, images: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+def _encode(regressor, identity, images: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
     coefficients, features = regressor(images, training=False)
     return coefficients, tf.concat([features, identity(images, training=False)], axis=-1)

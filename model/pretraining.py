@@ -29,6 +29,7 @@ from model.pretrained import save_weights
 from model.pretraining_faces import FaceSet, load_or_render, recipe
 from model.pretraining_losses import DirectSupervision, WeakSupervision, total_weak_loss
 from model.pretraining_metrics import identity_metrics, predict, regressor_metrics
+from model.published_networks import is_frozen
 from model.regressor import build_regressor
 from model.schedule import warmup_cosine
 from utils import UserError, atomic_path, seed_everything
@@ -53,6 +54,9 @@ def pretrain(config: schema.Config) -> dict[str, dict]:
     Raises:
       UserError: no space for the faces, a loss term that is not finite, or a foreign checkpoint.
     """
+    for key, path in (("regressor.weights", config.regressor.weights), ("identity.weights", config.identity.weights)):
+        if is_frozen(path):
+            raise UserError(f"{key}: must be an .npz to be written, got {path}, a published graph")
     face_model = load_face_model(config)
     faces = render_faces(config, face_model)
     return train_networks(config, face_model, faces)

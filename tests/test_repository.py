@@ -17,6 +17,7 @@ from tests.helpers import ROOT
 # Where the name to install and the name to import differ.
 IMPORTED_AS = {
     "opencv-python-headless": "cv2", "scikit-image": "skimage", "pillow": "PIL", "pyyaml": "yaml", "libigl": "igl",
+    "protobuf": "google",
 }  # fmt: skip
 LAYERS = {"utils": 0, "lib": 1, "configs": 1, "model": 2, "main": 3, "create_bin": 3}
 
