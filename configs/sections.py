@@ -274,6 +274,19 @@ class Test(Section):
 
 
 @dataclasses.dataclass(frozen=True)
+class Export(Section):
+    """What other programs can open of a reconstructed photo."""
+
+    formats: tuple[str, ...] = option(
+        "obj: .obj, .mtl and PNG textures; glb: three .glb; ply: vertex colours; neutral: the shape without expression; "
+        "none: no mesh",
+        choices=("obj", "glb", "ply", "neutral"),
+    )
+    texture_size: int = option("side of the textures [px]", low=256, high=4096)
+    normal_map: bool = option("relief from the photo's fine shading, in .obj and .glb")
+
+
+@dataclasses.dataclass(frozen=True)
 class Pretrain(Section):
     """Training of regressor and identity network on synthetic faces."""
 

@@ -86,10 +86,7 @@ def zbuffer_projection(
     seen_depth, covered = at_pixel[..., :1], at_pixel[..., 1:] > 0.5
 
     cosine = facing_cosine(vertices, normals, camera)
-    # Between a vertex and the middle of its pixel a slanted surface changes depth by the tangent times a pixel's width.
-    steepest = tf.maximum(cosine, GRAZING_COSINE)
-    tangent = tf.sqrt(1 - tf.minimum(tf.square(steepest), 1.0)) / steepest
-    in_front = depth <= seen_depth + DEPTH_BIAS + tangent * depth / camera.focal_length
+    in_front = depth <= seen_depth + depth_slack(depth, cosine, camera)
     corner = seen_corners(triangles, fragments, vertices.shape[1]) & (cosine > AVERTED_COSINE)
     visible = ((cosine > 0) | corner) & tf.where(covered, in_front, corner)
 
@@ -99,6 +96,20 @@ def zbuffer_projection(
         colour=inside[..., :3] / tf.maximum(weight, LEAST_WEIGHT),
         visibility=tf.stop_gradient(tf.cast(visible & (weight > LEAST_WEIGHT), image.dtype)),
     )
+
+
+def depth_slack(depth: tf.Tensor, cosine: tf.Tensor, camera: Camera) -> tf.Tensor:
+    """How far behind what its pixel shows a vertex may lie and still be it [dm].
+
+    Between a vertex and the middle of its pixel a slanted surface changes depth by the tangent times a pixel's width.
+
+    Args:
+      depth, cosine: [B, N, 1] of the vertices: before the camera, and `facing_cosine`.
+      camera: that rendered the depths it is compared with.
+    """
+    steepest = tf.maximum(cosine, GRAZING_COSINE)
+    tangent = tf.sqrt(1 - tf.minimum(tf.square(steepest), 1.0)) / steepest
+    return DEPTH_BIAS + tangent * depth / camera.focal_length
 
 
 def seen_corners(triangles: tf.Tensor, fragments: Fragments, vertex_count: int) -> tf.Tensor:
