@@ -8,11 +8,15 @@ import numpy as np
 from lib.uv_chart import ChartRaster
 
 # Cosines between normal and view at which the photo's pixels stop and fully count: grazing views smear them.
-LEAST_COSINE, FULL_COSINE = 0.15, 0.45
-# Share of the texture's side over which photo and vertex colours are blended: 3.5 mm on the built-in face.
-FEATHER = 1 / 64
+LEAST_COSINE, FULL_COSINE = 0.1, 0.35
+# Shares of the texture's side over which photo and vertex colours are blended, at the mask's border, which is a pixel
+# or two off (2 mm on the built-in face), and where the face hides itself: lips and lids have no room for more.
+MASK_FEATHER, HIDDEN_FEATHER = 1 / 110, 1 / 400
+# What lies this far behind [dm] is hidden already this close to the outline of what is before it [px of the mask]: the
+# colours of a nose that is fitted two pixels off would land on the cheek.
+FAR_BEHIND, OUTLINE = 0.12, 1.5
 # Seen and hidden texels of fewer than half this square's are noise of the depth test.
-SPECKLE = 5
+SPECKLE = 3
 # Bounds of the photo's colour over the vertices' (at least DARKEST): beyond, it is no detail of the skin.
 DETAIL_RANGE = (0.4, 2.0)
 DARKEST = 0.02
@@ -30,8 +34,8 @@ class SurfaceView:
       depth: [N] distance in front of the camera.
       slack: [N] by how much a vertex may lie behind what its pixel shows and still be it.
       cosine: [N] between normal and direction to the camera.
-      zbuffer: [H, W] depth at every pixel, infinite in the background; any multiple of the crop's size.
-      mask: [h, w] float, 1 where colours may be read; the same frame at any resolution.
+      zbuffer: [H, W] float32 depth at every pixel, infinite in the background.
+      mask: [h, w] float, 1 where colours may be read; the z-buffer's frame, at any resolution.
     """
 
     points: np.ndarray
@@ -60,25 +64,27 @@ class BakedTextures:
 def photo_weight(raster: ChartRaster, view: SurfaceView) -> np.ndarray:
     """How much the photo says about every texel, [T, T] float32 in [0, 1].
 
-    A texel counts if the z-buffer shows it, the mask allows it and it faces the camera; the weight rises from the border
-    of the texels that do, inwards, and with the cosine.
+    A texel counts if the z-buffer shows it, the mask allows it and it faces the camera. The weight rises inwards from
+    the border of the texels that the mask allows and from that of those that are seen, and with the cosine.
     """
     values = raster.interpolate(np.column_stack([view.points, view.depth, view.slack, view.cosine]))
     x, y, depth, slack, cosine = np.moveaxis(values, -1, 0)
     height, width = view.zbuffer.shape
     column = np.clip(x, 0, width - 1).astype(np.intp)
     row = np.clip(y, 0, height - 1).astype(np.intp)
-    seen = depth <= view.zbuffer[row, column] + slack
     scale_x, scale_y = view.mask.shape[1] / width, view.mask.shape[0] / height
-    allowed = cv2.remap(
-        view.mask.astype(np.float32), x * scale_x - 0.5, y * scale_y - 0.5, cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT
-    )
-    counts = seen & (allowed > 0.5) & (cosine > LEAST_COSINE)
-    # Outside the chart nothing is known and nothing must fade.
-    counts = cv2.medianBlur(np.uint8(counts | ~raster.inside), SPECKLE)
-    distance = cv2.distanceTransform(counts, cv2.DIST_L2, cv2.DIST_MASK_5)
-    weight = _smoothstep(distance / (FEATHER * raster.size))
-    weight *= _smoothstep((cosine - LEAST_COSINE) / (FULL_COSINE - LEAST_COSINE))
+    reach = 2 * round(OUTLINE / scale_x) + 1
+    around = cv2.erode(view.zbuffer, np.ones((reach, reach), np.uint8))
+    seen = depth <= np.minimum(view.zbuffer[row, column], around[row, column] + FAR_BEHIND) + slack
+    mask = view.mask.astype(np.float32)
+    # Beyond its border a mask allows nothing.
+    mask = cv2.remap(mask, x * scale_x - 0.5, y * scale_y - 0.5, cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT)
+    weight = _smoothstep((cosine - LEAST_COSINE) / (FULL_COSINE - LEAST_COSINE))
+    for counts, feather in ((seen, HIDDEN_FEATHER), (mask > 0.5, MASK_FEATHER)):
+        # Outside the chart nothing is known and nothing must fade.
+        counts = cv2.medianBlur(np.uint8(counts | ~raster.inside), SPECKLE)
+        distance = cv2.distanceTransform(counts, cv2.DIST_L2, cv2.DIST_MASK_5)
+        weight *= _smoothstep(distance / (feather * raster.size))
     return weight * raster.inside
 
 
