@@ -51,6 +51,7 @@ def write_glb(
     normals: np.ndarray,
     material: Material,
     uv: np.ndarray | None = None,
+    tangents: np.ndarray | None = None,
     colours: np.ndarray | None = None,
 ) -> None:
     """Writes a mesh; y is up and z is the face's front already, only the unit changes, to metres.
@@ -64,6 +65,7 @@ def write_glb(
       normals: [M, 3]; scaled to length 1.
       material: of the whole mesh.
       uv: [M, 2], u right, v up, if the material has textures.
+      tangents: [M, 4] of `lib.uv_chart.tangents`, if it has a normal map: viewers that make their own differ.
       colours: [M, 3] sRGB in [0, 1], if it has none; written linear, 16 bits a channel.
     """
     vertices = np.asarray(vertices, np.float32) * np.float32(METRES_PER_DECIMETRE)
@@ -77,6 +79,8 @@ def write_glb(
         "POSITION": file.accessor(vertices, "VEC3", FLOAT, VERTEX_BUFFER, bounds=True),
         "NORMAL": file.accessor(normals.astype(np.float32), "VEC3", FLOAT, VERTEX_BUFFER),
     }
+    if tangents is not None:
+        attributes["TANGENT"] = file.accessor(tangents.astype(np.float32), "VEC4", FLOAT, VERTEX_BUFFER)
     if uv is not None:
         down = np.column_stack([uv[:, 0], 1 - uv[:, 1]]).astype(np.float32)
         attributes["TEXCOORD_0"] = file.accessor(down, "VEC2", FLOAT, VERTEX_BUFFER)

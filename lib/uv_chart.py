@@ -136,16 +136,46 @@ def texel_lengths(chart: UvChart, vertices: np.ndarray, size: int) -> np.ndarray
     Returns:
       [N, 2] in the unit of `vertices`, means over the triangles around each vertex, weighted by their area.
     """
-    a, b, c = (chart.uv[chart.triangles[:, corner]].astype(np.float64) for corner in range(3))
-    corners = chart.mesh_triangles
-    first, second = (vertices[corners[:, corner]] - vertices[corners[:, 0]] for corner in (1, 2))
-    (u1, v1), (u2, v2) = (b - a).T, (c - a).T
-    twice_area = np.abs(u1 * v2 - u2 * v1)
-    # The triangle's derivatives by u and v, times twice its area on the chart.
-    along_u = np.linalg.norm(v2[:, None] * first - v1[:, None] * second, axis=1)
-    along_v = np.linalg.norm(u1[:, None] * second - u2[:, None] * first, axis=1)
-    sums = vertex_sums(corners, np.column_stack([along_u, along_v, twice_area]), len(vertices))
+    along_u, along_v, area = _derivatives(chart, vertices)
+    lengths = [np.linalg.norm(along, axis=1) for along in (along_u, along_v)]
+    sums = vertex_sums(chart.mesh_triangles, np.column_stack([*lengths, area]), len(vertices))
     return sums[:, :2] / np.maximum(sums[:, 2:], np.finfo(np.float32).tiny) / size
+
+
+def tangents(chart: UvChart, vertices: np.ndarray, normals: np.ndarray) -> np.ndarray:
+    """The frame of tangent-space normal maps at the chart's vertices, as glTF stores it.
+
+    Args:
+      chart: of the mesh.
+      vertices: [N, 3].
+      normals: [N, 3] unit vectors.
+
+    Returns:
+      [M, 4] unit vectors along u, orthogonal to the normal, and the sign w of the third axis, which points along v:
+      w cross(normal, tangent).
+    """
+    along_u, along_v, _ = _derivatives(chart, vertices)
+    sums = vertex_sums(chart.triangles, np.column_stack([along_u, along_v]), len(chart.uv))
+    normals = np.asarray(normals, np.float64)[chart.vertex]
+    tangent = sums[:, :3] - normals * (sums[:, :3] * normals).sum(axis=1, keepdims=True)
+    length = np.linalg.norm(tangent, axis=1, keepdims=True)
+    # Where the chart gives no direction any will do, as long as it is orthogonal to the normal.
+    axis = np.eye(3)[np.abs(normals).argmin(axis=1)]
+    tangent = np.where(length > 0, tangent, np.cross(normals, axis))
+    tangent /= np.linalg.norm(tangent, axis=1, keepdims=True)
+    sign = np.where((np.cross(normals, tangent) * sums[:, 3:]).sum(axis=1) < 0, -1.0, 1.0)
+    return np.column_stack([tangent, sign])
+
+
+def _derivatives(chart: UvChart, vertices: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Derivatives of the position by u and by v on each triangle, times twice its area on the chart; that area: [F]."""
+    corners = chart.mesh_triangles
+    first, second = (vertices[corners[:, k]].astype(np.float64) - vertices[corners[:, 0]] for k in (1, 2))
+    a, b, c = (chart.uv[chart.triangles[:, k]].astype(np.float64) for k in range(3))
+    (u1, v1), (u2, v2) = (b - a).T[..., None], (c - a).T[..., None]
+    signed = u1 * v2 - u2 * v1
+    sign = np.sign(signed)
+    return sign * (v2 * first - v1 * second), sign * (u1 * second - u2 * first), np.abs(signed)[:, 0]
 
 
 def texel_footprint(chart: UvChart, points: np.ndarray, size: int) -> np.ndarray:

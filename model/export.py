@@ -96,7 +96,8 @@ class Exporter:
                 cut = self.chart.vertex  # glTF has one texture coordinate a vertex
                 mesh = vertices[cut], self.chart.triangles, normals[cut]
                 relit = gltf.Material(images["albedo"], images.get("normals"))
-                gltf.write_glb(folder / "mesh.glb", *mesh, relit, uv=self.chart.uv)
+                frame = uv_chart.tangents(self.chart, vertices, normals) if self.normal_map else None
+                gltf.write_glb(folder / "mesh.glb", *mesh, relit, uv=self.chart.uv, tangents=frame)
                 unlit = gltf.Material(images["lit"], unlit=True)
                 gltf.write_glb(folder / "mesh_lit.glb", *mesh, unlit, uv=self.chart.uv)
                 colours = folder / "mesh_vertex_colors.glb"
@@ -137,11 +138,13 @@ def surface_view(
     zbuffer = tf.where(ids >= 0, fine.depth_of_clip(z), np.inf)
     depth = fine.depth(face.vertices)[..., None]
     cosine = facing_cosine(face.vertices, face.normals, fine)
+    skin = morphable.face_model.skin_mask
     return texture_baking.SurfaceView(
         points=fine.project(face.vertices)[0].numpy(),
         depth=depth[0, :, 0].numpy(),
         slack=depth_slack(depth, cosine, fine)[0, :, 0].numpy(),
-        cosine=cosine[0, :, 0].numpy(),
+        # Eyes and the inside of the mouth are too small to smear, and their normals turn from row to row.
+        cosine=np.where(skin, cosine[0, :, 0].numpy(), 1),
         zbuffer=zbuffer[0].numpy(),
         mask=mask,
     )
