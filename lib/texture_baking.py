@@ -83,7 +83,8 @@ def photo_weight(raster: ChartRaster, view: SurfaceView) -> np.ndarray:
     for counts, feather in ((seen, HIDDEN_FEATHER), (mask > 0.5, MASK_FEATHER)):
         # Outside the chart nothing is known and nothing must fade.
         counts = cv2.medianBlur(np.uint8(counts | ~raster.inside), SPECKLE)
-        distance = cv2.distanceTransform(counts, cv2.DIST_L2, cv2.DIST_MASK_5)
+        # Without any border the distance is the largest float.
+        distance = np.minimum(cv2.distanceTransform(counts, cv2.DIST_L2, cv2.DIST_MASK_5), raster.size)
         weight *= _smoothstep(distance / (feather * raster.size))
     return weight * raster.inside
 
