@@ -150,7 +150,8 @@ def main():
         inside = (crop[..., 3] >= 128) & (drawn[..., 3] == 255)
         error = np.mean((crop[..., :3][inside] - drawn[..., :3][inside]) ** 2)
         likeness.append(10 * np.log10(255**2 / error))
-        print(f"{folder.name:24s} {likeness[-1]:6.2f} dB over {inside.sum() / (crop[..., 3] >= 128).sum():6.1%} of the mask")
+        share = inside.sum() / (crop[..., 3] >= 128).sum()
+        print(f"{folder.name:24s} {likeness[-1]:6.2f} dB over {share:6.1%} of the mask")
     print(f"{'mean':24s} {np.mean(likeness):6.2f} dB, lowest {min(likeness):.2f} dB")
     if arguments.pictures:
         arguments.pictures.mkdir(parents=True, exist_ok=True)

@@ -278,8 +278,8 @@ class Export(Section):
     """What other programs can open of a reconstructed photo."""
 
     formats: tuple[str, ...] = option(
-        "obj: .obj, .mtl and PNG textures; glb: three .glb; ply: vertex colours; neutral: the shape without expression; "
-        "none: no mesh",
+        "obj: textured, with .mtl and PNG textures; glb: textured, relit or as in the photo; ply: vertex colours; "
+        "neutral: the shape without expression; none: no mesh",
         choices=("obj", "glb", "ply", "neutral"),
     )
     texture_size: int = option("side of the textures [px]", low=256, high=4096)

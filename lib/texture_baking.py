@@ -133,10 +133,10 @@ def blend(
 ) -> BakedTextures:
     """Textures from the photo's colours and the vertices'.
 
-    The lit texture is the photo; where that says nothing, the albedo under the light, shifted near the border by what the
-    photo differs from it there, so that no seam is left. The albedo texture is the vertices' albedo times photo over
-    their appearance in the photo: what the vertices are too coarse for is added, what they already explain (light,
-    shadows, highlights) is not. Where a network knows no difference between the two, that is the photo divided by the
+    The lit texture is the photo; where that says nothing, the albedo under the light, shifted near the border by what
+    the photo differs from it there, so that no seam is left. The albedo texture is the vertices' albedo times photo
+    over their appearance in the photo: what the vertices are too coarse for is added, what they already explain (light,
+    shadows, highlights) is not. Where appearance is nothing but albedo under light, that is the photo divided by the
     shading.
 
     Args:

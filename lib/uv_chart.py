@@ -64,7 +64,7 @@ class ChartRaster:
         return values
 
     def dilate(self, texture: np.ndarray) -> np.ndarray:
-        """The texture [T, T, C] with every texel outside the chart like its nearest inside: no seam shows, no mip bleeds."""
+        """The texture [T, T, C] with texels outside the chart like their nearest inside, so that no seam shows."""
         flat = texture.reshape(self.size * self.size, -1).copy()
         flat[self.outside] = flat[self.nearest]
         return flat.reshape(texture.shape)

@@ -82,9 +82,7 @@ class Exporter:
         shape, albedo = chain.coarse.face.shape, chain.albedo[0].numpy()
         if {"obj", "glb"} & set(self.formats):
             textures = self.bake(result)
-            images = {
-                name: _png(getattr(textures, name)) for name in TEXTURES if getattr(textures, name) is not None
-            }
+            images = {name: _png(getattr(textures, name)) for name in TEXTURES if getattr(textures, name) is not None}
             vertices, normals = shape[0].numpy(), self.morphable.normals(shape)[0].numpy()
             if "obj" in self.formats:
                 for name, image in images.items():
@@ -168,7 +166,9 @@ def load_chart(morphable: MorphableModel, cache: Path) -> uv_chart.UvChart:
         with np.load(path, allow_pickle=False) as data:
             return uv_chart.UvChart(data["vertex"], data["uv"], data["triangles"])
     except (ValueError, KeyError, EOFError, OSError) as error:
-        raise UserError(f"{path}: must be the chart of a face model, got a damaged file (delete it): {error}") from error
+        raise UserError(
+            f"{path}: must be the chart of a face model, got a damaged file (delete it): {error}"
+        ) from error
 
 
 def _bytes(texture: np.ndarray) -> np.ndarray:

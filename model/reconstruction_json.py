@@ -9,15 +9,15 @@ from model.morphable_model import MorphableModel
 
 CAMERA = (
     "a pinhole at (0, 0, distance) looking along -z, x right, y up; a world point (X, Y, Z) lies in the crop at "
-    "x = principal_point[0] + focal_length X / (distance - Z), y = principal_point[1] - focal_length Y / (distance - Z), "
+    "principal_point[0] + focal_length X / (distance - Z), principal_point[1] - focal_length Y / (distance - Z): "
     "pixels, x right, y down, pixel i spans [i, i + 1)"
 )
 POSE = "world = rotation @ vertex + translation, for the vertices of mesh.ply in decimetres (those of .glb times 10)"
 LIGHT = (
-    "colour = albedo * sum_k factors[k] * (sh[channel][k] + ambient if k == 0) * basis[k](normal), normals in the world "
-    "frame; colours are the photo's sRGB values in [0, 1], not linear"
+    "colour = albedo * sum_k factors[k] * (sh[channel][k] + ambient if k == 0) * basis[k](normal), the normal in the "
+    "world frame; colours are the photo's sRGB values in [0, 1], not linear"
 )
-BASIS = ["1", "y", "z", "x", "x y", "y z", "3 z^2 - 1", "x z", "x^2 - y^2"]
+BASIS = ["1", "y", "z", "x", "x*y", "y*z", "3*z*z - 1", "x*z", "x*x - y*y"]
 
 
 def describe(result, morphable: MorphableModel, camera: Camera) -> dict:
@@ -49,7 +49,11 @@ def describe(result, morphable: MorphableModel, camera: Camera) -> dict:
             "principal_point": [width / 2, height / 2],
             "distance": camera.distance,
         },
-        "pose": {"convention": POSE, "rotation": rotation.tolist(), "translation": coefficients["translation"].tolist()},
+        "pose": {
+            "convention": POSE,
+            "rotation": rotation.tolist(),
+            "translation": coefficients["translation"].tolist(),
+        },
         "light": {
             "convention": LIGHT,
             "sh": coefficients["light"].reshape(3, BANDS).tolist(),

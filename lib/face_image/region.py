@@ -41,7 +41,7 @@ def face_region(photo: np.ndarray, alignment: Alignment, longest_side: int = LON
     corners = alignment.to_photo(np.array([[0.0, 0.0], [size, size]]))
     left, top = np.clip(np.floor(corners[0]).astype(int), 0, [width - 1, height - 1])
     right, bottom = np.clip(np.ceil(corners[1]).astype(int), [left + 1, top + 1], [width, height])
-    pixels = np.ascontiguousarray(photo[top:bottom, left:right, :3])
+    pixels = photo[top:bottom, left:right, :3].copy()  # a view would keep the whole photo in memory
     full = np.array([pixels.shape[1], pixels.shape[0]])
     kept = full
     if full.max() > longest_side:
