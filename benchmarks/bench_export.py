@@ -14,7 +14,7 @@ from pathlib import Path
 
 def parse_arguments():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--sizes", type=int, nargs="+", default=[1024, 2048, 4096], help="sides of the textures")
+    parser.add_argument("--sizes", type=int, nargs="+", default=[1024, 2048], help="sides of the textures")
     parser.add_argument("--repeats", type=int, default=5)
     return parser.parse_args()
 
