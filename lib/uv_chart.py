@@ -70,17 +70,9 @@ class ChartRaster:
         return flat.reshape(texture.shape)
 
 
-def chart_of(vertices: np.ndarray, triangles: np.ndarray, uv: np.ndarray) -> UvChart:
-    """The mesh's own chart if it can carry a texture (`chart_fault`), else a new one (`unwrap`).
-
-    Args:
-      vertices: [N, 3].
-      triangles: [F, 3] int32.
-      uv: [N, 2], u right, v up.
-    """
-    if chart_fault(uv, triangles) is None:
-        return UvChart(np.arange(len(uv), dtype=np.int32), np.asarray(uv, np.float32), np.asarray(triangles, np.int32))
-    return unwrap(vertices, triangles)
+def uncut(uv: np.ndarray, triangles: np.ndarray) -> UvChart:
+    """The chart of texture coordinates [N, 2] of a mesh [F, 3]; `chart_fault` tells whether they are usable."""
+    return UvChart(np.arange(len(uv), dtype=np.int32), np.asarray(uv, np.float32), np.asarray(triangles, np.int32))
 
 
 def chart_fault(uv: np.ndarray, triangles: np.ndarray) -> str | None:

@@ -155,10 +155,12 @@ def load_chart(morphable: MorphableModel, cache: Path) -> uv_chart.UvChart:
       UserError: the kept file is damaged.
     """
     model = morphable.face_model
-    if uv_chart.chart_fault(model.uv, model.triangles) is None:
-        return uv_chart.chart_of(model.mean_shape, model.triangles, model.uv)
+    fault = uv_chart.chart_fault(model.uv, model.triangles)
+    if fault is None:
+        return uv_chart.uncut(model.uv, model.triangles)
     path = cache / f"uv_chart_{model.fingerprint}.npz"
     if not path.exists():
+        print(f"{model.name}: no texture fits its texture coordinates ({fault}); unwrapping it, once, into {path}")
         chart = uv_chart.unwrap(model.mean_shape, model.triangles)
         with atomic_path(path) as temporary, open(temporary, "wb") as stream:
             np.savez(stream, vertex=chart.vertex, uv=chart.uv, triangles=chart.triangles)

@@ -5,7 +5,7 @@ import pytest
 import trimesh
 
 from lib.synthetic.face_generator import build_face_model
-from lib.uv_chart import chart_fault, chart_of, rasterize_chart, tangents, texel_footprint, texel_lengths
+from lib.uv_chart import chart_fault, rasterize_chart, tangents, texel_footprint, texel_lengths, uncut, unwrap
 
 SQUARE = np.array([[0, 0], [1, 0], [1, 1], [0, 1]], np.float32)
 HALVES = np.array([[0, 1, 2], [0, 2, 3]], np.int32)
@@ -14,7 +14,7 @@ HALVES = np.array([[0, 1, 2], [0, 2, 3]], np.int32)
 def plane(uv=SQUARE):
     """The square in space: 2 along x, 3 along y."""
     vertices = np.column_stack([SQUARE * [2, 3], np.zeros(4)])
-    return vertices, chart_of(vertices, HALVES, uv)
+    return vertices, uncut(uv, HALVES)
 
 
 def test_texels_lie_at_their_centres_with_v_up():
@@ -27,7 +27,7 @@ def test_texels_lie_at_their_centres_with_v_up():
 
 
 def test_what_lies_outside_takes_its_nearest_texel():
-    chart = chart_of(np.zeros((3, 3)), np.array([[0, 1, 2]]), np.array([[0.2, 0.2], [0.8, 0.2], [0.2, 0.8]]))
+    chart = uncut(np.array([[0.2, 0.2], [0.8, 0.2], [0.2, 0.8]]), np.array([[0, 1, 2]]))
     raster = rasterize_chart(chart, 64)
     assert 0.1 < raster.inside.mean() < 0.25
     texture = np.where(raster.inside[..., None], np.float32([0.3, 0.6, 0.9]), 0)
@@ -53,25 +53,21 @@ def test_what_lies_outside_takes_its_nearest_texel():
 def test_unusable_charts_are_recognised_and_replaced(uv, fault):
     assert fault in chart_fault(uv, HALVES)
     vertices = np.column_stack([SQUARE, np.zeros(4)])
-    assert chart_fault(chart_of(vertices, HALVES, uv).uv, HALVES) is None
+    assert chart_fault(unwrap(vertices, HALVES).uv, HALVES) is None
 
 
 def test_the_built_in_model_brings_a_chart_of_its_own():
     model = build_face_model(2500)
     assert chart_fault(model.uv, model.triangles) is None
-    chart = chart_of(model.mean_shape, model.triangles, model.uv)
-    np.testing.assert_array_equal(chart.uv, model.uv)
-    np.testing.assert_array_equal(chart.mesh_triangles, model.triangles)
 
 
 def test_a_closed_surface_is_cut_the_same_way_every_time():
     sphere = trimesh.creation.icosphere(2)
-    none = np.zeros((len(sphere.vertices), 2))
-    chart = chart_of(sphere.vertices, sphere.faces, none)
+    chart = unwrap(sphere.vertices, sphere.faces)
     assert len(chart.uv) > len(sphere.vertices)
     assert chart_fault(chart.uv, chart.triangles) is None
     np.testing.assert_array_equal(chart.mesh_triangles, sphere.faces)
-    again = chart_of(sphere.vertices, sphere.faces, none)
+    again = unwrap(sphere.vertices, sphere.faces)
     np.testing.assert_array_equal(again.uv, chart.uv)
     np.testing.assert_array_equal(again.triangles, chart.triangles)
 
