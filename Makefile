@@ -20,7 +20,7 @@ demo: $(VENV)/.runtime
 	$(BIN)/python main.py --mode test --input data/test/raw --output results/raw || test $$? -eq 3
 	$(BIN)/python main.py --mode evaluate
 	@echo
-	@echo "The reconstructed photos of data/test/raw, with their meshes (.obj, .ply), are in $(CURDIR)/results/raw."
+	@echo "The reconstructed photos of data/test/raw, with their meshes (.glb, .obj, .ply), are in $(CURDIR)/results/raw."
 	@echo "Open $(CURDIR)/results/evaluate/sheet.png; metrics.json beside it holds the numbers."
 
 evaluate: $(VENV)/.runtime

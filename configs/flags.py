@@ -31,6 +31,7 @@ OPTIONS = {
     "adv_lambda": "gan.adversarial",
     "seed": "train.seed",
     "fit": "fit.steps",
+    "export": "export.formats",
 }
 
 
@@ -58,9 +59,14 @@ class Parser(argparse.ArgumentParser):
                 continue
             shown = default if default != "" else "empty"
             choices = field.metadata["choices"]
+            metavar = f"{{{','.join(map(str, choices))}}}" if choices else type(default).__name__.upper()
+            convert = str
+            if isinstance(default, tuple):
+                shown, metavar, convert = ",".join(default), ",".join(choices), _as_list
             self.add_argument(
                 f"--{name}",
-                metavar=f"{{{','.join(map(str, choices))}}}" if choices else type(default).__name__.upper(),
+                metavar=metavar,
+                type=convert,
                 help=f"{field.metadata['doc']} (default: {shown})".replace("%", "%%"),
             )
 
@@ -87,6 +93,11 @@ class Parser(argparse.ArgumentParser):
             f"{key}={'true' if value is True else value}" for key, value in given.items()
         ] + rest
         return args
+
+
+def _as_list(text: str) -> str:
+    """The YAML list of a flag's comma list, `none` for an empty one."""
+    return "[]" if text == "none" else f"[{text}]"
 
 
 def run(program: Callable[[], int | None], resume: str) -> int:

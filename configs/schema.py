@@ -40,6 +40,7 @@ class Config:
     gan: sections.Gan
     fit: sections.Fit
     test: sections.Test
+    export: sections.Export
     pretrain: sections.Pretrain
     evaluate: sections.Evaluate
 

@@ -276,6 +276,19 @@ class Test(Section):
 
 
 @dataclasses.dataclass(frozen=True)
+class Export(Section):
+    """What other programs can open of a reconstructed photo."""
+
+    formats: tuple[str, ...] = option(
+        "obj: textured, with .mtl and PNG textures; glb: textured, relit or as in the photo; ply: vertex colours; "
+        "neutral: the shape without expression; none: no mesh",
+        choices=("obj", "glb", "ply", "neutral"),
+    )
+    texture_size: int = option("side of the textures [px]", low=256, high=4096)
+    normal_map: bool = option("relief from the photo's fine shading, in .obj and .glb")
+
+
+@dataclasses.dataclass(frozen=True)
 class Pretrain(Section):
     """Training of regressor and identity network on synthetic faces."""
 

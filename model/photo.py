@@ -11,6 +11,7 @@ from lib.face_image.alignment import FIVE_FROM_68, Alignment, align
 from lib.face_image.detection import Face, detect_largest_face
 from lib.face_image.photo_io import given_alpha, read_photo
 from lib.face_image.pose import solve_pose
+from lib.face_image.region import PhotoRegion, face_region
 from lib.face_image.segmentation import segment
 from lib.geometry.camera import Camera
 from lib.mesh_renderer.fragments import triangle_ids
@@ -30,6 +31,7 @@ class AlignedPhoto:
       face: the detection, in pixels of the photo.
       alignment: the crop, its points and the way back to the photo.
       alpha: [H, W] float32 mask of the crop that the photo brought along, or None.
+      region: the photo's own pixels in the crop's square.
     """
 
     name: str
@@ -37,6 +39,7 @@ class AlignedPhoto:
     face: Face
     alignment: Alignment
     alpha: np.ndarray | None
+    region: PhotoRegion
 
     @property
     def rgb(self) -> np.ndarray:
@@ -72,7 +75,7 @@ class PhotoReader:
         alpha = None
         if given_alpha(photo) is not None:
             alpha = alignment.crop[..., 3].astype(np.float32) / 255
-        return AlignedPhoto(path.name, photo.shape[:2], face, alignment, alpha)
+        return AlignedPhoto(path.name, photo.shape[:2], face, alignment, alpha, face_region(photo, alignment))
 
     def place(self, coefficients: np.ndarray, points: np.ndarray) -> np.ndarray:
         """Coefficients [1, K] with pose and shape changed as little as it takes to meet the five points [5, 2]."""

@@ -90,10 +90,7 @@ def zbuffer_projection(
     seen_depth, covered = at_pixel[..., :1], at_pixel[..., 1:] > 0.5
 
     cosine = facing_cosine(vertices, normals, camera)
-    # Between a vertex and the middle of its pixel a slanted surface changes depth by the tangent times a pixel's width.
-    steepest = tf.maximum(cosine, GRAZING_COSINE)
-    tangent = tf.sqrt(1 - tf.minimum(tf.square(steepest), 1.0)) / steepest
-    in_front = depth <= seen_depth + DEPTH_BIAS + tangent * depth / camera.focal_length
+    in_front = depth <= seen_depth + depth_slack(depth, cosine, camera)
 
     masked = tf.concat([image * alpha, alpha], axis=-1)
     inside = sample_image(masked, points, "bilinear")
@@ -106,6 +103,20 @@ def zbuffer_projection(
         colour=sums[..., :3] / tf.maximum(sums[..., 3:], LEAST_WEIGHT),
         visibility=tf.stop_gradient(tf.cast(itself | as_corner, image.dtype)),
     )
+
+
+def depth_slack(depth: tf.Tensor, cosine: tf.Tensor, camera: Camera) -> tf.Tensor:
+    """How far behind what its pixel shows a vertex may lie and still be it [dm].
+
+    Between a vertex and the middle of its pixel a slanted surface changes depth by the tangent times a pixel's width.
+
+    Args:
+      depth, cosine: [B, N, 1] of the vertices: before the camera, and `facing_cosine`.
+      camera: that rendered the depths it is compared with.
+    """
+    steepest = tf.maximum(cosine, GRAZING_COSINE)
+    tangent = tf.sqrt(1 - tf.minimum(tf.square(steepest), 1.0)) / steepest
+    return DEPTH_BIAS + tangent * depth / camera.focal_length
 
 
 def faces_camera(points: tf.Tensor, triangles: tf.Tensor) -> tf.Tensor:

@@ -13,6 +13,7 @@ from configs import schema
 from lib.face_image.photo_io import photo_paths
 from lib.mesh_renderer.fragments import interpolate, rasterize
 from model import components, reconstruction_files
+from model.export import Exporter
 from model.face_gcn import FaceReconstruction
 from model.fitting import Fitter
 from model.fitting_terms import REFERENCE_SIZE, FitTargets
@@ -166,6 +167,14 @@ def reconstruct_folder(config: schema.Config, source: Path, output: Path) -> dic
     components.restore_texture_network(parts)
     output.mkdir(parents=True, exist_ok=True)
     reconstruct = Reconstructor(parts, config.fit.steps, config.fit.learning_rate, config.test.min_confidence)
+    export = Exporter(
+        parts.chain.morphable,
+        parts.camera,
+        config.export.formats,
+        config.export.texture_size,
+        config.export.normal_map,
+        config.generated_dir,
+    )
     names = _folder_names(paths)
     metrics: dict[str, dict[str, float]] = {}
     failed: dict[str, str] = {}
@@ -175,7 +184,8 @@ def reconstruct_folder(config: schema.Config, source: Path, output: Path) -> dic
         bar.set_postfix_str(path.name)
         try:
             result = reconstruct(path)
-            reconstruction_files.write(output / names[path], result, parts.face_model)
+            reconstruction_files.write(output / names[path], result, parts.chain.morphable, parts.camera)
+            export(output / names[path], result)
             sheet.add(result)
             metrics[path.name] = result.metrics
         except PHOTO_ERRORS as error:

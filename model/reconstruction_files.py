@@ -8,8 +8,9 @@ import cv2
 import numpy as np
 from PIL import Image, ImageDraw
 
-from lib.face_model import FaceModel
-from lib.mesh_io import write_mesh
+from lib.geometry.camera import Camera
+from model.morphable_model import MorphableModel
+from model.reconstruction_json import describe
 from model.texture_trainer import clipped
 from utils import atomic_path
 
@@ -81,17 +82,17 @@ def to_bytes(image: np.ndarray) -> np.ndarray:
     return np.rint(np.clip(image, 0, 1) * 255).astype(np.uint8)
 
 
-def write(folder: Path, result, face_model: FaceModel) -> None:
+def write(folder: Path, result, morphable: MorphableModel, camera: Camera) -> None:
     """Writes the files of one photo.
 
     crop.png (the aligned photo, its mask as alpha), coarse.png and fine.png (renderings, transparent where there is no
-    face), overlay.png, landmarks.png, mesh.obj and mesh.ply (the face without its pose, in decimetres; fine albedo as
-    vertex colours), coefficients.json and metrics.json.
+    face), overlay.png, landmarks.png, coefficients.json and metrics.json.
 
     Args:
       folder: is made.
       result: a `PhotoResult`.
-      face_model: names the coefficients.
+      morphable: the face model.
+      camera: of the crop.
     """
     chain = result.result
     mask = chain.mask[0].numpy()
@@ -106,10 +107,7 @@ def write(folder: Path, result, face_model: FaceModel) -> None:
     for name, pixels in images.items():
         with atomic_path(folder / f"{name}.png") as path:
             Image.fromarray(pixels).save(path)
-    shape, albedo = chain.coarse.face.shape[0].numpy(), chain.albedo[0].numpy()
-    for suffix in ("obj", "ply"):
-        write_mesh(folder / f"mesh.{suffix}", shape, face_model.triangles, albedo)
-    _write_json(folder / "coefficients.json", _coefficients(result, face_model))
+    _write_json(folder / "coefficients.json", describe(result, morphable, camera))
     _write_json(folder / "metrics.json", {"photo": result.photo.name, **_rounded(result.metrics)})
 
 
@@ -147,23 +145,6 @@ def write_summary(
         with atomic_path(output / "sheet.png") as path:
             sheet.image().save(path)
     _print_table(output, metrics, failed)
-
-
-def _coefficients(result, face_model: FaceModel) -> dict:
-    """Named coefficients and everything needed to draw the face over the original photo."""
-    layout, photo = face_model.layout, result.photo
-    landmarks = result.result.coarse.face.landmarks[0].numpy()
-    return {
-        "photo": photo.name,
-        "photo_size": list(photo.photo_size),
-        "face_model": {"name": face_model.name, "fingerprint": face_model.fingerprint},
-        "coefficients": {name: result.coefficients[part].tolist() for name, part in layout.slices.items()},
-        "photo_to_crop": photo.alignment.photo_to_crop.tolist(),
-        "crop_size": photo.rgb.shape[0],
-        "detected_points_in_photo": photo.face.points.tolist(),
-        "landmarks_in_photo": photo.alignment.to_photo(landmarks.astype(np.float64)).tolist(),
-        "mask_given": photo.alpha is not None,
-    }
 
 
 def _mean(values: list[float]) -> float | None:

@@ -142,6 +142,8 @@ def test_clip_coordinates_land_on_the_projected_pixels():
     np.testing.assert_allclose(pixels, camera.project(vertices), rtol=1e-5)
     planes = camera.clip_coordinates(np.array([[[0, 0, 9.5], [0, 0, -30]]], np.float32)).numpy()[0]
     np.testing.assert_allclose(planes[:, 2] / planes[:, 3], [-1, 1], atol=1e-6)
+    z = clip[..., 2] / clip[..., 3]
+    np.testing.assert_allclose(camera.depth_of_clip(z), camera.depth(vertices), rtol=1e-3)
 
 
 def test_points_behind_the_camera_stay_finite():

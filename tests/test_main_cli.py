@@ -62,7 +62,7 @@ def test_every_flag_changes_its_option():
     given = {
         "name": "2024", "suffix": "x", "stage": "rec", "model": "normal", "root_dir": "/r", "batch_size": "7",
         "epoch": "9", "eval": "0.5", "img_size": "64", "nz": "33", "lr": "1e-4", "buffer_size": "2", "workers": "3",
-        "drop_rate": "0.25", "adv_lambda": "0.5", "seed": "11", "fit": "5",
+        "drop_rate": "0.25", "adv_lambda": "0.5", "seed": "11", "fit": "5", "export": "glb,ply",
     }  # fmt: skip
     switches = {"restore", "gan", "wide"}
     assert given.keys() | switches == flags.OPTIONS.keys()
@@ -75,11 +75,20 @@ def test_every_flag_changes_its_option():
         value = getattr(getattr(config, section), field)
         if name in switches:
             assert value is True
+        elif isinstance(value, tuple):
+            assert value == tuple(given[name].split(",")), name
         else:
             assert value == type(value)(given[name]), name
             assert value != getattr(getattr(schema.load(), section), field), (
                 f"{name} must differ from its default here"
             )
+
+
+def test_exports_are_a_list_or_none():
+    assert config_of().export.formats == ("obj", "glb", "ply", "neutral")
+    assert config_of("--export", "glb").export.formats == ("glb",)
+    assert config_of("--export", "none").export.formats == ()
+    assert config_of("export.formats=[obj, ply]").export.formats == ("obj", "ply")
 
 
 def test_options_follow_as_assignments_anywhere():
@@ -121,6 +130,8 @@ def test_the_runs_folder():
         ("--batch_size", "argument --batch_size: expected one argument"),
         ("--model unet", "texture.variant: must be one of default, normal, resnet, got unet"),
         ("--stage both", "train.stage: must be one of all, rec, render, got both"),
+        ("--export fbx", "export.formats: must be one of obj, glb, ply, neutral, got fbx"),
+        ("export.texture_size=128", "export.texture_size: must be at least 256, got 128"),
         ("--lr nan", "train.learning_rate: must be finite, got nan"),
         ("loss.idenity=1", "unknown key 'loss.idenity'; did you mean 'loss.identity'?"),
         ("train", "an override must be section.key=value, got 'train'"),

@@ -55,7 +55,7 @@ def folder_of(path, **images):
 def run(monkeypatch, parts, source, output, **overrides):
     monkeypatch.setattr(components, "load", lambda config: parts)
     monkeypatch.setattr(components, "restore_texture_network", lambda loaded: None)
-    config = schema.load(overrides={"fit.steps": 20, "data.image_size": SIZE} | overrides)
+    config = schema.load(overrides={"fit.steps": 20, "data.image_size": SIZE, "export.texture_size": 256} | overrides)
     return reconstruction.reconstruct_folder(config, source, output)
 
 
@@ -99,12 +99,22 @@ def test_files_of_a_photo(done, parts):
     ):
         with Image.open(folder / f"{name}.png") as image:
             assert (image.size, image.mode) == ((SIZE, SIZE), mode), name
-    obj, ply = (read_mesh(folder / f"mesh.{suffix}") for suffix in ("obj", "ply"))
-    for vertices, triangles, colours in (obj, ply):
-        assert len(vertices) == parts.face_model.vertex_count
+    for name in ("mesh.obj", "mesh.ply", "neutral.obj"):
+        vertices, triangles, colours = read_mesh(folder / name)
+        assert len(vertices) == parts.face_model.vertex_count, name
         np.testing.assert_array_equal(triangles, parts.face_model.triangles)
-        assert colours.std() > 0.02
-    np.testing.assert_allclose(obj[0], ply[0], atol=1e-6)
+        assert (colours is not None) == (name == "mesh.ply")
+    for name in ("mesh_albedo", "mesh_lit", "mesh_normals"):
+        with Image.open(folder / f"{name}.png") as image:
+            assert (image.size, image.mode) == ((256, 256), "RGB"), name
+    assert {path.name for path in folder.glob("*.glb")} == {"mesh.glb", "mesh_lit.glb", "mesh_vertex_colors.glb"}
+
+
+def test_no_mesh_is_written_when_none_is_wanted(tmp_path, monkeypatch, parts):
+    source = folder_of(tmp_path / "in", portrait_png=skimage.data.astronaut()[:300, 80:380])
+    run(monkeypatch, parts, source, tmp_path / "out", **{"fit.steps": 0, "export.formats": []})
+    assert not list((tmp_path / "out" / "portrait").glob("*mesh*"))
+    assert (tmp_path / "out" / "portrait" / "fine.png").exists()
 
 
 def test_coefficients_draw_the_same_landmarks_on_the_photo(done, parts):

@@ -84,6 +84,10 @@ class Camera:
             axis=-1,
         )
 
+    def depth_of_clip(self, z: tf.Tensor) -> tf.Tensor:
+        """Depth [dm] of points from their z / w of `clip_coordinates`: -1 gives `near`, 1 gives `far`."""
+        return 2 * self.far * self.near / (self.far + self.near - z * (self.far - self.near))
+
 
 def to_unit_square(points: tf.Tensor, image_size: tuple[int, int]) -> tf.Tensor:
     """Pixel coordinates [..., 2] to the [-1, 1] x [-1, 1] coordinates of the paper, x right, y down."""

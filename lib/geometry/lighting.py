@@ -10,6 +10,12 @@ BANDS = 9
 _A0, _A1, _A2 = math.pi, 2 * math.pi / math.sqrt(3), 2 * math.pi / math.sqrt(8)
 _C0, _C1, _C2 = 1 / math.sqrt(4 * math.pi), math.sqrt(3 / (4 * math.pi)), 3 * math.sqrt(5 / (12 * math.pi))
 
+# Factors of 1, y, z, x, xy, yz, 3z^2 - 1, xz, x^2 - y^2.
+BAND_FACTORS = (
+    _A0 * _C0, -_A1 * _C1, _A1 * _C1, -_A1 * _C1,
+    _A2 * _C2, -_A2 * _C2, _A2 * _C2 / (2 * math.sqrt(3)), -_A2 * _C2, _A2 * _C2 / 2,
+)  # fmt: skip
+
 
 def sh_basis(normals: tf.Tensor) -> tf.Tensor:
     """The nine basis functions, cosine-lobe factors and signs included.
@@ -21,17 +27,18 @@ def sh_basis(normals: tf.Tensor) -> tf.Tensor:
       [..., 9] in the order 1, y, z, x, xy, yz, 3z^2 - 1, xz, x^2 - y^2; the bands of y, x, yz and xz are negated.
     """
     x, y, z = tf.unstack(normals, axis=-1)
+    a = BAND_FACTORS
     return tf.stack(
         [
-            tf.fill(tf.shape(x), tf.constant(_A0 * _C0, normals.dtype)),
-            -_A1 * _C1 * y,
-            _A1 * _C1 * z,
-            -_A1 * _C1 * x,
-            _A2 * _C2 * x * y,
-            -_A2 * _C2 * y * z,
-            _A2 * _C2 / (2 * math.sqrt(3)) * (3 * z * z - 1),
-            -_A2 * _C2 * x * z,
-            _A2 * _C2 / 2 * (x * x - y * y),
+            tf.fill(tf.shape(x), tf.constant(a[0], normals.dtype)),
+            a[1] * y,
+            a[2] * z,
+            a[3] * x,
+            a[4] * x * y,
+            a[5] * y * z,
+            a[6] * (3 * z * z - 1),
+            a[7] * x * z,
+            a[8] * (x * x - y * y),
         ],
         axis=-1,
     )

@@ -1,0 +1,67 @@
+"""Time and memory of the export of one photo: scikit-image's portrait, reconstructed by the default run.
+
+python -m benchmarks.bench_export [--sizes 1024 2048] [--repeats 5]
+"""
+
+import argparse
+import os
+import resource
+import statistics
+import tempfile
+import time
+from pathlib import Path
+
+
+def parse_arguments():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--sizes", type=int, nargs="+", default=[1024, 2048], help="sides of the textures")
+    parser.add_argument("--repeats", type=int, default=5)
+    return parser.parse_args()
+
+
+def main():
+    arguments = parse_arguments()
+    for name in ("OMP_NUM_THREADS", "TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS"):
+        os.environ[name] = "1"
+    import cv2
+    import skimage.data
+    from PIL import Image
+
+    from configs import schema
+    from model import components
+    from model.export import Exporter
+    from model.reconstruction import Reconstructor
+
+    cv2.setNumThreads(1)
+    config = schema.load()
+    parts = components.load(config)
+    components.restore_texture_network(parts)
+    reconstruct = Reconstructor(parts, config.fit.steps, config.fit.learning_rate, config.test.min_confidence)
+    with tempfile.TemporaryDirectory() as folder:
+        photo = Path(folder) / "portrait.png"
+        Image.fromarray(skimage.data.astronaut()).save(photo)
+        result = reconstruct(photo)
+        print(f"{parts.face_model.vertex_count} vertices, one thread; seconds of wall clock and of the processor")
+        for size in arguments.sizes:
+            start = time.perf_counter()
+            export = Exporter(
+                parts.chain.morphable, parts.camera, config.export.formats, size, True, config.generated_dir
+            )
+            chart = time.perf_counter() - start
+            wall, processor = [], []
+            for _ in range(arguments.repeats + 1):
+                start, started = time.perf_counter(), time.process_time()
+                export(Path(folder) / str(size), result)
+                wall.append(time.perf_counter() - start)
+                processor.append(time.process_time() - started)
+            written = sum(path.stat().st_size for path in (Path(folder) / str(size)).iterdir())
+            print(
+                f"{size:5d} texels: {statistics.median(wall[1:]):6.2f} s ({min(wall[1:]):.2f} to {max(wall[1:]):.2f}), "
+                f"processor {statistics.median(processor[1:]):.2f} s, first {wall[0]:.2f} s, chart once {chart:.2f} s; "
+                f"{written / 1e6:.1f} MB; largest process so far "
+                f"{resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20:.1f} GiB"
+            )
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,185 @@
+"""What other programs can open of a reconstructed photo: textured meshes, as OBJ, GLB and PLY."""
+
+import dataclasses
+from pathlib import Path
+
+import cv2
+import numpy as np
+import tensorflow as tf
+
+from lib import gltf, normal_map, texture_baking, uv_chart
+from lib.geometry.camera import Camera
+from lib.mesh_io import write_mesh
+from lib.mesh_renderer.fragments import triangle_ids_and_depth
+from lib.textured_obj import write_textured_obj
+from model.morphable_model import MorphableModel, PosedFace
+from model.photo import readable_mask
+from model.projection import depth_slack, facing_cosine
+from utils import UserError, atomic_path
+
+# The z-buffer's pixels per pixel of the crop: half a millimetre decides which texels lie behind a nose.
+ZBUFFER_SCALE = 4
+# zlib's level: photos hardly get smaller above it, but take several times as long.
+PNG_COMPRESSION = 3
+# Texture -> its file beside mesh.obj.
+TEXTURES = {"albedo": "mesh_albedo.png", "lit": "mesh_lit.png", "normals": "mesh_normals.png"}
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class FaceTextures:
+    """Textures of one face, uint8 [T, T, 3], row 0 at v = 1.
+
+    Attributes:
+      albedo: the skin without light, sRGB.
+      lit: the skin as in the photo, sRGB.
+      normals: tangent-space normal map (lib/normal_map.py), or None.
+      weight: [T, T] float32, share of the photo in them.
+    """
+
+    albedo: np.ndarray
+    lit: np.ndarray
+    normals: np.ndarray | None
+    weight: np.ndarray
+
+
+class Exporter:
+    """Writes the meshes of one photo after the other; the chart they are drawn on is made once.
+
+    Args:
+      morphable: the face model.
+      camera: of the crops.
+      formats: of `configs.sections.Export`.
+      texture_size: T, texels a side.
+      normal_map: whether textured meshes get one.
+      cache: folder that keeps the chart of a face model that brings none of its own.
+    """
+
+    def __init__(
+        self,
+        morphable: MorphableModel,
+        camera: Camera,
+        formats: tuple[str, ...],
+        texture_size: int,
+        normal_map: bool,
+        cache: Path,
+    ):
+        self.morphable, self.camera, self.formats = morphable, camera, formats
+        self.normal_map = normal_map
+        if {"obj", "glb"} & set(formats):
+            self.chart = load_chart(morphable, cache)
+            self.raster = uv_chart.rasterize_chart(self.chart, texture_size)
+            self._skin = self.raster.interpolate(morphable.face_model.skin_mask[:, None])[..., 0]
+
+    def __call__(self, folder: Path, result) -> None:
+        """Writes the files of a `PhotoResult` into `folder`.
+
+        All are the face without its pose, y up, the front along z; decimetres, in .glb metres. mesh.obj, mesh.mtl and
+        its PNG textures: albedo, lit, normals. mesh.glb: albedo and normals, for light of your own. mesh_lit.glb: as in
+        the photo, shown as it is. mesh_vertex_colors.glb and mesh.ply: the network's albedo, one colour a vertex.
+        neutral.obj: the shape without expression, nothing else.
+        """
+        chain, triangles = result.result, self.morphable.face_model.triangles
+        shape, albedo = chain.coarse.face.shape, chain.albedo[0].numpy()
+        if {"obj", "glb"} & set(self.formats):
+            textures = self.bake(result)
+            images = {name: _png(getattr(textures, name)) for name in TEXTURES if getattr(textures, name) is not None}
+            vertices, normals = shape[0].numpy(), self.morphable.normals(shape)[0].numpy()
+            if "obj" in self.formats:
+                for name, image in images.items():
+                    with atomic_path(folder / TEXTURES[name]) as path:
+                        path.write_bytes(image)
+                names = {name: TEXTURES[name] for name in images}
+                write_textured_obj(folder / "mesh.obj", vertices, normals, self.chart, names)
+            if "glb" in self.formats:
+                cut = self.chart.vertex  # glTF has one texture coordinate a vertex
+                mesh = vertices[cut], self.chart.triangles, normals[cut]
+                relit = gltf.Material(images["albedo"], images.get("normals"))
+                frame = uv_chart.tangents(self.chart, vertices, normals) if self.normal_map else None
+                gltf.write_glb(folder / "mesh.glb", *mesh, relit, uv=self.chart.uv, tangents=frame)
+                unlit = gltf.Material(images["lit"], unlit=True)
+                gltf.write_glb(folder / "mesh_lit.glb", *mesh, unlit, uv=self.chart.uv)
+                colours = folder / "mesh_vertex_colors.glb"
+                gltf.write_glb(colours, vertices, triangles, normals, gltf.Material(), colours=albedo)
+        if "ply" in self.formats:
+            write_mesh(folder / "mesh.ply", shape[0].numpy(), triangles, albedo)
+        if "neutral" in self.formats:
+            parts = chain.coarse.face.coefficients
+            neutral = self.morphable.shape(parts.identity, tf.zeros_like(parts.expression))
+            write_mesh(folder / "neutral.obj", neutral[0].numpy(), triangles)
+
+    def bake(self, result) -> FaceTextures:
+        """The textures of a `PhotoResult`, from its photo's own pixels."""
+        chain, photo, size = result.result, result.photo, self.raster.size
+        view = surface_view(self.morphable, self.camera, chain.coarse.face, readable_mask(photo, result.alpha))
+        weight = texture_baking.photo_weight(self.raster, view)
+        points = photo.region.from_crop(self.camera.project(chain.coarse.face.vertices)[0].numpy().astype(np.float64))
+        footprint = uv_chart.texel_footprint(self.chart, points, size)
+        colours = texture_baking.sample_photo(self.raster, photo.region.pixels, points, footprint)
+        vertices = (tensor[0].numpy() for tensor in (chain.colour, chain.albedo, chain.coarse.face.shading))
+        baked = texture_baking.blend(self.raster, colours, weight, *vertices)
+        normals = None
+        if self.normal_map:
+            lengths = uv_chart.texel_lengths(self.chart, chain.coarse.face.shape[0].numpy(), size)
+            relief = normal_map.detail_normals(baked.albedo, weight * self._skin, self.raster.interpolate(lengths))
+            normals = _bytes(relief)
+        return FaceTextures(_bytes(baked.albedo), _bytes(baked.lit), normals, weight)
+
+
+def surface_view(
+    morphable: MorphableModel, camera: Camera, face: PosedFace, mask: np.ndarray
+) -> texture_baking.SurfaceView:
+    """How the camera of the crops sees a face (a batch of one), through a mask [H, W] of the crop."""
+    height, width = camera.image_size
+    fine = dataclasses.replace(camera, image_size=(height * ZBUFFER_SCALE, width * ZBUFFER_SCALE))
+    clip = fine.clip_coordinates(face.vertices)
+    ids, z = triangle_ids_and_depth(clip, morphable.triangles, fine.image_size)
+    zbuffer = tf.where(ids >= 0, fine.depth_of_clip(z), np.inf)
+    depth = fine.depth(face.vertices)[..., None]
+    cosine = facing_cosine(face.vertices, face.normals, fine)
+    skin = morphable.face_model.skin_mask
+    return texture_baking.SurfaceView(
+        points=fine.project(face.vertices)[0].numpy(),
+        depth=depth[0, :, 0].numpy(),
+        slack=depth_slack(depth, cosine, fine)[0, :, 0].numpy(),
+        # Eyes and the inside of the mouth are too small to smear, and their normals turn from row to row.
+        cosine=np.where(skin, cosine[0, :, 0].numpy(), 1),
+        zbuffer=zbuffer[0].numpy(),
+        mask=mask,
+    )
+
+
+def load_chart(morphable: MorphableModel, cache: Path) -> uv_chart.UvChart:
+    """The face model's chart; where its texture coordinates cannot carry a texture, one made once and kept in `cache`.
+
+    Raises:
+      UserError: the kept file is damaged.
+    """
+    model = morphable.face_model
+    fault = uv_chart.chart_fault(model.uv, model.triangles)
+    if fault is None:
+        return uv_chart.uncut(model.uv, model.triangles)
+    path = cache / f"uv_chart_{model.fingerprint}.npz"
+    if not path.exists():
+        print(f"{model.name}: no texture fits its texture coordinates ({fault}); unwrapping it, once, into {path}")
+        chart = uv_chart.unwrap(model.mean_shape, model.triangles)
+        with atomic_path(path) as temporary, open(temporary, "wb") as stream:
+            np.savez(stream, vertex=chart.vertex, uv=chart.uv, triangles=chart.triangles)
+    try:
+        with np.load(path, allow_pickle=False) as data:
+            return uv_chart.UvChart(data["vertex"], data["uv"], data["triangles"])
+    except (ValueError, KeyError, EOFError, OSError) as error:
+        raise UserError(
+            f"{path}: must be the chart of a face model, got a damaged file (delete it): {error}"
+        ) from error
+
+
+def _bytes(texture: np.ndarray) -> np.ndarray:
+    return np.rint(texture * 255).astype(np.uint8)
+
+
+def _png(pixels: np.ndarray) -> bytes:
+    """The PNG file of uint8 RGB [T, T, 3]."""
+    done, data = cv2.imencode(".png", pixels[..., ::-1], [cv2.IMWRITE_PNG_COMPRESSION, PNG_COMPRESSION])
+    if not done:
+        raise OSError(f"a texture of {pixels.shape[1]} x {pixels.shape[0]} texels could not be encoded as PNG")
+    return data.tobytes()

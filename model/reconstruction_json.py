@@ -1,0 +1,67 @@
+"""A reconstructed photo as numbers: all that someone else needs to draw the face over the original photo."""
+
+import numpy as np
+
+from lib.geometry.camera import Camera
+from lib.geometry.lighting import AMBIENT, BAND_FACTORS, BANDS
+from lib.geometry.rotation import rotation_matrix
+from model.morphable_model import MorphableModel
+
+CAMERA = (
+    "a pinhole at (0, 0, distance) looking along -z, x right, y up; a world point (X, Y, Z) lies in the crop at "
+    "principal_point[0] + focal_length X / (distance - Z), principal_point[1] - focal_length Y / (distance - Z): "
+    "pixels, x right, y down, pixel i spans [i, i + 1)"
+)
+POSE = "world = rotation @ vertex + translation, for the vertices of mesh.ply in decimetres (those of .glb times 10)"
+LIGHT = (
+    "colour = albedo * sum_k factors[k] * (sh[channel][k] + ambient if k == 0) * basis[k](normal), the normal in the "
+    "world frame; colours are the photo's sRGB values in [0, 1], not linear"
+)
+BASIS = ["1", "y", "z", "x", "x*y", "y*z", "3*z*z - 1", "x*z", "x*x - y*y"]
+
+
+def describe(result, morphable: MorphableModel, camera: Camera) -> dict:
+    """Coefficients by name, camera, pose, light and landmarks of a `PhotoResult`, ready for JSON.
+
+    Args:
+      result: a `PhotoResult`.
+      morphable: its face model.
+      camera: of its crop.
+    """
+    layout, photo, face_model = morphable.layout, result.photo, morphable.face_model
+    coefficients = {name: result.coefficients[part] for name, part in layout.slices.items()}
+    landmarks = result.result.coarse.face.landmarks[0].numpy()
+    to_crop = np.vstack([photo.alignment.photo_to_crop, [0, 0, 1]])
+    # The program's matrices act on row vectors; published is the usual one, for columns.
+    rotation = rotation_matrix(coefficients["angles"][None])[0].numpy().T
+    height, width = camera.image_size
+    return {
+        "photo": photo.name,
+        "photo_size": list(photo.photo_size),
+        "face_model": {"name": face_model.name, "fingerprint": face_model.fingerprint},
+        "coefficients": {name: values.tolist() for name, values in coefficients.items()},
+        "photo_to_crop": photo.alignment.photo_to_crop.tolist(),
+        "crop_to_photo": np.linalg.inv(to_crop)[:2].tolist(),
+        "crop_size": photo.rgb.shape[0],
+        "camera": {
+            "convention": CAMERA,
+            "focal_length": camera.focal_length,
+            "principal_point": [width / 2, height / 2],
+            "distance": camera.distance,
+        },
+        "pose": {
+            "convention": POSE,
+            "rotation": rotation.tolist(),
+            "translation": coefficients["translation"].tolist(),
+        },
+        "light": {
+            "convention": LIGHT,
+            "sh": coefficients["light"].reshape(3, BANDS).tolist(),
+            "ambient": AMBIENT,
+            "factors": list(BAND_FACTORS),
+            "basis": BASIS,
+        },
+        "detected_points_in_photo": photo.face.points.tolist(),
+        "landmarks_in_photo": photo.alignment.to_photo(landmarks.astype(np.float64)).tolist(),
+        "mask_given": photo.alpha is not None,
+    }
