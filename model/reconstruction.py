@@ -150,7 +150,8 @@ def reconstruct_folder(config: schema.Config, source: Path, output: Path) -> dic
     """Reconstructs every photo of a folder with the run's best texture network.
 
     For each photo `<output>/<name>/` receives renderings, landmarks, meshes, coefficients and metrics; beside those
-    folders stand index.html, the page that shows them all, summary.csv, summary.json, failed.txt and a picture sheet. One bad photo never stops the folder.
+    folders stand index.html, the page that shows them all, summary.csv, summary.json, failed.txt and a picture sheet.
+    One bad photo never stops the folder.
 
     Args:
       config: the effective configuration.
@@ -181,15 +182,15 @@ def reconstruct_folder(config: schema.Config, source: Path, output: Path) -> dic
         try:
             result = reconstruct(path)
             reconstruction_files.write(output / names[path], result, parts.face_model)
-            sheet.add(result)
             report.add(result, names[path])
+            sheet.add(result)
             metrics[path.name] = result.metrics
         except PHOTO_ERRORS as error:
             reason = " ".join(str(error).split()) or type(error).__name__
             failed[path.name] = reason.removeprefix(f"{path}: ").removeprefix(f"{path.name}: ")
             report.fail(path.name, failed[path.name])
-    report.finish()
     reconstruction_files.write_summary(output, metrics, failed, time.monotonic() - started, sheet)
+    print(f"the page that shows them: {report.finish().resolve()}")
     if not metrics:
         name, reason = next(iter(failed.items()))
         raise UserError(

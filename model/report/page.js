@@ -91,13 +91,23 @@ dialog.addEventListener("close", () => {
   requestFrame();
 });
 
-display.addEventListener("change", (event) => {
-  look[event.target.name] = event.target.value;
-  for (const view of [enlarged, ...views.values()]) {
-    view.stale = true;
-    if (event.target.name === "pose") view.reset();
-  }
+// The appearance belongs to the photo's view and the albedo to all others; either may be chosen anywhere afterwards.
+function setPose(pose) {
+  display.elements.pose.value = pose;
+  if (pose === "photo" && look.texture === "fine") display.elements.texture.value = "appearance";
+  if (pose === "turn" && look.texture === "appearance") display.elements.texture.value = "fine";
+  for (const view of [enlarged, ...views.values()]) view.reset();
+}
+
+function readLook() {
+  for (const name of Object.keys(look)) look[name] = display.elements[name].value;
+  for (const view of [enlarged, ...views.values()]) view.stale = true;
   requestFrame();
+}
+
+display.addEventListener("change", (event) => {
+  if (event.target.name === "pose") setPose(event.target.value);
+  readLook();
 });
 
 // Larger is first, but for the name; what has no number is last.
@@ -141,8 +151,9 @@ async function start() {
   for (const form of [list, display]) form.addEventListener("submit", (event) => event.preventDefault());
   for (const card of cards) card.querySelector(".enlarge").addEventListener("click", () => enlarge(card));
   if (matchMedia("(prefers-reduced-motion: reduce)").matches) {
-    display.elements.pose.value = look.pose = "photo"; // nothing moves unasked
+    setPose("photo"); // nothing moves unasked
   }
+  readLook();
   drawChart(document.getElementById("chart"), cards, (card) => {
     card.scrollIntoView({ block: "start" });
     card.querySelector("canvas").focus({ preventScroll: true });

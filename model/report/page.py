@@ -6,6 +6,7 @@ import hashlib
 import html
 import json
 import math
+import os
 import shutil
 import tempfile
 import urllib.parse
@@ -29,7 +30,7 @@ DESCRIPTIONS = {
     "photo": "the aligned photo",
     "mask": "what counts as skin, cut out of the photo",
     "coarse": "rendering with the face model's own albedo",
-    "fine": "rendering with the refined texture",
+    "fine": "rendering with the refined texture, its appearance in this photo",
     "overlay": "the fine rendering laid over the photo",
     "landmarks": "68 landmarks of the fitted face in green, the five detected points in red",
     "shape": "the shape without its colours",
@@ -70,10 +71,10 @@ class Report:
         self._cards.write(
             self._card.substitute(
                 name=html.escape(name),
-                folder=html.escape(urllib.parse.quote(folder)),
+                folder=html.escape(urllib.parse.quote(os.fsencode(folder))),
                 coarse=_number(metrics["psnr_coarse"]),
                 fine=_number(metrics["psnr_fine"]),
-                gain=f"{gain:+.1f}" if math.isfinite(gain) else "–",
+                gain=_signed(gain),
                 coverage=f"{metrics['coverage']:.0%}",
                 points=_number(metrics["five_point_residual_px"], 2),
                 points_max=_number(metrics["five_point_residual_px_max"], 2),
@@ -118,22 +119,21 @@ class Report:
     def _summary(self) -> str:
         """The tiles on top."""
         given = len(self._metrics) + len(self._failed)
-        tiles = [(f"{len(self._metrics)} of {given}", "photos reconstructed", "")]
+        tiles = []
         if self._metrics:
             coarse, fine = self._mean("psnr_coarse"), self._mean("psnr_fine")
-            tiles += [
-                (f"{fine - coarse:+.1f} dB", f"{coarse:.1f} dB coarse → {fine:.1f} dB fine, mean PSNR", "gain"),
-                (f"{self._mean('coverage'):.0%}", "of the mask covered by the face", ""),
-                (f"{self._mean('five_point_residual_px'):.2f} px", "five-point residual on 224 px", ""),
-                (f"{self._mean('seconds'):.1f} s", "a photo", ""),
+            tiles = [
+                (_signed(fine - coarse), f"{_number(coarse)} dB coarse → {_number(fine)} dB fine, mean PSNR"),
+                (f"{self._mean('coverage'):.0%}", "of the mask covered"),
+                (f"{_number(self._mean('five_point_residual_px'), 2)} px", "points residual"),
+                (f"{_number(self._mean('seconds'))} s", "a photo"),
             ]
-        return "".join(
-            f'<div class="{kind}"><dt>{html.escape(text)}</dt><dd>{html.escape(value)}</dd></div>'
-            for value, text, kind in tiles
-        )
+        tiles.insert(1, (f"{len(self._metrics)} of {given}", "photos done"))
+        return "".join(f"<div><dt>{text}</dt><dd>{value}</dd></div>" for value, text in tiles)
 
     def _mean(self, key: str) -> float:
-        return float(np.mean([metrics[key] for metrics in self._metrics]))
+        values = [metrics[key] for metrics in self._metrics if math.isfinite(metrics[key])]
+        return float(np.mean(values)) if values else math.nan
 
     def _failures(self) -> str:
         if not self._failed:
@@ -177,3 +177,7 @@ def _json(content: dict) -> str:
 
 def _number(value: float, digits: int = 1) -> str:
     return f"{value:.{digits}f}" if math.isfinite(value) else "–"
+
+
+def _signed(decibels: float) -> str:
+    return f"{decibels:+.1f} dB" if math.isfinite(decibels) else "–"

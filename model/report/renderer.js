@@ -44,6 +44,7 @@ class Renderer {
   constructor(camera, triangles) {
     this.camera = camera;
     this.canvas = document.createElement("canvas");
+    this.canvas.width = this.canvas.height = 1; // grows to the largest face
     const gl = this.canvas.getContext("webgl2", { antialias: true, alpha: true, depth: true });
     if (!gl) throw new Error("WebGL 2 must be available, got none");
     this.gl = gl;
