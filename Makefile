@@ -21,7 +21,7 @@ demo: $(VENV)/.runtime
 	$(BIN)/python main.py --mode evaluate
 	@echo
 	@echo "Open $(CURDIR)/results/raw/index.html: the photos of data/test/raw as 3D faces; their meshes are beside it."
-	@echo "Held-out faces: $(CURDIR)/results/evaluate/sheet.png; metrics.json beside it holds the numbers."
+	@echo "Measured on held-out faces: $(CURDIR)/results/evaluate/index.html; metrics.json beside it holds the numbers."
 
 evaluate: $(VENV)/.runtime
 	$(BIN)/python main.py --mode evaluate evaluate.detector_faces=1000 evaluate.identity_people=250

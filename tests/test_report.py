@@ -8,9 +8,11 @@ from html.parser import HTMLParser
 import numpy as np
 import pytest
 import tensorflow as tf
+from PIL import Image
 
 from lib.geometry.lighting import shading
 from model.report import Report
+from model.report.evaluation_page import write_evaluation_page
 from model.report.face_data import TEXTURES, encode_columns, encode_mesh, light_ball, light_forms
 from tests.report_pages import CAMERA, FACE_MODEL, decode_columns, photo_result
 
@@ -175,3 +177,23 @@ def test_a_name_that_is_no_text_and_a_number_that_is_none(tmp_path):
     report = Report(tmp_path, FACE_MODEL, CAMERA, title="photos")
     report.add(photo_result("bad\udcff.jpg", seed=1, psnr_fine=float("nan")), "bad\udcff")
     assert "nan" not in "".join(page(report.finish()).words)
+
+
+def test_the_page_of_an_evaluation_has_table_and_sheet(tmp_path):
+    psnr = {"coarse": 18.44, "projection": 32.4, "fine": 32.81, "optimum": 39.3}
+    error = {"coarse": 0.093, "projection": None, "fine": 0.0744, "optimum": None}
+    metrics = {"faces": 56, "textures": {"photo_view": psnr, "new_views": None, "albedo_hidden": error}}
+    picture = Image.new("RGB", (40, 20000), "red")  # higher than WebP takes
+    written = page(write_evaluation_page(tmp_path, metrics, picture))
+    words = [word.strip() for word in written.words if word.strip()]
+    start = words.index("photo's view")
+    assert words[start : start + 11] == (
+        ["photo's view", "albedo hidden", "coarse", "18.4", "0.093", "projection", "32.4", "fine", "32.8", "0.074"]
+        + ["optimum"]
+    )
+    best = [attributes.get("class") for attributes in written.all("td")]
+    assert [i for i, name in enumerate(best) if name == "best"] == [5, 6]  # both of fine, not the optimum
+    (image,) = written.all("img")
+    assert image["src"].startswith("data:image/webp;base64,")
+    assert int(image["height"]) == 16383
+    assert picture.size == (40, 20000)

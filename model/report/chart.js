@@ -20,7 +20,7 @@ function drawChart(container, cards, onPick) {
     container.append(line);
   }
   const columns = document.createElement("div");
-  columns.className = "columns";
+  columns.className = rows.length > 50 ? "columns dense" : "columns";
   for (const { card, coarse, fine } of rows) {
     const bar = document.createElement("button");
     bar.type = "button";

@@ -34,7 +34,7 @@ def encode_pictures(result) -> dict[str, str]:
         **{title: to_bytes(view) for title, view in result.views.items()},
         "light": light_ball(_light(result), len(mask)),
     }
-    return {title: _webp(cell) for title, cell in cells.items()}
+    return {title: webp(cell) for title, cell in cells.items()}
 
 
 def encode_mesh(result) -> dict:
@@ -112,6 +112,13 @@ def light_ball(light: np.ndarray, size: int) -> np.ndarray:
     return to_bytes(np.concatenate([colour, coverage[..., None]], axis=-1))
 
 
+def webp(pixels: np.ndarray) -> str:
+    """Base64 of a picture, uint8 [H, W, 3 or 4]."""
+    stream = io.BytesIO()
+    Image.fromarray(pixels).save(stream, "WEBP", quality=QUALITY)
+    return _base64(stream.getvalue())
+
+
 def _shading(normals: np.ndarray, light: np.ndarray) -> np.ndarray:
     """[S, 3] light arriving at unit normals [S, 3]."""
     return shading(tf.constant(normals[None]), tf.constant(light[None], tf.float64))[0].numpy()
@@ -119,12 +126,6 @@ def _shading(normals: np.ndarray, light: np.ndarray) -> np.ndarray:
 
 def _light(result) -> np.ndarray:
     return np.asarray(result.result.coarse.face.coefficients.light)[0]
-
-
-def _webp(pixels: np.ndarray) -> str:
-    stream = io.BytesIO()
-    Image.fromarray(pixels).save(stream, "WEBP", quality=QUALITY)
-    return _base64(stream.getvalue())
 
 
 def _base64(data: bytes) -> str:

@@ -58,7 +58,7 @@ class Report:
             "triangles": len(face_model.triangles),
             "block": encode_columns(list(np.asarray(face_model.triangles).astype(np.uint32).T)),
         }
-        self._card = Template(_read("card.html"))
+        self._card = Template(read_template("card.html"))
         self._cards = tempfile.TemporaryFile("w+", dir=self.output, **TEXT)  # noqa: SIM115 - open until `finish`
         self._metrics: list[dict[str, float]] = []
         self._failed: dict[str, str] = {}
@@ -97,11 +97,11 @@ class Report:
     def finish(self) -> Path:
         """Writes index.html, all or nothing, and returns its path."""
         shared = {"mesh": self._mesh, "camera": dataclasses.asdict(self.camera)}
-        scripts = [_read(name) for name in SCRIPTS]
-        head = Template(_read("head.html")).substitute(
+        scripts = [read_template(name) for name in SCRIPTS]
+        head = Template(read_template("head.html")).substitute(
             policy=_policy(scripts),
             title=html.escape(self.title),
-            style=_read("style.css"),
+            style=read_template("style.css"),
             summary=self._summary(),
             failures=self._failures(),
             count=len(self._metrics),
@@ -111,7 +111,7 @@ class Report:
             stream.write(head)
             self._cards.seek(0)
             shutil.copyfileobj(self._cards, stream)
-            stream.write(Template(_read("tail.html")).substitute(shared=_json(shared)))
+            stream.write(Template(read_template("tail.html")).substitute(shared=_json(shared)))
             stream.writelines(f"<script>{script}</script>\n" for script in scripts)
         self._cards.close()
         return self.output / "index.html"
@@ -166,7 +166,8 @@ def _policy(scripts: list[str]) -> str:
     return f"default-src 'none'; img-src data:; style-src 'unsafe-inline'; script-src {allowed}"
 
 
-def _read(name: str) -> str:
+def read_template(name: str) -> str:
+    """Text of a file beside this one."""
     return (FOLDER / name).read_text(encoding="utf-8")
 
 
