@@ -175,7 +175,7 @@ def reconstruct_folder(config: schema.Config, source: Path, output: Path) -> dic
     metrics: dict[str, dict[str, float]] = {}
     failed: dict[str, str] = {}
     sheet = reconstruction_files.Sheet()
-    report = Report(output, parts.face_model, parts.camera, title=source.name)
+    report = Report(output, parts.face_model, parts.camera, title=str(source))
     bar = tqdm(paths, "reconstruct", unit="photo", dynamic_ncols=True)
     for path in bar:
         bar.set_postfix_str(path.name)

@@ -145,7 +145,7 @@ def test_switches_change_what_is_drawn(opened, small):
             assert difference(seen[one], seen[other]) > 1, (one, other)
     middle = seen["split"].shape[1] // 2
     np.testing.assert_array_equal(seen["split"][:, : middle - 1], seen["coarse"][:, : middle - 1])
-    np.testing.assert_array_equal(seen["split"][:, middle + 2 :], seen["fine"][:, middle + 2 :])
+    np.testing.assert_array_equal(seen["split"][:, middle + 2 :], seen["appearance"][:, middle + 2 :])
 
 
 @pytest.mark.parametrize("texture", ["coarse", "appearance"])

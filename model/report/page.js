@@ -7,6 +7,8 @@ const cards = [...document.querySelectorAll("article")];
 const dialog = document.querySelector("dialog");
 const display = document.querySelector("form.display");
 const list = document.querySelector("form.list");
+const spacer = document.createElement("div"); // in the switches' place while they are in the dialog
+spacer.className = "spacer";
 let renderer = null, triangles = null;
 const enlarged = new FaceView(dialog.querySelector("canvas"), look);
 const views = new Map(cards.map((card) => [card, new FaceView(card.querySelector("canvas"), look, () => enlarge(card))]));
@@ -78,7 +80,10 @@ function enlarge(card) {
   if (!renderer) return;
   dialog.querySelector("h2").textContent = card.dataset.name;
   enlarged.canvas.setAttribute("aria-label", `${card.dataset.name} in 3D`);
-  dialog.querySelector("form").after(display); // the same switches, reachable while the dialog is open
+  // The same switches, reachable while the dialog is open; the page behind it keeps its layout.
+  spacer.style.height = `${display.offsetHeight}px`;
+  display.replaceWith(spacer);
+  dialog.querySelector("form").after(display);
   dialog.showModal();
   enlarged.canvas.focus();
   loadFace(card, enlarged);
@@ -87,7 +92,7 @@ function enlarge(card) {
 
 dialog.addEventListener("close", () => {
   clearFace(enlarged);
-  list.before(display);
+  spacer.replaceWith(display);
   requestFrame();
 });
 
@@ -159,8 +164,8 @@ async function start() {
     card.querySelector("canvas").focus({ preventScroll: true });
   });
   arrange();
-  triangles = await decodeTriangles(shared.mesh);
   try {
+    triangles = await decodeTriangles(shared.mesh);
     renderer = new Renderer(shared.camera, triangles);
   } catch (error) {
     document.getElementById("no-webgl").hidden = cards.length === 0;

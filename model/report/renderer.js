@@ -96,7 +96,7 @@ class Renderer {
     Object.values(face.buffers).forEach((buffer) => this.gl.deleteBuffer(buffer));
   }
 
-  // Draws a face into a 2D canvas. pose: { angles, translation, zoom }; look: { texture, light }.
+  // Draws a face into a 2D canvas. pose: { angles, translation, zoom }; look: { texture, light, pose }.
   draw(face, target, pose, look) {
     if (this.lost) return;
     if (face.generation !== this.generation) Object.assign(face, this.upload(face.decoded, face.mesh));
@@ -118,7 +118,8 @@ class Renderer {
     this.attribute(0, buffers.positions, gl.UNSIGNED_SHORT);
     this.attribute(1, buffers.normals, gl.BYTE);
     const half = size >> 1;
-    const parts = look.texture === "split" ? [["coarse", 0, half], ["fine", half, size - half]]
+    const refined = look.pose === "photo" ? "appearance" : "fine";
+    const parts = look.texture === "split" ? [["coarse", 0, half], [refined, half, size - half]]
       : [[look.texture === "shape" ? "coarse" : look.texture, 0, size]];
     gl.enable(gl.SCISSOR_TEST);
     for (const [texture, left, width] of parts) {
