@@ -20,8 +20,8 @@ demo: $(VENV)/.runtime
 	$(BIN)/python main.py --mode test --input data/test/raw --output results/raw || test $$? -eq 3
 	$(BIN)/python main.py --mode evaluate
 	@echo
-	@echo "The reconstructed photos of data/test/raw, with their meshes (.glb, .obj, .ply), are in $(CURDIR)/results/raw."
-	@echo "Open $(CURDIR)/results/evaluate/sheet.png; metrics.json beside it holds the numbers."
+	@echo "Open $(CURDIR)/results/raw/index.html: the photos of data/test/raw as 3D faces; their meshes are beside it."
+	@echo "Measured on held-out faces: $(CURDIR)/results/evaluate/index.html; metrics.json beside it holds the numbers."
 
 evaluate: $(VENV)/.runtime
 	$(BIN)/python main.py --mode evaluate evaluate.detector_faces=1000 evaluate.identity_people=250

@@ -21,6 +21,7 @@ from model.evaluation_sheet import print_report, sheet
 from model.evaluation_textures import ALIGNED, COLUMNS, KINDS, MeasuredFace, TextureMeasure
 from model.ground_truth import record_truth
 from model.pretraining_metrics import regressor_metrics
+from model.report.evaluation_page import write_evaluation_page
 from utils import UserError, atomic_path, seed_everything
 
 PACKAGES = ("tensorflow", "keras", "numpy", "scipy", "numba", "pillow", "opencv-python-headless", "mtcnn")
@@ -47,7 +48,7 @@ def evaluate(config: schema.Config, output: Path) -> dict:
 
     Args:
       config: the effective configuration.
-      output: receives metrics.json and sheet.png.
+      output: receives metrics.json, sheet.png and index.html, the page that shows both.
 
     Returns:
       The content of metrics.json.
@@ -92,10 +93,12 @@ def evaluate(config: schema.Config, output: Path) -> dict:
         "versions": {"python": platform.python_version()} | {p: importlib.metadata.version(p) for p in PACKAGES},
     }
     output = Path(output)
+    picture = sheet(faces[: config.evaluate.sheet_faces])
     with atomic_path(output / "sheet.png") as path:
-        sheet(faces[: config.evaluate.sheet_faces]).save(path)
+        picture.save(path)
     with atomic_path(output / "metrics.json") as path:
         path.write_text(json.dumps(metrics, indent=1) + "\n")
+    write_evaluation_page(output, metrics, picture)
     print_report(metrics, left_out, output)
     return metrics
 

@@ -11,7 +11,7 @@ from model.evaluation_truth import NEW_YAWS
 
 CAPTION = 16  # height of a line of text, pixels
 VIEW_KINDS = ("truth", "coarse", "projection", "fine")
-_HEADINGS = {
+HEADINGS = {
     "photo_view": "photo's view",
     "identity": "identity",
     "new_views": "new views",
@@ -51,7 +51,7 @@ def _caption(name: str, decibels: float | None) -> str:
 def print_report(metrics: Mapping, left_out: Sequence[str], output: Path) -> None:
     """Prints what was measured: the table of textures first."""
     print(f"{metrics['faces']} held-out faces, predicted coefficients; PSNR [dB], cosine, mean absolute albedo error")
-    print(f"{'':12}" + "".join(f"{_HEADINGS[column]:>16}" for column in COLUMNS))
+    print(f"{'':12}" + "".join(f"{HEADINGS[column]:>16}" for column in COLUMNS))
     rows = {kind: {column: metrics["textures"][column] for column in COLUMNS} for kind in KINDS}
     for kind, columns in rows.items():
         _print_row(kind, {column: values and values[kind] for column, values in columns.items()})
@@ -79,7 +79,7 @@ def print_report(metrics: Mapping, left_out: Sequence[str], output: Path) -> Non
             f"{photos['reconstructed']} of {photos['given']} photos reconstructed: "
             f"coarse {photos['psnr_coarse']:.2f} dB, fine {photos['psnr_fine']:.2f} dB"
         )
-    print(f"numbers: {output.resolve() / 'metrics.json'}   pictures: {output.resolve() / 'sheet.png'}")
+    print(f"numbers: {output.resolve() / 'metrics.json'}   table and pictures: {output.resolve() / 'index.html'}")
 
 
 def _print_row(name: str, columns: Mapping[str, float | None]) -> None:

@@ -19,6 +19,7 @@ from model.fitting import Fitter
 from model.fitting_terms import REFERENCE_SIZE, FitTargets
 from model.metrics import coverage, masked_psnr
 from model.photo import AlignedPhoto, PhotoReader, readable_mask
+from model.report import Report
 from model.texture_trainer import clipped
 from utils import UserError
 
@@ -41,7 +42,8 @@ class PhotoResult:
       alpha: [H, W] mask used.
       coefficients: [K] final coefficients.
       result: the chain's, a batch of one.
-      views: name -> [H, W, 3] further pictures: the bare shape, and the fine texture seen from elsewhere.
+      views: name -> [H, W, 4] further pictures: the bare shape, and the fine texture seen from elsewhere; alpha is 1
+        where there is a face.
       metrics: numbers by name.
     """
 
@@ -126,7 +128,8 @@ class Reconstructor:
         morphable, layout = self.parts.chain.morphable, self.parts.face_model.layout
         light = tf.constant(STUDIO_LIGHT[:, None], tf.float32)
         grey = 0.15 + 0.8 * tf.maximum(result.coarse.face.normals @ light, 0) * tf.ones([1, 1, 3])
-        views = {"shape": interpolate(grey, morphable.triangles, result.coarse.fragments)[0].numpy()}
+        shape = interpolate(grey, morphable.triangles, result.coarse.fragments)
+        views = {"shape": tf.concat([shape, result.mask], axis=-1)[0].numpy()}
         for yaw in NEW_VIEWS:
             parts = layout.split(coefficients)
             angles = np.array([[0.0, yaw, 0.0]], np.float32)
@@ -135,19 +138,21 @@ class Reconstructor:
         return views
 
     def _draw(self, coefficients: np.ndarray, albedo: tf.Tensor) -> np.ndarray:
-        """[H, W, 3] picture of an albedo [1, N, 3] on the face of coefficients [1, K]."""
+        """[H, W, 4] picture of an albedo [1, N, 3] on the face of coefficients [1, K]."""
         chain, camera = self.parts.chain, self.parts.camera
         face = chain.morphable.posed(tf.constant(coefficients), camera)
         triangles = chain.morphable.triangles
         fragments = rasterize(camera.clip_coordinates(face.vertices), triangles, camera.image_size)
-        return clipped(interpolate(chain.shade(albedo, face), triangles, fragments))[0].numpy()
+        rendering = clipped(interpolate(chain.shade(albedo, face), triangles, fragments))
+        return tf.concat([rendering, fragments.mask], axis=-1)[0].numpy()
 
 
 def reconstruct_folder(config: schema.Config, source: Path, output: Path) -> dict[str, str]:
     """Reconstructs every photo of a folder with the run's best texture network.
 
     For each photo `<output>/<name>/` receives renderings, landmarks, meshes, coefficients and metrics; beside those
-    folders stand summary.csv, summary.json, failed.txt and a picture sheet. One bad photo never stops the folder.
+    folders stand index.html, the page that shows them all, summary.csv, summary.json, failed.txt and a picture sheet.
+    One bad photo never stops the folder.
 
     Args:
       config: the effective configuration.
@@ -179,6 +184,7 @@ def reconstruct_folder(config: schema.Config, source: Path, output: Path) -> dic
     metrics: dict[str, dict[str, float]] = {}
     failed: dict[str, str] = {}
     sheet = reconstruction_files.Sheet()
+    report = Report(output, parts.face_model, parts.camera, title=str(source))
     bar = tqdm(paths, "reconstruct", unit="photo", dynamic_ncols=True)
     for path in bar:
         bar.set_postfix_str(path.name)
@@ -186,12 +192,15 @@ def reconstruct_folder(config: schema.Config, source: Path, output: Path) -> dic
             result = reconstruct(path)
             reconstruction_files.write(output / names[path], result, parts.chain.morphable, parts.camera)
             export(output / names[path], result)
+            report.add(result, names[path])
             sheet.add(result)
             metrics[path.name] = result.metrics
         except PHOTO_ERRORS as error:
             reason = " ".join(str(error).split()) or type(error).__name__
             failed[path.name] = reason.removeprefix(f"{path}: ").removeprefix(f"{path.name}: ")
+            report.fail(path.name, failed[path.name])
     reconstruction_files.write_summary(output, metrics, failed, time.monotonic() - started, sheet)
+    print(f"the page that shows them: {report.finish().resolve()}")
     if not metrics:
         name, reason = next(iter(failed.items()))
         raise UserError(

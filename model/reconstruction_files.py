@@ -63,7 +63,7 @@ def pictures(result) -> dict[str, np.ndarray]:
         "fine": to_bytes(clipped(chain.rendering)[0].numpy()),
         "overlay": to_bytes(clipped(chain.overlay)[0].numpy()),
         "landmarks": landmark_picture(rgb, chain.coarse.face.landmarks[0].numpy(), result.photo.alignment.points),
-        **{title: to_bytes(view) for title, view in result.views.items()},
+        **{title: to_bytes(view[..., :3]) for title, view in result.views.items()},
     }
 
 

@@ -2,6 +2,7 @@
 
 import csv
 import json
+import re
 from types import SimpleNamespace
 
 import numpy as np
@@ -154,6 +155,13 @@ def test_metrics_and_summaries_agree(done):
     with Image.open(output / "sheet.png") as sheet:
         assert sheet.width % SIZE == 0
         assert sheet.height > 3 * SIZE
+
+
+def test_the_page_has_every_photo_and_every_failure(done):
+    text = (done[0] / "index.html").read_text(encoding="utf-8")
+    assert re.findall('<article data-name="([^"]+)"', text) == ["masked.png", "portrait.jpg", "portrait.png"]
+    assert re.findall('<li data-name="([^"]+)"', text) == ["broken.jpg", "cup.jpg"]
+    assert all((done[0] / link).is_dir() for link in re.findall('<a href="([^"]+)"', text))
 
 
 def test_a_given_mask_is_taken(done):

@@ -95,7 +95,7 @@ def test_requirements_are_exactly_what_is_imported():
 
 
 def test_the_development_requirements_are_pinned_too():
-    assert required("requirements-dev.txt").keys() == {"pytest", "ruff"}
+    assert required("requirements-dev.txt").keys() == {"pytest", "ruff", "playwright"}
 
 
 def commands() -> list[str]:

@@ -1,0 +1,136 @@
+"""What the page needs of one face, in bytes: pictures, the mesh with its colours, the light.
+
+A block of bytes is columns one after the other, each column the differences between consecutive vertices modulo its
+range, little-endian, low bytes before high bytes, all of it deflated and written as base64: neighbouring vertices are
+alike, so this is half the size of the plain numbers. `decode` in face_mesh.js reads it.
+"""
+
+import base64
+import io
+import zlib
+
+import numpy as np
+import tensorflow as tf
+from PIL import Image
+
+from lib.geometry.lighting import shading
+from model.reconstruction_files import pictures, to_bytes
+
+# Of the WebP pictures; 224 px at 90 look like the originals at a tenth of their size.
+QUALITY = 90
+# Albedo of the ball that shows the light; darker than white, so that light above 1 still has a form.
+BALL_ALBEDO = 0.6
+TEXTURES = ("coarse", "fine", "appearance")
+
+
+def encode_pictures(result) -> dict[str, str]:
+    """Title -> WebP in base64 of a `PhotoResult`; what is no face is transparent in renderings."""
+    cells = pictures(result)
+    mask, alpha = to_bytes(np.asarray(result.result.mask)[0]), to_bytes(result.alpha[..., None])
+    cells |= {
+        "mask": np.concatenate([cells["photo"], alpha], axis=-1),
+        "coarse": np.concatenate([cells["coarse"], mask], axis=-1),
+        "fine": np.concatenate([cells["fine"], mask], axis=-1),
+        **{title: to_bytes(view) for title, view in result.views.items()},
+        "light": light_ball(_light(result), len(mask)),
+    }
+    return {title: webp(cell) for title, cell in cells.items()}
+
+
+def encode_mesh(result) -> dict:
+    """The face of a `PhotoResult` as numbers that JSON takes.
+
+    Returns:
+      low, high: [3] decimetres, corners of the box that 0 and 65535 of the positions stand for.
+      tops: texture -> the value that 255 stands for; the appearance may exceed 1.
+      block: 3 columns of 16 bits, the shape before its pose, then 3 columns of 8 bits for each of `TEXTURES`.
+      angles, translation: [3] the photo's pose (lib/geometry/rotation.py).
+      light: [3][16] of `light_forms`.
+    """
+    chain = result.result
+    face = chain.coarse.face
+    shape = np.asarray(face.shape)[0].astype(np.float64)
+    low, high = shape.min(axis=0), shape.max(axis=0)
+    positions = np.rint((shape - low) / np.maximum(high - low, 1e-9) * 65535).astype(np.uint16)
+    colours = {"coarse": chain.coarse.albedo, "fine": chain.albedo, "appearance": chain.appearance}
+    tops, columns = {}, list(positions.T)
+    for name in TEXTURES:
+        colour = np.asarray(colours[name])[0]
+        tops[name] = max(float(colour.max()), 1.0)
+        columns += list(to_bytes(colour / tops[name]).T)
+    return {
+        "low": _numbers(low),
+        "high": _numbers(high),
+        "tops": {name: round(top, 6) for name, top in tops.items()},
+        "block": encode_columns(columns),
+        "angles": _numbers(np.asarray(face.coefficients.angles)[0]),
+        "translation": _numbers(np.asarray(face.coefficients.translation)[0]),
+        "light": [_numbers(form.ravel()) for form in light_forms(_light(result))],
+    }
+
+
+def encode_columns(columns: list[np.ndarray]) -> str:
+    """Columns [N] of uint8, uint16 or uint32 as one block."""
+    parts = []
+    for column in columns:
+        # Unsigned differences wrap around; so do the sums that undo them.
+        difference = np.diff(column, prepend=column.dtype.type(0)).astype(column.dtype.newbyteorder("<"))
+        parts.append(np.ascontiguousarray(difference.view(np.uint8).reshape(len(column), -1).T).tobytes())
+    return _base64(zlib.compress(b"".join(parts), 9))
+
+
+def light_forms(light: np.ndarray) -> np.ndarray:
+    """Light as quadratic forms of the normal (Ramamoorthi and Hanrahan 2001, equation 12).
+
+    Args:
+      light: [27] coefficients of lib/geometry/lighting.py.
+
+    Returns:
+      [3, 4, 4] symmetric, a channel each: shading(n) = h^T M h with h = (n, 1) for unit vectors n.
+    """
+    # Fitted to `shading` itself, which stays the only place that knows the basis; exact, because it is quadratic.
+    grid = np.stack(np.meshgrid(*[[-1.0, 0.0, 1.0]] * 3), axis=-1).reshape(-1, 3)
+    normals = np.delete(grid, len(grid) // 2, axis=0)
+    normals /= np.linalg.norm(normals, axis=1, keepdims=True)
+    values = _shading(normals, light)
+    homogeneous = np.concatenate([normals, np.ones([len(normals), 1])], axis=1)
+    products = np.einsum("si,sj->sij", homogeneous, homogeneous).reshape(-1, 16)
+    return np.linalg.lstsq(products, values, rcond=None)[0].T.reshape(3, 4, 4)
+
+
+def light_ball(light: np.ndarray, size: int) -> np.ndarray:
+    """uint8 RGBA [size, size, 4]: a grey ball under the light [27], seen from the camera's side."""
+    centres = (np.arange(size) + 0.5) / size * 2 - 1
+    x, y = np.meshgrid(centres, -centres)
+    radius = np.hypot(x, y)
+    shrink = 0.9  # leaves a margin
+    inside = np.minimum(radius / shrink, 1.0)
+    scale = inside / np.maximum(radius, 1e-9)
+    normals = np.stack([x * scale, y * scale, np.sqrt(1 - inside**2)], axis=-1)
+    colour = BALL_ALBEDO * _shading(normals.reshape(-1, 3), light).reshape(size, size, 3)
+    coverage = np.clip((shrink - radius) * size / 2 + 0.5, 0, 1)
+    return to_bytes(np.concatenate([colour, coverage[..., None]], axis=-1))
+
+
+def webp(pixels: np.ndarray) -> str:
+    """Base64 of a picture, uint8 [H, W, 3 or 4]."""
+    stream = io.BytesIO()
+    Image.fromarray(pixels).save(stream, "WEBP", quality=QUALITY)
+    return _base64(stream.getvalue())
+
+
+def _shading(normals: np.ndarray, light: np.ndarray) -> np.ndarray:
+    """[S, 3] light arriving at unit normals [S, 3]."""
+    return shading(tf.constant(normals[None]), tf.constant(light[None], tf.float64))[0].numpy()
+
+
+def _light(result) -> np.ndarray:
+    return np.asarray(result.result.coarse.face.coefficients.light)[0]
+
+
+def _base64(data: bytes) -> str:
+    return base64.b64encode(data).decode("ascii")
+
+
+def _numbers(values: np.ndarray) -> list[float]:
+    return [round(float(value), 6) for value in values]
