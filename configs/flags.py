@@ -31,6 +31,7 @@ OPTIONS = {
     "adv_lambda": "gan.adversarial",
     "seed": "train.seed",
     "fit": "fit.steps",
+    "faces": "prepare.faces",
 }
 
 

@@ -1,11 +1,13 @@
 """The parts of the chain, as a configuration asks for them."""
 
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import tensorflow as tf
 
 from configs import schema
+from lib.face_image.parsing import FaceParser
 from lib.face_model import FaceModel
 from lib.geometry.camera import Camera
 from lib.mesh_sampling import MeshHierarchy, load_or_build
@@ -69,11 +71,10 @@ def load(config: schema.Config) -> Components:
       UserError: a file is missing or belongs to another face model.
     """
     face_model = load_face_model(config)
-    regressor = build_regressor(config.regressor, face_model.layout)
-    load_weights(schema.asset_path(config.regressor.weights), regressor, face_model.fingerprint)
+    regressor = load_regressor(config, face_model)
     identity = build_identity_network(config.identity)
     load_weights(schema.asset_path(config.identity.weights), identity, face_model.fingerprint)
-    regressor.trainable = identity.trainable = False
+    identity.trainable = False
     hierarchy = load_hierarchy(config, face_model)
     embedding_size = regressor.feature_size + identity.embedding_size
     texture = build_texture_network(config, hierarchy, embedding_size, face_model.mirror_index)
@@ -104,6 +105,32 @@ def load_face_model(config: schema.Config) -> FaceModel:
     if section.source == "built-in":
         return load_built_in(config.generated_dir, section.vertex_count, section.seed)
     return FaceModel.load(schema.asset_path(section.source))
+
+
+def load_regressor(config: schema.Config, face_model: FaceModel) -> Regressor:
+    """The configuration's regressor with its trained weights, frozen.
+
+    Raises:
+      UserError: the weights are missing or belong to another face model.
+    """
+    regressor = build_regressor(config.regressor, face_model.layout)
+    load_weights(schema.asset_path(config.regressor.weights), regressor, face_model.fingerprint)
+    regressor.trainable = False
+    return regressor
+
+
+def load_parser(config: schema.Config) -> FaceParser | None:
+    """The configuration's face-parsing network, None where it names none.
+
+    Raises:
+      UserError: the file is missing or cannot be used.
+    """
+    section = config.prepare
+    if not section.parser:
+        return None
+    return FaceParser(
+        Path(section.parser), section.parser_size, section.parser_mean, section.parser_std, section.parser_classes
+    )
 
 
 def load_hierarchy(config: schema.Config, face_model: FaceModel) -> MeshHierarchy:

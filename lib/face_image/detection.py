@@ -6,13 +6,15 @@ import functools
 import cv2
 import numpy as np
 
-from utils import UserError
+from lib.face_image.quality import Unusable
 
 # Longest side of the first pass. mtcnn then finds faces from 3 % of that side on, in about 0.15 s on one core.
 WORKING_SIDE = 640
 # Second pass: the face upright in a square of this size, its box taking up REFINE_FRACTION of the side.
 REFINE_SIDE = 288
 REFINE_FRACTION = 0.5
+# Smaller faces are not looked for in the second pass: nearly all of a detector's time goes into the smallest ones.
+REFINE_SMALLEST = 60
 # Points in mtcnn's order after mirroring the image: the eyes and the mouth's corners change places.
 MIRRORED_POINTS = (1, 0, 2, 4, 3)
 
@@ -88,15 +90,39 @@ def detect_largest_face(image: np.ndarray, name: str, min_confidence: float = 0.
       min_confidence: detections below it are no faces.
 
     Raises:
-      UserError: if there is no face.
+      Unusable: if there is no face.
     """
-    faces = [face for face in detect_faces(image, refine=False) if face.confidence >= min_confidence]
+    return detect_confident_faces(image, name, min_confidence, 1)[0]
+
+
+def detect_confident_faces(
+    image: np.ndarray, name: str, min_confidence: float, most: int | None = None
+) -> list[Face]:
+    """The faces of a photo, the largest first.
+
+    Args:
+      image: uint8 [H, W, 3 or 4].
+      name: what the error calls the photo.
+      min_confidence: detections below it are no faces.
+      most: the largest so many; None for all.
+
+    Raises:
+      Unusable: if there is no face.
+    """
+    found = detect_faces(image, refine=False)
+    faces = [face for face in found if face.confidence >= min_confidence][:most]
     if not faces:
-        raise UserError(f"{name}: no face found (it should be turned by less than about 60 degrees and not be tiny)")
-    return _refined(np.ascontiguousarray(image[..., :3]), faces[0])
+        seen = f"; the best guess has confidence {max(f.confidence for f in found):.2f}" if found else ""
+        raise Unusable(
+            "no face",
+            f"{name}: no face found (it should be turned by less than about 60 degrees and take up 5 % of the photo's "
+            f"side or more{seen})",
+        )
+    pixels = np.ascontiguousarray(image[..., :3])
+    return [_refined(pixels, face) for face in faces]
 
 
-def _detect(image: np.ndarray) -> list[Face]:
+def _detect(image: np.ndarray, smallest: int = 20) -> list[Face]:
     names = ("left_eye", "right_eye", "nose", "mouth_left", "mouth_right")
     return [
         Face(
@@ -104,7 +130,7 @@ def _detect(image: np.ndarray) -> list[Face]:
             np.array([found["keypoints"][name] for name in names], np.float64),
             float(found["confidence"]),
         )
-        for found in _detector().detect_faces(image)
+        for found in _detector().detect_faces(image, min_face_size=smallest)
     ]
 
 
@@ -134,7 +160,7 @@ def _refined(image: np.ndarray, face: Face) -> Face:
     expected = face.points @ transform[:, :2].T + transform[:, 2]
     found = []
     for mirrored in (False, True):
-        candidates = _detect(np.ascontiguousarray(crop[:, ::-1]) if mirrored else crop)
+        candidates = _detect(np.ascontiguousarray(crop[:, ::-1]) if mirrored else crop, REFINE_SMALLEST)
         points = [candidate.points for candidate in candidates]
         if mirrored:
             points = [(p * (-1, 1) + (REFINE_SIDE, 0))[list(MIRRORED_POINTS)] for p in points]
