@@ -70,7 +70,7 @@ def prepare_folder(config: schema.Config, source: Path, output: Path) -> dict[st
     _write_journal(journal, records)
     with open(journal, "a", encoding="utf-8") as stream:
         bar = tqdm(total=len(paths), initial=len(records), desc="prepare", unit="photo", dynamic_ncols=True)
-        for record in run_jobs(jobs, _make_preparer, (config,), config.workers, _lost):
+        for record in run_jobs(jobs, make_preparer, (config,), config.workers, _lost):
             records[record["photo"]] = record
             stream.write(json.dumps(record, ensure_ascii=True) + "\n")
             stream.flush()
@@ -82,7 +82,7 @@ def prepare_folder(config: schema.Config, source: Path, output: Path) -> dict[st
     return _report(output, source, ordered, len(paths) - len(jobs), pages)
 
 
-def _make_preparer(config: schema.Config) -> Callable[[object], dict]:
+def make_preparer(config: schema.Config) -> Callable[[object], dict]:
     """What a process does its photos with; it computes on one thread, because the photos run side by side."""
     from lib.quiet_tensorflow import import_tensorflow
 

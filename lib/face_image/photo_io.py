@@ -55,7 +55,8 @@ def photo_size(path: str | os.PathLike) -> tuple[int, int]:
     """
 
     def size(image: Image.Image, path: Path) -> tuple[int, int]:
-        sideways = image.getexif().get(ORIENTATION_TAG) in SIDEWAYS
+        # Pillow turns TIFFs itself.
+        sideways = image.format != "TIFF" and image.getexif().get(ORIENTATION_TAG) in SIDEWAYS
         return (image.width, image.height) if sideways else (image.height, image.width)
 
     return _opened(path, size)
