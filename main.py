@@ -1,4 +1,4 @@
-"""Trains the texture networks, reconstructs photos, prepares photos for training, pre-trains the regressor, evaluates: flags in, one library call."""
+"""Trains the networks, prepares and reconstructs photos, pre-trains, evaluates: flags in, one library call."""
 
 import argparse
 import sys
@@ -93,7 +93,8 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
     )
     parser.add_argument(
         "--output",
-        help=f"folder of the results (default: --mode test: {defaults.test.output}; --mode prepare: {defaults.prepare.output}; "
+        help=f"folder of the results (default: --mode test: {defaults.test.output}; "
+        f"--mode prepare: {defaults.prepare.output}; "
         f"--mode evaluate: {defaults.evaluate.output})",
     )
     parser.add_options(flags.OPTIONS)

@@ -125,7 +125,13 @@ def _options_key(config: schema.Config) -> str:
     section = asdict(config.prepare)
     for name in ("input", "output"):
         section.pop(name)
-    parts = [section, asdict(config.face_model), asdict(config.camera), asdict(config.regressor), config.data.image_size]
+    parts = [
+        section,
+        asdict(config.face_model),
+        asdict(config.camera),
+        asdict(config.regressor),
+        config.data.image_size,
+    ]
     digest = hashlib.sha256(json.dumps(parts, sort_keys=True).encode())
     files = [schema.asset_path(config.regressor.weights)]
     if config.prepare.parser:

@@ -155,8 +155,9 @@ class Reconstructor:
 def reconstruct_folder(config: schema.Config, source: Path, output: Path) -> dict[str, str]:
     """Reconstructs every photo of a folder with the run's best texture network.
 
-    For each photo `<output>/<where it lies in source>/<name>/` receives renderings, landmarks, meshes, coefficients and metrics; beside those
-    folders stand summary.csv, summary.json, failed.txt and a picture sheet. One bad photo never stops the folder.
+    For each photo `<output>/<where it lies in source>/<name>/` receives renderings, landmarks, meshes, coefficients and
+    metrics; in `output` stand summary.csv, summary.json, failed.txt and a picture sheet. One bad photo never stops the
+    folder.
 
     Args:
       config: the effective configuration.

@@ -58,7 +58,7 @@ def test_what_is_missing_or_does_not_fit_is_said(tmp_path, monkeypatch):
     with pytest.raises(UserError, match="must be an ONNX file, got none"):
         FaceParser(tmp_path / "none.onnx", 16, MEAN, STD, (1,))
     path = write_network(tmp_path / "p.onnx")
-    with pytest.raises(UserError, match="must take an input of prepare.parser_size 32"):
+    with pytest.raises(UserError, match=r"must take an input of prepare\.parser_size 32"):
         FaceParser(path, 32, MEAN, STD, (1,))(stripes())
     (tmp_path / "text.onnx").write_text("no network")
     with pytest.raises(UserError, match=r"text\.onnx: must be an ONNX network"):

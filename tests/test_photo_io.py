@@ -121,7 +121,8 @@ def test_folders(tmp_path):
         photo_io.photo_paths(tmp_path / "missing")
     (tmp_path / "in" / "deep").mkdir(parents=True)
     (tmp_path / "out").mkdir()
-    for name in ("b.png", "a.JPG", "notes.txt", ".hidden.png", "in/deep/c.webp", "out/d.png", "b_mask.png", "e_mask.png"):
+    photos = ("b.png", "a.JPG", "e_mask.png", "in/deep/c.webp")
+    for name in (*photos, "notes.txt", ".hidden.png", "out/d.png", "b_mask.png"):
         (tmp_path / name).write_bytes(b"")
     found = [path.relative_to(tmp_path).as_posix() for path in photo_io.photo_paths(tmp_path, skip=tmp_path / "out")]
     # b_mask.png is the mask of b.png; there is no e for e_mask.png to belong to.

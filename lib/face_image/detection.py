@@ -95,9 +95,7 @@ def detect_largest_face(image: np.ndarray, name: str, min_confidence: float = 0.
     return detect_confident_faces(image, name, min_confidence, 1)[0]
 
 
-def detect_confident_faces(
-    image: np.ndarray, name: str, min_confidence: float, most: int | None = None
-) -> list[Face]:
+def detect_confident_faces(image: np.ndarray, name: str, min_confidence: float, most: int | None = None) -> list[Face]:
     """The faces of a photo, the largest first.
 
     Args:

@@ -75,8 +75,9 @@ class FaceParser:
         try:
             scores = self._session.run([self._output], {self._input: values})[0]
         except Exception as error:  # as above
+            reason = " ".join(str(error).split())
             raise UserError(
-                f"{self.path}: must take an input of prepare.parser_size {self.size}, got: {' '.join(str(error).split())}"
+                f"{self.path}: must take an input of prepare.parser_size {self.size}, got: {reason}"
             ) from error
         if scores.ndim == 4:
             scores = scores.argmax(1)

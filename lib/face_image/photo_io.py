@@ -3,6 +3,7 @@
 import os
 import struct
 import warnings
+from collections import Counter
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -97,9 +98,9 @@ def result_names(paths: Iterable[Path], folder: Path) -> dict[Path, str]:
     """
     relative = {path: path.relative_to(folder) for path in paths}
     short = {path: name.with_suffix("").as_posix() for path, name in relative.items()}
-    folded = [name.casefold() for name in short.values()]
+    counts = Counter(name.casefold() for name in short.values())
     folders = {parent.as_posix().casefold() for name in relative.values() for parent in name.parents}
-    clear = {path for path, name in short.items() if folded.count(name.casefold()) == 1 and name.casefold() not in folders}
+    clear = {p for p, name in short.items() if counts[name.casefold()] == 1 and name.casefold() not in folders}
     used = {short[path].casefold() for path in clear} | folders
     names = {}
     for path, name in relative.items():

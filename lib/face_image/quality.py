@@ -80,9 +80,7 @@ def check_mask(alpha: np.ndarray, silhouette: np.ndarray, inside: np.ndarray, gi
         return float((alpha >= 0.5).sum() / max(silhouette.sum(), 1))
     covered = float(inside[silhouette].mean()) if silhouette.any() else 0.0
     if covered < LEAST_INSIDE:
-        raise Unusable(
-            "cut off", f"face cut off: {covered:.0%} of it is inside the photo, needs {LEAST_INSIDE:.0%}"
-        )
+        raise Unusable("cut off", f"face cut off: {covered:.0%} of it is inside the photo, needs {LEAST_INSIDE:.0%}")
     share = float((alpha >= 0.5).sum() / silhouette.sum())
     low, high = MASK_SHARES
     if not low <= share <= high:
