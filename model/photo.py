@@ -130,7 +130,7 @@ class PhotoReader:
         return self.model.layout.join(placed).astype(np.float32)
 
     def mask(self, photo: AlignedPhoto, coefficients: np.ndarray, fitted: bool = False) -> np.ndarray:
-        """Alpha [H, W] float32: the photo's own, else the parser's, else found around the face of `coefficients` [1, K].
+        """Alpha [H, W] float32: the photo's own, the parser's, or else found around the face of `coefficients` [1, K].
 
         Args:
           photo: the aligned photo.

@@ -10,11 +10,13 @@ from lib.face_image.quality import Unusable
 
 # Longest side of the first pass. mtcnn then finds faces from 3 % of that side on, in about 0.15 s on one core.
 WORKING_SIDE = 640
+# Smallest face looked for in the first pass, in pixels of that side; for the largest face alone larger ones are looked
+# for first: nearly all of the detector's time goes into the smallest.
+SMALLEST = 20
+LARGE = 60
 # Second pass: the face upright in a square of this size, its box taking up REFINE_FRACTION of the side.
 REFINE_SIDE = 288
 REFINE_FRACTION = 0.5
-# Smaller faces are not looked for in the second pass: nearly all of a detector's time goes into the smallest ones.
-REFINE_SMALLEST = 60
 # Points in mtcnn's order after mirroring the image: the eyes and the mouth's corners change places.
 MIRRORED_POINTS = (1, 0, 2, 4, 3)
 
@@ -47,7 +49,7 @@ def _detector():
     return MTCNN()
 
 
-def detect_faces(image: np.ndarray, refine: bool = True) -> list[Face]:
+def detect_faces(image: np.ndarray, refine: bool = True, smallest: int = SMALLEST) -> list[Face]:
     """All faces of a photo, the largest first.
 
     The first pass looks at the photo reduced to `WORKING_SIDE`. With `refine`, each face is then turned upright, cut
@@ -57,6 +59,7 @@ def detect_faces(image: np.ndarray, refine: bool = True) -> list[Face]:
     Args:
       image: uint8 [H, W, 3 or 4], alpha is ignored.
       refine: whether to run the second pass.
+      smallest: size of the smallest faces looked for, in pixels of `WORKING_SIDE`.
 
     Returns:
       Faces in pixels of `image`; empty if there is none.
@@ -73,7 +76,7 @@ def detect_faces(image: np.ndarray, refine: bool = True) -> list[Face]:
     working = cv2.resize(padded, None, fx=scale, fy=scale, interpolation=method)
     ratio = np.array([padded.shape[1] / working.shape[1], padded.shape[0] / working.shape[0]])
     faces = []
-    for face in _detect(working):
+    for face in _detect(working, smallest):
         box = np.concatenate([face.box[:2] * ratio - border, face.box[2:] * ratio])
         moved = Face(box, face.points * ratio - border, face.confidence)
         if _overlaps(moved.box, width, height):
@@ -107,8 +110,12 @@ def detect_confident_faces(image: np.ndarray, name: str, min_confidence: float, 
     Raises:
       Unusable: if there is no face.
     """
-    found = detect_faces(image, refine=False)
-    faces = [face for face in found if face.confidence >= min_confidence][:most]
+    found: list[Face] = []
+    faces: list[Face] = []
+    for smallest in (LARGE, SMALLEST) if most == 1 else (SMALLEST,):
+        if not faces:
+            found = detect_faces(image, refine=False, smallest=smallest)
+            faces = [face for face in found if face.confidence >= min_confidence][:most]
     if not faces:
         seen = f"; the best guess has confidence {max(f.confidence for f in found):.2f}" if found else ""
         raise Unusable(
@@ -120,7 +127,7 @@ def detect_confident_faces(image: np.ndarray, name: str, min_confidence: float, 
     return [_refined(pixels, face) for face in faces]
 
 
-def _detect(image: np.ndarray, smallest: int = 20) -> list[Face]:
+def _detect(image: np.ndarray, smallest: int) -> list[Face]:
     names = ("left_eye", "right_eye", "nose", "mouth_left", "mouth_right")
     return [
         Face(
@@ -158,7 +165,7 @@ def _refined(image: np.ndarray, face: Face) -> Face:
     expected = face.points @ transform[:, :2].T + transform[:, 2]
     found = []
     for mirrored in (False, True):
-        candidates = _detect(np.ascontiguousarray(crop[:, ::-1]) if mirrored else crop, REFINE_SMALLEST)
+        candidates = _detect(np.ascontiguousarray(crop[:, ::-1]) if mirrored else crop, LARGE)
         points = [candidate.points for candidate in candidates]
         if mirrored:
             points = [(p * (-1, 1) + (REFINE_SIDE, 0))[list(MIRRORED_POINTS)] for p in points]
