@@ -27,8 +27,8 @@ SKIN_GATE = 0.3
 # where a colour differs from the face's own by this many standard deviations.
 FOREHEAD = 0.42
 UNLIKE = 3.0
-# From here on a darker colour above the eyes is surely hair or a cap; less dark, it may be a cap's shadow on skin, which
-# the cut decides. Brows become holes, which are filled.
+# From here on a darker colour above the eyes is surely hair or a cap; less dark, it may be a cap's shadow on skin,
+# which the cut decides. Brows become holes, which are filled.
 BROWS = 0.25
 SURELY_UNLIKE = 9.0
 # Where face and surroundings have the same colours the cut collapses onto the sure face; a result that keeps less than
