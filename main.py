@@ -1,10 +1,11 @@
-"""Trains the texture networks, reconstructs photos, pre-trains the regressor, evaluates: flags in, one library call."""
+"""Trains the networks, prepares and reconstructs photos, pre-trains, evaluates: flags in, one library call."""
 
 import argparse
 import sys
 from pathlib import Path
 
 from configs import flags, schema
+from lib.face_image.photo_io import photo_paths
 from lib.quiet_tensorflow import import_tensorflow
 from lib.records import RecordReader
 from lib.splits import load_split
@@ -15,12 +16,13 @@ EPILOG = """
 Any option of the configuration may follow as section.key=value, e.g. loss.symmetry=0.1; configs/default.yaml lists them
 with their meanings.
 
-Exit codes: 0 done; 2 the command or its files are at fault, one line says how; 3 --mode test reconstructed some photos
+Exit codes: 0 done; 2 the command or its files are at fault, one line says how; 3 --mode test or prepare did some photos
 but not all, the output folder lists which failed and why; 130 interrupted.
 """
 # What --input and --output stand for in each mode.
 FOLDERS = {
     "test": {"input": "test.input", "output": "test.output"},
+    "prepare": {"input": "prepare.input", "output": "prepare.output"},
     "evaluate": {"input": "test.output", "output": "evaluate.output"},
 }
 
@@ -37,12 +39,18 @@ def main(argv: list[str] | None = None) -> int:
 
         train(config, config.run_dir)
     elif args.mode == "test":
-        check_photos(Path(config.test.input))
+        photo_paths(config.test.input, skip=config.test.output)
         start_tensorflow(config.train.seed)
         from model.reconstruction import reconstruct_folder
 
         failed = reconstruct_folder(config, Path(config.test.input), Path(config.test.output))
         return PARTIAL_SUCCESS if failed else 0
+    elif args.mode == "prepare":
+        photo_paths(config.prepare.input, skip=config.prepare.output)
+        from model.preparation import prepare_folder
+
+        left_out = prepare_folder(config, Path(config.prepare.input), Path(config.prepare.output))
+        return PARTIAL_SUCCESS if left_out else 0
     elif args.mode == "pretrain":
         start_tensorflow(config.pretrain.seed)
         from model.pretraining import pretrain
@@ -70,7 +78,7 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
     parser.add_argument(
         "--mode",
         default="train",
-        choices=("train", "test", "pretrain", "evaluate"),
+        choices=("train", "test", "prepare", "pretrain", "evaluate"),
         help="what to do (default: %(default)s)",
     )
     parser.add_argument(
@@ -80,11 +88,13 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
     parser.add_argument(
         "--input",
         help=f"--mode test: folder of photos (default: {defaults.test.input}); "
+        f"--mode prepare: the same (default: {defaults.prepare.input}); "
         f"--mode evaluate: what --mode test wrote (default: {defaults.test.output})",
     )
     parser.add_argument(
         "--output",
         help=f"folder of the results (default: --mode test: {defaults.test.output}; "
+        f"--mode prepare: {defaults.prepare.output}; "
         f"--mode evaluate: {defaults.evaluate.output})",
     )
     parser.add_options(flags.OPTIONS)
@@ -92,19 +102,9 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
     for flag in ("input", "output"):
         if (value := getattr(args, flag)) is not None:
             if args.mode not in FOLDERS:
-                raise UserError(f"--{flag} must come with --mode test or evaluate, got --mode {args.mode}")
+                raise UserError(f"--{flag} must come with --mode test, prepare or evaluate, got --mode {args.mode}")
             args.overrides.append(f"{FOLDERS[args.mode][flag]}={value}")
     return args
-
-
-def check_photos(folder: Path) -> None:
-    """Raises UserError unless `folder` holds at least one JPEG or PNG."""
-    if not folder.is_dir():
-        raise UserError(
-            f"{folder}: must be a folder of photos, got {'a file' if folder.exists() else 'nothing there'}"
-        )
-    if not any(path.suffix.lower() in (".jpg", ".jpeg", ".png") for path in folder.iterdir()):
-        raise UserError(f"{folder}: must hold JPEG or PNG photos, got none")
 
 
 if __name__ == "__main__":

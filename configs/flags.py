@@ -32,6 +32,7 @@ OPTIONS = {
     "seed": "train.seed",
     "fit": "fit.steps",
     "export": "export.formats",
+    "faces": "prepare.faces",
 }
 
 

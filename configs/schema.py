@@ -17,7 +17,7 @@ from typing import Any, get_type_hints
 
 import yaml
 
-from configs import sections
+from configs import photo_sections, sections
 from utils import UserError
 
 DEFAULT = Path(__file__).resolve().parent / "default.yaml"
@@ -41,6 +41,7 @@ class Config:
     fit: sections.Fit
     test: sections.Test
     export: sections.Export
+    prepare: photo_sections.Prepare
     pretrain: sections.Pretrain
     evaluate: sections.Evaluate
 

@@ -270,7 +270,7 @@ class Test(Section):
 
     __test__ = False  # not a test class, whatever the name tells pytest
 
-    input: str = option("folder of photos (JPEG or PNG, any size, with or without alpha)")
+    input: str = option("folder of photos, nested or not (JPEG, PNG, WebP, TIFF, ...; with or without alpha)")
     output: str = option("folder the results are written to")
     min_confidence: float = option("detections below this are no face", low=0, high=1)
 

@@ -1,11 +1,13 @@
 """The parts of the chain, as a configuration asks for them."""
 
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import tensorflow as tf
 
 from configs import schema
+from lib.face_image.parsing import FaceParser
 from lib.face_model import FaceModel
 from lib.face_models.published import load_published
 from lib.geometry.camera import Camera
@@ -131,6 +133,20 @@ def load_face_model(config: schema.Config) -> FaceModel:
             "there (data/README.md tells which files belong there and who gives them out)"
         )
     return load_published(path, config.generated_dir) if path.is_dir() else FaceModel.load(path)
+
+
+def load_parser(config: schema.Config) -> FaceParser | None:
+    """The configuration's face-parsing network, None where it names none.
+
+    Raises:
+      UserError: the file is missing or cannot be used.
+    """
+    section = config.prepare
+    if not section.parser:
+        return None
+    return FaceParser(
+        Path(section.parser), section.parser_size, section.parser_mean, section.parser_std, section.parser_classes
+    )
 
 
 def load_hierarchy(config: schema.Config, face_model: FaceModel) -> MeshHierarchy:

@@ -8,7 +8,9 @@ import numpy as np
 import tensorflow as tf
 
 from lib.face_image.alignment import FIVE_FROM_68, Alignment, align
-from lib.face_image.detection import Face, detect_largest_face
+from lib.face_image.beside import given_mask, given_points
+from lib.face_image.detection import Face, detect_confident_faces
+from lib.face_image.parsing import FaceParser
 from lib.face_image.photo_io import given_alpha, read_photo
 from lib.face_image.pose import solve_pose
 from lib.face_image.region import PhotoRegion, face_region
@@ -54,10 +56,20 @@ class PhotoReader:
       model: the face model; its mean landmarks are the template of the alignment.
       camera: that of the crops.
       min_confidence: detections below it are no faces.
+      beside: use landmarks and masks that lie beside a photo (`lib.face_image.beside`).
+      parser: finds the masks of photos that bring none; None for the graph cut around the posed face.
     """
 
-    def __init__(self, model: MorphableModel, camera: Camera, min_confidence: float):
+    def __init__(
+        self,
+        model: MorphableModel,
+        camera: Camera,
+        min_confidence: float,
+        beside: bool = True,
+        parser: FaceParser | None = None,
+    ):
         self.model, self.camera, self.min_confidence = model, camera, min_confidence
+        self.beside, self.parser = beside, parser
         face_model = model.face_model
         self._template = _five(face_model.mean_shape[face_model.landmarks])
         bases = (face_model.identity_basis, face_model.expression_basis)
@@ -67,15 +79,42 @@ class PhotoReader:
         """The largest face of a photo, aligned.
 
         Raises:
-          UserError: the file is no image, or there is no face.
+          UserError: the file is no image, what lies beside it does not fit, or there is no face.
+        """
+        photo, faces = self.find(path, 1)
+        return self.aligned(path.name, photo, faces[0])
+
+    def find(self, path: Path, most: int | None = None) -> tuple[np.ndarray, list[Face]]:
+        """A photo and its faces.
+
+        Args:
+          path: the photo.
+          most: the largest so many faces; None for all.
+
+        Returns:
+          uint8 [H, W, 3 or 4] pixels, with alpha where the photo brings a mask along; faces, the largest first, or the
+          one whose landmarks lie beside the photo.
+
+        Raises:
+          UserError: the file is no image, what lies beside it does not fit, or there is no face.
         """
         photo = read_photo(path)
-        face = detect_largest_face(photo, path.name, self.min_confidence)
+        points = None
+        if self.beside:
+            points, mask = given_points(path, photo.shape[:2]), given_mask(path, photo.shape[:2])
+            if mask is not None:
+                photo = np.dstack([photo[..., :3], mask])
+        if points is not None:
+            return photo, [_given_face(points)]
+        return photo, detect_confident_faces(photo, path.name, self.min_confidence, most)
+
+    def aligned(self, name: str, photo: np.ndarray, face: Face) -> AlignedPhoto:
+        """A face of the photo uint8 [H, W, 3 or 4], cropped."""
         alignment = align(photo, face.points, self._template, self.camera.image_size[0])
         alpha = None
         if given_alpha(photo) is not None:
             alpha = alignment.crop[..., 3].astype(np.float32) / 255
-        return AlignedPhoto(path.name, photo.shape[:2], face, alignment, alpha, face_region(photo, alignment))
+        return AlignedPhoto(name, photo.shape[:2], face, alignment, alpha, face_region(photo, alignment))
 
     def place(self, coefficients: np.ndarray, points: np.ndarray) -> np.ndarray:
         """Coefficients [1, K] with pose and shape changed as little as it takes to meet the five points [5, 2]."""
@@ -94,7 +133,7 @@ class PhotoReader:
         return self.model.layout.join(placed).astype(np.float32)
 
     def mask(self, photo: AlignedPhoto, coefficients: np.ndarray, fitted: bool = False) -> np.ndarray:
-        """Alpha [H, W] float32: the photo's own if it has one, else found around the face of `coefficients` [1, K].
+        """Alpha [H, W] float32: the photo's own, the parser's, or else found around the face of `coefficients` [1, K].
 
         Args:
           photo: the aligned photo.
@@ -103,14 +142,20 @@ class PhotoReader:
         """
         if photo.alpha is not None:
             return photo.alpha
-        posed = self.model.posed(tf.constant(coefficients), self.camera)
-        clip = self.camera.clip_coordinates(posed.vertices)
-        silhouette = triangle_ids(clip, self.model.triangles, self.camera.image_size)[0].numpy() >= 0
         alignment = photo.alignment
+        if self.parser is not None:
+            return self.parser(alignment.crop[..., :3]) * alignment.inside
+        silhouette = self.silhouette(coefficients)
         alpha = segment(
             alignment.crop[..., :3], alignment.points, silhouette, alignment.inside, soft=True, fitted=fitted
         )
         return alpha.astype(np.float32) / 255
+
+    def silhouette(self, coefficients: np.ndarray) -> np.ndarray:
+        """Bool [H, W], where the face of coefficients [1, K] stands in the crop."""
+        posed = self.model.posed(tf.constant(coefficients), self.camera)
+        clip = self.camera.clip_coordinates(posed.vertices)
+        return triangle_ids(clip, self.model.triangles, self.camera.image_size)[0].numpy() >= 0
 
 
 def readable_mask(photo: AlignedPhoto, alpha: np.ndarray) -> np.ndarray:
@@ -122,6 +167,14 @@ def readable_mask(photo: AlignedPhoto, alpha: np.ndarray) -> np.ndarray:
     if photo.alpha is not None:
         return alpha
     return cv2.erode((alpha >= 0.5).astype(np.float32), np.ones((3, 3), np.uint8))
+
+
+def _given_face(points: np.ndarray) -> Face:
+    """A face of given points [5, 2], its box about as large as a detector's."""
+    eyes, mouth = points[:2].mean(0), points[3:].mean(0)
+    side = 2.5 * max(np.linalg.norm(mouth - eyes), np.linalg.norm(points[1] - points[0]))
+    corner = (eyes + mouth) / 2 - side / 2
+    return Face(np.array([*corner, side, side]), points, 1.0)
 
 
 def _five(landmarks: np.ndarray) -> np.ndarray:

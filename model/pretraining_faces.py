@@ -1,15 +1,9 @@
 """Synthetic faces for pre-training, rendered once, in parallel, into files that a killed run completes."""
 
 import hashlib
-import itertools
 import json
-import multiprocessing
-import os
 import shutil
-import threading
-from collections.abc import Callable, Iterator
-from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
-from concurrent.futures.process import BrokenProcessPool
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,6 +11,7 @@ import numpy as np
 from tqdm import tqdm
 
 from lib.face_model import FaceModel
+from lib.worker_pool import run_jobs
 from utils import UserError, atomic_path
 
 CHUNK = 32  # faces rendered between two notes of progress
@@ -113,7 +108,7 @@ def load_or_render(
     missing = np.flatnonzero(files["done"] == 0)
     jobs = [(int(c), list(range(c * CHUNK, min((c + 1) * CHUNK, count)))) for c in missing]
     bar = tqdm(total=count, initial=count - sum(len(j[1]) for j in jobs), desc="render faces", unit="face")
-    for chunk, faces in _rendered(jobs, make_source, arguments, workers):
+    for chunk, faces in run_jobs(jobs, _make_renderer, (make_source, arguments), workers, _lost):
         start = chunk * CHUNK
         for name, values in faces.items():
             files[name][start : start + len(values)] = values
@@ -134,56 +129,16 @@ def _check_space(folder: Path, needed: int) -> None:
         )
 
 
-def _rendered(jobs: list, make_source: Callable, arguments: tuple, workers: int) -> Iterator[tuple[int, dict]]:
-    if workers <= 1 or len(jobs) <= 1:
-        source = make_source(*arguments) if jobs else None
-        for chunk, indices in jobs:
-            yield chunk, _render(source, indices)
-        return
-    # A fresh interpreter for each worker: a fork would copy TensorFlow's threads in an unusable state.
-    context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(workers, context, _start_worker, (make_source, arguments)) as pool:
-        waiting = iter(jobs)
-        running = {pool.submit(_render_chunk, *job) for job in _take(waiting, 2 * workers)}
-        try:
-            while running:
-                finished, running = wait(running, return_when=FIRST_COMPLETED)
-                running |= {pool.submit(_render_chunk, *job) for job in _take(waiting, len(finished))}
-                for future in finished:
-                    yield future.result()
-        except BrokenProcessPool as error:
-            raise UserError(
-                "rendering must keep its processes, got one killed (too little memory? use --workers 1 and repeat the "
-                "command; it goes on where it stopped)"
-            ) from error
+def _make_renderer(make_source: Callable, arguments: tuple) -> Callable[[tuple[int, list[int]]], tuple[int, dict]]:
+    source = make_source(*arguments)
+    return lambda job: (job[0], _render(source, job[1]))
 
 
-def _take(items: Iterator, count: int) -> list:
-    return list(itertools.islice(items, count))
-
-
-# How a worker process makes its source, and the source once it is made.
-_make = _source = None
-
-
-def _start_worker(make_source: Callable, arguments: tuple) -> None:
-    global _make
-    threading.Thread(target=_die_with_parent, daemon=True).start()
-    _make = (make_source, arguments)
-
-
-def _die_with_parent() -> None:
-    """Without it the workers of a killed program would wait for work for ever."""
-    multiprocessing.parent_process().join()
-    os._exit(1)
-
-
-def _render_chunk(chunk: int, indices: list[int]) -> tuple[int, dict]:
-    global _source
-    if _source is None:  # not at the start of the process, so that errors reach the parent as what they are
-        make_source, arguments = _make
-        _source = make_source(*arguments)
-    return chunk, _render(_source, indices)
+def _lost(jobs: list) -> str:
+    return (
+        f"rendering must keep its processes, got one killed with {len(jobs)} chunks under way (too little memory? use "
+        "--workers 1 and repeat the command; it goes on where it stopped)"
+    )
 
 
 def _render(source, indices: list[int]) -> dict[str, np.ndarray]:

@@ -10,7 +10,8 @@ import tensorflow as tf
 from tqdm import tqdm
 
 from configs import schema
-from lib.face_image.photo_io import photo_paths
+from lib.face_image.parsing import FaceParser
+from lib.face_image.photo_io import photo_paths, result_names
 from lib.mesh_renderer.fragments import interpolate, rasterize
 from model import components, reconstruction_files
 from model.export import Exporter
@@ -63,11 +64,20 @@ class Reconstructor:
       steps: of the fit; 0 trusts the regressor's shape, albedo and light and only meets the five points.
       learning_rate: of the fit.
       min_confidence: of the detector.
+      beside, parser: see `PhotoReader`.
     """
 
-    def __init__(self, parts: components.Components, steps: int, learning_rate: float, min_confidence: float):
+    def __init__(
+        self,
+        parts: components.Components,
+        steps: int,
+        learning_rate: float,
+        min_confidence: float,
+        beside: bool = True,
+        parser: FaceParser | None = None,
+    ):
         self.parts, self.steps = parts, steps
-        self.reader = PhotoReader(parts.chain.morphable, parts.camera, min_confidence)
+        self.reader = PhotoReader(parts.chain.morphable, parts.camera, min_confidence, beside, parser)
         self.fitter = Fitter(parts.chain.morphable, parts.camera, learning_rate)
         self._chain = tf.function(parts.chain, reduce_retracing=True)
 
@@ -150,13 +160,13 @@ class Reconstructor:
 def reconstruct_folder(config: schema.Config, source: Path, output: Path) -> dict[str, str]:
     """Reconstructs every photo of a folder with the run's best texture network.
 
-    For each photo `<output>/<name>/` receives renderings, landmarks, meshes, coefficients and metrics; beside those
-    folders stand index.html, the page that shows them all, summary.csv, summary.json, failed.txt and a picture sheet.
-    One bad photo never stops the folder.
+    For each photo `<output>/<where it lies in source>/<name>/` receives renderings, landmarks, meshes, coefficients and
+    metrics; in `output` stand index.html, the page that shows them all, summary.csv, summary.json, failed.txt and a
+    picture sheet. One bad photo never stops the folder.
 
     Args:
       config: the effective configuration.
-      source: folder of photos.
+      source: folder of photos, nested or not.
       output: folder of the results.
 
     Returns:
@@ -167,11 +177,18 @@ def reconstruct_folder(config: schema.Config, source: Path, output: Path) -> dic
     """
     started = time.monotonic()
     source, output = Path(source), Path(output)
-    paths = photo_paths(source)
+    paths = photo_paths(source, skip=output)
     parts = components.load(config)
     components.restore_texture_network(parts)
     output.mkdir(parents=True, exist_ok=True)
-    reconstruct = Reconstructor(parts, config.fit.steps, config.fit.learning_rate, config.test.min_confidence)
+    reconstruct = Reconstructor(
+        parts,
+        config.fit.steps,
+        config.fit.learning_rate,
+        config.test.min_confidence,
+        config.prepare.beside,
+        components.load_parser(config),
+    )
     export = Exporter(
         parts.chain.morphable,
         parts.camera,
@@ -180,25 +197,26 @@ def reconstruct_folder(config: schema.Config, source: Path, output: Path) -> dic
         config.export.normal_map,
         config.generated_dir,
     )
-    names = _folder_names(paths)
+    names = result_names(paths, source)
     metrics: dict[str, dict[str, float]] = {}
     failed: dict[str, str] = {}
     sheet = reconstruction_files.Sheet()
     report = Report(output, parts.face_model, parts.camera, title=str(source))
     bar = tqdm(paths, "reconstruct", unit="photo", dynamic_ncols=True)
     for path in bar:
-        bar.set_postfix_str(path.name)
+        shown = path.relative_to(source).as_posix()
+        bar.set_postfix_str(shown)
         try:
             result = reconstruct(path)
             reconstruction_files.write(output / names[path], result, parts.chain.morphable, parts.camera)
             export(output / names[path], result)
             report.add(result, names[path])
             sheet.add(result)
-            metrics[path.name] = result.metrics
+            metrics[shown] = result.metrics
         except PHOTO_ERRORS as error:
             reason = " ".join(str(error).split()) or type(error).__name__
-            failed[path.name] = reason.removeprefix(f"{path}: ").removeprefix(f"{path.name}: ")
-            report.fail(path.name, failed[path.name])
+            failed[shown] = reason.removeprefix(f"{path}: ").removeprefix(f"{path.name}: ")
+            report.fail(shown, failed[shown])
     reconstruction_files.write_summary(output, metrics, failed, time.monotonic() - started, sheet)
     print(f"the page that shows them: {report.finish().resolve()}")
     if not metrics:
@@ -208,12 +226,6 @@ def reconstruct_folder(config: schema.Config, source: Path, output: Path) -> dic
             f"{name}: {reason}; all are listed in {output / 'failed.txt'})"
         )
     return failed
-
-
-def _folder_names(paths: list[Path]) -> dict[Path, str]:
-    """A folder for each photo: its name without suffix, or with it where two photos differ in nothing else."""
-    stems = [path.stem for path in paths]
-    return {path: path.name.replace(".", "_") if stems.count(path.stem) > 1 else path.stem for path in paths}
 
 
 def _rgba(rgb: np.ndarray, alpha: np.ndarray) -> np.ndarray:

@@ -63,6 +63,7 @@ def test_every_flag_changes_its_option():
         "name": "2024", "suffix": "x", "stage": "rec", "model": "normal", "root_dir": "/r", "batch_size": "7",
         "epoch": "9", "eval": "0.5", "img_size": "64", "nz": "33", "lr": "1e-4", "buffer_size": "2", "workers": "3",
         "drop_rate": "0.25", "adv_lambda": "0.5", "seed": "11", "fit": "5", "export": "glb,ply",
+        "faces": "all",
     }  # fmt: skip
     switches = {"restore", "gan", "wide"}
     assert given.keys() | switches == flags.OPTIONS.keys()
@@ -107,7 +108,7 @@ def test_input_and_output_belong_to_a_mode():
     assert (config.test.input, config.test.output) == ("a b", "c")
     config = config_of("--mode", "evaluate", "--input", "a", "--output", "c")
     assert (config.test.output, config.evaluate.output) == ("a", "c")
-    with pytest.raises(UserError, match="--input must come with --mode test or evaluate, got --mode train"):
+    with pytest.raises(UserError, match="--input must come with --mode test, prepare or evaluate, got --mode train"):
         main.parse(["--input", "a"])
 
 
@@ -138,7 +139,9 @@ def test_the_runs_folder():
         ("--config missing.yaml", "missing.yaml: must be a configuration file, got none"),
         ("--mode test --input missing", "missing: must be a folder of photos, got nothing there"),
         ("--mode test --input README.md", "README.md: must be a folder of photos, got a file"),
-        ("--mode test --input lib", "lib: must hold JPEG or PNG photos, got none"),
+        ("--mode test --input lib", "lib: must hold photos (.bmp, .gif, .jpeg"),
+        ("--mode prepare --input missing", "missing: must be a folder of photos, got nothing there"),
+        ("--mode prepare --input docs --faces some", "prepare.faces: must be one of largest, all, got some"),
         ("--mode evaluate --root_dir missing", "missing/data/face.bin: must be a record file, got none"),
         (
             "--root_dir missing",

@@ -1,10 +1,14 @@
 """Photos of every kind become upright RGB bytes; what cannot be read is one clear line."""
 
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 from PIL import Image
 
 from lib.face_image import photo_io
+from tests.helpers import ROOT
 from utils import UserError
 
 RGB = np.random.default_rng(0).integers(0, 256, [6, 9, 3], dtype=np.uint8)
@@ -111,10 +115,55 @@ def test_decompression_bombs_are_refused_before_decoding(tmp_path, monkeypatch, 
 
 
 def test_folders(tmp_path):
-    with pytest.raises(UserError, match="must hold images"):
+    with pytest.raises(UserError, match="must hold photos"):
         photo_io.photo_paths(tmp_path)
     with pytest.raises(UserError, match="must be a folder"):
         photo_io.photo_paths(tmp_path / "missing")
-    for name in ("b.png", "a.JPG", "notes.txt"):
+    (tmp_path / "in" / "deep").mkdir(parents=True)
+    (tmp_path / "out").mkdir()
+    photos = ("b.png", "a.JPG", "e_mask.png", "in/deep/c.webp")
+    for name in (*photos, "notes.txt", ".hidden.png", "out/d.png", "b_mask.png"):
         (tmp_path / name).write_bytes(b"")
-    assert [path.name for path in photo_io.photo_paths(tmp_path)] == ["a.JPG", "b.png"]
+    found = [path.relative_to(tmp_path).as_posix() for path in photo_io.photo_paths(tmp_path, skip=tmp_path / "out")]
+    # b_mask.png is the mask of b.png; there is no e for e_mask.png to belong to.
+    assert found == ["a.JPG", "b.png", "e_mask.png", "in/deep/c.webp"]
+
+
+def test_results_of_nested_photos_have_names_of_their_own(tmp_path):
+    names = ["a.jpg", "a.png", "A.webp", "b.c.png", "d.jpg", "d/e.jpg", "f/a.jpg", "a_png.jpg"]
+    found = photo_io.result_names([tmp_path / name for name in names], tmp_path)
+    assert [found[tmp_path / name] for name in names] == [
+        "a_jpg", "a_png_", "A_webp", "b.c", "d_jpg", "d/e", "f/a", "a_png",
+    ]  # fmt: skip
+    assert len({name.casefold() for name in found.values()}) == len(names)
+
+
+@pytest.mark.parametrize("suffix", ["jpg", "png", "tiff"])
+def test_huge_photos_are_read_smaller(tmp_path, monkeypatch, suffix):
+    monkeypatch.setattr(photo_io, "WORKING_PIXELS", 5000)
+    smooth = np.asarray(Image.fromarray(RGB).resize((300, 200), Image.Resampling.BICUBIC))
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    path = saved(tmp_path, Image.fromarray(smooth), f"huge.{suffix}", exif=exif, quality=95)
+    pixels = photo_io.read_photo(path)
+    assert pixels.shape == (75, 50, 3)
+    expected = np.rot90(smooth.reshape(50, 4, 75, 4, 3).mean((1, 3)), -1)
+    assert np.abs(pixels - expected).mean() < 3
+    assert photo_io.photo_size(path) == (300, 200)
+
+
+def test_a_jpeg_of_a_hundred_megapixels_takes_little_memory(tmp_path):
+    """In a process of its own, whose peak memory tells; decoded whole the photo alone would be 300 MB."""
+    path = tmp_path / "huge.jpg"
+    Image.new("RGB", (12500, 8000), (200, 150, 130)).save(path)
+    program = (
+        "import resource, sys; from lib.face_image.photo_io import read_photo;"
+        "before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss; shape = read_photo(sys.argv[1]).shape;"
+        "print(*shape, (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) // 1024)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program, str(path)], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    *shape, megabytes = map(int, done.stdout.split())
+    assert shape == [4000, 6250, 3]
+    assert megabytes < 250

@@ -21,6 +21,7 @@ from model.face_gcn import FaceGCN
 from model.morphable_model import MorphableModel
 from model.photo import PhotoReader, readable_mask
 from model.projection import SampledColours, projected_albedo
+from tests.photo_corpus import BAD_PHOTOS, portrait, write_bad
 from utils import UserError
 
 SIZE = 112
@@ -210,6 +211,22 @@ def test_without_fit_the_points_are_met(tmp_path, monkeypatch, parts):
     assert run(monkeypatch, parts, source, tmp_path / "out", **{"fit.steps": 0}) == {}
     metrics = json.loads((tmp_path / "out" / "portrait" / "metrics.json").read_text())
     assert metrics["five_point_residual_px"] < 3
+
+
+def test_broken_files_in_nested_folders_do_not_stop_the_good_ones(tmp_path, monkeypatch, parts):
+    source = tmp_path / "in"
+    source.mkdir()
+    write_bad(source)
+    for name in ("a/same.jpg", "b/same.tiff", "b/same.webp"):
+        (source / name).parent.mkdir(exist_ok=True)
+        portrait().save(source / name)
+    failed = run(monkeypatch, parts, source, source / "out", **{"fit.steps": 0})
+    assert failed.keys() == BAD_PHOTOS.keys()
+    for name, words in BAD_PHOTOS.items():
+        assert words in failed[name], failed[name]
+    assert (source / "out" / "failed.txt").read_text().splitlines() == [f"{n}: {r}" for n, r in failed.items()]
+    found = sorted(path.relative_to(source / "out").as_posix() for path in source.glob("out/**/crop.png"))
+    assert found == ["a/same/crop.png", "b/same_tiff/crop.png", "b/same_webp/crop.png"]
 
 
 def test_confidence_bound_is_used(tmp_path, monkeypatch, parts):

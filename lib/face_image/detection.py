@@ -6,10 +6,14 @@ import functools
 import cv2
 import numpy as np
 
-from utils import UserError
+from lib.face_image.quality import Unusable
 
 # Longest side of the first pass. mtcnn then finds faces from 3 % of that side on, in about 0.15 s on one core.
 WORKING_SIDE = 640
+# Smallest face looked for in the first pass, in pixels of that side; for the largest face alone larger ones are looked
+# for first: nearly all of the detector's time goes into the smallest.
+SMALLEST = 20
+LARGE = 60
 # Second pass: the face upright in a square of this size, its box taking up REFINE_FRACTION of the side.
 REFINE_SIDE = 288
 REFINE_FRACTION = 0.5
@@ -45,7 +49,7 @@ def _detector():
     return MTCNN()
 
 
-def detect_faces(image: np.ndarray, refine: bool = True) -> list[Face]:
+def detect_faces(image: np.ndarray, refine: bool = True, smallest: int = SMALLEST) -> list[Face]:
     """All faces of a photo, the largest first.
 
     The first pass looks at the photo reduced to `WORKING_SIDE`. With `refine`, each face is then turned upright, cut
@@ -55,6 +59,7 @@ def detect_faces(image: np.ndarray, refine: bool = True) -> list[Face]:
     Args:
       image: uint8 [H, W, 3 or 4], alpha is ignored.
       refine: whether to run the second pass.
+      smallest: size of the smallest faces looked for, in pixels of `WORKING_SIDE`.
 
     Returns:
       Faces in pixels of `image`; empty if there is none.
@@ -71,7 +76,7 @@ def detect_faces(image: np.ndarray, refine: bool = True) -> list[Face]:
     working = cv2.resize(padded, None, fx=scale, fy=scale, interpolation=method)
     ratio = np.array([padded.shape[1] / working.shape[1], padded.shape[0] / working.shape[0]])
     faces = []
-    for face in _detect(working):
+    for face in _detect(working, smallest):
         box = np.concatenate([face.box[:2] * ratio - border, face.box[2:] * ratio])
         moved = Face(box, face.points * ratio - border, face.confidence)
         if _overlaps(moved.box, width, height):
@@ -88,15 +93,41 @@ def detect_largest_face(image: np.ndarray, name: str, min_confidence: float = 0.
       min_confidence: detections below it are no faces.
 
     Raises:
-      UserError: if there is no face.
+      Unusable: if there is no face.
     """
-    faces = [face for face in detect_faces(image, refine=False) if face.confidence >= min_confidence]
+    return detect_confident_faces(image, name, min_confidence, 1)[0]
+
+
+def detect_confident_faces(image: np.ndarray, name: str, min_confidence: float, most: int | None = None) -> list[Face]:
+    """The faces of a photo, the largest first.
+
+    Args:
+      image: uint8 [H, W, 3 or 4].
+      name: what the error calls the photo.
+      min_confidence: detections below it are no faces.
+      most: the largest so many; None for all.
+
+    Raises:
+      Unusable: if there is no face.
+    """
+    found: list[Face] = []
+    faces: list[Face] = []
+    for smallest in (LARGE, SMALLEST) if most == 1 else (SMALLEST,):
+        if not faces:
+            found = detect_faces(image, refine=False, smallest=smallest)
+            faces = [face for face in found if face.confidence >= min_confidence][:most]
     if not faces:
-        raise UserError(f"{name}: no face found (it should be turned by less than about 60 degrees and not be tiny)")
-    return _refined(np.ascontiguousarray(image[..., :3]), faces[0])
+        seen = f"; the best guess has confidence {max(f.confidence for f in found):.2f}" if found else ""
+        raise Unusable(
+            "no face",
+            f"{name}: no face found (it should be turned by less than about 60 degrees and take up 5 % of the photo's "
+            f"side or more{seen})",
+        )
+    pixels = np.ascontiguousarray(image[..., :3])
+    return [_refined(pixels, face) for face in faces]
 
 
-def _detect(image: np.ndarray) -> list[Face]:
+def _detect(image: np.ndarray, smallest: int) -> list[Face]:
     names = ("left_eye", "right_eye", "nose", "mouth_left", "mouth_right")
     return [
         Face(
@@ -104,7 +135,7 @@ def _detect(image: np.ndarray) -> list[Face]:
             np.array([found["keypoints"][name] for name in names], np.float64),
             float(found["confidence"]),
         )
-        for found in _detector().detect_faces(image)
+        for found in _detector().detect_faces(image, min_face_size=smallest)
     ]
 
 
@@ -134,7 +165,7 @@ def _refined(image: np.ndarray, face: Face) -> Face:
     expected = face.points @ transform[:, :2].T + transform[:, 2]
     found = []
     for mirrored in (False, True):
-        candidates = _detect(np.ascontiguousarray(crop[:, ::-1]) if mirrored else crop)
+        candidates = _detect(np.ascontiguousarray(crop[:, ::-1]) if mirrored else crop, LARGE)
         points = [candidate.points for candidate in candidates]
         if mirrored:
             points = [(p * (-1, 1) + (REFINE_SIDE, 0))[list(MIRRORED_POINTS)] for p in points]

@@ -3,8 +3,11 @@
 import os
 import struct
 import warnings
+from collections import Counter
+from collections.abc import Iterable
 from pathlib import Path
 
+import cv2
 import numpy as np
 from PIL import Image, ImageOps
 
@@ -13,6 +16,17 @@ from utils import UserError
 PHOTO_SUFFIXES = (".bmp", ".gif", ".jpeg", ".jpg", ".png", ".ppm", ".tif", ".tiff", ".webp")
 # A 100-megapixel photo takes 400 MB while it is converted; anything larger is a mistake or an attack.
 MAX_PIXELS = 100_000_000
+# JPEG alone is decoded at a half, a quarter or an eighth of its size, in the memory of the smaller picture; beyond this
+# Pillow itself refuses.
+MAX_JPEG_PIXELS = 178_000_000
+# Larger photos are halved until they have no more: a face needs far fewer, and several are read at once.
+WORKING_PIXELS = 25_000_000
+# What a given mask's file is called, after the photo's stem.
+MASK_ENDING = "_mask.png"
+# EXIF orientations that exchange rows and columns.
+ORIENTATION_TAG, SIDEWAYS = 0x0112, (5, 6, 7, 8)
+# Grey values of 16 bits as bytes.
+SIXTEEN_TO_EIGHT = np.rint(np.arange(65536) / 257).astype(np.uint8)
 
 
 def read_photo(path: str | os.PathLike) -> np.ndarray:
@@ -20,6 +34,7 @@ def read_photo(path: str | os.PathLike) -> np.ndarray:
 
     The EXIF orientation is applied, grey and palette images become RGB, CMYK is converted, 16 bits are reduced to 8,
     the first frame of an animation is taken. Transparency of any kind stays as alpha; colours below it are left alone.
+    Photos of more than `WORKING_PIXELS` are returned at a half, a quarter, ... of their size.
 
     Args:
       path: an image file in any format Pillow reads.
@@ -30,41 +45,74 @@ def read_photo(path: str | os.PathLike) -> np.ndarray:
     Raises:
       UserError: one line naming the file when it cannot be read, is damaged or is too large.
     """
-    path = Path(path)
-    if not path.is_file():
-        raise UserError(f"{path}: must be an image file, got {'a folder' if path.is_dir() else 'nothing there'}")
-    try:
-        with warnings.catch_warnings():
-            # Pillow's own limit is lower and only warns; ours is checked below, before any pixel is decoded.
-            warnings.simplefilter("ignore", Image.DecompressionBombWarning)
-            with Image.open(path) as image:
-                if image.width * image.height > MAX_PIXELS:
-                    raise UserError(_too_large(path, f"{image.width} x {image.height}"))
-                return _to_bytes(ImageOps.exif_transpose(image), path)
-    except UserError:
-        raise
-    except Image.DecompressionBombError:
-        raise UserError(_too_large(path, "more than that")) from None
-    except Image.UnidentifiedImageError:
-        raise UserError(f"{path}: must be an image, got a file no image format recognises") from None
-    except (OSError, SyntaxError, ValueError, EOFError, IndexError, struct.error) as error:
-        # The exceptions Pillow's decoders raise on damaged files.
-        raise UserError(f"{path}: must be a complete image, got a damaged one ({_one_line(error)})") from None
+    return _opened(path, _decoded)
 
 
-def photo_paths(folder: str | os.PathLike) -> list[Path]:
-    """The files of `folder` (not of its sub-folders) with an image's suffix, sorted by name.
+def photo_size(path: str | os.PathLike) -> tuple[int, int]:
+    """(height, width) of the upright photo as its file holds it, before `read_photo` makes it smaller.
+
+    Raises:
+      UserError: as `read_photo`.
+    """
+
+    def size(image: Image.Image, path: Path) -> tuple[int, int]:
+        # Pillow turns TIFFs itself.
+        sideways = image.format != "TIFF" and image.getexif().get(ORIENTATION_TAG) in SIDEWAYS
+        return (image.width, image.height) if sideways else (image.height, image.width)
+
+    return _opened(path, size)
+
+
+def photo_paths(folder: str | os.PathLike, skip: str | os.PathLike | None = None) -> list[Path]:
+    """The image files of `folder` and of the folders in it, by their suffix, sorted by name; hidden ones are left out.
+
+    `<stem>_mask.png` beside the photo `<stem>.<suffix>` is that photo's mask (`lib.face_image.beside`), no photo.
+
+    Args:
+      folder: of photos.
+      skip: a folder that is not looked into: the results' own, should it lie in `folder`.
 
     Raises:
       UserError: if the folder is missing or holds no image.
     """
     folder = Path(folder)
     if not folder.is_dir():
-        raise UserError(f"{folder}: must be a folder of images, got {'a file' if folder.exists() else 'nothing there'}")
-    paths = sorted(p for p in folder.iterdir() if p.is_file() and p.suffix.lower() in PHOTO_SUFFIXES)
+        raise UserError(f"{folder}: must be a folder of photos, got {'a file' if folder.exists() else 'nothing there'}")
+    skipped = None if skip is None else Path(skip).resolve()
+    paths = []
+    for parent, folders, names in os.walk(folder):
+        folders[:] = [f for f in folders if not f.startswith(".") and (Path(parent) / f).resolve() != skipped]
+        images = [n for n in names if not n.startswith(".") and Path(n).suffix.lower() in PHOTO_SUFFIXES]
+        masks = {f"{Path(name).stem}{MASK_ENDING}" for name in images}
+        paths += [Path(parent) / name for name in images if name not in masks]
     if not paths:
-        raise UserError(f"{folder}: must hold images ({', '.join(PHOTO_SUFFIXES)}), got none")
-    return paths
+        raise UserError(f"{folder}: must hold photos ({', '.join(PHOTO_SUFFIXES)}), got none")
+    return sorted(paths)
+
+
+def result_names(paths: Iterable[Path], folder: Path) -> dict[Path, str]:
+    """A name for each photo's results: where it lies in `folder`, without its suffix, `/` between folders.
+
+    Photos that differ in nothing but the suffix (or in capitals, which some file systems take for equal), and those
+    named like a folder beside them, keep the suffix: portrait.jpg, portrait.png become portrait_jpg, portrait_png.
+    """
+    relative = {path: path.relative_to(folder) for path in paths}
+    short = {path: name.with_suffix("").as_posix() for path, name in relative.items()}
+    counts = Counter(name.casefold() for name in short.values())
+    folders = {parent.as_posix().casefold() for name in relative.values() for parent in name.parents}
+    clear = {p for p, name in short.items() if counts[name.casefold()] == 1 and name.casefold() not in folders}
+    used = {short[path].casefold() for path in clear} | folders
+    names = {}
+    for path, name in relative.items():
+        if path in clear:
+            names[path] = short[path]
+            continue
+        long = name.with_name(name.name.replace(".", "_")).as_posix()
+        while long.casefold() in used:
+            long += "_"
+        used.add(long.casefold())
+        names[path] = long
+    return names
 
 
 def given_alpha(photo: np.ndarray) -> np.ndarray | None:
@@ -74,21 +122,60 @@ def given_alpha(photo: np.ndarray) -> np.ndarray | None:
     return photo[..., 3]
 
 
+def _opened(path: str | os.PathLike, use):
+    """`use(image, path)` of an image that is neither too large nor damaged."""
+    path = Path(path)
+    if not path.is_file():
+        raise UserError(f"{path}: must be an image file, got {'a folder' if path.is_dir() else 'nothing there'}")
+    try:
+        with warnings.catch_warnings():
+            # Pillow's own limit is lower and only warns; ours is checked below, before any pixel is decoded.
+            warnings.simplefilter("ignore", Image.DecompressionBombWarning)
+            with Image.open(path) as image:
+                limit = MAX_JPEG_PIXELS if image.format == "JPEG" else MAX_PIXELS
+                if image.width * image.height > limit:
+                    raise UserError(_too_large(path, f"{image.width} x {image.height}", limit))
+                return use(image, path)
+    except UserError:
+        raise
+    except Image.DecompressionBombError:
+        raise UserError(_too_large(path, "more than that", MAX_PIXELS)) from None
+    except Image.UnidentifiedImageError:
+        raise UserError(f"{path}: must be an image, got a file no image format recognises") from None
+    except (OSError, SyntaxError, ValueError, EOFError, IndexError, struct.error) as error:
+        # The exceptions Pillow's decoders raise on damaged files.
+        raise UserError(f"{path}: must be a complete image, got a damaged one ({_one_line(error)})") from None
+
+
+def _decoded(image: Image.Image, path: Path) -> np.ndarray:
+    factor = 1
+    while (image.width // factor) * (image.height // factor) > WORKING_PIXELS:
+        factor *= 2
+    wanted = max(image.width // factor, 1), max(image.height // factor, 1)
+    if factor > 1:
+        image.draft(None, wanted)  # does nothing but for JPEG
+    rest = factor // max(round(wanted[0] * factor / image.width), 1)
+    pixels = _to_bytes(ImageOps.exif_transpose(image), path)
+    if rest <= 1:
+        return pixels
+    height, width = (max(side // rest, 1) for side in pixels.shape[:2])
+    return cv2.resize(pixels, (width, height), interpolation=cv2.INTER_AREA)
+
+
 def _to_bytes(image: Image.Image, path: Path) -> np.ndarray:
     if image.mode.startswith("I;16") or image.mode == "I":
-        values = np.asarray(image).astype(np.int64)
+        values = np.asarray(image)
         if values.min() < 0 or values.max() > 65535:
             raise UserError(f"{path}: grey values must be 8 or 16 bits, got {values.min()}..{values.max()}")
-        grey = np.rint(values / 257.0).astype(np.uint8)
-        return np.repeat(grey[..., None], 3, axis=-1)
+        return np.repeat(SIXTEEN_TO_EIGHT[values][..., None], 3, axis=-1)
     if image.mode == "F":
         raise UserError(f"{path}: pixels must be 8- or 16-bit integers, got floating point (convert the image first)")
     transparent = "A" in image.getbands() or "a" in image.getbands() or "transparency" in image.info
     return np.asarray(image.convert("RGBA" if transparent else "RGB")).copy()
 
 
-def _too_large(path: Path, size: str) -> str:
-    return f"{path}: must have at most {MAX_PIXELS // 1_000_000} million pixels, got {size} (scale it down)"
+def _too_large(path: Path, size: str, limit: int) -> str:
+    return f"{path}: must have at most {limit / 1e6:.3g} million pixels, got {size} (scale it down)"
 
 
 def _one_line(error: BaseException) -> str:

@@ -1,0 +1,134 @@
+"""Scores a folder of face masks against outlines drawn by hand: intersection over union of each, as a table.
+
+python -m benchmarks.mask_iou --masks DIR --outlines DIR [--csv FILE]
+
+Masks are PNGs: the alpha of RGBA, else white is face. Outlines have the same stem and are
+
+* `<stem>.png`: as a mask, white is face;
+* `<stem>.json`: a list of polygons, each a list of [x, y];
+* `<stem>.txt`: a line `x y` for each corner, an empty line between polygons;
+
+polygons in pixels, origin at the top left, y down; where two of them overlap is no face (a hole).
+
+Outlines have the masks' frame. If the masks are the crops of `--mode prepare` (prepared.json stands in their parent
+folder), outlines may belong to the photos instead, and are moved into each crop: polygons with the photo's stem always
+are, PNGs are when their size is the photo's.
+"""
+
+import argparse
+import csv
+import json
+import sys
+from pathlib import Path
+
+import cv2
+import numpy as np
+from PIL import Image
+
+from utils import UserError, atomic_path
+
+SUBPIXEL = 4  # bits of the polygons' corners below a pixel
+
+
+def parse_arguments(argv=None):
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--masks", type=Path, required=True)
+    parser.add_argument("--outlines", type=Path, required=True)
+    parser.add_argument("--csv", type=Path, help="also write the table here")
+    return parser.parse_args(argv)
+
+
+def read_mask(path: Path) -> np.ndarray:
+    """Bool [H, W] of a PNG: alpha of RGBA, else grey at half or more."""
+    with Image.open(path) as image:
+        return np.asarray(image.getchannel("A") if image.mode == "RGBA" else image.convert("L")) > 127
+
+
+def read_polygons(path: Path) -> list[np.ndarray]:
+    """Polygons [K, 2] of a .json or .txt outline."""
+    try:
+        text = path.read_text(encoding="utf-8")
+        if path.suffix == ".json":
+            polygons = [np.array(polygon, np.float64) for polygon in json.loads(text)]
+        else:
+            blocks = [block for block in text.split("\n\n") if block.strip()]
+            polygons = [np.array([line.split() for line in b.strip().splitlines()], np.float64) for b in blocks]
+    except (ValueError, TypeError) as error:
+        raise UserError(f"{path}: must hold polygons of x, y pairs, got: {' '.join(str(error).split())}") from error
+    if not polygons or any(p.ndim != 2 or p.shape[1] != 2 or len(p) < 3 for p in polygons):
+        raise UserError(f"{path}: must hold polygons of three corners or more, x and y each")
+    return polygons
+
+
+def outline_mask(path: Path, size: tuple[int, int], to_crop: np.ndarray | None, photo_size: list | None) -> np.ndarray:
+    """Bool [H, W] of an outline in the frame of its mask.
+
+    Args:
+      path: the outline.
+      size: (height, width) of the mask.
+      to_crop: [2, 3] from the photo's pixels to the mask's (pixel edges); None where they are the same.
+      photo_size: (height, width) of the photo, with `to_crop`.
+    """
+    transform = np.eye(2, 3) if to_crop is None else np.asarray(to_crop)
+    if path.suffix == ".png":
+        drawn = read_mask(path)
+        if drawn.shape == tuple(size):
+            return drawn
+        if photo_size is None or drawn.shape != tuple(photo_size):
+            raise UserError(
+                f"{path}: must have the size of its mask, {size[1]} x {size[0]} px, or of its photo, "
+                f"got {drawn.shape[1]} x {drawn.shape[0]}"
+            )
+        centred = transform.copy()  # OpenCV counts from pixel centres
+        centred[:, 2] += 0.5 * transform[:, :2].sum(1) - 0.5
+        return cv2.warpAffine(drawn.astype(np.float32), centred, size[::-1], flags=cv2.INTER_AREA) > 0.5
+    corners = [p @ transform[:, :2].T + transform[:, 2] for p in read_polygons(path)]
+    filled = np.zeros(size, np.uint8)
+    cv2.fillPoly(filled, [np.rint((c - 0.5) * 2**SUBPIXEL).astype(np.int32) for c in corners], 1, shift=SUBPIXEL)
+    return filled > 0
+
+
+def score(masks: Path, outlines: Path) -> dict[str, float]:
+    """IoU of each mask that has an outline.
+
+    Raises:
+      UserError: there is no pair, or an outline does not fit.
+    """
+    frames = {}
+    manifest = masks.parent / "prepared.json"
+    if manifest.is_file():
+        for record in json.loads(manifest.read_text(encoding="utf-8"))["records"]:
+            for crop in record["crops"]:
+                frames[crop["file"]] = crop["photo_to_crop"], crop["photo_size"]
+    scores = {}
+    for path in sorted(masks.glob("*.png")):
+        found = [outlines / f"{path.stem}{suffix}" for suffix in (".png", ".json", ".txt")]
+        outline = next((candidate for candidate in found if candidate.is_file()), None)
+        if outline is not None:
+            mask = read_mask(path)
+            truth = outline_mask(outline, mask.shape, *frames.get(path.name, (None, None)))
+            scores[path.name] = float((mask & truth).sum() / max((mask | truth).sum(), 1))
+    if not scores:
+        raise UserError(f"{outlines}: must hold outlines named like the masks in {masks}, got none")
+    return scores
+
+
+def main(argv=None) -> int:
+    arguments = parse_arguments(argv)
+    try:
+        scores = score(arguments.masks, arguments.outlines)
+    except UserError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    width = max(map(len, scores))
+    for name, value in scores.items():
+        print(f"{name:<{width}}  {value:.3f}")
+    print(f"{'mean':<{width}}  {np.mean(list(scores.values())):.3f}  lowest {min(scores.values()):.3f}")
+    if arguments.csv:
+        with atomic_path(arguments.csv) as path, open(path, "w", newline="", encoding="utf-8") as stream:
+            csv.writer(stream).writerows([["mask", "iou"], *scores.items()])
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,89 @@
+"""Face masks by a face-parsing network in an ONNX file, where someone has one (onnxruntime is not a requirement)."""
+
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from utils import UserError
+
+
+class FaceParser:
+    """Alpha of aligned crops: the classes of a segmentation network that count as face.
+
+    The network takes [1, 3, size, size] float32 RGB, `(rgb - mean) / std` of RGB in [0, 1], and gives as its first
+    output either class scores [1, C, h, w] or class numbers [1, h, w].
+
+    Args:
+      path: the ONNX file.
+      size: side of the network's input [px].
+      mean, std: [3] of the normalisation.
+      classes: numbers of the classes that are face.
+      threads: that the network computes with.
+
+    Raises:
+      UserError: onnxruntime is not installed, or the file is no such network.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        size: int,
+        mean: tuple[float, ...],
+        std: tuple[float, ...],
+        classes: tuple[int, ...],
+        threads: int = 1,
+    ):
+        if not Path(path).is_file():
+            raise UserError(f"{path}: must be an ONNX file, got none (prepare.parser)")
+        try:
+            import onnxruntime
+        except ImportError:
+            raise UserError(
+                "prepare.parser: needs the package onnxruntime, which is not installed (pip install onnxruntime)"
+            ) from None
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = options.inter_op_num_threads = threads
+        options.log_severity_level = 3
+        try:
+            self._session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+        except Exception as error:  # onnxruntime's own exceptions share no public base class
+            raise UserError(f"{path}: must be an ONNX network, got: {' '.join(str(error).split())}") from error
+        inputs = self._session.get_inputs()
+        if len(inputs) != 1 or len(inputs[0].shape) != 4:
+            shapes = ", ".join(str(entry.shape) for entry in inputs)
+            raise UserError(f"{path}: must take one input [1, 3, size, size], got {shapes}")
+        self.path, self.size, self.classes = Path(path), size, classes
+        self._input, self._output = inputs[0].name, self._session.get_outputs()[0].name
+        self._mean, self._std = (np.array(values, np.float32) for values in (mean, std))
+
+    def __call__(self, crop: np.ndarray) -> np.ndarray:
+        """Alpha of a crop.
+
+        Args:
+          crop: uint8 [H, W, 3].
+
+        Returns:
+          float32 [H, W], 1 face; soft where the network's border falls between pixels.
+
+        Raises:
+          UserError: the network does not take the configured size, or gives something else than classes.
+        """
+        method = cv2.INTER_AREA if crop.shape[0] > self.size else cv2.INTER_LINEAR
+        image = cv2.resize(np.ascontiguousarray(crop), (self.size, self.size), interpolation=method)
+        values = ((image.astype(np.float32) / 255 - self._mean) / self._std).transpose(2, 0, 1)[None]
+        try:
+            scores = self._session.run([self._output], {self._input: values})[0]
+        except Exception as error:  # as above
+            reason = " ".join(str(error).split())
+            raise UserError(
+                f"{self.path}: must take an input of prepare.parser_size {self.size}, got: {reason}"
+            ) from error
+        if scores.ndim == 4:
+            scores = scores.argmax(1)
+        if scores.ndim != 3 or len(scores) != 1:
+            raise UserError(
+                f"{self.path}: must give scores [1, C, h, w] or classes [1, h, w], got {list(scores.shape)}"
+            )
+        face = np.isin(np.rint(scores[0]).astype(np.int64), self.classes).astype(np.float32)
+        return cv2.resize(face, crop.shape[1::-1], interpolation=cv2.INTER_LINEAR)

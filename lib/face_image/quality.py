@@ -1,0 +1,92 @@
+"""Whether a face in a photo is worth a crop: why not, as a kind to count and a sentence to act on."""
+
+import numpy as np
+from skimage.measure import blur_effect
+
+from utils import UserError
+
+# Kinds of reasons, as tables count them.
+KINDS = ("no face", "too small", "blurred", "cut off", "mask failed", "bad landmarks or mask", "unreadable")
+# Breadth of a face at the cheekbones in decimetres; turns the scale of the alignment into a width in pixels.
+FACE_BREADTH = 1.4
+# Sides of the window of an aligned crop whose blur is measured: brows to chin, without hair and background.
+BLUR_WINDOW = (0.25, 0.8)
+# A mask outside of these shares of the posed face's area follows something else than the face.
+MASK_SHARES = (0.4, 1.5)
+# Less of the posed face inside the photo is too little to learn from.
+LEAST_INSIDE = 0.7
+
+
+class Unusable(UserError):
+    """A face or photo that is left out.
+
+    Attributes:
+      kind: one of `KINDS`.
+    """
+
+    def __init__(self, kind: str, reason: str):
+        super().__init__(reason)
+        self.kind = kind
+
+
+def check_size(scale: float, least: float) -> float:
+    """The face's width in pixels of the photo.
+
+    Args:
+      scale: pixels of the photo per decimetre (`Alignment.scale`).
+      least: pixels.
+
+    Raises:
+      Unusable: it is smaller than `least`.
+    """
+    width = FACE_BREADTH * scale
+    if width < least:
+        raise Unusable("too small", f"face too small: {width:.0f} px wide, needs {least:g} (prepare.min_width)")
+    return width
+
+
+def check_sharpness(crop: np.ndarray, most: float) -> float:
+    """The face's blur after Crete et al. 2007 (The blur effect): 0 sharp, 1 nothing left that more blur could change.
+
+    Args:
+      crop: uint8 [S, S, 3], aligned.
+      most: allowed.
+
+    Raises:
+      Unusable: it is blurred more than that.
+    """
+    first, last = (round(share * crop.shape[0]) for share in BLUR_WINDOW)
+    blur = float(blur_effect(crop[first:last, first:last], channel_axis=-1))
+    if not blur <= most:
+        raise Unusable("blurred", f"blurred: blur {blur:.2f} of 1, at most {most:g} (prepare.max_blur)")
+    return blur
+
+
+def check_mask(alpha: np.ndarray, silhouette: np.ndarray, inside: np.ndarray, given: bool) -> float:
+    """The mask's area as a share of the posed face's.
+
+    Args:
+      alpha: [S, S] in [0, 1].
+      silhouette: bool [S, S], the posed face.
+      inside: bool [S, S], pixels of the crop that the photo covers.
+      given: the mask came with the photo and is only asked to be there.
+
+    Raises:
+      Unusable: the photo cuts the face off, or the mask is not where the face is.
+    """
+    if given:
+        if not (alpha >= 0.5).any():
+            raise Unusable("mask failed", "mask failed: the given mask is empty where the face is")
+        return float((alpha >= 0.5).sum() / max(silhouette.sum(), 1))
+    covered = float(inside[silhouette].mean()) if silhouette.any() else 0.0
+    if covered < LEAST_INSIDE:
+        raise Unusable("cut off", f"face cut off: {covered:.0%} of it is inside the photo, needs {LEAST_INSIDE:.0%}")
+    share = float((alpha >= 0.5).sum() / silhouette.sum())
+    low, high = MASK_SHARES
+    if not low <= share <= high:
+        raise Unusable(
+            "mask failed",
+            f"mask failed: it has {share:.0%} of the expected area, needs {low:.0%} to {high:.0%} "
+            "(give one as <photo>_mask.png or as alpha)",
+        )
+    return share

@@ -1,0 +1,21 @@
+"""What the program hands to the processes of --mode prepare; both sides import it, so it imports no TensorFlow."""
+
+import dataclasses
+from pathlib import Path
+
+
+@dataclasses.dataclass(frozen=True)
+class Job:
+    """A photo to prepare.
+
+    Attributes:
+      path: the photo.
+      photo: its name in the records.
+      crop: file its crop is written to; with several faces each gets a number at the end of the stem.
+      key: of the photo, what lies beside it and the options; goes into the record.
+    """
+
+    path: Path
+    photo: str
+    crop: Path
+    key: str

@@ -1,0 +1,79 @@
+"""Folders of photos as people have them: good ones of every kind, and everything that can be wrong with a file."""
+
+import struct
+import zlib
+from pathlib import Path
+
+import numpy as np
+import skimage.data
+from PIL import Image, ImageDraw
+
+# What each bad file's reason must say, in both modes.
+BAD_PHOTOS = {
+    "animated.gif": "no face found",
+    "bomb.png": "million pixels",
+    "cat.png": "no face found",
+    "cup.jpg": "no face found",
+    "deep/er/truncated.jpg": "damaged",
+    "empty.jpg": "no image format",
+    "noise.png": "no face found",
+    "one.png": "no face found",
+    "text.png": "no image format",
+    "wide.png": "no face found",
+}
+
+
+def portrait() -> Image.Image:
+    """The astronaut's head and shoulders, 300 x 300."""
+    return Image.fromarray(skimage.data.astronaut()[:300, 80:380])
+
+
+def cat() -> Image.Image:
+    """A drawn cat's face."""
+    image = Image.new("RGB", (300, 300), (120, 160, 120))
+    draw = ImageDraw.Draw(image)
+    fur = (150, 110, 70)
+    draw.polygon([(60, 120), (70, 20), (140, 80)], fill=fur)
+    draw.polygon([(240, 120), (230, 20), (160, 80)], fill=fur)
+    draw.ellipse([50, 60, 250, 260], fill=fur)
+    for x in (110, 190):
+        draw.ellipse([x - 25, 115, x + 25, 155], fill=(190, 220, 60))
+        draw.ellipse([x - 6, 115, x + 6, 155], fill="black")
+    draw.polygon([(138, 180), (162, 180), (150, 195)], fill=(230, 140, 150))
+    draw.arc([120, 185, 150, 215], 0, 180, fill="black", width=3)
+    draw.arc([150, 185, 180, 215], 0, 180, fill="black", width=3)
+    for y in (190, 200, 210):
+        draw.line([(20, y - 10), (110, 200)], fill="white", width=1)
+        draw.line([(280, y - 10), (190, 200)], fill="white", width=1)
+    return image
+
+
+def bomb(path: Path, side: int = 30000) -> None:
+    """A PNG of `side` x `side` grey pixels in a few kilobytes; no decoder gets as far as its missing rows."""
+
+    def chunk(kind: bytes, content: bytes) -> bytes:
+        return struct.pack(">I", len(content)) + kind + content + struct.pack(">I", zlib.crc32(kind + content))
+
+    header = struct.pack(">IIBBBBB", side, side, 8, 0, 0, 0, 0)
+    pixels = zlib.compress(bytes((side + 1) * 64))
+    path.write_bytes(b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", pixels) + chunk(b"IEND", b""))
+
+
+def write_bad(folder: Path) -> None:
+    """Writes the files of `BAD_PHOTOS`."""
+    (folder / "deep" / "er").mkdir(parents=True)
+    frames = [Image.new("P", (64, 64), value) for value in (0, 80, 160)]
+    frames[0].save(folder / "animated.gif", save_all=True, append_images=frames[1:])
+    bomb(folder / "bomb.png")
+    cat().save(folder / "cat.png")
+    Image.fromarray(skimage.data.coffee()).save(folder / "cup.jpg")
+    portrait().save(folder / "whole.jpg")
+    whole = (folder / "whole.jpg").read_bytes()
+    (folder / "whole.jpg").unlink()
+    (folder / "deep" / "er" / "truncated.jpg").write_bytes(whole[: len(whole) // 3])
+    (folder / "empty.jpg").write_bytes(b"")
+    noise = np.random.default_rng(0).integers(0, 256, [200, 200, 3], dtype=np.uint8)
+    Image.fromarray(noise).save(folder / "noise.png")
+    Image.new("RGB", (1, 1), (200, 150, 130)).save(folder / "one.png")
+    (folder / "text.png").write_text("not a photo")
+    Image.new("RGB", (20000, 60), (90, 120, 90)).save(folder / "wide.png")
