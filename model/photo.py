@@ -67,12 +67,15 @@ class PhotoReader:
           UserError: the file is no image, or there is no face.
         """
         photo = read_photo(path)
-        face = detect_largest_face(photo, path.name, self.min_confidence)
+        return self.align(photo, detect_largest_face(photo, path.name, self.min_confidence), path.name)
+
+    def align(self, photo: np.ndarray, face: Face, name: str) -> AlignedPhoto:
+        """A known face of a photo (uint8 [H, W, 3 or 4]), aligned."""
         alignment = align(photo, face.points, self._template, self.camera.image_size[0])
         alpha = None
         if given_alpha(photo) is not None:
             alpha = alignment.crop[..., 3].astype(np.float32) / 255
-        return AlignedPhoto(path.name, photo.shape[:2], face, alignment, alpha)
+        return AlignedPhoto(name, photo.shape[:2], face, alignment, alpha)
 
     def place(self, coefficients: np.ndarray, points: np.ndarray) -> np.ndarray:
         """Coefficients [1, K] with pose and shape changed as little as it takes to meet the five points [5, 2]."""

@@ -52,6 +52,23 @@ class PhotoResult:
     metrics: dict[str, float]
 
 
+@dataclasses.dataclass(frozen=True)
+class Draft:
+    """A photo on its way to a result.
+
+    Attributes:
+      photo: the aligned photo.
+      alpha: [H, W] mask found so far.
+      coefficients: [K] found so far.
+      embedding: [1, E] of the crop.
+    """
+
+    photo: AlignedPhoto
+    alpha: np.ndarray
+    coefficients: np.ndarray
+    embedding: tf.Tensor
+
+
 class Reconstructor:
     """Photo to fine texture, one photo at a time.
 
@@ -63,7 +80,7 @@ class Reconstructor:
     """
 
     def __init__(self, parts: components.Components, steps: int, learning_rate: float, min_confidence: float):
-        self.parts, self.steps = parts, steps
+        self.parts, self.steps, self.learning_rate = parts, steps, learning_rate
         self.reader = PhotoReader(parts.chain.morphable, parts.camera, min_confidence)
         self.fitter = Fitter(parts.chain.morphable, parts.camera, learning_rate)
         self._chain = tf.function(parts.chain, reduce_retracing=True)
@@ -75,37 +92,60 @@ class Reconstructor:
           UserError: the file is no image or shows no face.
         """
         started = time.monotonic()
-        photo = self.reader.read(path)
-        points = photo.alignment.points
-        guess, embedding = self.parts.encode(_rgba(photo.rgb, np.ones(photo.rgb.shape[:2], np.float32)))
-        coefficients = self.reader.place(guess.numpy(), points)
-        alpha = self.reader.mask(photo, coefficients)
+        draft = self.guess(self.reader.read(path))
         if self.steps:
-            coefficients, alpha = self._fit(photo, alpha, coefficients)
-        crop = tf.constant(_rgba(photo.rgb, alpha))
-        readable = tf.constant(_rgba(photo.rgb, readable_mask(photo, alpha)))
-        result = self._chain(readable, tf.constant(coefficients), embedding)
-        metrics = self._measure(result, crop, points)
-        metrics["seconds"] = round(time.monotonic() - started, 2)
-        return PhotoResult(photo, alpha, coefficients[0], result, self._views(coefficients, result), metrics)
+            (draft,) = self.fit([draft], self.fitter)
+        return self.finish(draft, started)
 
-    def _fit(self, photo: AlignedPhoto, alpha: np.ndarray, coefficients: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Fits twice: the mask of a fitted face is better than that of a guessed one."""
+    def guess(self, photo: AlignedPhoto) -> Draft:
+        """What the frozen networks say of a photo, moved to meet its five points, and a first mask."""
+        guess, embedding = self.parts.encode(_rgba(photo.rgb, np.ones(photo.rgb.shape[:2], np.float32)))
+        coefficients = self.reader.place(guess.numpy(), photo.alignment.points)
+        return Draft(photo, self.reader.mask(photo, coefficients), coefficients[0], embedding)
+
+    def fit(self, drafts: list[Draft], fitter: Fitter) -> list[Draft]:
+        """Fits drafts as one batch, twice: the mask of a fitted face is better than that of a guessed one."""
+        coefficients = np.stack([draft.coefficients for draft in drafts])
         landmarks = self.parts.chain.morphable.posed(tf.constant(coefficients), self.parts.camera).landmarks
         targets = FitTargets(
-            image=tf.constant(photo.rgb[None]),
-            alpha=tf.constant(alpha[None, ..., None]),
-            points=tf.constant(photo.alignment.points[None], tf.float32),
+            image=tf.constant(np.stack([draft.photo.rgb for draft in drafts])),
+            alpha=_alphas(drafts),
+            points=tf.constant(np.stack([draft.photo.alignment.points for draft in drafts]), tf.float32),
             landmarks=landmarks,
-            landmark_weight=tf.ones([1, 68]),
+            landmark_weight=tf.ones([len(drafts), 68]),
         )
         first = max(round(FIRST_STEPS * self.steps), 1)
-        coefficients = self.fitter.fit(targets, coefficients, first).coefficients
-        alpha = self.reader.mask(photo, coefficients, fitted=True)
-        targets = dataclasses.replace(targets, alpha=tf.constant(alpha[None, ..., None]))
+        fitted = fitter.fit(targets, coefficients, first).coefficients
+        drafts = [
+            dataclasses.replace(
+                draft, coefficients=row, alpha=self.reader.mask(draft.photo, row[None], fitted=True)
+            )
+            for draft, row in zip(drafts, fitted, strict=True)
+        ]
         if self.steps > first:
-            coefficients = self.fitter.fit(targets, coefficients, self.steps - first, settled=True).coefficients
-        return coefficients, alpha
+            targets = dataclasses.replace(targets, alpha=_alphas(drafts))
+            fitted = fitter.fit(targets, fitted, self.steps - first, settled=True).coefficients
+            drafts = [
+                dataclasses.replace(draft, coefficients=row) for draft, row in zip(drafts, fitted, strict=True)
+            ]
+        return drafts
+
+    def finish(self, draft: Draft, started: float) -> PhotoResult:
+        """The fine texture of a fitted draft, its pictures and numbers.
+
+        Args:
+          draft: coefficients and mask are final.
+          started: `time.monotonic()` when the work on this photo began.
+        """
+        photo, coefficients = draft.photo, draft.coefficients[None]
+        crop = tf.constant(_rgba(photo.rgb, draft.alpha))
+        readable = tf.constant(_rgba(photo.rgb, readable_mask(photo, draft.alpha)))
+        result = self._chain(readable, tf.constant(coefficients), draft.embedding)
+        metrics = self._measure(result, crop, photo.alignment.points)
+        metrics["seconds"] = round(time.monotonic() - started, 2)
+        return PhotoResult(
+            photo, draft.alpha, draft.coefficients, result, self._views(coefficients, result), metrics
+        )
 
     def _measure(self, result: FaceReconstruction, crop: tf.Tensor, points: np.ndarray) -> dict[str, float]:
         mask = result.mask * crop[..., 3:]
@@ -130,10 +170,10 @@ class Reconstructor:
             parts = layout.split(coefficients)
             angles = np.array([[0.0, yaw, 0.0]], np.float32)
             turned = layout.join(dataclasses.replace(parts, angles=angles, translation=np.zeros([1, 3], np.float32)))
-            views[f"yaw {np.degrees(yaw):+.0f}"] = self._draw(turned, result.albedo)
+            views[f"yaw {np.degrees(yaw):+.0f}"] = self.draw(turned, result.albedo)
         return views
 
-    def _draw(self, coefficients: np.ndarray, albedo: tf.Tensor) -> np.ndarray:
+    def draw(self, coefficients: np.ndarray, albedo: tf.Tensor) -> np.ndarray:
         """[H, W, 3] picture of an albedo [1, N, 3] on the face of coefficients [1, K]."""
         chain, camera = self.parts.chain, self.parts.camera
         face = chain.morphable.posed(tf.constant(coefficients), camera)
@@ -166,7 +206,7 @@ def reconstruct_folder(config: schema.Config, source: Path, output: Path) -> dic
     components.restore_texture_network(parts)
     output.mkdir(parents=True, exist_ok=True)
     reconstruct = Reconstructor(parts, config.fit.steps, config.fit.learning_rate, config.test.min_confidence)
-    names = _folder_names(paths)
+    names = folder_names(paths)
     metrics: dict[str, dict[str, float]] = {}
     failed: dict[str, str] = {}
     sheet = reconstruction_files.Sheet()
@@ -179,8 +219,7 @@ def reconstruct_folder(config: schema.Config, source: Path, output: Path) -> dic
             sheet.add(result)
             metrics[path.name] = result.metrics
         except PHOTO_ERRORS as error:
-            reason = " ".join(str(error).split()) or type(error).__name__
-            failed[path.name] = reason.removeprefix(f"{path}: ").removeprefix(f"{path.name}: ")
+            failed[path.name] = failure_reason(path, error)
     reconstruction_files.write_summary(output, metrics, failed, time.monotonic() - started, sheet)
     if not metrics:
         name, reason = next(iter(failed.items()))
@@ -191,10 +230,21 @@ def reconstruct_folder(config: schema.Config, source: Path, output: Path) -> dic
     return failed
 
 
-def _folder_names(paths: list[Path]) -> dict[Path, str]:
+def folder_names(paths: list[Path]) -> dict[Path, str]:
     """A folder for each photo: its name without suffix, or with it where two photos differ in nothing else."""
     stems = [path.stem for path in paths]
     return {path: path.name.replace(".", "_") if stems.count(path.stem) > 1 else path.stem for path in paths}
+
+
+def failure_reason(path: Path, error: Exception) -> str:
+    """What went wrong with a photo, one line without its name."""
+    reason = " ".join(str(error).split()) or type(error).__name__
+    return reason.removeprefix(f"{path}: ").removeprefix(f"{path.name}: ")
+
+
+def _alphas(drafts: list[Draft]) -> tf.Tensor:
+    """[B, H, W, 1] masks."""
+    return tf.constant(np.stack([draft.alpha for draft in drafts])[..., None])
 
 
 def _rgba(rgb: np.ndarray, alpha: np.ndarray) -> np.ndarray:

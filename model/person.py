@@ -1,0 +1,227 @@
+"""Several photos of one person: one identity and one albedo from all of them, textures merged by visibility."""
+
+import dataclasses
+import json
+import time
+from pathlib import Path
+
+import numpy as np
+import tensorflow as tf
+from PIL import Image
+from tqdm import tqdm
+
+from configs import schema
+from lib.face_image.photo_io import photo_paths
+from lib.mesh_io import write_mesh
+from lib.mesh_renderer.fragments import interpolate
+from model import components, reconstruction_files
+from model.fitting_groups import PersonFitter, share
+from model.metrics import masked_psnr
+from model.reconstruction import (
+    NEW_VIEWS,
+    PHOTO_ERRORS,
+    Draft,
+    PhotoResult,
+    Reconstructor,
+    failure_reason,
+    folder_names,
+)
+from model.texture_trainer import clipped
+from utils import UserError, atomic_path
+
+# Folder of what all photos of a person say together.
+PERSON_FOLDER = "person"
+# Weight of a photo's albedo where it did not see the skin: the mean of the networks' guesses is left.
+UNSEEN = 0.01
+# Faces seen at a flat angle are smeared: the weight falls with this power of the cosine.
+FRONTALITY_POWER = 2.0
+# A photo's gain on the albedo is limited to this factor either way.
+MAX_GAIN = 1.5
+
+
+def person_fitter(reconstruct: Reconstructor, frozen: bool = False) -> PersonFitter:
+    """A fitter for `fit_person`; kept and used again, it is traced once for every number of photos."""
+    parts = reconstruct.parts
+    return PersonFitter(parts.chain.morphable, parts.camera, reconstruct.learning_rate, frozen=frozen)
+
+
+def fit_person(reconstruct: Reconstructor, fitter: PersonFitter, drafts: list[Draft]) -> list[Draft]:
+    """Fits photos of one person together, from the robust mean of what each of them says by itself.
+
+    Returns:
+      The drafts, identity and albedo the same in all.
+    """
+    shared = share(reconstruct.parts.face_model.layout, np.stack([draft.coefficients for draft in drafts]))
+    drafts = [dataclasses.replace(draft, coefficients=row) for draft, row in zip(drafts, shared, strict=True)]
+    return reconstruct.fit(drafts, fitter) if reconstruct.steps else drafts
+
+
+def merge_albedos(albedos: np.ndarray, visibility: np.ndarray, frontality: np.ndarray) -> np.ndarray:
+    """One albedo [N, 3] from those of P photos.
+
+    What a photo saw counts by visibility and by how frontally it was seen; what none saw becomes the mean of the
+    networks' guesses. Before, each photo's colours are scaled to the median of all on the skin that it shares with
+    them, because exposure and albedo cannot be told apart in one photo.
+
+    Args:
+      albedos: [P, N, 3] RGB.
+      visibility: [P, N] in [0, 1].
+      frontality: [P, N] cosine between normal and view, negative where turned away.
+    """
+    weights = visibility * np.maximum(frontality, 0) ** FRONTALITY_POWER
+    common = np.median(albedos, axis=0)
+    scale = weights.sum(axis=1)[:, None]
+    mean = np.einsum("pn,pnc->pc", weights, albedos) / np.maximum(scale, 1e-6)
+    wanted = np.einsum("pn,nc->pc", weights, common) / np.maximum(scale, 1e-6)
+    gains = np.clip(wanted / np.maximum(mean, 1e-3), 1 / MAX_GAIN, MAX_GAIN)
+    gains = np.where(scale > 0, gains, 1.0)
+    weights = weights + UNSEEN
+    return np.einsum("pn,pnc->nc", weights, albedos * gains[:, None]) / weights.sum(axis=0)[:, None]
+
+
+def merged_albedo(results: list[PhotoResult]) -> np.ndarray:
+    """`merge_albedos` of photos of one person."""
+    chains = [result.result for result in results]
+    return merge_albedos(
+        np.concatenate([chain.albedo for chain in chains]),
+        np.concatenate([chain.coarse.sampled.visibility[..., 0] for chain in chains]),
+        np.concatenate([chain.coarse.face.normals[..., 2] for chain in chains]),
+    ).astype(np.float32)
+
+
+def reconstruct_people(config: schema.Config, source: Path, output: Path) -> dict[str, str]:
+    """Reconstructs people, each from all photos of a folder.
+
+    Each photo gets its folder as in `reconstruct_folder`, and each person a folder `person` with mesh.obj and mesh.ply
+    (no pose, no expression, merged albedo), coefficients.json, metrics.json and sheet.png.
+
+    Args:
+      config: the effective configuration.
+      source: folder of one person's photos, or of one such folder for each person.
+      output: folder of the results; a sub-folder for each person if `source` has them.
+
+    Returns:
+      The photos that could not be reconstructed: name -> reason.
+
+    Raises:
+      UserError: there is no photo, no trained network, or not one photo could be reconstructed.
+    """
+    started = time.monotonic()
+    source, output = Path(source), Path(output)
+    people = person_folders(source)
+    parts = components.load(config)
+    components.restore_texture_network(parts)
+    reconstruct = Reconstructor(parts, config.fit.steps, config.fit.learning_rate, config.test.min_confidence)
+    fitter = person_fitter(reconstruct)
+    output.mkdir(parents=True, exist_ok=True)
+    metrics: dict[str, dict[str, float]] = {}
+    failed: dict[str, str] = {}
+    sheet = reconstruction_files.Sheet()
+    for folder in tqdm(people, "reconstruct", unit="person", dynamic_ncols=True):
+        target = output / folder.relative_to(source)
+        results, reasons = _reconstruct_person(reconstruct, fitter, folder)
+        failed |= {str((folder / name).relative_to(source)): reason for name, reason in reasons.items()}
+        names = folder_names(photo_paths(folder))
+        for path, result in results.items():
+            name = names[path] if names[path] != PERSON_FOLDER else path.name.replace(".", "_")
+            reconstruction_files.write(target / name, result, parts.face_model)
+            sheet.add(result)
+            metrics[str(path.relative_to(source))] = result.metrics
+        if results:
+            write_person(target / PERSON_FOLDER, reconstruct, list(results.values()))
+    reconstruction_files.write_summary(output, metrics, failed, time.monotonic() - started, sheet)
+    if not metrics:
+        name, reason = next(iter(failed.items()))
+        raise UserError(
+            f"{source}: at least one photo must show a face, got none of {len(failed)} reconstructed (the first, "
+            f"{name}: {reason}; all are listed in {output / 'failed.txt'})"
+        )
+    return failed
+
+
+def person_folders(source: Path) -> list[Path]:
+    """The folder itself, or its sub-folders: one for each person.
+
+    Raises:
+      UserError: both photos and sub-folders, or neither.
+    """
+    if not source.is_dir():
+        raise UserError(f"{source}: must be a folder, got {'a file' if source.exists() else 'nothing there'}")
+    folders = sorted(path for path in source.iterdir() if path.is_dir())
+    if not folders:
+        photo_paths(source)
+        return [source]
+    if any(path.is_file() for path in source.iterdir()):
+        raise UserError(
+            f"{source}: must hold photos of one person, or a folder for each person, got files and folders side by side"
+        )
+    for folder in folders:
+        photo_paths(folder)
+    return folders
+
+
+def _reconstruct_person(
+    reconstruct: Reconstructor, fitter: PersonFitter, folder: Path
+) -> tuple[dict[Path, PhotoResult], dict[str, str]]:
+    """Results of the photos that worked, reasons of those that did not."""
+    drafts: dict[Path, Draft] = {}
+    results: dict[Path, PhotoResult] = {}
+    failed: dict[str, str] = {}
+    started = time.monotonic()
+    for path in photo_paths(folder):
+        try:
+            drafts[path] = reconstruct.guess(reconstruct.reader.read(path))
+        except PHOTO_ERRORS as error:
+            failed[path.name] = failure_reason(path, error)
+    if not drafts:
+        return results, failed
+    fitted = fit_person(reconstruct, fitter, list(drafts.values()))
+    seconds = (time.monotonic() - started) / len(drafts)  # the joint part belongs to all of them alike
+    for path, draft in zip(drafts, fitted, strict=True):
+        try:
+            results[path] = reconstruct.finish(draft, time.monotonic() - seconds)
+        except PHOTO_ERRORS as error:
+            failed[path.name] = failure_reason(path, error)
+    return results, failed
+
+
+def write_person(folder: Path, reconstruct: Reconstructor, results: list[PhotoResult]) -> None:
+    """Writes what photos of one person say together; see `reconstruct_people`."""
+    parts, layout = reconstruct.parts, reconstruct.parts.face_model.layout
+    albedo = merged_albedo(results)
+    first = layout.split(results[0].coefficients)
+    identity = first.identity[None]
+    morphable = parts.chain.morphable
+    neutral = morphable.shape(tf.constant(identity), tf.zeros([1, layout.expression]))[0].numpy()
+    for suffix in ("obj", "ply"):
+        write_mesh(folder / f"mesh.{suffix}", neutral, parts.face_model.triangles, albedo)
+    psnr, rows = {}, []
+    for result in results:
+        coarse = result.result.coarse
+        colours = tf.constant(albedo[None]) * coarse.face.shading
+        drawn = clipped(interpolate(colours, morphable.triangles, coarse.fragments))
+        mask = result.result.mask * result.alpha[None, ..., None]
+        psnr[result.photo.name] = round(float(masked_psnr(drawn, tf.constant(result.photo.rgb[None]), mask)[0]), 4)
+        rows.append(np.hstack([result.photo.rgb, drawn[0].numpy()]))
+    views = []
+    for yaw in (NEW_VIEWS[0], 0.0, NEW_VIEWS[1]):
+        posed = np.zeros([1, layout.size], np.float32)
+        posed[:, layout.slices["identity"]] = identity
+        posed[:, layout.slices["angles"]] = [0.0, yaw, 0.0]
+        views.append(reconstruct.draw(posed, tf.constant(albedo[None])))
+    row = np.hstack(views)
+    width = row.shape[1]
+    rows = [np.pad(cells, ((0, 0), (0, width - cells.shape[1]), (0, 0)), constant_values=1) for cells in rows]
+    with atomic_path(folder / "sheet.png") as path:
+        Image.fromarray(reconstruction_files.to_bytes(np.vstack([row, *rows]))).save(path)
+    contents = {
+        "coefficients": {
+            "photos": [result.photo.name for result in results],
+            "face_model": {"name": parts.face_model.name, "fingerprint": parts.face_model.fingerprint},
+            "coefficients": {"identity": first.identity.tolist(), "albedo": first.albedo.tolist()},
+        },
+        "metrics": {"photos": len(results), "psnr_merged": psnr},
+    }
+    for name, content in contents.items():
+        with atomic_path(folder / f"{name}.json") as path:
+            path.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
