@@ -63,10 +63,14 @@ def main() -> None:
         }
         for name, found in rows.items():
             errors.setdefault(name, []).append(np.mean([identity_error(model, row, true) for row in found]))
-        print(f"person {person}: " + ", ".join(f"{name} {values[-1]:.2f}" for name, values in errors.items()), flush=True)
+        print(
+            f"person {person}: " + ", ".join(f"{name} {values[-1]:.2f}" for name, values in errors.items()), flush=True
+        )
     single = np.mean(errors["fitted, one photo"])
     for name, values in errors.items():
-        print(f"{name:24s} {np.mean(values):.3f} mm, {100 * (np.mean(values) / single - 1):+.1f} % of fitted, one photo")
+        print(
+            f"{name:24s} {np.mean(values):.3f} mm, {100 * (np.mean(values) / single - 1):+.1f} % of fitted, one photo"
+        )
 
 
 if __name__ == "__main__":

@@ -274,7 +274,7 @@ class Test(Section):
     same_person: bool = option("all photos of a folder show one person; sub-folders: one person each")
     video: bool = option("the input is a video or a folder of frames (--video)")
     frame_rate: float = option("frames a second of a folder of frames, and of a video that does not tell", above=0)
-    smoothing: float = option("motion of a video above this frequency is noise [Hz]; at most half the frame rate", above=0)
+    smoothing: float = option("motion of a video above this frequency is noise [Hz]", above=0)
 
 
 @dataclasses.dataclass(frozen=True)

@@ -117,17 +117,13 @@ class Reconstructor:
         first = max(round(FIRST_STEPS * self.steps), 1)
         fitted = fitter.fit(targets, coefficients, first).coefficients
         drafts = [
-            dataclasses.replace(
-                draft, coefficients=row, alpha=self.reader.mask(draft.photo, row[None], fitted=True)
-            )
+            dataclasses.replace(draft, coefficients=row, alpha=self.reader.mask(draft.photo, row[None], fitted=True))
             for draft, row in zip(drafts, fitted, strict=True)
         ]
         if self.steps > first:
             targets = dataclasses.replace(targets, alpha=_alphas(drafts))
             fitted = fitter.fit(targets, fitted, self.steps - first, settled=True).coefficients
-            drafts = [
-                dataclasses.replace(draft, coefficients=row) for draft, row in zip(drafts, fitted, strict=True)
-            ]
+            drafts = [dataclasses.replace(draft, coefficients=row) for draft, row in zip(drafts, fitted, strict=True)]
         return drafts
 
     def finish(self, draft: Draft, started: float) -> PhotoResult:
@@ -143,9 +139,7 @@ class Reconstructor:
         result = self._chain(readable, tf.constant(coefficients), draft.embedding)
         metrics = self._measure(result, crop, photo.alignment.points)
         metrics["seconds"] = round(time.monotonic() - started, 2)
-        return PhotoResult(
-            photo, draft.alpha, draft.coefficients, result, self._views(coefficients, result), metrics
-        )
+        return PhotoResult(photo, draft.alpha, draft.coefficients, result, self._views(coefficients, result), metrics)
 
     def _measure(self, result: FaceReconstruction, crop: tf.Tensor, points: np.ndarray) -> dict[str, float]:
         mask = result.mask * crop[..., 3:]

@@ -82,7 +82,9 @@ def track_face(
     coefficients = np.stack([draft.coefficients for draft in drafts])
     crops = np.stack([draft.photo.alignment.photo_to_crop for draft in drafts])
     nearest = np.abs(np.arange(len(photos))[:, None] - frames).argmin(axis=1)
-    coefficients, crops = smooth_track(reconstruct, coefficients[nearest], crops[nearest], seen, stiffness(cutoff, frame_rate))
+    coefficients, crops = smooth_track(
+        reconstruct, coefficients[nearest], crops[nearest], seen, stiffness(cutoff, frame_rate)
+    )
     return Track(coefficients, crops, frame_landmarks(reconstruct, coefficients, crops), seen, keys)
 
 
@@ -195,9 +197,7 @@ def reconstruct_video(config: schema.Config, source: Path, output: Path) -> dict
     albedo = merged_albedo(track.keys)
     output.mkdir(parents=True, exist_ok=True)
     rows = zip(frames, track.photo_to_crop, track.coefficients, strict=True)
-    write_video(
-        output / "overlay.mp4", (overlay(reconstruct, *row, albedo) for row in rows), frames.frame_rate
-    )
+    write_video(output / "overlay.mp4", (overlay(reconstruct, *row, albedo) for row in rows), frames.frame_rate)
     write_person(output / "person", reconstruct, track.keys)
     with atomic_path(output / "coefficients.npz") as path, open(path, "wb") as stream:
         arrays = ("coefficients", "photo_to_crop", "landmarks", "seen")
