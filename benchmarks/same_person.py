@@ -2,7 +2,8 @@
 
 Shows fresh synthetic people (hair, occluders and the camera's faults included), four photos each, at the points a
 detector would find, and measures how far vertices of the front of the face lie from the true identity (mm, without
-expression and pose): regressed and fitted photo by photo, as the robust mean of those, and from the joint fit.
+expression and pose): regressed and fitted photo by photo, as the robust mean of those (of the fitted ones: what
+--same-person does), and from one energy over all four photos.
 """
 
 import argparse
@@ -14,7 +15,7 @@ from lib.face_image.detection import Face
 from lib.synthetic.photos import SyntheticFaces
 from model import components
 from model.fitting_groups import share
-from model.person import fit_person, person_fitter
+from model.person import person_fitter, share_drafts
 from model.reconstruction import Reconstructor
 
 SEED = 4321  # neither the data's, nor the pre-training's, nor the evaluation's
@@ -38,7 +39,7 @@ def main() -> None:
     parts = components.load(config)
     layout, model = parts.face_model.layout, parts.face_model
     reconstruct = Reconstructor(parts, config.fit.steps, config.fit.learning_rate, config.test.min_confidence)
-    fitter = person_fitter(reconstruct)
+    fitter = person_fitter(reconstruct, frozen=False)
     faces = SyntheticFaces(model, config.data.image_size, SEED)
     errors: dict[str, list[float]] = {}
     for person in range(args.people):
@@ -52,7 +53,7 @@ def main() -> None:
         ]
         regressed = np.stack([draft.coefficients for draft in drafts])
         fitted = np.stack([reconstruct.fit([draft], reconstruct.fitter)[0].coefficients for draft in drafts])
-        joint = fit_person(reconstruct, fitter, drafts)[0].coefficients
+        joint = reconstruct.fit(share_drafts(reconstruct, drafts), fitter)[0].coefficients
         rows = {
             "mean face": [np.zeros_like(true)],
             "regressed, one photo": regressed,

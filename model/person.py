@@ -39,21 +39,36 @@ FRONTALITY_POWER = 2.0
 MAX_GAIN = 1.5
 
 
-def person_fitter(reconstruct: Reconstructor, frozen: bool = False) -> PersonFitter:
+def person_fitter(reconstruct: Reconstructor, frozen: bool = True) -> PersonFitter:
     """A fitter for `fit_person`; kept and used again, it is traced once for every number of photos."""
     parts = reconstruct.parts
     return PersonFitter(parts.chain.morphable, parts.camera, reconstruct.learning_rate, frozen=frozen)
 
 
 def fit_person(reconstruct: Reconstructor, fitter: PersonFitter, drafts: list[Draft]) -> list[Draft]:
-    """Fits photos of one person together, from the robust mean of what each of them says by itself.
+    """Fits photos of one person: each by itself, then the rest around the robust mean of identity and albedo.
+
+    What misleads a photo (shadows, hair, glasses) misleads it with many pixels at once. One energy over all photos lets
+    the strongest of them win; apart, they outvote it (`python -m benchmarks.same_person` compares both).
+
+    Args:
+      reconstruct: fits each photo.
+      fitter: a frozen one of `person_fitter`.
+      drafts: of one person.
 
     Returns:
       The drafts, identity and albedo the same in all.
     """
-    shared = share(reconstruct.parts.face_model.layout, np.stack([draft.coefficients for draft in drafts]))
-    drafts = [dataclasses.replace(draft, coefficients=row) for draft, row in zip(drafts, shared, strict=True)]
+    if reconstruct.steps:
+        drafts = reconstruct.fit(drafts, reconstruct.fitter)
+    drafts = share_drafts(reconstruct, drafts)
     return reconstruct.fit(drafts, fitter) if reconstruct.steps else drafts
+
+
+def share_drafts(reconstruct: Reconstructor, drafts: list[Draft]) -> list[Draft]:
+    """The drafts with the robust mean of their identities and albedos."""
+    shared = share(reconstruct.parts.face_model.layout, np.stack([draft.coefficients for draft in drafts]))
+    return [dataclasses.replace(draft, coefficients=row) for draft, row in zip(drafts, shared, strict=True)]
 
 
 def merge_albedos(albedos: np.ndarray, visibility: np.ndarray, frontality: np.ndarray) -> np.ndarray:

@@ -65,7 +65,8 @@ def track_face(
     layout = reconstruct.parts.face_model.layout
     started = time.monotonic()
     chosen = spread(layout.split(np.stack([draft.coefficients for draft in drafts])).angles, KEY_FRAMES)
-    key_drafts = fit_person(reconstruct, person_fitter(reconstruct), [drafts[index] for index in chosen])
+    fitter = person_fitter(reconstruct)
+    key_drafts = fit_person(reconstruct, fitter, [drafts[index] for index in chosen])
     keys = [reconstruct.finish(draft, started) for draft in key_drafts]
     slots = shared_slots(layout)
     drafts = [
@@ -75,7 +76,7 @@ def track_face(
         for draft in drafts
     ]
     if reconstruct.steps:
-        fitter, fitted = person_fitter(reconstruct, frozen=True), []
+        fitted = []
         for start in tqdm(range(0, len(drafts), BATCH), "fit", unit="batch", dynamic_ncols=True):
             fitted += reconstruct.fit(drafts[start : start + BATCH], fitter)
         drafts = fitted
@@ -183,7 +184,8 @@ def reconstruct_video(config: schema.Config, source: Path, output: Path) -> dict
     frames = FrameSource(source, settings.frame_rate)
     if settings.smoothing > frames.frame_rate / 2:
         raise UserError(
-            f"test.smoothing: must be at most half of the frame rate {frames.frame_rate:g} Hz, got {settings.smoothing:g}"
+            f"test.smoothing: must be at most half of the frame rate {frames.frame_rate:g} Hz, "
+            f"got {settings.smoothing:g}"
         )
     parts = components.load(config)
     components.restore_texture_network(parts)
