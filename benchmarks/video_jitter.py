@@ -88,9 +88,8 @@ def main() -> None:
     track = track_face(reconstruct, photos, FRAME_RATE, config.test.smoothing)
     for name, found in (("frame by frame", single), ("tracked", track.landmarks)):
         distance = np.linalg.norm(found - truth, axis=-1).mean()
-        print(
-            f"{name:15s} jitter {jitter(found, truth):.3f} px, lag {lag(found, truth):+.1f} frames, off {distance:.2f} px"
-        )
+        moved = f"jitter {jitter(found, truth):.3f} px, lag {lag(found, truth):+.1f} frames"
+        print(f"{name:15s} {moved}, off {distance:.2f} px")
 
 
 if __name__ == "__main__":

@@ -64,7 +64,7 @@ def test_every_flag_changes_its_option():
         "epoch": "9", "eval": "0.5", "img_size": "64", "nz": "33", "lr": "1e-4", "buffer_size": "2", "workers": "3",
         "drop_rate": "0.25", "adv_lambda": "0.5", "seed": "11", "fit": "5",
     }  # fmt: skip
-    switches = {"restore", "gan", "wide"}
+    switches = {"restore", "gan", "wide", "same-person"}
     assert given.keys() | switches == flags.OPTIONS.keys()
     argv = [part for name, value in given.items() for part in (f"--{name}", value)] + [
         f"--{s}" for s in switches
