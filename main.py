@@ -39,11 +39,20 @@ def main(argv: list[str] | None = None) -> int:
 
         train(config, config.run_dir)
     elif args.mode == "test":
-        photo_paths(config.test.input, skip=config.test.output)
+        source = Path(config.test.input)
+        if config.test.video and not source.exists():
+            raise UserError(f"{source}: must be a video or a folder of frames, got nothing there")
+        if not config.test.video:
+            photo_paths(source, skip=config.test.output)
         start_tensorflow(config.train.seed)
-        from model.reconstruction import reconstruct_folder
+        if config.test.video:
+            from model.video import reconstruct_video as reconstruct
+        elif config.test.same_person:
+            from model.person import reconstruct_people as reconstruct
+        else:
+            from model.reconstruction import reconstruct_folder as reconstruct
 
-        failed = reconstruct_folder(config, Path(config.test.input), Path(config.test.output))
+        failed = reconstruct(config, source, Path(config.test.output))
         return PARTIAL_SUCCESS if failed else 0
     elif args.mode == "prepare":
         photo_paths(config.prepare.input, skip=config.prepare.output)
@@ -97,8 +106,14 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
         f"--mode prepare: {defaults.prepare.output}; "
         f"--mode evaluate: {defaults.evaluate.output})",
     )
+    parser.add_argument("--video", help="--mode test: a video, or a folder of frames, in place of --input")
     parser.add_options(flags.OPTIONS)
     args = parser.parse(argv)
+    if args.video is not None:
+        if args.mode != "test" or args.input is not None or args.same_person:
+            raise UserError("--video must come with --mode test, without --input and --same-person")
+        args.input = args.video
+        args.overrides.append("test.video=true")
     for flag in ("input", "output"):
         if (value := getattr(args, flag)) is not None:
             if args.mode not in FOLDERS:

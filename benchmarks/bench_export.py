@@ -36,7 +36,7 @@ def main():
     config = schema.load()
     parts = components.load(config)
     components.restore_texture_network(parts)
-    reconstruct = Reconstructor(parts, config.fit.steps, config.fit.learning_rate, config.test.min_confidence)
+    reconstruct = Reconstructor.of(config, parts)
     with tempfile.TemporaryDirectory() as folder:
         photo = Path(folder) / "portrait.png"
         Image.fromarray(skimage.data.astronaut()).save(photo)

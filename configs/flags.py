@@ -33,6 +33,7 @@ OPTIONS = {
     "fit": "fit.steps",
     "export": "export.formats",
     "faces": "prepare.faces",
+    "same-person": "test.same_person",
 }
 
 
@@ -85,11 +86,8 @@ class Parser(argparse.ArgumentParser):
                 raise UserError(
                     f"unknown flag '{flag}'" + (f"; did you mean '{close[0]}'?" if close else " (see --help)")
                 )
-        given = {
-            OPTIONS[name]: value
-            for name, value in vars(args).items()
-            if name in OPTIONS and value is not None
-        }
+        values = {name: getattr(args, name.replace("-", "_"), None) for name in OPTIONS}
+        given = {OPTIONS[name]: value for name, value in values.items() if value is not None}
         args.overrides = [
             f"{key}={'true' if value is True else value}" for key, value in given.items()
         ] + rest

@@ -159,6 +159,10 @@ class Fitter:
         residual = self.point_residual(coefficients, targets.points)
         return FitResult(coefficients.numpy(), residual.numpy(), {name: e.numpy() for name, e in energies.items()})
 
+    def shared_gradient(self, slope: tf.Tensor, targets: FitTargets) -> tf.Tensor:
+        """The gradient [B, K] that the steps follow; here every crop is a face of its own."""
+        return slope
+
     def point_residual(self, coefficients, points) -> tf.Tensor:
         """Mean distance [B] between projected and given five points, pixels of 224."""
         found = self.five_points(self.model.posed(coefficients, self.camera).landmarks)
@@ -268,7 +272,7 @@ class Fitter:
                 tape.watch(values)
                 terms = self.energies(values, targets, surface, colour_factor)
                 energy = tf.reduce_sum(tf.add_n(list(terms.values())))
-            return tape.gradient(energy, values), terms
+            return self.shared_gradient(tape.gradient(energy, values), targets), terms
 
         def body(index, values, first, second, _):
             slope, terms = gradient(values)

@@ -4,7 +4,6 @@ import dataclasses
 import time
 from pathlib import Path
 
-import cv2
 import numpy as np
 import tensorflow as tf
 from tqdm import tqdm
@@ -13,16 +12,14 @@ from configs import schema
 from lib.face_image.parsing import FaceParser
 from lib.face_image.photo_io import photo_paths, result_names
 from lib.mesh_renderer.fragments import interpolate, rasterize
-from model import components, reconstruction_files
-from model.export import Exporter
+from model import components
 from model.face_gcn import FaceReconstruction
 from model.fitting import Fitter
 from model.fitting_terms import REFERENCE_SIZE, FitTargets
 from model.metrics import coverage, masked_psnr
 from model.photo import AlignedPhoto, PhotoReader, readable_mask
-from model.report import Report
+from model.result_folder import PHOTO_ERRORS, ResultFolder
 from model.texture_trainer import clipped
-from utils import UserError
 
 # Share of the fitting steps before the mask is sought again around the fitted face.
 FIRST_STEPS = 0.7
@@ -30,8 +27,6 @@ FIRST_STEPS = 0.7
 NEW_VIEWS = (-0.6, 0.6)
 # Direction of the light on the picture of the bare shape.
 STUDIO_LIGHT = np.array([-0.35, 0.4, 0.85]) / np.linalg.norm([-0.35, 0.4, 0.85])
-# What one photo can do wrong: its own faults, numbers that do not fit (a face at its very border), libraries' errors.
-PHOTO_ERRORS = (UserError, ValueError, ArithmeticError, OSError, cv2.error, tf.errors.OpError)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -56,6 +51,23 @@ class PhotoResult:
     metrics: dict[str, float]
 
 
+@dataclasses.dataclass(frozen=True)
+class Draft:
+    """A photo on its way to a result.
+
+    Attributes:
+      photo: the aligned photo.
+      alpha: [H, W] mask found so far.
+      coefficients: [K] found so far.
+      embedding: [1, E] of the crop.
+    """
+
+    photo: AlignedPhoto
+    alpha: np.ndarray
+    coefficients: np.ndarray
+    embedding: tf.Tensor
+
+
 class Reconstructor:
     """Photo to fine texture, one photo at a time.
 
@@ -76,10 +88,22 @@ class Reconstructor:
         beside: bool = True,
         parser: FaceParser | None = None,
     ):
-        self.parts, self.steps = parts, steps
+        self.parts, self.steps, self.learning_rate = parts, steps, learning_rate
         self.reader = PhotoReader(parts.chain.morphable, parts.camera, min_confidence, beside, parser)
         self.fitter = Fitter(parts.chain.morphable, parts.camera, learning_rate)
         self._chain = tf.function(parts.chain, reduce_retracing=True)
+
+    @classmethod
+    def of(cls, config: schema.Config, parts: components.Components) -> "Reconstructor":
+        """As the configuration's sections fit, test and prepare say."""
+        return cls(
+            parts,
+            config.fit.steps,
+            config.fit.learning_rate,
+            config.test.min_confidence,
+            config.prepare.beside,
+            components.load_parser(config),
+        )
 
     def __call__(self, path: Path) -> PhotoResult:
         """Reconstructs one photo.
@@ -88,37 +112,54 @@ class Reconstructor:
           UserError: the file is no image or shows no face.
         """
         started = time.monotonic()
-        photo = self.reader.read(path)
-        points = photo.alignment.points
-        guess, embedding = self.parts.encode(_rgba(photo.rgb, np.ones(photo.rgb.shape[:2], np.float32)))
-        coefficients = self.reader.place(guess.numpy(), points)
-        alpha = self.reader.mask(photo, coefficients)
+        draft = self.guess(self.reader.read(path))
         if self.steps:
-            coefficients, alpha = self._fit(photo, alpha, coefficients)
-        crop = tf.constant(_rgba(photo.rgb, alpha))
-        readable = tf.constant(_rgba(photo.rgb, readable_mask(photo, alpha)))
-        result = self._chain(readable, tf.constant(coefficients), embedding)
-        metrics = self._measure(result, crop, points)
-        metrics["seconds"] = round(time.monotonic() - started, 2)
-        return PhotoResult(photo, alpha, coefficients[0], result, self._views(coefficients, result), metrics)
+            (draft,) = self.fit([draft], self.fitter)
+        return self.finish(draft, started)
 
-    def _fit(self, photo: AlignedPhoto, alpha: np.ndarray, coefficients: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Fits twice: the mask of a fitted face is better than that of a guessed one."""
+    def guess(self, photo: AlignedPhoto) -> Draft:
+        """What the frozen networks say of a photo, moved to meet its five points, and a first mask."""
+        guess, embedding = self.parts.encode(_rgba(photo.rgb, np.ones(photo.rgb.shape[:2], np.float32)))
+        coefficients = self.reader.place(guess.numpy(), photo.alignment.points)
+        return Draft(photo, self.reader.mask(photo, coefficients), coefficients[0], embedding)
+
+    def fit(self, drafts: list[Draft], fitter: Fitter) -> list[Draft]:
+        """Fits drafts as one batch, twice: the mask of a fitted face is better than that of a guessed one."""
+        coefficients = np.stack([draft.coefficients for draft in drafts])
         landmarks = self.parts.chain.morphable.posed(tf.constant(coefficients), self.parts.camera).landmarks
         targets = FitTargets(
-            image=tf.constant(photo.rgb[None]),
-            alpha=tf.constant(alpha[None, ..., None]),
-            points=tf.constant(photo.alignment.points[None], tf.float32),
+            image=tf.constant(np.stack([draft.photo.rgb for draft in drafts])),
+            alpha=_alphas(drafts),
+            points=tf.constant(np.stack([draft.photo.alignment.points for draft in drafts]), tf.float32),
             landmarks=landmarks,
-            landmark_weight=tf.ones([1, 68]),
+            landmark_weight=tf.ones([len(drafts), 68]),
         )
         first = max(round(FIRST_STEPS * self.steps), 1)
-        coefficients = self.fitter.fit(targets, coefficients, first).coefficients
-        alpha = self.reader.mask(photo, coefficients, fitted=True)
-        targets = dataclasses.replace(targets, alpha=tf.constant(alpha[None, ..., None]))
+        fitted = fitter.fit(targets, coefficients, first).coefficients
+        drafts = [
+            dataclasses.replace(draft, coefficients=row, alpha=self.reader.mask(draft.photo, row[None], fitted=True))
+            for draft, row in zip(drafts, fitted, strict=True)
+        ]
         if self.steps > first:
-            coefficients = self.fitter.fit(targets, coefficients, self.steps - first, settled=True).coefficients
-        return coefficients, alpha
+            targets = dataclasses.replace(targets, alpha=_alphas(drafts))
+            fitted = fitter.fit(targets, fitted, self.steps - first, settled=True).coefficients
+            drafts = [dataclasses.replace(draft, coefficients=row) for draft, row in zip(drafts, fitted, strict=True)]
+        return drafts
+
+    def finish(self, draft: Draft, started: float) -> PhotoResult:
+        """The fine texture of a fitted draft, its pictures and numbers.
+
+        Args:
+          draft: coefficients and mask are final.
+          started: `time.monotonic()` when the work on this photo began.
+        """
+        photo, coefficients = draft.photo, draft.coefficients[None]
+        crop = tf.constant(_rgba(photo.rgb, draft.alpha))
+        readable = tf.constant(_rgba(photo.rgb, readable_mask(photo, draft.alpha)))
+        result = self._chain(readable, tf.constant(coefficients), draft.embedding)
+        metrics = self._measure(result, crop, photo.alignment.points)
+        metrics["seconds"] = round(time.monotonic() - started, 2)
+        return PhotoResult(photo, draft.alpha, draft.coefficients, result, self._views(coefficients, result), metrics)
 
     def _measure(self, result: FaceReconstruction, crop: tf.Tensor, points: np.ndarray) -> dict[str, float]:
         mask = result.mask * crop[..., 3:]
@@ -144,11 +185,11 @@ class Reconstructor:
             parts = layout.split(coefficients)
             angles = np.array([[0.0, yaw, 0.0]], np.float32)
             turned = layout.join(dataclasses.replace(parts, angles=angles, translation=np.zeros([1, 3], np.float32)))
-            views[f"yaw {np.degrees(yaw):+.0f}"] = self._draw(turned, result.albedo)
+            views[f"yaw {np.degrees(yaw):+.0f}"] = self.draw(turned, result.albedo)
         return views
 
-    def _draw(self, coefficients: np.ndarray, albedo: tf.Tensor) -> np.ndarray:
-        """[H, W, 4] picture of an albedo [1, N, 3] on the face of coefficients [1, K]."""
+    def draw(self, coefficients: np.ndarray, albedo: tf.Tensor) -> np.ndarray:
+        """[H, W, 4] RGBA picture of an albedo [1, N, 3] on the face of coefficients [1, K]."""
         chain, camera = self.parts.chain, self.parts.camera
         face = chain.morphable.posed(tf.constant(coefficients), camera)
         triangles = chain.morphable.triangles
@@ -175,57 +216,26 @@ def reconstruct_folder(config: schema.Config, source: Path, output: Path) -> dic
     Raises:
       UserError: there is no photo, no trained network, or not one photo could be reconstructed.
     """
-    started = time.monotonic()
     source, output = Path(source), Path(output)
     paths = photo_paths(source, skip=output)
     parts = components.load(config)
     components.restore_texture_network(parts)
-    output.mkdir(parents=True, exist_ok=True)
-    reconstruct = Reconstructor(
-        parts,
-        config.fit.steps,
-        config.fit.learning_rate,
-        config.test.min_confidence,
-        config.prepare.beside,
-        components.load_parser(config),
-    )
-    export = Exporter(
-        parts.chain.morphable,
-        parts.camera,
-        config.export.formats,
-        config.export.texture_size,
-        config.export.normal_map,
-        config.generated_dir,
-    )
+    reconstruct = Reconstructor.of(config, parts)
+    results = ResultFolder(config, parts, source, output)
     names = result_names(paths, source)
-    metrics: dict[str, dict[str, float]] = {}
-    failed: dict[str, str] = {}
-    sheet = reconstruction_files.Sheet()
-    report = Report(output, parts.face_model, parts.camera, title=str(source))
     bar = tqdm(paths, "reconstruct", unit="photo", dynamic_ncols=True)
     for path in bar:
-        shown = path.relative_to(source).as_posix()
-        bar.set_postfix_str(shown)
+        bar.set_postfix_str(path.name)
         try:
-            result = reconstruct(path)
-            reconstruction_files.write(output / names[path], result, parts.chain.morphable, parts.camera)
-            export(output / names[path], result)
-            report.add(result, names[path])
-            sheet.add(result)
-            metrics[shown] = result.metrics
+            results.add(path, names[path], reconstruct(path))
         except PHOTO_ERRORS as error:
-            reason = " ".join(str(error).split()) or type(error).__name__
-            failed[shown] = reason.removeprefix(f"{path}: ").removeprefix(f"{path.name}: ")
-            report.fail(shown, failed[shown])
-    reconstruction_files.write_summary(output, metrics, failed, time.monotonic() - started, sheet)
-    print(f"the page that shows them: {report.finish().resolve()}")
-    if not metrics:
-        name, reason = next(iter(failed.items()))
-        raise UserError(
-            f"{source}: at least one photo must show a face, got none of {len(failed)} reconstructed (the first, "
-            f"{name}: {reason}; all are listed in {output / 'failed.txt'})"
-        )
-    return failed
+            results.fail(path, error)
+    return results.finish()
+
+
+def _alphas(drafts: list[Draft]) -> tf.Tensor:
+    """[B, H, W, 1] masks."""
+    return tf.constant(np.stack([draft.alpha for draft in drafts])[..., None])
 
 
 def _rgba(rgb: np.ndarray, alpha: np.ndarray) -> np.ndarray:

@@ -1,0 +1,96 @@
+"""Jitter and lag of a face tracked through a clip: python -m benchmarks.video_jitter [--frames 32] [fit.steps=20].
+
+The clip is drawn from the face model at 25 frames a second: the head turns and nods, the expression comes and goes, the
+pixels and the detected points are noisy. Compared are frames fitted one by one and `track_face`, on the 68 landmarks:
+jitter is the rms of the second difference of their error (px of 224), lag the shift in frames at which the recovered
+trajectories correlate best with the true ones.
+"""
+
+import argparse
+
+import numpy as np
+import tensorflow as tf
+
+from configs import schema
+from lib.face_image.detection import Face
+from lib.mesh_renderer.fragments import interpolate, rasterize
+from lib.synthetic.photos import SyntheticFaces
+from lib.synthetic.placement import five_points
+from model import components
+from model.reconstruction import Reconstructor
+from model.video import BATCH, frame_landmarks, track_face
+
+SEED, FRAME_RATE = 4321, 25.0
+PIXEL_NOISE, POINT_NOISE = 0.02, 0.7  # of 1; pixels
+
+
+def moving_face(layout, start: np.ndarray, count: int) -> np.ndarray:
+    """Coefficients [T, K] of a person whose head and expression move smoothly."""
+    seconds = np.arange(count)[:, None] / FRAME_RATE
+    clip = np.repeat(start[None], count, axis=0)
+    wave = np.sin(2 * np.pi * seconds * np.array([0.7, 0.5, 0.4]) + np.array([0.0, 1.0, 2.0]))
+    clip[:, layout.slices["angles"]] = wave * np.array([0.1, 0.35, 0.06])
+    clip[:, layout.slices["translation"]] = 0.15 * np.sin(2 * np.pi * seconds * np.array([0.6, 0.4, 0.3]))
+    clip[:, layout.slices["expression"]] *= 0.5 - 0.5 * np.cos(2 * np.pi * 1.2 * seconds)
+    return clip.astype(np.float32)
+
+
+def jitter(found: np.ndarray, true: np.ndarray) -> float:
+    """Rms second difference of the error of landmarks [T, 68, 2]."""
+    return float(np.sqrt(np.mean(np.sum(np.diff(found - true, n=2, axis=0) ** 2, axis=-1))))
+
+
+def lag(found: np.ndarray, true: np.ndarray, reach: float = 3.0, step: float = 0.1) -> float:
+    """Frames by which trajectories [T, 68, 2] trail the true ones: the shift that correlates best."""
+    frames = np.arange(len(true))
+    inner = frames[int(reach) + 1 : -int(reach) - 1]
+    ours, theirs = found.reshape(len(found), -1), true.reshape(len(true), -1)
+    centred = ours[inner] - ours[inner].mean(axis=0)
+    shifts = np.arange(-reach, reach + step / 2, step)
+    scores = []
+    for shift in shifts:
+        moved = np.stack([np.interp(inner - shift, frames, column) for column in theirs.T], axis=-1)
+        moved -= moved.mean(axis=0)
+        scores.append((centred * moved).sum() / np.linalg.norm(centred) / np.linalg.norm(moved))
+    return float(shifts[int(np.argmax(scores))])
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--frames", type=int, default=32)
+    parser.add_argument("overrides", nargs="*", help="section.key=value")
+    args = parser.parse_args()
+    config = schema.load(overrides=args.overrides)
+    parts = components.load(config)
+    morphable, camera = parts.chain.morphable, parts.camera
+    reconstruct = Reconstructor.of(config, parts)
+    start = SyntheticFaces(parts.face_model, config.data.image_size, SEED).sample(0).coefficients
+    true = moving_face(parts.face_model.layout, start, args.frames)
+    generator = np.random.default_rng(SEED)
+    photos, truth = [], []
+    for index, row in enumerate(true):
+        face = morphable.posed(tf.constant(row[None]), camera)
+        fragments = rasterize(camera.clip_coordinates(face.vertices), morphable.triangles, camera.image_size)
+        drawn = interpolate(face.albedo * face.shading, morphable.triangles, fragments)[0].numpy()
+        drawn = np.where(fragments.mask[0] > 0, drawn, [0.25, 0.35, 0.3])
+        drawn = np.clip(drawn + generator.normal(0, PIXEL_NOISE, drawn.shape), 0, 1)
+        points = five_points(face.landmarks[0].numpy()) + generator.normal(0, POINT_NOISE, (5, 2))
+        frame = np.rint(255 * drawn).astype(np.uint8)
+        photos.append(reconstruct.reader.aligned(f"frame {index}", frame, Face(np.zeros(4), points, 1.0)))
+        truth.append(face.landmarks[0].numpy())
+    truth = np.stack(truth)
+    drafts = [reconstruct.guess(photo) for photo in photos]
+    if reconstruct.steps:
+        batches = [drafts[first : first + BATCH] for first in range(0, len(drafts), BATCH)]
+        drafts = [draft for batch in batches for draft in reconstruct.fit(batch, reconstruct.fitter)]
+    crops = np.stack([photo.alignment.photo_to_crop for photo in photos])
+    single = frame_landmarks(reconstruct, np.stack([draft.coefficients for draft in drafts]), crops)
+    track = track_face(reconstruct, photos, FRAME_RATE, config.test.smoothing)
+    for name, found in (("frame by frame", single), ("tracked", track.landmarks)):
+        distance = np.linalg.norm(found - truth, axis=-1).mean()
+        moved = f"jitter {jitter(found, truth):.3f} px, lag {lag(found, truth):+.1f} frames"
+        print(f"{name:15s} {moved}, off {distance:.2f} px")
+
+
+if __name__ == "__main__":
+    main()

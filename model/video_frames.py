@@ -1,0 +1,107 @@
+"""Frames of a video in and out, and the same face from frame to frame."""
+
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from lib.face_image.detection import Face, detect_faces
+from lib.face_image.photo_io import photo_paths, read_photo
+from model.photo import AlignedPhoto, PhotoReader
+from utils import UserError, atomic_path
+
+# A face may move by this many of its widths between two detections and still be the same.
+REACH = 0.7
+
+
+class FrameSource:
+    """The frames of a video or of a folder, uint8 [H, W, 3] RGB; can be gone through again and again.
+
+    Args:
+      source: a file that OpenCV reads, or a folder of images of one size, in the order of their names.
+      frame_rate: Hz, where the source does not tell.
+
+    Raises:
+      UserError: OpenCV cannot read the file, or the folder holds no image.
+    """
+
+    def __init__(self, source: Path, frame_rate: float):
+        self.source, self.frame_rate = source, frame_rate
+        self.paths = photo_paths(source) if source.is_dir() else None
+        if self.paths is None:
+            capture = cv2.VideoCapture(str(source))
+            try:
+                if not capture.isOpened():
+                    raise UserError(
+                        f"{source}: must be a video that OpenCV reads, got another file (convert it to .mp4, or give a "
+                        "folder of its frames)"
+                    )
+                self.frame_rate = capture.get(cv2.CAP_PROP_FPS) or frame_rate
+            finally:
+                capture.release()
+
+    def __iter__(self) -> Iterator[np.ndarray]:
+        if self.paths is not None:
+            for path in self.paths:
+                yield np.ascontiguousarray(read_photo(path)[..., :3])
+            return
+        capture = cv2.VideoCapture(str(self.source))
+        try:
+            while True:
+                read, frame = capture.read()
+                if not read:
+                    return
+                yield cv2.cvtColor(frame, cv2.COLOR_BGR2RGB)
+        finally:
+            capture.release()
+
+
+class FrameTracker:
+    """Finds the same face in frame after frame: the largest first, then the one nearest to where it was.
+
+    Args:
+      reader: aligns the face.
+    """
+
+    def __init__(self, reader: PhotoReader):
+        self.reader = reader
+        self._last: Face | None = None
+
+    def __call__(self, frame: np.ndarray, name: str) -> AlignedPhoto | None:
+        """The face in a frame, uint8 [H, W, 3]; None where it is not found."""
+        found = [face for face in detect_faces(frame, refine=False) if face.confidence >= self.reader.min_confidence]
+        if self._last is not None:
+            centre, reach = self._last.points.mean(axis=0), REACH * self._last.box[2]
+            found = [face for face in found if np.linalg.norm(face.points.mean(axis=0) - centre) < reach]
+            found.sort(key=lambda face: np.linalg.norm(face.points.mean(axis=0) - centre))
+        else:
+            found.sort(key=lambda face: -face.area)
+        if not found:
+            return None
+        self._last = found[0]
+        return self.reader.aligned(name, frame, found[0])
+
+
+def write_video(path: Path, frames: Iterable[np.ndarray], frame_rate: float) -> None:
+    """Writes frames (uint8 [H, W, 3] RGB of one size) as MPEG-4.
+
+    Raises:
+      UserError: this build of OpenCV cannot write it, or the frames differ in size.
+    """
+    writer, size = None, None
+    with atomic_path(path) as temporary:
+        try:
+            for frame in frames:
+                if writer is None:
+                    size = frame.shape
+                    code = cv2.VideoWriter_fourcc(*"mp4v")
+                    writer = cv2.VideoWriter(str(temporary), code, frame_rate, size[1::-1])
+                    if not writer.isOpened():
+                        raise UserError(f"{path}: OpenCV must be able to write MPEG-4, got a build that cannot")
+                if frame.shape != size:
+                    raise UserError(f"{path}: frames must have one size, got {size} and {frame.shape}")
+                writer.write(cv2.cvtColor(frame, cv2.COLOR_RGB2BGR))
+        finally:
+            if writer is not None:
+                writer.release()
