@@ -57,7 +57,7 @@ def folder_of(path, **images):
 def run(monkeypatch, parts, source, output, **overrides):
     monkeypatch.setattr(components, "load", lambda config: parts)
     monkeypatch.setattr(components, "restore_texture_network", lambda loaded: None)
-    config = schema.load(overrides={"fit.steps": 20, "data.image_size": SIZE, "export.texture_size": 256} | overrides)
+    config = schema.load(overrides={"fit.steps": 30, "data.image_size": SIZE, "export.texture_size": 256} | overrides)
     return reconstruction.reconstruct_folder(config, source, output)
 
 
