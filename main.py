@@ -54,6 +54,13 @@ def main(argv: list[str] | None = None) -> int:
 
         failed = reconstruct(config, source, Path(config.test.output))
         return PARTIAL_SUCCESS if failed else 0
+    elif args.mode == "doctor":
+        from model.doctor import diagnose
+
+        chosen = diagnose(config, args.config or "configs/default.yaml")
+        if args.config is None:
+            diagnose(schema.load(schema.REPOSITORY / "configs" / "paper.yaml", args.overrides), "configs/paper.yaml")
+        return 0 if chosen else 2
     elif args.mode == "prepare":
         photo_paths(config.prepare.input, skip=config.prepare.output)
         from model.preparation import prepare_folder
@@ -87,7 +94,7 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
     parser.add_argument(
         "--mode",
         default="train",
-        choices=("train", "test", "prepare", "pretrain", "evaluate"),
+        choices=("train", "test", "prepare", "pretrain", "evaluate", "doctor"),
         help="what to do (default: %(default)s)",
     )
     parser.add_argument(

@@ -1,0 +1,87 @@
+"""Which configuration can run now, and for each file that is missing: what it is for and whom to ask for it."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from configs import schema
+from model import assets
+from model.assets import Asset
+from utils import file_sha256
+
+MARKS = {"found": "ok", "missing": "MISSING", "differs": "DIFFERS", "optional": "-"}
+
+
+def diagnose(config: schema.Config, name: str) -> bool:
+    """Prints what a configuration needs and has.
+
+    Args:
+      config: the effective configuration.
+      name: what to call it.
+
+    Returns:
+      Whether training and test mode have every file that nobody but the user can bring.
+    """
+    print(f"{name}")
+    ready = True
+    for heading, lines in (
+        ("face model", _face_model(config)),
+        ("regressor", _network(config.regressor.weights, assets.REGRESSOR_GRAPH)),
+        ("identity network", _network(config.identity.weights, assets.IDENTITY_GRAPH)),
+    ):
+        print(f"  {heading}")
+        for state, text in lines:
+            ready &= state in ("found", "optional", "differs")
+            print(f"    {MARKS[state]:8} {text}")
+    print("  made by the programs")
+    for path, command in (
+        (config.records_path, f"python create_bin.py --name {config.data.name}"),
+        (config.run_dir / "best.npz", f"python main.py --mode train --name {config.data.name}"),
+    ):
+        there = path.is_file()
+        print(f"    {'ok' if there else 'not yet':8} {path}" + ("" if there else f": {command}"))
+    print(f"  {'this configuration can run' if ready else 'this configuration cannot run: files are missing'}\n")
+    return ready
+
+
+def _face_model(config: schema.Config) -> Iterator[tuple[str, str]]:
+    source = config.face_model.source
+    if source == "built-in":
+        yield "found", "built in: made by the program"
+        return
+    path = schema.asset_path(source)
+    if path.is_file() or path.suffix == ".npz":
+        yield ("found" if path.is_file() else "missing"), f"{path}: a face model as data/README.md describes"
+        return
+    if any((path / name).is_file() for name in assets.BASEL_READY.names):
+        yield _look(path, assets.BASEL_READY)
+    else:
+        for asset in assets.BASEL_RAW:
+            yield _look(path, asset)
+    for asset in assets.BASEL_OPTIONAL:
+        yield _look(path, asset)
+
+
+def _network(weights: str, graph: Asset) -> Iterator[tuple[str, str]]:
+    path = schema.asset_path(weights)
+    if path.suffix == ".pb":
+        yield _look(path.parent, graph, path)
+    else:
+        made = "" if path.is_file() else ": python main.py --mode pretrain"
+        yield ("found" if path.is_file() else "missing"), f"{path}{made}"
+
+
+def _look(folder: Path, asset: Asset, wanted: Path | None = None) -> tuple[str, str]:
+    """State and description of a published file in a folder."""
+    candidates = [wanted] if wanted else [folder / name for name in asset.names]
+    path = next((candidate for candidate in candidates if candidate.is_file()), None)
+    about = f"{asset.purpose}; {asset.licence}"
+    if path is None:
+        size = "" if asset.size is None else f", {asset.size:,} bytes"
+        state = "optional" if asset.optional else "missing"
+        return state, f"{candidates[0]}: {about}{size}; from {asset.source}"
+    found = path.stat().st_size
+    if asset.size is not None and found != asset.size:
+        return "differs", f"{path}: must have {asset.size:,} bytes, got {found:,}; from {asset.source}"
+    if asset.sha256 is not None and file_sha256(path) != asset.sha256:
+        return "differs", f"{path}: the published file's SHA-256 begins with {asset.sha256[:12]}, this one's does not"
+    return "found", f"{path}: {about}"

@@ -1,0 +1,84 @@
+"""--mode doctor: what can run, what is missing and where it comes from."""
+
+import dataclasses
+
+import pytest
+
+import main
+from configs import schema
+from model import assets
+from model.doctor import diagnose
+from tests.helpers import ROOT
+
+
+def configured(folder, **more) -> schema.Config:
+    overrides = {
+        "face_model.source": str(folder),
+        "regressor.weights": str(folder / "FaceReconModel.pb"),
+        "identity.weights": str(folder / "FaceNetModel.pb"),
+    }
+    return schema.load(ROOT / "configs" / "paper.yaml", [f"{key}={value}" for key, value in (overrides | more).items()])
+
+
+@pytest.fixture
+def complete(tmp_path, monkeypatch):
+    """A folder in which every needed file is there, with contents of its own size."""
+    small = tuple(dataclasses.replace(asset, size=asset.size and 7, sha256=None) for asset in assets.BASEL_RAW)
+    monkeypatch.setattr(assets, "BASEL_RAW", small)
+    for asset in (*small, assets.REGRESSOR_GRAPH, assets.IDENTITY_GRAPH):
+        (tmp_path / asset.names[0]).write_bytes(b"1234567")
+    return tmp_path
+
+
+def test_the_embedded_default_can_run_on_a_fresh_clone(tmp_path, capsys):
+    assert diagnose(schema.load(overrides={"data.root_dir": str(tmp_path)}), "default")
+    shown = capsys.readouterr().out
+    assert "this configuration can run" in shown
+    assert "not yet" in shown
+    assert "python create_bin.py --name face" in shown
+
+
+def test_every_missing_file_is_named_with_its_source_and_licence(tmp_path, capsys):
+    assert not diagnose(configured(tmp_path), "paper")
+    shown = capsys.readouterr().out
+    for asset in (*assets.BASEL_RAW, assets.REGRESSOR_GRAPH, assets.IDENTITY_GRAPH):
+        (line,) = [line for line in shown.splitlines() if asset.names[0] in line]
+        assert line.strip().startswith("MISSING")
+        assert asset.source in line
+        assert asset.licence in line
+    assert "51,086,404 bytes" in shown
+    assert "cannot run" in shown
+
+
+def test_a_complete_folder_can_run_and_one_missing_file_stops_it(complete, capsys):
+    assert diagnose(configured(complete), "paper")
+    (complete / "Exp_Pca.bin").unlink()
+    assert not diagnose(configured(complete), "paper")
+    assert capsys.readouterr().out.count("MISSING") == 1
+
+
+def test_the_converted_file_takes_the_place_of_the_raw_ones(complete):
+    for asset in assets.BASEL_RAW:
+        (complete / asset.names[0]).unlink()
+    (complete / "bfm2009_face.mat").write_bytes(b"x")
+    assert diagnose(configured(complete), "paper")
+
+
+def test_files_that_are_not_the_published_ones_are_pointed_out(complete, capsys):
+    (complete / "Exp_Pca.bin").write_bytes(b"short")
+    (complete / "select_vertex_id.mat").write_bytes(bytes(62_299))
+    diagnose(configured(complete), "paper")
+    shown = [line.strip() for line in capsys.readouterr().out.splitlines()]
+    differing = [line for line in shown if line.startswith("DIFFERS")]
+    assert len(differing) == 2
+    assert "must have 7 bytes, got 5" in differing[0]
+    assert "SHA-256 begins with 6877a7d63433" in differing[1]
+
+
+def test_the_command_says_both_configurations_and_its_exit_code_the_chosen_one(tmp_path, capsys):
+    assert main.main(["--mode", "doctor", "--root_dir", str(tmp_path)]) == 0
+    shown = capsys.readouterr().out
+    assert "configs/default.yaml" in shown
+    assert "configs/paper.yaml" in shown
+    folder = [f"face_model.source={tmp_path}", f"regressor.weights={tmp_path / 'FaceReconModel.pb'}"]
+    assert main.main(["--mode", "doctor", "--config", str(ROOT / "configs" / "paper.yaml"), *folder]) == 2
