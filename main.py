@@ -40,6 +40,8 @@ def main(argv: list[str] | None = None) -> int:
         train(config, config.run_dir)
     elif args.mode == "test":
         source = Path(config.test.input)
+        if config.test.video and config.test.same_person:
+            raise UserError("test.video and test.same_person must not both be true, got both")
         if config.test.video and not source.exists():
             raise UserError(f"{source}: must be a video or a folder of frames, got nothing there")
         if not config.test.video:
@@ -55,9 +57,9 @@ def main(argv: list[str] | None = None) -> int:
         failed = reconstruct(config, source, Path(config.test.output))
         return PARTIAL_SUCCESS if failed else 0
     elif args.mode == "doctor":
-        from model.doctor import diagnose
+        from model.doctor import DEFAULT, diagnose
 
-        chosen = diagnose(config, args.config or "configs/default.yaml")
+        chosen = diagnose(config, args.config or DEFAULT)
         if args.config is None:
             diagnose(schema.load(schema.REPOSITORY / "configs" / "paper.yaml", args.overrides), "configs/paper.yaml")
         return 0 if chosen else 2

@@ -3,12 +3,14 @@
 import itertools
 import multiprocessing
 import os
+import pickle
 import threading
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from typing import Any
 
+from lib.quiet_tensorflow import import_tensorflow
 from utils import UserError
 
 WAITING = 2  # jobs handed out for each process: one at work and one ready
@@ -38,7 +40,8 @@ def run_jobs(
     waiting = itertools.chain(first, waiting)
     # A fresh interpreter for each worker: a fork would copy TensorFlow's threads in an unusable state.
     context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(workers, context, _start, (make, arguments)) as pool:
+    # In bytes: unpickled, it may import TensorFlow, whose start-up notes each worker would print.
+    with ProcessPoolExecutor(workers, context, _start, (pickle.dumps((make, arguments)),)) as pool:
         running = {pool.submit(_work, job): job for job in itertools.islice(waiting, WAITING * workers)}
         try:
             while running:
@@ -58,10 +61,10 @@ def run_jobs(
 _make = _worker = None
 
 
-def _start(make: Callable, arguments: tuple) -> None:
+def _start(made: bytes) -> None:
     global _make
     threading.Thread(target=_die_with_parent, daemon=True).start()
-    _make = (make, arguments)
+    _make = made
 
 
 def _die_with_parent() -> None:
@@ -73,6 +76,7 @@ def _die_with_parent() -> None:
 def _work(job: Any) -> Any:
     global _worker
     if _worker is None:  # not at the start of the process, so that errors reach the parent as what they are
-        make, arguments = _make
+        import_tensorflow()
+        make, arguments = pickle.loads(_make)
         _worker = make(*arguments)
     return _worker(job)

@@ -8,7 +8,9 @@ from model import assets
 from model.assets import Asset
 from utils import file_sha256
 
-MARKS = {"found": "ok", "missing": "MISSING", "differs": "DIFFERS", "optional": "-"}
+DEFAULT = "configs/default.yaml"
+# A file of another size is damaged or another one; one of other contents may be another release.
+MARKS = {"found": "ok", "missing": "MISSING", "differs": "DIFFERS", "changed": "DIFFERS", "optional": "-"}
 
 
 def diagnose(config: schema.Config, name: str) -> bool:
@@ -22,7 +24,7 @@ def diagnose(config: schema.Config, name: str) -> bool:
       Whether training and test mode have every file that nobody but the user can bring.
     """
     print(f"{name}")
-    ready = True
+    ready, option = True, f" --config {name}" if name != DEFAULT else ""
     for heading, lines in (
         ("face model", _face_model(config)),
         ("regressor", _network(config.regressor.weights, assets.REGRESSOR_GRAPH)),
@@ -30,12 +32,12 @@ def diagnose(config: schema.Config, name: str) -> bool:
     ):
         print(f"  {heading}")
         for state, text in lines:
-            ready &= state in ("found", "optional", "differs")
+            ready &= state in ("found", "optional", "changed")
             print(f"    {MARKS[state]:8} {text}")
     print("  made by the programs")
     for path, command in (
-        (config.records_path, f"python create_bin.py --name {config.data.name}"),
-        (config.run_dir / "best.npz", f"python main.py --mode train --name {config.data.name}"),
+        (config.records_path, f"python create_bin.py{option}"),
+        (config.run_dir / "best.npz", f"python main.py --mode train{option}"),
     ):
         there = path.is_file()
         print(f"    {'ok' if there else 'not yet':8} {path}" + ("" if there else f": {command}"))
@@ -83,5 +85,5 @@ def _look(folder: Path, asset: Asset, wanted: Path | None = None) -> tuple[str, 
     if asset.size is not None and found != asset.size:
         return "differs", f"{path}: must have {asset.size:,} bytes, got {found:,}; from {asset.source}"
     if asset.sha256 is not None and file_sha256(path) != asset.sha256:
-        return "differs", f"{path}: the published file's SHA-256 begins with {asset.sha256[:12]}, this one's does not"
+        return "changed", f"{path}: the published file's SHA-256 begins with {asset.sha256[:12]}, this one's does not"
     return "found", f"{path}: {about}"

@@ -3,6 +3,7 @@
 import dataclasses
 import json
 import time
+from collections.abc import Collection
 from pathlib import Path
 
 import numpy as np
@@ -116,7 +117,7 @@ def reconstruct_people(config: schema.Config, source: Path, output: Path) -> dic
       UserError: there is no photo, no trained network, or not one photo could be reconstructed.
     """
     source, output = Path(source), Path(output)
-    people = person_folders(source)
+    people = person_folders(source, output)
     parts = components.load(config)
     components.restore_texture_network(parts)
     reconstruct = Reconstructor.of(config, parts)
@@ -128,32 +129,38 @@ def reconstruct_people(config: schema.Config, source: Path, output: Path) -> dic
         names = result_names(paths, source)
         for path, result in results.items():
             taken = Path(names[path]).name == PERSON_FOLDER
-            written.add(path, f"{names[path]}_{path.suffix[1:]}" if taken else names[path], result)
+            try:
+                written.add(path, f"{names[path]}_{path.suffix[1:]}" if taken else names[path], result)
+            except PHOTO_ERRORS as error:
+                failed[path] = error
         for path, error in failed.items():
             written.fail(path, error)
-        if results:
-            write_person(output / folder.relative_to(source) / PERSON_FOLDER, reconstruct, list(results.values()))
+        if good := [result for path, result in results.items() if path not in failed]:
+            target = output / folder.relative_to(source) / PERSON_FOLDER
+            write_person(target, reconstruct, good, config.export.formats)
     return written.finish()
 
 
-def person_folders(source: Path) -> list[Path]:
-    """The folder itself, or its sub-folders: one for each person.
+def person_folders(source: Path, output: Path | None = None) -> list[Path]:
+    """The folder itself, or its sub-folders: one for each person. Sub-folders without photos do not count.
+
+    Args:
+      source: of the photos.
+      output: a folder within it that holds results.
 
     Raises:
-      UserError: both photos and sub-folders, or neither.
+      UserError: both photos and sub-folders with photos, or neither.
     """
-    if not source.is_dir():
-        raise UserError(f"{source}: must be a folder, got {'a file' if source.exists() else 'nothing there'}")
-    folders = sorted(path for path in source.iterdir() if path.is_dir())
+    paths = photo_paths(source, skip=output)
+    folders = sorted({source / path.relative_to(source).parts[0] for path in paths if path.parent != source})
     if not folders:
-        photo_paths(source)
         return [source]
-    if any(path.is_file() for path in source.iterdir()):
+    beside = [path for path in paths if path.parent == source]
+    if beside:
         raise UserError(
-            f"{source}: must hold photos of one person, or a folder for each person, got files and folders side by side"
+            f"{source}: must hold photos of one person, or a folder for each person, got photos ({beside[0].name}) and "
+            f"folders with photos ({folders[0].name}) side by side"
         )
-    for folder in folders:
-        photo_paths(folder)
     return folders
 
 
@@ -172,7 +179,10 @@ def _reconstruct_person(
             failed[path] = error
     if not drafts:
         return results, failed
-    fitted = fit_person(reconstruct, fitter, list(drafts.values()))
+    try:
+        fitted = fit_person(reconstruct, fitter, list(drafts.values()))
+    except PHOTO_ERRORS as error:  # the photos were fitted together
+        return results, failed | dict.fromkeys(drafts, error)
     seconds = (time.monotonic() - started) / len(drafts)  # the joint part belongs to all of them alike
     for path, draft in zip(drafts, fitted, strict=True):
         try:
@@ -182,8 +192,10 @@ def _reconstruct_person(
     return results, failed
 
 
-def write_person(folder: Path, reconstruct: Reconstructor, results: list[PhotoResult]) -> None:
-    """Writes what photos of one person say together; see `reconstruct_people`."""
+def write_person(
+    folder: Path, reconstruct: Reconstructor, results: list[PhotoResult], formats: Collection[str]
+) -> None:
+    """Writes what photos of one person say together, meshes in these of the exports' formats; see `reconstruct_people`."""
     parts, layout = reconstruct.parts, reconstruct.parts.face_model.layout
     albedo = merged_albedo(results)
     first = layout.split(results[0].coefficients)
@@ -191,10 +203,11 @@ def write_person(folder: Path, reconstruct: Reconstructor, results: list[PhotoRe
     morphable = parts.chain.morphable
     shape = morphable.shape(tf.constant(identity), tf.zeros([1, layout.expression]))
     neutral, triangles = shape[0].numpy(), parts.face_model.triangles
-    for suffix in ("obj", "ply"):
+    for suffix in {"obj", "ply"} & set(formats):
         write_mesh(folder / f"mesh.{suffix}", neutral, triangles, albedo)
-    normals = morphable.normals(shape)[0].numpy()
-    gltf.write_glb(folder / "mesh.glb", neutral, triangles, normals, gltf.Material(), colours=np.clip(albedo, 0, 1))
+    if "glb" in formats:
+        normals = morphable.normals(shape)[0].numpy()
+        gltf.write_glb(folder / "mesh.glb", neutral, triangles, normals, gltf.Material(), colours=np.clip(albedo, 0, 1))
     psnr, rows = {}, []
     for result in results:
         coarse = result.result.coarse

@@ -16,7 +16,7 @@ from tqdm import tqdm
 from configs import schema
 from lib.face_image.beside import landmarks_path, mask_path
 from lib.face_image.photo_io import photo_paths, result_names
-from lib.face_image.quality import KINDS
+from lib.face_image.quality import DELETED, KINDS
 from lib.worker_pool import run_jobs
 from model.preparation_job import Job
 from model.preparation_sheet import write_sheets
@@ -53,6 +53,7 @@ def prepare_folder(config: schema.Config, source: Path, output: Path) -> dict[st
     crops.mkdir(parents=True, exist_ok=True)
     journal = output / "progress.jsonl"
     earlier = _read_journal(journal)
+    _check_source(output, source)
     options = _options_key(config)
     flat = _flat_names(names)
     records, jobs = {}, []
@@ -60,8 +61,8 @@ def prepare_folder(config: schema.Config, source: Path, output: Path) -> dict[st
         photo = path.relative_to(source).as_posix()
         key = _key(path, options, config.prepare.beside, flat[path])
         record = earlier.get(photo)
-        if record and record["key"] == key and all((crops / crop["file"]).is_file() for crop in record["crops"]):
-            records[photo] = record
+        if record and record["key"] == key:
+            records[photo] = _without_deleted(record, crops)
         else:
             jobs.append(Job(path, photo, crops / f"{flat[path]}.png", key))
     stale = {crop["file"] for record in earlier.values() for crop in record["crops"]}
@@ -97,6 +98,28 @@ def make_preparer(config: schema.Config) -> Callable[[object], dict]:
     from model.preparation_worker import Preparer
 
     return Preparer(config)
+
+
+def _without_deleted(record: dict, crops: Path) -> dict:
+    """A record of an earlier run; crops that were deleted since, because they looked bad, are left out for good."""
+    gone = [crop for crop in record["crops"] if not (crops / crop["file"]).is_file()]
+    if not gone:
+        return record
+    reasons = [{"kind": DELETED, "reason": f"{crop['file']} was deleted by hand"} for crop in gone]
+    kept = [crop for crop in record["crops"] if crop not in gone]
+    return record | {"crops": kept, "left_out": [*record["left_out"], *reasons]}
+
+
+def _check_source(output: Path, source: Path) -> None:
+    """Raises UserError if `output` holds the crops of another folder, which would be removed as no longer wanted."""
+    kept = output / "prepared.json"
+    if not kept.is_file():
+        return
+    earlier = json.loads(kept.read_text(encoding="utf-8"))["source"]
+    if Path(earlier).resolve() != source.resolve():
+        raise UserError(
+            f"{output}: must be new or hold crops of {source}, got those of {earlier} (choose another --output)"
+        )
 
 
 def _lost(jobs: list) -> str:
@@ -160,6 +183,8 @@ def _read_journal(path: Path) -> dict[str, dict]:
                 record = json.loads(line)
             except json.JSONDecodeError:
                 continue
+            if not all(crop["file"] == Path(crop["file"]).name for crop in record["crops"]):
+                raise UserError(f"{path}: crops must lie in crops/, got a path (delete this file and start again)")
             records[record["photo"]] = record
     return records
 
@@ -182,7 +207,7 @@ def _write_tables(output: Path, config: schema.Config, source: Path, records: li
         writer.writerow(["photo", "kind", "reason"])
         writer.writerows([photo.encode("utf-8", "replace").decode(), *rest] for photo, *rest in _left_out(records))
     content = {
-        "source": str(source),
+        "source": str(source.resolve()),
         "image_size": config.data.image_size,
         "photos": len(records),
         "crops": sum(len(record["crops"]) for record in records),
@@ -214,5 +239,6 @@ def _report(output: Path, source: Path, records: list[dict], skipped: int, pages
         )
     done = f", {skipped} of them done before" if skipped else ""
     print(f"{crops} crops of {len(records) - len(failed)} of {len(records)} photos{done}, in {output / 'crops'}")
-    print(f"look over {output / 'sheets'} ({pages} pages), then: python create_bin.py --input {output / 'crops'}")
+    print(f"look over {output / 'sheets'} ({pages} pages; delete the crops of bad ones), then:")
+    print(f"python create_bin.py --name mine --input {output / 'crops'}")
     return failed

@@ -50,7 +50,7 @@ class ResultFolder:
         target = self.output / folder
         reconstruction_files.write(target, result, self.parts.chain.morphable, self.parts.camera)
         self.export(target, result)
-        self._report.add(result, folder)
+        self._report.add(result, folder, self._shown(path))
         self._sheet.add(result)
         self.metrics[self._shown(path)] = result.metrics
 
@@ -81,8 +81,8 @@ class ResultFolder:
         return self.failed
 
     def _shown(self, path: Path) -> str:
-        """The photo's name with the folders it lies in."""
-        return path.relative_to(self.source).as_posix()
+        """The photo's name with the folders it lies in; what is not UTF-8 in it as question marks."""
+        return path.relative_to(self.source).as_posix().encode("utf-8", "replace").decode()
 
 
 def failure_reason(path: Path, error: Exception) -> str:

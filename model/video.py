@@ -181,7 +181,7 @@ def reconstruct_video(config: schema.Config, source: Path, output: Path) -> dict
       UserError: no frame can be read or none shows a face.
     """
     source, output, settings = Path(source), Path(output), config.test
-    frames = FrameSource(source, settings.frame_rate)
+    frames = FrameSource(source, settings.frame_rate, output)
     if settings.smoothing > frames.frame_rate / 2:
         raise UserError(
             f"test.smoothing: must be at most half of the frame rate {frames.frame_rate:g} Hz, "
@@ -200,7 +200,7 @@ def reconstruct_video(config: schema.Config, source: Path, output: Path) -> dict
     output.mkdir(parents=True, exist_ok=True)
     rows = zip(frames, track.photo_to_crop, track.coefficients, strict=True)
     write_video(output / "overlay.mp4", (overlay(reconstruct, *row, albedo) for row in rows), frames.frame_rate)
-    write_person(output / "person", reconstruct, track.keys)
+    write_person(output / "person", reconstruct, track.keys, config.export.formats)
     with atomic_path(output / "coefficients.npz") as path, open(path, "wb") as stream:
         arrays = ("coefficients", "photo_to_crop", "landmarks", "seen")
         np.savez_compressed(stream, **{name: getattr(track, name) for name in arrays})

@@ -1,5 +1,6 @@
 """Frames of a video in and out, and the same face from frame to frame."""
 
+import dataclasses
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
@@ -13,6 +14,8 @@ from utils import UserError, atomic_path
 
 # A face may move by this many of its widths between two detections and still be the same.
 REACH = 0.7
+# After so many frames without it, the largest face is taken for it, wherever it is: after a cut it may be anywhere.
+LOST = 12
 
 
 class FrameSource:
@@ -21,14 +24,15 @@ class FrameSource:
     Args:
       source: a file that OpenCV reads, or a folder of images of one size, in the order of their names.
       frame_rate: Hz, where the source does not tell.
+      skip: a folder within `source` that holds no frames.
 
     Raises:
       UserError: OpenCV cannot read the file, or the folder holds no image.
     """
 
-    def __init__(self, source: Path, frame_rate: float):
+    def __init__(self, source: Path, frame_rate: float, skip: Path | None = None):
         self.source, self.frame_rate = source, frame_rate
-        self.paths = photo_paths(source) if source.is_dir() else None
+        self.paths = photo_paths(source, skip) if source.is_dir() else None
         if self.paths is None:
             capture = cv2.VideoCapture(str(source))
             try:
@@ -67,6 +71,7 @@ class FrameTracker:
     def __init__(self, reader: PhotoReader):
         self.reader = reader
         self._last: Face | None = None
+        self._missed = 0
 
     def __call__(self, frame: np.ndarray, name: str) -> AlignedPhoto | None:
         """The face in a frame, uint8 [H, W, 3]; None where it is not found."""
@@ -78,9 +83,13 @@ class FrameTracker:
         else:
             found.sort(key=lambda face: -face.area)
         if not found:
+            self._missed += 1
+            if self._missed == LOST:
+                self._last = None
             return None
-        self._last = found[0]
-        return self.reader.aligned(name, frame, found[0])
+        self._last, self._missed = found[0], 0
+        # The photo at full resolution is for textures; of a long video it would fill the memory.
+        return dataclasses.replace(self.reader.aligned(name, frame, found[0]), region=None)
 
 
 def write_video(path: Path, frames: Iterable[np.ndarray], frame_rate: float) -> None:

@@ -40,7 +40,7 @@ def photo_result(name: str, seed: int, **metrics: float) -> SimpleNamespace:
     crop = tf.constant(np.concatenate([rgb, alpha[..., None]], axis=-1)[None])
     result = CHAIN(crop, tf.constant(coefficients), tf.zeros([1, 4]))
     drawer = SimpleNamespace(parts=SimpleNamespace(chain=CHAIN, camera=CAMERA, face_model=FACE_MODEL))
-    drawer._draw = Reconstructor._draw.__get__(drawer)
+    drawer.draw = Reconstructor.draw.__get__(drawer)
     numbers = {
         "psnr_coarse": 20.5 + 3 * (seed % 2),
         "psnr_fine": 29.0 + seed,

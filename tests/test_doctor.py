@@ -35,7 +35,7 @@ def test_the_embedded_default_can_run_on_a_fresh_clone(tmp_path, capsys):
     shown = capsys.readouterr().out
     assert "this configuration can run" in shown
     assert "not yet" in shown
-    assert "python create_bin.py --name face" in shown
+    assert "python create_bin.py --config default" in shown
 
 
 def test_every_missing_file_is_named_with_its_source_and_licence(tmp_path, capsys):
@@ -65,9 +65,11 @@ def test_the_converted_file_takes_the_place_of_the_raw_ones(complete):
 
 
 def test_files_that_are_not_the_published_ones_are_pointed_out(complete, capsys):
-    (complete / "Exp_Pca.bin").write_bytes(b"short")
     (complete / "select_vertex_id.mat").write_bytes(bytes(62_299))
-    diagnose(configured(complete), "paper")
+    assert diagnose(configured(complete), "paper")
+    capsys.readouterr()
+    (complete / "Exp_Pca.bin").write_bytes(b"short")
+    assert not diagnose(configured(complete), "paper")
     shown = [line.strip() for line in capsys.readouterr().out.splitlines()]
     differing = [line for line in shown if line.startswith("DIFFERS")]
     assert len(differing) == 2

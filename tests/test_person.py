@@ -116,7 +116,15 @@ def test_a_person_and_the_one_photo_that_fails(tmp_path, loaded, parts):
 
 
 def test_photos_beside_folders_are_refused(tmp_path):
-    (tmp_path / "anna").mkdir()
+    (tmp_path / "anna" / "detections").mkdir(parents=True)
+    (tmp_path / "anna" / "1.png").write_bytes(b"")
+    (tmp_path / "empty").mkdir()
+    (tmp_path / ".DS_Store").write_bytes(b"")
+    assert person.person_folders(tmp_path) == [tmp_path / "anna"]
+    assert person.person_folders(tmp_path / "anna") == [tmp_path / "anna"]
+    (tmp_path / "out" / "anna").mkdir(parents=True)
+    (tmp_path / "out" / "anna" / "crop.png").write_bytes(b"")
+    assert person.person_folders(tmp_path, tmp_path / "out") == [tmp_path / "anna"]
     (tmp_path / "a.png").write_bytes(b"")
     with pytest.raises(UserError, match="side by side"):
         person.person_folders(tmp_path)

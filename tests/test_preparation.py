@@ -114,9 +114,29 @@ def test_only_what_changed_is_done_again(mixed, monkeypatch):
     assert {path.name: path.stat().st_mtime_ns for path in crops.iterdir()} == before
     os.utime(mixed.source / "two.png", ns=(1, 1))
     os.utime(mixed.source / "given_mask.png", ns=(1, 1))
-    (crops / "a__same_jpg.png").unlink()
     run(mixed.source, mixed.output)
-    assert sorted(done) == ["a/same.jpg", "given.webp", "two.png"]
+    assert sorted(done) == ["given.webp", "two.png"]
+
+
+def test_a_crop_deleted_by_hand_stays_away(tmp_path, mixed):
+    source, output = tmp_path / "in", tmp_path / "out"
+    source.mkdir()
+    for name in ("two.png", "given.webp"):
+        (source / name).write_bytes((mixed.source / name).read_bytes())
+    run(source, output)
+    (output / "crops" / "two.png").unlink()
+    for _ in range(2):
+        assert run(source, output) == {"two.png": "two.png was deleted by hand"}
+        assert [p.name for p in (output / "crops").iterdir()] == ["given.png"]
+
+
+def test_crops_of_another_folder_are_not_replaced(tmp_path, mixed):
+    (tmp_path / "other").mkdir()
+    portrait().save(tmp_path / "other" / "a.png")
+    before = sorted((mixed.output / "crops").iterdir())
+    with pytest.raises(UserError, match=r"must be new or hold crops of .*other"):
+        run(tmp_path / "other", mixed.output)
+    assert sorted((mixed.output / "crops").iterdir()) == before
 
 
 def test_all_faces_and_crops_that_no_longer_belong(tmp_path, mixed):

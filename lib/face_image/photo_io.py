@@ -79,6 +79,8 @@ def photo_paths(folder: str | os.PathLike, skip: str | os.PathLike | None = None
     if not folder.is_dir():
         raise UserError(f"{folder}: must be a folder of photos, got {'a file' if folder.exists() else 'nothing there'}")
     skipped = None if skip is None else Path(skip).resolve()
+    if folder.resolve() == skipped:
+        raise UserError(f"{folder}: --input and --output must be two folders, got the same for both")
     paths = []
     for parent, folders, names in os.walk(folder):
         folders[:] = [f for f in folders if not f.startswith(".") and (Path(parent) / f).resolve() != skipped]

@@ -6,7 +6,8 @@ from skimage.measure import blur_effect
 from utils import UserError
 
 # Kinds of reasons, as tables count them.
-KINDS = ("no face", "too small", "blurred", "cut off", "mask failed", "bad landmarks or mask", "unreadable")
+DELETED = "deleted"
+KINDS = ("no face", "too small", "blurred", "cut off", "mask failed", "bad landmarks or mask", "unreadable", DELETED)
 # Breadth of a face at the cheekbones in decimetres; turns the scale of the alignment into a width in pixels.
 FACE_BREADTH = 1.4
 # Sides of the window of an aligned crop whose blur is measured: brows to chin, without hair and background.

@@ -30,7 +30,7 @@ UNLIKE = 3.0
 # From here on a darker colour above the eyes is surely hair or a cap; less dark, it may be a cap's shadow on skin,
 # which the cut decides. Brows become holes, which are filled.
 BROWS = 0.25
-SURELY_UNLIKE = 9.0
+SURELY_UNLIKE = 6.0
 # Where face and surroundings have the same colours the cut collapses onto the sure face; a result that keeps less than
 # this of what was probable tells nothing, and the probable face stands.
 LEAST_KEPT = 0.6

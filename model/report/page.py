@@ -63,10 +63,10 @@ class Report:
         self._metrics: list[dict[str, float]] = []
         self._failed: dict[str, str] = {}
 
-    def add(self, result, folder: str) -> None:
-        """Writes the card of a `PhotoResult` whose files are in the sub-folder `folder`."""
+    def add(self, result, folder: str, name: str | None = None) -> None:
+        """Writes the card of a `PhotoResult` whose files are in the sub-folder `folder`; `name` or else the file's."""
         payload = {"pictures": encode_pictures(result), "mesh": encode_mesh(result)}
-        metrics, name = result.metrics, result.photo.name
+        metrics, name = result.metrics, name or result.photo.name
         gain = metrics["psnr_fine"] - metrics["psnr_coarse"]
         self._cards.write(
             self._card.substitute(
