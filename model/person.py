@@ -195,7 +195,7 @@ def _reconstruct_person(
 def write_person(
     folder: Path, reconstruct: Reconstructor, results: list[PhotoResult], formats: Collection[str]
 ) -> None:
-    """Writes what photos of one person say together, meshes in these of the exports' formats; see `reconstruct_people`."""
+    """Writes what photos of one person say together, meshes in the exports' `formats`; see `reconstruct_people`."""
     parts, layout = reconstruct.parts, reconstruct.parts.face_model.layout
     albedo = merged_albedo(results)
     first = layout.split(results[0].coefficients)
