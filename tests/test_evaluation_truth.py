@@ -96,7 +96,7 @@ def test_what_an_occluder_covers_is_hidden(morphable):
     half = true_visibility(morphable, CAMERA, coefficients(morphable, 0.0), crop_of(mask))[0].numpy() > 0.5
     points = CAMERA.project(morphable.posed(coefficients(morphable, 0.0), CAMERA).vertices)[0].numpy()
     assert (half <= whole).all()
-    assert not half[points[:, 0] < 22].any()
+    assert not half[points[:, 0] < 19].any()  # a triangle's breadth from the edge: its other corners are seen
     np.testing.assert_array_equal(half[points[:, 0] > 26], whole[points[:, 0] > 26])
 
 
