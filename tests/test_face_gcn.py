@@ -204,6 +204,11 @@ def test_a_rendered_face_is_read_back_at_its_visible_vertices():
     crop = rendered_crop(chain, coefficients)
     coarse = chain.coarse(coefficients, crop)
     visible = coarse.sampled.visibility[..., 0].numpy() > 0
+    # Hidden corners of seen triangles take the mean of a neighbourhood; their own pixel sees something else.
+    column, row = np.floor(chain.camera.project(coarse.face.vertices)).astype(int).transpose(2, 0, 1).clip(0, 223)
+    triangle = coarse.fragments.triangle_id.numpy()[np.arange(len(row))[:, None], row, column]
+    corners = chain.morphable.triangles.numpy()[triangle]
+    visible &= (corners == np.arange(row.shape[1])[None, :, None]).any(-1)
     assert visible.mean() > 0.3
     default = np.abs(coarse.sampled.colour - coarse.colour).max(-1)[visible].mean()
     published = FaceGCN(chain.morphable, chain.camera, blend_network, "published").coarse(coefficients, crop)

@@ -139,7 +139,7 @@ def test_every_command_of_the_readme_exists(command, monkeypatch):
 def test_paths_in_the_readme_exist():
     text = (ROOT / "README.md").read_text(encoding="utf-8")
     paths = re.findall(r"`((?:lib|model|configs|data|tests|benchmarks)/[\w/.]*)`", text)
-    made_by_the_program = ("data/test/raw", "data/mine.bin", "data/mine.manifest.json")
+    made_by_the_program = ("data/test/raw", "data/mine.bin", "data/mine.manifest.json", "data/bfm09/")
     assert paths
     for path in paths:
         assert path in made_by_the_program or (ROOT / path).exists(), path

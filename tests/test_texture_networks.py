@@ -144,9 +144,9 @@ def test_delit_input_by_hand(hierarchy):
         np.float32([[[0.6, 0.9, 0.02]]]),
         np.float32([[[1]]]),
     )
-    shading = np.float32([[[1.2, 0.5, 0.01]]])
+    shading = np.float32([[[1.2, 0.4, 0.01]]])
     x = network.vertex_inputs(coarse, colour, visibility, shading).numpy()[0, 0]
-    expected = [0.0, -0.2, -0.4, 0.0, 2 * (1.2 - 0.4), 2 * (0.25 - 0.3), 1.0]
+    expected = [0.0, -0.2, -0.4, 0.0, 2 * (2.0 - 0.4), 2 * (0.25 - 0.3), 1.0]
     np.testing.assert_allclose(x, expected, atol=1e-6)
     hidden = network.vertex_inputs(coarse, colour, 0 * visibility, shading).numpy()[0, 0]
     np.testing.assert_allclose(hidden, expected[:3] + [0, 0, 0, 0], atol=1e-6)
