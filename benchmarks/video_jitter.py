@@ -11,14 +11,15 @@ import argparse
 import numpy as np
 import tensorflow as tf
 
+from benchmarks.synthetic_photos import aligned_at
 from configs import schema
-from lib.face_image.detection import Face
 from lib.mesh_renderer.fragments import interpolate, rasterize
 from lib.synthetic.photos import SyntheticFaces
 from lib.synthetic.placement import five_points
 from model import components
+from model.person_fit import batches
 from model.reconstruction import Reconstructor
-from model.video import BATCH, frame_landmarks, track_face
+from model.video import frame_landmarks, track_face
 
 SEED, FRAME_RATE = 4321, 25.0
 PIXEL_NOISE, POINT_NOISE = 0.02, 0.7  # of 1; pixels
@@ -76,13 +77,12 @@ def main() -> None:
         drawn = np.clip(drawn + generator.normal(0, PIXEL_NOISE, drawn.shape), 0, 1)
         points = five_points(face.landmarks[0].numpy()) + generator.normal(0, POINT_NOISE, (5, 2))
         frame = np.rint(255 * drawn).astype(np.uint8)
-        photos.append(reconstruct.reader.aligned(f"frame {index}", frame, Face(np.zeros(4), points, 1.0)))
+        photos.append(aligned_at(reconstruct.reader, f"frame {index}", frame, points))
         truth.append(face.landmarks[0].numpy())
     truth = np.stack(truth)
     drafts = [reconstruct.guess(photo) for photo in photos]
     if reconstruct.steps:
-        batches = [drafts[first : first + BATCH] for first in range(0, len(drafts), BATCH)]
-        drafts = [draft for batch in batches for draft in reconstruct.fit(batch, reconstruct.fitter)]
+        drafts = [draft for batch in batches(drafts) for draft in reconstruct.fit(batch, reconstruct.fitter)]
     crops = np.stack([photo.alignment.photo_to_crop for photo in photos])
     single = frame_landmarks(reconstruct, np.stack([draft.coefficients for draft in drafts]), crops)
     track = track_face(reconstruct, photos, FRAME_RATE, config.test.smoothing)

@@ -9,7 +9,7 @@ from lib.uv_chart import UvChart
 from utils import atomic_path
 
 MATERIAL = """\
-# map_Kd: the colour of the skin. {lit} beside it is the same with the photo's light, for viewers without light.
+# map_Kd: the colour of the skin.{lit_note}
 newmtl face
 Ka 0 0 0
 Kd 1 1 1
@@ -17,6 +17,7 @@ Ks 0 0 0
 illum 1
 map_Kd {albedo}
 """
+LIT_NOTE = " {lit} beside it is the same with the photo's light, for viewers without light."
 # Tangent space, green up, as Blender and glTF have it.
 NORMAL_MAP = "norm {normals}\n"
 
@@ -31,13 +32,14 @@ def write_textured_obj(
       vertices: [N, 3], any unit.
       normals: [N, 3] unit vectors.
       chart: of the mesh.
-      textures: file names, beside the .obj, of its `albedo`, `lit` and, if there is one, `normals`.
+      textures: file names, beside the .obj, of its `albedo` and, if there are any, `lit` and `normals`.
     """
     path = Path(path)
     material = path.with_suffix(".mtl")
     with atomic_path(material) as temporary:
         text = MATERIAL + (NORMAL_MAP if "normals" in textures else "")
-        temporary.write_text(text.format(**textures), encoding="utf-8")
+        note = LIT_NOTE.format(**textures) if "lit" in textures else ""
+        temporary.write_text(text.format(lit_note=note, **textures), encoding="utf-8")
     corners, points = chart.mesh_triangles + 1, chart.triangles + 1
     # Each corner as vertex/texture coordinate/normal.
     columns = [column for k in range(3) for column in (corners[:, k], points[:, k], corners[:, k])]

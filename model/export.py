@@ -7,6 +7,7 @@ import cv2
 import numpy as np
 import tensorflow as tf
 
+from configs import schema
 from lib import gltf, normal_map, texture_baking, uv_chart
 from lib.geometry.camera import Camera
 from lib.mesh_io import write_mesh
@@ -34,12 +35,14 @@ class FaceTextures:
       lit: the skin as in the photo, sRGB.
       normals: tangent-space normal map (lib/normal_map.py), or None.
       weight: [T, T] float32, share of the photo in them.
+      density: [T, T] float32, pixels of the photo on a texel's side.
     """
 
     albedo: np.ndarray
     lit: np.ndarray
     normals: np.ndarray | None
     weight: np.ndarray
+    density: np.ndarray
 
 
 class Exporter:
@@ -64,14 +67,21 @@ class Exporter:
         cache: Path,
     ):
         self.morphable, self.camera, self.formats = morphable, camera, formats
-        self.normal_map = normal_map
-        if {"obj", "glb"} & set(formats):
+        self.normal_map, self.textured = normal_map, bool({"obj", "glb"} & set(formats))
+        if self.textured:
             self.chart = load_chart(morphable, cache)
             self.raster = uv_chart.rasterize_chart(self.chart, texture_size)
             self._skin = self.raster.interpolate(morphable.face_model.skin_mask[:, None])[..., 0]
 
-    def __call__(self, folder: Path, result) -> None:
-        """Writes the files of a `PhotoResult` into `folder`.
+    @classmethod
+    def of(cls, config: schema.Config, morphable: MorphableModel, camera: Camera) -> "Exporter":
+        """As the configuration's section export says."""
+        section = config.export
+        sizes = (section.texture_size, section.normal_map)
+        return cls(morphable, camera, section.formats, *sizes, config.generated_dir)
+
+    def __call__(self, folder: Path, result) -> FaceTextures | None:
+        """Writes the files of a `PhotoResult` into `folder`; returns its textures, if the formats have any.
 
         All are the face without its pose, y up, the front along z; decimetres, in .glb metres. mesh.obj, mesh.mtl and
         its PNG textures: albedo, lit, normals. mesh.glb: albedo and normals, for light of your own. mesh_lit.glb: as in
@@ -80,9 +90,11 @@ class Exporter:
         """
         chain, triangles = result.result, self.morphable.face_model.triangles
         shape, albedo = chain.coarse.face.shape, chain.albedo[0].numpy()
-        if {"obj", "glb"} & set(self.formats):
-            textures = self.bake(result)
-            images = {name: _png(getattr(textures, name)) for name in TEXTURES if getattr(textures, name) is not None}
+        textures = self.bake(result) if self.textured else None
+        if textures is not None:
+            images = {
+                name: png_bytes(getattr(textures, name)) for name in TEXTURES if getattr(textures, name) is not None
+            }
             vertices, normals = shape[0].numpy(), self.morphable.normals(shape)[0].numpy()
             if "obj" in self.formats:
                 for name, image in images.items():
@@ -106,6 +118,7 @@ class Exporter:
             parts = chain.coarse.face.coefficients
             neutral = self.morphable.shape(parts.identity, tf.zeros_like(parts.expression))
             write_mesh(folder / "neutral.obj", neutral[0].numpy(), triangles)
+        return textures
 
     def bake(self, result) -> FaceTextures:
         """The textures of a `PhotoResult`, from its photo's own pixels."""
@@ -117,12 +130,20 @@ class Exporter:
         colours = texture_baking.sample_photo(self.raster, photo.region.pixels, points, footprint)
         vertices = (tensor[0].numpy() for tensor in (chain.colour, chain.albedo, chain.coarse.face.shading))
         baked = texture_baking.blend(self.raster, colours, weight, *vertices)
-        normals = None
-        if self.normal_map:
-            lengths = uv_chart.texel_lengths(self.chart, chain.coarse.face.shape[0].numpy(), size)
-            relief = normal_map.detail_normals(baked.albedo, weight * self._skin, self.raster.interpolate(lengths))
-            normals = _bytes(relief)
-        return FaceTextures(_bytes(baked.albedo), _bytes(baked.lit), normals, weight)
+        normals = self.relief(chain.coarse.face.shape[0].numpy(), baked.albedo, weight)
+        density = self.raster.interpolate(footprint[:, None])[..., 0].astype(np.float32)
+        return FaceTextures(texture_bytes(baked.albedo), texture_bytes(baked.lit), normals, weight, density)
+
+    def relief(self, shape: np.ndarray, albedo: np.ndarray, weight: np.ndarray) -> np.ndarray | None:
+        """The normal map uint8 [T, T, 3] of an albedo texture [T, T, 3] on a shape [N, 3]; None if none is wanted.
+
+        Args:
+          weight: [T, T] share of photos in the texture.
+        """
+        if not self.normal_map:
+            return None
+        lengths = self.raster.interpolate(uv_chart.texel_lengths(self.chart, shape, self.raster.size))
+        return texture_bytes(normal_map.detail_normals(albedo, weight * self._skin, lengths))
 
 
 def surface_view(
@@ -173,11 +194,12 @@ def load_chart(morphable: MorphableModel, cache: Path) -> uv_chart.UvChart:
         ) from error
 
 
-def _bytes(texture: np.ndarray) -> np.ndarray:
+def texture_bytes(texture: np.ndarray) -> np.ndarray:
+    """Uint8 of a texture in [0, 1]."""
     return np.rint(texture * 255).astype(np.uint8)
 
 
-def _png(pixels: np.ndarray) -> bytes:
+def png_bytes(pixels: np.ndarray) -> bytes:
     """The PNG file of uint8 RGB [T, T, 3]."""
     done, data = cv2.imencode(".png", pixels[..., ::-1], [cv2.IMWRITE_PNG_COMPRESSION, PNG_COMPRESSION])
     if not done:

@@ -23,7 +23,15 @@ def mirrored_coefficients(face_model: FaceModel) -> np.ndarray:
     Raises:
       UserError: they are not.
     """
-    layout = face_model.layout
+    matrix, fault = mirror_matrix(face_model)
+    if fault:
+        raise UserError(f"pretrain.mirror: {fault} (set pretrain.mirror=false)")
+    return matrix
+
+
+def mirror_matrix(face_model: FaceModel) -> tuple[np.ndarray, str]:
+    """The matrix of `mirrored_coefficients`, and what keeps it from being true; '' where nothing does."""
+    layout, fault = face_model.layout, ""
     matrix = np.eye(layout.size)
     shape = np.array([-1.0, 1.0, 1.0])
     for group, basis, signs in (
@@ -34,15 +42,15 @@ def mirrored_coefficients(face_model: FaceModel) -> np.ndarray:
         part = layout.slices[group]
         matrix[part, part], missed = _mirrored_basis(basis, face_model.mirror_index, signs)
         if group != "albedo" and missed > TOLERANCE:
-            raise UserError(
-                f"pretrain.mirror: the {group} basis of '{face_model.name}' must be symmetric, got {missed:.1%} of its "
-                "variance outside of the mirrored basis (set pretrain.mirror=false)"
+            fault = (
+                f"the {group} basis of '{face_model.name}' must be symmetric, got {missed:.1%} of its variance outside "
+                "of the mirrored basis"
             )
     start = {group: part.start for group, part in layout.slices.items()}
     flipped = [start["angles"] + 1, start["angles"] + 2, start["translation"]]
     flipped += [start["light"] + 9 * channel + band for channel in range(3) for band in ODD_BANDS]
     matrix[flipped, flipped] = -1.0
-    return matrix.astype(np.float32)
+    return matrix.astype(np.float32), fault
 
 
 def _mirrored_basis(basis: np.ndarray, mirror_index: np.ndarray, signs: np.ndarray) -> tuple[np.ndarray, float]:

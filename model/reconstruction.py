@@ -17,6 +17,7 @@ from model.face_gcn import FaceReconstruction
 from model.fitting import Fitter
 from model.fitting_terms import REFERENCE_SIZE, FitTargets
 from model.metrics import coverage, masked_psnr
+from model.mirroring import mirror_matrix
 from model.photo import AlignedPhoto, PhotoReader, readable_mask
 from model.result_folder import PHOTO_ERRORS, ResultFolder
 from model.texture_trainer import clipped
@@ -60,12 +61,14 @@ class Draft:
       alpha: [H, W] mask found so far.
       coefficients: [K] found so far.
       embedding: [1, E] of the crop.
+      regressed: [K] what the regressor said, moved to meet the five points.
     """
 
     photo: AlignedPhoto
     alpha: np.ndarray
     coefficients: np.ndarray
     embedding: tf.Tensor
+    regressed: np.ndarray
 
 
 class Reconstructor:
@@ -77,6 +80,7 @@ class Reconstructor:
       learning_rate: of the fit.
       min_confidence: of the detector.
       beside, parser: see `PhotoReader`.
+      mirror: also ask the regressor about the mirrored crop, if the face model's bases are symmetric.
     """
 
     def __init__(
@@ -87,11 +91,14 @@ class Reconstructor:
         min_confidence: float,
         beside: bool = True,
         parser: FaceParser | None = None,
+        mirror: bool = False,
     ):
         self.parts, self.steps, self.learning_rate = parts, steps, learning_rate
         self.reader = PhotoReader(parts.chain.morphable, parts.camera, min_confidence, beside, parser)
         self.fitter = Fitter(parts.chain.morphable, parts.camera, learning_rate)
         self._chain = tf.function(parts.chain, reduce_retracing=True)
+        matrix, fault = mirror_matrix(parts.face_model) if mirror else (None, "")
+        self._mirror = None if fault else matrix
 
     @classmethod
     def of(cls, config: schema.Config, parts: components.Components) -> "Reconstructor":
@@ -103,6 +110,7 @@ class Reconstructor:
             config.test.min_confidence,
             config.prepare.beside,
             components.load_parser(config),
+            config.test.mirror,
         )
 
     def __call__(self, path: Path) -> PhotoResult:
@@ -119,21 +127,20 @@ class Reconstructor:
 
     def guess(self, photo: AlignedPhoto) -> Draft:
         """What the frozen networks say of a photo, moved to meet its five points, and a first mask."""
-        guess, embedding = self.parts.encode(_rgba(photo.rgb, np.ones(photo.rgb.shape[:2], np.float32)))
-        coefficients = self.reader.place(guess.numpy(), photo.alignment.points)
-        return Draft(photo, self.reader.mask(photo, coefficients), coefficients[0], embedding)
+        crop = _rgba(photo.rgb, np.ones(photo.rgb.shape[:2], np.float32))
+        encoded, embedding = self.parts.encode(crop)
+        regressed = encoded.numpy()
+        if self._mirror is not None:
+            mirrored, _ = self.parts.encode(np.ascontiguousarray(crop[:, :, ::-1]))
+            regressed = 0.5 * (regressed + mirrored.numpy() @ self._mirror)
+        coefficients = self.reader.place(regressed, photo.alignment.points)
+        mask = self.reader.mask(photo, coefficients)
+        return Draft(photo, mask, coefficients[0], embedding, coefficients[0])
 
     def fit(self, drafts: list[Draft], fitter: Fitter) -> list[Draft]:
         """Fits drafts as one batch, twice: the mask of a fitted face is better than that of a guessed one."""
         coefficients = np.stack([draft.coefficients for draft in drafts])
-        landmarks = self.parts.chain.morphable.posed(tf.constant(coefficients), self.parts.camera).landmarks
-        targets = FitTargets(
-            image=tf.constant(np.stack([draft.photo.rgb for draft in drafts])),
-            alpha=_alphas(drafts),
-            points=tf.constant(np.stack([draft.photo.alignment.points for draft in drafts]), tf.float32),
-            landmarks=landmarks,
-            landmark_weight=tf.ones([len(drafts), 68]),
-        )
+        targets = self.targets(drafts, coefficients)
         first = max(round(FIRST_STEPS * self.steps), 1)
         fitted = fitter.fit(targets, coefficients, first).coefficients
         drafts = [
@@ -145,6 +152,16 @@ class Reconstructor:
             fitted = fitter.fit(targets, fitted, self.steps - first, settled=True).coefficients
             drafts = [dataclasses.replace(draft, coefficients=row) for draft, row in zip(drafts, fitted, strict=True)]
         return drafts
+
+    def targets(self, drafts: list[Draft], landmarks_of: np.ndarray) -> FitTargets:
+        """What the drafts' crops show; the weak landmarks are those of coefficients `landmarks_of` [B, K]."""
+        return FitTargets(
+            image=tf.constant(np.stack([draft.photo.rgb for draft in drafts])),
+            alpha=_alphas(drafts),
+            points=tf.constant(np.stack([draft.photo.alignment.points for draft in drafts]), tf.float32),
+            landmarks=self.parts.chain.morphable.posed(tf.constant(landmarks_of), self.parts.camera).landmarks,
+            landmark_weight=tf.ones([len(drafts), 68]),
+        )
 
     def finish(self, draft: Draft, started: float) -> PhotoResult:
         """The fine texture of a fitted draft, its pictures and numbers.

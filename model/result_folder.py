@@ -9,7 +9,7 @@ import tensorflow as tf
 from configs import schema
 from model import reconstruction_files
 from model.components import Components
-from model.export import Exporter
+from model.export import Exporter, FaceTextures
 from model.report import Report
 from utils import UserError
 
@@ -31,28 +31,25 @@ class ResultFolder:
         self.started = time.monotonic()
         self.parts, self.source, self.output = parts, Path(source), Path(output)
         self.output.mkdir(parents=True, exist_ok=True)
-        section = config.export
-        self.export = Exporter(
-            parts.chain.morphable,
-            parts.camera,
-            section.formats,
-            section.texture_size,
-            section.normal_map,
-            config.generated_dir,
-        )
+        self.export = Exporter.of(config, parts.chain.morphable, parts.camera)
         self.metrics: dict[str, dict[str, float]] = {}
         self.failed: dict[str, str] = {}
         self._sheet = reconstruction_files.Sheet()
         self._report = Report(self.output, parts.face_model, parts.camera, title=str(source))
 
-    def add(self, path: Path, folder: str, result) -> None:
-        """Writes a `PhotoResult` of the photo `path` to the folder of this name below the output folder."""
+    def add(self, path: Path, folder: str, result) -> FaceTextures | None:
+        """Writes a `PhotoResult` of the photo `path` to the folder of this name below the output folder.
+
+        Returns:
+          The textures that were exported, if any.
+        """
         target = self.output / folder
         reconstruction_files.write(target, result, self.parts.chain.morphable, self.parts.camera)
-        self.export(target, result)
+        textures = self.export(target, result)
         self._report.add(result, folder, self._shown(path))
         self._sheet.add(result)
         self.metrics[self._shown(path)] = result.metrics
+        return textures
 
     def fail(self, path: Path, error: Exception) -> None:
         """Notes why there is no result of the photo `path`."""

@@ -3,6 +3,7 @@
 import dataclasses
 import json
 import time
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import cv2
@@ -11,21 +12,22 @@ import tensorflow as tf
 from tqdm import tqdm
 
 from configs import schema
+from lib.face_image.region import face_region
 from lib.mesh_renderer.fragments import interpolate, rasterize
+from lib.spill import Spill
 from lib.temporal_smoothing import smooth, stiffness
 from model import components
-from model.fitting_groups import shared_slots
-from model.person import fit_person, merged_albedo, person_fitter, write_person
+from model.export import Exporter
+from model.person_files import PERSON_FOLDER, PersonRecord, write_person
+from model.person_fit import Gallery, PersonEstimator, batches, spread
 from model.photo import AlignedPhoto
 from model.reconstruction import PhotoResult, Reconstructor
 from model.texture_trainer import clipped
-from model.video_frames import FrameSource, FrameTracker, write_video
+from model.video_frames import FrameSource, FrameTracker, held, write_video
 from utils import UserError, atomic_path
 
 # Frames that identity and albedo are estimated from.
 KEY_FRAMES = 6
-# Frames fitted as one batch.
-BATCH = 8
 SMOOTHED = ("expression", "angles", "light")
 
 
@@ -38,68 +40,63 @@ class Track:
       photo_to_crop: [T, 2, 3] the crops, see `Alignment`; bridged frames borrow their neighbour's.
       landmarks: [T, 68, 2] pixels of the frame.
       seen: [T] bool, False where the face was not found and its motion is bridged.
-      keys: results of the frames that identity and albedo come from.
+      keys: frame -> result, of the frames that identity and albedo come from.
     """
 
     coefficients: np.ndarray
     photo_to_crop: np.ndarray
     landmarks: np.ndarray
     seen: np.ndarray
-    keys: list[PhotoResult]
+    keys: dict[int, PhotoResult]
 
 
 def track_face(
-    reconstruct: Reconstructor, photos: list[AlignedPhoto | None], frame_rate: float, cutoff: float
+    reconstruct: Reconstructor, photos: Iterable[AlignedPhoto | None], frame_rate: float, cutoff: float
 ) -> Track:
-    """Recovers a face from the aligned frames of a video.
+    """Recovers a face from the aligned frames of a video, gone through once; crops are kept on disk.
 
     Args:
       reconstruct: fits and refines.
-      photos: one for each frame, None where the face was not found; at least one is there.
+      photos: one for each frame, None where the face was not found.
       frame_rate: Hz.
       cutoff: motion faster than this many Hz is noise.
+
+    Raises:
+      UserError: no frame shows a face.
     """
-    seen = np.array([photo is not None for photo in photos])
+    gallery, seen = Gallery(), []
+    for photo in photos:
+        seen.append(photo is not None)
+        if photo is not None:
+            gallery.append(reconstruct.guess(photo))
     frames = np.flatnonzero(seen)
-    drafts = [reconstruct.guess(photos[frame]) for frame in tqdm(frames, "guess", unit="frame", dynamic_ncols=True)]
+    if not len(frames):
+        raise UserError(f"at least one frame must show a face, got none in {len(seen)}")
     layout = reconstruct.parts.face_model.layout
     started = time.monotonic()
-    chosen = spread(layout.split(np.stack([draft.coefficients for draft in drafts])).angles, KEY_FRAMES)
-    fitter = person_fitter(reconstruct)
-    key_drafts = fit_person(reconstruct, fitter, [drafts[index] for index in chosen])
-    keys = [reconstruct.finish(draft, started) for draft in key_drafts]
-    slots = shared_slots(layout)
-    drafts = [
-        dataclasses.replace(
-            draft, coefficients=np.where(slots, key_drafts[0].coefficients, draft.coefficients).astype(np.float32)
-        )
-        for draft in drafts
-    ]
-    if reconstruct.steps:
-        fitted = []
-        for start in tqdm(range(0, len(drafts), BATCH), "fit", unit="batch", dynamic_ncols=True):
-            fitted += reconstruct.fit(drafts[start : start + BATCH], fitter)
-        drafts = fitted
-    coefficients = np.stack([draft.coefficients for draft in drafts])
-    crops = np.stack([draft.photo.alignment.photo_to_crop for draft in drafts])
-    nearest = np.abs(np.arange(len(photos))[:, None] - frames).argmin(axis=1)
+    chosen = spread(layout.split(gallery.regressed).angles, KEY_FRAMES)
+    estimator, keys = PersonEstimator(reconstruct), Gallery()
+    for draft in estimator.alone([gallery.drafts[index] for index in chosen]):
+        keys.append(draft)
+    shared = estimator.shared(keys)
+    results = [reconstruct.finish(draft, started) for draft in estimator.around(shared, list(keys.drafts))]
+    rows, crops = [], []
+    for batch in batches(tqdm(gallery.drafts, "fit", unit="frame", dynamic_ncols=True)):
+        for draft in estimator.around(shared, batch):
+            rows.append(draft.coefficients)
+            crops.append(draft.photo.alignment.photo_to_crop)
+    nearest = np.abs(np.arange(len(seen))[:, None] - frames).argmin(axis=1)
     coefficients, crops = smooth_track(
-        reconstruct, coefficients[nearest], crops[nearest], seen, stiffness(cutoff, frame_rate)
+        reconstruct,
+        np.stack(rows)[nearest],
+        np.stack(crops)[nearest],
+        np.array(seen),
+        stiffness(cutoff, frame_rate),
     )
-    return Track(coefficients, crops, frame_landmarks(reconstruct, coefficients, crops), seen, keys)
-
-
-def spread(angles: np.ndarray, count: int) -> np.ndarray:
-    """Indices of up to `count` frames whose head poses [T, 3] lie farthest apart, the most frontal one first."""
-    chosen = [int(np.linalg.norm(angles, axis=1).argmin())]
-    distance = np.full(len(angles), np.inf)
-    time_axis = np.linspace(0, 0.1, len(angles))[:, None]  # a still head: frames far apart in time
-    places = np.concatenate([angles, time_axis], axis=1)
-    while len(chosen) < min(count, len(angles)):
-        distance = np.minimum(distance, np.linalg.norm(places - places[chosen[-1]], axis=1))
-        distance[chosen] = -1
-        chosen.append(int(distance.argmax()))
-    return np.array(chosen)
+    landmarks = frame_landmarks(reconstruct, coefficients, crops)
+    return Track(
+        coefficients, crops, landmarks, np.array(seen), dict(zip(frames[chosen].tolist(), results, strict=True))
+    )
 
 
 def smooth_track(
@@ -164,6 +161,12 @@ def overlay(reconstruct: Reconstructor, frame: np.ndarray, crop: np.ndarray, coe
     return np.rint(np.clip(blended, 0, 255)).astype(np.uint8)
 
 
+def with_region(result: PhotoResult, frame: np.ndarray) -> PhotoResult:
+    """A result with the pixels of its frame, uint8 [H, W, 3], that textures are baked from."""
+    photo = result.photo
+    return dataclasses.replace(result, photo=dataclasses.replace(photo, region=face_region(frame, photo.alignment)))
+
+
 def reconstruct_video(config: schema.Config, source: Path, output: Path) -> dict[str, str]:
     """Reconstructs the face of a video.
 
@@ -175,7 +178,7 @@ def reconstruct_video(config: schema.Config, source: Path, output: Path) -> dict
       output: folder of the results.
 
     Returns:
-      Nothing failed: {}; frames without a face are bridged and listed in summary.json.
+      Nothing failed: {}; damaged frames and those without a face are bridged and listed in summary.json.
 
     Raises:
       UserError: no frame can be read or none shows a face.
@@ -190,27 +193,42 @@ def reconstruct_video(config: schema.Config, source: Path, output: Path) -> dict
     parts = components.load(config)
     components.restore_texture_network(parts)
     reconstruct = Reconstructor.of(config, parts)
-    tracker = FrameTracker(reconstruct.reader)
-    photos = [tracker(frame, f"frame {i}") for i, frame in enumerate(tqdm(frames, "detect", unit="frame"))]
-    missing = [index for index, photo in enumerate(photos) if photo is None]
-    if len(missing) == len(photos):
-        raise UserError(f"{source}: at least one frame must show a face, got none in {len(photos)}")
-    track = track_face(reconstruct, photos, frames.frame_rate, settings.smoothing)
-    albedo = merged_albedo(track.keys)
-    output.mkdir(parents=True, exist_ok=True)
-    rows = zip(frames, track.photo_to_crop, track.coefficients, strict=True)
-    write_video(output / "overlay.mp4", (overlay(reconstruct, *row, albedo) for row in rows), frames.frame_rate)
-    write_person(output / "person", reconstruct, track.keys, config.export.formats)
+    tracker, damaged = FrameTracker(reconstruct.reader), []
+
+    def photos() -> Iterator[AlignedPhoto | None]:
+        for index, frame in enumerate(tqdm(frames, "detect", unit="frame", dynamic_ncols=True)):
+            if frame is None:
+                damaged.append(index)
+            yield tracker(frame, f"frame {index}")
+
+    try:
+        track = track_face(reconstruct, photos(), frames.frame_rate, settings.smoothing)
+    except UserError as error:
+        raise UserError(f"{source}: {error}") from error
+    export = Exporter.of(config, parts.chain.morphable, parts.camera)
+    records: Spill[PersonRecord] = Spill()
+    for index, frame in enumerate(frames):
+        if index in track.keys:
+            result = with_region(track.keys[index], frame)
+            records.append(PersonRecord.of(result, export.bake(result) if export.textured else None))
+    skin = write_person(output / PERSON_FOLDER, reconstruct, export, records)
+    rows = zip(held(frames), track.photo_to_crop, track.coefficients, strict=True)
+    write_video(output / "overlay.mp4", (overlay(reconstruct, *row, skin.albedo) for row in rows), frames.frame_rate)
     with atomic_path(output / "coefficients.npz") as path, open(path, "wb") as stream:
         arrays = ("coefficients", "photo_to_crop", "landmarks", "seen")
         np.savez_compressed(stream, **{name: getattr(track, name) for name in arrays})
+    missing = np.flatnonzero(~track.seen).tolist()
     summary = {
-        "frames": len(photos),
+        "frames": len(track.seen),
         "frame_rate": frames.frame_rate,
         "bridged": missing,
-        "key_frames": [key.photo.name for key in track.keys],
+        "damaged": damaged,
+        "key_frames": [key.photo.name for key in track.keys.values()],
     }
     with atomic_path(output / "summary.json") as path:
         path.write_text(json.dumps(summary, indent=1) + "\n", encoding="utf-8")
-    print(f"{len(photos)} frames, {len(missing)} without a face bridged, results in {output}")
+    print(
+        f"{len(track.seen)} frames, {len(missing)} bridged without a face ({len(damaged)} of them damaged), results in "
+        f"{output}"
+    )
     return {}

@@ -1,6 +1,7 @@
 """Frames of a video in and out, and the same face from frame to frame."""
 
 import dataclasses
+import os
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
@@ -12,6 +13,8 @@ from lib.face_image.photo_io import photo_paths, read_photo
 from model.photo import AlignedPhoto, PhotoReader
 from utils import UserError, atomic_path
 
+# FFmpeg's own lines about damaged files; what they mean for the user is told in one of ours.
+os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")
 # A face may move by this many of its widths between two detections and still be the same.
 REACH = 0.7
 # After so many frames without it, the largest face is taken for it, wherever it is: after a cut it may be anywhere.
@@ -20,6 +23,8 @@ LOST = 12
 
 class FrameSource:
     """The frames of a video or of a folder, uint8 [H, W, 3] RGB; can be gone through again and again.
+
+    A damaged frame is None, so that those after it keep their place; damaged ones at the end are left out.
 
     Args:
       source: a file that OpenCV reads, or a folder of images of one size, in the order of their names.
@@ -45,18 +50,37 @@ class FrameSource:
             finally:
                 capture.release()
 
-    def __iter__(self) -> Iterator[np.ndarray]:
-        if self.paths is not None:
-            for path in self.paths:
+    def __iter__(self) -> Iterator[np.ndarray | None]:
+        damaged = 0
+        for frame in self._images() if self.paths is not None else self._video():
+            if frame is None:
+                damaged += 1
+                continue
+            yield from [None] * damaged
+            damaged = 0
+            yield frame
+
+    def _images(self) -> Iterator[np.ndarray | None]:
+        for path in self.paths:
+            try:
                 yield np.ascontiguousarray(read_photo(path)[..., :3])
-            return
+            except UserError:
+                yield None
+
+    def _video(self) -> Iterator[np.ndarray | None]:
         capture = cv2.VideoCapture(str(self.source))
         try:
+            expected = capture.get(cv2.CAP_PROP_FRAME_COUNT)  # 0 or less where the file does not tell
+            index = 0
             while True:
                 read, frame = capture.read()
-                if not read:
+                index += 1
+                if read:
+                    yield cv2.cvtColor(frame, cv2.COLOR_BGR2RGB)
+                elif index < expected:
+                    yield None
+                else:
                     return
-                yield cv2.cvtColor(frame, cv2.COLOR_BGR2RGB)
         finally:
             capture.release()
 
@@ -73,8 +97,10 @@ class FrameTracker:
         self._last: Face | None = None
         self._missed = 0
 
-    def __call__(self, frame: np.ndarray, name: str) -> AlignedPhoto | None:
-        """The face in a frame, uint8 [H, W, 3]; None where it is not found."""
+    def __call__(self, frame: np.ndarray | None, name: str) -> AlignedPhoto | None:
+        """The face in a frame, uint8 [H, W, 3]; None where it is not found or the frame is None."""
+        if frame is None:
+            return self._miss()
         found = [face for face in detect_faces(frame, refine=False) if face.confidence >= self.reader.min_confidence]
         if self._last is not None:
             centre, reach = self._last.points.mean(axis=0), REACH * self._last.box[2]
@@ -83,13 +109,27 @@ class FrameTracker:
         else:
             found.sort(key=lambda face: -face.area)
         if not found:
-            self._missed += 1
-            if self._missed == LOST:
-                self._last = None
-            return None
+            return self._miss()
         self._last, self._missed = found[0], 0
         # The photo at full resolution is for textures; of a long video it would fill the memory.
         return dataclasses.replace(self.reader.aligned(name, frame, found[0]), region=None)
+
+    def _miss(self) -> None:
+        self._missed += 1
+        if self._missed == LOST:
+            self._last = None
+
+
+def held(frames: Iterable[np.ndarray | None]) -> Iterator[np.ndarray]:
+    """The frames, a damaged one replaced by the one before it, at the start by the first that is not damaged."""
+    last, leading = None, 0
+    for frame in frames:
+        if frame is None and last is None:
+            leading += 1
+            continue
+        last = last if frame is None else frame
+        yield from [last] * (leading + 1)
+        leading = 0
 
 
 def write_video(path: Path, frames: Iterable[np.ndarray], frame_rate: float) -> None:

@@ -1,55 +1,49 @@
 """Several photos of one person, and a short video, with the de-lit projection in the texture network's place."""
 
 import json
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import skimage.data
 import tensorflow as tf
+import trimesh
 from PIL import Image
 
 from configs import schema
-from lib.geometry.camera import Camera
 from lib.mesh_io import read_mesh
-from lib.synthetic.face_generator import build_face_model
+from lib.uv_chart import rasterize_chart, uncut
 from model import components, person, video
-from model.face_gcn import FaceGCN
+from model.export import FaceTextures
 from model.fitting_groups import PersonFitter, robust_mean, shared_slots
 from model.fitting_terms import FitTargets
-from model.morphable_model import MorphableModel
-from model.projection import SampledColours, projected_albedo
-from model.video_frames import FrameSource, write_video
+from model.person_fit import batches, spread
+from model.person_merge import SkinView, merge
+from model.video_frames import FrameSource, held, write_video
+from tests.reconstruction_parts import SIZE, untrained_parts
 from utils import UserError
-
-SIZE = 112
 
 
 @pytest.fixture(scope="module")
 def parts():
-    """Components with an untrained regressor's answer: the mean face, frontal."""
-    face_model, camera = build_face_model(2500), Camera((SIZE, SIZE))
-
-    def texture(embedding, coarse, colour, visibility, shading, training=False):
-        return projected_albedo(coarse, SampledColours(colour, visibility), shading)
-
-    return SimpleNamespace(
-        face_model=face_model,
-        camera=camera,
-        chain=FaceGCN(MorphableModel(face_model), camera, texture),
-        encode=lambda crops: (tf.zeros([1, face_model.layout.size]), tf.zeros([1, 4])),
-    )
+    return untrained_parts()
 
 
 @pytest.fixture
 def loaded(monkeypatch, parts):
     monkeypatch.setattr(components, "load", lambda config: parts)
     monkeypatch.setattr(components, "restore_texture_network", lambda loaded: None)
-    return schema.load(overrides={"fit.steps": 10, "data.image_size": SIZE})
+    return schema.load(overrides={"fit.steps": 10, "data.image_size": SIZE, "export.texture_size": 256})
 
 
 def portrait(shift=0):
     return np.ascontiguousarray(skimage.data.astronaut()[:300, 80 + shift : 380 + shift])
+
+
+def view(albedo, visibility, textures=None):
+    albedo = np.array(albedo)
+    return SkinView(
+        albedo=albedo, visibility=np.asarray(visibility, float), frontality=np.ones(len(albedo)), textures=textures
+    )
 
 
 def test_a_misread_photo_hardly_moves_the_mean():
@@ -80,20 +74,36 @@ def test_rows_share_identity_and_albedo_alone(parts, frozen):
 
 
 def test_albedo_comes_from_who_saw_it():
-    albedos = np.stack([np.full((4, 3), 0.4), np.full((4, 3), 0.4)])
-    albedos[0, 0], albedos[1, 0] = 0.8, 0.2  # only the first photo sees this vertex
-    visibility = np.array([[1.0, 1, 1, 0], [0, 1, 1, 0]])
-    merged = person.merge_albedos(albedos, visibility, np.ones((2, 4)))
+    views = [view(np.full((4, 3), 0.4), [1, 1, 1, 0]), view(np.full((4, 3), 0.4), [0, 1, 1, 0])]
+    views[0].albedo[0], views[1].albedo[0] = 0.8, 0.2  # only the first photo sees this vertex
+    merged = merge(views).albedo
     assert merged[0, 0] > 0.6
     np.testing.assert_allclose(merged[3], 0.4, atol=0.1)
 
 
 def test_a_brighter_photo_leaves_no_seam():
     albedo = np.random.default_rng(2).uniform(0.3, 0.6, (50, 3))
-    visibility = np.ones((3, 50))
-    visibility[0, :25] = 0
-    merged = person.merge_albedos(np.stack([albedo * 1.3, albedo, albedo]), visibility, np.ones((3, 50)))
-    np.testing.assert_allclose(merged, albedo, rtol=0.02)
+    seen = np.ones(50)
+    views = [view(1.3 * albedo, np.arange(50) >= 25), view(albedo, seen), view(albedo, seen)]
+    np.testing.assert_allclose(merge(views).albedo, albedo, rtol=0.02)
+
+
+def test_a_texture_comes_from_who_saw_it_sharpest(parts):
+    model = parts.face_model
+    raster = rasterize_chart(uncut(model.uv, model.triangles), 64)
+    left = np.arange(64)[None] < np.full((64, 1), 32)
+    skin = np.full((model.vertex_count, 3), 0.5)
+
+    def textured(level, weight, density):
+        albedo = np.full((64, 64, 3), level, np.uint8)
+        weight, density = np.float32(weight * np.ones((64, 64))), np.full((64, 64), density, np.float32)
+        return view(skin, np.ones(len(skin)), FaceTextures(albedo, albedo, None, weight, density))
+
+    merged = merge([textured(200, left, 0.8), textured(50, left, 0.1), textured(100, left * 0.2, 0.8)], raster)
+    seen, unseen = raster.inside & left, raster.inside & ~left
+    np.testing.assert_allclose(255 * merged.texture[seen], 200, atol=3)
+    np.testing.assert_allclose(merged.texture[unseen], 0.5, atol=0.01)
+    np.testing.assert_array_equal(merged.weight[seen], 1)
 
 
 def test_a_person_and_the_one_photo_that_fails(tmp_path, loaded, parts):
@@ -109,8 +119,14 @@ def test_a_person_and_the_one_photo_that_fails(tmp_path, loaded, parts):
     assert vectors[0]["identity"] == vectors[1]["identity"]
     assert vectors[0]["albedo"] == vectors[1]["albedo"]
     assert vectors[0]["angles"] != vectors[1]["angles"]
-    vertices, _, colours = read_mesh(folder / "person" / "mesh.ply")
+    assert vectors[0]["expression"] != vectors[1]["expression"]
+    vertices, triangles, colours = read_mesh(folder / "person" / "mesh.ply")
     assert vertices.shape == colours.shape == (parts.face_model.vertex_count, 3)
+    np.testing.assert_array_equal(triangles, parts.face_model.triangles)
+    textured = trimesh.load(folder / "person" / "mesh.obj", process=False)
+    assert textured.visual.material.image.size == (256, 256)
+    assert trimesh.load(folder / "person" / "mesh.glb").geometry.keys()
+    assert "lit" not in (folder / "person" / "mesh.mtl").read_text()
     assert set(json.loads((folder / "person/metrics.json").read_text())["psnr_merged"]) == {"0.png", "1.png"}
     assert (folder / "person/sheet.png").is_file()
 
@@ -147,7 +163,56 @@ def test_a_video_with_a_gap(tmp_path, loaded):
     assert drawn[0].shape == frames[0].shape
 
 
-def test_a_text_is_no_video(tmp_path):
-    (tmp_path / "a.mp4").write_text("no video")
+@pytest.mark.parametrize("content", ["text", "half a video"])
+def test_what_is_no_video_is_one_line(tmp_path, content, capfd):
+    if content == "text":
+        (tmp_path / "a.mp4").write_text("no video")
+    else:
+        write_video(tmp_path / "a.mp4", [portrait()] * 8, 25.0)
+        (tmp_path / "a.mp4").write_bytes((tmp_path / "a.mp4").read_bytes()[:9000])
+    capfd.readouterr()
     with pytest.raises(UserError, match=r"a\.mp4: must be a video"):
         FrameSource(tmp_path / "a.mp4", 25.0)
+    assert capfd.readouterr().err == ""
+
+
+def test_damaged_frames_keep_their_place(tmp_path):
+    frames = [np.roll(portrait(), 6 * index, axis=1) for index in range(24)]
+    write_video(tmp_path / "in.mp4", frames, 25.0)
+    data = bytearray((tmp_path / "in.mp4").read_bytes())
+    middle = len(data) // 2
+    data[middle : middle + len(data) // 4] = bytes(len(data) // 4)
+    (tmp_path / "in.mp4").write_bytes(data)
+    found = list(FrameSource(tmp_path / "in.mp4", 1.0))
+    damaged = [index for index, frame in enumerate(found) if frame is None]
+    assert len(found) == 24
+    assert damaged
+    assert 6 < damaged[0] <= damaged[-1] < 20
+    assert np.abs(found[5].astype(float) - frames[5]).mean() < 8
+    assert found[23] is not None
+
+
+def test_an_unreadable_image_among_frames_is_damaged(tmp_path):
+    for index in range(4):
+        Image.fromarray(portrait()).save(tmp_path / f"{index}.png")
+    (tmp_path / "1.png").write_bytes(b"no image")
+    (tmp_path / "3.png").write_bytes(b"no image")
+    source = FrameSource(tmp_path, 25.0)
+    assert [frame is None for frame in source] == [False, True, False]
+
+
+def test_the_last_good_frame_stands_in_for_a_damaged_one():
+    frames = [np.full((2, 2, 3), level, np.uint8) for level in range(3)]
+    shown = [int(frame[0, 0, 0]) for frame in held([None, frames[1], None, frames[2], None])]
+    assert shown == [1, 1, 1, 2, 2]
+
+
+def test_batches_are_bounded():
+    assert list(batches(range(5), 2)) == [[0, 1], [2, 3], [4]]
+
+
+def test_poses_far_apart_are_chosen():
+    angles = np.zeros((20, 3))
+    angles[7, 1], angles[13, 1] = 0.5, -0.6
+    assert set(spread(angles, 3).tolist()) >= {7, 13}
+    assert len(spread(angles[:2], 3)) == 2

@@ -13,34 +13,17 @@ from PIL import Image
 
 from configs import schema
 from lib.face_image.alignment import FIVE_FROM_68
-from lib.geometry.camera import Camera
 from lib.mesh_io import read_mesh
-from lib.synthetic.face_generator import build_face_model
 from model import components, reconstruction
-from model.face_gcn import FaceGCN
-from model.morphable_model import MorphableModel
 from model.photo import PhotoReader, readable_mask
-from model.projection import SampledColours, projected_albedo
 from tests.photo_corpus import BAD_PHOTOS, portrait, write_bad
+from tests.reconstruction_parts import SIZE, untrained_parts
 from utils import UserError
-
-SIZE = 112
 
 
 @pytest.fixture(scope="module")
 def parts():
-    """Components with an untrained regressor's answer: the mean face, frontal."""
-    face_model, camera = build_face_model(2500), Camera((SIZE, SIZE))
-
-    def texture(embedding, coarse, colour, visibility, shading, training=False):
-        return projected_albedo(coarse, SampledColours(colour, visibility), shading)
-
-    return SimpleNamespace(
-        face_model=face_model,
-        camera=camera,
-        chain=FaceGCN(MorphableModel(face_model), camera, texture),
-        encode=lambda crops: (tf.zeros([1, face_model.layout.size]), tf.zeros([1, 4])),
-    )
+    return untrained_parts()
 
 
 def folder_of(path, **images):
