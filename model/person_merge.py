@@ -24,6 +24,21 @@ FULL_DENSITY = 1.0
 SHARPNESS = 3.0
 
 
+@dataclasses.dataclass(frozen=True, eq=False)
+class SeenTexture:
+    """The part of a photo's textures that is merged.
+
+    Attributes:
+      albedo: uint8 [T, T, 3].
+      share: [T, T] float32, share of the photo in it.
+      density: [T, T] float32, pixels of the photo on a texel's side.
+    """
+
+    albedo: np.ndarray
+    share: np.ndarray
+    density: np.ndarray
+
+
 @dataclasses.dataclass(frozen=True, eq=False, kw_only=True)
 class SkinView:
     """What one photo says of the skin.
@@ -32,13 +47,13 @@ class SkinView:
       albedo: [N, 3] RGB.
       visibility: [N] in [0, 1].
       frontality: [N] cosine between normal and view, negative where turned away.
-      textures: of this photo, or None.
+      texture: of this photo, or None.
     """
 
     albedo: np.ndarray
     visibility: np.ndarray
     frontality: np.ndarray
-    textures: FaceTextures | None
+    texture: SeenTexture | None
 
     @classmethod
     def of(cls, result: PhotoResult, textures: FaceTextures | None) -> "SkinView":
@@ -48,7 +63,7 @@ class SkinView:
             albedo=chain.albedo[0].numpy(),
             visibility=chain.coarse.sampled.visibility[0, :, 0].numpy(),
             frontality=chain.coarse.face.normals[0, :, 2].numpy(),
-            textures=textures,
+            texture=textures and SeenTexture(textures.albedo, textures.weight, textures.density),
         )
 
     @property
@@ -112,12 +127,11 @@ def _merge_textures(views, gains: list[np.ndarray], albedo: np.ndarray, raster: 
     total, mass = np.zeros((size, size, 3), np.float32), np.zeros((size, size), np.float32)
     share = np.zeros((size, size), np.float32)
     for view, gain in zip(views, gains, strict=True):
-        textures = view.textures
-        density = np.minimum(textures.density / FULL_DENSITY, 1)
-        weight = (textures.weight * density**2) ** SHARPNESS
-        total += weight[..., None] * (textures.albedo / np.float32(255)) * gain.astype(np.float32)
+        seen = view.texture
+        weight = (seen.share * np.minimum(seen.density / FULL_DENSITY, 1) ** 2) ** SHARPNESS
+        total += weight[..., None] * (seen.albedo / np.float32(255)) * gain.astype(np.float32)
         mass += weight
-        share = np.maximum(share, textures.weight)
+        share = np.maximum(share, seen.share)
     photos = total / np.maximum(mass, np.finfo(np.float32).tiny)[..., None]
     vertices = raster.interpolate(np.clip(albedo, 0, 1))
     texture = vertices + (photos - vertices) * (share * (mass > 0))[..., None]

@@ -80,7 +80,8 @@ class Reconstructor:
       learning_rate: of the fit.
       min_confidence: of the detector.
       beside, parser: see `PhotoReader`.
-      mirror: also ask the regressor about the mirrored crop, if the face model's bases are symmetric.
+      mirror: also ask the regressor about the mirrored crop, if the face model's bases are symmetric; the attribute
+        `mirror` is the matrix that is used, or None.
     """
 
     def __init__(
@@ -98,7 +99,7 @@ class Reconstructor:
         self.fitter = Fitter(parts.chain.morphable, parts.camera, learning_rate)
         self._chain = tf.function(parts.chain, reduce_retracing=True)
         matrix, fault = mirror_matrix(parts.face_model) if mirror else (None, "")
-        self._mirror = None if fault else matrix
+        self.mirror = None if fault else matrix
 
     @classmethod
     def of(cls, config: schema.Config, parts: components.Components) -> "Reconstructor":
@@ -130,9 +131,9 @@ class Reconstructor:
         crop = _rgba(photo.rgb, np.ones(photo.rgb.shape[:2], np.float32))
         encoded, embedding = self.parts.encode(crop)
         regressed = encoded.numpy()
-        if self._mirror is not None:
+        if self.mirror is not None:
             mirrored, _ = self.parts.encode(np.ascontiguousarray(crop[:, :, ::-1]))
-            regressed = 0.5 * (regressed + mirrored.numpy() @ self._mirror)
+            regressed = 0.5 * (regressed + mirrored.numpy() @ self.mirror)
         coefficients = self.reader.place(regressed, photo.alignment.points)
         mask = self.reader.mask(photo, coefficients)
         return Draft(photo, mask, coefficients[0], embedding, coefficients[0])

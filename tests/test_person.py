@@ -13,11 +13,10 @@ from configs import schema
 from lib.mesh_io import read_mesh
 from lib.uv_chart import rasterize_chart, uncut
 from model import components, person, video
-from model.export import FaceTextures
 from model.fitting_groups import PersonFitter, robust_mean, shared_slots
 from model.fitting_terms import FitTargets
 from model.person_fit import batches, spread
-from model.person_merge import SkinView, merge
+from model.person_merge import SeenTexture, SkinView, merge
 from model.video_frames import FrameSource, held, write_video
 from tests.reconstruction_parts import SIZE, untrained_parts
 from utils import UserError
@@ -39,10 +38,10 @@ def portrait(shift=0):
     return np.ascontiguousarray(skimage.data.astronaut()[:300, 80 + shift : 380 + shift])
 
 
-def view(albedo, visibility, textures=None):
+def view(albedo, visibility, texture=None):
     albedo = np.array(albedo)
     return SkinView(
-        albedo=albedo, visibility=np.asarray(visibility, float), frontality=np.ones(len(albedo)), textures=textures
+        albedo=albedo, visibility=np.asarray(visibility, float), frontality=np.ones(len(albedo)), texture=texture
     )
 
 
@@ -97,7 +96,7 @@ def test_a_texture_comes_from_who_saw_it_sharpest(parts):
     def textured(level, weight, density):
         albedo = np.full((64, 64, 3), level, np.uint8)
         weight, density = np.float32(weight * np.ones((64, 64))), np.full((64, 64), density, np.float32)
-        return view(skin, np.ones(len(skin)), FaceTextures(albedo, albedo, None, weight, density))
+        return view(skin, np.ones(len(skin)), SeenTexture(albedo, weight, density))
 
     merged = merge([textured(200, left, 0.8), textured(50, left, 0.1), textured(100, left * 0.2, 0.8)], raster)
     seen, unseen = raster.inside & left, raster.inside & ~left
