@@ -16,8 +16,8 @@ EPILOG = """
 Any option of the configuration may follow as section.key=value, e.g. loss.symmetry=0.1; configs/default.yaml lists them
 with their meanings.
 
-Exit codes: 0 done; 2 the command or its files are at fault, one line says how; 3 --mode test, prepare or evaluate did some
-photos but not all, the output folder lists which failed and why; 130 interrupted.
+Exit codes: 0 done; 2 the command or its files are at fault, one line says how; 3 --mode test, prepare or evaluate did
+some photos but not all, the output folder lists which failed and why; 130 interrupted.
 """
 # What --input and --output stand for in each mode.
 FOLDERS = {

@@ -108,7 +108,7 @@ class OtherIdentity:
         if card.points:
             # OpenCV counts from the first pixel's centre.
             fit = SimilarityTransform.from_estimate(points - 0.5, np.asarray(card.points, np.float64))
-            image = cv2.warpAffine(np.asarray(picture)[0], fit.params[:2], (card.size, card.size), flags=cv2.INTER_LINEAR)
+            image = cv2.warpAffine(np.asarray(picture)[0], fit.params[:2], (card.size, card.size))
         else:
             image = resize_square(central_square(picture, card.crop_fraction), card.size)[0].numpy()
         if card.channels == "grey":

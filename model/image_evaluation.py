@@ -90,7 +90,8 @@ class ImageEvaluation:
             caption = f"{texture}  {found['psnr']:.1f} dB  SSIM {found['ssim']:.2f}  id {found[f'identity_{OWN}']:.2f}"
             tiles.append((caption, composite[0].numpy()))
             error = tf.minimum(ERROR_GAIN * tf.reduce_mean(tf.abs(composite - photo), -1, keepdims=True), 1.0)
-            errors.append((f"{texture}: L1 {found['l1']:.4f} (x {ERROR_GAIN:g})", np.repeat(1 - error[0].numpy(), 3, -1)))
+            caption = f"{texture}: L1 {found['l1']:.4f} (x {ERROR_GAIN:g})"
+            errors.append((caption, np.repeat(1 - error[0].numpy(), 3, -1)))
         if truth is not None:
             row |= self.shape(result.coarse.face.shape[0].numpy(), truth)
         self.rows[name] = row

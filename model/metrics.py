@@ -41,8 +41,8 @@ def structural_similarity(image: np.ndarray, target: np.ndarray, mask: np.ndarra
       mask: [H, W]; pixels of at least one half count.
 
     Returns:
-      The mean over the pixels of the mask, NaN where there is none; and the mean over the whole picture without the five
-      pixels at its border, whose windows leave it.
+      The mean over the pixels of the mask, NaN where there is none; and the mean over the whole picture without the
+      five pixels at its border, whose windows leave it.
     """
     whole, similarity = metrics.structural_similarity(
         np.float64(target), np.float64(image), data_range=1.0, channel_axis=-1, full=True,
