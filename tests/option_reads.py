@@ -8,13 +8,13 @@ from pathlib import Path
 def unread_options(fields: Iterable[tuple[str, str]], files: Iterable[Path]) -> list[str]:
     """Options `section.field` that no code reads.
 
-    A read is `<anything>.section.field`, or `name.field` where the name stands for the section: assigned from
-    `<anything>.section`, or the parameter of a function (or of a class's __init__) that is called with one. A section
-    that is handed to getattr is read through every string of that file.
+    A read is `<anything>.section.field`, or `name.field` where the name (or the class's `self.name`) stands for the
+    section: assigned from `<anything>.section`, or the parameter of a function (or of a class's __init__) that is
+    called with one. A section that is handed to getattr is read through every string of that file.
     """
     fields = list(fields)
     sections = {section for section, _ in fields}
-    scopes = [_Scope(node, text) for path in files for node, text in _functions(path)]
+    scopes = [_Scope(*found) for path in files for found in _functions(path)]
     by_name: dict[str, list[_Scope]] = {}
     for scope in scopes:
         by_name.setdefault(scope.name, []).append(scope)
@@ -27,8 +27,8 @@ def unread_options(fields: Iterable[tuple[str, str]], files: Iterable[Path]) -> 
 class _Scope:
     """A function or a module's top level, and the sections its names stand for."""
 
-    def __init__(self, node: ast.AST, strings: set[str]):
-        self.node, self.strings, self.stands = node, strings, set()  # of (name, section)
+    def __init__(self, node: ast.AST, strings: set[str], attributes: set[tuple[str, str]]):
+        self.strings, self.attributes, self.stands = strings, attributes, set()  # the last two of (name, section)
         self.name = getattr(node, "scope_name", "")
         arguments = getattr(node, "args", None)
         names = [] if arguments is None else [a.arg for a in (*arguments.posonlyargs, *arguments.args)]
@@ -37,12 +37,14 @@ class _Scope:
 
     def bind(self, sections: set[str], by_name: dict[str, list["_Scope"]]) -> bool:
         """Follows assignments and calls once; whether anything new was found."""
-        before = len(self.stands)
+        before = len(self.stands), len(self.attributes)
         changed = False
         for node in self.nodes:
             if isinstance(node, ast.Assign):
                 for target, value in _pairs(node):
-                    self.stands |= {(target, section) for section in self.sections_of(value, sections)}
+                    names = self.attributes if isinstance(target, ast.Attribute) else self.stands
+                    name = target.attr if isinstance(target, ast.Attribute) else target.id
+                    names |= {(name, section) for section in self.sections_of(value, sections)}
             elif isinstance(node, ast.Call):
                 called = getattr(node.func, "id", getattr(node.func, "attr", ""))
                 for scope in by_name.get(called, []):
@@ -51,12 +53,14 @@ class _Scope:
                     found = {(name, s) for name, value in given for s in self.sections_of(value, sections)}
                     changed |= not found <= scope.stands
                     scope.stands |= found
-        return changed or len(self.stands) > before
+        return changed or (len(self.stands), len(self.attributes)) != before
 
     def sections_of(self, value: ast.AST, sections: set[str]) -> set[str]:
         """The sections that an expression stands for."""
         if isinstance(value, ast.Attribute) and value.attr in sections:
             return {value.attr}
+        if isinstance(value, ast.Attribute) and getattr(value.value, "id", "") == "self":
+            return {section for name, section in self.attributes if value.attr == name}
         return {section for name, section in self.stands if isinstance(value, ast.Name) and value.id == name}
 
     def reads(self, sections: set[str]) -> set[tuple[str, str]]:
@@ -70,17 +74,21 @@ class _Scope:
         return found
 
 
-def _functions(path: Path) -> Iterable[tuple[ast.AST, set[str]]]:
-    """Every function of a file by the name it is called by, and the file itself; each with the file's strings."""
+def _functions(path: Path) -> Iterable[tuple[ast.AST, set[str], set[tuple[str, str]]]]:
+    """Every function of a file by the name it is called by, and the file itself.
+
+    Each with the file's strings, and a set for what its class's attributes stand for, shared by the class's methods.
+    """
     tree = ast.parse(path.read_text(encoding="utf-8"))
     strings = {n.value for n in ast.walk(tree) if isinstance(n, ast.Constant) and isinstance(n.value, str)}
     for parent in ast.walk(tree):
+        attributes: set[tuple[str, str]] = set()
         for node in ast.iter_child_nodes(parent):
             if isinstance(node, ast.FunctionDef):
                 made = isinstance(parent, ast.ClassDef) and node.name == "__init__"
                 node.scope_name = parent.name if made else node.name
-                yield node, strings
-    yield tree, strings
+                yield node, strings, attributes
+    yield tree, strings, set()
 
 
 def _own(scope: ast.AST) -> Iterable[ast.AST]:
@@ -92,12 +100,9 @@ def _own(scope: ast.AST) -> Iterable[ast.AST]:
         yield from _own(node)
 
 
-def _pairs(node: ast.Assign) -> Iterable[tuple[str, ast.AST]]:
-    """Names and the values they are given, one by one in `a, b = x, y`."""
+def _pairs(node: ast.Assign) -> Iterable[tuple[ast.Name | ast.Attribute, ast.AST]]:
+    """Names or attributes and the values they are given, one by one in `a, self.b = x, y`."""
     for target in node.targets:
-        if isinstance(target, ast.Name):
-            yield target.id, node.value
-        elif isinstance(target, ast.Tuple) and isinstance(node.value, ast.Tuple):
-            for name, value in zip(target.elts, node.value.elts, strict=False):
-                if isinstance(name, ast.Name):
-                    yield name.id, value
+        one_by_one = isinstance(target, ast.Tuple) and isinstance(node.value, ast.Tuple)
+        pairs = zip(target.elts, node.value.elts, strict=False) if one_by_one else [(target, node.value)]
+        yield from ((name, value) for name, value in pairs if isinstance(name, (ast.Name, ast.Attribute)))
