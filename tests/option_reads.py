@@ -18,7 +18,7 @@ def unread_options(fields: Iterable[tuple[str, str]], files: Iterable[Path]) -> 
     by_name: dict[str, list[_Scope]] = {}
     for scope in scopes:
         by_name.setdefault(scope.name, []).append(scope)
-    while any([scope.bind(sections, by_name) for scope in scopes]):  # a list: every scope, not the first
+    while sum(scope.bind(sections, by_name) for scope in scopes):
         pass
     read = set().union(*(scope.reads(sections) for scope in scopes))
     return [f"{section}.{field}" for section, field in fields if (section, field) not in read]

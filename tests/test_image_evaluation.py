@@ -24,6 +24,7 @@ SIZE = 32
 
 def naive_similarity(a, b):
     """SSIM's map by its formula, channel by channel; the 11 px window is a Gaussian cut at 3.5 sigma."""
+
     def blur(values):
         return gaussian_filter(values, 1.5, truncate=3.5, axes=(0, 1))
 
