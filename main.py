@@ -16,14 +16,14 @@ EPILOG = """
 Any option of the configuration may follow as section.key=value, e.g. loss.symmetry=0.1; configs/default.yaml lists them
 with their meanings.
 
-Exit codes: 0 done; 2 the command or its files are at fault, one line says how; 3 --mode test or prepare did some photos
-but not all, the output folder lists which failed and why; 130 interrupted.
+Exit codes: 0 done; 2 the command or its files are at fault, one line says how; 3 --mode test, prepare or evaluate did
+some photos but not all, the output folder lists which failed and why; 130 interrupted.
 """
 # What --input and --output stand for in each mode.
 FOLDERS = {
     "test": {"input": "test.input", "output": "test.output"},
     "prepare": {"input": "prepare.input", "output": "prepare.output"},
-    "evaluate": {"input": "test.output", "output": "evaluate.output"},
+    "evaluate": {"input": "evaluate.input", "output": "evaluate.output"},
 }
 
 
@@ -74,6 +74,13 @@ def main(argv: list[str] | None = None) -> int:
         from model.pretraining import pretrain
 
         pretrain(config)
+    elif config.evaluate.input:
+        photo_paths(config.evaluate.input, skip=config.evaluate.output)
+        start_tensorflow(config.train.seed)
+        from model.folder_evaluation import evaluate_folder
+
+        failed = evaluate_folder(config, Path(config.evaluate.input), Path(config.evaluate.output))
+        return PARTIAL_SUCCESS if failed else 0
     else:
         RecordReader(config.records_path, config.data.image_size)
         load_split(config.params_dir)
@@ -107,7 +114,7 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
         "--input",
         help=f"--mode test: folder of photos (default: {defaults.test.input}); "
         f"--mode prepare: the same (default: {defaults.prepare.input}); "
-        f"--mode evaluate: what --mode test wrote (default: {defaults.test.output})",
+        "--mode evaluate: the same, to measure on (default: the records' test split)",
     )
     parser.add_argument(
         "--output",

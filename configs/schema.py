@@ -17,7 +17,7 @@ from typing import Any, get_type_hints
 
 import yaml
 
-from configs import photo_sections, sections
+from configs import evaluation_sections, photo_sections, sections
 from utils import UserError
 
 DEFAULT = Path(__file__).resolve().parent / "default.yaml"
@@ -43,7 +43,7 @@ class Config:
     export: sections.Export
     prepare: photo_sections.Prepare
     pretrain: sections.Pretrain
-    evaluate: sections.Evaluate
+    evaluate: evaluation_sections.Evaluate
 
     def __post_init__(self) -> None:
         if self.data.synthetic_seed == self.pretrain.seed:

@@ -335,16 +335,3 @@ class Pretrain(Section):
     light: float = option("direct: L1 of the shading; likewise", low=0)
     weak: float = option("factor of Deep3DFaceReconstruction's weakly supervised loss", low=0)
     weak_share: float = option("share of a batch that is rendered for it; rendering is slow", above=0, high=1)
-
-
-@dataclasses.dataclass(frozen=True)
-class Evaluate(Section):
-    """What `--mode evaluate` measures."""
-
-    output: str = option("folder of metrics.json and the picture sheet")
-    faces: int = option("held-out crops measured; 0: the whole test split", low=0)
-    sheet_faces: int = option("of these on the picture sheet", low=1, high=64)
-    runs: tuple[str, ...] = option("texture runs compared on the same crops, by the second part of their folder")
-    detector_faces: int = option("fresh synthetic photos shown to the face detector; 0: none", low=0)
-    identity_people: int = option("people the identity network tells apart, four fresh photos each; 0: none", low=0)
-    seed: int = option("seed of the fresh photos; must differ from the data's and the pre-training's", low=0)

@@ -20,6 +20,7 @@ from model.evaluation_runs import other_runs, run_name
 from model.evaluation_sheet import print_report, sheet
 from model.evaluation_textures import ALIGNED, COLUMNS, KINDS, MeasuredFace, TextureMeasure
 from model.ground_truth import record_truth
+from model.image_evaluation import ImageEvaluation, print_means
 from model.pretraining_metrics import regressor_metrics
 from model.report.evaluation_page import write_evaluation_page
 from utils import UserError, atomic_path, seed_everything
@@ -48,7 +49,8 @@ def evaluate(config: schema.Config, output: Path) -> dict:
 
     Args:
       config: the effective configuration.
-      output: receives metrics.json, sheet.png and index.html, the page that shows both.
+      output: receives metrics.json, sheet.png and index.html, the page that shows both; and images.csv, images.json,
+        images.png, the measures of the paper's comparison (model/image_evaluation.py).
 
     Returns:
       The content of metrics.json.
@@ -60,22 +62,25 @@ def evaluate(config: schema.Config, output: Path) -> dict:
     seed_everything(config.train.seed)
     check_seed(config)
     records = RecordReader(config.records_path, config.data.image_size)
-    indices = records.indices(load_split(config.params_dir)["test"])
+    indices = records.indices(load_split(config.params_dir)[config.evaluate.split])
     if config.evaluate.faces:
         indices = indices[: config.evaluate.faces]
     if not indices:
-        raise UserError(f"{config.params_dir}: the test split must hold a crop, got none (raise data.test)")
+        raise UserError(f"{config.params_dir}: the {config.evaluate.split} split must hold a crop, got none")
     parts = components.load(config)
     components.restore_texture_network(parts)
     others, left_out = other_runs(config)
     encoded = encode_records(records, parts.encode, config.generated_dir, parts.encoder_key)
     truth = record_truth(config, records, parts.face_model.vertex_count)
     measure = TextureMeasure(parts, others)
-    faces = []
+    images, faces = ImageEvaluation(parts), []
     batches = crop_batches.batches(records, encoded, indices, 1, config.workers, config.data.buffer_size)
     bar = tqdm(batches, "evaluate", len(indices), unit="face", dynamic_ncols=True)
     for index, batch in zip(indices, bar, strict=True):
-        faces.append(measure(*batch, None if truth is None else _row(truth, index)))
+        known = None if truth is None else _row(truth, index)
+        result = measure.reconstruct(*batch)
+        faces.append(measure(result, *batch, known))
+        images.add(records.names[index], batch[0], result, None if known is None else known[0])
     photos = fresh_photos(parts)
     identity = None if photos is None else measure_identity(parts, photos)
     metrics = {
@@ -86,6 +91,8 @@ def evaluate(config: schema.Config, output: Path) -> dict:
             parts.face_model, parts.camera, encoded.coefficients[indices], truth["coefficients"][indices]
         ),
         **_texture_metrics(faces, run_name(config), list(others)),
+        "split": config.evaluate.split,
+        "images": images.means(),
         "identity_auc": None if identity is None else identity["auc"],
         "identity": identity,
         "photos": _photos(config),
@@ -98,8 +105,10 @@ def evaluate(config: schema.Config, output: Path) -> dict:
         picture.save(path)
     with atomic_path(output / "metrics.json") as path:
         path.write_text(json.dumps(metrics, indent=1) + "\n")
+    images.write(output)
     write_evaluation_page(output, metrics, picture)
     print_report(metrics, left_out, output)
+    print_means(metrics["images"])
     return metrics
 
 

@@ -22,8 +22,12 @@ HEADINGS = {
 
 def sheet(faces: Sequence[MeasuredFace]) -> Image.Image:
     """One face a row: photo, the four textures, the overlay; then truth and textures in each new view. PSNR in dB."""
-    rows = [_tiles(face) for face in faces]
-    size = next(iter(faces[0].photo.values())).shape[0]
+    return tile_sheet([_tiles(face) for face in faces])
+
+
+def tile_sheet(rows: Sequence[Sequence[tuple[str, np.ndarray]]]) -> Image.Image:
+    """Rows of as many square tiles: caption and picture [H, H, 3] in [0, 1]."""
+    size = rows[0][0][1].shape[0]
     picture = Image.new("RGB", (size * len(rows[0]), (size + CAPTION) * len(rows)), "white")
     draw = ImageDraw.Draw(picture)
     for r, row in enumerate(rows):

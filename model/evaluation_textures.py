@@ -56,19 +56,26 @@ class TextureMeasure:
 
     def __init__(self, parts: Components, others: Mapping[str, FaceGCN]):
         self.parts, self.morphable = parts, parts.chain.morphable
-        self._fine = tf.function(parts.chain, reduce_retracing=True)
+        self.reconstruct = tf.function(parts.chain, reduce_retracing=True)
         self._others = {name: tf.function(chain, reduce_retracing=True) for name, chain in others.items()}
         front = parts.face_model.skin_mask & parts.face_model.front_mask
         self._front = front if front.any() else parts.face_model.skin_mask
 
-    def __call__(self, crop, coefficients, embedding, truth: tuple[np.ndarray, np.ndarray, int] | None) -> MeasuredFace:
+    def __call__(
+        self,
+        result: FaceReconstruction,
+        crop: tf.Tensor,
+        coefficients: tf.Tensor,
+        embedding: tf.Tensor,
+        truth: tuple[np.ndarray, np.ndarray, int] | None,
+    ) -> MeasuredFace:
         """Measures one face.
 
         Args:
+          result: what `reconstruct` makes of the next three.
           crop: [1, H, W, 4] RGBA in [0, 1]; coefficients: [1, K] predicted; embedding: [1, E].
           truth: true coefficients [K], true albedo [N, 3] and the record's index; None where they are not known.
         """
-        result = self._fine(crop, coefficients, embedding)
         others = {name: run(crop, coefficients, embedding) for name, run in self._others.items()}
         renderings, albedos = self._textures(result, others, crop)
         photo, mask = crop[..., :3], result.mask * crop[..., 3:]

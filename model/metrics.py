@@ -1,6 +1,8 @@
 """How close a rendering is to its photo, measured per image where both the photo's mask and the face are."""
 
+import numpy as np
 import tensorflow as tf
+from skimage import metrics
 
 PEAK_ERROR_FLOOR = 1e-10  # mean squared error of a perfect match: 100 dB instead of infinity
 
@@ -20,6 +22,34 @@ def masked_psnr(image: tf.Tensor, target: tf.Tensor, mask: tf.Tensor) -> tf.Tens
     samples = tf.reduce_sum(counted, axis=(1, 2, 3)) * float(image.shape[-1])
     error = tf.where(samples > 0, squared / tf.maximum(samples, 1.0), float("nan"))
     return -10.0 * tf.math.log(tf.maximum(error, PEAK_ERROR_FLOOR)) / tf.math.log(10.0)
+
+
+def masked_l1(image: tf.Tensor, target: tf.Tensor, mask: tf.Tensor) -> tf.Tensor:
+    """Mean absolute difference over the pixels of a mask and the channels, [B]; arguments as `masked_psnr`."""
+    counted = tf.cast(mask >= 0.5, image.dtype)
+    total = tf.reduce_sum(tf.abs(image - target) * counted, axis=(1, 2, 3))
+    samples = tf.reduce_sum(counted, axis=(1, 2, 3)) * float(image.shape[-1])
+    return tf.where(samples > 0, total / tf.maximum(samples, 1.0), float("nan"))
+
+
+def structural_similarity(image: np.ndarray, target: np.ndarray, mask: np.ndarray) -> tuple[float, float]:
+    """SSIM (Wang et al. 2004) as scikit-image computes it: Gaussian window of sigma 1.5 (11 px), data range 1, every
+    channel for itself, then their mean.
+
+    Args:
+      image, target: [H, W, 3] RGB in [0, 1], at least 11 px on each side.
+      mask: [H, W]; pixels of at least one half count.
+
+    Returns:
+      The mean over the pixels of the mask, NaN where there is none; and the mean over the whole picture without the
+      five pixels at its border, whose windows leave it.
+    """
+    whole, similarity = metrics.structural_similarity(
+        np.float64(target), np.float64(image), data_range=1.0, channel_axis=-1, full=True,
+        gaussian_weights=True, sigma=1.5, use_sample_covariance=False,
+    )  # fmt: skip
+    counted = mask >= 0.5
+    return float(similarity[counted].mean()) if counted.any() else float("nan"), float(whole)
 
 
 def coverage(mask: tf.Tensor, alpha: tf.Tensor) -> tf.Tensor:

@@ -107,7 +107,7 @@ def test_input_and_output_belong_to_a_mode():
     config = config_of("--mode", "test", "--input", "a b", "--output", "c")
     assert (config.test.input, config.test.output) == ("a b", "c")
     config = config_of("--mode", "evaluate", "--input", "a", "--output", "c")
-    assert (config.test.output, config.evaluate.output) == ("a", "c")
+    assert (config.evaluate.input, config.evaluate.output) == ("a", "c")
     with pytest.raises(UserError, match="--input must come with --mode test, prepare or evaluate, got --mode train"):
         main.parse(["--input", "a"])
 
@@ -142,6 +142,7 @@ def test_the_runs_folder():
         ("--mode test --input lib", "lib: must hold photos (.bmp, .gif, .jpeg"),
         ("--mode prepare --input missing", "missing: must be a folder of photos, got nothing there"),
         ("--mode prepare --input docs --faces some", "prepare.faces: must be one of largest, all, got some"),
+        ("--mode evaluate --input missing", "missing: must be a folder of photos, got nothing there"),
         ("--mode evaluate --root_dir missing", "missing/data/face.bin: must be a record file, got none"),
         (
             "--root_dir missing",

@@ -9,6 +9,7 @@ import yaml
 
 from configs import schema, sections
 from tests.helpers import ROOT
+from tests.option_reads import unread_options
 from utils import UserError
 
 FIELDS = [(s.name, f.name) for s in dataclasses.fields(schema.Config) for f in dataclasses.fields(s.type)]
@@ -160,27 +161,22 @@ def test_yaml_reads_what_to_yaml_writes_for_small_numbers():
         assert yaml.safe_load(schema._scalar(value)) == value
 
 
+def sources():
+    """The program's files, apart from those that only define or list options."""
+    folders = [path for folder in ("model", "lib") for path in sorted((ROOT / folder).rglob("*.py"))]
+    return [ROOT / "main.py", ROOT / "create_bin.py", ROOT / "configs" / "schema.py", *folders]
+
+
 def test_the_program_reads_every_option():
     """An option that nothing reads would change nothing: it must go, or be used."""
-    names = {section for section, _ in FIELDS}
-    chains, passed_on, attributes = set(), set(), set()
-    files = [ROOT / "main.py", ROOT / "create_bin.py", ROOT / "configs" / "schema.py"]
-    for path in files + sorted((ROOT / "model").rglob("*.py")) + sorted((ROOT / "lib").rglob("*.py")):
-        nodes = list(ast.walk(ast.parse(path.read_text(encoding="utf-8"))))
-        accesses = [n for n in nodes if isinstance(n, ast.Attribute)]
-        outer = [n for n in accesses if isinstance(n.value, ast.Attribute) and n.value.attr in names]
-        chains |= {(n.value.attr, n.attr) for n in outer}
-        # A section that is passed on or given a short name is read through attributes of something else, or by name.
-        attributes |= {n.attr for n in accesses}
-        attributes |= {n.value for n in nodes if isinstance(n, ast.Constant) and isinstance(n.value, str)}
-        chained = {id(n.value) for n in outer}
-        passed_on |= {n.attr for n in accesses if n.attr in names and id(n) not in chained}
-    unread = [
-        f"{section}.{field}"
-        for section, field in FIELDS
-        if (section, field) not in chains and not (section in passed_on and field in attributes)
-    ]
+    unread = unread_options(FIELDS, sources())
     assert not unread, f"options that nothing reads: {', '.join(unread)}"
+
+
+def test_an_option_that_nothing_reads_is_found_even_if_others_share_its_name():
+    """`config.test.input` and a local `camera.seed` are no reads of `camera.input` and `gan.seed`."""
+    more = [("train", "made_up"), ("camera", "input"), ("gan", "seed"), ("pretrain", "focal_ratio")]
+    assert unread_options(FIELDS + more, sources()) == [f"{section}.{field}" for section, field in more]
 
 
 def test_sections_reject_direct_construction_out_of_bounds():

@@ -5,6 +5,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from lib.onnx_network import open_network
 from utils import UserError
 
 
@@ -34,27 +35,9 @@ class FaceParser:
         classes: tuple[int, ...],
         threads: int = 1,
     ):
-        if not Path(path).is_file():
-            raise UserError(f"{path}: must be an ONNX file, got none (prepare.parser)")
-        try:
-            import onnxruntime
-        except ImportError:
-            raise UserError(
-                "prepare.parser: needs the package onnxruntime, which is not installed (pip install onnxruntime)"
-            ) from None
-        options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = options.inter_op_num_threads = threads
-        options.log_severity_level = 3
-        try:
-            self._session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
-        except Exception as error:  # onnxruntime's own exceptions share no public base class
-            raise UserError(f"{path}: must be an ONNX network, got: {' '.join(str(error).split())}") from error
-        inputs = self._session.get_inputs()
-        if len(inputs) != 1 or len(inputs[0].shape) != 4:
-            shapes = ", ".join(str(entry.shape) for entry in inputs)
-            raise UserError(f"{path}: must take one input [1, 3, size, size], got {shapes}")
+        self._session = open_network(path, "prepare.parser", threads)
         self.path, self.size, self.classes = Path(path), size, classes
-        self._input, self._output = inputs[0].name, self._session.get_outputs()[0].name
+        self._input, self._output = self._session.get_inputs()[0].name, self._session.get_outputs()[0].name
         self._mean, self._std = (np.array(values, np.float32) for values in (mean, std))
 
     def __call__(self, crop: np.ndarray) -> np.ndarray:
@@ -74,7 +57,7 @@ class FaceParser:
         values = ((image.astype(np.float32) / 255 - self._mean) / self._std).transpose(2, 0, 1)[None]
         try:
             scores = self._session.run([self._output], {self._input: values})[0]
-        except Exception as error:  # as above
+        except Exception as error:  # onnxruntime's own exceptions share no public base class
             reason = " ".join(str(error).split())
             raise UserError(
                 f"{self.path}: must take an input of prepare.parser_size {self.size}, got: {reason}"
