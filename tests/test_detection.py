@@ -55,6 +55,26 @@ def test_mirrored_photo_gives_mirrored_points():
     assert np.abs(points - back).max() / EYE_DISTANCE < 0.03
 
 
+def test_large_faces_alone_are_found_too():
+    faces = detection.detect_faces(skimage.data.astronaut(), refine=False, smallest=detection.LARGE)
+    assert len(faces) == 1
+    assert mean_error(faces[0].points) < 0.08
+
+
+def test_the_second_pass_steadies_the_points():
+    scatter = {}
+    for refine in (False, True):
+        seen = []
+        for angle in (-10, -5, 0, 5, 10):
+            matrix = cv2.getRotationMatrix2D((225, 125), angle, 1.0)
+            image = cv2.warpAffine(skimage.data.astronaut(), matrix, (512, 512), borderMode=cv2.BORDER_REPLICATE)
+            points = detection.detect_faces(image, refine, detection.LARGE)[0].points
+            seen.append((points - matrix[:, 2]) @ np.linalg.inv(matrix[:, :2]).T)
+        scatter[refine] = np.linalg.norm(np.std(seen, axis=0), axis=1).mean() / EYE_DISTANCE
+    assert scatter[True] < 0.012
+    assert scatter[True] < 0.6 * scatter[False], scatter
+
+
 def test_the_largest_of_two_comes_first():
     image = skimage.data.astronaut()
     small = cv2.resize(image, None, fx=0.6, fy=0.6, interpolation=cv2.INTER_AREA)

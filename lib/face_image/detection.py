@@ -1,4 +1,4 @@
-"""Finds faces and five points per face with mtcnn (the network's weights come inside its wheel)."""
+"""Finds faces and five points per face with the networks of mtcnn (their weights come inside its wheel)."""
 
 import dataclasses
 import functools
@@ -6,18 +6,20 @@ import functools
 import cv2
 import numpy as np
 
+from lib.face_image.cascade import LEAST_FACE, OUTPUT_SIDE, Cascade
 from lib.face_image.quality import Unusable
 
-# Longest side of the first pass. mtcnn then finds faces from 3 % of that side on, in about 0.15 s on one core.
+# Longest side of the first pass, in which faces from 3 % of that side on are found.
 WORKING_SIDE = 640
 # Smallest face looked for in the first pass, in pixels of that side; for the largest face alone larger ones are looked
 # for first: nearly all of the detector's time goes into the smallest.
 SMALLEST = 20
 LARGE = 60
-# Second pass: the face upright in a square of this size, its box taking up REFINE_FRACTION of the side.
-REFINE_SIDE = 288
-REFINE_FRACTION = 0.5
-# Points in mtcnn's order after mirroring the image: the eyes and the mouth's corners change places.
+# Second pass: the face upright in squares whose sides are these multiples of its box.
+SQUARES = (0.9, 1.0, 1.1)
+# Where the second pass moves the points by more than this share of the box it sees another face.
+MOST_MOVED = 0.25
+# The five points' order after mirroring the image: the eyes and the mouth's corners change places.
 MIRRORED_POINTS = (1, 0, 2, 4, 3)
 
 
@@ -42,19 +44,17 @@ class Face:
 
 
 @functools.cache
-def _detector():
+def _cascade() -> Cascade:
     """Built once per process: loading the three networks takes longer than using them."""
-    from mtcnn import MTCNN  # imports TensorFlow; programs that detect nothing need not wait for it
-
-    return MTCNN()
+    return Cascade()
 
 
 def detect_faces(image: np.ndarray, refine: bool = True, smallest: int = SMALLEST) -> list[Face]:
     """All faces of a photo, the largest first.
 
-    The first pass looks at the photo reduced to `WORKING_SIDE`. With `refine`, each face is then turned upright, cut
-    out and looked at again together with its mirror image: both the averaging and the upright view make the points more
-    exact. A face that the second pass does not find again keeps its first points.
+    The first pass looks at the photo reduced to `WORKING_SIDE`. With `refine`, each face is then turned upright and
+    looked at again in squares of several sizes and their mirror images, whose points are averaged: they scatter a third
+    as much when the photo is turned or shifted. A face that the second pass does not see again keeps its first points.
 
     Args:
       image: uint8 [H, W, 3 or 4], alpha is ignored.
@@ -76,11 +76,11 @@ def detect_faces(image: np.ndarray, refine: bool = True, smallest: int = SMALLES
     working = cv2.resize(padded, None, fx=scale, fy=scale, interpolation=method)
     ratio = np.array([padded.shape[1] / working.shape[1], padded.shape[0] / working.shape[0]])
     faces = []
-    for face in _detect(working, smallest):
-        box = np.concatenate([face.box[:2] * ratio - border, face.box[2:] * ratio])
-        moved = Face(box, face.points * ratio - border, face.confidence)
-        if _overlaps(moved.box, width, height):
-            faces.append(_refined(image, moved) if refine else moved)
+    for (left, top, right, bottom), confidence, points in zip(*_cascade().detect(working, smallest), strict=True):
+        corner, size = np.array([left, top]) * ratio - border, np.array([right - left, bottom - top]) * ratio
+        face = Face(np.concatenate([corner, size]), points * ratio - border, float(confidence))
+        if _overlaps(face.box, width, height):
+            faces.append(_refined(image, face) if refine else face)
     return sorted(faces, key=lambda face: face.area, reverse=True)
 
 
@@ -127,18 +127,6 @@ def detect_confident_faces(image: np.ndarray, name: str, min_confidence: float, 
     return [_refined(pixels, face) for face in faces]
 
 
-def _detect(image: np.ndarray, smallest: int) -> list[Face]:
-    names = ("left_eye", "right_eye", "nose", "mouth_left", "mouth_right")
-    return [
-        Face(
-            np.asarray(found["box"], np.float64),
-            np.array([found["keypoints"][name] for name in names], np.float64),
-            float(found["confidence"]),
-        )
-        for found in _detector().detect_faces(image, min_face_size=smallest)
-    ]
-
-
 def _overlaps(box: np.ndarray, width: int, height: int) -> bool:
     """Whether at least half of the box lies inside the photo (the replicated border can imitate faces)."""
     inside = np.clip(np.minimum(box[:2] + box[2:], (width, height)) - np.maximum(box[:2], 0), 0, None)
@@ -159,24 +147,18 @@ def upright_transform(face: Face, side: int, fraction: float) -> np.ndarray:
 
 
 def _refined(image: np.ndarray, face: Face) -> Face:
-    """The face with points from its upright crop and the crop's mirror image, as far as they are found there."""
-    transform = upright_transform(face, REFINE_SIDE, REFINE_FRACTION)
-    crop = _warp(image, transform, REFINE_SIDE)
-    expected = face.points @ transform[:, :2].T + transform[:, 2]
-    found = []
-    for mirrored in (False, True):
-        candidates = _detect(np.ascontiguousarray(crop[:, ::-1]) if mirrored else crop, LARGE)
-        points = [candidate.points for candidate in candidates]
-        if mirrored:
-            points = [(p * (-1, 1) + (REFINE_SIDE, 0))[list(MIRRORED_POINTS)] for p in points]
-        # The face in question is the one near the first detection; a neighbour in the crop is not.
-        distances = [np.linalg.norm(p - expected, axis=1).mean() for p in points]
-        if distances and min(distances) < 0.12 * REFINE_SIDE:
-            found.append(points[int(np.argmin(distances))])
-    if not found:
-        return face
-    inverse = np.linalg.inv(transform[:, :2])
-    return dataclasses.replace(face, points=(np.mean(found, axis=0) - transform[:, 2]) @ inverse.T)
+    """The face with the mean of the points that the last network sees in upright squares and their mirror images."""
+    transforms = [upright_transform(face, OUTPUT_SIDE, 1 / side) for side in SQUARES]
+    squares = np.stack([_warp(image, transform, OUTPUT_SIDE) for transform in transforms])
+    points, probabilities = _cascade().points_in(np.concatenate([squares, squares[:, :, ::-1]]))
+    points[len(squares) :] = ((1, 0) + points[len(squares) :] * (-1, 1))[:, list(MIRRORED_POINTS)]
+    back = [
+        (seen * OUTPUT_SIDE - transform[:, 2]) @ np.linalg.inv(transform[:, :2]).T
+        for seen, transform in zip(points, transforms * 2, strict=True)
+    ]
+    moved = np.linalg.norm(np.array(back) - face.points, axis=2).mean(axis=1)
+    again = (probabilities > LEAST_FACE) & (moved < MOST_MOVED * face.box[2:].max())
+    return dataclasses.replace(face, points=np.mean(back, axis=0, where=again[:, None, None])) if again.any() else face
 
 
 def _warp(image: np.ndarray, transform: np.ndarray, side: int) -> np.ndarray:

@@ -67,8 +67,7 @@ def solve_pose(points: np.ndarray, positions: np.ndarray, camera: Camera, basis:
 
     def project(unknowns: np.ndarray) -> np.ndarray:
         shape = positions + np.einsum("br,rmc->bmc", unknowns[:, 6:], reduced)
-        posed = shape @ rotation_matrix(tf.constant(unknowns[:, :3])).numpy() + unknowns[:, None, 3:6]
-        return camera.project(tf.constant(posed)).numpy()
+        return _projected(*map(tf.constant, (shape, unknowns[:, :3], unknowns[:, 3:6])), camera).numpy()
 
     def residuals(unknowns: np.ndarray) -> np.ndarray:
         offsets = (project(unknowns) - points) / (POINT_SIGMA * camera.image_size[0])
@@ -84,6 +83,12 @@ def solve_pose(points: np.ndarray, positions: np.ndarray, camera: Camera, basis:
         points=projected,
         residual=float(np.linalg.norm(projected - points, axis=1).mean()),
     )
+
+
+@tf.function(reduce_retracing=True)
+def _projected(shapes, angles, translations, camera: Camera) -> tf.Tensor:
+    """Pixels [B, M, 2] of shapes [B, M, 3] in poses [B, 3] and [B, 3]; a graph, for it is called hundreds of times."""
+    return camera.project(shapes @ rotation_matrix(angles) + translations[:, None])
 
 
 def _least_squares(residuals, start: np.ndarray) -> np.ndarray:
