@@ -31,11 +31,12 @@ def develop(image: np.ndarray, generator: np.random.Generator) -> np.ndarray:
     size = image.shape[0]
     cast = np.exp(generator.normal((0.02, 0.0, -0.03), 0.028))
     image = image * (cast * np.exp(generator.normal(0, 0.06)))
-    gamma = np.exp(generator.normal(0, 0.07))
+    gamma = np.exp(generator.normal(0.11, 0.07))
     image = np.clip(image, 0, 1) ** gamma
     grey = image.mean(-1, keepdims=True)
     image = grey + (image - grey) * np.clip(generator.normal(1.06, 0.1), 0.75, 1.3)
-    radius = max(0.0, generator.normal(0.25, 0.4)) * size / 224
+    # Faces in photos of the web are seldom sharp to the pixel: lens, focus, motion, scaling.
+    radius = max(0.0, generator.normal(1.0, 0.4)) * size / 224
     if generator.random() < 0.08:
         radius += generator.uniform(0.5, 1.3) * size / 224
     if radius > 0.2:

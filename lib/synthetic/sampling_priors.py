@@ -177,7 +177,7 @@ def sample_person(generator: np.random.Generator, model: FaceModel, axis: ToneAx
         mottling=float(generator.uniform(0.3, 1.0)), pores=float(generator.uniform(0.2, 1.0)),
         oil=float(generator.uniform(0, 1)), moles=moles, beard=float(male * generator.uniform(0.2, 1.0)),
         habit=str(generator.choice(HAIR_STYLES, p=styles / styles.sum())),
-        shaving=str(generator.choice(BEARDS, p=[0.38, 0.27, 0.17, 0.08, 0.10])) if male else "none",
+        shaving=str(generator.choice(BEARDS, p=[0.43, 0.29, 0.09, 0.09, 0.10])) if male else "none",
     )  # fmt: skip
 
 
