@@ -6,11 +6,22 @@ from pathlib import Path
 
 from lib.face_model import FaceModel
 from lib.face_models.basel2009 import is_basel_2009, load_basel_2009
+from lib.face_models.ict import is_ict, load_ict
+from lib.synthetic.face_generator import load_face_model as load_built_in
 from utils import UserError
 
-# Which folders are recognised, and how they are read.
-LOADERS: tuple[tuple[str, Callable[[Path], bool], Callable[[Path], FaceModel]], ...] = (
-    ("Basel Face Model 2009 (01_MorphableModel.mat or BFM_model_front.mat)", is_basel_2009, load_basel_2009),
+# Which folders are recognised, and how they are read: from the folder and, for what a model lacks, the cache.
+LOADERS: tuple[tuple[str, Callable[[Path], bool], Callable[[Path, Path], FaceModel]], ...] = (
+    (
+        "Basel Face Model 2009 (01_MorphableModel.mat or BFM_model_front.mat)",
+        is_basel_2009,
+        lambda folder, _: load_basel_2009(folder),
+    ),
+    (
+        "ICT-FaceKit (generic_neutral_mesh.obj)",
+        is_ict,
+        lambda folder, cache_dir: load_ict(folder, load_built_in(cache_dir)),
+    ),
 )
 
 
@@ -39,6 +50,6 @@ def load_published(folder: Path, cache_dir: Path) -> FaceModel:
     cached = Path(cache_dir) / f"{folder.name}-{digest.hexdigest()[:16]}.npz"
     if cached.is_file():
         return FaceModel.load(cached)
-    model = load(folder)
+    model = load(folder, Path(cache_dir))
     model.save(cached)
     return model
