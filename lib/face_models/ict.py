@@ -140,7 +140,9 @@ def _read_polygons(path: Path, extent: Extent) -> tuple[np.ndarray, np.ndarray]:
         chart = np.array([line.split()[1:3] for line in lines if line.startswith(b"vt ")], np.float64)
         corners = np.array([[c.split(b"/")[:2] for c in face] for face in faces]).astype(np.int64) - 1
     except ValueError as error:
-        raise UserError(f"{path}: must have quads with texture coordinates (f v/vt ...), got others ({error})") from None
+        raise UserError(
+            f"{path}: must have quads with texture coordinates (f v/vt ...), got others ({error})"
+        ) from None
     if corners.shape != (extent.polygons, 4, 2):
         raise UserError(f"{path}: must begin with {extent.polygons} quads v/vt, got {list(corners.shape)}")
     quads = corners[..., 0]
