@@ -73,7 +73,8 @@ def load_ict(folder: Path, source: FaceModel, extent: Extent | None = None) -> F
     # Each symmetric about x = 0, which centring must not shift.
     mirror = mirror_by_position(neutral / CENTIMETRES)
     shape = (neutral - neutral.mean(axis=0)) / CENTIMETRES
-    albedo = transfer_albedo(shape, landmarks, mirror, source)
+    triangles = split_quads(neutral, quads)
+    albedo = transfer_albedo(shape, triangles, landmarks, mirror, source)
     try:
         return FaceModel(
             name=NAME,
@@ -82,7 +83,7 @@ def load_ict(folder: Path, source: FaceModel, extent: Extent | None = None) -> F
             expression_basis=offsets(names) * (STRENGTH / CENTIMETRES),
             mean_albedo=albedo.mean_albedo,
             albedo_basis=albedo.albedo_basis,
-            triangles=split_quads(neutral, quads),
+            triangles=triangles,
             landmarks=landmarks,
             skin_mask=albedo.skin_mask,
             front_mask=np.arange(extent.vertices) < extent.narrow_vertices,
