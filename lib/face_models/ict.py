@@ -17,8 +17,9 @@ from pathlib import Path
 import numpy as np
 
 from lib.face_model import LANDMARKS, FaceModel
-from lib.face_models.albedo_transfer import transfer_albedo
 from lib.face_models.completion import mirror_by_position
+from lib.face_models.correspondence import Correspondence
+from lib.face_models.obj_files import read_vertices, split_quads, vertex_count
 from utils import UserError
 
 NAME = "ICT-FaceKit"
@@ -64,44 +65,36 @@ def load_ict(folder: Path, source: FaceModel, extent: Extent | None = None) -> F
     if missing:
         more = f" and {len(missing) - 5} more" if len(missing) > 5 else ""
         raise UserError(f"{folder}: {NAME} needs a mesh for each mode, missing: {', '.join(missing[:5])}{more}")
-    neutral, count = _read_vertices(folder / NEUTRAL, extent.vertices)
+    neutral, count = read_vertices(folder / NEUTRAL, extent.vertices), vertex_count(folder / NEUTRAL)
     quads, uv = _read_polygons(folder / NEUTRAL, extent)
 
     def offsets(meshes: list[str]) -> np.ndarray:
-        return np.array([_read_vertices(folder / f"{m}.obj", extent.vertices, count)[0] - neutral for m in meshes])
+        return np.array([read_vertices(folder / f"{m}.obj", extent.vertices, count) - neutral for m in meshes])
 
     # Each symmetric about x = 0, which centring must not shift.
     mirror = mirror_by_position(neutral / CENTIMETRES)
     shape = (neutral - neutral.mean(axis=0)) / CENTIMETRES
     triangles = split_quads(neutral, quads)
-    albedo = transfer_albedo(shape, triangles, landmarks, mirror, source)
+    match = Correspondence(shape, triangles, landmarks, mirror, source)
     try:
         return FaceModel(
             name=NAME,
             mean_shape=shape,
             identity_basis=offsets(modes) / CENTIMETRES,
             expression_basis=offsets(names) * (STRENGTH / CENTIMETRES),
-            mean_albedo=albedo.mean_albedo,
-            albedo_basis=albedo.albedo_basis,
+            mean_albedo=match.carry(source.mean_albedo),
+            albedo_basis=match.carry(source.albedo_basis),
             triangles=triangles,
             landmarks=landmarks,
-            skin_mask=albedo.skin_mask,
+            skin_mask=match.mask(source.skin_mask),
             front_mask=np.arange(extent.vertices) < extent.narrow_vertices,
             mirror_index=mirror,
             uv=uv,
-            regions=albedo.regions,
+            regions=match.regions(),
             expression_names=tuple(names),
         )
     except ValueError as error:
         raise UserError(f"{folder}: {error}") from error
-
-
-def split_quads(vertices: np.ndarray, quads: np.ndarray) -> np.ndarray:
-    """[2 Q, 3] the halves of quads [Q, 4], each cut along its shorter diagonal, in the same winding."""
-    a, b, c, d = (vertices[quads[:, corner]] for corner in range(4))
-    first = np.linalg.norm(a - c, axis=1) <= np.linalg.norm(b - d, axis=1)
-    halves = np.where(first[:, None], quads[:, [0, 1, 2, 0, 2, 3]], quads[:, [0, 1, 3, 1, 2, 3]])
-    return halves.reshape(-1, 3)
 
 
 def _read_indices(path: Path, vertices: int) -> tuple[list[str], np.ndarray]:
@@ -119,18 +112,6 @@ def _read_indices(path: Path, vertices: int) -> tuple[list[str], np.ndarray]:
     if not names or any(Path(name).name != name for name in names):
         raise UserError(f"{path}: 'expressions' must name meshes of the same folder, got {names[:5]}")
     return names, landmarks
-
-
-def _read_vertices(path: Path, kept: int, total: int | None = None) -> tuple[np.ndarray, int]:
-    """The first `kept` vertices [kept, 3] of an OBJ file and how many it has, which must be `total` if that is given."""
-    lines = [line[2:] for line in path.read_bytes().split(b"\n") if line.startswith(b"v ")]
-    if len(lines) < kept or (total is not None and len(lines) != total):
-        expected = f"at least {kept}" if total is None else f"{total}, as {NEUTRAL} has"
-        raise UserError(f"{path}: must have {expected} vertices, got {len(lines)}")
-    try:
-        return np.array(b" ".join(lines[:kept]).split(), np.float64).reshape(kept, 3), len(lines)
-    except ValueError as error:
-        raise UserError(f"{path}: must have three numbers for each vertex, got something else ({error})") from None
 
 
 def _read_polygons(path: Path, extent: Extent) -> tuple[np.ndarray, np.ndarray]:
