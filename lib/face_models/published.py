@@ -7,7 +7,9 @@ from pathlib import Path
 
 from lib.face_model import FaceModel
 from lib.face_models.basel2009 import is_basel_2009, load_basel_2009
+from lib.face_models.flame import find_flame, load_flame
 from lib.face_models.ict import is_ict, load_ict
+from lib.face_models.statismo import find_statismo, load_statismo
 from lib.face_models.template import is_template, load_template
 from lib.synthetic.face_generator import load_face_model as load_built_in
 from utils import UserError
@@ -33,6 +35,16 @@ FORMS = (
         "Basel Face Model 2009 (folder with 01_MorphableModel.mat or BFM_model_front.mat)",
         is_basel_2009,
         lambda path, _: load_basel_2009(path),
+    ),
+    Form(
+        "Basel Face Model 2017 or 2019 (.h5, or a folder with one)",
+        lambda path: find_statismo(path) is not None,
+        lambda path, built_in: load_statismo(path, built_in()),
+    ),
+    Form(
+        "FLAME (.npz with v_template, shapedirs and f, or a folder with one)",
+        lambda path: find_flame(path) is not None,
+        lambda path, built_in: load_flame(path, built_in()),
     ),
     Form("ICT-FaceKit (folder FaceXModel)", is_ict, lambda path, built_in: load_ict(path, built_in())),
     Form(

@@ -60,7 +60,7 @@ class Openings:
             vertices = _eyeball(border) if opening.eye else _cavity(border)
             # The iris stays where it is while lids close over it, so places follow the eye, not its opening.
             shift = self.face.points[opening.loop].mean(axis=0) - border.mean(axis=0)
-            parts.append(Part(vertices, grid_triangles(RINGS, len(border), closed=True)[:, ::-1], vertices + shift))
+            parts.append(Part(vertices, grid_triangles(RINGS, len(border), closed=True), vertices + shift))
             colours.append(np.tile(CORNER_COLOUR if opening.eye else MOUTH_COLOUR, (len(vertices), 1)))
             region = np.zeros((len(vertices), len(REGIONS)))
             region[:, REGIONS.index("eye" if opening.eye else "mouth_inside")] = 1.0
