@@ -41,18 +41,23 @@ FORMS = (
         lambda path: find_statismo(path) is not None,
         lambda path, built_in: load_statismo(path, built_in()),
     ),
-    Form(
-        "FLAME (.npz with v_template, shapedirs and f, or a folder with one)",
-        lambda path: find_flame(path) is not None,
-        lambda path, built_in: load_flame(path, built_in()),
-    ),
     Form("ICT-FaceKit (folder FaceXModel)", is_ict, lambda path, built_in: load_ict(path, built_in())),
     Form(
         "a mesh of your own (folder with template.obj and landmarks.txt, docs/YOUR_MODEL.md)",
         is_template,
         lambda path, built_in: load_template(path, built_in()),
     ),
+    Form(
+        "FLAME (.npz with v_template, shapedirs and f, or a folder with one)",
+        lambda path: find_flame(path) is not None,
+        lambda path, built_in: load_flame(path, built_in()),
+    ),
 )
+
+
+def form_of(path: Path) -> Form | None:
+    """The form of a file or folder, None where it is none of `FORMS`."""
+    return next((form for form in FORMS if form.recognise(path)), None)
 
 
 def known_forms() -> str:
@@ -74,7 +79,7 @@ def load_published(path: Path, cache_dir: Path) -> FaceModel:
       UserError: no known model, or a file of it is missing or wrong.
     """
     path = Path(path)
-    form = next((form for form in FORMS if form.recognise(path)), None)
+    form = form_of(path)
     if form is None:
         if path.suffix == ".npz":
             return FaceModel.load(path)
