@@ -12,7 +12,6 @@ from configs import flags, schema
 from lib import packing
 from lib.records import RecordReader
 from lib.splits import save_split, split
-from utils import UserError
 
 EPILOG = """
 Beside data/<name>.bin stands data/<name>.manifest.json: what was packed, what was left out, and why. The split is in
@@ -81,21 +80,15 @@ def verify(path: Path, image_size: int | None) -> int:
 
 
 def render_synthetic(config: schema.Config) -> tuple[Path, list[str]]:
-    """The embedded default's crops: their folder and names."""
+    """Crops rendered from the configuration's face model: their folder and names."""
     from lib.synthetic.dataset import render_dataset
-    from lib.synthetic.face_generator import load_face_model
+    from model.face_model_source import load_face_model
 
-    if config.face_model.source != "built-in":
-        raise UserError(
-            f"--input must name a folder of RGBA crops with face_model.source {config.face_model.source}, got none "
-            "(synthetic crops are rendered from the built-in model only)"
-        )
-    data = config.data
-    face_model = load_face_model(config.generated_dir, config.face_model.vertex_count, config.face_model.seed)
-    folder = config.generated_dir / "faces"
+    data, folder = config.data, config.crops_dir
     return folder, render_dataset(
-        face_model, folder, data.synthetic_count, data.image_size, data.synthetic_seed, config.workers
-    )
+        load_face_model(config),
+        folder, data.synthetic_count, data.image_size, data.synthetic_seed, config.workers,
+    )  # fmt: skip
 
 
 if __name__ == "__main__":

@@ -76,6 +76,11 @@ class Config:
         return Path(self.data.root_dir) / "data" / "generated"
 
     @property
+    def crops_dir(self) -> Path:
+        """Where the synthetic crops are rendered: a folder for each data set but the built-in model's."""
+        return self.generated_dir / ("faces" if self.face_model.source == "built-in" else f"faces_{self.data.name}")
+
+    @property
     def run_dir(self) -> Path:
         """Checkpoints, logs and sample sheets of this run: checkpoints/<name>_<suffix>."""
         suffix = self.train.suffix or self.texture.variant + ("_gan" if self.gan.enabled else "")

@@ -9,12 +9,11 @@ import tensorflow as tf
 from configs import schema
 from lib.face_image.parsing import FaceParser
 from lib.face_model import FaceModel
-from lib.face_models.published import load_published
 from lib.geometry.camera import Camera
 from lib.mesh_sampling import MeshHierarchy, load_or_build
-from lib.synthetic.face_generator import load_face_model as load_built_in
 from model import checkpoints
 from model.face_gcn import FaceGCN
+from model.face_model_source import load_face_model
 from model.identity import IdentityNetwork, build_identity_network
 from model.morphable_model import MorphableModel
 from model.pretrained import load_weights
@@ -119,20 +118,6 @@ def restore_texture_network(parts: Components) -> None:
     """
     state = {"texture": list(parts.chain.texture_network.weights)}
     checkpoints.restore(parts.config.run_dir / "best.npz", state, parts.card())
-
-
-def load_face_model(config: schema.Config) -> FaceModel:
-    """The configuration's face model: built in, the .npz it names, or made from the published files of a folder."""
-    section = config.face_model
-    if section.source == "built-in":
-        return load_built_in(config.generated_dir, section.vertex_count, section.seed)
-    path = schema.asset_path(section.source)
-    if not path.exists():
-        raise UserError(
-            f"face_model.source: must be 'built-in', an .npz or a folder of published files, got {path} and nothing "
-            "there (data/README.md tells which files belong there and who gives them out)"
-        )
-    return load_published(path, config.generated_dir) if path.is_dir() else FaceModel.load(path)
 
 
 def load_parser(config: schema.Config) -> FaceParser | None:

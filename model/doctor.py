@@ -4,6 +4,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from configs import schema
+from lib.face_models.basel2009 import is_basel_2009
+from lib.face_models.published import form_of, known_forms
 from model import assets
 from model.assets import Asset
 from utils import file_sha256
@@ -51,9 +53,15 @@ def _face_model(config: schema.Config) -> Iterator[tuple[str, str]]:
         yield "found", "built in: made by the program"
         return
     path = schema.asset_path(source)
-    if path.is_file() or path.suffix == ".npz":
+    form = form_of(path)
+    if form is None and path.suffix == ".npz":
         yield ("found" if path.is_file() else "missing"), f"{path}: a face model as data/README.md describes"
         return
+    if form is not None and not is_basel_2009(path):
+        yield "found", f"{path}: {form.description}"
+        return
+    if not path.is_dir() or not any(path.iterdir()):
+        yield "optional", f"{path}: takes any of these forms: {known_forms()}; of the first, the files below are missing"
     if any((path / name).is_file() for name in assets.BASEL_READY.names):
         yield _look(path, assets.BASEL_READY)
     else:

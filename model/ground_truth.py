@@ -20,7 +20,7 @@ def record_truth(config: schema.Config, records: RecordReader, vertex_count: int
     Raises:
       UserError: the truth belongs to another face model.
     """
-    folder = config.generated_dir / "faces"
+    folder = config.crops_dir
     if not (folder / TRUTH).is_file():
         return None
     truth = load_truth(folder)

@@ -7,6 +7,9 @@ from utils import UserError
 
 # Share of the shape's variance that the mirrored bases may miss: a basis that is not symmetric has no mirrored truth.
 TOLERANCE = 0.01
+# Directions in coefficients that change the face by less than this share of the strongest are no part of a mirrored
+# face: bases carried over from another mesh may have some that change nothing, with coefficients beyond all bounds.
+NEGLIGIBLE = 1e-3
 # Spherical harmonics in the order of lib.geometry.lighting that are odd in x: x, xy, xz.
 ODD_BANDS = (3, 4, 7)
 
@@ -59,5 +62,5 @@ def _mirrored_basis(basis: np.ndarray, mirror_index: np.ndarray, signs: np.ndarr
     mirrored = (basis[:, mirror_index] * signs).reshape(len(basis), -1).astype(np.float64)
     if not len(basis):
         return np.zeros((0, 0)), 0.0
-    mixing = np.linalg.lstsq(flat.T, mirrored.T, rcond=None)[0].T
+    mixing = np.linalg.lstsq(flat.T, mirrored.T, rcond=NEGLIGIBLE)[0].T
     return mixing, float(np.square(mirrored - mixing @ flat).sum() / max(np.square(mirrored).sum(), 1e-30))

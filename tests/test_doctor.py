@@ -84,3 +84,16 @@ def test_the_command_says_both_configurations_and_its_exit_code_the_chosen_one(t
     assert "configs/paper.yaml" in shown
     folder = [f"face_model.source={tmp_path}", f"regressor.weights={tmp_path / 'FaceReconModel.pb'}"]
     assert main.main(["--mode", "doctor", "--config", str(ROOT / "configs" / "paper.yaml"), *folder]) == 2
+
+
+def test_other_forms_of_face_models_are_recognised_and_named_where_nothing_is(tmp_path, capsys):
+    mine = tmp_path / "mine"
+    mine.mkdir()
+    diagnose(configured(mine), "paper")
+    assert "template.obj" in capsys.readouterr().out
+    (mine / "template.obj").write_text("v 0 0 0\n")
+    diagnose(configured(mine), "paper")
+    shown = capsys.readouterr().out
+    (line,) = [line for line in shown.splitlines() if "template.obj" in line]
+    assert line.strip().startswith("ok")
+    assert "01_MorphableModel.mat" not in shown

@@ -11,6 +11,7 @@ SKULL_RADII = np.array([77.0, 108.0, 97.0])
 BACK = np.array([0.0, -0.10, -1.0])
 RINGS = 14
 EAR_ANGLES, EAR_RINGS = 22, 7
+EAR_STAND_OFF = 9.0  # mm: a mesh that reaches so far beyond the jaw's landmarks at the ears has ears
 
 
 @dataclass(frozen=True)
@@ -28,12 +29,8 @@ class Part:
     places: np.ndarray
 
 
-def border_loop(triangles: np.ndarray, points: np.ndarray) -> np.ndarray:
-    """The longest loop of border edges, as vertex ids in order.
-
-    Raises:
-      ValueError: when the mesh has no border.
-    """
+def border_loops(triangles: np.ndarray, points: np.ndarray) -> list[np.ndarray]:
+    """All loops of border edges, each as vertex ids in order, the one of the largest extent first."""
     edges = np.concatenate([triangles[:, [0, 1]], triangles[:, [1, 2]], triangles[:, [2, 0]]])
     key = np.sort(edges, axis=1)
     _, index, counts = np.unique(key, axis=0, return_index=True, return_counts=True)
@@ -47,9 +44,7 @@ def border_loop(triangles: np.ndarray, points: np.ndarray) -> np.ndarray:
             loop.append(current)
             current = following.pop(current)
         loops.append(np.array(loop))
-    if not loops:
-        raise ValueError("the face mesh must have a border to join the head to, got a closed surface")
-    return max(loops, key=lambda loop: np.ptp(points[loop], axis=0).sum())
+    return sorted(loops, key=lambda loop: np.ptp(points[loop], axis=0).sum(), reverse=True)
 
 
 def grid_triangles(rows: int, columns: int, closed: bool) -> np.ndarray:
@@ -68,15 +63,21 @@ def _smooth(t):
 
 
 class Head:
-    """Topology of the head for one face model, and its shape for one person.
+    """Topology of the head for one face model, and its shape for one person; ValueError for a closed surface.
 
     Attributes:
       border: [L] vertex ids of the face's border.
+      needs_ears: whether the face model has none of its own.
     """
 
     def __init__(self, face: CanonicalFace, triangles: np.ndarray):
         self.face = face
-        self.border = border_loop(triangles, face.points)
+        loops = border_loops(triangles, face.points)
+        if not loops:
+            raise ValueError("the face mesh must have a border to join the head to, got a closed surface")
+        self.border = loops[0]
+        beside = np.abs(face.points[:, 0]).max() - np.abs(face.landmarks[[0, 16], 0]).max()
+        self.needs_ears = bool(beside < EAR_STAND_OFF)
         self._mean_skull = self._skull(face.points[self.border].astype(np.float64))
         self._skull_triangles = grid_triangles(RINGS, len(self.border), closed=True)
 

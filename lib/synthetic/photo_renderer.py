@@ -14,6 +14,7 @@ from lib.synthetic.hair import Hair, Scalp, Sheet
 from lib.synthetic.head import Head, Part, join
 from lib.synthetic.imaging import reduce, soft_shoulder
 from lib.synthetic.noise import noise
+from lib.synthetic.openings import Openings
 from lib.synthetic.pixels import Layer, read_layer
 from lib.synthetic.scene import Canvas, Picture, Scene
 from lib.synthetic.skin_detail import FIELDS, paint
@@ -39,6 +40,7 @@ class PhotoRenderer:
         self.camera = Camera((side, side), camera.focal_ratio, camera.distance)
         self.head = Head(face, model.triangles)
         self.scalp = Scalp(face, model.triangles, self.head)
+        self.openings = Openings(face, model.triangles)
         self.light = FaceLight(model, face, self.head) if settings.extra_light else None
 
     def render(self, scene: Scene, generator: np.random.Generator) -> Picture:
@@ -96,13 +98,18 @@ class PhotoRenderer:
             neck, collar = self.head.neck(border, scene.person.male, generator.uniform(0, 1), scene.rotation)
             parts += [skull, neck, collar]
             if not hair.covers_ears:
-                parts.append(self.head.ears(border, generator.uniform(0, 1)))
+                stand_off = generator.uniform(0, 1)
+                if self.head.needs_ears:
+                    parts.append(self.head.ears(border, stand_off))
         light, share = scene.shading, np.ones(count)
         if self.light is not None:
             light, share = self.light.on(scene, canonical, skull)
             if hair is not None:
                 light[self.scalp.ids] *= hair.contact_shadow(len(self.scalp.ids))[:, None]
-        whole = join(parts)
+        fill, fill_colour, fill_regions = None, np.zeros((0, 3)), np.zeros((0, len(REGIONS)))
+        if self.settings.surroundings and self.openings.count:
+            fill, fill_colour, fill_regions = self.openings.fill(canonical)
+        whole = join(parts if fill is None else [*parts, fill])
         vertices = self._world(scene, whole.vertices)
         normals = scene.normals
         colour, lights = scene.coarse, light
@@ -111,11 +118,12 @@ class PhotoRenderer:
             others[: len(self.head.border)] = normals[self.head.border]
             normals = np.concatenate([normals, others])
             colours, dims = self._surroundings(scene, parts[1:], hair, generator)
-            colour = np.concatenate([colour, colours])
+            colour = np.concatenate([colour, colours, fill_colour])
+            dims = np.concatenate([dims, np.ones(len(fill_colour))])
             lights = np.concatenate([light, self._lit(scene, others) * dims[:, None]])
             lights[count : count + len(self.head.border)] = light[self.head.border]
         extra = len(vertices) - count
-        regions = np.concatenate([self.face.regions, np.zeros((extra, len(REGIONS)))])
+        regions = np.concatenate([self.face.regions, np.zeros((extra - len(fill_regions), len(REGIONS))), fill_regions])
         fields = np.concatenate([scene.fields, np.zeros((extra, FIELDS))])
         shares = np.concatenate([share, np.ones(extra)])
         layer = self._layer(
@@ -125,11 +133,14 @@ class PhotoRenderer:
         canvas.depth[layer.pixels] = layer.depth
         on_face = layer.triangle < len(self.model.triangles)
         canvas.face[layer.pixels[on_face]] = True
+        # Eyeballs and mouths behind holes are painted like the face but are none of the model's surface.
+        filled = 0 if fill is None else len(fill.triangles)
+        painted = on_face | (layer.triangle >= len(whole.triangles) - filled)
         values = layer.values
-        rest = ~on_face
+        rest = ~painted
         grain = 1 + 0.05 * noise(values[rest, :3], 9.0, scene.person.seed + 7, 3)[:, None]
         canvas.colour[layer.pixels[rest]] = values[rest, 9:12] * values[rest, 6:9] * grain
-        canvas.colour[layer.pixels[on_face]] = self._face_colour(scene, values[on_face])
+        canvas.colour[layer.pixels[painted]] = self._face_colour(scene, values[painted])
 
     def _face_colour(self, scene: Scene, values: np.ndarray) -> np.ndarray:
         """Colour [P, 3] of pixels on the face from the interpolated attributes."""

@@ -1,0 +1,25 @@
+"""The face model that a configuration asks for."""
+
+from configs import schema
+from lib.face_model import FaceModel
+from lib.face_models.published import known_forms, load_published
+from lib.synthetic.face_generator import load_face_model as load_built_in
+from utils import UserError
+
+
+def load_face_model(config: schema.Config) -> FaceModel:
+    """The configuration's face model: built in, the .npz it names, or made from the published files of a folder.
+
+    Raises:
+      UserError: there is nothing, or nothing that is understood.
+    """
+    section = config.face_model
+    if section.source == "built-in":
+        return load_built_in(config.generated_dir, section.vertex_count, section.seed)
+    path = schema.asset_path(section.source)
+    if not path.exists():
+        raise UserError(
+            f"face_model.source: must be 'built-in' or a face model in a known form ({known_forms()}), got {path} and "
+            "nothing there (data/README.md tells who gives them out)"
+        )
+    return load_published(path, config.generated_dir)
