@@ -5,6 +5,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from lib.onnx_files import check_onnx
 from utils import UserError
 
 
@@ -42,6 +43,7 @@ class FaceParser:
             raise UserError(
                 "prepare.parser: needs the package onnxruntime, which is not installed (pip install onnxruntime)"
             ) from None
+        check_onnx(Path(path))
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = options.inter_op_num_threads = threads
         options.log_severity_level = 3
