@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import os
-import zipfile
 from dataclasses import dataclass, field
 from functools import cached_property
 
 import numpy as np
 
 from lib.coefficients import CoefficientLayout
+from lib.numpy_files import DamagedFile, read_npz
 from utils import UserError, atomic_path
 
 FORMAT = "face-model-1"
@@ -151,9 +151,8 @@ class FaceModel:
           OSError: when it cannot be read.
         """
         try:
-            with np.load(path, allow_pickle=False) as data:
-                arrays = dict(data)
-        except (ValueError, EOFError, zipfile.BadZipFile, TypeError) as error:
+            arrays = read_npz(path)
+        except DamagedFile as error:
             raise UserError(f"{path}: must be a face model (.npz), got something else ({error})") from error
         if "format" not in arrays or str(arrays.pop("format")) != FORMAT:
             raise UserError(f"{path}: must be a face model of format {FORMAT!r}, got another .npz file")

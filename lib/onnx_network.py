@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from lib.onnx_files import check_onnx
 from utils import UserError
 
 
@@ -14,7 +15,8 @@ def open_network(path: Path, option: str, threads: int = 1):
       threads: that the network computes with.
 
     Raises:
-      UserError: onnxruntime is not installed, or the file is no network with one input of four axes.
+      UserError: onnxruntime is not installed, or the file is no network with one input of four axes, or
+        one whose weights lie in other files.
     """
     if not Path(path).is_file():
         raise UserError(f"{path}: must be an ONNX file, got none ({option})")
@@ -24,6 +26,7 @@ def open_network(path: Path, option: str, threads: int = 1):
         raise UserError(
             f"{option}: needs the package onnxruntime, which is not installed (pip install onnxruntime)"
         ) from None
+    check_onnx(Path(path))
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = options.inter_op_num_threads = threads
     options.log_severity_level = 3

@@ -13,6 +13,7 @@ import numpy as np
 from PIL import Image, UnidentifiedImageError
 from tqdm import tqdm
 
+from lib.file_names import name_fault
 from lib.records import RecordReader, RecordWriter
 from utils import UserError, atomic_path
 
@@ -38,6 +39,8 @@ class PngFolder:
 
     def read(self, index: int) -> np.ndarray:
         """Crop `index`, [H, W, 4] uint8; raises BadImage."""
+        if fault := name_fault(self.names[index]):
+            raise BadImage(fault)
         return read_crop(self.folder / self.names[index], self.image_size)
 
 
@@ -46,9 +49,7 @@ class RecordFile:
 
     def __init__(self, path: Path, image_size: int):
         if not path.exists():
-            raise UserError(
-                f"{path}: --input must be a folder of RGBA PNGs or a record file, got nothing there"
-            )
+            raise UserError(f"{path}: --input must be a folder of RGBA PNGs or a record file, got nothing there")
         self.path, self._reader = path, RecordReader(path, image_size)
         self.names, self.image_size = self._reader.names, image_size
         self._damaged = set(verify(self._reader))

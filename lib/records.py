@@ -27,6 +27,7 @@ from typing import Any
 
 import numpy as np
 
+from lib.record_checks import checked_header, checked_names
 from utils import UserError, atomic_path
 
 try:
@@ -47,9 +48,7 @@ class RecordWriter:
     A killed run leaves an earlier file of that name untouched; what it left beside it, the next writer removes.
     """
 
-    def __init__(
-        self, path: str | os.PathLike, shape: Sequence[int], metadata: Mapping[str, Any] | None = None
-    ):
+    def __init__(self, path: str | os.PathLike, shape: Sequence[int], metadata: Mapping[str, Any] | None = None):
         """Args:
         path: the file to (re)place.
         shape: shape of every record, e.g. (224, 224, 4).
@@ -85,9 +84,7 @@ class RecordWriter:
           name: unique within the file.
         """
         if record.shape != self.shape or record.dtype != np.uint8:
-            raise ValueError(
-                f"{name}: record must be uint8 {self.shape}, got {record.dtype} {tuple(record.shape)}"
-            )
+            raise ValueError(f"{name}: record must be uint8 {self.shape}, got {record.dtype} {tuple(record.shape)}")
         if name in self._names:
             raise ValueError(f"{self.path}: names must be unique, got '{name}' twice")
         content = np.ascontiguousarray(record).data.cast("B")
@@ -110,8 +107,7 @@ class RecordWriter:
 
     def _finish(self) -> None:
         index = (
-            np.asarray(self._checksums, "<u4").tobytes()
-            + json.dumps(list(self._names), ensure_ascii=False).encode()
+            np.asarray(self._checksums, "<u4").tobytes() + json.dumps(list(self._names), ensure_ascii=False).encode()
         )
         self._stream.write(index)
         header = json.dumps(
@@ -170,34 +166,37 @@ class RecordReader:
         _, version, header_length, header_crc = _PREAMBLE.unpack(preamble)
         if version != VERSION:
             raise UserError(
-                f"{self.path}: record format must be {VERSION}, got {version} "
-                "(made by another release; make it again)"
+                f"{self.path}: record format must be {VERSION}, got {version} (made by another release; make it again)"
             )
-        text = stream.read(header_length)
+        # A length from the file may be anything; reading makes room for it first.
+        text = stream.read(min(header_length, size))
         if len(text) != header_length or zlib.crc32(text) != header_crc:
             raise UserError(f"{self.path}: header must match its checksum, got damage (make it again)")
-        header = json.loads(text)
+        header = checked_header(text, _PREAMBLE.size, self.path)
         if size != header["file_size"]:
             raise UserError(
                 f"{self.path}: must be {header['file_size']:,} bytes, got {size:,} "
                 f"({'truncated' if size < header['file_size'] else 'something was appended'}; make it again)"
             )
+        self.shape = tuple(header["shape"])
+        count = header["count"]
+        wanted = header["offset"] + count * math.prod(self.shape) + header["index_length"]
+        if wanted != size or header["index_length"] < 4 * count:
+            raise UserError(f"{self.path}: {count} records of {list(self.shape)} must fill it, got {size:,} bytes")
         if any(stream.read(header["offset"] - stream.tell())):
             raise UserError(f"{self.path}: zeros must follow the header, got damage (make it again)")
-        self.shape = tuple(header["shape"])
         self.metadata: dict[str, Any] = header["metadata"]
         if image_size is not None and self.shape[:2] != (image_size, image_size):
             raise UserError(
                 f"{self.path}: images must be {image_size} px, got {self.shape[1]} x {self.shape[0]} "
                 "(pack them again with this --img_size, or use theirs)"
             )
-        count = header["count"]
         stream.seek(size - header["index_length"])
         index = stream.read(header["index_length"])
         if zlib.crc32(index) != header["index_crc32"]:
             raise UserError(f"{self.path}: index must match its checksum, got damage (make it again)")
         self._checksums = np.frombuffer(index, "<u4", count)
-        self.names: list[str] = json.loads(index[4 * count :])
+        self.names = checked_names(index[4 * count :], count, self.path)
         self._records = self._map(np.uint8, header["offset"], count)
 
     def _open_legacy(self, size: int, image_size: int | None, start: bytes) -> None:

@@ -5,12 +5,12 @@ A checkpoint replaces the earlier one only when it is complete, so a killed run 
 
 import dataclasses
 import json
-import zipfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 
+from lib.numpy_files import read_npz
 from utils import UserError, atomic_path
 
 FORMAT = 1
@@ -43,11 +43,7 @@ def save(path: Path, groups: Mapping[str, Sequence], progress: Progress, identit
       progress: where the run stands.
       identity: what the variables belong to, e.g. {"face model": fingerprint}; `restore` compares it.
     """
-    arrays = {
-        f"{group}/{i:04d}": np.asarray(v)
-        for group, variables in groups.items()
-        for i, v in enumerate(variables)
-    }
+    arrays = {f"{group}/{i:04d}": np.asarray(v) for group, variables in groups.items() for i, v in enumerate(variables)}
     header = {
         "format": FORMAT,
         "progress": dataclasses.asdict(progress),
@@ -101,20 +97,15 @@ def _name(variable) -> str:
 
 def _read(path: Path) -> tuple[dict, dict[str, np.ndarray]]:
     if not Path(path).is_file():
-        raise UserError(
-            f"{path}: a checkpoint must be here, got none (run `python main.py --mode train` first)"
-        )
+        raise UserError(f"{path}: a checkpoint must be here, got none (run `python main.py --mode train` first)")
     try:
-        with np.load(path, allow_pickle=False) as data:
-            arrays = dict(data)
+        arrays = read_npz(path)
         header = json.loads(arrays.pop(_HEADER).tobytes())
-    except (KeyError, ValueError, EOFError, OSError, zipfile.BadZipFile) as error:
+    except (KeyError, ValueError, OSError) as error:
         raise UserError(
             f"{path}: must be a checkpoint written by this program, got a damaged or foreign file "
             f"({error}; delete it and train again)"
         ) from error
     if header.get("format") != FORMAT:
-        raise UserError(
-            f"{path}: checkpoint format must be {FORMAT}, got {header.get('format')} (train again)"
-        )
+        raise UserError(f"{path}: checkpoint format must be {FORMAT}, got {header.get('format')} (train again)")
     return header, arrays

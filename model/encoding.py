@@ -5,13 +5,13 @@ the data: some 1.5 KB a crop with the embedded default, against two network pass
 """
 
 import dataclasses
-import zipfile
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 from tqdm import tqdm
 
+from lib.numpy_files import DamagedFile, read_npz
 from utils import atomic_path
 
 
@@ -42,9 +42,8 @@ def encode_records(
     path = Path(cache_folder) / f"encoded-{key}-{records.fingerprint}.npz"
     if path.exists():
         try:
-            with np.load(path, allow_pickle=False) as data:
-                return EncodedFaces(data["coefficients"], data["embeddings"])
-        except (KeyError, ValueError, EOFError, zipfile.BadZipFile):
+            return EncodedFaces(**read_npz(path, ("coefficients", "embeddings")))
+        except DamagedFile:
             path.unlink()  # a cache is made again, never repaired
     coefficients, embeddings = [], []
     starts = range(0, len(records), batch_size)

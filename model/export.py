@@ -12,6 +12,7 @@ from lib import gltf, normal_map, texture_baking, uv_chart
 from lib.geometry.camera import Camera
 from lib.mesh_io import write_mesh
 from lib.mesh_renderer.fragments import triangle_ids_and_depth
+from lib.numpy_files import read_npz
 from lib.textured_obj import write_textured_obj
 from model.morphable_model import MorphableModel, PosedFace
 from model.photo import readable_mask
@@ -186,9 +187,8 @@ def load_chart(morphable: MorphableModel, cache: Path) -> uv_chart.UvChart:
         with atomic_path(path) as temporary, open(temporary, "wb") as stream:
             np.savez(stream, vertex=chart.vertex, uv=chart.uv, triangles=chart.triangles)
     try:
-        with np.load(path, allow_pickle=False) as data:
-            return uv_chart.UvChart(data["vertex"], data["uv"], data["triangles"])
-    except (ValueError, KeyError, EOFError, OSError) as error:
+        return uv_chart.UvChart(**read_npz(path, ("vertex", "uv", "triangles")))
+    except (ValueError, OSError) as error:
         raise UserError(
             f"{path}: must be the chart of a face model, got a damaged file (delete it): {error}"
         ) from error

@@ -5,6 +5,7 @@ on tensors pass; any other refuses the file before anything of it is run.
 """
 
 import graphlib
+import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -32,6 +33,7 @@ ALLOWED = frozenset(
 )  # fmt: skip
 # Weights from this many bytes on are handed to the graph instead of being part of it, which would copy them.
 LARGE = 1024
+MAX_ELEMENTS = 2**28  # of a constant; a message of a .pb ends at 2 GiB
 
 
 class FrozenGraph:
@@ -103,7 +105,19 @@ def read_graph(path: Path) -> tf.compat.v1.GraphDef:
             f"{path}: must hold operations on tensors only, got {found}; such a graph can do anything on this machine "
             "and is not run (a training graph must be frozen first)"
         )
+    _check_constants((*functions, *graph.node), path)
     return graph
+
+
+def _check_constants(nodes: Sequence, path: Path) -> None:
+    """A constant of one repeated number takes a few bytes in the file and any number of them in memory."""
+    for node in nodes:
+        if node.op != "Const":
+            continue
+        tensor = node.attr["value"].tensor
+        sides = [side.size for side in tensor.tensor_shape.dim]
+        if tensor.tensor_shape.unknown_rank or min(sides, default=1) < 0 or math.prod(sides) > MAX_ELEMENTS:
+            raise UserError(f"{path}: constants must have up to {MAX_ELEMENTS:,} numbers, got {sides} of '{node.name}'")
 
 
 def resolve_switches(
@@ -203,10 +217,10 @@ def _decide(nodes: Mapping, known: Mapping[str, bool], tensor: str, path: Path) 
 
 
 def _node(tensor: str) -> str:
-    """"name:0" -> "name"."""
+    """ "name:0" -> "name"."""
     return tensor.partition(":")[0]
 
 
 def _tensor(name: str) -> str:
-    """"name" -> "name:0"."""
+    """ "name" -> "name:0"."""
     return name if ":" in name else f"{name}:0"

@@ -17,6 +17,7 @@ from configs import schema
 from lib.face_image.beside import landmarks_path, mask_path
 from lib.face_image.photo_io import photo_paths, result_names
 from lib.face_image.quality import DELETED, KINDS
+from lib.file_names import name_fault
 from lib.worker_pool import run_jobs
 from model.preparation_job import Job
 from model.preparation_sheet import write_sheets
@@ -183,7 +184,7 @@ def _read_journal(path: Path) -> dict[str, dict]:
                 record = json.loads(line)
             except json.JSONDecodeError:
                 continue
-            if not all(crop["file"] == Path(crop["file"]).name for crop in record["crops"]):
+            if any(name_fault(crop["file"]) or Path(crop["file"]).name != crop["file"] for crop in record["crops"]):
                 raise UserError(f"{path}: crops must lie in crops/, got a path (delete this file and start again)")
             records[record["photo"]] = record
     return records

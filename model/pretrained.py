@@ -5,12 +5,12 @@ of the face model the numbers belong to, and free metadata (configuration, seed,
 """
 
 import json
-import zipfile
 from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
 
+from lib.numpy_files import read_npz
 from utils import UserError, atomic_path
 
 FORMAT = "weights-1"
@@ -89,14 +89,13 @@ def _read(path: Path) -> tuple[dict, dict[str, np.ndarray]]:
     if not Path(path).is_file():
         raise UserError(f"{path}: network weights must be here, got none ({_ADVICE})")
     try:
-        with np.load(path, allow_pickle=False) as data:
-            arrays = dict(data)
+        arrays = read_npz(path)
         header = json.loads(arrays.pop(_HEADER).tobytes())
         if header["format"] != FORMAT:
             raise ValueError(f"format {header['format']!r}")
         missing = [i for i in range(len(header["names"])) if f"{i:04d}" not in arrays]
         if missing:
             raise ValueError(f"array {missing[0]} is missing")
-    except (KeyError, ValueError, EOFError, TypeError, zipfile.BadZipFile) as error:
+    except (KeyError, ValueError, TypeError) as error:
         raise UserError(f"{path}: must be weights written by this program, got something else ({error})") from error
     return header, arrays

@@ -22,6 +22,7 @@ import numpy as np
 from lib.face_image.alignment import FIVE_FROM_68
 from lib.face_image.photo_io import MASK_ENDING, photo_size, read_photo
 from lib.face_image.quality import Unusable
+from lib.numpy_files import read_npy
 
 FAULT = "bad landmarks or mask"
 
@@ -100,10 +101,10 @@ def _read_points(path: Path) -> np.ndarray:
     """[5, 2] or [68, 2] of a file."""
     try:
         if path.suffix == ".npy":
-            points = np.load(path, allow_pickle=False).astype(np.float64)
+            points = read_npy(path).astype(np.float64)
         else:
             points = np.array(path.read_text(encoding="utf-8").replace(",", " ").split(), np.float64)
-    except (OSError, ValueError, EOFError):
+    except (OSError, ValueError, TypeError):
         points = np.zeros(0)
     if points.size not in (10, 136) or not np.isfinite(points).all():
         raise Unusable(

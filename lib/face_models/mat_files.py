@@ -1,12 +1,24 @@
 """MATLAB files with every array checked: a wrong file is named before anything is computed from it."""
 
+import math
+import zlib
 from pathlib import Path
 
 import numpy as np
 import scipy.io
 from scipy.io.matlab import MatReadError
 
+from lib.numpy_files import check_unpacked
 from utils import UserError
+
+# MATLAB's classes of numbers with the bytes of one, and those whose contents are meant to be run.
+_BYTES = {
+    **dict.fromkeys(("int8", "uint8", "logical"), 1),
+    **dict.fromkeys(("int16", "uint16"), 2),
+    **dict.fromkeys(("int32", "uint32", "single"), 4),
+    **dict.fromkeys(("int64", "uint64", "double"), 8),
+}
+_PROGRAMS = ("function", "opaque", "object")
 
 
 class MatFile:
@@ -24,9 +36,33 @@ class MatFile:
         if not self.path.is_file():
             raise UserError(f"{self.path}: must be a MATLAB file, got nothing there")
         try:
-            self._arrays = scipy.io.loadmat(self.path)
+            # Only arrays of numbers are read: the rest may be programs (function handles, objects) or anything.
+            contents = scipy.io.whosmat(self.path)
+            check_unpacked(
+                sum(math.prod(shape) * _BYTES[kind] for _, shape, kind in contents if kind in _BYTES),
+                self.path.stat().st_size,
+            )
+            programs = [f"'{name}' ({kind})" for name, _, kind in contents if kind in _PROGRAMS]
+            if programs:
+                raise UserError(
+                    f"{self.path}: must hold arrays of numbers, got {', '.join(programs)}, which is a program"
+                )
+            numeric = [name for name, _, kind in contents if kind in _BYTES]
+            self._arrays = scipy.io.loadmat(self.path, variable_names=numeric)
+        except UserError:
+            raise
         # What scipy raises on other and on truncated files; a version 7.3 file is NotImplementedError.
-        except (MatReadError, ValueError, TypeError, KeyError, IndexError, OSError, NotImplementedError) as error:
+        except (
+            MatReadError,
+            ValueError,
+            TypeError,
+            KeyError,
+            IndexError,
+            OSError,
+            EOFError,
+            zlib.error,
+            NotImplementedError,
+        ) as error:
             raise UserError(f"{self.path}: must be a MATLAB 5 file, got one that cannot be read ({error})") from None
 
     def __contains__(self, name: str) -> bool:

@@ -11,7 +11,6 @@ adjacency proves to be this mesh's; nothing ever writes into them.
 import hashlib
 import logging
 import os
-import zipfile
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -20,6 +19,7 @@ import scipy.sparse
 
 from lib.mesh_sampling.graph import adjacency_matrix
 from lib.mesh_sampling.hierarchy import MeshHierarchy, build_hierarchy, check_factors, check_mesh, mesh_hash
+from lib.numpy_files import check_npz, read_npz
 from utils import UserError, atomic_path
 
 _HEADER = "hierarchy.npz"
@@ -29,7 +29,7 @@ _MATRICES = {
     "down": "downsamp_trans",
     "up": "upsamp_trans",
 }
-_DAMAGED = (KeyError, ValueError, EOFError, OSError, zipfile.BadZipFile, AttributeError)
+_DAMAGED = (KeyError, ValueError, OSError, AttributeError)
 _logger = logging.getLogger(__name__)
 
 
@@ -41,9 +41,7 @@ def save_hierarchy(path: str | os.PathLike, hierarchy: MeshHierarchy) -> None:
     """
     folder = Path(path)
     if _is_foreign(folder):
-        raise UserError(
-            f"{folder}: must not hold another program's matrices, got some (choose another folder)"
-        )
+        raise UserError(f"{folder}: must not hold another program's matrices, got some (choose another folder)")
     header = {"hash": np.array(hierarchy.hash), "content": np.array(_content_digest(hierarchy))}
     header |= {f"vertices{i}": array for i, array in enumerate(hierarchy.vertices)}
     header |= {f"triangles{i}": array for i, array in enumerate(hierarchy.triangles) if array is not None}
@@ -78,17 +76,12 @@ def load_hierarchy(
     if not (folder / _HEADER).is_file():
         raise UserError(f"{folder}: must hold a mesh hierarchy ({_HEADER}), got none (build it first)")
     try:
-        with np.load(folder / _HEADER, allow_pickle=False) as data:
-            header = dict(data)
+        header = read_npz(folder / _HEADER)
         found, content = str(header["hash"]), str(header["content"])
     except _DAMAGED as error:
-        raise UserError(
-            f"{folder / _HEADER}: must be a mesh hierarchy, got a damaged file ({error})"
-        ) from error
+        raise UserError(f"{folder / _HEADER}: must be a mesh hierarchy, got a damaged file ({error})") from error
     if found != mesh_hash(vertices, triangles, factors):
-        raise UserError(
-            f"{folder}: must belong to this mesh and these factors, got files made from others (delete it)"
-        )
+        raise UserError(f"{folder}: must belong to this mesh and these factors, got files made from others (delete it)")
     matrices = _read_matrices(folder, len(factors))
     levels = range(len(factors) + 1)
     hierarchy = MeshHierarchy(
@@ -98,9 +91,7 @@ def load_hierarchy(
         **matrices,
     )
     if content != _content_digest(hierarchy):
-        raise UserError(
-            f"{folder}: the matrices must be those {_HEADER} vouches for, got others (delete the folder)"
-        )
+        raise UserError(f"{folder}: the matrices must be those {_HEADER} vouches for, got others (delete the folder)")
     return hierarchy
 
 
@@ -133,9 +124,7 @@ def load_or_build(
 def _load_original(folder: Path, vertices, triangles, factors) -> MeshHierarchy:
     matrices = _read_matrices(folder, len(factors))
     if (folder / f"{_MATRICES['laplacian']}{len(factors) + 1}.npz").exists():
-        raise UserError(
-            f"{folder}: must hold {len(factors) + 1} mesh levels, got more (change the number of factors)"
-        )
+        raise UserError(f"{folder}: must hold {len(factors) + 1} mesh levels, got more (change the number of factors)")
     expected = adjacency_matrix(triangles, len(vertices))
     if abs(expected - matrices["adjacency"][0]).nnz:
         raise UserError(f"{folder}: adjacency0.npz must be that of this mesh's triangles, got another mesh's")
@@ -173,6 +162,7 @@ def _read_matrices(folder: Path, steps: int) -> dict[str, tuple[scipy.sparse.csr
 
 def _read_matrix(path: Path) -> scipy.sparse.csr_matrix:
     try:
+        check_npz(path)
         matrix = scipy.sparse.csr_matrix(scipy.sparse.load_npz(path), dtype=np.float32)
     except FileNotFoundError as error:
         raise UserError(f"{path}: must be a matrix of the mesh hierarchy, got no such file") from error
@@ -186,9 +176,7 @@ def _read_matrix(path: Path) -> scipy.sparse.csr_matrix:
 
 def _check_shape(folder: Path, name: str, matrix, expected: tuple[int, int]) -> None:
     if matrix.shape != expected:
-        raise UserError(
-            f"{folder / name}.npz: must be {list(expected)}, got {list(matrix.shape)} (mixed-up files)"
-        )
+        raise UserError(f"{folder / name}.npz: must be {list(expected)}, got {list(matrix.shape)} (mixed-up files)")
 
 
 def _content_digest(hierarchy: MeshHierarchy) -> str:

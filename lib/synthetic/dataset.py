@@ -7,7 +7,6 @@ import multiprocessing
 import os
 import signal
 import threading
-import zipfile
 from collections.abc import Iterator
 from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
@@ -18,6 +17,7 @@ from PIL import Image
 from tqdm import tqdm
 
 from lib.face_model import FaceModel
+from lib.numpy_files import DamagedFile, read_npz
 from lib.quiet_tensorflow import import_tensorflow
 from utils import UserError, atomic_path
 
@@ -78,9 +78,8 @@ def load_truth(folder: Path) -> dict[str, np.ndarray]:
     """
     path = Path(folder) / TRUTH
     try:
-        with np.load(path, allow_pickle=False) as data:
-            return {name: data[name] for name in ("names", *_PER_CROP)}
-    except (OSError, KeyError, ValueError, zipfile.BadZipFile) as error:
+        return read_npz(path, ("names", *_PER_CROP))
+    except (OSError, DamagedFile) as error:
         raise UserError(
             f"{path}: must hold the truth of synthetic crops, got {error} (python create_bin.py renders them)"
         ) from error
@@ -106,7 +105,8 @@ def _finished(folder: Path, key: str) -> set[int]:
     collected: set[int] = set()
     truth = folder / TRUTH
     if truth.exists():
-        with contextlib.suppress(OSError, KeyError, ValueError, zipfile.BadZipFile), np.load(truth) as data:
+        with contextlib.suppress(OSError, DamagedFile):
+            data = read_npz(truth, ("key", "names"))
             if str(data["key"]) == key:
                 collected = set(range(len(data["names"])))
         if not collected:
@@ -236,11 +236,7 @@ def _collect(folder: Path, count: int, key: str) -> None:
     known = len(earlier.get("names", ()))
     for i in range(max(count, known)):
         part = _part(folder, key, i)
-        if part.exists():
-            with np.load(part, allow_pickle=False) as data:
-                row = {name: data[name] for name in _PER_CROP}
-        else:
-            row = {name: earlier[name][i] for name in _PER_CROP}
+        row = read_npz(part, _PER_CROP) if part.exists() else {name: earlier[name][i] for name in _PER_CROP}
         for name in _PER_CROP:
             rows[name].append(row[name])
     names = [crop_name(i) for i in range(max(count, known))]

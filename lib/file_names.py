@@ -1,0 +1,20 @@
+"""Names of files that come out of a file: whether they stay in the folder they are put behind."""
+
+import re
+from pathlib import PurePosixPath
+
+_DRIVE = re.compile(r"[A-Za-z]:")
+
+
+def name_fault(name: object) -> str | None:
+    """What is wrong with a name that was read from a file, None where it names something below any folder.
+
+    The rules are the same on every system, so that a file is good everywhere or nowhere: relative, without `..`, NUL
+    and the drive letters of Windows, whose separator counts as one, too.
+    """
+    if not isinstance(name, str) or not name:
+        return f"a file name must be a text, got {name!r}"
+    path = PurePosixPath(name.replace("\\", "/"))
+    if "\0" in name or path.is_absolute() or ".." in path.parts or _DRIVE.match(name):
+        return f"a file name must stay within its folder, got {name!r}"
+    return None

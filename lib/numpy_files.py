@@ -1,0 +1,119 @@
+"""NumPy's files read without trusting them: no pickle, and no more memory than a file of that size can need.
+
+NumPy makes room for what a file announces before it reads it, and a deflated archive can announce a thousand times its
+size. So every announcement is compared with the file first; nothing is unpacked before all of them fit.
+"""
+
+import math
+import os
+import zipfile
+import zlib
+from collections.abc import Iterable
+from pathlib import Path
+from typing import BinaryIO
+
+import numpy as np
+
+# A deflated archive may unpack to this many times its size. Index arrays of sparse matrices reach a dozen.
+MAX_RATIO = 100
+SMALL = 64 * 2**20  # bytes that any archive may unpack to: constant arrays deflate by a thousand
+MAX_UNPACKED = 4 * 2**30  # bytes that no deflated archive may unpack to; stored ones are as large as what they hold
+_METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
+
+
+class DamagedFile(ValueError):
+    """Why a file is not read, in one line without its name."""
+
+
+def read_npz(path: str | os.PathLike, names: Iterable[str] | None = None) -> dict[str, np.ndarray]:
+    """The arrays of an .npz.
+
+    Args:
+      path: the file.
+      names: of the arrays to read; None for all.
+
+    Raises:
+      DamagedFile: no .npz, pickled objects in it, an array is missing, or it announces more than it can hold.
+      OSError: it cannot be read.
+    """
+    check_npz(path)
+    try:
+        with np.load(path, allow_pickle=False) as data:
+            return {name: data[name] for name in (data.files if names is None else names)}
+    except (zipfile.BadZipFile, zlib.error, EOFError) as error:
+        raise DamagedFile(_one_line(error)) from error
+    except KeyError as error:
+        raise DamagedFile(f"no array {_one_line(error)}") from error
+
+
+def check_npz(path: str | os.PathLike) -> None:
+    """Raises what `read_npz` does, having read headers only."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            members = archive.infolist()
+            _check_sizes(members, os.path.getsize(path))
+            for member in members:
+                with archive.open(member) as stream:
+                    _check_array(stream, member.file_size, member.filename)
+    # RuntimeError is what an encrypted archive raises.
+    except (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError) as error:
+        raise DamagedFile(f"no archive of arrays: {_one_line(error)}") from error
+
+
+def read_npy(path: str | os.PathLike) -> np.ndarray:
+    """The array of an .npy.
+
+    Raises:
+      DamagedFile: no .npy, pickled objects in it, or it announces another size than it has.
+      OSError: it cannot be read.
+    """
+    path = Path(path)
+    with open(path, "rb") as stream:
+        _check_array(stream, path.stat().st_size, path.name)
+        stream.seek(0)
+        return np.lib.format.read_array(stream, allow_pickle=False)
+
+
+def check_unpacked(unpacked: int, size: int) -> None:
+    """Raises DamagedFile where a compressed file of `size` bytes announces that it unpacks to too many."""
+    limit = min(max(SMALL, MAX_RATIO * size), MAX_UNPACKED)
+    if unpacked > limit:
+        raise DamagedFile(f"its {size:,} bytes announce {unpacked:,}, more than the {limit:,} they may unpack to")
+
+
+def _check_sizes(members: list[zipfile.ZipInfo], size: int) -> None:
+    names = [member.filename for member in members]
+    if len(set(names)) != len(names):
+        raise DamagedFile("two arrays of one name")
+    for member in members:
+        if member.compress_type not in _METHODS or not member.filename.endswith(".npy"):
+            raise DamagedFile(f"no archive of arrays: it holds {member.filename!r}")
+        # Several entries can share one place in the archive, which is how small bombs unpack to petabytes.
+        if member.compress_type == zipfile.ZIP_STORED and member.file_size != member.compress_size:
+            raise DamagedFile(f"{member.filename!r} has two sizes")
+    if sum(member.compress_size for member in members) > size:
+        raise DamagedFile("its parts overlap")
+    check_unpacked(sum(m.file_size for m in members if m.compress_type == zipfile.ZIP_DEFLATED), size)
+
+
+def _check_array(stream: BinaryIO, size: int, name: str) -> None:
+    """Reads the header of an .npy and compares it with the size of the whole."""
+    try:
+        version = np.lib.format.read_magic(stream)
+        if version not in ((1, 0), (2, 0)):
+            raise ValueError(f"version {version}")
+        read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
+        shape, _, dtype = read(stream)
+    except (ValueError, EOFError, TypeError, SyntaxError, RecursionError, MemoryError) as error:
+        raise DamagedFile(f"{name!r} must be a NumPy array, got something else ({_one_line(error)})") from error
+    if dtype.hasobject:
+        raise DamagedFile(f"{name!r} holds pickled Python objects, which are programs and not read")
+    if min(shape, default=0) < 0:
+        raise DamagedFile(f"{name!r} announces the shape {shape}")
+    announced, found = math.prod(shape) * dtype.itemsize, size - stream.tell()
+    if announced != found:
+        raise DamagedFile(f"{name!r} announces {announced:,} bytes of numbers and has {found:,}")
+
+
+def _one_line(error: BaseException) -> str:
+    return " ".join(str(error).split())[:200] or type(error).__name__

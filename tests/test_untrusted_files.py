@@ -1,0 +1,365 @@
+"""Files made to do harm, through the commands that open them: one line, exit code 2, nothing run, nothing written."""
+
+import io
+import json
+import pickle
+import struct
+import sys
+import zipfile
+import zlib
+
+import numpy as np
+import pytest
+import scipy.io
+import scipy.sparse
+import tensorflow as tf
+
+import create_bin
+import main
+from configs import flags
+from lib.face_image.beside import given_points
+from lib.face_image.parsing import FaceParser
+from lib.face_image.quality import Unusable
+from lib.file_names import name_fault
+from lib.mesh_sampling import load_or_build
+from lib.mesh_sampling.storage import load_hierarchy
+from lib.numpy_files import DamagedFile, read_npy, read_npz
+from lib.packing import pack
+from lib.records import MAGIC, RecordReader, RecordWriter
+from utils import UserError
+
+TRIANGLES = np.array([[0, 1, 2], [1, 3, 2]])
+
+
+class Touches:
+    """Unpickling it makes a file."""
+
+    def __init__(self, target):
+        self.target = target
+
+    def __reduce__(self):
+        return open, (str(self.target), "w")
+
+
+def npy(array, shape=None) -> bytes:
+    """An .npy, which may announce another shape than it has."""
+    stream = io.BytesIO()
+    np.lib.format.write_array_header_1_0(
+        stream, {"descr": array.dtype.str, "fortran_order": False, "shape": shape or array.shape}
+    )
+    return stream.getvalue() + array.tobytes()
+
+
+def archive(path, method=zipfile.ZIP_DEFLATED, **members):
+    with zipfile.ZipFile(path, "w", method) as target:
+        for name, content in members.items():
+            target.writestr(f"{name}.npy", content)
+    return path
+
+
+def pickled(path, target):
+    np.savez(path, mean_shape=np.array([Touches(target)], dtype=object), allow_pickle=True)
+    return path
+
+
+def bomb(path):
+    """1 MB that unpacks to a thousand: written in pieces, as nobody who makes one has the memory either."""
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as target, target.open("mean_shape.npy", "w") as stream:
+        stream.write(npy(np.zeros(0, np.uint8), (2**30,)))
+        for _ in range(64):
+            stream.write(bytes(2**24))
+    return path
+
+
+def one_line(program, argv, capsys) -> str:
+    """Runs a program as its script does; it must fail with one line, which is returned."""
+    assert flags.run(lambda: program([str(argument) for argument in argv]), "") == 2
+    (line,) = capsys.readouterr().err.strip().splitlines()
+    assert line.startswith("error: ")
+    return line
+
+
+def is_empty_but_for(folder, *paths) -> bool:
+    return {path for path in folder.rglob("*") if path.is_file()} <= set(paths)
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda path: pickled(path, path.with_name("touched")), "pickled Python objects"),
+        (bomb, r"bytes announce 1,073,741,9"),
+        (lambda path: archive(path, mean_shape=npy(np.zeros(3), (2**50, 3))), "announces 27,021,597,764,222,976 bytes"),
+        (lambda path: archive(path, **{"../../mean_shape": b"x"}), "must be a NumPy array"),
+        (lambda path: path.write_bytes(b"PK\x03\x04 no archive") and path, "no archive of arrays"),
+    ],
+    ids=["pickle", "bomb", "announced shape", "no array", "no archive"],
+)
+def test_a_face_model_that_is_no_plain_archive_of_arrays_is_refused(tmp_path, make, message, capsys):
+    path = make(tmp_path / "face.npz")
+    arguments = [f"face_model.source={path}", "--root_dir", tmp_path, "--mode", "pretrain"]
+    line = one_line(main.main, arguments, capsys)
+    assert str(path) in line
+    assert message in line
+    assert is_empty_but_for(tmp_path, path)
+
+
+def test_the_pickle_of_that_test_does_touch_its_file_when_it_is_read(tmp_path):
+    with np.load(pickled(tmp_path / "p.npz", tmp_path / "touched"), allow_pickle=True) as data:
+        assert data["mean_shape"].shape == (1,)
+    assert (tmp_path / "touched").exists()
+
+
+def test_no_module_of_the_program_reads_numpy_files_but_the_one_that_checks_them():
+    from tests.helpers import ROOT
+
+    sources = [*ROOT.glob("*.py"), *(ROOT / "lib").rglob("*.py"), *(ROOT / "model").rglob("*.py")]
+    readers = [path.name for path in sources if "np.load(" in path.read_text(encoding="utf-8")]
+    assert readers == ["numpy_files.py"]
+
+
+def test_what_is_read_is_what_was_written(tmp_path):
+    arrays = {"a": np.arange(6.0).reshape(2, 3), "b": np.asfortranarray(np.eye(3, dtype=np.float16)), "c": np.array("x")}
+    np.savez_compressed(tmp_path / "x.npz", **arrays, constant=np.zeros(2**20))
+    found = read_npz(tmp_path / "x.npz")
+    assert list(found) == ["a", "b", "c", "constant"]
+    for name, array in arrays.items():
+        np.testing.assert_array_equal(found[name], array)
+    np.save(tmp_path / "x.npy", arrays["b"])
+    np.testing.assert_array_equal(read_npy(tmp_path / "x.npy"), arrays["b"])
+    with pytest.raises(DamagedFile, match="no array"):
+        read_npz(tmp_path / "x.npz", ["d"])
+
+
+def test_archives_whose_parts_overlap_or_come_twice_are_refused(tmp_path):
+    with zipfile.ZipFile(tmp_path / "x.npz", "w", zipfile.ZIP_STORED) as target:
+        target.writestr("a.npy", npy(np.zeros(1000)))
+        entry = target.infolist()[0]
+        for i in range(3):
+            other = zipfile.ZipInfo(f"{i}.npy")
+            for name in ("header_offset", "CRC", "compress_size", "file_size", "compress_type"):
+                setattr(other, name, getattr(entry, name))
+            target.filelist.append(other)
+    with pytest.raises(DamagedFile, match="overlap"):
+        read_npz(tmp_path / "x.npz")
+    with pytest.warns(UserWarning, match="Duplicate"), zipfile.ZipFile(tmp_path / "y.npz", "w") as target:
+        target.writestr("a.npy", npy(np.zeros(1)))
+        target.writestr("a.npy", npy(np.zeros(1)))
+    with pytest.raises(DamagedFile, match="two arrays of one name"):
+        read_npz(tmp_path / "y.npz")
+
+
+def test_a_hierarchy_of_pickled_matrices_is_refused(tmp_path):
+    vertices = np.random.default_rng(0).normal(size=(4, 3))
+    for name in ("laplacians0", "adjacency0"):
+        pickled(tmp_path / f"{name}.npz", tmp_path / "touched")
+    with pytest.raises(UserError, match="pickled"):
+        load_hierarchy(tmp_path, vertices, TRIANGLES, ())
+    with pytest.raises(UserError, match="pickled"):
+        load_or_build(tmp_path, vertices, TRIANGLES, ())
+    assert not (tmp_path / "touched").exists()
+
+
+@pytest.mark.parametrize("content", [pickle.dumps([1.0] * 10), npy(np.zeros(10), (2**48, 2)), b"PK\x03\x04"])
+def test_landmarks_beside_a_photo_that_are_no_numbers_are_refused(tmp_path, content):
+    (tmp_path / "face.npy").write_bytes(content)
+    with pytest.raises(Unusable, match="must hold 5 or 68 points"):
+        given_points(tmp_path / "face.jpg", (100, 100))
+
+
+@pytest.mark.parametrize(
+    "name", ["../up.png", "a/../../up.png", "/etc/passwd", "C:\\x.png", "c:x", "..\\up.png", "a\0b.png", "", None, 7]
+)
+def test_names_that_lead_out_of_a_folder_are_seen(name):
+    assert name_fault(name)
+
+
+@pytest.mark.parametrize("name", ["face_000001.png", "folder/a..b.png", "räksmörgås 5:3.png", "...png"])
+def test_ordinary_names_pass(name):
+    assert name_fault(name) is None
+
+
+def record_file(path, **changes):
+    """A whole record file with forged fields: its checksums are those of what it says."""
+    names = changes.pop("names", ["a.png"])
+    with RecordWriter(path, (8, 8, 4)) as writer:
+        writer.append(np.full((8, 8, 4), 255, np.uint8), "a.png")
+    content = path.read_bytes()
+    length = struct.unpack_from("<I", content, 12)[0]
+    header = json.loads(content[20 : 20 + length])
+    index = struct.pack("<I", zlib.crc32(bytes([255]) * 256)) + json.dumps(names).encode()
+    body = content[: header["offset"] + 256] + index
+    header |= {"file_size": len(body), "index_length": len(index), "index_crc32": zlib.crc32(index)} | changes
+    text = json.dumps(header).encode()
+    preamble = struct.pack("<8s3I", MAGIC, 1, len(text), zlib.crc32(text)) + text
+    path.write_bytes(preamble + bytes(header_room(body, preamble)) + body[4096:])
+    return path
+
+
+def header_room(body, preamble) -> int:
+    assert len(body) > 4096
+    return 4096 - len(preamble)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"names": ["../../a.png"]}, "a file name must stay within its folder, got '../../a.png'"),
+        ({"names": ["a.png", "b.png"]}, "must name each of the 1 records"),
+        ({"names": {"a": 1}}, "must name each of the 1 records"),
+        ({"shape": [2**40, 2**40, 4]}, "header must give shape"),
+        ({"count": 2**50}, "must fill it"),
+        ({"offset": -5}, "header must give shape"),
+        ({"index_length": "9"}, "header must give shape"),
+        ({"index_length": 2**40}, "must fill it"),
+        ({"offset": 0}, "header must give shape"),
+    ],
+)
+def test_a_forged_record_file_is_refused_by_every_program(tmp_path, changes, message, capsys):
+    path = record_file(tmp_path / "data" / "x.bin", **changes)
+    assert message in one_line(create_bin.main, ["--verify", path], capsys)
+    arguments = ["--input", path, "--output", tmp_path / "y.bin", "--img_size", 8]
+    assert message in one_line(create_bin.main, arguments, capsys)
+    assert message in one_line(main.main, ["--root_dir", tmp_path, "--name", "x", "--img_size", 64], capsys)
+    assert is_empty_but_for(tmp_path, path)
+
+
+def test_a_record_file_that_announces_a_huge_header_is_refused(tmp_path, capsys):
+    path = tmp_path / "x.bin"
+    path.write_bytes(struct.pack("<8s3I", MAGIC, 1, 2**32 - 1, 0) + bytes(100))
+    assert "header must match its checksum" in one_line(create_bin.main, ["--verify", path], capsys)
+    text = b"[" * 100_000
+    path.write_bytes(struct.pack("<8s3I", MAGIC, 1, len(text), zlib.crc32(text)) + text)
+    assert "must be JSON" in one_line(create_bin.main, ["--verify", path], capsys)
+
+
+def test_an_unforged_record_file_is_read_and_the_manifest_never_is(tmp_path):
+    path = record_file(tmp_path / "x.bin")
+    (tmp_path / "x.manifest.json").write_text(json.dumps({"names": ["../../up.png"], "file": "/etc/passwd"}))
+    reader = RecordReader(path)
+    assert reader.names == ["a.png"]
+    assert reader[0].min() == 255
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such file names")
+def test_crops_whose_names_would_be_paths_elsewhere_are_left_out(tmp_path):
+    from PIL import Image
+
+    from lib.packing import PngFolder
+
+    for name in ("good.png", "..\\..\\up.png"):
+        Image.new("RGBA", (8, 8), (9, 9, 9, 255)).save(tmp_path / name)
+    source = PngFolder(tmp_path, ["..\\..\\up.png", "good.png"], 8)
+    result = pack(source, tmp_path / "out" / "x.bin", 1, False, 0.0)
+    assert result.names == ["good.png"]
+    assert "must stay within its folder" in result.left_out["..\\..\\up.png"]
+
+
+def test_a_journal_of_crops_elsewhere_deletes_nothing(tmp_path, capsys):
+    (tmp_path / "photos").mkdir()
+    (tmp_path / "photos" / "a.png").write_bytes(b"x")
+    keep = tmp_path / "keep.png"
+    keep.write_bytes(b"x")
+    (tmp_path / "out").mkdir()
+    record = {"photo": "gone.png", "key": "", "crops": [{"file": "../../keep.png"}], "left_out": []}
+    (tmp_path / "out" / "progress.jsonl").write_text(json.dumps(record) + "\n")
+    arguments = ["--mode", "prepare", "--input", tmp_path / "photos", "--output", tmp_path / "out"]
+    assert "crops must lie in crops/" in one_line(main.main, arguments, capsys)
+    assert keep.exists()
+
+
+def basel(folder, **arrays):
+    folder.mkdir()
+    scipy.io.savemat(folder / "BFM_model_front.mat", arrays, do_compression=True)
+    return folder / "BFM_model_front.mat"
+
+
+def test_a_mat_file_with_function_handles_or_objects_is_refused(tmp_path, capsys, monkeypatch):
+    path = basel(tmp_path / "bfm", meanshape=np.zeros((1, 9)))
+    for kind in ("function", "opaque", "object"):
+        contents = [("meanshape", (1, 9), "double"), ("evil", (1, 1), kind)]
+        monkeypatch.setattr(scipy.io, "whosmat", lambda _, contents=contents: contents)
+        arguments = ["--mode", "pretrain", f"face_model.source={path.parent}", "--root_dir", tmp_path]
+        assert f"got 'evil' ({kind}), which is a program" in one_line(main.main, arguments, capsys)
+    assert is_empty_but_for(tmp_path, path)
+
+
+def test_a_mat_file_that_unpacks_to_a_thousand_times_its_size_is_refused(tmp_path, capsys):
+    path = basel(tmp_path / "bfm", meanshape=np.zeros((1, 12_000_000)))
+    arguments = ["--mode", "pretrain", f"face_model.source={path.parent}", "--root_dir", tmp_path]
+    assert "bytes announce 96,000,000" in one_line(main.main, arguments, capsys)
+
+
+def test_a_network_that_reads_other_files_is_refused(tmp_path):
+    pytest.importorskip("onnxruntime")
+    onnx = pytest.importorskip("onnx")
+    from tests.test_parsing import MEAN, STD, write_network
+
+    path = write_network(tmp_path / "p.onnx")
+    FaceParser(path, 16, MEAN, STD, (1,))
+    model = onnx.load(path)
+    weight = model.graph.initializer[0]
+    weight.data_location = onnx.TensorProto.EXTERNAL
+    weight.ClearField("raw_data")
+    entry = weight.external_data.add()
+    entry.key, entry.value = "location", "../../etc/passwd"
+    path.write_bytes(model.SerializeToString())
+    with pytest.raises(UserError, match="reads other files"):
+        FaceParser(path, 16, MEAN, STD, (1,))
+    path.write_bytes(b"\xff" * 50)
+    with pytest.raises(UserError, match="must be an ONNX network"):
+        FaceParser(path, 16, MEAN, STD, (1,))
+
+
+def graph_file(path, build):
+    graph = tf.Graph()
+    with graph.as_default():
+        x = tf.compat.v1.placeholder(tf.float32, [None, 224, 224, 3], "input_imgs")
+        tf.identity(build(x), "coeff")
+        tf.identity(x, "resnet_v1_50/pool5")
+    path.write_bytes(graph.as_graph_def().SerializeToString())
+    return path
+
+
+def writes(target):
+    def build(x):
+        with tf.control_dependencies([tf.io.write_file(str(target), "owned")]):
+            return tf.identity(x)
+
+    return build
+
+
+@pytest.mark.parametrize(
+    ("build", "operation"),
+    [
+        (writes, "WriteFile"),
+        (lambda target: lambda x: tf.io.decode_raw(tf.io.read_file(str(target)), tf.uint8), "ReadFile"),
+        (lambda _: lambda x: tf.compat.v1.py_func(lambda v: v, [x], tf.float32), "PyFunc"),
+        (lambda target: lambda x: tf.function(writes(target))(x), "WriteFile"),
+        (lambda _: lambda x: tf.while_loop(lambda v: True, lambda v: v, [x])[0], "Enter|While"),
+        (lambda _: lambda x: tf.raw_ops.MatchingFiles(pattern="/*"), "MatchingFiles"),
+    ],
+    ids=["writes", "reads", "python", "in a function", "endless", "lists"],
+)
+def test_a_graph_that_is_more_than_arithmetic_is_refused(tmp_path, build, operation, capsys, monkeypatch):
+    target = tmp_path / "written"
+    path = graph_file(tmp_path / "r.pb", build(target))
+    monkeypatch.setattr("model.components.load_face_model", lambda config: type("Model", (), {"layout": None}))
+    (tmp_path / "photos").mkdir()
+    (tmp_path / "photos" / "a.png").write_bytes(b"x")
+    arguments = ["--mode", "test", "--input", tmp_path / "photos", "--output", tmp_path / "out", "--root_dir", tmp_path]
+    line = one_line(main.main, [*arguments, f"regressor.weights={path}"], capsys)
+    assert any(name in line for name in operation.split("|"))
+    assert "is not run" in line
+    assert is_empty_but_for(tmp_path, path, tmp_path / "photos" / "a.png")
+
+
+def test_a_constant_that_would_fill_the_memory_is_refused(tmp_path):
+    from model.frozen_graph import read_graph
+
+    path = graph_file(tmp_path / "r.pb", lambda x: tf.constant(0.0) + x)
+    graph = tf.compat.v1.GraphDef.FromString(path.read_bytes())
+    constant = next(node for node in graph.node if node.op == "Const")
+    constant.attr["value"].tensor.tensor_shape.dim.add().size = 2**40
+    path.write_bytes(graph.SerializeToString())
+    with pytest.raises(UserError, match=r"up to 268,435,456 numbers, got \[1099511627776\]"):
+        read_graph(path)
