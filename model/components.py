@@ -20,7 +20,7 @@ from model.pretrained import load_weights
 from model.published_networks import FrozenIdentity, FrozenRegressor, is_frozen
 from model.regressor import Regressor, build_regressor
 from model.texture_networks import TextureNetwork
-from utils import UserError, file_sha256
+from utils import file_sha256
 
 
 @dataclass(frozen=True)

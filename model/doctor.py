@@ -61,7 +61,7 @@ def _face_model(config: schema.Config) -> Iterator[tuple[str, str]]:
         yield "found", f"{path}: {form.description}"
         return
     if not path.is_dir() or not any(path.iterdir()):
-        yield "optional", f"{path}: takes any of these forms: {known_forms()}; of the first, the files below are missing"
+        yield "optional", f"{path}: takes any of these forms: {known_forms()}; of the first, these are missing"
     if any((path / name).is_file() for name in assets.BASEL_READY.names):
         yield _look(path, assets.BASEL_READY)
     else:

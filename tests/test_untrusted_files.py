@@ -63,11 +63,9 @@ def pickled(path, target):
 
 
 def bomb(path):
-    """1 MB that unpacks to a thousand: written in pieces, as nobody who makes one has the memory either."""
-    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as target, target.open("mean_shape.npy", "w") as stream:
-        stream.write(npy(np.zeros(0, np.uint8), (2**30,)))
-        for _ in range(64):
-            stream.write(bytes(2**24))
+    """Half a megabyte that unpacks to 128."""
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as target:
+        target.writestr("mean_shape.npy", npy(np.zeros(2**27, np.uint8)))
     return path
 
 
@@ -87,7 +85,7 @@ def is_empty_but_for(folder, *paths) -> bool:
     ("make", "message"),
     [
         (lambda path: pickled(path, path.with_name("touched")), "pickled Python objects"),
-        (bomb, r"bytes announce 1,073,741,9"),
+        (bomb, r"bytes announce 134,217,8"),
         (lambda path: archive(path, mean_shape=npy(np.zeros(3), (2**50, 3))), "announces 27,021,597,764,222,976 bytes"),
         (lambda path: archive(path, **{"../../mean_shape": b"x"}), "must be a NumPy array"),
         (lambda path: path.write_bytes(b"PK\x03\x04 no archive") and path, "no archive of arrays"),
@@ -118,7 +116,8 @@ def test_no_module_of_the_program_reads_numpy_files_but_the_one_that_checks_them
 
 
 def test_what_is_read_is_what_was_written(tmp_path):
-    arrays = {"a": np.arange(6.0).reshape(2, 3), "b": np.asfortranarray(np.eye(3, dtype=np.float16)), "c": np.array("x")}
+    half = np.asfortranarray(np.eye(3, dtype=np.float16))
+    arrays = {"a": np.arange(6.0).reshape(2, 3), "b": half, "c": np.array("x")}
     np.savez_compressed(tmp_path / "x.npz", **arrays, constant=np.zeros(2**20))
     found = read_npz(tmp_path / "x.npz")
     assert list(found) == ["a", "b", "c", "constant"]
@@ -141,9 +140,10 @@ def test_archives_whose_parts_overlap_or_come_twice_are_refused(tmp_path):
             target.filelist.append(other)
     with pytest.raises(DamagedFile, match="overlap"):
         read_npz(tmp_path / "x.npz")
-    with pytest.warns(UserWarning, match="Duplicate"), zipfile.ZipFile(tmp_path / "y.npz", "w") as target:
+    with zipfile.ZipFile(tmp_path / "y.npz", "w") as target:
         target.writestr("a.npy", npy(np.zeros(1)))
-        target.writestr("a.npy", npy(np.zeros(1)))
+        with pytest.warns(UserWarning, match="Duplicate"):
+            target.writestr("a.npy", npy(np.zeros(1)))
     with pytest.raises(DamagedFile, match="two arrays of one name"):
         read_npz(tmp_path / "y.npz")
 
@@ -181,23 +181,18 @@ def test_ordinary_names_pass(name):
 def record_file(path, **changes):
     """A whole record file with forged fields: its checksums are those of what it says."""
     names = changes.pop("names", ["a.png"])
-    with RecordWriter(path, (8, 8, 4)) as writer:
-        writer.append(np.full((8, 8, 4), 255, np.uint8), "a.png")
+    with RecordWriter(path, (32, 32, 4)) as writer:
+        writer.append(np.full((32, 32, 4), 255, np.uint8), "a.png")
     content = path.read_bytes()
     length = struct.unpack_from("<I", content, 12)[0]
     header = json.loads(content[20 : 20 + length])
-    index = struct.pack("<I", zlib.crc32(bytes([255]) * 256)) + json.dumps(names).encode()
-    body = content[: header["offset"] + 256] + index
+    index = struct.pack("<I", zlib.crc32(bytes([255]) * 4096)) + json.dumps(names).encode()
+    body = content[: header["offset"] + 4096] + index
     header |= {"file_size": len(body), "index_length": len(index), "index_crc32": zlib.crc32(index)} | changes
     text = json.dumps(header).encode()
     preamble = struct.pack("<8s3I", MAGIC, 1, len(text), zlib.crc32(text)) + text
-    path.write_bytes(preamble + bytes(header_room(body, preamble)) + body[4096:])
+    path.write_bytes(preamble.ljust(4096, b"\0") + body[4096:])
     return path
-
-
-def header_room(body, preamble) -> int:
-    assert len(body) > 4096
-    return 4096 - len(preamble)
 
 
 @pytest.mark.parametrize(
@@ -217,9 +212,9 @@ def header_room(body, preamble) -> int:
 def test_a_forged_record_file_is_refused_by_every_program(tmp_path, changes, message, capsys):
     path = record_file(tmp_path / "data" / "x.bin", **changes)
     assert message in one_line(create_bin.main, ["--verify", path], capsys)
-    arguments = ["--input", path, "--output", tmp_path / "y.bin", "--img_size", 8]
+    arguments = ["--input", path, "--output", tmp_path / "y.bin", "--img_size", 32]
     assert message in one_line(create_bin.main, arguments, capsys)
-    assert message in one_line(main.main, ["--root_dir", tmp_path, "--name", "x", "--img_size", 64], capsys)
+    assert message in one_line(main.main, ["--root_dir", tmp_path, "--name", "x", "--img_size", 32], capsys)
     assert is_empty_but_for(tmp_path, path)
 
 
@@ -273,20 +268,25 @@ def basel(folder, **arrays):
     return folder / "BFM_model_front.mat"
 
 
-def test_a_mat_file_with_function_handles_or_objects_is_refused(tmp_path, capsys, monkeypatch):
+def test_a_mat_file_with_function_handles_or_objects_is_refused(tmp_path, capsys):
     path = basel(tmp_path / "bfm", meanshape=np.zeros((1, 9)))
-    for kind in ("function", "opaque", "object"):
-        contents = [("meanshape", (1, 9), "double"), ("evil", (1, 1), kind)]
-        monkeypatch.setattr(scipy.io, "whosmat", lambda _, contents=contents: contents)
+    for number, kind in {3: "object", 16: "function", 17: "opaque"}.items():
+        scipy.io.savemat(path, {"evil": np.zeros((1, 1))}, do_compression=False)
+        content = bytearray(path.read_bytes())
+        assert content[144] == 6  # the class of the first array: double
+        content[144] = number
+        path.write_bytes(content)
         arguments = ["--mode", "pretrain", f"face_model.source={path.parent}", "--root_dir", tmp_path]
-        assert f"got 'evil' ({kind}), which is a program" in one_line(main.main, arguments, capsys)
+        line = one_line(main.main, arguments, capsys)
+        # SciPy itself cannot list an array that has no size, as objects of MATLAB's classes do.
+        assert ("cannot be read" if kind == "opaque" else f"({kind}), which is a program") in line
     assert is_empty_but_for(tmp_path, path)
 
 
 def test_a_mat_file_that_unpacks_to_a_thousand_times_its_size_is_refused(tmp_path, capsys):
-    path = basel(tmp_path / "bfm", meanshape=np.zeros((1, 12_000_000)))
+    path = basel(tmp_path / "bfm", meanshape=np.zeros((1, 9_000_000)))
     arguments = ["--mode", "pretrain", f"face_model.source={path.parent}", "--root_dir", tmp_path]
-    assert "bytes announce 96,000,000" in one_line(main.main, arguments, capsys)
+    assert "bytes announce 72,000,000" in one_line(main.main, arguments, capsys)
 
 
 def test_a_network_that_reads_other_files_is_refused(tmp_path):

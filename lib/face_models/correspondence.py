@@ -1,4 +1,4 @@
-"""What a face model lacks, carried over from another by landmarks and closest points: albedo, skin, regions, movements."""
+"""What a face model lacks, from another one by landmarks and closest points: albedo, skin, regions, movements."""
 
 import numpy as np
 import scipy.sparse

@@ -18,6 +18,7 @@ import numpy as np
 from lib.face_model import LANDMARKS, FaceModel
 from lib.face_models.assembly import assemble
 from lib.face_models.landmark_files import FILE, complete_landmarks, read_landmarks
+from lib.numpy_files import DamagedFile, read_npz
 from utils import UserError
 
 DECIMETRES = 10.0  # in a metre
@@ -59,9 +60,8 @@ def load_flame(path: Path, source: FaceModel) -> FaceModel:
     if path.suffix == ".pkl":
         raise UserError(f"{path}: must be an .npz of plain arrays, got a pickle ({CONVERT})")
     try:
-        with np.load(path, allow_pickle=False) as data:
-            arrays = {name: data[name] for name in data.files if name in _NEEDED or "lmk" in name}
-    except (ValueError, OSError, zipfile.BadZipFile) as error:
+        arrays = {name: array for name, array in read_npz(path).items() if name in _NEEDED or "lmk" in name}
+    except (DamagedFile, OSError) as error:
         raise UserError(f"{path}: must hold plain arrays, got something else ({error}; {CONVERT})") from None
     template, directions, triangles = (arrays[name] for name in _NEEDED)
     if template.ndim != 2 or template.shape[1] != 3 or directions.shape[:2] != template.shape or directions.ndim != 3:
@@ -96,9 +96,11 @@ def _embedded(path: Path, arrays: dict, shape: np.ndarray, triangles: np.ndarray
         if faces is None or weights is None:
             continue
         faces, weights = faces.astype(np.int64).ravel(), weights.astype(np.float64).reshape(-1, 3)
-        if len(faces) != LANDMARKS - first or len(weights) != len(faces) or not (0 <= faces.min() <= faces.max() < len(triangles)):
+        counts = len(faces) == len(weights) == LANDMARKS - first
+        if not counts or not 0 <= faces.min() <= faces.max() < len(triangles):
             raise UserError(
-                f"{path}: '{kind}_lmk_faces_idx' must be {LANDMARKS - first} triangles with as many weights, got {len(faces)}"
+                f"{path}: '{kind}_lmk_faces_idx' must be {LANDMARKS - first} triangles with as many weights, "
+                f"got {len(faces)}"
             )
         points = (shape[triangles[faces]] * weights[..., None]).sum(axis=1)
         return dict(enumerate(points, start=first))

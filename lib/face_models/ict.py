@@ -131,7 +131,7 @@ def _read_polygons(path: Path, extent: Extent) -> tuple[np.ndarray, np.ndarray]:
     # Other releases of the model number their vertices otherwise: their first polygons leave the face area.
     if not np.array_equal(np.unique(quads), np.arange(extent.vertices)):
         raise UserError(
-            f"{path}: the first {extent.polygons} polygons must use the vertices 0..{extent.vertices - 1} and no others, "
+            f"{path}: the first {extent.polygons} polygons must use the vertices 0..{extent.vertices - 1} alone, "
             f"got {quads.min()}..{quads.max()} (another release of {NAME}? data/README.md names the one that is read)"
         )
     if corners[..., 1].min() < 0 or corners[..., 1].max() >= len(chart):

@@ -14,7 +14,7 @@ FEWEST = 6  # landmarks from which a warp of the others can be found
 
 
 def read_landmarks(path: Path, shape: np.ndarray) -> np.ndarray:
-    """[68] vertices from a text file: a line for each landmark, a vertex number from 0 or the point's three coordinates.
+    """[68] vertices from a text file: a line for each landmark, a vertex number from 0 or three coordinates.
 
     The usual order, beginning at the jaw at the left of the image. What follows # on a line is a comment.
 
@@ -30,7 +30,7 @@ def read_landmarks(path: Path, shape: np.ndarray) -> np.ndarray:
         numbers = np.array([line for line in lines if line], np.float64)
     except (OSError, ValueError) as error:
         raise UserError(
-            f"{path}: must have {LANDMARKS} lines, each a vertex number from 0 or three coordinates, got something else "
+            f"{path}: must have {LANDMARKS} lines, each a vertex number from 0 or three coordinates, got others "
             f"({error})"
         ) from None
     if numbers.shape == (LANDMARKS, 3):

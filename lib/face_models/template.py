@@ -53,7 +53,7 @@ def load_template(folder: Path, source: FaceModel) -> FaceModel:
     error = float(np.sqrt(np.square(misfit).sum(axis=1).mean()))
     if error > LANDMARK_MISFIT:
         raise UserError(
-            f"{marks}: landmarks must lie as on a face, at most {LANDMARK_MISFIT * 100:g} mm from the built-in face's in "
+            f"{marks}: landmarks must lie as on a face, within {LANDMARK_MISFIT * 100:g} mm of the built-in face's in "
             f"the mean, got {error * 100:.0f} mm (the usual 68 in their order, 0 at the jaw at the left of the image?)"
         )
     _check_winding(path, shape, mesh.triangles, landmarks)

@@ -35,7 +35,7 @@ class Openings:
         self.face = face
         mouth = face.landmarks[48:68].mean(axis=0)
         eyes = [face.landmarks[list(polygon)].mean(axis=0) for polygon in EYES]
-        outer, *inner = border_loops(triangles, face.points)
+        _, *inner = border_loops(triangles, face.points)  # the longest is the border of the face
         self._openings = []
         for loop in inner:
             centre = face.points[loop].mean(axis=0)
