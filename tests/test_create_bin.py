@@ -193,7 +193,6 @@ def test_the_program_itself_reports_in_one_line():
     assert done.stderr == "error: unknown flag '--inptu'; did you mean '--input'?\n"
 
 
-@pytest.mark.parametrize("source", ["data/other.npz"])
-def test_synthetic_crops_need_the_built_in_model(tmp_path, capsys, source):
-    assert run(tmp_path, f"face_model.source={source}") == 2
-    assert_one_error_line(capsys.readouterr().err, "rendered from the built-in model only")
+def test_synthetic_crops_of_a_face_model_that_is_not_there_are_refused(tmp_path, capsys):
+    assert run(tmp_path, "face_model.source=data/other.npz") == 2
+    assert_one_error_line(capsys.readouterr().err, "data/other.npz and nothing there")

@@ -35,7 +35,7 @@ def root(tmp_path_factory):
     seed_everything(0)
     save_untrained_networks(config, face_model)
     source, names, truth = ToyFaces(face_model, SIZE, 3), [crop_name(i) for i in range(COUNT)], []
-    faces = config.generated_dir / "faces"
+    faces = config.crops_dir
     faces.mkdir(parents=True)
     with RecordWriter(config.records_path, (SIZE, SIZE, 4)) as writer:
         for i, name in enumerate(names):
@@ -165,7 +165,7 @@ def _assert_exact(metrics: dict) -> None:
 
 def test_crops_without_truth_have_their_photos_view_alone(root, tmp_path, capsys):
     config = configuration(root)
-    truth, away = config.generated_dir / "faces", config.generated_dir / "away"
+    truth, away = config.crops_dir, config.generated_dir / "away"
     truth.rename(away)
     try:
         metrics = evaluate(config, tmp_path)
@@ -206,7 +206,7 @@ def test_without_a_trained_network_it_says_what_to_run(root, tmp_path):
 
 def test_truth_of_another_face_model_is_refused(root, tmp_path):
     config = configuration(root)
-    path = config.generated_dir / "faces" / "truth.npz"
+    path = config.crops_dir / "truth.npz"
     whole = path.read_bytes()
     with np.load(path) as data:
         arrays = dict(data)

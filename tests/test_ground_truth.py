@@ -15,7 +15,7 @@ SIZE, VERTICES = 8, 5
 def records_of(config, names, seed=0):
     """Packs random crops under these names and leaves them as PNG, with their truth in reverse order, as rendered."""
     generator = np.random.default_rng(seed)
-    folder = config.generated_dir / "faces"
+    folder = config.crops_dir
     folder.mkdir(parents=True, exist_ok=True)
     crops = {name: generator.integers(0, 256, (SIZE, SIZE, 4), np.uint8) for name in names}
     config.records_path.parent.mkdir(parents=True, exist_ok=True)
@@ -48,15 +48,15 @@ def test_truth_comes_in_the_records_order(config):
 def test_no_truth_for_other_crops_even_of_the_same_names(config):
     records = records_of(config, ["a.png", "b.png"])
     other = np.full((SIZE, SIZE, 4), 255, np.uint8)
-    Image.fromarray(other, "RGBA").save(config.generated_dir / "faces" / "a.png")
+    Image.fromarray(other, "RGBA").save(config.crops_dir / "a.png")
     assert record_truth(config, records, VERTICES) is None
     records = records_of(config, ["a.png", "b.png"])
     np.savez(
-        config.generated_dir / "faces" / "truth.npz", key="k", names=["a.png"], coefficients=np.zeros([1, 1]),
+        config.crops_dir / "truth.npz", key="k", names=["a.png"], coefficients=np.zeros([1, 1]),
         identity_id=[0], true_albedo=np.zeros([1, VERTICES, 3]), landmarks=np.zeros([1, 68, 2]),
     )  # fmt: skip
     assert record_truth(config, records, VERTICES) is None
-    (config.generated_dir / "faces" / "truth.npz").unlink()
+    (config.crops_dir / "truth.npz").unlink()
     assert record_truth(config, records, VERTICES) is None
 
 
