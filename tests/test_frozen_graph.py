@@ -57,9 +57,7 @@ def test_gradients_flow_through_the_identity_network_to_the_picture(tmp_path, mo
     def published(picture):
         return network((picture * 128.0 + 127.5) / 255.0)[:, None, None, :]
 
-    path = frozen(
-        tmp_path / "i.pb", published, SIZE, "input", ["InceptionResnetV1/Logits/AvgPool_1a_8x8/AvgPool"]
-    )
+    path = frozen(tmp_path / "i.pb", published, SIZE, "input", ["InceptionResnetV1/Logits/AvgPool_1a_8x8/AvgPool"])
     identity = FrozenIdentity(path)
     assert identity.embedding_size == 8
     picture = tf.random.stateless_uniform([2, SIZE, SIZE, 3], (3, 4))
