@@ -4,9 +4,8 @@ python -m benchmarks.bench_face_gcn [--vertices 35709] [--image-size 224] [--bat
 """
 
 import argparse
-import os
-import statistics
-import time
+
+from benchmarks.timing import milliseconds, use_threads
 
 
 def parse_arguments():
@@ -18,22 +17,6 @@ def parse_arguments():
     parser.add_argument("--repeats", type=int, default=10)
     parser.add_argument("--projection", choices=("zbuffer", "published"), default="zbuffer")
     return parser.parse_args()
-
-
-def timed(name, function, *arguments, repeats):
-    """Prints the median and the spread [ms] of a compiled function and returns its result."""
-    import tensorflow as tf
-
-    compiled = tf.function(function)
-    result = compiled(*arguments)
-    seconds = []
-    for _ in range(repeats):
-        start = time.perf_counter()
-        result = compiled(*arguments)
-        tf.nest.map_structure(lambda tensor: tensor.numpy(), result)
-        seconds.append(1e3 * (time.perf_counter() - start))
-    print(f"{name:26s} {statistics.median(seconds):8.1f} ms ({min(seconds):.1f} to {max(seconds):.1f})")
-    return result
 
 
 def random_model(count):
@@ -71,8 +54,7 @@ def random_model(count):
 
 def main():
     arguments = parse_arguments()
-    os.environ["OMP_NUM_THREADS"] = str(arguments.threads)
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    use_threads(arguments.threads)
     import numpy as np
     import tensorflow as tf
 
@@ -81,8 +63,6 @@ def main():
     from model.face_gcn import FaceGCN
     from model.morphable_model import MorphableModel
 
-    tf.config.threading.set_intra_op_parallelism_threads(arguments.threads)
-    tf.config.threading.set_inter_op_parallelism_threads(arguments.threads)
     morphable = MorphableModel(random_model(arguments.vertices))
     size = arguments.image_size
     camera = Camera((size, size))
@@ -99,13 +79,17 @@ def main():
     generator = np.random.default_rng(1)
     coefficients = tf.constant(0.3 * generator.normal(size=(arguments.batch, 257)), tf.float32)
     crop = tf.constant(generator.uniform(size=(arguments.batch, size, size, 4)) > 0.05, tf.float32)
-    repeats = arguments.repeats
 
-    face = timed("coefficients to face", lambda c: morphable.posed(c, camera), coefficients, repeats=repeats)
-    timed("of these, normals", morphable.normals, face.vertices, repeats=repeats)
+    def timed(name, function, *inputs):
+        compiled = tf.function(function)
+        print(f"{name:26s} {milliseconds(lambda: compiled(*inputs), arguments.repeats)}")
+        return compiled(*inputs)
+
+    face = timed("coefficients to face", lambda c: morphable.posed(c, camera), coefficients)
+    timed("of these, normals", morphable.normals, face.vertices)
     clip = camera.clip_coordinates(face.vertices)
-    timed("rasterise", lambda c: rasterize(c, morphable.triangles, camera.image_size), clip, repeats=repeats)
-    coarse = timed("coarse face, all of it", chain.coarse, coefficients, crop, repeats=repeats)
+    timed("rasterise", lambda c: rasterize(c, morphable.triangles, camera.image_size), clip)
+    coarse = timed("coarse face, all of it", chain.coarse, coefficients, crop)
 
     def gradient(albedo):
         with tf.GradientTape() as tape:
@@ -114,7 +98,7 @@ def main():
             total = tf.add_n(list(terms.values()))
         return tape.gradient(total, albedo)
 
-    timed("render, terms, gradient", gradient, face.albedo, repeats=repeats)
+    timed("render, terms, gradient", gradient, face.albedo)
 
 
 if __name__ == "__main__":

@@ -4,54 +4,33 @@ python -m benchmarks.bench_graph_layers [--vertices 10000 35709] [--batch 1 4] [
 """
 
 import argparse
-import os
 import resource
-import statistics
 import time
+
+from benchmarks.timing import milliseconds, use_threads
 
 
 def parse_arguments():
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--vertices", type=int, nargs="+", default=[10000])
     parser.add_argument("--batch", type=int, nargs="+", default=[1, 4])
     parser.add_argument("--variants", nargs="*", default=["default", "normal"])
-    parser.add_argument(
-        "--order", choices=("rows", "random"), default="rows", help="vertex order of the mesh"
-    )
+    parser.add_argument("--order", choices=("rows", "random"), default="rows", help="vertex order of the mesh")
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--repeats", type=int, default=10)
     parser.add_argument("--products", action="store_true", help="single products of each kind too")
     return parser.parse_args()
 
 
-def timed(function, repeats):
-    """Median, fastest and slowest [ms] of a function that returns a tensor, after two warm-up calls."""
-    for _ in range(2):
-        function()
-    seconds = []
-    for _ in range(repeats):
-        start = time.perf_counter()
-        function()
-        seconds.append(1e3 * (time.perf_counter() - start))
-    return f"{statistics.median(seconds):8.2f} ms ({min(seconds):.2f} to {max(seconds):.2f})"
-
-
 def main():
     arguments = parse_arguments()
-    os.environ["OMP_NUM_THREADS"] = str(arguments.threads)
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    use_threads(arguments.threads)
     import tensorflow as tf
 
     from benchmarks.bench_mesh_sampling import face_like_sheet
     from lib.mesh_sampling import build_hierarchy
 
-    tf.config.threading.set_intra_op_parallelism_threads(arguments.threads)
-    tf.config.threading.set_inter_op_parallelism_threads(arguments.threads)
-    print(
-        f"tensorflow {tf.__version__}, {arguments.threads} threads, devices {tf.config.list_logical_devices()}"
-    )
+    print(f"tensorflow {tf.__version__}, {arguments.threads} threads, devices {tf.config.list_logical_devices()}")
     for count in arguments.vertices:
         hierarchy = build_hierarchy(*face_like_sheet(count, arguments.order))
         print(f"levels {hierarchy.level_sizes}")
@@ -69,9 +48,7 @@ def time_products(hierarchy, repeats):
     from model.sparse_product import SparseProduct
 
     matrices = {f"L{i}": matrix for i, matrix in enumerate(hierarchy.laplacian)}
-    matrices |= {
-        f"{name}{i}": m for name in ("down", "up") for i, m in enumerate(getattr(hierarchy, name)[:2])
-    }
+    matrices |= {f"{name}{i}": m for name in ("down", "up") for i, m in enumerate(getattr(hierarchy, name)[:2])}
     matrices |= {f"{name} transposed": matrices[name].T for name in ("down0", "up0", "up1")}
     for name, matrix in matrices.items():
         for width in (4, 16, 64, 128):
@@ -82,7 +59,7 @@ def time_products(hierarchy, repeats):
                 start = time.perf_counter()
                 product(x)
                 first = time.perf_counter() - start
-                line += f"   {method} {timed(lambda f=product, x=x: f(x), repeats)}, first call {first:.2f} s"
+                line += f"   {method} {milliseconds(lambda f=product, x=x: f(x), repeats)}, first call {first:.2f} s"
             print(line, flush=True)
 
 
@@ -118,8 +95,8 @@ def time_network(hierarchy, variant, batch, repeats):
     weights = sum(v.shape.num_elements() for v in network.trainable_variables)
     print(
         f"{variant:>8} {count} vertices, batch {batch}, {weights / 1e6:.2f} M weights: "
-        f"forward {timed(forward, repeats)}, forward and backward "
-        f"{timed(forward_backward, repeats)}; first call {first:.1f} s; peak {memory:.2f} GB",
+        f"forward {milliseconds(forward, repeats)}, forward and backward "
+        f"{milliseconds(forward_backward, repeats)}; first call {first:.1f} s; peak {memory:.2f} GB",
         flush=True,
     )
 

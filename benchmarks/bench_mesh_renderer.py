@@ -2,17 +2,17 @@
 
     python -m benchmarks.bench_mesh_renderer [--repeats 20] [--channels 12]
 
-Prints the median and the spread (10th to 90th percentile) of the wall time of a batch of four at 224 x 224 pixels.
+Prints the median, the fastest and the slowest wall time of a batch of four at 224 x 224 pixels.
 """
 
 import argparse
 import platform
-import time
 
 import numba
 import numpy as np
 import tensorflow as tf
 
+from benchmarks.timing import milliseconds
 from lib.geometry.camera import Camera
 from lib.mesh_renderer.fragments import interpolate, rasterize, triangle_ids
 
@@ -34,18 +34,6 @@ def sphere(vertex_count):
     a, b, c, d = index[:-1, :-1].ravel(), index[1:, :-1].ravel(), index[1:, 1:].ravel(), index[:-1, 1:].ravel()
     triangles = np.concatenate([np.stack([a, b, c], 1), np.stack([a, c, d], 1)])
     return (radius[..., None] * vertices).reshape(-1, 3).astype(np.float32), triangles.astype(np.int32)
-
-
-def measure(step, repeats):
-    """Milliseconds of each call, the first two (tracing, compiling) left out."""
-    for _ in range(2):
-        step()
-    times = []
-    for _ in range(repeats):
-        start = time.perf_counter()
-        tf.nest.map_structure(lambda tensor: tensor.numpy(), step())
-        times.append(1e3 * (time.perf_counter() - start))
-    return np.array(times)
 
 
 def steps(vertices, triangles, channels):
@@ -95,11 +83,9 @@ def main():
     for vertex_count in SIZES:
         vertices, triangles = sphere(vertex_count)
         for name, step in steps(vertices, triangles, args.channels).items():
-            times = measure(step, args.repeats)
-            low, high = np.percentile(times, [10, 90])
             print(
                 f"{len(vertices):6d} vertices {len(triangles):6d} triangles  {name:46s}"
-                f"{np.median(times):8.1f} ms  ({low:.1f} .. {high:.1f})"
+                f"{milliseconds(step, args.repeats)}"
             )
 
 

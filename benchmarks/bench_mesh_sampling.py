@@ -14,11 +14,7 @@ def face_like_sheet(vertex_count, order="rows"):
     """An open, bumpy sheet of about `vertex_count` vertices; order "rows" or "random"."""
     side = round(vertex_count**0.5)
     x, y = np.meshgrid(np.linspace(-1, 1, side), np.linspace(-1, 1, side))
-    z = (
-        0.8 * np.sqrt(2.2 - x**2 - y**2)
-        + 0.05 * np.sin(9 * x) * np.cos(7 * y)
-        + 0.3 * np.exp(-30 * (x**2 + y**2))
-    )
+    z = 0.8 * np.sqrt(2.2 - x**2 - y**2) + 0.05 * np.sin(9 * x) * np.cos(7 * y) + 0.3 * np.exp(-30 * (x**2 + y**2))
     vertices = np.stack([x, y, z], -1).reshape(-1, 3).astype(np.float32)
     corner = (np.arange(side - 1)[:, None] * side + np.arange(side - 1)).ravel()
     triangles = np.concatenate(

@@ -23,9 +23,7 @@ from lib.records import RecordReader
 def crop(seed: int, size: int) -> np.ndarray:
     """A picture about as compressible as a photo: smooth colour with noise, an oval of skin."""
     rng = np.random.default_rng(seed)
-    coarse = Image.fromarray(rng.integers(60, 200, (8, 8, 3), np.uint8)).resize(
-        (size, size), Image.Resampling.BICUBIC
-    )
+    coarse = Image.fromarray(rng.integers(60, 200, (8, 8, 3), np.uint8)).resize((size, size), Image.Resampling.BICUBIC)
     rgb = np.clip(np.asarray(coarse) + rng.normal(0, 4, (size, size, 3)), 0, 255)
     y, x = np.mgrid[-1 : 1 : size * 1j, -1 : 1 : size * 1j]
     return np.dstack([rgb, 255 * (x**2 / 0.5 + y**2 / 0.8 < 1)]).astype(np.uint8)

@@ -108,6 +108,9 @@ class Regressor(Section):
         "centred: RGB in -1..1; published: BGR in 0..255, as the published weights expect",
         choices=("centred", "published"),
     )
+    mirror: bool = option(
+        "also look at the mirrored crop and average, where the face model's bases are symmetric"
+    )
     weights: str = option("trained weights (.npz, written by --mode pretrain), or the published R-Net (.pb)")
 
 
@@ -273,9 +276,6 @@ class Test(Section):
     input: str = option("folder of photos, nested or not (JPEG, PNG, WebP, TIFF, ...; with or without alpha)")
     output: str = option("folder the results are written to")
     min_confidence: float = option("detections below this are no face", low=0, high=1)
-    mirror: bool = option(
-        "ask the regressor about the mirrored crop, too, and average, where the face model's bases are symmetric"
-    )
     same_person: bool = option("all photos of a folder show one person; sub-folders: one person each")
     video: bool = option("the input is a video or a folder of frames (--video)")
     frame_rate: float = option("frames a second of a folder of frames, and of a video that does not tell", above=0)

@@ -15,6 +15,7 @@ from model import checkpoints
 from model.face_gcn import FaceGCN
 from model.face_model_source import load_face_model
 from model.identity import IdentityNetwork, build_identity_network
+from model.mirroring import BothSides, from_both_sides
 from model.morphable_model import MorphableModel
 from model.pretrained import load_weights
 from model.published_networks import FrozenIdentity, FrozenRegressor, is_frozen
@@ -30,7 +31,7 @@ class Components:
     config: schema.Config
     face_model: FaceModel
     camera: Camera
-    regressor: Regressor | FrozenRegressor
+    regressor: Regressor | FrozenRegressor | BothSides
     identity: IdentityNetwork | FrozenIdentity
     chain: FaceGCN
 
@@ -44,9 +45,10 @@ class Components:
 
     @property
     def encoder_key(self) -> str:
-        """Changes with the weights behind `encode`."""
+        """Changes with the weights behind `encode` and the way they are used."""
         files = (self.config.regressor.weights, self.config.identity.weights)
-        return "-".join(file_sha256(schema.asset_path(path))[:8] for path in files)
+        key = "-".join(file_sha256(schema.asset_path(path))[:8] for path in files)
+        return key + ("-both" if self.config.regressor.mirror else "")
 
     @property
     def identity_size(self) -> int:
@@ -88,8 +90,13 @@ def load(config: schema.Config) -> Components:
     return Components(config, face_model, camera, regressor, identity, chain)
 
 
-def load_regressor(config: schema.Config, face_model: FaceModel) -> Regressor | FrozenRegressor:
+def load_regressor(config: schema.Config, face_model: FaceModel) -> Regressor | FrozenRegressor | BothSides:
     """The frozen regressor: the published graph where regressor.weights is a .pb, else this program's own network."""
+    network = _load_network(config, face_model)
+    return from_both_sides(network, face_model) if config.regressor.mirror else network
+
+
+def _load_network(config: schema.Config, face_model: FaceModel) -> Regressor | FrozenRegressor:
     path = schema.asset_path(config.regressor.weights)
     if is_frozen(path):
         return FrozenRegressor(path, face_model.layout)

@@ -25,6 +25,13 @@ ZBUFFER_SCALE = 4
 PNG_COMPRESSION = 3
 # Texture -> its file beside mesh.obj.
 TEXTURES = {"albedo": "mesh_albedo.png", "lit": "mesh_lit.png", "normals": "mesh_normals.png"}
+# Format -> the files it may leave.
+FILES = {
+    "obj": ("mesh.obj", "mesh.mtl", *TEXTURES.values()),
+    "glb": ("mesh.glb", "mesh_lit.glb", "mesh_vertex_colors.glb"),
+    "ply": ("mesh.ply",),
+    "neutral": ("neutral.obj",),
+}
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -87,8 +94,10 @@ class Exporter:
         All are the face without its pose, y up, the front along z; decimetres, in .glb metres. mesh.obj, mesh.mtl and
         its PNG textures: albedo, lit, normals. mesh.glb: albedo and normals, for light of your own. mesh_lit.glb: as in
         the photo, shown as it is. mesh_vertex_colors.glb and mesh.ply: the network's albedo, one colour a vertex.
-        neutral.obj: the shape without expression, nothing else.
+        neutral.obj: the shape without expression, nothing else. Files of formats that are not asked for any more are
+        removed: they would show an earlier result.
         """
+        self._remove_earlier(folder)
         chain, triangles = result.result, self.morphable.face_model.triangles
         shape, albedo = chain.coarse.face.shape, chain.albedo[0].numpy()
         textures = self.bake(result) if self.textured else None
@@ -120,6 +129,13 @@ class Exporter:
             neutral = self.morphable.shape(parts.identity, tf.zeros_like(parts.expression))
             write_mesh(folder / "neutral.obj", neutral[0].numpy(), triangles)
         return textures
+
+    def _remove_earlier(self, folder: Path) -> None:
+        unwanted = [name for form, names in FILES.items() if form not in self.formats for name in names]
+        if not self.normal_map:
+            unwanted.append(TEXTURES["normals"])
+        for name in unwanted:
+            (folder / name).unlink(missing_ok=True)
 
     def bake(self, result) -> FaceTextures:
         """The textures of a `PhotoResult`, from its photo's own pixels."""

@@ -23,7 +23,7 @@ from model.augmentation import augment, mirror_some, move
 from model.checkpoints import Progress
 from model.components import load_face_model
 from model.identity import build_identity_network, cosine_softmax_loss
-from model.mirroring import mirrored_coefficients
+from model.mirroring import from_both_sides, mirrored_coefficients
 from model.morphable_model import MorphableModel
 from model.pretrained import save_weights
 from model.pretraining_faces import FaceSet, load_or_render, recipe
@@ -93,7 +93,8 @@ def train_networks(config: schema.Config, face_model: FaceModel, faces: FaceSet)
     seed_everything(section.seed + 1)
     regressor = RegressorTask(config, faces, training, face_model, camera, identity.network)
     seconds = run_updates(regressor, config, faces.folder / f"regressor-{card['pre-training']}.npz", card)
-    predicted = predict(regressor.network, faces.images[held_out])
+    used = from_both_sides(regressor.network, face_model) if config.regressor.mirror else regressor.network
+    predicted = predict(used, faces.images[held_out])
     measured["regressor"] = regressor_metrics(face_model, camera, predicted, faces.coefficients[held_out])
     _ship(config, config.regressor.weights, regressor, face_model, measured["regressor"], seconds)
     return measured
@@ -271,6 +272,7 @@ def _fingerprint(config: schema.Config, faces: FaceSet) -> str:
     for key in ("weights", "checkpoint_every"):
         for part in parts:
             part.pop(key, None)
+    parts[1].pop("mirror")  # how the regressor is used, not how it is trained
     return hashlib.sha256(json.dumps([*parts, faces.folder.name], sort_keys=True).encode()).hexdigest()[:12]
 
 

@@ -17,7 +17,6 @@ from model.face_gcn import FaceReconstruction
 from model.fitting import Fitter
 from model.fitting_terms import REFERENCE_SIZE, FitTargets
 from model.metrics import coverage, masked_psnr
-from model.mirroring import mirror_matrix
 from model.photo import AlignedPhoto, PhotoReader, readable_mask
 from model.result_folder import PHOTO_ERRORS, ResultFolder
 from model.texture_trainer import clipped
@@ -80,8 +79,6 @@ class Reconstructor:
       learning_rate: of the fit.
       min_confidence: of the detector.
       beside, parser: see `PhotoReader`.
-      mirror: also ask the regressor about the mirrored crop, if the face model's bases are symmetric; the attribute
-        `mirror` is the matrix that is used, or None.
     """
 
     def __init__(
@@ -92,14 +89,11 @@ class Reconstructor:
         min_confidence: float,
         beside: bool = True,
         parser: FaceParser | None = None,
-        mirror: bool = False,
     ):
         self.parts, self.steps, self.learning_rate = parts, steps, learning_rate
         self.reader = PhotoReader(parts.chain.morphable, parts.camera, min_confidence, beside, parser)
         self.fitter = Fitter(parts.chain.morphable, parts.camera, learning_rate)
         self._chain = tf.function(parts.chain, reduce_retracing=True)
-        matrix, fault = mirror_matrix(parts.face_model) if mirror else (None, "")
-        self.mirror = None if fault else matrix
 
     @classmethod
     def of(cls, config: schema.Config, parts: components.Components) -> "Reconstructor":
@@ -111,7 +105,6 @@ class Reconstructor:
             config.test.min_confidence,
             config.prepare.beside,
             components.load_parser(config),
-            config.test.mirror,
         )
 
     def __call__(self, path: Path) -> PhotoResult:
@@ -130,11 +123,7 @@ class Reconstructor:
         """What the frozen networks say of a photo, moved to meet its five points, and a first mask."""
         crop = _rgba(photo.rgb, np.ones(photo.rgb.shape[:2], np.float32))
         encoded, embedding = self.parts.encode(crop)
-        regressed = encoded.numpy()
-        if self.mirror is not None:
-            mirrored, _ = self.parts.encode(np.ascontiguousarray(crop[:, :, ::-1]))
-            regressed = 0.5 * (regressed + mirrored.numpy() @ self.mirror)
-        coefficients = self.reader.place(regressed, photo.alignment.points)
+        coefficients = self.reader.place(encoded.numpy(), photo.alignment.points)
         mask = self.reader.mask(photo, coefficients)
         return Draft(photo, mask, coefficients[0], embedding, coefficients[0])
 

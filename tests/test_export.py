@@ -207,9 +207,11 @@ def test_the_validator_finds_nothing(exported):
         (("obj",), {"mesh.obj", "mesh.mtl", "mesh_albedo.png", "mesh_lit.png"}),
     ],
 )
-def test_only_what_is_asked_for_is_written(tmp_path, morphable, result, formats, files):
+def test_only_what_is_asked_for_is_there_afterwards(tmp_path, morphable, result, formats, files):
+    for name in ("mesh.glb", "mesh.obj", "mesh_normals.png", "mesh.ply", "neutral.obj", "own.obj"):
+        (tmp_path / name).write_text("earlier")
     Exporter(morphable, CAMERA, formats, 256, False, tmp_path / "cache")(tmp_path, result)
-    assert {path.name for path in tmp_path.iterdir()} == files
+    assert {path.name for path in tmp_path.iterdir()} == {*files, "own.obj"}
     if "obj" in formats:
         assert "norm " not in (tmp_path / "mesh.mtl").read_text()
 

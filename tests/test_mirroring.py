@@ -1,6 +1,7 @@
 """Coefficients of mirrored faces."""
 
 import dataclasses
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -10,7 +11,7 @@ from lib.geometry.camera import Camera
 from lib.mesh_renderer.fragments import interpolate, rasterize
 from lib.synthetic.face_generator import build_face_model
 from model.augmentation import mirror_some
-from model.mirroring import mirrored_coefficients
+from model.mirroring import BothSides, from_both_sides, mirrored_coefficients
 from model.morphable_model import MorphableModel
 from tests.golden_face import golden_face_model
 from utils import UserError
@@ -79,3 +80,35 @@ def test_coefficients_that_change_nothing_do_not_run_away():
     basis[7] = 1e-7 * np.random.default_rng(0).normal(size=basis[7].shape)
     matrix = mirrored_coefficients(dataclasses.replace(model, albedo_basis=basis))
     assert np.abs(matrix).max() < 2
+
+
+def test_a_regressor_is_asked_from_both_sides(face_model):
+    layout = face_model.layout
+    light = layout.slices["light"].start
+    side, height = light + 3, light + 1  # odd in x, even in x
+
+    class Reader:
+        """Tells the first pixel as both numbers."""
+
+        feature_size = 1
+
+        def __call__(self, crop, training):
+            assert not training
+            seen = crop[:, 0, 0, :1]
+            columns = tf.one_hot([side, height], layout.size)
+            return seen * tf.reduce_sum(columns, axis=0), seen
+
+    crop = np.zeros([1, 4, 4, 3], np.float32)
+    crop[0, 0, 0], crop[0, 0, 3] = 0.5, 0.25
+    coefficients, features = from_both_sides(Reader(), face_model)(tf.constant(crop))
+    np.testing.assert_allclose(coefficients[0, side], (0.5 - 0.25) / 2, atol=1e-6)
+    np.testing.assert_allclose(coefficients[0, height], (0.5 + 0.25) / 2, atol=1e-6)
+    np.testing.assert_allclose(features, [[0.5]])
+
+
+def test_what_is_not_symmetric_is_asked_once(face_model):
+    basis = face_model.identity_basis.copy()
+    basis[:, face_model.mirror_index > np.arange(face_model.vertex_count)] = 0.0
+    regressor = SimpleNamespace(feature_size=1)
+    assert from_both_sides(regressor, dataclasses.replace(face_model, identity_basis=basis)) is regressor
+    assert isinstance(from_both_sides(regressor, face_model), BothSides)

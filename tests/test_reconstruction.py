@@ -1,7 +1,6 @@
 """Test mode on a small folder, with the de-lit projection in the texture network's place."""
 
 import csv
-import dataclasses
 import json
 import re
 from types import SimpleNamespace
@@ -14,7 +13,6 @@ from PIL import Image
 
 from configs import schema
 from lib.face_image.alignment import FIVE_FROM_68
-from lib.face_image.detection import Face
 from lib.mesh_io import read_mesh
 from model import components, reconstruction
 from model.photo import PhotoReader, readable_mask
@@ -64,36 +62,6 @@ def done(tmp_path_factory, parts):
     with pytest.MonkeyPatch.context() as monkeypatch:
         failed = run(monkeypatch, parts, source, root / "out")
     return root / "out", failed
-
-
-def test_the_regressor_is_asked_about_the_mirrored_crop_too(parts):
-    layout = parts.face_model.layout
-    side, height = layout.slices["light"].start + 3, layout.slices["light"].start + 1  # odd in x, even in x
-    asked = []
-
-    def encode(crops):
-        asked.append(crops)
-        answer = np.zeros([1, layout.size], np.float32)
-        answer[0, side], answer[0, height] = ((0.3, 0.5), (-0.1, 0.1))[len(asked) - 1]
-        return tf.constant(answer), tf.constant([[float(len(asked))]])
-
-    mirrored = SimpleNamespace(**vars(parts) | {"encode": encode})
-    reconstruct = reconstruction.Reconstructor(mirrored, 0, 0.05, 0.9, mirror=True)
-    points = np.array([[124, 101], [165.5, 102.5], [144, 127], [122.5, 139.5], [166.5, 139]])
-    photo = reconstruct.reader.aligned("a", np.array(portrait()), Face(np.zeros(4), points, 1.0))
-    draft = reconstruct.guess(photo)
-    np.testing.assert_array_equal(asked[1], asked[0][:, :, ::-1])
-    np.testing.assert_allclose(draft.coefficients[[side, height]], [0.2, 0.3], atol=1e-6)
-    assert float(draft.embedding[0, 0]) == 1
-
-
-def test_a_lopsided_face_model_is_not_mirrored(parts):
-    model = parts.face_model
-    basis = model.identity_basis.copy()
-    basis[:, model.mirror_index > np.arange(model.vertex_count)] = 0.0
-    lopsided = SimpleNamespace(**vars(parts) | {"face_model": dataclasses.replace(model, identity_basis=basis)})
-    assert reconstruction.Reconstructor(lopsided, 0, 0.05, 0.9, mirror=True).mirror is None
-    assert reconstruction.Reconstructor(parts, 0, 0.05, 0.9, mirror=True).mirror is not None
 
 
 def test_bad_photos_do_not_stop_the_folder(done):

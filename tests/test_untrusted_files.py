@@ -12,13 +12,10 @@ import numpy as np
 import pytest
 import scipy.io
 import scipy.sparse
-import tensorflow as tf
 
 import create_bin
 import main
-from configs import flags
 from lib.face_image.beside import given_points
-from lib.face_image.parsing import FaceParser
 from lib.face_image.quality import Unusable
 from lib.file_names import name_fault
 from lib.mesh_sampling import load_or_build
@@ -26,6 +23,7 @@ from lib.mesh_sampling.storage import load_hierarchy
 from lib.numpy_files import DamagedFile, read_npy, read_npz
 from lib.packing import pack
 from lib.records import MAGIC, RecordReader, RecordWriter
+from tests.one_line import is_empty_but_for, one_line
 from utils import UserError
 
 TRIANGLES = np.array([[0, 1, 2], [1, 3, 2]])
@@ -67,18 +65,6 @@ def bomb(path):
     with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as target:
         target.writestr("mean_shape.npy", npy(np.zeros(2**27, np.uint8)))
     return path
-
-
-def one_line(program, argv, capsys) -> str:
-    """Runs a program as its script does; it must fail with one line, which is returned."""
-    assert flags.run(lambda: program([str(argument) for argument in argv]), "") == 2
-    (line,) = capsys.readouterr().err.strip().splitlines()
-    assert line.startswith("error: ")
-    return line
-
-
-def is_empty_but_for(folder, *paths) -> bool:
-    return {path for path in folder.rglob("*") if path.is_file()} <= set(paths)
 
 
 @pytest.mark.parametrize(
@@ -287,79 +273,3 @@ def test_a_mat_file_that_unpacks_to_a_thousand_times_its_size_is_refused(tmp_pat
     path = basel(tmp_path / "bfm", meanshape=np.zeros((1, 9_000_000)))
     arguments = ["--mode", "pretrain", f"face_model.source={path.parent}", "--root_dir", tmp_path]
     assert "bytes announce 72,000,000" in one_line(main.main, arguments, capsys)
-
-
-def test_a_network_that_reads_other_files_is_refused(tmp_path):
-    pytest.importorskip("onnxruntime")
-    onnx = pytest.importorskip("onnx")
-    from tests.test_parsing import MEAN, STD, write_network
-
-    path = write_network(tmp_path / "p.onnx")
-    FaceParser(path, 16, MEAN, STD, (1,))
-    model = onnx.load(path)
-    weight = model.graph.initializer[0]
-    weight.data_location = onnx.TensorProto.EXTERNAL
-    weight.ClearField("raw_data")
-    entry = weight.external_data.add()
-    entry.key, entry.value = "location", "../../etc/passwd"
-    path.write_bytes(model.SerializeToString())
-    with pytest.raises(UserError, match="reads other files"):
-        FaceParser(path, 16, MEAN, STD, (1,))
-    path.write_bytes(b"\xff" * 50)
-    with pytest.raises(UserError, match="must be an ONNX network"):
-        FaceParser(path, 16, MEAN, STD, (1,))
-
-
-def graph_file(path, build):
-    graph = tf.Graph()
-    with graph.as_default():
-        x = tf.compat.v1.placeholder(tf.float32, [None, 224, 224, 3], "input_imgs")
-        tf.identity(build(x), "coeff")
-        tf.identity(x, "resnet_v1_50/pool5")
-    path.write_bytes(graph.as_graph_def().SerializeToString())
-    return path
-
-
-def writes(target):
-    def build(x):
-        with tf.control_dependencies([tf.io.write_file(str(target), "owned")]):
-            return tf.identity(x)
-
-    return build
-
-
-@pytest.mark.parametrize(
-    ("build", "operation"),
-    [
-        (writes, "WriteFile"),
-        (lambda target: lambda x: tf.io.decode_raw(tf.io.read_file(str(target)), tf.uint8), "ReadFile"),
-        (lambda _: lambda x: tf.compat.v1.py_func(lambda v: v, [x], tf.float32), "PyFunc"),
-        (lambda target: lambda x: tf.function(writes(target))(x), "WriteFile"),
-        (lambda _: lambda x: tf.while_loop(lambda v: True, lambda v: v, [x])[0], "Enter|While"),
-        (lambda _: lambda x: tf.raw_ops.MatchingFiles(pattern="/*"), "MatchingFiles"),
-    ],
-    ids=["writes", "reads", "python", "in a function", "endless", "lists"],
-)
-def test_a_graph_that_is_more_than_arithmetic_is_refused(tmp_path, build, operation, capsys, monkeypatch):
-    target = tmp_path / "written"
-    path = graph_file(tmp_path / "r.pb", build(target))
-    monkeypatch.setattr("model.components.load_face_model", lambda config: type("Model", (), {"layout": None}))
-    (tmp_path / "photos").mkdir()
-    (tmp_path / "photos" / "a.png").write_bytes(b"x")
-    arguments = ["--mode", "test", "--input", tmp_path / "photos", "--output", tmp_path / "out", "--root_dir", tmp_path]
-    line = one_line(main.main, [*arguments, f"regressor.weights={path}"], capsys)
-    assert any(name in line for name in operation.split("|"))
-    assert "is not run" in line
-    assert is_empty_but_for(tmp_path, path, tmp_path / "photos" / "a.png")
-
-
-def test_a_constant_that_would_fill_the_memory_is_refused(tmp_path):
-    from model.frozen_graph import read_graph
-
-    path = graph_file(tmp_path / "r.pb", lambda x: tf.constant(0.0) + x)
-    graph = tf.compat.v1.GraphDef.FromString(path.read_bytes())
-    constant = next(node for node in graph.node if node.op == "Const")
-    constant.attr["value"].tensor.tensor_shape.dim.add().size = 2**40
-    path.write_bytes(graph.SerializeToString())
-    with pytest.raises(UserError, match=r"up to 268,435,456 numbers, got \[1099511627776\]"):
-        read_graph(path)
