@@ -1,6 +1,7 @@
 """Small helpers used by every layer. This module imports nothing of the project."""
 
 import contextlib
+import errno
 import hashlib
 import os
 import random
@@ -15,14 +16,49 @@ class UserError(ValueError):
     """A fault in what the user gave (a flag, a file, a folder): the programs print it as one line and exit with 2."""
 
 
+class DiskFull(Exception):
+    """Nothing more can be written: no fault of one photo, so what goes on after a photo's faults does not catch it."""
+
+
+# No space, no quota, no larger file (a limit of the process or of the file system).
+_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+
+
+@contextlib.contextmanager
+def space_for(path: str | os.PathLike) -> Iterator[None]:
+    """Names `path` where the block cannot write because the disk is full.
+
+    Raises:
+      DiskFull: instead of the OSError that says so; any other passes.
+    """
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in _FULL:
+            raise
+        raise DiskFull(
+            f"{path}: must fit on its disk, got: {error.strerror}; earlier files are unchanged (make room or choose "
+            "another folder, then run the same command again)"
+        ) from error
+
+
 @contextlib.contextmanager
 def atomic_path(path: str | os.PathLike) -> Iterator[Path]:
     """Yields a temporary path beside `path` that replaces it only when the block ends without an exception.
 
     A run that is killed, or a disk that fills up, leaves the earlier file untouched and no partial one in its place.
     The temporary name keeps the suffix, because writers choose their format by it.
+
+    Raises:
+      DiskFull: see `space_for`.
     """
     path = Path(path)
+    with space_for(path), _beside(path) as temporary:
+        yield temporary
+
+
+@contextlib.contextmanager
+def _beside(path: Path) -> Iterator[Path]:
     path.parent.mkdir(parents=True, exist_ok=True)
     handle, name = tempfile.mkstemp(prefix=f".{path.stem}-", suffix=path.suffix, dir=path.parent)
     os.close(handle)

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable
 from typing import Any, NoReturn
 
 from configs import schema
-from utils import UserError
+from utils import DiskFull, UserError
 
 # The original program's flags, under its names, and the option each one sets.
 OPTIONS = {
@@ -107,11 +107,11 @@ def run(program: Callable[[], int | None], resume: str) -> int:
       resume: how to go on after an interruption.
 
     Returns:
-      The exit code: 2 for a UserError or OSError, 130 when interrupted.
+      The exit code: 2 for a UserError, an OSError or a full disk, 130 when interrupted.
     """
     try:
         return program() or 0
-    except (UserError, OSError) as error:
+    except (UserError, OSError, DiskFull) as error:
         print(f"error: {' '.join(str(error).split())}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:

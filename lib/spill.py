@@ -6,6 +6,8 @@ import zlib
 from collections.abc import Iterator
 from typing import Generic, TypeVar
 
+from utils import space_for
+
 Item = TypeVar("Item")
 
 
@@ -31,7 +33,14 @@ class Spill(Generic[Item]):
         return (self[index] for index in range(len(self)))
 
     def append(self, item: Item) -> None:
-        """Adds an item at the end."""
+        """Adds an item at the end.
+
+        Raises:
+          DiskFull: the folder for temporary files has no space left.
+        """
         data = zlib.compress(pickle.dumps(item, pickle.HIGHEST_PROTOCOL), level=1)
-        self._places.append((self._file.seek(0, 2), len(data)))
-        self._file.write(data)
+        with space_for(tempfile.gettempdir()):
+            place = self._file.seek(0, 2)
+            self._file.write(data)
+            self._file.flush()
+        self._places.append((place, len(data)))

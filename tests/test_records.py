@@ -231,13 +231,14 @@ def test_a_full_disk_leaves_the_old_file(tmp_path):
         import resource, signal, sys
         import numpy as np
         from lib.records import RecordWriter
+        from utils import DiskFull
         signal.signal(signal.SIGXFSZ, signal.SIG_IGN)  # the write fails with an OSError, as on a full disk
         resource.setrlimit(resource.RLIMIT_FSIZE, (4096 + 6 * 16384,) * 2)
         try:
             with RecordWriter(sys.argv[1], (64, 64, 4)) as writer:
                 for i in range(int(sys.argv[2])):
                     writer.append(np.zeros((64, 64, 4), np.uint8), str(i))
-        except OSError as error:
+        except DiskFull as error:
             print("refused", error)
     """
     # Six records just fit, so that the failure comes when the file is finished.

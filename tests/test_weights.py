@@ -8,6 +8,7 @@ from lib.geometry.camera import Camera
 from lib.synthetic.photos import SyntheticFaces
 from model.components import load_face_model
 from model.identity import build_identity_network
+from model.mirroring import from_both_sides
 from model.pretrained import load_weights
 from model.pretraining_metrics import identity_metrics, predict, regressor_metrics
 from model.regressor import build_regressor
@@ -40,7 +41,7 @@ def test_the_files_are_small(config):
 def test_regressor_is_as_accurate_as_it_says(config, face_model, photos):
     network = build_regressor(config.regressor, face_model.layout)
     metadata = load_weights(schema.asset_path(config.regressor.weights), network, face_model.fingerprint)
-    predicted = predict(network, np.stack([p.image for p in photos]))
+    predicted = predict(from_both_sides(network, face_model), np.stack([p.image for p in photos]))
     truth = np.stack([p.coefficients for p in photos])
     measured = regressor_metrics(face_model, Camera((128, 128)), predicted, truth)
     # Twenty-four faces scatter; half as bad again would be another network.

@@ -80,7 +80,9 @@ class Cascade:
             offsets, scores = (x.numpy()[0] for x in self._propose(tf.constant(level[None])))
             rows, columns = np.nonzero(scores[..., 1] > LEAST_PROPOSED)
             corners = STRIDE * np.stack([columns, rows], axis=1)
-            boxes = np.concatenate([corners, corners + WINDOW], axis=1) + WINDOW * offsets[rows, columns]
+            # The offsets were learned for windows from the second pixel to the last: with whole windows the later
+            # networks see faces off centre and are less sure of them.
+            boxes = np.concatenate([corners + 1, corners + WINDOW], axis=1) + (WINDOW - 1) * offsets[rows, columns]
             boxes *= np.tile([width / size[0], height / size[1]], 2)
             numbered = np.column_stack([np.zeros(len(boxes)), boxes, scores[rows, columns, 1]])
             found.append(smart_nms_from_bboxes(numbered, OVERLAP_IN_LEVEL))
@@ -89,14 +91,14 @@ class Cascade:
 
 
 def patches(image: np.ndarray, boxes: np.ndarray, side: int) -> tf.Tensor:
-    """Squares [F, side, side, 3] cut out of an image [H, W, 3], 0 outside of it; boxes [F, 4] in pixel edges."""
+    """Squares [F, side, side, 3] cut out of an image [H, W, 3], 0 outside of it; boxes [F, 4] in pixels.
+
+    From a box's first corner to its last, as the networks have learned to see faces.
+    """
     height, width = image.shape[:2]
     left, top, right, bottom = boxes.T
-    # TensorFlow samples from the first corner to the last: the centres of the first and last pixel.
-    inset_x, inset_y = (right - left) / (2 * side) - 0.5, (bottom - top) / (2 * side) - 0.5
-    first, last = np.stack([top + inset_y, left + inset_x], 1), np.stack([bottom - inset_y - 1, right - inset_x - 1], 1)
-    normalised = np.concatenate([first, last], axis=1) / np.tile([height - 1, width - 1], 2)
-    return tf.image.crop_and_resize(image[None], normalised, np.zeros(len(boxes), np.int32), (side, side))
+    corners = np.stack([top, left, bottom, right], axis=1) / np.tile([height, width], 2)
+    return tf.image.crop_and_resize(image[None], corners, np.zeros(len(boxes), np.int32), (side, side))
 
 
 def _kept(boxes: np.ndarray, offsets: np.ndarray, scores: np.ndarray, least: float, overlap: str) -> np.ndarray:

@@ -16,7 +16,7 @@ WORKING_SIDE = 640
 SMALLEST = 20
 LARGE = 60
 # Second pass: the face upright in squares whose sides are these multiples of its box.
-SQUARES = (0.9, 1.0, 1.1)
+SQUARES = (0.9, 0.97, 1.03, 1.1)
 # Where the second pass moves the points by more than this share of the box it sees another face.
 MOST_MOVED = 0.25
 # The five points' order after mirroring the image: the eyes and the mouth's corners change places.

@@ -18,7 +18,7 @@ import numpy as np
 from lib.face_model import FaceModel
 from lib.geometry.camera import Camera
 from model.report.face_data import encode_columns, encode_mesh, encode_pictures
-from utils import atomic_path
+from utils import atomic_path, space_for
 
 FOLDER = Path(__file__).resolve().parent
 SCRIPTS = ("face_mesh.js", "renderer.js", "face_view.js", "chart.js", "page.js")
@@ -68,26 +68,27 @@ class Report:
         payload = {"pictures": encode_pictures(result), "mesh": encode_mesh(result)}
         metrics, name = result.metrics, name or result.photo.name
         gain = metrics["psnr_fine"] - metrics["psnr_coarse"]
-        self._cards.write(
-            self._card.substitute(
-                name=html.escape(name),
-                folder=html.escape(urllib.parse.quote(os.fsencode(folder))),
-                coarse=_number(metrics["psnr_coarse"]),
-                fine=_number(metrics["psnr_fine"]),
-                gain=_signed(gain),
-                coverage=f"{metrics['coverage']:.0%}",
-                points=_number(metrics["five_point_residual_px"], 2),
-                points_max=_number(metrics["five_point_residual_px_max"], 2),
-                seconds=_number(metrics["seconds"]),
-                sort_fine=round(metrics["psnr_fine"], 4),
-                sort_coarse=round(metrics["psnr_coarse"], 4),
-                sort_points=round(metrics["five_point_residual_px"], 4),
-                large="".join(_figure(title, name) for title in LARGE if title != "photo"),
-                photo=_figure("photo", name),
-                small="".join(_figure(title, name) for title in payload["pictures"] if title not in LARGE),
-                payload=_json(payload),
-            )
+        card = self._card.substitute(
+            name=html.escape(name),
+            folder=html.escape(urllib.parse.quote(os.fsencode(folder))),
+            coarse=_number(metrics["psnr_coarse"]),
+            fine=_number(metrics["psnr_fine"]),
+            gain=_signed(gain),
+            coverage=f"{metrics['coverage']:.0%}",
+            points=_number(metrics["five_point_residual_px"], 2),
+            points_max=_number(metrics["five_point_residual_px_max"], 2),
+            seconds=_number(metrics["seconds"]),
+            sort_fine=round(metrics["psnr_fine"], 4),
+            sort_coarse=round(metrics["psnr_coarse"], 4),
+            sort_points=round(metrics["five_point_residual_px"], 4),
+            large="".join(_figure(title, name) for title in LARGE if title != "photo"),
+            photo=_figure("photo", name),
+            small="".join(_figure(title, name) for title in payload["pictures"] if title not in LARGE),
+            payload=_json(payload),
         )
+        with space_for(self.output / "index.html"):
+            self._cards.write(card)
+            self._cards.flush()
         self._metrics.append(metrics)
 
     def fail(self, name: str, reason: str) -> None:
