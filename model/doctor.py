@@ -29,8 +29,8 @@ def diagnose(config: schema.Config, name: str) -> bool:
     ready, option = True, f" --config {name}" if name != DEFAULT else ""
     for heading, lines in (
         ("face model", _face_model(config)),
-        ("regressor", _network(config.regressor.weights, assets.REGRESSOR_GRAPH)),
-        ("identity network", _network(config.identity.weights, assets.IDENTITY_GRAPH)),
+        ("regressor", _network(config.regressor.weights, assets.REGRESSOR_GRAPH, option)),
+        ("identity network", _network(config.identity.weights, assets.IDENTITY_GRAPH, option)),
     ):
         print(f"  {heading}")
         for state, text in lines:
@@ -71,12 +71,12 @@ def _face_model(config: schema.Config) -> Iterator[tuple[str, str]]:
         yield _look(path, asset)
 
 
-def _network(weights: str, graph: Asset) -> Iterator[tuple[str, str]]:
+def _network(weights: str, graph: Asset, option: str) -> Iterator[tuple[str, str]]:
     path = schema.asset_path(weights)
     if path.suffix == ".pb":
         yield _look(path.parent, graph, path)
     else:
-        made = "" if path.is_file() else ": python main.py --mode pretrain"
+        made = "" if path.is_file() else f": python main.py --mode pretrain{option}"
         yield ("found" if path.is_file() else "missing"), f"{path}{made}"
 
 

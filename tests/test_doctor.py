@@ -97,3 +97,10 @@ def test_other_forms_of_face_models_are_recognised_and_named_where_nothing_is(tm
     (line,) = [line for line in shown.splitlines() if "template.obj" in line]
     assert line.strip().startswith("ok")
     assert "01_MorphableModel.mat" not in shown
+
+
+def test_the_command_that_makes_missing_networks_names_their_configuration(tmp_path, capsys):
+    """Without it, it would train networks for the built-in model."""
+    config = schema.load(ROOT / "configs" / "ict.yaml", [f"regressor.weights={tmp_path / 'r.npz'}"])
+    assert not diagnose(config, "configs/ict.yaml")
+    assert f"{tmp_path / 'r.npz'}: python main.py --mode pretrain --config configs/ict.yaml\n" in capsys.readouterr().out
