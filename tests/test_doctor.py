@@ -103,4 +103,5 @@ def test_the_command_that_makes_missing_networks_names_their_configuration(tmp_p
     """Without it, it would train networks for the built-in model."""
     config = schema.load(ROOT / "configs" / "ict.yaml", [f"regressor.weights={tmp_path / 'r.npz'}"])
     assert not diagnose(config, "configs/ict.yaml")
-    assert f"{tmp_path / 'r.npz'}: python main.py --mode pretrain --config configs/ict.yaml\n" in capsys.readouterr().out
+    shown = capsys.readouterr().out.splitlines()
+    assert f"    MISSING  {tmp_path / 'r.npz'}: python main.py --mode pretrain --config configs/ict.yaml" in shown
