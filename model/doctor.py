@@ -30,8 +30,8 @@ def diagnose(config: schema.Config, name: str) -> bool:
     ready, option = True, f" --config {name}" if name != DEFAULT else ""
     for heading, lines in (
         ("face model", _face_model(config)),
-        ("regressor", _regressor(config)),
-        ("identity network", _network(config.identity.weights, assets.IDENTITY_GRAPH)),
+        ("regressor", _regressor(config, option)),
+        ("identity network", _network(config.identity.weights, assets.IDENTITY_GRAPH, option)),
     ):
         print(f"  {heading}")
         for state, text in lines:
@@ -72,22 +72,22 @@ def _face_model(config: schema.Config) -> Iterator[tuple[str, str]]:
         yield _look(path, asset)
 
 
-def _regressor(config: schema.Config) -> Iterator[tuple[str, str]]:
+def _regressor(config: schema.Config, option: str) -> Iterator[tuple[str, str]]:
     weights = config.regressor.weights
     checkpoint = Path(weights).suffix == ".pth"
-    yield from _network(weights, assets.REGRESSOR_CHECKPOINT if checkpoint else assets.REGRESSOR_GRAPH)
+    yield from _network(weights, assets.REGRESSOR_CHECKPOINT if checkpoint else assets.REGRESSOR_GRAPH, option)
     if config.pretrain.initial:
         path = schema.asset_path(config.pretrain.initial)
         index = path.with_name(f"{path.name}.index")  # TensorFlow's second format has several files
         yield _look(path.parent, assets.SLIM_CHECKPOINT, index if index.is_file() else path)
 
 
-def _network(weights: str, published: Asset) -> Iterator[tuple[str, str]]:
+def _network(weights: str, published: Asset, option: str) -> Iterator[tuple[str, str]]:
     path = schema.asset_path(weights)
     if is_frozen(path):
         yield _look(path.parent, published, path)
     else:
-        made = "" if path.is_file() else ": python main.py --mode pretrain"
+        made = "" if path.is_file() else f": python main.py --mode pretrain{option}"
         yield ("found" if path.is_file() else "missing"), f"{path}{made}"
 
 

@@ -15,7 +15,8 @@ from utils import UserError, atomic_path
 
 FORMAT = "weights-1"
 _HEADER = "header"
-_ADVICE = "run `python main.py --mode pretrain` to make them"
+# Without its configuration the command would replace the built-in model's weights.
+_ADVICE = "run `python main.py --mode pretrain` with the same --config and options to make them"
 
 
 def save_weights(path: Path, network, face_model: str, metadata: Mapping) -> None:

@@ -45,8 +45,10 @@ def published_indices(folder: Path) -> Indices:
     return Indices(53490, trim, load["BFM_front_idx"]["idx"].ravel().astype(np.int64) - 1, info)
 
 
-def write_raw(folder: Path, indices: Indices, components: int = 199, seed: int = 0) -> dict[str, np.ndarray]:
-    """Writes all raw files with random numbers; returns the arrays that were written."""
+def write_raw(
+    folder: Path, indices: Indices, components: int = 199, seed: int = 0, **given: np.ndarray
+) -> dict[str, np.ndarray]:
+    """Writes all raw files with random numbers, but for those `given`; returns the arrays that were written."""
     folder.mkdir(parents=True, exist_ok=True)
     generator = np.random.default_rng(seed)
     rows, expressions = 3 * indices.full, 79
@@ -57,7 +59,7 @@ def write_raw(folder: Path, indices: Indices, components: int = 199, seed: int =
         "texMU": generator.uniform(0, 255, (rows, 1)).astype(np.float32),
         "texPC": generator.standard_normal((rows, components), np.float32),
         "texEV": generator.uniform(1, 10, (components, 1)).astype(np.float32),
-    }
+    } | given
     scipy.io.savemat(folder / "01_MorphableModel.mat", arrays)
     expression_rows = 3 * len(indices.expression_to_full)
     mean = generator.standard_normal(expression_rows, np.float32)

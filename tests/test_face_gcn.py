@@ -2,14 +2,17 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from configs import schema
 from lib.geometry.camera import Camera, to_unit_square
 from lib.mesh_sampling import MeshHierarchy
+from model import components
+from model.checkpoints import Progress
 from model.face_gcn import FaceGCN
 from model.losses import weight_decay, weighted_total
 from model.morphable_model import MorphableModel
-from model.texture_networks import TextureNetwork
+from model.training import loss_weights
 from tests.golden_face import golden_face_model
-from tests.helpers import assert_close, golden, published_weights, sparse
+from tests.helpers import ROOT, assert_close, golden, sparse
 
 
 @pytest.fixture(scope="module")
@@ -32,11 +35,18 @@ def block_features(arrays):
     return features
 
 
+def paper_config(arrays):
+    """configs/paper.yaml as it stands, but for the reference's sizes."""
+    sizes = {"data.image_size": 64, "texture.nz": int(arrays["nz"]), "texture.factors": arrays["factors"].tolist()}
+    return schema.load(ROOT / "configs" / "paper.yaml", sizes)
+
+
 def published_chain(arrays, network):
-    pairs = np.stack([arrays["left_index"], arrays["right_index"]], -1)
-    morphable = MorphableModel(golden_face_model(), "area", incidence_limit=8, pairs=pairs)
-    camera = Camera.from_fov((64, 64), 12.5936, near=0.001, far=30.0)
-    return FaceGCN(morphable, camera, network, "published", block_features(arrays))
+    """The paper's chain as its configuration builds it; face model, pairs and identity features are the reference's."""
+    config, pairs = paper_config(arrays), np.stack([arrays["left_index"], arrays["right_index"]], -1)
+    morphable = MorphableModel(golden_face_model(), pairs=pairs)
+    camera = components.build_camera(config)
+    return FaceGCN(morphable, camera, network, config.texture.projection, block_features(arrays))
 
 
 def given_texture(texture):
@@ -114,14 +124,16 @@ def reference_hierarchy(arrays):
 
 
 def test_published_reference_whole(arrays):
-    """Crop to total loss with the published network, and back to its weights and the embedding."""
-    network = TextureNetwork(
-        reference_hierarchy(arrays), 32, variant="normal", head="published", inputs="lit", nz=int(arrays["nz"])
-    )
+    """Crop to total loss with the paper's configuration, and back to its network's weights and the embedding."""
+    config = paper_config(arrays)
+    vertices = np.arange(len(arrays["pca_texture"][0]))
+    network = components.build_texture_network(config, reference_hierarchy(arrays), 32, vertices)
     network.assign_published({name: array for name, array in arrays.items() if name.startswith("normal/")})
     chain = published_chain(arrays, network)
     crop, embedding = crop_of(arrays), tf.constant(arrays["image_emb"])
-    weights = published_weights(float(arrays["lambda_ref"]), float(arrays["lambda_ren"]))
+    weights = loss_weights(config, Progress(epoch=5), 1)  # from this epoch on they are the reference's
+    assert weights["coarse"] == pytest.approx(float(arrays["lambda_ref"]))
+    assert weights["project"] == pytest.approx(float(arrays["lambda_ren"]))
 
     with tf.GradientTape(persistent=True) as tape:
         tape.watch(embedding)

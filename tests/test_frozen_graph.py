@@ -5,7 +5,6 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import tensorflow as tf
-from tensorflow.python.framework.convert_to_constants import convert_variables_to_constants_v2
 
 from configs import schema
 from lib.coefficients import CoefficientLayout
@@ -15,6 +14,7 @@ from model.identity import IdentityNetwork
 from model.pretraining import pretrain
 from model.published_networks import FrozenIdentity, FrozenRegressor
 from model.regressor import PUBLISHED, Regressor
+from tests.frozen_graphs import frozen
 from tests.helpers import assert_close
 from utils import UserError
 
@@ -30,24 +30,6 @@ def randomised(network):
         positive = "variance" in variable.name or "gamma" in variable.name
         variable.assign(np.exp(values) if positive else values)
     return network
-
-
-def frozen(path, function, size, input_name, outputs):
-    """Freezes a function of a picture [B, size, size, 3] into a .pb whose tensors have these names."""
-    concrete = tf.function(function).get_concrete_function(tf.TensorSpec([None, size, size, 3], tf.float32))
-    definition = convert_variables_to_constants_v2(concrete).graph.as_graph_def()
-    results = [node.name for node in definition.node if node.op == "Identity" and node.name.startswith("Identity")]
-    inputs = [node.name for node in definition.node if node.op == "Placeholder"]
-    graph = tf.Graph()
-    with graph.as_default():
-        picture = tf.compat.v1.placeholder(tf.float32, [None, size, size, 3], input_name)
-        found = tf.graph_util.import_graph_def(
-            definition, {inputs[0]: picture}, [f"{name}:0" for name in sorted(results)], name="net"
-        )
-        for tensor, name in zip(found, outputs, strict=True):
-            tf.identity(tensor, name)
-    path.write_bytes(graph.as_graph_def().SerializeToString())
-    return path
 
 
 def test_the_regressor_gives_what_the_network_it_was_frozen_from_gives(tmp_path, monkeypatch):
@@ -75,9 +57,7 @@ def test_gradients_flow_through_the_identity_network_to_the_picture(tmp_path, mo
     def published(picture):
         return network((picture * 128.0 + 127.5) / 255.0)[:, None, None, :]
 
-    path = frozen(
-        tmp_path / "i.pb", published, SIZE, "input", ["InceptionResnetV1/Logits/AvgPool_1a_8x8/AvgPool"]
-    )
+    path = frozen(tmp_path / "i.pb", published, SIZE, "input", ["InceptionResnetV1/Logits/AvgPool_1a_8x8/AvgPool"])
     identity = FrozenIdentity(path)
     assert identity.embedding_size == 8
     picture = tf.random.stateless_uniform([2, SIZE, SIZE, 3], (3, 4))
@@ -178,8 +158,8 @@ def test_a_configuration_that_names_a_graph_uses_it_and_cannot_train_it(tmp_path
     monkeypatch.setattr(published_networks, "REGRESSOR_SIZE", SIZE)
     network = randomised(Regressor(LAYOUT, 18, 4, SIZE, PUBLISHED))
     path = frozen(tmp_path / "r.pb", network, SIZE, "input_imgs", ["coeff", "resnet_v1_50/pool5"])
-    options = {"regressor.weights": str(path), "identity.weights": str(tmp_path / "none.pb"), "regressor.mirror": False}
-    config = schema.load(overrides=options)
+    files = {"regressor.weights": str(path), "identity.weights": str(tmp_path / "none.pb")}
+    config = schema.load(overrides=files | {"regressor.mirror": False})
     face_model = SimpleNamespace(layout=LAYOUT)
     assert components.load_regressor(config, face_model).feature_size == network.feature_size
     with pytest.raises(UserError, match=r"none\.pb: must be a frozen graph, got nothing there"):
