@@ -111,7 +111,7 @@ class Regressor(Section):
     mirror: bool = option(
         "also look at the mirrored crop and average, where the face model's bases are symmetric"
     )
-    weights: str = option("trained weights (.npz, written by --mode pretrain), or the published R-Net (.pb)")
+    weights: str = option("trained weights (.npz, written by --mode pretrain), or the published R-Net (.pb, .pth)")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -302,6 +302,7 @@ class Pretrain(Section):
     count: int = option("synthetic faces rendered for it", low=8)
     image_size: int = option("side they are rendered at [px]", low=32, high=512)
     held_out: float = option("share of the identities kept for measuring", above=0, high=0.5)
+    initial: str = option("TF-Slim checkpoint resnet_v1_50.ckpt the regressor's ResNet-50 starts from; empty: none")
     seed: int = option("seed of those faces, of the initial weights and of the order", low=0)
     batch_size: int = option("faces per update", low=2, high=1024)
     regressor_updates: int = option("updates of the regressor", low=0)

@@ -103,6 +103,18 @@ REGRESSOR_GRAPH = Asset(
     "https://github.com/microsoft/Deep3DFaceReconstruction (its README links it)",
     "MIT code; the network's own terms are not stated",
 )
+REGRESSOR_CHECKPOINT = Asset(
+    ("epoch_20.pth",),
+    "R-Net of the PyTorch version: photo to coefficients",
+    "https://github.com/sicxu/Deep3DFaceRecon_pytorch (its README links it)",
+    "MIT code; the network's own terms are not stated",
+)
+SLIM_CHECKPOINT = Asset(
+    ("resnet_v1_50.ckpt",),
+    "ResNet-50 trained on ImageNet, which the regressor's training starts from",
+    "https://github.com/tensorflow/models (TF-Slim: resnet_v1_50_2016_08_28.tar.gz)",
+    "Apache-2.0 code; trained on ImageNet",
+)
 IDENTITY_GRAPH = Asset(
     ("FaceNetModel.pb", "20170512-110547.pb"),
     "FaceNet: who a photo shows",

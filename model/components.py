@@ -18,7 +18,7 @@ from model.identity import IdentityNetwork, build_identity_network
 from model.mirroring import BothSides, from_both_sides
 from model.morphable_model import MorphableModel
 from model.pretrained import load_weights
-from model.published_networks import FrozenIdentity, FrozenRegressor, is_frozen
+from model.published_networks import FrozenIdentity, FrozenRegressor, TorchRegressor, is_frozen, published_regressor
 from model.regressor import Regressor, build_regressor
 from model.texture_networks import TextureNetwork
 from utils import file_sha256
@@ -31,7 +31,7 @@ class Components:
     config: schema.Config
     face_model: FaceModel
     camera: Camera
-    regressor: Regressor | FrozenRegressor | BothSides
+    regressor: Regressor | FrozenRegressor | TorchRegressor | BothSides
     identity: IdentityNetwork | FrozenIdentity
     chain: FaceGCN
 
@@ -90,16 +90,18 @@ def load(config: schema.Config) -> Components:
     return Components(config, face_model, camera, regressor, identity, chain)
 
 
-def load_regressor(config: schema.Config, face_model: FaceModel) -> Regressor | FrozenRegressor | BothSides:
-    """The frozen regressor: the published graph where regressor.weights is a .pb, else this program's own network."""
+def load_regressor(
+    config: schema.Config, face_model: FaceModel
+) -> Regressor | FrozenRegressor | TorchRegressor | BothSides:
+    """The frozen regressor: a published one where regressor.weights is a .pb or .pth, else this program's own."""
     network = _load_network(config, face_model)
     return from_both_sides(network, face_model) if config.regressor.mirror else network
 
 
-def _load_network(config: schema.Config, face_model: FaceModel) -> Regressor | FrozenRegressor:
+def _load_network(config: schema.Config, face_model: FaceModel) -> Regressor | FrozenRegressor | TorchRegressor:
     path = schema.asset_path(config.regressor.weights)
     if is_frozen(path):
-        return FrozenRegressor(path, face_model.layout)
+        return published_regressor(path, face_model.layout)
     network = build_regressor(config.regressor, face_model.layout)
     load_weights(path, network, face_model.fingerprint)
     network.trainable = False

@@ -8,6 +8,7 @@ from lib.face_models.basel2009 import is_basel_2009
 from lib.face_models.published import form_of, known_forms
 from model import assets
 from model.assets import Asset
+from model.published_networks import is_frozen
 from utils import file_sha256
 
 DEFAULT = "configs/default.yaml"
@@ -29,7 +30,7 @@ def diagnose(config: schema.Config, name: str) -> bool:
     ready, option = True, f" --config {name}" if name != DEFAULT else ""
     for heading, lines in (
         ("face model", _face_model(config)),
-        ("regressor", _network(config.regressor.weights, assets.REGRESSOR_GRAPH, option)),
+        ("regressor", _regressor(config, option)),
         ("identity network", _network(config.identity.weights, assets.IDENTITY_GRAPH, option)),
     ):
         print(f"  {heading}")
@@ -71,10 +72,20 @@ def _face_model(config: schema.Config) -> Iterator[tuple[str, str]]:
         yield _look(path, asset)
 
 
-def _network(weights: str, graph: Asset, option: str) -> Iterator[tuple[str, str]]:
+def _regressor(config: schema.Config, option: str) -> Iterator[tuple[str, str]]:
+    weights = config.regressor.weights
+    checkpoint = Path(weights).suffix == ".pth"
+    yield from _network(weights, assets.REGRESSOR_CHECKPOINT if checkpoint else assets.REGRESSOR_GRAPH, option)
+    if config.pretrain.initial:
+        path = schema.asset_path(config.pretrain.initial)
+        index = path.with_name(f"{path.name}.index")  # TensorFlow's second format has several files
+        yield _look(path.parent, assets.SLIM_CHECKPOINT, index if index.is_file() else path)
+
+
+def _network(weights: str, published: Asset, option: str) -> Iterator[tuple[str, str]]:
     path = schema.asset_path(weights)
-    if path.suffix == ".pb":
-        yield _look(path.parent, graph, path)
+    if is_frozen(path):
+        yield _look(path.parent, published, path)
     else:
         made = "" if path.is_file() else f": python main.py --mode pretrain{option}"
         yield ("found" if path.is_file() else "missing"), f"{path}{made}"

@@ -31,6 +31,8 @@ from model.pretraining_losses import DirectSupervision, WeakSupervision, total_w
 from model.pretraining_metrics import identity_metrics, predict, regressor_metrics
 from model.published_networks import is_frozen
 from model.regressor import build_regressor
+from model.resnet import ResNet
+from model.resnet_weights import load_slim
 from model.schedule import warmup_cosine
 from utils import UserError, atomic_path, seed_everything
 
@@ -56,7 +58,7 @@ def pretrain(config: schema.Config) -> dict[str, dict]:
     """
     for key, path in (("regressor.weights", config.regressor.weights), ("identity.weights", config.identity.weights)):
         if is_frozen(path):
-            raise UserError(f"{key}: must be an .npz to be written, got {path}, a published graph")
+            raise UserError(f"{key}: must be an .npz to be written, got {path}, a published network")
     face_model = load_face_model(config)
     faces = render_faces(config, face_model)
     return train_networks(config, face_model, faces)
@@ -156,6 +158,8 @@ class RegressorTask:
         self.updates = config.pretrain.regressor_updates
         self.layout = face_model.layout
         self.network = build_regressor(config.regressor, self.layout)
+        if self.section.initial:
+            initialise(self.network.resnet, config)
         self.mirror = tf.constant(mirrored_coefficients(face_model)) if config.pretrain.mirror else None
         self.direct = DirectSupervision(face_model, camera, config.pretrain.vertices)
         self.weak = WeakSupervision(MorphableModel(face_model), camera, identity_network)
@@ -190,6 +194,23 @@ class RegressorTask:
                 total += section.weak * total_weak_loss(weak)
         self.optimizer.apply(tape.gradient(total, self.variables), self.variables)
         return {**terms, "total": total}
+
+
+def initialise(network: ResNet, config: schema.Config) -> None:
+    """Gives the regressor's ResNet-50 the weights of pretrain.initial and says which of the file's it does not need.
+
+    Raises:
+      UserError: the regressor is another network, or the file is no such checkpoint.
+    """
+    section, path = config.regressor, schema.asset_path(config.pretrain.initial)
+    if (section.depth, section.width) != (50, 64):
+        raise UserError(
+            f"pretrain.initial: {path} is for regressor.depth 50 and regressor.width 64, got {section.depth} and "
+            f"{section.width}"
+        )
+    unused = load_slim(path, network)
+    shown = ", ".join(unused[:4]) + (", ..." if len(unused) > 4 else "")
+    print(f"{path}: the regressor starts from it; not used: {len(unused)} variables{shown and f' ({shown})'}")
 
 
 def run_updates(task, config: schema.Config, checkpoint: Path, card: dict[str, str]) -> float:
@@ -273,6 +294,8 @@ def _fingerprint(config: schema.Config, faces: FaceSet) -> str:
         for part in parts:
             part.pop(key, None)
     parts[1].pop("mirror")  # how the regressor is used, not how it is trained
+    if not config.pretrain.initial:
+        parts[-1].pop("initial")  # as before there was the option: started runs go on
     return hashlib.sha256(json.dumps([*parts, faces.folder.name], sort_keys=True).encode()).hexdigest()[:12]
 
 

@@ -1,25 +1,35 @@
-"""The published R-Net and FaceNet, frozen TensorFlow 1 graphs, in the places of this program's own networks.
+"""The published R-Net and FaceNet in the places of this program's own networks: frozen graphs or a PyTorch checkpoint.
 
-R-Net: FaceReconModel.pb of Deep3DFaceReconstruction (Deng et al. 2019); FaceNet: 20170512-110547.pb of
-davidsandberg/facenet, which the texture networks' authors call FaceNetModel.pb (Schroff et al. 2015).
+R-Net: FaceReconModel.pb of Deep3DFaceReconstruction (Deng et al. 2019), or epoch_20.pth of its PyTorch version.
+FaceNet: 20170512-110547.pb of davidsandberg/facenet, which the texture networks' authors call FaceNetModel.pb (Schroff
+et al. 2015).
 """
 
 from pathlib import Path
 
+import numpy as np
 import tensorflow as tf
 
 from lib.coefficients import CoefficientLayout
+from lib.torch_files import TorchCheckpoint
 from model.frozen_graph import FrozenGraph
 from model.identity import central_square
 from model.regressor import resize_square
+from model.resnet import ResNet
+from model.resnet_weights import load_torch
 from utils import UserError
 
 REGRESSOR_SIZE, IDENTITY_SIZE = 224, 160  # px
 
 
 def is_frozen(weights: str | Path) -> bool:
-    """Whether a file of weights is a frozen graph, by its suffix."""
-    return Path(weights).suffix == ".pb"
+    """Whether a file of weights is a published network, which is used and not trained, by its suffix."""
+    return Path(weights).suffix in (".pb", ".pth")
+
+
+def published_regressor(path: Path, layout: CoefficientLayout) -> "FrozenRegressor | TorchRegressor":
+    """R-Net: a frozen graph (.pb) or the checkpoint of its PyTorch version (.pth)."""
+    return (TorchRegressor if path.suffix == ".pth" else FrozenRegressor)(path, layout)
 
 
 class FrozenRegressor:
@@ -49,6 +59,50 @@ class FrozenRegressor:
         outputs = self._graph(resize_square(crop, REGRESSOR_SIZE)[..., ::-1] * 255.0)
         # The published convolutions leave both with two axes of one pixel.
         return tuple(tf.reshape(output, [-1, size]) for output, size in zip(outputs, self._sizes, strict=True))
+
+
+class TorchRegressor:
+    """R-Net of Deep3DFaceRecon_pytorch (epoch_20.pth): a ResNet-50 on RGB in [0, 1] and seven linear layers.
+
+    Its coefficients mean what those of the TensorFlow version mean: the same face model, camera, order of rotations and
+    lights beside the ambient 0.8 (models/bfm.py there).
+
+    Args:
+      path: the .pth, with the network's state under "net_recon".
+      layout: of the face model.
+
+    Raises:
+      UserError: no such checkpoint, one that is more than tensors, or a face model with other coefficients.
+    """
+
+    trainable = False
+    counts = (80, 64, 80, 3, 27, 2, 1)  # identity, expression, albedo, angles, light, translation in x and y, and in z
+
+    def __init__(self, path: Path, layout: CoefficientLayout):
+        if (layout.identity, layout.expression, layout.albedo) != self.counts[:3]:
+            got = f"{layout.identity}, {layout.expression} and {layout.albedo}"
+            raise UserError(f"{path}: belongs to a face model with 80, 64 and 80 coefficients, got one with {got}")
+        arrays = TorchCheckpoint(path).arrays("net_recon")
+        self._resnet = ResNet(50, 64, torchvision=True)
+        self._resnet(tf.zeros([1, 32, 32, 3]))  # makes its weights
+        load_torch(path, arrays, self._resnet, "backbone.")
+        self._resnet.trainable = False
+        self.feature_size = self._resnet.channels
+        heads = [(f"final_layers.{i}", count) for i, count in enumerate(self.counts)]
+        for name, count in heads:
+            for part, shape in (("weight", (count, self.feature_size, 1, 1)), ("bias", (count,))):
+                array = arrays.get(f"{name}.{part}", np.zeros(0))
+                if array.shape != shape or not np.isfinite(array).all():
+                    raise UserError(f"{path}: '{name}.{part}' must be {list(shape)}, finite, got {list(array.shape)}")
+        kernel = np.concatenate([arrays[f"{name}.weight"][:, :, 0, 0] for name, _ in heads])
+        self._kernel = tf.constant(kernel.T, tf.float32)
+        self._bias = tf.constant(np.concatenate([arrays[f"{name}.bias"] for name, _ in heads]), tf.float32)
+
+    def __call__(self, crop, training: bool = False):
+        """Coefficients [B, 257] and features [B, 2048] of crops [B, H, W, 3], RGB in [0, 1]."""
+        maps = self._resnet(resize_square(crop, REGRESSOR_SIZE), training=False)
+        features = tf.reduce_mean(maps, axis=(1, 2))
+        return tf.matmul(features, self._kernel) + self._bias, features
 
 
 class FrozenIdentity:

@@ -79,15 +79,17 @@ class ResNet(keras.layers.Layer):
     Args:
       depth: 18, 34 or 50.
       width: channels of the first stage, 64 as published; the cost grows with its square.
+      torchvision: places strides and padding as PyTorch's networks do.
 
     At depth 50 a stage halves its resolution in its last block, at 18 and 34 in the first block of the next: the former
-    is how the published coefficient network was built, the latter the paper's form.
+    is how the published coefficient network was built (TF-Slim's resnet_v1_50), the latter the paper's form. That is
+    also torchvision's form at every depth, with a pooling that is padded on all sides.
 
     Raises:
       ValueError: for a depth or width that does not exist.
     """
 
-    def __init__(self, depth: int, width: int, name: str = "resnet"):
+    def __init__(self, depth: int, width: int, torchvision: bool = False, name: str = "resnet"):
         super().__init__(name=name)
         if depth not in STAGES:
             raise ValueError(f"ResNet depth must be one of {sorted(STAGES)}, got {depth}")
@@ -96,21 +98,24 @@ class ResNet(keras.layers.Layer):
         bottleneck = depth == 50
         self.channels = width * 8 * (4 if bottleneck else 1)
         self.stem = ConvolutionNorm(width, 7, 2, name="stem")
-        self.pool = keras.layers.MaxPooling2D(3, 2, padding="same", name="pool")
+        # Zeros do for padding: what is pooled has passed a ReLU.
+        self.pool_pad = keras.layers.ZeroPadding2D(1, name="pool_pad") if torchvision else None
+        self.pool = keras.layers.MaxPooling2D(3, 2, padding="valid" if torchvision else "same", name="pool")
         self.blocks = []
         for stage, count in enumerate(STAGES[depth]):
             for i in range(count):
-                if bottleneck:
-                    stride, project = (2 if stage < 3 and i == count - 1 else 1), i == 0
+                if bottleneck and not torchvision:
+                    stride = 2 if stage < 3 and i == count - 1 else 1
                 else:
                     stride = 2 if stage > 0 and i == 0 else 1
-                    project = stride > 1
+                project = i == 0 if bottleneck else stride > 1
                 block = Bottleneck if bottleneck else BasicBlock
                 self.blocks.append(block(width * 2**stage, stride, project, name=f"stage{stage + 1}_block{i + 1}"))
 
     def call(self, x, training=False):
         """[B, H, W, 3] -> [B, H / 32, W / 32, channels]."""
-        x = self.pool(self.stem(x, training=training))
+        x = self.stem(x, training=training)
+        x = self.pool(self.pool_pad(x) if self.pool_pad else x)
         for block in self.blocks:
             x = block(x, training=training)
         return x

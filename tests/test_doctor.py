@@ -105,3 +105,17 @@ def test_the_command_that_makes_missing_networks_names_their_configuration(tmp_p
     assert not diagnose(config, "configs/ict.yaml")
     shown = capsys.readouterr().out.splitlines()
     assert f"    MISSING  {tmp_path / 'r.npz'}: python main.py --mode pretrain --config configs/ict.yaml" in shown
+
+
+def test_pytorch_and_slim_checkpoints_are_looked_for_where_they_are_named(tmp_path, capsys):
+    paths = [tmp_path / "epoch_20.pth", tmp_path / "resnet_v1_50.ckpt"]
+    options = [f"regressor.weights={paths[0]}", f"pretrain.initial={paths[1]}", f"data.root_dir={tmp_path}"]
+    assert not diagnose(schema.load(overrides=options), "default")
+    shown = capsys.readouterr().out
+    for path, asset in zip(paths, (assets.REGRESSOR_CHECKPOINT, assets.SLIM_CHECKPOINT), strict=True):
+        (line,) = [line for line in shown.splitlines() if str(path) in line]
+        assert line.strip().startswith("MISSING")
+        assert asset.source in line
+    paths[0].write_bytes(b"1")
+    paths[1].with_name("resnet_v1_50.ckpt.index").write_bytes(b"1")
+    assert diagnose(schema.load(overrides=options), "default")
