@@ -99,6 +99,14 @@ def test_other_forms_of_face_models_are_recognised_and_named_where_nothing_is(tm
     assert "01_MorphableModel.mat" not in shown
 
 
+def test_the_command_that_makes_missing_networks_names_their_configuration(tmp_path, capsys):
+    """Without it, it would train networks for the built-in model."""
+    config = schema.load(ROOT / "configs" / "ict.yaml", [f"regressor.weights={tmp_path / 'r.npz'}"])
+    assert not diagnose(config, "configs/ict.yaml")
+    shown = capsys.readouterr().out.splitlines()
+    assert f"    MISSING  {tmp_path / 'r.npz'}: python main.py --mode pretrain --config configs/ict.yaml" in shown
+
+
 def test_pytorch_and_slim_checkpoints_are_looked_for_where_they_are_named(tmp_path, capsys):
     paths = [tmp_path / "epoch_20.pth", tmp_path / "resnet_v1_50.ckpt"]
     options = [f"regressor.weights={paths[0]}", f"pretrain.initial={paths[1]}", f"data.root_dir={tmp_path}"]
@@ -111,11 +119,3 @@ def test_pytorch_and_slim_checkpoints_are_looked_for_where_they_are_named(tmp_pa
     paths[0].write_bytes(b"1")
     paths[1].with_name("resnet_v1_50.ckpt.index").write_bytes(b"1")
     assert diagnose(schema.load(overrides=options), "default")
-
-
-def test_the_command_that_makes_missing_networks_names_their_configuration(tmp_path, capsys):
-    """Without it, it would train networks for the built-in model."""
-    config = schema.load(ROOT / "configs" / "ict.yaml", [f"regressor.weights={tmp_path / 'r.npz'}"])
-    assert not diagnose(config, "configs/ict.yaml")
-    shown = capsys.readouterr().out.splitlines()
-    assert f"    MISSING  {tmp_path / 'r.npz'}: python main.py --mode pretrain --config configs/ict.yaml" in shown

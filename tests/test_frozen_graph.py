@@ -158,8 +158,8 @@ def test_a_configuration_that_names_a_graph_uses_it_and_cannot_train_it(tmp_path
     monkeypatch.setattr(published_networks, "REGRESSOR_SIZE", SIZE)
     network = randomised(Regressor(LAYOUT, 18, 4, SIZE, PUBLISHED))
     path = frozen(tmp_path / "r.pb", network, SIZE, "input_imgs", ["coeff", "resnet_v1_50/pool5"])
-    files = {"regressor.weights": str(path), "identity.weights": str(tmp_path / "none.pb")}
-    config = schema.load(overrides=files | {"regressor.mirror": False})
+    options = {"regressor.weights": str(path), "identity.weights": str(tmp_path / "none.pb"), "regressor.mirror": False}
+    config = schema.load(overrides=options)
     face_model = SimpleNamespace(layout=LAYOUT)
     assert components.load_regressor(config, face_model).feature_size == network.feature_size
     with pytest.raises(UserError, match=r"none\.pb: must be a frozen graph, got nothing there"):
