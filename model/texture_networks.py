@@ -33,7 +33,8 @@ class TextureNetwork(keras.Model):
       embedding_size: E, length of the image embedding.
       variant: "default" (U-Net with skips at every level), or the published "normal" or "resnet" (a decoder of the
         embedding and a refiner of the vertex inputs).
-      head: "residual": coarse + conv([branches, inputs]), starting close to the coarse albedo, branches end linearly;
+      head: "residual": coarse + conv([branches, inputs]), branches end linearly; the appearance starts close to the
+        de-lit projection (with inputs "lit" to the coarse albedo), the albedo to the coarse one;
         "published": tanh(conv(branches)), branches end in ELU.
       inputs: the refiner's colour: "delit": what the photo divided by its shading adds to the coarse albedo;
         "mirrored": the same and that of the mirrored vertex, which tells about the side that is not seen; "lit": the
@@ -117,6 +118,13 @@ class TextureNetwork(keras.Model):
             name="mesh_concat",
         )
         layer.build((None, None, branch_channels + (self.channels if residual else 0)))
+        if residual and self.inputs != "lit":
+            # What is seen of the photo is taken as it is, T_0 of its difference to the coarse albedo, until training
+            # knows better: without it the demo's epochs end below the projection.
+            weight = layer.weight.numpy()
+            for channel in range(3):
+                weight[(branch_channels + 3 + channel) * self.order, channel] += 1.0
+            layer.weight.assign(weight)
         return layer
 
     def call(self, embedding, coarse_albedo, sampled_colour, visibility, shading, training=False):
