@@ -37,9 +37,7 @@ def main(argv: list[str] | None = None) -> int:
     else:
         source = packing.RecordFile(Path(args.input), config.data.image_size)
     result = packing.pack(source, output, config.workers, args.strict, started)
-    parts = split(
-        result.names, {"val": config.data.validation, "test": config.data.test}, config.data.split_seed
-    )
+    parts = split(result.names, {"val": config.data.validation, "test": config.data.test}, config.data.split_seed)
     save_split(config.params_dir, parts)
     packing.report(result)
     print(f"{output}: {len(result.names)} crops, {', '.join(f'{len(v)} {k}' for k, v in parts.items())}")
@@ -58,12 +56,8 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
         "without it synthetic crops are rendered to data/generated/faces",
     )
     parser.add_argument("--output", help="the binary file (default: data/<name>.bin in the root folder)")
-    parser.add_argument(
-        "--strict", action="store_true", help="fail at the first bad image instead of leaving it out"
-    )
-    parser.add_argument(
-        "--verify", metavar="FILE", help="re-read a binary file and check every record, nothing else"
-    )
+    parser.add_argument("--strict", action="store_true", help="fail at the first bad image instead of leaving it out")
+    parser.add_argument("--verify", metavar="FILE", help="re-read a binary file and check every record, nothing else")
     parser.add_options(OPTIONS)
     return parser.parse(argv)
 

@@ -106,9 +106,7 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
         choices=("train", "test", "prepare", "pretrain", "evaluate", "doctor"),
         help="what to do (default: %(default)s)",
     )
-    parser.add_argument(
-        "--config", help="YAML of what differs from configs/default.yaml, e.g. configs/paper.yaml"
-    )
+    parser.add_argument("--config", help="YAML of what differs from configs/default.yaml, e.g. configs/paper.yaml")
     defaults = schema.load()
     parser.add_argument(
         "--input",
@@ -139,6 +137,4 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
 
 
 if __name__ == "__main__":
-    sys.exit(
-        flags.run(main, "the same command with --restore goes on from the last checkpoint of a training")
-    )
+    sys.exit(flags.run(main, "the same command with --restore goes on from the last checkpoint of a training"))

@@ -41,9 +41,7 @@ class Parser(argparse.ArgumentParser):
     """Reports a wrong command line as one UserError, and takes `section.key=value` texts anywhere between the flags."""
 
     def __init__(self, **arguments: Any):
-        super().__init__(
-            allow_abbrev=False, formatter_class=argparse.RawDescriptionHelpFormatter, **arguments
-        )
+        super().__init__(allow_abbrev=False, formatter_class=argparse.RawDescriptionHelpFormatter, **arguments)
 
     def error(self, message: str) -> NoReturn:
         raise UserError(f"{message} (see --help)")
@@ -88,9 +86,7 @@ class Parser(argparse.ArgumentParser):
                 )
         values = {name: getattr(args, name.replace("-", "_"), None) for name in OPTIONS}
         given = {OPTIONS[name]: value for name, value in values.items() if value is not None}
-        args.overrides = [
-            f"{key}={'true' if value is True else value}" for key, value in given.items()
-        ] + rest
+        args.overrides = [f"{key}={'true' if value is True else value}" for key, value in given.items()] + rest
         return args
 
 

@@ -114,9 +114,7 @@ def load(path: str | Path | None = None, overrides: Iterable[str] | Mapping[str,
     for section in dataclasses.fields(Config):
         hints = get_type_hints(section.type)
         arguments = {
-            field.name: _convert(
-                values[section.name][field.name], hints[field.name], f"{section.name}.{field.name}"
-            )
+            field.name: _convert(values[section.name][field.name], hints[field.name], f"{section.name}.{field.name}")
             for field in dataclasses.fields(section.type)
         }
         built[section.name] = section.type(**arguments)

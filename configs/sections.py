@@ -18,9 +18,7 @@ def option(
     choices: tuple = (),
 ) -> Any:
     """A field with its one-line explanation and its bounds: low <= value <= high, above < value, or one of choices."""
-    return dataclasses.field(
-        metadata={"doc": doc, "low": low, "high": high, "above": above, "choices": choices}
-    )
+    return dataclasses.field(metadata={"doc": doc, "low": low, "high": high, "above": above, "choices": choices})
 
 
 class Section:
@@ -60,13 +58,9 @@ class Data(Section):
     synthetic_seed: int = option("seed of those crops; must differ from the pre-training's", low=0)
     validation: float = option("share of the crops kept for validation", above=0, high=0.5)
     test: float = option("share of the crops kept for testing", above=0, high=0.5)
-    split_seed: int = option(
-        "seed of the split; not the training's, so that runs with several seeds compare", low=0
-    )
+    split_seed: int = option("seed of the split; not the training's, so that runs with several seeds compare", low=0)
     buffer_size: int = option("batches kept ready while the network computes", low=1)
-    workers: int = option(
-        "processes or threads that prepare data; 0 takes one per processor", low=0, high=256
-    )
+    workers: int = option("processes or threads that prepare data; 0 takes one per processor", low=0, high=256)
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -81,9 +75,7 @@ class FaceModel(Section):
     source: str = option(
         "'built-in', the .npz of a face model, or a folder of published files (data/README.md tells about both)"
     )
-    vertex_count: int = option(
-        "wanted vertices of the built-in model; detail against time", low=2000, high=100000
-    )
+    vertex_count: int = option("wanted vertices of the built-in model; detail against time", low=2000, high=100000)
     seed: int = option("seed of the built-in model's bases; shipped weights belong to one seed", low=0)
 
 
@@ -91,9 +83,7 @@ class FaceModel(Section):
 class Camera(Section):
     """The pinhole camera all crops are aligned to."""
 
-    focal_ratio: float = option(
-        "focal length over image side (1015 px on 224 px in the published alignment)", above=0
-    )
+    focal_ratio: float = option("focal length over image side (1015 px on 224 px in the published alignment)", above=0)
     distance: float = option("distance of the camera from the origin [dm]", above=1)
 
 
@@ -108,9 +98,7 @@ class Regressor(Section):
         "centred: RGB in -1..1; published: BGR in 0..255, as the published weights expect",
         choices=("centred", "published"),
     )
-    mirror: bool = option(
-        "also look at the mirrored crop and average, where the face model's bases are symmetric"
-    )
+    mirror: bool = option("also look at the mirrored crop and average, where the face model's bases are symmetric")
     weights: str = option("trained weights (.npz, written by --mode pretrain), or the published R-Net (.pb, .pth)")
 
 
@@ -120,9 +108,7 @@ class Identity(Section):
 
     depth: int = option("residual network of 18, 34 or 50 layers", choices=(18, 34, 50))
     width: int = option("channels of the first stage", low=4, high=128)
-    image_size: int = option(
-        "the crop's centre is resized to this side before the network [px]", low=32, high=512
-    )
+    image_size: int = option("the crop's centre is resized to this side before the network [px]", low=32, high=512)
     crop_fraction: float = option(
         "central share of the crop's side that is looked at: hair and background tell photos apart, not people",
         above=0,
@@ -156,9 +142,7 @@ class Texture(Section):
     intrinsic: bool = option(
         "two textures: one that explains the photo, shadows and highlights included, and the albedo without them"
     )
-    order: int = option(
-        "Chebyshev order K; 3 reaches what 6 does in half the time, the paper uses 6", low=1, high=12
-    )
+    order: int = option("Chebyshev order K; 3 reaches what 6 does in half the time, the paper uses 6", low=1, high=12)
     factors: tuple[int, ...] = option("down-sampling factor from each mesh level to the next", low=2, high=16)
     nz: int = option("bottleneck of the refiner of `normal`", low=1, high=4096)
     drop_rate: float = option("dropout before the fully connected layers, while training", low=0, high=0.9)
@@ -166,9 +150,7 @@ class Texture(Section):
     def __post_init__(self) -> None:
         super().__post_init__()
         if len(self.factors) != 4:
-            raise UserError(
-                f"texture.factors: must be four factors (five mesh levels), got {len(self.factors)}"
-            )
+            raise UserError(f"texture.factors: must be four factors (five mesh levels), got {len(self.factors)}")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -178,24 +160,16 @@ class Loss(Section):
     render: float = option(
         "L1 of the rendered image on the skin; the term that makes it converge (0 in the paper)", low=0
     )
-    project: float = option(
-        "L1 of shaded vertex colours against the photo at visible vertices (L_pix)", low=0
-    )
-    hidden: float = option(
-        "pull of hidden vertices to the coarse colours (0.3 x project in the paper)", low=0
-    )
-    identity: float = option(
-        "1 - cosine of the identity embeddings of photo and render (L_id, paper 0.2)", low=0
-    )
+    project: float = option("L1 of shaded vertex colours against the photo at visible vertices (L_pix)", low=0)
+    hidden: float = option("pull of hidden vertices to the coarse colours (0.3 x project in the paper)", low=0)
+    identity: float = option("1 - cosine of the identity embeddings of photo and render (L_id, paper 0.2)", low=0)
     symmetry: float = option("distance of mirrored albedo pairs; the paper's 0.5 costs detail (L_sym)", low=0)
     albedo: float = option(
         "`intrinsic`: L1 of the albedo against the true one of synthetic crops, in other crops against the appearance",
         low=0,
     )
     variance: float = option("variance of the albedo over the skin (L_std, paper 0.01)", low=0)
-    coarse: float = option(
-        "L1 between fine and coarse albedo at the start; it teaches the copy first (L_rec)", low=0
-    )
+    coarse: float = option("L1 between fine and coarse albedo at the start; it teaches the copy first (L_rec)", low=0)
     weight_decay: float = option("L2 on the fully connected layers (paper 5e-4)", low=0)
 
 
@@ -214,9 +188,7 @@ class Schedule(Section):
         choices=("ramp", "published"),
     )
     coarse_end: float = option("`ramp`: weight of the coarse term at the end of its fall", low=0)
-    coarse_fraction: float = option(
-        "`ramp`: share of the run over which the coarse term falls", low=0, high=1
-    )
+    coarse_fraction: float = option("`ramp`: share of the run over which the coarse term falls", low=0, high=1)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -230,14 +202,10 @@ class Train(Section):
     )
     restore: bool = option("go on from the run's last checkpoint instead of starting anew")
     seed: int = option("seed of initial weights and data order", low=0)
-    batch_size: int = option(
-        "crops per update; many small updates learn faster than few large ones", low=1, high=1024
-    )
+    batch_size: int = option("crops per update; many small updates learn faster than few large ones", low=1, high=1024)
     epochs: int = option("passes over the training crops", low=1)
     updates_per_epoch: int = option("updates per epoch; 0: all training crops once", low=0)
-    learning_rate: float = option(
-        "Adam's peak learning rate (paper 1e-4; 2e-3 to 5e-3 converges)", above=0, high=1
-    )
+    learning_rate: float = option("Adam's peak learning rate (paper 1e-4; 2e-3 to 5e-3 converges)", above=0, high=1)
     clip_norm: float = option("largest gradient norm, each variable for itself (paper 5)", above=0)
     eval_every: float = option(
         "validate: 0 after each epoch, below 1 that share of an epoch, else that many updates", low=0
@@ -310,13 +278,9 @@ class Pretrain(Section):
     learning_rate: float = option("Adam's peak learning rate, warm-up and cosine to zero", above=0, high=1)
     clip_norm: float = option("largest norm of all gradients together", above=0)
     checkpoint_every: int = option("updates between checkpoints; a killed run goes on from the last", low=1)
-    gain: float = option(
-        "augmentation: spread of the light's gain, carried over to the light's coefficients", low=0
-    )
+    gain: float = option("augmentation: spread of the light's gain, carried over to the light's coefficients", low=0)
     noise: float = option("augmentation: largest standard deviation of pixel noise, of 1", low=0, high=1)
-    background: float = option(
-        "augmentation: share of faces put before another photo's background", low=0, high=1
-    )
+    background: float = option("augmentation: share of faces put before another photo's background", low=0, high=1)
     boxes: float = option("augmentation: share of faces with a box of another photo over them", low=0, high=1)
     mirror: bool = option("augmentation, regressor: mirrored faces with mirrored coefficients")
     shift: float = option("augmentation, identity: largest shift, as a share of the side", low=0, high=0.5)

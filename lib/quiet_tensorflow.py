@@ -6,9 +6,7 @@ import sys
 import tempfile
 
 # Informational notes, their headline, and the failure to open a CUDA driver that is not installed (303).
-_NOISE = re.compile(
-    r"I0000 |WARNING: All log messages before absl::InitializeLog|.*failed call to cuInit: .*\(303\)"
-)
+_NOISE = re.compile(r"I0000 |WARNING: All log messages before absl::InitializeLog|.*failed call to cuInit: .*\(303\)")
 
 
 def import_tensorflow() -> None:

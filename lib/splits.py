@@ -30,9 +30,7 @@ def split(names: Iterable[str], fractions: Mapping[str, float], seed: int) -> di
         raise ValueError(f"names must be unique, got '{repeated}' twice")
     test_end, val_end = fractions["test"], fractions["test"] + fractions["val"]
     if min(fractions["test"], fractions["val"]) < 0 or val_end >= 1:
-        raise ValueError(
-            f"fractions of val and test must be at least 0 and together below 1, got {dict(fractions)}"
-        )
+        raise ValueError(f"fractions of val and test must be at least 0 and together below 1, got {dict(fractions)}")
     position = {name: _position(name, seed) for name in names}
     parts: dict[str, list[str]] = {part: [] for part in PARTS}
     for name in names:
@@ -75,9 +73,7 @@ def load_split(folder: Path) -> dict[str, list[str]]:
     for part in PARTS:
         path = split_path(folder, part)
         if not path.is_file():
-            raise UserError(
-                f"{path}: must list the {part} images, got no file (python create_bin.py writes it)"
-            )
+            raise UserError(f"{path}: must list the {part} images, got no file (python create_bin.py writes it)")
         parts[part] = path.read_text(encoding="utf-8").splitlines()
     if not parts["train"]:
         raise UserError(f"{split_path(folder, 'train')}: must list at least one image, got none")

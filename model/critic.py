@@ -40,9 +40,7 @@ class Critic(keras.Model):
         side = image_size
         for _ in _WIDTHS[1:]:
             side = -(-side // 2)  # halving rounds up, as the published pooling does
-        self.score = keras.layers.Conv2D(
-            1, side, padding="valid", kernel_initializer="he_normal", name="score"
-        )
+        self.score = keras.layers.Conv2D(1, side, padding="valid", kernel_initializer="he_normal", name="score")
         channels = 3
         for convolution, norm, width in zip(self.convolutions, self.norms, _WIDTHS, strict=True):
             convolution.build((None, None, None, channels))
@@ -62,9 +60,7 @@ class Critic(keras.Model):
           [B, 1].
         """
         if image.shape[1:3] != (self.image_size, self.image_size):
-            raise ValueError(
-                f"image must be [B, {self.image_size}, {self.image_size}, 3], got {list(image.shape)}"
-            )
+            raise ValueError(f"image must be [B, {self.image_size}, {self.image_size}, 3], got {list(image.shape)}")
         x = 2.0 * image - 1.0
         for i, (convolution, norm) in enumerate(zip(self.convolutions, self.norms, strict=True)):
             if i:

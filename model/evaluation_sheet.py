@@ -39,9 +39,7 @@ def tile_sheet(rows: Sequence[Sequence[tuple[str, np.ndarray]]]) -> Image.Image:
 
 
 def _tiles(face: MeasuredFace) -> list[tuple[str, np.ndarray]]:
-    tiles = [
-        (_caption(name, face.columns["photo_view"].get(name)), picture) for name, picture in face.photo.items()
-    ]
+    tiles = [(_caption(name, face.columns["photo_view"].get(name)), picture) for name, picture in face.photo.items()]
     for yaw, view in zip(NEW_YAWS, face.views, strict=False):
         psnr = face.by_yaw[f"{yaw:g}"]
         tiles += [(_caption(f"{yaw:g} deg {name}", psnr.get(name)), view[name]) for name in VIEW_KINDS]

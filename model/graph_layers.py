@@ -111,9 +111,7 @@ def _multiply(x, weights, transpose: bool = False):
     """[N, B, C] times [C, D] (or the transpose of [D, C]): [N, B, D]."""
     width = weights.shape[0] if transpose else weights.shape[1]
     flat = tf.matmul(tf.reshape(x, [-1, x.shape[-1]]), weights, transpose_b=transpose)
-    return tf.ensure_shape(
-        tf.reshape(flat, tf.concat([tf.shape(x)[:-1], [width]], 0)), [*x.shape[:-1], width]
-    )
+    return tf.ensure_shape(tf.reshape(flat, tf.concat([tf.shape(x)[:-1], [width]], 0)), [*x.shape[:-1], width])
 
 
 def _outer(x, y):
@@ -154,9 +152,7 @@ class ChebyshevConvolution(keras.layers.Layer):
 
     def build(self, input_shape):
         # Truncated He normal with fan-in C_in K, the first axis, as published.
-        initializer = keras.initializers.VarianceScaling(
-            2.0 * self.initial_scale**2, "fan_in", "truncated_normal"
-        )
+        initializer = keras.initializers.VarianceScaling(2.0 * self.initial_scale**2, "fan_in", "truncated_normal")
         shape = (input_shape[-1] * self.order, self.filters)
         self.weight = self.add_weight(name="weights", shape=shape, initializer=initializer)
         if self.use_bias:

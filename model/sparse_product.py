@@ -87,9 +87,7 @@ def _kernel(matrix: scipy.sparse.csr_matrix, method: str):
     if method == "auto":
         longest = np.diff(matrix.indptr).max(initial=0)
         padded = longest * matrix.shape[0]
-        method = (
-            "gather" if matrix.nnz >= _COMPILE_ENTRIES and padded <= _PADDING_LIMIT * matrix.nnz else "csr"
-        )
+        method = "gather" if matrix.nnz >= _COMPILE_ENTRIES and padded <= _PADDING_LIMIT * matrix.nnz else "csr"
     return _GatherKernel(matrix) if method == "gather" else _RowKernel(matrix)
 
 

@@ -56,9 +56,7 @@ class Branch(keras.layers.Layer):
         self.levels, self.order, self.final_activation = levels, order, final_activation
         self.scopes: list[str] = []
 
-    def convolution(
-        self, scope: str, level: int, inputs: int, filters: int, **options
-    ) -> ChebyshevConvolution:
+    def convolution(self, scope: str, level: int, inputs: int, filters: int, **options) -> ChebyshevConvolution:
         """A built convolution whose variables are published as <branch>/<scope>/weights and bias."""
         layer = ChebyshevConvolution(
             self.levels.laplacian[level],
@@ -71,9 +69,7 @@ class Branch(keras.layers.Layer):
 
     def residual(self, scope: str, level: int, inputs: int, filters: int, **options) -> ResidualBlock:
         """A built residual block published under <branch>/<scope>."""
-        layer = ResidualBlock(
-            self.levels.laplacian[level], filters, self.order, name=f"{self.name}_{scope}", **options
-        )
+        layer = ResidualBlock(self.levels.laplacian[level], filters, self.order, name=f"{self.name}_{scope}", **options)
         return self._register(scope, layer, inputs)
 
     def fully_connected(self, scope: str, inputs: int, units: int, dropout: float) -> FullyConnected:

@@ -200,9 +200,7 @@ class TextureNetwork(keras.Model):
         variables = self.named_variables()
         for name, variable in variables.items():
             if name not in found:
-                raise ValueError(
-                    f"weights must hold mesh_generator/{name} for variant {self.variant}, got none"
-                )
+                raise ValueError(f"weights must hold mesh_generator/{name} for variant {self.variant}, got none")
             if tuple(np.shape(found[name])) != tuple(variable.shape):
                 raise ValueError(
                     f"mesh_generator/{name} must be {list(variable.shape)}, got {list(np.shape(found[name]))} "

@@ -65,9 +65,7 @@ def train(config: schema.Config, run_dir: Path, encoded: EncodedFaces | None = N
     result: dict[str, float] = {}
     bar = tqdm(total=plan.total, initial=progress.update, desc="train", unit="update", dynamic_ncols=True)
     while progress.epoch < config.train.epochs:
-        batches = batches_of(
-            plan.order(progress), config.train.batch_size, config.workers, config.data.buffer_size
-        )
+        batches = batches_of(plan.order(progress), config.train.batch_size, config.workers, config.data.buffer_size)
         while progress.update_in_epoch < plan.updates_per_epoch:
             weights, rate = loss_weights(config, progress, plan.total), plan.learning_rate(progress)
             terms = {}

@@ -1,6 +1,5 @@
 """The renderer's camera matrices, as the package computed them and by hand."""
 
-
 import numpy as np
 import pytest
 import tensorflow as tf

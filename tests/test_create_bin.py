@@ -128,9 +128,7 @@ def test_nothing_good_is_an_error(tmp_path, capsys):
     assert_one_error_line(capsys.readouterr().err, "must hold RGBA PNGs, got an empty folder")
     (folder / "notes.txt").write_text("x")
     assert run(tmp_path, "--input", str(folder)) == 2
-    assert_one_error_line(
-        capsys.readouterr().err, "at least one image must be a 32 x 32 RGBA PNG, got 1 others"
-    )
+    assert_one_error_line(capsys.readouterr().err, "at least one image must be a 32 x 32 RGBA PNG, got 1 others")
     assert run(tmp_path, "--input", str(tmp_path / "missing")) == 2
     assert_one_error_line(capsys.readouterr().err, "got nothing there")
     assert not (tmp_path / "data" / "face.bin").exists()

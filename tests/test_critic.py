@@ -56,9 +56,7 @@ def test_losses_and_gradients(data, kind, compiled):
             },
         )
 
-    fake_score, real_score, penalty, generator, total, to_fake, to_variables = (
-        tf.function(run) if compiled else run
-    )()
+    fake_score, real_score, penalty, generator, total, to_fake, to_variables = (tf.function(run) if compiled else run)()
     assert_close(fake_score, data[f"{kind}/fake_score"])
     assert_close(real_score, data[f"{kind}/real_score"])
     assert_close(penalty, data[f"{kind}/gradient_penalty"])

@@ -93,9 +93,7 @@ def test_a_killed_program_leaves_no_worker_behind(tmp_path):
     script = tmp_path / "render.py"
     script.write_text(SCRIPT)
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
-    program = subprocess.Popen(
-        [sys.executable, script, tmp_path / "faces"], env=environment, stderr=subprocess.DEVNULL
-    )
+    program = subprocess.Popen([sys.executable, script, tmp_path / "faces"], env=environment, stderr=subprocess.DEVNULL)
     children = Path(f"/proc/{program.pid}/task/{program.pid}/children")
 
     def workers() -> list[str]:

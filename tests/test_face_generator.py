@@ -12,16 +12,39 @@ from lib.synthetic.face_generator import build_face_model, load_face_model
 from tests.helpers import ROOT
 
 REGIONS = (
-    "skin", "brow", "lips", "eye", "iris", "pupil", "lid", "mouth_inside", "teeth", "nostril", "beard", "cheek",
-    "forehead", "nose", "under_eye", "hairline",
+    "skin",
+    "brow",
+    "lips",
+    "eye",
+    "iris",
+    "pupil",
+    "lid",
+    "mouth_inside",
+    "teeth",
+    "nostril",
+    "beard",
+    "cheek",
+    "forehead",
+    "nose",
+    "under_eye",
+    "hairline",
 )
 # Typical adults, millimetres: men's mean, women's mean, standard deviation within a sex. Rounded general knowledge.
 ADULTS = {
-    "outer eye corners": (91, 87, 5), "inner eye corners": (33, 32, 3), "eye opening length": (31, 30, 2),
-    "face height": (122, 113, 6.5), "bizygomatic width": (143, 135, 7), "bigonial width": (120, 110, 9),
-    "nose length": (52, 48, 4), "nose bridge": (45, 42, 4), "nose width": (36.5, 33, 4),
-    "nose protrusion": (21, 20, 2.5), "mouth width": (51, 48, 4), "lip height": (17, 17, 3),
-    "upper lip skin": (15, 13, 2.5), "lower face": (70, 64, 5),
+    "outer eye corners": (91, 87, 5),
+    "inner eye corners": (33, 32, 3),
+    "eye opening length": (31, 30, 2),
+    "face height": (122, 113, 6.5),
+    "bizygomatic width": (143, 135, 7),
+    "bigonial width": (120, 110, 9),
+    "nose length": (52, 48, 4),
+    "nose bridge": (45, 42, 4),
+    "nose width": (36.5, 33, 4),
+    "nose protrusion": (21, 20, 2.5),
+    "mouth width": (51, 48, 4),
+    "lip height": (17, 17, 3),
+    "upper lip skin": (15, 13, 2.5),
+    "lower face": (70, 64, 5),
 }
 LEFT_RIGHT = [(i, 16 - i) for i in range(8)] + [(17 + i, 26 - i) for i in range(5)] + [(31, 35), (32, 34)]
 LEFT_RIGHT += [(36, 45), (37, 44), (38, 43), (39, 42), (40, 47), (41, 46), (48, 54), (49, 53), (50, 52)]
@@ -56,14 +79,20 @@ def measure(face, vertices):
     deepest = root[np.argmin(vertices[:, root, 2], axis=1)]
     sellion = vertices[np.arange(len(vertices)), deepest, 1] * 100.0
     return {
-        "outer eye corners": between(36, 45), "inner eye corners": between(39, 42),
+        "outer eye corners": between(36, 45),
+        "inner eye corners": between(39, 42),
         "eye opening length": 0.5 * (between(36, 39) + between(42, 45)),
         "face height": sellion - marks[:, 8, 1] + 1.0,  # the lowest point lies just below the landmark
-        "bizygomatic width": width(np.abs(y - 29) < 8), "bigonial width": between(4, 12),
-        "nose length": between(27, 33), "nose bridge": between(27, 30),
+        "bizygomatic width": width(np.abs(y - 29) < 8),
+        "bigonial width": between(4, 12),
+        "nose length": between(27, 33),
+        "nose bridge": between(27, 30),
         "nose width": width((np.abs(y - 7) < 12) & (np.abs(x) < 24) & (face.regions["nose"] > 0.35)),
-        "nose protrusion": between(30, 33), "mouth width": between(48, 54), "lip height": between(51, 57),
-        "upper lip skin": between(33, 51), "lower face": between(33, 8),
+        "nose protrusion": between(30, 33),
+        "mouth width": between(48, 54),
+        "lip height": between(51, 57),
+        "upper lip skin": between(33, 51),
+        "lower face": between(33, 8),
     }
 
 

@@ -44,9 +44,7 @@ def product(request, grid):
 
 
 def golden_layer(data, **options):
-    layer = ChebyshevConvolution(
-        laplacian_product(scipy.sparse.csr_matrix(data["laplacian"])), 7, 6, **options
-    )
+    layer = ChebyshevConvolution(laplacian_product(scipy.sparse.csr_matrix(data["laplacian"])), 7, 6, **options)
     layer.build((60, 2, 5))
     layer.weight.assign(data["weights"])
     if layer.bias is not None:
@@ -57,9 +55,7 @@ def golden_layer(data, **options):
 def test_golden_basis_and_convolution():
     data = golden("laplacian_cheb")
     product = laplacian_product(scipy.sparse.csr_matrix(data["laplacian"]))
-    assert_close(
-        rescaled_laplacian(scipy.sparse.csr_matrix(data["laplacian"])).toarray(), data["laplacian_rescaled"]
-    )
+    assert_close(rescaled_laplacian(scipy.sparse.csr_matrix(data["laplacian"])).toarray(), data["laplacian_rescaled"])
     x = vertices_first(data["x"])
     basis = np.swapaxes(np.stack(chebyshev_basis(product, x, 6), axis=-1), 0, 1)
     assert_close(basis, data["cheb_basis"])
@@ -82,9 +78,7 @@ def test_golden_activation_and_gradient():
 
 def test_golden_pooling():
     data = golden("laplacian_cheb")
-    assert_close(
-        np.swapaxes(Sampling(sparse(data, "pool"))(vertices_first(data["x"])), 0, 1), data["pool_out"]
-    )
+    assert_close(np.swapaxes(Sampling(sparse(data, "pool"))(vertices_first(data["x"])), 0, 1), data["pool_out"])
 
 
 @pytest.mark.parametrize("method", ["gather", "csr"])

@@ -67,9 +67,7 @@ def test_every_flag_changes_its_option():
     }  # fmt: skip
     switches = {"restore", "gan", "wide", "same-person"}
     assert given.keys() | switches == flags.OPTIONS.keys()
-    argv = [part for name, value in given.items() for part in (f"--{name}", value)] + [
-        f"--{s}" for s in switches
-    ]
+    argv = [part for name, value in given.items() for part in (f"--{name}", value)] + [f"--{s}" for s in switches]
     config = config_of(*argv)
     for name, key in flags.OPTIONS.items():
         section, field = key.split(".")
@@ -80,9 +78,7 @@ def test_every_flag_changes_its_option():
             assert value == tuple(given[name].split(",")), name
         else:
             assert value == type(value)(given[name]), name
-            assert value != getattr(getattr(schema.load(), section), field), (
-                f"{name} must differ from its default here"
-            )
+            assert value != getattr(getattr(schema.load(), section), field), f"{name} must differ from its default here"
 
 
 def test_exports_are_a_list_or_none():
@@ -115,10 +111,7 @@ def test_input_and_output_belong_to_a_mode():
 def test_the_runs_folder():
     assert config_of().run_dir.as_posix() == "checkpoints/face_default"
     assert config_of("--model", "normal", "--gan").run_dir.as_posix() == "checkpoints/face_normal_gan"
-    assert (
-        config_of("--root_dir", "/r", "--suffix", "s", "--name", "n").run_dir.as_posix()
-        == "/r/checkpoints/n_s"
-    )
+    assert config_of("--root_dir", "/r", "--suffix", "s", "--name", "n").run_dir.as_posix() == "/r/checkpoints/n_s"
 
 
 @pytest.mark.parametrize(

@@ -90,9 +90,7 @@ def test_round_trip_is_not_worse_than_the_published_hierarchy():
         fine = hierarchy.vertices[i]
         squared = ((up @ (down @ fine) - fine) ** 2).sum(axis=1)
         assert np.sqrt(squared.mean()) / data["bbox_diagonal"] <= data["rms_rel"][i]
-        if (
-            i < 3
-        ):  # the coarsest level has four vertices, three of which hold the border: no surface to compare
+        if i < 3:  # the coarsest level has four vertices, three of which hold the border: no surface to compare
             assert np.sqrt(squared.max()) / data["bbox_diagonal"] <= data["max_rel"][i]
 
 

@@ -8,9 +8,7 @@ def _quad_image(size=8):
     triangles = np.array([[0, 1, 2], [2, 1, 3]])
     v, u = np.meshgrid((np.arange(size) + 0.5) / size, (np.arange(size) + 0.5) / size, indexing="ij")
     lower = u + v <= 1
-    barycentrics = np.where(
-        lower[..., None], np.stack([1 - u - v, u, v], -1), np.stack([1 - u, 1 - v, u + v - 1], -1)
-    )
+    barycentrics = np.where(lower[..., None], np.stack([1 - u - v, u, v], -1), np.stack([1 - u, 1 - v, u + v - 1], -1))
     return triangles, np.where(lower, 0, 1), barycentrics
 
 
@@ -48,6 +46,4 @@ def test_background_and_unmasked_pixels_stay_black():
 
 def test_an_empty_mask_is_not_an_error():
     triangles, triangle_id, barycentrics = _quad_image()
-    assert not per_vertex_optimum(
-        np.ones((8, 8, 3)), np.zeros((8, 8)), triangle_id, barycentrics, triangles, 4
-    ).any()
+    assert not per_vertex_optimum(np.ones((8, 8, 3)), np.zeros((8, 8)), triangle_id, barycentrics, triangles, 4).any()

@@ -17,9 +17,7 @@ os.write(2, b"after\\n")
 
 
 def test_the_import_prints_nothing_and_stderr_works_after_it():
-    done = subprocess.run(
-        [sys.executable, "-c", SCRIPT], cwd=ROOT, capture_output=True, text=True, check=True
-    )
+    done = subprocess.run([sys.executable, "-c", SCRIPT], cwd=ROOT, capture_output=True, text=True, check=True)
     assert done.stdout == ""
     assert done.stderr == "after\n"
 
@@ -31,9 +29,7 @@ def test_what_is_not_noise_is_shown(tmp_path):
         "raise ImportError('no such library')\n"
     )
     script = f"import sys; sys.path.insert(0, {str(tmp_path)!r})\n" + SCRIPT
-    done = subprocess.run(
-        [sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, check=False
-    )
+    done = subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, check=False)
     assert done.returncode == 1
     assert "broken driver" in done.stderr
     assert "ImportError: no such library" in done.stderr

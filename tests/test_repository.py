@@ -28,9 +28,7 @@ def tracked() -> list[Path]:
     """Files under version control."""
     if not (ROOT / ".git").exists() or not shutil.which("git"):
         pytest.skip("needs a git checkout to know which files belong to the repository")
-    listed = subprocess.run(
-        ["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, check=True, text=True
-    ).stdout
+    listed = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, check=True, text=True).stdout
     return [ROOT / name for name in listed.split("\0") if name and (ROOT / name).is_file()]
 
 
@@ -54,9 +52,7 @@ def imports(path: Path) -> set[str]:
 
 
 def test_no_file_is_large():
-    large = [
-        f"{p.relative_to(ROOT)} ({p.stat().st_size} bytes)" for p in tracked() if p.stat().st_size > 10e6
-    ]
+    large = [f"{p.relative_to(ROOT)} ({p.stat().st_size} bytes)" for p in tracked() if p.stat().st_size > 10e6]
     assert not large
 
 
@@ -76,9 +72,7 @@ def test_imports_point_down():
             other = module.split(".")[0]
             if other in LAYERS:
                 same_package = other == layer and layer not in ("main", "create_bin")
-                assert same_package or LAYERS[other] < LAYERS[layer], (
-                    f"{path.relative_to(ROOT)} imports {module}"
-                )
+                assert same_package or LAYERS[other] < LAYERS[layer], f"{path.relative_to(ROOT)} imports {module}"
 
 
 def required(path: str) -> dict[str, str]:

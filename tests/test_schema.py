@@ -67,9 +67,7 @@ def test_overrides_beat_the_file_and_the_file_beats_the_default(tmp_path):
     assert schema.load(path, {"loss.project": 3}).loss.project == 3.0
 
 
-@pytest.mark.parametrize(
-    "overrides", [[], ["train.learning_rate=1e-7", "loss.weight_decay=0", "train.suffix=ä'\"#"]]
-)
+@pytest.mark.parametrize("overrides", [[], ["train.learning_rate=1e-7", "loss.weight_decay=0", "train.suffix=ä'\"#"]])
 def test_the_effective_configuration_reads_back_equal(tmp_path, overrides):
     config = schema.load(ROOT / "configs" / "paper.yaml", overrides)
     path = tmp_path / "effective.yaml"

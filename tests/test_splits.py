@@ -69,9 +69,7 @@ def test_files_round_trip(tmp_path):
     parts = split(["ä b.png", *names(9)], TENTHS, seed=0)
     save_split(tmp_path / "params", parts)
     assert load_split(tmp_path / "params") == parts
-    assert (tmp_path / "params" / "image_train.txt").read_text(encoding="utf-8").count("\n") == len(
-        parts["train"]
-    )
+    assert (tmp_path / "params" / "image_train.txt").read_text(encoding="utf-8").count("\n") == len(parts["train"])
 
 
 def test_missing_empty_or_overlapping_files_are_named(tmp_path):

@@ -75,9 +75,7 @@ def test_published_networks_and_gradients(data, published_hierarchy, variant):
     expected = ("grad_image_emb", "grad_refine_input", "grad_concat_weights", "grad_decoder_fc_weights")
     for gradient, name in zip(gradients, expected, strict=True):
         assert_close(gradient, data[f"{variant}/{name}"], 2e-4)
-    regularisation = sum(
-        np.sum(np.square(v.numpy(), dtype=np.float64)) / 2 for v in network.regularised_variables()
-    )
+    regularisation = sum(np.sum(np.square(v.numpy(), dtype=np.float64)) / 2 for v in network.regularised_variables())
     assert_close(regularisation, data[f"{variant}/regularizer_sum"])
 
 

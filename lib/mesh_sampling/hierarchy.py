@@ -73,9 +73,7 @@ def build_hierarchy(
         up.append(upsampling_matrix(fine, coarse, coarse_triangles, kept))
         level_vertices.append(coarse)
         level_triangles.append(coarse_triangles)
-    adjacency = tuple(
-        adjacency_matrix(t, len(v)) for v, t in zip(level_vertices, level_triangles, strict=True)
-    )
+    adjacency = tuple(adjacency_matrix(t, len(v)) for v, t in zip(level_vertices, level_triangles, strict=True))
     return MeshHierarchy(
         vertices=tuple(level_vertices),
         triangles=tuple(level_triangles),

@@ -43,9 +43,7 @@ def upsampling_matrix(
     weights[kept, 0] = 1.0
     corners[kept, 0] = np.arange(len(kept))
     rows = np.repeat(np.arange(len(fine)), 3)
-    matrix = scipy.sparse.csr_matrix(
-        (weights.ravel(), (rows, corners.ravel())), shape=(len(fine), len(coarse))
-    )
+    matrix = scipy.sparse.csr_matrix((weights.ravel(), (rows, corners.ravel())), shape=(len(fine), len(coarse)))
     matrix.sum_duplicates()
     matrix.eliminate_zeros()
     return matrix.astype(np.float32)

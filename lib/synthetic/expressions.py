@@ -206,14 +206,27 @@ def _mouth_sideways(face: HalfFace) -> np.ndarray:
 
 
 _BOTH: dict[str, Callable] = {
-    "jaw_open": _jaw_open, "pucker": _pucker, "lip_press": _lip_press, "upper_lip_raise": _upper_lip_raise,
-    "lower_lip_depress": _lower_lip_depress, "chin_raise": _chin_raise, "cheek_puff": _cheek_puff,
-    "nose_wrinkle": _nose_wrinkle, "brow_inner_raise": _brow_inner, "eye_wide": _eye_wide,
-    "jaw_sideways": _jaw_sideways, "mouth_sideways": _mouth_sideways,
+    "jaw_open": _jaw_open,
+    "pucker": _pucker,
+    "lip_press": _lip_press,
+    "upper_lip_raise": _upper_lip_raise,
+    "lower_lip_depress": _lower_lip_depress,
+    "chin_raise": _chin_raise,
+    "cheek_puff": _cheek_puff,
+    "nose_wrinkle": _nose_wrinkle,
+    "brow_inner_raise": _brow_inner,
+    "eye_wide": _eye_wide,
+    "jaw_sideways": _jaw_sideways,
+    "mouth_sideways": _mouth_sideways,
 }
 _SIDED: dict[str, Callable] = {
-    "smile": _smile, "mouth_stretch": _stretch, "frown": _frown, "brow_outer_raise": _brow_outer,
-    "brow_lower": _brow_lower, "blink": _blink, "squint": _squint,
+    "smile": _smile,
+    "mouth_stretch": _stretch,
+    "frown": _frown,
+    "brow_outer_raise": _brow_outer,
+    "brow_lower": _brow_lower,
+    "blink": _blink,
+    "squint": _squint,
 }
 # Expressions that part the lips.
 PARTING = ("jaw_open", "upper_lip_raise", "lower_lip_depress")

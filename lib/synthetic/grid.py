@@ -33,8 +33,20 @@ _CURVES = {
 # Fractions of the strip between the lip lines for the rows inside the mouth, and its bands (used for colours).
 MOUTH_ROWS = ("line", "pocket", "gum", "tooth", "edge", "dark", "dark", "edge", "tooth", "gum", "pocket", "line")
 _INTERVALS = {
-    "under": 8, "jaw": 8, "fold": 4, "lower_lip": 5, "mouth": len(MOUTH_ROWS) - 1, "upper_lip": 5, "philtrum": 5,
-    "nose": 10, "cheek": 8, "ball": 10, "crease": 3, "lid_brow": 4, "brow": 4, "forehead": 10,
+    "under": 8,
+    "jaw": 8,
+    "fold": 4,
+    "lower_lip": 5,
+    "mouth": len(MOUTH_ROWS) - 1,
+    "upper_lip": 5,
+    "philtrum": 5,
+    "nose": 10,
+    "cheek": 8,
+    "ball": 10,
+    "crease": 3,
+    "lid_brow": 4,
+    "brow": 4,
+    "forehead": 10,
 }
 _REFERENCE_ROWS = sum(_INTERVALS.values()) + 4 + 1
 _REFERENCE_COLUMNS = 52
@@ -159,14 +171,20 @@ def build_grid(vertex_count: int = 10000) -> Grid:
     mouth = _mouth_curves(a)
     eye, eye_taper = _eye_rows(a, count["ball"])
     strips = [
-        ("jaw", curves["jaw"], curves["fold"]), ("fold", curves["fold"], mouth["lower_lip"]),
-        ("lower_lip", mouth["lower_lip"], mouth["line_low"]), ("mouth", mouth["line_low"], mouth["line_high"]),
-        ("upper_lip", mouth["line_high"], mouth["upper_lip"]), ("philtrum", mouth["upper_lip"], curves["subnasale"]),
-        ("nose", curves["subnasale"], curves["nose_top"]), ("cheek", curves["nose_top"], eye[0]),
+        ("jaw", curves["jaw"], curves["fold"]),
+        ("fold", curves["fold"], mouth["lower_lip"]),
+        ("lower_lip", mouth["lower_lip"], mouth["line_low"]),
+        ("mouth", mouth["line_low"], mouth["line_high"]),
+        ("upper_lip", mouth["line_high"], mouth["upper_lip"]),
+        ("philtrum", mouth["upper_lip"], curves["subnasale"]),
+        ("nose", curves["subnasale"], curves["nose_top"]),
+        ("cheek", curves["nose_top"], eye[0]),
     ]
     above = [
-        ("crease", eye[-1], curves["crease"]), ("lid_brow", curves["crease"], curves["brow_low"]),
-        ("brow", curves["brow_low"], curves["brow_high"]), ("forehead", curves["brow_high"], curves["top"]),
+        ("crease", eye[-1], curves["crease"]),
+        ("lid_brow", curves["crease"], curves["brow_low"]),
+        ("brow", curves["brow_low"], curves["brow_high"]),
+        ("forehead", curves["brow_high"], curves["top"]),
     ]
     rows = [curves["jaw"]] * count["under"]
     names = ["under"] * count["under"]

@@ -12,11 +12,18 @@ MELANIN = np.array([0.68, 0.82, 0.88])
 HAEMOGLOBIN = np.array([0.12, 1.0, 0.80])
 MEAN_SKIN = np.array([0.715, 0.555, 0.475])
 COLOURS = {
-    "brow": (0.235, 0.165, 0.13), "lips": (0.635, 0.385, 0.36),
-    "iris": (0.27, 0.185, 0.125), "pupil": (0.02, 0.018, 0.02),
-    "sclera": (0.80, 0.775, 0.755), "lash": (0.13, 0.09, 0.08), "nostril": (0.19, 0.10, 0.085),
-    "dark": (0.085, 0.03, 0.03), "tongue": (0.36, 0.14, 0.13),
-    "gum": (0.52, 0.26, 0.25), "teeth": (0.83, 0.79, 0.71), "line": (0.36, 0.16, 0.15),
+    "brow": (0.235, 0.165, 0.13),
+    "lips": (0.635, 0.385, 0.36),
+    "iris": (0.27, 0.185, 0.125),
+    "pupil": (0.02, 0.018, 0.02),
+    "sclera": (0.80, 0.775, 0.755),
+    "lash": (0.13, 0.09, 0.08),
+    "nostril": (0.19, 0.10, 0.085),
+    "dark": (0.085, 0.03, 0.03),
+    "tongue": (0.36, 0.14, 0.13),
+    "gum": (0.52, 0.26, 0.25),
+    "teeth": (0.83, 0.79, 0.71),
+    "line": (0.36, 0.16, 0.15),
 }
 
 
@@ -63,9 +70,18 @@ def region_masks(grid: Grid, position: np.ndarray) -> dict[str, np.ndarray]:
     beard *= 1 - 0.9 * gauss(x, 21, 4.5) * gauss(y, -44, 6) - 0.85 * sigmoid((26 - x) / 3) * gauss(y, -9, 3.2)
     beard *= 1 - 0.55 * gauss(x, 38, 12) * sigmoid((y + 26) / 5)
     masks = {
-        "brow": brow, "lips": lips, "eye": ball, "iris": iris, "pupil": pupil, "lid": lid,
-        "mouth_inside": inside, "teeth": teeth, "nostril": nostril, "beard": np.clip(beard, 0, 1),
-        "cheek": gauss(x, 42, 15) * gauss(y, 2, 17), "forehead": sigmoid((y - 68) / 4),
+        "brow": brow,
+        "lips": lips,
+        "eye": ball,
+        "iris": iris,
+        "pupil": pupil,
+        "lid": lid,
+        "mouth_inside": inside,
+        "teeth": teeth,
+        "nostril": nostril,
+        "beard": np.clip(beard, 0, 1),
+        "cheek": gauss(x, 42, 15) * gauss(y, 2, 17),
+        "forehead": sigmoid((y - 68) / 4),
         "nose": sigmoid((17 - x) / 2.5) * sigmoid((y + 10) / 2) * sigmoid((34 - y) / 5),
         "under_eye": gauss(x, 27, 10) * gauss(y, 27.5, 4) * (1 - ball),
         "hairline": sigmoid((y - (grid.y[-1] - 9.0)[None, :]) / 2.5),
@@ -129,9 +145,7 @@ def mean_albedo(grid: Grid, position: np.ndarray, masks: dict[str, np.ndarray]) 
     return np.clip(colour, 0.0, 1.0)
 
 
-def albedo_terms(
-    where: np.ndarray, mean: np.ndarray, masks: dict[str, np.ndarray], seed: int
-) -> np.ndarray:
+def albedo_terms(where: np.ndarray, mean: np.ndarray, masks: dict[str, np.ndarray], seed: int) -> np.ndarray:
     """Independent changes of colour, each worth one standard deviation.
 
     Args:
