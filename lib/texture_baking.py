@@ -11,7 +11,7 @@ from lib.uv_chart import ChartRaster
 LEAST_COSINE, FULL_COSINE = 0.1, 0.35
 # Shares of the texture's side over which photo and vertex colours are blended, at the mask's border, which is a pixel
 # or two off (2 mm on the built-in face), and where the face hides itself: lips and lids have no room for more.
-MASK_FEATHER, HIDDEN_FEATHER = 1 / 110, 1 / 400
+MASK_FEATHER, HIDDEN_FEATHER = 1 / 160, 1 / 400
 # What lies this far behind [dm] is hidden already this close to the outline of what is before it [px of the mask]: the
 # colours of a nose that is fitted two pixels off would land on the cheek.
 FAR_BEHIND, OUTLINE = 0.12, 1.5
