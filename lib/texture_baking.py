@@ -10,7 +10,7 @@ from lib.uv_chart import ChartRaster
 # Cosines between normal and view at which the photo's pixels stop and fully count: grazing views smear them.
 LEAST_COSINE, FULL_COSINE = 0.1, 0.35
 # Shares of the texture's side over which photo and vertex colours are blended, at the mask's border, which is a pixel
-# or two off (2 mm on the built-in face), and where the face hides itself: lips and lids have no room for more.
+# or so off (1.5 mm on the built-in face), and where the face hides itself: lips and lids have no room for more.
 MASK_FEATHER, HIDDEN_FEATHER = 1 / 160, 1 / 400
 # What lies this far behind [dm] is hidden already this close to the outline of what is before it [px of the mask]: the
 # colours of a nose that is fitted two pixels off would land on the cheek.

@@ -60,7 +60,7 @@ def test_the_photo_counts_inside_the_mask_and_fades_at_its_border():
     assert (weight[:127] == 0).all()
     assert (weight[140:-16] == 1).all()
     assert (np.diff(weight[120:140]) >= 0).all()
-    assert 0 < weight[129] < 1
+    assert 0 < weight[128] < 1
 
 
 def test_grazing_views_count_less():
