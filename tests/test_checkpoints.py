@@ -4,7 +4,7 @@ import tensorflow as tf
 
 from model import checkpoints
 from model.checkpoints import Progress
-from utils import UserError
+from utils import DiskFull, UserError
 
 IDENTITY = {"face model": "abc", "texture network": "default"}
 
@@ -70,7 +70,7 @@ def test_a_failed_save_keeps_the_last_good_checkpoint(tmp_path, monkeypatch):
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(np, "savez", full_disk)
-    with pytest.raises(OSError, match="No space left"):
+    with pytest.raises(DiskFull, match="No space left"):
         checkpoints.save(path, {"texture": _variables(1)}, Progress(update=2), IDENTITY)
     target = _variables(3)
     assert checkpoints.restore(path, {"texture": target}, IDENTITY).update == 1
