@@ -25,7 +25,7 @@ _MAX_PICKLE = 64 * 2**20  # bytes of names and shapes; the numbers lie outside o
 _LEGACY = b"\x80\x02\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19."  # what files of PyTorch before 1.6 begin with
 _FAULTS = (
     pickle.UnpicklingError, AttributeError, EOFError, IndexError, KeyError, MemoryError, OverflowError, RecursionError,
-    TypeError, ValueError,
+    RuntimeError, TypeError, ValueError,
 )  # fmt: skip
 
 
@@ -73,7 +73,10 @@ class TorchCheckpoint:
         try:
             with zipfile.ZipFile(self.path) as archive:
                 self._sizes = {entry.filename: entry.file_size for entry in archive.infolist()}
-                stored = all(entry.compress_type == zipfile.ZIP_STORED for entry in archive.infolist())
+                stored = all(
+                    entry.compress_type == zipfile.ZIP_STORED and entry.compress_size == entry.file_size
+                    for entry in archive.infolist()
+                )
                 pickles = [name for name in self._sizes if name.endswith("/data.pkl") and name.count("/") == 1]
                 if not stored or len(pickles) != 1 or self._sizes[pickles[0]] > _MAX_PICKLE:
                     self._fail("got another archive")
@@ -111,8 +114,10 @@ class TorchCheckpoint:
         try:
             with zipfile.ZipFile(self.path) as archive:
                 return {name: self._array(archive, name, tensor) for name, tensor in tensors.items()}
-        except zipfile.BadZipFile as error:
-            self._fail(f"got a damaged one ({error})")
+        except UserError:
+            raise
+        except (zipfile.BadZipFile, *_FAULTS) as error:
+            self._fail(f"got a damaged one ({' '.join(str(error).split()) or type(error).__name__})")
 
     def _array(self, archive: zipfile.ZipFile, name: str, tensor: _Tensor) -> np.ndarray:
         storage, numbers = tensor.storage, (tensor.offset,)
@@ -121,6 +126,7 @@ class TorchCheckpoint:
         if (
             not isinstance(storage, _Storage)
             or not isinstance(storage.type, _StorageType)
+            or storage.type.name not in _TYPES
             or len(numbers) != 1 + 2 * len(tensor.shape)
             or not all(type(number) is int and number >= 0 for number in (*numbers, storage.count))
         ):
@@ -134,7 +140,10 @@ class TorchCheckpoint:
             self._fail(f"got '{name}' {list(tensor.shape)} beyond its storage of {storage.count:,} numbers")
         if not count:
             return np.zeros(tensor.shape, dtype)
-        values = np.frombuffer(archive.read(member), dtype)[tensor.offset :]
+        content = archive.read(member)
+        if len(content) != storage.count * dtype.itemsize:  # what the archive's directory says need not be true
+            self._fail(f"got a storage of {len(content):,} bytes for the {storage.count:,} of '{name}'")
+        values = np.frombuffer(content, dtype)[tensor.offset :]
         steps = [step * dtype.itemsize for step in tensor.strides]
         return np.lib.stride_tricks.as_strided(values, tensor.shape, steps).copy()
 

@@ -2,6 +2,7 @@
 
 import os
 import pickle
+import struct
 import zipfile
 
 import numpy as np
@@ -10,6 +11,8 @@ import pytest
 from lib.torch_files import TorchCheckpoint
 from tests.torch_writer import View, save_torch
 from utils import UserError
+
+DIRECTORY_ENTRY = b"PK\x01\x02"  # how an entry of a zip file's directory begins
 
 
 def test_what_was_saved_is_read(tmp_path):
@@ -113,3 +116,46 @@ def test_a_dictionary_that_is_not_there_is_told_with_those_that_are(tmp_path):
     path = save_torch(tmp_path / "a.pth", {"net_a": {"x": np.zeros(1, np.float32)}, "net_b": {}})
     with pytest.raises(UserError, match="with 'net_recon' in it, got net_a, net_b"):
         TorchCheckpoint(path).arrays("net_recon")
+
+
+def forged(path, change):
+    """The archive with the entries of its directory, the part at the end that readers believe, passed through `change`.
+
+    An entry is (size stored, size, flags); what lies in front of the directory stays as it was.
+    """
+    data = bytearray(path.read_bytes())
+    at = data.find(DIRECTORY_ENTRY)
+    while at >= 0:
+        flags, sizes = struct.unpack_from("<H", data, at + 8), struct.unpack_from("<II", data, at + 20)
+        length = struct.unpack_from("<H", data, at + 28)[0]
+        name = bytes(data[at + 46 : at + 46 + length]).decode()
+        stored, size, flag = change(name, *sizes, *flags)
+        struct.pack_into("<H", data, at + 8, flag)
+        struct.pack_into("<II", data, at + 20, stored, size)
+        at = data.find(DIRECTORY_ENTRY, at + 1)
+    path.write_bytes(data)
+    return path
+
+
+def test_a_directory_that_promises_more_than_there_is_gives_no_memory_of_others(tmp_path):
+    storage = np.zeros(2**16, np.float32)
+    content = {"x": View(storage[:4], 0, (2**16,), (1,))}
+    path = save_torch(tmp_path / "a.pth", content)
+    with zipfile.ZipFile(path) as archive:
+        told = archive.read("archive/data.pkl").replace(b"K\x04", b"J\x00\x00\x01\x00", 1)
+    path = rewritten(path, data_pkl=told)
+    for change in (
+        lambda name, stored, size, flags: (stored, 2**18 if "/data/" in name else size, flags),
+        lambda name, stored, size, flags: (*(2 * [2**18 if "/data/" in name else size]), flags),
+    ):
+        with pytest.raises(UserError) as caught:
+            TorchCheckpoint(forged(path, change)).arrays()
+        assert "\n" not in str(caught.value)
+
+
+def test_an_encrypted_storage_is_refused_in_one_line(tmp_path):
+    path = save_torch(tmp_path / "a.pth", {"x": np.zeros(4, np.float32)})
+    path = forged(path, lambda name, stored, size, flags: (stored, size, flags | ("/data/" in name)))
+    with pytest.raises(UserError, match="got a damaged one") as caught:
+        TorchCheckpoint(path).arrays()
+    assert "\n" not in str(caught.value)
