@@ -2,15 +2,15 @@
 
 Shows fresh synthetic people (hair, occluders and the camera's faults included), four photos each unless told otherwise,
 at the points a detector would find, and measures how far vertices of the front of the face lie from the true identity
-(mm, without expression and pose) after each stage of --same-person, which ends with `together`. `aligned` is the same
-after the similarity that fits best, as published shape benchmarks measure: a face model's identities differ in size and
-place, too, and no photo tells how large or how far away a head is. Differences are paired, person by person.
+(mm, without expression and pose) after each stage of --same-person, which ends with `together`: as they are, after the
+best rigid motion, as --mode evaluate measures shapes, and with the best scale, too, as benchmarks do for methods that
+cannot know a face's size: identities differ in size and place, and no photo tells how large or how far away a head is.
+Differences are paired, person by person.
 """
 
 import argparse
 
 import numpy as np
-from scipy.spatial.transform import Rotation
 
 from benchmarks.synthetic_photos import aligned_photo
 from configs import schema
@@ -20,24 +20,22 @@ from model import components
 from model.fitting_groups import share
 from model.person_fit import Gallery, PersonEstimator, batches
 from model.reconstruction import Reconstructor
+from model.shape_error import MILLIMETRES, aligned_distance
 
 SEED = 4321  # neither the data's, nor the pre-training's, nor the evaluation's
-MM = 100.0  # per decimetre
+ALIGNMENTS = ("as it is", "rigid", "with scale")
 SINGLE = "fitted, one photo"
 
 
-def identity_errors(face_model: FaceModel, found: np.ndarray, true: np.ndarray) -> tuple[float, float]:
-    """Mean distance in mm of the front's vertices, identity coefficients [Ki] alone: as they are, and aligned."""
+def identity_errors(face_model: FaceModel, found: np.ndarray, true: np.ndarray) -> list[float]:
+    """Mean distances in mm of the front's vertices, identity coefficients [Ki] alone, in the order of ALIGNMENTS."""
     front = face_model.front_mask
     ours, theirs = (
         face_model.mean_shape[front] + np.tensordot(identity, face_model.identity_basis[:, front], 1)
         for identity in (found, true)
     )
-    plain = np.linalg.norm(ours - theirs, axis=-1).mean()
-    ours, theirs = ours - ours.mean(axis=0), theirs - theirs.mean(axis=0)
-    turned = Rotation.align_vectors(theirs, ours)[0].apply(ours)
-    scale = (turned * theirs).sum() / (turned**2).sum()
-    return MM * float(plain), MM * float(np.linalg.norm(scale * turned - theirs, axis=-1).mean())
+    plain = MILLIMETRES * float(np.linalg.norm(ours - theirs, axis=-1).mean())
+    return [plain, aligned_distance(ours, theirs), aligned_distance(ours, theirs, scaled=True)]
 
 
 def stages(reconstruct: Reconstructor, estimator: PersonEstimator, samples) -> dict[str, np.ndarray]:
@@ -86,7 +84,7 @@ def main() -> None:
     print(f"{args.people} people, {args.photos} photos each; mm, +- standard error; change against {SINGLE}")
     for name, rows in measured.items():
         cells = []
-        for column, kind in enumerate(("as it is", "aligned")):
+        for column, kind in enumerate(ALIGNMENTS):
             single, ours = measured[SINGLE][:, column], rows[:, column]
             change = 100 * (ours - single) / single.mean()
             cells.append(

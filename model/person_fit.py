@@ -11,6 +11,7 @@ from lib.spill import Spill
 from model.fitting import FitWeights
 from model.fitting_groups import PersonFitter, share, shared_slots
 from model.reconstruction import Draft, Reconstructor
+from model.size_and_place import SizeAndPlace
 
 Item = TypeVar("Item")
 
@@ -29,7 +30,9 @@ class PersonEstimator:
     """Fits the photos of a person: each by itself, some together for what they share, then each around that.
 
     The start of the joint fit is the mean of the photos' robust means as regressed and as fitted: the two err
-    differently (`python -m benchmarks.same_person` measures each stage).
+    differently. Size and place of the head stay as they are at the start: a fit trades them for the camera's distance,
+    which no photo tells; the regressor knows what goes with such a face. `python -m benchmarks.same_person` measures
+    each stage.
 
     Args:
       reconstruct: guesses and fits single photos. Its `steps` of 0 leave the robust mean of what was regressed.
@@ -42,6 +45,7 @@ class PersonEstimator:
         self._together = PersonFitter(*model, JOINT_WEIGHTS)
         self._frozen = PersonFitter(*model, frozen=True)
         self._layout = parts.face_model.layout
+        self._size_and_place = SizeAndPlace(parts.face_model)
 
     def alone(self, drafts: list[Draft]) -> list[Draft]:
         """A batch of drafts, each fitted by itself."""
@@ -58,7 +62,9 @@ class PersonEstimator:
         start[:, identity] = 0.5 * (start[:, identity] + share(layout, regressed)[:, identity])
         chosen = spread(layout.split(coefficients).angles, JOINT_PHOTOS)
         targets = self.reconstruct.targets([gallery.drafts[index] for index in chosen], regressed[chosen])
-        return self._together.fit(targets, start[chosen], steps, settled=True).coefficients[0]
+        found = np.array(self._together.fit(targets, start[chosen], steps, settled=True).coefficients[0])
+        found[identity] = self._size_and_place.taken_from(found[identity], start[0, identity])
+        return found
 
     def around(self, shared: np.ndarray, drafts: list[Draft]) -> list[Draft]:
         """A batch of drafts fitted with identity and albedo of `shared` [K]."""
