@@ -123,7 +123,8 @@ class Texture(Section):
     """The graph networks that turn the coarse albedo into the fine one."""
 
     variant: str = option(
-        "default: U-Net with skips; normal, resnet: as published", choices=("default", "normal", "resnet")
+        "normal, resnet: as published; default: decoder of normal, U-Net with skips as refiner",
+        choices=("default", "normal", "resnet"),
     )
     head: str = option(
         "residual: coarse albedo plus a small correction (converges); published: tanh of a convolution",

@@ -187,6 +187,7 @@ class FaceGCN:
         crop: tf.Tensor,
         photo_features: tf.Tensor | None = None,
         true_albedo: tf.Tensor | None = None,
+        shown: tf.Tensor | None = None,
     ) -> dict[str, tf.Tensor]:
         """Raw loss terms of `model.losses`, to be weighted by the caller.
 
@@ -195,6 +196,8 @@ class FaceGCN:
           crop: [B, H, W, 4] RGBA in [0, 1].
           photo_features: [B, E] identity features of the crop's RGB; computed here if None.
           true_albedo: [B, N, 3] RGB in [0, 1], where it is known.
+          shown: [B, N, 1] what `refine` was told to hide. A face of which anything was hidden does not count in the
+            identity term, which would make the network guess what it was not shown instead of looking closer.
 
         Returns:
           The terms of `texture_terms`, and `identity` if there are identity features.
@@ -205,7 +208,9 @@ class FaceGCN:
         if self.identity_features is not None:
             if photo_features is None:
                 photo_features = tf.stop_gradient(self.identity_features(crop[..., :3]))
-            terms["identity"] = losses.identity_distance(self.identity_features(result.overlay), photo_features)
+            whole = 1.0 if shown is None else tf.reduce_min(shown, axis=[1, 2])
+            features = self.identity_features(result.overlay)
+            terms["identity"] = losses.identity_distance(features, photo_features, whole)
         return terms
 
     def loss_inputs(

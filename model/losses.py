@@ -68,10 +68,10 @@ def weighted_difference(colour: tf.Tensor, target: tf.Tensor, weight: tf.Tensor 
     return RANGE * tf.reduce_mean(tf.abs(colour - target) * weight)
 
 
-def identity_distance(features: tf.Tensor, target: tf.Tensor) -> tf.Tensor:
-    """1 - mean cosine of the embeddings [B, E] of rendering and photo."""
+def identity_distance(features: tf.Tensor, target: tf.Tensor, weight: tf.Tensor | float = 1.0) -> tf.Tensor:
+    """1 - cosine of the embeddings [B, E] of rendering and photo, times `weight` ([B] or one number), mean over B."""
     dot = tf.reduce_sum(features * target, axis=-1)
-    return 1 - tf.reduce_mean(dot / (safe_norm(features) * safe_norm(target) + 1e-8))
+    return tf.reduce_mean(weight * (1 - dot / (safe_norm(features) * safe_norm(target) + 1e-8)))
 
 
 def asymmetry(albedo: tf.Tensor, pairs: tf.Tensor) -> tf.Tensor:

@@ -127,7 +127,7 @@ def flattened(x):
 
 
 class NormalDecoder(Branch):
-    """Published decoder of `normal`: embedding -> 32 channels on the coarsest level -> four times up and convolve."""
+    """Published decoder of `normal`, and the default's: embedding -> 32 channels on the coarsest level, four steps."""
 
     def __init__(
         self, levels, embedding_size: int, order: int, wide: bool, dropout: float, final_activation, outputs: int = 3
@@ -218,43 +218,24 @@ class ResnetRefiner(Branch):
         return self.layer("resblock5")(self.layer("resblock4")(self.levels.up[0](x)))
 
 
-class UNet(Branch):
-    """The default: a U-Net on the mesh with skips at every level, the embedding joining at the coarsest.
+class UNetRefiner(Branch):
+    """Refiner of the default: a U-Net with skips at every level, by which the photo's detail reaches the output."""
 
-    Without the skips at levels 0 and 1 the photo's detail cannot reach the output.
-    """
-
-    EMBEDDING_CHANNELS = 16
-
-    def __init__(
-        self,
-        levels,
-        embedding_size: int,
-        inputs: int,
-        order: int,
-        wide: bool,
-        dropout: float,
-        final_activation,
-        outputs: int = 3,
-    ):
-        super().__init__(levels, order, final_activation, "mesh_unet")
+    def __init__(self, levels, inputs: int, order: int, wide: bool, final_activation, outputs: int = 3):
+        super().__init__(levels, order, final_activation, "mesh_refiner")
         widths = (32, 64, 128, 128, 128) if wide else (16, 32, 64, 64, 64)
-        channels = self.EMBEDDING_CHANNELS
-        self.fc = self.fully_connected("fc", embedding_size, levels.sizes[4] * channels, dropout)
         for i, width in enumerate(widths):
             self.convolution(f"down{i}", i, widths[i - 1] if i else inputs, width)
         for i in reversed(range(4)):
-            below = widths[4] + channels if i == 3 else widths[i + 1]
-            self.convolution(f"up{i}", i, below + widths[i], widths[i])
+            self.convolution(f"up{i}", i, widths[i + 1] + widths[i], widths[i])
         self.output_layer = self.convolution("", 0, widths[0], outputs, activation=final_activation)
 
-    def call(self, embedding, x, training=False):
-        """[B, E], [N, B, inputs] -> [N, B, outputs]."""
+    def call(self, x, training=False):
+        """[N, B, inputs] -> [N, B, outputs]."""
         skips = [self.layer("down0")(x)]
         for i in range(1, 5):
             skips.append(self.layer(f"down{i}")(self.levels.down[i - 1](skips[-1])))
-        code = vertices_of(self.fc(embedding, training=training), self.levels.sizes[4])
-        x = tf.concat([skips[4], code], axis=-1)
+        x = skips[4]
         for i in reversed(range(4)):
             x = self.layer(f"up{i}")(tf.concat([self.levels.up[i](x), skips[i]], axis=-1))
         return self.output_layer(x)

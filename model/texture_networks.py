@@ -14,7 +14,7 @@ from model.texture_branches import (
     NormalRefiner,
     ResnetDecoder,
     ResnetRefiner,
-    UNet,
+    UNetRefiner,
 )
 
 VARIANTS = ("default", "normal", "resnet")
@@ -31,8 +31,8 @@ class TextureNetwork(keras.Model):
     Args:
       hierarchy: lib.mesh_sampling.MeshHierarchy with five levels.
       embedding_size: E, length of the image embedding.
-      variant: "default" (U-Net with skips at every level), or the published "normal" or "resnet" (a decoder of the
-        embedding and a refiner of the vertex inputs).
+      variant: the two branches, a decoder of the embedding and a refiner of the vertex inputs: the published "normal"
+        or "resnet", or "default", the decoder of "normal" and a U-Net with skips at every level.
       head: "residual": coarse + conv([branches, inputs]), branches end linearly; the appearance starts close to the
         de-lit projection (with inputs "lit" to the coarse albedo), the albedo to the coarse one;
         "published": tanh(conv(branches)), branches end in ELU.
@@ -83,22 +83,21 @@ class TextureNetwork(keras.Model):
         self.outputs = 6 if intrinsic else 3
         self.mirror_index = self._checked_mirror(mirror_index) if inputs == "mirrored" else None
         end = "elu" if head == "published" else None
-        self.decoder = self.refiner = self.unet = None
-        if variant == "default":
-            self.unet = UNet(self.levels, embedding_size, self.channels, self.order, wide, dropout, end, self.outputs)
-        elif variant == "normal":
-            self.decoder = NormalDecoder(self.levels, embedding_size, self.order, wide, dropout, end, self.outputs)
-            self.refiner = NormalRefiner(self.levels, self.channels, self.order, nz, dropout, end, self.outputs)
+        shape = (self.levels, embedding_size, self.order, wide, dropout, end, self.outputs)
+        self.decoder = ResnetDecoder(*shape) if variant == "resnet" else NormalDecoder(*shape)
+        inside = (self.levels, self.channels, self.order)
+        if variant == "normal":
+            self.refiner = NormalRefiner(*inside, nz, dropout, end, self.outputs)
         else:
-            self.decoder = ResnetDecoder(self.levels, embedding_size, self.order, wide, dropout, end, self.outputs)
-            self.refiner = ResnetRefiner(self.levels, self.channels, self.order, wide, end, self.outputs)
+            refiner = UNetRefiner if variant == "default" else ResnetRefiner
+            self.refiner = refiner(*inside, wide, end, self.outputs)
         self.combiner = self._combiner(self.outputs * len(self.branches))
         self.built = True
 
     @property
     def branches(self) -> list:
         """The branches in the order of their outputs."""
-        return [branch for branch in (self.decoder, self.refiner, self.unet) if branch is not None]
+        return [self.decoder, self.refiner]
 
     def _checked_mirror(self, mirror_index) -> tf.Tensor:
         if mirror_index is None or len(mirror_index) != self.vertex_count:
@@ -169,8 +168,6 @@ class TextureNetwork(keras.Model):
     def branch_outputs(self, embedding, vertex_inputs, training=False) -> list:
         """What each branch says, [N, B, 3] each (vertices first), in the order of `branches`."""
         x = tf.transpose(vertex_inputs, [1, 0, 2])
-        if self.unet is not None:
-            return [self.unet(embedding, x, training=training)]
         return [self.decoder(embedding, training=training), self.refiner(x, training=training)]
 
     def regularised_variables(self) -> list[keras.Variable]:

@@ -99,7 +99,7 @@ class TextureTrainer:
         with tf.GradientTape() as tape:
             texture = self.chain.refine(embedding, coarse, training=True, shown=shown)
             result = self.chain.render(coarse, texture, crop)
-            terms = self.chain.terms(result, crop, embedding[:, -self.identity_size :], true_albedo)
+            terms = self.chain.terms(result, crop, embedding[:, -self.identity_size :], true_albedo, shown)
             terms["weight_decay"] = losses.weight_decay(self.network.regularised_variables())
             if self.critic is not None:
                 # The weight comes with the other weights, so the raw score is the term.

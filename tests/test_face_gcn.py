@@ -5,7 +5,7 @@ import tensorflow as tf
 from configs import schema
 from lib.geometry.camera import Camera, to_unit_square
 from lib.mesh_sampling import MeshHierarchy
-from model import components
+from model import components, losses
 from model.checkpoints import Progress
 from model.face_gcn import FaceGCN
 from model.losses import weight_decay, weighted_total
@@ -305,3 +305,20 @@ def test_two_textures_show_one_in_the_photo_and_keep_the_other_for_other_light()
         tape.watch(result.appearance)
         pulled = chain.terms(result, crop)["albedo"]
     assert tape.gradient(pulled, result.appearance) is None  # the photo's layer does not follow the albedo
+
+
+def test_faces_of_which_something_was_hidden_do_not_count_in_the_identity_term(arrays):
+    features, crop = block_features(arrays), crop_of(arrays)
+    chain = default_chain(64, identity_features=features)
+    result = chain(crop, tf.constant(arrays["coeff"]), tf.zeros([len(crop), 4]))
+    each = [
+        float(losses.identity_distance(features(result.overlay[i : i + 1]), features(crop[i : i + 1, ..., :3])))
+        for i in range(len(crop))
+    ]
+    shown = np.ones([len(crop), chain.morphable.vertex_count, 1], np.float32)
+    whole = float(chain.terms(result, crop, shown=tf.constant(shown))["identity"])
+    assert whole == pytest.approx(np.mean(each))
+    shown[0, 3] = 0
+    some = float(chain.terms(result, crop, shown=tf.constant(shown))["identity"])
+    assert some == pytest.approx(sum(each[1:]) / len(each))
+    assert each[0] > 1e-3

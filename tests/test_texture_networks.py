@@ -5,7 +5,9 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from configs import schema
 from lib.mesh_sampling import MeshHierarchy, build_hierarchy
+from model.losses import weight_decay
 from model.projection import SampledColours, projected_albedo
 from model.texture_networks import HEADS, INPUTS, VARIANTS, TextureNetwork
 from tests.helpers import assert_close, golden, sparse
@@ -284,3 +286,27 @@ def test_the_default_learns_to_copy_the_photo(hierarchy):
     optimizer.build(network.trainable_variables)
     losses = [float(update()) for _ in range(60)]
     assert losses[-1] < 0.2 * losses[0]
+
+
+def test_the_default_learns_what_only_the_embedding_tells(hierarchy):
+    """Two faces alike in all but the embedding, under the default's weight decay."""
+    keras.utils.set_random_seed(0)
+    network = TextureNetwork(hierarchy, EMBEDDING, intrinsic=True)
+    _, *rest = [tf.repeat(array, 2, axis=0) for array in inputs_of(hierarchy, batch=1)]
+    embedding = tf.constant([[1.0] * EMBEDDING, [-1.0] * EMBEDDING])
+    target = rest[0] + tf.constant([0.1, -0.1])[:, None, None]
+    optimizer = keras.optimizers.Adam(3e-3)
+    optimizer.build(network.trainable_variables)
+    decay = schema.load().loss.weight_decay
+
+    @tf.function
+    def update():
+        with tf.GradientTape() as tape:
+            albedo = network(embedding, *rest, training=True)[..., 3:]
+            loss = tf.reduce_mean(tf.abs(albedo - target)) + decay * weight_decay(network.regularised_variables())
+        optimizer.apply(tape.gradient(loss, network.trainable_variables), network.trainable_variables)
+
+    for _ in range(200):
+        update()
+    bright, dark = network(embedding, *rest)[..., 3:] - rest[0]
+    assert float(tf.reduce_mean(bright) - tf.reduce_mean(dark)) > 0.15
