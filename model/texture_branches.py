@@ -127,24 +127,41 @@ def flattened(x):
 
 
 class NormalDecoder(Branch):
-    """Published decoder of `normal`, and the default's: embedding -> 32 channels on the coarsest level, four steps."""
+    """Published decoder of `normal`: embedding -> 32 channels on the coarsest level -> up and convolve, level by level.
+
+    Args:
+      finest: the level its colours are made on, 0 as published; from a coarser one they are only interpolated. What an
+        embedding tells of a face is smooth, so that the default does without the dearest convolutions.
+    """
 
     def __init__(
-        self, levels, embedding_size: int, order: int, wide: bool, dropout: float, final_activation, outputs: int = 3
+        self,
+        levels,
+        embedding_size: int,
+        order: int,
+        wide: bool,
+        dropout: float,
+        final_activation,
+        outputs: int = 3,
+        finest: int = 0,
     ):
         super().__init__(levels, order, final_activation, "mesh_decoder")
         widths = (32, 32, 64, 128, 256) if wide else (32, 16, 16, 16, 16)
+        self.finest = finest
         self.fc = self.fully_connected("fc", embedding_size, levels.sizes[4] * widths[0], dropout)
-        for i in range(1, 5):
+        for i in range(1, 5 - finest):
             self.convolution(f"upconv{i}", 4 - i, widths[i - 1], widths[i])
-        self.output_layer = self.convolution("", 0, widths[4], outputs, activation=final_activation)
+        self.output_layer = self.convolution("", finest, widths[4 - finest], outputs, activation=final_activation)
 
     def call(self, embedding, training=False):
         """[B, E] -> [N, B, outputs]."""
         x = vertices_of(self.fc(embedding, training=training), self.levels.sizes[4])
-        for i in range(1, 5):
+        for i in range(1, 5 - self.finest):
             x = self.layer(f"upconv{i}")(self.levels.up[4 - i](x))
-        return self.output_layer(x)
+        x = self.output_layer(x)
+        for level in reversed(range(self.finest)):
+            x = self.levels.up[level](x)
+        return x
 
 
 class NormalRefiner(Branch):

@@ -32,7 +32,7 @@ class TextureNetwork(keras.Model):
       hierarchy: lib.mesh_sampling.MeshHierarchy with five levels.
       embedding_size: E, length of the image embedding.
       variant: the two branches, a decoder of the embedding and a refiner of the vertex inputs: the published "normal"
-        or "resnet", or "default", the decoder of "normal" and a U-Net with skips at every level.
+        or "resnet", or "default", the decoder of "normal" up to level 1 and a U-Net with skips at every level.
       head: "residual": coarse + conv([branches, inputs]), branches end linearly; the appearance starts close to the
         de-lit projection (with inputs "lit" to the coarse albedo), the albedo to the coarse one;
         "published": tanh(conv(branches)), branches end in ELU.
@@ -83,14 +83,17 @@ class TextureNetwork(keras.Model):
         self.outputs = 6 if intrinsic else 3
         self.mirror_index = self._checked_mirror(mirror_index) if inputs == "mirrored" else None
         end = "elu" if head == "published" else None
-        shape = (self.levels, embedding_size, self.order, wide, dropout, end, self.outputs)
-        self.decoder = ResnetDecoder(*shape) if variant == "resnet" else NormalDecoder(*shape)
+        around = (self.levels, embedding_size, self.order, wide, dropout, end, self.outputs)
         inside = (self.levels, self.channels, self.order)
-        if variant == "normal":
+        if variant == "default":
+            self.decoder = NormalDecoder(*around, finest=1)
+            self.refiner = UNetRefiner(*inside, wide, end, self.outputs)
+        elif variant == "normal":
+            self.decoder = NormalDecoder(*around)
             self.refiner = NormalRefiner(*inside, nz, dropout, end, self.outputs)
         else:
-            refiner = UNetRefiner if variant == "default" else ResnetRefiner
-            self.refiner = refiner(*inside, wide, end, self.outputs)
+            self.decoder = ResnetDecoder(*around)
+            self.refiner = ResnetRefiner(*inside, wide, end, self.outputs)
         self.combiner = self._combiner(self.outputs * len(self.branches))
         self.built = True
 
