@@ -18,6 +18,8 @@ HEADINGS = {
     "albedo_visible": "albedo seen",
     "albedo_hidden": "albedo hidden",
 }
+# Digits after the point in which textures differ.
+DIGITS = {"photo_view": 2, "identity": 4, "new_views": 2, "albedo_visible": 4, "albedo_hidden": 4}
 
 
 def sheet(faces: Sequence[MeasuredFace]) -> Image.Image:
@@ -85,6 +87,5 @@ def print_report(metrics: Mapping, left_out: Sequence[str], output: Path) -> Non
 
 
 def _print_row(name: str, columns: Mapping[str, float | None]) -> None:
-    digits = {"photo_view": 2, "identity": 3, "new_views": 2, "albedo_visible": 4, "albedo_hidden": 4}
-    cells = ("-" if columns[c] is None else f"{columns[c]:.{digits[c]}f}" for c in COLUMNS)
+    cells = ("-" if columns[c] is None else f"{columns[c]:.{DIGITS[c]}f}" for c in COLUMNS)
     print(f"{name:12}" + "".join(f"{cell:>16}" for cell in cells))

@@ -182,17 +182,19 @@ def test_a_name_that_is_no_text_and_a_number_that_is_none(tmp_path):
 def test_the_page_of_an_evaluation_has_table_and_sheet(tmp_path):
     psnr = {"coarse": 18.44, "projection": 32.4, "fine": 32.81, "optimum": 39.3}
     error = {"coarse": 0.093, "projection": None, "fine": 0.0744, "optimum": None}
-    metrics = {"faces": 56, "textures": {"photo_view": psnr, "new_views": None, "albedo_hidden": error}}
+    cosine = {"coarse": 0.44, "projection": 0.99693, "fine": 0.99804, "optimum": 0.9999}
+    textures = {"photo_view": psnr, "identity": cosine, "new_views": None, "albedo_hidden": error}
+    metrics = {"faces": 56, "textures": textures}
     picture = Image.new("RGB", (40, 20000), "red")  # higher than WebP takes
     written = page(write_evaluation_page(tmp_path, metrics, picture))
     words = [word.strip() for word in written.words if word.strip()]
     start = words.index("photo's view")
-    assert words[start : start + 11] == (
-        ["photo's view", "albedo hidden", "coarse", "18.4", "0.093", "projection", "32.4", "fine", "32.8", "0.074"]
-        + ["optimum"]
+    assert words[start : start + 16] == (
+        ["photo's view", "identity", "albedo hidden", "coarse", "18.44", "0.4400", "0.0930"]
+        + ["projection", "32.40", "0.9969", "fine", "32.81", "0.9980", "0.0744", "optimum", "39.30"]
     )
     best = [attributes.get("class") for attributes in written.all("td")]
-    assert [i for i, name in enumerate(best) if name == "best"] == [5, 6]  # both of fine, not the optimum
+    assert [i for i, name in enumerate(best) if name == "best"] == [7, 8, 9]  # all of fine, not the optimum
     (image,) = written.all("img")
     assert image["src"].startswith("data:image/webp;base64,")
     assert int(image["height"]) == 16383

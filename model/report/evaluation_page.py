@@ -8,12 +8,12 @@ from string import Template
 import numpy as np
 from PIL import Image
 
-from model.evaluation_sheet import HEADINGS
+from model.evaluation_sheet import DIGITS, HEADINGS
 from model.report.face_data import webp
 from model.report.page import read_template
 from utils import atomic_path
 
-# Errors; the other columns are PSNR, where more is better.
+# Errors; of PSNR and cosine more is better.
 LOWER_IS_BETTER = ("albedo_visible", "albedo_hidden")
 # Pixels a side; WebP takes no more.
 LARGEST = 16383
@@ -61,5 +61,5 @@ def _best(column: str, values: Mapping[str, float | None]) -> str | None:
 def _cell(column: str, value: float | None, best: bool) -> str:
     if value is None:
         return "<td></td>"
-    text = f"{value:.3f}" if column in LOWER_IS_BETTER else f"{value:.1f}"
+    text = f"{value:.{DIGITS[column]}f}"
     return f'<td class="best">{text}</td>' if best else f"<td>{text}</td>"
