@@ -163,7 +163,9 @@ class Loss(Section):
     )
     project: float = option("L1 of shaded vertex colours against the photo at visible vertices (L_pix)", low=0)
     hidden: float = option("pull of hidden vertices to the coarse colours (0.3 x project in the paper)", low=0)
-    identity: float = option("1 - cosine of the identity embeddings of photo and render (L_id, paper 0.2)", low=0)
+    identity: float = option(
+        "1 - cosine of the identity embeddings of photo and render where nothing is hidden (L_id, paper 0.2)", low=0
+    )
     symmetry: float = option("distance of mirrored albedo pairs; the paper's 0.5 costs detail (L_sym)", low=0)
     albedo: float = option(
         "`intrinsic`: L1 of the albedo against the true one of synthetic crops, in other crops against the appearance",
