@@ -3,6 +3,7 @@
 python -m benchmarks.detector_check --count 500
 python -m benchmarks.detector_check --count 300 --min-yaw 30 --yaw 60
 python -m benchmarks.detector_check --count 100 --controls
+python -m benchmarks.detector_check --count 60 --controls face_model.source=data/ict/FaceXModel
 
 The detector alone proves little: it answers to features painted on a smooth egg, and to shaded features of one colour.
 The controls tell how much to which. They take each face's features away, in shape (an egg of the same size), in albedo
@@ -17,13 +18,14 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from configs import schema
 from lib.face_model import FaceModel
 from lib.synthetic.canonical import REGIONS
-from lib.synthetic.face_generator import load_face_model
 from lib.synthetic.photos import PhotoSettings, SyntheticFace, SyntheticFaces
 from lib.synthetic.placement import five_points
 from lib.synthetic.shadows import averaging
 from model.evaluation_detector import find_face, summary
+from model.face_model_source import load_face_model
 
 EGG_DEGREE = 3  # of the polynomial in the direction that gives an egg's radius
 UNFOLDING = 300  # rounds of averaging after which no crease is left
@@ -31,7 +33,7 @@ UNFOLDING = 300  # rounds of averaging after which no crease is left
 
 def main() -> None:
     args = parse()
-    model = load_face_model()
+    model = load_face_model(schema.load(overrides=args.overrides))
     if args.controls:
         print(f"{args.count} faces each, yaw {args.min_yaw:g} to {args.yaw:g} degrees, no occluders")
         for name, face_model, detail in (
@@ -65,6 +67,7 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--refine", action="store_true", help="run the detector's second pass as for real photos")
     parser.add_argument("--show-missed", action="store_true", help="print the indices of faces not found")
     parser.add_argument("--controls", action="store_true", help="faces without features, in shape, albedo or both")
+    parser.add_argument("overrides", nargs="*", help="section.key=value, for another face model")
     args = parser.parse_args()
     if not 0 <= args.min_yaw < args.yaw <= 60 or args.count < 1:
         parser.error(
