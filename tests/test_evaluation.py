@@ -191,6 +191,8 @@ def test_other_runs_stand_beside_and_missing_ones_say_how_to_train_them(root, tm
     for column in COLUMNS:
         assert metrics["variants"]["default"][column] == metrics["textures"][column]["fine"]
         assert np.isfinite(metrics["variants"]["normal"][column])
+    # Two untrained networks may agree in the identity's four digits, not in decibels.
+    for column in ("photo_view", "new_views"):
         assert metrics["variants"]["normal"][column] != metrics["variants"]["default"][column]
     out = capsys.readouterr().out
     assert "resnet: not trained (python main.py --mode train --model resnet)" in out
