@@ -41,8 +41,7 @@ def mirror_by_connection(shape: np.ndarray, triangles: np.ndarray) -> np.ndarray
         across |= {(a, b): c, (b, c): a, (c, a): b}
     _, nearest = scipy.spatial.cKDTree(shape).query(shape * [-1.0, 1.0, 1.0])
     apart = np.linalg.norm(shape * [-1.0, 1.0, 1.0] - shape[nearest], axis=1)
-    # The third vertex counts too: an edge of a lip may lie on the mirrored edge of the other.
-    seeds = [(a, b) for (a, b), c in across.items() if across.get((nearest[b], nearest[a])) == nearest[c]]
+    seeds = [(a, b) for a, b in across if (nearest[b], nearest[a]) in across]
     if not seeds:
         return None
     first = min(seeds, key=lambda edge: apart[edge[0]] + apart[edge[1]])
