@@ -97,6 +97,11 @@ def test_other_forms_of_face_models_are_recognised_and_named_where_nothing_is(tm
     (line,) = [line for line in shown.splitlines() if "template.obj" in line]
     assert line.strip().startswith("ok")
     assert "01_MorphableModel.mat" not in shown
+    surrey = tmp_path / "share"
+    surrey.mkdir()
+    (surrey / "sfm_shape_3448.bin").write_bytes(bytes(8))
+    diagnose(configured(surrey), "paper")
+    assert f"ok       {surrey}: Surrey Face Model" in capsys.readouterr().out
 
 
 def test_the_command_that_makes_missing_networks_names_their_configuration(tmp_path, capsys):

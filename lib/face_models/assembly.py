@@ -25,6 +25,7 @@ def assemble(
     uv: np.ndarray | None = None,
     expression_names: tuple[str, ...] = (),
     face_only: bool = False,
+    mirror: np.ndarray | None = None,
 ) -> FaceModel:
     """Centres a model, finds its symmetry and fills what is None from the source.
 
@@ -40,6 +41,7 @@ def assemble(
       uv: [N, 2]; by default a cylindrical chart.
       expression_names: one for each expression, or empty.
       face_only: leaves out what is far from any face: back of the head, neck.
+      mirror: [N] the vertex on the other side, by default found by position; not together with `face_only`.
 
     Raises:
       UserError: shapes or indices do not fit together.
@@ -51,7 +53,7 @@ def assemble(
         landmarks, shape = place[landmarks], shape[kept]
         identity, expression, albedo = (None if b is None else b[:, kept] for b in (identity, expression, albedo))
         mean_albedo, uv = (None if a is None else a[kept] for a in (mean_albedo, uv))
-    mirror = mirror_by_position(shape)
+    mirror = mirror_by_position(shape) if mirror is None else mirror
     shape = shape - shape.mean(axis=0)
     match = Correspondence(shape, triangles, landmarks, mirror, source)
     if expression is None and not expression_names:

@@ -10,6 +10,7 @@ from lib.face_models.basel2009 import is_basel_2009, load_basel_2009
 from lib.face_models.flame import find_flame, load_flame
 from lib.face_models.ict import is_ict, load_ict
 from lib.face_models.statismo import find_statismo, load_statismo
+from lib.face_models.surrey import find_surrey, load_surrey
 from lib.face_models.template import is_template, load_template
 from lib.synthetic.face_generator import load_face_model as load_built_in
 from utils import UserError
@@ -51,6 +52,11 @@ FORMS = (
         "FLAME (.npz with v_template, shapedirs and f, or a folder with one)",
         lambda path: find_flame(path) is not None,
         lambda path, built_in: load_flame(path, built_in()),
+    ),
+    Form(
+        "Surrey Face Model (sfm_shape_3448.bin of the eos library, or a folder with it)",
+        lambda path: find_surrey(path) is not None,
+        lambda path, built_in: load_surrey(path, built_in()),
     ),
 )
 
