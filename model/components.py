@@ -17,8 +17,8 @@ from model.face_model_source import load_face_model
 from model.identity import IdentityNetwork, build_identity_network
 from model.mirroring import BothSides, from_both_sides
 from model.morphable_model import MorphableModel
-from model.pretrained import load_weights
-from model.published_networks import FrozenIdentity, FrozenRegressor, TorchRegressor, is_frozen, published_regressor
+from model.pretrained import is_frozen, load_weights
+from model.published_networks import FrozenIdentity, FrozenRegressor, TorchRegressor, published_regressor
 from model.regressor import Regressor, build_regressor
 from model.texture_networks import TextureNetwork
 from utils import file_sha256
@@ -42,6 +42,10 @@ class Components:
           coefficients [B, K], and the image embedding [B, E]: the regressor's features and the identity embedding.
         """
         return _encode(self.regressor, self.identity, tf.convert_to_tensor(crops)[..., :3])
+
+    def embed(self, images: tf.Tensor) -> tf.Tensor:
+        """The identity network's embeddings [B, E2] of RGB images [B, H, W, 3] in [0, 1]."""
+        return _embed(self.identity, images)
 
     @property
     def encoder_key(self) -> str:
@@ -178,3 +182,8 @@ def build_texture_network(
 def _encode(regressor, identity, images: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
     coefficients, features = regressor(images, training=False)
     return coefficients, tf.concat([features, identity(images, training=False)], axis=-1)
+
+
+@tf.function(reduce_retracing=True)
+def _embed(identity, images: tf.Tensor) -> tf.Tensor:
+    return identity(images, training=False)

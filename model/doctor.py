@@ -6,10 +6,11 @@ from pathlib import Path
 from configs import schema
 from lib.face_models.basel2009 import is_basel_2009
 from lib.face_models.published import form_of, known_forms
+from lib.quiet_tensorflow import import_tensorflow
 from model import assets
 from model.assets import Asset
-from model.published_networks import is_frozen
-from utils import file_sha256
+from model.pretrained import is_frozen
+from utils import UserError, file_sha256
 
 DEFAULT = "configs/default.yaml"
 # A file of another size is damaged or another one; one of other contents may be another release.
@@ -24,7 +25,7 @@ def diagnose(config: schema.Config, name: str) -> bool:
       name: what to call it.
 
     Returns:
-      Whether training and test mode have every file that nobody but the user can bring.
+      Whether training and test mode have every file that nobody but the user can bring, and can use them together.
     """
     print(f"{name}")
     ready, option = True, f" --config {name}" if name != DEFAULT else ""
@@ -37,6 +38,9 @@ def diagnose(config: schema.Config, name: str) -> bool:
         for state, text in lines:
             ready &= state in ("found", "optional", "changed")
             print(f"    {MARKS[state]:8} {text}")
+    if ready and (fault := _fault(config)):
+        ready = False
+        print(f"    {'BROKEN':8} {fault}")
     print("  made by the programs")
     for path, command in (
         (config.records_path, f"python create_bin.py{option}"),
@@ -44,8 +48,22 @@ def diagnose(config: schema.Config, name: str) -> bool:
     ):
         there = path.is_file()
         print(f"    {'ok' if there else 'not yet':8} {path}" + ("" if there else f": {command}"))
-    print(f"  {'this configuration can run' if ready else 'this configuration cannot run: files are missing'}\n")
+    print(f"  {'this configuration can run' if ready else 'this configuration cannot run: see above'}\n")
     return ready
+
+
+def _fault(config: schema.Config) -> str | None:
+    """What keeps the files that are there from being used together, found out by loading them; None if nothing does."""
+    import_tensorflow()
+    from model.components import load_face_model, load_identity, load_regressor
+
+    try:
+        face_model = load_face_model(config)
+        load_regressor(config, face_model)
+        load_identity(config, face_model)
+    except UserError as error:
+        return str(error)
+    return None
 
 
 def _face_model(config: schema.Config) -> Iterator[tuple[str, str]]:

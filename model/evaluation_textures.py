@@ -79,13 +79,14 @@ class TextureMeasure:
         others = {name: run(crop, coefficients, embedding) for name, run in self._others.items()}
         renderings, albedos = self._textures(result, others, crop)
         photo, mask = crop[..., :3], result.mask * crop[..., 3:]
+        person = self.parts.embed(photo)
         columns = {
             "photo_view": {
                 name: float(masked_psnr(clipped(rendering), photo, mask)[0]) for name, rendering in renderings.items()
             },
             "identity": {
-                name: float(self._cosine(clipped(rendering) * mask + photo * (1 - mask), photo))
-                for name, rendering in renderings.items()
+                name: 1.0 - float(identity_distance(self.parts.embed(clipped(r) * mask + photo * (1 - mask)), person))
+                for name, r in renderings.items()
             },
         }
         pictures = {"photo": photo, **{k: renderings[k] for k in KINDS}, "overlay": result.overlay}
@@ -114,7 +115,6 @@ class TextureMeasure:
             coarse.fragments.triangle_id[0].numpy(),
             coarse.fragments.barycentrics[0].numpy(),
             self.parts.face_model.triangles,
-            self.parts.face_model.vertex_count,
         )
         renderings = {
             "coarse": coarse.rendering,
@@ -164,11 +164,6 @@ class TextureMeasure:
             "vertices": {"albedo_visible": int(seen.sum()), "albedo_hidden": int(hidden.sum())},
             "views": shown,
         }
-
-    @tf.function(reduce_retracing=True)
-    def _cosine(self, ours, theirs):
-        """Cosine between the identity embeddings of two pictures [1, H, W, 3]."""
-        return 1.0 - identity_distance(self.parts.identity(ours), self.parts.identity(theirs))
 
     @tf.function(reduce_retracing=True)
     def _visibility(self, coefficients, crop):

@@ -208,9 +208,12 @@ class FaceGCN:
         if self.identity_features is not None:
             if photo_features is None:
                 photo_features = tf.stop_gradient(self.identity_features(crop[..., :3]))
-            whole = 1.0 if shown is None else tf.reduce_min(shown, axis=[1, 2])
-            features = self.identity_features(result.overlay)
-            terms["identity"] = losses.identity_distance(features, photo_features, whole)
+            whole = tf.ones_like(crop[:, 0, 0, 0]) if shown is None else tf.reduce_min(shown, axis=[1, 2])
+            terms["identity"] = tf.cond(
+                tf.reduce_any(whole > 0),
+                lambda: losses.identity_distance(self.identity_features(result.overlay), photo_features, whole),
+                lambda: tf.zeros([]),
+            )
         return terms
 
     def loss_inputs(

@@ -81,11 +81,13 @@ class ImageEvaluation:
         mask = tf.cast(tf.logical_and(alpha >= 0.5, result.mask >= 0.5), tf.float32)
         points = FIVE_FROM_68 @ result.coarse.face.landmarks[0].numpy()
         row = {"coverage": float(coverage(mask, alpha)[0]), "mask_share": float(tf.reduce_mean(mask))}
-        tiles = [("photo", photo[0].numpy())]
+        tiles, person = [("photo", photo[0].numpy())], self.embeddings(photo, points)
         errors = []
         for texture, rendering in zip(TEXTURES, (result.coarse.rendering, result.rendering), strict=True):
             composite = clipped(rendering) * mask + photo * (1 - mask)
-            found = self.similarity(composite, photo, mask) | self.identity(composite, photo, points)
+            found = self.similarity(composite, photo, mask)
+            for network, features in self.embeddings(composite, points).items():
+                found[f"identity_{network}"] = float(1 - identity_distance(features, person[network]))
             row |= {f"{texture}_{key}": value for key, value in found.items()}
             caption = f"{texture}  {found['psnr']:.1f} dB  SSIM {found['ssim']:.2f}  id {found[f'identity_{OWN}']:.2f}"
             tiles.append((caption, composite[0].numpy()))
@@ -112,11 +114,13 @@ class ImageEvaluation:
             "ssim_composite": whole,
         }
 
-    def identity(self, composite: tf.Tensor, photo: tf.Tensor, points: np.ndarray) -> dict[str, float]:
-        """Cosines by the configuration's own network and by every further one; points [5, 2] pixels of the face."""
-        found = {OWN: (self.parts.identity(composite), self.parts.identity(photo))}
-        found |= {name: (run(composite, points), run(photo, points)) for name, run in self.networks.items()}
-        return {f"identity_{name}": float(1 - identity_distance(*pair)) for name, pair in found.items()}
+    def embeddings(self, picture: tf.Tensor, points: np.ndarray) -> dict[str, tf.Tensor]:
+        """What the configuration's own network and every further one say of a picture [1, H, W, 3].
+
+        Args:
+          points: [5, 2] pixels of the face.
+        """
+        return {OWN: self.parts.embed(picture)} | {name: run(picture, points) for name, run in self.networks.items()}
 
     def shape(self, shape: np.ndarray, truth: np.ndarray) -> dict[str, float]:
         """Errors [mm] of a shape [N, 3], and those of the mean face, against the true coefficients [K]."""

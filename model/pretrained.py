@@ -19,6 +19,11 @@ _HEADER = "header"
 _ADVICE = "run `python main.py --mode pretrain` with the same --config and options to make them"
 
 
+def is_frozen(weights: str | Path) -> bool:
+    """Whether a file of weights is a published network, which is used and not trained, by its suffix."""
+    return Path(weights).suffix in (".pb", ".pth")
+
+
 def save_weights(path: Path, network, face_model: str, metadata: Mapping) -> None:
     """Writes every variable of `network` in float16, complete or not at all.
 
@@ -53,27 +58,47 @@ def load_weights(path: Path, network, face_model: str) -> dict:
       UserError: missing, damaged, of another face model or of another network.
     """
     header, arrays = _read(path)
-    if header["face_model"] != face_model:
+    if mismatch := _mismatch(header, arrays, network, face_model):
+        raise UserError(f"{path}: {mismatch} ({_ADVICE})")
+    for i, variable in enumerate(network.weights):
+        variable.assign(arrays[f"{i:04d}"].astype(np.float32))
+    return header["metadata"]
+
+
+def check_replaceable(path: Path, network, face_model: str) -> None:
+    """Weights may be replaced by better ones of the same network, never by those of another.
+
+    Raises:
+      UserError: `path` exists and is anything but weights of such a network for this face model.
+    """
+    if not Path(path).is_file():
+        return
+    header, arrays = _read(path)
+    if mismatch := _mismatch(header, arrays, network, face_model):
         raise UserError(
-            f"{path}: the weights must belong to the face model {face_model}, got weights for {header['face_model']} "
-            f"({_ADVICE})"
+            f"{path}: would be replaced by weights of another kind, {mismatch} (give the new ones a place of their "
+            "own: regressor.weights=FILE.npz identity.weights=FILE.npz)"
         )
+
+
+def _mismatch(header: Mapping, arrays: Mapping[str, np.ndarray], network, face_model: str) -> str:
+    """Why the numbers of a file do not fit a network, empty if they do."""
+    if header["face_model"] != face_model:
+        return f"the weights must belong to the face model {face_model}, got weights for {header['face_model']}"
     variables = network.weights
     if len(header["names"]) != len(variables):
-        raise UserError(
-            f"{path}: must hold the {len(variables)} variables of {network.name}, got {len(header['names'])} "
-            f"(another depth or kind of network; {_ADVICE})"
+        return (
+            f"must hold the {len(variables)} variables of {network.name}, got {len(header['names'])}, another depth "
+            "or kind of network"
         )
-    values = [arrays[f"{i:04d}"] for i in range(len(variables))]
-    for variable, value in zip(variables, values, strict=True):
-        if tuple(variable.shape) != value.shape:
-            raise UserError(
-                f"{path}: {variable.path} must be {list(variable.shape)}, got {list(value.shape)} "
-                f"(another width or number of coefficients; {_ADVICE})"
+    for i, variable in enumerate(variables):
+        shape = arrays[f"{i:04d}"].shape
+        if tuple(variable.shape) != shape:
+            return (
+                f"{variable.path} must be {list(variable.shape)}, got {list(shape)}, another width or number of "
+                "coefficients"
             )
-    for variable, value in zip(variables, values, strict=True):
-        variable.assign(value.astype(np.float32))
-    return header["metadata"]
+    return ""
 
 
 def read_metadata(path: Path) -> dict:

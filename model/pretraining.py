@@ -4,6 +4,7 @@ import dataclasses
 import hashlib
 import json
 import math
+import shutil
 import sys
 import time
 from pathlib import Path
@@ -17,7 +18,7 @@ from configs import schema
 from lib.coefficients import Coefficients
 from lib.face_model import FaceModel
 from lib.geometry.camera import Camera
-from lib.synthetic.photos import SyntheticFaces
+from lib.synthetic.photos import PhotoSettings, SyntheticFaces
 from model import checkpoints
 from model.augmentation import augment, mirror_some, move
 from model.checkpoints import Progress
@@ -25,11 +26,10 @@ from model.components import load_face_model
 from model.identity import build_identity_network, cosine_softmax_loss
 from model.mirroring import from_both_sides, mirrored_coefficients
 from model.morphable_model import MorphableModel
-from model.pretrained import save_weights
-from model.pretraining_faces import FaceSet, load_or_render, recipe
+from model.pretrained import check_replaceable, is_frozen, read_metadata, save_weights
+from model.pretraining_faces import FaceSet, hold_out, load_or_render, recipe
 from model.pretraining_losses import DirectSupervision, WeakSupervision, total_weak_loss
 from model.pretraining_metrics import identity_metrics, predict, regressor_metrics
-from model.published_networks import is_frozen
 from model.regressor import build_regressor
 from model.resnet import ResNet
 from model.resnet_weights import load_slim
@@ -54,14 +54,38 @@ def pretrain(config: schema.Config) -> dict[str, dict]:
       The measured accuracy of "identity" and "regressor", which the weight files hold too.
 
     Raises:
-      UserError: no space for the faces, a loss term that is not finite, or a foreign checkpoint.
+      UserError: weights of another kind would be replaced, too few people, no space for the faces, a loss term that is
+        not finite, or a foreign checkpoint.
     """
     for key, path in (("regressor.weights", config.regressor.weights), ("identity.weights", config.identity.weights)):
         if is_frozen(path):
             raise UserError(f"{key}: must be an .npz to be written, got {path}, a published network")
     face_model = load_face_model(config)
+    check_before_rendering(config, face_model)
     faces = render_faces(config, face_model)
     return train_networks(config, face_model, faces)
+
+
+def check_before_rendering(config: schema.Config, face_model: FaceModel) -> None:
+    """What would only show after hours otherwise.
+
+    Raises:
+      UserError: too few people, a basis that has no mirror image, a start that does not fit the regressor, weights of
+        another kind that would be replaced.
+    """
+    section = config.pretrain
+    people = np.arange(section.count) // PhotoSettings().photos_per_identity
+    BatchOrder(int((~hold_out(people, section.held_out)).sum()), section.batch_size, section.seed)
+    if section.mirror:
+        mirrored_coefficients(face_model)
+    regressor = build_regressor(config.regressor, face_model.layout)
+    if section.initial:
+        initialise(regressor.resnet, config)
+    for path, network in (
+        (config.identity.weights, build_identity_network(config.identity)),
+        (config.regressor.weights, regressor),
+    ):
+        check_replaceable(schema.asset_path(path), network, face_model.fingerprint)
 
 
 def render_faces(config: schema.Config, face_model: FaceModel) -> FaceSet:
@@ -159,7 +183,7 @@ class RegressorTask:
         self.layout = face_model.layout
         self.network = build_regressor(config.regressor, self.layout)
         if self.section.initial:
-            initialise(self.network.resnet, config)
+            print(initialise(self.network.resnet, config))
         self.mirror = tf.constant(mirrored_coefficients(face_model)) if config.pretrain.mirror else None
         self.direct = DirectSupervision(face_model, camera, config.pretrain.vertices)
         self.weak = WeakSupervision(MorphableModel(face_model), camera, identity_network)
@@ -196,8 +220,8 @@ class RegressorTask:
         return {**terms, "total": total}
 
 
-def initialise(network: ResNet, config: schema.Config) -> None:
-    """Gives the regressor's ResNet-50 the weights of pretrain.initial and says which of the file's it does not need.
+def initialise(network: ResNet, config: schema.Config) -> str:
+    """Gives the regressor's ResNet-50 the weights of pretrain.initial; returns which of the file's it does not need.
 
     Raises:
       UserError: the regressor is another network, or the file is no such checkpoint.
@@ -210,7 +234,7 @@ def initialise(network: ResNet, config: schema.Config) -> None:
         )
     unused = load_slim(path, network)
     shown = ", ".join(unused[:4]) + (", ..." if len(unused) > 4 else "")
-    print(f"{path}: the regressor starts from it; not used: {len(unused)} variables{shown and f' ({shown})'}")
+    return f"{path}: the regressor starts from it; not used: {len(unused)} variables{shown and f' ({shown})'}"
 
 
 def run_updates(task, config: schema.Config, checkpoint: Path, card: dict[str, str]) -> float:
@@ -313,12 +337,26 @@ def _ship(config: schema.Config, path: str, task, face_model: FaceModel, measure
         "seconds": round(seconds),
         "held_out": measured,
     }
+    _keep_previous(path, metadata)
     save_weights(path, task.network, face_model.fingerprint, metadata)
     with atomic_path(path.with_suffix(".json")) as temporary:
         temporary.write_text(
             json.dumps({**metadata, "face_model_fingerprint": face_model.fingerprint}, indent=1) + "\n"
         )
     print(f"{path}: {json.dumps(measured)}")
+
+
+def _keep_previous(path: Path, metadata: dict) -> None:
+    """Copies weights of another run beside themselves before they are replaced."""
+    if not path.is_file():
+        return
+    earlier = read_metadata(path)
+    if all(earlier.get(key) == value for key, value in json.loads(json.dumps(metadata)).items()):
+        return  # the same run once more
+    previous = path.with_suffix(".previous.npz")
+    with atomic_path(previous) as temporary:
+        shutil.copyfile(path, temporary)
+    print(f"{previous}: the weights that were there before")
 
 
 def _line(task: str, update: int, terms: dict[str, tf.Tensor]) -> str:

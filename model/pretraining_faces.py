@@ -35,22 +35,29 @@ class FaceSet:
     identities: np.ndarray
 
     def split(self, held_out: float) -> tuple[np.ndarray, np.ndarray]:
-        """Indices of the faces to train on and of those of held-out people, the share `held_out` of all people.
-
-        A person is held out by a hash of the identity's number, so more faces do not move people across.
-
-        Raises:
-          UserError: one of the parts would be empty.
-        """
-        people = np.unique(self.identities)
-        digest = {p: int.from_bytes(hashlib.sha256(f"held out {p}".encode()).digest()[:8]) / 2.0**64 for p in people}
-        held = np.array([digest[p] < held_out for p in self.identities])
-        if held.all() or not held.any():
-            raise UserError(
-                f"pretrain.count: must be enough for people to train on and to hold out, got {len(people)} people "
-                "(render more faces)"
-            )
+        """Indices of the faces to train on and of those of held-out people: see `hold_out`."""
+        held = hold_out(self.identities, held_out)
         return np.flatnonzero(~held), np.flatnonzero(held)
+
+
+def hold_out(identities: np.ndarray, share: float) -> np.ndarray:
+    """[S] whether each face is of a held-out person, for the share `share` of all people.
+
+    A person is held out by a hash of the identity's number, so more faces do not move people across.
+
+    Raises:
+      UserError: nobody is left to train on, or fewer than two people with two faces each to be told apart.
+    """
+    people, counts = np.unique(identities, return_counts=True)
+    digest = {p: int.from_bytes(hashlib.sha256(f"held out {p}".encode()).digest()[:8]) / 2.0**64 for p in people}
+    chosen = np.array([digest[p] < share for p in people])
+    if chosen.all() or chosen.sum() < 2 or counts[chosen].max() < 2:
+        raise UserError(
+            "pretrain.count: must be enough for people to train on and for two to hold out, got "
+            f"{len(people)} people of which {chosen.sum()} would be held out (render more faces, or raise "
+            "pretrain.held_out)"
+        )
+    return chosen[np.searchsorted(people, identities)]
 
 
 def recipe(face_model: FaceModel, image_size: int, seed: int, count: int) -> dict:

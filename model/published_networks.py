@@ -22,11 +22,6 @@ from utils import UserError
 REGRESSOR_SIZE, IDENTITY_SIZE = 224, 160  # px
 
 
-def is_frozen(weights: str | Path) -> bool:
-    """Whether a file of weights is a published network, which is used and not trained, by its suffix."""
-    return Path(weights).suffix in (".pb", ".pth")
-
-
 def published_regressor(path: Path, layout: CoefficientLayout) -> "FrozenRegressor | TorchRegressor":
     """R-Net: a frozen graph (.pb) or the checkpoint of its PyTorch version (.pth)."""
     return (TorchRegressor if path.suffix == ".pth" else FrozenRegressor)(path, layout)

@@ -8,7 +8,7 @@ import tensorflow as tf
 from model import losses
 from model.components import Components
 from model.critic import Critic, critic_loss, generator_loss, gradient_penalty
-from model.face_gcn import FaceReconstruction
+from model.face_gcn import CoarseFace, FaceReconstruction
 from model.hiding import shown_parts
 from model.metrics import masked_psnr
 
@@ -50,13 +50,22 @@ class TextureTrainer:
             state["critic_optimizer"] = list(self.critic_optimizer.variables)
         return state
 
+    def pose(self, batch: tuple[tf.Tensor, ...]) -> tuple:
+        """What an update takes, of a batch (crop, coefficients, embedding and, where it is known, true albedo).
+
+        The coefficients become the coarse face, which is no part of what is trained: it can be computed while the
+        network learns from the batch before.
+        """
+        crop, coefficients, *rest = batch
+        return crop, self._coarse(coefficients, crop), *rest
+
     def update(
-        self, batch: tuple[tf.Tensor, ...], weights: Mapping[str, float], rate: float, seed: tuple[int, int]
+        self, batch: tuple, weights: Mapping[str, float], rate: float, seed: tuple[int, int]
     ) -> dict[str, float]:
         """One step of the texture network.
 
         Args:
-          batch: crop [B, H, W, 4] RGBA in [0, 1], coefficients [B, K], embedding [B, E], whose last part is the
+          batch: from `pose`: crop [B, H, W, 4] RGBA in [0, 1], coarse face, embedding [B, E], whose last part is the
             identity embedding of the crop, and, where it is known, the true albedo [B, N, 3].
           weights: weight of each loss term; terms without one are only reported. The same names every time.
           rate: learning rate.
@@ -70,10 +79,14 @@ class TextureTrainer:
         terms = self._update(*batch, weights=tensors, seed=tf.constant(seed))
         return {name: float(value) for name, value in terms.items()}
 
-    def update_critic(self, crop, coefficients, embedding, epsilon: float, rate: float) -> dict[str, float]:
-        """One step of the critic; `epsilon` in [0, 1] places the gradient penalty between photo and rendering."""
+    def update_critic(self, batch: tuple, epsilon: float, rate: float) -> dict[str, float]:
+        """One step of the critic on a batch from `pose`.
+
+        Args:
+          epsilon: in [0, 1] places the gradient penalty between photo and rendering.
+        """
         self.critic_optimizer.learning_rate.assign(rate)
-        return {"critic": float(self._update_critic(crop, coefficients, embedding, tf.constant(epsilon, tf.float32)))}
+        return {"critic": float(self._update_critic(*batch[:3], tf.constant(epsilon, tf.float32)))}
 
     @tf.function(reduce_retracing=True)
     def reconstruct(self, crop, coefficients, embedding) -> FaceReconstruction:
@@ -92,8 +105,11 @@ class TextureTrainer:
         }
 
     @tf.function(reduce_retracing=True)
-    def _update(self, crop, coefficients, embedding, true_albedo=None, *, weights, seed):
-        coarse = self.chain.coarse(coefficients, crop)  # constant for the network: outside the tape
+    def _coarse(self, coefficients, crop) -> CoarseFace:
+        return self.chain.coarse(coefficients, crop)
+
+    @tf.function(reduce_retracing=True)
+    def _update(self, crop, coarse, embedding, true_albedo=None, *, weights, seed):
         variables = self.network.trainable_variables
         shown = shown_parts(self.points, tf.shape(crop)[0], seed, self.hide) if self.hide > 0 else None
         with tf.GradientTape() as tape:
@@ -109,8 +125,9 @@ class TextureTrainer:
         return terms
 
     @tf.function(reduce_retracing=True)
-    def _update_critic(self, crop, coefficients, embedding, epsilon):
-        real, fake = crop[..., :3], self.chain(crop, coefficients, embedding, training=True).overlay
+    def _update_critic(self, crop, coarse, embedding, epsilon):
+        texture = self.chain.refine(embedding, coarse, training=True)
+        real, fake = crop[..., :3], self.chain.render(coarse, texture, crop).overlay
         variables = self.critic.trainable_variables
         with tf.GradientTape() as tape:
             penalty = gradient_penalty(self.critic, real, fake, epsilon, self.gan.penalty)

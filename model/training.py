@@ -11,6 +11,7 @@ import numpy as np
 from tqdm import tqdm
 
 from configs import schema
+from lib.computed_ahead import computed_ahead
 from lib.records import RecordReader
 from lib.splits import load_split
 from model import checkpoints, components, crop_batches, schedule
@@ -65,12 +66,13 @@ def train(config: schema.Config, run_dir: Path, encoded: EncodedFaces | None = N
     result: dict[str, float] = {}
     bar = tqdm(total=plan.total, initial=progress.update, desc="train", unit="update", dynamic_ncols=True)
     while progress.epoch < config.train.epochs:
-        batches = batches_of(plan.order(progress), config.train.batch_size, config.workers, config.data.buffer_size)
+        read = batches_of(plan.order(progress), config.train.batch_size, config.workers, config.data.buffer_size)
+        batches = computed_ahead(trainer.pose, read)
         while progress.update_in_epoch < plan.updates_per_epoch:
             weights, rate = loss_weights(config, progress, plan.total), plan.learning_rate(progress)
             terms = {}
             for epsilon in plan.critic_draws(progress):
-                terms |= trainer.update_critic(*next(batches)[:3], epsilon=epsilon, rate=plan.critic_rate(progress))
+                terms |= trainer.update_critic(next(batches), epsilon=epsilon, rate=plan.critic_rate(progress))
             terms |= trainer.update(next(batches), weights, rate, seed=(config.train.seed, progress.update))
             _check_finite(terms, progress.update, run.latest)
             progress = progress.after_update()

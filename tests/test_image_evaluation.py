@@ -103,7 +103,7 @@ def parts():
     return SimpleNamespace(
         config=SimpleNamespace(evaluate=section),
         face_model=model,
-        identity=identity_of,
+        embed=identity_of,
         chain=SimpleNamespace(morphable=MorphableModel(model)),
     )
 

@@ -10,7 +10,7 @@ from configs import schema
 from lib.geometry.camera import Camera
 from lib.geometry.rotation import rotation_matrix
 from model import pretraining
-from model.pretrained import load_weights
+from model.pretrained import load_weights, save_weights
 from model.pretraining import BatchOrder, IdentityTask, RegressorTask, run_updates
 from model.pretraining_faces import FaceSet, load_or_render, recipe
 from model.pretraining_losses import DirectSupervision, rotation_distance
@@ -96,8 +96,9 @@ def test_people_are_held_out_whole_and_stay_where_they_are():
     assert 5 <= len(set(people[held])) <= 25
     more_training, _ = FaceSet(None, None, None, np.repeat(np.arange(80), 3)).split(0.3)
     assert set(training) <= set(more_training)
-    with pytest.raises(UserError, match="more faces"):
-        FaceSet(None, None, None, np.zeros(5, int)).split(0.3)
+    for alone in (np.zeros(5, int), np.arange(50)):  # one person; nobody twice
+        with pytest.raises(UserError, match="more faces"):
+            FaceSet(None, None, None, alone).split(0.3)
 
 
 def test_every_pass_shows_every_face_once_in_another_order():
@@ -207,6 +208,58 @@ def test_the_whole_command_writes_weights_that_load(tmp_path, monkeypatch, eager
     assert metadata["held_out"] == measured["regressor"]
     with pytest.raises(UserError, match=r"main\.py --mode pretrain"):
         load_weights(tmp_path / "regressor.npz", network, "another")
+
+
+@pytest.fixture
+def toy_pretraining(monkeypatch):
+    """The face model that `pretrain` has now, without symmetry; a face that is drawn fails the test."""
+    face_model = golden_face_model()
+    face_model = dataclasses.replace(face_model, mirror_index=np.arange(face_model.vertex_count) ^ 1)
+    monkeypatch.setattr(pretraining, "load_face_model", lambda config: face_model)
+    monkeypatch.setattr(pretraining, "render_faces", lambda *_: pytest.fail("faces were rendered"))
+    return face_model
+
+
+@pytest.mark.parametrize(
+    ("fingerprint", "width", "fault"),
+    [("another", 4, "weights for another"), (None, 8, r"must be \[.*4\], got \[.*8\]")],
+)
+def test_weights_of_another_kind_are_never_replaced(tmp_path, toy_pretraining, fingerprint, width, fault):
+    config = small_config(tmp_path)
+    other = build_regressor(dataclasses.replace(config.regressor, width=width), toy_pretraining.layout)
+    path = tmp_path / "regressor.npz"
+    save_weights(path, other, fingerprint or toy_pretraining.fingerprint, {})
+    before = path.read_bytes()
+    with pytest.raises(UserError, match=rf"regressor\.npz: would be replaced.*{fault}.*regressor\.weights=FILE"):
+        pretraining.pretrain(config)
+    assert path.read_bytes() == before
+
+
+@pytest.mark.parametrize(
+    ("options", "fault"),
+    [
+        ({"count": 8}, r"pretrain\.count: must be enough"),
+        ({"batch_size": 24}, r"pretrain\.batch_size: must be at most"),
+        ({"mirror": True}, r"pretrain\.mirror: the .* basis"),
+        ({"initial": "resnet_v1_50.ckpt"}, r"pretrain\.initial: .* is for regressor\.depth 50"),
+    ],
+)
+def test_what_would_stop_a_run_stops_it_before_the_rendering(tmp_path, toy_pretraining, options, fault):
+    with pytest.raises(UserError, match=fault):
+        pretraining.pretrain(small_config(tmp_path, **options))
+
+
+def test_earlier_weights_stay_beside_those_of_another_run(tmp_path, monkeypatch, eagerly, capsys):
+    monkeypatch.setattr(pretraining, "load_face_model", lambda config: golden_face_model())
+    monkeypatch.setattr(pretraining, "SyntheticFaces", ToyFaces)
+    pretraining.pretrain(small_config(tmp_path, regressor_updates=2, identity_updates=2, weak=0.0))
+    before = (tmp_path / "regressor.npz").read_bytes()
+    pretraining.pretrain(small_config(tmp_path, regressor_updates=2, identity_updates=2, weak=0.0))
+    assert not list(tmp_path.glob("*.previous.npz"))
+    capsys.readouterr()
+    pretraining.pretrain(small_config(tmp_path, regressor_updates=1, identity_updates=2, weak=0.0))
+    assert "regressor.previous.npz: the weights that were there before" in capsys.readouterr().out
+    assert (tmp_path / "regressor.previous.npz").read_bytes() == before
 
 
 def test_accuracy_of_the_truth_and_of_the_mean_face():
