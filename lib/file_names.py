@@ -1,4 +1,4 @@
-"""Names of files that come out of a file: whether they stay in the folder they are put behind."""
+"""Names of files: whether one that comes out of a file stays in its folder, and how any is written down."""
 
 import re
 from pathlib import PurePosixPath
@@ -18,3 +18,8 @@ def name_fault(name: object) -> str | None:
     if "\0" in name or path.is_absolute() or ".." in path.parts or _DRIVE.match(name):
         return f"a file name must stay within its folder, got {name!r}"
     return None
+
+
+def printable(name: str) -> str:
+    """A file name as one printable line; a name that is not UTF-8 could not be written out at all."""
+    return name if name.isprintable() else repr(name)[1:-1]

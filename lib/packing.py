@@ -13,7 +13,7 @@ import numpy as np
 from PIL import Image, UnidentifiedImageError
 from tqdm import tqdm
 
-from lib.file_names import name_fault
+from lib.file_names import name_fault, printable
 from lib.records import RecordReader, RecordWriter
 from utils import UserError, atomic_path
 
@@ -141,7 +141,7 @@ def pack(
         for name, crop in tqdm(decoded, "pack", len(source.names), unit="crop", dynamic_ncols=True):
             if isinstance(crop, BadImage):
                 if strict:
-                    raise UserError(f"{source.path}/{_shown(name)}: {crop}")
+                    raise UserError(f"{source.path}/{printable(name)}: {crop}")
                 left_out[name] = str(crop)
             else:
                 writer.append(crop, name)
@@ -149,7 +149,7 @@ def pack(
             name, reason = next(iter(left_out.items()))
             raise UserError(
                 f"{source.path}: at least one image must be a {size} x {size} RGBA PNG, got {len(left_out)} others "
-                f"(first: {_shown(name)}: {reason})"
+                f"(first: {printable(name)}: {reason})"
             )
         names = [name for name in source.names if name not in left_out]
     manifest = path.with_suffix(".manifest.json")
@@ -160,7 +160,7 @@ def pack(
         "image_size": size,
         "count": len(names),
         "seconds": round(seconds, 1),
-        "left_out": [{"name": _shown(name), "reason": reason} for name, reason in left_out.items()],
+        "left_out": [{"name": printable(name), "reason": reason} for name, reason in left_out.items()],
         "names": names,
     }
     with atomic_path(manifest) as temporary:
@@ -191,15 +191,10 @@ def _in_order(source: PngFolder | RecordFile, workers: int) -> Iterator[tuple[st
             pool.shutdown(wait=False, cancel_futures=True)
 
 
-def _shown(name: str) -> str:
-    """A file name as one printable line; a name that is not UTF-8 could not be written out at all."""
-    return name if name.isprintable() else repr(name)[1:-1]
-
-
 def report(result: Packed) -> None:
     """Says on stderr what was left out."""
     for name, reason in list(result.left_out.items())[:REPORTED]:
-        print(f"left out {_shown(name)}: {reason}", file=sys.stderr)
+        print(f"left out {printable(name)}: {reason}", file=sys.stderr)
     if len(result.left_out) > REPORTED:
         print(f"left out {len(result.left_out) - REPORTED} more, see {result.manifest}", file=sys.stderr)
 

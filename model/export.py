@@ -97,7 +97,7 @@ class Exporter:
         neutral.obj: the shape without expression, nothing else. Files of formats that are not asked for any more are
         removed: they would show an earlier result.
         """
-        self._remove_earlier(folder)
+        self.remove_earlier(folder)
         chain, triangles = result.result, self.morphable.face_model.triangles
         shape, albedo = chain.coarse.face.shape, chain.albedo[0].numpy()
         textures = self.bake(result) if self.textured else None
@@ -107,19 +107,12 @@ class Exporter:
             }
             vertices, normals = shape[0].numpy(), self.morphable.normals(shape)[0].numpy()
             if "obj" in self.formats:
-                for name, image in images.items():
-                    with atomic_path(folder / TEXTURES[name]) as path:
-                        path.write_bytes(image)
-                names = {name: TEXTURES[name] for name in images}
-                write_textured_obj(folder / "mesh.obj", vertices, normals, self.chart, names)
+                self.write_obj(folder, vertices, normals, images)
             if "glb" in self.formats:
-                cut = self.chart.vertex  # glTF has one texture coordinate a vertex
-                mesh = vertices[cut], self.chart.triangles, normals[cut]
                 relit = gltf.Material(images["albedo"], images.get("normals"))
-                frame = uv_chart.tangents(self.chart, vertices, normals) if self.normal_map else None
-                gltf.write_glb(folder / "mesh.glb", *mesh, relit, uv=self.chart.uv, tangents=frame)
+                self.write_glb(folder / "mesh.glb", vertices, normals, relit)
                 unlit = gltf.Material(images["lit"], unlit=True)
-                gltf.write_glb(folder / "mesh_lit.glb", *mesh, unlit, uv=self.chart.uv)
+                self.write_glb(folder / "mesh_lit.glb", vertices, normals, unlit)
                 colours = folder / "mesh_vertex_colors.glb"
                 gltf.write_glb(colours, vertices, triangles, normals, gltf.Material(), colours=albedo)
         if "ply" in self.formats:
@@ -130,7 +123,24 @@ class Exporter:
             write_mesh(folder / "neutral.obj", neutral[0].numpy(), triangles)
         return textures
 
-    def _remove_earlier(self, folder: Path) -> None:
+    def write_obj(self, folder: Path, vertices: np.ndarray, normals: np.ndarray, images: dict[str, bytes]) -> None:
+        """mesh.obj, mesh.mtl and their textures, PNG files by their names in `TEXTURES`; vertices, normals [N, 3]."""
+        for name, image in images.items():
+            with atomic_path(folder / TEXTURES[name]) as path:
+                path.write_bytes(image)
+        write_textured_obj(
+            folder / "mesh.obj", vertices, normals, self.chart, {name: TEXTURES[name] for name in images}
+        )
+
+    def write_glb(self, path: Path, vertices: np.ndarray, normals: np.ndarray, material: gltf.Material) -> None:
+        """A textured mesh of vertices and normals [N, 3]."""
+        cut = self.chart.vertex  # glTF has one texture coordinate a vertex
+        mesh = vertices[cut], self.chart.triangles, normals[cut]
+        frame = None if material.normals is None else uv_chart.tangents(self.chart, vertices, normals)
+        gltf.write_glb(path, *mesh, material, uv=self.chart.uv, tangents=frame)
+
+    def remove_earlier(self, folder: Path) -> None:
+        """Removes files of formats that are not asked for from a folder of results."""
         unwanted = [name for form, names in FILES.items() if form not in self.formats for name in names]
         if not self.normal_map:
             unwanted.append(TEXTURES["normals"])

@@ -9,12 +9,13 @@ from tqdm import tqdm
 
 from configs import schema
 from lib.face_image.photo_io import photo_paths, result_names
+from lib.file_names import printable
 from lib.packing import BadImage, read_crop
 from model import components
 from model.face_gcn import FaceReconstruction
 from model.image_evaluation import ImageEvaluation, print_means
+from model.photo_errors import PHOTO_ERRORS, failure_reason
 from model.reconstruction import Reconstructor
-from model.result_folder import PHOTO_ERRORS, failure_reason
 
 
 def evaluate_folder(config: schema.Config, source: Path, output: Path) -> dict[str, str]:
@@ -42,7 +43,7 @@ def evaluate_folder(config: schema.Config, source: Path, output: Path) -> dict[s
     components.restore_texture_network(parts)
     images = ImageEvaluation(parts)
     read = _crops(parts) if config.evaluate.crops else _photos(config, parts)
-    names = result_names(paths, source)
+    names = {path: printable(name) for path, name in result_names(paths, source).items()}
     for path in tqdm(paths, "evaluate", unit="image", dynamic_ncols=True):
         try:
             images.add(names[path], *read(path))

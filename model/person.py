@@ -14,8 +14,10 @@ from lib.spill import Spill
 from model import components
 from model.person_files import PERSON_FOLDER, PersonRecord, write_person
 from model.person_fit import BATCH, Gallery, PersonEstimator, batches
+from model.photo_errors import PHOTO_ERRORS
 from model.reconstruction import Draft, Reconstructor
-from model.result_folder import PHOTO_ERRORS, ResultFolder
+from model.reconstruction_files import RUN_FILES
+from model.result_folder import ResultFolder
 from utils import UserError
 
 
@@ -45,17 +47,12 @@ def reconstruct_people(config: schema.Config, source: Path, output: Path) -> dic
     written = ResultFolder(config, parts, source, output)
     for folder in tqdm(people, "reconstruct", unit="person", dynamic_ncols=True):
         paths = photo_paths(folder, skip=output)
-        names = {path: _folder_name(path, name) for path, name in result_names(paths, source).items()}
+        person = folder.relative_to(source) / PERSON_FOLDER
+        names = result_names(paths, source, taken=(*RUN_FILES, person.as_posix()))
         records = _reconstruct_person(estimator, written, names)
         if len(records):
-            target = output / folder.relative_to(source) / PERSON_FOLDER
-            write_person(target, reconstruct, written.export, records)
+            write_person(output / person, reconstruct, written.export, records)
     return written.finish()
-
-
-def _folder_name(path: Path, name: str) -> str:
-    """The result folder of a photo: not the one that the person has."""
-    return f"{name}_{path.suffix[1:]}" if Path(name).name == PERSON_FOLDER else name
 
 
 def person_folders(source: Path, output: Path | None = None) -> list[Path]:
@@ -112,7 +109,8 @@ def _reconstruct_person(
                 region = face_region(read_photo(path), photo.alignment)
                 draft = dataclasses.replace(draft, photo=dataclasses.replace(photo, region=region))
                 result = estimator.reconstruct.finish(draft, began - spent)
-                records.append(PersonRecord.of(result, written.add(path, names[path], result)))
+                textures = written.add(path, names[path], result)
+                records.append(PersonRecord.of(result, textures, names[path]))
             except PHOTO_ERRORS as error:
                 written.fail(path, error)
     return records

@@ -8,12 +8,12 @@ import numpy as np
 import tensorflow as tf
 from PIL import Image
 
-from lib import gltf, uv_chart
+from lib import gltf
+from lib.file_names import printable
 from lib.mesh_io import write_mesh
 from lib.spill import Spill
-from lib.textured_obj import write_textured_obj
 from model import reconstruction_files
-from model.export import TEXTURES, Exporter, FaceTextures, png_bytes, texture_bytes
+from model.export import Exporter, FaceTextures, png_bytes, texture_bytes
 from model.metrics import masked_psnr
 from model.person_merge import MergedSkin, SkinView, merge
 from model.reconstruction import NEW_VIEWS, PhotoResult, Reconstructor
@@ -27,7 +27,7 @@ class PersonRecord(SkinView):
     """What is kept of a photo for its person.
 
     Attributes:
-      name: of the photo's file.
+      name: of the photo's results.
       coefficients: [K] final.
       rgb: [H, W, 3] the crop, RGB in [0, 1].
       alpha: [H, W] its mask.
@@ -39,11 +39,11 @@ class PersonRecord(SkinView):
     alpha: np.ndarray
 
     @classmethod
-    def of(cls, result: PhotoResult, textures: FaceTextures | None) -> "PersonRecord":
+    def of(cls, result: PhotoResult, textures: FaceTextures | None, name: str) -> "PersonRecord":
         """Of a reconstructed photo and its textures, if it has any."""
         return cls(
             **vars(SkinView.of(result, textures)),
-            name=result.photo.name,
+            name=printable(name),
             coefficients=result.coefficients,
             rgb=result.photo.rgb,
             alpha=result.alpha,
@@ -95,6 +95,7 @@ def write_person(
 
 def write_meshes(folder: Path, export: Exporter, identity: np.ndarray, skin: MergedSkin) -> None:
     """Writes the meshes of `write_person` for identity coefficients [Ki]."""
+    export.remove_earlier(folder)
     morphable, triangles = export.morphable, export.morphable.face_model.triangles
     shape = morphable.shape(tf.constant(identity[None]), tf.zeros([1, morphable.layout.expression]))
     vertices, normals = shape[0].numpy(), morphable.normals(shape)[0].numpy()
@@ -107,18 +108,10 @@ def write_meshes(folder: Path, export: Exporter, identity: np.ndarray, skin: Mer
         textures["normals"] = relief
     images = {name: png_bytes(pixels) for name, pixels in textures.items()}
     if "obj" in export.formats:
-        for name, image in images.items():
-            with atomic_path(folder / TEXTURES[name]) as path:
-                path.write_bytes(image)
-        write_textured_obj(
-            folder / "mesh.obj", vertices, normals, export.chart, {name: TEXTURES[name] for name in images}
-        )
+        export.write_obj(folder, vertices, normals, images)
     if "glb" in export.formats:
-        cut = export.chart.vertex
-        frame = uv_chart.tangents(export.chart, vertices, normals) if "normals" in images else None
         material = gltf.Material(images["albedo"], images.get("normals"))
-        mesh = vertices[cut], export.chart.triangles, normals[cut]
-        gltf.write_glb(folder / "mesh.glb", *mesh, material, uv=export.chart.uv, tangents=frame)
+        export.write_glb(folder / "mesh.glb", vertices, normals, material)
 
 
 def _write_numbers(

@@ -3,6 +3,7 @@
 This module runs in the program itself and needs no TensorFlow; its processes do (`model.preparation_worker`).
 """
 
+import contextlib
 import csv
 import hashlib
 import json
@@ -17,13 +18,14 @@ from configs import schema
 from lib.face_image.beside import landmarks_path, mask_path
 from lib.face_image.photo_io import photo_paths, result_names
 from lib.face_image.quality import DELETED, KINDS
-from lib.file_names import name_fault
+from lib.file_names import name_fault, printable
 from lib.worker_pool import run_jobs
 from model.preparation_job import Job
 from model.preparation_sheet import write_sheets
 from utils import UserError, atomic_path, file_sha256
 
 PRINTED = 20  # faces left out that are printed; left_out.csv lists all
+_AGAIN = "delete it and repeat the command"
 REPOSITORY = Path(__file__).resolve().parents[1]
 # Programs that decide what a crop looks like: when one changes, crops are made anew.
 SOURCES = ("lib/face_image/*.py", "model/photo.py", "model/preparation_worker.py")
@@ -50,11 +52,10 @@ def prepare_folder(config: schema.Config, source: Path, output: Path) -> dict[st
     """
     paths = photo_paths(source, skip=output)
     names = result_names(paths, source)
-    crops = output / "crops"
+    crops, journal = output / "crops", output / "progress.jsonl"
+    origin = {"source": str(source.resolve())}
+    earlier = _read_journal(journal, origin)
     crops.mkdir(parents=True, exist_ok=True)
-    journal = output / "progress.jsonl"
-    earlier = _read_journal(journal)
-    _check_source(output, source)
     options = _options_key(config)
     flat = _flat_names(names)
     records, jobs = {}, []
@@ -69,7 +70,7 @@ def prepare_folder(config: schema.Config, source: Path, output: Path) -> dict[st
     stale = {crop["file"] for record in earlier.values() for crop in record["crops"]}
     for name in stale - {crop["file"] for record in records.values() for crop in record["crops"]}:
         (crops / name).unlink(missing_ok=True)
-    _write_journal(journal, records)
+    _write_journal(journal, origin, records)
     with open(journal, "a", encoding="utf-8") as stream:
         bar = tqdm(total=len(paths), initial=len(records), desc="prepare", unit="photo", dynamic_ncols=True)
         for record in run_jobs(jobs, make_preparer, (config,), config.workers, _lost):
@@ -109,18 +110,6 @@ def _without_deleted(record: dict, crops: Path) -> dict:
     reasons = [{"kind": DELETED, "reason": f"{crop['file']} was deleted by hand"} for crop in gone]
     kept = [crop for crop in record["crops"] if crop not in gone]
     return record | {"crops": kept, "left_out": [*record["left_out"], *reasons]}
-
-
-def _check_source(output: Path, source: Path) -> None:
-    """Raises UserError if `output` holds the crops of another folder, which would be removed as no longer wanted."""
-    kept = output / "prepared.json"
-    if not kept.is_file():
-        return
-    earlier = json.loads(kept.read_text(encoding="utf-8"))["source"]
-    if Path(earlier).resolve() != source.resolve():
-        raise UserError(
-            f"{output}: must be new or hold crops of {source}, got those of {earlier} (choose another --output)"
-        )
 
 
 def _lost(jobs: list) -> str:
@@ -175,38 +164,55 @@ def _key(path: Path, options: str, beside: bool, name: str) -> str:
     return hashlib.sha256(json.dumps([options, name, states]).encode()).hexdigest()[:16]
 
 
-def _read_journal(path: Path) -> dict[str, dict]:
-    """The last record of each photo; the torn last line of a killed run counts as not done."""
-    records = {}
-    if path.is_file():
-        for line in path.read_text(encoding="utf-8").splitlines():
-            try:
-                record = json.loads(line)
-            except json.JSONDecodeError:
-                continue
-            if any(name_fault(crop["file"]) or Path(crop["file"]).name != crop["file"] for crop in record["crops"]):
-                raise UserError(f"{path}: crops must lie in crops/, got a path (delete this file and start again)")
-            records[record["photo"]] = record
+def _read_journal(path: Path, origin: dict) -> dict[str, dict]:
+    """The last record of each photo; the torn last line of a killed run counts as not done.
+
+    Raises:
+      UserError: the journal is of another folder of photos, whose crops would be removed, or none of this program.
+    """
+    if not path.is_file():
+        return {}
+    entries = []
+    for line in path.read_text(encoding="utf-8", errors="replace").splitlines():
+        with contextlib.suppress(json.JSONDecodeError):
+            entries.append(json.loads(line))
+    try:
+        (first, *rest) = entries
+        found, records = first["source"], {record["photo"]: record for record in rest}
+        files = [crop["file"] for record in rest for crop in record["crops"]]
+        complete = all({"key", "left_out"} <= record.keys() for record in rest)
+    except (ValueError, KeyError, TypeError, AttributeError):
+        complete = False
+    if not complete:
+        raise UserError(f"{path}: must be this program's journal, got other lines ({_AGAIN})")
+    if any(name_fault(file) or Path(file).name != file for file in files):
+        raise UserError(f"{path}: crops must lie in crops/, got a path ({_AGAIN})")
+    if found != origin["source"]:
+        raise UserError(
+            f"{path.parent}: must be new or hold crops of {origin['source']}, got those of {found} (choose another "
+            "--output)"
+        )
     return records
 
 
-def _write_journal(path: Path, records: dict[str, dict]) -> None:
+def _write_journal(path: Path, origin: dict, records: dict[str, dict]) -> None:
+    lines = [json.dumps(entry, ensure_ascii=True) + "\n" for entry in (origin, *records.values())]
     with atomic_path(path) as temporary:
-        temporary.write_text("".join(json.dumps(r, ensure_ascii=True) + "\n" for r in records.values()), "utf-8")
+        temporary.write_text("".join(lines), encoding="utf-8")
 
 
 def _left_out(records: list[dict]) -> Iterator[tuple[str, str, str]]:
     """Photo, kind and reason of each face or photo left out."""
     for record in records:
         for entry in record["left_out"]:
-            yield record["photo"], entry["kind"], entry["reason"]
+            yield printable(record["photo"]), entry["kind"], entry["reason"]
 
 
 def _write_tables(output: Path, config: schema.Config, source: Path, records: list[dict]) -> None:
     with atomic_path(output / "left_out.csv") as path, open(path, "w", newline="", encoding="utf-8") as stream:
         writer = csv.writer(stream)
         writer.writerow(["photo", "kind", "reason"])
-        writer.writerows([photo.encode("utf-8", "replace").decode(), *rest] for photo, *rest in _left_out(records))
+        writer.writerows(_left_out(records))
     content = {
         "source": str(source.resolve()),
         "image_size": config.data.image_size,
@@ -231,7 +237,7 @@ def _report(output: Path, source: Path, records: list[dict], skipped: int, pages
     if entries:
         print("left out: " + ", ".join(f"{counts[kind]} {kind}" for kind in KINDS if counts[kind]))
     crops = sum(len(record["crops"]) for record in records)
-    failed = {r["photo"]: r["left_out"][0]["reason"] for r in records if not r["crops"]}
+    failed = {printable(r["photo"]): r["left_out"][0]["reason"] for r in records if not r["crops"]}
     if not crops:
         photo, reason = next(iter(failed.items()))
         raise UserError(

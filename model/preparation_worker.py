@@ -2,7 +2,6 @@
 
 from pathlib import Path
 
-import cv2
 import numpy as np
 import tensorflow as tf
 from PIL import Image
@@ -14,11 +13,9 @@ from lib.face_image.detection import Face
 from model import components
 from model.morphable_model import MorphableModel
 from model.photo import AlignedPhoto, PhotoReader
+from model.photo_errors import PHOTO_ERRORS, failure_reason
 from model.preparation_job import Job
-from utils import UserError, atomic_path
-
-# What a photo can do wrong beside what is checked: numbers that do not fit, libraries' errors.
-OTHER_ERRORS = (UserError, ValueError, ArithmeticError, OSError, cv2.error, tf.errors.OpError)
+from utils import atomic_path
 
 
 class Preparer:
@@ -49,7 +46,7 @@ class Preparer:
             photo, faces = self.reader.find(job.path, None if every else 1)
         except quality.Unusable as error:
             faces, left_out = [], [_reason(job, error, error.kind)]
-        except OTHER_ERRORS as error:
+        except PHOTO_ERRORS as error:
             faces, left_out = [], [_reason(job, error, "unreadable")]
         for number, face in enumerate(faces):
             file = job.crop.with_stem(f"{job.crop.stem}_{number}") if every else job.crop
@@ -57,7 +54,7 @@ class Preparer:
                 crops.append(self._write(job, file, photo, face))
             except quality.Unusable as error:
                 left_out.append(_reason(job, error, error.kind))
-            except OTHER_ERRORS as error:
+            except PHOTO_ERRORS as error:
                 left_out.append(_reason(job, error, "mask failed"))
         return {"photo": job.photo, "key": job.key, "crops": crops, "left_out": left_out}
 
@@ -95,5 +92,4 @@ class Preparer:
 
 
 def _reason(job: Job, error: BaseException, kind: str) -> dict:
-    text = " ".join(str(error).split()) or type(error).__name__
-    return {"kind": kind, "reason": text.removeprefix(f"{job.path}: ").removeprefix(f"{job.path.name}: ")}
+    return {"kind": kind, "reason": failure_reason(job.path, error)}

@@ -18,7 +18,9 @@ from model.fitting import Fitter
 from model.fitting_terms import REFERENCE_SIZE, FitTargets
 from model.metrics import coverage, masked_psnr
 from model.photo import AlignedPhoto, PhotoReader, readable_mask
-from model.result_folder import PHOTO_ERRORS, ResultFolder
+from model.photo_errors import PHOTO_ERRORS
+from model.reconstruction_files import RUN_FILES
+from model.result_folder import ResultFolder
 from model.texture_trainer import clipped
 
 # Share of the fitting steps before the mask is sought again around the fitted face.
@@ -229,7 +231,7 @@ def reconstruct_folder(config: schema.Config, source: Path, output: Path) -> dic
     components.restore_texture_network(parts)
     reconstruct = Reconstructor.of(config, parts)
     results = ResultFolder(config, parts, source, output)
-    names = result_names(paths, source)
+    names = result_names(paths, source, taken=RUN_FILES)
     bar = tqdm(paths, "reconstruct", unit="photo", dynamic_ncols=True)
     for path in bar:
         bar.set_postfix_str(path.name)

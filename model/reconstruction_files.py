@@ -16,6 +16,8 @@ from utils import atomic_path
 
 # Photos on the sheet; the first ones of a folder.
 SHEET_ROWS = 24
+# Files that lie beside the photos' folders; no folder has their names.
+RUN_FILES = ("index.html", "sheet.png", "summary.csv", "summary.json", "failed.txt")
 COLUMNS = ("psnr_coarse", "psnr_fine", "coverage", "five_point_residual_px", "five_point_residual_px_max", "seconds")
 
 

@@ -3,18 +3,14 @@
 import time
 from pathlib import Path
 
-import cv2
-import tensorflow as tf
-
 from configs import schema
+from lib.file_names import printable
 from model import reconstruction_files
 from model.components import Components
 from model.export import Exporter, FaceTextures
+from model.photo_errors import failure_reason
 from model.report import Report
 from utils import UserError
-
-# What one photo can do wrong: its own faults, numbers that do not fit (a face at its very border), libraries' errors.
-PHOTO_ERRORS = (UserError, ValueError, ArithmeticError, OSError, cv2.error, tf.errors.OpError)
 
 
 class ResultFolder:
@@ -78,11 +74,5 @@ class ResultFolder:
         return self.failed
 
     def _shown(self, path: Path) -> str:
-        """The photo's name with the folders it lies in; what is not UTF-8 in it as question marks."""
-        return path.relative_to(self.source).as_posix().encode("utf-8", "replace").decode()
-
-
-def failure_reason(path: Path, error: Exception) -> str:
-    """What went wrong with a photo, one line without its name."""
-    reason = " ".join(str(error).split()) or type(error).__name__
-    return reason.removeprefix(f"{path}: ").removeprefix(f"{path.name}: ")
+        """The photo's name with the folders it lies in."""
+        return printable(path.relative_to(self.source).as_posix())

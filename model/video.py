@@ -13,7 +13,6 @@ from tqdm import tqdm
 
 from configs import schema
 from lib.face_image.region import face_region
-from lib.mesh_renderer.fragments import interpolate, rasterize
 from lib.spill import Spill
 from lib.temporal_smoothing import smooth, stiffness
 from model import components
@@ -22,7 +21,6 @@ from model.person_files import PERSON_FOLDER, PersonRecord, write_person
 from model.person_fit import Gallery, PersonEstimator, batches, spread
 from model.photo import AlignedPhoto
 from model.reconstruction import PhotoResult, Reconstructor
-from model.texture_trainer import clipped
 from model.video_frames import FrameSource, FrameTracker, held, write_video
 from utils import UserError, atomic_path
 
@@ -123,7 +121,7 @@ def smooth_track(
     translation = result[:, place]
     depth = camera.distance - translation[:, 2]
     in_crop = camera.project(tf.constant(translation[:, None], tf.float32))[:, 0].numpy()
-    diagonal = np.stack([crops[:, 0, 0], crops[:, 1, 1]], axis=-1)  # alignment neither turns nor shears
+    diagonal = _scales(crops)
     in_frame = (in_crop - crops[..., 2]) / diagonal
     size = np.log(camera.focal_length / depth / zoom)
     moved = smooth(np.concatenate([in_frame, size[:, None]], axis=1), weights, stiff)
@@ -141,18 +139,17 @@ def frame_landmarks(reconstruct: Reconstructor, coefficients: np.ndarray, crops:
     landmarks = np.concatenate(
         [parts.chain.morphable.posed(tf.constant(row[None]), parts.camera).landmarks for row in coefficients]
     )
-    diagonal = np.stack([crops[:, 0, 0], crops[:, 1, 1]], axis=-1)
-    return (landmarks - crops[:, None, :, 2]) / diagonal[:, None]
+    return (landmarks - crops[:, None, :, 2]) / _scales(crops)[:, None]
+
+
+def _scales(crops: np.ndarray) -> np.ndarray:
+    """[T, 2] pixels of the crop for one of the frame, of crops [T, 2, 3]: alignment neither turns nor shears."""
+    return np.stack([crops[:, 0, 0], crops[:, 1, 1]], axis=-1)
 
 
 def overlay(reconstruct: Reconstructor, frame: np.ndarray, crop: np.ndarray, coefficients, albedo) -> np.ndarray:
     """A frame (uint8 [H, W, 3]) with the face of coefficients [K] and albedo [N, 3] laid over it."""
-    chain, camera = reconstruct.parts.chain, reconstruct.parts.camera
-    face = chain.morphable.posed(tf.constant(coefficients[None]), camera)
-    triangles = chain.morphable.triangles
-    fragments = rasterize(camera.clip_coordinates(face.vertices), triangles, camera.image_size)
-    drawn = clipped(interpolate(chain.shade(tf.constant(albedo[None]), face), triangles, fragments))[0].numpy()
-    layers = np.concatenate([drawn, fragments.mask[0].numpy()], axis=-1)
+    layers = reconstruct.draw(coefficients[None], tf.constant(albedo[None]))
     centres = np.array(crop, np.float64)  # OpenCV counts from pixel centres, we from edges
     centres[:, 2] += 0.5 * crop[:, :2].sum(axis=1) - 0.5
     size = frame.shape[1::-1]
@@ -210,10 +207,7 @@ def reconstruct_video(config: schema.Config, source: Path, output: Path) -> dict
     for index, frame in enumerate(frames):
         if index in track.keys:
             result = with_region(track.keys[index], frame)
-            records.append(PersonRecord.of(result, export.bake(result) if export.textured else None))
-    skin = write_person(output / PERSON_FOLDER, reconstruct, export, records)
-    rows = zip(held(frames), track.photo_to_crop, track.coefficients, strict=True)
-    write_video(output / "overlay.mp4", (overlay(reconstruct, *row, skin.albedo) for row in rows), frames.frame_rate)
+            records.append(PersonRecord.of(result, export.bake(result) if export.textured else None, result.photo.name))
     with atomic_path(output / "coefficients.npz") as path, open(path, "wb") as stream:
         arrays = ("coefficients", "photo_to_crop", "landmarks", "seen")
         np.savez_compressed(stream, **{name: getattr(track, name) for name in arrays})
@@ -227,6 +221,9 @@ def reconstruct_video(config: schema.Config, source: Path, output: Path) -> dict
     }
     with atomic_path(output / "summary.json") as path:
         path.write_text(json.dumps(summary, indent=1) + "\n", encoding="utf-8")
+    skin = write_person(output / PERSON_FOLDER, reconstruct, export, records)
+    rows = zip(held(frames), track.photo_to_crop, track.coefficients, strict=True)
+    write_video(output / "overlay.mp4", (overlay(reconstruct, *row, skin.albedo) for row in rows), frames.frame_rate)
     print(
         f"{len(track.seen)} frames, {len(missing)} bridged without a face ({len(damaged)} of them damaged), results in "
         f"{output}"

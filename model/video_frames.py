@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 
 from lib.face_image.detection import Face, detect_faces
-from lib.face_image.photo_io import photo_paths, read_photo
+from lib.face_image.photo_io import photo_paths, photo_size, read_photo
 from model.photo import AlignedPhoto, PhotoReader
 from utils import UserError, atomic_path
 
@@ -32,13 +32,15 @@ class FrameSource:
       skip: a folder within `source` that holds no frames.
 
     Raises:
-      UserError: OpenCV cannot read the file, or the folder holds no image.
+      UserError: OpenCV cannot read the file, or the folder holds no image, or images of several sizes.
     """
 
     def __init__(self, source: Path, frame_rate: float, skip: Path | None = None):
         self.source, self.frame_rate = source, frame_rate
         self.paths = photo_paths(source, skip) if source.is_dir() else None
-        if self.paths is None:
+        if self.paths is not None:
+            _check_sizes(self.paths)
+        else:
             capture = cv2.VideoCapture(str(source))
             try:
                 if not capture.isOpened():
@@ -83,6 +85,19 @@ class FrameSource:
                     return
         finally:
             capture.release()
+
+
+def _check_sizes(paths: list[Path]) -> None:
+    first = None
+    for path in paths:
+        try:
+            size = photo_size(path)
+        except UserError:
+            continue  # damaged: a frame to be bridged
+        first = first or (path, size)
+        if size != first[1]:
+            wanted, got = (f"{width} x {height}" for height, width in (first[1], size))
+            raise UserError(f"{path}: the frames must have one size, {wanted} as {first[0].name}, got {got}")
 
 
 class FrameTracker:

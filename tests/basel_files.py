@@ -6,6 +6,8 @@ from pathlib import Path
 import numpy as np
 import scipy.io
 
+from lib.face_model import FaceModel
+
 
 @dataclass(frozen=True)
 class Indices:
@@ -77,3 +79,17 @@ def write_raw(
     scipy.io.savemat(folder / "select_vertex_id.mat", {"select_id": selected})
     scipy.io.savemat(folder / "facemodel_info.mat", indices.info)
     return arrays | {"expPC": basis, "expEV": np.round(deviations, 6)}
+
+
+def write_ready(path: Path, model: FaceModel, info: dict[str, np.ndarray]) -> None:
+    """Writes a converted model as Deep3DFaceReconstruction does; `info` has the arrays of facemodel_info.mat."""
+    centre = 0.3  # the file's mean is not centred
+    arrays = {
+        "meanshape": (model.mean_shape + centre).reshape(1, -1),
+        "idBase": model.identity_basis.reshape(len(model.identity_basis), -1).T,
+        "exBase": model.expression_basis.reshape(len(model.expression_basis), -1).T,
+        "meantex": 255 * model.mean_albedo.reshape(1, -1),
+        "texBase": 255 * model.albedo_basis.reshape(len(model.albedo_basis), -1).T,
+    }
+    kept = ("tri", "keypoints", "skinmask", "frontmask2_idx")
+    scipy.io.savemat(path, arrays | {key: info[key] for key in kept})

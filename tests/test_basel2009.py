@@ -13,7 +13,7 @@ from lib.face_models.basel2009 import is_basel_2009, load_basel_2009
 from lib.face_models.completion import cylindrical_chart, mirror_by_position, mirror_from_pairs
 from lib.face_models.published import load_published
 from model.components import load_face_model
-from tests.basel_files import Indices, published_indices, small_indices, write_raw
+from tests.basel_files import Indices, published_indices, small_indices, write_raw, write_ready
 from utils import UserError
 
 PUBLISHED = Path(__file__).resolve().parents[2] / "shared" / "data" / "bfm_index"
@@ -71,21 +71,32 @@ def test_the_model_of_true_size(tmp_path):
 def test_the_converted_file_gives_the_same_model(raw, tmp_path):
     folder, indices, _ = raw
     model = load_basel_2009(folder)
-    centre = 0.3  # the file's mean is not centred
-    scipy.io.savemat(
-        tmp_path / "BFM_model_front.mat",
-        {
-            "meanshape": (model.mean_shape + centre).reshape(1, -1),
-            "idBase": model.identity_basis.reshape(80, -1).T,
-            "exBase": model.expression_basis.reshape(64, -1).T,
-            "meantex": 255 * model.mean_albedo.reshape(1, -1),
-            "texBase": 255 * model.albedo_basis.reshape(80, -1).T,
-            **indices.info,
-        },
-    )
+    write_ready(tmp_path / "BFM_model_front.mat", model, indices.info)
     converted = load_basel_2009(tmp_path)
     for name in ("mean_shape", "identity_basis", "expression_basis", "mean_albedo", "albedo_basis", "triangles"):
         np.testing.assert_allclose(getattr(converted, name), getattr(model, name), atol=1e-5, err_msg=name)
+
+
+def test_what_speaks_of_the_full_model_is_used_with_the_converted_one_or_refused(raw, tmp_path):
+    folder, indices, _ = raw
+    model = load_basel_2009(folder)
+    write_ready(tmp_path / "BFM_model_front.mat", model, indices.info)
+    segments = np.arange(indices.full) % 4
+    scipy.io.savemat(tmp_path / "face05_4seg.mat", {"face05_4seg": segments[:, None]})
+    with pytest.raises(UserError, match=r"face05_4seg\.mat: speaks of the full model.*needs select_vertex_id\.mat"):
+        load_basel_2009(tmp_path)
+    shutil.copy(folder / "select_vertex_id.mat", tmp_path)
+    expected = segments[indices.cropped_to_full] == 3
+    np.testing.assert_array_equal(load_basel_2009(tmp_path).skin_mask, expected)
+    (tmp_path / "select_vertex_id.mat").unlink()
+    for name in ("BFM_exp_idx.mat", "BFM_front_idx.mat"):
+        shutil.copy(folder / name, tmp_path)
+    np.testing.assert_array_equal(load_basel_2009(tmp_path).skin_mask, expected)
+    scipy.io.savemat(tmp_path / "select_vertex_id.mat", {"select_id": np.arange(1, 31)[:, None]})
+    for name in ("BFM_exp_idx.mat", "BFM_front_idx.mat"):
+        (tmp_path / name).unlink()
+    with pytest.raises(UserError, match="must name the 40 of the converted model, got 30"):
+        load_basel_2009(tmp_path)
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ import pytest
 
 from configs import flags
 from lib.spill import Spill
-from model.result_folder import PHOTO_ERRORS
+from model.photo_errors import PHOTO_ERRORS
 from tests.one_line import one_line
 from utils import DiskFull, atomic_path, space_for
 

@@ -136,6 +136,39 @@ def test_flame_without_landmarks_says_what_to_do(tmp_path, built_in):
         load_flame(tmp_path, built_in)
 
 
+@pytest.mark.parametrize(
+    ("changed", "message"),
+    [
+        ({"full_lmk_bary_coords": np.ones((68, 2))}, r"'full_lmk_bary_coords' \[68, 3\].*got \[68\] and \[68, 2\]"),
+        ({"full_lmk_faces_idx": np.zeros(67, int)}, r"'full_lmk_faces_idx' must be 68 triangles"),
+        ({"full_lmk_faces_idx": np.full(68, 10**6)}, r"must lie within 0\.\.\d+ with finite weights, got 1000000"),
+        ({"full_lmk_bary_coords": np.full((68, 3), np.nan)}, r"finite weights"),
+    ],
+)
+def test_flame_landmarks_that_do_not_fit(tmp_path, built_in, changed, message):
+    write_flame(tmp_path / "flame.npz", built_in, **(corners_of(built_in, 0) | changed))
+    with pytest.raises(UserError, match=message):
+        load_flame(tmp_path, built_in)
+
+
+def test_a_vertex_that_is_nowhere_is_refused_not_dropped(tmp_path, built_in):
+    nowhere = built_in.mean_shape.copy()
+    nowhere[100] = np.nan
+    write_flame(tmp_path / "flame.npz", built_in, **corners_of(built_in, 0), v_template=nowhere / 10)
+    with pytest.raises(UserError, match=r"flame\.npz: 'v_template' must be finite"):
+        load_flame(tmp_path, built_in)
+    moved = np.zeros_like(built_in.mean_shape)
+    moved[100] = np.nan
+    write_statismo(tmp_path / "model.h5", built_in, moved)
+    with pytest.raises(UserError, match=r"model\.h5: 'expression/model/mean' must be finite"):
+        load_statismo(tmp_path / "model.h5", built_in)
+    write_template(tmp_path / "mine", built_in)
+    path = tmp_path / "mine" / "template.obj"
+    path.write_text(path.read_text().replace("v ", "v nan 0 0\nv ", 1))
+    with pytest.raises(UserError, match=r"template\.obj: coordinates must be finite"):
+        load_template(tmp_path / "mine", built_in)
+
+
 def turned(points: np.ndarray) -> np.ndarray:
     """Centimetres, z up, somewhere else."""
     return points[:, [0, 2, 1]] * [1.0, -1.0, 1.0] * 10 + [3.0, 4.0, 170.0]

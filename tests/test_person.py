@@ -1,5 +1,6 @@
 """Several photos of one person, and a short video, with the de-lit projection in the texture network's place."""
 
+import dataclasses
 import json
 
 import numpy as np
@@ -126,8 +127,25 @@ def test_a_person_and_the_one_photo_that_fails(tmp_path, loaded, parts):
     assert textured.visual.material.image.size == (256, 256)
     assert trimesh.load(folder / "person" / "mesh.glb").geometry.keys()
     assert "lit" not in (folder / "person" / "mesh.mtl").read_text()
-    assert set(json.loads((folder / "person/metrics.json").read_text())["psnr_merged"]) == {"0.png", "1.png"}
+    assert set(json.loads((folder / "person/metrics.json").read_text())["psnr_merged"]) == {"anna/0", "anna/1"}
     assert (folder / "person/sheet.png").is_file()
+    # Fewer formats another time: no mesh of this one stays behind.
+    fewer = dataclasses.replace(loaded, export=dataclasses.replace(loaded.export, formats=("ply",)))
+    person.reconstruct_people(fewer, tmp_path / "in", tmp_path / "out")
+    assert {path.name for path in (folder / "person").iterdir() if path.stem.startswith("mesh")} == {"mesh.ply"}
+
+
+def test_photos_of_equal_names_are_all_counted_and_a_photo_may_be_called_person(tmp_path, loaded):
+    for name in ("home/me.png", "work/me.png", "person.png"):
+        (tmp_path / "in" / "anna" / name).parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(portrait()).save(tmp_path / "in" / "anna" / name)
+    assert person.reconstruct_people(loaded, tmp_path / "in", tmp_path / "out") == {}
+    folder = tmp_path / "out" / "anna"
+    counted = {"anna/home/me", "anna/work/me", "anna/person_png"}
+    assert set(json.loads((folder / "person/metrics.json").read_text())["psnr_merged"]) == counted
+    assert set(json.loads((folder / "person/coefficients.json").read_text())["photos"]) == counted
+    assert (folder / "person_png" / "crop.png").is_file()
+    assert not (folder / "person" / "crop.png").exists()
 
 
 def test_photos_beside_folders_are_refused(tmp_path):
@@ -198,6 +216,29 @@ def test_an_unreadable_image_among_frames_is_damaged(tmp_path):
     (tmp_path / "3.png").write_bytes(b"no image")
     source = FrameSource(tmp_path, 25.0)
     assert [frame is None for frame in source] == [False, True, False]
+
+
+def test_frames_of_several_sizes_are_refused_before_any_work(tmp_path):
+    for index in range(3):
+        Image.fromarray(portrait()).save(tmp_path / f"{index}.png")
+    (tmp_path / "0.png").write_bytes(b"no image")
+    Image.fromarray(portrait()[:200]).save(tmp_path / "2.png")
+    with pytest.raises(UserError, match=r"2\.png: the frames must have one size, 300 x 300 as 1\.png, got 300 x 200"):
+        FrameSource(tmp_path, 25.0)
+
+
+def test_an_overlay_that_cannot_be_written_costs_no_numbers(tmp_path, loaded, monkeypatch):
+    write_video(tmp_path / "in.mp4", [portrait()] * 3, 25.0)
+
+    def broken(*_):
+        raise UserError("overlay.mp4: OpenCV must be able to write MPEG-4")
+
+    monkeypatch.setattr(video, "write_video", broken)
+    with pytest.raises(UserError, match="MPEG-4"):
+        video.reconstruct_video(loaded, tmp_path / "in.mp4", tmp_path / "out")
+    assert (tmp_path / "out/coefficients.npz").is_file()
+    assert (tmp_path / "out/summary.json").is_file()
+    assert (tmp_path / "out/person/mesh.ply").is_file()
 
 
 def test_the_last_good_frame_stands_in_for_a_damaged_one():

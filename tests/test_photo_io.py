@@ -136,6 +136,8 @@ def test_results_of_nested_photos_have_names_of_their_own(tmp_path):
         "a_jpg", "a_png_", "A_webp", "b.c", "d_jpg", "d/e", "f/a", "a_png",
     ]  # fmt: skip
     assert len({name.casefold() for name in found.values()}) == len(names)
+    named = photo_io.result_names([tmp_path / "Index.html.png", tmp_path / "b.png"], tmp_path, taken=("index.html",))
+    assert list(named.values()) == ["Index_html_png", "b"]
 
 
 @pytest.mark.parametrize("suffix", ["jpg", "png", "tiff"])

@@ -139,6 +139,48 @@ def test_crops_of_another_folder_are_not_replaced(tmp_path, mixed):
     assert sorted((mixed.output / "crops").iterdir()) == before
 
 
+def test_a_killed_first_run_already_belongs_to_its_folder(tmp_path, mixed, monkeypatch):
+    """Crops of a run that never came to its end are worth as much as finished ones."""
+    for name in ("one", "other"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / f"{name}.png").write_bytes((mixed.source / "two.png").read_bytes())
+    with monkeypatch.context() as patch:
+        patch.setattr(preparation, "_write_tables", lambda *_: stop())
+        with pytest.raises(KeyboardInterrupt):
+            run(tmp_path / "one", tmp_path / "out")
+    with pytest.raises(UserError, match=r"must be new or hold crops of .*other, got those of .*one \(choose another"):
+        run(tmp_path / "other", tmp_path / "out")
+    assert [path.name for path in (tmp_path / "out" / "crops").iterdir()] == ["one.png"]
+    assert run(tmp_path / "one", tmp_path / "out") == {}
+
+
+def stop():
+    raise KeyboardInterrupt
+
+
+@pytest.mark.parametrize("line", ["[]", "{}", '{"source": "x"}\n{"photo": "a.png"}', '{"source": "x"}\n7', ""])
+def test_a_journal_of_something_else_is_named(tmp_path, line):
+    (tmp_path / "in").mkdir()
+    portrait().save(tmp_path / "in" / "a.png")
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "progress.jsonl").write_text(f"{line}\n")
+    with pytest.raises(UserError, match=r"progress\.jsonl: must be this program's journal.*delete it"):
+        run(tmp_path / "in", tmp_path / "out")
+
+
+def test_names_that_are_not_utf_8_or_have_line_breaks_are_written_down(tmp_path, mixed, capsys):
+    source = tmp_path / "in"
+    source.mkdir()
+    (source / "two.png").write_bytes((mixed.source / "two.png").read_bytes())
+    (source / os.fsdecode(b"caf\xe9.png")).write_bytes(b"no image")
+    (source / "a\nb.png").write_bytes(b"no image")
+    failed = run(source, tmp_path / "out")
+    assert failed.keys() == {"caf\\udce9.png", "a\\nb.png"}
+    with open(tmp_path / "out" / "left_out.csv", newline="", encoding="utf-8") as stream:
+        assert {row[0] for row in csv.reader(stream)} == {"photo"} | failed.keys()
+    assert "caf\\udce9.png  left out: " in capsys.readouterr().out
+
+
 def test_all_faces_and_crops_that_no_longer_belong(tmp_path, mixed):
     source = tmp_path / "in"
     source.mkdir()

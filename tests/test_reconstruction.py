@@ -2,6 +2,7 @@
 
 import csv
 import json
+import os
 import re
 from types import SimpleNamespace
 
@@ -210,6 +211,21 @@ def test_broken_files_in_nested_folders_do_not_stop_the_good_ones(tmp_path, monk
     assert (source / "out" / "failed.txt").read_text().splitlines() == [f"{n}: {r}" for n, r in failed.items()]
     found = sorted(path.relative_to(source / "out").as_posix() for path in source.glob("out/**/crop.png"))
     assert found == ["a/same/crop.png", "b/same_tiff/crop.png", "b/same_webp/crop.png"]
+
+
+def test_photos_named_like_the_results_files_and_in_other_encodings(tmp_path, monkeypatch, parts):
+    source = tmp_path / "in"
+    source.mkdir()
+    for name in ("index.html.png", "sheet.png.png", "summary.csv.png", os.fsdecode(b"caf\xe9.png")):
+        portrait().save(source / name)
+    (source / os.fsdecode(b"bad\xe9.png")).write_bytes(b"no image")
+    failed = run(monkeypatch, parts, source, tmp_path / "out", **{"fit.steps": 0})
+    assert failed.keys() == {"bad\\udce9.png"}
+    assert (tmp_path / "out" / "index.html").is_file()
+    assert (tmp_path / "out" / "sheet.png").is_file()
+    names = {"index_html_png", "sheet_png_png", "summary_csv_png", os.fsdecode(b"caf\xe9")}
+    assert {path.parent.name for path in (tmp_path / "out").glob("*/crop.png")} == names
+    assert "caf\\udce9.png" in (tmp_path / "out" / "summary.csv").read_text(encoding="utf-8")
 
 
 def test_confidence_bound_is_used(tmp_path, monkeypatch, parts):

@@ -92,16 +92,18 @@ def photo_paths(folder: str | os.PathLike, skip: str | os.PathLike | None = None
     return sorted(paths)
 
 
-def result_names(paths: Iterable[Path], folder: Path) -> dict[Path, str]:
+def result_names(paths: Iterable[Path], folder: Path, taken: Iterable[str] = ()) -> dict[Path, str]:
     """A name for each photo's results: where it lies in `folder`, without its suffix, `/` between folders.
 
     Photos that differ in nothing but the suffix (or in capitals, which some file systems take for equal), and those
-    named like a folder beside them, keep the suffix: portrait.jpg, portrait.png become portrait_jpg, portrait_png.
+    named like a folder beside them or like one of `taken`, files that lie beside the results, keep the suffix:
+    portrait.jpg, portrait.png become portrait_jpg, portrait_png.
     """
     relative = {path: path.relative_to(folder) for path in paths}
     short = {path: name.with_suffix("").as_posix() for path, name in relative.items()}
     counts = Counter(name.casefold() for name in short.values())
     folders = {parent.as_posix().casefold() for name in relative.values() for parent in name.parents}
+    folders |= {name.casefold() for name in taken}
     clear = {p for p, name in short.items() if counts[name.casefold()] == 1 and name.casefold() not in folders}
     used = {short[path].casefold() for path in clear} | folders
     names = {}

@@ -7,8 +7,9 @@
     facemodel_info.mat                    triangles, landmarks, masks over C (Deep3DFaceReconstruction)
     face05_4seg.mat, face05_symlist.txt   skin region and mirrored pairs over F (optional)
 
-or, instead of the first five, BFM_model_front.mat (also called bfm2009_face.mat), which holds the result of the
-conversion. Lengths there are micrometres, or decimetres once converted; colours 0..255; indices start at 1.
+or, instead of all but the optional ones, BFM_model_front.mat (also called bfm2009_face.mat), which holds the result of
+the conversion; face05_* then need the lists of vertices beside them. Lengths are micrometres, or decimetres once
+converted; colours 0..255; indices start at 1.
 """
 
 import dataclasses
@@ -25,7 +26,10 @@ NAME = "Basel Face Model 2009"
 MICROMETRES = 100_000.0  # in a decimetre
 IDENTITY, EXPRESSION, ALBEDO = 80, 64, 80
 READY = ("BFM_model_front.mat", "bfm2009_face.mat")
-RAW = ("01_MorphableModel.mat", "Exp_Pca.bin", "std_exp.txt", "BFM_exp_idx.mat", "BFM_front_idx.mat")
+EXPRESSION_INDEX, FRONT_INDEX, SELECTED = "BFM_exp_idx.mat", "BFM_front_idx.mat", "select_vertex_id.mat"
+RAW = ("01_MorphableModel.mat", "Exp_Pca.bin", "std_exp.txt", EXPRESSION_INDEX, FRONT_INDEX)
+SEGMENTS, PAIRS = "face05_4seg.mat", "face05_symlist.txt"
+FULL = 53490  # vertices of the publishers' model
 INFO = "facemodel_info.mat"
 SKIN_SEGMENT = 3  # of face05_4seg.mat: neither nose (0), eyes (1) nor mouth (2)
 MIRRORED = 0.1  # mean distance of paired vertices after mirroring, of the face's size, above which they are no pairs
@@ -74,7 +78,7 @@ def load_basel_2009(folder: Path) -> FaceModel:
         info = MatFile(folder / INFO)
     else:
         info = MatFile(ready)
-        bases = _from_ready(info)
+        bases = _from_ready(folder, info)
     count = len(bases.mean_shape)
     triangles = info.indices("tri", count)
     if triangles.ndim != 2 or triangles.shape[1] != 3:
@@ -102,7 +106,7 @@ def load_basel_2009(folder: Path) -> FaceModel:
         raise UserError(f"{folder}: {error}") from error
 
 
-def _from_ready(file: MatFile) -> _Bases:
+def _from_ready(folder: Path, file: MatFile) -> _Bases:
     mean_shape = _vertices(file.numbers("meanshape"), file.path)
     rows = mean_shape.size
     return _Bases(
@@ -111,22 +115,37 @@ def _from_ready(file: MatFile) -> _Bases:
         expression=_basis(file.matrix("exBase", rows, EXPRESSION)),
         mean_albedo=_vertices(file.numbers("meantex", rows), file.path) / 255.0,
         albedo=_basis(file.matrix("texBase", rows, ALBEDO)) / 255.0,
-        cropped_to_full=None,
+        cropped_to_full=_cropped_of_ready(folder, rows // 3),
     )
+
+
+def _cropped_of_ready(folder: Path, count: int) -> np.ndarray | None:
+    """As `_cropped_to_full`, for a converted model of `count` vertices, which does not say itself where they come from.
+
+    Raises:
+      UserError: there are files over the full model and no list that leads to them, or one of another length.
+    """
+    kept = _cropped_to_full(folder, FULL)
+    over_full = [name for name in (SEGMENTS, PAIRS) if (folder / name).is_file()]
+    if kept is None and over_full:
+        raise UserError(
+            f"{folder / over_full[0]}: speaks of the full model's vertices and needs {SELECTED}, or {EXPRESSION_INDEX} "
+            f"and {FRONT_INDEX}, beside the converted one, got none (put it there, or take {over_full[0]} away)"
+        )
+    if kept is not None and len(kept) != count:
+        raise UserError(
+            f"{folder}: the lists of vertices must name the {count} of the converted model, got {len(kept)}"
+        )
+    return kept
 
 
 def _from_raw(folder: Path) -> _Bases:
     model = MatFile(folder / RAW[0])
     full_shape = _vertices(model.numbers("shapeMU"), model.path)
     full = len(full_shape)
-    expression_to_full = MatFile(folder / "BFM_exp_idx.mat").indices("trimIndex", full)
-    front = MatFile(folder / "BFM_front_idx.mat").indices("idx", len(expression_to_full))
-    kept = expression_to_full[front]
-    selected = folder / "select_vertex_id.mat"
-    if selected.is_file() and not np.array_equal(MatFile(selected).indices("select_id", full), kept):
-        raise UserError(
-            f"{selected}: must name the same vertices as BFM_front_idx.mat through BFM_exp_idx.mat, got others"
-        )
+    expression_to_full = MatFile(folder / EXPRESSION_INDEX).indices("trimIndex", full)
+    front = MatFile(folder / FRONT_INDEX).indices("idx", len(expression_to_full))
+    kept = _cropped_to_full(folder, full)
 
     def scaled(kind: str, count: int) -> np.ndarray:
         """[count, C, 3] principal components times their standard deviations ("EV" despite the name)."""
@@ -144,6 +163,27 @@ def _from_raw(folder: Path) -> _Bases:
         albedo=scaled("tex", ALBEDO) / 255.0,
         cropped_to_full=kept,
     )
+
+
+def _cropped_to_full(folder: Path, full: int) -> np.ndarray | None:
+    """[C] vertices of the full model that the cropped one keeps, by the lists in the folder; None without any list.
+
+    Raises:
+      UserError: two lists name different vertices.
+    """
+    through, selected = (folder / EXPRESSION_INDEX, folder / FRONT_INDEX), folder / SELECTED
+    kept = None
+    if all(path.is_file() for path in through):
+        expression_to_full = MatFile(through[0]).indices("trimIndex", full)
+        kept = expression_to_full[MatFile(through[1]).indices("idx", len(expression_to_full))]
+    if selected.is_file():
+        chosen = MatFile(selected).indices("select_id", full)
+        if kept is not None and not np.array_equal(chosen, kept):
+            raise UserError(
+                f"{selected}: must name the same vertices as {FRONT_INDEX} through {EXPRESSION_INDEX}, got others"
+            )
+        kept = chosen
+    return kept
 
 
 def _expressions(folder: Path, vertices: int, count: int) -> np.ndarray:
@@ -176,7 +216,7 @@ def _expressions(folder: Path, vertices: int, count: int) -> np.ndarray:
 
 
 def _skin(folder: Path, info: MatFile, cropped_to_full: np.ndarray | None, count: int) -> np.ndarray:
-    segments = folder / "face05_4seg.mat"
+    segments = folder / SEGMENTS
     if segments.is_file() and cropped_to_full is not None:
         values = MatFile(segments).numbers("face05_4seg")
         if values.size <= cropped_to_full.max():
@@ -186,7 +226,7 @@ def _skin(folder: Path, info: MatFile, cropped_to_full: np.ndarray | None, count
 
 
 def _mirror(folder: Path, shape: np.ndarray, cropped_to_full: np.ndarray | None) -> np.ndarray:
-    path = folder / "face05_symlist.txt"
+    path = folder / PAIRS
     if not path.is_file() or cropped_to_full is None:
         return mirror_by_position(shape)
     try:

@@ -69,6 +69,9 @@ def load_flame(path: Path, source: FaceModel) -> FaceModel:
             f"{path}: 'v_template' must be [N, 3] and 'shapedirs' [N, 3, K], got {list(template.shape)} and "
             f"{list(directions.shape)}"
         )
+    for name in ("v_template", "shapedirs"):
+        if not np.isfinite(arrays[name]).all():
+            raise UserError(f"{path}: '{name}' must be finite, got NaN or infinity")
     triangles = triangles.astype(np.int64)
     if triangles.ndim != 2 or triangles.shape[1] != 3 or triangles.min() < 0 or triangles.max() >= len(template):
         raise UserError(f"{path}: 'f' must be [F, 3] vertices within 0..{len(template) - 1}")
@@ -95,12 +98,18 @@ def _embedded(path: Path, arrays: dict, shape: np.ndarray, triangles: np.ndarray
         faces, weights = arrays.get(f"{kind}_lmk_faces_idx"), arrays.get(f"{kind}_lmk_bary_coords")
         if faces is None or weights is None:
             continue
-        faces, weights = faces.astype(np.int64).ravel(), weights.astype(np.float64).reshape(-1, 3)
-        counts = len(faces) == len(weights) == LANDMARKS - first
-        if not counts or not 0 <= faces.min() <= faces.max() < len(triangles):
+        count = LANDMARKS - first
+        # Published with an axis of length 1 before.
+        if faces.size != count or weights.size != 3 * count:
             raise UserError(
-                f"{path}: '{kind}_lmk_faces_idx' must be {LANDMARKS - first} triangles with as many weights, "
-                f"got {len(faces)}"
+                f"{path}: '{kind}_lmk_faces_idx' must be {count} triangles and '{kind}_lmk_bary_coords' [{count}, 3] "
+                f"weights, got {list(faces.shape)} and {list(weights.shape)}"
+            )
+        faces, weights = faces.astype(np.int64).ravel(), weights.astype(np.float64).reshape(-1, 3)
+        if faces.min() < 0 or faces.max() >= len(triangles) or not np.isfinite(weights).all():
+            raise UserError(
+                f"{path}: '{kind}_lmk_faces_idx' must lie within 0..{len(triangles) - 1} with finite weights, got "
+                f"{faces.min()}..{faces.max()}"
             )
         points = (shape[triangles[faces]] * weights[..., None]).sum(axis=1)
         return dict(enumerate(points, start=first))

@@ -37,9 +37,12 @@ def read_vertices(path: Path, kept: int | None = None, total: int | None = None)
         expected = f"at least {kept or 1}" if total is None else f"{total}, as the other meshes beside it"
         raise UserError(f"{path}: must have {expected} vertices, got {len(lines)}")
     try:
-        return np.array(lines[:kept], np.float64).reshape(-1, 3)
+        vertices = np.array(lines[:kept], np.float64).reshape(-1, 3)
     except ValueError as error:
         raise UserError(f"{path}: must have three numbers for each vertex, got something else ({error})") from None
+    if not np.isfinite(vertices).all():
+        raise UserError(f"{path}: coordinates must be finite, got NaN or infinity")
+    return vertices
 
 
 def vertex_count(path: Path) -> int:

@@ -102,14 +102,20 @@ def _linear(
     if basis is None or basis.ndim != 2 or basis.shape[0] != mean.size or basis.shape[1] < variance.size:
         got = "none" if basis is None else list(basis.shape)
         raise UserError(f"{path}: '{part}/model/pcaBasis' must be [{mean.size}, K] with K variances, got {got}")
-    columns = basis[:, : variance.size].astype(np.float64) * (np.sqrt(np.maximum(variance, 0.0)) / unit)
+    basis = basis[:, : variance.size]
+    if not np.isfinite(basis).all():
+        raise UserError(f"{path}: '{part}/model/pcaBasis' must be finite, got NaN or infinity")
+    columns = basis.astype(np.float64) * (np.sqrt(np.maximum(variance, 0.0)) / unit)
     return mean.reshape(-1, 3) / unit, columns.T.reshape(variance.size, -1, 3)
 
 
 def _array(path: Path, data: h5py.File, name: str) -> np.ndarray:
     if not isinstance(data.get(name), h5py.Dataset):
         raise UserError(f"{path}: must hold '{name}', as the Basel Face Models of 2017 and 2019 do, got a file without")
-    return np.asarray(data[name])
+    values = np.asarray(data[name])
+    if values.dtype.kind == "f" and not np.isfinite(values).all():
+        raise UserError(f"{path}: '{name}' must be finite, got NaN or infinity")
+    return values
 
 
 def _named_points(path: Path, data: h5py.File) -> dict[str, np.ndarray]:
