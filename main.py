@@ -137,4 +137,4 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
 
 
 if __name__ == "__main__":
-    sys.exit(flags.run(main, "the same command with --restore goes on from the last checkpoint of a training"))
+    sys.exit(flags.run(main, "--mode train goes on with --restore, --mode prepare and pretrain with the same command"))

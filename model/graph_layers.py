@@ -167,22 +167,6 @@ class ChebyshevConvolution(keras.layers.Layer):
         return tf.nn.elu(x) if self.activation == "elu" else x
 
 
-class Sampling(keras.layers.Layer):
-    """Carries signals from one mesh level to another by a fixed matrix (D or U of the hierarchy).
-
-    Args:
-      matrix: SciPy sparse [M, N].
-    """
-
-    def __init__(self, matrix: scipy.sparse.spmatrix, name: str | None = None):
-        super().__init__(name=name)
-        self.product = SparseProduct(matrix, symmetric=False)
-
-    def call(self, x):
-        """[N, B, C] -> [M, B, C]."""
-        return self.product(x)
-
-
 class ResidualBlock(keras.layers.Layer):
     """y = ELU(conv(x)); ELU(conv(y) + shortcut), the shortcut a linear map where the widths differ (published).
 

@@ -19,7 +19,7 @@ def mean_error(points, expected=ASTRONAUT):
 
 
 def test_portrait():
-    face = detection.detect_largest_face(skimage.data.astronaut(), "astronaut")
+    face = detection.detect_confident_faces(skimage.data.astronaut(), "astronaut", 0.0, 1)[0]
     assert mean_error(face.points) < 0.06
     assert face.confidence > 0.95
     assert (face.box[:2] < face.points.min(0)).all()
@@ -31,26 +31,26 @@ def test_tilted_heads(angle):
     matrix = cv2.getRotationMatrix2D((225, 125), angle, 1.0)
     image = cv2.warpAffine(skimage.data.astronaut(), matrix, (512, 512), borderMode=cv2.BORDER_REPLICATE)
     expected = ASTRONAUT @ matrix[:, :2].T + matrix[:, 2]
-    assert mean_error(detection.detect_largest_face(image, "tilted").points, expected) < 0.08
+    assert mean_error(detection.detect_confident_faces(image, "tilted", 0.0, 1)[0].points, expected) < 0.08
 
 
 @pytest.mark.parametrize("scale", [0.3, 3.0])
 def test_small_and_large_photos_and_alpha(scale):
     image = cv2.resize(skimage.data.astronaut(), None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
     image = np.concatenate([image, np.zeros_like(image[..., :1])], -1)
-    face = detection.detect_largest_face(image, "scaled")
+    face = detection.detect_confident_faces(image, "scaled", 0.0, 1)[0]
     assert mean_error(face.points, ASTRONAUT * scale) < 0.08
 
 
 def test_a_face_that_fills_the_photo():
     image = skimage.data.astronaut()[70:185, 175:280]
-    assert mean_error(detection.detect_largest_face(image, "close").points, ASTRONAUT - (175, 70)) < 0.08
+    assert mean_error(detection.detect_confident_faces(image, "close", 0.0, 1)[0].points, ASTRONAUT - (175, 70)) < 0.08
 
 
 def test_mirrored_photo_gives_mirrored_points():
     image = skimage.data.astronaut()
-    points = detection.detect_largest_face(image, "a").points
-    mirrored = detection.detect_largest_face(image[:, ::-1], "b").points
+    points = detection.detect_confident_faces(image, "a", 0.0, 1)[0].points
+    mirrored = detection.detect_confident_faces(image[:, ::-1], "b", 0.0, 1)[0].points
     back = (mirrored * (-1, 1) + (image.shape[1], 0))[list(detection.MIRRORED_POINTS)]
     assert np.abs(points - back).max() / EYE_DISTANCE < 0.03
 
@@ -93,7 +93,7 @@ def test_the_largest_of_two_comes_first():
 def test_no_face_is_an_error_naming_the_photo(image):
     assert detection.detect_faces(image) == []
     with pytest.raises(UserError, match=r"cup\.jpg: no face found"):
-        detection.detect_largest_face(image, "cup.jpg")
+        detection.detect_confident_faces(image, "cup.jpg", 0.0, 1)[0]
 
 
 def test_wrong_arrays_are_refused():
@@ -116,4 +116,4 @@ def test_development_photos(name):
     photo = read_photo(shared_file(f"data/photos/{name}"))
     given = np.loadtxt(shared_file(f"data/photos/{name}").with_suffix(".txt"))
     # The given points are another detector's and themselves 3-8 % off.
-    assert mean_error(detection.detect_largest_face(photo, name).points, given) < 0.08
+    assert mean_error(detection.detect_confident_faces(photo, name, 0.0, 1)[0].points, given) < 0.08

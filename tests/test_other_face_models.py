@@ -16,7 +16,7 @@ from lib.face_models.landmark_files import FILE, complete_landmarks, read_landma
 from lib.face_models.obj_files import read_obj
 from lib.face_models.published import known_forms, load_published
 from lib.face_models.statismo import NAMED, load_statismo
-from lib.face_models.template import load_template, similarity
+from lib.face_models.template import load_template
 from lib.synthetic.face_generator import build_face_model
 from utils import UserError
 
@@ -245,16 +245,6 @@ def test_landmarks_that_are_not_known_follow_the_others(built_in):
     assert np.linalg.norm(wide[found] - wide[built_in.landmarks], axis=1).max() < 0.1
     with pytest.raises(UserError, match="at least 6"):
         complete_landmarks("here", wide, {8: wide[0]}, built_in)
-
-
-def test_similarity_is_found_exactly():
-    rng = np.random.default_rng(1)
-    points = rng.normal(size=(10, 3))
-    rotation = np.linalg.qr(rng.normal(size=(3, 3)))[0]
-    rotation *= np.linalg.det(rotation)
-    scale, found, shift = similarity(points, 2.5 * points @ rotation + [1, 2, 3])
-    np.testing.assert_allclose([scale, *shift], [2.5, 1, 2, 3], atol=1e-9)
-    np.testing.assert_allclose(found, rotation, atol=1e-9)
 
 
 def test_polygons_of_any_size_and_counting_from_the_end(tmp_path):

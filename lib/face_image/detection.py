@@ -84,20 +84,6 @@ def detect_faces(image: np.ndarray, refine: bool = True, smallest: int = SMALLES
     return sorted(faces, key=lambda face: face.area, reverse=True)
 
 
-def detect_largest_face(image: np.ndarray, name: str, min_confidence: float = 0.0) -> Face:
-    """The largest face of a photo.
-
-    Args:
-      image: uint8 [H, W, 3 or 4].
-      name: what the error calls the photo.
-      min_confidence: detections below it are no faces.
-
-    Raises:
-      Unusable: if there is no face.
-    """
-    return detect_confident_faces(image, name, min_confidence, 1)[0]
-
-
 def detect_confident_faces(image: np.ndarray, name: str, min_confidence: float, most: int | None = None) -> list[Face]:
     """The faces of a photo, the largest first.
 

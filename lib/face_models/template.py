@@ -12,6 +12,7 @@ point of the built-in face does, once both faces lie over each other by their la
 from pathlib import Path
 
 import numpy as np
+from trimesh.registration import procrustes
 
 from lib.face_model import FaceModel
 from lib.face_models.assembly import assemble
@@ -47,8 +48,10 @@ def load_template(folder: Path, source: FaceModel) -> FaceModel:
     if not marks.is_file():
         raise UserError(f"{marks}: must name the 68 landmarks of {TEMPLATE}, got nothing there (docs/YOUR_MODEL.md)")
     landmarks = read_landmarks(marks, mesh.vertices)
-    scale, rotation, shift = similarity(mesh.vertices[landmarks], source.mean_shape[source.landmarks])
-    shape = scale * mesh.vertices @ rotation + shift
+    # Scale, rotation and shift at once (Umeyama 1991), for columns.
+    similarity, _, _ = procrustes(mesh.vertices[landmarks], source.mean_shape[source.landmarks], reflection=False)
+    linear = similarity[:3, :3].T
+    shape = mesh.vertices @ linear + similarity[:3, 3]
     misfit = shape[landmarks] - source.mean_shape[source.landmarks]
     error = float(np.sqrt(np.square(misfit).sum(axis=1).mean()))
     if error > LANDMARK_MISFIT:
@@ -63,26 +66,13 @@ def load_template(folder: Path, source: FaceModel) -> FaceModel:
         if not files:
             return None, ()
         moved = [read_vertices(file, total=len(mesh.vertices)) - mesh.vertices for file in files]
-        return np.array([scale * offset @ rotation for offset in moved]), tuple(file.stem for file in files)
+        return np.array(moved) @ linear, tuple(file.stem for file in files)
 
     expression, names = offsets(EXPRESSIONS)
     return assemble(
         str(folder), f"{folder.name} ({TEMPLATE})", shape, mesh.triangles, landmarks, source,
         identity=offsets(IDENTITY)[0], expression=expression, uv=mesh.uv, expression_names=names,
     )  # fmt: skip
-
-
-def similarity(points: np.ndarray, onto: np.ndarray) -> tuple[float, np.ndarray, np.ndarray]:
-    """Scale, rotation [3, 3] for row vectors and shift [3] that bring points [M, 3] closest to others [M, 3].
-
-    Least squares (Umeyama 1991), without reflection.
-    """
-    centre, target = points.mean(axis=0), onto.mean(axis=0)
-    u, singular, vt = np.linalg.svd((points - centre).T @ (onto - target))
-    signs = np.array([1.0, 1.0, np.sign(np.linalg.det(u @ vt))])
-    rotation = (u * signs) @ vt
-    scale = float((singular * signs).sum() / np.square(points - centre).sum())
-    return scale, rotation, target - scale * centre @ rotation
 
 
 def _check_winding(path: Path, shape: np.ndarray, triangles: np.ndarray, landmarks: np.ndarray) -> None:
