@@ -121,7 +121,8 @@ def draw(jobs: list[dict], arguments) -> dict[str, np.ndarray]:
 
     server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     threading.Thread(target=server.serve_forever, daemon=True).start()
-    with tempfile.TemporaryDirectory() as profile:
+    # The browser's helpers outlive it for a moment and go on writing.
+    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as profile:
         command = [arguments.chromium, "--headless=new", "--no-sandbox", "--use-angle=swiftshader", "--disable-gpu"]
         command += ["--enable-unsafe-swiftshader", f"--user-data-dir={profile}"]
         page = f"http://127.0.0.1:{server.server_port}/"
