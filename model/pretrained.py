@@ -5,6 +5,7 @@ of the face model the numbers belong to, and free metadata (configuration, seed,
 """
 
 import json
+import shutil
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -109,6 +110,19 @@ def read_metadata(path: Path) -> dict:
     """
     header, _ = _read(path)
     return {**header["metadata"], "face_model": header["face_model"]}
+
+
+def keep_previous(path: Path, metadata: dict) -> None:
+    """Copies weights of another run, which has other metadata, beside themselves before they are replaced."""
+    if not path.is_file():
+        return
+    earlier = read_metadata(path)
+    if all(earlier.get(key) == value for key, value in json.loads(json.dumps(metadata)).items()):
+        return  # the same run once more
+    previous = path.with_suffix(".previous.npz")
+    with atomic_path(previous) as temporary:
+        shutil.copyfile(path, temporary)
+    print(f"{previous}: the weights that were there before")
 
 
 def _read(path: Path) -> tuple[dict, dict[str, np.ndarray]]:

@@ -4,7 +4,6 @@ import dataclasses
 import hashlib
 import json
 import math
-import shutil
 import sys
 import time
 from pathlib import Path
@@ -26,13 +25,12 @@ from model.components import load_face_model
 from model.identity import build_identity_network, cosine_softmax_loss
 from model.mirroring import from_both_sides, mirrored_coefficients
 from model.morphable_model import MorphableModel
-from model.pretrained import check_replaceable, is_frozen, read_metadata, save_weights
+from model.pretrained import check_replaceable, is_frozen, keep_previous, save_weights
 from model.pretraining_faces import FaceSet, hold_out, load_or_render, recipe
 from model.pretraining_losses import DirectSupervision, WeakSupervision, total_weak_loss
 from model.pretraining_metrics import identity_metrics, predict, regressor_metrics
 from model.regressor import build_regressor
-from model.resnet import ResNet
-from model.resnet_weights import load_slim
+from model.resnet_weights import initialise
 from model.schedule import warmup_cosine
 from utils import UserError, atomic_path, seed_everything
 
@@ -220,23 +218,6 @@ class RegressorTask:
         return {**terms, "total": total}
 
 
-def initialise(network: ResNet, config: schema.Config) -> str:
-    """Gives the regressor's ResNet-50 the weights of pretrain.initial; returns which of the file's it does not need.
-
-    Raises:
-      UserError: the regressor is another network, or the file is no such checkpoint.
-    """
-    section, path = config.regressor, schema.asset_path(config.pretrain.initial)
-    if (section.depth, section.width) != (50, 64):
-        raise UserError(
-            f"pretrain.initial: {path} is for regressor.depth 50 and regressor.width 64, got {section.depth} and "
-            f"{section.width}"
-        )
-    unused = load_slim(path, network)
-    shown = ", ".join(unused[:4]) + (", ..." if len(unused) > 4 else "")
-    return f"{path}: the regressor starts from it; not used: {len(unused)} variables{shown and f' ({shown})'}"
-
-
 def run_updates(task, config: schema.Config, checkpoint: Path, card: dict[str, str]) -> float:
     """Makes a task's updates, from its checkpoint where there is one.
 
@@ -337,26 +318,13 @@ def _ship(config: schema.Config, path: str, task, face_model: FaceModel, measure
         "seconds": round(seconds),
         "held_out": measured,
     }
-    _keep_previous(path, metadata)
+    keep_previous(path, metadata)
     save_weights(path, task.network, face_model.fingerprint, metadata)
     with atomic_path(path.with_suffix(".json")) as temporary:
         temporary.write_text(
             json.dumps({**metadata, "face_model_fingerprint": face_model.fingerprint}, indent=1) + "\n"
         )
     print(f"{path}: {json.dumps(measured)}")
-
-
-def _keep_previous(path: Path, metadata: dict) -> None:
-    """Copies weights of another run beside themselves before they are replaced."""
-    if not path.is_file():
-        return
-    earlier = read_metadata(path)
-    if all(earlier.get(key) == value for key, value in json.loads(json.dumps(metadata)).items()):
-        return  # the same run once more
-    previous = path.with_suffix(".previous.npz")
-    with atomic_path(previous) as temporary:
-        shutil.copyfile(path, temporary)
-    print(f"{previous}: the weights that were there before")
 
 
 def _line(task: str, update: int, terms: dict[str, tf.Tensor]) -> str:

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import tensorflow as tf
 
+from configs import schema
 from model.resnet import ConvolutionNorm, ResNet
 from utils import UserError
 
@@ -122,3 +123,20 @@ def _assign(path: Path, wanted: Mapping, values: Mapping) -> None:
             raise UserError(f"{path}: '{name}' must be finite numbers, got others")
     for name, variable in wanted.items():
         variable.assign(values[name])
+
+
+def initialise(network: ResNet, config: schema.Config) -> str:
+    """Gives the regressor's ResNet-50 the weights of pretrain.initial; returns which of the file's it does not need.
+
+    Raises:
+      UserError: the regressor is another network, or the file is no such checkpoint.
+    """
+    section, path = config.regressor, schema.asset_path(config.pretrain.initial)
+    if (section.depth, section.width) != (50, 64):
+        raise UserError(
+            f"pretrain.initial: {path} is for regressor.depth 50 and regressor.width 64, got {section.depth} and "
+            f"{section.width}"
+        )
+    unused = load_slim(path, network)
+    shown = ", ".join(unused[:4]) + (", ..." if len(unused) > 4 else "")
+    return f"{path}: the regressor starts from it; not used: {len(unused)} variables{shown and f' ({shown})'}"

@@ -7,10 +7,9 @@ import tensorflow as tf
 from configs import schema
 from lib.coefficients import CoefficientLayout
 from model.pretrained import is_frozen
-from model.pretraining import initialise
 from model.published_networks import TorchRegressor
 from model.resnet import ResNet
-from model.resnet_weights import load_slim, load_torch
+from model.resnet_weights import initialise, load_slim, load_torch
 from tests.torch_writer import save_torch
 from utils import UserError
 

@@ -242,7 +242,8 @@ def test_a_journal_of_crops_elsewhere_deletes_nothing(tmp_path, capsys):
     keep.write_bytes(b"x")
     (tmp_path / "out").mkdir()
     record = {"photo": "gone.png", "key": "", "crops": [{"file": "../../keep.png"}], "left_out": []}
-    (tmp_path / "out" / "progress.jsonl").write_text(json.dumps(record) + "\n")
+    lines = [json.dumps({"source": str(tmp_path / "photos")}), json.dumps(record)]
+    (tmp_path / "out" / "progress.jsonl").write_text("\n".join(lines) + "\n")
     arguments = ["--mode", "prepare", "--input", tmp_path / "photos", "--output", tmp_path / "out"]
     assert "crops must lie in crops/" in one_line(main.main, arguments, capsys)
     assert keep.exists()
