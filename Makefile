@@ -28,7 +28,7 @@ evaluate: $(VENV)/.runtime
 
 test: $(VENV)/.development
 	$(BIN)/ruff check
-	$(BIN)/python -m pytest -q
+	$(BIN)/python -m pytest -q -n auto --maxprocesses 4 --dist loadfile
 
 $(VENV)/.runtime: requirements.txt
 	@command -v $(PYTHON) > /dev/null || { echo "Python 3.11 or newer must be installed, got no '$(PYTHON)' (name it: make PYTHON=/path/to/python3)" >&2; exit 1; }

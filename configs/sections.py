@@ -66,6 +66,10 @@ class Data(Section):
         super().__post_init__()
         if not self.name or "/" in self.name or "\\" in self.name or self.name.startswith("."):
             raise UserError(f"data.name: must be a plain file name, got '{self.name}'")
+        if self.validation + self.test >= 1:
+            raise UserError(
+                f"data.validation and data.test: must together be below 1, got {self.validation:g} and {self.test:g}"
+            )
 
 
 @dataclasses.dataclass(frozen=True)

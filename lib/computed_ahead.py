@@ -14,7 +14,7 @@ def computed_ahead(function: Callable[[Item], Result], items: Iterable[Item]) ->
     Worth it where `function` spends its time outside of Python, as compiled TensorFlow functions do.
 
     Raises:
-      Whatever `items` or `function` raises, at the item it belongs to.
+      What `function` raises, at the item it belongs to; what `items` raises, one item earlier.
     """
     with ThreadPoolExecutor(1) as thread:
         pending = None

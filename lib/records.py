@@ -15,6 +15,7 @@ the image size is given.
 
 import contextlib
 import functools
+import glob
 import hashlib
 import json
 import math
@@ -303,7 +304,7 @@ class RecordReader:
 
 def _remove_leftovers(path: Path) -> None:
     """Deletes what killed writers of `path` left behind: temporary files that no process holds locked."""
-    for leftover in path.parent.glob(f".{path.stem}-????????{path.suffix}"):
+    for leftover in path.parent.glob(f".{glob.escape(path.stem)}-????????{glob.escape(path.suffix)}"):
         with contextlib.suppress(BlockingIOError, PermissionError, FileNotFoundError):
             if fcntl:
                 with open(leftover, "rb") as stream:

@@ -74,7 +74,10 @@ def load_split(folder: Path) -> dict[str, list[str]]:
         path = split_path(folder, part)
         if not path.is_file():
             raise UserError(f"{path}: must list the {part} images, got no file (python create_bin.py writes it)")
-        parts[part] = path.read_text(encoding="utf-8").splitlines()
+        try:
+            parts[part] = path.read_text(encoding="utf-8").splitlines()
+        except UnicodeDecodeError:
+            raise UserError(f"{path}: must be UTF-8 text, got other bytes (python create_bin.py writes it)") from None
     if not parts["train"]:
         raise UserError(f"{split_path(folder, 'train')}: must list at least one image, got none")
     seen: dict[str, str] = {}

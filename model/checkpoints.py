@@ -42,8 +42,19 @@ def save(path: Path, groups: Mapping[str, Sequence], progress: Progress, identit
       groups: variables by role, e.g. {"texture": network.variables, "texture_optimizer": optimizer.variables}.
       progress: where the run stands.
       identity: what the variables belong to, e.g. {"face model": fingerprint}; `restore` compares it.
+
+    Raises:
+      UserError: a variable is not finite, and what was saved before is better.
     """
-    arrays = {f"{group}/{i:04d}": np.asarray(v) for group, variables in groups.items() for i, v in enumerate(variables)}
+    arrays = {}
+    for group, variables in groups.items():
+        for i, variable in enumerate(variables):
+            arrays[f"{group}/{i:04d}"] = value = np.asarray(variable)
+            if value.dtype.kind == "f" and not np.isfinite(value).all():
+                raise UserError(
+                    f"'{_name(variable)}' must be finite to be saved, got NaN or infinity after update "
+                    f"{progress.update} (lower the learning rate; {path} is left as it was)"
+                )
     header = {
         "format": FORMAT,
         "progress": dataclasses.asdict(progress),

@@ -1,5 +1,8 @@
 """The parts of the chain, as a configuration asks for them."""
 
+import dataclasses
+import hashlib
+import json
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -50,9 +53,12 @@ class Components:
     @property
     def encoder_key(self) -> str:
         """Changes with the weights behind `encode` and the way they are used."""
-        files = (self.config.regressor.weights, self.config.identity.weights)
-        key = "-".join(file_sha256(schema.asset_path(path))[:8] for path in files)
-        return key + ("-both" if self.config.regressor.mirror else "")
+        digest = hashlib.sha256()
+        for section in (self.config.regressor, self.config.identity):
+            options = {name: value for name, value in dataclasses.asdict(section).items() if name != "weights"}
+            digest.update(file_sha256(schema.asset_path(section.weights)).encode())
+            digest.update(json.dumps(options, sort_keys=True).encode())
+        return digest.hexdigest()[:16]
 
     @property
     def identity_size(self) -> int:
@@ -67,7 +73,9 @@ class Components:
         return {
             "face model": self.face_model.fingerprint,
             "texture network": network + flags,
+            "mesh levels": "/".join(map(str, texture.factors)),
             "projection": texture.projection,
+            "regressor and identity network": self.encoder_key,
         }
 
 

@@ -1,5 +1,6 @@
 """What the shipped and trained networks achieve on faces whose truth is known: the numbers of results/evaluate."""
 
+import dataclasses
 import importlib.metadata
 import json
 import platform
@@ -61,6 +62,7 @@ def evaluate(config: schema.Config, output: Path) -> dict:
     started = time.monotonic()
     seed_everything(config.train.seed)
     check_seed(config)
+    before = {"photos": _photos(config), "seconds": _seconds(config)}  # damaged ones cost no measurement
     records = RecordReader(config.records_path, config.data.image_size)
     indices = records.indices(load_split(config.params_dir)[config.evaluate.split])
     if config.evaluate.faces:
@@ -79,7 +81,10 @@ def evaluate(config: schema.Config, output: Path) -> dict:
     for index, batch in zip(indices, bar, strict=True):
         known = None if truth is None else _row(truth, index)
         result = measure.reconstruct(*batch)
-        faces.append(measure(result, *batch, known))
+        face = measure(result, *batch, known)
+        if len(faces) >= config.evaluate.sheet_faces:
+            face = dataclasses.replace(face, photo={}, views=[])  # megabytes each, of maybe thousands
+        faces.append(face)
         images.add(records.names[index], batch[0], result, None if known is None else known[0])
     photos = fresh_photos(parts)
     identity = None if photos is None else measure_identity(parts, photos)
@@ -95,8 +100,8 @@ def evaluate(config: schema.Config, output: Path) -> dict:
         "images": images.means(),
         "identity_auc": None if identity is None else identity["auc"],
         "identity": identity,
-        "photos": _photos(config),
-        "seconds": _seconds(config) | {"evaluate": round(time.monotonic() - started, 1)},
+        "photos": before["photos"],
+        "seconds": before["seconds"] | {"evaluate": round(time.monotonic() - started, 1)},
         "versions": {"python": platform.python_version()} | {p: importlib.metadata.version(p) for p in PACKAGES},
     }
     output = Path(output)
@@ -153,11 +158,10 @@ def _means(rows: Sequence[dict[str, float]], weights: Sequence[float]) -> dict[s
 
 
 def _photos(config: schema.Config) -> dict | None:
-    """What the last `--mode test` into test.output measured; None where there was none."""
-    path = Path(config.test.output) / "summary.json"
-    if not path.is_file():
+    """What the last `--mode test` into test.output measured; None where there was none, or a video."""
+    summary = _read_json(Path(config.test.output) / "summary.json")
+    if not summary.get("reconstructed"):
         return None
-    summary = json.loads(path.read_text())
     keys = ("given", "reconstructed", "psnr_coarse", "psnr_fine", "five_point_residual_px_max", "coverage", "seconds")
     return {key: summary[key] for key in keys}
 
@@ -169,4 +173,24 @@ def _seconds(config: schema.Config) -> dict[str, float]:
         "train": config.run_dir / "training.json",
         "test": Path(config.test.output) / "summary.json",
     }
-    return {stage: json.loads(path.read_text())["seconds"] for stage, path in sources.items() if path.is_file()}
+    found = {stage: _read_json(path).get("seconds") for stage, path in sources.items()}
+    return {stage: seconds for stage, seconds in found.items() if seconds is not None}
+
+
+def _read_json(path: Path) -> dict:
+    """What another mode noted; {} where it has not run.
+
+    Raises:
+      UserError: the file is damaged.
+    """
+    if not path.is_file():
+        return {}
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise UserError(
+            f"{path}: must be JSON that this program wrote, got a damaged file ({error}; delete it)"
+        ) from None
+    if not isinstance(content, dict):
+        raise UserError(f"{path}: must be JSON that this program wrote, got another file (delete it)")
+    return content

@@ -22,6 +22,7 @@ from model.photo_errors import PHOTO_ERRORS
 from model.reconstruction_files import RUN_FILES
 from model.result_folder import ResultFolder
 from model.texture_trainer import clipped
+from utils import UserError
 
 # Share of the fitting steps before the mask is sought again around the fitted face.
 FIRST_STEPS = 0.7
@@ -161,11 +162,16 @@ class Reconstructor:
         Args:
           draft: coefficients and mask are final.
           started: `time.monotonic()` when the work on this photo began.
+
+        Raises:
+          UserError: mask and face have no pixel in common.
         """
         photo, coefficients = draft.photo, draft.coefficients[None]
         crop = tf.constant(_rgba(photo.rgb, draft.alpha))
         readable = tf.constant(_rgba(photo.rgb, readable_mask(photo, draft.alpha)))
         result = self._chain(readable, tf.constant(coefficients), draft.embedding)
+        if not np.any(result.mask.numpy() * crop[..., 3:].numpy() >= 0.5):
+            raise UserError("the photo's mask must cover some of the face, got none of it (another face's mask?)")
         metrics = self._measure(result, crop, photo.alignment.points)
         metrics["seconds"] = round(time.monotonic() - started, 2)
         return PhotoResult(photo, draft.alpha, draft.coefficients, result, self._views(coefficients, result), metrics)

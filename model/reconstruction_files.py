@@ -159,7 +159,7 @@ def _rounded(numbers: dict[str, float]) -> dict[str, float]:
 
 def _write_json(path: Path, content: dict) -> None:
     with atomic_path(path) as temporary:
-        temporary.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
+        temporary.write_text(json.dumps(content, indent=1, allow_nan=False) + "\n", encoding="utf-8")
 
 
 def _print_table(output: Path, metrics: dict[str, dict[str, float]], failed: dict[str, str]) -> None:

@@ -48,6 +48,11 @@ def train(config: schema.Config, run_dir: Path, encoded: EncodedFaces | None = N
     records = RecordReader(config.records_path, config.data.image_size)
     split = load_split(config.params_dir)
     plan = _Plan(config, records.indices(split["train"]), str(records.path))
+    if not split["val"]:
+        raise UserError(
+            f"{config.params_dir}: the val split must hold a crop to find the best weights by, got none (pack two "
+            "images or more, and keep data.validation above 0)"
+        )
     parts = components.load(config)
     if encoded is None:
         encoded = encode_records(records, parts.encode, config.generated_dir, parts.encoder_key)
@@ -141,10 +146,20 @@ class _Run:
                     f"{self.latest}: has made its {progress.epoch} epochs, got --epoch {self.config.train.epochs} "
                     "(ask for more epochs to train on)"
                 )
+        else:
+            self._set_earlier_aside()
         self.folder.mkdir(parents=True, exist_ok=True)
         with atomic_path(self.folder / "config.yaml") as path:
             path.write_text(schema.to_yaml(self.config))
         return progress
+
+    def _set_earlier_aside(self) -> None:
+        """An earlier run's checkpoints may be worth weeks, and --restore must not go on from them."""
+        for path in (self.latest, self.best):
+            if path.is_file():
+                aside = path.with_suffix(".previous.npz")
+                path.replace(aside)
+                print(f"{aside}: the earlier run's (with --restore it would have gone on)")
 
     def save(self, progress: Progress) -> None:
         checkpoints.save(self.latest, self.trainer.state(), progress, self.identity)
@@ -155,7 +170,7 @@ class _Run:
             self.save(progress)
 
     def keep_best(self, progress: Progress, validation: dict[str, float]) -> Progress:
-        if validation["psnr_fine"] <= progress.best_psnr:
+        if not validation["psnr_fine"] > progress.best_psnr:  # NaN is no better, either
             return progress
         progress = dataclasses.replace(progress, best_psnr=validation["psnr_fine"])
         checkpoints.save(self.best, self.trainer.network_state(), progress, self.identity)

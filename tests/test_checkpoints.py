@@ -75,3 +75,13 @@ def test_a_failed_save_keeps_the_last_good_checkpoint(tmp_path, monkeypatch):
     target = _variables(3)
     assert checkpoints.restore(path, {"texture": target}, IDENTITY).update == 1
     assert [p.name for p in tmp_path.iterdir()] == ["c.npz"]
+
+
+def test_weights_that_are_no_numbers_never_replace_good_ones(tmp_path):
+    path = tmp_path / "c.npz"
+    checkpoints.save(path, {"texture": _variables(0)}, Progress(update=1), IDENTITY)
+    before, broken = path.read_bytes(), _variables(1)
+    broken[0].assign(broken[0] * np.nan)
+    with pytest.raises(UserError, match=r"must be finite to be saved, got NaN .*after update 2 .*c\.npz is left"):
+        checkpoints.save(path, {"texture": broken}, Progress(update=2), IDENTITY)
+    assert path.read_bytes() == before

@@ -252,3 +252,14 @@ def test_identity_and_detector_are_measured_on_fresh_photos(root, tmp_path, monk
     )
     # The point of the nose is one of the 68 landmarks.
     np.testing.assert_allclose(seen["points"][:, 2], [f.landmarks[30] for f in faces], atol=1e-2)
+
+
+@pytest.mark.parametrize("content", ['{"frames": 6, "frame_rate": 25.0}', '{"given": 2, "reconstructed": 0}'])
+def test_a_video_or_a_run_without_a_photo_has_no_photos_to_repeat(root, tmp_path, content):
+    (tmp_path / "summary.json").write_text(content)
+    config = configuration(root, test__output=str(tmp_path))
+    assert evaluation._photos(config) is None
+    assert "test" not in evaluation._seconds(config)
+    (tmp_path / "summary.json").write_text("{")
+    with pytest.raises(UserError, match=r"summary\.json: must be JSON that this program wrote.*delete it"):
+        evaluation._photos(config)

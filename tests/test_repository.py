@@ -91,7 +91,14 @@ def test_requirements_are_exactly_what_is_imported():
 
 
 def test_the_development_requirements_are_pinned_too():
-    assert required("requirements-dev.txt").keys() == {"pytest", "ruff", "playwright", "onnx", "onnxruntime"}
+    assert required("requirements-dev.txt").keys() == {
+        "pytest",
+        "pytest-xdist",
+        "ruff",
+        "playwright",
+        "onnx",
+        "onnxruntime",
+    }
 
 
 def commands() -> list[str]:

@@ -180,3 +180,10 @@ def test_an_option_that_nothing_reads_is_found_even_if_others_share_its_name():
 def test_sections_reject_direct_construction_out_of_bounds():
     with pytest.raises(UserError, match=r"camera\.distance: must be more than 1"):
         sections.Camera(focal_ratio=4.5, distance=1.0)
+
+
+def test_shares_that_leave_nothing_to_train_on_are_refused():
+    with pytest.raises(
+        UserError, match=r"data\.validation and data\.test: must together be below 1, got 0\.5 and 0\.5"
+    ):
+        schema.load(overrides={"data.validation": 0.5, "data.test": 0.5})
