@@ -37,9 +37,12 @@ def main(argv: list[str] | None = None) -> int:
     else:
         source = packing.RecordFile(Path(args.input), config.data.image_size)
     result = packing.pack(source, output, config.workers, args.strict, started)
+    packing.report(result)
+    if output.resolve() != config.records_path.resolve():
+        print(f"{output}: {len(result.names)} crops, not split: train and evaluate read {config.records_path}")
+        return 0
     parts = split(result.names, {"val": config.data.validation, "test": config.data.test}, config.data.split_seed)
     save_split(config.params_dir, parts)
-    packing.report(result)
     print(f"{output}: {len(result.names)} crops, {', '.join(f'{len(v)} {k}' for k, v in parts.items())}")
     if args.input is None:
         packing.write_example_photos(Path(config.test.input), folder, parts["test"])
@@ -55,7 +58,11 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
         help="folder of RGBA PNGs, or a record file (the original's float32 file, too) to convert; "
         "without it synthetic crops are rendered to data/generated/faces",
     )
-    parser.add_argument("--output", help="the binary file (default: data/<name>.bin in the root folder)")
+    parser.add_argument(
+        "--output",
+        help="the binary file instead of data/<name>.bin in the root folder, which alone is split, trained on and "
+        "evaluated",
+    )
     parser.add_argument("--strict", action="store_true", help="fail at the first bad image instead of leaving it out")
     parser.add_argument("--verify", metavar="FILE", help="re-read a binary file and check every record, nothing else")
     parser.add_options(OPTIONS)

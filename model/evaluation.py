@@ -73,7 +73,7 @@ def evaluate(config: schema.Config, output: Path) -> dict:
     components.restore_texture_network(parts)
     others, left_out = other_runs(config)
     encoded = encode_records(records, parts.encode, config.generated_dir, parts.encoder_key)
-    truth = record_truth(config, records, parts.face_model.vertex_count)
+    truth = record_truth(config, records, parts.face_model.fingerprint)
     measure = TextureMeasure(parts, others)
     images, faces = ImageEvaluation(parts), []
     batches = crop_batches.batches(records, encoded, indices, 1, config.workers, config.data.buffer_size)

@@ -11,8 +11,13 @@ from lib.synthetic.dataset import TRUTH, load_truth
 from utils import UserError
 
 
-def record_truth(config: schema.Config, records: RecordReader, vertex_count: int) -> dict[str, np.ndarray] | None:
+def record_truth(config: schema.Config, records: RecordReader, fingerprint: str) -> dict[str, np.ndarray] | None:
     """The truth of every record, in the order of the records; None where they are not synthetic crops.
+
+    Args:
+      config: says where the synthetic crops are.
+      records: the packed crops.
+      fingerprint: of the face model in use.
 
     Returns:
       coefficients [S, K] float32 and true_albedo [S, N, 3] float16, RGB in [0, 1] with all detail, without light.
@@ -28,11 +33,11 @@ def record_truth(config: schema.Config, records: RecordReader, vertex_count: int
     names = list(records.names)
     if not all(name in rows for name in names) or not _same_crop(records, 0, folder / names[0]):
         return None
-    found = truth["true_albedo"].shape[1]
-    if found != vertex_count:
+    found = str(truth["face_model"])
+    if found != fingerprint:
         raise UserError(
-            f"{folder / TRUTH}: must belong to the face model with {vertex_count} vertices, got {found} "
-            "(run python create_bin.py again)"
+            f"{folder / TRUTH}: must be of the configured face model, {fingerprint}, got faces drawn from {found} "
+            "(run python create_bin.py again with this configuration)"
         )
     kept = [rows[name] for name in names]
     return {name: truth[name][kept] for name in ("coefficients", "true_albedo")}

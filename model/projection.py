@@ -94,7 +94,10 @@ def zbuffer_projection(
 
     masked = tf.concat([image * alpha, alpha], axis=-1)
     inside = sample_image(masked, points, "bilinear")
-    itself = (cosine > 0) & covered & in_front & (inside[..., 3:] > LEAST_WEIGHT)
+    # Sampling repeats the border: what lies beyond it would take another part's colour.
+    sides = tf.constant([image.shape[2], image.shape[1]], points.dtype)
+    pictured = tf.reduce_all((points >= 0) & (points < sides), axis=-1, keepdims=True)
+    itself = pictured & (cosine > 0) & covered & in_front & (inside[..., 3:] > LEAST_WEIGHT)
     front = tf.gather(faces_camera(points, triangles), tf.maximum(fragments.triangle_id, 0), batch_dims=1)
     around = gather_at_corners(masked * front[..., None], triangles, fragments, vertices.shape[1])
     as_corner = around[..., 3:] > LEAST_SHARE

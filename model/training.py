@@ -56,7 +56,7 @@ def train(config: schema.Config, run_dir: Path, encoded: EncodedFaces | None = N
     parts = components.load(config)
     if encoded is None:
         encoded = encode_records(records, parts.encode, config.generated_dir, parts.encoder_key)
-    truth = record_truth(config, records, parts.face_model.vertex_count) if config.texture.intrinsic else None
+    truth = record_truth(config, records, parts.face_model.fingerprint) if config.texture.intrinsic else None
     targets = None
     if truth is not None:
         used = [index for part in ("train", "val") for index in records.indices(split[part])]

@@ -55,6 +55,21 @@ def test_a_folder_becomes_a_file_a_manifest_and_a_split(tmp_path, capsys):
     assert sorted(os.listdir(tmp_path / "data")) == ["mine.bin", "mine.manifest.json", "params"]
 
 
+def test_another_output_leaves_the_split_alone(tmp_path, capsys):
+    assert run(tmp_path, "--input", str(folder_of_crops(tmp_path / "crops", 10))) == 0
+    split = load_split(tmp_path / "data" / "params" / "face")
+    few, other = folder_of_crops(tmp_path / "few", 3), tmp_path / "elsewhere" / "few.bin"
+    capsys.readouterr()
+    assert run(tmp_path, "--input", str(few), "--output", str(other)) == 0
+    assert len(RecordReader(other)) == 3
+    assert load_split(tmp_path / "data" / "params" / "face") == split, "it belongs to data/face.bin"
+    assert "few.bin: 3 crops, not split" in capsys.readouterr().out
+    assert run(tmp_path, "--input", str(few), "--output", str(tmp_path / "data" / ".." / "data" / "face.bin")) == 0
+    assert sum(map(len, load_split(tmp_path / "data" / "params" / "face").values())) == 3, (
+        "the same file, spelled apart"
+    )
+
+
 def spoil(folder: Path) -> dict[str, str]:
     """Adds bad files; returns a part of each one's reason."""
     Image.fromarray(crop(0)[..., :3]).save(folder / "a_rgb.png")

@@ -50,6 +50,7 @@ def root(tmp_path_factory):
     np.savez(
         faces / "truth.npz",
         names=names,
+        face_model=face_model.fingerprint,
         coefficients=coefficients,
         identity_id=[face.identity_id for face in truth],
         true_albedo=np.clip(albedo, 0, 1).astype(np.float16),
@@ -135,7 +136,7 @@ def test_exact_coefficients_leave_no_error(root, tmp_path, monkeypatch):
     elsewhere = ~(face_model.skin_mask & face_model.front_mask)
 
     def exact(records, *others):
-        truth = record_truth(config, records, face_model.vertex_count)
+        truth = record_truth(config, records, face_model.fingerprint)
         return dataclasses.replace(encode(records, *others), coefficients=truth["coefficients"])
 
     monkeypatch.setattr(evaluation, "encode_records", exact)
@@ -212,9 +213,9 @@ def test_truth_of_another_face_model_is_refused(root, tmp_path):
     whole = path.read_bytes()
     with np.load(path) as data:
         arrays = dict(data)
-    np.savez(path, **(arrays | {"true_albedo": arrays["true_albedo"][:, :-1]}))
+    np.savez(path, **(arrays | {"face_model": "another"}))
     try:
-        with pytest.raises(UserError, match="must belong to the face model with 220 vertices, got 219"):
+        with pytest.raises(UserError, match="must be of the configured face model, .*, got faces drawn from another"):
             evaluate(config, tmp_path)
     finally:
         path.write_bytes(whole)

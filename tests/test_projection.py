@@ -136,6 +136,18 @@ def test_off_the_mask_and_off_the_image_is_hidden():
     assert beyond.max() == 0
 
 
+def test_what_the_image_cuts_off_is_hidden():
+    """The nearest pixel of a vertex beyond the image's edge shows another part of the same surface."""
+    moved = BACK + [0.9, 0, 0]
+    visible = zbuffer(moved, BACK_TRIANGLES).visibility[0, :, 0].numpy()
+    points = CAMERA.project(tf.constant(moved[None], tf.float32))[0].numpy()
+    rim = 96 + 1.7 * (points[:, 0].max() - points[:, 0].min()) / 24  # corners of triangles that pixels see
+    assert not visible[points[:, 0] > rim].any()
+    assert 50 < (points[:, 0] > rim).sum() < len(BACK) - 50
+    inner = (np.abs(BACK).max(-1) < 0.75) & (points[:, 0] < 95)
+    assert visible[inner].all()
+
+
 def test_colours_are_interpolated():
     column = np.mgrid[:96, :96][1]
     ramp = ((column + 0.5) / 96)[None, ..., None].repeat(3, -1).astype(np.float32)

@@ -57,7 +57,7 @@ def render_dataset(
     missing = [i for i in range(count) if i not in done]
     if missing:
         _render(face_model, folder, missing, image_size, seed, workers, key)
-    _collect(folder, count, key)
+    _collect(folder, count, key, face_model.fingerprint)
     return [crop_name(i) for i in range(count)]
 
 
@@ -70,15 +70,15 @@ def load_truth(folder: Path) -> dict[str, np.ndarray]:
     """The truth behind the crops of `folder`, row i for the crop names[i].
 
     Returns:
-      names [n]; coefficients [n, K]; identity_id [n]; true_albedo [n, N, 3] float16, RGB in [0, 1] with all detail;
-      landmarks [n, 68, 2] in pixels.
+      names [n]; face_model, the fingerprint of the one they were drawn from; coefficients [n, K]; identity_id [n];
+      true_albedo [n, N, 3] float16, RGB in [0, 1] with all detail; landmarks [n, 68, 2] in pixels.
 
     Raises:
       UserError: there is none.
     """
     path = Path(folder) / TRUTH
     try:
-        return read_npz(path, ("names", *_PER_CROP))
+        return read_npz(path, ("names", "face_model", *_PER_CROP))
     except (OSError, DamagedFile) as error:
         raise UserError(
             f"{path}: must hold the truth of synthetic crops, got {error} (python create_bin.py renders them)"
@@ -106,7 +106,7 @@ def _finished(folder: Path, key: str) -> set[int]:
     truth = folder / TRUTH
     if truth.exists():
         with contextlib.suppress(OSError, DamagedFile):
-            data = read_npz(truth, ("key", "names"))
+            data = read_npz(truth, ("key", "names", "face_model"))
             if str(data["key"]) == key:
                 collected = set(range(len(data["names"])))
         if not collected:
@@ -226,7 +226,7 @@ def _render_one(folder: Path, index: int, key: str) -> None:
         Image.fromarray(rgba, "RGBA").save(temporary, compress_level=3)
 
 
-def _collect(folder: Path, count: int, key: str) -> None:
+def _collect(folder: Path, count: int, key: str, fingerprint: str) -> None:
     """Moves the parts into truth.npz, which then holds crops 0..count-1 or more."""
     truth, parts = folder / TRUTH, _part(folder, key, 0).parent
     if not parts.exists():
@@ -241,7 +241,8 @@ def _collect(folder: Path, count: int, key: str) -> None:
             rows[name].append(row[name])
     names = [crop_name(i) for i in range(max(count, known))]
     with atomic_path(truth) as temporary, open(temporary, "wb") as stream:
-        np.savez(stream, key=key, names=names, **{name: np.stack(values) for name, values in rows.items()})
+        stacked = {name: np.stack(values) for name, values in rows.items()}
+        np.savez(stream, names=names, key=key, face_model=fingerprint, **stacked)
     for part in parts.iterdir():
         part.unlink()
     parts.rmdir()
