@@ -14,6 +14,8 @@ from tqdm import tqdm
 from lib.numpy_files import DamagedFile, read_npz
 from utils import atomic_path
 
+_ARRAYS = ("coefficients", "embeddings")
+
 
 @dataclasses.dataclass(frozen=True)
 class EncodedFaces:
@@ -29,8 +31,11 @@ def encode_records(
     cache_folder: Path,
     key: str,
     batch_size: int = 16,
+    part_size: int = 1024,
 ) -> EncodedFaces:
     """Runs `encode` over all crops of a record file, or loads what it said before.
+
+    Results are kept in parts, so that a killed run goes on with the part it was in.
 
     Args:
       records: a lib.records.RecordReader of RGBA crops.
@@ -38,21 +43,39 @@ def encode_records(
       cache_folder: where results are kept.
       key: identifies the networks behind `encode` (a change of weights must change it).
       batch_size: crops a call.
+      part_size: crops a file.
     """
-    path = Path(cache_folder) / f"encoded-{key}-{records.fingerprint}.npz"
-    if path.exists():
-        try:
-            return EncodedFaces(**read_npz(path, ("coefficients", "embeddings")))
-        except DamagedFile:
-            path.unlink()  # a cache is made again, never repaired
-    coefficients, embeddings = [], []
-    starts = range(0, len(records), batch_size)
-    for start in tqdm(starts, desc="encode crops", unit="batch", dynamic_ncols=True):
-        crops = records.batch(range(start, min(start + batch_size, len(records))))
-        batch_coefficients, batch_embeddings = encode(crops.astype(np.float32) / 255.0)
-        coefficients.append(np.asarray(batch_coefficients, np.float32))
-        embeddings.append(np.asarray(batch_embeddings, np.float32))
-    encoded = EncodedFaces(np.concatenate(coefficients), np.concatenate(embeddings))
-    with atomic_path(path) as temporary, open(temporary, "wb") as stream:
-        np.savez(stream, coefficients=encoded.coefficients, embeddings=encoded.embeddings)
-    return encoded
+    folder = Path(cache_folder) / f"encoded-{key}-{records.fingerprint}"
+    encoded: dict[str, np.ndarray] = {}
+    with tqdm(desc="encode crops", total=len(records), unit="crop", dynamic_ncols=True) as bar:
+        for start in range(0, len(records), part_size):
+            indices = range(start, min(start + part_size, len(records)))
+            path = folder / f"{start:09d}-{part_size}.npz"
+            part = _kept(path)
+            if part is None:
+                part = _encode(records, indices, encode, batch_size, bar)
+                with atomic_path(path) as temporary, open(temporary, "wb") as stream:
+                    np.savez(stream, **part)
+            else:
+                bar.update(len(indices))
+            for name, rows in part.items():
+                if name not in encoded:
+                    encoded[name] = np.empty([len(records), rows.shape[1]], np.float32)
+                encoded[name][indices.start : indices.stop] = rows
+    return EncodedFaces(**encoded)
+
+
+def _kept(path: Path) -> dict[str, np.ndarray] | None:
+    try:
+        return read_npz(path, _ARRAYS)
+    except (FileNotFoundError, DamagedFile):
+        return None  # a cache is made again, never repaired
+
+
+def _encode(records, indices: range, encode: Callable, batch_size: int, bar: tqdm) -> dict[str, np.ndarray]:
+    found = []
+    for start in range(indices.start, indices.stop, batch_size):
+        crops = records.batch(range(start, min(start + batch_size, indices.stop)))
+        found.append([np.asarray(array, np.float32) for array in encode(crops.astype(np.float32) / 255.0)])
+        bar.update(len(crops))
+    return {name: np.concatenate(rows) for name, rows in zip(_ARRAYS, zip(*found, strict=True), strict=True)}

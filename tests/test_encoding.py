@@ -1,6 +1,7 @@
 """What frozen networks say of the crops: computed once, kept, read back in the right order."""
 
 import numpy as np
+import pytest
 
 from lib.records import RecordReader, RecordWriter
 from model.crop_batches import batches, shuffled
@@ -38,6 +39,25 @@ def test_every_crop_is_encoded_once_and_in_order(tmp_path):
     np.testing.assert_array_equal(again.coefficients, encoded.coefficients)
 
 
+def test_a_killed_run_goes_on_with_the_part_it_was_in(tmp_path):
+    records, whole = records_of(tmp_path), Encoder()
+    expected = encode_records(records, whole, tmp_path / "whole", "a", batch_size=2)
+
+    class Killed(Encoder):
+        def __call__(self, crops):
+            if self.seen + len(crops) > 5:
+                raise KeyboardInterrupt
+            return super().__call__(crops)
+
+    with pytest.raises(KeyboardInterrupt):
+        encode_records(records, Killed(), tmp_path, "a", batch_size=2, part_size=3)
+    following = Encoder()
+    encoded = encode_records(records, following, tmp_path, "a", batch_size=2, part_size=3)
+    assert following.seen == 4, "the first part's three are kept"
+    np.testing.assert_array_equal(encoded.coefficients, expected.coefficients)
+    np.testing.assert_array_equal(encoded.embeddings, expected.embeddings)
+
+
 def test_other_weights_other_records_and_damage_are_encoded_anew(tmp_path):
     records, encoder = records_of(tmp_path), Encoder()
     encode_records(records, encoder, tmp_path, "weights-a")
@@ -45,7 +65,9 @@ def test_other_weights_other_records_and_damage_are_encoded_anew(tmp_path):
     assert encoder.seen == 14
     encode_records(records_of(tmp_path, seed=1), encoder, tmp_path, "weights-a")
     assert encoder.seen == 21
-    for cache in tmp_path.glob("encoded-weights-b-*.npz"):
+    caches = list(tmp_path.glob("encoded-weights-b-*/*.npz"))
+    assert len(caches) == 1
+    for cache in caches:
         cache.write_bytes(cache.read_bytes()[:100])
     encode_records(records, encoder, tmp_path, "weights-b")
     assert encoder.seen == 28
