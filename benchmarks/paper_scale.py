@@ -1,7 +1,8 @@
 """The paper's configuration at its true size on stand-in assets: python -m benchmarks.paper_scale [--mesh FILE.mat].
 
 Trains configs/paper.yaml (35,709 vertices, 224 px, ResNet-50, `normal`, published losses) for some updates and prints
-loss, seconds an update and peak memory. The licensed files are replaced by stand-ins of the same sizes: fresh weights,
+loss, seconds an update, peak memory, and the seconds a crop takes in the passes over whole splits: the frozen networks,
+validation, evaluation. The licensed files are replaced by stand-ins of the same sizes: fresh weights,
 random bases, and either the built-in mesh at that density or, with --mesh, the triangles of Deep3DFaceReconstruction's
 facemodel_info.mat laid out flat (Tutte) and bulged.
 """
@@ -20,7 +21,7 @@ import scipy.sparse.linalg
 
 from configs import schema
 from lib.face_model import FaceModel
-from lib.records import RecordWriter
+from lib.records import RecordReader, RecordWriter
 from lib.splits import save_split
 from lib.synthetic.face_generator import build_face_model
 from lib.synthetic.photos import SyntheticFaces
@@ -51,6 +52,8 @@ def run(folder: Path, mesh: Path | None, updates: int, overrides: list[str]) -> 
             f"identity.weights={folder / 'identity.npz'}",
             f"train.updates_per_epoch={updates}",
             "train.epochs=1",
+            "evaluate.detector_faces=0",
+            "evaluate.identity_people=0",
             *overrides,
         ],
     )
@@ -72,9 +75,10 @@ def run(folder: Path, mesh: Path | None, updates: int, overrides: list[str]) -> 
         log(self, terms, update)
 
     RunLog.training = noted
-    train(config, folder / "run")
+    train(config, config.run_dir)
     seconds = np.diff(times)[2:]  # the first updates compile
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
+    passes = seconds_of_passes(config, folder)
     print(
         json.dumps(
             {
@@ -86,8 +90,45 @@ def run(folder: Path, mesh: Path | None, updates: int, overrides: list[str]) -> 
                 "seconds_range": [round(float(seconds.min()), 3), round(float(seconds.max()), 3)],
                 "peak_gib": round(peak, 2),
             }
+            | {name: round(value, 3) for name, value in passes.items()}
         )
     )
+
+
+def seconds_of_passes(config: schema.Config, folder: Path) -> dict[str, float]:
+    """Seconds a crop of the frozen networks, of a validation and of `--mode evaluate`, once warm."""
+    from model import components
+    from model.crop_batches import batches
+    from model.encoding import encode_records
+    from model.evaluation import evaluate
+    from model.texture_trainer import TextureTrainer
+
+    parts, records = components.load(config), RecordReader(config.records_path, config.data.image_size)
+    crops = records.batch(range(len(records))).astype(np.float32) / 255
+    encoded = encode_records(records, parts.encode, config.generated_dir, parts.encoder_key)
+    trainer = TextureTrainer(parts)
+    singles = list(batches(records, encoded, range(len(records)), 1))
+    found = {}
+    for name, run_all in (
+        ("encode_a_crop", lambda: parts.encode(crops)),
+        ("validate_a_crop", lambda: [float(trainer.validate(*batch)["psnr_fine"]) for batch in singles]),
+    ):
+        run_all()  # compiles
+        started = time.perf_counter()
+        run_all()
+        found[name] = (time.perf_counter() - started) / len(records)
+    # What evaluation does before its first face is the same for few and many.
+    counts, times = (2, 10), []
+    for count in counts:
+        names = records.names
+        save_split(
+            config.params_dir, {"train": names[count + 1 :], "val": names[count : count + 1], "test": names[:count]}
+        )
+        started = time.perf_counter()
+        evaluate(config, folder / "evaluate")
+        times.append(time.perf_counter() - started)
+    found["evaluate_a_crop"] = (times[1] - times[0]) / (counts[1] - counts[0])
+    return found
 
 
 def stand_in(mesh: Path | None) -> FaceModel:

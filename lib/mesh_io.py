@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import trimesh
 
-from utils import UserError, atomic_path
+from utils import atomic_path
 
 
 def write_mesh(
@@ -45,30 +45,6 @@ def write_mesh(
         raise ValueError(f"mesh files must end in .obj or .ply, got {path.name}")
     with atomic_path(path) as temporary:
         temporary.write_bytes(data if isinstance(data, bytes) else data.encode("utf-8"))
-
-
-def read_mesh(path: str | os.PathLike) -> tuple[np.ndarray, np.ndarray, np.ndarray | None]:
-    """Reads what `write_mesh` wrote, or any other OBJ or PLY that trimesh reads as one triangle mesh.
-
-    Returns:
-      vertices float32 [N, 3], triangles int32 [F, 3], colours float32 [N, 3] RGB in [0, 1] (None if the file has none).
-
-    Raises:
-      UserError: if the file is missing or holds no triangle mesh.
-    """
-    path = Path(path)
-    if not path.is_file():
-        raise UserError(f"{path}: must be a mesh file, got nothing there")
-    try:
-        mesh = trimesh.load(path, process=False, maintain_order=True, force="mesh")
-    except (ValueError, IndexError, KeyError, NotImplementedError, UnicodeDecodeError) as error:
-        raise UserError(f"{path}: must be an OBJ or PLY mesh, got a file that cannot be parsed ({error})") from None
-    if not isinstance(mesh, trimesh.Trimesh) or len(mesh.faces) == 0:
-        raise UserError(f"{path}: must hold a triangle mesh, got none")
-    colours = None
-    if mesh.visual.kind == "vertex":
-        colours = mesh.visual.vertex_colors[:, :3].astype(np.float32) / 255
-    return mesh.vertices.astype(np.float32), mesh.faces.astype(np.int32), colours
 
 
 def _bytes(colours: np.ndarray) -> np.ndarray:

@@ -1,7 +1,5 @@
 """The graph networks that turn the coarse albedo and the photo's colours into the fine albedo."""
 
-from collections.abc import Mapping
-
 import keras
 import numpy as np
 import tensorflow as tf
@@ -185,26 +183,3 @@ class TextureNetwork(keras.Model):
         for branch in self.branches:
             names |= branch.named_variables()
         return names
-
-    def assign_published(self, weights: Mapping[str, np.ndarray]) -> None:
-        """Takes over the published networks' weights; all are checked before the first is assigned.
-
-        Args:
-          weights: arrays by name, of which what follows "mesh_generator/" counts, e.g.
-            normal/mesh_generator/mesh_decoder/fc/weights. Other names, such as an optimizer's, are ignored.
-
-        Raises:
-          ValueError: a weight is missing or has another shape (another variant, width, nz, order, head or mesh).
-        """
-        found = {name.rpartition("mesh_generator/")[2]: value for name, value in weights.items()}
-        variables = self.named_variables()
-        for name, variable in variables.items():
-            if name not in found:
-                raise ValueError(f"weights must hold mesh_generator/{name} for variant {self.variant}, got none")
-            if tuple(np.shape(found[name])) != tuple(variable.shape):
-                raise ValueError(
-                    f"mesh_generator/{name} must be {list(variable.shape)}, got {list(np.shape(found[name]))} "
-                    "(weights of another variant, width, nz, order, head or mesh)"
-                )
-        for name, variable in variables.items():
-            variable.assign(found[name])

@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import scipy.sparse
+import trimesh
 
 from configs import schema
 
@@ -41,6 +42,13 @@ def assert_close(actual, expected, rtol: float = 1e-4) -> None:
     scale = np.abs(expected).max() if expected.size else 1.0
     error = np.abs(actual - expected).max() if expected.size else 0.0
     assert error <= rtol * max(scale, 1e-12), f"largest error {error:.3e} exceeds {rtol:g} x {scale:.3e}"
+
+
+def read_mesh(path: Path) -> tuple[np.ndarray, np.ndarray, np.ndarray | None]:
+    """Vertices [N, 3], triangles [F, 3] and colours [N, 3], RGB in [0, 1] or None, of an OBJ or PLY."""
+    mesh = trimesh.load(path, process=False, maintain_order=True, force="mesh")
+    colours = mesh.visual.vertex_colors[:, :3] / 255 if mesh.visual.kind == "vertex" else None
+    return mesh.vertices.view(np.ndarray), mesh.faces.view(np.ndarray), colours
 
 
 def published_weights(coarse: float, render: float) -> dict[str, float]:

@@ -6,6 +6,7 @@ from PIL import Image
 
 from lib.face_image import alignment
 from tests.helpers import assert_close, shared_file
+from tests.published import crop_points
 
 TEMPLATE = np.array([[-31, 29, 13], [31, 29, 13], [0, -5, 55], [-25, -38, 22], [25, -38, 22]]) / 100
 
@@ -33,7 +34,7 @@ def test_published_numbers():
         assert_close(actual.photo_to_crop, expected["affine_src_to_crop"][index], 1e-6)
         parameters = [width, height, alignment.TARGET_SCALE / actual.scale, *actual.shift]
         np.testing.assert_allclose(parameters, expected["trans_params"][index], rtol=1e-4)
-        published = alignment.published_crop_points(actual, points, (height, width))
+        published = crop_points(actual, points, (height, width))
         assert_close(published, expected["landmarks5_crop"][index])
 
 

@@ -14,7 +14,6 @@ from PIL import Image
 from lib.face_image.region import PhotoRegion
 from lib.geometry.camera import Camera
 from lib.geometry.sampling import sample_image
-from lib.mesh_io import read_mesh
 from lib.mesh_renderer.fragments import interpolate, rasterize
 from lib.synthetic.face_generator import build_face_model
 from model.export import Exporter, load_chart
@@ -23,6 +22,7 @@ from model.morphable_model import MorphableModel
 from model.projection import SampledColours, projected_albedo
 from model.reconstruction_json import describe
 from tests.gltf_validator import faults
+from tests.helpers import read_mesh
 from utils import UserError
 
 CROP, PHOTO = 112, 1024

@@ -3,7 +3,7 @@ import pytest
 import tensorflow as tf
 
 from configs import schema
-from lib.geometry.camera import Camera, to_unit_square
+from lib.geometry.camera import Camera
 from lib.mesh_sampling import MeshHierarchy
 from model import components, losses
 from model.checkpoints import Progress
@@ -13,6 +13,7 @@ from model.morphable_model import MorphableModel
 from model.training import loss_weights
 from tests.golden_face import golden_face_model
 from tests.helpers import ROOT, assert_close, golden, sparse
+from tests.published import assign, camera_of_fov, unit_square
 
 
 @pytest.fixture(scope="module")
@@ -65,9 +66,9 @@ def check_forward(arrays, result):
     assert_close(2 * coarse.colour - 1, arrays["pca_color"])
     visibility = coarse.sampled.visibility
     assert_close(tf.concat([(2 * coarse.sampled.colour - 1) * visibility, visibility], -1), arrays["proj_color"])
-    points = Camera.from_fov((64, 64), 12.5936).project(coarse.face.vertices)
-    assert_close(to_unit_square(points, (64, 64)), arrays["proj_vert"])
-    landmarks = to_unit_square(coarse.face.landmarks, (64, 64))
+    points = camera_of_fov(64).project(coarse.face.vertices)
+    assert_close(unit_square(points, 64), arrays["proj_vert"])
+    landmarks = unit_square(coarse.face.landmarks, 64)
     assert_close(landmarks[:, 17:], arrays["lm_project"])
     assert_close(2 * result.albedo - 1, arrays["gcn_texture"])
     assert_close(2 * result.colour - 1, arrays["gcn_color"])
@@ -128,7 +129,7 @@ def test_published_reference_whole(arrays):
     config = paper_config(arrays)
     vertices = np.arange(len(arrays["pca_texture"][0]))
     network = components.build_texture_network(config, reference_hierarchy(arrays), 32, vertices)
-    network.assign_published({name: array for name, array in arrays.items() if name.startswith("normal/")})
+    assign(network, {name: array for name, array in arrays.items() if name.startswith("normal/")})
     chain = published_chain(arrays, network)
     crop, embedding = crop_of(arrays), tf.constant(arrays["image_emb"])
     weights = loss_weights(config, Progress(epoch=5), 1)  # from this epoch on they are the reference's

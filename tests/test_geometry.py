@@ -1,14 +1,13 @@
-import math
-
 import numpy as np
 import pytest
 import tensorflow as tf
 
-from lib.geometry.camera import Camera, to_unit_square, to_y_up
+from lib.geometry.camera import Camera
 from lib.geometry.normals import incident_triangles, vertex_normals
 from lib.geometry.rotation import rotation_matrix
 from tests.golden_face import golden_face_model
 from tests.helpers import assert_close, golden
+from tests.published import camera_of_fov, unit_square, y_up
 
 GENERATOR = np.random.default_rng(7)
 
@@ -114,18 +113,18 @@ def test_normals_point_outwards_and_stay_finite():
 def test_projection_reference():
     arrays = golden("face_decoder")
     points = Camera().project(arrays["face_shape_t"])
-    assert_close(to_y_up(points, 224), arrays["proj_all_px_yup"])
+    assert_close(y_up(points, 224), arrays["proj_all_px_yup"])
     landmarks = tf.gather(points, golden_face_model().landmarks, axis=1)
-    assert_close(to_y_up(landmarks, 224), arrays["landmark68_px_yup"])
+    assert_close(y_up(landmarks, 224), arrays["landmark68_px_yup"])
     for size in (64, 224):
-        camera = Camera.from_fov((size, size), 12.5936)
-        unit = to_unit_square(camera.project(arrays["face_shape_t"]), camera.image_size)
+        camera = camera_of_fov(size)
+        unit = unit_square(camera.project(arrays["face_shape_t"]), size)
         assert_close(unit, arrays["proj_vert_paper"], 1e-6)
         assert_close(tf.gather(unit, golden_face_model().landmarks[17:], axis=1), arrays["landmark51_paper"], 1e-6)
 
 
 def test_field_of_view_and_scale():
-    assert Camera().fov_y == pytest.approx(12.59364, abs=1e-5)
+    assert Camera().focal_ratio == pytest.approx(camera_of_fov(224).focal_ratio, rel=1e-5), "typed as 12.5936 degrees"
     assert Camera((448, 448)).focal_length == pytest.approx(2030)
     small, large = Camera((112, 150)), Camera((224, 300))
     vertices = GENERATOR.normal(size=(2, 9, 3)).astype(np.float32)
@@ -162,8 +161,3 @@ def test_camera_refuses_nonsense():
         Camera(focal_ratio=0)
     with pytest.raises(ValueError, match="0 < near < far, got near 2, far 1"):
         Camera(near=2, far=1)
-
-
-def test_from_fov_is_the_inverse_of_fov_y():
-    assert Camera.from_fov((64, 64), 20.0).fov_y == pytest.approx(20.0)
-    assert Camera.from_fov((64, 64), 90.0).focal_length == pytest.approx(32 / math.tan(math.pi / 4))

@@ -2,12 +2,13 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from lib.geometry.camera import Camera, to_y_up
+from lib.geometry.camera import Camera
 from lib.geometry.lighting import shade
 from lib.mesh_renderer.fragments import interpolate, rasterize
 from model.morphable_model import MorphableModel, symmetric_pairs
 from tests.golden_face import golden_face_model, small_face_model
 from tests.helpers import assert_close, golden
+from tests.published import y_up
 
 
 @pytest.mark.parametrize(("weighting", "variant"), [("area", "paper"), ("uniform", "deep3d")])
@@ -19,7 +20,7 @@ def test_reference(weighting, variant):
     assert_close(face.vertices, arrays["face_shape_t"])
     assert_close(face.normals, arrays[f"normal_rot_{variant}"])
     assert_close(255 * face.albedo, arrays["face_texture_255"])
-    assert_close(to_y_up(face.landmarks, 224), arrays["landmark68_px_yup"])
+    assert_close(y_up(face.landmarks, 224), arrays["landmark68_px_yup"])
     if variant == "deep3d":
         assert_close(255 * shade(face.albedo, face.shading), arrays["face_color_deep3d_255"])
     else:

@@ -11,7 +11,6 @@ import trimesh
 from PIL import Image
 
 from configs import schema
-from lib.mesh_io import read_mesh
 from lib.uv_chart import rasterize_chart, uncut
 from model import components, person, video
 from model.fitting_groups import PersonFitter, robust_mean, shared_slots
@@ -19,6 +18,7 @@ from model.fitting_terms import FitTargets
 from model.person_fit import batches, spread
 from model.person_merge import SeenTexture, SkinView, merge
 from model.video_frames import FrameSource, held, write_video
+from tests.helpers import read_mesh
 from tests.reconstruction_parts import SIZE, untrained_parts
 from utils import UserError
 

@@ -2,19 +2,20 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from lib.geometry.camera import Camera, to_unit_square
+from lib.geometry.camera import Camera
 from lib.geometry.normals import incident_triangles, vertex_normals
 from lib.mesh_renderer.fragments import interpolate, rasterize
 from lib.morphology import published_erosion
 from model.projection import facing_cosine, gather_at_corners, published_projection, zbuffer_projection
 from tests.helpers import assert_close, golden
+from tests.published import camera_of_fov, unit_square
 
 
 def test_published_reference():
     arrays = golden("projection")
-    camera = Camera.from_fov((64, 64), float(arrays["fov_y_degrees"]))
+    camera = camera_of_fov(64, float(arrays["fov_y_degrees"]))
     points = camera.project(arrays["vertices"])
-    assert_close(to_unit_square(points, camera.image_size), arrays["proj_vert"], 1e-6)
+    assert_close(unit_square(points, 64), arrays["proj_vert"], 1e-6)
     np.testing.assert_array_equal(np.clip(np.rint(points[..., 1]), 0, 63), arrays["pixel_row"])
     np.testing.assert_array_equal(np.clip(np.rint(points[..., 0]), 0, 63), arrays["pixel_col"])
 

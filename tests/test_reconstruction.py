@@ -14,9 +14,9 @@ from PIL import Image
 
 from configs import schema
 from lib.face_image.alignment import FIVE_FROM_68
-from lib.mesh_io import read_mesh
 from model import components, reconstruction
 from model.photo import PhotoReader, readable_mask
+from tests.helpers import read_mesh
 from tests.photo_corpus import BAD_PHOTOS, portrait, write_bad
 from tests.reconstruction_parts import SIZE, untrained_parts
 from utils import UserError

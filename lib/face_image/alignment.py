@@ -103,23 +103,6 @@ def align(photo: np.ndarray, points: np.ndarray, template: np.ndarray, size: int
     )
 
 
-def published_crop_points(alignment: Alignment, points: np.ndarray, photo_size: tuple[int, int]) -> np.ndarray:
-    """The five points in the crop by the published formula, up to 1 px off: it ignores the truncations to whole pixels.
-
-    Args:
-      alignment: of the photo.
-      points: [5, 2] pixels of the photo, y down.
-      photo_size: (height, width) of the photo.
-    """
-    height, width = photo_size
-    size = alignment.crop.shape[0]
-    y_up = np.stack([points[:, 0], height - 1 - points[:, 1]], axis=1)
-    target = TARGET_SCALE * size / REFERENCE_SIZE
-    scaled = (y_up - alignment.shift + np.array([width, height]) / 2) / alignment.scale * target
-    scaled -= np.array(alignment.resized_size) / 2 - size / 2
-    return np.stack([scaled[:, 0], size - 1 - scaled[:, 1]], axis=1)
-
-
 def _crop(photo: np.ndarray, resized: tuple[int, int], left: int, up: int, size: int) -> tuple[np.ndarray, np.ndarray]:
     """A window of the photo resized with Pillow's antialiased bicubic filter, and where the photo covers it.
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 
 import tensorflow as tf
@@ -35,16 +34,6 @@ class Camera:
             raise ValueError(f"focal_ratio must be positive, got {self.focal_ratio}")
         if not 0 < self.near < self.far:
             raise ValueError(f"clipping planes must be 0 < near < far, got near {self.near}, far {self.far}")
-
-    @classmethod
-    def from_fov(cls, image_size: tuple[int, int], fov_y: float, **others) -> Camera:
-        """A camera given by its vertical field of view in degrees (the paper types 12.5936)."""
-        return cls(image_size, 0.5 / math.tan(math.radians(fov_y) / 2), **others)
-
-    @property
-    def fov_y(self) -> float:
-        """Vertical field of view, degrees."""
-        return math.degrees(2 * math.atan(0.5 / self.focal_ratio))
 
     @property
     def focal_length(self) -> float:
@@ -87,18 +76,3 @@ class Camera:
     def depth_of_clip(self, z: tf.Tensor) -> tf.Tensor:
         """Depth [dm] of points from their z / w of `clip_coordinates`: -1 gives `near`, 1 gives `far`."""
         return 2 * self.far * self.near / (self.far + self.near - z * (self.far - self.near))
-
-
-def to_unit_square(points: tf.Tensor, image_size: tuple[int, int]) -> tf.Tensor:
-    """Pixel coordinates [..., 2] to the [-1, 1] x [-1, 1] coordinates of the paper, x right, y down."""
-    height, width = image_size
-    return points * tf.constant([2.0 / width, 2.0 / height], points.dtype) - 1.0
-
-
-def to_y_up(points: tf.Tensor, image_height: int) -> tf.Tensor:
-    """Pixel coordinates [..., 2] with y counted from the lower edge, as Deep3D's projection has them.
-
-    Deep3D turns such a point into an image row by `223 - y_up` on 224 px, half a pixel above the pixel edges used here
-    (its inverse here is `224 - y_up`); the difference cancels wherever two of its own points are compared.
-    """
-    return tf.stack([points[..., 0], image_height - points[..., 1]], axis=-1)
