@@ -52,11 +52,14 @@ def done(tmp_path_factory, parts):
     alpha = np.zeros(portrait.shape[:2] + (1,), np.uint8)
     alpha[85:185, 105:190] = 255
     root = tmp_path_factory.mktemp("photos")
+    elsewhere = np.zeros_like(alpha)
+    elsewhere[250:290, 20:60] = 255
     source = folder_of(
         root / "in",
         portrait_png=portrait,
         portrait_jpg=portrait,
         masked_png=np.concatenate([portrait, alpha], axis=-1),
+        elsewhere_png=np.concatenate([portrait, elsewhere], axis=-1),
         cup_jpg=skimage.data.coffee(),
         broken_jpg=b"\xff\xd8\xff no photo",
     )
@@ -67,7 +70,8 @@ def done(tmp_path_factory, parts):
 
 def test_bad_photos_do_not_stop_the_folder(done):
     output, failed = done
-    assert set(failed) == {"cup.jpg", "broken.jpg"}
+    assert set(failed) == {"cup.jpg", "broken.jpg", "elsewhere.png"}
+    assert "mask must cover some of the face, got none of it" in failed["elsewhere.png"]
     assert failed["cup.jpg"].startswith("no face found")
     lines = (output / "failed.txt").read_text().splitlines()
     assert [line.split(":")[0] for line in lines] == sorted(failed)
@@ -122,7 +126,7 @@ def test_coefficients_draw_the_same_landmarks_on_the_photo(done, parts):
 def test_metrics_and_summaries_agree(done):
     output, failed = done
     summary = json.loads((output / "summary.json").read_text())
-    assert (summary["given"], summary["reconstructed"], summary["failed"]) == (5, 3, failed)
+    assert (summary["given"], summary["reconstructed"], summary["failed"]) == (6, 3, failed)
     single = [json.loads(path.read_text()) for path in sorted(output.glob("*/metrics.json"))]
     for key in ("psnr_coarse", "psnr_fine", "coverage"):
         assert summary[key] == pytest.approx(np.mean([metrics[key] for metrics in single]), abs=1e-3)
@@ -135,8 +139,8 @@ def test_metrics_and_summaries_agree(done):
         assert 0.6 < metrics["coverage"] <= 1
     with open(output / "summary.csv", newline="") as stream:
         rows = list(csv.DictReader(stream))
-    assert [row["photo"] for row in rows] == ["masked.png", "portrait.jpg", "portrait.png", "broken.jpg", "cup.jpg"]
-    assert [bool(row["failed"]) for row in rows] == [False] * 3 + [True] * 2
+    assert [row["photo"] for row in rows] == ["masked.png", "portrait.jpg", "portrait.png", *sorted(failed)]
+    assert [bool(row["failed"]) for row in rows] == [False] * 3 + [True] * 3
     with Image.open(output / "sheet.png") as sheet:
         assert sheet.width % SIZE == 0
         assert sheet.height > 3 * SIZE
@@ -145,7 +149,7 @@ def test_metrics_and_summaries_agree(done):
 def test_the_page_has_every_photo_and_every_failure(done):
     text = (done[0] / "index.html").read_text(encoding="utf-8")
     assert re.findall('<article data-name="([^"]+)"', text) == ["masked.png", "portrait.jpg", "portrait.png"]
-    assert re.findall('<li data-name="([^"]+)"', text) == ["broken.jpg", "cup.jpg"]
+    assert re.findall('<li data-name="([^"]+)"', text) == ["broken.jpg", "cup.jpg", "elsewhere.png"]
     assert all((done[0] / link).is_dir() for link in re.findall('<a href="([^"]+)"', text))
 
 

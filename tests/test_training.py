@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import shutil
 
 import numpy as np
 import pytest
@@ -142,6 +143,47 @@ def test_only_a_run_with_a_checkpoint_can_be_restored(root, tmp_path):
 def test_a_batch_larger_than_the_data_is_refused(root, tmp_path):
     with pytest.raises(UserError, match="at most the 6 training crops"):
         training.train(configuration(root, train__batch_size=7), tmp_path)
+
+
+def test_an_empty_validation_split_is_refused_before_anything_is_computed(root, tmp_path):
+    config = configuration(root, data__name="unsplit")
+    shutil.copy(configuration(root).records_path, config.records_path)
+    names = RecordReader(config.records_path).names
+    save_split(config.params_dir, {"train": names, "val": [], "test": []})
+    with pytest.raises(UserError, match="the val split must hold a crop"):
+        training.train(config, tmp_path)
+    assert not list(tmp_path.iterdir())
+
+
+def test_an_earlier_run_is_set_aside(root, finished, tmp_path, monkeypatch, capsys):
+    shutil.copytree(finished[0], tmp_path / "run")
+    earlier = {name: (tmp_path / "run" / f"{name}.npz").read_bytes() for name in ("latest", "best")}
+
+    def kill(self, terms, update):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(RunLog, "training", kill)
+    with pytest.raises(KeyboardInterrupt):
+        training.train(configuration(root, **FULL), tmp_path / "run")
+    printed = capsys.readouterr().out
+    for name, content in earlier.items():
+        assert (tmp_path / "run" / f"{name}.previous.npz").read_bytes() == content
+        assert f"{name}.previous.npz: the earlier run's" in printed
+        assert not (tmp_path / "run" / f"{name}.npz").exists(), "--restore would go on from it"
+
+
+def test_a_checkpoint_belongs_to_its_encoder_and_mesh_levels(root, finished):
+    changes = {
+        "mesh levels": {"texture__factors": [3, 3, 3, 2]},
+        "regressor and identity network": {"regressor__mirror": False},
+    }
+    saved = components.load(configuration(root, **FULL)).card()
+    for key, change in changes.items():
+        config = configuration(root, **(FULL | change))
+        card = components.load(config).card()
+        assert {name for name in card if card[name] != saved[name]} == {key}
+        with pytest.raises(UserError, match=f"{key} {card[key]}, got {saved[key]}"):
+            checkpoints.restore(finished[0] / "latest.npz", {}, card)
 
 
 def test_stages_select_their_terms(root):
