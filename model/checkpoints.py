@@ -1,20 +1,21 @@
-"""Checkpoints of a training run: every variable, the progress and what they belong to, in one .npz without pickle.
+"""Checkpoints of a training run: every variable by its name, the progress and what they belong to, in one .npz.
 
 A checkpoint replaces the earlier one only when it is complete, so a killed run or a full disk leaves the last good one.
 """
 
 import dataclasses
-import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 
+import keras
 import numpy as np
 
-from lib.numpy_files import read_npz
-from utils import UserError, atomic_path
+from lib.files import headed_npz
+from lib.numpy_files import DamagedFile
+from model.variable_names import mismatch
+from utils import UserError
 
-FORMAT = 1
-_HEADER = "header"
+FORMAT = 2
 
 
 @dataclasses.dataclass(frozen=True)
@@ -34,12 +35,15 @@ class Progress:
         return dataclasses.replace(self, epoch=self.epoch + 1, update_in_epoch=0)
 
 
-def save(path: Path, groups: Mapping[str, Sequence], progress: Progress, identity: Mapping[str, str]) -> None:
+def save(
+    path: Path, groups: Mapping[str, Mapping[str, keras.Variable]], progress: Progress, identity: Mapping[str, str]
+) -> None:
     """Writes a checkpoint atomically.
 
     Args:
       path: the .npz to (re)place.
-      groups: variables by role, e.g. {"texture": network.variables, "texture_optimizer": optimizer.variables}.
+      groups: variables by role and name, e.g. {"texture": {"mesh_concat/weights": variable, ...}}; see
+        `model.variable_names`.
       progress: where the run stands.
       identity: what the variables belong to, e.g. {"face model": fingerprint}; `restore` compares it.
 
@@ -48,25 +52,19 @@ def save(path: Path, groups: Mapping[str, Sequence], progress: Progress, identit
     """
     arrays = {}
     for group, variables in groups.items():
-        for i, variable in enumerate(variables):
-            arrays[f"{group}/{i:04d}"] = value = np.asarray(variable)
+        for name, variable in variables.items():
+            arrays[f"{group}/{name}"] = value = np.asarray(variable)
             if value.dtype.kind == "f" and not np.isfinite(value).all():
                 raise UserError(
-                    f"'{_name(variable)}' must be finite to be saved, got NaN or infinity after update "
+                    f"'{name}' must be finite to be saved, got NaN or infinity after update "
                     f"{progress.update} (lower the learning rate; {path} is left as it was)"
                 )
-    header = {
-        "format": FORMAT,
-        "progress": dataclasses.asdict(progress),
-        "identity": dict(identity),
-        "names": {group: [_name(v) for v in variables] for group, variables in groups.items()},
-    }
-    with atomic_path(path) as temporary, open(temporary, "wb") as stream:
-        np.savez(stream, **arrays, **{_HEADER: np.frombuffer(json.dumps(header).encode(), np.uint8)})
+    header = {"format": FORMAT, "progress": dataclasses.asdict(progress), "identity": dict(identity)}
+    headed_npz.write(path, arrays, header)
 
 
-def restore(path: Path, groups: Mapping[str, Sequence], identity: Mapping[str, str]) -> Progress:
-    """Assigns the checkpoint's values to the variables of `groups`; groups it holds beyond those are ignored.
+def restore(path: Path, groups: Mapping[str, Mapping[str, keras.Variable]], identity: Mapping[str, str]) -> Progress:
+    """Assigns the checkpoint's values to the variables of the same names; groups beyond `groups` are ignored.
 
     Everything is checked before the first assignment, so a refused checkpoint changes nothing.
 
@@ -81,38 +79,23 @@ def restore(path: Path, groups: Mapping[str, Sequence], identity: Mapping[str, s
                 f"{path}: the checkpoint must belong to {key} {wanted}, got {found} "
                 "(use the configuration it was trained with, or train again)"
             )
-    values: list[tuple] = []
     for group, variables in groups.items():
-        names = header["names"].get(group)
-        if names is None or len(names) != len(variables):
-            raise UserError(
-                f"{path}: the checkpoint must hold {len(variables)} variables of '{group}', "
-                f"got {0 if names is None else len(names)} (it was trained with another network)"
-            )
-        for i, (name, variable) in enumerate(zip(names, variables, strict=True)):
-            value = arrays[f"{group}/{i:04d}"]
-            if tuple(value.shape) != tuple(variable.shape):
-                raise UserError(
-                    f"{path}: '{name}' must have shape {tuple(variable.shape)}, got {value.shape} "
-                    "(it was trained with another network)"
-                )
-            values.append((variable, value))
-    for variable, value in values:
-        variable.assign(value)
+        prefix = f"{group}/"
+        shapes = {name[len(prefix) :]: a.shape for name, a in arrays.items() if name.startswith(prefix)}
+        if fault := mismatch(variables, shapes):
+            raise UserError(f"{path}: '{group}' {fault} (it was trained with another network)")
+    for group, variables in groups.items():
+        for name, variable in variables.items():
+            variable.assign(arrays[f"{group}/{name}"])
     return Progress(**header["progress"])
-
-
-def _name(variable) -> str:
-    return getattr(variable, "path", None) or variable.name
 
 
 def _read(path: Path) -> tuple[dict, dict[str, np.ndarray]]:
     if not Path(path).is_file():
         raise UserError(f"{path}: a checkpoint must be here, got none (run `python main.py --mode train` first)")
     try:
-        arrays = read_npz(path)
-        header = json.loads(arrays.pop(_HEADER).tobytes())
-    except (KeyError, ValueError, OSError) as error:
+        header, arrays = headed_npz.read(path)
+    except (DamagedFile, OSError) as error:
         raise UserError(
             f"{path}: must be a checkpoint written by this program, got a damaged or foreign file "
             f"({error}; delete it and train again)"

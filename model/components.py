@@ -24,6 +24,7 @@ from model.pretrained import is_frozen, load_weights
 from model.published_networks import FrozenIdentity, FrozenRegressor, TorchRegressor, published_regressor
 from model.regressor import Regressor, build_regressor
 from model.texture_networks import TextureNetwork
+from model.variable_names import network_variables
 from utils import file_sha256
 
 
@@ -137,7 +138,7 @@ def restore_texture_network(parts: Components) -> None:
     Raises:
       UserError: there is none, or it belongs to another configuration.
     """
-    state = {"texture": list(parts.chain.texture_network.weights)}
+    state = {"texture": network_variables(parts.chain.texture_network.weights)}
     checkpoints.restore(parts.config.run_dir / "best.npz", state, parts.card())
 
 

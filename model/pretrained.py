@@ -1,7 +1,7 @@
 """Shipped weights: one .npz per network, half precision, no pickle, with their recipe and measured accuracy.
 
-The file holds the arrays in the order of the network's variables and a header (JSON as bytes): names, the fingerprint
-of the face model the numbers belong to, and free metadata (configuration, seed, updates, time, accuracy, command).
+The file holds the arrays under the names of the network's variables and a header: the fingerprint of the face model
+they belong to, and free metadata (configuration, seed, updates, time, accuracy, command).
 """
 
 import json
@@ -11,11 +11,12 @@ from pathlib import Path
 
 import numpy as np
 
-from lib.numpy_files import read_npz
+from lib.files import headed_npz
+from lib.numpy_files import DamagedFile
+from model.variable_names import mismatch, network_variables
 from utils import UserError, atomic_path
 
-FORMAT = "weights-1"
-_HEADER = "header"
+FORMAT = "weights-2"
 # Without its configuration the command would replace the built-in model's weights.
 _ADVICE = "run `python main.py --mode pretrain` with the same --config and options to make them"
 
@@ -37,17 +38,15 @@ def save_weights(path: Path, network, face_model: str, metadata: Mapping) -> Non
     Raises:
       ValueError: a variable holds a number that half precision cannot.
     """
-    arrays, names = {}, []
-    for i, variable in enumerate(network.weights):
+    arrays = {}
+    for name, variable in network_variables(network.weights).items():
         value = np.asarray(variable, np.float32)
         if not (np.abs(value) <= np.finfo(np.float16).max).all():
-            raise ValueError(f"weights must be finite and below 65504 in half precision, got {variable.path} beyond")
-        arrays[f"{i:04d}"] = value.astype(np.float16)
-        names.append(variable.path)
-    header = {"format": FORMAT, "face_model": face_model, "names": names, "metadata": dict(metadata)}
-    header = np.frombuffer(json.dumps(header, sort_keys=True).encode(), np.uint8)
-    with atomic_path(path) as temporary, open(temporary, "wb") as stream:
-        np.savez_compressed(stream, **arrays, **{_HEADER: header})
+            raise ValueError(f"weights must be finite and below 65504 in half precision, got {name} beyond")
+        arrays[name] = value.astype(np.float16)
+    headed_npz.write(
+        path, arrays, {"format": FORMAT, "face_model": face_model, "metadata": dict(metadata)}, compress=True
+    )
 
 
 def load_weights(path: Path, network, face_model: str) -> dict:
@@ -59,10 +58,10 @@ def load_weights(path: Path, network, face_model: str) -> dict:
       UserError: missing, damaged, of another face model or of another network.
     """
     header, arrays = _read(path)
-    if mismatch := _mismatch(header, arrays, network, face_model):
-        raise UserError(f"{path}: {mismatch} ({_ADVICE})")
-    for i, variable in enumerate(network.weights):
-        variable.assign(arrays[f"{i:04d}"].astype(np.float32))
+    if fault := _fault(header, arrays, network, face_model):
+        raise UserError(f"{path}: {fault} ({_ADVICE})")
+    for name, variable in network_variables(network.weights).items():
+        variable.assign(arrays[name].astype(np.float32))
     return header["metadata"]
 
 
@@ -75,31 +74,19 @@ def check_replaceable(path: Path, network, face_model: str) -> None:
     if not Path(path).is_file():
         return
     header, arrays = _read(path)
-    if mismatch := _mismatch(header, arrays, network, face_model):
+    if fault := _fault(header, arrays, network, face_model):
         raise UserError(
-            f"{path}: would be replaced by weights of another kind, {mismatch} (give the new ones a place of their "
+            f"{path}: would be replaced by weights of another kind, {fault} (give the new ones a place of their "
             "own: regressor.weights=FILE.npz identity.weights=FILE.npz)"
         )
 
 
-def _mismatch(header: Mapping, arrays: Mapping[str, np.ndarray], network, face_model: str) -> str:
+def _fault(header: Mapping, arrays: Mapping[str, np.ndarray], network, face_model: str) -> str:
     """Why the numbers of a file do not fit a network, empty if they do."""
     if header["face_model"] != face_model:
         return f"the weights must belong to the face model {face_model}, got weights for {header['face_model']}"
-    variables = network.weights
-    if len(header["names"]) != len(variables):
-        return (
-            f"must hold the {len(variables)} variables of {network.name}, got {len(header['names'])}, another depth "
-            "or kind of network"
-        )
-    for i, variable in enumerate(variables):
-        shape = arrays[f"{i:04d}"].shape
-        if tuple(variable.shape) != shape:
-            return (
-                f"{variable.path} must be {list(variable.shape)}, got {list(shape)}, another width or number of "
-                "coefficients"
-            )
-    return ""
+    fault = mismatch(network_variables(network.weights), {name: array.shape for name, array in arrays.items()})
+    return f"{fault}: another depth, width or kind of network, or another number of coefficients" if fault else ""
 
 
 def read_metadata(path: Path) -> dict:
@@ -129,13 +116,11 @@ def _read(path: Path) -> tuple[dict, dict[str, np.ndarray]]:
     if not Path(path).is_file():
         raise UserError(f"{path}: network weights must be here, got none ({_ADVICE})")
     try:
-        arrays = read_npz(path)
-        header = json.loads(arrays.pop(_HEADER).tobytes())
+        header, arrays = headed_npz.read(path)
         if header["format"] != FORMAT:
-            raise ValueError(f"format {header['format']!r}")
-        missing = [i for i in range(len(header["names"])) if f"{i:04d}" not in arrays]
-        if missing:
-            raise ValueError(f"array {missing[0]} is missing")
-    except (KeyError, ValueError, TypeError) as error:
+            raise DamagedFile(f"format {header['format']!r}")
+        if not isinstance(header["face_model"], str) or not isinstance(header["metadata"], dict):
+            raise DamagedFile("its header is another's")
+    except (DamagedFile, KeyError) as error:
         raise UserError(f"{path}: must be weights written by this program, got something else ({error})") from error
     return header, arrays

@@ -32,6 +32,7 @@ from model.pretraining_metrics import identity_metrics, predict, regressor_metri
 from model.regressor import build_regressor
 from model.resnet_weights import initialise
 from model.schedule import warmup_cosine
+from model.variable_names import network_variables, optimizer_variables
 from utils import UserError, atomic_path, seed_everything
 
 WARMUP = 50  # updates
@@ -134,12 +135,15 @@ class IdentityTask:
         self.updates = config.pretrain.identity_updates
         self.network = build_identity_network(config.identity)
         people, self.labels = np.unique(faces.identities[training], return_inverse=True)
-        self.directions = tf.Variable(
+        self.directions = keras.Variable(
             tf.random.normal([len(people), config.identity.embedding], stddev=DIRECTION_SPREAD), name="directions"
         )
         self.variables = [*self.network.trainable_variables, self.directions]
         self.optimizer = _optimizer(config.pretrain, self.variables)
-        self.state = {"network": [*self.network.weights, self.directions], "optimizer": self.optimizer.variables}
+        self.state = {
+            "network": network_variables([*self.network.weights, self.directions]),
+            "optimizer": optimizer_variables(self.optimizer),
+        }
 
     def update(self, positions: np.ndarray, seed: tuple[int, int]) -> dict[str, tf.Tensor]:
         """Trains on the faces training[positions]; returns the loss terms."""
@@ -188,7 +192,10 @@ class RegressorTask:
         self.weak_count = max(round(config.pretrain.weak_share * config.pretrain.batch_size), 1)
         self.variables = self.network.trainable_variables
         self.optimizer = _optimizer(config.pretrain, self.variables)
-        self.state = {"network": self.network.weights, "optimizer": self.optimizer.variables}
+        self.state = {
+            "network": network_variables(self.network.weights),
+            "optimizer": optimizer_variables(self.optimizer),
+        }
 
     def update(self, positions: np.ndarray, seed: tuple[int, int]) -> dict[str, tf.Tensor]:
         """Trains on the faces training[positions]; returns the raw terms and their weighted total."""

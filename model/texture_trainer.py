@@ -11,6 +11,7 @@ from model.critic import Critic, critic_loss, generator_loss, gradient_penalty
 from model.face_gcn import CoarseFace, FaceReconstruction
 from model.hiding import shown_parts
 from model.metrics import masked_psnr
+from model.variable_names import dropout_seeds, network_variables, optimizer_variables
 
 
 class TextureTrainer:
@@ -34,20 +35,19 @@ class TextureTrainer:
             self.critic_optimizer = keras.optimizers.Adam(self.gan.learning_rate, clipnorm=config.train.clip_norm)
             self.critic_optimizer.build(self.critic.trainable_variables)
 
-    def network_state(self) -> dict[str, list]:
-        """The variables that using the network takes."""
-        return {"texture": list(self.network.weights)}
+    def network_state(self) -> dict[str, dict[str, keras.Variable]]:
+        """The variables that using the network takes, by role and name."""
+        return {"texture": network_variables(self.network.weights)}
 
-    def state(self) -> dict[str, list]:
+    def state(self) -> dict[str, dict[str, keras.Variable]]:
         """Everything that going on with the training takes."""
-        weights = {id(variable) for variable in self.network.weights}
         state = self.network_state() | {
-            "texture_random": [v for v in self.network.variables if id(v) not in weights],  # dropout's seeds
-            "texture_optimizer": list(self.optimizer.variables),
+            "texture_random": dropout_seeds(self.network),
+            "texture_optimizer": optimizer_variables(self.optimizer),
         }
         if self.critic is not None:
-            state["critic"] = list(self.critic.variables)
-            state["critic_optimizer"] = list(self.critic_optimizer.variables)
+            state["critic"] = network_variables(self.critic.variables)
+            state["critic_optimizer"] = optimizer_variables(self.critic_optimizer)
         return state
 
     def pose(self, batch: tuple[tf.Tensor, ...]) -> tuple:

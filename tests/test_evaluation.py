@@ -18,6 +18,7 @@ from model.checkpoints import Progress
 from model.evaluation import evaluate
 from model.evaluation_textures import ALIGNED, COLUMNS, KINDS
 from model.morphable_model import MorphableModel
+from model.variable_names import network_variables
 from tests.golden_face import golden_face_model
 from tests.toy_faces import ToyFaces, save_untrained_networks
 from utils import UserError, seed_everything
@@ -66,7 +67,7 @@ def save_run(config: schema.Config) -> None:
     parts = components.load(config)
     config.run_dir.mkdir(parents=True, exist_ok=True)
     (config.run_dir / "config.yaml").write_text(schema.to_yaml(config))
-    state = {"texture": list(parts.chain.texture_network.weights)}
+    state = {"texture": network_variables(parts.chain.texture_network.weights)}
     checkpoints.save(config.run_dir / "best.npz", state, Progress(), parts.card())
 
 

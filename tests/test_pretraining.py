@@ -153,7 +153,7 @@ def test_kill_and_resume_equals_never_stopped(tmp_path, faces, kind):
     config = small_config(tmp_path, weak=0.0)
     card = {"pre-training": "toy"}
     task = make_task(config, faces, kind)
-    variables = [variable for group in task.state.values() for variable in group]
+    variables = [variable for group in task.state.values() for variable in group.values()]
     untrained = [np.asarray(variable) for variable in variables]
     run_updates(task, config, tmp_path / "whole.npz", card)
     never_stopped = [np.asarray(variable) for variable in variables]

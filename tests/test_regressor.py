@@ -7,6 +7,7 @@ import pytest
 import tensorflow as tf
 
 from lib.coefficients import CoefficientLayout
+from lib.files import headed_npz
 from model.pretrained import load_weights, read_metadata, save_weights
 from model.regressor import Regressor, resize_square
 from model.resnet import ResNet
@@ -116,10 +117,36 @@ def test_weights_of_another_face_model_are_refused_and_nothing_changes(tmp_path)
 def test_weights_of_another_network_are_refused(tmp_path):
     path = tmp_path / "weights.npz"
     save_weights(path, small(width=8), "cafe", {})
-    with pytest.raises(UserError, match="another width"):
+    with pytest.raises(UserError, match=r"must be \[7, 7, 3, 4\], got \[7, 7, 3, 8\]: another depth"):
         load_weights(path, small(width=4), "cafe")
     with pytest.raises(UserError, match="another depth"):
         load_weights(path, Regressor(LAYOUT, 34, 8, 32), "cafe")
+
+
+def test_weights_go_by_their_names_whatever_their_order(tmp_path):
+    source, target = small(), small()
+    randomise(source)
+    save_weights(tmp_path / "weights.npz", source, "cafe", {})
+    header, arrays = headed_npz.read(tmp_path / "weights.npz")
+    headed_npz.write(tmp_path / "backwards.npz", dict(reversed(arrays.items())), header)
+    load_weights(tmp_path / "backwards.npz", target, "cafe")
+    for ours, theirs in zip(target.weights, source.weights, strict=True):
+        np.testing.assert_allclose(ours, theirs, rtol=5e-4, atol=1e-7)
+
+
+def test_two_swapped_arrays_of_one_shape_are_refused(tmp_path):
+    source = small()
+    randomise(source)
+    path = tmp_path / "weights.npz"
+    save_weights(path, source, "cafe", {})
+    with np.load(path) as data:
+        arrays = dict(data)
+    first, second = (f"regressor/resnet/stage1_block1/{layer}/convolution/kernel" for layer in ("first", "second"))
+    assert arrays[first].shape == arrays[second].shape
+    arrays[first], arrays[second] = arrays[second], arrays[first]
+    np.savez(path, **arrays)
+    with pytest.raises(UserError, match=r"stage1_block1/.* is not the one that was written under this name"):
+        load_weights(path, small(), "cafe")
 
 
 def test_files_that_are_no_weights_are_refused(tmp_path):

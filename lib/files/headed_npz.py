@@ -1,0 +1,60 @@
+"""Named arrays and a JSON header in one .npz without pickle; a swapped or altered array is noticed."""
+
+import json
+import os
+import zlib
+from collections.abc import Mapping
+
+import numpy as np
+
+from lib.numpy_files import DamagedFile, read_npz
+from utils import atomic_path
+
+_HEADER = "header"
+_CHECKSUMS = "checksums"
+
+
+def write(path: str | os.PathLike, arrays: Mapping[str, np.ndarray], header: Mapping, compress: bool = False) -> None:
+    """Writes the file atomically.
+
+    Args:
+      path: the .npz to (re)place.
+      arrays: name -> array; "header" is taken.
+      header: anything JSON can hold.
+      compress: deflate the arrays.
+
+    Raises:
+      DiskFull: the earlier file, if any, is unchanged.
+    """
+    checksums = {name: _checksum(name, array) for name, array in arrays.items()}
+    text = json.dumps({**header, _CHECKSUMS: checksums}, sort_keys=True)
+    store = np.savez_compressed if compress else np.savez
+    with atomic_path(path) as temporary, open(temporary, "wb") as stream:
+        store(stream, **arrays, **{_HEADER: np.frombuffer(text.encode(), np.uint8)})
+
+
+def read(path: str | os.PathLike) -> tuple[dict, dict[str, np.ndarray]]:
+    """The header and the arrays of a file that `write` wrote.
+
+    Raises:
+      DamagedFile: it is no such file, or an array is missing, renamed or changed.
+      OSError: it cannot be read.
+    """
+    arrays = read_npz(path)
+    try:
+        header = json.loads(arrays.pop(_HEADER).tobytes())
+        checksums = dict(header.pop(_CHECKSUMS))
+    except (KeyError, ValueError, TypeError, AttributeError) as error:
+        raise DamagedFile(f"no header of this program ({error})") from error
+    if missing := sorted(checksums.keys() ^ arrays.keys()):
+        raise DamagedFile(f"array {missing[0]!r} is missing or not in the header")
+    for name, array in arrays.items():
+        if checksums[name] != _checksum(name, array):
+            raise DamagedFile(f"array {name!r} is not the one that was written under this name")
+    return header, arrays
+
+
+def _checksum(name: str, array: np.ndarray) -> int:
+    """CRC-32 of name, type, shape and bytes: two arrays that changed places do not pass."""
+    array = np.ascontiguousarray(array)
+    return zlib.crc32(array.reshape(-1).view(np.uint8), zlib.crc32(f"{name} {array.dtype.str} {array.shape}".encode()))

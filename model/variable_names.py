@@ -1,0 +1,52 @@
+"""Names of the variables of networks and optimizers, by which files of weights and checkpoints match them."""
+
+from collections.abc import Iterable
+
+import keras
+
+
+def network_variables(variables: Iterable[keras.Variable]) -> dict[str, keras.Variable]:
+    """Path -> variable, e.g. "regressor/resnet/stem/convolution/kernel".
+
+    Raises:
+      ValueError: two variables have one path.
+    """
+    return _unique((variable.path, variable) for variable in variables)
+
+
+def optimizer_variables(optimizer: keras.optimizers.Optimizer) -> dict[str, keras.Variable]:
+    """Path below the optimizer -> variable, e.g. "iteration", "mesh_concat_weights_momentum".
+
+    Keras numbers the optimizers of a process (adam, adam_1, ...), so their own names say nothing.
+    """
+    return _unique((variable.path.partition("/")[2], variable) for variable in optimizer.variables)
+
+
+def dropout_seeds(network: keras.Layer) -> dict[str, keras.Variable]:
+    """Path of the dropout layer -> its random state, in networks whose layers have paths of their own.
+
+    Keras numbers the random generators of a process (seed_generator, seed_generator_1, ...), like its optimizers.
+    """
+    layers = [layer for layer in network._flatten_layers() if isinstance(layer, keras.layers.Dropout)]
+    return _unique((layer.path or layer.name, layer.seed_generator.state) for layer in layers if layer.rate > 0)
+
+
+def _unique(named: Iterable[tuple[str, keras.Variable]]) -> dict[str, keras.Variable]:
+    result: dict[str, keras.Variable] = {}
+    for name, variable in named:
+        if name in result:
+            raise ValueError(f"variables must have names of their own, got {name!r} twice")
+        result[name] = variable
+    return result
+
+
+def mismatch(wanted: dict[str, keras.Variable], shapes: dict[str, tuple[int, ...]]) -> str:
+    """How arrays of `shapes` fail to fit the variables, in one line; empty if they do."""
+    if missing := wanted.keys() - shapes.keys():
+        return f"must hold '{min(missing)}', got {len(shapes)} other variables where {len(wanted)} are wanted"
+    if unknown := shapes.keys() - wanted.keys():
+        return f"must hold {len(wanted)} variables, got {len(shapes)}, '{min(unknown)}' among them"
+    for name, variable in wanted.items():
+        if tuple(variable.shape) != shapes[name]:
+            return f"'{name}' must be {list(variable.shape)}, got {list(shapes[name])}"
+    return ""
