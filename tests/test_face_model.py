@@ -1,3 +1,5 @@
+import dataclasses
+
 import numpy as np
 import pytest
 
@@ -33,6 +35,24 @@ def test_fingerprint_follows_contents_not_the_name():
     assert small_face_model(mean_albedo=brighter).fingerprint != model.fingerprint
     assert small_face_model(regions={}).fingerprint != model.fingerprint
     assert small_face_model(expression_names=()).fingerprint != model.fingerprint
+
+
+def test_fingerprint_is_that_of_the_same_model_made_on_another_processor():
+    model = golden_face_model()
+    rng = np.random.default_rng(5)
+    names = ("mean_shape", "identity_basis", "expression_basis", "mean_albedo", "albedo_basis", "uv")
+    last_bits = {name: _with_noise(getattr(model, name), 1e-9, rng) for name in names}
+    assert any((last_bits[name].astype(np.float32) != getattr(model, name)).any() for name in names)
+    assert dataclasses.replace(model, **last_bits).fingerprint == model.fingerprint
+    for name in names:
+        larger = {name: _with_noise(getattr(model, name), 1e-2, rng)}
+        assert dataclasses.replace(model, **larger).fingerprint != model.fingerprint, name
+    swapped = model.identity_basis[[1, 0, *range(2, len(model.identity_basis))]]
+    assert dataclasses.replace(model, identity_basis=swapped).fingerprint != model.fingerprint
+
+
+def _with_noise(array, relative, rng):
+    return array * (1 + relative * rng.normal(size=array.shape))
 
 
 def test_arrays_refuse_writes_and_leave_the_callers_alone():
