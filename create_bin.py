@@ -9,9 +9,9 @@ import time
 from pathlib import Path
 
 from configs import flags, schema
-from lib import packing
-from lib.records import RecordReader
-from lib.splits import save_split, split
+from lib.records import packing
+from lib.records.record_file import RecordReader
+from lib.records.splits import save_split, split
 
 EPILOG = """
 Beside data/<name>.bin stands data/<name>.manifest.json: what was packed, what was left out, and why. The split is in

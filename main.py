@@ -5,11 +5,12 @@ import sys
 from pathlib import Path
 
 from configs import flags, schema
+from lib.errors import UserError
 from lib.face_image.photo_io import photo_paths
-from lib.quiet_tensorflow import import_tensorflow
-from lib.records import RecordReader
-from lib.splits import load_split
-from utils import UserError, seed_everything
+from lib.records.record_file import RecordReader
+from lib.records.splits import load_split
+from lib.runtime.quiet_tensorflow import import_tensorflow
+from utils import seed_everything
 
 PARTIAL_SUCCESS = 3
 EPILOG = """
@@ -35,7 +36,7 @@ def main(argv: list[str] | None = None) -> int:
         RecordReader(config.records_path, config.data.image_size)
         load_split(config.params_dir)
         start_tensorflow(config.train.seed)
-        from model.training import train
+        from model.training.loop import train
 
         train(config, config.run_dir)
     elif args.mode == "test":
@@ -48,11 +49,11 @@ def main(argv: list[str] | None = None) -> int:
             photo_paths(source, skip=config.test.output)
         start_tensorflow(config.train.seed)
         if config.test.video:
-            from model.video import reconstruct_video as reconstruct
+            from model.video.track import reconstruct_video as reconstruct
         elif config.test.same_person:
-            from model.person import reconstruct_people as reconstruct
+            from model.person.reconstruct import reconstruct_people as reconstruct
         else:
-            from model.reconstruction import reconstruct_folder as reconstruct
+            from model.reconstruction.reconstructor import reconstruct_folder as reconstruct
 
         failed = reconstruct(config, source, Path(config.test.output))
         return PARTIAL_SUCCESS if failed else 0
@@ -65,19 +66,19 @@ def main(argv: list[str] | None = None) -> int:
         return 0 if chosen else 2
     elif args.mode == "prepare":
         photo_paths(config.prepare.input, skip=config.prepare.output)
-        from model.preparation import prepare_folder
+        from model.preparation.prepare import prepare_folder
 
         left_out = prepare_folder(config, Path(config.prepare.input), Path(config.prepare.output))
         return PARTIAL_SUCCESS if left_out else 0
     elif args.mode == "pretrain":
         start_tensorflow(config.pretrain.seed)
-        from model.pretraining import pretrain
+        from model.pretraining.loop import pretrain
 
         pretrain(config)
     elif config.evaluate.input:
         photo_paths(config.evaluate.input, skip=config.evaluate.output)
         start_tensorflow(config.train.seed)
-        from model.folder_evaluation import evaluate_folder
+        from model.evaluation.folder import evaluate_folder
 
         failed = evaluate_folder(config, Path(config.evaluate.input), Path(config.evaluate.output))
         return PARTIAL_SUCCESS if failed else 0
@@ -85,7 +86,7 @@ def main(argv: list[str] | None = None) -> int:
         RecordReader(config.records_path, config.data.image_size)
         load_split(config.params_dir)
         start_tensorflow(config.train.seed)
-        from model.evaluation import evaluate
+        from model.evaluation.records import evaluate
 
         evaluate(config, Path(config.evaluate.output))
     return 0

@@ -1,77 +1,12 @@
-"""Small helpers used by every layer. This module imports nothing of the project."""
+"""What both programs and all networks share: the random seed, and the mesh levels the graph networks pool over."""
 
-import contextlib
-import errno
-import hashlib
 import os
 import random
-import tempfile
-from collections.abc import Iterator
-from pathlib import Path
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-
-class UserError(ValueError):
-    """A fault in what the user gave (a flag, a file, a folder): the programs print it as one line and exit with 2."""
-
-
-class DiskFull(Exception):
-    """Nothing more can be written: no fault of one photo, so what goes on after a photo's faults does not catch it."""
-
-
-# No space, no quota, no larger file (a limit of the process or of the file system).
-_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
-
-
-@contextlib.contextmanager
-def space_for(path: str | os.PathLike) -> Iterator[None]:
-    """Names `path` where the block cannot write because the disk is full.
-
-    Raises:
-      DiskFull: instead of the OSError that says so; any other passes.
-    """
-    try:
-        yield
-    except OSError as error:
-        if error.errno not in _FULL:
-            raise
-        raise DiskFull(
-            f"{path}: must fit on its disk, got: {error.strerror}; earlier files are unchanged (make room or choose "
-            "another folder, then run the same command again)"
-        ) from error
-
-
-@contextlib.contextmanager
-def atomic_path(path: str | os.PathLike) -> Iterator[Path]:
-    """Yields a temporary path beside `path` that replaces it only when the block ends without an exception.
-
-    A run that is killed, or a disk that fills up, leaves the earlier file untouched and no partial one in its place.
-    The temporary name keeps the suffix, because writers choose their format by it.
-
-    Raises:
-      DiskFull: see `space_for`.
-    """
-    path = Path(path)
-    with space_for(path), _beside(path) as temporary:
-        yield temporary
-
-
-@contextlib.contextmanager
-def _beside(path: Path) -> Iterator[Path]:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(prefix=f".{path.stem}-", suffix=path.suffix, dir=path.parent)
-    os.close(handle)
-    temporary = Path(name)
-    try:
-        yield temporary
-        # mkstemp makes the file private; the result follows the user's umask like any other file.
-        umask = os.umask(0)
-        os.umask(umask)
-        temporary.chmod(0o666 & ~umask)
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
+from lib.mesh_sampling import MeshHierarchy, load_or_build
 
 
 def seed_everything(seed: int) -> None:
@@ -83,7 +18,25 @@ def seed_everything(seed: int) -> None:
     tf.random.set_seed(seed)
 
 
-def file_sha256(path: str | os.PathLike) -> str:
-    """Hexadecimal SHA-256 of a file's contents."""
-    with open(path, "rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
+def init_sampling(
+    refer_mesh: Mapping[str, np.ndarray], data_dir: str | os.PathLike, ds_factors: Sequence[float] = (4, 4, 4, 4)
+) -> MeshHierarchy:
+    """The mesh levels that the graph networks pool over: computed once, kept as .npz files, loaded ever after.
+
+    Every level is a subset of the vertices of the one before, about N / factor of them. For each level i the folder
+    holds adjacency<i>.npz and laplacians<i>.npz, for each step downsamp_trans<i>.npz (picks vertices) and
+    upsamp_trans<i>.npz (interpolates on the coarse surface): the original program's names; its folders are read, too.
+    `lib.mesh_sampling` does the work.
+
+    Args:
+      refer_mesh: "vertices" [N, 3] and "faces" [F, 3] of the reference mesh.
+      data_dir: folder of the files, data/params/<name>.
+      ds_factors: reduction from each level to the next.
+
+    Returns:
+      Laplacians, down- and up-sampling matrices and level sizes, finest first.
+
+    Raises:
+      UserError: the folder is another program's and does not fit this mesh.
+    """
+    return load_or_build(data_dir, refer_mesh["vertices"], refer_mesh["faces"], ds_factors)

@@ -28,9 +28,9 @@ def main():
     from PIL import Image
 
     from configs import schema
-    from model import components
-    from model.export import Exporter
-    from model.reconstruction import Reconstructor
+    from model import pipeline as components
+    from model.reconstruction.export import Exporter
+    from model.reconstruction.reconstructor import Reconstructor
 
     cv2.setNumThreads(1)
     config = schema.load()

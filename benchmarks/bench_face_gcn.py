@@ -24,7 +24,7 @@ def random_model(count):
     import numpy as np
 
     from benchmarks.bench_mesh_sampling import face_like_sheet
-    from lib.face_model import FaceModel
+    from lib.face_model.face_model import FaceModel
 
     vertices, triangles = face_like_sheet(count, "rows")
     vertices = np.asarray(vertices, np.float64)

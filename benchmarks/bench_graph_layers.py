@@ -45,7 +45,7 @@ def time_products(hierarchy, repeats):
     """Each matrix of the hierarchy times signals of several widths, by each kernel."""
     import tensorflow as tf
 
-    from model.sparse_product import SparseProduct
+    from model.networks.sparse_product import SparseProduct
 
     matrices = {f"L{i}": matrix for i, matrix in enumerate(hierarchy.laplacian)}
     matrices |= {f"{name}{i}": m for name in ("down", "up") for i, m in enumerate(getattr(hierarchy, name)[:2])}
@@ -67,7 +67,7 @@ def time_network(hierarchy, variant, batch, repeats):
     """Forward pass, and forward and backward pass, of a texture network with its own default options."""
     import tensorflow as tf
 
-    from model.texture_networks import TextureNetwork
+    from model.networks.texture_networks import TextureNetwork
 
     published = variant != "default"
     network = TextureNetwork(

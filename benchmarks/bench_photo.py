@@ -50,11 +50,11 @@ def main():
     from PIL import Image
 
     from lib.geometry.camera import Camera
-    from lib.synthetic.face_generator import build_face_model
-    from model.fitting import Fitter
-    from model.fitting_terms import FitTargets
+    from lib.synthetic.builtin.face_generator import build_face_model
+    from model.fitting.energy import FitTargets
+    from model.fitting.fitter import Fitter
     from model.morphable_model import MorphableModel
-    from model.photo import PhotoReader
+    from model.photos.reader import PhotoReader
 
     camera = Camera((arguments.image_size, arguments.image_size))
     model = MorphableModel(build_face_model(arguments.vertices))

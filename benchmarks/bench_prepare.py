@@ -49,8 +49,8 @@ def write_photos(folder: Path, arguments: argparse.Namespace) -> list[Path]:
 
 def one_process(config, paths: list[Path], crops: Path, warm_up: int) -> None:
     """Prints rates and growth of a single process."""
-    from model.preparation import make_preparer
-    from model.preparation_job import Job
+    from model.preparation.job import Job
+    from model.preparation.prepare import make_preparer
 
     prepare = make_preparer(config)
     started = None
@@ -72,7 +72,7 @@ def one_process(config, paths: list[Path], crops: Path, warm_up: int) -> None:
 def main():
     arguments = parse_arguments()
     from configs import schema
-    from model.preparation import prepare_folder
+    from model.preparation.prepare import prepare_folder
 
     config = schema.load(overrides={"data.workers": arguments.workers})
     with tempfile.TemporaryDirectory() as folder:

@@ -16,8 +16,8 @@ import numpy as np
 import PIL
 from PIL import Image
 
-from lib.packing import PngFolder, pack
-from lib.records import RecordReader
+from lib.records.packing import PngFolder, pack
+from lib.records.record_file import RecordReader
 
 
 def crop(seed: int, size: int) -> np.ndarray:

@@ -13,7 +13,7 @@ import numba
 import numpy as np
 import tensorflow as tf
 
-from lib.synthetic.face_generator import load_face_model
+from lib.synthetic.builtin.face_generator import load_face_model
 from lib.synthetic.photos import PhotoSettings, SyntheticFaces
 
 VARIANTS = {

@@ -10,9 +10,9 @@ import numpy as np
 from PIL import Image
 from tqdm import tqdm
 
-from lib.synthetic.face_generator import load_face_model
+from lib.files.atomic import atomic_path
+from lib.synthetic.builtin.face_generator import load_face_model
 from lib.synthetic.photos import PhotoSettings, SyntheticFaces
-from utils import atomic_path
 
 
 def main() -> None:

@@ -19,12 +19,12 @@ from collections.abc import Iterator
 import numpy as np
 
 from configs import schema
-from lib.face_model import FaceModel
-from lib.synthetic.canonical import REGIONS
+from lib.face_model.face_model import FaceModel
+from lib.synthetic.appearance.canonical import REGIONS
 from lib.synthetic.photos import PhotoSettings, SyntheticFace, SyntheticFaces
-from lib.synthetic.placement import five_points
-from lib.synthetic.shadows import averaging
-from model.evaluation_detector import find_face, summary
+from lib.synthetic.rendering.placement import five_points
+from lib.synthetic.rendering.shadows import averaging
+from model.evaluation.detector import find_face, summary
 from model.face_model_source import load_face_model
 
 EGG_DEGREE = 3  # of the polynomial in the direction that gives an egg's radius

@@ -18,10 +18,10 @@ from benchmarks.synthetic_photos import aligned_photo
 from configs import schema
 from lib.geometry.rotation import rotation_matrix
 from lib.synthetic import photos
-from model import components
-from model.fitting import Fitter
-from model.person_fit import BATCH, batches
-from model.reconstruction import Draft, Reconstructor
+from model import pipeline as components
+from model.fitting.fitter import Fitter
+from model.person.estimator import BATCH, batches
+from model.reconstruction.reconstructor import Draft, Reconstructor
 
 SEED = 555
 YAW = (45.0, 75.0)  # degrees, to either side

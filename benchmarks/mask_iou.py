@@ -25,7 +25,8 @@ import cv2
 import numpy as np
 from PIL import Image
 
-from utils import UserError, atomic_path
+from lib.errors import UserError
+from lib.files.atomic import atomic_path
 
 SUBPIXEL = 4  # bits of the polygons' corners below a pixel
 

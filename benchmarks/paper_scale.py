@@ -20,10 +20,10 @@ import scipy.sparse
 import scipy.sparse.linalg
 
 from configs import schema
-from lib.face_model import FaceModel
-from lib.records import RecordReader, RecordWriter
-from lib.splits import save_split
-from lib.synthetic.face_generator import build_face_model
+from lib.face_model.face_model import FaceModel
+from lib.records.record_file import RecordReader, RecordWriter
+from lib.records.splits import save_split
+from lib.synthetic.builtin.face_generator import build_face_model
 from lib.synthetic.photos import SyntheticFaces
 
 COUNTS = (80, 64, 80)  # identity, expression, albedo of the Basel model
@@ -58,11 +58,11 @@ def run(folder: Path, mesh: Path | None, updates: int, overrides: list[str]) -> 
         ],
     )
     write_records(config)
-    from model.identity import build_identity_network
-    from model.pretrained import save_weights
-    from model.regressor import build_regressor
-    from model.summaries import RunLog
-    from model.training import train
+    from model.networks.identity import build_identity_network
+    from model.networks.regressor import build_regressor
+    from model.training.loop import train
+    from model.training.run_log import RunLog
+    from model.weights.pretrained import save_weights
 
     save_weights(config.regressor.weights, build_regressor(config.regressor, model.layout), model.fingerprint, {})
     save_weights(config.identity.weights, build_identity_network(config.identity), model.fingerprint, {})
@@ -97,11 +97,11 @@ def run(folder: Path, mesh: Path | None, updates: int, overrides: list[str]) -> 
 
 def seconds_of_passes(config: schema.Config, folder: Path) -> dict[str, float]:
     """Seconds a crop of the frozen networks, of a validation and of `--mode evaluate`, once warm."""
-    from model import components
-    from model.crop_batches import batches
-    from model.encoding import encode_records
-    from model.evaluation import evaluate
-    from model.texture_trainer import TextureTrainer
+    from model import pipeline as components
+    from model.evaluation.records import evaluate
+    from model.input_pipeline.batches import batches
+    from model.input_pipeline.frozen_outputs import encode_records
+    from model.training.trainer import TextureTrainer
 
     parts, records = components.load(config), RecordReader(config.records_path, config.data.image_size)
     crops = records.batch(range(len(records))).astype(np.float32) / 255

@@ -14,13 +14,13 @@ import numpy as np
 
 from benchmarks.synthetic_photos import aligned_photo
 from configs import schema
-from lib.face_model import FaceModel
+from lib.face_model.face_model import FaceModel
 from lib.synthetic.photos import PhotoSettings, SyntheticFaces
-from model import components
-from model.fitting_groups import share
-from model.person_fit import Gallery, PersonEstimator, batches
-from model.reconstruction import Reconstructor
-from model.shape_error import MILLIMETRES, aligned_distance
+from model import pipeline as components
+from model.fitting.person import share
+from model.metrics.shape import MILLIMETRES, aligned_distance
+from model.person.estimator import Gallery, PersonEstimator, batches
+from model.reconstruction.reconstructor import Reconstructor
 
 SEED = 4321  # neither the data's, nor the pre-training's, nor the evaluation's
 ALIGNMENTS = ("as it is", "rigid", "with scale")

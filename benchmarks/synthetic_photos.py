@@ -4,7 +4,7 @@ import numpy as np
 
 from lib.face_image.detection import Face
 from lib.synthetic.photos import SyntheticFace
-from model.photo import AlignedPhoto, PhotoReader
+from model.photos.reader import AlignedPhoto, PhotoReader
 
 
 def aligned_photo(reader: PhotoReader, name: str, face: SyntheticFace) -> AlignedPhoto:

@@ -10,11 +10,11 @@ import time
 from pathlib import Path
 
 from configs import schema
-from lib.records import RecordReader
-from model import components
-from model.encoding import EncodedFaces, encode_records
-from model.ground_truth import record_truth
-from model.training import train
+from lib.records.record_file import RecordReader
+from model import pipeline as components
+from model.input_pipeline.frozen_outputs import EncodedFaces, encode_records
+from model.input_pipeline.ground_truth import record_truth
+from model.training.loop import train
 
 
 def main() -> None:

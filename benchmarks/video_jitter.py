@@ -15,11 +15,11 @@ from benchmarks.synthetic_photos import aligned_at
 from configs import schema
 from lib.mesh_renderer.fragments import interpolate, rasterize
 from lib.synthetic.photos import SyntheticFaces
-from lib.synthetic.placement import five_points
-from model import components
-from model.person_fit import batches
-from model.reconstruction import Reconstructor
-from model.video import frame_landmarks, track_face
+from lib.synthetic.rendering.placement import five_points
+from model import pipeline as components
+from model.person.estimator import batches
+from model.reconstruction.reconstructor import Reconstructor
+from model.video.track import frame_landmarks, track_face
 
 SEED, FRAME_RATE = 4321, 25.0
 PIXEL_NOISE, POINT_NOISE = 0.02, 0.7  # of 1; pixels

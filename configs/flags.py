@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable
 from typing import Any, NoReturn
 
 from configs import schema
-from utils import DiskFull, UserError
+from lib.errors import DiskFull, UserError
 
 # The original program's flags, under its names, and the option each one sets.
 OPTIONS = {

@@ -3,7 +3,7 @@
 import dataclasses
 
 from configs.sections import Section, option
-from utils import UserError
+from lib.errors import UserError
 
 
 @dataclasses.dataclass(frozen=True)

@@ -18,7 +18,7 @@ from typing import Any, get_type_hints
 import yaml
 
 from configs import evaluation_sections, photo_sections, sections
-from utils import UserError
+from lib.errors import UserError
 
 DEFAULT = Path(__file__).resolve().parent / "default.yaml"
 REPOSITORY = DEFAULT.parents[1]

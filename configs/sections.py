@@ -6,7 +6,7 @@ The values themselves are in default.yaml, complete, and in the files that list 
 import dataclasses
 from typing import Any
 
-from utils import UserError
+from lib.errors import UserError
 
 
 def option(
@@ -182,7 +182,7 @@ class Loss(Section):
 
 @dataclasses.dataclass(frozen=True)
 class Schedule(Section):
-    """How learning rate and loss weights move during a run (model/schedule.py)."""
+    """How learning rate and loss weights move during a run (model/runs/schedule.py)."""
 
     rate: str = option(
         "cosine: warm-up, then half a cosine to zero; staircase: x decay per epoch (paper)",

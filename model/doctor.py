@@ -4,13 +4,14 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from configs import schema
-from lib.face_models.basel2009 import is_basel_2009
-from lib.face_models.published import form_of, known_forms
-from lib.quiet_tensorflow import import_tensorflow
-from model import assets
-from model.assets import Asset
-from model.pretrained import is_frozen
-from utils import UserError, file_sha256
+from lib.errors import UserError
+from lib.face_model_files.formats.basel2009 import is_basel_2009
+from lib.face_model_files.published import form_of, known_forms
+from lib.files.atomic import file_sha256
+from lib.runtime.quiet_tensorflow import import_tensorflow
+from model.weights import assets
+from model.weights.assets import Asset
+from model.weights.pretrained import is_frozen
 
 DEFAULT = "configs/default.yaml"
 # A file of another size is damaged or another one; one of other contents may be another release.
@@ -55,7 +56,7 @@ def diagnose(config: schema.Config, name: str) -> bool:
 def _fault(config: schema.Config) -> str | None:
     """What keeps the files that are there from being used together, found out by loading them; None if nothing does."""
     import_tensorflow()
-    from model.components import load_face_model, load_identity, load_regressor
+    from model.pipeline import load_face_model, load_identity, load_regressor
 
     try:
         face_model = load_face_model(config)

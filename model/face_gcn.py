@@ -19,17 +19,12 @@ import tensorflow as tf
 
 from lib.geometry.camera import Camera
 from lib.geometry.lighting import shade
+from lib.images.morphology import published_erosion
 from lib.mesh_renderer.fragments import Fragments, interpolate, rasterize
-from lib.morphology import published_erosion
-from lib.structures import TensorStructure
+from lib.tensor_structure import TensorStructure
 from model import losses
 from model.morphable_model import MorphableModel, PosedFace
-from model.projection import (
-    SampledColours,
-    check_projection,
-    published_projection,
-    zbuffer_projection,
-)
+from model.projection import SampledColours, check_projection, published_projection, zbuffer_projection
 
 
 @dataclass(frozen=True)

@@ -1,10 +1,10 @@
 """The face model that a configuration asks for."""
 
 from configs import schema
-from lib.face_model import FaceModel
-from lib.face_models.published import known_forms, load_published
-from lib.synthetic.face_generator import load_face_model as load_built_in
-from utils import UserError
+from lib.errors import UserError
+from lib.face_model.face_model import FaceModel
+from lib.face_model_files.published import known_forms, load_published
+from lib.synthetic.builtin.face_generator import load_face_model as load_built_in
 
 
 def load_face_model(config: schema.Config) -> FaceModel:

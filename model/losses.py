@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import tensorflow as tf
 
-from lib.structures import TensorStructure
+from lib.tensor_structure import TensorStructure
 
 # Width of the published colour range [-1, 1] over that of the program's.
 RANGE = 2.0

@@ -7,13 +7,13 @@ from dataclasses import dataclass
 import numpy as np
 import tensorflow as tf
 
-from lib.coefficients import Coefficients
-from lib.face_model import FaceModel
+from lib.face_model.coefficients import Coefficients
+from lib.face_model.face_model import FaceModel
 from lib.geometry.camera import Camera
 from lib.geometry.lighting import shading
 from lib.geometry.normals import incident_triangles, vertex_normals
 from lib.geometry.rotation import rotation_matrix
-from lib.structures import TensorStructure
+from lib.tensor_structure import TensorStructure
 
 
 @dataclass(frozen=True)

@@ -5,9 +5,9 @@ from dataclasses import dataclass
 import tensorflow as tf
 
 from lib.geometry.camera import Camera
-from lib.geometry.sampling import sample_image
+from lib.images.sampling import sample_image
 from lib.mesh_renderer.fragments import Fragments, interpolate
-from lib.structures import TensorStructure
+from lib.tensor_structure import TensorStructure
 
 PROJECTIONS = ("zbuffer", "published")
 

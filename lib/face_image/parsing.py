@@ -5,8 +5,8 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from lib.onnx_network import open_network
-from utils import UserError
+from lib.errors import UserError
+from lib.network_files.onnx_network import open_network
 
 
 class FaceParser:

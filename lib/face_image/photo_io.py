@@ -11,7 +11,7 @@ import cv2
 import numpy as np
 from PIL import Image, ImageOps
 
-from utils import UserError
+from lib.errors import UserError
 
 PHOTO_SUFFIXES = (".bmp", ".gif", ".jpeg", ".jpg", ".png", ".ppm", ".tif", ".tiff", ".webp")
 # A 100-megapixel photo takes 400 MB while it is converted; anything larger is a mistake or an attack.
@@ -66,7 +66,7 @@ def photo_size(path: str | os.PathLike) -> tuple[int, int]:
 def photo_paths(folder: str | os.PathLike, skip: str | os.PathLike | None = None) -> list[Path]:
     """The image files of `folder` and of the folders in it, by their suffix, sorted by name; hidden ones are left out.
 
-    `<stem>_mask.png` beside the photo `<stem>.<suffix>` is that photo's mask (`lib.face_image.beside`), no photo.
+    `<stem>_mask.png` beside the photo `<stem>.<suffix>` is its mask (`lib.face_image.sidecar_files`), not a photo.
 
     Args:
       folder: of photos.

@@ -3,7 +3,7 @@
 import numpy as np
 from skimage.measure import blur_effect
 
-from utils import UserError
+from lib.errors import UserError
 
 # Kinds of reasons, as tables count them.
 DELETED = "deleted"

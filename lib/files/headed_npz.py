@@ -7,8 +7,8 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from lib.numpy_files import DamagedFile, read_npz
-from utils import atomic_path
+from lib.files.atomic import atomic_path
+from lib.files.numpy_files import DamagedFile, read_npz
 
 _HEADER = "header"
 _CHECKSUMS = "checksums"

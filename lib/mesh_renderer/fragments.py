@@ -16,7 +16,7 @@ import numpy as np
 import tensorflow as tf
 
 from lib.mesh_renderer import visibility
-from lib.structures import TensorStructure
+from lib.tensor_structure import TensorStructure
 
 # Where a triangle's extent, relative to the products its edge functions are made of, falls below this, float32 cannot
 # tell its three corners apart; such a pixel takes their mean and passes no gradient to the vertices.

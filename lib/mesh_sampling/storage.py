@@ -17,10 +17,11 @@ from pathlib import Path
 import numpy as np
 import scipy.sparse
 
+from lib.errors import UserError
+from lib.files.atomic import atomic_path
+from lib.files.numpy_files import check_npz, read_npz
 from lib.mesh_sampling.graph import adjacency_matrix
 from lib.mesh_sampling.hierarchy import MeshHierarchy, build_hierarchy, check_factors, check_mesh, mesh_hash
-from lib.numpy_files import check_npz, read_npz
-from utils import UserError, atomic_path
 
 _HEADER = "hierarchy.npz"
 _MATRICES = {

@@ -16,10 +16,11 @@ import numpy as np
 from PIL import Image
 from tqdm import tqdm
 
-from lib.face_model import FaceModel
-from lib.numpy_files import DamagedFile, read_npz
-from lib.quiet_tensorflow import import_tensorflow
-from utils import UserError, atomic_path
+from lib.errors import UserError
+from lib.face_model.face_model import FaceModel
+from lib.files.atomic import atomic_path
+from lib.files.numpy_files import DamagedFile, read_npz
+from lib.runtime.quiet_tensorflow import import_tensorflow
 
 TRUTH = "truth.npz"
 _PER_CROP = ("coefficients", "identity_id", "true_albedo", "landmarks")
@@ -88,7 +89,7 @@ def load_truth(folder: Path) -> dict[str, np.ndarray]:
 def _key(face_model: FaceModel, image_size: int, seed: int) -> str:
     """What the crops depend on: face model, size, seed and the code that renders them."""
     digest = hashlib.sha256(f"{face_model.fingerprint} {image_size} {seed}".encode())
-    for source in sorted(Path(__file__).parent.glob("*.py")):
+    for source in sorted(Path(__file__).parent.rglob("*.py")):
         if source != Path(__file__):
             digest.update(source.read_bytes())
     return digest.hexdigest()[:16]

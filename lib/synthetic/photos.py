@@ -9,18 +9,18 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from lib.coefficients import Coefficients
-from lib.face_model import FaceModel
+from lib.face_model.coefficients import Coefficients
+from lib.face_model.face_model import FaceModel
 from lib.geometry.camera import Camera
-from lib.synthetic import compiled
-from lib.synthetic.canonical import CanonicalFace
-from lib.synthetic.imaging import develop, to_bytes
-from lib.synthetic.lights import sample_light
-from lib.synthetic.photo_renderer import PhotoRenderer
-from lib.synthetic.placement import detected_points, five_points, place
-from lib.synthetic.sampling_priors import Person, ToneAxis, sample_moment, sample_person
-from lib.synthetic.scene import Scene
-from lib.synthetic.skin_detail import FIELDS, broad_fields, paint
+from lib.synthetic.appearance.canonical import CanonicalFace
+from lib.synthetic.appearance.sampling_priors import Person, ToneAxis, sample_moment, sample_person
+from lib.synthetic.appearance.skin_detail import FIELDS, broad_fields, paint
+from lib.synthetic.rendering import compiled
+from lib.synthetic.rendering.imaging import develop, to_bytes
+from lib.synthetic.rendering.lights import sample_light
+from lib.synthetic.rendering.photo_renderer import PhotoRenderer
+from lib.synthetic.rendering.placement import detected_points, five_points, place
+from lib.synthetic.rendering.scene import Scene
 
 # Streams of random numbers: adding one kind of choice must not change the others.
 _PERSON, _MOMENT, _LIGHT, _SCENE, _CAMERA = range(5)

@@ -14,7 +14,8 @@ import tensorflow as tf
 from PIL import Image
 
 from lib.geometry.lighting import shading
-from model.reconstruction_files import pictures, to_bytes
+from lib.images.display import to_bytes
+from model.report.pictures import pictures
 
 # Of the WebP pictures; 224 px at 90 look like the originals at a tenth of their size.
 QUALITY = 90

@@ -15,10 +15,10 @@ from string import Template
 
 import numpy as np
 
-from lib.face_model import FaceModel
+from lib.face_model.face_model import FaceModel
+from lib.files.atomic import atomic_path, space_for
 from lib.geometry.camera import Camera
 from model.report.face_data import encode_columns, encode_mesh, encode_pictures
-from utils import atomic_path, space_for
 
 FOLDER = Path(__file__).resolve().parent
 SCRIPTS = ("face_mesh.js", "renderer.js", "face_view.js", "chart.js", "page.js")

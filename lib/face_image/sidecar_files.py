@@ -1,0 +1,119 @@
+"""Landmarks and masks that lie beside a photo and are used instead of finding them.
+
+For a photo `folder/name.jpg`, the first of these that exists gives the landmarks:
+
+* `folder/name.npy`: [5, 2] or [68, 2] (or flat: 10 or 136 numbers);
+* `folder/name.txt`: 5 or 68 lines `x y`, separated by blanks, a tab or a comma;
+* `folder/detections/name.txt`: the layout of Deep3DFaceReconstruction's PyTorch version, the same five lines.
+
+Coordinates are pixels of the upright photo, origin at the top left, y down. Five points are: the eye at the image's
+left, the eye at its right, the tip of the nose, the mouth's corner at the image's left and at its right. 68 points are
+those of the iBUG annotation (dlib, face-alignment).
+
+`folder/name_mask.png` is the mask: of the photo's size, white where there is face, black elsewhere. It comes before the
+photo's own alpha.
+"""
+
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from lib.face_image.alignment import FIVE_FROM_68
+from lib.face_image.photo_io import MASK_ENDING, photo_size, read_photo
+from lib.face_image.quality import Unusable
+from lib.files.numpy_files import read_npy
+
+FAULT = "bad landmarks or mask"
+
+
+def landmarks_path(photo: Path) -> Path | None:
+    """The file of a photo's landmarks, None if there is none."""
+    stem = photo.with_suffix("")
+    candidates = (
+        photo.with_name(f"{stem.name}.npy"),
+        photo.with_name(f"{stem.name}.txt"),
+        photo.parent / "detections" / f"{stem.name}.txt",
+    )
+    return next((path for path in candidates if path.is_file()), None)
+
+
+def mask_path(photo: Path) -> Path | None:
+    """The file of a photo's mask, None if there is none."""
+    path = photo.with_name(f"{photo.stem}{MASK_ENDING}")
+    return path if path.is_file() else None
+
+
+def given_points(photo: Path, size: tuple[int, int]) -> np.ndarray | None:
+    """The five points beside a photo, None if there are none.
+
+    Args:
+      photo: its file.
+      size: (height, width) at which it was read; the points are scaled with it.
+
+    Returns:
+      [5, 2] pixels of the photo as it was read.
+
+    Raises:
+      Unusable: the file is neither 5 nor 68 points, or one of the five lies far outside of the photo.
+    """
+    path = landmarks_path(photo)
+    if path is None:
+        return None
+    points = _read_points(path)
+    five = FIVE_FROM_68.astype(np.float64) @ points if len(points) == 68 else points
+    height, width = photo_size(photo)
+    # Detectors put points of a face at the border a little outside.
+    margin = 0.25 * max(height, width)
+    if (five < -margin).any() or (five > (width + margin, height + margin)).any():
+        raise Unusable(FAULT, f"{path.name}: points must lie in the photo of {width} x {height} px, got others")
+    return five * (size[1] / width, size[0] / height)
+
+
+def given_mask(photo: Path, size: tuple[int, int]) -> np.ndarray | None:
+    """The mask beside a photo, None if there is none.
+
+    Args:
+      photo: its file.
+      size: (height, width) at which it was read; the mask is scaled to it.
+
+    Returns:
+      uint8 [H, W], 255 face.
+
+    Raises:
+      Unusable: the mask has another size than the photo, or marks nothing or everything.
+    """
+    path = mask_path(photo)
+    if path is None:
+        return None
+    wanted, got = photo_size(photo), photo_size(path)
+    if wanted != got:
+        raise Unusable(
+            FAULT, f"{path.name}: must have the photo's {wanted[1]} x {wanted[0]} px, got {got[1]} x {got[0]}"
+        )
+    mask = read_photo(path)[..., 0]
+    if mask.min() == 255 or mask.max() == 0:
+        raise Unusable(FAULT, f"{path.name}: must be white on the face alone, got {mask.max()} everywhere")
+    return cv2.resize(mask, size[::-1], interpolation=cv2.INTER_AREA)
+
+
+def _read_points(path: Path) -> np.ndarray:
+    """[5, 2] or [68, 2] of a file."""
+    try:
+        if path.suffix == ".npy":
+            points = read_npy(path).astype(np.float64)
+        else:
+            points = np.array(path.read_text(encoding="utf-8").replace(",", " ").split(), np.float64)
+    except (OSError, ValueError, TypeError):
+        points = np.zeros(0)
+    if points.size not in (10, 136) or not np.isfinite(points).all():
+        raise Unusable(
+            FAULT,
+            f"{path.name}: must hold 5 or 68 points, a line 'x y' each, got {_content(points)} "
+            "(prepare.beside=false leaves such files alone)",
+        )
+    return points.reshape(-1, 2)
+
+
+def _content(points: np.ndarray) -> str:
+    return f"{points.size} numbers" if points.size else "something else"

@@ -1,0 +1,219 @@
+"""The morphable face model as data: any number of vertices and coefficients, checked once, saved without pickle."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from dataclasses import dataclass, field
+from functools import cached_property
+
+import numpy as np
+
+from lib.errors import UserError
+from lib.face_model.coefficients import CoefficientLayout
+from lib.files.atomic import atomic_path
+from lib.files.numpy_files import DamagedFile, read_npz
+
+FORMAT = "face-model-1"
+LANDMARKS = 68
+# Posing turns the face about the origin, so a model more than a millimetre off it is a loader's mistake.
+CENTROID_TOLERANCE = 0.01
+# What counts as a change of a face model, in units of the projections of its arrays on random directions.
+FINGERPRINT_STEP = 1e-4
+
+_FLOAT = ("mean_shape", "identity_basis", "expression_basis", "mean_albedo", "albedo_basis", "uv")
+_INTEGER = ("triangles", "landmarks", "mirror_index")
+_BOOLEAN = ("skin_mask", "front_mask")
+_ARRAYS = _FLOAT + _INTEGER + _BOOLEAN
+
+
+@dataclass(frozen=True, eq=False)
+class FaceModel:
+    """A linear model of shape and albedo over one mesh.
+
+    Frame: right-handed, x right, y up, z towards the camera, decimetres, centroid of the mean shape at the origin.
+    Arrays are converted to float32, int32 or bool and made read-only.
+
+    Attributes:
+      name: what to call it in messages and reports.
+      mean_shape: [N, 3].
+      identity_basis: [Ki, N, 3], scaled so that coefficients have unit variance.
+      expression_basis: [Ke, N, 3], likewise.
+      mean_albedo: [N, 3] RGB in [0, 1].
+      albedo_basis: [Ka, N, 3], likewise scaled, in units of RGB in [0, 1].
+      triangles: [F, 3] 0-based, counter-clockwise seen from outside.
+      landmarks: [68] vertices in the usual order, beginning at the jaw at the left of the image.
+      skin_mask: [N] vertices that are skin (albedo terms).
+      front_mask: [N] vertices of the front of the face (photometric terms).
+      mirror_index: [N] the vertex on the other side of the face; an involution, itself on the midline.
+      uv: [N, 2] texture coordinates.
+      regions: name -> [N] weight in [0, 1].
+      expression_names: one name for each expression coefficient, or empty.
+
+    Raises:
+      ValueError: when a shape, an index or a value is not as described.
+    """
+
+    name: str
+    mean_shape: np.ndarray
+    identity_basis: np.ndarray
+    expression_basis: np.ndarray
+    mean_albedo: np.ndarray
+    albedo_basis: np.ndarray
+    triangles: np.ndarray
+    landmarks: np.ndarray
+    skin_mask: np.ndarray
+    front_mask: np.ndarray
+    mirror_index: np.ndarray
+    uv: np.ndarray
+    regions: dict[str, np.ndarray] = field(default_factory=dict)
+    expression_names: tuple[str, ...] = ()
+
+    def __post_init__(self):
+        for names, dtype in ((_FLOAT, np.float32), (_INTEGER, np.int32), (_BOOLEAN, np.bool_)):
+            for name in names:
+                object.__setattr__(self, name, _read_only(getattr(self, name), dtype))
+        regions = {name: _read_only(weight, np.float32) for name, weight in self.regions.items()}
+        object.__setattr__(self, "regions", regions)
+        object.__setattr__(self, "expression_names", tuple(str(name) for name in self.expression_names))
+        self.validate()
+
+    @property
+    def vertex_count(self) -> int:
+        """N."""
+        return len(self.mean_shape)
+
+    @property
+    def layout(self) -> CoefficientLayout:
+        """Order and sizes of this model's coefficient vector."""
+        return CoefficientLayout(len(self.identity_basis), len(self.expression_basis), len(self.albedo_basis))
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """Short hexadecimal hash of the contents, the name left out: equal for models that compute the same.
+
+        A model computed on another processor differs in its last bits, because NumPy and LAPACK choose their kernels by
+        the processor. So real numbers enter rounded: by their projections on fixed random directions.
+        """
+        digest = hashlib.sha256(FORMAT.encode())
+        arrays = {name: getattr(self, name) for name in _ARRAYS}
+        arrays |= {f"regions/{name}": self.regions[name] for name in sorted(self.regions)}
+        for name, array in arrays.items():
+            digest.update(f"{name} {array.dtype} {array.shape}".encode())
+            digest.update(_rounded_projections(array) if array.dtype == np.float32 else array.tobytes())
+        digest.update("\n".join(self.expression_names).encode())
+        return digest.hexdigest()[:16]
+
+    def validate(self) -> None:
+        """Raises ValueError unless shapes agree, indices exist and every number is finite."""
+        if self.mean_shape.ndim != 2 or self.mean_shape.shape[1] != 3 or len(self.mean_shape) < 3:
+            self._fail("mean_shape", "[N, 3] with at least 3 vertices", list(self.mean_shape.shape))
+        count = self.vertex_count
+        self._check_shapes(count)
+        for name in _FLOAT:
+            bad = np.size(getattr(self, name)) - np.isfinite(getattr(self, name)).sum()
+            if bad:
+                self._fail(name, "finite everywhere", f"{bad} values that are not")
+        for name in _INTEGER:
+            array = getattr(self, name)
+            if array.min() < 0 or array.max() >= count:
+                hint = "indices start at 0" if array.max() == count else "they index the vertices"
+                self._fail(name, f"within 0..{count - 1} ({hint})", f"{array.min()}..{array.max()}")
+        for name in _BOOLEAN:
+            if not getattr(self, name).any():
+                self._fail(name, "true for at least one vertex", "none")
+        if not (self.mirror_index[self.mirror_index] == np.arange(count)).all():
+            wrong = int((self.mirror_index[self.mirror_index] != np.arange(count)).sum())
+            self._fail("mirror_index", "an involution", f"{wrong} vertices whose mirror's mirror is another vertex")
+        for name, weight in self.regions.items():
+            if not (weight.min() >= 0 and weight.max() <= 1):
+                self._fail(f"regions[{name!r}]", "within 0..1", f"{weight.min():g}..{weight.max():g}")
+        if self.expression_names and len(self.expression_names) != len(self.expression_basis):
+            expected = f"empty or one for each of the {len(self.expression_basis)} expression coefficients"
+            self._fail("expression_names", expected, f"{len(self.expression_names)} names")
+        centroid = self.mean_shape.mean(axis=0, dtype=np.float64)
+        if np.abs(centroid).max() > CENTROID_TOLERANCE:
+            position = ", ".join(f"{c:.4g}" for c in centroid)
+            self._fail("mean_shape", "centred on the origin (subtract its centroid)", f"centroid ({position})")
+
+    def save(self, path: str | os.PathLike) -> None:
+        """Writes an uncompressed .npz of plain arrays, complete or not at all."""
+        arrays = {name: getattr(self, name) for name in _ARRAYS}
+        arrays |= {f"regions/{name}": weight for name, weight in self.regions.items()}
+        with atomic_path(path) as temporary, open(temporary, "wb") as stream:
+            np.savez(
+                stream,
+                format=np.array(FORMAT),
+                name=np.array(self.name),
+                expression_names=np.array(self.expression_names, dtype=np.str_),
+                **arrays,
+            )
+
+    @classmethod
+    def load(cls, path: str | os.PathLike) -> FaceModel:
+        """Reads what `save` wrote.
+
+        Raises:
+          UserError: when the file is not a face model or its contents do not fit together.
+          OSError: when it cannot be read.
+        """
+        try:
+            arrays = read_npz(path)
+        except DamagedFile as error:
+            raise UserError(f"{path}: must be a face model (.npz), got something else ({error})") from error
+        if "format" not in arrays or str(arrays.pop("format")) != FORMAT:
+            raise UserError(f"{path}: must be a face model of format {FORMAT!r}, got another .npz file")
+        missing = [name for name in (*_ARRAYS, "name", "expression_names") if name not in arrays]
+        if missing:
+            raise UserError(f"{path}: a face model must hold {', '.join(missing)}, got a file without")
+        prefix = "regions/"
+        try:
+            return cls(
+                name=str(arrays["name"]),
+                regions={key[len(prefix) :]: value for key, value in arrays.items() if key.startswith(prefix)},
+                expression_names=tuple(arrays["expression_names"].tolist()),
+                **{name: arrays[name] for name in _ARRAYS},
+            )
+        except ValueError as error:
+            raise UserError(f"{path}: {error}") from error
+
+    def _check_shapes(self, count: int) -> None:
+        vertex = dict.fromkeys((*_BOOLEAN, "mirror_index"), (count,))
+        vertex |= {"mean_albedo": (count, 3), "uv": (count, 2), "landmarks": (LANDMARKS,)}
+        for name, shape in vertex.items():
+            if getattr(self, name).shape != shape:
+                self._fail(name, f"{list(shape)}", list(getattr(self, name).shape))
+        for name in ("identity_basis", "expression_basis", "albedo_basis"):
+            array = getattr(self, name)
+            if array.ndim != 3 or array.shape[1:] != (count, 3):
+                self._fail(name, f"[K, {count}, 3]", list(array.shape))
+        if self.triangles.ndim != 2 or self.triangles.shape[1] != 3 or not len(self.triangles):
+            self._fail("triangles", "[F, 3] with at least one triangle", list(self.triangles.shape))
+        for name, weight in self.regions.items():
+            if weight.shape != (count,):
+                self._fail(f"regions[{name!r}]", f"[{count}]", list(weight.shape))
+
+    def _fail(self, what: str, expected: str, got) -> None:
+        raise ValueError(f"face model {self.name!r}: {what} must be {expected}, got {got}")
+
+
+def _rounded_projections(array: np.ndarray) -> bytes:
+    """Two random projections of every [N, ...] part, in units of `FINGERPRINT_STEP`.
+
+    The directions come from raw random bits, so they are the same everywhere. A difference of a last bit (6e-8) moves a
+    projection by a millionth of a step, and only what lies that near to the middle between two steps would change.
+    """
+    rows = array.reshape(len(array), -1) if array.ndim == 3 else array.reshape(1, -1)
+    directions = np.random.default_rng(0).random((rows.shape[1], 2)) - 0.5
+    steps = np.einsum("kd,dp->kp", rows.astype(np.float64), directions) / FINGERPRINT_STEP
+    return np.round(steps).astype(np.int64).tobytes()
+
+
+def _read_only(array, dtype) -> np.ndarray:
+    """A view that refuses writes: the fingerprint would no longer be true."""
+    array = np.asarray(array)
+    if dtype == np.int32 and array.dtype.kind not in "iub":
+        raise ValueError(f"indices must be integers, got {array.dtype}")
+    view = np.ascontiguousarray(array, dtype).view()
+    view.flags.writeable = False
+    return view

@@ -1,0 +1,116 @@
+"""FLAME (Li et al. 2017) from an .npz of plain arrays; its published .pkl is a program and is never opened.
+
+    v_template     [5023, 3] neutral head, metres, y up, z out of the face
+    shapedirs      [5023, 3, 400] displacements for one standard deviation: 300 of identity, then 100 of expression
+    f              [9976, 3] triangles, from 0
+
+and, where they are there, the landmarks as points on triangles: `full_lmk_faces_idx` [68] and `full_lmk_bary_coords`
+[68, 3], or `static_lmk_faces_idx` [51] and `static_lmk_bary_coords` [51, 3] (all but the jaw). `landmarks.txt` beside
+the file takes their place. FLAME's joints are not used: a `FaceModel` is linear, and jaw openings come with the
+expressions.
+"""
+
+import zipfile
+from pathlib import Path
+
+import numpy as np
+
+from lib.errors import UserError
+from lib.face_model.face_model import LANDMARKS, FaceModel
+from lib.face_model_files.assembly import assemble
+from lib.face_model_files.landmark_files import FILE, complete_landmarks, read_landmarks
+from lib.files.numpy_files import DamagedFile, read_npz
+
+DECIMETRES = 10.0  # in a metre
+IDENTITY, EXPRESSION = 100, 50  # components kept at most; what its users take
+PUBLISHED_IDENTITY, JAW = 300, 17
+_NEEDED = ("v_template", "shapedirs", "f")
+CONVERT = (
+    "a .pkl can run any program when it is opened: convert it once where you trust it, with chumpy installed, by "
+    '`d = pickle.load(open(FILE, "rb"), encoding="latin1"); '
+    'numpy.savez("flame.npz", **{k: numpy.asarray(d[k], d[k].dtype) for k in ("v_template", "shapedirs", "f")})`'
+)
+
+
+def find_flame(path: Path) -> Path | None:
+    """The model's file: an .npz with FLAME's arrays, or a .pkl beside none, which `load_flame` refuses."""
+    path = Path(path)
+    candidates = [path] if path.is_file() else sorted(path.glob("*.npz")) + sorted(path.glob("*.pkl"))
+    for file in candidates:
+        if file.suffix == ".pkl":
+            return file
+        if file.suffix == ".npz" and zipfile.is_zipfile(file):
+            with zipfile.ZipFile(file) as archive:
+                if set(archive.namelist()) >= {f"{name}.npy" for name in _NEEDED}:
+                    return file
+    return None
+
+
+def load_flame(path: Path, source: FaceModel) -> FaceModel:
+    """The face of FLAME's head, with the albedo of another model.
+
+    Args:
+      path: the .npz, or the folder it lies in.
+      source: its albedo and regions are carried over, and landmarks that are not given.
+
+    Raises:
+      UserError: a .pkl, or arrays that are not FLAME's.
+    """
+    path = find_flame(path)
+    if path.suffix == ".pkl":
+        raise UserError(f"{path}: must be an .npz of plain arrays, got a pickle ({CONVERT})")
+    try:
+        arrays = {name: array for name, array in read_npz(path).items() if name in _NEEDED or "lmk" in name}
+    except (DamagedFile, OSError) as error:
+        raise UserError(f"{path}: must hold plain arrays, got something else ({error}; {CONVERT})") from None
+    template, directions, triangles = (arrays[name] for name in _NEEDED)
+    if template.ndim != 2 or template.shape[1] != 3 or directions.shape[:2] != template.shape or directions.ndim != 3:
+        raise UserError(
+            f"{path}: 'v_template' must be [N, 3] and 'shapedirs' [N, 3, K], got {list(template.shape)} and "
+            f"{list(directions.shape)}"
+        )
+    for name in ("v_template", "shapedirs"):
+        if not np.isfinite(arrays[name]).all():
+            raise UserError(f"{path}: '{name}' must be finite, got NaN or infinity")
+    triangles = triangles.astype(np.int64)
+    if triangles.ndim != 2 or triangles.shape[1] != 3 or triangles.min() < 0 or triangles.max() >= len(template):
+        raise UserError(f"{path}: 'f' must be [F, 3] vertices within 0..{len(template) - 1}")
+    basis = np.moveaxis(directions.astype(np.float64), -1, 0) * DECIMETRES
+    # Models with fewer components than published have no expressions among them.
+    expression = basis[PUBLISHED_IDENTITY : PUBLISHED_IDENTITY + EXPRESSION]
+    shape = template.astype(np.float64) * DECIMETRES
+    # Vertex numbers stay good; coordinates in landmarks.txt are metres as the file's own.
+    marks = path.parent / FILE
+    if marks.is_file():
+        landmarks = read_landmarks(marks, template.astype(np.float64))
+    else:
+        landmarks = complete_landmarks(str(path), shape, _embedded(path, arrays, shape, triangles), source)
+    return assemble(
+        str(path), path.stem, shape, triangles, landmarks, source,
+        identity=basis[: min(IDENTITY, PUBLISHED_IDENTITY)],
+        expression=expression if len(expression) else None, face_only=True,
+    )  # fmt: skip
+
+
+def _embedded(path: Path, arrays: dict, shape: np.ndarray, triangles: np.ndarray) -> dict[int, np.ndarray]:
+    """landmark number -> [3] dm of the landmarks the file holds, none where it holds none."""
+    for kind, first in (("full", 0), ("static", JAW)):
+        faces, weights = arrays.get(f"{kind}_lmk_faces_idx"), arrays.get(f"{kind}_lmk_bary_coords")
+        if faces is None or weights is None:
+            continue
+        count = LANDMARKS - first
+        # Published with an axis of length 1 before.
+        if faces.size != count or weights.size != 3 * count:
+            raise UserError(
+                f"{path}: '{kind}_lmk_faces_idx' must be {count} triangles and '{kind}_lmk_bary_coords' [{count}, 3] "
+                f"weights, got {list(faces.shape)} and {list(weights.shape)}"
+            )
+        faces, weights = faces.astype(np.int64).ravel(), weights.astype(np.float64).reshape(-1, 3)
+        if faces.min() < 0 or faces.max() >= len(triangles) or not np.isfinite(weights).all():
+            raise UserError(
+                f"{path}: '{kind}_lmk_faces_idx' must lie within 0..{len(triangles) - 1} with finite weights, got "
+                f"{faces.min()}..{faces.max()}"
+            )
+        points = (shape[triangles[faces]] * weights[..., None]).sum(axis=1)
+        return dict(enumerate(points, start=first))
+    return {}

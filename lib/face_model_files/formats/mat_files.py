@@ -1,0 +1,120 @@
+"""MATLAB files with every array checked: a wrong file is named before anything is computed from it."""
+
+import math
+import zlib
+from pathlib import Path
+
+import numpy as np
+import scipy.io
+from scipy.io.matlab import MatReadError
+
+from lib.errors import UserError
+from lib.files.numpy_files import check_unpacked
+
+# MATLAB's classes of numbers with the bytes of one, and those whose contents are meant to be run.
+_BYTES = {
+    **dict.fromkeys(("int8", "uint8", "logical"), 1),
+    **dict.fromkeys(("int16", "uint16"), 2),
+    **dict.fromkeys(("int32", "uint32", "single"), 4),
+    **dict.fromkeys(("int64", "uint64", "double"), 8),
+}
+_PROGRAMS = ("function", "opaque", "object")
+
+
+class MatFile:
+    """One MATLAB 5 file.
+
+    Args:
+      path: the file.
+
+    Raises:
+      UserError: it is missing or no MATLAB 5 file.
+    """
+
+    def __init__(self, path: Path):
+        self.path = Path(path)
+        if not self.path.is_file():
+            raise UserError(f"{self.path}: must be a MATLAB file, got nothing there")
+        try:
+            # Only arrays of numbers are read: the rest may be programs (function handles, objects) or anything.
+            contents = scipy.io.whosmat(self.path)
+            check_unpacked(
+                sum(math.prod(shape) * _BYTES[kind] for _, shape, kind in contents if kind in _BYTES),
+                self.path.stat().st_size,
+            )
+            programs = [f"'{name}' ({kind})" for name, _, kind in contents if kind in _PROGRAMS]
+            if programs:
+                raise UserError(
+                    f"{self.path}: must hold arrays of numbers, got {', '.join(programs)}, which is a program"
+                )
+            numeric = [name for name, _, kind in contents if kind in _BYTES]
+            self._arrays = scipy.io.loadmat(self.path, variable_names=numeric)
+        except UserError:
+            raise
+        # What scipy raises on other and on truncated files; a version 7.3 file is NotImplementedError.
+        except (
+            MatReadError,
+            ValueError,
+            TypeError,
+            KeyError,
+            IndexError,
+            OSError,
+            EOFError,
+            zlib.error,
+            NotImplementedError,
+        ) as error:
+            raise UserError(f"{self.path}: must be a MATLAB 5 file, got one that cannot be read ({error})") from None
+
+    def __contains__(self, name: str) -> bool:
+        return name in self._arrays
+
+    def numbers(self, name: str, size: int | None = None) -> np.ndarray:
+        """All values of an array as a flat vector (MATLAB keeps vectors as one row or one column).
+
+        Raises:
+          UserError: there is no such array, it is not numeric, not finite or not of this size.
+        """
+        values = self._get(name).ravel()
+        if size is not None and values.size != size:
+            raise UserError(f"{self.path}: '{name}' must have {size} values, got {values.size}")
+        return values
+
+    def matrix(self, name: str, rows: int | None = None, columns: int | None = None) -> np.ndarray:
+        """An array of two axes with at least `columns` columns, of which the first are returned.
+
+        Raises:
+          UserError: as for `numbers`.
+        """
+        values = self._get(name)
+        fits = values.ndim == 2 and rows in (None, values.shape[0]) and (columns or 0) <= values.shape[-1]
+        if not fits:
+            wanted = f"{'any number of' if rows is None else rows} rows and at least {columns or 1} columns"
+            raise UserError(f"{self.path}: '{name}' must have {wanted}, got {list(values.shape)}")
+        return values if columns is None else values[:, :columns]
+
+    def indices(self, name: str, count: int, size: int | None = None) -> np.ndarray:
+        """Indices from 0 of an array of indices from 1 into `count` things; its shape is kept, vectors are flat.
+
+        Raises:
+          UserError: as for `numbers`; or a value is no whole number from 1 to `count`.
+        """
+        values = self._get(name)
+        values = values.ravel() if 1 in values.shape else values
+        if size is not None and values.size != size:
+            raise UserError(f"{self.path}: '{name}' must have {size} values, got {values.size}")
+        numbers = values.astype(np.float64)
+        if (numbers != np.rint(numbers)).any() or numbers.min() < 1 or numbers.max() > count:
+            got = f"{numbers.min():g}..{numbers.max():g}"
+            raise UserError(f"{self.path}: '{name}' must hold whole numbers from 1 to {count}, got {got}")
+        return numbers.astype(np.int64) - 1
+
+    def _get(self, name: str) -> np.ndarray:
+        if name not in self._arrays:
+            found = ", ".join(key for key in self._arrays if not key.startswith("__")) or "none"
+            raise UserError(f"{self.path}: must hold an array '{name}', got {found}")
+        values = self._arrays[name]
+        if not isinstance(values, np.ndarray) or values.dtype.kind not in "iufb" or not values.size:
+            raise UserError(f"{self.path}: '{name}' must be a numeric array, got {type(values).__name__}")
+        if not np.isfinite(values).all():
+            raise UserError(f"{self.path}: '{name}' must be finite, got NaN or infinity")
+        return values

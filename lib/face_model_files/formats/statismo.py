@@ -1,0 +1,130 @@
+"""Basel Face Models 2017 and 2019 as published: HDF5 in the layout of Statismo and Scalismo.
+
+    shape/model/mean          [3 N] neutral mean face, millimetres, interleaved
+    shape/model/pcaBasis      [3 N, K] orthonormal columns
+    shape/model/pcaVariance   [K] variances
+    expression/model/...      likewise; the mean is the mean expression, a displacement of the neutral face
+    color/model/...           likewise, RGB in [0, 1]
+    shape/representer/cells   [3, F] triangles, from 0
+    metadata/landmarks/json   named points: [{"id": ..., "coordinates": [x, y, z]}, ...]
+
+x to the subject's left, y up, z out of the face. The file names about thirty points, most of them among the usual 68;
+`landmarks.txt` beside it takes their place.
+"""
+
+import json
+from pathlib import Path
+
+import h5py
+import numpy as np
+
+from lib.errors import UserError
+from lib.face_model.face_model import FaceModel
+from lib.face_model_files.assembly import assemble
+from lib.face_model_files.landmark_files import FILE, complete_landmarks, read_landmarks
+
+MILLIMETRES = 100.0  # in a decimetre
+IDENTITY, EXPRESSION, ALBEDO = 80, 64, 80  # components kept at most: as many as of the Basel model of 2009
+# Which of the 68 landmarks the file names, and how.
+NAMED = {
+    "center.chin.tip": 8, "center.nose.tip": 30, "right.nose.wing.tip": 31, "left.nose.wing.tip": 35,
+    "right.eye.corner_outer": 36, "right.eye.corner_inner": 39, "left.eye.corner_inner": 42,
+    "left.eye.corner_outer": 45, "right.lips.corner": 48, "right.lips.philtrum_ridge": 50,
+    "center.lips.upper.outer": 51, "left.lips.philtrum_ridge": 52, "left.lips.corner": 54,
+    "center.lips.lower.outer": 57, "center.lips.upper.inner": 62, "center.lips.lower.inner": 66,
+}  # fmt: skip
+_SUFFIXES = (".h5", ".hdf5")
+
+
+def find_statismo(path: Path) -> Path | None:
+    """The model's file: the path itself, or the only one of its kind in a folder."""
+    path = Path(path)
+    if path.is_file():
+        return path if path.suffix in _SUFFIXES else None
+    files = [file for file in sorted(path.glob("*")) if file.suffix in _SUFFIXES]
+    return files[0] if len(files) == 1 else None
+
+
+def load_statismo(path: Path, source: FaceModel) -> FaceModel:
+    """The model of an .h5 file: its face area, the first components of identity, expression and colour.
+
+    The mean expression is part of the mean face, as the coefficients of `FaceModel` have mean zero.
+
+    Args:
+      path: the file, or a folder with one.
+      source: for the landmarks the file does not name, regions and masks; its albedo if the file has no colours.
+
+    Raises:
+      UserError: not such a file, or its arrays do not fit together.
+    """
+    path = find_statismo(path)
+    try:
+        with h5py.File(path, "r") as data:
+            shape, identity = _linear(path, data, "shape", IDENTITY, MILLIMETRES)
+            expression = colour = None
+            neutral = shape
+            if "expression" in data:
+                moved, expression = _linear(path, data, "expression", EXPRESSION, MILLIMETRES, shape.size)
+                shape = shape + moved
+            if "color" in data:
+                colour = _linear(path, data, "color", ALBEDO, 1.0, shape.size)
+            triangles = _array(path, data, "shape/representer/cells").astype(np.int64)
+            points = _named_points(path, data)
+    except OSError as error:
+        raise UserError(f"{path}: must be an HDF5 file of a Basel Face Model, got something else ({error})") from None
+    if triangles.ndim == 2 and triangles.shape[0] == 3:
+        triangles = triangles.T
+    if triangles.ndim != 2 or triangles.shape[1] != 3 or triangles.min() < 0 or triangles.max() >= len(shape):
+        raise UserError(f"{path}: 'shape/representer/cells' must be [3, F] vertices within 0..{len(shape) - 1}")
+    marks = path.parent / FILE
+    if marks.is_file():
+        landmarks = read_landmarks(marks, neutral * MILLIMETRES)
+    else:
+        known = {NAMED[name]: point / MILLIMETRES for name, point in points.items() if name in NAMED}
+        landmarks = complete_landmarks(str(path), neutral, known, source)
+    return assemble(
+        str(path), path.stem, shape, triangles, landmarks, source,
+        identity=identity, expression=expression, face_only=True,
+        mean_albedo=None if colour is None else np.clip(colour[0], 0.0, 1.0),
+        albedo=None if colour is None else colour[1],
+    )  # fmt: skip
+
+
+def _linear(
+    path: Path, data: h5py.File, part: str, count: int, unit: float, size: int | None = None
+) -> tuple[np.ndarray, np.ndarray]:
+    """Mean [N, 3] and components [K, N, 3] times their standard deviations, K at most `count`."""
+    mean = _array(path, data, f"{part}/model/mean").astype(np.float64).ravel()
+    if mean.size % 3 or (size is not None and mean.size != size):
+        raise UserError(f"{path}: '{part}/model/mean' must have {size or '3 N'} numbers, got {mean.size}")
+    variance = _array(path, data, f"{part}/model/pcaVariance").astype(np.float64).ravel()[:count]
+    basis = data.get(f"{part}/model/pcaBasis")
+    if basis is None or basis.ndim != 2 or basis.shape[0] != mean.size or basis.shape[1] < variance.size:
+        got = "none" if basis is None else list(basis.shape)
+        raise UserError(f"{path}: '{part}/model/pcaBasis' must be [{mean.size}, K] with K variances, got {got}")
+    basis = basis[:, : variance.size]
+    if not np.isfinite(basis).all():
+        raise UserError(f"{path}: '{part}/model/pcaBasis' must be finite, got NaN or infinity")
+    columns = basis.astype(np.float64) * (np.sqrt(np.maximum(variance, 0.0)) / unit)
+    return mean.reshape(-1, 3) / unit, columns.T.reshape(variance.size, -1, 3)
+
+
+def _array(path: Path, data: h5py.File, name: str) -> np.ndarray:
+    if not isinstance(data.get(name), h5py.Dataset):
+        raise UserError(f"{path}: must hold '{name}', as the Basel Face Models of 2017 and 2019 do, got a file without")
+    values = np.asarray(data[name])
+    if values.dtype.kind == "f" and not np.isfinite(values).all():
+        raise UserError(f"{path}: '{name}' must be finite, got NaN or infinity")
+    return values
+
+
+def _named_points(path: Path, data: h5py.File) -> dict[str, np.ndarray]:
+    """name -> [3] millimetres; empty where the file has none."""
+    if "metadata/landmarks/json" not in data:
+        return {}
+    raw = np.asarray(data["metadata/landmarks/json"]).ravel()[0]
+    try:
+        entries = json.loads(raw.decode("utf-8") if isinstance(raw, bytes) else str(raw))
+        return {entry["id"]: np.array(entry["coordinates"], np.float64).reshape(3) for entry in entries}
+    except (ValueError, KeyError, TypeError) as error:
+        raise UserError(f"{path}: 'metadata/landmarks/json' must list named points, got others ({error})") from None

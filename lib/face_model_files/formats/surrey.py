@@ -1,0 +1,118 @@
+"""The Surrey Face Model (Huber et al. 2016) as the eos library gives it out, folder `share`.
+
+    sfm_shape_3448.bin                mean face, 63 identity components, triangles, texture chart; 3,448 vertices
+    ibug_to_sfm.txt                   50 of the 68 landmarks as vertices (TOML, landmarks numbered from 1)
+    expression_blendshapes_3448.bin   optional: anger, disgust, fear, happiness, sadness, surprise at full strength
+
+x to the subject's left, y up, z out of the face, millimetres. The public model has no colours; files of the same layout
+that have some, or expressions of their own, are read with them. `landmarks.txt` beside the file takes the place of
+ibug_to_sfm.txt.
+"""
+
+import tomllib
+from pathlib import Path
+
+import numpy as np
+
+from lib.errors import UserError
+from lib.face_model.face_model import LANDMARKS, FaceModel
+from lib.face_model_files.assembly import assemble
+from lib.face_model_files.completion import mirror_by_connection
+from lib.face_model_files.formats.eos_files import EosModel, Linear, read_blendshapes, read_eos_model
+from lib.face_model_files.landmark_files import FILE, complete_landmarks, read_landmarks
+
+NAME = "Surrey Face Model"
+MILLIMETRES = 100.0  # in a decimetre
+MARKS = "ibug_to_sfm.txt"
+IDENTITY, EXPRESSION, ALBEDO = 80, 64, 80  # components kept at most: as many as of the Basel models
+# Blendshapes act from 0 to 1 and coefficients have both signs: half strength is two deviations, as for ICT-FaceKit.
+STRENGTH = 0.25
+
+
+def find_surrey(path: Path) -> Path | None:
+    """The model's file: a .bin, or the only sfm_*.bin in a folder."""
+    path = Path(path)
+    if path.is_file():
+        return path if path.suffix == ".bin" else None
+    files = sorted(path.glob("sfm_*.bin"))
+    return files[0] if len(files) == 1 else None
+
+
+def load_surrey(path: Path, source: FaceModel) -> FaceModel:
+    """The model of an eos file.
+
+    Args:
+      path: the file, or a folder with one.
+      source: for the landmarks that have no vertex of their own (jaw, inner mouth corners), regions and masks; its
+        albedo and expressions where there are none.
+
+    Raises:
+      UserError: not such a file, or one beside it does not belong to it.
+    """
+    path = find_surrey(path)
+    model = read_eos_model(path)
+    shape = model.shape.mean / MILLIMETRES
+    expression, names = None, ()
+    if isinstance(model.expression, Linear):
+        # The coefficients of `FaceModel` have mean zero, so the mean expression is part of the mean face.
+        shape = shape + model.expression.mean / MILLIMETRES
+        expression = model.expression.components[:EXPRESSION] / MILLIMETRES
+    elif shapes := _blendshapes(path, model):
+        names, expression = tuple(shapes), np.array(list(shapes.values())) * (STRENGTH / MILLIMETRES)
+    landmarks = _landmarks(path, model, shape, source)
+    shape = shape - shape.mean(axis=0)  # puts the plane of symmetry at x = 0, from which the file's is 0.1 mm off
+    colour = model.colour
+    return assemble(
+        str(path), NAME, shape, model.shape.triangles, landmarks, source,
+        identity=model.shape.components[:IDENTITY] / MILLIMETRES, expression=expression,
+        mean_albedo=None if colour is None else np.clip(colour.mean, 0.0, 1.0),
+        albedo=None if colour is None else colour.components[:ALBEDO],
+        uv=model.uv, expression_names=names, mirror=mirror_by_connection(shape, model.shape.triangles),
+    )  # fmt: skip
+
+
+def _blendshapes(path: Path, model: EosModel) -> dict[str, np.ndarray] | None:
+    """Those in the model or, if it has none, in the file beside it that is named by its number of vertices."""
+    count = len(model.shape.mean)
+    beside = path.parent / f"expression_blendshapes_{count}.bin"
+    return model.expression or (read_blendshapes(beside, count) if beside.is_file() else None)
+
+
+def _landmarks(path: Path, model: EosModel, shape: np.ndarray, source: FaceModel) -> np.ndarray:
+    """[68] vertices."""
+    if (path.parent / FILE).is_file():
+        return read_landmarks(path.parent / FILE, model.shape.mean)
+    marks = path.parent / MARKS
+    if not marks.is_file():
+        raise UserError(
+            f"{marks}: must name landmarks of {path.name}, got nothing there (copy it from the same folder of eos, or "
+            f"put all {LANDMARKS} into {FILE}, a vertex number a line)"
+        )
+    known = _read_marks(marks, len(shape))
+    landmarks = complete_landmarks(str(marks), shape, {k: shape[vertex] for k, vertex in known.items()}, source)
+    landmarks[list(known)] = list(known.values())
+    return landmarks
+
+
+def _read_marks(path: Path, vertices: int) -> dict[int, int]:
+    """Landmark number from 0 -> vertex."""
+    try:
+        entries = tomllib.loads(path.read_text(encoding="utf-8"))["landmark_mappings"].items()
+        known = {int(number) - 1: vertex for number, vertex in entries}
+    except (OSError, ValueError, KeyError, AttributeError, RecursionError) as error:
+        raise UserError(
+            f"{path}: must be TOML with 'landmark_mappings' of landmark numbers, got {type(error).__name__}: {error}"
+        ) from None
+    wrong = [
+        f"{number + 1} = {vertex!r}"
+        for number, vertex in known.items()
+        if number not in range(LANDMARKS) or type(vertex) is not int or vertex not in range(vertices)
+    ]
+    if wrong:
+        raise UserError(
+            f"{path}: must give vertices within 0..{vertices - 1} for landmarks from 1 to {LANDMARKS}, got "
+            f"{', '.join(wrong[:3])} (does it belong to the model beside it?)"
+        )
+    if len(set(known.values())) < len(known):
+        raise UserError(f"{path}: must give each landmark a vertex of its own, got one vertex for several")
+    return known

@@ -1,0 +1,85 @@
+"""A face model from one mesh with landmarks: how faces differ, move and are coloured comes from another model.
+
+    template.obj                   neutral face in any units, place and orientation; polygons of any size
+    landmarks.txt                  its 68 landmarks: a vertex number from 0, or three coordinates, on each line
+    identity/*.obj                 optional: the template plus one standard deviation of a mode each
+    expressions/NAME.obj           optional: the template plus one standard deviation of an expression each
+
+Without identity or expressions the built-in model's displacements are carried over: each vertex moves as the closest
+point of the built-in face does, once both faces lie over each other by their landmarks.
+"""
+
+from pathlib import Path
+
+import numpy as np
+from trimesh.registration import procrustes
+
+from lib.errors import UserError
+from lib.face_model.face_model import FaceModel
+from lib.face_model_files.assembly import assemble
+from lib.face_model_files.formats.obj_files import read_obj, read_vertices
+from lib.face_model_files.landmark_files import FILE, read_landmarks
+
+TEMPLATE = "template.obj"
+IDENTITY, EXPRESSIONS = "identity", "expressions"
+# dm, root mean square over the landmarks: beyond this they are numbered otherwise or belong to another mesh.
+LANDMARK_MISFIT = 0.15
+
+
+def is_template(path: Path) -> bool:
+    """Whether a folder holds a template."""
+    return (Path(path) / TEMPLATE).is_file()
+
+
+def load_template(folder: Path, source: FaceModel) -> FaceModel:
+    """The model of a folder.
+
+    Args:
+      folder: as above.
+      source: whose displacements, albedo and regions are carried over.
+
+    Raises:
+      UserError: a file is missing or does not fit; the message names it.
+    """
+    folder = Path(folder)
+    path = folder / TEMPLATE
+    mesh = read_obj(path)
+    marks = folder / FILE
+    if not marks.is_file():
+        raise UserError(f"{marks}: must name the 68 landmarks of {TEMPLATE}, got nothing there (docs/YOUR_MODEL.md)")
+    landmarks = read_landmarks(marks, mesh.vertices)
+    # Scale, rotation and shift at once (Umeyama 1991), for columns.
+    similarity, _, _ = procrustes(mesh.vertices[landmarks], source.mean_shape[source.landmarks], reflection=False)
+    linear = similarity[:3, :3].T
+    shape = mesh.vertices @ linear + similarity[:3, 3]
+    misfit = shape[landmarks] - source.mean_shape[source.landmarks]
+    error = float(np.sqrt(np.square(misfit).sum(axis=1).mean()))
+    if error > LANDMARK_MISFIT:
+        raise UserError(
+            f"{marks}: landmarks must lie as on a face, within {LANDMARK_MISFIT * 100:g} mm of the built-in face's in "
+            f"the mean, got {error * 100:.0f} mm (the usual 68 in their order, 0 at the jaw at the left of the image?)"
+        )
+    _check_winding(path, shape, mesh.triangles, landmarks)
+
+    def offsets(kind: str) -> tuple[np.ndarray | None, tuple[str, ...]]:
+        files = sorted((folder / kind).glob("*.obj"))
+        if not files:
+            return None, ()
+        moved = [read_vertices(file, total=len(mesh.vertices)) - mesh.vertices for file in files]
+        return np.array(moved) @ linear, tuple(file.stem for file in files)
+
+    expression, names = offsets(EXPRESSIONS)
+    return assemble(
+        str(folder), f"{folder.name} ({TEMPLATE})", shape, mesh.triangles, landmarks, source,
+        identity=offsets(IDENTITY)[0], expression=expression, uv=mesh.uv, expression_names=names,
+    )  # fmt: skip
+
+
+def _check_winding(path: Path, shape: np.ndarray, triangles: np.ndarray, landmarks: np.ndarray) -> None:
+    """Triangles at the landmarks must face forwards."""
+    a, b, c = (shape[triangles[np.isin(triangles, landmarks[17:]).any(axis=1), corner]] for corner in range(3))
+    forwards = np.cross(b - a, c - a)[:, 2]
+    if forwards.sum() <= 0:
+        raise UserError(
+            f"{path}: polygons must be counter-clockwise seen from outside, got them clockwise (flip the normals)"
+        )

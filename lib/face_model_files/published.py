@@ -1,0 +1,116 @@
+"""Face models from their publishers' files, converted once and kept."""
+
+import hashlib
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from lib.errors import UserError
+from lib.face_model.face_model import FaceModel
+from lib.face_model_files.formats.basel2009 import is_basel_2009, load_basel_2009
+from lib.face_model_files.formats.flame import find_flame, load_flame
+from lib.face_model_files.formats.ict import is_ict, load_ict
+from lib.face_model_files.formats.statismo import find_statismo, load_statismo
+from lib.face_model_files.formats.surrey import find_surrey, load_surrey
+from lib.face_model_files.formats.template import is_template, load_template
+from lib.synthetic.builtin.face_generator import load_face_model as load_built_in
+
+
+@dataclass(frozen=True)
+class Form:
+    """A form in which face models are published.
+
+    Attributes:
+      description: name and what it is known by.
+      recognise: whether a path, file or folder, is one.
+      load: reads it; the second argument gives the built-in model, for what a model lacks.
+    """
+
+    description: str
+    recognise: Callable[[Path], bool]
+    load: Callable[[Path, Callable[[], FaceModel]], FaceModel]
+
+
+FORMS = (
+    Form(
+        "Basel Face Model 2009 (folder with 01_MorphableModel.mat or BFM_model_front.mat)",
+        is_basel_2009,
+        lambda path, _: load_basel_2009(path),
+    ),
+    Form(
+        "Basel Face Model 2017 or 2019 (.h5, or a folder with one)",
+        lambda path: find_statismo(path) is not None,
+        lambda path, built_in: load_statismo(path, built_in()),
+    ),
+    Form("ICT-FaceKit (folder FaceXModel)", is_ict, lambda path, built_in: load_ict(path, built_in())),
+    Form(
+        "a mesh of your own (folder with template.obj and landmarks.txt, docs/YOUR_MODEL.md)",
+        is_template,
+        lambda path, built_in: load_template(path, built_in()),
+    ),
+    Form(
+        "FLAME (.npz with v_template, shapedirs and f, or a folder with one)",
+        lambda path: find_flame(path) is not None,
+        lambda path, built_in: load_flame(path, built_in()),
+    ),
+    Form(
+        "Surrey Face Model (sfm_shape_3448.bin of the eos library, or a folder with it)",
+        lambda path: find_surrey(path) is not None,
+        lambda path, built_in: load_surrey(path, built_in()),
+    ),
+)
+
+
+def form_of(path: Path) -> Form | None:
+    """The form of a file or folder, None where it is none of `FORMS`."""
+    return next((form for form in FORMS if form.recognise(path)), None)
+
+
+def known_forms() -> str:
+    """All forms that `load_published` reads, for messages."""
+    return "; ".join(["a face model of this program (.npz)", *(form.description for form in FORMS)])
+
+
+def load_published(path: Path, cache_dir: Path) -> FaceModel:
+    """The face model in a file or a folder.
+
+    Converting takes seconds to minutes, so the result is kept in `cache_dir` and used again as long as names, sizes and
+    times of the files, and the program that converts them, are the same.
+
+    Args:
+      path: the file, or the folder of the files under their publishers' names.
+      cache_dir: where the converted model is kept; is made.
+
+    Raises:
+      UserError: no known model, or a file of it is missing or wrong.
+    """
+    path = Path(path)
+    form = form_of(path)
+    if form is None:
+        if path.suffix == ".npz":
+            return FaceModel.load(path)
+        raise UserError(f"{path}: must be a face model in a known form ({known_forms()}), got none of them")
+    cached = Path(cache_dir) / f"{path.stem}-{_digest(path)}.npz"
+    if cached.is_file():
+        return FaceModel.load(cached)
+    model = form.load(path, lambda: load_built_in(cache_dir))
+    model.save(cached)
+    return model
+
+
+def _digest(path: Path) -> str:
+    """Short hash of a model's files, by name, size and time, and of the program that reads them."""
+    digest = hashlib.sha256()
+    for file in _files(path):
+        state = file.stat()
+        digest.update(f"{file.relative_to(path.parent)} {state.st_size} {state.st_mtime_ns}\n".encode())
+    for source in sorted(Path(__file__).parent.rglob("*.py")):
+        digest.update(source.read_bytes())
+    return digest.hexdigest()[:16]
+
+
+def _files(path: Path) -> Iterable[Path]:
+    if path.is_dir():
+        return sorted(file for file in path.rglob("*") if file.is_file())
+    # What lies beside a file may belong to it, as its landmarks do.
+    return sorted(file for file in path.parent.iterdir() if file.is_file())

@@ -1,0 +1,226 @@
+"""Frozen TensorFlow 1 graphs (.pb) as differentiable functions, after a look at what they would do.
+
+A .pb is a program: operations exist that read and write files, open connections or call Python. Only those that compute
+on tensors pass; any other refuses the file before anything of it is run.
+"""
+
+import graphlib
+import math
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import tensorflow as tf
+from google.protobuf.message import DecodeError
+
+from lib.errors import UserError
+
+# Pure functions of tensors, which is all that a trained network is made of. Switch and Merge choose between training
+# and use; they are resolved, not run.
+ALLOWED = frozenset(
+    [
+        "Abs", "Add", "AddN", "AddV2", "All", "Any", "ArgMax", "AvgPool", "BatchMatMul", "BatchMatMulV2", "BiasAdd",
+        "Cast", "Concat", "ConcatV2", "Const", "Conv2D", "DepthwiseConv2dNative", "Div", "Elu", "Equal", "Exp",
+        "ExpandDims", "Fill", "Floor", "FusedBatchNorm", "FusedBatchNormV2", "FusedBatchNormV3", "Gather", "GatherV2",
+        "Greater", "GreaterEqual", "Identity", "IdentityN", "L2Loss", "LRN", "LeakyRelu", "Less", "LessEqual", "Log",
+        "LogicalAnd", "LogicalNot", "LogicalOr", "MatMul", "Max", "MaxPool", "MaxPoolV2", "Maximum", "Mean", "Merge",
+        "Min", "Minimum", "MirrorPad", "Mul", "Neg", "NoOp", "NotEqual", "OnesLike", "Pack", "Pad", "PadV2",
+        "Placeholder", "PlaceholderWithDefault", "Pow", "Prod", "RandomUniform", "Range", "Rank", "RealDiv",
+        "Reciprocal", "Relu", "Relu6", "Reshape", "ResizeBilinear", "ResizeNearestNeighbor", "Rsqrt", "Select",
+        "SelectV2", "Selu", "Shape", "Sigmoid", "Size", "Slice", "Softmax", "Softplus", "Split", "SplitV", "Sqrt",
+        "Square", "SquaredDifference", "Squeeze", "StopGradient", "StridedSlice", "Sub", "Sum", "Switch", "Tanh",
+        "Tile", "Transpose", "Unpack", "ZerosLike",
+    ]
+)  # fmt: skip
+# Weights from this many bytes on are handed to the graph instead of being part of it, which would copy them.
+LARGE = 1024
+MAX_ELEMENTS = 2**28  # of a constant; a message of a .pb ends at 2 GiB
+
+
+class FrozenGraph:
+    """Tensors in, tensors out.
+
+    Args:
+      path: the .pb, a serialised GraphDef.
+      inputs: tensors of the graph that are fed, e.g. "input:0", in the order of the arguments of the call.
+      outputs: tensors of the graph that are returned.
+      settings: values of boolean inputs, e.g. {"phase_train:0": False}; what they switch off is left out.
+
+    Raises:
+      UserError: the file is missing, no graph, holds an operation that is not allowed, or lacks one of the tensors.
+    """
+
+    def __init__(
+        self, path: Path, inputs: Sequence[str], outputs: Sequence[str], settings: Mapping[str, bool] | None = None
+    ):
+        self.path = Path(path)
+        graph = read_graph(self.path)
+        names = {node.name for node in graph.node}
+        missing = [name for name in (*inputs, *outputs) if _node(name) not in names]
+        if missing:
+            raise UserError(f"{self.path}: must hold the tensors {', '.join((*inputs, *outputs))}; missing: {missing}")
+        live, outputs = resolve_switches(graph, outputs, settings or {}, self.path)
+        weights = {
+            f"{node.name}:0": tf.constant(tf.make_ndarray(node.attr["value"].tensor))
+            for node in live.node
+            if node.op == "Const" and node.attr["value"].tensor.ByteSize() >= LARGE
+        }
+
+        def build():
+            handed = {name: tf.identity(weight) for name, weight in weights.items()}
+            tf.graph_util.import_graph_def(live, input_map=handed, name="")
+
+        try:
+            wrapped = tf.compat.v1.wrap_function(build, [])
+            element = wrapped.graph.as_graph_element
+            self._function = wrapped.prune([element(name) for name in inputs], [element(name) for name in outputs])
+        except (ValueError, KeyError, TypeError, tf.errors.OpError) as error:
+            reason = " ".join(str(error).split())
+            raise UserError(f"{self.path}: must be a graph that TensorFlow can import ({reason})") from None
+
+    def __call__(self, *tensors) -> list[tf.Tensor]:
+        """The outputs for the inputs; differentiable."""
+        return self._function(*tensors)
+
+
+def read_graph(path: Path) -> tf.compat.v1.GraphDef:
+    """Parses a .pb and refuses it unless all of its operations are allowed; runs nothing.
+
+    Raises:
+      UserError: the file is missing or no graph, or holds an operation outside of ALLOWED; the message names it.
+    """
+    if not path.is_file():
+        raise UserError(f"{path}: must be a frozen graph, got nothing there")
+    graph = tf.compat.v1.GraphDef()
+    try:
+        graph.ParseFromString(path.read_bytes())
+    except DecodeError as error:
+        raise UserError(f"{path}: must be a frozen TensorFlow graph, got a file of another kind ({error})") from None
+    if not graph.node:
+        raise UserError(f"{path}: must be a frozen TensorFlow graph, got one without any operation")
+    functions = [node for function in graph.library.function for node in function.node_def]
+    refused = {node.op: node.name for node in (*functions, *graph.node) if node.op not in ALLOWED}
+    if refused:
+        found = ", ".join(f"{op} (as '{name}')" for op, name in sorted(refused.items()))
+        raise UserError(
+            f"{path}: must hold operations on tensors only, got {found}; such a graph can do anything on this machine "
+            "and is not run (a training graph must be frozen first)"
+        )
+    _check_constants((*functions, *graph.node), path)
+    return graph
+
+
+def _check_constants(nodes: Sequence, path: Path) -> None:
+    """A constant of one repeated number takes a few bytes in the file and any number of them in memory."""
+    for node in nodes:
+        if node.op != "Const":
+            continue
+        tensor = node.attr["value"].tensor
+        sides = [side.size for side in tensor.tensor_shape.dim]
+        if tensor.tensor_shape.unknown_rank or min(sides, default=1) < 0 or math.prod(sides) > MAX_ELEMENTS:
+            raise UserError(f"{path}: constants must have up to {MAX_ELEMENTS:,} numbers, got {sides} of '{node.name}'")
+
+
+def resolve_switches(
+    graph: tf.compat.v1.GraphDef, outputs: Sequence[str], settings: Mapping[str, bool], path: Path
+) -> tuple[tf.compat.v1.GraphDef, list[str]]:
+    """What the outputs need of a graph, once its switches are set.
+
+    A Switch passes its input to its first output (false) or its second (true); a Merge passes on what arrives.
+
+    Args:
+      graph: may hold Switch and Merge.
+      outputs: tensors "name:index".
+      settings: boolean tensors.
+      path: for messages.
+
+    Returns:
+      A graph without Switch, Merge, settings and control dependencies (pure functions need none), and the names of the
+      outputs in it.
+
+    Raises:
+      UserError: a switch depends on something that is not set.
+    """
+    nodes = {node.name: node for node in graph.node}
+    known = {_tensor(name): value for name, value in settings.items()}
+    arrives: dict[str, bool] = {}
+    stands: dict[str, str | None] = {}  # what a Switch or Merge output stands for
+
+    def source(tensor: str) -> str | None:
+        return stands[tensor] if tensor in stands else tensor if arrives[_node(tensor)] else None
+
+    for name in _ancestors(nodes, outputs, path):
+        node = nodes[name]
+        given = [_tensor(text) for text in node.input if not text.startswith("^")]
+        if node.op == "Switch":
+            value = _decide(nodes, known, given[1], path)
+            stands[f"{name}:0"], stands[f"{name}:1"] = (None, source(given[0])) if value else (source(given[0]), None)
+        elif node.op == "Merge":
+            stands[f"{name}:0"] = next((found for text in given if (found := source(text)) is not None), None)
+        else:
+            arrives[name] = all(source(text) is not None for text in given)
+    found = [source(_tensor(name)) for name in outputs]
+    dead = [name for name, tensor in zip(outputs, found, strict=True) if tensor is None]
+    if dead:
+        raise UserError(f"{path}: {', '.join(dead)} must have a value with {dict(settings)}, got none")
+    live = tf.compat.v1.GraphDef(versions=graph.versions)
+    needed, waiting = set(), [_node(tensor) for tensor in found]
+    while waiting:
+        name = waiting.pop()
+        if name in needed:
+            continue
+        needed.add(name)
+        node = live.node.add()
+        node.CopyFrom(nodes[name])
+        node.device = ""
+        sources = [source(_tensor(text)) for text in nodes[name].input if not text.startswith("^")]
+        del node.input[:]
+        node.input.extend(sources)
+        waiting += [_node(tensor) for tensor in sources]
+    return live, found
+
+
+def _ancestors(nodes: Mapping, outputs: Sequence[str], path: Path) -> list[str]:
+    """Names of the nodes that the outputs depend on, every node after those it depends on."""
+    sorter = graphlib.TopologicalSorter()
+    seen, waiting = set(), [_node(name) for name in outputs]
+    while waiting:
+        name = waiting.pop()
+        if name in seen:
+            continue
+        seen.add(name)
+        if name not in nodes:
+            raise UserError(f"{path}: must hold every node that another one needs, got no '{name}'")
+        sources = [_node(text) for text in nodes[name].input if not text.startswith("^")]
+        sorter.add(name, *sources)
+        waiting += sources
+    try:
+        return list(sorter.static_order())
+    except graphlib.CycleError as error:
+        raise UserError(f"{path}: must be a graph without loops, got one through {error.args[1][0]}") from None
+
+
+def _decide(nodes: Mapping, known: Mapping[str, bool], tensor: str, path: Path) -> bool:
+    """The value of a Switch's predicate."""
+    turned = False
+    while tensor not in known:
+        node = nodes[_node(tensor)]
+        if node.op == "Const":
+            return bool(tf.make_ndarray(node.attr["value"].tensor)) ^ turned
+        if node.op not in ("Identity", "LogicalNot", "PlaceholderWithDefault", "Switch"):
+            raise UserError(
+                f"{path}: its switches must depend on {', '.join(known) or 'constants'}, got one on '{node.name}' "
+                f"({node.op})"
+            )
+        turned ^= node.op == "LogicalNot"
+        tensor = _tensor(node.input[0])
+    return known[tensor] ^ turned
+
+
+def _node(tensor: str) -> str:
+    """ "name:0" -> "name"."""
+    return tensor.partition(":")[0]
+
+
+def _tensor(name: str) -> str:
+    """ "name" -> "name:0"."""
+    return name if ":" in name else f"{name}:0"

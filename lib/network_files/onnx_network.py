@@ -1,0 +1,41 @@
+"""ONNX networks, where someone has one: onnxruntime is not a requirement."""
+
+from pathlib import Path
+
+from lib.errors import UserError
+from lib.network_files.onnx_files import check_onnx
+
+
+def open_network(path: Path, option: str, threads: int = 1):
+    """An onnxruntime session of a network with one input, on the CPU.
+
+    Args:
+      path: the ONNX file.
+      option: what the user named it by, for messages.
+      threads: that the network computes with.
+
+    Raises:
+      UserError: onnxruntime is not installed, or the file is no network with one input of four axes, or
+        one whose weights lie in other files.
+    """
+    if not Path(path).is_file():
+        raise UserError(f"{path}: must be an ONNX file, got none ({option})")
+    try:
+        import onnxruntime
+    except ImportError:
+        raise UserError(
+            f"{option}: needs the package onnxruntime, which is not installed (pip install onnxruntime)"
+        ) from None
+    check_onnx(Path(path))
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = options.inter_op_num_threads = threads
+    options.log_severity_level = 3
+    try:
+        session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+    except Exception as error:  # onnxruntime's own exceptions share no public base class
+        raise UserError(f"{path}: must be an ONNX network, got: {' '.join(str(error).split())}") from error
+    inputs = session.get_inputs()
+    if len(inputs) != 1 or len(inputs[0].shape) != 4:
+        shapes = ", ".join(str(entry.shape) for entry in inputs)
+        raise UserError(f"{path}: must take one input [1, 3, size, size], got {shapes}")
+    return session

@@ -1,0 +1,187 @@
+"""Tensors of a PyTorch checkpoint (.pth, .pt) without PyTorch and without running what is in it.
+
+The file is a zip (PyTorch 1.6 and later): a pickle that describes nested dictionaries of tensors, and the numbers of
+each storage beside it. A pickle is a program, so the unpickler here knows four kinds of names only, each of which
+stands for an inert description; any other refuses the file by name. Descriptions become arrays when they are asked for.
+"""
+
+import collections
+import dataclasses
+import math
+import pickle
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from lib.errors import UserError
+
+_TYPES = {
+    "DoubleStorage": "<f8", "FloatStorage": "<f4", "HalfStorage": "<f2", "LongStorage": "<i8", "IntStorage": "<i4",
+    "ShortStorage": "<i2", "CharStorage": "i1", "ByteStorage": "u1", "BoolStorage": "?",
+}  # fmt: skip
+_MAX_PICKLE = 64 * 2**20  # bytes of names and shapes; the numbers lie outside of the pickle
+_LEGACY = b"\x80\x02\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19."  # what files of PyTorch before 1.6 begin with
+_FAULTS = (
+    pickle.UnpicklingError, AttributeError, EOFError, IndexError, KeyError, MemoryError, OverflowError, RecursionError,
+    RuntimeError, TypeError, ValueError,
+)  # fmt: skip
+
+
+@dataclasses.dataclass(frozen=True)
+class _StorageType:
+    """Stands for torch.FloatStorage and its like."""
+
+    name: str
+
+
+@dataclasses.dataclass(frozen=True)
+class _Storage:
+    type: Any
+    key: Any
+    count: Any
+
+
+@dataclasses.dataclass(frozen=True)
+class _Tensor:
+    """A view of a storage; every field is whatever the pickle said and is checked when the array is made."""
+
+    storage: Any
+    offset: Any
+    shape: Any
+    strides: Any
+
+
+class TorchCheckpoint:
+    """A checkpoint as PyTorch saves it.
+
+    Args:
+      path: the file.
+
+    Raises:
+      UserError: it is missing, no such checkpoint, or its pickle names anything but tensors.
+    """
+
+    def __init__(self, path: Path):
+        self.path = Path(path)
+        if not self.path.is_file():
+            raise UserError(f"{self.path}: must be a PyTorch checkpoint, got nothing there")
+        with open(self.path, "rb") as stream:
+            if stream.read(len(_LEGACY)) == _LEGACY:
+                self._fail("got the format of PyTorch before 1.6 (load and save it with a later one)")
+        try:
+            with zipfile.ZipFile(self.path) as archive:
+                self._sizes = {entry.filename: entry.file_size for entry in archive.infolist()}
+                stored = all(
+                    entry.compress_type == zipfile.ZIP_STORED and entry.compress_size == entry.file_size
+                    for entry in archive.infolist()
+                )
+                pickles = [name for name in self._sizes if name.endswith("/data.pkl") and name.count("/") == 1]
+                if not stored or len(pickles) != 1 or self._sizes[pickles[0]] > _MAX_PICKLE:
+                    self._fail("got another archive")
+                self._root = pickles[0].removesuffix("data.pkl")
+                order = f"{self._root}byteorder"
+                if order in self._sizes and archive.read(order) != b"little":
+                    self._fail("got one of a big-endian machine")
+                with archive.open(pickles[0]) as stream:
+                    self._content = _Unpickler(stream, self.path).load()
+        except UserError:
+            raise
+        except zipfile.BadZipFile as error:
+            self._fail(f"got a file of another kind ({error})")
+        except _FAULTS as error:
+            self._fail(f"got a pickle of something else ({' '.join(str(error).split())})")
+
+    def arrays(self, *keys: str) -> dict[str, np.ndarray]:
+        """The tensors of one dictionary in the checkpoint, by name.
+
+        Args:
+          keys: the way to it, e.g. "net_recon"; none for the outermost.
+
+        Raises:
+          UserError: there is no such dictionary, or a tensor does not fit its storage.
+        """
+        found = self._content
+        for key in keys:
+            if not isinstance(found, dict) or key not in found:
+                held = ", ".join(sorted(map(str, found))[:8]) if isinstance(found, dict) else type(found).__name__
+                self._fail(f"with '{key}' in it, got {held or 'nothing'}")
+            found = found[key]
+        if not isinstance(found, dict):
+            self._fail(f"with a dictionary of tensors, got {type(found).__name__}")
+        tensors = {str(name): value for name, value in found.items() if isinstance(value, _Tensor)}
+        try:
+            with zipfile.ZipFile(self.path) as archive:
+                return {name: self._array(archive, name, tensor) for name, tensor in tensors.items()}
+        except UserError:
+            raise
+        except (zipfile.BadZipFile, *_FAULTS) as error:
+            self._fail(f"got a damaged one ({' '.join(str(error).split()) or type(error).__name__})")
+
+    def _array(self, archive: zipfile.ZipFile, name: str, tensor: _Tensor) -> np.ndarray:
+        storage, numbers = tensor.storage, (tensor.offset,)
+        if isinstance(tensor.shape, tuple) and isinstance(tensor.strides, tuple):
+            numbers += tensor.shape + tensor.strides
+        if (
+            not isinstance(storage, _Storage)
+            or not isinstance(storage.type, _StorageType)
+            or storage.type.name not in _TYPES
+            or len(numbers) != 1 + 2 * len(tensor.shape)
+            or not all(type(number) is int and number >= 0 for number in (*numbers, storage.count))
+        ):
+            self._fail(f"got no description of a tensor as '{name}'")
+        dtype, member = np.dtype(_TYPES[storage.type.name]), f"{self._root}data/{storage.key}"
+        if self._sizes.get(member) != storage.count * dtype.itemsize:
+            self._fail(f"got a storage of {self._sizes.get(member, 0):,} bytes for the {storage.count:,} of '{name}'")
+        count = math.prod(tensor.shape)
+        last = tensor.offset + sum((n - 1) * step for n, step in zip(tensor.shape, tensor.strides, strict=True))
+        if count and (last >= storage.count or count > storage.count):
+            self._fail(f"got '{name}' {list(tensor.shape)} beyond its storage of {storage.count:,} numbers")
+        if not count:
+            return np.zeros(tensor.shape, dtype)
+        content = archive.read(member)
+        if len(content) != storage.count * dtype.itemsize:  # what the archive's directory says need not be true
+            self._fail(f"got a storage of {len(content):,} bytes for the {storage.count:,} of '{name}'")
+        values = np.frombuffer(content, dtype)[tensor.offset :]
+        steps = [step * dtype.itemsize for step in tensor.strides]
+        return np.lib.stride_tricks.as_strided(values, tensor.shape, steps).copy()
+
+    def _fail(self, got: str) -> None:
+        raise UserError(f"{self.path}: must be a checkpoint of tensors as PyTorch saves it, {got}") from None
+
+
+class _Unpickler(pickle.Unpickler):
+    """Makes dictionaries, lists, numbers, texts and descriptions of tensors, nothing else."""
+
+    def __init__(self, stream, path: Path):
+        super().__init__(stream)
+        self._path = path
+
+    def find_class(self, module: str, name: str) -> Any:
+        if (module, name) == ("collections", "OrderedDict"):
+            return collections.OrderedDict
+        if (module, name) == ("torch._utils", "_rebuild_tensor_v2"):
+            return _tensor
+        if (module, name) == ("torch._utils", "_rebuild_parameter"):
+            return _parameter
+        if module == "torch" and name in _TYPES:
+            return _StorageType(name)
+        raise UserError(
+            f"{self._path}: must hold tensors only, got the name {module}.{name} in its pickle, which can do anything "
+            "on this machine and is not run (save the state dictionary of the network alone)"
+        )
+
+    def persistent_load(self, identifier: Any) -> _Storage:
+        kind, storage_type, key, _, count = identifier
+        if kind != "storage" or not isinstance(key, str):
+            raise pickle.UnpicklingError("a reference to something else than a storage")
+        return _Storage(storage_type, key, count)
+
+
+def _tensor(storage, offset, shape, strides, *_) -> _Tensor:
+    return _Tensor(storage, offset, shape, strides)
+
+
+def _parameter(tensor, *_) -> Any:
+    return tensor

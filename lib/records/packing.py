@@ -1,0 +1,230 @@
+"""From a folder of RGBA crops to one record file with a manifest of what was packed, what was left out, and why."""
+
+import collections
+import concurrent.futures
+import dataclasses
+import json
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import numpy as np
+from PIL import Image, UnidentifiedImageError
+from tqdm import tqdm
+
+from lib.errors import UserError
+from lib.files.atomic import atomic_path
+from lib.files.file_names import name_fault, printable
+from lib.records.record_file import RecordReader, RecordWriter
+
+REPORTED = 10  # images left out that are printed; the manifest lists all
+
+
+class BadImage(ValueError):
+    """Why an image is left out."""
+
+
+@dataclasses.dataclass(frozen=True)
+class PngFolder:
+    """RGBA PNGs of a folder as a source of records."""
+
+    folder: Path
+    names: Sequence[str]
+    image_size: int
+
+    @property
+    def path(self) -> Path:
+        """Where the images come from."""
+        return self.folder
+
+    def read(self, index: int) -> np.ndarray:
+        """Crop `index`, [H, W, 4] uint8; raises BadImage."""
+        if fault := name_fault(self.names[index]):
+            raise BadImage(fault)
+        return read_crop(self.folder / self.names[index], self.image_size)
+
+
+class RecordFile:
+    """A record file as a source, e.g. the original's float32 file that becomes one of ours."""
+
+    def __init__(self, path: Path, image_size: int):
+        if not path.exists():
+            raise UserError(f"{path}: --input must be a folder of RGBA PNGs or a record file, got nothing there")
+        self.path, self._reader = path, RecordReader(path, image_size)
+        self.names, self.image_size = self._reader.names, image_size
+        self._damaged = set(verify(self._reader))
+
+    def read(self, index: int) -> np.ndarray:
+        """Record `index`; raises BadImage."""
+        if index in self._damaged:
+            raise BadImage("record must be intact, got damage")
+        return self._reader[index]
+
+
+@dataclasses.dataclass(frozen=True)
+class Packed:
+    """What came of packing."""
+
+    path: Path
+    manifest: Path
+    names: list[str]
+    left_out: dict[str, str]  # name -> reason
+    seconds: float
+
+
+def file_names(folder: Path) -> list[str]:
+    """Names of the files in a folder, hidden ones apart, sorted.
+
+    Raises:
+      UserError: there is none.
+    """
+    names = sorted(p.name for p in folder.iterdir() if p.is_file() and not p.name.startswith("."))
+    if not names:
+        raise UserError(f"{folder}: must hold RGBA PNGs, got an empty folder")
+    return names
+
+
+def read_crop(path: Path, image_size: int) -> np.ndarray:
+    """An RGBA PNG of a face.
+
+    Args:
+      path: the file.
+      image_size: its side [px].
+
+    Returns:
+      [image_size, image_size, 4] uint8; alpha 0 not skin, 255 skin.
+
+    Raises:
+      BadImage: unreadable, not RGBA, of another size, or without any skin.
+    """
+    try:
+        with Image.open(path, formats=["PNG"]) as image:
+            if image.mode != "RGBA":
+                raise BadImage(f"must be RGBA, got {image.mode}")
+            if image.size != (image_size, image_size):
+                raise BadImage(f"must be {image_size} x {image_size} px, got {image.width} x {image.height}")
+            crop = np.array(image)
+    except UnidentifiedImageError:
+        raise BadImage("must be a PNG, got another kind of file") from None
+    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+        # Pillow reports broken PNG chunks as SyntaxError.
+        if isinstance(error, BadImage):
+            raise
+        raise BadImage(f"must be readable, got: {' '.join(str(error).split())}") from error
+    if not crop[..., 3].any():
+        raise BadImage("alpha must mark some skin, got 0 everywhere")
+    if not path.name.isprintable():
+        raise BadImage("file name must be printable UTF-8, got other characters in it")
+    return crop
+
+
+def pack(
+    source: PngFolder | RecordFile, path: Path, workers: int, strict: bool = False, started: float | None = None
+) -> Packed:
+    """Writes all good images of `source` to a record file, in its order, and the manifest beside it.
+
+    Args:
+      source: has names, image_size and read(index).
+      path: the record file to (re)place.
+      workers: threads that decode; Pillow works outside Python's lock.
+      strict: fail at the first bad image.
+      started: time.monotonic() when the work began, if that was earlier than this call; the manifest tells the seconds.
+
+    Raises:
+      UserError: no image is good, or `strict` and one is not; an earlier file stays as it was.
+    """
+    started = time.monotonic() if started is None else started
+    size = source.image_size
+    left_out: dict[str, str] = {}
+    with RecordWriter(path, (size, size, 4), {"source": source.path.name, "channels": "RGBA"}) as writer:
+        decoded = _in_order(source, workers)
+        for name, crop in tqdm(decoded, "pack", len(source.names), unit="crop", dynamic_ncols=True):
+            if isinstance(crop, BadImage):
+                if strict:
+                    raise UserError(f"{source.path}/{printable(name)}: {crop}")
+                left_out[name] = str(crop)
+            else:
+                writer.append(crop, name)
+        if not len(writer):
+            name, reason = next(iter(left_out.items()))
+            raise UserError(
+                f"{source.path}: at least one image must be a {size} x {size} RGBA PNG, got {len(left_out)} others "
+                f"(first: {printable(name)}: {reason})"
+            )
+        names = [name for name in source.names if name not in left_out]
+    manifest = path.with_suffix(".manifest.json")
+    seconds = time.monotonic() - started
+    contents = {
+        "file": path.name,
+        "source": str(source.path),
+        "image_size": size,
+        "count": len(names),
+        "seconds": round(seconds, 1),
+        "left_out": [{"name": printable(name), "reason": reason} for name, reason in left_out.items()],
+        "names": names,
+    }
+    with atomic_path(manifest) as temporary:
+        temporary.write_text(json.dumps(contents, indent=1, ensure_ascii=False), encoding="utf-8")
+    return Packed(path, manifest, names, left_out, seconds)
+
+
+def _in_order(source: PngFolder | RecordFile, workers: int) -> Iterator[tuple[str, np.ndarray | BadImage]]:
+    """Name and crop (or why there is none) of every image; a bounded number of crops is in memory."""
+
+    def read(index: int) -> np.ndarray | BadImage:
+        try:
+            return source.read(index)
+        except BadImage as reason:
+            return reason
+
+    with concurrent.futures.ThreadPoolExecutor(workers) as pool:
+        waiting: collections.deque = collections.deque()
+        try:
+            for index, name in enumerate(source.names):
+                waiting.append((name, pool.submit(read, index)))
+                if len(waiting) > 4 * workers:
+                    first, future = waiting.popleft()
+                    yield first, future.result()
+            for name, future in waiting:
+                yield name, future.result()
+        finally:
+            pool.shutdown(wait=False, cancel_futures=True)
+
+
+def report(result: Packed) -> None:
+    """Says on stderr what was left out."""
+    for name, reason in list(result.left_out.items())[:REPORTED]:
+        print(f"left out {printable(name)}: {reason}", file=sys.stderr)
+    if len(result.left_out) > REPORTED:
+        print(f"left out {len(result.left_out) - REPORTED} more, see {result.manifest}", file=sys.stderr)
+
+
+def verify(reader: RecordReader) -> list[int]:
+    """Indices of damaged records, with a progress bar."""
+    return reader.verify(lambda steps: tqdm(steps, "verify", unit="record", dynamic_ncols=True))
+
+
+def write_example_photos(folder: Path, crops: Path, names: Sequence[str], count: int = 3) -> None:
+    """Something to reconstruct on a fresh checkout: held-out synthetic faces and the portrait in scikit-image.
+
+    All but the first lose their alpha, so that the mask has to be found. A folder that exists is left alone.
+
+    Args:
+      folder: where `--mode test` looks by default.
+      crops: folder of the synthetic crops.
+      names: held-out crops.
+      count: how many of them are taken.
+    """
+    if folder.exists():
+        return
+    from skimage.data import astronaut  # slow to import, and needed here only
+
+    temporary = folder.with_name(f".{folder.name}-unfinished")
+    temporary.mkdir(parents=True, exist_ok=True)
+    for i, name in enumerate(names[:count]):
+        with Image.open(crops / name) as image:
+            (image if i == 0 else image.convert("RGB")).save(temporary / name)
+    Image.fromarray(astronaut()).save(temporary / "astronaut.png")
+    temporary.rename(folder)
+    print(f"{folder}: {len(list(folder.iterdir()))} example photos for --mode test")

@@ -1,0 +1,315 @@
+"""One self-describing binary file of equally sized images, readable in any order.
+
+Layout, all numbers little-endian:
+
+    bytes 0..7    magic, with a line end that text-mode copying would break
+    bytes 8..19   uint32 each: format version, length of the JSON header, its CRC-32
+    then          JSON header: shape, dtype, count, offset of record 0, file size, length and CRC-32 of the index,
+                  metadata; zeros up to record 0
+    then          `count` records of uint8 in C order
+    last          index: CRC-32 of every record (uint32 each), then the names as a JSON list
+
+The original program's headerless file of float32 (RGB in [-1, 1], alpha in [0, 1]) is read through the same class when
+the image size is given.
+"""
+
+import contextlib
+import functools
+import glob
+import hashlib
+import json
+import math
+import os
+import struct
+import zlib
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from lib.errors import UserError
+from lib.files.atomic import atomic_path
+from lib.records.checks import checked_header, checked_names
+
+try:
+    import fcntl  # tells a killed run's leftovers from a file that another run is still writing
+except ImportError:  # Windows, where an open file cannot be deleted in the first place
+    fcntl = None
+
+MAGIC = b"FACERGB\n"
+VERSION = 1
+_PREAMBLE = struct.Struct("<8s3I")
+_HEADER_ROOM = 1024  # for the header's own fields, beside the metadata
+_PAGE = 4096
+
+
+class RecordWriter:
+    """Writes records one after the other; the file appears under its name only when `with` ends without an exception.
+
+    A killed run leaves an earlier file of that name untouched; what it left beside it, the next writer removes.
+    """
+
+    def __init__(self, path: str | os.PathLike, shape: Sequence[int], metadata: Mapping[str, Any] | None = None):
+        """Args:
+        path: the file to (re)place.
+        shape: shape of every record, e.g. (224, 224, 4).
+        metadata: whatever JSON can hold.
+        """
+        self.path = Path(path)
+        self.shape = tuple(int(n) for n in shape)
+        if not self.shape or min(self.shape) < 1:
+            raise ValueError(f"shape must be positive numbers, got {shape}")
+        self._metadata = dict(metadata or {})
+        room = _PREAMBLE.size + len(json.dumps(self._metadata).encode()) + _HEADER_ROOM
+        self._start = -(-room // _PAGE) * _PAGE
+        self._checksums: list[int] = []
+        self._names: dict[str, None] = {}
+        self._resources = contextlib.ExitStack()
+
+    def __enter__(self) -> "RecordWriter":
+        _remove_leftovers(self.path)
+        with contextlib.ExitStack() as opening:
+            temporary = opening.enter_context(atomic_path(self.path))
+            self._stream = opening.enter_context(open(temporary, "wb"))
+            if fcntl:
+                fcntl.flock(self._stream, fcntl.LOCK_EX)
+            self._stream.write(bytes(self._start))
+            self._resources = opening.pop_all()
+        return self
+
+    def append(self, record: np.ndarray, name: str) -> None:
+        """Adds a record.
+
+        Args:
+          record: uint8 of the writer's shape.
+          name: unique within the file.
+        """
+        if record.shape != self.shape or record.dtype != np.uint8:
+            raise ValueError(f"{name}: record must be uint8 {self.shape}, got {record.dtype} {tuple(record.shape)}")
+        if name in self._names:
+            raise ValueError(f"{self.path}: names must be unique, got '{name}' twice")
+        content = np.ascontiguousarray(record).data.cast("B")
+        self._stream.write(content)
+        self._checksums.append(zlib.crc32(content))
+        self._names[name] = None
+
+    def __len__(self) -> int:
+        return len(self._names)
+
+    def __exit__(self, *exception: Any) -> bool | None:
+        if exception[0] is None:
+            try:
+                self._finish()
+            except BaseException as error:
+                # The exception must reach atomic_path, or it would put the unfinished file in place.
+                self._resources.__exit__(type(error), error, error.__traceback__)
+                raise
+        return self._resources.__exit__(*exception)
+
+    def _finish(self) -> None:
+        index = (
+            np.asarray(self._checksums, "<u4").tobytes() + json.dumps(list(self._names), ensure_ascii=False).encode()
+        )
+        self._stream.write(index)
+        header = json.dumps(
+            {
+                "shape": self.shape,
+                "dtype": "uint8",
+                "count": len(self),
+                "offset": self._start,
+                "file_size": self._start + len(self) * math.prod(self.shape) + len(index),
+                "index_length": len(index),
+                "index_crc32": zlib.crc32(index),
+                "metadata": self._metadata,
+            }
+        ).encode()
+        self._stream.seek(0)
+        self._stream.write(_PREAMBLE.pack(MAGIC, VERSION, len(header), zlib.crc32(header)))
+        self._stream.write(header)
+        self._stream.flush()
+        os.fsync(self._stream.fileno())  # the rename must not overtake the contents when the power fails
+
+
+class RecordReader:
+    """Random access to a file of RecordWriter, or to the original program's float32 file.
+
+    Attributes:
+      shape: shape of a record.
+      names: one per record.
+      metadata: what the writer was given; empty for the original's file.
+    """
+
+    def __init__(self, path: str | os.PathLike, image_size: int | None = None):
+        """Args:
+          path: the file.
+          image_size: side of the images [px]; required for the original's headerless file, checked for ours.
+
+        Raises:
+          UserError: the file is missing, truncated, of another kind, version or image size.
+        """
+        self.path = Path(path)
+        if not self.path.is_file():
+            raise UserError(f"{self.path}: must be a record file, got none (python create_bin.py makes it)")
+        size = self.path.stat().st_size
+        with open(self.path, "rb") as stream:
+            preamble = stream.read(_PREAMBLE.size)
+            self.legacy = not preamble.startswith(MAGIC)
+            if self.legacy:
+                self._open_legacy(size, image_size, preamble)
+            else:
+                self._open(stream, size, image_size, preamble)
+
+    def _open(self, stream, size: int, image_size: int | None, preamble: bytes) -> None:
+        if len(preamble) < _PREAMBLE.size:
+            raise UserError(
+                f"{self.path}: must be longer than its preamble, got {size} bytes (truncated; make it again)"
+            )
+        _, version, header_length, header_crc = _PREAMBLE.unpack(preamble)
+        if version != VERSION:
+            raise UserError(
+                f"{self.path}: record format must be {VERSION}, got {version} (made by another release; make it again)"
+            )
+        # A length from the file may be anything; reading makes room for it first.
+        text = stream.read(min(header_length, size))
+        if len(text) != header_length or zlib.crc32(text) != header_crc:
+            raise UserError(f"{self.path}: header must match its checksum, got damage (make it again)")
+        header = checked_header(text, _PREAMBLE.size, self.path)
+        if size != header["file_size"]:
+            raise UserError(
+                f"{self.path}: must be {header['file_size']:,} bytes, got {size:,} "
+                f"({'truncated' if size < header['file_size'] else 'something was appended'}; make it again)"
+            )
+        self.shape = tuple(header["shape"])
+        count = header["count"]
+        wanted = header["offset"] + count * math.prod(self.shape) + header["index_length"]
+        if wanted != size or header["index_length"] < 4 * count:
+            raise UserError(f"{self.path}: {count} records of {list(self.shape)} must fill it, got {size:,} bytes")
+        if any(stream.read(header["offset"] - stream.tell())):
+            raise UserError(f"{self.path}: zeros must follow the header, got damage (make it again)")
+        self.metadata: dict[str, Any] = header["metadata"]
+        if image_size is not None and self.shape[:2] != (image_size, image_size):
+            raise UserError(
+                f"{self.path}: images must be {image_size} px, got {self.shape[1]} x {self.shape[0]} "
+                "(pack them again with this --img_size, or use theirs)"
+            )
+        stream.seek(size - header["index_length"])
+        index = stream.read(header["index_length"])
+        if zlib.crc32(index) != header["index_crc32"]:
+            raise UserError(f"{self.path}: index must match its checksum, got damage (make it again)")
+        self._checksums = np.frombuffer(index, "<u4", count)
+        self.names = checked_names(index[4 * count :], count, self.path)
+        self._records = self._map(np.uint8, header["offset"], count)
+
+    def _open_legacy(self, size: int, image_size: int | None, start: bytes) -> None:
+        if image_size is None:
+            raise UserError(
+                f"{self.path}: must begin with {MAGIC!r}, got {start[:8]!r} (not a record file; "
+                "for the original's headerless float32 file give its image size)"
+            )
+        self.shape, self.metadata = (image_size, image_size, 4), {}
+        record = math.prod(self.shape) * 4
+        if size == 0 or size % record:
+            raise UserError(
+                f"{self.path}: must begin with {MAGIC!r} or be whole float32 records of {image_size} x "
+                f"{image_size} x 4, got {start[:8]!r} and {size:,} bytes (truncated, foreign or of another size)"
+            )
+        count = size // record
+        self.names = [f"{i:06d}" for i in range(count)]
+        self._checksums = None
+        self._records = self._map("<f4", 0, count)
+        if not self._intact(0):
+            raise UserError(
+                f"{self.path}: must begin with {MAGIC!r} or be float32 RGB in [-1, 1] with alpha in [0, 1], "
+                f"got {start[:8]!r} and other values (a foreign file, or another image size)"
+            )
+
+    def _map(self, dtype: Any, offset: int, count: int) -> np.ndarray:
+        if not count:
+            return np.empty((0, *self.shape), dtype)
+        return np.memmap(self.path, dtype, mode="r", offset=offset, shape=(count, *self.shape))
+
+    def __len__(self) -> int:
+        return len(self._records)
+
+    @functools.cached_property
+    def fingerprint(self) -> str:
+        """Hexadecimal digest of names and contents; of the original's huge file, which has no index, of a sample."""
+        digest = hashlib.sha256(json.dumps([self.names, self.shape]).encode())
+        if self.legacy:
+            for index in np.linspace(0, len(self) - 1, 64).astype(int):
+                digest.update(self._records[index].tobytes())
+        else:
+            digest.update(self._checksums.tobytes())
+        return digest.hexdigest()[:16]
+
+    def __getitem__(self, index: int) -> np.ndarray:
+        """Record `index` as a new uint8 array of `shape`.
+
+        Raises:
+          UserError: the record's bytes changed since they were written.
+        """
+        if not -len(self) <= index < len(self):
+            raise IndexError(f"index must be in [0, {len(self)}), got {index}")
+        index %= len(self)
+        if self.legacy:
+            return self._from_float(self._records[index])
+        record = np.array(self._records[index])
+        if zlib.crc32(record.data) != self._checksums[index]:
+            raise UserError(
+                f"{self.path}: record {index} ('{self.names[index]}') must match its checksum, got damage "
+                "(make the file again)"
+            )
+        return record
+
+    def batch(self, indices: Iterable[int]) -> np.ndarray:
+        """Several records, [B, *shape] uint8, in the order of `indices`."""
+        return np.stack([self[int(i)] for i in indices])
+
+    def indices(self, names: Iterable[str]) -> list[int]:
+        """Places of the named records, in that order.
+
+        Raises:
+          UserError: a name is not in the file.
+        """
+        places = {name: i for i, name in enumerate(self.names)}
+        names = list(names)
+        if missing := [name for name in names if name not in places]:
+            raise UserError(
+                f"{self.path}: must hold every name of the split, got none of '{missing[0]}' "
+                f"({len(missing)} missing; python create_bin.py writes both)"
+            )
+        return [places[name] for name in names]
+
+    def verify(self, progress: Callable[[Iterable[int]], Iterable[int]] = iter) -> list[int]:
+        """Re-reads everything; returns the indices of the damaged records (of the original's file: out of range).
+
+        Args:
+          progress: wraps the loop, e.g. tqdm.
+        """
+        return [i for i in progress(range(len(self))) if not self._intact(i)]
+
+    def _intact(self, index: int) -> bool:
+        record = self._records[index]
+        if self.legacy:
+            rgb, alpha = record[..., :3], record[..., 3]
+            # The comparisons are false for NaN, too.
+            return bool((np.abs(rgb) <= 1.001).all() and ((alpha >= -0.001) & (alpha <= 1.001)).all())
+        return zlib.crc32(np.ascontiguousarray(record).data) == self._checksums[index]
+
+    @staticmethod
+    def _from_float(record: np.ndarray) -> np.ndarray:
+        scaled = np.concatenate([(record[..., :3] + 1.0) * 127.5, record[..., 3:] * 255.0], axis=-1)
+        return np.clip(np.rint(scaled), 0, 255).astype(np.uint8)
+
+
+def _remove_leftovers(path: Path) -> None:
+    """Deletes what killed writers of `path` left behind: temporary files that no process holds locked."""
+    for leftover in path.parent.glob(f".{glob.escape(path.stem)}-????????{glob.escape(path.suffix)}"):
+        with contextlib.suppress(BlockingIOError, PermissionError, FileNotFoundError):
+            if fcntl:
+                with open(leftover, "rb") as stream:
+                    fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                    leftover.unlink()
+            else:
+                leftover.unlink()

@@ -1,0 +1,160 @@
+"""Synthetic faces for pre-training, rendered once, in parallel, into files that a killed run completes."""
+
+import hashlib
+import json
+import shutil
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from tqdm import tqdm
+
+from lib.errors import UserError
+from lib.face_model.face_model import FaceModel
+from lib.files.atomic import atomic_path
+from lib.runtime.worker_pool import run_jobs
+
+CHUNK = 32  # faces rendered between two notes of progress
+SOURCES = Path(__file__).resolve().parent
+
+
+@dataclass(frozen=True)
+class FaceSet:
+    """Rendered faces with their truth.
+
+    Attributes:
+      folder: where the files lie.
+      images: [S, H, W, 4] uint8 RGBA, memory-mapped; alpha 255 on visible skin.
+      coefficients: [S, K] float32, what each face was rendered with.
+      identities: [S] int64, equal for pictures of the same person.
+    """
+
+    folder: Path
+    images: np.ndarray
+    coefficients: np.ndarray
+    identities: np.ndarray
+
+    def split(self, held_out: float) -> tuple[np.ndarray, np.ndarray]:
+        """Indices of the faces to train on and of those of held-out people: see `hold_out`."""
+        held = hold_out(self.identities, held_out)
+        return np.flatnonzero(~held), np.flatnonzero(held)
+
+
+def hold_out(identities: np.ndarray, share: float) -> np.ndarray:
+    """[S] whether each face is of a held-out person, for the share `share` of all people.
+
+    A person is held out by a hash of the identity's number, so more faces do not move people across.
+
+    Raises:
+      UserError: nobody is left to train on, or fewer than two people with two faces each to be told apart.
+    """
+    people, counts = np.unique(identities, return_counts=True)
+    digest = {p: int.from_bytes(hashlib.sha256(f"held out {p}".encode()).digest()[:8]) / 2.0**64 for p in people}
+    chosen = np.array([digest[p] < share for p in people])
+    if chosen.all() or chosen.sum() < 2 or counts[chosen].max() < 2:
+        raise UserError(
+            "pretrain.count: must be enough for people to train on and for two to hold out, got "
+            f"{len(people)} people of which {chosen.sum()} would be held out (render more faces, or raise "
+            "pretrain.held_out)"
+        )
+    return chosen[np.searchsorted(people, identities)]
+
+
+def recipe(face_model: FaceModel, image_size: int, seed: int, count: int) -> dict:
+    """What the pictures depend on: the face model, the program that renders them, size, seed and count."""
+    sources = hashlib.sha256()
+    for path in sorted(
+        set(SOURCES.rglob("*.py")) - {SOURCES / "dataset.py", SOURCES / "face_set.py"}
+    ):  # writes crops, draws nothing
+        sources.update(path.name.encode() + path.read_bytes())
+    return {
+        "face_model": face_model.fingerprint,
+        "renderer": sources.hexdigest()[:16],
+        "image_size": image_size,
+        "seed": seed,
+        "count": count,
+    }
+
+
+def recipe_hash(recipe: dict) -> str:
+    """Short hash that names the folder of a recipe."""
+    return hashlib.sha256(json.dumps(recipe, sort_keys=True).encode()).hexdigest()[:12]
+
+
+def load_or_render(
+    folder: Path, recipe: dict, coefficient_count: int, make_source: Callable, arguments: tuple, workers: int = 1
+) -> FaceSet:
+    """The faces of a recipe; renders those that are missing.
+
+    Args:
+      folder: parent folder; the faces go to `pretrain-<hash of the recipe>` below it.
+      recipe: from `recipe`.
+      coefficient_count: K.
+      make_source, arguments: `make_source(*arguments).sample(index)` gives a face with image, alpha, coefficients and
+        identity_id that depend on the index alone; picklable, because every worker makes its own.
+      workers: processes.
+
+    Raises:
+      UserError: not enough free disk space.
+    """
+    count, size = recipe["count"], recipe["image_size"]
+    folder = Path(folder) / f"pretrain-{recipe_hash(recipe)}"
+    folder.mkdir(parents=True, exist_ok=True)
+    shapes = {
+        "images": ((count, size, size, 4), np.uint8),
+        "coefficients": ((count, coefficient_count), np.float32),
+        "identities": ((count,), np.int64),
+        "done": ((-(-count // CHUNK),), np.uint8),
+    }
+    if not (folder / "recipe.json").is_file():
+        _check_space(folder, sum(int(np.prod(s)) * np.dtype(t).itemsize for s, t in shapes.values()))
+        for name, (shape, dtype) in shapes.items():
+            with open(folder / f"{name}.raw", "wb") as stream:
+                stream.truncate(int(np.prod(shape)) * np.dtype(dtype).itemsize)
+        with atomic_path(folder / "recipe.json") as path:
+            path.write_text(json.dumps(recipe, indent=1, sort_keys=True))
+    files = {name: np.memmap(folder / f"{name}.raw", t, "r+", shape=s) for name, (s, t) in shapes.items()}
+    missing = np.flatnonzero(files["done"] == 0)
+    jobs = [(int(c), list(range(c * CHUNK, min((c + 1) * CHUNK, count)))) for c in missing]
+    bar = tqdm(total=count, initial=count - sum(len(j[1]) for j in jobs), desc="render faces", unit="face")
+    for chunk, faces in run_jobs(jobs, _make_renderer, (make_source, arguments), workers, _lost):
+        start = chunk * CHUNK
+        for name, values in faces.items():
+            files[name][start : start + len(values)] = values
+            files[name].flush()
+        files["done"][chunk] = 1  # last: a chunk without this mark is rendered again
+        files["done"].flush()
+        bar.update(len(faces["identities"]))
+    bar.close()
+    return FaceSet(folder, files["images"], np.array(files["coefficients"]), np.array(files["identities"]))
+
+
+def _check_space(folder: Path, needed: int) -> None:
+    free = shutil.disk_usage(folder).free
+    if free < 1.05 * needed + 1e8:
+        raise UserError(
+            f"{folder}: {needed / 1e6:.0f} MB must be free for the synthetic faces, got {free / 1e6:.0f} MB "
+            "(lower pretrain.count or pretrain.image_size, or choose another --root_dir)"
+        )
+
+
+def _make_renderer(make_source: Callable, arguments: tuple) -> Callable[[tuple[int, list[int]]], tuple[int, dict]]:
+    source = make_source(*arguments)
+    return lambda job: (job[0], _render(source, job[1]))
+
+
+def _lost(jobs: list) -> str:
+    return (
+        f"rendering must keep its processes, got one killed with {len(jobs)} chunks under way (too little memory? use "
+        "--workers 1 and repeat the command; it goes on where it stopped)"
+    )
+
+
+def _render(source, indices: list[int]) -> dict[str, np.ndarray]:
+    faces = [source.sample(index) for index in indices]
+    return {
+        "images": np.stack([np.dstack([face.image, face.alpha]) for face in faces]),
+        "coefficients": np.stack([face.coefficients for face in faces]),
+        "identities": np.array([face.identity_id for face in faces]),
+    }

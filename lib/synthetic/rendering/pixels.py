@@ -1,0 +1,82 @@
+"""Values of a mesh at the pixels of a picture, given which triangle each pixel shows."""
+
+from dataclasses import dataclass
+
+import numba
+import numpy as np
+
+from lib.geometry.camera import Camera
+from lib.synthetic.rendering.compiled import project
+
+
+@dataclass(frozen=True)
+class Layer:
+    """The pixels that show a mesh, in row order.
+
+    Attributes:
+      pixels: [P] flat index of each covered pixel.
+      triangle: [P] its triangle.
+      depth: [P] distance in front of the camera, decimetres.
+      values: [P, C] attributes of the vertices, interpolated with perspective.
+    """
+
+    pixels: np.ndarray
+    triangle: np.ndarray
+    depth: np.ndarray
+    values: np.ndarray
+
+
+@numba.njit(cache=True)
+def _interpolate(ids, triangles, rays, attributes, pixels, found, depth, values):
+    height, width = ids.shape
+    channels = attributes.shape[1]
+    count = 0
+    for row in range(height):
+        for column in range(width):
+            t = ids[row, column]
+            if t < 0:
+                continue
+            a, b, c = triangles[t, 0], triangles[t, 1], triangles[t, 2]
+            # Positions times depth, relative to the pixel's centre: edge functions from them keep their precision.
+            px, py = column + 0.5, row + 0.5
+            ax, ay, aw = rays[a, 0] - px * rays[a, 2], rays[a, 1] - py * rays[a, 2], rays[a, 2]
+            bx, by, bw = rays[b, 0] - px * rays[b, 2], rays[b, 1] - py * rays[b, 2], rays[b, 2]
+            cx, cy, cw = rays[c, 0] - px * rays[c, 2], rays[c, 1] - py * rays[c, 2], rays[c, 2]
+            u, v, w = bx * cy - by * cx, cx * ay - cy * ax, ax * by - ay * bx
+            total = u + v + w
+            if total == 0.0:
+                u = v = w = 1.0 / 3.0
+            else:
+                u, v, w = u / total, v / total, w / total
+            pixels[count] = row * width + column
+            found[count] = t
+            depth[count] = u * aw + v * bw + w * cw
+            for k in range(channels):
+                values[count, k] = u * attributes[a, k] + v * attributes[b, k] + w * attributes[c, k]
+            count += 1
+    return count
+
+
+def read_layer(
+    triangle_ids: np.ndarray, triangles: np.ndarray, vertices: np.ndarray, attributes, camera: Camera
+) -> Layer:
+    """Interpolates vertex attributes at every covered pixel.
+
+    Args:
+      triangle_ids: [H, W] int32, -1 where nothing is.
+      triangles: [F, 3].
+      vertices: [N, 3] world, decimetres.
+      attributes: [N, C].
+      camera: whose image size is that of `triangle_ids`.
+    """
+    projected = project(camera, vertices)
+    depth = camera.depth(vertices.astype(np.float64))
+    rays = np.column_stack([projected * depth[:, None], depth])
+    size = int((triangle_ids >= 0).sum())
+    attributes = np.ascontiguousarray(attributes, np.float32)
+    arrays = (
+        np.empty(size, np.int64), np.empty(size, np.int64),
+        np.empty(size, np.float32), np.empty((size, attributes.shape[1]), np.float32),
+    )  # fmt: skip
+    _interpolate(triangle_ids, triangles, rays, attributes, *arrays)
+    return Layer(*arrays)

@@ -1,0 +1,78 @@
+"""The measures of the paper's comparison on a folder of photos, or of crops that are aligned already."""
+
+import time
+from pathlib import Path
+
+import numpy as np
+import tensorflow as tf
+from tqdm import tqdm
+
+from configs import schema
+from lib.face_image.photo_io import photo_paths, result_names
+from lib.files.file_names import printable
+from lib.records.packing import BadImage, read_crop
+from model import pipeline as components
+from model.evaluation.images import ImageEvaluation, print_means
+from model.face_gcn import FaceReconstruction
+from model.photos.errors import PHOTO_ERRORS, failure_reason
+from model.reconstruction.reconstructor import Reconstructor
+
+
+def evaluate_folder(config: schema.Config, source: Path, output: Path) -> dict[str, str]:
+    """Measures the run's best texture network on images of a folder; see model/evaluation/images.py.
+
+    Photos are aligned, masked and fitted as in test mode; with evaluate.crops the files are aligned RGBA crops, whose
+    coefficients are the regressor's, as in training. One bad image never stops the folder.
+
+    Args:
+      config: the effective configuration.
+      source: the folder, nested or not.
+      output: receives images.csv, images.json, images.png.
+
+    Returns:
+      The images that could not be measured: name -> reason.
+
+    Raises:
+      UserError: there is no image, no trained network, or not one image could be measured.
+    """
+    started = time.monotonic()
+    paths = photo_paths(source, skip=output)
+    if config.evaluate.faces:
+        paths = paths[: config.evaluate.faces]
+    parts = components.load(config)
+    components.restore_texture_network(parts)
+    images = ImageEvaluation(parts)
+    read = _crops(parts) if config.evaluate.crops else _photos(config, parts)
+    names = {path: printable(name) for path, name in result_names(paths, source).items()}
+    for path in tqdm(paths, "evaluate", unit="image", dynamic_ncols=True):
+        try:
+            images.add(names[path], *read(path))
+        except (BadImage, *PHOTO_ERRORS) as error:
+            images.failed[names[path]] = failure_reason(path, error)
+    summary = images.write(output)
+    print(f"{summary['images']} of {len(paths)} images, {time.monotonic() - started:.0f} s")
+    print_means(summary["mean"])
+    for name, reason in images.failed.items():
+        print(f"  left out: {name}: {reason}")
+    print(f"image by image: {Path(output).resolve() / 'images.csv'}   pictures: images.png beside it")
+    return images.failed
+
+
+def _photos(config: schema.Config, parts: components.Components):
+    reconstruct = Reconstructor.of(config, parts)
+
+    def read(path: Path) -> tuple[tf.Tensor, FaceReconstruction]:
+        found = reconstruct(path)
+        return tf.constant(np.dstack([found.photo.rgb, found.alpha])[None], tf.float32), found.result
+
+    return read
+
+
+def _crops(parts: components.Components):
+    chain = tf.function(parts.chain, reduce_retracing=True)
+
+    def read(path: Path) -> tuple[tf.Tensor, FaceReconstruction]:
+        crop = tf.constant(read_crop(path, parts.camera.image_size[0])[None], tf.float32) / 255.0
+        return crop, chain(crop, *parts.encode(crop))
+
+    return read

@@ -1,0 +1,77 @@
+"""Fresh synthetic photos, several of each person, and what detector and identity network make of them."""
+
+import numpy as np
+import tensorflow as tf
+
+from configs import schema
+from lib.errors import UserError
+from lib.synthetic.face_set import FaceSet, load_or_render, recipe
+from lib.synthetic.photos import PhotoSettings, SyntheticFaces
+from lib.synthetic.rendering.placement import five_points
+from model.evaluation.detector import detector_metrics
+from model.metrics.networks import identity_metrics, predict
+from model.pipeline import Components
+
+PER_PERSON = PhotoSettings().photos_per_identity
+
+
+def fresh_photos(parts: Components) -> FaceSet | None:
+    """Photos that no network was trained on, rendered once and kept under data/generated/evaluate.
+
+    There are as many as the larger of evaluate.detector_faces and four for each of evaluate.identity_people; None if
+    both are 0.
+
+    Raises:
+      UserError: evaluate.seed is one that training data was made with.
+    """
+    config = parts.config
+    section = config.evaluate
+    count = max(section.detector_faces, PER_PERSON * section.identity_people)
+    if count == 0:
+        return None
+    check_seed(config)
+    size = config.data.image_size
+    return load_or_render(
+        config.generated_dir / "evaluate",
+        recipe(parts.face_model, size, section.seed, count),
+        parts.face_model.layout.size,
+        SyntheticFaces,
+        (parts.face_model, size, section.seed),
+        config.workers,
+    )
+
+
+def check_seed(config: schema.Config) -> None:
+    """Raises UserError if the fresh photos would show people that some network was trained on."""
+    for key, seed in (("data.synthetic_seed", config.data.synthetic_seed), ("pretrain.seed", config.pretrain.seed)):
+        if config.evaluate.seed == seed:
+            raise UserError(
+                f"evaluate.seed: must differ from {key}, got {seed} for both (the networks would be measured on faces "
+                "they were trained on)"
+            )
+
+
+def measure_detector(parts: Components, photos: FaceSet) -> dict | None:
+    """`detector_metrics` of the first evaluate.detector_faces photos; None for 0."""
+    count = parts.config.evaluate.detector_faces
+    if count == 0:
+        return None
+    coefficients = photos.coefficients[:count]
+    # Straight from the coefficients: the detector's points are compared with the model's own.
+    landmarks = np.concatenate(
+        [parts.chain.morphable.posed(tf.constant(row[None]), parts.camera).landmarks for row in coefficients]
+    )
+    points = np.stack([five_points(row) for row in landmarks])
+    yaw = np.degrees(parts.face_model.layout.split(coefficients).angles[:, 1])
+    return detector_metrics(photos.images[:count], points, yaw)
+
+
+def measure_identity(parts: Components, photos: FaceSet) -> dict | None:
+    """`identity_metrics` over all pairs of photos of evaluate.identity_people people; None for fewer than two people.
+
+    The four photos of a person differ in pose, light, expression, hair, make-up and background.
+    """
+    count = PER_PERSON * parts.config.evaluate.identity_people
+    if parts.config.evaluate.identity_people < 2:
+        return None
+    return identity_metrics(predict(parts.identity, photos.images[:count]), photos.identities[:count])

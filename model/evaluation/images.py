@@ -1,0 +1,185 @@
+"""How close coarse and fine renderings are to their photos, image by image: the measures of the paper's comparison.
+
+The protocol, the same for every image (docs/REPRODUCE.md tells it to readers):
+
+  values: RGB in [0, 1], the photo's bytes / 255; renderings clipped to [0, 1], not rounded.
+  mask M: pixels whose alpha is at least one half and on which the face is drawn.
+  composite: the rendering inside M, the photo itself everywhere else.
+  inside M: L1, PSNR and SSIM (its map computed on the composites, averaged over M).
+  on the composite: the same over the whole crop; pixels outside M are equal, so these flatter the smaller mask.
+  identity: cosine between the embeddings of photo and composite.
+  shape [mm]: see model/metrics/shape.py; before the pose, expression included, over the vertices of the face's front.
+"""
+
+import csv
+import json
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+import tensorflow as tf
+
+from lib.errors import UserError
+from lib.face_image.alignment import FIVE_FROM_68
+from lib.files.atomic import atomic_path
+from lib.images.display import clipped, tile_sheet
+from model.evaluation.other_identities import OtherIdentity
+from model.face_gcn import FaceReconstruction
+from model.losses import identity_distance
+from model.metrics.images import coverage, masked_l1, masked_psnr, structural_similarity
+from model.metrics.shape import aligned_distance
+from model.pipeline import Components
+
+TEXTURES = ("coarse", "fine")
+OWN = "own"  # the configuration's identity network, which the loss may have trained against
+ERROR_GAIN = 4.0  # of the error pictures
+PROTOCOL = {
+    "values": "RGB in [0, 1]",
+    "mask": "alpha >= 0.5 and face drawn",
+    "composite": "rendering inside the mask, photo outside",
+    "ssim": "scikit-image, Gaussian window, sigma 1.5, data_range 1, mean of the channels",
+    "psnr_mean": "mean of the images' decibels",
+    "shape": "mean distance of corresponding front vertices after rigid (scaled: similarity) alignment, mm",
+}
+
+
+class ImageEvaluation:
+    """Measures images one after the other; keeps numbers, and the pictures of the first few.
+
+    Args:
+      parts: face model and the configuration's identity network.
+
+    Raises:
+      UserError: a network of evaluate.networks cannot be used.
+    """
+
+    def __init__(self, parts: Components):
+        self.parts, section = parts, parts.config.evaluate
+        self.shown = section.sheet_faces
+        self.networks = {network.card.name: network for network in map(OtherIdentity, map(Path, section.networks))}
+        if len(self.networks) < len(section.networks) or OWN in self.networks:
+            raise UserError(f"evaluate.networks: names must be unique and not '{OWN}', got {', '.join(self.networks)}")
+        self.rows: dict[str, dict[str, float]] = {}
+        self.failed: dict[str, str] = {}
+        self._tiles: list[list[tuple[str, np.ndarray]]] = []
+
+    def add(
+        self, name: str, crop: tf.Tensor, result: FaceReconstruction, truth: np.ndarray | None = None
+    ) -> dict[str, float]:
+        """Measures one image.
+
+        Args:
+          name: of its row.
+          crop: [1, H, W, 4] RGBA in [0, 1].
+          result: of this crop.
+          truth: [K] true coefficients, where they are known.
+
+        Returns:
+          Its row: `<texture>_<measure>`, `coverage` of alpha by M, `mask_share` of the crop, and errors of the shape.
+        """
+        photo, alpha = crop[..., :3], crop[..., 3:]
+        mask = tf.cast(tf.logical_and(alpha >= 0.5, result.mask >= 0.5), tf.float32)
+        points = FIVE_FROM_68 @ result.coarse.face.landmarks[0].numpy()
+        row = {"coverage": float(coverage(mask, alpha)[0]), "mask_share": float(tf.reduce_mean(mask))}
+        tiles, person = [("photo", photo[0].numpy())], self.embeddings(photo, points)
+        errors = []
+        for texture, rendering in zip(TEXTURES, (result.coarse.rendering, result.rendering), strict=True):
+            composite = clipped(rendering) * mask + photo * (1 - mask)
+            found = self.similarity(composite, photo, mask)
+            for network, features in self.embeddings(composite, points).items():
+                found[f"identity_{network}"] = float(1 - identity_distance(features, person[network]))
+            row |= {f"{texture}_{key}": value for key, value in found.items()}
+            caption = f"{texture}  {found['psnr']:.1f} dB  SSIM {found['ssim']:.2f}  id {found[f'identity_{OWN}']:.2f}"
+            tiles.append((caption, composite[0].numpy()))
+            error = tf.minimum(ERROR_GAIN * tf.reduce_mean(tf.abs(composite - photo), -1, keepdims=True), 1.0)
+            caption = f"{texture}: L1 {found['l1']:.4f} (x {ERROR_GAIN:g})"
+            errors.append((caption, np.repeat(1 - error[0].numpy(), 3, -1)))
+        if truth is not None:
+            row |= self.shape(result.coarse.face.shape[0].numpy(), truth)
+        self.rows[name] = row
+        if len(self._tiles) < self.shown:
+            self._tiles.append(tiles + errors)
+        return row
+
+    def similarity(self, composite: tf.Tensor, photo: tf.Tensor, mask: tf.Tensor) -> dict[str, float]:
+        """L1, PSNR [dB] and SSIM inside the mask [1, H, W, 1], and of the pictures [1, H, W, 3] as a whole."""
+        everywhere = tf.ones_like(mask)
+        inside, whole = structural_similarity(composite[0].numpy(), photo[0].numpy(), mask[0, ..., 0].numpy())
+        return {
+            "l1": float(masked_l1(composite, photo, mask)[0]),
+            "psnr": float(masked_psnr(composite, photo, mask)[0]),
+            "ssim": inside,
+            "l1_composite": float(masked_l1(composite, photo, everywhere)[0]),
+            "psnr_composite": float(masked_psnr(composite, photo, everywhere)[0]),
+            "ssim_composite": whole,
+        }
+
+    def embeddings(self, picture: tf.Tensor, points: np.ndarray) -> dict[str, tf.Tensor]:
+        """What the configuration's own network and every further one say of a picture [1, H, W, 3].
+
+        Args:
+          points: [5, 2] pixels of the face.
+        """
+        return {OWN: self.parts.embed(picture)} | {name: run(picture, points) for name, run in self.networks.items()}
+
+    def shape(self, shape: np.ndarray, truth: np.ndarray) -> dict[str, float]:
+        """Errors [mm] of a shape [N, 3], and those of the mean face, against the true coefficients [K]."""
+        model = self.parts.face_model
+        true = model.layout.split(truth[None].astype(np.float32))
+        front = model.front_mask
+        theirs = self.parts.chain.morphable.shape(true.identity, true.expression)[0].numpy()[front]
+        return {
+            "shape_mm": aligned_distance(shape[front], theirs),
+            "shape_scaled_mm": aligned_distance(shape[front], theirs, scaled=True),
+            "mean_face_mm": aligned_distance(model.mean_shape[front], theirs),
+        }
+
+    def means(self) -> dict[str, float | None]:
+        """Mean of each column over the images that have a number there; None where none has."""
+        result = {}
+        for column in self._columns():
+            values = np.array([row.get(column, np.nan) for row in self.rows.values()])
+            known = values[np.isfinite(values)]
+            result[column] = round(float(known.mean()), 5) if len(known) else None
+        return result
+
+    def write(self, output: Path) -> dict:
+        """Writes images.csv (a row an image), images.json (means, protocol, failures) and images.png; returns the JSON.
+
+        Raises:
+          UserError: not one image was measured.
+        """
+        if not self.rows:
+            first = next((f"{name}: {reason}" for name, reason in self.failed.items()), "none was given")
+            raise UserError(f"{output}: at least one image must be measured, got none ({first})")
+        output = Path(output)
+        with atomic_path(output / "images.csv") as path, open(path, "w", newline="", encoding="utf-8") as stream:
+            writer = csv.DictWriter(stream, ["image", *self._columns()], restval="", lineterminator="\n")
+            writer.writeheader()
+            for name, row in self.rows.items():
+                writer.writerow({"image": name} | {key: f"{value:.6g}" for key, value in row.items()})
+        summary = {"images": len(self.rows), "protocol": PROTOCOL, "mean": self.means(), "failed": self.failed}
+        with atomic_path(output / "images.json") as path:
+            path.write_text(json.dumps(summary, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+        with atomic_path(output / "images.png") as path:
+            tile_sheet(self._tiles).save(path)
+        return summary
+
+    def _columns(self) -> list[str]:
+        return list(dict.fromkeys(key for row in self.rows.values() for key in row))
+
+
+def print_means(mean: Mapping[str, float | None]) -> None:
+    """Prints the table of means: a row a measure, a column a texture; then the shape."""
+    print(f"{'photo and rendering':24}" + "".join(f"{texture:>10}" for texture in TEXTURES))
+    for key in mean:
+        texture, _, measure = key.partition("_")
+        if texture == TEXTURES[0]:
+            values = [mean[f"{name}_{measure}"] for name in TEXTURES]
+            cells = ("-" if v is None else f"{v:.{2 if measure.startswith('psnr') else 4}f}" for v in values)
+            print(f"{measure:24}" + "".join(f"{cell:>10}" for cell in cells))
+    if mean.get("shape_mm") is not None:
+        print(
+            f"shape: {mean['shape_mm']:.2f} mm after rigid alignment, {mean['shape_scaled_mm']:.2f} mm with scale "
+            f"(mean face: {mean['mean_face_mm']:.2f} mm)"
+        )

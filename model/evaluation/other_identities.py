@@ -1,0 +1,155 @@
+"""Identity networks of other people's, for measuring: a YAML file beside a .pb or ONNX file tells how to feed it."""
+
+import dataclasses
+from collections.abc import Callable
+from pathlib import Path
+
+import cv2
+import numpy as np
+import tensorflow as tf
+import yaml
+from skimage.transform import SimilarityTransform
+
+from lib.errors import UserError
+from lib.network_files.frozen_graph import FrozenGraph
+from lib.network_files.onnx_network import open_network
+from model.networks.identity import central_square
+from model.networks.regressor import resize_square
+
+OPTION = "evaluate.networks"
+COUNTS = {"rgb": 3, "bgr": 3, "grey": 1}
+
+
+@dataclasses.dataclass(frozen=True)
+class NetworkCard:
+    """What a network takes.
+
+    Attributes:
+      name: of its column.
+      file: the network, .pb (frozen TensorFlow 1 graph) or .onnx; relative to the card.
+      size: side of its input [px].
+      channels: rgb, bgr or grey (ITU-R 601 luma).
+      mean, std: the input is (value - mean) / std of values in [0, 1]; one number, or one a channel in their order.
+      layout: nchw or nhwc; by default what each kind of file usually has: ONNX nchw, .pb nhwc.
+      crop_fraction: central share of the crop's side that is looked at; not with `points`.
+      points: [5, 2] where eyes, nose and mouth corners must lie in the input (x right, y down, 0 the centre of the
+        first pixel, as in OpenCV), image's left first; empty: the central square is resized.
+      input, output: tensors of a .pb.
+      settings: boolean inputs of a .pb and their values.
+    """
+
+    name: str
+    file: str
+    size: int
+    channels: str = "rgb"
+    mean: float | list[float] = 0.0
+    std: float | list[float] = 1.0
+    layout: str = ""
+    crop_fraction: float = 1.0
+    points: list[list[float]] = dataclasses.field(default_factory=list)
+    input: str = ""
+    output: str = ""
+    settings: dict[str, bool] = dataclasses.field(default_factory=dict)
+
+    def __post_init__(self):
+        _require(isinstance(self.size, int) and self.size >= 8, "size", "a whole number from 8 on", self.size)
+        _require(self.channels in COUNTS, "channels", "one of rgb, bgr, grey", self.channels)
+        _require(self.layout in ("", "nchw", "nhwc"), "layout", "nchw or nhwc", self.layout)
+        _require(Path(self.file).suffix in (".pb", ".onnx"), "file", "a .pb or .onnx file", self.file)
+        for key in ("mean", "std"):
+            values = np.atleast_1d(np.asarray(getattr(self, key), np.float32))
+            _require(values.shape in ((1,), (COUNTS[self.channels],)), key, "one number, or one a channel", values)
+            _require(key == "mean" or (values > 0).all(), key, "above 0", values)
+        _require(0 < self.crop_fraction <= 1, "crop_fraction", "above 0 and at most 1", self.crop_fraction)
+        _require(not self.points or np.shape(self.points) == (5, 2), "points", "five pairs x, y", self.points)
+        if Path(self.file).suffix == ".pb":
+            _require(bool(self.input and self.output), "input, output", "the names of the .pb's tensors", "none")
+
+
+class OtherIdentity:
+    """A network that a card describes: picture to embedding.
+
+    Args:
+      path: of the card.
+
+    Raises:
+      UserError: the card or the network cannot be used.
+    """
+
+    def __init__(self, path: Path):
+        self.path, self.card = Path(path), read_card(Path(path))
+        file = self.path.parent / self.card.file
+        self._run = _frozen(file, self.card) if file.suffix == ".pb" else _onnx(file)
+        self._channels_first = (self.card.layout or ("nhwc" if file.suffix == ".pb" else "nchw")) == "nchw"
+
+    def __call__(self, picture: tf.Tensor, points: np.ndarray) -> tf.Tensor:
+        """Embedding [1, E] of a picture.
+
+        Args:
+          picture: [1, H, W, 3] RGB in [0, 1].
+          points: [5, 2] of the face in it, pixels with (0.5, 0.5) at the first one's centre.
+
+        Raises:
+          UserError: the network does not take what the card says, or gives no numbers.
+        """
+        values = self.network_input(picture, points)
+        try:
+            embedding = np.asarray(self._run(values.transpose(0, 3, 1, 2) if self._channels_first else values))
+        except Exception as error:  # onnxruntime's own exceptions share no public base class
+            reason = " ".join(str(error).split())
+            raise UserError(f"{self.path}: must describe what the network takes, got: {reason}") from error
+        if not np.isfinite(embedding).all():
+            raise UserError(f"{self.path}: the network must give finite numbers, got others")
+        return tf.constant(embedding.reshape(1, -1), tf.float32)
+
+    def network_input(self, picture: tf.Tensor, points: np.ndarray) -> np.ndarray:
+        """What the network is fed, float32 [1, size, size, channels]; arguments as in a call."""
+        card = self.card
+        if card.points:
+            # OpenCV counts from the first pixel's centre.
+            fit = SimilarityTransform.from_estimate(points - 0.5, np.asarray(card.points, np.float64))
+            image = cv2.warpAffine(np.asarray(picture)[0], fit.params[:2], (card.size, card.size))
+        else:
+            image = resize_square(central_square(picture, card.crop_fraction), card.size)[0].numpy()
+        if card.channels == "grey":
+            image = cv2.cvtColor(image, cv2.COLOR_RGB2GRAY)[..., None]
+        elif card.channels == "bgr":
+            image = image[..., ::-1]
+        return np.float32((image - np.float32(card.mean)) / np.float32(card.std))[None]
+
+
+def read_card(path: Path) -> NetworkCard:
+    """Reads and checks a card.
+
+    Raises:
+      UserError: missing, no YAML, an unknown key, or a value that cannot be.
+    """
+    if not path.is_file():
+        raise UserError(f"{path}: must be a YAML file that describes an identity network, got none ({OPTION})")
+    try:
+        values = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise UserError(f"{path}: must be YAML, got: {' '.join(str(error).split())}") from error
+    fields = {field.name for field in dataclasses.fields(NetworkCard)}
+    if not isinstance(values, dict) or not {"file", "size"} <= values.keys() <= fields:
+        raise UserError(f"{path}: must give file and size, and of {', '.join(sorted(fields))} what else applies")
+    try:
+        return NetworkCard(**({"name": path.stem} | values))
+    except (ValueError, TypeError) as error:
+        raise UserError(f"{path}: {error}") from error
+
+
+def _require(holds: bool, key: str, wanted: str, got) -> None:
+    if not holds:
+        raise UserError(f"{key} must be {wanted}, got {got}")
+
+
+def _frozen(path: Path, card: NetworkCard) -> Callable[[np.ndarray], tf.Tensor]:
+    graph = FrozenGraph(path, [card.input], [card.output], card.settings)
+    return lambda values: graph(tf.constant(values))[0]
+
+
+def _onnx(path: Path) -> Callable[[np.ndarray], np.ndarray]:
+    session = open_network(path, OPTION)
+    entry, result = session.get_inputs()[0].name, session.get_outputs()[0].name
+    return lambda values: session.run([result], {entry: values})[0]

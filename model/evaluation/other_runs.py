@@ -1,0 +1,39 @@
+"""Trained texture networks beside the one in question, to be measured on the same faces."""
+
+import dataclasses
+
+from configs import schema
+from lib.errors import UserError
+from model import pipeline as components
+from model.face_gcn import FaceGCN
+from model.networks.texture_networks import VARIANTS
+
+
+def other_runs(config: schema.Config) -> tuple[dict[str, FaceGCN], list[str]]:
+    """The runs of evaluate.runs that were trained on the same records, apart from the configuration's own.
+
+    Returns:
+      The chain of each run with its best weights; and one line for each run that is left out: why, and what to do.
+    """
+    chains, left_out = {}, []
+    for name in config.evaluate.runs:
+        run = dataclasses.replace(config, train=dataclasses.replace(config.train, suffix=name))
+        if run.run_dir == config.run_dir:
+            continue
+        if not (run.run_dir / "best.npz").is_file():
+            option = "--model" if name in VARIANTS else "--suffix"
+            left_out.append(f"{name}: not trained (python main.py --mode train {option} {name})")
+            continue
+        try:
+            texture = schema.load(run.run_dir / "config.yaml").texture
+            other = components.load(dataclasses.replace(run, texture=texture))
+            components.restore_texture_network(other)
+            chains[name] = other.chain
+        except UserError as error:
+            left_out.append(f"{name}: left out, {error}")
+    return chains, left_out
+
+
+def run_name(config: schema.Config) -> str:
+    """The second part of the run's folder: the variant's name unless --suffix gave another."""
+    return config.run_dir.name.removeprefix(f"{config.data.name}_")

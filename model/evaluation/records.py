@@ -1,0 +1,199 @@
+"""What the shipped and trained networks achieve on faces whose truth is known: the numbers of results/evaluate."""
+
+import dataclasses
+import importlib.metadata
+import json
+import platform
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from tqdm import tqdm
+
+from configs import schema
+from lib.errors import UserError
+from lib.files.atomic import atomic_path
+from lib.records.record_file import RecordReader
+from lib.records.splits import load_split
+from model import pipeline as components
+from model.evaluation.fresh_photos import check_seed, fresh_photos, measure_detector, measure_identity
+from model.evaluation.images import ImageEvaluation, print_means
+from model.evaluation.other_runs import other_runs, run_name
+from model.evaluation.page import write_evaluation_page
+from model.evaluation.tables import print_report, sheet
+from model.evaluation.textures import ALIGNED, COLUMNS, KINDS, MeasuredFace, TextureMeasure
+from model.input_pipeline import batches as crop_batches
+from model.input_pipeline.frozen_outputs import encode_records
+from model.input_pipeline.ground_truth import record_truth
+from model.metrics.networks import regressor_metrics
+from utils import seed_everything
+
+PACKAGES = ("tensorflow", "keras", "numpy", "scipy", "numba", "pillow", "opencv-python-headless", "mtcnn")
+
+
+def evaluate(config: schema.Config, output: Path) -> dict:
+    """Measures the run's best texture network on held-out crops, the frozen networks, and gathers what else is known.
+
+    `projection` is the de-lit projection: pixel colours divided by the shading where the photo shows the vertex, the
+    coarse albedo elsewhere, no network; `optimum` is the best any vertex colouring could do on the same geometry, and
+    only defined in the photo's view. The columns:
+
+      photo_view: PSNR over the pixels inside alpha and rendered face together.
+      identity: cosine between the identity network's embeddings of the photo and of the rendering laid over it.
+      new_views: PSNR over skin, on the true shape turned 30 and 60 degrees away from the side that the photo shows,
+        under a new light (model/evaluation/new_views.py).
+      albedo_visible, albedo_hidden: mean absolute albedo error, RGB in [0, 1], over the skin of the face's front that
+        the photo shows and does not show; what an occluder covers is hidden. Every vertex of every face counts alike.
+
+    Where the network makes two textures, `fine` is the appearance in the photo's view and the albedo everywhere else.
+    All columns are on predicted coefficients, and all but the photo's view need the truth behind synthetic crops.
+    `gain_aligned` repeats three of them after one factor per face and texture, fitted to the truth over the front's
+    skin: it takes back that a photo cannot tell a dark face in bright light from a bright face in dim light.
+
+    Args:
+      config: the effective configuration.
+      output: receives metrics.json, sheet.png and index.html, the page that shows both; and images.csv, images.json,
+        images.png, the measures of the paper's comparison (model/evaluation/images.py).
+
+    Returns:
+      The content of metrics.json.
+
+    Raises:
+      UserError: there are no records or no trained network.
+    """
+    started = time.monotonic()
+    seed_everything(config.train.seed)
+    check_seed(config)
+    before = {"photos": _photos(config), "seconds": _seconds(config)}  # damaged ones cost no measurement
+    records = RecordReader(config.records_path, config.data.image_size)
+    indices = records.indices(load_split(config.params_dir)[config.evaluate.split])
+    if config.evaluate.faces:
+        indices = indices[: config.evaluate.faces]
+    if not indices:
+        raise UserError(f"{config.params_dir}: the {config.evaluate.split} split must hold a crop, got none")
+    parts = components.load(config)
+    components.restore_texture_network(parts)
+    others, left_out = other_runs(config)
+    encoded = encode_records(records, parts.encode, config.generated_dir, parts.encoder_key)
+    truth = record_truth(config, records, parts.face_model.fingerprint)
+    measure = TextureMeasure(parts, others)
+    images, faces = ImageEvaluation(parts), []
+    batches = crop_batches.batches(records, encoded, indices, 1, config.workers, config.data.buffer_size)
+    bar = tqdm(batches, "evaluate", len(indices), unit="face", dynamic_ncols=True)
+    for index, batch in zip(indices, bar, strict=True):
+        known = None if truth is None else _row(truth, index)
+        result = measure.reconstruct(*batch)
+        face = measure(result, *batch, known)
+        if len(faces) >= config.evaluate.sheet_faces:
+            face = dataclasses.replace(face, photo={}, views=[])  # megabytes each, of maybe thousands
+        faces.append(face)
+        images.add(records.names[index], batch[0], result, None if known is None else known[0])
+    photos = fresh_photos(parts)
+    identity = None if photos is None else measure_identity(parts, photos)
+    metrics = {
+        "detector": None if photos is None else measure_detector(parts, photos),
+        "regressor": None
+        if truth is None
+        else regressor_metrics(
+            parts.face_model, parts.camera, encoded.coefficients[indices], truth["coefficients"][indices]
+        ),
+        **_texture_metrics(faces, run_name(config), list(others)),
+        "split": config.evaluate.split,
+        "images": images.means(),
+        "identity_auc": None if identity is None else identity["auc"],
+        "identity": identity,
+        "photos": before["photos"],
+        "seconds": before["seconds"] | {"evaluate": round(time.monotonic() - started, 1)},
+        "versions": {"python": platform.python_version()} | {p: importlib.metadata.version(p) for p in PACKAGES},
+    }
+    output = Path(output)
+    picture = sheet(faces[: config.evaluate.sheet_faces])
+    with atomic_path(output / "sheet.png") as path:
+        picture.save(path)
+    with atomic_path(output / "metrics.json") as path:
+        path.write_text(json.dumps(metrics, indent=1) + "\n")
+    images.write(output)
+    write_evaluation_page(output, metrics, picture)
+    print_report(metrics, left_out, output)
+    print_means(metrics["images"])
+    return metrics
+
+
+def _row(truth: dict[str, np.ndarray], index: int) -> tuple[np.ndarray, np.ndarray, int]:
+    """What TextureMeasure takes of the truth behind a record."""
+    albedo = np.clip(truth["true_albedo"][index].astype(np.float32), 0.0, 1.0)
+    return truth["coefficients"][index].astype(np.float32), albedo, index
+
+
+def _texture_metrics(faces: Sequence[MeasuredFace], run: str, others: Sequence[str]) -> dict:
+    """Means of everything that TextureMeasure says: PSNR over faces, albedo errors over the vertices of all faces."""
+
+    def means(attribute: str, column: str) -> dict[str, float | None]:
+        values = [getattr(face, attribute).get(column, {}) for face in faces]
+        return _means(values, [face.vertices.get(column, 1) for face in faces])
+
+    def kinds(found: dict[str, float | None]) -> dict[str, float | None] | None:
+        return {kind: found.get(kind) for kind in KINDS} if found else None
+
+    columns = {column: means("columns", column) for column in COLUMNS}
+    rows = {run: "fine"} | {name: name for name in others}
+    seen, hidden = (sum(f.vertices.get(column, 0) for f in faces) for column in ("albedo_visible", "albedo_hidden"))
+    return {
+        "faces": len(faces),
+        "textures": {column: kinds(columns[column]) for column in COLUMNS},
+        "new_views_by_yaw": {yaw: kinds(means("by_yaw", yaw)) for yaw in faces[0].by_yaw},
+        "gain_aligned": {column: kinds(means("aligned", column)) for column in ALIGNED},
+        "variants": {name: {column: columns[column].get(key) for column in COLUMNS} for name, key in rows.items()},
+        "coverage": round(float(np.nanmean([f.coverage for f in faces])), 4),
+        "hidden_share": round(hidden / (seen + hidden), 4) if seen + hidden else None,
+    }
+
+
+def _means(rows: Sequence[dict[str, float]], weights: Sequence[float]) -> dict[str, float | None]:
+    """Weighted means where there was something to measure; None where there was nothing, which JSON can say."""
+    result: dict[str, float | None] = {}
+    for key in rows[0]:
+        known = [(row[key], weight) for row, weight in zip(rows, weights, strict=True) if not np.isnan(row[key])]
+        values, counts = np.transpose(known) if known else ([], [])
+        result[key] = round(float(np.average(values, weights=counts)), 4) if known else None
+    return result
+
+
+def _photos(config: schema.Config) -> dict | None:
+    """What the last `--mode test` into test.output measured; None where there was none, or a video."""
+    summary = _read_json(Path(config.test.output) / "summary.json")
+    if not summary.get("reconstructed"):
+        return None
+    keys = ("given", "reconstructed", "psnr_coarse", "psnr_fine", "five_point_residual_px_max", "coverage", "seconds")
+    return {key: summary[key] for key in keys}
+
+
+def _seconds(config: schema.Config) -> dict[str, float]:
+    """Wall seconds of the stages before this one, as they noted them themselves."""
+    sources = {
+        "create_bin": config.records_path.with_suffix(".manifest.json"),
+        "train": config.run_dir / "training.json",
+        "test": Path(config.test.output) / "summary.json",
+    }
+    found = {stage: _read_json(path).get("seconds") for stage, path in sources.items()}
+    return {stage: seconds for stage, seconds in found.items() if seconds is not None}
+
+
+def _read_json(path: Path) -> dict:
+    """What another mode noted; {} where it has not run.
+
+    Raises:
+      UserError: the file is damaged.
+    """
+    if not path.is_file():
+        return {}
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise UserError(
+            f"{path}: must be JSON that this program wrote, got a damaged file ({error}; delete it)"
+        ) from None
+    if not isinstance(content, dict):
+        raise UserError(f"{path}: must be JSON that this program wrote, got another file (delete it)")
+    return content

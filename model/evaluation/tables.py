@@ -1,0 +1,78 @@
+"""What an evaluation shows: the picture sheet, and its numbers as tables."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from lib.images.display import tile_sheet
+from model.evaluation.new_views import NEW_YAWS
+from model.evaluation.textures import COLUMNS, KINDS, MeasuredFace
+
+VIEW_KINDS = ("truth", "coarse", "projection", "fine")
+HEADINGS = {
+    "photo_view": "photo's view",
+    "identity": "identity",
+    "new_views": "new views",
+    "albedo_visible": "albedo seen",
+    "albedo_hidden": "albedo hidden",
+}
+# Digits after the point in which textures differ.
+DIGITS = {"photo_view": 2, "identity": 4, "new_views": 2, "albedo_visible": 4, "albedo_hidden": 4}
+
+
+def sheet(faces: Sequence[MeasuredFace]) -> Image.Image:
+    """One face a row: photo, the four textures, the overlay; then truth and textures in each new view. PSNR in dB."""
+    return tile_sheet([_tiles(face) for face in faces])
+
+
+def _tiles(face: MeasuredFace) -> list[tuple[str, np.ndarray]]:
+    tiles = [(_caption(name, face.columns["photo_view"].get(name)), picture) for name, picture in face.photo.items()]
+    for yaw, view in zip(NEW_YAWS, face.views, strict=False):
+        psnr = face.by_yaw[f"{yaw:g}"]
+        tiles += [(_caption(f"{yaw:g} deg {name}", psnr.get(name)), view[name]) for name in VIEW_KINDS]
+    return tiles
+
+
+def _caption(name: str, decibels: float | None) -> str:
+    return name if decibels is None or np.isnan(decibels) else f"{name}  {decibels:.1f} dB"
+
+
+def print_report(metrics: Mapping, left_out: Sequence[str], output: Path) -> None:
+    """Prints what was measured: the table of textures first."""
+    print(f"{metrics['faces']} held-out faces, predicted coefficients; PSNR [dB], cosine, mean absolute albedo error")
+    print(f"{'':12}" + "".join(f"{HEADINGS[column]:>16}" for column in COLUMNS))
+    rows = {kind: {column: metrics["textures"][column] for column in COLUMNS} for kind in KINDS}
+    for kind, columns in rows.items():
+        _print_row(kind, {column: values and values[kind] for column, values in columns.items()})
+    for name, columns in metrics["variants"].items():
+        _print_row(name, columns)
+    for line in left_out:
+        print(f"  {line}")
+    if metrics["textures"]["new_views"] is None:
+        print("  no truth behind these crops: only the photo's view can be measured")
+    if regressor := metrics["regressor"]:
+        print(
+            f"regressor: landmarks {regressor['landmarks_percent']:.2f} % of the outer-eye distance, rotation "
+            f"{regressor['rotation_degrees']:.2f} degrees, error of shape {regressor['shape_ratio']:.0%} and of albedo "
+            f"{regressor['albedo_ratio']:.0%} of the mean face's"
+        )
+    for band, found in (metrics["detector"] or {}).items():
+        if found is not None:
+            points = "" if found["points_percent"] is None else f", points {found['points_percent']:.1f} % off"
+            print(f"detector, yaw {band.replace('_', ' ')}: finds {found['found']:.1%} of {found['faces']}{points}")
+    if metrics["identity_auc"] is not None:
+        people = metrics["identity"]["people"]
+        print(f"identity: AUC {metrics['identity_auc']:.3f} between photos of {people} people nobody trained on")
+    if photos := metrics["photos"]:
+        print(
+            f"{photos['reconstructed']} of {photos['given']} photos reconstructed: "
+            f"coarse {photos['psnr_coarse']:.2f} dB, fine {photos['psnr_fine']:.2f} dB"
+        )
+    print(f"numbers: {output.resolve() / 'metrics.json'}   table and pictures: {output.resolve() / 'index.html'}")
+
+
+def _print_row(name: str, columns: Mapping[str, float | None]) -> None:
+    cells = ("-" if columns[c] is None else f"{columns[c]:.{DIGITS[c]}f}" for c in COLUMNS)
+    print(f"{name:12}" + "".join(f"{cell:>16}" for cell in cells))

@@ -1,0 +1,192 @@
+"""How close textures come to the truth: in the photo's view, in views it did not show, on seen and on hidden skin."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import tensorflow as tf
+
+from lib.images.display import clipped
+from lib.mesh_renderer.fragments import interpolate
+from model.evaluation.new_views import NEW_YAWS, new_light, render_new_views, true_visibility
+from model.face_gcn import FaceGCN, FaceReconstruction
+from model.losses import identity_distance
+from model.metrics.images import coverage, masked_psnr
+from model.metrics.vertex_optimum import per_vertex_optimum
+from model.pipeline import Components
+from model.projection import projected_albedo
+
+# The textures that are compared, and where.
+KINDS = ("coarse", "projection", "fine", "optimum")
+COLUMNS = ("photo_view", "identity", "new_views", "albedo_visible", "albedo_hidden")
+ALIGNED = ("new_views", "albedo_visible", "albedo_hidden")
+
+
+@dataclass(frozen=True)
+class MeasuredFace:
+    """Numbers and pictures of one face.
+
+    Attributes:
+      columns: column -> texture -> value; PSNR [dB] in photo_view and new_views, cosine in identity, mean absolute
+        error in the albedos.
+      aligned: the same after one gain for each texture's whole albedo, fitted to the truth.
+      by_yaw: "30" and "60" -> texture -> PSNR [dB].
+      coverage: share of the photo's mask that the rendering covers.
+      vertices: column -> number of vertices its mean is over; empty without truth.
+      photo: picture name -> [H, W, 3] in [0, 1], the photo first.
+      views: the same for each new view, the truth first; empty without truth.
+    """
+
+    columns: dict[str, dict[str, float]]
+    aligned: dict[str, dict[str, float]]
+    by_yaw: dict[str, dict[str, float]]
+    coverage: float
+    vertices: dict[str, int]
+    photo: dict[str, np.ndarray]
+    views: list[dict[str, np.ndarray]]
+
+
+class TextureMeasure:
+    """Measures every kind of texture of one face after the other.
+
+    Args:
+      parts: face model, camera and the chain whose texture is called `fine`.
+      others: further chains by the name their texture gets.
+    """
+
+    def __init__(self, parts: Components, others: Mapping[str, FaceGCN]):
+        self.parts, self.morphable = parts, parts.chain.morphable
+        self.reconstruct = tf.function(parts.chain, reduce_retracing=True)
+        self._others = {name: tf.function(chain, reduce_retracing=True) for name, chain in others.items()}
+        front = parts.face_model.skin_mask & parts.face_model.front_mask
+        self._front = front if front.any() else parts.face_model.skin_mask
+
+    def __call__(
+        self,
+        result: FaceReconstruction,
+        crop: tf.Tensor,
+        coefficients: tf.Tensor,
+        embedding: tf.Tensor,
+        truth: tuple[np.ndarray, np.ndarray, int] | None,
+    ) -> MeasuredFace:
+        """Measures one face.
+
+        Args:
+          result: what `reconstruct` makes of the next three.
+          crop: [1, H, W, 4] RGBA in [0, 1]; coefficients: [1, K] predicted; embedding: [1, E].
+          truth: true coefficients [K], true albedo [N, 3] and the record's index; None where they are not known.
+        """
+        others = {name: run(crop, coefficients, embedding) for name, run in self._others.items()}
+        renderings, albedos = self._textures(result, others, crop)
+        photo, mask = crop[..., :3], result.mask * crop[..., 3:]
+        person = self.parts.embed(photo)
+        columns = {
+            "photo_view": {
+                name: float(masked_psnr(clipped(rendering), photo, mask)[0]) for name, rendering in renderings.items()
+            },
+            "identity": {
+                name: 1.0 - float(identity_distance(self.parts.embed(clipped(r) * mask + photo * (1 - mask)), person))
+                for name, r in renderings.items()
+            },
+        }
+        pictures = {"photo": photo, **{k: renderings[k] for k in KINDS}, "overlay": result.overlay}
+        against_truth = {"aligned": {}, "by_yaw": {}, "vertices": {}, "views": []}
+        if truth is not None:
+            visible = self._visibility(tf.constant(truth[0][None]), crop)[0].numpy() > 0.5
+            found, against_truth = self._against_truth(albedos, visible, *truth)
+            columns |= found
+        return MeasuredFace(
+            columns=columns,
+            coverage=float(coverage(mask, crop[..., 3:])[0]),
+            photo={name: clipped(tf.convert_to_tensor(picture))[0].numpy() for name, picture in pictures.items()},
+            **against_truth,
+        )
+
+    def _textures(
+        self, result: FaceReconstruction, others: Mapping[str, FaceReconstruction], crop: tf.Tensor
+    ) -> tuple[dict[str, tf.Tensor], dict[str, np.ndarray]]:
+        """Renderings [1, H, W, 3] in the photo's view, and albedos [N, 3] in [0, 1] of all but the optimum."""
+        chain, coarse = self.parts.chain, result.coarse
+        projection = projected_albedo(coarse.albedo, coarse.sampled, coarse.face.shading)
+        projected = interpolate(chain.shade(projection, coarse.face), self.morphable.triangles, coarse.fragments)
+        optimum = per_vertex_optimum(
+            crop[0, ..., :3].numpy(),
+            (result.mask * crop[..., 3:])[0, ..., 0].numpy() >= 0.5,
+            coarse.fragments.triangle_id[0].numpy(),
+            coarse.fragments.barycentrics[0].numpy(),
+            self.parts.face_model.triangles,
+        )
+        renderings = {
+            "coarse": coarse.rendering,
+            "projection": projected,
+            "fine": result.rendering,
+            "optimum": tf.constant(optimum[None]),
+            **{name: other.rendering for name, other in others.items()},
+        }
+        albedos = {"coarse": coarse.albedo, "projection": projection, "fine": result.albedo}
+        albedos |= {name: other.albedo for name, other in others.items()}
+        return renderings, {name: clipped(albedo)[0].numpy() for name, albedo in albedos.items()}
+
+    def _against_truth(
+        self,
+        albedos: dict[str, np.ndarray],
+        visible: np.ndarray,
+        coefficients: np.ndarray,
+        true: np.ndarray,
+        index: int,
+    ) -> tuple[dict[str, dict[str, float]], dict]:
+        """The columns that need the truth, and MeasuredFace's further fields."""
+        front = self._front
+        aligned = {name: np.clip(albedo * _gain(albedo[front], true[front]), 0, 1) for name, albedo in albedos.items()}
+        seen, hidden = front & visible, front & ~visible
+        drawn = self._draw(
+            tf.constant(coefficients[None]),
+            tf.constant(new_light(index, true[front])[None]),
+            tf.constant(np.stack([true, *albedos.values(), *aligned.values()])),
+        )
+        names, count = list(albedos), len(albedos)
+        psnr = np.array(
+            [[masked_psnr(p[None], view[:1], skin[None])[0] for p in view[1:]]
+             for view, skin in zip(drawn.pictures, drawn.skin, strict=True)]
+        )  # fmt: skip
+        views = dict(zip(names, psnr[:, :count].mean(0).tolist(), strict=True))
+        views_aligned = dict(zip(names, psnr[:, count:].mean(0).tolist(), strict=True))
+        shown = [
+            {name: (p * face + 1 - face).numpy() for name, p in zip(("truth", *names), view, strict=False)}
+            for view, face in zip(drawn.pictures, drawn.face, strict=True)
+        ]
+        return {"new_views": views, **_errors(albedos, true, seen, hidden)}, {
+            "aligned": {"new_views": views_aligned, **_errors(aligned, true, seen, hidden)},
+            "by_yaw": {
+                f"{yaw:g}": dict(zip(names, row[:count].tolist(), strict=True))
+                for yaw, row in zip(NEW_YAWS, psnr, strict=True)
+            },
+            "vertices": {"albedo_visible": int(seen.sum()), "albedo_hidden": int(hidden.sum())},
+            "views": shown,
+        }
+
+    @tf.function(reduce_retracing=True)
+    def _visibility(self, coefficients, crop):
+        return true_visibility(self.morphable, self.parts.camera, coefficients, crop)
+
+    @tf.function(reduce_retracing=True)
+    def _draw(self, coefficients, light, albedos):
+        return render_new_views(self.morphable, self.parts.camera, coefficients, light, albedos)
+
+
+def _gain(albedo: np.ndarray, true: np.ndarray) -> float:
+    """The factor that brings an albedo [S, 3] closest to the true one, in the least-squares sense."""
+    return float((albedo * true).sum() / max((albedo * albedo).sum(), 1e-9))
+
+
+def _errors(
+    albedos: Mapping[str, np.ndarray], true: np.ndarray, seen: np.ndarray, hidden: np.ndarray
+) -> dict[str, dict[str, float]]:
+    """Mean absolute albedo error over seen and over hidden vertices; NaN where there are none."""
+    columns = {}
+    for column, vertices in (("albedo_visible", seen), ("albedo_hidden", hidden)):
+        columns[column] = {
+            name: float(np.abs(albedo - true)[vertices].mean()) if vertices.any() else float("nan")
+            for name, albedo in albedos.items()
+        }
+    return columns

@@ -1,0 +1,122 @@
+"""Energy terms of the fit: negative logarithms of what is expected of a photo and of a face, pure functions."""
+
+import dataclasses
+
+import tensorflow as tf
+
+from lib.face_model.coefficients import Coefficients
+from lib.images.sampling import sample_image
+from lib.tensor_structure import TensorStructure
+
+# Side of the crops that pixel distances are measured on; other sizes are scaled to it.
+REFERENCE_SIZE = 224.0
+
+# Expected size of the light's coefficients by band (constant; linear; quadratic), as mean over the colours and as
+# deviation of a colour from that mean. Without the first, light explains everything the albedo should; without the
+# second, a tanned face becomes a pale one in orange light.
+LIGHT_SIGMA = (0.4,) + (0.35,) * 3 + (0.2,) * 5
+LIGHT_COLOUR_SIGMA = (0.12,) + (0.08,) * 3 + (0.04,) * 5
+# How far a one-sided expression may go the wrong way.
+PUSHING_SIGMA = 0.3
+
+
+@dataclasses.dataclass(frozen=True)
+class FitTargets(TensorStructure):
+    """What a batch of aligned crops shows.
+
+    Attributes:
+      image: [B, H, W, 3] RGB in [0, 1].
+      alpha: [B, H, W, 1] face mask in [0, 1].
+      points: [B, 5, 2] detected eyes, nose, mouth corners, pixels of the crop.
+      landmarks: [B, 68, 2] weak targets, pixels of the crop.
+      landmark_weight: [B, 68] in [0, 1], 0 where there is no target.
+    """
+
+    image: tf.Tensor
+    alpha: tf.Tensor
+    points: tf.Tensor
+    landmarks: tf.Tensor
+    landmark_weight: tf.Tensor
+
+
+def robust(squared: tf.Tensor) -> tf.Tensor:
+    """Half the square near 0, linear far out (pseudo-Huber): `squared` in squared standard deviations."""
+    return tf.sqrt(1 + squared) - 1
+
+
+def forgetful(squared: tf.Tensor) -> tf.Tensor:
+    """Half the square near 0, constant far out (Geman-McClure, half its limit at 3 deviations): outliers let go."""
+    return 0.5 * squared / (1 + squared / 9)
+
+
+def point_energy(found: tf.Tensor, wanted: tf.Tensor, image_size: int, sigma: float) -> tf.Tensor:
+    """Energy [B] of projected points [B, M, 2] against trusted ones, `sigma` pixels of a 224 crop off each."""
+    return 0.5 * tf.reduce_sum(tf.square((found - wanted) * (REFERENCE_SIZE / image_size / sigma)), axis=[1, 2])
+
+
+def landmark_energy(found: tf.Tensor, wanted: tf.Tensor, weight: tf.Tensor, image_size: int, sigma: float) -> tf.Tensor:
+    """Energy [B] of projected landmarks [B, M, 2] against doubtful ones with weights [B, M]."""
+    squared = tf.reduce_sum(tf.square((found - wanted) * (REFERENCE_SIZE / image_size / sigma)), axis=-1)
+    return tf.reduce_sum(weight * robust(squared), axis=-1)
+
+
+def outline_energy(
+    points: tf.Tensor, wanted: tf.Tensor, outwards: tf.Tensor, weight: tf.Tensor, image_size: int, sigma: float
+) -> tf.Tensor:
+    """Energy [B] of silhouette points [B, P, 2] off an outline, measured across it, so that they may slide along.
+
+    Args:
+      wanted, outwards: [B, P, 2] points of the outline and its unit normals.
+      weight: [B, P].
+    """
+    across = tf.reduce_sum((points - wanted) * outwards, axis=-1) * (REFERENCE_SIZE / image_size / sigma)
+    return tf.reduce_sum(weight * robust(tf.square(across)), axis=-1)
+
+
+def photometric_energy(
+    colour: tf.Tensor, image: tf.Tensor, points: tf.Tensor, weight: tf.Tensor, sigma: float, observations: float
+) -> tf.Tensor:
+    """Energy [B] of vertex colours against the image where the vertices project.
+
+    The gradient with respect to the geometry comes from the image's own, which pulls features into place as
+    registration methods do, and needs no rasterisation.
+
+    Args:
+      colour: [B, N, 3] RGB.
+      image: [B, H, W, 3] RGB.
+      points: [B, N, 2] pixels.
+      weight: [B, N] not negative: what a vertex stands for, 0 where hidden or off the mask; not differentiated.
+      sigma: expected difference.
+      observations: number of independent measurements that all vertices together count as.
+    """
+    squared = tf.reduce_sum(tf.square((colour - sample_image(image, points)) / sigma), axis=-1)
+    share = weight / tf.maximum(tf.reduce_sum(weight, axis=-1, keepdims=True), 1e-6)
+    return observations * tf.reduce_sum(tf.stop_gradient(share) * forgetful(squared), axis=-1)
+
+
+def prior_energy(parts: Coefficients, one_sided: tf.Tensor, expression_sigma: tf.Tensor) -> tf.Tensor:
+    """Energy [B] of identity, expression and albedo coefficients under their prior.
+
+    Args:
+      one_sided: [Ke] 1 for expressions that only have a positive direction (muscles pull), 0 for the others.
+      expression_sigma: [Ke] standard deviations of the expressions.
+    """
+    pushed = one_sided * tf.minimum(parts.expression, 0.0) / PUSHING_SIGMA
+    expression = parts.expression / expression_sigma
+    squares = [tf.square(part) for part in (parts.identity, expression, parts.albedo, pushed)]
+    return 0.5 * tf.add_n([tf.reduce_sum(part, axis=-1) for part in squares])
+
+
+def light_energy(light: tf.Tensor) -> tf.Tensor:
+    """Energy [B] of light coefficients [B, 27]: moderate and nearly white."""
+    channels = tf.reshape(light, [-1, 3, 9])
+    mean = tf.reduce_mean(channels, axis=1, keepdims=True)
+    common = tf.square(mean / tf.constant(LIGHT_SIGMA, light.dtype))
+    coloured = tf.square((channels - mean) / tf.constant(LIGHT_COLOUR_SIGMA, light.dtype))
+    return 0.5 * (tf.reduce_sum(common, axis=[1, 2]) + tf.reduce_sum(coloured, axis=[1, 2]))
+
+
+def asymmetry_energy(albedo: tf.Tensor, pairs: tf.Tensor, sigma: float, observations: float) -> tf.Tensor:
+    """Energy [B] of albedo differences [B, N, 3] between the sides of the face: light differs there, skin hardly."""
+    difference = tf.gather(albedo, pairs[:, 0], axis=1) - tf.gather(albedo, pairs[:, 1], axis=1)
+    return observations * tf.reduce_mean(robust(tf.reduce_sum(tf.square(difference / sigma), axis=-1)), axis=-1)

@@ -1,0 +1,308 @@
+"""Fits the face model's coefficients to aligned crops: all of them together, from coarse to fine."""
+
+import dataclasses
+
+import numpy as np
+import tensorflow as tf
+
+from lib.face_image.alignment import FIVE_FROM_68
+from lib.geometry.camera import Camera
+from lib.geometry.lighting import AMBIENT, sh_basis
+from lib.images.sampling import sample_image
+from lib.mesh_renderer.fragments import interpolate, rasterize
+from lib.synthetic.builtin.expressions import EXPRESSION_NAMES, PARTING, SIGNED
+from lib.tensor_structure import TensorStructure
+from model.fitting.energy import (
+    LIGHT_SIGMA,
+    REFERENCE_SIZE,
+    FitTargets,
+    asymmetry_energy,
+    landmark_energy,
+    light_energy,
+    outline_energy,
+    photometric_energy,
+    point_energy,
+    prior_energy,
+)
+from model.fitting.outline import Outline, OutlinePairs, lower_outline, pair_outline
+from model.morphable_model import MorphableModel
+
+# From the first steps to the last: blur of the photo (standard deviation, pixels of 224), factor of the expected colour
+# error, share of the steps. Early on, differences are large because things are not in place yet, not because they are
+# foreign to the face.
+LEVELS = ((2.5, 3.0, 0.3), (1.2, 1.7, 0.3), (0.6, 1.0, 0.4))
+# Visibility and areas are renewed after this many steps.
+REFRESH = 10
+# Adam's step for each group, relative to fit.learning_rate (prior standard deviations; radians; decimetres).
+STEP = {"identity": 1.0, "expression": 1.0, "albedo": 1.0, "angles": 0.2, "light": 0.3, "translation": 0.2}
+# Vertices seen at a flatter angle than this cosine carry no colour.
+GRAZING = 0.15
+# A vertex farther behind what is seen at its pixel (decimetres) is hidden.
+DEPTH_SLACK = 0.06
+LIGHT_ITERATIONS = 4
+TERMS = ("points", "landmarks", "photometric", "outline", "prior", "light", "asymmetry")
+# The built-in model's muscles only pull; models with statistical expressions have other names, or none.
+ONE_SIDED = frozenset(EXPRESSION_NAMES) - frozenset(SIGNED)
+
+
+@dataclasses.dataclass(frozen=True)
+class FitWeights:
+    """Expected errors and weights of the energy.
+
+    Attributes:
+      point_sigma: of the five detected points, pixels of 224.
+      landmark_sigma: of the regressor's 68 landmarks, pixels of 224.
+      parting_sigma: of the built-in model's expressions that part the lips: most lips are closed, and the line between
+        them is too thin a thing for colours to tell.
+      colour_sigma: of a colour, RGB in [0, 1].
+      observations: independent measurements that the colours of a whole face count as.
+      asymmetry_sigma: of the albedo between the two sides of a face.
+      outline_sigma: of the mask's outline, pixels of 224.
+      outline_observations: independent measurements that a whole outline counts as.
+    """
+
+    point_sigma: float = 0.5
+    landmark_sigma: float = 2.5
+    parting_sigma: float = 0.35
+    colour_sigma: float = 0.06
+    observations: float = 300.0
+    asymmetry_sigma: float = 0.04
+    outline_sigma: float = 2.0
+    outline_observations: float = 30.0
+
+
+@dataclasses.dataclass(frozen=True)
+class FitResult:
+    """Fitted coefficients [B, K], mean distance [B] of the five points in pixels of 224, energies of the last step."""
+
+    coefficients: np.ndarray
+    point_residual: np.ndarray
+    energies: dict[str, np.ndarray]
+
+
+@dataclasses.dataclass(frozen=True)
+class Surface(TensorStructure):
+    """What is seen of posed faces.
+
+    Attributes:
+      weight: [B, N] what each vertex stands for: the area of its surface as seen, times the mask, 0 where hidden.
+      pairs: silhouette vertices and the mask's outline.
+    """
+
+    weight: tf.Tensor
+    pairs: OutlinePairs
+
+
+class Fitter:
+    """Fits batches of crops.
+
+    Args:
+      model: the face model.
+      camera: that of the crops.
+      learning_rate: Adam's largest step in prior standard deviations.
+      weights: of the energy.
+    """
+
+    def __init__(
+        self, model: MorphableModel, camera: Camera, learning_rate: float = 0.05, weights: FitWeights | None = None
+    ):
+        self.model, self.camera, self.weights = model, camera, weights or FitWeights()
+        counts = model.layout.counts
+        steps = np.concatenate([np.full(count, learning_rate * STEP[name]) for name, count in counts.items()])
+        self._step_sizes = tf.constant(steps, tf.float32)
+        self._five = tf.constant(FIVE_FROM_68)
+        names = model.face_model.expression_names or ("",) * counts["expression"]
+        self._one_sided = tf.constant([float(name in ONE_SIDED) for name in names], tf.float32)
+        sigmas = [self.weights.parting_sigma if name in PARTING else 1.0 for name in names]
+        self._expression_sigma = tf.constant(sigmas, tf.float32)
+        # Not jit-compiled: that takes 8 s and saves 0.6 s a photo.
+        self._advance = tf.function(self._advance_eagerly, reduce_retracing=True)
+
+    def fit(self, targets: FitTargets, initial, steps: int, settled: bool = False) -> FitResult:
+        """Refines coefficients.
+
+        The light is solved for first, in closed form, because a wrong one would drive the shape; then all coefficients
+        move together.
+
+        Args:
+          targets: what the crops show.
+          initial: [B, K] coefficients with the face about in place.
+          steps: number of Adam steps.
+          settled: `initial` is the result of an earlier fit: only the last, finest level is run.
+        """
+        coefficients = tf.convert_to_tensor(initial, tf.float32)
+        images = [blurred(targets.image, targets.alpha, level[0], self.camera.image_size[0]) for level in LEVELS]
+        shares = (0,) * (len(LEVELS) - 1) + (1,) if settled else [level[2] for level in LEVELS]
+        ends = np.round(np.cumsum(shares) * steps)
+        state = (tf.zeros_like(coefficients), tf.zeros_like(coefficients))
+        outlines = [
+            lower_outline(alpha[..., 0], points)
+            for alpha, points in zip(targets.alpha.numpy(), targets.points.numpy(), strict=True)
+        ]
+        energies = {}
+        for start in range(0, steps, REFRESH):
+            level = min(int((start >= ends).sum()), len(LEVELS) - 1)
+            surface = self.visible_surface(coefficients, targets.alpha, outlines)
+            if start == 0 and not settled:
+                coefficients = self.solve_light(coefficients, images[level], surface.weight)
+            count = min(REFRESH, steps - start)
+            coefficients, state, energies = self._advance(
+                coefficients,
+                state,
+                tf.constant(start),
+                tf.constant(count),
+                tf.constant(float(steps)),
+                dataclasses.replace(targets, image=images[level]),
+                surface,
+                tf.constant(LEVELS[level][1]),
+            )
+        residual = self.point_residual(coefficients, targets.points)
+        return FitResult(coefficients.numpy(), residual.numpy(), {name: e.numpy() for name, e in energies.items()})
+
+    def shared_gradient(self, slope: tf.Tensor, targets: FitTargets) -> tf.Tensor:
+        """The gradient [B, K] that the steps follow; here every crop is a face of its own."""
+        return slope
+
+    def point_residual(self, coefficients, points) -> tf.Tensor:
+        """Mean distance [B] between projected and given five points, pixels of 224."""
+        found = self.five_points(self.model.posed(coefficients, self.camera).landmarks)
+        return tf.reduce_mean(tf.norm(found - points, axis=-1), axis=-1) * (REFERENCE_SIZE / self.camera.image_size[0])
+
+    def five_points(self, landmarks) -> tf.Tensor:
+        """Landmarks [B, 68, C] to the detector's five points [B, 5, C]."""
+        return self._five @ landmarks
+
+    def visible_surface(self, coefficients, alpha, outlines: list[Outline]) -> Surface:
+        """What is seen of the posed faces: weights of the vertices and pairs for the outlines."""
+        posed = self.model.posed(coefficients, self.camera)
+        clip, size = self.camera.clip_coordinates(posed.vertices), self.camera.image_size
+        fragments = rasterize(clip, self.model.triangles, size)
+        ids = fragments.triangle_id
+        corners = tf.gather(posed.vertices, self.model.triangles, axis=1)
+        cross = tf.linalg.cross(corners[:, :, 1] - corners[:, :, 0], corners[:, :, 2] - corners[:, :, 0])
+        areas = tf.maximum(cross[..., 2], 0.0) / 6  # a third of the area seen from the front for each corner
+        count = self.model.vertex_count
+        triangles = self.model.triangles.numpy()
+        seen = np.zeros([len(ids), len(triangles) + 1], bool)
+        for row, image in zip(seen, ids.numpy(), strict=True):
+            row[image] = True  # -1, the background, is the last entry
+        visible = np.zeros([len(seen), count], np.float32)
+        area = np.zeros([len(seen), count], np.float32)
+        for row, of_triangle, sizes, total in zip(visible, seen, areas.numpy(), area, strict=True):
+            row[triangles[of_triangle[:-1]]] = 1
+            total[:] = np.bincount(triangles.ravel(), np.repeat(sizes, 3), count)
+        points = self.camera.project(posed.vertices)
+        # Beyond the image the border's pixels would be repeated.
+        inside = tf.reduce_all((points > 0.5) & (points < tf.constant(size[::-1], tf.float32) - 0.5), axis=-1)
+        # A triangle seen in part has corners behind what hides the rest.
+        depth = self.camera.depth(posed.vertices)
+        seen_depth = interpolate(depth[..., None], self.model.triangles, fragments)
+        seen_depth = tf.where(fragments.mask > 0, seen_depth, self.camera.far)
+        in_front = depth <= sample_image(seen_depth, points, "nearest")[..., 0] + DEPTH_SLACK
+        usable = tf.cast(inside & in_front & (posed.normals[..., 2] > GRAZING), tf.float32)
+        masked = usable * sample_image(alpha, points)[..., 0]
+        return Surface(
+            weight=visible * area * masked,
+            pairs=pair_outline(outlines, ids.numpy(), triangles, points.numpy()),
+        )
+
+    def solve_light(self, coefficients, image, weight) -> tf.Tensor:
+        """The coefficients with the light that explains the image best for their shape and albedo.
+
+        Ridge regression, repeated with the weights of a robust norm: hair and caps that slipped into the mask are dark.
+        """
+        posed = self.model.posed(coefficients, self.camera)
+        basis = sh_basis(posed.normals)
+        wanted = sample_image(image, self.camera.project(posed.vertices))
+        share = weight / tf.maximum(tf.reduce_sum(weight, axis=-1, keepdims=True), 1e-6)
+        scale = self.weights.observations / self.weights.colour_sigma**2 * share
+        ridge = 1 / tf.square(tf.constant(LIGHT_SIGMA))
+        design = posed.albedo[..., None] * basis[:, :, None]  # [B, N, 3, 9]
+        rest = wanted - AMBIENT * design[..., 0]
+        for _ in range(LIGHT_ITERATIONS):
+            normal = tf.einsum("bn,bnci,bncj->bcij", scale, design, design) + tf.linalg.diag(ridge)
+            light = tf.linalg.solve(normal, tf.einsum("bn,bnci,bnc->bci", scale, design, rest)[..., None])[..., 0]
+            error = tf.reduce_sum(tf.square(rest - tf.einsum("bnci,bci->bnc", design, light)), axis=-1)
+            scale = share * self.weights.observations / (self.weights.colour_sigma**2 + error)
+        parts = dataclasses.replace(posed.coefficients, light=tf.reshape(light, [-1, 27]))
+        return self.model.layout.join(parts)
+
+    def energies(self, coefficients, targets: FitTargets, surface: Surface, colour_factor) -> dict[str, tf.Tensor]:
+        """Every term of the energy, [B] each; colours may be off by `colour_factor` times the expected error."""
+        settings, size, pairs = self.weights, self.camera.image_size[0], surface.pairs
+        posed = self.model.posed(coefficients, self.camera)
+        five = self.five_points(posed.landmarks)
+        points = self.camera.project(posed.vertices)
+        colour = posed.albedo * posed.shading
+        return {
+            "points": point_energy(five, targets.points, size, settings.point_sigma),
+            "landmarks": landmark_energy(
+                posed.landmarks, targets.landmarks, targets.landmark_weight, size, settings.landmark_sigma
+            ),
+            "photometric": photometric_energy(
+                colour,
+                targets.image,
+                points,
+                surface.weight,
+                settings.colour_sigma * colour_factor,
+                settings.observations,
+            ),
+            "outline": settings.outline_observations
+            * outline_energy(
+                tf.gather(points, pairs.vertices, batch_dims=1),
+                pairs.points,
+                pairs.outwards,
+                pairs.weight,
+                size,
+                settings.outline_sigma,
+            ),
+            "prior": prior_energy(posed.coefficients, self._one_sided, self._expression_sigma),
+            "light": light_energy(posed.coefficients.light),
+            "asymmetry": asymmetry_energy(
+                posed.albedo, self.model.symmetric_pairs, settings.asymmetry_sigma, settings.observations / 4
+            ),
+        }
+
+    def _advance_eagerly(self, coefficients, state, start, count, total, targets, surface, colour_factor):
+        """`count` Adam steps; the rate falls by half a cosine over `total`."""
+        beta1, beta2 = 0.9, 0.99
+
+        def gradient(values):
+            with tf.GradientTape() as tape:
+                tape.watch(values)
+                terms = self.energies(values, targets, surface, colour_factor)
+                energy = tf.reduce_sum(tf.add_n(list(terms.values())))
+            return self.shared_gradient(tape.gradient(energy, values), targets), terms
+
+        def body(index, values, first, second, _):
+            slope, terms = gradient(values)
+            first = beta1 * first + (1 - beta1) * slope
+            second = beta2 * second + (1 - beta2) * tf.square(slope)
+            time = tf.cast(start + index + 1, tf.float32)
+            corrected = first / (1 - beta1**time) / (tf.sqrt(second / (1 - beta2**time)) + 1e-8)
+            rate = 0.03 + 0.97 * 0.5 * (1 + tf.cos(np.pi * (time - 1) / total))
+            return index + 1, values - rate * self._step_sizes * corrected, first, second, terms
+
+        terms = dict.fromkeys(TERMS, tf.zeros_like(coefficients[:, 0]))
+        _, coefficients, first, second, terms = tf.while_loop(
+            lambda index, *_: index < count, body, (tf.constant(0), coefficients, *state, terms)
+        )
+        return coefficients, (first, second), terms
+
+
+def blurred(image, alpha, sigma: float, image_size: int):
+    """The image [B, H, W, 3] blurred inside its mask [B, H, W, 1]: colours from off the face do not bleed in.
+
+    Args:
+      sigma: standard deviation in pixels of a 224 crop.
+      image_size: side of `image`.
+    """
+    sigma = sigma * image_size / REFERENCE_SIZE
+    radius = max(int(np.ceil(2.5 * sigma)), 1)
+    kernel = np.exp(-0.5 * (np.arange(-radius, radius + 1) / sigma) ** 2)
+    kernel = tf.constant((kernel / kernel.sum())[:, None, None, None] * np.ones([1, 1, 4, 1]), tf.float32)
+    stacked = tf.concat([image * alpha, alpha], axis=-1)
+    stacked = tf.nn.depthwise_conv2d(stacked, kernel, [1, 1, 1, 1], "SAME")
+    stacked = tf.nn.depthwise_conv2d(stacked, tf.transpose(kernel, [1, 0, 2, 3]), [1, 1, 1, 1], "SAME")
+    weight = stacked[..., 3:]
+    return tf.where(weight > 1e-3, stacked[..., :3] / tf.maximum(weight, 1e-3), image)

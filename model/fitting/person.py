@@ -1,0 +1,86 @@
+"""Fits several crops of one person together: one identity and one albedo, the rest apart."""
+
+import dataclasses
+
+import numpy as np
+import tensorflow as tf
+
+from lib.face_model.coefficients import CoefficientLayout
+from lib.geometry.camera import Camera
+from model.fitting.energy import FitTargets, prior_energy
+from model.fitting.fitter import Fitter, FitWeights
+from model.morphable_model import MorphableModel
+
+SHARED = ("identity", "albedo")
+# A photo's coefficients farther off the others' than this many typical distances count less (Huber's constant).
+ROBUST = 1.345
+MEAN_ITERATIONS = 10
+
+
+class PersonFitter(Fitter):
+    """Fits a batch of crops of one person.
+
+    The energies of the crops are added; the prior of what they share counts once. All rows start with the same shared
+    coefficients and receive the same shared gradient, so that they stay the same.
+
+    Args:
+      frozen: the shared coefficients are known and stay as they are.
+      model, camera, learning_rate, weights: see `Fitter`.
+    """
+
+    def __init__(
+        self,
+        model: MorphableModel,
+        camera: Camera,
+        learning_rate: float = 0.05,
+        weights: FitWeights | None = None,
+        frozen: bool = False,
+    ):
+        super().__init__(model, camera, learning_rate, weights)
+        self._shared = tf.constant(shared_slots(model.layout))
+        self._factor = 0.0 if frozen else 1.0
+
+    def energies(self, coefficients, targets: FitTargets, surface, colour_factor) -> dict[str, tf.Tensor]:
+        """See `Fitter.energies`; each of B crops carries 1 / B of the priors of identity and albedo."""
+        terms = super().energies(coefficients, targets, surface, colour_factor)
+        share = tf.math.rsqrt(tf.cast(tf.shape(coefficients)[0], tf.float32))
+        parts = self.model.layout.split(coefficients)
+        parts = dataclasses.replace(parts, identity=share * parts.identity, albedo=share * parts.albedo)
+        terms["prior"] = prior_energy(parts, self._one_sided, self._expression_sigma)
+        terms["asymmetry"] = tf.square(share) * terms["asymmetry"]
+        return terms
+
+    def shared_gradient(self, slope: tf.Tensor, targets: FitTargets) -> tf.Tensor:
+        """Sums the gradient of what is shared over the crops."""
+        total = self._factor * tf.reduce_sum(slope, axis=0, keepdims=True)
+        return tf.where(self._shared, total, slope)
+
+
+def shared_slots(layout: CoefficientLayout) -> np.ndarray:
+    """[K] bool, coefficients that all photos of a person share."""
+    shared = np.zeros(layout.size, bool)
+    for name in SHARED:
+        shared[layout.slices[name]] = True
+    return shared
+
+
+def share(layout: CoefficientLayout, coefficients: np.ndarray) -> np.ndarray:
+    """Coefficients [B, K] of one person with identity and albedo replaced by their robust mean.
+
+    Whole vectors are weighed, not single coefficients: a photo is misread as a whole.
+    """
+    result = np.array(coefficients, np.float32)
+    for name in SHARED:
+        part = layout.slices[name]
+        result[:, part] = robust_mean(result[:, part])
+    return result
+
+
+def robust_mean(vectors: np.ndarray) -> np.ndarray:
+    """Mean [K] of vectors [B, K], those far from the others weighed down (Huber, re-weighted least squares)."""
+    mean = np.median(vectors, axis=0)
+    for _ in range(MEAN_ITERATIONS):
+        distance = np.linalg.norm(vectors - mean, axis=-1)
+        weight = 1 / np.maximum(distance / max(ROBUST * np.median(distance), 1e-9), 1)
+        mean = weight @ vectors / weight.sum()
+    return mean

@@ -1,0 +1,41 @@
+"""Size, place and turn of the face within an identity, which photos taken from unknown distances do not tell."""
+
+import numpy as np
+
+from lib.face_model.face_model import FaceModel
+
+# Singular values below this share of the largest are rounding: no identity of a symmetric model lies to the left.
+_RANK = 1e-5
+
+
+class SizeAndPlace:
+    """How identity coefficients scale, shift and turn the front of the face.
+
+    The displacements that identities make are projected onto those of a small similarity of the mean face (scale,
+    shift, turn about its middle: seven fields), by least squares over the front's vertices.
+
+    Args:
+      face_model: the model.
+    """
+
+    def __init__(self, face_model: FaceModel):
+        front = face_model.front_mask
+        points = face_model.mean_shape[front].astype(np.float64)
+        points -= points.mean(axis=0)
+        axes = np.eye(3)
+        fields = [points, *(np.broadcast_to(axis, points.shape) for axis in axes), *(np.cross(a, points) for a in axes)]
+        displacements = face_model.identity_basis[:, front].astype(np.float64)
+        self._parts = np.linalg.lstsq(
+            np.stack([field.ravel() for field in fields], axis=1),
+            displacements.reshape(len(displacements), -1).T,
+            rcond=None,
+        )[0]
+        self._back = np.linalg.pinv(self._parts, rcond=_RANK)
+
+    def __call__(self, identity: np.ndarray) -> np.ndarray:
+        """Relative growth, shift [dm] and turn [rad] by axis, [7], of identity coefficients [Ki]."""
+        return self._parts @ identity
+
+    def taken_from(self, identity: np.ndarray, other: np.ndarray) -> np.ndarray:
+        """The coefficients [Ki] next to `identity` (least squares) whose size, place and turn are those of `other`."""
+        return identity + self._back @ self(other - identity)

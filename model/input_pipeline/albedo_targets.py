@@ -1,0 +1,61 @@
+"""What the albedo texture learns from synthetic crops: the true albedo, where the crop shows it.
+
+Predicted coefficients put the mesh a pixel or two beside the true face. A vertex then lies on another spot of the skin
+than the vertex of the same number did when the crop was rendered. Asked for the true vertex's albedo, a network would
+learn to blur: it cannot know by how much each brow or hair of a beard is displaced. Asked for the albedo of the spot
+that it sees, it can keep every detail of the photo and has only the light to remove.
+"""
+
+from collections.abc import Sequence
+
+import numpy as np
+import tensorflow as tf
+from tqdm import tqdm
+
+from lib.mesh_renderer.fragments import interpolate, rasterize
+from lib.records.record_file import RecordReader
+from model.face_gcn import FaceGCN
+from model.projection import zbuffer_projection
+
+
+def albedo_targets(
+    chain: FaceGCN, records: RecordReader, indices: Sequence[int], predicted: np.ndarray, truth: dict[str, np.ndarray]
+) -> np.ndarray:
+    """`seen_albedo` of the crops `indices`, the true albedo of all others: [S, N, 3] float16.
+
+    Args:
+      chain: its face model and camera are the crops'.
+      records: S RGBA crops.
+      indices: those that are trained or validated on.
+      predicted: [S, K] coefficients.
+      truth: coefficients [S, K] and true_albedo [S, N, 3] of all records.
+    """
+    targets = truth["true_albedo"].copy()
+    compute = tf.function(lambda *arguments: seen_albedo(chain, *arguments), reduce_retracing=True)
+    for index in tqdm(indices, "albedo targets", unit="crop", dynamic_ncols=True):
+        alpha = records.batch([index])[..., 3:].astype(np.float32) / 255
+        rows = (predicted, truth["coefficients"], truth["true_albedo"])
+        targets[index] = compute(alpha, *(tf.constant(row[index][None], tf.float32) for row in rows))[0]
+    return targets
+
+
+def seen_albedo(chain: FaceGCN, alpha, predicted, true_coefficients, true_albedo) -> tf.Tensor:
+    """The albedo [B, N, 3] that a crop shows at the vertices of the predicted face; the true one where it shows none.
+
+    Args:
+      chain: face model and camera.
+      alpha: [B, H, W, 1] in [0, 1], 1 where the crop shows the face.
+      predicted, true_coefficients: [B, K].
+      true_albedo: [B, N, 3] RGB in [0, 1].
+    """
+    camera, morphable = chain.camera, chain.morphable
+    true_face = morphable.posed(true_coefficients, camera)
+    shown = rasterize(camera.clip_coordinates(true_face.vertices), morphable.triangles, camera.image_size)
+    image = interpolate(true_albedo, morphable.triangles, shown)
+    face = morphable.posed(predicted, camera)
+    fragments = rasterize(camera.clip_coordinates(face.vertices), morphable.triangles, camera.image_size)
+    sampled = zbuffer_projection(
+        image, alpha * shown.mask, camera, camera.project(face.vertices), face.vertices, face.normals,
+        morphable.triangles, fragments,
+    )  # fmt: skip
+    return true_albedo + (sampled.colour - true_albedo) * sampled.visibility

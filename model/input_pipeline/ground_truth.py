@@ -1,0 +1,48 @@
+"""The truth behind records that are the synthetic crops of create_bin.py."""
+
+from pathlib import Path
+
+import numpy as np
+
+from configs import schema
+from lib.errors import UserError
+from lib.records.packing import read_crop
+from lib.records.record_file import RecordReader
+from lib.synthetic.dataset import TRUTH, load_truth
+
+
+def record_truth(config: schema.Config, records: RecordReader, fingerprint: str) -> dict[str, np.ndarray] | None:
+    """The truth of every record, in the order of the records; None where they are not synthetic crops.
+
+    Args:
+      config: says where the synthetic crops are.
+      records: the packed crops.
+      fingerprint: of the face model in use.
+
+    Returns:
+      coefficients [S, K] float32 and true_albedo [S, N, 3] float16, RGB in [0, 1] with all detail, without light.
+
+    Raises:
+      UserError: the truth belongs to another face model.
+    """
+    folder = config.crops_dir
+    if not (folder / TRUTH).is_file():
+        return None
+    truth = load_truth(folder)
+    rows = {name: row for row, name in enumerate(truth["names"].tolist())}
+    names = list(records.names)
+    if not all(name in rows for name in names) or not _same_crop(records, 0, folder / names[0]):
+        return None
+    found = str(truth["face_model"])
+    if found != fingerprint:
+        raise UserError(
+            f"{folder / TRUTH}: must be of the configured face model, {fingerprint}, got faces drawn from {found} "
+            "(run python create_bin.py again with this configuration)"
+        )
+    kept = [rows[name] for name in names]
+    return {name: truth[name][kept] for name in ("coefficients", "true_albedo")}
+
+
+def _same_crop(records: RecordReader, index: int, path: Path) -> bool:
+    """Names alone do not tell whose crops these are."""
+    return path.is_file() and np.array_equal(records.batch([index])[0], read_crop(path, records.shape[0]))

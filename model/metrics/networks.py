@@ -1,0 +1,121 @@
+"""How well pre-trained networks do on people they never saw."""
+
+import numpy as np
+import tensorflow as tf
+
+from lib.face_model.coefficients import CoefficientLayout
+from lib.face_model.face_model import FaceModel
+from lib.geometry.camera import Camera
+from lib.geometry.lighting import shading
+from lib.geometry.rotation import rotation_matrix
+
+OUTER_EYES = (36, 45)  # outer corners of the subject's right and left eye
+BATCH = 32
+
+
+def predict(network, images: np.ndarray) -> np.ndarray:
+    """The network's first result for uint8 RGB(A) pictures [S, H, W, C], frozen, in batches."""
+
+    @tf.function(reduce_retracing=True)
+    def run(batch):
+        result = network(tf.cast(batch[..., :3], tf.float32) / 255.0, training=False)
+        return result[0] if isinstance(result, (tuple, list)) else result
+
+    return np.concatenate([run(tf.constant(images[i : i + BATCH])) for i in range(0, len(images), BATCH)])
+
+
+def regressor_metrics(face_model: FaceModel, camera: Camera, predicted: np.ndarray, truth: np.ndarray) -> dict:
+    """Errors of predicted coefficients [S, K] against true ones, means over faces.
+
+    Returns:
+      landmarks_percent: distance of the 68 landmarks in the image, per cent of the outer-eye distance.
+      rotation_degrees: angle of the rotation between predicted and true pose.
+      shape_ratio: vertex distance before the pose on the front of the face, relative to the mean face's.
+      albedo_ratio: absolute albedo error on the skin, relative to the mean albedo's.
+      light_ratio: absolute error of the light on a sphere's visible half, relative to ambient light's.
+      translation_dm: distance of the translations.
+    """
+    layout: CoefficientLayout = face_model.layout
+    front, skin = face_model.front_mask, face_model.skin_mask
+    directions = _hemisphere()
+    sums = dict.fromkeys(("landmarks", "degrees", "shape", "mean_shape", "albedo", "mean_albedo"), 0.0)
+    sums |= dict.fromkeys(("light", "ambient", "translation"), 0.0)
+    basis = np.concatenate([face_model.identity_basis, face_model.expression_basis])
+    for ours, theirs in zip(predicted, truth, strict=True):
+        a, b = layout.split(ours), layout.split(theirs)
+        our_offsets = np.tensordot(np.concatenate([a.identity, a.expression]), basis, 1)
+        their_offsets = np.tensordot(np.concatenate([b.identity, b.expression]), basis, 1)
+        rotations = rotation_matrix(tf.constant(np.stack([a.angles, b.angles]))).numpy()
+        points = [
+            (face_model.mean_shape + offsets)[face_model.landmarks] @ rotation + part.translation
+            for offsets, rotation, part in ((our_offsets, rotations[0], a), (their_offsets, rotations[1], b))
+        ]
+        pixels = camera.project(tf.constant(np.stack(points), tf.float32)).numpy()
+        eyes = np.linalg.norm(points[1][OUTER_EYES[0]] - points[1][OUTER_EYES[1]])
+        eyes_px = eyes * camera.focal_length / float(camera.depth(points[1])[list(OUTER_EYES)].mean())
+        sums["landmarks"] += np.linalg.norm(pixels[0] - pixels[1], axis=-1).mean() / eyes_px
+        cosine = (np.trace(rotations[0].T @ rotations[1]) - 1.0) / 2.0
+        sums["degrees"] += np.degrees(np.arccos(np.clip(cosine, -1.0, 1.0)))
+        sums["shape"] += np.linalg.norm(our_offsets - their_offsets, axis=-1)[front].mean()
+        sums["mean_shape"] += np.linalg.norm(their_offsets, axis=-1)[front].mean()
+        sums["albedo"] += np.abs(np.tensordot(a.albedo - b.albedo, face_model.albedo_basis, 1))[skin].mean()
+        sums["mean_albedo"] += np.abs(np.tensordot(b.albedo, face_model.albedo_basis, 1))[skin].mean()
+        lights = np.stack([a.light, b.light, np.zeros_like(a.light)]).astype(np.float32)
+        shades = shading(tf.constant(np.stack([directions] * 3)), tf.constant(lights)).numpy()
+        sums["light"] += np.abs(shades[0] - shades[1]).mean()
+        sums["ambient"] += np.abs(shades[2] - shades[1]).mean()
+        sums["translation"] += np.linalg.norm(a.translation - b.translation)
+    count = len(truth)
+    return {
+        "landmarks_percent": round(float(100.0 * sums["landmarks"] / count), 3),
+        "rotation_degrees": round(float(sums["degrees"] / count), 3),
+        "shape_ratio": round(float(sums["shape"] / sums["mean_shape"]), 4),
+        "albedo_ratio": round(float(sums["albedo"] / sums["mean_albedo"]), 4),
+        "light_ratio": round(float(sums["light"] / sums["ambient"]), 4),
+        "translation_dm": round(float(sums["translation"] / count), 4),
+        "faces": count,
+    }
+
+
+def identity_metrics(embeddings: np.ndarray, identities: np.ndarray) -> dict:
+    """How well cosines tell pairs of the same person from pairs of different people.
+
+    Args:
+      embeddings: [S, E] unit vectors.
+      identities: [S] numbers of the people.
+
+    Returns:
+      auc: probability that a pair of one person has a larger cosine than a pair of two people (ties count half).
+      same, different: mean cosines of the two kinds of pairs.
+
+    Raises:
+      ValueError: no pair of the same person, or none of different people.
+    """
+    first, second = np.triu_indices(len(embeddings), 1)
+    cosines = (embeddings @ embeddings.T)[first, second]
+    same = identities[first] == identities[second]
+    if same.all() or not same.any():
+        raise ValueError("identities must hold pairs of one person and of two people, got one kind only")
+    return {
+        "auc": round(area_under_curve(cosines[same], cosines[~same]), 5),
+        "same": round(float(cosines[same].mean()), 4),
+        "different": round(float(cosines[~same].mean()), 4),
+        "people": len(np.unique(identities)),
+        "faces": len(identities),
+    }
+
+
+def area_under_curve(positive: np.ndarray, negative: np.ndarray) -> float:
+    """Probability that a draw of `positive` exceeds one of `negative`, ties counted half (Mann-Whitney)."""
+    negative = np.sort(negative)
+    below = np.searchsorted(negative, positive, "left")
+    ties = np.searchsorted(negative, positive, "right") - below
+    return float((below + 0.5 * ties).mean() / len(negative))
+
+
+def _hemisphere(count: int = 200) -> np.ndarray:
+    """[count, 3] unit vectors spread evenly over the half sphere towards the camera (golden angle)."""
+    i = np.arange(count) + 0.5
+    z, azimuth = i / count, i * np.pi * (3.0 - np.sqrt(5.0))
+    radius = np.sqrt(1.0 - z**2)
+    return np.stack([radius * np.cos(azimuth), radius * np.sin(azimuth), z], axis=-1).astype(np.float32)

@@ -1,0 +1,210 @@
+"""Layers on mesh vertices: Chebyshev convolutions, sampling between levels, residual blocks.
+
+Signals are [N, B, C] inside the graph networks, vertices first: a sparse [M, N] matrix then multiplies the [N, B C]
+view without moving data, and a convolution's matrix multiplication sees [N B, C].
+
+Gradients are right to any order, although training needs only the first here: the critic's penalty, the one second
+derivative, is about images.
+"""
+
+import keras
+import numpy as np
+import scipy.sparse
+import tensorflow as tf
+
+from model.networks.sparse_product import SparseProduct
+
+
+def rescaled_laplacian(laplacian: scipy.sparse.spmatrix) -> scipy.sparse.csr_matrix:
+    """L - I: the normalised Laplacian, its spectrum moved from [0, 2] to [-1, 1] (largest eigenvalue taken as 2)."""
+    identity = scipy.sparse.identity(laplacian.shape[0], dtype=np.float32, format="csr")
+    rescaled = scipy.sparse.csr_matrix(laplacian, dtype=np.float32) - identity
+    rescaled.eliminate_zeros()
+    return rescaled
+
+
+def laplacian_product(laplacian: scipy.sparse.spmatrix) -> SparseProduct:
+    """The product with the rescaled Laplacian of one mesh level, to be shared by all convolutions there."""
+    return SparseProduct(rescaled_laplacian(laplacian), symmetric=True)
+
+
+def chebyshev_basis(product: SparseProduct, x, order: int) -> list:
+    """T_0(L) x ... T_(K-1)(L) x: T_0 = 1, T_1 = L, T_k = 2 L T_(k-1) - T_(k-2).
+
+    Args:
+      product: of the rescaled Laplacian L.
+      x: [N, ...].
+      order: K, at least 1.
+    """
+    basis = [x]
+    if order > 1:
+        basis.append(product(x))
+    for _ in range(2, order):
+        basis.append(product.combine(basis[-1], basis[-2], 2.0, -1.0))
+    return basis
+
+
+def clenshaw_sum(product: SparseProduct, coefficients: list):
+    """sum_k T_k(L) c_k for signals c_k [N, ...], by Clenshaw's recursion: K - 1 products at the width of c_k.
+
+    b_k = c_k + 2 L b_(k+1) - b_(k+2); the sum is c_0 + L b_1 - b_2.
+    """
+    if len(coefficients) == 1:
+        return coefficients[0]
+    last, before = coefficients[-1], None
+    for coefficient in reversed(coefficients[1:-1]):
+        rest = coefficient if before is None else coefficient - before
+        last, before = product.combine(last, rest, 2.0), last
+    rest = coefficients[0] if before is None else coefficients[0] - before
+    return product.combine(last, rest)
+
+
+def chebyshev_convolution(product: SparseProduct, x, weights, order: int):
+    """sum_k T_k(L) x W_k, with sparse products at the narrower of the two widths.
+
+    C_in <= C_out: build the basis of x, then one matrix multiplication. C_in > C_out: one matrix multiplication, then
+    Clenshaw's recursion. Each is the other's gradient, so going back costs the same width.
+
+    Args:
+      product: of the rescaled Laplacian.
+      x: [N, B, C_in].
+      weights: [C_in K, C_out], K fastest.
+      order: K.
+
+    Returns:
+      [N, B, C_out].
+    """
+    narrow_input = x.shape[-1] <= weights.shape[-1]
+    if order == 1:
+        return _multiply(x, weights)
+
+    @tf.custom_gradient
+    def convolve(x, weights):
+        width, filters = x.shape[-1], weights.shape[-1]
+        by_order = tf.transpose(tf.reshape(weights, [width, order, filters]), [1, 0, 2])  # [K, C_in, C_out]
+        if narrow_input:
+            stacked = tf.reshape(by_order, [order * width, filters])
+            basis = tf.concat(chebyshev_basis(product, x, order), axis=-1)
+            result = _multiply(basis, stacked)
+        else:
+            stacked = tf.reshape(tf.transpose(by_order, [1, 0, 2]), [width, order * filters])
+            result = clenshaw_sum(product, tf.split(_multiply(x, stacked), order, axis=-1))
+
+        def gradient(upstream):
+            if narrow_input:
+                towards = _multiply(upstream, stacked, transpose=True)
+                gradient_x = clenshaw_sum(product, tf.split(towards, order, axis=-1))
+                gradient_stacked = tf.reshape(_outer(basis, upstream), [order, width, filters])
+                gradient_by_order = tf.transpose(gradient_stacked, [1, 0, 2])
+            else:
+                upstream_basis = tf.concat(chebyshev_basis(product, upstream, order), axis=-1)
+                gradient_x = _multiply(upstream_basis, stacked, transpose=True)
+                gradient_by_order = tf.reshape(_outer(x, upstream_basis), [width, order, filters])
+            return gradient_x, tf.reshape(gradient_by_order, [width * order, filters])
+
+        return result, gradient
+
+    return convolve(x, weights)
+
+
+def _multiply(x, weights, transpose: bool = False):
+    """[N, B, C] times [C, D] (or the transpose of [D, C]): [N, B, D]."""
+    width = weights.shape[0] if transpose else weights.shape[1]
+    flat = tf.matmul(tf.reshape(x, [-1, x.shape[-1]]), weights, transpose_b=transpose)
+    return tf.ensure_shape(tf.reshape(flat, tf.concat([tf.shape(x)[:-1], [width]], 0)), [*x.shape[:-1], width])
+
+
+def _outer(x, y):
+    """sum over N and B of x [N, B, C] y [N, B, D]: [C, D]."""
+    return tf.matmul(tf.reshape(x, [-1, x.shape[-1]]), tf.reshape(y, [-1, y.shape[-1]]), transpose_a=True)
+
+
+class ChebyshevConvolution(keras.layers.Layer):
+    """Chebyshev graph convolution (Defferrard et al. 2016, arXiv 1606.09375), then optionally bias and ELU.
+
+    Args:
+      product: `laplacian_product` of the mesh level.
+      filters: C_out.
+      order: K; 1 is a linear map of every vertex by itself.
+      use_bias: one value per channel, [1, 1, C_out].
+      activation: "elu" or None.
+      scale: factor of the initial weights, below 1 for an output that starts small.
+    """
+
+    def __init__(
+        self,
+        product: SparseProduct,
+        filters: int,
+        order: int,
+        use_bias: bool = True,
+        activation: str | None = "elu",
+        scale: float = 1.0,
+        name: str | None = None,
+    ):
+        super().__init__(name=name)
+        if order < 1:
+            raise ValueError(f"order must be at least 1, got {order}")
+        if activation not in (None, "elu"):
+            raise ValueError(f"activation must be 'elu' or None, got {activation!r}")
+        self.product, self.filters, self.order = product, filters, order
+        self.use_bias, self.activation, self.initial_scale = use_bias, activation, scale
+        self.bias = None
+
+    def build(self, input_shape):
+        # Truncated He normal with fan-in C_in K, the first axis, as published.
+        initializer = keras.initializers.VarianceScaling(2.0 * self.initial_scale**2, "fan_in", "truncated_normal")
+        shape = (input_shape[-1] * self.order, self.filters)
+        self.weight = self.add_weight(name="weights", shape=shape, initializer=initializer)
+        if self.use_bias:
+            self.bias = self.add_weight(name="bias", shape=(1, 1, self.filters), initializer="zeros")
+        self.built = True
+
+    def call(self, x):
+        """[N, B, C_in] -> [N, B, C_out]."""
+        x = chebyshev_convolution(self.product, x, tf.convert_to_tensor(self.weight), self.order)
+        if self.bias is not None:
+            x = x + self.bias
+        return tf.nn.elu(x) if self.activation == "elu" else x
+
+
+class ResidualBlock(keras.layers.Layer):
+    """y = ELU(conv(x)); ELU(conv(y) + shortcut), the shortcut a linear map where the widths differ (published).
+
+    Args:
+      product: `laplacian_product` of the mesh level.
+      filters: C_out.
+      order: K.
+      activation: the last one, "elu" or None.
+    """
+
+    def __init__(
+        self,
+        product: SparseProduct,
+        filters: int,
+        order: int,
+        activation: str | None = "elu",
+        name: str | None = None,
+    ):
+        super().__init__(name=name)
+        self.product, self.filters, self.activation = product, filters, activation
+        self.first = ChebyshevConvolution(product, filters, order, name="filter1")
+        self.second = ChebyshevConvolution(product, filters, order, activation=None, name="filter2")
+        self.shortcut = None
+
+    def build(self, input_shape):
+        widened = (*input_shape[:-1], self.filters)
+        self.first.build(input_shape)
+        self.second.build(widened)
+        if input_shape[-1] != self.filters:
+            self.shortcut = ChebyshevConvolution(
+                self.product, self.filters, 1, use_bias=False, activation=None, name="shortcut"
+            )
+            self.shortcut.build(input_shape)
+        self.built = True
+
+    def call(self, x):
+        """[N, B, C_in] -> [N, B, C_out]."""
+        shortcut = x if self.shortcut is None else self.shortcut(x)
+        # The published order is conv + shortcut, then bias and ELU: the same sum.
+        x = self.second(self.first(x)) + shortcut
+        return tf.nn.elu(x) if self.activation == "elu" else x

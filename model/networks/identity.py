@@ -1,0 +1,89 @@
+"""Identity network: a face image as a unit vector whose cosine to another says whether they show the same person."""
+
+import keras
+import tensorflow as tf
+
+from model.networks.regressor import resize_square
+from model.networks.resnet import ResNet
+
+
+class IdentityNetwork(keras.Model):
+    """Crop -> unit embedding; differentiable with respect to the image, so a rendering can be pulled towards a person.
+
+    Args:
+      embedding_size: E2.
+      depth: 18, 34 or 50.
+      width: channels of the first stage.
+      image_size: side of the square the network sees [px].
+      crop_fraction: side of the central square that is looked at, as a share of the image: hair, neck and background
+        tell photos apart, not people.
+    """
+
+    def __init__(
+        self,
+        embedding_size: int = 128,
+        depth: int = 18,
+        width: int = 16,
+        image_size: int = 96,
+        crop_fraction: float = 0.8,
+        name: str = "identity_network",
+    ):
+        super().__init__(name=name)
+        if image_size < 32:
+            raise ValueError(f"image_size of the identity network must be at least 32 px, got {image_size}")
+        if not 0.0 < crop_fraction <= 1.0:
+            raise ValueError(f"crop_fraction must be in (0, 1], got {crop_fraction}")
+        self.embedding_size = embedding_size
+        self.image_size = image_size
+        self.crop_fraction = crop_fraction
+        self.resnet = ResNet(depth, width)
+        # The whole feature map, not its mean: aligned faces carry identity in where things are.
+        self.flatten = keras.layers.Flatten(name="flatten")
+        self.embedding = keras.layers.Dense(embedding_size, use_bias=False, name="embedding")
+        self.norm = keras.layers.BatchNormalization(momentum=0.97, epsilon=1e-5, scale=False, name="norm")
+        self(tf.zeros([1, image_size, image_size, 3]))  # makes the weights, so that they can be loaded
+
+    def call(self, image, training=False):
+        """Embedding of aligned face crops or of renderings laid over them.
+
+        Args:
+          image: [B, H, W, 3] RGB in [0, 1]; any size; the whole crop, the network cuts out the centre.
+          training: use and update the batch statistics.
+
+        Returns:
+          [B, E2] of unit length.
+        """
+        x = resize_square(central_square(image, self.crop_fraction), self.image_size)
+        x = self.embedding(self.flatten(self.resnet(x * 2.0 - 1.0, training=training)))
+        return tf.math.l2_normalize(self.norm(x, training=training), axis=-1, epsilon=1e-12)
+
+
+def central_square(images, fraction: float):
+    """The middle `fraction` of both sides of images [B, H, W, C], at least a pixel."""
+    height, width = images.shape[1], images.shape[2]
+    rows, columns = max(round(height * fraction), 1), max(round(width * fraction), 1)
+    top, left = (height - rows) // 2, (width - columns) // 2
+    return images[:, top : top + rows, left : left + columns]
+
+
+def cosine_softmax_loss(embeddings, weights, labels, scale: float, margin: float):
+    """Large-margin cosine loss (CosFace, Wang et al. 2018, arXiv 1801.09414, equation 4).
+
+    Args:
+      embeddings: [B, E] unit vectors.
+      weights: [I, E] one direction per identity, any length.
+      labels: [B] identity of each embedding, 0..I-1.
+      scale: s, the sharpness of the softmax over cosines.
+      margin: m, what the true identity's cosine must exceed the others' by.
+
+    Returns:
+      Mean over the batch of -log softmax at the true identity.
+    """
+    cosines = tf.matmul(embeddings, tf.math.l2_normalize(weights, axis=-1), transpose_b=True)
+    logits = scale * (cosines - margin * tf.one_hot(labels, weights.shape[0], dtype=cosines.dtype))
+    return tf.reduce_mean(tf.nn.sparse_softmax_cross_entropy_with_logits(labels, logits))
+
+
+def build_identity_network(config) -> IdentityNetwork:
+    """The network of a configuration's section `identity`."""
+    return IdentityNetwork(config.embedding, config.depth, config.width, config.image_size, config.crop_fraction)

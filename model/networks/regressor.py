@@ -1,0 +1,78 @@
+"""R-Net: one look at the crop gives all coefficients of the face model, camera and light (Deep3DFaceReconstruction)."""
+
+import keras
+import tensorflow as tf
+
+from lib.face_model.coefficients import CoefficientLayout
+from model.networks.resnet import ResNet
+
+PUBLISHED = "published"
+CENTRED = "centred"
+
+
+def resize_square(images, size: int):
+    """Images [B, H, W, C] at [B, size, size, C], antialiased and differentiable; the same tensor where sizes agree."""
+    if images.shape[1] == size and images.shape[2] == size:
+        return images
+    # Bilinear with antialiasing is a tent over the pixels that merge; TensorFlow's "area" has no gradient.
+    return tf.image.resize(images, (size, size), method="bilinear", antialias=True)
+
+
+class Regressor(keras.Model):
+    """Crop -> coefficients, by a ResNet and one linear head for each group of coefficients.
+
+    The heads start at zero: an untrained regressor answers with the mean face, frontal, at the camera's default
+    distance, in ambient light.
+
+    Args:
+      layout: sizes of the groups of the face model's coefficients.
+      depth: 18, 34 or 50 (published).
+      width: channels of the first stage (published 64).
+      image_size: side of the square the crop is resized to inside (published 224) [px].
+      input_range: "published" feeds BGR in 0..255 as the published network's weights expect, "centred" RGB in -1..1.
+    """
+
+    def __init__(
+        self,
+        layout: CoefficientLayout,
+        depth: int = 18,
+        width: int = 16,
+        image_size: int = 128,
+        input_range: str = CENTRED,
+        name: str = "regressor",
+    ):
+        super().__init__(name=name)
+        if input_range not in (PUBLISHED, CENTRED):
+            raise ValueError(f"input_range must be {PUBLISHED!r} or {CENTRED!r}, got {input_range!r}")
+        if image_size < 32:
+            raise ValueError(f"image_size of the regressor must be at least 32 px, got {image_size}")
+        self.layout = layout
+        self.image_size = image_size
+        self.input_range = input_range
+        self.resnet = ResNet(depth, width)
+        self.feature_size = self.resnet.channels
+        self.heads = [
+            keras.layers.Dense(count, kernel_initializer="zeros", name=f"head_{group}")
+            for group, count in layout.counts.items()
+        ]
+        self(tf.zeros([1, image_size, image_size, 3]))  # makes the weights, so that they can be loaded
+
+    def call(self, crop, training=False):
+        """Coefficients and pooled features of face crops.
+
+        Args:
+          crop: [B, H, W, 3] RGB in [0, 1]; any size.
+          training: use and update the batch statistics.
+
+        Returns:
+          coefficients [B, K] in the layout's order, and features [B, E1], the backbone's mean over the image.
+        """
+        x = resize_square(crop, self.image_size)
+        x = x[..., ::-1] * 255.0 if self.input_range == PUBLISHED else x * 2.0 - 1.0
+        features = tf.reduce_mean(self.resnet(x, training=training), axis=(1, 2))
+        return tf.concat([head(features) for head in self.heads], axis=-1), features
+
+
+def build_regressor(config, layout: CoefficientLayout) -> Regressor:
+    """The regressor of a configuration's section `regressor` (depth, width, image_size, input_range)."""
+    return Regressor(layout, config.depth, config.width, config.image_size, config.input_range)

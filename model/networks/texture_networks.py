@@ -1,0 +1,185 @@
+"""The graph networks that turn the coarse albedo and the photo's colours into the fine albedo."""
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from model.networks.graph_layers import ChebyshevConvolution
+from model.networks.texture_branches import (
+    MeshLevels,
+    NormalDecoder,
+    NormalRefiner,
+    ResnetDecoder,
+    ResnetRefiner,
+    UNetRefiner,
+)
+from model.projection import delit_albedo
+
+VARIANTS = ("default", "normal", "resnet")
+HEADS = ("residual", "published")
+INPUTS = ("mirrored", "delit", "lit")
+PUBLISHED_ORDER, DEFAULT_ORDER = 6, 3
+# Coarse albedo 3, colour 3, visibility 1; "mirrored": colour and visibility of the vertex on the other side, too.
+_CHANNELS = {"mirrored": 11, "delit": 7, "lit": 7}
+
+
+class TextureNetwork(keras.Model):
+    """Embedding, coarse albedo and photo colours -> fine texture; [0, 1] outside, [-1, 1] inside.
+
+    Args:
+      hierarchy: lib.mesh_sampling.MeshHierarchy with five levels.
+      embedding_size: E, length of the image embedding.
+      variant: the two branches, a decoder of the embedding and a refiner of the vertex inputs: the published "normal"
+        or "resnet", or "default", the decoder of "normal" up to level 1 and a U-Net with skips at every level.
+      head: "residual": coarse + conv([branches, inputs]), branches end linearly; the appearance starts close to the
+        de-lit projection (with inputs "lit" to the coarse albedo), the albedo to the coarse one;
+        "published": tanh(conv(branches)), branches end in ELU.
+      inputs: the refiner's colour: "delit": what the photo divided by its shading adds to the coarse albedo;
+        "mirrored": the same and that of the mirrored vertex, which tells about the side that is not seen; "lit": the
+        photo's own colour (published).
+      wide: more channels: the published ones in "normal" (decoder) and "resnet" (both), twice as many in "default".
+      nz: bottleneck of the refiner of "normal".
+      dropout: rate before the fully connected layers, while training; 0 as published.
+      order: Chebyshev order K; None: 3 for "default", the published 6 for the others.
+      mirror_index: [N] the vertex on the other side; inputs="mirrored" needs it.
+      intrinsic: two textures instead of one: the appearance, which explains the photo under the coarse face's light
+        whatever that light misses (cast shadows, highlights), and the albedo without them.
+
+    Raises:
+      ValueError: an option that does not exist.
+    """
+
+    def __init__(
+        self,
+        hierarchy,
+        embedding_size: int,
+        variant: str = "default",
+        head: str = "residual",
+        inputs: str = "delit",
+        wide: bool = False,
+        nz: int = 512,
+        dropout: float = 0.0,
+        order: int | None = None,
+        mirror_index: np.ndarray | None = None,
+        intrinsic: bool = False,
+        name: str = "texture_network",
+    ):
+        super().__init__(name=name)
+        for option, value, allowed in (
+            ("variant", variant, VARIANTS),
+            ("head", head, HEADS),
+            ("inputs", inputs, INPUTS),
+        ):
+            if value not in allowed:
+                raise ValueError(f"{option} must be one of {', '.join(allowed)}, got {value!r}")
+        self.variant, self.head, self.inputs = variant, head, inputs
+        self.embedding_size = embedding_size
+        self.order = order or (DEFAULT_ORDER if variant == "default" else PUBLISHED_ORDER)
+        self.levels = MeshLevels(hierarchy)
+        self.vertex_count = self.levels.sizes[0]
+        self.channels = _CHANNELS[inputs]
+        self.outputs = 6 if intrinsic else 3
+        self.mirror_index = self._checked_mirror(mirror_index) if inputs == "mirrored" else None
+        end = "elu" if head == "published" else None
+        around = (self.levels, embedding_size, self.order, wide, dropout, end, self.outputs)
+        inside = (self.levels, self.channels, self.order)
+        if variant == "default":
+            self.decoder = NormalDecoder(*around, finest=1)
+            self.refiner = UNetRefiner(*inside, wide, end, self.outputs)
+        elif variant == "normal":
+            self.decoder = NormalDecoder(*around)
+            self.refiner = NormalRefiner(*inside, nz, dropout, end, self.outputs)
+        else:
+            self.decoder = ResnetDecoder(*around)
+            self.refiner = ResnetRefiner(*inside, wide, end, self.outputs)
+        self.combiner = self._combiner(self.outputs * len(self.branches))
+        self.built = True
+
+    @property
+    def branches(self) -> list:
+        """The branches in the order of their outputs."""
+        return [self.decoder, self.refiner]
+
+    def _checked_mirror(self, mirror_index) -> tf.Tensor:
+        if mirror_index is None or len(mirror_index) != self.vertex_count:
+            got = "none" if mirror_index is None else f"{len(mirror_index)}"
+            raise ValueError(f"mirror_index must name the mirror of each of {self.vertex_count} vertices, got {got}")
+        return tf.constant(mirror_index, tf.int32)
+
+    def _combiner(self, branch_channels: int) -> ChebyshevConvolution:
+        residual = self.head == "residual"
+        layer = ChebyshevConvolution(
+            self.levels.laplacian[0],
+            self.outputs,
+            self.order,
+            use_bias=residual,
+            activation=None,
+            scale=0.1 if residual else 1.0,
+            name="mesh_concat",
+        )
+        layer.build((None, None, branch_channels + (self.channels if residual else 0)))
+        if residual and self.inputs != "lit":
+            # What is seen of the photo is taken as it is, T_0 of its difference to the coarse albedo, until training
+            # knows better: without it the demo's epochs end below the projection.
+            weight = layer.weight.numpy()
+            for channel in range(3):
+                weight[(branch_channels + 3 + channel) * self.order, channel] += 1.0
+            layer.weight.assign(weight)
+        return layer
+
+    def call(self, embedding, coarse_albedo, sampled_colour, visibility, shading, training=False):
+        """Fine texture of a batch of faces.
+
+        Args:
+          embedding: [B, E].
+          coarse_albedo: [B, N, 3] in [0, 1].
+          sampled_colour: [B, N, 3] in [0, 1], the photo at the projected vertices; ignored where not visible.
+          visibility: [B, N, 1] in [0, 1].
+          shading: [B, N, 3], colour = albedo x shading; not used by inputs="lit".
+          training: apply dropout.
+
+        Returns:
+          [B, N, 3] albedo, or [B, N, 6] appearance and albedo, around [0, 1]: strictly inside with the published head;
+          with the residual head not clipped, so that gradients survive.
+        """
+        vertex_inputs = self.vertex_inputs(coarse_albedo, sampled_colour, visibility, shading)
+        return (self.network(embedding, vertex_inputs, training=training) + 1.0) / 2.0
+
+    def vertex_inputs(self, coarse_albedo, sampled_colour, visibility, shading):
+        """The refiner's input [B, N, 7 or 11]: coarse albedo in [-1, 1], colour or difference to it, visibility."""
+        if self.inputs == "lit":
+            colour = 2.0 * sampled_colour - 1.0
+        else:
+            colour = 2.0 * (delit_albedo(sampled_colour, shading) - coarse_albedo)
+        seen = tf.concat([colour * visibility, visibility], axis=-1)
+        sides = [seen] if self.mirror_index is None else [seen, tf.gather(seen, self.mirror_index, axis=1)]
+        return tf.concat([2.0 * coarse_albedo - 1.0, *sides], axis=-1)
+
+    def network(self, embedding, vertex_inputs, training=False):
+        """The network in its own range: [B, E], [B, N, 7 or 11] -> texture [B, N, 3 or 6] in [-1, 1]."""
+        outputs = self.branch_outputs(embedding, vertex_inputs, training=training)
+        x = tf.transpose(vertex_inputs, [1, 0, 2])
+        if self.head == "published":
+            fine = tf.tanh(self.combiner(tf.concat(outputs, axis=-1)))
+        else:
+            coarse = tf.tile(x[..., :3], [1, 1, self.outputs // 3])
+            fine = coarse + self.combiner(tf.concat([*outputs, x], axis=-1))
+        return tf.transpose(fine, [1, 0, 2])
+
+    def branch_outputs(self, embedding, vertex_inputs, training=False) -> list:
+        """What each branch says, [N, B, 3] each (vertices first), in the order of `branches`."""
+        x = tf.transpose(vertex_inputs, [1, 0, 2])
+        return [self.decoder(embedding, training=training), self.refiner(x, training=training)]
+
+    def regularised_variables(self) -> list[keras.Variable]:
+        """Weights and biases of the fully connected layers, the only ones under the published L2 term."""
+        return [variable for branch in self.branches for variable in branch.fully_connected_variables()]
+
+    def named_variables(self) -> dict[str, keras.Variable]:
+        """Published name below mesh_generator/ -> variable, e.g. "mesh_decoder/fc/weights"."""
+        names = {"mesh_concat/weights": self.combiner.weight}
+        if self.combiner.bias is not None:
+            names["mesh_concat/bias"] = self.combiner.bias
+        for branch in self.branches:
+            names |= branch.named_variables()
+        return names

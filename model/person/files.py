@@ -1,0 +1,133 @@
+"""The folder `person`: what the photos of one person say together, as meshes, textures, numbers and pictures."""
+
+import dataclasses
+import json
+from pathlib import Path
+
+import numpy as np
+import tensorflow as tf
+from PIL import Image
+
+from lib.files.atomic import atomic_path
+from lib.files.disk_list import Spill
+from lib.files.file_names import printable
+from lib.mesh_export import gltf
+from lib.mesh_export.mesh_io import write_mesh
+from model.metrics.images import masked_psnr
+from model.person.merge import MergedSkin, SkinView, merge
+from model.reconstruction import files as reconstruction_files
+from model.reconstruction.export import Exporter, FaceTextures, png_bytes, texture_bytes
+from model.reconstruction.reconstructor import NEW_VIEWS, PhotoResult, Reconstructor
+
+PERSON_FOLDER = "person"
+
+
+@dataclasses.dataclass(frozen=True, eq=False, kw_only=True)
+class PersonRecord(SkinView):
+    """What is kept of a photo for its person.
+
+    Attributes:
+      name: of the photo's results.
+      coefficients: [K] final.
+      rgb: [H, W, 3] the crop, RGB in [0, 1].
+      alpha: [H, W] its mask.
+    """
+
+    name: str
+    coefficients: np.ndarray
+    rgb: np.ndarray
+    alpha: np.ndarray
+
+    @classmethod
+    def of(cls, result: PhotoResult, textures: FaceTextures | None, name: str) -> "PersonRecord":
+        """Of a reconstructed photo and its textures, if it has any."""
+        return cls(
+            **vars(SkinView.of(result, textures)),
+            name=printable(name),
+            coefficients=result.coefficients,
+            rgb=result.photo.rgb,
+            alpha=result.alpha,
+        )
+
+
+def write_person(
+    folder: Path, reconstruct: Reconstructor, export: Exporter, records: Spill[PersonRecord]
+) -> MergedSkin:
+    """Writes what photos of one person say together.
+
+    mesh.obj with mesh_albedo.png and mesh_normals.png, mesh.glb, mesh.ply (vertex colours), each if the exports'
+    formats have it: no pose, no expression, the photos' textures merged; coefficients.json, metrics.json, sheet.png.
+
+    Args:
+      folder: is made.
+      reconstruct: of the photos.
+      export: of the photos.
+      records: of the person's photos, at least one.
+
+    Returns:
+      The merged skin.
+    """
+    layout = reconstruct.parts.face_model.layout
+    skin = merge(records, export.raster if export.textured else None)
+    identity = layout.split(records[0].coefficients).identity
+    write_meshes(folder, export, identity, skin)
+    psnr, rows = {}, []
+    for record in records:
+        drawn = reconstruct.draw(record.coefficients[None], tf.constant(skin.albedo[None]))
+        mask = drawn[..., 3:] * record.alpha[..., None]
+        compared = (tf.constant(picture[None]) for picture in (drawn[..., :3], record.rgb, mask))
+        psnr[record.name] = round(float(masked_psnr(*compared)[0]), 4)
+        if len(rows) < reconstruction_files.SHEET_ROWS:
+            rows.append(np.hstack([record.rgb, drawn[..., :3]]))
+    views = []
+    for yaw in (NEW_VIEWS[0], 0.0, NEW_VIEWS[1]):
+        posed = np.zeros([1, layout.size], np.float32)
+        posed[:, layout.slices["identity"]] = identity
+        posed[:, layout.slices["angles"]] = [0.0, yaw, 0.0]
+        views.append(reconstruct.draw(posed, tf.constant(skin.albedo[None]))[..., :3])
+    row = np.hstack(views)
+    rows = [np.pad(cells, ((0, 0), (0, row.shape[1] - cells.shape[1]), (0, 0)), constant_values=1) for cells in rows]
+    with atomic_path(folder / "sheet.png") as path:
+        Image.fromarray(reconstruction_files.to_bytes(np.vstack([row, *rows]))).save(path)
+    _write_numbers(folder, reconstruct, records, psnr)
+    return skin
+
+
+def write_meshes(folder: Path, export: Exporter, identity: np.ndarray, skin: MergedSkin) -> None:
+    """Writes the meshes of `write_person` for identity coefficients [Ki]."""
+    export.remove_earlier(folder)
+    morphable, triangles = export.morphable, export.morphable.face_model.triangles
+    shape = morphable.shape(tf.constant(identity[None]), tf.zeros([1, morphable.layout.expression]))
+    vertices, normals = shape[0].numpy(), morphable.normals(shape)[0].numpy()
+    if "ply" in export.formats:
+        write_mesh(folder / "mesh.ply", vertices, triangles, skin.albedo)
+    if not export.textured:
+        return
+    textures = {"albedo": texture_bytes(skin.texture)}
+    if (relief := export.relief(vertices, skin.texture, skin.weight)) is not None:
+        textures["normals"] = relief
+    images = {name: png_bytes(pixels) for name, pixels in textures.items()}
+    if "obj" in export.formats:
+        export.write_obj(folder, vertices, normals, images)
+    if "glb" in export.formats:
+        material = gltf.Material(images["albedo"], images.get("normals"))
+        export.write_glb(folder / "mesh.glb", vertices, normals, material)
+
+
+def _write_numbers(
+    folder: Path, reconstruct: Reconstructor, records: Spill[PersonRecord], psnr: dict[str, float]
+) -> None:
+    """coefficients.json and metrics.json."""
+    face_model = reconstruct.parts.face_model
+    shared = face_model.layout.split(records[0].coefficients)
+    contents = {
+        "coefficients": {
+            "photos": list(psnr),
+            "face_model": {"name": face_model.name, "fingerprint": face_model.fingerprint},
+            "coefficients": {"identity": shared.identity.tolist(), "albedo": shared.albedo.tolist()},
+        },
+        "metrics": {"photos": len(records), "psnr_merged": psnr},
+    }
+    for name, content in contents.items():
+        with atomic_path(folder / f"{name}.json") as path:
+            path.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")

@@ -1,0 +1,138 @@
+"""What the photos of one person say of the skin together: vertex colours and textures, merged by visibility."""
+
+import dataclasses
+from collections.abc import Sequence
+
+import numpy as np
+
+from lib.files.disk_list import Spill
+from lib.mesh_export.uv_chart import ChartRaster
+from model.reconstruction.export import FaceTextures
+from model.reconstruction.reconstructor import PhotoResult
+
+# Weight of a photo's albedo where it did not see the skin: the mean of the networks' guesses is left.
+UNSEEN = 0.01
+# Faces seen at a flat angle are smeared: the weight falls with this power of the cosine.
+FRONTALITY_POWER = 2.0
+# A photo's gain on the albedo is limited to this factor either way.
+MAX_GAIN = 1.5
+# Photos whose median every photo's gain is measured against; of more, so many, evenly chosen.
+MEDIAN_PHOTOS = 32
+# Pixels a texel beyond which more do not sharpen a texture.
+FULL_DENSITY = 1.0
+# Textures are mixed by this power of their weights: fits are a pixel off, and an even mixture is a blurred one.
+SHARPNESS = 3.0
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class SeenTexture:
+    """The part of a photo's textures that is merged.
+
+    Attributes:
+      albedo: uint8 [T, T, 3].
+      share: [T, T] float32, share of the photo in it.
+      density: [T, T] float32, pixels of the photo on a texel's side.
+    """
+
+    albedo: np.ndarray
+    share: np.ndarray
+    density: np.ndarray
+
+
+@dataclasses.dataclass(frozen=True, eq=False, kw_only=True)
+class SkinView:
+    """What one photo says of the skin.
+
+    Attributes:
+      albedo: [N, 3] RGB.
+      visibility: [N] in [0, 1].
+      frontality: [N] cosine between normal and view, negative where turned away.
+      texture: of this photo, or None.
+    """
+
+    albedo: np.ndarray
+    visibility: np.ndarray
+    frontality: np.ndarray
+    texture: SeenTexture | None
+
+    @classmethod
+    def of(cls, result: PhotoResult, textures: FaceTextures | None) -> "SkinView":
+        """That of a reconstructed photo."""
+        chain = result.result
+        return cls(
+            albedo=chain.albedo[0].numpy(),
+            visibility=chain.coarse.sampled.visibility[0, :, 0].numpy(),
+            frontality=chain.coarse.face.normals[0, :, 2].numpy(),
+            texture=textures and SeenTexture(textures.albedo, textures.weight, textures.density),
+        )
+
+    @property
+    def weight(self) -> np.ndarray:
+        """[N] how much the photo says about each vertex."""
+        return self.visibility * np.maximum(self.frontality, 0) ** FRONTALITY_POWER
+
+    def gain(self, common: np.ndarray) -> np.ndarray:
+        """[3] factors that bring the albedo to the level of `common` [N, 3] on the skin that the photo sees."""
+        weight = self.weight
+        if not weight.sum():
+            return np.ones(3)
+        mean, wanted = weight @ self.albedo / weight.sum(), weight @ common / weight.sum()
+        return np.clip(wanted / np.maximum(mean, 1e-3), 1 / MAX_GAIN, MAX_GAIN)
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class MergedSkin:
+    """Skin from all photos of a person.
+
+    Attributes:
+      albedo: [N, 3] float32 RGB.
+      texture: [T, T, 3] float32 RGB in [0, 1], or None where no photo had one.
+      weight: [T, T] float32 share of the photos in it, or None.
+    """
+
+    albedo: np.ndarray
+    texture: np.ndarray | None
+    weight: np.ndarray | None
+
+
+def merge(views: Sequence[SkinView] | Spill[SkinView], raster: ChartRaster | None = None) -> MergedSkin:
+    """One skin from P photos, read one after the other.
+
+    What a photo saw counts by visibility and by how frontally it was seen, in textures by the pixels it has for a
+    texel; what none saw becomes the mean of the networks' guesses. Before, each photo's colours are scaled to the
+    median of all on the skin that it saw, because exposure and albedo cannot be told apart in one photo.
+
+    Args:
+      views: at least one; all with textures, or none.
+      raster: of the textures' chart.
+    """
+    chosen = np.unique(np.linspace(0, len(views) - 1, min(MEDIAN_PHOTOS, len(views))).round().astype(int))
+    common = np.median([views[index].albedo for index in chosen], axis=0)
+    total, mass = np.zeros(common.shape), np.zeros(len(common))
+    gains = []
+    for view in views:
+        gains.append(view.gain(common))
+        weight = view.weight + UNSEEN
+        total += weight[:, None] * view.albedo * gains[-1]
+        mass += weight
+    albedo = (total / mass[:, None]).astype(np.float32)
+    if raster is None:
+        return MergedSkin(albedo, None, None)
+    return MergedSkin(albedo, *_merge_textures(views, gains, albedo, raster))
+
+
+def _merge_textures(views, gains: list[np.ndarray], albedo: np.ndarray, raster: ChartRaster):
+    """Texture [T, T, 3] and share of the photos [T, T], over the vertices' merged albedo [N, 3]."""
+    size = raster.size
+    total, mass = np.zeros((size, size, 3), np.float32), np.zeros((size, size), np.float32)
+    share = np.zeros((size, size), np.float32)
+    for view, gain in zip(views, gains, strict=True):
+        seen = view.texture
+        weight = (seen.share * np.minimum(seen.density / FULL_DENSITY, 1) ** 2) ** SHARPNESS
+        total += weight[..., None] * (seen.albedo / np.float32(255)) * gain.astype(np.float32)
+        mass += weight
+        share = np.maximum(share, seen.share)
+    photos = total / np.maximum(mass, np.finfo(np.float32).tiny)[..., None]
+    vertices = raster.interpolate(np.clip(albedo, 0, 1))
+    texture = vertices + (photos - vertices) * (share * (mass > 0))[..., None]
+    return raster.dilate(np.clip(texture, 0, 1)).astype(np.float32), share

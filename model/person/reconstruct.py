@@ -1,0 +1,148 @@
+"""Several photos of one person: one identity and one albedo from all of them, textures merged by visibility."""
+
+import dataclasses
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from tqdm import tqdm
+
+from configs import schema
+from lib.errors import UserError
+from lib.face_image.photo_io import photo_paths, read_photo, result_names
+from lib.face_image.region import face_region
+from lib.files.disk_list import Spill
+from model import pipeline as components
+from model.person.estimator import BATCH, Gallery, PersonEstimator, batches
+from model.person.files import PERSON_FOLDER, PersonRecord, write_person
+from model.photos.errors import PHOTO_ERRORS
+from model.reconstruction.files import RUN_FILES
+from model.reconstruction.reconstructor import Draft, Reconstructor
+from model.reconstruction.result_folder import ResultFolder
+
+
+def reconstruct_people(config: schema.Config, source: Path, output: Path) -> dict[str, str]:
+    """Reconstructs people, each from all photos of a folder.
+
+    Each photo gets its folder as in `reconstruct_folder`, and each person a folder `person` with the meshes of
+    `write_person` (no pose, no expression, merged albedo), coefficients.json, metrics.json and sheet.png.
+
+    Args:
+      config: the effective configuration.
+      source: folder of one person's photos, or of one such folder for each person.
+      output: folder of the results; a sub-folder for each person if `source` has them.
+
+    Returns:
+      The photos that could not be reconstructed: name -> reason.
+
+    Raises:
+      UserError: there is no photo, no trained network, or not one photo could be reconstructed.
+    """
+    source, output = Path(source), Path(output)
+    people = person_folders(source, output)
+    parts = components.load(config)
+    components.restore_texture_network(parts)
+    reconstruct = Reconstructor.of(config, parts)
+    estimator = PersonEstimator(reconstruct)
+    written = ResultFolder(config, parts, source, output)
+    for folder in tqdm(people, "reconstruct", unit="person", dynamic_ncols=True):
+        paths = photo_paths(folder, skip=output)
+        person = folder.relative_to(source) / PERSON_FOLDER
+        names = result_names(paths, source, taken=(*RUN_FILES, person.as_posix()))
+        records = _reconstruct_person(estimator, written, names)
+        if len(records):
+            write_person(output / person, reconstruct, written.export, records)
+    return written.finish()
+
+
+def person_folders(source: Path, output: Path | None = None) -> list[Path]:
+    """The folder itself, or its sub-folders: one for each person. Sub-folders without photos do not count.
+
+    Args:
+      source: of the photos.
+      output: a folder within it that holds results.
+
+    Raises:
+      UserError: both photos and sub-folders with photos, or neither.
+    """
+    paths = photo_paths(source, skip=output)
+    folders = sorted({source / path.relative_to(source).parts[0] for path in paths if path.parent != source})
+    if not folders:
+        return [source]
+    beside = [path for path in paths if path.parent == source]
+    if beside:
+        raise UserError(
+            f"{source}: must hold photos of one person, or a folder for each person, got photos ({beside[0].name}) and "
+            f"folders with photos ({folders[0].name}) side by side"
+        )
+    return folders
+
+
+def _reconstruct_person(
+    estimator: PersonEstimator, written: ResultFolder, names: dict[Path, str]
+) -> Spill[PersonRecord]:
+    """Reconstructs one person's photos, writes each to its folder of `names`, and keeps what they say together.
+
+    A batch of photos at a time is in memory; between the passes, crops lie on disk and photos are read again.
+    """
+    started = time.monotonic()
+    gallery, paths = _fit_alone(estimator, written, list(names))
+    records: Spill[PersonRecord] = Spill()
+    if not paths:
+        return records
+    try:
+        shared = estimator.shared(gallery)
+    except PHOTO_ERRORS as error:  # the photos were fitted together
+        for path in paths:
+            written.fail(path, error)
+        return records
+    seconds = (time.monotonic() - started) / len(paths)  # the joint part belongs to all of them alike
+    for first in range(0, len(paths), BATCH):
+        batch = paths[first : first + BATCH]
+        began = time.monotonic()
+        drafts = [gallery.drafts[first + offset] for offset in range(len(batch))]
+        for path, draft in _fitted(lambda drafts: estimator.around(shared, drafts), written, batch, drafts).items():
+            spent = seconds + (time.monotonic() - began) / len(batch)
+            began = time.monotonic()
+            try:
+                photo = draft.photo
+                region = face_region(read_photo(path), photo.alignment)
+                draft = dataclasses.replace(draft, photo=dataclasses.replace(photo, region=region))
+                result = estimator.reconstruct.finish(draft, began - spent)
+                textures = written.add(path, names[path], result)
+                records.append(PersonRecord.of(result, textures, names[path]))
+            except PHOTO_ERRORS as error:
+                written.fail(path, error)
+    return records
+
+
+def _fit_alone(estimator: PersonEstimator, written: ResultFolder, paths: list[Path]) -> tuple[Gallery, list[Path]]:
+    """The drafts of the photos that can be fitted, each by itself, and their paths."""
+    gallery, kept = Gallery(), []
+    reconstruct = estimator.reconstruct
+    for batch in batches(paths):
+        drafts = {}
+        for path in batch:
+            try:
+                photo = reconstruct.reader.read(path)
+                drafts[path] = reconstruct.guess(dataclasses.replace(photo, region=None))
+            except PHOTO_ERRORS as error:
+                written.fail(path, error)
+        for path, draft in _fitted(estimator.alone, written, list(drafts), list(drafts.values())).items():
+            gallery.append(draft)
+            kept.append(path)
+    return gallery, kept
+
+
+def _fitted(
+    fit: Callable[[list[Draft]], list[Draft]], written: ResultFolder, paths: list[Path], drafts: list[Draft]
+) -> dict[Path, Draft]:
+    """The batch as `fit` leaves it; nothing, and all its photos failed, if it cannot."""
+    if not drafts:
+        return {}
+    try:
+        return dict(zip(paths, fit(drafts), strict=True))
+    except PHOTO_ERRORS as error:
+        for path in paths:
+            written.fail(path, error)
+        return {}

@@ -1,0 +1,200 @@
+"""The parts of the chain, as a configuration asks for them."""
+
+import dataclasses
+import hashlib
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import tensorflow as tf
+
+from configs import schema
+from lib.face_image.parsing import FaceParser
+from lib.face_model.face_model import FaceModel
+from lib.files.atomic import file_sha256
+from lib.geometry.camera import Camera
+from lib.mesh_sampling import MeshHierarchy
+from model.face_gcn import FaceGCN
+from model.face_model_source import load_face_model
+from model.morphable_model import MorphableModel
+from model.networks.identity import IdentityNetwork, build_identity_network
+from model.networks.mirroring import BothSides, from_both_sides
+from model.networks.regressor import Regressor, build_regressor
+from model.networks.texture_networks import TextureNetwork
+from model.networks.variable_names import network_variables
+from model.runs import checkpoints
+from model.weights.pretrained import is_frozen, load_weights
+from model.weights.published_networks import FrozenIdentity, FrozenRegressor, TorchRegressor, published_regressor
+from utils import init_sampling
+
+
+@dataclass(frozen=True)
+class Components:
+    """Face model, camera, the two frozen networks and the chain with its texture network."""
+
+    config: schema.Config
+    face_model: FaceModel
+    camera: Camera
+    regressor: Regressor | FrozenRegressor | TorchRegressor | BothSides
+    identity: IdentityNetwork | FrozenIdentity
+    chain: FaceGCN
+
+    def encode(self, crops: np.ndarray) -> tuple[tf.Tensor, tf.Tensor]:
+        """What the frozen networks say of RGBA crops [B, H, W, 4] in [0, 1].
+
+        Returns:
+          coefficients [B, K], and the image embedding [B, E]: the regressor's features and the identity embedding.
+        """
+        return _encode(self.regressor, self.identity, tf.convert_to_tensor(crops)[..., :3])
+
+    def embed(self, images: tf.Tensor) -> tf.Tensor:
+        """The identity network's embeddings [B, E2] of RGB images [B, H, W, 3] in [0, 1]."""
+        return _embed(self.identity, images)
+
+    @property
+    def encoder_key(self) -> str:
+        """Changes with the weights behind `encode` and the way they are used."""
+        digest = hashlib.sha256()
+        for section in (self.config.regressor, self.config.identity):
+            options = {name: value for name, value in dataclasses.asdict(section).items() if name != "weights"}
+            digest.update(file_sha256(schema.asset_path(section.weights)).encode())
+            digest.update(json.dumps(options, sort_keys=True).encode())
+        return digest.hexdigest()[:16]
+
+    @property
+    def identity_size(self) -> int:
+        """Length of the identity embedding, the last part of the image embedding."""
+        return self.identity.embedding_size
+
+    def card(self) -> dict[str, str]:
+        """What a checkpoint of the texture network belongs to."""
+        texture = self.config.texture
+        network = f"{texture.variant}/{texture.head}/{texture.inputs}/K{texture.order}/nz{texture.nz}"
+        flags = ("/wide" if texture.wide else "") + ("/intrinsic" if texture.intrinsic else "")
+        return {
+            "face model": self.face_model.fingerprint,
+            "texture network": network + flags,
+            "mesh levels": "/".join(map(str, texture.factors)),
+            "projection": texture.projection,
+            "regressor and identity network": self.encoder_key,
+        }
+
+
+def load(config: schema.Config) -> Components:
+    """Loads or builds every part of a configuration.
+
+    Raises:
+      UserError: a file is missing or belongs to another face model.
+    """
+    face_model = load_face_model(config)
+    regressor = load_regressor(config, face_model)
+    identity = load_identity(config, face_model)
+    hierarchy = load_hierarchy(config, face_model)
+    embedding_size = regressor.feature_size + identity.embedding_size
+    texture = build_texture_network(config, hierarchy, embedding_size, face_model.mirror_index)
+    camera = build_camera(config)
+    chain = FaceGCN(
+        MorphableModel(face_model),
+        camera,
+        texture,
+        config.texture.projection,
+        identity if config.loss.identity > 0 else None,
+    )
+    return Components(config, face_model, camera, regressor, identity, chain)
+
+
+def load_regressor(
+    config: schema.Config, face_model: FaceModel
+) -> Regressor | FrozenRegressor | TorchRegressor | BothSides:
+    """The frozen regressor: a published one where regressor.weights is a .pb or .pth, else this program's own."""
+    network = _load_network(config, face_model)
+    return from_both_sides(network, face_model) if config.regressor.mirror else network
+
+
+def _load_network(config: schema.Config, face_model: FaceModel) -> Regressor | FrozenRegressor | TorchRegressor:
+    path = schema.asset_path(config.regressor.weights)
+    if is_frozen(path):
+        return published_regressor(path, face_model.layout)
+    network = build_regressor(config.regressor, face_model.layout)
+    load_weights(path, network, face_model.fingerprint)
+    network.trainable = False
+    return network
+
+
+def load_identity(config: schema.Config, face_model: FaceModel) -> IdentityNetwork | FrozenIdentity:
+    """The frozen identity network: the published graph where identity.weights is a .pb, else this program's own."""
+    path = schema.asset_path(config.identity.weights)
+    if is_frozen(path):
+        return FrozenIdentity(path, config.identity.crop_fraction)
+    network = build_identity_network(config.identity)
+    load_weights(path, network, face_model.fingerprint)
+    network.trainable = False
+    return network
+
+
+def restore_texture_network(parts: Components) -> None:
+    """Gives the chain's texture network the weights of the run's best checkpoint.
+
+    Raises:
+      UserError: there is none, or it belongs to another configuration.
+    """
+    state = {"texture": network_variables(parts.chain.texture_network.weights)}
+    checkpoints.restore(parts.config.run_dir / "best.npz", state, parts.card())
+
+
+def load_parser(config: schema.Config) -> FaceParser | None:
+    """The configuration's face-parsing network, None where it names none.
+
+    Raises:
+      UserError: the file is missing or cannot be used.
+    """
+    section = config.prepare
+    if not section.parser:
+        return None
+    return FaceParser(
+        Path(section.parser), section.parser_size, section.parser_mean, section.parser_std, section.parser_classes
+    )
+
+
+def load_hierarchy(config: schema.Config, face_model: FaceModel) -> MeshHierarchy:
+    """The face model's mesh levels, built on first use and kept with the data set's parameters."""
+    mesh = {"vertices": face_model.mean_shape, "faces": face_model.triangles}
+    return init_sampling(mesh, config.params_dir, config.texture.factors)
+
+
+def build_camera(config: schema.Config) -> Camera:
+    """The camera of the configuration's crops."""
+    size = config.data.image_size
+    return Camera((size, size), config.camera.focal_ratio, config.camera.distance)
+
+
+def build_texture_network(
+    config: schema.Config, hierarchy: MeshHierarchy, embedding_size: int, mirror_index: np.ndarray
+) -> TextureNetwork:
+    """The texture network of the configuration's section `texture`, with fresh weights."""
+    section = config.texture
+    return TextureNetwork(
+        hierarchy,
+        embedding_size,
+        variant=section.variant,
+        head=section.head,
+        inputs=section.inputs,
+        wide=section.wide,
+        order=section.order,
+        nz=section.nz,
+        dropout=section.drop_rate,
+        mirror_index=mirror_index,
+        intrinsic=section.intrinsic,
+    )
+
+
+@tf.function(reduce_retracing=True)
+def _encode(regressor, identity, images: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+    coefficients, features = regressor(images, training=False)
+    return coefficients, tf.concat([features, identity(images, training=False)], axis=-1)
+
+
+@tf.function(reduce_retracing=True)
+def _embed(identity, images: tf.Tensor) -> tf.Tensor:
+    return identity(images, training=False)

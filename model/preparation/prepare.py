@@ -1,0 +1,252 @@
+"""--mode prepare: a folder of photos to RGBA crops for training, with sheets to look over and a table of the rest.
+
+This module runs in the program itself and needs no TensorFlow; its processes do (`model.preparation.worker`).
+"""
+
+import contextlib
+import csv
+import hashlib
+import json
+from collections import Counter
+from collections.abc import Callable, Iterator
+from dataclasses import asdict
+from pathlib import Path
+
+from tqdm import tqdm
+
+from configs import schema
+from lib.errors import UserError
+from lib.face_image.photo_io import photo_paths, result_names
+from lib.face_image.quality import DELETED, KINDS
+from lib.face_image.sidecar_files import landmarks_path, mask_path
+from lib.files.atomic import atomic_path, file_sha256
+from lib.files.file_names import name_fault, printable
+from lib.runtime.worker_pool import run_jobs
+from model.preparation.job import Job
+from model.preparation.sheets import write_sheets
+
+PRINTED = 20  # faces left out that are printed; left_out.csv lists all
+_AGAIN = "delete it and repeat the command"
+REPOSITORY = Path(__file__).resolve().parents[2]
+# Programs that decide what a crop looks like: when one changes, crops are made anew.
+SOURCES = ("lib/face_image/*.py", "model/photos/reader.py", "model/preparation/worker.py")
+
+
+def prepare_folder(config: schema.Config, source: Path, output: Path) -> dict[str, str]:
+    """Makes crops of the faces of a folder of photos.
+
+    Writes to `output`: crops/ (RGBA PNGs of data.image_size, alpha 255 on the face, for `create_bin.py --input`),
+    sheets/ (pages with each mask's outline over its crop), prepared.json (every photo's record) and left_out.csv.
+    progress.jsonl lets the same command go on: a photo is done again only when it, what lies beside it, the options or
+    the program changed; crops whose photo is gone are removed.
+
+    Args:
+      config: the effective configuration.
+      source: folder of photos, nested or not.
+      output: is made.
+
+    Returns:
+      The photos without any crop: name -> reason.
+
+    Raises:
+      UserError: there is no photo, or not one crop.
+    """
+    paths = photo_paths(source, skip=output)
+    names = result_names(paths, source)
+    crops, journal = output / "crops", output / "progress.jsonl"
+    origin = {"source": str(source.resolve())}
+    earlier = _read_journal(journal, origin)
+    crops.mkdir(parents=True, exist_ok=True)
+    options = _options_key(config)
+    flat = _flat_names(names)
+    records, jobs = {}, []
+    for path in paths:
+        photo = path.relative_to(source).as_posix()
+        key = _key(path, options, config.prepare.beside, flat[path])
+        record = earlier.get(photo)
+        if record and record["key"] == key:
+            records[photo] = _without_deleted(record, crops)
+        else:
+            jobs.append(Job(path, photo, crops / f"{flat[path]}.png", key))
+    stale = {crop["file"] for record in earlier.values() for crop in record["crops"]}
+    for name in stale - {crop["file"] for record in records.values() for crop in record["crops"]}:
+        (crops / name).unlink(missing_ok=True)
+    _write_journal(journal, origin, records)
+    with open(journal, "a", encoding="utf-8") as stream:
+        bar = tqdm(total=len(paths), initial=len(records), desc="prepare", unit="photo", dynamic_ncols=True)
+        for record in run_jobs(jobs, make_preparer, (config,), config.workers, _lost):
+            records[record["photo"]] = record
+            stream.write(json.dumps(record, ensure_ascii=True) + "\n")
+            stream.flush()
+            bar.update()
+        bar.close()
+    ordered = [records[path.relative_to(source).as_posix()] for path in paths]
+    _write_tables(output, config, source, ordered)
+    pages = write_sheets(output / "sheets", crops, [c["file"] for r in ordered for c in r["crops"]])
+    return _report(output, source, ordered, len(paths) - len(jobs), pages)
+
+
+def make_preparer(config: schema.Config) -> Callable[[object], dict]:
+    """What a process does its photos with; it computes on one thread, because the photos run side by side."""
+    from lib.runtime.quiet_tensorflow import import_tensorflow
+
+    import_tensorflow()
+    import cv2
+    import tensorflow
+
+    cv2.setNumThreads(1)
+    if config.workers > 1:
+        tensorflow.config.threading.set_intra_op_parallelism_threads(1)
+        tensorflow.config.threading.set_inter_op_parallelism_threads(1)
+    from model.preparation.worker import Preparer
+
+    return Preparer(config)
+
+
+def _without_deleted(record: dict, crops: Path) -> dict:
+    """A record of an earlier run; crops that were deleted since, because they looked bad, are left out for good."""
+    gone = [crop for crop in record["crops"] if not (crops / crop["file"]).is_file()]
+    if not gone:
+        return record
+    reasons = [{"kind": DELETED, "reason": f"{crop['file']} was deleted by hand"} for crop in gone]
+    kept = [crop for crop in record["crops"] if crop not in gone]
+    return record | {"crops": kept, "left_out": [*record["left_out"], *reasons]}
+
+
+def _lost(jobs: list) -> str:
+    return (
+        "preparing must keep its processes, got one killed (too little memory? use --workers 1 and repeat the command; "
+        f"it goes on where it stopped) at one of {', '.join(job.photo for job in jobs)}"
+    )
+
+
+def _flat_names(names: dict[Path, str]) -> dict[Path, str]:
+    """The nested names as names in one folder, `__` between folders; what would be equal then gets a number."""
+    flat: dict[Path, str] = {}
+    used: set[str] = set()
+    for path, name in names.items():
+        candidate, number = name.replace("/", "__"), 1
+        while candidate.casefold() in used:
+            number += 1
+            candidate = f"{name.replace('/', '__')}~{number}"
+        used.add(candidate.casefold())
+        flat[path] = candidate
+    return flat
+
+
+def _options_key(config: schema.Config) -> str:
+    """Changes with the options and programs that decide what a crop looks like."""
+    section = asdict(config.prepare)
+    for name in ("input", "output"):
+        section.pop(name)
+    parts = [
+        section,
+        asdict(config.face_model),
+        asdict(config.camera),
+        asdict(config.regressor),
+        config.data.image_size,
+    ]
+    digest = hashlib.sha256(json.dumps(parts, sort_keys=True).encode())
+    files = [schema.asset_path(config.regressor.weights)]
+    if config.prepare.parser:
+        files.append(Path(config.prepare.parser))
+    files += sorted(path for pattern in SOURCES for path in REPOSITORY.glob(pattern))
+    for path in files:
+        if not path.is_file():
+            raise UserError(f"{path}: must be a file, got none")
+        digest.update(file_sha256(path).encode())
+    return digest.hexdigest()
+
+
+def _key(path: Path, options: str, beside: bool, name: str) -> str:
+    """Changes with a photo, what lies beside it, the options and the crop's name."""
+    files = [path, *(filter(None, (landmarks_path(path), mask_path(path))) if beside else ())]
+    states = [(file.name, file.stat().st_size, file.stat().st_mtime_ns) for file in files]
+    return hashlib.sha256(json.dumps([options, name, states]).encode()).hexdigest()[:16]
+
+
+def _read_journal(path: Path, origin: dict) -> dict[str, dict]:
+    """The last record of each photo; the torn last line of a killed run counts as not done.
+
+    Raises:
+      UserError: the journal is of another folder of photos, whose crops would be removed, or none of this program.
+    """
+    if not path.is_file():
+        return {}
+    entries = []
+    for line in path.read_text(encoding="utf-8", errors="replace").splitlines():
+        with contextlib.suppress(json.JSONDecodeError):
+            entries.append(json.loads(line))
+    try:
+        (first, *rest) = entries
+        found, records = first["source"], {record["photo"]: record for record in rest}
+        files = [crop["file"] for record in rest for crop in record["crops"]]
+        complete = all({"key", "left_out"} <= record.keys() for record in rest)
+    except (ValueError, KeyError, TypeError, AttributeError):
+        complete = False
+    if not complete:
+        raise UserError(f"{path}: must be this program's journal, got other lines ({_AGAIN})")
+    if any(name_fault(file) or Path(file).name != file for file in files):
+        raise UserError(f"{path}: crops must lie in crops/, got a path ({_AGAIN})")
+    if found != origin["source"]:
+        raise UserError(
+            f"{path.parent}: must be new or hold crops of {origin['source']}, got those of {found} (choose another "
+            "--output)"
+        )
+    return records
+
+
+def _write_journal(path: Path, origin: dict, records: dict[str, dict]) -> None:
+    lines = [json.dumps(entry, ensure_ascii=True) + "\n" for entry in (origin, *records.values())]
+    with atomic_path(path) as temporary:
+        temporary.write_text("".join(lines), encoding="utf-8")
+
+
+def _left_out(records: list[dict]) -> Iterator[tuple[str, str, str]]:
+    """Photo, kind and reason of each face or photo left out."""
+    for record in records:
+        for entry in record["left_out"]:
+            yield printable(record["photo"]), entry["kind"], entry["reason"]
+
+
+def _write_tables(output: Path, config: schema.Config, source: Path, records: list[dict]) -> None:
+    with atomic_path(output / "left_out.csv") as path, open(path, "w", newline="", encoding="utf-8") as stream:
+        writer = csv.writer(stream)
+        writer.writerow(["photo", "kind", "reason"])
+        writer.writerows(_left_out(records))
+    content = {
+        "source": str(source.resolve()),
+        "image_size": config.data.image_size,
+        "photos": len(records),
+        "crops": sum(len(record["crops"]) for record in records),
+        "left_out": dict(Counter(kind for _, kind, _ in _left_out(records))),
+        "records": [{name: value for name, value in record.items() if name != "key"} for record in records],
+    }
+    with atomic_path(output / "prepared.json") as path:
+        path.write_text(json.dumps(content, indent=1, ensure_ascii=True) + "\n", encoding="utf-8")
+
+
+def _report(output: Path, source: Path, records: list[dict], skipped: int, pages: int) -> dict[str, str]:
+    """Prints the table of what was left out; returns the photos without any crop."""
+    entries = list(_left_out(records))
+    counts = Counter(kind for _, kind, _ in entries)
+    width = max((len(photo) for photo, _, _ in entries[:PRINTED]), default=0)
+    for photo, _, reason in entries[:PRINTED]:
+        print(f"{photo:<{width}}  left out: {reason}")
+    if len(entries) > PRINTED:
+        print(f"{len(entries) - PRINTED} more in {output / 'left_out.csv'}")
+    if entries:
+        print("left out: " + ", ".join(f"{counts[kind]} {kind}" for kind in KINDS if counts[kind]))
+    crops = sum(len(record["crops"]) for record in records)
+    failed = {printable(r["photo"]): r["left_out"][0]["reason"] for r in records if not r["crops"]}
+    if not crops:
+        photo, reason = next(iter(failed.items()))
+        raise UserError(
+            f"{source}: at least one photo must show a face, got none of {len(records)} (the first, {photo}: {reason}; "
+            f"all are listed in {output / 'left_out.csv'})"
+        )
+    done = f", {skipped} of them done before" if skipped else ""
+    print(f"{crops} crops of {len(records) - len(failed)} of {len(records)} photos{done}, in {output / 'crops'}")
+    print(f"look over {output / 'sheets'} ({pages} pages; delete the crops of bad ones), then:")
+    print(f"python create_bin.py --name mine --input {output / 'crops'}")
+    return failed

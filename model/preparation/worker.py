@@ -1,0 +1,95 @@
+"""One photo to RGBA crops: what each process of --mode prepare does."""
+
+from pathlib import Path
+
+import numpy as np
+import tensorflow as tf
+from PIL import Image
+
+from configs import schema
+from lib.face_image import quality
+from lib.face_image.detection import Face
+from lib.face_image.sidecar_files import landmarks_path
+from lib.files.atomic import atomic_path
+from model import pipeline as components
+from model.morphable_model import MorphableModel
+from model.photos.errors import PHOTO_ERRORS, failure_reason
+from model.photos.reader import AlignedPhoto, PhotoReader
+from model.preparation.job import Job
+
+
+class Preparer:
+    """Writes the crops of one photo after another.
+
+    Args:
+      config: the effective configuration.
+    """
+
+    def __init__(self, config: schema.Config):
+        self.section = config.prepare
+        face_model = components.load_face_model(config)
+        regressor = components.load_regressor(config, face_model)
+        self._regress = tf.function(lambda images: regressor(images, training=False)[0])
+        self.reader = PhotoReader(
+            MorphableModel(face_model),
+            components.build_camera(config),
+            self.section.min_confidence,
+            self.section.beside,
+            components.load_parser(config),
+        )
+
+    def __call__(self, job: Job) -> dict:
+        """The photo's record: its crops with where they come from, and the faces left out with the reason."""
+        crops, left_out = [], []
+        every = self.section.faces == "all"
+        try:
+            photo, faces = self.reader.find(job.path, None if every else 1)
+        except quality.Unusable as error:
+            faces, left_out = [], [_reason(job, error, error.kind)]
+        except PHOTO_ERRORS as error:
+            faces, left_out = [], [_reason(job, error, "unreadable")]
+        for number, face in enumerate(faces):
+            file = job.crop.with_stem(f"{job.crop.stem}_{number}") if every else job.crop
+            try:
+                crops.append(self._write(job, file, photo, face))
+            except quality.Unusable as error:
+                left_out.append(_reason(job, error, error.kind))
+            except PHOTO_ERRORS as error:
+                left_out.append(_reason(job, error, "mask failed"))
+        return {"photo": job.photo, "key": job.key, "crops": crops, "left_out": left_out}
+
+    def _write(self, job: Job, file: Path, photo: np.ndarray, face: Face) -> dict:
+        aligned = self.reader.aligned(job.path.name, photo, face)
+        alignment = aligned.alignment
+        width = quality.check_size(alignment.scale, self.section.min_width)
+        blur = quality.check_sharpness(alignment.crop[..., :3], self.section.max_blur)
+        alpha, share = self._mask(aligned)
+        pixels = np.dstack([alignment.crop[..., :3], np.rint(alpha * 255).astype(np.uint8)])
+        with atomic_path(file) as path:
+            Image.fromarray(pixels).save(path)
+        return {
+            "file": file.name,
+            "face_width_px": round(width, 1),
+            "blur": round(blur, 3),
+            "mask_share": round(share, 3),
+            "mask_given": aligned.alpha is not None,
+            "landmarks_given": self.section.beside and landmarks_path(job.path) is not None,
+            "confidence": round(face.confidence, 3),
+            "photo_size": list(photo.shape[:2]),
+            "points_in_photo": np.round(face.points, 2).tolist(),
+            "photo_to_crop": alignment.photo_to_crop.tolist(),
+        }
+
+    def _mask(self, photo: AlignedPhoto) -> tuple[np.ndarray, float]:
+        """Alpha [S, S] around the regressed face, which meets the five points, and its share of that face's area."""
+        guess = self._regress(tf.constant(photo.rgb[None])).numpy()
+        coefficients = self.reader.place(guess, photo.alignment.points)
+        silhouette = self.reader.silhouette(coefficients)
+        # The regressed face already leaves the ears out, as a fitted one does.
+        alpha = self.reader.mask(photo, coefficients, fitted=True)
+        share = quality.check_mask(alpha, silhouette, photo.alignment.inside, photo.alpha is not None)
+        return alpha, share
+
+
+def _reason(job: Job, error: BaseException, kind: str) -> dict:
+    return {"kind": kind, "reason": failure_reason(job.path, error)}

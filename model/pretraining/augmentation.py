@@ -1,0 +1,142 @@
+"""Random changes to synthetic faces.
+
+`augment` keeps their coefficients true, so it moves no pixel: shifting or turning a picture would change the
+perspective, and with it the pose, by amounts no coefficient describes. `mirror_some` changes the coefficients with the
+picture. `move` moves pixels, for networks that are asked for the person alone.
+"""
+
+from dataclasses import dataclass
+
+import tensorflow as tf
+
+from lib.geometry.lighting import AMBIENT
+from lib.tensor_structure import TensorStructure
+
+
+@dataclass(frozen=True)
+class Augmented(TensorStructure):
+    """Changed pictures and what became of their truth.
+
+    Attributes:
+      images: [B, H, W, 3] RGB in [0, 1].
+      alpha: [B, H, W, 1] in [0, 1], 1 on skin that is still visible.
+      light: [B, 27] coefficients.
+    """
+
+    images: tf.Tensor
+    alpha: tf.Tensor
+    light: tf.Tensor
+
+
+def augment(faces, light, seed, gain: float, noise: float, background: float, boxes: float) -> Augmented:
+    """Another light level and tint, background, things in front of the face, blur and noise.
+
+    Args:
+      faces: [B, H, W, 4] uint8 RGBA, alpha on visible skin.
+      light: [B, 27] the light the faces were rendered with.
+      seed: [2] integers; equal seeds give equal changes.
+      gain: standard deviation of the logarithm of the light's gain; its tint varies by a third of it.
+      noise: largest standard deviation of the pixel noise.
+      background: share of faces whose surroundings are replaced by another photo's.
+      boxes: share of faces with a rectangle of another photo over them.
+    """
+    keys = iter(tf.unstack(tf.random.experimental.stateless_split(seed, 12)))
+    batch, height, width = faces.shape[0], faces.shape[1], faces.shape[2]
+    faces = tf.cast(faces, tf.float32) / 255.0
+    rgb, alpha = faces[..., :3], faces[..., 3:]
+    # Another picture of the batch, upside down so that it does not show a second face, is background and occluder.
+    other = tf.reverse(tf.roll(rgb, 1, axis=0), axis=[1])
+
+    replaced = _uniform(keys, [batch, 1, 1, 1]) < background
+    soft = tf.nn.avg_pool2d(alpha, 3, 1, "SAME")
+    rgb = tf.where(replaced, soft * rgb + (1.0 - soft) * other, rgb)
+    box = _rectangles(keys, batch, height, width) * tf.cast(_uniform(keys, [batch, 1, 1, 1]) < boxes, tf.float32)
+    flat = tf.where(_uniform(keys, [batch, 1, 1, 1]) < 0.5, _uniform(keys, [batch, 1, 1, 3]), tf.roll(other, 1, axis=0))
+    rgb = box * flat + (1.0 - box) * rgb
+
+    logarithm = gain * (_normal(keys, [batch, 1]) + _normal(keys, [batch, 3]) / 3.0)
+    factor = tf.exp(logarithm)
+    rgb = rgb * factor[:, None, None, :]
+
+    blurred = tf.nn.avg_pool2d(rgb, 3, 1, "SAME")
+    rgb = tf.where(_uniform(keys, [batch, 1, 1, 1]) < 0.25, blurred, rgb)
+    strength = noise * _uniform(keys, [batch, 1, 1, 1])
+    rgb = tf.clip_by_value(rgb + strength * _normal(keys, rgb.shape), 0.0, 1.0)
+    return Augmented(rgb, alpha * (1.0 - box), scale_light(light, factor))
+
+
+def mirror_some(images, coefficients, matrix, seed) -> tuple[tf.Tensor, tf.Tensor]:
+    """Every other picture or so mirrored, by a coin, with its truth.
+
+    Args:
+      images: [B, H, W, C].
+      coefficients: [B, K] of the faces.
+      matrix: [K, K] from `model.networks.mirroring.mirrored_coefficients`.
+      seed: [2] integers; equal seeds throw equal coins.
+    """
+    coin = tf.random.stateless_uniform([images.shape[0]], seed) < 0.5
+    images = tf.where(coin[:, None, None, None], tf.reverse(images, axis=[2]), images)
+    return images, tf.where(coin[:, None], tf.matmul(coefficients, matrix), coefficients)
+
+
+def move(images, seed, shift: float, zoom: float):
+    """Pictures [B, H, W, C] mirrored by a coin, shifted and zoomed; what comes in from outside repeats the border.
+
+    Args:
+      seed: [2] integers; equal seeds give equal changes.
+      shift: largest shift along each axis, as a share of the side.
+      zoom: standard deviation of the logarithm of the size.
+    """
+    coin, places, sizes = tf.unstack(tf.random.experimental.stateless_split(seed, 3))
+    batch, height, width = images.shape[0], images.shape[1], images.shape[2]
+    scale = tf.exp(zoom * tf.random.stateless_normal([batch], sizes))
+    mirror = tf.where(tf.random.stateless_uniform([batch], coin) < 0.5, -1.0, 1.0)
+    offset = tf.random.stateless_uniform([batch, 2], places, -shift, shift)
+    # Output pixel (x, y) shows input pixel (a x + c, b y + d), about the picture's middle.
+    a, b = mirror / scale, 1.0 / scale
+    middle_x, middle_y = (width - 1) / 2, (height - 1) / 2
+    c = middle_x - a * middle_x + offset[:, 0] * width
+    d = middle_y - b * middle_y + offset[:, 1] * height
+    zero = tf.zeros([batch])
+    return tf.raw_ops.ImageProjectiveTransformV3(
+        images=images,
+        transforms=tf.stack([a, zero, c, zero, b, d, zero, zero], axis=-1),
+        output_shape=[height, width],
+        fill_value=0.0,
+        interpolation="BILINEAR",
+        fill_mode="NEAREST",
+    )
+
+
+def scale_light(light, factor):
+    """Light coefficients whose shading is `factor` times that of `light`.
+
+    Args:
+      light: [B, 27], beside the ambient light in band 0, which takes part in the scaling.
+      factor: [B, 3] for R, G, B.
+    """
+    ambient = tf.constant([AMBIENT] + [0.0] * 8, light.dtype)
+    channels = (tf.reshape(light, [-1, 3, 9]) + ambient) * factor[:, :, None] - ambient
+    return tf.reshape(channels, [-1, 27])
+
+
+def _rectangles(keys, batch: int, height: int, width: int):
+    """[B, H, W, 1] masks of one box each, an eighth to a half of the sides."""
+    size = 0.125 + 0.375 * _uniform(keys, [batch, 2])
+    start = _uniform(keys, [batch, 2]) * (1.0 - size)
+    rows = (tf.range(height, dtype=tf.float32) + 0.5) / height
+    columns = (tf.range(width, dtype=tf.float32) + 0.5) / width
+
+    def inside(positions, axis):
+        first = start[:, axis, None]
+        return tf.cast((positions >= first) & (positions < first + size[:, axis, None]), tf.float32)
+
+    return inside(rows, 0)[:, :, None, None] * inside(columns, 1)[:, None, :, None]
+
+
+def _uniform(keys, shape):
+    return tf.random.stateless_uniform(shape, next(keys))
+
+
+def _normal(keys, shape):
+    return tf.random.stateless_normal(shape, next(keys))

@@ -1,0 +1,340 @@
+"""Pre-training of the identity network and the regressor on synthetic faces; writes the weights the other modes use."""
+
+import dataclasses
+import hashlib
+import json
+import math
+import sys
+import time
+from pathlib import Path
+
+import keras
+import numpy as np
+import tensorflow as tf
+from tqdm import tqdm
+
+from configs import schema
+from lib.errors import UserError
+from lib.face_model.coefficients import Coefficients
+from lib.face_model.face_model import FaceModel
+from lib.files.atomic import atomic_path
+from lib.geometry.camera import Camera
+from lib.synthetic.face_set import FaceSet, hold_out, load_or_render, recipe
+from lib.synthetic.photos import PhotoSettings, SyntheticFaces
+from model.metrics.networks import identity_metrics, predict, regressor_metrics
+from model.morphable_model import MorphableModel
+from model.networks.identity import build_identity_network, cosine_softmax_loss
+from model.networks.mirroring import from_both_sides, mirrored_coefficients
+from model.networks.regressor import build_regressor
+from model.networks.variable_names import network_variables, optimizer_variables
+from model.pipeline import load_face_model
+from model.pretraining.augmentation import augment, mirror_some, move
+from model.pretraining.losses import DirectSupervision, WeakSupervision, total_weak_loss
+from model.runs import checkpoints
+from model.runs.checkpoints import Progress
+from model.runs.schedule import warmup_cosine
+from model.weights.pretrained import check_replaceable, is_frozen, keep_previous, save_weights
+from model.weights.resnet_weights import initialise
+from utils import seed_everything
+
+WARMUP = 50  # updates
+MARGIN_RAMP = 0.5  # share of the identity network's updates over which the margin grows to its value
+DIRECTION_SPREAD = 0.1  # of the people's directions at the start: only their angle counts, and short ones turn faster
+DIRECT = ("coefficients", "landmarks", "turned", "rotation", "translation", "canonical", "albedo", "light")
+
+
+def pretrain(config: schema.Config) -> dict[str, dict]:
+    """Renders the faces, trains both networks, measures them on held-out people and writes their weights.
+
+    Whatever a killed run left (faces, checkpoints) is used by the next one, which ends with the same weights.
+
+    Args:
+      config: the effective configuration.
+
+    Returns:
+      The measured accuracy of "identity" and "regressor", which the weight files hold too.
+
+    Raises:
+      UserError: weights of another kind would be replaced, too few people, no space for the faces, a loss term that is
+        not finite, or a foreign checkpoint.
+    """
+    for key, path in (("regressor.weights", config.regressor.weights), ("identity.weights", config.identity.weights)):
+        if is_frozen(path):
+            raise UserError(f"{key}: must be an .npz to be written, got {path}, a published network")
+    face_model = load_face_model(config)
+    check_before_rendering(config, face_model)
+    faces = render_faces(config, face_model)
+    return train_networks(config, face_model, faces)
+
+
+def check_before_rendering(config: schema.Config, face_model: FaceModel) -> None:
+    """What would only show after hours otherwise.
+
+    Raises:
+      UserError: too few people, a basis that has no mirror image, a start that does not fit the regressor, weights of
+        another kind that would be replaced.
+    """
+    section = config.pretrain
+    people = np.arange(section.count) // PhotoSettings().photos_per_identity
+    BatchOrder(int((~hold_out(people, section.held_out)).sum()), section.batch_size, section.seed)
+    if section.mirror:
+        mirrored_coefficients(face_model)
+    regressor = build_regressor(config.regressor, face_model.layout)
+    if section.initial:
+        initialise(regressor.resnet, config)
+    for path, network in (
+        (config.identity.weights, build_identity_network(config.identity)),
+        (config.regressor.weights, regressor),
+    ):
+        check_replaceable(schema.asset_path(path), network, face_model.fingerprint)
+
+
+def render_faces(config: schema.Config, face_model: FaceModel) -> FaceSet:
+    """The synthetic faces of a configuration, rendered where they are missing."""
+    section = config.pretrain
+    return load_or_render(
+        config.generated_dir,
+        recipe(face_model, section.image_size, section.seed, section.count),
+        face_model.layout.size,
+        SyntheticFaces,
+        (face_model, section.image_size, section.seed),
+        config.workers,
+    )
+
+
+def train_networks(config: schema.Config, face_model: FaceModel, faces: FaceSet) -> dict[str, dict]:
+    """Trains, measures and writes the identity network, then the regressor, which looks at faces through it."""
+    section = config.pretrain
+    training, held_out = faces.split(section.held_out)
+    camera = Camera((section.image_size,) * 2, config.camera.focal_ratio, config.camera.distance)
+    card = {"face model": face_model.fingerprint, "pre-training": _fingerprint(config, faces)}
+
+    seed_everything(section.seed)
+    identity = IdentityTask(config, faces, training)
+    seconds = run_updates(identity, config, faces.folder / f"identity-{card['pre-training']}.npz", card)
+    measured = {
+        "identity": identity_metrics(predict(identity.network, faces.images[held_out]), faces.identities[held_out])
+    }
+    _ship(config, config.identity.weights, identity, face_model, measured["identity"], seconds)
+
+    seed_everything(section.seed + 1)
+    regressor = RegressorTask(config, faces, training, face_model, camera, identity.network)
+    seconds = run_updates(regressor, config, faces.folder / f"regressor-{card['pre-training']}.npz", card)
+    used = from_both_sides(regressor.network, face_model) if config.regressor.mirror else regressor.network
+    predicted = predict(used, faces.images[held_out])
+    measured["regressor"] = regressor_metrics(face_model, camera, predicted, faces.coefficients[held_out])
+    _ship(config, config.regressor.weights, regressor, face_model, measured["regressor"], seconds)
+    return measured
+
+
+class IdentityTask:
+    """One update of the identity network: cosine softmax over the training people."""
+
+    name = "identity"
+
+    def __init__(self, config: schema.Config, faces: FaceSet, training: np.ndarray):
+        self.faces, self.training, self.section = faces, training, config.pretrain
+        self.updates = config.pretrain.identity_updates
+        self.network = build_identity_network(config.identity)
+        people, self.labels = np.unique(faces.identities[training], return_inverse=True)
+        self.directions = keras.Variable(
+            tf.random.normal([len(people), config.identity.embedding], stddev=DIRECTION_SPREAD), name="directions"
+        )
+        self.variables = [*self.network.trainable_variables, self.directions]
+        self.optimizer = _optimizer(config.pretrain, self.variables)
+        self.state = {
+            "network": network_variables([*self.network.weights, self.directions]),
+            "optimizer": optimizer_variables(self.optimizer),
+        }
+
+    def update(self, positions: np.ndarray, seed: tuple[int, int]) -> dict[str, tf.Tensor]:
+        """Trains on the faces training[positions]; returns the loss terms."""
+        images = tf.constant(self.faces.images[self.training[positions]])
+        # The full margin from the start, and the network never tells the first people apart.
+        margin = self.section.cosine_margin * min(seed[1] / (MARGIN_RAMP * self.updates), 1.0)
+        labels = tf.constant(self.labels[positions], tf.int32)
+        return self._step(images, labels, tf.constant(seed), tf.constant(margin))
+
+    @tf.function
+    def _step(self, images, labels, seed, margin):
+        section = self.section
+        light = tf.zeros([images.shape[0], 27])
+        seen = augment(images, light, seed, section.gain, section.noise, section.background, section.boxes).images
+        seen = move(seen, seed + 1, section.shift, section.zoom)
+        with tf.GradientTape() as tape:
+            embeddings = self.network(seen, training=True)
+            loss = cosine_softmax_loss(embeddings, self.directions, labels, section.cosine_scale, margin)
+        self.optimizer.apply(tape.gradient(loss, self.variables), self.variables)
+        return {"cosine softmax": loss, "total": loss}
+
+
+class RegressorTask:
+    """One update of the regressor: direct terms on the whole batch, weak terms on a part of it."""
+
+    name = "regressor"
+
+    def __init__(
+        self,
+        config: schema.Config,
+        faces: FaceSet,
+        training: np.ndarray,
+        face_model: FaceModel,
+        camera: Camera,
+        identity_network: keras.Model,
+    ):
+        self.faces, self.training, self.section = faces, training, config.pretrain
+        self.updates = config.pretrain.regressor_updates
+        self.layout = face_model.layout
+        self.network = build_regressor(config.regressor, self.layout)
+        if self.section.initial:
+            print(initialise(self.network.resnet, config))
+        self.mirror = tf.constant(mirrored_coefficients(face_model)) if config.pretrain.mirror else None
+        self.direct = DirectSupervision(face_model, camera, config.pretrain.vertices)
+        self.weak = WeakSupervision(MorphableModel(face_model), camera, identity_network)
+        self.weak_count = max(round(config.pretrain.weak_share * config.pretrain.batch_size), 1)
+        self.variables = self.network.trainable_variables
+        self.optimizer = _optimizer(config.pretrain, self.variables)
+        self.state = {
+            "network": network_variables(self.network.weights),
+            "optimizer": optimizer_variables(self.optimizer),
+        }
+
+    def update(self, positions: np.ndarray, seed: tuple[int, int]) -> dict[str, tf.Tensor]:
+        """Trains on the faces training[positions]; returns the raw terms and their weighted total."""
+        indices = self.training[positions]
+        truth = tf.constant(self.faces.coefficients[indices])
+        return self._step(tf.constant(self.faces.images[indices]), truth, tf.constant(seed))
+
+    @tf.function
+    def _step(self, images, truth, seed):
+        section, few = self.section, self.weak_count
+        if self.mirror is not None:
+            images, truth = mirror_some(images, truth, self.mirror, seed + 1)
+        parts = self.layout.split(truth)
+        seen = augment(images, parts.light, seed, section.gain, section.noise, section.background, section.boxes)
+        truth = self.layout.join(Coefficients(**{**vars(parts), "light": seen.light}))
+        with tf.GradientTape() as tape:
+            predicted, _ = self.network(seen.images, training=True)
+            terms = self.direct(predicted, truth)
+            total = sum(getattr(section, name) * terms[name] for name in DIRECT)
+            if section.weak > 0:
+                weak = self.weak(
+                    predicted[:few], seen.images[:few], seen.alpha[:few], self.direct.landmarks(truth[:few])
+                )
+                terms |= {f"weak {name}": value for name, value in weak.items()}
+                total += section.weak * total_weak_loss(weak)
+        self.optimizer.apply(tape.gradient(total, self.variables), self.variables)
+        return {**terms, "total": total}
+
+
+def run_updates(task, config: schema.Config, checkpoint: Path, card: dict[str, str]) -> float:
+    """Makes a task's updates, from its checkpoint where there is one.
+
+    Data order and random draws follow from the seed and the update's number, so it does not matter where a run stopped.
+
+    Args:
+      task: IdentityTask or RegressorTask.
+      config: the effective configuration.
+      checkpoint: the .npz to go on from and to keep.
+      card: what the checkpoint belongs to.
+
+    Returns:
+      Seconds spent on the updates, those of earlier processes included.
+
+    Raises:
+      UserError: a loss term is not finite; the checkpoint then holds the last good state.
+    """
+    section = config.pretrain
+    progress = Progress()
+    if checkpoint.is_file():
+        progress = checkpoints.restore(checkpoint, task.state, card)
+    started = time.monotonic() - progress.seconds
+    batches = BatchOrder(len(task.training), section.batch_size, section.seed)
+    bar = tqdm(total=task.updates, initial=progress.update, desc=f"pretrain {task.name}", unit="update")
+    while progress.update < task.updates:
+        update = progress.update
+        task.optimizer.learning_rate = warmup_cosine(update, task.updates, section.learning_rate, WARMUP)
+        terms = task.update(batches[update], (section.seed, update))
+        _check_finite(terms, task.name, update, checkpoint)
+        progress = dataclasses.replace(progress, update=update + 1, seconds=time.monotonic() - started)
+        bar.update()
+        if update % 10 == 0:
+            rate = (bar.format_dict["rate"] or 0.0) * section.batch_size
+            bar.set_postfix(loss=f"{float(terms['total']):.3f}", images_per_s=f"{rate:.0f}")
+        if progress.update % section.checkpoint_every == 0 or progress.update == task.updates:
+            checkpoints.save(checkpoint, task.state, progress, card)
+            tqdm.write(_line(task.name, progress.update, terms), file=sys.stderr)
+    bar.close()
+    return progress.seconds
+
+
+class BatchOrder:
+    """Positions of the faces of every update: whole shuffled passes, each from (seed, number of the pass) alone."""
+
+    def __init__(self, count: int, batch_size: int, seed: int):
+        if count < batch_size:
+            raise UserError(f"pretrain.batch_size: must be at most the {count} training faces, got {batch_size}")
+        self.count, self.batch_size, self.seed = count, batch_size, seed
+        self._pass, self._order = -1, np.empty(0, int)
+
+    def __getitem__(self, update: int) -> np.ndarray:
+        number, batch = divmod(update, self.count // self.batch_size)
+        if number != self._pass:
+            self._pass, self._order = number, np.random.default_rng([self.seed, number]).permutation(self.count)
+        return self._order[batch * self.batch_size : (batch + 1) * self.batch_size]
+
+
+def _optimizer(section, variables) -> keras.optimizers.Optimizer:
+    optimizer = keras.optimizers.Adam(section.learning_rate, global_clipnorm=section.clip_norm)
+    optimizer.build(variables)
+    return optimizer
+
+
+def _check_finite(terms: dict[str, tf.Tensor], task: str, update: int, checkpoint: Path) -> None:
+    if math.isfinite(float(terms["total"])):
+        return
+    name = next(name for name, value in terms.items() if not math.isfinite(float(value)))
+    kept = f"; {checkpoint} holds an earlier state" if checkpoint.is_file() else ""
+    raise UserError(
+        f"loss term '{name}' of the {task} must be finite, got {float(terms[name])} at update {update} "
+        f"(lower pretrain.learning_rate or the term's weight{kept})"
+    )
+
+
+def _fingerprint(config: schema.Config, faces: FaceSet) -> str:
+    """Hash of everything that decides the weights besides this program."""
+    parts = [dataclasses.asdict(getattr(config, name)) for name in ("camera", "regressor", "identity", "pretrain")]
+    for key in ("weights", "checkpoint_every"):
+        for part in parts:
+            part.pop(key, None)
+    parts[1].pop("mirror")  # how the regressor is used, not how it is trained
+    if not config.pretrain.initial:
+        parts[-1].pop("initial")  # as before there was the option: started runs go on
+    return hashlib.sha256(json.dumps([*parts, faces.folder.name], sort_keys=True).encode()).hexdigest()[:12]
+
+
+def _ship(config: schema.Config, path: str, task, face_model: FaceModel, measured: dict, seconds: float) -> None:
+    path = schema.asset_path(path)
+    recipe_file = task.faces.folder / "recipe.json"
+    metadata = {
+        "network": task.name,
+        "command": "python main.py --mode pretrain",
+        "config": {
+            name: dataclasses.asdict(getattr(config, name)) for name in (task.name, "pretrain", "face_model", "camera")
+        },
+        "faces": json.loads(recipe_file.read_text()),
+        "updates": task.updates,
+        "seconds": round(seconds),
+        "held_out": measured,
+    }
+    keep_previous(path, metadata)
+    save_weights(path, task.network, face_model.fingerprint, metadata)
+    with atomic_path(path.with_suffix(".json")) as temporary:
+        temporary.write_text(
+            json.dumps({**metadata, "face_model_fingerprint": face_model.fingerprint}, indent=1) + "\n"
+        )
+    print(f"{path}: {json.dumps(measured)}")
+
+
+def _line(task: str, update: int, terms: dict[str, tf.Tensor]) -> str:
+    return f"{task} {update}: " + ", ".join(f"{name} {float(value):.4f}" for name, value in terms.items())

@@ -1,0 +1,145 @@
+"""What pre-training asks of the regressor: direct terms where the truth is known, weak terms where only the photo is.
+
+Coefficient error alone leaves albedo and light at the mean: they are measured as colours and light on the mesh too.
+"""
+
+import numpy as np
+import tensorflow as tf
+
+from lib.face_model.coefficients import Coefficients
+from lib.face_model.face_model import FaceModel
+from lib.geometry.camera import Camera
+from lib.geometry.lighting import shading
+from lib.geometry.normals import incident_triangles, vertex_normals
+from lib.geometry.rotation import rotation_matrix
+from lib.mesh_renderer.fragments import interpolate, rasterize
+from model.losses import safe_norm
+from model.morphable_model import MorphableModel
+from model.pretraining import deep3d_losses as coefficient_losses
+
+# Typical spread of the groups that have no unit variance, so that their errors count like the others'.
+SPREAD = {"identity": 1.0, "expression": 1.0, "albedo": 1.0, "angles": 0.2, "light": 0.1, "translation": 0.15}
+LANDMARK_UNIT = 20.0  # px of a 224 px image
+
+
+class DirectSupervision:
+    """Distance of predicted coefficients to the true ones, as numbers, points, colours and light.
+
+    Args:
+      face_model: what the coefficients mean.
+      camera: projects the landmarks.
+      vertices: how many vertices stand for the face; even steps through the front of the face.
+    """
+
+    def __init__(self, face_model: FaceModel, camera: Camera, vertices: int):
+        self.layout, self.camera = face_model.layout, camera
+        front = np.flatnonzero(face_model.front_mask)
+        chosen = front[np.unique(np.linspace(0, len(front) - 1, min(vertices, len(front))).astype(int))]
+        self.marks = len(face_model.landmarks)
+        with_marks = np.concatenate([face_model.landmarks, chosen])
+        self.mean_shape = tf.constant(face_model.mean_shape[with_marks])
+        basis = np.concatenate([face_model.identity_basis, face_model.expression_basis])[:, with_marks]
+        self.shape_basis = tf.constant(basis.reshape(len(basis), -1))
+        self.albedo_basis = tf.constant(face_model.albedo_basis[:, chosen].reshape(len(face_model.albedo_basis), -1))
+        incidence = incident_triangles(face_model.triangles, face_model.vertex_count)
+        normals = vertex_normals(tf.constant(face_model.mean_shape)[None], face_model.triangles, incidence)
+        self.normals = tf.gather(normals[0], chosen)
+
+    def landmarks(self, coefficients):
+        """[B, 68, 2] pixels of coefficients [B, K]."""
+        parts = self.layout.split(coefficients)
+        return self._project(parts, _turned(parts, self._shape(parts)))
+
+    def __call__(self, predicted, truth) -> dict[str, tf.Tensor]:
+        """The direct terms, unweighted, of coefficients [B, K] against the true ones [B, K]."""
+        ours, theirs = self.layout.split(predicted), self.layout.split(truth)
+        our_shape, their_shape = self._shape(ours), self._shape(theirs)
+        our_turned, their_turned = _turned(ours, our_shape), _turned(theirs, their_shape)
+        our_points = self._project(ours, our_turned)
+        their_points = self._project(theirs, their_turned)
+        unit = LANDMARK_UNIT * self.camera.image_size[0] / coefficient_losses.PUBLISHED_IMAGE_SIZE
+        # Light is compared on the true pose's normals: an error of the pose has its own terms.
+        normals = tf.matmul(self.normals, rotation_matrix(theirs.angles))
+        albedo_error = tf.matmul(ours.albedo - theirs.albedo, self.albedo_basis)
+        return {
+            "coefficients": sum(
+                tf.reduce_mean(tf.square((getattr(ours, group) - getattr(theirs, group)) / spread))
+                for group, spread in SPREAD.items()
+                if getattr(ours, group).shape[-1]
+            ),
+            "landmarks": tf.reduce_mean(safe_norm(our_points - their_points)) / unit,
+            # Without the translation: an error of the depth, which a photo hardly shows, would drown the turn's.
+            "turned": tf.reduce_mean(safe_norm(our_turned - their_turned)),
+            # By itself: among the turned vertices the shape's larger errors hide the turn's.
+            "rotation": tf.reduce_mean(rotation_distance(ours.angles, theirs.angles)),
+            "translation": tf.reduce_mean(safe_norm(ours.translation - theirs.translation)),
+            "canonical": tf.reduce_mean(safe_norm(our_shape - their_shape)),
+            "albedo": tf.reduce_mean(tf.abs(albedo_error)),
+            "light": tf.reduce_mean(tf.abs(shading(normals, ours.light) - shading(normals, theirs.light))),
+        }
+
+    def _shape(self, parts: Coefficients):
+        offsets = tf.matmul(tf.concat([parts.identity, parts.expression], axis=-1), self.shape_basis)
+        return self.mean_shape + tf.reshape(offsets, [-1, self.mean_shape.shape[0], 3])
+
+    def _project(self, parts: Coefficients, turned):
+        return self.camera.project(turned[:, : self.marks] + parts.translation[:, None, :])
+
+
+def rotation_distance(ours, theirs):
+    """[B] distance of two rotations given by angles [B, 3]: their angle in radians where it is small (chordal)."""
+    difference = rotation_matrix(ours) - rotation_matrix(theirs)
+    return safe_norm(tf.reshape(difference, [-1, 9])) / np.sqrt(2.0)
+
+
+def _turned(parts: Coefficients, shape):
+    """Shape [B, M, 3] in the head's rotation, about the origin."""
+    return tf.matmul(shape, rotation_matrix(parts.angles))
+
+
+class WeakSupervision:
+    """Deep3DFaceReconstruction's loss: the face is drawn as predicted and compared with the photo.
+
+    Args:
+      model: the morphable model.
+      camera: of the photos, at their size.
+      identity_network: frozen; embeds photo and rendering for the perceptual term.
+    """
+
+    def __init__(self, model: MorphableModel, camera: Camera, identity_network):
+        self.model, self.camera, self.identity_network = model, camera, identity_network
+        self.front = tf.constant(model.face_model.front_mask[None, :, None], tf.float32)
+
+    def __call__(self, coefficients, images, alpha, landmarks) -> dict[str, tf.Tensor]:
+        """The six terms, unweighted.
+
+        Args:
+          coefficients: [B, K] predicted.
+          images: [B, H, W, 3] RGB in [0, 1].
+          alpha: [B, H, W, 1] in [0, 1], 1 on visible skin.
+          landmarks: [B, 68, 2] px, found in the photo.
+        """
+        face = self.model.posed(coefficients, self.camera)
+        clip = self.camera.clip_coordinates(face.vertices)
+        fragments = rasterize(clip, self.model.triangles, self.camera.image_size)
+        front = tf.broadcast_to(self.front, tf.stack([tf.shape(clip)[0], self.model.vertex_count, 1]))
+        drawn = interpolate(tf.concat([face.albedo * face.shading, front], axis=-1), self.model.triangles, fragments)
+        rendering = drawn[..., :3]
+        inside = tf.stop_gradient(tf.cast(drawn[..., 3:] > 0.5, tf.float32)) * fragments.mask * alpha
+        overlay = inside * tf.clip_by_value(rendering, 0.0, 1.0) + (1.0 - inside) * images
+        return {
+            "photometric": coefficient_losses.photometric_loss(rendering, images, inside),
+            "landmarks": coefficient_losses.landmark_loss(face.landmarks, landmarks, self.camera.image_size[0]),
+            "perceptual": coefficient_losses.perceptual_loss(
+                self.identity_network(overlay, training=False),
+                tf.stop_gradient(self.identity_network(images, training=False)),
+            ),
+            "prior": coefficient_losses.prior_loss(face.coefficients),
+            "reflectance": coefficient_losses.reflectance_loss(face.albedo, self.model.skin_mask),
+            "light": coefficient_losses.light_loss(face.coefficients.light),
+        }
+
+
+def total_weak_loss(terms: dict[str, tf.Tensor]) -> tf.Tensor:
+    """Deep3DFaceReconstruction's weighted sum."""
+    return sum(weight * terms[name] for name, weight in coefficient_losses.WEIGHTS.items())

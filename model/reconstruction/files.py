@@ -1,0 +1,145 @@
+"""What test mode leaves behind: the files of one photo, the summary of all."""
+
+import csv
+import json
+from pathlib import Path
+
+import numpy as np
+from PIL import Image, ImageDraw
+
+from lib.files.atomic import atomic_path
+from lib.geometry.camera import Camera
+from lib.images.display import to_bytes
+from model.morphable_model import MorphableModel
+from model.reconstruction.description import describe
+from model.report.pictures import pictures
+
+# Photos on the sheet; the first ones of a folder.
+SHEET_ROWS = 24
+# Files that lie beside the photos' folders; no folder has their names.
+RUN_FILES = ("index.html", "sheet.png", "summary.csv", "summary.json", "failed.txt")
+COLUMNS = ("psnr_coarse", "psnr_fine", "coverage", "five_point_residual_px", "five_point_residual_px_max", "seconds")
+
+
+class Sheet:
+    """Collects one row of pictures for each photo."""
+
+    def __init__(self):
+        self.rows: list[dict[str, np.ndarray]] = []
+        self.captions: list[str] = []
+
+    def add(self, result) -> None:
+        """Adds a `PhotoResult`, if there is still room."""
+        if len(self.rows) < SHEET_ROWS:
+            metrics = result.metrics
+            self.rows.append(pictures(result))
+            self.captions.append(
+                f"{result.photo.name}   coarse {metrics['psnr_coarse']:.1f} dB   fine {metrics['psnr_fine']:.1f} dB   "
+                f"points {metrics['five_point_residual_px']:.2f} px"
+            )
+
+    def image(self) -> Image.Image:
+        """Photo | mask | coarse | fine | overlay | landmarks | shape | new views, one photo a row."""
+        size, caption = next(iter(self.rows[0].values())).shape[0], 16
+        titles = list(self.rows[0])
+        image = Image.new("RGB", (size * len(titles), caption + (size + caption) * len(self.rows)), "white")
+        draw = ImageDraw.Draw(image)
+        for column, title in enumerate(titles):
+            draw.text((column * size + 4, 2), title, fill="black")
+        for row, (cells, text) in enumerate(zip(self.rows, self.captions, strict=True)):
+            top = caption + row * (size + caption)
+            draw.text((4, top + size + 2), text, fill="black")
+            for column, picture in enumerate(cells.values()):
+                image.paste(Image.fromarray(picture), (column * size, top))
+        return image
+
+
+def write(folder: Path, result, morphable: MorphableModel, camera: Camera) -> None:
+    """Writes the files of one photo.
+
+    crop.png (the aligned photo, its mask as alpha), coarse.png and fine.png (renderings, transparent where there is no
+    face), overlay.png, landmarks.png, coefficients.json and metrics.json.
+
+    Args:
+      folder: is made.
+      result: a `PhotoResult`.
+      morphable: the face model.
+      camera: of the crop.
+    """
+    chain = result.result
+    mask = chain.mask[0].numpy()
+    cells = pictures(result)
+    images = {
+        "crop": np.concatenate([cells["photo"], to_bytes(result.alpha[..., None])], axis=-1),
+        "coarse": np.concatenate([cells["coarse"], to_bytes(mask)], axis=-1),
+        "fine": np.concatenate([cells["fine"], to_bytes(mask)], axis=-1),
+        "overlay": cells["overlay"],
+        "landmarks": cells["landmarks"],
+    }
+    for name, pixels in images.items():
+        with atomic_path(folder / f"{name}.png") as path:
+            Image.fromarray(pixels).save(path)
+    _write_json(folder / "coefficients.json", describe(result, morphable, camera))
+    _write_json(folder / "metrics.json", {"photo": result.photo.name, **_rounded(result.metrics)})
+
+
+def write_summary(
+    output: Path, metrics: dict[str, dict[str, float]], failed: dict[str, str], seconds: float, sheet: Sheet
+) -> None:
+    """Writes summary.csv, summary.json, failed.txt and sheet.png, and prints the table.
+
+    Args:
+      output: folder.
+      metrics: photo -> its numbers.
+      failed: photo -> reason.
+      seconds: that the whole folder took.
+      sheet: pictures, used when there are any.
+    """
+    with atomic_path(output / "summary.csv") as path, open(path, "w", newline="", encoding="utf-8") as stream:
+        writer = csv.writer(stream)
+        writer.writerow(["photo", *COLUMNS, "failed"])
+        for name, numbers in metrics.items():
+            writer.writerow([name, *(round(numbers[column], 4) for column in COLUMNS), ""])
+        for name, reason in failed.items():
+            writer.writerow([name, *[""] * len(COLUMNS), reason])
+    summary = {"given": len(metrics) + len(failed), "reconstructed": len(metrics)}
+    for key in ("psnr_coarse", "psnr_fine", "coverage", "five_point_residual_px"):
+        summary[key] = _mean([numbers[key] for numbers in metrics.values()])
+    residuals = [numbers["five_point_residual_px"] for numbers in metrics.values()]
+    summary["five_point_residual_px_max"] = round(max(residuals), 3) if residuals else None
+    summary["seconds"] = round(seconds, 1)
+    summary["seconds_per_photo"] = _mean([numbers["seconds"] for numbers in metrics.values()])
+    summary["failed"] = failed
+    _write_json(output / "summary.json", summary)
+    with atomic_path(output / "failed.txt") as path:
+        path.write_text("".join(f"{name}: {reason}\n" for name, reason in failed.items()), encoding="utf-8")
+    if sheet.rows:
+        with atomic_path(output / "sheet.png") as path:
+            sheet.image().save(path)
+    _print_table(output, metrics, failed)
+
+
+def _mean(values: list[float]) -> float | None:
+    return round(float(np.mean(values)), 3) if values else None
+
+
+def _rounded(numbers: dict[str, float]) -> dict[str, float]:
+    return {name: round(value, 4) for name, value in numbers.items()}
+
+
+def _write_json(path: Path, content: dict) -> None:
+    with atomic_path(path) as temporary:
+        temporary.write_text(json.dumps(content, indent=1, allow_nan=False) + "\n", encoding="utf-8")
+
+
+def _print_table(output: Path, metrics: dict[str, dict[str, float]], failed: dict[str, str]) -> None:
+    width = max([len(name) for name in (*metrics, *failed)], default=5)
+    print(f"{'photo':<{width}}  coarse dB  fine dB  covered  points px  seconds")
+    for name, numbers in metrics.items():
+        print(
+            f"{name:<{width}}  {numbers['psnr_coarse']:9.2f}  {numbers['psnr_fine']:7.2f}  {numbers['coverage']:7.1%}  "
+            f"{numbers['five_point_residual_px']:9.2f}  {numbers['seconds']:7.2f}"
+        )
+    for name, reason in failed.items():
+        print(f"{name:<{width}}  not reconstructed: {reason}")
+    print(f"{len(metrics)} of {len(metrics) + len(failed)} photos reconstructed, results in {output}")

@@ -1,0 +1,78 @@
+"""What test mode leaves of photos: a folder for each, the page that shows them, the tables of numbers and failures."""
+
+import time
+from pathlib import Path
+
+from configs import schema
+from lib.errors import UserError
+from lib.files.file_names import printable
+from model.photos.errors import failure_reason
+from model.pipeline import Components
+from model.reconstruction import files as reconstruction_files
+from model.reconstruction.export import Exporter, FaceTextures
+from model.report import Report
+
+
+class ResultFolder:
+    """Writes results as they come; keeps numbers and small pictures only.
+
+    Args:
+      config: the effective configuration.
+      parts: face model and camera of the results.
+      source: what the photos were taken from.
+      output: is made.
+    """
+
+    def __init__(self, config: schema.Config, parts: Components, source: Path, output: Path):
+        self.started = time.monotonic()
+        self.parts, self.source, self.output = parts, Path(source), Path(output)
+        self.output.mkdir(parents=True, exist_ok=True)
+        self.export = Exporter.of(config, parts.chain.morphable, parts.camera)
+        self.metrics: dict[str, dict[str, float]] = {}
+        self.failed: dict[str, str] = {}
+        self._sheet = reconstruction_files.Sheet()
+        self._report = Report(self.output, parts.face_model, parts.camera, title=str(source))
+
+    def add(self, path: Path, folder: str, result) -> FaceTextures | None:
+        """Writes a `PhotoResult` of the photo `path` to the folder of this name below the output folder.
+
+        Returns:
+          The textures that were exported, if any.
+        """
+        target = self.output / folder
+        reconstruction_files.write(target, result, self.parts.chain.morphable, self.parts.camera)
+        textures = self.export(target, result)
+        self._report.add(result, folder, self._shown(path))
+        self._sheet.add(result)
+        self.metrics[self._shown(path)] = result.metrics
+        return textures
+
+    def fail(self, path: Path, error: Exception) -> None:
+        """Notes why there is no result of the photo `path`."""
+        reason = failure_reason(path, error)
+        self.failed[self._shown(path)] = reason
+        self._report.fail(self._shown(path), reason)
+
+    def finish(self) -> dict[str, str]:
+        """Writes and prints the table, writes the page.
+
+        Returns:
+          The photos that failed: name -> reason.
+
+        Raises:
+          UserError: none succeeded.
+        """
+        seconds = time.monotonic() - self.started
+        reconstruction_files.write_summary(self.output, self.metrics, self.failed, seconds, self._sheet)
+        print(f"the page that shows them: {self._report.finish().resolve()}")
+        if not self.metrics:
+            name, reason = next(iter(self.failed.items()))
+            raise UserError(
+                f"{self.source}: at least one photo must show a face, got none of {len(self.failed)} reconstructed "
+                f"(the first, {name}: {reason}; all are listed in {self.output / 'failed.txt'})"
+            )
+        return self.failed
+
+    def _shown(self, path: Path) -> str:
+        """The photo's name with the folders it lies in."""
+        return printable(path.relative_to(self.source).as_posix())

@@ -1,0 +1,31 @@
+"""The pictures of one reconstructed photo, by title."""
+
+import cv2
+import numpy as np
+
+from lib.images.display import clipped, to_bytes
+
+
+def pictures(result) -> dict[str, np.ndarray]:
+    """Title -> uint8 [H, W, 3] of a `PhotoResult`."""
+    chain, rgb = result.result, result.photo.rgb
+    mask = result.alpha[..., None]
+    return {
+        "photo": to_bytes(rgb),
+        "mask": to_bytes(rgb * mask + np.array([1.0, 0.0, 1.0]) * (1 - mask)),
+        "coarse": to_bytes(clipped(chain.coarse.rendering)[0].numpy()),
+        "fine": to_bytes(clipped(chain.rendering)[0].numpy()),
+        "overlay": to_bytes(clipped(chain.overlay)[0].numpy()),
+        "landmarks": landmark_picture(rgb, chain.coarse.face.landmarks[0].numpy(), result.photo.alignment.points),
+        **{title: to_bytes(view[..., :3]) for title, view in result.views.items()},
+    }
+
+
+def landmark_picture(rgb: np.ndarray, landmarks: np.ndarray, points: np.ndarray) -> np.ndarray:
+    """The crop with the 68 projected landmarks (green) and the five detected points (red), uint8 [H, W, 3]."""
+    scale = 4  # drawn large and reduced, so that small circles are round
+    image = cv2.resize(to_bytes(rgb), None, fx=scale, fy=scale, interpolation=cv2.INTER_CUBIC)
+    for found, colour, radius in ((landmarks, (60, 255, 60), 5), (points, (255, 40, 40), 6)):
+        for x, y in np.rint(found * scale - 0.5).astype(int).tolist():
+            cv2.circle(image, (x, y), radius, colour, -1, cv2.LINE_AA)
+    return cv2.resize(image, rgb.shape[1::-1], interpolation=cv2.INTER_AREA)

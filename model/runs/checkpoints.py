@@ -1,0 +1,105 @@
+"""Checkpoints of a training run: every variable by its name, the progress and what they belong to, in one .npz.
+
+A checkpoint replaces the earlier one only when it is complete, so a killed run or a full disk leaves the last good one.
+"""
+
+import dataclasses
+from collections.abc import Mapping
+from pathlib import Path
+
+import keras
+import numpy as np
+
+from lib.errors import UserError
+from lib.files import headed_npz
+from lib.files.numpy_files import DamagedFile
+from model.networks.variable_names import mismatch
+
+FORMAT = 2
+
+
+@dataclasses.dataclass(frozen=True)
+class Progress:
+    """Where a run stands; the data order and random draws follow from the seed and these numbers."""
+
+    epoch: int = 0  # epochs finished
+    update_in_epoch: int = 0  # updates done in the epoch that is under way
+    update: int = 0  # updates done in all
+    best_psnr: float = float("-inf")  # best validation PSNR so far [dB]
+    seconds: float = 0.0  # spent on the updates, by all the processes that made them
+
+    def after_update(self) -> "Progress":
+        return dataclasses.replace(self, update=self.update + 1, update_in_epoch=self.update_in_epoch + 1)
+
+    def after_epoch(self) -> "Progress":
+        return dataclasses.replace(self, epoch=self.epoch + 1, update_in_epoch=0)
+
+
+def save(
+    path: Path, groups: Mapping[str, Mapping[str, keras.Variable]], progress: Progress, identity: Mapping[str, str]
+) -> None:
+    """Writes a checkpoint atomically.
+
+    Args:
+      path: the .npz to (re)place.
+      groups: variables by role and name, e.g. {"texture": {"mesh_concat/weights": variable, ...}}; see
+        `model.networks.variable_names`.
+      progress: where the run stands.
+      identity: what the variables belong to, e.g. {"face model": fingerprint}; `restore` compares it.
+
+    Raises:
+      UserError: a variable is not finite, and what was saved before is better.
+    """
+    arrays = {}
+    for group, variables in groups.items():
+        for name, variable in variables.items():
+            arrays[f"{group}/{name}"] = value = np.asarray(variable)
+            if value.dtype.kind == "f" and not np.isfinite(value).all():
+                raise UserError(
+                    f"'{name}' must be finite to be saved, got NaN or infinity after update "
+                    f"{progress.update} (lower the learning rate; {path} is left as it was)"
+                )
+    header = {"format": FORMAT, "progress": dataclasses.asdict(progress), "identity": dict(identity)}
+    headed_npz.write(path, arrays, header)
+
+
+def restore(path: Path, groups: Mapping[str, Mapping[str, keras.Variable]], identity: Mapping[str, str]) -> Progress:
+    """Assigns the checkpoint's values to the variables of the same names; groups beyond `groups` are ignored.
+
+    Everything is checked before the first assignment, so a refused checkpoint changes nothing.
+
+    Raises:
+      UserError: the file is missing, damaged, or belongs to another face model or network.
+    """
+    header, arrays = _read(path)
+    for key, wanted in identity.items():
+        found = header["identity"].get(key)
+        if found != wanted:
+            raise UserError(
+                f"{path}: the checkpoint must belong to {key} {wanted}, got {found} "
+                "(use the configuration it was trained with, or train again)"
+            )
+    for group, variables in groups.items():
+        prefix = f"{group}/"
+        shapes = {name[len(prefix) :]: a.shape for name, a in arrays.items() if name.startswith(prefix)}
+        if fault := mismatch(variables, shapes):
+            raise UserError(f"{path}: '{group}' {fault} (it was trained with another network)")
+    for group, variables in groups.items():
+        for name, variable in variables.items():
+            variable.assign(arrays[f"{group}/{name}"])
+    return Progress(**header["progress"])
+
+
+def _read(path: Path) -> tuple[dict, dict[str, np.ndarray]]:
+    if not Path(path).is_file():
+        raise UserError(f"{path}: a checkpoint must be here, got none (run `python main.py --mode train` first)")
+    try:
+        header, arrays = headed_npz.read(path)
+    except (DamagedFile, OSError) as error:
+        raise UserError(
+            f"{path}: must be a checkpoint written by this program, got a damaged or foreign file "
+            f"({error}; delete it and train again)"
+        ) from error
+    if header.get("format") != FORMAT:
+        raise UserError(f"{path}: checkpoint format must be {FORMAT}, got {header.get('format')} (train again)")
+    return header, arrays

@@ -1,0 +1,66 @@
+"""What a training run shows while it goes on: TensorBoard scalars and images, validation means, sample sheets."""
+
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
+
+import numpy as np
+import tensorflow as tf
+from PIL import Image
+
+from lib.files.atomic import atomic_path
+from lib.images.display import clipped
+from model.training.trainer import TextureTrainer
+
+SCALAR_EVERY = 10  # updates between training scalars: reading them must not slow the run down
+
+
+class RunLog:
+    """Writes to <run>/logs (TensorBoard) and <run>/samples (PNG sheets).
+
+    Args:
+      folder: the run's folder.
+      trainer: computes validation terms and reconstructions.
+      validation: yields single-crop batches of the validation split (crop, coefficients, embedding and, where it is
+        known, true albedo), anew on each call.
+      sample_count: faces on a sheet.
+    """
+
+    def __init__(self, folder: Path, trainer: TextureTrainer, validation: Callable[[], Iterable], sample_count: int):
+        self.folder, self.trainer, self.validation, self.sample_count = Path(folder), trainer, validation, sample_count
+        self.writer = tf.summary.create_file_writer(str(self.folder / "logs"))
+
+    def training(self, terms: Mapping[str, float], update: int) -> None:
+        """Scalars of a training update, every few updates."""
+        if update % SCALAR_EVERY == 0:
+            self._scalars("train", terms, update)
+
+    def validate(self, update: int) -> dict[str, float]:
+        """Mean over the validation crops of every loss term and of the PSNR, each crop measured for itself."""
+        sums: dict[str, list[float]] = defaultdict(list)
+        for batch in self.validation():
+            for name, value in self.trainer.validate(*batch).items():
+                sums[name].append(float(value))
+        means = {name: float(np.nanmean(values)) for name, values in sums.items()}
+        self._scalars("validation", means, update)
+        return means
+
+    def sample_sheet(self, update: int) -> Path:
+        """Photo, coarse, fine and overlay of the first validation crops, one face a row, as PNG and to TensorBoard."""
+        rows = []
+        for _, (crop, coefficients, embedding, *_) in zip(range(self.sample_count), self.validation(), strict=False):
+            result = self.trainer.reconstruct(crop, coefficients, embedding)
+            pictures = (crop[..., :3], result.coarse.rendering, result.rendering, result.overlay)
+            rows.append(np.concatenate([clipped(picture)[0].numpy() for picture in pictures], axis=1))
+        sheet = np.rint(np.concatenate(rows) * 255).astype(np.uint8)
+        with self.writer.as_default(update):
+            tf.summary.image("photo, coarse, fine, overlay", sheet[None])
+        path = self.folder / "samples" / f"{update:07d}.png"
+        with atomic_path(path) as temporary:
+            Image.fromarray(sheet).save(temporary)
+        return path
+
+    def _scalars(self, group: str, values: Mapping[str, float], update: int) -> None:
+        with self.writer.as_default(update):
+            for name, value in values.items():
+                tf.summary.scalar(f"{group}/{name}", value)

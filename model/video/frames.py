@@ -1,0 +1,172 @@
+"""Frames of a video in and out, and the same face from frame to frame."""
+
+import dataclasses
+import os
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from lib.errors import UserError
+from lib.face_image.detection import Face, detect_faces
+from lib.face_image.photo_io import photo_paths, photo_size, read_photo
+from lib.files.atomic import atomic_path
+from model.photos.reader import AlignedPhoto, PhotoReader
+
+# FFmpeg's own lines about damaged files; what they mean for the user is told in one of ours.
+os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")
+# A face may move by this many of its widths between two detections and still be the same.
+REACH = 0.7
+# After so many frames without it, the largest face is taken for it, wherever it is: after a cut it may be anywhere.
+LOST = 12
+
+
+class FrameSource:
+    """The frames of a video or of a folder, uint8 [H, W, 3] RGB; can be gone through again and again.
+
+    A damaged frame is None, so that those after it keep their place; damaged ones at the end are left out.
+
+    Args:
+      source: a file that OpenCV reads, or a folder of images of one size, in the order of their names.
+      frame_rate: Hz, where the source does not tell.
+      skip: a folder within `source` that holds no frames.
+
+    Raises:
+      UserError: OpenCV cannot read the file, or the folder holds no image, or images of several sizes.
+    """
+
+    def __init__(self, source: Path, frame_rate: float, skip: Path | None = None):
+        self.source, self.frame_rate = source, frame_rate
+        self.paths = photo_paths(source, skip) if source.is_dir() else None
+        if self.paths is not None:
+            _check_sizes(self.paths)
+        else:
+            capture = cv2.VideoCapture(str(source))
+            try:
+                if not capture.isOpened():
+                    raise UserError(
+                        f"{source}: must be a video that OpenCV reads, got another file (convert it to .mp4, or give a "
+                        "folder of its frames)"
+                    )
+                self.frame_rate = capture.get(cv2.CAP_PROP_FPS) or frame_rate
+            finally:
+                capture.release()
+
+    def __iter__(self) -> Iterator[np.ndarray | None]:
+        damaged = 0
+        for frame in self._images() if self.paths is not None else self._video():
+            if frame is None:
+                damaged += 1
+                continue
+            yield from [None] * damaged
+            damaged = 0
+            yield frame
+
+    def _images(self) -> Iterator[np.ndarray | None]:
+        for path in self.paths:
+            try:
+                yield np.ascontiguousarray(read_photo(path)[..., :3])
+            except UserError:
+                yield None
+
+    def _video(self) -> Iterator[np.ndarray | None]:
+        capture = cv2.VideoCapture(str(self.source))
+        try:
+            expected = capture.get(cv2.CAP_PROP_FRAME_COUNT)  # 0 or less where the file does not tell
+            index = 0
+            while True:
+                read, frame = capture.read()
+                index += 1
+                if read:
+                    yield cv2.cvtColor(frame, cv2.COLOR_BGR2RGB)
+                elif index < expected:
+                    yield None
+                else:
+                    return
+        finally:
+            capture.release()
+
+
+def _check_sizes(paths: list[Path]) -> None:
+    first = None
+    for path in paths:
+        try:
+            size = photo_size(path)
+        except UserError:
+            continue  # damaged: a frame to be bridged
+        first = first or (path, size)
+        if size != first[1]:
+            wanted, got = (f"{width} x {height}" for height, width in (first[1], size))
+            raise UserError(f"{path}: the frames must have one size, {wanted} as {first[0].name}, got {got}")
+
+
+class FrameTracker:
+    """Finds the same face in frame after frame: the largest first, then the one nearest to where it was.
+
+    Args:
+      reader: aligns the face.
+    """
+
+    def __init__(self, reader: PhotoReader):
+        self.reader = reader
+        self._last: Face | None = None
+        self._missed = 0
+
+    def __call__(self, frame: np.ndarray | None, name: str) -> AlignedPhoto | None:
+        """The face in a frame, uint8 [H, W, 3]; None where it is not found or the frame is None."""
+        if frame is None:
+            return self._miss()
+        found = [face for face in detect_faces(frame, refine=False) if face.confidence >= self.reader.min_confidence]
+        if self._last is not None:
+            centre, reach = self._last.points.mean(axis=0), REACH * self._last.box[2]
+            found = [face for face in found if np.linalg.norm(face.points.mean(axis=0) - centre) < reach]
+            found.sort(key=lambda face: np.linalg.norm(face.points.mean(axis=0) - centre))
+        else:
+            found.sort(key=lambda face: -face.area)
+        if not found:
+            return self._miss()
+        self._last, self._missed = found[0], 0
+        # The photo at full resolution is for textures; of a long video it would fill the memory.
+        return dataclasses.replace(self.reader.aligned(name, frame, found[0]), region=None)
+
+    def _miss(self) -> None:
+        self._missed += 1
+        if self._missed == LOST:
+            self._last = None
+
+
+def held(frames: Iterable[np.ndarray | None]) -> Iterator[np.ndarray]:
+    """The frames, a damaged one replaced by the one before it, at the start by the first that is not damaged."""
+    last, leading = None, 0
+    for frame in frames:
+        if frame is None and last is None:
+            leading += 1
+            continue
+        last = last if frame is None else frame
+        yield from [last] * (leading + 1)
+        leading = 0
+
+
+def write_video(path: Path, frames: Iterable[np.ndarray], frame_rate: float) -> None:
+    """Writes frames (uint8 [H, W, 3] RGB of one size) as MPEG-4.
+
+    Raises:
+      UserError: this build of OpenCV cannot write it, or the frames differ in size.
+    """
+    writer, size = None, None
+    with atomic_path(path) as temporary:
+        try:
+            for frame in frames:
+                if writer is None:
+                    size = frame.shape
+                    code = cv2.VideoWriter_fourcc(*"mp4v")
+                    writer = cv2.VideoWriter(str(temporary), code, frame_rate, size[1::-1])
+                    if not writer.isOpened():
+                        raise UserError(f"{path}: OpenCV must be able to write MPEG-4, got a build that cannot")
+                if frame.shape != size:
+                    raise UserError(f"{path}: frames must have one size, got {size} and {frame.shape}")
+                writer.write(cv2.cvtColor(frame, cv2.COLOR_RGB2BGR))
+        finally:
+            if writer is not None:
+                writer.release()

@@ -1,0 +1,232 @@
+"""A face through a video: one identity and albedo, pose, expression and light smoothed without lag."""
+
+import dataclasses
+import json
+import time
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+import cv2
+import numpy as np
+import tensorflow as tf
+from tqdm import tqdm
+
+from configs import schema
+from lib.errors import UserError
+from lib.face_image.region import face_region
+from lib.files.atomic import atomic_path
+from lib.files.disk_list import Spill
+from model import pipeline as components
+from model.person.estimator import Gallery, PersonEstimator, batches, spread
+from model.person.files import PERSON_FOLDER, PersonRecord, write_person
+from model.photos.reader import AlignedPhoto
+from model.reconstruction.export import Exporter
+from model.reconstruction.reconstructor import PhotoResult, Reconstructor
+from model.video.frames import FrameSource, FrameTracker, held, write_video
+from model.video.smoothing import smooth, stiffness
+
+# Frames that identity and albedo are estimated from.
+KEY_FRAMES = 6
+SMOOTHED = ("expression", "angles", "light")
+
+
+@dataclasses.dataclass(frozen=True)
+class Track:
+    """A face in T frames.
+
+    Attributes:
+      coefficients: [T, K], each frame's in its own crop; identity and albedo are the same in all.
+      photo_to_crop: [T, 2, 3] the crops, see `Alignment`; bridged frames borrow their neighbour's.
+      landmarks: [T, 68, 2] pixels of the frame.
+      seen: [T] bool, False where the face was not found and its motion is bridged.
+      keys: frame -> result, of the frames that identity and albedo come from.
+    """
+
+    coefficients: np.ndarray
+    photo_to_crop: np.ndarray
+    landmarks: np.ndarray
+    seen: np.ndarray
+    keys: dict[int, PhotoResult]
+
+
+def track_face(
+    reconstruct: Reconstructor, photos: Iterable[AlignedPhoto | None], frame_rate: float, cutoff: float
+) -> Track:
+    """Recovers a face from the aligned frames of a video, gone through once; crops are kept on disk.
+
+    Args:
+      reconstruct: fits and refines.
+      photos: one for each frame, None where the face was not found.
+      frame_rate: Hz.
+      cutoff: motion faster than this many Hz is noise.
+
+    Raises:
+      UserError: no frame shows a face.
+    """
+    gallery, seen = Gallery(), []
+    for photo in photos:
+        seen.append(photo is not None)
+        if photo is not None:
+            gallery.append(reconstruct.guess(photo))
+    frames = np.flatnonzero(seen)
+    if not len(frames):
+        raise UserError(f"at least one frame must show a face, got none in {len(seen)}")
+    layout = reconstruct.parts.face_model.layout
+    started = time.monotonic()
+    chosen = spread(layout.split(gallery.regressed).angles, KEY_FRAMES)
+    estimator, keys = PersonEstimator(reconstruct), Gallery()
+    for draft in estimator.alone([gallery.drafts[index] for index in chosen]):
+        keys.append(draft)
+    shared = estimator.shared(keys)
+    results = [reconstruct.finish(draft, started) for draft in estimator.around(shared, list(keys.drafts))]
+    rows, crops = [], []
+    for batch in batches(tqdm(gallery.drafts, "fit", unit="frame", dynamic_ncols=True)):
+        for draft in estimator.around(shared, batch):
+            rows.append(draft.coefficients)
+            crops.append(draft.photo.alignment.photo_to_crop)
+    nearest = np.abs(np.arange(len(seen))[:, None] - frames).argmin(axis=1)
+    coefficients, crops = smooth_track(
+        reconstruct,
+        np.stack(rows)[nearest],
+        np.stack(crops)[nearest],
+        np.array(seen),
+        stiffness(cutoff, frame_rate),
+    )
+    landmarks = frame_landmarks(reconstruct, coefficients, crops)
+    return Track(
+        coefficients, crops, landmarks, np.array(seen), dict(zip(frames[chosen].tolist(), results, strict=True))
+    )
+
+
+def smooth_track(
+    reconstruct: Reconstructor, coefficients: np.ndarray, crops: np.ndarray, seen: np.ndarray, stiff: float
+) -> tuple[np.ndarray, np.ndarray]:
+    """Smooths what moves; the position in pixels of the frame, because the crops jump.
+
+    Args:
+      coefficients: [T, K] in the crops; rows of frames not seen are not read.
+      crops: [T, 2, 3] photo_to_crop.
+      seen: [T] bool.
+      stiff: see `model.video.smoothing`.
+
+    Returns:
+      coefficients [T, K] and crops [T, 2, 3].
+    """
+    layout, camera = reconstruct.parts.face_model.layout, reconstruct.parts.camera
+    result, weights = np.array(coefficients, np.float64), seen.astype(np.float64)
+    for name in SMOOTHED:
+        part = layout.slices[name]
+        result[:, part] = smooth(result[:, part], weights, stiff)
+    zoom = 0.5 * (crops[:, 0, 0] + crops[:, 1, 1])
+    place = layout.slices["translation"]
+    translation = result[:, place]
+    depth = camera.distance - translation[:, 2]
+    in_crop = camera.project(tf.constant(translation[:, None], tf.float32))[:, 0].numpy()
+    diagonal = _scales(crops)
+    in_frame = (in_crop - crops[..., 2]) / diagonal
+    size = np.log(camera.focal_length / depth / zoom)
+    moved = smooth(np.concatenate([in_frame, size[:, None]], axis=1), weights, stiff)
+    depth = camera.focal_length / (np.exp(moved[:, 2]) * zoom)
+    in_crop = moved[:, :2] * diagonal + crops[..., 2]
+    height, width = camera.image_size
+    offset = (in_crop - np.array([width, height]) / 2) * (depth / camera.focal_length)[:, None]
+    result[:, place] = np.stack([offset[:, 0], -offset[:, 1], camera.distance - depth], axis=-1)
+    return result.astype(np.float32), crops
+
+
+def frame_landmarks(reconstruct: Reconstructor, coefficients: np.ndarray, crops: np.ndarray) -> np.ndarray:
+    """Landmarks [T, 68, 2] in pixels of the frames, for coefficients [T, K] in crops [T, 2, 3]."""
+    parts = reconstruct.parts
+    landmarks = np.concatenate(
+        [parts.chain.morphable.posed(tf.constant(row[None]), parts.camera).landmarks for row in coefficients]
+    )
+    return (landmarks - crops[:, None, :, 2]) / _scales(crops)[:, None]
+
+
+def _scales(crops: np.ndarray) -> np.ndarray:
+    """[T, 2] pixels of the crop for one of the frame, of crops [T, 2, 3]: alignment neither turns nor shears."""
+    return np.stack([crops[:, 0, 0], crops[:, 1, 1]], axis=-1)
+
+
+def overlay(reconstruct: Reconstructor, frame: np.ndarray, crop: np.ndarray, coefficients, albedo) -> np.ndarray:
+    """A frame (uint8 [H, W, 3]) with the face of coefficients [K] and albedo [N, 3] laid over it."""
+    layers = reconstruct.draw(coefficients[None], tf.constant(albedo[None]))
+    centres = np.array(crop, np.float64)  # OpenCV counts from pixel centres, we from edges
+    centres[:, 2] += 0.5 * crop[:, :2].sum(axis=1) - 0.5
+    size = frame.shape[1::-1]
+    layers = cv2.warpAffine(layers, centres, size, flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP)
+    blended = layers[..., 3:] * layers[..., :3] * 255 + (1 - layers[..., 3:]) * frame
+    return np.rint(np.clip(blended, 0, 255)).astype(np.uint8)
+
+
+def with_region(result: PhotoResult, frame: np.ndarray) -> PhotoResult:
+    """A result with the pixels of its frame, uint8 [H, W, 3], that textures are baked from."""
+    photo = result.photo
+    return dataclasses.replace(result, photo=dataclasses.replace(photo, region=face_region(frame, photo.alignment)))
+
+
+def reconstruct_video(config: schema.Config, source: Path, output: Path) -> dict[str, str]:
+    """Reconstructs the face of a video.
+
+    Writes overlay.mp4, coefficients.npz (a `Track`'s arrays), summary.json and the folder `person`.
+
+    Args:
+      config: the effective configuration.
+      source: a video that OpenCV reads, or a folder of frames, in the order of their names.
+      output: folder of the results.
+
+    Returns:
+      Nothing failed: {}; damaged frames and those without a face are bridged and listed in summary.json.
+
+    Raises:
+      UserError: no frame can be read or none shows a face.
+    """
+    source, output, settings = Path(source), Path(output), config.test
+    frames = FrameSource(source, settings.frame_rate, output)
+    if settings.smoothing > frames.frame_rate / 2:
+        raise UserError(
+            f"test.smoothing: must be at most half of the frame rate {frames.frame_rate:g} Hz, "
+            f"got {settings.smoothing:g}"
+        )
+    parts = components.load(config)
+    components.restore_texture_network(parts)
+    reconstruct = Reconstructor.of(config, parts)
+    tracker, damaged = FrameTracker(reconstruct.reader), []
+
+    def photos() -> Iterator[AlignedPhoto | None]:
+        for index, frame in enumerate(tqdm(frames, "detect", unit="frame", dynamic_ncols=True)):
+            if frame is None:
+                damaged.append(index)
+            yield tracker(frame, f"frame {index}")
+
+    try:
+        track = track_face(reconstruct, photos(), frames.frame_rate, settings.smoothing)
+    except UserError as error:
+        raise UserError(f"{source}: {error}") from error
+    export = Exporter.of(config, parts.chain.morphable, parts.camera)
+    records: Spill[PersonRecord] = Spill()
+    for index, frame in enumerate(frames):
+        if index in track.keys:
+            result = with_region(track.keys[index], frame)
+            records.append(PersonRecord.of(result, export.bake(result) if export.textured else None, result.photo.name))
+    with atomic_path(output / "coefficients.npz") as path, open(path, "wb") as stream:
+        arrays = ("coefficients", "photo_to_crop", "landmarks", "seen")
+        np.savez_compressed(stream, **{name: getattr(track, name) for name in arrays})
+    missing = np.flatnonzero(~track.seen).tolist()
+    summary = {
+        "frames": len(track.seen),
+        "frame_rate": frames.frame_rate,
+        "bridged": missing,
+        "damaged": damaged,
+        "key_frames": [key.photo.name for key in track.keys.values()],
+    }
+    with atomic_path(output / "summary.json") as path:
+        path.write_text(json.dumps(summary, indent=1) + "\n", encoding="utf-8")
+    skin = write_person(output / PERSON_FOLDER, reconstruct, export, records)
+    rows = zip(held(frames), track.photo_to_crop, track.coefficients, strict=True)
+    write_video(output / "overlay.mp4", (overlay(reconstruct, *row, skin.albedo) for row in rows), frames.frame_rate)
+    print(
+        f"{len(track.seen)} frames, {len(missing)} bridged without a face ({len(damaged)} of them damaged), results in "
+        f"{output}"
+    )
+    return {}

@@ -1,0 +1,68 @@
+"""Masks of a face-parsing network: a tiny one, made here, whose classes are known at every pixel."""
+
+import sys
+
+import numpy as np
+import onnx
+import pytest
+from onnx import TensorProto, helper, numpy_helper
+
+from lib.errors import UserError
+from lib.face_image.parsing import FaceParser
+
+MEAN, STD = (0.5, 0.25, 0.125), (0.5, 0.25, 0.125)
+
+
+def write_network(path, size=16, classes=False):
+    """Class scores are the channels themselves: red 0, green 1, blue 2 (or their argmax, with `classes`)."""
+    channels = numpy_helper.from_array(np.diag(STD).astype(np.float32).reshape(3, 3, 1, 1), "weights")
+    offset = numpy_helper.from_array(np.array(MEAN, np.float32), "mean")
+    nodes = [helper.make_node("Conv", ["image", "weights", "mean"], ["scores"])]
+    output = helper.make_tensor_value_info("scores", TensorProto.FLOAT, [1, 3, size, size])
+    if classes:
+        nodes.append(helper.make_node("ArgMax", ["scores"], ["classes"], axis=1, keepdims=0))
+        output = helper.make_tensor_value_info("classes", TensorProto.INT64, [1, size, size])
+    entry = helper.make_tensor_value_info("image", TensorProto.FLOAT, [1, 3, size, size])
+    graph = helper.make_graph(nodes, "colours", [entry], [output], [channels, offset])
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=9)
+    onnx.save(model, path)
+    return path
+
+
+def stripes():
+    crop = np.zeros((48, 48, 3), np.uint8)
+    for channel in range(3):
+        crop[:, 16 * channel : 16 * channel + 16, channel] = 200
+    return crop
+
+
+@pytest.mark.parametrize("classes", [False, True])
+def test_listed_classes_are_face(tmp_path, classes):
+    pytest.importorskip("onnxruntime")
+    path = write_network(tmp_path / "parser.onnx", size=48, classes=classes)
+    alpha = FaceParser(path, 48, MEAN, STD, (0, 2))(stripes())
+    assert alpha.dtype == np.float32
+    np.testing.assert_array_equal(alpha, np.repeat([[1.0] * 16 + [0.0] * 16 + [1.0] * 16], 48, 0))
+
+
+def test_the_crop_is_brought_to_the_network_s_size(tmp_path):
+    pytest.importorskip("onnxruntime")
+    alpha = FaceParser(write_network(tmp_path / "p.onnx"), 16, MEAN, STD, (1,))(stripes())
+    assert alpha.shape == (48, 48)
+    assert alpha[:, 20:28].min() == 1
+    assert alpha[:, :10].max() == alpha[:, 38:].max() == 0
+
+
+def test_what_is_missing_or_does_not_fit_is_said(tmp_path, monkeypatch):
+    pytest.importorskip("onnxruntime")
+    with pytest.raises(UserError, match="must be an ONNX file, got none"):
+        FaceParser(tmp_path / "none.onnx", 16, MEAN, STD, (1,))
+    path = write_network(tmp_path / "p.onnx")
+    with pytest.raises(UserError, match=r"must take an input of prepare\.parser_size 32"):
+        FaceParser(path, 32, MEAN, STD, (1,))(stripes())
+    (tmp_path / "text.onnx").write_text("no network")
+    with pytest.raises(UserError, match=r"text\.onnx: must be an ONNX network"):
+        FaceParser(tmp_path / "text.onnx", 16, MEAN, STD, (1,))
+    monkeypatch.setitem(sys.modules, "onnxruntime", None)
+    with pytest.raises(UserError, match="needs the package onnxruntime, which is not installed"):
+        FaceParser(path, 16, MEAN, STD, (1,))

@@ -1,0 +1,171 @@
+"""Photos of every kind become upright RGB bytes; what cannot be read is one clear line."""
+
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from lib.errors import UserError
+from lib.face_image import photo_io
+from tests.support.helpers import ROOT
+
+RGB = np.random.default_rng(0).integers(0, 256, [6, 9, 3], dtype=np.uint8)
+
+
+def saved(folder, image, name, **options):
+    path = folder / name
+    image.save(path, **options)
+    return path
+
+
+@pytest.mark.parametrize("name", ["a.png", "a.bmp", "a.tiff", "a.ppm", "a.webp", "A.PNG"])
+def test_lossless_formats_are_exact(tmp_path, name):
+    options = {"lossless": True} if name.endswith("webp") else {}
+    path = saved(tmp_path, Image.fromarray(RGB), name, **options)
+    pixels = photo_io.read_photo(path)
+    assert pixels.dtype == np.uint8
+    np.testing.assert_array_equal(pixels, RGB)
+
+
+def test_jpeg_follows_the_orientation_tag(tmp_path):
+    smooth = np.asarray(Image.fromarray(RGB).resize((90, 60), Image.Resampling.BICUBIC))
+    image = Image.fromarray(smooth)
+    exif = Image.Exif()
+    exif[0x0112] = 6  # the camera was held so that the row 0 is at the viewer's right
+    rotated = photo_io.read_photo(saved(tmp_path, image, "rotated.jpg", exif=exif, quality=95))
+    assert rotated.shape == (90, 60, 3)
+    assert np.abs(rotated.astype(int) - np.rot90(smooth, -1)).mean() < 6
+
+
+def test_grey_and_palette_become_rgb(tmp_path):
+    grey = Image.fromarray(RGB[..., 0])
+    np.testing.assert_array_equal(photo_io.read_photo(saved(tmp_path, grey, "g.png")), np.repeat(RGB[..., :1], 3, -1))
+    palette = Image.fromarray(RGB).quantize(54)
+    pixels = photo_io.read_photo(saved(tmp_path, palette, "p.png"))
+    np.testing.assert_array_equal(pixels, np.asarray(palette.convert("RGB")))
+    one_bit = Image.fromarray(RGB[..., 0]).convert("1")
+    assert set(np.unique(photo_io.read_photo(saved(tmp_path, one_bit, "b.png")))) <= {0, 255}
+
+
+def test_sixteen_bits_are_scaled_not_cut(tmp_path):
+    values = np.array([[0, 257, 32896, 65535]], np.uint16)
+    pixels = photo_io.read_photo(saved(tmp_path, Image.fromarray(values), "deep.png"))
+    np.testing.assert_array_equal(pixels[0, :, 0], [0, 1, 128, 255])
+
+
+def test_cmyk_is_converted(tmp_path):
+    white_black = np.zeros([8, 16, 4], np.uint8)
+    white_black[:, 8:, 3] = 255
+    pixels = photo_io.read_photo(saved(tmp_path, Image.fromarray(white_black, "CMYK"), "print.jpg"))
+    assert pixels.shape == (8, 16, 3)
+    assert pixels[:, :8].min() > 245
+    assert pixels[:, 8:].max() < 10
+
+
+def test_alpha_stays_and_colours_below_it_too(tmp_path):
+    alpha = np.zeros([6, 9, 1], np.uint8)
+    alpha[2:4] = 255
+    rgba = np.concatenate([RGB, alpha], -1)
+    pixels = photo_io.read_photo(saved(tmp_path, Image.fromarray(rgba), "mask.png"))
+    np.testing.assert_array_equal(pixels, rgba)
+    np.testing.assert_array_equal(photo_io.given_alpha(pixels), alpha[..., 0])
+    # Grey with alpha, and a palette with a transparent entry, are transparency as well.
+    grey = Image.fromarray(rgba[..., [0, 3]], "LA")
+    assert photo_io.read_photo(saved(tmp_path, grey, "la.png")).shape == (6, 9, 4)
+    palette = Image.fromarray(RGB).quantize(16)
+    assert photo_io.read_photo(saved(tmp_path, palette, "t.png", transparency=3)).shape == (6, 9, 4)
+
+
+def test_an_opaque_alpha_channel_is_no_mask():
+    opaque = np.concatenate([RGB, np.full([6, 9, 1], 255, np.uint8)], -1)
+    assert photo_io.given_alpha(opaque) is None
+    assert photo_io.given_alpha(RGB) is None
+
+
+def test_unreadable_files_are_one_line_naming_them(tmp_path):
+    complete = saved(tmp_path, Image.fromarray(np.repeat(np.repeat(RGB, 40, 0), 40, 1)), "whole.png").read_bytes()
+    cases = {
+        "truncated.png": complete[: len(complete) // 2],
+        "text.jpg": b"this is no image",
+        "empty.png": b"",
+        "header.png": complete[:20],
+    }
+    for name, content in cases.items():
+        (tmp_path / name).write_bytes(content)
+        with pytest.raises(UserError, match=name) as caught:
+            photo_io.read_photo(tmp_path / name)
+        assert "\n" not in str(caught.value)
+    for path in (tmp_path, tmp_path / "nowhere.png"):
+        with pytest.raises(UserError, match="must be an image file"):
+            photo_io.read_photo(path)
+    floating = saved(tmp_path, Image.fromarray(RGB[..., 0].astype(np.float32)), "float.tiff")
+    with pytest.raises(UserError, match="floating point"):
+        photo_io.read_photo(floating)
+
+
+@pytest.mark.parametrize("limit", [40, 10])
+def test_decompression_bombs_are_refused_before_decoding(tmp_path, monkeypatch, limit):
+    path = saved(tmp_path, Image.fromarray(RGB), "bomb.png")
+    monkeypatch.setattr(photo_io, "MAX_PIXELS", limit)
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", limit)  # at 10 Pillow itself raises, at 40 it only warns
+    with pytest.raises(UserError, match=r"bomb\.png: must have at most"):
+        photo_io.read_photo(path)
+
+
+def test_folders(tmp_path):
+    with pytest.raises(UserError, match="must hold photos"):
+        photo_io.photo_paths(tmp_path)
+    with pytest.raises(UserError, match="must be a folder"):
+        photo_io.photo_paths(tmp_path / "missing")
+    (tmp_path / "in" / "deep").mkdir(parents=True)
+    (tmp_path / "out").mkdir()
+    photos = ("b.png", "a.JPG", "e_mask.png", "in/deep/c.webp")
+    for name in (*photos, "notes.txt", ".hidden.png", "out/d.png", "b_mask.png"):
+        (tmp_path / name).write_bytes(b"")
+    found = [path.relative_to(tmp_path).as_posix() for path in photo_io.photo_paths(tmp_path, skip=tmp_path / "out")]
+    # b_mask.png is the mask of b.png; there is no e for e_mask.png to belong to.
+    assert found == ["a.JPG", "b.png", "e_mask.png", "in/deep/c.webp"]
+
+
+def test_results_of_nested_photos_have_names_of_their_own(tmp_path):
+    names = ["a.jpg", "a.png", "A.webp", "b.c.png", "d.jpg", "d/e.jpg", "f/a.jpg", "a_png.jpg"]
+    found = photo_io.result_names([tmp_path / name for name in names], tmp_path)
+    assert [found[tmp_path / name] for name in names] == [
+        "a_jpg", "a_png_", "A_webp", "b.c", "d_jpg", "d/e", "f/a", "a_png",
+    ]  # fmt: skip
+    assert len({name.casefold() for name in found.values()}) == len(names)
+    named = photo_io.result_names([tmp_path / "Index.html.png", tmp_path / "b.png"], tmp_path, taken=("index.html",))
+    assert list(named.values()) == ["Index_html_png", "b"]
+
+
+@pytest.mark.parametrize("suffix", ["jpg", "png", "tiff"])
+def test_huge_photos_are_read_smaller(tmp_path, monkeypatch, suffix):
+    monkeypatch.setattr(photo_io, "WORKING_PIXELS", 5000)
+    smooth = np.asarray(Image.fromarray(RGB).resize((300, 200), Image.Resampling.BICUBIC))
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    path = saved(tmp_path, Image.fromarray(smooth), f"huge.{suffix}", exif=exif, quality=95)
+    pixels = photo_io.read_photo(path)
+    assert pixels.shape == (75, 50, 3)
+    expected = np.rot90(smooth.reshape(50, 4, 75, 4, 3).mean((1, 3)), -1)
+    assert np.abs(pixels - expected).mean() < 3
+    assert photo_io.photo_size(path) == (300, 200)
+
+
+def test_a_jpeg_of_a_hundred_megapixels_takes_little_memory(tmp_path):
+    """In a process of its own, whose peak memory tells; decoded whole the photo alone would be 300 MB."""
+    path = tmp_path / "huge.jpg"
+    Image.new("RGB", (12500, 8000), (200, 150, 130)).save(path)
+    program = (
+        "import resource, sys; from lib.face_image.photo_io import read_photo;"
+        "before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss; shape = read_photo(sys.argv[1]).shape;"
+        "print(*shape, (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) // 1024)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program, str(path)], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    *shape, megabytes = map(int, done.stdout.split())
+    assert shape == [4000, 6250, 3]
+    assert megabytes < 250

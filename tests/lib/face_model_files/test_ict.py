@@ -1,0 +1,135 @@
+"""ICT-FaceKit's folder as published: a small made-up one, and one written from the reference arrays."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from lib.errors import UserError
+from lib.face_model_files.formats.ict import STRENGTH, Extent, load_ict
+from lib.face_model_files.published import load_published
+from lib.synthetic.builtin.face_generator import build_face_model
+from tests.support.helpers import ROOT, shared_file
+
+ROWS, COLUMNS = 9, 11
+SMALL = Extent(vertices=ROWS * COLUMNS, polygons=(ROWS - 1) * (COLUMNS - 1), narrow_vertices=60, identities=3)
+
+
+@pytest.fixture(scope="module")
+def built_in():
+    return build_face_model(2000)
+
+
+def write_obj(path: Path, vertices, quads, uv) -> None:
+    outside = "v 0.0 0.0 -9.0\n"  # a vertex and a polygon of the back of the head, which are left out
+    path.write_text(
+        "# a comment\n"
+        + "".join(f"v {x:.6f} {y:.6f} {z:.6f}\n" for x, y, z in vertices)
+        + outside
+        + "".join(f"vt {u:.6f} {v:.6f}\n" for u, v in uv)
+        + "".join("f " + " ".join(f"{c + 1}/{c + 1}" for c in quad) + "\n" for quad in quads)
+        + f"f 1/1 2/2 {len(vertices) + 1}/1 3/3\n"
+    )
+
+
+def write_folder(folder: Path, arrays: dict) -> None:
+    folder.mkdir()
+    mean, quads, uv = arrays["mean_shape"].astype(np.float64), arrays["quads"], arrays["uv"]
+    names = [str(name) for name in arrays["expression_names"]]
+    meshes = {"generic_neutral_mesh": mean}
+    meshes |= {f"identity{k:03d}": mean + mode for k, mode in enumerate(arrays["identity_basis"])}
+    meshes |= {name: mean + mode for name, mode in zip(names, arrays["expression_basis"], strict=True)}
+    for name, vertices in meshes.items():
+        write_obj(folder / f"{name}.obj", vertices, quads, uv)
+    landmarks = [int(vertex) for vertex in arrays["landmarks68"]]
+    (folder / "vertex_indices.json").write_text(json.dumps({"expressions": names, "idx_to_landmark_verts": landmarks}))
+
+
+def small_arrays() -> dict:
+    rng = np.random.default_rng(0)
+    y, x = np.meshgrid(np.linspace(-9, 9, ROWS), np.linspace(-7, 7, COLUMNS), indexing="ij")
+    index = np.arange(ROWS * COLUMNS).reshape(ROWS, COLUMNS)
+    corners = [index[:-1, :-1], index[:-1, 1:], index[1:, 1:], index[1:, :-1]]
+    return {
+        "mean_shape": np.stack([x, y, 10 - x**2 / 10 - y**2 / 20], axis=-1).reshape(-1, 3),
+        "identity_basis": rng.normal(size=(3, ROWS * COLUMNS, 3)),
+        "expression_basis": rng.normal(size=(2, ROWS * COLUMNS, 3)),
+        "expression_names": ["jawOpen", "noseSneer_R"],
+        "quads": np.stack([corner.ravel() for corner in corners], axis=-1),
+        "uv": rng.uniform(size=(ROWS * COLUMNS, 2)),
+        "landmarks68": rng.permutation(ROWS * COLUMNS)[:68],
+        "mirror_index": index[:, ::-1].ravel(),
+    }
+
+
+def check(model, arrays) -> None:
+    mean = arrays["mean_shape"].astype(np.float64)
+    np.testing.assert_allclose(model.mean_shape * 10, mean - mean.mean(axis=0), atol=1e-5)
+    np.testing.assert_allclose(model.identity_basis * 10, arrays["identity_basis"], atol=1e-5)
+    np.testing.assert_allclose(model.expression_basis * (10 / STRENGTH), arrays["expression_basis"], atol=1e-5)
+    np.testing.assert_allclose(model.uv, arrays["uv"], atol=1e-6)
+    np.testing.assert_array_equal(model.landmarks, arrays["landmarks68"])
+    np.testing.assert_array_equal(model.mirror_index, arrays["mirror_index"])
+    assert model.expression_names == tuple(arrays["expression_names"])
+    np.testing.assert_allclose(model.mean_albedo[model.mirror_index], model.mean_albedo, atol=1e-5)
+
+
+def test_a_small_folder(tmp_path, built_in):
+    arrays = small_arrays()
+    write_folder(tmp_path / "ict", arrays)
+    model = load_ict(tmp_path / "ict", built_in, SMALL)
+    check(model, arrays)
+    assert model.front_mask.sum() == 60
+    # Both halves of every quad face the camera as the quad did.
+    corners = model.mean_shape[model.triangles]
+    assert (np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])[:, 2] > 0).all()
+
+
+def test_the_published_model(tmp_path):
+    """Layout and numbers of the whole model; the folder is written from the reference arrays, to six decimals."""
+    with np.load(shared_file("data/ict_face_model.npz")) as data:
+        arrays = dict(data)
+    write_folder(tmp_path / "FaceXModel", arrays)
+    model = load_published(tmp_path / "FaceXModel", tmp_path / "cache")
+    check(model, arrays)
+    np.testing.assert_array_equal(model.triangles, arrays["triangles"])
+    assert model.front_mask.sum() == arrays["narrow_face_vertex_count"]
+
+
+def test_the_published_folder():
+    """The files as their publishers give them out, where somebody put them."""
+    folder = ROOT / "data" / "ict" / "FaceXModel"
+    if not folder.is_dir():
+        pytest.skip("needs ICT-FaceKit's folder FaceXModel in data/ict (data/README.md)")
+    with np.load(shared_file("data/ict_face_model.npz")) as data:
+        arrays = dict(data)
+    model = load_ict(folder, build_face_model(2000))
+    check(model, arrays)
+    np.testing.assert_array_equal(model.triangles, arrays["triangles"])
+
+
+@pytest.mark.parametrize("name", ["generic_neutral_mesh.obj", "identity001.obj", "jawOpen.obj"])
+def test_a_truncated_mesh_is_named(tmp_path, built_in, name):
+    write_folder(tmp_path / "ict", small_arrays())
+    path = tmp_path / "ict" / name
+    path.write_bytes(path.read_bytes()[:900])
+    with pytest.raises(UserError, match=name):
+        load_ict(tmp_path / "ict", built_in, SMALL)
+
+
+@pytest.mark.parametrize("name", ["identity002.obj", "noseSneer_R.obj", "vertex_indices.json"])
+def test_a_missing_file_is_named(tmp_path, built_in, name):
+    write_folder(tmp_path / "ict", small_arrays())
+    (tmp_path / "ict" / name).unlink()
+    with pytest.raises(UserError, match=name):
+        load_ict(tmp_path / "ict", built_in, SMALL)
+
+
+def test_another_release_is_refused(tmp_path, built_in):
+    arrays = small_arrays()
+    arrays["quads"] = arrays["quads"].copy()
+    arrays["quads"][0, 0] = SMALL.vertices
+    write_folder(tmp_path / "ict", arrays)
+    with pytest.raises(UserError, match="another release"):
+        load_ict(tmp_path / "ict", built_in, SMALL)

@@ -1,0 +1,299 @@
+"""Face models in their publishers' forms, written from a known model: what is read must be that model again."""
+
+import dataclasses
+import json
+from pathlib import Path
+
+import h5py
+import numpy as np
+import pytest
+
+from lib.errors import UserError
+from lib.face_model.face_model import FaceModel
+from lib.face_model_files import published
+from lib.face_model_files.correspondence import Correspondence
+from lib.face_model_files.formats.flame import load_flame
+from lib.face_model_files.formats.obj_files import read_obj
+from lib.face_model_files.formats.statismo import NAMED, load_statismo
+from lib.face_model_files.formats.template import load_template
+from lib.face_model_files.landmark_files import FILE, complete_landmarks, read_landmarks
+from lib.face_model_files.published import known_forms, load_published
+from lib.synthetic.builtin.face_generator import build_face_model
+
+
+@pytest.fixture(scope="module")
+def built_in() -> FaceModel:
+    return build_face_model(2000)
+
+
+@pytest.fixture(autouse=True)
+def small_source(built_in, monkeypatch):
+    """What a model lacks comes from the small built-in model, which is made in a second."""
+    monkeypatch.setattr(published, "load_built_in", lambda cache_dir: built_in)
+
+
+def write_obj(path: Path, vertices, triangles) -> None:
+    lines = [f"v {x:.7f} {y:.7f} {z:.7f}" for x, y, z in vertices]
+    path.write_text("\n".join(lines + [f"f {a} {b} {c}" for a, b, c in np.asarray(triangles) + 1]) + "\n")
+
+
+def write_statismo(path: Path, model: FaceModel, expression_mean: np.ndarray) -> None:
+    """Millimetres, unit columns and variances, triangles in columns, named points."""
+    with h5py.File(path, "w") as data:
+        for part, mean, basis, unit in (
+            ("shape", model.mean_shape, model.identity_basis, 100.0),
+            ("expression", expression_mean, model.expression_basis, 100.0),
+            ("color", model.mean_albedo, model.albedo_basis, 1.0),
+        ):
+            columns = basis.reshape(len(basis), -1).T.astype(np.float64) * unit
+            deviation = np.linalg.norm(columns, axis=0)
+            data[f"{part}/model/mean"] = mean.astype(np.float32).ravel() * np.float32(unit)
+            data[f"{part}/model/pcaBasis"] = (columns / deviation).astype(np.float32)
+            data[f"{part}/model/pcaVariance"] = (deviation**2).astype(np.float32)
+            data[f"{part}/representer/cells"] = model.triangles.T
+        points = model.mean_shape[model.landmarks].astype(float) * 100
+        named = [{"id": name, "coordinates": points[number].tolist()} for name, number in NAMED.items()]
+        text = json.dumps([*named, {"id": "left.ear.lobule.tip", "coordinates": [70.0, -10.0, -60.0]}])
+        data["metadata/landmarks/json"] = np.array([text.encode()], dtype=h5py.string_dtype())
+
+
+def test_basel_2019(tmp_path, built_in):
+    moved = np.zeros_like(built_in.mean_shape)
+    moved[:, 1] = 0.02
+    write_statismo(tmp_path / "model2019_face12.h5", built_in, moved)
+    model = load_published(tmp_path / "model2019_face12.h5", tmp_path / "cache")
+    assert model.vertex_count == built_in.vertex_count
+    np.testing.assert_allclose(model.mean_shape, built_in.mean_shape, atol=1e-5)  # centred: the shift is gone
+    np.testing.assert_allclose(model.identity_basis, built_in.identity_basis, atol=1e-5)
+    np.testing.assert_allclose(model.expression_basis, built_in.expression_basis, atol=1e-5)
+    np.testing.assert_allclose(model.mean_albedo, built_in.mean_albedo, atol=1e-5)
+    np.testing.assert_allclose(model.albedo_basis, built_in.albedo_basis, atol=1e-5)
+    np.testing.assert_array_equal(model.triangles, built_in.triangles)
+    named = sorted(NAMED.values())
+    np.testing.assert_array_equal(model.landmarks[named], built_in.landmarks[named])
+    jaw = model.mean_shape[model.landmarks[:17]] - model.mean_shape[built_in.landmarks[:17]]
+    assert np.linalg.norm(jaw, axis=1).max() < 0.1
+    # The folder is the same as the file, and a file of landmarks takes the place of the names.
+    marks = built_in.landmarks.copy()
+    marks[30] += 1
+    (tmp_path / FILE).write_text("\n".join(map(str, marks)))
+    np.testing.assert_array_equal(load_statismo(tmp_path, built_in).landmarks, marks)
+
+
+@pytest.mark.parametrize("name", ["shape/model/mean", "expression/model/pcaBasis", "shape/representer/cells"])
+def test_a_basel_file_without_an_array_is_refused_by_its_name(tmp_path, built_in, name):
+    path = tmp_path / "model.h5"
+    write_statismo(path, built_in, np.zeros_like(built_in.mean_shape))
+    with h5py.File(path, "a") as data:
+        del data[name]
+    with pytest.raises(UserError, match=name):
+        load_statismo(path, built_in)
+    path.write_bytes(b"not HDF5")
+    with pytest.raises(UserError, match="HDF5"):
+        load_statismo(path, built_in)
+
+
+def write_flame(path: Path, model: FaceModel, **more) -> None:
+    directions = np.zeros((model.vertex_count, 3, 400))
+    directions[..., : len(model.identity_basis)] = np.moveaxis(model.identity_basis, 0, -1) / 10
+    directions[..., 300 : 300 + len(model.expression_basis)] = np.moveaxis(model.expression_basis, 0, -1) / 10
+    arrays = {"v_template": model.mean_shape / 10.0, "shapedirs": directions, "f": model.triangles.astype(np.uint32)}
+    np.savez(path, **(arrays | more))
+
+
+def corners_of(model: FaceModel, first: int) -> dict[str, np.ndarray]:
+    """Landmarks from `first` on as points on triangles."""
+    faces = np.array([np.flatnonzero((model.triangles == v).any(axis=1))[0] for v in model.landmarks[first:]])
+    weights = (model.triangles[faces] == model.landmarks[first:, None]).astype(float)
+    kind = "static" if first else "full"
+    return {f"{kind}_lmk_faces_idx": faces, f"{kind}_lmk_bary_coords": weights}
+
+
+@pytest.mark.parametrize("first", [0, 17])
+def test_flame(tmp_path, built_in, first):
+    write_flame(tmp_path / "flame.npz", built_in, **corners_of(built_in, first))
+    model = load_published(tmp_path, tmp_path / "cache")
+    np.testing.assert_allclose(model.mean_shape, built_in.mean_shape, atol=1e-5)
+    assert (model.layout.identity, model.layout.expression) == (100, 50)
+    np.testing.assert_allclose(model.identity_basis[:60], built_in.identity_basis, atol=1e-5)
+    np.testing.assert_allclose(model.expression_basis[:26], built_in.expression_basis, atol=1e-5)
+    np.testing.assert_array_equal(model.landmarks[first:], built_in.landmarks[first:])
+    assert np.median(np.abs(model.mean_albedo - built_in.mean_albedo)) < 1e-3  # carried over
+
+
+def test_a_pickle_is_never_opened(tmp_path, built_in):
+    (tmp_path / "generic_model.pkl").write_bytes(b"cos\nsystem\n(S'touch opened'\ntR.")
+    with pytest.raises(UserError, match=r"pickle.*savez"):
+        load_flame(tmp_path, built_in)
+    write_flame(tmp_path / "flame.npz", built_in, static_lmk_faces_idx=np.array([{}], object))
+    with pytest.raises(UserError, match="plain arrays"):
+        load_flame(tmp_path / "flame.npz", built_in)
+
+
+def test_flame_without_landmarks_says_what_to_do(tmp_path, built_in):
+    write_flame(tmp_path / "flame.npz", built_in)
+    with pytest.raises(UserError, match=FILE):
+        load_flame(tmp_path, built_in)
+
+
+@pytest.mark.parametrize(
+    ("changed", "message"),
+    [
+        ({"full_lmk_bary_coords": np.ones((68, 2))}, r"'full_lmk_bary_coords' \[68, 3\].*got \[68\] and \[68, 2\]"),
+        ({"full_lmk_faces_idx": np.zeros(67, int)}, r"'full_lmk_faces_idx' must be 68 triangles"),
+        ({"full_lmk_faces_idx": np.full(68, 10**6)}, r"must lie within 0\.\.\d+ with finite weights, got 1000000"),
+        ({"full_lmk_bary_coords": np.full((68, 3), np.nan)}, r"finite weights"),
+    ],
+)
+def test_flame_landmarks_that_do_not_fit(tmp_path, built_in, changed, message):
+    write_flame(tmp_path / "flame.npz", built_in, **(corners_of(built_in, 0) | changed))
+    with pytest.raises(UserError, match=message):
+        load_flame(tmp_path, built_in)
+
+
+def test_a_vertex_that_is_nowhere_is_refused_not_dropped(tmp_path, built_in):
+    nowhere = built_in.mean_shape.copy()
+    nowhere[100] = np.nan
+    write_flame(tmp_path / "flame.npz", built_in, **corners_of(built_in, 0), v_template=nowhere / 10)
+    with pytest.raises(UserError, match=r"flame\.npz: 'v_template' must be finite"):
+        load_flame(tmp_path, built_in)
+    moved = np.zeros_like(built_in.mean_shape)
+    moved[100] = np.nan
+    write_statismo(tmp_path / "model.h5", built_in, moved)
+    with pytest.raises(UserError, match=r"model\.h5: 'expression/model/mean' must be finite"):
+        load_statismo(tmp_path / "model.h5", built_in)
+    write_template(tmp_path / "mine", built_in)
+    path = tmp_path / "mine" / "template.obj"
+    path.write_text(path.read_text().replace("v ", "v nan 0 0\nv ", 1))
+    with pytest.raises(UserError, match=r"template\.obj: coordinates must be finite"):
+        load_template(tmp_path / "mine", built_in)
+
+
+def turned(points: np.ndarray) -> np.ndarray:
+    """Centimetres, z up, somewhere else."""
+    return points[:, [0, 2, 1]] * [1.0, -1.0, 1.0] * 10 + [3.0, 4.0, 170.0]
+
+
+def write_template(folder: Path, model: FaceModel) -> None:
+    folder.mkdir()
+    write_obj(folder / "template.obj", turned(model.mean_shape), model.triangles)
+    (folder / FILE).write_text("# jaw\n" + "\n".join(f"{v}  # {i}" for i, v in enumerate(model.landmarks)))
+
+
+def test_a_template_gets_what_it_lacks(tmp_path, built_in):
+    write_template(tmp_path / "mine", built_in)
+    model = load_published(tmp_path / "mine", tmp_path / "cache")
+    np.testing.assert_allclose(model.mean_shape, built_in.mean_shape, atol=1e-4)
+    np.testing.assert_array_equal(model.landmarks, built_in.landmarks)
+    for name in ("identity_basis", "expression_basis", "albedo_basis"):
+        assert np.median(np.abs(getattr(model, name) - getattr(built_in, name))) < 1e-3
+    assert model.layout == built_in.layout
+    assert model.expression_names == built_in.expression_names
+
+
+def test_a_template_brings_its_own_shapes(tmp_path, built_in):
+    folder = tmp_path / "mine"
+    write_template(folder, built_in)
+    kinds = ("identity", built_in.identity_basis, "ab"), ("expressions", built_in.expression_basis, "c")
+    for kind, basis, names in kinds:
+        (folder / kind).mkdir()
+        for name, mode in zip(names, basis, strict=False):
+            write_obj(folder / kind / f"{name}.obj", turned(built_in.mean_shape + mode), built_in.triangles)
+    model = load_template(folder, built_in)
+    np.testing.assert_allclose(model.identity_basis, built_in.identity_basis[:2], atol=1e-5)
+    np.testing.assert_allclose(model.expression_basis, built_in.expression_basis[:1], atol=1e-5)
+    assert model.expression_names == ("c",)
+    # A model carried over to itself is itself.
+    assert np.median(np.abs(model.albedo_basis - built_in.albedo_basis)) < 1e-3
+    write_obj(folder / "identity" / "c.obj", built_in.mean_shape[:-1], built_in.triangles[:1])
+    with pytest.raises(UserError, match="as the other meshes"):
+        load_template(folder, built_in)
+
+
+def test_wrong_templates_are_refused(tmp_path, built_in):
+    folder = tmp_path / "mine"
+    write_template(folder, built_in)
+    marks = (folder / FILE).read_text()
+    shuffled = np.random.default_rng(0).permutation(built_in.landmarks)
+    for text, message in (
+        ("\n".join(map(str, shuffled)), "as on a face"),
+        ("1\n2\n3", "68 lines"),
+        (marks.replace(str(built_in.landmarks[5]), "999999"), "within 0"),
+        ("x y z", "68 lines"),
+    ):
+        (folder / FILE).write_text(text)
+        with pytest.raises(UserError, match=message):
+            load_template(folder, built_in)
+    (folder / FILE).write_text(marks)
+    write_obj(folder / "template.obj", turned(built_in.mean_shape), built_in.triangles[:, ::-1])
+    with pytest.raises(UserError, match="counter-clockwise"):
+        load_template(folder, built_in)
+    (folder / FILE).unlink()
+    with pytest.raises(UserError, match="YOUR_MODEL"):
+        load_template(folder, built_in)
+
+
+def test_landmarks_as_coordinates(tmp_path, built_in):
+    (tmp_path / FILE).write_text("\n".join(" ".join(map(str, p)) for p in built_in.mean_shape[built_in.landmarks]))
+    np.testing.assert_array_equal(read_landmarks(tmp_path / FILE, built_in.mean_shape), built_in.landmarks)
+
+
+def test_landmarks_that_are_not_known_follow_the_others(built_in):
+    wide = built_in.mean_shape * [1.1, 0.95, 1.0]
+    known = {number: wide[built_in.landmarks[number]] for number in NAMED.values()}
+    found = complete_landmarks("here", wide, known, built_in)
+    assert np.linalg.norm(wide[found] - wide[built_in.landmarks], axis=1).max() < 0.1
+    with pytest.raises(UserError, match="at least 6"):
+        complete_landmarks("here", wide, {8: wide[0]}, built_in)
+
+
+def test_polygons_of_any_size_and_counting_from_the_end(tmp_path):
+    path = tmp_path / "mesh.obj"
+    path.write_text("v 0 0 0\nv 1 0 0\nv 1 1 0\nv 0 1 0\nv -1 0.5 0\nvt 0 0\nf 1/1/1 2/1 3/1\nf -5/1 -3/1 -2/1 -1/1\n")
+    mesh = read_obj(path)
+    assert {tuple(sorted(t)) for t in mesh.triangles.tolist()} == {(0, 1, 2), (0, 2, 3), (0, 3, 4)}
+    assert mesh.uv is not None
+    path.write_text("v 0 0 0\nv 1 0 0\nv 1 1 0\nf 1 2 4\n")
+    with pytest.raises(UserError, match="use the 3 vertices"):
+        read_obj(path)
+
+
+def test_a_signal_carried_to_the_model_itself_stays(built_in):
+    same = Correspondence(built_in.mean_shape, built_in.triangles, built_in.landmarks, built_in.mirror_index, built_in)
+    np.testing.assert_allclose(same.matrix.sum(axis=1), 1.0, atol=1e-5)
+    assert np.median(np.abs(same.carry(built_in.mean_albedo) - built_in.mean_albedo)) < 1e-3
+    assert same.distance.max() < 0.05
+
+
+def test_where_the_mesh_has_holes_lids_do_not_look_like_eyes(built_in):
+    inside = built_in.regions["eye"] > 0.5
+    triangles = built_in.triangles[~inside[built_in.triangles].any(axis=1)]
+    match = Correspondence(built_in.mean_shape, triangles, built_in.landmarks, built_in.mirror_index, built_in)
+    assert "eye" not in match.regions()
+    assert "lips" in match.regions()
+
+
+def test_what_is_no_model_is_told_all_forms(tmp_path):
+    with pytest.raises(UserError, match=r"ICT-FaceKit.*template\.obj.*FLAME"):
+        load_published(tmp_path, tmp_path / "cache")
+    assert "Basel Face Model 2017" in known_forms()
+
+
+def test_photos_of_a_model_with_holes_have_eyes(built_in):
+    from lib.synthetic.appearance.canonical import CanonicalFace
+    from lib.synthetic.appearance.openings import RINGS, Openings
+
+    inside = built_in.regions["eye"] > 0.5
+    triangles = built_in.triangles[~inside[built_in.triangles].any(axis=1)]
+    face = CanonicalFace(dataclasses.replace(built_in, triangles=triangles))
+    assert Openings(CanonicalFace(built_in), built_in.triangles).count == 0
+    openings = Openings(face, triangles)
+    assert openings.count == 2
+    part, colours, regions = openings.fill(face.points)
+    assert len(part.vertices) == len(colours) == len(regions)
+    assert len(part.vertices) % RINGS == 0
+    # They face the camera, behind the lids and before the back of the head.
+    a, b, c = (part.vertices[part.triangles[:, k]] for k in range(3))
+    normals = np.cross(b - a, c - a)[:, 2]
+    assert (normals[np.abs(normals) > 1e-9] > 0).mean() > 0.9
+    assert np.ptp(part.vertices[:, 2]) < 15

@@ -1,0 +1,36 @@
+"""TensorFlow's start-up notes stay away; its errors, and everybody's after the import, do not."""
+
+import subprocess
+import sys
+
+from tests.support.helpers import ROOT
+
+SCRIPT = """
+import os
+os.environ.pop("TF_CPP_MIN_LOG_LEVEL", None)
+from lib.runtime.quiet_tensorflow import import_tensorflow
+import_tensorflow()
+import tensorflow as tf
+tf.zeros([2]) + 1.0
+os.write(2, b"after\\n")
+"""
+
+
+def test_the_import_prints_nothing_and_stderr_works_after_it():
+    done = subprocess.run([sys.executable, "-c", SCRIPT], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert done.stdout == ""
+    assert done.stderr == "after\n"
+
+
+def test_what_is_not_noise_is_shown(tmp_path):
+    (tmp_path / "tensorflow.py").write_text(
+        "import os\n"
+        "os.write(2, b'I0000 00:00 port.cc] note\\nE0000 00:00 x.cc] broken driver\\n')\n"
+        "raise ImportError('no such library')\n"
+    )
+    script = f"import sys; sys.path.insert(0, {str(tmp_path)!r})\n" + SCRIPT
+    done = subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    assert "broken driver" in done.stderr
+    assert "ImportError: no such library" in done.stderr
+    assert "note" not in done.stderr

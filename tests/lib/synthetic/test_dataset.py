@@ -1,0 +1,122 @@
+"""The folder of synthetic crops: its truth, resuming, growing, and what makes it stale."""
+
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from lib.errors import UserError
+from lib.synthetic.builtin.face_generator import build_face_model
+from lib.synthetic.dataset import TRUTH, crop_name, load_truth, render_dataset
+from tests.support.helpers import ROOT
+
+SIZE = 48
+
+
+@pytest.fixture(scope="module")
+def face_model():
+    return build_face_model(2000, seed=0)
+
+
+@pytest.fixture(scope="module")
+def rendered(face_model, tmp_path_factory):
+    """Four crops, made by two processes."""
+    folder = tmp_path_factory.mktemp("faces")
+    assert render_dataset(face_model, folder, 4, SIZE, 7, 2) == [crop_name(i) for i in range(4)]
+    return folder
+
+
+def contents(folder) -> dict[str, bytes]:
+    return {name: (folder / name).read_bytes() for name in os.listdir(folder) if name.endswith(".png")}
+
+
+def test_crops_and_truth_belong_together(rendered, face_model):
+    assert sorted(os.listdir(rendered)) == [*(crop_name(i) for i in range(4)), TRUTH]
+    truth = load_truth(rendered)
+    assert truth["names"].tolist() == [crop_name(i) for i in range(4)]
+    assert truth["coefficients"].shape == (4, face_model.layout.size)
+    assert truth["true_albedo"].shape == (4, face_model.vertex_count, 3)
+    assert truth["true_albedo"].dtype == np.float16
+    assert truth["landmarks"].shape == (4, 68, 2)
+    assert len(set(truth["identity_id"].tolist())) == 4, "nobody may be in two parts of a split by file"
+    for i in range(4):
+        with Image.open(rendered / crop_name(i)) as image:
+            assert (image.mode, image.size) == ("RGBA", (SIZE, SIZE))
+            alpha = np.asarray(image)[..., 3]
+        assert set(np.unique(alpha)) <= {0, 255}
+        assert 0.1 < (alpha > 0).mean() < 0.9
+        # Brows, nose, eyes and mouth lie on the face, where nothing covers them.
+        x, y = np.clip(truth["landmarks"][i, 17:].astype(int), 0, SIZE - 1).T
+        assert (alpha[y, x] == 255).mean() > 0.5
+
+
+def test_a_killed_run_goes_on_and_a_larger_count_keeps_what_is_there(rendered, face_model):
+    before, times = contents(rendered), os.stat(rendered / crop_name(0)).st_mtime_ns
+    truth = load_truth(rendered)
+    (rendered / crop_name(2)).unlink()
+    (rendered / ".face_000002-abcdefgh.png").write_bytes(b"half")
+    render_dataset(face_model, rendered, 5, SIZE, 7, 1)
+    after = contents(rendered)
+    assert after.keys() == {crop_name(i) for i in range(5)}
+    assert {name: after[name] for name in before} == before, "crop i depends on the seed and i alone"
+    assert os.stat(rendered / crop_name(0)).st_mtime_ns == times
+    np.testing.assert_array_equal(load_truth(rendered)["coefficients"][:4], truth["coefficients"])
+    render_dataset(face_model, rendered, 3, SIZE, 7, 1)
+    assert len(load_truth(rendered)["names"]) == 5, "a smaller count deletes nothing"
+
+
+def test_another_seed_replaces_everything(rendered, face_model):
+    before = contents(rendered)
+    render_dataset(face_model, rendered, 1, SIZE, 8, 1)
+    after = contents(rendered)
+    assert after.keys() == {crop_name(0)}
+    assert after[crop_name(0)] != before[crop_name(0)]
+    assert len(load_truth(rendered)["names"]) == 1
+
+
+SCRIPT = """
+import sys
+from lib.synthetic.dataset import render_dataset
+from lib.synthetic.builtin.face_generator import build_face_model
+if __name__ == "__main__":
+    render_dataset(build_face_model(2000, seed=0), sys.argv[1], 50, 48, 7, 2)
+"""
+
+
+@pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="finds processes in /proc")
+def test_a_killed_program_leaves_no_worker_behind(tmp_path):
+    script = tmp_path / "render.py"
+    script.write_text(SCRIPT)
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    program = subprocess.Popen([sys.executable, script, tmp_path / "faces"], env=environment, stderr=subprocess.DEVNULL)
+    children = Path(f"/proc/{program.pid}/task/{program.pid}/children")
+
+    def workers() -> list[str]:
+        pids = children.read_text().split()
+        return [pid for pid in pids if b"spawn_main" in Path(f"/proc/{pid}/cmdline").read_bytes()]
+
+    wait_until(lambda: len(workers()) == 2 or program.poll() is not None)
+    started = workers()
+    wait_until(lambda: (tmp_path / "faces" / crop_name(0)).exists() or program.poll() is not None)
+    program.kill()
+    program.wait()
+    wait_until(lambda: not any(Path(f"/proc/{pid}").exists() for pid in started))
+
+
+def wait_until(condition, seconds: float = 120.0) -> None:
+    """Returns as soon as the condition holds; the limit only ends a hanging test."""
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end, "waited in vain"
+        time.sleep(0.05)
+
+
+def test_missing_truth_is_one_line(tmp_path):
+    with pytest.raises(UserError, match="must hold the truth of synthetic crops") as caught:
+        load_truth(tmp_path)
+    assert "\n" not in str(caught.value)

@@ -1,0 +1,103 @@
+"""What frozen networks say of the crops: computed once, kept, read back in the right order."""
+
+import numpy as np
+import pytest
+
+from lib.records.record_file import RecordReader, RecordWriter
+from model.input_pipeline.batches import batches, shuffled
+from model.input_pipeline.frozen_outputs import EncodedFaces, encode_records
+
+
+def records_of(folder, count=7, seed=0) -> RecordReader:
+    crops = np.random.default_rng(seed).integers(0, 256, (count, 6, 6, 4), np.uint8)
+    with RecordWriter(folder / f"{seed}.bin", (6, 6, 4)) as writer:
+        for i, crop in enumerate(crops):
+            writer.append(crop, f"{i}.png")
+    return RecordReader(folder / f"{seed}.bin")
+
+
+class Encoder:
+    """Coefficients: the mean colour; embedding: the mean alpha. Counts the crops it has seen."""
+
+    def __init__(self):
+        self.seen = 0
+
+    def __call__(self, crops):
+        self.seen += len(crops)
+        means = crops.mean(axis=(1, 2))
+        return means[:, :3], means[:, 3:]
+
+
+def test_every_crop_is_encoded_once_and_in_order(tmp_path):
+    records, encoder = records_of(tmp_path), Encoder()
+    encoded = encode_records(records, encoder, tmp_path, "weights-a", batch_size=3)
+    expected = np.stack([records[i] for i in range(7)]).mean(axis=(1, 2)) / 255
+    np.testing.assert_allclose(encoded.coefficients, expected[:, :3], atol=1e-6)
+    np.testing.assert_allclose(encoded.embeddings, expected[:, 3:], atol=1e-6)
+    again = encode_records(records, encoder, tmp_path, "weights-a", batch_size=3)
+    assert encoder.seen == 7
+    np.testing.assert_array_equal(again.coefficients, encoded.coefficients)
+
+
+def test_a_killed_run_goes_on_with_the_part_it_was_in(tmp_path):
+    records, whole = records_of(tmp_path), Encoder()
+    expected = encode_records(records, whole, tmp_path / "whole", "a", batch_size=2)
+
+    class Killed(Encoder):
+        def __call__(self, crops):
+            if self.seen + len(crops) > 5:
+                raise KeyboardInterrupt
+            return super().__call__(crops)
+
+    with pytest.raises(KeyboardInterrupt):
+        encode_records(records, Killed(), tmp_path, "a", batch_size=2, part_size=3)
+    following = Encoder()
+    encoded = encode_records(records, following, tmp_path, "a", batch_size=2, part_size=3)
+    assert following.seen == 4, "the first part's three are kept"
+    np.testing.assert_array_equal(encoded.coefficients, expected.coefficients)
+    np.testing.assert_array_equal(encoded.embeddings, expected.embeddings)
+
+
+def test_other_weights_other_records_and_damage_are_encoded_anew(tmp_path):
+    records, encoder = records_of(tmp_path), Encoder()
+    encode_records(records, encoder, tmp_path, "weights-a")
+    encode_records(records, encoder, tmp_path, "weights-b")
+    assert encoder.seen == 14
+    encode_records(records_of(tmp_path, seed=1), encoder, tmp_path, "weights-a")
+    assert encoder.seen == 21
+    caches = list(tmp_path.glob("encoded-weights-b-*/*.npz"))
+    assert len(caches) == 1
+    for cache in caches:
+        cache.write_bytes(cache.read_bytes()[:100])
+    encode_records(records, encoder, tmp_path, "weights-b")
+    assert encoder.seen == 28
+
+
+def test_batches_keep_crops_coefficients_and_embeddings_together(tmp_path):
+    records = records_of(tmp_path)
+    numbers = np.arange(7, dtype=np.float32)
+    encoded = EncodedFaces(numbers[:, None], 10 * numbers[:, None])
+    order = [5, 0, 6, 2, 3]
+    made = list(batches(records, encoded, order, 2, workers=3, buffer_size=4))
+    assert [len(crop) for crop, _, _ in made] == [2, 2, 1]
+    np.testing.assert_array_equal(np.concatenate([c for _, c, _ in made])[:, 0], order)
+    np.testing.assert_array_equal(np.concatenate([e for _, _, e in made])[:, 0], 10 * numbers[order])
+    np.testing.assert_allclose(np.concatenate([crop for crop, _, _ in made]) * 255, records.batch(order), atol=1e-4)
+
+
+def test_batches_bring_the_true_albedo_where_it_is_given(tmp_path):
+    numbers = np.arange(7, dtype=np.float32)
+    encoded = EncodedFaces(numbers[:, None], 10 * numbers[:, None])
+    truth = np.tile(numbers[:, None, None], (1, 4, 3)).astype(np.float16)
+    made = list(batches(records_of(tmp_path), encoded, [5, 0, 6], 2, targets=truth))
+    assert [tuple(albedo.shape) for *_, albedo in made] == [(2, 4, 3), (1, 4, 3)]
+    assert made[0][3].dtype == "float32"
+    np.testing.assert_array_equal(np.concatenate([albedo for *_, albedo in made])[:, 0, 0], [5, 0, 6])
+
+
+def test_the_order_depends_on_seed_epoch_and_pass_alone():
+    first = shuffled(range(50), 1, 2)
+    np.testing.assert_array_equal(first, shuffled(range(50), 1, 2))
+    assert sorted(first) == list(range(50))
+    for other in (shuffled(range(50), 2, 2), shuffled(range(50), 1, 3), shuffled(range(50), 1, 2, 1)):
+        assert not np.array_equal(first, other)

@@ -1,0 +1,68 @@
+"""model/input_pipeline/ground_truth.py."""
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from configs import schema
+from lib.errors import UserError
+from lib.records.record_file import RecordReader, RecordWriter
+from model.input_pipeline.ground_truth import record_truth
+
+SIZE, FACE_MODEL = 8, "0123456789abcdef"
+
+
+def records_of(config, names, seed=0):
+    """Packs random crops under these names and leaves them as PNG, with their truth in reverse order, as rendered."""
+    generator = np.random.default_rng(seed)
+    folder = config.crops_dir
+    folder.mkdir(parents=True, exist_ok=True)
+    crops = {name: generator.integers(0, 256, (SIZE, SIZE, 4), np.uint8) for name in names}
+    config.records_path.parent.mkdir(parents=True, exist_ok=True)
+    with RecordWriter(config.records_path, (SIZE, SIZE, 4)) as writer:
+        for name, crop in crops.items():
+            Image.fromarray(crop, "RGBA").save(folder / name)
+            writer.append(crop, name)
+    backwards = names[::-1]
+    numbers = np.arange(len(names), dtype=np.float32)
+    np.savez(
+        folder / "truth.npz", key="k", face_model=FACE_MODEL, names=backwards,
+        coefficients=numbers[:, None], identity_id=numbers,
+        true_albedo=np.tile(numbers[:, None, None] / 10, (1, 5, 3)).astype(np.float16),
+        landmarks=np.zeros([len(names), 68, 2]),
+    )  # fmt: skip
+    return RecordReader(config.records_path, SIZE)
+
+
+@pytest.fixture
+def config(tmp_path):
+    return schema.load(overrides={"data.root_dir": str(tmp_path), "data.image_size": 32})
+
+
+def test_truth_comes_in_the_records_order(config):
+    records = records_of(config, ["a.png", "b.png", "c.png"])
+    truth = record_truth(config, records, FACE_MODEL)
+    np.testing.assert_array_equal(truth["coefficients"][:, 0], [2, 1, 0])
+    np.testing.assert_allclose(truth["true_albedo"][:, 0, 0], [0.2, 0.1, 0.0], atol=1e-3)
+
+
+def test_no_truth_for_other_crops_even_of_the_same_names(config):
+    records = records_of(config, ["a.png", "b.png"])
+    other = np.full((SIZE, SIZE, 4), 255, np.uint8)
+    Image.fromarray(other, "RGBA").save(config.crops_dir / "a.png")
+    assert record_truth(config, records, FACE_MODEL) is None
+    records = records_of(config, ["a.png", "b.png"])
+    np.savez(
+        config.crops_dir / "truth.npz", key="k", face_model=FACE_MODEL, names=["a.png"], coefficients=np.zeros([1, 1]),
+        identity_id=[0], true_albedo=np.zeros([1, 5, 3]), landmarks=np.zeros([1, 68, 2]),
+    )  # fmt: skip
+    assert record_truth(config, records, FACE_MODEL) is None
+    (config.crops_dir / "truth.npz").unlink()
+    assert record_truth(config, records, FACE_MODEL) is None
+
+
+def test_truth_of_another_face_model_is_refused(config):
+    """Another model may have as many vertices, and its albedo would be learned all the same."""
+    records = records_of(config, ["a.png"])
+    with pytest.raises(UserError, match=f"of the configured face model, another, got faces drawn from {FACE_MODEL}"):
+        record_truth(config, records, "another")

@@ -1,0 +1,260 @@
+"""Several photos of one person, and a short video, with the de-lit projection in the texture network's place."""
+
+import dataclasses
+import json
+
+import numpy as np
+import pytest
+import skimage.data
+import tensorflow as tf
+import trimesh
+from PIL import Image
+
+from configs import schema
+from lib.errors import UserError
+from lib.mesh_export.uv_chart import rasterize_chart, uncut
+from model import pipeline as components
+from model.fitting.energy import FitTargets
+from model.fitting.person import PersonFitter, robust_mean, shared_slots
+from model.person import reconstruct as person
+from model.person.estimator import batches, spread
+from model.person.merge import SeenTexture, SkinView, merge
+from model.video import track as video
+from model.video.frames import FrameSource, held, write_video
+from tests.support.helpers import read_mesh
+from tests.support.reconstruction_parts import SIZE, untrained_parts
+
+
+@pytest.fixture(scope="module")
+def parts():
+    return untrained_parts()
+
+
+@pytest.fixture
+def loaded(monkeypatch, parts):
+    monkeypatch.setattr(components, "load", lambda config: parts)
+    monkeypatch.setattr(components, "restore_texture_network", lambda loaded: None)
+    return schema.load(overrides={"fit.steps": 10, "data.image_size": SIZE, "export.texture_size": 256})
+
+
+def portrait(shift=0):
+    return np.ascontiguousarray(skimage.data.astronaut()[:300, 80 + shift : 380 + shift])
+
+
+def view(albedo, visibility, texture=None):
+    albedo = np.array(albedo)
+    return SkinView(
+        albedo=albedo, visibility=np.asarray(visibility, float), frontality=np.ones(len(albedo)), texture=texture
+    )
+
+
+def test_a_misread_photo_hardly_moves_the_mean():
+    vectors = np.random.default_rng(0).normal(0, 0.1, (5, 8))
+    outlier = np.concatenate([vectors, np.full((1, 8), 50.0)])
+    assert np.linalg.norm(robust_mean(outlier) - vectors.mean(axis=0)) < 0.5
+    np.testing.assert_allclose(robust_mean(vectors[:1]), vectors[0])
+
+
+@pytest.mark.parametrize("frozen", [False, True])
+def test_rows_share_identity_and_albedo_alone(parts, frozen):
+    morphable, camera = parts.chain.morphable, parts.camera
+    start = np.zeros([2, morphable.layout.size], np.float32)
+    landmarks = morphable.posed(tf.constant(start), camera).landmarks
+    fitter = PersonFitter(morphable, camera, frozen=frozen)
+    targets = FitTargets(
+        image=tf.constant(np.random.default_rng(1).uniform(0.3, 0.7, (2, SIZE, SIZE, 3)), tf.float32),
+        alpha=tf.ones([2, SIZE, SIZE, 1]),
+        points=fitter.five_points(landmarks) + tf.constant([[[2.0, 0.0]], [[-3.0, 1.0]]]),
+        landmarks=landmarks,
+        landmark_weight=tf.ones([2, 68]),
+    )
+    found = fitter.fit(targets, start, 4).coefficients
+    shared = shared_slots(morphable.layout)
+    np.testing.assert_array_equal(found[0, shared], found[1, shared])
+    assert (np.abs(found[0, shared]).max() == 0) == frozen
+    assert np.abs(found[0, ~shared] - found[1, ~shared]).max() > 1e-3
+
+
+def test_albedo_comes_from_who_saw_it():
+    views = [view(np.full((4, 3), 0.4), [1, 1, 1, 0]), view(np.full((4, 3), 0.4), [0, 1, 1, 0])]
+    views[0].albedo[0], views[1].albedo[0] = 0.8, 0.2  # only the first photo sees this vertex
+    merged = merge(views).albedo
+    assert merged[0, 0] > 0.6
+    np.testing.assert_allclose(merged[3], 0.4, atol=0.1)
+
+
+def test_a_brighter_photo_leaves_no_seam():
+    albedo = np.random.default_rng(2).uniform(0.3, 0.6, (50, 3))
+    seen = np.ones(50)
+    views = [view(1.3 * albedo, np.arange(50) >= 25), view(albedo, seen), view(albedo, seen)]
+    np.testing.assert_allclose(merge(views).albedo, albedo, rtol=0.02)
+
+
+def test_a_texture_comes_from_who_saw_it_sharpest(parts):
+    model = parts.face_model
+    raster = rasterize_chart(uncut(model.uv, model.triangles), 64)
+    left = np.arange(64)[None] < np.full((64, 1), 32)
+    skin = np.full((model.vertex_count, 3), 0.5)
+
+    def textured(level, weight, density):
+        albedo = np.full((64, 64, 3), level, np.uint8)
+        weight, density = np.float32(weight * np.ones((64, 64))), np.full((64, 64), density, np.float32)
+        return view(skin, np.ones(len(skin)), SeenTexture(albedo, weight, density))
+
+    merged = merge([textured(200, left, 0.8), textured(50, left, 0.1), textured(100, left * 0.2, 0.8)], raster)
+    seen, unseen = raster.inside & left, raster.inside & ~left
+    np.testing.assert_allclose(255 * merged.texture[seen], 200, atol=3)
+    np.testing.assert_allclose(merged.texture[unseen], 0.5, atol=0.01)
+    np.testing.assert_array_equal(merged.weight[seen], 1)
+
+
+def test_a_person_and_the_one_photo_that_fails(tmp_path, loaded, parts):
+    source = tmp_path / "in" / "anna"
+    source.mkdir(parents=True)
+    for index in range(2):
+        Image.fromarray(portrait(4 * index)).save(source / f"{index}.png")
+    (source / "broken.jpg").write_bytes(b"no photo")
+    failed = person.reconstruct_people(loaded, tmp_path / "in", tmp_path / "out")
+    assert list(failed) == ["anna/broken.jpg"]
+    folder = tmp_path / "out" / "anna"
+    vectors = [json.loads((folder / f"{i}/coefficients.json").read_text())["coefficients"] for i in range(2)]
+    assert vectors[0]["identity"] == vectors[1]["identity"]
+    assert vectors[0]["albedo"] == vectors[1]["albedo"]
+    assert vectors[0]["angles"] != vectors[1]["angles"]
+    assert vectors[0]["expression"] != vectors[1]["expression"]
+    vertices, triangles, colours = read_mesh(folder / "person" / "mesh.ply")
+    assert vertices.shape == colours.shape == (parts.face_model.vertex_count, 3)
+    np.testing.assert_array_equal(triangles, parts.face_model.triangles)
+    textured = trimesh.load(folder / "person" / "mesh.obj", process=False)
+    assert textured.visual.material.image.size == (256, 256)
+    assert trimesh.load(folder / "person" / "mesh.glb").geometry.keys()
+    assert "lit" not in (folder / "person" / "mesh.mtl").read_text()
+    assert set(json.loads((folder / "person/metrics.json").read_text())["psnr_merged"]) == {"anna/0", "anna/1"}
+    assert (folder / "person/sheet.png").is_file()
+    # Fewer formats another time: no mesh of this one stays behind.
+    fewer = dataclasses.replace(loaded, export=dataclasses.replace(loaded.export, formats=("ply",)))
+    person.reconstruct_people(fewer, tmp_path / "in", tmp_path / "out")
+    assert {path.name for path in (folder / "person").iterdir() if path.stem.startswith("mesh")} == {"mesh.ply"}
+
+
+def test_photos_of_equal_names_are_all_counted_and_a_photo_may_be_called_person(tmp_path, loaded):
+    for name in ("home/me.png", "work/me.png", "person.png"):
+        (tmp_path / "in" / "anna" / name).parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(portrait()).save(tmp_path / "in" / "anna" / name)
+    assert person.reconstruct_people(loaded, tmp_path / "in", tmp_path / "out") == {}
+    folder = tmp_path / "out" / "anna"
+    counted = {"anna/home/me", "anna/work/me", "anna/person_png"}
+    assert set(json.loads((folder / "person/metrics.json").read_text())["psnr_merged"]) == counted
+    assert set(json.loads((folder / "person/coefficients.json").read_text())["photos"]) == counted
+    assert (folder / "person_png" / "crop.png").is_file()
+    assert not (folder / "person" / "crop.png").exists()
+
+
+def test_photos_beside_folders_are_refused(tmp_path):
+    (tmp_path / "anna" / "detections").mkdir(parents=True)
+    (tmp_path / "anna" / "1.png").write_bytes(b"")
+    (tmp_path / "empty").mkdir()
+    (tmp_path / ".DS_Store").write_bytes(b"")
+    assert person.person_folders(tmp_path) == [tmp_path / "anna"]
+    assert person.person_folders(tmp_path / "anna") == [tmp_path / "anna"]
+    (tmp_path / "out" / "anna").mkdir(parents=True)
+    (tmp_path / "out" / "anna" / "crop.png").write_bytes(b"")
+    assert person.person_folders(tmp_path, tmp_path / "out") == [tmp_path / "anna"]
+    (tmp_path / "a.png").write_bytes(b"")
+    with pytest.raises(UserError, match="side by side"):
+        person.person_folders(tmp_path)
+
+
+def test_a_video_with_a_gap(tmp_path, loaded):
+    frames = [portrait(2 * index) for index in range(6)]
+    frames[3] = np.full_like(frames[3], 90)
+    write_video(tmp_path / "in.mp4", frames, 25.0)
+    video.reconstruct_video(loaded, tmp_path / "in.mp4", tmp_path / "out")
+    summary = json.loads((tmp_path / "out/summary.json").read_text())
+    assert summary["bridged"] == [3]
+    with np.load(tmp_path / "out/coefficients.npz") as track:
+        x = track["landmarks"][..., 0].mean(axis=1)
+        assert track["seen"].tolist() == [True, True, True, False, True, True]
+    assert abs(x[3] - (x[2] + x[4]) / 2) < 1.0
+    assert np.all(np.diff(x) < 0)  # the window moves to the right
+    drawn = list(FrameSource(tmp_path / "out/overlay.mp4", 1.0))
+    assert len(drawn) == 6
+    assert drawn[0].shape == frames[0].shape
+
+
+@pytest.mark.parametrize("content", ["text", "half a video"])
+def test_what_is_no_video_is_one_line(tmp_path, content, capfd):
+    if content == "text":
+        (tmp_path / "a.mp4").write_text("no video")
+    else:
+        write_video(tmp_path / "a.mp4", [portrait()] * 8, 25.0)
+        (tmp_path / "a.mp4").write_bytes((tmp_path / "a.mp4").read_bytes()[:9000])
+    capfd.readouterr()
+    with pytest.raises(UserError, match=r"a\.mp4: must be a video"):
+        FrameSource(tmp_path / "a.mp4", 25.0)
+    assert capfd.readouterr().err == ""
+
+
+def test_damaged_frames_keep_their_place(tmp_path):
+    frames = [np.roll(portrait(), 6 * index, axis=1) for index in range(24)]
+    write_video(tmp_path / "in.mp4", frames, 25.0)
+    data = bytearray((tmp_path / "in.mp4").read_bytes())
+    middle = len(data) // 2
+    data[middle : middle + len(data) // 4] = bytes(len(data) // 4)
+    (tmp_path / "in.mp4").write_bytes(data)
+    found = list(FrameSource(tmp_path / "in.mp4", 1.0))
+    damaged = [index for index, frame in enumerate(found) if frame is None]
+    assert len(found) == 24
+    assert damaged
+    assert 6 < damaged[0] <= damaged[-1] < 20
+    assert np.abs(found[5].astype(float) - frames[5]).mean() < 8
+    assert found[23] is not None
+
+
+def test_an_unreadable_image_among_frames_is_damaged(tmp_path):
+    for index in range(4):
+        Image.fromarray(portrait()).save(tmp_path / f"{index}.png")
+    (tmp_path / "1.png").write_bytes(b"no image")
+    (tmp_path / "3.png").write_bytes(b"no image")
+    source = FrameSource(tmp_path, 25.0)
+    assert [frame is None for frame in source] == [False, True, False]
+
+
+def test_frames_of_several_sizes_are_refused_before_any_work(tmp_path):
+    for index in range(3):
+        Image.fromarray(portrait()).save(tmp_path / f"{index}.png")
+    (tmp_path / "0.png").write_bytes(b"no image")
+    Image.fromarray(portrait()[:200]).save(tmp_path / "2.png")
+    with pytest.raises(UserError, match=r"2\.png: the frames must have one size, 300 x 300 as 1\.png, got 300 x 200"):
+        FrameSource(tmp_path, 25.0)
+
+
+def test_an_overlay_that_cannot_be_written_costs_no_numbers(tmp_path, loaded, monkeypatch):
+    write_video(tmp_path / "in.mp4", [portrait()] * 3, 25.0)
+
+    def broken(*_):
+        raise UserError("overlay.mp4: OpenCV must be able to write MPEG-4")
+
+    monkeypatch.setattr(video, "write_video", broken)
+    with pytest.raises(UserError, match="MPEG-4"):
+        video.reconstruct_video(loaded, tmp_path / "in.mp4", tmp_path / "out")
+    assert (tmp_path / "out/coefficients.npz").is_file()
+    assert (tmp_path / "out/summary.json").is_file()
+    assert (tmp_path / "out/person/mesh.ply").is_file()
+
+
+def test_the_last_good_frame_stands_in_for_a_damaged_one():
+    frames = [np.full((2, 2, 3), level, np.uint8) for level in range(3)]
+    shown = [int(frame[0, 0, 0]) for frame in held([None, frames[1], None, frames[2], None])]
+    assert shown == [1, 1, 1, 2, 2]
+
+
+def test_batches_are_bounded():
+    assert list(batches(range(5), 2)) == [[0, 1], [2, 3], [4]]
+
+
+def test_poses_far_apart_are_chosen():
+    angles = np.zeros((20, 3))
+    angles[7, 1], angles[13, 1] = 0.5, -0.6
+    assert set(spread(angles, 3).tolist()) >= {7, 13}
+    assert len(spread(angles[:2], 3)) == 2

@@ -1,0 +1,312 @@
+"""Pre-training: faces on disk, terms, loop, accuracy."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from configs import schema
+from lib.errors import UserError
+from lib.geometry.camera import Camera
+from lib.geometry.rotation import rotation_matrix
+from lib.synthetic.face_set import FaceSet, load_or_render, recipe
+from model.metrics.networks import area_under_curve, identity_metrics, predict, regressor_metrics
+from model.networks.regressor import build_regressor
+from model.pretraining import loop as pretraining
+from model.pretraining.loop import BatchOrder, IdentityTask, RegressorTask, run_updates
+from model.pretraining.losses import DirectSupervision, rotation_distance
+from model.weights.pretrained import load_weights, save_weights
+from tests.support.golden_face import golden_face_model
+from tests.support.helpers import assert_close
+from tests.support.numbered_faces import Numbers
+from tests.support.toy_faces import ToyFaces
+from utils import seed_everything
+
+SIZE = 32
+
+
+def small_config(tmp_path, **pretrain) -> schema.Config:
+    overrides = {
+        "regressor.width": 4, "regressor.image_size": SIZE, "regressor.weights": str(tmp_path / "regressor.npz"),
+        "identity.width": 4, "identity.image_size": SIZE, "identity.weights": str(tmp_path / "identity.npz"),
+        "identity.crop_fraction": 1.0, "identity.embedding": 16,
+        "pretrain.count": 24, "pretrain.image_size": SIZE, "pretrain.held_out": 0.4, "pretrain.batch_size": 8,
+        "pretrain.regressor_updates": 6, "pretrain.identity_updates": 6, "pretrain.checkpoint_every": 3,
+        "pretrain.vertices": 50, "pretrain.weak_share": 0.25, "pretrain.mirror": False,
+        "data.root_dir": str(tmp_path), "data.workers": 1,
+    }  # fmt: skip
+    return schema.load(overrides={**overrides, **{f"pretrain.{k}": v for k, v in pretrain.items()}})
+
+
+@pytest.fixture(scope="module")
+def faces(tmp_path_factory) -> FaceSet:
+    face_model = golden_face_model()
+    made = recipe(face_model, SIZE, 5, 24)
+    folder = tmp_path_factory.mktemp("faces")
+    return load_or_render(folder, made, face_model.layout.size, ToyFaces, (face_model, SIZE, 5))
+
+
+@pytest.fixture
+def eagerly():
+    """Two updates are faster without tracing a graph first."""
+    tf.config.run_functions_eagerly(True)
+    yield
+    tf.config.run_functions_eagerly(False)
+
+
+def check_numbers(faces: FaceSet, count: int) -> None:
+    np.testing.assert_array_equal(faces.images[:, 3, 2, 1], np.arange(count) % 251)
+    np.testing.assert_array_equal(faces.coefficients[:, 3], np.arange(count))
+    np.testing.assert_array_equal(faces.identities, np.arange(count) // 2)
+
+
+def test_a_killed_rendering_is_completed_not_repeated(tmp_path):
+    made = {"image_size": 8, "count": 100}
+    Numbers.drawn.clear()
+    with pytest.raises(KeyboardInterrupt):
+        load_or_render(tmp_path, made, 4, Numbers, (8, 70))
+    assert Numbers.drawn == list(range(70))
+    faces = load_or_render(tmp_path, made, 4, Numbers, (8,))
+    assert Numbers.drawn[70:] == list(range(64, 100))
+    check_numbers(faces, 100)
+    load_or_render(tmp_path, made, 4, Numbers, (8,))
+    assert len(Numbers.drawn) == 106
+
+
+def test_two_processes_render_what_one_does(tmp_path):
+    check_numbers(load_or_render(tmp_path, {"image_size": 8, "count": 70}, 4, Numbers, (8,), workers=2), 70)
+
+
+def test_an_error_of_a_worker_is_the_error_of_the_run(tmp_path):
+    with pytest.raises(ZeroDivisionError):
+        load_or_render(tmp_path, {"image_size": 8, "count": 70}, 4, Numbers, (8, 5, ZeroDivisionError), workers=2)
+
+
+def test_a_full_disk_is_noticed_before_the_rendering(tmp_path):
+    with pytest.raises(UserError, match=r"MB must be free.*pretrain\.count"):
+        load_or_render(tmp_path, {"image_size": 1000, "count": 10**8}, 4, Numbers, (8,))
+    assert not list(tmp_path.glob("*/*"))
+
+
+def test_people_are_held_out_whole_and_stay_where_they_are():
+    people = np.repeat(np.arange(50), 3)
+    training, held = FaceSet(None, None, None, people).split(0.3)
+    assert set(training) | set(held) == set(range(150))
+    assert not set(people[training]) & set(people[held])
+    assert 5 <= len(set(people[held])) <= 25
+    more_training, _ = FaceSet(None, None, None, np.repeat(np.arange(80), 3)).split(0.3)
+    assert set(training) <= set(more_training)
+    for alone in (np.zeros(5, int), np.arange(50)):  # one person; nobody twice
+        with pytest.raises(UserError, match="more faces"):
+            FaceSet(None, None, None, alone).split(0.3)
+
+
+def test_every_pass_shows_every_face_once_in_another_order():
+    batches = BatchOrder(10, 3, 1)
+    first, second = (np.concatenate([batches[3 * p + i] for i in range(3)]) for p in range(2))
+    assert len(set(first)) == len(set(second)) == 9
+    assert list(first) != list(second)
+    np.testing.assert_array_equal(BatchOrder(10, 3, 1)[4], batches[4])
+    with pytest.raises(UserError, match="batch_size"):
+        BatchOrder(2, 3, 1)
+
+
+def test_direct_terms_are_zero_at_the_truth_and_measure_what_they_say():
+    face_model = golden_face_model()
+    camera = Camera((SIZE, SIZE))
+    direct = DirectSupervision(face_model, camera, 60)
+    generator = np.random.default_rng(0)
+    truth = generator.normal(0, 0.2, (2, face_model.layout.size)).astype(np.float32)
+    for value in direct(tf.constant(truth), tf.constant(truth)).values():
+        assert float(value) == 0.0
+    moved = truth.copy()
+    moved[:, face_model.layout.slices["translation"]] += [0.3, 0.0, 0.0]
+    terms = direct(tf.constant(moved), tf.constant(truth))
+    assert float(terms["translation"]) == pytest.approx(0.3, rel=1e-4)
+    assert float(terms["turned"]) == float(terms["canonical"]) == float(terms["albedo"]) == float(terms["light"]) == 0.0
+    difference = direct.landmarks(tf.constant(moved)) - direct.landmarks(tf.constant(truth))
+    # In units of 20 px of a 224 px image.
+    expected = np.linalg.norm(difference, axis=-1).mean() * (224 / SIZE) / 20
+    assert float(terms["landmarks"]) == pytest.approx(expected, rel=1e-4)
+    assert float(terms["coefficients"]) == pytest.approx((0.3 / 0.15) ** 2 / 3, rel=1e-4)
+
+
+def test_the_rotation_term_is_the_angle():
+    ours, theirs = np.zeros((2, 3), np.float32), np.array([[0.0, 0.05, 0.0], [0.3, -0.2, 0.1]], np.float32)
+    distance = rotation_distance(tf.constant(ours), tf.constant(theirs)).numpy()
+    assert distance[0] == pytest.approx(0.05, rel=1e-3)
+    # Chordal: 2 sin(angle / 2), whatever the axis.
+    cosine = (np.trace(np.asarray(rotation_matrix(tf.constant(theirs))[1])) - 1) / 2
+    assert distance[1] == pytest.approx(2 * np.sin(np.arccos(cosine) / 2), rel=1e-4)
+
+
+def test_landmarks_of_the_terms_are_the_models():
+    face_model = golden_face_model()
+    source = ToyFaces(face_model, SIZE, 1)
+    face = source.sample(4)
+    direct = DirectSupervision(face_model, source.camera, 20)
+    assert_close(direct.landmarks(tf.constant(face.coefficients[None]))[0], face.landmarks, 1e-5)
+
+
+@pytest.mark.parametrize("kind", ["identity", "regressor"])
+def test_kill_and_resume_equals_never_stopped(tmp_path, faces, kind):
+    config = small_config(tmp_path, weak=0.0)
+    card = {"pre-training": "toy"}
+    task = make_task(config, faces, kind)
+    variables = [variable for group in task.state.values() for variable in group.values()]
+    untrained = [np.asarray(variable) for variable in variables]
+    run_updates(task, config, tmp_path / "whole.npz", card)
+    never_stopped = [np.asarray(variable) for variable in variables]
+
+    for variable, value in zip(variables, untrained, strict=True):
+        variable.assign(value)
+    update = task.update
+    task.update = lambda positions, seed: update(positions, seed) if seed[1] < 4 else stop()
+    with pytest.raises(KeyboardInterrupt):
+        run_updates(task, config, tmp_path / "killed.npz", card)
+    for variable in variables:
+        variable.assign(tf.ones_like(variable))  # a new process knows nothing but the checkpoint
+    task.update = update
+    run_updates(task, config, tmp_path / "killed.npz", card)
+    for resumed, expected in zip(variables, never_stopped, strict=True):
+        np.testing.assert_array_equal(resumed, expected)
+    with pytest.raises(UserError, match="must belong to"):
+        run_updates(task, config, tmp_path / "killed.npz", {"pre-training": "another"})
+
+
+def test_every_term_falls_on_eight_faces(tmp_path, faces):
+    config = small_config(
+        tmp_path, regressor_updates=80, learning_rate=0.005, weak=0.5, gain=0.0, noise=0.0, background=0.0, boxes=0.0
+    )
+    task = make_task(config, dataclasses.replace(faces, images=faces.images[:8]), "regressor", np.arange(8))
+    updates = range(config.pretrain.regressor_updates)
+    history = [{k: float(v) for k, v in task.update(np.arange(8), (1, i)).items()} for i in updates]
+    for name in ("total", *pretraining.DIRECT, "weak photometric", "weak landmarks"):
+        assert history[-1][name] < 0.75 * history[0][name], name
+
+
+def test_a_loss_that_is_not_finite_stops_and_names_the_term(tmp_path, faces, eagerly):
+    config = small_config(tmp_path, weak=0.0)
+    broken = dataclasses.replace(faces, coefficients=faces.coefficients.copy())
+    broken.coefficients[:, golden_face_model().layout.slices["albedo"]] = np.nan
+    task = make_task(config, broken, "regressor")
+    with pytest.raises(
+        UserError, match="loss term 'coefficients' of the regressor must be finite, got nan at update 0"
+    ):
+        run_updates(task, config, tmp_path / "checkpoint.npz", {})
+
+
+def test_the_whole_command_writes_weights_that_load(tmp_path, monkeypatch, eagerly):
+    face_model = golden_face_model()
+    monkeypatch.setattr(pretraining, "load_face_model", lambda config: face_model)
+    monkeypatch.setattr(pretraining, "SyntheticFaces", ToyFaces)
+    config = small_config(tmp_path, regressor_updates=2, identity_updates=2, weak=0.0)
+    measured = pretraining.pretrain(config)
+    assert 0.0 <= measured["identity"]["auc"] <= 1.0
+    network = build_regressor(config.regressor, face_model.layout)
+    metadata = load_weights(tmp_path / "regressor.npz", network, face_model.fingerprint)
+    assert metadata["held_out"] == measured["regressor"]
+    with pytest.raises(UserError, match=r"main\.py --mode pretrain"):
+        load_weights(tmp_path / "regressor.npz", network, "another")
+
+
+@pytest.fixture
+def toy_pretraining(monkeypatch):
+    """The face model that `pretrain` has now, without symmetry; a face that is drawn fails the test."""
+    face_model = golden_face_model()
+    face_model = dataclasses.replace(face_model, mirror_index=np.arange(face_model.vertex_count) ^ 1)
+    monkeypatch.setattr(pretraining, "load_face_model", lambda config: face_model)
+    monkeypatch.setattr(pretraining, "render_faces", lambda *_: pytest.fail("faces were rendered"))
+    return face_model
+
+
+@pytest.mark.parametrize(
+    ("fingerprint", "width", "fault"),
+    [("another", 4, "weights for another"), (None, 8, r"must be \[.*4\], got \[.*8\]")],
+)
+def test_weights_of_another_kind_are_never_replaced(tmp_path, toy_pretraining, fingerprint, width, fault):
+    config = small_config(tmp_path)
+    other = build_regressor(dataclasses.replace(config.regressor, width=width), toy_pretraining.layout)
+    path = tmp_path / "regressor.npz"
+    save_weights(path, other, fingerprint or toy_pretraining.fingerprint, {})
+    before = path.read_bytes()
+    with pytest.raises(UserError, match=rf"regressor\.npz: would be replaced.*{fault}.*regressor\.weights=FILE"):
+        pretraining.pretrain(config)
+    assert path.read_bytes() == before
+
+
+@pytest.mark.parametrize(
+    ("options", "fault"),
+    [
+        ({"count": 8}, r"pretrain\.count: must be enough"),
+        ({"batch_size": 24}, r"pretrain\.batch_size: must be at most"),
+        ({"mirror": True}, r"pretrain\.mirror: the .* basis"),
+        ({"initial": "resnet_v1_50.ckpt"}, r"pretrain\.initial: .* is for regressor\.depth 50"),
+    ],
+)
+def test_what_would_stop_a_run_stops_it_before_the_rendering(tmp_path, toy_pretraining, options, fault):
+    with pytest.raises(UserError, match=fault):
+        pretraining.pretrain(small_config(tmp_path, **options))
+
+
+def test_earlier_weights_stay_beside_those_of_another_run(tmp_path, monkeypatch, eagerly, capsys):
+    monkeypatch.setattr(pretraining, "load_face_model", lambda config: golden_face_model())
+    monkeypatch.setattr(pretraining, "SyntheticFaces", ToyFaces)
+    pretraining.pretrain(small_config(tmp_path, regressor_updates=2, identity_updates=2, weak=0.0))
+    before = (tmp_path / "regressor.npz").read_bytes()
+    pretraining.pretrain(small_config(tmp_path, regressor_updates=2, identity_updates=2, weak=0.0))
+    assert not list(tmp_path.glob("*.previous.npz"))
+    capsys.readouterr()
+    pretraining.pretrain(small_config(tmp_path, regressor_updates=1, identity_updates=2, weak=0.0))
+    assert "regressor.previous.npz: the weights that were there before" in capsys.readouterr().out
+    assert (tmp_path / "regressor.previous.npz").read_bytes() == before
+
+
+def test_accuracy_of_the_truth_and_of_the_mean_face():
+    face_model = golden_face_model()
+    camera = Camera((224, 224))
+    truth = np.random.default_rng(1).normal(0, 0.3, (3, face_model.layout.size)).astype(np.float32)
+    exact = regressor_metrics(face_model, camera, truth, truth)
+    assert {v for k, v in exact.items() if k not in ("faces", "rotation_degrees")} == {0.0}
+    assert exact["rotation_degrees"] < 0.1
+    mean = regressor_metrics(face_model, camera, np.zeros_like(truth), truth)
+    assert mean["shape_ratio"] == mean["albedo_ratio"] == mean["light_ratio"] == 1.0
+    turned = truth.copy()
+    turned[:, face_model.layout.slices["angles"]] = 0.0
+    still = truth.copy()
+    still[:, face_model.layout.slices["angles"]] = [0.0, 0.2, 0.0]
+    assert regressor_metrics(face_model, camera, turned, still)["rotation_degrees"] == pytest.approx(11.459, abs=0.01)
+
+
+def test_area_under_curve_against_all_pairs():
+    generator = np.random.default_rng(2)
+    positive, negative = generator.integers(0, 6, 40), generator.integers(0, 5, 30)
+    pairs = [1.0 if p > n else 0.5 if p == n else 0.0 for p in positive for n in negative]
+    assert area_under_curve(positive, negative) == pytest.approx(np.mean(pairs))
+    embeddings = np.eye(3)[[0, 0, 1, 1, 2]]
+    assert identity_metrics(embeddings, np.array([7, 7, 8, 8, 9]))["auc"] == 1.0
+    with pytest.raises(ValueError, match="one kind only"):
+        identity_metrics(embeddings, np.arange(5))
+
+
+def test_prediction_in_batches_is_prediction():
+    images = np.random.default_rng(3).integers(0, 256, (40, 8, 8, 4), np.uint8)
+    result = predict(lambda x, training: (tf.reduce_mean(x, axis=(1, 2)), None), images)
+    assert_close(result, images[..., :3].mean(axis=(1, 2)) / 255.0, 1e-5)
+
+
+def make_task(config, faces, kind: str, training: np.ndarray | None = None):
+    seed_everything(1)
+    training = np.arange(len(faces.images)) if training is None else training
+    if kind == "identity":
+        return IdentityTask(config, faces, training)
+    from model.networks.identity import build_identity_network
+
+    identity = build_identity_network(config.identity)
+    face_model = golden_face_model()
+    return RegressorTask(config, faces, training, face_model, Camera((SIZE, SIZE)), identity)
+
+
+def stop():
+    raise KeyboardInterrupt

@@ -1,0 +1,256 @@
+"""Exports of a synthetic photo with fine print on the cheek: they re-open, and drawn again they give the photo back."""
+
+import dataclasses
+import json
+from types import SimpleNamespace
+
+import cv2
+import numpy as np
+import pytest
+import tensorflow as tf
+import trimesh
+from PIL import Image
+
+from lib.errors import UserError
+from lib.face_image.region import PhotoRegion
+from lib.geometry.camera import Camera
+from lib.images.sampling import sample_image
+from lib.mesh_renderer.fragments import interpolate, rasterize
+from lib.synthetic.builtin.face_generator import build_face_model
+from model.face_gcn import FaceGCN
+from model.morphable_model import MorphableModel
+from model.projection import SampledColours, projected_albedo
+from model.reconstruction.description import describe
+from model.reconstruction.export import Exporter, load_chart
+from tests.support.gltf_validator import faults
+from tests.support.helpers import read_mesh
+
+CROP, PHOTO = 112, 1024
+CAMERA, PHOTO_CAMERA = Camera((CROP, CROP)), Camera((PHOTO, PHOTO))
+ALL = ("obj", "glb", "ply", "neutral")
+# Lines of fine print: their distance, and the part of the photo they cover (rows, columns).
+PERIOD, CHEEK = 8, (slice(570, 650), slice(350, 430))
+
+
+def lines() -> np.ndarray:
+    """[PHOTO] -1 and 1 in turn, along the columns."""
+    return np.where(np.arange(PHOTO) % PERIOD < PERIOD // 2, -1.0, 1.0)
+
+
+@pytest.fixture(scope="module")
+def morphable():
+    return MorphableModel(build_face_model(2500))
+
+
+@pytest.fixture(scope="module")
+def result(morphable):
+    """A face turned a little to the side, photographed with 1,024 px, and its reconstruction at 112."""
+    layout = morphable.layout
+    coefficients = np.zeros([1, layout.size], np.float32)
+    coefficients[0, layout.slices["angles"]] = [0.05, 0.25, 0.02]
+    coefficients[0, layout.slices["light"]] = np.random.default_rng(0).normal(0, 0.05, 27)
+    coefficients[0, layout.slices["expression"]] = 0.5
+    coefficients[0, layout.slices["translation"]] = [0.05, 0.02, 0.1]
+    face = morphable.posed(tf.constant(coefficients), PHOTO_CAMERA)
+    fragments = rasterize(PHOTO_CAMERA.clip_coordinates(face.vertices), morphable.triangles, (PHOTO, PHOTO))
+    colour = tf.clip_by_value(face.albedo, 0.05, 0.9) * face.shading
+    picture = interpolate(colour, morphable.triangles, fragments)[0].numpy()
+    picture[CHEEK] *= 1 + 0.3 * lines()[CHEEK[1], None]
+    mask = fragments.mask[0].numpy()
+    # Behind the face: a colour that must appear nowhere on it.
+    photo = np.uint8(np.rint(np.clip(picture * mask + [0, 1, 0] * (1 - mask), 0, 1) * 255))
+
+    rgb = cv2.resize(photo, (CROP, CROP), interpolation=cv2.INTER_AREA).astype(np.float32) / 255
+    alpha = cv2.resize(mask[..., 0], (CROP, CROP), interpolation=cv2.INTER_AREA)
+
+    def texture(embedding, coarse, sampled, visibility, shading, training=False):
+        return projected_albedo(coarse, SampledColours(sampled, visibility), shading)
+
+    chain = FaceGCN(morphable, CAMERA, texture)
+    readable = cv2.erode((alpha > 0.99).astype(np.float32), np.ones((3, 3)))
+    crop = np.concatenate([rgb, readable[..., None]], axis=-1)[None]
+    scale = np.array([[CROP / PHOTO, 0, 0], [0, CROP / PHOTO, 0.0]])
+    alignment = SimpleNamespace(photo_to_crop=scale, to_photo=lambda points: points * (PHOTO / CROP))
+    aligned = SimpleNamespace(
+        name="print.png",
+        photo_size=(PHOTO, PHOTO),
+        face=SimpleNamespace(points=np.zeros((5, 2))),
+        alignment=alignment,
+        alpha=None,
+        rgb=rgb,
+        region=PhotoRegion(photo, np.array([[PHOTO / CROP, 0, 0], [0, PHOTO / CROP, 0.0]])),
+    )
+    reconstruction = chain(tf.constant(crop), tf.constant(coefficients), tf.zeros([1, 4]))
+    return SimpleNamespace(
+        photo=aligned, alpha=alpha, coefficients=coefficients[0], result=reconstruction, fragments=fragments, mask=mask
+    )
+
+
+@pytest.fixture(scope="module")
+def exported(tmp_path_factory, morphable, result):
+    folder = tmp_path_factory.mktemp("export")
+    export = Exporter(morphable, CAMERA, ALL, 1024, True, folder / "cache")
+    export(folder, result)
+    return SimpleNamespace(folder=folder, exporter=export)
+
+
+def drawn(texture: np.ndarray, uv: np.ndarray, vertex: np.ndarray, triangles: np.ndarray, result) -> np.ndarray:
+    """[PHOTO, PHOTO, 3] the posed face with a texture uint8 [T, T, 3], every pixel looked up through its uv."""
+    vertices = tf.gather(result.result.coarse.face.vertices, vertex, axis=1)
+    fragments = rasterize(PHOTO_CAMERA.clip_coordinates(vertices), triangles, (PHOTO, PHOTO))
+    at = interpolate(tf.constant(uv[None], tf.float32), triangles, fragments).numpy().reshape(1, -1, 2)
+    points = np.stack([at[..., 0], 1 - at[..., 1]], axis=-1) * texture.shape[0]
+    return sample_image(tf.constant(texture[None], tf.float32) / 255, points).numpy().reshape(PHOTO, PHOTO, 3)
+
+
+def psnr(picture: np.ndarray, result) -> float:
+    """Over the mask, against the photo."""
+    photo = result.photo.region.pixels / 255
+    inside = cv2.resize(result.alpha, (PHOTO, PHOTO)) * result.mask[..., 0] > 0.5
+    return -10 * np.log10(np.mean((picture - photo)[inside] ** 2))
+
+
+def contrast(picture: np.ndarray) -> float:
+    """How strongly the lines show on the cheek, relative to its brightness."""
+    cheek = picture[CHEEK].mean(axis=-1)
+    return float((cheek * lines()[CHEEK[1]]).mean() / cheek.mean())
+
+
+def textured(path):
+    """Vertices, triangles, uv and texture of a file, as trimesh reads them."""
+    mesh = trimesh.load(path, process=False, maintain_order=True, force="mesh")
+    material = mesh.visual.material
+    image = material.baseColorTexture if path.suffix == ".glb" else material.image
+    return mesh.vertices, mesh.faces, mesh.visual.uv, np.asarray(image.convert("RGB"))
+
+
+@pytest.mark.parametrize(("name", "unit"), [("mesh.obj", 1), ("mesh.glb", 0.1), ("mesh_lit.glb", 0.1)])
+def test_textured_meshes_open_again(exported, morphable, result, name, unit):
+    vertices, triangles, uv, texture = textured(exported.folder / name)
+    np.testing.assert_allclose(vertices, result.result.coarse.face.shape[0] * unit, atol=1e-6)
+    np.testing.assert_array_equal(triangles, morphable.face_model.triangles)
+    np.testing.assert_allclose(uv, morphable.face_model.uv, atol=1e-6)
+    with Image.open(exported.folder / ("mesh_lit.png" if "lit" in name else "mesh_albedo.png")) as image:
+        assert (image.size, image.mode) == ((1024, 1024), "RGB")
+        np.testing.assert_array_equal(texture, np.asarray(image))
+
+
+def test_vertex_colours_open_again(exported, morphable, result):
+    albedo = np.clip(result.result.albedo[0].numpy(), 0, 1)
+    vertices, triangles, colours = read_mesh(exported.folder / "mesh.ply")
+    np.testing.assert_allclose(vertices, result.result.coarse.face.shape[0], atol=1e-6)
+    np.testing.assert_array_equal(triangles, morphable.face_model.triangles)
+    np.testing.assert_allclose(colours, albedo, atol=1 / 255)
+    mesh = trimesh.load(exported.folder / "mesh_vertex_colors.glb", process=False, force="mesh")
+    np.testing.assert_array_equal(mesh.faces, triangles)
+    np.testing.assert_allclose(mesh.vertices * 10, vertices, atol=1e-5)
+
+
+def test_the_neutral_mesh_is_the_identity_without_expression(exported, morphable, result):
+    vertices, triangles, colours = read_mesh(exported.folder / "neutral.obj")
+    model, identity = morphable.face_model, result.result.coarse.face.coefficients.identity[0].numpy()
+    expected = model.mean_shape + np.einsum("k,knc->nc", identity, model.identity_basis)
+    np.testing.assert_allclose(vertices, expected, atol=1e-5)
+    assert np.abs(vertices - result.result.coarse.face.shape[0]).max() > 0.02
+    np.testing.assert_array_equal(triangles, model.triangles)
+    assert colours is None
+
+
+def test_the_lit_mesh_drawn_again_is_the_photo(exported, result):
+    _, triangles, uv, texture = textured(exported.folder / "mesh_lit.glb")
+    again = drawn(texture, uv, np.arange(len(uv)), triangles, result)
+    assert psnr(again, result) > 32
+    # The green behind the face is nowhere in the texture.
+    assert (texture[..., 1] <= texture[..., 0].astype(int) + 25).all()
+
+
+def test_the_texture_resolves_more_than_the_vertices(exported, result, morphable):
+    _, triangles, uv, texture = textured(exported.folder / "mesh_lit.glb")
+    printed = contrast(result.photo.region.pixels / 255)
+    assert printed > 0.25
+    assert contrast(drawn(texture, uv, np.arange(len(uv)), triangles, result)) > 0.8 * printed
+    vertices = interpolate(result.result.colour, morphable.triangles, result.fragments)[0].numpy()
+    assert abs(contrast(vertices)) < 0.1 * printed
+    _, _, _, albedo = textured(exported.folder / "mesh.glb")
+    assert contrast(drawn(albedo, uv, np.arange(len(uv)), triangles, result)) > 0.7 * printed
+
+
+def test_the_albedo_texture_has_no_light_in_it(exported, result, morphable):
+    """Times the shading it is the photo again, where the photo is seen."""
+    baked = exported.exporter.bake(result)
+    raster = exported.exporter.raster
+    shading = raster.interpolate(result.result.coarse.face.shading[0].numpy())
+    seen = baked.weight > 0.99
+    assert seen.mean() > 0.3
+    difference = np.abs(baked.albedo / 255 * shading - baked.lit / 255)[seen]
+    assert np.percentile(difference, 95) < 0.02
+
+
+def test_the_same_photo_gives_the_same_bytes(exported, tmp_path, result):
+    exported.exporter(tmp_path, result)
+    names = sorted(path.name for path in tmp_path.iterdir())
+    assert names == sorted(path.name for path in exported.folder.iterdir())
+    for name in names:
+        assert (tmp_path / name).read_bytes() == (exported.folder / name).read_bytes(), name
+
+
+def test_the_validator_finds_nothing(exported):
+    assert faults(*sorted(exported.folder.glob("*.glb"))) == [[], [], []]
+
+
+@pytest.mark.parametrize(
+    ("formats", "files"),
+    [
+        ((), set()),
+        (("ply",), {"mesh.ply"}),
+        (("neutral",), {"neutral.obj"}),
+        (("obj",), {"mesh.obj", "mesh.mtl", "mesh_albedo.png", "mesh_lit.png"}),
+    ],
+)
+def test_only_what_is_asked_for_is_there_afterwards(tmp_path, morphable, result, formats, files):
+    for name in ("mesh.glb", "mesh.obj", "mesh_normals.png", "mesh.ply", "neutral.obj", "own.obj"):
+        (tmp_path / name).write_text("earlier")
+    Exporter(morphable, CAMERA, formats, 256, False, tmp_path / "cache")(tmp_path, result)
+    assert {path.name for path in tmp_path.iterdir()} == {*files, "own.obj"}
+    if "obj" in formats:
+        assert "norm " not in (tmp_path / "mesh.mtl").read_text()
+
+
+def test_a_model_without_a_chart_is_unwrapped_once(tmp_path, result):
+    bare = build_face_model(2500)
+    bare = MorphableModel(dataclasses.replace(bare, uv=np.zeros_like(bare.uv)))
+    Exporter(bare, CAMERA, ("obj", "glb"), 1024, True, tmp_path)(tmp_path / "out", result)
+    (kept,) = tmp_path.glob("uv_chart_*.npz")
+    written = kept.stat().st_mtime_ns
+    chart = load_chart(bare, tmp_path)
+    assert kept.stat().st_mtime_ns == written
+    vertices, triangles, uv, texture = textured(tmp_path / "out" / "mesh_lit.glb")
+    np.testing.assert_array_equal(triangles, chart.triangles)
+    np.testing.assert_allclose(vertices * 10, result.result.coarse.face.shape[0].numpy()[chart.vertex], atol=1e-5)
+    assert psnr(drawn(texture, uv, chart.vertex, triangles, result), result) > 30
+    # OBJ has indices for texture coordinates: its vertices stay those of the model.
+    lines_of_obj = (tmp_path / "out" / "mesh.obj").read_text().splitlines()
+    assert sum(line.startswith("v ") for line in lines_of_obj) == bare.vertex_count
+    kept.write_bytes(b"no chart")
+    with pytest.raises(UserError, match=r"must be the chart of a face model, got a damaged file \(delete it\)"):
+        load_chart(bare, tmp_path)
+
+
+def test_the_numbers_alone_draw_the_face_over_the_photo(morphable, result):
+    """As someone would who has coefficients.json and mesh.ply, with NumPy and the texts in the file."""
+    content = json.loads(json.dumps(describe(result, morphable, CAMERA)))
+    face = result.result.coarse.face
+    world = face.shape[0].numpy() @ np.array(content["pose"]["rotation"]).T + content["pose"]["translation"]
+    camera = content["camera"]
+    scaled = camera["focal_length"] / (camera["distance"] - world[:, 2:])
+    crop = camera["principal_point"] + scaled * world[:, :2] * [1, -1]
+    to_photo = np.array(content["crop_to_photo"])
+    photo = crop @ to_photo[:, :2].T + to_photo[:, 2]
+    np.testing.assert_allclose(photo, PHOTO_CAMERA.project(face.vertices)[0], atol=0.01)
+
+    light = content["light"]
+    x, y, z = face.normals[0].numpy().T
+    basis = np.stack([eval(term, {"x": x, "y": y, "z": z}) * np.ones(len(x)) for term in light["basis"]], axis=-1)
+    coefficients = np.array(light["sh"])
+    coefficients[:, 0] += light["ambient"]
+    np.testing.assert_allclose((basis * light["factors"]) @ coefficients.T, face.shading[0], atol=1e-5)

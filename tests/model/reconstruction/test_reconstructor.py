@@ -1,0 +1,268 @@
+"""Test mode on a small folder, with the de-lit projection in the texture network's place."""
+
+import csv
+import json
+import os
+import re
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+import skimage.data
+import tensorflow as tf
+from PIL import Image
+
+from configs import schema
+from lib.errors import UserError
+from lib.face_image.alignment import FIVE_FROM_68
+from model import pipeline as components
+from model.photos.reader import PhotoReader, readable_mask
+from model.reconstruction import reconstructor as reconstruction
+from tests.support.helpers import read_mesh
+from tests.support.photo_corpus import BAD_PHOTOS, portrait, write_bad
+from tests.support.reconstruction_parts import SIZE, untrained_parts
+
+
+@pytest.fixture(scope="module")
+def parts():
+    return untrained_parts()
+
+
+def folder_of(path, **images):
+    path.mkdir()
+    for name, pixels in images.items():
+        stem, _, suffix = name.rpartition("_")
+        if isinstance(pixels, bytes):
+            (path / f"{stem}.{suffix}").write_bytes(pixels)
+        else:
+            Image.fromarray(pixels).save(path / f"{stem}.{suffix}")
+    return path
+
+
+def run(monkeypatch, parts, source, output, **overrides):
+    monkeypatch.setattr(components, "load", lambda config: parts)
+    monkeypatch.setattr(components, "restore_texture_network", lambda loaded: None)
+    config = schema.load(overrides={"fit.steps": 30, "data.image_size": SIZE, "export.texture_size": 256} | overrides)
+    return reconstruction.reconstruct_folder(config, source, output)
+
+
+@pytest.fixture(scope="module")
+def done(tmp_path_factory, parts):
+    """One folder with everything in it: a portrait, the same with its own mask, a cup, a broken file."""
+    portrait = skimage.data.astronaut()[:300, 80:380]
+    alpha = np.zeros(portrait.shape[:2] + (1,), np.uint8)
+    alpha[85:185, 105:190] = 255
+    root = tmp_path_factory.mktemp("photos")
+    elsewhere = np.zeros_like(alpha)
+    elsewhere[250:290, 20:60] = 255
+    source = folder_of(
+        root / "in",
+        portrait_png=portrait,
+        portrait_jpg=portrait,
+        masked_png=np.concatenate([portrait, alpha], axis=-1),
+        elsewhere_png=np.concatenate([portrait, elsewhere], axis=-1),
+        cup_jpg=skimage.data.coffee(),
+        broken_jpg=b"\xff\xd8\xff no photo",
+    )
+    with pytest.MonkeyPatch.context() as monkeypatch:
+        failed = run(monkeypatch, parts, source, root / "out")
+    return root / "out", failed
+
+
+def test_bad_photos_do_not_stop_the_folder(done):
+    output, failed = done
+    assert set(failed) == {"cup.jpg", "broken.jpg", "elsewhere.png"}
+    assert "mask must cover some of the face, got none of it" in failed["elsewhere.png"]
+    assert failed["cup.jpg"].startswith("no face found")
+    lines = (output / "failed.txt").read_text().splitlines()
+    assert [line.split(":")[0] for line in lines] == sorted(failed)
+    assert sorted(path.name for path in output.iterdir() if path.is_dir()) == ["masked", "portrait_jpg", "portrait_png"]
+
+
+def test_files_of_a_photo(done, parts):
+    folder = done[0] / "portrait_png"
+    for name, mode in (
+        ("crop", "RGBA"),
+        ("coarse", "RGBA"),
+        ("fine", "RGBA"),
+        ("overlay", "RGB"),
+        ("landmarks", "RGB"),
+    ):
+        with Image.open(folder / f"{name}.png") as image:
+            assert (image.size, image.mode) == ((SIZE, SIZE), mode), name
+    for name in ("mesh.obj", "mesh.ply", "neutral.obj"):
+        vertices, triangles, colours = read_mesh(folder / name)
+        assert len(vertices) == parts.face_model.vertex_count, name
+        np.testing.assert_array_equal(triangles, parts.face_model.triangles)
+        assert (colours is not None) == (name == "mesh.ply")
+    for name in ("mesh_albedo", "mesh_lit", "mesh_normals"):
+        with Image.open(folder / f"{name}.png") as image:
+            assert (image.size, image.mode) == ((256, 256), "RGB"), name
+    assert {path.name for path in folder.glob("*.glb")} == {"mesh.glb", "mesh_lit.glb", "mesh_vertex_colors.glb"}
+
+
+def test_no_mesh_is_written_when_none_is_wanted(tmp_path, monkeypatch, parts):
+    source = folder_of(tmp_path / "in", portrait_png=skimage.data.astronaut()[:300, 80:380])
+    run(monkeypatch, parts, source, tmp_path / "out", **{"fit.steps": 0, "export.formats": []})
+    assert not list((tmp_path / "out" / "portrait").glob("*mesh*"))
+    assert (tmp_path / "out" / "portrait" / "fine.png").exists()
+
+
+def test_coefficients_draw_the_same_landmarks_on_the_photo(done, parts):
+    content = json.loads((done[0] / "portrait_png" / "coefficients.json").read_text())
+    layout = parts.face_model.layout
+    assert {name: len(values) for name, values in content["coefficients"].items()} == layout.counts
+    flat = np.concatenate([content["coefficients"][name] for name in layout.counts])[None].astype(np.float32)
+    landmarks = parts.chain.morphable.posed(tf.constant(flat), parts.camera).landmarks[0].numpy()
+    transform = np.array(content["photo_to_crop"])
+    in_photo = np.array(content["landmarks_in_photo"])
+    np.testing.assert_allclose(in_photo @ transform[:, :2].T + transform[:, 2], landmarks, atol=1e-3)
+    # They lie on the face: the five points near the detected ones.
+    detected = np.array(content["detected_points_in_photo"])
+    distance = np.linalg.norm(FIVE_FROM_68 @ in_photo - detected, axis=1)
+    assert distance.max() < 0.1 * np.linalg.norm(detected[1] - detected[0])
+    assert not content["mask_given"]
+
+
+def test_metrics_and_summaries_agree(done):
+    output, failed = done
+    summary = json.loads((output / "summary.json").read_text())
+    assert (summary["given"], summary["reconstructed"], summary["failed"]) == (6, 3, failed)
+    single = [json.loads(path.read_text()) for path in sorted(output.glob("*/metrics.json"))]
+    for key in ("psnr_coarse", "psnr_fine", "coverage"):
+        assert summary[key] == pytest.approx(np.mean([metrics[key] for metrics in single]), abs=1e-3)
+    assert summary["five_point_residual_px_max"] == pytest.approx(
+        max(metrics["five_point_residual_px"] for metrics in single), abs=1e-3
+    )
+    for metrics in single:
+        assert metrics["psnr_fine"] > metrics["psnr_coarse"] > 10
+        assert metrics["five_point_residual_px"] < 1
+        assert 0.6 < metrics["coverage"] <= 1
+    with open(output / "summary.csv", newline="") as stream:
+        rows = list(csv.DictReader(stream))
+    assert [row["photo"] for row in rows] == ["masked.png", "portrait.jpg", "portrait.png", *sorted(failed)]
+    assert [bool(row["failed"]) for row in rows] == [False] * 3 + [True] * 3
+    with Image.open(output / "sheet.png") as sheet:
+        assert sheet.width % SIZE == 0
+        assert sheet.height > 3 * SIZE
+
+
+def test_the_page_has_every_photo_and_every_failure(done):
+    text = (done[0] / "index.html").read_text(encoding="utf-8")
+    assert re.findall('<article data-name="([^"]+)"', text) == ["masked.png", "portrait.jpg", "portrait.png"]
+    assert re.findall('<li data-name="([^"]+)"', text) == ["broken.jpg", "cup.jpg", "elsewhere.png"]
+    assert all((done[0] / link).is_dir() for link in re.findall('<a href="([^"]+)"', text))
+
+
+def test_a_given_mask_is_taken(done):
+    folder = done[0] / "masked"
+    content = json.loads((folder / "coefficients.json").read_text())
+    assert content["mask_given"]
+    with Image.open(folder / "crop.png") as image:
+        alpha = np.asarray(image)[..., 3]
+    rows, columns = np.nonzero(alpha > 127)
+    corners = np.array([[columns.min(), rows.min()], [columns.max() + 1, rows.max() + 1]])
+    transform = np.array(content["photo_to_crop"])
+    expected = np.array([[105, 85], [190, 185]]) @ transform[:, :2].T + transform[:, 2]
+    np.testing.assert_allclose(corners, expected, atol=1.5)
+
+
+def test_nothing_reconstructed_is_an_error_that_says_why(tmp_path, monkeypatch, parts):
+    source = folder_of(tmp_path / "in", cup_jpg=skimage.data.coffee())
+    with pytest.raises(UserError, match=r"none of 1 reconstructed .*cup\.jpg: no face found"):
+        run(monkeypatch, parts, source, tmp_path / "out")
+    assert (tmp_path / "out" / "failed.txt").read_text().startswith("cup.jpg: no face found")
+    assert not (tmp_path / "out" / "sheet.png").exists()
+
+
+def test_numbers_that_do_not_fit_are_the_photo_s_failure_but_faults_of_the_program_are_not(
+    tmp_path, monkeypatch, parts
+):
+    portrait = skimage.data.astronaut()[:300, 80:380]
+    source = folder_of(tmp_path / "in", a_png=portrait, b_png=portrait)
+    place = PhotoReader.place
+    raised = [ValueError("points must span\na face")]
+
+    def fail_first(self, *arguments):
+        if raised:
+            raise raised.pop()
+        return place(self, *arguments)
+
+    monkeypatch.setattr(PhotoReader, "place", fail_first)
+    assert run(monkeypatch, parts, source, tmp_path / "out", **{"fit.steps": 0}) == {"a.png": "points must span a face"}
+    raised.append(AttributeError("a fault of the program"))
+    with pytest.raises(AttributeError):
+        run(monkeypatch, parts, source, tmp_path / "out", **{"fit.steps": 0})
+
+
+def test_without_fit_the_points_are_met(tmp_path, monkeypatch, parts):
+    source = folder_of(tmp_path / "in", portrait_png=skimage.data.astronaut()[:300, 80:380])
+    assert run(monkeypatch, parts, source, tmp_path / "out", **{"fit.steps": 0}) == {}
+    metrics = json.loads((tmp_path / "out" / "portrait" / "metrics.json").read_text())
+    assert metrics["five_point_residual_px"] < 3
+
+
+def test_broken_files_in_nested_folders_do_not_stop_the_good_ones(tmp_path, monkeypatch, parts):
+    source = tmp_path / "in"
+    source.mkdir()
+    write_bad(source)
+    for name in ("a/same.jpg", "b/same.tiff", "b/same.webp"):
+        (source / name).parent.mkdir(exist_ok=True)
+        portrait().save(source / name)
+    failed = run(monkeypatch, parts, source, source / "out", **{"fit.steps": 0})
+    assert failed.keys() == BAD_PHOTOS.keys()
+    for name, words in BAD_PHOTOS.items():
+        assert words in failed[name], failed[name]
+    assert (source / "out" / "failed.txt").read_text().splitlines() == [f"{n}: {r}" for n, r in failed.items()]
+    found = sorted(path.relative_to(source / "out").as_posix() for path in source.glob("out/**/crop.png"))
+    assert found == ["a/same/crop.png", "b/same_tiff/crop.png", "b/same_webp/crop.png"]
+
+
+def test_photos_named_like_the_results_files_and_in_other_encodings(tmp_path, monkeypatch, parts):
+    source = tmp_path / "in"
+    source.mkdir()
+    for name in ("index.html.png", "sheet.png.png", "summary.csv.png", os.fsdecode(b"caf\xe9.png")):
+        portrait().save(source / name)
+    (source / os.fsdecode(b"bad\xe9.png")).write_bytes(b"no image")
+    failed = run(monkeypatch, parts, source, tmp_path / "out", **{"fit.steps": 0})
+    assert failed.keys() == {"bad\\udce9.png"}
+    assert (tmp_path / "out" / "index.html").is_file()
+    assert (tmp_path / "out" / "sheet.png").is_file()
+    names = {"index_html_png", "sheet_png_png", "summary_csv_png", os.fsdecode(b"caf\xe9")}
+    assert {path.parent.name for path in (tmp_path / "out").glob("*/crop.png")} == names
+    assert "caf\\udce9.png" in (tmp_path / "out" / "summary.csv").read_text(encoding="utf-8")
+
+
+def test_confidence_bound_is_used(tmp_path, monkeypatch, parts):
+    source = folder_of(tmp_path / "in", portrait_png=skimage.data.astronaut()[:300, 80:380])
+    with pytest.raises(UserError, match="no face found"):
+        run(monkeypatch, parts, source, tmp_path / "out", **{"test.min_confidence": 1.0})
+
+
+def test_placing_changes_the_shape_only_as_needed(parts):
+    reader = PhotoReader(parts.chain.morphable, parts.camera, 0.5)
+    layout = parts.face_model.layout
+    truth = np.zeros([1, layout.size], np.float32)
+    truth[0, layout.slices["angles"]] = [0.1, -0.3, 0.05]
+    truth[0, layout.slices["identity"]] = np.random.default_rng(0).normal(size=layout.identity)
+    truth[0, layout.slices["light"]] = 0.1
+    landmarks = parts.chain.morphable.posed(tf.constant(truth), parts.camera).landmarks[0].numpy()
+    turned_away = truth.copy()
+    turned_away[0, layout.slices["angles"]] = 0
+    placed = reader.place(turned_away, FIVE_FROM_68 @ landmarks)
+    found = parts.chain.morphable.posed(tf.constant(placed), parts.camera).landmarks[0].numpy()
+    assert np.abs(FIVE_FROM_68 @ (found - landmarks)).max() < 0.5
+    np.testing.assert_allclose(placed[0, layout.slices["angles"]], [0.1, -0.3, 0.05], atol=0.08)
+    np.testing.assert_array_equal(placed[0, layout.slices["light"]], truth[0, layout.slices["light"]])
+    change = placed[0, layout.slices["identity"]] - truth[0, layout.slices["identity"]]
+    assert np.abs(change).max() < 0.5
+
+
+def test_colours_are_read_inside_a_found_mask_and_up_to_the_border_of_a_given_one():
+    alpha = np.zeros((9, 9), np.float32)
+    alpha[2:7, 2:7] = 1
+    alpha[1, 2:7] = 0.4  # the soft rim of a found mask
+    inner = np.zeros((9, 9))
+    inner[3:6, 3:6] = 1
+    np.testing.assert_array_equal(readable_mask(SimpleNamespace(alpha=None), alpha), inner)
+    np.testing.assert_array_equal(readable_mask(SimpleNamespace(alpha=alpha), alpha), alpha)

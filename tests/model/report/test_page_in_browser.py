@@ -1,0 +1,306 @@
+"""The page in a browser: headless Chromium, whose WebGL runs on the processor."""
+
+import base64
+import io
+import itertools
+import os
+import shutil
+import time
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from model.metrics.images import masked_psnr
+from model.report import Report
+from tests.support.report_pages import CAMERA, CHAIN, FACE_MODEL, photo_result
+
+playwright = pytest.importorskip("playwright.sync_api", reason="needs playwright of requirements-dev.txt")
+NASTY = "<img src=x onerror=window.broken=1>.png"
+DRAWN = "[...views.values()].some((view) => view.visible && view.canvas.height > 150)"
+RESTS = """() => {
+    const view = views.get(cards.find((card) => !card.hidden));
+    return !view.stale && JSON.stringify(view.pose) === JSON.stringify(view.wanted(clock));
+}"""
+OUTSIDE = """() => [...document.querySelectorAll("body *")].filter((element) => {
+    const box = element.getBoundingClientRect();
+    return box.width && (box.left < 0 || box.right > innerWidth + 0.5);
+}).map((element) => element.outerHTML.slice(0, 80))"""
+FLAGS = ["--use-gl=angle", "--use-angle=swiftshader", "--enable-unsafe-swiftshader"]
+
+
+@pytest.fixture(scope="module")
+def browser():
+    names = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
+    executable = next(filter(None, map(shutil.which, names)), None)
+    if executable is None:
+        pytest.skip(f"needs a Chromium on the PATH ({', '.join(names)})")
+    as_root = ["--no-sandbox"] if os.geteuid() == 0 else []
+    with playwright.sync_playwright() as started:
+        instance = started.chromium.launch(executable_path=executable, args=FLAGS + as_root)
+        yield instance
+        instance.close()
+
+
+def write(folder, count, failures=()):
+    report = Report(folder, FACE_MODEL, CAMERA, title="photos")
+    results = [photo_result(f"photo{i}.jpg", seed=i + 1) for i in range(min(count, 4))]
+    for i in range(count):
+        result = results[i % len(results)]
+        result.photo.name = f"photo{i}.jpg"
+        report.add(result, f"photo{i}")
+    for name in failures:
+        report.fail(name, "no face found")
+    return report.finish()
+
+
+@pytest.fixture(scope="module")
+def small(tmp_path_factory):
+    return write(tmp_path_factory.mktemp("small"), 4, [NASTY, "cup.jpg"])
+
+
+@pytest.fixture
+def opened(browser, request):
+    """Opens pages; afterwards there must have been no message, no request but for the page, and no overflow."""
+    contexts = []
+
+    def open_page(path, width=1280, height=900, **settings):
+        context = browser.new_context(viewport={"width": width, "height": height}, **settings)
+        page = context.new_page()
+        messages, requests = [], []
+        page.on("console", lambda message: messages.append(message.text))
+        page.on("pageerror", lambda error: messages.append(str(error)))
+        page.on("request", lambda request: requests.append(request.url))
+        contexts.append((context, page, path, messages, requests))
+        page.goto(path.as_uri(), wait_until="domcontentloaded")
+        return page
+
+    yield open_page
+    for context, page, path, messages, requests in contexts:
+        wide = page.evaluate("document.documentElement.scrollWidth - innerWidth")
+        context.close()
+        assert messages == []
+        assert [url for url in requests if not url.startswith("data:")] == [path.as_uri()]
+        assert wide <= 0
+
+
+def wait(page, condition, seconds=30):
+    """Waits until a JavaScript expression holds; playwright's own waiting evaluates text, which the page forbids."""
+    deadline = time.monotonic() + seconds
+    while not page.evaluate(condition):
+        assert time.monotonic() < deadline, f"must come true within {seconds} s: {condition}"
+        page.wait_for_timeout(20)
+
+
+def still(page):
+    """Waits for the first face and stops it in the photo's pose."""
+    wait(page, DRAWN)
+    choose(page, "pose", "photo")
+
+
+def choose(page, name, value):
+    page.locator(f"form.display input[name={name}][value={value}]").check()
+    settle(page)
+
+
+def settle(page):
+    """Waits until the face rests."""
+    wait(page, RESTS)
+
+
+def pixels(page, canvas="article:not([hidden]) canvas"):
+    """uint8 [H, W, 4] of a face's canvas."""
+    data = page.evaluate("(canvas) => document.querySelector(canvas).toDataURL()", canvas)
+    return np.asarray(Image.open(io.BytesIO(base64.b64decode(data.split(",")[1]))).convert("RGBA"))
+
+
+def difference(one, other):
+    return np.abs(one.astype(int) - other.astype(int)).mean()
+
+
+def test_the_first_face_turns_by_itself(opened, small):
+    page = opened(small)
+    wait(page, DRAWN)
+    assert page.locator("article canvas").first.bounding_box()["y"] < 600  # in sight without scrolling
+    first = pixels(page)
+    before = page.evaluate("views.get(cards[0]).pose.angles[1]")
+    wait(page, f"Math.abs(views.get(cards[0]).pose.angles[1] - {before}) > 0.2")
+    assert (first[..., 3] > 0).mean() > 0.1
+    assert difference(first, pixels(page)) > 2
+
+
+def test_switches_change_what_is_drawn(opened, small):
+    page = opened(small)
+    still(page)
+    seen = {}
+    for texture in ("coarse", "fine", "appearance", "split", "shape"):
+        choose(page, "texture", texture)
+        seen[texture] = pixels(page)
+    choose(page, "texture", "coarse")
+    choose(page, "light", "unlit")
+    seen["unlit"] = pixels(page)
+    names = sorted(seen)
+    for i, one in enumerate(names):
+        for other in names[i + 1 :]:
+            assert difference(seen[one], seen[other]) > 1, (one, other)
+    middle = seen["split"].shape[1] // 2
+    np.testing.assert_array_equal(seen["split"][:, : middle - 1], seen["coarse"][:, : middle - 1])
+    np.testing.assert_array_equal(seen["split"][:, middle + 2 :], seen["appearance"][:, middle + 2 :])
+
+
+@pytest.mark.parametrize("texture", ["coarse", "appearance"])
+def test_the_photo_s_view_is_the_program_s_rendering(opened, small, texture):
+    page = opened(small)
+    still(page)
+    choose(page, "texture", texture)
+    result = photo_result("photo0.jpg", seed=1).result
+    # The browser draws at its own size: compared after both are brought to the program's.
+    size = CAMERA.image_size[0]
+    drawn = Image.fromarray(pixels(page)).resize((size, size), Image.Resampling.BOX)
+    drawn = np.asarray(drawn, np.float32)[None] / 255
+    rendering = result.coarse.rendering if texture == "coarse" else result.rendering
+    inside = result.mask.numpy() * (drawn[..., 3:] > 0.99)
+    assert inside.sum() > 0.9 * result.mask.numpy().sum()
+    assert masked_psnr(drawn[..., :3], np.clip(rendering, 0, 1), inside)[0] > 30
+
+
+def test_mouse_wheel_and_keys_move_the_face(opened, small):
+    page = opened(small)
+    still(page)
+    steps = [pixels(page)]
+    box = page.locator("article canvas").first.bounding_box()
+    x, y = box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
+    page.mouse.move(x, y)
+    page.mouse.down()
+    page.mouse.move(x + 60, y + 20, steps=4)
+    page.mouse.up()
+    settle(page)
+    steps.append(pixels(page))
+    page.mouse.wheel(0, -300)
+    wait(page, "views.get(cards[0]).held.zoom > 1.2")
+    settle(page)
+    steps.append(pixels(page))
+    page.keyboard.press("ArrowLeft")
+    settle(page)
+    steps.append(pixels(page))
+    page.keyboard.press("-")
+    settle(page)
+    steps.append(pixels(page))
+    for before, after in itertools.pairwise(steps):
+        assert difference(before, after) > 1
+    page.keyboard.press("0")
+    settle(page)
+    assert difference(pixels(page), steps[0]) < 0.5
+
+
+def test_two_fingers_zoom(opened, small):
+    page = opened(small, has_touch=True)
+    still(page)
+    page.evaluate("""() => {
+        const canvas = views.get(cards[0]).canvas;
+        canvas.setPointerCapture = () => {};
+        const send = (kind, id, x) => canvas.dispatchEvent(
+            new PointerEvent(kind, { pointerId: id, pointerType: "touch", clientX: x, clientY: 50 }));
+        send("pointerdown", 1, 100); send("pointerdown", 2, 150); send("pointermove", 2, 200);
+    }""")
+    assert page.evaluate("views.get(cards[0]).held.zoom") == pytest.approx(2)
+
+
+def test_enlarged_face(opened, small):
+    page = opened(small)
+    still(page)
+    page.locator("article canvas").nth(1).focus()
+    page.keyboard.press("Enter")
+    wait(page, "enlarged.face && enlarged.canvas.height > 400")
+    assert page.locator("dialog h2").inner_text() == "photo1.jpg"
+    before = pixels(page, "dialog canvas")
+    page.locator("dialog input[value=unlit]").check()
+    wait(page, "!enlarged.stale")
+    assert (before[..., 3] > 0).mean() > 0.1
+    assert difference(before, pixels(page, "dialog canvas")) > 1
+    page.keyboard.press("Escape")
+    wait(page, "!enlarged.face && !dialog.open")
+    assert page.locator("form.display").count() == 1
+
+
+def names(page):
+    return [card.get_attribute("data-name") for card in page.locator("article:visible").all()]
+
+
+def test_sort_and_filter(opened, small):
+    page = opened(small)
+    assert names(page) == [f"photo{i}.jpg" for i in range(4)]
+    for sort, expected in (("fine", [3, 2, 1, 0]), ("points", [0, 1, 2, 3]), ("gain", [3, 1, 2, 0])):
+        page.select_option("select[name=sort]", sort)
+        assert names(page) == [f"photo{i}.jpg" for i in expected], sort
+    page.fill("input[name=text]", "O2")
+    assert names(page) == ["photo2.jpg"]
+    assert page.locator("output[name=shown]").inner_text() == "1 shown"
+    page.fill("input[name=text]", "")
+    page.select_option("select[name=show]", "failed")
+    assert names(page) == []
+    assert page.locator("#failed li:visible b").all_inner_texts() == [NASTY, "cup.jpg"]
+    page.fill("input[name=text]", "nowhere")
+    assert page.locator("#nothing").is_visible()
+    assert page.evaluate("window.broken") is None
+
+
+def test_pictures_are_shown(opened, small):
+    page = opened(small)
+    wait(page, "[...cards[0].querySelectorAll('img')].every((image) => image.naturalWidth > 0)")
+    assert page.locator("article").first.locator("img").count() == 10
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_phone(opened, small, scheme):
+    page = opened(small, 375, 812, color_scheme=scheme, has_touch=True)
+    still(page)
+    assert page.locator("article canvas").first.bounding_box()["y"] < 700
+    assert page.evaluate(OUTSIDE) == []
+    background = page.evaluate("getComputedStyle(document.body).backgroundColor")
+    assert (sum(map(int, background[4:-1].split(","))) < 200) == (scheme == "dark")
+
+
+def test_nothing_moves_unasked_where_that_is_not_wanted(opened, small):
+    page = opened(small, reduced_motion="reduce")
+    wait(page, DRAWN)
+    assert page.evaluate("[look.pose, look.texture]") == ["photo", "appearance"]
+
+
+def test_two_hundred_photos(opened, tmp_path):
+    path = write(tmp_path, 200)
+    started = time.monotonic()
+    page = opened(path)
+    loaded = time.monotonic() - started
+    still(page)
+    decoded = "[...views.values()].filter((view) => view.face).length"
+    pictured = "cards.filter((card) => card.querySelector('img[src]')).length"
+    assert loaded < 10  # 0.5 s on a desktop; a busy test machine is allowed more
+    assert page.evaluate(decoded) <= 5
+    assert page.evaluate(pictured) <= 5
+    page.evaluate("cards[150].scrollIntoView()")
+    wait(page, "views.get(cards[150]).face && views.get(cards[150]).canvas.height > 150")
+    wait(page, "!views.get(cards[0]).face")
+    assert page.evaluate(decoded) <= 6
+    page.fill("input[name=text]", "photo199")
+    wait(page, "views.get(cards[199]).face")
+    assert names(page) == ["photo199.jpg"]
+    page.fill("input[name=text]", "")
+    page.select_option("select[name=show]", "worst")
+    assert len(names(page)) == 10
+
+
+def test_without_webgl_the_pictures_remain(browser, small):
+    page = browser.new_page()
+    page.add_init_script("HTMLCanvasElement.prototype.getContext = () => null")
+    page.goto(small.as_uri())
+    wait(page, "cards[0].querySelector('img').naturalWidth > 0")
+    assert page.locator("#no-webgl").is_visible()
+    assert not page.locator("form.display").is_visible()
+    page.close()
+
+
+def test_the_chain_of_these_pages_makes_two_textures():
+    result = photo_result("a.jpg", seed=1).result
+    assert CHAIN.camera is CAMERA
+    assert np.abs(result.appearance - result.albedo).mean() > 0.1

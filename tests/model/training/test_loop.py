@@ -1,0 +1,222 @@
+"""Training of the texture networks, end to end on a tiny face model, with the real parts."""
+
+import dataclasses
+import json
+import shutil
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from configs import schema
+from lib.errors import UserError
+from lib.records.record_file import RecordReader, RecordWriter
+from lib.records.splits import save_split
+from model import losses
+from model import pipeline as components
+from model.input_pipeline.frozen_outputs import encode_records
+from model.runs import checkpoints
+from model.runs.checkpoints import Progress
+from model.training import loop as training
+from model.training.run_log import RunLog
+from model.training.trainer import TextureTrainer
+from tests.support.golden_face import golden_face_model
+from tests.support.toy_faces import ToyFaces, save_untrained_networks
+from utils import seed_everything
+
+SIZE, COUNT = 32, 10
+
+
+@pytest.fixture(scope="module")
+def root(tmp_path_factory):
+    """A root folder with records, split, face model and (untrained) weights."""
+    folder = tmp_path_factory.mktemp("root")
+    face_model = golden_face_model()
+    face_model.save(folder / "face.npz")
+    config = configuration(folder)
+    seed_everything(0)
+    save_untrained_networks(config, face_model)
+    source = ToyFaces(face_model, SIZE, 3)
+    names = [f"{i}.png" for i in range(COUNT)]
+    with RecordWriter(config.records_path, (SIZE, SIZE, 4)) as writer:
+        for i, name in enumerate(names):
+            face = source.sample(i)
+            writer.append(np.dstack([face.image, face.alpha]), name)
+    save_split(config.params_dir, {"train": names[:6], "val": names[6:9], "test": names[9:]})
+    return folder
+
+
+def configuration(folder, **overrides) -> schema.Config:
+    small = {
+        "data.root_dir": str(folder), "data.image_size": SIZE, "data.workers": 1,
+        "face_model.source": str(folder / "face.npz"), "texture.factors": [3, 3, 3, 3],
+        "regressor.width": 4, "regressor.image_size": SIZE, "regressor.weights": str(folder / "regressor.npz"),
+        "identity.width": 4, "identity.image_size": SIZE, "identity.embedding": 16,
+        "identity.weights": str(folder / "identity.npz"), "texture.nz": 8,
+        "train.epochs": 2, "train.batch_size": 2, "schedule.warmup": 1,
+    }  # fmt: skip
+    return schema.load(overrides=small | {key.replace("__", "."): value for key, value in overrides.items()})
+
+
+def weights_of(path) -> list[np.ndarray]:
+    with np.load(path) as data:
+        return [data[name] for name in sorted(data.files) if name.startswith("texture/")]
+
+
+# Dropout and the critic draw random numbers and keep state of their own: what a resumed run could lose.
+FULL = {"gan__enabled": True, "gan__critic_steps": 2, "texture__drop_rate": 0.2}
+
+
+@pytest.fixture(scope="module")
+def finished(root, tmp_path_factory):
+    """A run of 2 epochs x 3 updates, undisturbed: its folder and what `train` returned."""
+    folder = tmp_path_factory.mktemp("run")
+    return folder, training.train(configuration(root, **FULL), folder)
+
+
+def test_training_brings_the_render_closer_to_the_photo(root, tmp_path):
+    result = training.train(configuration(root, train__epochs=20), tmp_path)
+    assert result["psnr_fine"] > result["psnr_coarse"] + 1
+
+
+def test_a_run_leaves_what_it_promises(root, finished):
+    folder, result = finished
+    summary = json.loads((folder / "training.json").read_text())
+    assert summary["updates"] == 6
+    assert summary["psnr_fine"] == result["psnr_fine"]
+    assert schema.load(folder / "config.yaml") == configuration(root, **FULL)
+    assert [path.name for path in sorted((folder / "samples").iterdir())] == ["0000003.png", "0000006.png"]
+    assert list((folder / "logs").iterdir())
+
+
+def test_a_killed_run_goes_on_to_the_same_weights(root, finished, tmp_path, monkeypatch):
+    def kill(self, terms, update):
+        if update == 4:
+            raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(training, "CHECKPOINT_SECONDS", 0)
+        patch.setattr(RunLog, "training", kill)
+        with pytest.raises(KeyboardInterrupt):
+            training.train(configuration(root, **FULL), tmp_path)
+    training.train(configuration(root, train__restore=True, **FULL), tmp_path)
+    whole, resumed = weights_of(finished[0] / "latest.npz"), weights_of(tmp_path / "latest.npz")
+    for a, b in zip(whole, resumed, strict=True):
+        np.testing.assert_allclose(b, a, rtol=1e-4, atol=1e-6)
+
+
+def test_validation_is_the_mean_over_every_crop(root, finished):
+    folder, result = finished
+    config = configuration(root)
+    parts = components.load(config)
+    trainer = TextureTrainer(parts)
+    checkpoints.restore(folder / "latest.npz", trainer.network_state(), parts.card())
+    records = RecordReader(config.records_path)
+    encoded = encode_records(records, parts.encode, config.generated_dir, parts.encoder_key)
+    values = [
+        trainer.validate(
+            records.batch([i]).astype(np.float32) / 255, encoded.coefficients[[i]], encoded.embeddings[[i]]
+        )
+        for i in (6, 7, 8)
+    ]
+    for name in ("psnr_fine", "render", "symmetry"):
+        assert result[name] == pytest.approx(np.mean([float(v[name]) for v in values]), rel=1e-4)
+
+
+def test_a_finished_run_says_so(root, finished):
+    with pytest.raises(UserError, match="has made its 2 epochs"):
+        training.train(configuration(root, train__restore=True, **FULL), finished[0])
+
+
+def test_a_loss_that_is_not_finite_stops_the_run_and_is_named(root, tmp_path, monkeypatch):
+    monkeypatch.setattr(losses, "skin_variance", lambda albedo, skin: float("nan") * albedo[0, 0, 0])
+    tf.config.run_functions_eagerly(True)  # one update: compiling takes longer
+    try:
+        with pytest.raises(UserError, match="loss term 'variance' must be finite, got nan at update 0"):
+            training.train(configuration(root), tmp_path)
+    finally:
+        tf.config.run_functions_eagerly(False)
+    assert not (tmp_path / "latest.npz").exists()
+
+
+def test_only_a_run_with_a_checkpoint_can_be_restored(root, tmp_path):
+    with pytest.raises(UserError, match=r"latest\.npz: a checkpoint must be here, got none"):
+        training.train(configuration(root, train__restore=True), tmp_path)
+
+
+def test_a_batch_larger_than_the_data_is_refused(root, tmp_path):
+    with pytest.raises(UserError, match="at most the 6 training crops"):
+        training.train(configuration(root, train__batch_size=7), tmp_path)
+
+
+def test_an_empty_validation_split_is_refused_before_anything_is_computed(root, tmp_path):
+    config = configuration(root, data__name="unsplit")
+    shutil.copy(configuration(root).records_path, config.records_path)
+    names = RecordReader(config.records_path).names
+    save_split(config.params_dir, {"train": names, "val": [], "test": []})
+    with pytest.raises(UserError, match="the val split must hold a crop"):
+        training.train(config, tmp_path)
+    assert not list(tmp_path.iterdir())
+
+
+def test_an_earlier_run_is_set_aside(root, finished, tmp_path, monkeypatch, capsys):
+    shutil.copytree(finished[0], tmp_path / "run")
+    earlier = {name: (tmp_path / "run" / f"{name}.npz").read_bytes() for name in ("latest", "best")}
+
+    def kill(self, terms, update):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(RunLog, "training", kill)
+    with pytest.raises(KeyboardInterrupt):
+        training.train(configuration(root, **FULL), tmp_path / "run")
+    printed = capsys.readouterr().out
+    for name, content in earlier.items():
+        assert (tmp_path / "run" / f"{name}.previous.npz").read_bytes() == content
+        assert f"{name}.previous.npz: the earlier run's" in printed
+        assert not (tmp_path / "run" / f"{name}.npz").exists(), "--restore would go on from it"
+
+
+def test_a_checkpoint_belongs_to_its_encoder_and_mesh_levels(root, finished):
+    changes = {
+        "mesh levels": {"texture__factors": [3, 3, 3, 2]},
+        "regressor and identity network": {"regressor__mirror": False},
+    }
+    saved = components.load(configuration(root, **FULL)).card()
+    for key, change in changes.items():
+        config = configuration(root, **(FULL | change))
+        card = components.load(config).card()
+        assert {name for name in card if card[name] != saved[name]} == {key}
+        with pytest.raises(UserError, match=f"{key} {card[key]}, got {saved[key]}"):
+            checkpoints.restore(finished[0] / "latest.npz", {}, card)
+
+
+def test_stages_select_their_terms(root):
+    progress = Progress(update=50, epoch=3)
+    everything = training.loss_weights(configuration(root), progress, 100)
+    assert all(value > 0 for value in everything.values())
+    rec = training.loss_weights(configuration(root, train__stage="rec"), progress, 100)
+    assert {name for name, value in rec.items() if value} == {"coarse", "weight_decay"}
+    render = training.loss_weights(configuration(root, train__stage="render"), progress, 100)
+    assert {name for name, value in render.items() if not value} == {"coarse"}
+
+
+def test_the_published_stages_start_with_the_copy_alone(root):
+    paper = configuration(root, schedule__stages="published", loss__identity=0.2, gan__enabled=True)
+    first = training.loss_weights(paper, Progress(), 100)
+    assert {name for name, value in first.items() if value} == {"coarse", "weight_decay"}
+    later = training.loss_weights(paper, Progress(epoch=5), 100)
+    assert later["coarse"] == pytest.approx(0.2 * paper.loss.coarse)
+    assert later["identity"] == pytest.approx(0.2)
+    assert later["adversarial"] == pytest.approx(1e-3)
+
+
+def test_the_plan_reads_every_crop_once_an_epoch_in_another_order_each(root):
+    config = configuration(root)
+    plan = training._Plan(config, list(range(6)), "faces.bin")
+    first, second = plan.order(Progress()), plan.order(Progress(epoch=1, update=3))
+    assert sorted(first) == sorted(second) == list(range(6))
+    assert first != second
+    assert plan.order(Progress(update_in_epoch=1, update=1)) == first[2:]
+    longer = training._Plan(dataclasses.replace(config, train=dataclasses.replace(config.train, updates_per_epoch=5)),
+                            list(range(6)), "faces.bin")  # fmt: skip
+    assert len(longer.order(Progress())) == 10

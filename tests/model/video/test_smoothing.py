@@ -1,0 +1,48 @@
+"""Smoothing of trajectories: no lag, noise gone, gaps bridged."""
+
+import numpy as np
+import pytest
+
+from model.video.smoothing import smooth, stiffness
+
+RATE = 25.0
+
+
+def test_solves_the_energy_it_documents():
+    generator = np.random.default_rng(0)
+    values, weights = generator.normal(size=(9, 2)), generator.uniform(0.1, 2, 9)
+    difference = np.diff(np.eye(9), n=2, axis=0)
+    expected = np.linalg.solve(np.diag(weights) + 3.0 * difference.T @ difference, weights[:, None] * values)
+    np.testing.assert_allclose(smooth(values, weights, 3.0), expected, atol=1e-10)
+
+
+@pytest.mark.parametrize(("frequency", "amplitude"), [(4.0, 0.5), (1.0, 1.0), (10.0, 0.06)])
+def test_the_cutoff_halves_and_nothing_is_delayed(frequency, amplitude):
+    frames = np.arange(400)
+    wave = np.exp(2j * np.pi * frequency * frames / RATE)
+    smoothed = smooth(wave.real[:, None], np.ones(400), stiffness(4.0, RATE))[:, 0]
+    response = 2 * np.mean(smoothed[100:300] * wave.conj()[100:300])  # whole periods
+    assert abs(response - amplitude) < 0.04
+    assert abs(response.imag) < 0.01
+
+
+def test_bridges_missing_frames_and_does_not_read_them():
+    line = np.linspace(0, 5, 20)[:, None]
+    weights = np.ones(20)
+    weights[7:11] = weights[:2] = 0
+    broken = np.where(weights[:, None] > 0, line, np.nan)
+    np.testing.assert_allclose(smooth(broken, weights, 100.0), line, atol=1e-6)
+
+
+def test_two_known_frames_are_joined_by_a_line():
+    result = smooth(np.array([[0.0], [9.0], [2.0]]), np.array([1, 0, 1]), 1.0)
+    np.testing.assert_allclose(result[:, 0], [0, 1, 2])
+
+
+def test_says_what_is_wrong():
+    with pytest.raises(ValueError, match="at least"):
+        smooth(np.zeros((3, 1)), np.zeros(3), 1.0)
+    with pytest.raises(ValueError, match="cutoff"):
+        stiffness(13.0, RATE)
+    with pytest.raises(ValueError, match=r"\[T, D\]"):
+        smooth(np.zeros(3), np.ones(3), 1.0)

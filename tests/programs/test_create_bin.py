@@ -1,0 +1,210 @@
+"""create_bin.py: good and bad images, manifest, splits, --strict, --verify, conversion of the original's file."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+import create_bin
+from configs import flags
+from lib.records.packing import write_example_photos
+from lib.records.record_file import RecordReader
+from lib.records.splits import load_split
+from tests.support.helpers import ROOT
+
+SIZE = 32
+
+
+def crop(seed: int, size: int = SIZE) -> np.ndarray:
+    rgba = np.random.default_rng(seed).integers(0, 256, (size, size, 4), np.uint8)
+    rgba[..., 3] = 255 * (rgba[..., 3] > 99)
+    return rgba
+
+
+def folder_of_crops(path: Path, count: int) -> Path:
+    path.mkdir()
+    for i in range(count):
+        Image.fromarray(crop(i)).save(path / f"{i:03d}.png")
+    return path
+
+
+def run(tmp_path: Path, *arguments: str) -> int:
+    """Exit code of create_bin.py with a root folder in tmp_path and small images."""
+    command = ["--root_dir", str(tmp_path), "--img_size", str(SIZE), "--workers", "2", *arguments]
+    return flags.run(lambda: create_bin.main(command), "")
+
+
+def test_a_folder_becomes_a_file_a_manifest_and_a_split(tmp_path, capsys):
+    folder = folder_of_crops(tmp_path / "crops", 20)
+    assert run(tmp_path, "--input", str(folder), "--name", "mine") == 0
+    reader = RecordReader(tmp_path / "data" / "mine.bin", SIZE)
+    assert reader.names == [f"{i:03d}.png" for i in range(20)]
+    for i in (0, 7, 19):
+        np.testing.assert_array_equal(reader[i], crop(i))
+    parts = load_split(tmp_path / "data" / "params" / "mine")
+    assert sorted(parts["train"] + parts["val"] + parts["test"]) == reader.names
+    assert min(len(part) for part in parts.values()) >= 1
+    manifest = json.loads((tmp_path / "data" / "mine.manifest.json").read_text())
+    assert manifest["count"] == 20
+    assert manifest["left_out"] == []
+    assert "mine.bin: 20 crops" in capsys.readouterr().out
+    assert sorted(os.listdir(tmp_path / "data")) == ["mine.bin", "mine.manifest.json", "params"]
+
+
+def test_another_output_leaves_the_split_alone(tmp_path, capsys):
+    assert run(tmp_path, "--input", str(folder_of_crops(tmp_path / "crops", 10))) == 0
+    split = load_split(tmp_path / "data" / "params" / "face")
+    few, other = folder_of_crops(tmp_path / "few", 3), tmp_path / "elsewhere" / "few.bin"
+    capsys.readouterr()
+    assert run(tmp_path, "--input", str(few), "--output", str(other)) == 0
+    assert len(RecordReader(other)) == 3
+    assert load_split(tmp_path / "data" / "params" / "face") == split, "it belongs to data/face.bin"
+    assert "few.bin: 3 crops, not split" in capsys.readouterr().out
+    assert run(tmp_path, "--input", str(few), "--output", str(tmp_path / "data" / ".." / "data" / "face.bin")) == 0
+    assert sum(map(len, load_split(tmp_path / "data" / "params" / "face").values())) == 3, (
+        "the same file, spelled apart"
+    )
+
+
+def spoil(folder: Path) -> dict[str, str]:
+    """Adds bad files; returns a part of each one's reason."""
+    Image.fromarray(crop(0)[..., :3]).save(folder / "a_rgb.png")
+    Image.fromarray(crop(0)[..., 0]).save(folder / "b_grey.png")
+    Image.fromarray(crop(0, 40)).save(folder / "c_large.png")
+    whole = (folder / "000.png").read_bytes()
+    (folder / "d_truncated.png").write_bytes(whole[: len(whole) // 2])
+    damaged = bytearray(whole)
+    damaged[len(whole) // 2] ^= 0xFF
+    (folder / "e_damaged.png").write_bytes(damaged)
+    (folder / "f_empty.png").write_bytes(b"")
+    (folder / "g_text.txt").write_text("hello")
+    Image.fromarray(crop(0)[..., :3]).save(folder / "h_photo.jpg")
+    blank = crop(0)
+    blank[..., 3] = 0
+    Image.fromarray(blank).save(folder / "i_no_skin.png")
+    Image.fromarray(crop(0)).save(os.fsencode(folder) + b"/j_\xff.png")
+    return {
+        "a_rgb.png": "must be RGBA, got RGB",
+        "b_grey.png": "must be RGBA, got L",
+        "c_large.png": "must be 32 x 32 px, got 40 x 40",
+        "d_truncated.png": "must be readable",
+        "e_damaged.png": "must be readable",
+        "f_empty.png": "must be a PNG",
+        "g_text.txt": "must be a PNG",
+        "h_photo.jpg": "must be a PNG",
+        "i_no_skin.png": "alpha must mark some skin",
+        "j_\\udcff.png": "printable UTF-8",
+    }
+
+
+def test_bad_images_are_left_out_with_a_reason(tmp_path, capsys):
+    folder = folder_of_crops(tmp_path / "crops", 4)
+    reasons = spoil(folder)
+    assert run(tmp_path, "--input", str(folder)) == 0
+    reader = RecordReader(tmp_path / "data" / "face.bin")
+    assert reader.names == ["000.png", "001.png", "002.png", "003.png"]
+    np.testing.assert_array_equal(reader[3], crop(3))
+    manifest = json.loads((tmp_path / "data" / "face.manifest.json").read_text())
+    found = {entry["name"]: entry["reason"] for entry in manifest["left_out"]}
+    assert found.keys() == reasons.keys()
+    for name, reason in reasons.items():
+        assert reason in found[name]
+    printed = capsys.readouterr().err
+    assert "left out a_rgb.png: must be RGBA, got RGB" in printed
+
+
+def test_strict_fails_at_a_bad_image_and_keeps_the_earlier_file(tmp_path, capsys):
+    folder = folder_of_crops(tmp_path / "crops", 4)
+    assert run(tmp_path, "--input", str(folder)) == 0
+    before = (tmp_path / "data" / "face.bin").read_bytes()
+    spoil(folder)
+    assert run(tmp_path, "--input", str(folder), "--strict") == 2
+    assert_one_error_line(capsys.readouterr().err, "a_rgb.png: must be RGBA, got RGB")
+    assert (tmp_path / "data" / "face.bin").read_bytes() == before
+    assert sorted(os.listdir(tmp_path / "data")) == ["face.bin", "face.manifest.json", "params"]
+
+
+def assert_one_error_line(stderr: str, text: str) -> None:
+    """tqdm's bars end in a carriage return or a new line; only one line is an error, and nothing is a traceback."""
+    errors = [line for line in stderr.replace("\r", "\n").splitlines() if line.startswith("error: ")]
+    assert len(errors) == 1
+    assert text in errors[0]
+    assert "Traceback" not in stderr
+
+
+def test_nothing_good_is_an_error(tmp_path, capsys):
+    folder = tmp_path / "crops"
+    folder.mkdir()
+    assert run(tmp_path, "--input", str(folder)) == 2
+    assert_one_error_line(capsys.readouterr().err, "must hold RGBA PNGs, got an empty folder")
+    (folder / "notes.txt").write_text("x")
+    assert run(tmp_path, "--input", str(folder)) == 2
+    assert_one_error_line(capsys.readouterr().err, "at least one image must be a 32 x 32 RGBA PNG, got 1 others")
+    assert run(tmp_path, "--input", str(tmp_path / "missing")) == 2
+    assert_one_error_line(capsys.readouterr().err, "got nothing there")
+    assert not (tmp_path / "data" / "face.bin").exists()
+
+
+def test_verify_finds_one_flipped_byte(tmp_path, capsys):
+    folder = folder_of_crops(tmp_path / "crops", 6)
+    run(tmp_path, "--input", str(folder))
+    path = tmp_path / "data" / "face.bin"
+    assert run(tmp_path, "--verify", str(path)) == 0
+    assert "6 records of 32 x 32 x 4, complete and intact" in capsys.readouterr().out
+    content = bytearray(path.read_bytes())
+    content[content.index(crop(4).tobytes()) + 2000] ^= 1
+    path.write_bytes(content)
+    assert run(tmp_path, "--verify", str(path)) == 1
+    captured = capsys.readouterr()
+    assert "record 4 ('004.png') is damaged" in captured.err
+    assert "1 damaged" in captured.out
+    path.write_bytes(content[:-1])
+    assert run(tmp_path, "--verify", str(path)) == 2
+    assert_one_error_line(capsys.readouterr().err, "truncated")
+
+
+def test_the_originals_file_is_verified_and_converted(tmp_path, capsys):
+    crops = np.stack([crop(i) for i in range(5)])
+    values = (crops / [127.5, 127.5, 127.5, 255.0] - [1.0, 1.0, 1.0, 0.0]).astype(np.float32)
+    values[3, 0, 0, 0] = 7.0
+    old = tmp_path / "CelebA_RGBA.bin"
+    old.write_bytes(values.tobytes())
+    assert run(tmp_path, "--verify", str(old)) == 1
+    assert "record 3" in capsys.readouterr().err
+    assert run(tmp_path, "--input", str(old)) == 0
+    reader = RecordReader(tmp_path / "data" / "face.bin", SIZE)
+    assert reader.names == ["000000", "000001", "000002", "000004"]
+    np.testing.assert_array_equal(reader.batch(range(4)), crops[[0, 1, 2, 4]])
+
+
+def test_example_photos_are_written_once(tmp_path):
+    crops = folder_of_crops(tmp_path / "crops", 4)
+    photos = tmp_path / "test" / "raw"
+    write_example_photos(photos, crops, ["000.png", "002.png"])
+    assert sorted(os.listdir(photos)) == ["000.png", "002.png", "astronaut.png"]
+    modes = [Image.open(photos / name).mode for name in ("000.png", "002.png", "astronaut.png")]
+    assert modes == ["RGBA", "RGB", "RGB"]
+    (photos / "000.png").unlink()
+    write_example_photos(photos, crops, ["000.png"])
+    assert not (photos / "000.png").exists(), "a folder the user may have changed is left alone"
+
+
+def test_the_program_itself_reports_in_one_line():
+    done = subprocess.run(
+        [sys.executable, "create_bin.py", "--inptu", "x"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 2
+    assert done.stderr == "error: unknown flag '--inptu'; did you mean '--input'?\n"
+
+
+def test_synthetic_crops_of_a_face_model_that_is_not_there_are_refused(tmp_path, capsys):
+    assert run(tmp_path, "face_model.source=data/other.npz") == 2
+    assert_one_error_line(capsys.readouterr().err, "data/other.npz and nothing there")

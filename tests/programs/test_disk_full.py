@@ -1,0 +1,58 @@
+"""A disk without space: one line that names the file, exit code 2, earlier files as they were."""
+
+import resource
+import signal
+
+import numpy as np
+import pytest
+
+from configs import flags
+from lib.errors import DiskFull
+from lib.files.atomic import atomic_path, space_for
+from lib.files.disk_list import Spill
+from model.photos.errors import PHOTO_ERRORS
+from tests.support.one_line import one_line
+
+
+@pytest.fixture
+def limited():
+    """The disk is full for every file beyond 64 kB."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    handler = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (2**16, before[1]))
+    yield
+    resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    signal.signal(signal.SIGXFSZ, handler)
+
+
+def test_a_full_disk_is_told_with_the_file(tmp_path, capsys):
+    path = tmp_path / "a.bin"
+    path.write_bytes(b"earlier")
+
+    def program(_):
+        with atomic_path(path) as temporary, open("/dev/full", "wb") as stream:
+            temporary.write_bytes(b"half")
+            stream.write(bytes(2**16))
+
+    line = one_line(program, [], capsys)
+    assert f"{path}: must fit on its disk, got: No space left on device" in line
+    assert [p.read_bytes() for p in tmp_path.iterdir()] == [b"earlier"]
+
+
+def test_what_lies_in_the_folder_for_temporary_files_is_told_too(limited):
+    spill = Spill()
+    spill.append("small")
+    with pytest.raises(DiskFull, match="must fit"):
+        spill.append(np.random.default_rng(0).bytes(2**17))
+    assert list(spill) == ["small"]
+
+
+def test_it_is_no_fault_of_a_photo():
+    """What goes on with the next photo must not catch it."""
+    assert not issubclass(DiskFull, PHOTO_ERRORS)
+
+
+def test_other_faults_of_the_system_pass(tmp_path):
+    with pytest.raises(IsADirectoryError), space_for(tmp_path):
+        tmp_path.read_bytes()
+    assert flags.run(tmp_path.read_bytes, "") == 2

@@ -1,0 +1,28 @@
+"""What tests of whole reconstructions start from: small components; nothing trained."""
+
+from types import SimpleNamespace
+
+import tensorflow as tf
+
+from lib.geometry.camera import Camera
+from lib.synthetic.builtin.face_generator import build_face_model
+from model.face_gcn import FaceGCN
+from model.morphable_model import MorphableModel
+from model.projection import SampledColours, projected_albedo
+
+SIZE = 112
+
+
+def untrained_parts() -> SimpleNamespace:
+    """Components with an untrained regressor's answer: the mean face, frontal; the de-lit projection as texture."""
+    face_model, camera = build_face_model(2500), Camera((SIZE, SIZE))
+
+    def texture(embedding, coarse, colour, visibility, shading, training=False):
+        return projected_albedo(coarse, SampledColours(colour, visibility), shading)
+
+    return SimpleNamespace(
+        face_model=face_model,
+        camera=camera,
+        chain=FaceGCN(MorphableModel(face_model), camera, texture),
+        encode=lambda crops: (tf.zeros([1, face_model.layout.size]), tf.zeros([1, 4])),
+    )

@@ -1,0 +1,70 @@
+"""Small results for the page's tests, and the other side of the page's encoding."""
+
+import base64
+import zlib
+from types import SimpleNamespace
+
+import numpy as np
+import tensorflow as tf
+
+from lib.geometry.camera import Camera
+from lib.synthetic.builtin.face_generator import build_face_model
+from model.face_gcn import FaceGCN
+from model.morphable_model import MorphableModel
+from model.reconstruction.reconstructor import Reconstructor
+
+SIZE = 64
+CAMERA = Camera((SIZE, SIZE))
+FACE_MODEL = build_face_model(2500)
+
+
+def _striped(embedding, coarse, colour, visibility, shading, training=False):
+    """In the texture network's place: a striped appearance, brighter than white in places, and a darker albedo."""
+    stripes = tf.constant(np.sin(40 * FACE_MODEL.mean_shape[None, :, 1:2]), tf.float32)
+    return tf.concat([coarse + 0.4 + 0.4 * stripes, 0.8 * coarse + 0.1 * stripes], axis=-1)
+
+
+CHAIN = FaceGCN(MorphableModel(FACE_MODEL), CAMERA, _striped)
+
+
+def photo_result(name: str, seed: int, **metrics: float) -> SimpleNamespace:
+    """What `Reconstructor` returns for a photo, of a random face that needed no finding."""
+    random, layout = np.random.default_rng(seed), FACE_MODEL.layout
+    coefficients = np.zeros([1, layout.size], np.float32)
+    coefficients[0, layout.slices["identity"]] = random.normal(size=layout.identity)
+    coefficients[0, layout.slices["angles"]] = [0.1, 0.3, -0.05]
+    coefficients[0, layout.slices["translation"]] = [0.05, -0.05, 0.2]
+    coefficients[0, layout.slices["light"]] = random.normal(0, 0.1, 27)
+    rgb = random.uniform(size=[SIZE, SIZE, 3]).astype(np.float32)
+    alpha = np.ones([SIZE, SIZE], np.float32)
+    crop = tf.constant(np.concatenate([rgb, alpha[..., None]], axis=-1)[None])
+    result = CHAIN(crop, tf.constant(coefficients), tf.zeros([1, 4]))
+    drawer = SimpleNamespace(parts=SimpleNamespace(chain=CHAIN, camera=CAMERA, face_model=FACE_MODEL))
+    drawer.draw = Reconstructor.draw.__get__(drawer)
+    numbers = {
+        "psnr_coarse": 20.5 + 3 * (seed % 2),
+        "psnr_fine": 29.0 + seed,
+        "coverage": 0.96,
+        "five_point_residual_px": 0.5 / seed,
+        "five_point_residual_px_max": 0.9,
+        "seconds": 4.0,
+    }
+    return SimpleNamespace(
+        photo=SimpleNamespace(name=name, rgb=rgb, alignment=SimpleNamespace(points=np.full([5, 2], SIZE / 2))),
+        alpha=alpha,
+        coefficients=coefficients[0],
+        result=result,
+        views=Reconstructor._views(drawer, coefficients, result),
+        metrics=numbers | metrics,
+    )
+
+
+def decode_columns(block: str, count: int, types: list) -> list[np.ndarray]:
+    """The columns that `encode_columns` wrote, as page.js reads them."""
+    data, columns = zlib.decompress(base64.b64decode(block)), []
+    for kind in map(np.dtype, types):
+        planes, data = data[: count * kind.itemsize], data[count * kind.itemsize :]
+        rows = np.ascontiguousarray(np.frombuffer(planes, np.uint8).reshape(kind.itemsize, count).T)
+        columns.append(np.cumsum(rows.view(kind.newbyteorder("<")).ravel(), dtype=kind))
+    assert not data
+    return columns

@@ -1,0 +1,59 @@
+"""A face source for tests, in the shape of lib.synthetic.photos: any face model, drawn plainly."""
+
+from types import SimpleNamespace
+
+import numpy as np
+import tensorflow as tf
+
+from configs import schema
+from lib.face_model.coefficients import Coefficients
+from lib.face_model.face_model import FaceModel
+from lib.geometry.camera import Camera
+from lib.mesh_renderer.fragments import interpolate, rasterize
+from model.morphable_model import MorphableModel
+from model.networks.identity import build_identity_network
+from model.networks.regressor import build_regressor
+from model.weights.pretrained import save_weights
+
+PICTURES = 3  # of each person
+
+
+class ToyFaces:
+    """Draws faces of random coefficients on a grey background; everything follows from (seed, index)."""
+
+    def __init__(self, face_model, image_size: int, seed: int):
+        self.model, self.seed = MorphableModel(face_model), seed
+        self.camera = Camera((image_size, image_size))
+
+    def sample(self, index: int) -> SimpleNamespace:
+        layout, person = self.model.layout, index // PICTURES
+        people, pictures = np.random.default_rng([self.seed, 0, person]), np.random.default_rng([self.seed, 1, index])
+        coefficients = layout.join(
+            Coefficients(
+                identity=people.normal(size=layout.identity).astype(np.float32),
+                expression=pictures.normal(size=layout.expression).astype(np.float32),
+                albedo=people.normal(size=layout.albedo).astype(np.float32),
+                angles=pictures.normal(0, 0.2, 3).astype(np.float32),
+                light=pictures.normal(0, 0.1, 27).astype(np.float32),
+                translation=pictures.normal(0, 0.1, 3).astype(np.float32),
+            )
+        )
+        face = self.model.posed(coefficients[None], self.camera)
+        fragments = rasterize(self.camera.clip_coordinates(face.vertices), self.model.triangles, self.camera.image_size)
+        image = interpolate(face.albedo * face.shading, self.model.triangles, fragments) + 0.5 * (1 - fragments.mask)
+        return SimpleNamespace(
+            image=np.uint8(np.clip(np.asarray(image[0]), 0, 1) * 255),
+            alpha=np.uint8(np.asarray(fragments.mask[0, ..., 0]) * 255),
+            coefficients=coefficients,
+            identity_id=person,
+            landmarks=np.asarray(tf.squeeze(face.landmarks, 0)),
+        )
+
+
+def save_untrained_networks(config: schema.Config, face_model: FaceModel) -> None:
+    """Regressor and identity network of a configuration, as --mode pretrain would leave them before any update."""
+    for section, network in (
+        (config.regressor, build_regressor(config.regressor, face_model.layout)),
+        (config.identity, build_identity_network(config.identity)),
+    ):
+        save_weights(section.weights, network, face_model.fingerprint, {})
