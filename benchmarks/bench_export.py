@@ -28,24 +28,24 @@ def main():
     from PIL import Image
 
     from configs import schema
-    from model import pipeline as components
+    from model.pipeline import load_pipeline, restore_texture_network
     from model.reconstruction.export import Exporter
     from model.reconstruction.reconstructor import Reconstructor
 
     cv2.setNumThreads(1)
     config = schema.load()
-    parts = components.load(config)
-    components.restore_texture_network(parts)
-    reconstruct = Reconstructor.of(config, parts)
+    pipeline = load_pipeline(config)
+    restore_texture_network(pipeline)
+    reconstruct = Reconstructor.of(config, pipeline)
     with tempfile.TemporaryDirectory() as folder:
         photo = Path(folder) / "portrait.png"
         Image.fromarray(skimage.data.astronaut()).save(photo)
         result = reconstruct(photo)
-        print(f"{parts.face_model.vertex_count} vertices, one thread; seconds of wall clock and of the processor")
+        print(f"{pipeline.face_model.vertex_count} vertices, one thread; seconds of wall clock and of the processor")
         for size in arguments.sizes:
             start = time.perf_counter()
             export = Exporter(
-                parts.chain.morphable, parts.camera, config.export.formats, size, True, config.generated_dir
+                pipeline.face_gcn.morphable, pipeline.camera, config.export.formats, size, True, config.generated_dir
             )
             chart = time.perf_counter() - start
             wall, processor = [], []

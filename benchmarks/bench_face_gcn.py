@@ -70,7 +70,7 @@ def main():
     def network(embedding, albedo, colour, visibility, shading, training):
         return albedo
 
-    chain = FaceGCN(morphable, camera, network, arguments.projection)
+    face_gcn = FaceGCN(morphable, camera, network, arguments.projection)
     print(
         f"tensorflow {tf.__version__}, numpy {np.__version__}, {arguments.threads} threads, "
         f"{morphable.vertex_count} vertices, {len(morphable.triangles)} triangles, batch {arguments.batch}, {size} px, "
@@ -89,12 +89,12 @@ def main():
     timed("of these, normals", morphable.normals, face.vertices)
     clip = camera.clip_coordinates(face.vertices)
     timed("rasterise", lambda c: rasterize(c, morphable.triangles, camera.image_size), clip)
-    coarse = timed("coarse face, all of it", chain.coarse, coefficients, crop)
+    coarse = timed("coarse face, all of it", face_gcn.coarse, coefficients, crop)
 
     def gradient(albedo):
         with tf.GradientTape() as tape:
             tape.watch(albedo)
-            terms = chain.terms(chain.render(coarse, albedo, crop), crop)
+            terms = face_gcn.terms(face_gcn.render(coarse, albedo, crop), crop)
             total = tf.add_n(list(terms.values()))
         return tape.gradient(total, albedo)
 

@@ -18,9 +18,9 @@ from benchmarks.synthetic_photos import aligned_photo
 from configs import schema
 from lib.geometry.rotation import rotation_matrix
 from lib.synthetic import photos
-from model import pipeline as components
 from model.fitting.fitter import Fitter
 from model.person.estimator import BATCH, batches
+from model.pipeline import load_pipeline
 from model.reconstruction.reconstructor import Draft, Reconstructor
 
 SEED = 555
@@ -46,13 +46,13 @@ def turned_faces(config: schema.Config, face_model, count: int) -> list[photos.S
 
 def describe(reconstruct: Reconstructor, found: np.ndarray, faces: list[photos.SyntheticFace]) -> str:
     """Errors of coefficients [S, K]."""
-    parts = reconstruct.parts
-    angles = parts.face_model.layout.slices["angles"]
+    pipeline = reconstruct.pipeline
+    angles = pipeline.face_model.layout.slices["angles"]
     true = np.stack([face.coefficients for face in faces])
     ours, theirs = (rotation_matrix(tf.constant(rows[:, angles])).numpy() for rows in (found, true))
     cosine = (np.einsum("bij,bij->b", ours, theirs) - 1) / 2
     degrees = np.degrees(np.arccos(np.clip(cosine, -1, 1)))
-    landmarks = parts.chain.morphable.posed(tf.constant(found), parts.camera).landmarks.numpy()
+    landmarks = pipeline.face_gcn.morphable.posed(tf.constant(found), pipeline.camera).landmarks.numpy()
     pixels = np.linalg.norm(landmarks - np.stack([face.landmarks for face in faces]), axis=-1).mean(axis=1)
     failed = (degrees > FAILED_DEGREES) | (pixels > FAILED_PIXELS)
     return (
@@ -74,7 +74,7 @@ def fitted_with_energy(reconstruct: Reconstructor, drafts: list[Draft], starts: 
 
 def with_yaw(reconstruct: Reconstructor, draft: Draft, degrees: float) -> Draft:
     """The draft turned further by so many degrees."""
-    layout = reconstruct.parts.face_model.layout
+    layout = reconstruct.pipeline.face_model.layout
     coefficients = np.array(draft.coefficients)
     coefficients[layout.slices["angles"].start + 1] += np.radians(degrees)
     return dataclasses.replace(draft, coefficients=coefficients)
@@ -83,7 +83,7 @@ def with_yaw(reconstruct: Reconstructor, draft: Draft, degrees: float) -> Draft:
 def print_speed(reconstruct: Reconstructor, drafts: list[Draft]) -> None:
     """Seconds of a fit for each photo, by batch size, after a first call."""
     for size in (1, 2, 4, BATCH):
-        fitter = Fitter(reconstruct.parts.chain.morphable, reconstruct.parts.camera, reconstruct.learning_rate)
+        fitter = Fitter(reconstruct.pipeline.face_gcn.morphable, reconstruct.pipeline.camera, reconstruct.learning_rate)
         reconstruct.fit(drafts[:size], fitter)
         wall, processor = time.perf_counter(), time.process_time()
         reconstruct.fit(drafts[:size], fitter)
@@ -99,9 +99,9 @@ def main() -> None:
     parser.add_argument("overrides", nargs="*", help="section.key=value")
     args = parser.parse_args()
     config = schema.load(overrides=args.overrides)
-    parts = components.load(config)
-    reconstruct = Reconstructor.of(config, parts)
-    faces = turned_faces(config, parts.face_model, args.faces)
+    pipeline = load_pipeline(config)
+    reconstruct = Reconstructor.of(config, pipeline)
+    faces = turned_faces(config, pipeline.face_model, args.faces)
     drafts = [reconstruct.guess(aligned_photo(reconstruct.reader, f"{i}", face)) for i, face in enumerate(faces)]
     print("regressed, placed", describe(reconstruct, np.stack([draft.coefficients for draft in drafts]), faces))
     fits = [fitted_with_energy(reconstruct, drafts, drafts)]

@@ -97,20 +97,20 @@ def run(folder: Path, mesh: Path | None, updates: int, overrides: list[str]) -> 
 
 def seconds_of_passes(config: schema.Config, folder: Path) -> dict[str, float]:
     """Seconds a crop of the frozen networks, of a validation and of `--mode evaluate`, once warm."""
-    from model import pipeline as components
     from model.evaluation.records import evaluate
     from model.input_pipeline.batches import batches
     from model.input_pipeline.frozen_outputs import encode_records
+    from model.pipeline import load_pipeline
     from model.training.trainer import TextureTrainer
 
-    parts, records = components.load(config), RecordReader(config.records_path, config.data.image_size)
+    pipeline, records = load_pipeline(config), RecordReader(config.records_path, config.data.image_size)
     crops = records.batch(range(len(records))).astype(np.float32) / 255
-    encoded = encode_records(records, parts.encode, config.generated_dir, parts.encoder_key)
-    trainer = TextureTrainer(parts)
+    encoded = encode_records(records, pipeline.encode, config.generated_dir, pipeline.encoder_key)
+    trainer = TextureTrainer(pipeline)
     singles = list(batches(records, encoded, range(len(records)), 1))
     found = {}
     for name, run_all in (
-        ("encode_a_crop", lambda: parts.encode(crops)),
+        ("encode_a_crop", lambda: pipeline.encode(crops)),
         ("validate_a_crop", lambda: [float(trainer.validate(*batch)["psnr_fine"]) for batch in singles]),
     ):
         run_all()  # compiles

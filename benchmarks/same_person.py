@@ -16,10 +16,10 @@ from benchmarks.synthetic_photos import aligned_photo
 from configs import schema
 from lib.face_model.face_model import FaceModel
 from lib.synthetic.photos import PhotoSettings, SyntheticFaces
-from model import pipeline as components
 from model.fitting.person import share
 from model.metrics.shape import MILLIMETRES, aligned_distance
 from model.person.estimator import Gallery, PersonEstimator, batches
+from model.pipeline import load_pipeline
 from model.reconstruction.reconstructor import Reconstructor
 
 SEED = 4321  # neither the data's, nor the pre-training's, nor the evaluation's
@@ -40,7 +40,7 @@ def identity_errors(face_model: FaceModel, found: np.ndarray, true: np.ndarray) 
 
 def stages(reconstruct: Reconstructor, estimator: PersonEstimator, samples) -> dict[str, np.ndarray]:
     """What is known of a person after each stage: name -> coefficients [S, K] to be averaged over S."""
-    layout = reconstruct.parts.face_model.layout
+    layout = reconstruct.pipeline.face_model.layout
     drafts = [reconstruct.guess(aligned_photo(reconstruct.reader, f"{i}", face)) for i, face in enumerate(samples)]
     gallery = Gallery()
     for batch in batches(drafts):
@@ -64,9 +64,9 @@ def main() -> None:
     parser.add_argument("overrides", nargs="*", help="section.key=value")
     args = parser.parse_args()
     config = schema.load(overrides=args.overrides)
-    parts = components.load(config)
-    model = parts.face_model
-    reconstruct = Reconstructor.of(config, parts)
+    pipeline = load_pipeline(config)
+    model = pipeline.face_model
+    reconstruct = Reconstructor.of(config, pipeline)
     estimator = PersonEstimator(reconstruct)
     faces = SyntheticFaces(model, config.data.image_size, args.seed, PhotoSettings(photos_per_identity=args.photos))
     part = model.layout.slices["identity"]

@@ -11,9 +11,9 @@ from pathlib import Path
 
 from configs import schema
 from lib.records.record_file import RecordReader
-from model import pipeline as components
 from model.input_pipeline.frozen_outputs import EncodedFaces, encode_records
 from model.input_pipeline.ground_truth import record_truth
+from model.pipeline import load_pipeline
 from model.training.loop import train
 
 
@@ -24,11 +24,11 @@ def main() -> None:
     args = parser.parse_args()
     config = schema.load(overrides=[f"texture.variant={args.variant}", *args.overrides])
     records = RecordReader(config.records_path, config.data.image_size)
-    parts = components.load(config)
-    truth = record_truth(config, records, parts.face_model.vertex_count)
+    pipeline = load_pipeline(config)
+    truth = record_truth(config, records, pipeline.face_model.vertex_count)
     if truth is None:
         raise SystemExit(f"{records.path}: must hold the synthetic crops of python create_bin.py, got others")
-    encoded = encode_records(records, parts.encode, config.generated_dir, parts.encoder_key)
+    encoded = encode_records(records, pipeline.encode, config.generated_dir, pipeline.encoder_key)
     exact = EncodedFaces(truth["coefficients"], encoded.embeddings)
     started = time.monotonic()
     with tempfile.TemporaryDirectory() as folder:

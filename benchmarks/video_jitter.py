@@ -16,8 +16,8 @@ from configs import schema
 from lib.mesh_renderer.fragments import interpolate, rasterize
 from lib.synthetic.photos import SyntheticFaces
 from lib.synthetic.rendering.placement import five_points
-from model import pipeline as components
 from model.person.estimator import batches
+from model.pipeline import load_pipeline
 from model.reconstruction.reconstructor import Reconstructor
 from model.video.track import frame_landmarks, track_face
 
@@ -62,11 +62,11 @@ def main() -> None:
     parser.add_argument("overrides", nargs="*", help="section.key=value")
     args = parser.parse_args()
     config = schema.load(overrides=args.overrides)
-    parts = components.load(config)
-    morphable, camera = parts.chain.morphable, parts.camera
-    reconstruct = Reconstructor.of(config, parts)
-    start = SyntheticFaces(parts.face_model, config.data.image_size, SEED).sample(0).coefficients
-    true = moving_face(parts.face_model.layout, start, args.frames)
+    pipeline = load_pipeline(config)
+    morphable, camera = pipeline.face_gcn.morphable, pipeline.camera
+    reconstruct = Reconstructor.of(config, pipeline)
+    start = SyntheticFaces(pipeline.face_model, config.data.image_size, SEED).sample(0).coefficients
+    true = moving_face(pipeline.face_model.layout, start, args.frames)
     generator = np.random.default_rng(SEED)
     photos, truth = [], []
     for index, row in enumerate(true):

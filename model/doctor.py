@@ -83,12 +83,12 @@ def _face_model(config: schema.Config) -> Iterator[tuple[str, str]]:
     if not path.is_dir() or not any(path.iterdir()):
         yield "optional", f"{path}: takes any of these forms: {known_forms()}; of the first, these are missing"
     if any((path / name).is_file() for name in assets.BASEL_READY.names):
-        yield _look(path, assets.BASEL_READY)
+        yield _asset(path, assets.BASEL_READY)
     else:
         for asset in assets.BASEL_RAW:
-            yield _look(path, asset)
+            yield _asset(path, asset)
     for asset in assets.BASEL_OPTIONAL:
-        yield _look(path, asset)
+        yield _asset(path, asset)
 
 
 def _regressor(config: schema.Config, option: str) -> Iterator[tuple[str, str]]:
@@ -98,19 +98,19 @@ def _regressor(config: schema.Config, option: str) -> Iterator[tuple[str, str]]:
     if config.pretrain.initial:
         path = schema.asset_path(config.pretrain.initial)
         index = path.with_name(f"{path.name}.index")  # TensorFlow's second format has several files
-        yield _look(path.parent, assets.SLIM_CHECKPOINT, index if index.is_file() else path)
+        yield _asset(path.parent, assets.SLIM_CHECKPOINT, index if index.is_file() else path)
 
 
 def _network(weights: str, published: Asset, option: str) -> Iterator[tuple[str, str]]:
     path = schema.asset_path(weights)
     if is_frozen(path):
-        yield _look(path.parent, published, path)
+        yield _asset(path.parent, published, path)
     else:
         made = "" if path.is_file() else f": python main.py --mode pretrain{option}"
         yield ("found" if path.is_file() else "missing"), f"{path}{made}"
 
 
-def _look(folder: Path, asset: Asset, wanted: Path | None = None) -> tuple[str, str]:
+def _asset(folder: Path, asset: Asset, wanted: Path | None = None) -> tuple[str, str]:
     """State and description of a published file in a folder."""
     candidates = [wanted] if wanted else [folder / name for name in asset.names]
     path = next((candidate for candidate in candidates if candidate.is_file()), None)

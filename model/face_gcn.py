@@ -47,7 +47,7 @@ class CoarseFace(TensorStructure):
     fragments: Fragments
     rendering: tf.Tensor
     sampled: SampledColours
-    trusted: tf.Tensor
+    loss_mask: tf.Tensor
 
 
 @dataclass(frozen=True)
@@ -125,7 +125,7 @@ class FaceGCN:
         colour = self.shade(albedo, face)
         triangles = self.morphable.triangles
         fragments = rasterize(self.camera.clip_coordinates(face.vertices), triangles, self.camera.image_size)
-        sampled, trusted = self._look(face, fragments, crop)
+        sampled, loss_mask = self._sample_crop(face, fragments, crop)
         return CoarseFace(
             face=face,
             albedo=albedo,
@@ -133,11 +133,11 @@ class FaceGCN:
             fragments=fragments,
             rendering=interpolate(colour, triangles, fragments),
             sampled=sampled,
-            trusted=trusted,
+            loss_mask=loss_mask,
         )
 
     def refine(
-        self, embedding: tf.Tensor, coarse: CoarseFace, training: bool = False, shown: tf.Tensor | None = None
+        self, embedding: tf.Tensor, coarse: CoarseFace, training: bool = False, unoccluded: tf.Tensor | None = None
     ) -> tf.Tensor:
         """Fine texture from the image's embedding [B, E], the coarse albedo and the crop's colours.
 
@@ -149,7 +149,7 @@ class FaceGCN:
             embedding,
             coarse.albedo,
             coarse.sampled.colour,
-            coarse.sampled.visibility if shown is None else coarse.sampled.visibility * shown,
+            coarse.sampled.visibility if unoccluded is None else coarse.sampled.visibility * unoccluded,
             coarse.face.shading,
             training=training,
         )
@@ -182,7 +182,7 @@ class FaceGCN:
         crop: tf.Tensor,
         photo_features: tf.Tensor | None = None,
         true_albedo: tf.Tensor | None = None,
-        shown: tf.Tensor | None = None,
+        unoccluded: tf.Tensor | None = None,
     ) -> dict[str, tf.Tensor]:
         """Raw loss terms of `model.losses`, to be weighted by the caller.
 
@@ -203,7 +203,7 @@ class FaceGCN:
         if self.identity_features is not None:
             if photo_features is None:
                 photo_features = tf.stop_gradient(self.identity_features(crop[..., :3]))
-            whole = tf.ones_like(crop[:, 0, 0, 0]) if shown is None else tf.reduce_min(shown, axis=[1, 2])
+            whole = tf.ones_like(crop[:, 0, 0, 0]) if unoccluded is None else tf.reduce_min(unoccluded, axis=[1, 2])
             terms["identity"] = tf.cond(
                 tf.reduce_any(whole > 0),
                 lambda: losses.identity_distance(self.identity_features(result.overlay), photo_features, whole),
@@ -218,7 +218,7 @@ class FaceGCN:
         coarse = result.coarse
         return losses.LossInputs(
             image=crop[..., :3],
-            image_mask=coarse.trusted,
+            image_mask=coarse.loss_mask,
             coarse_render=coarse.rendering,
             fine_render=result.rendering,
             render_mask=result.mask,
@@ -232,7 +232,7 @@ class FaceGCN:
             visibility=coarse.sampled.visibility,
         )
 
-    def _look(self, face: PosedFace, fragments: Fragments, crop: tf.Tensor) -> tuple[SampledColours, tf.Tensor]:
+    def _sample_crop(self, face: PosedFace, fragments: Fragments, crop: tf.Tensor) -> tuple[SampledColours, tf.Tensor]:
         """Colours at the vertices, and the pixels that count in the loss."""
         image, alpha = crop[..., :3], crop[..., 3:]
         points = self.camera.project(face.vertices)

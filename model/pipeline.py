@@ -30,7 +30,7 @@ from utils import init_sampling
 
 
 @dataclass(frozen=True)
-class Components:
+class Pipeline:
     """Face model, camera, the two frozen networks and the chain with its texture network."""
 
     config: schema.Config
@@ -38,7 +38,7 @@ class Components:
     camera: Camera
     regressor: Regressor | FrozenRegressor | TorchRegressor | BothSides
     identity: IdentityNetwork | FrozenIdentity
-    chain: FaceGCN
+    face_gcn: FaceGCN
 
     def encode(self, crops: np.ndarray) -> tuple[tf.Tensor, tf.Tensor]:
         """What the frozen networks say of RGBA crops [B, H, W, 4] in [0, 1].
@@ -67,7 +67,7 @@ class Components:
         """Length of the identity embedding, the last part of the image embedding."""
         return self.identity.embedding_size
 
-    def card(self) -> dict[str, str]:
+    def signature(self) -> dict[str, str]:
         """What a checkpoint of the texture network belongs to."""
         texture = self.config.texture
         network = f"{texture.variant}/{texture.head}/{texture.inputs}/K{texture.order}/nz{texture.nz}"
@@ -81,7 +81,7 @@ class Components:
         }
 
 
-def load(config: schema.Config) -> Components:
+def load_pipeline(config: schema.Config) -> Pipeline:
     """Loads or builds every part of a configuration.
 
     Raises:
@@ -94,14 +94,14 @@ def load(config: schema.Config) -> Components:
     embedding_size = regressor.feature_size + identity.embedding_size
     texture = build_texture_network(config, hierarchy, embedding_size, face_model.mirror_index)
     camera = build_camera(config)
-    chain = FaceGCN(
+    face_gcn = FaceGCN(
         MorphableModel(face_model),
         camera,
         texture,
         config.texture.projection,
         identity if config.loss.identity > 0 else None,
     )
-    return Components(config, face_model, camera, regressor, identity, chain)
+    return Pipeline(config, face_model, camera, regressor, identity, face_gcn)
 
 
 def load_regressor(
@@ -133,14 +133,14 @@ def load_identity(config: schema.Config, face_model: FaceModel) -> IdentityNetwo
     return network
 
 
-def restore_texture_network(parts: Components) -> None:
+def restore_texture_network(pipeline: Pipeline) -> None:
     """Gives the chain's texture network the weights of the run's best checkpoint.
 
     Raises:
       UserError: there is none, or it belongs to another configuration.
     """
-    state = {"texture": network_variables(parts.chain.texture_network.weights)}
-    checkpoints.restore(parts.config.run_dir / "best.npz", state, parts.card())
+    state = {"texture": network_variables(pipeline.face_gcn.texture_network.weights)}
+    checkpoints.restore(pipeline.config.run_dir / "best.npz", state, pipeline.signature())
 
 
 def load_parser(config: schema.Config) -> FaceParser | None:

@@ -92,13 +92,9 @@ def test_requirements_are_exactly_what_is_imported():
 
 def test_the_development_requirements_are_pinned_too():
     assert required("requirements-dev.txt").keys() == {
-        "pytest",
-        "pytest-xdist",
-        "ruff",
-        "playwright",
-        "onnx",
+        "pytest", "pytest-xdist", "pytest-cov", "hypothesis", "ruff", "mypy", "import-linter", "playwright", "onnx",
         "onnxruntime",
-    }
+    }  # fmt: skip
 
 
 def commands() -> list[str]:

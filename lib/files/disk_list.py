@@ -11,7 +11,7 @@ from lib.files.atomic import space_for
 Item = TypeVar("Item")
 
 
-class Spill(Generic[Item]):
+class DiskList(Generic[Item]):
     """Holds picklable items outside of memory, in the order in which they were appended.
 
     The file has no name, lies in the system's folder for temporary files (TMPDIR) and is gone with the process.

@@ -8,7 +8,7 @@ Item = TypeVar("Item")
 Result = TypeVar("Result")
 
 
-def computed_ahead(function: Callable[[Item], Result], items: Iterable[Item]) -> Iterator[Result]:
+def prefetch(function: Callable[[Item], Result], items: Iterable[Item]) -> Iterator[Result]:
     """Yields function(item) in order, the next one computed in a second thread meanwhile.
 
     Worth it where `function` spends its time outside of Python, as compiled TensorFlow functions do.

@@ -11,10 +11,10 @@ from configs import schema
 from lib.face_image.photo_io import photo_paths, result_names
 from lib.files.file_names import printable
 from lib.records.packing import BadImage, read_crop
-from model import pipeline as components
 from model.evaluation.images import ImageEvaluation, print_means
 from model.face_gcn import FaceReconstruction
 from model.photos.errors import PHOTO_ERRORS, failure_reason
+from model.pipeline import Pipeline, load_pipeline, restore_texture_network
 from model.reconstruction.reconstructor import Reconstructor
 
 
@@ -39,10 +39,10 @@ def evaluate_folder(config: schema.Config, source: Path, output: Path) -> dict[s
     paths = photo_paths(source, skip=output)
     if config.evaluate.faces:
         paths = paths[: config.evaluate.faces]
-    parts = components.load(config)
-    components.restore_texture_network(parts)
-    images = ImageEvaluation(parts)
-    read = _crops(parts) if config.evaluate.crops else _photos(config, parts)
+    pipeline = load_pipeline(config)
+    restore_texture_network(pipeline)
+    images = ImageEvaluation(pipeline)
+    read = _crops(pipeline) if config.evaluate.crops else _photos(config, pipeline)
     names = {path: printable(name) for path, name in result_names(paths, source).items()}
     for path in tqdm(paths, "evaluate", unit="image", dynamic_ncols=True):
         try:
@@ -58,8 +58,8 @@ def evaluate_folder(config: schema.Config, source: Path, output: Path) -> dict[s
     return images.failed
 
 
-def _photos(config: schema.Config, parts: components.Components):
-    reconstruct = Reconstructor.of(config, parts)
+def _photos(config: schema.Config, pipeline: Pipeline):
+    reconstruct = Reconstructor.of(config, pipeline)
 
     def read(path: Path) -> tuple[tf.Tensor, FaceReconstruction]:
         found = reconstruct(path)
@@ -68,11 +68,11 @@ def _photos(config: schema.Config, parts: components.Components):
     return read
 
 
-def _crops(parts: components.Components):
-    chain = tf.function(parts.chain, reduce_retracing=True)
+def _crops(pipeline: Pipeline):
+    face_gcn = tf.function(pipeline.face_gcn, reduce_retracing=True)
 
     def read(path: Path) -> tuple[tf.Tensor, FaceReconstruction]:
-        crop = tf.constant(read_crop(path, parts.camera.image_size[0])[None], tf.float32) / 255.0
-        return crop, chain(crop, *parts.encode(crop))
+        crop = tf.constant(read_crop(path, pipeline.camera.image_size[0])[None], tf.float32) / 255.0
+        return crop, face_gcn(crop, *pipeline.encode(crop))
 
     return read

@@ -10,12 +10,12 @@ from lib.synthetic.photos import PhotoSettings, SyntheticFaces
 from lib.synthetic.rendering.placement import five_points
 from model.evaluation.detector import detector_metrics
 from model.metrics.networks import identity_metrics, predict
-from model.pipeline import Components
+from model.pipeline import Pipeline
 
 PER_PERSON = PhotoSettings().photos_per_identity
 
 
-def fresh_photos(parts: Components) -> FaceSet | None:
+def fresh_photos(pipeline: Pipeline) -> FaceSet | None:
     """Photos that no network was trained on, rendered once and kept under data/generated/evaluate.
 
     There are as many as the larger of evaluate.detector_faces and four for each of evaluate.identity_people; None if
@@ -24,7 +24,7 @@ def fresh_photos(parts: Components) -> FaceSet | None:
     Raises:
       UserError: evaluate.seed is one that training data was made with.
     """
-    config = parts.config
+    config = pipeline.config
     section = config.evaluate
     count = max(section.detector_faces, PER_PERSON * section.identity_people)
     if count == 0:
@@ -33,10 +33,10 @@ def fresh_photos(parts: Components) -> FaceSet | None:
     size = config.data.image_size
     return load_or_render(
         config.generated_dir / "evaluate",
-        recipe(parts.face_model, size, section.seed, count),
-        parts.face_model.layout.size,
+        recipe(pipeline.face_model, size, section.seed, count),
+        pipeline.face_model.layout.size,
         SyntheticFaces,
-        (parts.face_model, size, section.seed),
+        (pipeline.face_model, size, section.seed),
         config.workers,
     )
 
@@ -51,27 +51,27 @@ def check_seed(config: schema.Config) -> None:
             )
 
 
-def measure_detector(parts: Components, photos: FaceSet) -> dict | None:
+def measure_detector(pipeline: Pipeline, photos: FaceSet) -> dict | None:
     """`detector_metrics` of the first evaluate.detector_faces photos; None for 0."""
-    count = parts.config.evaluate.detector_faces
+    count = pipeline.config.evaluate.detector_faces
     if count == 0:
         return None
     coefficients = photos.coefficients[:count]
     # Straight from the coefficients: the detector's points are compared with the model's own.
     landmarks = np.concatenate(
-        [parts.chain.morphable.posed(tf.constant(row[None]), parts.camera).landmarks for row in coefficients]
+        [pipeline.face_gcn.morphable.posed(tf.constant(row[None]), pipeline.camera).landmarks for row in coefficients]
     )
     points = np.stack([five_points(row) for row in landmarks])
-    yaw = np.degrees(parts.face_model.layout.split(coefficients).angles[:, 1])
+    yaw = np.degrees(pipeline.face_model.layout.split(coefficients).angles[:, 1])
     return detector_metrics(photos.images[:count], points, yaw)
 
 
-def measure_identity(parts: Components, photos: FaceSet) -> dict | None:
+def measure_identity(pipeline: Pipeline, photos: FaceSet) -> dict | None:
     """`identity_metrics` over all pairs of photos of evaluate.identity_people people; None for fewer than two people.
 
     The four photos of a person differ in pose, light, expression, hair, make-up and background.
     """
-    count = PER_PERSON * parts.config.evaluate.identity_people
-    if parts.config.evaluate.identity_people < 2:
+    count = PER_PERSON * pipeline.config.evaluate.identity_people
+    if pipeline.config.evaluate.identity_people < 2:
         return None
-    return identity_metrics(predict(parts.identity, photos.images[:count]), photos.identities[:count])
+    return identity_metrics(predict(pipeline.identity, photos.images[:count]), photos.identities[:count])

@@ -28,7 +28,7 @@ from model.face_gcn import FaceReconstruction
 from model.losses import identity_distance
 from model.metrics.images import coverage, masked_l1, masked_psnr, structural_similarity
 from model.metrics.shape import aligned_distance
-from model.pipeline import Components
+from model.pipeline import Pipeline
 
 TEXTURES = ("coarse", "fine")
 OWN = "own"  # the configuration's identity network, which the loss may have trained against
@@ -53,8 +53,8 @@ class ImageEvaluation:
       UserError: a network of evaluate.networks cannot be used.
     """
 
-    def __init__(self, parts: Components):
-        self.parts, section = parts, parts.config.evaluate
+    def __init__(self, pipeline: Pipeline):
+        self.pipeline, section = pipeline, pipeline.config.evaluate
         self.shown = section.sheet_faces
         self.networks = {network.card.name: network for network in map(OtherIdentity, map(Path, section.networks))}
         if len(self.networks) < len(section.networks) or OWN in self.networks:
@@ -120,14 +120,14 @@ class ImageEvaluation:
         Args:
           points: [5, 2] pixels of the face.
         """
-        return {OWN: self.parts.embed(picture)} | {name: run(picture, points) for name, run in self.networks.items()}
+        return {OWN: self.pipeline.embed(picture)} | {name: run(picture, points) for name, run in self.networks.items()}
 
     def shape(self, shape: np.ndarray, truth: np.ndarray) -> dict[str, float]:
         """Errors [mm] of a shape [N, 3], and those of the mean face, against the true coefficients [K]."""
-        model = self.parts.face_model
+        model = self.pipeline.face_model
         true = model.layout.split(truth[None].astype(np.float32))
         front = model.front_mask
-        theirs = self.parts.chain.morphable.shape(true.identity, true.expression)[0].numpy()[front]
+        theirs = self.pipeline.face_gcn.morphable.shape(true.identity, true.expression)[0].numpy()[front]
         return {
             "shape_mm": aligned_distance(shape[front], theirs),
             "shape_scaled_mm": aligned_distance(shape[front], theirs, scaled=True),

@@ -4,9 +4,9 @@ import dataclasses
 
 from configs import schema
 from lib.errors import UserError
-from model import pipeline as components
 from model.face_gcn import FaceGCN
 from model.networks.texture_networks import VARIANTS
+from model.pipeline import load_pipeline, restore_texture_network
 
 
 def other_runs(config: schema.Config) -> tuple[dict[str, FaceGCN], list[str]]:
@@ -26,9 +26,9 @@ def other_runs(config: schema.Config) -> tuple[dict[str, FaceGCN], list[str]]:
             continue
         try:
             texture = schema.load(run.run_dir / "config.yaml").texture
-            other = components.load(dataclasses.replace(run, texture=texture))
-            components.restore_texture_network(other)
-            chains[name] = other.chain
+            other = load_pipeline(dataclasses.replace(run, texture=texture))
+            restore_texture_network(other)
+            chains[name] = other.face_gcn
         except UserError as error:
             left_out.append(f"{name}: left out, {error}")
     return chains, left_out

@@ -16,7 +16,6 @@ from lib.errors import UserError
 from lib.files.atomic import atomic_path
 from lib.records.record_file import RecordReader
 from lib.records.splits import load_split
-from model import pipeline as components
 from model.evaluation.fresh_photos import check_seed, fresh_photos, measure_detector, measure_identity
 from model.evaluation.images import ImageEvaluation, print_means
 from model.evaluation.other_runs import other_runs, run_name
@@ -27,6 +26,7 @@ from model.input_pipeline import batches as crop_batches
 from model.input_pipeline.frozen_outputs import encode_records
 from model.input_pipeline.ground_truth import record_truth
 from model.metrics.networks import regressor_metrics
+from model.pipeline import load_pipeline, restore_texture_network
 from utils import seed_everything
 
 PACKAGES = ("tensorflow", "keras", "numpy", "scipy", "numba", "pillow", "opencv-python-headless", "mtcnn")
@@ -72,13 +72,13 @@ def evaluate(config: schema.Config, output: Path) -> dict:
         indices = indices[: config.evaluate.faces]
     if not indices:
         raise UserError(f"{config.params_dir}: the {config.evaluate.split} split must hold a crop, got none")
-    parts = components.load(config)
-    components.restore_texture_network(parts)
+    pipeline = load_pipeline(config)
+    restore_texture_network(pipeline)
     others, left_out = other_runs(config)
-    encoded = encode_records(records, parts.encode, config.generated_dir, parts.encoder_key)
-    truth = record_truth(config, records, parts.face_model.fingerprint)
-    measure = TextureMeasure(parts, others)
-    images, faces = ImageEvaluation(parts), []
+    encoded = encode_records(records, pipeline.encode, config.generated_dir, pipeline.encoder_key)
+    truth = record_truth(config, records, pipeline.face_model.fingerprint)
+    measure = TextureMeasure(pipeline, others)
+    images, faces = ImageEvaluation(pipeline), []
     batches = crop_batches.batches(records, encoded, indices, 1, config.workers, config.data.buffer_size)
     bar = tqdm(batches, "evaluate", len(indices), unit="face", dynamic_ncols=True)
     for index, batch in zip(indices, bar, strict=True):
@@ -89,14 +89,14 @@ def evaluate(config: schema.Config, output: Path) -> dict:
             face = dataclasses.replace(face, photo={}, views=[])  # megabytes each, of maybe thousands
         faces.append(face)
         images.add(records.names[index], batch[0], result, None if known is None else known[0])
-    photos = fresh_photos(parts)
-    identity = None if photos is None else measure_identity(parts, photos)
+    photos = fresh_photos(pipeline)
+    identity = None if photos is None else measure_identity(pipeline, photos)
     metrics = {
-        "detector": None if photos is None else measure_detector(parts, photos),
+        "detector": None if photos is None else measure_detector(pipeline, photos),
         "regressor": None
         if truth is None
         else regressor_metrics(
-            parts.face_model, parts.camera, encoded.coefficients[indices], truth["coefficients"][indices]
+            pipeline.face_model, pipeline.camera, encoded.coefficients[indices], truth["coefficients"][indices]
         ),
         **_texture_metrics(faces, run_name(config), list(others)),
         "split": config.evaluate.split,

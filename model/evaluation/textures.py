@@ -13,7 +13,7 @@ from model.face_gcn import FaceGCN, FaceReconstruction
 from model.losses import identity_distance
 from model.metrics.images import coverage, masked_psnr
 from model.metrics.vertex_optimum import per_vertex_optimum
-from model.pipeline import Components
+from model.pipeline import Pipeline
 from model.projection import projected_albedo
 
 # The textures that are compared, and where.
@@ -54,12 +54,12 @@ class TextureMeasure:
       others: further chains by the name their texture gets.
     """
 
-    def __init__(self, parts: Components, others: Mapping[str, FaceGCN]):
-        self.parts, self.morphable = parts, parts.chain.morphable
-        self.reconstruct = tf.function(parts.chain, reduce_retracing=True)
-        self._others = {name: tf.function(chain, reduce_retracing=True) for name, chain in others.items()}
-        front = parts.face_model.skin_mask & parts.face_model.front_mask
-        self._front = front if front.any() else parts.face_model.skin_mask
+    def __init__(self, pipeline: Pipeline, others: Mapping[str, FaceGCN]):
+        self.pipeline, self.morphable = pipeline, pipeline.face_gcn.morphable
+        self.reconstruct = tf.function(pipeline.face_gcn, reduce_retracing=True)
+        self._others = {name: tf.function(face_gcn, reduce_retracing=True) for name, face_gcn in others.items()}
+        front = pipeline.face_model.skin_mask & pipeline.face_model.front_mask
+        self._front = front if front.any() else pipeline.face_model.skin_mask
 
     def __call__(
         self,
@@ -79,14 +79,14 @@ class TextureMeasure:
         others = {name: run(crop, coefficients, embedding) for name, run in self._others.items()}
         renderings, albedos = self._textures(result, others, crop)
         photo, mask = crop[..., :3], result.mask * crop[..., 3:]
-        person = self.parts.embed(photo)
+        person = self.pipeline.embed(photo)
         columns = {
             "photo_view": {
                 name: float(masked_psnr(clipped(rendering), photo, mask)[0]) for name, rendering in renderings.items()
             },
             "identity": {
-                name: 1.0 - float(identity_distance(self.parts.embed(clipped(r) * mask + photo * (1 - mask)), person))
-                for name, r in renderings.items()
+                name: 1.0 - float(identity_distance(self.pipeline.embed(overlay), person))
+                for name, overlay in ((n, clipped(r) * mask + photo * (1 - mask)) for n, r in renderings.items())
             },
         }
         pictures = {"photo": photo, **{k: renderings[k] for k in KINDS}, "overlay": result.overlay}
@@ -106,15 +106,15 @@ class TextureMeasure:
         self, result: FaceReconstruction, others: Mapping[str, FaceReconstruction], crop: tf.Tensor
     ) -> tuple[dict[str, tf.Tensor], dict[str, np.ndarray]]:
         """Renderings [1, H, W, 3] in the photo's view, and albedos [N, 3] in [0, 1] of all but the optimum."""
-        chain, coarse = self.parts.chain, result.coarse
+        face_gcn, coarse = self.pipeline.face_gcn, result.coarse
         projection = projected_albedo(coarse.albedo, coarse.sampled, coarse.face.shading)
-        projected = interpolate(chain.shade(projection, coarse.face), self.morphable.triangles, coarse.fragments)
+        projected = interpolate(face_gcn.shade(projection, coarse.face), self.morphable.triangles, coarse.fragments)
         optimum = per_vertex_optimum(
             crop[0, ..., :3].numpy(),
             (result.mask * crop[..., 3:])[0, ..., 0].numpy() >= 0.5,
             coarse.fragments.triangle_id[0].numpy(),
             coarse.fragments.barycentrics[0].numpy(),
-            self.parts.face_model.triangles,
+            self.pipeline.face_model.triangles,
         )
         renderings = {
             "coarse": coarse.rendering,
@@ -167,11 +167,11 @@ class TextureMeasure:
 
     @tf.function(reduce_retracing=True)
     def _visibility(self, coefficients, crop):
-        return true_visibility(self.morphable, self.parts.camera, coefficients, crop)
+        return true_visibility(self.morphable, self.pipeline.camera, coefficients, crop)
 
     @tf.function(reduce_retracing=True)
     def _draw(self, coefficients, light, albedos):
-        return render_new_views(self.morphable, self.parts.camera, coefficients, light, albedos)
+        return render_new_views(self.morphable, self.pipeline.camera, coefficients, light, albedos)
 
 
 def _gain(albedo: np.ndarray, true: np.ndarray) -> float:

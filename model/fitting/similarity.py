@@ -8,7 +8,7 @@ from lib.face_model.face_model import FaceModel
 _RANK = 1e-5
 
 
-class SizeAndPlace:
+class Similarity:
     """How identity coefficients scale, shift and turn the front of the face.
 
     The displacements that identities make are projected onto those of a small similarity of the mean face (scale,
@@ -25,16 +25,16 @@ class SizeAndPlace:
         axes = np.eye(3)
         fields = [points, *(np.broadcast_to(axis, points.shape) for axis in axes), *(np.cross(a, points) for a in axes)]
         displacements = face_model.identity_basis[:, front].astype(np.float64)
-        self._parts = np.linalg.lstsq(
+        self._pipeline = np.linalg.lstsq(
             np.stack([field.ravel() for field in fields], axis=1),
             displacements.reshape(len(displacements), -1).T,
             rcond=None,
         )[0]
-        self._back = np.linalg.pinv(self._parts, rcond=_RANK)
+        self._back = np.linalg.pinv(self._pipeline, rcond=_RANK)
 
     def __call__(self, identity: np.ndarray) -> np.ndarray:
         """Relative growth, shift [dm] and turn [rad] by axis, [7], of identity coefficients [Ki]."""
-        return self._parts @ identity
+        return self._pipeline @ identity
 
     def taken_from(self, identity: np.ndarray, other: np.ndarray) -> np.ndarray:
         """The coefficients [Ki] next to `identity` (least squares) whose size, place and turn are those of `other`."""

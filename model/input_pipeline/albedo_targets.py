@@ -19,7 +19,11 @@ from model.projection import zbuffer_projection
 
 
 def albedo_targets(
-    chain: FaceGCN, records: RecordReader, indices: Sequence[int], predicted: np.ndarray, truth: dict[str, np.ndarray]
+    face_gcn: FaceGCN,
+    records: RecordReader,
+    indices: Sequence[int],
+    predicted: np.ndarray,
+    truth: dict[str, np.ndarray],
 ) -> np.ndarray:
     """`seen_albedo` of the crops `indices`, the true albedo of all others: [S, N, 3] float16.
 
@@ -31,7 +35,7 @@ def albedo_targets(
       truth: coefficients [S, K] and true_albedo [S, N, 3] of all records.
     """
     targets = truth["true_albedo"].copy()
-    compute = tf.function(lambda *arguments: seen_albedo(chain, *arguments), reduce_retracing=True)
+    compute = tf.function(lambda *arguments: seen_albedo(face_gcn, *arguments), reduce_retracing=True)
     for index in tqdm(indices, "albedo targets", unit="crop", dynamic_ncols=True):
         alpha = records.batch([index])[..., 3:].astype(np.float32) / 255
         rows = (predicted, truth["coefficients"], truth["true_albedo"])
@@ -39,7 +43,7 @@ def albedo_targets(
     return targets
 
 
-def seen_albedo(chain: FaceGCN, alpha, predicted, true_coefficients, true_albedo) -> tf.Tensor:
+def seen_albedo(face_gcn: FaceGCN, alpha, predicted, true_coefficients, true_albedo) -> tf.Tensor:
     """The albedo [B, N, 3] that a crop shows at the vertices of the predicted face; the true one where it shows none.
 
     Args:
@@ -48,7 +52,7 @@ def seen_albedo(chain: FaceGCN, alpha, predicted, true_coefficients, true_albedo
       predicted, true_coefficients: [B, K].
       true_albedo: [B, N, 3] RGB in [0, 1].
     """
-    camera, morphable = chain.camera, chain.morphable
+    camera, morphable = face_gcn.camera, face_gcn.morphable
     true_face = morphable.posed(true_coefficients, camera)
     shown = rasterize(camera.clip_coordinates(true_face.vertices), morphable.triangles, camera.image_size)
     image = interpolate(true_albedo, morphable.triangles, shown)

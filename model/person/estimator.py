@@ -7,10 +7,10 @@ from typing import TypeVar
 
 import numpy as np
 
-from lib.files.disk_list import Spill
+from lib.files.disk_list import DiskList
 from model.fitting.fitter import FitWeights
 from model.fitting.person import PersonFitter, share, shared_slots
-from model.fitting.similarity import SizeAndPlace
+from model.fitting.similarity import Similarity
 from model.reconstruction.reconstructor import Draft, Reconstructor
 
 Item = TypeVar("Item")
@@ -40,12 +40,12 @@ class PersonEstimator:
 
     def __init__(self, reconstruct: Reconstructor):
         self.reconstruct = reconstruct
-        parts = reconstruct.parts
-        model = (parts.chain.morphable, parts.camera, reconstruct.learning_rate)
+        pipeline = reconstruct.pipeline
+        model = (pipeline.face_gcn.morphable, pipeline.camera, reconstruct.learning_rate)
         self._together = PersonFitter(*model, JOINT_WEIGHTS)
         self._frozen = PersonFitter(*model, frozen=True)
-        self._layout = parts.face_model.layout
-        self._size_and_place = SizeAndPlace(parts.face_model)
+        self._layout = pipeline.face_model.layout
+        self._size_and_place = Similarity(pipeline.face_model)
 
     def alone(self, drafts: list[Draft]) -> list[Draft]:
         """A batch of drafts, each fitted by itself."""
@@ -79,7 +79,7 @@ class Gallery:
     """Drafts of one person's photos on disk, their coefficients in memory."""
 
     def __init__(self):
-        self.drafts: Spill[Draft] = Spill()
+        self.drafts: DiskList[Draft] = DiskList()
         self._coefficients: list[np.ndarray] = []
         self._regressed: list[np.ndarray] = []
 

@@ -9,7 +9,7 @@ import tensorflow as tf
 from PIL import Image
 
 from lib.files.atomic import atomic_path
-from lib.files.disk_list import Spill
+from lib.files.disk_list import DiskList
 from lib.files.file_names import printable
 from lib.mesh_export import gltf
 from lib.mesh_export.mesh_io import write_mesh
@@ -51,7 +51,7 @@ class PersonRecord(SkinView):
 
 
 def write_person(
-    folder: Path, reconstruct: Reconstructor, export: Exporter, records: Spill[PersonRecord]
+    folder: Path, reconstruct: Reconstructor, export: Exporter, records: DiskList[PersonRecord]
 ) -> MergedSkin:
     """Writes what photos of one person say together.
 
@@ -67,7 +67,7 @@ def write_person(
     Returns:
       The merged skin.
     """
-    layout = reconstruct.parts.face_model.layout
+    layout = reconstruct.pipeline.face_model.layout
     skin = merge(records, export.raster if export.textured else None)
     identity = layout.split(records[0].coefficients).identity
     write_meshes(folder, export, identity, skin)
@@ -115,10 +115,10 @@ def write_meshes(folder: Path, export: Exporter, identity: np.ndarray, skin: Mer
 
 
 def _write_numbers(
-    folder: Path, reconstruct: Reconstructor, records: Spill[PersonRecord], psnr: dict[str, float]
+    folder: Path, reconstruct: Reconstructor, records: DiskList[PersonRecord], psnr: dict[str, float]
 ) -> None:
     """coefficients.json and metrics.json."""
-    face_model = reconstruct.parts.face_model
+    face_model = reconstruct.pipeline.face_model
     shared = face_model.layout.split(records[0].coefficients)
     contents = {
         "coefficients": {

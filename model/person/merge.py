@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from lib.files.disk_list import Spill
+from lib.files.disk_list import DiskList
 from lib.mesh_export.uv_chart import ChartRaster
 from model.reconstruction.export import FaceTextures
 from model.reconstruction.reconstructor import PhotoResult
@@ -58,11 +58,11 @@ class SkinView:
     @classmethod
     def of(cls, result: PhotoResult, textures: FaceTextures | None) -> "SkinView":
         """That of a reconstructed photo."""
-        chain = result.result
+        face_gcn = result.reconstruction
         return cls(
-            albedo=chain.albedo[0].numpy(),
-            visibility=chain.coarse.sampled.visibility[0, :, 0].numpy(),
-            frontality=chain.coarse.face.normals[0, :, 2].numpy(),
+            albedo=face_gcn.albedo[0].numpy(),
+            visibility=face_gcn.coarse.sampled.visibility[0, :, 0].numpy(),
+            frontality=face_gcn.coarse.face.normals[0, :, 2].numpy(),
             texture=textures and SeenTexture(textures.albedo, textures.weight, textures.density),
         )
 
@@ -95,7 +95,7 @@ class MergedSkin:
     weight: np.ndarray | None
 
 
-def merge(views: Sequence[SkinView] | Spill[SkinView], raster: ChartRaster | None = None) -> MergedSkin:
+def merge(views: Sequence[SkinView] | DiskList[SkinView], raster: ChartRaster | None = None) -> MergedSkin:
     """One skin from P photos, read one after the other.
 
     What a photo saw counts by visibility and by how frontally it was seen, in textures by the pixels it has for a

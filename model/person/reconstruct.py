@@ -11,11 +11,11 @@ from configs import schema
 from lib.errors import UserError
 from lib.face_image.photo_io import photo_paths, read_photo, result_names
 from lib.face_image.region import face_region
-from lib.files.disk_list import Spill
-from model import pipeline as components
+from lib.files.disk_list import DiskList
 from model.person.estimator import BATCH, Gallery, PersonEstimator, batches
 from model.person.files import PERSON_FOLDER, PersonRecord, write_person
 from model.photos.errors import PHOTO_ERRORS
+from model.pipeline import load_pipeline, restore_texture_network
 from model.reconstruction.files import RUN_FILES
 from model.reconstruction.reconstructor import Draft, Reconstructor
 from model.reconstruction.result_folder import ResultFolder
@@ -40,11 +40,11 @@ def reconstruct_people(config: schema.Config, source: Path, output: Path) -> dic
     """
     source, output = Path(source), Path(output)
     people = person_folders(source, output)
-    parts = components.load(config)
-    components.restore_texture_network(parts)
-    reconstruct = Reconstructor.of(config, parts)
+    pipeline = load_pipeline(config)
+    restore_texture_network(pipeline)
+    reconstruct = Reconstructor.of(config, pipeline)
     estimator = PersonEstimator(reconstruct)
-    written = ResultFolder(config, parts, source, output)
+    written = ResultFolder(config, pipeline, source, output)
     for folder in tqdm(people, "reconstruct", unit="person", dynamic_ncols=True):
         paths = photo_paths(folder, skip=output)
         person = folder.relative_to(source) / PERSON_FOLDER
@@ -66,7 +66,7 @@ def person_folders(source: Path, output: Path | None = None) -> list[Path]:
       UserError: both photos and sub-folders with photos, or neither.
     """
     paths = photo_paths(source, skip=output)
-    folders = sorted({source / path.relative_to(source).parts[0] for path in paths if path.parent != source})
+    folders = sorted({source / path.relative_to(source).pipeline[0] for path in paths if path.parent != source})
     if not folders:
         return [source]
     beside = [path for path in paths if path.parent == source]
@@ -80,14 +80,14 @@ def person_folders(source: Path, output: Path | None = None) -> list[Path]:
 
 def _reconstruct_person(
     estimator: PersonEstimator, written: ResultFolder, names: dict[Path, str]
-) -> Spill[PersonRecord]:
+) -> DiskList[PersonRecord]:
     """Reconstructs one person's photos, writes each to its folder of `names`, and keeps what they say together.
 
     A batch of photos at a time is in memory; between the passes, crops lie on disk and photos are read again.
     """
     started = time.monotonic()
     gallery, paths = _fit_alone(estimator, written, list(names))
-    records: Spill[PersonRecord] = Spill()
+    records: DiskList[PersonRecord] = DiskList()
     if not paths:
         return records
     try:

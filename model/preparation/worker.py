@@ -11,10 +11,10 @@ from lib.face_image import quality
 from lib.face_image.detection import Face
 from lib.face_image.sidecar_files import landmarks_path
 from lib.files.atomic import atomic_path
-from model import pipeline as components
 from model.morphable_model import MorphableModel
 from model.photos.errors import PHOTO_ERRORS, failure_reason
 from model.photos.reader import AlignedPhoto, PhotoReader
+from model.pipeline import build_camera, load_face_model, load_parser, load_regressor
 from model.preparation.job import Job
 
 
@@ -27,15 +27,15 @@ class Preparer:
 
     def __init__(self, config: schema.Config):
         self.section = config.prepare
-        face_model = components.load_face_model(config)
-        regressor = components.load_regressor(config, face_model)
+        face_model = load_face_model(config)
+        regressor = load_regressor(config, face_model)
         self._regress = tf.function(lambda images: regressor(images, training=False)[0])
         self.reader = PhotoReader(
             MorphableModel(face_model),
-            components.build_camera(config),
+            build_camera(config),
             self.section.min_confidence,
             self.section.beside,
-            components.load_parser(config),
+            load_parser(config),
         )
 
     def __call__(self, job: Job) -> dict:

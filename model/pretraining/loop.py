@@ -107,11 +107,11 @@ def train_networks(config: schema.Config, face_model: FaceModel, faces: FaceSet)
     section = config.pretrain
     training, held_out = faces.split(section.held_out)
     camera = Camera((section.image_size,) * 2, config.camera.focal_ratio, config.camera.distance)
-    card = {"face model": face_model.fingerprint, "pre-training": _fingerprint(config, faces)}
+    belongs_to = {"face model": face_model.fingerprint, "pre-training": _fingerprint(config, faces)}
 
     seed_everything(section.seed)
     identity = IdentityTask(config, faces, training)
-    seconds = run_updates(identity, config, faces.folder / f"identity-{card['pre-training']}.npz", card)
+    seconds = run_updates(identity, config, faces.folder / f"identity-{belongs_to['pre-training']}.npz", belongs_to)
     measured = {
         "identity": identity_metrics(predict(identity.network, faces.images[held_out]), faces.identities[held_out])
     }
@@ -119,7 +119,7 @@ def train_networks(config: schema.Config, face_model: FaceModel, faces: FaceSet)
 
     seed_everything(section.seed + 1)
     regressor = RegressorTask(config, faces, training, face_model, camera, identity.network)
-    seconds = run_updates(regressor, config, faces.folder / f"regressor-{card['pre-training']}.npz", card)
+    seconds = run_updates(regressor, config, faces.folder / f"regressor-{belongs_to['pre-training']}.npz", belongs_to)
     used = from_both_sides(regressor.network, face_model) if config.regressor.mirror else regressor.network
     predicted = predict(used, faces.images[held_out])
     measured["regressor"] = regressor_metrics(face_model, camera, predicted, faces.coefficients[held_out])
@@ -227,7 +227,7 @@ class RegressorTask:
         return {**terms, "total": total}
 
 
-def run_updates(task, config: schema.Config, checkpoint: Path, card: dict[str, str]) -> float:
+def run_updates(task, config: schema.Config, checkpoint: Path, belongs_to: dict[str, str]) -> float:
     """Makes a task's updates, from its checkpoint where there is one.
 
     Data order and random draws follow from the seed and the update's number, so it does not matter where a run stopped.
@@ -247,7 +247,7 @@ def run_updates(task, config: schema.Config, checkpoint: Path, card: dict[str, s
     section = config.pretrain
     progress = Progress()
     if checkpoint.is_file():
-        progress = checkpoints.restore(checkpoint, task.state, card)
+        progress = checkpoints.restore(checkpoint, task.state, belongs_to)
     started = time.monotonic() - progress.seconds
     batches = BatchOrder(len(task.training), section.batch_size, section.seed)
     bar = tqdm(total=task.updates, initial=progress.update, desc=f"pretrain {task.name}", unit="update")
@@ -262,7 +262,7 @@ def run_updates(task, config: schema.Config, checkpoint: Path, card: dict[str, s
             rate = (bar.format_dict["rate"] or 0.0) * section.batch_size
             bar.set_postfix(loss=f"{float(terms['total']):.3f}", images_per_s=f"{rate:.0f}")
         if progress.update % section.checkpoint_every == 0 or progress.update == task.updates:
-            checkpoints.save(checkpoint, task.state, progress, card)
+            checkpoints.save(checkpoint, task.state, progress, belongs_to)
             tqdm.write(_line(task.name, progress.update, terms), file=sys.stderr)
     bar.close()
     return progress.seconds

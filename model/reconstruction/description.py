@@ -30,7 +30,7 @@ def describe(result, morphable: MorphableModel, camera: Camera) -> dict:
     """
     layout, photo, face_model = morphable.layout, result.photo, morphable.face_model
     coefficients = {name: result.coefficients[part] for name, part in layout.slices.items()}
-    landmarks = result.result.coarse.face.landmarks[0].numpy()
+    landmarks = result.reconstruction.coarse.face.landmarks[0].numpy()
     to_crop = np.vstack([photo.alignment.photo_to_crop, [0, 0, 1]])
     # The program's matrices act on row vectors; published is the usual one, for columns.
     rotation = rotation_matrix(coefficients["angles"][None])[0].numpy().T

@@ -99,8 +99,8 @@ class Exporter:
         removed: they would show an earlier result.
         """
         self.remove_earlier(folder)
-        chain, triangles = result.result, self.morphable.face_model.triangles
-        shape, albedo = chain.coarse.face.shape, chain.albedo[0].numpy()
+        face_gcn, triangles = result.reconstruction, self.morphable.face_model.triangles
+        shape, albedo = face_gcn.coarse.face.shape, face_gcn.albedo[0].numpy()
         textures = self.bake(result) if self.textured else None
         if textures is not None:
             images = {
@@ -119,7 +119,7 @@ class Exporter:
         if "ply" in self.formats:
             write_mesh(folder / "mesh.ply", shape[0].numpy(), triangles, albedo)
         if "neutral" in self.formats:
-            parts = chain.coarse.face.coefficients
+            parts = face_gcn.coarse.face.coefficients
             neutral = self.morphable.shape(parts.identity, tf.zeros_like(parts.expression))
             write_mesh(folder / "neutral.obj", neutral[0].numpy(), triangles)
         return textures
@@ -150,15 +150,17 @@ class Exporter:
 
     def bake(self, result) -> FaceTextures:
         """The textures of a `PhotoResult`, from its photo's own pixels."""
-        chain, photo, size = result.result, result.photo, self.raster.size
-        view = surface_view(self.morphable, self.camera, chain.coarse.face, readable_mask(photo, result.alpha))
+        face_gcn, photo, size = result.reconstruction, result.photo, self.raster.size
+        view = surface_view(self.morphable, self.camera, face_gcn.coarse.face, readable_mask(photo, result.alpha))
         weight = texture_baking.photo_weight(self.raster, view)
-        points = photo.region.from_crop(self.camera.project(chain.coarse.face.vertices)[0].numpy().astype(np.float64))
+        points = photo.region.from_crop(
+            self.camera.project(face_gcn.coarse.face.vertices)[0].numpy().astype(np.float64)
+        )
         footprint = uv_chart.texel_footprint(self.chart, points, size)
         colours = texture_baking.sample_photo(self.raster, photo.region.pixels, points, footprint)
-        vertices = (tensor[0].numpy() for tensor in (chain.colour, chain.albedo, chain.coarse.face.shading))
+        vertices = (tensor[0].numpy() for tensor in (face_gcn.colour, face_gcn.albedo, face_gcn.coarse.face.shading))
         baked = texture_baking.blend(self.raster, colours, weight, *vertices)
-        normals = self.relief(chain.coarse.face.shape[0].numpy(), baked.albedo, weight)
+        normals = self.relief(face_gcn.coarse.face.shape[0].numpy(), baked.albedo, weight)
         density = self.raster.interpolate(footprint[:, None])[..., 0].astype(np.float32)
         return FaceTextures(texture_bytes(baked.albedo), texture_bytes(baked.lit), normals, weight, density)
 

@@ -66,8 +66,8 @@ def write(folder: Path, result, morphable: MorphableModel, camera: Camera) -> No
       morphable: the face model.
       camera: of the crop.
     """
-    chain = result.result
-    mask = chain.mask[0].numpy()
+    face_gcn = result.reconstruction
+    mask = face_gcn.mask[0].numpy()
     cells = pictures(result)
     images = {
         "crop": np.concatenate([cells["photo"], to_bytes(result.alpha[..., None])], axis=-1),

@@ -14,13 +14,13 @@ from lib.face_image.parsing import FaceParser
 from lib.face_image.photo_io import photo_paths, result_names
 from lib.images.display import clipped
 from lib.mesh_renderer.fragments import interpolate, rasterize
-from model import pipeline as components
 from model.face_gcn import FaceReconstruction
 from model.fitting.energy import REFERENCE_SIZE, FitTargets
 from model.fitting.fitter import Fitter
 from model.metrics.images import coverage, masked_psnr
 from model.photos.errors import PHOTO_ERRORS
 from model.photos.reader import AlignedPhoto, PhotoReader, readable_mask
+from model.pipeline import Pipeline, load_parser, load_pipeline, restore_texture_network
 from model.reconstruction.files import RUN_FILES
 from model.reconstruction.result_folder import ResultFolder
 
@@ -86,28 +86,28 @@ class Reconstructor:
 
     def __init__(
         self,
-        parts: components.Components,
+        pipeline: Pipeline,
         steps: int,
         learning_rate: float,
         min_confidence: float,
         beside: bool = True,
         parser: FaceParser | None = None,
     ):
-        self.parts, self.steps, self.learning_rate = parts, steps, learning_rate
-        self.reader = PhotoReader(parts.chain.morphable, parts.camera, min_confidence, beside, parser)
-        self.fitter = Fitter(parts.chain.morphable, parts.camera, learning_rate)
-        self._chain = tf.function(parts.chain, reduce_retracing=True)
+        self.pipeline, self.steps, self.learning_rate = pipeline, steps, learning_rate
+        self.reader = PhotoReader(pipeline.face_gcn.morphable, pipeline.camera, min_confidence, beside, parser)
+        self.fitter = Fitter(pipeline.face_gcn.morphable, pipeline.camera, learning_rate)
+        self._face_gcn = tf.function(pipeline.face_gcn, reduce_retracing=True)
 
     @classmethod
-    def of(cls, config: schema.Config, parts: components.Components) -> "Reconstructor":
+    def of(cls, config: schema.Config, pipeline: Pipeline) -> "Reconstructor":
         """As the configuration's sections fit, test and prepare say."""
         return cls(
-            parts,
+            pipeline,
             config.fit.steps,
             config.fit.learning_rate,
             config.test.min_confidence,
             config.prepare.beside,
-            components.load_parser(config),
+            load_parser(config),
         )
 
     def __call__(self, path: Path) -> PhotoResult:
@@ -125,7 +125,7 @@ class Reconstructor:
     def guess(self, photo: AlignedPhoto) -> Draft:
         """What the frozen networks say of a photo, moved to meet its five points, and a first mask."""
         crop = _rgba(photo.rgb, np.ones(photo.rgb.shape[:2], np.float32))
-        encoded, embedding = self.parts.encode(crop)
+        encoded, embedding = self.pipeline.encode(crop)
         coefficients = self.reader.place(encoded.numpy(), photo.alignment.points)
         mask = self.reader.mask(photo, coefficients)
         return Draft(photo, mask, coefficients[0], embedding, coefficients[0])
@@ -152,7 +152,7 @@ class Reconstructor:
             image=tf.constant(np.stack([draft.photo.rgb for draft in drafts])),
             alpha=_alphas(drafts),
             points=tf.constant(np.stack([draft.photo.alignment.points for draft in drafts]), tf.float32),
-            landmarks=self.parts.chain.morphable.posed(tf.constant(landmarks_of), self.parts.camera).landmarks,
+            landmarks=self.pipeline.face_gcn.morphable.posed(tf.constant(landmarks_of), self.pipeline.camera).landmarks,
             landmark_weight=tf.ones([len(drafts), 68]),
         )
 
@@ -169,7 +169,7 @@ class Reconstructor:
         photo, coefficients = draft.photo, draft.coefficients[None]
         crop = tf.constant(_rgba(photo.rgb, draft.alpha))
         readable = tf.constant(_rgba(photo.rgb, readable_mask(photo, draft.alpha)))
-        result = self._chain(readable, tf.constant(coefficients), draft.embedding)
+        result = self._face_gcn(readable, tf.constant(coefficients), draft.embedding)
         if not np.any(result.mask.numpy() * crop[..., 3:].numpy() >= 0.5):
             raise UserError("the photo's mask must cover some of the face, got none of it (another face's mask?)")
         metrics = self._measure(result, crop, photo.alignment.points)
@@ -191,7 +191,7 @@ class Reconstructor:
 
     def _views(self, coefficients: np.ndarray, result: FaceReconstruction) -> dict[str, np.ndarray]:
         """The bare shape, and the face turned to both sides with its fine texture under the photo's light."""
-        morphable, layout = self.parts.chain.morphable, self.parts.face_model.layout
+        morphable, layout = self.pipeline.face_gcn.morphable, self.pipeline.face_model.layout
         light = tf.constant(STUDIO_LIGHT[:, None], tf.float32)
         grey = 0.15 + 0.8 * tf.maximum(result.coarse.face.normals @ light, 0) * tf.ones([1, 1, 3])
         shape = interpolate(grey, morphable.triangles, result.coarse.fragments)
@@ -205,11 +205,11 @@ class Reconstructor:
 
     def draw(self, coefficients: np.ndarray, albedo: tf.Tensor) -> np.ndarray:
         """[H, W, 4] RGBA picture of an albedo [1, N, 3] on the face of coefficients [1, K]."""
-        chain, camera = self.parts.chain, self.parts.camera
-        face = chain.morphable.posed(tf.constant(coefficients), camera)
-        triangles = chain.morphable.triangles
+        face_gcn, camera = self.pipeline.face_gcn, self.pipeline.camera
+        face = face_gcn.morphable.posed(tf.constant(coefficients), camera)
+        triangles = face_gcn.morphable.triangles
         fragments = rasterize(camera.clip_coordinates(face.vertices), triangles, camera.image_size)
-        rendering = clipped(interpolate(chain.shade(albedo, face), triangles, fragments))
+        rendering = clipped(interpolate(face_gcn.shade(albedo, face), triangles, fragments))
         return tf.concat([rendering, fragments.mask], axis=-1)[0].numpy()
 
 
@@ -233,10 +233,10 @@ def reconstruct_folder(config: schema.Config, source: Path, output: Path) -> dic
     """
     source, output = Path(source), Path(output)
     paths = photo_paths(source, skip=output)
-    parts = components.load(config)
-    components.restore_texture_network(parts)
-    reconstruct = Reconstructor.of(config, parts)
-    results = ResultFolder(config, parts, source, output)
+    pipeline = load_pipeline(config)
+    restore_texture_network(pipeline)
+    reconstruct = Reconstructor.of(config, pipeline)
+    results = ResultFolder(config, pipeline, source, output)
     names = result_names(paths, source, taken=RUN_FILES)
     bar = tqdm(paths, "reconstruct", unit="photo", dynamic_ncols=True)
     for path in bar:

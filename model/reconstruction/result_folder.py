@@ -7,7 +7,7 @@ from configs import schema
 from lib.errors import UserError
 from lib.files.file_names import printable
 from model.photos.errors import failure_reason
-from model.pipeline import Components
+from model.pipeline import Pipeline
 from model.reconstruction import files as reconstruction_files
 from model.reconstruction.export import Exporter, FaceTextures
 from model.report import Report
@@ -23,15 +23,15 @@ class ResultFolder:
       output: is made.
     """
 
-    def __init__(self, config: schema.Config, parts: Components, source: Path, output: Path):
+    def __init__(self, config: schema.Config, pipeline: Pipeline, source: Path, output: Path):
         self.started = time.monotonic()
-        self.parts, self.source, self.output = parts, Path(source), Path(output)
+        self.pipeline, self.source, self.output = pipeline, Path(source), Path(output)
         self.output.mkdir(parents=True, exist_ok=True)
-        self.export = Exporter.of(config, parts.chain.morphable, parts.camera)
+        self.export = Exporter.of(config, pipeline.face_gcn.morphable, pipeline.camera)
         self.metrics: dict[str, dict[str, float]] = {}
         self.failed: dict[str, str] = {}
         self._sheet = reconstruction_files.Sheet()
-        self._report = Report(self.output, parts.face_model, parts.camera, title=str(source))
+        self._report = Report(self.output, pipeline.face_model, pipeline.camera, title=str(source))
 
     def add(self, path: Path, folder: str, result) -> FaceTextures | None:
         """Writes a `PhotoResult` of the photo `path` to the folder of this name below the output folder.
@@ -40,7 +40,7 @@ class ResultFolder:
           The textures that were exported, if any.
         """
         target = self.output / folder
-        reconstruction_files.write(target, result, self.parts.chain.morphable, self.parts.camera)
+        reconstruction_files.write(target, result, self.pipeline.face_gcn.morphable, self.pipeline.camera)
         textures = self.export(target, result)
         self._report.add(result, folder, self._shown(path))
         self._sheet.add(result)

@@ -27,7 +27,7 @@ TEXTURES = ("coarse", "fine", "appearance")
 def encode_pictures(result) -> dict[str, str]:
     """Title -> WebP in base64 of a `PhotoResult`; what is no face is transparent in renderings."""
     cells = pictures(result)
-    mask, alpha = to_bytes(np.asarray(result.result.mask)[0]), to_bytes(result.alpha[..., None])
+    mask, alpha = to_bytes(np.asarray(result.reconstruction.mask)[0]), to_bytes(result.alpha[..., None])
     cells |= {
         "mask": np.concatenate([cells["photo"], alpha], axis=-1),
         "coarse": np.concatenate([cells["coarse"], mask], axis=-1),
@@ -48,12 +48,12 @@ def encode_mesh(result) -> dict:
       angles, translation: [3] the photo's pose (lib/geometry/rotation.py).
       light: [3][16] of `light_forms`.
     """
-    chain = result.result
-    face = chain.coarse.face
+    face_gcn = result.reconstruction
+    face = face_gcn.coarse.face
     shape = np.asarray(face.shape)[0].astype(np.float64)
     low, high = shape.min(axis=0), shape.max(axis=0)
     positions = np.rint((shape - low) / np.maximum(high - low, 1e-9) * 65535).astype(np.uint16)
-    colours = {"coarse": chain.coarse.albedo, "fine": chain.albedo, "appearance": chain.appearance}
+    colours = {"coarse": face_gcn.coarse.albedo, "fine": face_gcn.albedo, "appearance": face_gcn.appearance}
     tops, columns = {}, list(positions.T)
     for name in TEXTURES:
         colour = np.asarray(colours[name])[0]
@@ -126,7 +126,7 @@ def _shading(normals: np.ndarray, light: np.ndarray) -> np.ndarray:
 
 
 def _light(result) -> np.ndarray:
-    return np.asarray(result.result.coarse.face.coefficients.light)[0]
+    return np.asarray(result.reconstruction.coarse.face.coefficients.light)[0]
 
 
 def _base64(data: bytes) -> str:

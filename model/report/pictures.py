@@ -8,15 +8,15 @@ from lib.images.display import clipped, to_bytes
 
 def pictures(result) -> dict[str, np.ndarray]:
     """Title -> uint8 [H, W, 3] of a `PhotoResult`."""
-    chain, rgb = result.result, result.photo.rgb
+    face_gcn, rgb = result.reconstruction, result.photo.rgb
     mask = result.alpha[..., None]
     return {
         "photo": to_bytes(rgb),
         "mask": to_bytes(rgb * mask + np.array([1.0, 0.0, 1.0]) * (1 - mask)),
-        "coarse": to_bytes(clipped(chain.coarse.rendering)[0].numpy()),
-        "fine": to_bytes(clipped(chain.rendering)[0].numpy()),
-        "overlay": to_bytes(clipped(chain.overlay)[0].numpy()),
-        "landmarks": landmark_picture(rgb, chain.coarse.face.landmarks[0].numpy(), result.photo.alignment.points),
+        "coarse": to_bytes(clipped(face_gcn.coarse.rendering)[0].numpy()),
+        "fine": to_bytes(clipped(face_gcn.rendering)[0].numpy()),
+        "overlay": to_bytes(clipped(face_gcn.overlay)[0].numpy()),
+        "landmarks": landmark_picture(rgb, face_gcn.coarse.face.landmarks[0].numpy(), result.photo.alignment.points),
         **{title: to_bytes(view[..., :3]) for title, view in result.views.items()},
     }
 

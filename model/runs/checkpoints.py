@@ -36,7 +36,7 @@ class Progress:
 
 
 def save(
-    path: Path, groups: Mapping[str, Mapping[str, keras.Variable]], progress: Progress, identity: Mapping[str, str]
+    path: Path, groups: Mapping[str, Mapping[str, keras.Variable]], progress: Progress, belongs_to: Mapping[str, str]
 ) -> None:
     """Writes a checkpoint atomically.
 
@@ -45,7 +45,7 @@ def save(
       groups: variables by role and name, e.g. {"texture": {"mesh_concat/weights": variable, ...}}; see
         `model.networks.variable_names`.
       progress: where the run stands.
-      identity: what the variables belong to, e.g. {"face model": fingerprint}; `restore` compares it.
+      belongs_to: what the variables belong to, e.g. {"face model": fingerprint}; `restore` compares it.
 
     Raises:
       UserError: a variable is not finite, and what was saved before is better.
@@ -59,11 +59,11 @@ def save(
                     f"'{name}' must be finite to be saved, got NaN or infinity after update "
                     f"{progress.update} (lower the learning rate; {path} is left as it was)"
                 )
-    header = {"format": FORMAT, "progress": dataclasses.asdict(progress), "identity": dict(identity)}
+    header = {"format": FORMAT, "progress": dataclasses.asdict(progress), "belongs_to": dict(belongs_to)}
     headed_npz.write(path, arrays, header)
 
 
-def restore(path: Path, groups: Mapping[str, Mapping[str, keras.Variable]], identity: Mapping[str, str]) -> Progress:
+def restore(path: Path, groups: Mapping[str, Mapping[str, keras.Variable]], belongs_to: Mapping[str, str]) -> Progress:
     """Assigns the checkpoint's values to the variables of the same names; groups beyond `groups` are ignored.
 
     Everything is checked before the first assignment, so a refused checkpoint changes nothing.
@@ -72,8 +72,8 @@ def restore(path: Path, groups: Mapping[str, Mapping[str, keras.Variable]], iden
       UserError: the file is missing, damaged, or belongs to another face model or network.
     """
     header, arrays = _read(path)
-    for key, wanted in identity.items():
-        found = header["identity"].get(key)
+    for key, wanted in belongs_to.items():
+        found = header["belongs_to"].get(key)
         if found != wanted:
             raise UserError(
                 f"{path}: the checkpoint must belong to {key} {wanted}, got {found} "

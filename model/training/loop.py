@@ -15,12 +15,12 @@ from lib.errors import UserError
 from lib.files.atomic import atomic_path
 from lib.records.record_file import RecordReader
 from lib.records.splits import load_split
-from lib.runtime.prefetch import computed_ahead
-from model import pipeline as components
+from lib.runtime.prefetch import prefetch
 from model.input_pipeline import batches as crop_batches
 from model.input_pipeline.albedo_targets import albedo_targets
 from model.input_pipeline.frozen_outputs import EncodedFaces, encode_records
 from model.input_pipeline.ground_truth import record_truth
+from model.pipeline import load_pipeline
 from model.runs import checkpoints, schedule
 from model.runs.checkpoints import Progress
 from model.training.run_log import RunLog
@@ -57,16 +57,16 @@ def train(config: schema.Config, run_dir: Path, encoded: EncodedFaces | None = N
             f"{config.params_dir}: the val split must hold a crop to find the best weights by, got none (pack two "
             "images or more, and keep data.validation above 0)"
         )
-    parts = components.load(config)
+    pipeline = load_pipeline(config)
     if encoded is None:
-        encoded = encode_records(records, parts.encode, config.generated_dir, parts.encoder_key)
-    truth = record_truth(config, records, parts.face_model.fingerprint) if config.texture.intrinsic else None
+        encoded = encode_records(records, pipeline.encode, config.generated_dir, pipeline.encoder_key)
+    truth = record_truth(config, records, pipeline.face_model.fingerprint) if config.texture.intrinsic else None
     targets = None
     if truth is not None:
         used = [index for part in ("train", "val") for index in records.indices(split[part])]
-        targets = albedo_targets(parts.chain, records, used, encoded.coefficients, truth)
-    trainer = TextureTrainer(parts)
-    run = _Run(config, Path(run_dir), trainer, parts.card())
+        targets = albedo_targets(pipeline.face_gcn, records, used, encoded.coefficients, truth)
+    trainer = TextureTrainer(pipeline)
+    run = _Run(config, Path(run_dir), trainer, pipeline.signature())
     progress = run.begin()
     batches_of = functools.partial(crop_batches.batches, records, encoded, targets=targets)
     validation = functools.partial(batches_of, records.indices(split["val"]), 1)
@@ -76,7 +76,7 @@ def train(config: schema.Config, run_dir: Path, encoded: EncodedFaces | None = N
     bar = tqdm(total=plan.total, initial=progress.update, desc="train", unit="update", dynamic_ncols=True)
     while progress.epoch < config.train.epochs:
         read = batches_of(plan.order(progress), config.train.batch_size, config.workers, config.data.buffer_size)
-        batches = computed_ahead(trainer.pose, read)
+        batches = prefetch(trainer.pose, read)
         while progress.update_in_epoch < plan.updates_per_epoch:
             weights, rate = loss_weights(config, progress, plan.total), plan.learning_rate(progress)
             terms = {}
@@ -136,15 +136,15 @@ def loss_weights(config: schema.Config, progress: Progress, total: int) -> dict[
 class _Run:
     """The run's folder: starting, going on, keeping the last and the best state."""
 
-    def __init__(self, config: schema.Config, run_dir: Path, trainer: TextureTrainer, identity: dict[str, str]):
-        self.config, self.folder, self.trainer, self.identity = config, Path(run_dir), trainer, identity
+    def __init__(self, config: schema.Config, run_dir: Path, trainer: TextureTrainer, belongs_to: dict[str, str]):
+        self.config, self.folder, self.trainer, self.belongs_to = config, Path(run_dir), trainer, belongs_to
         self.latest, self.best = self.folder / "latest.npz", self.folder / "best.npz"
         self._saved = time.monotonic()
 
     def begin(self) -> Progress:
         progress = Progress()
         if self.config.train.restore:
-            progress = checkpoints.restore(self.latest, self.trainer.state(), self.identity)
+            progress = checkpoints.restore(self.latest, self.trainer.state(), self.belongs_to)
             if progress.epoch >= self.config.train.epochs:
                 raise UserError(
                     f"{self.latest}: has made its {progress.epoch} epochs, got --epoch {self.config.train.epochs} "
@@ -166,7 +166,7 @@ class _Run:
                 print(f"{aside}: the earlier run's (with --restore it would have gone on)")
 
     def save(self, progress: Progress) -> None:
-        checkpoints.save(self.latest, self.trainer.state(), progress, self.identity)
+        checkpoints.save(self.latest, self.trainer.state(), progress, self.belongs_to)
         self._saved = time.monotonic()
 
     def save_now_and_then(self, progress: Progress) -> None:
@@ -177,7 +177,7 @@ class _Run:
         if not validation["psnr_fine"] > progress.best_psnr:  # NaN is no better, either
             return progress
         progress = dataclasses.replace(progress, best_psnr=validation["psnr_fine"])
-        checkpoints.save(self.best, self.trainer.network_state(), progress, self.identity)
+        checkpoints.save(self.best, self.trainer.network_state(), progress, self.belongs_to)
         return progress
 
 

@@ -13,7 +13,7 @@ BORDER = 0.4
 RADII = (0.15, 0.45)
 
 
-def shown_parts(points: tf.Tensor, batch: tf.Tensor | int, seed: tf.Tensor, share: float) -> tf.Tensor:
+def unoccluded_vertices(points: tf.Tensor, batch: tf.Tensor | int, seed: tf.Tensor, share: float) -> tf.Tensor:
     """What the network may see, 1 shown and 0 hidden.
 
     Args:

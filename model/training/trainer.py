@@ -11,8 +11,8 @@ from model.face_gcn import CoarseFace, FaceReconstruction
 from model.metrics.images import masked_psnr
 from model.networks.critic import Critic, critic_loss, generator_loss, gradient_penalty
 from model.networks.variable_names import dropout_seeds, network_variables, optimizer_variables
-from model.pipeline import Components
-from model.training.occlusion import shown_parts
+from model.pipeline import Pipeline
+from model.training.occlusion import unoccluded_vertices
 
 
 class TextureTrainer:
@@ -22,15 +22,15 @@ class TextureTrainer:
       parts: the chain with its texture network; the frozen networks.
     """
 
-    def __init__(self, parts: Components):
-        config = parts.config
-        self.chain, self.identity_size = parts.chain, parts.identity_size
-        self.network = parts.chain.texture_network
+    def __init__(self, pipeline: Pipeline):
+        config = pipeline.config
+        self.face_gcn, self.identity_size = pipeline.face_gcn, pipeline.identity_size
+        self.network = pipeline.face_gcn.texture_network
         self.optimizer = keras.optimizers.Adam(config.train.learning_rate, clipnorm=config.train.clip_norm)
         self.optimizer.build(self.network.trainable_variables)
         self.critic = self.critic_optimizer = None
         self.gan, self.hide = config.gan, config.train.hide
-        self.points = tf.constant(parts.face_model.mean_shape, tf.float32)
+        self.points = tf.constant(pipeline.face_model.mean_shape, tf.float32)
         if self.gan.enabled:
             self.critic = Critic(config.data.image_size)
             self.critic_optimizer = keras.optimizers.Adam(self.gan.learning_rate, clipnorm=config.train.clip_norm)
@@ -92,13 +92,13 @@ class TextureTrainer:
     @tf.function(reduce_retracing=True)
     def reconstruct(self, crop, coefficients, embedding) -> FaceReconstruction:
         """The chain without training behaviour."""
-        return self.chain(crop, coefficients, embedding, training=False)
+        return self.face_gcn(crop, coefficients, embedding, training=False)
 
     @tf.function(reduce_retracing=True)
     def validate(self, crop, coefficients, embedding, true_albedo=None) -> dict[str, tf.Tensor]:
         """Raw loss terms, and PSNR of the coarse and the fine rendering over alpha and face together, of a batch."""
-        result = self.chain(crop, coefficients, embedding, training=False)
-        terms = self.chain.terms(result, crop, embedding[:, -self.identity_size :], true_albedo)
+        result = self.face_gcn(crop, coefficients, embedding, training=False)
+        terms = self.face_gcn.terms(result, crop, embedding[:, -self.identity_size :], true_albedo)
         mask = result.mask * crop[..., 3:]
         return terms | {
             "psnr_coarse": tf.reduce_mean(masked_psnr(clipped(result.coarse.rendering), crop[..., :3], mask)),
@@ -107,16 +107,16 @@ class TextureTrainer:
 
     @tf.function(reduce_retracing=True)
     def _coarse(self, coefficients, crop) -> CoarseFace:
-        return self.chain.coarse(coefficients, crop)
+        return self.face_gcn.coarse(coefficients, crop)
 
     @tf.function(reduce_retracing=True)
     def _update(self, crop, coarse, embedding, true_albedo=None, *, weights, seed):
         variables = self.network.trainable_variables
-        shown = shown_parts(self.points, tf.shape(crop)[0], seed, self.hide) if self.hide > 0 else None
+        unoccluded = unoccluded_vertices(self.points, tf.shape(crop)[0], seed, self.hide) if self.hide > 0 else None
         with tf.GradientTape() as tape:
-            texture = self.chain.refine(embedding, coarse, training=True, shown=shown)
-            result = self.chain.render(coarse, texture, crop)
-            terms = self.chain.terms(result, crop, embedding[:, -self.identity_size :], true_albedo, shown)
+            texture = self.face_gcn.refine(embedding, coarse, training=True, unoccluded=unoccluded)
+            result = self.face_gcn.render(coarse, texture, crop)
+            terms = self.face_gcn.terms(result, crop, embedding[:, -self.identity_size :], true_albedo, unoccluded)
             terms["weight_decay"] = losses.weight_decay(self.network.regularised_variables())
             if self.critic is not None:
                 # The weight comes with the other weights, so the raw score is the term.
@@ -127,8 +127,8 @@ class TextureTrainer:
 
     @tf.function(reduce_retracing=True)
     def _update_critic(self, crop, coarse, embedding, epsilon):
-        texture = self.chain.refine(embedding, coarse, training=True)
-        real, fake = crop[..., :3], self.chain.render(coarse, texture, crop).overlay
+        texture = self.face_gcn.refine(embedding, coarse, training=True)
+        real, fake = crop[..., :3], self.face_gcn.render(coarse, texture, crop).overlay
         variables = self.critic.trainable_variables
         with tf.GradientTape() as tape:
             penalty = gradient_penalty(self.critic, real, fake, epsilon, self.gan.penalty)

@@ -15,11 +15,11 @@ from configs import schema
 from lib.errors import UserError
 from lib.face_image.region import face_region
 from lib.files.atomic import atomic_path
-from lib.files.disk_list import Spill
-from model import pipeline as components
+from lib.files.disk_list import DiskList
 from model.person.estimator import Gallery, PersonEstimator, batches, spread
 from model.person.files import PERSON_FOLDER, PersonRecord, write_person
 from model.photos.reader import AlignedPhoto
+from model.pipeline import load_pipeline, restore_texture_network
 from model.reconstruction.export import Exporter
 from model.reconstruction.reconstructor import PhotoResult, Reconstructor
 from model.video.frames import FrameSource, FrameTracker, held, write_video
@@ -71,7 +71,7 @@ def track_face(
     frames = np.flatnonzero(seen)
     if not len(frames):
         raise UserError(f"at least one frame must show a face, got none in {len(seen)}")
-    layout = reconstruct.parts.face_model.layout
+    layout = reconstruct.pipeline.face_model.layout
     started = time.monotonic()
     chosen = spread(layout.split(gallery.regressed).angles, KEY_FRAMES)
     estimator, keys = PersonEstimator(reconstruct), Gallery()
@@ -112,7 +112,7 @@ def smooth_track(
     Returns:
       coefficients [T, K] and crops [T, 2, 3].
     """
-    layout, camera = reconstruct.parts.face_model.layout, reconstruct.parts.camera
+    layout, camera = reconstruct.pipeline.face_model.layout, reconstruct.pipeline.camera
     result, weights = np.array(coefficients, np.float64), seen.astype(np.float64)
     for name in SMOOTHED:
         part = layout.slices[name]
@@ -136,9 +136,9 @@ def smooth_track(
 
 def frame_landmarks(reconstruct: Reconstructor, coefficients: np.ndarray, crops: np.ndarray) -> np.ndarray:
     """Landmarks [T, 68, 2] in pixels of the frames, for coefficients [T, K] in crops [T, 2, 3]."""
-    parts = reconstruct.parts
+    pipeline = reconstruct.pipeline
     landmarks = np.concatenate(
-        [parts.chain.morphable.posed(tf.constant(row[None]), parts.camera).landmarks for row in coefficients]
+        [pipeline.face_gcn.morphable.posed(tf.constant(row[None]), pipeline.camera).landmarks for row in coefficients]
     )
     return (landmarks - crops[:, None, :, 2]) / _scales(crops)[:, None]
 
@@ -188,9 +188,9 @@ def reconstruct_video(config: schema.Config, source: Path, output: Path) -> dict
             f"test.smoothing: must be at most half of the frame rate {frames.frame_rate:g} Hz, "
             f"got {settings.smoothing:g}"
         )
-    parts = components.load(config)
-    components.restore_texture_network(parts)
-    reconstruct = Reconstructor.of(config, parts)
+    pipeline = load_pipeline(config)
+    restore_texture_network(pipeline)
+    reconstruct = Reconstructor.of(config, pipeline)
     tracker, damaged = FrameTracker(reconstruct.reader), []
 
     def photos() -> Iterator[AlignedPhoto | None]:
@@ -203,8 +203,8 @@ def reconstruct_video(config: schema.Config, source: Path, output: Path) -> dict
         track = track_face(reconstruct, photos(), frames.frame_rate, settings.smoothing)
     except UserError as error:
         raise UserError(f"{source}: {error}") from error
-    export = Exporter.of(config, parts.chain.morphable, parts.camera)
-    records: Spill[PersonRecord] = Spill()
+    export = Exporter.of(config, pipeline.face_gcn.morphable, pipeline.camera)
+    records: DiskList[PersonRecord] = DiskList()
     for index, frame in enumerate(frames):
         if index in track.keys:
             result = with_region(track.keys[index], frame)

@@ -9,8 +9,8 @@ from configs import flags, schema
 from lib.errors import UserError
 from lib.records.record_file import RecordWriter
 from lib.records.splits import save_split
-from model import pipeline as components
 from model.input_pipeline import batches as crop_batches
+from model.pipeline import build_camera, build_texture_network, load_hierarchy, load_pipeline
 from model.runs.checkpoints import Progress
 from model.training import loop as training
 from model.training.trainer import TextureTrainer
@@ -70,8 +70,8 @@ class Program:
     def network(self, *argv):
         config = self.config(*argv)
         face_model = golden_face_model()
-        hierarchy = components.load_hierarchy(config, face_model)
-        return components.build_texture_network(config, hierarchy, 32, face_model.mirror_index)
+        hierarchy = load_hierarchy(config, face_model)
+        return build_texture_network(config, hierarchy, 32, face_model.mirror_index)
 
     def error(self, *argv) -> str:
         with pytest.raises(UserError) as caught:
@@ -151,10 +151,10 @@ def _(program, monkeypatch):
 
 @checks("gan")
 def _(program, monkeypatch):
-    parts = components.load(program.config("--gan"))
-    assert TextureTrainer(parts).critic is not None
-    assert "adversarial" in training.loss_weights(parts.config, Progress(), 10)
-    assert parts.config.run_dir.name == "face_default_gan"
+    pipeline = load_pipeline(program.config("--gan"))
+    assert TextureTrainer(pipeline).critic is not None
+    assert "adversarial" in training.loss_weights(pipeline.config, Progress(), 10)
+    assert pipeline.config.run_dir.name == "face_default_gan"
     assert "adversarial" not in training.loss_weights(program.config(), Progress(), 10)
 
 
@@ -206,7 +206,7 @@ def _(program, monkeypatch):
 
 @checks("img_size")
 def _(program, monkeypatch):
-    assert components.build_camera(program.config("--img_size", "48")).image_size == (48, 48)
+    assert build_camera(program.config("--img_size", "48")).image_size == (48, 48)
     assert "images must be 48 px, got 32 x 32" in program.error("--img_size", "48")
 
 

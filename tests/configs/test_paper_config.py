@@ -11,7 +11,7 @@ import create_bin
 import main
 from configs import schema
 from lib.face_model.coefficients import CoefficientLayout
-from model import pipeline as components
+from model.pipeline import load_pipeline, restore_texture_network
 from model.runs.checkpoints import Progress
 from model.training import loop as training
 from model.training.run_log import RunLog
@@ -89,9 +89,9 @@ def test_the_run_leaves_its_checkpoint(trained):
     config, _ = trained
     assert config.run_dir.name == "bfm09_face_normal_gan"
     assert json.loads((config.run_dir / "training.json").read_text())["updates"] == 2
-    parts = components.load(config)
-    assert parts.face_model.name == "Basel Face Model 2009"
-    assert parts.face_model.layout == CoefficientLayout(80, 64, 80)
-    fresh = np.array(parts.chain.texture_network.weights[0])
-    components.restore_texture_network(parts)
-    assert not np.array_equal(fresh, parts.chain.texture_network.weights[0])
+    pipeline = load_pipeline(config)
+    assert pipeline.face_model.name == "Basel Face Model 2009"
+    assert pipeline.face_model.layout == CoefficientLayout(80, 64, 80)
+    fresh = np.array(pipeline.face_gcn.texture_network.weights[0])
+    restore_texture_network(pipeline)
+    assert not np.array_equal(fresh, pipeline.face_gcn.texture_network.weights[0])

@@ -6,10 +6,10 @@ from configs import schema
 from lib.geometry.camera import Camera
 from lib.mesh_sampling import MeshHierarchy
 from model import losses
-from model import pipeline as components
 from model.face_gcn import FaceGCN
 from model.losses import weight_decay, weighted_total
 from model.morphable_model import MorphableModel
+from model.pipeline import build_camera, build_texture_network
 from model.runs.checkpoints import Progress
 from model.training.loop import loss_weights
 from tests.support.golden_face import golden_face_model
@@ -47,7 +47,7 @@ def published_chain(arrays, network):
     """The paper's chain as its configuration builds it; face model, pairs and identity features are the reference's."""
     config, pairs = paper_config(arrays), np.stack([arrays["left_index"], arrays["right_index"]], -1)
     morphable = MorphableModel(golden_face_model(), pairs=pairs)
-    camera = components.build_camera(config)
+    camera = build_camera(config)
     return FaceGCN(morphable, camera, network, config.texture.projection, block_features(arrays))
 
 
@@ -96,19 +96,19 @@ def check_terms(arrays, terms):
 
 def test_published_reference_with_its_texture_given(arrays):
     """All but the network: geometry, projection, colours, rendering, overlay, terms, and a gradient through them."""
-    chain = published_chain(arrays, given_texture(arrays["gcn_texture"]))
+    face_gcn = published_chain(arrays, given_texture(arrays["gcn_texture"]))
     crop = crop_of(arrays)
-    result = chain(crop, arrays["coeff"], arrays["image_emb"])
+    result = face_gcn(crop, arrays["coeff"], arrays["image_emb"])
     check_forward(arrays, result)
-    check_terms(arrays, chain.terms(result, crop))
-    assert_close(chain.identity_features(crop[..., :3]), arrays["input_feat"])
-    assert_close(chain.identity_features(result.overlay), arrays["gcn_feat"])
+    check_terms(arrays, face_gcn.terms(result, crop))
+    assert_close(face_gcn.identity_features(crop[..., :3]), arrays["input_feat"])
+    assert_close(face_gcn.identity_features(result.overlay), arrays["gcn_feat"])
 
     texture = tf.constant(arrays["gcn_texture"])
     with tf.GradientTape() as tape:
         tape.watch(texture)
-        result = chain.render(result.coarse, (texture + 1) / 2, crop)
-        identity = chain.terms(result, crop, arrays["input_feat"])["identity"]
+        result = face_gcn.render(result.coarse, (texture + 1) / 2, crop)
+        identity = face_gcn.terms(result, crop, arrays["input_feat"])["identity"]
     assert_close(tape.gradient(identity, texture), arrays["grad_gcn_texture_of_perception"], 1e-3)
 
 
@@ -129,9 +129,9 @@ def test_published_reference_whole(arrays):
     """Crop to total loss with the paper's configuration, and back to its network's weights and the embedding."""
     config = paper_config(arrays)
     vertices = np.arange(len(arrays["pca_texture"][0]))
-    network = components.build_texture_network(config, reference_hierarchy(arrays), 32, vertices)
+    network = build_texture_network(config, reference_hierarchy(arrays), 32, vertices)
     assign(network, {name: array for name, array in arrays.items() if name.startswith("normal/")})
-    chain = published_chain(arrays, network)
+    face_gcn = published_chain(arrays, network)
     crop, embedding = crop_of(arrays), tf.constant(arrays["image_emb"])
     weights = loss_weights(config, Progress(epoch=5), 1)  # from this epoch on they are the reference's
     assert weights["coarse"] == pytest.approx(float(arrays["lambda_ref"]))
@@ -139,8 +139,8 @@ def test_published_reference_whole(arrays):
 
     with tf.GradientTape(persistent=True) as tape:
         tape.watch(embedding)
-        result = chain(crop, arrays["coeff"], embedding)
-        terms = chain.terms(result, crop)
+        result = face_gcn(crop, arrays["coeff"], embedding)
+        terms = face_gcn.terms(result, crop)
         terms["weight_decay"] = weight_decay(network.regularised_variables())
         total = weighted_total(terms, weights)
     check_forward(arrays, result)
@@ -182,25 +182,25 @@ def random_coefficients(batch, seed=0):
     return tf.constant(coefficients, tf.float32)
 
 
-def rendered_crop(chain, coefficients):
+def rendered_crop(face_gcn, coefficients):
     """A crop that shows the coefficients' face itself on grey."""
-    size = chain.camera.image_size
+    size = face_gcn.camera.image_size
     blank = tf.fill([coefficients.shape[0], *size, 4], 0.5)
-    coarse = chain.coarse(coefficients, blank)
+    coarse = face_gcn.coarse(coefficients, blank)
     mask = coarse.fragments.mask
     return tf.concat([coarse.rendering + 0.5 * (1 - mask), mask], axis=-1)
 
 
 @pytest.mark.parametrize("projection", ["zbuffer", "published"])
 def test_batch_of_two_equals_two_of_one_in_a_graph_of_any_batch(projection, arrays):
-    chain = default_chain(64, projection=projection, identity_features=block_features(arrays))
+    face_gcn = default_chain(64, projection=projection, identity_features=block_features(arrays))
     coefficients = random_coefficients(2)
     crop = tf.constant(np.random.default_rng(1).uniform(size=(2, 64, 64, 4)), tf.float32)
 
     @tf.function(input_signature=[tf.TensorSpec([None, 64, 64, 4]), tf.TensorSpec([None, 257])])
     def reconstruct(crop, coefficients):
-        result = chain(crop, coefficients, tf.zeros([tf.shape(crop)[0], 4]))
-        return result, chain.terms(result, crop)
+        result = face_gcn(crop, coefficients, tf.zeros([tf.shape(crop)[0], 4]))
+        return result, face_gcn.terms(result, crop)
 
     both, _ = reconstruct(crop, coefficients)
     for index in range(2):
@@ -213,29 +213,29 @@ def test_batch_of_two_equals_two_of_one_in_a_graph_of_any_batch(projection, arra
 
 def test_a_rendered_face_is_read_back_at_its_visible_vertices():
     """The crop's colours belong to the vertices, without the half pixel that the published projection is off."""
-    chain = default_chain(224)
+    face_gcn = default_chain(224)
     coefficients = random_coefficients(2)
-    crop = rendered_crop(chain, coefficients)
-    coarse = chain.coarse(coefficients, crop)
+    crop = rendered_crop(face_gcn, coefficients)
+    coarse = face_gcn.coarse(coefficients, crop)
     visible = coarse.sampled.visibility[..., 0].numpy() > 0
     # Hidden corners of seen triangles take the mean of a neighbourhood; their own pixel sees something else.
-    column, row = np.floor(chain.camera.project(coarse.face.vertices)).astype(int).transpose(2, 0, 1).clip(0, 223)
+    column, row = np.floor(face_gcn.camera.project(coarse.face.vertices)).astype(int).transpose(2, 0, 1).clip(0, 223)
     triangle = coarse.fragments.triangle_id.numpy()[np.arange(len(row))[:, None], row, column]
-    corners = chain.morphable.triangles.numpy()[triangle]
+    corners = face_gcn.morphable.triangles.numpy()[triangle]
     visible &= (corners == np.arange(row.shape[1])[None, :, None]).any(-1)
     assert visible.mean() > 0.3
     default = np.abs(coarse.sampled.colour - coarse.colour).max(-1)[visible].mean()
-    published = FaceGCN(chain.morphable, chain.camera, blend_network, "published").coarse(coefficients, crop)
+    published = FaceGCN(face_gcn.morphable, face_gcn.camera, blend_network, "published").coarse(coefficients, crop)
     nearest = np.abs(published.sampled.colour - coarse.colour).max(-1)[visible].mean()
     assert default < 3e-3
     assert default < 0.7 * nearest
 
 
 def test_the_overlay_keeps_the_photo_outside():
-    chain = default_chain()
+    face_gcn = default_chain()
     coefficients = random_coefficients(1)
     crop = tf.constant(np.random.default_rng(1).uniform(size=(1, 96, 96, 4)).round(1), tf.float32)
-    result = chain(crop, coefficients, None)
+    result = face_gcn(crop, coefficients, None)
     inside = (result.mask * crop[..., 3:])[..., 0].numpy()
     np.testing.assert_allclose(result.overlay[inside == 0], crop[..., :3][inside == 0])
     assert 0.1 < result.mask.numpy().mean() < 0.9
@@ -244,17 +244,17 @@ def test_the_overlay_keeps_the_photo_outside():
 
 def test_gradients_reach_the_albedo_and_descend():
     """From a grey start the converging loss finds the colours of the photo."""
-    chain = default_chain()
+    face_gcn = default_chain()
     coefficients = random_coefficients(2)
-    crop = rendered_crop(chain, coefficients)
-    coarse = chain.coarse(coefficients, crop)
+    crop = rendered_crop(face_gcn, coefficients)
+    coarse = face_gcn.coarse(coefficients, crop)
     albedo = tf.Variable(tf.fill(coarse.albedo.shape, 0.5))
     optimizer = tf.keras.optimizers.Adam(0.03)
 
     @tf.function
     def step():
         with tf.GradientTape() as tape:
-            terms = chain.terms(chain.render(coarse, albedo, crop), crop)
+            terms = face_gcn.terms(face_gcn.render(coarse, albedo, crop), crop)
             total = weighted_total(terms, {"render": 1.0, "project": 0.2, "symmetry": 0.05})
         optimizer.apply_gradients([(tape.gradient(total, albedo), albedo)])
         return terms["render"]
@@ -264,14 +264,14 @@ def test_gradients_reach_the_albedo_and_descend():
 
 
 def test_terms_without_identity_features_and_photo_features_given(arrays):
-    chain = default_chain(64)
+    face_gcn = default_chain(64)
     crop = tf.fill([1, 64, 64, 4], 0.5)
-    result = chain(crop, random_coefficients(1), None)
-    assert "identity" not in chain.terms(result, crop)
+    result = face_gcn(crop, random_coefficients(1), None)
+    assert "identity" not in face_gcn.terms(result, crop)
     features = block_features(arrays)
-    chain = default_chain(64, identity_features=features)
-    own = chain.terms(result, crop)["identity"]
-    assert float(own) == float(chain.terms(result, crop, features(crop[..., :3]))["identity"])
+    face_gcn = default_chain(64, identity_features=features)
+    own = face_gcn.terms(result, crop)["identity"]
+    assert float(own) == float(face_gcn.terms(result, crop, features(crop[..., :3]))["identity"])
 
 
 def test_refuses_other_crops_and_projections():
@@ -288,39 +288,39 @@ def test_two_textures_show_one_in_the_photo_and_keep_the_other_for_other_light()
         appearance = blend_network(embedding, albedo, colour, visibility, shading, training)
         return tf.concat([appearance, tf.ones_like(albedo) * 0.25], axis=-1)
 
-    chain = FaceGCN(MorphableModel(golden_face_model()), Camera((64, 64)), two)
+    face_gcn = FaceGCN(MorphableModel(golden_face_model()), Camera((64, 64)), two)
     single = default_chain(64)
     crop = tf.constant(np.random.default_rng(1).uniform(size=(1, 64, 64, 4)), tf.float32)
     coefficients = random_coefficients(1)
-    result, expected = chain(crop, coefficients, None), single(crop, coefficients, None)
+    result, expected = face_gcn(crop, coefficients, None), single(crop, coefficients, None)
     np.testing.assert_array_equal(result.rendering, expected.rendering)
     np.testing.assert_array_equal(result.appearance, expected.albedo)
     np.testing.assert_array_equal(result.albedo, tf.fill(result.albedo.shape, 0.25))
     assert expected.albedo is expected.appearance
 
-    unknown = chain.terms(result, crop)
+    unknown = face_gcn.terms(result, crop)
     assert float(unknown["albedo"]) == pytest.approx(2 * np.abs(result.appearance - 0.25).mean(), rel=1e-5)
     assert float(unknown["variance"]) < 1e-8 < float(single.terms(expected, crop)["variance"])
-    known = chain.terms(result, crop, true_albedo=tf.fill(result.albedo.shape, 0.35))
+    known = face_gcn.terms(result, crop, true_albedo=tf.fill(result.albedo.shape, 0.35))
     assert float(known["albedo"]) == pytest.approx(0.2, rel=1e-5)
     with tf.GradientTape() as tape:
         tape.watch(result.appearance)
-        pulled = chain.terms(result, crop)["albedo"]
+        pulled = face_gcn.terms(result, crop)["albedo"]
     assert tape.gradient(pulled, result.appearance) is None  # the photo's layer does not follow the albedo
 
 
 def test_faces_of_which_something_was_hidden_do_not_count_in_the_identity_term(arrays):
     features, crop = block_features(arrays), crop_of(arrays)
-    chain = default_chain(64, identity_features=features)
-    result = chain(crop, tf.constant(arrays["coeff"]), tf.zeros([len(crop), 4]))
+    face_gcn = default_chain(64, identity_features=features)
+    result = face_gcn(crop, tf.constant(arrays["coeff"]), tf.zeros([len(crop), 4]))
     each = [
         float(losses.identity_distance(features(result.overlay[i : i + 1]), features(crop[i : i + 1, ..., :3])))
         for i in range(len(crop))
     ]
-    shown = np.ones([len(crop), chain.morphable.vertex_count, 1], np.float32)
-    whole = float(chain.terms(result, crop, shown=tf.constant(shown))["identity"])
+    shown = np.ones([len(crop), face_gcn.morphable.vertex_count, 1], np.float32)
+    whole = float(face_gcn.terms(result, crop, shown=tf.constant(shown))["identity"])
     assert whole == pytest.approx(np.mean(each))
     shown[0, 3] = 0
-    some = float(chain.terms(result, crop, shown=tf.constant(shown))["identity"])
+    some = float(face_gcn.terms(result, crop, shown=tf.constant(shown))["identity"])
     assert some == pytest.approx(sum(each[1:]) / len(each))
     assert each[0] > 1e-3

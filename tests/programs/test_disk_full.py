@@ -9,7 +9,7 @@ import pytest
 from configs import flags
 from lib.errors import DiskFull
 from lib.files.atomic import atomic_path, space_for
-from lib.files.disk_list import Spill
+from lib.files.disk_list import DiskList
 from model.photos.errors import PHOTO_ERRORS
 from tests.support.one_line import one_line
 
@@ -40,7 +40,7 @@ def test_a_full_disk_is_told_with_the_file(tmp_path, capsys):
 
 
 def test_what_lies_in_the_folder_for_temporary_files_is_told_too(limited):
-    spill = Spill()
+    spill = DiskList()
     spill.append("small")
     with pytest.raises(DiskFull, match="must fit"):
         spill.append(np.random.default_rng(0).bytes(2**17))

@@ -23,6 +23,6 @@ def untrained_parts() -> SimpleNamespace:
     return SimpleNamespace(
         face_model=face_model,
         camera=camera,
-        chain=FaceGCN(MorphableModel(face_model), camera, texture),
+        face_gcn=FaceGCN(MorphableModel(face_model), camera, texture),
         encode=lambda crops: (tf.zeros([1, face_model.layout.size]), tf.zeros([1, 4])),
     )

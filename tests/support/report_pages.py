@@ -39,7 +39,7 @@ def photo_result(name: str, seed: int, **metrics: float) -> SimpleNamespace:
     alpha = np.ones([SIZE, SIZE], np.float32)
     crop = tf.constant(np.concatenate([rgb, alpha[..., None]], axis=-1)[None])
     result = CHAIN(crop, tf.constant(coefficients), tf.zeros([1, 4]))
-    drawer = SimpleNamespace(parts=SimpleNamespace(chain=CHAIN, camera=CAMERA, face_model=FACE_MODEL))
+    drawer = SimpleNamespace(pipeline=SimpleNamespace(face_gcn=CHAIN, camera=CAMERA, face_model=FACE_MODEL))
     drawer.draw = Reconstructor.draw.__get__(drawer)
     numbers = {
         "psnr_coarse": 20.5 + 3 * (seed % 2),

@@ -4,11 +4,11 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from lib.files.disk_list import Spill
+from lib.files.disk_list import DiskList
 
 
 def test_items_come_back_in_order_and_again():
-    spill = Spill()
+    spill = DiskList()
     for index in range(3):
         spill.append({"array": np.full(1000, index), "tensor": tf.constant([float(index)])})
     assert len(spill) == 3

@@ -10,9 +10,9 @@ from configs import schema
 from lib.errors import UserError
 from lib.face_model.coefficients import CoefficientLayout
 from lib.network_files.frozen_graph import FrozenGraph, read_graph
-from model import pipeline as components
 from model.networks.identity import IdentityNetwork
 from model.networks.regressor import PUBLISHED, Regressor
+from model.pipeline import load_identity, load_regressor
 from model.pretraining.loop import pretrain
 from model.weights import published_networks
 from model.weights.published_networks import FrozenIdentity, FrozenRegressor
@@ -162,8 +162,8 @@ def test_a_configuration_that_names_a_graph_uses_it_and_cannot_train_it(tmp_path
     options = {"regressor.weights": str(path), "identity.weights": str(tmp_path / "none.pb"), "regressor.mirror": False}
     config = schema.load(overrides=options)
     face_model = SimpleNamespace(layout=LAYOUT)
-    assert components.load_regressor(config, face_model).feature_size == network.feature_size
+    assert load_regressor(config, face_model).feature_size == network.feature_size
     with pytest.raises(UserError, match=r"none\.pb: must be a frozen graph, got nothing there"):
-        components.load_identity(config, face_model)
+        load_identity(config, face_model)
     with pytest.raises(UserError, match=r"regressor\.weights: must be an \.npz to be written"):
         pretrain(config)

@@ -4,7 +4,7 @@ import threading
 
 import pytest
 
-from lib.runtime.prefetch import computed_ahead
+from lib.runtime.prefetch import prefetch
 
 
 def test_results_come_in_order_and_the_next_one_is_under_way():
@@ -14,18 +14,18 @@ def test_results_come_in_order_and_the_next_one_is_under_way():
         started[number].set()
         return number**2, threading.current_thread()
 
-    for number, (value, thread) in enumerate(computed_ahead(square, range(4))):
+    for number, (value, thread) in enumerate(prefetch(square, range(4))):
         assert value == number**2
         assert thread is not threading.current_thread()
         if number < 3:
             assert started[number + 1].wait(10)
         if number < 2:
             assert not started[number + 2].is_set()
-    assert list(computed_ahead(square, [])) == []
+    assert list(prefetch(square, [])) == []
 
 
 def test_an_error_comes_at_its_item():
-    results = computed_ahead(lambda number: 1 / number, [2, 1, 0])
+    results = prefetch(lambda number: 1 / number, [2, 1, 0])
     assert [next(results), next(results)] == [0.5, 1.0]
     with pytest.raises(ZeroDivisionError):
         next(results)

@@ -96,7 +96,7 @@ def cosine(a, b):
 
 
 @pytest.fixture
-def parts():
+def pipeline():
     """As much of the components as measuring takes."""
     model = golden_face_model()
     section = SimpleNamespace(sheet_faces=1, networks=())
@@ -104,12 +104,12 @@ def parts():
         config=SimpleNamespace(evaluate=section),
         face_model=model,
         embed=identity_of,
-        chain=SimpleNamespace(morphable=MorphableModel(model)),
+        face_gcn=SimpleNamespace(morphable=MorphableModel(model)),
     )
 
 
 @pytest.fixture
-def scene(parts):
+def scene(pipeline):
     """A photo, what could be rendered of it, and the truth of its shape."""
     rng = np.random.default_rng(4)
     photo, coarse, fine = rng.uniform(size=(3, 1, SIZE, SIZE, 3)).astype(np.float32)
@@ -118,10 +118,10 @@ def scene(parts):
     alpha, drawn = np.zeros((2, 1, SIZE, SIZE, 1), np.float32)
     alpha[:, 5:, :20], drawn[:, :25, 4:] = 1, 1
     alpha[:, 5:8] *= 0.4  # below one half: not counted
-    layout: CoefficientLayout = parts.face_model.layout
+    layout: CoefficientLayout = pipeline.face_model.layout
     truth = rng.normal(size=layout.size).astype(np.float32)
     split = layout.split(truth[None])
-    shape = parts.chain.morphable.shape(split.identity, split.expression)
+    shape = pipeline.face_gcn.morphable.shape(split.identity, split.expression)
     face = SimpleNamespace(landmarks=tf.zeros([1, 68, 2]), shape=shape * 1.05)
     result = SimpleNamespace(
         coarse=SimpleNamespace(rendering=tf.constant(coarse), face=face),
@@ -134,8 +134,8 @@ def scene(parts):
     )  # fmt: skip
 
 
-def test_every_column_is_what_the_protocol_says(parts, scene):
-    row = ImageEvaluation(parts).add("a", scene.crop, scene.result, scene.truth)
+def test_every_column_is_what_the_protocol_says(pipeline, scene):
+    row = ImageEvaluation(pipeline).add("a", scene.crop, scene.result, scene.truth)
     inside = scene.inside
     assert row["mask_share"] == pytest.approx(inside.mean())
     assert row["coverage"] == pytest.approx(inside.sum() / (24 * 20))
@@ -158,8 +158,8 @@ def test_every_column_is_what_the_protocol_says(parts, scene):
     assert row["mean_face_mm"] > 0
 
 
-def test_tables_hold_every_image_and_the_means_of_what_is_known(parts, scene, tmp_path):
-    images = ImageEvaluation(parts)
+def test_tables_hold_every_image_and_the_means_of_what_is_known(pipeline, scene, tmp_path):
+    images = ImageEvaluation(pipeline)
     first = images.add("a, b", scene.crop, scene.result, scene.truth)
     unseen = SimpleNamespace(**vars(scene.result) | {"mask": scene.result.mask * 0})
     second = images.add("sub/c", scene.crop, unseen)
@@ -181,8 +181,8 @@ def test_tables_hold_every_image_and_the_means_of_what_is_known(parts, scene, tm
         assert sheet.size == (5 * SIZE, SIZE + 16), "one row is asked for"
 
 
-def test_without_any_image_there_is_no_table(parts, tmp_path):
-    images = ImageEvaluation(parts)
+def test_without_any_image_there_is_no_table(pipeline, tmp_path):
+    images = ImageEvaluation(pipeline)
     images.failed["a"] = "no face"
     with pytest.raises(UserError, match=r"at least one image must be measured, got none \(a: no face\)"):
         images.write(tmp_path)

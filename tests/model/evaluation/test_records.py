@@ -14,13 +14,13 @@ from lib.face_model.face_model import FaceModel
 from lib.records.record_file import RecordWriter
 from lib.records.splits import save_split
 from lib.synthetic.dataset import crop_name
-from model import pipeline as components
 from model.evaluation import fresh_photos as evaluation_photos
 from model.evaluation import records as evaluation
 from model.evaluation.records import evaluate
 from model.evaluation.textures import ALIGNED, COLUMNS, KINDS
 from model.morphable_model import MorphableModel
 from model.networks.variable_names import network_variables
+from model.pipeline import load_pipeline
 from model.runs import checkpoints
 from model.runs.checkpoints import Progress
 from tests.support.golden_face import golden_face_model
@@ -68,11 +68,11 @@ def root(tmp_path_factory):
 
 def save_run(config: schema.Config) -> None:
     """What a training leaves behind for a network that was never trained."""
-    parts = components.load(config)
+    pipeline = load_pipeline(config)
     config.run_dir.mkdir(parents=True, exist_ok=True)
     (config.run_dir / "config.yaml").write_text(schema.to_yaml(config))
-    state = {"texture": network_variables(parts.chain.texture_network.weights)}
-    checkpoints.save(config.run_dir / "best.npz", state, Progress(), parts.card())
+    state = {"texture": network_variables(pipeline.face_gcn.texture_network.weights)}
+    checkpoints.save(config.run_dir / "best.npz", state, Progress(), pipeline.signature())
 
 
 def configuration(folder, **overrides) -> schema.Config:

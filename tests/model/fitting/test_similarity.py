@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy.spatial.transform import Rotation
 
-from model.fitting.similarity import SizeAndPlace
+from model.fitting.similarity import Similarity
 from tests.support.golden_face import small_face_model
 
 
@@ -22,7 +22,7 @@ def mixed():
 
 
 def test_growth_shift_and_turn_are_measured(mixed):
-    parts = SizeAndPlace(mixed)
+    parts = Similarity(mixed)
     np.testing.assert_allclose(parts(np.array([1.0, 0, 0, 0])), [0.1, 0, 0, 0, 0, 0, 0], atol=1e-5)
     np.testing.assert_allclose(parts(np.array([0, 2.0, 0.5, 0])), [0, 0, 0.2, 0, 0, 0.01, 0], atol=1e-4)
     growth = parts(np.array([0, 0, 0, 1.0]))[0]
@@ -30,7 +30,7 @@ def test_growth_shift_and_turn_are_measured(mixed):
 
 
 def test_size_and_place_of_another_leave_the_shape(mixed):
-    parts = SizeAndPlace(mixed)
+    parts = Similarity(mixed)
     ours, other = np.array([1.0, -1.0, 0.5, 0.0]), np.array([-0.5, 0.3, 0.1, 0.0])
     found = parts.taken_from(ours, other)
     np.testing.assert_allclose(parts(found), parts(other), atol=1e-6)
@@ -41,4 +41,4 @@ def test_size_and_place_of_another_leave_the_shape(mixed):
 
 def test_what_identities_cannot_do_is_left_alone(mixed):
     still = dataclasses.replace(mixed, identity_basis=np.zeros((1, 5, 3)))
-    np.testing.assert_array_equal(SizeAndPlace(still).taken_from(np.array([1.0]), np.array([2.0])), [1.0])
+    np.testing.assert_array_equal(Similarity(still).taken_from(np.array([1.0]), np.array([2.0])), [1.0])

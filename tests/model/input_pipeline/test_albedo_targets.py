@@ -15,31 +15,31 @@ SIZE = 96
 
 
 @pytest.fixture(scope="module")
-def chain():
+def face_gcn():
     return FaceGCN(MorphableModel(build_face_model(2000)), Camera((SIZE, SIZE)), None)
 
 
-def coefficients(chain, shift=0.0):
+def coefficients(face_gcn, shift=0.0):
     """[1, K] the mean face turned a little, `shift` dm to the right."""
-    layout = chain.morphable.layout
+    layout = face_gcn.morphable.layout
     flat = np.zeros([1, layout.size], np.float32)
     flat[:, layout.slices["angles"]] = (0.0, 0.4, 0.0)
     flat[:, layout.slices["translation"]] = (shift, 0.0, 0.0)
     return tf.constant(flat)
 
 
-def columns(chain, flat):
+def columns(face_gcn, flat):
     """[1, N] projected x, as a share of the picture."""
-    face = chain.morphable.posed(flat, chain.camera)
-    return chain.camera.project(face.vertices)[..., 0] / SIZE
+    face = face_gcn.morphable.posed(flat, face_gcn.camera)
+    return face_gcn.camera.project(face.vertices)[..., 0] / SIZE
 
 
-def test_a_displaced_vertex_learns_the_spot_that_it_sees(chain):
-    truth, predicted = coefficients(chain), coefficients(chain, 0.05)
-    painted = tf.repeat(columns(chain, truth)[..., None], 3, axis=-1)  # a ramp across the picture
-    target = seen_albedo(chain, tf.ones([1, SIZE, SIZE, 1]), predicted, truth, painted)[0, :, 0].numpy()
-    places, true_places = columns(chain, predicted)[0].numpy(), painted[0, :, 0].numpy()
-    front = np.asarray(chain.morphable.posed(predicted, chain.camera).normals)[0, :, 2] > 0.5
+def test_a_displaced_vertex_learns_the_spot_that_it_sees(face_gcn):
+    truth, predicted = coefficients(face_gcn), coefficients(face_gcn, 0.05)
+    painted = tf.repeat(columns(face_gcn, truth)[..., None], 3, axis=-1)  # a ramp across the picture
+    target = seen_albedo(face_gcn, tf.ones([1, SIZE, SIZE, 1]), predicted, truth, painted)[0, :, 0].numpy()
+    places, true_places = columns(face_gcn, predicted)[0].numpy(), painted[0, :, 0].numpy()
+    front = np.asarray(face_gcn.morphable.posed(predicted, face_gcn.camera).normals)[0, :, 2] > 0.5
     moved = np.abs(places - true_places)[front].min()
     assert moved > 0.01
     assert np.median(np.abs(target - places)[front]) < 0.1 * moved
@@ -47,24 +47,24 @@ def test_a_displaced_vertex_learns_the_spot_that_it_sees(chain):
     assert 0.1 < unseen.mean() < 0.7  # the far side keeps the true albedo
 
 
-def test_what_the_mask_hides_keeps_the_true_albedo(chain):
-    truth, predicted = coefficients(chain), coefficients(chain, 0.05)
-    painted = tf.random.stateless_uniform([1, chain.morphable.vertex_count, 3], (0, 1))
-    target = seen_albedo(chain, tf.zeros([1, SIZE, SIZE, 1]), predicted, truth, painted)
+def test_what_the_mask_hides_keeps_the_true_albedo(face_gcn):
+    truth, predicted = coefficients(face_gcn), coefficients(face_gcn, 0.05)
+    painted = tf.random.stateless_uniform([1, face_gcn.morphable.vertex_count, 3], (0, 1))
+    target = seen_albedo(face_gcn, tf.zeros([1, SIZE, SIZE, 1]), predicted, truth, painted)
     np.testing.assert_array_equal(target, painted)
 
 
-def test_only_the_used_crops_are_looked_at(chain, tmp_path):
+def test_only_the_used_crops_are_looked_at(face_gcn, tmp_path):
     with RecordWriter(tmp_path / "r.bin", (SIZE, SIZE, 4)) as writer:
         for name in "abc":
             writer.append(np.full((SIZE, SIZE, 4), 255, np.uint8), name)
-    count = chain.morphable.vertex_count
+    count = face_gcn.morphable.vertex_count
     truth = {
-        "coefficients": np.repeat(coefficients(chain).numpy(), 3, axis=0),
+        "coefficients": np.repeat(coefficients(face_gcn).numpy(), 3, axis=0),
         "true_albedo": np.random.default_rng(0).uniform(size=(3, count, 3)).astype(np.float16),
     }
-    predicted = np.repeat(coefficients(chain, 0.05).numpy(), 3, axis=0)
-    targets = albedo_targets(chain, RecordReader(tmp_path / "r.bin", SIZE), [0, 2], predicted, truth)
+    predicted = np.repeat(coefficients(face_gcn, 0.05).numpy(), 3, axis=0)
+    targets = albedo_targets(face_gcn, RecordReader(tmp_path / "r.bin", SIZE), [0, 2], predicted, truth)
     np.testing.assert_array_equal(targets[1], truth["true_albedo"][1])
     for index in (0, 2):
         assert (targets[index] != truth["true_albedo"][index]).mean() > 0.2

@@ -13,7 +13,6 @@ from PIL import Image
 from configs import schema
 from lib.errors import UserError
 from lib.mesh_export.uv_chart import rasterize_chart, uncut
-from model import pipeline as components
 from model.fitting.energy import FitTargets
 from model.fitting.person import PersonFitter, robust_mean, shared_slots
 from model.person import reconstruct as person
@@ -26,14 +25,16 @@ from tests.support.reconstruction_parts import SIZE, untrained_parts
 
 
 @pytest.fixture(scope="module")
-def parts():
+def pipeline():
     return untrained_parts()
 
 
 @pytest.fixture
-def loaded(monkeypatch, parts):
-    monkeypatch.setattr(components, "load", lambda config: parts)
-    monkeypatch.setattr(components, "restore_texture_network", lambda loaded: None)
+def loaded(monkeypatch, pipeline):
+    monkeypatch.setattr("model.person.reconstruct.load_pipeline", lambda config: pipeline)
+    monkeypatch.setattr("model.video.track.load_pipeline", lambda config: pipeline)
+    monkeypatch.setattr("model.person.reconstruct.restore_texture_network", lambda loaded: None)
+    monkeypatch.setattr("model.video.track.restore_texture_network", lambda loaded: None)
     return schema.load(overrides={"fit.steps": 10, "data.image_size": SIZE, "export.texture_size": 256})
 
 
@@ -56,8 +57,8 @@ def test_a_misread_photo_hardly_moves_the_mean():
 
 
 @pytest.mark.parametrize("frozen", [False, True])
-def test_rows_share_identity_and_albedo_alone(parts, frozen):
-    morphable, camera = parts.chain.morphable, parts.camera
+def test_rows_share_identity_and_albedo_alone(pipeline, frozen):
+    morphable, camera = pipeline.face_gcn.morphable, pipeline.camera
     start = np.zeros([2, morphable.layout.size], np.float32)
     landmarks = morphable.posed(tf.constant(start), camera).landmarks
     fitter = PersonFitter(morphable, camera, frozen=frozen)
@@ -90,8 +91,8 @@ def test_a_brighter_photo_leaves_no_seam():
     np.testing.assert_allclose(merge(views).albedo, albedo, rtol=0.02)
 
 
-def test_a_texture_comes_from_who_saw_it_sharpest(parts):
-    model = parts.face_model
+def test_a_texture_comes_from_who_saw_it_sharpest(pipeline):
+    model = pipeline.face_model
     raster = rasterize_chart(uncut(model.uv, model.triangles), 64)
     left = np.arange(64)[None] < np.full((64, 1), 32)
     skin = np.full((model.vertex_count, 3), 0.5)
@@ -108,7 +109,7 @@ def test_a_texture_comes_from_who_saw_it_sharpest(parts):
     np.testing.assert_array_equal(merged.weight[seen], 1)
 
 
-def test_a_person_and_the_one_photo_that_fails(tmp_path, loaded, parts):
+def test_a_person_and_the_one_photo_that_fails(tmp_path, loaded, pipeline):
     source = tmp_path / "in" / "anna"
     source.mkdir(parents=True)
     for index in range(2):
@@ -123,8 +124,8 @@ def test_a_person_and_the_one_photo_that_fails(tmp_path, loaded, parts):
     assert vectors[0]["angles"] != vectors[1]["angles"]
     assert vectors[0]["expression"] != vectors[1]["expression"]
     vertices, triangles, colours = read_mesh(folder / "person" / "mesh.ply")
-    assert vertices.shape == colours.shape == (parts.face_model.vertex_count, 3)
-    np.testing.assert_array_equal(triangles, parts.face_model.triangles)
+    assert vertices.shape == colours.shape == (pipeline.face_model.vertex_count, 3)
+    np.testing.assert_array_equal(triangles, pipeline.face_model.triangles)
     textured = trimesh.load(folder / "person" / "mesh.obj", process=False)
     assert textured.visual.material.image.size == (256, 256)
     assert trimesh.load(folder / "person" / "mesh.glb").geometry.keys()

@@ -152,11 +152,11 @@ def test_landmarks_of_the_terms_are_the_models():
 @pytest.mark.parametrize("kind", ["identity", "regressor"])
 def test_kill_and_resume_equals_never_stopped(tmp_path, faces, kind):
     config = small_config(tmp_path, weak=0.0)
-    card = {"pre-training": "toy"}
+    belongs_to = {"pre-training": "toy"}
     task = make_task(config, faces, kind)
     variables = [variable for group in task.state.values() for variable in group.values()]
     untrained = [np.asarray(variable) for variable in variables]
-    run_updates(task, config, tmp_path / "whole.npz", card)
+    run_updates(task, config, tmp_path / "whole.npz", belongs_to)
     never_stopped = [np.asarray(variable) for variable in variables]
 
     for variable, value in zip(variables, untrained, strict=True):
@@ -164,11 +164,11 @@ def test_kill_and_resume_equals_never_stopped(tmp_path, faces, kind):
     update = task.update
     task.update = lambda positions, seed: update(positions, seed) if seed[1] < 4 else stop()
     with pytest.raises(KeyboardInterrupt):
-        run_updates(task, config, tmp_path / "killed.npz", card)
+        run_updates(task, config, tmp_path / "killed.npz", belongs_to)
     for variable in variables:
         variable.assign(tf.ones_like(variable))  # a new process knows nothing but the checkpoint
     task.update = update
-    run_updates(task, config, tmp_path / "killed.npz", card)
+    run_updates(task, config, tmp_path / "killed.npz", belongs_to)
     for resumed, expected in zip(variables, never_stopped, strict=True):
         np.testing.assert_array_equal(resumed, expected)
     with pytest.raises(UserError, match="must belong to"):

@@ -66,7 +66,7 @@ def result(morphable):
     def texture(embedding, coarse, sampled, visibility, shading, training=False):
         return projected_albedo(coarse, SampledColours(sampled, visibility), shading)
 
-    chain = FaceGCN(morphable, CAMERA, texture)
+    face_gcn = FaceGCN(morphable, CAMERA, texture)
     readable = cv2.erode((alpha > 0.99).astype(np.float32), np.ones((3, 3)))
     crop = np.concatenate([rgb, readable[..., None]], axis=-1)[None]
     scale = np.array([[CROP / PHOTO, 0, 0], [0, CROP / PHOTO, 0.0]])
@@ -80,7 +80,7 @@ def result(morphable):
         rgb=rgb,
         region=PhotoRegion(photo, np.array([[PHOTO / CROP, 0, 0], [0, PHOTO / CROP, 0.0]])),
     )
-    reconstruction = chain(tf.constant(crop), tf.constant(coefficients), tf.zeros([1, 4]))
+    reconstruction = face_gcn(tf.constant(crop), tf.constant(coefficients), tf.zeros([1, 4]))
     return SimpleNamespace(
         photo=aligned, alpha=alpha, coefficients=coefficients[0], result=reconstruction, fragments=fragments, mask=mask
     )
@@ -96,7 +96,7 @@ def exported(tmp_path_factory, morphable, result):
 
 def drawn(texture: np.ndarray, uv: np.ndarray, vertex: np.ndarray, triangles: np.ndarray, result) -> np.ndarray:
     """[PHOTO, PHOTO, 3] the posed face with a texture uint8 [T, T, 3], every pixel looked up through its uv."""
-    vertices = tf.gather(result.result.coarse.face.vertices, vertex, axis=1)
+    vertices = tf.gather(result.reconstruction.coarse.face.vertices, vertex, axis=1)
     fragments = rasterize(PHOTO_CAMERA.clip_coordinates(vertices), triangles, (PHOTO, PHOTO))
     at = interpolate(tf.constant(uv[None], tf.float32), triangles, fragments).numpy().reshape(1, -1, 2)
     points = np.stack([at[..., 0], 1 - at[..., 1]], axis=-1) * texture.shape[0]
@@ -127,7 +127,7 @@ def textured(path):
 @pytest.mark.parametrize(("name", "unit"), [("mesh.obj", 1), ("mesh.glb", 0.1), ("mesh_lit.glb", 0.1)])
 def test_textured_meshes_open_again(exported, morphable, result, name, unit):
     vertices, triangles, uv, texture = textured(exported.folder / name)
-    np.testing.assert_allclose(vertices, result.result.coarse.face.shape[0] * unit, atol=1e-6)
+    np.testing.assert_allclose(vertices, result.reconstruction.coarse.face.shape[0] * unit, atol=1e-6)
     np.testing.assert_array_equal(triangles, morphable.face_model.triangles)
     np.testing.assert_allclose(uv, morphable.face_model.uv, atol=1e-6)
     with Image.open(exported.folder / ("mesh_lit.png" if "lit" in name else "mesh_albedo.png")) as image:
@@ -136,9 +136,9 @@ def test_textured_meshes_open_again(exported, morphable, result, name, unit):
 
 
 def test_vertex_colours_open_again(exported, morphable, result):
-    albedo = np.clip(result.result.albedo[0].numpy(), 0, 1)
+    albedo = np.clip(result.reconstruction.albedo[0].numpy(), 0, 1)
     vertices, triangles, colours = read_mesh(exported.folder / "mesh.ply")
-    np.testing.assert_allclose(vertices, result.result.coarse.face.shape[0], atol=1e-6)
+    np.testing.assert_allclose(vertices, result.reconstruction.coarse.face.shape[0], atol=1e-6)
     np.testing.assert_array_equal(triangles, morphable.face_model.triangles)
     np.testing.assert_allclose(colours, albedo, atol=1 / 255)
     mesh = trimesh.load(exported.folder / "mesh_vertex_colors.glb", process=False, force="mesh")
@@ -148,10 +148,10 @@ def test_vertex_colours_open_again(exported, morphable, result):
 
 def test_the_neutral_mesh_is_the_identity_without_expression(exported, morphable, result):
     vertices, triangles, colours = read_mesh(exported.folder / "neutral.obj")
-    model, identity = morphable.face_model, result.result.coarse.face.coefficients.identity[0].numpy()
+    model, identity = morphable.face_model, result.reconstruction.coarse.face.coefficients.identity[0].numpy()
     expected = model.mean_shape + np.einsum("k,knc->nc", identity, model.identity_basis)
     np.testing.assert_allclose(vertices, expected, atol=1e-5)
-    assert np.abs(vertices - result.result.coarse.face.shape[0]).max() > 0.02
+    assert np.abs(vertices - result.reconstruction.coarse.face.shape[0]).max() > 0.02
     np.testing.assert_array_equal(triangles, model.triangles)
     assert colours is None
 
@@ -169,7 +169,7 @@ def test_the_texture_resolves_more_than_the_vertices(exported, result, morphable
     printed = contrast(result.photo.region.pixels / 255)
     assert printed > 0.25
     assert contrast(drawn(texture, uv, np.arange(len(uv)), triangles, result)) > 0.8 * printed
-    vertices = interpolate(result.result.colour, morphable.triangles, result.fragments)[0].numpy()
+    vertices = interpolate(result.reconstruction.colour, morphable.triangles, result.fragments)[0].numpy()
     assert abs(contrast(vertices)) < 0.1 * printed
     _, _, _, albedo = textured(exported.folder / "mesh.glb")
     assert contrast(drawn(albedo, uv, np.arange(len(uv)), triangles, result)) > 0.7 * printed
@@ -179,7 +179,7 @@ def test_the_albedo_texture_has_no_light_in_it(exported, result, morphable):
     """Times the shading it is the photo again, where the photo is seen."""
     baked = exported.exporter.bake(result)
     raster = exported.exporter.raster
-    shading = raster.interpolate(result.result.coarse.face.shading[0].numpy())
+    shading = raster.interpolate(result.reconstruction.coarse.face.shading[0].numpy())
     seen = baked.weight > 0.99
     assert seen.mean() > 0.3
     difference = np.abs(baked.albedo / 255 * shading - baked.lit / 255)[seen]
@@ -226,7 +226,9 @@ def test_a_model_without_a_chart_is_unwrapped_once(tmp_path, result):
     assert kept.stat().st_mtime_ns == written
     vertices, triangles, uv, texture = textured(tmp_path / "out" / "mesh_lit.glb")
     np.testing.assert_array_equal(triangles, chart.triangles)
-    np.testing.assert_allclose(vertices * 10, result.result.coarse.face.shape[0].numpy()[chart.vertex], atol=1e-5)
+    np.testing.assert_allclose(
+        vertices * 10, result.reconstruction.coarse.face.shape[0].numpy()[chart.vertex], atol=1e-5
+    )
     assert psnr(drawn(texture, uv, chart.vertex, triangles, result), result) > 30
     # OBJ has indices for texture coordinates: its vertices stay those of the model.
     lines_of_obj = (tmp_path / "out" / "mesh.obj").read_text().splitlines()
@@ -239,7 +241,7 @@ def test_a_model_without_a_chart_is_unwrapped_once(tmp_path, result):
 def test_the_numbers_alone_draw_the_face_over_the_photo(morphable, result):
     """As someone would who has coefficients.json and mesh.ply, with NumPy and the texts in the file."""
     content = json.loads(json.dumps(describe(result, morphable, CAMERA)))
-    face = result.result.coarse.face
+    face = result.reconstruction.coarse.face
     world = face.shape[0].numpy() @ np.array(content["pose"]["rotation"]).T + content["pose"]["translation"]
     camera = content["camera"]
     scaled = camera["focal_length"] / (camera["distance"] - world[:, 2:])

@@ -15,7 +15,6 @@ from PIL import Image
 from configs import schema
 from lib.errors import UserError
 from lib.face_image.alignment import FIVE_FROM_68
-from model import pipeline as components
 from model.photos.reader import PhotoReader, readable_mask
 from model.reconstruction import reconstructor as reconstruction
 from tests.support.helpers import read_mesh
@@ -24,7 +23,7 @@ from tests.support.reconstruction_parts import SIZE, untrained_parts
 
 
 @pytest.fixture(scope="module")
-def parts():
+def pipeline():
     return untrained_parts()
 
 
@@ -39,15 +38,15 @@ def folder_of(path, **images):
     return path
 
 
-def run(monkeypatch, parts, source, output, **overrides):
-    monkeypatch.setattr(components, "load", lambda config: parts)
-    monkeypatch.setattr(components, "restore_texture_network", lambda loaded: None)
+def run(monkeypatch, pipeline, source, output, **overrides):
+    monkeypatch.setattr("model.reconstruction.reconstructor.load_pipeline", lambda config: pipeline)
+    monkeypatch.setattr("model.reconstruction.reconstructor.restore_texture_network", lambda loaded: None)
     config = schema.load(overrides={"fit.steps": 30, "data.image_size": SIZE, "export.texture_size": 256} | overrides)
     return reconstruction.reconstruct_folder(config, source, output)
 
 
 @pytest.fixture(scope="module")
-def done(tmp_path_factory, parts):
+def done(tmp_path_factory, pipeline):
     """One folder with everything in it: a portrait, the same with its own mask, a cup, a broken file."""
     portrait = skimage.data.astronaut()[:300, 80:380]
     alpha = np.zeros(portrait.shape[:2] + (1,), np.uint8)
@@ -65,7 +64,7 @@ def done(tmp_path_factory, parts):
         broken_jpg=b"\xff\xd8\xff no photo",
     )
     with pytest.MonkeyPatch.context() as monkeypatch:
-        failed = run(monkeypatch, parts, source, root / "out")
+        failed = run(monkeypatch, pipeline, source, root / "out")
     return root / "out", failed
 
 
@@ -79,7 +78,7 @@ def test_bad_photos_do_not_stop_the_folder(done):
     assert sorted(path.name for path in output.iterdir() if path.is_dir()) == ["masked", "portrait_jpg", "portrait_png"]
 
 
-def test_files_of_a_photo(done, parts):
+def test_files_of_a_photo(done, pipeline):
     folder = done[0] / "portrait_png"
     for name, mode in (
         ("crop", "RGBA"),
@@ -92,8 +91,8 @@ def test_files_of_a_photo(done, parts):
             assert (image.size, image.mode) == ((SIZE, SIZE), mode), name
     for name in ("mesh.obj", "mesh.ply", "neutral.obj"):
         vertices, triangles, colours = read_mesh(folder / name)
-        assert len(vertices) == parts.face_model.vertex_count, name
-        np.testing.assert_array_equal(triangles, parts.face_model.triangles)
+        assert len(vertices) == pipeline.face_model.vertex_count, name
+        np.testing.assert_array_equal(triangles, pipeline.face_model.triangles)
         assert (colours is not None) == (name == "mesh.ply")
     for name in ("mesh_albedo", "mesh_lit", "mesh_normals"):
         with Image.open(folder / f"{name}.png") as image:
@@ -101,19 +100,19 @@ def test_files_of_a_photo(done, parts):
     assert {path.name for path in folder.glob("*.glb")} == {"mesh.glb", "mesh_lit.glb", "mesh_vertex_colors.glb"}
 
 
-def test_no_mesh_is_written_when_none_is_wanted(tmp_path, monkeypatch, parts):
+def test_no_mesh_is_written_when_none_is_wanted(tmp_path, monkeypatch, pipeline):
     source = folder_of(tmp_path / "in", portrait_png=skimage.data.astronaut()[:300, 80:380])
-    run(monkeypatch, parts, source, tmp_path / "out", **{"fit.steps": 0, "export.formats": []})
+    run(monkeypatch, pipeline, source, tmp_path / "out", **{"fit.steps": 0, "export.formats": []})
     assert not list((tmp_path / "out" / "portrait").glob("*mesh*"))
     assert (tmp_path / "out" / "portrait" / "fine.png").exists()
 
 
-def test_coefficients_draw_the_same_landmarks_on_the_photo(done, parts):
+def test_coefficients_draw_the_same_landmarks_on_the_photo(done, pipeline):
     content = json.loads((done[0] / "portrait_png" / "coefficients.json").read_text())
-    layout = parts.face_model.layout
+    layout = pipeline.face_model.layout
     assert {name: len(values) for name, values in content["coefficients"].items()} == layout.counts
     flat = np.concatenate([content["coefficients"][name] for name in layout.counts])[None].astype(np.float32)
-    landmarks = parts.chain.morphable.posed(tf.constant(flat), parts.camera).landmarks[0].numpy()
+    landmarks = pipeline.face_gcn.morphable.posed(tf.constant(flat), pipeline.camera).landmarks[0].numpy()
     transform = np.array(content["photo_to_crop"])
     in_photo = np.array(content["landmarks_in_photo"])
     np.testing.assert_allclose(in_photo @ transform[:, :2].T + transform[:, 2], landmarks, atol=1e-3)
@@ -167,16 +166,16 @@ def test_a_given_mask_is_taken(done):
     np.testing.assert_allclose(corners, expected, atol=1.5)
 
 
-def test_nothing_reconstructed_is_an_error_that_says_why(tmp_path, monkeypatch, parts):
+def test_nothing_reconstructed_is_an_error_that_says_why(tmp_path, monkeypatch, pipeline):
     source = folder_of(tmp_path / "in", cup_jpg=skimage.data.coffee())
     with pytest.raises(UserError, match=r"none of 1 reconstructed .*cup\.jpg: no face found"):
-        run(monkeypatch, parts, source, tmp_path / "out")
+        run(monkeypatch, pipeline, source, tmp_path / "out")
     assert (tmp_path / "out" / "failed.txt").read_text().startswith("cup.jpg: no face found")
     assert not (tmp_path / "out" / "sheet.png").exists()
 
 
 def test_numbers_that_do_not_fit_are_the_photo_s_failure_but_faults_of_the_program_are_not(
-    tmp_path, monkeypatch, parts
+    tmp_path, monkeypatch, pipeline
 ):
     portrait = skimage.data.astronaut()[:300, 80:380]
     source = folder_of(tmp_path / "in", a_png=portrait, b_png=portrait)
@@ -189,27 +188,29 @@ def test_numbers_that_do_not_fit_are_the_photo_s_failure_but_faults_of_the_progr
         return place(self, *arguments)
 
     monkeypatch.setattr(PhotoReader, "place", fail_first)
-    assert run(monkeypatch, parts, source, tmp_path / "out", **{"fit.steps": 0}) == {"a.png": "points must span a face"}
+    assert run(monkeypatch, pipeline, source, tmp_path / "out", **{"fit.steps": 0}) == {
+        "a.png": "points must span a face"
+    }
     raised.append(AttributeError("a fault of the program"))
     with pytest.raises(AttributeError):
-        run(monkeypatch, parts, source, tmp_path / "out", **{"fit.steps": 0})
+        run(monkeypatch, pipeline, source, tmp_path / "out", **{"fit.steps": 0})
 
 
-def test_without_fit_the_points_are_met(tmp_path, monkeypatch, parts):
+def test_without_fit_the_points_are_met(tmp_path, monkeypatch, pipeline):
     source = folder_of(tmp_path / "in", portrait_png=skimage.data.astronaut()[:300, 80:380])
-    assert run(monkeypatch, parts, source, tmp_path / "out", **{"fit.steps": 0}) == {}
+    assert run(monkeypatch, pipeline, source, tmp_path / "out", **{"fit.steps": 0}) == {}
     metrics = json.loads((tmp_path / "out" / "portrait" / "metrics.json").read_text())
     assert metrics["five_point_residual_px"] < 3
 
 
-def test_broken_files_in_nested_folders_do_not_stop_the_good_ones(tmp_path, monkeypatch, parts):
+def test_broken_files_in_nested_folders_do_not_stop_the_good_ones(tmp_path, monkeypatch, pipeline):
     source = tmp_path / "in"
     source.mkdir()
     write_bad(source)
     for name in ("a/same.jpg", "b/same.tiff", "b/same.webp"):
         (source / name).parent.mkdir(exist_ok=True)
         portrait().save(source / name)
-    failed = run(monkeypatch, parts, source, source / "out", **{"fit.steps": 0})
+    failed = run(monkeypatch, pipeline, source, source / "out", **{"fit.steps": 0})
     assert failed.keys() == BAD_PHOTOS.keys()
     for name, words in BAD_PHOTOS.items():
         assert words in failed[name], failed[name]
@@ -218,13 +219,13 @@ def test_broken_files_in_nested_folders_do_not_stop_the_good_ones(tmp_path, monk
     assert found == ["a/same/crop.png", "b/same_tiff/crop.png", "b/same_webp/crop.png"]
 
 
-def test_photos_named_like_the_results_files_and_in_other_encodings(tmp_path, monkeypatch, parts):
+def test_photos_named_like_the_results_files_and_in_other_encodings(tmp_path, monkeypatch, pipeline):
     source = tmp_path / "in"
     source.mkdir()
     for name in ("index.html.png", "sheet.png.png", "summary.csv.png", os.fsdecode(b"caf\xe9.png")):
         portrait().save(source / name)
     (source / os.fsdecode(b"bad\xe9.png")).write_bytes(b"no image")
-    failed = run(monkeypatch, parts, source, tmp_path / "out", **{"fit.steps": 0})
+    failed = run(monkeypatch, pipeline, source, tmp_path / "out", **{"fit.steps": 0})
     assert failed.keys() == {"bad\\udce9.png"}
     assert (tmp_path / "out" / "index.html").is_file()
     assert (tmp_path / "out" / "sheet.png").is_file()
@@ -233,24 +234,24 @@ def test_photos_named_like_the_results_files_and_in_other_encodings(tmp_path, mo
     assert "caf\\udce9.png" in (tmp_path / "out" / "summary.csv").read_text(encoding="utf-8")
 
 
-def test_confidence_bound_is_used(tmp_path, monkeypatch, parts):
+def test_confidence_bound_is_used(tmp_path, monkeypatch, pipeline):
     source = folder_of(tmp_path / "in", portrait_png=skimage.data.astronaut()[:300, 80:380])
     with pytest.raises(UserError, match="no face found"):
-        run(monkeypatch, parts, source, tmp_path / "out", **{"test.min_confidence": 1.0})
+        run(monkeypatch, pipeline, source, tmp_path / "out", **{"test.min_confidence": 1.0})
 
 
-def test_placing_changes_the_shape_only_as_needed(parts):
-    reader = PhotoReader(parts.chain.morphable, parts.camera, 0.5)
-    layout = parts.face_model.layout
+def test_placing_changes_the_shape_only_as_needed(pipeline):
+    reader = PhotoReader(pipeline.face_gcn.morphable, pipeline.camera, 0.5)
+    layout = pipeline.face_model.layout
     truth = np.zeros([1, layout.size], np.float32)
     truth[0, layout.slices["angles"]] = [0.1, -0.3, 0.05]
     truth[0, layout.slices["identity"]] = np.random.default_rng(0).normal(size=layout.identity)
     truth[0, layout.slices["light"]] = 0.1
-    landmarks = parts.chain.morphable.posed(tf.constant(truth), parts.camera).landmarks[0].numpy()
+    landmarks = pipeline.face_gcn.morphable.posed(tf.constant(truth), pipeline.camera).landmarks[0].numpy()
     turned_away = truth.copy()
     turned_away[0, layout.slices["angles"]] = 0
     placed = reader.place(turned_away, FIVE_FROM_68 @ landmarks)
-    found = parts.chain.morphable.posed(tf.constant(placed), parts.camera).landmarks[0].numpy()
+    found = pipeline.face_gcn.morphable.posed(tf.constant(placed), pipeline.camera).landmarks[0].numpy()
     assert np.abs(FIVE_FROM_68 @ (found - landmarks)).max() < 0.5
     np.testing.assert_allclose(placed[0, layout.slices["angles"]], [0.1, -0.3, 0.05], atol=0.08)
     np.testing.assert_array_equal(placed[0, layout.slices["light"]], truth[0, layout.slices["light"]])

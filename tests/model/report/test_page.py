@@ -107,8 +107,8 @@ def test_mesh_numbers_come_back():
     columns = decode_columns(mesh["block"], FACE_MODEL.vertex_count, [np.uint16] * 3 + [np.uint8] * 9)
     low, high = np.array(mesh["low"]), np.array(mesh["high"])
     shape = low + np.stack(columns[:3], axis=-1) / 65535 * (high - low)
-    np.testing.assert_allclose(shape, result.result.coarse.face.shape[0], atol=3e-5)
-    expected = (result.result.coarse.albedo, result.result.albedo, result.result.appearance)
+    np.testing.assert_allclose(shape, result.reconstruction.coarse.face.shape[0], atol=3e-5)
+    expected = (result.reconstruction.coarse.albedo, result.reconstruction.albedo, result.reconstruction.appearance)
     for k, (name, colour) in enumerate(zip(TEXTURES, expected, strict=True)):
         found = np.stack(columns[3 + 3 * k : 6 + 3 * k], axis=-1) / 255 * mesh["tops"][name]
         np.testing.assert_allclose(found, np.maximum(colour[0], 0), atol=mesh["tops"][name] / 255)

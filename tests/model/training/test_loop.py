@@ -13,8 +13,8 @@ from lib.errors import UserError
 from lib.records.record_file import RecordReader, RecordWriter
 from lib.records.splits import save_split
 from model import losses
-from model import pipeline as components
 from model.input_pipeline.frozen_outputs import encode_records
+from model.pipeline import load_pipeline
 from model.runs import checkpoints
 from model.runs.checkpoints import Progress
 from model.training import loop as training
@@ -108,11 +108,11 @@ def test_a_killed_run_goes_on_to_the_same_weights(root, finished, tmp_path, monk
 def test_validation_is_the_mean_over_every_crop(root, finished):
     folder, result = finished
     config = configuration(root)
-    parts = components.load(config)
-    trainer = TextureTrainer(parts)
-    checkpoints.restore(folder / "latest.npz", trainer.network_state(), parts.card())
+    pipeline = load_pipeline(config)
+    trainer = TextureTrainer(pipeline)
+    checkpoints.restore(folder / "latest.npz", trainer.network_state(), pipeline.signature())
     records = RecordReader(config.records_path)
-    encoded = encode_records(records, parts.encode, config.generated_dir, parts.encoder_key)
+    encoded = encode_records(records, pipeline.encode, config.generated_dir, pipeline.encoder_key)
     values = [
         trainer.validate(
             records.batch([i]).astype(np.float32) / 255, encoded.coefficients[[i]], encoded.embeddings[[i]]
@@ -181,13 +181,13 @@ def test_a_checkpoint_belongs_to_its_encoder_and_mesh_levels(root, finished):
         "mesh levels": {"texture__factors": [3, 3, 3, 2]},
         "regressor and identity network": {"regressor__mirror": False},
     }
-    saved = components.load(configuration(root, **FULL)).card()
+    saved = load_pipeline(configuration(root, **FULL)).signature()
     for key, change in changes.items():
         config = configuration(root, **(FULL | change))
-        card = components.load(config).card()
-        assert {name for name in card if card[name] != saved[name]} == {key}
-        with pytest.raises(UserError, match=f"{key} {card[key]}, got {saved[key]}"):
-            checkpoints.restore(finished[0] / "latest.npz", {}, card)
+        belongs_to = load_pipeline(config).signature()
+        assert {name for name in belongs_to if belongs_to[name] != saved[name]} == {key}
+        with pytest.raises(UserError, match=f"{key} {belongs_to[key]}, got {saved[key]}"):
+            checkpoints.restore(finished[0] / "latest.npz", {}, belongs_to)
 
 
 def test_stages_select_their_terms(root):

@@ -3,26 +3,26 @@
 import numpy as np
 import tensorflow as tf
 
-from model.training.occlusion import RADII, shown_parts
+from model.training.occlusion import RADII, unoccluded_vertices
 
 POINTS = tf.constant(np.random.default_rng(0).uniform(-0.8, 0.8, (400, 3)).astype(np.float32))
 
 
 def test_the_share_of_faces_and_equal_seeds():
-    shown = shown_parts(POINTS, 500, tf.constant([1, 2]), 0.4).numpy()
-    assert shown.shape == (500, 400, 1)
-    assert set(np.unique(shown)) == {0.0, 1.0}
-    assert abs((shown.min(axis=(1, 2)) == 0).mean() - 0.4) < 0.1
-    np.testing.assert_array_equal(shown, shown_parts(POINTS, 500, tf.constant([1, 2]), 0.4))
-    assert (shown != shown_parts(POINTS, 500, tf.constant([1, 3]), 0.4).numpy()).any()
-    np.testing.assert_array_equal(shown_parts(POINTS, 20, tf.constant([1, 2]), 0.0), 1.0)
+    unoccluded = unoccluded_vertices(POINTS, 500, tf.constant([1, 2]), 0.4).numpy()
+    assert unoccluded.shape == (500, 400, 1)
+    assert set(np.unique(unoccluded)) == {0.0, 1.0}
+    assert abs((unoccluded.min(axis=(1, 2)) == 0).mean() - 0.4) < 0.1
+    np.testing.assert_array_equal(unoccluded, unoccluded_vertices(POINTS, 500, tf.constant([1, 2]), 0.4))
+    assert (unoccluded != unoccluded_vertices(POINTS, 500, tf.constant([1, 3]), 0.4).numpy()).any()
+    np.testing.assert_array_equal(unoccluded_vertices(POINTS, 20, tf.constant([1, 2]), 0.0), 1.0)
 
 
 def test_parts_are_sides_or_discs():
     """What a plane or a ball cuts off hangs together, unlike single vertices drawn at random."""
     points = POINTS.numpy()
     sides = discs = 0
-    for face in shown_parts(POINTS, 200, tf.constant([5, 6]), 1.0).numpy()[..., 0]:
+    for face in unoccluded_vertices(POINTS, 200, tf.constant([5, 6]), 1.0).numpy()[..., 0]:
         hidden = points[face == 0]
         if not len(hidden):
             continue
