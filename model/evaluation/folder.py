@@ -63,7 +63,7 @@ def _photos(config: schema.Config, pipeline: Pipeline):
 
     def read(path: Path) -> tuple[tf.Tensor, FaceReconstruction]:
         found = reconstruct(path)
-        return tf.constant(np.dstack([found.photo.rgb, found.alpha])[None], tf.float32), found.result
+        return tf.constant(np.dstack([found.photo.rgb, found.alpha])[None], tf.float32), found.reconstruction
 
     return read
 

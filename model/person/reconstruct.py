@@ -66,7 +66,7 @@ def person_folders(source: Path, output: Path | None = None) -> list[Path]:
       UserError: both photos and sub-folders with photos, or neither.
     """
     paths = photo_paths(source, skip=output)
-    folders = sorted({source / path.relative_to(source).pipeline[0] for path in paths if path.parent != source})
+    folders = sorted({source / path.relative_to(source).parts[0] for path in paths if path.parent != source})
     if not folders:
         return [source]
     beside = [path for path in paths if path.parent == source]

@@ -40,7 +40,7 @@ class PhotoResult:
       photo: the aligned photo.
       alpha: [H, W] mask used.
       coefficients: [K] final coefficients.
-      result: the chain's, a batch of one.
+      reconstruction: of the face, a batch of one.
       views: name -> [H, W, 4] further pictures: the bare shape, and the fine texture seen from elsewhere; alpha is 1
         where there is a face.
       metrics: numbers by name.
@@ -49,7 +49,7 @@ class PhotoResult:
     photo: AlignedPhoto
     alpha: np.ndarray
     coefficients: np.ndarray
-    result: FaceReconstruction
+    reconstruction: FaceReconstruction
     views: dict[str, np.ndarray]
     metrics: dict[str, float]
 

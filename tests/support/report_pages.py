@@ -53,7 +53,7 @@ def photo_result(name: str, seed: int, **metrics: float) -> SimpleNamespace:
         photo=SimpleNamespace(name=name, rgb=rgb, alignment=SimpleNamespace(points=np.full([5, 2], SIZE / 2))),
         alpha=alpha,
         coefficients=coefficients[0],
-        result=result,
+        reconstruction=result,
         views=Reconstructor._views(drawer, coefficients, result),
         metrics=numbers | metrics,
     )

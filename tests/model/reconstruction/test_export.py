@@ -82,7 +82,12 @@ def result(morphable):
     )
     reconstruction = face_gcn(tf.constant(crop), tf.constant(coefficients), tf.zeros([1, 4]))
     return SimpleNamespace(
-        photo=aligned, alpha=alpha, coefficients=coefficients[0], result=reconstruction, fragments=fragments, mask=mask
+        photo=aligned,
+        alpha=alpha,
+        coefficients=coefficients[0],
+        reconstruction=reconstruction,
+        fragments=fragments,
+        mask=mask,
     )
 
 

@@ -153,7 +153,7 @@ def test_the_photo_s_view_is_the_program_s_rendering(opened, small, texture):
     page = opened(small)
     still(page)
     choose(page, "texture", texture)
-    result = photo_result("photo0.jpg", seed=1).result
+    result = photo_result("photo0.jpg", seed=1).reconstruction
     # The browser draws at its own size: compared after both are brought to the program's.
     size = CAMERA.image_size[0]
     drawn = Image.fromarray(pixels(page)).resize((size, size), Image.Resampling.BOX)
@@ -301,6 +301,6 @@ def test_without_webgl_the_pictures_remain(browser, small):
 
 
 def test_the_chain_of_these_pages_makes_two_textures():
-    result = photo_result("a.jpg", seed=1).result
+    result = photo_result("a.jpg", seed=1).reconstruction
     assert CHAIN.camera is CAMERA
     assert np.abs(result.appearance - result.albedo).mean() > 0.1
