@@ -1,4 +1,4 @@
-"""The parts of the chain, as a configuration asks for them."""
+"""Everything that a configuration names for one reconstruction: face model, camera and networks."""
 
 import dataclasses
 import hashlib
@@ -31,7 +31,7 @@ from utils import init_sampling
 
 @dataclass(frozen=True)
 class Pipeline:
-    """Face model, camera, the two frozen networks and the chain with its texture network."""
+    """Face model, camera, the two frozen networks and the graph network with its textures."""
 
     config: schema.Config
     face_model: FaceModel
@@ -41,7 +41,7 @@ class Pipeline:
     face_gcn: FaceGCN
 
     def encode(self, crops: np.ndarray) -> tuple[tf.Tensor, tf.Tensor]:
-        """What the frozen networks say of RGBA crops [B, H, W, 4] in [0, 1].
+        """Outputs of the frozen networks for RGBA crops [B, H, W, 4] in [0, 1].
 
         Returns:
           coefficients [B, K], and the image embedding [B, E]: the regressor's features and the identity embedding.
@@ -54,7 +54,7 @@ class Pipeline:
 
     @property
     def encoder_key(self) -> str:
-        """Changes with the weights behind `encode` and the way they are used."""
+        """Short hash of the weights behind `encode` and the options they are used with."""
         digest = hashlib.sha256()
         for section in (self.config.regressor, self.config.identity):
             options = {name: value for name, value in dataclasses.asdict(section).items() if name != "weights"}
@@ -68,7 +68,7 @@ class Pipeline:
         return self.identity.embedding_size
 
     def signature(self) -> dict[str, str]:
-        """What a checkpoint of the texture network belongs to."""
+        """Names and hashes that a checkpoint of the texture network must agree with."""
         texture = self.config.texture
         network = f"{texture.variant}/{texture.head}/{texture.inputs}/K{texture.order}/nz{texture.nz}"
         flags = ("/wide" if texture.wide else "") + ("/intrinsic" if texture.intrinsic else "")
@@ -82,7 +82,7 @@ class Pipeline:
 
 
 def load_pipeline(config: schema.Config) -> Pipeline:
-    """Loads or builds every part of a configuration.
+    """Loads or builds all that a configuration names.
 
     Raises:
       UserError: a file is missing or belongs to another face model.
@@ -134,7 +134,7 @@ def load_identity(config: schema.Config, face_model: FaceModel) -> IdentityNetwo
 
 
 def restore_texture_network(pipeline: Pipeline) -> None:
-    """Gives the chain's texture network the weights of the run's best checkpoint.
+    """Restores the texture network from the run's best checkpoint.
 
     Raises:
       UserError: there is none, or it belongs to another configuration.

@@ -25,16 +25,16 @@ class Similarity:
         axes = np.eye(3)
         fields = [points, *(np.broadcast_to(axis, points.shape) for axis in axes), *(np.cross(a, points) for a in axes)]
         displacements = face_model.identity_basis[:, front].astype(np.float64)
-        self._pipeline = np.linalg.lstsq(
+        self._projection = np.linalg.lstsq(
             np.stack([field.ravel() for field in fields], axis=1),
             displacements.reshape(len(displacements), -1).T,
             rcond=None,
         )[0]
-        self._back = np.linalg.pinv(self._pipeline, rcond=_RANK)
+        self._back = np.linalg.pinv(self._projection, rcond=_RANK)
 
     def __call__(self, identity: np.ndarray) -> np.ndarray:
         """Relative growth, shift [dm] and turn [rad] by axis, [7], of identity coefficients [Ki]."""
-        return self._pipeline @ identity
+        return self._projection @ identity
 
     def taken_from(self, identity: np.ndarray, other: np.ndarray) -> np.ndarray:
         """The coefficients [Ki] next to `identity` (least squares) whose size, place and turn are those of `other`."""

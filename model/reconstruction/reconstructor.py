@@ -40,7 +40,7 @@ class PhotoResult:
       photo: the aligned photo.
       alpha: [H, W] mask used.
       coefficients: [K] final coefficients.
-      reconstruction: of the face, a batch of one.
+      reconstruction: the face with its fine texture, a batch of one.
       views: name -> [H, W, 4] further pictures: the bare shape, and the fine texture seen from elsewhere; alpha is 1
         where there is a face.
       metrics: numbers by name.
@@ -63,7 +63,7 @@ class Draft:
       alpha: [H, W] mask found so far.
       coefficients: [K] found so far.
       embedding: [1, E] of the crop.
-      regressed: [K] what the regressor said, moved to meet the five points.
+      regressed: [K] the regressor's output, moved to meet the five points.
     """
 
     photo: AlignedPhoto
@@ -77,7 +77,7 @@ class Reconstructor:
     """Photo to fine texture, one photo at a time.
 
     Args:
-      parts: face model, networks and chain; the texture network trained.
+      pipeline: face model and networks; the texture network trained.
       steps: of the fit; 0 trusts the regressor's shape, albedo and light and only meets the five points.
       learning_rate: of the fit.
       min_confidence: of the detector.

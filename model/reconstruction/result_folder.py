@@ -1,4 +1,4 @@
-"""What test mode leaves of photos: a folder for each, the page that shows them, the tables of numbers and failures."""
+"""The output folder of test mode: a folder per photo, the page, and the tables of metrics and failures."""
 
 import time
 from pathlib import Path
@@ -18,7 +18,7 @@ class ResultFolder:
 
     Args:
       config: the effective configuration.
-      parts: face model and camera of the results.
+      pipeline: face model and camera of the results.
       source: what the photos were taken from.
       output: is made.
     """
