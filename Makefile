@@ -1,16 +1,20 @@
 # make demo      the three commands on the embedded default, then the measurements
 # make evaluate  the measurements again, on many more fresh faces, for what the demo (or you) trained
-# make test      lint and the whole test suite
+# make test      lint, types, and the whole test suite with the lines it covers
+# make site      the documentation as a site, in site/
 # make clean     removes the environment, caches and what the demo generated; checkpoints and results/raw stay
 #
-# All make their own environment in .venv, again only when the requirements changed.
+# Each makes what it needs of the environment in .venv, and again only when its requirements changed.
 
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 export TF_CPP_MIN_LOG_LEVEL ?= 2
 
-.PHONY: demo evaluate test clean
+REQUIREMENTS := requirements.txt requirements-onnx.txt requirements-dev.txt
+INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check
+
+.PHONY: demo evaluate test site clean
 .DELETE_ON_ERROR:
 
 # Exit code 3 of --mode test means that some photos could not be reconstructed; the table says which.
@@ -28,19 +32,27 @@ evaluate: $(VENV)/.runtime
 
 test: $(VENV)/.development
 	$(BIN)/ruff check
-	$(BIN)/python -m pytest -q -n auto --maxprocesses 4 --dist loadfile
+	$(BIN)/ruff format --check
+	$(BIN)/python -m pytest -q -n auto --maxprocesses 4 --dist loadfile --cov --cov-report term
+
+site: $(VENV)/.site
+	$(BIN)/mkdocs build --strict
 
 $(VENV)/.runtime: requirements.txt
 	@command -v $(PYTHON) > /dev/null || { echo "Python 3.11 or newer must be installed, got no '$(PYTHON)' (name it: make PYTHON=/path/to/python3)" >&2; exit 1; }
 	@$(PYTHON) -c 'import sys; v = sys.version_info; v >= (3, 11) or sys.exit(f"Python must be 3.11 or newer, got {v.major}.{v.minor} (name another: make PYTHON=/path/to/python3.11)")'
 	$(PYTHON) -m venv --clear $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.txt
+	$(INSTALL) -r $<
 	@touch $@
 
-$(VENV)/.development: $(VENV)/.runtime requirements-dev.txt
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements-dev.txt
+$(VENV)/.development: $(VENV)/.runtime $(REQUIREMENTS)
+	$(INSTALL) $(REQUIREMENTS:%=-r %)
+	@touch $@
+
+$(VENV)/.site: $(VENV)/.runtime requirements-docs.txt
+	$(INSTALL) -r requirements-docs.txt
 	@touch $@
 
 clean:
-	rm -rf $(VENV) .pytest_cache .ruff_cache data/generated data/params/face data/face.bin data/face.manifest.json results/evaluate
+	rm -rf $(VENV) .pytest_cache .ruff_cache .mypy_cache .coverage site data/generated data/params/face data/face.bin data/face.manifest.json results/evaluate
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
