@@ -1,82 +1,127 @@
-"""Runs jobs in fresh processes that never outlive the program."""
+"""Jobs run in fresh processes that never outlive the program."""
 
+import contextlib
 import itertools
 import multiprocessing
 import os
 import pickle
+import signal
 import threading
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
+from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
-from typing import Any
+from typing import TypeVar
 
 from lib.errors import UserError
 from lib.runtime.quiet_tensorflow import import_tensorflow
 
 WAITING = 2  # jobs handed out for each process: one at work and one ready
 
+Job = TypeVar("Job")
+Result = TypeVar("Result")
+
 
 def run_jobs(
-    jobs: Iterable[Any], make: Callable, arguments: tuple, workers: int, lost: Callable[[list], str]
-) -> Iterator[Any]:
-    """Yields `make(*arguments)(job)` of all jobs, in the order they finish; few results are in memory at a time.
+    jobs: Iterable[Job],
+    make: Callable[..., Callable[[Job], Result]],
+    arguments: tuple,
+    workers: int,
+    lost: Callable[[list[Job]], str],
+) -> Iterator[Result]:
+    """Yields `make(*arguments)(job)` for every job, in the order they finish; few results are in memory at a time.
+
+    Every worker process computes on one thread and without a graphics card: the processes are the parallelism.
 
     Args:
       jobs: picklable.
-      make: gives each process what does the work; picklable, as its `arguments` are.
-      workers: processes; with one (or one job) all is done here.
-      lost: the message, should a process be killed, for the jobs that were under way.
+      make: builds the function that does the work, once in each process; picklable, as its `arguments` are.
+      workers: number of processes; with one (or with a single job) everything runs in the calling process.
+      lost: the error message if a process is killed, given the jobs that were under way.
 
     Raises:
-      UserError: a process was killed. Exceptions of a job are raised as they are.
+      UserError: a process was killed. Exceptions of a job are raised unchanged.
     """
     waiting = iter(jobs)
     first = list(itertools.islice(waiting, 2))
-    if workers <= 1 or len(first) <= 1:
-        work = make(*arguments) if first else None
+    if not first:
+        return
+    if workers <= 1 or len(first) == 1:
+        function = make(*arguments)
         for job in itertools.chain(first, waiting):
-            yield work(job)
+            yield function(job)
         return
     waiting = itertools.chain(first, waiting)
     # A fresh interpreter for each worker: a fork would copy TensorFlow's threads in an unusable state.
     context = multiprocessing.get_context("spawn")
-    # In bytes: unpickled, it may import TensorFlow, whose start-up notes each worker would print.
+    # As bytes: unpickling may import TensorFlow, whose start-up notes each worker would print.
     with ProcessPoolExecutor(workers, context, _start, (pickle.dumps((make, arguments)),)) as pool:
-        running = {pool.submit(_work, job): job for job in itertools.islice(waiting, WAITING * workers)}
+        running = {_submit(pool, job): job for job in itertools.islice(waiting, WAITING * workers)}
         try:
             while running:
                 finished, _ = wait(running, return_when=FIRST_COMPLETED)
                 for future in finished:
                     result = future.result()
                     del running[future]
-                    running |= {pool.submit(_work, job): job for job in itertools.islice(waiting, 1)}
+                    running |= {_submit(pool, job): job for job in itertools.islice(waiting, 1)}
                     yield result
         except BrokenProcessPool as error:
             raise UserError(lost(list(running.values()))) from error
         finally:
+            # Before the pool's own end, which would finish all jobs that were handed out.
             pool.shutdown(wait=False, cancel_futures=True)
 
 
-# How a worker process makes what does its work, and that once it is made.
-_make = _worker = None
+def _submit(pool: ProcessPoolExecutor, job: Job) -> Future:
+    """Hands out a job. The pool starts its processes here, and they inherit the environment of this moment."""
+    with _single_threaded_children():
+        return pool.submit(_work, job)
 
 
-def _start(made: bytes) -> None:
-    global _make
+@contextlib.contextmanager
+def _single_threaded_children() -> Iterator[None]:
+    """Limits processes started inside to one thread each and hides graphics cards from them.
+
+    By the environment, because numerical libraries read it when they are loaded, before any code of ours runs.
+    """
+    threads = ("OMP_NUM_THREADS", "NUMBA_NUM_THREADS", "TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS")
+    wanted = {**dict.fromkeys(threads, "1"), "CUDA_VISIBLE_DEVICES": "-1"}
+    before = {name: os.environ.get(name) for name in wanted}
+    os.environ.update(wanted)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                del os.environ[name]
+            else:
+                os.environ[name] = value
+
+
+# Of a worker process: the pickled (make, arguments), and the function made from them at its first job.
+_pickled = b""
+_function: Callable | None = None
+
+
+def _start(pickled: bytes) -> None:
+    """Prepares a worker process."""
+    global _pickled
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to handle, in one line
     threading.Thread(target=_die_with_parent, daemon=True).start()
-    _make = made
+    _pickled = pickled
 
 
 def _die_with_parent() -> None:
-    """Without it the workers of a killed program would wait for work for ever."""
-    multiprocessing.parent_process().join()
+    """Ends this process with its parent; otherwise the workers of a killed program would wait for jobs for ever."""
+    parent = multiprocessing.parent_process()
+    assert parent is not None  # only worker processes come here
+    parent.join()
     os._exit(1)
 
 
-def _work(job: Any) -> Any:
-    global _worker
-    if _worker is None:  # not at the start of the process, so that errors reach the parent as what they are
+def _work(job: Job) -> object:
+    global _function
+    if _function is None:  # not in `_start`, whose errors would reach the parent as a broken pool
         import_tensorflow()
-        make, arguments = pickle.loads(_make)
-        _worker = make(*arguments)
-    return _worker(job)
+        make, arguments = pickle.loads(_pickled)
+        _function = make(*arguments)
+    return _function(job)

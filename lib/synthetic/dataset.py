@@ -1,16 +1,9 @@
 """A folder of synthetic RGBA crops with the truth behind them, rendered in parallel and resumable."""
 
-import concurrent.futures
 import contextlib
 import hashlib
-import multiprocessing
-import os
-import signal
-import threading
-from collections.abc import Iterator
-from concurrent.futures.process import BrokenProcessPool
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from PIL import Image
@@ -21,12 +14,10 @@ from lib.face_model.face_model import FaceModel
 from lib.files.atomic import atomic_path
 from lib.files.numpy_files import DamagedFile, read_npz
 from lib.runtime.quiet_tensorflow import import_tensorflow
+from lib.runtime.worker_pool import run_jobs
 
 TRUTH = "truth.npz"
 _PER_CROP = ("coefficients", "identity_id", "true_albedo", "landmarks")
-
-# What a process renders, and with what; every worker has its own.
-_settings = _faces = None
 
 
 def render_dataset(
@@ -125,106 +116,46 @@ def _finished(folder: Path, key: str) -> set[int]:
 
 
 def _render(
-    face_model: FaceModel,
-    folder: Path,
-    indices: list[int],
-    image_size: int,
-    seed: int,
-    workers: int,
-    key: str,
+    face_model: FaceModel, folder: Path, indices: list[int], image_size: int, seed: int, workers: int, key: str
 ) -> None:
+    """Renders the crops `indices` and writes each with its part of the truth."""
     _part(folder, key, 0).parent.mkdir(exist_ok=True)
-    bar = tqdm(desc="render", total=len(indices), unit="crop", dynamic_ncols=True)
-    if min(workers, len(indices)) == 1:
-        _renderer_of(face_model, image_size, seed)
-        with bar:
-            for index in indices:
-                _render_one(folder, index, key)
-                bar.update()
-        return
-    with (
-        bar,
-        _single_threaded_children(),
-        concurrent.futures.ProcessPoolExecutor(
-            max_workers=min(workers, len(indices)),
-            mp_context=multiprocessing.get_context("spawn"),
-            initializer=_start_worker,
-            initargs=(face_model, image_size, seed),
-        ) as pool,
-    ):
-        futures = [pool.submit(_render_one, folder, index, key) for index in indices]
-        try:
-            for future in concurrent.futures.as_completed(futures):
-                future.result()
-                bar.update()
-        except BrokenProcessPool as error:
-            raise UserError(
-                "rendering must keep its processes, got one killed (too little memory? use --workers 1 and repeat "
-                "the command; it goes on where it stopped)"
-            ) from error
-        finally:
-            # Before the pool's own end, which would render everything that was asked for.
-            pool.shutdown(cancel_futures=True)
+    arguments = (face_model, folder, image_size, seed, key)
+    with tqdm(desc="render", total=len(indices), unit="crop", dynamic_ncols=True) as bar:
+        for _ in run_jobs(indices, _make_renderer, arguments, workers, _lost):
+            bar.update()
 
 
-@contextlib.contextmanager
-def _single_threaded_children() -> Iterator[None]:
-    """Processes started inside use one thread each, because they are the parallelism, and no graphics card."""
-    threads = ("OMP_NUM_THREADS", "NUMBA_NUM_THREADS", "TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS")
-    wanted = {**dict.fromkeys(threads, "1"), "CUDA_VISIBLE_DEVICES": "-1"}
-    before = {name: os.environ.get(name) for name in wanted}
-    os.environ.update(wanted)
-    try:
-        yield
-    finally:
-        for name, value in before.items():
-            if value is None:
-                del os.environ[name]
-            else:
-                os.environ[name] = value
+def _make_renderer(face_model: FaceModel, folder: Path, image_size: int, seed: int, key: str) -> Callable[[int], None]:
+    """The function that a process renders with: writes the crop of an index."""
+    import_tensorflow()
+    from lib.synthetic.photos import PhotoSettings, SyntheticFaces
+
+    # One photo of each person: the split goes by file, and nobody may be in two parts of it.
+    faces = SyntheticFaces(face_model, image_size, seed, PhotoSettings(photos_per_identity=1))
+
+    def render(index: int) -> None:
+        face = faces.sample(index)
+        with atomic_path(_part(folder, key, index)) as temporary, open(temporary, "wb") as stream:
+            np.savez(
+                stream,
+                coefficients=np.asarray(face.coefficients, np.float32),
+                identity_id=np.asarray(face.identity_id),
+                true_albedo=np.asarray(face.true_albedo, np.float16),
+                landmarks=np.asarray(face.landmarks, np.float32),
+            )
+        # The picture comes last: where it is, the truth is.
+        with atomic_path(folder / crop_name(index)) as temporary:
+            Image.fromarray(np.dstack([face.image, face.alpha]), "RGBA").save(temporary, compress_level=3)
+
+    return render
 
 
-def _start_worker(*renderer: Any) -> None:
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to handle, in one line
-    threading.Thread(target=_die_with_parent, daemon=True).start()
-    _renderer_of(*renderer)
-
-
-def _die_with_parent() -> None:
-    """Without it the workers of a killed program would wait for work for ever."""
-    multiprocessing.parent_process().join()
-    os._exit(1)
-
-
-def _renderer_of(face_model: FaceModel, image_size: int, seed: int) -> None:
-    """Says what `_render_one` renders in this process."""
-    global _settings, _faces
-    _settings, _faces = (face_model, image_size, seed), None
-
-
-def _render_one(folder: Path, index: int, key: str) -> None:
-    global _faces
-    if _faces is None:
-        # Made here, not at the start of the process, so that its errors reach the parent as what they are.
-        import_tensorflow()
-        from lib.synthetic.photos import PhotoSettings, SyntheticFaces
-
-        # One photo of each person: the split goes by file, and nobody may be in two parts of it.
-        face_model, image_size, seed = _settings
-        _faces = SyntheticFaces(face_model, image_size, seed, PhotoSettings(photos_per_identity=1))
-    face = _faces.sample(index)
-    rgba = np.dstack([face.image, face.alpha])
-    with atomic_path(_part(folder, key, index)) as temporary, open(temporary, "wb") as stream:
-        np.savez(
-            stream,
-            coefficients=np.asarray(face.coefficients, np.float32),
-            identity_id=np.asarray(face.identity_id),
-            true_albedo=np.asarray(face.true_albedo, np.float16),
-            landmarks=np.asarray(face.landmarks, np.float32),
-        )
-    # The picture comes last: where it is, the truth is.
-    with atomic_path(folder / crop_name(index)) as temporary:
-        Image.fromarray(rgba, "RGBA").save(temporary, compress_level=3)
+def _lost(indices: list[int]) -> str:
+    return (
+        f"rendering must keep its processes, got one killed at one of the crops {sorted(indices)} (too little memory? "
+        "use --workers 1 and repeat the command; it goes on where it stopped)"
+    )
 
 
 def _collect(folder: Path, count: int, key: str, fingerprint: str) -> None:

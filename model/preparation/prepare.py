@@ -87,17 +87,13 @@ def prepare_folder(config: schema.Config, source: Path, output: Path) -> dict[st
 
 
 def make_preparer(config: schema.Config) -> Callable[[object], dict]:
-    """What a process does its photos with; it computes on one thread, because the photos run side by side."""
+    """The function that prepares one photo, loaded once in each process."""
     from lib.runtime.quiet_tensorflow import import_tensorflow
 
     import_tensorflow()
     import cv2
-    import tensorflow
 
-    cv2.setNumThreads(1)
-    if config.workers > 1:
-        tensorflow.config.threading.set_intra_op_parallelism_threads(1)
-        tensorflow.config.threading.set_inter_op_parallelism_threads(1)
+    cv2.setNumThreads(1)  # the photos run side by side, and OpenCV reads no variable of the environment
     from model.preparation.worker import Preparer
 
     return Preparer(config)

@@ -1,4 +1,4 @@
-"""Jobs in processes: all done, errors as they are, a killed process said."""
+"""Jobs in processes: every job done once, errors unchanged, killed processes reported, one thread each."""
 
 import os
 import signal
@@ -39,3 +39,22 @@ def test_every_job_once(workers):
 def test_a_killed_process_is_said_with_what_it_was_doing():
     with pytest.raises(UserError, match=r"one of \[.*0.*\] was lost"):
         list(run_jobs([0, 1, 2, 3], Square, (0,), 2, lost))
+
+
+class Environment:
+    """Returns variables of the worker's environment, after a Ctrl-C that reached the worker, too."""
+
+    def __call__(self, name):
+        os.kill(os.getpid(), signal.SIGINT)
+        return os.environ.get(name)
+
+
+def test_workers_use_one_thread_and_leave_the_interruption_to_the_parent(monkeypatch):
+    monkeypatch.setenv("OMP_NUM_THREADS", "7")
+    monkeypatch.delenv("NUMBA_NUM_THREADS", raising=False)
+    found = []
+    for value in run_jobs(["OMP_NUM_THREADS", "NUMBA_NUM_THREADS"] * 3, Environment, (), 2, lost):
+        found.append(value)
+        assert os.environ["OMP_NUM_THREADS"] == "7", "the parent's own environment is not touched"
+        assert "NUMBA_NUM_THREADS" not in os.environ
+    assert found == ["1"] * 6
