@@ -17,8 +17,8 @@ from tests.support.helpers import ROOT
 
 # Where the name to install and the name to import differ.
 IMPORTED_AS = {
-    "opencv-python-headless": "cv2", "scikit-image": "skimage", "pillow": "PIL", "pyyaml": "yaml", "libigl": "igl",
-    "protobuf": "google",
+    "opencv-python-headless": "cv2", "scikit-image": "skimage", "scikit-learn": "sklearn", "pillow": "PIL",
+    "pyyaml": "yaml", "libigl": "igl", "protobuf": "google",
 }  # fmt: skip
 # Used where they are installed, and asked for by name where they are not.
 OPTIONAL = {"onnxruntime"}

@@ -9,7 +9,7 @@ import numpy as np
 from PIL import Image
 
 from lib.files.atomic import atomic_path
-from model.evaluation.tables import DIGITS, HEADINGS
+from model.evaluation.tables import DIGITS, HEADINGS, verification
 from model.report.face_data import webp
 from model.report.page import read_template
 
@@ -43,6 +43,7 @@ def write_evaluation_page(output: Path, metrics: Mapping, sheet: Image.Image) ->
             + "</tr>"
             for kind in kinds
         ),
+        identity=_identity(metrics["identity"]),
         width=sheet.width,
         height=sheet.height,
         sheet=webp(np.asarray(sheet)),
@@ -50,6 +51,12 @@ def write_evaluation_page(output: Path, metrics: Mapping, sheet: Image.Image) ->
     with atomic_path(Path(output) / "index.html") as path:
         path.write_text(page, encoding="utf-8")
     return Path(output) / "index.html"
+
+
+def _identity(found: Mapping | None) -> str:
+    if found is None:
+        return ""
+    return f"<p>Identity network, photos of {found['people']} new people: {html.escape(verification(found))}.</p>"
 
 
 def _best(column: str, values: Mapping[str, float | None]) -> str | None:

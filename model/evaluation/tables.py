@@ -62,15 +62,20 @@ def print_report(metrics: Mapping, left_out: Sequence[str], output: Path) -> Non
         if found is not None:
             points = "" if found["points_percent"] is None else f", points {found['points_percent']:.1f} % off"
             print(f"detector, yaw {band.replace('_', ' ')}: finds {found['found']:.1%} of {found['faces']}{points}")
-    if metrics["identity_auc"] is not None:
-        people = metrics["identity"]["people"]
-        print(f"identity: AUC {metrics['identity_auc']:.3f} between photos of {people} people nobody trained on")
+    if identity := metrics["identity"]:
+        print(f"identity: {verification(identity)} between photos of {identity['people']} people nobody trained on")
     if photos := metrics["photos"]:
         print(
             f"{photos['reconstructed']} of {photos['given']} photos reconstructed: "
             f"coarse {photos['psnr_coarse']:.2f} dB, fine {photos['psnr_fine']:.2f} dB"
         )
     print(f"numbers: {output.resolve() / 'metrics.json'}   table and pictures: {output.resolve() / 'index.html'}")
+
+
+def verification(identity: Mapping) -> str:
+    """The ROC curve of `identity_metrics` in a few words."""
+    rates = (f"TAR {tar:.1%} at FAR {float(far):g}" for far, tar in identity["tar_at_far"].items() if tar is not None)
+    return ", ".join([f"AUC {identity['auc']:.3f}", *rates])
 
 
 def _print_row(name: str, columns: Mapping[str, float | None]) -> None:

@@ -2,6 +2,7 @@
 
 import numpy as np
 import tensorflow as tf
+from sklearn.metrics import roc_auc_score, roc_curve
 
 from lib.face_model.coefficients import CoefficientLayout
 from lib.face_model.face_model import FaceModel
@@ -11,6 +12,9 @@ from lib.geometry.rotation import rotation_matrix
 
 OUTER_EYES = (36, 45)  # outer corners of the subject's right and left eye
 BATCH = 32
+# False accept rates at which the true accept rate is reported, and the false accepts that it takes to measure one.
+FALSE_ACCEPT_RATES = (1e-2, 1e-3)
+LEAST_FALSE_ACCEPTS = 10
 
 
 def predict(network, images: np.ndarray) -> np.ndarray:
@@ -78,15 +82,19 @@ def regressor_metrics(face_model: FaceModel, camera: Camera, predicted: np.ndarr
 
 
 def identity_metrics(embeddings: np.ndarray, identities: np.ndarray) -> dict:
-    """How well cosines tell pairs of the same person from pairs of different people.
+    """Verification by cosine: pairs of photos of the same person against pairs of two people.
 
     Args:
       embeddings: [S, E] unit vectors.
       identities: [S] numbers of the people.
 
     Returns:
-      auc: probability that a pair of one person has a larger cosine than a pair of two people (ties count half).
+      auc: area under the ROC curve, the probability that a pair of one person has a larger cosine than a pair of two
+        people (ties count half).
+      tar_at_far: false accept rate -> true accept rate, the largest share of same pairs accepted by a threshold that
+        accepts at most that share of different pairs; None where that is fewer than ten pairs.
       same, different: mean cosines of the two kinds of pairs.
+      people, faces: numbers of them.
 
     Raises:
       ValueError: no pair of the same person, or none of different people.
@@ -96,21 +104,21 @@ def identity_metrics(embeddings: np.ndarray, identities: np.ndarray) -> dict:
     same = identities[first] == identities[second]
     if same.all() or not same.any():
         raise ValueError("identities must hold pairs of one person and of two people, got one kind only")
+    # Every threshold is kept: the one in question may lie on a straight stretch of the curve.
+    false_accepts, true_accepts, _ = roc_curve(same, cosines, drop_intermediate=False)
     return {
-        "auc": round(area_under_curve(cosines[same], cosines[~same]), 5),
+        "auc": round(float(roc_auc_score(same, cosines)), 5),
+        "tar_at_far": {
+            f"{rate:g}": round(float(true_accepts[false_accepts <= rate].max()), 4)
+            if rate * (~same).sum() >= LEAST_FALSE_ACCEPTS
+            else None
+            for rate in FALSE_ACCEPT_RATES
+        },
         "same": round(float(cosines[same].mean()), 4),
         "different": round(float(cosines[~same].mean()), 4),
         "people": len(np.unique(identities)),
         "faces": len(identities),
     }
-
-
-def area_under_curve(positive: np.ndarray, negative: np.ndarray) -> float:
-    """Probability that a draw of `positive` exceeds one of `negative`, ties counted half (Mann-Whitney)."""
-    negative = np.sort(negative)
-    below = np.searchsorted(negative, positive, "left")
-    ties = np.searchsorted(negative, positive, "right") - below
-    return float((below + 0.5 * ties).mean() / len(negative))
 
 
 def _hemisphere(count: int = 200) -> np.ndarray:

@@ -115,6 +115,7 @@ def test_the_file_holds_every_number_in_its_place(measured):
     assert 0.3 < metrics["hidden_share"] < 0.9
     assert metrics["detector"] is None
     assert metrics["identity_auc"] is None
+    assert "Identity network" not in (output / "index.html").read_text(encoding="utf-8")
     assert metrics["photos"] is None
 
 
@@ -249,6 +250,8 @@ def test_identity_and_detector_are_measured_on_fresh_photos(root, tmp_path, monk
     metrics = evaluate(config, tmp_path)
     assert metrics["identity"]["faces"] == 12
     assert metrics["identity_auc"] == metrics["identity"]["auc"]
+    page = (tmp_path / "index.html").read_text(encoding="utf-8")
+    assert f"photos of 3 new people: AUC {metrics['identity_auc']:.3f}" in page
     assert metrics["detector"] == {"within_30": None, "30_to_60": None}
     faces = [ToyFaces(golden_face_model(), SIZE, config.evaluate.seed).sample(i) for i in range(5)]
     np.testing.assert_array_equal(seen["images"][4, ..., :3], faces[4].image)

@@ -11,7 +11,7 @@ from lib.errors import UserError
 from lib.geometry.camera import Camera
 from lib.geometry.rotation import rotation_matrix
 from lib.synthetic.face_set import FaceSet, load_or_render, recipe
-from model.metrics.networks import area_under_curve, identity_metrics, predict, regressor_metrics
+from model.metrics.networks import predict, regressor_metrics
 from model.networks.regressor import build_regressor
 from model.pretraining import loop as pretraining
 from model.pretraining.loop import BatchOrder, IdentityTask, RegressorTask, run_updates
@@ -277,17 +277,6 @@ def test_accuracy_of_the_truth_and_of_the_mean_face():
     still = truth.copy()
     still[:, face_model.layout.slices["angles"]] = [0.0, 0.2, 0.0]
     assert regressor_metrics(face_model, camera, turned, still)["rotation_degrees"] == pytest.approx(11.459, abs=0.01)
-
-
-def test_area_under_curve_against_all_pairs():
-    generator = np.random.default_rng(2)
-    positive, negative = generator.integers(0, 6, 40), generator.integers(0, 5, 30)
-    pairs = [1.0 if p > n else 0.5 if p == n else 0.0 for p in positive for n in negative]
-    assert area_under_curve(positive, negative) == pytest.approx(np.mean(pairs))
-    embeddings = np.eye(3)[[0, 0, 1, 1, 2]]
-    assert identity_metrics(embeddings, np.array([7, 7, 8, 8, 9]))["auc"] == 1.0
-    with pytest.raises(ValueError, match="one kind only"):
-        identity_metrics(embeddings, np.arange(5))
 
 
 def test_prediction_in_batches_is_prediction():
