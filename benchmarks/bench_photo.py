@@ -66,7 +66,7 @@ def main():
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "portrait.png"
         Image.fromarray(skimage.data.astronaut()).save(path)
-        photo = timed("read, detect, align", lambda: reader.read(path), arguments.repeats)
+        photo, _ = timed("read, detect, align", lambda: reader.read(path), arguments.repeats)
     mean = np.zeros([1, model.layout.size], np.float32)
     start = timed("place on five points", lambda: reader.place(mean, photo.alignment.points), arguments.repeats)
     alpha = timed("mask", lambda: reader.mask(photo, start), arguments.repeats)

@@ -87,8 +87,8 @@ class Gallery:
         return len(self.drafts)
 
     def append(self, draft: Draft) -> None:
-        """Keeps a draft; the photo's full resolution is left behind: a textures' matter, and large."""
-        self.drafts.append(dataclasses.replace(draft, photo=dataclasses.replace(draft.photo, region=None)))
+        """Keeps a draft."""
+        self.drafts.append(draft)
         self._coefficients.append(draft.coefficients)
         self._regressed.append(draft.regressed)
 

@@ -1,6 +1,5 @@
 """Several photos of one person: one identity and one albedo from all of them, textures merged by visibility."""
 
-import dataclasses
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -105,11 +104,9 @@ def _reconstruct_person(
             spent = seconds + (time.monotonic() - began) / len(batch)
             began = time.monotonic()
             try:
-                photo = draft.photo
-                region = face_region(read_photo(path), photo.alignment)
-                draft = dataclasses.replace(draft, photo=dataclasses.replace(photo, region=region))
-                result = estimator.reconstruct.finish(draft, began - spent)
-                textures = written.add(path, names[path], result)
+                region = face_region(read_photo(path), draft.photo.alignment)
+                result = estimator.reconstruct.finish(draft, region)
+                textures = written.add(path, names[path], result, spent + time.monotonic() - began)
                 records.append(PersonRecord.of(result, textures, names[path]))
             except PHOTO_ERRORS as error:
                 written.fail(path, error)
@@ -124,8 +121,8 @@ def _fit_alone(estimator: PersonEstimator, written: ResultFolder, paths: list[Pa
         drafts = {}
         for path in batch:
             try:
-                photo = reconstruct.reader.read(path)
-                drafts[path] = reconstruct.guess(dataclasses.replace(photo, region=None))
+                photo, _ = reconstruct.reader.read(path)
+                drafts[path] = reconstruct.guess(photo)
             except PHOTO_ERRORS as error:
                 written.fail(path, error)
         for path, draft in _fitted(estimator.alone, written, list(drafts), list(drafts.values())).items():

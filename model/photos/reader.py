@@ -33,7 +33,6 @@ class AlignedPhoto:
       face: the detection, in pixels of the photo.
       alignment: the crop, its points and the way back to the photo.
       alpha: [H, W] float32 mask of the crop that the photo brought along, or None.
-      region: the photo's own pixels in the crop's square.
     """
 
     name: str
@@ -41,7 +40,6 @@ class AlignedPhoto:
     face: Face
     alignment: Alignment
     alpha: np.ndarray | None
-    region: PhotoRegion
 
     @property
     def rgb(self) -> np.ndarray:
@@ -75,14 +73,15 @@ class PhotoReader:
         bases = (face_model.identity_basis, face_model.expression_basis)
         self._deformations = np.concatenate([_five(basis[:, face_model.landmarks]) for basis in bases])
 
-    def read(self, path: Path) -> AlignedPhoto:
-        """The largest face of a photo, aligned.
+    def read(self, path: Path) -> tuple[AlignedPhoto, PhotoRegion]:
+        """The largest face of a photo, aligned, and the photo's own pixels around it, for textures.
 
         Raises:
           UserError: the file is no image, what lies beside it does not fit, or there is no face.
         """
         photo, faces = self.find(path, 1)
-        return self.aligned(path.name, photo, faces[0])
+        aligned = self.aligned(path.name, photo, faces[0])
+        return aligned, face_region(photo, aligned.alignment)
 
     def find(self, path: Path, most: int | None = None) -> tuple[np.ndarray, list[Face]]:
         """A photo and its faces.
@@ -114,7 +113,7 @@ class PhotoReader:
         alpha = None
         if given_alpha(photo) is not None:
             alpha = alignment.crop[..., 3].astype(np.float32) / 255
-        return AlignedPhoto(name, photo.shape[:2], face, alignment, alpha, face_region(photo, alignment))
+        return AlignedPhoto(name, photo.shape[:2], face, alignment, alpha)
 
     def place(self, coefficients: np.ndarray, points: np.ndarray) -> np.ndarray:
         """Coefficients [1, K] with pose and shape changed as little as it takes to meet the five points [5, 2]."""

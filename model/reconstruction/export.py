@@ -153,11 +153,11 @@ class Exporter:
         face_gcn, photo, size = result.reconstruction, result.photo, self.raster.size
         view = surface_view(self.morphable, self.camera, face_gcn.coarse.face, readable_mask(photo, result.alpha))
         weight = texture_baking.photo_weight(self.raster, view)
-        points = photo.region.from_crop(
+        points = result.region.from_crop(
             self.camera.project(face_gcn.coarse.face.vertices)[0].numpy().astype(np.float64)
         )
         footprint = uv_chart.texel_footprint(self.chart, points, size)
-        colours = texture_baking.sample_photo(self.raster, photo.region.pixels, points, footprint)
+        colours = texture_baking.sample_photo(self.raster, result.region.pixels, points, footprint)
         vertices = (tensor[0].numpy() for tensor in (face_gcn.colour, face_gcn.albedo, face_gcn.coarse.face.shading))
         baked = texture_baking.blend(self.raster, colours, weight, *vertices)
         normals = self.relief(face_gcn.coarse.face.shape[0].numpy(), baked.albedo, weight)

@@ -12,6 +12,7 @@ from configs import schema
 from lib.errors import UserError
 from lib.face_image.parsing import FaceParser
 from lib.face_image.photo_io import photo_paths, result_names
+from lib.face_image.region import PhotoRegion
 from lib.images.display import clipped
 from lib.mesh_renderer.fragments import interpolate, rasterize
 from model.face_gcn import FaceReconstruction
@@ -38,6 +39,7 @@ class PhotoResult:
 
     Attributes:
       photo: the aligned photo.
+      region: the photo's own pixels around the face, which textures are baked from.
       alpha: [H, W] mask used.
       coefficients: [K] final coefficients.
       reconstruction: the face with its fine texture, a batch of one.
@@ -47,6 +49,7 @@ class PhotoResult:
     """
 
     photo: AlignedPhoto
+    region: PhotoRegion
     alpha: np.ndarray
     coefficients: np.ndarray
     reconstruction: FaceReconstruction
@@ -116,11 +119,11 @@ class Reconstructor:
         Raises:
           UserError: the file is no image or shows no face.
         """
-        started = time.monotonic()
-        draft = self.guess(self.reader.read(path))
+        photo, region = self.reader.read(path)
+        draft = self.guess(photo)
         if self.steps:
             (draft,) = self.fit([draft], self.fitter)
-        return self.finish(draft, started)
+        return self.finish(draft, region)
 
     def guess(self, photo: AlignedPhoto) -> Draft:
         """What the frozen networks say of a photo, moved to meet its five points, and a first mask."""
@@ -156,12 +159,12 @@ class Reconstructor:
             landmark_weight=tf.ones([len(drafts), 68]),
         )
 
-    def finish(self, draft: Draft, started: float) -> PhotoResult:
+    def finish(self, draft: Draft, region: PhotoRegion) -> PhotoResult:
         """The fine texture of a fitted draft, its pictures and numbers.
 
         Args:
           draft: coefficients and mask are final.
-          started: `time.monotonic()` when the work on this photo began.
+          region: the photo's own pixels around the face.
 
         Raises:
           UserError: mask and face have no pixel in common.
@@ -173,8 +176,8 @@ class Reconstructor:
         if not np.any(result.mask.numpy() * crop[..., 3:].numpy() >= 0.5):
             raise UserError("the photo's mask must cover some of the face, got none of it (another face's mask?)")
         metrics = self._measure(result, crop, photo.alignment.points)
-        metrics["seconds"] = round(time.monotonic() - started, 2)
-        return PhotoResult(photo, draft.alpha, draft.coefficients, result, self._views(coefficients, result), metrics)
+        views = self._views(coefficients, result)
+        return PhotoResult(photo, region, draft.alpha, draft.coefficients, result, views, metrics)
 
     def _measure(self, result: FaceReconstruction, crop: tf.Tensor, points: np.ndarray) -> dict[str, float]:
         mask = result.mask * crop[..., 3:]
@@ -242,7 +245,9 @@ def reconstruct_folder(config: schema.Config, source: Path, output: Path) -> dic
     for path in bar:
         bar.set_postfix_str(path.name)
         try:
-            results.add(path, names[path], reconstruct(path))
+            started = time.monotonic()
+            result = reconstruct(path)
+            results.add(path, names[path], result, time.monotonic() - started)
         except PHOTO_ERRORS as error:
             results.fail(path, error)
     return results.finish()

@@ -1,5 +1,6 @@
 """The output folder of test mode: a folder per photo, the page, and the tables of metrics and failures."""
 
+import dataclasses
 import time
 from pathlib import Path
 
@@ -33,12 +34,19 @@ class ResultFolder:
         self._sheet = reconstruction_files.Sheet()
         self._report = Report(self.output, pipeline.face_model, pipeline.camera, title=str(source))
 
-    def add(self, path: Path, folder: str, result) -> FaceTextures | None:
+    def add(self, path: Path, folder: str, result, seconds: float) -> FaceTextures | None:
         """Writes a `PhotoResult` of the photo `path` to the folder of this name below the output folder.
+
+        Args:
+          path: the photo.
+          folder: of its results, below the output folder.
+          result: a `PhotoResult`.
+          seconds: the time it took, reported among its metrics.
 
         Returns:
           The textures that were exported, if any.
         """
+        result = dataclasses.replace(result, metrics={**result.metrics, "seconds": round(seconds, 2)})
         target = self.output / folder
         reconstruction_files.write(target, result, self.pipeline.face_gcn.morphable, self.pipeline.camera)
         textures = self.export(target, result)

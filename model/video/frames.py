@@ -1,6 +1,5 @@
 """Frames of a video in and out, and the same face from frame to frame."""
 
-import dataclasses
 import os
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -127,8 +126,7 @@ class FrameTracker:
         if not found:
             return self._miss()
         self._last, self._missed = found[0], 0
-        # The photo at full resolution is for textures; of a long video it would fill the memory.
-        return dataclasses.replace(self.reader.aligned(name, frame, found[0]), region=None)
+        return self.reader.aligned(name, frame, found[0])
 
     def _miss(self) -> None:
         self._missed += 1

@@ -2,7 +2,6 @@
 
 import dataclasses
 import json
-import time
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
@@ -21,7 +20,7 @@ from model.person.files import PERSON_FOLDER, PersonRecord, write_person
 from model.photos.reader import AlignedPhoto
 from model.pipeline import load_pipeline, restore_texture_network
 from model.reconstruction.export import Exporter
-from model.reconstruction.reconstructor import PhotoResult, Reconstructor
+from model.reconstruction.reconstructor import Draft, Reconstructor
 from model.video.frames import FrameSource, FrameTracker, held, write_video
 from model.video.smoothing import smooth, stiffness
 
@@ -39,14 +38,14 @@ class Track:
       photo_to_crop: [T, 2, 3] the crops, see `Alignment`; bridged frames borrow their neighbour's.
       landmarks: [T, 68, 2] pixels of the frame.
       seen: [T] bool, False where the face was not found and its motion is bridged.
-      keys: frame -> result, of the frames that identity and albedo come from.
+      keys: frame -> fitted draft, of the frames that identity and albedo come from.
     """
 
     coefficients: np.ndarray
     photo_to_crop: np.ndarray
     landmarks: np.ndarray
     seen: np.ndarray
-    keys: dict[int, PhotoResult]
+    keys: dict[int, Draft]
 
 
 def track_face(
@@ -72,13 +71,12 @@ def track_face(
     if not len(frames):
         raise UserError(f"at least one frame must show a face, got none in {len(seen)}")
     layout = reconstruct.pipeline.face_model.layout
-    started = time.monotonic()
     chosen = spread(layout.split(gallery.regressed).angles, KEY_FRAMES)
     estimator, keys = PersonEstimator(reconstruct), Gallery()
     for draft in estimator.alone([gallery.drafts[index] for index in chosen]):
         keys.append(draft)
     shared = estimator.shared(keys)
-    results = [reconstruct.finish(draft, started) for draft in estimator.around(shared, list(keys.drafts))]
+    fitted = estimator.around(shared, list(keys.drafts))
     rows, crops = [], []
     for batch in batches(tqdm(gallery.drafts, "fit", unit="frame", dynamic_ncols=True)):
         for draft in estimator.around(shared, batch):
@@ -94,7 +92,7 @@ def track_face(
     )
     landmarks = frame_landmarks(reconstruct, coefficients, crops)
     return Track(
-        coefficients, crops, landmarks, np.array(seen), dict(zip(frames[chosen].tolist(), results, strict=True))
+        coefficients, crops, landmarks, np.array(seen), dict(zip(frames[chosen].tolist(), fitted, strict=True))
     )
 
 
@@ -159,12 +157,6 @@ def overlay(reconstruct: Reconstructor, frame: np.ndarray, crop: np.ndarray, coe
     return np.rint(np.clip(blended, 0, 255)).astype(np.uint8)
 
 
-def with_region(result: PhotoResult, frame: np.ndarray) -> PhotoResult:
-    """A result with the pixels of its frame, uint8 [H, W, 3], that textures are baked from."""
-    photo = result.photo
-    return dataclasses.replace(result, photo=dataclasses.replace(photo, region=face_region(frame, photo.alignment)))
-
-
 def reconstruct_video(config: schema.Config, source: Path, output: Path) -> dict[str, str]:
     """Reconstructs the face of a video.
 
@@ -207,7 +199,8 @@ def reconstruct_video(config: schema.Config, source: Path, output: Path) -> dict
     records: DiskList[PersonRecord] = DiskList()
     for index, frame in enumerate(frames):
         if index in track.keys:
-            result = with_region(track.keys[index], frame)
+            draft = track.keys[index]
+            result = reconstruct.finish(draft, face_region(frame, draft.photo.alignment))
             records.append(PersonRecord.of(result, export.bake(result) if export.textured else None, result.photo.name))
     with atomic_path(output / "coefficients.npz") as path, open(path, "wb") as stream:
         arrays = ("coefficients", "photo_to_crop", "landmarks", "seen")

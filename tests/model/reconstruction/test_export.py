@@ -78,11 +78,11 @@ def result(morphable):
         alignment=alignment,
         alpha=None,
         rgb=rgb,
-        region=PhotoRegion(photo, np.array([[PHOTO / CROP, 0, 0], [0, PHOTO / CROP, 0.0]])),
     )
     reconstruction = face_gcn(tf.constant(crop), tf.constant(coefficients), tf.zeros([1, 4]))
     return SimpleNamespace(
         photo=aligned,
+        region=PhotoRegion(photo, np.array([[PHOTO / CROP, 0, 0], [0, PHOTO / CROP, 0.0]])),
         alpha=alpha,
         coefficients=coefficients[0],
         reconstruction=reconstruction,
@@ -110,7 +110,7 @@ def drawn(texture: np.ndarray, uv: np.ndarray, vertex: np.ndarray, triangles: np
 
 def psnr(picture: np.ndarray, result) -> float:
     """Over the mask, against the photo."""
-    photo = result.photo.region.pixels / 255
+    photo = result.region.pixels / 255
     inside = cv2.resize(result.alpha, (PHOTO, PHOTO)) * result.mask[..., 0] > 0.5
     return -10 * np.log10(np.mean((picture - photo)[inside] ** 2))
 
@@ -171,7 +171,7 @@ def test_the_lit_mesh_drawn_again_is_the_photo(exported, result):
 
 def test_the_texture_resolves_more_than_the_vertices(exported, result, morphable):
     _, triangles, uv, texture = textured(exported.folder / "mesh_lit.glb")
-    printed = contrast(result.photo.region.pixels / 255)
+    printed = contrast(result.region.pixels / 255)
     assert printed > 0.25
     assert contrast(drawn(texture, uv, np.arange(len(uv)), triangles, result)) > 0.8 * printed
     vertices = interpolate(result.reconstruction.colour, morphable.triangles, result.fragments)[0].numpy()
