@@ -20,38 +20,10 @@ from lib.synthetic.rendering.imaging import develop, to_bytes
 from lib.synthetic.rendering.lights import sample_light
 from lib.synthetic.rendering.photo_renderer import PhotoRenderer
 from lib.synthetic.rendering.placement import detected_points, five_points, place
-from lib.synthetic.rendering.scene import Scene
+from lib.synthetic.rendering.scene import PhotoSettings, Scene
 
 # Streams of random numbers: adding one kind of choice must not change the others.
 _PERSON, _MOMENT, _LIGHT, _SCENE, _CAMERA = range(5)
-
-
-@dataclass(frozen=True)
-class PhotoSettings:
-    """What a synthetic photo has beyond the face model; switch things off to test what is left.
-
-    Attributes:
-      photos_per_identity: consecutive indices that show the same person.
-      supersampling: samples per pixel and axis.
-      detail: colour beyond the albedo basis.
-      extra_light: cast shadows, occlusion, highlights, scattering.
-      surroundings: head, hair, neck and background.
-      occluders: glasses, hands, strands and objects on a third of the photos.
-      imaging: blur, noise, exposure and JPEG.
-    """
-
-    photos_per_identity: int = 4
-    supersampling: int = 2
-    detail: bool = True
-    extra_light: bool = True
-    surroundings: bool = True
-    occluders: bool = True
-    imaging: bool = True
-
-    def __post_init__(self):
-        for name in ("photos_per_identity", "supersampling"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"{name} must be at least 1, got {getattr(self, name)}")
 
 
 @dataclass(frozen=True)

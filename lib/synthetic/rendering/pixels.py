@@ -1,5 +1,8 @@
 """Values of a mesh at the pixels of a picture, given which triangle each pixel shows."""
 
+from __future__ import annotations
+
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numba
@@ -17,13 +20,23 @@ class Layer:
       pixels: [P] flat index of each covered pixel.
       triangle: [P] its triangle.
       depth: [P] distance in front of the camera, decimetres.
-      values: [P, C] attributes of the vertices, interpolated with perspective.
+      values: [P, C] all channels of the vertices, interpolated with perspective.
+      columns: channel -> its column of `values`, or its slice of columns.
     """
 
     pixels: np.ndarray
     triangle: np.ndarray
     depth: np.ndarray
     values: np.ndarray
+    columns: Mapping[str, int | slice]
+
+    def __getitem__(self, channel: str) -> np.ndarray:
+        """Values of one channel: [P] if the vertices have one number each, else [P, c]."""
+        return self.values[:, self.columns[channel]]
+
+    def select(self, chosen: np.ndarray) -> Layer:
+        """The layer of some pixels only, by a bool mask [P]."""
+        return Layer(self.pixels[chosen], self.triangle[chosen], self.depth[chosen], self.values[chosen], self.columns)
 
 
 @numba.njit(cache=True)
@@ -58,25 +71,37 @@ def _interpolate(ids, triangles, rays, attributes, pixels, found, depth, values)
 
 
 def read_layer(
-    triangle_ids: np.ndarray, triangles: np.ndarray, vertices: np.ndarray, attributes, camera: Camera
+    triangle_ids: np.ndarray,
+    triangles: np.ndarray,
+    vertices: np.ndarray,
+    channels: Mapping[str, np.ndarray],
+    camera: Camera,
 ) -> Layer:
-    """Interpolates vertex attributes at every covered pixel.
+    """Interpolates values of the vertices at every covered pixel.
 
     Args:
       triangle_ids: [H, W] int32, -1 where nothing is.
       triangles: [F, 3].
       vertices: [N, 3] world, decimetres.
-      attributes: [N, C].
+      channels: name -> [N] or [N, c].
       camera: whose image size is that of `triangle_ids`.
     """
     projected = project(camera, vertices)
     depth = camera.depth(vertices.astype(np.float64))
     rays = np.column_stack([projected * depth[:, None], depth])
+    columns: dict[str, int | slice] = {}
+    width = 0
+    for name, values in channels.items():
+        size = 1 if values.ndim == 1 else values.shape[1]
+        columns[name] = width if values.ndim == 1 else slice(width, width + size)
+        width += size
+    attributes = np.empty((len(vertices), width), np.float32)
+    for name, values in channels.items():
+        attributes[:, columns[name]] = values
     size = int((triangle_ids >= 0).sum())
-    attributes = np.ascontiguousarray(attributes, np.float32)
     arrays = (
-        np.empty(size, np.int64), np.empty(size, np.int64),
-        np.empty(size, np.float32), np.empty((size, attributes.shape[1]), np.float32),
+        np.empty(size, np.int64), np.empty(size, np.int64), np.empty(size, np.float32),
+        np.empty((size, width), np.float32),
     )  # fmt: skip
     _interpolate(triangle_ids, triangles, rays, attributes, *arrays)
-    return Layer(*arrays)
+    return Layer(*arrays, columns)

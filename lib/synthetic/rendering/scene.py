@@ -1,14 +1,43 @@
-"""What goes into the drawing of a synthetic photo, what it draws on, and what comes out."""
+"""The data of one drawing: settings and scene go in, a canvas is drawn on, a picture comes out."""
 
 from dataclasses import dataclass
 
 import numpy as np
 
 from lib.synthetic.appearance.sampling_priors import Moment, Person
+from lib.synthetic.rendering import compiled
 from lib.synthetic.rendering.lights import Light
 
 # Depth, in decimetres, that a landmark may lie behind the surface of its pixel and still count as seen.
 LANDMARK_TOLERANCE = 0.05
+
+
+@dataclass(frozen=True)
+class PhotoSettings:
+    """What a synthetic photo has beyond the face model; switch things off to test what is left.
+
+    Attributes:
+      photos_per_identity: consecutive indices that show the same person.
+      supersampling: samples per pixel and axis.
+      detail: colour beyond the albedo basis.
+      extra_light: cast shadows, occlusion, highlights, scattering.
+      surroundings: head, hair, neck and background.
+      occluders: glasses, hands, strands and objects on a third of the photos.
+      imaging: blur, noise, exposure and JPEG.
+    """
+
+    photos_per_identity: int = 4
+    supersampling: int = 2
+    detail: bool = True
+    extra_light: bool = True
+    surroundings: bool = True
+    occluders: bool = True
+    imaging: bool = True
+
+    def __post_init__(self):
+        for name in ("photos_per_identity", "supersampling"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name} must be at least 1, got {getattr(self, name)}")
 
 
 @dataclass(frozen=True)
@@ -34,6 +63,14 @@ class Scene:
     shading: np.ndarray
     coarse: np.ndarray
     fields: np.ndarray
+
+    def posed(self, points: np.ndarray) -> np.ndarray:
+        """Points [N, 3] of the unposed head in the world; decimetres."""
+        return points @ self.rotation + self.translation
+
+    def plain_light(self, normals: np.ndarray) -> np.ndarray:
+        """Light [N, 3] without shadows on surfaces with these world normals [N, 3], other than the face."""
+        return np.maximum(compiled.shading(normals, self.light.coefficients), 0.04)
 
 
 @dataclass(frozen=True)
