@@ -36,7 +36,7 @@ test: $(VENV)/.development
 	$(BIN)/python -m pytest -q -n auto --maxprocesses 4 --dist loadfile --cov --cov-report term
 
 site: $(VENV)/.site
-	$(BIN)/mkdocs build --strict
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
 
 $(VENV)/.runtime: requirements.txt
 	@command -v $(PYTHON) > /dev/null || { echo "Python 3.11 or newer must be installed, got no '$(PYTHON)' (name it: make PYTHON=/path/to/python3)" >&2; exit 1; }

@@ -1,4 +1,4 @@
-"""What holds for the repository as a whole: sizes, imports, requirements, and that the README's commands exist."""
+"""Rules for the repository as a whole: sizes of files, imports, requirements."""
 
 import ast
 import re
@@ -10,9 +10,6 @@ from pathlib import Path
 
 import pytest
 
-import create_bin
-import main
-from configs import schema
 from tests.support.helpers import ROOT
 
 # Where the name to install and the name to import differ.
@@ -107,53 +104,6 @@ def test_the_package_reads_its_dependencies_from_the_requirements():
     assert named == {path.name for path in ROOT.glob("requirements-*.txt")}
     lines = [line for path in ROOT.glob("requirements*.txt") for line in path.read_text().splitlines() if line]
     assert [line for line in lines if not re.fullmatch(r"#.*|[\w.-]+==[\w.]+", line)] == []
-
-
-def commands() -> list[str]:
-    """The indented command lines of README.md and docs/, and those in their text."""
-    pages = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
-    text = "\n".join(page.read_text(encoding="utf-8") for page in pages)
-    lines = re.findall(r"^    ((?:make|python|pip) .*?)(?:\s+#.*)?$", text, re.MULTILINE)
-    return lines + re.findall(r"`((?:make|python|pip) [^`]+)`", text)
-
-
-def test_the_readme_shows_the_commands_users_need():
-    shown = commands()
-    for command in (
-        "make demo",
-        "make test",
-        "pip install -r requirements.txt",
-        "python create_bin.py",
-        "python main.py --mode train",
-        "python main.py --mode test --input DIR --output DIR",
-    ):
-        assert command in shown
-
-
-@pytest.mark.parametrize("command", sorted(set(commands())))
-def test_every_command_of_the_readme_exists(command, monkeypatch):
-    monkeypatch.chdir(ROOT)
-    words = command.split()
-    if words[0] == "make":
-        targets = re.findall(r"^(\w+):", (ROOT / "Makefile").read_text(), re.MULTILINE)
-        assert words[1] in targets
-    elif words[0] == "pip":
-        assert (ROOT / words[words.index("-r") + 1]).is_file()
-    elif words[1] == "-m":
-        assert (ROOT / (words[2].replace(".", "/") + ".py")).is_file()
-    elif words[2:] != ["--help"]:
-        args = {"main.py": main, "create_bin.py": create_bin}[words[1]].parse(words[2:])
-        # A file that the reader is told to write.
-        schema.load(None if args.config == "data/mine/mine.yaml" else args.config, args.overrides)
-
-
-def test_paths_in_the_readme_exist():
-    text = (ROOT / "README.md").read_text(encoding="utf-8")
-    paths = re.findall(r"`((?:lib|model|configs|data|tests|benchmarks)/[\w/.]*)`", text)
-    made_by_the_program = ("data/test/raw", "data/mine.bin", "data/mine.manifest.json", "data/bfm09/")
-    assert paths
-    for path in paths:
-        assert path in made_by_the_program or (ROOT / path).exists(), path
 
 
 def test_the_test_command_of_ci_is_the_readmes():

@@ -44,7 +44,7 @@ FORMS = (
     ),
     Form("ICT-FaceKit (folder FaceXModel)", is_ict, lambda path, built_in: load_ict(path, built_in())),
     Form(
-        "a mesh of your own (folder with template.obj and landmarks.txt, docs/YOUR_MODEL.md)",
+        "a mesh of your own (folder with template.obj and landmarks.txt, docs/guide/own_face_model.md)",
         is_template,
         lambda path, built_in: load_template(path, built_in()),
     ),

@@ -1,6 +1,6 @@
 """How close coarse and fine renderings are to their photos, image by image: the measures of the paper's comparison.
 
-The protocol, the same for every image (docs/REPRODUCE.md tells it to readers):
+The protocol, the same for every image (docs/guide/reproduce.md describes it):
 
   values: RGB in [0, 1], the photo's bytes / 255; renderings clipped to [0, 1], not rounded.
   mask M: pixels whose alpha is at least one half and on which the face is drawn.

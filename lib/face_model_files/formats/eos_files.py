@@ -170,7 +170,9 @@ class _Archive:
             raise UserError(f"{path}: must be {kind}, got {error.strerror}") from None
 
     def fail(self, expected: str) -> None:
-        raise UserError(f"{self.path}: must be {self.kind} {expected} (docs/YOUR_MODEL.md tells which files are read)")
+        raise UserError(
+            f"{self.path}: must be {self.kind} {expected} (docs/guide/own_face_model.md lists the files that are read)"
+        )
 
     def number(self, dtype: str, what: str) -> int:
         return int(self._take(1, dtype, what)[0])

@@ -46,7 +46,9 @@ def load_template(folder: Path, source: FaceModel) -> FaceModel:
     mesh = read_obj(path)
     marks = folder / FILE
     if not marks.is_file():
-        raise UserError(f"{marks}: must name the 68 landmarks of {TEMPLATE}, got nothing there (docs/YOUR_MODEL.md)")
+        raise UserError(
+            f"{marks}: must name the 68 landmarks of {TEMPLATE}, got nothing there (docs/guide/own_face_model.md)"
+        )
     landmarks = read_landmarks(marks, mesh.vertices)
     # Scale, rotation and shift at once (Umeyama 1991), for columns.
     similarity, _, _ = procrustes(mesh.vertices[landmarks], source.mean_shape[source.landmarks], reflection=False)

@@ -229,7 +229,7 @@ def test_wrong_templates_are_refused(tmp_path, built_in):
     with pytest.raises(UserError, match="counter-clockwise"):
         load_template(folder, built_in)
     (folder / FILE).unlink()
-    with pytest.raises(UserError, match="YOUR_MODEL"):
+    with pytest.raises(UserError, match="own_face_model"):
         load_template(folder, built_in)
 
 
