@@ -6,11 +6,10 @@ python -m benchmarks.contact_sheet
 import argparse
 from pathlib import Path
 
-import numpy as np
-from PIL import Image
 from tqdm import tqdm
 
 from lib.files.atomic import atomic_path
+from lib.images.contact_sheet import contact_sheet
 from lib.synthetic.builtin.face_generator import load_face_model
 from lib.synthetic.photos import PhotoSettings, SyntheticFaces
 
@@ -24,13 +23,10 @@ def main() -> None:
     parser.add_argument("--output", type=Path, default=Path("docs/faces.jpg"))
     args = parser.parse_args()
     faces = SyntheticFaces(load_face_model(), args.size, args.seed, PhotoSettings(photos_per_identity=1))
-    rows = -(-args.count // args.columns)
-    sheet = np.full((rows * args.size, args.columns * args.size, 3), 255, np.uint8)
-    for i in tqdm(range(args.count), "render", unit="face"):
-        row, column = (value * args.size for value in divmod(i, args.columns))
-        sheet[row : row + args.size, column : column + args.size] = faces.sample(i).image
+    tiles = [("", faces.sample(i).image) for i in tqdm(range(args.count), "render", unit="face")]
+    rows = [tiles[first : first + args.columns] for first in range(0, args.count, args.columns)]
     with atomic_path(args.output) as path:
-        Image.fromarray(sheet).save(path, "JPEG", quality=88)
+        contact_sheet(rows).save(path, "JPEG", quality=88)
     print(args.output)
 
 

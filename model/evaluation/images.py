@@ -22,7 +22,8 @@ import tensorflow as tf
 from lib.errors import UserError
 from lib.face_image.alignment import FIVE_FROM_68
 from lib.files.atomic import atomic_path
-from lib.images.display import clipped, tile_sheet
+from lib.images.contact_sheet import Tile, contact_sheet
+from lib.images.display import clipped, to_bytes
 from model.evaluation.other_identities import OtherIdentity
 from model.face_gcn import FaceReconstruction
 from model.losses import identity_distance
@@ -61,7 +62,7 @@ class ImageEvaluation:
             raise UserError(f"evaluate.networks: names must be unique and not '{OWN}', got {', '.join(self.networks)}")
         self.rows: dict[str, dict[str, float]] = {}
         self.failed: dict[str, str] = {}
-        self._tiles: list[list[tuple[str, np.ndarray]]] = []
+        self._tiles: list[list[Tile]] = []
 
     def add(
         self, name: str, crop: tf.Tensor, result: FaceReconstruction, truth: np.ndarray | None = None
@@ -81,7 +82,7 @@ class ImageEvaluation:
         mask = tf.cast(tf.logical_and(alpha >= 0.5, result.mask >= 0.5), tf.float32)
         points = FIVE_FROM_68 @ result.coarse.face.landmarks[0].numpy()
         row = {"coverage": float(coverage(mask, alpha)[0]), "mask_share": float(tf.reduce_mean(mask))}
-        tiles, person = [("photo", photo[0].numpy())], self.embeddings(photo, points)
+        tiles, person = [("photo", to_bytes(photo[0].numpy()))], self.embeddings(photo, points)
         errors = []
         for texture, rendering in zip(TEXTURES, (result.coarse.rendering, result.rendering), strict=True):
             composite = clipped(rendering) * mask + photo * (1 - mask)
@@ -90,10 +91,10 @@ class ImageEvaluation:
                 found[f"identity_{network}"] = float(1 - identity_distance(features, person[network]))
             row |= {f"{texture}_{key}": value for key, value in found.items()}
             caption = f"{texture}  {found['psnr']:.1f} dB  SSIM {found['ssim']:.2f}  id {found[f'identity_{OWN}']:.2f}"
-            tiles.append((caption, composite[0].numpy()))
+            tiles.append((caption, to_bytes(composite[0].numpy())))
             error = tf.minimum(ERROR_GAIN * tf.reduce_mean(tf.abs(composite - photo), -1, keepdims=True), 1.0)
             caption = f"{texture}: L1 {found['l1']:.4f} (x {ERROR_GAIN:g})"
-            errors.append((caption, np.repeat(1 - error[0].numpy(), 3, -1)))
+            errors.append((caption, np.repeat(to_bytes(1 - error[0].numpy()), 3, -1)))
         if truth is not None:
             row |= self.shape(result.coarse.face.shape[0].numpy(), truth)
         self.rows[name] = row
@@ -162,7 +163,7 @@ class ImageEvaluation:
         with atomic_path(output / "images.json") as path:
             path.write_text(json.dumps(summary, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
         with atomic_path(output / "images.png") as path:
-            tile_sheet(self._tiles).save(path)
+            contact_sheet(self._tiles).save(path)
         return summary
 
     def _columns(self) -> list[str]:

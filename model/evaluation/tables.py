@@ -6,7 +6,8 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from lib.images.display import tile_sheet
+from lib.images.contact_sheet import Tile, contact_sheet
+from lib.images.display import to_bytes
 from model.evaluation.new_views import NEW_YAWS
 from model.evaluation.textures import COLUMNS, KINDS, MeasuredFace
 
@@ -24,15 +25,15 @@ DIGITS = {"photo_view": 2, "identity": 4, "new_views": 2, "albedo_visible": 4, "
 
 def sheet(faces: Sequence[MeasuredFace]) -> Image.Image:
     """One face a row: photo, the four textures, the overlay; then truth and textures in each new view. PSNR in dB."""
-    return tile_sheet([_tiles(face) for face in faces])
+    return contact_sheet([_tiles(face) for face in faces])
 
 
-def _tiles(face: MeasuredFace) -> list[tuple[str, np.ndarray]]:
+def _tiles(face: MeasuredFace) -> list[Tile]:
     tiles = [(_caption(name, face.columns["photo_view"].get(name)), picture) for name, picture in face.photo.items()]
     for yaw, view in zip(NEW_YAWS, face.views, strict=False):
         psnr = face.by_yaw[f"{yaw:g}"]
         tiles += [(_caption(f"{yaw:g} deg {name}", psnr.get(name)), view[name]) for name in VIEW_KINDS]
-    return tiles
+    return [(caption, to_bytes(picture)) for caption, picture in tiles]
 
 
 def _caption(name: str, decibels: float | None) -> str:

@@ -6,11 +6,12 @@ from pathlib import Path
 
 import numpy as np
 import tensorflow as tf
-from PIL import Image
 
 from lib.files.atomic import atomic_path
 from lib.files.disk_list import DiskList
 from lib.files.file_names import printable
+from lib.images.contact_sheet import Tile, contact_sheet
+from lib.images.display import to_bytes
 from lib.mesh_export import gltf
 from lib.mesh_export.mesh_io import write_mesh
 from model.metrics.images import masked_psnr
@@ -71,24 +72,25 @@ def write_person(
     skin = merge(records, export.raster if export.textured else None)
     identity = layout.split(records[0].coefficients).identity
     write_meshes(folder, export, identity, skin)
-    psnr, rows = {}, []
+    psnr: dict[str, float] = {}
+    rows: list[list[Tile]] = []
     for record in records:
         drawn = reconstruct.draw(record.coefficients[None], tf.constant(skin.albedo[None]))
         mask = drawn[..., 3:] * record.alpha[..., None]
         compared = (tf.constant(picture[None]) for picture in (drawn[..., :3], record.rgb, mask))
         psnr[record.name] = round(float(masked_psnr(*compared)[0]), 4)
         if len(rows) < reconstruction_files.SHEET_ROWS:
-            rows.append(np.hstack([record.rgb, drawn[..., :3]]))
-    views = []
+            merged = f"merged  {psnr[record.name]:.1f} dB"
+            rows.append([(record.name, to_bytes(record.rgb)), (merged, to_bytes(drawn[..., :3]))])
+    views: list[Tile] = []
     for yaw in (NEW_VIEWS[0], 0.0, NEW_VIEWS[1]):
         posed = np.zeros([1, layout.size], np.float32)
         posed[:, layout.slices["identity"]] = identity
         posed[:, layout.slices["angles"]] = [0.0, yaw, 0.0]
-        views.append(reconstruct.draw(posed, tf.constant(skin.albedo[None]))[..., :3])
-    row = np.hstack(views)
-    rows = [np.pad(cells, ((0, 0), (0, row.shape[1] - cells.shape[1]), (0, 0)), constant_values=1) for cells in rows]
+        picture = reconstruct.draw(posed, tf.constant(skin.albedo[None]))[..., :3]
+        views.append((f"yaw {np.degrees(yaw):+.0f}", to_bytes(picture)))
     with atomic_path(folder / "sheet.png") as path:
-        Image.fromarray(reconstruction_files.to_bytes(np.vstack([row, *rows]))).save(path)
+        contact_sheet([views, *rows]).save(path)
     _write_numbers(folder, reconstruct, records, psnr)
     return skin
 

@@ -5,15 +5,14 @@ from pathlib import Path
 
 import cv2
 import numpy as np
-from PIL import Image, ImageDraw
+from PIL import Image
 
 from lib.files.atomic import atomic_path
+from lib.images.contact_sheet import Tile, contact_sheet
 
 COLUMNS, ROWS = 8, 6
-CELL, CAPTION, GAP = 176, 14, 4  # pixels
+CELL, GAP = 176, 4  # pixels
 OUTLINE = (0, 255, 0)
-# Captions are set in Pillow's own font, about six pixels a letter.
-LETTERS = CELL // 6
 
 
 def write_sheets(folder: Path, crops: Path, names: Sequence[str]) -> int:
@@ -57,22 +56,10 @@ def outlined(crop: np.ndarray, side: int) -> np.ndarray:
 
 def _pages(crops: Path, names: Sequence[str]) -> Iterator[Image.Image]:
     for first in range(0, len(names), COLUMNS * ROWS):
-        page = names[first : first + COLUMNS * ROWS]
-        rows = -(-len(page) // COLUMNS)
-        step = CELL + GAP
-        size = (GAP + COLUMNS * step, GAP + rows * (step + CAPTION))
-        sheet = Image.new("RGB", size, "white")
-        draw = ImageDraw.Draw(sheet)
-        for index, name in enumerate(page):
-            row, column = divmod(index, COLUMNS)
-            left, top = GAP + column * step, GAP + row * (step + CAPTION)
-            with Image.open(crops / name) as image:
-                sheet.paste(Image.fromarray(outlined(np.asarray(image), CELL)), (left, top))
-            draw.text((left, top + CELL + 1), _caption(Path(name).stem), fill="black")
-        yield sheet
+        tiles = [_tile(crops / name) for name in names[first : first + COLUMNS * ROWS]]
+        yield contact_sheet([tiles[row : row + COLUMNS] for row in range(0, len(tiles), COLUMNS)], GAP)
 
 
-def _caption(name: str) -> str:
-    """As much of a name as fits; its end tells crops apart. What the font lacks is shown as ?."""
-    name = name.encode("latin-1", "replace").decode("latin-1")
-    return name if len(name) <= LETTERS else f"...{name[-LETTERS + 3 :]}"
+def _tile(path: Path) -> Tile:
+    with Image.open(path) as image:
+        return path.stem, outlined(np.asarray(image), CELL)

@@ -5,10 +5,11 @@ import json
 from pathlib import Path
 
 import numpy as np
-from PIL import Image, ImageDraw
+from PIL import Image
 
 from lib.files.atomic import atomic_path
 from lib.geometry.camera import Camera
+from lib.images.contact_sheet import Tile, contact_sheet
 from lib.images.display import to_bytes
 from model.morphable_model import MorphableModel
 from model.reconstruction.description import describe
@@ -21,37 +22,16 @@ RUN_FILES = ("index.html", "sheet.png", "summary.csv", "summary.json", "failed.t
 COLUMNS = ("psnr_coarse", "psnr_fine", "coverage", "five_point_residual_px", "five_point_residual_px_max", "seconds")
 
 
-class Sheet:
-    """Collects one row of pictures for each photo."""
-
-    def __init__(self):
-        self.rows: list[dict[str, np.ndarray]] = []
-        self.captions: list[str] = []
-
-    def add(self, result) -> None:
-        """Adds a `PhotoResult`, if there is still room."""
-        if len(self.rows) < SHEET_ROWS:
-            metrics = result.metrics
-            self.rows.append(pictures(result))
-            self.captions.append(
-                f"{result.photo.name}   coarse {metrics['psnr_coarse']:.1f} dB   fine {metrics['psnr_fine']:.1f} dB   "
-                f"points {metrics['five_point_residual_px']:.2f} px"
-            )
-
-    def image(self) -> Image.Image:
-        """Photo | mask | coarse | fine | overlay | landmarks | shape | new views, one photo a row."""
-        size, caption = next(iter(self.rows[0].values())).shape[0], 16
-        titles = list(self.rows[0])
-        image = Image.new("RGB", (size * len(titles), caption + (size + caption) * len(self.rows)), "white")
-        draw = ImageDraw.Draw(image)
-        for column, title in enumerate(titles):
-            draw.text((column * size + 4, 2), title, fill="black")
-        for row, (cells, text) in enumerate(zip(self.rows, self.captions, strict=True)):
-            top = caption + row * (size + caption)
-            draw.text((4, top + size + 2), text, fill="black")
-            for column, picture in enumerate(cells.values()):
-                image.paste(Image.fromarray(picture), (column * size, top))
-        return image
+def sheet_row(result) -> list[Tile]:
+    """The pictures of a `PhotoResult` with their titles and its numbers: a row of sheet.png."""
+    metrics, tiles = result.metrics, pictures(result)
+    captions = {title: title for title in tiles} | {
+        "photo": result.photo.name,
+        "coarse": f"coarse  {metrics['psnr_coarse']:.1f} dB",
+        "fine": f"fine  {metrics['psnr_fine']:.1f} dB",
+        "landmarks": f"landmarks, points {metrics['five_point_residual_px']:.2f} px",
+    }
+    return [(captions[title], picture) for title, picture in tiles.items()]
 
 
 def write(folder: Path, result, morphable: MorphableModel, camera: Camera) -> None:
@@ -84,7 +64,7 @@ def write(folder: Path, result, morphable: MorphableModel, camera: Camera) -> No
 
 
 def write_summary(
-    output: Path, metrics: dict[str, dict[str, float]], failed: dict[str, str], seconds: float, sheet: Sheet
+    output: Path, metrics: dict[str, dict[str, float]], failed: dict[str, str], seconds: float, sheet: list[list[Tile]]
 ) -> None:
     """Writes summary.csv, summary.json, failed.txt and sheet.png, and prints the table.
 
@@ -93,7 +73,7 @@ def write_summary(
       metrics: photo -> its numbers.
       failed: photo -> reason.
       seconds: that the whole folder took.
-      sheet: pictures, used when there are any.
+      sheet: rows of pictures; sheet.png is not written without any.
     """
     with atomic_path(output / "summary.csv") as path, open(path, "w", newline="", encoding="utf-8") as stream:
         writer = csv.writer(stream)
@@ -113,9 +93,9 @@ def write_summary(
     _write_json(output / "summary.json", summary)
     with atomic_path(output / "failed.txt") as path:
         path.write_text("".join(f"{name}: {reason}\n" for name, reason in failed.items()), encoding="utf-8")
-    if sheet.rows:
+    if sheet:
         with atomic_path(output / "sheet.png") as path:
-            sheet.image().save(path)
+            contact_sheet(sheet).save(path)
     _print_table(output, metrics, failed)
 
 

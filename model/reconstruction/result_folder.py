@@ -7,6 +7,7 @@ from pathlib import Path
 from configs import schema
 from lib.errors import UserError
 from lib.files.file_names import printable
+from lib.images.contact_sheet import Tile
 from model.photos.errors import failure_reason
 from model.pipeline import Pipeline
 from model.reconstruction import files as reconstruction_files
@@ -31,7 +32,7 @@ class ResultFolder:
         self.export = Exporter.of(config, pipeline.face_gcn.morphable, pipeline.camera)
         self.metrics: dict[str, dict[str, float]] = {}
         self.failed: dict[str, str] = {}
-        self._sheet = reconstruction_files.Sheet()
+        self._sheet: list[list[Tile]] = []
         self._report = Report(self.output, pipeline.face_model, pipeline.camera, title=str(source))
 
     def add(self, path: Path, folder: str, result, seconds: float) -> FaceTextures | None:
@@ -51,7 +52,8 @@ class ResultFolder:
         reconstruction_files.write(target, result, self.pipeline.face_gcn.morphable, self.pipeline.camera)
         textures = self.export(target, result)
         self._report.add(result, folder, self._shown(path))
-        self._sheet.add(result)
+        if len(self._sheet) < reconstruction_files.SHEET_ROWS:
+            self._sheet.append(reconstruction_files.sheet_row(result))
         self.metrics[self._shown(path)] = result.metrics
         return textures
 

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import numpy as np
 import tensorflow as tf
-from PIL import Image
 
 from lib.files.atomic import atomic_path
-from lib.images.display import clipped
+from lib.images.contact_sheet import contact_sheet
+from lib.images.display import to_bytes
 from model.training.trainer import TextureTrainer
 
 SCALAR_EVERY = 10  # updates between training scalars: reading them must not slow the run down
@@ -51,13 +51,13 @@ class RunLog:
         for _, (crop, coefficients, embedding, *_) in zip(range(self.sample_count), self.validation(), strict=False):
             result = self.trainer.reconstruct(crop, coefficients, embedding)
             pictures = (crop[..., :3], result.coarse.rendering, result.rendering, result.overlay)
-            rows.append(np.concatenate([clipped(picture)[0].numpy() for picture in pictures], axis=1))
-        sheet = np.rint(np.concatenate(rows) * 255).astype(np.uint8)
+            rows.append([("", to_bytes(picture[0].numpy())) for picture in pictures])
+        sheet = contact_sheet(rows)
         with self.writer.as_default(update):
-            tf.summary.image("photo, coarse, fine, overlay", sheet[None])
+            tf.summary.image("photo, coarse, fine, overlay", np.asarray(sheet)[None])
         path = self.folder / "samples" / f"{update:07d}.png"
         with atomic_path(path) as temporary:
-            Image.fromarray(sheet).save(temporary)
+            sheet.save(temporary)
         return path
 
     def _scalars(self, group: str, values: Mapping[str, float], update: int) -> None:
