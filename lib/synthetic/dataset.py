@@ -15,6 +15,7 @@ from lib.files.atomic import atomic_path
 from lib.files.numpy_files import DamagedFile, read_npz
 from lib.runtime.quiet_tensorflow import import_tensorflow
 from lib.runtime.worker_pool import run_jobs
+from lib.synthetic.method import METHOD
 
 TRUTH = "truth.npz"
 _PER_CROP = ("coefficients", "identity_id", "true_albedo", "landmarks")
@@ -78,12 +79,8 @@ def load_truth(folder: Path) -> dict[str, np.ndarray]:
 
 
 def _key(face_model: FaceModel, image_size: int, seed: int) -> str:
-    """What the crops depend on: face model, size, seed and the code that renders them."""
-    digest = hashlib.sha256(f"{face_model.fingerprint} {image_size} {seed}".encode())
-    for source in sorted(Path(__file__).parent.rglob("*.py")):
-        if source != Path(__file__):
-            digest.update(source.read_bytes())
-    return digest.hexdigest()[:16]
+    """Hash of what the crops depend on: method of rendering, face model, size and seed."""
+    return hashlib.sha256(f"{METHOD} {face_model.fingerprint} {image_size} {seed}".encode()).hexdigest()[:16]
 
 
 def _part(folder: Path, key: str, index: int) -> Path:

@@ -14,9 +14,9 @@ from lib.errors import UserError
 from lib.face_model.face_model import FaceModel
 from lib.files.atomic import atomic_path
 from lib.runtime.worker_pool import run_jobs
+from lib.synthetic.method import METHOD
 
 CHUNK = 32  # faces rendered between two notes of progress
-SOURCES = Path(__file__).resolve().parent
 
 
 @dataclass(frozen=True)
@@ -62,15 +62,10 @@ def hold_out(identities: np.ndarray, share: float) -> np.ndarray:
 
 
 def recipe(face_model: FaceModel, image_size: int, seed: int, count: int) -> dict:
-    """What the pictures depend on: the face model, the program that renders them, size, seed and count."""
-    sources = hashlib.sha256()
-    for path in sorted(
-        set(SOURCES.rglob("*.py")) - {SOURCES / "dataset.py", SOURCES / "face_set.py"}
-    ):  # writes crops, draws nothing
-        sources.update(path.name.encode() + path.read_bytes())
+    """What the pictures depend on: the face model, the method of rendering, size, seed and count."""
     return {
         "face_model": face_model.fingerprint,
-        "renderer": sources.hexdigest()[:16],
+        "renderer": METHOD,
         "image_size": image_size,
         "seed": seed,
         "count": count,

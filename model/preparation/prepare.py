@@ -27,9 +27,8 @@ from model.preparation.sheets import write_sheets
 
 PRINTED = 20  # faces left out that are printed; left_out.csv lists all
 _AGAIN = "delete it and repeat the command"
-REPOSITORY = Path(__file__).resolve().parents[2]
-# Programs that decide what a crop looks like: when one changes, crops are made anew.
-SOURCES = ("lib/face_image/*.py", "model/photos/reader.py", "model/preparation/worker.py")
+# Part of every crop's key: raise it when the same photo, options and weights begin to give another crop or record.
+METHOD = "regressed face, parsed mask, 1"
 
 
 def prepare_folder(config: schema.Config, source: Path, output: Path) -> dict[str, str]:
@@ -38,7 +37,7 @@ def prepare_folder(config: schema.Config, source: Path, output: Path) -> dict[st
     Writes to `output`: crops/ (RGBA PNGs of data.image_size, alpha 255 on the face, for `create_bin.py --input`),
     sheets/ (pages with each mask's outline over its crop), prepared.json (every photo's record) and left_out.csv.
     progress.jsonl lets the same command go on: a photo is done again only when it, what lies beside it, the options or
-    the program changed; crops whose photo is gone are removed.
+    `METHOD` changed; crops whose photo is gone are removed.
 
     Args:
       config: the effective configuration.
@@ -131,11 +130,12 @@ def _flat_names(names: dict[Path, str]) -> dict[Path, str]:
 
 
 def _options_key(config: schema.Config) -> str:
-    """Changes with the options and programs that decide what a crop looks like."""
+    """Changes with everything but the photo that decides what a crop looks like: method, options, weights."""
     section = asdict(config.prepare)
     for name in ("input", "output"):
         section.pop(name)
     parts = [
+        METHOD,
         section,
         asdict(config.face_model),
         asdict(config.camera),
@@ -146,7 +146,6 @@ def _options_key(config: schema.Config) -> str:
     files = [schema.asset_path(config.regressor.weights)]
     if config.prepare.parser:
         files.append(Path(config.prepare.parser))
-    files += sorted(path for pattern in SOURCES for path in REPOSITORY.glob(pattern))
     for path in files:
         if not path.is_file():
             raise UserError(f"{path}: must be a file, got none")

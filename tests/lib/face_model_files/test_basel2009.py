@@ -15,6 +15,7 @@ from lib.face_model_files.formats.basel2009 import is_basel_2009, load_basel_200
 from lib.face_model_files.published import load_published
 from model.pipeline import load_face_model
 from tests.support.published_files.basel_files import Indices, published_indices, small_indices, write_raw, write_ready
+from tests.support.published_files.pinned import check_conversion
 
 PUBLISHED = Path(__file__).resolve().parents[4] / "shared" / "data" / "bfm_index"
 
@@ -48,6 +49,7 @@ def test_units_orders_and_offsets(raw):
     folder, indices, arrays = raw
     assert is_basel_2009(folder)
     model = load_basel_2009(folder)
+    check_conversion("Basel 2009", model)
     assert (model.layout.identity, model.layout.expression, model.layout.albedo) == (80, 64, 80)
     check(model, indices, arrays, range(40))
     np.testing.assert_array_equal(model.triangles, indices.info["tri"] - 1)

@@ -11,6 +11,7 @@ from lib.face_model_files.formats.ict import STRENGTH, Extent, load_ict
 from lib.face_model_files.published import load_published
 from lib.synthetic.builtin.face_generator import build_face_model
 from tests.support.helpers import ROOT, shared_file
+from tests.support.published_files.pinned import check_conversion
 
 ROWS, COLUMNS = 9, 11
 SMALL = Extent(vertices=ROWS * COLUMNS, polygons=(ROWS - 1) * (COLUMNS - 1), narrow_vertices=60, identities=3)
@@ -79,6 +80,7 @@ def test_a_small_folder(tmp_path, built_in):
     arrays = small_arrays()
     write_folder(tmp_path / "ict", arrays)
     model = load_ict(tmp_path / "ict", built_in, SMALL)
+    check_conversion("ICT", model)
     check(model, arrays)
     assert model.front_mask.sum() == 60
     # Both halves of every quad face the camera as the quad did.

@@ -19,6 +19,7 @@ from lib.face_model_files.formats.template import load_template
 from lib.face_model_files.landmark_files import FILE, complete_landmarks, read_landmarks
 from lib.face_model_files.published import known_forms, load_published
 from lib.synthetic.builtin.face_generator import build_face_model
+from tests.support.published_files.pinned import check_conversion
 
 
 @pytest.fixture(scope="module")
@@ -62,6 +63,7 @@ def test_basel_2019(tmp_path, built_in):
     moved[:, 1] = 0.02
     write_statismo(tmp_path / "model2019_face12.h5", built_in, moved)
     model = load_published(tmp_path / "model2019_face12.h5", tmp_path / "cache")
+    check_conversion("Basel 2019", model)
     assert model.vertex_count == built_in.vertex_count
     np.testing.assert_allclose(model.mean_shape, built_in.mean_shape, atol=1e-5)  # centred: the shift is gone
     np.testing.assert_allclose(model.identity_basis, built_in.identity_basis, atol=1e-5)
@@ -113,6 +115,8 @@ def corners_of(model: FaceModel, first: int) -> dict[str, np.ndarray]:
 def test_flame(tmp_path, built_in, first):
     write_flame(tmp_path / "flame.npz", built_in, **corners_of(built_in, first))
     model = load_published(tmp_path, tmp_path / "cache")
+    if first == 0:
+        check_conversion("FLAME", model)
     np.testing.assert_allclose(model.mean_shape, built_in.mean_shape, atol=1e-5)
     assert (model.layout.identity, model.layout.expression) == (100, 50)
     np.testing.assert_allclose(model.identity_basis[:60], built_in.identity_basis, atol=1e-5)
@@ -183,6 +187,7 @@ def write_template(folder: Path, model: FaceModel) -> None:
 def test_a_template_gets_what_it_lacks(tmp_path, built_in):
     write_template(tmp_path / "mine", built_in)
     model = load_published(tmp_path / "mine", tmp_path / "cache")
+    check_conversion("template", model)
     np.testing.assert_allclose(model.mean_shape, built_in.mean_shape, atol=1e-4)
     np.testing.assert_array_equal(model.landmarks, built_in.landmarks)
     for name in ("identity_basis", "expression_basis", "albedo_basis"):

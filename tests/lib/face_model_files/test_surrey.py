@@ -20,6 +20,7 @@ from lib.face_model_files.landmark_files import FILE
 from lib.face_model_files.published import form_of, load_published
 from lib.synthetic.builtin.face_generator import build_face_model
 from tests.support.one_line import one_line
+from tests.support.published_files.pinned import check_conversion
 
 MODEL = "sfm_shape_3448.bin"
 NO_COLOUR = struct.pack("<6iQ", 0, 1, 0, 0, 0, 1, 0)  # as in the public file
@@ -96,6 +97,7 @@ def check_geometry(model: FaceModel, built_in: FaceModel) -> None:
 def test_the_public_files(tmp_path, public, built_in, monkeypatch):
     monkeypatch.setattr(published, "load_built_in", lambda cache_dir: built_in)
     model = load_published(public.parent, tmp_path / "cache")
+    check_conversion("Surrey", model)
     check_geometry(model, built_in)
     named = [*range(17, 60), 8, 61, 62, 63, 65, 66, 67]
     np.testing.assert_array_equal(model.landmarks[named], built_in.landmarks[named])

@@ -11,6 +11,7 @@ import pytest
 from PIL import Image
 
 from lib.errors import UserError
+from lib.synthetic import dataset
 from lib.synthetic.builtin.face_generator import build_face_model
 from lib.synthetic.dataset import TRUTH, crop_name, load_truth, render_dataset
 from tests.support.helpers import ROOT
@@ -77,6 +78,16 @@ def test_another_seed_replaces_everything(rendered, face_model):
     assert after.keys() == {crop_name(0)}
     assert after[crop_name(0)] != before[crop_name(0)]
     assert len(load_truth(rendered)["names"]) == 1
+
+
+def test_crops_of_another_method_are_replaced_and_those_of_this_one_kept(rendered, face_model, monkeypatch):
+    render_dataset(face_model, rendered, 1, SIZE, 7, 1)
+    before = os.stat(rendered / crop_name(0)).st_mtime_ns
+    render_dataset(face_model, rendered, 1, SIZE, 7, 1)
+    assert os.stat(rendered / crop_name(0)).st_mtime_ns == before
+    monkeypatch.setattr(dataset, "METHOD", "another")
+    render_dataset(face_model, rendered, 1, SIZE, 7, 1)
+    assert os.stat(rendered / crop_name(0)).st_mtime_ns > before
 
 
 SCRIPT = """

@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 
 from lib.synthetic.builtin.expressions import EXPRESSION_NAMES, FULL_STRENGTH, SIGNED, sample_expressions
-from lib.synthetic.builtin.face_generator import build_face_model, load_face_model
+from lib.synthetic.builtin.face_generator import METHOD, build_face_model, load_face_model
 from tests.support.helpers import ROOT
+from tests.support.pinned import check_pinned_model
 
 REGIONS = (
     "skin",
@@ -327,3 +328,7 @@ def test_cache_returns_what_was_built(tmp_path):
     assert list(tmp_path.iterdir()) == files
     load_face_model(tmp_path, vertex_count=3000, seed=4)
     assert len(list(tmp_path.iterdir())) == 2
+
+
+def test_another_model_needs_another_method():
+    check_pinned_model(METHOD, build_face_model(2000, seed=0), "face on a grid, 1", "fa54c032984e8bd2")

@@ -14,11 +14,16 @@ from lib.geometry.rotation import rotation_matrix
 from lib.mesh_renderer.fragments import interpolate, rasterize
 from lib.synthetic.appearance.noise import noise, spots
 from lib.synthetic.builtin.face_generator import build_face_model
+from lib.synthetic.method import METHOD
 from lib.synthetic.photos import PhotoSettings, SyntheticFaces
 from lib.synthetic.rendering.lights import Lamp, lamp_coefficients
 from lib.synthetic.rendering.placement import five_points
+from tests.support.pinned import check_pinned
 
 SIZE = 112
+PINNED_METHOD = "procedural photos, 1"
+PINNED_PIXELS = [52162.31, -147.51, 253.33, 126.12, -29.68, -109.63]
+PINNED_COEFFICIENTS = [0.506, 0.040, -0.255, 0.035, -0.672, 0.654]
 PLAIN = PhotoSettings(extra_light=False, surroundings=False, occluders=False, imaging=False)
 
 
@@ -205,3 +210,11 @@ def test_noise_is_smooth_and_differs_between_seeds():
 def test_errors_say_what_is_wrong(model, faces, make, message):
     with pytest.raises(ValueError, match=message):
         make(model, faces)
+
+
+def test_other_photos_need_another_method(samples):
+    """Six photos, among them glasses, hands or objects before the face."""
+    pixels = np.stack([np.dstack([photo.image, photo.alpha]) for photo in samples.values()])
+    check_pinned(METHOD, pixels, PINNED_METHOD, PINNED_PIXELS, tolerance=2.0)
+    coefficients = np.stack([photo.coefficients for photo in samples.values()])
+    check_pinned(METHOD, coefficients, PINNED_METHOD, PINNED_COEFFICIENTS, tolerance=0.01)
