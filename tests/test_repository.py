@@ -108,3 +108,17 @@ def test_the_package_reads_its_dependencies_from_the_requirements():
 
 def test_the_test_command_of_ci_is_the_readmes():
     assert (ROOT / ".ci" / "run").read_text().splitlines()[-1] == "make test"
+
+
+def test_the_package_holds_the_files_that_are_not_python():
+    patterns = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["setuptools"]["package-data"]
+    packed = {
+        path
+        for package, names in patterns.items()
+        for name in names
+        for path in (ROOT / package.replace(".", "/")).glob(name)
+    }
+    folders = [ROOT / name for name in ("lib", "model", "configs")]
+    data = {path for path in tracked() if path.suffix != ".py" and any(folder in path.parents for folder in folders)}
+    assert data
+    assert data == packed
