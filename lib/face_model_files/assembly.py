@@ -1,4 +1,6 @@
-"""A complete face model from whatever a publisher gives: the rest is carried over from another model."""
+"""Complete face models from what publishers give: everything that is missing is carried over from another model."""
+
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -7,82 +9,113 @@ from lib.face_model.face_model import FaceModel
 from lib.face_model_files.completion import cylindrical_chart, mirror_by_position
 from lib.face_model_files.correspondence import Correspondence
 
-# dm: vertices farther from the warped source face than this are no face (back of the head, neck, shoulders).
+# dm: vertices farther from the warped source face than this are not face, but the back of the head, neck or shoulders.
 FACE_REACH = 0.3
 
 
-def assemble(
-    where: str,
-    name: str,
-    shape: np.ndarray,
-    triangles: np.ndarray,
-    landmarks: np.ndarray,
-    source: FaceModel,
-    identity: np.ndarray | None = None,
-    expression: np.ndarray | None = None,
-    mean_albedo: np.ndarray | None = None,
-    albedo: np.ndarray | None = None,
-    uv: np.ndarray | None = None,
-    expression_names: tuple[str, ...] = (),
-    face_only: bool = False,
-    mirror: np.ndarray | None = None,
-) -> FaceModel:
-    """Centres a model, finds its symmetry and fills what is None from the source.
+@dataclass(frozen=True)
+class PublishedModel:
+    """What a publisher gives of a face model; None marks what is missing.
 
-    Args:
+    Attributes:
       where: file or folder, for messages.
       name: of the model.
       shape: [N, 3] mean face, dm, axes of `FaceModel`, plane of symmetry at x = 0.
       triangles: [F, 3] counter-clockwise from outside.
       landmarks: [68] vertices.
-      source: a complete model, its albedo, regions and masks are carried over.
       identity, expression: [K, N, 3] dm for coefficients of unit variance.
       mean_albedo, albedo: [N, 3] and [K, N, 3], RGB in [0, 1].
-      uv: [N, 2]; by default a cylindrical chart.
+      uv: [N, 2].
       expression_names: one for each expression, or empty.
-      face_only: leaves out what is far from any face: back of the head, neck.
-      mirror: [N] the vertex on the other side, by default found by position; not together with `face_only`.
+      mirror: [N] the vertex on the other side.
+    """
+
+    where: str
+    name: str
+    shape: np.ndarray
+    triangles: np.ndarray
+    landmarks: np.ndarray
+    identity: np.ndarray | None = None
+    expression: np.ndarray | None = None
+    mean_albedo: np.ndarray | None = None
+    albedo: np.ndarray | None = None
+    uv: np.ndarray | None = None
+    expression_names: tuple[str, ...] = ()
+    mirror: np.ndarray | None = None
+
+
+def assemble(published: PublishedModel, source: FaceModel) -> FaceModel:
+    """Centres a model, finds its symmetry and a texture chart where it has none, and takes the rest from the source.
+
+    Args:
+      published: the model.
+      source: a complete model; regions and masks always come from it.
 
     Raises:
       UserError: shapes or indices do not fit together.
     """
-    if face_only:
-        kept = _face_area(shape, triangles, landmarks, source)
-        place = np.cumsum(kept) - 1
-        triangles = place[triangles[kept[triangles].all(axis=1)]]
-        landmarks, shape = place[landmarks], shape[kept]
-        identity, expression, albedo = (None if b is None else b[:, kept] for b in (identity, expression, albedo))
-        mean_albedo, uv = (None if a is None else a[kept] for a in (mean_albedo, uv))
-    mirror = mirror_by_position(shape) if mirror is None else mirror
-    shape = shape - shape.mean(axis=0)
-    match = Correspondence(shape, triangles, landmarks, mirror, source)
-    if expression is None and not expression_names:
-        expression_names = source.expression_names
+    mirror = mirror_by_position(published.shape) if published.mirror is None else published.mirror
+    shape = published.shape - published.shape.mean(axis=0)
+    match = Correspondence(shape, published.triangles, published.landmarks, mirror, source)
+
+    def given_or_carried(given: np.ndarray | None, of_source: np.ndarray) -> np.ndarray:
+        return match.carry(of_source) if given is None else given
+
+    names = published.expression_names
+    if published.expression is None and not names:
+        names = source.expression_names
     try:
         return FaceModel(
-            name=name,
+            name=published.name,
             mean_shape=shape,
-            identity_basis=match.carry(source.identity_basis) if identity is None else identity,
-            expression_basis=match.carry(source.expression_basis) if expression is None else expression,
-            mean_albedo=match.carry(source.mean_albedo) if mean_albedo is None else mean_albedo,
-            albedo_basis=match.carry(source.albedo_basis) if albedo is None else albedo,
-            triangles=triangles,
-            landmarks=landmarks,
+            identity_basis=given_or_carried(published.identity, source.identity_basis),
+            expression_basis=given_or_carried(published.expression, source.expression_basis),
+            mean_albedo=given_or_carried(published.mean_albedo, source.mean_albedo),
+            albedo_basis=given_or_carried(published.albedo, source.albedo_basis),
+            triangles=published.triangles,
+            landmarks=published.landmarks,
             skin_mask=match.mask(source.skin_mask),
             front_mask=match.mask(source.front_mask) & (match.distance < FACE_REACH),
             mirror_index=mirror,
-            uv=cylindrical_chart(shape) if uv is None else uv,
+            uv=cylindrical_chart(shape) if published.uv is None else published.uv,
             regions=match.regions(),
-            expression_names=expression_names,
+            expression_names=names,
         )
     except ValueError as error:
-        raise UserError(f"{where}: {error}") from error
+        raise UserError(f"{published.where}: {error}") from error
 
 
-def _face_area(shape: np.ndarray, triangles: np.ndarray, landmarks: np.ndarray, source: FaceModel) -> np.ndarray:
+def face_only(head: PublishedModel, source: FaceModel) -> PublishedModel:
+    """A model without what is far from the source's face: back of the head, neck, shoulders."""
+    if head.mirror is not None:
+        raise ValueError("mirror must be None for a model that is cut to its face, got vertices of the whole head")
+    kept = _face_area(head, source)
+    new_index = np.cumsum(kept) - 1
+
+    def vertices(values: np.ndarray | None) -> np.ndarray | None:
+        return None if values is None else values[kept]
+
+    def components(basis: np.ndarray | None) -> np.ndarray | None:
+        return None if basis is None else basis[:, kept]
+
+    return replace(
+        head,
+        shape=head.shape[kept],
+        triangles=new_index[head.triangles[kept[head.triangles].all(axis=1)]],
+        landmarks=new_index[head.landmarks],
+        identity=components(head.identity),
+        expression=components(head.expression),
+        mean_albedo=vertices(head.mean_albedo),
+        albedo=components(head.albedo),
+        uv=vertices(head.uv),
+    )
+
+
+def _face_area(head: PublishedModel, source: FaceModel) -> np.ndarray:
     """[N] vertices that are near the face, or landmarks, and corners of a triangle of such vertices."""
-    near = Correspondence(shape, triangles, landmarks, np.arange(len(shape)), source).distance < FACE_REACH
-    near[landmarks] = True
-    used = np.zeros(len(shape), bool)
-    used[triangles[near[triangles].all(axis=1)]] = True
+    no_mirror = np.arange(len(head.shape))
+    near = Correspondence(head.shape, head.triangles, head.landmarks, no_mirror, source).distance < FACE_REACH
+    near[head.landmarks] = True
+    used = np.zeros(len(head.shape), bool)
+    used[head.triangles[near[head.triangles].all(axis=1)]] = True
     return used

@@ -36,7 +36,8 @@ def mirror_by_connection(shape: np.ndarray, triangles: np.ndarray) -> np.ndarray
     Returns:
       None where connections are not symmetric, or lead to places that are not mirrored.
     """
-    across = {}  # an edge in the winding of its triangle -> the triangle's third vertex
+    # An edge, in the winding of its triangle, to the triangle's third vertex.
+    across: dict[tuple[int, int], int] = {}
     for a, b, c in triangles.tolist():
         across |= {(a, b): c, (b, c): a, (c, a): b}
     _, nearest = scipy.spatial.cKDTree(shape).query(shape * [-1.0, 1.0, 1.0])

@@ -23,6 +23,7 @@ and a file of blendshapes is a list of them.
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NoReturn
 
 import numpy as np
 
@@ -169,7 +170,7 @@ class _Archive:
         except OSError as error:
             raise UserError(f"{path}: must be {kind}, got {error.strerror}") from None
 
-    def fail(self, expected: str) -> None:
+    def fail(self, expected: str) -> NoReturn:
         raise UserError(
             f"{self.path}: must be {self.kind} {expected} (docs/guide/own_face_model.md lists the files that are read)"
         )
@@ -195,7 +196,7 @@ class _Archive:
         try:
             return raw.decode("utf-8")
         except UnicodeDecodeError:
-            return self.fail(f"whose {what} is UTF-8, got other bytes")
+            self.fail(f"whose {what} is UTF-8, got other bytes")
 
     def matrix(self, what: str) -> np.ndarray:
         """[rows, columns] float64."""

@@ -17,7 +17,7 @@ import numpy as np
 
 from lib.errors import UserError
 from lib.face_model.face_model import LANDMARKS, FaceModel
-from lib.face_model_files.assembly import assemble
+from lib.face_model_files.assembly import PublishedModel, assemble, face_only
 from lib.face_model_files.landmark_files import FILE, complete_landmarks, read_landmarks
 from lib.files.numpy_files import DamagedFile, read_npz
 
@@ -56,40 +56,47 @@ def load_flame(path: Path, source: FaceModel) -> FaceModel:
     Raises:
       UserError: a .pkl, or arrays that are not FLAME's.
     """
-    path = find_flame(path)
-    if path.suffix == ".pkl":
-        raise UserError(f"{path}: must be an .npz of plain arrays, got a pickle ({CONVERT})")
+    file = find_flame(path)
+    if file is None:
+        raise UserError(f"{path}: must be an .npz with {', '.join(_NEEDED)}, or a folder with one, got none")
+    if file.suffix == ".pkl":
+        raise UserError(f"{file}: must be an .npz of plain arrays, got a pickle ({CONVERT})")
     try:
-        arrays = {name: array for name, array in read_npz(path).items() if name in _NEEDED or "lmk" in name}
+        arrays = {name: array for name, array in read_npz(file).items() if name in _NEEDED or "lmk" in name}
     except (DamagedFile, OSError) as error:
-        raise UserError(f"{path}: must hold plain arrays, got something else ({error}; {CONVERT})") from None
+        raise UserError(f"{file}: must hold plain arrays, got something else ({error}; {CONVERT})") from None
     template, directions, triangles = (arrays[name] for name in _NEEDED)
     if template.ndim != 2 or template.shape[1] != 3 or directions.shape[:2] != template.shape or directions.ndim != 3:
         raise UserError(
-            f"{path}: 'v_template' must be [N, 3] and 'shapedirs' [N, 3, K], got {list(template.shape)} and "
+            f"{file}: 'v_template' must be [N, 3] and 'shapedirs' [N, 3, K], got {list(template.shape)} and "
             f"{list(directions.shape)}"
         )
     for name in ("v_template", "shapedirs"):
         if not np.isfinite(arrays[name]).all():
-            raise UserError(f"{path}: '{name}' must be finite, got NaN or infinity")
+            raise UserError(f"{file}: '{name}' must be finite, got NaN or infinity")
     triangles = triangles.astype(np.int64)
     if triangles.ndim != 2 or triangles.shape[1] != 3 or triangles.min() < 0 or triangles.max() >= len(template):
-        raise UserError(f"{path}: 'f' must be [F, 3] vertices within 0..{len(template) - 1}")
+        raise UserError(f"{file}: 'f' must be [F, 3] vertices within 0..{len(template) - 1}")
     basis = np.moveaxis(directions.astype(np.float64), -1, 0) * DECIMETRES
     # Models with fewer components than published have no expressions among them.
     expression = basis[PUBLISHED_IDENTITY : PUBLISHED_IDENTITY + EXPRESSION]
     shape = template.astype(np.float64) * DECIMETRES
     # Vertex numbers stay good; coordinates in landmarks.txt are metres as the file's own.
-    marks = path.parent / FILE
+    marks = file.parent / FILE
     if marks.is_file():
         landmarks = read_landmarks(marks, template.astype(np.float64))
     else:
-        landmarks = complete_landmarks(str(path), shape, _embedded(path, arrays, shape, triangles), source)
-    return assemble(
-        str(path), path.stem, shape, triangles, landmarks, source,
+        landmarks = complete_landmarks(str(file), shape, _embedded(file, arrays, shape, triangles), source)
+    head = PublishedModel(
+        where=str(file),
+        name=file.stem,
+        shape=shape,
+        triangles=triangles,
+        landmarks=landmarks,
         identity=basis[: min(IDENTITY, PUBLISHED_IDENTITY)],
-        expression=expression if len(expression) else None, face_only=True,
-    )  # fmt: skip
+        expression=expression if len(expression) else None,
+    )
+    return assemble(face_only(head, source), source)
 
 
 def _embedded(path: Path, arrays: dict, shape: np.ndarray, triangles: np.ndarray) -> dict[int, np.ndarray]:

@@ -20,7 +20,7 @@ import numpy as np
 
 from lib.errors import UserError
 from lib.face_model.face_model import FaceModel
-from lib.face_model_files.assembly import assemble
+from lib.face_model_files.assembly import PublishedModel, assemble, face_only
 from lib.face_model_files.landmark_files import FILE, complete_landmarks, read_landmarks
 
 MILLIMETRES = 100.0  # in a decimetre
@@ -57,37 +57,45 @@ def load_statismo(path: Path, source: FaceModel) -> FaceModel:
     Raises:
       UserError: not such a file, or its arrays do not fit together.
     """
-    path = find_statismo(path)
+    file = find_statismo(path)
+    if file is None:
+        raise UserError(f"{path}: must be an .h5 file, or a folder with exactly one, got none or several")
     try:
-        with h5py.File(path, "r") as data:
-            shape, identity = _linear(path, data, "shape", IDENTITY, MILLIMETRES)
+        with h5py.File(file, "r") as data:
+            shape, identity = _linear(file, data, "shape", IDENTITY, MILLIMETRES)
             expression = colour = None
             neutral = shape
             if "expression" in data:
-                moved, expression = _linear(path, data, "expression", EXPRESSION, MILLIMETRES, shape.size)
+                moved, expression = _linear(file, data, "expression", EXPRESSION, MILLIMETRES, shape.size)
                 shape = shape + moved
             if "color" in data:
-                colour = _linear(path, data, "color", ALBEDO, 1.0, shape.size)
-            triangles = _array(path, data, "shape/representer/cells").astype(np.int64)
-            points = _named_points(path, data)
+                colour = _linear(file, data, "color", ALBEDO, 1.0, shape.size)
+            triangles = _array(file, data, "shape/representer/cells").astype(np.int64)
+            points = _named_points(file, data)
     except OSError as error:
-        raise UserError(f"{path}: must be an HDF5 file of a Basel Face Model, got something else ({error})") from None
+        raise UserError(f"{file}: must be an HDF5 file of a Basel Face Model, got something else ({error})") from None
     if triangles.ndim == 2 and triangles.shape[0] == 3:
         triangles = triangles.T
     if triangles.ndim != 2 or triangles.shape[1] != 3 or triangles.min() < 0 or triangles.max() >= len(shape):
-        raise UserError(f"{path}: 'shape/representer/cells' must be [3, F] vertices within 0..{len(shape) - 1}")
-    marks = path.parent / FILE
+        raise UserError(f"{file}: 'shape/representer/cells' must be [3, F] vertices within 0..{len(shape) - 1}")
+    marks = file.parent / FILE
     if marks.is_file():
         landmarks = read_landmarks(marks, neutral * MILLIMETRES)
     else:
         known = {NAMED[name]: point / MILLIMETRES for name, point in points.items() if name in NAMED}
-        landmarks = complete_landmarks(str(path), neutral, known, source)
-    return assemble(
-        str(path), path.stem, shape, triangles, landmarks, source,
-        identity=identity, expression=expression, face_only=True,
+        landmarks = complete_landmarks(str(file), neutral, known, source)
+    head = PublishedModel(
+        where=str(file),
+        name=file.stem,
+        shape=shape,
+        triangles=triangles,
+        landmarks=landmarks,
+        identity=identity,
+        expression=expression,
         mean_albedo=None if colour is None else np.clip(colour[0], 0.0, 1.0),
         albedo=None if colour is None else colour[1],
-    )  # fmt: skip
+    )
+    return assemble(face_only(head, source), source)
 
 
 def _linear(

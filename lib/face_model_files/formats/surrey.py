@@ -16,7 +16,7 @@ import numpy as np
 
 from lib.errors import UserError
 from lib.face_model.face_model import LANDMARKS, FaceModel
-from lib.face_model_files.assembly import assemble
+from lib.face_model_files.assembly import PublishedModel, assemble
 from lib.face_model_files.completion import mirror_by_connection
 from lib.face_model_files.formats.eos_files import EosModel, Linear, read_blendshapes, read_eos_model
 from lib.face_model_files.landmark_files import FILE, complete_landmarks, read_landmarks
@@ -49,33 +49,42 @@ def load_surrey(path: Path, source: FaceModel) -> FaceModel:
     Raises:
       UserError: not such a file, or one beside it does not belong to it.
     """
-    path = find_surrey(path)
-    model = read_eos_model(path)
+    file = find_surrey(path)
+    if file is None:
+        raise UserError(f"{path}: must be a .bin file, or a folder with exactly one sfm_*.bin, got neither")
+    model = read_eos_model(file)
     shape = model.shape.mean / MILLIMETRES
-    expression, names = None, ()
+    expression, names = None, tuple[str, ...]()
     if isinstance(model.expression, Linear):
         # The coefficients of `FaceModel` have mean zero, so the mean expression is part of the mean face.
         shape = shape + model.expression.mean / MILLIMETRES
         expression = model.expression.components[:EXPRESSION] / MILLIMETRES
-    elif shapes := _blendshapes(path, model):
+    elif shapes := model.expression or _blendshapes_beside(file, len(model.shape.mean)):
         names, expression = tuple(shapes), np.array(list(shapes.values())) * (STRENGTH / MILLIMETRES)
-    landmarks = _landmarks(path, model, shape, source)
+    landmarks = _landmarks(file, model, shape, source)
     shape = shape - shape.mean(axis=0)  # puts the plane of symmetry at x = 0, from which the file's is 0.1 mm off
     colour = model.colour
-    return assemble(
-        str(path), NAME, shape, model.shape.triangles, landmarks, source,
-        identity=model.shape.components[:IDENTITY] / MILLIMETRES, expression=expression,
+    published = PublishedModel(
+        where=str(file),
+        name=NAME,
+        shape=shape,
+        triangles=model.shape.triangles,
+        landmarks=landmarks,
+        identity=model.shape.components[:IDENTITY] / MILLIMETRES,
+        expression=expression,
         mean_albedo=None if colour is None else np.clip(colour.mean, 0.0, 1.0),
         albedo=None if colour is None else colour.components[:ALBEDO],
-        uv=model.uv, expression_names=names, mirror=mirror_by_connection(shape, model.shape.triangles),
-    )  # fmt: skip
+        uv=model.uv,
+        expression_names=names,
+        mirror=mirror_by_connection(shape, model.shape.triangles),
+    )
+    return assemble(published, source)
 
 
-def _blendshapes(path: Path, model: EosModel) -> dict[str, np.ndarray] | None:
-    """Those in the model or, if it has none, in the file beside it that is named by its number of vertices."""
-    count = len(model.shape.mean)
-    beside = path.parent / f"expression_blendshapes_{count}.bin"
-    return model.expression or (read_blendshapes(beside, count) if beside.is_file() else None)
+def _blendshapes_beside(path: Path, vertices: int) -> dict[str, np.ndarray] | None:
+    """Blendshapes from the file in the model's folder that is named by its number of vertices, if there is one."""
+    beside = path.parent / f"expression_blendshapes_{vertices}.bin"
+    return read_blendshapes(beside, vertices) if beside.is_file() else None
 
 
 def _landmarks(path: Path, model: EosModel, shape: np.ndarray, source: FaceModel) -> np.ndarray:

@@ -16,7 +16,7 @@ from trimesh.registration import procrustes
 
 from lib.errors import UserError
 from lib.face_model.face_model import FaceModel
-from lib.face_model_files.assembly import assemble
+from lib.face_model_files.assembly import PublishedModel, assemble
 from lib.face_model_files.formats.obj_files import read_obj, read_vertices
 from lib.face_model_files.landmark_files import FILE, read_landmarks
 
@@ -71,10 +71,18 @@ def load_template(folder: Path, source: FaceModel) -> FaceModel:
         return np.array(moved) @ linear, tuple(file.stem for file in files)
 
     expression, names = offsets(EXPRESSIONS)
-    return assemble(
-        str(folder), f"{folder.name} ({TEMPLATE})", shape, mesh.triangles, landmarks, source,
-        identity=offsets(IDENTITY)[0], expression=expression, uv=mesh.uv, expression_names=names,
-    )  # fmt: skip
+    published = PublishedModel(
+        where=str(folder),
+        name=f"{folder.name} ({TEMPLATE})",
+        shape=shape,
+        triangles=mesh.triangles,
+        landmarks=landmarks,
+        identity=offsets(IDENTITY)[0],
+        expression=expression,
+        uv=mesh.uv,
+        expression_names=names,
+    )
+    return assemble(published, source)
 
 
 def _check_winding(path: Path, shape: np.ndarray, triangles: np.ndarray, landmarks: np.ndarray) -> None:
