@@ -1,14 +1,32 @@
-"""What the shipped and trained networks achieve on faces whose truth is known: the numbers of results/evaluate."""
+"""Measures the shipped and trained networks on held-out crops: the numbers of results/evaluate.
+
+`projection` is the de-lit projection: pixel colours divided by the shading where the photo shows the vertex, the
+coarse albedo elsewhere, without a network; `optimum` is the best any vertex colouring could do on the same geometry,
+defined in the photo's view only. The columns:
+
+  photo_view: PSNR over the pixels inside alpha and rendered face together.
+  identity: cosine between the identity network's embeddings of the photo and of the rendering laid over it.
+  new_views: PSNR over skin, on the true shape turned 30 and 60 degrees away from the side that the photo shows,
+    under a new light (model/evaluation/new_views.py).
+  albedo_visible, albedo_hidden: mean absolute albedo error, RGB in [0, 1], over the skin of the face's front that
+    the photo shows and does not show; what an occluder covers is hidden. Every vertex of every face counts alike.
+
+Where the network makes two textures, `fine` is the appearance in the photo's view and the albedo everywhere else.
+All columns are on predicted coefficients, and all but the photo's view need the truth behind synthetic crops.
+`gain_aligned` repeats three of them after one factor per face and texture, fitted to the truth over the front's
+skin: a photo cannot separate a dark face in bright light from a bright face in dim light.
+"""
 
 import dataclasses
 import importlib.metadata
 import json
 import platform
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
+from PIL import Image
 from tqdm import tqdm
 
 from configs import schema
@@ -21,9 +39,9 @@ from model.evaluation.images import ImageEvaluation, print_means
 from model.evaluation.other_runs import other_runs, run_name
 from model.evaluation.page import write_evaluation_page
 from model.evaluation.tables import print_report, sheet
-from model.evaluation.textures import ALIGNED, COLUMNS, KINDS, MeasuredFace, TextureMeasure
+from model.evaluation.textures import ALIGNED, COLUMNS, KINDS, MeasuredFace, TextureMeasure, TrueFace
 from model.input_pipeline import batches as crop_batches
-from model.input_pipeline.frozen_outputs import encode_records
+from model.input_pipeline.frozen_outputs import EncodedFaces, encode_records
 from model.input_pipeline.ground_truth import record_truth
 from model.metrics.networks import regressor_metrics
 from model.pipeline import load_pipeline, restore_texture_network
@@ -33,23 +51,7 @@ PACKAGES = ("tensorflow", "keras", "numpy", "scipy", "numba", "pillow", "opencv-
 
 
 def evaluate(config: schema.Config, output: Path) -> dict:
-    """Measures the run's best texture network on held-out crops, the frozen networks, and gathers what else is known.
-
-    `projection` is the de-lit projection: pixel colours divided by the shading where the photo shows the vertex, the
-    coarse albedo elsewhere, no network; `optimum` is the best any vertex colouring could do on the same geometry, and
-    only defined in the photo's view. The columns:
-
-      photo_view: PSNR over the pixels inside alpha and rendered face together.
-      identity: cosine between the identity network's embeddings of the photo and of the rendering laid over it.
-      new_views: PSNR over skin, on the true shape turned 30 and 60 degrees away from the side that the photo shows,
-        under a new light (model/evaluation/new_views.py).
-      albedo_visible, albedo_hidden: mean absolute albedo error, RGB in [0, 1], over the skin of the face's front that
-        the photo shows and does not show; what an occluder covers is hidden. Every vertex of every face counts alike.
-
-    Where the network makes two textures, `fine` is the appearance in the photo's view and the albedo everywhere else.
-    All columns are on predicted coefficients, and all but the photo's view need the truth behind synthetic crops.
-    `gain_aligned` repeats three of them after one factor per face and texture, fitted to the truth over the front's
-    skin: it takes back that a photo cannot tell a dark face in bright light from a bright face in dim light.
+    """Measures the run's best texture network and the frozen networks, and gathers what earlier stages measured.
 
     Args:
       config: the effective configuration.
@@ -62,72 +64,89 @@ def evaluate(config: schema.Config, output: Path) -> dict:
     Raises:
       UserError: there are no records or no trained network.
     """
-    started = time.monotonic()
+    started, output = time.monotonic(), Path(output)
     seed_everything(config.train.seed)
     check_seed(config)
-    before = {"photos": _photos(config), "seconds": _seconds(config)}  # damaged ones cost no measurement
+    photos_before, seconds = _photos(config), _seconds(config)  # first: a damaged file must not cost a measurement
     records = RecordReader(config.records_path, config.data.image_size)
-    indices = records.indices(load_split(config.params_dir)[config.evaluate.split])
-    if config.evaluate.faces:
-        indices = indices[: config.evaluate.faces]
-    if not indices:
-        raise UserError(f"{config.params_dir}: the {config.evaluate.split} split must hold a crop, got none")
+    indices = _held_out(config, records)
     pipeline = load_pipeline(config)
     restore_texture_network(pipeline)
     others, left_out = other_runs(config)
     encoded = encode_records(records, pipeline.encode, config.generated_dir, pipeline.encoder_key)
     truth = record_truth(config, records, pipeline.face_model.fingerprint)
-    measure = TextureMeasure(pipeline, others)
-    images, faces = ImageEvaluation(pipeline), []
-    batches = crop_batches.batches(records, encoded, indices, 1, config.workers, config.data.buffer_size)
-    bar = tqdm(batches, "evaluate", len(indices), unit="face", dynamic_ncols=True)
-    for index, batch in zip(indices, bar, strict=True):
-        known = None if truth is None else _row(truth, index)
-        result = measure.reconstruct(*batch)
-        face = measure(result, *batch, known)
-        if len(faces) >= config.evaluate.sheet_faces:
-            face = dataclasses.replace(face, photo={}, views=[])  # megabytes each, of maybe thousands
-        faces.append(face)
-        images.add(records.names[index], batch[0], result, None if known is None else known[0])
+    images = ImageEvaluation(pipeline)
+    faces = _measure_faces(TextureMeasure(pipeline, others), images, records, encoded, indices, truth)
     photos = fresh_photos(pipeline)
-    identity = None if photos is None else measure_identity(pipeline, photos)
+    identity = photos and measure_identity(pipeline, photos)
     metrics = {
-        "detector": None if photos is None else measure_detector(pipeline, photos),
-        "regressor": None
-        if truth is None
-        else regressor_metrics(
+        "detector": photos and measure_detector(pipeline, photos),
+        "regressor": truth
+        and regressor_metrics(
             pipeline.face_model, pipeline.camera, encoded.coefficients[indices], truth["coefficients"][indices]
         ),
         **_texture_metrics(faces, run_name(config), list(others)),
         "split": config.evaluate.split,
         "images": images.means(),
-        "identity_auc": None if identity is None else identity["auc"],
+        "identity_auc": identity and identity["auc"],
         "identity": identity,
-        "photos": before["photos"],
-        "seconds": before["seconds"] | {"evaluate": round(time.monotonic() - started, 1)},
+        "photos": photos_before,
+        "seconds": seconds | {"evaluate": round(time.monotonic() - started, 1)},
         "versions": {"python": platform.python_version()} | {p: importlib.metadata.version(p) for p in PACKAGES},
     }
-    output = Path(output)
-    picture = sheet(faces[: config.evaluate.sheet_faces])
+    _write(output, metrics, images, sheet(faces[: config.evaluate.sheet_faces]))
+    print_report(metrics, left_out, output)
+    print_means(metrics["images"])
+    return metrics
+
+
+def _held_out(config: schema.Config, records: RecordReader) -> list[int]:
+    """The records of the split to measure, evaluate.faces of them at most.
+
+    Raises:
+      UserError: the split is empty.
+    """
+    indices = records.indices(load_split(config.params_dir)[config.evaluate.split])
+    if not indices:
+        raise UserError(f"{config.params_dir}: the {config.evaluate.split} split must hold a crop, got none")
+    return indices[: config.evaluate.faces or None]
+
+
+def _measure_faces(
+    measure: TextureMeasure,
+    images: ImageEvaluation,
+    records: RecordReader,
+    encoded: EncodedFaces,
+    indices: Sequence[int],
+    truth: Mapping[str, np.ndarray] | None,
+) -> list[MeasuredFace]:
+    """Measures crop after crop, by its textures and (into `images`) by the paper's comparison."""
+    config, faces = measure.pipeline.config, []
+    batches = crop_batches.batches(records, encoded, indices, 1, config.workers, config.data.buffer_size)
+    bar = tqdm(batches, "evaluate", len(indices), unit="face", dynamic_ncols=True)
+    for index, (crop, coefficients, embedding) in zip(indices, bar, strict=True):
+        known = truth and TrueFace.of(truth, index)
+        result = measure.reconstruct(crop, coefficients, embedding)
+        face = measure(result, crop, coefficients, embedding, known)
+        if len(faces) >= config.evaluate.sheet_faces:
+            face = dataclasses.replace(face, photo={}, views=[])  # megabytes each, of maybe thousands
+        faces.append(face)
+        images.add(records.names[index], crop, result, known and known.coefficients)
+    return faces
+
+
+def _write(output: Path, metrics: Mapping, images: ImageEvaluation, picture: Image.Image) -> None:
+    """Writes everything that `evaluate` lists."""
     with atomic_path(output / "sheet.png") as path:
         picture.save(path)
     with atomic_path(output / "metrics.json") as path:
         path.write_text(json.dumps(metrics, indent=1) + "\n")
     images.write(output)
     write_evaluation_page(output, metrics, picture)
-    print_report(metrics, left_out, output)
-    print_means(metrics["images"])
-    return metrics
-
-
-def _row(truth: dict[str, np.ndarray], index: int) -> tuple[np.ndarray, np.ndarray, int]:
-    """What TextureMeasure takes of the truth behind a record."""
-    albedo = np.clip(truth["true_albedo"][index].astype(np.float32), 0.0, 1.0)
-    return truth["coefficients"][index].astype(np.float32), albedo, index
 
 
 def _texture_metrics(faces: Sequence[MeasuredFace], run: str, others: Sequence[str]) -> dict:
-    """Means of everything that TextureMeasure says: PSNR over faces, albedo errors over the vertices of all faces."""
+    """Means of all that TextureMeasure measured: PSNR over faces, albedo errors over the vertices of all faces."""
 
     def means(attribute: str, column: str) -> dict[str, float | None]:
         values = [getattr(face, attribute).get(column, {}) for face in faces]

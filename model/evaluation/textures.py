@@ -1,7 +1,8 @@
-"""How close textures come to the truth: in the photo's view, in views it did not show, on seen and on hidden skin."""
+"""Errors of textures against the truth: in the photo's view, in views it did not show, on seen and on hidden skin."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
@@ -12,7 +13,7 @@ from model.evaluation.new_views import NEW_YAWS, new_light, render_new_views, tr
 from model.face_gcn import FaceGCN, FaceReconstruction
 from model.losses import identity_distance
 from model.metrics.images import coverage, masked_psnr
-from model.metrics.vertex_optimum import per_vertex_optimum
+from model.metrics.vertex_optimum import vertex_optimum
 from model.pipeline import Pipeline
 from model.projection import projected_albedo
 
@@ -23,35 +24,57 @@ ALIGNED = ("new_views", "albedo_visible", "albedo_hidden")
 
 
 @dataclass(frozen=True)
+class TrueFace:
+    """The truth behind a synthetic crop.
+
+    Attributes:
+      coefficients: [K] float32.
+      albedo: [N, 3] float32 RGB in [0, 1].
+      index: of the record; every record has its own light in the new views.
+    """
+
+    coefficients: np.ndarray
+    albedo: np.ndarray
+    index: int
+
+    @classmethod
+    def of(cls, truth: Mapping[str, np.ndarray], index: int) -> "TrueFace":
+        """Record `index` of the arrays of `record_truth`."""
+        albedo = np.clip(truth["true_albedo"][index].astype(np.float32), 0.0, 1.0)
+        return cls(truth["coefficients"][index].astype(np.float32), albedo, index)
+
+
+@dataclass(frozen=True)
 class MeasuredFace:
     """Numbers and pictures of one face.
 
     Attributes:
       columns: column -> texture -> value; PSNR [dB] in photo_view and new_views, cosine in identity, mean absolute
         error in the albedos.
-      aligned: the same after one gain for each texture's whole albedo, fitted to the truth.
-      by_yaw: "30" and "60" -> texture -> PSNR [dB].
       coverage: share of the photo's mask that the rendering covers.
-      vertices: column -> number of vertices its mean is over; empty without truth.
       photo: picture name -> [H, W, 3] in [0, 1], the photo first.
-      views: the same for each new view, the truth first; empty without truth.
+      aligned: columns after one gain for each texture's whole albedo, fitted to the truth. This and the rest are
+        empty without truth.
+      by_yaw: "30" and "60" -> texture -> PSNR [dB].
+      vertices: column -> number of vertices its mean is over.
+      views: pictures of each new view, the truth first.
     """
 
     columns: dict[str, dict[str, float]]
-    aligned: dict[str, dict[str, float]]
-    by_yaw: dict[str, dict[str, float]]
     coverage: float
-    vertices: dict[str, int]
     photo: dict[str, np.ndarray]
-    views: list[dict[str, np.ndarray]]
+    aligned: dict[str, dict[str, float]] = field(default_factory=dict)
+    by_yaw: dict[str, dict[str, float]] = field(default_factory=dict)
+    vertices: dict[str, int] = field(default_factory=dict)
+    views: list[dict[str, np.ndarray]] = field(default_factory=list)
 
 
 class TextureMeasure:
     """Measures every kind of texture of one face after the other.
 
     Args:
-      parts: face model, camera and the chain whose texture is called `fine`.
-      others: further chains by the name their texture gets.
+      pipeline: face model, camera and the `FaceGCN` whose texture is called `fine`.
+      others: further ones by the name their texture gets.
     """
 
     def __init__(self, pipeline: Pipeline, others: Mapping[str, FaceGCN]):
@@ -67,14 +90,14 @@ class TextureMeasure:
         crop: tf.Tensor,
         coefficients: tf.Tensor,
         embedding: tf.Tensor,
-        truth: tuple[np.ndarray, np.ndarray, int] | None,
+        truth: TrueFace | None,
     ) -> MeasuredFace:
         """Measures one face.
 
         Args:
-          result: what `reconstruct` makes of the next three.
+          result: of `reconstruct` for the next three.
           crop: [1, H, W, 4] RGBA in [0, 1]; coefficients: [1, K] predicted; embedding: [1, E].
-          truth: true coefficients [K], true albedo [N, 3] and the record's index; None where they are not known.
+          truth: None where it is not known.
         """
         others = {name: run(crop, coefficients, embedding) for name, run in self._others.items()}
         renderings, albedos = self._textures(result, others, crop)
@@ -90,10 +113,10 @@ class TextureMeasure:
             },
         }
         pictures = {"photo": photo, **{k: renderings[k] for k in KINDS}, "overlay": result.overlay}
-        against_truth = {"aligned": {}, "by_yaw": {}, "vertices": {}, "views": []}
+        against_truth: dict[str, Any] = {}
         if truth is not None:
-            visible = self._visibility(tf.constant(truth[0][None]), crop)[0].numpy() > 0.5
-            found, against_truth = self._against_truth(albedos, visible, *truth)
+            visible = self._visibility(tf.constant(truth.coefficients[None]), crop)[0].numpy() > 0.5
+            found, against_truth = self._against_truth(albedos, visible, truth)
             columns |= found
         return MeasuredFace(
             columns=columns,
@@ -109,7 +132,7 @@ class TextureMeasure:
         face_gcn, coarse = self.pipeline.face_gcn, result.coarse
         projection = projected_albedo(coarse.albedo, coarse.sampled, coarse.face.shading)
         projected = interpolate(face_gcn.shade(projection, coarse.face), self.morphable.triangles, coarse.fragments)
-        optimum = per_vertex_optimum(
+        optimum = vertex_optimum(
             crop[0, ..., :3].numpy(),
             (result.mask * crop[..., 3:])[0, ..., 0].numpy() >= 0.5,
             coarse.fragments.triangle_id[0].numpy(),
@@ -128,20 +151,15 @@ class TextureMeasure:
         return renderings, {name: clipped(albedo)[0].numpy() for name, albedo in albedos.items()}
 
     def _against_truth(
-        self,
-        albedos: dict[str, np.ndarray],
-        visible: np.ndarray,
-        coefficients: np.ndarray,
-        true: np.ndarray,
-        index: int,
-    ) -> tuple[dict[str, dict[str, float]], dict]:
+        self, albedos: dict[str, np.ndarray], visible: np.ndarray, truth: TrueFace
+    ) -> tuple[dict[str, dict[str, float]], dict[str, Any]]:
         """The columns that need the truth, and MeasuredFace's further fields."""
-        front = self._front
+        front, true = self._front, truth.albedo
         aligned = {name: np.clip(albedo * _gain(albedo[front], true[front]), 0, 1) for name, albedo in albedos.items()}
         seen, hidden = front & visible, front & ~visible
         drawn = self._draw(
-            tf.constant(coefficients[None]),
-            tf.constant(new_light(index, true[front])[None]),
+            tf.constant(truth.coefficients[None]),
+            tf.constant(new_light(truth.index, true[front])[None]),
             tf.constant(np.stack([true, *albedos.values(), *aligned.values()])),
         )
         names, count = list(albedos), len(albedos)

@@ -7,7 +7,7 @@ import scipy.sparse.linalg
 DAMPING = 1e-9  # of squared weights, which are of the order of 1
 
 
-def per_vertex_optimum(
+def vertex_optimum(
     image: np.ndarray,
     mask: np.ndarray,
     triangle_id: np.ndarray,

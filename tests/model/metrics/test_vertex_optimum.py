@@ -1,6 +1,6 @@
 import numpy as np
 
-from model.metrics.vertex_optimum import per_vertex_optimum
+from model.metrics.vertex_optimum import vertex_optimum
 
 
 def _quad_image(size=8):
@@ -16,7 +16,7 @@ def test_a_linear_image_is_reproduced_exactly():
     triangles, triangle_id, barycentrics = _quad_image()
     colours = np.random.default_rng(0).uniform(0.1, 0.9, (4, 3))
     image = (barycentrics[..., None] * colours[triangles[triangle_id]]).sum(-2)
-    rendering = per_vertex_optimum(image, np.ones((8, 8)), triangle_id, barycentrics, triangles)
+    rendering = vertex_optimum(image, np.ones((8, 8)), triangle_id, barycentrics, triangles)
     np.testing.assert_allclose(rendering, image, atol=1e-5)
 
 
@@ -24,7 +24,7 @@ def test_no_other_colouring_is_better():
     triangles, triangle_id, barycentrics = _quad_image()
     rng = np.random.default_rng(1)
     image = rng.uniform(0.3, 0.7, (8, 8, 3))
-    best = per_vertex_optimum(image, np.ones((8, 8)), triangle_id, barycentrics, triangles)
+    best = vertex_optimum(image, np.ones((8, 8)), triangle_id, barycentrics, triangles)
     error = ((best - image) ** 2).sum()
     for _ in range(20):
         nudge = rng.normal(0, 0.02, (4, 3))
@@ -38,7 +38,7 @@ def test_background_and_unmasked_pixels_stay_black():
     triangle_id[0, 0] = -1
     mask = np.ones((8, 8))
     mask[5, 5] = 0
-    rendering = per_vertex_optimum(np.full((8, 8, 3), 0.5), mask, triangle_id, barycentrics, triangles)
+    rendering = vertex_optimum(np.full((8, 8, 3), 0.5), mask, triangle_id, barycentrics, triangles)
     assert not rendering[0, 0].any()
     assert not rendering[5, 5].any()
     np.testing.assert_allclose(rendering[3, 3], 0.5, atol=1e-5)
@@ -46,4 +46,4 @@ def test_background_and_unmasked_pixels_stay_black():
 
 def test_an_empty_mask_is_not_an_error():
     triangles, triangle_id, barycentrics = _quad_image()
-    assert not per_vertex_optimum(np.ones((8, 8, 3)), np.zeros((8, 8)), triangle_id, barycentrics, triangles).any()
+    assert not vertex_optimum(np.ones((8, 8, 3)), np.zeros((8, 8)), triangle_id, barycentrics, triangles).any()
