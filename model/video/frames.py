@@ -13,7 +13,7 @@ from lib.face_image.photo_io import photo_paths, photo_size, read_photo
 from lib.files.atomic import atomic_path
 from model.photos.reader import AlignedPhoto, PhotoReader
 
-# FFmpeg's own lines about damaged files; what they mean for the user is told in one of ours.
+# FFmpeg's own lines about damaged files; the user gets one of ours instead.
 os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")
 # A face may move by this many of its widths between two detections and still be the same.
 REACH = 0.7
@@ -37,8 +37,10 @@ class FrameSource:
 
     def __init__(self, source: Path, frame_rate: float, skip: Path | None = None):
         self.source, self.frame_rate = source, frame_rate
-        self.paths = photo_paths(source, skip) if source.is_dir() else None
-        if self.paths is not None:
+        # Of a folder's images; None for a video.
+        self.paths: list[Path] | None = None
+        if source.is_dir():
+            self.paths = photo_paths(source, skip)
             _check_sizes(self.paths)
         else:
             capture = cv2.VideoCapture(str(source))
@@ -54,20 +56,13 @@ class FrameSource:
 
     def __iter__(self) -> Iterator[np.ndarray | None]:
         damaged = 0
-        for frame in self._images() if self.paths is not None else self._video():
+        for frame in self._video() if self.paths is None else _images(self.paths):
             if frame is None:
                 damaged += 1
                 continue
             yield from [None] * damaged
             damaged = 0
             yield frame
-
-    def _images(self) -> Iterator[np.ndarray | None]:
-        for path in self.paths:
-            try:
-                yield np.ascontiguousarray(read_photo(path)[..., :3])
-            except UserError:
-                yield None
 
     def _video(self) -> Iterator[np.ndarray | None]:
         capture = cv2.VideoCapture(str(self.source))
@@ -85,6 +80,14 @@ class FrameSource:
                     return
         finally:
             capture.release()
+
+
+def _images(paths: list[Path]) -> Iterator[np.ndarray | None]:
+    for path in paths:
+        try:
+            yield np.ascontiguousarray(read_photo(path)[..., :3])
+        except UserError:
+            yield None
 
 
 def _check_sizes(paths: list[Path]) -> None:
@@ -115,7 +118,8 @@ class FrameTracker:
     def __call__(self, frame: np.ndarray | None, name: str) -> AlignedPhoto | None:
         """The face in a frame, uint8 [H, W, 3]; None where it is not found or the frame is None."""
         if frame is None:
-            return self._miss()
+            self._miss()
+            return None
         found = [face for face in detect_faces(frame, refine=False) if face.confidence >= self.reader.min_confidence]
         if self._last is not None:
             centre, reach = self._last.points.mean(axis=0), REACH * self._last.box[2]
@@ -124,7 +128,8 @@ class FrameTracker:
         else:
             found.sort(key=lambda face: -face.area)
         if not found:
-            return self._miss()
+            self._miss()
+            return None
         self._last, self._missed = found[0], 0
         return self.reader.aligned(name, frame, found[0])
 
@@ -138,10 +143,10 @@ def held(frames: Iterable[np.ndarray | None]) -> Iterator[np.ndarray]:
     """The frames, a damaged one replaced by the one before it, at the start by the first that is not damaged."""
     last, leading = None, 0
     for frame in frames:
-        if frame is None and last is None:
+        last = last if frame is None else frame
+        if last is None:
             leading += 1
             continue
-        last = last if frame is None else frame
         yield from [last] * (leading + 1)
         leading = 0
 
@@ -158,7 +163,7 @@ def write_video(path: Path, frames: Iterable[np.ndarray], frame_rate: float) -> 
             for frame in frames:
                 if writer is None:
                     size = frame.shape
-                    code = cv2.VideoWriter_fourcc(*"mp4v")
+                    code = cv2.VideoWriter.fourcc(*"mp4v")
                     writer = cv2.VideoWriter(str(temporary), code, frame_rate, size[1::-1])
                     if not writer.isOpened():
                         raise UserError(f"{path}: OpenCV must be able to write MPEG-4, got a build that cannot")

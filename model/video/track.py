@@ -62,11 +62,12 @@ def track_face(
     Raises:
       UserError: no frame shows a face.
     """
-    gallery, seen = Gallery(), []
+    gallery, found = Gallery(), []
     for photo in photos:
-        seen.append(photo is not None)
+        found.append(photo is not None)
         if photo is not None:
             gallery.append(reconstruct.guess(photo))
+    seen = np.array(found)
     frames = np.flatnonzero(seen)
     if not len(frames):
         raise UserError(f"at least one frame must show a face, got none in {len(seen)}")
@@ -77,23 +78,21 @@ def track_face(
         keys.append(draft)
     shared = estimator.shared(keys)
     fitted = estimator.around(shared, list(keys.drafts))
-    rows, crops = [], []
+    rows, transforms = [], []
     for batch in batches(tqdm(gallery.drafts, "fit", unit="frame", dynamic_ncols=True)):
         for draft in estimator.around(shared, batch):
             rows.append(draft.coefficients)
-            crops.append(draft.photo.alignment.photo_to_crop)
+            transforms.append(draft.photo.alignment.photo_to_crop)
     nearest = np.abs(np.arange(len(seen))[:, None] - frames).argmin(axis=1)
     coefficients, crops = smooth_track(
         reconstruct,
         np.stack(rows)[nearest],
-        np.stack(crops)[nearest],
-        np.array(seen),
+        np.stack(transforms)[nearest],
+        seen,
         stiffness(cutoff, frame_rate),
     )
     landmarks = frame_landmarks(reconstruct, coefficients, crops)
-    return Track(
-        coefficients, crops, landmarks, np.array(seen), dict(zip(frames[chosen].tolist(), fitted, strict=True))
-    )
+    return Track(coefficients, crops, landmarks, seen, dict(zip(frames[chosen].tolist(), fitted, strict=True)))
 
 
 def smooth_track(
@@ -146,7 +145,9 @@ def _scales(crops: np.ndarray) -> np.ndarray:
     return np.stack([crops[:, 0, 0], crops[:, 1, 1]], axis=-1)
 
 
-def overlay(reconstruct: Reconstructor, frame: np.ndarray, crop: np.ndarray, coefficients, albedo) -> np.ndarray:
+def overlay(
+    reconstruct: Reconstructor, frame: np.ndarray, crop: np.ndarray, coefficients: np.ndarray, albedo: np.ndarray
+) -> np.ndarray:
     """A frame (uint8 [H, W, 3]) with the face of coefficients [K] and albedo [N, 3] laid over it."""
     layers = reconstruct.draw(coefficients[None], tf.constant(albedo[None]))
     centres = np.array(crop, np.float64)  # OpenCV counts from pixel centres, we from edges
@@ -183,6 +184,25 @@ def reconstruct_video(config: schema.Config, source: Path, output: Path) -> dict
     pipeline = load_pipeline(config)
     restore_texture_network(pipeline)
     reconstruct = Reconstructor.of(config, pipeline)
+    try:
+        track, damaged = _track_frames(reconstruct, frames, settings.smoothing)
+    except UserError as error:
+        raise UserError(f"{source}: {error}") from error
+    export = Exporter.of(config, pipeline.face_gcn.morphable, pipeline.camera)
+    records = _key_records(reconstruct, export, frames, track)
+    bridged = _write_track(output, track, frames.frame_rate, damaged)
+    skin = write_person(output / PERSON_FOLDER, reconstruct, export, records)
+    rows = zip(held(frames), track.photo_to_crop, track.coefficients, strict=True)
+    write_video(output / "overlay.mp4", (overlay(reconstruct, *row, skin.albedo) for row in rows), frames.frame_rate)
+    print(
+        f"{len(track.seen)} frames, {bridged} bridged without a face ({len(damaged)} of them damaged), results in "
+        f"{output}"
+    )
+    return {}
+
+
+def _track_frames(reconstruct: Reconstructor, frames: FrameSource, cutoff: float) -> tuple[Track, list[int]]:
+    """The face through the frames, and the indices of damaged ones."""
     tracker, damaged = FrameTracker(reconstruct.reader), []
 
     def photos() -> Iterator[AlignedPhoto | None]:
@@ -191,35 +211,36 @@ def reconstruct_video(config: schema.Config, source: Path, output: Path) -> dict
                 damaged.append(index)
             yield tracker(frame, f"frame {index}")
 
-    try:
-        track = track_face(reconstruct, photos(), frames.frame_rate, settings.smoothing)
-    except UserError as error:
-        raise UserError(f"{source}: {error}") from error
-    export = Exporter.of(config, pipeline.face_gcn.morphable, pipeline.camera)
+    return track_face(reconstruct, photos(), frames.frame_rate, cutoff), damaged
+
+
+def _key_records(
+    reconstruct: Reconstructor, export: Exporter, frames: FrameSource, track: Track
+) -> DiskList[PersonRecord]:
+    """The key frames' records, refined and textured from the frames at full resolution."""
     records: DiskList[PersonRecord] = DiskList()
     for index, frame in enumerate(frames):
         if index in track.keys:
             draft = track.keys[index]
+            assert frame is not None, "a face was found in it"
             result = reconstruct.finish(draft, face_region(frame, draft.photo.alignment))
             records.append(PersonRecord.of(result, export.bake(result) if export.textured else None, result.photo.name))
+    return records
+
+
+def _write_track(output: Path, track: Track, frame_rate: float, damaged: list[int]) -> int:
+    """Writes coefficients.npz and summary.json; returns the number of bridged frames."""
     with atomic_path(output / "coefficients.npz") as path, open(path, "wb") as stream:
         arrays = ("coefficients", "photo_to_crop", "landmarks", "seen")
         np.savez_compressed(stream, **{name: getattr(track, name) for name in arrays})
-    missing = np.flatnonzero(~track.seen).tolist()
+    bridged = np.flatnonzero(~track.seen).tolist()
     summary = {
         "frames": len(track.seen),
-        "frame_rate": frames.frame_rate,
-        "bridged": missing,
+        "frame_rate": frame_rate,
+        "bridged": bridged,
         "damaged": damaged,
         "key_frames": [key.photo.name for key in track.keys.values()],
     }
     with atomic_path(output / "summary.json") as path:
         path.write_text(json.dumps(summary, indent=1) + "\n", encoding="utf-8")
-    skin = write_person(output / PERSON_FOLDER, reconstruct, export, records)
-    rows = zip(held(frames), track.photo_to_crop, track.coefficients, strict=True)
-    write_video(output / "overlay.mp4", (overlay(reconstruct, *row, skin.albedo) for row in rows), frames.frame_rate)
-    print(
-        f"{len(track.seen)} frames, {len(missing)} bridged without a face ({len(damaged)} of them damaged), results in "
-        f"{output}"
-    )
-    return {}
+    return len(bridged)
