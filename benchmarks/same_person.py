@@ -16,7 +16,7 @@ from benchmarks.synthetic_photos import aligned_photo
 from configs import schema
 from lib.face_model.face_model import FaceModel
 from lib.synthetic.photos import PhotoSettings, SyntheticFaces
-from model.fitting.person import share
+from model.fitting.person import with_shared_mean
 from model.metrics.shape import MILLIMETRES, aligned_distance
 from model.person.estimator import Gallery, PersonEstimator, batches
 from model.pipeline import load_pipeline
@@ -44,15 +44,15 @@ def stages(reconstruct: Reconstructor, estimator: PersonEstimator, samples) -> d
     drafts = [reconstruct.guess(aligned_photo(reconstruct.reader, f"{i}", face)) for i, face in enumerate(samples)]
     gallery = Gallery()
     for batch in batches(drafts):
-        for draft in estimator.alone(batch):
+        for draft in estimator.fit_each(batch):
             gallery.append(draft)
     return {
         "mean face": np.zeros([1, layout.size]),
         "regressed, one photo": gallery.regressed,
         SINGLE: gallery.coefficients,
-        "regressed, robust mean": share(layout, gallery.regressed)[:1],
-        "fitted, robust mean": share(layout, gallery.coefficients)[:1],
-        "together": estimator.shared(gallery)[None],
+        "regressed, robust mean": with_shared_mean(layout, gallery.regressed)[:1],
+        "fitted, robust mean": with_shared_mean(layout, gallery.coefficients)[:1],
+        "together": estimator.fit_shared(gallery)[None],
     }
 
 

@@ -64,7 +64,7 @@ def shared_slots(layout: CoefficientLayout) -> np.ndarray:
     return shared
 
 
-def share(layout: CoefficientLayout, coefficients: np.ndarray) -> np.ndarray:
+def with_shared_mean(layout: CoefficientLayout, coefficients: np.ndarray) -> np.ndarray:
     """Coefficients [B, K] of one person with identity and albedo replaced by their robust mean.
 
     Whole vectors are weighed, not single coefficients: a photo is misread as a whole.

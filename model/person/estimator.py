@@ -9,7 +9,7 @@ import numpy as np
 
 from lib.files.disk_list import DiskList
 from model.fitting.fitter import FitWeights
-from model.fitting.person import PersonFitter, share, shared_slots
+from model.fitting.person import PersonFitter, shared_slots, with_shared_mean
 from model.fitting.similarity import Similarity
 from model.reconstruction.reconstructor import Draft, Reconstructor
 
@@ -45,28 +45,28 @@ class PersonEstimator:
         self._together = PersonFitter(*model, JOINT_WEIGHTS)
         self._frozen = PersonFitter(*model, frozen=True)
         self._layout = pipeline.face_model.layout
-        self._size_and_place = Similarity(pipeline.face_model)
+        self._similarity = Similarity(pipeline.face_model)
 
-    def alone(self, drafts: list[Draft]) -> list[Draft]:
+    def fit_each(self, drafts: list[Draft]) -> list[Draft]:
         """A batch of drafts, each fitted by itself."""
         return self.reconstruct.fit(drafts, self.reconstruct.fitter) if self.reconstruct.steps else drafts
 
-    def shared(self, gallery: "Gallery") -> np.ndarray:
+    def fit_shared(self, gallery: "Gallery") -> np.ndarray:
         """Identity and albedo of the person whose photos were fitted alone; [K], the other slots are one photo's."""
         layout, steps = self._layout, round(JOINT_STEPS * self.reconstruct.steps)
         coefficients, regressed = gallery.coefficients, gallery.regressed
-        start = share(layout, coefficients)
+        start = with_shared_mean(layout, coefficients)
         if not steps:
             return start[0]
         identity = layout.slices["identity"]
-        start[:, identity] = 0.5 * (start[:, identity] + share(layout, regressed)[:, identity])
+        start[:, identity] = 0.5 * (start[:, identity] + with_shared_mean(layout, regressed)[:, identity])
         chosen = spread(layout.split(coefficients).angles, JOINT_PHOTOS)
         targets = self.reconstruct.targets([gallery.drafts[index] for index in chosen], regressed[chosen])
         found = np.array(self._together.fit(targets, start[chosen], steps, settled=True).coefficients[0])
-        found[identity] = self._size_and_place.taken_from(found[identity], start[0, identity])
+        found[identity] = self._similarity.taken_from(found[identity], start[0, identity])
         return found
 
-    def around(self, shared: np.ndarray, drafts: list[Draft]) -> list[Draft]:
+    def fit_with_identity(self, shared: np.ndarray, drafts: list[Draft]) -> list[Draft]:
         """A batch of drafts fitted with identity and albedo of `shared` [K]."""
         slots = shared_slots(self._layout)
         drafts = [

@@ -1,5 +1,6 @@
 """Several photos of one person: one identity and one albedo from all of them, textures merged by visibility."""
 
+import functools
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -85,22 +86,23 @@ def _reconstruct_person(
     A batch of photos at a time is in memory; between the passes, crops lie on disk and photos are read again.
     """
     started = time.monotonic()
-    gallery, paths = _fit_alone(estimator, written, list(names))
+    gallery, paths = _fit_each(estimator, written, list(names))
     records: DiskList[PersonRecord] = DiskList()
     if not paths:
         return records
     try:
-        shared = estimator.shared(gallery)
+        shared = estimator.fit_shared(gallery)
     except PHOTO_ERRORS as error:  # the photos were fitted together
         for path in paths:
             written.fail(path, error)
         return records
+    fit = functools.partial(estimator.fit_with_identity, shared)
     seconds = (time.monotonic() - started) / len(paths)  # the joint part belongs to all of them alike
     for first in range(0, len(paths), BATCH):
         batch = paths[first : first + BATCH]
         began = time.monotonic()
         drafts = [gallery.drafts[first + offset] for offset in range(len(batch))]
-        for path, draft in _fitted(lambda drafts: estimator.around(shared, drafts), written, batch, drafts).items():
+        for path, draft in _fitted(fit, written, batch, drafts).items():
             spent = seconds + (time.monotonic() - began) / len(batch)
             began = time.monotonic()
             try:
@@ -113,7 +115,7 @@ def _reconstruct_person(
     return records
 
 
-def _fit_alone(estimator: PersonEstimator, written: ResultFolder, paths: list[Path]) -> tuple[Gallery, list[Path]]:
+def _fit_each(estimator: PersonEstimator, written: ResultFolder, paths: list[Path]) -> tuple[Gallery, list[Path]]:
     """The drafts of the photos that can be fitted, each by itself, and their paths."""
     gallery, kept = Gallery(), []
     reconstruct = estimator.reconstruct
@@ -125,7 +127,7 @@ def _fit_alone(estimator: PersonEstimator, written: ResultFolder, paths: list[Pa
                 drafts[path] = reconstruct.guess(photo)
             except PHOTO_ERRORS as error:
                 written.fail(path, error)
-        for path, draft in _fitted(estimator.alone, written, list(drafts), list(drafts.values())).items():
+        for path, draft in _fitted(estimator.fit_each, written, list(drafts), list(drafts.values())).items():
             gallery.append(draft)
             kept.append(path)
     return gallery, kept

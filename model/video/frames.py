@@ -139,7 +139,7 @@ class FrameTracker:
             self._last = None
 
 
-def held(frames: Iterable[np.ndarray | None]) -> Iterator[np.ndarray]:
+def fill_gaps(frames: Iterable[np.ndarray | None]) -> Iterator[np.ndarray]:
     """The frames, a damaged one replaced by the one before it, at the start by the first that is not damaged."""
     last, leading = None, 0
     for frame in frames:

@@ -21,7 +21,7 @@ from model.photos.reader import AlignedPhoto
 from model.pipeline import load_pipeline, restore_texture_network
 from model.reconstruction.export import Exporter
 from model.reconstruction.reconstructor import Draft, Reconstructor
-from model.video.frames import FrameSource, FrameTracker, held, write_video
+from model.video.frames import FrameSource, FrameTracker, fill_gaps, write_video
 from model.video.smoothing import smooth, stiffness
 
 # Frames that identity and albedo are estimated from.
@@ -74,13 +74,13 @@ def track_face(
     layout = reconstruct.pipeline.face_model.layout
     chosen = spread(layout.split(gallery.regressed).angles, KEY_FRAMES)
     estimator, keys = PersonEstimator(reconstruct), Gallery()
-    for draft in estimator.alone([gallery.drafts[index] for index in chosen]):
+    for draft in estimator.fit_each([gallery.drafts[index] for index in chosen]):
         keys.append(draft)
-    shared = estimator.shared(keys)
-    fitted = estimator.around(shared, list(keys.drafts))
+    shared = estimator.fit_shared(keys)
+    fitted = estimator.fit_with_identity(shared, list(keys.drafts))
     rows, transforms = [], []
     for batch in batches(tqdm(gallery.drafts, "fit", unit="frame", dynamic_ncols=True)):
-        for draft in estimator.around(shared, batch):
+        for draft in estimator.fit_with_identity(shared, batch):
             rows.append(draft.coefficients)
             transforms.append(draft.photo.alignment.photo_to_crop)
     nearest = np.abs(np.arange(len(seen))[:, None] - frames).argmin(axis=1)
@@ -192,7 +192,7 @@ def reconstruct_video(config: schema.Config, source: Path, output: Path) -> dict
     records = _key_records(reconstruct, export, frames, track)
     bridged = _write_track(output, track, frames.frame_rate, damaged)
     skin = write_person(output / PERSON_FOLDER, reconstruct, export, records)
-    rows = zip(held(frames), track.photo_to_crop, track.coefficients, strict=True)
+    rows = zip(fill_gaps(frames), track.photo_to_crop, track.coefficients, strict=True)
     write_video(output / "overlay.mp4", (overlay(reconstruct, *row, skin.albedo) for row in rows), frames.frame_rate)
     print(
         f"{len(track.seen)} frames, {bridged} bridged without a face ({len(damaged)} of them damaged), results in "

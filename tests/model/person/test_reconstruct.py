@@ -19,7 +19,7 @@ from model.person import reconstruct as person
 from model.person.estimator import batches, spread
 from model.person.merge import SeenTexture, SkinView, merge
 from model.video import track as video
-from model.video.frames import FrameSource, held, write_video
+from model.video.frames import FrameSource, fill_gaps, write_video
 from tests.support.helpers import read_mesh
 from tests.support.reconstruction_parts import SIZE, untrained_parts
 
@@ -246,7 +246,7 @@ def test_an_overlay_that_cannot_be_written_costs_no_numbers(tmp_path, loaded, mo
 
 def test_the_last_good_frame_stands_in_for_a_damaged_one():
     frames = [np.full((2, 2, 3), level, np.uint8) for level in range(3)]
-    shown = [int(frame[0, 0, 0]) for frame in held([None, frames[1], None, frames[2], None])]
+    shown = [int(frame[0, 0, 0]) for frame in fill_gaps([None, frames[1], None, frames[2], None])]
     assert shown == [1, 1, 1, 2, 2]
 
 
