@@ -11,7 +11,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 export TF_CPP_MIN_LOG_LEVEL ?= 2
 
-REQUIREMENTS := requirements.txt requirements-onnx.txt requirements-dev.txt
+REQUIREMENTS := requirements.txt requirements-onnx.txt requirements-docs.txt requirements-dev.txt
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
 .PHONY: demo evaluate test site clean
@@ -35,7 +35,7 @@ test: $(VENV)/.development
 	$(BIN)/ruff format --check
 	$(BIN)/python -m pytest -q -n auto --maxprocesses 4 --dist loadfile --cov --cov-report term
 
-site: $(VENV)/.site
+site: $(VENV)/.development
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
 
 $(VENV)/.runtime: requirements.txt
@@ -47,10 +47,6 @@ $(VENV)/.runtime: requirements.txt
 
 $(VENV)/.development: $(VENV)/.runtime $(REQUIREMENTS)
 	$(INSTALL) $(REQUIREMENTS:%=-r %)
-	@touch $@
-
-$(VENV)/.site: $(VENV)/.runtime requirements-docs.txt
-	$(INSTALL) -r requirements-docs.txt
 	@touch $@
 
 clean:

@@ -3,7 +3,10 @@
 import ast
 import configparser
 import importlib
+import os
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -177,6 +180,15 @@ def test_the_page_of_options_names_every_option_and_flag():
 def test_the_site_shows_every_page():
     navigation = text_of(ROOT / "mkdocs.yml")
     assert [name_of(page) for page in PAGES if not re.search(rf"[ :]{name_of(page)}$", navigation, re.MULTILINE)] == []
+
+
+def test_the_site_builds(tmp_path):
+    """Strictly: a page that the navigation forgets, a broken link or a missing anchor is an error."""
+    command = [sys.executable, "-m", "mkdocs", "build", "--strict", "--site-dir", str(tmp_path / "site")]
+    quiet = os.environ | {"NO_MKDOCS_2_WARNING": "1"}
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False, env=quiet)
+    assert done.returncode == 0, done.stderr
+    assert "docs/guide/train.html" in (tmp_path / "site" / "index.html").read_text(encoding="utf-8")
 
 
 def test_the_architecture_names_every_package_and_the_floors():
