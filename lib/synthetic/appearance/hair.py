@@ -117,7 +117,7 @@ class Scalp:
         outwards = base.vertices - SKULL_CENTRE
         outwards /= np.linalg.norm(outwards, axis=1, keepdims=True)
         shell = Part(base.vertices + outwards * np.maximum(lift, 0.35)[:, None], base.triangles, base.places)
-        curtains = ()
+        curtains: tuple[Sheet, ...] = ()
         if style in ("long", "scarf") or (style == "fringe" and generator.random() < 0.6):
             length = generator.uniform(90, 260) if style != "scarf" else 190
             # A second sheet further in closes what the first leaves open beside the face.

@@ -168,38 +168,8 @@ def build_grid(vertex_count: int = 10000) -> Grid:
     half_columns = max(8, round((vertex_count / total - 1) / 2))
     a = _columns(half_columns)
     curves = {name: even_curve(_NODES, values, a) for name, values in _CURVES.items()}
-    mouth = _mouth_curves(a)
     eye, eye_taper = _eye_rows(a, count["ball"])
-    strips = [
-        ("jaw", curves["jaw"], curves["fold"]),
-        ("fold", curves["fold"], mouth["lower_lip"]),
-        ("lower_lip", mouth["lower_lip"], mouth["line_low"]),
-        ("mouth", mouth["line_low"], mouth["line_high"]),
-        ("upper_lip", mouth["line_high"], mouth["upper_lip"]),
-        ("philtrum", mouth["upper_lip"], curves["subnasale"]),
-        ("nose", curves["subnasale"], curves["nose_top"]),
-        ("cheek", curves["nose_top"], eye[0]),
-    ]
-    above = [
-        ("crease", eye[-1], curves["crease"]),
-        ("lid_brow", curves["crease"], curves["brow_low"]),
-        ("brow", curves["brow_low"], curves["brow_high"]),
-        ("forehead", curves["brow_high"], curves["top"]),
-    ]
-    rows = [curves["jaw"]] * count["under"]
-    names = ["under"] * count["under"]
-    for name, low, high in strips:
-        fractions = np.arange(count[name]) / count[name]
-        rows.extend(low + (high - low) * f for f in fractions)
-        names.extend([name] * count[name])
-    rows.extend(eye[:-1])
-    names.extend(["lower_lid", "lower_lid", *["ball"] * (len(eye) - 4), "upper_lid"])
-    for name, low, high in above:
-        fractions = np.arange(count[name]) / count[name]
-        rows.extend(low + (high - low) * f for f in fractions)
-        names.extend([name] * count[name])
-    rows.append(curves["top"])
-    names.append("top")
+    rows, names = _rows(curves, _mouth_curves(a), eye, count)
     section = np.array(names)
     under = np.zeros(len(rows))
     under[: count["under"]] = np.linspace(1.0, 0.0, count["under"], endpoint=False)
@@ -213,3 +183,47 @@ def build_grid(vertex_count: int = 10000) -> Grid:
         mouth_taper=bulge(t_mouth, 0.8),
         rows={name: int(np.argmax(section == name)) for name in dict.fromkeys(names)},
     )
+
+
+def _rows(
+    curves: dict[str, np.ndarray], mouth: dict[str, np.ndarray], eye: np.ndarray, count: dict[str, int]
+) -> tuple[list[np.ndarray], list[str]]:
+    """Rows [C] from under the jaw to the hairline, and the name of each one's strip.
+
+    Args:
+      curves, mouth: name -> [C] the curves that the strips lie between.
+      eye: [ball + 5, C] rows from the lower to the upper lid.
+      count: rows of each strip.
+    """
+    below_eye = [
+        ("jaw", curves["jaw"], curves["fold"]),
+        ("fold", curves["fold"], mouth["lower_lip"]),
+        ("lower_lip", mouth["lower_lip"], mouth["line_low"]),
+        ("mouth", mouth["line_low"], mouth["line_high"]),
+        ("upper_lip", mouth["line_high"], mouth["upper_lip"]),
+        ("philtrum", mouth["upper_lip"], curves["subnasale"]),
+        ("nose", curves["subnasale"], curves["nose_top"]),
+        ("cheek", curves["nose_top"], eye[0]),
+    ]
+    above_eye = [
+        ("crease", eye[-1], curves["crease"]),
+        ("lid_brow", curves["crease"], curves["brow_low"]),
+        ("brow", curves["brow_low"], curves["brow_high"]),
+        ("forehead", curves["brow_high"], curves["top"]),
+    ]
+    rows = [curves["jaw"]] * count["under"]
+    names = ["under"] * count["under"]
+
+    def add_strips(strips: list[tuple[str, np.ndarray, np.ndarray]]) -> None:
+        for name, low, high in strips:
+            fractions = np.arange(count[name]) / count[name]
+            rows.extend(low + (high - low) * f for f in fractions)
+            names.extend([name] * count[name])
+
+    add_strips(below_eye)
+    rows.extend(eye[:-1])
+    names.extend(["lower_lid", "lower_lid", *["ball"] * (len(eye) - 4), "upper_lid"])
+    add_strips(above_eye)
+    rows.append(curves["top"])
+    names.append("top")
+    return rows, names

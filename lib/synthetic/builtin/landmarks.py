@@ -70,6 +70,6 @@ def half_landmarks(grid: Grid, position: np.ndarray) -> dict[tuple[int, int], tu
         distance[hidden] = np.inf
         if numbers[0] == numbers[1]:
             distance[:, 1:] = np.inf
-        row, column = np.unravel_index(int(np.argmin(distance)), distance.shape)
-        found[numbers] = (int(row), int(column))
+        nearest = np.unravel_index(int(np.argmin(distance)), distance.shape)
+        found[numbers] = (int(nearest[0]), int(nearest[1]))
     return found

@@ -50,7 +50,7 @@ def region_masks(grid: Grid, position: np.ndarray) -> dict[str, np.ndarray]:
     row = np.arange(len(y))[:, None]
     section = grid.section[:, None]
     rows = grid.rows
-    eye_open = np.minimum(1.0, 2.5 * grid.eye_taper)[None, :]
+    eye_open = np.minimum(1.0, 2.5 * grid.eye_taper)
     mouth_open = np.clip(4.0 * grid.mouth_taper[None, :] - 0.1, 0.0, 1.0)
     ball = np.where(section == "ball", np.clip(4 * grid.eye_taper[None, :], 0, 1), 0.0)
     eye_distance = np.hypot(x - EYE_CENTRE[0], position[..., 1] - EYE_CENTRE[1])
@@ -61,23 +61,14 @@ def region_masks(grid: Grid, position: np.ndarray) -> dict[str, np.ndarray]:
     lips = lip_rows * np.clip(4 * grid.mouth_taper[None, :], 0, 1)
     lips[[rows["lower_lip"], rows["philtrum"]]] = 0.5 * np.clip(4 * grid.mouth_taper, 0, 1)
     inside = ((row > rows["mouth"]) & (row < rows["upper_lip"])) * mouth_open
-    kinds = np.array(MOUTH_ROWS)
     teeth = np.zeros_like(y)
-    for i, kind in enumerate(kinds):
+    for i, kind in enumerate(MOUTH_ROWS):
         if kind in ("tooth", "edge"):
             teeth[rows["mouth"] + i] = mouth_open[0] * (0.95 if kind == "tooth" else 1.0)
-    # The brow follows its rows: thick near the nose, thin and lower at the tail.
-    t = (x - 11.0) / 47.0
-    middle = 61.0 + 4.4 * np.sin(np.pi * np.clip(t, 0, 1) ** 1.25) - 3.6 * np.clip(t, 0, 1) ** 2
-    thick = 3.8 * (1 - 0.62 * np.clip(t, 0, 1) ** 1.4) * soft_step(t / 0.10 + 0.4)
-    brow = np.exp(-(np.abs((y - middle) / np.maximum(thick, 0.2)) ** 2.6)) * sigmoid(t / 0.03) * sigmoid((1 - t) / 0.05)
+    brow = _brow(x, y)
     nostril = np.exp(-((((x - 6.9) / 3.2) ** 2 + ((y + 6.4) / 2.0) ** 2) ** 1.5))
     opening = bulge((grid.across - EYE_INNER + 1) / (EYE_OUTER - EYE_INNER + 2), 0.6)[None, :]
     lid = np.exp(-0.5 * (np.maximum(eye_distance - 8, 0) / 5.0) ** 2) * (1 - ball) * (y > EYE_CENTRE[1] - 9) * opening
-    beard = sigmoid((-12 - y + 0.20 * np.maximum(x - 26, 0)) / 3.0) * (1 - lips) * (1 - inside)
-    beard = np.maximum(beard, sigmoid((x - 60) / 2.5) * sigmoid((14 - y) / 6))
-    beard *= 1 - 0.9 * gauss(x, 21, 4.5) * gauss(y, -44, 6) - 0.85 * sigmoid((26 - x) / 3) * gauss(y, -9, 3.2)
-    beard *= 1 - 0.55 * gauss(x, 38, 12) * sigmoid((y + 26) / 5)
     masks = {
         "brow": brow,
         "lips": lips,
@@ -88,7 +79,7 @@ def region_masks(grid: Grid, position: np.ndarray) -> dict[str, np.ndarray]:
         "mouth_inside": inside,
         "teeth": teeth,
         "nostril": nostril,
-        "beard": np.clip(beard, 0, 1),
+        "beard": np.clip(_beard(x, y, lips, inside), 0, 1),
         "cheek": gauss(x, 42, 15) * gauss(y, 2, 17),
         "forehead": sigmoid((y - 68) / 4),
         "nose": sigmoid((17 - x) / 2.5) * sigmoid((y + 10) / 2) * sigmoid((34 - y) / 5),
@@ -96,13 +87,30 @@ def region_masks(grid: Grid, position: np.ndarray) -> dict[str, np.ndarray]:
         "hairline": sigmoid((y - (grid.y[-1] - 9.0)[None, :]) / 2.5),
         "lash": np.zeros_like(y),
     }
-    masks["lash"][rows["upper_lid"]] = eye_open[0]
-    masks["lash"][rows["crease"]] = 0.85 * eye_open[0]
-    masks["lash"][rows["lower_lid"]] = 0.35 * eye_open[0]
-    masks["lash"][rows["lower_lid"] + 1] = 0.25 * eye_open[0]
+    for lash_row, strength in (("upper_lid", 1.0), ("crease", 0.85), ("lower_lid", 0.35)):
+        masks["lash"][rows[lash_row]] = strength * eye_open
+    masks["lash"][rows["lower_lid"] + 1] = 0.25 * eye_open
     blocked = np.maximum.reduce([ball, inside, lips, np.clip(1.6 * brow, 0, 1), masks["lash"], nostril])
     masks["skin"] = 1.0 - blocked
     return {name: np.clip(mask, 0.0, 1.0) for name, mask in masks.items()}
+
+
+def _brow(x: np.ndarray, y: np.ndarray) -> np.ndarray:
+    """[R, C] mask of the brow, which follows its rows: thick near the nose, thin and lower at the tail."""
+    t = (x - 11.0) / 47.0
+    middle = 61.0 + 4.4 * np.sin(np.pi * np.clip(t, 0, 1) ** 1.25) - 3.6 * np.clip(t, 0, 1) ** 2
+    thick = 3.8 * (1 - 0.62 * np.clip(t, 0, 1) ** 1.4) * soft_step(t / 0.10 + 0.4)
+    across = np.exp(-(np.abs((y - middle) / np.maximum(thick, 0.2)) ** 2.6))
+    return across * sigmoid(t / 0.03) * sigmoid((1 - t) / 0.05)
+
+
+def _beard(x: np.ndarray, y: np.ndarray, lips: np.ndarray, mouth_inside: np.ndarray) -> np.ndarray:
+    """[R, C] weight of beard and sideburns; it grows neither on the lips nor in their corners' bare patches."""
+    beard = sigmoid((-12 - y + 0.20 * np.maximum(x - 26, 0)) / 3.0) * (1 - lips) * (1 - mouth_inside)
+    beard = np.maximum(beard, sigmoid((x - 60) / 2.5) * sigmoid((14 - y) / 6))
+    beard *= 1 - 0.9 * gauss(x, 21, 4.5) * gauss(y, -44, 6) - 0.85 * sigmoid((26 - x) / 3) * gauss(y, -9, 3.2)
+    beard *= 1 - 0.55 * gauss(x, 38, 12) * sigmoid((y + 26) / 5)
+    return beard
 
 
 def _paint(colour: np.ndarray, target, mask: np.ndarray) -> np.ndarray:
@@ -139,7 +147,7 @@ def mean_albedo(grid: Grid, position: np.ndarray, masks: dict[str, np.ndarray]) 
     colour = colour + (eye - colour) * masks["eye"][..., None]
     colour = _paint(colour, COLOURS["lash"], 0.9 * masks["lash"])
     first = grid.rows["mouth"]
-    gaps = sum(gauss(grid.across, centre, 0.6) for centre in TOOTH_GAPS)[:, None]
+    gaps = np.sum([gauss(grid.across, centre, 0.6) for centre in TOOTH_GAPS], axis=0)[:, None]
     for i, kind in enumerate(MOUTH_ROWS):
         if kind == "line":
             continue
@@ -168,16 +176,28 @@ def albedo_terms(where: np.ndarray, mean: np.ndarray, masks: dict[str, np.ndarra
     """
     tissue = np.maximum(masks["skin"], 0.75 * masks["lips"]) + 0.35 * masks["brow"] + 0.5 * masks["nostril"]
     tissue = np.clip(tissue, 0, 1) * (1 - masks["mouth_inside"]) * (1 - masks["eye"])
+    return np.array(_feature_terms(where, mean, masks, tissue) + _process_terms(where, mean, tissue, seed))
+
+
+def _pigment(mean: np.ndarray, absorption: np.ndarray, weight: np.ndarray) -> np.ndarray:
+    """[N, 3] change of a colour [N, 3] by more of a pigment, to first order; weight [N]."""
+    return -mean * absorption * weight[:, None]
+
+
+def _feature_terms(
+    where: np.ndarray, mean: np.ndarray, masks: dict[str, np.ndarray], tissue: np.ndarray
+) -> list[np.ndarray]:
+    """Colours of skin, lips, brows and eyes, each [N, 3]; `tissue` [N] is where skin and its like are."""
     x, y = np.abs(where[:, 0]), where[:, 1]
 
-    def pigment(vector, weight):
-        return -mean * vector * weight[:, None]
+    def pigment(absorption, weight):
+        return _pigment(mean, absorption, weight)
 
     def towards(colour, weight):
         return (np.asarray(colour) - mean) * weight[:, None]
 
     hair = np.clip(masks["brow"] * 1.0, 0, 1)
-    terms = [
+    return [
         pigment(MELANIN, 0.25 * tissue)
         + pigment(np.ones(3), 0.42 * hair)
         + towards((0.1, 0.07, 0.05), 0.22 * masks["iris"]),
@@ -206,6 +226,11 @@ def albedo_terms(where: np.ndarray, mean: np.ndarray, masks: dict[str, np.ndarra
         towards((0.22, 0.16, 0.12), 0.25 * gauss(y, 56.5, 2.2) * gauss(x, 30, 14) * tissue),
         towards((0.22, 0.16, 0.12), 0.22 * gauss(y, 68.5, 2.2) * gauss(x, 32, 12) * tissue),
     ]
+
+
+def _process_terms(where: np.ndarray, mean: np.ndarray, tissue: np.ndarray, seed: int) -> list[np.ndarray]:
+    """A Gaussian process of pigments on the skin at three lengths, by random cosines: terms [N, 3]."""
+    terms = []
     generator = np.random.default_rng([seed, 202])
     for length, amplitude, count in ((55.0, 0.018, 10), (20.0, 0.018, 14), (9.0, 0.02, 16)):
         for _ in range(count):
@@ -216,5 +241,5 @@ def albedo_terms(where: np.ndarray, mean: np.ndarray, masks: dict[str, np.ndarra
             total *= np.sqrt(2 / 8)
             mix = generator.uniform(0.3, 1)
             spread = 2.2 * amplitude / np.sqrt(count)
-            terms.append(pigment(mix * MELANIN + (1 - mix) * HAEMOGLOBIN, spread * total * tissue))
-    return np.array(terms)
+            terms.append(_pigment(mean, mix * MELANIN + (1 - mix) * HAEMOGLOBIN, spread * total * tissue))
+    return terms

@@ -65,4 +65,7 @@ def _compress(pixels: np.ndarray, quality: int) -> np.ndarray:
     done, data = cv2.imencode(".jpg", np.ascontiguousarray(pixels[..., ::-1]), [cv2.IMWRITE_JPEG_QUALITY, quality])
     if not done:
         raise OSError("JPEG compression must succeed, got a failure of the codec")
-    return np.ascontiguousarray(cv2.imdecode(data, cv2.IMREAD_COLOR)[..., ::-1])
+    decoded = cv2.imdecode(data, cv2.IMREAD_COLOR)
+    if decoded is None:
+        raise OSError("JPEG data just compressed must be readable, got a failure of the codec")
+    return np.ascontiguousarray(decoded[..., ::-1])

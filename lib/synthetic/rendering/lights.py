@@ -114,10 +114,10 @@ def sample_light(generator: np.random.Generator, tone: float = 0.6) -> Light:
     kept = generator.uniform(0.15, 0.5) if tint[0] > tint[2] else generator.uniform(0.0, 0.3)
     level = np.clip(generator.normal(1.1, 0.14), 0.66, 1.4) * np.clip((0.55 / tone) ** 0.28, 0.93, 1.35)
     gain = level / max(float(front_light @ LUMINANCE), 0.05) * tint ** (kept - 1)
-    lamps = tuple(Lamp(lamp.direction, lamp.colour * gain, lamp.softness) for lamp in lamps)
+    exposed = tuple(Lamp(lamp.direction, lamp.colour * gain, lamp.softness) for lamp in lamps)
     coefficients = total * gain[:, None]
     coefficients[:, 0] -= AMBIENT
-    return Light(coefficients.reshape(-1), lamps, ambient * gain)
+    return Light(coefficients.reshape(-1), exposed, ambient * gain)
 
 
 def _direction(azimuth: float, elevation: float) -> np.ndarray:
