@@ -163,52 +163,64 @@ def mesh_renderer(
         ambient_color = tf.convert_to_tensor(ambient_color, tf.float32)
         if not ambient_color.shape.is_compatible_with([vertices.shape[0], 3]):
             raise ValueError(f"ambient_color must be [B, 3], got {ambient_color.shape}")
-    if (specular_colors is None) != (shininess_coefficients is None):
-        missing = "specular_colors" if specular_colors is None else "shininess_coefficients"
-        raise ValueError(f"specular_colors and shininess_coefficients must be given together, got no {missing}")
-
-    attributes = [normals, vertices, diffuse_colors]
-    if specular_colors is not None:
-        attributes.append(_of_rank_3(specular_colors, "specular_colors", "[B, N, 3]"))
-        shininess_coefficients = tf.convert_to_tensor(shininess_coefficients, tf.float32)
-        if shininess_coefficients.shape.rank > 2:
-            raise ValueError(
-                f"shininess_coefficients must be a scalar, [B] or [B, N], got {shininess_coefficients.shape}"
-            )
-        if shininess_coefficients.shape.rank == 2:
-            attributes.append(shininess_coefficients[..., None])
-    attributes = tf.concat(attributes, axis=-1)
-
+    specular_colors, shininess_coefficients = _specular(specular_colors, shininess_coefficients)
     rasterize_triangles.check_image_size(image_width, image_height)
     projection = camera_utils.perspective(image_width / image_height, fov_y, near_clip, far_clip)
-    pixels = rasterize_triangles.rasterize(
-        vertices,
-        attributes,
-        triangles,
-        tf.matmul(projection, camera_utils.look_at(eye, center, up)),
-        image_width,
-        image_height,
-        [BACKGROUND] * attributes.shape[2],
-    )
-    diffuse_pixels = pixels[..., 6:9]
+
+    attributes = {"normal": normals, "position": vertices, "diffuse": diffuse_colors}
     if specular_colors is not None:
-        specular_colors = pixels[..., 9:12]
+        attributes["specular"] = specular_colors
         if shininess_coefficients.shape.rank == 2:
-            shininess_coefficients = pixels[..., 12]
-        else:
-            shininess_coefficients = tf.reshape(shininess_coefficients, [-1, 1, 1])
+            attributes["shininess"] = shininess_coefficients[..., None]
+    camera = tf.matmul(projection, camera_utils.look_at(eye, center, up))
+    pixels = _rasterize_attributes(attributes, vertices, triangles, camera, image_width, image_height)
+    if "shininess" in pixels:
+        shininess_coefficients = pixels["shininess"][..., 0]
+    elif shininess_coefficients is not None:
+        shininess_coefficients = tf.reshape(shininess_coefficients, [-1, 1, 1])
     return phong_shader(
-        normals=tf.nn.l2_normalize(pixels[..., 0:3], axis=-1),
-        alphas=tf.cast(tf.reduce_any(diffuse_pixels >= 0, axis=-1), tf.float32),
-        pixel_positions=pixels[..., 3:6],
+        normals=tf.nn.l2_normalize(pixels["normal"], axis=-1),
+        alphas=tf.cast(tf.reduce_any(pixels["diffuse"] >= 0, axis=-1), tf.float32),
+        pixel_positions=pixels["position"],
         light_positions=light_positions,
         light_intensities=light_intensities,
-        diffuse_colors=diffuse_pixels,
+        diffuse_colors=pixels["diffuse"],
         camera_position=eye if specular_colors is not None else None,
-        specular_colors=specular_colors,
+        specular_colors=pixels.get("specular"),
         shininess_coefficients=shininess_coefficients,
         ambient_color=ambient_color,
     )
+
+
+def _specular(specular_colors, shininess_coefficients):
+    """The two specular arguments of `mesh_renderer` as checked tensors, or two None."""
+    if (specular_colors is None) != (shininess_coefficients is None):
+        missing = "specular_colors" if specular_colors is None else "shininess_coefficients"
+        raise ValueError(f"specular_colors and shininess_coefficients must be given together, got no {missing}")
+    if specular_colors is None:
+        return None, None
+    specular_colors = _of_rank_3(specular_colors, "specular_colors", "[B, N, 3]")
+    shininess_coefficients = tf.convert_to_tensor(shininess_coefficients, tf.float32)
+    if shininess_coefficients.shape.rank > 2:
+        raise ValueError(f"shininess_coefficients must be a scalar, [B] or [B, N], got {shininess_coefficients.shape}")
+    return specular_colors, shininess_coefficients
+
+
+def _rasterize_attributes(
+    attributes: dict[str, tf.Tensor], vertices, triangles, camera_matrices, image_width, image_height
+) -> dict[str, tf.Tensor]:
+    """Images [B, H, W, C] of named vertex attributes [B, N, C]; all arguments as in `rasterize_triangles.rasterize`."""
+    sizes = [values.shape[2] for values in attributes.values()]
+    pixels = rasterize_triangles.rasterize(
+        vertices,
+        tf.concat(list(attributes.values()), axis=-1),
+        triangles,
+        camera_matrices,
+        image_width,
+        image_height,
+        [BACKGROUND] * sum(sizes),
+    )
+    return dict(zip(attributes, tf.split(pixels, sizes, axis=-1), strict=True))
 
 
 def _of_rank_3(value, name, shape):

@@ -60,10 +60,9 @@ def _near_clipped_box(corners, height, width):
 
 
 @numba.njit(cache=True, nogil=True, error_model="numpy")
-def _draw(clip, triangles, ids, depth):
-    """Fills `ids` and `depth` of one image; see `visible_triangles`."""
+def _project(clip, height, width):
+    """Column and row [N] in pixels of every vertex, and whether it lies beyond the near plane; 0 if it does not."""
     vertex_count = clip.shape[0]
-    height, width = ids.shape
     column = np.empty(vertex_count)
     row = np.empty(vertex_count)
     in_front = np.empty(vertex_count, np.bool_)
@@ -72,6 +71,14 @@ def _draw(clip, triangles, ids, depth):
         in_front[n] = w > 0.0 and z + w >= 0.0
         column[n] = (x / w + 1.0) * (0.5 * width) if in_front[n] else 0.0
         row[n] = (1.0 - y / w) * (0.5 * height) if in_front[n] else 0.0
+    return column, row, in_front
+
+
+@numba.njit(cache=True, nogil=True, error_model="numpy")
+def _draw(clip, triangles, ids, depth):
+    """Fills `ids` and `depth` of one image; see `visible_triangles`."""
+    height, width = ids.shape
+    column, row, in_front = _project(clip, height, width)
     corners = np.empty((3, 4))
     centre_x = (2 * np.arange(width) + 1) / width - 1.0
     centre_y = 1.0 - (2 * np.arange(height) + 1) / height
@@ -123,7 +130,9 @@ def _draw(clip, triangles, ids, depth):
                     ids[iy, ix] = f
 
 
-def visible_triangles(clip_vertices: np.ndarray, triangles: np.ndarray, image_size: tuple[int, int]):
+def visible_triangles(
+    clip_vertices: np.ndarray, triangles: np.ndarray, image_size: tuple[int, int]
+) -> tuple[np.ndarray, np.ndarray]:
     """Nearest triangle at every pixel centre, and its depth.
 
     Args:
