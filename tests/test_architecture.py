@@ -12,7 +12,9 @@ MODULES_PER_PACKAGE = 12
 LINES_PER_MODULE = 300
 LINES_PER_FUNCTION = 60
 # Longer, with the reason.
-LONG_FUNCTIONS: dict[str, str] = {}
+LONG_FUNCTIONS: dict[str, str] = {
+    "lib/mesh_renderer/mesh_renderer.py: mesh_renderer": "signature and docstring of the package's interface: 48 lines",
+}
 LONG_MODULES: dict[str, str] = {}
 
 SOURCES = sorted(
