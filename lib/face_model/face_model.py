@@ -11,8 +11,7 @@ import numpy as np
 
 from lib.errors import UserError
 from lib.face_model.coefficients import CoefficientLayout
-from lib.files.atomic import atomic_path
-from lib.files.numpy_files import DamagedFile, read_npz
+from lib.files.numpy_files import DamagedFile, read_npz, write_npz
 
 FORMAT = "face-model-1"
 LANDMARKS = 68
@@ -140,14 +139,9 @@ class FaceModel:
         """Writes an uncompressed .npz of plain arrays, complete or not at all."""
         arrays = {name: getattr(self, name) for name in _ARRAYS}
         arrays |= {f"regions/{name}": weight for name, weight in self.regions.items()}
-        with atomic_path(path) as temporary, open(temporary, "wb") as stream:
-            np.savez(
-                stream,
-                format=np.array(FORMAT),
-                name=np.array(self.name),
-                expression_names=np.array(self.expression_names, dtype=np.str_),
-                **arrays,
-            )
+        arrays |= {"format": np.array(FORMAT), "name": np.array(self.name)}
+        arrays |= {"expression_names": np.array(self.expression_names, dtype=np.str_)}
+        write_npz(path, arrays)
 
     @classmethod
     def load(cls, path: str | os.PathLike) -> FaceModel:

@@ -7,8 +7,8 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from lib.files.atomic import atomic_path
-from lib.files.numpy_files import DamagedFile, read_npz
+from lib.files.json_files import json_text
+from lib.files.numpy_files import DamagedFile, read_npz, write_npz
 
 _HEADER = "header"
 _CHECKSUMS = "checksums"
@@ -20,17 +20,15 @@ def write(path: str | os.PathLike, arrays: Mapping[str, np.ndarray], header: Map
     Args:
       path: the .npz to (re)place.
       arrays: name -> array; "header" is taken.
-      header: anything JSON can hold.
+      header: what JSON can hold (NaN becomes null); "checksums" is taken.
       compress: deflate the arrays.
 
     Raises:
       DiskFull: the earlier file, if any, is unchanged.
     """
     checksums = {name: _checksum(name, array) for name, array in arrays.items()}
-    text = json.dumps({**header, _CHECKSUMS: checksums}, sort_keys=True)
-    store = np.savez_compressed if compress else np.savez
-    with atomic_path(path) as temporary, open(temporary, "wb") as stream:
-        store(stream, **arrays, **{_HEADER: np.frombuffer(text.encode(), np.uint8)})
+    text = json_text({**header, _CHECKSUMS: checksums})
+    write_npz(path, {**arrays, _HEADER: np.frombuffer(text.encode(), np.uint8)}, compress)
 
 
 def read(path: str | os.PathLike) -> tuple[dict, dict[str, np.ndarray]]:

@@ -1,4 +1,4 @@
-"""NumPy's files read without trusting them: no pickle, and no more memory than a file of that size can need.
+"""NumPy's files, written atomically and read without trust: no pickle, no more memory than the file's size can need.
 
 NumPy makes room for what a file announces before it reads it, and a deflated archive can announce a thousand times its
 size. So every announcement is compared with the file first; nothing is unpacked before all of them fit.
@@ -8,11 +8,14 @@ import math
 import os
 import zipfile
 import zlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import BinaryIO
 
 import numpy as np
+from numpy.typing import ArrayLike
+
+from lib.files.atomic import atomic_path
 
 # A deflated archive may unpack to this many times its size. Index arrays of sparse matrices reach a dozen.
 MAX_RATIO = 100
@@ -23,6 +26,23 @@ _METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
 
 class DamagedFile(ValueError):
     """Why a file is not read, in one line without its name."""
+
+
+def write_npz(path: str | os.PathLike, arrays: Mapping[str, ArrayLike], compress: bool = False) -> None:
+    """Writes (or replaces) an .npz that `read_npz` reads.
+
+    Args:
+      path: the file.
+      arrays: name -> array.
+      compress: deflate the arrays.
+
+    Raises:
+      ValueError: an array holds Python objects, which only a pickle could.
+      DiskFull: the earlier file, if any, is unchanged.
+    """
+    store = np.savez_compressed if compress else np.savez
+    with atomic_path(path) as temporary, open(temporary, "wb") as stream:
+        store(stream, allow_pickle=False, **arrays)
 
 
 def read_npz(path: str | os.PathLike, names: Iterable[str] | None = None) -> dict[str, np.ndarray]:

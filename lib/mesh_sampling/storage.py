@@ -19,7 +19,7 @@ import scipy.sparse
 
 from lib.errors import UserError
 from lib.files.atomic import atomic_path
-from lib.files.numpy_files import check_npz, read_npz
+from lib.files.numpy_files import check_npz, read_npz, write_npz
 from lib.mesh_sampling.graph import adjacency_matrix
 from lib.mesh_sampling.hierarchy import MeshHierarchy, build_hierarchy, check_factors, check_mesh, mesh_hash
 
@@ -47,8 +47,7 @@ def save_hierarchy(path: str | os.PathLike, hierarchy: MeshHierarchy) -> None:
     header |= {f"vertices{i}": array for i, array in enumerate(hierarchy.vertices)}
     header |= {f"triangles{i}": array for i, array in enumerate(hierarchy.triangles) if array is not None}
     # The header goes first: until all matrices it vouches for are in place, loading sees an incomplete folder of ours.
-    with atomic_path(folder / _HEADER) as temporary:
-        np.savez_compressed(temporary, **header)
+    write_npz(folder / _HEADER, header, compress=True)
     for field, stem in _MATRICES.items():
         for i, matrix in enumerate(getattr(hierarchy, field)):
             with atomic_path(folder / f"{stem}{i}.npz") as temporary:

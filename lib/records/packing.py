@@ -3,7 +3,6 @@
 import collections
 import concurrent.futures
 import dataclasses
-import json
 import sys
 import time
 from collections.abc import Iterator, Sequence
@@ -14,8 +13,8 @@ from PIL import Image, UnidentifiedImageError
 from tqdm import tqdm
 
 from lib.errors import UserError
-from lib.files.atomic import atomic_path
 from lib.files.file_names import name_fault, printable
+from lib.files.json_files import write_json
 from lib.records.record_file import RecordReader, RecordWriter
 
 REPORTED = 10  # images left out that are printed; the manifest lists all
@@ -164,8 +163,7 @@ def pack(
         "left_out": [{"name": printable(name), "reason": reason} for name, reason in left_out.items()],
         "names": names,
     }
-    with atomic_path(manifest) as temporary:
-        temporary.write_text(json.dumps(contents, indent=1, ensure_ascii=False), encoding="utf-8")
+    write_json(manifest, contents)
     return Packed(path, manifest, names, left_out, seconds)
 
 

@@ -12,7 +12,7 @@ from tqdm import tqdm
 from lib.errors import UserError
 from lib.face_model.face_model import FaceModel
 from lib.files.atomic import atomic_path
-from lib.files.numpy_files import DamagedFile, read_npz
+from lib.files.numpy_files import DamagedFile, read_npz, write_npz
 from lib.runtime.quiet_tensorflow import import_tensorflow
 from lib.runtime.worker_pool import run_jobs
 from lib.synthetic.method import METHOD
@@ -133,14 +133,13 @@ def _make_renderer(face_model: FaceModel, folder: Path, image_size: int, seed: i
 
     def render(index: int) -> None:
         face = faces.sample(index)
-        with atomic_path(_part(folder, key, index)) as temporary, open(temporary, "wb") as stream:
-            np.savez(
-                stream,
-                coefficients=np.asarray(face.coefficients, np.float32),
-                identity_id=np.asarray(face.identity_id),
-                true_albedo=np.asarray(face.true_albedo, np.float16),
-                landmarks=np.asarray(face.landmarks, np.float32),
-            )
+        truth = {
+            "coefficients": np.asarray(face.coefficients, np.float32),
+            "identity_id": np.asarray(face.identity_id),
+            "true_albedo": np.asarray(face.true_albedo, np.float16),
+            "landmarks": np.asarray(face.landmarks, np.float32),
+        }
+        write_npz(_part(folder, key, index), truth)
         # The picture comes last: where it is, the truth is.
         with atomic_path(folder / crop_name(index)) as temporary:
             Image.fromarray(np.dstack([face.image, face.alpha]), "RGBA").save(temporary, compress_level=3)
@@ -169,9 +168,8 @@ def _collect(folder: Path, count: int, key: str, fingerprint: str) -> None:
         for name in _PER_CROP:
             rows[name].append(row[name])
     names = [crop_name(i) for i in range(max(count, known))]
-    with atomic_path(truth) as temporary, open(temporary, "wb") as stream:
-        stacked = {name: np.stack(values) for name, values in rows.items()}
-        np.savez(stream, names=names, key=key, face_model=fingerprint, **stacked)
+    stacked = {name: np.stack(values) for name, values in rows.items()}
+    write_npz(truth, {"names": names, "key": key, "face_model": fingerprint, **stacked})
     for part in parts.iterdir():
         part.unlink()
     parts.rmdir()

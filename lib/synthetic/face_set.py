@@ -12,7 +12,7 @@ from tqdm import tqdm
 
 from lib.errors import UserError
 from lib.face_model.face_model import FaceModel
-from lib.files.atomic import atomic_path
+from lib.files.json_files import write_json
 from lib.runtime.worker_pool import run_jobs
 from lib.synthetic.method import METHOD
 
@@ -107,8 +107,7 @@ def load_or_render(
         for name, (shape, dtype) in shapes.items():
             with open(folder / f"{name}.raw", "wb") as stream:
                 stream.truncate(int(np.prod(shape)) * np.dtype(dtype).itemsize)
-        with atomic_path(folder / "recipe.json") as path:
-            path.write_text(json.dumps(recipe, indent=1, sort_keys=True))
+        write_json(folder / "recipe.json", recipe)
     files = {name: np.memmap(folder / f"{name}.raw", t, "r+", shape=s) for name, (s, t) in shapes.items()}
     missing = np.flatnonzero(files["done"] == 0)
     jobs = [(int(c), list(range(c * CHUNK, min((c + 1) * CHUNK, count)))) for c in missing]

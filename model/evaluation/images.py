@@ -12,7 +12,6 @@ The protocol, the same for every image (docs/guide/reproduce.md describes it):
 """
 
 import csv
-import json
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -22,6 +21,7 @@ import tensorflow as tf
 from lib.errors import UserError
 from lib.face_image.alignment import FIVE_FROM_68
 from lib.files.atomic import atomic_path
+from lib.files.json_files import write_json
 from lib.images.contact_sheet import Tile, contact_sheet
 from lib.images.display import clipped, to_bytes
 from model.evaluation.other_identities import OtherIdentity
@@ -160,8 +160,7 @@ class ImageEvaluation:
             for name, row in self.rows.items():
                 writer.writerow({"image": name} | {key: f"{value:.6g}" for key, value in row.items()})
         summary = {"images": len(self.rows), "protocol": PROTOCOL, "mean": self.means(), "failed": self.failed}
-        with atomic_path(output / "images.json") as path:
-            path.write_text(json.dumps(summary, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+        write_json(output / "images.json", summary)
         with atomic_path(output / "images.png") as path:
             contact_sheet(self._tiles).save(path)
         return summary

@@ -32,6 +32,7 @@ from tqdm import tqdm
 from configs import schema
 from lib.errors import UserError
 from lib.files.atomic import atomic_path
+from lib.files.json_files import write_json
 from lib.records.record_file import RecordReader
 from lib.records.splits import load_split
 from model.evaluation.fresh_photos import check_seed, fresh_photos, measure_detector, measure_identity
@@ -139,8 +140,7 @@ def _write(output: Path, metrics: Mapping, images: ImageEvaluation, picture: Ima
     """Writes everything that `evaluate` lists."""
     with atomic_path(output / "sheet.png") as path:
         picture.save(path)
-    with atomic_path(output / "metrics.json") as path:
-        path.write_text(json.dumps(metrics, indent=1) + "\n")
+    write_json(output / "metrics.json", metrics)
     images.write(output)
     write_evaluation_page(output, metrics, picture)
 

@@ -11,8 +11,7 @@ from pathlib import Path
 import numpy as np
 from tqdm import tqdm
 
-from lib.files.atomic import atomic_path
-from lib.files.numpy_files import DamagedFile, read_npz
+from lib.files.numpy_files import DamagedFile, read_npz, write_npz
 
 _ARRAYS = ("coefficients", "embeddings")
 
@@ -54,8 +53,7 @@ def encode_records(
             part = _kept(path)
             if part is None:
                 part = _encode(records, indices, encode, batch_size, bar)
-                with atomic_path(path) as temporary, open(temporary, "wb") as stream:
-                    np.savez(stream, **part)
+                write_npz(path, part)
             else:
                 bar.update(len(indices))
             for name, rows in part.items():

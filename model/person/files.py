@@ -1,7 +1,6 @@
 """The folder `person`: what the photos of one person say together, as meshes, textures, numbers and pictures."""
 
 import dataclasses
-import json
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +9,7 @@ import tensorflow as tf
 from lib.files.atomic import atomic_path
 from lib.files.disk_list import DiskList
 from lib.files.file_names import printable
+from lib.files.json_files import write_json
 from lib.images.contact_sheet import Tile, contact_sheet
 from lib.images.display import to_bytes
 from lib.mesh_export import gltf
@@ -131,5 +131,4 @@ def _write_numbers(
         "metrics": {"photos": len(records), "psnr_merged": psnr},
     }
     for name, content in contents.items():
-        with atomic_path(folder / f"{name}.json") as path:
-            path.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
+        write_json(folder / f"{name}.json", content)

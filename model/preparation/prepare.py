@@ -21,6 +21,7 @@ from lib.face_image.quality import DELETED, KINDS
 from lib.face_image.sidecar_files import landmarks_path, mask_path
 from lib.files.atomic import atomic_path, file_sha256
 from lib.files.file_names import name_fault, printable
+from lib.files.json_files import json_text, write_json
 from lib.runtime.worker_pool import run_jobs
 from model.preparation.job import Job
 from model.preparation.sheets import write_sheets
@@ -75,7 +76,7 @@ def prepare_folder(config: schema.Config, source: Path, output: Path) -> dict[st
         bar = tqdm(total=len(paths), initial=len(records), desc="prepare", unit="photo", dynamic_ncols=True)
         for record in run_jobs(jobs, make_preparer, (config,), config.workers, _lost):
             records[record["photo"]] = record
-            stream.write(json.dumps(record, ensure_ascii=True) + "\n")
+            stream.write(json_text(record) + "\n")
             stream.flush()
             bar.update()
         bar.close()
@@ -192,7 +193,7 @@ def _read_journal(path: Path, origin: dict) -> dict[str, dict]:
 
 
 def _write_journal(path: Path, origin: dict, records: dict[str, dict]) -> None:
-    lines = [json.dumps(entry, ensure_ascii=True) + "\n" for entry in (origin, *records.values())]
+    lines = [json_text(entry) + "\n" for entry in (origin, *records.values())]
     with atomic_path(path) as temporary:
         temporary.write_text("".join(lines), encoding="utf-8")
 
@@ -217,8 +218,7 @@ def _write_tables(output: Path, config: schema.Config, source: Path, records: li
         "left_out": dict(Counter(kind for _, kind, _ in _left_out(records))),
         "records": [{name: value for name, value in record.items() if name != "key"} for record in records],
     }
-    with atomic_path(output / "prepared.json") as path:
-        path.write_text(json.dumps(content, indent=1, ensure_ascii=True) + "\n", encoding="utf-8")
+    write_json(output / "prepared.json", content)
 
 
 def _report(output: Path, source: Path, records: list[dict], skipped: int, pages: int) -> dict[str, str]:

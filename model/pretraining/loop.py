@@ -17,7 +17,7 @@ from configs import schema
 from lib.errors import UserError
 from lib.face_model.coefficients import Coefficients
 from lib.face_model.face_model import FaceModel
-from lib.files.atomic import atomic_path
+from lib.files.json_files import write_json
 from lib.geometry.camera import Camera
 from lib.synthetic.face_set import FaceSet, hold_out, load_or_render, recipe
 from lib.synthetic.photos import PhotoSettings, SyntheticFaces
@@ -329,10 +329,7 @@ def _ship(config: schema.Config, path: str, task, face_model: FaceModel, measure
     }
     keep_previous(path, metadata)
     save_weights(path, task.network, face_model.fingerprint, metadata)
-    with atomic_path(path.with_suffix(".json")) as temporary:
-        temporary.write_text(
-            json.dumps({**metadata, "face_model_fingerprint": face_model.fingerprint}, indent=1) + "\n"
-        )
+    write_json(path.with_suffix(".json"), {**metadata, "face_model_fingerprint": face_model.fingerprint})
     print(f"{path}: {json.dumps(measured)}")
 
 

@@ -10,7 +10,7 @@ import tensorflow as tf
 from configs import schema
 from lib.errors import UserError
 from lib.files.atomic import atomic_path
-from lib.files.numpy_files import read_npz
+from lib.files.numpy_files import read_npz, write_npz
 from lib.geometry.camera import Camera
 from lib.mesh_export import gltf, normal_map, texture_baking, uv_chart
 from lib.mesh_export.mesh_io import write_mesh
@@ -213,8 +213,7 @@ def load_chart(morphable: MorphableModel, cache: Path) -> uv_chart.UvChart:
     if not path.exists():
         print(f"{model.name}: no texture fits its texture coordinates ({fault}); unwrapping it, once, into {path}")
         chart = uv_chart.unwrap(model.mean_shape, model.triangles)
-        with atomic_path(path) as temporary, open(temporary, "wb") as stream:
-            np.savez(stream, vertex=chart.vertex, uv=chart.uv, triangles=chart.triangles)
+        write_npz(path, {"vertex": chart.vertex, "uv": chart.uv, "triangles": chart.triangles})
     try:
         return uv_chart.UvChart(**read_npz(path, ("vertex", "uv", "triangles")))
     except (ValueError, OSError) as error:

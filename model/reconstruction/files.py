@@ -1,13 +1,13 @@
 """What test mode leaves behind: the files of one photo, the summary of all."""
 
 import csv
-import json
 from pathlib import Path
 
 import numpy as np
 from PIL import Image
 
 from lib.files.atomic import atomic_path
+from lib.files.json_files import write_json
 from lib.geometry.camera import Camera
 from lib.images.contact_sheet import Tile, contact_sheet
 from lib.images.display import to_bytes
@@ -59,8 +59,8 @@ def write(folder: Path, result, morphable: MorphableModel, camera: Camera) -> No
     for name, pixels in images.items():
         with atomic_path(folder / f"{name}.png") as path:
             Image.fromarray(pixels).save(path)
-    _write_json(folder / "coefficients.json", describe(result, morphable, camera))
-    _write_json(folder / "metrics.json", {"photo": result.photo.name, **_rounded(result.metrics)})
+    write_json(folder / "coefficients.json", describe(result, morphable, camera))
+    write_json(folder / "metrics.json", {"photo": result.photo.name, **_rounded(result.metrics)})
 
 
 def write_summary(
@@ -90,7 +90,7 @@ def write_summary(
     summary["seconds"] = round(seconds, 1)
     summary["seconds_per_photo"] = _mean([numbers["seconds"] for numbers in metrics.values()])
     summary["failed"] = failed
-    _write_json(output / "summary.json", summary)
+    write_json(output / "summary.json", summary)
     with atomic_path(output / "failed.txt") as path:
         path.write_text("".join(f"{name}: {reason}\n" for name, reason in failed.items()), encoding="utf-8")
     if sheet:
@@ -105,11 +105,6 @@ def _mean(values: list[float]) -> float | None:
 
 def _rounded(numbers: dict[str, float]) -> dict[str, float]:
     return {name: round(value, 4) for name, value in numbers.items()}
-
-
-def _write_json(path: Path, content: dict) -> None:
-    with atomic_path(path) as temporary:
-        temporary.write_text(json.dumps(content, indent=1, allow_nan=False) + "\n", encoding="utf-8")
 
 
 def _print_table(output: Path, metrics: dict[str, dict[str, float]], failed: dict[str, str]) -> None:

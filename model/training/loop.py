@@ -2,7 +2,6 @@
 
 import dataclasses
 import functools
-import json
 import math
 import time
 from pathlib import Path
@@ -13,6 +12,7 @@ from tqdm import tqdm
 from configs import schema
 from lib.errors import UserError
 from lib.files.atomic import atomic_path
+from lib.files.json_files import write_json
 from lib.records.record_file import RecordReader
 from lib.records.splits import load_split
 from lib.runtime.prefetch import prefetch
@@ -98,8 +98,7 @@ def train(config: schema.Config, run_dir: Path, encoded: EncodedFaces | None = N
         run.save(progress)
     bar.close()
     summary = {"updates": progress.update, "seconds": round(time.monotonic() - started, 1), **result}
-    with atomic_path(Path(run_dir) / "training.json") as path:
-        path.write_text(json.dumps(summary, indent=1) + "\n")
+    write_json(Path(run_dir) / "training.json", summary)
     return result
 
 

@@ -1,7 +1,6 @@
 """A face through a video: one identity and albedo, pose, expression and light smoothed without lag."""
 
 import dataclasses
-import json
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
@@ -13,8 +12,9 @@ from tqdm import tqdm
 from configs import schema
 from lib.errors import UserError
 from lib.face_image.region import face_region
-from lib.files.atomic import atomic_path
 from lib.files.disk_list import DiskList
+from lib.files.json_files import write_json
+from lib.files.numpy_files import write_npz
 from model.person.estimator import Gallery, PersonEstimator, batches, spread
 from model.person.files import PERSON_FOLDER, PersonRecord, write_person
 from model.photos.reader import AlignedPhoto
@@ -230,9 +230,8 @@ def _key_records(
 
 def _write_track(output: Path, track: Track, frame_rate: float, damaged: list[int]) -> int:
     """Writes coefficients.npz and summary.json; returns the number of bridged frames."""
-    with atomic_path(output / "coefficients.npz") as path, open(path, "wb") as stream:
-        arrays = ("coefficients", "photo_to_crop", "landmarks", "seen")
-        np.savez_compressed(stream, **{name: getattr(track, name) for name in arrays})
+    arrays = ("coefficients", "photo_to_crop", "landmarks", "seen")
+    write_npz(output / "coefficients.npz", {name: getattr(track, name) for name in arrays}, compress=True)
     bridged = np.flatnonzero(~track.seen).tolist()
     summary = {
         "frames": len(track.seen),
@@ -241,6 +240,5 @@ def _write_track(output: Path, track: Track, frame_rate: float, damaged: list[in
         "damaged": damaged,
         "key_frames": [key.photo.name for key in track.keys.values()],
     }
-    with atomic_path(output / "summary.json") as path:
-        path.write_text(json.dumps(summary, indent=1) + "\n", encoding="utf-8")
+    write_json(output / "summary.json", summary)
     return len(bridged)

@@ -14,6 +14,7 @@ import numpy as np
 from lib.errors import UserError
 from lib.files import headed_npz
 from lib.files.atomic import atomic_path
+from lib.files.json_files import json_text
 from lib.files.numpy_files import DamagedFile
 from model.networks.variable_names import mismatch, network_variables
 
@@ -105,7 +106,7 @@ def keep_previous(path: Path, metadata: dict) -> None:
     if not path.is_file():
         return
     earlier = read_metadata(path)
-    if all(earlier.get(key) == value for key, value in json.loads(json.dumps(metadata)).items()):
+    if all(earlier.get(key) == value for key, value in json.loads(json_text(metadata)).items()):
         return  # the same run once more
     previous = path.with_suffix(".previous.npz")
     with atomic_path(previous) as temporary:

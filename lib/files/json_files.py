@@ -1,0 +1,42 @@
+"""JSON written in one format: atomically, in UTF-8, and valid whatever numbers and names it holds."""
+
+import json
+import math
+import os
+from collections.abc import Mapping
+
+from lib.files.atomic import atomic_path
+
+
+def write_json(path: str | os.PathLike, content: object) -> None:
+    """Writes (or replaces) a JSON file, indented by one space; see `json_text` for what stands in it.
+
+    Raises:
+      TypeError: `content` holds something that JSON has no form for.
+      DiskFull: the earlier file, if any, is unchanged.
+    """
+    with atomic_path(path) as temporary:
+        temporary.write_text(json_text(content, indent=1) + "\n", encoding="utf-8")
+
+
+def json_text(content: object, indent: int | None = None) -> str:
+    """`content` as JSON that every parser reads and UTF-8 can hold.
+
+    NaN and infinities, which JSON does not know, become null. Bytes of a file name that are not UTF-8, which Python
+    holds as lone surrogates, are written as escapes and read back as the same name.
+
+    Raises:
+      TypeError: `content` holds something that JSON has no form for.
+    """
+    text = json.dumps(_finite(content), indent=indent, ensure_ascii=False, allow_nan=False)
+    return text.encode("utf-8", "backslashreplace").decode("utf-8")
+
+
+def _finite(content: object) -> object:
+    if isinstance(content, float):
+        return content if math.isfinite(content) else None
+    if isinstance(content, Mapping):
+        return {key: _finite(value) for key, value in content.items()}
+    if isinstance(content, (list, tuple)):
+        return [_finite(value) for value in content]
+    return content

@@ -1,0 +1,109 @@
+""".npz files: arrays come back as they were; damage is refused, and no announcement is believed."""
+
+import io
+import zipfile
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as arrays_of
+
+from lib.files import headed_npz
+from lib.files.numpy_files import MAX_RATIO, SMALL, DamagedFile, check_unpacked, read_npz, write_npz
+
+ARRAYS = st.dictionaries(
+    st.sampled_from(["a", "b", "layer/kernel", "regions/lip"]),
+    arrays_of.arrays(
+        st.sampled_from([np.float32, np.float64, np.int32, np.uint8, np.bool_]),
+        arrays_of.array_shapes(min_dims=0, max_dims=3, min_side=0, max_side=5),
+    ),
+    min_size=1,
+    max_size=3,
+)
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    return tmp_path_factory.mktemp("npz")
+
+
+def assert_same(found: dict[str, np.ndarray], arrays: dict[str, np.ndarray]) -> None:
+    assert found.keys() == arrays.keys()
+    for name, array in arrays.items():
+        assert found[name].dtype == array.dtype
+        np.testing.assert_array_equal(found[name], array)
+
+
+@given(ARRAYS, st.booleans())
+def test_arrays_come_back(folder, arrays, compress):
+    write_npz(folder / "a.npz", arrays, compress)
+    assert_same(read_npz(folder / "a.npz"), arrays)
+
+
+@given(ARRAYS, st.booleans())
+def test_header_and_arrays_come_back(folder, arrays, compress):
+    header = {"format": "x 1", "metadata": {"é": [1, None]}}
+    headed_npz.write(folder / "h.npz", arrays, header, compress)
+    found, read = headed_npz.read(folder / "h.npz")
+    assert found == header
+    assert_same(read, arrays)
+
+
+@given(st.data(), st.booleans())
+def test_a_flipped_byte_or_a_missing_end_is_refused_or_harmless(folder, data, compress):
+    arrays = {"a": np.arange(12, dtype=np.float32).reshape(3, 4), "b": np.arange(12, dtype=np.int32)}
+    path = folder / "d.npz"
+    headed_npz.write(path, arrays, {"k": 1}, compress)
+    content = bytearray(path.read_bytes())
+    position = data.draw(st.integers(0, len(content) - 1), label="position")
+    if data.draw(st.booleans(), label="cut"):
+        content = content[:position]
+    else:
+        content[position] ^= data.draw(st.integers(1, 255), label="bits")
+    path.write_bytes(content)
+    try:
+        header, found = headed_npz.read(path)
+    except DamagedFile:
+        return
+    # Fields of the archive that nobody reads, such as its dates, may change; the contents may not.
+    assert header == {"k": 1}
+    assert_same(found, arrays)
+
+
+@given(st.integers(0, 2**40), st.integers(0, 2**40))
+def test_no_shape_is_believed_that_the_file_cannot_hold(folder, rows, columns):
+    header = io.BytesIO()
+    shape = (rows, columns)
+    np.lib.format.write_array_header_1_0(header, {"descr": "<f4", "fortran_order": False, "shape": shape})
+    with zipfile.ZipFile(folder / "s.npz", "w") as archive:
+        archive.writestr("a.npy", header.getvalue() + bytes(64))
+    if rows * columns == 16:
+        assert read_npz(folder / "s.npz")["a"].shape == shape
+    else:
+        with pytest.raises(DamagedFile, match=r"announces .* bytes of numbers and has 64"):
+            read_npz(folder / "s.npz")
+
+
+@given(st.integers(0, 2**34), st.integers(0, 2**34))
+def test_a_deflated_file_unpacks_to_a_bounded_size(unpacked, size):
+    if unpacked <= SMALL:
+        check_unpacked(unpacked, size)
+    elif unpacked > MAX_RATIO * size:
+        with pytest.raises(DamagedFile, match="may unpack to"):
+            check_unpacked(unpacked, size)
+
+
+def test_python_objects_are_never_written(tmp_path):
+    with pytest.raises(ValueError, match="allow_pickle=False"):
+        write_npz(tmp_path / "a.npz", {"a": np.array([{}], object)})
+    assert not list(tmp_path.iterdir())
+
+
+def test_two_arrays_that_changed_places_are_noticed(tmp_path):
+    arrays = {"a": np.zeros(3, np.float32), "b": np.ones(3, np.float32)}
+    headed_npz.write(tmp_path / "a.npz", arrays, {})
+    stored = read_npz(tmp_path / "a.npz")
+    write_npz(tmp_path / "a.npz", stored | {"a": stored["b"], "b": stored["a"]})
+    with pytest.raises(DamagedFile, match="is not the one that was written under this name"):
+        headed_npz.read(tmp_path / "a.npz")
