@@ -2,7 +2,7 @@
 
 import dataclasses
 
-from configs.sections import Section, option
+from configs.section import Section, option
 
 
 @dataclasses.dataclass(frozen=True)

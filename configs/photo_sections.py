@@ -1,9 +1,45 @@
-"""Section of the configuration for people's own photos."""
+"""Sections of the configuration for people's own photos."""
 
 import dataclasses
 
-from configs.sections import Section, option
+from configs.section import Section, option
 from lib.errors import UserError
+
+
+@dataclasses.dataclass(frozen=True)
+class Fit(Section):
+    """Fitting of the regressed coefficients to one photo."""
+
+    steps: int = option("Adam steps in test mode; 0 trusts the regressor alone", low=0, high=10000)
+    learning_rate: float = option("Adam's learning rate, in prior standard deviations", above=0, high=1)
+
+
+@dataclasses.dataclass(frozen=True)
+class Test(Section):
+    """Reconstruction of a folder of photos."""
+
+    __test__ = False  # not a test class, whatever the name tells pytest
+
+    input: str = option("folder of photos, nested or not (JPEG, PNG, WebP, TIFF, ...; with or without alpha)")
+    output: str = option("folder the results are written to")
+    min_confidence: float = option("detections below this are no face", low=0, high=1)
+    same_person: bool = option("all photos of a folder show one person; sub-folders: one person each")
+    video: bool = option("the input is a video or a folder of frames (--video)")
+    frame_rate: float = option("frames a second of a folder of frames, and of a video that does not tell", above=0)
+    smoothing: float = option("motion of a video above this frequency is noise [Hz]", above=0)
+
+
+@dataclasses.dataclass(frozen=True)
+class Export(Section):
+    """What other programs can open of a reconstructed photo."""
+
+    formats: tuple[str, ...] = option(
+        "obj: textured, with .mtl and PNG textures; glb: textured, relit or as in the photo; ply: vertex colours; "
+        "neutral: the shape without expression; none: no mesh",
+        choices=("obj", "glb", "ply", "neutral"),
+    )
+    texture_size: int = option("side of the textures [px]", low=256, high=4096)
+    normal_map: bool = option("relief from the photo's fine shading, in .obj and .glb")
 
 
 @dataclasses.dataclass(frozen=True)

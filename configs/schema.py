@@ -17,7 +17,7 @@ from typing import Any, get_type_hints
 
 import yaml
 
-from configs import evaluation_sections, photo_sections, sections
+from configs import data_sections, evaluation_sections, network_sections, photo_sections, training_sections
 from lib.errors import UserError
 
 DEFAULT = Path(__file__).resolve().parent / "default.yaml"
@@ -26,23 +26,23 @@ REPOSITORY = DEFAULT.parents[1]
 
 @dataclasses.dataclass(frozen=True)
 class Config:
-    """One run's complete configuration. Every section is a dataclass of configs/sections.py."""
+    """One run's complete configuration. Every section is a dataclass of configs/*_sections.py."""
 
-    data: sections.Data
-    face_model: sections.FaceModel
-    camera: sections.Camera
-    regressor: sections.Regressor
-    identity: sections.Identity
-    texture: sections.Texture
-    loss: sections.Loss
-    schedule: sections.Schedule
-    train: sections.Train
-    gan: sections.Gan
-    fit: sections.Fit
-    test: sections.Test
-    export: sections.Export
+    data: data_sections.Data
+    face_model: data_sections.FaceModel
+    camera: data_sections.Camera
+    regressor: network_sections.Regressor
+    identity: network_sections.Identity
+    texture: network_sections.Texture
+    loss: training_sections.Loss
+    schedule: training_sections.Schedule
+    train: training_sections.Train
+    gan: training_sections.Gan
+    fit: photo_sections.Fit
+    test: photo_sections.Test
+    export: photo_sections.Export
     prepare: photo_sections.Prepare
-    pretrain: sections.Pretrain
+    pretrain: training_sections.Pretrain
     evaluate: evaluation_sections.Evaluate
 
     def __post_init__(self) -> None:

@@ -4,12 +4,11 @@ from dataclasses import dataclass
 
 import tensorflow as tf
 
+from configs.network_sections import PROJECTIONS
 from lib.geometry.camera import Camera
 from lib.images.sampling import sample_image
 from lib.mesh_renderer.fragments import Fragments, interpolate
 from lib.tensor_structure import TensorStructure
-
-PROJECTIONS = ("zbuffer", "published")
 
 # Slack of the depth comparison [dm]: the rendering is a pixel grid, lids and lips are thicker than this.
 DEPTH_BIAS = 0.02

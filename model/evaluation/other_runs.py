@@ -3,9 +3,9 @@
 import dataclasses
 
 from configs import schema
+from configs.network_sections import VARIANTS
 from lib.errors import UserError
 from model.face_gcn import FaceGCN
-from model.networks.texture_networks import VARIANTS
 from model.pipeline import load_pipeline, restore_texture_network
 
 

@@ -4,6 +4,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from configs.network_sections import HEADS, INPUTS, VARIANTS
 from model.networks.graph_layers import ChebyshevConvolution
 from model.networks.texture_branches import (
     MeshLevels,
@@ -15,9 +16,6 @@ from model.networks.texture_branches import (
 )
 from model.projection import delit_albedo
 
-VARIANTS = ("default", "normal", "resnet")
-HEADS = ("residual", "published")
-INPUTS = ("mirrored", "delit", "lit")
 PUBLISHED_ORDER, DEFAULT_ORDER = 6, 3
 # Coarse albedo 3, colour 3, visibility 1; "mirrored": colour and visibility of the vertex on the other side, too.
 _CHANNELS = {"mirrored": 11, "delit": 7, "lit": 7}

@@ -60,7 +60,7 @@ class Exporter:
     Args:
       morphable: the face model.
       camera: of the crops.
-      formats: of `configs.sections.Export`.
+      formats: of `configs.photo_sections.Export`.
       texture_size: T, texels a side.
       normal_map: whether textured meshes get one.
       cache: folder that keeps the chart of a face model that brings none of its own.

@@ -7,7 +7,7 @@ import math
 import pytest
 import yaml
 
-from configs import schema, sections
+from configs import data_sections, schema
 from lib.errors import UserError
 from tests.support.helpers import ROOT
 from tests.support.option_reads import unread_options
@@ -16,7 +16,7 @@ FIELDS = [(s.name, f.name) for s in dataclasses.fields(schema.Config) for f in d
 
 
 def test_the_embedded_default_file_is_complete_and_explained():
-    """After a change of sections.py: python -m configs.schema, and put it below the file's first three lines."""
+    """After a change of an explanation: python -m configs.schema, and put it below the file's first three lines."""
     lines = schema.DEFAULT.read_text(encoding="utf-8").splitlines()
     assert lines[3:] == schema.to_yaml(schema.load()).splitlines()
 
@@ -136,10 +136,12 @@ def test_every_field_is_explained_and_defined_once():
     for section in dataclasses.fields(schema.Config):
         for field in dataclasses.fields(section.type):
             assert len(field.metadata["doc"]) > 10, f"{section.name}.{field.name}"
-    tree = ast.parse((ROOT / "configs" / "sections.py").read_text(encoding="utf-8"))
-    for node in [n for n in tree.body if isinstance(n, ast.ClassDef)]:
-        names = [n.target.id for n in node.body if isinstance(n, ast.AnnAssign)]
-        assert len(names) == len(set(names)), node.name
+    files = sorted((ROOT / "configs").glob("*_sections.py"))
+    assert len(files) == 5
+    for path in files:
+        for node in [n for n in ast.parse(path.read_text(encoding="utf-8")).body if isinstance(n, ast.ClassDef)]:
+            names = [n.target.id for n in node.body if isinstance(n, ast.AnnAssign)]
+            assert len(names) == len(set(names)), node.name
 
 
 def test_bounds_hold_for_every_bounded_number():
@@ -179,7 +181,7 @@ def test_an_option_that_nothing_reads_is_found_even_if_others_share_its_name():
 
 def test_sections_reject_direct_construction_out_of_bounds():
     with pytest.raises(UserError, match=r"camera\.distance: must be more than 1"):
-        sections.Camera(focal_ratio=4.5, distance=1.0)
+        data_sections.Camera(focal_ratio=4.5, distance=1.0)
 
 
 def test_shares_that_leave_nothing_to_train_on_are_refused():

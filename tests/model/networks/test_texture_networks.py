@@ -6,9 +6,10 @@ import pytest
 import tensorflow as tf
 
 from configs import schema
+from configs.network_sections import HEADS, INPUTS, VARIANTS
 from lib.mesh_sampling import MeshHierarchy, build_hierarchy
 from model.losses import weight_decay
-from model.networks.texture_networks import HEADS, INPUTS, VARIANTS, TextureNetwork
+from model.networks.texture_networks import TextureNetwork
 from model.projection import SampledColours, projected_albedo
 from tests.lib.mesh_sampling.test_mesh_sampling import wavy_grid
 from tests.support.helpers import assert_close, golden, sparse

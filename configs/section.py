@@ -1,0 +1,48 @@
+"""Parts that the sections of the configuration are made of: options with an explanation and bounds.
+
+A section says what each option means, why it exists and which values it may take. The values themselves are in
+default.yaml, complete, and in the files that list what differs from it.
+"""
+
+import dataclasses
+from typing import Any
+
+from lib.errors import UserError
+
+
+def option(
+    doc: str,
+    *,
+    low: float | None = None,
+    high: float | None = None,
+    above: float | None = None,
+    choices: tuple = (),
+) -> Any:
+    """A field with its one-line explanation and its bounds: low <= value <= high, above < value, or one of choices."""
+    return dataclasses.field(metadata={"doc": doc, "low": low, "high": high, "above": above, "choices": choices})
+
+
+class Section:
+    """Checks every field's bounds on construction."""
+
+    def __post_init__(self) -> None:
+        section = type(self).__name__
+        for field in dataclasses.fields(self):
+            value = getattr(self, field.name)
+            for item in value if isinstance(value, tuple) else (value,):
+                _check(f"{_snake(section)}.{field.name}", item, field.metadata)
+
+
+def _snake(name: str) -> str:
+    return "".join(f"_{c.lower()}" if c.isupper() and i else c.lower() for i, c in enumerate(name))
+
+
+def _check(key: str, value: Any, bounds: Any) -> None:
+    if bounds["choices"] and value not in bounds["choices"]:
+        raise UserError(f"{key}: must be one of {', '.join(map(str, bounds['choices']))}, got {value}")
+    if bounds["low"] is not None and value < bounds["low"]:
+        raise UserError(f"{key}: must be at least {bounds['low']:g}, got {value:g}")
+    if bounds["high"] is not None and value > bounds["high"]:
+        raise UserError(f"{key}: must be at most {bounds['high']:g}, got {value:g}")
+    if bounds["above"] is not None and not value > bounds["above"]:
+        raise UserError(f"{key}: must be more than {bounds['above']:g}, got {value:g}")
