@@ -1,6 +1,7 @@
 """Rules for the repository as a whole: sizes of files, imports, requirements."""
 
 import ast
+import pkgutil
 import re
 import shutil
 import subprocess
@@ -122,3 +123,26 @@ def test_the_package_holds_the_files_that_are_not_python():
     data = {path for path in tracked() if path.suffix != ".py" and any(folder in path.parents for folder in folders)}
     assert data
     assert data == packed
+
+
+def resolves(dotted: str) -> bool:
+    """Whether a dotted name is a module, or an attribute of one."""
+    try:
+        pkgutil.resolve_name(dotted)
+    except (ImportError, AttributeError):
+        return False
+    return True
+
+
+def test_names_of_the_program_in_comments_and_docstrings_exist():
+    wrong = set()
+    for path in sources("lib", "model", "configs", "tests", "benchmarks"):
+        for name in re.findall(r"`((?:lib|model|configs|utils|tests)\.[\w.]*\w)`", path.read_text(encoding="utf-8")):
+            if not resolves(name):
+                wrong.add(f"{path.relative_to(ROOT)}: {name}")
+    assert wrong == set()
+
+
+def test_a_name_that_is_nothing_is_noticed():
+    assert resolves("lib.records.record_file.RecordReader.batch")
+    assert not resolves("lib.records.RecordReader")
