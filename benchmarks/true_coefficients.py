@@ -5,13 +5,14 @@ coefficients and prints validation PSNR over alpha and face together.
 """
 
 import argparse
+import dataclasses
 import tempfile
 import time
 from pathlib import Path
 
 from configs import schema
 from lib.records.record_file import RecordReader
-from model.input_pipeline.frozen_outputs import EncodedFaces, encode_records
+from model.input_pipeline.frozen_outputs import encode_records
 from model.input_pipeline.ground_truth import record_truth
 from model.pipeline import load_pipeline
 from model.training.loop import train
@@ -25,11 +26,11 @@ def main() -> None:
     config = schema.load(overrides=[f"texture.variant={args.variant}", *args.overrides])
     records = RecordReader(config.records_path, config.data.image_size)
     pipeline = load_pipeline(config)
-    truth = record_truth(config, records, pipeline.face_model.vertex_count)
+    truth = record_truth(config, records, pipeline.face_model.fingerprint)
     if truth is None:
         raise SystemExit(f"{records.path}: must hold the synthetic crops of python create_bin.py, got others")
     encoded = encode_records(records, pipeline.encode, config.generated_dir, pipeline.encoder_key)
-    exact = EncodedFaces(truth["coefficients"], encoded.embeddings)
+    exact = dataclasses.replace(encoded, coefficients=truth["coefficients"])
     started = time.monotonic()
     with tempfile.TemporaryDirectory() as folder:
         result = train(config, Path(folder), exact)

@@ -18,6 +18,7 @@ from lib.mesh_sampling import MeshHierarchy
 from model.face_gcn import FaceGCN
 from model.face_model_source import load_face_model
 from model.morphable_model import MorphableModel
+from model.networks.encoding import EncodedFaces, encode
 from model.networks.identity import IdentityNetwork, build_identity_network
 from model.networks.mirroring import BothSides, from_both_sides
 from model.networks.regressor import Regressor, build_regressor
@@ -31,22 +32,19 @@ from utils import init_sampling
 
 @dataclass(frozen=True)
 class Pipeline:
-    """Face model, camera, the two frozen networks and the graph network with its textures."""
+    """Face model, camera, the two frozen networks, the texture network, and the FaceGCN that connects them."""
 
     config: schema.Config
     face_model: FaceModel
     camera: Camera
     regressor: Regressor | FrozenRegressor | TorchRegressor | BothSides
     identity: IdentityNetwork | FrozenIdentity
+    texture_network: TextureNetwork
     face_gcn: FaceGCN
 
-    def encode(self, crops: np.ndarray) -> tuple[tf.Tensor, tf.Tensor]:
-        """Outputs of the frozen networks for RGBA crops [B, H, W, 4] in [0, 1].
-
-        Returns:
-          coefficients [B, K], and the image embedding [B, E]: the regressor's features and the identity embedding.
-        """
-        return _encode(self.regressor, self.identity, tf.convert_to_tensor(crops)[..., :3])
+    def encode(self, crops: np.ndarray) -> EncodedFaces:
+        """Coefficients and embeddings of RGBA crops [B, H, W, 4] in [0, 1], by the frozen networks."""
+        return encode(self.regressor, self.identity, tf.convert_to_tensor(crops)[..., :3])
 
     def embed(self, images: tf.Tensor) -> tf.Tensor:
         """The identity network's embeddings [B, E2] of RGB images [B, H, W, 3] in [0, 1]."""
@@ -61,11 +59,6 @@ class Pipeline:
             digest.update(file_sha256(schema.asset_path(section.weights)).encode())
             digest.update(json.dumps(options, sort_keys=True).encode())
         return digest.hexdigest()[:16]
-
-    @property
-    def identity_size(self) -> int:
-        """Length of the identity embedding, the last part of the image embedding."""
-        return self.identity.embedding_size
 
     def signature(self) -> dict[str, str]:
         """Names and hashes that a checkpoint of the texture network must agree with."""
@@ -101,7 +94,7 @@ def load_pipeline(config: schema.Config) -> Pipeline:
         config.texture.projection,
         identity if config.loss.identity > 0 else None,
     )
-    return Pipeline(config, face_model, camera, regressor, identity, face_gcn)
+    return Pipeline(config, face_model, camera, regressor, identity, texture, face_gcn)
 
 
 def load_regressor(
@@ -139,7 +132,7 @@ def restore_texture_network(pipeline: Pipeline) -> None:
     Raises:
       UserError: there is none, or it belongs to another configuration.
     """
-    state = {"texture": network_variables(pipeline.face_gcn.texture_network.weights)}
+    state = {"texture": network_variables(pipeline.texture_network.weights)}
     checkpoints.restore(pipeline.config.run_dir / "best.npz", state, pipeline.signature())
 
 
@@ -187,12 +180,6 @@ def build_texture_network(
         mirror_index=mirror_index,
         intrinsic=section.intrinsic,
     )
-
-
-@tf.function(reduce_retracing=True)
-def _encode(regressor, identity, images: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-    coefficients, features = regressor(images, training=False)
-    return coefficients, tf.concat([features, identity(images, training=False)], axis=-1)
 
 
 @tf.function(reduce_retracing=True)

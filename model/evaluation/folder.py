@@ -73,6 +73,7 @@ def _crops(pipeline: Pipeline):
 
     def read(path: Path) -> tuple[tf.Tensor, FaceReconstruction]:
         crop = tf.constant(read_crop(path, pipeline.camera.image_size[0])[None], tf.float32) / 255.0
-        return crop, face_gcn(crop, *pipeline.encode(crop))
+        encoded = pipeline.encode(crop)
+        return crop, face_gcn(crop, encoded.coefficients, encoded.embedding)
 
     return read

@@ -42,9 +42,10 @@ from model.evaluation.page import write_evaluation_page
 from model.evaluation.tables import print_report, sheet
 from model.evaluation.textures import ALIGNED, COLUMNS, KINDS, MeasuredFace, TextureMeasure, TrueFace
 from model.input_pipeline import batches as crop_batches
-from model.input_pipeline.frozen_outputs import EncodedFaces, encode_records
+from model.input_pipeline.frozen_outputs import encode_records
 from model.input_pipeline.ground_truth import record_truth
 from model.metrics.networks import regressor_metrics
+from model.networks.encoding import EncodedFaces
 from model.pipeline import load_pipeline, restore_texture_network
 from utils import seed_everything
 
@@ -125,14 +126,15 @@ def _measure_faces(
     config, faces = measure.pipeline.config, []
     batches = crop_batches.batches(records, encoded, indices, 1, config.workers, config.data.buffer_size)
     bar = tqdm(batches, "evaluate", len(indices), unit="face", dynamic_ncols=True)
-    for index, (crop, coefficients, embedding) in zip(indices, bar, strict=True):
+    for index, batch in zip(indices, bar, strict=True):
         known = truth and TrueFace.of(truth, index)
-        result = measure.reconstruct(crop, coefficients, embedding)
-        face = measure(result, crop, coefficients, embedding, known)
+        inputs = batch.crop, batch.encoded.coefficients, batch.encoded.embedding
+        result = measure.reconstruct(*inputs)
+        face = measure(result, *inputs, known)
         if len(faces) >= config.evaluate.sheet_faces:
             face = dataclasses.replace(face, photo={}, views=[])  # megabytes each, of maybe thousands
         faces.append(face)
-        images.add(records.names[index], crop, result, known and known.coefficients)
+        images.add(records.names[index], batch.crop, result, known and known.coefficients)
     return faces
 
 

@@ -1,11 +1,28 @@
-"""Batches of crops with what the frozen networks say of them, read ahead while the network computes."""
+"""Batches of crops with the outputs of the frozen networks, read ahead while the network computes."""
 
+import dataclasses
 from collections.abc import Iterator, Sequence
 
 import numpy as np
 import tensorflow as tf
 
-from model.input_pipeline.frozen_outputs import EncodedFaces
+from lib.records.record_file import RecordReader
+from model.networks.encoding import EncodedFaces
+
+
+@dataclasses.dataclass(frozen=True)
+class CropBatch:
+    """B training crops and what is known about them.
+
+    Attributes:
+      crop: [B, H, W, 4] RGBA in [0, 1], alpha 1 on skin.
+      encoded: the frozen networks' outputs.
+      true_albedo: [B, N, 3] RGB in [0, 1], None where it is not known.
+    """
+
+    crop: tf.Tensor
+    encoded: EncodedFaces
+    true_albedo: tf.Tensor | None = None
 
 
 def shuffled(indices: Sequence[int], seed: int, epoch: int, repetition: int = 0) -> np.ndarray:
@@ -14,26 +31,27 @@ def shuffled(indices: Sequence[int], seed: int, epoch: int, repetition: int = 0)
 
 
 def batches(
-    records,
+    records: RecordReader,
     encoded: EncodedFaces,
     order: Sequence[int],
     batch_size: int,
     workers: int = 1,
     buffer_size: int = 2,
     targets: np.ndarray | None = None,
-) -> Iterator[tuple[tf.Tensor, ...]]:
-    """Yields (crop [B, H, W, 4] float32 in [0, 1], coefficients [B, K], embedding [B, E]) in the given order.
+) -> Iterator[CropBatch]:
+    """Yields float32 batches in the given order.
 
     Args:
-      records: a lib.records.RecordReader of RGBA crops.
-      encoded: coefficients and embeddings of the same records.
+      records: S RGBA crops.
+      encoded: the frozen networks' outputs, arrays of S rows.
       order: indices into the records; the last, smaller batch is yielded, too.
       batch_size: B.
       workers: threads that read and check records.
       buffer_size: batches kept ready.
-      targets: [S, N, 3] albedo to be learned, of all records; where given, [B, N, 3] float32 of it is yielded, too.
+      targets: [S, N, 3] the true albedo of all records, where it is known.
     """
-    known = [encoded.coefficients, encoded.embeddings] + ([] if targets is None else [targets])
+    outputs = [getattr(encoded, field.name) for field in dataclasses.fields(encoded)]
+    known = outputs + ([] if targets is None else [targets])
     shapes = [records.shape, *(values.shape[1:] for values in known)]
 
     def read(indices):
@@ -48,4 +66,5 @@ def batches(
 
     dataset = tf.data.Dataset.from_tensor_slices(np.asarray(order, np.int64)).batch(batch_size)
     dataset = dataset.map(load, num_parallel_calls=max(workers, 1), deterministic=True)
-    return iter(dataset.prefetch(buffer_size))
+    dataset = dataset.prefetch(buffer_size)
+    return (CropBatch(crop, EncodedFaces(*rest[: len(outputs)]), *rest[len(outputs) :]) for crop, *rest in dataset)

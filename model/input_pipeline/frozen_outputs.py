@@ -1,48 +1,46 @@
-"""What the frozen networks say of every training crop, computed once and kept on disk.
+"""Cached outputs of the frozen networks for every training crop.
 
 Training the texture networks never changes the regressor or the identity network, so their outputs are constants of
 the data: some 1.5 KB a crop with the embedded default, against two network passes in every update.
 """
 
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
 from tqdm import tqdm
 
 from lib.files.numpy_files import DamagedFile, read_npz, write_npz
+from lib.records.record_file import RecordReader
+from model.networks.encoding import EncodedFaces
 
-_ARRAYS = ("coefficients", "embeddings")
-
-
-@dataclasses.dataclass(frozen=True)
-class EncodedFaces:
-    """Coefficients [S, K] and image embeddings [S, E] of S crops, in the order of the record file."""
-
-    coefficients: np.ndarray
-    embeddings: np.ndarray
+# The arrays of a file. Files of an earlier version hold others, and are written anew.
+_ARRAYS = tuple(field.name for field in dataclasses.fields(EncodedFaces))
 
 
 def encode_records(
-    records,
-    encode: Callable[[np.ndarray], tuple[np.ndarray, np.ndarray]],
+    records: RecordReader,
+    encode: Callable[[np.ndarray], EncodedFaces],
     cache_folder: Path,
     key: str,
     batch_size: int = 16,
     part_size: int = 1024,
 ) -> EncodedFaces:
-    """Runs `encode` over all crops of a record file, or loads what it said before.
+    """Runs `encode` over all crops of a record file, or loads its earlier results.
 
-    Results are kept in parts, so that a killed run goes on with the part it was in.
+    Results are kept in parts, so that a killed run continues with the part it was in.
 
     Args:
-      records: a lib.records.RecordReader of RGBA crops.
-      encode: [B, H, W, 4] float32 crops in [0, 1] -> (coefficients [B, K], embeddings [B, E]).
+      records: S RGBA crops.
+      encode: [B, H, W, 4] float32 crops in [0, 1] -> the networks' outputs.
       cache_folder: where results are kept.
       key: identifies the networks behind `encode` (a change of weights must change it).
       batch_size: crops a call.
       part_size: crops a file.
+
+    Returns:
+      float32 arrays of S rows, in the order of the records.
     """
     folder = Path(cache_folder) / f"encoded-{key}-{records.fingerprint}"
     encoded: dict[str, np.ndarray] = {}
@@ -70,10 +68,16 @@ def _kept(path: Path) -> dict[str, np.ndarray] | None:
         return None  # a cache is made again, never repaired
 
 
-def _encode(records, indices: range, encode: Callable, batch_size: int, bar: tqdm) -> dict[str, np.ndarray]:
-    found = []
+def _encode(
+    records: RecordReader, indices: range, encode: Callable[[np.ndarray], EncodedFaces], batch_size: int, bar: tqdm
+) -> dict[str, np.ndarray]:
+    found: list[EncodedFaces] = []
     for start in range(indices.start, indices.stop, batch_size):
         crops = records.batch(range(start, min(start + batch_size, indices.stop)))
-        found.append([np.asarray(array, np.float32) for array in encode(crops.astype(np.float32) / 255.0)])
+        found.append(encode(crops.astype(np.float32) / 255.0))
         bar.update(len(crops))
-    return {name: np.concatenate(rows) for name, rows in zip(_ARRAYS, zip(*found, strict=True), strict=True)}
+    return {name: _rows([getattr(outputs, name) for outputs in found]) for name in _ARRAYS}
+
+
+def _rows(batches: Sequence) -> np.ndarray:
+    return np.concatenate([np.asarray(batch, np.float32) for batch in batches])

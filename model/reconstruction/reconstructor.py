@@ -128,10 +128,10 @@ class Reconstructor:
     def guess(self, photo: AlignedPhoto) -> Draft:
         """What the frozen networks say of a photo, moved to meet its five points, and a first mask."""
         crop = _rgba(photo.rgb, np.ones(photo.rgb.shape[:2], np.float32))
-        encoded, embedding = self.pipeline.encode(crop)
-        coefficients = self.reader.place(encoded.numpy(), photo.alignment.points)
+        encoded = self.pipeline.encode(crop)
+        coefficients = self.reader.place(encoded.coefficients.numpy(), photo.alignment.points)
         mask = self.reader.mask(photo, coefficients)
-        return Draft(photo, mask, coefficients[0], embedding, coefficients[0])
+        return Draft(photo, mask, coefficients[0], encoded.embedding, coefficients[0])
 
     def fit(self, drafts: list[Draft], fitter: Fitter) -> list[Draft]:
         """Fits drafts as one batch, twice: the mask of a fitted face is better than that of a guessed one."""

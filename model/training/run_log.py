@@ -1,5 +1,6 @@
-"""What a training run shows while it goes on: TensorBoard scalars and images, validation means, sample sheets."""
+"""Log of a training run: TensorBoard scalars and images, validation means, sample sheets."""
 
+import itertools
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
@@ -10,6 +11,7 @@ import tensorflow as tf
 from lib.files.atomic import atomic_path
 from lib.images.contact_sheet import contact_sheet
 from lib.images.display import to_bytes
+from model.input_pipeline.batches import CropBatch
 from model.training.trainer import TextureTrainer
 
 SCALAR_EVERY = 10  # updates between training scalars: reading them must not slow the run down
@@ -21,12 +23,13 @@ class RunLog:
     Args:
       folder: the run's folder.
       trainer: computes validation terms and reconstructions.
-      validation: yields single-crop batches of the validation split (crop, coefficients, embedding and, where it is
-        known, true albedo), anew on each call.
+      validation: yields single-crop batches of the validation split, anew on each call.
       sample_count: faces on a sheet.
     """
 
-    def __init__(self, folder: Path, trainer: TextureTrainer, validation: Callable[[], Iterable], sample_count: int):
+    def __init__(
+        self, folder: Path, trainer: TextureTrainer, validation: Callable[[], Iterable[CropBatch]], sample_count: int
+    ):
         self.folder, self.trainer, self.validation, self.sample_count = Path(folder), trainer, validation, sample_count
         self.writer = tf.summary.create_file_writer(str(self.folder / "logs"))
 
@@ -39,7 +42,7 @@ class RunLog:
         """Mean over the validation crops of every loss term and of the PSNR, each crop measured for itself."""
         sums: dict[str, list[float]] = defaultdict(list)
         for batch in self.validation():
-            for name, value in self.trainer.validate(*batch).items():
+            for name, value in self.trainer.validate(batch).items():
                 sums[name].append(float(value))
         means = {name: float(np.nanmean(values)) for name, values in sums.items()}
         self._scalars("validation", means, update)
@@ -48,9 +51,9 @@ class RunLog:
     def sample_sheet(self, update: int) -> Path:
         """Photo, coarse, fine and overlay of the first validation crops, one face a row, as PNG and to TensorBoard."""
         rows = []
-        for _, (crop, coefficients, embedding, *_) in zip(range(self.sample_count), self.validation(), strict=False):
-            result = self.trainer.reconstruct(crop, coefficients, embedding)
-            pictures = (crop[..., :3], result.coarse.rendering, result.rendering, result.overlay)
+        for batch in itertools.islice(self.validation(), self.sample_count):
+            result = self.trainer.reconstruct(batch.crop, batch.encoded)
+            pictures = (batch.crop[..., :3], result.coarse.rendering, result.rendering, result.overlay)
             rows.append([("", to_bytes(picture[0].numpy())) for picture in pictures])
         sheet = contact_sheet(rows)
         with self.writer.as_default(update):

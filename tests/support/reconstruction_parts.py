@@ -8,6 +8,7 @@ from lib.geometry.camera import Camera
 from lib.synthetic.builtin.face_generator import build_face_model
 from model.face_gcn import FaceGCN
 from model.morphable_model import MorphableModel
+from model.networks.encoding import EncodedFaces
 from model.projection import SampledColours, projected_albedo
 
 SIZE = 112
@@ -24,5 +25,5 @@ def untrained_parts() -> SimpleNamespace:
         face_model=face_model,
         camera=camera,
         face_gcn=FaceGCN(MorphableModel(face_model), camera, texture),
-        encode=lambda crops: (tf.zeros([1, face_model.layout.size]), tf.zeros([1, 4])),
+        encode=lambda crops: EncodedFaces(tf.zeros([1, face_model.layout.size]), tf.zeros([1, 2]), tf.zeros([1, 2])),
     )

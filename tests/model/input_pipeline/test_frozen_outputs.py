@@ -1,11 +1,12 @@
-"""What frozen networks say of the crops: computed once, kept, read back in the right order."""
+"""Outputs of the frozen networks: computed once, kept, read back in the right order."""
 
 import numpy as np
 import pytest
 
 from lib.records.record_file import RecordReader, RecordWriter
 from model.input_pipeline.batches import batches, shuffled
-from model.input_pipeline.frozen_outputs import EncodedFaces, encode_records
+from model.input_pipeline.frozen_outputs import encode_records
+from model.networks.encoding import EncodedFaces
 
 
 def records_of(folder, count=7, seed=0) -> RecordReader:
@@ -17,7 +18,7 @@ def records_of(folder, count=7, seed=0) -> RecordReader:
 
 
 class Encoder:
-    """Coefficients: the mean colour; embedding: the mean alpha. Counts the crops it has seen."""
+    """Coefficients: mean red; features: mean green and blue; identity: mean alpha. Counts the crops it has seen."""
 
     def __init__(self):
         self.seen = 0
@@ -25,18 +26,21 @@ class Encoder:
     def __call__(self, crops):
         self.seen += len(crops)
         means = crops.mean(axis=(1, 2))
-        return means[:, :3], means[:, 3:]
+        return EncodedFaces(means[:, :1], means[:, 1:3], means[:, 3:])
 
 
 def test_every_crop_is_encoded_once_and_in_order(tmp_path):
     records, encoder = records_of(tmp_path), Encoder()
     encoded = encode_records(records, encoder, tmp_path, "weights-a", batch_size=3)
     expected = np.stack([records[i] for i in range(7)]).mean(axis=(1, 2)) / 255
-    np.testing.assert_allclose(encoded.coefficients, expected[:, :3], atol=1e-6)
-    np.testing.assert_allclose(encoded.embeddings, expected[:, 3:], atol=1e-6)
+    np.testing.assert_allclose(encoded.coefficients, expected[:, :1], atol=1e-6)
+    np.testing.assert_allclose(encoded.features, expected[:, 1:3], atol=1e-6)
+    np.testing.assert_allclose(encoded.identity_embedding, expected[:, 3:], atol=1e-6)
+    np.testing.assert_array_equal(encoded.embedding, np.concatenate([encoded.features, encoded.identity_embedding], 1))
     again = encode_records(records, encoder, tmp_path, "weights-a", batch_size=3)
     assert encoder.seen == 7
     np.testing.assert_array_equal(again.coefficients, encoded.coefficients)
+    np.testing.assert_array_equal(again.identity_embedding, encoded.identity_embedding)
 
 
 def test_a_killed_run_goes_on_with_the_part_it_was_in(tmp_path):
@@ -55,7 +59,7 @@ def test_a_killed_run_goes_on_with_the_part_it_was_in(tmp_path):
     encoded = encode_records(records, following, tmp_path, "a", batch_size=2, part_size=3)
     assert following.seen == 4, "the first part's three are kept"
     np.testing.assert_array_equal(encoded.coefficients, expected.coefficients)
-    np.testing.assert_array_equal(encoded.embeddings, expected.embeddings)
+    np.testing.assert_array_equal(encoded.embedding, expected.embedding)
 
 
 def test_other_weights_other_records_and_damage_are_encoded_anew(tmp_path):
@@ -71,28 +75,34 @@ def test_other_weights_other_records_and_damage_are_encoded_anew(tmp_path):
         cache.write_bytes(cache.read_bytes()[:100])
     encode_records(records, encoder, tmp_path, "weights-b")
     assert encoder.seen == 28
+    np.savez(caches[0], coefficients=np.zeros((7, 1)), embeddings=np.zeros((7, 3)))  # an earlier version's arrays
+    assert encode_records(records, encoder, tmp_path, "weights-b").coefficients.any()
+    assert encoder.seen == 35
 
 
-def test_batches_keep_crops_coefficients_and_embeddings_together(tmp_path):
+def test_batches_keep_crops_and_encodings_together(tmp_path):
     records = records_of(tmp_path)
     numbers = np.arange(7, dtype=np.float32)
-    encoded = EncodedFaces(numbers[:, None], 10 * numbers[:, None])
+    encoded = EncodedFaces(numbers[:, None], 10 * numbers[:, None], 100 * numbers[:, None])
     order = [5, 0, 6, 2, 3]
     made = list(batches(records, encoded, order, 2, workers=3, buffer_size=4))
-    assert [len(crop) for crop, _, _ in made] == [2, 2, 1]
-    np.testing.assert_array_equal(np.concatenate([c for _, c, _ in made])[:, 0], order)
-    np.testing.assert_array_equal(np.concatenate([e for _, _, e in made])[:, 0], 10 * numbers[order])
-    np.testing.assert_allclose(np.concatenate([crop for crop, _, _ in made]) * 255, records.batch(order), atol=1e-4)
+    assert [len(batch.crop) for batch in made] == [2, 2, 1]
+    assert all(batch.true_albedo is None for batch in made)
+    np.testing.assert_array_equal(np.concatenate([batch.encoded.coefficients for batch in made])[:, 0], order)
+    embedding = np.concatenate([batch.encoded.embedding for batch in made])
+    np.testing.assert_array_equal(embedding, np.outer(order, [10, 100]))
+    crops = np.concatenate([batch.crop for batch in made])
+    np.testing.assert_allclose(crops * 255, records.batch(order), atol=1e-4)
 
 
 def test_batches_bring_the_true_albedo_where_it_is_given(tmp_path):
     numbers = np.arange(7, dtype=np.float32)
-    encoded = EncodedFaces(numbers[:, None], 10 * numbers[:, None])
+    encoded = EncodedFaces(*[numbers[:, None]] * 3)
     truth = np.tile(numbers[:, None, None], (1, 4, 3)).astype(np.float16)
     made = list(batches(records_of(tmp_path), encoded, [5, 0, 6], 2, targets=truth))
-    assert [tuple(albedo.shape) for *_, albedo in made] == [(2, 4, 3), (1, 4, 3)]
-    assert made[0][3].dtype == "float32"
-    np.testing.assert_array_equal(np.concatenate([albedo for *_, albedo in made])[:, 0, 0], [5, 0, 6])
+    assert [tuple(batch.true_albedo.shape) for batch in made] == [(2, 4, 3), (1, 4, 3)]
+    assert made[0].true_albedo.dtype == "float32"
+    np.testing.assert_array_equal(np.concatenate([batch.true_albedo for batch in made])[:, 0, 0], [5, 0, 6])
 
 
 def test_the_order_depends_on_seed_epoch_and_pass_alone():

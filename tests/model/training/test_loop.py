@@ -13,6 +13,7 @@ from lib.errors import UserError
 from lib.records.record_file import RecordReader, RecordWriter
 from lib.records.splits import save_split
 from model import losses
+from model.input_pipeline.batches import batches
 from model.input_pipeline.frozen_outputs import encode_records
 from model.pipeline import load_pipeline
 from model.runs import checkpoints
@@ -114,13 +115,11 @@ def test_validation_is_the_mean_over_every_crop(root, finished):
     records = RecordReader(config.records_path)
     encoded = encode_records(records, pipeline.encode, config.generated_dir, pipeline.encoder_key)
     values = [
-        trainer.validate(
-            records.batch([i]).astype(np.float32) / 255, encoded.coefficients[[i]], encoded.embeddings[[i]]
-        )
-        for i in (6, 7, 8)
+        {name: float(value) for name, value in trainer.validate(batch).items()}
+        for batch in batches(records, encoded, (6, 7, 8), 1)
     ]
     for name in ("psnr_fine", "render", "symmetry"):
-        assert result[name] == pytest.approx(np.mean([float(v[name]) for v in values]), rel=1e-4)
+        assert result[name] == pytest.approx(np.mean([v[name] for v in values]), rel=1e-4)
 
 
 def test_a_finished_run_says_so(root, finished):

@@ -1,0 +1,34 @@
+"""Outputs of the two frozen networks, regressor and identity network, by name."""
+
+from dataclasses import dataclass
+
+import tensorflow as tf
+
+from lib.tensor_structure import TensorStructure
+
+
+@dataclass(frozen=True)
+class EncodedFaces(TensorStructure):
+    """Outputs of the frozen networks for B crops: tensors for a batch, NumPy arrays for a whole record file.
+
+    Attributes:
+      coefficients: [B, K] of the face model.
+      features: [B, E1] the regressor's pooled features.
+      identity_embedding: [B, E2] the identity network's embedding of the crop.
+    """
+
+    coefficients: tf.Tensor
+    features: tf.Tensor
+    identity_embedding: tf.Tensor
+
+    @property
+    def embedding(self) -> tf.Tensor:
+        """[B, E1 + E2] the image embedding, from which the texture network's decoder starts."""
+        return tf.concat([self.features, self.identity_embedding], axis=-1)
+
+
+@tf.function(reduce_retracing=True)
+def encode(regressor, identity_network, images: tf.Tensor) -> EncodedFaces:
+    """Runs both networks on RGB crops [B, H, W, 3] in [0, 1], in one compiled step."""
+    coefficients, features = regressor(images, training=False)
+    return EncodedFaces(coefficients, features, identity_network(images, training=False))
