@@ -6,30 +6,28 @@ import json
 import math
 import sys
 import time
+from collections.abc import Mapping
 from pathlib import Path
 
-import keras
 import numpy as np
 import tensorflow as tf
 from tqdm import tqdm
 
 from configs import schema
 from lib.errors import UserError
-from lib.face_model.coefficients import Coefficients
 from lib.face_model.face_model import FaceModel
 from lib.files.json_files import write_json
 from lib.geometry.camera import Camera
 from lib.synthetic.face_set import FaceSet, hold_out, load_or_render, recipe
 from lib.synthetic.photos import PhotoSettings, SyntheticFaces
 from model.metrics.networks import identity_metrics, predict, regressor_metrics
-from model.morphable_model import MorphableModel
-from model.networks.identity import build_identity_network, cosine_softmax_loss
+from model.networks.identity import build_identity_network
 from model.networks.mirroring import from_both_sides, mirrored_coefficients
 from model.networks.regressor import build_regressor
-from model.networks.variable_names import network_variables, optimizer_variables
 from model.pipeline import load_face_model
-from model.pretraining.augmentation import augment, mirror_some, move
-from model.pretraining.losses import DirectSupervision, WeakSupervision, total_weak_loss
+from model.pretraining.identity_task import IdentityTask
+from model.pretraining.regressor_task import RegressorTask
+from model.pretraining.task import PretrainingTask
 from model.runs import checkpoints
 from model.runs.checkpoints import Progress
 from model.runs.schedule import warmup_cosine
@@ -38,9 +36,6 @@ from model.weights.resnet_weights import initialise
 from utils import seed_everything
 
 WARMUP = 50  # updates
-MARGIN_RAMP = 0.5  # share of the identity network's updates over which the margin grows to its value
-DIRECTION_SPREAD = 0.1  # of the people's directions at the start: only their angle counts, and short ones turn faster
-DIRECT = ("coefficients", "landmarks", "turned", "rotation", "translation", "canonical", "albedo", "light")
 
 
 def pretrain(config: schema.Config) -> dict[str, dict]:
@@ -68,7 +63,7 @@ def pretrain(config: schema.Config) -> dict[str, dict]:
 
 
 def check_before_rendering(config: schema.Config, face_model: FaceModel) -> None:
-    """What would only show after hours otherwise.
+    """Finds the faults that would otherwise show only after hours of rendering.
 
     Raises:
       UserError: too few people, a basis that has no mirror image, a start that does not fit the regressor, weights of
@@ -115,7 +110,7 @@ def train_networks(config: schema.Config, face_model: FaceModel, faces: FaceSet)
     measured = {
         "identity": identity_metrics(predict(identity.network, faces.images[held_out]), faces.identities[held_out])
     }
-    _ship(config, config.identity.weights, identity, face_model, measured["identity"], seconds)
+    _ship(config, identity, face_model, measured["identity"], seconds)
 
     seed_everything(section.seed + 1)
     regressor = RegressorTask(config, faces, training, face_model, camera, identity.network)
@@ -123,120 +118,20 @@ def train_networks(config: schema.Config, face_model: FaceModel, faces: FaceSet)
     used = from_both_sides(regressor.network, face_model) if config.regressor.mirror else regressor.network
     predicted = predict(used, faces.images[held_out])
     measured["regressor"] = regressor_metrics(face_model, camera, predicted, faces.coefficients[held_out])
-    _ship(config, config.regressor.weights, regressor, face_model, measured["regressor"], seconds)
+    _ship(config, regressor, face_model, measured["regressor"], seconds)
     return measured
 
 
-class IdentityTask:
-    """One update of the identity network: cosine softmax over the training people."""
-
-    name = "identity"
-
-    def __init__(self, config: schema.Config, faces: FaceSet, training: np.ndarray):
-        self.faces, self.training, self.section = faces, training, config.pretrain
-        self.updates = config.pretrain.identity_updates
-        self.network = build_identity_network(config.identity)
-        people, self.labels = np.unique(faces.identities[training], return_inverse=True)
-        self.directions = keras.Variable(
-            tf.random.normal([len(people), config.identity.embedding], stddev=DIRECTION_SPREAD), name="directions"
-        )
-        self.variables = [*self.network.trainable_variables, self.directions]
-        self.optimizer = _optimizer(config.pretrain, self.variables)
-        self.state = {
-            "network": network_variables([*self.network.weights, self.directions]),
-            "optimizer": optimizer_variables(self.optimizer),
-        }
-
-    def update(self, positions: np.ndarray, seed: tuple[int, int]) -> dict[str, tf.Tensor]:
-        """Trains on the faces training[positions]; returns the loss terms."""
-        images = tf.constant(self.faces.images[self.training[positions]])
-        # The full margin from the start, and the network never tells the first people apart.
-        margin = self.section.cosine_margin * min(seed[1] / (MARGIN_RAMP * self.updates), 1.0)
-        labels = tf.constant(self.labels[positions], tf.int32)
-        return self._step(images, labels, tf.constant(seed), tf.constant(margin))
-
-    @tf.function
-    def _step(self, images, labels, seed, margin):
-        section = self.section
-        light = tf.zeros([images.shape[0], 27])
-        seen = augment(images, light, seed, section.gain, section.noise, section.background, section.boxes).images
-        seen = move(seen, seed + 1, section.shift, section.zoom)
-        with tf.GradientTape() as tape:
-            embeddings = self.network(seen, training=True)
-            loss = cosine_softmax_loss(embeddings, self.directions, labels, section.cosine_scale, margin)
-        self.optimizer.apply(tape.gradient(loss, self.variables), self.variables)
-        return {"cosine softmax": loss, "total": loss}
-
-
-class RegressorTask:
-    """One update of the regressor: direct terms on the whole batch, weak terms on a part of it."""
-
-    name = "regressor"
-
-    def __init__(
-        self,
-        config: schema.Config,
-        faces: FaceSet,
-        training: np.ndarray,
-        face_model: FaceModel,
-        camera: Camera,
-        identity_network: keras.Model,
-    ):
-        self.faces, self.training, self.section = faces, training, config.pretrain
-        self.updates = config.pretrain.regressor_updates
-        self.layout = face_model.layout
-        self.network = build_regressor(config.regressor, self.layout)
-        if self.section.initial:
-            print(initialise(self.network.resnet, config))
-        self.mirror = tf.constant(mirrored_coefficients(face_model)) if config.pretrain.mirror else None
-        self.direct = DirectSupervision(face_model, camera, config.pretrain.vertices)
-        self.weak = WeakSupervision(MorphableModel(face_model), camera, identity_network)
-        self.weak_count = max(round(config.pretrain.weak_share * config.pretrain.batch_size), 1)
-        self.variables = self.network.trainable_variables
-        self.optimizer = _optimizer(config.pretrain, self.variables)
-        self.state = {
-            "network": network_variables(self.network.weights),
-            "optimizer": optimizer_variables(self.optimizer),
-        }
-
-    def update(self, positions: np.ndarray, seed: tuple[int, int]) -> dict[str, tf.Tensor]:
-        """Trains on the faces training[positions]; returns the raw terms and their weighted total."""
-        indices = self.training[positions]
-        truth = tf.constant(self.faces.coefficients[indices])
-        return self._step(tf.constant(self.faces.images[indices]), truth, tf.constant(seed))
-
-    @tf.function
-    def _step(self, images, truth, seed):
-        section, few = self.section, self.weak_count
-        if self.mirror is not None:
-            images, truth = mirror_some(images, truth, self.mirror, seed + 1)
-        parts = self.layout.split(truth)
-        seen = augment(images, parts.light, seed, section.gain, section.noise, section.background, section.boxes)
-        truth = self.layout.join(Coefficients(**{**vars(parts), "light": seen.light}))
-        with tf.GradientTape() as tape:
-            predicted, _ = self.network(seen.images, training=True)
-            terms = self.direct(predicted, truth)
-            total = sum(getattr(section, name) * terms[name] for name in DIRECT)
-            if section.weak > 0:
-                weak = self.weak(
-                    predicted[:few], seen.images[:few], seen.alpha[:few], self.direct.landmarks(truth[:few])
-                )
-                terms |= {f"weak {name}": value for name, value in weak.items()}
-                total += section.weak * total_weak_loss(weak)
-        self.optimizer.apply(tape.gradient(total, self.variables), self.variables)
-        return {**terms, "total": total}
-
-
-def run_updates(task, config: schema.Config, checkpoint: Path, belongs_to: dict[str, str]) -> float:
+def run_updates(task: PretrainingTask, config: schema.Config, checkpoint: Path, belongs_to: Mapping[str, str]) -> float:
     """Makes a task's updates, from its checkpoint where there is one.
 
     Data order and random draws follow from the seed and the update's number, so it does not matter where a run stopped.
 
     Args:
-      task: IdentityTask or RegressorTask.
+      task: trains one of the two networks.
       config: the effective configuration.
-      checkpoint: the .npz to go on from and to keep.
-      card: what the checkpoint belongs to.
+      checkpoint: the .npz to resume from and to write.
+      belongs_to: what the checkpoint belongs to, e.g. {"face model": fingerprint}.
 
     Returns:
       Seconds spent on the updates, those of earlier processes included.
@@ -284,12 +179,6 @@ class BatchOrder:
         return self._order[batch * self.batch_size : (batch + 1) * self.batch_size]
 
 
-def _optimizer(section, variables) -> keras.optimizers.Optimizer:
-    optimizer = keras.optimizers.Adam(section.learning_rate, global_clipnorm=section.clip_norm)
-    optimizer.build(variables)
-    return optimizer
-
-
 def _check_finite(terms: dict[str, tf.Tensor], task: str, update: int, checkpoint: Path) -> None:
     if math.isfinite(float(terms["total"])):
         return
@@ -313,8 +202,9 @@ def _fingerprint(config: schema.Config, faces: FaceSet) -> str:
     return hashlib.sha256(json.dumps([*parts, faces.folder.name], sort_keys=True).encode()).hexdigest()[:12]
 
 
-def _ship(config: schema.Config, path: str, task, face_model: FaceModel, measured: dict, seconds: float) -> None:
-    path = schema.asset_path(path)
+def _ship(config: schema.Config, task: PretrainingTask, face_model: FaceModel, measured: dict, seconds: float) -> None:
+    """Writes the task's weights with their recipe and measured accuracy; weights of another run are kept beside."""
+    path = schema.asset_path(getattr(config, task.name).weights)
     recipe_file = task.faces.folder / "recipe.json"
     metadata = {
         "network": task.name,

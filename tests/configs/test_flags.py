@@ -13,6 +13,7 @@ from model.input_pipeline import batches as crop_batches
 from model.pipeline import build_camera, build_texture_network, load_hierarchy, load_pipeline
 from model.runs.checkpoints import Progress
 from model.training import loop as training
+from model.training.plan import TrainingPlan, loss_weights
 from model.training.trainer import TextureTrainer
 from tests.programs.test_main import ORIGINAL_FLAGS, called_instead
 from tests.support.golden_face import golden_face_model
@@ -65,7 +66,7 @@ class Program:
         save_split(config.params_dir, {"train": names[:6], "val": names[6:8], "test": names[8:]})
 
     def plan(self, *argv):
-        return training._Plan(self.config(*argv), list(range(6)), "face.bin")
+        return TrainingPlan(self.config(*argv), list(range(6)), "face.bin")
 
     def network(self, *argv):
         config = self.config(*argv)
@@ -137,10 +138,10 @@ def _(program, monkeypatch):
 def _(program, monkeypatch):
     late = Progress(update=50, epoch=9)
     for stage, wanted in (("rec", {"coarse"}), ("render", {"render", "project", "hidden"})):
-        found = training.loss_weights(program.config("--stage", stage), late, 100)
+        found = loss_weights(program.config("--stage", stage), late, 100)
         named = {name for name, value in found.items() if value and name in ("coarse", "render", "project", "hidden")}
         assert named == wanted
-    everything = training.loss_weights(program.config("--stage", "all"), late, 100)
+    everything = loss_weights(program.config("--stage", "all"), late, 100)
     assert everything["coarse"] > 0 < everything["render"]
 
 
@@ -153,9 +154,9 @@ def _(program, monkeypatch):
 def _(program, monkeypatch):
     pipeline = load_pipeline(program.config("--gan"))
     assert TextureTrainer(pipeline).critic is not None
-    assert "adversarial" in training.loss_weights(pipeline.config, Progress(), 10)
+    assert "adversarial" in loss_weights(pipeline.config, Progress(), 10)
     assert pipeline.config.run_dir.name == "face_default_gan"
-    assert "adversarial" not in training.loss_weights(program.config(), Progress(), 10)
+    assert "adversarial" not in loss_weights(program.config(), Progress(), 10)
 
 
 @checks("wide")
@@ -267,7 +268,7 @@ def _(program, monkeypatch):
 @checks("adv_lambda")
 def _(program, monkeypatch):
     config = program.config("--gan", "--adv_lambda", "0.25")
-    assert training.loss_weights(config, Progress(), 10)["adversarial"] == 0.25
+    assert loss_weights(config, Progress(), 10)["adversarial"] == 0.25
 
 
 @checks("seed")

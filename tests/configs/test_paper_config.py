@@ -13,7 +13,7 @@ from configs import schema
 from lib.face_model.coefficients import CoefficientLayout
 from model.pipeline import load_pipeline, restore_texture_network
 from model.runs.checkpoints import Progress
-from model.training import loop as training
+from model.training.plan import loss_weights
 from model.training.run_log import RunLog
 from tests.support.helpers import ROOT
 from tests.support.published_files.paper_files import write_stand_ins
@@ -72,14 +72,14 @@ def test_every_published_term_counts(trained):
     assert len(updates) == 2
     terms = {"project", "hidden", "identity", "symmetry", "variance", "coarse", "weight_decay", "adversarial"}
     for epoch, values in enumerate(updates):
-        weights = training.loss_weights(config, Progress(epoch=epoch), 2)
+        weights = loss_weights(config, Progress(epoch=epoch), 2)
         counted = {name for name, weight in weights.items() if weight}
         assert counted == (terms if epoch else {"coarse", "weight_decay"})
         assert all(np.isfinite(value) for value in values.values())
         assert all(values[name] for name in terms | {"render", "coarse_render"})
         assert values["total"] == pytest.approx(sum(weights[name] * values[name] for name in counted), rel=1e-4)
     assert updates[1]["critic"]
-    assert training.loss_weights(config, Progress(epoch=5), 2) == pytest.approx({
+    assert loss_weights(config, Progress(epoch=5), 2) == pytest.approx({
         "project": 1, "hidden": 0.3, "identity": 0.2, "symmetry": 0.5, "variance": 0.01, "coarse": 0.2,
         "weight_decay": 5e-4, "adversarial": 1e-3, "render": 0, "albedo": 0,
     })  # fmt: skip

@@ -11,7 +11,7 @@ from model.losses import weight_decay, weighted_total
 from model.morphable_model import MorphableModel
 from model.pipeline import build_camera, build_texture_network
 from model.runs.checkpoints import Progress
-from model.training.loop import loss_weights
+from model.training.plan import loss_weights
 from tests.support.golden_face import golden_face_model
 from tests.support.helpers import ROOT, assert_close, golden, sparse
 from tests.support.published_files.published import assign, camera_of_fov, unit_square

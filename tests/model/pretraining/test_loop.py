@@ -14,8 +14,10 @@ from lib.synthetic.face_set import FaceSet, load_or_render, recipe
 from model.metrics.networks import predict, regressor_metrics
 from model.networks.regressor import build_regressor
 from model.pretraining import loop as pretraining
-from model.pretraining.loop import BatchOrder, IdentityTask, RegressorTask, run_updates
+from model.pretraining.identity_task import IdentityTask
+from model.pretraining.loop import BatchOrder, run_updates
 from model.pretraining.losses import DirectSupervision, rotation_distance
+from model.pretraining.regressor_task import DIRECT, RegressorTask
 from model.weights.pretrained import load_weights, save_weights
 from tests.support.golden_face import golden_face_model
 from tests.support.helpers import assert_close
@@ -182,7 +184,7 @@ def test_every_term_falls_on_eight_faces(tmp_path, faces):
     task = make_task(config, dataclasses.replace(faces, images=faces.images[:8]), "regressor", np.arange(8))
     updates = range(config.pretrain.regressor_updates)
     history = [{k: float(v) for k, v in task.update(np.arange(8), (1, i)).items()} for i in updates]
-    for name in ("total", *pretraining.DIRECT, "weak photometric", "weak landmarks"):
+    for name in ("total", *DIRECT, "weak photometric", "weak landmarks"):
         assert history[-1][name] < 0.75 * history[0][name], name
 
 

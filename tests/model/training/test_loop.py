@@ -19,6 +19,8 @@ from model.pipeline import load_pipeline
 from model.runs import checkpoints
 from model.runs.checkpoints import Progress
 from model.training import loop as training
+from model.training import run_folder
+from model.training.plan import TrainingPlan, loss_weights
 from model.training.run_log import RunLog
 from model.training.trainer import TextureTrainer
 from tests.support.golden_face import golden_face_model
@@ -96,7 +98,7 @@ def test_a_killed_run_goes_on_to_the_same_weights(root, finished, tmp_path, monk
             raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr(training, "CHECKPOINT_SECONDS", 0)
+        patch.setattr(run_folder, "CHECKPOINT_SECONDS", 0)
         patch.setattr(RunLog, "training", kill)
         with pytest.raises(KeyboardInterrupt):
             training.train(configuration(root, **FULL), tmp_path)
@@ -191,19 +193,19 @@ def test_a_checkpoint_belongs_to_its_encoder_and_mesh_levels(root, finished):
 
 def test_stages_select_their_terms(root):
     progress = Progress(update=50, epoch=3)
-    everything = training.loss_weights(configuration(root), progress, 100)
+    everything = loss_weights(configuration(root), progress, 100)
     assert all(value > 0 for value in everything.values())
-    rec = training.loss_weights(configuration(root, train__stage="rec"), progress, 100)
+    rec = loss_weights(configuration(root, train__stage="rec"), progress, 100)
     assert {name for name, value in rec.items() if value} == {"coarse", "weight_decay"}
-    render = training.loss_weights(configuration(root, train__stage="render"), progress, 100)
+    render = loss_weights(configuration(root, train__stage="render"), progress, 100)
     assert {name for name, value in render.items() if not value} == {"coarse"}
 
 
 def test_the_published_stages_start_with_the_copy_alone(root):
     paper = configuration(root, schedule__stages="published", loss__identity=0.2, gan__enabled=True)
-    first = training.loss_weights(paper, Progress(), 100)
+    first = loss_weights(paper, Progress(), 100)
     assert {name for name, value in first.items() if value} == {"coarse", "weight_decay"}
-    later = training.loss_weights(paper, Progress(epoch=5), 100)
+    later = loss_weights(paper, Progress(epoch=5), 100)
     assert later["coarse"] == pytest.approx(0.2 * paper.loss.coarse)
     assert later["identity"] == pytest.approx(0.2)
     assert later["adversarial"] == pytest.approx(1e-3)
@@ -211,11 +213,11 @@ def test_the_published_stages_start_with_the_copy_alone(root):
 
 def test_the_plan_reads_every_crop_once_an_epoch_in_another_order_each(root):
     config = configuration(root)
-    plan = training._Plan(config, list(range(6)), "faces.bin")
+    plan = TrainingPlan(config, list(range(6)), "faces.bin")
     first, second = plan.order(Progress()), plan.order(Progress(epoch=1, update=3))
     assert sorted(first) == sorted(second) == list(range(6))
     assert first != second
     assert plan.order(Progress(update_in_epoch=1, update=1)) == first[2:]
-    longer = training._Plan(dataclasses.replace(config, train=dataclasses.replace(config.train, updates_per_epoch=5)),
+    longer = TrainingPlan(dataclasses.replace(config, train=dataclasses.replace(config.train, updates_per_epoch=5)),
                             list(range(6)), "faces.bin")  # fmt: skip
     assert len(longer.order(Progress())) == 10

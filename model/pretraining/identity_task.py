@@ -1,0 +1,62 @@
+"""Pre-training of the identity network: cosine softmax over the people of the synthetic faces."""
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from configs import schema
+from lib.synthetic.face_set import FaceSet
+from model.networks.identity import build_identity_network, cosine_softmax_loss
+from model.networks.variable_names import network_variables, optimizer_variables
+from model.pretraining.augmentation import augment, move
+from model.pretraining.task import build_optimizer
+
+MARGIN_RAMP = 0.5  # share of the updates over which the margin grows to its value
+DIRECTION_SPREAD = 0.1  # of the people's directions at the start: only their angle counts, and short ones turn faster
+
+
+class IdentityTask:
+    """Trains the identity network, with one direction per training person that is thrown away afterwards.
+
+    Args:
+      config: the effective configuration.
+      faces: all synthetic faces.
+      training: those that are trained on, indices into `faces`.
+    """
+
+    name = "identity"
+
+    def __init__(self, config: schema.Config, faces: FaceSet, training: np.ndarray):
+        self.faces, self.training, self.section = faces, training, config.pretrain
+        self.updates = config.pretrain.identity_updates
+        self.network = build_identity_network(config.identity)
+        people, self.labels = np.unique(faces.identities[training], return_inverse=True)
+        self.directions = keras.Variable(
+            tf.random.normal([len(people), config.identity.embedding], stddev=DIRECTION_SPREAD), name="directions"
+        )
+        self.variables = [*self.network.trainable_variables, self.directions]
+        self.optimizer = build_optimizer(config.pretrain, self.variables)
+        self.state = {
+            "network": network_variables([*self.network.weights, self.directions]),
+            "optimizer": optimizer_variables(self.optimizer),
+        }
+
+    def update(self, positions: np.ndarray, seed: tuple[int, int]) -> dict[str, tf.Tensor]:
+        """Trains on the faces training[positions]; returns the loss terms."""
+        images = tf.constant(self.faces.images[self.training[positions]])
+        # With the full margin from the start the network never learns to separate the first people.
+        margin = self.section.cosine_margin * min(seed[1] / (MARGIN_RAMP * self.updates), 1.0)
+        labels = tf.constant(self.labels[positions], tf.int32)
+        return self._step(images, labels, tf.constant(seed), tf.constant(margin))
+
+    @tf.function
+    def _step(self, images, labels, seed, margin):
+        section = self.section
+        light = tf.zeros([images.shape[0], 27])
+        seen = augment(images, light, seed, section.gain, section.noise, section.background, section.boxes).images
+        seen = move(seen, seed + 1, section.shift, section.zoom)
+        with tf.GradientTape() as tape:
+            embeddings = self.network(seen, training=True)
+            loss = cosine_softmax_loss(embeddings, self.directions, labels, section.cosine_scale, margin)
+        self.optimizer.apply(tape.gradient(loss, self.variables), self.variables)
+        return {"cosine softmax": loss, "total": loss}

@@ -1,0 +1,90 @@
+"""Pre-training of the regressor: direct supervision by the true coefficients, weak supervision by the photo."""
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from configs import schema
+from lib.face_model.coefficients import Coefficients
+from lib.face_model.face_model import FaceModel
+from lib.geometry.camera import Camera
+from lib.synthetic.face_set import FaceSet
+from model.morphable_model import MorphableModel
+from model.networks.mirroring import mirrored_coefficients
+from model.networks.regressor import build_regressor
+from model.networks.variable_names import network_variables, optimizer_variables
+from model.pretraining.augmentation import augment, mirror_some
+from model.pretraining.losses import DirectSupervision, WeakSupervision, total_weak_loss
+from model.pretraining.task import build_optimizer
+from model.weights.resnet_weights import initialise
+
+# Direct terms that have a weight of their name in the configuration's section `pretrain`.
+DIRECT = ("coefficients", "landmarks", "turned", "rotation", "translation", "canonical", "albedo", "light")
+
+
+class RegressorTask:
+    """Trains the regressor: direct terms on the whole batch, weak terms on a part of it.
+
+    Args:
+      config: the effective configuration.
+      faces: all synthetic faces.
+      training: those that are trained on, indices into `faces`.
+      face_model: meaning of the coefficients.
+      camera: of the faces' images.
+      identity_network: frozen, for the weak perceptual term.
+    """
+
+    name = "regressor"
+
+    def __init__(
+        self,
+        config: schema.Config,
+        faces: FaceSet,
+        training: np.ndarray,
+        face_model: FaceModel,
+        camera: Camera,
+        identity_network: keras.Model,
+    ):
+        self.faces, self.training, self.section = faces, training, config.pretrain
+        self.updates = config.pretrain.regressor_updates
+        self.layout = face_model.layout
+        self.network = build_regressor(config.regressor, self.layout)
+        if self.section.initial:
+            print(initialise(self.network.resnet, config))
+        self.mirror = tf.constant(mirrored_coefficients(face_model)) if config.pretrain.mirror else None
+        self.direct = DirectSupervision(face_model, camera, config.pretrain.vertices)
+        self.weak = WeakSupervision(MorphableModel(face_model), camera, identity_network)
+        self.weak_count = max(round(config.pretrain.weak_share * config.pretrain.batch_size), 1)
+        self.variables = self.network.trainable_variables
+        self.optimizer = build_optimizer(config.pretrain, self.variables)
+        self.state = {
+            "network": network_variables(self.network.weights),
+            "optimizer": optimizer_variables(self.optimizer),
+        }
+
+    def update(self, positions: np.ndarray, seed: tuple[int, int]) -> dict[str, tf.Tensor]:
+        """Trains on the faces training[positions]; returns the raw terms and their weighted total."""
+        indices = self.training[positions]
+        truth = tf.constant(self.faces.coefficients[indices])
+        return self._step(tf.constant(self.faces.images[indices]), truth, tf.constant(seed))
+
+    @tf.function
+    def _step(self, images, truth, seed):
+        section, few = self.section, self.weak_count
+        if self.mirror is not None:
+            images, truth = mirror_some(images, truth, self.mirror, seed + 1)
+        parts = self.layout.split(truth)
+        seen = augment(images, parts.light, seed, section.gain, section.noise, section.background, section.boxes)
+        truth = self.layout.join(Coefficients(**{**vars(parts), "light": seen.light}))
+        with tf.GradientTape() as tape:
+            predicted, _ = self.network(seen.images, training=True)
+            terms = self.direct(predicted, truth)
+            total = sum(getattr(section, name) * terms[name] for name in DIRECT)
+            if section.weak > 0:
+                weak = self.weak(
+                    predicted[:few], seen.images[:few], seen.alpha[:few], self.direct.landmarks(truth[:few])
+                )
+                terms |= {f"weak {name}": value for name, value in weak.items()}
+                total += section.weak * total_weak_loss(weak)
+        self.optimizer.apply(tape.gradient(total, self.variables), self.variables)
+        return {**terms, "total": total}

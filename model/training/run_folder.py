@@ -1,0 +1,84 @@
+"""Folder of a training run: its checkpoints, configuration and summary."""
+
+import dataclasses
+import time
+from collections.abc import Mapping
+from pathlib import Path
+
+from configs import schema
+from lib.errors import UserError
+from lib.files.atomic import atomic_path
+from lib.files.json_files import write_json
+from model.runs import checkpoints
+from model.runs.checkpoints import Progress
+from model.training.trainer import TextureTrainer
+
+CHECKPOINT_SECONDS = 120  # a killed run loses at most this much
+
+
+class RunFolder:
+    """Starts or resumes a run, and keeps its last and its best state.
+
+    Args:
+      config: the effective configuration.
+      run_dir: the folder.
+      trainer: its variables are saved and restored.
+      belongs_to: what the checkpoints belong to, see `Pipeline.signature`.
+    """
+
+    def __init__(self, config: schema.Config, run_dir: Path, trainer: TextureTrainer, belongs_to: Mapping[str, str]):
+        self.config, self.folder, self.trainer, self.belongs_to = config, Path(run_dir), trainer, belongs_to
+        self.latest, self.best = self.folder / "latest.npz", self.folder / "best.npz"
+        self._saved = time.monotonic()
+
+    def begin(self) -> Progress:
+        """Restores the last checkpoint under `train.restore`, else sets an earlier run's aside; writes config.yaml.
+
+        Raises:
+          UserError: there is no checkpoint to resume, it belongs to another configuration, or the run is finished.
+        """
+        progress = Progress()
+        if self.config.train.restore:
+            progress = checkpoints.restore(self.latest, self.trainer.state(), self.belongs_to)
+            if progress.epoch >= self.config.train.epochs:
+                raise UserError(
+                    f"{self.latest}: has made its {progress.epoch} epochs, got --epoch {self.config.train.epochs} "
+                    "(ask for more epochs to train on)"
+                )
+        else:
+            self._set_earlier_aside()
+        self.folder.mkdir(parents=True, exist_ok=True)
+        with atomic_path(self.folder / "config.yaml") as path:
+            path.write_text(schema.to_yaml(self.config))
+        return progress
+
+    def _set_earlier_aside(self) -> None:
+        """An earlier run's checkpoints may be worth weeks, and --restore must not go on from them."""
+        for path in (self.latest, self.best):
+            if path.is_file():
+                aside = path.with_suffix(".previous.npz")
+                path.replace(aside)
+                print(f"{aside}: the earlier run's (with --restore it would have gone on)")
+
+    def save(self, progress: Progress) -> None:
+        """Writes latest.npz."""
+        checkpoints.save(self.latest, self.trainer.state(), progress, self.belongs_to)
+        self._saved = time.monotonic()
+
+    def save_when_due(self, progress: Progress) -> None:
+        """Writes latest.npz unless that was done within the last CHECKPOINT_SECONDS."""
+        if time.monotonic() - self._saved > CHECKPOINT_SECONDS:
+            self.save(progress)
+
+    def keep_best(self, progress: Progress, validation: Mapping[str, float]) -> Progress:
+        """Writes best.npz if the validation's PSNR is the best so far; returns the progress that notes it."""
+        if not validation["psnr_fine"] > progress.best_psnr:  # NaN is no better, either
+            return progress
+        progress = dataclasses.replace(progress, best_psnr=validation["psnr_fine"])
+        checkpoints.save(self.best, self.trainer.network_state(), progress, self.belongs_to)
+        return progress
+
+    def write_summary(self, updates: int, seconds: float, validation: Mapping[str, float]) -> None:
+        """Writes training.json: the run's length and its last validation's means."""
+        summary = {"updates": updates, "seconds": round(seconds, 1), **validation}
+        write_json(self.folder / "training.json", summary)
