@@ -64,7 +64,7 @@ def time_products(hierarchy, repeats):
 
 
 def time_network(hierarchy, variant, batch, repeats):
-    """Forward pass, and forward and backward pass, of a texture network with its own default options."""
+    """Forward pass, and forward and backward pass, of a texture network with one texture."""
     import tensorflow as tf
 
     from model.networks.texture_networks import TextureNetwork
@@ -73,9 +73,12 @@ def time_network(hierarchy, variant, batch, repeats):
     network = TextureNetwork(
         hierarchy,
         384,
-        variant,
+        variant=variant,
         head="published" if published else "residual",
         inputs="lit" if published else "delit",
+        intrinsic=False,
+        order=6 if published else 3,
+        nz=512,
     )
     count = hierarchy.level_sizes[0]
     shapes = ([batch, 384], [batch, count, 3], [batch, count, 3], [batch, count, 1], [batch, count, 3])

@@ -5,9 +5,10 @@ import dataclasses
 import numpy as np
 from PIL import Image
 
-# Size in pixels of one model unit (a decimetre) in a crop of 224 pixels.
+from lib.geometry.camera import REFERENCE_SIZE
+
+# Size in pixels of one model unit (a decimetre) in a crop of REFERENCE_SIZE.
 TARGET_SCALE = 102.0
-REFERENCE_SIZE = 224
 
 # Detectors give five points, face models 68 landmarks: eye centres are means of the six lid landmarks.
 FIVE_FROM_68 = np.zeros((5, 68), np.float32)

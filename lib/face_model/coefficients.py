@@ -10,7 +10,7 @@ import numpy as np
 from lib.tensor_structure import TensorStructure
 
 ANGLES = 3
-LIGHT = 27
+LIGHT = 27  # three colour channels times the bands of lib.geometry.lighting
 TRANSLATION = 3
 
 

@@ -6,6 +6,9 @@ from dataclasses import dataclass
 
 import tensorflow as tf
 
+# Side of the published crops [px]. Pixel distances are measured on it: those of other sizes are scaled to it.
+REFERENCE_SIZE = 224
+
 
 @dataclass(frozen=True)
 class Camera:
@@ -21,8 +24,8 @@ class Camera:
       near, far: decimetres, clipping planes; they bound what is drawn, nothing else depends on them.
     """
 
-    image_size: tuple[int, int] = (224, 224)
-    focal_ratio: float = 1015.0 / 224.0
+    image_size: tuple[int, int] = (REFERENCE_SIZE, REFERENCE_SIZE)
+    focal_ratio: float = 1015.0 / REFERENCE_SIZE
     distance: float = 10.0
     near: float = 0.1
     far: float = 100.0

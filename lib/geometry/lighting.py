@@ -4,8 +4,8 @@ import math
 
 import tensorflow as tf
 
-AMBIENT = 0.8
-BANDS = 9
+AMBIENT = 0.8  # light that is always there, in band 0 of every colour channel
+BANDS = 9  # basis functions of orders 0, 1 and 2
 
 _A0, _A1, _A2 = math.pi, 2 * math.pi / math.sqrt(3), 2 * math.pi / math.sqrt(8)
 _C0, _C1, _C2 = 1 / math.sqrt(4 * math.pi), math.sqrt(3 / (4 * math.pi)), 3 * math.sqrt(5 / (12 * math.pi))
@@ -54,11 +54,20 @@ def shading(normals: tf.Tensor, light: tf.Tensor) -> tf.Tensor:
     Returns:
       [B, N, 3] factor for the albedo; may be negative or above 1.
     """
-    if light.shape[-1] != 3 * BANDS:
-        raise ValueError(f"light must be [B, 27], got {list(light.shape)}")
-    ambient = tf.constant([AMBIENT] + [0.0] * (BANDS - 1), light.dtype)
-    channels = tf.reshape(light, [-1, 3, BANDS]) + ambient
+    channels = light_channels(light) + ambient_light(light.dtype)
     return tf.matmul(sh_basis(normals), channels, transpose_b=True)
+
+
+def light_channels(light: tf.Tensor) -> tf.Tensor:
+    """Light coefficients [B, 27] as one row per colour channel, [B, 3, 9]."""
+    if light.shape[-1] != 3 * BANDS:
+        raise ValueError(f"light must be [B, {3 * BANDS}], got {list(light.shape)}")
+    return tf.reshape(light, [-1, 3, BANDS])
+
+
+def ambient_light(dtype: tf.DType) -> tf.Tensor:
+    """The ambient light's coefficients [9], which every colour channel's are a residual to."""
+    return tf.constant([AMBIENT] + [0.0] * (BANDS - 1), dtype)
 
 
 def shade(albedo: tf.Tensor, shading: tf.Tensor, clip: bool = False) -> tf.Tensor:

@@ -11,7 +11,7 @@ import numpy as np
 
 from lib.face_model.coefficients import Coefficients
 from lib.face_model.face_model import FaceModel
-from lib.geometry.camera import Camera
+from lib.geometry.camera import REFERENCE_SIZE, Camera
 from lib.synthetic.appearance.canonical import CanonicalFace
 from lib.synthetic.appearance.sampling_priors import Person, ToneAxis, sample_moment, sample_person
 from lib.synthetic.appearance.skin_detail import FIELDS, broad_fields, paint
@@ -71,7 +71,11 @@ class SyntheticFaces:
     """
 
     def __init__(
-        self, face_model: FaceModel, image_size: int = 224, seed: int = 0, settings: PhotoSettings | None = None
+        self,
+        face_model: FaceModel,
+        image_size: int = REFERENCE_SIZE,
+        seed: int = 0,
+        settings: PhotoSettings | None = None,
     ):
         if image_size < 16:
             raise ValueError(f"image_size must be at least 16 pixels, got {image_size}")

@@ -5,11 +5,10 @@ import dataclasses
 import tensorflow as tf
 
 from lib.face_model.coefficients import Coefficients
+from lib.geometry.camera import REFERENCE_SIZE
+from lib.geometry.lighting import light_channels
 from lib.images.sampling import sample_image
 from lib.tensor_structure import TensorStructure
-
-# Side of the crops that pixel distances are measured on; other sizes are scaled to it.
-REFERENCE_SIZE = 224.0
 
 # Expected size of the light's coefficients by band (constant; linear; quadratic), as mean over the colours and as
 # deviation of a colour from that mean. Without the first, light explains everything the albedo should; without the
@@ -109,7 +108,7 @@ def prior_energy(parts: Coefficients, one_sided: tf.Tensor, expression_sigma: tf
 
 def light_energy(light: tf.Tensor) -> tf.Tensor:
     """Energy [B] of light coefficients [B, 27]: moderate and nearly white."""
-    channels = tf.reshape(light, [-1, 3, 9])
+    channels = light_channels(light)
     mean = tf.reduce_mean(channels, axis=1, keepdims=True)
     common = tf.square(mean / tf.constant(LIGHT_SIGMA, light.dtype))
     coloured = tf.square((channels - mean) / tf.constant(LIGHT_COLOUR_SIGMA, light.dtype))

@@ -5,6 +5,7 @@ import tensorflow as tf
 
 from lib.errors import UserError
 from lib.face_model.face_model import FaceModel
+from lib.geometry.lighting import BANDS
 
 # Share of the shape's variance that the mirrored bases may miss: a basis that is not symmetric has no mirrored truth.
 TOLERANCE = 0.01
@@ -52,7 +53,7 @@ def mirror_matrix(face_model: FaceModel) -> tuple[np.ndarray, str]:
             )
     start = {group: part.start for group, part in layout.slices.items()}
     flipped = [start["angles"] + 1, start["angles"] + 2, start["translation"]]
-    flipped += [start["light"] + 9 * channel + band for channel in range(3) for band in ODD_BANDS]
+    flipped += [start["light"] + BANDS * channel + band for channel in range(3) for band in ODD_BANDS]
     matrix[flipped, flipped] = -1.0
     return matrix.astype(np.float32), fault
 

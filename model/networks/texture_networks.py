@@ -5,6 +5,7 @@ import numpy as np
 import tensorflow as tf
 
 from configs.network_sections import HEADS, INPUTS, VARIANTS
+from lib.mesh_sampling import MeshHierarchy
 from model.networks.graph_layers import ChebyshevConvolution
 from model.networks.texture_branches import (
     MeshLevels,
@@ -16,7 +17,6 @@ from model.networks.texture_branches import (
 )
 from model.projection import delit_albedo
 
-PUBLISHED_ORDER, DEFAULT_ORDER = 6, 3
 # Coarse albedo 3, colour 3, visibility 1; "mirrored": colour and visibility of the vertex on the other side, too.
 _CHANNELS = {"mirrored": 11, "delit": 7, "lit": 7}
 
@@ -25,7 +25,7 @@ class TextureNetwork(keras.Model):
     """Embedding, coarse albedo and photo colours -> fine texture; [0, 1] outside, [-1, 1] inside.
 
     Args:
-      hierarchy: lib.mesh_sampling.MeshHierarchy with five levels.
+      hierarchy: five mesh levels.
       embedding_size: E, length of the image embedding.
       variant: the two branches, a decoder of the embedding and a refiner of the vertex inputs: the published "normal"
         or "resnet", or "default", the decoder of "normal" up to level 1 and a U-Net with skips at every level.
@@ -35,13 +35,13 @@ class TextureNetwork(keras.Model):
       inputs: the refiner's colour: "delit": what the photo divided by its shading adds to the coarse albedo;
         "mirrored": the same and that of the mirrored vertex, which tells about the side that is not seen; "lit": the
         photo's own colour (published).
-      wide: more channels: the published ones in "normal" (decoder) and "resnet" (both), twice as many in "default".
-      nz: bottleneck of the refiner of "normal".
-      dropout: rate before the fully connected layers, while training; 0 as published.
-      order: Chebyshev order K; None: 3 for "default", the published 6 for the others.
-      mirror_index: [N] the vertex on the other side; inputs="mirrored" needs it.
       intrinsic: two textures instead of one: the appearance, which explains the photo under the coarse face's light
         whatever that light misses (cast shadows, highlights), and the albedo without them.
+      order: Chebyshev order K.
+      nz: bottleneck of the refiner of "normal".
+      wide: more channels: the published ones in "normal" (decoder) and "resnet" (both), twice as many in "default".
+      dropout: rate before the fully connected layers, while training; 0 as published.
+      mirror_index: [N] the vertex on the other side; inputs="mirrored" needs it.
 
     Raises:
       ValueError: an option that does not exist.
@@ -49,17 +49,18 @@ class TextureNetwork(keras.Model):
 
     def __init__(
         self,
-        hierarchy,
+        hierarchy: MeshHierarchy,
         embedding_size: int,
-        variant: str = "default",
-        head: str = "residual",
-        inputs: str = "delit",
+        *,
+        variant: str,
+        head: str,
+        inputs: str,
+        intrinsic: bool,
+        order: int,
+        nz: int,
         wide: bool = False,
-        nz: int = 512,
         dropout: float = 0.0,
-        order: int | None = None,
         mirror_index: np.ndarray | None = None,
-        intrinsic: bool = False,
         name: str = "texture_network",
     ):
         super().__init__(name=name)
@@ -72,7 +73,7 @@ class TextureNetwork(keras.Model):
                 raise ValueError(f"{option} must be one of {', '.join(allowed)}, got {value!r}")
         self.variant, self.head, self.inputs = variant, head, inputs
         self.embedding_size = embedding_size
-        self.order = order or (DEFAULT_ORDER if variant == "default" else PUBLISHED_ORDER)
+        self.order = order
         self.levels = MeshLevels(hierarchy)
         self.vertex_count = self.levels.sizes[0]
         self.channels = _CHANNELS[inputs]

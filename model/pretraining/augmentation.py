@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import tensorflow as tf
 
-from lib.geometry.lighting import AMBIENT
+from lib.geometry.lighting import ambient_light, light_channels
 from lib.tensor_structure import TensorStructure
 
 
@@ -115,9 +115,9 @@ def scale_light(light, factor):
       light: [B, 27], beside the ambient light in band 0, which takes part in the scaling.
       factor: [B, 3] for R, G, B.
     """
-    ambient = tf.constant([AMBIENT] + [0.0] * 8, light.dtype)
-    channels = (tf.reshape(light, [-1, 3, 9]) + ambient) * factor[:, :, None] - ambient
-    return tf.reshape(channels, [-1, 27])
+    ambient = ambient_light(light.dtype)
+    channels = (light_channels(light) + ambient) * factor[:, :, None] - ambient
+    return tf.reshape(channels, [-1, light.shape[-1]])
 
 
 def _rectangles(keys, batch: int, height: int, width: int):

@@ -8,10 +8,9 @@ import numpy as np
 import tensorflow as tf
 
 from lib.face_model.coefficients import Coefficients
+from lib.geometry.camera import REFERENCE_SIZE
+from lib.geometry.lighting import light_channels
 from model.losses import safe_norm
-
-# Side of the published crops: landmark distances are measured on it [px].
-PUBLISHED_IMAGE_SIZE = 224.0
 
 WEIGHTS = {
     "photometric": 1.92,
@@ -55,7 +54,7 @@ def landmark_loss(
       weights: [68], by default `landmark_weights()`.
     """
     weights = landmark_weights() if weights is None else weights
-    difference = (landmarks - target) * (PUBLISHED_IMAGE_SIZE / image_height)
+    difference = (landmarks - target) * (REFERENCE_SIZE / image_height)
     return tf.reduce_mean(tf.reduce_sum(tf.square(difference), axis=-1) * weights)
 
 
@@ -93,5 +92,5 @@ def reflectance_loss(albedo: tf.Tensor, skin_mask: tf.Tensor) -> tf.Tensor:
 
 def light_loss(light: tf.Tensor) -> tf.Tensor:
     """Mean squared distance of the light [B, 27] from grey."""
-    channels = tf.reshape(light, [-1, 3, 9])
+    channels = light_channels(light)
     return tf.reduce_mean(tf.square(channels - tf.reduce_mean(channels, axis=1, keepdims=True)))

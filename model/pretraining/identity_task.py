@@ -5,6 +5,7 @@ import numpy as np
 import tensorflow as tf
 
 from configs import schema
+from lib.face_model.coefficients import LIGHT
 from lib.synthetic.face_set import FaceSet
 from model.networks.identity import build_identity_network, cosine_softmax_loss
 from model.networks.variable_names import network_variables, optimizer_variables
@@ -52,7 +53,7 @@ class IdentityTask:
     @tf.function
     def _step(self, images, labels, seed, margin):
         section = self.section
-        light = tf.zeros([images.shape[0], 27])
+        light = tf.zeros([images.shape[0], LIGHT])
         seen = augment(images, light, seed, section.gain, section.noise, section.background, section.boxes).images
         seen = move(seen, seed + 1, section.shift, section.zoom)
         with tf.GradientTape() as tape:

@@ -3,7 +3,6 @@
 import dataclasses
 import hashlib
 import json
-import math
 import sys
 import time
 from collections.abc import Mapping
@@ -30,6 +29,7 @@ from model.pretraining.regressor_task import RegressorTask
 from model.pretraining.task import PretrainingTask
 from model.runs import checkpoints
 from model.runs.checkpoints import Progress
+from model.runs.finite import check_finite
 from model.runs.schedule import warmup_cosine
 from model.weights.pretrained import check_replaceable, is_frozen, keep_previous, save_weights
 from model.weights.resnet_weights import initialise
@@ -150,7 +150,7 @@ def run_updates(task: PretrainingTask, config: schema.Config, checkpoint: Path, 
         update = progress.update
         task.optimizer.learning_rate = warmup_cosine(update, task.updates, section.learning_rate, WARMUP)
         terms = task.update(batches[update], (section.seed, update))
-        _check_finite(terms, task.name, update, checkpoint)
+        check_finite(terms, task.name, update, "pretrain", checkpoint)
         progress = dataclasses.replace(progress, update=update + 1, seconds=time.monotonic() - started)
         bar.update()
         if update % 10 == 0:
@@ -177,17 +177,6 @@ class BatchOrder:
         if number != self._pass:
             self._pass, self._order = number, np.random.default_rng([self.seed, number]).permutation(self.count)
         return self._order[batch * self.batch_size : (batch + 1) * self.batch_size]
-
-
-def _check_finite(terms: dict[str, tf.Tensor], task: str, update: int, checkpoint: Path) -> None:
-    if math.isfinite(float(terms["total"])):
-        return
-    name = next(name for name, value in terms.items() if not math.isfinite(float(value)))
-    kept = f"; {checkpoint} holds an earlier state" if checkpoint.is_file() else ""
-    raise UserError(
-        f"loss term '{name}' of the {task} must be finite, got {float(terms[name])} at update {update} "
-        f"(lower pretrain.learning_rate or the term's weight{kept})"
-    )
 
 
 def _fingerprint(config: schema.Config, faces: FaceSet) -> str:

@@ -8,7 +8,7 @@ import tensorflow as tf
 
 from lib.face_model.coefficients import Coefficients
 from lib.face_model.face_model import FaceModel
-from lib.geometry.camera import Camera
+from lib.geometry.camera import REFERENCE_SIZE, Camera
 from lib.geometry.lighting import shading
 from lib.geometry.normals import incident_triangles, vertex_normals
 from lib.geometry.rotation import rotation_matrix
@@ -19,7 +19,7 @@ from model.pretraining import deep3d_losses as coefficient_losses
 
 # Typical spread of the groups that have no unit variance, so that their errors count like the others'.
 SPREAD = {"identity": 1.0, "expression": 1.0, "albedo": 1.0, "angles": 0.2, "light": 0.1, "translation": 0.15}
-LANDMARK_UNIT = 20.0  # px of a 224 px image
+LANDMARK_UNIT = 20.0  # px of an image of REFERENCE_SIZE
 
 
 class DirectSupervision:
@@ -57,7 +57,7 @@ class DirectSupervision:
         our_turned, their_turned = _turned(ours, our_shape), _turned(theirs, their_shape)
         our_points = self._project(ours, our_turned)
         their_points = self._project(theirs, their_turned)
-        unit = LANDMARK_UNIT * self.camera.image_size[0] / coefficient_losses.PUBLISHED_IMAGE_SIZE
+        unit = LANDMARK_UNIT * self.camera.image_size[0] / REFERENCE_SIZE
         # Light is compared on the true pose's normals: an error of the pose has its own terms.
         normals = tf.matmul(self.normals, rotation_matrix(theirs.angles))
         albedo_error = tf.matmul(ours.albedo - theirs.albedo, self.albedo_basis)

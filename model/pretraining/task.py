@@ -7,7 +7,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from configs import sections
+from configs import training_sections
 from lib.synthetic.face_set import FaceSet
 
 
@@ -42,7 +42,9 @@ class PretrainingTask(Protocol):
         ...
 
 
-def build_optimizer(section: sections.Pretrain, variables: Iterable[keras.Variable]) -> keras.optimizers.Optimizer:
+def build_optimizer(
+    section: training_sections.Pretrain, variables: Iterable[keras.Variable]
+) -> keras.optimizers.Optimizer:
     """Adam with the configuration's clipping, its slots made at once so that a checkpoint can fill them."""
     optimizer = keras.optimizers.Adam(section.learning_rate, global_clipnorm=section.clip_norm)
     optimizer.build(variables)

@@ -1,7 +1,6 @@
 """Training of the texture networks: the loop, from records to checkpoints."""
 
 import functools
-import math
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -21,6 +20,7 @@ from model.input_pipeline.ground_truth import record_truth
 from model.networks.encoding import EncodedFaces
 from model.pipeline import Pipeline, load_pipeline
 from model.runs.checkpoints import Progress
+from model.runs.finite import check_finite
 from model.training.plan import TrainingPlan, loss_weights
 from model.training.run_folder import RunFolder
 from model.training.run_log import RunLog
@@ -70,7 +70,7 @@ def train(config: schema.Config, run_dir: Path, encoded: EncodedFaces | None = N
             batches = prefetch(trainer.pose, read)
             while progress.update_in_epoch < plan.updates_per_epoch:
                 terms = _make_update(trainer, plan, batches, progress)
-                _check_finite(terms, progress.update, run.latest)
+                check_finite(terms, "texture network", progress.update, "train", run.latest)
                 progress = progress.after_update()
                 _show(bar, terms["total"], config.train.batch_size)
                 log.training(terms, progress.update)
@@ -123,13 +123,3 @@ def _show(bar: tqdm, loss: float, batch_size: int) -> None:
     bar.update()
     speed = (bar.format_dict["rate"] or 0.0) * batch_size
     bar.set_postfix(loss=f"{loss:.4f}", images_per_s=f"{speed:.1f}", refresh=False)
-
-
-def _check_finite(terms: dict[str, float], update: int, latest: Path) -> None:
-    for name, value in terms.items():
-        if not math.isfinite(value):
-            kept = f"; {latest} holds the last good state" if latest.exists() else ""
-            raise UserError(
-                f"loss term '{name}' must be finite, got {value} at update {update} "
-                f"(lower train.learning_rate or its weight{kept})"
-            )

@@ -3,6 +3,8 @@
 import cv2
 import numpy as np
 
+from lib.geometry.camera import REFERENCE_SIZE
+
 
 def soft_shoulder(image: np.ndarray, knee: float = 0.82) -> np.ndarray:
     """Rolls values above the knee off towards 1, as film and phones do, instead of cutting them."""
@@ -36,9 +38,9 @@ def develop(image: np.ndarray, generator: np.random.Generator) -> np.ndarray:
     grey = image.mean(-1, keepdims=True)
     image = grey + (image - grey) * np.clip(generator.normal(1.06, 0.1), 0.75, 1.3)
     # Faces in photos of the web are seldom sharp to the pixel: lens, focus, motion, scaling.
-    radius = max(0.0, generator.normal(1.0, 0.4)) * size / 224
+    radius = max(0.0, generator.normal(1.0, 0.4)) * size / REFERENCE_SIZE
     if generator.random() < 0.08:
-        radius += generator.uniform(0.5, 1.3) * size / 224
+        radius += generator.uniform(0.5, 1.3) * size / REFERENCE_SIZE
     if radius > 0.2:
         image = cv2.GaussianBlur(image.astype(np.float32), (0, 0), radius)
     if generator.random() < 0.35:  # cameras sharpen

@@ -16,6 +16,7 @@ from tests.support.helpers import assert_close, golden, sparse
 from tests.support.published_files.published import assign
 
 EMBEDDING = 6
+PUBLISHED = {"head": "published", "inputs": "lit", "intrinsic": False, "order": 6}
 
 
 @pytest.fixture(scope="module")
@@ -50,9 +51,8 @@ def test_published_networks_and_gradients(data, published_hierarchy, variant):
     network = TextureNetwork(
         published_hierarchy,
         64,
-        variant.split("_")[0],
-        "published",
-        "lit",
+        variant=variant.split("_")[0],
+        **PUBLISHED,
         wide="wide" in variant,
         nz=int(data["nz"]),
     )
@@ -84,7 +84,7 @@ def test_published_networks_and_gradients(data, published_hierarchy, variant):
 
 
 def test_call_maps_colours_to_the_published_input(data, published_hierarchy):
-    network = TextureNetwork(published_hierarchy, 64, "resnet", "published", "lit")
+    network = TextureNetwork(published_hierarchy, 64, variant="resnet", nz=int(data["nz"]), **PUBLISHED)
     assign(network, weights_of(data, "resnet"))
     refine_input = data["refine_input"]
     visibility = refine_input[..., 6:]
@@ -92,6 +92,12 @@ def test_call_maps_colours_to_the_published_input(data, published_hierarchy):
     coarse = (refine_input[..., :3] + 1) / 2
     fine = network(data["image_emb"], coarse, colour.astype(np.float32), visibility, np.ones_like(coarse))
     assert_close(fine, (data["resnet/output"] + 1) / 2)
+
+
+def network_of(hierarchy, variant="default", **changes) -> TextureNetwork:
+    """A network with one texture and the photo's colours from one side, unless a test wants more."""
+    options = {"head": "residual", "inputs": "delit", "intrinsic": False, "order": 3 if variant == "default" else 6}
+    return TextureNetwork(hierarchy, EMBEDDING, **({"variant": variant, "nz": 8} | options | changes))
 
 
 def inputs_of(hierarchy, batch=2, seed=0):
@@ -115,8 +121,8 @@ def mirror_of(hierarchy):
 
 
 def test_mirrored_inputs_end_with_what_the_other_side_shows(hierarchy):
-    network = TextureNetwork(hierarchy, EMBEDDING, inputs="mirrored", mirror_index=mirror_of(hierarchy))
-    one_sided = TextureNetwork(hierarchy, EMBEDDING)
+    network = network_of(hierarchy, inputs="mirrored", mirror_index=mirror_of(hierarchy))
+    one_sided = network_of(hierarchy)
     arguments = inputs_of(hierarchy)[1:]
     x = network.vertex_inputs(*arguments).numpy()
     np.testing.assert_array_equal(x[..., :7], one_sided.vertex_inputs(*arguments))
@@ -124,12 +130,12 @@ def test_mirrored_inputs_end_with_what_the_other_side_shows(hierarchy):
     assert np.abs(x[..., 7:] - x[..., 3:7]).max() > 0.1
     for mirror in (None, [0, 1]):
         with pytest.raises(ValueError, match="mirror_index must name the mirror of each of 144 vertices"):
-            TextureNetwork(hierarchy, EMBEDDING, inputs="mirrored", mirror_index=mirror)
+            network_of(hierarchy, inputs="mirrored", mirror_index=mirror)
 
 
 @pytest.mark.parametrize("variant", VARIANTS)
 def test_two_textures_add_to_the_coarse_albedo_and_learn_apart(hierarchy, variant):
-    network = TextureNetwork(hierarchy, EMBEDDING, variant, nz=8, intrinsic=True)
+    network = network_of(hierarchy, variant, intrinsic=True)
     arguments = inputs_of(hierarchy)
     assert network(*arguments).shape == (*arguments[1].shape[:2], 6)
     network.combiner.weight.assign(0 * network.combiner.weight)
@@ -141,7 +147,7 @@ def test_two_textures_add_to_the_coarse_albedo_and_learn_apart(hierarchy, varian
 
 
 def test_delit_input_by_hand(hierarchy):
-    network = TextureNetwork(hierarchy, EMBEDDING)
+    network = network_of(hierarchy)
     coarse, colour, visibility = (
         np.float32([[[0.5, 0.4, 0.3]]]),
         np.float32([[[0.6, 0.9, 0.02]]]),
@@ -161,7 +167,7 @@ def test_every_combination_runs_and_every_variable_learns(hierarchy, variant, he
     keras.utils.set_random_seed(0)
     for kind in INPUTS:
         mirror = mirror_of(hierarchy)
-        network = TextureNetwork(hierarchy, EMBEDDING, variant, head, kind, nz=8, order=2, mirror_index=mirror)
+        network = network_of(hierarchy, variant, head=head, inputs=kind, order=2, mirror_index=mirror)
         for variable in network.trainable_variables:  # away from the zeros where ReLU has no gradient
             variable.assign_add(0.05 * keras.random.uniform(variable.shape))
         arguments = inputs_of(hierarchy)
@@ -182,7 +188,7 @@ def test_every_combination_runs_and_every_variable_learns(hierarchy, variant, he
 def test_residual_head_starts_at_the_projection(hierarchy, variant):
     keras.utils.set_random_seed(0)
     embedding, coarse, colour, visibility, shading = inputs_of(hierarchy)
-    network = TextureNetwork(hierarchy, EMBEDDING, variant, nz=8, intrinsic=True)
+    network = network_of(hierarchy, variant, intrinsic=True)
     weight = network.combiner.weight.numpy()
     # What is random is small; without it the start is exact.
     assert np.abs(weight - np.rint(weight)).max() < 0.1
@@ -196,9 +202,9 @@ def test_residual_head_starts_at_the_projection(hierarchy, variant):
 def test_residual_head_adds_to_the_coarse_albedo(hierarchy, variant):
     keras.utils.set_random_seed(0)
     arguments = inputs_of(hierarchy)
-    lit = TextureNetwork(hierarchy, EMBEDDING, variant, nz=8, inputs="lit")
+    lit = network_of(hierarchy, variant, inputs="lit")
     assert np.abs(lit(*arguments) - arguments[1]).mean() < 0.15
-    network = TextureNetwork(hierarchy, EMBEDDING, variant, nz=8)
+    network = network_of(hierarchy, variant)
     network.combiner.weight.assign(0 * network.combiner.weight)
     assert_close(network(*arguments), arguments[1], 1e-6)
     network.combiner.bias.assign(0.2 + network.combiner.bias)
@@ -206,14 +212,14 @@ def test_residual_head_adds_to_the_coarse_albedo(hierarchy, variant):
 
 
 def test_batch_of_two_is_two_batches_of_one(hierarchy):
-    network = TextureNetwork(hierarchy, EMBEDDING)
+    network = network_of(hierarchy)
     arguments = inputs_of(hierarchy)
     single = [network(*[a[i : i + 1] for a in arguments]) for i in range(2)]
     assert_close(np.concatenate(single), network(*arguments), 1e-5)
 
 
 def test_the_photo_and_the_embedding_both_count(hierarchy):
-    network = TextureNetwork(hierarchy, EMBEDDING)
+    network = network_of(hierarchy)
     arguments = inputs_of(hierarchy)
     before = network(*arguments).numpy()
     for i in (0, 2):
@@ -223,7 +229,7 @@ def test_the_photo_and_the_embedding_both_count(hierarchy):
 
 
 def test_hidden_vertices_ignore_the_photo(hierarchy):
-    network = TextureNetwork(hierarchy, EMBEDDING)
+    network = network_of(hierarchy)
     arguments = inputs_of(hierarchy)
     arguments[3] = tf.zeros_like(arguments[3])
     before = network(*arguments).numpy()
@@ -234,7 +240,7 @@ def test_hidden_vertices_ignore_the_photo(hierarchy):
 def test_dropout_acts_in_training_only(hierarchy):
     arguments = inputs_of(hierarchy)
     for rate in (0.0, 0.5):
-        network = TextureNetwork(hierarchy, EMBEDDING, "normal", nz=8, dropout=rate)
+        network = network_of(hierarchy, "normal", dropout=rate)
         still = network(*arguments, training=False).numpy()
         np.testing.assert_array_equal(network(*arguments, training=False), still)
         change = np.abs(network(*arguments, training=True) - still).max()
@@ -242,7 +248,7 @@ def test_dropout_acts_in_training_only(hierarchy):
 
 
 def test_an_unknown_batch_size_is_accepted(hierarchy):
-    network = TextureNetwork(hierarchy, EMBEDDING)
+    network = network_of(hierarchy)
     arguments = inputs_of(hierarchy, batch=3)
     specs = [tf.TensorSpec([None, *a.shape[1:]], a.dtype) for a in arguments]
     compiled = tf.function(lambda *a: network(*a), input_signature=specs)
@@ -252,15 +258,15 @@ def test_an_unknown_batch_size_is_accepted(hierarchy):
 def test_wrong_options_are_refused(hierarchy):
     for option in ("variant", "head", "inputs"):
         with pytest.raises(ValueError, match=f"{option} must be one of"):
-            TextureNetwork(hierarchy, EMBEDDING, **{option: "other"})
+            network_of(hierarchy, **{option: "other"})
     with pytest.raises(ValueError, match="five levels"):
-        TextureNetwork(build_hierarchy(*wavy_grid(5, 5), factors=(2,)), EMBEDDING)
+        network_of(build_hierarchy(*wavy_grid(5, 5), factors=(2,)))
 
 
 def test_the_default_learns_to_copy_the_photo(hierarchy):
     """A few dozen updates on one batch bring the visible vertices closer to the de-lit photo."""
     keras.utils.set_random_seed(0)
-    network = TextureNetwork(hierarchy, EMBEDDING)
+    network = network_of(hierarchy)
     arguments = inputs_of(hierarchy)
     arguments[2] = 0.5 * arguments[4] * (0.3 + arguments[2])
     target = tf.clip_by_value(arguments[2] / arguments[4], 0.0, 1.0)
@@ -282,7 +288,7 @@ def test_the_default_learns_to_copy_the_photo(hierarchy):
 def test_the_default_learns_what_only_the_embedding_tells(hierarchy):
     """Two faces alike in all but the embedding, under the default's weight decay."""
     keras.utils.set_random_seed(0)
-    network = TextureNetwork(hierarchy, EMBEDDING, intrinsic=True)
+    network = network_of(hierarchy, intrinsic=True)
     _, *rest = [tf.repeat(array, 2, axis=0) for array in inputs_of(hierarchy, batch=1)]
     embedding = tf.constant([[1.0] * EMBEDDING, [-1.0] * EMBEDDING])
     target = rest[0] + tf.constant([0.1, -0.1])[:, None, None]

@@ -6,8 +6,8 @@ from collections.abc import Mapping
 import numpy as np
 import tensorflow as tf
 
-from lib.face_image.alignment import REFERENCE_SIZE, TARGET_SCALE, Alignment
-from lib.geometry.camera import Camera
+from lib.face_image.alignment import TARGET_SCALE, Alignment
+from lib.geometry.camera import REFERENCE_SIZE, Camera
 from model.networks.texture_networks import TextureNetwork
 
 FOV_Y = 12.5936  # degrees, the paper's camera
