@@ -1,11 +1,14 @@
 """model/networks/sparse_product.py and model/networks/graph_layers.py."""
 
+from pathlib import Path
+
 import keras
 import numpy as np
 import pytest
 import scipy.sparse
 import tensorflow as tf
 
+import model
 from lib.mesh_sampling import adjacency_matrix, build_hierarchy, normalised_laplacian
 from model.networks.graph_layers import (
     ChebyshevConvolution,
@@ -260,3 +263,11 @@ def test_wrong_options_are_refused(grid, product):
         ChebyshevConvolution(product, 3, 0)
     with pytest.raises(ValueError, match="activation must be"):
         ChebyshevConvolution(product, 3, 2, activation="relu")
+
+
+def test_only_the_public_interface_of_tensorflow_is_used():
+    """Its inner modules move between versions without notice."""
+    root = Path(model.__file__).parents[1]
+    sources = [path for folder in ("lib", "model", "configs") for path in sorted((root / folder).rglob("*.py"))]
+    assert len(sources) > 100
+    assert not [path for path in sources if "tensorflow.python" in path.read_text(encoding="utf-8")]
