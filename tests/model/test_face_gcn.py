@@ -43,8 +43,8 @@ def paper_config(arrays):
     return schema.load(ROOT / "configs" / "paper.yaml", sizes)
 
 
-def published_chain(arrays, network):
-    """The paper's chain as its configuration builds it; face model, pairs and identity features are the reference's."""
+def published_face_gcn(arrays, network):
+    """The paper's configuration; face model, pairs and identity features are the reference's."""
     config, pairs = paper_config(arrays), np.stack([arrays["left_index"], arrays["right_index"]], -1)
     morphable = MorphableModel(golden_face_model(), pairs=pairs)
     camera = build_camera(config)
@@ -96,7 +96,7 @@ def check_terms(arrays, terms):
 
 def test_published_reference_with_its_texture_given(arrays):
     """All but the network: geometry, projection, colours, rendering, overlay, terms, and a gradient through them."""
-    face_gcn = published_chain(arrays, given_texture(arrays["gcn_texture"]))
+    face_gcn = published_face_gcn(arrays, given_texture(arrays["gcn_texture"]))
     crop = crop_of(arrays)
     result = face_gcn(crop, arrays["coeff"], arrays["image_emb"])
     check_forward(arrays, result)
@@ -131,7 +131,7 @@ def test_published_reference_whole(arrays):
     vertices = np.arange(len(arrays["pca_texture"][0]))
     network = build_texture_network(config, reference_hierarchy(arrays), 32, vertices)
     assign(network, {name: array for name, array in arrays.items() if name.startswith("normal/")})
-    face_gcn = published_chain(arrays, network)
+    face_gcn = published_face_gcn(arrays, network)
     crop, embedding = crop_of(arrays), tf.constant(arrays["image_emb"])
     weights = loss_weights(config, Progress(epoch=5), 1)  # from this epoch on they are the reference's
     assert weights["coarse"] == pytest.approx(float(arrays["lambda_ref"]))
@@ -170,7 +170,7 @@ def blend_network(embedding, albedo, colour, visibility, shading, training):
     return albedo + (delit - albedo) * visibility
 
 
-def default_chain(size=96, **others):
+def default_face_gcn(size=96, **others):
     return FaceGCN(MorphableModel(golden_face_model()), Camera((size, size)), blend_network, **others)
 
 
@@ -193,7 +193,7 @@ def rendered_crop(face_gcn, coefficients):
 
 @pytest.mark.parametrize("projection", ["zbuffer", "published"])
 def test_batch_of_two_equals_two_of_one_in_a_graph_of_any_batch(projection, arrays):
-    face_gcn = default_chain(64, projection=projection, identity_features=block_features(arrays))
+    face_gcn = default_face_gcn(64, projection=projection, identity_features=block_features(arrays))
     coefficients = random_coefficients(2)
     crop = tf.constant(np.random.default_rng(1).uniform(size=(2, 64, 64, 4)), tf.float32)
 
@@ -213,7 +213,7 @@ def test_batch_of_two_equals_two_of_one_in_a_graph_of_any_batch(projection, arra
 
 def test_a_rendered_face_is_read_back_at_its_visible_vertices():
     """The crop's colours belong to the vertices, without the half pixel that the published projection is off."""
-    face_gcn = default_chain(224)
+    face_gcn = default_face_gcn(224)
     coefficients = random_coefficients(2)
     crop = rendered_crop(face_gcn, coefficients)
     coarse = face_gcn.coarse(coefficients, crop)
@@ -232,7 +232,7 @@ def test_a_rendered_face_is_read_back_at_its_visible_vertices():
 
 
 def test_the_overlay_keeps_the_photo_outside():
-    face_gcn = default_chain()
+    face_gcn = default_face_gcn()
     coefficients = random_coefficients(1)
     crop = tf.constant(np.random.default_rng(1).uniform(size=(1, 96, 96, 4)).round(1), tf.float32)
     result = face_gcn(crop, coefficients, None)
@@ -244,7 +244,7 @@ def test_the_overlay_keeps_the_photo_outside():
 
 def test_gradients_reach_the_albedo_and_descend():
     """From a grey start the converging loss finds the colours of the photo."""
-    face_gcn = default_chain()
+    face_gcn = default_face_gcn()
     coefficients = random_coefficients(2)
     crop = rendered_crop(face_gcn, coefficients)
     coarse = face_gcn.coarse(coefficients, crop)
@@ -264,21 +264,21 @@ def test_gradients_reach_the_albedo_and_descend():
 
 
 def test_terms_without_identity_features_and_photo_features_given(arrays):
-    face_gcn = default_chain(64)
+    face_gcn = default_face_gcn(64)
     crop = tf.fill([1, 64, 64, 4], 0.5)
     result = face_gcn(crop, random_coefficients(1), None)
     assert "identity" not in face_gcn.terms(result, crop)
     features = block_features(arrays)
-    face_gcn = default_chain(64, identity_features=features)
+    face_gcn = default_face_gcn(64, identity_features=features)
     own = face_gcn.terms(result, crop)["identity"]
     assert float(own) == float(face_gcn.terms(result, crop, features(crop[..., :3]))["identity"])
 
 
 def test_refuses_other_crops_and_projections():
     with pytest.raises(ValueError, match=r"crop must be \[B, 96, 96, 4\] RGBA, got \[1, 64, 64, 4\]"):
-        default_chain().coarse(random_coefficients(1), tf.zeros([1, 64, 64, 4]))
+        default_face_gcn().coarse(random_coefficients(1), tf.zeros([1, 64, 64, 4]))
     with pytest.raises(ValueError, match="projection must be one of zbuffer, published, got 'mesh'"):
-        default_chain(projection="mesh")
+        default_face_gcn(projection="mesh")
 
 
 def test_two_textures_show_one_in_the_photo_and_keep_the_other_for_other_light():
@@ -289,7 +289,7 @@ def test_two_textures_show_one_in_the_photo_and_keep_the_other_for_other_light()
         return tf.concat([appearance, tf.ones_like(albedo) * 0.25], axis=-1)
 
     face_gcn = FaceGCN(MorphableModel(golden_face_model()), Camera((64, 64)), two)
-    single = default_chain(64)
+    single = default_face_gcn(64)
     crop = tf.constant(np.random.default_rng(1).uniform(size=(1, 64, 64, 4)), tf.float32)
     coefficients = random_coefficients(1)
     result, expected = face_gcn(crop, coefficients, None), single(crop, coefficients, None)
@@ -311,16 +311,16 @@ def test_two_textures_show_one_in_the_photo_and_keep_the_other_for_other_light()
 
 def test_faces_of_which_something_was_hidden_do_not_count_in_the_identity_term(arrays):
     features, crop = block_features(arrays), crop_of(arrays)
-    face_gcn = default_chain(64, identity_features=features)
+    face_gcn = default_face_gcn(64, identity_features=features)
     result = face_gcn(crop, tf.constant(arrays["coeff"]), tf.zeros([len(crop), 4]))
     each = [
         float(losses.identity_distance(features(result.overlay[i : i + 1]), features(crop[i : i + 1, ..., :3])))
         for i in range(len(crop))
     ]
-    shown = np.ones([len(crop), face_gcn.morphable.vertex_count, 1], np.float32)
-    whole = float(face_gcn.terms(result, crop, shown=tf.constant(shown))["identity"])
+    unoccluded = np.ones([len(crop), face_gcn.morphable.vertex_count, 1], np.float32)
+    whole = float(face_gcn.terms(result, crop, unoccluded=tf.constant(unoccluded))["identity"])
     assert whole == pytest.approx(np.mean(each))
-    shown[0, 3] = 0
-    some = float(face_gcn.terms(result, crop, shown=tf.constant(shown))["identity"])
+    unoccluded[0, 3] = 0
+    some = float(face_gcn.terms(result, crop, unoccluded=tf.constant(unoccluded))["identity"])
     assert some == pytest.approx(sum(each[1:]) / len(each))
     assert each[0] > 1e-3
