@@ -15,7 +15,7 @@ from model.losses import (
     weight_decay,
     weighted_total,
 )
-from tests.support.helpers import assert_close, golden, published_weights
+from tests.support.helpers import assert_close, assert_gradient, golden, published_weights
 
 
 def unit(array):
@@ -128,6 +128,38 @@ def test_zero_at_equality_and_without_gradient_there(term):
         value = texture_terms(dataclasses.replace(given, **{name: variable}), SKIN, PAIRS)[term]
     assert value == 0
     np.testing.assert_array_equal(tape.gradient(value, variable), np.zeros(variable.shape))
+
+
+@pytest.mark.parametrize(
+    ("term", "names"),
+    [
+        ("render", ("fine_render", "image")),
+        ("coarse_render", ("coarse_render", "image")),
+        ("project", ("fine_colour", "sampled_colour")),
+        ("hidden", ("fine_colour", "coarse_colour")),
+        ("coarse", ("fine_appearance", "coarse_albedo")),
+        ("albedo", ("fine_albedo", "albedo_target")),
+        ("symmetry", ("fine_albedo",)),
+        ("variance", ("fine_albedo",)),
+    ],
+)
+def test_gradients_of_the_texture_terms_are_those_of_finite_differences(term, names):
+    given = random_inputs(np.random.default_rng(3), size=4)
+
+    def value(*changed):
+        return texture_terms(dataclasses.replace(given, **dict(zip(names, changed, strict=True))), SKIN, PAIRS)[term]
+
+    assert_gradient(value, *(getattr(given, name) for name in names))
+
+
+def test_gradients_of_the_other_terms_are_those_of_finite_differences():
+    generator = np.random.default_rng(4)
+    features, target, weight = generator.normal(size=(3, 5)), generator.normal(size=(3, 5)), np.array([1.0, 0.0, 0.5])
+    assert_gradient(lambda *both: identity_distance(*both, tf.constant(weight)), features, target)
+    assert_gradient(lambda *variables: weight_decay(variables), features, weight)
+    assert_gradient(safe_norm, features)
+    weights = {"a": 2.0, "b": tf.constant(0.3, tf.float64)}
+    assert_gradient(lambda a, b: weighted_total({"a": a, "b": b, "unused": a}, weights), 0.7, 0.2)
 
 
 @pytest.mark.parametrize(

@@ -6,8 +6,17 @@ from lib.geometry.camera import Camera
 from lib.geometry.normals import incident_triangles, vertex_normals
 from lib.images.morphology import published_erosion
 from lib.mesh_renderer.fragments import interpolate, rasterize
-from model.projection import facing_cosine, gather_at_corners, published_projection, zbuffer_projection
-from tests.support.helpers import assert_close, golden
+from model.projection import (
+    SampledColours,
+    delit_albedo,
+    depth_slack,
+    facing_cosine,
+    gather_at_corners,
+    projected_albedo,
+    published_projection,
+    zbuffer_projection,
+)
+from tests.support.helpers import assert_close, assert_gradient, golden
 from tests.support.published_files.published import camera_of_fov, unit_square
 
 
@@ -185,3 +194,53 @@ def test_corners_of_seen_triangles_just_behind_the_silhouette_are_visible():
     behind = corners[(cosine[corners] <= 0) & (cosine[corners] > -0.1)]
     assert len(behind) >= 4
     assert visible[behind].all()
+
+
+def test_gradients_of_sampled_colours_are_those_of_finite_differences():
+    """With respect to image and points; what is visible is decided, not differentiated."""
+    generator = np.random.default_rng(6)
+    camera = Camera((8, 8))
+    back, back_triangles = grid(4, (-0.8, 0.8), (-0.8, 0.8), 0.0)
+    front, front_triangles = grid(2, (-0.25, 0.35), (-0.3, 0.3), 0.5)
+    vertices = tf.constant(np.concatenate([back, front])[None])
+    triangles = np.concatenate([back_triangles, front_triangles + len(back)]).astype(np.int32)
+    normals = vertex_normals(vertices, triangles, incident_triangles(triangles, vertices.shape[1]))
+    fragments = rasterize(camera.clip_coordinates(vertices), triangles, camera.image_size)
+    image, alpha = generator.uniform(size=(1, 8, 8, 3)), generator.uniform(0.3, 1, (1, 8, 8, 1))
+    alpha[:, :, :3] = 0  # hides some
+    points = camera.project(vertices)
+    weights = generator.normal(size=(1, vertices.shape[1], 3))
+    sampled = zbuffer_projection(tf.constant(image), alpha, camera, points, vertices, normals, triangles, fragments)
+    assert 0 < sampled.visibility.numpy().mean() < 1
+
+    def zbuffered(image, points):
+        colours = zbuffer_projection(image, alpha, camera, points, vertices, normals, triangles, fragments).colour
+        return tf.reduce_sum(colours * weights)
+
+    assert_gradient(zbuffered, image, points)
+
+    def published(image):
+        return tf.reduce_sum(published_projection(image, alpha, points, normals).colour * weights)
+
+    assert_gradient(published, image)
+    values = generator.normal(size=(1, 8, 8, 2))
+    assert_gradient(lambda values: gather_at_corners(values, triangles, fragments, len(weights[0])), values)
+
+
+def test_gradients_of_albedo_and_angles_are_those_of_finite_differences():
+    generator = np.random.default_rng(7)
+    colour, shading = generator.uniform(size=(2, 5, 3)), generator.uniform(0.1, 1.5, (2, 5, 3))
+    shading[0, 0] = 0.02  # below the darkest that divides
+    colour[0, 1], shading[0, 1] = 0.9, 0.2  # beyond the brightest albedo
+    coarse, visibility = generator.uniform(size=(2, 5, 3)), tf.constant(generator.uniform(size=(2, 5, 1)))
+    assert_gradient(delit_albedo, colour, shading)
+    assert_gradient(
+        lambda coarse, colour, shading: projected_albedo(coarse, SampledColours(colour, visibility), shading),
+        coarse, colour, shading,
+    )  # fmt: skip
+    assert_gradient(
+        lambda vertices, normals: facing_cosine(vertices, normals, CAMERA),
+        generator.normal(size=(1, 5, 3)), generator.normal(size=(1, 5, 3)),
+    )  # fmt: skip
+    cosine = np.array([0.05, 0.3, 0.7, 0.95, -0.4])[None, :, None]  # steepest views have a slack of their own
+    assert_gradient(lambda *both: depth_slack(*both, CAMERA), generator.uniform(9, 11, (1, 5, 1)), cosine)

@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import scipy.sparse
+import tensorflow as tf
 import trimesh
 
 from configs import schema
@@ -42,6 +43,20 @@ def assert_close(actual, expected, rtol: float = 1e-4) -> None:
     scale = np.abs(expected).max() if expected.size else 1.0
     error = np.abs(actual - expected).max() if expected.size else 0.0
     assert error <= rtol * max(scale, 1e-12), f"largest error {error:.3e} exceeds {rtol:g} x {scale:.3e}"
+
+
+def assert_gradient(function, *inputs, delta: float = 1e-6, rtol: float = 1e-5) -> None:
+    """Fails unless the gradient of `function` is that of finite differences, and none of its inputs is without one.
+
+    Args:
+      function: float64 tensors like `inputs` -> one tensor.
+      inputs: where to differentiate, away from kinks by more than `delta`.
+    """
+    inputs = [tf.constant(np.asarray(value), tf.float64) for value in inputs]
+    analytic, numeric = tf.test.compute_gradient(tf.function(function), inputs, delta=delta)
+    for ours, differences in zip(analytic, numeric, strict=True):
+        assert np.abs(differences).max() > 1e-6, "the input must count"
+        assert_close(ours, differences, rtol)
 
 
 def read_mesh(path: Path) -> tuple[np.ndarray, np.ndarray, np.ndarray | None]:

@@ -14,7 +14,7 @@ from model.pretraining.deep3d_losses import (
     prior_loss,
     reflectance_loss,
 )
-from tests.support.helpers import assert_close, golden
+from tests.support.helpers import assert_close, assert_gradient, golden
 
 VARIABLES = (
     "render_imgs_bgr",
@@ -107,3 +107,23 @@ def test_terms_are_zero_at_their_ideal():
     assert light_loss(tf.tile(tf.range(9.0)[None], [2, 3])) == 0
     nothing = tf.zeros([2, 3])
     assert prior_loss(Coefficients(nothing, nothing, nothing, None, None, None)) == 0
+
+
+def test_gradients_are_those_of_finite_differences():
+    generator = np.random.default_rng(5)
+    rendering, image = generator.uniform(-0.2, 1.2, (2, 3, 4, 3)), generator.uniform(size=(2, 3, 4, 3))
+    mask = tf.constant(generator.uniform(size=(2, 3, 4, 1)))
+    assert_gradient(lambda *both: photometric_loss(*both, mask), rendering, image)
+
+    weights = landmark_weights().astype(np.float64)
+    landmarks, target = generator.uniform(0, 96, (2, 68, 2)), generator.uniform(0, 96, (2, 68, 2))
+    assert_gradient(lambda *both: landmark_loss(*both, 96, weights), landmarks, target, delta=1e-3)
+
+    assert_gradient(perceptual_loss, generator.normal(size=(2, 6)), generator.normal(size=(2, 6)))
+
+    groups = [generator.normal(size=(2, count)) for count in (5, 4, 3)]
+    assert_gradient(lambda *parts: prior_loss(Coefficients(*parts, None, None, None)), *groups)
+
+    skin = tf.constant([1.0, 0, 1, 1, 0], tf.float64)
+    assert_gradient(lambda albedo: reflectance_loss(albedo, skin), generator.uniform(size=(2, 5, 3)))
+    assert_gradient(light_loss, generator.normal(size=(2, 27)))
