@@ -1,5 +1,6 @@
-"""A face source for tests, in the shape of lib.synthetic.photos: any face model, drawn plainly."""
+"""Faces for tests, in the form of lib.synthetic.photos: any face model, drawn plainly; and a run's folder of them."""
 
+from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
@@ -14,6 +15,8 @@ from model.morphable_model import MorphableModel
 from model.networks.identity import build_identity_network
 from model.networks.regressor import build_regressor
 from model.weights.pretrained import save_weights
+from tests.support.golden_face import golden_face_model
+from utils import seed_everything
 
 PICTURES = 3  # of each person
 
@@ -48,6 +51,27 @@ class ToyFaces:
             identity_id=person,
             landmarks=np.asarray(tf.squeeze(face.landmarks, 0)),
         )
+
+
+def toy_configuration(folder: Path, size: int, **overrides) -> schema.Config:
+    """The smallest networks for crops of `size`, all files below `folder`; overrides are section__key=value."""
+    small = {
+        "data.root_dir": str(folder), "data.image_size": size, "data.workers": 1,
+        "face_model.source": str(folder / "face.npz"), "texture.factors": [3, 3, 3, 3], "texture.nz": 8,
+        "regressor.width": 4, "regressor.image_size": 32, "regressor.weights": str(folder / "regressor.npz"),
+        "identity.width": 4, "identity.image_size": 32, "identity.embedding": 16,
+        "identity.weights": str(folder / "identity.npz"),
+    }  # fmt: skip
+    return schema.load(overrides=small | {key.replace("__", "."): value for key, value in overrides.items()})
+
+
+def save_toy_model(config: schema.Config) -> FaceModel:
+    """Writes the golden face model and untrained networks where `config` looks for them; returns the face model."""
+    face_model = golden_face_model()
+    face_model.save(Path(config.face_model.source))
+    seed_everything(0)
+    save_untrained_networks(config, face_model)
+    return face_model
 
 
 def save_untrained_networks(config: schema.Config, face_model: FaceModel) -> None:

@@ -24,8 +24,7 @@ from model.pipeline import load_pipeline
 from model.runs import checkpoints
 from model.runs.checkpoints import Progress
 from tests.support.golden_face import golden_face_model
-from tests.support.toy_faces import ToyFaces, save_untrained_networks
-from utils import seed_everything
+from tests.support.toy_faces import ToyFaces, save_toy_model, toy_configuration
 
 SIZE, COUNT = 48, 4
 
@@ -34,11 +33,8 @@ SIZE, COUNT = 48, 4
 def root(tmp_path_factory):
     """A root folder as create_bin.py, --mode pretrain and --mode train leave it, with untrained networks."""
     folder = tmp_path_factory.mktemp("root")
-    face_model = golden_face_model()
-    face_model.save(folder / "face.npz")
     config = configuration(folder)
-    seed_everything(0)
-    save_untrained_networks(config, face_model)
+    face_model = save_toy_model(config)
     source, names, truth = ToyFaces(face_model, SIZE, 3), [crop_name(i) for i in range(COUNT)], []
     faces = config.crops_dir
     faces.mkdir(parents=True)
@@ -71,20 +67,15 @@ def save_run(config: schema.Config) -> None:
     pipeline = load_pipeline(config)
     config.run_dir.mkdir(parents=True, exist_ok=True)
     (config.run_dir / "config.yaml").write_text(schema.to_yaml(config))
-    state = {"texture": network_variables(pipeline.face_gcn.texture_network.weights)}
+    state = {"texture": network_variables(pipeline.texture_network.weights)}
     checkpoints.save(config.run_dir / "best.npz", state, Progress(), pipeline.signature())
 
 
 def configuration(folder, **overrides) -> schema.Config:
     small = {
-        "data.root_dir": str(folder), "data.image_size": SIZE, "data.workers": 1,
-        "face_model.source": str(folder / "face.npz"), "texture.factors": [3, 3, 3, 3],
-        "regressor.width": 4, "regressor.image_size": 32, "regressor.weights": str(folder / "regressor.npz"),
-        "identity.width": 4, "identity.image_size": 32, "identity.embedding": 16,
-        "identity.weights": str(folder / "identity.npz"), "texture.nz": 8, "test.output": str(folder / "raw"),
-        "evaluate.detector_faces": 0, "evaluate.identity_people": 0,
+        "test__output": str(folder / "raw"), "evaluate__detector_faces": 0, "evaluate__identity_people": 0,
     }  # fmt: skip
-    return schema.load(overrides=small | {key.replace("__", "."): value for key, value in overrides.items()})
+    return toy_configuration(folder, SIZE, **(small | overrides))
 
 
 @pytest.fixture(scope="module")

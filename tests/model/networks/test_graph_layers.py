@@ -20,8 +20,8 @@ from model.networks.graph_layers import (
     rescaled_laplacian,
 )
 from model.networks.sparse_product import SparseProduct
-from tests.lib.mesh_sampling.test_mesh_sampling import wavy_grid
 from tests.support.helpers import assert_close, golden, sparse
+from tests.support.meshes import wavy_grid
 
 
 def vertices_first(array):

@@ -11,8 +11,8 @@ from lib.mesh_sampling import MeshHierarchy, build_hierarchy
 from model.losses import weight_decay
 from model.networks.texture_networks import TextureNetwork
 from model.projection import SampledColours, projected_albedo
-from tests.lib.mesh_sampling.test_mesh_sampling import wavy_grid
 from tests.support.helpers import assert_close, golden, sparse
+from tests.support.meshes import wavy_grid
 from tests.support.published_files.published import assign
 
 EMBEDDING = 6

@@ -23,9 +23,7 @@ from model.training import run_folder
 from model.training.plan import TrainingPlan, loss_weights
 from model.training.run_log import RunLog
 from model.training.trainer import TextureTrainer
-from tests.support.golden_face import golden_face_model
-from tests.support.toy_faces import ToyFaces, save_untrained_networks
-from utils import seed_everything
+from tests.support.toy_faces import ToyFaces, save_toy_model, toy_configuration
 
 SIZE, COUNT = 32, 10
 
@@ -34,12 +32,8 @@ SIZE, COUNT = 32, 10
 def root(tmp_path_factory):
     """A root folder with records, split, face model and (untrained) weights."""
     folder = tmp_path_factory.mktemp("root")
-    face_model = golden_face_model()
-    face_model.save(folder / "face.npz")
     config = configuration(folder)
-    seed_everything(0)
-    save_untrained_networks(config, face_model)
-    source = ToyFaces(face_model, SIZE, 3)
+    source = ToyFaces(save_toy_model(config), SIZE, 3)
     names = [f"{i}.png" for i in range(COUNT)]
     with RecordWriter(config.records_path, (SIZE, SIZE, 4)) as writer:
         for i, name in enumerate(names):
@@ -50,15 +44,8 @@ def root(tmp_path_factory):
 
 
 def configuration(folder, **overrides) -> schema.Config:
-    small = {
-        "data.root_dir": str(folder), "data.image_size": SIZE, "data.workers": 1,
-        "face_model.source": str(folder / "face.npz"), "texture.factors": [3, 3, 3, 3],
-        "regressor.width": 4, "regressor.image_size": SIZE, "regressor.weights": str(folder / "regressor.npz"),
-        "identity.width": 4, "identity.image_size": SIZE, "identity.embedding": 16,
-        "identity.weights": str(folder / "identity.npz"), "texture.nz": 8,
-        "train.epochs": 2, "train.batch_size": 2, "schedule.warmup": 1,
-    }  # fmt: skip
-    return schema.load(overrides=small | {key.replace("__", "."): value for key, value in overrides.items()})
+    small = {"train__epochs": 2, "train__batch_size": 2, "schedule__warmup": 1}
+    return toy_configuration(folder, SIZE, **(small | overrides))
 
 
 def weights_of(path) -> list[np.ndarray]:
