@@ -17,17 +17,17 @@ RANGE = 2.0
 
 @dataclass(frozen=True)
 class LossInputs(TensorStructure):
-    """What the terms compare.
+    """Images and vertex colours that the terms compare.
 
     Attributes:
       image: [B, H, W, 3] the crop, RGB in [0, 1].
-      image_mask: [B, H, W, 1] where the crop counts, in [0, 1].
+      image_mask: [B, H, W, 1] in [0, 1], how much the crop's pixels count.
       coarse_render, fine_render: [B, H, W, 3] renderings, RGB in [0, 1].
       render_mask: [B, H, W, 1] pixels the face covers.
       coarse_albedo, fine_albedo: [B, N, 3] RGB in [0, 1].
-      fine_appearance: [B, N, 3] what explains the crop under the coarse face's light; the fine albedo itself where a
-        network makes only one texture.
-      albedo_target: [B, N, 3] what the fine albedo should be.
+      fine_appearance: [B, N, 3] explains the crop under the coarse face's light; the fine albedo itself where a network
+        makes only one texture.
+      albedo_target: [B, N, 3] target of the fine albedo.
       coarse_colour, fine_colour: [B, N, 3] coarse albedo and fine appearance under light.
       sampled_colour: [B, N, 3] colour of the crop at the vertices.
       visibility: [B, N, 1] in [0, 1].
@@ -102,11 +102,12 @@ def texture_terms(inputs: LossInputs, skin_vertices: tf.Tensor, pairs: tf.Tensor
       pairs: [P, 2] mirrored vertices.
 
     Returns:
-      `render`, `coarse_render`: rendered pixels against the crop, inside the masks; the latter only tells how far the
-      coarse face is. `project`: colours against the crop at visible vertices. `hidden`: colours of hidden vertices
-      against the coarse ones. `coarse`: appearance against the coarse albedo. `albedo`: albedo against its target.
-      `symmetry`, `variance`: of the albedo.
+      `render`, `coarse_render`: rendered pixels against the crop, inside the masks; the latter only reports how far
+      the coarse face is off. `project`: colours against the crop at visible vertices. `hidden`: colours of hidden
+      vertices against the coarse ones. `coarse`: appearance against the coarse albedo. `albedo`: albedo against its
+      target. `symmetry`, `variance`: of the albedo.
     """
+    # Rounded as published, where the renderer antialiases the silhouette.
     mask = tf.round(inputs.render_mask) * inputs.image_mask
     visible = inputs.visibility
     return {
@@ -124,7 +125,7 @@ def texture_terms(inputs: LossInputs, skin_vertices: tf.Tensor, pairs: tf.Tensor
 def weighted_total(terms: Mapping[str, tf.Tensor], weights: Mapping[str, float]) -> tf.Tensor:
     """Sum of the weighted terms; terms without a weight are only reported.
 
-    A weight may be a number or a scalar tensor. A term whose weight is the number 0 need not have been computed.
+    A weight may be a number or a scalar tensor. A term whose weight is the number 0 may be missing.
 
     Raises:
       ValueError: a weight names no term.
@@ -138,5 +139,6 @@ def weighted_total(terms: Mapping[str, tf.Tensor], weights: Mapping[str, float])
 def safe_norm(vectors: tf.Tensor) -> tf.Tensor:
     """Euclidean norm over the last axis whose gradient at zero is zero instead of NaN."""
     squared = tf.reduce_sum(tf.square(vectors), axis=-1)
+    # The argument of the root is replaced before it is taken: behind a tf.where its infinite slope still makes NaN.
     positive = squared > 0
     return tf.where(positive, tf.sqrt(tf.where(positive, squared, tf.ones_like(squared))), 0.0)

@@ -1,4 +1,4 @@
-"""The crop's colours at the vertices, and which of them can be seen."""
+"""Projection of the crop on the mesh: colours at the vertices, and their visibility."""
 
 from dataclasses import dataclass
 
@@ -12,25 +12,25 @@ from lib.tensor_structure import TensorStructure
 
 # Slack of the depth comparison [dm]: the rendering is a pixel grid, lids and lips are thicker than this.
 DEPTH_BIAS = 0.02
-# Share of the mask among the four pixels around a vertex below which they say nothing about it.
+# Share of the mask among the four pixels around a vertex below which they do not show it.
 LEAST_WEIGHT = 0.1
-# Sum of its barycentric weights in the pixels that see a hidden vertex's triangles below which they do not tell its
-# colour [px].
+# Sum of the barycentric weights of a hidden vertex, over the pixels that see its triangles, below which they do not
+# determine its colour [px].
 LEAST_SHARE = 0.1
-# Bounds of de-lit colours: below, dividing by the shading amplifies noise; above, it is teeth or eyes in a hollow that
-# harmonic light leaves darker than they are, or a highlight.
+# Bounds of de-lit colours. Dividing by less than the first amplifies noise; an albedo above the second is a highlight,
+# or teeth or eyes in a hollow, which harmonic light renders darker than they are.
 DARKEST_SHADING, BRIGHTEST_ALBEDO = 0.08, 2.0
-# Steepest view of a surface that the slope's share of the slack allows for, as a cosine.
+# Smallest cosine of the view that the slope's part of the slack allows for.
 GRAZING_COSINE = 0.1
 
 
 @dataclass(frozen=True)
 class SampledColours(TensorStructure):
-    """What the crop says about the vertices.
+    """The crop, read at the vertices.
 
     Attributes:
       colour: [B, N, 3] RGB in [0, 1] at the projected vertices, hidden ones included.
-      visibility: [B, N, 1] in [0, 1], 0 where the colour belongs to something else than the vertex.
+      visibility: [B, N, 1] in [0, 1], 0 where the colour belongs to something other than the vertex.
     """
 
     colour: tf.Tensor
@@ -38,10 +38,10 @@ class SampledColours(TensorStructure):
 
 
 def published_projection(image: tf.Tensor, alpha: tf.Tensor, points: tf.Tensor, normals: tf.Tensor) -> SampledColours:
-    """Nearest pixel and facing normals, as published.
+    """Reads nearest pixels and takes facing vertices for visible, as published.
 
-    Visible is what faces +z on the mask: no depth test, so a cheek behind the nose takes the nose's colour. Pixels are
-    centred at whole numbers, half a pixel off the rasteriser's.
+    A vertex on the mask that faces +z is visible: without a depth test a cheek behind the nose takes the nose's colour.
+    Pixels are centred at whole numbers, half a pixel off the rasteriser's.
 
     Args:
       image: [B, H, W, 3] RGB in [0, 1].
@@ -66,13 +66,12 @@ def zbuffer_projection(
     triangles: tf.Tensor,
     fragments: Fragments,
 ) -> SampledColours:
-    """Bilinear colours of the mask alone; visible is what lies on the surface seen at its pixel.
+    """Reads bilinear colours inside the mask; a vertex is visible if it lies on the surface that its pixel sees.
 
     Colours are averaged with the mask as weight, so a vertex at the mask's border takes the colour of the pixels inside
     it and nothing from beyond. A vertex that is itself hidden (behind the silhouette, a lip or the edge of the mask)
-    counts as visible where pixels see a triangle of which it is a corner: they show its colour, and it takes their
-    mean, weighted by its share in each. Nothing else could tell it, and the guessed colour of a hidden corner would
-    show in those pixels.
+    counts as visible where pixels see a triangle of which it is a corner: it takes their mean colour, weighted by its
+    share in each. Nothing else determines it, and a guessed colour of the hidden corner would show in those pixels.
 
     Args:
       image: [B, H, W, 3] RGB in [0, 1].
@@ -93,10 +92,11 @@ def zbuffer_projection(
 
     masked = tf.concat([image * alpha, alpha], axis=-1)
     inside = sample_image(masked, points, "bilinear")
-    # Sampling repeats the border: what lies beyond it would take another part's colour.
+    # Sampling repeats the image's border: vertices beyond it would take the colour of another part.
     sides = tf.constant([image.shape[2], image.shape[1]], points.dtype)
     pictured = tf.reduce_all((points >= 0) & (points < sides), axis=-1, keepdims=True)
     itself = pictured & (cosine > 0) & covered & in_front & (inside[..., 3:] > LEAST_WEIGHT)
+    # A triangle seen from its inside does not show the skin.
     front = tf.gather(faces_camera(points, triangles), tf.maximum(fragments.triangle_id, 0), batch_dims=1)
     around = gather_at_corners(masked * front[..., None], triangles, fragments, vertices.shape[1])
     as_corner = around[..., 3:] > LEAST_SHARE
@@ -108,9 +108,9 @@ def zbuffer_projection(
 
 
 def depth_slack(depth: tf.Tensor, cosine: tf.Tensor, camera: Camera) -> tf.Tensor:
-    """How far behind what its pixel shows a vertex may lie and still be it [dm].
+    """Depth by which a visible vertex may lie behind the surface that its pixel shows [dm].
 
-    Between a vertex and the middle of its pixel a slanted surface changes depth by the tangent times a pixel's width.
+    Between a vertex and the middle of its pixel, a slanted surface changes depth by the tangent times a pixel's width.
 
     Args:
       depth, cosine: [B, N, 1] of the vertices: before the camera, and `facing_cosine`.
@@ -122,7 +122,8 @@ def depth_slack(depth: tf.Tensor, cosine: tf.Tensor, camera: Camera) -> tf.Tenso
 
 
 def faces_camera(points: tf.Tensor, triangles: tf.Tensor) -> tf.Tensor:
-    """[B, F] 1 for triangles that show the camera their outside, 0 for the others; `points` [B, N, 2] px, y down."""
+    """Mask [B, F] of the triangles that show the camera their outside; `points` [B, N, 2] in pixels, y down."""
+    # Triangles are counter-clockwise from outside: with y down their signed area is negative.
     a, b, c = (tf.gather(points, triangles[:, corner], axis=1) for corner in range(3))
     area = (b - a)[..., 0] * (c - a)[..., 1] - (b - a)[..., 1] * (c - a)[..., 0]
     return tf.cast(area < 0, points.dtype)
@@ -150,12 +151,12 @@ def gather_at_corners(values: tf.Tensor, triangles: tf.Tensor, fragments: Fragme
 
 
 def delit_albedo(colour: tf.Tensor, shading: tf.Tensor) -> tf.Tensor:
-    """The albedo that explains a colour [B, N, 3] under a shading [B, N, 3]: their ratio, kept within bounds."""
+    """Albedo that explains a colour [B, N, 3] under a shading [B, N, 3]: their ratio, within bounds."""
     return tf.clip_by_value(colour / tf.maximum(shading, DARKEST_SHADING), 0.0, BRIGHTEST_ALBEDO)
 
 
 def projected_albedo(coarse_albedo: tf.Tensor, sampled: SampledColours, shading: tf.Tensor) -> tf.Tensor:
-    """The de-lit projection, the baseline without a network: the photo's albedo where seen, the coarse one elsewhere.
+    """De-lit projection, the baseline without a network: the photo's albedo where visible, else the coarse one.
 
     Args:
       coarse_albedo: [B, N, 3] RGB in [0, 1].

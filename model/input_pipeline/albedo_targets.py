@@ -1,12 +1,12 @@
-"""What the albedo texture learns from synthetic crops: the true albedo, where the crop shows it.
+"""Targets of the albedo texture on synthetic crops: the true albedo of the spot that the crop shows at a vertex.
 
-Predicted coefficients put the mesh a pixel or two beside the true face. A vertex then lies on another spot of the skin
-than the vertex of the same number did when the crop was rendered. Asked for the true vertex's albedo, a network would
-learn to blur: it cannot know by how much each brow or hair of a beard is displaced. Asked for the albedo of the spot
-that it sees, it can keep every detail of the photo and has only the light to remove.
+Predicted coefficients misplace the mesh by a pixel or two, so a vertex lies on another spot of the skin than the vertex
+of the same number did when the crop was rendered. With that vertex's albedo as target a network would learn to blur: it
+cannot know by how much each brow or hair of a beard is displaced. With the albedo of the spot it sees, it can keep
+every detail of the photo and has only the light to remove.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import tensorflow as tf
@@ -23,12 +23,12 @@ def albedo_targets(
     records: RecordReader,
     indices: Sequence[int],
     predicted: np.ndarray,
-    truth: dict[str, np.ndarray],
+    truth: Mapping[str, np.ndarray],
 ) -> np.ndarray:
     """`seen_albedo` of the crops `indices`, the true albedo of all others: [S, N, 3] float16.
 
     Args:
-      chain: its face model and camera are the crops'.
+      face_gcn: has the face model and the camera of the crops.
       records: S RGBA crops.
       indices: those that are trained or validated on.
       predicted: [S, K] coefficients.
@@ -43,16 +43,23 @@ def albedo_targets(
     return targets
 
 
-def seen_albedo(face_gcn: FaceGCN, alpha, predicted, true_coefficients, true_albedo) -> tf.Tensor:
-    """The albedo [B, N, 3] that a crop shows at the vertices of the predicted face; the true one where it shows none.
+def seen_albedo(
+    face_gcn: FaceGCN,
+    alpha: tf.Tensor,
+    predicted: tf.Tensor,
+    true_coefficients: tf.Tensor,
+    true_albedo: tf.Tensor,
+) -> tf.Tensor:
+    """Albedo [B, N, 3] that a crop shows at the vertices of the predicted face; the true one where it shows none.
 
     Args:
-      chain: face model and camera.
+      face_gcn: has the face model and the camera of the crops.
       alpha: [B, H, W, 1] in [0, 1], 1 where the crop shows the face.
       predicted, true_coefficients: [B, K].
       true_albedo: [B, N, 3] RGB in [0, 1].
     """
     camera, morphable = face_gcn.camera, face_gcn.morphable
+    # The crop as it would look without light: the true face drawn in its albedo, then read at the predicted vertices.
     true_face = morphable.posed(true_coefficients, camera)
     shown = rasterize(camera.clip_coordinates(true_face.vertices), morphable.triangles, camera.image_size)
     image = interpolate(true_albedo, morphable.triangles, shown)

@@ -1,4 +1,4 @@
-"""The truth behind records that are the synthetic crops of create_bin.py."""
+"""Ground truth of records that are the synthetic crops of create_bin.py."""
 
 from pathlib import Path
 
@@ -12,10 +12,10 @@ from lib.synthetic.dataset import TRUTH, load_truth
 
 
 def record_truth(config: schema.Config, records: RecordReader, fingerprint: str) -> dict[str, np.ndarray] | None:
-    """The truth of every record, in the order of the records; None where they are not synthetic crops.
+    """Ground truth of every record, in the order of the records; None where they are not synthetic crops.
 
     Args:
-      config: says where the synthetic crops are.
+      config: locates the synthetic crops.
       records: the packed crops.
       fingerprint: of the face model in use.
 
@@ -44,5 +44,5 @@ def record_truth(config: schema.Config, records: RecordReader, fingerprint: str)
 
 
 def _same_crop(records: RecordReader, index: int, path: Path) -> bool:
-    """Names alone do not tell whose crops these are."""
+    """Compares pixels: other crops can have the same names."""
     return path.is_file() and np.array_equal(records.batch([index])[0], read_crop(path, records.shape[0]))

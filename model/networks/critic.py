@@ -69,8 +69,14 @@ class Critic(keras.Model):
         return self.score(x)[:, 0, 0]
 
 
-def gradient_penalty(critic: Callable, real, fake, epsilon, weight: float = 10.0):
-    """weight (|d score / d image| - 1)^2 at images between real and fake ones, mean over the batch.
+def gradient_penalty(
+    critic: Callable[[tf.Tensor], tf.Tensor],
+    real: tf.Tensor,
+    fake: tf.Tensor,
+    epsilon: tf.Tensor | float,
+    weight: float = 10.0,
+) -> tf.Tensor:
+    """Mean of weight (|d score / d image| - 1)^2 at images between real and fake ones (Gulrajani et al. 2017, WGAN-GP).
 
     The gradient is taken with respect to the published [-1, 1] range. There is no guard inside the square root: at a
     gradient of exactly zero its derivative is not finite, and hiding that would change the loss.
@@ -91,7 +97,7 @@ def gradient_penalty(critic: Callable, real, fake, epsilon, weight: float = 10.0
     return weight * tf.reduce_mean(tf.square(norm - 1.0))
 
 
-def generator_loss(fake_score, adversarial: float = 1e-3):
+def generator_loss(fake_score: tf.Tensor, adversarial: float = 1e-3) -> tf.Tensor:
     """-adversarial x mean score of the renderings.
 
     Args:
@@ -101,13 +107,15 @@ def generator_loss(fake_score, adversarial: float = 1e-3):
     return -adversarial * tf.reduce_mean(fake_score)
 
 
-def critic_loss(real_score, fake_score, penalty, adversarial: float = 1e-3):
+def critic_loss(
+    real_score: tf.Tensor, fake_score: tf.Tensor, penalty: tf.Tensor, adversarial: float = 1e-3
+) -> tf.Tensor:
     """adversarial x (mean score of renderings - mean score of photos + penalty): the weight acts here too.
 
     Args:
       real_score: [B, 1].
       fake_score: [B, 1].
-      penalty: what `gradient_penalty` returns.
+      penalty: of `gradient_penalty`.
       adversarial: weight of the critic in the texture loss.
     """
     return adversarial * (tf.reduce_mean(fake_score) - tf.reduce_mean(real_score) + penalty)

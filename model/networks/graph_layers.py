@@ -189,17 +189,18 @@ class ResidualBlock(keras.layers.Layer):
         self.product, self.filters, self.activation = product, filters, activation
         self.first = ChebyshevConvolution(product, filters, order, name="filter1")
         self.second = ChebyshevConvolution(product, filters, order, activation=None, name="filter2")
-        self.shortcut = None
+        self.shortcut: ChebyshevConvolution | None = None  # where the widths agree
 
     def build(self, input_shape):
         widened = (*input_shape[:-1], self.filters)
         self.first.build(input_shape)
         self.second.build(widened)
         if input_shape[-1] != self.filters:
-            self.shortcut = ChebyshevConvolution(
+            shortcut = ChebyshevConvolution(
                 self.product, self.filters, 1, use_bias=False, activation=None, name="shortcut"
             )
-            self.shortcut.build(input_shape)
+            shortcut.build(input_shape)
+            self.shortcut = shortcut
         self.built = True
 
     def call(self, x):

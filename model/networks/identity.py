@@ -1,4 +1,4 @@
-"""Identity network: a face image as a unit vector whose cosine to another says whether they show the same person."""
+"""Identity network: maps a face image to a unit vector; the cosine of two measures whether they show one person."""
 
 import keras
 import tensorflow as tf
@@ -15,8 +15,8 @@ class IdentityNetwork(keras.Model):
       depth: 18, 34 or 50.
       width: channels of the first stage.
       image_size: side of the square the network sees [px].
-      crop_fraction: side of the central square that is looked at, as a share of the image: hair, neck and background
-        tell photos apart, not people.
+      crop_fraction: side of the central square that is used, as a share of the image: hair, neck and background
+        distinguish photos, not people.
     """
 
     def __init__(
@@ -37,17 +37,17 @@ class IdentityNetwork(keras.Model):
         self.image_size = image_size
         self.crop_fraction = crop_fraction
         self.resnet = ResNet(depth, width)
-        # The whole feature map, not its mean: aligned faces carry identity in where things are.
+        # The whole feature map, not its mean: in aligned faces, position carries identity.
         self.flatten = keras.layers.Flatten(name="flatten")
         self.embedding = keras.layers.Dense(embedding_size, use_bias=False, name="embedding")
         self.norm = keras.layers.BatchNormalization(momentum=0.97, epsilon=1e-5, scale=False, name="norm")
-        self(tf.zeros([1, image_size, image_size, 3]))  # makes the weights, so that they can be loaded
+        self(tf.zeros([1, image_size, image_size, 3]))  # builds the weights, so that they can be loaded
 
     def call(self, image, training=False):
         """Embedding of aligned face crops or of renderings laid over them.
 
         Args:
-          image: [B, H, W, 3] RGB in [0, 1]; any size; the whole crop, the network cuts out the centre.
+          image: [B, H, W, 3] RGB in [0, 1], any size: the whole crop, of which the network takes the centre.
           training: use and update the batch statistics.
 
         Returns:
@@ -59,7 +59,7 @@ class IdentityNetwork(keras.Model):
 
 
 def central_square(images, fraction: float):
-    """The middle `fraction` of both sides of images [B, H, W, C], at least a pixel."""
+    """Central `fraction` of both sides of images [B, H, W, C], at least a pixel."""
     height, width = images.shape[1], images.shape[2]
     rows, columns = max(round(height * fraction), 1), max(round(width * fraction), 1)
     top, left = (height - rows) // 2, (width - columns) // 2

@@ -1,4 +1,4 @@
-"""Coefficients of a mirrored picture: training sees every face from both sides, and a regressor is asked from both."""
+"""Coefficients of a mirrored picture, to train on mirrored faces and to average the predictions of both sides."""
 
 import numpy as np
 import tensorflow as tf
@@ -9,8 +9,8 @@ from lib.geometry.lighting import BANDS
 
 # Share of the shape's variance that the mirrored bases may miss: a basis that is not symmetric has no mirrored truth.
 TOLERANCE = 0.01
-# Directions in coefficients that change the face by less than this share of the strongest are no part of a mirrored
-# face: bases carried over from another mesh may have some that change nothing, with coefficients beyond all bounds.
+# Directions in coefficient space that change the face by less than this share of the strongest are ignored: bases
+# carried over from another mesh may have some that change nothing, for which the least squares would be unbounded.
 NEGLIGIBLE = 1e-3
 # Spherical harmonics in the order of lib.geometry.lighting that are odd in x: x, xy, xz.
 ODD_BANDS = (3, 4, 7)
@@ -35,7 +35,7 @@ def mirrored_coefficients(face_model: FaceModel) -> np.ndarray:
 
 
 def mirror_matrix(face_model: FaceModel) -> tuple[np.ndarray, str]:
-    """The matrix of `mirrored_coefficients`, and what keeps it from being true; '' where nothing does."""
+    """The matrix of `mirrored_coefficients`, and the reason why it is not exact, empty if it is."""
     layout, fault = face_model.layout, ""
     matrix = np.eye(layout.size)
     shape = np.array([-1.0, 1.0, 1.0])
@@ -59,9 +59,9 @@ def mirror_matrix(face_model: FaceModel) -> tuple[np.ndarray, str]:
 
 
 class BothSides:
-    """A frozen regressor that looks at a crop and at its mirrored picture, and answers with the mean of both.
+    """A frozen regressor whose predictions for a crop and for its mirrored picture are averaged.
 
-    Its errors on the two are not the same, so the mean's are smaller: by 7 % for the pose of the shipped weights.
+    Its errors on the two differ, so those of the mean are smaller: by 7 % for the pose of the shipped weights.
 
     Args:
       regressor: crops [B, H, W, 3] -> coefficients [B, K] and features [B, E].
@@ -82,13 +82,13 @@ class BothSides:
 
 
 def from_both_sides(regressor, face_model: FaceModel):
-    """The regressor as `BothSides`, or as it is where the bases are not symmetric: there is no truth to meet then."""
+    """Wraps the regressor in `BothSides`; where the bases are not symmetric, returns it as it is."""
     matrix, fault = mirror_matrix(face_model)
     return regressor if fault else BothSides(regressor, matrix)
 
 
 def _mirrored_basis(basis: np.ndarray, mirror_index: np.ndarray, signs: np.ndarray) -> tuple[np.ndarray, float]:
-    """How the mirrored modes of `basis` [k, N, 3] mix its own, [k, k], and the share of variance this misses."""
+    """Mixture [k, k] of the modes of `basis` [k, N, 3] that mirrors them, and the share of variance it misses."""
     flat = basis.reshape(len(basis), -1).astype(np.float64)
     mirrored = (basis[:, mirror_index] * signs).reshape(len(basis), -1).astype(np.float64)
     if not len(basis):

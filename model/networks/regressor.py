@@ -1,4 +1,4 @@
-"""R-Net: one look at the crop gives all coefficients of the face model, camera and light (Deep3DFaceReconstruction)."""
+"""R-Net: predicts all coefficients of face model, pose and light from a crop (Deep3DFaceReconstruction)."""
 
 import keras
 import tensorflow as tf
@@ -11,18 +11,18 @@ CENTRED = "centred"
 
 
 def resize_square(images, size: int):
-    """Images [B, H, W, C] at [B, size, size, C], antialiased and differentiable; the same tensor where sizes agree."""
+    """Resizes images [B, H, W, C] to [B, size, size, C], antialiased and differentiable."""
     if images.shape[1] == size and images.shape[2] == size:
         return images
-    # Bilinear with antialiasing is a tent over the pixels that merge; TensorFlow's "area" has no gradient.
+    # TensorFlow's "area" has no gradient; antialiased bilinear weights the merged pixels by a tent instead of a box.
     return tf.image.resize(images, (size, size), method="bilinear", antialias=True)
 
 
 class Regressor(keras.Model):
     """Crop -> coefficients, by a ResNet and one linear head for each group of coefficients.
 
-    The heads start at zero: an untrained regressor answers with the mean face, frontal, at the camera's default
-    distance, in ambient light.
+    The heads start at zero: an untrained regressor predicts the mean face, frontal, at the camera's default distance,
+    in ambient light.
 
     Args:
       layout: sizes of the groups of the face model's coefficients.
@@ -55,7 +55,7 @@ class Regressor(keras.Model):
             keras.layers.Dense(count, kernel_initializer="zeros", name=f"head_{group}")
             for group, count in layout.counts.items()
         ]
-        self(tf.zeros([1, image_size, image_size, 3]))  # makes the weights, so that they can be loaded
+        self(tf.zeros([1, image_size, image_size, 3]))  # builds the weights, so that they can be loaded
 
     def call(self, crop, training=False):
         """Coefficients and pooled features of face crops.

@@ -26,7 +26,7 @@ class SparseProduct:
     Args:
       matrix: SciPy sparse [M, N]; explicit zeros are dropped.
       method: "gather", "csr", or "auto": gather for large matrices that padding does not blow up.
-      symmetric: A equals its transpose, which then serves as its own gradient. None: find out.
+      symmetric: A equals its transpose, so that one kernel serves product and gradient. None: test it.
     """
 
     def __init__(self, matrix: scipy.sparse.spmatrix, method: str = "auto", symmetric: bool | None = None):

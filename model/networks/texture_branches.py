@@ -6,18 +6,19 @@ Every branch takes and returns signals [N, B, C] on the finest level and knows i
 import keras
 import tensorflow as tf
 
+from lib.mesh_sampling import MeshHierarchy
 from model.networks.graph_layers import ChebyshevConvolution, ResidualBlock, laplacian_product
 from model.networks.sparse_product import SparseProduct
 
 
 class MeshLevels:
-    """A hierarchy's matrices, ready to multiply: shared by all branches, so that each is stored and compiled once.
+    """Matrices of a hierarchy as products, shared by all branches so that each is stored and compiled once.
 
     Args:
-      hierarchy: lib.mesh_sampling.MeshHierarchy with four steps.
+      hierarchy: five levels.
     """
 
-    def __init__(self, hierarchy):
+    def __init__(self, hierarchy: MeshHierarchy):
         if len(hierarchy.level_sizes) != 5:
             raise ValueError(f"hierarchy must have five levels, got {len(hierarchy.level_sizes)}")
         self.sizes = tuple(hierarchy.level_sizes)
@@ -42,12 +43,12 @@ class FullyConnected(keras.layers.Layer):
 
 
 class Branch(keras.layers.Layer):
-    """Base: levels, order, how the branch ends, and the bookkeeping of published names.
+    """Base class: mesh levels, order, final activation, and the published names of the variables.
 
     Args:
       levels: MeshLevels.
       order: Chebyshev order K of all its convolutions.
-      final_activation: "elu" as published, None under the residual head, which wants to reach both signs.
+      final_activation: "elu" as published, None under the residual head, whose correction has either sign.
       name: "mesh_decoder" or "mesh_refiner".
     """
 
@@ -130,8 +131,8 @@ class NormalDecoder(Branch):
     """Published decoder of `normal`: embedding -> 32 channels on the coarsest level -> up and convolve, level by level.
 
     Args:
-      finest: the level its colours are made on, 0 as published; from a coarser one they are only interpolated. What an
-        embedding tells of a face is smooth, so that the default does without the dearest convolutions.
+      finest: the level on which colours are computed, 0 as published; to finer levels they are interpolated. An
+        embedding describes smooth colours only, so the default saves the most expensive convolutions.
     """
 
     def __init__(
@@ -236,7 +237,7 @@ class ResnetRefiner(Branch):
 
 
 class UNetRefiner(Branch):
-    """Refiner of the default: a U-Net with skips at every level, by which the photo's detail reaches the output."""
+    """Refiner of the default: a U-Net whose skips at every level carry the photo's detail to the output."""
 
     def __init__(self, levels, inputs: int, order: int, wide: bool, final_activation, outputs: int = 3):
         super().__init__(levels, order, final_activation, "mesh_refiner")

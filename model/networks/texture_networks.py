@@ -33,8 +33,8 @@ class TextureNetwork(keras.Model):
         de-lit projection (with inputs "lit" to the coarse albedo), the albedo to the coarse one;
         "published": tanh(conv(branches)), branches end in ELU.
       inputs: the refiner's colour: "delit": what the photo divided by its shading adds to the coarse albedo;
-        "mirrored": the same and that of the mirrored vertex, which tells about the side that is not seen; "lit": the
-        photo's own colour (published).
+        "mirrored": that and the same of the mirrored vertex, to infer the side that is not visible; "lit": the photo's
+        own colour (published).
       intrinsic: two textures instead of one: the appearance, which explains the photo under the coarse face's light
         whatever that light misses (cast shadows, highlights), and the albedo without them.
       order: Chebyshev order K.
@@ -118,8 +118,8 @@ class TextureNetwork(keras.Model):
         )
         layer.build((None, None, branch_channels + (self.channels if residual else 0)))
         if residual and self.inputs != "lit":
-            # What is seen of the photo is taken as it is, T_0 of its difference to the coarse albedo, until training
-            # knows better: without it the demo's epochs end below the projection.
+            # At the start the visible difference to the coarse albedo passes unchanged (T_0, the identity), so that
+            # training begins at the de-lit projection: without it the demo's epochs end below the projection.
             weight = layer.weight.numpy()
             for channel in range(3):
                 weight[(branch_channels + 3 + channel) * self.order, channel] += 1.0
@@ -166,7 +166,7 @@ class TextureNetwork(keras.Model):
         return tf.transpose(fine, [1, 0, 2])
 
     def branch_outputs(self, embedding, vertex_inputs, training=False) -> list:
-        """What each branch says, [N, B, 3] each (vertices first), in the order of `branches`."""
+        """Outputs of the branches, [N, B, 3 or 6] each (vertices first), in the order of `branches`."""
         x = tf.transpose(vertex_inputs, [1, 0, 2])
         return [self.decoder(embedding, training=training), self.refiner(x, training=training)]
 

@@ -1,6 +1,6 @@
 """Names of the variables of networks and optimizers, by which files of weights and checkpoints match them."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 import keras
 
@@ -17,7 +17,7 @@ def network_variables(variables: Iterable[keras.Variable]) -> dict[str, keras.Va
 def optimizer_variables(optimizer: keras.optimizers.Optimizer) -> dict[str, keras.Variable]:
     """Path below the optimizer -> variable, e.g. "iteration", "mesh_concat_weights_momentum".
 
-    Keras numbers the optimizers of a process (adam, adam_1, ...), so their own names say nothing.
+    Keras numbers the optimizers of a process (adam, adam_1, ...), so their own names are not stable.
     """
     return _unique((variable.path.partition("/")[2], variable) for variable in optimizer.variables)
 
@@ -40,8 +40,8 @@ def _unique(named: Iterable[tuple[str, keras.Variable]]) -> dict[str, keras.Vari
     return result
 
 
-def mismatch(wanted: dict[str, keras.Variable], shapes: dict[str, tuple[int, ...]]) -> str:
-    """How arrays of `shapes` fail to fit the variables, in one line; empty if they do."""
+def mismatch(wanted: Mapping[str, keras.Variable], shapes: Mapping[str, tuple[int, ...]]) -> str:
+    """One-line reason why arrays of `shapes` do not fit the variables; empty if they do."""
     if missing := wanted.keys() - shapes.keys():
         return f"must hold '{min(missing)}', got {len(shapes)} other variables where {len(wanted)} are wanted"
     if unknown := shapes.keys() - wanted.keys():

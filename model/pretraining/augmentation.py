@@ -1,10 +1,11 @@
-"""Random changes to synthetic faces.
+"""Data augmentation of synthetic faces.
 
-`augment` keeps their coefficients true, so it moves no pixel: shifting or turning a picture would change the
-perspective, and with it the pose, by amounts no coefficient describes. `mirror_some` changes the coefficients with the
-picture. `move` moves pixels, for networks that are asked for the person alone.
+`augment` keeps the coefficients true, so it moves no pixel: shifting or turning a picture would change the perspective,
+and with it the pose, by amounts that no coefficient describes. `mirror_some` mirrors the coefficients with the picture.
+`move` moves pixels, for the identity network, which has no coefficients to predict.
 """
 
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import tensorflow as tf
@@ -15,7 +16,7 @@ from lib.tensor_structure import TensorStructure
 
 @dataclass(frozen=True)
 class Augmented(TensorStructure):
-    """Changed pictures and what became of their truth.
+    """Augmented pictures and their adapted truth.
 
     Attributes:
       images: [B, H, W, 3] RGB in [0, 1].
@@ -28,8 +29,16 @@ class Augmented(TensorStructure):
     light: tf.Tensor
 
 
-def augment(faces, light, seed, gain: float, noise: float, background: float, boxes: float) -> Augmented:
-    """Another light level and tint, background, things in front of the face, blur and noise.
+def augment(
+    faces: tf.Tensor,
+    light: tf.Tensor,
+    seed: tf.Tensor | tuple[int, int],
+    gain: float,
+    noise: float,
+    background: float,
+    boxes: float,
+) -> Augmented:
+    """Changes light level and tint, background, occluders, blur and noise.
 
     Args:
       faces: [B, H, W, 4] uint8 RGBA, alpha on visible skin.
@@ -65,24 +74,27 @@ def augment(faces, light, seed, gain: float, noise: float, background: float, bo
     return Augmented(rgb, alpha * (1.0 - box), scale_light(light, factor))
 
 
-def mirror_some(images, coefficients, matrix, seed) -> tuple[tf.Tensor, tf.Tensor]:
-    """Every other picture or so mirrored, by a coin, with its truth.
+def mirror_some(
+    images: tf.Tensor, coefficients: tf.Tensor, matrix: tf.Tensor, seed: tf.Tensor | tuple[int, int]
+) -> tuple[tf.Tensor, tf.Tensor]:
+    """Mirrors each picture and its coefficients with probability 0.5.
 
     Args:
       images: [B, H, W, C].
       coefficients: [B, K] of the faces.
       matrix: [K, K] from `model.networks.mirroring.mirrored_coefficients`.
-      seed: [2] integers; equal seeds throw equal coins.
+      seed: [2] integers; equal seeds mirror the same pictures.
     """
     coin = tf.random.stateless_uniform([images.shape[0]], seed) < 0.5
     images = tf.where(coin[:, None, None, None], tf.reverse(images, axis=[2]), images)
     return images, tf.where(coin[:, None], tf.matmul(coefficients, matrix), coefficients)
 
 
-def move(images, seed, shift: float, zoom: float):
-    """Pictures [B, H, W, C] mirrored by a coin, shifted and zoomed; what comes in from outside repeats the border.
+def move(images: tf.Tensor, seed: tf.Tensor | tuple[int, int], shift: float, zoom: float) -> tf.Tensor:
+    """Mirrors half of the pictures, shifts and zooms all; beyond the border the last pixels repeat.
 
     Args:
+      images: [B, H, W, C].
       seed: [2] integers; equal seeds give equal changes.
       shift: largest shift along each axis, as a share of the side.
       zoom: standard deviation of the logarithm of the size.
@@ -92,7 +104,8 @@ def move(images, seed, shift: float, zoom: float):
     scale = tf.exp(zoom * tf.random.stateless_normal([batch], sizes))
     mirror = tf.where(tf.random.stateless_uniform([batch], coin) < 0.5, -1.0, 1.0)
     offset = tf.random.stateless_uniform([batch, 2], places, -shift, shift)
-    # Output pixel (x, y) shows input pixel (a x + c, b y + d), about the picture's middle.
+    # The transform maps output to input: output pixel (x, y) shows input pixel (a x + c, b y + d), and a = -1 / scale
+    # mirrors about the middle column.
     a, b = mirror / scale, 1.0 / scale
     middle_x, middle_y = (width - 1) / 2, (height - 1) / 2
     c = middle_x - a * middle_x + offset[:, 0] * width
@@ -108,11 +121,11 @@ def move(images, seed, shift: float, zoom: float):
     )
 
 
-def scale_light(light, factor):
+def scale_light(light: tf.Tensor, factor: tf.Tensor) -> tf.Tensor:
     """Light coefficients whose shading is `factor` times that of `light`.
 
     Args:
-      light: [B, 27], beside the ambient light in band 0, which takes part in the scaling.
+      light: [B, 27], a residual to the ambient light in band 0, which is scaled with it.
       factor: [B, 3] for R, G, B.
     """
     ambient = ambient_light(light.dtype)
@@ -120,8 +133,8 @@ def scale_light(light, factor):
     return tf.reshape(channels, [-1, light.shape[-1]])
 
 
-def _rectangles(keys, batch: int, height: int, width: int):
-    """[B, H, W, 1] masks of one box each, an eighth to a half of the sides."""
+def _rectangles(keys: Iterator[tf.Tensor], batch: int, height: int, width: int) -> tf.Tensor:
+    """Masks [B, H, W, 1] of one box each; its sides are an eighth to a half of the picture's."""
     size = 0.125 + 0.375 * _uniform(keys, [batch, 2])
     start = _uniform(keys, [batch, 2]) * (1.0 - size)
     rows = (tf.range(height, dtype=tf.float32) + 0.5) / height
@@ -134,9 +147,9 @@ def _rectangles(keys, batch: int, height: int, width: int):
     return inside(rows, 0)[:, :, None, None] * inside(columns, 1)[:, None, :, None]
 
 
-def _uniform(keys, shape):
+def _uniform(keys: Iterator[tf.Tensor], shape: Sequence[int]) -> tf.Tensor:
     return tf.random.stateless_uniform(shape, next(keys))
 
 
-def _normal(keys, shape):
+def _normal(keys: Iterator[tf.Tensor], shape: Sequence[int]) -> tf.Tensor:
     return tf.random.stateless_normal(shape, next(keys))

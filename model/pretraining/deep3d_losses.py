@@ -1,7 +1,6 @@
 """Weakly supervised loss terms of the coefficient regressor (Deep3DFaceReconstruction, Deng et al. 2019).
 
-Colours and masks come in [0, 1]; where the published formulas count in 0..255 or in pixels of a 224 px image that
-happens in here.
+Colours and masks are in [0, 1]; conversions to the published units (0..255, pixels of a 224 px image) happen here.
 """
 
 import numpy as np
@@ -12,6 +11,7 @@ from lib.geometry.camera import REFERENCE_SIZE
 from lib.geometry.lighting import light_channels
 from model.losses import safe_norm
 
+# Published weights of the terms.
 WEIGHTS = {
     "photometric": 1.92,
     "landmarks": 0.0016,
@@ -39,7 +39,7 @@ def photometric_loss(rendering: tf.Tensor, image: tf.Tensor, mask: tf.Tensor) ->
       mask: [B, H, W, 1] in [0, 1], covered pixels times skin probability; not differentiated.
     """
     mask = tf.stop_gradient(mask[..., 0])
-    # The published mask counts to 255 and its sum is at least 1.
+    # The published mask is in 0..255 and its sum is clamped from below at 1.
     return tf.reduce_sum(safe_norm(rendering - image) * mask) / tf.maximum(tf.reduce_sum(mask), 1 / 255)
 
 

@@ -41,7 +41,7 @@ WARMUP = 50  # updates
 def pretrain(config: schema.Config) -> dict[str, dict]:
     """Renders the faces, trains both networks, measures them on held-out people and writes their weights.
 
-    Whatever a killed run left (faces, checkpoints) is used by the next one, which ends with the same weights.
+    A killed run is continued by the next one from its faces and checkpoints, and ends with the same weights.
 
     Args:
       config: the effective configuration.
@@ -187,7 +187,7 @@ def _fingerprint(config: schema.Config, faces: FaceSet) -> str:
             part.pop(key, None)
     parts[1].pop("mirror")  # how the regressor is used, not how it is trained
     if not config.pretrain.initial:
-        parts[-1].pop("initial")  # as before there was the option: started runs go on
+        parts[-1].pop("initial")  # runs that were started before this option existed can continue
     return hashlib.sha256(json.dumps([*parts, faces.folder.name], sort_keys=True).encode()).hexdigest()[:12]
 
 

@@ -1,7 +1,9 @@
-"""What pre-training asks of the regressor: direct terms where the truth is known, weak terms where only the photo is.
+"""Loss terms of the regressor's pre-training: direct ones against the true coefficients, weak ones against the photo.
 
-Coefficient error alone leaves albedo and light at the mean: they are measured as colours and light on the mesh too.
+Coefficient error alone leaves albedo and light at the mean, so they are also compared as colours and light on the mesh.
 """
+
+from collections.abc import Callable, Mapping
 
 import numpy as np
 import tensorflow as tf
@@ -26,9 +28,9 @@ class DirectSupervision:
     """Distance of predicted coefficients to the true ones, as numbers, points, colours and light.
 
     Args:
-      face_model: what the coefficients mean.
+      face_model: meaning of the coefficients.
       camera: projects the landmarks.
-      vertices: how many vertices stand for the face; even steps through the front of the face.
+      vertices: number of vertices that are compared, in even steps through the front of the face.
     """
 
     def __init__(self, face_model: FaceModel, camera: Camera, vertices: int):
@@ -45,20 +47,20 @@ class DirectSupervision:
         normals = vertex_normals(tf.constant(face_model.mean_shape)[None], face_model.triangles, incidence)
         self.normals = tf.gather(normals[0], chosen)
 
-    def landmarks(self, coefficients):
-        """[B, 68, 2] pixels of coefficients [B, K]."""
+    def landmarks(self, coefficients: tf.Tensor) -> tf.Tensor:
+        """Landmarks [B, 68, 2] in pixels of coefficients [B, K]."""
         parts = self.layout.split(coefficients)
         return self._project(parts, _turned(parts, self._shape(parts)))
 
-    def __call__(self, predicted, truth) -> dict[str, tf.Tensor]:
-        """The direct terms, unweighted, of coefficients [B, K] against the true ones [B, K]."""
+    def __call__(self, predicted: tf.Tensor, truth: tf.Tensor) -> dict[str, tf.Tensor]:
+        """Unweighted direct terms of predicted coefficients [B, K] against the true ones [B, K]."""
         ours, theirs = self.layout.split(predicted), self.layout.split(truth)
         our_shape, their_shape = self._shape(ours), self._shape(theirs)
         our_turned, their_turned = _turned(ours, our_shape), _turned(theirs, their_shape)
         our_points = self._project(ours, our_turned)
         their_points = self._project(theirs, their_turned)
         unit = LANDMARK_UNIT * self.camera.image_size[0] / REFERENCE_SIZE
-        # Light is compared on the true pose's normals: an error of the pose has its own terms.
+        # Light is compared on the normals of the true pose: errors of the pose have terms of their own.
         normals = tf.matmul(self.normals, rotation_matrix(theirs.angles))
         albedo_error = tf.matmul(ours.albedo - theirs.albedo, self.albedo_basis)
         return {
@@ -68,9 +70,9 @@ class DirectSupervision:
                 if getattr(ours, group).shape[-1]
             ),
             "landmarks": tf.reduce_mean(safe_norm(our_points - their_points)) / unit,
-            # Without the translation: an error of the depth, which a photo hardly shows, would drown the turn's.
+            # Without the translation: its depth, which a photo hardly shows, would drown the error of the rotation.
             "turned": tf.reduce_mean(safe_norm(our_turned - their_turned)),
-            # By itself: among the turned vertices the shape's larger errors hide the turn's.
+            # Also by itself: in the turned vertices the larger error of the shape hides that of the rotation.
             "rotation": tf.reduce_mean(rotation_distance(ours.angles, theirs.angles)),
             "translation": tf.reduce_mean(safe_norm(ours.translation - theirs.translation)),
             "canonical": tf.reduce_mean(safe_norm(our_shape - their_shape)),
@@ -78,27 +80,28 @@ class DirectSupervision:
             "light": tf.reduce_mean(tf.abs(shading(normals, ours.light) - shading(normals, theirs.light))),
         }
 
-    def _shape(self, parts: Coefficients):
+    def _shape(self, parts: Coefficients) -> tf.Tensor:
         offsets = tf.matmul(tf.concat([parts.identity, parts.expression], axis=-1), self.shape_basis)
         return self.mean_shape + tf.reshape(offsets, [-1, self.mean_shape.shape[0], 3])
 
-    def _project(self, parts: Coefficients, turned):
+    def _project(self, parts: Coefficients, turned: tf.Tensor) -> tf.Tensor:
         return self.camera.project(turned[:, : self.marks] + parts.translation[:, None, :])
 
 
-def rotation_distance(ours, theirs):
-    """[B] distance of two rotations given by angles [B, 3]: their angle in radians where it is small (chordal)."""
+def rotation_distance(ours: tf.Tensor, theirs: tf.Tensor) -> tf.Tensor:
+    """Chordal distance [B] of rotations given by angles [B, 3]: close to the angle between them where it is small."""
+    # |R - S|_F = 2 sqrt(2) sin(angle / 2), whatever the axis; unlike the arc cosine it is differentiable near zero.
     difference = rotation_matrix(ours) - rotation_matrix(theirs)
     return safe_norm(tf.reshape(difference, [-1, 9])) / np.sqrt(2.0)
 
 
-def _turned(parts: Coefficients, shape):
-    """Shape [B, M, 3] in the head's rotation, about the origin."""
+def _turned(parts: Coefficients, shape: tf.Tensor) -> tf.Tensor:
+    """Rotates a shape [B, M, 3] about the origin as the head is."""
     return tf.matmul(shape, rotation_matrix(parts.angles))
 
 
 class WeakSupervision:
-    """Deep3DFaceReconstruction's loss: the face is drawn as predicted and compared with the photo.
+    """Deep3DFaceReconstruction's loss: the predicted face is rendered and compared with the photo.
 
     Args:
       model: the morphable model.
@@ -106,22 +109,25 @@ class WeakSupervision:
       identity_network: frozen; embeds photo and rendering for the perceptual term.
     """
 
-    def __init__(self, model: MorphableModel, camera: Camera, identity_network):
+    def __init__(self, model: MorphableModel, camera: Camera, identity_network: Callable[..., tf.Tensor]):
         self.model, self.camera, self.identity_network = model, camera, identity_network
         self.front = tf.constant(model.face_model.front_mask[None, :, None], tf.float32)
 
-    def __call__(self, coefficients, images, alpha, landmarks) -> dict[str, tf.Tensor]:
-        """The six terms, unweighted.
+    def __call__(
+        self, coefficients: tf.Tensor, images: tf.Tensor, alpha: tf.Tensor, landmarks: tf.Tensor
+    ) -> dict[str, tf.Tensor]:
+        """Unweighted terms of `deep3d_losses`.
 
         Args:
           coefficients: [B, K] predicted.
           images: [B, H, W, 3] RGB in [0, 1].
           alpha: [B, H, W, 1] in [0, 1], 1 on visible skin.
-          landmarks: [B, 68, 2] px, found in the photo.
+          landmarks: [B, 68, 2] pixels, found in the photo.
         """
         face = self.model.posed(coefficients, self.camera)
         clip = self.camera.clip_coordinates(face.vertices)
         fragments = rasterize(clip, self.model.triangles, self.camera.image_size)
+        # The front of the face is drawn as a fourth channel: only there do pixels count.
         front = tf.broadcast_to(self.front, tf.stack([tf.shape(clip)[0], self.model.vertex_count, 1]))
         drawn = interpolate(tf.concat([face.albedo * face.shading, front], axis=-1), self.model.triangles, fragments)
         rendering = drawn[..., :3]
@@ -140,6 +146,6 @@ class WeakSupervision:
         }
 
 
-def total_weak_loss(terms: dict[str, tf.Tensor]) -> tf.Tensor:
-    """Deep3DFaceReconstruction's weighted sum."""
+def total_weak_loss(terms: Mapping[str, tf.Tensor]) -> tf.Tensor:
+    """Weighted sum of the weak terms with Deep3DFaceReconstruction's weights."""
     return sum(weight * terms[name] for name, weight in coefficient_losses.WEIGHTS.items())

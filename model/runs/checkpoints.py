@@ -1,6 +1,6 @@
-"""Checkpoints of a training run: every variable by its name, the progress and what they belong to, in one .npz.
+"""Checkpoints of a training run: variables by name, progress and the configuration they belong to, in one .npz.
 
-A checkpoint replaces the earlier one only when it is complete, so a killed run or a full disk leaves the last good one.
+A checkpoint replaces the earlier one only when complete, so a killed run or a full disk leaves the last good one.
 """
 
 import dataclasses
@@ -20,13 +20,13 @@ FORMAT = 2
 
 @dataclasses.dataclass(frozen=True)
 class Progress:
-    """Where a run stands; the data order and random draws follow from the seed and these numbers."""
+    """Position of a run; data order and random draws follow from the seed and these numbers."""
 
-    epoch: int = 0  # epochs finished
-    update_in_epoch: int = 0  # updates done in the epoch that is under way
-    update: int = 0  # updates done in all
+    epoch: int = 0  # epochs completed
+    update_in_epoch: int = 0  # updates made in the current epoch
+    update: int = 0  # updates made in all
     best_psnr: float = float("-inf")  # best validation PSNR so far [dB]
-    seconds: float = 0.0  # spent on the updates, by all the processes that made them
+    seconds: float = 0.0  # spent on the updates, summed over resumed processes
 
     def after_update(self) -> "Progress":
         return dataclasses.replace(self, update=self.update + 1, update_in_epoch=self.update_in_epoch + 1)
@@ -44,11 +44,11 @@ def save(
       path: the .npz to (re)place.
       groups: variables by role and name, e.g. {"texture": {"mesh_concat/weights": variable, ...}}; see
         `model.networks.variable_names`.
-      progress: where the run stands.
+      progress: position of the run.
       belongs_to: what the variables belong to, e.g. {"face model": fingerprint}; `restore` compares it.
 
     Raises:
-      UserError: a variable is not finite, and what was saved before is better.
+      UserError: a variable is not finite; the earlier checkpoint is left as it is.
     """
     arrays = {}
     for group, variables in groups.items():
@@ -64,7 +64,7 @@ def save(
 
 
 def restore(path: Path, groups: Mapping[str, Mapping[str, keras.Variable]], belongs_to: Mapping[str, str]) -> Progress:
-    """Assigns the checkpoint's values to the variables of the same names; groups beyond `groups` are ignored.
+    """Assigns the checkpoint's values to the variables of the same names; its other groups are ignored.
 
     Everything is checked before the first assignment, so a refused checkpoint changes nothing.
 

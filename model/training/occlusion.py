@@ -1,26 +1,25 @@
-"""Random parts of faces, hidden from the texture network while it learns as poses and occluders hide them in photos.
+"""Artificial occlusion: random regions of faces are hidden from the texture network while it learns.
 
-What is hidden is still in the photo and still in the loss, so the network learns to tell it from the other side and
-from what surrounds it, without any truth beyond the photo.
+In photos, poses and objects hide such regions. Hidden vertices are still in the photo and still in the loss, so the
+network learns to infer them from the other side and from their surroundings, without any truth beyond the photo.
 """
 
 import tensorflow as tf
 
-# Share of the hidden parts that are a whole side, as a turned head hides it; the others are discs, as occluders are.
+# Share of the hidden regions that are a whole side, as of a turned head; the others are discs, like objects.
 SIDES = 0.6
-# A side's border lies at most so far from the middle [dm]; radii of discs [dm].
-BORDER = 0.4
-RADII = (0.15, 0.45)
+BORDER = 0.4  # largest distance of a side's border from the middle of the face [dm]
+RADII = (0.15, 0.45)  # smallest and largest radius of a disc [dm]
 
 
 def unoccluded_vertices(points: tf.Tensor, batch: tf.Tensor | int, seed: tf.Tensor, share: float) -> tf.Tensor:
-    """What the network may see, 1 shown and 0 hidden.
+    """Mask of the vertices that the network may see: 1 visible, 0 hidden.
 
     Args:
       points: [N, 3] the mean face, decimetres.
       batch: B.
       seed: [2] integers; equal seeds hide equal parts.
-      share: of the faces that something is hidden of.
+      share: of the faces that have a hidden region.
 
     Returns:
       [B, N, 1].
@@ -29,7 +28,7 @@ def unoccluded_vertices(points: tf.Tensor, batch: tf.Tensor | int, seed: tf.Tens
     hit = tf.random.stateless_uniform([batch, 1], keys[0]) < share
     whole_side = tf.random.stateless_uniform([batch, 1], keys[1]) < SIDES
 
-    # Sides are left or right of a plane that is turned away from the mirror plane a little.
+    # A side lies beyond a plane that is turned a little away from the mirror plane.
     direction = tf.random.stateless_normal([batch, 3], keys[2]) * [1.0, 0.3, 0.3]
     direction = tf.math.l2_normalize(direction, axis=-1)
     border = tf.random.stateless_uniform([batch, 1], keys[3], -BORDER, BORDER)

@@ -53,7 +53,7 @@ class RunFolder:
         return progress
 
     def _set_earlier_aside(self) -> None:
-        """An earlier run's checkpoints may be worth weeks, and --restore must not go on from them."""
+        """Renames an earlier run's checkpoints: they may be worth weeks, and --restore must not continue from them."""
         for path in (self.latest, self.best):
             if path.is_file():
                 aside = path.with_suffix(".previous.npz")

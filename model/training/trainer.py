@@ -86,7 +86,7 @@ class TextureTrainer:
           batch: from `pose`.
           weights: weight of each loss term; terms without one are only reported. The same names every time.
           rate: learning rate.
-          seed: decides which parts of the faces are hidden from the network.
+          seed: decides which vertices are hidden from the network.
 
         Returns:
           The raw terms and their weighted `total`, before the step.

@@ -1,4 +1,4 @@
-"""Every file that is not in the repository: what it is for, who gives it out, and how to know it."""
+"""Published files that are not in the repository: purpose, source, licence and checksum."""
 
 import dataclasses
 
@@ -8,13 +8,13 @@ class Asset:
     """A published file.
 
     Attributes:
-      names: under which it is known; one is enough.
-      purpose: what it is for.
-      source: who gives it out.
-      licence: under which terms.
+      names: file names under which it is distributed; one is enough.
+      purpose: what the program uses it for.
+      source: where to get it.
+      licence: its terms.
       size: bytes, None where it is not publicly known.
       sha256: hexadecimal, None likewise.
-      optional: nothing stops without it.
+      optional: the program works without it.
     """
 
     names: tuple[str, ...]
@@ -30,7 +30,7 @@ _DEEP3D = "https://github.com/microsoft/Deep3DFaceReconstruction (folder BFM)"
 _BASEL = "University of Basel, on request: https://faces.dmi.unibas.ch/bfm/"
 _AUTHORS = "the texture networks' authors: https://github.com/FuxiCV/3D-Face-GCNs"
 
-# What the Basel Face Model 2009 is made from, and the file that other programs make of it.
+# Sources of the Basel Face Model 2009, and the file into which other programs convert them.
 BASEL_RAW = (
     Asset(
         ("01_MorphableModel.mat",),

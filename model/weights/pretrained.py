@@ -1,4 +1,4 @@
-"""Shipped weights: one .npz per network, half precision, no pickle, with their recipe and measured accuracy.
+"""Files of network weights: one .npz per network, half precision, no pickle, with recipe and measured accuracy.
 
 The file holds the arrays under the names of the network's variables and a header: the fingerprint of the face model
 they belong to, and free metadata (configuration, seed, updates, time, accuracy, command).
@@ -24,7 +24,7 @@ _ADVICE = "run `python main.py --mode pretrain` with the same --config and optio
 
 
 def is_frozen(weights: str | Path) -> bool:
-    """Whether a file of weights is a published network, which is used and not trained, by its suffix."""
+    """True for the file of a published network, which is used but never trained, by its suffix."""
     return Path(weights).suffix in (".pb", ".pth")
 
 
@@ -68,7 +68,7 @@ def load_weights(path: Path, network, face_model: str) -> dict:
 
 
 def check_replaceable(path: Path, network, face_model: str) -> None:
-    """Weights may be replaced by better ones of the same network, never by those of another.
+    """Refuses to replace the weights of another network or face model.
 
     Raises:
       UserError: `path` exists and is anything but weights of such a network for this face model.
@@ -78,13 +78,13 @@ def check_replaceable(path: Path, network, face_model: str) -> None:
     header, arrays = _read(path)
     if fault := _fault(header, arrays, network, face_model):
         raise UserError(
-            f"{path}: would be replaced by weights of another kind, {fault} (give the new ones a place of their "
-            "own: regressor.weights=FILE.npz identity.weights=FILE.npz)"
+            f"{path}: would be replaced by weights of another kind, {fault} (write the new ones elsewhere: "
+            "regressor.weights=FILE.npz identity.weights=FILE.npz)"
         )
 
 
 def _fault(header: Mapping, arrays: Mapping[str, np.ndarray], network, face_model: str) -> str:
-    """Why the numbers of a file do not fit a network, empty if they do."""
+    """Reason why the arrays of a file do not fit a network; empty if they do."""
     if header["face_model"] != face_model:
         return f"the weights must belong to the face model {face_model}, got weights for {header['face_model']}"
     fault = mismatch(network_variables(network.weights), {name: array.shape for name, array in arrays.items()})
@@ -92,7 +92,7 @@ def _fault(header: Mapping, arrays: Mapping[str, np.ndarray], network, face_mode
 
 
 def read_metadata(path: Path) -> dict:
-    """What the file says about itself: its metadata and `face_model`, the fingerprint it belongs to.
+    """Metadata of a file of weights, and under `face_model` the fingerprint of the face model it belongs to.
 
     Raises:
       UserError: missing or damaged.
@@ -102,7 +102,7 @@ def read_metadata(path: Path) -> dict:
 
 
 def keep_previous(path: Path, metadata: dict) -> None:
-    """Copies weights of another run, which has other metadata, beside themselves before they are replaced."""
+    """Copies the weights of another run to *.previous.npz before they are replaced; runs differ in their metadata."""
     if not path.is_file():
         return
     earlier = read_metadata(path)
@@ -122,7 +122,7 @@ def _read(path: Path) -> tuple[dict, dict[str, np.ndarray]]:
         if header["format"] != FORMAT:
             raise DamagedFile(f"format {header['format']!r}")
         if not isinstance(header["face_model"], str) or not isinstance(header["metadata"], dict):
-            raise DamagedFile("its header is another's")
+            raise DamagedFile("a header of another format")
     except (DamagedFile, KeyError) as error:
         raise UserError(f"{path}: must be weights written by this program, got something else ({error})") from error
     return header, arrays

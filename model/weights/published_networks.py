@@ -1,4 +1,4 @@
-"""The published R-Net and FaceNet in the places of this program's own networks: frozen graphs or a PyTorch checkpoint.
+"""Published R-Net and FaceNet as replacements of this program's own networks: frozen graphs or a PyTorch checkpoint.
 
 R-Net: FaceReconModel.pb of Deep3DFaceReconstruction (Deng et al. 2019), or epoch_20.pth of its PyTorch version.
 FaceNet: 20170512-110547.pb of davidsandberg/facenet, which the texture networks' authors call FaceNetModel.pb (Schroff
@@ -32,10 +32,10 @@ class FrozenRegressor:
 
     Args:
       path: the .pb.
-      layout: of the face model; the graph must give as many coefficients.
+      layout: of the face model; the graph must predict as many coefficients.
 
     Raises:
-      UserError: no such graph, a refused one, or one for another face model.
+      UserError: the file is missing, refused, or belongs to another face model.
     """
 
     trainable = False
@@ -67,7 +67,7 @@ class TorchRegressor:
       layout: of the face model.
 
     Raises:
-      UserError: no such checkpoint, one that is more than tensors, or a face model with other coefficients.
+      UserError: the file is missing, holds more than tensors, or belongs to another face model.
     """
 
     trainable = False
@@ -105,10 +105,10 @@ class FrozenIdentity:
 
     Args:
       path: the .pb.
-      crop_fraction: as in model.identity.
+      crop_fraction: as in `model.networks.identity`.
 
     Raises:
-      UserError: no such graph, or a refused one.
+      UserError: the file is missing or refused.
     """
 
     trainable = False

@@ -1,6 +1,6 @@
 """Weights of published ResNet-50s under their own names: TF-Slim's checkpoint and PyTorch's state dictionaries.
 
-Which variable of theirs belongs where is all that is told here; every shape is compared before the first assignment.
+This module maps names to variables; every shape is compared before the first assignment.
 """
 
 from collections.abc import Iterator, Mapping
@@ -19,14 +19,14 @@ _TORCH_NORM = ("weight", "bias", "running_mean", "running_var")
 
 
 def load_slim(path: Path, network: ResNet) -> list[str]:
-    """Gives a ResNet-50 the weights of a TF-Slim checkpoint (format V1 or V2 of TensorFlow 1).
+    """Loads a TF-Slim checkpoint (format V1 or V2 of TensorFlow 1) into a ResNet-50.
 
     Args:
       path: the file (resnet_v1_50.ckpt), or the common beginning of .index and .data-*.
       network: built, of depth 50 and width 64, with the strides of TF-Slim.
 
     Returns:
-      Names of the checkpoint's variables that the network has no place for (the classifier, optimizer states).
+      Names of the checkpoint's variables that the network does not have (the classifier, optimizer states).
 
     Raises:
       UserError: no checkpoint, of another network, or of other shapes.
@@ -51,7 +51,7 @@ def load_slim(path: Path, network: ResNet) -> list[str]:
 
 
 def load_torch(path: Path, arrays: Mapping[str, np.ndarray], network: ResNet, prefix: str = "") -> None:
-    """Gives a ResNet-50 the weights of torchvision's names, of which `arrays` may hold more.
+    """Loads arrays under torchvision's names into a ResNet-50; further arrays are ignored.
 
     Args:
       path: where the arrays come from, for messages.
@@ -126,7 +126,7 @@ def _assign(path: Path, wanted: Mapping, values: Mapping) -> None:
 
 
 def initialise(network: ResNet, config: schema.Config) -> str:
-    """Gives the regressor's ResNet-50 the weights of pretrain.initial; returns which of the file's it does not need.
+    """Loads pretrain.initial into the regressor's ResNet-50; returns a line about the variables it does not use.
 
     Raises:
       UserError: the regressor is another network, or the file is no such checkpoint.
@@ -139,4 +139,4 @@ def initialise(network: ResNet, config: schema.Config) -> str:
         )
     unused = load_slim(path, network)
     shown = ", ".join(unused[:4]) + (", ..." if len(unused) > 4 else "")
-    return f"{path}: the regressor starts from it; not used: {len(unused)} variables{shown and f' ({shown})'}"
+    return f"{path}: initial weights of the regressor; not used: {len(unused)} variables{shown and f' ({shown})'}"
