@@ -1,4 +1,4 @@
-"""Identity networks of other people's, for measuring: a YAML file beside a .pb or ONNX file tells how to feed it."""
+"""Third-party identity networks for measuring, each described by a YAML card beside its .pb or ONNX file."""
 
 import dataclasses
 from collections.abc import Callable
@@ -22,16 +22,16 @@ COUNTS = {"rgb": 3, "bgr": 3, "grey": 1}
 
 @dataclasses.dataclass(frozen=True)
 class NetworkCard:
-    """What a network takes.
+    """The input that a network expects, read from YAML.
 
     Attributes:
-      name: of its column.
+      name: of its column; by default the card's.
       file: the network, .pb (frozen TensorFlow 1 graph) or .onnx; relative to the card.
       size: side of its input [px].
       channels: rgb, bgr or grey (ITU-R 601 luma).
       mean, std: the input is (value - mean) / std of values in [0, 1]; one number, or one a channel in their order.
       layout: nchw or nhwc; by default what each kind of file usually has: ONNX nchw, .pb nhwc.
-      crop_fraction: central share of the crop's side that is looked at; not with `points`.
+      crop_fraction: central share of the crop's side that the network sees; not with `points`.
       points: [5, 2] where eyes, nose and mouth corners must lie in the input (x right, y down, 0 the centre of the
         first pixel, as in OpenCV), image's left first; empty: the central square is resized.
       input, output: tensors of a .pb.
@@ -59,7 +59,7 @@ class NetworkCard:
         for key in ("mean", "std"):
             values = np.atleast_1d(np.asarray(getattr(self, key), np.float32))
             _require(values.shape in ((1,), (COUNTS[self.channels],)), key, "one number, or one a channel", values)
-            _require(key == "mean" or (values > 0).all(), key, "above 0", values)
+            _require(key == "mean" or bool((values > 0).all()), key, "above 0", values)
         _require(0 < self.crop_fraction <= 1, "crop_fraction", "above 0 and at most 1", self.crop_fraction)
         _require(not self.points or np.shape(self.points) == (5, 2), "points", "five pairs x, y", self.points)
         if Path(self.file).suffix == ".pb":
@@ -67,7 +67,7 @@ class NetworkCard:
 
 
 class OtherIdentity:
-    """A network that a card describes: picture to embedding.
+    """The network of a card: picture to embedding.
 
     Args:
       path: of the card.
@@ -90,7 +90,7 @@ class OtherIdentity:
           points: [5, 2] of the face in it, pixels with (0.5, 0.5) at the first one's centre.
 
         Raises:
-          UserError: the network does not take what the card says, or gives no numbers.
+          UserError: the network does not take the card's input, or its output is not finite.
         """
         values = self.network_input(picture, points)
         try:
@@ -103,7 +103,7 @@ class OtherIdentity:
         return tf.constant(embedding.reshape(1, -1), tf.float32)
 
     def network_input(self, picture: tf.Tensor, points: np.ndarray) -> np.ndarray:
-        """What the network is fed, float32 [1, size, size, channels]; arguments as in a call."""
+        """The network's input, float32 [1, size, size, channels]; arguments as in a call."""
         card = self.card
         if card.points:
             # OpenCV counts from the first pixel's centre.
@@ -115,14 +115,14 @@ class OtherIdentity:
             image = cv2.cvtColor(image, cv2.COLOR_RGB2GRAY)[..., None]
         elif card.channels == "bgr":
             image = image[..., ::-1]
-        return np.float32((image - np.float32(card.mean)) / np.float32(card.std))[None]
+        return ((image - np.asarray(card.mean, np.float32)) / np.asarray(card.std, np.float32)).astype(np.float32)[None]
 
 
 def read_card(path: Path) -> NetworkCard:
     """Reads and checks a card.
 
     Raises:
-      UserError: missing, no YAML, an unknown key, or a value that cannot be.
+      UserError: the file is missing or is not YAML, or has an unknown key or an invalid value.
     """
     if not path.is_file():
         raise UserError(f"{path}: must be a YAML file that describes an identity network, got none ({OPTION})")
@@ -134,12 +134,12 @@ def read_card(path: Path) -> NetworkCard:
     if not isinstance(values, dict) or not {"file", "size"} <= values.keys() <= fields:
         raise UserError(f"{path}: must give file and size, and of {', '.join(sorted(fields))} what else applies")
     try:
-        return NetworkCard(**({"name": path.stem} | values))
+        return NetworkCard(**{"name": path.stem, **values})
     except (ValueError, TypeError) as error:
         raise UserError(f"{path}: {error}") from error
 
 
-def _require(holds: bool, key: str, wanted: str, got) -> None:
+def _require(holds: bool, key: str, wanted: str, got: object) -> None:
     if not holds:
         raise UserError(f"{key} must be {wanted}, got {got}")
 

@@ -123,18 +123,19 @@ def _measure_faces(
     truth: Mapping[str, np.ndarray] | None,
 ) -> list[MeasuredFace]:
     """Measures crop after crop, by its textures and (into `images`) by the paper's comparison."""
-    config, faces = measure.pipeline.config, []
+    config = measure.pipeline.config
+    faces: list[MeasuredFace] = []
     batches = crop_batches.batches(records, encoded, indices, 1, config.workers, config.data.buffer_size)
     bar = tqdm(batches, "evaluate", len(indices), unit="face", dynamic_ncols=True)
     for index, batch in zip(indices, bar, strict=True):
-        known = truth and TrueFace.of(truth, index)
+        known = None if truth is None else TrueFace.of(truth, index)
         inputs = batch.crop, batch.encoded.coefficients, batch.encoded.embedding
         result = measure.reconstruct(*inputs)
         face = measure(result, *inputs, known)
         if len(faces) >= config.evaluate.sheet_faces:
             face = dataclasses.replace(face, photo={}, views=[])  # megabytes each, of maybe thousands
         faces.append(face)
-        images.add(records.names[index], batch.crop, result, known and known.coefficients)
+        images.add(records.names[index], batch.crop, result, None if known is None else known.coefficients)
     return faces
 
 

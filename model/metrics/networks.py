@@ -1,10 +1,13 @@
-"""How well pre-trained networks do on people they never saw."""
+"""Accuracy of the pre-trained networks on people they never saw."""
+
+import functools
+from collections import defaultdict
+from collections.abc import Callable
 
 import numpy as np
 import tensorflow as tf
 from sklearn.metrics import roc_auc_score, roc_curve
 
-from lib.face_model.coefficients import CoefficientLayout
 from lib.face_model.face_model import FaceModel
 from lib.geometry.camera import Camera
 from lib.geometry.lighting import shading
@@ -17,7 +20,7 @@ FALSE_ACCEPT_RATES = (1e-2, 1e-3)
 LEAST_FALSE_ACCEPTS = 10
 
 
-def predict(network, images: np.ndarray) -> np.ndarray:
+def predict(network: Callable, images: np.ndarray) -> np.ndarray:
     """The network's first result for uint8 RGB(A) pictures [S, H, W, C], frozen, in batches."""
 
     @tf.function(reduce_retracing=True)
@@ -39,46 +42,51 @@ def regressor_metrics(face_model: FaceModel, camera: Camera, predicted: np.ndarr
       light_ratio: absolute error of the light on a sphere's visible half, relative to ambient light's.
       translation_dm: distance of the translations.
     """
-    layout: CoefficientLayout = face_model.layout
-    front, skin = face_model.front_mask, face_model.skin_mask
-    directions = _hemisphere()
-    sums = dict.fromkeys(("landmarks", "degrees", "shape", "mean_shape", "albedo", "mean_albedo"), 0.0)
-    sums |= dict.fromkeys(("light", "ambient", "translation"), 0.0)
-    basis = np.concatenate([face_model.identity_basis, face_model.expression_basis])
+    sums: defaultdict[str, float] = defaultdict(float)
     for ours, theirs in zip(predicted, truth, strict=True):
-        a, b = layout.split(ours), layout.split(theirs)
-        our_offsets = np.tensordot(np.concatenate([a.identity, a.expression]), basis, 1)
-        their_offsets = np.tensordot(np.concatenate([b.identity, b.expression]), basis, 1)
-        rotations = rotation_matrix(tf.constant(np.stack([a.angles, b.angles]))).numpy()
-        points = [
-            (face_model.mean_shape + offsets)[face_model.landmarks] @ rotation + part.translation
-            for offsets, rotation, part in ((our_offsets, rotations[0], a), (their_offsets, rotations[1], b))
-        ]
-        pixels = camera.project(tf.constant(np.stack(points), tf.float32)).numpy()
-        eyes = np.linalg.norm(points[1][OUTER_EYES[0]] - points[1][OUTER_EYES[1]])
-        eyes_px = eyes * camera.focal_length / float(camera.depth(points[1])[list(OUTER_EYES)].mean())
-        sums["landmarks"] += np.linalg.norm(pixels[0] - pixels[1], axis=-1).mean() / eyes_px
-        cosine = (np.trace(rotations[0].T @ rotations[1]) - 1.0) / 2.0
-        sums["degrees"] += np.degrees(np.arccos(np.clip(cosine, -1.0, 1.0)))
-        sums["shape"] += np.linalg.norm(our_offsets - their_offsets, axis=-1)[front].mean()
-        sums["mean_shape"] += np.linalg.norm(their_offsets, axis=-1)[front].mean()
-        sums["albedo"] += np.abs(np.tensordot(a.albedo - b.albedo, face_model.albedo_basis, 1))[skin].mean()
-        sums["mean_albedo"] += np.abs(np.tensordot(b.albedo, face_model.albedo_basis, 1))[skin].mean()
-        lights = np.stack([a.light, b.light, np.zeros_like(a.light)]).astype(np.float32)
-        shades = shading(tf.constant(np.stack([directions] * 3)), tf.constant(lights)).numpy()
-        sums["light"] += np.abs(shades[0] - shades[1]).mean()
-        sums["ambient"] += np.abs(shades[2] - shades[1]).mean()
-        sums["translation"] += np.linalg.norm(a.translation - b.translation)
+        for name, error in _errors(face_model, camera, ours, theirs).items():
+            sums[name] += error
     count = len(truth)
     return {
-        "landmarks_percent": round(float(100.0 * sums["landmarks"] / count), 3),
-        "rotation_degrees": round(float(sums["degrees"] / count), 3),
-        "shape_ratio": round(float(sums["shape"] / sums["mean_shape"]), 4),
-        "albedo_ratio": round(float(sums["albedo"] / sums["mean_albedo"]), 4),
-        "light_ratio": round(float(sums["light"] / sums["ambient"]), 4),
-        "translation_dm": round(float(sums["translation"] / count), 4),
+        "landmarks_percent": round(100.0 * sums["landmarks"] / count, 3),
+        "rotation_degrees": round(sums["degrees"] / count, 3),
+        "shape_ratio": round(sums["shape"] / sums["mean_shape"], 4),
+        "albedo_ratio": round(sums["albedo"] / sums["mean_albedo"], 4),
+        "light_ratio": round(sums["light"] / sums["ambient"], 4),
+        "translation_dm": round(sums["translation"] / count, 4),
         "faces": count,
     }
+
+
+def _errors(face_model: FaceModel, camera: Camera, predicted: np.ndarray, true: np.ndarray) -> dict[str, float]:
+    """Errors of one face's coefficients [K], and those of mean shape, mean albedo and ambient light."""
+    front, skin = face_model.front_mask, face_model.skin_mask
+    basis = np.concatenate([face_model.identity_basis, face_model.expression_basis])
+    a, b = face_model.layout.split(predicted), face_model.layout.split(true)
+    offsets = [np.tensordot(np.concatenate([part.identity, part.expression]), basis, 1) for part in (a, b)]
+    rotations = rotation_matrix(tf.constant(np.stack([a.angles, b.angles]))).numpy()
+    points = [
+        (face_model.mean_shape + offset)[face_model.landmarks] @ rotation + part.translation
+        for offset, rotation, part in zip(offsets, rotations, (a, b), strict=True)
+    ]
+    pixels = camera.project(tf.constant(np.stack(points), tf.float32)).numpy()
+    eyes = np.linalg.norm(points[1][OUTER_EYES[0]] - points[1][OUTER_EYES[1]])
+    eyes_px = eyes * camera.focal_length / float(camera.depth(points[1])[list(OUTER_EYES)].mean())
+    cosine = (np.trace(rotations[0].T @ rotations[1]) - 1.0) / 2.0
+    lights = np.stack([a.light, b.light, np.zeros_like(a.light)]).astype(np.float32)
+    shades = shading(tf.constant(np.stack([_hemisphere()] * 3)), tf.constant(lights)).numpy()
+    errors = {
+        "landmarks": np.linalg.norm(pixels[0] - pixels[1], axis=-1).mean() / eyes_px,
+        "degrees": np.degrees(np.arccos(np.clip(cosine, -1.0, 1.0))),
+        "shape": np.linalg.norm(offsets[0] - offsets[1], axis=-1)[front].mean(),
+        "mean_shape": np.linalg.norm(offsets[1], axis=-1)[front].mean(),
+        "albedo": np.abs(np.tensordot(a.albedo - b.albedo, face_model.albedo_basis, 1))[skin].mean(),
+        "mean_albedo": np.abs(np.tensordot(b.albedo, face_model.albedo_basis, 1))[skin].mean(),
+        "light": np.abs(shades[0] - shades[1]).mean(),
+        "ambient": np.abs(shades[2] - shades[1]).mean(),
+        "translation": np.linalg.norm(a.translation - b.translation),
+    }
+    return {name: float(error) for name, error in errors.items()}
 
 
 def identity_metrics(embeddings: np.ndarray, identities: np.ndarray) -> dict:
@@ -121,6 +129,7 @@ def identity_metrics(embeddings: np.ndarray, identities: np.ndarray) -> dict:
     }
 
 
+@functools.cache
 def _hemisphere(count: int = 200) -> np.ndarray:
     """[count, 3] unit vectors spread evenly over the half sphere towards the camera (golden angle)."""
     i = np.arange(count) + 0.5

@@ -1,4 +1,4 @@
-"""The folder `person`: what the photos of one person say together, as meshes, textures, numbers and pictures."""
+"""The folder `person`: one person from all photos, as meshes, textures, numbers and pictures."""
 
 import dataclasses
 from pathlib import Path
@@ -25,7 +25,7 @@ PERSON_FOLDER = "person"
 
 @dataclasses.dataclass(frozen=True, eq=False, kw_only=True)
 class PersonRecord(SkinView):
-    """What is kept of a photo for its person.
+    """The part of a photo's result that its person needs.
 
     Attributes:
       name: of the photo's results.
@@ -40,8 +40,8 @@ class PersonRecord(SkinView):
     alpha: np.ndarray
 
     @classmethod
-    def of(cls, result: PhotoResult, textures: FaceTextures | None, name: str) -> "PersonRecord":
-        """Of a reconstructed photo and its textures, if it has any."""
+    def named(cls, result: PhotoResult, textures: FaceTextures | None, name: str) -> "PersonRecord":
+        """The record of a reconstructed photo and its textures, if it has any."""
         return cls(
             **vars(SkinView.of(result, textures)),
             name=printable(name),
@@ -54,7 +54,7 @@ class PersonRecord(SkinView):
 def write_person(
     folder: Path, reconstruct: Reconstructor, export: Exporter, records: DiskList[PersonRecord]
 ) -> MergedSkin:
-    """Writes what photos of one person say together.
+    """Merges the photos of one person and writes the result.
 
     mesh.obj with mesh_albedo.png and mesh_normals.png, mesh.glb, mesh.ply (vertex colours), each if the exports'
     formats have it: no pose, no expression, the photos' textures merged; coefficients.json, metrics.json, sheet.png.
@@ -105,8 +105,10 @@ def write_meshes(folder: Path, export: Exporter, identity: np.ndarray, skin: Mer
         write_mesh(folder / "mesh.ply", vertices, triangles, skin.albedo)
     if not export.textured:
         return
-    textures = {"albedo": texture_bytes(skin.texture)}
-    if (relief := export.relief(vertices, skin.texture, skin.weight)) is not None:
+    if skin.texture is None:
+        raise ValueError("a skin must have a texture for textured meshes, got one without")
+    textures = {"albedo": texture_bytes(skin.texture.albedo)}
+    if (relief := export.relief(vertices, skin.texture.albedo, skin.texture.weight)) is not None:
         textures["normals"] = relief
     images = {name: png_bytes(pixels) for name, pixels in textures.items()}
     if "obj" in export.formats:

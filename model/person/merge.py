@@ -1,20 +1,20 @@
-"""What the photos of one person say of the skin together: vertex colours and textures, merged by visibility."""
+"""One skin from the photos of a person: vertex colours and textures, merged by visibility."""
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Iterator
+from typing import Protocol
 
 import numpy as np
 
-from lib.files.disk_list import DiskList
 from lib.mesh_export.uv_chart import ChartRaster
 from model.reconstruction.export import FaceTextures
 from model.reconstruction.reconstructor import PhotoResult
 
 # Weight of a photo's albedo where it did not see the skin: the mean of the networks' guesses is left.
 UNSEEN = 0.01
-# Faces seen at a flat angle are smeared: the weight falls with this power of the cosine.
+# Skin seen at a flat angle is smeared: the weight falls with this power of the cosine.
 FRONTALITY_POWER = 2.0
-# A photo's gain on the albedo is limited to this factor either way.
+# Limit of a photo's gain on the albedo, either way.
 MAX_GAIN = 1.5
 # Photos whose median every photo's gain is measured against; of more, so many, evenly chosen.
 MEDIAN_PHOTOS = 32
@@ -41,7 +41,7 @@ class SeenTexture:
 
 @dataclasses.dataclass(frozen=True, eq=False, kw_only=True)
 class SkinView:
-    """What one photo says of the skin.
+    """The skin as one photo shows it.
 
     Attributes:
       albedo: [N, 3] RGB.
@@ -57,18 +57,18 @@ class SkinView:
 
     @classmethod
     def of(cls, result: PhotoResult, textures: FaceTextures | None) -> "SkinView":
-        """That of a reconstructed photo."""
+        """The view of a reconstructed photo."""
         face_gcn = result.reconstruction
         return cls(
             albedo=face_gcn.albedo[0].numpy(),
             visibility=face_gcn.coarse.sampled.visibility[0, :, 0].numpy(),
             frontality=face_gcn.coarse.face.normals[0, :, 2].numpy(),
-            texture=textures and SeenTexture(textures.albedo, textures.weight, textures.density),
+            texture=None if textures is None else SeenTexture(textures.albedo, textures.weight, textures.density),
         )
 
     @property
     def weight(self) -> np.ndarray:
-        """[N] how much the photo says about each vertex."""
+        """[N] what the photo counts for at each vertex."""
         return self.visibility * np.maximum(self.frontality, 0) ** FRONTALITY_POWER
 
     def gain(self, common: np.ndarray) -> np.ndarray:
@@ -80,34 +80,55 @@ class SkinView:
         return np.clip(wanted / np.maximum(mean, 1e-3), 1 / MAX_GAIN, MAX_GAIN)
 
 
+class SkinViews(Protocol):
+    """At least one view of a person's skin, in memory or on disk; gone through more than once."""
+
+    def __len__(self) -> int: ...
+
+    def __getitem__(self, index: int, /) -> SkinView: ...
+
+    def __iter__(self) -> Iterator[SkinView]: ...
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class MergedTexture:
+    """Texture from all photos of a person.
+
+    Attributes:
+      albedo: [T, T, 3] float32 RGB in [0, 1].
+      weight: [T, T] float32 share of the photos in it.
+    """
+
+    albedo: np.ndarray
+    weight: np.ndarray
+
+
 @dataclasses.dataclass(frozen=True, eq=False)
 class MergedSkin:
     """Skin from all photos of a person.
 
     Attributes:
       albedo: [N, 3] float32 RGB.
-      texture: [T, T, 3] float32 RGB in [0, 1], or None where no photo had one.
-      weight: [T, T] float32 share of the photos in it, or None.
+      texture: None where textures were not asked for.
     """
 
     albedo: np.ndarray
-    texture: np.ndarray | None
-    weight: np.ndarray | None
+    texture: MergedTexture | None
 
 
-def merge(views: Sequence[SkinView] | DiskList[SkinView], raster: ChartRaster | None = None) -> MergedSkin:
-    """One skin from P photos, read one after the other.
+def merge(views: SkinViews, raster: ChartRaster | None = None) -> MergedSkin:
+    """Merges P photos, read one after the other, into one skin.
 
-    What a photo saw counts by visibility and by how frontally it was seen, in textures by the pixels it has for a
-    texel; what none saw becomes the mean of the networks' guesses. Before, each photo's colours are scaled to the
-    median of all on the skin that it saw, because exposure and albedo cannot be told apart in one photo.
+    A photo counts by visibility and by how frontally it sees the skin, in textures by the pixels it has for a texel;
+    skin that none saw becomes the mean of the networks' guesses. First, each photo's colours are scaled to the median
+    of all on the skin that it saw, because one photo cannot separate exposure from albedo.
 
     Args:
-      views: at least one; all with textures, or none.
-      raster: of the textures' chart.
+      views: all with textures if there is a raster.
+      raster: of the textures' chart; without it, textures are not merged.
     """
     chosen = np.unique(np.linspace(0, len(views) - 1, min(MEDIAN_PHOTOS, len(views))).round().astype(int))
-    common = np.median([views[index].albedo for index in chosen], axis=0)
+    common = np.median([views[int(index)].albedo for index in chosen], axis=0)
     total, mass = np.zeros(common.shape), np.zeros(len(common))
     gains = []
     for view in views:
@@ -117,17 +138,21 @@ def merge(views: Sequence[SkinView] | DiskList[SkinView], raster: ChartRaster | 
         mass += weight
     albedo = (total / mass[:, None]).astype(np.float32)
     if raster is None:
-        return MergedSkin(albedo, None, None)
-    return MergedSkin(albedo, *_merge_textures(views, gains, albedo, raster))
+        return MergedSkin(albedo, None)
+    return MergedSkin(albedo, _merge_textures(views, gains, albedo, raster))
 
 
-def _merge_textures(views, gains: list[np.ndarray], albedo: np.ndarray, raster: ChartRaster):
-    """Texture [T, T, 3] and share of the photos [T, T], over the vertices' merged albedo [N, 3]."""
+def _merge_textures(
+    views: SkinViews, gains: list[np.ndarray], albedo: np.ndarray, raster: ChartRaster
+) -> MergedTexture:
+    """The views' textures, over the vertices' merged albedo [N, 3] where no photo has a share."""
     size = raster.size
     total, mass = np.zeros((size, size, 3), np.float32), np.zeros((size, size), np.float32)
     share = np.zeros((size, size), np.float32)
     for view, gain in zip(views, gains, strict=True):
         seen = view.texture
+        if seen is None:
+            raise ValueError("views must have textures to be merged, got one without")
         weight = (seen.share * np.minimum(seen.density / FULL_DENSITY, 1) ** 2) ** SHARPNESS
         total += weight[..., None] * (seen.albedo / np.float32(255)) * gain.astype(np.float32)
         mass += weight
@@ -135,4 +160,4 @@ def _merge_textures(views, gains: list[np.ndarray], albedo: np.ndarray, raster: 
     photos = total / np.maximum(mass, np.finfo(np.float32).tiny)[..., None]
     vertices = raster.interpolate(np.clip(albedo, 0, 1))
     texture = vertices + (photos - vertices) * (share * (mass > 0))[..., None]
-    return raster.dilate(np.clip(texture, 0, 1)).astype(np.float32), share
+    return MergedTexture(raster.dilate(np.clip(texture, 0, 1)).astype(np.float32), share)

@@ -109,7 +109,7 @@ def _reconstruct_person(
                 region = face_region(read_photo(path), draft.photo.alignment)
                 result = estimator.reconstruct.finish(draft, region)
                 textures = written.add(path, names[path], result, spent + time.monotonic() - began)
-                records.append(PersonRecord.of(result, textures, names[path]))
+                records.append(PersonRecord.named(result, textures, names[path]))
             except PHOTO_ERRORS as error:
                 written.fail(path, error)
     return records

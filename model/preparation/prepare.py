@@ -86,7 +86,7 @@ def prepare_folder(config: schema.Config, source: Path, output: Path) -> dict[st
     return _report(output, source, ordered, len(paths) - len(jobs), pages)
 
 
-def make_preparer(config: schema.Config) -> Callable[[object], dict]:
+def make_preparer(config: schema.Config) -> Callable[[Job], dict]:
     """The function that prepares one photo, loaded once in each process."""
     from lib.runtime.quiet_tensorflow import import_tensorflow
 

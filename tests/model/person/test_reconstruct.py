@@ -102,10 +102,11 @@ def test_a_texture_comes_from_who_saw_it_sharpest(pipeline):
         weight, density = np.float32(weight * np.ones((64, 64))), np.full((64, 64), density, np.float32)
         return view(skin, np.ones(len(skin)), SeenTexture(albedo, weight, density))
 
-    merged = merge([textured(200, left, 0.8), textured(50, left, 0.1), textured(100, left * 0.2, 0.8)], raster)
+    views = [textured(200, left, 0.8), textured(50, left, 0.1), textured(100, left * 0.2, 0.8)]
+    merged = merge(views, raster).texture
     seen, unseen = raster.inside & left, raster.inside & ~left
-    np.testing.assert_allclose(255 * merged.texture[seen], 200, atol=3)
-    np.testing.assert_allclose(merged.texture[unseen], 0.5, atol=0.01)
+    np.testing.assert_allclose(255 * merged.albedo[seen], 200, atol=3)
+    np.testing.assert_allclose(merged.albedo[unseen], 0.5, atol=0.01)
     np.testing.assert_array_equal(merged.weight[seen], 1)
 
 
