@@ -7,9 +7,11 @@ import os
 import re
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import pytest
+import yaml
 
 import create_bin
 import main
@@ -162,6 +164,16 @@ def test_python_in_the_pages_compiles_and_imports_what_exists(page):
             if isinstance(node, ast.ImportFrom) and (ROOT / node.module.split(".")[0]).is_dir():
                 module = importlib.import_module(node.module)
                 assert [alias.name for alias in node.names if not hasattr(module, alias.name)] == []
+
+
+def test_the_version_is_the_same_everywhere():
+    version = tomllib.loads(text_of(ROOT / "pyproject.toml"))["project"]["version"]
+    citation = yaml.safe_load(text_of(ROOT / "CITATION.cff"))
+    assert citation["version"] == version
+    assert f"  version = {{{version}}},\n" in text_of(ROOT / "README.md")
+    titles = re.findall(r"^  title +[ =]+{(.+)},$", text_of(ROOT / "README.md"), re.MULTILINE)
+    assert citation["title"] in [re.sub("[{}]", "", title) for title in titles]
+    assert f"## {version}\n" in text_of(ROOT / "CHANGELOG.md")
 
 
 def test_the_page_of_options_is_up_to_date():
