@@ -38,10 +38,11 @@ def test_fingerprint_follows_contents_not_the_name():
 
 
 def test_fingerprint_is_that_of_the_same_model_made_on_another_processor():
-    model = golden_face_model()
     rng = np.random.default_rng(5)
+    model = golden_face_model()
+    model = dataclasses.replace(model, uv=rng.uniform(size=(model.vertex_count, 2)))
     names = ("mean_shape", "identity_basis", "expression_basis", "mean_albedo", "albedo_basis", "uv")
-    last_bits = {name: _with_noise(getattr(model, name), 1e-9, rng) for name in names}
+    last_bits = {name: _with_noise(getattr(model, name), 6e-8, rng) for name in names}
     assert any((last_bits[name].astype(np.float32) != getattr(model, name)).any() for name in names)
     assert dataclasses.replace(model, **last_bits).fingerprint == model.fingerprint
     for name in names:
