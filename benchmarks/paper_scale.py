@@ -21,7 +21,8 @@ import scipy.sparse.linalg
 
 from configs import schema
 from lib.face_model.face_model import FaceModel
-from lib.records.record_file import RecordReader, RecordWriter
+from lib.records.record_file import RecordReader
+from lib.records.record_writer import RecordWriter
 from lib.records.splits import save_split
 from lib.synthetic.builtin.face_generator import build_face_model
 from lib.synthetic.photos import SyntheticFaces

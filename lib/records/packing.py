@@ -13,9 +13,10 @@ from PIL import Image, UnidentifiedImageError
 from tqdm import tqdm
 
 from lib.errors import UserError
-from lib.files.file_names import name_fault, printable
+from lib.files.file_names import line_fault, name_fault, printable
 from lib.files.json_files import write_json
-from lib.records.record_file import RecordReader, RecordWriter
+from lib.records.record_file import RecordReader
+from lib.records.record_writer import RecordWriter
 
 REPORTED = 10  # images left out that are printed; the manifest lists all
 
@@ -39,7 +40,7 @@ class PngFolder:
 
     def read(self, index: int) -> np.ndarray:
         """Crop `index`, [H, W, 4] uint8; raises BadImage."""
-        if fault := name_fault(self.names[index]):
+        if fault := name_fault(self.names[index]) or line_fault(self.names[index]):
             raise BadImage(fault)
         return read_crop(self.folder / self.names[index], self.image_size)
 
@@ -56,6 +57,8 @@ class RecordFile:
 
     def read(self, index: int) -> np.ndarray:
         """Record `index`; raises BadImage."""
+        if fault := line_fault(self.names[index]):
+            raise BadImage(fault)
         if index in self._damaged:
             raise BadImage("record must be intact, got damage")
         return self._reader[index]

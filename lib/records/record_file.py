@@ -13,122 +13,25 @@ The original program's headerless file of float32 (RGB in [-1, 1], alpha in [0, 
 the image size is given.
 """
 
-import contextlib
 import functools
-import glob
 import hashlib
 import json
 import math
 import os
 import struct
 import zlib
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from lib.errors import UserError
-from lib.files.atomic import atomic_path
 from lib.records.checks import checked_header, checked_names
-
-try:
-    import fcntl  # tells a killed run's leftovers from a file that another run is still writing
-except ImportError:  # Windows, where an open file cannot be deleted in the first place
-    fcntl = None
 
 MAGIC = b"FACERGB\n"
 VERSION = 1
-_PREAMBLE = struct.Struct("<8s3I")
-_HEADER_ROOM = 1024  # for the header's own fields, beside the metadata
-_PAGE = 4096
-
-
-class RecordWriter:
-    """Writes records one after the other; the file appears under its name only when `with` ends without an exception.
-
-    A killed run leaves an earlier file of that name untouched; what it left beside it, the next writer removes.
-    """
-
-    def __init__(self, path: str | os.PathLike, shape: Sequence[int], metadata: Mapping[str, Any] | None = None):
-        """Args:
-        path: the file to (re)place.
-        shape: shape of every record, e.g. (224, 224, 4).
-        metadata: whatever JSON can hold.
-        """
-        self.path = Path(path)
-        self.shape = tuple(int(n) for n in shape)
-        if not self.shape or min(self.shape) < 1:
-            raise ValueError(f"shape must be positive numbers, got {shape}")
-        self._metadata = dict(metadata or {})
-        room = _PREAMBLE.size + len(json.dumps(self._metadata).encode()) + _HEADER_ROOM
-        self._start = -(-room // _PAGE) * _PAGE
-        self._checksums: list[int] = []
-        self._names: dict[str, None] = {}
-        self._resources = contextlib.ExitStack()
-
-    def __enter__(self) -> "RecordWriter":
-        _remove_leftovers(self.path)
-        with contextlib.ExitStack() as opening:
-            temporary = opening.enter_context(atomic_path(self.path))
-            self._stream = opening.enter_context(open(temporary, "wb"))
-            if fcntl:
-                fcntl.flock(self._stream, fcntl.LOCK_EX)
-            self._stream.write(bytes(self._start))
-            self._resources = opening.pop_all()
-        return self
-
-    def append(self, record: np.ndarray, name: str) -> None:
-        """Adds a record.
-
-        Args:
-          record: uint8 of the writer's shape.
-          name: unique within the file.
-        """
-        if record.shape != self.shape or record.dtype != np.uint8:
-            raise ValueError(f"{name}: record must be uint8 {self.shape}, got {record.dtype} {tuple(record.shape)}")
-        if name in self._names:
-            raise ValueError(f"{self.path}: names must be unique, got '{name}' twice")
-        content = np.ascontiguousarray(record).data.cast("B")
-        self._stream.write(content)
-        self._checksums.append(zlib.crc32(content))
-        self._names[name] = None
-
-    def __len__(self) -> int:
-        return len(self._names)
-
-    def __exit__(self, *exception: Any) -> bool | None:
-        if exception[0] is None:
-            try:
-                self._finish()
-            except BaseException as error:
-                # The exception must reach atomic_path, or it would put the unfinished file in place.
-                self._resources.__exit__(type(error), error, error.__traceback__)
-                raise
-        return self._resources.__exit__(*exception)
-
-    def _finish(self) -> None:
-        index = (
-            np.asarray(self._checksums, "<u4").tobytes() + json.dumps(list(self._names), ensure_ascii=False).encode()
-        )
-        self._stream.write(index)
-        header = json.dumps(
-            {
-                "shape": self.shape,
-                "dtype": "uint8",
-                "count": len(self),
-                "offset": self._start,
-                "file_size": self._start + len(self) * math.prod(self.shape) + len(index),
-                "index_length": len(index),
-                "index_crc32": zlib.crc32(index),
-                "metadata": self._metadata,
-            }
-        ).encode()
-        self._stream.seek(0)
-        self._stream.write(_PREAMBLE.pack(MAGIC, VERSION, len(header), zlib.crc32(header)))
-        self._stream.write(header)
-        self._stream.flush()
-        os.fsync(self._stream.fileno())  # the rename must not overtake the contents when the power fails
+PREAMBLE = struct.Struct("<8s3I")
 
 
 class RecordReader:
@@ -153,7 +56,7 @@ class RecordReader:
             raise UserError(f"{self.path}: must be a record file, got none (python create_bin.py makes it)")
         size = self.path.stat().st_size
         with open(self.path, "rb") as stream:
-            preamble = stream.read(_PREAMBLE.size)
+            preamble = stream.read(PREAMBLE.size)
             self.legacy = not preamble.startswith(MAGIC)
             if self.legacy:
                 self._open_legacy(size, image_size, preamble)
@@ -161,11 +64,11 @@ class RecordReader:
                 self._open(stream, size, image_size, preamble)
 
     def _open(self, stream, size: int, image_size: int | None, preamble: bytes) -> None:
-        if len(preamble) < _PREAMBLE.size:
+        if len(preamble) < PREAMBLE.size:
             raise UserError(
                 f"{self.path}: must be longer than its preamble, got {size} bytes (truncated; make it again)"
             )
-        _, version, header_length, header_crc = _PREAMBLE.unpack(preamble)
+        _, version, header_length, header_crc = PREAMBLE.unpack(preamble)
         if version != VERSION:
             raise UserError(
                 f"{self.path}: record format must be {VERSION}, got {version} (made by another release; make it again)"
@@ -174,7 +77,7 @@ class RecordReader:
         text = stream.read(min(header_length, size))
         if len(text) != header_length or zlib.crc32(text) != header_crc:
             raise UserError(f"{self.path}: header must match its checksum, got damage (make it again)")
-        header = checked_header(text, _PREAMBLE.size, self.path)
+        header = checked_header(text, PREAMBLE.size, self.path)
         if size != header["file_size"]:
             raise UserError(
                 f"{self.path}: must be {header['file_size']:,} bytes, got {size:,} "
@@ -301,15 +204,3 @@ class RecordReader:
     def _from_float(record: np.ndarray) -> np.ndarray:
         scaled = np.concatenate([(record[..., :3] + 1.0) * 127.5, record[..., 3:] * 255.0], axis=-1)
         return np.clip(np.rint(scaled), 0, 255).astype(np.uint8)
-
-
-def _remove_leftovers(path: Path) -> None:
-    """Deletes what killed writers of `path` left behind: temporary files that no process holds locked."""
-    for leftover in path.parent.glob(f".{glob.escape(path.stem)}-????????{glob.escape(path.suffix)}"):
-        with contextlib.suppress(BlockingIOError, PermissionError, FileNotFoundError):
-            if fcntl:
-                with open(leftover, "rb") as stream:
-                    fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                    leftover.unlink()
-            else:
-                leftover.unlink()

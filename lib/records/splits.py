@@ -7,6 +7,7 @@ from pathlib import Path
 
 from lib.errors import UserError
 from lib.files.atomic import atomic_path
+from lib.files.file_names import line_fault
 
 PARTS = ("train", "val", "test")
 
@@ -58,7 +59,14 @@ def _position(name: str, seed: int) -> float:
 
 
 def save_split(folder: Path, parts: Mapping[str, Iterable[str]]) -> None:
-    """Writes image_train.txt, image_val.txt and image_test.txt, one name a line."""
+    """Writes image_train.txt, image_val.txt and image_test.txt, one name a line.
+
+    Raises:
+      ValueError: a name is not one line of UTF-8 text.
+    """
+    for name in itertools.chain(*parts.values()):
+        if fault := line_fault(name):
+            raise ValueError(fault)
     for part in PARTS:
         with atomic_path(split_path(folder, part)) as temporary:
             temporary.write_text("".join(f"{name}\n" for name in parts[part]), encoding="utf-8")
@@ -76,9 +84,12 @@ def load_split(folder: Path) -> dict[str, list[str]]:
         if not path.is_file():
             raise UserError(f"{path}: must list the {part} images, got no file (python create_bin.py writes it)")
         try:
-            parts[part] = path.read_text(encoding="utf-8").splitlines()
+            # Not splitlines(), which also splits at characters that names may hold.
+            parts[part] = path.read_text(encoding="utf-8").removesuffix("\n").split("\n")
         except UnicodeDecodeError:
             raise UserError(f"{path}: must be UTF-8 text, got other bytes (python create_bin.py writes it)") from None
+        if parts[part] == [""]:
+            parts[part] = []
     if not parts["train"]:
         raise UserError(f"{split_path(folder, 'train')}: must list at least one image, got none")
     seen: dict[str, str] = {}

@@ -32,9 +32,9 @@ def encode_records(
     Results are kept in parts, so that a killed run continues with the part it was in.
 
     Args:
-      records: S RGBA crops.
+          records: S RGBA crops.
       encode: [B, H, W, 4] float32 crops in [0, 1] -> the networks' outputs.
-      cache_folder: where results are kept.
+          cache_folder: where results are kept.
       key: identifies the networks behind `encode` (a change of weights must change it).
       batch_size: crops a call.
       part_size: crops a file.

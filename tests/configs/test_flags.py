@@ -7,7 +7,7 @@ import tensorflow as tf
 import main
 from configs import flags, schema
 from lib.errors import UserError
-from lib.records.record_file import RecordWriter
+from lib.records.record_writer import RecordWriter
 from lib.records.splits import save_split
 from model.input_pipeline import batches as crop_batches
 from model.pipeline import build_camera, build_texture_network, load_hierarchy, load_pipeline

@@ -11,7 +11,7 @@ import pytest
 import main
 from configs import flags, schema
 from lib.errors import UserError
-from lib.records.record_file import RecordWriter
+from lib.records.record_writer import RecordWriter
 from lib.records.splits import save_split
 from tests.support.helpers import ROOT
 

@@ -23,7 +23,8 @@ from lib.files.numpy_files import DamagedFile, read_npy, read_npz
 from lib.mesh_sampling import load_or_build
 from lib.mesh_sampling.storage import load_hierarchy
 from lib.records.packing import pack
-from lib.records.record_file import MAGIC, RecordReader, RecordWriter
+from lib.records.record_file import MAGIC, RecordReader
+from lib.records.record_writer import RecordWriter
 from tests.support.one_line import is_empty_but_for, one_line
 
 TRIANGLES = np.array([[0, 1, 2], [1, 3, 2]])

@@ -11,7 +11,8 @@ import numpy as np
 import pytest
 
 from lib.errors import UserError
-from lib.records.record_file import MAGIC, RecordReader, RecordWriter
+from lib.records.record_file import MAGIC, RecordReader
+from lib.records.record_writer import RecordWriter
 from tests.support.helpers import ROOT
 
 
@@ -192,7 +193,7 @@ def test_the_originals_float_file_damaged_or_foreign(tmp_path):
 WRITER = """
     import sys, time
     import numpy as np
-    from lib.records.record_file import RecordWriter
+    from lib.records.record_writer import RecordWriter
     with RecordWriter(sys.argv[1], (64, 64, 4)) as writer:
         for i in range(100):
             writer.append(np.full((64, 64, 4), i, np.uint8), str(i))
@@ -230,7 +231,7 @@ def test_a_full_disk_leaves_the_old_file(tmp_path):
     limited = """
         import resource, signal, sys
         import numpy as np
-        from lib.records.record_file import RecordWriter
+        from lib.records.record_writer import RecordWriter
         from lib.errors import DiskFull
         signal.signal(signal.SIGXFSZ, signal.SIG_IGN)  # the write fails with an OSError, as on a full disk
         resource.setrlimit(resource.RLIMIT_FSIZE, (4096 + 6 * 16384,) * 2)

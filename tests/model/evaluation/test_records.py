@@ -11,7 +11,7 @@ from configs import schema
 from lib.errors import UserError
 from lib.face_model.coefficients import CoefficientLayout
 from lib.face_model.face_model import FaceModel
-from lib.records.record_file import RecordWriter
+from lib.records.record_writer import RecordWriter
 from lib.records.splits import save_split
 from lib.synthetic.dataset import crop_name
 from model.evaluation import fresh_photos as evaluation_photos

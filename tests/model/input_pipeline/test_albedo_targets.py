@@ -5,7 +5,8 @@ import pytest
 import tensorflow as tf
 
 from lib.geometry.camera import Camera
-from lib.records.record_file import RecordReader, RecordWriter
+from lib.records.record_file import RecordReader
+from lib.records.record_writer import RecordWriter
 from lib.synthetic.builtin.face_generator import build_face_model
 from model.face_gcn import FaceGCN
 from model.input_pipeline.albedo_targets import albedo_targets, seen_albedo

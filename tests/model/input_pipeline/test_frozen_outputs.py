@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from lib.records.record_file import RecordReader, RecordWriter
+from lib.records.record_file import RecordReader
+from lib.records.record_writer import RecordWriter
 from model.input_pipeline.batches import batches, shuffled
 from model.input_pipeline.frozen_outputs import encode_records
 from model.networks.encoding import EncodedFaces

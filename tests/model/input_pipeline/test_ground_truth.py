@@ -6,7 +6,8 @@ from PIL import Image
 
 from configs import schema
 from lib.errors import UserError
-from lib.records.record_file import RecordReader, RecordWriter
+from lib.records.record_file import RecordReader
+from lib.records.record_writer import RecordWriter
 from model.input_pipeline.ground_truth import record_truth
 
 SIZE, FACE_MODEL = 8, "0123456789abcdef"

@@ -10,7 +10,8 @@ import tensorflow as tf
 
 from configs import schema
 from lib.errors import UserError
-from lib.records.record_file import RecordReader, RecordWriter
+from lib.records.record_file import RecordReader
+from lib.records.record_writer import RecordWriter
 from lib.records.splits import save_split
 from model import losses
 from model.input_pipeline.batches import batches
