@@ -2,7 +2,9 @@
 
 import argparse
 import sys
+from collections.abc import Collection
 from pathlib import Path
+from typing import Any
 
 from configs import flags, schema
 from lib.errors import UserError
@@ -30,66 +32,99 @@ FOLDERS = {
 
 def main(argv: list[str] | None = None) -> int:
     args = parse(argv)
-    config = schema.load(args.config, args.overrides)
-    # TensorFlow takes seconds to import, so everything that can be wrong with the command is looked at before.
-    if args.mode == "train":
-        RecordReader(config.records_path, config.data.image_size)
-        load_split(config.params_dir)
-        start_tensorflow(config.train.seed)
-        from model.training.loop import train
+    return MODES[args.mode](schema.load(args.config, args.overrides), args)
 
-        train(config, config.run_dir)
-    elif args.mode == "test":
-        source = Path(config.test.input)
-        if config.test.video and config.test.same_person:
-            raise UserError("test.video and test.same_person must not both be true, got both")
-        if config.test.video and not source.exists():
-            raise UserError(f"{source}: must be a video or a folder of frames, got nothing there")
-        if not config.test.video:
-            photo_paths(source, skip=config.test.output)
-        start_tensorflow(config.train.seed)
-        if config.test.video:
-            from model.video.track import reconstruct_video as reconstruct
-        elif config.test.same_person:
-            from model.person.reconstruct import reconstruct_people as reconstruct
-        else:
-            from model.reconstruction.reconstructor import reconstruct_folder as reconstruct
 
-        failed = reconstruct(config, source, Path(config.test.output))
-        return PARTIAL_SUCCESS if failed else 0
-    elif args.mode == "doctor":
-        from model.doctor import DEFAULT, diagnose
+# TensorFlow takes seconds to import, so each mode looks at everything that can be wrong with its command before.
 
-        chosen = diagnose(config, args.config or DEFAULT)
-        if args.config is None:
-            diagnose(schema.load(schema.REPOSITORY / "configs" / "paper.yaml", args.overrides), "configs/paper.yaml")
-        return 0 if chosen else 2
-    elif args.mode == "prepare":
-        photo_paths(config.prepare.input, skip=config.prepare.output)
-        from model.preparation.prepare import prepare_folder
 
-        left_out = prepare_folder(config, Path(config.prepare.input), Path(config.prepare.output))
-        return PARTIAL_SUCCESS if left_out else 0
-    elif args.mode == "pretrain":
-        start_tensorflow(config.pretrain.seed)
-        from model.pretraining.loop import pretrain
+def run_training(config: schema.Config, _: argparse.Namespace) -> int:
+    check_records(config)
+    start_tensorflow(config.train.seed)
+    from model.training.loop import train
 
-        pretrain(config)
-    elif config.evaluate.input:
-        photo_paths(config.evaluate.input, skip=config.evaluate.output)
+    train(config, config.run_dir)
+    return 0
+
+
+def reconstruct(config: schema.Config, _: argparse.Namespace) -> int:
+    source, section = Path(config.test.input), config.test
+    if section.video and section.same_person:
+        raise UserError("test.video and test.same_person must not both be true, got both")
+    if section.video and not source.exists():
+        raise UserError(f"{source}: must be a video or a folder of frames, got nothing there")
+    if not section.video:
+        photo_paths(source, skip=section.output)
+    start_tensorflow(config.train.seed)
+    if section.video:
+        from model.video.track import reconstruct_video as run
+    elif section.same_person:
+        from model.person.reconstruct import reconstruct_people as run
+    else:
+        from model.reconstruction.folder import reconstruct_folder as run
+
+    return exit_code(run(config, source, Path(section.output)))
+
+
+def prepare_crops(config: schema.Config, _: argparse.Namespace) -> int:
+    photo_paths(config.prepare.input, skip=config.prepare.output)
+    from model.preparation.prepare import prepare_folder
+
+    return exit_code(prepare_folder(config, Path(config.prepare.input), Path(config.prepare.output)))
+
+
+def pretrain_networks(config: schema.Config, _: argparse.Namespace) -> int:
+    start_tensorflow(config.pretrain.seed)
+    from model.pretraining.loop import pretrain
+
+    pretrain(config)
+    return 0
+
+
+def measure(config: schema.Config, _: argparse.Namespace) -> int:
+    output = Path(config.evaluate.output)
+    if config.evaluate.input:
+        photo_paths(config.evaluate.input, skip=output)
         start_tensorflow(config.train.seed)
         from model.evaluation.folder import evaluate_folder
 
-        failed = evaluate_folder(config, Path(config.evaluate.input), Path(config.evaluate.output))
-        return PARTIAL_SUCCESS if failed else 0
-    else:
-        RecordReader(config.records_path, config.data.image_size)
-        load_split(config.params_dir)
-        start_tensorflow(config.train.seed)
-        from model.evaluation.records import evaluate
+        return exit_code(evaluate_folder(config, Path(config.evaluate.input), output))
+    check_records(config)
+    start_tensorflow(config.train.seed)
+    from model.evaluation.records import evaluate
 
-        evaluate(config, Path(config.evaluate.output))
+    evaluate(config, output)
     return 0
+
+
+def examine_assets(config: schema.Config, args: argparse.Namespace) -> int:
+    from model.doctor import DEFAULT, diagnose
+
+    chosen = diagnose(config, args.config or DEFAULT)
+    if args.config is None:
+        diagnose(schema.load(schema.REPOSITORY / "configs" / "paper.yaml", args.overrides), "configs/paper.yaml")
+    return 0 if chosen else 2
+
+
+MODES = {
+    "train": run_training,
+    "test": reconstruct,
+    "prepare": prepare_crops,
+    "pretrain": pretrain_networks,
+    "evaluate": measure,
+    "doctor": examine_assets,
+}
+
+
+def check_records(config: schema.Config) -> None:
+    """Raises UserError unless the packed crops and their split are there."""
+    RecordReader(config.records_path, config.data.image_size)
+    load_split(config.params_dir)
+
+
+def exit_code(failed: Collection[Any]) -> int:
+    """That of a folder some photos of which may have failed."""
+    return PARTIAL_SUCCESS if failed else 0
 
 
 def start_tensorflow(seed: int) -> None:
@@ -104,7 +139,7 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
     parser.add_argument(
         "--mode",
         default="train",
-        choices=("train", "test", "prepare", "pretrain", "evaluate", "doctor"),
+        choices=tuple(MODES),
         help="what to do (default: %(default)s)",
     )
     parser.add_argument("--config", help="YAML of what differs from configs/default.yaml, e.g. configs/paper.yaml")
@@ -137,5 +172,10 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
     return args
 
 
+def console() -> int:
+    """The program of the command line; faults are one line and an exit code."""
+    return flags.run(main, "--mode train goes on with --restore, --mode prepare and pretrain with the same command")
+
+
 if __name__ == "__main__":
-    sys.exit(flags.run(main, "--mode train goes on with --restore, --mode prepare and pretrain with the same command"))
+    sys.exit(console())

@@ -30,13 +30,13 @@ def main():
     from configs import schema
     from model.pipeline import load_pipeline, restore_texture_network
     from model.reconstruction.export import Exporter
-    from model.reconstruction.reconstructor import Reconstructor
+    from model.reconstruction.face_reconstructor import FaceReconstructor
 
     cv2.setNumThreads(1)
     config = schema.load()
     pipeline = load_pipeline(config)
     restore_texture_network(pipeline)
-    reconstruct = Reconstructor.of(config, pipeline)
+    reconstruct = FaceReconstructor(config, pipeline)
     with tempfile.TemporaryDirectory() as folder:
         photo = Path(folder) / "portrait.png"
         Image.fromarray(skimage.data.astronaut()).save(photo)

@@ -53,12 +53,15 @@ def main():
     from lib.synthetic.builtin.face_generator import build_face_model
     from model.fitting.energy import FitTargets
     from model.fitting.fitter import Fitter
+    from model.fitting.masks import MaskFinder
+    from model.fitting.placement import PointPlacement
     from model.morphable_model import MorphableModel
     from model.photos.reader import PhotoReader
 
     camera = Camera((arguments.image_size, arguments.image_size))
     model = MorphableModel(build_face_model(arguments.vertices))
-    reader, fitter = PhotoReader(model, camera, 0.5), Fitter(model, camera)
+    reader, fitter = PhotoReader(model.face_model, arguments.image_size, 0.5), Fitter(model, camera)
+    place, find_mask = PointPlacement(model.face_model, camera), MaskFinder(model, camera)
     packages = ", ".join(
         f"{p} {importlib.metadata.version(p)}" for p in ("tensorflow", "mtcnn", "opencv-python-headless")
     )
@@ -68,8 +71,8 @@ def main():
         Image.fromarray(skimage.data.astronaut()).save(path)
         photo, _ = timed("read, detect, align", lambda: reader.read(path), arguments.repeats)
     mean = np.zeros([1, model.layout.size], np.float32)
-    start = timed("place on five points", lambda: reader.place(mean, photo.alignment.points), arguments.repeats)
-    alpha = timed("mask", lambda: reader.mask(photo, start), arguments.repeats)
+    start = timed("place on five points", lambda: place(mean, photo.alignment.points), arguments.repeats)
+    alpha = timed("mask", lambda: find_mask(photo.alignment, None, start), arguments.repeats)
     targets = FitTargets(
         image=tf.constant(photo.rgb[None]),
         alpha=tf.constant(alpha[None, ..., None]),

@@ -21,7 +21,7 @@ from lib.synthetic import photos
 from model.fitting.fitter import Fitter
 from model.person.estimator import BATCH, batches
 from model.pipeline import load_pipeline
-from model.reconstruction.reconstructor import Draft, Reconstructor
+from model.reconstruction.face_reconstructor import Draft, FaceReconstructor
 
 SEED = 555
 YAW = (45.0, 75.0)  # degrees, to either side
@@ -44,7 +44,7 @@ def turned_faces(config: schema.Config, face_model, count: int) -> list[photos.S
         return [faces.sample(faces.settings.photos_per_identity * person) for person in range(count)]
 
 
-def describe(reconstruct: Reconstructor, found: np.ndarray, faces: list[photos.SyntheticFace]) -> str:
+def describe(reconstruct: FaceReconstructor, found: np.ndarray, faces: list[photos.SyntheticFace]) -> str:
     """Errors of coefficients [S, K]."""
     pipeline = reconstruct.pipeline
     angles = pipeline.face_model.layout.slices["angles"]
@@ -61,7 +61,7 @@ def describe(reconstruct: Reconstructor, found: np.ndarray, faces: list[photos.S
     )
 
 
-def fitted_with_energy(reconstruct: Reconstructor, drafts: list[Draft], starts: list[Draft]):
+def fitted_with_energy(reconstruct: FaceReconstructor, drafts: list[Draft], starts: list[Draft]):
     """Coefficients [S, K] fitted from `starts`, and energies [S] against what `drafts` show."""
     fitted = [draft for batch in batches(starts) for draft in reconstruct.fit(batch, reconstruct.fitter)]
     fitter, energies = reconstruct.fitter, []
@@ -72,7 +72,7 @@ def fitted_with_energy(reconstruct: Reconstructor, drafts: list[Draft], starts: 
     return np.stack([draft.coefficients for draft in fitted]), np.array(energies)
 
 
-def with_yaw(reconstruct: Reconstructor, draft: Draft, degrees: float) -> Draft:
+def with_yaw(reconstruct: FaceReconstructor, draft: Draft, degrees: float) -> Draft:
     """The draft turned further by so many degrees."""
     layout = reconstruct.pipeline.face_model.layout
     coefficients = np.array(draft.coefficients)
@@ -80,7 +80,7 @@ def with_yaw(reconstruct: Reconstructor, draft: Draft, degrees: float) -> Draft:
     return dataclasses.replace(draft, coefficients=coefficients)
 
 
-def print_speed(reconstruct: Reconstructor, drafts: list[Draft]) -> None:
+def print_speed(reconstruct: FaceReconstructor, drafts: list[Draft]) -> None:
     """Seconds of a fit for each photo, by batch size, after a first call."""
     for size in (1, 2, 4, BATCH):
         fitter = Fitter(reconstruct.pipeline.face_gcn.morphable, reconstruct.pipeline.camera, reconstruct.learning_rate)
@@ -100,7 +100,7 @@ def main() -> None:
     args = parser.parse_args()
     config = schema.load(overrides=args.overrides)
     pipeline = load_pipeline(config)
-    reconstruct = Reconstructor.of(config, pipeline)
+    reconstruct = FaceReconstructor(config, pipeline)
     faces = turned_faces(config, pipeline.face_model, args.faces)
     drafts = [reconstruct.guess(aligned_photo(reconstruct.reader, f"{i}", face)) for i, face in enumerate(faces)]
     print("regressed, placed", describe(reconstruct, np.stack([draft.coefficients for draft in drafts]), faces))

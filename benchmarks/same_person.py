@@ -20,7 +20,7 @@ from model.fitting.person import with_shared_mean
 from model.metrics.shape import MILLIMETRES, aligned_distance
 from model.person.estimator import Gallery, PersonEstimator, batches
 from model.pipeline import load_pipeline
-from model.reconstruction.reconstructor import Reconstructor
+from model.reconstruction.face_reconstructor import FaceReconstructor
 
 SEED = 4321  # neither the data's, nor the pre-training's, nor the evaluation's
 ALIGNMENTS = ("as it is", "rigid", "with scale")
@@ -38,7 +38,7 @@ def identity_errors(face_model: FaceModel, found: np.ndarray, true: np.ndarray) 
     return [plain, aligned_distance(ours, theirs), aligned_distance(ours, theirs, scaled=True)]
 
 
-def stages(reconstruct: Reconstructor, estimator: PersonEstimator, samples) -> dict[str, np.ndarray]:
+def stages(reconstruct: FaceReconstructor, estimator: PersonEstimator, samples) -> dict[str, np.ndarray]:
     """What is known of a person after each stage: name -> coefficients [S, K] to be averaged over S."""
     layout = reconstruct.pipeline.face_model.layout
     drafts = [reconstruct.guess(aligned_photo(reconstruct.reader, f"{i}", face)) for i, face in enumerate(samples)]
@@ -66,7 +66,7 @@ def main() -> None:
     config = schema.load(overrides=args.overrides)
     pipeline = load_pipeline(config)
     model = pipeline.face_model
-    reconstruct = Reconstructor.of(config, pipeline)
+    reconstruct = FaceReconstructor(config, pipeline)
     estimator = PersonEstimator(reconstruct)
     faces = SyntheticFaces(model, config.data.image_size, args.seed, PhotoSettings(photos_per_identity=args.photos))
     part = model.layout.slices["identity"]

@@ -18,7 +18,7 @@ from lib.synthetic.photos import SyntheticFaces
 from lib.synthetic.rendering.placement import five_points
 from model.person.estimator import batches
 from model.pipeline import load_pipeline
-from model.reconstruction.reconstructor import Reconstructor
+from model.reconstruction.face_reconstructor import FaceReconstructor
 from model.video.track import frame_landmarks, track_face
 
 SEED, FRAME_RATE = 4321, 25.0
@@ -64,7 +64,7 @@ def main() -> None:
     config = schema.load(overrides=args.overrides)
     pipeline = load_pipeline(config)
     morphable, camera = pipeline.face_gcn.morphable, pipeline.camera
-    reconstruct = Reconstructor.of(config, pipeline)
+    reconstruct = FaceReconstructor(config, pipeline)
     start = SyntheticFaces(pipeline.face_model, config.data.image_size, SEED).sample(0).coefficients
     true = moving_face(pipeline.face_model.layout, start, args.frames)
     generator = np.random.default_rng(SEED)

@@ -32,7 +32,17 @@ from utils import init_sampling
 
 @dataclass(frozen=True)
 class Pipeline:
-    """Face model, camera, the two frozen networks, the texture network, and the FaceGCN that connects them."""
+    """Face model, camera, the two frozen networks and the graph network that refines the texture.
+
+    Attributes:
+      config: that all of it was loaded for.
+      face_model: the model.
+      camera: of the crops.
+      regressor: frozen; crop to coefficients.
+      identity: frozen; crop to identity embedding.
+      texture_network: of `face_gcn`, the only one that is trained.
+      face_gcn: coarse face, refinement, rendering, loss terms.
+    """
 
     config: schema.Config
     face_model: FaceModel

@@ -49,6 +49,11 @@ class Alignment:
         return points @ self.photo_to_crop[:, :2].T + self.photo_to_crop[:, 2]
 
 
+def five_points(landmarks: np.ndarray) -> np.ndarray:
+    """Landmarks [..., 68, C] to the detector's five points [..., 5, C], float64."""
+    return np.einsum("pm,...mc->...pc", FIVE_FROM_68.astype(np.float64), landmarks)
+
+
 def fit_scale_shift(points_y_up: np.ndarray, template: np.ndarray) -> tuple[float, np.ndarray]:
     """Least-squares scale and shift between a 3-D template and points (Deep3DFaceReconstruction's "POS" fit).
 

@@ -15,7 +15,7 @@ from model.evaluation.images import ImageEvaluation, print_means
 from model.face_gcn import FaceReconstruction
 from model.photos.errors import PHOTO_ERRORS, failure_reason
 from model.pipeline import Pipeline, load_pipeline, restore_texture_network
-from model.reconstruction.reconstructor import Reconstructor
+from model.reconstruction.face_reconstructor import FaceReconstructor
 
 
 def evaluate_folder(config: schema.Config, source: Path, output: Path) -> dict[str, str]:
@@ -59,7 +59,7 @@ def evaluate_folder(config: schema.Config, source: Path, output: Path) -> dict[s
 
 
 def _photos(config: schema.Config, pipeline: Pipeline):
-    reconstruct = Reconstructor.of(config, pipeline)
+    reconstruct = FaceReconstructor(config, pipeline)
 
     def read(path: Path) -> tuple[tf.Tensor, FaceReconstruction]:
         found = reconstruct(path)

@@ -9,9 +9,7 @@ from lib.face_image.alignment import FIVE_FROM_68
 from lib.geometry.camera import Camera
 from lib.geometry.lighting import AMBIENT, sh_basis
 from lib.images.sampling import sample_image
-from lib.mesh_renderer.fragments import interpolate, rasterize
 from lib.synthetic.builtin.expressions import EXPRESSION_NAMES, PARTING, SIGNED
-from lib.tensor_structure import TensorStructure
 from model.fitting.energy import (
     LIGHT_SIGMA,
     REFERENCE_SIZE,
@@ -24,7 +22,8 @@ from model.fitting.energy import (
     point_energy,
     prior_energy,
 )
-from model.fitting.outline import Outline, OutlinePairs, lower_outline, pair_outline
+from model.fitting.outline import lower_outline
+from model.fitting.surface import Surface, visible_surface
 from model.morphable_model import MorphableModel
 
 # From the first steps to the last: blur of the photo (standard deviation, pixels of 224), factor of the expected colour
@@ -35,10 +34,6 @@ LEVELS = ((2.5, 3.0, 0.3), (1.2, 1.7, 0.3), (0.6, 1.0, 0.4))
 REFRESH = 10
 # Adam's step for each group, relative to fit.learning_rate (prior standard deviations; radians; decimetres).
 STEP = {"identity": 1.0, "expression": 1.0, "albedo": 1.0, "angles": 0.2, "light": 0.3, "translation": 0.2}
-# Vertices seen at a flatter angle than this cosine carry no colour.
-GRAZING = 0.15
-# A vertex farther behind what is seen at its pixel (decimetres) is hidden.
-DEPTH_SLACK = 0.06
 LIGHT_ITERATIONS = 4
 TERMS = ("points", "landmarks", "photometric", "outline", "prior", "light", "asymmetry")
 # The built-in model's muscles only pull; models with statistical expressions have other names, or none.
@@ -80,19 +75,6 @@ class FitResult:
     energies: dict[str, np.ndarray]
 
 
-@dataclasses.dataclass(frozen=True)
-class Surface(TensorStructure):
-    """What is seen of posed faces.
-
-    Attributes:
-      weight: [B, N] what each vertex stands for: the area of its surface as seen, times the mask, 0 where hidden.
-      pairs: silhouette vertices and the mask's outline.
-    """
-
-    weight: tf.Tensor
-    pairs: OutlinePairs
-
-
 class Fitter:
     """Fits batches of crops.
 
@@ -118,7 +100,7 @@ class Fitter:
         # Not jit-compiled: that takes 8 s and saves 0.6 s a photo.
         self._advance = tf.function(self._advance_eagerly, reduce_retracing=True)
 
-    def fit(self, targets: FitTargets, initial, steps: int, settled: bool = False) -> FitResult:
+    def fit(self, targets: FitTargets, initial: np.ndarray | tf.Tensor, steps: int, settled: bool = False) -> FitResult:
         """Refines coefficients.
 
         The light is solved for first, in closed form, because a wrong one would drive the shape; then all coefficients
@@ -139,10 +121,10 @@ class Fitter:
             lower_outline(alpha[..., 0], points)
             for alpha, points in zip(targets.alpha.numpy(), targets.points.numpy(), strict=True)
         ]
-        energies = {}
+        energies: dict[str, tf.Tensor] = {}
         for start in range(0, steps, REFRESH):
             level = min(int((start >= ends).sum()), len(LEVELS) - 1)
-            surface = self.visible_surface(coefficients, targets.alpha, outlines)
+            surface = visible_surface(self.model, self.camera, coefficients, targets.alpha, outlines)
             if start == 0 and not settled:
                 coefficients = self.solve_light(coefficients, images[level], surface.weight)
             count = min(REFRESH, steps - start)
@@ -159,54 +141,20 @@ class Fitter:
         residual = self.point_residual(coefficients, targets.points)
         return FitResult(coefficients.numpy(), residual.numpy(), {name: e.numpy() for name, e in energies.items()})
 
-    def shared_gradient(self, slope: tf.Tensor, targets: FitTargets) -> tf.Tensor:
+    def shared_gradient(self, slope: tf.Tensor) -> tf.Tensor:
         """The gradient [B, K] that the steps follow; here every crop is a face of its own."""
         return slope
 
-    def point_residual(self, coefficients, points) -> tf.Tensor:
+    def point_residual(self, coefficients: tf.Tensor, points: tf.Tensor) -> tf.Tensor:
         """Mean distance [B] between projected and given five points, pixels of 224."""
         found = self.five_points(self.model.posed(coefficients, self.camera).landmarks)
         return tf.reduce_mean(tf.norm(found - points, axis=-1), axis=-1) * (REFERENCE_SIZE / self.camera.image_size[0])
 
-    def five_points(self, landmarks) -> tf.Tensor:
+    def five_points(self, landmarks: tf.Tensor) -> tf.Tensor:
         """Landmarks [B, 68, C] to the detector's five points [B, 5, C]."""
         return self._five @ landmarks
 
-    def visible_surface(self, coefficients, alpha, outlines: list[Outline]) -> Surface:
-        """What is seen of the posed faces: weights of the vertices and pairs for the outlines."""
-        posed = self.model.posed(coefficients, self.camera)
-        clip, size = self.camera.clip_coordinates(posed.vertices), self.camera.image_size
-        fragments = rasterize(clip, self.model.triangles, size)
-        ids = fragments.triangle_id
-        corners = tf.gather(posed.vertices, self.model.triangles, axis=1)
-        cross = tf.linalg.cross(corners[:, :, 1] - corners[:, :, 0], corners[:, :, 2] - corners[:, :, 0])
-        areas = tf.maximum(cross[..., 2], 0.0) / 6  # a third of the area seen from the front for each corner
-        count = self.model.vertex_count
-        triangles = self.model.triangles.numpy()
-        seen = np.zeros([len(ids), len(triangles) + 1], bool)
-        for row, image in zip(seen, ids.numpy(), strict=True):
-            row[image] = True  # -1, the background, is the last entry
-        visible = np.zeros([len(seen), count], np.float32)
-        area = np.zeros([len(seen), count], np.float32)
-        for row, of_triangle, sizes, total in zip(visible, seen, areas.numpy(), area, strict=True):
-            row[triangles[of_triangle[:-1]]] = 1
-            total[:] = np.bincount(triangles.ravel(), np.repeat(sizes, 3), count)
-        points = self.camera.project(posed.vertices)
-        # Beyond the image the border's pixels would be repeated.
-        inside = tf.reduce_all((points > 0.5) & (points < tf.constant(size[::-1], tf.float32) - 0.5), axis=-1)
-        # A triangle seen in part has corners behind what hides the rest.
-        depth = self.camera.depth(posed.vertices)
-        seen_depth = interpolate(depth[..., None], self.model.triangles, fragments)
-        seen_depth = tf.where(fragments.mask > 0, seen_depth, self.camera.far)
-        in_front = depth <= sample_image(seen_depth, points, "nearest")[..., 0] + DEPTH_SLACK
-        usable = tf.cast(inside & in_front & (posed.normals[..., 2] > GRAZING), tf.float32)
-        masked = usable * sample_image(alpha, points)[..., 0]
-        return Surface(
-            weight=visible * area * masked,
-            pairs=pair_outline(outlines, ids.numpy(), triangles, points.numpy()),
-        )
-
-    def solve_light(self, coefficients, image, weight) -> tf.Tensor:
+    def solve_light(self, coefficients: tf.Tensor, image: tf.Tensor, weight: tf.Tensor) -> tf.Tensor:
         """The coefficients with the light that explains the image best for their shape and albedo.
 
         Ridge regression, repeated with the weights of a robust norm: hair and caps that slipped into the mask are dark.
@@ -224,10 +172,11 @@ class Fitter:
             light = tf.linalg.solve(normal, tf.einsum("bn,bnci,bnc->bci", scale, design, rest)[..., None])[..., 0]
             error = tf.reduce_sum(tf.square(rest - tf.einsum("bnci,bci->bnc", design, light)), axis=-1)
             scale = share * self.weights.observations / (self.weights.colour_sigma**2 + error)
-        parts = dataclasses.replace(posed.coefficients, light=tf.reshape(light, [-1, 27]))
-        return self.model.layout.join(parts)
+        return self.model.layout.join(dataclasses.replace(posed.coefficients, light=tf.reshape(light, [-1, 27])))
 
-    def energies(self, coefficients, targets: FitTargets, surface: Surface, colour_factor) -> dict[str, tf.Tensor]:
+    def energies(
+        self, coefficients: tf.Tensor, targets: FitTargets, surface: Surface, colour_factor: float | tf.Tensor
+    ) -> dict[str, tf.Tensor]:
         """Every term of the energy, [B] each; colours may be off by `colour_factor` times the expected error."""
         settings, size, pairs = self.weights, self.camera.image_size[0], surface.pairs
         posed = self.model.posed(coefficients, self.camera)
@@ -272,7 +221,7 @@ class Fitter:
                 tape.watch(values)
                 terms = self.energies(values, targets, surface, colour_factor)
                 energy = tf.reduce_sum(tf.add_n(list(terms.values())))
-            return self.shared_gradient(tape.gradient(energy, values), targets), terms
+            return self.shared_gradient(tape.gradient(energy, values)), terms
 
         def body(index, values, first, second, _):
             slope, terms = gradient(values)
@@ -290,7 +239,7 @@ class Fitter:
         return coefficients, (first, second), terms
 
 
-def blurred(image, alpha, sigma: float, image_size: int):
+def blurred(image: tf.Tensor, alpha: tf.Tensor, sigma: float, image_size: int) -> tf.Tensor:
     """The image [B, H, W, 3] blurred inside its mask [B, H, W, 1]: colours from off the face do not bleed in.
 
     Args:

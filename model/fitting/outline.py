@@ -1,6 +1,7 @@
 """Pairs the mask's outline with the face model's silhouette, for the fit: where cheeks and jaw should end."""
 
 import dataclasses
+from collections.abc import Sequence
 
 import cv2
 import numpy as np
@@ -71,7 +72,7 @@ def lower_outline(alpha: np.ndarray, five_points: np.ndarray) -> Outline:
 
 
 def pair_outline(
-    outlines: list[Outline], triangle_ids: np.ndarray, triangles: np.ndarray, projected: np.ndarray
+    outlines: Sequence[Outline], triangle_ids: np.ndarray, triangles: np.ndarray, projected: np.ndarray
 ) -> OutlinePairs:
     """The silhouette's vertex nearest to every point of the outlines.
 

@@ -9,6 +9,7 @@ from lib.face_model.coefficients import CoefficientLayout
 from lib.geometry.camera import Camera
 from model.fitting.energy import FitTargets, prior_energy
 from model.fitting.fitter import Fitter, FitWeights
+from model.fitting.surface import Surface
 from model.morphable_model import MorphableModel
 
 SHARED = ("identity", "albedo")
@@ -40,7 +41,9 @@ class PersonFitter(Fitter):
         self._shared = tf.constant(shared_slots(model.layout))
         self._factor = 0.0 if frozen else 1.0
 
-    def energies(self, coefficients, targets: FitTargets, surface, colour_factor) -> dict[str, tf.Tensor]:
+    def energies(
+        self, coefficients: tf.Tensor, targets: FitTargets, surface: Surface, colour_factor: float | tf.Tensor
+    ) -> dict[str, tf.Tensor]:
         """See `Fitter.energies`; each of B crops carries 1 / B of the priors of identity and albedo."""
         terms = super().energies(coefficients, targets, surface, colour_factor)
         share = tf.math.rsqrt(tf.cast(tf.shape(coefficients)[0], tf.float32))
@@ -50,7 +53,7 @@ class PersonFitter(Fitter):
         terms["asymmetry"] = tf.square(share) * terms["asymmetry"]
         return terms
 
-    def shared_gradient(self, slope: tf.Tensor, targets: FitTargets) -> tf.Tensor:
+    def shared_gradient(self, slope: tf.Tensor) -> tf.Tensor:
         """Sums the gradient of what is shared over the crops."""
         total = self._factor * tf.reduce_sum(slope, axis=0, keepdims=True)
         return tf.where(self._shared, total, slope)

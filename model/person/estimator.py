@@ -11,7 +11,7 @@ from lib.files.disk_list import DiskList
 from model.fitting.fitter import FitWeights
 from model.fitting.person import PersonFitter, shared_slots, with_shared_mean
 from model.fitting.similarity import Similarity
-from model.reconstruction.reconstructor import Draft, Reconstructor
+from model.reconstruction.face_reconstructor import Draft, FaceReconstructor
 
 Item = TypeVar("Item")
 
@@ -38,7 +38,7 @@ class PersonEstimator:
       reconstruct: guesses and fits single photos. Its `steps` of 0 leave the robust mean of what was regressed.
     """
 
-    def __init__(self, reconstruct: Reconstructor):
+    def __init__(self, reconstruct: FaceReconstructor):
         self.reconstruct = reconstruct
         pipeline = reconstruct.pipeline
         model = (pipeline.face_gcn.morphable, pipeline.camera, reconstruct.learning_rate)

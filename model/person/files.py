@@ -18,7 +18,8 @@ from model.metrics.images import masked_psnr
 from model.person.merge import MergedSkin, SkinView, merge
 from model.reconstruction import files as reconstruction_files
 from model.reconstruction.export import Exporter, FaceTextures, png_bytes, texture_bytes
-from model.reconstruction.reconstructor import NEW_VIEWS, PhotoResult, Reconstructor
+from model.reconstruction.face_reconstructor import NEW_VIEWS, FaceReconstructor
+from model.reconstruction.photo_result import PhotoResult
 
 PERSON_FOLDER = "person"
 
@@ -52,7 +53,7 @@ class PersonRecord(SkinView):
 
 
 def write_person(
-    folder: Path, reconstruct: Reconstructor, export: Exporter, records: DiskList[PersonRecord]
+    folder: Path, reconstruct: FaceReconstructor, export: Exporter, records: DiskList[PersonRecord]
 ) -> MergedSkin:
     """Merges the photos of one person and writes the result.
 
@@ -97,7 +98,7 @@ def write_person(
 
 def write_meshes(folder: Path, export: Exporter, identity: np.ndarray, skin: MergedSkin) -> None:
     """Writes the meshes of `write_person` for identity coefficients [Ki]."""
-    export.remove_earlier(folder)
+    export.remove_earlier(folder, export.formats)
     morphable, triangles = export.morphable, export.morphable.face_model.triangles
     shape = morphable.shape(tf.constant(identity[None]), tf.zeros([1, morphable.layout.expression]))
     vertices, normals = shape[0].numpy(), morphable.normals(shape)[0].numpy()
@@ -119,7 +120,7 @@ def write_meshes(folder: Path, export: Exporter, identity: np.ndarray, skin: Mer
 
 
 def _write_numbers(
-    folder: Path, reconstruct: Reconstructor, records: DiskList[PersonRecord], psnr: dict[str, float]
+    folder: Path, reconstruct: FaceReconstructor, records: DiskList[PersonRecord], psnr: dict[str, float]
 ) -> None:
     """coefficients.json and metrics.json."""
     face_model = reconstruct.pipeline.face_model

@@ -8,7 +8,7 @@ import numpy as np
 
 from lib.mesh_export.uv_chart import ChartRaster
 from model.reconstruction.export import FaceTextures
-from model.reconstruction.reconstructor import PhotoResult
+from model.reconstruction.photo_result import PhotoResult
 
 # Weight of a photo's albedo where it did not see the skin: the mean of the networks' guesses is left.
 UNSEEN = 0.01

@@ -15,9 +15,8 @@ from lib.files.disk_list import DiskList
 from model.person.estimator import BATCH, Gallery, PersonEstimator, batches
 from model.person.files import PERSON_FOLDER, PersonRecord, write_person
 from model.photos.errors import PHOTO_ERRORS
-from model.pipeline import load_pipeline, restore_texture_network
+from model.reconstruction.face_reconstructor import Draft, FaceReconstructor
 from model.reconstruction.files import RUN_FILES
-from model.reconstruction.reconstructor import Draft, Reconstructor
 from model.reconstruction.result_folder import ResultFolder
 
 
@@ -40,18 +39,16 @@ def reconstruct_people(config: schema.Config, source: Path, output: Path) -> dic
     """
     source, output = Path(source), Path(output)
     people = person_folders(source, output)
-    pipeline = load_pipeline(config)
-    restore_texture_network(pipeline)
-    reconstruct = Reconstructor.of(config, pipeline)
+    reconstruct = FaceReconstructor.load(config)
     estimator = PersonEstimator(reconstruct)
-    written = ResultFolder(config, pipeline, source, output)
+    written = ResultFolder(reconstruct, source, output)
     for folder in tqdm(people, "reconstruct", unit="person", dynamic_ncols=True):
         paths = photo_paths(folder, skip=output)
         person = folder.relative_to(source) / PERSON_FOLDER
         names = result_names(paths, source, taken=(*RUN_FILES, person.as_posix()))
         records = _reconstruct_person(estimator, written, names)
         if len(records):
-            write_person(output / person, reconstruct, written.export, records)
+            write_person(output / person, reconstruct, reconstruct.export, records)
     return written.finish()
 
 

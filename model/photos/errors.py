@@ -1,4 +1,4 @@
-"""What one photo of many can do wrong without stopping the others, and how it is told."""
+"""Failures of a single photo that do not stop the others, and their one-line reasons."""
 
 from pathlib import Path
 

@@ -11,6 +11,8 @@ from lib.face_image import quality
 from lib.face_image.detection import Face
 from lib.face_image.sidecar_files import landmarks_path
 from lib.files.atomic import atomic_path
+from model.fitting.masks import MaskFinder
+from model.fitting.placement import PointPlacement
 from model.morphable_model import MorphableModel
 from model.photos.errors import PHOTO_ERRORS, failure_reason
 from model.photos.reader import AlignedPhoto, PhotoReader
@@ -30,13 +32,10 @@ class Preparer:
         face_model = load_face_model(config)
         regressor = load_regressor(config, face_model)
         self._regress = tf.function(lambda images: regressor(images, training=False)[0])
-        self.reader = PhotoReader(
-            MorphableModel(face_model),
-            build_camera(config),
-            self.section.min_confidence,
-            self.section.beside,
-            load_parser(config),
-        )
+        camera = build_camera(config)
+        self.reader = PhotoReader(face_model, camera.image_size[0], self.section.min_confidence, self.section.beside)
+        self.place = PointPlacement(face_model, camera)
+        self.find_mask = MaskFinder(MorphableModel(face_model), camera, load_parser(config))
 
     def __call__(self, job: Job) -> dict:
         """The photo's record: its crops with where they come from, and the faces left out with the reason."""
@@ -83,10 +82,10 @@ class Preparer:
     def _mask(self, photo: AlignedPhoto) -> tuple[np.ndarray, float]:
         """Alpha [S, S] around the regressed face, which meets the five points, and its share of that face's area."""
         guess = self._regress(tf.constant(photo.rgb[None])).numpy()
-        coefficients = self.reader.place(guess, photo.alignment.points)
-        silhouette = self.reader.silhouette(coefficients)
+        coefficients = self.place(guess, photo.alignment.points)
+        silhouette = self.find_mask.silhouette(coefficients)
         # The regressed face already leaves the ears out, as a fitted one does.
-        alpha = self.reader.mask(photo, coefficients, fitted=True)
+        alpha = self.find_mask(photo.alignment, photo.alpha, coefficients, fitted=True)
         share = quality.check_mask(alpha, silhouette, photo.alignment.inside, photo.alpha is not None)
         return alpha, share
 

@@ -1,11 +1,13 @@
-"""A reconstructed photo as numbers: all that someone else needs to draw the face over the original photo."""
+"""A reconstructed photo as numbers: all that is needed to draw the face over the original photo."""
+
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from lib.geometry.camera import Camera
-from lib.geometry.lighting import AMBIENT, BAND_FACTORS, BANDS
-from lib.geometry.rotation import rotation_matrix
-from model.morphable_model import MorphableModel
+from lib.geometry.lighting import AMBIENT, BAND_FACTORS
+
+if TYPE_CHECKING:
+    from model.reconstruction.photo_result import PhotoResult
 
 CAMERA = (
     "a pinhole at (0, 0, distance) looking along -z, x right, y up; a world point (X, Y, Z) lies in the crop at "
@@ -20,20 +22,12 @@ LIGHT = (
 BASIS = ["1", "y", "z", "x", "x*y", "y*z", "3*z*z - 1", "x*z", "x*x - y*y"]
 
 
-def describe(result, morphable: MorphableModel, camera: Camera) -> dict:
-    """Coefficients by name, camera, pose, light and landmarks of a `PhotoResult`, ready for JSON.
-
-    Args:
-      result: a `PhotoResult`.
-      morphable: its face model.
-      camera: of its crop.
-    """
-    layout, photo, face_model = morphable.layout, result.photo, morphable.face_model
-    coefficients = {name: result.coefficients[part] for name, part in layout.slices.items()}
-    landmarks = result.reconstruction.coarse.face.landmarks[0].numpy()
+def describe(result: "PhotoResult") -> dict[str, Any]:
+    """Coefficients by name, camera, pose, light and landmarks of a reconstructed photo, ready for JSON."""
+    photo, pose = result.photo, result.pose
+    face_model, camera = result.export.morphable.face_model, result.export.camera
+    coefficients = {name: result.coefficients[part] for name, part in face_model.layout.slices.items()}
     to_crop = np.vstack([photo.alignment.photo_to_crop, [0, 0, 1]])
-    # The program's matrices act on row vectors; published is the usual one, for columns.
-    rotation = rotation_matrix(coefficients["angles"][None])[0].numpy().T
     height, width = camera.image_size
     return {
         "photo": photo.name,
@@ -51,17 +45,17 @@ def describe(result, morphable: MorphableModel, camera: Camera) -> dict:
         },
         "pose": {
             "convention": POSE,
-            "rotation": rotation.tolist(),
-            "translation": coefficients["translation"].tolist(),
+            "rotation": pose.rotation.tolist(),
+            "translation": pose.translation.tolist(),
         },
         "light": {
             "convention": LIGHT,
-            "sh": coefficients["light"].reshape(3, BANDS).tolist(),
+            "sh": result.light.tolist(),
             "ambient": AMBIENT,
             "factors": list(BAND_FACTORS),
             "basis": BASIS,
         },
         "detected_points_in_photo": photo.face.points.tolist(),
-        "landmarks_in_photo": photo.alignment.to_photo(landmarks.astype(np.float64)).tolist(),
+        "landmarks_in_photo": result.landmarks.tolist(),
         "mask_given": photo.alpha is not None,
     }

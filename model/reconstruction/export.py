@@ -1,7 +1,10 @@
-"""What other programs can open of a reconstructed photo: textured meshes, as OBJ, GLB and PLY."""
+"""Meshes of a reconstructed photo that other programs open: textured OBJ and GLB, PLY with vertex colours."""
 
 import dataclasses
+from collections.abc import Sequence
+from functools import cached_property
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import cv2
 import numpy as np
@@ -17,15 +20,19 @@ from lib.mesh_export.mesh_io import write_mesh
 from lib.mesh_export.textured_obj import write_textured_obj
 from lib.mesh_renderer.fragments import triangle_ids_and_depth
 from model.morphable_model import MorphableModel, PosedFace
-from model.photos.reader import readable_mask
 from model.projection import depth_slack, facing_cosine
+
+if TYPE_CHECKING:
+    from model.reconstruction.photo_result import PhotoResult
 
 # The z-buffer's pixels per pixel of the crop: half a millimetre decides which texels lie behind a nose.
 ZBUFFER_SCALE = 4
 # zlib's level: photos hardly get smaller above it, but take several times as long.
 PNG_COMPRESSION = 3
-# Texture -> its file beside mesh.obj.
+# Texture -> its file next to mesh.obj.
 TEXTURES = {"albedo": "mesh_albedo.png", "lit": "mesh_lit.png", "normals": "mesh_normals.png"}
+# Formats with textures.
+TEXTURED = frozenset({"obj", "glb"})
 # Format -> the files it may leave.
 FILES = {
     "obj": ("mesh.obj", "mesh.mtl", *TEXTURES.values()),
@@ -76,51 +83,83 @@ class Exporter:
         cache: Path,
     ):
         self.morphable, self.camera, self.formats = morphable, camera, formats
-        self.normal_map, self.textured = normal_map, bool({"obj", "glb"} & set(formats))
-        if self.textured:
-            self.chart = load_chart(morphable, cache)
-            self.raster = uv_chart.rasterize_chart(self.chart, texture_size)
-            self._skin = self.raster.interpolate(morphable.face_model.skin_mask[:, None])[..., 0]
+        self.texture_size, self.normal_map, self.cache = texture_size, normal_map, cache
+        self.textured = bool(TEXTURED & set(formats))
 
     @classmethod
     def of(cls, config: schema.Config, morphable: MorphableModel, camera: Camera) -> "Exporter":
-        """As the configuration's section export says."""
+        """The exporter of the configuration's section export."""
         section = config.export
         sizes = (section.texture_size, section.normal_map)
         return cls(morphable, camera, section.formats, *sizes, config.generated_dir)
 
-    def __call__(self, folder: Path, result) -> FaceTextures | None:
-        """Writes the files of a `PhotoResult` into `folder`; returns its textures, if the formats have any.
+    @cached_property
+    def chart(self) -> uv_chart.UvChart:
+        """The texture chart, made or read when it is first needed."""
+        return load_chart(self.morphable, self.cache)
+
+    @cached_property
+    def raster(self) -> uv_chart.ChartRaster:
+        """The chart's texels."""
+        return uv_chart.rasterize_chart(self.chart, self.texture_size)
+
+    def prepare(self) -> None:
+        """Makes or reads the chart now, if the formats have textures.
+
+        Raises:
+          UserError: the kept chart is damaged.
+        """
+        if self.textured:
+            self.raster  # noqa: B018 - computed once, kept
+
+    def __call__(
+        self, folder: Path, result: "PhotoResult", formats: Sequence[str] | None = None
+    ) -> FaceTextures | None:
+        """Writes the meshes of a reconstructed photo.
 
         All are the face without its pose, y up, the front along z; decimetres, in .glb metres. mesh.obj, mesh.mtl and
         its PNG textures: albedo, lit, normals. mesh.glb: albedo and normals, for light of your own. mesh_lit.glb: as in
         the photo, shown as it is. mesh_vertex_colors.glb and mesh.ply: the network's albedo, one colour a vertex.
-        neutral.obj: the shape without expression, nothing else. Files of formats that are not asked for any more are
-        removed: they would show an earlier result.
+        neutral.obj: the shape without expression, nothing else. Files of other formats are removed: they would show an
+        earlier result.
+
+        Args:
+          folder: is made.
+          result: the face.
+          formats: of `FILES`, instead of this exporter's.
+
+        Returns:
+          The textures, if the formats have any.
+
+        Raises:
+          UserError: a format is unknown.
         """
-        self.remove_earlier(folder)
+        formats = self.formats if formats is None else formats
+        if unknown := [name for name in formats if name not in FILES]:
+            raise UserError(f"formats must be of {', '.join(FILES)}, got {', '.join(map(str, unknown))}")
+        self.remove_earlier(folder, formats)
         face_gcn, triangles = result.reconstruction, self.morphable.face_model.triangles
         shape, albedo = face_gcn.coarse.face.shape, face_gcn.albedo[0].numpy()
-        textures = self.bake(result) if self.textured else None
+        textures = self.bake(result) if TEXTURED & set(formats) else None
         if textures is not None:
             images = {
                 name: png_bytes(getattr(textures, name)) for name in TEXTURES if getattr(textures, name) is not None
             }
             vertices, normals = shape[0].numpy(), self.morphable.normals(shape)[0].numpy()
-            if "obj" in self.formats:
+            if "obj" in formats:
                 self.write_obj(folder, vertices, normals, images)
-            if "glb" in self.formats:
+            if "glb" in formats:
                 relit = gltf.Material(images["albedo"], images.get("normals"))
                 self.write_glb(folder / "mesh.glb", vertices, normals, relit)
                 unlit = gltf.Material(images["lit"], unlit=True)
                 self.write_glb(folder / "mesh_lit.glb", vertices, normals, unlit)
                 colours = folder / "mesh_vertex_colors.glb"
                 gltf.write_glb(colours, vertices, triangles, normals, gltf.Material(), colours=albedo)
-        if "ply" in self.formats:
+        if "ply" in formats:
             write_mesh(folder / "mesh.ply", shape[0].numpy(), triangles, albedo)
-        if "neutral" in self.formats:
-            parts = face_gcn.coarse.face.coefficients
-            neutral = self.morphable.shape(parts.identity, tf.zeros_like(parts.expression))
+        if "neutral" in formats:
+            fitted = face_gcn.coarse.face.coefficients
+            neutral = self.morphable.shape(fitted.identity, tf.zeros_like(fitted.expression))
             write_mesh(folder / "neutral.obj", neutral[0].numpy(), triangles)
         return textures
 
@@ -140,18 +179,18 @@ class Exporter:
         frame = None if material.normals is None else uv_chart.tangents(self.chart, vertices, normals)
         gltf.write_glb(path, *mesh, material, uv=self.chart.uv, tangents=frame)
 
-    def remove_earlier(self, folder: Path) -> None:
-        """Removes files of formats that are not asked for from a folder of results."""
-        unwanted = [name for form, names in FILES.items() if form not in self.formats for name in names]
+    def remove_earlier(self, folder: Path, formats: Sequence[str]) -> None:
+        """Removes files of other formats from a folder of results."""
+        unwanted = [name for form, names in FILES.items() if form not in formats for name in names]
         if not self.normal_map:
             unwanted.append(TEXTURES["normals"])
         for name in unwanted:
             (folder / name).unlink(missing_ok=True)
 
-    def bake(self, result) -> FaceTextures:
-        """The textures of a `PhotoResult`, from its photo's own pixels."""
-        face_gcn, photo, size = result.reconstruction, result.photo, self.raster.size
-        view = surface_view(self.morphable, self.camera, face_gcn.coarse.face, readable_mask(photo, result.alpha))
+    def bake(self, result: "PhotoResult") -> FaceTextures:
+        """The textures of a reconstructed photo, from its own pixels."""
+        face_gcn, size = result.reconstruction, self.raster.size
+        view = surface_view(self.morphable, self.camera, face_gcn.coarse.face, result.readable)
         weight = texture_baking.photo_weight(self.raster, view)
         points = result.region.from_crop(
             self.camera.project(face_gcn.coarse.face.vertices)[0].numpy().astype(np.float64)
@@ -173,7 +212,8 @@ class Exporter:
         if not self.normal_map:
             return None
         lengths = self.raster.interpolate(uv_chart.texel_lengths(self.chart, shape, self.raster.size))
-        return texture_bytes(normal_map.detail_normals(albedo, weight * self._skin, lengths))
+        skin = self.raster.interpolate(self.morphable.face_model.skin_mask[:, None])[..., 0]
+        return texture_bytes(normal_map.detail_normals(albedo, weight * skin, lengths))
 
 
 def surface_view(

@@ -1,29 +1,31 @@
-"""What test mode leaves behind: the files of one photo, the summary of all."""
+"""The files that test mode writes: pictures and numbers of one photo, the summary of all."""
 
 import csv
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from PIL import Image
 
 from lib.files.atomic import atomic_path
 from lib.files.json_files import write_json
-from lib.geometry.camera import Camera
 from lib.images.contact_sheet import Tile, contact_sheet
 from lib.images.display import to_bytes
-from model.morphable_model import MorphableModel
 from model.reconstruction.description import describe
 from model.report.pictures import pictures
 
+if TYPE_CHECKING:
+    from model.reconstruction.photo_result import PhotoResult
+
 # Photos on the sheet; the first ones of a folder.
 SHEET_ROWS = 24
-# Files that lie beside the photos' folders; no folder has their names.
+# Files next to the photos' folders; no folder has their names.
 RUN_FILES = ("index.html", "sheet.png", "summary.csv", "summary.json", "failed.txt")
 COLUMNS = ("psnr_coarse", "psnr_fine", "coverage", "five_point_residual_px", "five_point_residual_px_max", "seconds")
 
 
-def sheet_row(result) -> list[Tile]:
-    """The pictures of a `PhotoResult` with their titles and its numbers: a row of sheet.png."""
+def sheet_row(result: "PhotoResult") -> list[Tile]:
+    """A result's pictures with their titles and its numbers: a row of sheet.png."""
     metrics, tiles = result.metrics, pictures(result)
     captions = {title: title for title in tiles} | {
         "photo": result.photo.name,
@@ -34,32 +36,29 @@ def sheet_row(result) -> list[Tile]:
     return [(captions[title], picture) for title, picture in tiles.items()]
 
 
-def write(folder: Path, result, morphable: MorphableModel, camera: Camera) -> None:
-    """Writes the files of one photo.
+def write(folder: Path, result: "PhotoResult") -> None:
+    """Writes the pictures and numbers of one photo.
 
     crop.png (the aligned photo, its mask as alpha), coarse.png and fine.png (renderings, transparent where there is no
     face), overlay.png, landmarks.png, coefficients.json and metrics.json.
 
     Args:
       folder: is made.
-      result: a `PhotoResult`.
-      morphable: the face model.
-      camera: of the crop.
+      result: of the photo.
     """
-    face_gcn = result.reconstruction
-    mask = face_gcn.mask[0].numpy()
+    mask = result.reconstruction.mask[0].numpy()
     cells = pictures(result)
     images = {
         "crop": np.concatenate([cells["photo"], to_bytes(result.alpha[..., None])], axis=-1),
         "coarse": np.concatenate([cells["coarse"], to_bytes(mask)], axis=-1),
-        "fine": np.concatenate([cells["fine"], to_bytes(mask)], axis=-1),
+        "fine": result.rendering,
         "overlay": cells["overlay"],
         "landmarks": cells["landmarks"],
     }
     for name, pixels in images.items():
         with atomic_path(folder / f"{name}.png") as path:
             Image.fromarray(pixels).save(path)
-    write_json(folder / "coefficients.json", describe(result, morphable, camera))
+    write_json(folder / "coefficients.json", describe(result))
     write_json(folder / "metrics.json", {"photo": result.photo.name, **_rounded(result.metrics)})
 
 
@@ -82,7 +81,7 @@ def write_summary(
             writer.writerow([name, *(round(numbers[column], 4) for column in COLUMNS), ""])
         for name, reason in failed.items():
             writer.writerow([name, *[""] * len(COLUMNS), reason])
-    summary = {"given": len(metrics) + len(failed), "reconstructed": len(metrics)}
+    summary: dict[str, Any] = {"given": len(metrics) + len(failed), "reconstructed": len(metrics)}
     for key in ("psnr_coarse", "psnr_fine", "coverage", "five_point_residual_px"):
         summary[key] = _mean([numbers[key] for numbers in metrics.values()])
     residuals = [numbers["five_point_residual_px"] for numbers in metrics.values()]

@@ -4,14 +4,14 @@ import dataclasses
 import time
 from pathlib import Path
 
-from configs import schema
 from lib.errors import UserError
 from lib.files.file_names import printable
 from lib.images.contact_sheet import Tile
 from model.photos.errors import failure_reason
-from model.pipeline import Pipeline
 from model.reconstruction import files as reconstruction_files
-from model.reconstruction.export import Exporter, FaceTextures
+from model.reconstruction.export import FaceTextures
+from model.reconstruction.face_reconstructor import FaceReconstructor
+from model.reconstruction.photo_result import PhotoResult
 from model.report import Report
 
 
@@ -19,23 +19,24 @@ class ResultFolder:
     """Writes results as they come; keeps numbers and small pictures only.
 
     Args:
-      config: the effective configuration.
-      pipeline: face model and camera of the results.
+      reconstruct: of the photos.
       source: what the photos were taken from.
       output: is made.
     """
 
-    def __init__(self, config: schema.Config, pipeline: Pipeline, source: Path, output: Path):
+    def __init__(self, reconstruct: FaceReconstructor, source: Path, output: Path):
         self.started = time.monotonic()
-        self.pipeline, self.source, self.output = pipeline, Path(source), Path(output)
+        self.source, self.output = Path(source), Path(output)
         self.output.mkdir(parents=True, exist_ok=True)
-        self.export = Exporter.of(config, pipeline.face_gcn.morphable, pipeline.camera)
+        # A damaged chart stops the run before its first photo.
+        reconstruct.export.prepare()
+        pipeline = reconstruct.pipeline
         self.metrics: dict[str, dict[str, float]] = {}
         self.failed: dict[str, str] = {}
         self._sheet: list[list[Tile]] = []
         self._report = Report(self.output, pipeline.face_model, pipeline.camera, title=str(source))
 
-    def add(self, path: Path, folder: str, result, seconds: float) -> FaceTextures | None:
+    def add(self, path: Path, folder: str, result: PhotoResult, seconds: float) -> FaceTextures | None:
         """Writes a `PhotoResult` of the photo `path` to the folder of this name below the output folder.
 
         Args:
@@ -48,9 +49,7 @@ class ResultFolder:
           The textures that were exported, if any.
         """
         result = dataclasses.replace(result, metrics={**result.metrics, "seconds": round(seconds, 2)})
-        target = self.output / folder
-        reconstruction_files.write(target, result, self.pipeline.face_gcn.morphable, self.pipeline.camera)
-        textures = self.export(target, result)
+        textures = result.save(self.output / folder)
         self._report.add(result, folder, self._shown(path))
         if len(self._sheet) < reconstruction_files.SHEET_ROWS:
             self._sheet.append(reconstruction_files.sheet_row(result))

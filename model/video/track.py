@@ -18,9 +18,8 @@ from lib.files.numpy_files import write_npz
 from model.person.estimator import Gallery, PersonEstimator, batches, spread
 from model.person.files import PERSON_FOLDER, PersonRecord, write_person
 from model.photos.reader import AlignedPhoto
-from model.pipeline import load_pipeline, restore_texture_network
 from model.reconstruction.export import Exporter
-from model.reconstruction.reconstructor import Draft, Reconstructor
+from model.reconstruction.face_reconstructor import Draft, FaceReconstructor
 from model.video.frames import FrameSource, FrameTracker, fill_gaps, write_video
 from model.video.smoothing import smooth, stiffness
 
@@ -49,7 +48,7 @@ class Track:
 
 
 def track_face(
-    reconstruct: Reconstructor, photos: Iterable[AlignedPhoto | None], frame_rate: float, cutoff: float
+    reconstruct: FaceReconstructor, photos: Iterable[AlignedPhoto | None], frame_rate: float, cutoff: float
 ) -> Track:
     """Recovers a face from the aligned frames of a video, gone through once; crops are kept on disk.
 
@@ -96,7 +95,7 @@ def track_face(
 
 
 def smooth_track(
-    reconstruct: Reconstructor, coefficients: np.ndarray, crops: np.ndarray, seen: np.ndarray, stiff: float
+    reconstruct: FaceReconstructor, coefficients: np.ndarray, crops: np.ndarray, seen: np.ndarray, stiff: float
 ) -> tuple[np.ndarray, np.ndarray]:
     """Smooths what moves; the position in pixels of the frame, because the crops jump.
 
@@ -131,7 +130,7 @@ def smooth_track(
     return result.astype(np.float32), crops
 
 
-def frame_landmarks(reconstruct: Reconstructor, coefficients: np.ndarray, crops: np.ndarray) -> np.ndarray:
+def frame_landmarks(reconstruct: FaceReconstructor, coefficients: np.ndarray, crops: np.ndarray) -> np.ndarray:
     """Landmarks [T, 68, 2] in pixels of the frames, for coefficients [T, K] in crops [T, 2, 3]."""
     pipeline = reconstruct.pipeline
     landmarks = np.concatenate(
@@ -146,7 +145,7 @@ def _scales(crops: np.ndarray) -> np.ndarray:
 
 
 def overlay(
-    reconstruct: Reconstructor, frame: np.ndarray, crop: np.ndarray, coefficients: np.ndarray, albedo: np.ndarray
+    reconstruct: FaceReconstructor, frame: np.ndarray, crop: np.ndarray, coefficients: np.ndarray, albedo: np.ndarray
 ) -> np.ndarray:
     """A frame (uint8 [H, W, 3]) with the face of coefficients [K] and albedo [N, 3] laid over it."""
     layers = reconstruct.draw(coefficients[None], tf.constant(albedo[None]))
@@ -181,14 +180,12 @@ def reconstruct_video(config: schema.Config, source: Path, output: Path) -> dict
             f"test.smoothing: must be at most half of the frame rate {frames.frame_rate:g} Hz, "
             f"got {settings.smoothing:g}"
         )
-    pipeline = load_pipeline(config)
-    restore_texture_network(pipeline)
-    reconstruct = Reconstructor.of(config, pipeline)
+    reconstruct = FaceReconstructor.load(config)
     try:
         track, damaged = _track_frames(reconstruct, frames, settings.smoothing)
     except UserError as error:
         raise UserError(f"{source}: {error}") from error
-    export = Exporter.of(config, pipeline.face_gcn.morphable, pipeline.camera)
+    export = reconstruct.export
     records = _key_records(reconstruct, export, frames, track)
     bridged = _write_track(output, track, frames.frame_rate, damaged)
     skin = write_person(output / PERSON_FOLDER, reconstruct, export, records)
@@ -201,7 +198,7 @@ def reconstruct_video(config: schema.Config, source: Path, output: Path) -> dict
     return {}
 
 
-def _track_frames(reconstruct: Reconstructor, frames: FrameSource, cutoff: float) -> tuple[Track, list[int]]:
+def _track_frames(reconstruct: FaceReconstructor, frames: FrameSource, cutoff: float) -> tuple[Track, list[int]]:
     """The face through the frames, and the indices of damaged ones."""
     tracker, damaged = FrameTracker(reconstruct.reader), []
 
@@ -215,7 +212,7 @@ def _track_frames(reconstruct: Reconstructor, frames: FrameSource, cutoff: float
 
 
 def _key_records(
-    reconstruct: Reconstructor, export: Exporter, frames: FrameSource, track: Track
+    reconstruct: FaceReconstructor, export: Exporter, frames: FrameSource, track: Track
 ) -> DiskList[PersonRecord]:
     """The key frames' records, refined and textured from the frames at full resolution."""
     records: DiskList[PersonRecord] = DiskList()

@@ -121,7 +121,7 @@ def _(program, monkeypatch):
     (photos / "a.png").write_bytes(b"")
     runs = {
         ("train",): ("model.training.loop", "train"),
-        ("test", "--input", str(photos)): ("model.reconstruction.reconstructor", "reconstruct_folder"),
+        ("test", "--input", str(photos)): ("model.reconstruction.folder", "reconstruct_folder"),
         ("evaluate",): ("model.evaluation.records", "evaluate"),
         ("evaluate", "--input", str(photos)): ("model.evaluation.folder", "evaluate_folder"),
         ("prepare", "--input", str(photos)): ("model.preparation.prepare", "prepare_folder"),
@@ -286,7 +286,7 @@ def _(program, monkeypatch):
     folder.mkdir()
     assert "must hold photos" in program.error("--mode", "test", "--input", str(folder))
     (folder / "a.png").write_bytes(b"")
-    calls = called_instead(monkeypatch, "model.reconstruction.reconstructor", "reconstruct_folder")
+    calls = called_instead(monkeypatch, "model.reconstruction.folder", "reconstruct_folder")
     main.main(program.argv("--mode", "test", "--input", str(folder)))
     assert calls[1][1] == folder
 
@@ -296,7 +296,7 @@ def _(program, monkeypatch):
     folder = program.root / "shown"
     folder.mkdir()
     (folder / "a.png").write_bytes(b"")
-    calls = called_instead(monkeypatch, "model.reconstruction.reconstructor", "reconstruct_folder")
+    calls = called_instead(monkeypatch, "model.reconstruction.folder", "reconstruct_folder")
     main.main(program.argv("--mode", "test", "--input", str(folder), "--output", str(program.root / "out")))
     assert calls[1][2] == program.root / "out"
 

@@ -208,7 +208,7 @@ def test_training_gets_seed_configuration_and_folder(tmp_path, monkeypatch):
 @pytest.mark.parametrize(("failed", "code"), [({}, 0), ({"b.png": "no face"}, 3)])
 def test_a_partly_failing_folder_has_its_own_exit_code(tmp_path, monkeypatch, failed, code):
     (tmp_path / "b.png").write_bytes(b"")
-    calls = called_instead(monkeypatch, "model.reconstruction.reconstructor", "reconstruct_folder", failed)
+    calls = called_instead(monkeypatch, "model.reconstruction.folder", "reconstruct_folder", failed)
     assert main.main(["--mode", "test", "--input", str(tmp_path), "--output", str(tmp_path / "out")]) == code
     assert calls[1][1:] == (tmp_path, tmp_path / "out")
 

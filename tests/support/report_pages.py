@@ -11,7 +11,7 @@ from lib.geometry.camera import Camera
 from lib.synthetic.builtin.face_generator import build_face_model
 from model.face_gcn import FaceGCN
 from model.morphable_model import MorphableModel
-from model.reconstruction.reconstructor import Reconstructor
+from model.reconstruction.face_reconstructor import FaceReconstructor
 
 SIZE = 64
 CAMERA = Camera((SIZE, SIZE))
@@ -28,7 +28,7 @@ CHAIN = FaceGCN(MorphableModel(FACE_MODEL), CAMERA, _striped)
 
 
 def photo_result(name: str, seed: int, **metrics: float) -> SimpleNamespace:
-    """What `Reconstructor` returns for a photo, of a random face that needed no finding."""
+    """What `FaceReconstructor` returns for a photo, of a random face that needed no finding."""
     random, layout = np.random.default_rng(seed), FACE_MODEL.layout
     coefficients = np.zeros([1, layout.size], np.float32)
     coefficients[0, layout.slices["identity"]] = random.normal(size=layout.identity)
@@ -40,7 +40,8 @@ def photo_result(name: str, seed: int, **metrics: float) -> SimpleNamespace:
     crop = tf.constant(np.concatenate([rgb, alpha[..., None]], axis=-1)[None])
     result = CHAIN(crop, tf.constant(coefficients), tf.zeros([1, 4]))
     drawer = SimpleNamespace(pipeline=SimpleNamespace(face_gcn=CHAIN, camera=CAMERA, face_model=FACE_MODEL))
-    drawer.draw = Reconstructor.draw.__get__(drawer)
+    drawer.draw = FaceReconstructor.draw.__get__(drawer)
+    drawer._turned = FaceReconstructor._turned.__get__(drawer)
     numbers = {
         "psnr_coarse": 20.5 + 3 * (seed % 2),
         "psnr_fine": 29.0 + seed,
@@ -54,7 +55,7 @@ def photo_result(name: str, seed: int, **metrics: float) -> SimpleNamespace:
         alpha=alpha,
         coefficients=coefficients[0],
         reconstruction=result,
-        views=Reconstructor._views(drawer, coefficients, result),
+        views=FaceReconstructor._views(drawer, coefficients, result),
         metrics=numbers | metrics,
     )
 

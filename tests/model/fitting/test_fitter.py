@@ -16,6 +16,7 @@ from lib.synthetic.builtin.face_generator import build_face_model
 from model.fitting import energy as terms
 from model.fitting.fitter import Fitter, blurred
 from model.fitting.outline import OUTLINE_POINTS, lower_outline, pair_outline
+from model.fitting.surface import visible_surface
 from model.morphable_model import MorphableModel
 from tests.support.toy_faces import ToyFaces
 
@@ -94,7 +95,7 @@ def test_light_is_solved_for(faces):
     model, fitter, targets, truth = faces
     parts = model.layout.split(truth)
     dark = model.layout.join(dataclasses.replace(parts, light=np.zeros_like(parts.light)))
-    surface = fitter.visible_surface(tf.constant(dark), targets.alpha, [no_outline()] * 2)
+    surface = visible_surface(model, fitter.camera, tf.constant(dark), targets.alpha, [no_outline()] * 2)
     solved = fitter.solve_light(tf.constant(dark), targets.image, surface.weight)
     normals = model.posed(tf.constant(truth), fitter.camera).normals
     seen = surface.weight.numpy() > 0
@@ -114,7 +115,7 @@ def no_outline():
 
 def test_hidden_and_masked_vertices_weigh_nothing(faces):
     model, fitter, targets, truth = faces
-    surface = fitter.visible_surface(tf.constant(truth), targets.alpha, [no_outline()] * 2)
+    surface = visible_surface(model, fitter.camera, tf.constant(truth), targets.alpha, [no_outline()] * 2)
     posed = model.posed(tf.constant(truth), fitter.camera)
     weight = surface.weight.numpy()
     assert (weight >= 0).all()
@@ -126,7 +127,9 @@ def test_hidden_and_masked_vertices_weigh_nothing(faces):
     np.testing.assert_allclose(weight.sum(1), pixels, rtol=0.12)
     half = targets.alpha.numpy().copy()
     half[:, :, : SIZE // 2] = 0
-    weight = fitter.visible_surface(tf.constant(truth), tf.constant(half), [no_outline()] * 2).weight.numpy()
+    weight = visible_surface(
+        model, fitter.camera, tf.constant(truth), tf.constant(half), [no_outline()] * 2
+    ).weight.numpy()
     x = fitter.camera.project(posed.vertices).numpy()[..., 0]
     assert (weight[x < SIZE / 2 - 1] == 0).all()
     assert weight.sum() > 0
@@ -136,7 +139,7 @@ def test_what_lies_behind_the_nose_weighs_nothing(faces):
     model, fitter, targets, truth = faces
     parts = model.layout.split(truth)
     turned = tf.constant(model.layout.join(dataclasses.replace(parts, angles=np.float32([[0, 0.9, 0]] * 2))))
-    surface = fitter.visible_surface(turned, tf.ones_like(targets.alpha), [no_outline()] * 2)
+    surface = visible_surface(model, fitter.camera, turned, tf.ones_like(targets.alpha), [no_outline()] * 2)
     vertices = model.posed(turned, fitter.camera).vertices
     triangles = model.triangles
     fragments = rasterize(fitter.camera.clip_coordinates(vertices), triangles, fitter.camera.image_size)
@@ -250,8 +253,8 @@ def test_outline_cut_by_the_image_does_not_count():
 
 def test_silhouette_meets_the_outline(faces):
     model, fitter, targets, truth = faces
-    surface = fitter.visible_surface(
-        tf.constant(truth), targets.alpha, [lower_outline(disc(radius=45), POINTS), no_outline()]
+    surface = visible_surface(
+        model, fitter.camera, tf.constant(truth), targets.alpha, [lower_outline(disc(radius=45), POINTS), no_outline()]
     )
     pairs = surface.pairs
     assert float(tf.reduce_sum(pairs.weight[1])) == 0

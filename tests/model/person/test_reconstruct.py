@@ -31,10 +31,8 @@ def pipeline():
 
 @pytest.fixture
 def loaded(monkeypatch, pipeline):
-    monkeypatch.setattr("model.person.reconstruct.load_pipeline", lambda config: pipeline)
-    monkeypatch.setattr("model.video.track.load_pipeline", lambda config: pipeline)
-    monkeypatch.setattr("model.person.reconstruct.restore_texture_network", lambda loaded: None)
-    monkeypatch.setattr("model.video.track.restore_texture_network", lambda loaded: None)
+    monkeypatch.setattr("model.reconstruction.face_reconstructor.load_pipeline", lambda config: pipeline)
+    monkeypatch.setattr("model.reconstruction.face_reconstructor.restore_texture_network", lambda loaded: None)
     return schema.load(overrides={"fit.steps": 10, "data.image_size": SIZE, "export.texture_size": 256})
 
 

@@ -18,10 +18,12 @@ from lib.images.sampling import sample_image
 from lib.mesh_renderer.fragments import interpolate, rasterize
 from lib.synthetic.builtin.face_generator import build_face_model
 from model.face_gcn import FaceGCN
+from model.fitting.masks import readable_mask
 from model.morphable_model import MorphableModel
 from model.projection import SampledColours, projected_albedo
 from model.reconstruction.description import describe
 from model.reconstruction.export import Exporter, load_chart
+from model.reconstruction.photo_result import PhotoResult
 from tests.support.gltf_validator import faults
 from tests.support.helpers import read_mesh
 
@@ -84,6 +86,7 @@ def result(morphable):
         photo=aligned,
         region=PhotoRegion(photo, np.array([[PHOTO / CROP, 0, 0], [0, PHOTO / CROP, 0.0]])),
         alpha=alpha,
+        readable=readable_mask(alpha, given=False),
         coefficients=coefficients[0],
         reconstruction=reconstruction,
         fragments=fragments,
@@ -243,9 +246,12 @@ def test_a_model_without_a_chart_is_unwrapped_once(tmp_path, result):
         load_chart(bare, tmp_path)
 
 
-def test_the_numbers_alone_draw_the_face_over_the_photo(morphable, result):
+def test_the_numbers_alone_draw_the_face_over_the_photo(tmp_path, morphable, result):
     """As someone would who has coefficients.json and mesh.ply, with NumPy and the texts in the file."""
-    content = json.loads(json.dumps(describe(result, morphable, CAMERA)))
+    given = {name: getattr(result, name) for name in ("photo", "region", "alpha", "readable", "coefficients")}
+    export = Exporter(morphable, CAMERA, (), 256, False, tmp_path)
+    described = PhotoResult(**given, reconstruction=result.reconstruction, views={}, metrics={}, export=export)
+    content = json.loads(json.dumps(describe(described)))
     face = result.reconstruction.coarse.face
     world = face.shape[0].numpy() @ np.array(content["pose"]["rotation"]).T + content["pose"]["translation"]
     camera = content["camera"]

@@ -4,7 +4,6 @@ import csv
 import json
 import os
 import re
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -15,8 +14,9 @@ from PIL import Image
 from configs import schema
 from lib.errors import UserError
 from lib.face_image.alignment import FIVE_FROM_68
-from model.photos.reader import PhotoReader, readable_mask
-from model.reconstruction import reconstructor as reconstruction
+from model.fitting.masks import readable_mask
+from model.fitting.placement import PointPlacement
+from model.reconstruction.folder import reconstruct_folder
 from tests.support.helpers import read_mesh
 from tests.support.photo_corpus import BAD_PHOTOS, portrait, write_bad
 from tests.support.reconstruction_parts import SIZE, untrained_parts
@@ -39,10 +39,10 @@ def folder_of(path, **images):
 
 
 def run(monkeypatch, pipeline, source, output, **overrides):
-    monkeypatch.setattr("model.reconstruction.reconstructor.load_pipeline", lambda config: pipeline)
-    monkeypatch.setattr("model.reconstruction.reconstructor.restore_texture_network", lambda loaded: None)
+    monkeypatch.setattr("model.reconstruction.face_reconstructor.load_pipeline", lambda config: pipeline)
+    monkeypatch.setattr("model.reconstruction.face_reconstructor.restore_texture_network", lambda loaded: None)
     config = schema.load(overrides={"fit.steps": 30, "data.image_size": SIZE, "export.texture_size": 256} | overrides)
-    return reconstruction.reconstruct_folder(config, source, output)
+    return reconstruct_folder(config, source, output)
 
 
 @pytest.fixture(scope="module")
@@ -179,7 +179,7 @@ def test_numbers_that_do_not_fit_are_the_photo_s_failure_but_faults_of_the_progr
 ):
     portrait = skimage.data.astronaut()[:300, 80:380]
     source = folder_of(tmp_path / "in", a_png=portrait, b_png=portrait)
-    place = PhotoReader.place
+    place = PointPlacement.__call__
     raised = [ValueError("points must span\na face")]
 
     def fail_first(self, *arguments):
@@ -187,7 +187,7 @@ def test_numbers_that_do_not_fit_are_the_photo_s_failure_but_faults_of_the_progr
             raise raised.pop()
         return place(self, *arguments)
 
-    monkeypatch.setattr(PhotoReader, "place", fail_first)
+    monkeypatch.setattr(PointPlacement, "__call__", fail_first)
     assert run(monkeypatch, pipeline, source, tmp_path / "out", **{"fit.steps": 0}) == {
         "a.png": "points must span a face"
     }
@@ -241,7 +241,7 @@ def test_confidence_bound_is_used(tmp_path, monkeypatch, pipeline):
 
 
 def test_placing_changes_the_shape_only_as_needed(pipeline):
-    reader = PhotoReader(pipeline.face_gcn.morphable, pipeline.camera, 0.5)
+    place = PointPlacement(pipeline.face_model, pipeline.camera)
     layout = pipeline.face_model.layout
     truth = np.zeros([1, layout.size], np.float32)
     truth[0, layout.slices["angles"]] = [0.1, -0.3, 0.05]
@@ -250,7 +250,7 @@ def test_placing_changes_the_shape_only_as_needed(pipeline):
     landmarks = pipeline.face_gcn.morphable.posed(tf.constant(truth), pipeline.camera).landmarks[0].numpy()
     turned_away = truth.copy()
     turned_away[0, layout.slices["angles"]] = 0
-    placed = reader.place(turned_away, FIVE_FROM_68 @ landmarks)
+    placed = place(turned_away, FIVE_FROM_68 @ landmarks)
     found = pipeline.face_gcn.morphable.posed(tf.constant(placed), pipeline.camera).landmarks[0].numpy()
     assert np.abs(FIVE_FROM_68 @ (found - landmarks)).max() < 0.5
     np.testing.assert_allclose(placed[0, layout.slices["angles"]], [0.1, -0.3, 0.05], atol=0.08)
@@ -265,5 +265,5 @@ def test_colours_are_read_inside_a_found_mask_and_up_to_the_border_of_a_given_on
     alpha[1, 2:7] = 0.4  # the soft rim of a found mask
     inner = np.zeros((9, 9))
     inner[3:6, 3:6] = 1
-    np.testing.assert_array_equal(readable_mask(SimpleNamespace(alpha=None), alpha), inner)
-    np.testing.assert_array_equal(readable_mask(SimpleNamespace(alpha=alpha), alpha), alpha)
+    np.testing.assert_array_equal(readable_mask(alpha, given=False), inner)
+    np.testing.assert_array_equal(readable_mask(alpha, given=True), alpha)

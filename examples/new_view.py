@@ -1,0 +1,32 @@
+"""Draws a face from three sides and under mirrored light: python examples/new_view.py photo.jpg views.png
+
+It needs a trained texture network in checkpoints/ (make demo trains one).
+"""
+
+import sys
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # for a checkout that is not installed
+
+from model import FaceReconstructor
+
+# The spherical harmonics that change their sign when left and right are exchanged: x, xy and xz.
+ODD_IN_X = [3, 4, 7]
+
+
+def main(photo: str, output: str, size: int = 448) -> None:
+    reconstructor = FaceReconstructor.load()
+    face = reconstructor(photo)
+    views = [reconstructor.render(face, yaw=np.radians(degrees), size=size) for degrees in (-40, 0, 40)]
+    mirrored = face.light.copy()
+    mirrored[:, ODD_IN_X] *= -1
+    views.append(reconstructor.render(face, light=mirrored, size=size))
+    Image.fromarray(np.hstack(views)).save(output)
+    print(f"{output}: three views, and the light mirrored")
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

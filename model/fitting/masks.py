@@ -1,0 +1,63 @@
+"""Masks of aligned crops: the photo's own, a parsing network's, or the skin around a posed face."""
+
+import cv2
+import numpy as np
+import tensorflow as tf
+
+from lib.face_image.alignment import Alignment
+from lib.face_image.parsing import FaceParser
+from lib.face_image.segmentation import segment
+from lib.geometry.camera import Camera
+from lib.mesh_renderer.fragments import triangle_ids
+from model.morphable_model import MorphableModel
+
+
+class MaskFinder:
+    """Finds the face masks of aligned crops.
+
+    Args:
+      model: the face model.
+      camera: of the crops.
+      parser: finds the masks of photos that bring none; None for the graph cut around the posed face.
+    """
+
+    def __init__(self, model: MorphableModel, camera: Camera, parser: FaceParser | None = None):
+        self.model, self.camera, self.parser = model, camera, parser
+
+    def __call__(
+        self, alignment: Alignment, given: np.ndarray | None, coefficients: np.ndarray, fitted: bool = False
+    ) -> np.ndarray:
+        """Alpha [H, W] float32: `given`, the parser's, or else found around the face of `coefficients`.
+
+        Args:
+          alignment: of the photo.
+          given: [H, W] float32 mask of the crop that the photo brought along, or None.
+          coefficients: [1, K] of the face, regressed or `fitted` to this photo.
+          fitted: see `lib.face_image.segmentation.segment`.
+        """
+        if given is not None:
+            return given
+        if self.parser is not None:
+            return self.parser(alignment.crop[..., :3]) * alignment.inside
+        silhouette = self.silhouette(coefficients)
+        alpha = segment(
+            alignment.crop[..., :3], alignment.points, silhouette, alignment.inside, soft=True, fitted=fitted
+        )
+        return alpha.astype(np.float32) / 255
+
+    def silhouette(self, coefficients: np.ndarray) -> np.ndarray:
+        """Bool [H, W], pixels of the crop that the face of coefficients [1, K] covers."""
+        posed = self.model.posed(tf.constant(coefficients), self.camera)
+        clip = self.camera.clip_coordinates(posed.vertices)
+        return triangle_ids(clip, self.model.triangles, self.camera.image_size)[0].numpy() >= 0
+
+
+def readable_mask(alpha: np.ndarray, given: bool) -> np.ndarray:
+    """Pixels whose colours may be read, [H, W] float32, of a photo with the mask `alpha` [H, W].
+
+    A mask that the photo brought along (`given`) is used as it is. A found one is right to a pixel or two, so its last
+    pixel is left out: hair and background there would show as a seam as soon as the face is turned.
+    """
+    if given:
+        return alpha
+    return cv2.erode((alpha >= 0.5).astype(np.float32), np.ones((3, 3), np.uint8))

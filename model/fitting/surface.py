@@ -1,0 +1,77 @@
+"""The visible part of posed faces, for the photometric and the outline term; constant while the fit takes steps."""
+
+import dataclasses
+from collections.abc import Sequence
+
+import numpy as np
+import tensorflow as tf
+
+from lib.geometry.camera import Camera
+from lib.images.sampling import sample_image
+from lib.mesh_renderer.fragments import interpolate, rasterize
+from lib.tensor_structure import TensorStructure
+from model.fitting.outline import Outline, OutlinePairs, pair_outline
+from model.morphable_model import MorphableModel
+
+# Vertices seen at a flatter angle than this cosine carry no colour.
+GRAZING = 0.15
+# A vertex farther behind what is seen at its pixel (decimetres) is hidden.
+DEPTH_SLACK = 0.06
+
+
+@dataclasses.dataclass(frozen=True)
+class Surface(TensorStructure):
+    """The visible part of a batch of posed faces.
+
+    Attributes:
+      weight: [B, N] what each vertex stands for: the area of its surface as seen, times the mask, 0 where hidden.
+      pairs: silhouette vertices and the mask's outline.
+    """
+
+    weight: tf.Tensor
+    pairs: OutlinePairs
+
+
+def visible_surface(
+    model: MorphableModel, camera: Camera, coefficients: tf.Tensor, alpha: tf.Tensor, outlines: Sequence[Outline]
+) -> Surface:
+    """Weights of the visible vertices, and the silhouette's pairs with the outlines.
+
+    Args:
+      model: the face model.
+      camera: of the crops.
+      coefficients: [B, K].
+      alpha: [B, H, W, 1] masks.
+      outlines: of the masks, one for each.
+    """
+    posed = model.posed(coefficients, camera)
+    clip, size = camera.clip_coordinates(posed.vertices), camera.image_size
+    fragments = rasterize(clip, model.triangles, size)
+    ids = fragments.triangle_id
+    corners = tf.gather(posed.vertices, model.triangles, axis=1)
+    cross = tf.linalg.cross(corners[:, :, 1] - corners[:, :, 0], corners[:, :, 2] - corners[:, :, 0])
+    areas = tf.maximum(cross[..., 2], 0.0) / 6  # a third of the area seen from the front for each corner
+    count = model.vertex_count
+    triangles = model.triangles.numpy()
+    seen = np.zeros([len(ids), len(triangles) + 1], bool)
+    for row, image in zip(seen, ids.numpy(), strict=True):
+        row[image] = True  # -1, the background, is the last entry
+    visible = np.zeros([len(seen), count], np.float32)
+    area = np.zeros([len(seen), count], np.float32)
+    for row, of_triangle, sizes, total in zip(visible, seen, areas.numpy(), area, strict=True):
+        row[triangles[of_triangle[:-1]]] = 1
+        total[:] = np.bincount(triangles.ravel(), np.repeat(sizes, 3), count)
+    points = camera.project(posed.vertices)
+    # Beyond the image the border's pixels would be repeated.
+    inside = tf.reduce_all((points > 0.5) & (points < tf.constant(size[::-1], tf.float32) - 0.5), axis=-1)
+    # A triangle seen in part has corners behind what hides the rest.
+    depth = camera.depth(posed.vertices)
+    seen_depth = interpolate(depth[..., None], model.triangles, fragments)
+    seen_depth = tf.where(fragments.mask > 0, seen_depth, camera.far)
+    in_front = depth <= sample_image(seen_depth, points, "nearest")[..., 0] + DEPTH_SLACK
+    usable = tf.cast(inside & in_front & (posed.normals[..., 2] > GRAZING), tf.float32)
+    masked = usable * sample_image(alpha, points)[..., 0]
+    return Surface(
+        weight=visible * area * masked,
+        pairs=pair_outline(outlines, ids.numpy(), triangles, points.numpy()),
+    )

@@ -1,0 +1,298 @@
+"""Photo to face with fine texture: the program's Python interface, which its own modes call, too."""
+
+import dataclasses
+import os
+from collections.abc import Iterable, Mapping, Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import Any, overload
+
+import numpy as np
+import tensorflow as tf
+
+from configs import schema
+from lib.errors import UserError
+from lib.face_image.region import PhotoRegion
+from lib.geometry.camera import Camera
+from lib.geometry.lighting import BANDS
+from lib.images.display import clipped, to_bytes
+from lib.mesh_renderer.fragments import interpolate, rasterize
+from model.face_gcn import FaceReconstruction
+from model.fitting.energy import REFERENCE_SIZE, FitTargets
+from model.fitting.fitter import Fitter
+from model.fitting.masks import MaskFinder, readable_mask
+from model.fitting.placement import PointPlacement
+from model.fitting.two_phase import fit_with_masks
+from model.metrics.images import coverage, masked_psnr
+from model.photos.reader import AlignedPhoto, PhotoReader
+from model.pipeline import Pipeline, load_parser, load_pipeline, restore_texture_network
+from model.reconstruction.export import Exporter
+from model.reconstruction.photo_result import PhotoResult
+
+# A file, or pixels [H, W, 3 or 4]; several of them (lists are invariant, so each kind is named).
+Photo = str | os.PathLike[str] | np.ndarray
+Photos = list[Photo] | list[str] | list[Path] | list[np.ndarray] | tuple[Photo, ...]
+
+# The face is turned by these yaws (radians) in the new views.
+NEW_VIEWS = (-0.6, 0.6)
+# Direction of the light on the picture of the bare shape.
+STUDIO_LIGHT = np.array([-0.35, 0.4, 0.85]) / np.linalg.norm([-0.35, 0.4, 0.85])
+
+
+@dataclasses.dataclass(frozen=True)
+class Draft:
+    """A photo on its way to a result.
+
+    Attributes:
+      photo: the aligned photo.
+      alpha: [H, W] mask found so far.
+      coefficients: [K] found so far.
+      embedding: [1, E] of the crop.
+      regressed: [K] the regressor's output, moved to meet the five points.
+    """
+
+    photo: AlignedPhoto
+    alpha: np.ndarray
+    coefficients: np.ndarray
+    embedding: tf.Tensor
+    regressed: np.ndarray
+
+
+class FaceReconstructor:
+    """Reconstructs faces from photos with a trained texture network.
+
+        reconstructor = FaceReconstructor.load()
+        face = reconstructor("photo.jpg")
+        face.save("out", formats=("glb", "obj"))
+
+    Photos are taken one after the other, whether in a list or not; each uses all processor cores that TensorFlow was
+    given. Networks and face model take about 1.2 GB of memory, once; each face some megabytes and a copy of the photo's
+    pixels around it (at most 50 MB), as long as it is kept: save many photos one by one instead of collecting a list.
+    Calls are not guarded by locks: use one reconstructor for each thread or process.
+
+    Args:
+      config: the sections fit, test, prepare and export count.
+      pipeline: face model and networks; the texture network trained.
+    """
+
+    def __init__(self, config: schema.Config, pipeline: Pipeline):
+        self.config, self.pipeline = config, pipeline
+        self.steps, self.learning_rate = config.fit.steps, config.fit.learning_rate
+        morphable, camera = pipeline.face_gcn.morphable, pipeline.camera
+        self.reader = PhotoReader(
+            pipeline.face_model, camera.image_size[0], config.test.min_confidence, config.prepare.beside
+        )
+        self.place = PointPlacement(pipeline.face_model, camera)
+        self.find_mask = MaskFinder(morphable, camera, load_parser(config))
+        self.fitter = Fitter(morphable, camera, self.learning_rate)
+        self._face_gcn = tf.function(pipeline.face_gcn, reduce_retracing=True)
+
+    @classmethod
+    def load(
+        cls,
+        config: schema.Config | str | os.PathLike[str] | None = None,
+        overrides: Iterable[str] | Mapping[str, Any] = (),
+    ) -> "FaceReconstructor":
+        """Loads face model and networks, with the best checkpoint of the configuration's run.
+
+        Args:
+          config: a configuration, the YAML file of one, or None for configs/default.yaml. Its data.root_dir, by default
+            the current folder, holds data/ and checkpoints/.
+          overrides: options that differ, {"section.key": value} or "section.key=value" texts; not with a configuration
+            that is already loaded.
+
+        Raises:
+          UserError: no trained texture network, a file that is missing or belongs to another face model, an unknown
+            option.
+        """
+        if not isinstance(config, schema.Config):
+            config = schema.load(None if config is None else Path(config), overrides)
+        elif overrides:
+            raise UserError(
+                "overrides must come with a YAML file or the default configuration, got a loaded configuration "
+                "(give them to configs.schema.load)"
+            )
+        pipeline = load_pipeline(config)
+        restore_texture_network(pipeline)
+        return cls(config, pipeline)
+
+    @cached_property
+    def export(self) -> Exporter:
+        """Writes the meshes of this reconstructor's faces."""
+        return Exporter.of(self.config, self.pipeline.face_gcn.morphable, self.pipeline.camera)
+
+    @overload
+    def __call__(self, photos: Photo) -> PhotoResult: ...
+
+    @overload
+    def __call__(self, photos: Photos) -> list[PhotoResult]: ...
+
+    def __call__(self, photos: Photo | Photos) -> PhotoResult | list[PhotoResult]:
+        """Reconstructs the largest face of a photo, or of each photo of a list.
+
+        Args:
+          photos: a path; an array [H, W, 3] RGB or [H, W, 4] RGBA, uint8 or floating point in [0, 1]; or a list of
+            such. Landmark and mask files next to a path are used, an alpha channel is the face's mask.
+
+        Returns:
+          One face, or as many as the list has photos.
+
+        Raises:
+          UserError: a photo is no image, or shows no face. In a list the first such photo ends the call; to go on
+            after it, call the reconstructor for each photo.
+        """
+        if isinstance(photos, list | tuple):
+            return [self._reconstruct(photo, f"photo {index}") for index, photo in enumerate(photos)]
+        return self._reconstruct(photos, "photo")
+
+    def _reconstruct(self, source: Photo, name: str) -> PhotoResult:
+        """The face of one photo; `name` stands for an array."""
+        if isinstance(source, str | os.PathLike):
+            photo, region = self.reader.read(Path(source))
+        else:
+            photo, region = self.reader.read_array(source, name)
+        draft = self.guess(photo)
+        if self.steps:
+            (draft,) = self.fit([draft], self.fitter)
+        return self.finish(draft, region)
+
+    def guess(self, photo: AlignedPhoto) -> Draft:
+        """The frozen networks' outputs for a photo, moved to meet its five points, and a first mask."""
+        crop = _rgba(photo.rgb, np.ones(photo.rgb.shape[:2], np.float32))
+        encoded = self.pipeline.encode(crop)
+        coefficients = self.place(encoded.coefficients.numpy(), photo.alignment.points)
+        mask = self.find_mask(photo.alignment, photo.alpha, coefficients)
+        return Draft(photo, mask, coefficients[0], encoded.embedding, coefficients[0])
+
+    def fit(self, drafts: Sequence[Draft], fitter: Fitter) -> list[Draft]:
+        """Fits drafts as one batch, in two phases."""
+        initial = np.stack([draft.coefficients for draft in drafts])
+
+        def masks(coefficients: np.ndarray) -> np.ndarray:
+            rows = zip(drafts, coefficients, strict=True)
+            return np.stack([self.find_mask(d.photo.alignment, d.photo.alpha, c[None], fitted=True) for d, c in rows])
+
+        fitted = fit_with_masks(fitter, self.targets(drafts, initial), initial, self.steps, masks)
+        rows = zip(drafts, fitted.coefficients, fitted.alpha, strict=True)
+        return [dataclasses.replace(draft, coefficients=row, alpha=alpha) for draft, row, alpha in rows]
+
+    def targets(self, drafts: Sequence[Draft], landmarks_of: np.ndarray) -> FitTargets:
+        """Targets of the drafts' crops; the weak landmarks are those of coefficients `landmarks_of` [B, K]."""
+        return FitTargets(
+            image=tf.constant(np.stack([draft.photo.rgb for draft in drafts])),
+            alpha=tf.constant(np.stack([draft.alpha for draft in drafts])[..., None]),
+            points=tf.constant(np.stack([draft.photo.alignment.points for draft in drafts]), tf.float32),
+            landmarks=self.pipeline.face_gcn.morphable.posed(tf.constant(landmarks_of), self.pipeline.camera).landmarks,
+            landmark_weight=tf.ones([len(drafts), 68]),
+        )
+
+    def finish(self, draft: Draft, region: PhotoRegion) -> PhotoResult:
+        """The fine texture of a fitted draft, its pictures and numbers.
+
+        Args:
+          draft: coefficients and mask are final.
+          region: the photo's own pixels around the face.
+
+        Raises:
+          UserError: mask and face have no pixel in common.
+        """
+        photo, coefficients = draft.photo, draft.coefficients[None]
+        crop = tf.constant(_rgba(photo.rgb, draft.alpha))
+        readable = readable_mask(draft.alpha, given=photo.alpha is not None)
+        result = self._face_gcn(tf.constant(_rgba(photo.rgb, readable)), tf.constant(coefficients), draft.embedding)
+        if not np.any(result.mask.numpy() * crop[..., 3:].numpy() >= 0.5):
+            raise UserError("the photo's mask must cover some of the face, got none of it (another face's mask?)")
+        return PhotoResult(
+            photo=photo,
+            region=region,
+            alpha=draft.alpha,
+            readable=readable,
+            coefficients=draft.coefficients,
+            reconstruction=result,
+            views=self._views(coefficients, result),
+            metrics=self._measure(result, crop, photo.alignment.points),
+            export=self.export,
+        )
+
+    def render(
+        self,
+        face: PhotoResult,
+        *,
+        yaw: float = 0.0,
+        pitch: float = 0.0,
+        roll: float = 0.0,
+        light: np.ndarray | None = None,
+        size: int | None = None,
+    ) -> np.ndarray:
+        """A new view: the face in the middle of the picture, turned, with its fine albedo.
+
+        Args:
+          face: of this reconstructor.
+          yaw, pitch, roll: radians, about y (the face turns to the right of the picture where positive), x and z.
+          light: [3, 9] spherical harmonics such as another face's `light`; by default the photo's own.
+          size: side of the picture; by default the crops'.
+
+        Returns:
+          uint8 [size, size, 4] RGB, and 255 where there is a face.
+        """
+        lit = self.pipeline.face_model.layout.split(face.coefficients[None])
+        if light is not None:
+            light = np.asarray(light, np.float32)
+            if light.shape != (3, BANDS):
+                raise UserError(f"light must be [3, {BANDS}], got {list(light.shape)}")
+            lit = dataclasses.replace(lit, light=light.reshape(1, -1))
+        camera = self.pipeline.camera
+        if size is not None:
+            camera = dataclasses.replace(camera, image_size=(size, size))
+        turned = self._turned(self.pipeline.face_model.layout.join(lit), (pitch, yaw, roll))
+        return to_bytes(self.draw(turned, face.reconstruction.albedo, camera))
+
+    def draw(self, coefficients: np.ndarray, albedo: tf.Tensor, camera: Camera | None = None) -> np.ndarray:
+        """[H, W, 4] RGBA picture in [0, 1] of an albedo [1, N, 3] on the face of coefficients [1, K]."""
+        face_gcn, camera = self.pipeline.face_gcn, camera or self.pipeline.camera
+        face = face_gcn.morphable.posed(tf.constant(coefficients), camera)
+        triangles = face_gcn.morphable.triangles
+        fragments = rasterize(camera.clip_coordinates(face.vertices), triangles, camera.image_size)
+        rendering = clipped(interpolate(face_gcn.shade(albedo, face), triangles, fragments))
+        return tf.concat([rendering, fragments.mask], axis=-1)[0].numpy()
+
+    def _measure(self, result: FaceReconstruction, crop: tf.Tensor, points: np.ndarray) -> dict[str, float]:
+        mask = result.mask * crop[..., 3:]
+        found = result.coarse.face.landmarks
+        distance = np.linalg.norm((self.fitter.five_points(found)[0] - points), axis=-1)
+        to_reference = REFERENCE_SIZE / crop.shape[1]
+        return {
+            "psnr_coarse": float(masked_psnr(clipped(result.coarse.rendering), crop[..., :3], mask)[0]),
+            "psnr_fine": float(masked_psnr(clipped(result.rendering), crop[..., :3], mask)[0]),
+            "coverage": float(coverage(mask, crop[..., 3:])[0]),
+            "five_point_residual_px": float(distance.mean() * to_reference),
+            "five_point_residual_px_max": float(distance.max() * to_reference),
+        }
+
+    def _views(self, coefficients: np.ndarray, result: FaceReconstruction) -> dict[str, np.ndarray]:
+        """The bare shape, and the face turned to both sides with its fine texture under the photo's light."""
+        triangles = self.pipeline.face_gcn.morphable.triangles
+        light = tf.constant(STUDIO_LIGHT[:, None], tf.float32)
+        grey = 0.15 + 0.8 * tf.maximum(result.coarse.face.normals @ light, 0) * tf.ones([1, 1, 3])
+        shape = interpolate(grey, triangles, result.coarse.fragments)
+        views = {"shape": tf.concat([shape, result.mask], axis=-1)[0].numpy()}
+        for yaw in NEW_VIEWS:
+            turned = self._turned(coefficients, (0.0, yaw, 0.0))
+            views[f"yaw {np.degrees(yaw):+.0f}"] = self.draw(turned, result.albedo)
+        return views
+
+    def _turned(self, coefficients: np.ndarray, angles: Sequence[float]) -> np.ndarray:
+        """Coefficients [1, K] with the face in the middle of the picture, turned by angles [3]."""
+        layout = self.pipeline.face_model.layout
+        return layout.join(
+            dataclasses.replace(
+                layout.split(coefficients),
+                angles=np.array([angles], np.float32),
+                translation=np.zeros([1, 3], np.float32),
+            )
+        )
+
+
+def _rgba(rgb: np.ndarray, alpha: np.ndarray) -> np.ndarray:
+    """[1, H, W, 4] float32."""
+    return np.concatenate([rgb, alpha[..., None]], axis=-1)[None].astype(np.float32)

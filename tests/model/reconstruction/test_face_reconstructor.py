@@ -1,0 +1,151 @@
+"""The Python interface, with the de-lit projection in the texture network's place."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+import skimage.data
+import tensorflow as tf
+from PIL import Image
+
+from configs import schema
+from lib.errors import UserError
+from lib.face_image.alignment import FIVE_FROM_68
+from model.reconstruction.face_reconstructor import FaceReconstructor
+from tests.support.helpers import read_mesh
+from tests.support.reconstruction_parts import SIZE, untrained_parts
+
+PORTRAIT = np.ascontiguousarray(skimage.data.astronaut()[:300, 80:380])
+
+
+@pytest.fixture(scope="module")
+def reconstructor():
+    overrides = {"fit.steps": 10, "data.image_size": SIZE, "export.texture_size": 256, "export.formats": ["ply"]}
+    return FaceReconstructor(schema.load(overrides=overrides), untrained_parts())
+
+
+@pytest.fixture(scope="module")
+def face(reconstructor):
+    return reconstructor(PORTRAIT)
+
+
+def test_a_face_as_arrays(reconstructor, face):
+    model = reconstructor.pipeline.face_model
+    count = model.vertex_count
+    assert (face.vertices.shape, face.albedo.shape) == ((count, 3), (count, 3))
+    np.testing.assert_array_equal(face.triangles, model.triangles)
+    assert face.coefficients.shape == (model.layout.size,)
+    assert face.metrics["psnr_fine"] > face.metrics["psnr_coarse"]
+    np.testing.assert_array_equal(face.landmarks_3d, face.vertices[model.landmarks])
+    assert face.light.shape == (3, 9)
+    # The landmarks lie on the photo's face, near what the detector found.
+    distance = np.linalg.norm(FIVE_FROM_68 @ face.landmarks - face.photo.face.points, axis=1)
+    assert distance.max() < 0.1 * np.linalg.norm(face.photo.face.points[1] - face.photo.face.points[0])
+
+
+def test_the_pose_puts_the_vertices_before_the_camera(reconstructor, face):
+    world = face.pose(face.vertices)
+    np.testing.assert_allclose(world, face.reconstruction.coarse.face.vertices[0], atol=1e-5)
+    in_crop = reconstructor.pipeline.camera.project(tf.constant(face.pose(face.landmarks_3d)[None]))[0].numpy()
+    np.testing.assert_allclose(face.photo.alignment.to_photo(in_crop), face.landmarks, atol=0.01)
+    np.testing.assert_allclose(face.pose.rotation @ face.pose.rotation.T, np.eye(3), atol=1e-5)
+
+
+def test_paths_arrays_and_lists_give_the_same_face(tmp_path, reconstructor, face):
+    Image.fromarray(PORTRAIT).save(tmp_path / "portrait.png")
+    faces = reconstructor([str(tmp_path / "portrait.png"), PORTRAIT, PORTRAIT.astype(np.float32) / 255])
+    assert [found.photo.name for found in faces] == ["portrait.png", "photo 1", "photo 2"]
+    for found in faces:
+        np.testing.assert_allclose(found.coefficients, face.coefficients, atol=1e-4)
+    assert reconstructor([]) == []
+
+
+def test_alpha_of_an_array_is_the_mask(reconstructor):
+    alpha = np.zeros(PORTRAIT.shape[:2] + (1,), np.uint8)
+    alpha[85:185, 105:190] = 255
+    assert reconstructor(np.dstack([PORTRAIT, alpha])).photo.alpha is not None
+
+
+def test_files_are_those_of_test_mode(tmp_path, face):
+    face.save(tmp_path / "all", formats=("glb", "obj"))
+    assert (tmp_path / "all/mesh.obj").is_file()
+    assert not (tmp_path / "all/mesh.ply").exists()
+    with Image.open(tmp_path / "all/fine.png") as image:
+        np.testing.assert_array_equal(np.asarray(image), face.rendering)
+    content = json.loads((tmp_path / "all/coefficients.json").read_text())
+    np.testing.assert_allclose(content["pose"]["rotation"], face.pose.rotation)
+    assert {"crop.png", "overlay.png", "metrics.json"} <= {path.name for path in (tmp_path / "all").iterdir()}
+    # The configuration's own formats, and no file of another one is left.
+    face.save(tmp_path / "all")
+    vertices, _, colours = read_mesh(tmp_path / "all/mesh.ply")
+    np.testing.assert_allclose(vertices, face.vertices, atol=1e-4)
+    np.testing.assert_allclose(colours, np.clip(face.albedo, 0, 1), atol=1 / 255)
+    assert not (tmp_path / "all/mesh.obj").exists()
+    with pytest.raises(UserError, match="formats must be of obj, glb, ply, neutral, got fbx"):
+        face.save(tmp_path / "none", formats=("fbx",))
+
+
+def test_new_views(reconstructor, face):
+    front = reconstructor.render(face)
+    assert (front.shape, front.dtype) == ((SIZE, SIZE, 4), np.uint8)
+    assert set(np.unique(front[..., 3])) == {0, 255}
+    left, right = (reconstructor.render(face, yaw=yaw)[..., 3] > 0 for yaw in (-0.6, 0.6))
+    columns = np.arange(SIZE)
+    # A face that turns to the right of the picture shows more of the cheek on its left.
+    assert (right * columns).sum() / right.sum() < (left * columns).sum() / left.sum()
+    dark = reconstructor.render(face, light=face.light - 0.3)
+    assert dark[..., :3].mean() < front[..., :3].mean()
+    np.testing.assert_array_equal(dark[..., 3], front[..., 3])
+    np.testing.assert_array_equal(reconstructor.render(face, light=face.light), front)
+    large = reconstructor.render(face, size=2 * SIZE)
+    assert large.shape == (2 * SIZE, 2 * SIZE, 4)
+    assert (large[..., 3] > 0).mean() == pytest.approx((front[..., 3] > 0).mean(), rel=0.05)
+    with pytest.raises(UserError, match=r"light must be \[3, 9\], got \[27\]"):
+        reconstructor.render(face, light=np.zeros(27))
+
+
+@pytest.mark.parametrize(
+    ("pixels", "message"),
+    [
+        (np.zeros((8, 8), np.uint8), r"photo: pixels must be \[H, W, 3\] RGB or \[H, W, 4\] RGBA, got \[8, 8\]"),
+        (np.zeros((2, 8, 8, 3), np.uint8), r"got \[2, 8, 8, 3\]"),
+        (np.zeros((0, 8, 3), np.uint8), r"got \[0, 8, 3\]"),
+        (np.zeros((8, 8, 3), np.int64), r"must be uint8, or floating point in \[0, 1\], got int64"),
+        (np.full((8, 8, 3), 255.0), r"must lie in \[0, 1\], got 255..255 \(divide by 255, or pass uint8\)"),
+        (np.full((8, 8, 3), np.nan), r"must be finite, got 192 values that are not"),
+        (3, "a photo must be a path or a NumPy array, got int"),
+        (np.zeros((64, 64, 3), np.uint8), "no face found"),
+    ],
+)
+def test_what_is_no_photo_of_a_face_is_named(reconstructor, pixels, message):
+    with pytest.raises(UserError, match=message):
+        reconstructor(pixels)
+
+
+def test_a_list_ends_at_its_first_bad_photo(reconstructor):
+    with pytest.raises(UserError, match=r"photo 1: pixels must be \[H, W, 3\]"):
+        reconstructor([PORTRAIT, np.zeros((8, 8), np.uint8), 3])
+
+
+def test_loading_without_a_trained_network_says_what_to_run(tmp_path, monkeypatch):
+    untrained = SimpleNamespace(texture_network=SimpleNamespace(weights=[]), signature=dict)
+    monkeypatch.setattr(
+        "model.reconstruction.face_reconstructor.load_pipeline",
+        lambda config: SimpleNamespace(config=config, **vars(untrained)),
+    )
+    with pytest.raises(UserError, match=r"best\.npz: a checkpoint must be here, got none .*--mode train"):
+        FaceReconstructor.load(overrides={"data.root_dir": str(tmp_path)})
+    (tmp_path / "mine.yaml").write_text("data: {name: mine}\n")
+    with pytest.raises(UserError, match=r"checkpoints/mine_default/best\.npz: a checkpoint must be here"):
+        FaceReconstructor.load(tmp_path / "mine.yaml", [f"data.root_dir={tmp_path}"])
+    with pytest.raises(UserError, match="overrides must come with a YAML file"):
+        FaceReconstructor.load(schema.load(), {"fit.steps": 1})
+
+
+def test_importing_the_package_does_not_import_tensorflow():
+    code = "import sys, model; assert 'tensorflow' not in sys.modules; assert not hasattr(model, 'Reconstructor')"
+    subprocess.run([sys.executable, "-c", code], cwd=Path(__file__).parents[3], check=True)
