@@ -172,7 +172,7 @@ class FaceModel:
             raise UserError(f"{path}: {error}") from error
 
     def _check_shapes(self, count: int) -> None:
-        vertex = dict.fromkeys((*_BOOLEAN, "mirror_index"), (count,))
+        vertex: dict[str, tuple[int, ...]] = dict.fromkeys((*_BOOLEAN, "mirror_index"), (count,))
         vertex |= {"mean_albedo": (count, 3), "uv": (count, 2), "landmarks": (LANDMARKS,)}
         for name, shape in vertex.items():
             if getattr(self, name).shape != shape:

@@ -9,6 +9,7 @@ import json
 import os
 import struct
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -25,7 +26,7 @@ JSON_CHUNK, BINARY_CHUNK = 0x4E4F534A, 0x004E4942
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Material:
-    """How the surface looks.
+    """Surface of a mesh: its textures, or vertex colours, and whether light falls on it.
 
     Attributes:
       base_colour: PNG file's bytes, sRGB, or None for vertex colours.
@@ -137,16 +138,16 @@ class _Buffer:
 
 def _material(material: Material, file: _Buffer) -> dict:
     """The parts of the file that make up the material."""
-    surface = {"metallicFactor": 0.0, "roughnessFactor": ROUGHNESS}
-    entry = {"name": "skin", "doubleSided": True, "pbrMetallicRoughness": surface}
-    images = []
+    surface: dict[str, Any] = {"metallicFactor": 0.0, "roughnessFactor": ROUGHNESS}
+    entry: dict[str, Any] = {"name": "skin", "doubleSided": True, "pbrMetallicRoughness": surface}
+    images: list[bytes] = []
     if material.base_colour is not None:
         surface["baseColorTexture"] = {"index": len(images)}
         images.append(material.base_colour)
     if material.normals is not None:
         entry["normalTexture"] = {"index": len(images)}
         images.append(material.normals)
-    content = {"materials": [entry]}
+    content: dict[str, Any] = {"materials": [entry]}
     if material.unlit:
         entry["extensions"] = {"KHR_materials_unlit": {}}
         content["extensionsUsed"] = ["KHR_materials_unlit"]

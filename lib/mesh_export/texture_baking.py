@@ -62,7 +62,7 @@ class BakedTextures:
 
 
 def photo_weight(raster: ChartRaster, view: SurfaceView) -> np.ndarray:
-    """How much the photo says about every texel, [T, T] float32 in [0, 1].
+    """Share of the photo in every texel, [T, T] float32 in [0, 1].
 
     A texel counts if the z-buffer shows it, the mask allows it and it faces the camera. The weight rises inwards from
     the border of the texels that the mask allows and from that of those that are seen, and with the cosine.
@@ -155,7 +155,7 @@ def blend(
     fill = relit + _spread(photo - relit, weight)
     lit = fill + (photo - fill) * share
     albedo = albedo * (1 + (detail - 1) * share)
-    return BakedTextures(*(raster.dilate(np.clip(texture, 0, 1)) for texture in (lit, albedo)), weight)
+    return BakedTextures(raster.dilate(np.clip(lit, 0, 1)), raster.dilate(np.clip(albedo, 0, 1)), weight)
 
 
 def _spread(values: np.ndarray, weight: np.ndarray) -> np.ndarray:

@@ -13,6 +13,7 @@ import logging
 import os
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import scipy.sparse
@@ -43,7 +44,7 @@ def save_hierarchy(path: str | os.PathLike, hierarchy: MeshHierarchy) -> None:
     folder = Path(path)
     if _is_foreign(folder):
         raise UserError(f"{folder}: must not hold another program's matrices, got some (choose another folder)")
-    header = {"hash": np.array(hierarchy.hash), "content": np.array(_content_digest(hierarchy))}
+    header: dict[str, Any] = {"hash": np.array(hierarchy.hash), "content": np.array(_content_digest(hierarchy))}
     header |= {f"vertices{i}": array for i, array in enumerate(hierarchy.vertices)}
     header |= {f"triangles{i}": array for i, array in enumerate(hierarchy.triangles) if array is not None}
     # The header goes first: until all matrices it vouches for are in place, loading sees an incomplete folder of ours.

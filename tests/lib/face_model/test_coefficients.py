@@ -1,6 +1,8 @@
 import numpy as np
 import pytest
 import tensorflow as tf
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from lib.face_model.coefficients import CoefficientLayout
 
@@ -47,3 +49,19 @@ def test_wrong_lengths_are_refused():
         CoefficientLayout(5, 2, 3).join(parts)
     with pytest.raises(ValueError, match="expression coefficients must not be negative, got -1"):
         CoefficientLayout(5, -1, 3)
+
+
+@settings(deadline=None)
+@given(
+    st.tuples(*[st.integers(0, 12)] * 3),
+    st.lists(st.integers(0, 3), max_size=2),
+)
+def test_split_and_join_are_inverse_for_any_layout_and_batch(counts, batch):
+    layout = CoefficientLayout(*counts)
+    flat = np.arange(np.prod(batch, dtype=int) * layout.size, dtype=np.float64).reshape(*batch, layout.size)
+    parts = layout.split(flat)
+    assert layout.size == sum(counts) + 33
+    assert {name: getattr(parts, name).shape for name in layout.counts} == {
+        name: (*batch, count) for name, count in layout.counts.items()
+    }
+    np.testing.assert_array_equal(layout.join(parts), flat)
