@@ -15,8 +15,8 @@ from model.runs.checkpoints import Progress
 from model.training import loop as training
 from model.training.plan import TrainingPlan, loss_weights
 from model.training.trainer import TextureTrainer
-from tests.programs.test_main import ORIGINAL_FLAGS, called_instead
 from tests.support.golden_face import golden_face_model
+from tests.support.programs.main_program import ORIGINAL_FLAGS, called_instead
 from tests.support.toy_faces import save_untrained_networks
 from utils import seed_everything
 
@@ -40,7 +40,7 @@ def checks(flag):
 
 
 class Program:
-    """main.py's command line on a tiny data set: nine grey crops, a face model of 220 vertices."""
+    """main.py's command line on a tiny data set: nine grey crops, the reference face."""
 
     def __init__(self, root):
         self.root = root
@@ -93,8 +93,9 @@ def answer(network, training):
     """What the network says of one random face."""
     rng = np.random.default_rng(1)
     embedding = tf.constant(rng.normal(size=(1, 32)), tf.float32)
-    colours = tf.constant(rng.uniform(0.2, 0.8, size=(3, 1, 220, 3)), tf.float32)
-    return network(embedding, colours[0], colours[1], tf.ones([1, 220, 1]), colours[2], training=training).numpy()
+    count = golden_face_model().vertex_count
+    colours = tf.constant(rng.uniform(0.2, 0.8, size=(3, 1, count, 3)), tf.float32)
+    return network(embedding, colours[0], colours[1], tf.ones([1, count, 1]), colours[2], training=training).numpy()
 
 
 @checks("name")

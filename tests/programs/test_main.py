@@ -3,7 +3,6 @@
 import re
 import subprocess
 import sys
-import types
 
 import numpy as np
 import pytest
@@ -14,24 +13,7 @@ from lib.errors import UserError
 from lib.records.record_writer import RecordWriter
 from lib.records.splits import save_split
 from tests.support.helpers import ROOT
-
-ORIGINAL_FLAGS = (
-    *(
-        "name",
-        "suffix",
-        "mode",
-        "stage",
-        "restore",
-        "gan",
-        "wide",
-        "model",
-        "root_dir",
-        "batch_size",
-        "epoch",
-        "eval",
-    ),
-    *("img_size", "nz", "lr", "buffer_size", "workers", "drop_rate", "adv_lambda", "seed", "input", "output"),
-)
+from tests.support.programs.main_program import ORIGINAL_FLAGS, called_instead
 
 
 def config_of(*argv: str) -> schema.Config:
@@ -174,23 +156,6 @@ def test_a_truncated_file_and_a_missing_split_stop_the_training(tmp_path, capsys
     path.write_bytes(path.read_bytes()[:-100])
     assert flags.run(lambda: main.main(command), "") == 2
     assert "truncated" in capsys.readouterr().err
-
-
-def called_instead(monkeypatch, module: str, function: str, result=None) -> list[tuple]:
-    """Puts a recorder where main.py imports `function`; returns the list of its calls."""
-    calls = []
-    replacement = types.ModuleType(module)
-
-    def record(*arguments):
-        calls.append(arguments)
-        if isinstance(result, BaseException):
-            raise result
-        return result
-
-    setattr(replacement, function, record)
-    monkeypatch.setitem(sys.modules, module, replacement)
-    monkeypatch.setattr(main, "start_tensorflow", lambda seed: calls.append((seed,)))
-    return calls
 
 
 def test_training_gets_seed_configuration_and_folder(tmp_path, monkeypatch):

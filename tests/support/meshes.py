@@ -15,3 +15,14 @@ def wavy_grid(columns=30, rows=30, hole=None):
             a = i * columns + j
             triangles += [(a, a + 1, a + columns), (a + 1, a + columns + 1, a + columns)]
     return vertices, np.array(triangles, np.int32)
+
+
+def sheet(rows=4, columns=5, overhang=1.3, seed=0):
+    """A bumpy grid that covers the whole image: clip vertices [1, N, 4] float64 and triangles."""
+    generator = np.random.default_rng(seed)
+    y, x = np.meshgrid(np.linspace(-overhang, overhang, rows), np.linspace(-overhang, overhang, columns), indexing="ij")
+    w = generator.uniform(4, 6, x.shape)
+    clip = np.stack([x * w, y * w, w - generator.uniform(0.5, 1, x.shape), w], axis=-1).reshape(1, -1, 4)
+    index = np.arange(rows * columns).reshape(rows, columns)
+    a, b, c, d = index[:-1, :-1].ravel(), index[:-1, 1:].ravel(), index[1:, 1:].ravel(), index[1:, :-1].ravel()
+    return clip, np.concatenate([np.stack([a, b, c], 1), np.stack([c, a, d], 1)]).astype(np.int32)

@@ -5,7 +5,7 @@ import pytest
 
 from lib.face_image.alignment import align
 from lib.face_image.region import face_region
-from tests.lib.face_image.test_alignment import TEMPLATE, photo_and_points
+from tests.support.pictures.aligned_photos import TEMPLATE, photo_and_points
 
 
 def test_every_pixel_of_the_crop_is_found_in_the_region():

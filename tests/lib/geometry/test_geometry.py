@@ -49,18 +49,20 @@ def test_rotation_refuses_other_shapes():
 
 
 def test_incident_triangles_against_a_loop():
-    triangles = golden_face_model().triangles
-    table = incident_triangles(triangles, 220)
-    for vertex in range(220):
+    triangles, count = golden_face_model().triangles, golden_face_model().vertex_count
+    table = incident_triangles(triangles, count)
+    for vertex in range(count):
         around = [index for index, corners in enumerate(triangles) if vertex in corners]
         assert table[vertex].tolist() == around + [len(triangles)] * (table.shape[1] - len(around))
 
 
 def test_incidence_of_the_published_table_and_its_limit():
     published = golden("face_decoder")["model/point_buf_1based"] - 1
-    table = incident_triangles(golden_face_model().triangles, 220)
+    model = golden_face_model()
+    table = incident_triangles(model.triangles, model.vertex_count)
+    padding = len(model.triangles)
     for ours, theirs in zip(table, published, strict=True):
-        assert sorted(set(ours)) == sorted(set(theirs) - {388} | ({388} & set(ours)))
+        assert sorted(set(ours)) == sorted(set(theirs) - {padding} | ({padding} & set(ours)))
     fan = np.array([[0, i, i + 1] for i in range(1, 11)])
     assert incident_triangles(fan, 12).shape == (12, 10)
     assert incident_triangles(fan, 12, limit=8)[0].tolist() == list(range(8))
@@ -76,8 +78,8 @@ def test_incidence_of_isolated_vertices_and_bad_indices():
 @pytest.mark.parametrize("table", ["published", "own"])
 def test_normals_reference(weighting, variant, table):
     arrays = golden("face_decoder")
-    triangles = golden_face_model().triangles
-    incidence = arrays["model/point_buf_1based"] - 1 if table == "published" else incident_triangles(triangles, 220)
+    triangles, count = golden_face_model().triangles, golden_face_model().vertex_count
+    incidence = arrays["model/point_buf_1based"] - 1 if table == "published" else incident_triangles(triangles, count)
     normals = vertex_normals(arrays["face_shape"], triangles, incidence, weighting)
     assert_close(normals, arrays[f"normal_{variant}"])
     assert_close(normals @ arrays["rotation"], arrays[f"normal_rot_{variant}"])
@@ -86,7 +88,7 @@ def test_normals_reference(weighting, variant, table):
 @pytest.mark.parametrize("weighting", ["area", "uniform"])
 def test_rotating_a_mesh_rotates_its_normals(weighting):
     model = golden_face_model()
-    incidence = incident_triangles(model.triangles, 220)
+    incidence = incident_triangles(model.triangles, model.vertex_count)
     rotation = rotation_matrix(random_angles(3))
     shape = tf.tile(model.mean_shape[None], [3, 1, 1])
     of_rotated = vertex_normals(shape @ rotation, model.triangles, incidence, weighting)

@@ -5,7 +5,7 @@ import pytest
 import tensorflow as tf
 
 from lib.mesh_renderer.fragments import interpolate, rasterize, triangle_ids
-from tests.lib.mesh_renderer.test_fragments import sheet
+from tests.support.meshes import sheet
 
 SIZE = (14, 18)
 CLIP = np.zeros((1, 3, 4), np.float32)

@@ -5,8 +5,8 @@ import pytest
 import tensorflow as tf
 
 from lib.mesh_renderer import camera_utils
-from tests.lib.mesh_renderer.test_mesh_renderer import CENTER, EYE, SCENES, UP, scene_arrays
 from tests.support.helpers import assert_close
+from tests.support.pictures.renderer_scenes import CENTER, EYE, SCENES, UP, scene_arrays
 
 
 @pytest.mark.parametrize("scene", SCENES)

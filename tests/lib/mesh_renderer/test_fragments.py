@@ -7,6 +7,7 @@ import tensorflow as tf
 from lib.geometry.camera import Camera
 from lib.mesh_renderer.fragments import interpolate, rasterize, triangle_ids, triangle_ids_and_depth
 from tests.support.helpers import assert_close, golden
+from tests.support.meshes import sheet
 
 SCENES = ("tri2", "cube", "sphere")
 SIZE = (14, 18)
@@ -19,17 +20,6 @@ def random_mesh(seed, triangle_count=25):
     vertices = tf.constant(vertices, tf.float32)
     camera = Camera(SIZE, focal_ratio=1.2, distance=8.0, near=0.5, far=30.0)
     return camera.clip_coordinates(vertices), np.arange(3 * triangle_count, dtype=np.int32).reshape(-1, 3)
-
-
-def sheet(rows=4, columns=5, overhang=1.3, seed=0):
-    """A bumpy grid that covers the whole image: clip vertices [1, N, 4] float64 and triangles."""
-    generator = np.random.default_rng(seed)
-    y, x = np.meshgrid(np.linspace(-overhang, overhang, rows), np.linspace(-overhang, overhang, columns), indexing="ij")
-    w = generator.uniform(4, 6, x.shape)
-    clip = np.stack([x * w, y * w, w - generator.uniform(0.5, 1, x.shape), w], axis=-1).reshape(1, -1, 4)
-    index = np.arange(rows * columns).reshape(rows, columns)
-    a, b, c, d = index[:-1, :-1].ravel(), index[:-1, 1:].ravel(), index[1:, 1:].ravel(), index[1:, :-1].ravel()
-    return clip, np.concatenate([np.stack([a, b, c], 1), np.stack([c, a, d], 1)]).astype(np.int32)
 
 
 def pixel_centres(image_size):

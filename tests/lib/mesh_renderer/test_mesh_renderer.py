@@ -7,14 +7,8 @@ import pytest
 import tensorflow as tf
 
 from lib.mesh_renderer import camera_utils, mesh_renderer, rasterize_triangles
-from tests.support.helpers import assert_close, golden
-
-SCENES = ("tri2", "cube", "sphere")
-EYE, CENTER, UP = ([0.0, 0.0, 10.0], [0.0, 0.0, 0.0], [0.0, 1.0, 0.0])
-
-
-def scene_arrays(scene):
-    return {name.split("/")[1]: value for name, value in golden("renderer").items() if name.startswith(scene)}
+from tests.support.helpers import assert_close
+from tests.support.pictures.renderer_scenes import CENTER, EYE, SCENES, UP, scene_arrays
 
 
 def quad(**changes):

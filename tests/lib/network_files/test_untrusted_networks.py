@@ -12,7 +12,7 @@ from tests.support.one_line import is_empty_but_for, one_line
 def test_a_network_that_reads_other_files_is_refused(tmp_path):
     pytest.importorskip("onnxruntime")
     onnx = pytest.importorskip("onnx")
-    from tests.lib.face_image.test_parsing import MEAN, STD, write_network
+    from tests.support.published_files.parsing_network import MEAN, STD, write_network
 
     path = write_network(tmp_path / "p.onnx")
     FaceParser(path, 16, MEAN, STD, (1,))
