@@ -4,7 +4,7 @@ Shows fresh synthetic people (hair, occluders and the camera's faults included),
 at the points a detector would find, and measures how far vertices of the front of the face lie from the true identity
 (mm, without expression and pose) after each stage of --same-person, which ends with `together`: as they are, after the
 best rigid motion, as --mode evaluate measures shapes, and with the best scale, too, as benchmarks do for methods that
-cannot know a face's size: identities differ in size and place, and no photo tells how large or how far away a head is.
+cannot know a face's size: identities differ in size and place, and no photo separates a head's size from its distance.
 Differences are paired, person by person.
 """
 
@@ -39,7 +39,7 @@ def identity_errors(face_model: FaceModel, found: np.ndarray, true: np.ndarray) 
 
 
 def stages(reconstruct: FaceReconstructor, estimator: PersonEstimator, samples) -> dict[str, np.ndarray]:
-    """What is known of a person after each stage: name -> coefficients [S, K] to be averaged over S."""
+    """The estimate of a person after each stage: name -> coefficients [S, K] to be averaged over S."""
     layout = reconstruct.pipeline.face_model.layout
     drafts = [reconstruct.guess(aligned_photo(reconstruct.reader, f"{i}", face)) for i, face in enumerate(samples)]
     gallery = Gallery()

@@ -1,4 +1,4 @@
-"""What the benchmarks of TensorFlow code share: a number of threads, and how long a call takes."""
+"""Helpers of the benchmarks of TensorFlow code: the number of threads, and the time of a call."""
 
 import os
 import statistics

@@ -1,4 +1,4 @@
-"""What a texture network learns from exact coefficients: python -m benchmarks.true_coefficients [--variant normal].
+"""Training of a texture network on exact coefficients: python -m benchmarks.true_coefficients [--variant normal].
 
 Needs the synthetic crops of `python create_bin.py`. Trains the variant with the converging recipe on their true
 coefficients and prints validation PSNR over alpha and face together.

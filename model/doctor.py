@@ -1,4 +1,4 @@
-"""Which configuration can run now, and for each file that is missing: what it is for and whom to ask for it."""
+"""A check of what a configuration needs and has; every missing file with its purpose and its source."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,7 +14,7 @@ from model.weights.assets import Asset
 from model.weights.pretrained import is_frozen
 
 DEFAULT = "configs/default.yaml"
-# A file of another size is damaged or another one; one of other contents may be another release.
+# A file of another size is damaged or another file; one of other contents may be another release.
 MARKS = {"found": "ok", "missing": "MISSING", "differs": "DIFFERS", "changed": "DIFFERS", "optional": "-"}
 
 
@@ -54,7 +54,7 @@ def diagnose(config: schema.Config, name: str) -> bool:
 
 
 def _fault(config: schema.Config) -> str | None:
-    """What keeps the files that are there from being used together, found out by loading them; None if nothing does."""
+    """The error that loading the files together raises; None if they work together."""
     import_tensorflow()
     from model.pipeline import load_face_model, load_identity, load_regressor
 

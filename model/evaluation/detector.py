@@ -1,4 +1,4 @@
-"""What a face detector trained on real photos makes of synthetic ones: the share it finds, how exact its points are."""
+"""A face detector trained on real photos, run on synthetic ones: the share it finds, the accuracy of its points."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -8,7 +8,7 @@ from tqdm import tqdm
 
 from lib.face_image.detection import detect_faces
 
-SURE = 0.99  # confidence of a detection that leaves no doubt
+SURE = 0.99  # confidence of a detection beyond doubt
 # Mean distance of the five points, in distances between the eyes, beyond which a detection is not this face.
 ELSEWHERE = 0.5
 # Bands of yaw that are reported, degrees; the synthetic photos end at 60, rounding included.
@@ -46,7 +46,7 @@ def find_face(image: np.ndarray, points: np.ndarray, refine: bool = False) -> Fi
 
 
 def summary(findings: Sequence[Finding | None]) -> dict | None:
-    """Shares and means over faces looked for; None where there was none.
+    """Shares and means over the faces to be found; None where there was none.
 
     Returns:
       faces; found: share of them; sure: share found with a confidence above 0.99; points_percent: mean distance of the
@@ -64,7 +64,7 @@ def summary(findings: Sequence[Finding | None]) -> dict | None:
 
 
 def detector_metrics(images: Iterable[np.ndarray], points: np.ndarray, yaw: np.ndarray) -> dict:
-    """Shows photos to the detector.
+    """Runs the detector on photos.
 
     Args:
       images: S of uint8 [H, W, 3 or 4].

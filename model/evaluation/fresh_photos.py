@@ -1,4 +1,4 @@
-"""Fresh synthetic photos, several of each person, and what detector and identity network make of them."""
+"""Fresh synthetic photos, several of each person, measured by face detector and identity network."""
 
 import numpy as np
 import tensorflow as tf

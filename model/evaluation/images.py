@@ -1,4 +1,4 @@
-"""How close coarse and fine renderings are to their photos, image by image: the measures of the paper's comparison.
+"""Similarity of coarse and fine renderings to their photos, image by image: the measures of the paper's comparison.
 
 The protocol, the same for every image (docs/guide/reproduce.md describes it):
 
@@ -48,7 +48,7 @@ class ImageEvaluation:
     """Measures images one after the other; keeps numbers, and the pictures of the first few.
 
     Args:
-      parts: face model and the configuration's identity network.
+      pipeline: face model and the configuration's identity network.
 
     Raises:
       UserError: a network of evaluate.networks cannot be used.
@@ -116,7 +116,7 @@ class ImageEvaluation:
         }
 
     def embeddings(self, picture: tf.Tensor, points: np.ndarray) -> dict[str, tf.Tensor]:
-        """What the configuration's own network and every further one say of a picture [1, H, W, 3].
+        """Embeddings of a picture [1, H, W, 3] by the configuration's own network and every further one.
 
         Args:
           points: [5, 2] pixels of the face.

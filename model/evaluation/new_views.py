@@ -1,4 +1,4 @@
-"""Views of a true face that its photo did not show, and what the photo did show of it.
+"""Views of a true face that its photo did not show, and the vertices that it did.
 
 Why new views are compared as they are: the mesh of truth and reconstruction is the same, vertex by vertex, so the true
 albedo (with all the skin's detail) and a reconstructed one can both be drawn on the true shape, in the same pose, under
@@ -42,7 +42,7 @@ class NewViews(TensorStructure):
 
 
 def true_visibility(morphable: MorphableModel, camera: Camera, coefficients: tf.Tensor, crop: tf.Tensor) -> tf.Tensor:
-    """What the photo shows of the true face [1, N]: 0 on vertices turned away, behind others, outside or occluded.
+    """Visibility [1, N] of the true face in its photo: 0 on vertices turned away, behind others, outside or occluded.
 
     Args:
       morphable: the face model.
@@ -80,7 +80,7 @@ def render_new_views(
     Args:
       morphable: the face model.
       camera: of the pictures.
-      coefficients: [1, K] true ones; their yaw tells which side the photo shows.
+      coefficients: [1, K] true ones; their yaw decides on the side that the photo shows.
       light: [1, 27] spherical harmonics.
       albedos: [A, N, 3] RGB in [0, 1].
     """

@@ -1,4 +1,4 @@
-"""Trained texture networks beside the one in question, to be measured on the same faces."""
+"""Further trained texture networks, to be measured on the same faces."""
 
 import dataclasses
 
@@ -13,7 +13,7 @@ def other_runs(config: schema.Config) -> tuple[dict[str, FaceGCN], list[str]]:
     """The runs of evaluate.runs that were trained on the same records, apart from the configuration's own.
 
     Returns:
-      The chain of each run with its best weights; and one line for each run that is left out: why, and what to do.
+      The `FaceGCN` of each run with its best weights; and a line for each run left out: why, and what to do.
     """
     chains, left_out = {}, []
     for name in config.evaluate.runs:

@@ -1,4 +1,4 @@
-"""The page that --mode evaluate leaves behind: its table and its picture sheet in one HTML file."""
+"""The page of --mode evaluate: its table and its picture sheet in one HTML file."""
 
 from collections.abc import Mapping
 from pathlib import Path

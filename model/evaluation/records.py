@@ -173,7 +173,7 @@ def _texture_metrics(faces: Sequence[MeasuredFace], run: str, others: Sequence[s
 
 
 def _means(rows: Sequence[dict[str, float]], weights: Sequence[float]) -> dict[str, float | None]:
-    """Weighted means where there was something to measure; None where there was nothing, which JSON can say."""
+    """Weighted means; None, which JSON can hold, where there was nothing to measure."""
     result: dict[str, float | None] = {}
     for key in rows[0]:
         known = [(row[key], weight) for row, weight in zip(rows, weights, strict=True) if not np.isnan(row[key])]
@@ -183,7 +183,7 @@ def _means(rows: Sequence[dict[str, float]], weights: Sequence[float]) -> dict[s
 
 
 def _photos(config: schema.Config) -> dict | None:
-    """What the last `--mode test` into test.output measured; None where there was none, or a video."""
+    """Measurements of the last `--mode test` into test.output; None where there was none, or a video."""
     summary = _read_json(Path(config.test.output) / "summary.json")
     if not summary.get("reconstructed"):
         return None
@@ -192,7 +192,7 @@ def _photos(config: schema.Config) -> dict | None:
 
 
 def _seconds(config: schema.Config) -> dict[str, float]:
-    """Wall seconds of the stages before this one, as they noted them themselves."""
+    """Wall seconds of the stages before this one, from their own files."""
     sources = {
         "create_bin": config.records_path.with_suffix(".manifest.json"),
         "train": config.run_dir / "training.json",
@@ -203,7 +203,7 @@ def _seconds(config: schema.Config) -> dict[str, float]:
 
 
 def _read_json(path: Path) -> dict:
-    """What another mode noted; {} where it has not run.
+    """The JSON file of another mode; {} where it has not run.
 
     Raises:
       UserError: the file is damaged.

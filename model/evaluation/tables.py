@@ -1,4 +1,4 @@
-"""What an evaluation shows: the picture sheet, and its numbers as tables."""
+"""The picture sheet of an evaluation, and its numbers as tables."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path

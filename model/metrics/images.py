@@ -1,4 +1,4 @@
-"""How close a rendering is to its photo, measured per image where both the photo's mask and the face are."""
+"""Similarity of a rendering to its photo, per image, where both the photo's mask and the face are."""
 
 import numpy as np
 import tensorflow as tf

@@ -1,4 +1,4 @@
-"""How far a reconstructed shape is from the true one, whatever the pose."""
+"""Distance of a reconstructed shape from the true one, whatever the pose."""
 
 import numpy as np
 from trimesh.registration import procrustes

@@ -14,10 +14,10 @@ def vertex_optimum(
     barycentrics: np.ndarray,
     triangles: np.ndarray,
 ) -> np.ndarray:
-    """Renders the vertex colours that reproduce `image` best, in the least-squares sense, where `mask` is set.
+    """The rendering of the vertex colours that reproduce `image` best, in the least-squares sense, where `mask` is set.
 
     With one row of barycentric weights a pixel this is a linear least-squares problem whose normal equations are as
-    sparse as the mesh: one factorisation, with a trace of damping for vertices that no pixel tells apart.
+    sparse as the mesh: one factorisation, with a trace of damping for vertices that no pixel separates.
 
     Args:
       image: [H, W, 3] RGB in [0, 1].

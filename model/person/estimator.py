@@ -22,7 +22,7 @@ JOINT_PHOTOS = 8
 # Steps of the fit of all photos together, as a share of fit.steps. It is stopped early: run to its minimum it is worse
 # than its start, because what misleads a photo (shadows, hair, glasses) misleads it with many pixels at once.
 JOINT_STEPS = 1 / 3
-# The landmarks are the regressor's, whose errors the photos of a person have in common; colours errs each its own way.
+# The landmarks are the regressor's, whose errors a person's photos have in common; colours err each in its own way.
 JOINT_WEIGHTS = FitWeights(landmark_sigma=6.0, observations=1000.0, colour_sigma=0.04)
 
 
@@ -31,8 +31,8 @@ class PersonEstimator:
 
     The start of the joint fit is the mean of the photos' robust means as regressed and as fitted: the two err
     differently. Size and place of the head stay as they are at the start: a fit trades them for the camera's distance,
-    which no photo tells; the regressor knows what goes with such a face. `python -m benchmarks.same_person` measures
-    each stage.
+    which no photo reveals; the regressor has learned which size goes with such a face. `python -m
+    benchmarks.same_person` measures each stage.
 
     Args:
       reconstruct: guesses and fits single photos. Its `steps` of 0 leave the robust mean of what was regressed.

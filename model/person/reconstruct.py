@@ -78,7 +78,7 @@ def person_folders(source: Path, output: Path | None = None) -> list[Path]:
 def _reconstruct_person(
     estimator: PersonEstimator, written: ResultFolder, names: dict[Path, str]
 ) -> DiskList[PersonRecord]:
-    """Reconstructs one person's photos, writes each to its folder of `names`, and keeps what they say together.
+    """Reconstructs one person's photos, writes each to its folder of `names`, and returns their records.
 
     A batch of photos at a time is in memory; between the passes, crops lie on disk and photos are read again.
     """

@@ -1,4 +1,4 @@
-"""What the program hands to the processes of --mode prepare; both sides import it, so it imports no TensorFlow."""
+"""The jobs of --mode prepare, imported by the program and its processes alike, and therefore free of TensorFlow."""
 
 import dataclasses
 from pathlib import Path
@@ -12,7 +12,7 @@ class Job:
       path: the photo.
       photo: its name in the records.
       crop: file its crop is written to; with several faces each gets a number at the end of the stem.
-      key: of the photo, what lies beside it and the options; goes into the record.
+      key: of the photo, its sidecar files and the options; goes into the record.
     """
 
     path: Path

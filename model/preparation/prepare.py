@@ -37,7 +37,7 @@ def prepare_folder(config: schema.Config, source: Path, output: Path) -> dict[st
 
     Writes to `output`: crops/ (RGBA PNGs of data.image_size, alpha 255 on the face, for `create_bin.py --input`),
     sheets/ (pages with each mask's outline over its crop), prepared.json (every photo's record) and left_out.csv.
-    progress.jsonl lets the same command go on: a photo is done again only when it, what lies beside it, the options or
+    progress.jsonl lets the same command resume: a photo is done again only when it, its sidecar files, the options or
     `METHOD` changed; crops whose photo is gone are removed.
 
     Args:
@@ -155,7 +155,7 @@ def _options_key(config: schema.Config) -> str:
 
 
 def _key(path: Path, options: str, beside: bool, name: str) -> str:
-    """Changes with a photo, what lies beside it, the options and the crop's name."""
+    """Changes with a photo, its sidecar files, the options and the crop's name."""
     files = [path, *(filter(None, (landmarks_path(path), mask_path(path))) if beside else ())]
     states = [(file.name, file.stat().st_size, file.stat().st_mtime_ns) for file in files]
     return hashlib.sha256(json.dumps([options, name, states]).encode()).hexdigest()[:16]

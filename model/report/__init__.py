@@ -1,4 +1,4 @@
-"""The page that --mode test leaves behind: every photo's pictures, numbers and turning face in one HTML file."""
+"""The page that --mode test writes: every photo's pictures, numbers and turning face in one HTML file."""
 
 from model.report.page import Report
 

@@ -1,4 +1,4 @@
-"""What the page needs of one face, in bytes: pictures, the mesh with its colours, the light.
+"""One face encoded for the page: pictures, the mesh with its colours, the light.
 
 A block of bytes is columns one after the other, each column the differences between consecutive vertices modulo its
 range, little-endian, low bytes before high bytes, all of it deflated and written as base64: neighbouring vertices are
@@ -15,7 +15,7 @@ from PIL import Image
 
 from lib.geometry.lighting import shading
 from lib.images.display import to_bytes
-from model.report.pictures import pictures
+from model.report.pictures import ReportedPhoto, pictures
 
 # Of the WebP pictures; 224 px at 90 look like the originals at a tenth of their size.
 QUALITY = 90
@@ -24,8 +24,8 @@ BALL_ALBEDO = 0.6
 TEXTURES = ("coarse", "fine", "appearance")
 
 
-def encode_pictures(result) -> dict[str, str]:
-    """Title -> WebP in base64 of a `PhotoResult`; what is no face is transparent in renderings."""
+def encode_pictures(result: ReportedPhoto) -> dict[str, str]:
+    """Title -> WebP in base64 of a `PhotoResult`; the background of renderings is transparent."""
     cells = pictures(result)
     mask, alpha = to_bytes(np.asarray(result.reconstruction.mask)[0]), to_bytes(result.alpha[..., None])
     cells |= {
@@ -38,8 +38,8 @@ def encode_pictures(result) -> dict[str, str]:
     return {title: webp(cell) for title, cell in cells.items()}
 
 
-def encode_mesh(result) -> dict:
-    """The face of a `PhotoResult` as numbers that JSON takes.
+def encode_mesh(result: ReportedPhoto) -> dict:
+    """The face of a `PhotoResult`, ready for JSON.
 
     Returns:
       low, high: [3] decimetres, corners of the box that 0 and 65535 of the positions stand for.
@@ -125,7 +125,7 @@ def _shading(normals: np.ndarray, light: np.ndarray) -> np.ndarray:
     return shading(tf.constant(normals[None]), tf.constant(light[None], tf.float64))[0].numpy()
 
 
-def _light(result) -> np.ndarray:
+def _light(result: ReportedPhoto) -> np.ndarray:
     return np.asarray(result.reconstruction.coarse.face.coefficients.light)[0]
 
 

@@ -1,4 +1,4 @@
-"""Writes the page: a card for each photo as it is done, the head with its means when all are."""
+"""The page of a run: a card for each photo as it is done, the head with the means when all are."""
 
 import base64
 import dataclasses
@@ -8,6 +8,7 @@ import os
 import shutil
 import tempfile
 import urllib.parse
+from collections.abc import Mapping
 from pathlib import Path
 
 import jinja2
@@ -17,6 +18,7 @@ from lib.face_model.face_model import FaceModel
 from lib.files.atomic import atomic_path, space_for
 from lib.geometry.camera import Camera
 from model.report.face_data import encode_columns, encode_mesh, encode_pictures
+from model.report.pictures import ReportedPhoto
 
 FOLDER = Path(__file__).resolve().parent
 SCRIPTS = ("face_mesh.js", "renderer.js", "face_view.js", "chart.js", "page.js")
@@ -41,7 +43,7 @@ DESCRIPTIONS = {
 def _environment() -> jinja2.Environment:
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(FOLDER),
-        autoescape=True,  # every value is text, unless a template says `safe`
+        autoescape=True,  # every value is text, unless a template marks it as safe
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
@@ -83,10 +85,10 @@ class Report:
         }
         # Open until `finish`.
         self._cards = tempfile.TemporaryFile("w+", encoding=ENCODING, errors=ERRORS, dir=self.output)  # noqa: SIM115
-        self._metrics: list[dict[str, float]] = []
+        self._metrics: list[Mapping[str, float]] = []
         self._failed: dict[str, str] = {}
 
-    def add(self, result, folder: str, name: str | None = None) -> None:
+    def add(self, result: ReportedPhoto, folder: str, name: str | None = None) -> None:
         """Writes the card of a `PhotoResult` whose files are in the sub-folder `folder`; `name` or else the file's."""
         payload = {"pictures": encode_pictures(result), "mesh": encode_mesh(result)}
         name = name or result.photo.name

@@ -1,12 +1,49 @@
 """The pictures of one reconstructed photo, by title."""
 
+from collections.abc import Mapping
+from typing import Protocol
+
 import cv2
 import numpy as np
 
+from lib.face_image.alignment import Alignment
 from lib.images.display import clipped, to_bytes
+from model.face_gcn import FaceReconstruction
 
 
-def pictures(result) -> dict[str, np.ndarray]:
+class AlignedFace(Protocol):
+    """The attributes of an `AlignedPhoto` that are shown."""
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def rgb(self) -> np.ndarray: ...
+
+    @property
+    def alignment(self) -> Alignment: ...
+
+
+class ReportedPhoto(Protocol):
+    """The attributes of a `PhotoResult` that are shown; that class belongs to a floor above."""
+
+    @property
+    def photo(self) -> AlignedFace: ...
+
+    @property
+    def alpha(self) -> np.ndarray: ...
+
+    @property
+    def reconstruction(self) -> FaceReconstruction: ...
+
+    @property
+    def views(self) -> Mapping[str, np.ndarray]: ...
+
+    @property
+    def metrics(self) -> Mapping[str, float]: ...
+
+
+def pictures(result: ReportedPhoto) -> dict[str, np.ndarray]:
     """Title -> uint8 [H, W, 3] of a `PhotoResult`."""
     face_gcn, rgb = result.reconstruction, result.photo.rgb
     mask = result.alpha[..., None]

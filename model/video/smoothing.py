@@ -43,7 +43,7 @@ def smooth(values: np.ndarray, weights: np.ndarray, stiffness: float) -> np.ndar
     known = np.flatnonzero(weights > 0)
     if len(known) == 0:
         raise ValueError(f"weights must be positive for a frame at least, got none in {len(weights)}")
-    if len(known) < 3:  # fewer than a parabola's points: nothing tells noise from motion
+    if len(known) < 3:  # fewer than a parabola's points: noise cannot be separated from motion
         frames = np.arange(len(values))
         return np.stack([np.interp(frames, known, column[known]) for column in values.T], axis=-1)
     count = len(values)

@@ -1,4 +1,4 @@
-"""What counts as finding a face, and how findings are summed up."""
+"""The rule for a found face, and the summary of findings."""
 
 import numpy as np
 import pytest
@@ -13,7 +13,7 @@ IMAGE = np.zeros((40, 40, 3), np.uint8)
 
 @pytest.fixture
 def detections(monkeypatch):
-    """What the detector says of every picture; filled by the test."""
+    """The detector's answers for every picture; filled by the test."""
     found: list[Face] = []
     monkeypatch.setattr(evaluation_detector, "detect_faces", lambda image, refine: list(found))
     return found

@@ -1,4 +1,4 @@
-"""--mode evaluate from end to end on a tiny face model: what the numbers are, and that they fall when code breaks."""
+"""--mode evaluate from end to end on a tiny face model: the numbers, and that they fall when code breaks."""
 
 import dataclasses
 import json
@@ -63,7 +63,7 @@ def root(tmp_path_factory):
 
 
 def save_run(config: schema.Config) -> None:
-    """What a training leaves behind for a network that was never trained."""
+    """Writes the files of a training for a network that was never trained."""
     pipeline = load_pipeline(config)
     config.run_dir.mkdir(parents=True, exist_ok=True)
     (config.run_dir / "config.yaml").write_text(schema.to_yaml(config))

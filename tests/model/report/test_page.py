@@ -1,4 +1,4 @@
-"""The page of a run: what is written, and when."""
+"""The page of a run: its contents, and when they are written."""
 
 import base64
 import json
