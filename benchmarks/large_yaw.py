@@ -102,7 +102,9 @@ def main() -> None:
     pipeline = load_pipeline(config)
     reconstruct = FaceReconstructor(config, pipeline)
     faces = turned_faces(config, pipeline.face_model, args.faces)
-    drafts = [reconstruct.guess(aligned_photo(reconstruct.reader, f"{i}", face)) for i, face in enumerate(faces)]
+    drafts = [
+        reconstruct.initial_estimate(aligned_photo(reconstruct.reader, f"{i}", face)) for i, face in enumerate(faces)
+    ]
     print("regressed, placed", describe(reconstruct, np.stack([draft.coefficients for draft in drafts]), faces))
     fits = [fitted_with_energy(reconstruct, drafts, drafts)]
     print("fitted           ", describe(reconstruct, fits[0][0], faces), flush=True)

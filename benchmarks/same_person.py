@@ -41,7 +41,9 @@ def identity_errors(face_model: FaceModel, found: np.ndarray, true: np.ndarray) 
 def stages(reconstruct: FaceReconstructor, estimator: PersonEstimator, samples) -> dict[str, np.ndarray]:
     """The estimate of a person after each stage: name -> coefficients [S, K] to be averaged over S."""
     layout = reconstruct.pipeline.face_model.layout
-    drafts = [reconstruct.guess(aligned_photo(reconstruct.reader, f"{i}", face)) for i, face in enumerate(samples)]
+    drafts = [
+        reconstruct.initial_estimate(aligned_photo(reconstruct.reader, f"{i}", face)) for i, face in enumerate(samples)
+    ]
     gallery = Gallery()
     for batch in batches(drafts):
         for draft in estimator.fit_each(batch):

@@ -80,7 +80,7 @@ def main() -> None:
         photos.append(aligned_at(reconstruct.reader, f"frame {index}", frame, points))
         truth.append(face.landmarks[0].numpy())
     truth = np.stack(truth)
-    drafts = [reconstruct.guess(photo) for photo in photos]
+    drafts = [reconstruct.initial_estimate(photo) for photo in photos]
     if reconstruct.steps:
         drafts = [draft for batch in batches(drafts) for draft in reconstruct.fit(batch, reconstruct.fitter)]
     crops = np.stack([photo.alignment.photo_to_crop for photo in photos])

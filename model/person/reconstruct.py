@@ -121,7 +121,7 @@ def _fit_each(estimator: PersonEstimator, written: ResultFolder, paths: list[Pat
         for path in batch:
             try:
                 photo, _ = reconstruct.reader.read(path)
-                drafts[path] = reconstruct.guess(photo)
+                drafts[path] = reconstruct.initial_estimate(photo)
             except PHOTO_ERRORS as error:
                 written.fail(path, error)
         for path, draft in _fitted(estimator.fit_each, written, list(drafts), list(drafts.values())).items():

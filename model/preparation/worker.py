@@ -81,8 +81,8 @@ class Preparer:
 
     def _mask(self, photo: AlignedPhoto) -> tuple[np.ndarray, float]:
         """Alpha [S, S] around the regressed face, which meets the five points, and its share of that face's area."""
-        guess = self._regress(tf.constant(photo.rgb[None])).numpy()
-        coefficients = self.place(guess, photo.alignment.points)
+        regressed = self._regress(tf.constant(photo.rgb[None])).numpy()
+        coefficients = self.place(regressed, photo.alignment.points)
         silhouette = self.find_mask.silhouette(coefficients)
         # The regressed face already leaves the ears out, as a fitted one does.
         alpha = self.find_mask(photo.alignment, photo.alpha, coefficients, fitted=True)

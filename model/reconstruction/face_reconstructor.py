@@ -151,12 +151,12 @@ class FaceReconstructor:
             photo, region = self.reader.read(Path(source))
         else:
             photo, region = self.reader.read_array(source, name)
-        draft = self.guess(photo)
+        draft = self.initial_estimate(photo)
         if self.steps:
             (draft,) = self.fit([draft], self.fitter)
         return self.finish(draft, region)
 
-    def guess(self, photo: AlignedPhoto) -> Draft:
+    def initial_estimate(self, photo: AlignedPhoto) -> Draft:
         """The frozen networks' outputs for a photo, moved to meet its five points, and a first mask."""
         crop = _rgba(photo.rgb, np.ones(photo.rgb.shape[:2], np.float32))
         encoded = self.pipeline.encode(crop)

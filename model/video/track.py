@@ -65,7 +65,7 @@ def track_face(
     for photo in photos:
         found.append(photo is not None)
         if photo is not None:
-            gallery.append(reconstruct.guess(photo))
+            gallery.append(reconstruct.initial_estimate(photo))
     seen = np.array(found)
     frames = np.flatnonzero(seen)
     if not len(frames):
