@@ -319,8 +319,9 @@ def test_faces_of_which_something_was_hidden_do_not_count_in_the_identity_term(a
     ]
     unoccluded = np.ones([len(crop), face_gcn.morphable.vertex_count, 1], np.float32)
     whole = float(face_gcn.terms(result, crop, unoccluded=tf.constant(unoccluded))["identity"])
-    assert whole == pytest.approx(np.mean(each))
+    # 1 - cosine of nearly equal features: float32 keeps few of its digits.
+    assert whole == pytest.approx(np.mean(each), rel=1e-4)
     unoccluded[0, 3] = 0
     some = float(face_gcn.terms(result, crop, unoccluded=tf.constant(unoccluded))["identity"])
-    assert some == pytest.approx(sum(each[1:]) / len(each))
+    assert some == pytest.approx(sum(each[1:]) / len(each), rel=1e-4)
     assert each[0] > 1e-3
