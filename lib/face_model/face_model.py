@@ -24,6 +24,30 @@ _FLOAT = ("mean_shape", "identity_basis", "expression_basis", "mean_albedo", "al
 _INTEGER = ("triangles", "landmarks", "mirror_index")
 _BOOLEAN = ("skin_mask", "front_mask")
 _ARRAYS = _FLOAT + _INTEGER + _BOOLEAN
+# Optional arrays of a file, both or neither.
+ONE_SIDED, SIGMA = "expression_prior/one_sided", "expression_prior/sigma"
+
+
+@dataclass(frozen=True, eq=False)
+class ExpressionPrior:
+    """The expected range of expression coefficients, for fitting.
+
+    Attributes:
+      one_sided: [Ke] bool, True where only positive values occur: muscles pull, they do not push.
+      sigma: [Ke] float32, standard deviations.
+    """
+
+    one_sided: np.ndarray
+    sigma: np.ndarray
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "one_sided", _read_only(self.one_sided, np.bool_))
+        object.__setattr__(self, "sigma", _read_only(self.sigma, np.float32))
+
+    @classmethod
+    def standard(cls, count: int) -> ExpressionPrior:
+        """Unit variance, both signs, for `count` coefficients."""
+        return cls(np.zeros(count, bool), np.ones(count))
 
 
 @dataclass(frozen=True, eq=False)
@@ -48,6 +72,8 @@ class FaceModel:
       uv: [N, 2] texture coordinates.
       regions: name -> [N] weight in [0, 1].
       expression_names: one name for each expression coefficient, or empty.
+      expression_prior: None for unit variance and both signs. Only the fit reads it, so it is not part of the
+        fingerprint: weights trained with the model stay valid.
 
     Raises:
       ValueError: when a shape, an index or a value is not as described.
@@ -67,6 +93,7 @@ class FaceModel:
     uv: np.ndarray
     regions: dict[str, np.ndarray] = field(default_factory=dict)
     expression_names: tuple[str, ...] = ()
+    expression_prior: ExpressionPrior | None = None
 
     def __post_init__(self):
         for names, dtype in ((_FLOAT, np.float32), (_INTEGER, np.int32), (_BOOLEAN, np.bool_)):
@@ -130,6 +157,13 @@ class FaceModel:
         if self.expression_names and len(self.expression_names) != len(self.expression_basis):
             expected = f"empty or one for each of the {len(self.expression_basis)} expression coefficients"
             self._fail("expression_names", expected, f"{len(self.expression_names)} names")
+        if (prior := self.expression_prior) is not None:
+            expected = (len(self.expression_basis),)
+            for name in ("one_sided", "sigma"):
+                if (shape := getattr(prior, name).shape) != expected:
+                    self._fail(f"expression_prior.{name}", list(expected), list(shape))
+            if not (np.isfinite(prior.sigma).all() and (prior.sigma > 0).all()):
+                self._fail("expression_prior.sigma", "positive and finite", prior.sigma.tolist())
         centroid = self.mean_shape.mean(axis=0, dtype=np.float64)
         if np.abs(centroid).max() > CENTROID_TOLERANCE:
             position = ", ".join(f"{c:.4g}" for c in centroid)
@@ -141,6 +175,8 @@ class FaceModel:
         arrays |= {f"regions/{name}": weight for name, weight in self.regions.items()}
         arrays |= {"format": np.array(FORMAT), "name": np.array(self.name)}
         arrays |= {"expression_names": np.array(self.expression_names, dtype=np.str_)}
+        if (prior := self.expression_prior) is not None:
+            arrays |= {ONE_SIDED: prior.one_sided, SIGMA: prior.sigma}
         write_npz(path, arrays)
 
     @classmethod
@@ -160,12 +196,15 @@ class FaceModel:
         missing = [name for name in (*_ARRAYS, "name", "expression_names") if name not in arrays]
         if missing:
             raise UserError(f"{path}: a face model must hold {', '.join(missing)}, got a file without")
+        if (ONE_SIDED in arrays) != (SIGMA in arrays):
+            raise UserError(f"{path}: a face model must hold both {ONE_SIDED} and {SIGMA} or neither, got one of them")
         prefix = "regions/"
         try:
             return cls(
                 name=str(arrays["name"]),
                 regions={key[len(prefix) :]: value for key, value in arrays.items() if key.startswith(prefix)},
                 expression_names=tuple(arrays["expression_names"].tolist()),
+                expression_prior=ExpressionPrior(arrays[ONE_SIDED], arrays[SIGMA]) if SIGMA in arrays else None,
                 **{name: arrays[name] for name in _ARRAYS},
             )
         except ValueError as error:

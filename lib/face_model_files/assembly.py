@@ -8,6 +8,7 @@ from lib.errors import UserError
 from lib.face_model.face_model import FaceModel
 from lib.face_model_files.completion import cylindrical_chart, mirror_by_position
 from lib.face_model_files.correspondence import Correspondence
+from lib.synthetic.builtin.expressions import expression_prior
 
 # dm: vertices farther from the warped source face than this are not face, but the back of the head, neck or shoulders.
 FACE_REACH = 0.3
@@ -80,6 +81,7 @@ def assemble(published: PublishedModel, source: FaceModel) -> FaceModel:
             uv=cylindrical_chart(shape) if published.uv is None else published.uv,
             regions=match.regions(),
             expression_names=names,
+            expression_prior=expression_prior(names),
         )
     except ValueError as error:
         raise UserError(f"{published.where}: {error}") from error

@@ -1,5 +1,6 @@
 """Face models from their publishers' files, converted once and kept."""
 
+import dataclasses
 import hashlib
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -13,6 +14,7 @@ from lib.face_model_files.formats.ict import is_ict, load_ict
 from lib.face_model_files.formats.statismo import find_statismo, load_statismo
 from lib.face_model_files.formats.surrey import find_surrey, load_surrey
 from lib.face_model_files.formats.template import is_template, load_template
+from lib.synthetic.builtin.expressions import expression_prior
 from lib.synthetic.builtin.face_generator import METHOD as BUILT_IN_METHOD
 from lib.synthetic.builtin.face_generator import load_face_model as load_built_in
 
@@ -92,7 +94,10 @@ def load_published(path: Path, cache_dir: Path) -> FaceModel:
     form = form_of(path)
     if form is None:
         if path.suffix == ".npz":
-            return FaceModel.load(path)
+            model = FaceModel.load(path)
+            if model.expression_prior is None:  # written before files held one
+                model = dataclasses.replace(model, expression_prior=expression_prior(model.expression_names))
+            return model
         raise UserError(f"{path}: must be a face model in a known form ({known_forms()}), got none of them")
     cached = Path(cache_dir) / f"{path.stem}-{_digest(path)}.npz"
     if cached.is_file():

@@ -6,10 +6,10 @@ import numpy as np
 import tensorflow as tf
 
 from lib.face_image.alignment import FIVE_FROM_68
+from lib.face_model.face_model import ExpressionPrior
 from lib.geometry.camera import Camera
 from lib.geometry.lighting import AMBIENT, sh_basis
 from lib.images.sampling import sample_image
-from lib.synthetic.builtin.expressions import EXPRESSION_NAMES, PARTING, SIGNED
 from model.fitting.energy import (
     LIGHT_SIGMA,
     REFERENCE_SIZE,
@@ -36,8 +36,6 @@ REFRESH = 10
 STEP = {"identity": 1.0, "expression": 1.0, "albedo": 1.0, "angles": 0.2, "light": 0.3, "translation": 0.2}
 LIGHT_ITERATIONS = 4
 TERMS = ("points", "landmarks", "photometric", "outline", "prior", "light", "asymmetry")
-# The built-in model's muscles only pull; models with statistical expressions have other names, or none.
-ONE_SIDED = frozenset(EXPRESSION_NAMES) - frozenset(SIGNED)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -47,8 +45,6 @@ class FitWeights:
     Attributes:
       point_sigma: of the five detected points, pixels of 224.
       landmark_sigma: of the regressor's 68 landmarks, pixels of 224.
-      parting_sigma: of the built-in model's expressions that part the lips: most lips are closed, and the line between
-        them is too thin a thing for colours to tell.
       colour_sigma: of a colour, RGB in [0, 1].
       observations: independent measurements that the colours of a whole face count as.
       asymmetry_sigma: of the albedo between the two sides of a face.
@@ -58,7 +54,6 @@ class FitWeights:
 
     point_sigma: float = 0.5
     landmark_sigma: float = 2.5
-    parting_sigma: float = 0.35
     colour_sigma: float = 0.06
     observations: float = 300.0
     asymmetry_sigma: float = 0.04
@@ -93,10 +88,9 @@ class Fitter:
         steps = np.concatenate([np.full(count, learning_rate * STEP[name]) for name, count in counts.items()])
         self._step_sizes = tf.constant(steps, tf.float32)
         self._five = tf.constant(FIVE_FROM_68)
-        names = model.face_model.expression_names or ("",) * counts["expression"]
-        self._one_sided = tf.constant([float(name in ONE_SIDED) for name in names], tf.float32)
-        sigmas = [self.weights.parting_sigma if name in PARTING else 1.0 for name in names]
-        self._expression_sigma = tf.constant(sigmas, tf.float32)
+        prior = model.face_model.expression_prior or ExpressionPrior.standard(counts["expression"])
+        self._one_sided = tf.constant(prior.one_sided, tf.float32)
+        self._expression_sigma = tf.constant(prior.sigma)
         # Not jit-compiled: that takes 8 s and saves 0.6 s a photo.
         self._advance = tf.function(self._advance_eagerly, reduce_retracing=True)
 

@@ -5,10 +5,11 @@ Muscles only pull: a unit's natural range is 0 to `FULL_STRENGTH` times its basi
 `SIGNED`. `sample_expressions` draws coefficients that respect this.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
+from lib.face_model.face_model import ExpressionPrior
 from lib.synthetic.builtin.grid import EYE_CENTRE, MOUTH_CORNER, Grid, soft_step
 from lib.synthetic.builtin.surface import BALL_DEPTH, BALL_RADIUS, LID_THICKNESS, gauss
 
@@ -228,9 +229,25 @@ _SIDED: dict[str, Callable] = {
     "blink": _blink,
     "squint": _squint,
 }
-# Expressions that part the lips.
+# Expressions that part the lips, and their standard deviation in a fit: most lips are closed, and the line between them
+# is too thin to be told by its colours.
 PARTING = ("jaw_open", "upper_lip_raise", "lower_lip_depress")
+PARTING_SIGMA = 0.35
 EXPRESSION_NAMES = (*_BOTH, *(f"{name}_{side}" for name in _SIDED for side in ("right", "left")))
+
+
+def expression_prior(names: Sequence[str]) -> ExpressionPrior | None:
+    """The prior of expressions that carry the names of this module's units, None if none does.
+
+    Published models may take over these units, or have shapes of the same names; others count as two-sided, with unit
+    variance.
+    """
+    if not set(names) & set(EXPRESSION_NAMES):
+        return None
+    return ExpressionPrior(
+        one_sided=np.array([name in EXPRESSION_NAMES and name not in SIGNED for name in names]),
+        sigma=np.array([PARTING_SIGMA if name in PARTING else 1.0 for name in names]),
+    )
 
 
 def expression_displacements(grid: Grid, position: np.ndarray) -> dict[str, tuple[np.ndarray, str]]:

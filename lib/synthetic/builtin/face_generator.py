@@ -9,7 +9,7 @@ from lib.face_model.face_model import FaceModel
 from lib.synthetic.builtin import expressions, grid, identity_basis, landmarks, skin_albedo, surface
 
 # Part of the cache's key: raise it when the same arguments begin to give another model.
-METHOD = "face on a grid, 1"
+METHOD = "face on a grid, 2"
 IDENTITY_COUNT = 60
 ALBEDO_COUNT = 40
 MILLIMETRES = 100.0  # per decimetre
@@ -136,6 +136,7 @@ def build_face_model(vertex_count: int = 10000, seed: int = 0) -> FaceModel:
         uv=_texture_coordinates(half).astype(np.float32),
         regions={name: mask.astype(np.float32) for name, mask in masks.items()},
         expression_names=expressions.EXPRESSION_NAMES,
+        expression_prior=expressions.expression_prior(expressions.EXPRESSION_NAMES),
     )
 
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from lib.errors import UserError
-from lib.face_model.face_model import FaceModel
+from lib.face_model.face_model import ExpressionPrior, FaceModel
 from tests.support.golden_face import golden_face_model, small_face_model
 
 
@@ -19,6 +19,28 @@ def test_round_trip_keeps_every_field_and_the_fingerprint(tmp_path):
     for name in ("mean_shape", "identity_basis", "triangles", "landmarks", "skin_mask", "mirror_index", "uv"):
         np.testing.assert_array_equal(getattr(loaded, name), getattr(model, name))
         assert getattr(loaded, name).dtype == getattr(model, name).dtype
+
+
+def test_the_expression_prior_is_kept_and_is_not_part_of_the_fingerprint(tmp_path):
+    model = small_face_model()
+    assert model.expression_prior is None
+    model.save(tmp_path / "without.npz")
+    assert FaceModel.load(tmp_path / "without.npz").expression_prior is None
+    prior = ExpressionPrior(np.array([True]), np.array([0.35]))
+    given = small_face_model(expression_prior=prior)
+    assert given.fingerprint == model.fingerprint
+    given.save(tmp_path / "with.npz")
+    loaded = FaceModel.load(tmp_path / "with.npz").expression_prior
+    np.testing.assert_array_equal(loaded.one_sided, [True])
+    np.testing.assert_array_equal(loaded.sigma, np.float32([0.35]))
+    with np.load(tmp_path / "with.npz") as file:
+        half = {name: file[name] for name in file.files if name != "expression_prior/sigma"}
+    np.savez(tmp_path / "half.npz", **half)
+    with pytest.raises(UserError, match="must hold both expression_prior/one_sided and expression_prior/sigma"):
+        FaceModel.load(tmp_path / "half.npz")
+    for sigma, message in (([1.0, 1.0], r"must be \[1\], got \[2\]"), ([0.0], "positive and finite")):
+        with pytest.raises(ValueError, match=f"expression_prior.sigma {message if sigma[0] else 'must be ' + message}"):
+            small_face_model(expression_prior=ExpressionPrior(np.array([True]), np.array(sigma)))
 
 
 def test_sizes_follow_the_arrays():

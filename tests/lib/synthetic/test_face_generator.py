@@ -7,7 +7,7 @@ import sys
 import numpy as np
 import pytest
 
-from lib.synthetic.builtin.expressions import EXPRESSION_NAMES, FULL_STRENGTH, SIGNED, sample_expressions
+from lib.synthetic.builtin.expressions import EXPRESSION_NAMES, FULL_STRENGTH, PARTING, SIGNED, sample_expressions
 from lib.synthetic.builtin.face_generator import METHOD, build_face_model, load_face_model
 from tests.support.helpers import ROOT
 from tests.support.pinned import check_pinned_model
@@ -119,6 +119,10 @@ def test_counts_and_names(face):
     assert face.albedo_basis.shape == (40, face.vertex_count, 3)
     assert face.expression_basis.shape == (26, face.vertex_count, 3)
     assert face.expression_names == EXPRESSION_NAMES
+    two_sided = [n for n, one in zip(EXPRESSION_NAMES, face.expression_prior.one_sided, strict=True) if not one]
+    assert tuple(two_sided) == SIGNED
+    rare = [n for n, sigma in zip(EXPRESSION_NAMES, face.expression_prior.sigma, strict=True) if sigma < 1]
+    assert tuple(rare) == PARTING
     assert set(REGIONS) <= set(face.regions)
     assert len(np.unique(face.landmarks)) == 68
     assert set(np.unique(face.triangles)) == set(range(face.vertex_count))
@@ -331,4 +335,4 @@ def test_cache_returns_what_was_built(tmp_path):
 
 
 def test_another_model_needs_another_method():
-    check_pinned_model(METHOD, build_face_model(2000, seed=0), "face on a grid, 1", "fa54c032984e8bd2")
+    check_pinned_model(METHOD, build_face_model(2000, seed=0), "face on a grid, 2", "fa54c032984e8bd2")
