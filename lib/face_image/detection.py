@@ -90,11 +90,11 @@ def detect_confident_faces(image: np.ndarray, name: str, min_confidence: float, 
     Args:
       image: uint8 [H, W, 3 or 4].
       name: what the error calls the photo.
-      min_confidence: detections below it are no faces.
+      min_confidence: detections below it do not count as faces.
       most: the largest so many; None for all.
 
     Raises:
-      Unusable: if there is no face.
+      Unusable: no face was found.
     """
     found: list[Face] = []
     faces: list[Face] = []
@@ -114,7 +114,7 @@ def detect_confident_faces(image: np.ndarray, name: str, min_confidence: float, 
 
 
 def _overlaps(box: np.ndarray, width: int, height: int) -> bool:
-    """Whether at least half of the box lies inside the photo (the replicated border can imitate faces)."""
+    """True if at least half of the box lies inside the photo (the replicated border can imitate faces)."""
     inside = np.clip(np.minimum(box[:2] + box[2:], (width, height)) - np.maximum(box[:2], 0), 0, None)
     return bool(inside.prod() >= 0.5 * box[2:].prod())
 

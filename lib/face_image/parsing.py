@@ -23,7 +23,7 @@ class FaceParser:
       threads: that the network computes with.
 
     Raises:
-      UserError: onnxruntime is not installed, or the file is no such network.
+      UserError: onnxruntime is not installed, or the file is another network.
     """
 
     def __init__(

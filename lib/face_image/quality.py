@@ -1,4 +1,4 @@
-"""Whether a face in a photo is worth a crop: why not, as a kind to count and a sentence to act on."""
+"""Reasons to leave a face out of the crops: a kind to count and a sentence to act on."""
 
 import numpy as np
 from skimage.measure import blur_effect

@@ -32,7 +32,7 @@ UNLIKE = 3.0
 BROWS = 0.25
 SURELY_UNLIKE = 6.0
 # Where face and surroundings have the same colours the cut collapses onto the sure face; a result that keeps less than
-# this of what was probable tells nothing, and the probable face stands.
+# this of what was probable is useless, and the probable face is used instead.
 LEAST_KEPT = 0.6
 
 

@@ -37,7 +37,7 @@ class Coefficients(TensorStructure):
 
 @dataclass(frozen=True)
 class CoefficientLayout:
-    """How many coefficients each part has; splits and joins the flat vector [..., K].
+    """Numbers of coefficients of each part; splits and joins the flat vector [..., K].
 
     The order is identity, expression, albedo, angles, light, translation (80 + 64 + 80 + 3 + 27 + 3 = 257 for the
     Basel model).

@@ -16,7 +16,7 @@ FACE_REACH = 0.3
 
 @dataclass(frozen=True)
 class PublishedModel:
-    """What a publisher gives of a face model; None marks what is missing.
+    """The parts of a face model that its publisher gives; None marks a missing one.
 
     Attributes:
       where: file or folder, for messages.

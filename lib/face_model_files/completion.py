@@ -1,4 +1,4 @@
-"""What a face model needs beyond the published arrays: which vertex mirrors which, and a texture chart."""
+"""Mirrored vertices and a texture chart for face models that are published without."""
 
 import numpy as np
 import scipy.spatial

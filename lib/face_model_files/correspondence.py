@@ -1,4 +1,4 @@
-"""What a face model lacks, from another one by landmarks and closest points: albedo, skin, regions, movements."""
+"""Dense correspondence of two face models, by landmarks and closest points; it carries albedo, regions, movements."""
 
 import numpy as np
 import scipy.sparse

@@ -17,7 +17,7 @@ MASK_FEATHER, HIDDEN_FEATHER = 1 / 160, 1 / 400
 FAR_BEHIND, OUTLINE = 0.12, 1.5
 # Seen and hidden texels of fewer than half this square's are noise of the depth test.
 SPECKLE = 3
-# Bounds of the photo's colour over the vertices' (at least DARKEST): beyond, it is no detail of the skin.
+# Bounds of the photo's colour over the vertices' (at least DARKEST): what lies beyond is not detail of the skin.
 DETAIL_RANGE = (0.4, 2.0)
 DARKEST = 0.02
 # How far the photo's difference to the model is continued beyond the photo (standard deviation, share of the texture's
@@ -27,7 +27,7 @@ SPREAD, SPREAD_FLOOR, SPREAD_SIZE = 1 / 32, 0.03, 128
 
 @dataclass(frozen=True, eq=False)
 class SurfaceView:
-    """What a photo shows of a mesh: its vertices as the photo's camera sees them.
+    """A mesh as a photo shows it: its vertices as the photo's camera sees them.
 
     Attributes:
       points: [N, 2] in pixels of the z-buffer's image, x right, y down.

@@ -25,7 +25,7 @@ NORMAL_MAP = "norm {normals}\n"
 def write_textured_obj(
     path: str | os.PathLike, vertices: np.ndarray, normals: np.ndarray, chart: UvChart, textures: dict[str, str]
 ) -> None:
-    """Writes <name>.obj and <name>.mtl; vertices keep their order, texture coordinates have indices of their own.
+    """Writes <name>.obj and <name>.mtl; vertices keep their order, texture coordinates are indexed separately.
 
     Args:
       path: of the .obj file; its folder is made.

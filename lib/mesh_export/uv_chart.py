@@ -37,7 +37,7 @@ class UvChart:
 
 @dataclass(frozen=True, eq=False)
 class ChartRaster:
-    """Which point of the mesh every texel shows; row 0 is the top (v = 1), texel i spans [i, i + 1).
+    """The point of the mesh that every texel shows; row 0 is the top (v = 1), texel i spans [i, i + 1).
 
     Attributes:
       size: T, texels a side.
@@ -71,7 +71,7 @@ class ChartRaster:
 
 
 def uncut(uv: np.ndarray, triangles: np.ndarray) -> UvChart:
-    """The chart of texture coordinates [N, 2] of a mesh [F, 3]; `chart_fault` tells whether they are usable."""
+    """The chart of texture coordinates [N, 2] of a mesh [F, 3]; check them with `chart_fault`."""
     return UvChart(np.arange(len(uv), dtype=np.int32), np.asarray(uv, np.float32), np.asarray(triangles, np.int32))
 
 
@@ -107,7 +107,7 @@ def rasterize_chart(chart: UvChart, size: int) -> ChartRaster:
     outside = np.flatnonzero(~inside)
     nearest = np.empty(0, np.int64)
     if len(outside):
-        # Every texel inside gets a label of its own; the transform hands it to the texels it is nearest to.
+        # Every texel inside gets a different label; the transform hands it to the texels it is nearest to.
         _, labels = cv2.distanceTransformWithLabels(
             np.uint8(~inside), cv2.DIST_L2, cv2.DIST_MASK_5, labelType=cv2.DIST_LABEL_PIXEL
         )
@@ -118,7 +118,7 @@ def rasterize_chart(chart: UvChart, size: int) -> ChartRaster:
 
 
 def texel_lengths(chart: UvChart, vertices: np.ndarray, size: int) -> np.ndarray:
-    """How far one texel reaches on the surface, along u and along v.
+    """Length of one texel on the surface, along u and along v.
 
     Args:
       chart: of the mesh.

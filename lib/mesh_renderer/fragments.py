@@ -25,7 +25,7 @@ SLIVER = 1e-6
 
 @dataclass(frozen=True)
 class Fragments(TensorStructure):
-    """What every pixel sees; row 0 is the top, a pixel's ray goes through its centre.
+    """The triangle and barycentrics at every pixel; row 0 is the top, a pixel's ray goes through its centre.
 
     Attributes:
       triangle_id: [B, H, W] int32; triangle_id[b, y, x] = f: the pixel sees triangle f, or nothing where -1.

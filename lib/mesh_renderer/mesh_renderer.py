@@ -7,7 +7,8 @@ import tensorflow as tf
 
 from lib.mesh_renderer import camera_utils, rasterize_triangles
 
-# Every vertex attribute of a pixel outside the mesh. Shading tells background by it: a diffuse colour is not negative.
+# Every vertex attribute of a pixel outside the mesh. Shading recognises the background by it: diffuse colours are never
+# negative.
 BACKGROUND = -1.0
 
 

@@ -1,4 +1,4 @@
-"""Which triangle every pixel sees: the integer part of rasterisation, compiled by numba, without gradient.
+"""The triangle that every pixel sees: the integer part of rasterisation, compiled by numba, without gradient.
 
 Homogeneous rasterisation (Olano and Greer, "Triangle Scan Conversion using 2D Homogeneous Coordinates", 1997): the edge
 functions are evaluated on the clip coordinates (x, y, w) before any division, so that a triangle reaching behind the

@@ -92,7 +92,7 @@ class SyntheticFaces:
         return index // self.settings.photos_per_identity
 
     def person(self, identity_id: int) -> Person:
-        """What all photos of a person share."""
+        """Everything that all photos of a person share."""
         return sample_person(self._generator(_PERSON, identity_id), self.model, self._tones, self.face.points)
 
     def sample(self, index: int) -> SyntheticFace:

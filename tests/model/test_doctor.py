@@ -113,7 +113,7 @@ def test_files_that_cannot_be_used_together_stop_it(complete, capsys):
     capsys.readouterr()
     assert not diagnose(configured(complete), "paper")
     (line,) = [line.strip() for line in capsys.readouterr().out.splitlines() if "BROKEN" in line]
-    assert "face05_4seg.mat: speaks of the full model's vertices and needs select_vertex_id.mat" in line
+    assert "face05_4seg.mat: numbers the full model's vertices and needs select_vertex_id.mat" in line
 
 
 def test_a_template_without_landmarks_cannot_run(complete, capsys):

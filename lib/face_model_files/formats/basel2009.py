@@ -32,7 +32,7 @@ SEGMENTS, PAIRS = "face05_4seg.mat", "face05_symlist.txt"
 FULL = 53490  # vertices of the publishers' model
 INFO = "facemodel_info.mat"
 SKIN_SEGMENT = 3  # of face05_4seg.mat: neither nose (0), eyes (1) nor mouth (2)
-MIRRORED = 0.1  # mean distance of paired vertices after mirroring, of the face's size, above which they are no pairs
+MIRRORED = 0.1  # mean distance of paired vertices after mirroring, of the face's size, above which they are not pairs
 
 
 @dataclasses.dataclass(frozen=True)
@@ -48,7 +48,7 @@ class _Bases:
 
 
 def is_basel_2009(folder: Path) -> bool:
-    """Whether a folder holds one of the files that only this model has."""
+    """True if a folder holds one of the files that only this model has."""
     return any((Path(folder) / name).is_file() for name in (*READY, RAW[0]))
 
 
@@ -72,7 +72,7 @@ def load_basel_2009(folder: Path) -> FaceModel:
         if missing:
             raise UserError(
                 f"{folder}: the {NAME} needs {', '.join((*RAW, INFO))}, or {READY[0]}; missing: {', '.join(missing)} "
-                "(data/README.md tells where each comes from)"
+                "(data/README.md lists their sources)"
             )
         bases = _from_raw(folder)
         info = MatFile(folder / INFO)
@@ -129,7 +129,7 @@ def _cropped_of_ready(folder: Path, count: int) -> np.ndarray | None:
     over_full = [name for name in (SEGMENTS, PAIRS) if (folder / name).is_file()]
     if kept is None and over_full:
         raise UserError(
-            f"{folder / over_full[0]}: speaks of the full model's vertices and needs {SELECTED}, or {EXPRESSION_INDEX} "
+            f"{folder / over_full[0]}: numbers the full model's vertices and needs {SELECTED}, or {EXPRESSION_INDEX} "
             f"and {FRONT_INDEX}, beside the converted one, got none (put it there, or take {over_full[0]} away)"
         )
     if kept is not None and len(kept) != count:
@@ -235,7 +235,7 @@ def _mirror(folder: Path, shape: np.ndarray, cropped_to_full: np.ndarray | None)
         raise UserError(f"{path}: must hold two whole numbers a line, got something else ({error})") from None
     if pairs.shape[1] != 2 or pairs.min() < 0:
         raise UserError(f"{path}: must hold pairs of vertices of the full model, got {list(pairs.shape)} numbers")
-    # Copies of this list count from 0 or from 1; the mean face tells which.
+    # Copies of this list count from 0 or from 1; the mean face decides.
     candidates = [_cropped_pairs(pairs - base, cropped_to_full) for base in (0, 1) if pairs.min() >= base]
     errors = [np.abs(shape[p[:, 0]] * [-1, 1, 1] - shape[p[:, 1]]).mean() if len(p) else np.inf for p in candidates]
     best = int(np.argmin(errors))

@@ -68,7 +68,7 @@ def read_eos_model(path: Path) -> EosModel:
     """A model file.
 
     Raises:
-      UserError: it is no such file, is cut off, goes on, or its parts do not fit together.
+      UserError: it is another kind of file, is cut off, is too long, or its parts do not fit together.
     """
     file = _Archive(path, "a face model of the eos library")
     version = file.number("<u4", "version")
@@ -185,7 +185,7 @@ class _Archive:
         return count
 
     def absent(self, what: str) -> bool:
-        """Whether an optional value is not there."""
+        """True if an optional value is missing."""
         mark = self.number("u1", what)
         if mark > 1:
             self.fail(f"with a byte 0 or 1 before its {what}, got {mark}")

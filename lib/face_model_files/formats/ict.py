@@ -32,7 +32,7 @@ STRENGTH = 0.25
 
 @dataclasses.dataclass(frozen=True)
 class Extent:
-    """How much of the published meshes is the face: counts from the start of the files."""
+    """The part of the published meshes that is the face: counts from the start of the files."""
 
     vertices: int = 9409
     polygons: int = 9230
@@ -41,7 +41,7 @@ class Extent:
 
 
 def is_ict(folder: Path) -> bool:
-    """Whether a folder holds the neutral face under its published name."""
+    """True if a folder holds the neutral face under its published name."""
     return (Path(folder) / NEUTRAL).is_file()
 
 

@@ -96,7 +96,7 @@ class MatFile:
         """Indices from 0 of an array of indices from 1 into `count` things; its shape is kept, vectors are flat.
 
         Raises:
-          UserError: as for `numbers`; or a value is no whole number from 1 to `count`.
+          UserError: as for `numbers`; or a value is not a whole number from 1 to `count`.
         """
         values = self._get(name)
         values = values.ravel() if 1 in values.shape else values

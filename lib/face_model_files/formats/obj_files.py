@@ -46,7 +46,7 @@ def read_vertices(path: Path, kept: int | None = None, total: int | None = None)
 
 
 def vertex_count(path: Path) -> int:
-    """How many vertices an OBJ file has."""
+    """Number of vertices in an OBJ file."""
     return sum(line.startswith(b"v ") for line in path.read_bytes().split(b"\n"))
 
 

@@ -43,7 +43,7 @@ def load_surrey(path: Path, source: FaceModel) -> FaceModel:
 
     Args:
       path: the file, or a folder with one.
-      source: for the landmarks that have no vertex of their own (jaw, inner mouth corners), regions and masks; its
+      source: for the landmarks without a vertex in the file (jaw, inner mouth corners), regions and masks; its
         albedo and expressions where there are none.
 
     Raises:
@@ -123,5 +123,5 @@ def _read_marks(path: Path, vertices: int) -> dict[int, int]:
             f"{', '.join(wrong[:3])} (does it belong to the model beside it?)"
         )
     if len(set(known.values())) < len(known):
-        raise UserError(f"{path}: must give each landmark a vertex of its own, got one vertex for several")
+        raise UserError(f"{path}: must give every landmark another vertex, got one vertex for several")
     return known

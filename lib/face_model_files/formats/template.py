@@ -27,7 +27,7 @@ LANDMARK_MISFIT = 0.15
 
 
 def is_template(path: Path) -> bool:
-    """Whether a folder holds a template."""
+    """True if a folder holds a template."""
     return (Path(path) / TEMPLATE).is_file()
 
 

@@ -1,4 +1,4 @@
-"""What lies behind a synthetic face: walls, skies, blurred rooms and foliage."""
+"""Backgrounds of synthetic faces: walls, skies, blurred rooms and foliage."""
 
 import cv2
 import numpy as np

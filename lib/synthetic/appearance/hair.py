@@ -31,7 +31,7 @@ class Sheet:
 
     Attributes:
       part: the mesh, canonical millimetres, deformed.
-      cover: [N] signed distance in millimetres inside the hairline; below 0 there is no hair.
+      cover: [N] signed distance in millimetres inside the hairline; below 0 nothing grows.
       flow: [N, 2] millimetres across and along the strands.
     """
 

@@ -67,7 +67,7 @@ class Head:
 
     Attributes:
       border: [L] vertex ids of the face's border.
-      needs_ears: whether the face model has none of its own.
+      needs_ears: true if the face model lacks ears.
     """
 
     def __init__(self, face: CanonicalFace, triangles: np.ndarray):

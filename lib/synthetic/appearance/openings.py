@@ -25,10 +25,10 @@ class _Opening:
 
 
 class Openings:
-    """What is behind the holes of one face model.
+    """Surfaces behind the holes of one face model.
 
     Attributes:
-      count: how many holes are filled; 0 for models with eyes and lips of their own.
+      count: number of holes that are filled; 0 for models with eyeballs and closed lips.
     """
 
     def __init__(self, face: CanonicalFace, triangles: np.ndarray):

@@ -1,4 +1,4 @@
-"""What a synthetic person looks like, and how they happen to look in one photo."""
+"""Random synthetic people, and their pose, expression and hair in one photo."""
 
 from dataclasses import dataclass
 
@@ -31,7 +31,7 @@ HAIR_STYLES = ("short", "medium", "long", "curly", "shaved", "bald", "swept", "f
 
 @dataclass(frozen=True)
 class Person:
-    """What stays the same in all photos of one person.
+    """Everything that stays the same in all photos of one person.
 
     Attributes:
       identity: [Ki]; albedo: [Ka].
@@ -74,7 +74,7 @@ class Person:
 
 @dataclass(frozen=True)
 class Moment:
-    """What belongs to one photo.
+    """Everything that belongs to one photo of a person.
 
     Attributes:
       expression: [Ke]; angles: [3] radians.
@@ -104,7 +104,7 @@ class Moment:
 
 @dataclass(frozen=True)
 class ToneAxis:
-    """How a model's albedo coefficients make the skin darker.
+    """The direction in a model's albedo coefficients that darkens the skin.
 
     Attributes:
       direction: [Ka] unit vector; slope: luminance lost per unit of it; mean: luminance of the mean face.
@@ -239,7 +239,7 @@ def _camera_smile(generator: np.random.Generator) -> np.ndarray:
 
 
 def _another_style(generator: np.random.Generator, person: Person) -> str:
-    """How hair may be worn on another day without changing its owner's sex or growing back."""
+    """Another hair style for the same person: it neither changes their sex nor makes hair grow back."""
     if person.habit in ("bald", "shaved"):
         return str(generator.choice([person.habit, "beanie"], p=[0.8, 0.2]))
     choices = ["swept", "fringe", "medium", "beanie"] if not person.male else ["short", "swept", "medium", "beanie"]

@@ -14,7 +14,7 @@ LANDMARK_TOLERANCE = 0.05
 
 @dataclass(frozen=True)
 class PhotoSettings:
-    """What a synthetic photo has beyond the face model; switch things off to test what is left.
+    """The contents of a synthetic photo beyond the face model; switch parts off to test the others.
 
     Attributes:
       photos_per_identity: consecutive indices that show the same person.
@@ -75,7 +75,7 @@ class Scene:
 
 @dataclass(frozen=True)
 class Picture:
-    """What was drawn.
+    """A finished drawing.
 
     Attributes:
       image: float32 [H, W, 3]; alpha: uint8 [H, W]; occluder: bool [H, W].
@@ -88,7 +88,7 @@ class Picture:
     depth: np.ndarray
 
     def visible_at(self, points: np.ndarray, depth: np.ndarray) -> np.ndarray:
-        """Whether points [M, 2] at some depth [M] are seen: inside, on the surface of their pixel, and not covered."""
+        """Bool [M]: points [M, 2] at a depth [M] lie inside, on the surface of their pixel, and are not covered."""
         size = self.alpha.shape[0]
         inside = ((points >= 0) & (points < size)).all(1)
         column, row = np.clip(points.astype(int), 0, size - 1).T

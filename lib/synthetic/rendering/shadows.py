@@ -19,7 +19,7 @@ def _frame(direction: np.ndarray) -> np.ndarray:
 
 
 def lit_share(vertices: np.ndarray, triangles: np.ndarray, direction: np.ndarray, spread: int = 1) -> np.ndarray:
-    """How much of a distant lamp each vertex sees.
+    """Share of a distant lamp that reaches each vertex.
 
     Args:
       vertices: [N, 3] millimetres.

@@ -85,7 +85,7 @@ def test_what_speaks_of_the_full_model_is_used_with_the_converted_one_or_refused
     write_ready(tmp_path / "BFM_model_front.mat", model, indices.info)
     segments = np.arange(indices.full) % 4
     scipy.io.savemat(tmp_path / "face05_4seg.mat", {"face05_4seg": segments[:, None]})
-    with pytest.raises(UserError, match=r"face05_4seg\.mat: speaks of the full model.*needs select_vertex_id\.mat"):
+    with pytest.raises(UserError, match=r"face05_4seg\.mat: numbers the full model.*needs select_vertex_id\.mat"):
         load_basel_2009(tmp_path)
     shutil.copy(folder / "select_vertex_id.mat", tmp_path)
     expected = segments[indices.cropped_to_full] == 3
