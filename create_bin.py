@@ -27,6 +27,7 @@ def main(argv: list[str] | None = None) -> int:
     if args.verify:
         return verify(Path(args.verify), config.data.image_size if args.img_size else None)
     started = time.monotonic()
+    source: packing.PngFolder | packing.RecordFile
     output = Path(args.output) if args.output else config.records_path
     if args.input is None:
         folder, names = render_synthetic(config)

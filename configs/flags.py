@@ -60,7 +60,7 @@ class Parser(argparse.ArgumentParser):
             shown = default if default != "" else "empty"
             choices = field.metadata["choices"]
             metavar = f"{{{','.join(map(str, choices))}}}" if choices else type(default).__name__.upper()
-            convert = str
+            convert: Callable[[str], str] = str
             if isinstance(default, tuple):
                 shown, metavar, convert = ",".join(default), ",".join(choices), _as_list
             self.add_argument(

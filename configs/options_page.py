@@ -24,7 +24,7 @@ def page() -> str:
     lines = [HEAD]
     for section in dataclasses.fields(schema.Config):
         block, other = getattr(default, section.name), getattr(paper, section.name)
-        lines += [f"## {section.name}", "", type(block).__doc__.strip().splitlines()[0], ""]
+        lines += [f"## {section.name}", "", block.summary(), ""]
         lines += ["| option | default | paper | allowed | meaning |", "|---|---|---|---|---|"]
         for field in dataclasses.fields(block):
             value, published = getattr(block, field.name), getattr(other, field.name)

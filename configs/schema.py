@@ -18,6 +18,7 @@ from typing import Any, get_type_hints
 import yaml
 
 from configs import data_sections, evaluation_sections, network_sections, photo_sections, training_sections
+from configs.section import Section
 from lib.errors import UserError
 
 DEFAULT = Path(__file__).resolve().parent / "default.yaml"
@@ -87,6 +88,11 @@ class Config:
         return Path(self.data.root_dir) / "checkpoints" / f"{self.data.name}_{suffix}"
 
 
+def section_types() -> dict[str, type[Section]]:
+    """The class of every section, by its name."""
+    return get_type_hints(Config)
+
+
 def asset_path(path: str) -> Path:
     """A file that belongs to the program (weights, face model): relative paths start at the repository."""
     return REPOSITORY / path
@@ -110,23 +116,23 @@ def load(path: str | Path | None = None, overrides: Iterable[str] | Mapping[str,
             _assign(values, key, value, str(path))
     for key, value in _parse_overrides(overrides).items():
         _assign(values, key, value, "command line")
-    built = {}
-    for section in dataclasses.fields(Config):
-        hints = get_type_hints(section.type)
+    built: dict[str, Any] = {}
+    for section, kind in section_types().items():
+        hints = get_type_hints(kind)
         arguments = {
-            field.name: _convert(values[section.name][field.name], hints[field.name], f"{section.name}.{field.name}")
-            for field in dataclasses.fields(section.type)
+            field.name: _convert(values[section][field.name], hints[field.name], f"{section}.{field.name}")
+            for field in dataclasses.fields(kind)
         }
-        built[section.name] = section.type(**arguments)
+        built[section] = kind(**arguments)
     return Config(**built)
 
 
 def to_yaml(config: Config) -> str:
     """The effective configuration as YAML with each option's explanation; `load` reads it back to an equal one."""
     lines = []
-    for section in dataclasses.fields(Config):
-        lines += [f"# {section.type.__doc__.strip().splitlines()[0]}", f"{section.name}:"]
-        block = getattr(config, section.name)
+    for section, kind in section_types().items():
+        lines += [f"# {kind.summary()}", f"{section}:"]
+        block = getattr(config, section)
         for field in dataclasses.fields(block):
             lines.append(f"  # {field.metadata['doc']}")
             value = getattr(block, field.name)
@@ -213,7 +219,7 @@ def _check_known(key: str, source: str | Path) -> None:
 
 
 def _keys() -> list[str]:
-    return [f"{s.name}.{f.name}" for s in dataclasses.fields(Config) for f in dataclasses.fields(s.type)]
+    return [f"{name}.{field.name}" for name, kind in section_types().items() for field in dataclasses.fields(kind)]
 
 
 def _assign(values: dict[str, dict[str, Any]], key: str, value: Any, source: str) -> None:

@@ -5,6 +5,7 @@ default.yaml, complete, and in the files that list what differs from it.
 """
 
 import dataclasses
+import inspect
 from typing import Any
 
 from lib.errors import UserError
@@ -22,8 +23,14 @@ def option(
     return dataclasses.field(metadata={"doc": doc, "low": low, "high": high, "above": above, "choices": choices})
 
 
+@dataclasses.dataclass(frozen=True)
 class Section:
     """Checks every field's bounds on construction."""
+
+    @classmethod
+    def summary(cls) -> str:
+        """The first line of the section's explanation."""
+        return inspect.cleandoc(cls.__doc__ or "").splitlines()[0]
 
     def __post_init__(self) -> None:
         section = type(self).__name__

@@ -1,8 +1,11 @@
-"""Named results that may cross the border of a tf.function."""
+"""Named results that a tf.function may take and return."""
 
 import dataclasses
+from collections.abc import Iterable
+from typing import Self
 
 
+@dataclasses.dataclass(frozen=True)
 class TensorStructure:
     """Base of frozen dataclasses whose fields are tensors or further structures.
 
@@ -10,9 +13,9 @@ class TensorStructure:
     tf.nest, like a dict.
     """
 
-    def __tf_flatten__(self):
+    def __tf_flatten__(self) -> tuple[tuple, tuple]:
         return (), tuple(getattr(self, field.name) for field in dataclasses.fields(self))
 
     @classmethod
-    def __tf_unflatten__(cls, metadata, components):
+    def __tf_unflatten__(cls, metadata: tuple, components: Iterable) -> Self:
         return cls(*components)

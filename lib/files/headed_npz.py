@@ -55,4 +55,5 @@ def read(path: str | os.PathLike) -> tuple[dict, dict[str, np.ndarray]]:
 def _checksum(name: str, array: np.ndarray) -> int:
     """CRC-32 of name, type, shape and bytes: two arrays that changed places do not pass."""
     array = np.ascontiguousarray(array)
-    return zlib.crc32(array.reshape(-1).view(np.uint8), zlib.crc32(f"{name} {array.dtype.str} {array.shape}".encode()))
+    description = f"{name} {array.dtype.str} {array.shape}".encode()
+    return zlib.crc32(array.reshape(-1).view(np.uint8).data, zlib.crc32(description))

@@ -10,7 +10,7 @@ import zipfile
 import zlib
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import BinaryIO
+from typing import IO
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -116,7 +116,7 @@ def _check_sizes(members: list[zipfile.ZipInfo], size: int) -> None:
     check_unpacked(sum(m.file_size for m in members if m.compress_type == zipfile.ZIP_DEFLATED), size)
 
 
-def _check_array(stream: BinaryIO, size: int, name: str) -> None:
+def _check_array(stream: IO[bytes], size: int, name: str) -> None:
     """Reads the header of an .npy and compares it with the size of the whole."""
     try:
         version = np.lib.format.read_magic(stream)

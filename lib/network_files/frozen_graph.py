@@ -158,12 +158,12 @@ def resolve_switches(
             stands[f"{name}:0"] = next((found for text in given if (found := source(text)) is not None), None)
         else:
             arrives[name] = all(source(text) is not None for text in given)
-    found = [source(_tensor(name)) for name in outputs]
-    dead = [name for name, tensor in zip(outputs, found, strict=True) if tensor is None]
-    if dead:
+    results = {name: source(_tensor(name)) for name in outputs}
+    if dead := [name for name, tensor in results.items() if tensor is None]:
         raise UserError(f"{path}: {', '.join(dead)} must have a value with {dict(settings)}, got none")
+    tensors = [tensor for tensor in results.values() if tensor is not None]
     live = tf.compat.v1.GraphDef(versions=graph.versions)
-    needed, waiting = set(), [_node(tensor) for tensor in found]
+    needed, waiting = set(), [_node(tensor) for tensor in tensors]
     while waiting:
         name = waiting.pop()
         if name in needed:
@@ -172,16 +172,18 @@ def resolve_switches(
         node = live.node.add()
         node.CopyFrom(nodes[name])
         node.device = ""
-        sources = [source(_tensor(text)) for text in nodes[name].input if not text.startswith("^")]
+        given = [source(_tensor(text)) for text in nodes[name].input if not text.startswith("^")]
+        sources = [tensor for tensor in given if tensor is not None]
+        assert len(sources) == len(given), "a value arrives at a node only if all its inputs have one"
         del node.input[:]
         node.input.extend(sources)
         waiting += [_node(tensor) for tensor in sources]
-    return live, found
+    return live, tensors
 
 
 def _ancestors(nodes: Mapping, outputs: Sequence[str], path: Path) -> list[str]:
     """Names of the nodes that the outputs depend on, every node after those it depends on."""
-    sorter = graphlib.TopologicalSorter()
+    sorter: graphlib.TopologicalSorter[str] = graphlib.TopologicalSorter()
     seen, waiting = set(), [_node(name) for name in outputs]
     while waiting:
         name = waiting.pop()

@@ -11,7 +11,7 @@ import math
 import pickle
 import zipfile
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import numpy as np
 
@@ -147,7 +147,7 @@ class TorchCheckpoint:
         steps = [step * dtype.itemsize for step in tensor.strides]
         return np.lib.stride_tricks.as_strided(values, tensor.shape, steps).copy()
 
-    def _fail(self, got: str) -> None:
+    def _fail(self, got: str) -> NoReturn:
         raise UserError(f"{self.path}: must be a checkpoint of tensors as PyTorch saves it, {got}") from None
 
 

@@ -119,7 +119,7 @@ class RecordReader:
             )
         count = size // record
         self.names = [f"{i:06d}" for i in range(count)]
-        self._checksums = None
+        self._checksums = np.empty(0, "<u4")
         self._records = self._map("<f4", 0, count)
         if not self._intact(0):
             raise UserError(

@@ -5,6 +5,7 @@ import glob
 import json
 import math
 import os
+import sys
 import zlib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -15,10 +16,10 @@ import numpy as np
 from lib.files.atomic import atomic_path
 from lib.records.record_file import MAGIC, PREAMBLE, VERSION
 
-try:
-    import fcntl  # distinguishes a killed run's leftovers from a file that another run is still writing
-except ImportError:  # Windows, where an open file cannot be deleted in the first place
-    fcntl = None
+# Distinguishes a killed run's leftovers from a file that another run is still writing. Windows has no such locks, but
+# an open file cannot be deleted there in the first place.
+if sys.platform != "win32":
+    import fcntl
 
 _HEADER_ROOM = 1024  # for the header's own fields, beside the metadata
 _PAGE = 4096
@@ -52,7 +53,7 @@ class RecordWriter:
         with contextlib.ExitStack() as opening:
             temporary = opening.enter_context(atomic_path(self.path))
             self._stream = opening.enter_context(open(temporary, "wb"))
-            if fcntl:
+            if sys.platform != "win32":
                 fcntl.flock(self._stream, fcntl.LOCK_EX)
             self._stream.write(bytes(self._start))
             self._resources = opening.pop_all()
@@ -115,7 +116,7 @@ def _remove_leftovers(path: Path) -> None:
     """Deletes what killed writers of `path` left behind: temporary files that no process holds locked."""
     for leftover in path.parent.glob(f".{glob.escape(path.stem)}-????????{glob.escape(path.suffix)}"):
         with contextlib.suppress(BlockingIOError, PermissionError, FileNotFoundError):
-            if fcntl:
+            if sys.platform != "win32":
                 with open(leftover, "rb") as stream:
                     fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
                     leftover.unlink()
