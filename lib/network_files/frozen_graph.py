@@ -158,10 +158,10 @@ def resolve_switches(
             stands[f"{name}:0"] = next((found for text in given if (found := source(text)) is not None), None)
         else:
             arrives[name] = all(source(text) is not None for text in given)
-    results = {name: source(_tensor(name)) for name in outputs}
-    if dead := [name for name, tensor in results.items() if tensor is None]:
+    results = [source(_tensor(name)) for name in outputs]
+    if dead := [name for name, tensor in zip(outputs, results, strict=True) if tensor is None]:
         raise UserError(f"{path}: {', '.join(dead)} must have a value with {dict(settings)}, got none")
-    tensors = [tensor for tensor in results.values() if tensor is not None]
+    tensors = [tensor for tensor in results if tensor is not None]
     live = tf.compat.v1.GraphDef(versions=graph.versions)
     needed, waiting = set(), [_node(tensor) for tensor in tensors]
     while waiting:
@@ -172,9 +172,9 @@ def resolve_switches(
         node = live.node.add()
         node.CopyFrom(nodes[name])
         node.device = ""
-        given = [source(_tensor(text)) for text in nodes[name].input if not text.startswith("^")]
-        sources = [tensor for tensor in given if tensor is not None]
-        assert len(sources) == len(given), "a value arrives at a node only if all its inputs have one"
+        arriving = [source(_tensor(text)) for text in nodes[name].input if not text.startswith("^")]
+        sources = [tensor for tensor in arriving if tensor is not None]
+        assert len(sources) == len(arriving), "a value arrives at a node only if all its inputs have one"
         del node.input[:]
         node.input.extend(sources)
         waiting += [_node(tensor) for tensor in sources]
