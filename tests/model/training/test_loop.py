@@ -121,7 +121,9 @@ def test_a_loss_that_is_not_finite_stops_the_run_and_is_named(root, tmp_path, mo
     monkeypatch.setattr(losses, "skin_variance", lambda albedo, skin: float("nan") * albedo[0, 0, 0])
     tf.config.run_functions_eagerly(True)  # one update: compiling takes longer
     try:
-        with pytest.raises(UserError, match="loss term 'variance' must be finite, got nan at update 0"):
+        with pytest.raises(
+            UserError, match="loss term 'variance' of the texture network must be finite, got nan at update 0"
+        ):
             training.train(configuration(root), tmp_path)
     finally:
         tf.config.run_functions_eagerly(False)
