@@ -33,6 +33,7 @@ evaluate: $(VENV)/.runtime
 test: $(VENV)/.development
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
+	$(BIN)/mypy
 	$(BIN)/python -m pytest -q -n auto --maxprocesses 4 --dist loadfile --cov --cov-report term
 
 site: $(VENV)/.development

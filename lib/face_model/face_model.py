@@ -158,10 +158,10 @@ class FaceModel:
             expected = f"empty or one for each of the {len(self.expression_basis)} expression coefficients"
             self._fail("expression_names", expected, f"{len(self.expression_names)} names")
         if (prior := self.expression_prior) is not None:
-            expected = (len(self.expression_basis),)
+            shape = (len(self.expression_basis),)
             for name in ("one_sided", "sigma"):
-                if (shape := getattr(prior, name).shape) != expected:
-                    self._fail(f"expression_prior.{name}", list(expected), list(shape))
+                if (found := getattr(prior, name).shape) != shape:
+                    self._fail(f"expression_prior.{name}", f"{list(shape)}", list(found))
             if not (np.isfinite(prior.sigma).all() and (prior.sigma > 0).all()):
                 self._fail("expression_prior.sigma", "positive and finite", prior.sigma.tolist())
         centroid = self.mean_shape.mean(axis=0, dtype=np.float64)
