@@ -14,9 +14,9 @@ from lib.records.record_file import RecordReader
 from lib.records.splits import save_split, split
 
 EPILOG = """
-Beside data/<name>.bin stands data/<name>.manifest.json: what was packed, what was left out, and why. The split is in
-data/params/<name>/. Exit codes: 0 done; 1 --verify found damage; 2 the command or its files are at fault, one line says
-how; 130 interrupted.
+data/<name>.manifest.json lists what was packed into data/<name>.bin, what was left out, and why. The split is written
+to data/params/<name>/. Exit codes: 0 done; 1 --verify found damage; 2 a fault of the command or its files, explained
+in one line; 130 interrupted.
 """
 OPTIONS = ("name", "root_dir", "img_size", "workers")
 

@@ -1,4 +1,4 @@
-"""What both programs and all networks share: the random seed, and the mesh levels the graph networks pool over."""
+"""The random seed, and the mesh levels that the graph networks pool over."""
 
 import os
 import random

@@ -35,9 +35,7 @@ class Data(Section):
 class FaceModel(Section):
     """The morphable model."""
 
-    source: str = option(
-        "'built-in', the .npz of a face model, or a folder of published files (data/README.md tells about both)"
-    )
+    source: str = option("'built-in', the .npz of a face model, or a folder of published files (see data/README.md)")
     vertex_count: int = option("wanted vertices of the built-in model; detail against time", low=2000, high=100000)
     seed: int = option("seed of the built-in model's bases; shipped weights belong to one seed", low=0)
 

@@ -7,7 +7,7 @@ from configs.section import Section, option
 
 @dataclasses.dataclass(frozen=True)
 class Evaluate(Section):
-    """What `--mode evaluate` measures."""
+    """Measurements of `--mode evaluate`."""
 
     input: str = option("folder of photos measured in place of the records (--input); empty: the records")
     crops: bool = option("this folder holds aligned RGBA crops, as create_bin.py takes them, instead of photos")
@@ -20,5 +20,7 @@ class Evaluate(Section):
     )
     runs: tuple[str, ...] = option("texture runs compared on the same crops, by the second part of their folder")
     detector_faces: int = option("fresh synthetic photos shown to the face detector; 0: none", low=0)
-    identity_people: int = option("people the identity network tells apart, four fresh photos each; 0: none", low=0)
+    identity_people: int = option(
+        "people the identity network must distinguish, four fresh photos each; 0: none", low=0
+    )
     seed: int = option("seed of the fresh photos; must differ from the data's and the pre-training's", low=0)

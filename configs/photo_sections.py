@@ -18,7 +18,7 @@ class Fit(Section):
 class Test(Section):
     """Reconstruction of a folder of photos."""
 
-    __test__ = False  # not a test class, whatever the name tells pytest
+    __test__ = False  # pytest would take the name for a test class
 
     input: str = option("folder of photos, nested or not (JPEG, PNG, WebP, TIFF, ...; with or without alpha)")
     output: str = option("folder the results are written to")
@@ -31,7 +31,7 @@ class Test(Section):
 
 @dataclasses.dataclass(frozen=True)
 class Export(Section):
-    """What other programs can open of a reconstructed photo."""
+    """Files of a reconstructed photo for other programs."""
 
     formats: tuple[str, ...] = option(
         "obj: textured, with .mtl and PNG textures; glb: textured, relit or as in the photo; ply: vertex colours; "
@@ -44,7 +44,7 @@ class Export(Section):
 
 @dataclasses.dataclass(frozen=True)
 class Prepare(Section):
-    """From a folder of photos to RGBA crops; what lies beside photos and the parser count for test mode, too."""
+    """From a folder of photos to RGBA crops; test mode uses the sidecar files and the parser, too."""
 
     input: str = option("folder of photos, nested or not")
     output: str = option("folder of the crops, the sheets to look over and the table of what was left out")
@@ -52,7 +52,7 @@ class Prepare(Section):
     min_confidence: float = option("detections below this are no face", low=0, high=1)
     min_width: float = option("narrower faces are left out [px of the photo, across the cheeks]", low=1)
     max_blur: float = option("faces with a higher blur effect are left out (0 sharp, 1 nothing left)", above=0, high=1)
-    beside: bool = option("use landmarks and masks beside the photos (name.txt, name.npy, name_mask.png)")
+    beside: bool = option("use sidecar files with landmarks and masks (name.txt, name.npy, name_mask.png)")
     parser: str = option("ONNX file of a face-parsing network that finds the masks; empty: no network is needed")
     parser_size: int = option("side of its input [px]", low=16, high=2048)
     parser_mean: tuple[float, ...] = option("its normalisation of RGB in [0, 1]: subtracted")

@@ -29,7 +29,7 @@ class Loss(Section):
 
 @dataclasses.dataclass(frozen=True)
 class Schedule(Section):
-    """How learning rate and loss weights move during a run (model/runs/schedule.py)."""
+    """Learning rate and loss weights over a run (model/runs/schedule.py)."""
 
     rate: str = option(
         "cosine: warm-up, then half a cosine to zero; staircase: x decay per epoch (paper)",
@@ -64,9 +64,7 @@ class Train(Section):
     eval_every: float = option(
         "validate: 0 after each epoch, below 1 that share of an epoch, else that many updates", low=0
     )
-    hide: float = option(
-        "share of crops a random part of which is hidden from the network and asked of it", low=0, high=1
-    )
+    hide: float = option("share of crops of which the network must complete a random hidden part", low=0, high=1)
     samples: int = option("faces on a sample sheet", low=1, high=64)
 
 

@@ -1,4 +1,4 @@
-"""A list that lies in a temporary file: what is made in one pass over many photos and read again in the next."""
+"""A list kept in a temporary file, for items that one pass over many photos makes and the next one reads."""
 
 import pickle
 import tempfile

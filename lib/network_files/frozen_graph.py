@@ -123,7 +123,7 @@ def _check_constants(nodes: Sequence, path: Path) -> None:
 def resolve_switches(
     graph: tf.compat.v1.GraphDef, outputs: Sequence[str], settings: Mapping[str, bool], path: Path
 ) -> tuple[tf.compat.v1.GraphDef, list[str]]:
-    """What the outputs need of a graph, once its switches are set.
+    """The part of a graph that its outputs need, once its switches are set.
 
     A Switch passes its input to its first output (false) or its second (true); a Merge passes on what arrives.
 

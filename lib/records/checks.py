@@ -1,4 +1,4 @@
-"""What a record file says of itself, checked: its checksums prove that it is whole, not that this program wrote it."""
+"""Checks of a record file's header and names: checksums prove a file whole, not that this program wrote it."""
 
 import json
 from pathlib import Path

@@ -66,7 +66,7 @@ class RecordFile:
 
 @dataclasses.dataclass(frozen=True)
 class Packed:
-    """What came of packing."""
+    """The result of packing."""
 
     path: Path
     manifest: Path
@@ -131,7 +131,7 @@ def pack(
       path: the record file to (re)place.
       workers: threads that decode; Pillow works outside Python's lock.
       strict: fail at the first bad image.
-      started: time.monotonic() when the work began, if that was earlier than this call; the manifest tells the seconds.
+      started: time.monotonic() when the work began, if before this call; the manifest gives the seconds.
 
     Raises:
       UserError: no image is good, or `strict` and one is not; an earlier file stays as it was.

@@ -1,4 +1,4 @@
-"""The next item's preparation beside the work on this one."""
+"""Preparation of the next item while the current one is in use."""
 
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor

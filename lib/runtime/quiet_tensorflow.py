@@ -1,4 +1,4 @@
-"""Importing TensorFlow without its start-up notes, which no setting silences, and with everything else it says."""
+"""Import of TensorFlow without its start-up notes, which no setting silences; warnings and errors still appear."""
 
 import os
 import re

@@ -62,7 +62,7 @@ def hold_out(identities: np.ndarray, share: float) -> np.ndarray:
 
 
 def recipe(face_model: FaceModel, image_size: int, seed: int, count: int) -> dict:
-    """What the pictures depend on: the face model, the method of rendering, size, seed and count."""
+    """The inputs that decide the pictures: face model, the method of rendering, size, seed and count."""
     return {
         "face_model": face_model.fingerprint,
         "renderer": METHOD,
