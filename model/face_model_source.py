@@ -1,4 +1,4 @@
-"""The face model that a configuration asks for."""
+"""Loads the face model that a configuration names."""
 
 from configs import schema
 from lib.errors import UserError

@@ -18,7 +18,7 @@ from lib.tensor_structure import TensorStructure
 
 @dataclass(frozen=True)
 class PosedFace(TensorStructure):
-    """A batch of faces as coefficients describe them.
+    """A batch of posed, lit faces.
 
     Attributes:
       coefficients: the parts of the coefficient vectors.
@@ -95,7 +95,7 @@ class MorphableModel:
         return vertex_normals(vertices, self.triangles, self.incidence, self.normal_weighting)
 
     def posed(self, coefficients: tf.Tensor, camera: Camera) -> PosedFace:
-        """Everything a coefficient vector says.
+        """Evaluates coefficient vectors: geometry, normals, albedo, shading, landmarks.
 
         Args:
           coefficients: [B, K] in the layout's order.

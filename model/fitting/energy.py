@@ -1,4 +1,4 @@
-"""Energy terms of the fit: negative logarithms of what is expected of a photo and of a face, pure functions."""
+"""Energy terms of the fit, pure functions: negative log-likelihood of the photo, negative log-prior of the face."""
 
 import dataclasses
 
@@ -21,7 +21,7 @@ PUSHING_SIGMA = 0.3
 
 @dataclasses.dataclass(frozen=True)
 class FitTargets(TensorStructure):
-    """What a batch of aligned crops shows.
+    """Measurements of a batch of aligned crops.
 
     Attributes:
       image: [B, H, W, 3] RGB in [0, 1].
@@ -49,12 +49,12 @@ def forgetful(squared: tf.Tensor) -> tf.Tensor:
 
 
 def point_energy(found: tf.Tensor, wanted: tf.Tensor, image_size: int, sigma: float) -> tf.Tensor:
-    """Energy [B] of projected points [B, M, 2] against trusted ones, `sigma` pixels of a 224 crop off each."""
+    """Energy [B] of projected points [B, M, 2] against detected ones, each off by `sigma` pixels of a 224 crop."""
     return 0.5 * tf.reduce_sum(tf.square((found - wanted) * (REFERENCE_SIZE / image_size / sigma)), axis=[1, 2])
 
 
 def landmark_energy(found: tf.Tensor, wanted: tf.Tensor, weight: tf.Tensor, image_size: int, sigma: float) -> tf.Tensor:
-    """Energy [B] of projected landmarks [B, M, 2] against doubtful ones with weights [B, M]."""
+    """Energy [B] of projected landmarks [B, M, 2] against uncertain ones with weights [B, M]."""
     squared = tf.reduce_sum(tf.square((found - wanted) * (REFERENCE_SIZE / image_size / sigma)), axis=-1)
     return tf.reduce_sum(weight * robust(squared), axis=-1)
 

@@ -101,7 +101,7 @@ class Fitter:
         move together.
 
         Args:
-          targets: what the crops show.
+          targets: of the crops.
           initial: [B, K] coefficients with the face about in place.
           steps: number of Adam steps.
           settled: `initial` is the result of an earlier fit: only the last, finest level is run.

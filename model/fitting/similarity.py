@@ -1,4 +1,4 @@
-"""Size, place and turn of the face within an identity, which photos taken from unknown distances do not tell."""
+"""Size, position and orientation within identity coefficients; photos from unknown distances do not determine them."""
 
 import numpy as np
 
