@@ -1,6 +1,6 @@
-"""Packs RGBA face crops into one binary file and splits them; without photos it renders synthetic crops first.
+"""Packs RGBA face crops into one binary file and splits them; without --input, renders synthetic crops first.
 
-The crops are PNGs whose alpha is 0 where there is no skin and 255 where there is.
+The crops are PNGs whose alpha is 255 on skin and 0 elsewhere.
 """
 
 import argparse
@@ -14,9 +14,9 @@ from lib.records.record_file import RecordReader
 from lib.records.splits import save_split, split
 
 EPILOG = """
-data/<name>.manifest.json lists what was packed into data/<name>.bin, what was left out, and why. The split is written
-to data/params/<name>/. Exit codes: 0 done; 1 --verify found damage; 2 a fault of the command or its files, explained
-in one line; 130 interrupted.
+data/<name>.manifest.json lists the crops packed into data/<name>.bin and those left out, with reasons. The split is
+written to data/params/<name>/. Exit codes: 0 done; 1 --verify found damage; 2 an error in the command or its files,
+explained in one line; 130 interrupted.
 """
 OPTIONS = ("name", "root_dir", "img_size", "workers")
 
@@ -51,27 +51,27 @@ def main(argv: list[str] | None = None) -> int:
 
 
 def parse(argv: list[str] | None) -> argparse.Namespace:
-    """The command line; `overrides` holds all that changes the configuration."""
+    """Parses the command line; `overrides` holds all changes to the configuration."""
     parser = flags.Parser(prog="create_bin.py", description=__doc__, epilog=EPILOG)
-    parser.add_argument("--config", help="YAML of what differs from configs/default.yaml")
+    parser.add_argument("--config", help="YAML file of the values that differ from configs/default.yaml")
     parser.add_argument(
         "--input",
-        help="folder of RGBA PNGs, or a record file (the original's float32 file, too) to convert; "
-        "without it synthetic crops are rendered to data/generated/faces",
+        help="folder of RGBA PNGs, or a record file to convert (this program's or the original's float32 file); "
+        "without --input, synthetic crops are rendered to data/generated/faces",
     )
     parser.add_argument(
         "--output",
-        help="the binary file instead of data/<name>.bin in the root folder, which alone is split, trained on and "
-        "evaluated",
+        help="binary file to write instead of data/<name>.bin in the root folder; only the latter is split, trained on "
+        "and evaluated",
     )
-    parser.add_argument("--strict", action="store_true", help="fail at the first bad image instead of leaving it out")
-    parser.add_argument("--verify", metavar="FILE", help="re-read a binary file and check every record, nothing else")
+    parser.add_argument("--strict", action="store_true", help="stop at the first bad image instead of leaving it out")
+    parser.add_argument("--verify", metavar="FILE", help="only re-read a binary file and check every record")
     parser.add_options(OPTIONS)
     return parser.parse(argv)
 
 
 def verify(path: Path, image_size: int | None) -> int:
-    """Checks a record file; says which records are damaged. The original's file needs its image size."""
+    """Checks a record file and prints the damaged records; the original program's file needs an image size."""
     reader = RecordReader(path, image_size)
     damaged = packing.verify(reader)
     for index in damaged:
@@ -82,7 +82,7 @@ def verify(path: Path, image_size: int | None) -> int:
 
 
 def render_synthetic(config: schema.Config) -> tuple[Path, list[str]]:
-    """Crops rendered from the configuration's face model: their folder and names."""
+    """Renders crops with the configured face model; returns their folder and names."""
     from lib.synthetic.dataset import render_dataset
     from model.face_model_source import load_face_model
 
@@ -94,4 +94,4 @@ def render_synthetic(config: schema.Config) -> tuple[Path, list[str]]:
 
 
 if __name__ == "__main__":
-    sys.exit(flags.run(main, "the same command goes on: crops already rendered are kept"))
+    sys.exit(flags.run(main, "run the same command again to continue: crops already rendered are kept"))

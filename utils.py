@@ -1,4 +1,4 @@
-"""The random seed, and the mesh levels that the graph networks pool over."""
+"""Seeding of all random generators, and the mesh hierarchy that the graph networks pool over."""
 
 import os
 import random
@@ -10,7 +10,7 @@ from lib.mesh_sampling import MeshHierarchy, load_or_build
 
 
 def seed_everything(seed: int) -> None:
-    """Seeds Python, NumPy and TensorFlow; the one place that does."""
+    """Seeds the global generators of Python, NumPy and TensorFlow; no other code does."""
     import tensorflow as tf  # imported here so that programs without TensorFlow start quickly
 
     random.seed(seed)
@@ -21,22 +21,22 @@ def seed_everything(seed: int) -> None:
 def init_sampling(
     refer_mesh: Mapping[str, np.ndarray], data_dir: str | os.PathLike, ds_factors: Sequence[float] = (4, 4, 4, 4)
 ) -> MeshHierarchy:
-    """The mesh levels that the graph networks pool over: computed once, kept as .npz files, loaded ever after.
+    """Loads the mesh levels that the graph networks pool over; the first call computes and saves them.
 
-    Every level is a subset of the vertices of the one before, about N / factor of them. For each level i the folder
-    holds adjacency<i>.npz and laplacians<i>.npz, for each step downsamp_trans<i>.npz (picks vertices) and
-    upsamp_trans<i>.npz (interpolates on the coarse surface): the original program's names; its folders are read, too.
-    `lib.mesh_sampling` does the work.
+    Every level keeps about N / factor of the previous level's vertices. The folder holds adjacency<i>.npz and
+    laplacians<i>.npz for each level i, and downsamp_trans<i>.npz (selects vertices) and upsamp_trans<i>.npz
+    (interpolates on the coarse surface) for each step. The original program uses the same names, and its folders can
+    be read. `lib.mesh_sampling` does the work.
 
     Args:
       refer_mesh: "vertices" [N, 3] and "faces" [F, 3] of the reference mesh.
       data_dir: folder of the files, data/params/<name>.
-      ds_factors: reduction from each level to the next.
+      ds_factors: reduction factor of each step.
 
     Returns:
       Laplacians, down- and up-sampling matrices and level sizes, finest first.
 
     Raises:
-      UserError: the folder is another program's and does not fit this mesh.
+      UserError: the folder was written by another program and does not fit this mesh.
     """
     return load_or_build(data_dir, refer_mesh["vertices"], refer_mesh["faces"], ds_factors)

@@ -8,18 +8,22 @@ from lib.errors import UserError
 
 @dataclasses.dataclass(frozen=True)
 class Data(Section):
-    """Crops, how they are packed, split and read."""
+    """The face crops: how they are packed, split and read."""
 
-    name: str = option("data set: data/<name>.bin, data/params/<name>/, first part of the run's folder")
+    name: str = option(
+        "name of the data set: data/<name>.bin, data/params/<name>/, first part of the run folder's name"
+    )
     root_dir: str = option("folder that holds data/ and checkpoints/")
     image_size: int = option("side of the square crops [px]; the camera scales with it", low=32, high=1024)
-    synthetic_count: int = option("crops create_bin.py renders when it is given no photos", low=3)
-    synthetic_seed: int = option("seed of those crops; must differ from the pre-training's", low=0)
+    synthetic_count: int = option("synthetic crops that create_bin.py renders when run without --input", low=3)
+    synthetic_seed: int = option("seed of the synthetic crops; must differ from pretrain.seed", low=0)
     validation: float = option("share of the crops kept for validation", above=0, high=0.5)
     test: float = option("share of the crops kept for testing", above=0, high=0.5)
-    split_seed: int = option("seed of the split; not the training's, so that runs with several seeds compare", low=0)
-    buffer_size: int = option("batches kept ready while the network computes", low=1)
-    workers: int = option("processes or threads that prepare data; 0 takes one per processor", low=0, high=256)
+    split_seed: int = option(
+        "seed of the split; separate from train.seed, so that runs with different seeds are comparable", low=0
+    )
+    buffer_size: int = option("batches prefetched while the network computes", low=1)
+    workers: int = option("processes or threads that prepare data; 0: one per processor", low=0, high=256)
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -27,7 +31,7 @@ class Data(Section):
             raise UserError(f"data.name: must be a plain file name, got '{self.name}'")
         if self.validation + self.test >= 1:
             raise UserError(
-                f"data.validation and data.test: must together be below 1, got {self.validation:g} and {self.test:g}"
+                f"data.validation and data.test: must add up to less than 1, got {self.validation:g} and {self.test:g}"
             )
 
 
@@ -35,14 +39,18 @@ class Data(Section):
 class FaceModel(Section):
     """The morphable model."""
 
-    source: str = option("'built-in', the .npz of a face model, or a folder of published files (see data/README.md)")
-    vertex_count: int = option("wanted vertices of the built-in model; detail against time", low=2000, high=100000)
-    seed: int = option("seed of the built-in model's bases; shipped weights belong to one seed", low=0)
+    source: str = option("'built-in', a face model's .npz file, or a folder of published files (see data/README.md)")
+    vertex_count: int = option(
+        "approximate vertex count of the built-in model; more vertices: finer and slower", low=2000, high=100000
+    )
+    seed: int = option("seed of the built-in model's bases; the shipped weights fit the default seed only", low=0)
 
 
 @dataclasses.dataclass(frozen=True)
 class Camera(Section):
-    """The pinhole camera all crops are aligned to."""
+    """The pinhole camera to which all crops are aligned."""
 
-    focal_ratio: float = option("focal length over image side (1015 px on 224 px in the published alignment)", above=0)
-    distance: float = option("distance of the camera from the origin [dm]", above=1)
+    focal_ratio: float = option(
+        "focal length divided by image side (1015 px / 224 px in the published alignment)", above=0
+    )
+    distance: float = option("distance from the camera to the origin [dm]", above=1)

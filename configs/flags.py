@@ -1,4 +1,4 @@
-"""Command-line flags that stand for options of the configuration, and the one-line errors of both programs."""
+"""Command-line flags that set configuration options, and the one-line error messages of both programs."""
 
 import argparse
 import difflib
@@ -9,7 +9,7 @@ from typing import Any, NoReturn
 from configs import schema
 from lib.errors import DiskFull, UserError
 
-# The original program's flags, under its names, and the option each one sets.
+# Flags, most of them named as in the original program, and the option each one sets.
 OPTIONS = {
     "name": "data.name",
     "suffix": "train.suffix",
@@ -38,7 +38,7 @@ OPTIONS = {
 
 
 class Parser(argparse.ArgumentParser):
-    """Reports a wrong command line as one UserError, and takes `section.key=value` texts anywhere between the flags."""
+    """Parser that raises UserError for a bad command line and accepts `section.key=value` anywhere among the flags."""
 
     def __init__(self, **arguments: Any):
         super().__init__(allow_abbrev=False, formatter_class=argparse.RawDescriptionHelpFormatter, **arguments)
@@ -47,7 +47,7 @@ class Parser(argparse.ArgumentParser):
         raise UserError(f"{message} (see --help)")
 
     def add_options(self, names: Iterable[str]) -> None:
-        """Adds the flags `names` of OPTIONS; their help is the option's explanation and the embedded default."""
+        """Adds the flags `names` of OPTIONS; the help text is the option's description and its default."""
         defaults = schema.load()
         for name in names:
             section, key = OPTIONS[name].split(".")
@@ -71,10 +71,10 @@ class Parser(argparse.ArgumentParser):
             )
 
     def parse(self, argv: Iterable[str] | None) -> argparse.Namespace:
-        """The flags, and as `overrides` what they and the `section.key=value` texts set.
+        """Parses the flags; `overrides` collects every `section.key=value`, those set by flags first.
 
         Raises:
-          UserError: an unknown flag or a value that is not among a flag's choices.
+          UserError: unknown flag, or a value outside a flag's choices.
         """
         args, rest = self.parse_known_args(argv)
         for text in rest:
@@ -91,19 +91,19 @@ class Parser(argparse.ArgumentParser):
 
 
 def _as_list(text: str) -> str:
-    """The YAML list of a flag's comma list, `none` for an empty one."""
+    """A flag's comma-separated list as a YAML list; `none` is the empty list."""
     return "[]" if text == "none" else f"[{text}]"
 
 
 def run(program: Callable[[], int | None], resume: str) -> int:
-    """Runs a program; faults of the user's or the system's become one line on stderr.
+    """Runs a program; user errors and system errors become one line on stderr.
 
     Args:
-      program: does everything; its result is the exit code, None for 0.
-      resume: how to go on after an interruption.
+      program: the main function; returns the exit code, None for 0.
+      resume: how to resume after an interruption, shown to the user.
 
     Returns:
-      The exit code: 2 for a UserError, an OSError or a full disk, 130 when interrupted.
+      The exit code: 2 for UserError, OSError or DiskFull, 130 when interrupted.
     """
     try:
         return program() or 0

@@ -13,10 +13,10 @@ PROJECTIONS = ("zbuffer", "published")
 
 @dataclasses.dataclass(frozen=True)
 class ResidualNetwork(Section):
-    """Size of a residual network and of the picture it sees."""
+    """Size of a residual network and of its input image."""
 
     depth: int = option("layers of the residual network (50 in the paper's regressor)", choices=(18, 34, 50))
-    width: int = option("channels of the first stage (ResNet's own is 64)", low=4, high=128)
+    width: int = option("channels of the first stage (64 in the original ResNet)", low=4, high=128)
     image_size: int = option("side of the network's input, to which the crop is resized [px]", low=32, high=512)
 
 
@@ -28,7 +28,9 @@ class Regressor(ResidualNetwork):
         "centred: RGB in -1..1; published: BGR in 0..255, as the published weights expect",
         choices=("centred", "published"),
     )
-    mirror: bool = option("also look at the mirrored crop and average, where the face model's bases are symmetric")
+    mirror: bool = option(
+        "average the predictions for the crop and its mirror image; needs a face model with symmetric bases"
+    )
     weights: str = option("trained weights (.npz, written by --mode pretrain), or the published R-Net (.pb, .pth)")
 
 
@@ -37,7 +39,7 @@ class Identity(ResidualNetwork):
     """The identity embedding network, for the identity loss and the decoder's input."""
 
     crop_fraction: float = option(
-        "central share of the crop's side that is looked at: hair and background tell photos apart, not people",
+        "central share of the crop's side that the network sees; excludes hair and background, which vary by photo",
         above=0,
         high=1,
     )
@@ -47,10 +49,10 @@ class Identity(ResidualNetwork):
 
 @dataclasses.dataclass(frozen=True)
 class Texture(Section):
-    """The graph networks that turn the coarse albedo into the fine one."""
+    """The graph networks that refine the coarse albedo."""
 
     variant: str = option(
-        "normal, resnet: as published; default: decoder of normal, U-Net with skips as refiner",
+        "normal, resnet: as published; default: the decoder of `normal`, with a U-Net with skip connections as refiner",
         choices=VARIANTS,
     )
     head: str = option(
@@ -58,22 +60,22 @@ class Texture(Section):
         choices=HEADS,
     )
     inputs: str = option(
-        "delit: photo colour divided by shading, as difference to the coarse albedo; mirrored: also that of the vertex "
-        "on the other side; lit: the photo colour itself",
+        "delit: photo colour divided by shading, minus the coarse albedo; mirrored: the same, plus the value of the "
+        "mirrored vertex; lit: the photo colour itself",
         choices=INPUTS,
     )
     projection: str = option(
-        "zbuffer: hidden surfaces tested, bilinear colours; published: facing vertices, nearest pixel",
+        "zbuffer: visibility by depth test, bilinear sampling; published: visibility by normal, nearest pixel",
         choices=PROJECTIONS,
     )
-    wide: bool = option("the published wider decoder (in resnet both branches)")
+    wide: bool = option("use the published wider decoder (in `resnet`, both branches)")
     intrinsic: bool = option(
-        "two textures: one that explains the photo, shadows and highlights included, and the albedo without them"
+        "predict two textures: the appearance in the photo, with shadows and highlights, and the albedo without them"
     )
-    order: int = option("Chebyshev order K; 3 reaches what 6 does in half the time, the paper uses 6", low=1, high=12)
-    factors: tuple[int, ...] = option("down-sampling factor from each mesh level to the next", low=2, high=16)
-    nz: int = option("bottleneck of the refiner of `normal`", low=1, high=4096)
-    drop_rate: float = option("dropout before the fully connected layers, while training", low=0, high=0.9)
+    order: int = option("Chebyshev order K; 3 is as accurate as the paper's 6 in half the time", low=1, high=12)
+    factors: tuple[int, ...] = option("down-sampling factors between consecutive mesh levels", low=2, high=16)
+    nz: int = option("bottleneck size of the refiner in `normal`", low=1, high=4096)
+    drop_rate: float = option("dropout rate before the fully connected layers, in training only", low=0, high=0.9)
 
     def __post_init__(self) -> None:
         super().__post_init__()

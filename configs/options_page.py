@@ -1,4 +1,4 @@
-"""docs/reference/options.md: every option with default, bounds and meaning, generated from the schema.
+"""Generates docs/reference/options.md from the schema: every option with its default, bounds and meaning.
 
 python -m configs.options_page > docs/reference/options.md
 """
@@ -39,7 +39,7 @@ def page() -> str:
 
 
 def _value(value: Any) -> str:
-    """A value as a configuration file spells it."""
+    """A value as written in a configuration file."""
     if value == "":
         return "empty"
     if isinstance(value, tuple):
@@ -50,7 +50,7 @@ def _value(value: Any) -> str:
 
 
 def _allowed(bounds: Any) -> str:
-    """The bounds of an option, empty if it has none."""
+    """The bounds of an option as text; empty if it has none."""
     if bounds["choices"]:
         return ", ".join(f"`{choice}`" for choice in bounds["choices"])
     limits = (("from", bounds["low"]), ("above", bounds["above"]), ("to", bounds["high"]))

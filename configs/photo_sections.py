@@ -1,4 +1,4 @@
-"""Sections of the configuration for people's own photos."""
+"""Sections of the configuration for photos."""
 
 import dataclasses
 
@@ -10,8 +10,8 @@ from lib.errors import UserError
 class Fit(Section):
     """Fitting of the regressed coefficients to one photo."""
 
-    steps: int = option("Adam steps in test mode; 0 trusts the regressor alone", low=0, high=10000)
-    learning_rate: float = option("Adam's learning rate, in prior standard deviations", above=0, high=1)
+    steps: int = option("Adam steps in test mode; 0: no fitting, use the regressor's coefficients", low=0, high=10000)
+    learning_rate: float = option("Adam's learning rate, in standard deviations of the prior", above=0, high=1)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -20,18 +20,22 @@ class Test(Section):
 
     __test__ = False  # pytest would take the name for a test class
 
-    input: str = option("folder of photos, nested or not (JPEG, PNG, WebP, TIFF, ...; with or without alpha)")
-    output: str = option("folder the results are written to")
-    min_confidence: float = option("detections below this are no face", low=0, high=1)
-    same_person: bool = option("all photos of a folder show one person; sub-folders: one person each")
-    video: bool = option("the input is a video or a folder of frames (--video)")
-    frame_rate: float = option("frames a second of a folder of frames, and of a video that does not tell", above=0)
-    smoothing: float = option("motion of a video above this frequency is noise [Hz]", above=0)
+    input: str = option("folder of photos, including sub-folders (JPEG, PNG, WebP, TIFF, ...; with or without alpha)")
+    output: str = option("folder for the results")
+    min_confidence: float = option("detections with a lower confidence are ignored", low=0, high=1)
+    same_person: bool = option("all photos in a folder show the same person; each sub-folder is another person")
+    video: bool = option("treat the input as a video or a folder of frames (--video)")
+    frame_rate: float = option(
+        "frames per second of a folder of frames, or of a video file without a frame rate", above=0
+    )
+    smoothing: float = option(
+        "cut-off frequency of the motion filter [Hz]; faster motion in a video is treated as noise", above=0
+    )
 
 
 @dataclasses.dataclass(frozen=True)
 class Export(Section):
-    """Files of a reconstructed photo for other programs."""
+    """Mesh files exported for other programs."""
 
     formats: tuple[str, ...] = option(
         "obj: textured, with .mtl and PNG textures; glb: textured, relit or as in the photo; ply: vertex colours; "
@@ -39,25 +43,27 @@ class Export(Section):
         choices=("obj", "glb", "ply", "neutral"),
     )
     texture_size: int = option("side of the textures [px]", low=256, high=4096)
-    normal_map: bool = option("relief from the photo's fine shading, in .obj and .glb")
+    normal_map: bool = option("add a normal map derived from the photo's fine shading to .obj and .glb files")
 
 
 @dataclasses.dataclass(frozen=True)
 class Prepare(Section):
-    """From a folder of photos to RGBA crops; test mode uses the sidecar files and the parser, too."""
+    """Conversion of photos to RGBA crops; test mode also uses the sidecar files and the parser."""
 
-    input: str = option("folder of photos, nested or not")
-    output: str = option("folder of the crops, the sheets to look over and the table of what was left out")
-    faces: str = option("of each photo: the largest face, or all", choices=("largest", "all"))
-    min_confidence: float = option("detections below this are no face", low=0, high=1)
-    min_width: float = option("narrower faces are left out [px of the photo, across the cheeks]", low=1)
-    max_blur: float = option("faces with a higher blur effect are left out (0 sharp, 1 nothing left)", above=0, high=1)
+    input: str = option("folder of photos, including sub-folders")
+    output: str = option("folder for the crops, the contact sheets and the table of skipped faces")
+    faces: str = option("faces to take from each photo: the largest, or all", choices=("largest", "all"))
+    min_confidence: float = option("detections with a lower confidence are ignored", low=0, high=1)
+    min_width: float = option("faces narrower than this are skipped [px of the photo, across the cheeks]", low=1)
+    max_blur: float = option("faces blurrier than this are skipped (0: sharp, 1: fully blurred)", above=0, high=1)
     beside: bool = option("use sidecar files with landmarks and masks (name.txt, name.npy, name_mask.png)")
-    parser: str = option("ONNX file of a face-parsing network that finds the masks; empty: no network is needed")
-    parser_size: int = option("side of its input [px]", low=16, high=2048)
-    parser_mean: tuple[float, ...] = option("its normalisation of RGB in [0, 1]: subtracted")
-    parser_std: tuple[float, ...] = option("its normalisation: divided by", above=0)
-    parser_classes: tuple[int, ...] = option("its classes that are face: skin, brows, eyes, nose, mouth, lips", low=0)
+    parser: str = option("ONNX face-parsing network that computes the masks; empty: masks by graph cut")
+    parser_size: int = option("side of the parser's input [px]", low=16, high=2048)
+    parser_mean: tuple[float, ...] = option("mean subtracted from the parser's input, RGB in [0, 1]")
+    parser_std: tuple[float, ...] = option("standard deviation the parser's input is divided by", above=0)
+    parser_classes: tuple[int, ...] = option(
+        "the parser's classes that count as face: skin, brows, eyes, nose, mouth, lips", low=0
+    )
 
     def __post_init__(self) -> None:
         super().__post_init__()

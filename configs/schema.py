@@ -1,7 +1,7 @@
-"""The configuration: frozen dataclasses that document and bound every option, and the YAML files that hold the values.
+"""The configuration: frozen dataclasses document and bound every option, YAML files hold the values.
 
-`configs/default.yaml` holds every value once. Another file lists only what differs from it, and `section.key=value`
-overrides come last. `python -m configs.schema [FILE]` prints the effective configuration with its explanations.
+`configs/default.yaml` holds every value. Another file lists only the values that differ, and `section.key=value`
+overrides apply last. `python -m configs.schema [FILE]` prints the effective configuration with descriptions.
 """
 
 import dataclasses
@@ -27,7 +27,7 @@ REPOSITORY = DEFAULT.parents[1]
 
 @dataclasses.dataclass(frozen=True)
 class Config:
-    """One run's complete configuration. Every section is a dataclass of configs/*_sections.py."""
+    """The complete configuration of a run; each section is a dataclass from configs/*_sections.py."""
 
     data: data_sections.Data
     face_model: data_sections.FaceModel
@@ -55,7 +55,7 @@ class Config:
 
     @property
     def workers(self) -> int:
-        """Processes or threads that prepare data."""
+        """Number of processes or threads that prepare data."""
         if self.data.workers:
             return self.data.workers
         # A container may have been given fewer processors than the machine has.
@@ -68,33 +68,33 @@ class Config:
 
     @property
     def params_dir(self) -> Path:
-        """Where the split and the mesh hierarchy of this data set are kept."""
+        """Folder of this data set's split and mesh hierarchy."""
         return Path(self.data.root_dir) / "data" / "params" / self.data.name
 
     @property
     def generated_dir(self) -> Path:
-        """Where the synthetic crops, their truth and the built-in face model are kept."""
+        """Folder of the synthetic crops, their ground truth and the built-in face model."""
         return Path(self.data.root_dir) / "data" / "generated"
 
     @property
     def crops_dir(self) -> Path:
-        """Where the synthetic crops are rendered: a folder for each data set but the built-in model's."""
+        """Folder of the synthetic crops: `faces` for the built-in model, `faces_<name>` for other data sets."""
         return self.generated_dir / ("faces" if self.face_model.source == "built-in" else f"faces_{self.data.name}")
 
     @property
     def run_dir(self) -> Path:
-        """Checkpoints, logs and sample sheets of this run: checkpoints/<name>_<suffix>."""
+        """Folder of this run's checkpoints, logs and sample sheets: checkpoints/<name>_<suffix>."""
         suffix = self.train.suffix or self.texture.variant + ("_gan" if self.gan.enabled else "")
         return Path(self.data.root_dir) / "checkpoints" / f"{self.data.name}_{suffix}"
 
 
 def section_types() -> dict[str, type[Section]]:
-    """The class of every section, by its name."""
+    """Section name -> section class."""
     return get_type_hints(Config)
 
 
 def asset_path(path: str) -> Path:
-    """A file that belongs to the program (weights, face model): relative paths start at the repository."""
+    """Path of a file that belongs to the program (weights, face model), relative to the repository."""
     return REPOSITORY / path
 
 
@@ -102,11 +102,11 @@ def load(path: str | Path | None = None, overrides: Iterable[str] | Mapping[str,
     """Reads a configuration.
 
     Args:
-      path: YAML file that lists what differs from configs/default.yaml; None for the embedded default.
-      overrides: `section.key=value` texts (the value is YAML), or {"section.key": value}; they come last.
+      path: YAML file of the values that differ from configs/default.yaml; None for the defaults.
+      overrides: `section.key=value` strings (the value is YAML), or {"section.key": value}; applied last.
 
     Raises:
-      UserError: unreadable file, unknown section or key, value of another type or out of bounds.
+      UserError: unreadable file, unknown section or key, or a value of the wrong type or out of bounds.
     """
     values = _read(DEFAULT)
     if missing := set(_keys()) - _flatten(values, DEFAULT).keys():
@@ -128,7 +128,7 @@ def load(path: str | Path | None = None, overrides: Iterable[str] | Mapping[str,
 
 
 def to_yaml(config: Config) -> str:
-    """The effective configuration as YAML with each option's explanation; `load` reads it back to an equal one."""
+    """The effective configuration as commented YAML; `load` reads it back unchanged."""
     lines = []
     for section, kind in section_types().items():
         lines += [f"# {kind.summary()}", f"{section}:"]
@@ -142,7 +142,7 @@ def to_yaml(config: Config) -> str:
 
 
 def _scalar(value: Any) -> str:
-    """JSON is YAML, except that YAML reads 1e-05 as a text: write the mantissa's point."""
+    """A value as JSON, which is valid YAML except for 1e-05: YAML reads it as a string, so write 1.0e-05."""
     text = json.dumps(list(value) if isinstance(value, tuple) else value, ensure_ascii=False)
     if isinstance(value, float) and "e" in text and "." not in text:
         text = text.replace("e", ".0e")
@@ -150,7 +150,7 @@ def _scalar(value: Any) -> str:
 
 
 class _UniqueKeys(yaml.SafeLoader):
-    """YAML lets a later key replace an earlier one in silence; here that is an error."""
+    """YAML loader that rejects repeated keys, which PyYAML accepts silently."""
 
     def construct_mapping(self, node, deep=False):
         keys = [key.value for key, _ in node.value]
@@ -201,7 +201,7 @@ def _parse_overrides(overrides: Iterable[str] | Mapping[str, Any]) -> dict[str, 
         _check_known(key, "command line")
         section, name = key.split(".")
         if get_type_hints(get_type_hints(Config)[section])[name] is str:
-            parsed[key] = value  # as typed: a name such as 007 is no number, a path may hold YAML's signs
+            parsed[key] = value  # not YAML: names such as 007 stay strings, and paths may hold YAML syntax
             continue
         try:
             parsed[key] = yaml.safe_load(value)
@@ -229,7 +229,7 @@ def _assign(values: dict[str, dict[str, Any]], key: str, value: Any, source: str
 
 
 def _convert(value: Any, wanted: Any, key: str) -> Any:
-    """`value` as the annotated type; whole numbers pass as floats, nothing else is converted silently."""
+    """Converts `value` to the annotated type; apart from int to float and numeric strings, other types are errors."""
     if isinstance(wanted, types.GenericAlias):  # tuple[int, ...]
         (item, _) = wanted.__args__
         if not isinstance(value, (list, tuple)):
@@ -237,7 +237,7 @@ def _convert(value: Any, wanted: Any, key: str) -> Any:
         return tuple(_convert(v, item, key) for v in value)
     if wanted is float and isinstance(value, str):
         try:
-            value = float(value)  # YAML reads 1e-3 as a text
+            value = float(value)  # YAML reads 1e-3 as a string
         except ValueError:
             raise UserError(f"{key}: must be a number, got {value!r}") from None
     if wanted is float and isinstance(value, int) and not isinstance(value, bool):

@@ -1,7 +1,7 @@
-"""Parts that the sections of the configuration are made of: options with an explanation and bounds.
+"""Building blocks of the configuration's sections: options with a description and bounds.
 
-A section says what each option means, why it exists and which values it may take. The values themselves are in
-default.yaml, complete, and in the files that list what differs from it.
+Sections document their options and the allowed values. The values themselves are in default.yaml and in the files that
+override parts of it.
 """
 
 import dataclasses
@@ -19,17 +19,17 @@ def option(
     above: float | None = None,
     choices: tuple = (),
 ) -> Any:
-    """A field with its one-line explanation and its bounds: low <= value <= high, above < value, or one of choices."""
+    """A field with a one-line description and bounds: low <= value <= high, above < value, or one of choices."""
     return dataclasses.field(metadata={"doc": doc, "low": low, "high": high, "above": above, "choices": choices})
 
 
 @dataclasses.dataclass(frozen=True)
 class Section:
-    """Checks every field's bounds on construction."""
+    """Base class of sections; checks the bounds of every field on construction."""
 
     @classmethod
     def summary(cls) -> str:
-        """The first line of the section's explanation."""
+        """The first line of the section's docstring."""
         return inspect.cleandoc(cls.__doc__ or "").splitlines()[0]
 
     def __post_init__(self) -> None:

@@ -186,6 +186,6 @@ def test_sections_reject_direct_construction_out_of_bounds():
 
 def test_shares_that_leave_nothing_to_train_on_are_refused():
     with pytest.raises(
-        UserError, match=r"data\.validation and data\.test: must together be below 1, got 0\.5 and 0\.5"
+        UserError, match=r"data\.validation and data\.test: must add up to less than 1, got 0\.5 and 0\.5"
     ):
         schema.load(overrides={"data.validation": 0.5, "data.test": 0.5})
