@@ -52,7 +52,7 @@ def reconstruct(config: schema.Config, _: argparse.Namespace) -> int:
     if section.video and section.same_person:
         raise UserError("test.video and test.same_person must not both be true, got both")
     if section.video and not source.exists():
-        raise UserError(f"{source}: must be a video or a folder of frames, got nothing there")
+        raise UserError(f"{source}: must be a video or a folder of frames, got no such file or folder")
     if not section.video:
         photo_paths(source, skip=section.output)
     start_tensorflow(config.train.seed)

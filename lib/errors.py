@@ -1,9 +1,9 @@
-"""The two faults that are no bugs: what the user gave, and a full disk. This module imports nothing."""
+"""Exceptions for expected failures: bad user input and a full disk. This module imports nothing."""
 
 
 class UserError(ValueError):
-    """A fault in what the user gave (a flag, a file, a folder): the programs print it as one line and exit with 2."""
+    """Bad user input (a flag, a file, a folder); the programs print it as one line and exit with code 2."""
 
 
 class DiskFull(Exception):
-    """Nothing more can be written: no fault of one photo, so what goes on after a photo's faults does not catch it."""
+    """The disk is full; not caught by code that skips bad photos, because every following photo would fail too."""

@@ -19,7 +19,7 @@ def load_face_model(config: schema.Config) -> FaceModel:
     path = schema.asset_path(section.source)
     if not path.exists():
         raise UserError(
-            f"face_model.source: must be 'built-in' or a face model in a known form ({known_forms()}), got {path} and "
-            "nothing there (data/README.md tells who gives them out)"
+            f"face_model.source: must be 'built-in' or a face model in a known form ({known_forms()}), got {path}: "
+            "no such file or folder (data/README.md lists where to get the models)"
         )
     return load_published(path, config.generated_dir)

@@ -1,4 +1,4 @@
-"""Five-point alignment of a photo as Deep3DFaceReconstruction does it: scale and shift, no rotation."""
+"""Five-point alignment of a photo as in Deep3DFaceReconstruction: scale and shift, no rotation."""
 
 import dataclasses
 
@@ -18,11 +18,11 @@ FIVE_FROM_68[2, 30] = FIVE_FROM_68[3, 48] = FIVE_FROM_68[4, 54] = 1
 
 @dataclasses.dataclass(frozen=True)
 class Alignment:
-    """An aligned crop and the way back to its photo.
+    """An aligned crop and its mapping to the photo.
 
     Attributes:
-      crop: uint8 [size, size, 3 or 4], black (alpha 0) outside of the photo.
-      points: [5, 2] the five points in the crop (x right, y down, pixel edges), through `photo_to_crop`.
+      crop: uint8 [size, size, 3 or 4], black (alpha 0) outside the photo.
+      points: [5, 2] the five points in the crop (x right, y down, pixel edges), mapped by `photo_to_crop`.
       photo_to_crop: [2, 3] affine map between pixel-edge coordinates (x right, y down).
       inside: bool [size, size], pixels of the crop that the photo covers.
       scale: s of the published fit, photo pixels per model unit.
@@ -41,16 +41,16 @@ class Alignment:
     box: tuple[int, int, int, int]
 
     def to_photo(self, points: np.ndarray) -> np.ndarray:
-        """Points [..., 2] of the crop in the photo."""
+        """Maps points [..., 2] from the crop to the photo."""
         return (points - self.photo_to_crop[:, 2]) @ np.linalg.inv(self.photo_to_crop[:, :2]).T
 
     def to_crop(self, points: np.ndarray) -> np.ndarray:
-        """Points [..., 2] of the photo in the crop."""
+        """Maps points [..., 2] from the photo to the crop."""
         return points @ self.photo_to_crop[:, :2].T + self.photo_to_crop[:, 2]
 
 
 def five_points(landmarks: np.ndarray) -> np.ndarray:
-    """Landmarks [..., 68, C] to the detector's five points [..., 5, C], float64."""
+    """The detector's five points [..., 5, C], float64, from 68 landmarks [..., 68, C]."""
     return np.einsum("pm,...mc->...pc", FIVE_FROM_68.astype(np.float64), landmarks)
 
 
@@ -72,12 +72,12 @@ def fit_scale_shift(points_y_up: np.ndarray, template: np.ndarray) -> tuple[floa
 
 
 def align(photo: np.ndarray, points: np.ndarray, template: np.ndarray, size: int = REFERENCE_SIZE) -> Alignment:
-    """Scales and crops a photo so that the face stands where the camera of this project expects it.
+    """Scales and crops a photo so that the face lies where the project's camera expects it.
 
     Args:
       photo: uint8 [H, W, 3 or 4].
       points: [5, 2] pixels of the photo, y down, order of `detection.Face.points`.
-      template: [5, 3] the same points on the mean face, in model units (decimetres).
+      template: [5, 3] the same points on the mean face, model units (decimetres).
       size: side of the crop; the face scales with it (102 pixels per unit at 224).
 
     Raises:
@@ -91,7 +91,7 @@ def align(photo: np.ndarray, points: np.ndarray, template: np.ndarray, size: int
     if not scale >= 1:
         raise ValueError(f"points must span a face, got a scale of {scale:.3g} pixels per decimetre")
     target = TARGET_SCALE * size / REFERENCE_SIZE
-    # int() truncates towards zero, as published, also where the numbers are negative.
+    # int() truncates towards zero, as published, even for negative numbers.
     resized = int(width / scale * target), int(height / scale * target)
     left = int(resized[0] / 2 - size / 2 + (shift[0] - width / 2) * target / scale)
     up = int(resized[1] / 2 - size / 2 + (height / 2 - shift[1]) * target / scale)
@@ -110,16 +110,16 @@ def align(photo: np.ndarray, points: np.ndarray, template: np.ndarray, size: int
 
 
 def _crop(photo: np.ndarray, resized: tuple[int, int], left: int, up: int, size: int) -> tuple[np.ndarray, np.ndarray]:
-    """A window of the photo resized with Pillow's antialiased bicubic filter, and where the photo covers it.
+    """A window of the resized photo (Pillow's antialiased bicubic filter), and the mask of pixels the photo covers.
 
-    Only the window is computed, so that a small face in a large photo does not need the whole photo enlarged. Colour
-    and alpha are filtered apart: filtering RGBA would weigh colours by alpha and lose those under alpha 0.
+    Only the window is computed, so that a small face in a large photo does not require enlarging the whole photo.
+    Colour and alpha are filtered separately: filtering RGBA would weight colours by alpha and lose those at alpha 0.
     """
     height, width = photo.shape[:2]
     x0, x1 = np.clip([left, left + size], 0, resized[0])
     y0, y1 = np.clip([up, up + size], 0, resized[1])
     if x1 <= x0 or y1 <= y0:
-        raise ValueError("points must lie in the photo, got a crop entirely outside of it")
+        raise ValueError("points must lie in the photo, got a crop entirely outside it")
     ratio_x, ratio_y = width / resized[0], height / resized[1]
     box = (x0 * ratio_x, y0 * ratio_y, min(x1 * ratio_x, width), min(y1 * ratio_y, height))
     crop = np.zeros((size, size, photo.shape[2]), np.uint8)

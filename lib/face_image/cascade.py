@@ -1,8 +1,8 @@
-"""The multi-task cascade of Zhang et al. 2016, whose three networks the package mtcnn brings trained, driven fast.
+"""A fast driver for the multi-task cascade of Zhang et al. 2016 with the trained networks of the package mtcnn.
 
-The package's own driver finds nothing where the smallest face asked for is larger than 20 pixels (its pyramid then
-goes on below the 12 pixels that the first network needs), rounds points to whole pixels, and calls every layer eagerly,
-which takes most of its time. Its networks and its handling of boxes are used as they are.
+The package's own driver finds no faces when its minimum face size exceeds 20 pixels (its pyramid then continues below
+the 12 pixels that the first network needs), rounds points to whole pixels, and spends most of its time calling layers
+eagerly. Its networks and box operations are used unchanged.
 """
 
 import cv2
@@ -11,19 +11,20 @@ import tensorflow as tf
 from mtcnn import MTCNN
 from mtcnn.utils.bboxes import resize_to_square, smart_nms_from_bboxes
 
-# The first network looks through windows of this side, every second pixel, at images each this much smaller.
+# The first network: side and spacing of its windows [px], and the scale between levels of the image pyramid.
 WINDOW, STRIDE = 12, 2
 PYRAMID_FACTOR = 0.709
 # Sides of the patches of the second and third network.
 REFINE_SIDE, OUTPUT_SIDE = 24, 48
-# Least probability of a face after each of the networks.
+# Minimum face probability after each network.
 LEAST_PROPOSED, LEAST_REFINED, LEAST_FACE = 0.6, 0.7, 0.8
-# Of two boxes that overlap by more (intersection over union; in the end over the smaller box) the less probable goes.
+# Of two boxes that overlap by more than this, the less probable is dropped. Overlap is intersection over union, and in
+# the last step intersection over the smaller box.
 OVERLAP_IN_LEVEL, OVERLAP = 0.5, 0.7
 
 
 class Cascade:
-    """The three networks as graphs."""
+    """The three networks as traced graphs."""
 
     def __init__(self):
         networks = {stage.name: stage.model for stage in MTCNN().stages}
@@ -33,14 +34,15 @@ class Cascade:
         )
 
     def detect(self, image: np.ndarray, smallest: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Looks for faces.
+        """Detects faces.
 
         Args:
           image: uint8 [H, W, 3].
-          smallest: side of the smallest faces looked for, pixels.
+          smallest: minimum face size, pixels.
 
         Returns:
-          boxes [F, 4] (left, top, right, bottom), probabilities [F], points [F, 5, 2] as `points_in` has them; pixels.
+          boxes [F, 4] (left, top, right, bottom), probabilities [F], points [F, 5, 2] in the order of `points_in`;
+          pixels.
         """
         image = _centred(image)
         boxes = self._proposals(image, smallest)
@@ -57,20 +59,20 @@ class Cascade:
         return boxes[:, 1:5], boxes[:, 5], boxes[:, 6:].reshape(-1, 5, 2)
 
     def points_in(self, squares: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """The five points in squares that each hold one face.
+        """Locates the five points in squares that show one face each.
 
         Args:
           squares: uint8 [F, 48, 48, 3].
 
         Returns:
-          points [F, 5, 2], eyes, nose, mouth corners (x right, y down, 0 to 1 from edge to edge of the square), and the
-          probabilities [F] that it is a face.
+          points [F, 5, 2]: eyes, nose, mouth corners (x right, y down, 0 to 1 across the square), and the face
+          probabilities [F].
         """
         _, points, scores = self._output(tf.constant(_centred(squares)))
         return _pairs(points.numpy()), scores.numpy()[:, 1]
 
     def _proposals(self, image: np.ndarray, smallest: int) -> np.ndarray:
-        """Squares of the first network on all levels: [P, 6] 0, left, top, right, bottom, probability."""
+        """The first network's squares on all pyramid levels: [P, 6] of 0, left, top, right, bottom, probability."""
         height, width = image.shape[:2]
         found = [np.zeros([0, 6])]
         scale = WINDOW / smallest
@@ -80,8 +82,8 @@ class Cascade:
             offsets, scores = (x.numpy()[0] for x in self._propose(tf.constant(level[None])))
             rows, columns = np.nonzero(scores[..., 1] > LEAST_PROPOSED)
             corners = STRIDE * np.stack([columns, rows], axis=1)
-            # The offsets were learned for windows from the second pixel to the last: with whole windows the later
-            # networks see faces off centre and are less sure of them.
+            # The offsets were trained for windows from the second pixel to the last: with whole windows the later
+            # networks see faces off centre and report lower probabilities.
             boxes = np.concatenate([corners + 1, corners + WINDOW], axis=1) + (WINDOW - 1) * offsets[rows, columns]
             boxes *= np.tile([width / size[0], height / size[1]], 2)
             numbered = np.column_stack([np.zeros(len(boxes)), boxes, scores[rows, columns, 1]])
@@ -91,9 +93,9 @@ class Cascade:
 
 
 def patches(image: np.ndarray, boxes: np.ndarray, side: int) -> tf.Tensor:
-    """Squares [F, side, side, 3] cut out of an image [H, W, 3], 0 outside of it; boxes [F, 4] in pixels.
+    """Cuts squares [F, side, side, 3] out of an image [H, W, 3], 0 outside it; boxes [F, 4] in pixels.
 
-    From a box's first corner to its last, as the networks have learned to see faces.
+    The sampled grid includes both corners of the box, as in the networks' training data.
     """
     height, width = image.shape[:2]
     left, top, right, bottom = boxes.T
@@ -102,7 +104,7 @@ def patches(image: np.ndarray, boxes: np.ndarray, side: int) -> tf.Tensor:
 
 
 def _kept(boxes: np.ndarray, offsets: np.ndarray, scores: np.ndarray, least: float, overlap: str) -> np.ndarray:
-    """Boxes [F, 6 or more] moved by a network's offsets [F, 4], those it is sure of, one for each face."""
+    """Drops improbable boxes [F, 6 or more], moves the others by the offsets [F, 4], keeps one for each face."""
     sizes = np.tile(boxes[:, 3:5] - boxes[:, 1:3], 2)
     moved = np.column_stack([boxes[:, 0], boxes[:, 1:5] + sizes * offsets, scores[:, 1], boxes[:, 6:]])
     return smart_nms_from_bboxes(moved[moved[:, 5] > least], OVERLAP, method=overlap)
@@ -114,5 +116,5 @@ def _pairs(points: np.ndarray) -> np.ndarray:
 
 
 def _centred(image: np.ndarray) -> np.ndarray:
-    """Colours as the networks expect them."""
+    """Colours in the range that the networks expect."""
     return (image.astype(np.float32) - 127.5) / 128

@@ -1,4 +1,4 @@
-"""Finds faces and five points per face with the networks of mtcnn (their weights come inside its wheel)."""
+"""Detection of faces and five points per face with the networks of mtcnn (its wheel contains the weights)."""
 
 import dataclasses
 import functools
@@ -9,17 +9,17 @@ import numpy as np
 from lib.face_image.cascade import LEAST_FACE, OUTPUT_SIDE, Cascade
 from lib.face_image.quality import Unusable
 
-# Longest side of the first pass, in which faces from 3 % of that side on are found.
+# Longest side of the image in the first pass, which finds faces of at least 3 % of that side.
 WORKING_SIDE = 640
-# Smallest face looked for in the first pass, in pixels of that side; for the largest face alone larger ones are looked
-# for first: nearly all of the detector's time goes into the smallest.
+# Minimum face sizes in the first pass, in pixels of the reduced image. When only the largest face is wanted, larger
+# sizes are tried first: the smallest faces take nearly all of the detector's time.
 SMALLEST = 20
 LARGE = 60
-# Second pass: the face upright in squares whose sides are these multiples of its box.
+# Second pass: the upright face in squares whose sides are these multiples of its box.
 SQUARES = (0.9, 0.97, 1.03, 1.1)
-# Where the second pass moves the points by more than this share of the box it sees another face.
+# If the second pass moves the points by more than this share of the box, it has found another face.
 MOST_MOVED = 0.25
-# The five points' order after mirroring the image: the eyes and the mouth's corners change places.
+# Order of the five points after mirroring the image: left and right swap.
 MIRRORED_POINTS = (1, 0, 2, 4, 3)
 
 
@@ -31,7 +31,7 @@ class Face:
       box: [4] x, y, width, height, pixels of the photo.
       points: [5, 2] pixels (x right, y down, pixel edges): eye at the image's left, eye at its right, tip of the
         nose, mouth corner at the image's left, mouth corner at the image's right.
-      confidence: the detector's, in 0..1.
+      confidence: of the detector, in [0, 1].
     """
 
     box: np.ndarray
@@ -45,21 +45,21 @@ class Face:
 
 @functools.cache
 def _cascade() -> Cascade:
-    """Built once per process: loading the three networks takes longer than using them."""
+    """The cascade, built once per process: loading the three networks takes longer than running them."""
     return Cascade()
 
 
 def detect_faces(image: np.ndarray, refine: bool = True, smallest: int = SMALLEST) -> list[Face]:
-    """All faces of a photo, the largest first.
+    """All faces in a photo, the largest first.
 
-    The first pass looks at the photo reduced to `WORKING_SIDE`. With `refine`, each face is then turned upright and
-    looked at again in squares of several sizes and their mirror images, whose points are averaged: they scatter a third
-    as much when the photo is turned or shifted. A face that the second pass does not see again keeps its first points.
+    The first pass runs on the photo reduced to `WORKING_SIDE`. With `refine`, a second pass turns each face upright and
+    averages the points found in squares of several sizes and their mirror images; these vary a third as much when the
+    photo is rotated or shifted. A face that the second pass does not find again keeps its first points.
 
     Args:
-      image: uint8 [H, W, 3 or 4], alpha is ignored.
+      image: uint8 [H, W, 3 or 4]; alpha is ignored.
       refine: whether to run the second pass.
-      smallest: size of the smallest faces looked for, in pixels of `WORKING_SIDE`.
+      smallest: minimum face size, pixels of the photo reduced to `WORKING_SIDE`.
 
     Returns:
       Faces in pixels of `image`; empty if there is none.
@@ -67,7 +67,7 @@ def detect_faces(image: np.ndarray, refine: bool = True, smallest: int = SMALLES
     image = np.ascontiguousarray(image[..., :3])
     if image.dtype != np.uint8 or image.ndim != 3 or image.shape[-1] != 3:
         raise ValueError(f"image must be uint8 [H, W, 3 or 4], got {image.dtype} {list(image.shape)}")
-    # A border lets the detector see faces that fill the picture; enlarging small pictures keeps its pyramid meaningful.
+    # The border lets the detector find faces that fill the image; small images are enlarged to allow an image pyramid.
     height, width = image.shape[:2]
     border = round(0.15 * max(height, width))
     padded = cv2.copyMakeBorder(image, border, border, border, border, cv2.BORDER_REPLICATE)
@@ -85,13 +85,13 @@ def detect_faces(image: np.ndarray, refine: bool = True, smallest: int = SMALLES
 
 
 def detect_confident_faces(image: np.ndarray, name: str, min_confidence: float, most: int | None = None) -> list[Face]:
-    """The faces of a photo, the largest first.
+    """The confidently detected faces in a photo, the largest first.
 
     Args:
       image: uint8 [H, W, 3 or 4].
-      name: what the error calls the photo.
-      min_confidence: detections below it do not count as faces.
-      most: the largest so many; None for all.
+      name: name of the photo in the error message.
+      min_confidence: detections with a lower confidence are ignored.
+      most: maximum number of faces, the largest ones; None for all.
 
     Raises:
       Unusable: no face was found.
@@ -103,7 +103,7 @@ def detect_confident_faces(image: np.ndarray, name: str, min_confidence: float, 
             found = detect_faces(image, refine=False, smallest=smallest)
             faces = [face for face in found if face.confidence >= min_confidence][:most]
     if not faces:
-        seen = f"; the best guess has confidence {max(f.confidence for f in found):.2f}" if found else ""
+        seen = f"; the best detection has confidence {max(f.confidence for f in found):.2f}" if found else ""
         raise Unusable(
             "no face",
             f"{name}: no face found (it should be turned by less than about 60 degrees and take up 5 % of the photo's "
@@ -120,8 +120,8 @@ def _overlaps(box: np.ndarray, width: int, height: int) -> bool:
 
 
 def upright_transform(face: Face, side: int, fraction: float) -> np.ndarray:
-    """2 x 3 similarity from photo pixels to a square of `side`: face upright and centred, its box `fraction` tall."""
-    # The direction between eyes and mouth is steadier on turned heads than the line through the eyes alone; use both.
+    """[2, 3] similarity from photo pixels to a square of `side`: face upright, centred, its box `fraction` tall."""
+    # On turned heads the direction from eyes to mouth is more stable than the line through the eyes; use both.
     across = (face.points[1] - face.points[0]) + (face.points[4] - face.points[3])
     down = face.points[3:].sum(0) - face.points[:2].sum(0)
     direction = across + np.array([down[1], -down[0]])
@@ -133,7 +133,7 @@ def upright_transform(face: Face, side: int, fraction: float) -> np.ndarray:
 
 
 def _refined(image: np.ndarray, face: Face) -> Face:
-    """The face with the mean of the points that the last network sees in upright squares and their mirror images."""
+    """The face with the mean of the points found by the last network in upright squares and their mirror images."""
     transforms = [upright_transform(face, OUTPUT_SIDE, 1 / side) for side in SQUARES]
     squares = np.stack([_warp(image, transform, OUTPUT_SIDE) for transform in transforms])
     points, probabilities = _cascade().points_in(np.concatenate([squares, squares[:, :, ::-1]]))
@@ -148,13 +148,13 @@ def _refined(image: np.ndarray, face: Face) -> Face:
 
 
 def _warp(image: np.ndarray, transform: np.ndarray, side: int) -> np.ndarray:
-    """Applies a similarity of pixel edges; shrinks the photo first where needed, because warping does not filter."""
+    """Applies a similarity between pixel-edge coordinates; shrinks the photo first, because warping does not filter."""
     scale = np.sqrt(abs(np.linalg.det(transform[:, :2])))
     transform = transform.copy()
     if scale < 0.7:
         small = cv2.resize(image, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
         transform[:, :2] *= [image.shape[1] / small.shape[1], image.shape[0] / small.shape[0]]
         image = small
-    # OpenCV counts from pixel centres.
+    # OpenCV's coordinates have their origin at a pixel centre.
     transform[:, 2] += 0.5 * transform[:, :2].sum(1) - 0.5
     return cv2.warpAffine(image, transform, (side, side), flags=cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE)

@@ -1,4 +1,4 @@
-"""Face masks by a face-parsing network in an ONNX file, where someone has one (onnxruntime is not a requirement)."""
+"""Face masks from an optional face-parsing network in an ONNX file (onnxruntime is an optional dependency)."""
 
 from pathlib import Path
 
@@ -10,20 +10,20 @@ from lib.network_files.onnx_network import open_network
 
 
 class FaceParser:
-    """Alpha of aligned crops: the classes of a segmentation network that count as face.
+    """Computes the alpha of aligned crops with a segmentation network.
 
-    The network takes [1, 3, size, size] float32 RGB, `(rgb - mean) / std` of RGB in [0, 1], and gives as its first
-    output either class scores [1, C, h, w] or class numbers [1, h, w].
+    The network takes [1, 3, size, size] float32, `(rgb - mean) / std` for RGB in [0, 1]. Its first output holds either
+    class scores [1, C, h, w] or class numbers [1, h, w].
 
     Args:
       path: the ONNX file.
       size: side of the network's input [px].
-      mean, std: [3] of the normalisation.
-      classes: numbers of the classes that are face.
-      threads: that the network computes with.
+      mean, std: [3], normalisation of the input.
+      classes: class numbers that count as face.
+      threads: number of threads the network uses.
 
     Raises:
-      UserError: onnxruntime is not installed, or the file is another network.
+      UserError: onnxruntime is not installed, or the network has other inputs.
     """
 
     def __init__(
@@ -47,10 +47,10 @@ class FaceParser:
           crop: uint8 [H, W, 3].
 
         Returns:
-          float32 [H, W], 1 face; soft where the network's border falls between pixels.
+          float32 [H, W], 1 on the face, with soft borders.
 
         Raises:
-          UserError: the network does not take the configured size, or gives something else than classes.
+          UserError: the network does not accept the configured size, or its output is not classes.
         """
         method = cv2.INTER_AREA if crop.shape[0] > self.size else cv2.INTER_LINEAR
         image = cv2.resize(np.ascontiguousarray(crop), (self.size, self.size), interpolation=method)

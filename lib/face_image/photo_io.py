@@ -1,4 +1,4 @@
-"""Reads ordinary photos into bytes: any Pillow format, upright, RGB or RGB with alpha."""
+"""Reading of photos as 8-bit arrays: any Pillow format, upright, RGB or RGBA."""
 
 import os
 import struct
@@ -14,49 +14,49 @@ from PIL import Image, ImageOps
 from lib.errors import UserError
 
 PHOTO_SUFFIXES = (".bmp", ".gif", ".jpeg", ".jpg", ".png", ".ppm", ".tif", ".tiff", ".webp")
-# A 100-megapixel photo takes 400 MB while it is converted; anything larger is a mistake or an attack.
+# A 100-megapixel photo takes 400 MB during conversion; anything larger is a mistake or an attack.
 MAX_PIXELS = 100_000_000
-# JPEG alone is decoded at a half, a quarter or an eighth of its size, in the memory of the smaller picture; beyond this
-# Pillow itself refuses.
+# JPEGs may be larger: they can be decoded at 1/2, 1/4 or 1/8 size, using only the memory of the smaller image. Beyond
+# this limit Pillow itself refuses.
 MAX_JPEG_PIXELS = 178_000_000
-# Larger photos are halved until they have no more: a face needs far fewer, and several are read at once.
+# Larger photos are halved until they are below this: faces need far fewer pixels, and several photos are read at once.
 WORKING_PIXELS = 25_000_000
-# What a given mask's file is called, after the photo's stem.
+# Suffix of a mask file's name after the photo's stem.
 MASK_ENDING = "_mask.png"
-# EXIF orientations that exchange rows and columns.
+# EXIF orientations that swap rows and columns.
 ORIENTATION_TAG, SIDEWAYS = 0x0112, (5, 6, 7, 8)
-# Grey values of 16 bits as bytes.
+# Lookup table from 16-bit to 8-bit grey values.
 SIXTEEN_TO_EIGHT = np.rint(np.arange(65536) / 257).astype(np.uint8)
 
 
 def read_photo(path: str | os.PathLike) -> np.ndarray:
-    """The pixels of a photo as a viewer shows them.
+    """Reads a photo as an image viewer would show it.
 
-    The EXIF orientation is applied, grey and palette images become RGB, CMYK is converted, 16 bits are reduced to 8,
-    the first frame of an animation is taken. Transparency of any kind stays as alpha; colours below it are left alone.
-    Photos of more than `WORKING_PIXELS` are returned at a half, a quarter, ... of their size.
+    Applies the EXIF orientation, converts grey, palette and CMYK images to RGB, reduces 16 bits to 8 and takes the
+    first frame of an animation. Any transparency becomes alpha, without changing the colours below it. Photos of more
+    than `WORKING_PIXELS` are reduced to 1/2, 1/4, ... of their size.
 
     Args:
-      path: an image file in any format Pillow reads.
+      path: an image file in any format that Pillow reads.
 
     Returns:
-      uint8 [H, W, 3] RGB, or [H, W, 4] RGBA when the file has transparency.
+      uint8 [H, W, 3] RGB, or [H, W, 4] RGBA if the file has transparency.
 
     Raises:
-      UserError: one line naming the file when it cannot be read, is damaged or is too large.
+      UserError: the file cannot be read, is damaged or is too large.
     """
     return _opened(path, _decoded)
 
 
 def photo_size(path: str | os.PathLike) -> tuple[int, int]:
-    """(height, width) of the upright photo as its file holds it, before `read_photo` makes it smaller.
+    """(height, width) of the upright photo at full size, before any reduction by `read_photo`.
 
     Raises:
       UserError: as `read_photo`.
     """
 
     def size(image: Image.Image, path: Path) -> tuple[int, int]:
-        # Pillow turns TIFFs itself.
+        # Pillow itself applies the orientation of TIFFs.
         sideways = image.format != "TIFF" and image.getexif().get(ORIENTATION_TAG) in SIDEWAYS
         return (image.width, image.height) if sideways else (image.height, image.width)
 
@@ -64,20 +64,22 @@ def photo_size(path: str | os.PathLike) -> tuple[int, int]:
 
 
 def photo_paths(folder: str | os.PathLike, skip: str | os.PathLike | None = None) -> list[Path]:
-    """The image files of `folder` and of the folders in it, by their suffix, sorted by name; hidden ones are left out.
+    """Lists the image files in `folder` and its sub-folders by suffix, sorted by name, without hidden files.
 
-    `<stem>_mask.png` beside the photo `<stem>.<suffix>` is its mask (`lib.face_image.sidecar_files`), not a photo.
+    A file `<stem>_mask.png` next to a photo `<stem>.<suffix>` is its mask (`lib.face_image.sidecar_files`).
 
     Args:
-      folder: of photos.
-      skip: a folder that is not looked into: the results' own, should it lie in `folder`.
+      folder: folder of photos.
+      skip: a sub-folder to leave out, such as the folder of the results.
 
     Raises:
-      UserError: if the folder is missing or holds no image.
+      UserError: the folder is missing or holds no images.
     """
     folder = Path(folder)
     if not folder.is_dir():
-        raise UserError(f"{folder}: must be a folder of photos, got {'a file' if folder.exists() else 'nothing there'}")
+        raise UserError(
+            f"{folder}: must be a folder of photos, got {'a file' if folder.exists() else 'no such folder'}"
+        )
     skipped = None if skip is None else Path(skip).resolve()
     if folder.resolve() == skipped:
         raise UserError(f"{folder}: --input and --output must be two folders, got the same for both")
@@ -93,11 +95,11 @@ def photo_paths(folder: str | os.PathLike, skip: str | os.PathLike | None = None
 
 
 def result_names(paths: Iterable[Path], folder: Path, taken: Iterable[str] = ()) -> dict[Path, str]:
-    """A name for each photo's results: where it lies in `folder`, without its suffix, `/` between folders.
+    """A unique name for the results of each photo: its path relative to `folder`, without suffix, separated by `/`.
 
-    Photos that differ in nothing but the suffix (or in capitals, which some file systems take for equal), and those
-    named like a folder beside them or like one of `taken`, files that lie beside the results, keep the suffix:
-    portrait.jpg, portrait.png become portrait_jpg, portrait_png.
+    Names that would clash keep the suffix: portrait.jpg and portrait.png become portrait_jpg and portrait_png. Names
+    clash if they are equal up to upper and lower case (some file systems ignore it), equal the name of a folder in the
+    same place, or equal one of `taken`, the names of other files in the results' folder.
     """
     relative = {path: path.relative_to(folder) for path in paths}
     short = {path: name.with_suffix("").as_posix() for path, name in relative.items()}
@@ -120,20 +122,20 @@ def result_names(paths: Iterable[Path], folder: Path, taken: Iterable[str] = ())
 
 
 def given_alpha(photo: np.ndarray) -> np.ndarray | None:
-    """The mask a photo brings with it: its alpha channel (uint8 [H, W]), unless that is opaque everywhere or absent."""
+    """The photo's alpha channel (uint8 [H, W]) as a mask; None if it is missing or opaque everywhere."""
     if photo.shape[-1] == 3 or photo[..., 3].min() == 255:
         return None
     return photo[..., 3]
 
 
 def _opened(path: str | os.PathLike, use):
-    """`use(image, path)` of an image that is neither too large nor damaged."""
+    """Opens an image and returns `use(image, path)`; raises UserError if it is too large or damaged."""
     path = Path(path)
     if not path.is_file():
-        raise UserError(f"{path}: must be an image file, got {'a folder' if path.is_dir() else 'nothing there'}")
+        raise UserError(f"{path}: must be an image file, got {'a folder' if path.is_dir() else 'no such file'}")
     try:
         with warnings.catch_warnings():
-            # Pillow's own limit is lower and only warns; ours is checked below, before any pixel is decoded.
+            # Pillow's own limit is lower and only warns; ours is checked below, before decoding any pixels.
             warnings.simplefilter("ignore", Image.DecompressionBombWarning)
             with Image.open(path) as image:
                 limit = MAX_JPEG_PIXELS if image.format == "JPEG" else MAX_PIXELS
@@ -145,9 +147,9 @@ def _opened(path: str | os.PathLike, use):
     except Image.DecompressionBombError:
         raise UserError(_too_large(path, "more than that", MAX_PIXELS)) from None
     except Image.UnidentifiedImageError:
-        raise UserError(f"{path}: must be an image, got a file no image format recognises") from None
+        raise UserError(f"{path}: must be an image, got a file in an unknown format") from None
     except (OSError, SyntaxError, ValueError, EOFError, IndexError, struct.error) as error:
-        # The exceptions Pillow's decoders raise on damaged files.
+        # Exceptions that Pillow's decoders raise for damaged files.
         raise UserError(f"{path}: must be a complete image, got a damaged one ({_one_line(error)})") from None
 
 
@@ -157,7 +159,7 @@ def _decoded(image: Image.Image, path: Path) -> np.ndarray:
         factor *= 2
     wanted = max(image.width // factor, 1), max(image.height // factor, 1)
     if factor > 1:
-        image.draft(None, wanted)  # does nothing but for JPEG
+        image.draft(None, wanted)  # has no effect except for JPEG
     rest = factor // max(round(wanted[0] * factor / image.width), 1)
     pixels = _to_bytes(ImageOps.exif_transpose(image), path)
     if rest <= 1:

@@ -1,4 +1,4 @@
-"""Pose of a deformable 3-D point set from its pixels: the perspective fit that places the face model on a crop."""
+"""Pose of a deformable 3-D point set from 2-D points: the perspective fit that places the face model on a crop."""
 
 import dataclasses
 
@@ -8,7 +8,7 @@ import tensorflow as tf
 from lib.geometry.camera import Camera
 from lib.geometry.rotation import rotation_matrix
 
-# Expected error of a detected point (fraction of the image); plausible angles (pitch, yaw, roll; radians) and
+# Standard deviations: error of a detected point (fraction of the image side); angles (pitch, yaw, roll; radians) and
 # translation (decimetres) of an aligned face.
 POINT_SIGMA = 0.01
 ANGLE_SIGMA = (0.3, 0.6, 0.4)
@@ -18,14 +18,14 @@ ITERATIONS = 12
 
 @dataclasses.dataclass(frozen=True)
 class Pose:
-    """Where a face stands before the camera, and how it differs from the mean as far as the points tell.
+    """Pose of a face before the camera, and its deformation as far as the points determine it.
 
     Attributes:
       angles: [3] pitch, yaw, roll in radians, for `lib.geometry.rotation`.
       translation: [3] decimetres.
       coefficients: [K] of the deformations.
-      points: [M, 2] projection of the points in pixels.
-      residual: mean distance between `points` and the given ones, pixels.
+      points: [M, 2] projection of the fitted points, pixels.
+      residual: mean distance between `points` and the input points, pixels.
     """
 
     angles: np.ndarray
@@ -36,15 +36,15 @@ class Pose:
 
 
 def solve_pose(points: np.ndarray, positions: np.ndarray, camera: Camera, basis: np.ndarray | None = None) -> Pose:
-    """Angles, translation and deformation that project a point set onto `points`.
+    """Finds the angles, translation and deformation that project a point set onto `points`.
 
-    Levenberg-Marquardt from the front view, with Gaussian priors. Without a basis a smile, which lifts and widens the
-    mouth, would be read as a nod; with identity and expression bases restricted to the points it is read as a smile.
+    Levenberg-Marquardt, starting from the front view, with Gaussian priors. Without a basis, a smile, which lifts and
+    widens the mouth, would be mistaken for a nod. Pass the identity and expression bases at the points to avoid that.
 
     Args:
       points: [M, 2] pixels (x right, y down, pixel edges), M >= 4.
       positions: [M, 3] the points on the mean face, decimetres.
-      camera: its image size is the one `points` are measured in.
+      camera: its image size must be that of the image in which `points` are given.
       basis: [K, M, 3] deformations whose coefficients have unit variance.
 
     Raises:
@@ -58,7 +58,7 @@ def solve_pose(points: np.ndarray, positions: np.ndarray, camera: Camera, basis:
         raise ValueError(f"basis must be [K, {len(points)}, 3], got {list(basis.shape)}")
     if not all(np.isfinite(array).all() for array in (points, positions, basis)):
         raise ValueError("points, positions and basis must be finite, got NaN or infinity")
-    # The deformations matter only through the points: their principal directions there say as much with fewer unknowns.
+    # Only displacements of the points matter: their principal directions span the same space with fewer unknowns.
     directions, singular, _ = np.linalg.svd(basis.reshape(len(basis), positions.size), full_matrices=False)
     used = singular > 1e-6 * singular.max(initial=0.0)
     directions = directions[:, used]
@@ -87,12 +87,12 @@ def solve_pose(points: np.ndarray, positions: np.ndarray, camera: Camera, basis:
 
 @tf.function(reduce_retracing=True)
 def _projected(shapes, angles, translations, camera: Camera) -> tf.Tensor:
-    """Pixels [B, M, 2] of shapes [B, M, 3] in poses [B, 3] and [B, 3]; a graph, for it is called hundreds of times."""
+    """Pixels [B, M, 2] of shapes [B, M, 3] in poses [B, 3] and [B, 3]; traced, because it runs hundreds of times."""
     return camera.project(shapes @ rotation_matrix(angles) + translations[:, None])
 
 
 def _least_squares(residuals, start: np.ndarray) -> np.ndarray:
-    """Levenberg-Marquardt; `residuals` takes a batch of unknowns, so that all central differences are one call."""
+    """Levenberg-Marquardt; `residuals` takes a batch of unknowns, so that one call computes all central differences."""
     solution, damping, step = start, 1e-3, 1e-5 * np.eye(len(start))
     current = residuals(solution[None])[0]
     for _ in range(ITERATIONS):
@@ -109,7 +109,7 @@ def _least_squares(residuals, start: np.ndarray) -> np.ndarray:
 
 
 def _front_view(points: np.ndarray, positions: np.ndarray, camera: Camera) -> np.ndarray:
-    """Start [6]: no pitch or yaw; roll, depth and shift from the best similarity of the points seen from the front."""
+    """Initial pose [6]: zero pitch and yaw; roll, depth and shift from the best similarity to the frontal points."""
     centre, model_centre = points.mean(0), positions.mean(0)
     offsets = (points - centre) * (1, -1) @ (1, 1j)
     model = (positions - model_centre)[:, :2] @ (1, 1j)
@@ -117,7 +117,7 @@ def _front_view(points: np.ndarray, positions: np.ndarray, camera: Camera) -> np
     depth = np.clip(camera.focal_length / max(abs(similarity), 1e-6), 0.2 * camera.distance, 5 * camera.distance)
     roll = float(np.angle(similarity))
     height, width = camera.image_size
-    # Where the model's centre goes once rolled: the translation brings it to the points' centre at that depth.
+    # The model's centre after the roll; the translation moves it to the points' centre at that depth.
     rolled = model_centre @ rotation_matrix(tf.constant([[0.0, 0.0, roll]], tf.float64)).numpy()[0]
     shift = (centre - (width / 2, height / 2)) * (1, -1) * depth / camera.focal_length
     return np.array([0.0, 0.0, roll, shift[0] - rolled[0], shift[1] - rolled[1], camera.distance - depth - rolled[2]])

@@ -1,20 +1,20 @@
-"""Reasons to leave a face out of the crops: a kind to count and a sentence to act on."""
+"""Checks that leave unusable faces out of the crops; each reason has a kind, for tables, and an explanation."""
 
 import numpy as np
 from skimage.measure import blur_effect
 
 from lib.errors import UserError
 
-# Kinds of reasons, as tables count them.
+# Kinds of reasons, for tables.
 DELETED = "deleted"
 KINDS = ("no face", "too small", "blurred", "cut off", "mask failed", "bad landmarks or mask", "unreadable", DELETED)
-# Breadth of a face at the cheekbones in decimetres; turns the scale of the alignment into a width in pixels.
+# Width of a face at the cheekbones in decimetres; converts the scale of the alignment to a width in pixels.
 FACE_BREADTH = 1.4
-# Sides of the window of an aligned crop whose blur is measured: brows to chin, without hair and background.
+# Borders of the window in an aligned crop where blur is measured: brows to chin, without hair and background.
 BLUR_WINDOW = (0.25, 0.8)
-# A mask outside of these shares of the posed face's area follows something else than the face.
+# A mask whose share of the posed face's area is outside this range does not follow the face.
 MASK_SHARES = (0.4, 1.5)
-# Less of the posed face inside the photo is too little to learn from.
+# Minimum share of the posed face that must be inside the photo.
 LEAST_INSIDE = 0.7
 
 
@@ -31,14 +31,14 @@ class Unusable(UserError):
 
 
 def check_size(scale: float, least: float) -> float:
-    """The face's width in pixels of the photo.
+    """Returns the face's width in pixels of the photo.
 
     Args:
       scale: pixels of the photo per decimetre (`Alignment.scale`).
-      least: pixels.
+      least: minimum width, pixels.
 
     Raises:
-      Unusable: it is smaller than `least`.
+      Unusable: the face is narrower than `least`.
     """
     width = FACE_BREADTH * scale
     if width < least:
@@ -47,14 +47,14 @@ def check_size(scale: float, least: float) -> float:
 
 
 def check_sharpness(crop: np.ndarray, most: float) -> float:
-    """The face's blur after Crete et al. 2007 (The blur effect): 0 sharp, 1 nothing left that more blur could change.
+    """Returns the face's blur after Crete et al. 2007 (The blur effect): 0 sharp, 1 so blurred that more has no effect.
 
     Args:
       crop: uint8 [S, S, 3], aligned.
-      most: allowed.
+      most: maximum blur.
 
     Raises:
-      Unusable: it is blurred more than that.
+      Unusable: the face is blurrier than `most`.
     """
     first, last = (round(share * crop.shape[0]) for share in BLUR_WINDOW)
     blur = float(blur_effect(crop[first:last, first:last], channel_axis=-1))
@@ -64,20 +64,20 @@ def check_sharpness(crop: np.ndarray, most: float) -> float:
 
 
 def check_mask(alpha: np.ndarray, silhouette: np.ndarray, inside: np.ndarray, given: bool) -> float:
-    """The mask's area as a share of the posed face's.
+    """Returns the mask's area as a share of the posed face's area.
 
     Args:
       alpha: [S, S] in [0, 1].
       silhouette: bool [S, S], the posed face.
       inside: bool [S, S], pixels of the crop that the photo covers.
-      given: the mask came with the photo and is only asked to be there.
+      given: the mask came with the photo; it only has to be non-empty on the face.
 
     Raises:
-      Unusable: the photo cuts the face off, or the mask is not where the face is.
+      Unusable: the photo cuts the face off, or the mask does not match the face.
     """
     if given:
         if not (alpha >= 0.5).any():
-            raise Unusable("mask failed", "mask failed: the given mask is empty where the face is")
+            raise Unusable("mask failed", "mask failed: the given mask is empty on the face")
         return float((alpha >= 0.5).sum() / max(silhouette.sum(), 1))
     covered = float(inside[silhouette].mean()) if silhouette.any() else 0.0
     if covered < LEAST_INSIDE:

@@ -1,4 +1,4 @@
-"""The part of a photo around its face, at the photo's own resolution: what textures are baked from."""
+"""The part of a photo around the face at the photo's resolution, from which textures are baked."""
 
 from dataclasses import dataclass
 
@@ -7,13 +7,13 @@ import numpy as np
 
 from lib.face_image.alignment import Alignment
 
-# Longest side kept [px]: as fine as the largest texture, and 50 MB where a photo may have 400.
+# Maximum side [px]: as fine as the largest texture, and 50 MB where a photo may take 400 MB.
 LONGEST_SIDE = 4096
 
 
 @dataclass(frozen=True, eq=False)
 class PhotoRegion:
-    """Pixels of the photo inside the square of its aligned crop.
+    """Pixels of the photo inside the square of the aligned crop.
 
     Attributes:
       pixels: uint8 [h, w, 3] RGB.
@@ -24,17 +24,17 @@ class PhotoRegion:
     crop_to_region: np.ndarray
 
     def from_crop(self, points: np.ndarray) -> np.ndarray:
-        """Points [..., 2] of the crop in the region's pixels."""
+        """Maps points [..., 2] from the crop to the region."""
         return points @ self.crop_to_region[:, :2].T + self.crop_to_region[:, 2]
 
 
 def face_region(photo: np.ndarray, alignment: Alignment, longest_side: int = LONGEST_SIDE) -> PhotoRegion:
-    """Cuts the square of the aligned crop out of its photo.
+    """Cuts the square of the aligned crop out of the photo.
 
     Args:
       photo: uint8 [H, W, 3 or 4].
-      alignment: of this photo; its crop overlaps the photo.
-      longest_side: a larger region is reduced to it, averaging pixels.
+      alignment: of this photo; the crop must overlap the photo.
+      longest_side: maximum side; larger regions are reduced by averaging pixels.
     """
     height, width = photo.shape[:2]
     size = alignment.crop.shape[0]

@@ -1,9 +1,9 @@
-"""Face mask of an aligned crop without any trained network: graph cut around the posed face model.
+"""Face mask of an aligned crop without a trained network: graph cut around the posed face model.
 
-The silhouette of a face model posed on the photo says roughly where the face is; GrabCut (Rother et al. 2004) moves its
-border to the photo's edges; a skin-colour mixture helps where it can tell this face from its surroundings, and is
-ignored where it cannot (coloured light, skin-coloured background). Eyes, mouth, brows and beard belong to the face;
-hair over the forehead, glasses' rims and everything in front of the face need not.
+The silhouette of a face model posed on the photo gives the rough region; GrabCut (Rother et al. 2004) moves its border
+to the photo's edges. A skin-colour mixture helps where it separates this face from its surroundings and is ignored
+otherwise (coloured light, skin-coloured background). Eyes, mouth, brows and beard are part of the face; hair over the
+forehead, rims of glasses and other objects in front of the face may or may not be excluded.
 """
 
 import cv2
@@ -11,28 +11,29 @@ import numpy as np
 
 from lib.face_image.skin import skin_posterior
 
-# All lengths below are pixels at this side, to which every crop is brought.
+# Every crop is resized to this side; all lengths below are in its pixels.
 WORKING_SIDE = 256
-# Farther than this outside of the silhouette nothing is face; below the jaw less, because there the neck begins, which
-# no colour separates from the face.
+# Maximum distance of the face outside the silhouette; smaller below the jaw, where the neck begins, which has the same
+# colour as the face.
 BANDS = (17, 9)
 FITTED_BANDS = (8, 6)
-# The face's own border may lie this far inside (hair, a cap); deeper, only a different colour makes background.
+# The face's border may lie this far inside the silhouette (hair, a cap); deeper inside, only pixels of a different
+# colour can be background.
 CORE = 14
-# More change the overlap with drawn outlines by less than 0.001.
+# More iterations change the overlap with hand-drawn outlines by less than 0.001.
 ITERATIONS = 2
-# The skin hint is used when its mean differs by this much between the sure face and the sure background.
+# The skin probability is used if its means on the sure face and the sure background differ by at least this much.
 SKIN_GATE = 0.3
-# Hair is looked for from this height above the eyes on (part of the distance between eyes and mouth: above the brows),
-# where a colour differs from the face's own by this many standard deviations.
+# Hair is searched for above this height over the eyes (share of the distance between eyes and mouth: above the brows),
+# in pixels whose colour differs from the face's by this many standard deviations.
 FOREHEAD = 0.42
 UNLIKE = 3.0
-# From here on a darker colour above the eyes is surely hair or a cap; less dark, it may be a cap's shadow on skin,
-# which the cut decides. Brows become holes, which are filled.
+# Pixels above the eyes that are darker by more than this are surely hair or a cap; less dark ones may be a cap's shadow
+# on skin, which the cut decides. Brows become holes, which are filled.
 BROWS = 0.25
 SURELY_UNLIKE = 6.0
-# Where face and surroundings have the same colours the cut collapses onto the sure face; a result that keeps less than
-# this of what was probable is useless, and the probable face is used instead.
+# Where face and surroundings have the same colours, the cut collapses onto the sure face. If the result keeps less than
+# this share of the probable face, the probable face is used instead.
 LEAST_KEPT = 0.6
 
 
@@ -48,17 +49,17 @@ def segment(
 
     Args:
       crop: uint8 [H, W, 3], square.
-      points: [5, 2] eyes, nose, mouth corners in pixels of the crop (pixel edges); their hull is taken as face.
-      silhouette: bool [H, W] rendered face model, posed on the crop; a fitted one gives the better mask.
-      valid: bool [H, W] where the crop shows the photo; nothing outside is face.
+      points: [5, 2] eyes, nose, mouth corners in pixels of the crop (pixel edges); their hull is always face.
+      silhouette: bool [H, W], rendering of the face model posed on the crop; a fitted model gives a better mask.
+      valid: bool [H, W] pixels of the crop that the photo covers; all others are not face.
       soft: blur the border by about a pixel of 256 instead of a hard 0 / 255.
-      fitted: the silhouette is that of a face fitted to this crop: stay closer to it, which leaves the ears out.
+      fitted: the silhouette is that of a face fitted to this crop: stay closer to it, which excludes the ears.
 
     Returns:
-      uint8 [H, W], 0 not face, 255 face: one piece without holes.
+      uint8 [H, W], 0 not face, 255 face: one connected region without holes.
 
     Raises:
-      ValueError: for wrong shapes or an empty silhouette.
+      ValueError: wrong shapes or an empty silhouette.
     """
     if crop.dtype != np.uint8 or crop.ndim != 3 or crop.shape[-1] != 3 or crop.shape[0] != crop.shape[1]:
         raise ValueError(f"crop must be uint8 [H, H, 3], got {crop.dtype} {list(crop.shape)}")
@@ -99,25 +100,25 @@ def _hull(points: np.ndarray) -> np.ndarray:
 
 
 def _near(face: np.ndarray, bands: tuple[int, int]) -> np.ndarray:
-    """The silhouette grown by the first band, but only by the second below its lower border."""
+    """The silhouette grown by the first band, and below its lower border only by the second."""
     wide, narrow = (cv2.dilate(face.astype(np.uint8), _ellipse(radius)) > 0 for radius in bands)
     rows = np.arange(WORKING_SIDE)[:, None]
     lowest = np.where(face, rows, -1).max(0)
-    # Columns beside the silhouette take the border of its nearest column, so that the jaw's angles are included.
+    # Columns next to the silhouette take the border of its nearest column, so that the corners of the jaw are included.
     columns = np.nonzero(face.any(0))[0]
     lowest = lowest[np.clip(np.arange(WORKING_SIDE), columns[0], columns[-1])]
     return np.where(rows > lowest, narrow, wide)
 
 
 def _unlike_the_face(image: np.ndarray, sure: np.ndarray) -> np.ndarray:
-    """Distance of each pixel's colour from the sure face's, in standard deviations, negative where it is darker."""
+    """Distance of each pixel's colour from that of the sure face in standard deviations, negative for darker pixels."""
     lab = cv2.cvtColor(cv2.GaussianBlur(image, (0, 0), 1.5), cv2.COLOR_RGB2LAB).astype(np.float64)
     sample = lab[sure]
     centre = np.median(sample, axis=0)
-    # Eyes, nostrils and teeth lie in the hull as well: the nearest three quarters are its skin.
+    # The hull also contains eyes, nostrils and teeth: the three quarters closest in colour are taken as skin.
     distances = ((sample - centre) ** 2 / np.maximum(sample.var(0), 1)).sum(1)
     sample = sample[distances <= np.quantile(distances, 0.75)]
-    # Light varies more over the whole face than inside of the hull, hence the floor (grey levels of Lab in 0..255).
+    # Light varies more over the whole face than inside the hull, hence the lower bound (Lab values in 0..255).
     covariance = np.cov(sample.T) + np.diag([18.0, 5.0, 5.0]) ** 2
     offsets = lab - sample.mean(0)
     distance = np.sqrt(np.einsum("hwi,ij,hwj->hw", offsets, np.linalg.inv(covariance), offsets))
@@ -127,13 +128,13 @@ def _unlike_the_face(image: np.ndarray, sure: np.ndarray) -> np.ndarray:
 def _trimap(
     image: np.ndarray, points: np.ndarray, face: np.ndarray, inside: np.ndarray, bands: tuple[int, int]
 ) -> np.ndarray:
-    """GrabCut's labels: sure background, sure face (hull of the points), and the two probable classes between."""
+    """GrabCut's labels: sure background, sure face (hull of the points) and the two probable classes."""
     near = _near(face, bands) & inside
     hull = _hull(points) & inside
     labels = np.full(face.shape, cv2.GC_BGD, np.uint8)
     labels[near] = cv2.GC_PR_BGD
     labels[face & near] = cv2.GC_PR_FGD
-    # Hair and caps: around the forehead and the temples a colour far from the face's own is not face.
+    # Hair and caps: around the forehead and the temples, colours far from the face's are not face.
     eyes, mouth = points[:2].mean(0), points[3:].mean(0)
     up = (eyes - mouth) / max(np.linalg.norm(eyes - mouth), 1e-9)
     height = np.stack(np.meshgrid(*[np.arange(WORKING_SIDE) + 0.5] * 2), axis=-1) @ up - eyes @ up
@@ -155,15 +156,15 @@ def _trimap(
 
 def _graph_cut(image: np.ndarray, labels: np.ndarray) -> np.ndarray:
     background, foreground = np.zeros((1, 65)), np.zeros((1, 65))
-    # GrabCut starts its mixtures by k-means with OpenCV's global generator.
+    # GrabCut initialises its mixtures by k-means with OpenCV's global random generator.
     cv2.setRNGSeed(0)
-    # It expects BGR only by custom: the mixtures are the same for any order of channels.
+    # BGR is only a convention here: the mixtures do not depend on the order of the channels.
     labels, *_ = cv2.grabCut(image, labels.copy(), None, background, foreground, ITERATIONS, cv2.GC_INIT_WITH_MASK)
     return (labels == cv2.GC_FGD) | (labels == cv2.GC_PR_FGD)
 
 
 def _one_piece(mask: np.ndarray, points: np.ndarray) -> np.ndarray:
-    """Smooth border, only the part around the nose, no holes."""
+    """Smooths the border, keeps only the component at the nose and fills holes."""
     mask = cv2.morphologyEx(mask.astype(np.uint8), cv2.MORPH_OPEN, _ellipse(3))
     mask = cv2.morphologyEx(mask, cv2.MORPH_CLOSE, _ellipse(5))
     mask |= _hull(points)

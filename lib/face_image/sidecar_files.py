@@ -1,17 +1,17 @@
-"""Landmarks and masks that lie beside a photo and are used instead of finding them.
+"""Landmarks and masks in files next to a photo, used instead of automatic detection.
 
-For a photo `folder/name.jpg`, the first of these that exists gives the landmarks:
+For a photo `folder/name.jpg`, landmarks are read from the first of these files that exists:
 
 * `folder/name.npy`: [5, 2] or [68, 2] (or flat: 10 or 136 numbers);
 * `folder/name.txt`: 5 or 68 lines `x y`, separated by blanks, a tab or a comma;
-* `folder/detections/name.txt`: the layout of Deep3DFaceReconstruction's PyTorch version, the same five lines.
+* `folder/detections/name.txt`: as laid out by the PyTorch version of Deep3DFaceReconstruction, the same five lines.
 
-Coordinates are pixels of the upright photo, origin at the top left, y down. Five points are: the eye at the image's
-left, the eye at its right, the tip of the nose, the mouth's corner at the image's left and at its right. 68 points are
-those of the iBUG annotation (dlib, face-alignment).
+Coordinates are pixels of the upright photo, origin at the top left, y down. The five points are: the eye at the image's
+left, the eye at its right, the tip of the nose, the mouth corner at the image's left and the one at its right. The 68
+points are those of the iBUG annotation (dlib, face-alignment).
 
-`folder/name_mask.png` is the mask: of the photo's size, white where there is face, black elsewhere. It comes before the
-photo's own alpha.
+`folder/name_mask.png` is the mask: same size as the photo, white on the face, black elsewhere. It takes precedence over
+the photo's alpha.
 """
 
 from pathlib import Path
@@ -28,7 +28,7 @@ FAULT = "bad landmarks or mask"
 
 
 def landmarks_path(photo: Path) -> Path | None:
-    """The file of a photo's landmarks, None if there is none."""
+    """Path of a photo's landmark file; None if there is none."""
     stem = photo.with_suffix("")
     candidates = (
         photo.with_name(f"{stem.name}.npy"),
@@ -39,23 +39,23 @@ def landmarks_path(photo: Path) -> Path | None:
 
 
 def mask_path(photo: Path) -> Path | None:
-    """The file of a photo's mask, None if there is none."""
+    """Path of a photo's mask file; None if there is none."""
     path = photo.with_name(f"{photo.stem}{MASK_ENDING}")
     return path if path.is_file() else None
 
 
 def given_points(photo: Path, size: tuple[int, int]) -> np.ndarray | None:
-    """The five points beside a photo, None if there are none.
+    """Reads the five points from a photo's landmark file; None if there is none.
 
     Args:
-      photo: its file.
-      size: (height, width) at which it was read; the points are scaled with it.
+      photo: path of the photo.
+      size: (height, width) at which the photo was read; the points are scaled to it.
 
     Returns:
       [5, 2] pixels of the photo as it was read.
 
     Raises:
-      Unusable: the file is neither 5 nor 68 points, or one of the five lies far outside of the photo.
+      Unusable: the file does not hold 5 or 68 points, or one of the five lies far outside the photo.
     """
     path = landmarks_path(photo)
     if path is None:
@@ -63,7 +63,7 @@ def given_points(photo: Path, size: tuple[int, int]) -> np.ndarray | None:
     points = _read_points(path)
     five = FIVE_FROM_68.astype(np.float64) @ points if len(points) == 68 else points
     height, width = photo_size(photo)
-    # Detectors put points of a face at the border a little outside.
+    # Detectors may place points of a face at the border slightly outside the photo.
     margin = 0.25 * max(height, width)
     if (five < -margin).any() or (five > (width + margin, height + margin)).any():
         raise Unusable(FAULT, f"{path.name}: points must lie in the photo of {width} x {height} px, got others")
@@ -71,17 +71,17 @@ def given_points(photo: Path, size: tuple[int, int]) -> np.ndarray | None:
 
 
 def given_mask(photo: Path, size: tuple[int, int]) -> np.ndarray | None:
-    """The mask beside a photo, None if there is none.
+    """Reads a photo's mask file; None if there is none.
 
     Args:
-      photo: its file.
-      size: (height, width) at which it was read; the mask is scaled to it.
+      photo: path of the photo.
+      size: (height, width) at which the photo was read; the mask is scaled to it.
 
     Returns:
-      uint8 [H, W], 255 face.
+      uint8 [H, W], 255 on the face.
 
     Raises:
-      Unusable: the mask has another size than the photo, or marks nothing or everything.
+      Unusable: the mask's size differs from the photo's, or the mask is empty or covers everything.
     """
     path = mask_path(photo)
     if path is None:
@@ -98,7 +98,7 @@ def given_mask(photo: Path, size: tuple[int, int]) -> np.ndarray | None:
 
 
 def _read_points(path: Path) -> np.ndarray:
-    """[5, 2] or [68, 2] of a file."""
+    """Points [5, 2] or [68, 2] read from a file."""
     try:
         if path.suffix == ".npy":
             points = read_npy(path).astype(np.float64)
@@ -110,7 +110,7 @@ def _read_points(path: Path) -> np.ndarray:
         raise Unusable(
             FAULT,
             f"{path.name}: must hold 5 or 68 points, a line 'x y' each, got {_content(points)} "
-            "(prepare.beside=false leaves such files alone)",
+            "(prepare.beside=false ignores such files)",
         )
     return points.reshape(-1, 2)
 

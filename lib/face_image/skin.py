@@ -1,7 +1,7 @@
-"""Probability that a pixel is skin, from its colour alone: two mixtures of four Gaussians in YCbCr.
+"""Probability that a pixel is skin, given its colour: two mixtures of four Gaussians in YCbCr.
 
-The mixtures' parameters are those Deep3DFaceReconstruction publishes in its skin.py. scikit-learn's GaussianMixture
-gives the same posterior to 2e-8, but takes seven times as long, and a second to import.
+The parameters are those in Deep3DFaceReconstruction's skin.py. scikit-learn's GaussianMixture gives the same posterior
+to 2e-8, but takes seven times as long, plus a second to import.
 """
 
 import dataclasses
@@ -9,7 +9,7 @@ from functools import cached_property
 
 import numpy as np
 
-# Weight of skin against everything else before the colour is seen.
+# Prior probability of skin.
 SKIN_PRIOR = 0.8
 
 
@@ -24,12 +24,12 @@ class GaussianMixture:
 
     @cached_property
     def _whitening(self) -> tuple[np.ndarray, np.ndarray]:
-        """Matrix [3, 3 G] and offsets [3 G] that give each Gaussian's three independent unit-variance coordinates."""
+        """Matrix [3, 3 G] and offsets [3 G] of the whitening transform of each Gaussian."""
         factors = np.linalg.cholesky(self.precisions)
         return np.concatenate(factors, axis=1), np.einsum("gi,gij->gj", self.means, factors).ravel()
 
     def density(self, colours: np.ndarray) -> np.ndarray:
-        """Density at colours [..., 3] (Y, Cb, Cr): [...]."""
+        """Density [...] at colours [..., 3] (Y, Cb, Cr)."""
         matrix, offsets = self._whitening
         # One matrix product for all Gaussians: three times as fast as a quadratic form of each.
         squares = np.square(colours @ matrix - offsets).reshape(*colours.shape[:-1], len(self.weights), 3)
@@ -86,7 +86,7 @@ NOT_SKIN = GaussianMixture(
 
 
 def ycbcr(rgb: np.ndarray) -> np.ndarray:
-    """Digital-range YCbCr (Y in 16..235, Cb and Cr around 128), not rounded, of RGB [..., 3] in [0, 1]."""
+    """Converts RGB [..., 3] in [0, 1] to digital-range YCbCr (Y in 16..235, Cb and Cr around 128), not rounded."""
     matrix = np.array([[65.481, 128.553, 24.966], [-37.797, -74.203, 112.0], [112.0, -93.786, -18.214]])
     return np.asarray(rgb, np.float64) @ matrix.T + np.array([16.0, 128.0, 128.0])
 

@@ -1,4 +1,4 @@
-"""Names for the slots of the flat coefficient vector: the one place that knows their order."""
+"""Layout of the flat coefficient vector: the names, sizes and order of its parts."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ TRANSLATION = 3
 
 @dataclass(frozen=True)
 class Coefficients(TensorStructure):
-    """The parts of a coefficient vector, NumPy arrays or tensors alike.
+    """The parts of a coefficient vector, as NumPy arrays or tensors.
 
     Attributes:
       identity: [..., Ki], unit variance under the model's prior.
       expression: [..., Ke], unit variance under the model's prior.
       albedo: [..., Ka], unit variance under the model's prior.
       angles: [..., 3] pitch about x, yaw about y, roll about z, radians.
-      light: [..., 27] spherical harmonics, nine for R, then G, then B, beside the ambient 0.8.
+      light: [..., 27] spherical harmonics, nine for R, then G, then B, added to the ambient light of 0.8.
       translation: [..., 3] decimetres, world frame.
     """
 
@@ -37,7 +37,7 @@ class Coefficients(TensorStructure):
 
 @dataclass(frozen=True)
 class CoefficientLayout:
-    """Numbers of coefficients of each part; splits and joins the flat vector [..., K].
+    """Number of coefficients in each part; splits and joins the flat vector [..., K].
 
     The order is identity, expression, albedo, angles, light, translation (80 + 64 + 80 + 3 + 27 + 3 = 257 for the
     Basel model).
@@ -72,7 +72,7 @@ class CoefficientLayout:
 
     @property
     def slices(self) -> dict[str, slice]:
-        """Where each part lies in the flat vector."""
+        """Slice of each part in the flat vector."""
         result, start = {}, 0
         for name, count in self.counts.items():
             result[name] = slice(start, start + count)
@@ -80,7 +80,7 @@ class CoefficientLayout:
         return result
 
     def split(self, flat) -> Coefficients:
-        """Names the parts of `flat` [..., K], an array or a tensor."""
+        """Splits `flat` [..., K], an array or a tensor, into its named parts."""
         if flat.shape[-1] != self.size:
             raise ValueError(
                 f"coefficients must be [..., {self.size}] ({self._formula()}), got {list(flat.shape)} "
@@ -89,14 +89,14 @@ class CoefficientLayout:
         return Coefficients(**{name: flat[..., part] for name, part in self.slices.items()})
 
     def join(self, coefficients: Coefficients):
-        """The flat vector [..., K] of the parts; an array if all parts are arrays, else a tensor."""
+        """Joins the parts into the flat vector [..., K]; an array if all parts are arrays, otherwise a tensor."""
         parts = [getattr(coefficients, field.name) for field in fields(Coefficients)]
         for (name, count), part in zip(self.counts.items(), parts, strict=True):
             if part.shape[-1] != count:
                 raise ValueError(f"{name} must be [..., {count}], got {list(part.shape)}")
         if all(isinstance(part, np.ndarray) for part in parts):
             return np.concatenate(parts, axis=-1)
-        import tensorflow as tf  # only tensors need it: processes that make data stay light
+        import tensorflow as tf  # imported here: processes that prepare data do not need TensorFlow
 
         return tf.concat(parts, axis=-1)
 

@@ -1,4 +1,4 @@
-"""The morphable face model as data: any number of vertices and coefficients, checked once, saved without pickle."""
+"""The morphable face model as validated arrays, with any number of vertices and coefficients; saved without pickle."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ from lib.files.numpy_files import DamagedFile, read_npz, write_npz
 
 FORMAT = "face-model-1"
 LANDMARKS = 68
-# Posing turns the face about the origin, so a model more than a millimetre off it is a loader's mistake.
+# Posing rotates the face about the origin, so a centroid more than a millimetre off is a loader's mistake.
 CENTROID_TOLERANCE = 0.01
-# What counts as a change of a face model, in units of the projections of its arrays on random directions.
+# Rounding step of the random projections in the fingerprint: smaller changes of the arrays do not alter it.
 FINGERPRINT_STEP = 1e-4
 
 _FLOAT = ("mean_shape", "identity_basis", "expression_basis", "mean_albedo", "albedo_basis", "uv")
 _INTEGER = ("triangles", "landmarks", "mirror_index")
 _BOOLEAN = ("skin_mask", "front_mask")
 _ARRAYS = _FLOAT + _INTEGER + _BOOLEAN
-# Optional arrays of a file, both or neither.
+# Optional arrays of a file: both or neither.
 ONE_SIDED, SIGMA = "expression_prior/one_sided", "expression_prior/sigma"
 
 
@@ -33,7 +33,7 @@ class ExpressionPrior:
     """The expected range of expression coefficients, for fitting.
 
     Attributes:
-      one_sided: [Ke] bool, True where only positive values occur: muscles pull, they do not push.
+      one_sided: [Ke] bool, True where only positive values occur (muscles only pull).
       sigma: [Ke] float32, standard deviations.
     """
 
@@ -58,25 +58,25 @@ class FaceModel:
     Arrays are converted to float32, int32 or bool and made read-only.
 
     Attributes:
-      name: what to call it in messages and reports.
+      name: shown in messages and reports.
       mean_shape: [N, 3].
       identity_basis: [Ki, N, 3], scaled so that coefficients have unit variance.
-      expression_basis: [Ke, N, 3], likewise.
+      expression_basis: [Ke, N, 3], scaled likewise.
       mean_albedo: [N, 3] RGB in [0, 1].
-      albedo_basis: [Ka, N, 3], likewise scaled, in units of RGB in [0, 1].
+      albedo_basis: [Ka, N, 3], scaled likewise, in units of RGB in [0, 1].
       triangles: [F, 3] 0-based, counter-clockwise seen from outside.
-      landmarks: [68] vertices in the usual order, beginning at the jaw at the left of the image.
-      skin_mask: [N] vertices that are skin (albedo terms).
-      front_mask: [N] vertices of the front of the face (photometric terms).
-      mirror_index: [N] the vertex on the other side of the face; an involution, itself on the midline.
+      landmarks: [68] vertices in iBUG order, starting with the jaw at the left of the image.
+      skin_mask: [N] bool, skin vertices (albedo terms).
+      front_mask: [N] bool, vertices of the front of the face (photometric terms).
+      mirror_index: [N] mirrored vertex of each vertex; an involution, the vertex itself on the midline.
       uv: [N, 2] texture coordinates.
       regions: name -> [N] weight in [0, 1].
       expression_names: one name for each expression coefficient, or empty.
-      expression_prior: None for unit variance and both signs. Only the fit reads it, so it is not part of the
+      expression_prior: None for unit variance and both signs. Only fitting uses it, so it is not part of the
         fingerprint: weights trained with the model stay valid.
 
     Raises:
-      ValueError: when a shape, an index or a value is not as described.
+      ValueError: a shape, an index or a value is not as described.
     """
 
     name: str
@@ -116,10 +116,10 @@ class FaceModel:
 
     @cached_property
     def fingerprint(self) -> str:
-        """Short hexadecimal hash of the contents, the name left out: equal for models that compute the same.
+        """Short hexadecimal hash of the contents, without the name; equal for models that give the same results.
 
         A model computed on another processor differs in its last bits, because NumPy and LAPACK choose their kernels by
-        the processor. So real numbers enter rounded: by their projections on fixed random directions.
+        processor. Therefore floats are hashed by their rounded projections on fixed random directions.
         """
         digest = hashlib.sha256(FORMAT.encode())
         arrays = {name: getattr(self, name) for name in _ARRAYS}
@@ -131,7 +131,7 @@ class FaceModel:
         return digest.hexdigest()[:16]
 
     def validate(self) -> None:
-        """Raises ValueError unless shapes agree, indices exist and every number is finite."""
+        """Raises ValueError unless shapes agree, indices are in range and all numbers are finite."""
         if self.mean_shape.ndim != 2 or self.mean_shape.shape[1] != 3 or len(self.mean_shape) < 3:
             self._fail("mean_shape", "[N, 3] with at least 3 vertices", list(self.mean_shape.shape))
         count = self.vertex_count
@@ -170,7 +170,7 @@ class FaceModel:
             self._fail("mean_shape", "centred on the origin (subtract its centroid)", f"centroid ({position})")
 
     def save(self, path: str | os.PathLike) -> None:
-        """Writes an uncompressed .npz of plain arrays, complete or not at all."""
+        """Atomically writes an uncompressed .npz of plain arrays."""
         arrays = {name: getattr(self, name) for name in _ARRAYS}
         arrays |= {f"regions/{name}": weight for name, weight in self.regions.items()}
         arrays |= {"format": np.array(FORMAT), "name": np.array(self.name)}
@@ -181,11 +181,11 @@ class FaceModel:
 
     @classmethod
     def load(cls, path: str | os.PathLike) -> FaceModel:
-        """Reads what `save` wrote.
+        """Reads a file written by `save`.
 
         Raises:
-          UserError: when the file is not a face model or its contents do not fit together.
-          OSError: when it cannot be read.
+          UserError: the file is not a face model, or its contents are inconsistent.
+          OSError: the file cannot be read.
         """
         try:
             arrays = read_npz(path)
@@ -231,10 +231,10 @@ class FaceModel:
 
 
 def _rounded_projections(array: np.ndarray) -> bytes:
-    """Two random projections of every [N, ...] part, in units of `FINGERPRINT_STEP`.
+    """Two random projections of every [N, ...] part, rounded to multiples of `FINGERPRINT_STEP`.
 
-    The directions come from raw random bits, so they are the same everywhere. A difference of a last bit (6e-8) moves a
-    projection by a millionth of a step, and only what lies that near to the middle between two steps would change.
+    The directions come from raw random bits, so they are the same on every machine. A difference in the last bit (6e-8)
+    moves a projection by a millionth of a step, so the rounded value changes only within that distance of a half step.
     """
     rows = array.reshape(len(array), -1) if array.ndim == 3 else array.reshape(1, -1)
     directions = np.random.default_rng(0).random((rows.shape[1], 2)) - 0.5
@@ -243,7 +243,7 @@ def _rounded_projections(array: np.ndarray) -> bytes:
 
 
 def _read_only(array, dtype) -> np.ndarray:
-    """A view that refuses writes: the fingerprint would no longer be true."""
+    """The array as a read-only view of this type; writes would invalidate the fingerprint."""
     array = np.asarray(array)
     if dtype == np.int32 and array.dtype.kind not in "iub":
         raise ValueError(f"indices must be integers, got {array.dtype}")

@@ -10,16 +10,16 @@ from pathlib import Path
 
 from lib.errors import DiskFull
 
-# No space, no quota, no larger file (a limit of the process or of the file system).
+# No space left, quota exceeded, file too large (a limit of the process or of the file system).
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
 @contextlib.contextmanager
 def space_for(path: str | os.PathLike) -> Iterator[None]:
-    """Names `path` where the block cannot write because the disk is full.
+    """Context manager that reports a full disk while the block writes `path`.
 
     Raises:
-      DiskFull: instead of the OSError that says so; any other passes.
+      DiskFull: in place of an OSError for a full disk; other errors pass through.
     """
     try:
         yield
@@ -27,17 +27,17 @@ def space_for(path: str | os.PathLike) -> Iterator[None]:
         if error.errno not in _FULL:
             raise
         raise DiskFull(
-            f"{path}: must fit on its disk, got: {error.strerror}; earlier files are unchanged (make room or choose "
+            f"{path}: must fit on its disk, got: {error.strerror}; earlier files are unchanged (free space or choose "
             "another folder, then run the same command again)"
         ) from error
 
 
 @contextlib.contextmanager
 def atomic_path(path: str | os.PathLike) -> Iterator[Path]:
-    """Yields a temporary path beside `path` that replaces it only when the block ends without an exception.
+    """Yields a temporary path in the same folder; it replaces `path` when the block ends without an exception.
 
-    A run that is killed, or a disk that fills up, leaves the earlier file untouched and no partial one in its place.
-    The temporary name keeps the suffix, because writers choose their format by it.
+    If the run is killed or the disk fills up, the earlier file stays untouched. The temporary name keeps the suffix,
+    because writers choose their format by it.
 
     Raises:
       DiskFull: see `space_for`.
@@ -55,7 +55,7 @@ def _beside(path: Path) -> Iterator[Path]:
     temporary = Path(name)
     try:
         yield temporary
-        # mkstemp makes the file private; the result follows the user's umask like any other file.
+        # mkstemp makes the file private; the result should follow the user's umask like any other file.
         umask = os.umask(0)
         os.umask(umask)
         temporary.chmod(0o666 & ~umask)

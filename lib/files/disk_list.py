@@ -1,4 +1,4 @@
-"""A list kept in a temporary file, for items that one pass over many photos makes and the next one reads."""
+"""A list in a temporary file, for items that one pass over many photos writes and the next one reads."""
 
 import pickle
 import tempfile
@@ -12,9 +12,9 @@ Item = TypeVar("Item")
 
 
 class DiskList(Generic[Item]):
-    """Holds picklable items outside of memory, in the order in which they were appended.
+    """Append-only list of picklable items, stored on disk.
 
-    The file has no name, lies in the system's folder for temporary files (TMPDIR) and is gone with the process.
+    The unnamed file is in the system's temporary folder (TMPDIR) and disappears with the process.
     """
 
     def __init__(self):
@@ -33,10 +33,10 @@ class DiskList(Generic[Item]):
         return (self[index] for index in range(len(self)))
 
     def append(self, item: Item) -> None:
-        """Adds an item at the end.
+        """Appends an item.
 
         Raises:
-          DiskFull: the folder for temporary files has no space left.
+          DiskFull: the temporary folder has no space left.
         """
         data = zlib.compress(pickle.dumps(item, pickle.HIGHEST_PROTOCOL), level=1)
         with space_for(tempfile.gettempdir()):

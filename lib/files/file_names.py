@@ -1,4 +1,4 @@
-"""Checks of file names: that one read from a file stays in its folder, that one can be listed or printed."""
+"""Checks of file names: names read from a file must stay in their folder, and names must be listable and printable."""
 
 import re
 from pathlib import PurePosixPath
@@ -7,9 +7,9 @@ _DRIVE = re.compile(r"[A-Za-z]:")
 
 
 def name_fault(name: object) -> str | None:
-    """Why a name that was read from a file must not be used, None where it stays below any folder.
+    """The reason why a name read from a file is unsafe; None if it is safe, that is, stays below any folder.
 
-    The rules are the same on every system, so that a file is good everywhere or nowhere: relative, without `..`, NUL
+    The rules are the same on every system, so that a file is valid everywhere or nowhere: relative, without `..`, NUL
     and Windows drive letters; the backslash counts as a separator.
     """
     if not isinstance(name, str) or not name:
@@ -21,7 +21,7 @@ def name_fault(name: object) -> str | None:
 
 
 def line_fault(name: str) -> str | None:
-    """Why a name cannot stand on a line of its own in a UTF-8 list, None where it can."""
+    """The reason why a name cannot be a line of a UTF-8 list; None if it can."""
     try:
         name.encode()
     except UnicodeEncodeError:
@@ -30,5 +30,5 @@ def line_fault(name: str) -> str | None:
 
 
 def printable(name: str) -> str:
-    """A file name as one printable line; a name that is not UTF-8 could not be written out at all."""
+    """A file name as one printable line; bytes that are not UTF-8, which cannot be printed, are escaped."""
     return name if name.isprintable() else repr(name)[1:-1]

@@ -1,4 +1,4 @@
-"""Named arrays and a JSON header in one .npz without pickle; a swapped or altered array is noticed."""
+"""Named arrays and a JSON header in one .npz without pickle; checksums detect swapped and altered arrays."""
 
 import json
 import os
@@ -18,10 +18,10 @@ def write(path: str | os.PathLike, arrays: Mapping[str, np.ndarray], header: Map
     """Writes the file atomically.
 
     Args:
-      path: the .npz to (re)place.
-      arrays: name -> array; "header" is taken.
-      header: what JSON can hold (NaN becomes null); "checksums" is taken.
-      compress: deflate the arrays.
+      path: the .npz to create or replace.
+      arrays: name -> array; the name "header" is reserved.
+      header: JSON-serialisable values (NaN becomes null); the key "checksums" is reserved.
+      compress: whether to compress the arrays.
 
     Raises:
       DiskFull: the earlier file, if any, is unchanged.
@@ -32,11 +32,11 @@ def write(path: str | os.PathLike, arrays: Mapping[str, np.ndarray], header: Map
 
 
 def read(path: str | os.PathLike) -> tuple[dict, dict[str, np.ndarray]]:
-    """The header and the arrays of a file that `write` wrote.
+    """Reads the header and the arrays of a file written by `write`.
 
     Raises:
-      DamagedFile: it is no such file, or an array is missing, renamed or changed.
-      OSError: it cannot be read.
+      DamagedFile: the file was not written by `write`, or an array is missing, renamed or changed.
+      OSError: the file cannot be read.
     """
     arrays = read_npz(path)
     try:
@@ -53,7 +53,7 @@ def read(path: str | os.PathLike) -> tuple[dict, dict[str, np.ndarray]]:
 
 
 def _checksum(name: str, array: np.ndarray) -> int:
-    """CRC-32 of name, type, shape and bytes: two arrays that changed places do not pass."""
+    """CRC-32 of name, type, shape and bytes, so that swapped arrays are detected."""
     array = np.ascontiguousarray(array)
     description = f"{name} {array.dtype.str} {array.shape}".encode()
     return zlib.crc32(array.reshape(-1).view(np.uint8).data, zlib.crc32(description))

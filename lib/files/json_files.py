@@ -1,4 +1,4 @@
-"""JSON written in one format: atomically, in UTF-8, and valid whatever numbers and names it holds."""
+"""Atomic writing of JSON in UTF-8, valid for any numbers and file names."""
 
 import json
 import math
@@ -9,10 +9,10 @@ from lib.files.atomic import atomic_path
 
 
 def write_json(path: str | os.PathLike, content: object) -> None:
-    """Writes (or replaces) a JSON file, indented by one space; see `json_text` for what stands in it.
+    """Writes or replaces a JSON file, indented by one space; `json_text` describes the encoding.
 
     Raises:
-      TypeError: `content` holds something that JSON has no form for.
+      TypeError: `content` holds a value that JSON cannot represent.
       DiskFull: the earlier file, if any, is unchanged.
     """
     with atomic_path(path) as temporary:
@@ -20,13 +20,13 @@ def write_json(path: str | os.PathLike, content: object) -> None:
 
 
 def json_text(content: object, indent: int | None = None) -> str:
-    """`content` as JSON that every parser reads and UTF-8 can hold.
+    """Serialises `content` as standard JSON that can be encoded in UTF-8.
 
-    NaN and infinities, which JSON does not know, become null. Bytes of a file name that are not UTF-8, which Python
-    holds as lone surrogates, are written as escapes and read back as the same name.
+    NaN and infinities, which JSON lacks, become null. Bytes of a file name that are not UTF-8, which Python stores as
+    lone surrogates, are escaped and read back as the same name.
 
     Raises:
-      TypeError: `content` holds something that JSON has no form for.
+      TypeError: `content` holds a value that JSON cannot represent.
     """
     text = json.dumps(_finite(content), indent=indent, ensure_ascii=False, allow_nan=False)
     return text.encode("utf-8", "backslashreplace").decode("utf-8")

@@ -1,7 +1,7 @@
-"""NumPy's files, written atomically and read without trust: no pickle, no more memory than the file's size can need.
+"""NumPy files, written atomically and read safely from untrusted sources: no pickle, memory bounded by the file's size.
 
-NumPy makes room for what a file announces before it reads it, and a deflated archive can announce a thousand times its
-size. So every announcement is compared with the file first; nothing is unpacked before all of them fit.
+NumPy allocates the size declared in a file before it reads the data, and a compressed archive can declare a thousand
+times its own size. Therefore all declared sizes are checked against the file before anything is unpacked.
 """
 
 import math
@@ -17,27 +17,27 @@ from numpy.typing import ArrayLike
 
 from lib.files.atomic import atomic_path
 
-# A deflated archive may unpack to this many times its size. Index arrays of sparse matrices reach a dozen.
+# A compressed archive may unpack to this many times its size. Index arrays of sparse matrices reach a dozen.
 MAX_RATIO = 100
-SMALL = 64 * 2**20  # bytes that any archive may unpack to: constant arrays deflate by a thousand
-MAX_UNPACKED = 4 * 2**30  # bytes that no deflated archive may unpack to; stored ones are as large as what they hold
+SMALL = 64 * 2**20  # bytes that any archive may unpack to: constant arrays compress a thousandfold
+MAX_UNPACKED = 4 * 2**30  # bytes that no compressed archive may exceed unpacked; stored ones are bounded by their size
 _METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
 
 
 class DamagedFile(ValueError):
-    """Why a file is not read, in one line without its name."""
+    """The file cannot be read; the message is one line without the file's name."""
 
 
 def write_npz(path: str | os.PathLike, arrays: Mapping[str, ArrayLike], compress: bool = False) -> None:
-    """Writes (or replaces) an .npz that `read_npz` reads.
+    """Writes or replaces an .npz that `read_npz` reads.
 
     Args:
       path: the file.
       arrays: name -> array.
-      compress: deflate the arrays.
+      compress: whether to compress the arrays.
 
     Raises:
-      ValueError: an array holds Python objects, which only a pickle could.
+      ValueError: an array holds Python objects, which would require pickle.
       DiskFull: the earlier file, if any, is unchanged.
     """
     store = np.savez_compressed if compress else np.savez
@@ -46,15 +46,15 @@ def write_npz(path: str | os.PathLike, arrays: Mapping[str, ArrayLike], compress
 
 
 def read_npz(path: str | os.PathLike, names: Iterable[str] | None = None) -> dict[str, np.ndarray]:
-    """The arrays of an .npz.
+    """Reads the arrays of an .npz.
 
     Args:
       path: the file.
       names: of the arrays to read; None for all.
 
     Raises:
-      DamagedFile: no .npz, pickled objects in it, an array is missing, or it announces more than it can hold.
-      OSError: it cannot be read.
+      DamagedFile: not an .npz, pickled objects, a missing array, or a declared size that the file cannot hold.
+      OSError: the file cannot be read.
     """
     check_npz(path)
     try:
@@ -67,7 +67,7 @@ def read_npz(path: str | os.PathLike, names: Iterable[str] | None = None) -> dic
 
 
 def check_npz(path: str | os.PathLike) -> None:
-    """Raises what `read_npz` does, having read headers only."""
+    """Checks an .npz by its headers alone; raises the same errors as `read_npz`."""
     try:
         with zipfile.ZipFile(path) as archive:
             members = archive.infolist()
@@ -75,17 +75,17 @@ def check_npz(path: str | os.PathLike) -> None:
             for member in members:
                 with archive.open(member) as stream:
                     _check_array(stream, member.file_size, member.filename)
-    # RuntimeError is what an encrypted archive raises.
+    # Encrypted archives raise RuntimeError.
     except (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError) as error:
         raise DamagedFile(f"no archive of arrays: {_one_line(error)}") from error
 
 
 def read_npy(path: str | os.PathLike) -> np.ndarray:
-    """The array of an .npy.
+    """Reads the array of an .npy.
 
     Raises:
-      DamagedFile: no .npy, pickled objects in it, or it announces another size than it has.
-      OSError: it cannot be read.
+      DamagedFile: not an .npy, pickled objects, or a declared size that differs from the actual one.
+      OSError: the file cannot be read.
     """
     path = Path(path)
     with open(path, "rb") as stream:
@@ -95,10 +95,10 @@ def read_npy(path: str | os.PathLike) -> np.ndarray:
 
 
 def check_unpacked(unpacked: int, size: int) -> None:
-    """Raises DamagedFile where a compressed file of `size` bytes announces that it unpacks to too many."""
+    """Raises DamagedFile if a compressed file of `size` bytes declares too large an unpacked size."""
     limit = min(max(SMALL, MAX_RATIO * size), MAX_UNPACKED)
     if unpacked > limit:
-        raise DamagedFile(f"its {size:,} bytes announce {unpacked:,}, more than the {limit:,} they may unpack to")
+        raise DamagedFile(f"its {size:,} bytes declare {unpacked:,}, more than the {limit:,} they may unpack to")
 
 
 def _check_sizes(members: list[zipfile.ZipInfo], size: int) -> None:
@@ -108,7 +108,7 @@ def _check_sizes(members: list[zipfile.ZipInfo], size: int) -> None:
     for member in members:
         if member.compress_type not in _METHODS or not member.filename.endswith(".npy"):
             raise DamagedFile(f"no archive of arrays: it holds {member.filename!r}")
-        # Several entries can share one place in the archive, which is how small bombs unpack to petabytes.
+        # Overlapping entries let small zip bombs unpack to petabytes.
         if member.compress_type == zipfile.ZIP_STORED and member.file_size != member.compress_size:
             raise DamagedFile(f"{member.filename!r} has two sizes")
     if sum(member.compress_size for member in members) > size:
@@ -117,7 +117,7 @@ def _check_sizes(members: list[zipfile.ZipInfo], size: int) -> None:
 
 
 def _check_array(stream: IO[bytes], size: int, name: str) -> None:
-    """Reads the header of an .npy and compares it with the size of the whole."""
+    """Reads the header of an .npy and compares the declared size with the file's."""
     try:
         version = np.lib.format.read_magic(stream)
         if version not in ((1, 0), (2, 0)):
@@ -127,12 +127,12 @@ def _check_array(stream: IO[bytes], size: int, name: str) -> None:
     except (ValueError, EOFError, TypeError, SyntaxError, RecursionError, MemoryError) as error:
         raise DamagedFile(f"{name!r} must be a NumPy array, got something else ({_one_line(error)})") from error
     if dtype.hasobject:
-        raise DamagedFile(f"{name!r} holds pickled Python objects, which are programs and not read")
+        raise DamagedFile(f"{name!r} holds pickled Python objects, which can run code and are not read")
     if min(shape, default=0) < 0:
-        raise DamagedFile(f"{name!r} announces the shape {shape}")
+        raise DamagedFile(f"{name!r} declares the shape {shape}")
     announced, found = math.prod(shape) * dtype.itemsize, size - stream.tell()
     if announced != found:
-        raise DamagedFile(f"{name!r} announces {announced:,} bytes of numbers and has {found:,}")
+        raise DamagedFile(f"{name!r} declares {announced:,} bytes of numbers and has {found:,}")
 
 
 def _one_line(error: BaseException) -> str:

@@ -89,7 +89,7 @@ def read_graph(path: Path) -> tf.compat.v1.GraphDef:
       UserError: the file is missing or no graph, or holds an operation outside of ALLOWED; the message names it.
     """
     if not path.is_file():
-        raise UserError(f"{path}: must be a frozen graph, got nothing there")
+        raise UserError(f"{path}: must be a frozen graph, got no such file")
     graph = tf.compat.v1.GraphDef()
     try:
         graph.ParseFromString(path.read_bytes())

@@ -66,7 +66,7 @@ class TorchCheckpoint:
     def __init__(self, path: Path):
         self.path = Path(path)
         if not self.path.is_file():
-            raise UserError(f"{self.path}: must be a PyTorch checkpoint, got nothing there")
+            raise UserError(f"{self.path}: must be a PyTorch checkpoint, got no such file")
         with open(self.path, "rb") as stream:
             if stream.read(len(_LEGACY)) == _LEGACY:
                 self._fail("got the format of PyTorch before 1.6 (load and save it with a later one)")

@@ -50,7 +50,9 @@ class RecordFile:
 
     def __init__(self, path: Path, image_size: int):
         if not path.exists():
-            raise UserError(f"{path}: --input must be a folder of RGBA PNGs or a record file, got nothing there")
+            raise UserError(
+                f"{path}: --input must be a folder of RGBA PNGs or a record file, got no such file or folder"
+            )
         self.path, self._reader = path, RecordReader(path, image_size)
         self.names, self.image_size = self._reader.names, image_size
         self._damaged = set(verify(self._reader))

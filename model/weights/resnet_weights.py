@@ -33,7 +33,7 @@ def load_slim(path: Path, network: ResNet) -> list[str]:
     """
     path = Path(path)
     if not path.is_file() and not path.with_name(f"{path.name}.index").is_file():
-        raise UserError(f"{path}: must be a TF-Slim checkpoint of {SLIM_SCOPE}, got nothing there")
+        raise UserError(f"{path}: must be a TF-Slim checkpoint of {SLIM_SCOPE}, got no such file")
     try:
         reader = tf.train.load_checkpoint(str(path))
         shapes = reader.get_variable_to_shape_map()

@@ -145,7 +145,7 @@ def test_nothing_good_is_an_error(tmp_path, capsys):
     assert run(tmp_path, "--input", str(folder)) == 2
     assert_one_error_line(capsys.readouterr().err, "at least one image must be a 32 x 32 RGBA PNG, got 1 others")
     assert run(tmp_path, "--input", str(tmp_path / "missing")) == 2
-    assert_one_error_line(capsys.readouterr().err, "got nothing there")
+    assert_one_error_line(capsys.readouterr().err, "got no such file")
     assert not (tmp_path / "data" / "face.bin").exists()
 
 
@@ -207,4 +207,4 @@ def test_the_program_itself_reports_in_one_line():
 
 def test_synthetic_crops_of_a_face_model_that_is_not_there_are_refused(tmp_path, capsys):
     assert run(tmp_path, "face_model.source=data/other.npz") == 2
-    assert_one_error_line(capsys.readouterr().err, "data/other.npz and nothing there")
+    assert_one_error_line(capsys.readouterr().err, "data/other.npz: no such file or folder")

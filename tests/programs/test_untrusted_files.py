@@ -41,7 +41,7 @@ class Touches:
 
 
 def npy(array, shape=None) -> bytes:
-    """An .npy, which may announce another shape than it has."""
+    """An .npy, which may declare another shape than it has."""
     stream = io.BytesIO()
     np.lib.format.write_array_header_1_0(
         stream, {"descr": array.dtype.str, "fortran_order": False, "shape": shape or array.shape}
@@ -72,8 +72,8 @@ def bomb(path):
     ("make", "message"),
     [
         (lambda path: pickled(path, path.with_name("touched")), "pickled Python objects"),
-        (bomb, r"bytes announce 134,217,8"),
-        (lambda path: archive(path, mean_shape=npy(np.zeros(3), (2**50, 3))), "announces 27,021,597,764,222,976 bytes"),
+        (bomb, r"bytes declare 134,217,8"),
+        (lambda path: archive(path, mean_shape=npy(np.zeros(3), (2**50, 3))), "declares 27,021,597,764,222,976 bytes"),
         (lambda path: archive(path, **{"../../mean_shape": b"x"}), "must be a NumPy array"),
         (lambda path: path.write_bytes(b"PK\x03\x04 no archive") and path, "no archive of arrays"),
     ],
@@ -274,4 +274,4 @@ def test_a_mat_file_with_function_handles_or_objects_is_refused(tmp_path, capsys
 def test_a_mat_file_that_unpacks_to_a_thousand_times_its_size_is_refused(tmp_path, capsys):
     path = basel(tmp_path / "bfm", meanshape=np.zeros((1, 9_000_000)))
     arguments = ["--mode", "pretrain", f"face_model.source={path.parent}", "--root_dir", tmp_path]
-    assert "bytes announce 72,000,000" in one_line(main.main, arguments, capsys)
+    assert "bytes declare 72,000,000" in one_line(main.main, arguments, capsys)

@@ -199,7 +199,7 @@ def _expressions(folder: Path, vertices: int, count: int) -> np.ndarray:
     if found < count or size != expected:
         raise UserError(
             f"{path}: must hold at least {count} components of {vertices} vertices and {expected} bytes for the "
-            f"{found} it announces, got {size} bytes"
+            f"{found} it declares, got {size} bytes"
         )
     numbers = folder / "std_exp.txt"
     try:

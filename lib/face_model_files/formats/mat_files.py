@@ -34,7 +34,7 @@ class MatFile:
     def __init__(self, path: Path):
         self.path = Path(path)
         if not self.path.is_file():
-            raise UserError(f"{self.path}: must be a MATLAB file, got nothing there")
+            raise UserError(f"{self.path}: must be a MATLAB file, got no such file")
         try:
             # Only arrays of numbers are read: the rest may be programs (function handles, objects) or anything.
             contents = scipy.io.whosmat(self.path)

@@ -94,7 +94,7 @@ def _landmarks(path: Path, model: EosModel, shape: np.ndarray, source: FaceModel
     marks = path.parent / MARKS
     if not marks.is_file():
         raise UserError(
-            f"{marks}: must name landmarks of {path.name}, got nothing there (copy it from the same folder of eos, or "
+            f"{marks}: must name landmarks of {path.name}, got no such file (copy it from the same folder of eos, or "
             f"put all {LANDMARKS} into {FILE}, a vertex number a line)"
         )
     known = _read_marks(marks, len(shape))

@@ -47,7 +47,7 @@ def load_template(folder: Path, source: FaceModel) -> FaceModel:
     marks = folder / FILE
     if not marks.is_file():
         raise UserError(
-            f"{marks}: must name the 68 landmarks of {TEMPLATE}, got nothing there (docs/guide/own_face_model.md)"
+            f"{marks}: must name the 68 landmarks of {TEMPLATE}, got no such file (docs/guide/own_face_model.md)"
         )
     landmarks = read_landmarks(marks, mesh.vertices)
     # Scale, rotation and shift at once (Umeyama 1991), for columns.

@@ -81,7 +81,7 @@ def test_no_shape_is_believed_that_the_file_cannot_hold(folder, rows, columns):
     if rows * columns == 16:
         assert read_npz(folder / "s.npz")["a"].shape == shape
     else:
-        with pytest.raises(DamagedFile, match=r"announces .* bytes of numbers and has 64"):
+        with pytest.raises(DamagedFile, match=r"declares .* bytes of numbers and has 64"):
             read_npz(folder / "s.npz")
 
 

@@ -89,7 +89,7 @@ def rewritten(path, **members):
         (lambda path: rewritten(path, byteorder=b"big"), "big-endian"),
         (lambda path: rewritten(path, data_pkl=b"\x80\x02}q\x00"), "a pickle of something else"),
         (lambda path: rewritten(path, data_pkl=pickle.dumps([1, 2])), "with a dictionary of tensors, got list"),
-        (lambda path: path.unlink() or path, "got nothing there"),
+        (lambda path: path.unlink() or path, "got no such file"),
     ],
 )
 def test_what_is_no_checkpoint_is_refused_in_one_line(tmp_path, change, message):

@@ -217,7 +217,7 @@ def test_a_checkpoint_that_does_not_fit_is_refused(tmp_path, slim_file):
     network = ResNet(50, 64)
     network(tf.zeros([1, 32, 32, 3]))
     before = [variable.numpy() for variable in network.weights]
-    with pytest.raises(UserError, match="got nothing there"):
+    with pytest.raises(UserError, match="got no such file"):
         load_slim(tmp_path / "none.ckpt", network)
     (tmp_path / "a.ckpt").write_bytes(b"no checkpoint")
     with pytest.raises(UserError, match="a file of another kind"):
