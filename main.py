@@ -1,4 +1,4 @@
-"""Trains the networks, prepares and reconstructs photos, pre-trains, evaluates: flags in, one library call."""
+"""Command line of the program: trains networks, prepares and reconstructs photos, evaluates the results."""
 
 import argparse
 import sys
@@ -19,10 +19,10 @@ EPILOG = """
 Any option of the configuration may follow as section.key=value, e.g. loss.symmetry=0.1; configs/default.yaml lists them
 with their meanings.
 
-Exit codes: 0 done; 2 the command or its files are at fault, one line says how; 3 --mode test, prepare or evaluate did
-some photos but not all, the output folder lists which failed and why; 130 interrupted.
+Exit codes: 0 success; 2 an error in the command or its files, reported in one line; 3 --mode test, prepare or evaluate
+processed only some of the photos (the output folder lists which ones failed and why); 130 interrupted.
 """
-# What --input and --output stand for in each mode.
+# The option that --input and --output set in each mode.
 FOLDERS = {
     "test": {"input": "test.input", "output": "test.output"},
     "prepare": {"input": "prepare.input", "output": "prepare.output"},
@@ -31,14 +31,16 @@ FOLDERS = {
 
 
 def main(argv: list[str] | None = None) -> int:
+    """Runs the mode that the command line names and returns its exit code."""
     args = parse(argv)
     return MODES[args.mode](schema.load(args.config, args.overrides), args)
 
 
-# TensorFlow takes seconds to import, so each mode looks at everything that can be wrong with its command before.
+# TensorFlow takes seconds to import, so each mode first checks everything that can be wrong with its command.
 
 
 def run_training(config: schema.Config, _: argparse.Namespace) -> int:
+    """--mode train: trains a texture network on the packed crops."""
     check_records(config)
     start_tensorflow(config.train.seed)
     from model.training.loop import train
@@ -48,6 +50,7 @@ def run_training(config: schema.Config, _: argparse.Namespace) -> int:
 
 
 def reconstruct(config: schema.Config, _: argparse.Namespace) -> int:
+    """--mode test: reconstructs a folder of photos, several photos of each person, or a video."""
     source, section = Path(config.test.input), config.test
     if section.video and section.same_person:
         raise UserError("test.video and test.same_person must not both be true, got both")
@@ -67,6 +70,7 @@ def reconstruct(config: schema.Config, _: argparse.Namespace) -> int:
 
 
 def prepare_crops(config: schema.Config, _: argparse.Namespace) -> int:
+    """--mode prepare: turns a folder of photos into RGBA crops for training."""
     photo_paths(config.prepare.input, skip=config.prepare.output)
     from model.preparation.prepare import prepare_folder
 
@@ -74,6 +78,7 @@ def prepare_crops(config: schema.Config, _: argparse.Namespace) -> int:
 
 
 def pretrain_networks(config: schema.Config, _: argparse.Namespace) -> int:
+    """--mode pretrain: trains the identity network and the regressor on synthetic faces."""
     start_tensorflow(config.pretrain.seed)
     from model.pretraining.loop import pretrain
 
@@ -82,6 +87,7 @@ def pretrain_networks(config: schema.Config, _: argparse.Namespace) -> int:
 
 
 def measure(config: schema.Config, _: argparse.Namespace) -> int:
+    """--mode evaluate: measures the trained networks on a folder of photos or on held-out crops."""
     output = Path(config.evaluate.output)
     if config.evaluate.input:
         photo_paths(config.evaluate.input, skip=output)
@@ -98,6 +104,7 @@ def measure(config: schema.Config, _: argparse.Namespace) -> int:
 
 
 def examine_assets(config: schema.Config, args: argparse.Namespace) -> int:
+    """--mode doctor: lists the files a configuration needs, and which of them are missing."""
     from model.doctor import DEFAULT, diagnose
 
     chosen = diagnose(config, args.config or DEFAULT)
@@ -117,46 +124,46 @@ MODES = {
 
 
 def check_records(config: schema.Config) -> None:
-    """Raises UserError unless the packed crops and their split are there."""
+    """Raises UserError if the packed crops or their split are missing."""
     RecordReader(config.records_path, config.data.image_size)
     load_split(config.params_dir)
 
 
 def exit_code(failed: Collection[Any]) -> int:
-    """That of a folder some photos of which may have failed."""
+    """Exit code of a run over a folder, given the photos that failed."""
     return PARTIAL_SUCCESS if failed else 0
 
 
 def start_tensorflow(seed: int) -> None:
-    """Imports TensorFlow without its start-up notes and seeds all random numbers."""
+    """Imports TensorFlow without its start-up messages and seeds all random number generators."""
     import_tensorflow()
     seed_everything(seed)
 
 
 def parse(argv: list[str] | None) -> argparse.Namespace:
-    """The command line: mode, config, and as `overrides` all that changes the configuration."""
+    """Parses the command line into mode, config, and `overrides` (all changes to the configuration)."""
     parser = flags.Parser(prog="main.py", description=__doc__, epilog=EPILOG)
     parser.add_argument(
         "--mode",
         default="train",
         choices=tuple(MODES),
-        help="what to do (default: %(default)s)",
+        help="what to run (default: %(default)s)",
     )
-    parser.add_argument("--config", help="YAML of what differs from configs/default.yaml, e.g. configs/paper.yaml")
+    parser.add_argument("--config", help="YAML file of changes to configs/default.yaml, e.g. configs/paper.yaml")
     defaults = schema.load()
     parser.add_argument(
         "--input",
         help=f"--mode test: folder of photos (default: {defaults.test.input}); "
-        f"--mode prepare: the same (default: {defaults.prepare.input}); "
-        "--mode evaluate: the same, to measure on (default: the records' test split)",
+        f"--mode prepare: folder of photos (default: {defaults.prepare.input}); "
+        "--mode evaluate: folder of photos to measure on (default: the records' test split)",
     )
     parser.add_argument(
         "--output",
-        help=f"folder of the results (default: --mode test: {defaults.test.output}; "
+        help=f"folder for the results (default: --mode test: {defaults.test.output}; "
         f"--mode prepare: {defaults.prepare.output}; "
         f"--mode evaluate: {defaults.evaluate.output})",
     )
-    parser.add_argument("--video", help="--mode test: a video, or a folder of frames, in place of --input")
+    parser.add_argument("--video", help="--mode test: a video or a folder of frames, instead of --input")
     parser.add_options(flags.OPTIONS)
     args = parser.parse(argv)
     if args.video is not None:
@@ -173,8 +180,8 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
 
 
 def console() -> int:
-    """The program of the command line; faults are one line and an exit code."""
-    return flags.run(main, "--mode train goes on with --restore, --mode prepare and pretrain with the same command")
+    """Console entry point: reports an error as one line and an exit code."""
+    return flags.run(main, "--mode train resumes with --restore, --mode prepare and pretrain with the same command")
 
 
 if __name__ == "__main__":

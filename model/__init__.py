@@ -2,7 +2,7 @@
 
     from model import FaceReconstructor
 
-The import of TensorFlow takes seconds, so it waits until the name is used.
+Importing TensorFlow takes seconds, so it is put off until the class is first used.
 """
 
 from typing import TYPE_CHECKING, Any

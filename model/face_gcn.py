@@ -25,8 +25,8 @@
 `FaceGCN` has one method per step: `coarse` and `sample_crop` (1, 2), `refine` (3), `shade` and `render` (4, 5), `terms`
 (6). Decoder, refiner and combination are `model.networks.texture_networks`; the terms' formulas are `model.losses`.
 
-Coefficients and embedding come from the frozen networks (`model.networks.encoding`): in training they are constants of
-the data, in test mode the coefficients are fitted to the photo. The gradient reaches the texture network alone.
+Coefficients and embedding come from the frozen networks (`model.networks.encoding`). In training they are constants of
+each crop; in test mode the coefficients are fitted to the photo. Only the texture network receives gradients.
 """
 
 from collections.abc import Callable
@@ -46,16 +46,16 @@ from model.projection import SampledColours, check_projection, published_project
 
 @dataclass(frozen=True)
 class CoarseFace(TensorStructure):
-    """The face of the coefficients, and what the crop shows of it.
+    """The coarse face given by the coefficients, with the crop's colours at its vertices.
 
     Attributes:
       face: geometry, normals, shading, landmarks.
       albedo: [B, N, 3] RGB in [0, 1].
       colour: [B, N, 3] the albedo under light.
-      fragments: the triangle that every pixel sees; rasterised once, used by every rendering of this geometry.
+      fragments: the triangle seen at each pixel; rasterised once and used for every rendering of this geometry.
       rendering: [B, H, W, 3] RGB, 0 in the background.
-      sampled: colours of the crop at the vertices, and visibility.
-      loss_mask: [B, H, W, 1] in [0, 1], how much the crop's pixels count in the loss.
+      sampled: the crop's colours at the vertices, and visibility.
+      loss_mask: [B, H, W, 1] in [0, 1], weights of the crop's pixels in the loss.
     """
 
     face: PosedFace
@@ -69,18 +69,18 @@ class CoarseFace(TensorStructure):
 
 @dataclass(frozen=True)
 class FaceReconstruction(TensorStructure):
-    """A crop's face with its fine texture.
+    """The face of a crop with its fine texture.
 
     Attributes:
       coarse: the face before refinement.
-      appearance: [B, N, 3] RGB; explains the photo under the coarse face's light, shadows and highlights that this
-        light misses included; in [0, 1] or around it, as the texture network's head leaves it.
-      albedo: [B, N, 3] the skin's own colour, for other views and other light; the appearance itself where the network
-        makes only one texture.
+      appearance: [B, N, 3] RGB texture that reproduces the photo under the coarse face's light; it includes shadows and
+        highlights that this light does not model. It may leave [0, 1], depending on the texture network's head.
+      albedo: [B, N, 3] colour of the skin itself, for other views and other light; equal to the appearance if the
+        network predicts only one texture.
       colour: [B, N, 3] the appearance under light.
       rendering: [B, H, W, 3] RGB, 0 in the background.
       mask: [B, H, W, 1] 1 where the face is rendered.
-      overlay: [B, H, W, 3] the rendering over the crop, where both rendering and alpha are.
+      overlay: [B, H, W, 3] the rendering where it and the crop's alpha overlap, the crop elsewhere.
     """
 
     coarse: CoarseFace
@@ -96,8 +96,8 @@ class FaceGCN:
     """Coarse face, refinement, rendering and loss terms for one face model, camera and texture network.
 
     Args:
-      morphable: the face model; holds every constant.
-      camera: its image size is that of the crops.
+      morphable: the face model as TensorFlow constants.
+      camera: the crops' camera, with their image size.
       texture_network: (embedding, coarse_albedo, sampled_colour, visibility, shading, training) -> fine texture.
       projection: "zbuffer" (bilinear colours, depth-tested visibility, colours not clipped under light) or "published"
         (nearest pixel, facing normals, mask eroded as published, colours clipped to [0, 1]).
@@ -139,11 +139,11 @@ class FaceGCN:
             expected = ", ".join(map(str, self.camera.image_size))
             raise ValueError(f"crop must be [B, {expected}, 4] RGBA, got {list(crop.shape)}")
         face = self.morphable.posed(coefficients, self.camera)
-        # The model is linear: far from the mean it leaves the range of colours, which the networks' inputs must not.
+        # Far from the mean, the linear model leaves the range of valid colours; the networks' inputs must not.
         albedo = tf.clip_by_value(face.albedo, 0.0, 1.0)
         colour = self.shade(albedo, face)
         triangles = self.morphable.triangles
-        # Refinement changes colours, not geometry: what is visible is decided here once for all renderings.
+        # Refinement changes colours, not geometry, so one rasterisation serves all renderings.
         fragments = rasterize(self.camera.clip_coordinates(face.vertices), triangles, self.camera.image_size)
         sampled, loss_mask = self.sample_crop(face, fragments, crop)
         return CoarseFace(
@@ -161,7 +161,7 @@ class FaceGCN:
         image, alpha = crop[..., :3], crop[..., 3:]
         points = self.camera.project(face.vertices)
         if self.published:
-            # Nothing tests the depth there: the eroded border keeps most of the background's colours out.
+            # The published projection has no depth test; eroding the mask keeps most background colours out.
             eroded = published_erosion(alpha)
             return published_projection(image, eroded, points, face.normals), eroded
         sampled = zbuffer_projection(
@@ -172,16 +172,16 @@ class FaceGCN:
     def refine(
         self, embedding: tf.Tensor, coarse: CoarseFace, training: bool = False, unoccluded: tf.Tensor | None = None
     ) -> tf.Tensor:
-        """Predicts the fine texture by decoder, refiner and their combination.
+        """Predicts the fine texture with the texture network (decoder, refiner and their combination).
 
         Args:
           embedding: [B, E] image embedding, the decoder's input.
-          coarse: its albedo and the crop's colours are the refiner's input.
-          training: dropout acts.
-          unoccluded: [B, N, 1], 0 hides a vertex that the crop shows from the network; None hides nothing.
+          coarse: the coarse face; its albedo and the crop's colours are the refiner's input.
+          training: apply dropout.
+          unoccluded: [B, N, 1], 0 for visible vertices to hide from the network (artificial occlusion); None for none.
 
         Returns:
-          [B, N, 3], or [B, N, 6] of a network with two textures: appearance, then albedo.
+          [B, N, 3], or [B, N, 6] from a network with two textures: appearance, then albedo.
         """
         visibility = coarse.sampled.visibility
         return self.texture_network(
@@ -196,19 +196,19 @@ class FaceGCN:
     def shade(self, albedo: tf.Tensor, face: PosedFace) -> tf.Tensor:
         """Colour [B, N, 3] of an albedo [B, N, 3] under the face's light.
 
-        The published variant clips it to [0, 1]; the default lets the gradient through where light over-exposes.
+        The published variant clips it to [0, 1]. The default does not, so gradients survive overexposure.
         """
         return shade(albedo, face.shading, clip=self.published)
 
     def render(self, coarse: CoarseFace, texture: tf.Tensor, crop: tf.Tensor) -> FaceReconstruction:
-        """Lights a texture [B, N, 3 or 6] and draws it on the geometry of `coarse`, over the crop [B, H, W, 4]."""
+        """Lights a texture [B, N, 3 or 6] and renders it on the geometry of `coarse`, over the crop [B, H, W, 4]."""
         two = texture.shape[-1] == 6
         appearance, albedo = (texture[..., :3], texture[..., 3:]) if two else (texture, texture)
-        # The photo is compared with the appearance; the albedo is for other views and light, and has its own target.
+        # The appearance is what is compared with the photo; the albedo has its own target (`loss_inputs`).
         colour = self.shade(appearance, coarse.face)
         rendering = interpolate(colour, self.morphable.triangles, coarse.fragments)
         mask = coarse.fragments.mask
-        # Hair and hands over the face stay the photo's: the identity network and the critic expect whole pictures.
+        # Hair and hands in front of the face stay as in the photo: identity network and critic expect whole pictures.
         inside = mask * crop[..., 3:]
         return FaceReconstruction(
             coarse=coarse,
@@ -228,18 +228,18 @@ class FaceGCN:
         true_albedo: tf.Tensor | None = None,
         unoccluded: tf.Tensor | None = None,
     ) -> dict[str, tf.Tensor]:
-        """Raw loss terms of `model.losses`, to be weighted by the caller.
+        """Unweighted loss terms (`model.losses`).
 
         Args:
           result: the reconstruction of `crop`.
           crop: [B, H, W, 4] RGBA in [0, 1].
           photo_features: [B, E2] identity features of the crop's RGB; computed here if None.
-          true_albedo: [B, N, 3] RGB in [0, 1], where it is known.
-          unoccluded: [B, N, 1] as `refine` had it. A face of which anything was hidden does not count in the identity
-            term, which would teach the network to guess what it was not shown instead of looking closer.
+          true_albedo: [B, N, 3] RGB in [0, 1], or None if unknown.
+          unoccluded: [B, N, 1] as passed to `refine`. Faces with hidden vertices are left out of the identity term,
+            which would otherwise teach the network to guess hidden parts instead of using the visible ones.
 
         Returns:
-          The terms of `texture_terms`, and `identity` if there are identity features.
+          The terms of `texture_terms`, and `identity` if the network for it is set.
         """
         terms = losses.texture_terms(
             self.loss_inputs(result, crop, true_albedo), self.morphable.skin_vertices, self.morphable.symmetric_pairs
@@ -251,10 +251,10 @@ class FaceGCN:
     def loss_inputs(
         self, result: FaceReconstruction, crop: tf.Tensor, true_albedo: tf.Tensor | None = None
     ) -> losses.LossInputs:
-        """Arguments of the loss terms for a crop [B, H, W, 4] and, where it is known, its true albedo [B, N, 3]."""
+        """Inputs of the loss terms for a crop [B, H, W, 4] and its true albedo [B, N, 3], if known."""
         coarse = result.coarse
-        # Without a true albedo the appearance stands in for it, as a constant: the albedo follows the photo's layer,
-        # which must not in turn follow the albedo.
+        # Without a true albedo, the appearance is the albedo's target. stop_gradient keeps this term from pulling the
+        # appearance, which must follow the photo, towards the albedo.
         target = tf.stop_gradient(result.appearance) if true_albedo is None else true_albedo
         return losses.LossInputs(
             image=crop[..., :3],
@@ -283,7 +283,7 @@ class FaceGCN:
         if photo_features is None:
             photo_features = tf.stop_gradient(identity_features(crop[..., :3]))
         whole = tf.ones_like(crop[:, 0, 0, 0]) if unoccluded is None else tf.reduce_min(unoccluded, axis=[1, 2])
-        # Where no face of the batch counts, the identity network and its gradient are not computed at all.
+        # If every face of the batch has hidden vertices, skip the identity network and its gradient.
         return tf.cond(
             tf.reduce_any(whole > 0),
             lambda: losses.identity_distance(identity_features(result.overlay), photo_features, whole),

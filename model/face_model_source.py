@@ -8,10 +8,10 @@ from lib.synthetic.builtin.face_generator import load_face_model as load_built_i
 
 
 def load_face_model(config: schema.Config) -> FaceModel:
-    """The configuration's face model: built in, the .npz it names, or made from the published files of a folder.
+    """Loads the configuration's face model: built in, from an .npz, or converted from published files.
 
     Raises:
-      UserError: there is nothing, or nothing that is understood.
+      UserError: the files are missing or in an unknown format.
     """
     section = config.face_model
     if section.source == "built-in":

@@ -1,7 +1,7 @@
 """Loss terms of the texture networks, as the paper's published code computes them.
 
-Colours come in [0, 1] and are compared on [-1, 1], the published range, which doubles their differences. Every term is
-a scalar, a mean over the batch; what a run minimises is a weighted sum of them (`weighted_total`).
+Colours are given in [0, 1] but compared in the published range [-1, 1], which doubles their differences. Each term is a
+scalar, averaged over the batch; training minimises their weighted sum (`weighted_total`).
 """
 
 from collections.abc import Mapping, Sequence
@@ -11,7 +11,7 @@ import tensorflow as tf
 
 from lib.tensor_structure import TensorStructure
 
-# Width of the published colour range [-1, 1] over that of the program's.
+# Width of the published colour range [-1, 1] relative to this program's [0, 1].
 RANGE = 2.0
 
 
@@ -21,12 +21,12 @@ class LossInputs(TensorStructure):
 
     Attributes:
       image: [B, H, W, 3] the crop, RGB in [0, 1].
-      image_mask: [B, H, W, 1] in [0, 1], how much the crop's pixels count.
+      image_mask: [B, H, W, 1] in [0, 1], weights of the crop's pixels.
       coarse_render, fine_render: [B, H, W, 3] renderings, RGB in [0, 1].
       render_mask: [B, H, W, 1] pixels the face covers.
       coarse_albedo, fine_albedo: [B, N, 3] RGB in [0, 1].
-      fine_appearance: [B, N, 3] explains the crop under the coarse face's light; the fine albedo itself where a network
-        makes only one texture.
+      fine_appearance: [B, N, 3] texture that reproduces the crop under the coarse face's light; equal to the fine
+        albedo if the network predicts only one texture.
       albedo_target: [B, N, 3] target of the fine albedo.
       coarse_colour, fine_colour: [B, N, 3] coarse albedo and fine appearance under light.
       sampled_colour: [B, N, 3] colour of the crop at the vertices.
@@ -59,7 +59,7 @@ def masked_difference(image: tf.Tensor, target: tf.Tensor, mask: tf.Tensor) -> t
 
 
 def weighted_difference(colour: tf.Tensor, target: tf.Tensor, weight: tf.Tensor | float = 1.0) -> tf.Tensor:
-    """Mean of the weighted absolute difference over all vertices and channels, those of weight 0 included.
+    """Weighted absolute difference, averaged over all vertices (also those of weight 0) and channels.
 
     Args:
       colour, target: [B, N, 3] RGB in [0, 1].
@@ -69,32 +69,35 @@ def weighted_difference(colour: tf.Tensor, target: tf.Tensor, weight: tf.Tensor 
 
 
 def identity_distance(features: tf.Tensor, target: tf.Tensor, weight: tf.Tensor | float = 1.0) -> tf.Tensor:
-    """1 - cosine of the embeddings [B, E] of rendering and photo, times `weight` ([B] or one number), mean over B."""
+    """Weighted mean over the batch of 1 - cosine similarity of the embeddings [B, E] of rendering and photo.
+
+    `weight` is [B] or a number; the sum is divided by B, not by the sum of the weights.
+    """
     dot = tf.reduce_sum(features * target, axis=-1)
     return tf.reduce_mean(weight * (1 - dot / (safe_norm(features) * safe_norm(target) + 1e-8)))
 
 
 def asymmetry(albedo: tf.Tensor, pairs: tf.Tensor) -> tf.Tensor:
-    """Mean distance between the albedo [B, N, 3] of the two vertices of each pair [P, 2]; 0 without pairs."""
+    """Mean RGB distance between the albedos [B, N, 3] of mirrored vertices, given as pairs [P, 2]; 0 without pairs."""
     difference = RANGE * (tf.gather(albedo, pairs[:, 0], axis=1) - tf.gather(albedo, pairs[:, 1], axis=1))
-    # 1e-16 for each channel keeps the root differentiable where both sides are equal.
+    # The square root has no finite gradient at 0; 1e-16 per channel keeps it finite where both sides are equal.
     distance = tf.sqrt(tf.reduce_sum(tf.square(difference) + 1e-16, axis=-1))
     return tf.math.divide_no_nan(tf.reduce_sum(distance), tf.cast(tf.size(distance), distance.dtype))
 
 
 def skin_variance(albedo: tf.Tensor, skin_vertices: tf.Tensor) -> tf.Tensor:
-    """Mean over batch and channels of the variance of the albedo [B, N, 3] over the skin's vertices [S]."""
+    """Variance of the albedo [B, N, 3] over the skin vertices [S], averaged over batch and channels."""
     skin = RANGE * tf.gather(albedo, skin_vertices, axis=1)
     return tf.reduce_mean(tf.math.reduce_variance(skin, axis=1))
 
 
 def weight_decay(variables: Sequence[tf.Variable]) -> tf.Tensor:
-    """Half the sum of squares of the variables (those of the fully connected layers)."""
+    """Half the sum of squares of the variables: the L2 term, which is applied to the fully connected layers only."""
     return tf.add_n([tf.reduce_sum(tf.square(variable)) / 2 for variable in variables]) if variables else tf.zeros([])
 
 
 def texture_terms(inputs: LossInputs, skin_vertices: tf.Tensor, pairs: tf.Tensor) -> dict[str, tf.Tensor]:
-    """The raw terms that compare a fine texture with the crop and with the coarse one.
+    """Unweighted loss terms that compare a fine texture with the crop and with the coarse texture.
 
     Args:
       inputs: renderings, colours and masks.
@@ -102,12 +105,12 @@ def texture_terms(inputs: LossInputs, skin_vertices: tf.Tensor, pairs: tf.Tensor
       pairs: [P, 2] mirrored vertices.
 
     Returns:
-      `render`, `coarse_render`: rendered pixels against the crop, inside the masks; the latter only reports how far
-      the coarse face is off. `project`: colours against the crop at visible vertices. `hidden`: colours of hidden
-      vertices against the coarse ones. `coarse`: appearance against the coarse albedo. `albedo`: albedo against its
-      target. `symmetry`, `variance`: of the albedo.
+      `render`, `coarse_render`: fine and coarse rendering against the crop, inside both masks; `coarse_render` is for
+      comparison only. `project`: fine colours against the crop's, at visible vertices. `hidden`: fine colours against
+      coarse ones, at hidden vertices. `coarse`: fine appearance against the coarse albedo. `albedo`: fine albedo
+      against its target. `symmetry`, `variance`: of the fine albedo.
     """
-    # Rounded as published, where the renderer antialiases the silhouette.
+    # The published renderer antialiases the silhouette, so the published loss rounds the mask.
     mask = tf.round(inputs.render_mask) * inputs.image_mask
     visible = inputs.visibility
     return {
@@ -123,12 +126,12 @@ def texture_terms(inputs: LossInputs, skin_vertices: tf.Tensor, pairs: tf.Tensor
 
 
 def weighted_total(terms: Mapping[str, tf.Tensor], weights: Mapping[str, float]) -> tf.Tensor:
-    """Sum of the weighted terms; terms without a weight are only reported.
+    """Weighted sum of the loss terms; a term without a weight does not contribute.
 
     A weight may be a number or a scalar tensor. A term whose weight is the number 0 may be missing.
 
     Raises:
-      ValueError: a weight names no term.
+      ValueError: a weight refers to an unknown term.
     """
     used = {name: weight for name, weight in weights.items() if isinstance(weight, tf.Tensor) or weight != 0}
     if unknown := used.keys() - terms.keys():
@@ -137,8 +140,9 @@ def weighted_total(terms: Mapping[str, tf.Tensor], weights: Mapping[str, float])
 
 
 def safe_norm(vectors: tf.Tensor) -> tf.Tensor:
-    """Euclidean norm over the last axis whose gradient at zero is zero instead of NaN."""
+    """Euclidean norm over the last axis, with a gradient of zero instead of NaN at zero."""
     squared = tf.reduce_sum(tf.square(vectors), axis=-1)
-    # The argument of the root is replaced before it is taken: behind a tf.where its infinite slope still makes NaN.
+    # The inner tf.where keeps zeros out of the square root. The outer one alone would not do: in the backward pass
+    # the root's infinite slope is multiplied by 0, which gives NaN.
     positive = squared > 0
     return tf.where(positive, tf.sqrt(tf.where(positive, squared, tf.ones_like(squared))), 0.0)

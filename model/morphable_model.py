@@ -25,8 +25,8 @@ class PosedFace(TensorStructure):
       shape: [B, N, 3] before the pose, decimetres.
       vertices: [B, N, 3] world frame, decimetres.
       normals: [B, N, 3] unit vectors, world frame.
-      albedo: [B, N, 3] RGB, 1 = white; linear in the coefficients, so it may leave [0, 1].
-      shading: [B, N, 3] light arriving at the vertices, the factor of the albedo.
+      albedo: [B, N, 3] RGB, 1 = white; linear in the coefficients, so it can lie outside [0, 1].
+      shading: [B, N, 3] light arriving at the vertices; colour = albedo x shading.
       landmarks: [B, 68, 2] pixels of the camera's image (x right, y down).
     """
 
@@ -40,20 +40,20 @@ class PosedFace(TensorStructure):
 
 
 class MorphableModel:
-    """A FaceModel with its arrays as tensors, made once and captured by the functions that use them.
+    """A FaceModel whose arrays are TensorFlow constants, created once and shared by the compiled functions.
 
     Attributes:
       triangles: [F, 3] int32.
       landmark_vertices: [68] int32.
-      skin_vertices: [S] int32, and skin_mask: [N] the same as 0 and 1.
+      skin_vertices: [S] int32; skin_mask: [N], the same vertices as 0 and 1.
       symmetric_pairs: [P, 2] int32.
 
     Args:
       face_model: the model to evaluate.
       normal_weighting: "area" (the paper) or "uniform" (Deep3D).
-      incidence_limit: triangles that count for a vertex's normal at most; the published tables stop at 8, None takes
-        them all.
-      pairs: [P, 2] vertices that should look alike, by default those that the model's mirror map pairs.
+      incidence_limit: largest number of triangles that contribute to a vertex normal; 8 in the published tables, None
+        for all.
+      pairs: [P, 2] vertices that should look alike; by default the pairs of the model's mirror map.
     """
 
     def __init__(
@@ -104,7 +104,7 @@ class MorphableModel:
         parts = self.layout.split(coefficients)
         shape = self.shape(parts.identity, parts.expression)
         vertices = tf.matmul(shape, rotation_matrix(parts.angles)) + parts.translation[:, None, :]
-        # The normals of the posed mesh are the rotated normals of the unposed one.
+        # A rigid pose rotates normals with the mesh, so they need not be computed again from the posed vertices.
         normals = self.normals(vertices)
         return PosedFace(
             coefficients=parts,
@@ -118,12 +118,12 @@ class MorphableModel:
 
 
 def symmetric_pairs(mirror_index: np.ndarray) -> np.ndarray:
-    """Each pair of mirrored vertices once, [P, 2] int32; vertices on the midline are their own mirror and left out."""
+    """Pairs of mirrored vertices, each once, [P, 2] int32; vertices on the midline (their own mirror) are left out."""
     vertices = np.arange(len(mirror_index))
     first = vertices < mirror_index
     return np.stack([vertices[first], np.asarray(mirror_index)[first]], axis=-1).astype(np.int32)
 
 
 def _flat_basis(*bases: np.ndarray) -> tf.Tensor:
-    """Bases [K_i, N, 3] one below the other as a matrix [sum K_i, 3 N]."""
+    """Stacks bases [K_i, N, 3] into one matrix [sum K_i, 3 N]."""
     return tf.concat([basis.reshape(len(basis), -1) for basis in bases], axis=0)

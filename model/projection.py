@@ -1,4 +1,4 @@
-"""Projection of the crop on the mesh: colours at the vertices, and their visibility."""
+"""Projection of the crop onto the mesh: colours and visibility at the vertices."""
 
 from dataclasses import dataclass
 
@@ -10,27 +10,27 @@ from lib.images.sampling import sample_image
 from lib.mesh_renderer.fragments import Fragments, interpolate
 from lib.tensor_structure import TensorStructure
 
-# Slack of the depth comparison [dm]: the rendering is a pixel grid, lids and lips are thicker than this.
+# Slack of the depth test [dm]: depths are known per pixel only. Eyelids and lips are thicker than this.
 DEPTH_BIAS = 0.02
-# Share of the mask among the four pixels around a vertex below which they do not show it.
+# A vertex is visible only if the mask covers at least this much of the four pixels around it (bilinear weights).
 LEAST_WEIGHT = 0.1
-# Sum of the barycentric weights of a hidden vertex, over the pixels that see its triangles, below which they do not
-# determine its colour [px].
+# A hidden vertex takes its colour from the pixels that show its triangles if its barycentric weights there sum to at
+# least this much [px].
 LEAST_SHARE = 0.1
-# Bounds of de-lit colours. Dividing by less than the first amplifies noise; an albedo above the second is a highlight,
-# or teeth or eyes in a hollow, which harmonic light renders darker than they are.
+# Bounds for removing the light. Dividing by a smaller shading amplifies noise; a larger albedo is a highlight, or teeth
+# or eyes in a hollow, where spherical harmonics (which cast no shadows) do not fit.
 DARKEST_SHADING, BRIGHTEST_ALBEDO = 0.08, 2.0
-# Smallest cosine of the view that the slope's part of the slack allows for.
+# The slack for slanted surfaces grows with their slope, up to the slope at this cosine of the viewing angle.
 GRAZING_COSINE = 0.1
 
 
 @dataclass(frozen=True)
 class SampledColours(TensorStructure):
-    """The crop, read at the vertices.
+    """The crop's colours at the vertices.
 
     Attributes:
       colour: [B, N, 3] RGB in [0, 1] at the projected vertices, hidden ones included.
-      visibility: [B, N, 1] in [0, 1], 0 where the colour belongs to something other than the vertex.
+      visibility: [B, N, 1] in [0, 1], 0 where the pixel shows something else than the vertex.
     """
 
     colour: tf.Tensor
@@ -38,10 +38,10 @@ class SampledColours(TensorStructure):
 
 
 def published_projection(image: tf.Tensor, alpha: tf.Tensor, points: tf.Tensor, normals: tf.Tensor) -> SampledColours:
-    """Reads nearest pixels and takes facing vertices for visible, as published.
+    """Reads the nearest pixels and counts vertices that face the camera as visible, as published.
 
-    A vertex on the mask that faces +z is visible: without a depth test a cheek behind the nose takes the nose's colour.
-    Pixels are centred at whole numbers, half a pixel off the rasteriser's.
+    A vertex inside the mask whose normal has a positive z is visible. There is no depth test, so a cheek behind the
+    nose takes the nose's colour. Pixel centres lie at integers, half a pixel off the rasteriser's.
 
     Args:
       image: [B, H, W, 3] RGB in [0, 1].
@@ -49,7 +49,7 @@ def published_projection(image: tf.Tensor, alpha: tf.Tensor, points: tf.Tensor, 
       points: [B, N, 2] projected vertices, pixels.
       normals: [B, N, 3] world frame.
     """
-    # The middle of the pixel whose index is the rounded coordinate, halves to even.
+    # Centre of the pixel whose index is the rounded coordinate; tf.round rounds halves to even, as published.
     middles = tf.round(points) + 0.5
     sampled = sample_image(tf.concat([image, alpha], axis=-1), middles, "nearest")
     facing = tf.cast(normals[..., 2:] > 0, image.dtype)
@@ -66,17 +66,17 @@ def zbuffer_projection(
     triangles: tf.Tensor,
     fragments: Fragments,
 ) -> SampledColours:
-    """Reads bilinear colours inside the mask; a vertex is visible if it lies on the surface that its pixel sees.
+    """Reads bilinear colours inside the mask, with a depth test for visibility.
 
-    Colours are averaged with the mask as weight, so a vertex at the mask's border takes the colour of the pixels inside
-    it and nothing from beyond. A vertex that is itself hidden (behind the silhouette, a lip or the edge of the mask)
-    counts as visible where pixels see a triangle of which it is a corner: it takes their mean colour, weighted by its
-    share in each. Nothing else determines it, and a guessed colour of the hidden corner would show in those pixels.
+    Bilinear weights are multiplied by the mask, so colours from outside the mask do not bleed in at its border. A
+    hidden vertex (behind the silhouette, a lip or the edge of the mask) still counts as visible if some pixels show one
+    of its triangles: it takes the mean colour of those pixels, weighted by its barycentric weights. Those pixels are
+    interpolated from its colour, so a guessed one would show in them.
 
     Args:
       image: [B, H, W, 3] RGB in [0, 1].
       alpha: [B, H, W, 1] the mask.
-      camera: that rendered `fragments`.
+      camera: the camera that rendered `fragments`.
       points: [B, N, 2] projected vertices, pixels.
       vertices, normals: [B, N, 3] world frame.
       triangles: [F, 3].
@@ -92,11 +92,11 @@ def zbuffer_projection(
 
     masked = tf.concat([image * alpha, alpha], axis=-1)
     inside = sample_image(masked, points, "bilinear")
-    # Sampling repeats the image's border: vertices beyond it would take the colour of another part.
+    # Sampling outside the image repeats its border, which is not what the camera would see there.
     sides = tf.constant([image.shape[2], image.shape[1]], points.dtype)
     pictured = tf.reduce_all((points >= 0) & (points < sides), axis=-1, keepdims=True)
     itself = pictured & (cosine > 0) & covered & in_front & (inside[..., 3:] > LEAST_WEIGHT)
-    # A triangle seen from its inside does not show the skin.
+    # A triangle seen from behind does not show skin.
     front = tf.gather(faces_camera(points, triangles), tf.maximum(fragments.triangle_id, 0), batch_dims=1)
     around = gather_at_corners(masked * front[..., None], triangles, fragments, vertices.shape[1])
     as_corner = around[..., 3:] > LEAST_SHARE
@@ -108,13 +108,15 @@ def zbuffer_projection(
 
 
 def depth_slack(depth: tf.Tensor, cosine: tf.Tensor, camera: Camera) -> tf.Tensor:
-    """Depth by which a visible vertex may lie behind the surface that its pixel shows [dm].
+    """Tolerance of the depth test [dm]: how far a visible vertex may lie behind the surface its pixel shows.
 
-    Between a vertex and the middle of its pixel, a slanted surface changes depth by the tangent times a pixel's width.
+    The depth buffer is sampled at pixel centres. Between a vertex and the centre of its pixel, the depth of a slanted
+    surface changes by up to a pixel's width times the tangent of its slant.
 
     Args:
-      depth, cosine: [B, N, 1] of the vertices: before the camera, and `facing_cosine`.
-      camera: that rendered the depths it is compared with.
+      depth: [B, N, 1] distance of the vertices in front of the camera.
+      cosine: [B, N, 1] `facing_cosine` of the vertices.
+      camera: the camera that rendered the depth buffer.
     """
     steepest = tf.maximum(cosine, GRAZING_COSINE)
     tangent = tf.sqrt(1 - tf.minimum(tf.square(steepest), 1.0)) / steepest
@@ -122,17 +124,17 @@ def depth_slack(depth: tf.Tensor, cosine: tf.Tensor, camera: Camera) -> tf.Tenso
 
 
 def faces_camera(points: tf.Tensor, triangles: tf.Tensor) -> tf.Tensor:
-    """Mask [B, F] of the triangles that show the camera their outside; `points` [B, N, 2] in pixels, y down."""
-    # Triangles are counter-clockwise from outside: with y down their signed area is negative.
+    """Mask [B, F] of the triangles whose outside faces the camera; `points` [B, N, 2] in pixels, y down."""
+    # Triangles are counter-clockwise seen from outside. With y down, this makes their signed area negative.
     a, b, c = (tf.gather(points, triangles[:, corner], axis=1) for corner in range(3))
     area = (b - a)[..., 0] * (c - a)[..., 1] - (b - a)[..., 1] * (c - a)[..., 0]
     return tf.cast(area < 0, points.dtype)
 
 
 def gather_at_corners(values: tf.Tensor, triangles: tf.Tensor, fragments: Fragments, vertex_count: int) -> tf.Tensor:
-    """Sums of pixel values at the corners of the triangles they see, weighted by the barycentrics: [B, N, C].
+    """Adds pixel values to the corners of the triangles the pixels show, weighted by barycentrics: [B, N, C].
 
-    The transpose of `interpolate`.
+    This is the transpose of `interpolate`.
 
     Args:
       values: [B, H, W, C].
@@ -151,12 +153,12 @@ def gather_at_corners(values: tf.Tensor, triangles: tf.Tensor, fragments: Fragme
 
 
 def delit_albedo(colour: tf.Tensor, shading: tf.Tensor) -> tf.Tensor:
-    """Albedo that explains a colour [B, N, 3] under a shading [B, N, 3]: their ratio, within bounds."""
+    """Albedo [B, N, 3] that gives a colour [B, N, 3] under a shading [B, N, 3]: their ratio, within bounds."""
     return tf.clip_by_value(colour / tf.maximum(shading, DARKEST_SHADING), 0.0, BRIGHTEST_ALBEDO)
 
 
 def projected_albedo(coarse_albedo: tf.Tensor, sampled: SampledColours, shading: tf.Tensor) -> tf.Tensor:
-    """De-lit projection, the baseline without a network: the photo's albedo where visible, else the coarse one.
+    """De-lit projection, a baseline without a network: the photo's albedo where visible, else the coarse albedo.
 
     Args:
       coarse_albedo: [B, N, 3] RGB in [0, 1].
@@ -167,12 +169,12 @@ def projected_albedo(coarse_albedo: tf.Tensor, sampled: SampledColours, shading:
 
 
 def facing_cosine(vertices: tf.Tensor, normals: tf.Tensor, camera: Camera) -> tf.Tensor:
-    """Cosine between normals and the direction to the camera: [B, N, 3] twice -> [B, N, 1]."""
+    """Cosine between vertex normals and the directions to the camera: two [B, N, 3] -> [B, N, 1]."""
     to_camera = tf.constant([0.0, 0.0, camera.distance], vertices.dtype) - vertices
     return tf.reduce_sum(normals * tf.math.l2_normalize(to_camera, axis=-1), axis=-1, keepdims=True)
 
 
 def check_projection(projection: str) -> None:
-    """Raises ValueError unless `projection` names one of PROJECTIONS."""
+    """Raises ValueError unless `projection` is one of PROJECTIONS."""
     if projection not in PROJECTIONS:
         raise ValueError(f"projection must be one of {', '.join(PROJECTIONS)}, got {projection!r}")

@@ -1,4 +1,4 @@
-"""Similarity of a rendering to its photo, per image, where both the photo's mask and the face are."""
+"""Similarity of a rendering to its photo, per image, over the pixels covered by both mask and face."""
 
 import numpy as np
 import tensorflow as tf
@@ -25,7 +25,7 @@ def masked_psnr(image: tf.Tensor, target: tf.Tensor, mask: tf.Tensor) -> tf.Tens
 
 
 def masked_l1(image: tf.Tensor, target: tf.Tensor, mask: tf.Tensor) -> tf.Tensor:
-    """Mean absolute difference over the pixels of a mask and the channels, [B]; arguments as `masked_psnr`."""
+    """Mean absolute difference [B] over the pixels of a mask and the channels; arguments as in `masked_psnr`."""
     counted = tf.cast(mask >= 0.5, image.dtype)
     total = tf.reduce_sum(tf.abs(image - target) * counted, axis=(1, 2, 3))
     samples = tf.reduce_sum(counted, axis=(1, 2, 3)) * float(image.shape[-1])
@@ -33,16 +33,17 @@ def masked_l1(image: tf.Tensor, target: tf.Tensor, mask: tf.Tensor) -> tf.Tensor
 
 
 def structural_similarity(image: np.ndarray, target: np.ndarray, mask: np.ndarray) -> tuple[float, float]:
-    """SSIM (Wang et al. 2004) as scikit-image computes it: Gaussian window of sigma 1.5 (11 px), data range 1, every
-    channel for itself, then their mean.
+    """SSIM (Wang et al. 2004) as computed by scikit-image, per channel and then averaged.
+
+    Gaussian window of sigma 1.5 (11 px), data range 1.
 
     Args:
       image, target: [H, W, 3] RGB in [0, 1], at least 11 px on each side.
       mask: [H, W]; pixels of at least one half count.
 
     Returns:
-      The mean over the pixels of the mask, NaN where there is none; and the mean over the whole picture without the
-      five pixels at its border, whose windows leave it.
+      Mean over the pixels of the mask (NaN if it is empty), and mean over the whole picture except the five pixels at
+      its border, where the window does not fit.
     """
     whole, similarity = metrics.structural_similarity(
         np.float64(target), np.float64(image), data_range=1.0, channel_axis=-1, full=True,
@@ -53,7 +54,7 @@ def structural_similarity(image: np.ndarray, target: np.ndarray, mask: np.ndarra
 
 
 def coverage(mask: tf.Tensor, alpha: tf.Tensor) -> tf.Tensor:
-    """Share of the photo's mask [B, H, W, 1] that the compared pixels `mask` cover, [B]; NaN for an empty alpha."""
+    """Share [B] of the photo's mask `alpha` [B, H, W, 1] covered by the compared pixels `mask`; NaN if it is empty."""
     wanted = tf.cast(alpha >= 0.5, tf.float32)
     covered = tf.reduce_sum(tf.cast(mask >= 0.5, tf.float32) * wanted, axis=(1, 2, 3))
     total = tf.reduce_sum(wanted, axis=(1, 2, 3))

@@ -1,4 +1,4 @@
-"""Accuracy of the pre-trained networks on people they never saw."""
+"""Accuracy of the pre-trained networks on people they were not trained on."""
 
 import functools
 from collections import defaultdict
@@ -21,7 +21,7 @@ LEAST_FALSE_ACCEPTS = 10
 
 
 def predict(network: Callable, images: np.ndarray) -> np.ndarray:
-    """The network's first result for uint8 RGB(A) pictures [S, H, W, C], frozen, in batches."""
+    """First output of a network, in inference mode, for uint8 RGB(A) pictures [S, H, W, C]; runs in batches."""
 
     @tf.function(reduce_retracing=True)
     def run(batch):
@@ -32,14 +32,14 @@ def predict(network: Callable, images: np.ndarray) -> np.ndarray:
 
 
 def regressor_metrics(face_model: FaceModel, camera: Camera, predicted: np.ndarray, truth: np.ndarray) -> dict:
-    """Errors of predicted coefficients [S, K] against true ones, means over faces.
+    """Errors of predicted coefficients [S, K] against true ones, averaged over faces.
 
     Returns:
       landmarks_percent: distance of the 68 landmarks in the image, per cent of the outer-eye distance.
       rotation_degrees: angle of the rotation between predicted and true pose.
-      shape_ratio: vertex distance before the pose on the front of the face, relative to the mean face's.
-      albedo_ratio: absolute albedo error on the skin, relative to the mean albedo's.
-      light_ratio: absolute error of the light on a sphere's visible half, relative to ambient light's.
+      shape_ratio: vertex distance before the pose on the front of the face, relative to that of the mean face.
+      albedo_ratio: absolute albedo error on the skin, relative to that of the mean albedo.
+      light_ratio: absolute error of the light on the visible half of a sphere, relative to that of ambient light.
       translation_dm: distance of the translations.
     """
     sums: defaultdict[str, float] = defaultdict(float)
@@ -111,8 +111,8 @@ def identity_metrics(embeddings: np.ndarray, identities: np.ndarray) -> dict:
     cosines = (embeddings @ embeddings.T)[first, second]
     same = identities[first] == identities[second]
     if same.all() or not same.any():
-        raise ValueError("identities must hold pairs of one person and of two people, got one kind only")
-    # Every threshold is kept: the one in question may lie on a straight stretch of the curve.
+        raise ValueError("identities must contain pairs of one person and pairs of two people, got only one kind")
+    # By default scikit-learn drops thresholds on straight stretches of the curve; the ones needed here may lie there.
     false_accepts, true_accepts, _ = roc_curve(same, cosines, drop_intermediate=False)
     return {
         "auc": round(float(roc_auc_score(same, cosines)), 5),

@@ -1,4 +1,4 @@
-"""The best any vertex colouring could do: the yardstick that mesh resolution sets to every texture."""
+"""Best rendering that any vertex colours can achieve: the upper bound that the mesh resolution sets."""
 
 import numpy as np
 import scipy.sparse
@@ -14,14 +14,15 @@ def vertex_optimum(
     barycentrics: np.ndarray,
     triangles: np.ndarray,
 ) -> np.ndarray:
-    """The rendering of the vertex colours that reproduce `image` best, in the least-squares sense, where `mask` is set.
+    """Rendering of the vertex colours that reproduce `image` best inside `mask`, in the least-squares sense.
 
-    With one row of barycentric weights a pixel this is a linear least-squares problem whose normal equations are as
-    sparse as the mesh: one factorisation, with a trace of damping for vertices that no pixel separates.
+    Each pixel is a linear combination of three vertex colours, so this is a linear least-squares problem whose normal
+    equations are as sparse as the mesh. One factorisation solves it; slight damping fixes the colours of vertices that
+    the pixels leave undetermined.
 
     Args:
       image: [H, W, 3] RGB in [0, 1].
-      mask: [H, W], true where pixels count.
+      mask: [H, W], true for the pixels to reproduce.
       triangle_id: [H, W] int, the triangle seen at a pixel, -1 for background.
       barycentrics: [H, W, 3] weights of its corners.
       triangles: [F, 3] int.

@@ -1,6 +1,6 @@
 """The WGAN-GP critic of renderings, and its losses.
 
-Images are RGB in [0, 1], as everywhere; the critic and the penalty work on the published range [-1, 1] inside.
+Images are RGB in [0, 1]; critic and penalty convert them to the published range [-1, 1] internally.
 """
 
 from collections.abc import Callable
@@ -12,14 +12,15 @@ _WIDTHS = (16, 32, 64, 128, 256, 512)
 
 
 class Critic(keras.Model):
-    """Published critic: 1x1 convolution, five times (halve, 3x3 convolution), one convolution over all that is left.
+    """Published critic: a 1x1 convolution, five times max pooling and a 3x3 convolution, and one final convolution.
 
-    Every convolution has a bias; all but the last are followed by batch normalisation without scale and leaky ReLU.
-    Batch normalisation is kept, as published, although the gradient penalty assumes a score per image.
+    The final convolution covers the whole remaining feature map and gives the score. Every convolution has a bias; all
+    but the last are followed by batch normalisation without scale, and leaky ReLU. Batch normalisation is kept as
+    published, although it makes scores depend on the batch while the gradient penalty assumes independent scores.
 
     Args:
-      image_size: side of the square images [px], at least 32; the last convolution covers image_size / 32 pixels a side
-        (7 at 224).
+      image_size: side of the square images [px], at least 32; the final convolution covers image_size / 32 pixels per
+        side (7 at 224).
     """
 
     def __init__(self, image_size: int, name: str = "critic"):
@@ -50,11 +51,11 @@ class Critic(keras.Model):
         self.built = True
 
     def call(self, image, training=True):
-        """Scores of images: high for photos.
+        """Scores images: high for photos, low for renderings.
 
         Args:
           image: [B, H, W, 3] RGB in [0, 1], H = W = image_size.
-          training: use the batch's statistics (as published, wherever the critic is used in training).
+          training: normalise with batch statistics, as published whenever a loss is computed.
 
         Returns:
           [B, 1].
@@ -76,16 +77,17 @@ def gradient_penalty(
     epsilon: tf.Tensor | float,
     weight: float = 10.0,
 ) -> tf.Tensor:
-    """Mean of weight (|d score / d image| - 1)^2 at images between real and fake ones (Gulrajani et al. 2017, WGAN-GP).
+    """Gradient penalty of WGAN-GP (Gulrajani et al. 2017): mean of weight (|d score / d image| - 1)^2.
 
-    The gradient is taken with respect to the published [-1, 1] range. There is no guard inside the square root: at a
-    gradient of exactly zero its derivative is not finite, and hiding that would change the loss.
+    It is evaluated at images interpolated between real and fake ones, with the gradient taken with respect to images in
+    the published range [-1, 1]. The square root is not guarded: its derivative is not finite at a gradient of exactly
+    zero, but a guard would change the loss.
 
     Args:
       critic: [B, H, W, 3] in [0, 1] -> [B, 1].
       real: [B, H, W, 3] photos in [0, 1].
       fake: [B, H, W, 3] renderings in [0, 1].
-      epsilon: scalar in [0, 1]; one for the whole batch, as published.
+      epsilon: position between fake (0) and real (1); one number for the whole batch, as published.
       weight: factor of the penalty.
     """
     between = epsilon * real + (1.0 - epsilon) * fake
@@ -98,7 +100,7 @@ def gradient_penalty(
 
 
 def generator_loss(fake_score: tf.Tensor, adversarial: float = 1e-3) -> tf.Tensor:
-    """-adversarial x mean score of the renderings.
+    """Adversarial loss of the texture network: -adversarial x mean score of the renderings.
 
     Args:
       fake_score: [B, 1].
@@ -110,12 +112,14 @@ def generator_loss(fake_score: tf.Tensor, adversarial: float = 1e-3) -> tf.Tenso
 def critic_loss(
     real_score: tf.Tensor, fake_score: tf.Tensor, penalty: tf.Tensor, adversarial: float = 1e-3
 ) -> tf.Tensor:
-    """adversarial x (mean score of renderings - mean score of photos + penalty): the weight acts here too.
+    """Loss of the critic: adversarial x (mean score of renderings - mean score of photos + penalty).
+
+    As published, the adversarial weight also scales the critic's loss.
 
     Args:
       real_score: [B, 1].
       fake_score: [B, 1].
-      penalty: of `gradient_penalty`.
+      penalty: result of `gradient_penalty`.
       adversarial: weight of the critic in the texture loss.
     """
     return adversarial * (tf.reduce_mean(fake_score) - tf.reduce_mean(real_score) + penalty)

@@ -1,4 +1,4 @@
-"""Outputs of the two frozen networks, regressor and identity network, by name."""
+"""Named outputs of the two frozen networks: regressor and identity network."""
 
 from dataclasses import dataclass
 
@@ -12,9 +12,9 @@ class EncodedFaces(TensorStructure):
     """Outputs of the frozen networks for B crops: tensors for a batch, NumPy arrays for a whole record file.
 
     Attributes:
-      coefficients: [B, K] of the face model.
-      features: [B, E1] the regressor's pooled features.
-      identity_embedding: [B, E2] the identity network's embedding of the crop.
+      coefficients: [B, K] coefficients of the face model.
+      features: [B, E1] pooled features of the regressor.
+      identity_embedding: [B, E2] embedding of the crop by the identity network.
     """
 
     coefficients: tf.Tensor
@@ -23,7 +23,7 @@ class EncodedFaces(TensorStructure):
 
     @property
     def embedding(self) -> tf.Tensor:
-        """[B, E1 + E2] the image embedding, from which the texture network's decoder starts."""
+        """Image embedding [B, E1 + E2], the input of the texture network's decoder."""
         return tf.concat([self.features, self.identity_embedding], axis=-1)
 
 

@@ -1,10 +1,10 @@
 """Layers on mesh vertices: Chebyshev convolutions, sampling between levels, residual blocks.
 
-Signals are [N, B, C] inside the graph networks, vertices first: a sparse [M, N] matrix then multiplies the [N, B C]
-view without moving data, and a convolution's matrix multiplication sees [N B, C].
+Inside the graph networks, signals are [N, B, C], vertices first: a sparse [M, N] matrix can then multiply the [N, B C]
+view, and a dense weight matrix the [N B, C] view, without transposing the data.
 
-Gradients are right to any order, although training needs only the first here: the critic's penalty, the one second
-derivative, is about images.
+Gradients are correct to any order. Training needs only first derivatives of these layers: the one second derivative,
+in the critic's gradient penalty, is with respect to images.
 """
 
 import keras
@@ -16,7 +16,10 @@ from model.networks.sparse_product import SparseProduct
 
 
 def rescaled_laplacian(laplacian: scipy.sparse.spmatrix) -> scipy.sparse.csr_matrix:
-    """L - I: the normalised Laplacian, its spectrum moved from [0, 2] to [-1, 1] (largest eigenvalue taken as 2)."""
+    """L - I: shifts the spectrum of the normalised Laplacian from [0, 2] to [-1, 1], where Chebyshev polynomials live.
+
+    The largest eigenvalue is taken to be 2, its upper bound.
+    """
     identity = scipy.sparse.identity(laplacian.shape[0], dtype=np.float32, format="csr")
     rescaled = scipy.sparse.csr_matrix(laplacian, dtype=np.float32) - identity
     rescaled.eliminate_zeros()
@@ -24,15 +27,15 @@ def rescaled_laplacian(laplacian: scipy.sparse.spmatrix) -> scipy.sparse.csr_mat
 
 
 def laplacian_product(laplacian: scipy.sparse.spmatrix) -> SparseProduct:
-    """The product with the rescaled Laplacian of one mesh level, to be shared by all convolutions there."""
+    """Product with the rescaled Laplacian of a mesh level, to be shared by all convolutions on that level."""
     return SparseProduct(rescaled_laplacian(laplacian), symmetric=True)
 
 
 def chebyshev_basis(product: SparseProduct, x, order: int) -> list:
-    """T_0(L) x ... T_(K-1)(L) x: T_0 = 1, T_1 = L, T_k = 2 L T_(k-1) - T_(k-2).
+    """Chebyshev basis T_0(L) x ... T_(K-1)(L) x with T_0 = 1, T_1 = L, T_k = 2 L T_(k-1) - T_(k-2).
 
     Args:
-      product: of the rescaled Laplacian L.
+      product: product with the rescaled Laplacian L.
       x: [N, ...].
       order: K, at least 1.
     """
@@ -45,7 +48,7 @@ def chebyshev_basis(product: SparseProduct, x, order: int) -> list:
 
 
 def clenshaw_sum(product: SparseProduct, coefficients: list):
-    """sum_k T_k(L) c_k for signals c_k [N, ...], by Clenshaw's recursion: K - 1 products at the width of c_k.
+    """Clenshaw's recursion for sum_k T_k(L) c_k with signals c_k [N, ...]; K - 1 sparse products at the width of c_k.
 
     b_k = c_k + 2 L b_(k+1) - b_(k+2); the sum is c_0 + L b_1 - b_2.
     """
@@ -60,13 +63,14 @@ def clenshaw_sum(product: SparseProduct, coefficients: list):
 
 
 def chebyshev_convolution(product: SparseProduct, x, weights, order: int):
-    """sum_k T_k(L) x W_k, with sparse products at the narrower of the two widths.
+    """Chebyshev convolution sum_k T_k(L) x W_k, with sparse products at the smaller of the two channel counts.
 
-    C_in <= C_out: build the basis of x, then one matrix multiplication. C_in > C_out: one matrix multiplication, then
-    Clenshaw's recursion. Each is the other's gradient, so going back costs the same width.
+    C_in <= C_out: build the Chebyshev basis of x, then one matrix multiplication. C_in > C_out: one matrix
+    multiplication, then Clenshaw's recursion. Each is the transpose of the other, so the backward pass uses the other
+    one, at the same width.
 
     Args:
-      product: of the rescaled Laplacian.
+      product: product with the rescaled Laplacian.
       x: [N, B, C_in].
       weights: [C_in K, C_out], K fastest.
       order: K.
@@ -115,20 +119,20 @@ def _multiply(x, weights, transpose: bool = False):
 
 
 def _outer(x, y):
-    """sum over N and B of x [N, B, C] y [N, B, D]: [C, D]."""
+    """Sum over N and B of the outer products of x [N, B, C] and y [N, B, D]: [C, D]."""
     return tf.matmul(tf.reshape(x, [-1, x.shape[-1]]), tf.reshape(y, [-1, y.shape[-1]]), transpose_a=True)
 
 
 class ChebyshevConvolution(keras.layers.Layer):
-    """Chebyshev graph convolution (Defferrard et al. 2016, arXiv 1606.09375), then optionally bias and ELU.
+    """Chebyshev graph convolution (Defferrard et al. 2016, arXiv 1606.09375) with optional bias and ELU.
 
     Args:
       product: `laplacian_product` of the mesh level.
       filters: C_out.
-      order: K; 1 is a linear map of every vertex by itself.
-      use_bias: one value per channel, [1, 1, C_out].
+      order: K; with 1, a linear map at each vertex, without neighbours.
+      use_bias: add a bias, one value per channel [1, 1, C_out].
       activation: "elu" or None.
-      scale: factor of the initial weights, below 1 for an output that starts small.
+      scale: factor on the initial weights; below 1 for a small initial output.
     """
 
     def __init__(
@@ -168,13 +172,15 @@ class ChebyshevConvolution(keras.layers.Layer):
 
 
 class ResidualBlock(keras.layers.Layer):
-    """y = ELU(conv(x)); ELU(conv(y) + shortcut), the shortcut a linear map where the widths differ (published).
+    """Published residual block: y = ELU(conv(x)), then ELU(conv(y) + shortcut).
+
+    The shortcut is x itself, or a linear map of it if the channel counts differ.
 
     Args:
       product: `laplacian_product` of the mesh level.
       filters: C_out.
       order: K.
-      activation: the last one, "elu" or None.
+      activation: final activation, "elu" or None.
     """
 
     def __init__(
@@ -189,7 +195,7 @@ class ResidualBlock(keras.layers.Layer):
         self.product, self.filters, self.activation = product, filters, activation
         self.first = ChebyshevConvolution(product, filters, order, name="filter1")
         self.second = ChebyshevConvolution(product, filters, order, activation=None, name="filter2")
-        self.shortcut: ChebyshevConvolution | None = None  # where the widths agree
+        self.shortcut: ChebyshevConvolution | None = None  # stays None if the channel counts agree
 
     def build(self, input_shape):
         widened = (*input_shape[:-1], self.filters)
@@ -206,6 +212,6 @@ class ResidualBlock(keras.layers.Layer):
     def call(self, x):
         """[N, B, C_in] -> [N, B, C_out]."""
         shortcut = x if self.shortcut is None else self.shortcut(x)
-        # The published order is conv + shortcut, then bias and ELU: the same sum.
+        # The published code adds the bias after the shortcut; the sum is the same.
         x = self.second(self.first(x)) + shortcut
         return tf.nn.elu(x) if self.activation == "elu" else x

@@ -1,4 +1,4 @@
-"""Identity network: maps a face image to a unit vector; the cosine of two measures whether they show one person."""
+"""Identity network: maps a face image to a unit vector; the cosine of two vectors measures identity similarity."""
 
 import keras
 import tensorflow as tf
@@ -8,15 +8,15 @@ from model.networks.resnet import ResNet
 
 
 class IdentityNetwork(keras.Model):
-    """Crop -> unit embedding; differentiable with respect to the image, so a rendering can be pulled towards a person.
+    """Crop -> unit embedding, differentiable with respect to the image so that it can serve as a loss on renderings.
 
     Args:
       embedding_size: E2.
       depth: 18, 34 or 50.
       width: channels of the first stage.
-      image_size: side of the square the network sees [px].
-      crop_fraction: side of the central square that is used, as a share of the image: hair, neck and background
-        distinguish photos, not people.
+      image_size: side of the network's square input [px].
+      crop_fraction: side of the central square that is used, as a share of the image's side; it leaves out hair, neck
+        and background, which vary between photos of a person.
     """
 
     def __init__(
@@ -37,17 +37,17 @@ class IdentityNetwork(keras.Model):
         self.image_size = image_size
         self.crop_fraction = crop_fraction
         self.resnet = ResNet(depth, width)
-        # The whole feature map, not its mean: in aligned faces, position carries identity.
+        # The whole feature map instead of its mean: in aligned faces, position carries information about identity.
         self.flatten = keras.layers.Flatten(name="flatten")
         self.embedding = keras.layers.Dense(embedding_size, use_bias=False, name="embedding")
         self.norm = keras.layers.BatchNormalization(momentum=0.97, epsilon=1e-5, scale=False, name="norm")
-        self(tf.zeros([1, image_size, image_size, 3]))  # builds the weights, so that they can be loaded
+        self(tf.zeros([1, image_size, image_size, 3]))  # creates the weights so that they can be loaded
 
     def call(self, image, training=False):
-        """Embedding of aligned face crops or of renderings laid over them.
+        """Embeds aligned face crops, or renderings laid over them.
 
         Args:
-          image: [B, H, W, 3] RGB in [0, 1], any size: the whole crop, of which the network takes the centre.
+          image: [B, H, W, 3] RGB in [0, 1], any size: the whole crop; the network cuts out its centre.
           training: use and update the batch statistics.
 
         Returns:
@@ -59,7 +59,7 @@ class IdentityNetwork(keras.Model):
 
 
 def central_square(images, fraction: float):
-    """Central `fraction` of both sides of images [B, H, W, C], at least a pixel."""
+    """Cuts the central square, `fraction` of each side and at least one pixel, out of images [B, H, W, C]."""
     height, width = images.shape[1], images.shape[2]
     rows, columns = max(round(height * fraction), 1), max(round(width * fraction), 1)
     top, left = (height - rows) // 2, (width - columns) // 2
@@ -71,10 +71,10 @@ def cosine_softmax_loss(embeddings, weights, labels, scale: float, margin: float
 
     Args:
       embeddings: [B, E] unit vectors.
-      weights: [I, E] one direction per identity, any length.
+      weights: [I, E] one direction per identity, of any length.
       labels: [B] identity of each embedding, 0..I-1.
       scale: s, the sharpness of the softmax over cosines.
-      margin: m, what the true identity's cosine must exceed the others' by.
+      margin: m, by how much the cosine of the true identity must exceed the others.
 
     Returns:
       Mean over the batch of -log softmax at the true identity.
@@ -85,5 +85,5 @@ def cosine_softmax_loss(embeddings, weights, labels, scale: float, margin: float
 
 
 def build_identity_network(config) -> IdentityNetwork:
-    """The network of a configuration's section `identity`."""
+    """Builds the network described by a configuration's section `identity`."""
     return IdentityNetwork(config.embedding, config.depth, config.width, config.image_size, config.crop_fraction)

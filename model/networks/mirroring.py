@@ -1,4 +1,4 @@
-"""Coefficients of a mirrored picture, to train on mirrored faces and to average the predictions of both sides."""
+"""Coefficients of mirrored pictures, for training on mirrored faces and for test-time averaging over both."""
 
 import numpy as np
 import tensorflow as tf
@@ -7,26 +7,27 @@ from lib.errors import UserError
 from lib.face_model.face_model import FaceModel
 from lib.geometry.lighting import BANDS
 
-# Share of the shape's variance that the mirrored bases may miss: a basis that is not symmetric has no mirrored truth.
+# Share of the shape's variance that may lie outside the mirrored basis. In a basis that is not symmetric, mirrored
+# faces have no exact coefficients.
 TOLERANCE = 0.01
-# Directions in coefficient space that change the face by less than this share of the strongest are ignored: bases
-# carried over from another mesh may have some that change nothing, for which the least squares would be unbounded.
+# Directions in coefficient space that change the face by less than this share of the strongest one are ignored. Bases
+# transferred from another mesh may contain directions without any effect, which make the least squares unbounded.
 NEGLIGIBLE = 1e-3
 # Spherical harmonics in the order of lib.geometry.lighting that are odd in x: x, xy, xz.
 ODD_BANDS = (3, 4, 7)
 
 
 def mirrored_coefficients(face_model: FaceModel) -> np.ndarray:
-    """The matrix [K, K] float32 that turns a face's coefficients into those of its mirrored picture: `c @ matrix`.
+    """Matrix [K, K] float32 such that `c @ matrix` are the coefficients of the mirrored picture.
 
-    Yaw, roll, the light from the side and the shift to the side change their signs; identity and expression become
-    those of the mirrored shape. The albedo's become the nearest ones, since moles and freckles have no mirrored mode.
+    Yaw, roll, light from the side and sideways shift change sign; identity and expression become those of the mirrored
+    shape. Albedo coefficients are the closest possible ones, since an albedo basis has no mirrored moles and freckles.
 
     Args:
-      face_model: its shape bases must be symmetric as a whole.
+      face_model: model whose shape bases span a symmetric space.
 
     Raises:
-      UserError: they are not.
+      UserError: the shape bases are not symmetric.
     """
     matrix, fault = mirror_matrix(face_model)
     if fault:
@@ -35,7 +36,7 @@ def mirrored_coefficients(face_model: FaceModel) -> np.ndarray:
 
 
 def mirror_matrix(face_model: FaceModel) -> tuple[np.ndarray, str]:
-    """The matrix of `mirrored_coefficients`, and the reason why it is not exact, empty if it is."""
+    """Matrix of `mirrored_coefficients`, and the reason why it is inexact (empty if it is exact)."""
     layout, fault = face_model.layout, ""
     matrix = np.eye(layout.size)
     shape = np.array([-1.0, 1.0, 1.0])
@@ -59,9 +60,9 @@ def mirror_matrix(face_model: FaceModel) -> tuple[np.ndarray, str]:
 
 
 class BothSides:
-    """A frozen regressor whose predictions for a crop and for its mirrored picture are averaged.
+    """A frozen regressor that averages its predictions for a crop and for the mirrored crop.
 
-    Its errors on the two differ, so those of the mean are smaller: by 7 % for the pose of the shipped weights.
+    The errors of the two predictions differ, so their mean is more accurate: by 7 % in pose for the shipped weights.
 
     Args:
       regressor: crops [B, H, W, 3] -> coefficients [B, K] and features [B, E].
@@ -75,20 +76,20 @@ class BothSides:
         self.feature_size = regressor.feature_size
 
     def __call__(self, crop, training: bool = False):
-        """Mean coefficients, and the features of the crop as it is."""
+        """Averaged coefficients, and the features of the crop itself."""
         coefficients, features = self.regressor(crop, training=training)
         mirrored, _ = self.regressor(tf.reverse(crop, axis=[2]), training=training)
         return 0.5 * (coefficients + tf.matmul(mirrored, self.matrix)), features
 
 
 def from_both_sides(regressor, face_model: FaceModel):
-    """Wraps the regressor in `BothSides`; where the bases are not symmetric, returns it as it is."""
+    """Wraps the regressor in `BothSides`; returns it unchanged if the face model's bases are not symmetric."""
     matrix, fault = mirror_matrix(face_model)
     return regressor if fault else BothSides(regressor, matrix)
 
 
 def _mirrored_basis(basis: np.ndarray, mirror_index: np.ndarray, signs: np.ndarray) -> tuple[np.ndarray, float]:
-    """Mixture [k, k] of the modes of `basis` [k, N, 3] that mirrors them, and the share of variance it misses."""
+    """Matrix [k, k] that expresses the mirrored modes of `basis` [k, N, 3] in the basis, and the variance it misses."""
     flat = basis.reshape(len(basis), -1).astype(np.float64)
     mirrored = (basis[:, mirror_index] * signs).reshape(len(basis), -1).astype(np.float64)
     if not len(basis):

@@ -1,4 +1,4 @@
-"""R-Net: predicts all coefficients of face model, pose and light from a crop (Deep3DFaceReconstruction)."""
+"""R-Net (Deep3DFaceReconstruction): predicts the coefficients of face model, pose and light from a crop."""
 
 import keras
 import tensorflow as tf
@@ -14,7 +14,7 @@ def resize_square(images, size: int):
     """Resizes images [B, H, W, C] to [B, size, size, C], antialiased and differentiable."""
     if images.shape[1] == size and images.shape[2] == size:
         return images
-    # TensorFlow's "area" has no gradient; antialiased bilinear weights the merged pixels by a tent instead of a box.
+    # TensorFlow's "area" resizing has no gradient; antialiased bilinear uses a tent filter instead of its box.
     return tf.image.resize(images, (size, size), method="bilinear", antialias=True)
 
 
@@ -28,8 +28,8 @@ class Regressor(keras.Model):
       layout: sizes of the groups of the face model's coefficients.
       depth: 18, 34 or 50 (published).
       width: channels of the first stage (published 64).
-      image_size: side of the square the crop is resized to inside (published 224) [px].
-      input_range: "published" feeds BGR in 0..255 as the published network's weights expect, "centred" RGB in -1..1.
+      image_size: side of the square to which the network resizes crops (published 224) [px].
+      input_range: "published" for BGR in 0..255, as the published weights expect; "centred" for RGB in -1..1.
     """
 
     def __init__(
@@ -55,10 +55,10 @@ class Regressor(keras.Model):
             keras.layers.Dense(count, kernel_initializer="zeros", name=f"head_{group}")
             for group, count in layout.counts.items()
         ]
-        self(tf.zeros([1, image_size, image_size, 3]))  # builds the weights, so that they can be loaded
+        self(tf.zeros([1, image_size, image_size, 3]))  # creates the weights so that they can be loaded
 
     def call(self, crop, training=False):
-        """Coefficients and pooled features of face crops.
+        """Predicts coefficients, and returns them with the pooled features.
 
         Args:
           crop: [B, H, W, 3] RGB in [0, 1]; any size.
@@ -74,5 +74,5 @@ class Regressor(keras.Model):
 
 
 def build_regressor(config, layout: CoefficientLayout) -> Regressor:
-    """The regressor of a configuration's section `regressor` (depth, width, image_size, input_range)."""
+    """Builds the regressor described by a configuration's section `regressor`."""
     return Regressor(layout, config.depth, config.width, config.image_size, config.input_range)

@@ -1,21 +1,21 @@
 """ResNet v1 backbones (He et al., 2015, arXiv 1512.03385) of any width, as Keras layers.
 
-Batch normalisation, not group normalisation: the networks are trained here in batches of dozens and frozen afterwards.
-With the moving statistics the output for a photo does not depend on what else is in its batch, a batch of one included,
-and the normalisation folds into the convolution, whereas group normalisation would be paid for at every call.
+They use batch normalisation rather than group normalisation, because the networks are trained in batches of dozens and
+then frozen. With moving statistics, the output for a photo does not depend on the rest of its batch, and the
+normalisation folds into the convolution; group normalisation would cost time in every call.
 """
 
 import keras
 
 STAGES = {18: (2, 2, 2, 2), 34: (3, 4, 6, 3), 50: (3, 4, 6, 3)}
 _EPSILON = 1e-5
-_MOMENTUM = 0.97  # statistics of the last ~30 batches: runs here are a few thousand updates short
+_MOMENTUM = 0.97  # averages over the last ~30 batches, because runs take only a few thousand updates
 
 
 class ConvolutionNorm(keras.layers.Layer):
     """Convolution without bias, batch normalisation, optional ReLU; zero padding of (size - 1) / 2 on every side.
 
-    The symmetric padding is what makes strided convolutions sample the same pixels as the published network's.
+    With this symmetric padding, strided convolutions sample the same pixels as the published network's.
     """
 
     def __init__(self, filters: int, size: int, stride: int = 1, relu: bool = True, name: str | None = None):
@@ -40,7 +40,7 @@ class ConvolutionNorm(keras.layers.Layer):
 
 
 class BasicBlock(keras.layers.Layer):
-    """Two 3x3 convolutions beside the identity (projected where stride or width change): depth 18 and 34."""
+    """Residual block of depths 18 and 34: two 3x3 convolutions; the shortcut is projected if stride or width change."""
 
     def __init__(self, filters: int, stride: int, project: bool, name: str | None = None):
         super().__init__(name=name)
@@ -55,7 +55,7 @@ class BasicBlock(keras.layers.Layer):
 
 
 class Bottleneck(keras.layers.Layer):
-    """1x1, 3x3, 1x1 convolutions to four times the width beside the identity: depth 50."""
+    """Residual block of depth 50: 1x1, 3x3 and 1x1 convolutions, the last to four times the width."""
 
     def __init__(self, filters: int, stride: int, project: bool, name: str | None = None):
         super().__init__(name=name)
@@ -67,7 +67,7 @@ class Bottleneck(keras.layers.Layer):
 
     def call(self, x, training=False):
         """[B, H, W, C_in] -> [B, H / stride, W / stride, 4 * filters]."""
-        # Without a projection a stride keeps every stride-th pixel, as the published network does.
+        # Without a projection, the shortcut keeps every stride-th pixel, as in the published network.
         shortcut = self.shortcut(x, training=training) if self.shortcut else x[:, :: self.stride, :: self.stride]
         y = self.second(self.first(x, training=training), training=training)
         return keras.ops.relu(shortcut + self.third(y, training=training))
@@ -79,14 +79,14 @@ class ResNet(keras.layers.Layer):
     Args:
       depth: 18, 34 or 50.
       width: channels of the first stage, 64 as published; the cost grows with its square.
-      torchvision: places strides and padding as PyTorch's networks do.
+      torchvision: place strides and padding as torchvision does.
 
-    At depth 50 a stage halves its resolution in its last block, at 18 and 34 in the first block of the next: the former
-    is how the published coefficient network was built (TF-Slim's resnet_v1_50), the latter the paper's form. That is
-    also torchvision's form at every depth, with a pooling that is padded on all sides.
+    At depth 50, each stage halves the resolution in its last block, as in the published coefficient network (TF-Slim's
+    resnet_v1_50). At depths 18 and 34, the first block of the next stage does, as in the paper. torchvision follows the
+    paper at every depth, and pads its pooling on all sides.
 
     Raises:
-      ValueError: for a depth or width that does not exist.
+      ValueError: unknown depth, or width below 1.
     """
 
     def __init__(self, depth: int, width: int, torchvision: bool = False, name: str = "resnet"):
@@ -98,7 +98,7 @@ class ResNet(keras.layers.Layer):
         bottleneck = depth == 50
         self.channels = width * 8 * (4 if bottleneck else 1)
         self.stem = ConvolutionNorm(width, 7, 2, name="stem")
-        # Zeros do for padding: what is pooled has passed a ReLU.
+        # Zero padding does not affect the maximum: after a ReLU, no pooled value is negative.
         self.pool_pad = keras.layers.ZeroPadding2D(1, name="pool_pad") if torchvision else None
         self.pool = keras.layers.MaxPooling2D(3, 2, padding="valid" if torchvision else "same", name="pool")
         self.blocks = []

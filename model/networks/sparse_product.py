@@ -1,32 +1,32 @@
 """Products of fixed sparse matrices with signals on vertices, and their gradients.
 
-The gradient rules are made of the same products, so derivatives of any order are right.
+The gradients consist of the same kind of product, so derivatives of any order are correct.
 """
 
 import numpy as np
 import scipy.sparse
 import tensorflow as tf
 
-# The compiled kernel is worth its 0.3-0.7 s of compilation per width only for large matrices, where it is 1.5 to 4x
-# faster, and only while the padding stays small: benchmarks/bench_graph_layers.py --products.
+# The compiled kernel takes 0.3 to 0.7 s to compile for each width. This pays off only for large matrices, where it is
+# 1.5 to 4 times as fast, and only with little padding (measured by benchmarks/bench_graph_layers.py --products).
 _COMPILE_ENTRIES = 80_000
 _PADDING_LIMIT = 1.5
 
 
 class SparseProduct:
-    """x -> A x for a fixed sparse matrix A [M, N], differentiable in x.
+    """Product x -> A x with a fixed sparse matrix A [M, N], differentiable in x.
 
-    TensorFlow's own sparse_dense_matmul runs on one thread and slows down eightfold at 32 columns. Here "gather" adds
-    up padded neighbour lists in one compiled loop, "csr" is TensorFlow's compressed-row kernel. The matrix lives
-    outside every graph, which captures it instead of copying it.
+    TensorFlow's sparse_dense_matmul runs on one thread and slows down eightfold at 32 columns. Of the two kernels here,
+    "gather" sums padded neighbour lists in one compiled loop and "csr" is TensorFlow's compressed-row product. The
+    matrix is created outside of graphs, so that they capture it instead of copying it.
 
-    Neighbouring vertices should have neighbouring numbers: random numbering doubles the time. Reordering (reverse
-    Cuthill-McKee) restores it, but gains nothing on the face models' own order, so nothing is reordered here.
+    Neighbouring vertices should have nearby indices: random numbering doubles the time. Reordering (reverse
+    Cuthill-McKee) would restore the speed, but face models already have a good order, so nothing is reordered here.
 
     Args:
       matrix: SciPy sparse [M, N]; explicit zeros are dropped.
-      method: "gather", "csr", or "auto": gather for large matrices that padding does not blow up.
-      symmetric: A equals its transpose, so that one kernel serves product and gradient. None: test it.
+      method: "gather", "csr", or "auto" (gather for large matrices that need little padding).
+      symmetric: True if A equals its transpose, so that one kernel serves product and gradient; None to test it.
     """
 
     def __init__(self, matrix: scipy.sparse.spmatrix, method: str = "auto", symmetric: bool | None = None):
@@ -40,11 +40,11 @@ class SparseProduct:
         self.backward = self.forward if self.symmetric else _kernel(matrix.T.tocsr(), method)
 
     def __call__(self, x):
-        """A x for x [N, ...]: [M, ...]."""
+        """Computes A x for x [N, ...]: [M, ...]."""
         return self.combine(x, None)
 
     def combine(self, x, addend, scale: float = 1.0, addend_scale: float = 1.0):
-        """scale A x + addend_scale addend in one pass over memory: a step of Chebyshev's or Clenshaw's recursion.
+        """Computes scale A x + addend_scale addend in one pass over memory: a step of either Chebyshev recursion.
 
         Args:
           x: [N, ...].
@@ -67,7 +67,7 @@ class SparseProduct:
 
 
 def _linear(forward, backward, scale: float):
-    """The differentiable function x -> scale A x; its gradient is the same with A and its transpose swapped."""
+    """Differentiable function x -> scale A x; its gradient is the same function with A and its transpose swapped."""
 
     @tf.custom_gradient
     def product(x):
@@ -91,9 +91,9 @@ def _kernel(matrix: scipy.sparse.csr_matrix, method: str):
 
 
 class _GatherKernel:
-    """Every row as a list of neighbours and weights, padded to the longest; compiled one product at a time.
+    """Rows as lists of neighbours and weights, padded to the longest row; each product is compiled by itself.
 
-    A whole recursion in one compiled function would recompute earlier products once per neighbour.
+    In one compiled function, XLA would fuse a whole recursion and recompute earlier products for every neighbour.
     """
 
     def __init__(self, matrix: scipy.sparse.csr_matrix):
@@ -104,7 +104,7 @@ class _GatherKernel:
         weights = np.zeros((degree, matrix.shape[0], 1), np.float32)
         rows = np.repeat(np.arange(matrix.shape[0]), counts)
         places = np.arange(matrix.nnz) - np.repeat(matrix.indptr[:-1], counts)
-        # Padding repeats the row's own number: close by in memory, and weighted with zero.
+        # Padded entries have weight 0 and point to the row's own index, which is close in memory.
         neighbours[:] = np.minimum(np.arange(matrix.shape[0]), max(matrix.shape[1] - 1, 0))
         neighbours[places, rows] = matrix.indices
         weights[places, rows, 0] = matrix.data
@@ -137,9 +137,9 @@ class _GatherKernel:
 class _RowKernel:
     """TensorFlow's compressed-row product.
 
-    The compressed form is made in the graph that uses it: one made outside would come in without the shape that the
-    product's shape inference needs. TensorFlow's optimizer merges equal conversions, so a compiled step makes one for
-    each matrix, however many products it has (0.3 ms of processor time for 60,000 entries).
+    The compressed matrix is created inside the graph that uses it, because a captured one would lose the shape that
+    shape inference needs. TensorFlow's optimizer merges equal conversions, so a compiled step converts each matrix only
+    once, however many products use it (0.3 ms of processor time for 60,000 entries).
     """
 
     def __init__(self, matrix: scipy.sparse.csr_matrix):
@@ -151,7 +151,7 @@ class _RowKernel:
         self._scaled: dict[tuple[tf.DType, float], tf.Tensor] = {}
 
     def _values(self, dtype: tf.DType, scale: float) -> tf.Tensor:
-        """The entries of scale A; kept, because scaling the matrix once is cheaper than scaling every product."""
+        """Entries of scale A, cached: scaling the matrix once is cheaper than scaling every product."""
         key = dtype, scale
         if key not in self._scaled:
             with tf.init_scope():
@@ -171,7 +171,7 @@ class _RowKernel:
 
 
 def _columns(x):
-    """[N, ...] as the [N, W] of the same memory."""
+    """Reshapes [N, ...] to [N, W]."""
     if x.shape.rank == 2:
         return x
     width = x.shape[1:].num_elements()
@@ -179,7 +179,7 @@ def _columns(x):
 
 
 def _like(columns, x):
-    """[M, W] with the trailing axes of x."""
+    """Reshapes [M, W] to the trailing axes of x."""
     if x.shape.rank == 2:
         return columns
     return tf.ensure_shape(

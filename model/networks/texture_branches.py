@@ -1,6 +1,6 @@
-"""The branches of the texture networks: decoders (embedding -> colours) and refiners (vertex inputs -> colours).
+"""Branches of the texture networks: decoders (embedding -> colours) and refiners (vertex inputs -> colours).
 
-Every branch takes and returns signals [N, B, C] on the finest level and knows its variables' published names.
+Every branch returns signals [N, B, C] on the finest mesh level and maps its variables to their published names.
 """
 
 import keras
@@ -12,10 +12,10 @@ from model.networks.sparse_product import SparseProduct
 
 
 class MeshLevels:
-    """Matrices of a hierarchy as products, shared by all branches so that each is stored and compiled once.
+    """Sparse products with a hierarchy's matrices, shared by all branches so that each is stored and compiled once.
 
     Args:
-      hierarchy: five levels.
+      hierarchy: mesh hierarchy of five levels.
     """
 
     def __init__(self, hierarchy: MeshHierarchy):
@@ -28,7 +28,7 @@ class MeshLevels:
 
 
 class FullyConnected(keras.layers.Layer):
-    """Dropout, then ReLU(x W + b) with the published initial values (truncated He normal, zeros)."""
+    """Dropout, then ReLU(x W + b); published initial values (truncated He normal weights, zero bias)."""
 
     def __init__(self, inputs: int, units: int, dropout: float, name: str):
         super().__init__(name=name)
@@ -47,8 +47,8 @@ class Branch(keras.layers.Layer):
 
     Args:
       levels: MeshLevels.
-      order: Chebyshev order K of all its convolutions.
-      final_activation: "elu" as published, None under the residual head, whose correction has either sign.
+      order: Chebyshev order K of all convolutions.
+      final_activation: "elu" as published; None for the residual head, whose correction can have either sign.
       name: "mesh_decoder" or "mesh_refiner".
     """
 
@@ -58,7 +58,7 @@ class Branch(keras.layers.Layer):
         self.scopes: list[str] = []
 
     def convolution(self, scope: str, level: int, inputs: int, filters: int, **options) -> ChebyshevConvolution:
-        """A built convolution whose variables are published as <branch>/<scope>/weights and bias."""
+        """Builds a convolution whose published variables are <branch>/<scope>/weights and bias."""
         layer = ChebyshevConvolution(
             self.levels.laplacian[level],
             filters,
@@ -69,12 +69,12 @@ class Branch(keras.layers.Layer):
         return self._register(scope, layer, inputs)
 
     def residual(self, scope: str, level: int, inputs: int, filters: int, **options) -> ResidualBlock:
-        """A built residual block published under <branch>/<scope>."""
+        """Builds a residual block, published under <branch>/<scope>."""
         layer = ResidualBlock(self.levels.laplacian[level], filters, self.order, name=f"{self.name}_{scope}", **options)
         return self._register(scope, layer, inputs)
 
     def fully_connected(self, scope: str, inputs: int, units: int, dropout: float) -> FullyConnected:
-        """A built fully connected layer published under <branch>/<scope>."""
+        """Builds a fully connected layer, published under <branch>/<scope>."""
         return self._register(scope, FullyConnected(inputs, units, dropout, f"{self.name}_{scope}"), None)
 
     def _register(self, scope: str, layer, inputs: int | None):
@@ -85,7 +85,7 @@ class Branch(keras.layers.Layer):
         return layer
 
     def layer(self, scope: str):
-        """The layer published under that scope; "" is the one whose variables sit directly in the branch."""
+        """Layer published under a scope; "" for the layer whose variables lie directly under the branch's name."""
         return getattr(self, f"layer_{scope or 'output'}")
 
     def named_variables(self) -> dict[str, keras.Variable]:
@@ -97,7 +97,7 @@ class Branch(keras.layers.Layer):
         }
 
     def fully_connected_variables(self) -> list[keras.Variable]:
-        """Weights and biases of the fully connected layers: what the published L2 term covers."""
+        """Weights and biases of the fully connected layers, the variables in the published L2 term."""
         layers = [self.layer(scope) for scope in self.scopes]
         return [v for layer in layers if isinstance(layer, FullyConnected) for v in layer.trainable_variables]
 
@@ -117,22 +117,22 @@ def _variables(layer) -> dict[str, keras.Variable]:
 
 
 def vertices_of(flat, vertex_count: int):
-    """[B, N C], vertex-major, as [N, B, C]."""
+    """Reshapes vertex-major [B, N C] to [N, B, C]."""
     shape = [tf.shape(flat)[0], vertex_count, flat.shape[1] // vertex_count]
     return tf.transpose(tf.reshape(flat, shape), [1, 0, 2])
 
 
 def flattened(x):
-    """[N, B, C] as [B, N C], vertex-major."""
+    """Reshapes [N, B, C] to vertex-major [B, N C]."""
     return tf.reshape(tf.transpose(x, [1, 0, 2]), [tf.shape(x)[1], x.shape[0] * x.shape[2]])
 
 
 class NormalDecoder(Branch):
-    """Published decoder of `normal`: embedding -> 32 channels on the coarsest level -> up and convolve, level by level.
+    """Published decoder of `normal`: embedding -> 32 channels on the coarsest level, then upsample and convolve.
 
     Args:
-      finest: the level on which colours are computed, 0 as published; to finer levels they are interpolated. An
-        embedding describes smooth colours only, so the default saves the most expensive convolutions.
+      finest: finest level with convolutions, 0 as published; colours are interpolated to the levels below. Since an
+        embedding describes only smooth colours, the default variant saves the most expensive convolutions this way.
     """
 
     def __init__(
@@ -166,14 +166,14 @@ class NormalDecoder(Branch):
 
 
 class NormalRefiner(Branch):
-    """Published refiner of `normal`: down to a bottleneck of `nz` numbers and up again, skips at levels 3 and 2."""
+    """Published refiner of `normal`: encoder and decoder with a bottleneck of `nz` numbers, skips at levels 3 and 2."""
 
     def __init__(self, levels, inputs: int, order: int, nz: int, dropout: float, final_activation, outputs: int = 3):
         super().__init__(levels, order, final_activation, "mesh_refiner")
         widths = (16, 32, 64, 128)
         bottleneck = levels.sizes[4] * widths[3]
         self.stem = self.convolution("graph_conv0", 0, inputs, widths[0], use_bias=False, activation=None)
-        # The list of widths is used shifted: level 1 has widths[0] channels, level 4 has widths[3].
+        # As published, widths are shifted by one level: level 1 has widths[0] channels, level 4 has widths[3].
         for i in range(1, 5):
             self.convolution(f"graph_conv{i}", i, widths[max(i - 2, 0)], widths[i - 1])
         self.fc = self.fully_connected("fc", bottleneck, nz, dropout)
@@ -199,7 +199,7 @@ class NormalRefiner(Branch):
 
 
 class ResnetDecoder(Branch):
-    """Published decoder of `resnet`: four residual blocks, each after one step up."""
+    """Published decoder of `resnet`: four residual blocks, each after one upsampling step."""
 
     def __init__(
         self, levels, embedding_size: int, order: int, wide: bool, dropout: float, final_activation, outputs: int = 3
@@ -237,7 +237,7 @@ class ResnetRefiner(Branch):
 
 
 class UNetRefiner(Branch):
-    """Refiner of the default: a U-Net whose skips at every level carry the photo's detail to the output."""
+    """Refiner of the default variant: a U-Net; its skips at every level carry the photo's detail to the output."""
 
     def __init__(self, levels, inputs: int, order: int, wide: bool, final_activation, outputs: int = 3):
         super().__init__(levels, order, final_activation, "mesh_refiner")

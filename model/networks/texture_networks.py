@@ -1,4 +1,4 @@
-"""The graph networks that turn the coarse albedo and the photo's colours into the fine albedo."""
+"""Graph networks that predict the fine texture from the coarse albedo and the photo's colours."""
 
 import keras
 import numpy as np
@@ -17,34 +17,34 @@ from model.networks.texture_branches import (
 )
 from model.projection import delit_albedo
 
-# Coarse albedo 3, colour 3, visibility 1; "mirrored": colour and visibility of the vertex on the other side, too.
+# Coarse albedo 3, colour 3, visibility 1; "mirrored" adds colour and visibility of the mirrored vertex.
 _CHANNELS = {"mirrored": 11, "delit": 7, "lit": 7}
 
 
 class TextureNetwork(keras.Model):
-    """Embedding, coarse albedo and photo colours -> fine texture; [0, 1] outside, [-1, 1] inside.
+    """Embedding, coarse albedo and photo colours -> fine texture; colours are in [0, 1] outside, [-1, 1] inside.
 
     Args:
-      hierarchy: five mesh levels.
+      hierarchy: mesh hierarchy of five levels.
       embedding_size: E, length of the image embedding.
-      variant: the two branches, a decoder of the embedding and a refiner of the vertex inputs: the published "normal"
-        or "resnet", or "default", the decoder of "normal" up to level 1 and a U-Net with skips at every level.
-      head: "residual": coarse + conv([branches, inputs]), branches end linearly; the appearance starts close to the
-        de-lit projection (with inputs "lit" to the coarse albedo), the albedo to the coarse one;
-        "published": tanh(conv(branches)), branches end in ELU.
-      inputs: the refiner's colour: "delit": what the photo divided by its shading adds to the coarse albedo;
-        "mirrored": that and the same of the mirrored vertex, to infer the side that is not visible; "lit": the photo's
-        own colour (published).
-      intrinsic: two textures instead of one: the appearance, which explains the photo under the coarse face's light
-        whatever that light misses (cast shadows, highlights), and the albedo without them.
+      variant: the two branches, a decoder of the embedding and a refiner of the vertex inputs. "normal" and "resnet"
+        are published; "default" has the decoder of "normal" up to level 1, and a U-Net with skips at every level.
+      head: "residual": coarse + conv([branches, inputs]), where the branches end linearly. The appearance starts close
+        to the de-lit projection (with inputs "lit", to the coarse albedo), the albedo close to the coarse albedo.
+        "published": tanh(conv(branches)), where the branches end in ELU.
+      inputs: the refiner's colour input. "delit": the photo divided by its shading, minus the coarse albedo;
+        "mirrored": in addition the same for the mirrored vertex, to infer the hidden side; "lit": the photo's colour
+        (published).
+      intrinsic: predict two textures instead of one: the appearance, which reproduces the photo under the coarse face's
+        light and so includes cast shadows and highlights, and the albedo without them.
       order: Chebyshev order K.
-      nz: bottleneck of the refiner of "normal".
+      nz: size of the bottleneck in the refiner of "normal".
       wide: more channels: the published ones in "normal" (decoder) and "resnet" (both), twice as many in "default".
-      dropout: rate before the fully connected layers, while training; 0 as published.
-      mirror_index: [N] the vertex on the other side; inputs="mirrored" needs it.
+      dropout: dropout rate before the fully connected layers in training; 0 as published.
+      mirror_index: [N] index of each vertex's mirror; required by inputs="mirrored".
 
     Raises:
-      ValueError: an option that does not exist.
+      ValueError: an unknown option.
     """
 
     def __init__(
@@ -96,7 +96,7 @@ class TextureNetwork(keras.Model):
 
     @property
     def branches(self) -> list:
-        """The branches in the order of their outputs."""
+        """Branches, in the order of their outputs."""
         return [self.decoder, self.refiner]
 
     def _checked_mirror(self, mirror_index) -> tf.Tensor:
@@ -118,8 +118,8 @@ class TextureNetwork(keras.Model):
         )
         layer.build((None, None, branch_channels + (self.channels if residual else 0)))
         if residual and self.inputs != "lit":
-            # At the start the visible difference to the coarse albedo passes unchanged (T_0, the identity), so that
-            # training begins at the de-lit projection: without it the demo's epochs end below the projection.
+            # An identity (T_0) for the visible difference to the coarse albedo, so that training starts from the
+            # de-lit projection. Without it, the demo's few epochs do not even reach the projection.
             weight = layer.weight.numpy()
             for channel in range(3):
                 weight[(branch_channels + 3 + channel) * self.order, channel] += 1.0
@@ -127,25 +127,25 @@ class TextureNetwork(keras.Model):
         return layer
 
     def call(self, embedding, coarse_albedo, sampled_colour, visibility, shading, training=False):
-        """Fine texture of a batch of faces.
+        """Predicts the fine textures of a batch of faces.
 
         Args:
           embedding: [B, E].
           coarse_albedo: [B, N, 3] in [0, 1].
-          sampled_colour: [B, N, 3] in [0, 1], the photo at the projected vertices; ignored where not visible.
+          sampled_colour: [B, N, 3] in [0, 1], the photo's colours at the vertices; ignored where not visible.
           visibility: [B, N, 1] in [0, 1].
           shading: [B, N, 3], colour = albedo x shading; not used by inputs="lit".
           training: apply dropout.
 
         Returns:
-          [B, N, 3] albedo, or [B, N, 6] appearance and albedo, around [0, 1]: strictly inside with the published head;
-          with the residual head not clipped, so that gradients survive.
+          [B, N, 3] albedo, or [B, N, 6] appearance and albedo. The published head keeps them inside [0, 1]; the
+          residual head does not clip, so that gradients survive.
         """
         vertex_inputs = self.vertex_inputs(coarse_albedo, sampled_colour, visibility, shading)
         return (self.network(embedding, vertex_inputs, training=training) + 1.0) / 2.0
 
     def vertex_inputs(self, coarse_albedo, sampled_colour, visibility, shading):
-        """The refiner's input [B, N, 7 or 11]: coarse albedo in [-1, 1], colour or difference to it, visibility."""
+        """Refiner input [B, N, 7 or 11]: coarse albedo in [-1, 1], colour (or difference to the albedo), visibility."""
         if self.inputs == "lit":
             colour = 2.0 * sampled_colour - 1.0
         else:
@@ -155,7 +155,7 @@ class TextureNetwork(keras.Model):
         return tf.concat([2.0 * coarse_albedo - 1.0, *sides], axis=-1)
 
     def network(self, embedding, vertex_inputs, training=False):
-        """The network in its own range: [B, E], [B, N, 7 or 11] -> texture [B, N, 3 or 6] in [-1, 1]."""
+        """Network on its internal colour range: [B, E], [B, N, 7 or 11] -> texture [B, N, 3 or 6] in [-1, 1]."""
         outputs = self.branch_outputs(embedding, vertex_inputs, training=training)
         x = tf.transpose(vertex_inputs, [1, 0, 2])
         if self.head == "published":
@@ -171,7 +171,7 @@ class TextureNetwork(keras.Model):
         return [self.decoder(embedding, training=training), self.refiner(x, training=training)]
 
     def regularised_variables(self) -> list[keras.Variable]:
-        """Weights and biases of the fully connected layers, the only ones under the published L2 term."""
+        """Weights and biases of the fully connected layers, the only variables in the published L2 term."""
         return [variable for branch in self.branches for variable in branch.fully_connected_variables()]
 
     def named_variables(self) -> dict[str, keras.Variable]:

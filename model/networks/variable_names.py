@@ -1,4 +1,4 @@
-"""Names of the variables of networks and optimizers, by which files of weights and checkpoints match them."""
+"""Stable names of network and optimizer variables, by which weight files and checkpoints store them."""
 
 from collections.abc import Iterable, Mapping
 
@@ -9,21 +9,21 @@ def network_variables(variables: Iterable[keras.Variable]) -> dict[str, keras.Va
     """Path -> variable, e.g. "regressor/resnet/stem/convolution/kernel".
 
     Raises:
-      ValueError: two variables have one path.
+      ValueError: two variables have the same path.
     """
     return _unique((variable.path, variable) for variable in variables)
 
 
 def optimizer_variables(optimizer: keras.optimizers.Optimizer) -> dict[str, keras.Variable]:
-    """Path below the optimizer -> variable, e.g. "iteration", "mesh_concat_weights_momentum".
+    """Path without the optimizer's name -> variable, e.g. "iteration", "mesh_concat_weights_momentum".
 
-    Keras numbers the optimizers of a process (adam, adam_1, ...), so their own names are not stable.
+    Keras numbers the optimizers of a process (adam, adam_1, ...), so full paths are not stable.
     """
     return _unique((variable.path.partition("/")[2], variable) for variable in optimizer.variables)
 
 
 def dropout_seeds(network: keras.Layer) -> dict[str, keras.Variable]:
-    """Path of the dropout layer -> its random state, in networks whose layers have paths of their own.
+    """Path of the dropout layer -> its random state, for networks whose layers have unique paths.
 
     Keras numbers the random generators of a process (seed_generator, seed_generator_1, ...), like its optimizers.
     """
@@ -35,13 +35,13 @@ def _unique(named: Iterable[tuple[str, keras.Variable]]) -> dict[str, keras.Vari
     result: dict[str, keras.Variable] = {}
     for name, variable in named:
         if name in result:
-            raise ValueError(f"variables must have names of their own, got {name!r} twice")
+            raise ValueError(f"variables must have unique names, got {name!r} twice")
         result[name] = variable
     return result
 
 
 def mismatch(wanted: Mapping[str, keras.Variable], shapes: Mapping[str, tuple[int, ...]]) -> str:
-    """One-line reason why arrays of `shapes` do not fit the variables; empty if they do."""
+    """Reason in one line why arrays of `shapes` do not fit the variables; empty if they do."""
     if missing := wanted.keys() - shapes.keys():
         return f"must hold '{min(missing)}', got {len(shapes)} other variables where {len(wanted)} are wanted"
     if unknown := shapes.keys() - wanted.keys():
