@@ -1,4 +1,4 @@
-"""Everything that a configuration names for one reconstruction: face model, camera and networks."""
+"""Loads the components that a configuration names: face model, camera and networks."""
 
 import dataclasses
 import hashlib
@@ -35,12 +35,12 @@ class Pipeline:
     """Face model, camera, the two frozen networks and the graph network that refines the texture.
 
     Attributes:
-      config: that all of it was loaded for.
+      config: the configuration they were loaded for.
       face_model: the model.
       camera: of the crops.
       regressor: frozen; crop to coefficients.
       identity: frozen; crop to identity embedding.
-      texture_network: of `face_gcn`, the only one that is trained.
+      texture_network: the network inside `face_gcn`, the only one that is trained.
       face_gcn: coarse face, refinement, rendering, loss terms.
     """
 
@@ -71,7 +71,7 @@ class Pipeline:
         return digest.hexdigest()[:16]
 
     def signature(self) -> dict[str, str]:
-        """Names and hashes that a checkpoint of the texture network must agree with."""
+        """Names and hashes that a checkpoint of the texture network must match."""
         texture = self.config.texture
         network = f"{texture.variant}/{texture.head}/{texture.inputs}/K{texture.order}/nz{texture.nz}"
         flags = ("/wide" if texture.wide else "") + ("/intrinsic" if texture.intrinsic else "")
@@ -85,7 +85,7 @@ class Pipeline:
 
 
 def load_pipeline(config: schema.Config) -> Pipeline:
-    """Loads or builds all that a configuration names.
+    """Loads or builds all components that a configuration names.
 
     Raises:
       UserError: a file is missing or belongs to another face model.
@@ -110,7 +110,7 @@ def load_pipeline(config: schema.Config) -> Pipeline:
 def load_regressor(
     config: schema.Config, face_model: FaceModel
 ) -> Regressor | FrozenRegressor | TorchRegressor | BothSides:
-    """The frozen regressor: a published one where regressor.weights is a .pb or .pth, else this program's own."""
+    """Loads the frozen regressor: a published one if regressor.weights is a .pb or .pth, otherwise this program's."""
     network = _load_network(config, face_model)
     return from_both_sides(network, face_model) if config.regressor.mirror else network
 
@@ -126,7 +126,7 @@ def _load_network(config: schema.Config, face_model: FaceModel) -> Regressor | F
 
 
 def load_identity(config: schema.Config, face_model: FaceModel) -> IdentityNetwork | FrozenIdentity:
-    """The frozen identity network: the published graph where identity.weights is a .pb, else this program's own."""
+    """Loads the frozen identity network: the published graph if identity.weights is a .pb, otherwise this program's."""
     path = schema.asset_path(config.identity.weights)
     if is_frozen(path):
         return FrozenIdentity(path, config.identity.crop_fraction)
@@ -140,14 +140,14 @@ def restore_texture_network(pipeline: Pipeline) -> None:
     """Restores the texture network from the run's best checkpoint.
 
     Raises:
-      UserError: there is none, or it belongs to another configuration.
+      UserError: the checkpoint is missing or belongs to another configuration.
     """
     state = {"texture": network_variables(pipeline.texture_network.weights)}
     checkpoints.restore(pipeline.config.run_dir / "best.npz", state, pipeline.signature())
 
 
 def load_parser(config: schema.Config) -> FaceParser | None:
-    """The configuration's face-parsing network, None where it names none.
+    """Loads the configuration's face-parsing network; None if it names none.
 
     Raises:
       UserError: the file is missing or cannot be used.
@@ -161,7 +161,7 @@ def load_parser(config: schema.Config) -> FaceParser | None:
 
 
 def load_hierarchy(config: schema.Config, face_model: FaceModel) -> MeshHierarchy:
-    """The face model's mesh levels, built on first use and kept with the data set's parameters."""
+    """Loads the face model's mesh hierarchy; on first use it is built and stored with the data set's parameters."""
     mesh = {"vertices": face_model.mean_shape, "faces": face_model.triangles}
     return init_sampling(mesh, config.params_dir, config.texture.factors)
 

@@ -1,9 +1,9 @@
-"""Targets of the albedo texture on synthetic crops: the true albedo of the spot that the crop shows at a vertex.
+"""Targets for the albedo texture on synthetic crops: the true albedo of the skin that the crop shows at each vertex.
 
-Predicted coefficients misplace the mesh by a pixel or two, so a vertex lies on another spot of the skin than the vertex
-of the same number did when the crop was rendered. With that vertex's albedo as target a network would learn to blur: it
-cannot know by how much each brow or hair of a beard is displaced. With the albedo of the spot it sees, it can keep
-every detail of the photo and has only the light to remove.
+Predicted coefficients misplace the mesh by a pixel or two, so vertex i of the predicted face does not lie on the same
+point of the skin as vertex i of the true face. If vertex i's true albedo were the target, a network would learn to
+blur, because it cannot know how far each eyebrow or beard hair is displaced. With the albedo of the skin visible at the
+predicted position as target, it can keep all detail of the photo and only has to remove the light.
 """
 
 from collections.abc import Mapping, Sequence
@@ -25,12 +25,12 @@ def albedo_targets(
     predicted: np.ndarray,
     truth: Mapping[str, np.ndarray],
 ) -> np.ndarray:
-    """`seen_albedo` of the crops `indices`, the true albedo of all others: [S, N, 3] float16.
+    """Targets [S, N, 3] float16: `seen_albedo` for the crops `indices`, the true albedo for all others.
 
     Args:
-      face_gcn: has the face model and the camera of the crops.
+      face_gcn: provides the face model and the camera of the crops.
       records: S RGBA crops.
-      indices: those that are trained or validated on.
+      indices: crops used for training or validation.
       predicted: [S, K] coefficients.
       truth: coefficients [S, K] and true_albedo [S, N, 3] of all records.
     """
@@ -50,16 +50,16 @@ def seen_albedo(
     true_coefficients: tf.Tensor,
     true_albedo: tf.Tensor,
 ) -> tf.Tensor:
-    """Albedo [B, N, 3] that a crop shows at the vertices of the predicted face; the true one where it shows none.
+    """Albedo [B, N, 3] visible in a crop at the vertices of the predicted face; the true albedo at hidden vertices.
 
     Args:
-      face_gcn: has the face model and the camera of the crops.
+      face_gcn: provides the face model and the camera of the crops.
       alpha: [B, H, W, 1] in [0, 1], 1 where the crop shows the face.
       predicted, true_coefficients: [B, K].
       true_albedo: [B, N, 3] RGB in [0, 1].
     """
     camera, morphable = face_gcn.camera, face_gcn.morphable
-    # The crop as it would look without light: the true face drawn in its albedo, then read at the predicted vertices.
+    # Render the true face's albedo, which is the crop without light, and read it at the predicted vertices.
     true_face = morphable.posed(true_coefficients, camera)
     shown = rasterize(camera.clip_coordinates(true_face.vertices), morphable.triangles, camera.image_size)
     image = interpolate(true_albedo, morphable.triangles, shown)

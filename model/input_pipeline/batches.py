@@ -1,4 +1,4 @@
-"""Batches of crops with the outputs of the frozen networks, read ahead while the network computes."""
+"""Batches of crops with the outputs of the frozen networks, prefetched while the network computes."""
 
 import dataclasses
 from collections.abc import Iterator, Sequence
@@ -12,12 +12,12 @@ from model.networks.encoding import EncodedFaces
 
 @dataclasses.dataclass(frozen=True)
 class CropBatch:
-    """B training crops and what is known about them.
+    """B training crops with their precomputed data.
 
     Attributes:
       crop: [B, H, W, 4] RGBA in [0, 1], alpha 1 on skin.
       encoded: the frozen networks' outputs.
-      true_albedo: [B, N, 3] RGB in [0, 1], None where it is not known.
+      true_albedo: [B, N, 3] RGB in [0, 1], None if unknown.
     """
 
     crop: tf.Tensor
@@ -26,7 +26,7 @@ class CropBatch:
 
 
 def shuffled(indices: Sequence[int], seed: int, epoch: int, repetition: int = 0) -> np.ndarray:
-    """The records in random order: a function of the arguments alone, so a resumed run sees the same batches."""
+    """Records in random order; depends only on the arguments, so a resumed run sees the same batches."""
     return np.random.default_rng([seed, epoch, repetition]).permutation(np.asarray(indices, np.int64))
 
 
@@ -44,11 +44,11 @@ def batches(
     Args:
           records: S RGBA crops.
       encoded: the frozen networks' outputs, arrays of S rows.
-          order: indices into the records; the last, smaller batch is yielded, too.
+          order: indices into the records; a smaller last batch is yielded as well.
       batch_size: B.
       workers: threads that read and check records.
-      buffer_size: batches kept ready.
-      targets: [S, N, 3] the true albedo of all records, where it is known.
+      buffer_size: number of batches to prefetch.
+      targets: [S, N, 3] true albedo of all records, None if unknown.
     """
     outputs = [getattr(encoded, field.name) for field in dataclasses.fields(encoded)]
     known = outputs + ([] if targets is None else [targets])

@@ -1,7 +1,7 @@
 """Cached outputs of the frozen networks for every training crop.
 
-Training the texture networks never changes the regressor or the identity network, so their outputs are constants of
-the data: some 1.5 KB a crop with the embedded default, against two network passes in every update.
+Training the texture networks does not change the regressor or the identity network, so their outputs for each crop are
+computed once: about 1.5 KB per crop with the shipped networks, instead of two network passes in every update.
 """
 
 import dataclasses
@@ -15,7 +15,7 @@ from lib.files.numpy_files import DamagedFile, read_npz, write_npz
 from lib.records.record_file import RecordReader
 from model.networks.encoding import EncodedFaces
 
-# The arrays of a file. Files of an earlier version hold others, and are written anew.
+# Arrays of a cache file. Files of earlier versions hold other arrays and are rewritten.
 _ARRAYS = tuple(field.name for field in dataclasses.fields(EncodedFaces))
 
 
@@ -29,15 +29,15 @@ def encode_records(
 ) -> EncodedFaces:
     """Runs `encode` over all crops of a record file, or loads its earlier results.
 
-    Results are kept in parts, so that a killed run continues with the part it was in.
+    Results are stored in parts, so that an interrupted run resumes with the first missing part.
 
     Args:
           records: S RGBA crops.
       encode: [B, H, W, 4] float32 crops in [0, 1] -> the networks' outputs.
-          cache_folder: where results are kept.
-      key: identifies the networks behind `encode` (a change of weights must change it).
-      batch_size: crops a call.
-      part_size: crops a file.
+          cache_folder: folder of the results.
+      key: identifies the networks behind `encode`; it must change when their weights do.
+      batch_size: crops per call.
+      part_size: crops per file.
 
     Returns:
       float32 arrays of S rows, in the order of the records.
@@ -65,7 +65,7 @@ def _kept(path: Path) -> dict[str, np.ndarray] | None:
     try:
         return read_npz(path, _ARRAYS)
     except (FileNotFoundError, DamagedFile):
-        return None  # a cache is made again, never repaired
+        return None  # a damaged cache file is rebuilt
 
 
 def _encode(

@@ -1,4 +1,4 @@
-"""Ground truth of records that are the synthetic crops of create_bin.py."""
+"""Ground truth of record files that were packed from the synthetic crops of create_bin.py."""
 
 from pathlib import Path
 
@@ -12,15 +12,15 @@ from lib.synthetic.dataset import TRUTH, load_truth
 
 
 def record_truth(config: schema.Config, records: RecordReader, fingerprint: str) -> dict[str, np.ndarray] | None:
-    """Ground truth of every record, in the order of the records; None where they are not synthetic crops.
+    """Ground truth of every record, in the order of the records; None if they are not synthetic crops.
 
     Args:
-      config: locates the synthetic crops.
+      config: the effective configuration, which locates the synthetic crops.
       records: the packed crops.
-      fingerprint: of the face model in use.
+      fingerprint: fingerprint of the face model in use.
 
     Returns:
-      coefficients [S, K] float32 and true_albedo [S, N, 3] float16, RGB in [0, 1] with all detail, without light.
+      coefficients [S, K] float32, and true_albedo [S, N, 3] float16, RGB in [0, 1] including skin detail.
 
     Raises:
       UserError: the truth belongs to another face model.
@@ -36,7 +36,7 @@ def record_truth(config: schema.Config, records: RecordReader, fingerprint: str)
     found = str(truth["face_model"])
     if found != fingerprint:
         raise UserError(
-            f"{folder / TRUTH}: must be of the configured face model, {fingerprint}, got faces drawn from {found} "
+            f"{folder / TRUTH}: must belong to the configured face model, {fingerprint}, got faces drawn from {found} "
             "(run python create_bin.py again with this configuration)"
         )
     kept = [rows[name] for name in names]
@@ -44,5 +44,5 @@ def record_truth(config: schema.Config, records: RecordReader, fingerprint: str)
 
 
 def _same_crop(records: RecordReader, index: int, path: Path) -> bool:
-    """Compares pixels: other crops can have the same names."""
+    """Compares pixels, because other crops can have the same file names."""
     return path.is_file() and np.array_equal(records.batch([index])[0], read_crop(path, records.shape[0]))

@@ -1,4 +1,4 @@
-"""One identity and one albedo from many photos or frames of a person, a bounded number of them in memory."""
+"""Estimates one identity and one albedo from any number of photos or frames of a person, in bounded memory."""
 
 import dataclasses
 from collections.abc import Iterable, Iterator
@@ -15,27 +15,30 @@ from model.reconstruction.face_reconstructor import Draft, FaceReconstructor
 
 Item = TypeVar("Item")
 
-# Crops fitted as one batch.
+# Number of crops fitted as one batch.
 BATCH = 8
-# Photos whose energies are added; of more, those whose poses lie farthest apart.
+# Largest number of photos in the joint fit; if there are more, those with the most different poses are used.
 JOINT_PHOTOS = 8
-# Steps of the fit of all photos together, as a share of fit.steps. It is stopped early: run to its minimum it is worse
-# than its start, because what misleads a photo (shadows, hair, glasses) misleads it with many pixels at once.
+# Steps of the joint fit, as a share of fit.steps. It is stopped early: at its minimum, the result is worse than at the
+# start, because shadows, hair and glasses mislead a photo with many pixels at once.
 JOINT_STEPS = 1 / 3
-# The landmarks are the regressor's, whose errors a person's photos have in common; colours err each in its own way.
+# The weak landmarks come from the regressor, and their errors are correlated between a person's photos; errors of
+# colour are not.
 JOINT_WEIGHTS = FitWeights(landmark_sigma=6.0, observations=1000.0, colour_sigma=0.04)
 
 
 class PersonEstimator:
-    """Fits the photos of a person: each by itself, some together for what they share, then each around that.
+    """Fits the photos of a person in three stages.
 
-    The start of the joint fit is the mean of the photos' robust means as regressed and as fitted: the two err
-    differently. Size and place of the head stay as they are at the start: a fit trades them for the camera's distance,
-    which no photo reveals; the regressor has learned which size goes with such a face. `python -m
-    benchmarks.same_person` measures each stage.
+    Each photo is fitted alone; then some of them are fitted jointly for the shared identity and albedo; then each photo
+    is fitted again with those fixed. The joint fit starts from the average of two robust means over the photos, that of
+    the regressed and that of the fitted coefficients, because their errors differ. Size and position of the head stay
+    as at the start: a fit would trade them against the camera's distance, which photos do not determine, whereas the
+    regressor has learned which size is typical. `python -m benchmarks.same_person` measures each stage.
 
     Args:
-      reconstruct: guesses and fits single photos. Its `steps` of 0 leave the robust mean of what was regressed.
+      reconstruct: estimates and fits single photos. If its `steps` are 0, the result is the robust mean of the
+        regressed coefficients.
     """
 
     def __init__(self, reconstruct: FaceReconstructor):
@@ -48,11 +51,15 @@ class PersonEstimator:
         self._similarity = Similarity(pipeline.face_model)
 
     def fit_each(self, drafts: list[Draft]) -> list[Draft]:
-        """A batch of drafts, each fitted by itself."""
+        """Fits each draft of a batch independently."""
         return self.reconstruct.fit(drafts, self.reconstruct.fitter) if self.reconstruct.steps else drafts
 
     def fit_shared(self, gallery: "Gallery") -> np.ndarray:
-        """Identity and albedo of the person whose photos were fitted alone; [K], the other slots are one photo's."""
+        """Fits the person's identity and albedo jointly to photos that were fitted alone.
+
+        Returns:
+          [K] coefficients; those that photos do not share are one photo's.
+        """
         layout, steps = self._layout, round(JOINT_STEPS * self.reconstruct.steps)
         coefficients, regressed = gallery.coefficients, gallery.regressed
         start = with_shared_mean(layout, coefficients)
@@ -67,7 +74,7 @@ class PersonEstimator:
         return found
 
     def fit_with_identity(self, shared: np.ndarray, drafts: list[Draft]) -> list[Draft]:
-        """A batch of drafts fitted with identity and albedo of `shared` [K]."""
+        """Fits a batch of drafts with identity and albedo fixed to those of `shared` [K]."""
         slots = shared_slots(self._layout)
         drafts = [
             dataclasses.replace(draft, coefficients=np.where(slots, shared, draft.coefficients)) for draft in drafts
@@ -76,7 +83,7 @@ class PersonEstimator:
 
 
 class Gallery:
-    """Drafts of one person's photos on disk, their coefficients in memory."""
+    """Drafts of one person's photos; the drafts are on disk, their coefficients in memory."""
 
     def __init__(self):
         self.drafts: DiskList[Draft] = DiskList()
@@ -87,27 +94,27 @@ class Gallery:
         return len(self.drafts)
 
     def append(self, draft: Draft) -> None:
-        """Keeps a draft."""
+        """Stores a draft."""
         self.drafts.append(draft)
         self._coefficients.append(draft.coefficients)
         self._regressed.append(draft.regressed)
 
     @property
     def coefficients(self) -> np.ndarray:
-        """[P, K] as fitted."""
+        """Fitted coefficients [P, K]."""
         return np.stack(self._coefficients)
 
     @property
     def regressed(self) -> np.ndarray:
-        """[P, K] as regressed."""
+        """Regressed coefficients [P, K]."""
         return np.stack(self._regressed)
 
 
 def spread(angles: np.ndarray, count: int) -> np.ndarray:
-    """Indices of up to `count` photos whose head poses [T, 3] lie farthest apart, the most frontal one first."""
+    """Indices of up to `count` photos whose head poses [T, 3] differ most, the most frontal photo first."""
     chosen = [int(np.linalg.norm(angles, axis=1).argmin())]
     distance = np.full(len(angles), np.inf)
-    order = np.linspace(0, 0.1, len(angles))[:, None]  # a still head: photos far apart in time
+    order = np.linspace(0, 0.1, len(angles))[:, None]  # for a still head: prefer photos far apart in time
     places = np.concatenate([angles, order], axis=1)
     while len(chosen) < min(count, len(angles)):
         distance = np.minimum(distance, np.linalg.norm(places - places[chosen[-1]], axis=1))
@@ -117,7 +124,7 @@ def spread(angles: np.ndarray, count: int) -> np.ndarray:
 
 
 def batches(items: Iterable[Item], size: int = BATCH) -> Iterator[list[Item]]:
-    """The items in lists of `size`, the last one shorter."""
+    """Groups the items into lists of `size`; the last list may be shorter."""
     rest = iter(items)
     while batch := list(islice(rest, size)):
         yield batch

@@ -1,4 +1,4 @@
-"""The folder `person`: one person from all photos, as meshes, textures, numbers and pictures."""
+"""Writes the folder `person`: meshes, textures, numbers and pictures of one person, merged from all photos."""
 
 import dataclasses
 from pathlib import Path
@@ -26,13 +26,13 @@ PERSON_FOLDER = "person"
 
 @dataclasses.dataclass(frozen=True, eq=False, kw_only=True)
 class PersonRecord(SkinView):
-    """The part of a photo's result that its person needs.
+    """The part of a photo's result that is needed to merge the photos of a person.
 
     Attributes:
-      name: of the photo's results.
-      coefficients: [K] final.
+      name: name of the photo's results.
+      coefficients: [K] final coefficients.
       rgb: [H, W, 3] the crop, RGB in [0, 1].
-      alpha: [H, W] its mask.
+      alpha: [H, W] mask of the crop.
     """
 
     name: str
@@ -42,7 +42,7 @@ class PersonRecord(SkinView):
 
     @classmethod
     def named(cls, result: PhotoResult, textures: FaceTextures | None, name: str) -> "PersonRecord":
-        """The record of a reconstructed photo and its textures, if it has any."""
+        """Record of a reconstructed photo and its textures, if any."""
         return cls(
             **vars(SkinView.of(result, textures)),
             name=printable(name),
@@ -57,14 +57,15 @@ def write_person(
 ) -> MergedSkin:
     """Merges the photos of one person and writes the result.
 
-    mesh.obj with mesh_albedo.png and mesh_normals.png, mesh.glb, mesh.ply (vertex colours), each if the exports'
-    formats have it: no pose, no expression, the photos' textures merged; coefficients.json, metrics.json, sheet.png.
+    Depending on the export formats, the meshes are mesh.obj with mesh_albedo.png and mesh_normals.png, mesh.glb, and
+    mesh.ply with vertex colours. They have no pose and no expression, and the photos' merged textures. Further files:
+    coefficients.json, metrics.json and sheet.png.
 
     Args:
-      folder: is made.
-      reconstruct: of the photos.
-      export: of the photos.
-      records: of the person's photos, at least one.
+      folder: created if missing.
+      reconstruct: the reconstructor of the photos.
+      export: the exporter of the photos.
+      records: records of the person's photos, at least one.
 
     Returns:
       The merged skin.
@@ -97,7 +98,7 @@ def write_person(
 
 
 def write_meshes(folder: Path, export: Exporter, identity: np.ndarray, skin: MergedSkin) -> None:
-    """Writes the meshes of `write_person` for identity coefficients [Ki]."""
+    """Writes the meshes that `write_person` describes, for identity coefficients [Ki]."""
     export.remove_earlier(folder, export.formats)
     morphable, triangles = export.morphable, export.morphable.face_model.triangles
     shape = morphable.shape(tf.constant(identity[None]), tf.zeros([1, morphable.layout.expression]))
@@ -122,7 +123,7 @@ def write_meshes(folder: Path, export: Exporter, identity: np.ndarray, skin: Mer
 def _write_numbers(
     folder: Path, reconstruct: FaceReconstructor, records: DiskList[PersonRecord], psnr: dict[str, float]
 ) -> None:
-    """coefficients.json and metrics.json."""
+    """Writes coefficients.json and metrics.json."""
     face_model = reconstruct.pipeline.face_model
     shared = face_model.layout.split(records[0].coefficients)
     contents = {

@@ -1,4 +1,4 @@
-"""One skin from the photos of a person: vertex colours and textures, merged by visibility."""
+"""Merges the photos of a person into one skin: vertex colours and textures, weighted by visibility."""
 
 import dataclasses
 from collections.abc import Iterator
@@ -10,17 +10,17 @@ from lib.mesh_export.uv_chart import ChartRaster
 from model.reconstruction.export import FaceTextures
 from model.reconstruction.photo_result import PhotoResult
 
-# Weight of a photo's albedo where it did not see the skin: the mean of the networks' guesses is left.
+# Weight of a photo's albedo on hidden skin: where no photo shows the skin, the networks' predictions are averaged.
 UNSEEN = 0.01
-# Skin seen at a flat angle is smeared: the weight falls with this power of the cosine.
+# Skin seen at a grazing angle is smeared, so the weight falls with this power of the cosine.
 FRONTALITY_POWER = 2.0
-# Limit of a photo's gain on the albedo, either way.
+# Limit of the gain on a photo's albedo, in both directions.
 MAX_GAIN = 1.5
-# Photos whose median every photo's gain is measured against; of more, so many, evenly chosen.
+# Largest number of photos in the median that gains are relative to; if there are more, they are chosen evenly.
 MEDIAN_PHOTOS = 32
-# Pixels a texel beyond which more do not sharpen a texture.
+# Pixels per texel beyond which a texture does not get sharper.
 FULL_DENSITY = 1.0
-# Textures are mixed by this power of their weights: fits are a pixel off, and an even mixture is a blurred one.
+# Textures are blended by this power of their weights: fits are off by a pixel, so an even blend would be blurred.
 SHARPNESS = 3.0
 
 
@@ -30,8 +30,8 @@ class SeenTexture:
 
     Attributes:
       albedo: uint8 [T, T, 3].
-      share: [T, T] float32, share of the photo in it.
-      density: [T, T] float32, pixels of the photo on a texel's side.
+      share: [T, T] float32, share of the photo in each texel.
+      density: [T, T] float32, photo pixels per texel side.
     """
 
     albedo: np.ndarray
@@ -46,8 +46,8 @@ class SkinView:
     Attributes:
       albedo: [N, 3] RGB.
       visibility: [N] in [0, 1].
-      frontality: [N] cosine between normal and view, negative where turned away.
-      texture: of this photo, or None.
+      frontality: [N] cosine between normal and viewing direction, negative where turned away.
+      texture: texture of this photo, or None.
     """
 
     albedo: np.ndarray
@@ -57,7 +57,7 @@ class SkinView:
 
     @classmethod
     def of(cls, result: PhotoResult, textures: FaceTextures | None) -> "SkinView":
-        """The view of a reconstructed photo."""
+        """View of a reconstructed photo."""
         face_gcn = result.reconstruction
         return cls(
             albedo=face_gcn.albedo[0].numpy(),
@@ -68,11 +68,11 @@ class SkinView:
 
     @property
     def weight(self) -> np.ndarray:
-        """[N] what the photo counts for at each vertex."""
+        """Weight [N] of the photo at each vertex."""
         return self.visibility * np.maximum(self.frontality, 0) ** FRONTALITY_POWER
 
     def gain(self, common: np.ndarray) -> np.ndarray:
-        """[3] factors that bring the albedo to the level of `common` [N, 3] on the skin that the photo sees."""
+        """Factors [3] that scale the albedo to the level of `common` [N, 3] on the skin that the photo shows."""
         weight = self.weight
         if not weight.sum():
             return np.ones(3)
@@ -81,7 +81,7 @@ class SkinView:
 
 
 class SkinViews(Protocol):
-    """At least one view of a person's skin, in memory or on disk; gone through more than once."""
+    """One or more views of a person's skin, in memory or on disk; they are iterated more than once."""
 
     def __len__(self) -> int: ...
 
@@ -96,7 +96,7 @@ class MergedTexture:
 
     Attributes:
       albedo: [T, T, 3] float32 RGB in [0, 1].
-      weight: [T, T] float32 share of the photos in it.
+      weight: [T, T] float32 share of the photos in each texel.
     """
 
     albedo: np.ndarray
@@ -109,7 +109,7 @@ class MergedSkin:
 
     Attributes:
       albedo: [N, 3] float32 RGB.
-      texture: None where textures were not asked for.
+      texture: None if textures are not merged.
     """
 
     albedo: np.ndarray
@@ -119,13 +119,13 @@ class MergedSkin:
 def merge(views: SkinViews, raster: ChartRaster | None = None) -> MergedSkin:
     """Merges P photos, read one after the other, into one skin.
 
-    A photo counts by visibility and by how frontally it sees the skin, in textures by the pixels it has for a texel;
-    skin that none saw becomes the mean of the networks' guesses. First, each photo's colours are scaled to the median
-    of all on the skin that it saw, because one photo cannot separate exposure from albedo.
+    Photos are weighted by visibility and by how frontally they show the skin, in textures also by their pixels per
+    texel. Skin that no photo shows becomes the mean of the networks' predictions. Before merging, each photo's colours
+    are scaled to the median of all photos on the skin it shows, because one photo cannot separate exposure from albedo.
 
     Args:
-      views: all with textures if there is a raster.
-      raster: of the textures' chart; without it, textures are not merged.
+      views: views of the P photos; all must have textures if there is a raster.
+      raster: raster of the texture chart; None to merge no textures.
     """
     chosen = np.unique(np.linspace(0, len(views) - 1, min(MEDIAN_PHOTOS, len(views))).round().astype(int))
     common = np.median([views[int(index)].albedo for index in chosen], axis=0)
@@ -145,7 +145,7 @@ def merge(views: SkinViews, raster: ChartRaster | None = None) -> MergedSkin:
 def _merge_textures(
     views: SkinViews, gains: list[np.ndarray], albedo: np.ndarray, raster: ChartRaster
 ) -> MergedTexture:
-    """The views' textures, over the vertices' merged albedo [N, 3] where no photo has a share."""
+    """Merges the views' textures; texels without any photo take the vertices' merged albedo [N, 3]."""
     size = raster.size
     total, mass = np.zeros((size, size, 3), np.float32), np.zeros((size, size), np.float32)
     share = np.zeros((size, size), np.float32)

@@ -1,4 +1,4 @@
-"""Several photos of one person: one identity and one albedo from all of them, textures merged by visibility."""
+"""Reconstructs people from several photos each: one identity and albedo per person, textures merged by visibility."""
 
 import functools
 import time
@@ -21,21 +21,21 @@ from model.reconstruction.result_folder import ResultFolder
 
 
 def reconstruct_people(config: schema.Config, source: Path, output: Path) -> dict[str, str]:
-    """Reconstructs people, each from all photos of a folder.
+    """Reconstructs people, each from all photos in a folder.
 
-    Each photo gets its folder as in `reconstruct_folder`, and each person a folder `person` with the meshes of
-    `write_person` (no pose, no expression, merged albedo), coefficients.json, metrics.json and sheet.png.
+    Each photo gets a folder as in `reconstruct_folder`, and each person a folder `person`, written by `write_person`:
+    meshes (no pose, no expression, merged albedo), coefficients.json, metrics.json and sheet.png.
 
     Args:
       config: the effective configuration.
-      source: folder of one person's photos, or of one such folder for each person.
-      output: folder of the results; a sub-folder for each person if `source` has them.
+      source: folder of one person's photos, or folder with a sub-folder of photos for each person.
+      output: folder for the results, with a sub-folder for each person if `source` has them.
 
     Returns:
       The photos that could not be reconstructed: name -> reason.
 
     Raises:
-      UserError: there is no photo, no trained network, or not one photo could be reconstructed.
+      UserError: there is no photo or no trained network, or all photos failed.
     """
     source, output = Path(source), Path(output)
     people = person_folders(source, output)
@@ -53,14 +53,14 @@ def reconstruct_people(config: schema.Config, source: Path, output: Path) -> dic
 
 
 def person_folders(source: Path, output: Path | None = None) -> list[Path]:
-    """The folder itself, or its sub-folders: one for each person. Sub-folders without photos do not count.
+    """Folders of photos, one for each person: `source` itself, or its sub-folders that hold photos.
 
     Args:
-      source: of the photos.
-      output: a folder within it that holds results.
+      source: the folder to search.
+      output: folder of results, ignored if it lies within `source`.
 
     Raises:
-      UserError: both photos and sub-folders with photos, or neither.
+      UserError: `source` holds both photos and sub-folders with photos, or neither.
     """
     paths = photo_paths(source, skip=output)
     folders = sorted({source / path.relative_to(source).parts[0] for path in paths if path.parent != source})
@@ -78,9 +78,9 @@ def person_folders(source: Path, output: Path | None = None) -> list[Path]:
 def _reconstruct_person(
     estimator: PersonEstimator, written: ResultFolder, names: dict[Path, str]
 ) -> DiskList[PersonRecord]:
-    """Reconstructs one person's photos, writes each to its folder of `names`, and returns their records.
+    """Reconstructs one person's photos, writes each to its folder in `names`, and returns their records.
 
-    A batch of photos at a time is in memory; between the passes, crops lie on disk and photos are read again.
+    Only one batch of photos is in memory at a time; between passes, crops are stored on disk and photos are read again.
     """
     started = time.monotonic()
     gallery, paths = _fit_each(estimator, written, list(names))
@@ -89,12 +89,12 @@ def _reconstruct_person(
         return records
     try:
         shared = estimator.fit_shared(gallery)
-    except PHOTO_ERRORS as error:  # the photos were fitted together
+    except PHOTO_ERRORS as error:  # the joint fit failed, so all its photos did
         for path in paths:
             written.fail(path, error)
         return records
     fit = functools.partial(estimator.fit_with_identity, shared)
-    seconds = (time.monotonic() - started) / len(paths)  # the joint part belongs to all of them alike
+    seconds = (time.monotonic() - started) / len(paths)  # the joint fit is shared equally
     for first in range(0, len(paths), BATCH):
         batch = paths[first : first + BATCH]
         began = time.monotonic()
@@ -113,7 +113,7 @@ def _reconstruct_person(
 
 
 def _fit_each(estimator: PersonEstimator, written: ResultFolder, paths: list[Path]) -> tuple[Gallery, list[Path]]:
-    """The drafts of the photos that can be fitted, each by itself, and their paths."""
+    """Fits each photo alone; returns the drafts of those that succeeded, and their paths."""
     gallery, kept = Gallery(), []
     reconstruct = estimator.reconstruct
     for batch in batches(paths):
@@ -133,7 +133,7 @@ def _fit_each(estimator: PersonEstimator, written: ResultFolder, paths: list[Pat
 def _fitted(
     fit: Callable[[list[Draft]], list[Draft]], written: ResultFolder, paths: list[Path], drafts: list[Draft]
 ) -> dict[Path, Draft]:
-    """The batch as `fit` leaves it; nothing, and all its photos failed, if it cannot."""
+    """Fits a batch; if that fails, records all its photos as failed and returns no drafts."""
     if not drafts:
         return {}
     try:

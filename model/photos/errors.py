@@ -8,11 +8,11 @@ import tensorflow as tf
 from lib.errors import UserError
 from lib.files.file_names import printable
 
-# Its own faults, numbers that do not fit (a face at its very border), libraries' errors.
+# This program's errors, impossible numbers (such as a face at the very border), and errors from libraries.
 PHOTO_ERRORS = (UserError, ValueError, ArithmeticError, OSError, cv2.error, tf.errors.OpError)
 
 
 def failure_reason(path: Path, error: BaseException) -> str:
-    """What went wrong with a photo, one line without its name."""
+    """Reason why a photo failed, in one line and without the photo's name."""
     reason = " ".join(str(error).split()) or type(error).__name__
     return printable(reason.removeprefix(f"{path}: ").removeprefix(f"{path.name}: "))

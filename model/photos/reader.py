@@ -1,4 +1,4 @@
-"""From a photo, a file or an array of pixels, to the aligned crop of its face."""
+"""Reads photos, from files or arrays, and aligns their faces to crops."""
 
 import dataclasses
 from pathlib import Path
@@ -17,14 +17,14 @@ from lib.images.display import to_bytes
 
 @dataclasses.dataclass(frozen=True)
 class AlignedPhoto:
-    """A photo's face, cropped.
+    """The cropped and aligned face of a photo.
 
     Attributes:
-      name: of the file.
+      name: name of the file.
       photo_size: (height, width).
       face: the detection, in pixels of the photo.
-      alignment: the crop, its points and the way back to the photo.
-      alpha: [H, W] float32 mask of the crop that the photo brought along, or None.
+      alignment: the crop, its points, and the transform to the photo.
+      alpha: [H, W] float32 mask of the crop if one was supplied with the photo, else None.
     """
 
     name: str
@@ -43,9 +43,9 @@ class PhotoReader:
     """Reads photos, detects their faces and aligns them.
 
     Args:
-      face_model: its mean landmarks are the template of the alignment.
+      face_model: face model whose mean landmarks are the template of the alignment.
       crop_size: side of the crops, pixels.
-      min_confidence: detections below it are no faces.
+      min_confidence: detections below it are ignored.
       sidecars: use landmark and mask files next to a photo (`lib.face_image.sidecar_files`).
     """
 
@@ -54,42 +54,42 @@ class PhotoReader:
         self._template = five_points(face_model.mean_shape[face_model.landmarks])
 
     def read(self, path: Path) -> tuple[AlignedPhoto, PhotoRegion]:
-        """The largest face of a photo, aligned, and the photo's own pixels around it, for textures.
+        """Reads a photo; returns its largest face, aligned, and the original pixels around it, for textures.
 
         Raises:
-          UserError: the file is no image, its sidecar files do not fit, or it shows no face.
+          UserError: the file is not an image, its sidecar files do not fit, or it shows no face.
         """
         photo, faces = self.find(path, 1)
         return self._with_region(path.name, photo, faces[0])
 
     def read_array(self, pixels: np.ndarray, name: str) -> tuple[AlignedPhoto, PhotoRegion]:
-        """As `read`, of an image in memory.
+        """Same as `read`, for an image in memory.
 
         Args:
           pixels: [H, W, 3] RGB or [H, W, 4] RGBA, uint8, or floating point in [0, 1]; an alpha channel that is not
             opaque everywhere is the face's mask.
-          name: what to call it in messages and results.
+          name: name of the image in messages and results.
 
         Raises:
-          UserError: the array is no such image, or shows no face.
+          UserError: the array is not such an image, or shows no face.
         """
         photo = photo_bytes(pixels, name)
         faces = detect_confident_faces(photo, name, self.min_confidence, 1)
         return self._with_region(name, photo, faces[0])
 
     def find(self, path: Path, most: int | None = None) -> tuple[np.ndarray, list[Face]]:
-        """A photo and its faces.
+        """Reads a photo and detects its faces.
 
         Args:
           path: the photo.
-          most: the largest so many faces; None for all.
+          most: return at most this many of the largest faces; None for all.
 
         Returns:
-          uint8 [H, W, 3 or 4] pixels, with alpha where the photo brings a mask along; faces, the largest first, or the
-          one whose landmarks stand in a sidecar file.
+          Pixels, uint8 [H, W, 3 or 4], with alpha if the photo or a sidecar file has a mask; and the faces, largest
+          first, or the single face whose landmarks are given in a sidecar file.
 
         Raises:
-          UserError: the file is no image, its sidecar files do not fit, or it shows no face.
+          UserError: the file is not an image, its sidecar files do not fit, or it shows no face.
         """
         photo = read_photo(path)
         points = None
@@ -102,7 +102,7 @@ class PhotoReader:
         return photo, detect_confident_faces(photo, path.name, self.min_confidence, most)
 
     def aligned(self, name: str, photo: np.ndarray, face: Face) -> AlignedPhoto:
-        """A face of the photo uint8 [H, W, 3 or 4], cropped."""
+        """Crops and aligns a face of a photo, uint8 [H, W, 3 or 4]."""
         alignment = align(photo, face.points, self._template, self.crop_size)
         alpha = None
         if given_alpha(photo) is not None:
@@ -115,10 +115,10 @@ class PhotoReader:
 
 
 def photo_bytes(pixels: np.ndarray, name: str) -> np.ndarray:
-    """An image in memory as uint8 [H, W, 3 or 4].
+    """Converts an image in memory to uint8 [H, W, 3 or 4].
 
     Raises:
-      UserError: wrong type, shape, or values out of range.
+      UserError: wrong type or shape, or values out of range.
     """
     if not isinstance(pixels, np.ndarray):
         raise UserError(f"{name}: a photo must be a path or a NumPy array, got {type(pixels).__name__}")
@@ -139,7 +139,7 @@ def photo_bytes(pixels: np.ndarray, name: str) -> np.ndarray:
 
 
 def _given_face(points: np.ndarray) -> Face:
-    """A face of given points [5, 2], its box about as large as a detector's."""
+    """Face at given points [5, 2], with a box about as large as a detector's."""
     eyes, mouth = points[:2].mean(0), points[3:].mean(0)
     side = 2.5 * max(np.linalg.norm(mouth - eyes), np.linalg.norm(points[1] - points[0]))
     corner = (eyes + mouth) / 2 - side / 2

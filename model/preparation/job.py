@@ -1,4 +1,4 @@
-"""The jobs of --mode prepare, imported by the program and its processes alike, and therefore free of TensorFlow."""
+"""Jobs of --mode prepare. Main and worker processes import this module, so it must not import TensorFlow."""
 
 import dataclasses
 from pathlib import Path
@@ -10,9 +10,9 @@ class Job:
 
     Attributes:
       path: the photo.
-      photo: its name in the records.
-      crop: file its crop is written to; with several faces each gets a number at the end of the stem.
-      key: of the photo, its sidecar files and the options; goes into the record.
+      photo: name of the photo in the records.
+      crop: file for the crop; with several faces, a number is appended to the stem.
+      key: hash of the photo, its sidecar files and the options; stored in the record.
     """
 
     path: Path

@@ -1,6 +1,7 @@
-"""--mode prepare: a folder of photos to RGBA crops for training, with sheets to look over and a table of the rest.
+"""--mode prepare: turns a folder of photos into RGBA crops for training, with contact sheets for review.
 
-This module runs in the program itself and needs no TensorFlow; its processes do (`model.preparation.worker`).
+This module runs in the main process and does not import TensorFlow; the worker processes do
+(`model.preparation.worker`).
 """
 
 import contextlib
@@ -26,30 +27,30 @@ from lib.runtime.worker_pool import run_jobs
 from model.preparation.job import Job
 from model.preparation.sheets import write_sheets
 
-PRINTED = 20  # faces left out that are printed; left_out.csv lists all
+PRINTED = 20  # number of left-out faces that are printed; left_out.csv lists all of them
 _AGAIN = "delete it and repeat the command"
-# Part of every crop's key: raise it when the same photo, options and weights begin to give another crop or record.
+# Part of every crop's key. Raise it whenever the same photo, options and weights give a different crop or record.
 METHOD = "regressed face, parsed mask, 1"
 
 
 def prepare_folder(config: schema.Config, source: Path, output: Path) -> dict[str, str]:
-    """Makes crops of the faces of a folder of photos.
+    """Crops the faces in a folder of photos.
 
     Writes to `output`: crops/ (RGBA PNGs of data.image_size, alpha 255 on the face, for `create_bin.py --input`),
-    sheets/ (pages with each mask's outline over its crop), prepared.json (every photo's record) and left_out.csv.
-    progress.jsonl lets the same command resume: a photo is done again only when it, its sidecar files, the options or
-    `METHOD` changed; crops whose photo is gone are removed.
+    sheets/ (pages of crops with their masks' outlines), prepared.json (a record of every photo) and left_out.csv. With
+    progress.jsonl the same command resumes: a photo is processed again only if it, its sidecar files, the options or
+    `METHOD` changed. Crops whose photo no longer exists are removed.
 
     Args:
       config: the effective configuration.
-      source: folder of photos, nested or not.
-      output: is made.
+      source: folder of photos, with or without sub-folders.
+      output: created if missing.
 
     Returns:
-      The photos without any crop: name -> reason.
+      Photos without any crop: name -> reason.
 
     Raises:
-      UserError: there is no photo, or not one crop.
+      UserError: there is no photo, or no photo gave a crop.
     """
     paths = photo_paths(source, skip=output)
     names = result_names(paths, source)
@@ -87,20 +88,20 @@ def prepare_folder(config: schema.Config, source: Path, output: Path) -> dict[st
 
 
 def make_preparer(config: schema.Config) -> Callable[[Job], dict]:
-    """The function that prepares one photo, loaded once in each process."""
+    """Creates the function that prepares one photo; called once in each worker process."""
     from lib.runtime.quiet_tensorflow import import_tensorflow
 
     import_tensorflow()
     import cv2
 
-    cv2.setNumThreads(1)  # the photos run side by side, and OpenCV reads no variable of the environment
+    cv2.setNumThreads(1)  # processes run in parallel, and no environment variable limits OpenCV's threads
     from model.preparation.worker import Preparer
 
     return Preparer(config)
 
 
 def _without_deleted(record: dict, crops: Path) -> dict:
-    """A record of an earlier run; crops that were deleted since, because they looked bad, are left out for good."""
+    """Removes crops that the user has deleted from a record of an earlier run; they stay left out from then on."""
     gone = [crop for crop in record["crops"] if not (crops / crop["file"]).is_file()]
     if not gone:
         return record
@@ -117,7 +118,7 @@ def _lost(jobs: list) -> str:
 
 
 def _flat_names(names: dict[Path, str]) -> dict[Path, str]:
-    """The nested names as names in one folder, `__` between folders; what would be equal then gets a number."""
+    """Flattens nested names, with `__` between folders; names that would collide get a number."""
     flat: dict[Path, str] = {}
     used: set[str] = set()
     for path, name in names.items():
@@ -131,7 +132,7 @@ def _flat_names(names: dict[Path, str]) -> dict[Path, str]:
 
 
 def _options_key(config: schema.Config) -> str:
-    """Changes with everything but the photo that decides what a crop looks like: method, options, weights."""
+    """Hash of everything that determines a crop apart from the photo: method, options, weights."""
     section = asdict(config.prepare)
     for name in ("input", "output"):
         section.pop(name)
@@ -155,17 +156,18 @@ def _options_key(config: schema.Config) -> str:
 
 
 def _key(path: Path, options: str, beside: bool, name: str) -> str:
-    """Changes with a photo, its sidecar files, the options and the crop's name."""
+    """Hash of a photo, its sidecar files, the options and the crop's name."""
     files = [path, *(filter(None, (landmarks_path(path), mask_path(path))) if beside else ())]
     states = [(file.name, file.stat().st_size, file.stat().st_mtime_ns) for file in files]
     return hashlib.sha256(json.dumps([options, name, states]).encode()).hexdigest()[:16]
 
 
 def _read_journal(path: Path, origin: dict) -> dict[str, dict]:
-    """The last record of each photo; the torn last line of a killed run counts as not done.
+    """Reads the last record of each photo; ignores the incomplete last line of an interrupted run.
 
     Raises:
-      UserError: the journal is of another folder of photos, whose crops would be removed, or none of this program.
+      UserError: the journal belongs to another folder of photos, whose crops would be removed, or it was not written by
+        this program.
     """
     if not path.is_file():
         return {}
@@ -199,7 +201,7 @@ def _write_journal(path: Path, origin: dict, records: dict[str, dict]) -> None:
 
 
 def _left_out(records: list[dict]) -> Iterator[tuple[str, str, str]]:
-    """Photo, kind and reason of each face or photo left out."""
+    """Photo, kind and reason for each face or photo that was left out."""
     for record in records:
         for entry in record["left_out"]:
             yield printable(record["photo"]), entry["kind"], entry["reason"]
@@ -222,7 +224,7 @@ def _write_tables(output: Path, config: schema.Config, source: Path, records: li
 
 
 def _report(output: Path, source: Path, records: list[dict], skipped: int, pages: int) -> dict[str, str]:
-    """Prints the table of what was left out; returns the photos without any crop."""
+    """Prints a table of the faces and photos left out; returns the photos without any crop."""
     entries = list(_left_out(records))
     counts = Counter(kind for _, kind, _ in entries)
     width = max((len(photo) for photo, _, _ in entries[:PRINTED]), default=0)
@@ -240,8 +242,8 @@ def _report(output: Path, source: Path, records: list[dict], skipped: int, pages
             f"{source}: at least one photo must show a face, got none of {len(records)} (the first, {photo}: {reason}; "
             f"all are listed in {output / 'left_out.csv'})"
         )
-    done = f", {skipped} of them done before" if skipped else ""
+    done = f", {skipped} of them in an earlier run" if skipped else ""
     print(f"{crops} crops of {len(records) - len(failed)} of {len(records)} photos{done}, in {output / 'crops'}")
-    print(f"look over {output / 'sheets'} ({pages} pages; delete the crops of bad ones), then:")
+    print(f"review {output / 'sheets'} ({pages} pages) and delete bad crops, then run:")
     print(f"python create_bin.py --name mine --input {output / 'crops'}")
     return failed

@@ -1,4 +1,4 @@
-"""Sheets to look over before training: every crop with its mask's outline and its name."""
+"""Contact sheets for review before training: every crop with the outline of its mask and its name."""
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -16,12 +16,12 @@ OUTLINE = (0, 255, 0)
 
 
 def write_sheets(folder: Path, crops: Path, names: Sequence[str]) -> int:
-    """Writes page_001.png, page_002.png, ... and removes pages that an earlier, longer list left.
+    """Writes page_001.png, page_002.png, ... and removes surplus pages of an earlier run.
 
     Args:
-      folder: of the pages; is made.
+      folder: folder for the pages, created if missing.
       crops: folder of the RGBA crops.
-      names: of the crops, in order.
+      names: file names of the crops, in order.
 
     Returns:
       The number of pages.
@@ -39,7 +39,7 @@ def write_sheets(folder: Path, crops: Path, names: Sequence[str]) -> int:
 
 
 def outlined(crop: np.ndarray, side: int) -> np.ndarray:
-    """The crop at `side` with the outline of its mask.
+    """Scales a crop to `side` and draws the outline of its mask.
 
     Args:
       crop: uint8 [S, S, 4].

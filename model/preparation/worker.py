@@ -1,4 +1,4 @@
-"""One photo to RGBA crops: what each process of --mode prepare does."""
+"""Worker of --mode prepare: turns one photo into RGBA crops."""
 
 from pathlib import Path
 
@@ -38,7 +38,7 @@ class Preparer:
         self.find_mask = MaskFinder(MorphableModel(face_model), camera, load_parser(config))
 
     def __call__(self, job: Job) -> dict:
-        """The photo's record: its crops with where they come from, and the faces left out with the reason."""
+        """Prepares a photo; returns its record with the crops and their origin, and the faces left out and why."""
         crops, left_out = [], []
         every = self.section.faces == "all"
         try:
@@ -80,11 +80,11 @@ class Preparer:
         }
 
     def _mask(self, photo: AlignedPhoto) -> tuple[np.ndarray, float]:
-        """Alpha [S, S] around the regressed face, which meets the five points, and its share of that face's area."""
+        """Alpha [S, S] around the regressed face placed on the five points, and its share of that face's area."""
         regressed = self._regress(tf.constant(photo.rgb[None])).numpy()
         coefficients = self.place(regressed, photo.alignment.points)
         silhouette = self.find_mask.silhouette(coefficients)
-        # The regressed face already leaves the ears out, as a fitted one does.
+        # The regressed face leaves out the ears, so treat it like a fitted one.
         alpha = self.find_mask(photo.alignment, photo.alpha, coefficients, fitted=True)
         share = quality.check_mask(alpha, silhouette, photo.alignment.inside, photo.alpha is not None)
         return alpha, share

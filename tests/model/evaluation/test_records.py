@@ -212,7 +212,9 @@ def test_truth_of_another_face_model_is_refused(root, tmp_path):
         arrays = dict(data)
     np.savez(path, **(arrays | {"face_model": "another"}))
     try:
-        with pytest.raises(UserError, match=r"must be of the configured face model, .*, got faces drawn from another"):
+        with pytest.raises(
+            UserError, match=r"must belong to the configured face model, .* got faces drawn from another"
+        ):
             evaluate(config, tmp_path)
     finally:
         path.write_bytes(whole)
