@@ -1,8 +1,8 @@
 """Data augmentation of synthetic faces.
 
-`augment` keeps the coefficients true, so it moves no pixel: shifting or turning a picture would change the perspective,
-and with it the pose, by amounts that no coefficient describes. `mirror_some` mirrors the coefficients with the picture.
-`move` moves pixels, for the identity network, which has no coefficients to predict.
+`augment` does not move pixels, so that the coefficients stay valid: shifting or rotating a picture would change the
+perspective in a way that the coefficients cannot express. `mirror_some` mirrors coefficients along with pictures.
+`move` moves pixels, for the identity network, which does not predict coefficients.
 """
 
 from collections.abc import Iterator, Sequence
@@ -16,12 +16,12 @@ from lib.tensor_structure import TensorStructure
 
 @dataclass(frozen=True)
 class Augmented(TensorStructure):
-    """Augmented pictures and their adapted truth.
+    """Augmented pictures and the ground truth adapted to them.
 
     Attributes:
       images: [B, H, W, 3] RGB in [0, 1].
       alpha: [B, H, W, 1] in [0, 1], 1 on skin that is still visible.
-      light: [B, 27] coefficients.
+      light: [B, 27] coefficients of the light.
     """
 
     images: tf.Tensor
@@ -38,22 +38,22 @@ def augment(
     background: float,
     boxes: float,
 ) -> Augmented:
-    """Changes light level and tint, background, occluders, blur and noise.
+    """Changes level and tint of the light, background, occluders, blur and noise.
 
     Args:
       faces: [B, H, W, 4] uint8 RGBA, alpha on visible skin.
       light: [B, 27] the light the faces were rendered with.
       seed: [2] integers; equal seeds give equal changes.
-      gain: standard deviation of the logarithm of the light's gain; its tint varies by a third of it.
+      gain: standard deviation of the logarithm of the light's gain; the tint varies by a third of that.
       noise: largest standard deviation of the pixel noise.
-      background: share of faces whose surroundings are replaced by another photo's.
-      boxes: share of faces with a rectangle of another photo over them.
+      background: share of faces whose background is replaced by another photo.
+      boxes: share of faces that are partly covered by a rectangle from another photo.
     """
     keys = iter(tf.unstack(tf.random.experimental.stateless_split(seed, 12)))
     batch, height, width = faces.shape[0], faces.shape[1], faces.shape[2]
     faces = tf.cast(faces, tf.float32) / 255.0
     rgb, alpha = faces[..., :3], faces[..., 3:]
-    # Another picture of the batch, upside down so that it does not show a second face, is background and occluder.
+    # Another picture of the batch serves as background and occluder, upside down so that it is no second face.
     other = tf.reverse(tf.roll(rgb, 1, axis=0), axis=[1])
 
     replaced = _uniform(keys, [batch, 1, 1, 1]) < background
@@ -83,7 +83,7 @@ def mirror_some(
       images: [B, H, W, C].
       coefficients: [B, K] of the faces.
       matrix: [K, K] from `model.networks.mirroring.mirrored_coefficients`.
-      seed: [2] integers; equal seeds mirror the same pictures.
+      seed: [2] integers; equal seeds mirror equal rows.
     """
     coin = tf.random.stateless_uniform([images.shape[0]], seed) < 0.5
     images = tf.where(coin[:, None, None, None], tf.reverse(images, axis=[2]), images)
@@ -91,13 +91,13 @@ def mirror_some(
 
 
 def move(images: tf.Tensor, seed: tf.Tensor | tuple[int, int], shift: float, zoom: float) -> tf.Tensor:
-    """Mirrors half of the pictures, shifts and zooms all; beyond the border the last pixels repeat.
+    """Mirrors half of the pictures at random, and shifts and zooms all of them; border pixels are repeated.
 
     Args:
       images: [B, H, W, C].
       seed: [2] integers; equal seeds give equal changes.
       shift: largest shift along each axis, as a share of the side.
-      zoom: standard deviation of the logarithm of the size.
+      zoom: standard deviation of the logarithm of the scale.
     """
     coin, places, sizes = tf.unstack(tf.random.experimental.stateless_split(seed, 3))
     batch, height, width = images.shape[0], images.shape[1], images.shape[2]
@@ -125,7 +125,7 @@ def scale_light(light: tf.Tensor, factor: tf.Tensor) -> tf.Tensor:
     """Light coefficients whose shading is `factor` times that of `light`.
 
     Args:
-      light: [B, 27], a residual to the ambient light in band 0, which is scaled with it.
+      light: [B, 27]; its band 0 is relative to the ambient light, which must be scaled along with it.
       factor: [B, 3] for R, G, B.
     """
     ambient = ambient_light(light.dtype)
@@ -134,7 +134,7 @@ def scale_light(light: tf.Tensor, factor: tf.Tensor) -> tf.Tensor:
 
 
 def _rectangles(keys: Iterator[tf.Tensor], batch: int, height: int, width: int) -> tf.Tensor:
-    """Masks [B, H, W, 1] of one box each; its sides are an eighth to a half of the picture's."""
+    """Masks [B, H, W, 1], each of one box with sides of an eighth to a half of the picture's."""
     size = 0.125 + 0.375 * _uniform(keys, [batch, 2])
     start = _uniform(keys, [batch, 2]) * (1.0 - size)
     rows = (tf.range(height, dtype=tf.float32) + 0.5) / height

@@ -36,10 +36,10 @@ def photometric_loss(rendering: tf.Tensor, image: tf.Tensor, mask: tf.Tensor) ->
     Args:
       rendering: [B, H, W, 3] RGB; may leave [0, 1].
       image: [B, H, W, 3] RGB in [0, 1].
-      mask: [B, H, W, 1] in [0, 1], covered pixels times skin probability; not differentiated.
+      mask: [B, H, W, 1] in [0, 1], rendered pixels times skin probability; treated as constant.
     """
     mask = tf.stop_gradient(mask[..., 0])
-    # The published mask is in 0..255 and its sum is clamped from below at 1.
+    # The published code clamps the sum of a mask in 0..255 to at least 1; this is the same bound in 0..1.
     return tf.reduce_sum(safe_norm(rendering - image) * mask) / tf.maximum(tf.reduce_sum(mask), 1 / 255)
 
 
@@ -65,7 +65,7 @@ def perceptual_loss(features: tf.Tensor, target: tf.Tensor) -> tf.Tensor:
 
 
 def prior_loss(coefficients: Coefficients) -> tf.Tensor:
-    """Squared distance to the model's mean: identity 1, expression 0.8, albedo 0.017, mean over the batch."""
+    """Mean over the batch of the squared coefficients, weighted: identity 1, expression 0.8, albedo 0.017."""
 
     def squared(part):
         return tf.reduce_sum(tf.square(part), axis=-1)
@@ -81,7 +81,7 @@ def reflectance_loss(albedo: tf.Tensor, skin_mask: tf.Tensor) -> tf.Tensor:
 
     Args:
       albedo: [B, N, 3] RGB, 1 = white.
-      skin_mask: [N] of 0 and 1.
+      skin_mask: [N], 1 on skin and 0 elsewhere.
     """
     weights = skin_mask[:, None]
     count = tf.reduce_sum(skin_mask)
@@ -91,6 +91,6 @@ def reflectance_loss(albedo: tf.Tensor, skin_mask: tf.Tensor) -> tf.Tensor:
 
 
 def light_loss(light: tf.Tensor) -> tf.Tensor:
-    """Mean squared distance of the light [B, 27] from grey."""
+    """Mean squared deviation of the light [B, 27] from grey light."""
     channels = light_channels(light)
     return tf.reduce_mean(tf.square(channels - tf.reduce_mean(channels, axis=1, keepdims=True)))

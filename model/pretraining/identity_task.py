@@ -12,17 +12,17 @@ from model.networks.variable_names import network_variables, optimizer_variables
 from model.pretraining.augmentation import augment, move
 from model.pretraining.task import build_optimizer
 
-MARGIN_RAMP = 0.5  # share of the updates over which the margin grows to its value
-DIRECTION_SPREAD = 0.1  # of the people's directions at the start: only their angle counts, and short ones turn faster
+MARGIN_RAMP = 0.5  # share of the updates over which the margin grows to its final value
+DIRECTION_SPREAD = 0.1  # initial deviation of the directions: only angles matter, and short vectors turn faster
 
 
 class IdentityTask:
-    """Trains the identity network, with one direction per training person that is thrown away afterwards.
+    """Trains the identity network, with one direction per training person that is discarded afterwards.
 
     Args:
       config: the effective configuration.
       faces: all synthetic faces.
-      training: those that are trained on, indices into `faces`.
+      training: indices into `faces` of the training faces.
     """
 
     name = "identity"
@@ -45,7 +45,7 @@ class IdentityTask:
     def update(self, positions: np.ndarray, seed: tuple[int, int]) -> dict[str, tf.Tensor]:
         """Trains on the faces training[positions]; returns the loss terms."""
         images = tf.constant(self.faces.images[self.training[positions]])
-        # With the full margin from the start the network never learns to separate the first people.
+        # With the full margin from the start, training does not get going: the network never separates any people.
         margin = self.section.cosine_margin * min(seed[1] / (MARGIN_RAMP * self.updates), 1.0)
         labels = tf.constant(self.labels[positions], tf.int32)
         return self._step(images, labels, tf.constant(seed), tf.constant(margin))

@@ -1,4 +1,4 @@
-"""Pre-training of the identity network and the regressor on synthetic faces; writes the weights the other modes use."""
+"""Pre-training of identity network and regressor on synthetic faces; writes the weights that other modes use."""
 
 import dataclasses
 import hashlib
@@ -41,17 +41,17 @@ WARMUP = 50  # updates
 def pretrain(config: schema.Config) -> dict[str, dict]:
     """Renders the faces, trains both networks, measures them on held-out people and writes their weights.
 
-    A killed run is continued by the next one from its faces and checkpoints, and ends with the same weights.
+    After an interruption, the next run resumes from the stored faces and checkpoints, and ends with the same weights.
 
     Args:
       config: the effective configuration.
 
     Returns:
-      The measured accuracy of "identity" and "regressor", which the weight files hold too.
+      The measured accuracy of "identity" and "regressor", which is also stored in the weight files.
 
     Raises:
-      UserError: weights of another kind would be replaced, too few people, no space for the faces, a loss term that is
-        not finite, or a foreign checkpoint.
+      UserError: weights of another kind would be overwritten, there are too few people or too little disk space, a loss
+        term is not finite, or a checkpoint belongs to another configuration.
     """
     for key, path in (("regressor.weights", config.regressor.weights), ("identity.weights", config.identity.weights)):
         if is_frozen(path):
@@ -63,11 +63,11 @@ def pretrain(config: schema.Config) -> dict[str, dict]:
 
 
 def check_before_rendering(config: schema.Config, face_model: FaceModel) -> None:
-    """Finds the faults that would otherwise show only after hours of rendering.
+    """Finds errors that would otherwise appear only after hours of rendering.
 
     Raises:
-      UserError: too few people, a basis that has no mirror image, a start that does not fit the regressor, weights of
-        another kind that would be replaced.
+      UserError: there are too few people, a basis is not symmetric, the initial weights do not fit the regressor, or
+        weights of another kind would be overwritten.
     """
     section = config.pretrain
     people = np.arange(section.count) // PhotoSettings().photos_per_identity
@@ -85,7 +85,7 @@ def check_before_rendering(config: schema.Config, face_model: FaceModel) -> None
 
 
 def render_faces(config: schema.Config, face_model: FaceModel) -> FaceSet:
-    """The synthetic faces of a configuration, rendered where they are missing."""
+    """Loads the synthetic faces of a configuration, and renders those that are missing."""
     section = config.pretrain
     return load_or_render(
         config.generated_dir,
@@ -98,7 +98,7 @@ def render_faces(config: schema.Config, face_model: FaceModel) -> FaceSet:
 
 
 def train_networks(config: schema.Config, face_model: FaceModel, faces: FaceSet) -> dict[str, dict]:
-    """Trains, measures and writes the identity network, then the regressor, which looks at faces through it."""
+    """Trains, measures and writes the identity network, then the regressor, whose perceptual loss uses it."""
     section = config.pretrain
     training, held_out = faces.split(section.held_out)
     camera = Camera((section.image_size,) * 2, config.camera.focal_ratio, config.camera.distance)
@@ -123,18 +123,18 @@ def train_networks(config: schema.Config, face_model: FaceModel, faces: FaceSet)
 
 
 def run_updates(task: PretrainingTask, config: schema.Config, checkpoint: Path, belongs_to: Mapping[str, str]) -> float:
-    """Makes a task's updates, from its checkpoint where there is one.
+    """Runs a task's updates, resuming from its checkpoint if there is one.
 
-    Data order and random draws follow from the seed and the update's number, so it does not matter where a run stopped.
+    Data order and random draws depend only on the seed and the update's number, so resuming does not change the result.
 
     Args:
       task: trains one of the two networks.
       config: the effective configuration.
       checkpoint: the .npz to resume from and to write.
-      belongs_to: what the checkpoint belongs to, e.g. {"face model": fingerprint}.
+      belongs_to: identifiers that the checkpoint must match, e.g. {"face model": fingerprint}.
 
     Returns:
-      Seconds spent on the updates, those of earlier processes included.
+      Seconds spent on the updates, including those of earlier processes.
 
     Raises:
       UserError: a loss term is not finite; the checkpoint then holds the last good state.
@@ -164,7 +164,7 @@ def run_updates(task: PretrainingTask, config: schema.Config, checkpoint: Path, 
 
 
 class BatchOrder:
-    """Positions of the faces of every update: whole shuffled passes, each from (seed, number of the pass) alone."""
+    """Positions of the faces in every update: shuffled passes, each determined by the seed and the pass's number."""
 
     def __init__(self, count: int, batch_size: int, seed: int):
         if count < batch_size:
@@ -180,19 +180,19 @@ class BatchOrder:
 
 
 def _fingerprint(config: schema.Config, faces: FaceSet) -> str:
-    """Hash of everything that decides the weights besides this program."""
+    """Hash of everything that determines the weights, apart from this program's code."""
     parts = [dataclasses.asdict(getattr(config, name)) for name in ("camera", "regressor", "identity", "pretrain")]
     for key in ("weights", "checkpoint_every"):
         for part in parts:
             part.pop(key, None)
-    parts[1].pop("mirror")  # how the regressor is used, not how it is trained
+    parts[1].pop("mirror")  # affects how the regressor is used, not how it is trained
     if not config.pretrain.initial:
-        parts[-1].pop("initial")  # runs that were started before this option existed can continue
+        parts[-1].pop("initial")  # lets runs resume that were started before this option existed
     return hashlib.sha256(json.dumps([*parts, faces.folder.name], sort_keys=True).encode()).hexdigest()[:12]
 
 
 def _ship(config: schema.Config, task: PretrainingTask, face_model: FaceModel, measured: dict, seconds: float) -> None:
-    """Writes the task's weights with their recipe and measured accuracy; weights of another run are kept beside."""
+    """Writes the task's weights with configuration and measured accuracy; keeps a copy of another run's weights."""
     path = schema.asset_path(getattr(config, task.name).weights)
     recipe_file = task.faces.folder / "recipe.json"
     metadata = {

@@ -1,6 +1,7 @@
-"""Loss terms of the regressor's pre-training: direct ones against the true coefficients, weak ones against the photo.
+"""Loss terms of the regressor's pre-training: direct terms (true coefficients) and weak terms (the photo).
 
-Coefficient error alone leaves albedo and light at the mean, so they are also compared as colours and light on the mesh.
+With errors of coefficients alone, predictions of albedo and light stay at the mean, so both are also compared on the
+mesh, as colours and as shading.
 """
 
 from collections.abc import Callable, Mapping
@@ -19,18 +20,18 @@ from model.losses import safe_norm
 from model.morphable_model import MorphableModel
 from model.pretraining import deep3d_losses as coefficient_losses
 
-# Typical spread of the groups that have no unit variance, so that their errors count like the others'.
+# Typical spread of the groups without unit variance; dividing by it weights all groups alike.
 SPREAD = {"identity": 1.0, "expression": 1.0, "albedo": 1.0, "angles": 0.2, "light": 0.1, "translation": 0.15}
 LANDMARK_UNIT = 20.0  # px of an image of REFERENCE_SIZE
 
 
 class DirectSupervision:
-    """Distance of predicted coefficients to the true ones, as numbers, points, colours and light.
+    """Distance between predicted and true coefficients, in coefficients, points, colours and light.
 
     Args:
-      face_model: meaning of the coefficients.
+      face_model: the model of the coefficients.
       camera: projects the landmarks.
-      vertices: number of vertices that are compared, in even steps through the front of the face.
+      vertices: number of vertices to compare, at even steps through those of the face's front.
     """
 
     def __init__(self, face_model: FaceModel, camera: Camera, vertices: int):
@@ -48,7 +49,7 @@ class DirectSupervision:
         self.normals = tf.gather(normals[0], chosen)
 
     def landmarks(self, coefficients: tf.Tensor) -> tf.Tensor:
-        """Landmarks [B, 68, 2] in pixels of coefficients [B, K]."""
+        """Landmarks [B, 68, 2], in pixels, of faces with coefficients [B, K]."""
         parts = self.layout.split(coefficients)
         return self._project(parts, _turned(parts, self._shape(parts)))
 
@@ -60,7 +61,7 @@ class DirectSupervision:
         our_points = self._project(ours, our_turned)
         their_points = self._project(theirs, their_turned)
         unit = LANDMARK_UNIT * self.camera.image_size[0] / REFERENCE_SIZE
-        # Light is compared on the normals of the true pose: errors of the pose have terms of their own.
+        # Light is compared on the normals of the true pose, because other terms already measure errors of the pose.
         normals = tf.matmul(self.normals, rotation_matrix(theirs.angles))
         albedo_error = tf.matmul(ours.albedo - theirs.albedo, self.albedo_basis)
         return {
@@ -70,9 +71,9 @@ class DirectSupervision:
                 if getattr(ours, group).shape[-1]
             ),
             "landmarks": tf.reduce_mean(safe_norm(our_points - their_points)) / unit,
-            # Without the translation: its depth, which a photo hardly shows, would drown the error of the rotation.
+            # Without translation: its depth component, which a photo hardly shows, would drown errors of rotation.
             "turned": tf.reduce_mean(safe_norm(our_turned - their_turned)),
-            # Also by itself: in the turned vertices the larger error of the shape hides that of the rotation.
+            # Rotation also has a separate term, because in "turned" the larger errors of shape hide it.
             "rotation": tf.reduce_mean(rotation_distance(ours.angles, theirs.angles)),
             "translation": tf.reduce_mean(safe_norm(ours.translation - theirs.translation)),
             "canonical": tf.reduce_mean(safe_norm(our_shape - their_shape)),
@@ -89,24 +90,24 @@ class DirectSupervision:
 
 
 def rotation_distance(ours: tf.Tensor, theirs: tf.Tensor) -> tf.Tensor:
-    """Chordal distance [B] of rotations given by angles [B, 3]: close to the angle between them where it is small."""
-    # |R - S|_F = 2 sqrt(2) sin(angle / 2), whatever the axis; unlike the arc cosine it is differentiable near zero.
+    """Chordal distance [B] of rotations given by angles [B, 3]; approximates the angle between them if it is small."""
+    # |R - S|_F = 2 sqrt(2) sin(angle / 2) for any axis. Unlike the arc cosine, it is differentiable near zero.
     difference = rotation_matrix(ours) - rotation_matrix(theirs)
     return safe_norm(tf.reshape(difference, [-1, 9])) / np.sqrt(2.0)
 
 
 def _turned(parts: Coefficients, shape: tf.Tensor) -> tf.Tensor:
-    """Rotates a shape [B, M, 3] about the origin as the head is."""
+    """Rotates a shape [B, M, 3] about the origin by the head's angles."""
     return tf.matmul(shape, rotation_matrix(parts.angles))
 
 
 class WeakSupervision:
-    """Deep3DFaceReconstruction's loss: the predicted face is rendered and compared with the photo.
+    """Loss of Deep3DFaceReconstruction: renders the predicted face and compares it with the photo.
 
     Args:
       model: the morphable model.
-      camera: of the photos, at their size.
-      identity_network: frozen; embeds photo and rendering for the perceptual term.
+      camera: camera of the photos, with their image size.
+      identity_network: frozen network that embeds photo and rendering for the perceptual term.
     """
 
     def __init__(self, model: MorphableModel, camera: Camera, identity_network: Callable[..., tf.Tensor]):
@@ -122,12 +123,12 @@ class WeakSupervision:
           coefficients: [B, K] predicted.
           images: [B, H, W, 3] RGB in [0, 1].
           alpha: [B, H, W, 1] in [0, 1], 1 on visible skin.
-          landmarks: [B, 68, 2] pixels, found in the photo.
+          landmarks: [B, 68, 2] landmarks in the photo, pixels.
         """
         face = self.model.posed(coefficients, self.camera)
         clip = self.camera.clip_coordinates(face.vertices)
         fragments = rasterize(clip, self.model.triangles, self.camera.image_size)
-        # The front of the face is drawn as a fourth channel: only there do pixels count.
+        # The front of the face is rendered as a fourth channel; only its pixels enter the loss.
         front = tf.broadcast_to(self.front, tf.stack([tf.shape(clip)[0], self.model.vertex_count, 1]))
         drawn = interpolate(tf.concat([face.albedo * face.shading, front], axis=-1), self.model.triangles, fragments)
         rendering = drawn[..., :3]
@@ -147,5 +148,5 @@ class WeakSupervision:
 
 
 def total_weak_loss(terms: Mapping[str, tf.Tensor]) -> tf.Tensor:
-    """Weighted sum of the weak terms with Deep3DFaceReconstruction's weights."""
+    """Sum of the weak terms with the weights of Deep3DFaceReconstruction."""
     return sum(weight * terms[name] for name, weight in coefficient_losses.WEIGHTS.items())

@@ -1,4 +1,4 @@
-"""Pre-training of the regressor: direct supervision by the true coefficients, weak supervision by the photo."""
+"""Pre-training of the regressor: direct supervision by true coefficients, weak supervision by the photo."""
 
 import keras
 import numpy as np
@@ -18,20 +18,20 @@ from model.pretraining.losses import DirectSupervision, WeakSupervision, total_w
 from model.pretraining.task import build_optimizer
 from model.weights.resnet_weights import initialise
 
-# Direct terms that have a weight of their name in the configuration's section `pretrain`.
+# Direct terms; each has a weight of the same name in the configuration's section `pretrain`.
 DIRECT = ("coefficients", "landmarks", "turned", "rotation", "translation", "canonical", "albedo", "light")
 
 
 class RegressorTask:
-    """Trains the regressor: direct terms on the whole batch, weak terms on a part of it.
+    """Trains the regressor: direct terms on the whole batch, weak terms on part of it.
 
     Args:
       config: the effective configuration.
       faces: all synthetic faces.
-      training: those that are trained on, indices into `faces`.
-      face_model: meaning of the coefficients.
-      camera: of the faces' images.
-      identity_network: frozen, for the weak perceptual term.
+      training: indices into `faces` of the training faces.
+      face_model: the model of the coefficients.
+      camera: camera of the faces' images.
+      identity_network: frozen network for the weak perceptual term.
     """
 
     name = "regressor"
@@ -63,7 +63,7 @@ class RegressorTask:
         }
 
     def update(self, positions: np.ndarray, seed: tuple[int, int]) -> dict[str, tf.Tensor]:
-        """Trains on the faces training[positions]; returns the raw terms and their weighted total."""
+        """Trains on the faces training[positions]; returns the unweighted terms and their weighted total."""
         indices = self.training[positions]
         truth = tf.constant(self.faces.coefficients[indices])
         return self._step(tf.constant(self.faces.images[indices]), truth, tf.constant(seed))

@@ -1,4 +1,4 @@
-"""Common form of the two pre-training tasks."""
+"""Interface of the two pre-training tasks."""
 
 from collections.abc import Iterable
 from typing import Protocol
@@ -12,16 +12,16 @@ from lib.synthetic.face_set import FaceSet
 
 
 class PretrainingTask(Protocol):
-    """A network, its optimizer and the update that trains it.
+    """A network with its optimizer and its training step.
 
     Attributes:
-      name: "identity" or "regressor", the network's section of the configuration, too.
-      updates: length of the training.
+      name: "identity" or "regressor"; also the network's section of the configuration.
+      updates: number of updates.
       faces: all synthetic faces.
-      training: those that are trained on, indices into `faces`.
-      network: what is trained and written.
-      optimizer: its learning rate follows the loop's schedule.
-      state: every variable that resuming takes, by role and name.
+      training: indices into `faces` of the training faces.
+      network: the network to train and write.
+      optimizer: optimizer whose learning rate the loop sets.
+      state: all variables needed to resume, by role and name.
     """
 
     name: str
@@ -33,11 +33,11 @@ class PretrainingTask(Protocol):
     state: dict[str, dict[str, keras.Variable]]
 
     def update(self, positions: np.ndarray, seed: tuple[int, int]) -> dict[str, tf.Tensor]:
-        """Trains on the faces `training[positions]`; returns the raw loss terms and their weighted `total`.
+        """Trains on the faces `training[positions]`; returns the unweighted loss terms and their weighted `total`.
 
         Args:
           positions: [B] indices into `training`.
-          seed: the run's seed and the update's number; decides all random draws.
+          seed: the run's seed and the update's number, which determine all random draws.
         """
         ...
 
@@ -45,7 +45,7 @@ class PretrainingTask(Protocol):
 def build_optimizer(
     section: training_sections.Pretrain, variables: Iterable[keras.Variable]
 ) -> keras.optimizers.Optimizer:
-    """Adam with the configuration's clipping, its slots made at once so that a checkpoint can fill them."""
+    """Builds Adam with the configuration's clipping, including its slots so that a checkpoint can be restored."""
     optimizer = keras.optimizers.Adam(section.learning_rate, global_clipnorm=section.clip_norm)
     optimizer.build(variables)
     return optimizer

@@ -1,4 +1,4 @@
-"""A reconstructed photo as numbers: all that is needed to draw the face over the original photo."""
+"""Numerical description of a reconstructed photo, sufficient to draw the face over the original photo."""
 
 from typing import TYPE_CHECKING, Any
 
@@ -23,7 +23,7 @@ BASIS = ["1", "y", "z", "x", "x*y", "y*z", "3*z*z - 1", "x*z", "x*x - y*y"]
 
 
 def describe(result: "PhotoResult") -> dict[str, Any]:
-    """Coefficients by name, camera, pose, light and landmarks of a reconstructed photo, ready for JSON."""
+    """Coefficients by name, camera, pose, light and landmarks of a reconstructed photo, as JSON values."""
     photo, pose = result.photo, result.pose
     face_model, camera = result.export.morphable.face_model, result.export.camera
     coefficients = {name: result.coefficients[part] for name, part in face_model.layout.slices.items()}

@@ -1,4 +1,4 @@
-"""Meshes of a reconstructed photo that other programs open: textured OBJ and GLB, PLY with vertex colours."""
+"""Exports meshes of a reconstructed photo for other programs: textured OBJ and GLB, PLY with vertex colours."""
 
 import dataclasses
 from collections.abc import Sequence
@@ -25,15 +25,15 @@ from model.projection import depth_slack, facing_cosine
 if TYPE_CHECKING:
     from model.reconstruction.photo_result import PhotoResult
 
-# The z-buffer's pixels per pixel of the crop: half a millimetre decides which texels lie behind a nose.
+# Pixels of the z-buffer per pixel of the crop. It must resolve half a millimetre, to find the texels behind a nose.
 ZBUFFER_SCALE = 4
-# zlib's level: photos hardly get smaller above it, but take several times as long.
+# zlib's compression level; higher levels hardly make photos smaller, but take several times as long.
 PNG_COMPRESSION = 3
-# Texture -> its file next to mesh.obj.
+# Texture -> its file, in the folder of mesh.obj.
 TEXTURES = {"albedo": "mesh_albedo.png", "lit": "mesh_lit.png", "normals": "mesh_normals.png"}
 # Formats with textures.
 TEXTURED = frozenset({"obj", "glb"})
-# Format -> the files it may leave.
+# Format -> the files it may write.
 FILES = {
     "obj": ("mesh.obj", "mesh.mtl", *TEXTURES.values()),
     "glb": ("mesh.glb", "mesh_lit.glb", "mesh_vertex_colors.glb"),
@@ -50,8 +50,8 @@ class FaceTextures:
       albedo: the skin without light, sRGB.
       lit: the skin as in the photo, sRGB.
       normals: tangent-space normal map (lib/mesh_export/normal_map.py), or None.
-      weight: [T, T] float32, share of the photo in them.
-      density: [T, T] float32, pixels of the photo on a texel's side.
+      weight: [T, T] float32, share of the photo in each texel.
+      density: [T, T] float32, photo pixels per texel side.
     """
 
     albedo: np.ndarray
@@ -62,15 +62,15 @@ class FaceTextures:
 
 
 class Exporter:
-    """Writes the meshes of one photo after the other; the chart they are drawn on is made once.
+    """Writes meshes of reconstructed photos; all share one texture chart.
 
     Args:
       morphable: the face model.
-      camera: of the crops.
-      formats: of `configs.photo_sections.Export`.
-      texture_size: T, texels a side.
-      normal_map: whether textured meshes get one.
-      cache: folder that keeps the chart of a face model that brings none of its own.
+      camera: camera of the crops.
+      formats: formats as in `configs.photo_sections.Export`.
+      texture_size: T, texels per side.
+      normal_map: add normal maps to textured meshes.
+      cache: folder where the chart is stored if the face model does not come with a usable one.
     """
 
     def __init__(
@@ -88,26 +88,26 @@ class Exporter:
 
     @classmethod
     def of(cls, config: schema.Config, morphable: MorphableModel, camera: Camera) -> "Exporter":
-        """The exporter of the configuration's section export."""
+        """Creates the exporter of a configuration's section `export`."""
         section = config.export
         sizes = (section.texture_size, section.normal_map)
         return cls(morphable, camera, section.formats, *sizes, config.generated_dir)
 
     @cached_property
     def chart(self) -> uv_chart.UvChart:
-        """The texture chart, made or read when it is first needed."""
+        """Texture chart, created or loaded on first use."""
         return load_chart(self.morphable, self.cache)
 
     @cached_property
     def raster(self) -> uv_chart.ChartRaster:
-        """The chart's texels."""
+        """Texels of the chart."""
         return uv_chart.rasterize_chart(self.chart, self.texture_size)
 
     def prepare(self) -> None:
-        """Makes or reads the chart now, if the formats have textures.
+        """Creates or loads the chart now, if the formats have textures.
 
         Raises:
-          UserError: the kept chart is damaged.
+          UserError: the stored chart is damaged.
         """
         if self.textured:
             self.raster  # noqa: B018 - computed once, kept
@@ -117,16 +117,20 @@ class Exporter:
     ) -> FaceTextures | None:
         """Writes the meshes of a reconstructed photo.
 
-        All are the face without its pose, y up, the front along z; decimetres, in .glb metres. mesh.obj, mesh.mtl and
-        its PNG textures: albedo, lit, normals. mesh.glb: albedo and normals, for light of your own. mesh_lit.glb: as in
-        the photo, shown as it is. mesh_vertex_colors.glb and mesh.ply: the network's albedo, one colour a vertex.
-        neutral.obj: the shape without expression, nothing else. Files of other formats are removed: they would show an
-        earlier result.
+        All meshes show the face without its pose, y up and facing +z, in decimetres (metres in .glb files).
+
+          mesh.obj, mesh.mtl: with PNG textures: albedo, lit, normals.
+          mesh.glb: albedo and normals, for any lighting.
+          mesh_lit.glb: the skin as lit in the photo, to be shown without further light.
+          mesh_vertex_colors.glb, mesh.ply: the network's albedo as vertex colours.
+          neutral.obj: the shape without expression, without colours.
+
+        Files of other formats are removed, because they would show an earlier result.
 
         Args:
-          folder: is made.
-          result: the face.
-          formats: of `FILES`, instead of this exporter's.
+          folder: created if missing.
+          result: the reconstructed photo.
+          formats: keys of `FILES`; by default those of this exporter.
 
         Returns:
           The textures, if the formats have any.
@@ -164,7 +168,7 @@ class Exporter:
         return textures
 
     def write_obj(self, folder: Path, vertices: np.ndarray, normals: np.ndarray, images: dict[str, bytes]) -> None:
-        """mesh.obj, mesh.mtl and their textures, PNG files by their names in `TEXTURES`; vertices, normals [N, 3]."""
+        """Writes mesh.obj, mesh.mtl and textures (names in `TEXTURES` -> PNG bytes); vertices, normals [N, 3]."""
         for name, image in images.items():
             with atomic_path(folder / TEXTURES[name]) as path:
                 path.write_bytes(image)
@@ -173,8 +177,8 @@ class Exporter:
         )
 
     def write_glb(self, path: Path, vertices: np.ndarray, normals: np.ndarray, material: gltf.Material) -> None:
-        """A textured mesh of vertices and normals [N, 3]."""
-        cut = self.chart.vertex  # glTF has one texture coordinate a vertex
+        """Writes a textured mesh with vertices and normals [N, 3]."""
+        cut = self.chart.vertex  # glTF allows one texture coordinate per vertex, so vertices on seams are split
         mesh = vertices[cut], self.chart.triangles, normals[cut]
         frame = None if material.normals is None else uv_chart.tangents(self.chart, vertices, normals)
         gltf.write_glb(path, *mesh, material, uv=self.chart.uv, tangents=frame)
@@ -188,7 +192,7 @@ class Exporter:
             (folder / name).unlink(missing_ok=True)
 
     def bake(self, result: "PhotoResult") -> FaceTextures:
-        """The textures of a reconstructed photo, from its own pixels."""
+        """Bakes the textures of a reconstructed photo from its original pixels."""
         face_gcn, size = result.reconstruction, self.raster.size
         view = surface_view(self.morphable, self.camera, face_gcn.coarse.face, result.readable)
         weight = texture_baking.photo_weight(self.raster, view)
@@ -204,10 +208,10 @@ class Exporter:
         return FaceTextures(texture_bytes(baked.albedo), texture_bytes(baked.lit), normals, weight, density)
 
     def relief(self, shape: np.ndarray, albedo: np.ndarray, weight: np.ndarray) -> np.ndarray | None:
-        """The normal map uint8 [T, T, 3] of an albedo texture [T, T, 3] on a shape [N, 3]; None if none is wanted.
+        """Normal map uint8 [T, T, 3] for an albedo texture [T, T, 3] on a shape [N, 3]; None if disabled.
 
         Args:
-          weight: [T, T] share of photos in the texture.
+          weight: [T, T] share of photos in each texel.
         """
         if not self.normal_map:
             return None
@@ -219,7 +223,7 @@ class Exporter:
 def surface_view(
     morphable: MorphableModel, camera: Camera, face: PosedFace, mask: np.ndarray
 ) -> texture_baking.SurfaceView:
-    """How the camera of the crops sees a face (a batch of one), through a mask [H, W] of the crop."""
+    """The crop camera's view of a face (a batch of one), restricted to a mask [H, W] of the crop."""
     height, width = camera.image_size
     fine = dataclasses.replace(camera, image_size=(height * ZBUFFER_SCALE, width * ZBUFFER_SCALE))
     clip = fine.clip_coordinates(face.vertices)
@@ -232,7 +236,7 @@ def surface_view(
         points=fine.project(face.vertices)[0].numpy(),
         depth=depth[0, :, 0].numpy(),
         slack=depth_slack(depth, cosine, fine)[0, :, 0].numpy(),
-        # Eyes and the inside of the mouth are too small to smear, and their normals turn from row to row.
+        # Eyes and mouth interior are excepted: too small to smear visibly, and their normals vary from row to row.
         cosine=np.where(skin, cosine[0, :, 0].numpy(), 1),
         zbuffer=zbuffer[0].numpy(),
         mask=mask,
@@ -240,10 +244,10 @@ def surface_view(
 
 
 def load_chart(morphable: MorphableModel, cache: Path) -> uv_chart.UvChart:
-    """The face model's chart; where its texture coordinates cannot carry a texture, one made once and kept in `cache`.
+    """Loads the face model's texture chart; if its coordinates are unusable, creates a chart and stores it in `cache`.
 
     Raises:
-      UserError: the kept file is damaged.
+      UserError: the stored file is damaged.
     """
     model = morphable.face_model
     fault = uv_chart.chart_fault(model.uv, model.triangles)
@@ -251,7 +255,7 @@ def load_chart(morphable: MorphableModel, cache: Path) -> uv_chart.UvChart:
         return uv_chart.uncut(model.uv, model.triangles)
     path = cache / f"uv_chart_{model.fingerprint}.npz"
     if not path.exists():
-        print(f"{model.name}: no texture fits its texture coordinates ({fault}); unwrapping it, once, into {path}")
+        print(f"{model.name}: its texture coordinates cannot be used ({fault}); unwrapping the mesh once, into {path}")
         chart = uv_chart.unwrap(model.mean_shape, model.triangles)
         write_npz(path, {"vertex": chart.vertex, "uv": chart.uv, "triangles": chart.triangles})
     try:
@@ -263,12 +267,12 @@ def load_chart(morphable: MorphableModel, cache: Path) -> uv_chart.UvChart:
 
 
 def texture_bytes(texture: np.ndarray) -> np.ndarray:
-    """Uint8 of a texture in [0, 1]."""
+    """Converts a texture in [0, 1] to uint8."""
     return np.rint(texture * 255).astype(np.uint8)
 
 
 def png_bytes(pixels: np.ndarray) -> bytes:
-    """The PNG file of uint8 RGB [T, T, 3]."""
+    """Encodes uint8 RGB [T, T, 3] as a PNG file."""
     done, data = cv2.imencode(".png", pixels[..., ::-1], [cv2.IMWRITE_PNG_COMPRESSION, PNG_COMPRESSION])
     if not done:
         raise OSError(f"a texture of {pixels.shape[1]} x {pixels.shape[0]} texels could not be encoded as PNG")

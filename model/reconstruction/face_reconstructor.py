@@ -1,4 +1,4 @@
-"""Photo to face with fine texture: the program's Python interface, which its own modes call, too."""
+"""Python interface for reconstructing photos, also used by the command line's modes."""
 
 import dataclasses
 import os
@@ -33,7 +33,7 @@ from model.reconstruction.photo_result import PhotoResult
 Photo = str | os.PathLike[str] | np.ndarray
 Photos = list[Photo] | list[str] | list[Path] | list[np.ndarray] | tuple[Photo, ...]
 
-# The face is turned by these yaws (radians) in the new views.
+# Yaw angles (radians) of the new views.
 NEW_VIEWS = (-0.6, 0.6)
 # Direction of the light on the picture of the bare shape.
 STUDIO_LIGHT = np.array([-0.35, 0.4, 0.85]) / np.linalg.norm([-0.35, 0.4, 0.85])
@@ -41,14 +41,14 @@ STUDIO_LIGHT = np.array([-0.35, 0.4, 0.85]) / np.linalg.norm([-0.35, 0.4, 0.85])
 
 @dataclasses.dataclass(frozen=True)
 class Draft:
-    """A photo on its way to a result.
+    """Intermediate state of a reconstruction.
 
     Attributes:
       photo: the aligned photo.
-      alpha: [H, W] mask found so far.
-      coefficients: [K] found so far.
-      embedding: [1, E] of the crop.
-      regressed: [K] the regressor's output, moved to meet the five points.
+      alpha: [H, W] current mask.
+      coefficients: [K] current coefficients.
+      embedding: [1, E] embedding of the crop.
+      regressed: [K] the regressor's output, placed on the five points.
     """
 
     photo: AlignedPhoto
@@ -65,14 +65,14 @@ class FaceReconstructor:
         face = reconstructor("photo.jpg")
         face.save("out", formats=("glb", "obj"))
 
-    Photos are taken one after the other, whether in a list or not; each uses all processor cores that TensorFlow was
-    given. Networks and face model take about 1.2 GB of memory, once; each face some megabytes and a copy of the photo's
-    pixels around it (at most 50 MB), as long as it is kept: save many photos one by one instead of collecting a list.
-    Calls are not guarded by locks: use one reconstructor for each thread or process.
+    Photos are processed one after the other, also those of a list; each uses all processor cores that TensorFlow may
+    use. Networks and face model take about 1.2 GB of memory in total. Each result takes a few megabytes, plus a copy of
+    the photo's pixels around the face (at most 50 MB), so save many photos one by one instead of collecting a list.
+    Calls are not thread-safe: use one reconstructor per thread or process.
 
     Args:
-      config: the sections fit, test, prepare and export count.
-      pipeline: face model and networks; the texture network trained.
+      config: the configuration; only the sections fit, test, prepare and export are used.
+      pipeline: face model and networks, with a trained texture network.
     """
 
     def __init__(self, config: schema.Config, pipeline: Pipeline):
@@ -96,14 +96,14 @@ class FaceReconstructor:
         """Loads face model and networks, with the best checkpoint of the configuration's run.
 
         Args:
-          config: a configuration, the YAML file of one, or None for configs/default.yaml. Its data.root_dir, by default
-            the current folder, holds data/ and checkpoints/.
-          overrides: options that differ, {"section.key": value} or "section.key=value" texts; not with a configuration
-            that is already loaded.
+          config: a configuration, the path of its YAML file, or None for configs/default.yaml. Its data.root_dir, by
+            default the current folder, contains data/ and checkpoints/.
+          overrides: changes to the configuration, as {"section.key": value} or "section.key=value" strings; not allowed
+            with a configuration that is already loaded.
 
         Raises:
-          UserError: no trained texture network, a file that is missing or belongs to another face model, an unknown
-            option.
+          UserError: there is no trained texture network, a file is missing or belongs to another face model, or an
+            option is unknown.
         """
         if not isinstance(config, schema.Config):
             config = schema.load(None if config is None else Path(config), overrides)
@@ -118,7 +118,7 @@ class FaceReconstructor:
 
     @cached_property
     def export(self) -> Exporter:
-        """Writes the meshes of this reconstructor's faces."""
+        """Exporter that writes the meshes of this reconstructor's faces."""
         return Exporter.of(self.config, self.pipeline.face_gcn.morphable, self.pipeline.camera)
 
     @overload
@@ -128,25 +128,25 @@ class FaceReconstructor:
     def __call__(self, photos: Photos) -> list[PhotoResult]: ...
 
     def __call__(self, photos: Photo | Photos) -> PhotoResult | list[PhotoResult]:
-        """Reconstructs the largest face of a photo, or of each photo of a list.
+        """Reconstructs the largest face in a photo, or in each photo of a list.
 
         Args:
           photos: a path; an array [H, W, 3] RGB or [H, W, 4] RGBA, uint8 or floating point in [0, 1]; or a list of
-            such. Landmark and mask files next to a path are used, an alpha channel is the face's mask.
+            these. Landmark and mask files next to a photo are used; an alpha channel is taken as the face's mask.
 
         Returns:
-          One face, or as many as the list has photos.
+          One result, or a list with one result per photo.
 
         Raises:
-          UserError: a photo is no image, or shows no face. In a list the first such photo ends the call; to go on
-            after it, call the reconstructor for each photo.
+          UserError: a photo is not an image, or shows no face. In a list, the first such photo ends the call; to
+            continue after failures, call the reconstructor for each photo.
         """
         if isinstance(photos, list | tuple):
             return [self._reconstruct(photo, f"photo {index}") for index, photo in enumerate(photos)]
         return self._reconstruct(photos, "photo")
 
     def _reconstruct(self, source: Photo, name: str) -> PhotoResult:
-        """The face of one photo; `name` stands for an array."""
+        """Reconstructs one photo; `name` is the name of the result if the photo is an array."""
         if isinstance(source, str | os.PathLike):
             photo, region = self.reader.read(Path(source))
         else:
@@ -157,7 +157,7 @@ class FaceReconstructor:
         return self.finish(draft, region)
 
     def initial_estimate(self, photo: AlignedPhoto) -> Draft:
-        """The frozen networks' outputs for a photo, moved to meet its five points, and a first mask."""
+        """Runs the frozen networks, places the regressed face on the five points, and finds a first mask."""
         crop = _rgba(photo.rgb, np.ones(photo.rgb.shape[:2], np.float32))
         encoded = self.pipeline.encode(crop)
         coefficients = self.place(encoded.coefficients.numpy(), photo.alignment.points)
@@ -177,7 +177,7 @@ class FaceReconstructor:
         return [dataclasses.replace(draft, coefficients=row, alpha=alpha) for draft, row, alpha in rows]
 
     def targets(self, drafts: Sequence[Draft], landmarks_of: np.ndarray) -> FitTargets:
-        """Targets of the drafts' crops; the weak landmarks are those of coefficients `landmarks_of` [B, K]."""
+        """Fit targets for the drafts' crops, with weak landmarks from the coefficients `landmarks_of` [B, K]."""
         return FitTargets(
             image=tf.constant(np.stack([draft.photo.rgb for draft in drafts])),
             alpha=tf.constant(np.stack([draft.alpha for draft in drafts])[..., None]),
@@ -187,11 +187,11 @@ class FaceReconstructor:
         )
 
     def finish(self, draft: Draft, region: PhotoRegion) -> PhotoResult:
-        """The fine texture of a fitted draft, its pictures and numbers.
+        """Computes the fine texture, pictures and metrics of a fitted draft.
 
         Args:
-          draft: coefficients and mask are final.
-          region: the photo's own pixels around the face.
+          draft: draft with final coefficients and mask.
+          region: the photo's original pixels around the face.
 
         Raises:
           UserError: mask and face have no pixel in common.
@@ -201,7 +201,7 @@ class FaceReconstructor:
         readable = readable_mask(draft.alpha, given=photo.alpha is not None)
         result = self._face_gcn(tf.constant(_rgba(photo.rgb, readable)), tf.constant(coefficients), draft.embedding)
         if not np.any(result.mask.numpy() * crop[..., 3:].numpy() >= 0.5):
-            raise UserError("the photo's mask must cover some of the face, got none of it (another face's mask?)")
+            raise UserError("the photo's mask must overlap the face, got no overlap (another face's mask?)")
         return PhotoResult(
             photo=photo,
             region=region,
@@ -224,16 +224,16 @@ class FaceReconstructor:
         light: np.ndarray | None = None,
         size: int | None = None,
     ) -> np.ndarray:
-        """A new view: the face in the middle of the picture, turned, with its fine albedo.
+        """Renders a new view: the face in the middle of the picture, rotated, with its fine albedo.
 
         Args:
-          face: of this reconstructor.
-          yaw, pitch, roll: radians, about y (the face turns to the right of the picture where positive), x and z.
-          light: [3, 9] spherical harmonics such as another face's `light`; by default the photo's own.
-          size: side of the picture; by default the crops'.
+          face: a result of this reconstructor.
+          yaw, pitch, roll: radians, about y (positive turns the face to the right of the picture), x and z.
+          light: [3, 9] spherical harmonics, such as the `light` of another face; by default that of the photo.
+          size: side of the picture, pixels; by default that of the crops.
 
         Returns:
-          uint8 [size, size, 4] RGB, and 255 where there is a face.
+          uint8 [size, size, 4] RGBA; alpha is 255 on the face and 0 elsewhere.
         """
         lit = self.pipeline.face_model.layout.split(face.coefficients[None])
         if light is not None:
@@ -248,7 +248,7 @@ class FaceReconstructor:
         return to_bytes(self.draw(turned, face.reconstruction.albedo, camera))
 
     def draw(self, coefficients: np.ndarray, albedo: tf.Tensor, camera: Camera | None = None) -> np.ndarray:
-        """[H, W, 4] RGBA picture in [0, 1] of an albedo [1, N, 3] on the face of coefficients [1, K]."""
+        """Renders an albedo [1, N, 3] on the face with coefficients [1, K]: RGBA [H, W, 4] in [0, 1]."""
         face_gcn, camera = self.pipeline.face_gcn, camera or self.pipeline.camera
         face = face_gcn.morphable.posed(tf.constant(coefficients), camera)
         triangles = face_gcn.morphable.triangles
@@ -270,7 +270,7 @@ class FaceReconstructor:
         }
 
     def _views(self, coefficients: np.ndarray, result: FaceReconstruction) -> dict[str, np.ndarray]:
-        """The bare shape, and the face turned to both sides with its fine texture under the photo's light."""
+        """Pictures of the shape without texture, and of the face turned to both sides under the photo's light."""
         triangles = self.pipeline.face_gcn.morphable.triangles
         light = tf.constant(STUDIO_LIGHT[:, None], tf.float32)
         grey = 0.15 + 0.8 * tf.maximum(result.coarse.face.normals @ light, 0) * tf.ones([1, 1, 3])
@@ -282,7 +282,7 @@ class FaceReconstructor:
         return views
 
     def _turned(self, coefficients: np.ndarray, angles: Sequence[float]) -> np.ndarray:
-        """Coefficients [1, K] with the face in the middle of the picture, turned by angles [3]."""
+        """Coefficients [1, K] of the face, centred in the picture and rotated by angles [3]."""
         layout = self.pipeline.face_model.layout
         return layout.join(
             dataclasses.replace(
@@ -294,5 +294,5 @@ class FaceReconstructor:
 
 
 def _rgba(rgb: np.ndarray, alpha: np.ndarray) -> np.ndarray:
-    """[1, H, W, 4] float32."""
+    """Joins colours and alpha to [1, H, W, 4] float32."""
     return np.concatenate([rgb, alpha[..., None]], axis=-1)[None].astype(np.float32)

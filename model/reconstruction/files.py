@@ -1,4 +1,4 @@
-"""The files that test mode writes: pictures and numbers of one photo, the summary of all."""
+"""Files written by test mode: pictures and numbers of each photo, and a summary of all photos."""
 
 import csv
 from pathlib import Path
@@ -17,15 +17,15 @@ from model.report.pictures import pictures
 if TYPE_CHECKING:
     from model.reconstruction.photo_result import PhotoResult
 
-# Photos on the sheet; the first ones of a folder.
+# Number of photos on the sheet, the first ones of a folder.
 SHEET_ROWS = 24
-# Files next to the photos' folders; no folder has their names.
+# Files in the same folder as the photos' folders, which must not have these names.
 RUN_FILES = ("index.html", "sheet.png", "summary.csv", "summary.json", "failed.txt")
 COLUMNS = ("psnr_coarse", "psnr_fine", "coverage", "five_point_residual_px", "five_point_residual_px_max", "seconds")
 
 
 def sheet_row(result: "PhotoResult") -> list[Tile]:
-    """A result's pictures with their titles and its numbers: a row of sheet.png."""
+    """Pictures of a result, captioned with titles and numbers: one row of sheet.png."""
     metrics, tiles = result.metrics, pictures(result)
     captions = {title: title for title in tiles} | {
         "photo": result.photo.name,
@@ -39,12 +39,12 @@ def sheet_row(result: "PhotoResult") -> list[Tile]:
 def write(folder: Path, result: "PhotoResult") -> None:
     """Writes the pictures and numbers of one photo.
 
-    crop.png (the aligned photo, its mask as alpha), coarse.png and fine.png (renderings, transparent where there is no
-    face), overlay.png, landmarks.png, coefficients.json and metrics.json.
+    The files are crop.png (the aligned photo with its mask as alpha), coarse.png and fine.png (renderings with a
+    transparent background), overlay.png, landmarks.png, coefficients.json and metrics.json.
 
     Args:
-      folder: is made.
-      result: of the photo.
+      folder: created if missing.
+      result: result of the photo.
     """
     mask = result.reconstruction.mask[0].numpy()
     cells = pictures(result)
@@ -68,11 +68,11 @@ def write_summary(
     """Writes summary.csv, summary.json, failed.txt and sheet.png, and prints the table.
 
     Args:
-      output: folder.
+      output: folder of the results.
       metrics: photo -> its numbers.
       failed: photo -> reason.
-      seconds: that the whole folder took.
-      sheet: rows of pictures; sheet.png is not written without any.
+      seconds: time for the whole folder.
+      sheet: rows of pictures; without rows, sheet.png is not written.
     """
     with atomic_path(output / "summary.csv") as path, open(path, "w", newline="", encoding="utf-8") as stream:
         writer = csv.writer(stream)

@@ -1,4 +1,4 @@
-"""Test mode on a folder: every photo reconstructed and written; a bad photo never stops the others."""
+"""Test mode on a folder of photos; a photo that fails does not stop the others."""
 
 import time
 from pathlib import Path
@@ -16,20 +16,20 @@ from model.reconstruction.result_folder import ResultFolder
 def reconstruct_folder(config: schema.Config, source: Path, output: Path) -> dict[str, str]:
     """Reconstructs every photo of a folder with the run's best texture network.
 
-    For each photo `<output>/<its place in source>/<name>/` receives renderings, landmarks, meshes, coefficients and
-    metrics; in `output` stand index.html, the page that shows them all, summary.csv, summary.json, failed.txt and a
-    picture sheet.
+    Renderings, landmarks, meshes, coefficients and metrics of a photo go to `<output>/<path below source>/<name>/`.
+    `output` also receives index.html, a page that shows all results, summary.csv, summary.json, failed.txt and
+    sheet.png.
 
     Args:
       config: the effective configuration.
-      source: folder of photos, nested or not.
-      output: folder of the results.
+      source: folder of photos, with or without sub-folders.
+      output: folder for the results.
 
     Returns:
-      The photos that could not be reconstructed: name -> reason.
+      Photos that could not be reconstructed: name -> reason.
 
     Raises:
-      UserError: there is no photo, no trained network, or not one photo could be reconstructed.
+      UserError: there is no photo or no trained network, or all photos failed.
     """
     source, output = Path(source), Path(output)
     paths = photo_paths(source, skip=output)

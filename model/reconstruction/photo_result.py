@@ -1,4 +1,4 @@
-"""A reconstructed photo: mesh, colours, pose, landmarks and pictures as NumPy arrays, and its files."""
+"""A reconstructed photo: mesh, colours, pose, landmarks and pictures as NumPy arrays, and export to files."""
 
 import dataclasses
 import os
@@ -19,9 +19,9 @@ from model.reconstruction.export import Exporter, FaceTextures
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Pose:
-    """Where a face stands in front of the camera: world = rotation @ vertex + translation.
+    """Rigid transform of a face from model to world frame: world = rotation @ vertex + translation.
 
-    World frame: right-handed, x right, y up, z towards the camera, which stands at (0, 0, 10) looking at the origin.
+    World frame: right-handed, x right, y up, z towards the camera, which is at (0, 0, 10) and looks at the origin.
 
     Attributes:
       angles: [3] pitch about x, yaw about y, roll about z, radians.
@@ -34,27 +34,27 @@ class Pose:
     translation: np.ndarray
 
     def __call__(self, vertices: np.ndarray) -> np.ndarray:
-        """Points [..., 3] of the model frame in the world frame, decimetres."""
+        """Transforms points [..., 3] from the model frame to the world frame, decimetres."""
         return vertices @ self.rotation.T + self.translation
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class PhotoResult:
-    """Everything about one reconstructed photo, as `FaceReconstructor` returns it.
+    """Result of reconstructing one photo with `FaceReconstructor`.
 
     Attributes:
       photo: the aligned photo.
-      region: the photo's own pixels around the face, which textures are baked from.
+      region: the photo's original pixels around the face, from which textures are baked.
       alpha: [H, W] mask of the crop, 1 on skin.
-      readable: [H, W] pixels of the crop whose colours were read.
-      coefficients: [K] of the face model, in the order of its layout (`layout.split` names them).
+      readable: [H, W] pixels of the crop whose colours were used.
+      coefficients: [K] of the face model, in the order of its layout (`layout.split` splits them by name).
       reconstruction: the face with its fine texture as tensors, a batch of one.
-      views: title -> [H, W, 4] further pictures in [0, 1]: the bare shape, and the fine texture from both sides; alpha
-        is 1 where there is a face.
-      metrics: by name: PSNR [dB] of coarse and fine rendering against the crop inside the mask (`psnr_coarse`,
+      views: title -> [H, W, 4] additional pictures in [0, 1]: the shape without texture, and the fine texture from both
+        sides; alpha is 1 on the face.
+      metrics: name -> number: PSNR [dB] of coarse and fine rendering against the crop inside the mask (`psnr_coarse`,
         `psnr_fine`), share of the mask that the face covers (`coverage`), mean and largest distance of the five points
         in pixels of a 224 crop (`five_point_residual_px`, `five_point_residual_px_max`).
-      export: writes the meshes.
+      export: exporter of the meshes.
     """
 
     photo: AlignedPhoto
@@ -69,21 +69,21 @@ class PhotoResult:
 
     @property
     def vertices(self) -> np.ndarray:
-        """[N, 3] float32, the shape with its expression and without its pose, as in the files of `save`.
+        """[N, 3] float32, the shape with expression and without pose, as in the files that `save` writes.
 
-        Model frame: x right, y up, z out of the face, decimetres, the model's mean shape centred on the origin.
-        `face.pose(face.vertices)` puts them before the camera.
+        Model frame: x right, y up, z out of the face, decimetres, with the model's mean shape centred on the origin.
+        `face.pose(face.vertices)` transforms them to the world frame.
         """
         return self.reconstruction.coarse.face.shape[0].numpy()
 
     @property
     def triangles(self) -> np.ndarray:
-        """[F, 3] int32 vertices, counter-clockwise from outside; the same for every face of one face model."""
+        """[F, 3] int32 vertex indices, counter-clockwise from outside; the same for all faces of a face model."""
         return self.export.morphable.face_model.triangles
 
     @property
     def albedo(self) -> np.ndarray:
-        """[N, 3] float32 sRGB of the skin without light, in [0, 1] or slightly beyond: the fine texture."""
+        """[N, 3] float32 sRGB of the skin without light (the fine albedo), in [0, 1] or slightly outside."""
         return self.reconstruction.albedo[0].numpy()
 
     @property
@@ -94,36 +94,36 @@ class PhotoResult:
 
     @property
     def landmarks_3d(self) -> np.ndarray:
-        """[68, 3] the landmarks among `vertices`."""
+        """[68, 3] landmarks in the frame of `vertices`."""
         return self.vertices[self.export.morphable.face_model.landmarks]
 
     @property
     def pose(self) -> Pose:
-        """Where the face stands in front of the camera of its crop."""
+        """Pose of the face in front of its crop's camera."""
         pose = self.export.morphable.layout.split(self.coefficients)
-        # The program's matrices act on row vectors; published is the usual one, for columns.
+        # Internally, rotation matrices act on row vectors; `Pose` holds the usual one, for column vectors.
         return Pose(pose.angles, rotation_matrix(pose.angles[None])[0].numpy().T, pose.translation)
 
     @property
     def light(self) -> np.ndarray:
-        """[3, 9] spherical harmonics of the light, a colour channel each (lib/geometry/lighting.py)."""
+        """[3, 9] spherical harmonics of the light, one row per colour channel (lib/geometry/lighting.py)."""
         return self.export.morphable.layout.split(self.coefficients).light.reshape(3, BANDS)
 
     @property
     def rendering(self) -> np.ndarray:
-        """uint8 [H, W, 4] the face as in its crop, RGB and 255 where there is a face: fine.png of `save`."""
+        """uint8 [H, W, 4] RGBA rendering of the face in its crop, with alpha 255 on the face: fine.png of `save`."""
         picture = np.concatenate([clipped(self.reconstruction.rendering)[0], self.reconstruction.mask[0]], axis=-1)
         return to_bytes(picture)
 
     def save(self, folder: str | os.PathLike[str], formats: Sequence[str] | None = None) -> FaceTextures | None:
-        """Writes the face's files, those of `main.py --mode test`, to a folder, which is made.
+        """Writes the same files as `main.py --mode test` to a folder.
 
-        Meshes and textures by `formats` (`Exporter`), crop.png, coarse.png, fine.png, overlay.png, landmarks.png,
-        coefficients.json and metrics.json.
+        They are meshes and textures in `formats` (see `Exporter`), crop.png, coarse.png, fine.png, overlay.png,
+        landmarks.png, coefficients.json and metrics.json.
 
         Args:
-          folder: an earlier result in it is replaced.
-          formats: of "obj", "glb", "ply", "neutral"; by default those of the configuration's section export.
+          folder: created if missing; an earlier result in it is replaced.
+          formats: any of "obj", "glb", "ply", "neutral"; by default those of the configuration's section `export`.
 
         Returns:
           The textures that were written, if the formats have any.

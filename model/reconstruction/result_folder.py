@@ -1,4 +1,4 @@
-"""The output folder of test mode: a folder per photo, the page, and the tables of metrics and failures."""
+"""Output folder of test mode: one folder per photo, the report page, and tables of metrics and failures."""
 
 import dataclasses
 import time
@@ -16,19 +16,19 @@ from model.report import Report
 
 
 class ResultFolder:
-    """Writes results as they come; keeps numbers and small pictures only.
+    """Writes results as they arrive; keeps only numbers and small pictures in memory.
 
     Args:
-      reconstruct: of the photos.
-      source: what the photos were taken from.
-      output: is made.
+      reconstruct: the reconstructor of the photos.
+      source: folder or file of the photos.
+      output: folder for the results, created if missing.
     """
 
     def __init__(self, reconstruct: FaceReconstructor, source: Path, output: Path):
         self.started = time.monotonic()
         self.source, self.output = Path(source), Path(output)
         self.output.mkdir(parents=True, exist_ok=True)
-        # A damaged chart stops the run before its first photo.
+        # Prepare the chart now, so that a damaged one stops the run before its first photo.
         reconstruct.export.prepare()
         pipeline = reconstruct.pipeline
         self.metrics: dict[str, dict[str, float]] = {}
@@ -37,13 +37,13 @@ class ResultFolder:
         self._report = Report(self.output, pipeline.face_model, pipeline.camera, title=str(source))
 
     def add(self, path: Path, folder: str, result: PhotoResult, seconds: float) -> FaceTextures | None:
-        """Writes a `PhotoResult` of the photo `path` to the folder of this name below the output folder.
+        """Writes the result of a photo.
 
         Args:
           path: the photo.
-          folder: of its results, below the output folder.
-          result: a `PhotoResult`.
-          seconds: the time it took, reported among its metrics.
+          folder: folder for its results, relative to the output folder.
+          result: the result.
+          seconds: time it took, reported among its metrics.
 
         Returns:
           The textures that were exported, if any.
@@ -57,23 +57,23 @@ class ResultFolder:
         return textures
 
     def fail(self, path: Path, error: Exception) -> None:
-        """Notes why there is no result of the photo `path`."""
+        """Records why the photo `path` could not be reconstructed."""
         reason = failure_reason(path, error)
         self.failed[self._shown(path)] = reason
         self._report.fail(self._shown(path), reason)
 
     def finish(self) -> dict[str, str]:
-        """Writes and prints the table, writes the page.
+        """Writes and prints the table of metrics, and writes the page.
 
         Returns:
           The photos that failed: name -> reason.
 
         Raises:
-          UserError: none succeeded.
+          UserError: all photos failed.
         """
         seconds = time.monotonic() - self.started
         reconstruction_files.write_summary(self.output, self.metrics, self.failed, seconds, self._sheet)
-        print(f"the page that shows them: {self._report.finish().resolve()}")
+        print(f"page with all results: {self._report.finish().resolve()}")
         if not self.metrics:
             name, reason = next(iter(self.failed.items()))
             raise UserError(
@@ -83,5 +83,5 @@ class ResultFolder:
         return self.failed
 
     def _shown(self, path: Path) -> str:
-        """The photo's name with the folders it lies in."""
+        """Path of a photo relative to the source, for display."""
         return printable(path.relative_to(self.source).as_posix())

@@ -1,4 +1,4 @@
-"""The page that --mode test writes: every photo's pictures, numbers and turning face in one HTML file."""
+"""The HTML page that --mode test writes: pictures, numbers and a 3D view of every photo's face in one file."""
 
 from model.report.page import Report
 

@@ -1,8 +1,8 @@
-"""One face encoded for the page: pictures, the mesh with its colours, the light.
+"""Encodes one face for the page: pictures, mesh with colours, and light.
 
-A block of bytes is columns one after the other, each column the differences between consecutive vertices modulo its
-range, little-endian, low bytes before high bytes, all of it deflated and written as base64: neighbouring vertices are
-alike, so this is half the size of the plain numbers. `decode` in face_mesh.js reads it.
+A block of bytes holds one column after the other. Each column stores the differences between consecutive vertices,
+modulo its range: first the low bytes of all vertices, then the high bytes. The block is deflated and written as base64.
+Consecutive vertices are similar, so this is half the size of the plain numbers. `decode` in face_mesh.js reads it.
 """
 
 import base64
@@ -17,15 +17,15 @@ from lib.geometry.lighting import shading
 from lib.images.display import to_bytes
 from model.report.pictures import ReportedPhoto, pictures
 
-# Of the WebP pictures; 224 px at 90 look like the originals at a tenth of their size.
+# WebP quality; at 90, pictures of 224 px look like the originals at a tenth of their size.
 QUALITY = 90
-# Albedo of the ball that shows the light; darker than white, so that light above 1 still has a form.
+# Albedo of the ball that shows the light; darker than white, so that shading above 1 is not clipped at once.
 BALL_ALBEDO = 0.6
 TEXTURES = ("coarse", "fine", "appearance")
 
 
 def encode_pictures(result: ReportedPhoto) -> dict[str, str]:
-    """Title -> WebP in base64 of a `PhotoResult`; the background of renderings is transparent."""
+    """Pictures of a `PhotoResult`: title -> WebP as base64; the background of renderings is transparent."""
     cells = pictures(result)
     mask, alpha = to_bytes(np.asarray(result.reconstruction.mask)[0]), to_bytes(result.alpha[..., None])
     cells |= {
@@ -39,14 +39,14 @@ def encode_pictures(result: ReportedPhoto) -> dict[str, str]:
 
 
 def encode_mesh(result: ReportedPhoto) -> dict:
-    """The face of a `PhotoResult`, ready for JSON.
+    """The face of a `PhotoResult` as JSON values.
 
     Returns:
-      low, high: [3] decimetres, corners of the box that 0 and 65535 of the positions stand for.
+      low, high: [3] decimetres, corners of the bounding box that positions 0 and 65535 stand for.
       tops: texture -> the value that 255 stands for; the appearance may exceed 1.
       block: 3 columns of 16 bits, the shape before its pose, then 3 columns of 8 bits for each of `TEXTURES`.
-      angles, translation: [3] the photo's pose (lib/geometry/rotation.py).
-      light: [3][16] of `light_forms`.
+      angles, translation: [3] pose in the photo (lib/geometry/rotation.py).
+      light: [3][16] result of `light_forms`.
     """
     face_gcn = result.reconstruction
     face = face_gcn.coarse.face
@@ -71,10 +71,10 @@ def encode_mesh(result: ReportedPhoto) -> dict:
 
 
 def encode_columns(columns: list[np.ndarray]) -> str:
-    """Columns [N] of uint8, uint16 or uint32 as one block."""
+    """Encodes columns [N] of uint8, uint16 or uint32 as one block."""
     parts = []
     for column in columns:
-        # Unsigned differences wrap around; so do the sums that undo them.
+        # Unsigned differences wrap around, and so do the sums that reverse them.
         difference = np.diff(column, prepend=column.dtype.type(0)).astype(column.dtype.newbyteorder("<"))
         parts.append(np.ascontiguousarray(difference.view(np.uint8).reshape(len(column), -1).T).tobytes())
     return _base64(zlib.compress(b"".join(parts), 9))
@@ -87,9 +87,9 @@ def light_forms(light: np.ndarray) -> np.ndarray:
       light: [27] coefficients of lib/geometry/lighting.py.
 
     Returns:
-      [3, 4, 4] symmetric, a channel each: shading(n) = h^T M h with h = (n, 1) for unit vectors n.
+      [3, 4, 4], a symmetric matrix M for each channel: shading(n) = h^T M h with h = (n, 1) for unit vectors n.
     """
-    # Fitted to `shading` itself, which stays the only place that knows the basis; exact, because it is quadratic.
+    # Fitted to values of `shading`, so that only lighting.py defines the basis. Exact, because shading is quadratic.
     grid = np.stack(np.meshgrid(*[[-1.0, 0.0, 1.0]] * 3), axis=-1).reshape(-1, 3)
     normals = np.delete(grid, len(grid) // 2, axis=0)
     normals /= np.linalg.norm(normals, axis=1, keepdims=True)
@@ -100,7 +100,7 @@ def light_forms(light: np.ndarray) -> np.ndarray:
 
 
 def light_ball(light: np.ndarray, size: int) -> np.ndarray:
-    """uint8 RGBA [size, size, 4]: a grey ball under the light [27], seen from the camera's side."""
+    """uint8 RGBA [size, size, 4]: a grey ball under the light [27], seen from the camera."""
     centres = (np.arange(size) + 0.5) / size * 2 - 1
     x, y = np.meshgrid(centres, -centres)
     radius = np.hypot(x, y)
@@ -114,7 +114,7 @@ def light_ball(light: np.ndarray, size: int) -> np.ndarray:
 
 
 def webp(pixels: np.ndarray) -> str:
-    """Base64 of a picture, uint8 [H, W, 3 or 4]."""
+    """Encodes a picture, uint8 [H, W, 3 or 4], as WebP in base64."""
     stream = io.BytesIO()
     Image.fromarray(pixels).save(stream, "WEBP", quality=QUALITY)
     return _base64(stream.getvalue())

@@ -1,4 +1,4 @@
-"""The page of a run: a card for each photo as it is done, the head with the means when all are."""
+"""Report page of a run: one card per photo, written as soon as it is done, and a header with the means."""
 
 import base64
 import dataclasses
@@ -22,28 +22,28 @@ from model.report.pictures import ReportedPhoto
 
 FOLDER = Path(__file__).resolve().parent
 SCRIPTS = ("face_mesh.js", "renderer.js", "face_view.js", "chart.js", "page.js")
-# File names need not be valid text.
+# File names may contain bytes that are not valid UTF-8.
 ENCODING, ERRORS = "utf-8", "replace"
-# Shown large beside the turning face; the others, but for the photo, are small.
+# Pictures shown large next to the 3D view; the others are small.
 LARGE = ("photo", "coarse", "fine")
-# Numbers of a photo whose means stand on top.
+# Numbers whose means are shown in the header.
 MEANS = ("psnr_coarse", "psnr_fine", "coverage", "five_point_residual_px", "seconds")
 DESCRIPTIONS = {
     "photo": "the aligned photo",
-    "mask": "what counts as skin, cut out of the photo",
+    "mask": "the part of the photo that counts as skin",
     "coarse": "rendering with the face model's own albedo",
-    "fine": "rendering with the refined texture, its appearance in this photo",
+    "fine": "rendering with the refined texture, as it appears in this photo",
     "overlay": "the fine rendering laid over the photo",
     "landmarks": "68 landmarks of the fitted face in green, the five detected points in red",
-    "shape": "the shape without its colours",
-    "light": "a grey ball under the light found in the photo",
+    "shape": "the shape without colours",
+    "light": "a grey ball under the light estimated from the photo",
 }
 
 
 def _environment() -> jinja2.Environment:
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(FOLDER),
-        autoescape=True,  # every value is text, unless a template marks it as safe
+        autoescape=True,  # values are escaped unless a template marks them as safe
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
@@ -56,7 +56,7 @@ def _environment() -> jinja2.Environment:
 
 
 def _decimal(value: float, form: str = ".1f", unit: str = "") -> str:
-    """A number with its unit, a dash in their place where it is not finite."""
+    """Formats a number with its unit; a dash if it is not finite."""
     return f"{value:{form}}{unit}" if math.isfinite(value) else "–"
 
 
@@ -66,14 +66,14 @@ TEMPLATES = _environment()
 class Report:
     """One self-contained HTML page about a folder of photos.
 
-    Cards go to a nameless temporary file as they come, so that memory does not grow with the number of photos and a
-    killed run leaves an earlier page as it was; `finish` puts head, cards and scripts together.
+    Cards are written to an unnamed temporary file as they arrive, so that memory does not grow with the number of
+    photos and an interrupted run leaves an earlier page intact. `finish` assembles header, cards and scripts.
 
     Args:
       output: folder of the results; receives index.html.
-      face_model: its triangles join every face's vertices.
-      camera: that of the crops; the page draws with the same.
-      title: what was reconstructed.
+      face_model: face model whose triangles all faces share.
+      camera: camera of the crops; the page renders with the same camera.
+      title: title of the page, the name of the reconstructed folder.
     """
 
     def __init__(self, output: Path, face_model: FaceModel, camera: Camera, title: str):
@@ -89,7 +89,7 @@ class Report:
         self._failed: dict[str, str] = {}
 
     def add(self, result: ReportedPhoto, folder: str, name: str | None = None) -> None:
-        """Writes the card of a `PhotoResult` whose files are in the sub-folder `folder`; `name` or else the file's."""
+        """Writes the card of a `PhotoResult` whose files are in `folder`; `name` replaces the photo's file name."""
         payload = {"pictures": encode_pictures(result), "mesh": encode_mesh(result)}
         name = name or result.photo.name
         others = [title for title in payload["pictures"] if title not in LARGE]
@@ -108,11 +108,11 @@ class Report:
         self._metrics.append(result.metrics)
 
     def fail(self, name: str, reason: str) -> None:
-        """Lists a photo that could not be reconstructed."""
+        """Adds a photo to the list of those that could not be reconstructed."""
         self._failed[name] = reason
 
     def finish(self) -> Path:
-        """Writes index.html, all or nothing, and returns its path."""
+        """Writes index.html atomically and returns its path."""
         scripts = [read_asset(name) for name in SCRIPTS]
         head = TEMPLATES.get_template("head.html").render(
             policy=_policy(scripts),
@@ -141,13 +141,13 @@ class Report:
 
 
 def _figure(title: str) -> dict[str, str]:
-    """A picture's place; page.js fills it when it comes into view."""
+    """Placeholder of a picture; page.js fills it when it scrolls into view."""
     description = DESCRIPTIONS.get(title, f"the fine albedo under the photo's light, turned: {title} degrees")
     return {"title": title, "description": description, "caption": f"{title}°" if title.startswith("yaw") else title}
 
 
 def _policy(scripts: list[str]) -> str:
-    """Content security policy: these very scripts, pictures inside the page, and no request to anywhere."""
+    """Content security policy: allows exactly these scripts and embedded pictures, and no network requests."""
     hashes = [base64.b64encode(hashlib.sha256(script.encode()).digest()).decode() for script in scripts]
     allowed = " ".join(f"'sha256-{value}'" for value in hashes)
     return f"default-src 'none'; img-src data:; style-src 'unsafe-inline'; script-src {allowed}"

@@ -1,4 +1,4 @@
-"""The pictures of one reconstructed photo, by title."""
+"""Pictures of one reconstructed photo, by title."""
 
 from collections.abc import Mapping
 from typing import Protocol
@@ -12,7 +12,7 @@ from model.face_gcn import FaceReconstruction
 
 
 class AlignedFace(Protocol):
-    """The attributes of an `AlignedPhoto` that are shown."""
+    """The attributes of an `AlignedPhoto` that the page uses."""
 
     @property
     def name(self) -> str: ...
@@ -25,7 +25,7 @@ class AlignedFace(Protocol):
 
 
 class ReportedPhoto(Protocol):
-    """The attributes of a `PhotoResult` that are shown; that class belongs to a floor above."""
+    """The attributes of a `PhotoResult` that the page uses; this package must not import that class."""
 
     @property
     def photo(self) -> AlignedFace: ...
@@ -44,7 +44,7 @@ class ReportedPhoto(Protocol):
 
 
 def pictures(result: ReportedPhoto) -> dict[str, np.ndarray]:
-    """Title -> uint8 [H, W, 3] of a `PhotoResult`."""
+    """Pictures of a `PhotoResult`: title -> uint8 [H, W, 3]."""
     face_gcn, rgb = result.reconstruction, result.photo.rgb
     mask = result.alpha[..., None]
     return {
@@ -60,7 +60,7 @@ def pictures(result: ReportedPhoto) -> dict[str, np.ndarray]:
 
 def landmark_picture(rgb: np.ndarray, landmarks: np.ndarray, points: np.ndarray) -> np.ndarray:
     """The crop with the 68 projected landmarks (green) and the five detected points (red), uint8 [H, W, 3]."""
-    scale = 4  # drawn large and reduced, so that small circles are round
+    scale = 4  # drawn enlarged and scaled down, so that small circles are round
     image = cv2.resize(to_bytes(rgb), None, fx=scale, fy=scale, interpolation=cv2.INTER_CUBIC)
     for found, colour, radius in ((landmarks, (60, 255, 60), 5), (points, (255, 40, 40), 6)):
         for x, y in np.rint(found * scale - 0.5).astype(int).tolist():

@@ -1,6 +1,6 @@
-"""Checkpoints of a training run: variables by name, progress and the configuration they belong to, in one .npz.
+"""Checkpoints of a training run: variables by name, progress and identifiers of the configuration, in one .npz.
 
-A checkpoint replaces the earlier one only when complete, so a killed run or a full disk leaves the last good one.
+A checkpoint replaces the earlier one only when it is complete, so an interrupted run or a full disk leaves a good one.
 """
 
 import dataclasses
@@ -20,11 +20,11 @@ FORMAT = 2
 
 @dataclasses.dataclass(frozen=True)
 class Progress:
-    """Position of a run; data order and random draws follow from the seed and these numbers."""
+    """Position of a run; together with the seed, it determines data order and random draws."""
 
     epoch: int = 0  # epochs completed
     update_in_epoch: int = 0  # updates made in the current epoch
-    update: int = 0  # updates made in all
+    update: int = 0  # updates made in total
     best_psnr: float = float("-inf")  # best validation PSNR so far [dB]
     seconds: float = 0.0  # spent on the updates, summed over resumed processes
 
@@ -45,7 +45,7 @@ def save(
       groups: variables by role and name, e.g. {"texture": {"mesh_concat/weights": variable, ...}}; see
         `model.networks.variable_names`.
       progress: position of the run.
-      belongs_to: what the variables belong to, e.g. {"face model": fingerprint}; `restore` compares it.
+      belongs_to: identifiers to compare in `restore`, e.g. {"face model": fingerprint}.
 
     Raises:
       UserError: a variable is not finite; the earlier checkpoint is left as it is.
@@ -64,9 +64,9 @@ def save(
 
 
 def restore(path: Path, groups: Mapping[str, Mapping[str, keras.Variable]], belongs_to: Mapping[str, str]) -> Progress:
-    """Assigns the checkpoint's values to the variables of the same names; its other groups are ignored.
+    """Assigns the checkpoint's values to the variables of the same names; ignores groups that are not in `groups`.
 
-    Everything is checked before the first assignment, so a refused checkpoint changes nothing.
+    Everything is checked before the first assignment, so a rejected checkpoint changes nothing.
 
     Raises:
       UserError: the file is missing, damaged, or belongs to another face model or network.

@@ -1,4 +1,4 @@
-"""The check that stops a run whose loss is no longer a number."""
+"""Check that stops a run when its loss is no longer finite."""
 
 import math
 from collections.abc import Mapping
@@ -12,11 +12,11 @@ def check_finite(terms: Mapping[str, SupportsFloat], network: str, update: int, 
     """Stops a run at the first loss term that is NaN or infinite.
 
     Args:
-      terms: every loss term of an update, its total included.
-      network: what is trained, for the message.
+      terms: all loss terms of an update, including their total.
+      network: name of the trained network, for the message.
       update: 0-based number of the update.
-      section: of the configuration, which holds the learning rate.
-      checkpoint: the run's last state, if it exists.
+      section: section of the configuration that has the learning rate, for the message.
+      checkpoint: path of the run's last checkpoint, which may not exist yet.
 
     Raises:
       UserError: a term is not finite.

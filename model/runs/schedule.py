@@ -7,7 +7,7 @@ def warmup_cosine(update: int, total_updates: int, peak: float, warmup: int) -> 
     """Linear warm-up over `warmup` updates, then half a cosine down to zero at the last update.
 
     Args:
-      update: 0-based number of the update about to be made.
+      update: 0-based number of the next update.
       total_updates: length of the run.
       peak: learning rate at the end of the warm-up.
       warmup: number of updates of the warm-up.
@@ -19,12 +19,12 @@ def warmup_cosine(update: int, total_updates: int, peak: float, warmup: int) -> 
 
 
 def staircase_decay(epoch: int, initial: float, factor: float) -> float:
-    """The published rate: `initial` x `factor` to the power of the finished epochs."""
+    """Published learning rate: `initial` x `factor` ^ completed epochs."""
     return initial * factor**epoch
 
 
 def published_stage_weights(epoch: int) -> tuple[float, float]:
-    """(coarse, render) weights of an epoch as published: learn to copy the coarse albedo, then to render the photo.
+    """Published weights (coarse, render) of an epoch: first learn to copy the coarse albedo, then to render the photo.
 
     render = clip(0.2 epoch, 0, 1), coarse = clip(1 - render, 0.2, 1).
     """
@@ -33,6 +33,6 @@ def published_stage_weights(epoch: int) -> tuple[float, float]:
 
 
 def coarse_decay(update: int, total_updates: int, start: float, end: float, fraction: float) -> float:
-    """Weight of the pull to the coarse albedo: linear from `start` to `end` over the first `fraction` of the run."""
+    """Weight of the coarse-albedo term: linear from `start` to `end` over the first `fraction` of the run."""
     ramp = max(fraction * total_updates, 1.0)
     return start + (end - start) * min(update / ramp, 1.0)

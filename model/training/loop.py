@@ -1,4 +1,4 @@
-"""Training of the texture networks: the loop, from records to checkpoints."""
+"""Training loop of the texture networks, from records to checkpoints."""
 
 import functools
 import time
@@ -31,19 +31,19 @@ from utils import seed_everything
 def train(config: schema.Config, run_dir: Path, encoded: EncodedFaces | None = None) -> dict[str, float]:
     """Trains the texture networks of a configuration on its record file.
 
-    The regressor and the identity network stay frozen; their outputs for each crop are computed once. A killed run
-    continues under `train.restore` from its last checkpoint, and ends with the same weights as an undisturbed run.
+    Regressor and identity network stay frozen; their outputs for each crop are computed once. With `train.restore`, an
+    interrupted run resumes from its last checkpoint, and ends with the same weights as an uninterrupted run.
 
     Args:
       config: the effective configuration.
       run_dir: receives latest.npz, best.npz, logs/, samples/, config.yaml and training.json.
-      encoded: replaces the frozen networks' outputs for the records.
+      encoded: outputs to use for the records instead of those of the frozen networks.
 
     Returns:
-      The last validation's means, e.g. {"psnr_coarse": 22.1, "psnr_fine": 33.0, ...}.
+      Means of the last validation, e.g. {"psnr_coarse": 22.1, "psnr_fine": 33.0, ...}.
 
     Raises:
-      UserError: missing or unfitting records, split, weights or checkpoint; or a loss term that is not finite.
+      UserError: records, split, weights or checkpoint are missing or do not match; or a loss term is not finite.
     """
     started = time.monotonic()
     seed_everything(config.train.seed)
@@ -88,13 +88,13 @@ def train(config: schema.Config, run_dir: Path, encoded: EncodedFaces | None = N
 def _crop_reader(
     pipeline: Pipeline, records: RecordReader, used: list[int], encoded: EncodedFaces | None
 ) -> Callable[..., Iterator[CropBatch]]:
-    """`batches` of the records, with everything that training knows about them.
+    """Creates a function that yields `batches` of the records, with frozen outputs and true albedos where known.
 
     Args:
       pipeline: the frozen networks, face model and configuration.
       records: all crops.
-      used: those that are trained or validated on.
-      encoded: replaces the frozen networks' outputs.
+      used: indices of the crops used for training or validation.
+      encoded: outputs to use instead of those of the frozen networks.
     """
     config = pipeline.config
     if encoded is None:
@@ -109,7 +109,7 @@ def _crop_reader(
 def _make_update(
     trainer: TextureTrainer, plan: TrainingPlan, batches: Iterator[PosedBatch], progress: Progress
 ) -> dict[str, float]:
-    """The critic's steps that precede an update, each on a batch of its own, and the update; returns the loss terms."""
+    """Makes the critic's steps before an update, each on another batch, then the update; returns the loss terms."""
     terms: dict[str, float] = {}
     for epsilon in plan.critic_draws(progress):
         terms |= trainer.update_critic(next(batches), epsilon, plan.critic_rate(progress))

@@ -1,25 +1,26 @@
-"""Artificial occlusion: random regions of faces are hidden from the texture network while it learns.
+"""Artificial occlusion: hides random regions of faces from the texture network during training.
 
-In photos, poses and objects hide such regions. Hidden vertices are still in the photo and still in the loss, so the
-network learns to infer them from the other side and from their surroundings, without any truth beyond the photo.
+In photos, head pose and objects hide such regions. Artificially hidden vertices are still visible in the photo and
+count in the loss, so the network learns to infer them from the other side of the face and from their surroundings, with
+the photo as the only ground truth.
 """
 
 import tensorflow as tf
 
-# Share of the hidden regions that are a whole side, as of a turned head; the others are discs, like objects.
+# Share of hidden regions that are a whole side, as of a turned head; the others are discs, like objects.
 SIDES = 0.6
-BORDER = 0.4  # largest distance of a side's border from the middle of the face [dm]
+BORDER = 0.4  # largest distance of a hidden side's border from the middle of the face [dm]
 RADII = (0.15, 0.45)  # smallest and largest radius of a disc [dm]
 
 
 def unoccluded_vertices(points: tf.Tensor, batch: tf.Tensor | int, seed: tf.Tensor, share: float) -> tf.Tensor:
-    """Mask of the vertices that the network may see: 1 visible, 0 hidden.
+    """Random mask of vertices: 1 shown to the network, 0 hidden from it.
 
     Args:
       points: [N, 3] the mean face, decimetres.
       batch: B.
-      seed: [2] integers; equal seeds hide equal parts.
-      share: of the faces that have a hidden region.
+      seed: [2] integers; equal seeds hide equal regions.
+      share: share of faces that get a hidden region.
 
     Returns:
       [B, N, 1].
@@ -28,7 +29,7 @@ def unoccluded_vertices(points: tf.Tensor, batch: tf.Tensor | int, seed: tf.Tens
     hit = tf.random.stateless_uniform([batch, 1], keys[0]) < share
     whole_side = tf.random.stateless_uniform([batch, 1], keys[1]) < SIDES
 
-    # A side lies beyond a plane that is turned a little away from the mirror plane.
+    # A hidden side is bounded by a plane that is slightly tilted against the mirror plane.
     direction = tf.random.stateless_normal([batch, 3], keys[2]) * [1.0, 0.3, 0.3]
     direction = tf.math.l2_normalize(direction, axis=-1)
     border = tf.random.stateless_uniform([batch, 1], keys[3], -BORDER, BORDER)

@@ -1,6 +1,7 @@
-"""Plan of a training run: order of the crops, learning rates, loss weights and validations, by its progress alone.
+"""Plan of a training run: order of the crops, learning rates, loss weights and validations.
 
-Nothing here has a state of its own, so a resumed run continues exactly where an undisturbed one would be.
+All of it is a function of the run's progress, without further state, so a resumed run continues exactly like an
+uninterrupted one.
 """
 
 import math
@@ -19,11 +20,11 @@ class TrainingPlan:
 
     Args:
       config: the effective configuration.
-      indices: the training crops in the record file.
-      source: the record file's name, for messages.
+      indices: indices of the training crops in the record file.
+      source: name of the record file, for messages.
 
     Raises:
-      UserError: a batch would be larger than the training split.
+      UserError: the batch size exceeds the number of training crops.
     """
 
     def __init__(self, config: schema.Config, indices: list[int], source: str):
@@ -37,11 +38,11 @@ class TrainingPlan:
         self.updates_per_epoch = config.train.updates_per_epoch or len(indices) // self.batch_size
         self.total = config.train.epochs * self.updates_per_epoch
         every = config.train.eval_every
-        # The original's --eval: 0 after each epoch, below 1 a share of an epoch, else a number of updates.
+        # As in the published --eval: 0 means once per epoch, below 1 a share of an epoch, else a number of updates.
         self.validate_every = max(round(every * self.updates_per_epoch), 1) if 0 < every < 1 else int(every)
 
     def order(self, progress: Progress) -> list[int]:
-        """Records of the rest of the epoch, in shuffled passes; a pass's last, smaller batch is left out."""
+        """Records of the rest of the epoch, in shuffled passes; the incomplete last batch of a pass is dropped."""
         per_update = self.batch_size * (1 + len(self.critic_draws(progress)))
         needed = self.updates_per_epoch * per_update
         order: list[int] = []
@@ -51,14 +52,14 @@ class TrainingPlan:
         return order[progress.update_in_epoch * per_update : needed]
 
     def critic_draws(self, progress: Progress) -> list[float]:
-        """One interpolation factor for each critic step before this update; none while the critic has no weight."""
+        """Interpolation factors of the critic steps before this update; empty while the critic has no weight."""
         gan = self.config.gan
         if not gan.enabled or loss_weights(self.config, progress, self.total)["adversarial"] == 0:
             return []
         return np.random.default_rng([self.seed, progress.update]).uniform(size=gan.critic_steps).tolist()
 
     def learning_rate(self, progress: Progress) -> float:
-        """Of the texture network."""
+        """Learning rate of the texture network."""
         return self._rate(progress, self.config.train.learning_rate)
 
     def critic_rate(self, progress: Progress) -> float:
@@ -66,7 +67,7 @@ class TrainingPlan:
         return self._rate(progress, self.config.gan.learning_rate)
 
     def validates_after(self, progress: Progress) -> bool:
-        """Whether to validate now that `progress.update` updates are made; always after the last one."""
+        """True if a validation is due after `progress.update` updates; always after the last one."""
         last = progress.update == self.total
         if self.validate_every:
             return last or progress.update % self.validate_every == 0
@@ -80,7 +81,7 @@ class TrainingPlan:
 
 
 def loss_weights(config: schema.Config, progress: Progress, total: int) -> dict[str, float]:
-    """Weight of every loss term at a point of the run: the configuration's, times its stage and schedule."""
+    """Weights of the loss terms at a point of the run: those of the configuration times stage and schedule."""
     loss, stages = config.loss, config.schedule
     if stages.stages == "published":
         coarse, others = schedule.published_stage_weights(progress.epoch)
@@ -102,7 +103,7 @@ def loss_weights(config: schema.Config, progress: Progress, total: int) -> dict[
         "variance": others * loss.variance,
         "weight_decay": loss.weight_decay,
     }
-    if loss.identity > 0:  # a term that is never wanted is not computed
+    if loss.identity > 0:  # without a weight, the term need not be computed
         weights["identity"] = others * loss.identity
     if config.gan.enabled:
         weights["adversarial"] = others * config.gan.adversarial

@@ -13,17 +13,17 @@ from model.runs import checkpoints
 from model.runs.checkpoints import Progress
 from model.training.trainer import TextureTrainer
 
-CHECKPOINT_SECONDS = 120  # a killed run loses at most this much
+CHECKPOINT_SECONDS = 120  # an interrupted run loses at most this much work
 
 
 class RunFolder:
-    """Starts or resumes a run, and keeps its last and its best state.
+    """Starts or resumes a run, and saves its last and its best state.
 
     Args:
       config: the effective configuration.
       run_dir: the folder.
-      trainer: its variables are saved and restored.
-      belongs_to: what the checkpoints belong to, see `Pipeline.signature`.
+      trainer: trainer whose variables are saved and restored.
+      belongs_to: identifiers that checkpoints must match, see `Pipeline.signature`.
     """
 
     def __init__(self, config: schema.Config, run_dir: Path, trainer: TextureTrainer, belongs_to: Mapping[str, str]):
@@ -32,7 +32,7 @@ class RunFolder:
         self._saved = time.monotonic()
 
     def begin(self) -> Progress:
-        """Restores the last checkpoint under `train.restore`, else sets an earlier run's aside; writes config.yaml.
+        """Restores the last checkpoint if `train.restore` is set, else renames an earlier run's; writes config.yaml.
 
         Raises:
           UserError: there is no checkpoint to resume, it belongs to another configuration, or the run is finished.
@@ -42,8 +42,8 @@ class RunFolder:
             progress = checkpoints.restore(self.latest, self.trainer.state(), self.belongs_to)
             if progress.epoch >= self.config.train.epochs:
                 raise UserError(
-                    f"{self.latest}: has made its {progress.epoch} epochs, got --epoch {self.config.train.epochs} "
-                    "(ask for more epochs to train on)"
+                    f"{self.latest}: has completed {progress.epoch} epochs, got --epoch {self.config.train.epochs} "
+                    "(give a larger number to continue training)"
                 )
         else:
             self._set_earlier_aside()
@@ -53,7 +53,7 @@ class RunFolder:
         return progress
 
     def _set_earlier_aside(self) -> None:
-        """Renames an earlier run's checkpoints: they may be worth weeks, and --restore must not continue from them."""
+        """Renames an earlier run's checkpoints: they may have taken weeks, and --restore must not pick them up."""
         for path in (self.latest, self.best):
             if path.is_file():
                 aside = path.with_suffix(".previous.npz")
@@ -66,19 +66,19 @@ class RunFolder:
         self._saved = time.monotonic()
 
     def save_when_due(self, progress: Progress) -> None:
-        """Writes latest.npz unless that was done within the last CHECKPOINT_SECONDS."""
+        """Writes latest.npz if the last one is older than CHECKPOINT_SECONDS."""
         if time.monotonic() - self._saved > CHECKPOINT_SECONDS:
             self.save(progress)
 
     def keep_best(self, progress: Progress, validation: Mapping[str, float]) -> Progress:
-        """Writes best.npz if the validation's PSNR is the best so far; returns the progress that notes it."""
-        if not validation["psnr_fine"] > progress.best_psnr:  # NaN is no better, either
+        """Writes best.npz if the validation's PSNR is the best so far; returns the updated progress."""
+        if not validation["psnr_fine"] > progress.best_psnr:  # written this way so that NaN is not better
             return progress
         progress = dataclasses.replace(progress, best_psnr=validation["psnr_fine"])
         checkpoints.save(self.best, self.trainer.network_state(), progress, self.belongs_to)
         return progress
 
     def write_summary(self, updates: int, seconds: float, validation: Mapping[str, float]) -> None:
-        """Writes training.json: the run's length and its last validation's means."""
+        """Writes training.json: the length of the run and the means of its last validation."""
         summary = {"updates": updates, "seconds": round(seconds, 1), **validation}
         write_json(self.folder / "training.json", summary)

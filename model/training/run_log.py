@@ -14,7 +14,7 @@ from lib.images.display import to_bytes
 from model.input_pipeline.batches import CropBatch
 from model.training.trainer import TextureTrainer
 
-SCALAR_EVERY = 10  # updates between training scalars: reading them must not slow the run down
+SCALAR_EVERY = 10  # updates between training scalars, because reading them slows training down
 
 
 class RunLog:
@@ -23,8 +23,8 @@ class RunLog:
     Args:
       folder: the run's folder.
       trainer: computes validation terms and reconstructions.
-      validation: yields single-crop batches of the validation split, anew on each call.
-      sample_count: faces on a sheet.
+      validation: function that yields single-crop batches of the validation split.
+      sample_count: number of faces on a sheet.
     """
 
     def __init__(
@@ -34,12 +34,12 @@ class RunLog:
         self.writer = tf.summary.create_file_writer(str(self.folder / "logs"))
 
     def training(self, terms: Mapping[str, float], update: int) -> None:
-        """Scalars of a training update, every few updates."""
+        """Logs the loss terms of a training update, every `SCALAR_EVERY` updates."""
         if update % SCALAR_EVERY == 0:
             self._scalars("train", terms, update)
 
     def validate(self, update: int) -> dict[str, float]:
-        """Mean over the validation crops of every loss term and of the PSNR, each crop measured for itself."""
+        """Logs and returns the means over validation crops of all loss terms and PSNRs, measured crop by crop."""
         sums: dict[str, list[float]] = defaultdict(list)
         for batch in self.validation():
             for name, value in self.trainer.validate(batch).items():
@@ -49,7 +49,7 @@ class RunLog:
         return means
 
     def sample_sheet(self, update: int) -> Path:
-        """Photo, coarse, fine and overlay of the first validation crops, one face a row, as PNG and to TensorBoard."""
+        """Writes photo, coarse, fine and overlay of the first validation crops, as PNG and to TensorBoard."""
         rows = []
         for batch in itertools.islice(self.validation(), self.sample_count):
             result = self.trainer.reconstruct(batch.crop, batch.encoded)

@@ -1,4 +1,4 @@
-"""One update of the texture networks, and of their critic."""
+"""Training steps of the texture network and its critic."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -25,8 +25,8 @@ class PosedBatch:
     Attributes:
       crop: [B, H, W, 4] RGBA in [0, 1].
       coarse: the coarse face of the encoded coefficients.
-      encoded: the frozen networks' outputs.
-      true_albedo: [B, N, 3] RGB in [0, 1], None where it is not known.
+      encoded: outputs of the frozen networks.
+      true_albedo: [B, N, 3] RGB in [0, 1], None if unknown.
     """
 
     crop: tf.Tensor
@@ -36,10 +36,10 @@ class PosedBatch:
 
 
 class TextureTrainer:
-    """The texture network's optimizer, the critic if there is one, and the compiled steps.
+    """Optimizer of the texture network, the critic if there is one, and the compiled steps.
 
     Args:
-      pipeline: the texture network, which is trained, and the frozen parts around it.
+      pipeline: the texture network to train, and the frozen components.
     """
 
     def __init__(self, pipeline: Pipeline):
@@ -55,11 +55,11 @@ class TextureTrainer:
             self.critic_optimizer.build(self.critic.trainable_variables)
 
     def network_state(self) -> dict[str, dict[str, keras.Variable]]:
-        """The variables that using the network takes, by role and name."""
+        """Variables needed to use the network, by role and name."""
         return {"texture": network_variables(self.network.weights)}
 
     def state(self) -> dict[str, dict[str, keras.Variable]]:
-        """Every variable that resuming the training takes, by role and name."""
+        """Variables needed to resume training, by role and name."""
         state = self.network_state() | {
             "texture_random": dropout_seeds(self.network),
             "texture_optimizer": optimizer_variables(self.optimizer),
@@ -70,9 +70,9 @@ class TextureTrainer:
         return state
 
     def pose(self, batch: CropBatch) -> PosedBatch:
-        """Replaces the coefficients by their coarse face.
+        """Computes the coarse faces of a batch.
 
-        Nothing trainable takes part, so this can run while the network learns from the batch before.
+        No trainable variables are involved, so this can run while the network trains on the previous batch.
         """
         coarse = self._coarse(batch.encoded.coefficients, batch.crop)
         return PosedBatch(batch.crop, coarse, batch.encoded, batch.true_albedo)
@@ -84,15 +84,15 @@ class TextureTrainer:
 
         Args:
           batch: from `pose`.
-          weights: weight of each loss term; terms without one are only reported. The same names every time.
+          weights: weight of each loss term; terms without a weight are only reported. Pass the same names every time.
           rate: learning rate.
-          seed: decides which vertices are hidden from the network.
+          seed: determines which vertices are hidden from the network.
 
         Returns:
-          The raw terms and their weighted `total`, before the step.
+          The unweighted terms and their weighted `total`, before the step.
         """
         self.optimizer.learning_rate.assign(rate)
-        # As tensors: Python numbers would be constants of the compiled step, which a schedule would compile anew.
+        # Passed as tensors: Python numbers would be compiled in as constants, and every change would compile again.
         tensors = {name: tf.constant(weight, tf.float32) for name, weight in weights.items()}
         terms = self._update(
             batch.crop, batch.coarse, batch.encoded, batch.true_albedo, weights=tensors, seed=tf.constant(seed)
@@ -103,7 +103,7 @@ class TextureTrainer:
         """Makes one step of the critic on a batch from `pose`.
 
         Args:
-          epsilon: in [0, 1] places the gradient penalty between photo and rendering.
+          epsilon: where to evaluate the gradient penalty, from rendering (0) to photo (1).
           rate: learning rate.
         """
         self.critic_optimizer.learning_rate.assign(rate)
@@ -111,12 +111,12 @@ class TextureTrainer:
         return {"critic": float(loss)}
 
     def validate(self, batch: CropBatch) -> dict[str, tf.Tensor]:
-        """Raw loss terms of a batch, and PSNR of the coarse and the fine rendering where alpha and face overlap."""
+        """Unweighted loss terms of a batch, and PSNR of coarse and fine rendering where alpha and face overlap."""
         return self._validate(batch.crop, batch.encoded, batch.true_albedo)
 
     @tf.function(reduce_retracing=True)
     def reconstruct(self, crop: tf.Tensor, encoded: EncodedFaces) -> FaceReconstruction:
-        """Reconstructs crops [B, H, W, 4] without training behaviour."""
+        """Reconstructs crops [B, H, W, 4] in inference mode."""
         return self.face_gcn(crop, encoded.coefficients, encoded.embedding, training=False)
 
     @tf.function(reduce_retracing=True)
@@ -152,7 +152,7 @@ class TextureTrainer:
             terms = self.face_gcn.terms(result, crop, encoded.identity_embedding, true_albedo, unoccluded)
             terms["weight_decay"] = losses.weight_decay(self.network.regularised_variables())
             if self.critic is not None:
-                # The weight comes with the other weights, so the raw score is the term.
+                # The unweighted score, because it is weighted together with the other terms.
                 terms["adversarial"] = generator_loss(self.critic(result.overlay, training=True), adversarial=1.0)
             terms["total"] = losses.weighted_total(terms, weights)
         self.optimizer.apply(tape.gradient(terms["total"], variables), variables)

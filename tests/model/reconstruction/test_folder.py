@@ -71,7 +71,7 @@ def done(tmp_path_factory, pipeline):
 def test_bad_photos_do_not_stop_the_folder(done):
     output, failed = done
     assert set(failed) == {"cup.jpg", "broken.jpg", "elsewhere.png"}
-    assert "mask must cover some of the face, got none of it" in failed["elsewhere.png"]
+    assert "mask must overlap the face, got no overlap" in failed["elsewhere.png"]
     assert failed["cup.jpg"].startswith("no face found")
     lines = (output / "failed.txt").read_text().splitlines()
     assert [line.split(":")[0] for line in lines] == sorted(failed)

@@ -113,7 +113,7 @@ def test_validation_is_the_mean_over_every_crop(root, finished):
 
 
 def test_a_finished_run_says_so(root, finished):
-    with pytest.raises(UserError, match="has made its 2 epochs"):
+    with pytest.raises(UserError, match="has completed 2 epochs"):
         training.train(configuration(root, train__restore=True, **FULL), finished[0])
 
 
