@@ -113,12 +113,23 @@ def examine_assets(config: schema.Config, args: argparse.Namespace) -> int:
     return 0 if chosen else 2
 
 
+def calibrate_landmarks(config: schema.Config, _: argparse.Namespace) -> int:
+    start_tensorflow(config.train.seed)
+    from model.dense_landmarks.source import remake
+    from model.face_model_source import load_face_model
+
+    _, path = remake(config, load_face_model(config))
+    print(f"the 468 landmarks of {config.face_model.source}: {path}")
+    return 0
+
+
 MODES = {
     "train": run_training,
     "test": reconstruct,
     "prepare": prepare_crops,
     "pretrain": pretrain_networks,
     "evaluate": measure,
+    "landmarks": calibrate_landmarks,
     "doctor": examine_assets,
 }
 

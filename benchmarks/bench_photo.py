@@ -16,7 +16,7 @@ def parse_arguments():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--vertices", type=int, default=10000)
     parser.add_argument("--image-size", type=int, default=224)
-    parser.add_argument("--steps", type=int, default=80)
+    parser.add_argument("--steps", type=int, default=80, help="without landmarks the default was 120")
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--repeats", type=int, default=5)
     return parser.parse_args()
@@ -49,18 +49,25 @@ def main():
     import tensorflow as tf
     from PIL import Image
 
+    from lib.face_mesh.network import find_mesh_points
     from lib.geometry.camera import Camera
     from lib.synthetic.builtin.face_generator import build_face_model
+    from model.dense_landmarks.source import SHIPPED, at_texture_coordinates, read_points
     from model.fitting.energy import FitTargets
     from model.fitting.fitter import Fitter
+    from model.fitting.landmark_fit import LandmarkFitter
     from model.fitting.masks import MaskFinder
     from model.fitting.placement import PointPlacement
+    from model.fitting.weights import FitWeights
     from model.morphable_model import MorphableModel
     from model.photos.reader import PhotoReader
 
     camera = Camera((arguments.image_size, arguments.image_size))
     model = MorphableModel(build_face_model(arguments.vertices))
-    reader, fitter = PhotoReader(model.face_model, arguments.image_size, 0.5), Fitter(model, camera)
+    points, weights = at_texture_coordinates(model.face_model, read_points(SHIPPED).uv), FitWeights()
+    reader = PhotoReader(model.face_model, arguments.image_size, 0.5)
+    fitter = Fitter(model, camera, 0.05, weights, points)
+    fit_landmarks = LandmarkFitter(model.face_model, camera, points, weights)
     place, find_mask = PointPlacement(model.face_model, camera), MaskFinder(model, camera)
     packages = ", ".join(
         f"{p} {importlib.metadata.version(p)}" for p in ("tensorflow", "mtcnn", "opencv-python-headless")
@@ -71,7 +78,10 @@ def main():
         Image.fromarray(skimage.data.astronaut()).save(path)
         photo, _ = timed("read, detect, align", lambda: reader.read(path), arguments.repeats)
     mean = np.zeros([1, model.layout.size], np.float32)
-    start = timed("place on five points", lambda: place(mean, photo.alignment.points), arguments.repeats)
+    placed = timed("place on five points", lambda: place(mean, photo.alignment.points), arguments.repeats)
+    crop, five = photo.alignment.crop[..., :3], photo.alignment.points
+    mesh = timed("find 468 landmarks", lambda: find_mesh_points(crop, five).points, arguments.repeats)
+    start = timed("fit to landmarks", lambda: fit_landmarks(placed[0], mesh)[None], arguments.repeats)
     alpha = timed("mask", lambda: find_mask(photo.alignment, None, start), arguments.repeats)
     targets = FitTargets(
         image=tf.constant(photo.rgb[None]),
@@ -79,6 +89,9 @@ def main():
         points=tf.constant(photo.alignment.points[None], tf.float32),
         landmarks=tf.zeros([1, 68, 2]),
         landmark_weight=tf.zeros([1, 68]),
+        point_sigma=tf.constant([weights.detected_sigma]),
+        mesh=tf.constant(mesh[None], tf.float32),
+        mesh_weight=tf.ones([1]),
     )
     timed(f"fit, {arguments.steps} steps", lambda: fitter.fit(targets, start, arguments.steps), arguments.repeats)
 

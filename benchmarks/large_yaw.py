@@ -21,7 +21,8 @@ from lib.synthetic import photos
 from model.fitting.fitter import Fitter
 from model.person.estimator import BATCH, batches
 from model.pipeline import load_pipeline
-from model.reconstruction.face_reconstructor import Draft, FaceReconstructor
+from model.reconstruction.draft import Draft
+from model.reconstruction.face_reconstructor import FaceReconstructor
 
 SEED = 555
 YAW = (45.0, 75.0)  # degrees, to either side

@@ -32,11 +32,15 @@ class Face:
       points: [5, 2] pixels (x right, y down, pixel edges): eye at the image's left, eye at its right, tip of the
         nose, mouth corner at the image's left, mouth corner at the image's right.
       confidence: of the detector, in [0, 1].
+      given: the points come from a landmark file, not from the detector.
+      landmarks: [68, 2] landmarks from a landmark file, pixels of the photo; None without.
     """
 
     box: np.ndarray
     points: np.ndarray
     confidence: float
+    given: bool = False
+    landmarks: np.ndarray | None = None
 
     @property
     def area(self) -> float:

@@ -19,7 +19,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from lib.face_image.alignment import FIVE_FROM_68
+from lib.face_image.alignment import five_points
 from lib.face_image.photo_io import MASK_ENDING, photo_size, read_photo
 from lib.face_image.quality import Unusable
 from lib.files.numpy_files import read_npy
@@ -45,14 +45,20 @@ def mask_path(photo: Path) -> Path | None:
 
 
 def given_points(photo: Path, size: tuple[int, int]) -> np.ndarray | None:
-    """Reads the five points from a photo's landmark file; None if there is none.
+    """Reads the five points [5, 2] from a photo's landmark file; see `given_landmarks`."""
+    landmarks = given_landmarks(photo, size)
+    return five_points(landmarks) if landmarks is not None and len(landmarks) == 68 else landmarks
+
+
+def given_landmarks(photo: Path, size: tuple[int, int]) -> np.ndarray | None:
+    """Reads a photo's landmark file; None if there is none.
 
     Args:
       photo: path of the photo.
-      size: (height, width) at which the photo was read; the points are scaled to it.
+      size: (height, width) at which the photo was read; the landmarks are scaled to it.
 
     Returns:
-      [5, 2] pixels of the photo as it was read.
+      [5, 2] or [68, 2] pixels of the photo as it was read.
 
     Raises:
       Unusable: the file does not hold 5 or 68 points, or one of the five lies far outside the photo.
@@ -61,13 +67,13 @@ def given_points(photo: Path, size: tuple[int, int]) -> np.ndarray | None:
     if path is None:
         return None
     points = _read_points(path)
-    five = FIVE_FROM_68.astype(np.float64) @ points if len(points) == 68 else points
+    five = five_points(points) if len(points) == 68 else points
     height, width = photo_size(photo)
     # Detectors may place points of a face at the border slightly outside the photo.
     margin = 0.25 * max(height, width)
     if (five < -margin).any() or (five > (width + margin, height + margin)).any():
         raise Unusable(FAULT, f"{path.name}: points must lie in the photo of {width} x {height} px, got others")
-    return five * (size[1] / width, size[0] / height)
+    return points * (size[1] / width, size[0] / height)
 
 
 def given_mask(photo: Path, size: tuple[int, int]) -> np.ndarray | None:

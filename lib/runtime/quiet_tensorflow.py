@@ -1,30 +1,42 @@
-"""Import of TensorFlow without its start-up notes, which no setting silences; warnings and errors still appear."""
+"""TensorFlow and LiteRT without their start-up notes, which no setting silences; warnings and errors still appear."""
 
+import contextlib
 import os
 import re
 import sys
 import tempfile
+from collections.abc import Iterator
 
 # Informational notes, their headline, and the failure to open a CUDA driver that is not installed (303).
-_NOISE = re.compile(r"I0000 |WARNING: All log messages before absl::InitializeLog|.*failed call to cuInit: .*\(303\)")
+_NOISE = re.compile(
+    r"I0000 |INFO: Created TensorFlow Lite|WARNING: All log messages before absl::InitializeLog"
+    r"|.*failed call to cuInit: .*\(303\)"
+)
 
 
 def import_tensorflow() -> None:
-    """Imports TensorFlow and looks for graphics cards; of what it prints meanwhile only warnings and errors are shown.
-
-    TensorFlow writes to the file descriptor, past `sys.stderr`, and before its log level is read.
-    """
+    """Imports TensorFlow and looks for graphics cards; of what it prints only warnings and errors are shown."""
     if "tensorflow" in sys.modules:
         return
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    with without_notes():
+        import tensorflow as tf
+
+        tf.config.list_physical_devices("GPU")
+
+
+@contextlib.contextmanager
+def without_notes() -> Iterator[None]:
+    """Holds back what is printed meanwhile, and then shows the warnings and errors of it.
+
+    The notes are written to the file descriptor, past `sys.stderr`, and before any log level is read.
+    """
     sys.stderr.flush()
     original = os.dup(2)
     with tempfile.TemporaryFile() as captured:
         os.dup2(captured.fileno(), 2)
         try:
-            import tensorflow as tf
-
-            tf.config.list_physical_devices("GPU")
+            yield
         finally:
             os.dup2(original, 2)
             os.close(original)

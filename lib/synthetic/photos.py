@@ -13,7 +13,7 @@ from lib.face_model.coefficients import Coefficients
 from lib.face_model.face_model import FaceModel
 from lib.geometry.camera import REFERENCE_SIZE, Camera
 from lib.synthetic.appearance.canonical import CanonicalFace
-from lib.synthetic.appearance.sampling_priors import Person, ToneAxis, sample_moment, sample_person
+from lib.synthetic.appearance.sampling_priors import Moment, Person, ToneAxis, sample_moment, sample_person
 from lib.synthetic.appearance.skin_detail import FIELDS, broad_fields, paint
 from lib.synthetic.rendering import compiled
 from lib.synthetic.rendering.imaging import develop, to_bytes
@@ -95,6 +95,10 @@ class SyntheticFaces:
         """Everything that all photos of a person share."""
         return sample_person(self._generator(_PERSON, identity_id), self.model, self._tones, self.face.points)
 
+    def moment(self, index: int) -> Moment:
+        """What belongs to photo `index` alone: expression, pose, hair."""
+        return sample_moment(self._generator(_MOMENT, index), self.model, self.person(self.identity_of(index)))
+
     def sample(self, index: int) -> SyntheticFace:
         """Photo `index`: a pure function of (seed, index) and the constructor's arguments.
 
@@ -105,7 +109,7 @@ class SyntheticFaces:
             raise ValueError(f"index must not be negative, got {index}")
         model, identity_id = self.model, self.identity_of(index)
         person = self.person(identity_id)
-        moment = sample_moment(self._generator(_MOMENT, index), model, person)
+        moment = self.moment(index)
         light = sample_light(self._generator(_LIGHT, index), person.tone)
         shape = model.mean_shape + np.tensordot(person.identity, model.identity_basis, 1)
         shape = shape + np.tensordot(moment.expression, model.expression_basis, 1)

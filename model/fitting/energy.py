@@ -15,6 +15,8 @@ from lib.tensor_structure import TensorStructure
 # second, a tanned face becomes a pale one in orange light.
 LIGHT_SIGMA = (0.4,) + (0.35,) * 3 + (0.2,) * 5
 LIGHT_COLOUR_SIGMA = (0.12,) + (0.08,) * 3 + (0.04,) * 5
+# Landmarks farther off than so many standard deviations count with their distance, not with its square.
+LANDMARK_REACH = 3.0
 # How far a one-sided expression may go the wrong way.
 PUSHING_SIGMA = 0.3
 
@@ -28,7 +30,10 @@ class FitTargets(TensorStructure):
       alpha: [B, H, W, 1] face mask in [0, 1].
       points: [B, 5, 2] detected eyes, nose, mouth corners, pixels of the crop.
       landmarks: [B, 68, 2] weak targets, pixels of the crop.
-      landmark_weight: [B, 68] in [0, 1], 0 where there is no target.
+      landmark_weight: [B, 68] not negative, 0 where there is no target.
+      point_sigma: [B] expected error of the points, pixels of a 224 crop; None for the fitter's own.
+      mesh: [B, 468, 2] the face mesh's points, pixels of the crop; None without.
+      mesh_weight: [B] what they count for, 0 where the network saw no face.
     """
 
     image: tf.Tensor
@@ -36,6 +41,9 @@ class FitTargets(TensorStructure):
     points: tf.Tensor
     landmarks: tf.Tensor
     landmark_weight: tf.Tensor
+    point_sigma: tf.Tensor | None = None
+    mesh: tf.Tensor | None = None
+    mesh_weight: tf.Tensor | None = None
 
 
 def robust(squared: tf.Tensor) -> tf.Tensor:
@@ -48,7 +56,7 @@ def forgetful(squared: tf.Tensor) -> tf.Tensor:
     return 0.5 * squared / (1 + squared / 9)
 
 
-def point_energy(found: tf.Tensor, wanted: tf.Tensor, image_size: int, sigma: float) -> tf.Tensor:
+def point_energy(found: tf.Tensor, wanted: tf.Tensor, image_size: int, sigma: float | tf.Tensor) -> tf.Tensor:
     """Energy [B] of projected points [B, M, 2] against detected ones, each off by `sigma` pixels of a 224 crop."""
     return 0.5 * tf.reduce_sum(tf.square((found - wanted) * (REFERENCE_SIZE / image_size / sigma)), axis=[1, 2])
 

@@ -6,7 +6,8 @@ import numpy as np
 import tensorflow as tf
 
 from lib.face_image.alignment import FIVE_FROM_68
-from lib.face_model.face_model import ExpressionPrior
+from lib.face_mesh.surface_points import SurfacePoints
+from lib.face_model.coefficients import Coefficients
 from lib.geometry.camera import Camera
 from lib.geometry.lighting import AMBIENT, sh_basis
 from lib.images.sampling import sample_image
@@ -22,8 +23,10 @@ from model.fitting.energy import (
     point_energy,
     prior_energy,
 )
+from model.fitting.mesh_term import MeshTerm
 from model.fitting.outline import lower_outline
 from model.fitting.surface import Surface, visible_surface
+from model.fitting.weights import FitWeights, fitting_prior, with_landmarks
 from model.morphable_model import MorphableModel
 
 # From the first steps to the last: blur of the photo (standard deviation, pixels of 224), factor of the expected colour
@@ -35,30 +38,7 @@ REFRESH = 10
 # Adam's step for each group, relative to fit.learning_rate (prior standard deviations; radians; decimetres).
 STEP = {"identity": 1.0, "expression": 1.0, "albedo": 1.0, "angles": 0.2, "light": 0.3, "translation": 0.2}
 LIGHT_ITERATIONS = 4
-TERMS = ("points", "landmarks", "photometric", "outline", "prior", "light", "asymmetry")
-
-
-@dataclasses.dataclass(frozen=True)
-class FitWeights:
-    """Expected errors and weights of the energy.
-
-    Attributes:
-      point_sigma: of the five detected points, pixels of 224.
-      landmark_sigma: of the regressor's 68 landmarks, pixels of 224.
-      colour_sigma: of a colour, RGB in [0, 1].
-      observations: independent measurements that the colours of a whole face count as.
-      asymmetry_sigma: of the albedo between the two sides of a face.
-      outline_sigma: of the mask's outline, pixels of 224.
-      outline_observations: independent measurements that a whole outline counts as.
-    """
-
-    point_sigma: float = 0.5
-    landmark_sigma: float = 2.5
-    colour_sigma: float = 0.06
-    observations: float = 300.0
-    asymmetry_sigma: float = 0.04
-    outline_sigma: float = 2.0
-    outline_observations: float = 30.0
+TERMS = ("points", "landmarks", "photometric", "outline", "prior", "light", "asymmetry", "mesh", "openings")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -78,19 +58,27 @@ class Fitter:
       camera: that of the crops.
       learning_rate: Adam's largest step in prior standard deviations.
       weights: of the energy.
+      points: the 468 points on the model's surface; None for fits without them.
     """
 
     def __init__(
-        self, model: MorphableModel, camera: Camera, learning_rate: float = 0.05, weights: FitWeights | None = None
+        self,
+        model: MorphableModel,
+        camera: Camera,
+        learning_rate: float = 0.05,
+        weights: FitWeights | None = None,
+        points: SurfacePoints | None = None,
     ):
         self.model, self.camera, self.weights = model, camera, weights or FitWeights()
         counts = model.layout.counts
         steps = np.concatenate([np.full(count, learning_rate * STEP[name]) for name, count in counts.items()])
         self._step_sizes = tf.constant(steps, tf.float32)
         self._five = tf.constant(FIVE_FROM_68)
-        prior = model.face_model.expression_prior or ExpressionPrior.standard(counts["expression"])
+        prior = fitting_prior(model.face_model)
         self._one_sided = tf.constant(prior.one_sided, tf.float32)
         self._expression_sigma = tf.constant(prior.sigma)
+        self._sigma_with_landmarks = tf.constant(with_landmarks(prior).sigma)
+        self._mesh = None if points is None else MeshTerm(camera, points, self.weights)
         # Not jit-compiled: that takes 8 s and saves 0.6 s a photo.
         self._advance = tf.function(self._advance_eagerly, reduce_retracing=True)
 
@@ -177,8 +165,9 @@ class Fitter:
         five = self.five_points(posed.landmarks)
         points = self.camera.project(posed.vertices)
         colour = posed.albedo * posed.shading
+        point_sigma = settings.point_sigma if targets.point_sigma is None else targets.point_sigma[:, None, None]
         return {
-            "points": point_energy(five, targets.points, size, settings.point_sigma),
+            "points": point_energy(five, targets.points, size, point_sigma),
             "landmarks": landmark_energy(
                 posed.landmarks, targets.landmarks, targets.landmark_weight, size, settings.landmark_sigma
             ),
@@ -199,12 +188,24 @@ class Fitter:
                 size,
                 settings.outline_sigma,
             ),
-            "prior": prior_energy(posed.coefficients, self._one_sided, self._expression_sigma),
+            "prior": self.prior(posed.coefficients, targets),
             "light": light_energy(posed.coefficients.light),
             "asymmetry": asymmetry_energy(
                 posed.albedo, self.model.symmetric_pairs, settings.asymmetry_sigma, settings.observations / 4
             ),
+            **self.mesh_energies(posed.vertices, targets),
         }
+
+    def prior(self, parts: Coefficients, targets: FitTargets) -> tf.Tensor:
+        """Energy [B] of the coefficients; where landmarks show the lips, nothing speaks against open ones."""
+        sigma = self._expression_sigma if targets.mesh is None else self._sigma_with_landmarks
+        return prior_energy(parts, self._one_sided, sigma)
+
+    def mesh_energies(self, vertices: tf.Tensor, targets: FitTargets) -> dict[str, tf.Tensor]:
+        """The terms of the 468 points, [B] each; 0 without points."""
+        if self._mesh is None or targets.mesh is None:
+            return dict.fromkeys(("mesh", "openings"), tf.zeros_like(vertices[:, 0, 0]))
+        return self._mesh(vertices, targets.mesh, targets.mesh_weight)
 
     def _advance_eagerly(self, coefficients, state, start, count, total, targets, surface, colour_factor):
         """`count` Adam steps; the rate falls by half a cosine over `total`."""

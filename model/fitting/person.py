@@ -5,11 +5,13 @@ import dataclasses
 import numpy as np
 import tensorflow as tf
 
+from lib.face_mesh.surface_points import SurfacePoints
 from lib.face_model.coefficients import CoefficientLayout
 from lib.geometry.camera import Camera
-from model.fitting.energy import FitTargets, prior_energy
-from model.fitting.fitter import Fitter, FitWeights
+from model.fitting.energy import FitTargets
+from model.fitting.fitter import Fitter
 from model.fitting.surface import Surface
+from model.fitting.weights import FitWeights
 from model.morphable_model import MorphableModel
 
 SHARED = ("identity", "albedo")
@@ -26,7 +28,7 @@ class PersonFitter(Fitter):
 
     Args:
       frozen: the shared coefficients are known and stay as they are.
-      model, camera, learning_rate, weights: see `Fitter`.
+      model, camera, learning_rate, weights, points: see `Fitter`.
     """
 
     def __init__(
@@ -35,9 +37,10 @@ class PersonFitter(Fitter):
         camera: Camera,
         learning_rate: float = 0.05,
         weights: FitWeights | None = None,
+        points: SurfacePoints | None = None,
         frozen: bool = False,
     ):
-        super().__init__(model, camera, learning_rate, weights)
+        super().__init__(model, camera, learning_rate, weights, points)
         self._shared = tf.constant(shared_slots(model.layout))
         self._factor = 0.0 if frozen else 1.0
 
@@ -49,7 +52,7 @@ class PersonFitter(Fitter):
         share = tf.math.rsqrt(tf.cast(tf.shape(coefficients)[0], tf.float32))
         parts = self.model.layout.split(coefficients)
         parts = dataclasses.replace(parts, identity=share * parts.identity, albedo=share * parts.albedo)
-        terms["prior"] = prior_energy(parts, self._one_sided, self._expression_sigma)
+        terms["prior"] = self.prior(parts, targets)
         terms["asymmetry"] = tf.square(share) * terms["asymmetry"]
         return terms
 

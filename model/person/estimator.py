@@ -8,10 +8,10 @@ from typing import TypeVar
 import numpy as np
 
 from lib.files.disk_list import DiskList
-from model.fitting.fitter import FitWeights
 from model.fitting.person import PersonFitter, shared_slots, with_shared_mean
 from model.fitting.similarity import Similarity
-from model.reconstruction.face_reconstructor import Draft, FaceReconstructor
+from model.reconstruction.draft import Draft
+from model.reconstruction.face_reconstructor import FaceReconstructor
 
 Item = TypeVar("Item")
 
@@ -24,7 +24,7 @@ JOINT_PHOTOS = 8
 JOINT_STEPS = 1 / 3
 # The weak landmarks come from the regressor, and their errors are correlated between a person's photos; errors of
 # colour are not.
-JOINT_WEIGHTS = FitWeights(landmark_sigma=6.0, observations=1000.0, colour_sigma=0.04)
+JOINT_WEIGHTS = {"landmark_sigma": 6.0, "observations": 1000.0, "colour_sigma": 0.04}
 
 
 class PersonEstimator:
@@ -45,8 +45,9 @@ class PersonEstimator:
         self.reconstruct = reconstruct
         pipeline = reconstruct.pipeline
         model = (pipeline.face_gcn.morphable, pipeline.camera, reconstruct.learning_rate)
-        self._together = PersonFitter(*model, JOINT_WEIGHTS)
-        self._frozen = PersonFitter(*model, frozen=True)
+        weights = reconstruct.weights
+        self._together = PersonFitter(*model, dataclasses.replace(weights, **JOINT_WEIGHTS), reconstruct.mesh)
+        self._frozen = PersonFitter(*model, weights, reconstruct.mesh, frozen=True)
         self._layout = pipeline.face_model.layout
         self._similarity = Similarity(pipeline.face_model)
 

@@ -15,7 +15,8 @@ from lib.files.disk_list import DiskList
 from model.person.estimator import BATCH, Gallery, PersonEstimator, batches
 from model.person.files import PERSON_FOLDER, PersonRecord, write_person
 from model.photos.errors import PHOTO_ERRORS
-from model.reconstruction.face_reconstructor import Draft, FaceReconstructor
+from model.reconstruction.draft import Draft
+from model.reconstruction.face_reconstructor import FaceReconstructor
 from model.reconstruction.files import RUN_FILES
 from model.reconstruction.result_folder import ResultFolder
 

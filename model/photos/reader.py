@@ -10,8 +10,8 @@ from lib.face_image.alignment import Alignment, align, five_points
 from lib.face_image.detection import Face, detect_confident_faces
 from lib.face_image.photo_io import given_alpha, read_photo
 from lib.face_image.region import PhotoRegion, face_region
-from lib.face_image.sidecar_files import given_mask, given_points
-from lib.face_model.face_model import FaceModel
+from lib.face_image.sidecar_files import given_landmarks, given_mask
+from lib.face_model.face_model import LANDMARKS, FaceModel
 from lib.images.display import to_bytes
 
 
@@ -94,7 +94,7 @@ class PhotoReader:
         photo = read_photo(path)
         points = None
         if self.sidecars:
-            points, mask = given_points(path, photo.shape[:2]), given_mask(path, photo.shape[:2])
+            points, mask = given_landmarks(path, photo.shape[:2]), given_mask(path, photo.shape[:2])
             if mask is not None:
                 photo = np.dstack([photo[..., :3], mask])
         if points is not None:
@@ -138,9 +138,11 @@ def photo_bytes(pixels: np.ndarray, name: str) -> np.ndarray:
     return to_bytes(pixels)
 
 
-def _given_face(points: np.ndarray) -> Face:
-    """Face at given points [5, 2], with a box about as large as a detector's."""
+def _given_face(given: np.ndarray) -> Face:
+    """Face at given points [5, 2] or landmarks [68, 2], with a box about as large as a detector's."""
+    landmarks = given if len(given) == LANDMARKS else None
+    points = given if landmarks is None else five_points(landmarks)
     eyes, mouth = points[:2].mean(0), points[3:].mean(0)
     side = 2.5 * max(np.linalg.norm(mouth - eyes), np.linalg.norm(points[1] - points[0]))
     corner = (eyes + mouth) / 2 - side / 2
-    return Face(np.array([*corner, side, side]), points, 1.0)
+    return Face(np.array([*corner, side, side]), points, 1.0, given=True, landmarks=landmarks)

@@ -17,15 +17,19 @@ from lib.geometry.camera import Camera
 from lib.geometry.lighting import BANDS
 from lib.images.display import clipped, to_bytes
 from lib.mesh_renderer.fragments import interpolate, rasterize
+from model.dense_landmarks.source import surface_points
 from model.face_gcn import FaceReconstruction
 from model.fitting.energy import REFERENCE_SIZE, FitTargets
 from model.fitting.fitter import Fitter
+from model.fitting.landmark_fit import LandmarkFitter
 from model.fitting.masks import MaskFinder, readable_mask
 from model.fitting.placement import PointPlacement
 from model.fitting.two_phase import fit_with_masks
+from model.fitting.weights import FitWeights
 from model.metrics.images import coverage, masked_psnr
 from model.photos.reader import AlignedPhoto, PhotoReader
 from model.pipeline import Pipeline, load_parser, load_pipeline, restore_texture_network
+from model.reconstruction.draft import Draft, fit_targets, mesh_points
 from model.reconstruction.export import Exporter
 from model.reconstruction.photo_result import PhotoResult
 
@@ -37,25 +41,6 @@ Photos = list[Photo] | list[str] | list[Path] | list[np.ndarray] | tuple[Photo, 
 NEW_VIEWS = (-0.6, 0.6)
 # Direction of the light on the picture of the bare shape.
 STUDIO_LIGHT = np.array([-0.35, 0.4, 0.85]) / np.linalg.norm([-0.35, 0.4, 0.85])
-
-
-@dataclasses.dataclass(frozen=True)
-class Draft:
-    """Intermediate state of a reconstruction.
-
-    Attributes:
-      photo: the aligned photo.
-      alpha: [H, W] current mask.
-      coefficients: [K] current coefficients.
-      embedding: [1, E] embedding of the crop.
-      regressed: [K] the regressor's output, placed on the five points.
-    """
-
-    photo: AlignedPhoto
-    alpha: np.ndarray
-    coefficients: np.ndarray
-    embedding: tf.Tensor
-    regressed: np.ndarray
 
 
 class FaceReconstructor:
@@ -84,7 +69,11 @@ class FaceReconstructor:
         )
         self.place = PointPlacement(pipeline.face_model, camera)
         self.find_mask = MaskFinder(morphable, camera, load_parser(config))
-        self.fitter = Fitter(morphable, camera, self.learning_rate)
+        self.weights = FitWeights.of(config.fit)
+        self.mesh = surface_points(config, pipeline.face_model) if config.fit.landmarks else None
+        self.fitter = Fitter(morphable, camera, self.learning_rate, self.weights, self.mesh)
+        if self.mesh is not None:
+            self.fit_landmarks = LandmarkFitter(pipeline.face_model, camera, self.mesh, self.weights)
         self._face_gcn = tf.function(pipeline.face_gcn, reduce_retracing=True)
 
     @classmethod
@@ -157,34 +146,35 @@ class FaceReconstructor:
         return self.finish(draft, region)
 
     def initial_estimate(self, photo: AlignedPhoto) -> Draft:
-        """Runs the frozen networks, places the regressed face on the five points, and finds a first mask."""
+        """Runs the frozen networks, places the regressed face on the landmarks, and finds a first mask."""
         crop = _rgba(photo.rgb, np.ones(photo.rgb.shape[:2], np.float32))
         encoded = self.pipeline.encode(crop)
-        coefficients = self.place(encoded.coefficients.numpy(), photo.alignment.points)
-        mask = self.find_mask(photo.alignment, photo.alpha, coefficients)
-        return Draft(photo, mask, coefficients[0], encoded.embedding, coefficients[0])
+        regressed = self.place(encoded.coefficients.numpy(), photo.alignment.points)[0]
+        coefficients, mesh = regressed, None
+        if self.mesh is not None and self.steps:
+            mesh = mesh_points(photo)
+            if mesh is not None:
+                coefficients = self.fit_landmarks(regressed, mesh)
+        mask = self.find_mask(photo.alignment, photo.alpha, coefficients[None])
+        return Draft(photo, mask, coefficients, encoded.embedding, regressed, mesh)
 
     def fit(self, drafts: Sequence[Draft], fitter: Fitter) -> list[Draft]:
         """Fits drafts as one batch, in two phases."""
         initial = np.stack([draft.coefficients for draft in drafts])
+        regressed = np.stack([draft.regressed for draft in drafts])
 
         def masks(coefficients: np.ndarray) -> np.ndarray:
             rows = zip(drafts, coefficients, strict=True)
             return np.stack([self.find_mask(d.photo.alignment, d.photo.alpha, c[None], fitted=True) for d, c in rows])
 
-        fitted = fit_with_masks(fitter, self.targets(drafts, initial), initial, self.steps, masks)
+        fitted = fit_with_masks(fitter, self.targets(drafts, regressed), initial, self.steps, masks)
         rows = zip(drafts, fitted.coefficients, fitted.alpha, strict=True)
         return [dataclasses.replace(draft, coefficients=row, alpha=alpha) for draft, row, alpha in rows]
 
     def targets(self, drafts: Sequence[Draft], landmarks_of: np.ndarray) -> FitTargets:
         """Fit targets for the drafts' crops, with weak landmarks from the coefficients `landmarks_of` [B, K]."""
-        return FitTargets(
-            image=tf.constant(np.stack([draft.photo.rgb for draft in drafts])),
-            alpha=tf.constant(np.stack([draft.alpha for draft in drafts])[..., None]),
-            points=tf.constant(np.stack([draft.photo.alignment.points for draft in drafts]), tf.float32),
-            landmarks=self.pipeline.face_gcn.morphable.posed(tf.constant(landmarks_of), self.pipeline.camera).landmarks,
-            landmark_weight=tf.ones([len(drafts), 68]),
-        )
+        posed = self.pipeline.face_gcn.morphable.posed(tf.constant(landmarks_of), self.pipeline.camera)
+        return fit_targets(drafts, posed.landmarks, self.weights)
 
     def finish(self, draft: Draft, region: PhotoRegion) -> PhotoResult:
         """Computes the fine texture, pictures and metrics of a fitted draft.

@@ -18,8 +18,9 @@ from lib.files.numpy_files import write_npz
 from model.person.estimator import Gallery, PersonEstimator, batches, spread
 from model.person.files import PERSON_FOLDER, PersonRecord, write_person
 from model.photos.reader import AlignedPhoto
+from model.reconstruction.draft import Draft
 from model.reconstruction.export import Exporter
-from model.reconstruction.face_reconstructor import Draft, FaceReconstructor
+from model.reconstruction.face_reconstructor import FaceReconstructor
 from model.video.frames import FrameSource, FrameTracker, fill_gaps, write_video
 from model.video.smoothing import smooth, stiffness
 

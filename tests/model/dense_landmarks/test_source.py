@@ -1,0 +1,120 @@
+"""Where the 468 points of a face model come from: shipped, kept under the model's fingerprint, or found on renders."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+
+from configs import schema
+from lib.errors import UserError
+from lib.face_mesh.groups import EYES, INNER_LIPS, LIP_PAIRS, POINTS, mirror_numbers
+from lib.face_mesh.surface_points import SurfacePoints, Views
+from lib.synthetic.builtin.face_generator import build_face_model
+from model.dense_landmarks import calibration, source
+
+
+@pytest.fixture(scope="module")
+def face_model():
+    return build_face_model(2500)
+
+
+@pytest.fixture(scope="module")
+def placed(face_model) -> np.ndarray:
+    """[468, 3] the shipped points on a coarser mesh of the built-in face [mm from the nose's height]."""
+    points = source.at_texture_coordinates(face_model, source.read_points(source.SHIPPED).uv)
+    return 100 * points.on(face_model.mean_shape)
+
+
+def test_the_shipped_points_belong_to_the_default_model():
+    """Fails when the built-in face changes: python main.py --mode landmarks makes the file anew."""
+    config = schema.load()
+    model = build_face_model(config.face_model.vertex_count, config.face_model.seed)
+    stored = source.read_points(source.SHIPPED)
+    assert stored.fingerprint == model.fingerprint
+    assert stored.method == source.METHOD
+    np.testing.assert_allclose(stored.points.on(model.uv), stored.uv, atol=1e-6)
+    again = source.at_texture_coordinates(model, stored.uv)
+    np.testing.assert_allclose(again.on(model.mean_shape), stored.points.on(model.mean_shape), atol=2e-3)
+
+
+def test_shipped_points_lie_on_their_features(placed, face_model):
+    landmarks = 100 * face_model.mean_shape[face_model.landmarks]
+    for ours, theirs in ((33, 36), (263, 45), (61, 48), (291, 54), (1, 30), (152, 8)):
+        assert np.linalg.norm(placed[ours] - landmarks[theirs]) < 12, ours
+    upper, lower = np.array(LIP_PAIRS).T
+    assert (placed[upper, 1] >= placed[lower, 1]).all()
+    mirrored = placed[mirror_numbers()] * (-1, 1, 1)
+    assert np.linalg.norm(mirrored - placed, axis=1).max() < 3
+    allowed = np.ones(face_model.vertex_count, bool)
+    for name in calibration.BEHIND:
+        allowed &= face_model.regions[name] < 0.5
+    shipped = source.read_points(source.SHIPPED).points
+    assert shipped.vertices.shape == (POINTS, 3)
+    np.testing.assert_allclose(shipped.barycentrics.sum(1), 1, atol=1e-6)
+    assert len(set(map(tuple, np.round(placed[list(EYES + INNER_LIPS)], 1)))) > 40  # not all on one spot
+
+
+def test_points_are_solved_for_from_both_sides(face_model, placed):
+    """Views of one half of the face give the other half, too."""
+    generator = np.random.default_rng(0)
+    true = source.at_texture_coordinates(face_model, source.read_points(source.SHIPPED).uv)
+    mirror = mirror_numbers()
+    symmetric = 0.5 * (placed + placed[mirror] * (-1, 1, 1)) / 100
+    projected, facing, found = [], [], []
+    for _ in range(14):
+        yaw, pitch = generator.uniform(-0.4, 0.4, 2)
+        turn = np.array([[np.cos(yaw), 0, np.sin(yaw)], [0, 1, 0], [-np.sin(yaw), 0, np.cos(yaw)]]) @ np.array(
+            [[1, 0, 0], [0, np.cos(pitch), -np.sin(pitch)], [0, np.sin(pitch), np.cos(pitch)]]
+        )
+        projected.append(112 + 100 * (face_model.mean_shape @ turn)[:, :2] * (1, -1))
+        found.append(112 + 100 * (symmetric @ turn)[:, :2] * (1, -1))
+        facing.append(np.ones(face_model.vertex_count))
+    solved = calibration._solve(face_model, Views(*(np.array(part) for part in (projected, facing, found))))
+    error = 100 * np.linalg.norm(solved.on(face_model.mean_shape) - symmetric, axis=1)
+    assert np.median(error) < 0.6
+    assert np.percentile(error, 95) < 2.0
+    # Triangles keep their winding, so that their normals point outwards.
+    corners = face_model.mean_shape[solved.vertices]
+    normals = np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])
+    assert ((normals[:, 2] > 0) == (normals[mirror, 2] > 0)).mean() > 0.97
+    assert true.vertices.shape == solved.vertices.shape
+
+
+def test_few_renders_already_come_near(face_model, placed):
+    """The whole way, on twelve pictures."""
+    points = calibration.calibrate(face_model, views=12, candidates=40)
+    error = np.linalg.norm(100 * points.on(face_model.mean_shape) - placed, axis=1)
+    assert np.median(error) < 6
+
+
+def test_what_does_not_look_like_a_face_is_refused(face_model, monkeypatch):
+    monkeypatch.setattr(calibration, "_view", lambda faces, index: None)
+    with pytest.raises(UserError, match="at least half of 4 renders must look like faces"):
+        calibration.calibrate(face_model, views=4, candidates=8)
+
+
+def test_other_models_are_calibrated_once(tmp_path, face_model, monkeypatch):
+    calls = []
+
+    def calibrated(model):
+        calls.append(model.fingerprint)
+        return SurfacePoints(np.tile(model.triangles[:1], (POINTS, 1)), np.full([POINTS, 3], 1 / 3, np.float32))
+
+    monkeypatch.setattr(source, "calibrate", calibrated)
+    config = schema.load(overrides=[f"data.root_dir={tmp_path}", "face_model.source=mine.npz"])
+    first = source.surface_points(config, face_model)
+    second = source.surface_points(config, face_model)
+    assert calls == [face_model.fingerprint]
+    np.testing.assert_array_equal(first.vertices, second.vertices)
+    other = dataclasses.replace(face_model, mean_albedo=face_model.mean_albedo * 0.9)
+    source.surface_points(config, other)
+    assert calls == [face_model.fingerprint, other.fingerprint]
+    monkeypatch.setattr(source, "METHOD", "another")
+    source.surface_points(config, face_model)
+    assert len(calls) == 3
+
+
+def test_damaged_files_are_refused(tmp_path):
+    (tmp_path / "points.npz").write_bytes(b"no archive")
+    with pytest.raises(UserError, match="must hold landmark points, got a damaged file"):
+        source.read_points(tmp_path / "points.npz")

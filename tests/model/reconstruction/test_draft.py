@@ -1,0 +1,73 @@
+"""What a fit is given of a photo: landmarks that users gave, that the network found, that the regressor guesses."""
+
+import dataclasses
+
+import numpy as np
+import skimage.data
+import tensorflow as tf
+
+from lib.face_image.alignment import align, five_points
+from lib.face_image.detection import Face
+from lib.face_mesh.groups import POINTS
+from lib.synthetic.builtin.face_generator import build_face_model
+from model.fitting.weights import FitWeights
+from model.photos.reader import AlignedPhoto
+from model.reconstruction.draft import SUPPORT, Draft, fit_targets, mesh_points
+
+FIVE = np.array([[200.0, 104], [246, 104], [222, 130], [202, 140], [246, 142]])
+WEIGHTS = FitWeights()
+
+
+def astronaut(**face) -> AlignedPhoto:
+    model = build_face_model(2000)
+    photo = skimage.data.astronaut()
+    alignment = align(photo, FIVE, five_points(model.mean_shape[model.landmarks]), 112)
+    return AlignedPhoto("astronaut", photo.shape[:2], Face(np.zeros(4), FIVE, 1.0, **face), alignment, None)
+
+
+def draft(photo: AlignedPhoto, mesh=None) -> Draft:
+    return Draft(photo, np.ones([112, 112], np.float32), np.zeros(9), tf.zeros([1, 1]), np.zeros(9), mesh)
+
+
+def weak(count: int = 1) -> tf.Tensor:
+    return tf.fill([count, 68, 2], 50.0)
+
+
+def test_the_network_is_asked_about_the_crop():
+    photo = astronaut()
+    points = mesh_points(photo)
+    assert points.shape == (POINTS, 2)
+    np.testing.assert_allclose(points[[33, 133]].mean(0), photo.alignment.points[0], atol=3)
+    black = dataclasses.replace(photo, alignment=dataclasses.replace(photo.alignment, crop=0 * photo.alignment.crop))
+    assert mesh_points(black) is None
+
+
+def test_points_that_were_found_replace_the_regressors():
+    mesh = np.full([POINTS, 2], 7.0)
+    targets = fit_targets([draft(astronaut(), mesh), draft(astronaut())], weak(2), WEIGHTS)
+    np.testing.assert_array_equal(targets.mesh_weight, [1, 0])
+    np.testing.assert_array_equal(targets.mesh[0], mesh)
+    np.testing.assert_array_equal(targets.landmark_weight[:, 0], [0, 1])
+    np.testing.assert_allclose(targets.point_sigma, [WEIGHTS.detected_sigma, WEIGHTS.point_sigma])
+
+
+def test_without_any_points_there_is_no_term():
+    targets = fit_targets([draft(astronaut())], weak(), WEIGHTS)
+    assert targets.mesh is None
+    np.testing.assert_array_equal(targets.landmark_weight, np.ones([1, 68]))
+
+
+def test_points_that_users_give_are_trusted():
+    mesh = np.zeros([POINTS, 2])
+    targets = fit_targets([draft(astronaut(given=True), mesh)], weak(), WEIGHTS)
+    np.testing.assert_allclose(targets.point_sigma, [WEIGHTS.given_sigma])
+    np.testing.assert_array_equal(targets.mesh_weight, [1])
+
+
+def test_landmarks_that_users_give_are_what_is_fitted():
+    landmarks = np.random.default_rng(0).uniform(180, 260, (68, 2))
+    photo = astronaut(given=True, landmarks=landmarks)
+    targets = fit_targets([draft(photo, np.zeros([POINTS, 2]))], weak(), WEIGHTS)
+    np.testing.assert_allclose(targets.landmarks[0], photo.alignment.to_crop(landmarks), rtol=1e-5)
+    np.testing.assert_allclose(targets.landmark_weight, (WEIGHTS.landmark_sigma / WEIGHTS.given_sigma) ** 2)
+    np.testing.assert_allclose(targets.mesh_weight, [SUPPORT])
