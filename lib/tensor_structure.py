@@ -1,4 +1,4 @@
-"""Named results that a tf.function may take and return."""
+"""Dataclasses of tensors that a tf.function can take and return."""
 
 import dataclasses
 from collections.abc import Iterable
@@ -7,10 +7,9 @@ from typing import Self
 
 @dataclasses.dataclass(frozen=True)
 class TensorStructure:
-    """Base of frozen dataclasses whose fields are tensors or further structures, or None where that is the default.
+    """Base class of frozen dataclasses whose fields are tensors or nested structures, or None if that is the default.
 
-    TensorFlow's nest protocol: with these two methods a dataclass is an argument or a result of a tf.function, and of
-    tf.nest, like a dict.
+    Implements TensorFlow's nest protocol: tf.function and tf.nest accept and return such dataclasses like dicts.
     """
 
     def __tf_flatten__(self) -> tuple[tuple, tuple]:

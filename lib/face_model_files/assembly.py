@@ -1,4 +1,4 @@
-"""Complete face models from what publishers give: everything that is missing is carried over from another model."""
+"""Assembly of complete face models from published parts; missing parts are transferred from another model."""
 
 from dataclasses import dataclass, replace
 
@@ -10,25 +10,25 @@ from lib.face_model_files.completion import cylindrical_chart, mirror_by_positio
 from lib.face_model_files.correspondence import Correspondence
 from lib.synthetic.builtin.expressions import expression_prior
 
-# dm: vertices farther from the warped source face than this are not face, but the back of the head, neck or shoulders.
+# Maximum distance [dm] of face vertices from the warped source face; beyond are the back of the head, neck, shoulders.
 FACE_REACH = 0.3
 
 
 @dataclass(frozen=True)
 class PublishedModel:
-    """The parts of a face model that its publisher gives; None marks a missing one.
+    """The published parts of a face model; None marks a missing part.
 
     Attributes:
-      where: file or folder, for messages.
+      where: file or folder, for error messages.
       name: of the model.
-      shape: [N, 3] mean face, dm, axes of `FaceModel`, plane of symmetry at x = 0.
+      shape: [N, 3] mean face, dm, axes as in `FaceModel`, plane of symmetry at x = 0.
       triangles: [F, 3] counter-clockwise from outside.
       landmarks: [68] vertices.
       identity, expression: [K, N, 3] dm for coefficients of unit variance.
       mean_albedo, albedo: [N, 3] and [K, N, 3], RGB in [0, 1].
       uv: [N, 2].
       expression_names: one for each expression, or empty.
-      mirror: [N] the vertex on the other side.
+      mirror: [N] mirrored vertex of each vertex.
     """
 
     where: str
@@ -46,14 +46,14 @@ class PublishedModel:
 
 
 def assemble(published: PublishedModel, source: FaceModel) -> FaceModel:
-    """Centres a model, finds its symmetry and a texture chart where it has none, and takes the rest from the source.
+    """Centres a model, computes missing mirror indices and texture chart, and transfers the rest from the source.
 
     Args:
       published: the model.
       source: a complete model; regions and masks always come from it.
 
     Raises:
-      UserError: shapes or indices do not fit together.
+      UserError: shapes or indices are inconsistent.
     """
     mirror = mirror_by_position(published.shape) if published.mirror is None else published.mirror
     shape = published.shape - published.shape.mean(axis=0)
@@ -88,9 +88,9 @@ def assemble(published: PublishedModel, source: FaceModel) -> FaceModel:
 
 
 def face_only(head: PublishedModel, source: FaceModel) -> PublishedModel:
-    """A model without what is far from the source's face: back of the head, neck, shoulders."""
+    """Cuts a head model to its face: drops vertices far from the source's face (back of the head, neck, shoulders)."""
     if head.mirror is not None:
-        raise ValueError("mirror must be None for a model that is cut to its face, got vertices of the whole head")
+        raise ValueError("mirror must be None for a model that is cut to its face, got indices over the whole head")
     kept = _face_area(head, source)
     new_index = np.cumsum(kept) - 1
 
@@ -114,7 +114,7 @@ def face_only(head: PublishedModel, source: FaceModel) -> PublishedModel:
 
 
 def _face_area(head: PublishedModel, source: FaceModel) -> np.ndarray:
-    """[N] vertices that are near the face, or landmarks, and corners of a triangle of such vertices."""
+    """[N] bool: vertices near the face, or landmarks, that are corners of a triangle of such vertices."""
     no_mirror = np.arange(len(head.shape))
     near = Correspondence(head.shape, head.triangles, head.landmarks, no_mirror, source).distance < FACE_REACH
     near[head.landmarks] = True

@@ -1,20 +1,20 @@
-"""Mirrored vertices and a texture chart for face models that are published without."""
+"""Mirror indices and texture charts for face models published without them."""
 
 import numpy as np
 import scipy.spatial
 
-MIRROR_TOLERANCE = 0.03  # dm: vertices farther from their mirrored place than this have no partner
+MIRROR_TOLERANCE = 0.03  # dm: maximum distance between a vertex's mirrored position and its partner
 
 
 def mirror_by_position(shape: np.ndarray, tolerance: float = MIRROR_TOLERANCE) -> np.ndarray:
-    """[N] the vertex at the mirrored place of each, itself where there is none.
+    """Mirror index [N] by position: the vertex at the mirrored position of each vertex, or the vertex itself if none.
 
-    Two vertices are partners when each is the other's nearest after mirroring, so the map is an involution also on
-    meshes that are only nearly symmetric, as scans are.
+    Two vertices are partners if each is the other's nearest after mirroring, so the map is an involution even on meshes
+    that are only approximately symmetric, such as scans.
 
     Args:
-      shape: [N, 3], the plane of symmetry at x = 0.
-      tolerance: largest distance between a vertex and the mirrored place of its partner.
+      shape: [N, 3], plane of symmetry at x = 0.
+      tolerance: maximum distance between a vertex and the mirrored position of its partner.
     """
     distance, nearest = scipy.spatial.cKDTree(shape).query(shape * [-1.0, 1.0, 1.0])
     own = np.arange(len(shape))
@@ -24,19 +24,19 @@ def mirror_by_position(shape: np.ndarray, tolerance: float = MIRROR_TOLERANCE) -
 
 
 def mirror_by_connection(shape: np.ndarray, triangles: np.ndarray) -> np.ndarray | None:
-    """[N] as `mirror_by_position`, but exact where the mesh is its own mirror image by its connections.
+    """Mirror index [N] by topology; exact if the connectivity of the mesh is symmetric.
 
-    Closed lips lie on each other, and each vertex's nearest may be one of the other lip; connections tell them apart.
-    From one edge and its mirrored edge the map follows triangle by triangle.
+    Closed lips touch, so the nearest vertex may belong to the other lip; connectivity distinguishes them. Starting from
+    an edge and its mirrored edge, the map is extended triangle by triangle.
 
     Args:
-      shape: [N, 3], the plane of symmetry at x = 0 as nearly as a mean of scans has it.
+      shape: [N, 3], plane of symmetry at x = 0, as closely as in a mean of scans.
       triangles: [F, 3].
 
     Returns:
-      None where connections are not symmetric, or lead to places that are not mirrored.
+      [N], or None if the connectivity is not symmetric or maps vertices to positions that are not mirrored.
     """
-    # An edge, in the winding of its triangle, to the triangle's third vertex.
+    # Directed edge -> third vertex of its triangle.
     across: dict[tuple[int, int], int] = {}
     for a, b, c in triangles.tolist():
         across |= {(a, b): c, (b, c): a, (c, a): b}
@@ -56,7 +56,7 @@ def mirror_by_connection(shape: np.ndarray, triangles: np.ndarray) -> np.ndarray
         done.add(edge)
         third, image = across.get(edge), across.get((mirror[b], mirror[a]))
         if third is None and image is None:
-            continue  # both at the border
+            continue  # both edges are at the border
         if third is None or image is None or mirror[third] not in (-1, image):
             return None
         mirror[third] = image
@@ -69,22 +69,22 @@ def mirror_by_connection(shape: np.ndarray, triangles: np.ndarray) -> np.ndarray
 
 
 def mirror_from_pairs(pairs: np.ndarray, count: int) -> np.ndarray:
-    """[N] the mirrored vertex of each from pairs [P, 2]; a vertex in no pair is its own mirror.
+    """Mirror index [N] from pairs [P, 2]; a vertex in no pair is its own mirror.
 
     Raises:
-      ValueError: a vertex is in two different pairs.
+      ValueError: a vertex is in several different pairs.
     """
     mirror = np.arange(count)
     mirror[pairs[:, 0]] = pairs[:, 1]
     mirror[pairs[:, 1]] = pairs[:, 0]
     wrong = int((mirror[mirror] != np.arange(count)).sum())
     if wrong:
-        raise ValueError(f"every vertex must be in one pair at most, got {wrong} in several")
+        raise ValueError(f"every vertex must be in one pair at most, got {wrong} vertices in several")
     return mirror
 
 
 def cylindrical_chart(shape: np.ndarray) -> np.ndarray:
-    """[N, 2] texture coordinates in [0, 1], v upwards: angle about an upright axis behind the face, and height.
+    """Cylindrical texture coordinates [N, 2] in [0, 1], v up: angle about a vertical axis behind the face, and height.
 
     Args:
       shape: [N, 3] dm, y up, z towards the camera, centred on the origin.

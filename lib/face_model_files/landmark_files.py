@@ -1,4 +1,4 @@
-"""The 68 landmarks of a mesh: from a text file, from points in space, or from a few of them by name."""
+"""The 68 landmarks of a mesh: read from a text file, found from 3-D points, or completed from a subset."""
 
 from pathlib import Path
 
@@ -10,20 +10,20 @@ from lib.face_model.face_model import LANDMARKS, FaceModel
 from lib.face_model_files.correspondence import warp_between
 
 FILE = "landmarks.txt"
-FEWEST = 6  # landmarks from which a warp of the others can be found
+FEWEST = 6  # minimum number of known landmarks for the warp that completes the others
 
 
 def read_landmarks(path: Path, shape: np.ndarray) -> np.ndarray:
-    """[68] vertices from a text file: a line for each landmark, a vertex number from 0 or three coordinates.
+    """Reads [68] landmark vertices from a text file with one line per landmark: a 0-based vertex or three coordinates.
 
-    The usual order, beginning at the jaw at the left of the image. What follows # on a line is a comment.
+    Landmarks are in iBUG order, starting with the jaw at the left of the image. Text after # is a comment.
 
     Args:
       path: the file.
-      shape: [N, 3] the vertices it belongs to, in the units of the file's coordinates.
+      shape: [N, 3] vertices of the mesh, in the units of the file's coordinates.
 
     Raises:
-      UserError: not 68 such lines, or a vertex that does not exist.
+      UserError: the file does not hold 68 such lines, or a vertex does not exist.
     """
     try:
         lines = [line.split("#")[0].split() for line in path.read_text(encoding="utf-8").splitlines()]
@@ -50,26 +50,26 @@ def read_landmarks(path: Path, shape: np.ndarray) -> np.ndarray:
 
 
 def nearest_vertices(shape: np.ndarray, points: np.ndarray) -> np.ndarray:
-    """[M] the vertex of [N, 3] that is nearest to each of points [M, 3]."""
+    """[M] vertices of a mesh [N, 3] nearest to points [M, 3]."""
     return scipy.spatial.cKDTree(shape).query(points)[1]
 
 
 def complete_landmarks(where: str, shape: np.ndarray, known: dict[int, np.ndarray], source: FaceModel) -> np.ndarray:
-    """[68] vertices from some landmarks: the others are those of the source, warped onto the face by the known ones.
+    """Completes [68] landmark vertices: the known landmarks define a warp that places the source's others on the face.
 
     Args:
-      where: file, for messages.
-      shape: [N, 3] dm, axes of `FaceModel`.
-      known: landmark number -> [3] its place, dm.
+      where: file, for error messages.
+      shape: [N, 3] dm, axes as in `FaceModel`.
+      known: landmark number -> [3] position, dm.
       source: a model with all landmarks.
 
     Raises:
-      UserError: too few.
+      UserError: fewer than FEWEST landmarks are known.
     """
     if len(known) < FEWEST:
         raise UserError(
             f"{where}: must name at least {FEWEST} landmarks to find the others from, got {len(known)} (put all "
-            f"{LANDMARKS} into {FILE} beside it, a vertex number a line)"
+            f"{LANDMARKS} into {FILE} in its folder, one vertex number per line)"
         )
     numbers = sorted(known)
     places = np.array([known[number] for number in numbers], np.float64)

@@ -1,4 +1,4 @@
-"""Face models from their publishers' files, converted once and kept."""
+"""Loading of face models from their publishers' files; converted once and cached."""
 
 import dataclasses
 import hashlib
@@ -18,18 +18,18 @@ from lib.synthetic.builtin.expressions import expression_prior
 from lib.synthetic.builtin.face_generator import METHOD as BUILT_IN_METHOD
 from lib.synthetic.builtin.face_generator import load_face_model as load_built_in
 
-# Part of the cache's key: raise it when the same files begin to give another model.
+# Part of the cache key: increase the number when a change makes the same files give a different model.
 METHOD = "published forms, 1"
 
 
 @dataclass(frozen=True)
 class Form:
-    """A form in which face models are published.
+    """A file format in which face models are published.
 
     Attributes:
-      description: name and what it is known by.
-      recognise: whether a path, file or folder, is one.
-      load: reads it; the second argument gives the built-in model, for what a model lacks.
+      description: name of the model and of its files, for messages.
+      recognise: returns whether a path, file or folder, has this format.
+      load: reads a path; the second argument gives the built-in model, which supplies missing parts.
     """
 
     description: str
@@ -68,34 +68,34 @@ FORMS = (
 
 
 def form_of(path: Path) -> Form | None:
-    """The form of a file or folder, None where it is none of `FORMS`."""
+    """The format of a file or folder; None if it is not one of `FORMS`."""
     return next((form for form in FORMS if form.recognise(path)), None)
 
 
 def known_forms() -> str:
-    """All forms that `load_published` reads, for messages."""
+    """Descriptions of all formats that `load_published` reads, for messages."""
     return "; ".join(["a face model of this program (.npz)", *(form.description for form in FORMS)])
 
 
 def load_published(path: Path, cache_dir: Path) -> FaceModel:
-    """The face model in a file or a folder.
+    """Loads the face model in a file or folder.
 
-    Converting takes seconds to minutes, so the result is kept in `cache_dir` and used again as long as the names, sizes
-    and times of the files, `METHOD` and the built-in model, which completes others, are the same.
+    Conversion takes seconds to minutes, so the result is cached in `cache_dir` and reused while the names, sizes and
+    times of the files, `METHOD` and the built-in model, which supplies missing parts, stay the same.
 
     Args:
-      path: the file, or the folder of the files under their publishers' names.
-      cache_dir: where the converted model is kept; is made.
+      path: the file, or the folder of files under their published names.
+      cache_dir: folder of the cache; created if missing.
 
     Raises:
-      UserError: no known model, or a file of it is missing or wrong.
+      UserError: the format is unknown, or a file is missing or wrong.
     """
     path = Path(path)
     form = form_of(path)
     if form is None:
         if path.suffix == ".npz":
             model = FaceModel.load(path)
-            if model.expression_prior is None:  # written before files held one
+            if model.expression_prior is None:  # files of earlier versions hold no prior
                 model = dataclasses.replace(model, expression_prior=expression_prior(model.expression_names))
             return model
         raise UserError(f"{path}: must be a face model in a known form ({known_forms()}), got none of them")
@@ -108,7 +108,7 @@ def load_published(path: Path, cache_dir: Path) -> FaceModel:
 
 
 def _digest(path: Path) -> str:
-    """Short hash of a model's files, by name, size and time, and of the method that converts them."""
+    """Short hash of the names, sizes and times of a model's files and of the conversion method."""
     digest = hashlib.sha256(f"{METHOD}\n{BUILT_IN_METHOD}\n".encode())
     for file in _files(path):
         state = file.stat()
@@ -119,5 +119,5 @@ def _digest(path: Path) -> str:
 def _files(path: Path) -> Iterable[Path]:
     if path.is_dir():
         return sorted(file for file in path.rglob("*") if file.is_file())
-    # What lies beside a file may belong to it, as its landmarks do.
+    # Other files in the folder, such as landmarks, may belong to the model.
     return sorted(file for file in path.parent.iterdir() if file.is_file())

@@ -1,4 +1,4 @@
-"""The perspective camera: world decimetres to pixels and to clip space."""
+"""The perspective camera: projection from world space (decimetres) to pixels and to clip space."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import tensorflow as tf
 
-# Side of the published crops [px]. Pixel distances are measured on it: those of other sizes are scaled to it.
+# Side of the published crops [px]. Pixel distances in crops of other sizes are scaled to it.
 REFERENCE_SIZE = 224
 
 
@@ -14,14 +14,14 @@ REFERENCE_SIZE = 224
 class Camera:
     """A pinhole at (0, 0, distance) looking along -z, square pixels, principal point in the middle.
 
-    Pixel coordinates are (x right, y down) with pixel i spanning [i, i + 1), so its centre lies at i + 0.5 and the
-    image's at (W / 2, H / 2).
+    Pixel coordinates are (x right, y down). Pixel i spans [i, i + 1), so its centre is at i + 0.5 and the image centre
+    at (W / 2, H / 2).
 
     Attributes:
       image_size: (H, W).
       focal_ratio: focal length in image heights; 1015 px on 224 px is the camera of Deep3D and of the paper.
-      distance: decimetres from the origin.
-      near, far: decimetres, clipping planes; they bound what is drawn, nothing else depends on them.
+      distance: distance from the camera to the origin, decimetres.
+      near, far: clipping planes, decimetres; they only bound what is drawn.
     """
 
     image_size: tuple[int, int] = (REFERENCE_SIZE, REFERENCE_SIZE)
@@ -40,29 +40,29 @@ class Camera:
 
     @property
     def focal_length(self) -> float:
-        """Pixels."""
+        """Focal length in pixels."""
         return self.focal_ratio * self.image_size[0]
 
     def depth(self, vertices: tf.Tensor) -> tf.Tensor:
-        """Distance in front of the camera along its axis: [..., 3] world -> [...] decimetres."""
+        """Depth of points along the camera's axis: [..., 3] world -> [...] decimetres."""
         return self.distance - vertices[..., 2]
 
     def project(self, vertices: tf.Tensor) -> tf.Tensor:
-        """Pixel coordinates of points.
+        """Projects points to pixel coordinates.
 
         Args:
           vertices: [B, N, 3] world, decimetres.
 
         Returns:
-          [B, N, 2] (x, y) pixels. Points nearer than `near`, behind the camera included, are treated as lying at
-          that depth, so that values and gradients stay finite; they never belong to a visible surface.
+          [B, N, 2] (x, y) pixels. Points nearer than `near` or behind the camera are projected as if at depth `near`,
+          so that values and gradients stay finite; they are never visible.
         """
         height, width = self.image_size
         scale = self.focal_length / tf.maximum(self.depth(vertices), self.near)
         return tf.stack([width / 2 + scale * vertices[..., 0], height / 2 - scale * vertices[..., 1]], axis=-1)
 
     def clip_coordinates(self, vertices: tf.Tensor) -> tf.Tensor:
-        """OpenGL clip coordinates: [B, N, 3] world -> [B, N, 4]; after division by w, x right, y up, z = -1 near."""
+        """OpenGL clip coordinates: [B, N, 3] world -> [B, N, 4]; divided by w: x right, y up, z = -1 at `near`."""
         height, width = self.image_size
         depth = self.depth(vertices)
         span = self.far - self.near
@@ -77,5 +77,5 @@ class Camera:
         )
 
     def depth_of_clip(self, z: tf.Tensor) -> tf.Tensor:
-        """Depth [dm] of points from their z / w of `clip_coordinates`: -1 gives `near`, 1 gives `far`."""
+        """Depth [dm] of points from z / w of their `clip_coordinates`: -1 is `near`, 1 is `far`."""
         return 2 * self.far * self.near / (self.far + self.near - z * (self.far - self.near))

@@ -4,7 +4,7 @@ import math
 
 import tensorflow as tf
 
-AMBIENT = 0.8  # light that is always there, in band 0 of every colour channel
+AMBIENT = 0.8  # constant light in band 0 of every colour channel
 BANDS = 9  # basis functions of orders 0, 1 and 2
 
 _A0, _A1, _A2 = math.pi, 2 * math.pi / math.sqrt(3), 2 * math.pi / math.sqrt(8)
@@ -18,10 +18,10 @@ BAND_FACTORS = (
 
 
 def sh_basis(normals: tf.Tensor) -> tf.Tensor:
-    """The nine basis functions, cosine-lobe factors and signs included.
+    """The nine basis functions, including cosine-lobe factors and signs.
 
     Args:
-      normals: [..., 3] unit vectors in the world frame, the pose already applied.
+      normals: [..., 3] unit vectors in the world frame, that is, after posing.
 
     Returns:
       [..., 9] in the order 1, y, z, x, xy, yz, 3z^2 - 1, xz, x^2 - y^2; the bands of y, x, yz and xz are negated.
@@ -49,7 +49,7 @@ def shading(normals: tf.Tensor, light: tf.Tensor) -> tf.Tensor:
 
     Args:
       normals: [B, N, 3] unit vectors, world frame.
-      light: [B, 27] coefficients, nine for R, then G, then B; a residual to the ambient light of 0.8 in band 0.
+      light: [B, 27] coefficients, nine for R, then G, then B; added to the ambient light of 0.8 in band 0.
 
     Returns:
       [B, N, 3] factor for the albedo; may be negative or above 1.
@@ -66,18 +66,18 @@ def light_channels(light: tf.Tensor) -> tf.Tensor:
 
 
 def ambient_light(dtype: tf.DType) -> tf.Tensor:
-    """The ambient light's coefficients [9], which every colour channel's are a residual to."""
+    """Coefficients [9] of the ambient light, to which the coefficients of every colour channel are added."""
     return tf.constant([AMBIENT] + [0.0] * (BANDS - 1), dtype)
 
 
 def shade(albedo: tf.Tensor, shading: tf.Tensor, clip: bool = False) -> tf.Tensor:
-    """Colour under light.
+    """Computes colours under light.
 
     Args:
       albedo: [B, N, 3] RGB in [0, 1].
       shading: [B, N, 3] from `shading`.
-      clip: limit the result to [0, 1] as the paper does, which stops gradients where the light over-exposes. Deep3D
-        does not clip.
+      clip: limit the result to [0, 1] as in the paper, which stops gradients in over-exposed areas. Deep3D does not
+        clip.
 
     Returns:
       [B, N, 3] RGB.

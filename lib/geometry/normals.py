@@ -3,7 +3,7 @@
 import numpy as np
 import tensorflow as tf
 
-# On squared lengths: far below any real triangle, so only isolated vertices and collapsed triangles get a zero normal.
+# Limit on squared lengths, far below real triangles: only isolated vertices and collapsed triangles get zero normals.
 SMALLEST_SQUARED_LENGTH = 1e-20
 
 
@@ -13,10 +13,10 @@ def incident_triangles(triangles: np.ndarray, vertex_count: int, limit: int | No
     Args:
       triangles: [F, 3] vertex indices.
       vertex_count: N.
-      limit: keep at most this many triangles a vertex, lowest first; the published tables have room for 8.
+      limit: maximum number of triangles per vertex, lowest indices first; the published tables hold 8.
 
     Returns:
-      [N, D] int32 triangle indices in ascending order, unused slots hold F; D is the largest number of triangles at a
+      [N, D] int32 triangle indices in ascending order; unused entries are F. D is the largest number of triangles at a
       vertex (at least 1) or `limit`.
     """
     triangles = np.asarray(triangles)
@@ -36,20 +36,20 @@ def incident_triangles(triangles: np.ndarray, vertex_count: int, limit: int | No
 def vertex_normals(
     vertices: tf.Tensor, triangles: tf.Tensor, incidence: tf.Tensor, weighting: str = "area"
 ) -> tf.Tensor:
-    """Unit normals at the vertices: the normalised sum over the triangles around each.
+    """Unit vertex normals: the normalised sum of the normals of adjacent triangles.
 
     Args:
       vertices: [B, N, 3], any frame.
       triangles: [F, 3] int32, counter-clockwise from outside, so that normals point outwards.
-      incidence: [N, D] int32 from `incident_triangles`; F addresses an appended zero.
-      weighting: "area" sums cross products as they are (the paper), "uniform" normalises each first (Deep3D).
+      incidence: [N, D] int32 from `incident_triangles`; index F selects an appended zero.
+      weighting: "area" sums the cross products (the paper), "uniform" normalises each first (Deep3D).
 
     Returns:
       [B, N, 3] unit vectors in the frame of `vertices`; zero where a vertex has no triangle.
     """
     if weighting not in ("area", "uniform"):
         raise ValueError(f"weighting must be 'area' or 'uniform', got {weighting!r}")
-    # Vertices first: one gathered row then serves the whole batch.
+    # With the vertex axis first, one gathered row serves the whole batch.
     rows = tf.transpose(vertices, [1, 0, 2])
     triangles, incidence = tf.convert_to_tensor(triangles), tf.convert_to_tensor(incidence)
     first, second, third = (tf.gather(rows, triangles[:, corner]) for corner in range(3))

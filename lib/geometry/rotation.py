@@ -1,4 +1,4 @@
-"""Euler angles to rotation matrices."""
+"""Conversion of Euler angles to rotation matrices."""
 
 import tensorflow as tf
 
@@ -6,8 +6,8 @@ import tensorflow as tf
 def rotation_matrix(angles: tf.Tensor) -> tf.Tensor:
     """Rotation matrices for row vectors: `rotated = vectors @ rotation_matrix(angles)`.
 
-    R = (Rz(c) Ry(b) Rx(a))^T with the usual right-handed matrices for column vectors; the transpose is what makes it
-    act from the right (the convention of Deep3DFaceReconstruction and of the paper).
+    R = (Rz(c) Ry(b) Rx(a))^T with the usual right-handed matrices for column vectors; transposed, R acts from the right
+    (the convention of Deep3DFaceReconstruction and the paper).
 
     Args:
       angles: [B, 3] (a, b, c) = pitch about x, yaw about y, roll about z, radians; not wrapped.

@@ -1,4 +1,4 @@
-"""Contact sheets: pictures in rows, each under its caption."""
+"""Contact sheets: rows of captioned images."""
 
 import functools
 from collections.abc import Sequence
@@ -9,19 +9,19 @@ from PIL import Image
 
 from lib.files.file_names import printable
 
-# A picture, uint8 [H, W, 3], and its caption.
+# An image, uint8 [H, W, 3], and its caption.
 Tile = tuple[str, np.ndarray]
-# Height of a line of captions, its baseline, size and margin on the left, pixels.
+# Caption line: height, baseline, font size and left margin, pixels.
 LINE, BASELINE, SIZE, MARGIN = 16, 12, 11, 4
 
 
 def contact_sheet(rows: Sequence[Sequence[Tile]], gap: int = 0) -> Image.Image:
-    """A white sheet of pictures.
+    """Lays out images on a white sheet.
 
     Args:
-      rows: tiles of one size, at least one; a row may have fewer than others. Lines of captions are left out where
-        every caption is empty. A caption that is too long for its picture loses its beginning.
-      gap: around tiles, pixels.
+      rows: at least one tile, all of the same size; rows may differ in length. The caption line of a row is left out
+        if all its captions are empty. A caption that is wider than its image is cut at the beginning.
+      gap: space around tiles, pixels.
     """
     height, width = rows[0][0][1].shape[:2]
     line = LINE if any(caption for row in rows for caption, _ in row) else 0
@@ -38,7 +38,7 @@ def contact_sheet(rows: Sequence[Sequence[Tile]], gap: int = 0) -> Image.Image:
 
 
 def caption_line(caption: str, width: int) -> np.ndarray:
-    """A caption in black on white, uint8 [LINE, width, 3]."""
+    """Renders a caption in black on white, uint8 [LINE, width, 3]."""
     strip = np.full((LINE, width, 3), 255, np.uint8)
     text = caption = printable(caption)
     while _text_width(text) > width - 2 * MARGIN and caption:
@@ -50,7 +50,7 @@ def caption_line(caption: str, width: int) -> np.ndarray:
 
 @functools.cache
 def _font() -> cv2.FontFace:
-    """OpenCV's own font of many scripts, Chinese, Japanese and Korean among them."""
+    """OpenCV's built-in font, which covers many scripts, including Chinese, Japanese and Korean."""
     return cv2.FontFace("uni")
 
 

@@ -1,4 +1,4 @@
-"""Grey-scale morphology of alpha masks."""
+"""Greyscale morphology of alpha masks."""
 
 import functools
 
@@ -9,8 +9,8 @@ import tensorflow as tf
 def elliptical_kernel(size: int) -> np.ndarray:
     """Flat elliptical structuring element: [size, size] float32 of 0 and 1, `size` odd.
 
-    Row i of radius r holds the columns within round(sqrt(r^2 - (i - r)^2)) of the centre, which is how OpenCV before
-    version 5 draws it and the paper used it.
+    With radius r, row i holds the columns within round(sqrt(r^2 - (i - r)^2)) of the centre, as in OpenCV before
+    version 5, which the paper used.
     """
     if size < 1 or size % 2 == 0:
         raise ValueError(f"size must be odd and positive, got {size}")
@@ -21,13 +21,13 @@ def elliptical_kernel(size: int) -> np.ndarray:
 
 
 def dilate(mask: tf.Tensor, kernel: np.ndarray) -> tf.Tensor:
-    """Largest value under the kernel's ones.
+    """Maximum under the kernel's ones.
 
-    The kernel is taken apart into centred rectangles, one for each distinct row width, because the maximum over a
-    rectangle is a pooling along each axis: several times faster on a CPU than a general dilation.
+    The kernel is decomposed into centred rectangles, one for each distinct row width, because the maximum over a
+    rectangle is a pooling along each axis, several times faster on a CPU than a general dilation.
 
     Args:
-      mask: [B, H, W, 1], soft values allowed; what lies outside the image does not take part.
+      mask: [B, H, W, 1], may be soft; pixels outside the image are ignored.
       kernel: [k, k] of 0 and 1, k odd, a union of rectangles about its middle (ellipses and squares are).
 
     Returns:
@@ -41,7 +41,7 @@ def dilate(mask: tf.Tensor, kernel: np.ndarray) -> tf.Tensor:
 
 
 def erode(mask: tf.Tensor, kernel: np.ndarray) -> tf.Tensor:
-    """Smallest value under the kernel's ones; arguments as for `dilate`, whose dual it is."""
+    """Minimum under the kernel's ones, the dual of `dilate`; same arguments."""
     return -dilate(-tf.convert_to_tensor(mask), kernel)
 
 
@@ -64,13 +64,13 @@ def _rectangles(kernel: np.ndarray) -> list[tuple[int, int]]:
 
 
 def published_erosion(alpha: tf.Tensor) -> tf.Tensor:
-    """The paper's treatment of the input alpha: close small holes by one dilation, then erode twice.
+    """Processes the input alpha as in the paper: one dilation, which closes small holes, then two erosions.
 
     Args:
       alpha: [B, H, W, 1] in [0, 1], 1 = skin.
 
     Returns:
-      [B, H, W, 1]; a mask that touches the image's border is not eroded from there.
+      [B, H, W, 1]; where the mask touches the image border, it is not eroded from there.
     """
     eroder = elliptical_kernel(9)
     return erode(erode(dilate(alpha, elliptical_kernel(5)), eroder), eroder)

@@ -1,16 +1,16 @@
-"""Reading an image at points."""
+"""Sampling of images at points."""
 
 import tensorflow as tf
 
 
 def sample_image(image: tf.Tensor, points: tf.Tensor, method: str = "bilinear") -> tf.Tensor:
-    """Values of an image at pixel coordinates; points outside take the nearest border value.
+    """Samples an image at pixel coordinates; points outside get the nearest border value.
 
     Args:
       image: [B, H, W, C], row 0 at the top.
       points: [B, N, 2] (x right, y down), pixel i spans [i, i + 1).
       method: "bilinear" interpolates between pixel centres and is differentiable in image and points; "nearest" takes
-        the pixel a point lies in and is differentiable in the image alone.
+        the pixel that contains the point and is differentiable only in the image.
 
     Returns:
       [B, N, C].
@@ -32,7 +32,7 @@ def sample_image(image: tf.Tensor, points: tf.Tensor, method: str = "bilinear") 
         return tf.gather(pixels, start + row * width + column)
 
     if method == "nearest":
-        # Clipped as floats: a point far outside would overflow an integer.
+        # Clip before the conversion: a point far outside would overflow an integer.
         inside = tf.cast(tf.clip_by_value(tf.floor(points), 0.0, limit), tf.int32)
         return pixel(inside[..., 0], inside[..., 1])
 

@@ -1,7 +1,8 @@
-"""One mesh as a binary glTF 2.0 file, either textured or with vertex colours.
+"""Export of one mesh as a binary glTF 2.0 file, textured or with vertex colours.
 
-trimesh's exporter knows neither unlit materials nor vertex colours of more than 8 bits, and those are linear in glTF:
-8 bits would leave the dark ones 12 / 255 off. Validated by the Khronos validator (tests/lib/mesh_export/test_gltf.py).
+trimesh's exporter supports neither unlit materials nor vertex colours of more than 8 bits. Vertex colours are linear in
+glTF, so 8 bits would cause errors of up to 12 / 255 in dark colours. Files pass the Khronos validator
+(tests/lib/mesh_export/test_gltf.py).
 """
 
 import dataclasses
@@ -16,7 +17,7 @@ import numpy as np
 from lib.files.atomic import atomic_path
 
 METRES_PER_DECIMETRE = 0.1
-# Skin: neither a mirror nor chalk.
+# Roughness of skin: between glossy and fully matte.
 ROUGHNESS = 0.6
 FLOAT, UNSIGNED_SHORT, UNSIGNED_INT = 5126, 5123, 5125
 VERTEX_BUFFER, INDEX_BUFFER = 34962, 34963
@@ -26,12 +27,12 @@ JSON_CHUNK, BINARY_CHUNK = 0x4E4F534A, 0x004E4942
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Material:
-    """Surface of a mesh: its textures, or vertex colours, and whether light falls on it.
+    """Material of a mesh: textures or vertex colours, and whether it is lit.
 
     Attributes:
-      base_colour: PNG file's bytes, sRGB, or None for vertex colours.
-      normals: PNG file's bytes of a tangent-space normal map (green up), or None.
-      unlit: the colours are shown as they are: light is in them already (KHR_materials_unlit).
+      base_colour: contents of a PNG file, sRGB, or None for vertex colours.
+      normals: contents of the PNG file of a tangent-space normal map (green up), or None.
+      unlit: show colours without lighting, because they already include light (KHR_materials_unlit).
     """
 
     base_colour: bytes | None = None
@@ -40,7 +41,7 @@ class Material:
 
 
 def srgb_to_linear(colours: np.ndarray) -> np.ndarray:
-    """Light intensity of sRGB values in [0, 1] (IEC 61966-2-1)."""
+    """Converts sRGB values in [0, 1] to linear intensity (IEC 61966-2-1)."""
     colours = np.clip(np.asarray(colours, np.float64), 0, 1)
     return np.where(colours <= 0.04045, colours / 12.92, ((colours + 0.055) / 1.055) ** 2.4)
 
@@ -55,25 +56,26 @@ def write_glb(
     tangents: np.ndarray | None = None,
     colours: np.ndarray | None = None,
 ) -> None:
-    """Writes a mesh; y is up and z is the face's front already, only the unit changes, to metres.
+    """Writes a mesh in metres; y is up and z points out of the face, as in the input.
 
-    Both sides are drawn: a face is an open surface.
+    The material is double-sided, because a face is an open surface.
 
     Args:
-      path: of the .glb file; its folder is made.
+      path: the .glb file; its folder is created.
       vertices: [M, 3] decimetres.
       triangles: [F, 3] int, counter-clockwise from outside.
-      normals: [M, 3]; scaled to length 1.
-      material: of the whole mesh.
-      uv: [M, 2], u right, v up, if the material has textures.
-      tangents: [M, 4] of `lib.mesh_export.uv_chart.tangents`, if it has a normal map (viewers differ in their own).
-      colours: [M, 3] sRGB in [0, 1], if it has none; written linear, 16 bits a channel.
+      normals: [M, 3]; normalised before writing.
+      material: material of the whole mesh.
+      uv: [M, 2], u right, v up; required for textures.
+      tangents: [M, 4] from `lib.mesh_export.uv_chart.tangents`; required for a normal map, because viewers compute
+        different ones.
+      colours: [M, 3] sRGB in [0, 1], if there are no textures; written as linear, 16 bits per channel.
     """
     vertices = np.asarray(vertices, np.float32) * np.float32(METRES_PER_DECIMETRE)
     if not np.isfinite(vertices).all():
         raise ValueError("vertices must be finite, got NaN or infinity")
     lengths = np.linalg.norm(normals, axis=-1, keepdims=True)
-    # A vertex without a triangle has no normal; any direction is valid there.
+    # A vertex without triangles has no normal; any direction is valid.
     normals = np.where(lengths > 0, normals / np.where(lengths > 0, lengths, 1), [0, 0, 1])
     file = _Buffer()
     attributes = {
@@ -104,7 +106,7 @@ def write_glb(
 
 
 class _Buffer:
-    """Collects the binary chunk with its views and accessors, each starting at a multiple of four bytes."""
+    """Builder of the binary chunk with its views and accessors, aligned to four bytes."""
 
     def __init__(self):
         self.data = bytearray()
@@ -112,7 +114,7 @@ class _Buffer:
         self.accessors: list[dict] = []
 
     def view(self, data: bytes, target: int | None = None) -> int:
-        """Index of a new buffer view."""
+        """Adds a buffer view and returns its index."""
         entry = {"buffer": 0, "byteOffset": len(self.data), "byteLength": len(data)}
         self.views.append(entry | ({"target": target} if target else {}))
         self.data += data + bytes(-len(data) % 4)
@@ -121,7 +123,7 @@ class _Buffer:
     def accessor(
         self, values: np.ndarray, kind: str, component: int, target: int, bounds: bool = False, normalized: bool = False
     ) -> int:
-        """Index of a new accessor over `values`."""
+        """Adds an accessor over `values` and returns its index."""
         entry = {
             "bufferView": self.view(np.ascontiguousarray(values).tobytes(), target),
             "componentType": component,
@@ -137,7 +139,7 @@ class _Buffer:
 
 
 def _material(material: Material, file: _Buffer) -> dict:
-    """The parts of the file that make up the material."""
+    """The JSON entries of the material, its textures and images."""
     surface: dict[str, Any] = {"metallicFactor": 0.0, "roughnessFactor": ROUGHNESS}
     entry: dict[str, Any] = {"name": "skin", "doubleSided": True, "pbrMetallicRoughness": surface}
     images: list[bytes] = []
@@ -166,7 +168,7 @@ def _material(material: Material, file: _Buffer) -> dict:
 
 
 def _write(path: Path, content: dict, binary: bytes) -> None:
-    """The container: header, JSON chunk, binary chunk."""
+    """Writes the container: header, JSON chunk, binary chunk."""
     text = json.dumps(content, separators=(",", ":")).encode()
     text += b" " * (-len(text) % 4)
     with open(path, "wb") as stream:

@@ -1,4 +1,4 @@
-"""Triangle meshes with vertex colours as files: OBJ (colours after the coordinates) and PLY (8 bits a channel)."""
+"""Export of meshes with vertex colours as OBJ (colours after the coordinates) or PLY (8 bits per channel)."""
 
 import os
 from pathlib import Path
@@ -12,18 +12,18 @@ from lib.files.atomic import atomic_path
 def write_mesh(
     path: str | os.PathLike, vertices: np.ndarray, triangles: np.ndarray, colours: np.ndarray | None = None
 ) -> None:
-    """Writes a mesh; the suffix, .obj or .ply, chooses the format.
+    """Writes a mesh; the suffix, .obj or .ply, selects the format.
 
-    Coordinates keep float32 precision, the order of vertices and triangles is kept, colours are rounded to 8 bits.
+    Coordinates keep float32 precision, vertices and triangles keep their order, colours are rounded to 8 bits.
 
     Args:
-      path: of the file; its folder is made.
+      path: the file; its folder is created.
       vertices: [N, 3], any unit.
       triangles: [F, 3] int, 0-based, counter-clockwise from outside.
-      colours: [N, 3] RGB in [0, 1], values outside are clipped; or None for the shape alone.
+      colours: [N, 3] RGB, clipped to [0, 1]; None for the shape alone.
 
     Raises:
-      ValueError: for another suffix, wrong shapes, indices out of range or values that are not finite.
+      ValueError: another suffix, wrong shapes, indices out of range or values that are not finite.
     """
     path = Path(path)
     vertices, triangles = np.asarray(vertices), np.asarray(triangles)

@@ -1,28 +1,29 @@
-"""A normal map of the detail between the vertices, in tangent space as glTF wants it.
+"""Normal maps of detail finer than the mesh, in tangent space as in glTF.
 
 Red is the component along u (right on the texture), green along v (up: OpenGL's convention, not DirectX's), blue along
-the vertex normal; 0.5 is zero. No scanner saw this relief: it is the photo's fine shading taken for it, as dark pixels
-lie deep (Beeler et al., "High-Quality Single-Shot Capture of Facial Geometry", 2010, section 6). It is kept shallow.
+the vertex normal; 0.5 is zero. The relief is not measured but inferred from the photo's fine shading: dark pixels are
+assumed to be deep (Beeler et al., "High-Quality Single-Shot Capture of Facial Geometry", 2010, section 6), and the
+relief is kept shallow.
 """
 
 import cv2
 import numpy as np
 
-# Relief's wavelengths, as standard deviations of the two blurs, shares of the texture's side: noise, and the vertices'
-# own spacing, at which the mesh knows better.
+# Band of the relief's wavelengths, as standard deviations of two blurs in shares of the texture's side: below is noise,
+# above is detail that the mesh itself represents.
 FINEST, COARSEST = 1 / 900, 1 / 120
-# Depth [dm] of a pixel that is 1 darker in the logarithm than around it, and the largest difference that is believed.
+# Depth [dm] per unit of log darkness relative to the surroundings, and the limit of that log difference.
 DEPTH, LARGEST = 0.01, 0.15
-# Luminance of linear weights (Rec. 709); close enough on encoded colours for relief.
+# Luminance weights for linear RGB (Rec. 709); accurate enough for encoded colours here.
 LUMINANCE = np.array([0.2126, 0.7152, 0.0722], np.float32)
 
 
 def detail_normals(albedo: np.ndarray, weight: np.ndarray, lengths: np.ndarray) -> np.ndarray:
-    """Normals [T, T, 3] in [0, 1] for an albedo texture.
+    """Computes a normal map [T, T, 3], encoded in [0, 1], from an albedo texture.
 
     Args:
       albedo: [T, T, 3] RGB in [0, 1], row 0 at v = 1.
-      weight: [T, T] in [0, 1], where the texture's detail is relief: skin that the photo shows.
+      weight: [T, T] in [0, 1], strength of the relief: 1 on skin visible in the photo.
       lengths: [T, T, 2] size of a texel on the surface along u and v, decimetres.
     """
     size = albedo.shape[0]

@@ -1,4 +1,4 @@
-"""Textures of a face baked from a photo: the photo's own pixels where it sees the surface, vertex colours elsewhere."""
+"""Baking of face textures: pixels of the photo where the surface is visible in it, vertex colours elsewhere."""
 
 from dataclasses import dataclass
 
@@ -7,35 +7,35 @@ import numpy as np
 
 from lib.mesh_export.uv_chart import ChartRaster
 
-# Cosines between normal and view at which the photo's pixels stop and fully count: grazing views smear them.
+# Cosines between normal and view at which the photo's weight is 0 and 1: pixels are smeared in grazing views.
 LEAST_COSINE, FULL_COSINE = 0.1, 0.35
-# Shares of the texture's side over which photo and vertex colours are blended, at the mask's border, which is a pixel
-# or so off (1.5 mm on the built-in face), and where the face hides itself: lips and lids have no room for more.
+# Widths of the blend between photo and vertex colours, as shares of the texture's side: at the mask's border, which is
+# accurate to about a pixel (1.5 mm on the built-in face), and at self-occlusions, where lips and lids allow no more.
 MASK_FEATHER, HIDDEN_FEATHER = 1 / 160, 1 / 400
-# What lies this far behind [dm] is hidden already this close to the outline of what is before it [px of the mask]: the
-# colours of a nose that is fitted two pixels off would land on the cheek.
+# Surfaces this far behind [dm] an occluding outline count as hidden within this distance [px of the mask] of it:
+# otherwise, colours of a nose that is fitted two pixels off would land on the cheek.
 FAR_BEHIND, OUTLINE = 0.12, 1.5
-# Seen and hidden texels of fewer than half this square's are noise of the depth test.
+# Side of the square over which visible and hidden texels are majority-filtered, to remove noise of the depth test.
 SPECKLE = 3
-# Bounds of the photo's colour over the vertices' (at least DARKEST): what lies beyond is not detail of the skin.
+# Bounds of the ratio of photo to vertex colour (at least DARKEST); larger differences are not detail of the skin.
 DETAIL_RANGE = (0.4, 2.0)
 DARKEST = 0.02
-# How far the photo's difference to the model is continued beyond the photo (standard deviation, share of the texture's
-# side), the weight at which it has faded by half, and the side it is computed at: it has no detail.
+# Extrapolation of the difference between photo and model beyond the photo: standard deviation (share of the texture's
+# side), weight at which it has faded by half, and the side it is computed at, small because it has no detail.
 SPREAD, SPREAD_FLOOR, SPREAD_SIZE = 1 / 32, 0.03, 128
 
 
 @dataclass(frozen=True, eq=False)
 class SurfaceView:
-    """A mesh as a photo shows it: its vertices as the photo's camera sees them.
+    """A mesh as seen by the photo's camera.
 
     Attributes:
-      points: [N, 2] in pixels of the z-buffer's image, x right, y down.
+      points: [N, 2] in pixels of the z-buffer, x right, y down.
       depth: [N] distance in front of the camera.
-      slack: [N] by how much a vertex may lie behind what its pixel shows and still be it.
+      slack: [N] tolerance of the depth test: distance behind the z-buffer at which a vertex still counts as visible.
       cosine: [N] between normal and direction to the camera.
-      zbuffer: [H, W] float32 depth at every pixel, infinite in the background.
-      mask: [h, w] float, 1 where colours may be read; the z-buffer's frame, at any resolution.
+      zbuffer: [H, W] float32 depth of every pixel, infinite in the background.
+      mask: [h, w] float, 1 where colours may be read; covers the z-buffer's image, at any resolution.
     """
 
     points: np.ndarray
@@ -51,9 +51,9 @@ class BakedTextures:
     """Textures of one face, row 0 at v = 1.
 
     Attributes:
-      lit: [T, T, 3] RGB in [0, 1], as in the photo.
-      albedo: [T, T, 3] RGB in [0, 1], without the light.
-      weight: [T, T] share of the photo in them.
+      lit: [T, T, 3] RGB in [0, 1], with the photo's light.
+      albedo: [T, T, 3] RGB in [0, 1], without light.
+      weight: [T, T] weight of the photo.
     """
 
     lit: np.ndarray
@@ -62,10 +62,10 @@ class BakedTextures:
 
 
 def photo_weight(raster: ChartRaster, view: SurfaceView) -> np.ndarray:
-    """Share of the photo in every texel, [T, T] float32 in [0, 1].
+    """Weight of the photo at every texel, [T, T] float32 in [0, 1].
 
-    A texel counts if the z-buffer shows it, the mask allows it and it faces the camera. The weight rises inwards from
-    the border of the texels that the mask allows and from that of those that are seen, and with the cosine.
+    The weight is positive where a texel passes the depth test, is inside the mask and faces the camera. It increases
+    with the distance from the borders of the mask and of the visible area, and with the cosine.
     """
     values = raster.interpolate(np.column_stack([view.points, view.depth, view.slack, view.cosine]))
     x, y, depth, slack, cosine = np.moveaxis(values, -1, 0)
@@ -77,32 +77,32 @@ def photo_weight(raster: ChartRaster, view: SurfaceView) -> np.ndarray:
     around = cv2.erode(view.zbuffer, np.ones((reach, reach), np.uint8))
     seen = depth <= np.minimum(view.zbuffer[row, column], around[row, column] + FAR_BEHIND) + slack
     mask = view.mask.astype(np.float32)
-    # Beyond its border a mask allows nothing.
+    # The mask is 0 outside its image.
     mask = cv2.remap(mask, x * scale_x - 0.5, y * scale_y - 0.5, cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT)
     weight = _smoothstep((cosine - LEAST_COSINE) / (FULL_COSINE - LEAST_COSINE))
     for counts, feather in ((seen, HIDDEN_FEATHER), (mask > 0.5, MASK_FEATHER)):
-        # Outside the chart nothing is known and nothing must fade.
+        # Texels outside the chart must not cause fading.
         counts = cv2.medianBlur(np.uint8(counts | ~raster.inside), SPECKLE)
-        # Without any border the distance is the largest float.
+        # If there is no border, the distance is the largest float.
         distance = np.minimum(cv2.distanceTransform(counts, cv2.DIST_L2, cv2.DIST_MASK_5), raster.size)
         weight *= _smoothstep(distance / (feather * raster.size))
     return weight * raster.inside
 
 
 def sample_photo(raster: ChartRaster, pixels: np.ndarray, points: np.ndarray, footprint: np.ndarray) -> np.ndarray:
-    """The photo's colours at every texel.
+    """Samples the photo at every texel.
 
-    Bicubic where a texel is smaller than a pixel; where it is larger, the average of its pixels, from a pyramid of
-    halved photos, the two nearest levels blended.
+    Texels smaller than a pixel are interpolated bicubically. Larger ones average their pixels, by blending the two
+    nearest levels of an image pyramid.
 
     Args:
-      raster: of the chart.
-      pixels: uint8 [h, w, 3].
-      points: [N, 2] vertices in these pixels (x right, y down, pixel edges).
-      footprint: [N] side of a texel in pixels, around each vertex.
+      raster: raster of the chart.
+      pixels: uint8 [h, w, 3], the photo.
+      points: [N, 2] vertices in pixels of the photo (x right, y down, pixel edges).
+      footprint: [N] side of a texel in pixels at each vertex.
 
     Returns:
-      [T, T, 3] float32 RGB in [0, 1]; outside the photo its border, outside the chart anything.
+      [T, T, 3] float32 RGB in [0, 1]; border colours outside the photo, undefined outside the chart.
     """
     values = raster.interpolate(np.column_stack([points, np.log2(np.maximum(footprint, 1.0))]))
     x, y, level = np.moveaxis(values, -1, 0)
@@ -131,21 +131,21 @@ def blend(
     albedo: np.ndarray,
     shading: np.ndarray,
 ) -> BakedTextures:
-    """Textures from the photo's colours and the vertices'.
+    """Blends the photo's colours and the vertex colours into textures.
 
-    The lit texture is the photo; where that says nothing, the albedo under the light, shifted near the border by what
-    the photo differs from it there, so that no seam is left. The albedo texture is the vertices' albedo times photo
-    over their appearance in the photo: what the vertices are too coarse for is added, what they already explain (light,
-    shadows, highlights) is not. Where appearance is nothing but albedo under light, that is the photo divided by the
-    shading.
+    The lit texture is the photo where it is visible and the shaded albedo elsewhere. Near the border, the shaded albedo
+    is shifted by the photo's difference to it, to avoid a seam. The albedo texture is the vertex albedo times the ratio
+    of photo to vertex appearance. This adds detail finer than the vertices, but not light, shadows and highlights,
+    which the appearance already explains. If the appearance is just the shaded albedo, the result is the photo divided
+    by the shading.
 
     Args:
-      raster: of the chart.
+      raster: raster of the chart.
       photo: [T, T, 3] from `sample_photo`.
       weight: [T, T] from `photo_weight`.
-      appearance: [N, 3] what the vertices look like in the photo, its light included, RGB in [0, 1].
-      albedo: [N, 3] RGB in [0, 1] without the photo's light.
-      shading: [N, 3] that light.
+      appearance: [N, 3] colours of the vertices in the photo, including its light, RGB in [0, 1].
+      albedo: [N, 3] RGB in [0, 1] without light.
+      shading: [N, 3] the photo's light at the vertices.
     """
     relit = np.clip(albedo, 0, 1) * shading
     vertices = raster.interpolate(np.clip(np.column_stack([appearance, albedo, relit]), 0, 1))
@@ -159,7 +159,7 @@ def blend(
 
 
 def _spread(values: np.ndarray, weight: np.ndarray) -> np.ndarray:
-    """Weighted local means of [T, T, 3], continued beyond where the weight is, to fade away with distance."""
+    """Weighted local means of [T, T, 3], extrapolated to texels of weight 0 and fading with distance."""
     size = values.shape[0]
     reduced = (SPREAD_SIZE, SPREAD_SIZE)
     joined = np.concatenate([values * weight[..., None], weight[..., None]], axis=-1)
@@ -170,6 +170,6 @@ def _spread(values: np.ndarray, weight: np.ndarray) -> np.ndarray:
 
 
 def _smoothstep(x: np.ndarray) -> np.ndarray:
-    """0 below 0, 1 above 1, smooth between."""
+    """Smooth step: 0 below 0, 1 above 1."""
     x = np.clip(x, 0, 1)
     return x * x * (3 - 2 * x)

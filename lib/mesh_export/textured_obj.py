@@ -1,4 +1,4 @@
-"""A textured mesh as OBJ: the geometry, the .mtl beside it, and the names of its PNG textures."""
+"""Export of a textured mesh as OBJ with a .mtl file that refers to PNG textures."""
 
 import os
 from pathlib import Path
@@ -18,7 +18,7 @@ illum 1
 map_Kd {albedo}
 """
 LIT_NOTE = " {lit} beside it is the same with the photo's light, for viewers without light."
-# Tangent space, green up, as Blender and glTF have it.
+# Tangent space, green up, as in Blender and glTF.
 NORMAL_MAP = "norm {normals}\n"
 
 
@@ -28,11 +28,11 @@ def write_textured_obj(
     """Writes <name>.obj and <name>.mtl; vertices keep their order, texture coordinates are indexed separately.
 
     Args:
-      path: of the .obj file; its folder is made.
+      path: the .obj file; its folder is created.
       vertices: [N, 3], any unit.
       normals: [N, 3] unit vectors.
-      chart: of the mesh.
-      textures: file names, beside the .obj, of its `albedo` and, if there are any, `lit` and `normals`.
+      chart: chart of the mesh.
+      textures: names of the texture files in the same folder: `albedo` and optionally `lit` and `normals`.
     """
     path = Path(path)
     material = path.with_suffix(".mtl")
@@ -41,7 +41,7 @@ def write_textured_obj(
         note = LIT_NOTE.format(**textures) if "lit" in textures else ""
         temporary.write_text(text.format(lit_note=note, **textures), encoding="utf-8")
     corners, points = chart.mesh_triangles + 1, chart.triangles + 1
-    # Each corner as vertex/texture coordinate/normal.
+    # Corners are written as vertex/texture coordinate/normal.
     columns = [column for k in range(3) for column in (corners[:, k], points[:, k], corners[:, k])]
     with atomic_path(path) as temporary, open(temporary, "w", encoding="utf-8", newline="\n") as stream:
         stream.write(f"mtllib {material.name}\no face\n")
@@ -53,5 +53,5 @@ def write_textured_obj(
 
 
 def _rows(stream, form: str, values: np.ndarray) -> None:
-    """One line for each row, formatted all at once."""
+    """Writes one line per row, with a single formatting operation for speed."""
     stream.write(((form + "\n") * len(values)) % tuple(values.reshape(-1).tolist()))

@@ -1,4 +1,4 @@
-"""The flat chart of a mesh that textures are drawn on: the model's own where it can carry a texture, else unwrapped."""
+"""Texture charts of meshes: the face model's own chart if it is usable, otherwise an unwrapping."""
 
 from dataclasses import dataclass
 
@@ -9,18 +9,18 @@ import xatlas
 
 from lib.mesh_renderer import visibility
 
-# A chart's fitness is judged at this many texels a side.
+# Side [texels] at which charts are checked.
 TRIAL_SIZE = 1024
-# Shares of triangles without area, and of texels that more than one triangle claims, that a usable chart may have.
+# Maximum shares of triangles without area, and of texels covered by several triangles, in a usable chart.
 DEGENERATE_SHARE, OVERLAP_SHARE = 0.01, 0.01
 
 
 @dataclass(frozen=True, eq=False)
 class UvChart:
-    """Texture coordinates of a mesh, cut open where it needs to be.
+    """Texture coordinates of a mesh, with cuts where needed.
 
     Attributes:
-      vertex: [M] int32, the mesh's vertex each of the chart's vertices stands for; 0 .. N - 1 where nothing is cut.
+      vertex: [M] int32, mesh vertex of each chart vertex; 0 .. N - 1 without cuts.
       uv: [M, 2] float32 in [0, 1], u right, v up: (0, 0) is the lower left corner of the texture.
       triangles: [F, 3] int32 vertices of the chart, in the order and winding of the mesh's triangles.
     """
@@ -31,16 +31,16 @@ class UvChart:
 
     @property
     def mesh_triangles(self) -> np.ndarray:
-        """[F, 3] the triangles as vertices of the mesh."""
+        """[F, 3] the triangles as indices of mesh vertices."""
         return self.vertex[self.triangles]
 
 
 @dataclass(frozen=True, eq=False)
 class ChartRaster:
-    """The point of the mesh that every texel shows; row 0 is the top (v = 1), texel i spans [i, i + 1).
+    """The point of the mesh at every texel; row 0 is the top (v = 1), texel i spans [i, i + 1).
 
     Attributes:
-      size: T, texels a side.
+      size: T, texels per side.
       inside: [T, T] bool, texels whose centre lies on the chart.
       triangles: [F, 3] vertices of the mesh.
       triangle_id: [T, T] int32, -1 outside.
@@ -57,26 +57,26 @@ class ChartRaster:
     nearest: np.ndarray
 
     def interpolate(self, attributes: np.ndarray) -> np.ndarray:
-        """Values of the mesh's vertices [N, C] at every texel, [T, T, C] float32, 0 outside the chart."""
+        """Interpolates vertex values [N, C] at every texel: [T, T, C] float32, 0 outside the chart."""
         attributes = np.ascontiguousarray(attributes, np.float32)
         values = np.zeros((self.size, self.size, attributes.shape[1]), np.float32)
         _interpolate(self.triangle_id, self.barycentrics, self.triangles, attributes, values)
         return values
 
     def dilate(self, texture: np.ndarray) -> np.ndarray:
-        """The texture [T, T, C] with texels outside the chart like their nearest inside, so that no seam shows."""
+        """Fills texels of [T, T, C] outside the chart with the nearest inside value, which hides seams."""
         flat = texture.reshape(self.size * self.size, -1).copy()
         flat[self.outside] = flat[self.nearest]
         return flat.reshape(texture.shape)
 
 
 def uncut(uv: np.ndarray, triangles: np.ndarray) -> UvChart:
-    """The chart of texture coordinates [N, 2] of a mesh [F, 3]; check them with `chart_fault`."""
+    """Chart without cuts from texture coordinates [N, 2] of a mesh [F, 3]; check these with `chart_fault` first."""
     return UvChart(np.arange(len(uv), dtype=np.int32), np.asarray(uv, np.float32), np.asarray(triangles, np.int32))
 
 
 def chart_fault(uv: np.ndarray, triangles: np.ndarray) -> str | None:
-    """Why texture coordinates [N, 2] of a mesh [F, 3] cannot carry a texture, or None."""
+    """The reason why texture coordinates [N, 2] of a mesh [F, 3] are unusable; None if they are usable."""
     uv = np.asarray(uv, np.float64)
     if uv.min() < 0 or uv.max() > 1:
         return f"coordinates must lie in [0, 1], got {uv.min():.3g} to {uv.max():.3g}"
@@ -92,14 +92,14 @@ def chart_fault(uv: np.ndarray, triangles: np.ndarray) -> str | None:
 
 
 def unwrap(vertices: np.ndarray, triangles: np.ndarray) -> UvChart:
-    """Cuts and flattens a mesh with xatlas; the same mesh always gives the same chart (seconds for 10,000 vertices)."""
+    """Unwraps a mesh with xatlas; deterministic; takes seconds for 10,000 vertices."""
     vertices = np.ascontiguousarray(vertices, np.float32)
     vertex, corners, uv = xatlas.parametrize(vertices, np.ascontiguousarray(triangles, np.uint32))
     return UvChart(vertex.astype(np.int32), np.clip(uv, 0, 1).astype(np.float32), corners.astype(np.int32))
 
 
 def rasterize_chart(chart: UvChart, size: int) -> ChartRaster:
-    """Draws a chart on `size` x `size` texels."""
+    """Rasterises a chart at `size` x `size` texels."""
     ids = _draw(chart.uv, chart.triangles, size)
     inside = ids >= 0
     barycentrics = np.zeros((size, size, 3), np.float32)
@@ -107,7 +107,7 @@ def rasterize_chart(chart: UvChart, size: int) -> ChartRaster:
     outside = np.flatnonzero(~inside)
     nearest = np.empty(0, np.int64)
     if len(outside):
-        # Every texel inside gets a different label; the transform hands it to the texels it is nearest to.
+        # Every inside texel gets a unique label, which the distance transform propagates to the nearest outside texels.
         _, labels = cv2.distanceTransformWithLabels(
             np.uint8(~inside), cv2.DIST_L2, cv2.DIST_MASK_5, labelType=cv2.DIST_LABEL_PIXEL
         )
@@ -121,12 +121,12 @@ def texel_lengths(chart: UvChart, vertices: np.ndarray, size: int) -> np.ndarray
     """Length of one texel on the surface, along u and along v.
 
     Args:
-      chart: of the mesh.
+      chart: chart of the mesh.
       vertices: [N, 3].
-      size: T, texels a side.
+      size: T, texels per side.
 
     Returns:
-      [N, 2] in the unit of `vertices`, means over the triangles around each vertex, weighted by their area.
+      [N, 2] in the unit of `vertices`, area-weighted means over the triangles around each vertex.
     """
     along_u, along_v, area = _derivatives(chart, vertices)
     lengths = [np.linalg.norm(along, axis=1) for along in (along_u, along_v)]
@@ -135,10 +135,10 @@ def texel_lengths(chart: UvChart, vertices: np.ndarray, size: int) -> np.ndarray
 
 
 def tangents(chart: UvChart, vertices: np.ndarray, normals: np.ndarray) -> np.ndarray:
-    """The frame of tangent-space normal maps at the chart's vertices, as glTF stores it.
+    """Tangents at the chart's vertices for tangent-space normal maps, as stored in glTF.
 
     Args:
-      chart: of the mesh.
+      chart: chart of the mesh.
       vertices: [N, 3].
       normals: [N, 3] unit vectors.
 
@@ -151,7 +151,7 @@ def tangents(chart: UvChart, vertices: np.ndarray, normals: np.ndarray) -> np.nd
     normals = np.asarray(normals, np.float64)[chart.vertex]
     tangent = sums[:, :3] - normals * (sums[:, :3] * normals).sum(axis=1, keepdims=True)
     length = np.linalg.norm(tangent, axis=1, keepdims=True)
-    # Where the chart gives no direction any will do, as long as it is orthogonal to the normal.
+    # Where the chart defines no direction, use any direction orthogonal to the normal.
     axis = np.eye(3)[np.abs(normals).argmin(axis=1)]
     tangent = np.where(length > 0, tangent, np.cross(normals, axis))
     tangent /= np.linalg.norm(tangent, axis=1, keepdims=True)
@@ -160,7 +160,7 @@ def tangents(chart: UvChart, vertices: np.ndarray, normals: np.ndarray) -> np.nd
 
 
 def _derivatives(chart: UvChart, vertices: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Derivatives of the position by u and by v on each triangle, times twice its area on the chart; that area: [F]."""
+    """Derivatives of position by u and v on each triangle, times twice its area on the chart; and that area [F]."""
     corners = chart.mesh_triangles
     first, second = (vertices[corners[:, k]].astype(np.float64) - vertices[corners[:, 0]] for k in (1, 2))
     a, b, c = (chart.uv[chart.triangles[:, k]].astype(np.float64) for k in range(3))
@@ -171,7 +171,7 @@ def _derivatives(chart: UvChart, vertices: np.ndarray) -> tuple[np.ndarray, np.n
 
 
 def texel_footprint(chart: UvChart, points: np.ndarray, size: int) -> np.ndarray:
-    """Side of a texel in an image, around each vertex: [N] pixels for vertices projected to `points` [N, 2]."""
+    """Side of a texel in an image, at each vertex: [N] pixels for vertices projected to `points` [N, 2]."""
     corners = chart.mesh_triangles
     areas = [np.abs(_signed_areas(points, corners)), np.abs(_signed_areas(chart.uv, chart.triangles)) * size**2]
     seen, drawn = vertex_sums(corners, np.column_stack(areas), len(points)).T
@@ -179,33 +179,33 @@ def texel_footprint(chart: UvChart, points: np.ndarray, size: int) -> np.ndarray
 
 
 def vertex_sums(triangles: np.ndarray, values: np.ndarray, vertex_count: int) -> np.ndarray:
-    """Sums of triangles' values [F, C] over the triangles around each vertex, [N, C]."""
+    """Sums [N, C] of triangle values [F, C] over the triangles around each vertex."""
     corners = triangles.reshape(-1)
     columns = [np.bincount(corners, np.repeat(column, 3), vertex_count) for column in values.T]
     return np.column_stack(columns)
 
 
 def _draw(uv: np.ndarray, triangles: np.ndarray, size: int) -> np.ndarray:
-    """Triangle [T, T] int32 at every texel's centre, -1 where there is none."""
+    """Triangle [T, T] int32 at the centre of every texel, -1 outside the chart."""
     flat = np.zeros(len(uv))
     clip = np.column_stack([2 * np.asarray(uv, np.float64) - 1, flat, flat + 1])
     return visibility.visible_triangles(clip[None], np.asarray(triangles, np.int32), (size, size))[0][0]
 
 
 def _texel_coordinates(uv: np.ndarray, size: int) -> np.ndarray:
-    """[M, 2] float64 (x right, y down) in texels."""
+    """Texture coordinates in texels: [M, 2] float64 (x right, y down)."""
     return np.column_stack([uv[:, 0], 1 - uv[:, 1].astype(np.float64)]) * size
 
 
 def _signed_areas(points: np.ndarray, triangles: np.ndarray) -> np.ndarray:
-    """[F] areas of triangles in the plane, positive counter-clockwise."""
+    """[F] signed areas of triangles in the plane, positive if counter-clockwise."""
     a, b, c = (points[triangles[:, corner]] for corner in range(3))
     return ((b - a)[:, 0] * (c - a)[:, 1] - (b - a)[:, 1] * (c - a)[:, 0]) / 2
 
 
 @numba.njit(cache=True)
 def _barycentrics(ids, triangles, texels, barycentrics):
-    """Fills the weights of each texel's centre: the areas opposite the corners, which are affine on a chart."""
+    """Fills in barycentrics at texel centres: the areas opposite the corners; affine, without perspective."""
     for row in range(ids.shape[0]):
         for column in range(ids.shape[1]):
             if ids[row, column] < 0:
@@ -215,7 +215,7 @@ def _barycentrics(ids, triangles, texels, barycentrics):
             bx, by = texels[b, 0] - column - 0.5, texels[b, 1] - row - 0.5
             cx, cy = texels[c, 0] - column - 0.5, texels[c, 1] - row - 0.5
             u, v, w = bx * cy - by * cx, cx * ay - cy * ax, ax * by - ay * bx
-            total = u + v + w  # not zero: the rasteriser leaves triangles without area out
+            total = u + v + w  # not zero: the rasteriser skips triangles without area
             barycentrics[row, column, 0] = u / total
             barycentrics[row, column, 1] = v / total
             barycentrics[row, column, 2] = w / total
@@ -223,7 +223,7 @@ def _barycentrics(ids, triangles, texels, barycentrics):
 
 @numba.njit(cache=True)
 def _interpolate(ids, barycentrics, triangles, attributes, values):
-    """Fills `values` with weighted corner attributes."""
+    """Fills `values` with the weighted sums of corner attributes."""
     for row in range(ids.shape[0]):
         for column in range(ids.shape[1]):
             if ids[row, column] < 0:

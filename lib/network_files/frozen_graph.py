@@ -1,7 +1,7 @@
-"""Frozen TensorFlow 1 graphs (.pb) as differentiable functions, after a look at what they would do.
+"""Frozen TensorFlow 1 graphs (.pb) as differentiable functions, checked for unsafe operations before they run.
 
-A .pb is a program: operations exist that read and write files, open connections or call Python. Only those that compute
-on tensors pass; any other refuses the file before anything of it is run.
+A .pb is a program: some operations read and write files, open connections or call Python. Only operations that compute
+on tensors are allowed; a file with any other is refused before it runs.
 """
 
 import graphlib
@@ -14,8 +14,8 @@ from google.protobuf.message import DecodeError
 
 from lib.errors import UserError
 
-# Pure functions of tensors, which is all that a trained network is made of. Switch and Merge choose between training
-# and use; they are resolved, not run.
+# Pure functions of tensors, enough for any trained network. Switch and Merge select between training and inference;
+# they are resolved before the graph runs.
 ALLOWED = frozenset(
     [
         "Abs", "Add", "AddN", "AddV2", "All", "Any", "ArgMax", "AvgPool", "BatchMatMul", "BatchMatMulV2", "BiasAdd",
@@ -31,22 +31,22 @@ ALLOWED = frozenset(
         "Tile", "Transpose", "Unpack", "ZerosLike",
     ]
 )  # fmt: skip
-# Weights from this many bytes on are handed to the graph instead of being part of it, which would copy them.
+# Weights of at least this many bytes are passed to the graph as inputs; constants in the graph would be copied.
 LARGE = 1024
-MAX_ELEMENTS = 2**28  # of a constant; a message of a .pb ends at 2 GiB
+MAX_ELEMENTS = 2**28  # maximum size of a constant; a protobuf message is limited to 2 GiB
 
 
 class FrozenGraph:
-    """Tensors in, tensors out.
+    """A frozen graph as a function from tensors to tensors.
 
     Args:
       path: the .pb, a serialised GraphDef.
-      inputs: tensors of the graph that are fed, e.g. "input:0", in the order of the arguments of the call.
-      outputs: tensors of the graph that are returned.
-      settings: values of boolean inputs, e.g. {"phase_train:0": False}; what they switch off is left out.
+      inputs: names of the input tensors, e.g. "input:0", in the order of the call's arguments.
+      outputs: names of the output tensors.
+      settings: values of boolean inputs, e.g. {"phase_train:0": False}; inactive branches are removed.
 
     Raises:
-      UserError: the file is missing, no graph, holds an operation that is not allowed, or lacks one of the tensors.
+      UserError: the file is missing or not a graph, holds an operation that is not allowed, or lacks a tensor.
     """
 
     def __init__(
@@ -78,15 +78,15 @@ class FrozenGraph:
             raise UserError(f"{self.path}: must be a graph that TensorFlow can import ({reason})") from None
 
     def __call__(self, *tensors) -> list[tf.Tensor]:
-        """The outputs for the inputs; differentiable."""
+        """Computes the outputs for the inputs; differentiable."""
         return self._function(*tensors)
 
 
 def read_graph(path: Path) -> tf.compat.v1.GraphDef:
-    """Parses a .pb and refuses it unless all of its operations are allowed; runs nothing.
+    """Parses a .pb without running it and checks that all of its operations are allowed.
 
     Raises:
-      UserError: the file is missing or no graph, or holds an operation outside of ALLOWED; the message names it.
+      UserError: the file is missing or not a graph, or holds an operation outside ALLOWED, which the message names.
     """
     if not path.is_file():
         raise UserError(f"{path}: must be a frozen graph, got no such file")
@@ -102,7 +102,7 @@ def read_graph(path: Path) -> tf.compat.v1.GraphDef:
     if refused:
         found = ", ".join(f"{op} (as '{name}')" for op, name in sorted(refused.items()))
         raise UserError(
-            f"{path}: must hold operations on tensors only, got {found}; such a graph can do anything on this machine "
+            f"{path}: must hold operations on tensors only, got {found}; such a graph could run arbitrary code "
             "and is not run (a training graph must be frozen first)"
         )
     _check_constants((*functions, *graph.node), path)
@@ -110,7 +110,7 @@ def read_graph(path: Path) -> tf.compat.v1.GraphDef:
 
 
 def _check_constants(nodes: Sequence, path: Path) -> None:
-    """A constant of one repeated number takes a few bytes in the file and any number of them in memory."""
+    """Limits the size of constants: a repeated number takes a few bytes in the file, but any amount of memory."""
     for node in nodes:
         if node.op != "Const":
             continue
@@ -123,27 +123,28 @@ def _check_constants(nodes: Sequence, path: Path) -> None:
 def resolve_switches(
     graph: tf.compat.v1.GraphDef, outputs: Sequence[str], settings: Mapping[str, bool], path: Path
 ) -> tuple[tf.compat.v1.GraphDef, list[str]]:
-    """The part of a graph that its outputs need, once its switches are set.
+    """Sets the switches of a graph and keeps only the nodes that the outputs need.
 
-    A Switch passes its input to its first output (false) or its second (true); a Merge passes on what arrives.
+    A Switch passes its input to its first output (false) or second output (true); a Merge passes on the input that
+    arrives.
 
     Args:
       graph: may hold Switch and Merge.
       outputs: tensors "name:index".
-      settings: boolean tensors.
-      path: for messages.
+      settings: values of boolean tensors.
+      path: for error messages.
 
     Returns:
-      A graph without Switch, Merge, settings and control dependencies (pure functions need none), and the names of the
-      outputs in it.
+      A graph without Switch, Merge, settings and control dependencies (pure functions need none), and the names of its
+      outputs.
 
     Raises:
-      UserError: a switch depends on something that is not set.
+      UserError: a switch depends on a tensor without a known value.
     """
     nodes = {node.name: node for node in graph.node}
     known = {_tensor(name): value for name, value in settings.items()}
     arrives: dict[str, bool] = {}
-    stands: dict[str, str | None] = {}  # what a Switch or Merge output stands for
+    stands: dict[str, str | None] = {}  # Switch or Merge output -> the tensor that replaces it
 
     def source(tensor: str) -> str | None:
         return stands[tensor] if tensor in stands else tensor if arrives[_node(tensor)] else None
@@ -182,7 +183,7 @@ def resolve_switches(
 
 
 def _ancestors(nodes: Mapping, outputs: Sequence[str], path: Path) -> list[str]:
-    """Names of the nodes that the outputs depend on, every node after those it depends on."""
+    """Names of the nodes that the outputs depend on, in topological order."""
     sorter: graphlib.TopologicalSorter[str] = graphlib.TopologicalSorter()
     seen, waiting = set(), [_node(name) for name in outputs]
     while waiting:
@@ -191,7 +192,7 @@ def _ancestors(nodes: Mapping, outputs: Sequence[str], path: Path) -> list[str]:
             continue
         seen.add(name)
         if name not in nodes:
-            raise UserError(f"{path}: must hold every node that another one needs, got no '{name}'")
+            raise UserError(f"{path}: must hold every node that another node needs, got no '{name}'")
         sources = [_node(text) for text in nodes[name].input if not text.startswith("^")]
         sorter.add(name, *sources)
         waiting += sources

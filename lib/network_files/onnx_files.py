@@ -1,8 +1,7 @@
-"""ONNX networks looked at before a runtime opens them: whether their weights lie in the file itself.
+"""Check of ONNX files before a runtime opens them: all weights must be in the file itself.
 
-The format lets a tensor name another file as the place of its numbers, any file of the machine. The fields are those of
-onnx.proto (https://github.com/onnx/onnx); a file is walked with the protobuf library alone, so that the check needs no
-package of ONNX's.
+The format lets a tensor refer to any other file on the machine for its values. The field numbers are those of
+onnx.proto (https://github.com/onnx/onnx); the check needs only the protobuf library, not the onnx package.
 """
 
 from pathlib import Path
@@ -13,7 +12,7 @@ from google.protobuf.unknown_fields import UnknownFieldSet
 
 from lib.errors import UserError
 
-# message -> number of a field -> message in it; only what can hold a tensor.
+# Message -> field number -> message in that field; only fields that can hold tensors.
 _PARTS = {
     "Model": {7: "Graph", 20: "Training", 25: "Function"},
     "Training": {1: "Graph", 2: "Graph"},
@@ -29,7 +28,7 @@ _LENGTH_DELIMITED = 2
 
 
 def check_onnx(path: Path) -> None:
-    """Raises UserError where a file is no ONNX network or takes weights from other files."""
+    """Raises UserError if a file is not an ONNX network or takes weights from other files."""
     try:
         _check("Model", path.read_bytes(), path)
     except (DecodeError, RecursionError) as error:

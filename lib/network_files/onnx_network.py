@@ -1,4 +1,4 @@
-"""ONNX networks, where someone has one: onnxruntime is not a requirement."""
+"""Loading of ONNX networks with onnxruntime, an optional dependency."""
 
 from pathlib import Path
 
@@ -7,16 +7,16 @@ from lib.network_files.onnx_files import check_onnx
 
 
 def open_network(path: Path, option: str, threads: int = 1):
-    """An onnxruntime session of a network with one input, on the CPU.
+    """Opens an onnxruntime session, on the CPU, for a network with one input.
 
     Args:
       path: the ONNX file.
-      option: what the user named it by, for messages.
-      threads: that the network computes with.
+      option: name of the option that gave the path, for error messages.
+      threads: number of threads the network uses.
 
     Raises:
-      UserError: onnxruntime is not installed, or the file is no network with one input of four axes, or
-        one whose weights lie in other files.
+      UserError: onnxruntime is not installed, the file is not a network with one four-dimensional input, or its
+        weights are in other files.
     """
     if not Path(path).is_file():
         raise UserError(f"{path}: must be an ONNX file, got none ({option})")

@@ -1,8 +1,8 @@
-"""Tensors of a PyTorch checkpoint (.pth, .pt) without PyTorch and without running what is in it.
+"""Reader for the tensors in a PyTorch checkpoint (.pth, .pt), without PyTorch and without running code from the file.
 
-The file is a zip (PyTorch 1.6 and later): a pickle that describes nested dictionaries of tensors, and the numbers of
-each storage beside it. A pickle is a program, so the unpickler here knows four kinds of names only, each of which
-stands for an inert description; any other refuses the file by name. Descriptions become arrays when they are asked for.
+The file is a zip (PyTorch 1.6 and later) of a pickle, which describes nested dictionaries of tensors, and the values of
+each storage. A pickle is a program, so the unpickler here allows four kinds of names only and replaces each by an inert
+description; any other name makes it refuse the file. Descriptions become arrays on request.
 """
 
 import collections
@@ -21,8 +21,8 @@ _TYPES = {
     "DoubleStorage": "<f8", "FloatStorage": "<f4", "HalfStorage": "<f2", "LongStorage": "<i8", "IntStorage": "<i4",
     "ShortStorage": "<i2", "CharStorage": "i1", "ByteStorage": "u1", "BoolStorage": "?",
 }  # fmt: skip
-_MAX_PICKLE = 64 * 2**20  # bytes of names and shapes; the numbers lie outside of the pickle
-_LEGACY = b"\x80\x02\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19."  # what files of PyTorch before 1.6 begin with
+_MAX_PICKLE = 64 * 2**20  # bytes of names and shapes; the values are outside the pickle
+_LEGACY = b"\x80\x02\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19."  # first bytes of files written by PyTorch before 1.6
 _FAULTS = (
     pickle.UnpicklingError, AttributeError, EOFError, IndexError, KeyError, MemoryError, OverflowError, RecursionError,
     RuntimeError, TypeError, ValueError,
@@ -31,7 +31,7 @@ _FAULTS = (
 
 @dataclasses.dataclass(frozen=True)
 class _StorageType:
-    """Stands for torch.FloatStorage and its like."""
+    """Placeholder for torch.FloatStorage and similar types."""
 
     name: str
 
@@ -45,7 +45,7 @@ class _Storage:
 
 @dataclasses.dataclass(frozen=True)
 class _Tensor:
-    """A view of a storage; every field is whatever the pickle said and is checked when the array is made."""
+    """A view of a storage; the fields come unchecked from the pickle and are checked when the array is made."""
 
     storage: Any
     offset: Any
@@ -54,13 +54,13 @@ class _Tensor:
 
 
 class TorchCheckpoint:
-    """A checkpoint as PyTorch saves it.
+    """A PyTorch checkpoint.
 
     Args:
       path: the file.
 
     Raises:
-      UserError: it is missing, no such checkpoint, or its pickle names anything but tensors.
+      UserError: the file is missing or not a checkpoint, or its pickle names anything but tensors.
     """
 
     def __init__(self, path: Path):
@@ -94,10 +94,10 @@ class TorchCheckpoint:
             self._fail(f"got a pickle of something else ({' '.join(str(error).split())})")
 
     def arrays(self, *keys: str) -> dict[str, np.ndarray]:
-        """The tensors of one dictionary in the checkpoint, by name.
+        """The tensors in one dictionary of the checkpoint: name -> array.
 
         Args:
-          keys: the way to it, e.g. "net_recon"; none for the outermost.
+          keys: keys that lead to the dictionary, e.g. "net_recon"; none for the outermost one.
 
         Raises:
           UserError: there is no such dictionary, or a tensor does not fit its storage.
@@ -141,7 +141,7 @@ class TorchCheckpoint:
         if not count:
             return np.zeros(tensor.shape, dtype)
         content = archive.read(member)
-        if len(content) != storage.count * dtype.itemsize:  # what the archive's directory says need not be true
+        if len(content) != storage.count * dtype.itemsize:  # the archive's directory may be wrong
             self._fail(f"got a storage of {len(content):,} bytes for the {storage.count:,} of '{name}'")
         values = np.frombuffer(content, dtype)[tensor.offset :]
         steps = [step * dtype.itemsize for step in tensor.strides]
@@ -152,7 +152,7 @@ class TorchCheckpoint:
 
 
 class _Unpickler(pickle.Unpickler):
-    """Makes dictionaries, lists, numbers, texts and descriptions of tensors, nothing else."""
+    """Unpickler that creates only dictionaries, lists, numbers, strings and descriptions of tensors."""
 
     def __init__(self, stream, path: Path):
         super().__init__(stream)
@@ -168,8 +168,8 @@ class _Unpickler(pickle.Unpickler):
         if module == "torch" and name in _TYPES:
             return _StorageType(name)
         raise UserError(
-            f"{self._path}: must hold tensors only, got the name {module}.{name} in its pickle, which can do anything "
-            "on this machine and is not run (save the state dictionary of the network alone)"
+            f"{self._path}: must hold tensors only, got the name {module}.{name} in its pickle, which could run "
+            "arbitrary code and is not loaded (save the state dictionary of the network alone)"
         )
 
     def persistent_load(self, identifier: Any) -> _Storage:

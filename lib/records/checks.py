@@ -1,4 +1,4 @@
-"""Checks of a record file's header and names: checksums prove a file whole, not that this program wrote it."""
+"""Checks of a record file's header and names; checksums detect damage, but not files forged on purpose."""
 
 import json
 from pathlib import Path
@@ -7,19 +7,19 @@ from typing import Any
 from lib.errors import UserError
 from lib.files.file_names import name_fault
 
-_MAX_SIDE = 2**20  # of a record's axes
+_MAX_SIDE = 2**20  # of each axis of a record
 
 
 def checked_header(text: bytes, start: int, path: Path) -> dict[str, Any]:
-    """The header of a record file.
+    """Parses and checks the header of a record file.
 
     Args:
-      text: JSON, whole.
-      start: bytes before it in the file.
-      path: for messages.
+      text: the JSON text.
+      start: offset of the text in the file, bytes.
+      path: for error messages.
 
     Raises:
-      UserError: a field is missing or not of its type.
+      UserError: a field is missing or has the wrong type.
     """
     header = _json(text, "header", path)
     numbers = ("count", "offset", "file_size", "index_length", "index_crc32")
@@ -41,10 +41,10 @@ def checked_header(text: bytes, start: int, path: Path) -> dict[str, Any]:
 
 
 def checked_names(text: bytes, count: int, path: Path) -> list[str]:
-    """The names of `count` records, from JSON.
+    """Parses and checks the names of `count` records, given as JSON.
 
     Raises:
-      UserError: there are more or fewer, one comes twice or leads out of a folder.
+      UserError: the number of names is wrong, a name is repeated, or a name leads outside its folder.
     """
     names = _json(text, "index", path)
     if not isinstance(names, list) or len(names) != count:

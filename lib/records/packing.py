@@ -1,4 +1,4 @@
-"""From a folder of RGBA crops to one record file with a manifest of what was packed, what was left out, and why."""
+"""Packing of RGBA crops into one record file, with a manifest of packed crops and of skipped ones with reasons."""
 
 import collections
 import concurrent.futures
@@ -18,16 +18,16 @@ from lib.files.json_files import write_json
 from lib.records.record_file import RecordReader
 from lib.records.record_writer import RecordWriter
 
-REPORTED = 10  # images left out that are printed; the manifest lists all
+REPORTED = 10  # number of skipped images that are printed; the manifest lists all
 
 
 class BadImage(ValueError):
-    """Why an image is left out."""
+    """The image cannot be packed; the message gives the reason."""
 
 
 @dataclasses.dataclass(frozen=True)
 class PngFolder:
-    """RGBA PNGs of a folder as a source of records."""
+    """A folder of RGBA PNGs as a source of records."""
 
     folder: Path
     names: Sequence[str]
@@ -35,7 +35,7 @@ class PngFolder:
 
     @property
     def path(self) -> Path:
-        """Where the images come from."""
+        """Folder of the images."""
         return self.folder
 
     def read(self, index: int) -> np.ndarray:
@@ -46,7 +46,7 @@ class PngFolder:
 
 
 class RecordFile:
-    """A record file as a source, e.g. the original's float32 file that becomes one of ours."""
+    """A record file as a source of records, e.g. the original program's float32 file for conversion."""
 
     def __init__(self, path: Path, image_size: int):
         if not path.exists():
@@ -58,7 +58,7 @@ class RecordFile:
         self._damaged = set(verify(self._reader))
 
     def read(self, index: int) -> np.ndarray:
-        """Record `index`; raises BadImage."""
+        """Record `index`; raises BadImage if it is damaged."""
         if fault := line_fault(self.names[index]):
             raise BadImage(fault)
         if index in self._damaged:
@@ -68,7 +68,7 @@ class RecordFile:
 
 @dataclasses.dataclass(frozen=True)
 class Packed:
-    """The result of packing."""
+    """Result of `pack`."""
 
     path: Path
     manifest: Path
@@ -78,10 +78,10 @@ class Packed:
 
 
 def file_names(folder: Path) -> list[str]:
-    """Names of the files in a folder, hidden ones apart, sorted.
+    """Sorted names of the files in a folder, without hidden files.
 
     Raises:
-      UserError: there is none.
+      UserError: the folder holds no files.
     """
     names = sorted(p.name for p in folder.iterdir() if p.is_file() and not p.name.startswith("."))
     if not names:
@@ -90,17 +90,17 @@ def file_names(folder: Path) -> list[str]:
 
 
 def read_crop(path: Path, image_size: int) -> np.ndarray:
-    """An RGBA PNG of a face.
+    """Reads an RGBA PNG of a face.
 
     Args:
       path: the file.
-      image_size: its side [px].
+      image_size: required side [px].
 
     Returns:
-      [image_size, image_size, 4] uint8; alpha 0 not skin, 255 skin.
+      [image_size, image_size, 4] uint8; alpha 255 on skin, 0 elsewhere.
 
     Raises:
-      BadImage: unreadable, not RGBA, of another size, or without any skin.
+      BadImage: the file is unreadable, not RGBA, of another size, or its alpha marks no skin.
     """
     try:
         with Image.open(path, formats=["PNG"]) as image:
@@ -126,17 +126,17 @@ def read_crop(path: Path, image_size: int) -> np.ndarray:
 def pack(
     source: PngFolder | RecordFile, path: Path, workers: int, strict: bool = False, started: float | None = None
 ) -> Packed:
-    """Writes all good images of `source` to a record file, in its order, and the manifest beside it.
+    """Writes all good images of `source`, in order, to a record file, and the manifest next to it.
 
     Args:
-      source: has names, image_size and read(index).
-      path: the record file to (re)place.
-      workers: threads that decode; Pillow works outside Python's lock.
-      strict: fail at the first bad image.
-      started: time.monotonic() when the work began, if before this call; the manifest gives the seconds.
+      source: the images.
+      path: the record file to create or replace.
+      workers: number of decoding threads; Pillow releases Python's global lock.
+      strict: stop at the first bad image.
+      started: time.monotonic() at the start of the work if before this call; the manifest gives the duration.
 
     Raises:
-      UserError: no image is good, or `strict` and one is not; an earlier file stays as it was.
+      UserError: no image is good, or with `strict` one is bad; an earlier file stays unchanged.
     """
     started = time.monotonic() if started is None else started
     size = source.image_size
@@ -173,7 +173,7 @@ def pack(
 
 
 def _in_order(source: PngFolder | RecordFile, workers: int) -> Iterator[tuple[str, np.ndarray | BadImage]]:
-    """Name and crop (or why there is none) of every image; a bounded number of crops is in memory."""
+    """Yields the name and crop (or BadImage) of every image, with a bounded number of crops in memory."""
 
     def read(index: int) -> np.ndarray | BadImage:
         try:
@@ -196,7 +196,7 @@ def _in_order(source: PngFolder | RecordFile, workers: int) -> Iterator[tuple[st
 
 
 def report(result: Packed) -> None:
-    """Says on stderr what was left out."""
+    """Prints the skipped images to stderr."""
     for name, reason in list(result.left_out.items())[:REPORTED]:
         print(f"left out {printable(name)}: {reason}", file=sys.stderr)
     if len(result.left_out) > REPORTED:
@@ -204,20 +204,20 @@ def report(result: Packed) -> None:
 
 
 def verify(reader: RecordReader) -> list[int]:
-    """Indices of damaged records, with a progress bar."""
+    """Finds the indices of damaged records; shows a progress bar."""
     return reader.verify(lambda steps: tqdm(steps, "verify", unit="record", dynamic_ncols=True))
 
 
 def write_example_photos(folder: Path, crops: Path, names: Sequence[str], count: int = 3) -> None:
-    """Something to reconstruct on a fresh checkout: held-out synthetic faces and the portrait in scikit-image.
+    """Writes example photos for `--mode test`: held-out synthetic faces and the portrait in scikit-image.
 
-    All but the first lose their alpha, so that the mask has to be found. A folder that exists is left alone.
+    All but the first are saved without alpha, so that the mask has to be computed. An existing folder is not changed.
 
     Args:
-      folder: where `--mode test` looks by default.
+      folder: the default input folder of `--mode test`.
       crops: folder of the synthetic crops.
-      names: held-out crops.
-      count: how many of them are taken.
+      names: names of the held-out crops.
+      count: number of crops to use.
     """
     if folder.exists():
         return

@@ -1,16 +1,16 @@
-"""One self-describing binary file of equally sized images, readable in any order.
+"""Self-describing binary file of images of equal size with random access.
 
 Layout, all numbers little-endian:
 
-    bytes 0..7    magic, with a line end that text-mode copying would break
+    bytes 0..7    magic, with a line break that text-mode copying would corrupt
     bytes 8..19   uint32 each: format version, length of the JSON header, its CRC-32
     then          JSON header: shape, dtype, count, offset of record 0, file size, length and CRC-32 of the index,
                   metadata; zeros up to record 0
     then          `count` records of uint8 in C order
     last          index: CRC-32 of every record (uint32 each), then the names as a JSON list
 
-The original program's headerless file of float32 (RGB in [-1, 1], alpha in [0, 1]) is read through the same class when
-the image size is given.
+The same class reads the original program's headerless float32 file (RGB in [-1, 1], alpha in [0, 1]) if the image size
+is given.
 """
 
 import functools
@@ -35,12 +35,12 @@ PREAMBLE = struct.Struct("<8s3I")
 
 
 class RecordReader:
-    """Random access to a file of RecordWriter, or to the original program's float32 file.
+    """Random access to a file written by RecordWriter, or to the original program's float32 file.
 
     Attributes:
       shape: shape of a record.
       names: one per record.
-      metadata: what the writer was given; empty for the original's file.
+      metadata: as passed to the writer; empty for the original's file.
     """
 
     def __init__(self, path: str | os.PathLike, image_size: int | None = None):
@@ -49,7 +49,7 @@ class RecordReader:
           image_size: side of the images [px]; required for the original's headerless file, checked for ours.
 
         Raises:
-          UserError: the file is missing, truncated, of another kind, version or image size.
+          UserError: the file is missing, truncated or of another kind, version or image size.
         """
         self.path = Path(path)
         if not self.path.is_file():
@@ -73,7 +73,7 @@ class RecordReader:
             raise UserError(
                 f"{self.path}: record format must be {VERSION}, got {version} (made by another release; make it again)"
             )
-        # A length from the file may be anything; reading makes room for it first.
+        # The length comes from the file and may be arbitrarily large; reading would allocate it first.
         text = stream.read(min(header_length, size))
         if len(text) != header_length or zlib.crc32(text) != header_crc:
             raise UserError(f"{self.path}: header must match its checksum, got damage (make it again)")
@@ -137,7 +137,7 @@ class RecordReader:
 
     @functools.cached_property
     def fingerprint(self) -> str:
-        """Hexadecimal digest of names and contents; of the original's huge file, which has no index, of a sample."""
+        """Hexadecimal digest of names and contents; only a sample of the original's huge file, which has no index."""
         digest = hashlib.sha256(json.dumps([self.names, self.shape]).encode())
         if self.legacy:
             for index in np.linspace(0, len(self) - 1, 64).astype(int):
@@ -150,7 +150,7 @@ class RecordReader:
         """Record `index` as a new uint8 array of `shape`.
 
         Raises:
-          UserError: the record's bytes changed since they were written.
+          UserError: the record does not match its checksum.
         """
         if not -len(self) <= index < len(self):
             raise IndexError(f"index must be in [0, {len(self)}), got {index}")
@@ -170,7 +170,7 @@ class RecordReader:
         return np.stack([self[int(i)] for i in indices])
 
     def indices(self, names: Iterable[str]) -> list[int]:
-        """Places of the named records, in that order.
+        """Indices of the named records, in the order of `names`.
 
         Raises:
           UserError: a name is not in the file.
@@ -185,10 +185,10 @@ class RecordReader:
         return [places[name] for name in names]
 
     def verify(self, progress: Callable[[Iterable[int]], Iterable[int]] = iter) -> list[int]:
-        """Re-reads everything; returns the indices of the damaged records (of the original's file: out of range).
+        """Re-reads all records; returns the indices of damaged ones (in the original's file: values out of range).
 
         Args:
-          progress: wraps the loop, e.g. tqdm.
+          progress: wrapper of the loop, e.g. tqdm.
         """
         return [i for i in progress(range(len(self))) if not self._intact(i)]
 
@@ -196,7 +196,7 @@ class RecordReader:
         record = self._records[index]
         if self.legacy:
             rgb, alpha = record[..., :3], record[..., 3]
-            # The comparisons are false for NaN, too.
+            # The comparisons are also false for NaN.
             return bool((np.abs(rgb) <= 1.001).all() and ((alpha >= -0.001) & (alpha <= 1.001)).all())
         return zlib.crc32(np.ascontiguousarray(record).data) == self._checksums[index]
 

@@ -1,4 +1,4 @@
-"""Writing of record files (`lib.records.record_file` describes their layout)."""
+"""Writing of record files; `lib.records.record_file` describes the layout."""
 
 import contextlib
 import glob
@@ -16,26 +16,26 @@ import numpy as np
 from lib.files.atomic import atomic_path
 from lib.records.record_file import MAGIC, PREAMBLE, VERSION
 
-# Distinguishes a killed run's leftovers from a file that another run is still writing. Windows has no such locks, but
-# an open file cannot be deleted there in the first place.
+# Locks distinguish temporary files of killed runs from those that another run is still writing. Windows has no such
+# locks, but does not allow open files to be deleted.
 if sys.platform != "win32":
     import fcntl
 
-_HEADER_ROOM = 1024  # for the header's own fields, beside the metadata
+_HEADER_ROOM = 1024  # for the header's fields other than the metadata
 _PAGE = 4096
 
 
 class RecordWriter:
-    """Writes records one after the other; the file appears under its name only when `with` ends without an exception.
+    """Context manager that writes records in sequence; the file gets its name only if `with` ends without an exception.
 
-    A killed run leaves an earlier file of that name untouched; what it left beside it, the next writer removes.
+    A killed run leaves an earlier file of that name untouched; the next writer removes the temporary file it left.
     """
 
     def __init__(self, path: str | os.PathLike, shape: Sequence[int], metadata: Mapping[str, Any] | None = None):
         """Args:
-        path: the file to (re)place.
+        path: the file to create or replace.
         shape: shape of every record, e.g. (224, 224, 4).
-        metadata: whatever JSON can hold.
+        metadata: any JSON-serialisable values.
         """
         self.path = Path(path)
         self.shape = tuple(int(n) for n in shape)
@@ -60,7 +60,7 @@ class RecordWriter:
         return self
 
     def append(self, record: np.ndarray, name: str) -> None:
-        """Adds a record.
+        """Appends a record.
 
         Args:
           record: uint8 of the writer's shape.
@@ -83,7 +83,7 @@ class RecordWriter:
             try:
                 self._finish()
             except BaseException as error:
-                # The exception must reach atomic_path, or it would put the unfinished file in place.
+                # The exception must reach atomic_path, which would otherwise install the unfinished file.
                 self._resources.__exit__(type(error), error, error.__traceback__)
                 raise
         return self._resources.__exit__(*exception)
@@ -109,11 +109,11 @@ class RecordWriter:
         self._stream.write(PREAMBLE.pack(MAGIC, VERSION, len(header), zlib.crc32(header)))
         self._stream.write(header)
         self._stream.flush()
-        os.fsync(self._stream.fileno())  # the rename must not overtake the contents when the power fails
+        os.fsync(self._stream.fileno())  # the contents must be on disk before the rename, in case of a power failure
 
 
 def _remove_leftovers(path: Path) -> None:
-    """Deletes what killed writers of `path` left behind: temporary files that no process holds locked."""
+    """Deletes temporary files left by killed writers of `path`: those not locked by a running process."""
     for leftover in path.parent.glob(f".{glob.escape(path.stem)}-????????{glob.escape(path.suffix)}"):
         with contextlib.suppress(BlockingIOError, PermissionError, FileNotFoundError):
             if sys.platform != "win32":

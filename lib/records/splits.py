@@ -1,4 +1,4 @@
-"""Seeded split of named images into training, validation and test, the same whatever else is in the folder."""
+"""Seeded split of images into training, validation and test sets by name, independent of the other files."""
 
 import hashlib
 import itertools
@@ -13,15 +13,15 @@ PARTS = ("train", "val", "test")
 
 
 def split(names: Iterable[str], fractions: Mapping[str, float], seed: int) -> dict[str, list[str]]:
-    """Assigns every name by a hash of itself and the seed, so adding or removing files moves no other one.
+    """Assigns every name by a hash of name and seed, so that adding or removing files does not move others.
 
-    Where a part stays empty by chance (few files), it gets the name closest to it from a part that can spare one:
-    three files or more fill all parts, two fill train and val, one is for training.
+    If a part stays empty by chance (few files), it gets the name with the closest hash from a part that can spare one:
+    three or more files fill all parts, two fill train and val, one goes to train.
 
     Args:
       names: unique file names, in any order.
       fractions: shares of "val" and "test", together below 1; the rest is for training.
-      seed: another seed gives an independent split.
+      seed: different seeds give independent splits.
 
     Returns:
       {"train", "val", "test"}: sorted names.
@@ -38,12 +38,12 @@ def split(names: Iterable[str], fractions: Mapping[str, float], seed: int) -> di
     for name in names:
         place = position[name]
         parts["test" if place < test_end else "val" if place < val_end else "train"].append(name)
-    # The interval each part owns, to pick the closest name for an empty one.
+    # Interval of hash values of each part, to find the closest name for an empty part.
     middle = {"train": (val_end + 1) / 2, "val": (test_end + val_end) / 2, "test": test_end / 2}
     wanted = [part for part in PARTS if part == "train" or fractions[part] > 0]
     for part in wanted[: len(names)]:
         if not parts[part]:
-            # A later part gives up even its only name to an earlier one: training comes first.
+            # A later part gives even its only name to an earlier part, because training comes first.
             donors = [p for p in PARTS if len(parts[p]) > 1 or (parts[p] and p not in wanted[: len(names)])]
             candidates = [name for p in donors for name in parts[p]]
             moved = min(candidates, key=lambda name: (abs(position[name] - middle[part]), name))
@@ -53,13 +53,13 @@ def split(names: Iterable[str], fractions: Mapping[str, float], seed: int) -> di
 
 
 def _position(name: str, seed: int) -> float:
-    """A number in [0, 1) that depends on the name and the seed only, on every machine."""
+    """Hash in [0, 1) of the name and the seed; the same on every machine."""
     digest = hashlib.sha256(f"{seed}\0{name}".encode("utf-8", "surrogateescape")).digest()
     return int.from_bytes(digest[:7], "big") / 2**56
 
 
 def save_split(folder: Path, parts: Mapping[str, Iterable[str]]) -> None:
-    """Writes image_train.txt, image_val.txt and image_test.txt, one name a line.
+    """Writes image_train.txt, image_val.txt and image_test.txt, one name per line.
 
     Raises:
       ValueError: a name is not one line of UTF-8 text.
@@ -73,10 +73,10 @@ def save_split(folder: Path, parts: Mapping[str, Iterable[str]]) -> None:
 
 
 def load_split(folder: Path) -> dict[str, list[str]]:
-    """Reads what save_split wrote.
+    """Reads the files written by `save_split`.
 
     Raises:
-      UserError: a file is missing, training is empty, or a name is in two parts.
+      UserError: a file is missing, the training part is empty, or a name is in two parts.
     """
     parts = {}
     for part in PARTS:
@@ -84,7 +84,7 @@ def load_split(folder: Path) -> dict[str, list[str]]:
         if not path.is_file():
             raise UserError(f"{path}: must list the {part} images, got no file (python create_bin.py writes it)")
         try:
-            # Not splitlines(), which also splits at characters that names may hold.
+            # Not splitlines(), which also splits at characters that are allowed in names.
             parts[part] = path.read_text(encoding="utf-8").removesuffix("\n").split("\n")
         except UnicodeDecodeError:
             raise UserError(f"{path}: must be UTF-8 text, got other bytes (python create_bin.py writes it)") from None
@@ -102,5 +102,5 @@ def load_split(folder: Path) -> dict[str, list[str]]:
 
 
 def split_path(folder: Path, part: str) -> Path:
-    """The list of one part."""
+    """Path of the list of one part."""
     return Path(folder) / f"image_{part}.txt"

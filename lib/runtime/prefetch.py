@@ -1,4 +1,4 @@
-"""Preparation of the next item while the current one is in use."""
+"""Computation of the next item in a second thread while the current one is in use."""
 
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -9,12 +9,12 @@ Result = TypeVar("Result")
 
 
 def prefetch(function: Callable[[Item], Result], items: Iterable[Item]) -> Iterator[Result]:
-    """Yields function(item) in order, the next one computed in a second thread meanwhile.
+    """Yields function(item) in order, while a second thread computes the next result.
 
-    Worth it where `function` spends its time outside of Python, as compiled TensorFlow functions do.
+    This helps if `function` spends its time outside Python, such as in compiled TensorFlow functions.
 
     Raises:
-      What `function` raises, at the item it belongs to; what `items` raises, one item earlier.
+      Any exception of `function`, at its item; any exception of `items`, one item earlier.
     """
     with ThreadPoolExecutor(1) as thread:
         pending = None

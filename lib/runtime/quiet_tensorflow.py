@@ -1,4 +1,4 @@
-"""TensorFlow and LiteRT without their start-up notes, which no setting silences; warnings and errors still appear."""
+"""TensorFlow and LiteRT without their start-up messages, which cannot be disabled; warnings and errors still appear."""
 
 import contextlib
 import os
@@ -7,7 +7,7 @@ import sys
 import tempfile
 from collections.abc import Iterator
 
-# Informational notes, their headline, and the failure to open a CUDA driver that is not installed (303).
+# Informational messages, their header, and the error about a CUDA driver that is not installed (303).
 _NOISE = re.compile(
     r"I0000 |INFO: Created TensorFlow Lite|WARNING: All log messages before absl::InitializeLog"
     r"|.*failed call to cuInit: .*\(303\)"
@@ -15,7 +15,7 @@ _NOISE = re.compile(
 
 
 def import_tensorflow() -> None:
-    """Imports TensorFlow and looks for graphics cards; of what it prints only warnings and errors are shown."""
+    """Imports TensorFlow and lists GPUs; of the messages printed meanwhile, only warnings and errors are shown."""
     if "tensorflow" in sys.modules:
         return
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
@@ -27,9 +27,9 @@ def import_tensorflow() -> None:
 
 @contextlib.contextmanager
 def without_notes() -> Iterator[None]:
-    """Holds back what is printed meanwhile, and then shows the warnings and errors of it.
+    """Context manager that captures stderr and afterwards prints only the warnings and errors.
 
-    The notes are written to the file descriptor, past `sys.stderr`, and before any log level is read.
+    The messages are written directly to the file descriptor, not to `sys.stderr`, before any log level is read.
     """
     sys.stderr.flush()
     original = os.dup(2)

@@ -1,4 +1,4 @@
-"""Jobs run in fresh processes that never outlive the program."""
+"""Execution of jobs in separate processes that end with the program."""
 
 import contextlib
 import itertools
@@ -15,7 +15,7 @@ from typing import TypeVar
 from lib.errors import UserError
 from lib.runtime.quiet_tensorflow import import_tensorflow
 
-WAITING = 2  # jobs handed out for each process: one at work and one ready
+WAITING = 2  # jobs submitted per process: one running and one waiting
 
 Job = TypeVar("Job")
 Result = TypeVar("Result")
@@ -28,15 +28,15 @@ def run_jobs(
     workers: int,
     lost: Callable[[list[Job]], str],
 ) -> Iterator[Result]:
-    """Yields `make(*arguments)(job)` for every job, in the order they finish; few results are in memory at a time.
+    """Yields `make(*arguments)(job)` for every job, in order of completion; few results are in memory at a time.
 
-    Every worker process computes on one thread and without a graphics card: the processes are the parallelism.
+    Every worker process uses one thread and no GPU; parallelism comes from the number of processes.
 
     Args:
-      jobs: picklable.
-      make: builds the function that does the work, once in each process; picklable, as its `arguments` are.
+      jobs: picklable jobs.
+      make: builds the function that does the work, once in each process; picklable, like its `arguments`.
       workers: number of processes; with one (or with a single job) everything runs in the calling process.
-      lost: the error message if a process is killed, given the jobs that were under way.
+      lost: returns the error message for a killed process, given the jobs in progress.
 
     Raises:
       UserError: a process was killed. Exceptions of a job are raised unchanged.
@@ -51,9 +51,9 @@ def run_jobs(
             yield function(job)
         return
     waiting = itertools.chain(first, waiting)
-    # A fresh interpreter for each worker: a fork would copy TensorFlow's threads in an unusable state.
+    # Start a new interpreter for each worker: a fork would copy TensorFlow's threads in an unusable state.
     context = multiprocessing.get_context("spawn")
-    # As bytes: unpickling may import TensorFlow, whose start-up notes each worker would print.
+    # Passed as bytes: unpickling may import TensorFlow, and each worker would print its start-up messages.
     with ProcessPoolExecutor(workers, context, _start, (pickle.dumps((make, arguments)),)) as pool:
         running = {_submit(pool, job): job for job in itertools.islice(waiting, WAITING * workers)}
         try:
@@ -67,21 +67,21 @@ def run_jobs(
         except BrokenProcessPool as error:
             raise UserError(lost(list(running.values()))) from error
         finally:
-            # Before the pool's own end, which would finish all jobs that were handed out.
+            # Must run before the pool's shutdown, which would finish all submitted jobs.
             pool.shutdown(wait=False, cancel_futures=True)
 
 
 def _submit(pool: ProcessPoolExecutor, job: Job) -> Future:
-    """Hands out a job. The pool starts its processes here, and they inherit the environment of this moment."""
+    """Submits a job. The pool starts its processes here, and they inherit the current environment."""
     with _single_threaded_children():
         return pool.submit(_work, job)
 
 
 @contextlib.contextmanager
 def _single_threaded_children() -> Iterator[None]:
-    """Limits processes started inside to one thread each and hides graphics cards from them.
+    """Limits processes started in the block to one thread each and hides GPUs from them.
 
-    By the environment, because numerical libraries read it when they are loaded, before any code of ours runs.
+    Uses environment variables, because numerical libraries read them on import, before any of our code runs.
     """
     threads = ("OMP_NUM_THREADS", "NUMBA_NUM_THREADS", "TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS")
     wanted = {**dict.fromkeys(threads, "1"), "CUDA_VISIBLE_DEVICES": "-1"}
@@ -97,7 +97,7 @@ def _single_threaded_children() -> Iterator[None]:
                 os.environ[name] = value
 
 
-# Of a worker process: the pickled (make, arguments), and the function made from them at its first job.
+# State of a worker process: the pickled (make, arguments), and the function built from them at the first job.
 _pickled = b""
 _function: Callable | None = None
 
@@ -105,15 +105,15 @@ _function: Callable | None = None
 def _start(pickled: bytes) -> None:
     """Prepares a worker process."""
     global _pickled
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to handle, in one line
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent handles Ctrl-C
     threading.Thread(target=_die_with_parent, daemon=True).start()
     _pickled = pickled
 
 
 def _die_with_parent() -> None:
-    """Ends this process with its parent; otherwise the workers of a killed program would wait for jobs for ever."""
+    """Ends this process when its parent ends; otherwise workers of a killed program would wait for jobs forever."""
     parent = multiprocessing.parent_process()
-    assert parent is not None  # only worker processes come here
+    assert parent is not None  # only worker processes call this
     parent.join()
     os._exit(1)
 

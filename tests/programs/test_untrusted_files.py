@@ -267,7 +267,7 @@ def test_a_mat_file_with_function_handles_or_objects_is_refused(tmp_path, capsys
         arguments = ["--mode", "pretrain", f"face_model.source={path.parent}", "--root_dir", tmp_path]
         line = one_line(main.main, arguments, capsys)
         # SciPy itself cannot list an array that has no size, as objects of MATLAB's classes do.
-        assert ("cannot be read" if kind == "opaque" else f"({kind}), which is a program") in line
+        assert ("cannot be read" if kind == "opaque" else f"({kind}), which can run code") in line
     assert is_empty_but_for(tmp_path, path)
 
 

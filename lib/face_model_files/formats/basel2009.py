@@ -2,14 +2,14 @@
 
     01_MorphableModel.mat                 mean face, identity and albedo bases over F = 53,490 vertices (Basel)
     Exp_Pca.bin, std_exp.txt              expression basis over E = 53,215 of them (Guo et al., from FaceWarehouse)
-    BFM_exp_idx.mat, BFM_front_idx.mat    F numbers of E vertices, E numbers of the C = 35,709 cropped ones
-    select_vertex_id.mat                  F numbers of C vertices (only compared with the two above, where present)
+    BFM_exp_idx.mat, BFM_front_idx.mat    indices into F of the E vertices; into E of the C = 35,709 cropped vertices
+    select_vertex_id.mat                  indices into F of the C vertices (if present, compared with the two above)
     facemodel_info.mat                    triangles, landmarks, masks over C (Deep3DFaceReconstruction)
     face05_4seg.mat, face05_symlist.txt   skin region and mirrored pairs over F (optional)
 
-or, instead of all but the optional ones, BFM_model_front.mat (also called bfm2009_face.mat), which holds the result of
-the conversion; face05_* then need the lists of vertices beside them. Lengths are micrometres, or decimetres once
-converted; colours 0..255; indices start at 1.
+BFM_model_front.mat (also called bfm2009_face.mat), the result of converting these files, can replace all but the
+optional ones; face05_* then also need the index files. Lengths are micrometres, decimetres after conversion; colours
+0..255; indices start at 1.
 """
 
 import dataclasses
@@ -31,13 +31,13 @@ RAW = ("01_MorphableModel.mat", "Exp_Pca.bin", "std_exp.txt", EXPRESSION_INDEX, 
 SEGMENTS, PAIRS = "face05_4seg.mat", "face05_symlist.txt"
 FULL = 53490  # vertices of the publishers' model
 INFO = "facemodel_info.mat"
-SKIN_SEGMENT = 3  # of face05_4seg.mat: neither nose (0), eyes (1) nor mouth (2)
-MIRRORED = 0.1  # mean distance of paired vertices after mirroring, of the face's size, above which they are not pairs
+SKIN_SEGMENT = 3  # label in face05_4seg.mat; the others are nose (0), eyes (1) and mouth (2)
+MIRRORED = 0.1  # maximum mean distance of mirrored pairs, as a share of the face's size
 
 
 @dataclasses.dataclass(frozen=True)
 class _Bases:
-    """Arrays over the cropped vertices C, decimetres and RGB in [0, 1]; where C lies in F if that is known."""
+    """Arrays over the cropped vertices C, decimetres and RGB in [0, 1]; the indices of C in F if known."""
 
     mean_shape: np.ndarray
     identity: np.ndarray
@@ -48,22 +48,22 @@ class _Bases:
 
 
 def is_basel_2009(folder: Path) -> bool:
-    """True if a folder holds one of the files that only this model has."""
+    """True if a folder holds one of the files specific to this model."""
     return any((Path(folder) / name).is_file() for name in (*READY, RAW[0]))
 
 
 def load_basel_2009(folder: Path) -> FaceModel:
-    """The cropped model of Deep3DFaceReconstruction with 80 + 64 + 80 coefficients of unit variance.
+    """Loads the cropped model of Deep3DFaceReconstruction with 80 + 64 + 80 coefficients of unit variance.
 
-    The skin is that of face05_4seg.mat where it is there (the texture networks' original code), else the skin mask of
-    facemodel_info.mat (Deep3DFaceReconstruction). Mirrored vertices come from face05_symlist.txt or else from the mean
-    shape. There is no published texture chart; a cylindrical one is made.
+    The skin mask comes from face05_4seg.mat (as in the original code of the texture networks) or, if that is missing,
+    from facemodel_info.mat (as in Deep3DFaceReconstruction). Mirrored vertices come from face05_symlist.txt or, if that
+    is missing, from the mean shape. No texture chart is published; a cylindrical one is computed.
 
     Args:
-      folder: of the files named above.
+      folder: folder of the files listed above.
 
     Raises:
-      UserError: a file is missing or is not what its name says; the message names it.
+      UserError: a file is missing or has the wrong contents; the message names it.
     """
     folder = Path(folder)
     ready = next((folder / name for name in READY if (folder / name).is_file()), None)
@@ -120,17 +120,17 @@ def _from_ready(folder: Path, file: MatFile) -> _Bases:
 
 
 def _cropped_of_ready(folder: Path, count: int) -> np.ndarray | None:
-    """As `_cropped_to_full`, for a converted model of `count` vertices, which does not say itself where they come from.
+    """As `_cropped_to_full`, for a converted model of `count` vertices, which does not hold these indices itself.
 
     Raises:
-      UserError: there are files over the full model and no list that leads to them, or one of another length.
+      UserError: there are files over the full model, but no index files or indices of another length.
     """
     kept = _cropped_to_full(folder, FULL)
     over_full = [name for name in (SEGMENTS, PAIRS) if (folder / name).is_file()]
     if kept is None and over_full:
         raise UserError(
             f"{folder / over_full[0]}: numbers the full model's vertices and needs {SELECTED}, or {EXPRESSION_INDEX} "
-            f"and {FRONT_INDEX}, beside the converted one, got none (put it there, or take {over_full[0]} away)"
+            f"and {FRONT_INDEX}, in the same folder, got none (add them, or remove {over_full[0]})"
         )
     if kept is not None and len(kept) != count:
         raise UserError(
@@ -148,7 +148,7 @@ def _from_raw(folder: Path) -> _Bases:
     kept = _cropped_to_full(folder, full)
 
     def scaled(kind: str, count: int) -> np.ndarray:
-        """[count, C, 3] principal components times their standard deviations ("EV" despite the name)."""
+        """[count, C, 3] principal components times their standard deviations, which is what "EV" holds."""
         components = model.matrix(f"{kind}PC", 3 * full, count)
         deviations = model.numbers(f"{kind}EV")
         if deviations.size < count:
@@ -166,10 +166,10 @@ def _from_raw(folder: Path) -> _Bases:
 
 
 def _cropped_to_full(folder: Path, full: int) -> np.ndarray | None:
-    """[C] vertices of the full model that the cropped one keeps, by the lists in the folder; None without any list.
+    """[C] indices of the cropped vertices in the full model, from the index files in the folder; None without these.
 
     Raises:
-      UserError: two lists name different vertices.
+      UserError: two index files disagree.
     """
     through, selected = (folder / EXPRESSION_INDEX, folder / FRONT_INDEX), folder / SELECTED
     kept = None
@@ -189,8 +189,8 @@ def _cropped_to_full(folder: Path, full: int) -> np.ndarray | None:
 def _expressions(folder: Path, vertices: int, count: int) -> np.ndarray:
     """[count, E, 3] micrometres: components of Exp_Pca.bin times the standard deviations of std_exp.txt.
 
-    The binary file is little-endian: the number of components (int32), the mean (which the method ignores), then the
-    components, float32.
+    The binary file is little-endian: the number of components (int32), the mean (unused here, as in
+    Deep3DFaceReconstruction), then the components, float32.
     """
     path = folder / "Exp_Pca.bin"
     size = path.stat().st_size
@@ -199,7 +199,7 @@ def _expressions(folder: Path, vertices: int, count: int) -> np.ndarray:
     if found < count or size != expected:
         raise UserError(
             f"{path}: must hold at least {count} components of {vertices} vertices and {expected} bytes for the "
-            f"{found} it declares, got {size} bytes"
+            f"{found} components it declares, got {size} bytes"
         )
     numbers = folder / "std_exp.txt"
     try:
@@ -232,10 +232,10 @@ def _mirror(folder: Path, shape: np.ndarray, cropped_to_full: np.ndarray | None)
     try:
         pairs = np.loadtxt(path, dtype=np.int64, ndmin=2)
     except ValueError as error:
-        raise UserError(f"{path}: must hold two whole numbers a line, got something else ({error})") from None
+        raise UserError(f"{path}: must hold two whole numbers per line, got something else ({error})") from None
     if pairs.shape[1] != 2 or pairs.min() < 0:
         raise UserError(f"{path}: must hold pairs of vertices of the full model, got {list(pairs.shape)} numbers")
-    # Copies of this list count from 0 or from 1; the mean face decides.
+    # Some copies of this list are 0-based, others 1-based; the mean face decides.
     candidates = [_cropped_pairs(pairs - base, cropped_to_full) for base in (0, 1) if pairs.min() >= base]
     errors = [np.abs(shape[p[:, 0]] * [-1, 1, 1] - shape[p[:, 1]]).mean() if len(p) else np.inf for p in candidates]
     best = int(np.argmin(errors))
@@ -248,7 +248,7 @@ def _mirror(folder: Path, shape: np.ndarray, cropped_to_full: np.ndarray | None)
 
 
 def _cropped_pairs(pairs: np.ndarray, cropped_to_full: np.ndarray) -> np.ndarray:
-    """Pairs of F vertices [P, 2] as pairs of C vertices, without those that were cropped away."""
+    """Converts pairs [P, 2] of F vertices to pairs of C vertices, without those that were cropped away."""
     place = np.full(max(pairs.max(), cropped_to_full.max()) + 1, -1)
     place[cropped_to_full] = np.arange(len(cropped_to_full))
     cropped = place[pairs]
@@ -256,12 +256,12 @@ def _cropped_pairs(pairs: np.ndarray, cropped_to_full: np.ndarray) -> np.ndarray
 
 
 def _vertices(numbers: np.ndarray, path: Path) -> np.ndarray:
-    """[N, 3] of interleaved coordinates."""
+    """[N, 3] vertices from interleaved coordinates."""
     if numbers.size % 3:
         raise UserError(f"{path}: coordinates must come in threes, got {numbers.size} numbers")
     return numbers.reshape(-1, 3).astype(np.float64)
 
 
 def _basis(columns: np.ndarray) -> np.ndarray:
-    """[K, N, 3] of a matrix [3 N, K] with interleaved coordinates."""
+    """[K, N, 3] basis from a matrix [3 N, K] with interleaved coordinates."""
     return columns.T.reshape(columns.shape[1], -1, 3)

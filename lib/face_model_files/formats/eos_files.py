@@ -1,24 +1,24 @@
-"""Files of the eos library (Huber et al. 2016): face models and blendshapes, without eos and with every length checked.
+"""Reader for files of the eos library (Huber et al. 2016): face models and blendshapes. It checks every length.
 
-They are binary archives of the cereal library: little-endian values in a row, without names.
+The files are binary archives of the cereal library: little-endian values in sequence, without names.
 
-    matrix      int32 rows, int32 columns, then float32 column by column
+    matrix      int32 rows, int32 columns, then float32 values in column-major order
     list        uint64 length, then the entries; text is a list of bytes
     linear      matrices: mean [3 N, 1], orthonormal columns [3 N, K], variances [K, 1]; triangles: list of 3 int32
     blendshape  text, its name; matrix [3 N, 1], a displacement at full strength
-    optional    one byte, 1 for nothing, 0 before what there is
+    optional    one byte: 1 if absent; 0 if present, followed by the value
 
 A model file holds
 
     version     uint32, 1 to 4
     shape       linear, millimetres, interleaved
-    colours     linear, RGB in [0, 1], of no vertices in a model without
+    colours     linear, RGB in [0, 1]; without vertices if the model has no colours
     expressions from version 2: optional; int32 0 before a linear model, 1 before a list of blendshapes
     landmarks   from version 3: optional; list of text and int32, the vertex (not used: names differ between models)
     chart       list of 2 float64 for each vertex, v downwards
-    its corners from version 4: list of 3 int32, as the triangles where each vertex has one place in the chart
+    its corners from version 4: list of 3 int32; equal to the triangles if each vertex has one point in the chart
 
-and a file of blendshapes is a list of them.
+A file of blendshapes is a list of blendshapes.
 """
 
 from dataclasses import dataclass
@@ -37,7 +37,7 @@ class Linear:
     """A linear model in the units of its file.
 
     Attributes:
-      mean: [N, 3]; no vertices where the file has no such model.
+      mean: [N, 3]; N = 0 if the file has no such model.
       components: [K, N, 3], times their standard deviations.
       triangles: [F, 3].
     """
@@ -53,9 +53,9 @@ class EosModel:
 
     Attributes:
       shape: millimetres, axes as in the file.
-      colour: RGB in [0, 1], None where there is none.
-      expression: a linear model, blendshapes by name [N, 3] mm, or None.
-      uv: [N, 2], v upwards; None where there is none or a vertex has several.
+      colour: RGB in [0, 1]; None if the file has no colours.
+      expression: a linear model, blendshapes (name -> [N, 3] mm), or None.
+      uv: [N, 2], v upwards; None if missing, or if a vertex has several texture coordinates.
     """
 
     shape: Linear
@@ -65,10 +65,10 @@ class EosModel:
 
 
 def read_eos_model(path: Path) -> EosModel:
-    """A model file.
+    """Reads a model file.
 
     Raises:
-      UserError: it is another kind of file, is cut off, is too long, or its parts do not fit together.
+      UserError: the file is of another kind, truncated or too long, or its parts are inconsistent.
     """
     file = _Archive(path, "a face model of the eos library")
     version = file.number("<u4", "version")
@@ -94,7 +94,7 @@ def read_eos_model(path: Path) -> EosModel:
     chart = file.rows("texture coordinates", "<f8", 2)
     corners = file.rows("texture triangles", "<i4", 3) if version >= 4 else np.zeros((0, 3))
     file.end()
-    # eos has v downwards, as images are stored.
+    # v points down in eos files, as in images.
     uv = chart * [1.0, -1.0] + [0.0, 1.0]
     seams = len(corners) and not np.array_equal(corners, shape.triangles)
     return EosModel(
@@ -106,10 +106,10 @@ def read_eos_model(path: Path) -> EosModel:
 
 
 def read_blendshapes(path: Path, vertices: int) -> dict[str, np.ndarray]:
-    """name -> [vertices, 3] displacement at full strength, millimetres.
+    """Reads blendshapes: name -> [vertices, 3] displacement at full strength, millimetres.
 
     Raises:
-      UserError: no such file, or one of another model.
+      UserError: the file cannot be read, or belongs to another model.
     """
     file = _Archive(path, "blendshapes of the eos library")
     shapes = _blendshapes(file, vertices)
@@ -118,11 +118,11 @@ def read_blendshapes(path: Path, vertices: int) -> dict[str, np.ndarray]:
 
 
 def _linear(file: "_Archive", part: str, vertices: int | None = None) -> Linear:
-    """The next linear model; `vertices` is how many it must have."""
+    """Reads the next linear model; `vertices` is the required number of vertices."""
     mean, basis = file.matrix(f"{part} mean"), file.matrix(f"{part} basis")
     variances, triangles = file.matrix(f"{part} variances").ravel(), file.rows(f"{part} triangles", "<i4", 3)
     count = mean.size // 3
-    # A part that is not there has an empty mean, and the other arrays empty in one of several ways.
+    # A missing part has an empty mean; its other arrays are empty, too, but their shapes vary.
     if not mean.size and not basis.size and vertices is None:
         return Linear(np.zeros((0, 3)), np.zeros((0, 0, 3)), triangles)
     if mean.size % 3 or basis.shape != (mean.size, variances.size) or vertices not in (None, count):
@@ -153,14 +153,14 @@ def _blendshapes(file: "_Archive", vertices: int) -> dict[str, np.ndarray]:
 
 
 class _Archive:
-    """Values of a file one after the other; nothing is made that is larger than what is left of the file.
+    """Sequential reader of a file; allocates no array larger than the unread rest of the file.
 
     Args:
       path: the file.
-      kind: what it must be, for messages.
+      kind: kind of the file, for error messages.
 
     Raises:
-      UserError: it cannot be read.
+      UserError: the file cannot be read.
     """
 
     def __init__(self, path: Path, kind: str):
@@ -179,7 +179,7 @@ class _Archive:
         return int(self._take(1, dtype, what)[0])
 
     def length(self, what: str, least: int) -> int:
-        """Length of a list, checked against what is left, as each entry has at least `least` bytes."""
+        """Length of a list; checked against the unread rest, because each entry takes at least `least` bytes."""
         count = self.number("<u8", f"number of {what}")
         self._check(count * least, what)
         return count
@@ -209,7 +209,7 @@ class _Archive:
         return values.reshape(columns, rows).T.astype(np.float64)
 
     def rows(self, what: str, dtype: str, width: int) -> np.ndarray:
-        """[count, width] of a list."""
+        """Reads a list as [count, width]."""
         count = self.length(what, width * np.dtype(dtype).itemsize)
         return self._take(count * width, dtype, what).reshape(count, width)
 
@@ -227,4 +227,4 @@ class _Archive:
     def _check(self, size: int, what: str) -> None:
         left = len(self._data) - self._at
         if size > left:
-            self.fail(f"that is whole, got {left} bytes where its {what} needs {size}: cut off, or another file")
+            self.fail(f"that is whole, got {left} bytes where its {what} needs {size}: truncated, or another file")

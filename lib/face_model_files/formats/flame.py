@@ -1,13 +1,12 @@
-"""FLAME (Li et al. 2017) from an .npz of plain arrays; its published .pkl is a program and is never opened.
+"""FLAME (Li et al. 2017) from an .npz of plain arrays; the published .pkl can run code and is never opened.
 
     v_template     [5023, 3] neutral head, metres, y up, z out of the face
     shapedirs      [5023, 3, 400] displacements for one standard deviation: 300 of identity, then 100 of expression
     f              [9976, 3] triangles, from 0
 
-and, where they are there, the landmarks as points on triangles: `full_lmk_faces_idx` [68] and `full_lmk_bary_coords`
-[68, 3], or `static_lmk_faces_idx` [51] and `static_lmk_bary_coords` [51, 3] (all but the jaw). `landmarks.txt` beside
-the file takes their place. FLAME's joints are not used: a `FaceModel` is linear, and jaw openings come with the
-expressions.
+and optionally the landmarks as points on triangles: `full_lmk_faces_idx` [68] and `full_lmk_bary_coords` [68, 3], or
+`static_lmk_faces_idx` [51] and `static_lmk_bary_coords` [51, 3] (all but the jaw). A `landmarks.txt` in the same folder
+takes precedence. FLAME's joints are not used: a `FaceModel` is linear, and the expressions include jaw opening.
 """
 
 import zipfile
@@ -22,18 +21,18 @@ from lib.face_model_files.landmark_files import FILE, complete_landmarks, read_l
 from lib.files.numpy_files import DamagedFile, read_npz
 
 DECIMETRES = 10.0  # in a metre
-IDENTITY, EXPRESSION = 100, 50  # components kept at most; what its users take
+IDENTITY, EXPRESSION = 100, 50  # maximum number of components, as commonly used with FLAME
 PUBLISHED_IDENTITY, JAW = 300, 17
 _NEEDED = ("v_template", "shapedirs", "f")
 CONVERT = (
-    "a .pkl can run any program when it is opened: convert it once where you trust it, with chumpy installed, by "
+    "opening a .pkl can run arbitrary code: if you trust the file, convert it once, with chumpy installed, by "
     '`d = pickle.load(open(FILE, "rb"), encoding="latin1"); '
     'numpy.savez("flame.npz", **{k: numpy.asarray(d[k], d[k].dtype) for k in ("v_template", "shapedirs", "f")})`'
 )
 
 
 def find_flame(path: Path) -> Path | None:
-    """The model's file: an .npz with FLAME's arrays, or a .pkl beside none, which `load_flame` refuses."""
+    """The model's file: an .npz with FLAME's arrays, or else a .pkl, which `load_flame` refuses."""
     path = Path(path)
     candidates = [path] if path.is_file() else sorted(path.glob("*.npz")) + sorted(path.glob("*.pkl"))
     for file in candidates:
@@ -47,14 +46,14 @@ def find_flame(path: Path) -> Path | None:
 
 
 def load_flame(path: Path, source: FaceModel) -> FaceModel:
-    """The face of FLAME's head, with the albedo of another model.
+    """Loads the face of FLAME's head, with the albedo of another model.
 
     Args:
-      path: the .npz, or the folder it lies in.
-      source: its albedo and regions are carried over, and landmarks that are not given.
+      path: the .npz, or its folder.
+      source: model from which albedo, regions and missing landmarks are transferred.
 
     Raises:
-      UserError: a .pkl, or arrays that are not FLAME's.
+      UserError: the file is a .pkl, or its arrays are not FLAME's.
     """
     file = find_flame(path)
     if file is None:
@@ -78,10 +77,10 @@ def load_flame(path: Path, source: FaceModel) -> FaceModel:
     if triangles.ndim != 2 or triangles.shape[1] != 3 or triangles.min() < 0 or triangles.max() >= len(template):
         raise UserError(f"{file}: 'f' must be [F, 3] vertices within 0..{len(template) - 1}")
     basis = np.moveaxis(directions.astype(np.float64), -1, 0) * DECIMETRES
-    # Models with fewer components than published have no expressions among them.
+    # A model with fewer components than published holds no expressions.
     expression = basis[PUBLISHED_IDENTITY : PUBLISHED_IDENTITY + EXPRESSION]
     shape = template.astype(np.float64) * DECIMETRES
-    # Vertex numbers stay good; coordinates in landmarks.txt are metres as the file's own.
+    # landmarks.txt may hold vertex numbers, or coordinates in metres like the model's own.
     marks = file.parent / FILE
     if marks.is_file():
         landmarks = read_landmarks(marks, template.astype(np.float64))
@@ -100,13 +99,13 @@ def load_flame(path: Path, source: FaceModel) -> FaceModel:
 
 
 def _embedded(path: Path, arrays: dict, shape: np.ndarray, triangles: np.ndarray) -> dict[int, np.ndarray]:
-    """landmark number -> [3] dm of the landmarks the file holds, none where it holds none."""
+    """Landmark number -> [3] dm for the landmarks in the file; empty if it holds none."""
     for kind, first in (("full", 0), ("static", JAW)):
         faces, weights = arrays.get(f"{kind}_lmk_faces_idx"), arrays.get(f"{kind}_lmk_bary_coords")
         if faces is None or weights is None:
             continue
         count = LANDMARKS - first
-        # Published with an axis of length 1 before.
+        # The published arrays have a leading axis of length 1.
         if faces.size != count or weights.size != 3 * count:
             raise UserError(
                 f"{path}: '{kind}_lmk_faces_idx' must be {count} triangles and '{kind}_lmk_bary_coords' [{count}, 3] "

@@ -3,11 +3,11 @@
     generic_neutral_mesh.obj                  neutral face; quads and texture coordinates
     identity000.obj ... identity099.obj       neutral face plus one identity mode each
     browDown_L.obj ... noseSneer_R.obj        neutral face plus one expression at full strength each
-    vertex_indices.json                       "expressions" names those; "idx_to_landmark_verts", 68 vertices
+    vertex_indices.json                       "expressions": their names; "idx_to_landmark_verts": 68 vertices
 
-Lengths there are centimetres, x to the subject's left, y up, z out of the face: the axes of `FaceModel`. Only the face
-area is kept: the first 9,409 vertices and 9,230 polygons of the meshes, without eyeballs, teeth and back of the head.
-Earlier releases number the vertices otherwise and are refused.
+Lengths are centimetres, x to the subject's left, y up, z out of the face, as in `FaceModel`. Only the face area is
+kept: the first 9,409 vertices and 9,230 polygons of the meshes, without eyeballs, teeth and back of the head. Earlier
+releases number the vertices differently and are refused.
 """
 
 import dataclasses
@@ -25,14 +25,14 @@ from lib.face_model_files.formats.obj_files import read_vertices, split_quads, v
 NAME = "ICT-FaceKit"
 NEUTRAL, INDICES = "generic_neutral_mesh.obj", "vertex_indices.json"
 CENTIMETRES = 10.0  # in a decimetre
-# Strengths lie in 0..1 and are mostly small. A quarter is taken as their standard deviation: half strength is two
-# deviations, and random coefficients, with both signs, stay faces although all expressions act at once.
+# Expression strengths are in 0..1 and mostly small. Their standard deviation is taken as 0.25: half strength is two
+# deviations, and random coefficients of both signs still give faces although all expressions act at once.
 STRENGTH = 0.25
 
 
 @dataclasses.dataclass(frozen=True)
 class Extent:
-    """The part of the published meshes that is the face: counts from the start of the files."""
+    """The face area of the published meshes, as counts from the start of the files."""
 
     vertices: int = 9409
     polygons: int = 9230
@@ -46,17 +46,17 @@ def is_ict(folder: Path) -> bool:
 
 
 def load_ict(folder: Path, source: FaceModel, extent: Extent | None = None) -> FaceModel:
-    """The face area of the model, with the albedo of another.
+    """Loads the face area of the model, with the albedo of another model.
 
-    Identity coefficients have unit variance as published; a coefficient of 1 of an expression is its strength STRENGTH.
+    Identity coefficients have unit variance as published; an expression coefficient of 1 is the strength STRENGTH.
 
     Args:
       folder: `FaceXModel`.
-      source: the model whose albedo, skin and regions are carried over.
+      source: model from which albedo, skin mask and regions are transferred.
       extent: of the face in the meshes; the published one by default.
 
     Raises:
-      UserError: a file is missing or is not what its name says; the message names it.
+      UserError: a file is missing or has the wrong contents; the message names it.
     """
     folder, extent = Path(folder), extent or Extent()
     names, landmarks = _read_indices(folder / INDICES, extent.vertices)
@@ -71,7 +71,7 @@ def load_ict(folder: Path, source: FaceModel, extent: Extent | None = None) -> F
     def offsets(meshes: list[str]) -> np.ndarray:
         return np.array([read_vertices(folder / f"{m}.obj", extent.vertices, count) - neutral for m in meshes])
 
-    # Each symmetric about x = 0, which centring must not shift.
+    # Each mesh is symmetric about x = 0, and centring must not shift it.
     mirror = mirror_by_position(neutral / CENTIMETRES)
     shape = (neutral - neutral.mean(axis=0)) / CENTIMETRES
     triangles = split_quads(neutral, quads)
@@ -115,7 +115,7 @@ def _read_indices(path: Path, vertices: int) -> tuple[list[str], np.ndarray]:
 
 
 def _read_polygons(path: Path, extent: Extent) -> tuple[np.ndarray, np.ndarray]:
-    """Quads [Q, 4] of the face, from 0, and texture coordinates [N, 2] of its vertices."""
+    """0-based quads [Q, 4] of the face and texture coordinates [N, 2] of its vertices."""
     lines = path.read_bytes().split(b"\n")
     faces = [line[2:].split() for line in lines if line.startswith(b"f ")][: extent.polygons]
     try:
@@ -128,11 +128,11 @@ def _read_polygons(path: Path, extent: Extent) -> tuple[np.ndarray, np.ndarray]:
     if corners.shape != (extent.polygons, 4, 2):
         raise UserError(f"{path}: must begin with {extent.polygons} quads v/vt, got {list(corners.shape)}")
     quads = corners[..., 0]
-    # Other releases of the model number their vertices otherwise: their first polygons leave the face area.
+    # Other releases number the vertices differently: their first polygons use vertices outside the face area.
     if not np.array_equal(np.unique(quads), np.arange(extent.vertices)):
         raise UserError(
             f"{path}: the first {extent.polygons} polygons must use the vertices 0..{extent.vertices - 1} alone, "
-            f"got {quads.min()}..{quads.max()} (another release of {NAME}? data/README.md names the one that is read)"
+            f"got {quads.min()}..{quads.max()} (another release of {NAME}? data/README.md names the supported one)"
         )
     if corners[..., 1].min() < 0 or corners[..., 1].max() >= len(chart):
         raise UserError(f"{path}: polygons must use the {len(chart)} texture coordinates there are")

@@ -1,4 +1,4 @@
-"""MATLAB files with every array checked: a wrong file is named before anything is computed from it."""
+"""MATLAB files with checked arrays, so that a wrong file is reported before it is used."""
 
 import math
 import zlib
@@ -11,7 +11,7 @@ from scipy.io.matlab import MatReadError
 from lib.errors import UserError
 from lib.files.numpy_files import check_unpacked
 
-# MATLAB's classes of numbers with the bytes of one, and those whose contents are meant to be run.
+# MATLAB's numeric classes with their sizes in bytes, and the classes that hold code.
 _BYTES = {
     **dict.fromkeys(("int8", "uint8", "logical"), 1),
     **dict.fromkeys(("int16", "uint16"), 2),
@@ -28,7 +28,7 @@ class MatFile:
       path: the file.
 
     Raises:
-      UserError: it is missing or no MATLAB 5 file.
+      UserError: the file is missing or is not a MATLAB 5 file.
     """
 
     def __init__(self, path: Path):
@@ -36,7 +36,7 @@ class MatFile:
         if not self.path.is_file():
             raise UserError(f"{self.path}: must be a MATLAB file, got no such file")
         try:
-            # Only arrays of numbers are read: the rest may be programs (function handles, objects) or anything.
+            # Only numeric arrays are read: other contents may be code (function handles, objects).
             contents = scipy.io.whosmat(self.path)
             check_unpacked(
                 sum(math.prod(shape) * _BYTES[kind] for _, shape, kind in contents if kind in _BYTES),
@@ -45,13 +45,13 @@ class MatFile:
             programs = [f"'{name}' ({kind})" for name, _, kind in contents if kind in _PROGRAMS]
             if programs:
                 raise UserError(
-                    f"{self.path}: must hold arrays of numbers, got {', '.join(programs)}, which is a program"
+                    f"{self.path}: must hold arrays of numbers, got {', '.join(programs)}, which can run code"
                 )
             numeric = [name for name, _, kind in contents if kind in _BYTES]
             self._arrays = scipy.io.loadmat(self.path, variable_names=numeric)
         except UserError:
             raise
-        # What scipy raises on other and on truncated files; a version 7.3 file is NotImplementedError.
+        # SciPy's errors for foreign and truncated files; version 7.3 files raise NotImplementedError.
         except (
             MatReadError,
             ValueError,
@@ -69,10 +69,10 @@ class MatFile:
         return name in self._arrays
 
     def numbers(self, name: str, size: int | None = None) -> np.ndarray:
-        """All values of an array as a flat vector (MATLAB keeps vectors as one row or one column).
+        """An array as a flat vector (MATLAB stores vectors as one row or one column).
 
         Raises:
-          UserError: there is no such array, it is not numeric, not finite or not of this size.
+          UserError: the array is missing, not numeric, not finite or not of this size.
         """
         values = self._get(name).ravel()
         if size is not None and values.size != size:
@@ -80,7 +80,7 @@ class MatFile:
         return values
 
     def matrix(self, name: str, rows: int | None = None, columns: int | None = None) -> np.ndarray:
-        """An array of two axes with at least `columns` columns, of which the first are returned.
+        """The first `columns` columns of a two-dimensional array.
 
         Raises:
           UserError: as for `numbers`.
@@ -93,10 +93,10 @@ class MatFile:
         return values if columns is None else values[:, :columns]
 
     def indices(self, name: str, count: int, size: int | None = None) -> np.ndarray:
-        """Indices from 0 of an array of indices from 1 into `count` things; its shape is kept, vectors are flat.
+        """An array of indices from 1 to `count` as 0-based indices; keeps its shape, but flattens vectors.
 
         Raises:
-          UserError: as for `numbers`; or a value is not a whole number from 1 to `count`.
+          UserError: as for `numbers`, or a value is not a whole number from 1 to `count`.
         """
         values = self._get(name)
         values = values.ravel() if 1 in values.shape else values

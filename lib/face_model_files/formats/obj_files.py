@@ -1,4 +1,4 @@
-"""Wavefront OBJ meshes with the numbering of their file, which mesh libraries change at texture seams."""
+"""Reader for Wavefront OBJ meshes that keeps the file's vertex order, which mesh libraries change at texture seams."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,12 +10,12 @@ from lib.errors import UserError
 
 @dataclass(frozen=True)
 class ObjMesh:
-    """A mesh as its file numbers it.
+    """A mesh in the vertex order of its file.
 
     Attributes:
       vertices: [N, 3] in the file's units.
-      triangles: [F, 3], polygons cut.
-      uv: [N, 2] texture coordinates, None where there are none or a vertex has several.
+      triangles: [F, 3], larger polygons split.
+      uv: [N, 2] texture coordinates; None if missing, or if a vertex has several.
     """
 
     vertices: np.ndarray
@@ -24,17 +24,17 @@ class ObjMesh:
 
 
 def read_vertices(path: Path, kept: int | None = None, total: int | None = None) -> np.ndarray:
-    """The first `kept` vertices [kept, 3] of an OBJ file, by default all.
+    """Reads the first `kept` vertices [kept, 3] of an OBJ file, all by default.
 
     Raises:
-      UserError: no file, fewer vertices than `kept`, not `total` ones where that is given, or no numbers.
+      UserError: the file is missing, has fewer vertices than `kept`, not exactly `total` if given, or bad numbers.
     """
     try:
         lines = [line.split()[1:4] for line in path.read_bytes().split(b"\n") if line.startswith(b"v ")]
     except OSError as error:
         raise UserError(f"{path}: must be an OBJ file, got {error.strerror}") from None
     if len(lines) < (kept or 1) or (total is not None and len(lines) != total):
-        expected = f"at least {kept or 1}" if total is None else f"{total}, as the other meshes beside it"
+        expected = f"at least {kept or 1}" if total is None else f"{total}, as the other meshes in its folder,"
         raise UserError(f"{path}: must have {expected} vertices, got {len(lines)}")
     try:
         vertices = np.array(lines[:kept], np.float64).reshape(-1, 3)
@@ -51,10 +51,10 @@ def vertex_count(path: Path) -> int:
 
 
 def read_obj(path: Path) -> ObjMesh:
-    """Vertices, triangles and texture coordinates; everything else is ignored.
+    """Reads vertices, triangles and texture coordinates; ignores everything else.
 
     Raises:
-      UserError: not an OBJ file with polygons.
+      UserError: the file is not an OBJ file with polygons.
     """
     vertices = read_vertices(path)
     lines = path.read_bytes().split(b"\n")
@@ -78,7 +78,7 @@ def read_obj(path: Path) -> ObjMesh:
 
 
 def split_quads(vertices: np.ndarray, quads: np.ndarray) -> np.ndarray:
-    """[2 Q, 3] the halves of quads [Q, 4], each cut along its shorter diagonal, in the same winding."""
+    """Splits quads [Q, 4] along their shorter diagonals into triangles [2 Q, 3] with the same winding."""
     a, b, c, d = (vertices[quads[:, corner]] for corner in range(4))
     first = np.linalg.norm(a - c, axis=1) <= np.linalg.norm(b - d, axis=1)
     halves = np.where(first[:, None], quads[:, [0, 1, 2, 0, 2, 3]], quads[:, [0, 1, 3, 1, 2, 3]])
@@ -86,13 +86,13 @@ def split_quads(vertices: np.ndarray, quads: np.ndarray) -> np.ndarray:
 
 
 def _fans(polygons: np.ndarray) -> np.ndarray:
-    """Triangles of polygons [P, S], from the first corner of each."""
+    """Splits polygons [P, S] into triangle fans around their first corners."""
     steps = range(1, polygons.shape[1] - 1)
     return np.concatenate([polygons[:, [0, step, step + 1]] for step in steps])
 
 
 def _texture_coordinates(lines: list[bytes], polygons: list, corners: np.ndarray, count: int) -> np.ndarray | None:
-    """[N, 2], None where a corner has none or a vertex has several: a seam."""
+    """Texture coordinates [N, 2]; None if a corner has none, or a vertex has several (a seam)."""
     flat = [corner[1] if len(corner) > 1 else b"" for polygon in polygons for corner in polygon]
     if b"" in flat:
         return None

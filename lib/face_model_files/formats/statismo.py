@@ -1,4 +1,4 @@
-"""Basel Face Models 2017 and 2019 as published: HDF5 in the layout of Statismo and Scalismo.
+"""Basel Face Models 2017 and 2019 as published: HDF5 files with the layout of Statismo and Scalismo.
 
     shape/model/mean          [3 N] neutral mean face, millimetres, interleaved
     shape/model/pcaBasis      [3 N, K] orthonormal columns
@@ -8,8 +8,8 @@
     shape/representer/cells   [3, F] triangles, from 0
     metadata/landmarks/json   named points: [{"id": ..., "coordinates": [x, y, z]}, ...]
 
-x to the subject's left, y up, z out of the face. The file names about thirty points, most of them among the usual 68;
-`landmarks.txt` beside it takes their place.
+x to the subject's left, y up, z out of the face. The file names about thirty points, most of which are among the 68
+landmarks; a `landmarks.txt` in the same folder takes precedence.
 """
 
 import json
@@ -24,8 +24,8 @@ from lib.face_model_files.assembly import PublishedModel, assemble, face_only
 from lib.face_model_files.landmark_files import FILE, complete_landmarks, read_landmarks
 
 MILLIMETRES = 100.0  # in a decimetre
-IDENTITY, EXPRESSION, ALBEDO = 80, 64, 80  # components kept at most: as many as of the Basel model of 2009
-# Which of the 68 landmarks the file names, and how.
+IDENTITY, EXPRESSION, ALBEDO = 80, 64, 80  # maximum numbers of components, as in the Basel Face Model 2009
+# Names in the file of those of the 68 landmarks that it holds.
 NAMED = {
     "center.chin.tip": 8, "center.nose.tip": 30, "right.nose.wing.tip": 31, "left.nose.wing.tip": 35,
     "right.eye.corner_outer": 36, "right.eye.corner_inner": 39, "left.eye.corner_inner": 42,
@@ -37,7 +37,7 @@ _SUFFIXES = (".h5", ".hdf5")
 
 
 def find_statismo(path: Path) -> Path | None:
-    """The model's file: the path itself, or the only one of its kind in a folder."""
+    """The model's file: the path itself, or the only .h5 file in a folder."""
     path = Path(path)
     if path.is_file():
         return path if path.suffix in _SUFFIXES else None
@@ -46,16 +46,17 @@ def find_statismo(path: Path) -> Path | None:
 
 
 def load_statismo(path: Path, source: FaceModel) -> FaceModel:
-    """The model of an .h5 file: its face area, the first components of identity, expression and colour.
+    """Loads the model in an .h5 file: its face area, the first components of identity, expression and colour.
 
-    The mean expression is part of the mean face, as the coefficients of `FaceModel` have mean zero.
+    The mean expression is added to the mean face, because the coefficients of a `FaceModel` have zero mean.
 
     Args:
       path: the file, or a folder with one.
-      source: for the landmarks the file does not name, regions and masks; its albedo if the file has no colours.
+      source: model from which missing landmarks, regions and masks are transferred, and the albedo if the file has no
+        colours.
 
     Raises:
-      UserError: not such a file, or its arrays do not fit together.
+      UserError: the file is of another kind, or its arrays are inconsistent.
     """
     file = find_statismo(path)
     if file is None:
@@ -101,7 +102,7 @@ def load_statismo(path: Path, source: FaceModel) -> FaceModel:
 def _linear(
     path: Path, data: h5py.File, part: str, count: int, unit: float, size: int | None = None
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Mean [N, 3] and components [K, N, 3] times their standard deviations, K at most `count`."""
+    """Mean [N, 3] and at most `count` components [K, N, 3], scaled by their standard deviations."""
     mean = _array(path, data, f"{part}/model/mean").astype(np.float64).ravel()
     if mean.size % 3 or (size is not None and mean.size != size):
         raise UserError(f"{path}: '{part}/model/mean' must have {size or '3 N'} numbers, got {mean.size}")
@@ -119,7 +120,7 @@ def _linear(
 
 def _array(path: Path, data: h5py.File, name: str) -> np.ndarray:
     if not isinstance(data.get(name), h5py.Dataset):
-        raise UserError(f"{path}: must hold '{name}', as the Basel Face Models of 2017 and 2019 do, got a file without")
+        raise UserError(f"{path}: must hold '{name}', as the Basel Face Models of 2017 and 2019 do, got no such array")
     values = np.asarray(data[name])
     if values.dtype.kind == "f" and not np.isfinite(values).all():
         raise UserError(f"{path}: '{name}' must be finite, got NaN or infinity")
@@ -127,7 +128,7 @@ def _array(path: Path, data: h5py.File, name: str) -> np.ndarray:
 
 
 def _named_points(path: Path, data: h5py.File) -> dict[str, np.ndarray]:
-    """name -> [3] millimetres; empty where the file has none."""
+    """Name -> [3] millimetres; empty if the file has no named points."""
     if "metadata/landmarks/json" not in data:
         return {}
     raw = np.asarray(data["metadata/landmarks/json"]).ravel()[0]

@@ -1,12 +1,11 @@
-"""The Surrey Face Model (Huber et al. 2016) as the eos library gives it out, folder `share`.
+"""The Surrey Face Model (Huber et al. 2016) as distributed with the eos library, folder `share`.
 
     sfm_shape_3448.bin                mean face, 63 identity components, triangles, texture chart; 3,448 vertices
     ibug_to_sfm.txt                   50 of the 68 landmarks as vertices (TOML, landmarks numbered from 1)
     expression_blendshapes_3448.bin   optional: anger, disgust, fear, happiness, sadness, surprise at full strength
 
-x to the subject's left, y up, z out of the face, millimetres. The public model has no colours; files of the same layout
-that have some, or expressions of their own, are read with them. `landmarks.txt` beside the file takes the place of
-ibug_to_sfm.txt.
+x to the subject's left, y up, z out of the face, millimetres. The public model has no colours; colours and expressions
+in other files of the same layout are read. A `landmarks.txt` in the same folder takes precedence over ibug_to_sfm.txt.
 """
 
 import tomllib
@@ -24,8 +23,8 @@ from lib.face_model_files.landmark_files import FILE, complete_landmarks, read_l
 NAME = "Surrey Face Model"
 MILLIMETRES = 100.0  # in a decimetre
 MARKS = "ibug_to_sfm.txt"
-IDENTITY, EXPRESSION, ALBEDO = 80, 64, 80  # components kept at most: as many as of the Basel models
-# Blendshapes act from 0 to 1 and coefficients have both signs: half strength is two deviations, as for ICT-FaceKit.
+IDENTITY, EXPRESSION, ALBEDO = 80, 64, 80  # maximum numbers of components, as in the Basel models
+# Blendshape strengths are in 0..1, coefficients have both signs: half strength is two deviations, as for ICT-FaceKit.
 STRENGTH = 0.25
 
 
@@ -39,15 +38,15 @@ def find_surrey(path: Path) -> Path | None:
 
 
 def load_surrey(path: Path, source: FaceModel) -> FaceModel:
-    """The model of an eos file.
+    """Loads the model in an eos file.
 
     Args:
       path: the file, or a folder with one.
-      source: for the landmarks without a vertex in the file (jaw, inner mouth corners), regions and masks; its
-        albedo and expressions where there are none.
+      source: model from which missing landmarks (jaw, inner mouth corners), regions and masks are transferred, and
+        albedo and expressions if the file has none.
 
     Raises:
-      UserError: not such a file, or one beside it does not belong to it.
+      UserError: the file is of another kind, or another file in its folder does not belong to it.
     """
     file = find_surrey(path)
     if file is None:
@@ -56,13 +55,13 @@ def load_surrey(path: Path, source: FaceModel) -> FaceModel:
     shape = model.shape.mean / MILLIMETRES
     expression, names = None, tuple[str, ...]()
     if isinstance(model.expression, Linear):
-        # The coefficients of `FaceModel` have mean zero, so the mean expression is part of the mean face.
+        # The coefficients of a `FaceModel` have zero mean, so the mean expression is added to the mean face.
         shape = shape + model.expression.mean / MILLIMETRES
         expression = model.expression.components[:EXPRESSION] / MILLIMETRES
     elif shapes := model.expression or _blendshapes_beside(file, len(model.shape.mean)):
         names, expression = tuple(shapes), np.array(list(shapes.values())) * (STRENGTH / MILLIMETRES)
     landmarks = _landmarks(file, model, shape, source)
-    shape = shape - shape.mean(axis=0)  # puts the plane of symmetry at x = 0, from which the file's is 0.1 mm off
+    shape = shape - shape.mean(axis=0)  # moves the plane of symmetry to x = 0; it is 0.1 mm off in the file
     colour = model.colour
     published = PublishedModel(
         where=str(file),
@@ -82,7 +81,7 @@ def load_surrey(path: Path, source: FaceModel) -> FaceModel:
 
 
 def _blendshapes_beside(path: Path, vertices: int) -> dict[str, np.ndarray] | None:
-    """Blendshapes from the file in the model's folder that is named by its number of vertices, if there is one."""
+    """Blendshapes from the file in the model's folder whose name holds the number of vertices; None without it."""
     beside = path.parent / f"expression_blendshapes_{vertices}.bin"
     return read_blendshapes(beside, vertices) if beside.is_file() else None
 
@@ -95,7 +94,7 @@ def _landmarks(path: Path, model: EosModel, shape: np.ndarray, source: FaceModel
     if not marks.is_file():
         raise UserError(
             f"{marks}: must name landmarks of {path.name}, got no such file (copy it from the same folder of eos, or "
-            f"put all {LANDMARKS} into {FILE}, a vertex number a line)"
+            f"put all {LANDMARKS} into {FILE}, one vertex number per line)"
         )
     known = _read_marks(marks, len(shape))
     landmarks = complete_landmarks(str(marks), shape, {k: shape[vertex] for k, vertex in known.items()}, source)
@@ -104,7 +103,7 @@ def _landmarks(path: Path, model: EosModel, shape: np.ndarray, source: FaceModel
 
 
 def _read_marks(path: Path, vertices: int) -> dict[int, int]:
-    """Landmark number from 0 -> vertex."""
+    """0-based landmark number -> vertex."""
     try:
         entries = tomllib.loads(path.read_text(encoding="utf-8"))["landmark_mappings"].items()
         known = {int(number) - 1: vertex for number, vertex in entries}
@@ -120,8 +119,8 @@ def _read_marks(path: Path, vertices: int) -> dict[int, int]:
     if wrong:
         raise UserError(
             f"{path}: must give vertices within 0..{vertices - 1} for landmarks from 1 to {LANDMARKS}, got "
-            f"{', '.join(wrong[:3])} (does it belong to the model beside it?)"
+            f"{', '.join(wrong[:3])} (does it belong to the model in its folder?)"
         )
     if len(set(known.values())) < len(known):
-        raise UserError(f"{path}: must give every landmark another vertex, got one vertex for several")
+        raise UserError(f"{path}: must give every landmark a different vertex, got one vertex for several")
     return known

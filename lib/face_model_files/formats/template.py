@@ -1,12 +1,12 @@
-"""A face model from one mesh with landmarks: how faces differ, move and are coloured comes from another model.
+"""A face model from one mesh with landmarks; identity, expressions and albedo come from another model.
 
     template.obj                   neutral face in any units, place and orientation; polygons of any size
-    landmarks.txt                  its 68 landmarks: a vertex number from 0, or three coordinates, on each line
-    identity/*.obj                 optional: the template plus one standard deviation of a mode each
-    expressions/NAME.obj           optional: the template plus one standard deviation of an expression each
+    landmarks.txt                  its 68 landmarks: a 0-based vertex number or three coordinates per line
+    identity/*.obj                 optional: each the template plus one standard deviation of an identity mode
+    expressions/NAME.obj           optional: each the template plus one standard deviation of an expression
 
-Without identity or expressions the built-in model's displacements are carried over: each vertex moves as the closest
-point of the built-in face does, once both faces lie over each other by their landmarks.
+Missing identity modes or expressions are transferred from the built-in model: the two faces are aligned by their
+landmarks, and each vertex takes the displacement of the closest point on the built-in face.
 """
 
 from pathlib import Path
@@ -22,7 +22,7 @@ from lib.face_model_files.landmark_files import FILE, read_landmarks
 
 TEMPLATE = "template.obj"
 IDENTITY, EXPRESSIONS = "identity", "expressions"
-# dm, root mean square over the landmarks: beyond this they are numbered otherwise or belong to another mesh.
+# Maximum RMS distance [dm] of the aligned landmarks; beyond it they are in another order or belong to another mesh.
 LANDMARK_MISFIT = 0.15
 
 
@@ -32,14 +32,14 @@ def is_template(path: Path) -> bool:
 
 
 def load_template(folder: Path, source: FaceModel) -> FaceModel:
-    """The model of a folder.
+    """Loads the model in a folder.
 
     Args:
-      folder: as above.
-      source: whose displacements, albedo and regions are carried over.
+      folder: folder of the files listed above.
+      source: model from which displacements, albedo and regions are transferred.
 
     Raises:
-      UserError: a file is missing or does not fit; the message names it.
+      UserError: a file is missing or inconsistent; the message names it.
     """
     folder = Path(folder)
     path = folder / TEMPLATE
@@ -50,7 +50,7 @@ def load_template(folder: Path, source: FaceModel) -> FaceModel:
             f"{marks}: must name the 68 landmarks of {TEMPLATE}, got no such file (docs/guide/own_face_model.md)"
         )
     landmarks = read_landmarks(marks, mesh.vertices)
-    # Scale, rotation and shift at once (Umeyama 1991), for columns.
+    # Scale, rotation and shift in closed form (Umeyama 1991), for column vectors.
     similarity, _, _ = procrustes(mesh.vertices[landmarks], source.mean_shape[source.landmarks], reflection=False)
     linear = similarity[:3, :3].T
     shape = mesh.vertices @ linear + similarity[:3, 3]
@@ -86,7 +86,7 @@ def load_template(folder: Path, source: FaceModel) -> FaceModel:
 
 
 def _check_winding(path: Path, shape: np.ndarray, triangles: np.ndarray, landmarks: np.ndarray) -> None:
-    """Triangles at the landmarks must face forwards."""
+    """Raises UserError unless the triangles at the landmarks face forwards."""
     a, b, c = (shape[triangles[np.isin(triangles, landmarks[17:]).any(axis=1), corner]] for corner in range(3))
     forwards = np.cross(b - a, c - a)[:, 2]
     if forwards.sum() <= 0:

@@ -209,7 +209,7 @@ def places(model: FaceModel) -> dict[str, int]:
     [
         ("mean", -4, "<I", 0, "version from 1 to 4, got 0"),
         ("mean", -4, "<I", 5, "version from 1 to 4, got 5"),
-        ("mean", 0, "<i", 2**31 - 1, "whole, got .* where its shape mean needs 8589934588: cut off"),
+        ("mean", 0, "<i", 2**31 - 1, "whole, got .* where its shape mean needs 8589934588: truncated"),
         ("mean", 0, "<i", -1, "shape mean has rows and columns, got -1 x 1"),
         ("mean", 8, "<f", np.nan, "shape mean is finite"),
         ("basis", 4, "<i", 2**31 - 1, "whole, got .* where its shape basis needs"),
