@@ -118,8 +118,7 @@ def calibrate_landmarks(config: schema.Config, _: argparse.Namespace) -> int:
     from model.dense_landmarks.source import remake
     from model.face_model_source import load_face_model
 
-    _, path = remake(config, load_face_model(config))
-    print(f"the 468 landmarks of {config.face_model.source}: {path}")
+    print(f"the 468 landmarks of {config.face_model.source}: {remake(config, load_face_model(config))}")
     return 0
 
 

@@ -33,11 +33,11 @@ def surface_points(config: schema.Config, face_model: FaceModel) -> SurfacePoint
         stored = read_points(path)
         if stored.method == METHOD:
             return stored.points
-    return remake(config, face_model)[0]
+    return read_points(remake(config, face_model)).points
 
 
-def remake(config: schema.Config, face_model: FaceModel) -> tuple[SurfacePoints, Path]:
-    """Calibrates and stores the points of a face model; the built-in one's where the repository ships them."""
+def remake(config: schema.Config, face_model: FaceModel) -> Path:
+    """Calibrates the points of a face model and stores them, the built-in one's where the repository ships them."""
     points = calibrate(face_model)
     built_in = config.face_model.source == "built-in"
     path = SHIPPED if built_in else _cache_path(config, face_model)
@@ -49,7 +49,7 @@ def remake(config: schema.Config, face_model: FaceModel) -> tuple[SurfacePoints,
     }
     header = {"face model": face_model.fingerprint, "method": METHOD}
     headed_npz.write(path, arrays, header, compress=True)
-    return points, path
+    return path
 
 
 def _cache_path(config: schema.Config, face_model: FaceModel) -> Path:
