@@ -1,4 +1,4 @@
-"""A face detector trained on real photos, run on synthetic ones: the share it finds, the accuracy of its points."""
+"""Measures a face detector (trained on real photos) on synthetic photos: detection rate and accuracy of its points."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -8,20 +8,20 @@ from tqdm import tqdm
 
 from lib.face_image.detection import detect_faces
 
-SURE = 0.99  # confidence of a detection beyond doubt
-# Mean distance of the five points, in distances between the eyes, beyond which a detection is not this face.
+SURE = 0.99  # smallest confidence of a certain detection
+# Largest mean distance of the five points, in interocular distances, at which a detection counts as this face.
 ELSEWHERE = 0.5
-# Bands of yaw that are reported, degrees; the synthetic photos end at 60, rounding included.
+# Reported bands of yaw, degrees; synthetic photos have up to 60 degrees, with a margin for rounding.
 BANDS = {"within_30": (0.0, 30.0), "30_to_60": (30.0, 60.5)}
 
 
 @dataclass(frozen=True)
 class Finding:
-    """A detection of the face in question.
+    """A detection of the wanted face.
 
     Attributes:
-      confidence: the detector's own, 0 to 1.
-      errors: [5] distances of its points from the true ones, per cent of the distance between the eyes.
+      confidence: the detector's confidence, 0 to 1.
+      errors: [5] distances of its points from the true ones, per cent of the interocular distance.
     """
 
     confidence: float
@@ -29,7 +29,7 @@ class Finding:
 
 
 def find_face(image: np.ndarray, points: np.ndarray, refine: bool = False) -> Finding | None:
-    """The detection closest to a known face; None where the detector does not find it.
+    """Runs the detector; returns the detection closest to a known face, None if the face is not detected.
 
     Args:
       image: uint8 [H, W, 3 or 4].
@@ -46,11 +46,14 @@ def find_face(image: np.ndarray, points: np.ndarray, refine: bool = False) -> Fi
 
 
 def summary(findings: Sequence[Finding | None]) -> dict | None:
-    """Shares and means over the faces to be found; None where there was none.
+    """Summarises detections; None for an empty list.
 
     Returns:
-      faces; found: share of them; sure: share found with a confidence above 0.99; points_percent: mean distance of the
-      five points over those found, per cent of the distance between the eyes (None if nothing was found).
+      faces: number of faces.
+      found: share of faces detected.
+      sure: share of faces detected with a confidence above 0.99.
+      points_percent: mean distance of the five points over detected faces, per cent of the interocular distance (None
+        if no face was detected).
     """
     if not findings:
         return None

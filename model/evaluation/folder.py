@@ -1,4 +1,4 @@
-"""The measures of the paper's comparison on a folder of photos, or of crops that are aligned already."""
+"""Computes the measures of the paper's comparison on a folder of photos, or of already aligned crops."""
 
 import time
 from pathlib import Path
@@ -19,21 +19,21 @@ from model.reconstruction.face_reconstructor import FaceReconstructor
 
 
 def evaluate_folder(config: schema.Config, source: Path, output: Path) -> dict[str, str]:
-    """Measures the run's best texture network on images of a folder; see model/evaluation/images.py.
+    """Measures the run's best texture network on the images in a folder; see model/evaluation/images.py.
 
-    Photos are aligned, masked and fitted as in test mode; with evaluate.crops the files are aligned RGBA crops, whose
-    coefficients are the regressor's, as in training. One bad image never stops the folder.
+    Photos are aligned, masked and fitted as in test mode. With evaluate.crops, the files are aligned RGBA crops whose
+    coefficients come from the regressor, as in training. An image that fails does not stop the others.
 
     Args:
       config: the effective configuration.
-      source: the folder, nested or not.
+      source: the folder, with or without sub-folders.
       output: receives images.csv, images.json, images.png.
 
     Returns:
-      The images that could not be measured: name -> reason.
+      Images that could not be measured: name -> reason.
 
     Raises:
-      UserError: there is no image, no trained network, or not one image could be measured.
+      UserError: there is no image or no trained network, or all images failed.
     """
     started = time.monotonic()
     paths = photo_paths(source, skip=output)
@@ -54,7 +54,7 @@ def evaluate_folder(config: schema.Config, source: Path, output: Path) -> dict[s
     print_means(summary["mean"])
     for name, reason in images.failed.items():
         print(f"  left out: {name}: {reason}")
-    print(f"image by image: {Path(output).resolve() / 'images.csv'}   pictures: images.png beside it")
+    print(f"image by image: {Path(output).resolve() / 'images.csv'}   pictures: images.png in the same folder")
     return images.failed
 
 

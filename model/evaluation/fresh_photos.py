@@ -1,4 +1,4 @@
-"""Fresh synthetic photos, several of each person, measured by face detector and identity network."""
+"""Measures face detector and identity network on new synthetic photos, several of each person."""
 
 import numpy as np
 import tensorflow as tf
@@ -16,13 +16,12 @@ PER_PERSON = PhotoSettings().photos_per_identity
 
 
 def fresh_photos(pipeline: Pipeline) -> FaceSet | None:
-    """Photos that no network was trained on, rendered once and kept under data/generated/evaluate.
+    """Photos that no network was trained on, rendered once and stored under data/generated/evaluate.
 
-    There are as many as the larger of evaluate.detector_faces and four for each of evaluate.identity_people; None if
-    both are 0.
+    Their number is the larger of evaluate.detector_faces and four times evaluate.identity_people; None if both are 0.
 
     Raises:
-      UserError: evaluate.seed is one that training data was made with.
+      UserError: evaluate.seed was also used for training data.
     """
     config = pipeline.config
     section = config.evaluate
@@ -42,7 +41,7 @@ def fresh_photos(pipeline: Pipeline) -> FaceSet | None:
 
 
 def check_seed(config: schema.Config) -> None:
-    """Raises UserError if the fresh photos would show people that some network was trained on."""
+    """Raises UserError if the new photos would show people that a network was trained on."""
     for key, seed in (("data.synthetic_seed", config.data.synthetic_seed), ("pretrain.seed", config.pretrain.seed)):
         if config.evaluate.seed == seed:
             raise UserError(
@@ -57,7 +56,7 @@ def measure_detector(pipeline: Pipeline, photos: FaceSet) -> dict | None:
     if count == 0:
         return None
     coefficients = photos.coefficients[:count]
-    # Straight from the coefficients: the detector's points are compared with the model's own.
+    # True points come from the true coefficients through the face model.
     landmarks = np.concatenate(
         [pipeline.face_gcn.morphable.posed(tf.constant(row[None]), pipeline.camera).landmarks for row in coefficients]
     )

@@ -4,11 +4,11 @@ The protocol, the same for every image (docs/guide/reproduce.md describes it):
 
   values: RGB in [0, 1], the photo's bytes / 255; renderings clipped to [0, 1], not rounded.
   mask M: pixels whose alpha is at least one half and on which the face is drawn.
-  composite: the rendering inside M, the photo itself everywhere else.
-  inside M: L1, PSNR and SSIM (its map computed on the composites, averaged over M).
-  on the composite: the same over the whole crop; pixels outside M are equal, so these flatter the smaller mask.
+  composite: the rendering inside M, the photo everywhere else.
+  inside M: L1, PSNR and SSIM (the SSIM map is computed on composites and averaged over M).
+  on the composite: the same over the whole crop; pixels outside M are equal, so smaller masks give better values.
   identity: cosine between the embeddings of photo and composite.
-  shape [mm]: see model/metrics/shape.py; before the pose, expression included, over the vertices of the face's front.
+  shape [mm]: see model/metrics/shape.py; without pose, with expression, over the vertices of the face's front.
 """
 
 import csv
@@ -32,8 +32,8 @@ from model.metrics.shape import aligned_distance
 from model.pipeline import Pipeline
 
 TEXTURES = ("coarse", "fine")
-OWN = "own"  # the configuration's identity network, which the loss may have trained against
-ERROR_GAIN = 4.0  # of the error pictures
+OWN = "own"  # the configuration's identity network, which the training loss may have used
+ERROR_GAIN = 4.0  # amplification of errors in pictures
 PROTOCOL = {
     "values": "RGB in [0, 1]",
     "mask": "alpha >= 0.5 and face drawn",
@@ -45,7 +45,7 @@ PROTOCOL = {
 
 
 class ImageEvaluation:
-    """Measures images one after the other; keeps numbers, and the pictures of the first few.
+    """Measures images one after the other; keeps all numbers, but pictures only of the first few.
 
     Args:
       pipeline: face model and the configuration's identity network.
@@ -70,13 +70,14 @@ class ImageEvaluation:
         """Measures one image.
 
         Args:
-          name: of its row.
+          name: name of its row.
           crop: [1, H, W, 4] RGBA in [0, 1].
-          result: of this crop.
-          truth: [K] true coefficients, where they are known.
+          result: reconstruction of this crop.
+          truth: [K] true coefficients, None if unknown.
 
         Returns:
-          Its row: `<texture>_<measure>`, `coverage` of alpha by M, `mask_share` of the crop, and errors of the shape.
+          Its row: `<texture>_<measure>`, `coverage` (share of alpha in M), `mask_share` (share of the crop in M), and
+          errors of shape.
         """
         photo, alpha = crop[..., :3], crop[..., 3:]
         mask = tf.cast(tf.logical_and(alpha >= 0.5, result.mask >= 0.5), tf.float32)
@@ -103,7 +104,7 @@ class ImageEvaluation:
         return row
 
     def similarity(self, composite: tf.Tensor, photo: tf.Tensor, mask: tf.Tensor) -> dict[str, float]:
-        """L1, PSNR [dB] and SSIM inside the mask [1, H, W, 1], and of the pictures [1, H, W, 3] as a whole."""
+        """L1, PSNR [dB] and SSIM of two pictures [1, H, W, 3], inside the mask [1, H, W, 1] and as a whole."""
         everywhere = tf.ones_like(mask)
         inside, whole = structural_similarity(composite[0].numpy(), photo[0].numpy(), mask[0, ..., 0].numpy())
         return {
@@ -116,15 +117,15 @@ class ImageEvaluation:
         }
 
     def embeddings(self, picture: tf.Tensor, points: np.ndarray) -> dict[str, tf.Tensor]:
-        """Embeddings of a picture [1, H, W, 3] by the configuration's own network and every further one.
+        """Embeddings of a picture [1, H, W, 3] by the configuration's network and all additional ones.
 
         Args:
-          points: [5, 2] pixels of the face.
+          points: [5, 2] five points of the face, pixels.
         """
         return {OWN: self.pipeline.embed(picture)} | {name: run(picture, points) for name, run in self.networks.items()}
 
     def shape(self, shape: np.ndarray, truth: np.ndarray) -> dict[str, float]:
-        """Errors [mm] of a shape [N, 3], and those of the mean face, against the true coefficients [K]."""
+        """Errors [mm] of a shape [N, 3], and of the mean face, relative to true coefficients [K]."""
         model = self.pipeline.face_model
         true = model.layout.split(truth[None].astype(np.float32))
         front = model.front_mask
@@ -136,7 +137,7 @@ class ImageEvaluation:
         }
 
     def means(self) -> dict[str, float | None]:
-        """Mean of each column over the images that have a number there; None where none has."""
+        """Mean of each column over the images with a number in it; None if there are none."""
         result = {}
         for column in self._columns():
             values = np.array([row.get(column, np.nan) for row in self.rows.values()])
@@ -145,10 +146,13 @@ class ImageEvaluation:
         return result
 
     def write(self, output: Path) -> dict:
-        """Writes images.csv (a row an image), images.json (means, protocol, failures) and images.png; returns the JSON.
+        """Writes images.csv (one row per image), images.json (means, protocol, failures) and images.png.
+
+        Returns:
+          The content of images.json.
 
         Raises:
-          UserError: not one image was measured.
+          UserError: no image was measured.
         """
         if not self.rows:
             first = next((f"{name}: {reason}" for name, reason in self.failed.items()), "none was given")
@@ -170,7 +174,7 @@ class ImageEvaluation:
 
 
 def print_means(mean: Mapping[str, float | None]) -> None:
-    """Prints the table of means: a row a measure, a column a texture; then the shape."""
+    """Prints the means, with one row per measure and one column per texture, then the errors of shape."""
     print(f"{'photo and rendering':24}" + "".join(f"{texture:>10}" for texture in TEXTURES))
     for key in mean:
         texture, _, measure = key.partition("_")

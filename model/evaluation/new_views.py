@@ -1,10 +1,9 @@
-"""Views of a true face that its photo did not show, and the vertices that it did.
+"""Views of a true face that its photo does not show, and the visibility of its vertices in the photo.
 
-Why new views are compared as they are: the mesh of truth and reconstruction is the same, vertex by vertex, so the true
-albedo (with all the skin's detail) and a reconstructed one can both be drawn on the true shape, in the same pose, under
-the same light. What differs then is the texture alone: errors of shape and pose count where they moved colours to wrong
-vertices, not as shifted outlines. Light and albedo are not scaled to fit: a face that was reconstructed too dark under
-too bright a light looks right in its photo and too dark here.
+True and reconstructed face have the same mesh topology, so the true albedo (including skin detail) and a reconstructed
+one can both be rendered on the true shape, in the same pose and light. Only the texture differs then: errors of shape
+and pose count if they moved colours to wrong vertices, but not as shifted outlines. Light and albedo are not rescaled:
+a face that was reconstructed too dark under too bright a light looks right in its photo, but too dark here.
 """
 
 from dataclasses import dataclass
@@ -23,17 +22,17 @@ from model.morphable_model import MorphableModel
 from model.projection import zbuffer_projection
 
 NEW_YAWS = (30.0, 60.0)  # degrees, away from the side that the photo shows
-_LIGHTS = 7919  # seed of the new lights: a stream of random numbers that nothing else uses
+_LIGHTS = 7919  # seed of the new lights, used for nothing else
 
 
 @dataclass(frozen=True)
 class NewViews(TensorStructure):
-    """Textures in views V that the photo did not show.
+    """Renderings of A textures in V views that the photo does not show.
 
     Attributes:
       pictures: [V, A, H, W, 3] RGB in [0, 1], one for each albedo; 0 in the background.
-      face: [V, H, W, 1] 1 where the face is drawn.
-      skin: [V, H, W, 1] 1 where it shows skin, which is what is compared.
+      face: [V, H, W, 1], 1 on the face.
+      skin: [V, H, W, 1], 1 on skin, where pictures are compared.
     """
 
     pictures: tf.Tensor
@@ -42,12 +41,12 @@ class NewViews(TensorStructure):
 
 
 def true_visibility(morphable: MorphableModel, camera: Camera, coefficients: tf.Tensor, crop: tf.Tensor) -> tf.Tensor:
-    """Visibility [1, N] of the true face in its photo: 0 on vertices turned away, behind others, outside or occluded.
+    """Visibility [1, N] of the true face in its photo: 0 for vertices that face away, are hidden, or lie outside.
 
     Args:
       morphable: the face model.
-      camera: of the crop.
-      coefficients: [1, K] true ones.
+      camera: camera of the crop.
+      coefficients: [1, K] true coefficients.
       crop: [1, H, W, 4] RGBA in [0, 1]; alpha is 0 on occluders.
     """
     face = morphable.posed(coefficients, camera)
@@ -60,11 +59,11 @@ def true_visibility(morphable: MorphableModel, camera: Camera, coefficients: tf.
 
 
 def new_light(index: int, skin: np.ndarray) -> np.ndarray:
-    """[27] light of record `index` in the new views, drawn from the same distribution as the photos' lights.
+    """Light [27] of record `index` in the new views, drawn from the same distribution as the photos' light.
 
     Args:
-      index: another record, another light.
-      skin: [S, 3] true albedo; the light is metered for it, as a camera would.
+      index: index of the record; every record has a different light.
+      skin: [S, 3] true albedo, for which the exposure is set as a camera would.
     """
     tone = float(skin.mean(axis=0) @ LUMINANCE)
     return sample_light(np.random.default_rng([_LIGHTS, index]), tone).coefficients.astype(np.float32)
@@ -73,14 +72,14 @@ def new_light(index: int, skin: np.ndarray) -> np.ndarray:
 def render_new_views(
     morphable: MorphableModel, camera: Camera, coefficients: tf.Tensor, light: tf.Tensor, albedos: tf.Tensor
 ) -> NewViews:
-    """Draws albedos on the true shape, turned 30 and 60 degrees to the side that the photo shows less of.
+    """Renders albedos on the true shape, turned by 30 and 60 degrees to show the side that the photo shows less of.
 
     The head is upright in the middle of the picture, with the photo's expression.
 
     Args:
       morphable: the face model.
-      camera: of the pictures.
-      coefficients: [1, K] true ones; their yaw decides on the side that the photo shows.
+      camera: camera of the pictures.
+      coefficients: [1, K] true coefficients; the sign of their yaw gives the side that the photo shows.
       light: [1, 27] spherical harmonics.
       albedos: [A, N, 3] RGB in [0, 1].
     """

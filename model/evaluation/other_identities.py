@@ -1,4 +1,4 @@
-"""Third-party identity networks for measuring, each described by a YAML card beside its .pb or ONNX file."""
+"""Third-party identity networks for evaluation, each described by a YAML card that refers to a .pb or ONNX file."""
 
 import dataclasses
 from collections.abc import Callable
@@ -22,19 +22,19 @@ COUNTS = {"rgb": 3, "bgr": 3, "grey": 1}
 
 @dataclasses.dataclass(frozen=True)
 class NetworkCard:
-    """The input that a network expects, read from YAML.
+    """Description of a network and of the input it expects, read from YAML.
 
     Attributes:
-      name: of its column; by default the card's.
+      name: name of its column; by default the file name of the card.
       file: the network, .pb (frozen TensorFlow 1 graph) or .onnx; relative to the card.
       size: side of its input [px].
       channels: rgb, bgr or grey (ITU-R 601 luma).
-      mean, std: the input is (value - mean) / std of values in [0, 1]; one number, or one a channel in their order.
-      layout: nchw or nhwc; by default what each kind of file usually has: ONNX nchw, .pb nhwc.
-      crop_fraction: central share of the crop's side that the network sees; not with `points`.
-      points: [5, 2] where eyes, nose and mouth corners must lie in the input (x right, y down, 0 the centre of the
-        first pixel, as in OpenCV), image's left first; empty: the central square is resized.
-      input, output: tensors of a .pb.
+      mean, std: the input is (value - mean) / std for values in [0, 1]; one number, or one per channel in their order.
+      layout: nchw or nhwc; by default nchw for ONNX and nhwc for .pb files.
+      crop_fraction: side of the central square of the crop that is used, as a share; not allowed with `points`.
+      points: [5, 2] positions of eyes, nose and mouth corners in the input (x right, y down, 0 at the centre of the
+        first pixel, as in OpenCV), image's left first; if empty, the central square is resized instead.
+      input, output: names of the tensors of a .pb.
       settings: boolean inputs of a .pb and their values.
     """
 
@@ -67,10 +67,10 @@ class NetworkCard:
 
 
 class OtherIdentity:
-    """The network of a card: picture to embedding.
+    """Network described by a card: picture to embedding.
 
     Args:
-      path: of the card.
+      path: path of the card.
 
     Raises:
       UserError: the card or the network cannot be used.
@@ -83,14 +83,14 @@ class OtherIdentity:
         self._channels_first = (self.card.layout or ("nhwc" if file.suffix == ".pb" else "nchw")) == "nchw"
 
     def __call__(self, picture: tf.Tensor, points: np.ndarray) -> tf.Tensor:
-        """Embedding [1, E] of a picture.
+        """Computes the embedding [1, E] of a picture.
 
         Args:
           picture: [1, H, W, 3] RGB in [0, 1].
-          points: [5, 2] of the face in it, pixels with (0.5, 0.5) at the first one's centre.
+          points: [5, 2] five points of the face, pixels, with (0.5, 0.5) at the centre of the first pixel.
 
         Raises:
-          UserError: the network does not take the card's input, or its output is not finite.
+          UserError: the network does not accept the input that the card describes, or its output is not finite.
         """
         values = self.network_input(picture, points)
         try:
@@ -103,10 +103,10 @@ class OtherIdentity:
         return tf.constant(embedding.reshape(1, -1), tf.float32)
 
     def network_input(self, picture: tf.Tensor, points: np.ndarray) -> np.ndarray:
-        """The network's input, float32 [1, size, size, channels]; arguments as in a call."""
+        """Prepares the network's input, float32 [1, size, size, channels]; arguments as in `__call__`."""
         card = self.card
         if card.points:
-            # OpenCV counts from the first pixel's centre.
+            # OpenCV's origin is the centre of the first pixel.
             fit = SimilarityTransform.from_estimate(points - 0.5, np.asarray(card.points, np.float64))
             image = cv2.warpAffine(np.asarray(picture)[0], fit.params[:2], (card.size, card.size))
         else:

@@ -1,4 +1,4 @@
-"""Further trained texture networks, to be measured on the same faces."""
+"""Texture networks of other runs, to be measured on the same faces."""
 
 import dataclasses
 
@@ -10,10 +10,10 @@ from model.pipeline import load_pipeline, restore_texture_network
 
 
 def other_runs(config: schema.Config) -> tuple[dict[str, FaceGCN], list[str]]:
-    """The runs of evaluate.runs that were trained on the same records, apart from the configuration's own.
+    """Loads the runs of evaluate.runs that were trained on the same records, except the configuration's own run.
 
     Returns:
-      The `FaceGCN` of each run with its best weights; and a line for each run left out: why, and what to do.
+      The `FaceGCN` of each run with its best weights; and for each run left out, a line with the reason and a remedy.
     """
     chains, left_out = {}, []
     for name in config.evaluate.runs:
@@ -35,5 +35,5 @@ def other_runs(config: schema.Config) -> tuple[dict[str, FaceGCN], list[str]]:
 
 
 def run_name(config: schema.Config) -> str:
-    """The second part of the run's folder: the variant's name unless --suffix gave another."""
+    """Name of a run, from the second part of its folder: the variant's name, or the value of --suffix."""
     return config.run_dir.name.removeprefix(f"{config.data.name}_")

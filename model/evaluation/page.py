@@ -1,4 +1,4 @@
-"""The page of --mode evaluate: its table and its picture sheet in one HTML file."""
+"""HTML page of --mode evaluate: the table and the picture sheet in one file."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -11,9 +11,9 @@ from model.evaluation.tables import DIGITS, HEADINGS, verification
 from model.report.face_data import webp
 from model.report.page import TEMPLATES, read_asset
 
-# Errors; of PSNR and cosine more is better.
+# Columns where lower is better; for PSNR and cosine, higher is better.
 LOWER_IS_BETTER = ("albedo_visible", "albedo_hidden")
-# Pixels a side; WebP takes no more.
+# Largest side of a WebP image, pixels.
 LARGEST = 16383
 
 
@@ -23,13 +23,13 @@ def write_evaluation_page(output: Path, metrics: Mapping, sheet: Image.Image) ->
     Args:
       output: folder of metrics.json, which the page links to.
       metrics: the content of metrics.json.
-      sheet: RGB picture of some faces.
+      sheet: RGB picture sheet of some faces.
     """
     sheet = sheet.copy()
     sheet.thumbnail((LARGEST, LARGEST))
     columns = {name: values for name, values in metrics["textures"].items() if values}
     kinds = list(next(iter(columns.values())))
-    # The optimum bounds the others and is no candidate.
+    # The optimum is an upper bound, not a candidate.
     best = {name: _best(name, {k: v for k, v in columns[name].items() if k != "optimum"}) for name in columns}
     page = TEMPLATES.get_template("evaluation.html").render(
         faces=metrics["faces"],

@@ -1,20 +1,20 @@
-"""Measures the shipped and trained networks on held-out crops: the numbers of results/evaluate.
+"""Measures the shipped and trained networks on held-out crops; writes the numbers of results/evaluate.
 
-`projection` is the de-lit projection: pixel colours divided by the shading where the photo shows the vertex, the
-coarse albedo elsewhere, without a network; `optimum` is the best any vertex colouring could do on the same geometry,
-defined in the photo's view only. The columns:
+Rows: `projection` is the de-lit projection, which needs no network: pixel colours divided by the shading where the
+photo shows the vertex, the coarse albedo elsewhere. `optimum` is the best result of any vertex colours on the same
+geometry; it is defined in the photo's view only. Columns:
 
-  photo_view: PSNR over the pixels inside alpha and rendered face together.
+  photo_view: PSNR over the pixels that are inside both alpha and the rendered face.
   identity: cosine between the identity network's embeddings of the photo and of the rendering laid over it.
   new_views: PSNR over skin, on the true shape turned 30 and 60 degrees away from the side that the photo shows,
     under a new light (model/evaluation/new_views.py).
-  albedo_visible, albedo_hidden: mean absolute albedo error, RGB in [0, 1], over the skin of the face's front that
-    the photo shows and does not show; what an occluder covers is hidden. Every vertex of every face counts alike.
+  albedo_visible, albedo_hidden: mean absolute albedo error, RGB in [0, 1], over the skin of the face's front that the
+    photo shows or does not show; occluded skin is hidden. All vertices of all faces have equal weight.
 
-Where the network makes two textures, `fine` is the appearance in the photo's view and the albedo everywhere else.
-All columns are on predicted coefficients, and all but the photo's view need the truth behind synthetic crops.
-`gain_aligned` repeats three of them after one factor per face and texture, fitted to the truth over the front's
-skin: a photo cannot separate a dark face in bright light from a bright face in dim light.
+If the network predicts two textures, `fine` is the appearance in the photo's view and the albedo everywhere else. All
+columns use predicted coefficients. New views and albedo errors need the ground truth of synthetic crops. `gain_aligned`
+repeats these three columns after scaling each face's texture by one factor, fitted to the truth over the front's skin,
+because a photo cannot separate a dark face in bright light from a bright face in dim light.
 """
 
 import dataclasses
@@ -53,12 +53,12 @@ PACKAGES = ("tensorflow", "keras", "numpy", "scipy", "numba", "pillow", "opencv-
 
 
 def evaluate(config: schema.Config, output: Path) -> dict:
-    """Measures the run's best texture network and the frozen networks, and gathers what earlier stages measured.
+    """Measures the run's best texture network and the frozen networks, and collects measurements of earlier stages.
 
     Args:
       config: the effective configuration.
-      output: receives metrics.json, sheet.png and index.html, the page that shows both; and images.csv, images.json,
-        images.png, the measures of the paper's comparison (model/evaluation/images.py).
+      output: receives metrics.json, sheet.png and index.html, a page with both; and images.csv, images.json and
+        images.png with the measures of the paper's comparison (model/evaluation/images.py).
 
     Returns:
       The content of metrics.json.
@@ -69,7 +69,7 @@ def evaluate(config: schema.Config, output: Path) -> dict:
     started, output = time.monotonic(), Path(output)
     seed_everything(config.train.seed)
     check_seed(config)
-    photos_before, seconds = _photos(config), _seconds(config)  # first: a damaged file must not cost a measurement
+    photos_before, seconds = _photos(config), _seconds(config)  # damaged files fail early
     records = RecordReader(config.records_path, config.data.image_size)
     indices = _held_out(config, records)
     pipeline = load_pipeline(config)
@@ -103,7 +103,7 @@ def evaluate(config: schema.Config, output: Path) -> dict:
 
 
 def _held_out(config: schema.Config, records: RecordReader) -> list[int]:
-    """The records of the split to measure, evaluate.faces of them at most.
+    """Records of the split to measure, at most evaluate.faces of them.
 
     Raises:
       UserError: the split is empty.
@@ -122,7 +122,7 @@ def _measure_faces(
     indices: Sequence[int],
     truth: Mapping[str, np.ndarray] | None,
 ) -> list[MeasuredFace]:
-    """Measures crop after crop, by its textures and (into `images`) by the paper's comparison."""
+    """Measures the textures of each crop, and adds the measures of the paper's comparison to `images`."""
     config = measure.pipeline.config
     faces: list[MeasuredFace] = []
     batches = crop_batches.batches(records, encoded, indices, 1, config.workers, config.data.buffer_size)
@@ -133,14 +133,14 @@ def _measure_faces(
         result = measure.reconstruct(*inputs)
         face = measure(result, *inputs, known)
         if len(faces) >= config.evaluate.sheet_faces:
-            face = dataclasses.replace(face, photo={}, views=[])  # megabytes each, of maybe thousands
+            face = dataclasses.replace(face, photo={}, views=[])  # megabytes per face, of possibly thousands
         faces.append(face)
         images.add(records.names[index], batch.crop, result, None if known is None else known.coefficients)
     return faces
 
 
 def _write(output: Path, metrics: Mapping, images: ImageEvaluation, picture: Image.Image) -> None:
-    """Writes everything that `evaluate` lists."""
+    """Writes the files that `evaluate` lists."""
     with atomic_path(output / "sheet.png") as path:
         picture.save(path)
     write_json(output / "metrics.json", metrics)
@@ -149,7 +149,7 @@ def _write(output: Path, metrics: Mapping, images: ImageEvaluation, picture: Ima
 
 
 def _texture_metrics(faces: Sequence[MeasuredFace], run: str, others: Sequence[str]) -> dict:
-    """Means of all that TextureMeasure measured: PSNR over faces, albedo errors over the vertices of all faces."""
+    """Means of the results of `TextureMeasure`: PSNR over faces, albedo errors over the vertices of all faces."""
 
     def means(attribute: str, column: str) -> dict[str, float | None]:
         values = [getattr(face, attribute).get(column, {}) for face in faces]
@@ -173,7 +173,7 @@ def _texture_metrics(faces: Sequence[MeasuredFace], run: str, others: Sequence[s
 
 
 def _means(rows: Sequence[dict[str, float]], weights: Sequence[float]) -> dict[str, float | None]:
-    """Weighted means; None, which JSON can hold, where there was nothing to measure."""
+    """Weighted means; None instead of NaN (which JSON cannot hold) where there was nothing to measure."""
     result: dict[str, float | None] = {}
     for key in rows[0]:
         known = [(row[key], weight) for row, weight in zip(rows, weights, strict=True) if not np.isnan(row[key])]
@@ -183,7 +183,7 @@ def _means(rows: Sequence[dict[str, float]], weights: Sequence[float]) -> dict[s
 
 
 def _photos(config: schema.Config) -> dict | None:
-    """Measurements of the last `--mode test` into test.output; None where there was none, or a video."""
+    """Measurements of the last `--mode test` in test.output; None if there is none or it was a video."""
     summary = _read_json(Path(config.test.output) / "summary.json")
     if not summary.get("reconstructed"):
         return None
@@ -192,7 +192,7 @@ def _photos(config: schema.Config) -> dict | None:
 
 
 def _seconds(config: schema.Config) -> dict[str, float]:
-    """Wall seconds of the stages before this one, from their own files."""
+    """Wall-clock seconds of the earlier stages, read from the files they wrote."""
     sources = {
         "create_bin": config.records_path.with_suffix(".manifest.json"),
         "train": config.run_dir / "training.json",
@@ -203,7 +203,7 @@ def _seconds(config: schema.Config) -> dict[str, float]:
 
 
 def _read_json(path: Path) -> dict:
-    """The JSON file of another mode; {} where it has not run.
+    """Reads a JSON file that another mode wrote; {} if that mode has not run.
 
     Raises:
       UserError: the file is damaged.

@@ -1,4 +1,4 @@
-"""The picture sheet of an evaluation, and its numbers as tables."""
+"""Picture sheet and tables of numbers of an evaluation."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -19,12 +19,12 @@ HEADINGS = {
     "albedo_visible": "albedo seen",
     "albedo_hidden": "albedo hidden",
 }
-# Digits after the point in which textures differ.
+# Decimal places, enough to tell textures apart.
 DIGITS = {"photo_view": 2, "identity": 4, "new_views": 2, "albedo_visible": 4, "albedo_hidden": 4}
 
 
 def sheet(faces: Sequence[MeasuredFace]) -> Image.Image:
-    """One face a row: photo, the four textures, the overlay; then truth and textures in each new view. PSNR in dB."""
+    """Sheet with one face per row: photo, four textures, overlay; then truth and textures in each new view."""
     return contact_sheet([_tiles(face) for face in faces])
 
 
@@ -41,7 +41,7 @@ def _caption(name: str, decibels: float | None) -> str:
 
 
 def print_report(metrics: Mapping, left_out: Sequence[str], output: Path) -> None:
-    """Prints what was measured: the table of textures first."""
+    """Prints the measurements, starting with the table of textures."""
     print(f"{metrics['faces']} held-out faces, predicted coefficients; PSNR [dB], cosine, mean absolute albedo error")
     print(f"{'':12}" + "".join(f"{HEADINGS[column]:>16}" for column in COLUMNS))
     rows = {kind: {column: metrics["textures"][column] for column in COLUMNS} for kind in KINDS}
@@ -52,7 +52,7 @@ def print_report(metrics: Mapping, left_out: Sequence[str], output: Path) -> Non
     for line in left_out:
         print(f"  {line}")
     if metrics["textures"]["new_views"] is None:
-        print("  no truth behind these crops: only the photo's view can be measured")
+        print("  these crops have no ground truth: only the photo's view can be measured")
     if regressor := metrics["regressor"]:
         print(
             f"regressor: landmarks {regressor['landmarks_percent']:.2f} % of the outer-eye distance, rotation "
@@ -64,7 +64,7 @@ def print_report(metrics: Mapping, left_out: Sequence[str], output: Path) -> Non
             points = "" if found["points_percent"] is None else f", points {found['points_percent']:.1f} % off"
             print(f"detector, yaw {band.replace('_', ' ')}: finds {found['found']:.1%} of {found['faces']}{points}")
     if identity := metrics["identity"]:
-        print(f"identity: {verification(identity)} between photos of {identity['people']} people nobody trained on")
+        print(f"identity: {verification(identity)} between photos of {identity['people']} people not used in training")
     if photos := metrics["photos"]:
         print(
             f"{photos['reconstructed']} of {photos['given']} photos reconstructed: "
@@ -74,7 +74,7 @@ def print_report(metrics: Mapping, left_out: Sequence[str], output: Path) -> Non
 
 
 def verification(identity: Mapping) -> str:
-    """The ROC curve of `identity_metrics` in a few words."""
+    """Short text about the ROC curve in `identity_metrics`."""
     rates = (f"TAR {tar:.1%} at FAR {float(far):g}" for far, tar in identity["tar_at_far"].items() if tar is not None)
     return ", ".join([f"AUC {identity['auc']:.3f}", *rates])
 

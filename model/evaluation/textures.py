@@ -1,4 +1,4 @@
-"""Errors of textures against the truth: in the photo's view, in views it did not show, on seen and on hidden skin."""
+"""Errors of textures: in the photo's view, in new views, and of the albedo on visible and on hidden skin."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -17,7 +17,7 @@ from model.metrics.vertex_optimum import vertex_optimum
 from model.pipeline import Pipeline
 from model.projection import projected_albedo
 
-# The textures that are compared, and where.
+# Textures to compare, and columns of the comparison.
 KINDS = ("coarse", "projection", "fine", "optimum")
 COLUMNS = ("photo_view", "identity", "new_views", "albedo_visible", "albedo_hidden")
 ALIGNED = ("new_views", "albedo_visible", "albedo_hidden")
@@ -25,12 +25,12 @@ ALIGNED = ("new_views", "albedo_visible", "albedo_hidden")
 
 @dataclass(frozen=True)
 class TrueFace:
-    """The truth behind a synthetic crop.
+    """Ground truth of a synthetic crop.
 
     Attributes:
       coefficients: [K] float32.
       albedo: [N, 3] float32 RGB in [0, 1].
-      index: of the record; every record has its own light in the new views.
+      index: index of the record; every record has a different light in the new views.
     """
 
     coefficients: np.ndarray
@@ -49,14 +49,14 @@ class MeasuredFace:
     """Numbers and pictures of one face.
 
     Attributes:
-      columns: column -> texture -> value; PSNR [dB] in photo_view and new_views, cosine in identity, mean absolute
-        error in the albedos.
+      columns: column -> texture -> value: PSNR [dB] in photo_view and new_views, cosine in identity, mean absolute
+        errors in the albedo columns.
       coverage: share of the photo's mask that the rendering covers.
       photo: picture name -> [H, W, 3] in [0, 1], the photo first.
-      aligned: columns after one gain for each texture's whole albedo, fitted to the truth. This and the rest are
-        empty without truth.
+      aligned: columns after scaling each texture's albedo by one gain, fitted to the truth. This and the following
+        attributes are empty without ground truth.
       by_yaw: "30" and "60" -> texture -> PSNR [dB].
-      vertices: column -> number of vertices its mean is over.
+      vertices: column -> number of vertices in its mean.
       views: pictures of each new view, the truth first.
     """
 
@@ -70,11 +70,11 @@ class MeasuredFace:
 
 
 class TextureMeasure:
-    """Measures every kind of texture of one face after the other.
+    """Measures all kinds of textures of one face after the other.
 
     Args:
-      pipeline: face model, camera and the `FaceGCN` whose texture is called `fine`.
-      others: further ones by the name their texture gets.
+      pipeline: face model, camera, and the `FaceGCN` of the texture `fine`.
+      others: additional ones: name of the texture -> `FaceGCN`.
     """
 
     def __init__(self, pipeline: Pipeline, others: Mapping[str, FaceGCN]):
@@ -95,9 +95,11 @@ class TextureMeasure:
         """Measures one face.
 
         Args:
-          result: of `reconstruct` for the next three.
-          crop: [1, H, W, 4] RGBA in [0, 1]; coefficients: [1, K] predicted; embedding: [1, E].
-          truth: None where it is not known.
+          result: result of `reconstruct` for crop, coefficients and embedding.
+          crop: [1, H, W, 4] RGBA in [0, 1].
+          coefficients: [1, K] predicted coefficients.
+          embedding: [1, E] image embedding.
+          truth: ground truth, None if unknown.
         """
         others = {name: run(crop, coefficients, embedding) for name, run in self._others.items()}
         renderings, albedos = self._textures(result, others, crop)
@@ -128,7 +130,7 @@ class TextureMeasure:
     def _textures(
         self, result: FaceReconstruction, others: Mapping[str, FaceReconstruction], crop: tf.Tensor
     ) -> tuple[dict[str, tf.Tensor], dict[str, np.ndarray]]:
-        """Renderings [1, H, W, 3] in the photo's view, and albedos [N, 3] in [0, 1] of all but the optimum."""
+        """Renderings [1, H, W, 3] in the photo's view, and albedos [N, 3] in [0, 1] of all textures but the optimum."""
         face_gcn, coarse = self.pipeline.face_gcn, result.coarse
         projection = projected_albedo(coarse.albedo, coarse.sampled, coarse.face.shading)
         projected = interpolate(face_gcn.shade(projection, coarse.face), self.morphable.triangles, coarse.fragments)
@@ -153,7 +155,7 @@ class TextureMeasure:
     def _against_truth(
         self, albedos: dict[str, np.ndarray], visible: np.ndarray, truth: TrueFace
     ) -> tuple[dict[str, dict[str, float]], dict[str, Any]]:
-        """The columns that need the truth, and MeasuredFace's further fields."""
+        """Columns that need the ground truth, and the remaining fields of `MeasuredFace`."""
         front, true = self._front, truth.albedo
         aligned = {name: np.clip(albedo * _gain(albedo[front], true[front]), 0, 1) for name, albedo in albedos.items()}
         seen, hidden = front & visible, front & ~visible
@@ -193,14 +195,14 @@ class TextureMeasure:
 
 
 def _gain(albedo: np.ndarray, true: np.ndarray) -> float:
-    """The factor that brings an albedo [S, 3] closest to the true one, in the least-squares sense."""
+    """Factor that brings an albedo [S, 3] closest to the true one, in the least-squares sense."""
     return float((albedo * true).sum() / max((albedo * albedo).sum(), 1e-9))
 
 
 def _errors(
     albedos: Mapping[str, np.ndarray], true: np.ndarray, seen: np.ndarray, hidden: np.ndarray
 ) -> dict[str, dict[str, float]]:
-    """Mean absolute albedo error over seen and over hidden vertices; NaN where there are none."""
+    """Mean absolute albedo errors over visible and over hidden vertices; NaN if there are none."""
     columns = {}
     for column, vertices in (("albedo_visible", seen), ("albedo_hidden", hidden)):
         columns[column] = {

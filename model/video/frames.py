@@ -1,4 +1,4 @@
-"""Frames of a video in and out, and the same face from frame to frame."""
+"""Reads and writes frames of a video, and tracks a face from frame to frame."""
 
 import os
 from collections.abc import Iterable, Iterator
@@ -13,26 +13,27 @@ from lib.face_image.photo_io import photo_paths, photo_size, read_photo
 from lib.files.atomic import atomic_path
 from model.photos.reader import AlignedPhoto, PhotoReader
 
-# FFmpeg's own lines about damaged files; the user gets one of ours instead.
+# Silences FFmpeg's messages about damaged files; the program reports them in one line.
 os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")
-# A face may move by this many of its widths between two detections and still be the same.
+# Between two detections, the same face can move by at most this many of its widths.
 REACH = 0.7
-# After so many frames without it, the largest face is taken for it, wherever it is: after a cut it may be anywhere.
+# After this many frames without the face, the largest face is tracked instead: after a cut it can be anywhere.
 LOST = 12
 
 
 class FrameSource:
-    """The frames of a video or of a folder, uint8 [H, W, 3] RGB; can be gone through again and again.
+    """Frames of a video file or a folder, uint8 [H, W, 3] RGB; can be iterated repeatedly.
 
-    A damaged frame is None, so that those after it keep their place; damaged ones at the end are left out.
+    A damaged frame is returned as None, so that later frames keep their positions; damaged frames at the end are
+    dropped.
 
     Args:
-      source: a file that OpenCV reads, or a folder of images of one size, in the order of their names.
-      frame_rate: Hz, where the source does not tell.
-      skip: a folder within `source` that holds no frames.
+      source: a file that OpenCV can read, or a folder of images of equal size, ordered by name.
+      frame_rate: Hz, used if the source does not specify it.
+      skip: a folder within `source` to ignore.
 
     Raises:
-      UserError: OpenCV cannot read the file, or the folder holds no image, or images of several sizes.
+      UserError: OpenCV cannot read the file, or the folder holds no images, or images of different sizes.
     """
 
     def __init__(self, source: Path, frame_rate: float, skip: Path | None = None):
@@ -67,7 +68,7 @@ class FrameSource:
     def _video(self) -> Iterator[np.ndarray | None]:
         capture = cv2.VideoCapture(str(self.source))
         try:
-            expected = capture.get(cv2.CAP_PROP_FRAME_COUNT)  # 0 or less where the file does not tell
+            expected = capture.get(cv2.CAP_PROP_FRAME_COUNT)  # 0 or less if unknown
             index = 0
             while True:
                 read, frame = capture.read()
@@ -104,10 +105,10 @@ def _check_sizes(paths: list[Path]) -> None:
 
 
 class FrameTracker:
-    """Finds the same face in frame after frame: the largest first, then the one nearest to where it was.
+    """Follows one face from frame to frame: the largest face at first, then the one closest to the last position.
 
     Args:
-      reader: aligns the face.
+      reader: reader that aligns the face.
     """
 
     def __init__(self, reader: PhotoReader):
@@ -116,7 +117,7 @@ class FrameTracker:
         self._missed = 0
 
     def __call__(self, frame: np.ndarray | None, name: str) -> AlignedPhoto | None:
-        """The face in a frame, uint8 [H, W, 3]; None where it is not found or the frame is None."""
+        """Finds the face in a frame, uint8 [H, W, 3]; None if it is not found or the frame is None."""
         if frame is None:
             self._miss()
             return None
@@ -140,7 +141,7 @@ class FrameTracker:
 
 
 def fill_gaps(frames: Iterable[np.ndarray | None]) -> Iterator[np.ndarray]:
-    """The frames, a damaged one replaced by the one before it, at the start by the first that is not damaged."""
+    """Replaces each damaged frame by the previous good one; at the start, by the first good one."""
     last, leading = None, 0
     for frame in frames:
         last = last if frame is None else frame
@@ -155,7 +156,7 @@ def write_video(path: Path, frames: Iterable[np.ndarray], frame_rate: float) -> 
     """Writes frames (uint8 [H, W, 3] RGB of one size) as MPEG-4.
 
     Raises:
-      UserError: this build of OpenCV cannot write it, or the frames differ in size.
+      UserError: this build of OpenCV cannot write MPEG-4, or the frames differ in size.
     """
     writer, size = None, None
     with atomic_path(path) as temporary:

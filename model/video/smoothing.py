@@ -1,7 +1,7 @@
-"""Zero-phase smoothing of whole trajectories: nothing is delayed, because past and future count alike.
+"""Zero-phase smoothing of whole trajectories: without delay, because past and future have equal weight.
 
 The smoothed x minimises sum_t w_t (y_t - x_t)^2 + stiffness * sum_t (x_(t-1) - 2 x_t + x_(t+1))^2 (Whittaker 1923;
-Eilers, "A perfect smoother", 2003). Frames of weight 0 are bridged by what bends least.
+Eilers, "A perfect smoother", 2003). Frames of weight 0 are bridged with the least possible bending.
 """
 
 import numpy as np
@@ -9,14 +9,14 @@ from scipy.linalg import solveh_banded
 
 
 def stiffness(cutoff: float, frame_rate: float) -> float:
-    """The stiffness that halves the amplitude of a sine of frequency `cutoff`; slower ones pass.
+    """Stiffness that halves the amplitude of a sine wave of frequency `cutoff`; lower frequencies pass.
 
     Args:
       cutoff: Hz.
       frame_rate: Hz; at least twice the cutoff.
 
     Raises:
-      ValueError: the cutoff is not between 0 and half of the frame rate.
+      ValueError: the cutoff is not between 0 and half the frame rate.
     """
     if not 0 < cutoff <= frame_rate / 2:
         raise ValueError(f"cutoff must lie above 0 and up to half of the frame rate {frame_rate:g} Hz, got {cutoff:g}")
@@ -29,7 +29,7 @@ def smooth(values: np.ndarray, weights: np.ndarray, stiffness: float) -> np.ndar
     Args:
       values: [T, D]; rows of weight 0 are not read.
       weights: [T] not negative, at least one of them positive.
-      stiffness: see above.
+      stiffness: weight of the second differences; see `stiffness`.
 
     Returns:
       float64 [T, D].
@@ -43,11 +43,11 @@ def smooth(values: np.ndarray, weights: np.ndarray, stiffness: float) -> np.ndar
     known = np.flatnonzero(weights > 0)
     if len(known) == 0:
         raise ValueError(f"weights must be positive for a frame at least, got none in {len(weights)}")
-    if len(known) < 3:  # fewer than a parabola's points: noise cannot be separated from motion
+    if len(known) < 3:  # second differences need three points
         frames = np.arange(len(values))
         return np.stack([np.interp(frames, known, column[known]) for column in values.T], axis=-1)
     count = len(values)
-    bands = np.zeros((3, count))  # upper form: rows are the second, first and main diagonal of W + stiffness D'D
+    bands = np.zeros((3, count))  # upper banded form: rows are the second, first and main diagonal of W + stiffness D'D
     for step, bend in enumerate((1.0, -2.0, 1.0)):
         bands[2, step : count - 2 + step] += bend**2
     bands[1, 1 : count - 1] += -2.0

@@ -1,4 +1,4 @@
-"""A face through a video: one identity and albedo, pose, expression and light smoothed without lag."""
+"""Tracks a face through a video: one identity and albedo; pose, expression and light smoothed without lag."""
 
 import dataclasses
 from collections.abc import Iterable, Iterator
@@ -24,7 +24,7 @@ from model.reconstruction.face_reconstructor import FaceReconstructor
 from model.video.frames import FrameSource, FrameTracker, fill_gaps, write_video
 from model.video.smoothing import smooth, stiffness
 
-# Frames that identity and albedo are estimated from.
+# Number of frames from which identity and albedo are estimated.
 KEY_FRAMES = 6
 SMOOTHED = ("expression", "angles", "light")
 
@@ -34,11 +34,11 @@ class Track:
     """A face in T frames.
 
     Attributes:
-      coefficients: [T, K], each frame's in its own crop; identity and albedo are the same in all.
-      photo_to_crop: [T, 2, 3] the crops, see `Alignment`; bridged frames borrow their neighbour's.
+      coefficients: [T, K], relative to each frame's crop; identity and albedo are the same in all frames.
+      photo_to_crop: [T, 2, 3] transforms to the crops, see `Alignment`; bridged frames use their neighbour's.
       landmarks: [T, 68, 2] pixels of the frame.
       seen: [T] bool, False where the face was not found and its motion is bridged.
-      keys: frame -> fitted draft, of the frames that identity and albedo come from.
+      keys: frame -> fitted draft, for the frames from which identity and albedo were estimated.
     """
 
     coefficients: np.ndarray
@@ -51,13 +51,13 @@ class Track:
 def track_face(
     reconstruct: FaceReconstructor, photos: Iterable[AlignedPhoto | None], frame_rate: float, cutoff: float
 ) -> Track:
-    """Recovers a face from the aligned frames of a video, gone through once; crops are kept on disk.
+    """Tracks a face through the aligned frames of a video; iterates over them once and stores crops on disk.
 
     Args:
-      reconstruct: fits and refines.
+      reconstruct: fits and refines the face.
       photos: one for each frame, None where the face was not found.
       frame_rate: Hz.
-      cutoff: motion faster than this many Hz is noise.
+      cutoff: Hz; faster motion is smoothed away as noise.
 
     Raises:
       UserError: no frame shows a face.
@@ -98,13 +98,15 @@ def track_face(
 def smooth_track(
     reconstruct: FaceReconstructor, coefficients: np.ndarray, crops: np.ndarray, seen: np.ndarray, stiff: float
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Smooths what moves; the position in pixels of the frame, because the crops jump.
+    """Smooths pose, expression and light.
+
+    The position is smoothed in pixels of the frame instead of the crop, because crops jump between frames.
 
     Args:
-      coefficients: [T, K] in the crops; rows of frames not seen are not read.
-      crops: [T, 2, 3] photo_to_crop.
+      coefficients: [T, K] relative to the crops; rows of frames that were not seen are ignored.
+      crops: [T, 2, 3] transforms photo_to_crop.
       seen: [T] bool.
-      stiff: see `model.video.smoothing`.
+      stiff: stiffness, see `model.video.smoothing`.
 
     Returns:
       coefficients [T, K] and crops [T, 2, 3].
@@ -141,16 +143,16 @@ def frame_landmarks(reconstruct: FaceReconstructor, coefficients: np.ndarray, cr
 
 
 def _scales(crops: np.ndarray) -> np.ndarray:
-    """[T, 2] pixels of the crop for one of the frame, of crops [T, 2, 3]: alignment neither turns nor shears."""
+    """Crop pixels per frame pixel, [T, 2], of crops [T, 2, 3]; alignment neither rotates nor shears."""
     return np.stack([crops[:, 0, 0], crops[:, 1, 1]], axis=-1)
 
 
 def overlay(
     reconstruct: FaceReconstructor, frame: np.ndarray, crop: np.ndarray, coefficients: np.ndarray, albedo: np.ndarray
 ) -> np.ndarray:
-    """A frame (uint8 [H, W, 3]) with the face of coefficients [K] and albedo [N, 3] laid over it."""
+    """Draws the face with coefficients [K] and albedo [N, 3] over a frame, uint8 [H, W, 3]."""
     layers = reconstruct.draw(coefficients[None], tf.constant(albedo[None]))
-    centres = np.array(crop, np.float64)  # OpenCV counts from pixel centres, we from edges
+    centres = np.array(crop, np.float64)  # OpenCV's origin is the centre of the first pixel, ours is its corner
     centres[:, 2] += 0.5 * crop[:, :2].sum(axis=1) - 0.5
     size = frame.shape[1::-1]
     layers = cv2.warpAffine(layers, centres, size, flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP)
@@ -161,15 +163,15 @@ def overlay(
 def reconstruct_video(config: schema.Config, source: Path, output: Path) -> dict[str, str]:
     """Reconstructs the face of a video.
 
-    Writes overlay.mp4, coefficients.npz (a `Track`'s arrays), summary.json and the folder `person`.
+    Writes overlay.mp4, coefficients.npz (arrays of `Track`), summary.json and the folder `person`.
 
     Args:
       config: the effective configuration.
-      source: a video that OpenCV reads, or a folder of frames, in the order of their names.
-      output: folder of the results.
+      source: a video that OpenCV can read, or a folder of frames, ordered by name.
+      output: folder for the results.
 
     Returns:
-      Nothing failed: {}; damaged frames and those without a face are bridged and listed in summary.json.
+      Always {}, no failures: damaged frames and frames without a face are bridged and listed in summary.json.
 
     Raises:
       UserError: no frame can be read or none shows a face.
@@ -200,7 +202,7 @@ def reconstruct_video(config: schema.Config, source: Path, output: Path) -> dict
 
 
 def _track_frames(reconstruct: FaceReconstructor, frames: FrameSource, cutoff: float) -> tuple[Track, list[int]]:
-    """The face through the frames, and the indices of damaged ones."""
+    """Tracks the face through the frames; also returns the indices of damaged frames."""
     tracker, damaged = FrameTracker(reconstruct.reader), []
 
     def photos() -> Iterator[AlignedPhoto | None]:
@@ -215,7 +217,7 @@ def _track_frames(reconstruct: FaceReconstructor, frames: FrameSource, cutoff: f
 def _key_records(
     reconstruct: FaceReconstructor, export: Exporter, frames: FrameSource, track: Track
 ) -> DiskList[PersonRecord]:
-    """The key frames' records, refined and textured from the frames at full resolution."""
+    """Records of the key frames, refined and textured from the full-resolution frames."""
     records: DiskList[PersonRecord] = DiskList()
     for index, frame in enumerate(frames):
         if index in track.keys:

@@ -1,4 +1,4 @@
-"""Published files that are not in the repository: purpose, source, licence and checksum."""
+"""Published files that are not part of the repository: purpose, source, licence and checksum."""
 
 import dataclasses
 
@@ -8,12 +8,12 @@ class Asset:
     """A published file.
 
     Attributes:
-      names: file names under which it is distributed; one is enough.
+      names: file names under which it is distributed; one of them is enough.
       purpose: what the program uses it for.
       source: where to get it.
       licence: its terms.
-      size: bytes, None where it is not publicly known.
-      sha256: hexadecimal, None likewise.
+      size: bytes, None if not publicly known.
+      sha256: hexadecimal, None if not publicly known.
       optional: the program works without it.
     """
 
@@ -30,7 +30,7 @@ _DEEP3D = "https://github.com/microsoft/Deep3DFaceReconstruction (folder BFM)"
 _BASEL = "University of Basel, on request: https://faces.dmi.unibas.ch/bfm/"
 _AUTHORS = "the texture networks' authors: https://github.com/FuxiCV/3D-Face-GCNs"
 
-# Sources of the Basel Face Model 2009, and the file into which other programs convert them.
+# Files of the Basel Face Model 2009, and the file into which other programs convert them.
 BASEL_RAW = (
     Asset(
         ("01_MorphableModel.mat",),
@@ -117,7 +117,7 @@ SLIM_CHECKPOINT = Asset(
 )
 IDENTITY_GRAPH = Asset(
     ("FaceNetModel.pb", "20170512-110547.pb"),
-    "FaceNet: who a photo shows",
+    "FaceNet: photo to identity features",
     "https://github.com/davidsandberg/facenet (archive 20170512-110547)",
     "MIT",
 )

@@ -1,7 +1,7 @@
-"""Files of network weights: one .npz per network, half precision, no pickle, with recipe and measured accuracy.
+"""Weight files: one .npz per network in half precision, without pickle, with configuration and measured accuracy.
 
-The file holds the arrays under the names of the network's variables and a header: the fingerprint of the face model
-they belong to, and free metadata (configuration, seed, updates, time, accuracy, command).
+A file holds arrays under the names of the network's variables, and a header: the fingerprint of the face model they
+belong to, and free metadata (configuration, seed, updates, time, accuracy, command).
 """
 
 import json
@@ -19,26 +19,26 @@ from lib.files.numpy_files import DamagedFile
 from model.networks.variable_names import mismatch, network_variables
 
 FORMAT = "weights-2"
-# Without its configuration the command would replace the built-in model's weights.
+# With another configuration, the command would overwrite the built-in face model's weights.
 _ADVICE = "run `python main.py --mode pretrain` with the same --config and options to make them"
 
 
 def is_frozen(weights: str | Path) -> bool:
-    """True for the file of a published network, which is used but never trained, by its suffix."""
+    """True if the suffix is that of a published network, which is used but never trained here."""
     return Path(weights).suffix in (".pb", ".pth")
 
 
 def save_weights(path: Path, network, face_model: str, metadata: Mapping) -> None:
-    """Writes every variable of `network` in float16, complete or not at all.
+    """Writes all variables of `network` as float16, atomically.
 
     Args:
       path: the .npz to (re)place.
       network: a built Keras layer or model.
       face_model: fingerprint of the face model whose coefficients or faces it was trained on.
-      metadata: anything JSON can hold.
+      metadata: JSON values.
 
     Raises:
-      ValueError: a variable holds a number that half precision cannot.
+      ValueError: a variable is outside the range of half precision.
     """
     arrays = {}
     for name, variable in network_variables(network.weights).items():
@@ -52,12 +52,12 @@ def save_weights(path: Path, network, face_model: str, metadata: Mapping) -> Non
 
 
 def load_weights(path: Path, network, face_model: str) -> dict:
-    """Assigns the file's numbers to `network` (float32) and returns its metadata.
+    """Loads the file's weights into `network` (float32) and returns the file's metadata.
 
     Everything is checked before the first assignment.
 
     Raises:
-      UserError: missing, damaged, of another face model or of another network.
+      UserError: the file is missing, damaged, or belongs to another face model or network.
     """
     header, arrays = _read(path)
     if fault := _fault(header, arrays, network, face_model):
@@ -68,10 +68,10 @@ def load_weights(path: Path, network, face_model: str) -> dict:
 
 
 def check_replaceable(path: Path, network, face_model: str) -> None:
-    """Refuses to replace the weights of another network or face model.
+    """Refuses to overwrite the weights of another network or face model.
 
     Raises:
-      UserError: `path` exists and is anything but weights of such a network for this face model.
+      UserError: `path` exists, and does not hold weights of such a network for this face model.
     """
     if not Path(path).is_file():
         return
@@ -92,26 +92,26 @@ def _fault(header: Mapping, arrays: Mapping[str, np.ndarray], network, face_mode
 
 
 def read_metadata(path: Path) -> dict:
-    """Metadata of a file of weights, and under `face_model` the fingerprint of the face model it belongs to.
+    """Metadata of a weight file, with the fingerprint of its face model under `face_model`.
 
     Raises:
-      UserError: missing or damaged.
+      UserError: the file is missing or damaged.
     """
     header, _ = _read(path)
     return {**header["metadata"], "face_model": header["face_model"]}
 
 
 def keep_previous(path: Path, metadata: dict) -> None:
-    """Copies the weights of another run to *.previous.npz before they are replaced; runs differ in their metadata."""
+    """Copies the weights of another run (with other metadata) to *.previous.npz before they are overwritten."""
     if not path.is_file():
         return
     earlier = read_metadata(path)
     if all(earlier.get(key) == value for key, value in json.loads(json_text(metadata)).items()):
-        return  # the same run once more
+        return  # the same run
     previous = path.with_suffix(".previous.npz")
     with atomic_path(previous) as temporary:
         shutil.copyfile(path, temporary)
-    print(f"{previous}: the weights that were there before")
+    print(f"{previous}: copy of the previous weights")
 
 
 def _read(path: Path) -> tuple[dict, dict[str, np.ndarray]]:

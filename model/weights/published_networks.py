@@ -1,4 +1,4 @@
-"""Published R-Net and FaceNet as replacements of this program's own networks: frozen graphs or a PyTorch checkpoint.
+"""Published R-Net and FaceNet, which can replace this program's networks: frozen graphs or a PyTorch checkpoint.
 
 R-Net: FaceReconModel.pb of Deep3DFaceReconstruction (Deng et al. 2019), or epoch_20.pth of its PyTorch version.
 FaceNet: 20170512-110547.pb of davidsandberg/facenet, which the texture networks' authors call FaceNetModel.pb (Schroff
@@ -23,19 +23,19 @@ REGRESSOR_SIZE, IDENTITY_SIZE = 224, 160  # px
 
 
 def published_regressor(path: Path, layout: CoefficientLayout) -> "FrozenRegressor | TorchRegressor":
-    """R-Net: a frozen graph (.pb) or the checkpoint of its PyTorch version (.pth)."""
+    """Loads R-Net from a frozen graph (.pb) or from a checkpoint of its PyTorch version (.pth)."""
     return (TorchRegressor if path.suffix == ".pth" else FrozenRegressor)(path, layout)
 
 
 class FrozenRegressor:
-    """R-Net from input_imgs:0 (BGR, 0..255, 224 px) to coeff:0, with the pooled features resnet_v1_50/pool5:0.
+    """R-Net as a frozen graph: input_imgs:0 (BGR, 0..255, 224 px) to coeff:0 and pooled features resnet_v1_50/pool5:0.
 
     Args:
       path: the .pb.
-      layout: of the face model; the graph must predict as many coefficients.
+      layout: layout of the face model; the graph must predict as many coefficients.
 
     Raises:
-      UserError: the file is missing, refused, or belongs to another face model.
+      UserError: the file is missing, invalid, or belongs to another face model.
     """
 
     trainable = False
@@ -50,21 +50,21 @@ class FrozenRegressor:
         self._sizes = (found, self.feature_size)
 
     def __call__(self, crop, training: bool = False):
-        """Coefficients [B, K] and features [B, E1] of crops [B, H, W, 3], RGB in [0, 1]."""
+        """Predicts coefficients [B, K] and features [B, E1] of crops [B, H, W, 3], RGB in [0, 1]."""
         outputs = self._graph(resize_square(crop, REGRESSOR_SIZE)[..., ::-1] * 255.0)
-        # The published convolutions leave both with two axes of one pixel.
+        # Both outputs come from convolutions and have two spatial axes of size 1.
         return tuple(tf.reshape(output, [-1, size]) for output, size in zip(outputs, self._sizes, strict=True))
 
 
 class TorchRegressor:
     """R-Net of Deep3DFaceRecon_pytorch (epoch_20.pth): a ResNet-50 on RGB in [0, 1] and seven linear layers.
 
-    Its coefficients mean what those of the TensorFlow version mean: the same face model, camera, order of rotations and
-    lights beside the ambient 0.8 (models/bfm.py there).
+    Its coefficients have the same meaning as in the TensorFlow version: same face model, camera, order of rotations,
+    and light relative to the ambient 0.8 (models/bfm.py of its repository).
 
     Args:
       path: the .pth, with the network's state under "net_recon".
-      layout: of the face model.
+      layout: layout of the face model.
 
     Raises:
       UserError: the file is missing, holds more than tensors, or belongs to another face model.
@@ -76,10 +76,10 @@ class TorchRegressor:
     def __init__(self, path: Path, layout: CoefficientLayout):
         if (layout.identity, layout.expression, layout.albedo) != self.counts[:3]:
             got = f"{layout.identity}, {layout.expression} and {layout.albedo}"
-            raise UserError(f"{path}: belongs to a face model with 80, 64 and 80 coefficients, got one with {got}")
+            raise UserError(f"{path}: must be used with a face model of 80, 64 and 80 coefficients, got one with {got}")
         arrays = TorchCheckpoint(path).arrays("net_recon")
         self._resnet = ResNet(50, 64, torchvision=True)
-        self._resnet(tf.zeros([1, 32, 32, 3]))  # makes its weights
+        self._resnet(tf.zeros([1, 32, 32, 3]))  # creates the weights so that they can be loaded
         load_torch(path, arrays, self._resnet, "backbone.")
         self._resnet.trainable = False
         self.feature_size = self._resnet.channels
@@ -101,14 +101,14 @@ class TorchRegressor:
 
 
 class FrozenIdentity:
-    """FaceNet from input:0 (RGB, (x - 127.5) / 128, 160 px) to the average pool of InceptionResnetV1, out of training.
+    """FaceNet as a frozen graph: input:0 (RGB, (x - 127.5) / 128, 160 px) to the average pool of InceptionResnetV1.
 
     Args:
       path: the .pb.
       crop_fraction: as in `model.networks.identity`.
 
     Raises:
-      UserError: the file is missing or refused.
+      UserError: the file is missing or invalid.
     """
 
     trainable = False
@@ -122,7 +122,7 @@ class FrozenIdentity:
         self.embedding_size = int(tf.size(output))
 
     def __call__(self, image, training: bool = False):
-        """Features [B, E2], of any length, of images [B, H, W, 3], RGB in [0, 1]; differentiable."""
+        """Features [B, E2], not normalised, of images [B, H, W, 3], RGB in [0, 1]; differentiable."""
         x = resize_square(central_square(image, self.crop_fraction), IDENTITY_SIZE)
         (output,) = self._graph((x * 255.0 - 127.5) / 128.0)
         return tf.reshape(output, [-1, self.embedding_size])

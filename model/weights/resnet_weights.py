@@ -1,6 +1,6 @@
-"""Weights of published ResNet-50s under their own names: TF-Slim's checkpoint and PyTorch's state dictionaries.
+"""Loads published ResNet-50 weights by their published names: TF-Slim checkpoints and PyTorch state dictionaries.
 
-This module maps names to variables; every shape is compared before the first assignment.
+Names are mapped to variables, and all shapes are checked before the first assignment.
 """
 
 from collections.abc import Iterator, Mapping
@@ -22,14 +22,14 @@ def load_slim(path: Path, network: ResNet) -> list[str]:
     """Loads a TF-Slim checkpoint (format V1 or V2 of TensorFlow 1) into a ResNet-50.
 
     Args:
-      path: the file (resnet_v1_50.ckpt), or the common beginning of .index and .data-*.
-      network: built, of depth 50 and width 64, with the strides of TF-Slim.
+      path: the file (resnet_v1_50.ckpt), or the common prefix of .index and .data-*.
+      network: a built network of depth 50 and width 64, with the strides of TF-Slim.
 
     Returns:
-      Names of the checkpoint's variables that the network does not have (the classifier, optimizer states).
+      Names of the checkpoint's variables that the network does not have (classifier, optimizer states).
 
     Raises:
-      UserError: no checkpoint, of another network, or of other shapes.
+      UserError: the file is not a checkpoint, or belongs to another network, or shapes differ.
     """
     path = Path(path)
     if not path.is_file() and not path.with_name(f"{path.name}.index").is_file():
@@ -51,16 +51,16 @@ def load_slim(path: Path, network: ResNet) -> list[str]:
 
 
 def load_torch(path: Path, arrays: Mapping[str, np.ndarray], network: ResNet, prefix: str = "") -> None:
-    """Loads arrays under torchvision's names into a ResNet-50; further arrays are ignored.
+    """Loads arrays with torchvision's names into a ResNet-50; other arrays are ignored.
 
     Args:
-      path: where the arrays come from, for messages.
-      arrays: convolutions [out, in, height, width] and the rest as PyTorch keeps them.
-      network: built, of depth 50 and width 64, with the strides of torchvision.
-      prefix: of the names, e.g. "backbone.".
+      path: the file of the arrays, for messages.
+      arrays: name -> array in PyTorch's form, e.g. convolutions [out, in, height, width].
+      network: a built network of depth 50 and width 64, with the strides of torchvision.
+      prefix: prefix of the names, e.g. "backbone.".
 
     Raises:
-      UserError: one is missing or of another shape.
+      UserError: an array is missing or has another shape.
     """
     wanted = {name: variable for place in _places(network) for name, variable in _torch(prefix, *place)}
     turned = {
@@ -73,7 +73,7 @@ def load_torch(path: Path, arrays: Mapping[str, np.ndarray], network: ResNet, pr
 
 
 def _places(network: ResNet) -> Iterator[tuple[ConvolutionNorm, int, int, int]]:
-    """Convolutions with their stage, block and number from 1: 0, 0, 1 for the stem, number 0 for a shortcut."""
+    """Yields convolutions with stage, block and number, from 1; the stem is 0, 0, 1, and shortcuts have number 0."""
     yield network.stem, 0, 0, 1
     stage, unit = 0, 0
     for block in network.blocks:
@@ -120,16 +120,16 @@ def _check(path: Path, what: str, wanted: Mapping, shapes: Mapping) -> None:
 def _assign(path: Path, wanted: Mapping, values: Mapping) -> None:
     for name, value in values.items():
         if value.dtype.kind != "f" or not np.isfinite(value).all():
-            raise UserError(f"{path}: '{name}' must be finite numbers, got others")
+            raise UserError(f"{path}: '{name}' must hold finite floating-point numbers, got others")
     for name, variable in wanted.items():
         variable.assign(values[name])
 
 
 def initialise(network: ResNet, config: schema.Config) -> str:
-    """Loads pretrain.initial into the regressor's ResNet-50; returns a line about the variables it does not use.
+    """Loads pretrain.initial into the regressor's ResNet-50; returns a message that lists unused variables.
 
     Raises:
-      UserError: the regressor is another network, or the file is no such checkpoint.
+      UserError: the regressor is not a ResNet-50 of width 64, or the file is not such a checkpoint.
     """
     section, path = config.regressor, schema.asset_path(config.pretrain.initial)
     if (section.depth, section.width) != (50, 64):

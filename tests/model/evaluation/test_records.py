@@ -171,7 +171,7 @@ def test_crops_without_truth_have_their_photos_view_alone(root, tmp_path, capsys
         away.rename(truth)
     assert metrics["textures"]["photo_view"]["fine"] > 0
     assert metrics["textures"]["new_views"] is metrics["textures"]["albedo_hidden"] is metrics["regressor"] is None
-    assert "no truth behind these crops" in capsys.readouterr().out
+    assert "these crops have no ground truth" in capsys.readouterr().out
     with Image.open(tmp_path / "sheet.png") as sheet:
         assert sheet.size[0] == SIZE * 6
 

@@ -261,7 +261,7 @@ def test_earlier_weights_stay_beside_those_of_another_run(tmp_path, monkeypatch,
     assert not list(tmp_path.glob("*.previous.npz"))
     capsys.readouterr()
     pretraining.pretrain(small_config(tmp_path, regressor_updates=1, identity_updates=2, weak=0.0))
-    assert "regressor.previous.npz: the weights that were there before" in capsys.readouterr().out
+    assert "regressor.previous.npz: copy of the previous weights" in capsys.readouterr().out
     assert (tmp_path / "regressor.previous.npz").read_bytes() == before
 
 
