@@ -1,4 +1,4 @@
-"""Time and memory of the export of one photo: scikit-image's portrait, reconstructed by the default run.
+"""Measures time and memory of exporting one photo: scikit-image's portrait, reconstructed by the default run.
 
 python -m benchmarks.bench_export [--sizes 1024 2048] [--repeats 5]
 """
@@ -41,7 +41,7 @@ def main():
         photo = Path(folder) / "portrait.png"
         Image.fromarray(skimage.data.astronaut()).save(photo)
         result = reconstruct(photo)
-        print(f"{pipeline.face_model.vertex_count} vertices, one thread; seconds of wall clock and of the processor")
+        print(f"{pipeline.face_model.vertex_count} vertices, one thread; wall-clock and processor seconds")
         for size in arguments.sizes:
             start = time.perf_counter()
             export = Exporter(
@@ -57,8 +57,8 @@ def main():
             written = sum(path.stat().st_size for path in (Path(folder) / str(size)).iterdir())
             print(
                 f"{size:5d} texels: {statistics.median(wall[1:]):6.2f} s ({min(wall[1:]):.2f} to {max(wall[1:]):.2f}), "
-                f"processor {statistics.median(processor[1:]):.2f} s, first {wall[0]:.2f} s, chart once {chart:.2f} s; "
-                f"{written / 1e6:.1f} MB; largest process so far "
+                f"processor {statistics.median(processor[1:]):.2f} s, first call {wall[0]:.2f} s, chart {chart:.2f} s; "
+                f"{written / 1e6:.1f} MB; peak memory so far "
                 f"{resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20:.1f} GiB"
             )
 

@@ -1,4 +1,4 @@
-"""Time of the steps around the texture network: posing, rasterising, reading the crop, loss terms with gradient.
+"""Times the steps around the texture network: posing, rasterising, sampling the crop, loss terms with gradient.
 
 python -m benchmarks.bench_face_gcn [--vertices 35709] [--image-size 224] [--batch 4] [--threads 2]
 """
@@ -20,7 +20,7 @@ def parse_arguments():
 
 
 def random_model(count):
-    """A sheet shaped like a face with coefficients 80 + 64 + 80 of noise."""
+    """A face-like sheet with bases of noise, for 80 + 64 + 80 coefficients."""
     import numpy as np
 
     from benchmarks.bench_mesh_sampling import face_like_sheet
@@ -86,10 +86,10 @@ def main():
         return compiled(*inputs)
 
     face = timed("coefficients to face", lambda c: morphable.posed(c, camera), coefficients)
-    timed("of these, normals", morphable.normals, face.vertices)
+    timed("normals, part of it", morphable.normals, face.vertices)
     clip = camera.clip_coordinates(face.vertices)
     timed("rasterise", lambda c: rasterize(c, morphable.triangles, camera.image_size), clip)
-    coarse = timed("coarse face, all of it", face_gcn.coarse, coefficients, crop)
+    coarse = timed("coarse face, in total", face_gcn.coarse, coefficients, crop)
 
     def gradient(albedo):
         with tf.GradientTape() as tape:

@@ -1,4 +1,4 @@
-"""Time of the graph operations and of whole texture networks.
+"""Times graph operations and whole texture networks.
 
 python -m benchmarks.bench_graph_layers [--vertices 10000 35709] [--batch 1 4] [--threads 2] [--products]
 """
@@ -18,7 +18,7 @@ def parse_arguments():
     parser.add_argument("--order", choices=("rows", "random"), default="rows", help="vertex order of the mesh")
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--repeats", type=int, default=10)
-    parser.add_argument("--products", action="store_true", help="single products of each kind too")
+    parser.add_argument("--products", action="store_true", help="also time single sparse products")
     return parser.parse_args()
 
 
@@ -42,7 +42,7 @@ def main():
 
 
 def time_products(hierarchy, repeats):
-    """Each matrix of the hierarchy times signals of several widths, by each kernel."""
+    """Times the product of each matrix of the hierarchy with signals of several widths, with each kernel."""
     import tensorflow as tf
 
     from model.networks.sparse_product import SparseProduct
@@ -64,7 +64,7 @@ def time_products(hierarchy, repeats):
 
 
 def time_network(hierarchy, variant, batch, repeats):
-    """Forward pass, and forward and backward pass, of a texture network with one texture."""
+    """Times the forward pass, and forward and backward pass together, of a texture network with one texture."""
     import tensorflow as tf
 
     from model.networks.texture_networks import TextureNetwork

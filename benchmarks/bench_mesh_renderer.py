@@ -1,8 +1,8 @@
-"""Time of the mesh renderer: visibility, rasterisation and interpolation, forward and with gradients.
+"""Times the mesh renderer: visibility, rasterisation and interpolation, forward and with gradients.
 
     python -m benchmarks.bench_mesh_renderer [--repeats 20] [--channels 12]
 
-Prints the median, the fastest and the slowest wall time of a batch of four at 224 x 224 pixels.
+Prints median, shortest and longest wall-clock time for a batch of four images of 224 x 224 pixels.
 """
 
 import argparse
@@ -21,7 +21,7 @@ BATCH = 4
 
 
 def sphere(vertex_count):
-    """A grid of longitudes and latitudes with bumps: vertices [N, 3] and triangles [F, 3]."""
+    """Bumpy sphere from a grid of longitudes and latitudes: vertices [N, 3] and triangles [F, 3]."""
     side = round(vertex_count**0.5)
     latitude, longitude = np.meshgrid(
         np.linspace(0.02, np.pi - 0.02, side), np.linspace(-np.pi, np.pi, side), indexing="ij"
@@ -37,7 +37,7 @@ def sphere(vertex_count):
 
 
 def steps(vertices, triangles, channels):
-    """The timed closures by name."""
+    """Functions to time, by name."""
     generator = np.random.default_rng(0)
     camera = Camera()
     poses = vertices[None] + generator.normal(0, 0.01, (BATCH, 1, 3))

@@ -1,4 +1,4 @@
-"""Time and quality of the mesh hierarchy: python -m benchmarks.bench_mesh_sampling [vertices ...]"""
+"""Measures time and quality of the mesh hierarchy: python -m benchmarks.bench_mesh_sampling [vertices ...]"""
 
 import argparse
 import importlib.metadata

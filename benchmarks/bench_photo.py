@@ -1,4 +1,4 @@
-"""Time of the steps from a photo to fitted coefficients, on scikit-image's portrait.
+"""Times the steps from a photo to fitted coefficients, on scikit-image's portrait.
 
 python -m benchmarks.bench_photo [--vertices 10000] [--image-size 224] [--steps 80] [--threads 1] [--repeats 5]
 """
@@ -23,7 +23,7 @@ def parse_arguments():
 
 
 def timed(name, function, repeats):
-    """Prints median and spread of wall and processor seconds after a first call, and returns the result."""
+    """Prints median and range of wall-clock and processor seconds, after a first call; returns the result."""
     start = time.perf_counter()
     result = function()
     first = time.perf_counter() - start

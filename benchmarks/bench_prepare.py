@@ -1,10 +1,10 @@
-"""Speed and memory of --mode prepare: copies of scikit-image's portrait, in one process or several.
+"""Measures speed and memory of --mode prepare on copies of scikit-image's portrait, in one or several processes.
 
 python -m benchmarks.bench_prepare [--photos 200] [--side 600] [--warm-up 10] [--workers 1] [--folder DIR]
 
-One process (`--workers 1`) measures what a core does: photos a second by the clock and by processor time (the latter is
-what an otherwise idle core reaches) and how much the process has grown since it was warm, at several points. With more
-workers the whole program runs, start included. `--folder` takes photos from a folder instead of the portrait.
+With `--workers 1`, it measures one core: photos per second of wall-clock and of processor time (the latter is the rate
+on an otherwise idle core), and at several points the growth of the process since the end of the warm-up. With more
+workers, it times the whole program including its start. `--folder` uses the photos in a folder instead of the portrait.
 """
 
 import argparse
@@ -31,7 +31,7 @@ def resident_megabytes() -> float:
 
 
 def write_photos(folder: Path, arguments: argparse.Namespace) -> list[Path]:
-    """`photos` JPEGs of about `side` pixels; a few different sizes, as in a real folder."""
+    """Writes `photos` JPEGs of about `side` pixels, in a few different sizes as in a real folder."""
     import skimage.data
     from PIL import Image, ImageOps
 
@@ -48,7 +48,7 @@ def write_photos(folder: Path, arguments: argparse.Namespace) -> list[Path]:
 
 
 def one_process(config, paths: list[Path], crops: Path, warm_up: int) -> None:
-    """Prints rates and growth of a single process."""
+    """Prints the rates and memory growth of a single process."""
     from model.preparation.job import Job
     from model.preparation.prepare import make_preparer
 
@@ -63,8 +63,8 @@ def one_process(config, paths: list[Path], crops: Path, warm_up: int) -> None:
         if started and (done % max(len(paths) // 5, 1) == 0 or number == len(paths) - 1):
             wall, used = time.perf_counter() - started, time.process_time() - processor
             print(
-                f"{done:5d} photos: {done / wall:.2f} a second by the clock, {done / used:.2f} by processor time, "
-                f"{resident_megabytes():.0f} MB, {resident_megabytes() - memory:+.1f} MB since warm",
+                f"{done:5d} photos: {done / wall:.2f} per wall-clock second, {done / used:.2f} per processor second, "
+                f"{resident_megabytes():.0f} MB, {resident_megabytes() - memory:+.1f} MB since warm-up",
                 flush=True,
             )
 
@@ -84,7 +84,7 @@ def main():
             return
         started = time.perf_counter()
         prepare_folder(config, photos, output)
-        print(f"{arguments.photos / (time.perf_counter() - started):.2f} photos a second with the start")
+        print(f"{arguments.photos / (time.perf_counter() - started):.2f} photos per second, including the start")
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Packing RGBA PNGs and reading records: images per second by number of workers, against the original's float32 file.
+"""Measures images per second when packing RGBA PNGs and reading records, compared with the published float32 format.
 
 Run: python -m benchmarks.bench_records [--count 400] [--size 224] [--repeats 3]
 """
@@ -21,7 +21,7 @@ from lib.records.record_file import RecordReader
 
 
 def crop(seed: int, size: int) -> np.ndarray:
-    """A picture about as compressible as a photo: smooth colour with noise, an oval of skin."""
+    """Synthetic crop about as compressible as a photo: smooth colours with noise, and an oval mask of skin."""
     rng = np.random.default_rng(seed)
     coarse = Image.fromarray(rng.integers(60, 200, (8, 8, 3), np.uint8)).resize((size, size), Image.Resampling.BICUBIC)
     rgb = np.clip(np.asarray(coarse) + rng.normal(0, 4, (size, size, 3)), 0, 255)
@@ -30,7 +30,7 @@ def crop(seed: int, size: int) -> np.ndarray:
 
 
 def rate(action: Callable[[], object], count: int, repeats: int) -> str:
-    """Median and spread of images per second."""
+    """Median and range of images per second, as text."""
     rates = []
     for _ in range(repeats):
         start = time.perf_counter()

@@ -1,4 +1,4 @@
-"""Seconds to draw one synthetic photo, with and without what lies beyond the face model.
+"""Measures the seconds to render one synthetic photo, with and without everything added to the face model.
 
 Run: OMP_NUM_THREADS=1 TF_NUM_INTRAOP_THREADS=1 python -m benchmarks.bench_synthetic [--count 40] [--size 224]
 """
@@ -40,7 +40,7 @@ def main() -> None:
         start = time.perf_counter()
         faces = SyntheticFaces(model, args.size, seed=1, settings=settings)
         setup = time.perf_counter() - start
-        # Every kind of hair and accessory once, so that nothing is compiled while the clock runs.
+        # Render every kind of hair and accessory once, so that nothing is compiled during the measurement.
         for index in range(1000, 1040, 4):
             faces.sample(index)
         wall, cpu = [], []

@@ -1,4 +1,4 @@
-"""Draws a contact sheet of random synthetic faces, one photo a person: docs/faces.jpg.
+"""Renders a contact sheet of random synthetic faces, one photo per person: docs/faces.jpg.
 
 python -m benchmarks.contact_sheet
 """

@@ -1,14 +1,15 @@
-"""Shows synthetic photos to a face detector trained on real ones: the share it finds, and how far its points are off.
+"""Runs a face detector trained on real photos on synthetic ones; measures detection rate and errors of its points.
 
 python -m benchmarks.detector_check --count 500
 python -m benchmarks.detector_check --count 300 --min-yaw 30 --yaw 60
 python -m benchmarks.detector_check --count 100 --controls
 python -m benchmarks.detector_check --count 60 --controls face_model.source=data/ict/FaceXModel
 
-The detector alone proves little: it answers to features painted on a smooth egg, and to shaded features of one colour.
-The controls tell how much to which. They take each face's features away, in shape (an egg of the same size), in albedo
-(the mean colour of the skin), or in both; head, hair, light and background stay. With both away it must find under 5 %
-of the faces, or it answers to the surroundings. No glasses, hands or strands are drawn here: they are features, too.
+A detection rate alone proves little: the detector also responds to features painted on a smooth egg, and to features in
+shape with uniform colour. The controls measure both effects. They remove each face's features in shape (an egg of the
+same size), in albedo (the mean colour of the skin), or in both; head, hair, light and background stay. With both
+removed, the detector must find less than 5 % of the faces; otherwise it responds to the surroundings. The controls show
+no glasses, hands or strands of hair, because these are features as well.
 """
 
 import argparse
@@ -27,8 +28,8 @@ from lib.synthetic.rendering.shadows import averaging
 from model.evaluation.detector import find_face, summary
 from model.face_model_source import load_face_model
 
-EGG_DEGREE = 3  # of the polynomial in the direction that gives an egg's radius
-UNFOLDING = 300  # rounds of averaging after which no crease is left
+EGG_DEGREE = 3  # degree of the polynomial in the direction that gives an egg's radius
+UNFOLDING = 300  # rounds of averaging, enough to remove all creases
 
 
 def main() -> None:
@@ -59,14 +60,14 @@ def main() -> None:
 
 def parse() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--count", type=int, default=500, help="photos within the limits of yaw")
+    parser.add_argument("--count", type=int, default=500, help="number of photos within the limits of yaw")
     parser.add_argument("--yaw", type=float, default=30.0, help="largest yaw in degrees")
     parser.add_argument("--min-yaw", type=float, default=0.0, help="smallest yaw in degrees")
     parser.add_argument("--size", type=int, default=224)
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--refine", action="store_true", help="run the detector's second pass as for real photos")
+    parser.add_argument("--refine", action="store_true", help="run the detector's second pass, as for real photos")
     parser.add_argument("--show-missed", action="store_true", help="print the indices of faces not found")
-    parser.add_argument("--controls", action="store_true", help="faces without features, in shape, albedo or both")
+    parser.add_argument("--controls", action="store_true", help="use faces without features in shape, albedo or both")
     parser.add_argument("overrides", nargs="*", help="section.key=value, for another face model")
     args = parser.parse_args()
     if not 0 <= args.min_yaw < args.yaw <= 60 or args.count < 1:
@@ -78,7 +79,7 @@ def parse() -> argparse.Namespace:
 
 
 def check(model: FaceModel, settings: PhotoSettings, args: argparse.Namespace) -> tuple[list[int], list]:
-    """Indices of the first photos within the limits of yaw, and what the detector found in each."""
+    """Indices of the first photos within the limits of yaw, and the detector's findings."""
     photos = itertools.islice(photos_within(model, settings, args), args.count)
     shown = [(i, find_face(face.image, five_points(face.landmarks), args.refine)) for i, face in photos]
     return [i for i, _ in shown], [finding for _, finding in shown]
@@ -97,7 +98,7 @@ def photos_within(
 
 
 def describe(findings: list) -> str:
-    """One line of a `summary`."""
+    """Formats a `summary` as one line."""
     found = summary(findings)
     line = f"found {found['found']:.1%} of {found['faces']}, {found['sure']:.1%} with a confidence above 0.99"
     if found["points_percent"] is None:
@@ -106,13 +107,13 @@ def describe(findings: list) -> str:
 
 
 def flat_albedo(model: FaceModel) -> FaceModel:
-    """The model with one colour all over each face, that of its skin."""
+    """Copy of the model whose faces have one colour, that of their skin."""
     skin = model.skin_mask & model.front_mask
 
     def flat(albedo: np.ndarray) -> np.ndarray:
         return np.broadcast_to(albedo[..., skin, :].mean(axis=-2, keepdims=True), albedo.shape).copy()
 
-    # Without regions of their own eyes would still get a glint.
+    # Explicitly empty regions: with the default ones, eyes would still get a glint.
     return dataclasses.replace(
         model,
         mean_albedo=flat(model.mean_albedo),
@@ -122,12 +123,12 @@ def flat_albedo(model: FaceModel) -> FaceModel:
 
 
 def featureless_shape(model: FaceModel, unfolding: int = 0) -> FaceModel:
-    """The model with an egg for every shape: the radius as a low polynomial of the direction, without expressions.
+    """Copy of the model whose shapes are eggs without expressions; the radius is a low polynomial of the direction.
 
     Args:
       model: the model.
-      unfolding: rounds of averaging. Lids and lips are folds; laid on an egg they are creases, which it smooths out. It
-        also widens what is painted on them.
+      unfolding: rounds of averaging. Eyelids and lips are folds that become creases on an egg; averaging smooths them
+        out, but also widens the texture painted on them.
     """
     points = model.mean_shape.astype(np.float64)
     middle = np.array([0.0, points[:, 1].mean(), points[:, 2].min()])
@@ -158,7 +159,7 @@ def _egg_terms(offsets: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 
 def border_vertices(triangles: np.ndarray) -> np.ndarray:
-    """Vertices of edges that only one triangle has."""
+    """Vertices of edges that belong to only one triangle."""
     edges = np.sort(triangles[:, [[0, 1], [1, 2], [2, 0]]].reshape(-1, 2), axis=1)
     unique, count = np.unique(edges, axis=0, return_counts=True)
     return np.unique(unique[count == 1])

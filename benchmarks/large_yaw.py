@@ -1,9 +1,9 @@
-"""Fits of faces turned far to the side: python -m benchmarks.large_yaw [--faces 24] [--starts] [--speed].
+"""Measures fits of faces at large yaw: python -m benchmarks.large_yaw [--faces 24] [--starts] [--speed].
 
-Fresh synthetic photos of 45 to 75 degrees of yaw, at the points a detector would find. Measured are the angle between
-true and found rotation, the distance of the 68 landmarks (px of 224), and the share of faces beyond 10 degrees or 8 px.
-`--starts` fits from the placed regressor and from 25 degrees of yaw to both sides of it, and keeps the lowest energy;
-`--speed` prints seconds a photo, alone and in a batch.
+The photos are new synthetic ones with 45 to 75 degrees of yaw, aligned at the points a detector would find. Measures
+are the angle between true and fitted rotation, the distance of the 68 landmarks (px of 224), and the share of faces
+beyond 10 degrees or 8 px. `--starts` fits from the placed regressor and from 25 degrees of yaw to both sides of it, and
+keeps the fit with the lowest energy. `--speed` prints seconds per photo, alone and in a batch.
 """
 
 import argparse
@@ -31,7 +31,7 @@ FAILED_DEGREES, FAILED_PIXELS = 10.0, 8.0
 
 
 def turned_faces(config: schema.Config, face_model, count: int) -> list[photos.SyntheticFace]:
-    """Photos of `count` people whose heads are turned far."""
+    """Photos of `count` people with heads at large yaw."""
     sample_moment = photos.sample_moment
 
     def turned_moment(generator, model, person):
@@ -74,7 +74,7 @@ def fitted_with_energy(reconstruct: FaceReconstructor, drafts: list[Draft], star
 
 
 def with_yaw(reconstruct: FaceReconstructor, draft: Draft, degrees: float) -> Draft:
-    """The draft turned further by so many degrees."""
+    """Turns a draft by additional degrees of yaw."""
     layout = reconstruct.pipeline.face_model.layout
     coefficients = np.array(draft.coefficients)
     coefficients[layout.slices["angles"].start + 1] += np.radians(degrees)
@@ -82,7 +82,7 @@ def with_yaw(reconstruct: FaceReconstructor, draft: Draft, degrees: float) -> Dr
 
 
 def print_speed(reconstruct: FaceReconstructor, drafts: list[Draft]) -> None:
-    """Seconds of a fit for each photo, by batch size, after a first call."""
+    """Prints the seconds of a fit per photo, by batch size, after a first call."""
     for size in (1, 2, 4, BATCH):
         fitter = Fitter(reconstruct.pipeline.face_gcn.morphable, reconstruct.pipeline.camera, reconstruct.learning_rate)
         reconstruct.fit(drafts[:size], fitter)

@@ -1,18 +1,18 @@
-"""Scores a folder of face masks against outlines drawn by hand: intersection over union of each, as a table.
+"""Scores a folder of face masks against hand-drawn outlines: a table of intersection over union.
 
 python -m benchmarks.mask_iou --masks DIR --outlines DIR [--csv FILE]
 
-Masks are PNGs: the alpha of RGBA, else white is face. Outlines have the same stem and are
+Masks are PNGs: the alpha channel of RGBA images; otherwise white is face. Outlines have the same stem and are
 
-* `<stem>.png`: as a mask, white is face;
+* `<stem>.png`: a mask where white is face;
 * `<stem>.json`: a list of polygons, each a list of [x, y];
-* `<stem>.txt`: a line `x y` for each corner, an empty line between polygons;
+* `<stem>.txt`: a line `x y` for each corner, an empty line between polygons.
 
-polygons in pixels, origin at the top left, y down; where two of them overlap is no face (a hole).
+Polygons are in pixels, origin at the top left, y down; where two of them overlap, there is a hole.
 
-Outlines have the masks' frame. If the masks are the crops of `--mode prepare` (prepared.json stands in their parent
-folder), outlines may belong to the photos instead, and are moved into each crop: polygons with the photo's stem always
-are, PNGs are when their size is the photo's.
+Outlines are in the masks' frame. If the masks are crops of `--mode prepare` (with prepared.json in their parent
+folder), outlines may refer to the photos instead and are transformed into each crop: always for polygons with the
+photo's stem, and for PNGs that have the photo's size.
 """
 
 import argparse
@@ -28,25 +28,25 @@ from PIL import Image
 from lib.errors import UserError
 from lib.files.atomic import atomic_path
 
-SUBPIXEL = 4  # bits of the polygons' corners below a pixel
+SUBPIXEL = 4  # fractional bits of the polygons' corners
 
 
 def parse_arguments(argv=None):
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--masks", type=Path, required=True)
     parser.add_argument("--outlines", type=Path, required=True)
-    parser.add_argument("--csv", type=Path, help="also write the table here")
+    parser.add_argument("--csv", type=Path, help="also write the table to this file")
     return parser.parse_args(argv)
 
 
 def read_mask(path: Path) -> np.ndarray:
-    """Bool [H, W] of a PNG: alpha of RGBA, else grey at half or more."""
+    """Reads a mask, bool [H, W], from a PNG: alpha of RGBA, otherwise grey, thresholded at one half."""
     with Image.open(path) as image:
         return np.asarray(image.getchannel("A") if image.mode == "RGBA" else image.convert("L")) > 127
 
 
 def read_polygons(path: Path) -> list[np.ndarray]:
-    """Polygons [K, 2] of a .json or .txt outline."""
+    """Reads polygons [K, 2] from a .json or .txt outline."""
     try:
         text = path.read_text(encoding="utf-8")
         if path.suffix == ".json":
@@ -62,12 +62,12 @@ def read_polygons(path: Path) -> list[np.ndarray]:
 
 
 def outline_mask(path: Path, size: tuple[int, int], to_crop: np.ndarray | None, photo_size: list | None) -> np.ndarray:
-    """Bool [H, W] of an outline in the frame of its mask.
+    """Rasterises an outline in the frame of its mask, bool [H, W].
 
     Args:
       path: the outline.
       size: (height, width) of the mask.
-      to_crop: [2, 3] from the photo's pixels to the mask's (pixel edges); None where they are the same.
+      to_crop: [2, 3] transform from the photo's pixels to the mask's (pixel edges); None if they are the same.
       photo_size: (height, width) of the photo, with `to_crop`.
     """
     transform = np.eye(2, 3) if to_crop is None else np.asarray(to_crop)
@@ -80,7 +80,7 @@ def outline_mask(path: Path, size: tuple[int, int], to_crop: np.ndarray | None, 
                 f"{path}: must have the size of its mask, {size[1]} x {size[0]} px, or of its photo, "
                 f"got {drawn.shape[1]} x {drawn.shape[0]}"
             )
-        centred = transform.copy()  # OpenCV counts from pixel centres
+        centred = transform.copy()  # OpenCV's origin is the centre of the first pixel
         centred[:, 2] += 0.5 * transform[:, :2].sum(1) - 0.5
         return cv2.warpAffine(drawn.astype(np.float32), centred, size[::-1], flags=cv2.INTER_AREA) > 0.5
     corners = [p @ transform[:, :2].T + transform[:, 2] for p in read_polygons(path)]
@@ -93,7 +93,7 @@ def score(masks: Path, outlines: Path) -> dict[str, float]:
     """IoU of each mask that has an outline.
 
     Raises:
-      UserError: there is no pair, or an outline does not fit.
+      UserError: no mask has an outline, or an outline does not fit.
     """
     frames = {}
     manifest = masks.parent / "prepared.json"

@@ -1,10 +1,10 @@
-"""The paper's configuration at its true size on stand-in assets: python -m benchmarks.paper_scale [--mesh FILE.mat].
+"""Runs the paper's configuration at full size on stand-in assets: python -m benchmarks.paper_scale [--mesh FILE.mat].
 
-Trains configs/paper.yaml (35,709 vertices, 224 px, ResNet-50, `normal`, published losses) for some updates and prints
-loss, seconds an update, peak memory, and the seconds a crop takes in the passes over whole splits: the frozen networks,
-validation, evaluation. The licensed files are replaced by stand-ins of the same sizes: fresh weights,
-random bases, and either the built-in mesh at that density or, with --mesh, the triangles of Deep3DFaceReconstruction's
-facemodel_info.mat laid out flat (Tutte) and bulged.
+Trains configs/paper.yaml (35,709 vertices, 224 px, ResNet-50, `normal`, published losses) for some updates. Prints the
+loss, seconds per update, peak memory, and seconds per crop of the passes over whole splits: frozen networks, validation
+and evaluation. The licensed files are replaced by stand-ins of the same size: untrained weights, random bases, and the
+built-in mesh at that density. With --mesh, the mesh is made from the triangles of Deep3DFaceReconstruction's
+facemodel_info.mat, embedded in the plane (Tutte) and bulged.
 """
 
 import argparse
@@ -97,7 +97,7 @@ def run(folder: Path, mesh: Path | None, updates: int, overrides: list[str]) -> 
 
 
 def seconds_of_passes(config: schema.Config, folder: Path) -> dict[str, float]:
-    """Seconds a crop of the frozen networks, of a validation and of `--mode evaluate`, once warm."""
+    """Seconds per crop of the frozen networks, of validation and of `--mode evaluate`, after warm-up."""
     from model.evaluation.records import evaluate
     from model.input_pipeline.batches import batches
     from model.input_pipeline.frozen_outputs import encode_records
@@ -118,7 +118,7 @@ def seconds_of_passes(config: schema.Config, folder: Path) -> dict[str, float]:
         started = time.perf_counter()
         run_all()
         found[name] = (time.perf_counter() - started) / len(records)
-    # What evaluation does before its first face is the same for few and many.
+    # Evaluation's set-up time does not depend on the number of faces, so the difference is the time per face.
     counts, times = (2, 10), []
     for count in counts:
         names = records.names
@@ -133,7 +133,7 @@ def seconds_of_passes(config: schema.Config, folder: Path) -> dict[str, float]:
 
 
 def stand_in(mesh: Path | None) -> FaceModel:
-    """A face model of the Basel model's size."""
+    """Random face model of the same size as the Basel model."""
     rng = np.random.default_rng(0)
     base = build_face_model(35709)
     if mesh is None:
@@ -167,7 +167,7 @@ def stand_in(mesh: Path | None) -> FaceModel:
 
 
 def flattened(triangles: np.ndarray, count: int) -> np.ndarray:
-    """Tutte's embedding: the longest border on a circle, every other vertex at the mean of its neighbours; [N, 2]."""
+    """Tutte embedding [N, 2]: the longest border on a circle, every other vertex at the mean of its neighbours."""
     edges = np.concatenate([triangles[:, [0, 1]], triangles[:, [1, 2]], triangles[:, [2, 0]]])
     directed = set(map(tuple, edges.tolist()))
     following = {a: b for a, b in directed if (b, a) not in directed}
@@ -191,21 +191,21 @@ def flattened(triangles: np.ndarray, count: int) -> np.ndarray:
 
 
 def bulged(flat: np.ndarray) -> np.ndarray:
-    """A disc [N, 2] as the front of an ellipsoid of a face's size, [N, 3] dm."""
+    """Maps a disc [N, 2] to the front of an ellipsoid of a face's size, [N, 3] dm."""
     radius = np.linalg.norm(flat, axis=-1, keepdims=True)
-    spread = flat * np.maximum(radius, 1e-9) ** -0.25  # opens the crowded middle
+    spread = flat * np.maximum(radius, 1e-9) ** -0.25  # spreads out the crowded centre
     depth = np.sqrt(np.maximum(1.05 - (spread**2).sum(axis=-1), 0))
     return np.stack([0.75 * spread[:, 0], 0.95 * spread[:, 1], 0.8 * depth], axis=-1)
 
 
 def smooth(rng: np.random.Generator, position: np.ndarray, count: int, amplitude: float) -> np.ndarray:
-    """[count, N, 3] random fields, smooth over the mesh."""
+    """Random fields [count, N, 3] that are smooth over the mesh."""
     frequency, phase = rng.normal(0, 2.5, (count, 3, 3)), rng.uniform(0, 2 * np.pi, (count, 1, 3))
     return (amplitude * np.cos(np.einsum("nd,kdc->knc", position, frequency) + phase)).astype(np.float32)
 
 
 def write_records(config: schema.Config) -> None:
-    """A few synthetic crops, whoever they show: only their size matters here."""
+    """Packs a few synthetic crops; only their size matters here."""
     faces, size = SyntheticFaces(build_face_model(), config.data.image_size, 0), config.data.image_size
     names = [f"{i}.png" for i in range(CROPS)]
     with RecordWriter(config.records_path, (size, size, 4)) as writer:

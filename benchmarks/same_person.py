@@ -1,11 +1,11 @@
-"""Identity from several photos against one: python -m benchmarks.same_person [--people 12] [--photos 4].
+"""Compares identity from several photos and from one: python -m benchmarks.same_person [--people 12] [--photos 4].
 
-Shows fresh synthetic people (hair, occluders and the camera's faults included), four photos each unless told otherwise,
-at the points a detector would find, and measures how far vertices of the front of the face lie from the true identity
-(mm, without expression and pose) after each stage of --same-person, which ends with `together`: as they are, after the
-best rigid motion, as --mode evaluate measures shapes, and with the best scale, too, as benchmarks do for methods that
-cannot know a face's size: identities differ in size and place, and no photo separates a head's size from its distance.
-Differences are paired, person by person.
+Renders new synthetic people (including hair, occluders and camera artefacts), by default with four photos each, aligned
+at the points a detector would find. After each stage of --same-person, the last of which is `together`, it measures the
+distance of the front's vertices from the true identity (mm, without expression and pose) in three ways: without
+alignment; after rigid alignment, as in --mode evaluate; and after alignment with scale, as in benchmarks of methods
+that cannot know a face's size. Alignment matters because identities also differ in size and position, and a photo does
+not separate a head's size from its distance. Differences between stages are paired, person by person.
 """
 
 import argparse
@@ -22,13 +22,13 @@ from model.person.estimator import Gallery, PersonEstimator, batches
 from model.pipeline import load_pipeline
 from model.reconstruction.face_reconstructor import FaceReconstructor
 
-SEED = 4321  # neither the data's, nor the pre-training's, nor the evaluation's
+SEED = 4321  # differs from the seeds of data, pre-training and evaluation
 ALIGNMENTS = ("as it is", "rigid", "with scale")
 SINGLE = "fitted, one photo"
 
 
 def identity_errors(face_model: FaceModel, found: np.ndarray, true: np.ndarray) -> list[float]:
-    """Mean distances in mm of the front's vertices, identity coefficients [Ki] alone, in the order of ALIGNMENTS."""
+    """Mean distances [mm] of the front's vertices between identities [Ki], in the order of ALIGNMENTS."""
     front = face_model.front_mask
     ours, theirs = (
         face_model.mean_shape[front] + np.tensordot(identity, face_model.identity_basis[:, front], 1)
@@ -39,7 +39,7 @@ def identity_errors(face_model: FaceModel, found: np.ndarray, true: np.ndarray) 
 
 
 def stages(reconstruct: FaceReconstructor, estimator: PersonEstimator, samples) -> dict[str, np.ndarray]:
-    """The estimate of a person after each stage: name -> coefficients [S, K] to be averaged over S."""
+    """Estimates of a person after each stage: name -> coefficients [S, K], whose errors are averaged over S."""
     layout = reconstruct.pipeline.face_model.layout
     drafts = [
         reconstruct.initial_estimate(aligned_photo(reconstruct.reader, f"{i}", face)) for i, face in enumerate(samples)
@@ -97,7 +97,7 @@ def main() -> None:
 
 
 def standard_error(values: np.ndarray) -> float:
-    """Of the mean of [S]."""
+    """Standard error of the mean of values [S]."""
     return float(values.std(ddof=1) / np.sqrt(len(values)))
 
 

@@ -1,4 +1,4 @@
-"""Synthetic faces as the photos that benchmarks reconstruct: detected without an error of the detector's own."""
+"""Synthetic faces as aligned photos for benchmarks, at their true points instead of a detector's."""
 
 import numpy as np
 
@@ -8,10 +8,10 @@ from model.photos.reader import AlignedPhoto, PhotoReader
 
 
 def aligned_photo(reader: PhotoReader, name: str, face: SyntheticFace) -> AlignedPhoto:
-    """A synthetic face, aligned at the points that a detector would have found."""
+    """Aligns a synthetic face at the points that an ideal detector would find."""
     return aligned_at(reader, name, face.image, face.five_points)
 
 
 def aligned_at(reader: PhotoReader, name: str, image: np.ndarray, points: np.ndarray) -> AlignedPhoto:
-    """A picture uint8 [H, W, 3], aligned at five points [5, 2]."""
+    """Aligns a picture, uint8 [H, W, 3], at five points [5, 2]."""
     return reader.aligned(name, image, Face(np.zeros(4), points, 1.0))

@@ -1,4 +1,4 @@
-"""Helpers of the benchmarks of TensorFlow code: the number of threads, and the time of a call."""
+"""Helpers for benchmarks of TensorFlow code: number of threads, and time of a call."""
 
 import os
 import statistics
@@ -6,7 +6,7 @@ import time
 
 
 def use_threads(count: int) -> None:
-    """Gives this process so many threads; must come before anything imports TensorFlow."""
+    """Sets the number of threads of this process; call it before anything imports TensorFlow."""
     os.environ["OMP_NUM_THREADS"] = str(count)
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     import tensorflow as tf
@@ -16,7 +16,7 @@ def use_threads(count: int) -> None:
 
 
 def milliseconds(function, repeats: int) -> str:
-    """Median, fastest and slowest call of a function that returns tensors, after two calls that trace and compile."""
+    """Median, shortest and longest time of a call that returns tensors, after two calls that trace and compile."""
     import tensorflow as tf
 
     for _ in range(2):

@@ -1,7 +1,7 @@
-"""Training of a texture network on exact coefficients: python -m benchmarks.true_coefficients [--variant normal].
+"""Trains a texture network on exact coefficients: python -m benchmarks.true_coefficients [--variant normal].
 
-Needs the synthetic crops of `python create_bin.py`. Trains the variant with the converging recipe on their true
-coefficients and prints validation PSNR over alpha and face together.
+Needs the synthetic crops of `python create_bin.py`. Trains the variant with this program's training settings on the
+crops' true coefficients, and prints the validation PSNR over the pixels inside both alpha and face.
 """
 
 import argparse

@@ -1,8 +1,8 @@
-"""Jitter and lag of a face tracked through a clip: python -m benchmarks.video_jitter [--frames 32] [fit.steps=20].
+"""Measures jitter and lag of a tracked face: python -m benchmarks.video_jitter [--frames 32] [fit.steps=20].
 
-The clip is drawn from the face model at 25 frames a second: the head turns and nods, the expression comes and goes, the
-pixels and the detected points are noisy. Compared are frames fitted one by one and `track_face`, on the 68 landmarks:
-jitter is the rms of the second difference of their error (px of 224), lag the shift in frames at which the recovered
+The clip is rendered from the face model at 25 frames per second: the head turns and nods, the expression changes, and
+pixels and detected points are noisy. `track_face` is compared with fitting frame by frame, on the 68 landmarks: jitter
+is the RMS of the second difference of their error (px of 224), lag the shift in frames at which the recovered
 trajectories correlate best with the true ones.
 """
 
@@ -22,7 +22,7 @@ from model.reconstruction.face_reconstructor import FaceReconstructor
 from model.video.track import frame_landmarks, track_face
 
 SEED, FRAME_RATE = 4321, 25.0
-PIXEL_NOISE, POINT_NOISE = 0.02, 0.7  # of 1; pixels
+PIXEL_NOISE, POINT_NOISE = 0.02, 0.7  # RGB in [0, 1]; pixels
 
 
 def moving_face(layout, start: np.ndarray, count: int) -> np.ndarray:
@@ -37,12 +37,12 @@ def moving_face(layout, start: np.ndarray, count: int) -> np.ndarray:
 
 
 def jitter(found: np.ndarray, true: np.ndarray) -> float:
-    """Rms second difference of the error of landmarks [T, 68, 2]."""
+    """RMS of the second difference of the error of landmarks [T, 68, 2]."""
     return float(np.sqrt(np.mean(np.sum(np.diff(found - true, n=2, axis=0) ** 2, axis=-1))))
 
 
 def lag(found: np.ndarray, true: np.ndarray, reach: float = 3.0, step: float = 0.1) -> float:
-    """Frames by which trajectories [T, 68, 2] trail the true ones: the shift that correlates best."""
+    """Number of frames by which trajectories [T, 68, 2] lag behind the true ones: the shift that correlates best."""
     frames = np.arange(len(true))
     inner = frames[int(reach) + 1 : -int(reach) - 1]
     ours, theirs = found.reshape(len(found), -1), true.reshape(len(true), -1)

@@ -1,10 +1,10 @@
-"""Draws what --mode test exported in another program (three.js in Chromium) over the photo, and measures the likeness.
+"""Renders exports of --mode test in another program (three.js in Chromium) and compares them with the photo.
 
     npm install three
     python -m benchmarks.viewer_check --results results/raw --three node_modules/three --pictures results/viewer
 
-mesh_lit.glb is drawn with the camera and pose of coefficients.json and compared with crop.png inside its mask; mesh.glb
-is drawn under a lamp, turned to both sides, to look at.
+mesh_lit.glb is rendered with camera and pose from coefficients.json, and compared with crop.png inside its mask.
+mesh.glb is rendered under a lamp and turned to both sides, for visual inspection.
 """
 
 import argparse
@@ -56,13 +56,13 @@ def parse_arguments():
     parser.add_argument("--results", type=Path, default=Path("results/raw"))
     parser.add_argument("--three", type=Path, default=Path("node_modules/three"), help="npm's package")
     parser.add_argument("--chromium", default="chromium")
-    parser.add_argument("--pictures", type=Path, help="folder for the drawings")
-    parser.add_argument("--seconds", type=float, default=300, help="longest time for all drawings")
+    parser.add_argument("--pictures", type=Path, help="folder for the renderings")
+    parser.add_argument("--seconds", type=float, default=300, help="time limit for all renderings")
     return parser.parse_args()
 
 
 def jobs_of(folder: Path) -> list[dict]:
-    """The drawings of one photo: lit as photographed, and relit from three sides."""
+    """Rendering jobs of one photo: lit as in the photo, and relit from three sides."""
     content = json.loads((folder / "coefficients.json").read_text())
     camera, size = content["camera"], content["crop_size"]
     view = {
@@ -86,7 +86,7 @@ def jobs_of(folder: Path) -> list[dict]:
 
 
 def draw(jobs: list[dict], arguments) -> dict[str, np.ndarray]:
-    """Name -> uint8 [H, W, 4] of every job, drawn by the browser."""
+    """Renders all jobs in the browser; returns name -> uint8 [H, W, 4]."""
     drawings, finished, errors = {}, threading.Event(), []
     roots = {"three": arguments.three.resolve(), "results": arguments.results.resolve()}
 
@@ -121,7 +121,7 @@ def draw(jobs: list[dict], arguments) -> dict[str, np.ndarray]:
 
     server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     threading.Thread(target=server.serve_forever, daemon=True).start()
-    # The browser's helpers outlive it for a moment and go on writing.
+    # The browser's child processes keep writing for a moment after it ends.
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as profile:
         command = [arguments.chromium, "--headless=new", "--no-sandbox", "--use-angle=swiftshader", "--disable-gpu"]
         command += ["--enable-unsafe-swiftshader", f"--user-data-dir={profile}"]
@@ -147,7 +147,7 @@ def main():
         with Image.open(folder / "crop.png") as image:
             crop = np.asarray(image).astype(np.float64)
         drawn = drawings[f"{folder.name}-photo"]
-        # The drawing's transparent pixels are no face: canvases hold premultiplied colours, opaque ones are unchanged.
+        # Only opaque pixels are face; their colours are not changed by the canvas's premultiplied alpha.
         inside = (crop[..., 3] >= 128) & (drawn[..., 3] == 255)
         error = np.mean((crop[..., :3][inside] - drawn[..., :3][inside]) ** 2)
         likeness.append(10 * np.log10(255**2 / error))

@@ -1,6 +1,6 @@
-"""Draws a face from three sides and under mirrored light: python examples/new_view.py photo.jpg views.png
+"""Renders a face from three sides and under mirrored light: python examples/new_view.py photo.jpg views.png
 
-It needs a trained texture network in checkpoints/ (make demo trains one).
+Needs a trained texture network in checkpoints/ (`make demo` trains one).
 """
 
 import sys
@@ -13,7 +13,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # for a checkout t
 
 from model import FaceReconstructor
 
-# The spherical harmonics that change their sign when left and right are exchanged: x, xy and xz.
+# Spherical harmonics that change sign when left and right are swapped: x, xy and xz.
 ODD_IN_X = [3, 4, 7]
 
 
@@ -25,7 +25,7 @@ def main(photo: str, output: str, size: int = 448) -> None:
     mirrored[:, ODD_IN_X] *= -1
     views.append(reconstructor.render(face, light=mirrored, size=size))
     Image.fromarray(np.hstack(views)).save(output)
-    print(f"{output}: three views, and the light mirrored")
+    print(f"{output}: three views, and one under mirrored light")
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
 """Reconstructs the face of one photo and writes its meshes: python examples/one_photo.py photo.jpg out/
 
-It needs a trained texture network in checkpoints/ (make demo trains one).
+Needs a trained texture network in checkpoints/ (`make demo` trains one).
 """
 
 import sys

@@ -1,6 +1,6 @@
 """Trains on a folder of RGBA crops, then reconstructs a photo: python examples/train_on_crops.py crops/ photo.jpg run/
 
-The crops are PNGs of 224 x 224 whose alpha is 255 on skin and 0 elsewhere, as main.py --mode prepare writes them.
+The crops are PNGs of 224 x 224 pixels with alpha 255 on skin and 0 elsewhere, as written by main.py --mode prepare.
 """
 
 import sys

@@ -1,4 +1,4 @@
-"""Energy terms of the fit, pure functions: negative log-likelihood of the photo, negative log-prior of the face."""
+"""Energy terms of the fit as pure functions: negative log-likelihood of the photo, negative log-prior of the face."""
 
 import dataclasses
 
@@ -10,14 +10,14 @@ from lib.geometry.lighting import light_channels
 from lib.images.sampling import sample_image
 from lib.tensor_structure import TensorStructure
 
-# Expected size of the light's coefficients by band (constant; linear; quadratic), as mean over the colours and as
-# deviation of a colour from that mean. Without the first, light explains everything the albedo should; without the
-# second, a tanned face becomes a pale one in orange light.
+# Expected size of the light's coefficients by band (constant; linear; quadratic): for the mean over colour channels,
+# and for a channel's deviation from that mean. Without the first prior, the light would explain what belongs to the
+# albedo; without the second, a tanned face would become a pale one in orange light.
 LIGHT_SIGMA = (0.4,) + (0.35,) * 3 + (0.2,) * 5
 LIGHT_COLOUR_SIGMA = (0.12,) + (0.08,) * 3 + (0.04,) * 5
 # Landmarks farther off than so many standard deviations count with their distance, not with its square.
 LANDMARK_REACH = 3.0
-# How far a one-sided expression may go the wrong way.
+# Standard deviation of one-sided expressions in their impossible direction.
 PUSHING_SIGMA = 0.3
 
 
@@ -29,7 +29,7 @@ class FitTargets(TensorStructure):
       image: [B, H, W, 3] RGB in [0, 1].
       alpha: [B, H, W, 1] face mask in [0, 1].
       points: [B, 5, 2] detected eyes, nose, mouth corners, pixels of the crop.
-      landmarks: [B, 68, 2] weak targets, pixels of the crop.
+      landmarks: [B, 68, 2] weak targets for the landmarks, pixels of the crop.
       landmark_weight: [B, 68] not negative, 0 where there is no target.
       point_sigma: [B] expected error of the points, pixels of a 224 crop; None for the fitter's own.
       mesh: [B, 468, 2] the face mesh's points, pixels of the crop; None without.
@@ -47,12 +47,12 @@ class FitTargets(TensorStructure):
 
 
 def robust(squared: tf.Tensor) -> tf.Tensor:
-    """Half the square near 0, linear far out (pseudo-Huber): `squared` in squared standard deviations."""
+    """Pseudo-Huber loss: half the square near 0, linear far out; `squared` is in squared standard deviations."""
     return tf.sqrt(1 + squared) - 1
 
 
 def forgetful(squared: tf.Tensor) -> tf.Tensor:
-    """Half the square near 0, constant far out (Geman-McClure, half its limit at 3 deviations): outliers let go."""
+    """Geman-McClure loss: half the square near 0, constant far out to ignore outliers; half its limit at 3 sigma."""
     return 0.5 * squared / (1 + squared / 9)
 
 
@@ -62,7 +62,7 @@ def point_energy(found: tf.Tensor, wanted: tf.Tensor, image_size: int, sigma: fl
 
 
 def landmark_energy(found: tf.Tensor, wanted: tf.Tensor, weight: tf.Tensor, image_size: int, sigma: float) -> tf.Tensor:
-    """Energy [B] of projected landmarks [B, M, 2] against uncertain ones with weights [B, M]."""
+    """Energy [B] of projected landmarks [B, M, 2] against weak targets with weights [B, M]."""
     squared = tf.reduce_sum(tf.square((found - wanted) * (REFERENCE_SIZE / image_size / sigma)), axis=-1)
     return tf.reduce_sum(weight * robust(squared), axis=-1)
 
@@ -70,7 +70,9 @@ def landmark_energy(found: tf.Tensor, wanted: tf.Tensor, weight: tf.Tensor, imag
 def outline_energy(
     points: tf.Tensor, wanted: tf.Tensor, outwards: tf.Tensor, weight: tf.Tensor, image_size: int, sigma: float
 ) -> tf.Tensor:
-    """Energy [B] of silhouette points [B, P, 2] off an outline, measured across it, so that they may slide along.
+    """Energy [B] of the distance between silhouette points [B, P, 2] and an outline.
+
+    Distances are measured along the outline's normals, so points can slide along it.
 
     Args:
       wanted, outwards: [B, P, 2] points of the outline and its unit normals.
@@ -83,18 +85,18 @@ def outline_energy(
 def photometric_energy(
     colour: tf.Tensor, image: tf.Tensor, points: tf.Tensor, weight: tf.Tensor, sigma: float, observations: float
 ) -> tf.Tensor:
-    """Energy [B] of vertex colours against the image where the vertices project.
+    """Energy [B] of the difference between vertex colours and the image at the projected vertices.
 
-    The gradient with respect to the geometry comes from the image's own, which pulls features into place as
-    registration methods do, and needs no rasterisation.
+    The gradient with respect to the geometry comes from the gradient of the image, as in registration methods. It pulls
+    features into place without differentiating through a rasteriser.
 
     Args:
       colour: [B, N, 3] RGB.
       image: [B, H, W, 3] RGB.
       points: [B, N, 2] pixels.
-      weight: [B, N] not negative: what a vertex stands for, 0 where hidden or off the mask; not differentiated.
+      weight: [B, N] visible area of each vertex, 0 where hidden or outside the mask; treated as constant.
       sigma: expected difference.
-      observations: number of independent measurements that all vertices together count as.
+      observations: number of independent measurements that all vertices together represent.
     """
     squared = tf.reduce_sum(tf.square((colour - sample_image(image, points)) / sigma), axis=-1)
     share = weight / tf.maximum(tf.reduce_sum(weight, axis=-1, keepdims=True), 1e-6)
@@ -105,7 +107,7 @@ def prior_energy(parts: Coefficients, one_sided: tf.Tensor, expression_sigma: tf
     """Energy [B] of identity, expression and albedo coefficients under their prior.
 
     Args:
-      one_sided: [Ke] 1 for expressions that only have a positive direction (muscles pull), 0 for the others.
+      one_sided: [Ke] 1 for expressions that only have a positive direction (muscles only pull), 0 for the others.
       expression_sigma: [Ke] standard deviations of the expressions.
     """
     pushed = one_sided * tf.minimum(parts.expression, 0.0) / PUSHING_SIGMA
@@ -115,7 +117,7 @@ def prior_energy(parts: Coefficients, one_sided: tf.Tensor, expression_sigma: tf
 
 
 def light_energy(light: tf.Tensor) -> tf.Tensor:
-    """Energy [B] of light coefficients [B, 27]: moderate and nearly white."""
+    """Energy [B] of light coefficients [B, 27] under a prior of moderate, nearly white light."""
     channels = light_channels(light)
     mean = tf.reduce_mean(channels, axis=1, keepdims=True)
     common = tf.square(mean / tf.constant(LIGHT_SIGMA, light.dtype))
@@ -124,6 +126,6 @@ def light_energy(light: tf.Tensor) -> tf.Tensor:
 
 
 def asymmetry_energy(albedo: tf.Tensor, pairs: tf.Tensor, sigma: float, observations: float) -> tf.Tensor:
-    """Energy [B] of albedo differences [B, N, 3] between the sides of the face: light differs there, skin hardly."""
+    """Energy [B] of differences in albedo [B, N, 3] between the sides of the face, whose skin hardly differs."""
     difference = tf.gather(albedo, pairs[:, 0], axis=1) - tf.gather(albedo, pairs[:, 1], axis=1)
     return observations * tf.reduce_mean(robust(tf.reduce_sum(tf.square(difference / sigma), axis=-1)), axis=-1)

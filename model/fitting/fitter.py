@@ -1,4 +1,4 @@
-"""Fits the face model's coefficients to aligned crops: all of them together, from coarse to fine."""
+"""Fits all coefficients of the face model jointly to aligned crops, from coarse to fine."""
 
 import dataclasses
 
@@ -29,13 +29,12 @@ from model.fitting.surface import Surface, visible_surface
 from model.fitting.weights import FitWeights, fitting_prior, with_landmarks
 from model.morphable_model import MorphableModel
 
-# From the first steps to the last: blur of the photo (standard deviation, pixels of 224), factor of the expected colour
-# error, share of the steps. Early on, differences are large because things are not in place yet, not because they are
-# foreign to the face.
+# From coarse to fine: blur of the photo (standard deviation, pixels of 224), factor on the expected colour error, share
+# of the steps. Early differences are large because the face is not in place yet, not because of outliers.
 LEVELS = ((2.5, 3.0, 0.3), (1.2, 1.7, 0.3), (0.6, 1.0, 0.4))
-# Visibility and areas are renewed after this many steps.
+# Visibility and areas are updated after this many steps.
 REFRESH = 10
-# Adam's step for each group, relative to fit.learning_rate (prior standard deviations; radians; decimetres).
+# Step size of each group relative to fit.learning_rate (in prior standard deviations; radians; decimetres).
 STEP = {"identity": 1.0, "expression": 1.0, "albedo": 1.0, "angles": 0.2, "light": 0.3, "translation": 0.2}
 LIGHT_ITERATIONS = 4
 TERMS = ("points", "landmarks", "photometric", "outline", "prior", "light", "asymmetry", "mesh", "openings")
@@ -92,7 +91,7 @@ class Fitter:
           targets: of the crops.
           initial: [B, K] coefficients with the face about in place.
           steps: number of Adam steps.
-          settled: `initial` is the result of an earlier fit: only the last, finest level is run.
+          settled: `initial` is the result of an earlier fit, so run the finest level only.
         """
         coefficients = tf.convert_to_tensor(initial, tf.float32)
         images = [blurred(targets.image, targets.alpha, level[0], self.camera.image_size[0]) for level in LEVELS]
@@ -137,9 +136,9 @@ class Fitter:
         return self._five @ landmarks
 
     def solve_light(self, coefficients: tf.Tensor, image: tf.Tensor, weight: tf.Tensor) -> tf.Tensor:
-        """The coefficients with the light that explains the image best for their shape and albedo.
+        """Replaces the light by the one that fits the image best, given shape and albedo.
 
-        Ridge regression, repeated with the weights of a robust norm: hair and caps that slipped into the mask are dark.
+        Iteratively re-weighted ridge regression: the robust weights suppress dark hair and caps in the mask.
         """
         posed = self.model.posed(coefficients, self.camera)
         basis = sh_basis(posed.normals)
@@ -159,7 +158,7 @@ class Fitter:
     def energies(
         self, coefficients: tf.Tensor, targets: FitTargets, surface: Surface, colour_factor: float | tf.Tensor
     ) -> dict[str, tf.Tensor]:
-        """Every term of the energy, [B] each; colours may be off by `colour_factor` times the expected error."""
+        """All terms of the energy, [B] each; `colour_factor` scales the expected colour error."""
         settings, size, pairs = self.weights, self.camera.image_size[0], surface.pairs
         posed = self.model.posed(coefficients, self.camera)
         five = self.five_points(posed.landmarks)
@@ -208,7 +207,7 @@ class Fitter:
         return self._mesh(vertices, targets.mesh, targets.mesh_weight)
 
     def _advance_eagerly(self, coefficients, state, start, count, total, targets, surface, colour_factor):
-        """`count` Adam steps; the rate falls by half a cosine over `total`."""
+        """Makes `count` Adam steps; the learning rate falls by half a cosine over `total` steps."""
         beta1, beta2 = 0.9, 0.99
 
         def gradient(values):
@@ -235,7 +234,7 @@ class Fitter:
 
 
 def blurred(image: tf.Tensor, alpha: tf.Tensor, sigma: float, image_size: int) -> tf.Tensor:
-    """The image [B, H, W, 3] blurred inside its mask [B, H, W, 1]: colours from off the face do not bleed in.
+    """Blurs an image [B, H, W, 3] inside its mask [B, H, W, 1], so that colours from outside do not bleed in.
 
     Args:
       sigma: standard deviation in pixels of a 224 crop.

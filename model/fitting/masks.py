@@ -18,7 +18,7 @@ class MaskFinder:
     Args:
       model: the face model.
       camera: of the crops.
-      parser: finds the masks of photos that bring none; None for the graph cut around the posed face.
+      parser: finds the masks of photos without one; None for a graph cut around the posed face.
     """
 
     def __init__(self, model: MorphableModel, camera: Camera, parser: FaceParser | None = None):
@@ -53,7 +53,7 @@ class MaskFinder:
 
 
 def readable_mask(alpha: np.ndarray, given: bool) -> np.ndarray:
-    """Pixels whose colours may be read, [H, W] float32, of a photo with the mask `alpha` [H, W].
+    """Weights [H, W], float32, of the pixels whose colours may be used, for a photo with the mask `alpha` [H, W].
 
     A mask that the photo brought along (`given`) is used as it is. A found one is right to a pixel or two, so its last
     pixel is left out: hair and background there would show as a seam as soon as the face is turned.

@@ -74,7 +74,7 @@ def lower_outline(alpha: np.ndarray, five_points: np.ndarray) -> Outline:
 def pair_outline(
     outlines: Sequence[Outline], triangle_ids: np.ndarray, triangles: np.ndarray, projected: np.ndarray
 ) -> OutlinePairs:
-    """The silhouette's vertex nearest to every point of the outlines.
+    """Finds the silhouette vertex closest to each point of the outlines.
 
     Args:
       outlines: one for each image.

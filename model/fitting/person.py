@@ -1,4 +1,4 @@
-"""Fits several crops of one person together: one identity and one albedo, the rest apart."""
+"""Fits several crops of one person jointly, with shared identity and albedo and separate other coefficients."""
 
 import dataclasses
 
@@ -23,8 +23,8 @@ MEAN_ITERATIONS = 10
 class PersonFitter(Fitter):
     """Fits a batch of crops of one person.
 
-    The energies of the crops are added; the prior of what they share counts once. All rows start with the same shared
-    coefficients and receive the same shared gradient, so that they stay the same.
+    The energies of the crops are added; the prior of the shared coefficients counts once. All rows start with the same
+    shared coefficients and receive the same gradient for them, so they stay equal.
 
     Args:
       frozen: the shared coefficients are known and stay as they are.
@@ -57,7 +57,7 @@ class PersonFitter(Fitter):
         return terms
 
     def shared_gradient(self, slope: tf.Tensor) -> tf.Tensor:
-        """Sums the gradient of what is shared over the crops."""
+        """Sums the gradient of the shared coefficients over the crops."""
         total = self._factor * tf.reduce_sum(slope, axis=0, keepdims=True)
         return tf.where(self._shared, total, slope)
 

@@ -1,4 +1,4 @@
-"""Placement of a regressed face: pose and shape are changed as little as it takes to meet the five detected points."""
+"""Placement of a regressed face: changes pose and shape as little as possible to meet the five detected points."""
 
 import dataclasses
 

@@ -1,4 +1,4 @@
-"""The visible part of posed faces, for the photometric and the outline term; constant while the fit takes steps."""
+"""Visible part of posed faces for the photometric and outline terms; constant between updates of visibility."""
 
 import dataclasses
 from collections.abc import Sequence
@@ -24,7 +24,7 @@ class Surface(TensorStructure):
     """The visible part of a batch of posed faces.
 
     Attributes:
-      weight: [B, N] what each vertex stands for: the area of its surface as seen, times the mask, 0 where hidden.
+      weight: [B, N] projected area of each vertex times the mask, 0 where hidden.
       pairs: silhouette vertices and the mask's outline.
     """
 

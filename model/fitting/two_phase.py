@@ -1,4 +1,4 @@
-"""The fit of a photo in two phases: the mask of a fitted face is better than that of a guessed one."""
+"""Two-phase fit of a photo: masks found around fitted faces are better than those around initial estimates."""
 
 import dataclasses
 from collections.abc import Callable
@@ -9,7 +9,7 @@ import tensorflow as tf
 from model.fitting.energy import FitTargets
 from model.fitting.fitter import Fitter
 
-# Share of the steps before the masks are sought again around the fitted faces.
+# Share of the steps before the masks are computed again around the fitted faces.
 FIRST_STEPS = 0.7
 
 
@@ -28,12 +28,12 @@ def fit_with_masks(
     steps: int,
     find_masks: Callable[[np.ndarray], np.ndarray],
 ) -> MaskedFit:
-    """Fits a batch, seeks the masks again around the fitted faces, and fits the rest of the steps to those.
+    """Fits a batch, computes the masks again around the fitted faces, and makes the remaining steps with those.
 
     Args:
       fitter: fits the coefficients.
       targets: of the batch; `alpha` holds the masks of the first phase.
-      initial: [B, K] coefficients with the faces about in place.
+      initial: [B, K] coefficients that place the faces approximately.
       steps: of both phases, at least one.
       find_masks: masks [B, H, W] in [0, 1] of the faces of fitted coefficients [B, K].
     """
