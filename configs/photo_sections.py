@@ -12,15 +12,19 @@ class Fit(Section):
 
     steps: int = option("Adam steps in test mode; 0: no fitting, use the regressor's coefficients", low=0, high=10000)
     learning_rate: float = option("Adam's learning rate, in standard deviations of the prior", above=0, high=1)
-    landmarks: bool = option("find 468 landmarks in the photo and fit them, too")
-    landmark_observations: float = option("independent measurements that they count as, beside 300 colours", above=0)
-    landmark_sigma: float = option("expected error of a landmark [px of 224]", above=0)
-    contour_sigma: float = option("that of the landmarks around the face [px of 224]", above=0)
-    feature_sigma: float = option("that of the landmarks on eyes and inner lips [px of 224]", above=0)
-    lip_weight: float = option("weight of the opening of the lips, against that of a landmark", low=0)
-    lid_weight: float = option("weight of the opening of the lids, against that of a landmark", low=0)
-    detected_sigma: float = option("expected error of the five detected points beside landmarks [px of 224]", above=0)
-    given_sigma: float = option("expected error of landmarks that lie beside the photo [px of 224]", above=0)
+    landmarks: bool = option("detect 468 landmarks in the photo and include them in the fit")
+    landmark_observations: float = option(
+        "number of independent measurements that the landmarks count as; the colours count as 300", above=0
+    )
+    landmark_sigma: float = option("expected error of a landmark [px at 224 px]", above=0)
+    contour_sigma: float = option("expected error of the landmarks on the face contour [px at 224 px]", above=0)
+    feature_sigma: float = option("expected error of the landmarks on eyes and inner lips [px at 224 px]", above=0)
+    lip_weight: float = option("weight of the lip opening relative to a landmark", low=0)
+    lid_weight: float = option("weight of the lid opening relative to a landmark", low=0)
+    detected_sigma: float = option(
+        "expected error of the five detected points when used with landmarks [px at 224 px]", above=0
+    )
+    given_sigma: float = option("expected error of landmarks from a sidecar file [px at 224 px]", above=0)
 
 
 @dataclasses.dataclass(frozen=True)

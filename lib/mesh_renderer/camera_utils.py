@@ -10,7 +10,7 @@ import tensorflow as tf
 
 from lib.geometry.rotation import rotation_matrix
 
-# Below this length a viewing direction, or its product with the up vector, has no direction left.
+# Minimum length of a viewing direction and of its cross product with the up vector; shorter vectors have no direction.
 DEGENERATE_LENGTH = 1e-6
 
 
@@ -19,7 +19,7 @@ def perspective(aspect_ratio, fov_y, near_clip, far_clip) -> tf.Tensor:
 
     Args:
       aspect_ratio: float, width / height of the image.
-      fov_y: [B] vertical field of view, degrees; a scalar serves the whole batch, here and below.
+      fov_y: [B] vertical field of view, degrees; a scalar applies to the whole batch, here and below.
       near_clip: [B] distance of the near plane, positive.
       far_clip: [B] distance of the far plane.
 
@@ -53,12 +53,12 @@ def look_at(eye, center, world_up) -> tf.Tensor:
       [B, 4, 4] from the world to camera space.
 
     Raises:
-      InvalidArgumentError: eye and center coincide, or world_up is zero or along the gaze.
+      InvalidArgumentError: eye and center coincide, or world_up is zero or parallel to the viewing direction.
     """
     eye, center, world_up = (tf.convert_to_tensor(value, tf.float32) for value in (eye, center, world_up))
-    forward = _unit(center - eye, "eye and center must differ (a camera has to look somewhere)")
+    forward = _unit(center - eye, "eye and center must differ (they define the viewing direction)")
     up = world_up + tf.zeros_like(forward)
-    right = _unit(tf.linalg.cross(forward, up), "world_up must be neither zero nor along the gaze")
+    right = _unit(tf.linalg.cross(forward, up), "world_up must be neither zero nor parallel to the viewing direction")
     rotation = tf.stack([right, tf.linalg.cross(right, forward), -forward], axis=-2)
     return _affine(rotation, -tf.linalg.matvec(rotation, eye))
 
@@ -70,7 +70,7 @@ def euler_matrices(angles) -> tf.Tensor:
 
 
 def transform_homogeneous(matrices, vertices) -> tf.Tensor:
-    """Transformed points in homogeneous coordinates.
+    """Transforms points to homogeneous coordinates.
 
     Args:
       matrices: [B, 4, 4] for column vectors.
@@ -100,7 +100,7 @@ def _unit(vectors, message):
 
 
 def _affine(rotation, translation):
-    """[B, 3, 3] and [B, 3] as [B, 4, 4]."""
+    """Affine matrices [B, 4, 4] from rotations [B, 3, 3] and translations [B, 3]."""
     top = tf.concat([rotation, translation[..., None]], axis=-1)
     bottom = tf.constant([0.0, 0.0, 0.0, 1.0]) + tf.zeros_like(top[..., :1, :])
     return tf.concat([top, bottom], axis=-2)

@@ -1,13 +1,13 @@
-"""Rasterise once, interpolate often: the renderer's small interface and the one home of its barycentrics.
+"""The renderer's core: rasterise once, then interpolate any number of attributes.
 
     fragments = rasterize(clip_vertices, triangles, image_size)
     image = interpolate(vertex_colours, triangles, fragments)
 
-Which triangle a pixel sees is an integer and has no gradient, hence none comes from silhouettes and from the order in
-depth. Everything after it is TensorFlow, differentiable by automatic differentiation. All functions run eagerly and
-inside a tf.function with any batch size, also one unknown while tracing; a tf.function around them must not itself be
-jit-compiled, because visibility is decided by numba on the CPU. The parts in TensorFlow are jit-compiled here, which
-halves the time of a step and quarters that of one with gradients (benchmarks/bench_mesh_renderer.py).
+The index of the visible triangle has no gradient, so silhouettes and depth order contribute none. All later steps use
+TensorFlow's automatic differentiation. All functions run eagerly and inside a tf.function, with any batch size, even
+one unknown during tracing. An enclosing tf.function must not be jit-compiled, because numba computes visibility on the
+CPU. The TensorFlow parts are jit-compiled here, which halves the time of a forward step and quarters that of a step
+with gradients (benchmarks/bench_mesh_renderer.py).
 """
 
 from dataclasses import dataclass
@@ -18,20 +18,20 @@ import tensorflow as tf
 from lib.mesh_renderer import visibility
 from lib.tensor_structure import TensorStructure
 
-# Where a triangle's extent, relative to the products its edge functions are made of, falls below this, float32 cannot
-# tell its three corners apart; such a pixel takes their mean and passes no gradient to the vertices.
+# If a triangle's extent relative to the products in its edge functions is below this, float32 cannot distinguish its
+# corners; such a pixel takes the corners' mean and passes no gradient to the vertices.
 SLIVER = 1e-6
 
 
 @dataclass(frozen=True)
 class Fragments(TensorStructure):
-    """The triangle and barycentrics at every pixel; row 0 is the top, a pixel's ray goes through its centre.
+    """The triangle and barycentrics at the centre of every pixel; row 0 is the top.
 
     Attributes:
-      triangle_id: [B, H, W] int32; triangle_id[b, y, x] = f: the pixel sees triangle f, or nothing where -1.
+      triangle_id: [B, H, W] int32, index of the visible triangle, -1 in the background.
       barycentrics: [B, H, W, 3] perspective-correct weights of the triangle's corners, sum 1; 0 in the background.
         Differentiable with respect to x, y, w of the clip coordinates.
-      mask: [B, H, W, 1] 1 where a triangle is seen, else 0; no gradient.
+      mask: [B, H, W, 1] 1 where a triangle is visible, otherwise 0; no gradient.
     """
 
     triangle_id: tf.Tensor
@@ -40,16 +40,16 @@ class Fragments(TensorStructure):
 
 
 def rasterize(clip_vertices, triangles, image_size: tuple[int, int]) -> Fragments:
-    """Visible triangle, barycentrics and coverage of every pixel.
+    """Computes the visible triangle, barycentrics and coverage of every pixel.
 
     Args:
-      clip_vertices: [B, N, 4] float clip coordinates (x right, y up; visible where |x|, |y|, |z| <= w, near at z = -w).
+      clip_vertices: [B, N, 4] float clip coordinates (x right, y up; visible if |x|, |y|, |z| <= w; near at z = -w).
       triangles: [F, 3] vertex indices; both windings are drawn, a later triangle wins at equal depth.
       image_size: (H, W) pixels.
 
     Raises:
-      ValueError: a shape or the image size is wrong, or a triangle names a vertex that does not exist (an
-        InvalidArgumentError where that is only known while a graph runs).
+      ValueError: a shape or the image size is wrong, or a vertex index is out of range.
+      InvalidArgumentError: a vertex index is out of range, if that is detected only when a graph runs.
     """
     clip_vertices, triangles = _check(clip_vertices, triangles, image_size)
     ids, _ = _visible(clip_vertices, triangles, image_size)
@@ -63,7 +63,7 @@ def triangle_ids(clip_vertices, triangles, image_size: tuple[int, int]) -> tf.Te
 
 
 def triangle_ids_and_depth(clip_vertices, triangles, image_size: tuple[int, int]) -> tuple[tf.Tensor, tf.Tensor]:
-    """`triangle_ids` and the depth z/w [B, H, W] of what is seen, in [-1, 1], 1 in the background; no gradient."""
+    """`triangle_ids` and the depth z/w [B, H, W] at every pixel, in [-1, 1], 1 in the background; no gradient."""
     clip_vertices, triangles = _check(clip_vertices, triangles, image_size)
     return _visible(clip_vertices, triangles, image_size)
 
@@ -81,12 +81,12 @@ def fragments_of(clip_vertices, triangles, ids) -> Fragments:
 
 
 def interpolate(attributes, triangles, fragments: Fragments) -> tf.Tensor:
-    """Values of vertex attributes at every pixel.
+    """Interpolates vertex attributes at every pixel.
 
     Args:
       attributes: [B, N, C] float.
-      triangles: [F, 3] vertex indices, those that were rasterised.
-      fragments: of `rasterize`.
+      triangles: [F, 3] vertex indices, as passed to `rasterize`.
+      fragments: result of `rasterize`.
 
     Returns:
       [B, H, W, C], 0 in the background; differentiable in the attributes and, through the barycentrics, the vertices.
@@ -99,7 +99,7 @@ def interpolate(attributes, triangles, fragments: Fragments) -> tf.Tensor:
 
 
 def _check(clip_vertices, triangles, image_size):
-    """The arguments as tensors; see `rasterize` for the errors."""
+    """Converts the arguments to tensors and checks them; see `rasterize` for the errors."""
     clip_vertices = tf.convert_to_tensor(clip_vertices)
     if clip_vertices.shape.rank != 3 or clip_vertices.shape[2] not in (4, None):
         raise ValueError(f"clip_vertices must be [B, N, 4], got {clip_vertices.shape}")
@@ -136,7 +136,7 @@ def _visible(clip_vertices, triangles, image_size):
 def _corners(values, triangles, ids):
     """Values [B, N, C] at the three corners of each pixel's triangle, three of [B, H, W, C]; triangle 0 for ids < 0."""
     vertex_ids = tf.gather(triangles, tf.maximum(ids, 0))
-    # One gather of all three: as fast as three, and compiled in two thirds of the time.
+    # A single gather of all three corners runs as fast as three gathers and compiles in two thirds of the time.
     return tf.unstack(tf.gather(values, vertex_ids, batch_dims=1), axis=3)
 
 
@@ -147,8 +147,8 @@ def _barycentrics(clip_vertices, triangles, ids):
     dtype = clip_vertices.dtype
     px = tf.constant((2 * np.arange(width) + 1) / width - 1, dtype)
     py = tf.constant(1 - (2 * np.arange(height)[:, None] + 1) / height, dtype)
-    # Coordinates relative to the pixel: the products below then cancel little, where the triple products of the
-    # absolute coordinates lose the fifth digit.
+    # Use coordinates relative to the pixel: triple products of absolute coordinates would lose the fifth digit to
+    # cancellation.
     x, y = [], []
     for corner in _corners(clip_vertices, triangles, ids):
         x.append(corner[..., 0] - px * corner[..., 3])
@@ -160,7 +160,7 @@ def _barycentrics(clip_vertices, triangles, ids):
     magnitude = tf.add_n([tf.abs(product) for product in forward + backward])[..., None]
     regular = tf.abs(total) > SLIVER * magnitude
     drawn = ids[..., None] >= 0
-    # The denominator is replaced before dividing: a zero behind a tf.where still makes NaN of the gradient.
+    # Replace the denominator before dividing: a zero in the branch not taken by tf.where still makes the gradient NaN.
     safe = tf.where(drawn & regular, total, tf.ones_like(total))
     return tf.where(drawn, tf.where(regular, edges / safe, tf.constant(1 / 3, dtype)), tf.constant(0, dtype))
 

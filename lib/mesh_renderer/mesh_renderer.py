@@ -7,7 +7,7 @@ import tensorflow as tf
 
 from lib.mesh_renderer import camera_utils, rasterize_triangles
 
-# Every vertex attribute of a pixel outside the mesh. Shading recognises the background by it: diffuse colours are never
+# Value of all attributes outside the mesh. Shading recognises the background by it, because diffuse colours are never
 # negative.
 BACKGROUND = -1.0
 
@@ -24,7 +24,7 @@ def phong_shader(
     shininess_coefficients=None,
     ambient_color=None,
 ) -> tf.Tensor:
-    """Lights rasterised buffers by Phong's model with point lights.
+    """Shades rasterised buffers with Phong's model and point lights.
 
     Args:
       normals: [B, H, W, 3] unit normals in the world.
@@ -73,31 +73,31 @@ def phong_shader(
 
 
 def _highlights(normals, positions, to_light, facing, camera_position, shininess):
-    """Specular factors [B, L, H, W] of `phong_shader`, whose arguments they are computed from."""
+    """Specular factors [B, L, H, W] from the arguments of `phong_shader`."""
     mirrored = tf.nn.l2_normalize(2.0 * facing[..., None] * normals[:, None] - to_light, axis=-1)
     camera = tf.reshape(tf.convert_to_tensor(camera_position, tf.float32), [-1, 1, 1, 3])
     to_camera = tf.nn.l2_normalize(camera - positions, axis=-1)
     alignment = tf.reduce_sum(to_camera[:, None] * mirrored, axis=-1)
-    # mesh-renderer divides the cosines by their norm over the whole image, so that highlights grow fainter with the
-    # number of pixels. Not Phong's model, but what scenes tuned with that package rely on.
+    # mesh-renderer divides the cosines by their norm over the whole image, so highlights become fainter with more
+    # pixels. This differs from Phong's model, but scenes tuned with that package rely on it.
     alignment = tf.clip_by_value(tf.nn.l2_normalize(alignment, axis=(2, 3)), 0.0, 1.0)
     shininess = tf.convert_to_tensor(shininess, tf.float32)[:, None] + tf.zeros_like(alignment)
-    # A power of zero has an infinite slope for exponents below one, which the mask after it would turn into NaN; and
-    # exponents of background pixels are negative.
+    # Powers of zero have an infinite slope for exponents below one, which the later mask would turn into NaN, and
+    # background pixels have negative exponents.
     visible = (alignment > 0.0) & (facing != 0.0)
     power = tf.pow(alignment, tf.where(visible, shininess, 1.0))
     return tf.where(visible, power, tf.where(shininess == 0.0, 1.0, 0.0))
 
 
 def tone_mapper(image, gamma) -> tf.Tensor:
-    """Makes images of high dynamic range viewable: image ** gamma, scaled so that each image's maximum is 1.
+    """Tone-maps images of high dynamic range: image ** gamma, scaled so that each image's maximum is 1.
 
     Args:
-      image: [B, H, W, C], not negative.
-      gamma: scalar, not negative; below 1 it compresses contrast.
+      image: [B, H, W, C], non-negative.
+      gamma: non-negative scalar; values below 1 compress contrast.
 
     Returns:
-      [B, H, W, C] in [0, 1]; an entirely black image stays black.
+      [B, H, W, C] in [0, 1]; black images stay black.
     """
     corrected = tf.pow(tf.convert_to_tensor(image, tf.float32), gamma)
     maximum = tf.reduce_max(corrected, axis=[1, 2, 3], keepdims=True)
@@ -143,8 +143,8 @@ def mesh_renderer(
       near_clip, far_clip: distances of the clipping planes, scalar or [B].
 
     Returns:
-      [B, H, W, 4] RGBA: intensities from 0 upwards, and 1 on the mesh, 0 elsewhere. Row 0 is the top. Differentiable in
-      all arguments but triangles; no gradient from silhouettes.
+      [B, H, W, 4] RGBA: intensities from 0 upwards; alpha 1 on the mesh, 0 elsewhere. Row 0 is the top. Differentiable
+      in all arguments except triangles; no gradient from silhouettes.
 
     Raises:
       ValueError: a shape is not as above, the image is empty, or only one of the two specular arguments is given.
@@ -225,7 +225,7 @@ def _rasterize_attributes(
 
 
 def _of_rank_3(value, name, shape):
-    """The argument as a float32 tensor of rank 3."""
+    """Converts an argument to a float32 tensor of rank 3."""
     value = tf.convert_to_tensor(value, tf.float32)
     if value.shape.rank != 3:
         raise ValueError(f"{name} must be {shape}, got {value.shape}")
@@ -233,7 +233,7 @@ def _of_rank_3(value, name, shape):
 
 
 def _per_image(value, name, vertices, shape):
-    """An argument of `shape` or [B, *shape] as [B, *shape]."""
+    """Broadcasts an argument of `shape` or [B, *shape] to [B, *shape]."""
     value = tf.convert_to_tensor(value, tf.float32)
     if value.shape.rank == len(shape) and value.shape.is_compatible_with(shape):
         return tf.broadcast_to(value, tf.concat([tf.shape(vertices)[:1], shape], axis=0))

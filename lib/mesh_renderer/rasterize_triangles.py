@@ -1,7 +1,7 @@
 """Rasterisation with the names, arguments and conventions of mesh-renderer's rasterize_triangles.
 
-Images here are y-up: row 0 is the BOTTOM, as that package has it; fragments.py, which does the work, puts row 0 on top.
-There is no gradient to triangles, to silhouettes, to the depth order and to clip z.
+Images here are y-up: row 0 is the BOTTOM, as in that package; in fragments.py, which does the work, row 0 is the top.
+Triangles, silhouettes, depth order and clip z get no gradient.
 """
 
 from types import SimpleNamespace
@@ -13,12 +13,12 @@ from lib.mesh_renderer import camera_utils, fragments
 
 
 class RasterizedTriangles(NamedTuple):
-    """Result of `rasterize_triangles`; with a batch dimension in front where the vertices have one.
+    """Result of `rasterize_triangles`, with a leading batch dimension if the vertices have one.
 
     Attributes:
       barycentric_coordinates: [H, W, 3] perspective-correct, in the order of the triangle's corners; 0 in the
         background. Differentiable in the vertices.
-      triangle_ids: [H, W] int32, 0 in the background too, so that every id is a valid index.
+      triangle_ids: [H, W] int32, 0 also in the background, so that every id is a valid index.
       z_buffer: [H, W] depth z/w in [-1, 1], 1 in the background.
     """
 
@@ -30,7 +30,7 @@ class RasterizedTriangles(NamedTuple):
 def rasterize(
     world_space_vertices, attributes, triangles, camera_matrices, image_width, image_height, background_value
 ) -> tf.Tensor:
-    """Image of vertex attributes of a mesh given in world space.
+    """Renders vertex attributes of a mesh given in world space.
 
     Args:
       world_space_vertices: [B, N, 3].
@@ -53,9 +53,9 @@ def rasterize(
 def rasterize_clip_space(
     clip_space_vertices, attributes, triangles, image_width, image_height, background_value
 ) -> tf.Tensor:
-    """`rasterize` for vertices already in clip space, [B, N, 4] (x, y, z, w); other arguments, result and errors alike.
+    """`rasterize` for vertices in clip space, [B, N, 4] (x, y, z, w); otherwise same arguments, result and errors.
 
-    Interpolation is perspective-correct, and what lies outside the viewing frustum is cut away at its planes.
+    Interpolation is perspective-correct; triangles are clipped at the planes of the viewing frustum.
     """
     image_size = check_image_size(image_width, image_height)
     clip_space_vertices = tf.convert_to_tensor(clip_space_vertices)
@@ -68,7 +68,7 @@ def rasterize_clip_space(
 
 
 def rasterize_triangles(vertices, triangles, image_width, image_height) -> RasterizedTriangles:
-    """Barycentric coordinates, triangle and depth of every pixel.
+    """Computes barycentric coordinates, triangle and depth of every pixel.
 
     Args:
       vertices: [N, 4] clip coordinates (x, y, z, w), or [B, N, 4].
@@ -89,12 +89,12 @@ def rasterize_triangles(vertices, triangles, image_width, image_height) -> Raste
     return RasterizedTriangles(*(images if vertices.shape.rank == 3 else [image[0] for image in images]))
 
 
-# The package's compiled operator was reached as rasterize_triangles_module.rasterize_triangles.
+# In the package, the compiled operator was called as rasterize_triangles_module.rasterize_triangles.
 rasterize_triangles_module = SimpleNamespace(rasterize_triangles=rasterize_triangles)
 
 
 def check_image_size(image_width, image_height):
-    """(H, W) of an image; ValueError if it has no pixels."""
+    """Returns (H, W) of an image; raises ValueError if it has no pixels."""
     if not image_width > 0:
         raise ValueError(f"image_width must be > 0, got {image_width}")
     if not image_height > 0:

@@ -1,10 +1,10 @@
-"""The triangle that every pixel sees: the integer part of rasterisation, compiled by numba, without gradient.
+"""Visible triangle of every pixel: the discrete part of rasterisation, compiled by numba, without gradients.
 
 Homogeneous rasterisation (Olano and Greer, "Triangle Scan Conversion using 2D Homogeneous Coordinates", 1997): the edge
 functions are evaluated on the clip coordinates (x, y, w) before any division, so that a triangle reaching behind the
-camera needs no splitting. All arithmetic is in double precision, which decides coverage exactly for float32 meshes of
-any practical size; the edge two triangles share has the same value in both up to its sign, so no crack opens between
-them.
+camera need not be split. All arithmetic is in double precision, which makes coverage exact for float32 meshes of any
+practical size. The function of a shared edge has the same value in both triangles up to its sign, so there are no
+cracks between them.
 """
 
 import math
@@ -12,11 +12,11 @@ import math
 import numba
 import numpy as np
 
-# Depths nearer than this in [-1, 1] count as equal: above the rounding of the double-precision sums, so that the same
-# triangle with its corners in another order ties with itself, and far below what float32 vertices can express.
+# Depths in [-1, 1] that differ by less than this count as equal: above the rounding of the double-precision sums, so
+# that a triangle with its corners in another order has equal depth, and far below the precision of float32 vertices.
 EQUAL_DEPTH = 1e-12
 
-# Pixels by which a bounding box grows: above the rounding of a projected corner, so that no covered centre is lost.
+# Margin of bounding boxes in pixels: above the rounding of projected corners, so that no covered centre is missed.
 BOX_MARGIN = 1e-6
 
 
@@ -51,7 +51,7 @@ def _near_clipped_box(corners, height, width):
                 x = corners[i, 0] + t * (corners[j, 0] - corners[i, 0])
                 y = corners[i, 1] + t * (corners[j, 1] - corners[i, 1])
                 w = corners[i, 3] + t * (corners[j, 3] - corners[i, 3])
-            if w <= 0.0:  # a near plane through or behind the camera bounds nothing
+            if w <= 0.0:  # a near plane through or behind the camera does not bound the box
                 return 0.0, float(width), 0.0, float(height)
             column, row = (x / w + 1.0) * (0.5 * width), (1.0 - y / w) * (0.5 * height)
             x_low, x_high = min(x_low, column), max(x_high, column)
@@ -93,7 +93,7 @@ def _draw(clip, triangles, ids, depth):
             for k in range(4):
                 corners[0, k], corners[1, k], corners[2, k] = clip[a, k], clip[b, k], clip[c, k]
             x_low, x_high, y_low, y_high = _near_clipped_box(corners, height, width)
-        # Written so that a NaN fails it: a vertex that is not a number draws nothing instead of crashing.
+        # Written so that NaN fails the test: a NaN vertex draws nothing instead of crashing.
         if not (x_high >= 0.0 and x_low <= width and y_high >= 0.0 and y_low <= height):
             continue
         first_column, end_column = _clipped_range(x_low, x_high, width)

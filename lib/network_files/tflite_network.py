@@ -1,4 +1,4 @@
-"""Networks in TensorFlow Lite's format, run by LiteRT: small ones that come trained inside packages."""
+"""TensorFlow Lite networks run with LiteRT: small trained networks included in installed packages."""
 
 from importlib.util import find_spec
 from pathlib import Path
@@ -15,13 +15,13 @@ class TfliteNetwork:
 
     Args:
       path: the .tflite file.
-      threads: that the network computes with.
+      threads: number of threads the network uses.
 
     Attributes:
-      input_shape: of the input, e.g. (1, 192, 192, 3).
+      input_shape: shape of the input, e.g. (1, 192, 192, 3).
 
     Raises:
-      UserError: the file is missing or no such network.
+      UserError: the file is missing or is not a network with one input.
     """
 
     def __init__(self, path: Path, threads: int = 1):
@@ -41,14 +41,14 @@ class TfliteNetwork:
         self._outputs = {entry["name"]: entry["index"] for entry in self._interpreter.get_output_details()}
 
     def __call__(self, values: np.ndarray) -> dict[str, np.ndarray]:
-        """Every output by its name, for an input of `input_shape`."""
+        """Runs the network on an input of `input_shape`; returns name -> output."""
         self._interpreter.set_tensor(self._input, np.ascontiguousarray(values, np.float32))
         self._interpreter.invoke()
         return {name: self._interpreter.get_tensor(index) for name, index in self._outputs.items()}
 
 
 def packaged_network(package: str, name: str) -> Path:
-    """The file `name` in the folder of an installed package, which is not imported.
+    """Path of the file `name` in an installed package; does not import the package.
 
     Raises:
       UserError: the package is not installed.
