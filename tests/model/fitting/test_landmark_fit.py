@@ -163,7 +163,7 @@ def test_contour_points_turned_away_count_little(model, points, camera):
     offsets = np.zeros([POINTS, 2])
     offsets[JAW[0]] = [0.5, 0]
     facing = mesh_energies(model, points, camera, offsets)["mesh"]
-    assert facing < 300 / POINTS * 0.5 * (1 / 2.5) ** 2  # seen at a flat angle from the front
+    assert 0 < facing < 0.8 * 300 / POINTS * 0.5 * (1 / 2.5) ** 2  # seen at a flat angle from the front
 
 
 def test_the_fit_to_colours_keeps_the_points(model, points, camera):
