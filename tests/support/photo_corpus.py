@@ -15,10 +15,10 @@ BAD_PHOTOS = {
     "cat.png": "no face found",
     "cup.jpg": "no face found",
     "deep/er/truncated.jpg": "damaged",
-    "empty.jpg": "no image format",
+    "empty.jpg": "unknown format",
     "noise.png": "no face found",
     "one.png": "no face found",
-    "text.png": "no image format",
+    "text.png": "unknown format",
     "wide.png": "no face found",
 }
 
