@@ -114,6 +114,7 @@ def examine_assets(config: schema.Config, args: argparse.Namespace) -> int:
 
 
 def calibrate_landmarks(config: schema.Config, _: argparse.Namespace) -> int:
+    """--mode landmarks: locates the 468 landmarks on the face model's surface and stores them."""
     start_tensorflow(config.train.seed)
     from model.dense_landmarks.source import remake
     from model.face_model_source import load_face_model

@@ -1,19 +1,21 @@
-"""Judges nobody here trained: how near the faces of --mode test come to their photos.
+"""Measures with third-party networks how close the faces of --mode test are to their photos.
 
 python -m benchmarks.judges --input DIR --output FILE.json [--results DIR] [section.key=value ...]
 
-Runs test mode on a folder of photos, then measures with networks that no loss of this program ever saw: MediaPipe's 468
-points (which the fit uses; judge it by dlib's 68, too), dlib's 68 landmarks and dlib's face recogniser. It needs the
-packages dlib-bin and face-recognition-models of requirements-dev.txt. Pixels are those of a 224 crop; of every list the
-mean is written, and each photo's numbers below "photos":
+Runs test mode on a folder of photos, then measures with networks that are in no training loss of this program:
+MediaPipe's 468 points (which the fit uses, so compare with dlib's 68 as well), dlib's 68 landmarks and dlib's face
+recogniser. Needs the packages dlib-bin and face-recognition-models of requirements-dev.txt. Pixels are those of a 224
+crop. The file holds the mean of every measure, and each photo's numbers under "photos":
 
-* landmarks.{all, lips, eyes, jaw}_px: distance of the 468 points in the photo to those of the fitted mesh;
+* landmarks.{all, lips, eyes, jaw}_px: distance between the 468 points in the photo and those of the fitted mesh;
 * lip_gap, lid_gap: correlation over the photos, and mean error, of the openings of mouth and eyes;
-* dlib.{photo_view, turned_35, turned_55}: distance of the recogniser's embeddings between photo and fine rendering, or
-  exported lit mesh turned to both sides; same person: below 0.6; other_people: between different photos;
-* dlib.landmarks_inner: distance of dlib's 51 inner landmarks in the photo to the model's, of the outer eyes';
-* dlib.shape_auc: how often the bare shape is nearer to its own photo than to another;
-* psnr_fine [dB] and seconds_per_photo: of test mode.
+* dlib.{photo_view, turned_35, turned_55}: distance between the recogniser's embeddings of the photo and of the fine
+  rendering, or of the exported lit mesh turned to both sides (same person: below 0.6); other_people: the distance
+  between different photos;
+* dlib.landmarks_inner: distance between dlib's 51 inner landmarks in the photo and the model's, relative to the
+  outer-eye distance;
+* dlib.shape_auc: how often the untextured shape is closer to its photo than to another one;
+* psnr_fine [dB] and seconds_per_photo: as in test mode.
 """
 
 import argparse
@@ -45,14 +47,14 @@ from model.dense_landmarks.source import surface_points
 from model.face_model_source import load_face_model
 
 GROUPS = {"all": tuple(range(POINTS)), "lips": LIPS, "eyes": EYES, "jaw": JAW}
-# Middle of the mouth; its corners never open.
+# Pairs in the middle of the mouth, because its corners do not open.
 GAPS = {"lip_gap": LIP_PAIRS[:3], "lid_gap": LID_PAIRS}
 TURNS = (35, 55)
-# Side of the pictures that dlib looks at, and what is drawn behind a face [of 255].
+# Side of the pictures for dlib, and grey level (0 to 255) of the background behind a rendered face.
 SIDE, BACKGROUND = 448, 127
 LIGHT = np.array([-0.35, 0.4, 0.85]) / np.linalg.norm([-0.35, 0.4, 0.85])
 INNER = slice(17, 68)
-# dlib's landmarks expect its own detector's square: so large against eyes, mouth and jaw, and raised by this share.
+# dlib's landmarks expect the square of its detector: its size relative to the extent of the face, and upward shift.
 DLIB_BOX, DLIB_RAISED = 1.1, 0.14
 
 
@@ -60,7 +62,9 @@ def parse_arguments(argv=None):
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--input", type=Path, required=True, help="folder of photos")
     parser.add_argument("--output", type=Path, required=True, help="JSON file of the numbers")
-    parser.add_argument("--results", type=Path, help="folder that keeps what test mode writes; judged as it is if done")
+    parser.add_argument(
+        "--results", type=Path, help="folder for the output of test mode; existing results in it are used"
+    )
     parser.add_argument("overrides", nargs="*", help="options of the configuration, section.key=value")
     return parser.parse_args(argv)
 
@@ -77,11 +81,11 @@ class Recogniser:
         self._embed = dlib.face_recognition_model_v1(str(folder / "dlib_face_recognition_resnet_model_v1.dat"))
 
     def __call__(self, picture: np.ndarray, points: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Landmarks [68, 2] and embedding [128] of the face of a picture uint8 [S, S, 3].
+        """Landmarks [68, 2] and embedding [128] of the face in a picture, uint8 [S, S, 3].
 
         Args:
-          picture: of any size; it is looked at enlarged to `SIDE`.
-          points: [468, 2] where the face is, pixels of the picture.
+          picture: picture of any size; it is resized to `SIDE`.
+          points: [468, 2] points of the face, pixels of the picture.
         """
         scale = SIDE / picture.shape[0]
         enlarged = np.asarray(Image.fromarray(picture).resize((SIDE, SIDE), Image.Resampling.BICUBIC))
@@ -91,13 +95,13 @@ class Recogniser:
         left, top = (low + high) / 2 - side / 2 - (0, DLIB_RAISED * side)
         shape = self._landmarks(enlarged, dlib.rectangle(*(round(v) for v in (left, top, left + side, top + side))))
         embedding = self._embed.compute_face_descriptor(enlarged, shape)
-        # dlib counts from pixel centres.
+        # dlib's origin is the centre of the first pixel.
         return np.array([[p.x + 0.5, p.y + 0.5] for p in shape.parts()]) / scale, np.array(embedding)
 
 
 @dataclasses.dataclass(frozen=True)
 class Result:
-    """What test mode wrote of a photo: crop, fine rendering, textured mesh, pose, detected points, numbers."""
+    """Test mode's results for a photo: crop, fine rendering, textured mesh, pose, detected points, metrics."""
 
     name: str
     crop: np.ndarray
@@ -133,7 +137,7 @@ class Result:
         )
 
     def draw(self, rotation: np.ndarray, translation: np.ndarray, camera: Camera, bare: bool = False) -> np.ndarray:
-        """uint8 [H, W, 3]: the lit mesh, or its bare shape, in a pose."""
+        """Renders the lit mesh, or its untextured shape, in a pose: uint8 [H, W, 3]."""
         posed = (self.vertices @ rotation + translation)[self.corners[..., 0]].reshape(1, -1, 3)
         triangles = np.arange(posed.shape[1], dtype=np.int32).reshape(-1, 3)
         fragments = rasterize(camera.clip_coordinates(tf.constant(posed)), triangles, camera.image_size)
@@ -149,7 +153,7 @@ class Result:
         return np.where(fragments.mask[0].numpy() > 0, seen, BACKGROUND).astype(np.uint8)
 
     def _shading(self, posed: np.ndarray) -> np.ndarray:
-        """[3 F, 1] grey of the triangles' corners, smooth over the surface."""
+        """Grey levels [3 F, 1] of the triangles' corners, smooth over the surface."""
         corners = posed.reshape(-1, 3, 3)
         normals = np.zeros_like(self.vertices)
         np.add.at(
@@ -167,7 +171,7 @@ def opening(points: np.ndarray, pairs) -> float:
 
 
 def judge_photo(result: Result, recognise: Recogniser, model: FaceModel, points: SurfacePoints) -> dict:
-    """The numbers of one photo, and for those over all photos its `embeddings`."""
+    """Measures of one photo, and its `embeddings` for the measures over all photos."""
     size = result.crop.shape[0]
     camera, to_reference = Camera((size, size)), 224 / size
     posed = result.vertices @ result.rotation + result.translation
@@ -202,7 +206,7 @@ def judge_photo(result: Result, recognise: Recogniser, model: FaceModel, points:
 
 
 def summarise(photos: dict[str, dict]) -> dict:
-    """The numbers over all photos; takes their embeddings out."""
+    """Measures over all photos; removes the embeddings from `photos`."""
     photo, shape = (np.stack(part) for part in zip(*(p.pop("embeddings") for p in photos.values()), strict=True))
     rows = list(photos.values())
     own = np.eye(len(rows), dtype=bool)
@@ -231,7 +235,7 @@ def summarise(photos: dict[str, dict]) -> dict:
 
 
 def judge(source: Path, results: Path, overrides: list[str]) -> dict:
-    """Runs test mode where there are no results yet, and judges them.
+    """Runs test mode if there are no results yet, and measures them.
 
     Raises:
       UserError: test mode failed.

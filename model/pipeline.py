@@ -37,7 +37,7 @@ class Pipeline:
     Attributes:
       config: the configuration they were loaded for.
       face_model: the model.
-      camera: of the crops.
+      camera: camera of the crops.
       regressor: frozen; crop to coefficients.
       identity: frozen; crop to identity embedding.
       texture_network: the network inside `face_gcn`, the only one that is trained.

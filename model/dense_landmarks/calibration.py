@@ -1,4 +1,4 @@
-"""Where the face mesh's 468 points lie on a face model's surface, found on renders of that model."""
+"""Locates the face mesh's 468 points on a face model's surface, with renderings of that model."""
 
 import numpy as np
 from tqdm import tqdm
@@ -12,28 +12,28 @@ from lib.face_model.face_model import FaceModel
 from lib.synthetic.photos import PhotoSettings, SyntheticFaces
 from lib.synthetic.rendering import compiled
 
-# Pictures, every one of another person. A tool that calibrates on fewer finds spots that are a pixel off.
+# Number of pictures, each of a different person. With fewer, points are off by a pixel.
 VIEWS = 96
-# Half of them are those with the widest mouths of so many: without open mouths upper and lower lip are one.
+# Half of the pictures are those with the widest open mouths among this many candidates: closed lips coincide.
 CANDIDATES = 600
 SEED = 468
-# Profiles hide one half of the points.
+# Profile views hide half of the points.
 MOST_YAW = np.radians(40)
-# Regions that carry no points: the network sees lids and lips, not what lies behind them.
+# Regions without points: the network locates eyelids and lips, not the parts behind them.
 BEHIND = ("teeth", "mouth_inside", "eye", "iris", "pupil")
-# Inner lips among the 68 landmarks, upper and lower.
+# Indices of the inner lips among the 68 landmarks, upper and lower.
 _UPPER, _LOWER = (61, 62, 63), (67, 66, 65)
 
 
 def calibrate(face_model: FaceModel, views: int = VIEWS, candidates: int = CANDIDATES) -> SurfacePoints:
-    """The surface points of a face model, by the least mean distance between projections and what the network sees.
+    """Finds the surface points whose projections are closest on average to the points that the network detects.
 
-    What is found for a point also holds, mirrored, for its mirror image.
+    Every detection is also used, mirrored, for the mirror image of its point.
 
     Args:
       face_model: the model.
-      views: pictures to render.
-      candidates: pictures that those with the widest mouths are chosen from.
+      views: number of pictures to render.
+      candidates: number of pictures from which those with the widest open mouths are chosen.
 
     Raises:
       UserError: the network recognises too few of the pictures as faces.
@@ -51,7 +51,7 @@ def calibrate(face_model: FaceModel, views: int = VIEWS, candidates: int = CANDI
 
 
 def _solve(face_model: FaceModel, views: Views) -> SurfacePoints:
-    """Half of the points from the views and their mirror images; the other half are their mirror images."""
+    """Locates half of the points from the views and the mirrored views, and mirrors them for the other half."""
     mirror, vertex_mirror = mirror_numbers(), face_model.mirror_index
     half = np.flatnonzero(np.arange(POINTS) <= mirror)
     flip, shift = np.array([-1, 1], np.float32), np.array([REFERENCE_SIZE, 0], np.float32)
@@ -68,14 +68,14 @@ def _solve(face_model: FaceModel, views: Views) -> SurfacePoints:
     vertices, barycentrics = np.zeros([POINTS, 3], np.int32), np.zeros([POINTS, 3], np.float32)
     other = mirror[half] != half
     vertices[half], barycentrics[half] = found.vertices, found.barycentrics
-    # Triangles of the other half wind the other way.
+    # Mirroring reverses the winding of triangles, so the corners are reversed.
     vertices[mirror[half[other]]] = vertex_mirror[found.vertices[other]][:, ::-1]
     barycentrics[mirror[half[other]]] = found.barycentrics[other][:, ::-1]
     return SurfacePoints(vertices, barycentrics)
 
 
 def _choose(faces: SyntheticFaces, views: int, candidates: int) -> list[int]:
-    """Numbers of the pictures: half with the widest mouths, the others the first that remain."""
+    """Indices of the pictures to use: half have the widest open mouths, the rest are the first of the others."""
     model = faces.model
     lips = model.landmarks[list(_UPPER + _LOWER)]
     mean, basis = model.mean_shape[lips], model.expression_basis[:, lips]
@@ -90,7 +90,7 @@ def _choose(faces: SyntheticFaces, views: int, candidates: int) -> list[int]:
 
 
 def _view(faces: SyntheticFaces, index: int) -> tuple[np.ndarray, np.ndarray, np.ndarray] | None:
-    """Projected vertices, their facing and the points found in a picture; None where the network sees no face."""
+    """Projected vertices, cosines of their viewing angles, and detected points; None if no face is detected."""
     model, camera, face = faces.model, faces.camera, faces.sample(index)
     found = find_mesh_points(face.image, face.five_points)
     if not found.is_face:

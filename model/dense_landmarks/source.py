@@ -14,14 +14,14 @@ from lib.files import headed_npz
 from lib.files.numpy_files import DamagedFile
 from model.dense_landmarks.calibration import calibrate
 
-# The points of the built-in face model, with their texture coordinates, which are the same whatever its vertex count.
+# Points of the built-in face model, with texture coordinates that do not depend on its vertex count.
 SHIPPED = schema.REPOSITORY / "data" / "face_mesh" / "built_in.npz"
-# Changes whenever the same face model would get other points.
+# Change this whenever the same face model would get different points.
 METHOD = "renders 1"
 
 
 def surface_points(config: schema.Config, face_model: FaceModel) -> SurfacePoints:
-    """The points of the configuration's face model; calibrated, which takes minutes, where nobody did before.
+    """Loads the points of the configuration's face model; on first use they are calibrated, which takes minutes.
 
     Raises:
       UserError: a file is damaged, or the model's renders do not look like faces.
@@ -37,7 +37,7 @@ def surface_points(config: schema.Config, face_model: FaceModel) -> SurfacePoint
 
 
 def remake(config: schema.Config, face_model: FaceModel) -> Path:
-    """Calibrates the points of a face model and stores them, the built-in one's where the repository ships them."""
+    """Calibrates the points of a face model and stores them; those of the built-in model go to `SHIPPED`."""
     points = calibrate(face_model)
     built_in = config.face_model.source == "built-in"
     path = SHIPPED if built_in else _cache_path(config, face_model)
@@ -64,7 +64,7 @@ def _shipped(face_model: FaceModel) -> SurfacePoints:
 
 
 def at_texture_coordinates(face_model: FaceModel, uv: np.ndarray) -> SurfacePoints:
-    """The points of a surface at texture coordinates [M, 2]; those off the chart take the nearest place on it."""
+    """Surface points at texture coordinates [M, 2]; coordinates outside the chart take the closest place on it."""
     corners = face_model.uv[face_model.triangles].astype(np.float64)
     first, second = corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0]
     area = first[:, 0] * second[:, 1] - first[:, 1] * second[:, 0]
@@ -85,7 +85,7 @@ def at_texture_coordinates(face_model: FaceModel, uv: np.ndarray) -> SurfacePoin
 
 @dataclasses.dataclass(frozen=True)
 class StoredPoints:
-    """A file of points: those of the face model of a fingerprint, their texture coordinates, how they were found."""
+    """Content of a file of points: points, their texture coordinates, the face model's fingerprint, and the method."""
 
     points: SurfacePoints
     uv: np.ndarray
@@ -94,10 +94,10 @@ class StoredPoints:
 
 
 def read_points(path: Path) -> StoredPoints:
-    """Reads what `remake` wrote.
+    """Reads a file that `remake` wrote.
 
     Raises:
-      UserError: the file is damaged or holds something else.
+      UserError: the file is damaged or holds other data.
     """
     try:
         header, arrays = headed_npz.read(path)

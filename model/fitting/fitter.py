@@ -54,10 +54,10 @@ class Fitter:
 
     Args:
       model: the face model.
-      camera: that of the crops.
+      camera: camera of the crops.
       learning_rate: Adam's largest step in prior standard deviations.
       weights: of the energy.
-      points: the 468 points on the model's surface; None for fits without them.
+      points: the 468 points on the model's surface; None to fit without them.
     """
 
     def __init__(
@@ -123,7 +123,7 @@ class Fitter:
         return FitResult(coefficients.numpy(), residual.numpy(), {name: e.numpy() for name, e in energies.items()})
 
     def shared_gradient(self, slope: tf.Tensor) -> tf.Tensor:
-        """The gradient [B, K] that the steps follow; here every crop is a face of its own."""
+        """Gradient [B, K] to follow; here it is unchanged, because the crops share no coefficients."""
         return slope
 
     def point_residual(self, coefficients: tf.Tensor, points: tf.Tensor) -> tf.Tensor:
@@ -196,12 +196,12 @@ class Fitter:
         }
 
     def prior(self, parts: Coefficients, targets: FitTargets) -> tf.Tensor:
-        """Energy [B] of the coefficients; where landmarks show the lips, nothing speaks against open ones."""
+        """Prior energy [B] of the coefficients; with the 468 points, it does not favour closed lips."""
         sigma = self._expression_sigma if targets.mesh is None else self._sigma_with_landmarks
         return prior_energy(parts, self._one_sided, sigma)
 
     def mesh_energies(self, vertices: tf.Tensor, targets: FitTargets) -> dict[str, tf.Tensor]:
-        """The terms of the 468 points, [B] each; 0 without points."""
+        """Energy terms of the 468 points, [B] each; 0 without points."""
         if self._mesh is None or targets.mesh is None:
             return dict.fromkeys(("mesh", "openings"), tf.zeros_like(vertices[:, 0, 0]))
         return self._mesh(vertices, targets.mesh, targets.mesh_weight)

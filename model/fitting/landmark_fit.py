@@ -1,7 +1,7 @@
-"""Fits pose, identity and expression to the 468 points alone, by Levenberg-Marquardt: the start of the fit to a photo.
+"""Fits pose, identity and expression to the 468 points by Levenberg-Marquardt, as the start of the fit to a photo.
 
-It converges from the mean face in a few iterations. Landmarks alone lose what makes a face this person's, so colours
-follow (`model.fitting.fitter`).
+It converges from the mean face in a few iterations. Landmarks alone do not capture a person's likeness, so a fit to
+colours follows (`model.fitting.fitter`).
 """
 
 import dataclasses
@@ -18,14 +18,14 @@ from model.fitting.energy import LANDMARK_REACH, PUSHING_SIGMA, REFERENCE_SIZE
 from model.fitting.weights import PAIRS, FitWeights, fitting_prior, with_landmarks
 
 ITERATIONS = 15
-# The fit has converged when no unknown moves by more (prior standard deviations; radians; decimetres).
+# The fit has converged when no unknown changes by more than this (prior standard deviations; radians; decimetres).
 CONVERGED = 2e-3
 ANGLE_STEP = 1e-5
 
 
 @dataclasses.dataclass
 class _Surface:
-    """The points of one face as its unknowns have them.
+    """Points of one face for given unknowns.
 
     Attributes:
       shape: [M, 3] before the pose; turned: [M, 3] after it; pixels: [M, 2]; weight: [M].
@@ -44,7 +44,7 @@ class LandmarkFitter:
 
     Args:
       face_model: the model.
-      camera: that of the crops.
+      camera: camera of the crops.
       points: the 468 points on the model's surface.
       weights: expected errors.
     """
@@ -58,7 +58,7 @@ class LandmarkFitter:
         self._mean = np.einsum("mk,mkc->mc", share, self._corner_mean)
         self._basis = np.einsum("mk,nmkc->nmc", share, self._corner_basis)
         to_reference = REFERENCE_SIZE / camera.image_size[0]
-        # Square roots of what a squared pixel of the crop costs twice.
+        # The energy is half the sum of squared residuals, so these are square roots of twice the energy per pixel^2.
         scale = np.sqrt(weights.mesh_observations / POINTS) * to_reference
         self._point_scale = scale / weights.mesh_sigmas
         self._pair_scale = scale * np.sqrt(weights.pair_weights) / weights.feature_sigma
@@ -68,11 +68,11 @@ class LandmarkFitter:
         self._pushed = np.concatenate([np.zeros(identities), expressions.one_sided / PUSHING_SIGMA])
 
     def __call__(self, coefficients: np.ndarray, found: np.ndarray) -> np.ndarray:
-        """Coefficients [K] with pose, identity and expression that meet points [468, 2]; the rest is left alone.
+        """Fits pose, identity and expression to points [468, 2]; returns coefficients [K], the rest unchanged.
 
         Args:
-          coefficients: [K]; the fit starts at their pose and at the mean shape.
-          found: pixels of the crop.
+          coefficients: [K]; the fit starts from their pose and the mean shape.
+          found: [468, 2] detected points, pixels of the crop.
         """
         parts = self._layout.split(np.asarray(coefficients, np.float64))
         unknowns = np.concatenate([np.zeros(len(self._prior)), parts.angles, parts.translation])
@@ -80,7 +80,7 @@ class LandmarkFitter:
         for _ in range(ITERATIONS):
             surface = self._surface(unknowns)
             distance = np.linalg.norm(surface.pixels - found, axis=1)
-            # Pseudo-Huber by re-weighting: what lies far off counts with its distance, not with its square.
+            # Pseudo-Huber loss by re-weighting: distant points count with their distance instead of its square.
             scale = self._point_scale * np.sqrt(surface.weight / np.sqrt(1 + (distance / self._reach) ** 2))
             residuals = self._residuals(unknowns, surface.pixels, found, scale)
             jacobian = self._jacobian(unknowns, surface, scale)
@@ -145,7 +145,7 @@ class LandmarkFitter:
             ]
         )
         depth = camera.distance - surface.turned[:, 2]
-        # The quotient rule on x / depth: moving towards the camera enlarges.
+        # Quotient rule for x / depth: moving towards the camera enlarges the image.
         slopes = moves[..., :2] / depth[:, None] + surface.turned[:, :2] * (moves[..., 2:] / depth[:, None] ** 2)
         slopes = slopes * camera.focal_length * (1, -1)
         upper, lower = PAIRS.T
@@ -157,5 +157,5 @@ class LandmarkFitter:
 
 
 def _rotations(angles: np.ndarray) -> np.ndarray:
-    """[B, 3, 3] of angles [B, 3]."""
+    """Rotation matrices [B, 3, 3] of angles [B, 3]."""
     return rotation_matrix(tf.constant(angles, tf.float64)).numpy()

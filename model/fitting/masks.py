@@ -17,7 +17,7 @@ class MaskFinder:
 
     Args:
       model: the face model.
-      camera: of the crops.
+      camera: camera of the crops.
       parser: finds the masks of photos without one; None for a graph cut around the posed face.
     """
 

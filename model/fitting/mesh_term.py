@@ -1,4 +1,4 @@
-"""The fit's term of the 468 points: where they should project, and how far lips and lids are apart."""
+"""Energy term of the 468 points: their projections, and the openings between lips and between eyelids."""
 
 import numpy as np
 import tensorflow as tf
@@ -11,10 +11,10 @@ from model.fitting.weights import PAIRS, FitWeights
 
 
 class MeshTerm:
-    """Energy of posed faces against the points seen in their crops.
+    """Energy of posed faces relative to the points detected in their crops.
 
     Args:
-      camera: that of the crops.
+      camera: camera of the crops.
       points: the 468 points on the face model's surface.
       weights: expected errors.
     """
@@ -34,9 +34,9 @@ class MeshTerm:
         """Energies [B] of the points ("mesh") and of the openings ("openings").
 
         Args:
-          vertices: [B, N, 3] posed.
-          found: [B, 468, 2] pixels of the crops.
-          weight: [B] what the points of a crop count for; 0 where there are none.
+          vertices: [B, N, 3] posed vertices.
+          found: [B, 468, 2] detected points, pixels of the crops.
+          weight: [B] weight of each crop's points; 0 for crops without points.
         """
         corners = tf.gather(vertices, self._corners, axis=1)  # [B, M, 3, 3]
         offset = self._camera.project(tf.reduce_sum(self._share * corners, axis=2)) - found
@@ -52,7 +52,7 @@ class MeshTerm:
         }
 
     def _facing(self, corners: tf.Tensor) -> tf.Tensor:
-        """See `silhouette_weight`, for triangles [B, M, 3, 3]: contour points slide along the silhouette."""
+        """`silhouette_weight` for triangles [B, M, 3, 3], which lets contour points slide along the silhouette."""
         normal = tf.linalg.cross(corners[:, :, 1] - corners[:, :, 0], corners[:, :, 2] - corners[:, :, 0])
         view = tf.constant([0, 0, self._camera.distance], tf.float32) - tf.reduce_mean(corners, axis=2)
         length = tf.norm(normal, axis=-1) * tf.norm(view, axis=-1)

@@ -42,7 +42,7 @@ class OutlinePairs(TensorStructure):
 def lower_outline(alpha: np.ndarray, five_points: np.ndarray) -> Outline:
     """The outline of a mask below the eyes, left out where the image's border cuts it.
 
-    Above the eyes the mask ends at hair, which the face model knows nothing of.
+    Above the eyes the mask ends at the hair, which is not part of the face model.
 
     Args:
       alpha: [H, W] in [0, 1].

@@ -18,7 +18,7 @@ class PointPlacement:
 
     Args:
       face_model: the model of the coefficients.
-      camera: of the crops.
+      camera: camera of the crops.
     """
 
     def __init__(self, face_model: FaceModel, camera: Camera):

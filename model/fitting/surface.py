@@ -39,7 +39,7 @@ def visible_surface(
 
     Args:
       model: the face model.
-      camera: of the crops.
+      camera: camera of the crops.
       coefficients: [B, K].
       alpha: [B, H, W, 1] masks.
       outlines: of the masks, one for each.

@@ -1,4 +1,4 @@
-"""Expected errors and weights of the fit's energy, and what they come to for the 468 points."""
+"""Expected errors and weights of the fit's energy, and the resulting weights of the 468 points."""
 
 import dataclasses
 
@@ -8,7 +8,7 @@ from configs.photo_sections import Fit
 from lib.face_mesh.groups import EYES, INNER_LIPS, LID_PAIRS, LIP_PAIRS, OVAL, POINTS
 from lib.face_model.face_model import ExpressionPrior, FaceModel
 
-# Upper and lower points whose distance counts by itself, and which of them are lips.
+# Pairs of upper and lower points whose distance is an energy term, and which of the pairs are lips.
 PAIRS = np.array(LIP_PAIRS + LID_PAIRS)
 LIPS_FIRST = len(LIP_PAIRS)
 
@@ -18,19 +18,19 @@ class FitWeights:
     """Expected errors and weights of the energy.
 
     Attributes:
-      point_sigma: of five points that are all there is, pixels of 224.
-      detected_sigma: of five detected points beside the 468, pixels of 224.
-      given_sigma: of points and landmarks that the user gave, pixels of 224.
+      point_sigma: of the five detected points if there are no others, pixels of 224.
+      detected_sigma: of the five detected points if there are the 468 points as well, pixels of 224.
+      given_sigma: of points and landmarks that the user supplied, pixels of 224.
       landmark_sigma: of the regressor's 68 landmarks, pixels of 224.
       colour_sigma: of a colour, RGB in [0, 1].
-      observations: independent measurements that the colours of a whole face count as.
+      observations: number of independent measurements that the colours of a face represent.
       asymmetry_sigma: of the albedo between the two sides of a face.
       outline_sigma: of the mask's outline, pixels of 224.
-      outline_observations: independent measurements that a whole outline counts as.
-      mesh_observations: independent measurements that the 468 points count as.
-      mesh_sigma, contour_sigma, feature_sigma: of these points, of those around the face and of those of eyes and inner
-        lips, pixels of 224.
-      lip_weight, lid_weight: of the distances between upper and lower lips and lids, against that of a point.
+      outline_observations: number of independent measurements that an outline represents.
+      mesh_observations: number of independent measurements that the 468 points represent.
+      mesh_sigma, contour_sigma, feature_sigma: of the 468 points, of those on the face's contour, and of those on eyes
+        and inner lips, pixels of 224.
+      lip_weight, lid_weight: of the distances between upper and lower lips and eyelids, relative to that of a point.
     """
 
     point_sigma: float = 0.5
@@ -51,7 +51,7 @@ class FitWeights:
 
     @classmethod
     def of(cls, section: Fit) -> "FitWeights":
-        """As the configuration's section fit says."""
+        """Weights from the configuration's section `fit`."""
         return cls(
             detected_sigma=section.detected_sigma,
             given_sigma=section.given_sigma,
@@ -78,10 +78,13 @@ class FitWeights:
 
 
 def fitting_prior(face_model: FaceModel) -> ExpressionPrior:
-    """The face model's prior of its expressions, or the standard one."""
+    """The face model's expression prior, or the standard one."""
     return face_model.expression_prior or ExpressionPrior.standard(len(face_model.expression_basis))
 
 
 def with_landmarks(prior: ExpressionPrior) -> ExpressionPrior:
-    """A prior where landmarks show the mouth: narrower ones (most lips are closed) are for colours, which hardly do."""
+    """Widens a prior for fits with landmarks, which show whether the mouth is open.
+
+    Narrow priors (most mouths are closed) are for fits to colours, which hardly show it.
+    """
     return ExpressionPrior(prior.one_sided, np.maximum(prior.sigma, 1))

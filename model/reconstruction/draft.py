@@ -1,4 +1,4 @@
-"""Photos on their way to a result, and what a fit is given of them."""
+"""Intermediate state of reconstructions, and the fit targets made from it."""
 
 import dataclasses
 from collections.abc import Sequence
@@ -12,7 +12,7 @@ from model.fitting.energy import FitTargets
 from model.fitting.weights import FitWeights
 from model.photos.reader import AlignedPhoto
 
-# 68 landmarks that lie beside a photo count, and the 468 points beside them no more than support what they leave open.
+# Weight of the 468 points next to 68 landmarks from the user: they only support what those leave undetermined.
 SUPPORT = 0.1
 
 
@@ -26,7 +26,7 @@ class Draft:
       coefficients: [K] current coefficients.
       embedding: [1, E] embedding of the crop.
       regressed: [K] the regressor's output, placed on the five points.
-      mesh: [468, 2] the face mesh's points, pixels of the crop; None where the network sees no face, or is not asked.
+      mesh: [468, 2] the face mesh's points, pixels of the crop; None if the network found no face or was not used.
     """
 
     photo: AlignedPhoto
@@ -38,7 +38,7 @@ class Draft:
 
 
 def mesh_points(photo: AlignedPhoto) -> np.ndarray | None:
-    """The face mesh's points [468, 2] in the crop of a photo; None where the network sees no face."""
+    """Detects the face mesh's points [468, 2] in the crop of a photo; None if the network finds no face."""
     found = find_mesh_points(photo.alignment.crop[..., :3], photo.alignment.points)
     return found.points if found.is_face else None
 
@@ -47,9 +47,9 @@ def fit_targets(drafts: Sequence[Draft], landmarks: tf.Tensor, weights: FitWeigh
     """Targets of the drafts' crops.
 
     Args:
-      drafts: B of them.
-      landmarks: [B, 68, 2] weak ones, pixels of the crops; they count where neither the network nor the user gave any.
-      weights: of the fit.
+      drafts: B drafts.
+      landmarks: [B, 68, 2] weak targets, pixels of the crops; used if neither the network nor the user supplied points.
+      weights: weights of the fit.
     """
     weak = np.array(landmarks, np.float32)
     weight = np.zeros([len(drafts), 68], np.float32)
