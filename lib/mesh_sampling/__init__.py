@@ -1,4 +1,4 @@
-"""The hierarchy of ever coarser meshes that the graph networks pool over. NumPy and SciPy only, no TensorFlow."""
+"""The mesh hierarchy, from fine to coarse, that the graph networks pool over; needs no TensorFlow."""
 
 from lib.mesh_sampling.graph import adjacency_matrix, normalised_laplacian
 from lib.mesh_sampling.hierarchy import MeshHierarchy, build_hierarchy

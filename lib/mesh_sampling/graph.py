@@ -7,7 +7,7 @@ import scipy.sparse
 def adjacency_matrix(triangles: np.ndarray, vertex_count: int) -> scipy.sparse.csr_matrix:
     """Edge weights as published: every triangle adds 1 to each of its edges.
 
-    So an interior edge weighs 2, a border edge 1, an edge shared by three triangles 3.
+    An interior edge has weight 2, a border edge 1, an edge shared by three triangles 3.
 
     Args:
       triangles: [F, 3] vertex indices.
@@ -19,7 +19,7 @@ def adjacency_matrix(triangles: np.ndarray, vertex_count: int) -> scipy.sparse.c
     triangles = np.asarray(triangles)
     start = triangles.ravel()
     end = triangles[:, [1, 2, 0]].ravel()
-    edges = start != end  # a degenerate triangle has no edge from a vertex to itself
+    edges = start != end  # ignore the self-edges of degenerate triangles
     start, end = start[edges], end[edges]
     rows, columns = np.concatenate([start, end]), np.concatenate([end, start])
     ones = np.ones(len(rows), np.float32)

@@ -1,4 +1,4 @@
-"""All levels of a mesh and the matrices between them."""
+"""Mesh hierarchies: all levels of a mesh and the matrices between them."""
 
 import dataclasses
 import hashlib
@@ -12,7 +12,7 @@ from lib.mesh_sampling.graph import adjacency_matrix, normalised_laplacian
 from lib.mesh_sampling.simplification import simplify, target_count
 from lib.mesh_sampling.transfer import downsampling_matrix, upsampling_matrix
 
-# Part of the hash: raise it when the same input begins to give other matrices.
+# Part of the hash: increase the number when a change makes the same input give different matrices.
 METHOD = "meshoptimizer quadrics, barycentric upsampling, 1"
 
 
@@ -23,11 +23,11 @@ class MeshHierarchy:
     Attributes:
       vertices: per level [N_i, 3] float32, each a subset of the level before, in its order.
       triangles: per level [F_i, 3] int32; None for the coarse levels of files that do not hold them (the original's).
-      adjacency: per level [N_i, N_i], a triangle adds 1 to each of its edges.
+      adjacency: per level [N_i, N_i]; each triangle adds 1 to its edges.
       laplacian: per level [N_i, N_i], symmetric normalised, spectrum in [0, 2].
       down: S matrices D_i [N_(i+1), N_i] that pick vertices.
       up: S matrices U_i [N_i, N_(i+1)] that interpolate on the coarse surface; rows sum to 1.
-      hash: what mesh and settings it was made from (`mesh_hash`).
+      hash: hash of the mesh and the settings (`mesh_hash`).
     """
 
     vertices: tuple[np.ndarray, ...]
@@ -49,17 +49,17 @@ def build_hierarchy(
 ) -> MeshHierarchy:
     """Simplifies a mesh level by level.
 
-    A level has ceil(N / factor) vertices, or a few per cent more where borders and non-manifold edges forbid further
-    collapses, and never fewer than three; a mesh too small to be simplified repeats itself.
+    A level has ceil(N / factor) vertices, or a few per cent more if borders and non-manifold edges prevent further
+    collapses, and at least three. A mesh too small to be simplified is repeated.
 
     Args:
       vertices: [N, 3], any unit.
       triangles: [F, 3] indices into them; any mesh: open, in several pieces, with unused vertices (which only level 0
         keeps), with non-manifold edges.
-      factors: reduction from each level to the next, above 1.
+      factors: reduction factor of each step, above 1.
 
     Raises:
-      ValueError: the arrays do not describe a mesh.
+      ValueError: the arrays are not a valid mesh.
     """
     vertices, triangles = check_mesh(vertices, triangles)
     factors = check_factors(factors)
@@ -86,7 +86,7 @@ def build_hierarchy(
 
 
 def mesh_hash(vertices: np.ndarray, triangles: np.ndarray, factors: Sequence[float]) -> str:
-    """Hexadecimal digest of everything a hierarchy follows from."""
+    """Hexadecimal digest of all inputs that determine a hierarchy."""
     digest = hashlib.sha256(METHOD.encode())
     digest.update(repr(tuple(float(factor) for factor in factors)).encode())
     for array, dtype in ((vertices, "<f4"), (triangles, "<i4")):
@@ -96,7 +96,7 @@ def mesh_hash(vertices: np.ndarray, triangles: np.ndarray, factors: Sequence[flo
 
 
 def check_mesh(vertices: np.ndarray, triangles: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """The mesh as float32 and int32 arrays, or a ValueError saying what is wrong with it."""
+    """Checks a mesh and converts it to float32 and int32 arrays; raises ValueError if it is invalid."""
     vertices, triangles = np.asarray(vertices, np.float32), np.asarray(triangles)
     if vertices.ndim != 2 or vertices.shape[1] != 3:
         raise ValueError(f"vertices must be [N, 3], got {list(vertices.shape)}")
@@ -114,7 +114,7 @@ def check_mesh(vertices: np.ndarray, triangles: np.ndarray) -> tuple[np.ndarray,
 
 
 def check_factors(factors: Sequence[float]) -> tuple[float, ...]:
-    """The reduction factors, or a ValueError."""
+    """Checks the reduction factors; raises ValueError if they are invalid."""
     factors = tuple(float(factor) for factor in factors)
     if not all(math.isfinite(factor) and factor > 1 for factor in factors):
         raise ValueError(f"factors must be above 1, got {factors}")

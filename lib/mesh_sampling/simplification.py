@@ -1,4 +1,4 @@
-"""Fewer triangles on a subset of the vertices, by meshoptimizer's quadric edge collapses."""
+"""Mesh simplification to a subset of the vertices with meshoptimizer's quadric edge collapses."""
 
 import math
 
@@ -6,29 +6,29 @@ import meshoptimizer
 import numpy as np
 
 _MAX_TRIALS = 24
-# Beyond this excess the settings are relaxed: whole small components may then vanish.
+# Maximum excess over the target; beyond it the settings are relaxed, and whole small components may vanish.
 _TOLERATED_EXCESS = 1.1
 _UNLIMITED_ERROR = 1e9
 
 
 def simplify(vertices: np.ndarray, triangles: np.ndarray, target: int) -> np.ndarray:
-    """Collapses edges until about `target` vertices are in use; surviving vertices stay where they are.
+    """Collapses edges until about `target` vertices are in use; the remaining vertices do not move.
 
-    Borders are protected: a border vertex slides along its border only, so holes and the outer rim keep existing and
-    the surface keeps its topology, as long as there are vertices left to carry it (a hole needs three). That is why the
-    result can stay above `target`: by a few per cent on meshes with non-manifold edges, which are never collapsed.
-    Where more than a tenth too many are left the rules are relaxed: first components smaller than the error made
-    anyway may be dropped, then vertices at one place count as different (coincident surfaces are not welded, a seam
-    may open). What then is left is accepted.
+    Borders are protected: border vertices collapse only along their border, so holes and the outer rim are kept and the
+    topology is preserved as long as there are enough vertices (a hole needs three). Therefore the result can exceed
+    `target`, by a few per cent on meshes with non-manifold edges, which are never collapsed. If the excess is more than
+    a tenth, the rules are relaxed: first, components smaller than the simplification error may be dropped; then,
+    vertices at the same position count as different (coincident surfaces are not welded, a seam may open). The result
+    is then accepted.
 
     Args:
       vertices: [N, 3].
-      triangles: [F, 3]; vertices that no triangle uses are never kept.
-      target: wanted number of used vertices, at least 3.
+      triangles: [F, 3]; unused vertices are dropped.
+      target: desired number of used vertices, at least 3.
 
     Returns:
-      [F', 3] int32 triangles over the numbering of `vertices`, at least one; at most `target` vertices are in use
-      where possible. The input's own triangles where nothing can be collapsed.
+      [F', 3] int32 triangles, indices into `vertices`, at least one; they use at most `target` vertices if possible.
+      The input triangles if nothing can be collapsed.
     """
     best = np.asarray(triangles, np.int32)
     prune = meshoptimizer.SIMPLIFY_PRUNE
@@ -42,10 +42,10 @@ def simplify(vertices: np.ndarray, triangles: np.ndarray, target: int) -> np.nda
 
 
 def _search(vertices, triangles, target: int, options: int) -> np.ndarray:
-    """The largest triangle budget whose result uses at most `target` vertices (else the smallest result seen).
+    """Searches the largest triangle budget whose result uses at most `target` vertices (else the smallest result).
 
-    meshoptimizer counts triangles while the networks' sizes count vertices; near the solution a vertex costs about two
-    triangles, so that few trials of a few milliseconds each reach the target.
+    meshoptimizer takes a number of triangles, but the target is a number of vertices. Near the solution, one vertex
+    corresponds to about two triangles, so a few trials of a few milliseconds suffice.
     """
     low, high = 0, len(triangles)
     budget = max(1, round(len(triangles) * target / max(_used(triangles), 1)))
@@ -54,7 +54,7 @@ def _search(vertices, triangles, target: int, options: int) -> np.ndarray:
         result = _collapse(vertices, triangles, budget, options)
         count = _used(result)
         if count == 0 or _no_better(count, _used(best), target):
-            pass  # nothing is left, or nothing is won
+            pass  # no triangles left, or no improvement
         else:
             best = result
         if count == target:
@@ -89,7 +89,7 @@ def _collapse(vertices, triangles, budget: int, options: int) -> np.ndarray:
 
 
 def _separated(vertices: np.ndarray) -> np.ndarray:
-    """The vertices moved by a millionth of the mesh's size, so that no two share a place."""
+    """Moves the vertices by a millionth of the mesh's size, so that no two share a position."""
     vertices = np.asarray(vertices, np.float64)
     size = np.ptp(vertices, axis=0).max()
     return vertices + 1e-6 * size * np.random.default_rng(0).uniform(-1, 1, vertices.shape)
@@ -100,5 +100,5 @@ def _used(triangles: np.ndarray) -> int:
 
 
 def target_count(vertex_count: int, factor: float) -> int:
-    """Vertices wanted on the next level: ceil(N / factor), but enough for one triangle."""
+    """Target vertex count of the next level: ceil(N / factor), but enough for one triangle."""
     return max(math.ceil(vertex_count / factor), 3)

@@ -1,11 +1,11 @@
-"""A hierarchy as a folder of .npz files under the original program's names; never pickled.
+"""Storage of a hierarchy as a folder of .npz files, named as in the original program; no pickle.
 
     adjacencyI.npz, laplaciansI.npz       I = 0..S      SciPy sparse matrices (scipy.sparse.save_npz)
     downsamp_transI.npz, upsamp_transI.npz  I = 0..S-1  the same
     hierarchy.npz                         hash of mesh and settings, digest of the matrices, vertices and triangles
 
-The original program's folders lack hierarchy.npz. They load as they are (its CSC matrices become CSR) once their finest
-adjacency proves to be this mesh's; nothing ever writes into them.
+The original program's folders lack hierarchy.npz. They load (CSC matrices are converted to CSR) if their finest
+adjacency matches the mesh; they are never written to.
 """
 
 import hashlib
@@ -36,10 +36,10 @@ _logger = logging.getLogger(__name__)
 
 
 def save_hierarchy(path: str | os.PathLike, hierarchy: MeshHierarchy) -> None:
-    """Writes (or replaces) the files of a folder.
+    """Writes or replaces the files in a folder.
 
     Raises:
-      UserError: the folder holds matrices that this program did not write.
+      UserError: the folder holds matrices of another program.
     """
     folder = Path(path)
     if _is_foreign(folder):
@@ -47,7 +47,7 @@ def save_hierarchy(path: str | os.PathLike, hierarchy: MeshHierarchy) -> None:
     header: dict[str, Any] = {"hash": np.array(hierarchy.hash), "content": np.array(_content_digest(hierarchy))}
     header |= {f"vertices{i}": array for i, array in enumerate(hierarchy.vertices)}
     header |= {f"triangles{i}": array for i, array in enumerate(hierarchy.triangles) if array is not None}
-    # The header goes first: until all matrices it vouches for are in place, loading sees an incomplete folder of ours.
+    # The header is written first: until all its matrices exist, loading finds an incomplete folder of this program.
     write_npz(folder / _HEADER, header, compress=True)
     for field, stem in _MATRICES.items():
         for i, matrix in enumerate(getattr(hierarchy, field)):
@@ -65,10 +65,10 @@ def load_hierarchy(
 
     Args:
       path: the folder.
-      vertices: [N, 3], triangles: [F, 3], factors: what it must have been made from.
+      vertices: [N, 3], triangles: [F, 3], factors: inputs from which the hierarchy must have been built.
 
     Raises:
-      UserError: the folder is missing, damaged, or was made from another mesh or other factors.
+      UserError: the folder is missing, damaged, or was built from another mesh or with other factors.
     """
     vertices, triangles = check_mesh(vertices, triangles)
     factors, folder = check_factors(factors), Path(path)
@@ -102,12 +102,12 @@ def load_or_build(
     triangles: np.ndarray,
     factors: Sequence[float] = (4, 4, 4, 4),
 ) -> MeshHierarchy:
-    """Loads a folder where it fits the mesh and the settings, else builds the hierarchy and (re)writes the folder.
+    """Loads a folder if it matches the mesh and the settings; otherwise builds the hierarchy and writes the folder.
 
-    Stale and damaged files of ours are replaced, with a line in the log.
+    Stale and damaged files of this program are replaced and a message is logged.
 
     Raises:
-      UserError: the folder is the original program's and does not fit; it is not touched.
+      UserError: the folder is the original program's and does not match; it is left unchanged.
     """
     folder = Path(path)
     if _is_foreign(folder):
@@ -145,7 +145,7 @@ def _is_foreign(folder: Path) -> bool:
 
 
 def _read_matrices(folder: Path, steps: int) -> dict[str, tuple[scipy.sparse.csr_matrix, ...]]:
-    """All matrices of a folder, with sizes that fit together."""
+    """Reads all matrices in a folder and checks that their sizes are consistent."""
     counts = {"adjacency": steps + 1, "laplacian": steps + 1, "down": steps, "up": steps}
     matrices = {
         field: tuple(_read_matrix(folder / f"{_MATRICES[field]}{i}.npz") for i in range(count))

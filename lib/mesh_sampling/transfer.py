@@ -1,4 +1,4 @@
-"""The matrices that carry vertex signals between two levels."""
+"""Matrices that transfer vertex signals between two levels."""
 
 import igl
 import numpy as np
@@ -6,10 +6,10 @@ import scipy.sparse
 
 
 def downsampling_matrix(kept: np.ndarray, fine_count: int) -> scipy.sparse.csr_matrix:
-    """D [M, N]: picks the kept vertices; one 1 per row.
+    """D [M, N]: selects the kept vertices; one 1 per row.
 
     Args:
-      kept: [M] fine vertex of each coarse one, increasing.
+      kept: [M] fine vertex of each coarse vertex, increasing.
       fine_count: N.
     """
     count = len(kept)
@@ -22,16 +22,16 @@ def downsampling_matrix(kept: np.ndarray, fine_count: int) -> scipy.sparse.csr_m
 def upsampling_matrix(
     fine_vertices: np.ndarray, coarse_vertices: np.ndarray, coarse_triangles: np.ndarray, kept: np.ndarray
 ) -> scipy.sparse.csr_matrix:
-    """U [N, M]: the value at the closest point of the coarse surface, by the barycentric weights of its triangle.
+    """U [N, M]: interpolates at the closest point on the coarse surface with barycentric weights.
 
-    Rows are non-negative and sum to 1, so constants are kept wherever the mesh sits (the published weights, fitted
-    through the origin, sum to 0.97-1.17 at borders). Kept vertices return their own value exactly: D U = I.
+    Rows are non-negative and sum to 1, so constants are preserved, independent of the mesh's position (rows of the
+    published matrices sum to 0.97-1.17 at borders). Kept vertices keep their exact values: D U = I.
 
     Args:
       fine_vertices: [N, 3].
       coarse_vertices: [M, 3].
       coarse_triangles: [F, 3] over the coarse numbering.
-      kept: [M] fine vertex of each coarse one.
+      kept: [M] fine vertex of each coarse vertex.
     """
     fine = np.ascontiguousarray(fine_vertices, np.float64)
     coarse = np.ascontiguousarray(coarse_vertices, np.float64)
@@ -64,7 +64,7 @@ def _barycentric_weights(points: np.ndarray, corners: np.ndarray) -> np.ndarray:
     with np.errstate(divide="ignore", invalid="ignore"):
         weights = np.clip(weights / squared_area[:, None], 0.0, 1.0)
         weights /= weights.sum(axis=1, keepdims=True)
-    # A triangle without area has no barycentrics: its closest corner stands for it.
+    # A triangle without area has no barycentrics: use its closest corner.
     degenerate = ~np.isfinite(weights).all(axis=1)
     distance = np.linalg.norm(corners[degenerate] - points[degenerate, None], axis=-1)
     weights[degenerate] = np.eye(3)[distance.argmin(axis=1)]

@@ -1,4 +1,4 @@
-"""A folder of synthetic RGBA crops with the truth behind them, rendered in parallel and resumable."""
+"""Rendering of synthetic RGBA crops with ground truth into a folder, in parallel and resumable."""
 
 import contextlib
 import hashlib
@@ -24,24 +24,24 @@ _PER_CROP = ("coefficients", "identity_id", "true_albedo", "landmarks")
 def render_dataset(
     face_model: FaceModel, folder: Path, count: int, image_size: int, seed: int, workers: int
 ) -> list[str]:
-    """Renders crops 0..count-1 of a seed to `folder`/face_NNNNNN.png and their truth to `folder`/truth.npz.
+    """Renders crops 0..count-1 of a seed to `folder`/face_NNNNNN.png and their ground truth to `folder`/truth.npz.
 
-    What is there already, with the same face model, renderer, seed and size, is kept: a killed run goes on where it
-    stopped and a larger count renders only what is missing. Anything else there of these names is replaced.
+    Existing crops with the same face model, renderer, seed and size are kept: an interrupted run continues where it
+    stopped, and a larger count renders only the missing crops. Other files with these names are replaced.
 
     Args:
-      face_model: the model the faces are drawn from.
-      folder: created where missing.
+      face_model: the model from which faces are sampled.
+      folder: output folder; created if missing.
       count: number of crops.
       image_size: side of the square crops [px].
-      seed: crop i depends on (seed, i) alone.
-      workers: processes.
+      seed: crop i depends only on (seed, i).
+      workers: number of processes.
 
     Returns:
       The file names of all crops, in order.
 
     Raises:
-      UserError: a process was killed, most often for want of memory.
+      UserError: a process was killed, usually because memory ran out.
     """
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
@@ -60,14 +60,14 @@ def crop_name(index: int) -> str:
 
 
 def load_truth(folder: Path) -> dict[str, np.ndarray]:
-    """The truth behind the crops of `folder`, row i for the crop names[i].
+    """Loads the ground truth of the crops in `folder`; row i belongs to the crop names[i].
 
     Returns:
-      names [n]; face_model, the fingerprint of the one they were drawn from; coefficients [n, K]; identity_id [n];
-      true_albedo [n, N, 3] float16, RGB in [0, 1] with all detail; landmarks [n, 68, 2] in pixels.
+      names [n]; face_model, the fingerprint of the model; coefficients [n, K]; identity_id [n]; true_albedo [n, N, 3]
+      float16, RGB in [0, 1] with all detail; landmarks [n, 68, 2] in pixels.
 
     Raises:
-      UserError: there is none.
+      UserError: the folder holds no ground truth.
     """
     path = Path(folder) / TRUTH
     try:
@@ -79,7 +79,7 @@ def load_truth(folder: Path) -> dict[str, np.ndarray]:
 
 
 def _key(face_model: FaceModel, image_size: int, seed: int) -> str:
-    """Hash of what the crops depend on: method of rendering, face model, size and seed."""
+    """Hash of all inputs of the crops: rendering method, face model, size and seed."""
     return hashlib.sha256(f"{METHOD} {face_model.fingerprint} {image_size} {seed}".encode()).hexdigest()[:16]
 
 
@@ -88,7 +88,7 @@ def _part(folder: Path, key: str, index: int) -> Path:
 
 
 def _finished(folder: Path, key: str) -> set[int]:
-    """Crops that need no rendering; what belongs to another model, renderer, size or seed is deleted."""
+    """Indices of the finished crops; deletes files that belong to another model, renderer, size or seed."""
     for leftover in folder.glob(".face_*.png"):
         leftover.unlink()  # of a killed run
     collected: set[int] = set()
@@ -115,7 +115,7 @@ def _finished(folder: Path, key: str) -> set[int]:
 def _render(
     face_model: FaceModel, folder: Path, indices: list[int], image_size: int, seed: int, workers: int, key: str
 ) -> None:
-    """Renders the crops `indices` and writes each with its part of the truth."""
+    """Renders the crops `indices` and writes each with its part of the ground truth."""
     _part(folder, key, 0).parent.mkdir(exist_ok=True)
     arguments = (face_model, folder, image_size, seed, key)
     with tqdm(desc="render", total=len(indices), unit="crop", dynamic_ncols=True) as bar:
@@ -124,11 +124,11 @@ def _render(
 
 
 def _make_renderer(face_model: FaceModel, folder: Path, image_size: int, seed: int, key: str) -> Callable[[int], None]:
-    """The function that a process renders with: writes the crop of an index."""
+    """Builds the function with which a worker process renders and writes the crop of an index."""
     import_tensorflow()
     from lib.synthetic.photos import PhotoSettings, SyntheticFaces
 
-    # One photo of each person: the split goes by file, and nobody may be in two parts of it.
+    # One photo per person: the split is by file, and no person may be in two parts.
     faces = SyntheticFaces(face_model, image_size, seed, PhotoSettings(photos_per_identity=1))
 
     def render(index: int) -> None:
@@ -140,7 +140,7 @@ def _make_renderer(face_model: FaceModel, folder: Path, image_size: int, seed: i
             "landmarks": np.asarray(face.landmarks, np.float32),
         }
         write_npz(_part(folder, key, index), truth)
-        # The picture comes last: where it is, the truth is.
+        # The image is written last: if it exists, so does the ground truth.
         with atomic_path(folder / crop_name(index)) as temporary:
             Image.fromarray(np.dstack([face.image, face.alpha]), "RGBA").save(temporary, compress_level=3)
 
@@ -150,7 +150,7 @@ def _make_renderer(face_model: FaceModel, folder: Path, image_size: int, seed: i
 def _lost(indices: list[int]) -> str:
     return (
         f"rendering must keep its processes, got one killed at one of the crops {sorted(indices)} (too little memory? "
-        "use --workers 1 and repeat the command; it goes on where it stopped)"
+        "use --workers 1 and repeat the command; it continues where it stopped)"
     )
 
 

@@ -1,4 +1,4 @@
-"""Synthetic faces for pre-training, rendered once, in parallel, into files that a killed run completes."""
+"""Synthetic faces for pre-training, rendered once, in parallel and resumable, into memory-mapped files."""
 
 import hashlib
 import json
@@ -16,18 +16,18 @@ from lib.files.json_files import write_json
 from lib.runtime.worker_pool import run_jobs
 from lib.synthetic.method import METHOD
 
-CHUNK = 32  # faces rendered between two notes of progress
+CHUNK = 32  # faces per job; progress is recorded after each
 
 
 @dataclass(frozen=True)
 class FaceSet:
-    """Rendered faces with their truth.
+    """Rendered faces with ground truth.
 
     Attributes:
-      folder: where the files lie.
+      folder: folder of the files.
       images: [S, H, W, 4] uint8 RGBA, memory-mapped; alpha 255 on visible skin.
-      coefficients: [S, K] float32, what each face was rendered with.
-      identities: [S] int64, equal for pictures of the same person.
+      coefficients: [S, K] float32, true coefficients of each face.
+      identities: [S] int64, equal for images of the same person.
     """
 
     folder: Path
@@ -36,18 +36,18 @@ class FaceSet:
     identities: np.ndarray
 
     def split(self, held_out: float) -> tuple[np.ndarray, np.ndarray]:
-        """Indices of the faces to train on and of those of held-out people: see `hold_out`."""
+        """Indices of the training faces and of the faces of held-out people; see `hold_out`."""
         held = hold_out(self.identities, held_out)
         return np.flatnonzero(~held), np.flatnonzero(held)
 
 
 def hold_out(identities: np.ndarray, share: float) -> np.ndarray:
-    """[S] whether each face is of a held-out person, for the share `share` of all people.
+    """Mask [S] of faces of held-out people, a share `share` of all people.
 
-    A person is held out by a hash of the identity's number, so more faces do not move people across.
+    People are selected by a hash of the identity number, so that more faces do not change the assignment.
 
     Raises:
-      UserError: nobody is left to train on, or fewer than two people with two faces each to be told apart.
+      UserError: no people are left for training, or fewer than two people with two faces each are held out.
     """
     people, counts = np.unique(identities, return_counts=True)
     digest = {p: int.from_bytes(hashlib.sha256(f"held out {p}".encode()).digest()[:8]) / 2.0**64 for p in people}
@@ -62,7 +62,7 @@ def hold_out(identities: np.ndarray, share: float) -> np.ndarray:
 
 
 def recipe(face_model: FaceModel, image_size: int, seed: int, count: int) -> dict:
-    """The inputs that decide the pictures: face model, the method of rendering, size, seed and count."""
+    """The inputs that determine the images: face model, rendering method, size, seed and count."""
     return {
         "face_model": face_model.fingerprint,
         "renderer": METHOD,
@@ -80,18 +80,18 @@ def recipe_hash(recipe: dict) -> str:
 def load_or_render(
     folder: Path, recipe: dict, coefficient_count: int, make_source: Callable, arguments: tuple, workers: int = 1
 ) -> FaceSet:
-    """The faces of a recipe; renders those that are missing.
+    """Loads the faces of a recipe after rendering the missing ones.
 
     Args:
       folder: parent folder; the faces go to `pretrain-<hash of the recipe>` below it.
       recipe: from `recipe`.
       coefficient_count: K.
-      make_source, arguments: `make_source(*arguments).sample(index)` gives a face with image, alpha, coefficients and
-        identity_id that depend on the index alone; picklable, because every worker makes its own.
-      workers: processes.
+      make_source, arguments: `make_source(*arguments).sample(index)` returns a face with image, alpha, coefficients and
+        identity_id that depend only on the index; picklable, because every worker builds its own source.
+      workers: number of processes.
 
     Raises:
-      UserError: not enough free disk space.
+      UserError: too little free disk space.
     """
     count, size = recipe["count"], recipe["image_size"]
     folder = Path(folder) / f"pretrain-{recipe_hash(recipe)}"
@@ -140,8 +140,8 @@ def _make_renderer(make_source: Callable, arguments: tuple) -> Callable[[tuple[i
 
 def _lost(jobs: list) -> str:
     return (
-        f"rendering must keep its processes, got one killed with {len(jobs)} chunks under way (too little memory? use "
-        "--workers 1 and repeat the command; it goes on where it stopped)"
+        f"rendering must keep its processes, got one killed with {len(jobs)} chunks in progress (too little memory? "
+        "use --workers 1 and repeat the command; it continues where it stopped)"
     )
 
 

@@ -1,5 +1,5 @@
-"""Version of the synthetic photos: part of the key of everything that is rendered from them and kept."""
+"""Version of the synthetic photos: part of the cache key of everything derived from them."""
 
-# Raise it when the same face model, size, seed and index begin to give another photo; its module imports nothing, so
-# that keys can be compared before TensorFlow is loaded.
+# Increase the number when a change makes the same face model, size, seed and index give a different photo. This module
+# imports nothing, so that keys can be compared without loading TensorFlow.
 METHOD = "procedural photos, 1"

@@ -1,4 +1,4 @@
-"""Synthetic photos of faces with exact ground truth, made by code alone from any face model.
+"""Procedural synthetic photos of faces with exact ground truth, from any face model.
 
 faces = SyntheticFaces(load_face_model())
 face = faces.sample(17)
@@ -22,26 +22,26 @@ from lib.synthetic.rendering.photo_renderer import PhotoRenderer
 from lib.synthetic.rendering.placement import detected_points, five_points, place
 from lib.synthetic.rendering.scene import PhotoSettings, Scene
 
-# Streams of random numbers: adding one kind of choice must not change the others.
+# Separate streams of random numbers, so that adding one kind of choice does not change the others.
 _PERSON, _MOMENT, _LIGHT, _SCENE, _CAMERA = range(5)
 
 
 @dataclass(frozen=True)
 class SyntheticFace:
-    """One photo and everything that is known about it.
+    """One photo with its ground truth.
 
     Attributes:
-      image: uint8 [H, W, 3] RGB, cropped as five-point alignment crops.
-      alpha: uint8 [H, W] 255 where the face model's surface is seen, 0 elsewhere and on occluders.
-      occluder: bool [H, W] hair, glasses and the like in front of the face.
+      image: uint8 [H, W, 3] RGB, cropped as by five-point alignment.
+      alpha: uint8 [H, W] 255 where the face model's surface is visible, 0 elsewhere and on occluders.
+      occluder: bool [H, W] hair, glasses and other objects in front of the face.
       coefficients: float32 [K], exact for this crop and the project's camera.
       identity_id: number of the person.
-      true_albedo: float32 [N, 3] RGB, detail included.
-      shading: float32 [N, 3] of the spherical-harmonics light alone.
+      true_albedo: float32 [N, 3] RGB, including detail.
+      shading: float32 [N, 3] of the spherical-harmonics light only.
       landmarks: float32 [68, 2] pixels (x right, y down, pixel edges).
       landmark_visible: bool [68] neither turned away nor covered.
-      five_points: float32 [5, 2] as a detector would have seen them: the crop is aligned on these.
-      linear: float32 [H, W, 3] the picture before the camera's faults.
+      five_points: float32 [5, 2] simulated detections, including errors; the crop is aligned on them.
+      linear: float32 [H, W, 3] the image before the simulated camera.
     """
 
     image: np.ndarray
@@ -61,10 +61,10 @@ class SyntheticFaces:
     """An endless, reproducible collection of synthetic photos.
 
     Args:
-      face_model: any model; richer regions give richer pictures.
+      face_model: any model; more named regions give more detail.
       image_size: side in pixels.
-      seed: of the collection.
-      settings: what the photos hold.
+      seed: seed of the collection.
+      settings: contents of the photos.
 
     Raises:
       ValueError: image_size too small to show a face.
@@ -92,11 +92,11 @@ class SyntheticFaces:
         return index // self.settings.photos_per_identity
 
     def person(self, identity_id: int) -> Person:
-        """Everything that all photos of a person share."""
+        """The properties that all photos of a person share."""
         return sample_person(self._generator(_PERSON, identity_id), self.model, self._tones, self.face.points)
 
     def moment(self, index: int) -> Moment:
-        """What belongs to photo `index` alone: expression, pose, hair."""
+        """The properties of photo `index` alone: expression, pose, hair."""
         return sample_moment(self._generator(_MOMENT, index), self.model, self.person(self.identity_of(index)))
 
     def sample(self, index: int) -> SyntheticFace:

@@ -14,7 +14,7 @@ def sample_background(generator: np.random.Generator, size: int) -> np.ndarray:
     Returns:
       [size, size, 3] float32 RGB in [0, 1].
     """
-    full, size = size, max(8, size // 2)  # nothing behind a face is sharp
+    full, size = size, max(8, size // 2)  # backgrounds are never sharp
     kind = generator.choice(["gradient", "noise", "shapes", "foliage", "stripes"], p=[0.25, 0.2, 0.3, 0.15, 0.1])
     image = _gradient(generator, size)
     if kind == "noise":
@@ -33,7 +33,7 @@ def sample_background(generator: np.random.Generator, size: int) -> np.ndarray:
 
 
 def _colour(generator: np.random.Generator) -> np.ndarray:
-    """Mostly muted colours of walls and clothes."""
+    """Draws a mostly muted colour, as of walls and clothes."""
     grey = generator.beta(1.5, 1.5)
     return np.clip(grey + generator.normal(0, 0.05 + 0.13 * (generator.random() < 0.4), 3), 0.02, 0.98)
 
@@ -59,7 +59,7 @@ def _fractal(generator: np.random.Generator, size: int, cells: int, octaves: int
 
 
 def _shapes(generator: np.random.Generator, image: np.ndarray) -> np.ndarray:
-    """Boxes, discs and beams out of focus."""
+    """Adds out-of-focus boxes, discs and beams."""
     size = len(image)
     canvas = np.ascontiguousarray(image)
     for _ in range(generator.integers(4, 14)):
@@ -74,7 +74,7 @@ def _shapes(generator: np.random.Generator, image: np.ndarray) -> np.ndarray:
 
 
 def _stripes(generator: np.random.Generator, image: np.ndarray) -> np.ndarray:
-    """Shelves, blinds, panelling."""
+    """Adds stripes such as shelves, blinds and panelling."""
     size = len(image)
     axis = np.linspace(0, 1, size, dtype=np.float32)
     across = axis[None, :] if generator.random() < 0.6 else axis[:, None]

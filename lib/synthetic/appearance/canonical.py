@@ -1,7 +1,7 @@
-"""One set of places for all face models: millimetres of the mean face, laid over each other by eyes and mouth.
+"""Canonical coordinates for all face models: millimetres on the mean face, aligned by eyes and mouth.
 
-Freckles, brows, beards and hairlines are described in these coordinates (x to the right of the picture, y up with the
-eyes at 37 and the mouth at -31, z out of the face), whatever model the photo is made with.
+Freckles, brows, beards and hairlines are defined in these coordinates (x to the right of the image, y up with the eyes
+at 37 and the mouth at -31, z out of the face), independent of the face model.
 """
 
 from dataclasses import dataclass
@@ -24,7 +24,7 @@ REGIONS = ("eye", "lips", "mouth_inside", "teeth", "lash", "brow", "nostril")
 
 @dataclass(frozen=True)
 class Placement:
-    """Model decimetres to canonical millimetres: a scale and a shift."""
+    """Conversion between model decimetres and canonical millimetres: a scale and a shift."""
 
     scale: float
     shift: np.ndarray
@@ -37,14 +37,14 @@ class Placement:
 
 
 class CanonicalFace:
-    """A face model's mean face in canonical millimetres, with the regions that details need.
+    """A face model's mean face in canonical millimetres, with the regions needed for details.
 
     Attributes:
-      placement: how canonical millimetres relate to the model's decimetres.
+      placement: conversion between canonical millimetres and the model's decimetres.
       points: [N, 3] the mean face.
       landmarks: [68, 3].
-      regions: [N, len(REGIONS)] weights, from the model where it names them, else from its landmarks.
-      eye_centres: [2, 2] x and y where the iris rests; eye at the image's left first.
+      regions: [N, len(REGIONS)] weights, from the model's regions if it has them, otherwise from its landmarks.
+      eye_centres: [2, 2] x and y of the irises at rest; eye at the image's left first.
     """
 
     def __init__(self, model: FaceModel):

@@ -1,4 +1,4 @@
-"""Painted eyeballs: sclera, iris with its fibres and ring, pupil, the lid's shadow, and the lamp's reflection."""
+"""Colours of eyeballs: sclera, iris with fibres and ring, pupil, shadow of the lid, and reflection of the lamp."""
 
 import numpy as np
 
@@ -10,7 +10,7 @@ IRIS_RADIUS, PUPIL_RADIUS, BALL_RADIUS = 5.9, 2.0, 12.1
 
 
 def eye_coordinates(face: CanonicalFace, points: np.ndarray, moment: Moment) -> tuple[np.ndarray, np.ndarray]:
-    """Position [P, 2] relative to the centre of the iris after the gaze, millimetres, and the eye's number [P]."""
+    """Positions [P, 2] relative to the centre of the moved iris, millimetres, and the index [P] of the eye."""
     side = (points[:, 0] > 0).astype(int)
     return points[:, :2] - (face.eye_centres[side] + moment.gaze), side
 
@@ -59,7 +59,7 @@ def _lid_shadow(face: CanonicalFace, points: np.ndarray, side: np.ndarray) -> np
 
 
 def glint(face: CanonicalFace, points, normals, half, moment: Moment) -> np.ndarray:
-    """Reflection [P] of the lamp in the cornea, which bulges over the iris more than the mesh shows.
+    """Reflection [P] of the lamp in the cornea, which bulges over the iris more than the mesh does.
 
     Args:
       face: the canonical face.
@@ -70,7 +70,7 @@ def glint(face: CanonicalFace, points, normals, half, moment: Moment) -> np.ndar
     """
     offset, _ = eye_coordinates(face, points, moment)
     bulge = np.exp(-((np.hypot(*offset.T) / 6.5) ** 4))
-    # A cornea of 7.8 mm radius turns its normal faster across the iris than the ball of 12 mm.
+    # The normal changes faster across a cornea of 7.8 mm radius than across the eyeball of 12 mm.
     turned = normals + (bulge * (1 / 7.8 - 1 / BALL_RADIUS))[:, None] * np.column_stack([offset, np.zeros(len(points))])
     turned /= np.linalg.norm(turned, axis=1, keepdims=True) + 1e-9
     cosine = np.clip(turned @ half, 0, 1)

@@ -1,4 +1,4 @@
-"""Hair and head coverings: shells over the scalp with a hairline cut by strands, and curtains of long hair."""
+"""Hair and head coverings: shells over the scalp with a hairline of strands, and sheets of long hanging hair."""
 
 from dataclasses import dataclass
 
@@ -14,7 +14,7 @@ CROWN = np.array([0.0, 146.0, -96.0])
 _DIRECTIONS = np.radians([0, 14, 28, 42, 54, 66, 78, 86, 92, 100, 112, 126, 150, 180])
 _HAIRLINE = np.array([100, 102, 102, 92, 76, 62, 44, 22, 16, 52, 40, -10, -55, -60.0])
 _COVER = {
-    # Lower borders over the same directions; None keeps the hairline.
+    # Lower borders for the same directions; None: the hairline.
     "beanie": np.array([84, 84, 82, 78, 72, 66, 60, 56, 54, 50, 40, 20, 0, -5.0]),
     "scarf": np.array([90, 89, 86, 76, 60, 40, 12, -20, -40, -60, -90, -110, -120, -120.0]),
     "bowl": np.array([88, 84, 80, 72, 58, 40, 10, -12, -16, -18, -20, -25, -55, -60.0]),
@@ -31,7 +31,7 @@ class Sheet:
 
     Attributes:
       part: the mesh, canonical millimetres, deformed.
-      cover: [N] signed distance in millimetres inside the hairline; below 0 nothing grows.
+      cover: [N] signed distance in millimetres, positive inside the hairline; no hair below 0.
       flow: [N, 2] millimetres across and along the strands.
     """
 
@@ -40,7 +40,7 @@ class Sheet:
     flow: np.ndarray
 
     def visible_triangles(self, margin: float) -> np.ndarray:
-        """Triangles [F, 3] with hair on them; `margin` millimetres are how far strands reach beyond the hairline."""
+        """Triangles [F, 3] with hair; strands reach `margin` millimetres beyond the hairline."""
         return self.part.triangles[(self.cover[self.part.triangles] > -margin).any(1)]
 
 
@@ -49,11 +49,11 @@ class Hair:
     """Hair of one photo.
 
     Attributes:
-      shell: on the scalp, its vertices those of `Scalp.ids`, then those of the skull.
-      curtains: hanging hair, innermost first; sheets are drawn apart, because strands let what is behind them through.
-      colour: [3]; cloth: whether it is a covering and no hair.
+      shell: hair on the scalp; its vertices are those of `Scalp.ids`, followed by those of the skull.
+      curtains: hanging hair, innermost first; drawn sheet by sheet, because gaps between strands show what is behind.
+      colour: [3]; cloth: whether this is a head covering instead of hair.
       ragged: millimetres by which strands cross the hairline.
-      covers_ears: whether ears are hidden.
+      covers_ears: whether the ears are hidden.
     """
 
     shell: Sheet
@@ -64,7 +64,7 @@ class Hair:
     covers_ears: bool
 
     def contact_shadow(self, count: int) -> np.ndarray:
-        """Darkening [count] of the first vertices of the scalp, those of the face, by the hair near them."""
+        """Darkening [count] by nearby hair at the first vertices of the scalp, which belong to the face."""
         near = np.exp(np.minimum(self.shell.cover[:count], 0) / 6.0)
         return 1 - (0.12 if self.ragged < 2 else 0.24) * near
 
@@ -74,7 +74,7 @@ def _azimuth(places: np.ndarray) -> np.ndarray:
 
 
 class Scalp:
-    """The part of head and face that hair may grow on, for one face model."""
+    """The part of head and face where hair can grow, for one face model."""
 
     def __init__(self, face: CanonicalFace, triangles: np.ndarray, head: Head):
         self.face, self.head = face, head
@@ -85,13 +85,13 @@ class Scalp:
         self.triangles = compact.reshape(-1, 3).astype(np.int32)
 
     def grow(self, vertices: np.ndarray, person: Person, moment: Moment, generator: np.random.Generator) -> Hair:
-        """Hair over a deformed face.
+        """Creates hair for a deformed face.
 
         Args:
-          vertices: [N, 3] the face in canonical millimetres, deformed.
-          person: whose hair.
-          moment: the style.
-          generator: of lengths and colours of coverings.
+          vertices: [N, 3] the deformed face in canonical millimetres.
+          person: the person.
+          moment: holds the hair style.
+          generator: random numbers for lengths and the colours of coverings.
         """
         style = moment.hair_style
         skull = self.head.skull(vertices[self.head.border])
@@ -120,7 +120,7 @@ class Scalp:
         curtains: tuple[Sheet, ...] = ()
         if style in ("long", "scarf") or (style == "fringe" and generator.random() < 0.6):
             length = generator.uniform(90, 260) if style != "scarf" else 190
-            # A second sheet further in closes what the first leaves open beside the face.
+            # A second sheet further inside closes gaps of the first one beside the face.
             curtains = tuple(self._curtain(vertices, style, length, inset, generator) for inset in (6.0, 0.0))
         cloth = style in ("beanie", "scarf")
         colour = np.clip(generator.beta(1.2, 1.5) + generator.normal(0, 0.16, 3), 0.04, 0.9) if cloth else person.hair
@@ -152,7 +152,7 @@ class Scalp:
             places[:, 1] - np.interp(direction, _DIRECTIONS, line) + lean * (places[:, 1] < 104) * (places[:, 2] > -60)
         )
         if style == "bald":
-            # Only a wreath is left.
+            # Only a ring of hair around the head is left.
             cover = np.minimum(cover, 86 - places[:, 1] + 60 * np.clip(direction - 1.2, -0.6, 0.4))
         return cover
 

@@ -1,4 +1,4 @@
-"""The rest of the head behind a face model: skull, ears, neck and collar, joined to the border of any face mesh."""
+"""The head around a face model: skull, ears, neck and collar, joined to the border of any face mesh."""
 
 from dataclasses import dataclass
 
@@ -11,12 +11,12 @@ SKULL_RADII = np.array([77.0, 108.0, 97.0])
 BACK = np.array([0.0, -0.10, -1.0])
 RINGS = 14
 EAR_ANGLES, EAR_RINGS = 22, 7
-EAR_STAND_OFF = 9.0  # mm: a mesh that reaches so far beyond the jaw's landmarks at the ears has ears
+EAR_STAND_OFF = 9.0  # mm: a mesh that extends this far beyond the outer jaw landmarks has ears
 
 
 @dataclass(frozen=True)
 class Part:
-    """A piece of mesh with the places that its colours depend on.
+    """A mesh with undeformed positions, on which its colours depend.
 
     Attributes:
       vertices: [N, 3] canonical millimetres, deformed.
@@ -30,7 +30,7 @@ class Part:
 
 
 def border_loops(triangles: np.ndarray, points: np.ndarray) -> list[np.ndarray]:
-    """All loops of border edges, each as vertex ids in order, the one of the largest extent first."""
+    """All loops of border edges as ordered vertex ids; the loop with the largest extent comes first."""
     edges = np.concatenate([triangles[:, [0, 1]], triangles[:, [1, 2]], triangles[:, [2, 0]]])
     key = np.sort(edges, axis=1)
     _, index, counts = np.unique(key, axis=0, return_index=True, return_counts=True)
@@ -176,17 +176,17 @@ class Head:
 
 
 def _undo(points: np.ndarray, rotation: np.ndarray, share: float) -> np.ndarray:
-    """Turns points back against the head's rotation by a share of it, about the neck's joint."""
+    """Undoes a share of the head's rotation at points, about the neck's joint."""
     joint = np.array([0.0, -25.0, -95.0])
     blended = np.eye(3) * share + rotation * (1 - share)
     u, _, vt = np.linalg.svd(blended)
     partial = u @ vt
-    # The head's rotation follows for all parts; only `partial` shall remain of it.
+    # The head's rotation is applied to all parts later; only `partial` of it should remain.
     return (points - joint) @ partial @ rotation.T + joint
 
 
 def join(parts: list[Part]) -> Part:
-    """One part from several."""
+    """Joins several parts into one."""
     starts = np.cumsum([0] + [len(part.vertices) for part in parts[:-1]])
     return Part(
         np.concatenate([part.vertices for part in parts]),

@@ -1,7 +1,7 @@
-"""Band-limited random fields in three dimensions: the grain of skin, hair, cloth and walls.
+"""Band-limited random fields in three dimensions for the grain of skin, hair, cloth and walls.
 
-Fields live in space, not on an image: the same point of a face has the same value in every photo of that person, and
-nothing streaks where the surface turns away.
+Fields are defined in space, not in the image: a point on a face has the same value in every photo of that person, and
+there are no streaks on surfaces that turn away.
 """
 
 import functools
@@ -26,7 +26,7 @@ def _hash(i, j, k, seed):
 @numba.njit(cache=True)
 def _value_noise(points, table, seed, out):
     mask = table.shape[0] - 1
-    # Every seed reads the lattice from another place.
+    # Every seed uses another offset into the lattice.
     ox, oy, oz = (seed * 7) & mask, (seed * 29 + seed // 64) & mask, (seed * 43 + seed // 1024) & mask
     one, two, three = np.float32(1), np.float32(2), np.float32(3)
     for p in range(points.shape[0]):
@@ -80,7 +80,7 @@ def noise(points: np.ndarray, length, seed: int, octaves: int = 1) -> np.ndarray
       points: [P, 3].
       length: size of a feature in the unit of `points`; a number, or three for stretched features.
       seed: of the field.
-      octaves: each further one has half the size and half the strength.
+      octaves: number of octaves; each has half the size and half the strength of the one before.
 
     Returns:
       [P] float32.

@@ -1,4 +1,4 @@
-"""Things before a face: glasses, fingers, strands of hair and plain objects."""
+"""Occluders in front of a face: glasses, fingers, strands of hair and plain objects."""
 
 from dataclasses import dataclass
 
@@ -12,7 +12,7 @@ SIDES = 8
 
 @dataclass(frozen=True)
 class Accessory:
-    """A solid thing in front of the face.
+    """A solid object in front of the face.
 
     Attributes:
       part: mesh in canonical millimetres.
@@ -49,7 +49,7 @@ def tube(path: np.ndarray, radius, closed: bool = False) -> tuple[Part, np.ndarr
 
 
 def glasses(landmarks: np.ndarray, generator: np.random.Generator) -> list[Accessory]:
-    """Frames before the eyes (landmarks [68, 3] in canonical millimetres), with clear or dark lenses."""
+    """Glasses with clear or dark lenses; landmarks [68, 3] in canonical millimetres."""
     centres = [landmarks[36:42].mean(0), landmarks[42:48].mean(0)]
     half_width, half_height = generator.uniform(22, 27), generator.uniform(15, 23)
     power = generator.uniform(2.0, 4.5)
@@ -142,7 +142,7 @@ def draw_strands(size: int, landmarks: np.ndarray, generator: np.random.Generato
 
 
 def draw_object(size: int, landmarks: np.ndarray, generator: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
-    """A rounded thing held before the lower or outer face: mask [size, size] in 0..1 and colour [size, size, 3]."""
+    """A rounded object in front of the lower or outer face: mask [size, size] in 0..1 and colour [size, size, 3]."""
     width = np.linalg.norm(landmarks[16] - landmarks[0])
     anchor = landmarks[generator.choice([2, 4, 6, 8, 10, 12, 14])] + generator.normal(0, 0.08, 2) * width
     theta = np.linspace(0, 2 * np.pi, 64, endpoint=False)
@@ -156,7 +156,7 @@ def draw_object(size: int, landmarks: np.ndarray, generator: np.random.Generator
     mask = np.zeros((size, size), np.uint8)
     cv2.fillPoly(mask, [np.rint(shape * 8).astype(np.int32).reshape(-1, 1, 2)], 255, cv2.LINE_AA, 3)
     first = np.clip(generator.beta(1, 1) + generator.normal(0, 0.15, 3), 0.03, 0.95)
-    # Lit as a cup or a ball is: darker towards its sides, brightest a little off the middle.
+    # Shaded like a cup or a ball: darker towards the sides, brightest slightly off the centre.
     rows, columns = np.mgrid[:size, :size].astype(np.float32) + 0.5
     sideways = (columns - anchor[0]) * np.cos(turn) - (rows - anchor[1]) * np.sin(turn)
     u = np.clip(sideways / (1.05 * radius[0]), -1, 1)

@@ -9,9 +9,9 @@ from lib.synthetic.appearance.eyes import BALL_RADIUS
 from lib.synthetic.appearance.head import Part, border_loops, grid_triangles, join
 
 RINGS = 8
-LID_THICKNESS = 1.0  # mm: so far behind the edge of the lids the eyeball begins
-MOUTH_DEPTH = 14.0  # mm: how deep the inside of an open mouth seems to be
-EYE_REACH, MOUTH_REACH = 12.0, 30.0  # mm from the centre of eye or mouth within which a hole is its opening
+LID_THICKNESS = 1.0  # mm: distance of the eyeball behind the edges of the lids
+MOUTH_DEPTH = 14.0  # mm: apparent depth of an open mouth
+EYE_REACH, MOUTH_REACH = 12.0, 30.0  # mm: a hole within this distance of the centre of eye or mouth is its opening
 CORNER_COLOUR = np.array([0.62, 0.36, 0.33])  # of the inner corners of the eyes; the rest is painted
 MOUTH_COLOUR = np.array([0.10, 0.035, 0.035])
 
@@ -58,7 +58,7 @@ class Openings:
         for opening in self._openings:
             border = canonical[opening.loop].astype(np.float64)
             vertices = _eyeball(border) if opening.eye else _cavity(border)
-            # The iris stays where it is while lids close over it, so places follow the eye, not its opening.
+            # The iris does not move when the lids close, so positions follow the eye, not its opening.
             shift = self.face.points[opening.loop].mean(axis=0) - border.mean(axis=0)
             parts.append(Part(vertices, grid_triangles(RINGS, len(border), closed=True), vertices + shift))
             colours.append(np.tile(CORNER_COLOUR if opening.eye else MOUTH_COLOUR, (len(vertices), 1)))

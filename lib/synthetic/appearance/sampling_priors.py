@@ -31,7 +31,7 @@ HAIR_STYLES = ("short", "medium", "long", "curly", "shaved", "bald", "swept", "f
 
 @dataclass(frozen=True)
 class Person:
-    """Everything that stays the same in all photos of one person.
+    """The properties shared by all photos of one person.
 
     Attributes:
       identity: [Ki]; albedo: [Ka].
@@ -74,13 +74,13 @@ class Person:
 
 @dataclass(frozen=True)
 class Moment:
-    """Everything that belongs to one photo of a person.
+    """The properties of one photo of a person.
 
     Attributes:
       expression: [Ke]; angles: [3] radians.
       gaze: [2] shift of both irises in canonical millimetres.
       jitter: [5, 2] errors of the detector that placed the crop, fractions of the distance between the eyes.
-      brow_raise, smile, frown: how far the muscles that fold the skin are drawn, 0 to 1.
+      brow_raise, smile, frown: contraction of the muscles that fold the skin, 0 to 1.
       lipstick, eye_shadow, blush, liner: strengths of make-up 0 to 1; lip_colour, shadow_colour: [3] RGB.
       hair_style, beard_style: names.
     """
@@ -133,7 +133,7 @@ class ToneAxis:
 def sample_albedo(
     generator: np.random.Generator, axis: ToneAxis, darkest: float = 0.2, lightest: float = 0.80
 ) -> np.ndarray:
-    """[Ka] coefficients: standard normal but for the tone, spread evenly over the skin tones of all peoples."""
+    """Albedo coefficients [Ka]: standard normal, except that skin tones are distributed evenly over all human tones."""
     coefficients = np.clip(generator.normal(size=len(axis.direction)), -2.5, 2.5)
     if axis.slope < 1e-6:
         return coefficients
@@ -225,7 +225,7 @@ def sample_moment(generator: np.random.Generator, model: FaceModel, person: Pers
 
 
 def _camera_smile(generator: np.random.Generator) -> np.ndarray:
-    """[Ke] a smile as people give to cameras: cheeks and lower lids rise with it, half of them show teeth."""
+    """Expression [Ke] of a smile for the camera: cheeks and lower lids are raised; half of the smiles show teeth."""
     smile = dict.fromkeys(EXPRESSION_NAMES, 0.0)
     strength = generator.uniform(0.6, 1.9)
     for side in ("right", "left"):
@@ -239,7 +239,7 @@ def _camera_smile(generator: np.random.Generator) -> np.ndarray:
 
 
 def _another_style(generator: np.random.Generator, person: Person) -> str:
-    """Another hair style for the same person: it neither changes their sex nor makes hair grow back."""
+    """Another hair style for the same person, consistent with their sex and hair loss."""
     if person.habit in ("bald", "shaved"):
         return str(generator.choice([person.habit, "beanie"], p=[0.8, 0.2]))
     choices = ["swept", "fringe", "medium", "beanie"] if not person.male else ["short", "swept", "medium", "beanie"]

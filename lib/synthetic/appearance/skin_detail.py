@@ -1,6 +1,7 @@
 """Colour of a face beyond its albedo basis: hairs of brows, freckles, moles, lines, beard, lips and make-up.
 
-`paint` is a function of places on the canonical face; the photo calls it per pixel, the ground truth per vertex.
+`paint` is a function of positions on the canonical face; it is evaluated per pixel for the photo and per vertex for the
+ground truth.
 """
 
 import numpy as np
@@ -28,7 +29,7 @@ FIELDS = 3
 def broad_fields(points: np.ndarray, person: Person) -> np.ndarray:
     """Slow variations of melanin, blood and the course of lines [P, FIELDS].
 
-    They are coarser than the mesh, so photos compute them at the vertices and interpolate.
+    They vary more slowly than the vertex spacing, so photos compute them at the vertices and interpolate.
     """
     both, seed = mirrored(points), person.seed
     melanin = 0.5 * noise(both, 19.0, seed + 1, 3) + 0.5 * noise(points, 11.0, seed + 2, 2)
@@ -162,7 +163,7 @@ def _make_up(colour, both, skin, moment):
 
 
 def _brows(colour, face, points, both, painted, person):
-    """Single hairs, growing outwards; first takes back most of the brow that the coarse albedo paints."""
+    """Draws single hairs that grow outwards, after removing most of the brow in the coarse albedo."""
     xs, ys = face.brow_curves
     a, y = both[:, 0], points[:, 1]
     chosen = np.flatnonzero(

@@ -229,18 +229,18 @@ _SIDED: dict[str, Callable] = {
     "blink": _blink,
     "squint": _squint,
 }
-# Expressions that part the lips, and their standard deviation in a fit: most lips are closed, and the line between them
-# is too thin to be told by its colours.
+# Expressions that part the lips, and their standard deviation in fitting: most lips are closed, and the line between
+# them is too thin to be detected from colours.
 PARTING = ("jaw_open", "upper_lip_raise", "lower_lip_depress")
 PARTING_SIGMA = 0.35
 EXPRESSION_NAMES = (*_BOTH, *(f"{name}_{side}" for name in _SIDED for side in ("right", "left")))
 
 
 def expression_prior(names: Sequence[str]) -> ExpressionPrior | None:
-    """The prior of expressions that carry the names of this module's units, None if none does.
+    """The prior of expressions named like this module's units; None if there are none.
 
-    Published models may take over these units, or have shapes of the same names; others count as two-sided, with unit
-    variance.
+    Published models may have adopted these units or have shapes with the same names. All other expressions count as
+    two-sided with unit variance.
     """
     if not set(names) & set(EXPRESSION_NAMES):
         return None
@@ -272,12 +272,12 @@ def expression_displacements(grid: Grid, position: np.ndarray) -> dict[str, tupl
 
 
 def sample_expressions(generator: np.random.Generator, count: int, activity: float = 0.35) -> np.ndarray:
-    """Draws plausible coefficients: few units at work, muscles pulling only, sides mostly together.
+    """Draws plausible coefficients: few active units, pulling muscles only, both sides mostly together.
 
     Args:
       generator: source of randomness.
       count: number of faces.
-      activity: share of units at work in a face.
+      activity: share of active units in a face.
 
     Returns:
       [count, Ke] float32.

@@ -1,4 +1,4 @@
-"""The built-in face model: a human face made by code alone."""
+"""The built-in face model: a procedurally generated human face."""
 
 import hashlib
 from pathlib import Path
@@ -8,7 +8,7 @@ import numpy as np
 from lib.face_model.face_model import FaceModel
 from lib.synthetic.builtin import expressions, grid, identity_basis, landmarks, skin_albedo, surface
 
-# Part of the cache's key: raise it when the same arguments begin to give another model.
+# Part of the cache key: increase the number when a change makes the same arguments give a different model.
 METHOD = "face on a grid, 2"
 IDENTITY_COUNT = 60
 ALBEDO_COUNT = 40
@@ -85,11 +85,11 @@ def _centre(half: np.ndarray) -> np.ndarray:
 
 
 def build_face_model(vertex_count: int = 10000, seed: int = 0) -> FaceModel:
-    """Builds the face model from nothing but this code; the same arguments give the same bits.
+    """Generates the face model; the same arguments give bit-identical results.
 
     Args:
-      vertex_count: wanted number of vertices, 2,000 to 200,000; the result comes within a few per cent.
-      seed: of the random part of the bases; the mean face does not depend on it.
+      vertex_count: desired number of vertices, 2,000 to 200,000; met to within a few per cent.
+      seed: seed of the random part of the bases; the mean face does not depend on it.
 
     Returns:
       The model: 60 identity, 26 expression and 40 albedo coefficients, all of unit variance.
@@ -141,7 +141,7 @@ def build_face_model(vertex_count: int = 10000, seed: int = 0) -> FaceModel:
 
 
 def load_face_model(cache_dir=None, vertex_count: int = 10000, seed: int = 0) -> FaceModel:
-    """The built-in model from the cache, built and stored there when missing.
+    """Loads the built-in model from the cache; builds and stores it if missing.
 
     Args:
       cache_dir: folder of the cache; `data/generated` of the checkout by default.

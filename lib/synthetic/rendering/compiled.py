@@ -1,4 +1,4 @@
-"""The project's geometry as NumPy calls: traced graphs, because eager operators cost more than such small maths."""
+"""NumPy wrappers of the project's geometry: traced graphs, because eager operators cost more than such small maths."""
 
 import functools
 
@@ -11,7 +11,7 @@ from lib.geometry.normals import incident_triangles, vertex_normals
 from lib.geometry.rotation import rotation_matrix
 
 _INCIDENCE: dict[bytes, np.ndarray] = {}
-# Topologies seen in a process: those of a face model and the few shapes of hair; glasses have analytic normals.
+# Maximum number of topologies per process: a face model's and the few shapes of hair; glasses have analytic normals.
 _INCIDENCE_LIMIT = 32
 
 

@@ -1,4 +1,4 @@
-"""Light on a synthetic face beyond spherical harmonics: cast shadow, occlusion, scattering under the skin."""
+"""Light on a synthetic face beyond spherical harmonics: cast shadows, occlusion, subsurface scattering."""
 
 import numpy as np
 
@@ -11,8 +11,8 @@ from lib.synthetic.rendering.scene import Scene
 from lib.synthetic.rendering.shadows import averaging, bake_occlusion, lit_share
 
 SUBSURFACE_STEPS = 6
-# By channel: red light travels furthest under the skin, so it takes most of its light from smoothed normals, and
-# shadows and folds are less deep in it.
+# Per channel: red light scatters furthest under the skin, so the red channel mostly uses smoothed normals and has less
+# shadow and shallower folds.
 SCATTERING = np.array([0.75, 0.40, 0.25])
 SHADOW_POWER = np.array([1.12, 1.0, 0.97])
 OCCLUSION_POWER = np.array([0.78, 0.9, 0.96])
@@ -23,7 +23,7 @@ class FaceLight:
     """Occlusion of one face model's mean face, and the light on any of its faces.
 
     Attributes:
-      occlusion: [N] share of an even sky that the vertices of the mean face see.
+      occlusion: [N] share of a uniform sky visible from the vertices of the mean face.
     """
 
     def __init__(self, model: FaceModel, face: CanonicalFace, head: Head):
@@ -36,12 +36,12 @@ class FaceLight:
         self.occlusion = np.clip(self._smoothing @ baked, 0.05, 1)
 
     def on(self, scene: Scene, canonical: np.ndarray, skull: Part | None) -> tuple[np.ndarray, np.ndarray]:
-        """Light on the face of a scene.
+        """Computes the light on the face of a scene.
 
         Args:
           scene: the scene.
           canonical: [N, 3] its face in canonical millimetres, unposed.
-          skull: what casts shadows beside the face.
+          skull: casts shadows in addition to the face.
 
         Returns:
           light [N, 3] and the share [N] of the first lamp that arrives.

@@ -1,4 +1,4 @@
-"""The mesh of a whole head for one photo: face, skull, neck, collar, ears, and fillings behind open eyes and lips."""
+"""The mesh of a whole head for one photo: face, skull, neck, collar, ears, and surfaces behind open eyes and lips."""
 
 from dataclasses import dataclass
 
@@ -22,8 +22,8 @@ class HeadMesh:
     Attributes:
       vertices: [N, 3] world, decimetres.
       triangles: [F, 3].
-      face_triangles: how many triangles belong to the face model.
-      filling_triangles: how many, at the end, close holes of the face model.
+      face_triangles: number of triangles of the face model, at the start.
+      filling_triangles: number of triangles that close holes of the face model, at the end.
       channels: values at the vertices by name:
         place [N, 3] canonical millimetres on the undeformed head; normal [N, 3] world; light [N, 3];
         albedo [N, 3] without detail; lamp_share [N] of the first lamp that arrives;
@@ -56,7 +56,7 @@ class HeadBuilder:
         self._light = FaceLight(model, face, self._head) if settings.extra_light else None
 
     def build(self, scene: Scene, canonical: np.ndarray, hair: Hair | None, generator: np.random.Generator) -> HeadMesh:
-        """The head of one scene, or the face alone without `hair`.
+        """Builds the head of one scene, or only the face if `hair` is None.
 
         Args:
           scene: the scene.

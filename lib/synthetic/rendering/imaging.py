@@ -1,4 +1,4 @@
-"""From light to file: what lens, sensor and compression do to a synthetic photo."""
+"""Simulation of lens, sensor and compression for synthetic photos."""
 
 import cv2
 import numpy as np
@@ -7,13 +7,13 @@ from lib.geometry.camera import REFERENCE_SIZE
 
 
 def soft_shoulder(image: np.ndarray, knee: float = 0.82) -> np.ndarray:
-    """Rolls values above the knee off towards 1, as film and phones do, instead of cutting them."""
+    """Compresses values above the knee towards 1 instead of clipping them, as film and phones do."""
     over = np.maximum(image - knee, 0)
     return np.where(image > knee, knee + (1 - knee) * (1 - np.exp(-over / (1 - knee))), np.maximum(image, 0))
 
 
 def reduce(image: np.ndarray, factor: int) -> np.ndarray:
-    """[H f, W f, ...] to [H, W, ...] by the mean of each block: the antialiasing."""
+    """Averages blocks, [H f, W f, ...] to [H, W, ...], for antialiasing."""
     if factor == 1:
         return image
     height, width = image.shape[0] // factor, image.shape[1] // factor
@@ -21,7 +21,7 @@ def reduce(image: np.ndarray, factor: int) -> np.ndarray:
 
 
 def develop(image: np.ndarray, generator: np.random.Generator) -> np.ndarray:
-    """Draws a camera and takes the picture with it.
+    """Simulates a random camera.
 
     Args:
       image: [H, W, 3] RGB, about [0, 1].
@@ -59,7 +59,7 @@ def develop(image: np.ndarray, generator: np.random.Generator) -> np.ndarray:
 
 
 def to_bytes(image: np.ndarray) -> np.ndarray:
-    """RGB in [0, 1] to uint8 without any camera."""
+    """Converts RGB in [0, 1] to uint8 without simulating a camera."""
     return np.rint(np.clip(image, 0, 1) * 255).astype(np.uint8)
 
 

@@ -1,4 +1,4 @@
-"""Light for synthetic photos: spherical harmonics made of a few lamps and a sky, and what they cannot express."""
+"""Light for synthetic photos: lamps and a sky, and their spherical-harmonics coefficients."""
 
 import functools
 from dataclasses import dataclass
@@ -16,12 +16,12 @@ _BAND_OF = np.array([0, 1, 1, 1, 2, 2, 2, 2, 2])
 
 @dataclass(frozen=True)
 class Lamp:
-    """A broad source far away.
+    """A distant broad light source.
 
     Attributes:
-      direction: [3] unit vector towards it.
-      colour: [3] light on a surface that faces it.
-      softness: 0 a point, 1 half the sky.
+      direction: [3] unit vector towards the lamp.
+      colour: [3] light on a surface facing the lamp.
+      softness: 0 point light, 1 half of the sky.
     """
 
     direction: np.ndarray
@@ -29,19 +29,19 @@ class Lamp:
     softness: float
 
     def halfway(self, lift: float = 0.0) -> np.ndarray:
-        """[3] float32 unit vector between the lamp and the camera, `lift` further up: a mirror there would shine."""
+        """Half vector [3] float32 between the directions to lamp and camera, raised by `lift`, for highlights."""
         half = self.direction + (0.0, lift, 1.0)
         return (half / np.linalg.norm(half)).astype(np.float32)
 
 
 @dataclass(frozen=True)
 class Light:
-    """Everything that lights one photo; the first lamp casts shadows and highlights.
+    """The light in one photo; the first lamp casts shadows and highlights.
 
     Attributes:
-      coefficients: [27] beside the ambient 0.8, for `lib.geometry.lighting.shading`.
-      lamps: the sources that make it up.
-      ambient: [3] the even part.
+      coefficients: [27] added to the ambient light of 0.8, for `lib.geometry.lighting.shading`.
+      lamps: the lamps in this light.
+      ambient: [3] the uniform part.
     """
 
     coefficients: np.ndarray
@@ -69,7 +69,7 @@ def _from_basis(lamp: Lamp, basis: np.ndarray) -> np.ndarray:
 
 
 def even_coefficients(colour: np.ndarray) -> np.ndarray:
-    """[3, 9] coefficients of the same light from everywhere."""
+    """[3, 9] coefficients of uniform light from all directions."""
     return np.outer(colour, np.eye(BANDS)[0] / _front_basis()[0, 0])
 
 
@@ -84,7 +84,7 @@ def sample_light(generator: np.random.Generator, tone: float = 0.6) -> Light:
 
     Args:
       generator: source of randomness.
-      tone: luminance of the skin; meters brighten pictures of dark things.
+      tone: luminance of the skin; light meters increase the exposure of dark subjects.
     """
     azimuth = np.radians(np.clip(generator.normal(0, 42), -95, 95))
     elevation = np.radians(np.clip(generator.normal(26, 20), -25, 75))

@@ -1,4 +1,4 @@
-"""Draws one synthetic scene: face, head, hair and what is in front of them, with masks of what is seen."""
+"""Rendering of one synthetic scene: face, head, hair and occluders, with visibility masks."""
 
 from collections.abc import Mapping
 
@@ -22,7 +22,7 @@ from lib.synthetic.rendering.scene import Canvas, PhotoSettings, Picture, Scene
 
 
 class PhotoRenderer:
-    """Everything that is the same for all photos of one face model, and the drawing.
+    """Renderer for photos of one face model; holds everything its photos share.
 
     Args:
       model: the face model; face: its canonical places.
@@ -38,7 +38,7 @@ class PhotoRenderer:
         self.heads = HeadBuilder(model, face, settings)
 
     def render(self, scene: Scene, generator: np.random.Generator) -> Picture:
-        """Draws the scene; the generator decides surroundings and occluders."""
+        """Renders the scene; surroundings and occluders are drawn from the generator."""
         canonical = self.face.placement.to_canonical(scene.shape)
         side = self.camera.image_size[0]
         background = sample_background(generator, side)

@@ -1,4 +1,4 @@
-"""Values of a mesh at the pixels of a picture, given which triangle each pixel shows."""
+"""Interpolation of mesh values at the pixels of an image, given the triangle visible at each pixel."""
 
 from __future__ import annotations
 

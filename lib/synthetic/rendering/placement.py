@@ -1,4 +1,4 @@
-"""Where a synthetic face stands so that its crop is what five-point alignment would have cut."""
+"""Placement of a synthetic face so that the image equals its own five-point aligned crop."""
 
 import numpy as np
 
@@ -13,10 +13,10 @@ def five_points(landmarks: np.ndarray) -> np.ndarray:
 
 
 def place(five: np.ndarray, template: np.ndarray, jitter: np.ndarray, camera: Camera) -> np.ndarray:
-    """Translation that makes the picture of the camera its own aligned crop.
+    """Finds the translation with which the camera's image is its own aligned crop.
 
-    The published alignment fits the mean face to five detected points, then scales and shifts the photo. Here camera
-    and crop are fixed, so the face moves instead, until the fit gives the scale and the shift of a finished crop.
+    The published alignment fits the mean face to five detected points, then scales and shifts the photo. Here, camera
+    and crop are fixed, and the face moves instead until the fit gives the scale and shift of an aligned crop.
 
     Args:
       five: [5, 3] the five points of the turned face, decimetres.

@@ -1,4 +1,4 @@
-"""The data of one drawing: settings and scene go in, a canvas is drawn on, a picture comes out."""
+"""Data of one rendering: the settings and the scene (inputs), the canvas, and the picture (result)."""
 
 from dataclasses import dataclass
 
@@ -8,7 +8,7 @@ from lib.synthetic.appearance.sampling_priors import Moment, Person
 from lib.synthetic.rendering import compiled
 from lib.synthetic.rendering.lights import Light
 
-# Depth, in decimetres, that a landmark may lie behind the surface of its pixel and still count as seen.
+# Maximum depth [dm] of a visible landmark behind the surface at its pixel.
 LANDMARK_TOLERANCE = 0.05
 
 
@@ -42,10 +42,10 @@ class PhotoSettings:
 
 @dataclass(frozen=True)
 class Scene:
-    """Everything that decides a picture but the surroundings' dice.
+    """Everything that determines a picture, except the random choices for its surroundings.
 
     Attributes:
-      person, moment, light: what was drawn.
+      person, moment, light: as sampled.
       shape: [N, 3] before the pose; vertices: [N, 3] world; decimetres.
       rotation: [3, 3] for row vectors; translation: [3].
       normals, shading, coarse: [N, 3] world normals, plain shading and coarse albedo.
@@ -97,7 +97,7 @@ class Picture:
 
 @dataclass
 class Canvas:
-    """Pixels being drawn, flat: colour [P, 3], depth, and which pixels show face or something before it."""
+    """Flat pixel buffers: colour [P, 3], depth, and masks of pixels that show the face or an occluder."""
 
     colour: np.ndarray
     depth: np.ndarray

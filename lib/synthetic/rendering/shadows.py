@@ -1,4 +1,4 @@
-"""Light that does not arrive: occlusion baked for the mean face, and the shadow one lamp casts in one photo."""
+"""Shadows: ambient occlusion baked for the mean face, and the cast shadow of one lamp in one photo."""
 
 import numpy as np
 import scipy.sparse
@@ -6,7 +6,7 @@ import scipy.sparse
 from lib.mesh_renderer.visibility import visible_triangles
 
 RESOLUTION = 160
-BIAS = 2.2  # millimetres that a surface may lie behind what the lamp sees and still be lit
+BIAS = 2.2  # millimetres: depth tolerance of the shadow map
 
 
 def _frame(direction: np.ndarray) -> np.ndarray:
@@ -54,7 +54,7 @@ def lit_share(vertices: np.ndarray, triangles: np.ndarray, direction: np.ndarray
 def bake_occlusion(
     vertices: np.ndarray, normals: np.ndarray, triangles: np.ndarray, count: int, directions: int = 48
 ) -> np.ndarray:
-    """Share of an even sky that the first `count` vertices see, weighted by the cosine.
+    """Cosine-weighted share of a uniform sky visible from the first `count` vertices.
 
     Args:
       vertices: [N, 3] millimetres; normals: [N, 3].
