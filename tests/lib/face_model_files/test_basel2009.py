@@ -111,7 +111,7 @@ def test_what_speaks_of_the_full_model_is_used_with_the_converted_one_or_refused
         ("BFM_front_idx.mat", {"idx": np.array([[0.0], [3.0]])}, r"BFM_front_idx.*'idx'.*from 1"),
         ("BFM_front_idx.mat", {"idx": np.array([[1.0], [2.5]])}, r"BFM_front_idx.*'idx'.*whole"),
         ("select_vertex_id.mat", {"select_id": np.arange(1, 41)[:, None]}, r"select_vertex_id.*same vertices"),
-        ("Exp_Pca.bin", b"\x4f\0\0\0 too short", r"Exp_Pca.*79 it declares"),
+        ("Exp_Pca.bin", b"\x4f\0\0\0 too short", r"Exp_Pca.*79 components it declares"),
         ("Exp_Pca.bin", b"", r"Exp_Pca.*at least 64 components"),
         ("std_exp.txt", b"1 2 3", r"std_exp.*79 positive numbers"),
         ("std_exp.txt", b"one two", r"std_exp.*must hold numbers"),

@@ -173,7 +173,7 @@ def test_a_file_of_all_landmarks_takes_the_place_of_the_mapping(public, built_in
         ("[landmark_mappings]\n9 = 99999\n", "within 0.*got 9 = 99999"),
         ("[landmark_mappings]\n9 = true\n", "got 9 = True"),
         ("[landmark_mappings]\n69 = 1\n", "from 1 to 68, got 69 = 1"),
-        ("[landmark_mappings]\n9 = 1\n10 = 1\n", "every landmark another vertex"),
+        ("[landmark_mappings]\n9 = 1\n10 = 1\n", "every landmark a different vertex"),
         ("[landmark_mappings]\n9 = 1\n", "at least 6 landmarks"),
         ("[landmark_mappings]\nchin = 1\n", "TOML.*ValueError"),
         ("landmark_mappings = 3\n", "TOML.*AttributeError"),
