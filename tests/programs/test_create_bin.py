@@ -97,7 +97,7 @@ def spoil(folder: Path) -> dict[str, str]:
         "g_text.txt": "must be a PNG",
         "h_photo.jpg": "must be a PNG",
         "i_no_skin.png": "alpha must mark some skin",
-        "j_\\udcff.png": "printable UTF-8",
+        "j_\\udcff.png": "must be UTF-8",
     }
 
 

@@ -65,5 +65,5 @@ def test_no_truth_for_other_crops_even_of_the_same_names(config):
 def test_truth_of_another_face_model_is_refused(config):
     """Another model may have as many vertices, and its albedo would be learned all the same."""
     records = records_of(config, ["a.png"])
-    with pytest.raises(UserError, match=f"of the configured face model, another, got faces drawn from {FACE_MODEL}"):
+    with pytest.raises(UserError, match=f"the configured face model, another, got faces drawn from {FACE_MODEL}"):
         record_truth(config, records, "another")

@@ -196,7 +196,7 @@ def test_the_pytorch_regressor_from_file_to_coefficients(tmp_path, weights, stat
     [
         ("backbone.layer3.5.bn2.running_var", None, r"none of 1 \(the first: backbone\.layer3\.5\.bn2\.running_var"),
         ("backbone.conv1.weight", np.zeros((64, 3, 3, 3), np.float32), r"conv1\.weight' must be \[7, 7, 3, 64\]"),
-        ("backbone.bn1.bias", np.full(64, np.inf, np.float32), r"bn1\.bias' must be finite"),
+        ("backbone.bn1.bias", np.full(64, np.inf, np.float32), r"bn1\.bias' must hold finite"),
         ("final_layers.4.bias", None, r"final_layers\.4\.bias' must be \[27\]"),
         ("final_layers.0.bias", np.full(80, np.nan, np.float32), r"final_layers\.0\.bias' must be .*finite"),
     ],
