@@ -11,7 +11,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 export TF_CPP_MIN_LOG_LEVEL ?= 2
 
-REQUIREMENTS := requirements.txt requirements-onnx.txt requirements-docs.txt requirements-dev.txt
+REQUIREMENTS := requirements.txt requirements-onnx.txt requirements-heic.txt requirements-docs.txt requirements-dev.txt
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
 .PHONY: demo evaluate test site clean

@@ -8,7 +8,7 @@ from typing import Any
 
 from configs import flags, schema
 from lib.errors import UserError
-from lib.face_image.photo_io import photo_paths
+from lib.face_image.photo_io import input_photos, photo_paths
 from lib.records.record_file import RecordReader
 from lib.records.splits import load_split
 from lib.runtime.quiet_tensorflow import import_tensorflow
@@ -50,14 +50,18 @@ def run_training(config: schema.Config, _: argparse.Namespace) -> int:
 
 
 def reconstruct(config: schema.Config, _: argparse.Namespace) -> int:
-    """--mode test: reconstructs a folder of photos, several photos of each person, or a video."""
+    """--mode test: reconstructs photos, several photos of each person, or a video."""
     source, section = Path(config.test.input), config.test
     if section.video and section.same_person:
         raise UserError("test.video and test.same_person must not both be true, got both")
     if section.video and not source.exists():
         raise UserError(f"{source}: must be a video or a folder of frames, got no such file or folder")
-    if not section.video:
+    if config.prepare.faces == "all" and (section.video or section.same_person):
+        raise UserError("prepare.faces must be largest for a video or photos of the same person, got all")
+    if section.same_person:
         photo_paths(source, skip=section.output)
+    elif not section.video:
+        input_photos(source, skip=section.output)
     start_tensorflow(config.train.seed)
     if section.video:
         from model.video.track import reconstruct_video as run
@@ -71,7 +75,7 @@ def reconstruct(config: schema.Config, _: argparse.Namespace) -> int:
 
 def prepare_crops(config: schema.Config, _: argparse.Namespace) -> int:
     """--mode prepare: turns a folder of photos into RGBA crops for training."""
-    photo_paths(config.prepare.input, skip=config.prepare.output)
+    input_photos(config.prepare.input, skip=config.prepare.output)
     from model.preparation.prepare import prepare_folder
 
     return exit_code(prepare_folder(config, Path(config.prepare.input), Path(config.prepare.output)))
@@ -164,8 +168,8 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
     defaults = schema.load()
     parser.add_argument(
         "--input",
-        help=f"--mode test: folder of photos (default: {defaults.test.input}); "
-        f"--mode prepare: folder of photos (default: {defaults.prepare.input}); "
+        help=f"--mode test: folder of photos, or one photo (default: {defaults.test.input}); "
+        f"--mode prepare: the same (default: {defaults.prepare.input}); "
         "--mode evaluate: folder of photos to measure on (default: the records' test split)",
     )
     parser.add_argument(

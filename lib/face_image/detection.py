@@ -19,6 +19,8 @@ LARGE = 60
 SQUARES = (0.9, 0.97, 1.03, 1.1)
 # If the second pass moves the points by more than this share of the box, it has found another face.
 MOST_MOVED = 0.25
+# Detections of two passes that share more than this of the smaller box are the same face.
+MOST_SHARED = 0.5
 # Order of the five points after mirroring the image: left and right swap.
 MIRRORED_POINTS = (1, 0, 2, 4, 3)
 
@@ -32,15 +34,17 @@ class Face:
       points: [5, 2] pixels (x right, y down, pixel edges): eye at the image's left, eye at its right, tip of the
         nose, mouth corner at the image's left, mouth corner at the image's right.
       confidence: of the detector, in [0, 1].
-      given: the points come from a landmark file, not from the detector.
-      landmarks: [68, 2] landmarks from a landmark file, pixels of the photo; None without.
+      given: name of the landmark file that the points come from; empty if the detector found them.
+      landmarks: [68, 2] landmarks from that file, pixels of the photo; None without.
+      mesh: [468, 2] points of MediaPipe's face mesh from that file, pixels of the photo; None without.
     """
 
     box: np.ndarray
     points: np.ndarray
     confidence: float
-    given: bool = False
+    given: str = ""
     landmarks: np.ndarray | None = None
+    mesh: np.ndarray | None = None
 
     @property
     def area(self) -> float:
@@ -102,10 +106,13 @@ def detect_confident_faces(image: np.ndarray, name: str, min_confidence: float, 
     """
     found: list[Face] = []
     faces: list[Face] = []
-    for smallest in (LARGE, SMALLEST) if most == 1 else (SMALLEST,):
-        if not faces:
+    for smallest in (LARGE, SMALLEST):
+        if not faces or most != 1:
             found = detect_faces(image, refine=False, smallest=smallest)
-            faces = [face for face in found if face.confidence >= min_confidence][:most]
+            confident = [face for face in found if face.confidence >= min_confidence]
+            # The passes see the photo at different sizes, so each may find a face that the other misses.
+            faces += [face for face in confident if not any(_same_face(face, other) for other in faces)]
+    faces = sorted(faces, key=lambda face: face.area, reverse=True)[:most]
     if not faces:
         seen = f"; the best detection has confidence {max(f.confidence for f in found):.2f}" if found else ""
         raise Unusable(
@@ -115,6 +122,13 @@ def detect_confident_faces(image: np.ndarray, name: str, min_confidence: float, 
         )
     pixels = np.ascontiguousarray(image[..., :3])
     return [_refined(pixels, face) for face in faces]
+
+
+def _same_face(one: Face, other: Face) -> bool:
+    """True if one of the boxes covers most of the other."""
+    low = np.maximum(one.box[:2], other.box[:2])
+    high = np.minimum(one.box[:2] + one.box[2:], other.box[:2] + other.box[2:])
+    return bool(np.clip(high - low, 0, None).prod() >= MOST_SHARED * min(one.area, other.area))
 
 
 def _overlaps(box: np.ndarray, width: int, height: int) -> bool:

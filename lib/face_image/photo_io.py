@@ -12,8 +12,8 @@ import numpy as np
 from PIL import Image, ImageOps
 
 from lib.errors import UserError
+from lib.face_image import photo_formats
 
-PHOTO_SUFFIXES = (".bmp", ".gif", ".jpeg", ".jpg", ".png", ".ppm", ".tif", ".tiff", ".webp")
 # A 100-megapixel photo takes 400 MB during conversion; anything larger is a mistake or an attack.
 MAX_PIXELS = 100_000_000
 # JPEGs may be larger: they can be decoded at 1/2, 1/4 or 1/8 size, using only the memory of the smaller image. Beyond
@@ -64,9 +64,11 @@ def photo_size(path: str | os.PathLike) -> tuple[int, int]:
 
 
 def photo_paths(folder: str | os.PathLike, skip: str | os.PathLike | None = None) -> list[Path]:
-    """Lists the image files in `folder` and its sub-folders by suffix, sorted by name, without hidden files.
+    """Lists the image files in `folder` and its sub-folders, sorted by name, without hidden files.
 
-    A file `<stem>_mask.png` next to a photo `<stem>.<suffix>` is its mask (`lib.face_image.sidecar_files`).
+    Files in formats that cannot be read are listed, too: they fail with a reason instead of disappearing.
+
+    A file `<stem>_mask.png` next to a photo `<stem>.<suffix>` is its mask (`lib.sidecar.sidecar_files`).
 
     Args:
       folder: folder of photos.
@@ -86,12 +88,25 @@ def photo_paths(folder: str | os.PathLike, skip: str | os.PathLike | None = None
     paths = []
     for parent, folders, names in os.walk(folder):
         folders[:] = [f for f in folders if not f.startswith(".") and (Path(parent) / f).resolve() != skipped]
-        images = [n for n in names if not n.startswith(".") and Path(n).suffix.lower() in PHOTO_SUFFIXES]
+        images = [n for n in names if not n.startswith(".") and photo_formats.is_photo(Path(parent) / n)]
         masks = {f"{Path(name).stem}{MASK_ENDING}" for name in images}
         paths += [Path(parent) / name for name in images if name not in masks]
     if not paths:
-        raise UserError(f"{folder}: must hold photos ({', '.join(PHOTO_SUFFIXES)}), got none")
+        raise UserError(f"{folder}: must hold photos (JPEG, PNG, WebP, TIFF, ...), got none")
     return sorted(paths)
+
+
+def input_photos(source: str | os.PathLike, skip: str | os.PathLike | None = None) -> tuple[Path, list[Path]]:
+    """The photos of an `--input`, a folder (see `photo_paths`) or one image file, and the folder they are named from.
+
+    Raises:
+      UserError: the folder is missing or holds no images, or the file is no image.
+    """
+    source = Path(source)
+    if not source.is_file():
+        return source, photo_paths(source, skip)
+    photo_size(source)
+    return source.parent, [source]
 
 
 def result_names(paths: Iterable[Path], folder: Path, taken: Iterable[str] = ()) -> dict[Path, str]:
@@ -133,6 +148,8 @@ def _opened(path: str | os.PathLike, use):
     path = Path(path)
     if not path.is_file():
         raise UserError(f"{path}: must be an image file, got {'a folder' if path.is_dir() else 'no such file'}")
+    if (fault := photo_formats.fault(path)) is not None:
+        raise UserError(f"{path}: must be a photo in a format that is read (JPEG, PNG, ...), got {fault}")
     try:
         with warnings.catch_warnings():
             # Pillow's own limit is lower and only warns; ours is checked below, before decoding any pixels.

@@ -13,7 +13,7 @@ FILE = "landmarks.txt"
 FEWEST = 6  # minimum number of known landmarks for the warp that completes the others
 
 
-def read_landmarks(path: Path, shape: np.ndarray) -> np.ndarray:
+def read_landmarks(path: Path, shape: np.ndarray, used: np.ndarray | None = None) -> np.ndarray:
     """Reads [68] landmark vertices from a text file with one line per landmark: a 0-based vertex or three coordinates.
 
     Landmarks are in iBUG order, starting with the jaw at the left of the image. Text after # is a comment.
@@ -21,9 +21,10 @@ def read_landmarks(path: Path, shape: np.ndarray) -> np.ndarray:
     Args:
       path: the file.
       shape: [N, 3] vertices of the mesh, in the units of the file's coordinates.
+      used: numbers of the vertices that polygons use; None for all.
 
     Raises:
-      UserError: the file does not hold 68 such lines, or a vertex does not exist.
+      UserError: the file does not hold 68 such lines, or a vertex does not exist or is not used.
     """
     try:
         lines = [line.split("#")[0].split() for line in path.read_text(encoding="utf-8").splitlines()]
@@ -34,7 +35,7 @@ def read_landmarks(path: Path, shape: np.ndarray) -> np.ndarray:
             f"({error})"
         ) from None
     if numbers.shape == (LANDMARKS, 3):
-        return nearest_vertices(shape, numbers)
+        return nearest_vertices(shape, numbers) if used is None else used[nearest_vertices(shape[used], numbers)]
     if numbers.shape != (LANDMARKS, 1) or (numbers != np.rint(numbers)).any():
         raise UserError(
             f"{path}: must have {LANDMARKS} lines, each a vertex number from 0 or three coordinates, got "
@@ -46,6 +47,9 @@ def read_landmarks(path: Path, shape: np.ndarray) -> np.ndarray:
             f"{path}: vertices must be within 0..{len(shape) - 1}, got {vertices.min()}..{vertices.max()} "
             "(numbers start at 0)"
         )
+    if used is not None and not np.isin(vertices, used).all():
+        stray = vertices[~np.isin(vertices, used)][0]
+        raise UserError(f"{path}: landmarks must be vertices of polygons, got vertex {stray}, which no polygon uses")
     return vertices
 
 

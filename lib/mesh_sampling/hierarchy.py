@@ -14,6 +14,9 @@ from lib.mesh_sampling.transfer import downsampling_matrix, upsampling_matrix
 
 # Part of the hash: increase the number when a change makes the same input give different matrices.
 METHOD = "meshoptimizer quadrics, barycentric upsampling, 1"
+# A mesh is far from the origin if its centre is more than this many times its extent away. Nearer ones stay where they
+# are, because their place is part of the hash.
+FAR = 10.0
 
 
 @dataclasses.dataclass(frozen=True)
@@ -96,8 +99,11 @@ def mesh_hash(vertices: np.ndarray, triangles: np.ndarray, factors: Sequence[flo
 
 
 def check_mesh(vertices: np.ndarray, triangles: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Checks a mesh and converts it to float32 and int32 arrays; raises ValueError if it is invalid."""
-    vertices, triangles = np.asarray(vertices, np.float32), np.asarray(triangles)
+    """Checks a mesh and converts it to float32 and int32 arrays; raises ValueError if it is invalid.
+
+    A mesh far from the origin is centred first: float32 would round its coordinates.
+    """
+    vertices, triangles = np.asarray(vertices, np.float64), np.asarray(triangles)
     if vertices.ndim != 2 or vertices.shape[1] != 3:
         raise ValueError(f"vertices must be [N, 3], got {list(vertices.shape)}")
     if not np.isfinite(vertices).all():
@@ -110,7 +116,10 @@ def check_mesh(vertices: np.ndarray, triangles: np.ndarray) -> tuple[np.ndarray,
         raise ValueError(
             f"triangles must index {len(vertices)} vertices from 0, got {triangles.min()} to {triangles.max()}"
         )
-    return vertices, triangles.astype(np.int32)
+    centre = vertices.mean(axis=0)
+    if np.abs(centre).max() > FAR * np.ptp(vertices, axis=0).max():
+        vertices = vertices - centre
+    return vertices.astype(np.float32), triangles.astype(np.int32)
 
 
 def check_factors(factors: Sequence[float]) -> tuple[float, ...]:

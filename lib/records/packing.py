@@ -18,6 +18,8 @@ from lib.files.json_files import write_json
 from lib.records.record_file import RecordReader
 from lib.records.record_writer import RecordWriter
 
+# Smallest alpha of skin; a mask without any would train nothing.
+SKIN = 128
 REPORTED = 10  # number of skipped images that are printed; the manifest lists all
 
 
@@ -118,6 +120,9 @@ def read_crop(path: Path, image_size: int) -> np.ndarray:
         raise BadImage(f"must be readable, got: {' '.join(str(error).split())}") from error
     if not crop[..., 3].any():
         raise BadImage("alpha must mark some skin, got 0 everywhere")
+    if (most := crop[..., 3].max()) < SKIN:
+        hint = " (a mask of 0 and 1? multiply it by 255)" if most == 1 else ""
+        raise BadImage(f"alpha must be 255 on skin, got at most {most}{hint}")
     if not path.name.isprintable():
         raise BadImage("file name must be printable UTF-8, got other characters in it")
     return crop

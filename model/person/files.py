@@ -104,7 +104,7 @@ def write_meshes(folder: Path, export: Exporter, identity: np.ndarray, skin: Mer
     shape = morphable.shape(tf.constant(identity[None]), tf.zeros([1, morphable.layout.expression]))
     vertices, normals = shape[0].numpy(), morphable.normals(shape)[0].numpy()
     if "ply" in export.formats:
-        write_mesh(folder / "mesh.ply", vertices, triangles, skin.albedo)
+        write_mesh(folder / "mesh.ply", export.scale * vertices, triangles, skin.albedo)
     if not export.textured:
         return
     if skin.texture is None:

@@ -5,6 +5,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 from tqdm import tqdm
 
 from configs import schema
@@ -104,7 +105,8 @@ def _reconstruct_person(
             spent = seconds + (time.monotonic() - began) / len(batch)
             began = time.monotonic()
             try:
-                region = face_region(read_photo(path), draft.photo.alignment)
+                pixels = np.rot90(read_photo(path), draft.photo.turns)
+                region = face_region(pixels, draft.photo.alignment)
                 result = estimator.reconstruct.finish(draft, region)
                 textures = written.add(path, names[path], result, spent + time.monotonic() - began)
                 records.append(PersonRecord.named(result, textures, names[path]))

@@ -9,10 +9,22 @@ from lib.errors import UserError
 from lib.face_image.alignment import Alignment, align, five_points
 from lib.face_image.detection import Face, detect_confident_faces
 from lib.face_image.photo_io import given_alpha, read_photo
+from lib.face_image.quality import Unusable
 from lib.face_image.region import PhotoRegion, face_region
-from lib.face_image.sidecar_files import given_landmarks, given_mask
+from lib.face_mesh.groups import POINTS
+from lib.face_mesh.network import find_mesh_points
 from lib.face_model.face_model import LANDMARKS, FaceModel
+from lib.geometry.camera import Camera
 from lib.images.display import to_bytes
+from lib.sidecar.sidecar_files import GivenLandmarks, given_landmarks, given_mask
+from model.photos.landmark_check import LandmarkCheck
+
+# np.rot90's quarter turns (counter-clockwise) -> the remark on a photo that needs them.
+TURNS = {
+    1: "lies on its side; turned by 90 degrees counter-clockwise",
+    3: "lies on its side; turned by 90 degrees clockwise",
+    2: "is upside down; turned by 180 degrees",
+}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -25,6 +37,8 @@ class AlignedPhoto:
       face: the detection, in pixels of the photo.
       alignment: the crop, its points, and the transform to the photo.
       alpha: [H, W] float32 mask of the crop if one was supplied with the photo, else None.
+      turns: the photo was turned by so many quarters, counter-clockwise; everything else refers to the turned photo.
+      remark: what was changed in the photo or its landmarks, for the user; empty if nothing was.
     """
 
     name: str
@@ -32,6 +46,8 @@ class AlignedPhoto:
     face: Face
     alignment: Alignment
     alpha: np.ndarray | None
+    turns: int = 0
+    remark: str = ""
 
     @property
     def rgb(self) -> np.ndarray:
@@ -39,19 +55,36 @@ class AlignedPhoto:
         return self.alignment.crop[..., :3].astype(np.float32) / 255
 
 
+@dataclasses.dataclass(frozen=True)
+class FoundFaces:
+    """A photo and the faces in it.
+
+    Attributes:
+      pixels: uint8 [H, W, 3 or 4], with alpha if the photo or a sidecar file has a mask; turned upright.
+      faces: largest first, or the single face whose landmarks are given in a sidecar file.
+      turns, remark: as in `AlignedPhoto`.
+    """
+
+    pixels: np.ndarray
+    faces: list[Face]
+    turns: int = 0
+    remark: str = ""
+
+
 class PhotoReader:
     """Reads photos, detects their faces and aligns them.
 
     Args:
       face_model: face model whose mean landmarks are the template of the alignment.
-      crop_size: side of the crops, pixels.
+      camera: camera of the crops.
       min_confidence: detections below it are ignored.
-      sidecars: use landmark and mask files next to a photo (`lib.face_image.sidecar_files`).
+      sidecars: use landmark and mask files next to a photo (`lib.sidecar.sidecar_files`).
     """
 
-    def __init__(self, face_model: FaceModel, crop_size: int, min_confidence: float, sidecars: bool = True):
-        self.crop_size, self.min_confidence, self.sidecars = crop_size, min_confidence, sidecars
+    def __init__(self, face_model: FaceModel, camera: Camera, min_confidence: float, sidecars: bool = True):
+        self.crop_size, self.min_confidence, self.sidecars = camera.image_size[0], min_confidence, sidecars
         self._template = five_points(face_model.mean_shape[face_model.landmarks])
+        self._check_landmarks = LandmarkCheck(face_model, camera)
 
     def read(self, path: Path) -> tuple[AlignedPhoto, PhotoRegion]:
         """Reads a photo; returns its largest face, aligned, and the original pixels around it, for textures.
@@ -59,59 +92,91 @@ class PhotoReader:
         Raises:
           UserError: the file is not an image, its sidecar files do not fit, or it shows no face.
         """
-        photo, faces = self.find(path, 1)
-        return self._with_region(path.name, photo, faces[0])
+        found = self.find(path, 1)
+        return self.with_region(path.name, found, found.faces[0])
 
-    def read_array(self, pixels: np.ndarray, name: str) -> tuple[AlignedPhoto, PhotoRegion]:
-        """Same as `read`, for an image in memory.
-
-        Args:
-          pixels: [H, W, 3] RGB or [H, W, 4] RGBA, uint8, or floating point in [0, 1]; an alpha channel that is not
-            opaque everywhere is the face's mask.
-          name: name of the image in messages and results.
-
-        Raises:
-          UserError: the array is not such an image, or shows no face.
-        """
-        photo = photo_bytes(pixels, name)
-        faces = detect_confident_faces(photo, name, self.min_confidence, 1)
-        return self._with_region(name, photo, faces[0])
-
-    def find(self, path: Path, most: int | None = None) -> tuple[np.ndarray, list[Face]]:
+    def find(self, path: Path, most: int | None = None) -> FoundFaces:
         """Reads a photo and detects its faces.
 
         Args:
           path: the photo.
           most: return at most this many of the largest faces; None for all.
 
-        Returns:
-          Pixels, uint8 [H, W, 3 or 4], with alpha if the photo or a sidecar file has a mask; and the faces, largest
-          first, or the single face whose landmarks are given in a sidecar file.
-
         Raises:
           UserError: the file is not an image, its sidecar files do not fit, or it shows no face.
         """
         photo = read_photo(path)
-        points = None
+        given = None
         if self.sidecars:
-            points, mask = given_landmarks(path, photo.shape[:2]), given_mask(path, photo.shape[:2])
+            given, mask = given_landmarks(path, photo.shape[:2]), given_mask(path, photo.shape[:2])
             if mask is not None:
                 photo = np.dstack([photo[..., :3], mask])
-        if points is not None:
-            return photo, [_given_face(points)]
-        return photo, detect_confident_faces(photo, path.name, self.min_confidence, most)
+        if given is not None:
+            return FoundFaces(photo, [_given_face(given)], remark=given.remark)
+        return self._detected(photo, path.name, most)
 
-    def aligned(self, name: str, photo: np.ndarray, face: Face) -> AlignedPhoto:
-        """Crops and aligns a face of a photo, uint8 [H, W, 3 or 4]."""
+    def find_in_array(self, pixels: np.ndarray, name: str, most: int | None = None) -> FoundFaces:
+        """Same as `find`, for an image in memory.
+
+        Args:
+          pixels: [H, W, 3] RGB or [H, W, 4] RGBA, uint8, or floating point in [0, 1]; an alpha channel that is not
+            opaque everywhere is the face's mask.
+          name: name of the image in messages.
+          most: as in `find`.
+
+        Raises:
+          UserError: the array is not such an image, or shows no face.
+        """
+        return self._detected(photo_bytes(pixels, name), name, most)
+
+    def aligned(self, name: str, photo: np.ndarray, face: Face, turns: int = 0, remark: str = "") -> AlignedPhoto:
+        """Crops and aligns a face of a photo, uint8 [H, W, 3 or 4].
+
+        Raises:
+          Unusable: given landmarks do not lie as on a face.
+        """
         alignment = align(photo, face.points, self._template, self.crop_size)
+        if face.given:
+            self._check_landmarks(face, alignment)
         alpha = None
         if given_alpha(photo) is not None:
             alpha = alignment.crop[..., 3].astype(np.float32) / 255
-        return AlignedPhoto(name, photo.shape[:2], face, alignment, alpha)
+        return AlignedPhoto(name, photo.shape[:2], face, alignment, alpha, turns, remark)
 
-    def _with_region(self, name: str, photo: np.ndarray, face: Face) -> tuple[AlignedPhoto, PhotoRegion]:
-        aligned = self.aligned(name, photo, face)
-        return aligned, face_region(photo, aligned.alignment)
+    def with_region(self, name: str, found: FoundFaces, face: Face) -> tuple[AlignedPhoto, PhotoRegion]:
+        """Aligns one of the found faces; returns it and the original pixels around it."""
+        aligned = self.aligned(name, found.pixels, face, found.turns, found.remark)
+        return aligned, face_region(found.pixels, aligned.alignment)
+
+    def _detected(self, photo: np.ndarray, name: str, most: int | None) -> FoundFaces:
+        """Detects faces, and turns the photo if it shows faces only then.
+
+        The detector finds hardly any faces that lie on their side. In turned photos the 468-point network must confirm
+        each face, because four attempts find four times as many false ones.
+        """
+        try:
+            return FoundFaces(photo, detect_confident_faces(photo, name, self.min_confidence, most))
+        except Unusable:
+            best, certainty = None, 0.0
+            for turns, remark in TURNS.items():
+                turned = np.ascontiguousarray(np.rot90(photo, turns))
+                confirmed = {}
+                for face in self._detect_any(turned, name, most):
+                    seen = find_mesh_points(turned[..., :3], face.points)
+                    if seen.is_face:
+                        confirmed[seen.face] = face
+                if confirmed and max(confirmed) > certainty:
+                    best, certainty = FoundFaces(turned, list(confirmed.values()), turns, remark), max(confirmed)
+            if best is None:
+                raise
+            return best
+
+    def _detect_any(self, photo: np.ndarray, name: str, most: int | None) -> list[Face]:
+        """Confidently detected faces; empty without any."""
+        try:
+            return detect_confident_faces(photo, name, self.min_confidence, most)
+        except Unusable:
+            return []
 
 
 def photo_bytes(pixels: np.ndarray, name: str) -> np.ndarray:
@@ -138,11 +203,17 @@ def photo_bytes(pixels: np.ndarray, name: str) -> np.ndarray:
     return to_bytes(pixels)
 
 
-def _given_face(given: np.ndarray) -> Face:
-    """Face at given points [5, 2] or landmarks [68, 2], with a box about as large as a detector's."""
-    landmarks = given if len(given) == LANDMARKS else None
-    points = given if landmarks is None else five_points(landmarks)
+def _given_face(given: GivenLandmarks) -> Face:
+    """Face at given landmarks, with a box about as large as a detector's."""
+    points, count = five_points(given.points), len(given.points)
     eyes, mouth = points[:2].mean(0), points[3:].mean(0)
     side = 2.5 * max(np.linalg.norm(mouth - eyes), np.linalg.norm(points[1] - points[0]))
     corner = (eyes + mouth) / 2 - side / 2
-    return Face(np.array([*corner, side, side]), points, 1.0, given=True, landmarks=landmarks)
+    return Face(
+        box=np.array([*corner, side, side]),
+        points=points,
+        confidence=1.0,
+        given=given.file,
+        landmarks=given.points if count == LANDMARKS else None,
+        mesh=given.points if count == POINTS else None,
+    )

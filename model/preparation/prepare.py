@@ -17,20 +17,20 @@ from tqdm import tqdm
 
 from configs import schema
 from lib.errors import UserError
-from lib.face_image.photo_io import photo_paths, result_names
+from lib.face_image.photo_io import input_photos, result_names
 from lib.face_image.quality import DELETED, KINDS
-from lib.face_image.sidecar_files import landmarks_path, mask_path
 from lib.files.atomic import atomic_path, file_sha256
 from lib.files.file_names import name_fault, printable
 from lib.files.json_files import json_text, write_json
 from lib.runtime.worker_pool import run_jobs
+from lib.sidecar.sidecar_files import landmarks_path, mask_path
 from model.preparation.job import Job
 from model.preparation.sheets import write_sheets
 
 PRINTED = 20  # number of left-out faces that are printed; left_out.csv lists all of them
 _AGAIN = "delete it and repeat the command"
 # Part of every crop's key. Raise it whenever the same photo, options and weights give a different crop or record.
-METHOD = "regressed face, parsed mask, 1"
+METHOD = "regressed face, parsed mask, 2"
 
 
 def prepare_folder(config: schema.Config, source: Path, output: Path) -> dict[str, str]:
@@ -43,7 +43,7 @@ def prepare_folder(config: schema.Config, source: Path, output: Path) -> dict[st
 
     Args:
       config: the effective configuration.
-      source: folder of photos, with or without sub-folders.
+      source: folder of photos, with or without sub-folders, or one photo.
       output: created if missing.
 
     Returns:
@@ -52,7 +52,7 @@ def prepare_folder(config: schema.Config, source: Path, output: Path) -> dict[st
     Raises:
       UserError: there is no photo, or no photo gave a crop.
     """
-    paths = photo_paths(source, skip=output)
+    source, paths = input_photos(source, skip=output)
     names = result_names(paths, source)
     crops, journal = output / "crops", output / "progress.jsonl"
     origin = {"source": str(source.resolve())}
@@ -179,7 +179,7 @@ def _read_journal(path: Path, origin: dict) -> dict[str, dict]:
         (first, *rest) = entries
         found, records = first["source"], {record["photo"]: record for record in rest}
         files = [crop["file"] for record in rest for crop in record["crops"]]
-        complete = all({"key", "left_out"} <= record.keys() for record in rest)
+        complete = all({"key", "left_out", "remark"} <= record.keys() for record in rest)
     except (ValueError, KeyError, TypeError, AttributeError):
         complete = False
     if not complete:
@@ -234,6 +234,11 @@ def _report(output: Path, source: Path, records: list[dict], skipped: int, pages
         print(f"{len(entries) - PRINTED} more in {output / 'left_out.csv'}")
     if entries:
         print("left out: " + ", ".join(f"{counts[kind]} {kind}" for kind in KINDS if counts[kind]))
+    remarks = [f"{printable(record['photo'])}: {record['remark']}" for record in records if record["remark"]]
+    for remark in remarks[:PRINTED]:
+        print(remark)
+    if len(remarks) > PRINTED:
+        print(f"{len(remarks) - PRINTED} more remarks in {output / 'prepared.json'}")
     crops = sum(len(record["crops"]) for record in records)
     failed = {printable(r["photo"]): r["left_out"][0]["reason"] for r in records if not r["crops"]}
     if not crops:

@@ -9,13 +9,12 @@ from PIL import Image
 from configs import schema
 from lib.face_image import quality
 from lib.face_image.detection import Face
-from lib.face_image.sidecar_files import landmarks_path
 from lib.files.atomic import atomic_path
 from model.fitting.masks import MaskFinder
 from model.fitting.placement import PointPlacement
 from model.morphable_model import MorphableModel
 from model.photos.errors import PHOTO_ERRORS, failure_reason
-from model.photos.reader import AlignedPhoto, PhotoReader
+from model.photos.reader import AlignedPhoto, FoundFaces, PhotoReader
 from model.pipeline import build_camera, load_face_model, load_parser, load_regressor
 from model.preparation.job import Job
 
@@ -33,32 +32,34 @@ class Preparer:
         regressor = load_regressor(config, face_model)
         self._regress = tf.function(lambda images: regressor(images, training=False)[0])
         camera = build_camera(config)
-        self.reader = PhotoReader(face_model, camera.image_size[0], self.section.min_confidence, self.section.beside)
+        self.reader = PhotoReader(face_model, camera, self.section.min_confidence, self.section.beside)
         self.place = PointPlacement(face_model, camera)
         self.find_mask = MaskFinder(MorphableModel(face_model), camera, load_parser(config))
 
     def __call__(self, job: Job) -> dict:
         """Prepares a photo; returns its record with the crops and their origin, and the faces left out and why."""
-        crops, left_out = [], []
+        crops: list[dict] = []
+        left_out: list[dict] = []
         every = self.section.faces == "all"
+        record = {"photo": job.photo, "key": job.key, "crops": crops, "left_out": left_out, "remark": ""}
         try:
-            photo, faces = self.reader.find(job.path, None if every else 1)
+            found = self.reader.find(job.path, None if every else 1)
         except quality.Unusable as error:
-            faces, left_out = [], [_reason(job, error, error.kind)]
+            return record | {"left_out": [_reason(job, error, error.kind)]}
         except PHOTO_ERRORS as error:
-            faces, left_out = [], [_reason(job, error, "unreadable")]
-        for number, face in enumerate(faces):
+            return record | {"left_out": [_reason(job, error, "unreadable")]}
+        for number, face in enumerate(found.faces):
             file = job.crop.with_stem(f"{job.crop.stem}_{number}") if every else job.crop
             try:
-                crops.append(self._write(job, file, photo, face))
+                crops.append(self._write(job, file, found, face))
             except quality.Unusable as error:
                 left_out.append(_reason(job, error, error.kind))
             except PHOTO_ERRORS as error:
                 left_out.append(_reason(job, error, "mask failed"))
-        return {"photo": job.photo, "key": job.key, "crops": crops, "left_out": left_out}
+        return record | {"remark": found.remark}
 
-    def _write(self, job: Job, file: Path, photo: np.ndarray, face: Face) -> dict:
-        aligned = self.reader.aligned(job.path.name, photo, face)
+    def _write(self, job: Job, file: Path, found: FoundFaces, face: Face) -> dict:
+        aligned = self.reader.aligned(job.path.name, found.pixels, face)
         alignment = aligned.alignment
         width = quality.check_size(alignment.scale, self.section.min_width)
         blur = quality.check_sharpness(alignment.crop[..., :3], self.section.max_blur)
@@ -72,9 +73,10 @@ class Preparer:
             "blur": round(blur, 3),
             "mask_share": round(share, 3),
             "mask_given": aligned.alpha is not None,
-            "landmarks_given": self.section.beside and landmarks_path(job.path) is not None,
+            "landmarks_given": bool(face.given),
             "confidence": round(face.confidence, 3),
-            "photo_size": list(photo.shape[:2]),
+            "photo_size": list(found.pixels.shape[:2]),
+            "quarter_turns": found.turns,
             "points_in_photo": np.round(face.points, 2).tolist(),
             "photo_to_crop": alignment.photo_to_crop.tolist(),
         }

@@ -14,7 +14,14 @@ CAMERA = (
     "principal_point[0] + focal_length X / (distance - Z), principal_point[1] - focal_length Y / (distance - Z): "
     "pixels, x right, y down, pixel i spans [i, i + 1)"
 )
-POSE = "world = rotation @ vertex + translation, for the vertices of mesh.ply in decimetres (those of .glb times 10)"
+POSE = (
+    "world = rotation @ vertex + translation, for vertices in decimetres (those of .glb times 10; those of .obj and "
+    ".ply with export.unit=dm)"
+)
+LANDMARKS_3D = "x, y, z of vertices of the meshes, decimetres, before the pose; the 68 in iBUG order"
+# The seven landmarks of the NoW challenge (Sanyal et al. 2019) among the 68: corners of the eyes from the image's left
+# to its right, base of the nose, corners of the mouth.
+NOW_LANDMARKS = (36, 39, 42, 45, 33, 48, 54)
 LIGHT = (
     "colour = albedo * sum_k factors[k] * (sh[channel][k] + ambient if k == 0) * basis[k](normal), the normal in the "
     "world frame; colours are the photo's sRGB values in [0, 1], not linear"
@@ -57,5 +64,33 @@ def describe(result: "PhotoResult") -> dict[str, Any]:
         },
         "detected_points_in_photo": photo.face.points.tolist(),
         "landmarks_in_photo": result.landmarks.tolist(),
+        "landmarks_3d": {
+            "convention": LANDMARKS_3D,
+            "vertices": face_model.landmarks.tolist(),
+            "positions": result.landmarks_3d.tolist(),
+            "now_challenge": list(NOW_LANDMARKS),
+        },
+        "landmarks_given": bool(photo.face.given),
         "mask_given": photo.alpha is not None,
+        "quarter_turns": photo.turns,
+        "remark": photo.remark,
     }
+
+
+def landmark_tables(result: "PhotoResult") -> dict[str, str]:
+    """Contents of landmarks.txt (68) and landmarks_now.txt (the NoW challenge's 7, coordinates alone).
+
+    Coordinates are those of mesh.obj, in its unit.
+    """
+    vertices, unit = result.export.morphable.face_model.landmarks, result.export.unit
+    points = result.export.scale * result.landmarks_3d
+    pairs = zip(vertices, points, strict=True)
+    rows = [f"{number} {vertex} {_row(point)}" for number, (vertex, point) in enumerate(pairs)]
+    return {
+        "landmarks.txt": "\n".join([f"# landmark vertex x y z (from 0; {unit})", *rows, ""]),
+        "landmarks_now.txt": "".join(_row(points[number]) + "\n" for number in NOW_LANDMARKS),
+    }
+
+
+def _row(point: np.ndarray) -> str:
+    return " ".join(f"{value:.7g}" for value in point)

@@ -6,14 +6,18 @@ from collections.abc import Sequence
 import numpy as np
 import tensorflow as tf
 
+from lib.face_image.alignment import five_points
 from lib.face_mesh.groups import POINTS
 from lib.face_mesh.network import find_mesh_points
+from lib.geometry.camera import REFERENCE_SIZE
 from model.fitting.energy import FitTargets
 from model.fitting.weights import FitWeights
 from model.photos.reader import AlignedPhoto
 
 # Weight of the 468 points next to 68 landmarks from the user: they only support what those leave undetermined.
 SUPPORT = 0.1
+# If one of the five points from the user lies this far from the network's (pixels of 224), the network is wrong.
+CONFLICT = 12.0
 
 
 @dataclasses.dataclass(frozen=True)
@@ -26,7 +30,8 @@ class Draft:
       coefficients: [K] current coefficients.
       embedding: [1, E] embedding of the crop.
       regressed: [K] the regressor's output, placed on the five points.
-      mesh: [468, 2] the face mesh's points, pixels of the crop; None if the network found no face or was not used.
+      mesh: [468, 2] the face mesh's points, pixels of the crop, from the user or the network; None if the network found
+        no face, contradicts the user's points, or was not used.
     """
 
     photo: AlignedPhoto
@@ -38,9 +43,21 @@ class Draft:
 
 
 def mesh_points(photo: AlignedPhoto) -> np.ndarray | None:
-    """Detects the face mesh's points [468, 2] in the crop of a photo; None if the network finds no face."""
-    found = find_mesh_points(photo.alignment.crop[..., :3], photo.alignment.points)
-    return found.points if found.is_face else None
+    """The face mesh's points [468, 2] in the crop of a photo: the user's, or the network's.
+
+    Returns:
+      None if the network finds no face, or one elsewhere than the points that the user gave.
+    """
+    face, alignment = photo.face, photo.alignment
+    if face.mesh is not None:
+        return alignment.to_crop(face.mesh)
+    found = find_mesh_points(alignment.crop[..., :3], alignment.points)
+    if not found.is_face:
+        return None
+    apart = np.linalg.norm(five_points(found.points) - alignment.points, axis=1).max()
+    if face.given and apart * REFERENCE_SIZE / alignment.crop.shape[0] > CONFLICT:
+        return None
+    return found.points
 
 
 def fit_targets(drafts: Sequence[Draft], landmarks: tf.Tensor, weights: FitWeights) -> FitTargets:
@@ -48,7 +65,8 @@ def fit_targets(drafts: Sequence[Draft], landmarks: tf.Tensor, weights: FitWeigh
 
     Args:
       drafts: B drafts.
-      landmarks: [B, 68, 2] weak targets, pixels of the crops; used if neither the network nor the user supplied points.
+      landmarks: [B, 68, 2] weak targets, pixels of the crops; used if neither the network nor the user supplied
+        landmarks.
       weights: weights of the fit.
     """
     weak = np.array(landmarks, np.float32)
@@ -60,7 +78,9 @@ def fit_targets(drafts: Sequence[Draft], landmarks: tf.Tensor, weights: FitWeigh
         if draft.mesh is not None:
             mesh[row], mesh_weight[row] = draft.mesh, 1.0
             sigma[row] = weights.detected_sigma
-        if face.given:
+        if face.mesh is not None:  # its points include the five
+            mesh_weight[row] = (weights.mesh_sigma / weights.given_sigma) ** 2
+        elif face.given:
             sigma[row] = weights.given_sigma
         if face.landmarks is not None:
             weak[row] = alignment.to_crop(face.landmarks)
@@ -68,7 +88,9 @@ def fit_targets(drafts: Sequence[Draft], landmarks: tf.Tensor, weights: FitWeigh
             mesh_weight[row] *= SUPPORT
         elif draft.mesh is None:
             weight[row] = 1.0
-    found = {} if not mesh_weight.any() else {"mesh": tf.constant(mesh), "mesh_weight": tf.constant(mesh_weight)}
+    # With `mesh`, even without weight, the prior does not favour closed lips.
+    used = mesh_weight.any() or any(draft.photo.face.landmarks is not None for draft in drafts)
+    found = {} if not used else {"mesh": tf.constant(mesh), "mesh_weight": tf.constant(mesh_weight)}
     return FitTargets(
         image=tf.constant(np.stack([draft.photo.rgb for draft in drafts])),
         alpha=tf.constant(np.stack([draft.alpha for draft in drafts])[..., None]),

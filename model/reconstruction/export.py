@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 ZBUFFER_SCALE = 4
 # zlib's compression level; higher levels hardly make photos smaller, but take several times as long.
 PNG_COMPRESSION = 3
+# Units of OBJ and PLY files per decimetre.
+UNITS = {"mm": 100.0, "dm": 1.0, "m": 0.1}
 # Texture -> its file, in the folder of mesh.obj.
 TEXTURES = {"albedo": "mesh_albedo.png", "lit": "mesh_lit.png", "normals": "mesh_normals.png"}
 # Formats with textures.
@@ -70,6 +72,7 @@ class Exporter:
       formats: formats as in `configs.photo_sections.Export`.
       texture_size: T, texels per side.
       normal_map: add normal maps to textured meshes.
+      unit: of OBJ and PLY files, a key of `UNITS`; glTF's is the metre.
       cache: folder where the chart is stored if the face model does not come with a usable one.
     """
 
@@ -81,9 +84,11 @@ class Exporter:
         texture_size: int,
         normal_map: bool,
         cache: Path,
+        unit: str = "dm",
     ):
         self.morphable, self.camera, self.formats = morphable, camera, formats
         self.texture_size, self.normal_map, self.cache = texture_size, normal_map, cache
+        self.unit, self.scale = unit, UNITS[unit]
         self.textured = bool(TEXTURED & set(formats))
 
     @classmethod
@@ -91,7 +96,7 @@ class Exporter:
         """Creates the exporter of a configuration's section `export`."""
         section = config.export
         sizes = (section.texture_size, section.normal_map)
-        return cls(morphable, camera, section.formats, *sizes, config.generated_dir)
+        return cls(morphable, camera, section.formats, *sizes, config.generated_dir, section.unit)
 
     @cached_property
     def chart(self) -> uv_chart.UvChart:
@@ -117,7 +122,7 @@ class Exporter:
     ) -> FaceTextures | None:
         """Writes the meshes of a reconstructed photo.
 
-        All meshes show the face without its pose, y up and facing +z, in decimetres (metres in .glb files).
+        All meshes show the face without its pose, y up and facing +z, in `unit` (metres in .glb files).
 
           mesh.obj, mesh.mtl: with PNG textures: albedo, lit, normals.
           mesh.glb: albedo and normals, for any lighting.
@@ -160,20 +165,20 @@ class Exporter:
                 colours = folder / "mesh_vertex_colors.glb"
                 gltf.write_glb(colours, vertices, triangles, normals, gltf.Material(), colours=albedo)
         if "ply" in formats:
-            write_mesh(folder / "mesh.ply", shape[0].numpy(), triangles, albedo)
+            write_mesh(folder / "mesh.ply", self.scale * shape[0].numpy(), triangles, albedo)
         if "neutral" in formats:
             fitted = face_gcn.coarse.face.coefficients
             neutral = self.morphable.shape(fitted.identity, tf.zeros_like(fitted.expression))
-            write_mesh(folder / "neutral.obj", neutral[0].numpy(), triangles)
+            write_mesh(folder / "neutral.obj", self.scale * neutral[0].numpy(), triangles)
         return textures
 
     def write_obj(self, folder: Path, vertices: np.ndarray, normals: np.ndarray, images: dict[str, bytes]) -> None:
-        """Writes mesh.obj, mesh.mtl and textures (names in `TEXTURES` -> PNG bytes); vertices, normals [N, 3]."""
+        """Writes mesh.obj, mesh.mtl and textures (names in `TEXTURES` -> PNG bytes); vertices dm, normals [N, 3]."""
         for name, image in images.items():
             with atomic_path(folder / TEXTURES[name]) as path:
                 path.write_bytes(image)
         write_textured_obj(
-            folder / "mesh.obj", vertices, normals, self.chart, {name: TEXTURES[name] for name in images}
+            folder / "mesh.obj", self.scale * vertices, normals, self.chart, {name: TEXTURES[name] for name in images}
         )
 
     def write_glb(self, path: Path, vertices: np.ndarray, normals: np.ndarray, material: gltf.Material) -> None:

@@ -12,6 +12,7 @@ import tensorflow as tf
 
 from configs import schema
 from lib.errors import UserError
+from lib.face_image.detection import Face
 from lib.face_image.region import PhotoRegion
 from lib.geometry.camera import Camera
 from lib.geometry.lighting import BANDS
@@ -27,7 +28,7 @@ from model.fitting.placement import PointPlacement
 from model.fitting.two_phase import fit_with_masks
 from model.fitting.weights import FitWeights
 from model.metrics.images import coverage, masked_psnr
-from model.photos.reader import AlignedPhoto, PhotoReader
+from model.photos.reader import AlignedPhoto, FoundFaces, PhotoReader
 from model.pipeline import Pipeline, load_parser, load_pipeline, restore_texture_network
 from model.reconstruction.draft import Draft, fit_targets, mesh_points
 from model.reconstruction.export import Exporter
@@ -64,9 +65,7 @@ class FaceReconstructor:
         self.config, self.pipeline = config, pipeline
         self.steps, self.learning_rate = config.fit.steps, config.fit.learning_rate
         morphable, camera = pipeline.face_gcn.morphable, pipeline.camera
-        self.reader = PhotoReader(
-            pipeline.face_model, camera.image_size[0], config.test.min_confidence, config.prepare.beside
-        )
+        self.reader = PhotoReader(pipeline.face_model, camera, config.test.min_confidence, config.prepare.beside)
         self.place = PointPlacement(pipeline.face_model, camera)
         self.find_mask = MaskFinder(morphable, camera, load_parser(config))
         self.weights = FitWeights.of(config.fit)
@@ -137,9 +136,14 @@ class FaceReconstructor:
     def _reconstruct(self, source: Photo, name: str) -> PhotoResult:
         """Reconstructs one photo; `name` is the name of the result if the photo is an array."""
         if isinstance(source, str | os.PathLike):
-            photo, region = self.reader.read(Path(source))
+            name, found = Path(source).name, self.reader.find(Path(source), 1)
         else:
-            photo, region = self.reader.read_array(source, name)
+            found = self.reader.find_in_array(source, name, 1)
+        return self.reconstruct_face(name, found, found.faces[0])
+
+    def reconstruct_face(self, name: str, found: FoundFaces, face: Face) -> PhotoResult:
+        """Reconstructs one of the faces that `reader.find` found; `name` is the name of the result."""
+        photo, region = self.reader.with_region(name, found, face)
         draft = self.initial_estimate(photo)
         if self.steps:
             (draft,) = self.fit([draft], self.fitter)

@@ -11,7 +11,7 @@ from lib.files.atomic import atomic_path
 from lib.files.json_files import write_json
 from lib.images.contact_sheet import Tile, contact_sheet
 from lib.images.display import to_bytes
-from model.reconstruction.description import describe
+from model.reconstruction.description import describe, landmark_tables
 from model.report.pictures import pictures
 
 if TYPE_CHECKING:
@@ -40,7 +40,8 @@ def write(folder: Path, result: "PhotoResult") -> None:
     """Writes the pictures and numbers of one photo.
 
     The files are crop.png (the aligned photo with its mask as alpha), coarse.png and fine.png (renderings with a
-    transparent background), overlay.png, landmarks.png, coefficients.json and metrics.json.
+    transparent background), overlay.png, landmarks.png, landmarks.txt, landmarks_now.txt, coefficients.json and
+    metrics.json.
 
     Args:
       folder: created if missing.
@@ -59,6 +60,9 @@ def write(folder: Path, result: "PhotoResult") -> None:
         with atomic_path(folder / f"{name}.png") as path:
             Image.fromarray(pixels).save(path)
     write_json(folder / "coefficients.json", describe(result))
+    for name, text in landmark_tables(result).items():
+        with atomic_path(folder / name) as path:
+            path.write_text(text, encoding="utf-8")
     write_json(folder / "metrics.json", {"photo": result.photo.name, **_rounded(result.metrics)})
 
 

@@ -6,23 +6,26 @@ from pathlib import Path
 from tqdm import tqdm
 
 from configs import schema
-from lib.face_image.photo_io import photo_paths, result_names
+from lib.face_image.photo_io import input_photos, result_names
 from model.photos.errors import PHOTO_ERRORS
 from model.reconstruction.face_reconstructor import FaceReconstructor
 from model.reconstruction.files import RUN_FILES
 from model.reconstruction.result_folder import ResultFolder
 
+# Folders of a photo's faces if all are reconstructed, the largest face first.
+FACE_FOLDER = "face_"
+
 
 def reconstruct_folder(config: schema.Config, source: Path, output: Path) -> dict[str, str]:
-    """Reconstructs every photo of a folder with the run's best texture network.
+    """Reconstructs the photos of a folder with the run's best texture network.
 
-    Renderings, landmarks, meshes, coefficients and metrics of a photo go to `<output>/<path below source>/<name>/`.
-    `output` also receives index.html, a page that shows all results, summary.csv, summary.json, failed.txt and
-    sheet.png.
+    Renderings, landmarks, meshes, coefficients and metrics of a photo go to `<output>/<path below source>/<name>/`;
+    with prepare.faces=all, those of each face to a folder face_0, face_1, ... in it, the largest face first. `output`
+    also receives index.html, a page that shows all results, summary.csv, summary.json, failed.txt and sheet.png.
 
     Args:
       config: the effective configuration.
-      source: folder of photos, with or without sub-folders.
+      source: folder of photos, with or without sub-folders, or one photo.
       output: folder for the results.
 
     Returns:
@@ -31,18 +34,28 @@ def reconstruct_folder(config: schema.Config, source: Path, output: Path) -> dic
     Raises:
       UserError: there is no photo or no trained network, or all photos failed.
     """
-    source, output = Path(source), Path(output)
-    paths = photo_paths(source, skip=output)
+    output = Path(output)
+    source, paths = input_photos(source, skip=output)
     reconstruct = FaceReconstructor.load(config)
     results = ResultFolder(reconstruct, source, output)
+    every = config.prepare.faces == "all"
     names = result_names(paths, source, taken=RUN_FILES)
     bar = tqdm(paths, "reconstruct", unit="photo", dynamic_ncols=True)
     for path in bar:
         bar.set_postfix_str(path.name)
         started = time.monotonic()
         try:
-            result = reconstruct(path)
-            results.add(path, names[path], result, time.monotonic() - started)
+            found = reconstruct.reader.find(path, None if every else 1)
         except PHOTO_ERRORS as error:
             results.fail(path, error)
+            continue
+        for number, face in enumerate(found.faces):
+            folder = f"{names[path]}/{FACE_FOLDER}{number}" if every else names[path]
+            shown = number if every else None
+            try:
+                result = reconstruct.reconstruct_face(path.name, found, face)
+                results.add(path, folder, result, time.monotonic() - started, shown)
+            except PHOTO_ERRORS as error:
+                results.fail(path, error, shown)
+            started = time.monotonic()
     return results.finish()

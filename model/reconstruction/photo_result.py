@@ -119,7 +119,7 @@ class PhotoResult:
         """Writes the same files as `main.py --mode test` to a folder.
 
         They are meshes and textures in `formats` (see `Exporter`), crop.png, coarse.png, fine.png, overlay.png,
-        landmarks.png, coefficients.json and metrics.json.
+        landmarks.png, landmarks.txt, landmarks_now.txt, coefficients.json and metrics.json.
 
         Args:
           folder: created if missing; an earlier result in it is replaced.

@@ -33,10 +33,13 @@ class ResultFolder:
         pipeline = reconstruct.pipeline
         self.metrics: dict[str, dict[str, float]] = {}
         self.failed: dict[str, str] = {}
+        self.remarks: dict[str, str] = {}
         self._sheet: list[list[Tile]] = []
         self._report = Report(self.output, pipeline.face_model, pipeline.camera, title=str(source))
 
-    def add(self, path: Path, folder: str, result: PhotoResult, seconds: float) -> FaceTextures | None:
+    def add(
+        self, path: Path, folder: str, result: PhotoResult, seconds: float, face: int | None = None
+    ) -> FaceTextures | None:
         """Writes the result of a photo.
 
         Args:
@@ -44,23 +47,27 @@ class ResultFolder:
           folder: folder for its results, relative to the output folder.
           result: the result.
           seconds: time it took, reported among its metrics.
+          face: number of the face if the photo has several results.
 
         Returns:
           The textures that were exported, if any.
         """
         result = dataclasses.replace(result, metrics={**result.metrics, "seconds": round(seconds, 2)})
         textures = result.save(self.output / folder)
-        self._report.add(result, folder, self._shown(path))
+        shown = self._shown(path, face)
+        self._report.add(result, folder, shown)
         if len(self._sheet) < reconstruction_files.SHEET_ROWS:
             self._sheet.append(reconstruction_files.sheet_row(result))
-        self.metrics[self._shown(path)] = result.metrics
+        self.metrics[shown] = result.metrics
+        if result.photo.remark:
+            self.remarks[shown] = result.photo.remark
         return textures
 
-    def fail(self, path: Path, error: Exception) -> None:
-        """Records why the photo `path` could not be reconstructed."""
-        reason = failure_reason(path, error)
-        self.failed[self._shown(path)] = reason
-        self._report.fail(self._shown(path), reason)
+    def fail(self, path: Path, error: Exception, face: int | None = None) -> None:
+        """Records why the photo `path`, or one of its faces, could not be reconstructed."""
+        reason, shown = failure_reason(path, error), self._shown(path, face)
+        self.failed[shown] = reason
+        self._report.fail(shown, reason)
 
     def finish(self) -> dict[str, str]:
         """Writes and prints the table of metrics, and writes the page.
@@ -73,6 +80,8 @@ class ResultFolder:
         """
         seconds = time.monotonic() - self.started
         reconstruction_files.write_summary(self.output, self.metrics, self.failed, seconds, self._sheet)
+        for name, remark in self.remarks.items():
+            print(f"{name}: {remark}")
         print(f"page with all results: {self._report.finish().resolve()}")
         if not self.metrics:
             name, reason = next(iter(self.failed.items()))
@@ -82,6 +91,7 @@ class ResultFolder:
             )
         return self.failed
 
-    def _shown(self, path: Path) -> str:
-        """Path of a photo relative to the source, for display."""
-        return printable(path.relative_to(self.source).as_posix())
+    def _shown(self, path: Path, face: int | None = None) -> str:
+        """Path of a photo relative to the source, and the face's number if it has one, for display."""
+        name = printable(path.relative_to(self.source).as_posix())
+        return name if face is None else f"{name}, face {face}"

@@ -86,6 +86,9 @@ def spoil(folder: Path) -> dict[str, str]:
     blank = crop(0)
     blank[..., 3] = 0
     Image.fromarray(blank).save(folder / "i_no_skin.png")
+    faint = crop(0)
+    faint[..., 3] //= 255
+    Image.fromarray(faint).save(folder / "i_zero_one.png")
     Image.fromarray(crop(0)).save(os.fsencode(folder) + b"/j_\xff.png")
     return {
         "a_rgb.png": "must be RGBA, got RGB",
@@ -97,6 +100,7 @@ def spoil(folder: Path) -> dict[str, str]:
         "g_text.txt": "must be a PNG",
         "h_photo.jpg": "must be a PNG",
         "i_no_skin.png": "alpha must mark some skin",
+        "i_zero_one.png": "alpha must be 255 on skin, got at most 1 (a mask of 0 and 1? multiply it by 255)",
         "j_\\udcff.png": "must be UTF-8",
     }
 

@@ -113,10 +113,12 @@ def test_the_runs_folder():
         ("train", "an override must be section.key=value, got 'train'"),
         ("--config missing.yaml", "missing.yaml: must be a configuration file, got none"),
         ("--mode test --input missing", "missing: must be a folder of photos, got no such folder"),
-        ("--mode test --input README.md", "README.md: must be a folder of photos, got a file"),
+        ("--mode test --input README.md", "README.md: must be an image, got a file in an unknown format"),
         ("--mode test --input lib", "lib: must hold photos (.bmp, .gif, .jpeg"),
         ("--mode prepare --input missing", "missing: must be a folder of photos, got no such folder"),
         ("--mode prepare --input docs --faces some", "prepare.faces: must be one of largest, all, got some"),
+        ("--mode test --same-person --faces all --input docs", "prepare.faces must be largest for a video or"),
+        ("--mode test --same-person --input README.md", "README.md: must be a folder of photos, got a file"),
         ("--mode evaluate --input missing", "missing: must be a folder of photos, got no such folder"),
         ("--mode evaluate --root_dir missing", "missing/data/face.bin: must be a record file, got none"),
         (

@@ -17,7 +17,6 @@ import create_bin
 import main
 from lib.errors import UserError
 from lib.face_image.quality import Unusable
-from lib.face_image.sidecar_files import given_points
 from lib.files.file_names import name_fault
 from lib.files.numpy_files import DamagedFile, read_npy, read_npz
 from lib.mesh_sampling import load_or_build
@@ -25,6 +24,7 @@ from lib.mesh_sampling.storage import load_hierarchy
 from lib.records.packing import pack
 from lib.records.record_file import MAGIC, RecordReader
 from lib.records.record_writer import RecordWriter
+from lib.sidecar.sidecar_files import given_landmarks
 from tests.support.one_line import is_empty_but_for, one_line
 
 TRIANGLES = np.array([[0, 1, 2], [1, 3, 2]])
@@ -149,8 +149,8 @@ def test_a_hierarchy_of_pickled_matrices_is_refused(tmp_path):
 @pytest.mark.parametrize("content", [pickle.dumps([1.0] * 10), npy(np.zeros(10), (2**48, 2)), b"PK\x03\x04"])
 def test_landmarks_beside_a_photo_that_are_no_numbers_are_refused(tmp_path, content):
     (tmp_path / "face.npy").write_bytes(content)
-    with pytest.raises(Unusable, match="must hold 5 or 68 points"):
-        given_points(tmp_path / "face.jpg", (100, 100))
+    with pytest.raises(Unusable, match="must hold 5, 68 or 468 points"):
+        given_landmarks(tmp_path / "face.jpg", (100, 100))
 
 
 @pytest.mark.parametrize(

@@ -20,7 +20,8 @@ from lib.errors import UserError
 from lib.face_model.face_model import LANDMARKS, FaceModel
 from lib.face_model_files.completion import mirror_by_position
 from lib.face_model_files.correspondence import Correspondence
-from lib.face_model_files.formats.obj_files import read_vertices, split_quads, vertex_count
+from lib.face_model_files.formats.obj_files import read_vertices, vertex_count
+from lib.face_model_files.polygons import split_quads
 
 NAME = "ICT-FaceKit"
 NEUTRAL, INDICES = "generic_neutral_mesh.obj", "vertex_indices.json"

@@ -1,11 +1,18 @@
 """Reader for Wavefront OBJ meshes that keeps the file's vertex order, which mesh libraries change at texture seams."""
 
+import codecs
+import re
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
 from lib.errors import UserError
+from lib.face_model_files.polygons import triangulate
+
+# A statement's arguments up to the end of the line or a comment. The format allows blanks and tabs anywhere.
+_STATEMENTS = {word: re.compile(rb"^[ \t]*" + word + rb"[ \t]+([^\n#]*)", re.MULTILINE) for word in (b"v", b"vt", b"f")}
+_CONTINUED = re.compile(rb"\\[ \t]*\n")
 
 
 @dataclass(frozen=True)
@@ -13,7 +20,7 @@ class ObjMesh:
     """A mesh in the vertex order of its file.
 
     Attributes:
-      vertices: [N, 3] in the file's units.
+      vertices: [N, 3] in the file's units, float64.
       triangles: [F, 3], larger polygons split.
       uv: [N, 2] texture coordinates; None if missing, or if a vertex has several.
     """
@@ -29,10 +36,61 @@ def read_vertices(path: Path, kept: int | None = None, total: int | None = None)
     Raises:
       UserError: the file is missing, has fewer vertices than `kept`, not exactly `total` if given, or bad numbers.
     """
+    return _vertices(path, _content(path), kept, total)
+
+
+def vertex_count(path: Path) -> int:
+    """Number of vertices in an OBJ file."""
+    return len(_STATEMENTS[b"v"].findall(_content(path)))
+
+
+def read_obj(path: Path) -> ObjMesh:
+    """Reads vertices, triangles and texture coordinates; ignores everything else.
+
+    Raises:
+      UserError: the file is not an OBJ file with polygons.
+    """
+    content = _content(path)
+    vertices = _vertices(path, content)
+    statements = list(_STATEMENTS[b"f"].finditer(content))
+    polygons = [[corner.split(b"/") for corner in statement[1].split()] for statement in statements]
+    if not polygons or min(map(len, polygons)) < 3:
+        raise UserError(f"{path}: must have polygons of three corners or more, got {len(polygons)} polygons")
+    starts = np.array([statement.start() for statement in statements])
+    sizes = np.array([len(polygon) for polygon in polygons])
+    flat = _numbers(path, [corner[0] for polygon in polygons for corner in polygon])
+    flat = _from_zero(flat, content, b"v", np.repeat(starts, sizes))
+    if flat.min() < 0 or flat.max() >= len(vertices):
+        wrong = flat.max() if flat.max() >= len(vertices) else flat.min()
+        raise UserError(f"{path}: polygons must use the {len(vertices)} vertices there are, got {wrong + 1}")
+    corners, pieces = np.split(flat, np.cumsum(sizes)[:-1]), []
+    for size in np.unique(sizes):
+        same = np.array([polygon for polygon in corners if len(polygon) == size])
+        pieces.append(triangulate(vertices, same))
+    texture = [corner[1] if len(corner) > 1 else b"" for polygon in polygons for corner in polygon]
+    uv = None
+    if b"" not in texture:
+        index = _from_zero(_numbers(path, texture), content, b"vt", np.repeat(starts, sizes))
+        uv = _texture_coordinates(path, content, index, flat, len(vertices))
+    return ObjMesh(vertices, np.concatenate(pieces), uv)
+
+
+def _content(path: Path) -> bytes:
+    """The file without byte-order mark, with \\n as line ends, and with continued lines joined."""
     try:
-        lines = [line.split()[1:4] for line in path.read_bytes().split(b"\n") if line.startswith(b"v ")]
+        content = path.read_bytes()
     except OSError as error:
         raise UserError(f"{path}: must be an OBJ file, got {error.strerror}") from None
+    if content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        content = content.decode("utf-16", errors="replace").encode("utf-8")
+    content = content.removeprefix(codecs.BOM_UTF8)
+    if b"\r" in content:
+        content = content.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
+    return _CONTINUED.sub(b" ", content) if b"\\" in content else content
+
+
+def _vertices(path: Path, content: bytes, kept: int | None = None, total: int | None = None) -> np.ndarray:
+    lines = [line.split()[:3] for line in _STATEMENTS[b"v"].findall(content)]
     if len(lines) < (kept or 1) or (total is not None and len(lines) != total):
         expected = f"at least {kept or 1}" if total is None else f"{total}, as the other meshes in its folder,"
         raise UserError(f"{path}: must have {expected} vertices, got {len(lines)}")
@@ -45,60 +103,36 @@ def read_vertices(path: Path, kept: int | None = None, total: int | None = None)
     return vertices
 
 
-def vertex_count(path: Path) -> int:
-    """Number of vertices in an OBJ file."""
-    return sum(line.startswith(b"v ") for line in path.read_bytes().split(b"\n"))
-
-
-def read_obj(path: Path) -> ObjMesh:
-    """Reads vertices, triangles and texture coordinates; ignores everything else.
-
-    Raises:
-      UserError: the file is not an OBJ file with polygons.
-    """
-    vertices = read_vertices(path)
-    lines = path.read_bytes().split(b"\n")
-    polygons = [[corner.split(b"/") for corner in line.split()[1:]] for line in lines if line.startswith(b"f ")]
+def _numbers(path: Path, words: list[bytes]) -> np.ndarray:
+    """Vertex numbers as written in polygons."""
     try:
-        corners = [np.array([corner[0] for corner in polygon], np.int64) for polygon in polygons]
-    except ValueError as error:
+        return np.array([int(word) for word in words], np.int64)
+    except (ValueError, OverflowError) as error:
         raise UserError(f"{path}: polygons must name vertices by numbers (f v v v), got others ({error})") from None
-    # Negative numbers count from the end of the list.
-    corners = [np.where(polygon < 0, polygon + len(vertices), polygon - 1) for polygon in corners]
-    if not corners or min(map(len, corners)) < 3:
-        raise UserError(f"{path}: must have polygons of three corners or more, got {len(corners)} polygons")
-    flat = np.concatenate(corners)
-    if flat.min() < 0 or flat.max() >= len(vertices):
-        raise UserError(f"{path}: polygons must use the {len(vertices)} vertices there are, got {flat.max() + 1}")
-    pieces = []
-    for size in sorted({len(polygon) for polygon in corners}):
-        same = np.array([polygon for polygon in corners if len(polygon) == size])
-        pieces.append(split_quads(vertices, same) if size == 4 else _fans(same))
-    return ObjMesh(vertices, np.concatenate(pieces), _texture_coordinates(lines, polygons, flat, len(vertices)))
 
 
-def split_quads(vertices: np.ndarray, quads: np.ndarray) -> np.ndarray:
-    """Splits quads [Q, 4] along their shorter diagonals into triangles [2 Q, 3] with the same winding."""
-    a, b, c, d = (vertices[quads[:, corner]] for corner in range(4))
-    first = np.linalg.norm(a - c, axis=1) <= np.linalg.norm(b - d, axis=1)
-    halves = np.where(first[:, None], quads[:, [0, 1, 2, 0, 2, 3]], quads[:, [0, 1, 3, 1, 2, 3]])
-    return halves.reshape(-1, 3)
+def _from_zero(numbers: np.ndarray, content: bytes, word: bytes, places: np.ndarray) -> np.ndarray:
+    """0-based indices of corners; negative numbers count back from the last `word` before the corner's polygon.
+
+    Args:
+      numbers: [C] as written.
+      places: [C] position of each corner's polygon in the file.
+    """
+    if numbers.min() >= 0:
+        return numbers - 1
+    before = np.array([statement.start() for statement in _STATEMENTS[word].finditer(content)], np.int64)
+    return np.where(numbers < 0, np.searchsorted(before, places) + numbers, numbers - 1)
 
 
-def _fans(polygons: np.ndarray) -> np.ndarray:
-    """Splits polygons [P, S] into triangle fans around their first corners."""
-    steps = range(1, polygons.shape[1] - 1)
-    return np.concatenate([polygons[:, [0, step, step + 1]] for step in steps])
-
-
-def _texture_coordinates(lines: list[bytes], polygons: list, corners: np.ndarray, count: int) -> np.ndarray | None:
-    """Texture coordinates [N, 2]; None if a corner has none, or a vertex has several (a seam)."""
-    flat = [corner[1] if len(corner) > 1 else b"" for polygon in polygons for corner in polygon]
-    if b"" in flat:
-        return None
-    chart = np.array([line.split()[1:3] for line in lines if line.startswith(b"vt ")], np.float64)
-    index = np.array(flat, np.int64)
-    index = np.where(index < 0, index + len(chart), index - 1)
+def _texture_coordinates(
+    path: Path, content: bytes, index: np.ndarray, corners: np.ndarray, count: int
+) -> np.ndarray | None:
+    """Texture coordinates [N, 2] of the vertices; None if a corner has none, or a vertex has several (a seam)."""
+    try:
+        chart = np.array([line.split()[:2] for line in _STATEMENTS[b"vt"].findall(content)], np.float64)
+        chart = chart.reshape(-1, 2)
+    except ValueError as error:
+        raise UserError(f"{path}: must have two numbers for each texture coordinate, got others ({error})") from None
     if not len(chart) or index.min() < 0 or index.max() >= len(chart):
         return None
     uv = np.zeros((count, 2))

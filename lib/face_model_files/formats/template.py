@@ -9,6 +9,7 @@ Missing identity modes or expressions are transferred from the built-in model: t
 landmarks, and each vertex takes the displacement of the closest point on the built-in face.
 """
 
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -17,7 +18,7 @@ from trimesh.registration import procrustes
 from lib.errors import UserError
 from lib.face_model.face_model import FaceModel
 from lib.face_model_files.assembly import PublishedModel, assemble
-from lib.face_model_files.formats.obj_files import read_obj, read_vertices
+from lib.face_model_files.formats.obj_files import ObjMesh, read_obj, read_vertices
 from lib.face_model_files.landmark_files import FILE, read_landmarks
 
 TEMPLATE = "template.obj"
@@ -49,8 +50,10 @@ def load_template(folder: Path, source: FaceModel) -> FaceModel:
         raise UserError(
             f"{marks}: must name the 68 landmarks of {TEMPLATE}, got no such file (docs/guide/own_face_model.md)"
         )
-    landmarks = read_landmarks(marks, mesh.vertices)
-    # Scale, rotation and shift in closed form (Umeyama 1991), for column vectors.
+    surface = _surface(path, mesh)
+    landmarks = read_landmarks(marks, mesh.vertices, surface.vertices)
+    # Scale, rotation and shift in closed form (Umeyama 1991), for column vectors. In float64, as read: float32 would
+    # round coordinates far from the origin.
     similarity, _, _ = procrustes(mesh.vertices[landmarks], source.mean_shape[source.landmarks], reflection=False)
     linear = similarity[:3, :3].T
     shape = mesh.vertices @ linear + similarity[:3, 3]
@@ -61,28 +64,63 @@ def load_template(folder: Path, source: FaceModel) -> FaceModel:
             f"{marks}: landmarks must lie as on a face, within {LANDMARK_MISFIT * 100:g} mm of the built-in face's in "
             f"the mean, got {error * 100:.0f} mm (the usual 68 in their order, 0 at the jaw at the left of the image?)"
         )
-    _check_winding(path, shape, mesh.triangles, landmarks)
+    shape, landmarks = shape[surface.vertices], surface.number[landmarks]
+    _check_winding(path, shape, surface.triangles, landmarks)
 
     def offsets(kind: str) -> tuple[np.ndarray | None, tuple[str, ...]]:
         files = sorted((folder / kind).glob("*.obj"))
         if not files:
             return None, ()
         moved = [read_vertices(file, total=len(mesh.vertices)) - mesh.vertices for file in files]
-        return np.array(moved) @ linear, tuple(file.stem for file in files)
+        return np.array(moved)[:, surface.vertices] @ linear, tuple(file.stem for file in files)
 
     expression, names = offsets(EXPRESSIONS)
     published = PublishedModel(
         where=str(folder),
         name=f"{folder.name} ({TEMPLATE})",
         shape=shape,
-        triangles=mesh.triangles,
+        triangles=surface.triangles,
         landmarks=landmarks,
         identity=offsets(IDENTITY)[0],
         expression=expression,
-        uv=mesh.uv,
+        uv=None if mesh.uv is None else mesh.uv[surface.vertices],
         expression_names=names,
     )
     return assemble(published, source)
+
+
+@dataclass(frozen=True)
+class _Surface:
+    """What a template's polygons use.
+
+    Attributes:
+      vertices: [N] numbers of the used vertices in the file.
+      number: [total] the new number of each used vertex.
+      triangles: [F, 3] new numbers, without doubled and collapsed triangles.
+    """
+
+    vertices: np.ndarray
+    number: np.ndarray
+    triangles: np.ndarray
+
+
+def _surface(path: Path, mesh: ObjMesh) -> _Surface:
+    """Leaves out vertices that no triangle uses, triangles met twice (in any direction), and those without area.
+
+    Prints what was left out.
+    """
+    corners = np.sort(mesh.triangles, axis=1)
+    first = np.zeros(len(corners), bool)
+    first[np.unique(corners, axis=0, return_index=True)[1]] = True
+    kept = first & (np.diff(corners, axis=1) > 0).all(axis=1)
+    triangles = mesh.triangles[kept]
+    vertices = np.unique(triangles)
+    unused, doubled = len(mesh.vertices) - len(vertices), len(corners) - len(triangles)
+    if unused or doubled:
+        print(f"{path}: left out {unused} vertices that no polygon uses, {doubled} doubled or collapsed triangles")
+    number = np.full(len(mesh.vertices), -1)
+    number[vertices] = np.arange(len(vertices))
+    return _Surface(vertices, number, number[triangles])
 
 
 def _check_winding(path: Path, shape: np.ndarray, triangles: np.ndarray, landmarks: np.ndarray) -> None:

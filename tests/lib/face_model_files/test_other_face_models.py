@@ -215,6 +215,38 @@ def test_a_template_brings_its_own_shapes(tmp_path, built_in):
         load_template(folder, built_in)
 
 
+def test_what_a_template_does_not_use_is_left_out(tmp_path, built_in, capsys):
+    folder = tmp_path / "mine"
+    write_template(folder, built_in)
+    plain = load_template(folder, built_in)
+    capsys.readouterr()
+    # A stray vertex first, so that all others move up by one; two triangles again, from behind; one collapsed.
+    vertices = np.vstack([[1e3, 0, 0], turned(built_in.mean_shape)])
+    extra = [*built_in.triangles[:2][:, ::-1], [3, 3, 4]]
+    triangles = np.vstack([built_in.triangles, extra]) + 1
+    write_obj(folder / "template.obj", vertices, triangles)
+    marks = built_in.landmarks + 1
+    (folder / FILE).write_text("\n".join(map(str, marks)))
+    model = load_template(folder, built_in)
+    np.testing.assert_array_equal(model.triangles, plain.triangles)
+    np.testing.assert_array_equal(model.landmarks, plain.landmarks)
+    np.testing.assert_allclose(model.mean_shape, plain.mean_shape, atol=1e-5)
+    assert "left out 1 vertices that no polygon uses, 3 doubled or collapsed triangles" in capsys.readouterr().out
+    (folder / FILE).write_text("\n".join(map(str, [0, *marks[1:]])))
+    with pytest.raises(UserError, match="vertex 0, which no polygon uses"):
+        load_template(folder, built_in)
+
+
+def test_a_template_far_from_the_origin_keeps_its_detail(tmp_path, built_in):
+    folder = tmp_path / "mine"
+    write_template(folder, built_in)
+    plain = load_template(folder, built_in)
+    lines = [f"v {x!r} {y!r} {z!r}" for x, y, z in (turned(built_in.mean_shape).astype(np.float64) + 1e7).tolist()]
+    corners = [f"f {a} {b} {c}" for a, b, c in built_in.triangles + 1]
+    (folder / "template.obj").write_text("\n".join(lines + corners))
+    np.testing.assert_allclose(load_template(folder, built_in).mean_shape, plain.mean_shape, atol=1e-5)
+
+
 def test_wrong_templates_are_refused(tmp_path, built_in):
     folder = tmp_path / "mine"
     write_template(folder, built_in)

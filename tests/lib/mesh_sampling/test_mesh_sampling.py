@@ -68,6 +68,16 @@ def test_laplacian_is_symmetric_with_spectrum_in_0_to_2():
         assert eigenvalues[-1] < 2 + 1e-6
 
 
+def test_a_mesh_far_from_the_origin_gives_the_same_levels():
+    vertices, triangles = wavy_grid(20, 15)
+    vertices = np.asarray(vertices, np.float64)
+    here, far = (build_hierarchy(vertices - vertices.mean(0) + place, triangles) for place in (0.0, 1e8))
+    assert here.level_sizes == far.level_sizes
+    np.testing.assert_allclose(far.vertices[0], here.vertices[0], atol=1e-6)
+    for up, moved in zip(here.up, far.up, strict=True):
+        np.testing.assert_allclose(moved.toarray(), up.toarray(), atol=1e-4)
+
+
 def test_round_trip_is_not_worse_than_the_published_hierarchy():
     data = golden("sampling")
     hierarchy = build_hierarchy(data["vertices"], data["faces"], data["factors"])

@@ -16,7 +16,7 @@ from model.preparation import prepare as preparation
 from tests.support.photo_corpus import BAD_PHOTOS, portrait, write_bad
 from tests.support.pinned import check_pinned
 
-PINNED_METHOD = "regressed face, parsed mask, 1"
+PINNED_METHOD = "regressed face, parsed mask, 2"
 PINNED = [77268.43, 148.22, -130.89, 21.46, -90.36, 255.77]
 
 
@@ -205,6 +205,18 @@ def test_all_faces_and_crops_that_no_longer_belong(tmp_path, mixed):
     assert len(records(output)["two.png"]["crops"]) == 2
 
 
+def test_what_was_changed_is_said_and_one_photo_is_an_input(tmp_path, capsys):
+    portrait().save(tmp_path / "a.png")
+    np.savetxt(tmp_path / "a.txt", [[167.0, 104], [122, 101], [145, 127], [163, 142], [124, 142]])
+    portrait().save(tmp_path / "b.png")
+    assert run(tmp_path / "a.png", tmp_path / "out") == {}
+    assert "a.png: a.txt: landmarks had left and right exchanged" in capsys.readouterr().out
+    record = records(tmp_path / "out")["a.png"]
+    assert "exchanged" in record["remark"]
+    assert record["crops"][0]["points_in_photo"][0] == [122, 101]
+    assert list(records(tmp_path / "out")) == ["a.png"]
+
+
 def test_blurred_and_no_crop_at_all(tmp_path):
     portrait().save(tmp_path / "a.png")
     with pytest.raises(UserError, match=r"none of 1 \(the first, a\.png: blurred: blur 0\.\d\d of 1, at most 0\.2"):
@@ -215,6 +227,6 @@ def test_blurred_and_no_crop_at_all(tmp_path):
 def test_landmarks_that_are_none_are_said_and_can_be_ignored(tmp_path):
     portrait().save(tmp_path / "a.png")
     (tmp_path / "a.txt").write_text("a portrait of an astronaut")
-    with pytest.raises(UserError, match=r"a\.txt: must hold 5 or 68 points.*prepare\.beside=false"):
+    with pytest.raises(UserError, match=r"a\.txt: must hold 5, 68 or 468 points.*prepare\.beside=false"):
         run(tmp_path, tmp_path / "out")
     assert run(tmp_path, tmp_path / "out", **{"prepare.beside": False}) == {}

@@ -3,12 +3,14 @@
 import dataclasses
 
 import numpy as np
+import pytest
 import skimage.data
 import tensorflow as tf
 
 from lib.face_image.alignment import align, five_points
 from lib.face_image.detection import Face
 from lib.face_mesh.groups import POINTS
+from lib.face_mesh.network import find_mesh_points
 from lib.synthetic.builtin.face_generator import build_face_model
 from model.fitting.weights import FitWeights
 from model.photos.reader import AlignedPhoto
@@ -59,15 +61,44 @@ def test_without_any_points_there_is_no_term():
 
 def test_points_that_users_give_are_trusted():
     mesh = np.zeros([POINTS, 2])
-    targets = fit_targets([draft(astronaut(given=True), mesh)], weak(), WEIGHTS)
+    targets = fit_targets([draft(astronaut(given="a.txt"), mesh)], weak(), WEIGHTS)
     np.testing.assert_allclose(targets.point_sigma, [WEIGHTS.given_sigma])
     np.testing.assert_array_equal(targets.mesh_weight, [1])
 
 
 def test_landmarks_that_users_give_are_what_is_fitted():
     landmarks = np.random.default_rng(0).uniform(180, 260, (68, 2))
-    photo = astronaut(given=True, landmarks=landmarks)
+    photo = astronaut(given="a.txt", landmarks=landmarks)
     targets = fit_targets([draft(photo, np.zeros([POINTS, 2]))], weak(), WEIGHTS)
     np.testing.assert_allclose(targets.landmarks[0], photo.alignment.to_crop(landmarks), rtol=1e-5)
     np.testing.assert_allclose(targets.landmark_weight, (WEIGHTS.landmark_sigma / WEIGHTS.given_sigma) ** 2)
     np.testing.assert_allclose(targets.mesh_weight, [SUPPORT])
+
+
+def test_468_points_that_users_give_are_what_is_fitted():
+    given = np.random.default_rng(0).uniform(180, 260, (POINTS, 2))
+    photo = astronaut(given="a.npy", mesh=given)
+    points = mesh_points(photo)
+    np.testing.assert_allclose(points, photo.alignment.to_crop(given))
+    targets = fit_targets([draft(photo, points)], weak(), WEIGHTS)
+    np.testing.assert_allclose(targets.mesh[0], points, rtol=1e-5)
+    np.testing.assert_allclose(targets.mesh_weight, (WEIGHTS.mesh_sigma / WEIGHTS.given_sigma) ** 2)
+    np.testing.assert_allclose(targets.point_sigma, WEIGHTS.detected_sigma)
+    np.testing.assert_array_equal(targets.landmark_weight, np.zeros([1, 68]))
+
+
+@pytest.mark.parametrize("given", ["", "a.txt"])
+def test_points_that_contradict_the_users_are_not_used(monkeypatch, given):
+    photo = astronaut(given=given)
+    found = find_mesh_points(photo.alignment.crop, photo.alignment.points)
+    for shift, kept in ((2, True), (20, not given)):  # pixels of a 112 crop
+        moved = dataclasses.replace(found, points=found.points + shift)
+        monkeypatch.setattr("model.reconstruction.draft.find_mesh_points", lambda *_, moved=moved: moved)
+        assert (mesh_points(photo) is not None) == kept
+
+
+def test_given_68_landmarks_may_open_the_mouth():
+    """Without any of the 468 points, the narrow prior of the expressions would keep it shut."""
+    photo = astronaut(given="a.txt", landmarks=np.full((68, 2), 200.0))
+    targets = fit_targets([draft(photo)], weak(), WEIGHTS)
+    np.testing.assert_array_equal(targets.mesh_weight, [0])

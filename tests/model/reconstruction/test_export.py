@@ -76,7 +76,9 @@ def result(morphable):
     aligned = SimpleNamespace(
         name="print.png",
         photo_size=(PHOTO, PHOTO),
-        face=SimpleNamespace(points=np.zeros((5, 2))),
+        face=SimpleNamespace(points=np.zeros((5, 2)), given=""),
+        turns=0,
+        remark="",
         alignment=alignment,
         alpha=None,
         rgb=rgb,
@@ -267,3 +269,15 @@ def test_the_numbers_alone_draw_the_face_over_the_photo(tmp_path, morphable, res
     coefficients = np.array(light["sh"])
     coefficients[:, 0] += light["ambient"]
     np.testing.assert_allclose((basis * light["factors"]) @ coefficients.T, face.shading[0], atol=1e-5)
+
+
+@pytest.mark.parametrize(("unit", "factor"), [("mm", 100), ("dm", 1), ("m", 0.1)])
+def test_obj_and_ply_are_in_the_unit_that_is_asked_for(tmp_path, exported, morphable, result, unit, factor):
+    Exporter(morphable, CAMERA, ALL, 256, False, exported.folder / "cache", unit)(tmp_path, result)
+    shape = result.reconstruction.coarse.face.shape[0].numpy()
+    for name in ("mesh.obj", "mesh.ply"):
+        np.testing.assert_allclose(read_mesh(tmp_path / name)[0], factor * shape, rtol=1e-5, atol=1e-5 * factor)
+    neutral = read_mesh(tmp_path / "neutral.obj")[0]
+    np.testing.assert_allclose(neutral, factor * read_mesh(exported.folder / "neutral.obj")[0], atol=1e-5 * factor)
+    glb = trimesh.load(tmp_path / "mesh_vertex_colors.glb", force="mesh", process=False)
+    np.testing.assert_allclose(glb.vertices, 0.1 * shape, atol=1e-5)

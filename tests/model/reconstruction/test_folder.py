@@ -166,6 +166,55 @@ def test_a_given_mask_is_taken(done):
     np.testing.assert_allclose(corners, expected, atol=1.5)
 
 
+def test_all_faces_of_a_photo_have_results_of_their_own(tmp_path, monkeypatch, pipeline, capsys):
+    portrait = skimage.data.astronaut()[:300, 80:380]
+    two = np.zeros((300, 700, 3), np.uint8)
+    two[:, :300], two[:240, 460:] = portrait, portrait[:240, ::-1][:, 30:270]
+    source = folder_of(tmp_path / "in", two_png=two, portrait_png=portrait, cup_jpg=skimage.data.coffee())
+    options = {"fit.steps": 0, "export.formats": [], "prepare.faces": "all"}
+    failed = run(monkeypatch, pipeline, source, tmp_path / "out", **options)
+    assert list(failed) == ["cup.jpg"]
+    rows = json.loads((tmp_path / "out" / "summary.json").read_text())
+    assert (rows["given"], rows["reconstructed"]) == (4, 3)
+    for folder in ("two/face_0", "two/face_1", "portrait/face_0"):
+        assert (tmp_path / "out" / folder / "fine.png").is_file()
+    contents = [json.loads(path.read_text()) for path in (tmp_path / "out" / "two").glob("*/coefficients.json")]
+    middles = [np.mean(content["detected_points_in_photo"], axis=0)[0] for content in contents]
+    assert sorted(middle < 350 for middle in middles) == [False, True]
+    assert "two.png, face 1" in capsys.readouterr().out
+
+
+def test_one_photo_is_an_input_and_what_was_changed_is_said(tmp_path, monkeypatch, pipeline, capsys):
+    portrait = skimage.data.astronaut()[:300, 80:380]
+    source = folder_of(tmp_path / "in", lying_png=np.rot90(portrait), other_png=portrait)
+    options = {"fit.steps": 0, "export.formats": []}
+    assert run(monkeypatch, pipeline, source / "lying.png", tmp_path / "out", **options) == {}
+    assert [path.name for path in (tmp_path / "out").iterdir() if path.is_dir()] == ["lying"]
+    content = json.loads((tmp_path / "out" / "lying" / "coefficients.json").read_text())
+    assert content["quarter_turns"] == 3
+    assert f"lying.png: {content['remark']}" in capsys.readouterr().out
+    assert "clockwise" in content["remark"]
+
+
+def test_landmarks_in_3d_and_their_vertices(done, pipeline):
+    folder = done[0] / "portrait_png"
+    content = json.loads((folder / "coefficients.json").read_text())["landmarks_3d"]
+    vertices = read_mesh(folder / "mesh.obj")[0]
+    np.testing.assert_array_equal(content["vertices"], pipeline.face_model.landmarks)
+    np.testing.assert_allclose(content["positions"], vertices[content["vertices"]], atol=1e-5)
+    table = np.loadtxt(folder / "landmarks.txt")
+    np.testing.assert_array_equal(table[:, 0], np.arange(68))
+    np.testing.assert_array_equal(table[:, 1], content["vertices"])
+    np.testing.assert_allclose(table[:, 2:], content["positions"], atol=1e-5)
+    now = np.loadtxt(folder / "landmarks_now.txt")
+    np.testing.assert_allclose(now, table[content["now_challenge"], 2:])
+    # Corners of the eyes from the image's left to its right, base of the nose below them, mouth below that.
+    assert now.shape == (7, 3)
+    assert (np.diff(now[:4, 0]) > 0).all()
+    assert now[:4, 1].min() > now[4, 1] > now[5:, 1].max()
+    assert now[5, 0] < now[4, 0] < now[6, 0]
+
+
 def test_nothing_reconstructed_is_an_error_that_says_why(tmp_path, monkeypatch, pipeline):
     source = folder_of(tmp_path / "in", cup_jpg=skimage.data.coffee())
     with pytest.raises(UserError, match=r"none of 1 reconstructed .*cup\.jpg: no face found"):

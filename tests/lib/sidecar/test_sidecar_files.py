@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from lib.face_image import sidecar_files as beside
 from lib.face_image.quality import Unusable
+from lib.sidecar import sidecar_files as beside
 
 FIVE = np.array([[30.0, 40], [60, 41], [45, 55], [34, 70], [56, 71]])
 
@@ -23,18 +23,33 @@ def test_five_lines(photo, separator, place):
     file = photo.parent / place
     file.parent.mkdir(exist_ok=True)
     file.write_text("\n".join(f"{x:.2f}{separator}{y:.2f}" for x, y in FIVE))
-    np.testing.assert_allclose(beside.given_points(photo, (120, 100)), FIVE)
+    np.testing.assert_allclose(beside.given_landmarks(photo, (120, 100)).points, FIVE)
     # A photo that was read smaller has its points there.
-    np.testing.assert_allclose(beside.given_points(photo, (60, 50)), FIVE / 2)
+    np.testing.assert_allclose(beside.given_landmarks(photo, (60, 50)).points, FIVE / 2)
 
 
-def test_sixty_eight_points_give_eye_centres_nose_and_mouth_corners(photo):
+@pytest.mark.parametrize(
+    ("spoil", "remark"),
+    [
+        (lambda p: p, ""),
+        (lambda p: p[[1, 0, 2, 4, 3]], "a.b.txt: landmarks had left and right exchanged"),
+        (lambda p: p / (100, 120), "a.b.txt: landmarks are shares"),
+    ],
+)
+def test_what_was_changed_is_said(photo, spoil, remark):
+    (photo.parent / "a.b.txt").write_text("\n".join(f"{x:.4f} {y:.4f}" for x, y in spoil(FIVE)))
+    given = beside.given_landmarks(photo, (120, 100))
+    assert given.remark.startswith(remark)
+    assert bool(given.remark) == bool(remark)
+    assert given.file == "a.b.txt"
+
+
+def test_pts_files_are_found(photo):
     points = np.full((68, 2), 50.0)
-    points[36:42] = FIVE[0] + np.array([[-6, 0], [-2, -3], [2, -3], [6, 0], [2, 3], [-2, 3]])
-    points[42:48] = FIVE[1]
-    points[[30, 48, 54]] = FIVE[2:]
-    np.save(photo.parent / "a.b.npy", points)
-    np.testing.assert_allclose(beside.given_points(photo, (120, 100)), FIVE, atol=1e-5)
+    points[36:42], points[42:48], points[[30, 48, 54]] = FIVE[0], FIVE[1], FIVE[2:]
+    lines = "".join(f"{x} {y}\n" for x, y in points)
+    (photo.parent / "a.b.pts").write_text(f"version: 1\nn_points: 68\n{{\n{lines}}}\n")
+    np.testing.assert_allclose(beside.given_landmarks(photo, (120, 100)).points, points - 0.5)
 
 
 def test_points_follow_the_upright_photo(tmp_path):
@@ -43,19 +58,19 @@ def test_points_follow_the_upright_photo(tmp_path):
     path = tmp_path / "turned.jpg"
     Image.new("RGB", (120, 100)).save(path, exif=exif)
     np.save(tmp_path / "turned.npy", FIVE)
-    np.testing.assert_allclose(beside.given_points(path, (120, 100)), FIVE)
+    np.testing.assert_allclose(beside.given_landmarks(path, (120, 100)).points, FIVE)
 
 
 @pytest.mark.parametrize("text", ["1 2\n3 4\n", "five points", "1 2 3 4 5 6 7 8 9 nan", "1 2 3 4 5 6 7 8 9 9000"])
 def test_what_is_no_landmarks_is_refused(photo, text):
     photo.with_suffix(".txt").write_text(text)
-    with pytest.raises(Unusable, match=r"a\.b\.txt: (must hold 5 or 68|points must lie)") as caught:
-        beside.given_points(photo, (120, 100))
+    with pytest.raises(Unusable, match=r"a\.b\.txt: (must hold 5, 68 or 468|points must lie)") as caught:
+        beside.given_landmarks(photo, (120, 100))
     assert caught.value.kind == "bad landmarks or mask"
 
 
 def test_masks(photo):
-    assert beside.given_points(photo, (120, 100)) is None
+    assert beside.given_landmarks(photo, (120, 100)) is None
     assert beside.given_mask(photo, (120, 100)) is None
     mask = np.zeros((120, 100), np.uint8)
     mask[20:80, 30:70] = 255

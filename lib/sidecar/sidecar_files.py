@@ -2,18 +2,21 @@
 
 For a photo `folder/name.jpg`, landmarks are read from the first of these files that exists:
 
-* `folder/name.npy`: [5, 2] or [68, 2] (or flat: 10 or 136 numbers);
-* `folder/name.txt`: 5 or 68 lines `x y`, separated by blanks, a tab or a comma;
+* `folder/name.npy`: [5, 2], [68, 2] or [468, 2]; also transposed, flat, or with a third column;
+* `folder/name.txt`: 5, 68 or 468 lines `x y`, separated by blanks, tabs or commas;
+* `folder/name.pts`: 68 points of the 300-W data;
 * `folder/detections/name.txt`: as laid out by the PyTorch version of Deep3DFaceReconstruction, the same five lines.
 
-Coordinates are pixels of the upright photo, origin at the top left, y down. The five points are: the eye at the image's
-left, the eye at its right, the tip of the nose, the mouth corner at the image's left and the one at its right. The 68
-points are those of the iBUG annotation (dlib, face-alignment).
+Coordinates are pixels of the upright photo, origin at the top left, y down (in .pts files, the first pixel's centre is
+(1, 1)). The five points are: the eye at the image's left, the eye at its right, the tip of the nose, the mouth corner
+at the image's left and the one at its right. The 68 points are those of the iBUG annotation (dlib, face-alignment), the
+468 those of MediaPipe's face mesh.
 
 `folder/name_mask.png` is the mask: same size as the photo, white on the face, black elsewhere. It takes precedence over
 the photo's alpha.
 """
 
+import dataclasses
 from pathlib import Path
 
 import cv2
@@ -22,9 +25,25 @@ import numpy as np
 from lib.face_image.alignment import five_points
 from lib.face_image.photo_io import MASK_ENDING, photo_size, read_photo
 from lib.face_image.quality import Unusable
-from lib.files.numpy_files import read_npy
+from lib.sidecar.landmark_order import in_order, in_pixels
+from lib.sidecar.landmark_reading import read_points
 
 FAULT = "bad landmarks or mask"
+
+
+@dataclasses.dataclass(frozen=True)
+class GivenLandmarks:
+    """Landmarks from a file.
+
+    Attributes:
+      points: [M, 2] pixels of the photo as it was read, M of 5, 68 or 468.
+      file: name of the file.
+      remark: what was changed to bring them into this program's order and frame; empty if nothing was.
+    """
+
+    points: np.ndarray
+    file: str
+    remark: str
 
 
 def landmarks_path(photo: Path) -> Path | None:
@@ -33,6 +52,7 @@ def landmarks_path(photo: Path) -> Path | None:
     candidates = (
         photo.with_name(f"{stem.name}.npy"),
         photo.with_name(f"{stem.name}.txt"),
+        photo.with_name(f"{stem.name}.pts"),
         photo.parent / "detections" / f"{stem.name}.txt",
     )
     return next((path for path in candidates if path.is_file()), None)
@@ -44,36 +64,43 @@ def mask_path(photo: Path) -> Path | None:
     return path if path.is_file() else None
 
 
-def given_points(photo: Path, size: tuple[int, int]) -> np.ndarray | None:
-    """Reads the five points [5, 2] from a photo's landmark file; see `given_landmarks`."""
-    landmarks = given_landmarks(photo, size)
-    return five_points(landmarks) if landmarks is not None and len(landmarks) == 68 else landmarks
-
-
-def given_landmarks(photo: Path, size: tuple[int, int]) -> np.ndarray | None:
+def given_landmarks(photo: Path, size: tuple[int, int]) -> GivenLandmarks | None:
     """Reads a photo's landmark file; None if there is none.
+
+    Landmarks in another known order or frame are brought into this program's, with a remark.
 
     Args:
       photo: path of the photo.
       size: (height, width) at which the photo was read; the landmarks are scaled to it.
 
-    Returns:
-      [5, 2] or [68, 2] pixels of the photo as it was read.
-
     Raises:
-      Unusable: the file does not hold 5 or 68 points, or one of the five lies far outside the photo.
+      Unusable: the file does not hold 5, 68 or 468 points, the face is inside out, or one of the five points lies far
+        outside the photo.
     """
     path = landmarks_path(photo)
     if path is None:
         return None
-    points = _read_points(path)
-    five = five_points(points) if len(points) == 68 else points
     height, width = photo_size(photo)
+    try:
+        points, unit = in_pixels(read_points(path), (height, width))
+    except (OSError, ValueError, TypeError) as error:
+        raise Unusable(
+            FAULT,
+            f"{path.name}: must hold 5, 68 or 468 points, a line 'x y' each, got {error} "
+            "(prepare.beside=false ignores such files)",
+        ) from None
+    try:
+        points, order = in_order(points, (height, width))
+    except ValueError as error:
+        raise Unusable(
+            FAULT, f"{path.name}: points must be pixels with y down, in the documented order, got {error}"
+        ) from None
     # Detectors may place points of a face at the border slightly outside the photo.
-    margin = 0.25 * max(height, width)
+    margin, five = 0.25 * max(height, width), five_points(points)
     if (five < -margin).any() or (five > (width + margin, height + margin)).any():
         raise Unusable(FAULT, f"{path.name}: points must lie in the photo of {width} x {height} px, got others")
-    return points * (size[1] / width, size[0] / height)
+    remark = f"{path.name}: {'; '.join(filter(None, (unit, order)))}" if unit or order else ""
+    return GivenLandmarks(points * (size[1] / width, size[0] / height), path.name, remark)
 
 
 def given_mask(photo: Path, size: tuple[int, int]) -> np.ndarray | None:
@@ -101,25 +128,3 @@ def given_mask(photo: Path, size: tuple[int, int]) -> np.ndarray | None:
     if mask.min() == 255 or mask.max() == 0:
         raise Unusable(FAULT, f"{path.name}: must be white on the face alone, got {mask.max()} everywhere")
     return cv2.resize(mask, size[::-1], interpolation=cv2.INTER_AREA)
-
-
-def _read_points(path: Path) -> np.ndarray:
-    """Points [5, 2] or [68, 2] read from a file."""
-    try:
-        if path.suffix == ".npy":
-            points = read_npy(path).astype(np.float64)
-        else:
-            points = np.array(path.read_text(encoding="utf-8").replace(",", " ").split(), np.float64)
-    except (OSError, ValueError, TypeError):
-        points = np.zeros(0)
-    if points.size not in (10, 136) or not np.isfinite(points).all():
-        raise Unusable(
-            FAULT,
-            f"{path.name}: must hold 5 or 68 points, a line 'x y' each, got {_content(points)} "
-            "(prepare.beside=false ignores such files)",
-        )
-    return points.reshape(-1, 2)
-
-
-def _content(points: np.ndarray) -> str:
-    return f"{points.size} numbers" if points.size else "something else"

@@ -1,0 +1,77 @@
+"""Image formats by suffix and by content: which files of a folder are photos, and which of them can be read."""
+
+import functools
+import importlib.util
+from pathlib import Path
+
+# Read by Pillow.
+READ = (
+    ".apng", ".avif", ".avifs", ".bmp", ".dib", ".gif", ".j2c", ".j2k", ".jfif", ".jp2", ".jpe", ".jpeg", ".jpf",
+    ".jpg", ".jpx", ".mpo", ".pbm", ".pgm", ".png", ".pnm", ".ppm", ".tga", ".tif", ".tiff", ".webp",
+)  # fmt: skip
+# Read with the package pillow-heif.
+HEIF = (".heic", ".heics", ".heif", ".heifs", ".hif")
+# Photos, but not read. Pillow would take a raw file for a TIFF and read the thumbnail.
+RAW = (
+    ".3fr", ".arw", ".cr2", ".cr3", ".crw", ".dng", ".erf", ".kdc", ".mrw", ".nef", ".nrw", ".orf", ".pef", ".raf",
+    ".raw", ".rw2", ".rwl", ".sr2", ".srf", ".srw", ".x3f",
+)  # fmt: skip
+OTHERS = (".exr", ".hdr", ".jxl", ".psd", ".svg", ".xcf")
+# First bytes of files that are photos whatever their names.
+MAGIC = (
+    b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n", b"GIF87a", b"GIF89a", b"II*\0", b"MM\0*", b"\0\0\0\x0cjP  ",
+    b"\0\0\0\x0cJXL ", b"\xff\x4f\xff\x51", b"\xff\x0a",
+)  # fmt: skip
+_BOX = b"ftyp"  # bytes 4 to 7 of HEIF and AVIF, followed by the brand
+HEIF_BRANDS = (b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1")
+AVIF_BRANDS = (b"avif", b"avis")
+
+
+def is_photo(path: Path) -> bool:
+    """Whether a file is a photo by its suffix, or by its content if the suffix is another or missing."""
+    suffix = path.suffix.lower()
+    if suffix in READ + HEIF + RAW + OTHERS:
+        return True
+    start = _start(path)
+    webp = start[:4] == b"RIFF" and start[8:12] == b"WEBP"
+    return start.startswith(MAGIC) or webp or _brand(start) in HEIF_BRANDS + AVIF_BRANDS
+
+
+def is_heif(path: Path) -> bool:
+    """Whether a file is HEIF (.heic), by its content."""
+    return _brand(_start(path)) in HEIF_BRANDS
+
+
+def fault(path: Path) -> str | None:
+    """Why a photo's format is not read; None if it is."""
+    suffix = path.suffix.lower()
+    if suffix in RAW:
+        return f"a camera's raw file ({suffix}; export it as JPEG or TIFF)"
+    if suffix in OTHERS:
+        return f"a {suffix} file (convert it to JPEG or PNG)"
+    if is_heif(path) and not register_heif():
+        return "HEIC, which needs another package (pip install -r requirements-heic.txt, or convert it to JPEG)"
+    return None
+
+
+@functools.cache
+def register_heif() -> bool:
+    """Adds HEIF to Pillow's formats if the package pillow-heif is installed; returns whether it is."""
+    if importlib.util.find_spec("pillow_heif") is None:
+        return False
+    import pillow_heif
+
+    pillow_heif.register_heif_opener()
+    return True
+
+
+def _start(path: Path) -> bytes:
+    """The first bytes of a file; empty for anything but a file."""
+    if not path.is_file():
+        return b""
+    with open(path, "rb") as stream:
+        return stream.read(16)
+
+
+def _brand(start: bytes) -> bytes:
+    return start[8:12] if start[4:8] == _BOX else b""

@@ -1,0 +1,96 @@
+"""Triangulation of polygons: convex ones by fans or diagonals, others by ear clipping."""
+
+import numpy as np
+
+# Cross products below this share of a polygon's squared extent count as straight corners.
+STRAIGHT = 1e-9
+
+
+def triangulate(vertices: np.ndarray, polygons: np.ndarray) -> np.ndarray:
+    """Splits polygons [P, S] into triangles [P (S - 2), 3] with the same winding, those of each polygon together.
+
+    Args:
+      vertices: [N, 3].
+      polygons: vertex numbers.
+    """
+    count, size = polygons.shape
+    triangles = split_quads(vertices, polygons) if size == 4 else _fans(polygons)
+    triangles = triangles.reshape(count, size - 2, 3)
+    if size > 3:
+        for row in np.flatnonzero(~_convex(vertices[polygons])):
+            triangles[row] = polygons[row][_clip_ears(_flattened(vertices[polygons[row]][None])[0])]
+    return triangles.reshape(-1, 3)
+
+
+def split_quads(vertices: np.ndarray, quads: np.ndarray) -> np.ndarray:
+    """Splits quads [Q, 4] along their shorter diagonals into triangles [2 Q, 3] with the same winding."""
+    a, b, c, d = (vertices[quads[:, corner]] for corner in range(4))
+    first = np.linalg.norm(a - c, axis=1) <= np.linalg.norm(b - d, axis=1)
+    halves = np.where(first[:, None], quads[:, [0, 1, 2, 0, 2, 3]], quads[:, [0, 1, 3, 1, 2, 3]])
+    return halves.reshape(-1, 3)
+
+
+def _fans(polygons: np.ndarray) -> np.ndarray:
+    """Splits polygons [P, S] into triangle fans around their first corners, [P (S - 2), 3]."""
+    steps = range(1, polygons.shape[1] - 1)
+    return np.stack([polygons[:, [0, step, step + 1]] for step in steps], axis=1).reshape(-1, 3)
+
+
+def _flattened(corners: np.ndarray) -> np.ndarray:
+    """Projects polygons [P, S, 3] along their normals (Newell's method) to [P, S, 2], counter-clockwise."""
+    corners = corners - corners.mean(axis=1, keepdims=True)
+    normal = np.cross(corners, np.roll(corners, -1, axis=1)).sum(axis=1)
+    normal /= np.maximum(np.linalg.norm(normal, axis=1, keepdims=True), 1e-300)
+    aside = np.eye(3)[np.abs(normal).argmin(axis=1)]
+    across = np.cross(aside, normal)
+    across /= np.maximum(np.linalg.norm(across, axis=1, keepdims=True), 1e-300)
+    return np.einsum("psc,pkc->psk", corners, np.stack([across, np.cross(normal, across)], axis=1))
+
+
+def _turns(before: np.ndarray, at: np.ndarray, after: np.ndarray) -> np.ndarray:
+    """Twice the signed area of triangles of points [..., 2], positive where the path turns left."""
+    first, second = at - before, after - at
+    return first[..., 0] * second[..., 1] - first[..., 1] * second[..., 0]
+
+
+def _convex(corners: np.ndarray) -> np.ndarray:
+    """[P] whether no corner of the polygons [P, S, 3] turns inwards."""
+    flat = _flattened(corners)
+    turns = _turns(np.roll(flat, 1, axis=1), flat, np.roll(flat, -1, axis=1))
+    extent = np.square(np.ptp(flat, axis=1)).sum(axis=1, keepdims=True)
+    return (turns >= -STRAIGHT * extent).all(axis=1)
+
+
+def _clip_ears(points: np.ndarray) -> list[tuple[int, int, int]]:
+    """Triangulates a counter-clockwise polygon [S, 2]; returns triples of its corners.
+
+    Cuts off convex corners whose triangle holds no other corner. A polygon that crosses itself may have none: then the
+    corner that turns most is cut off.
+    """
+    left, triangles = list(range(len(points))), []
+    while len(left) > 3:
+        ring = np.array(left)
+        before, after = np.roll(ring, 1), np.roll(ring, -1)
+        turns = _turns(points[before], points[ring], points[after])
+        ears = [
+            place
+            for place in np.flatnonzero(turns > 0)
+            if not _contains(points[[before[place], ring[place], after[place]]], _others(points, ring, place))
+        ]
+        place = max(ears, key=lambda ear: turns[ear]) if ears else int(turns.argmax())
+        triangles.append((int(before[place]), int(ring[place]), int(after[place])))
+        left.pop(place)
+    return [*triangles, (left[0], left[1], left[2])]
+
+
+def _others(points: np.ndarray, ring: np.ndarray, place: int) -> np.ndarray:
+    """Points of the ring apart from one corner and its neighbours, and from points in the same places (bridges)."""
+    corner = points[[ring[place - 1], ring[place], ring[(place + 1) % len(ring)]]]
+    others = points[np.delete(ring, [place - 1, place, (place + 1) % len(ring)])]
+    return others[~(others[:, None] == corner).all(axis=2).any(axis=1)]
+
+
+def _contains(triangle: np.ndarray, points: np.ndarray) -> bool:
+    """Whether a counter-clockwise triangle [3, 2] holds any of the points [K, 2], borders included."""
+    sides = [_turns(triangle[k], triangle[(k + 1) % 3], points) for k in range(3)]
+    return bool((np.stack(sides) >= 0).all(axis=0).any())

@@ -1,0 +1,84 @@
+"""Reading of landmark files: NumPy arrays, text in the layouts that other programs write, and the 300-W's .pts."""
+
+from pathlib import Path
+
+import numpy as np
+
+from lib.face_mesh.groups import POINTS
+from lib.files.numpy_files import read_npy
+
+# The five points, the iBUG annotation, MediaPipe's face mesh, and the latter followed by ten iris points.
+COUNTS = (5, 68, POINTS, POINTS + 10)
+# Byte-order marks of text files, and their encodings.
+MARKS = {b"\xef\xbb\xbf": "utf-8-sig", b"\xff\xfe": "utf-16", b"\xfe\xff": "utf-16"}
+# .pts files count pixels from 1 and mean their centres; elsewhere the first pixel spans [0, 1].
+PTS_ORIGIN, PTS_HEADER = 0.5, "n_points"
+_SEPARATORS = str.maketrans(dict.fromkeys(",;()[]{}", " "))
+
+
+def read_points(path: Path) -> np.ndarray:
+    """Reads points [M, 2] in the file's own order and unit, M of 5, 68 or 468.
+
+    Arrays may be transposed, flat, or have a third column (depth, confidence); ten iris points at the end are dropped.
+    Text may have a byte-order mark, header lines, comments after #, a leading column of numbers, commas, semicolons,
+    blanks or tabs between its numbers, and brackets around them.
+
+    Raises:
+      ValueError: the file holds something else; the message names what was found.
+    """
+    if path.suffix == ".npy":
+        points = _shaped(read_npy(path).astype(np.float64))
+    else:
+        text = _text(path)
+        points = _shaped(_numbers(text))
+        if PTS_HEADER in text:
+            points = points - PTS_ORIGIN
+    if not np.isfinite(points).all():
+        raise ValueError("NaN or infinity")
+    return points
+
+
+def _text(path: Path) -> str:
+    content = path.read_bytes()
+    encoding = next((name for mark, name in MARKS.items() if content.startswith(mark)), "utf-8")
+    return content.decode(encoding, errors="replace")  # headers may be in any encoding, numbers are ASCII
+
+
+def _numbers(text: str) -> np.ndarray:
+    """Rows of numbers [R, C], or all numbers [N] if the rows differ in length; lines of words alone are left out."""
+    rows: list[list[float]] = []
+    for line in text.splitlines():
+        words = line.split("#")[0].translate(_SEPARATORS).split()
+        if not words or words[0].endswith(":"):  # "version: 1" of a .pts file
+            continue
+        numbers = [word for word in words if _is_number(word)]
+        if numbers and len(numbers) < len(words):
+            raise ValueError(f"numbers and words in one line ('{line.strip()[:40]}')")
+        if numbers:
+            rows.append([float(word) for word in numbers])
+    if len({len(row) for row in rows}) == 1:
+        return np.array(rows)
+    return np.array([number for row in rows for number in row])
+
+
+def _is_number(word: str) -> bool:
+    try:
+        float(word)
+    except ValueError:
+        return False
+    return True
+
+
+def _shaped(array: np.ndarray) -> np.ndarray:
+    """Points [M, 2] from an array with one of the accepted shapes."""
+    array = array.squeeze()
+    if array.ndim == 2 and array.shape[1] in COUNTS and array.shape[0] in (2, 3):
+        array = array.T
+    if array.ndim == 2 and array.shape[0] in COUNTS and array.shape[1] == 3:
+        numbered = any((array[:, 0] == first + np.arange(len(array))).all() for first in (0, 1))
+        array = array[:, 1:] if numbered else array[:, :2]
+    if array.size not in [2 * count for count in COUNTS] or array.ndim > 2:
+        found = " x ".join(map(str, array.shape)) if array.ndim > 1 else str(array.size)
+        raise ValueError(f"{found} numbers" if array.size else "something else")
+    points = array.reshape(-1, 2)
+    return points[:POINTS] if len(points) > POINTS else points

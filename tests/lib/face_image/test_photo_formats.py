@@ -1,0 +1,74 @@
+"""Which files of a folder are photos."""
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from lib.errors import UserError
+from lib.face_image import photo_formats, photo_io
+
+SMOOTH = np.add.outer(np.arange(48), np.arange(64))[..., None].repeat(3, 2).astype(np.uint8)
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["a.jfif", "a.jpe", "a.avif", "a.jp2", "a.j2k", "a.tga", "a.pnm", "A.JFIF"],
+)
+def test_formats_that_pillow_knows_are_read(tmp_path, name):
+    Image.fromarray(SMOOTH).save(tmp_path / name, **({"quality": 95} if name.lower().endswith(("jfif", "jpe")) else {}))
+    assert photo_io.photo_paths(tmp_path) == [tmp_path / name]
+    pixels = photo_io.read_photo(tmp_path / name).astype(int)
+    assert np.abs(pixels - SMOOTH).mean() < 3
+
+
+@pytest.mark.parametrize("form", ["JPEG", "PNG", "GIF", "TIFF", "WEBP", "AVIF", "JPEG2000"])
+@pytest.mark.parametrize("name", ["without_suffix", "name.jpg_large", "b.orig"])
+def test_photos_of_other_names_are_recognised_by_their_content(tmp_path, form, name):
+    Image.fromarray(SMOOTH).save(tmp_path / name, form)
+    assert photo_io.photo_paths(tmp_path) == [tmp_path / name]
+
+
+def test_other_files_are_not_photos(tmp_path):
+    for name, content in {"a.txt": b"1 2", "b": b"", "c.npy": b"\x93NUMPY", "d.mp4": b"\0\0\0\x18ftypmp42"}.items():
+        (tmp_path / name).write_bytes(content)
+        assert not photo_formats.is_photo(tmp_path / name)
+
+
+@pytest.mark.parametrize(
+    ("name", "reason"),
+    [("a.NEF", "raw file"), ("a.jxl", "convert it"), ("a.psd", "convert it"), ("a.svg", "convert it")],
+)
+def test_photos_that_cannot_be_read_are_listed_and_say_why(tmp_path, name, reason):
+    Image.fromarray(SMOOTH).save(tmp_path / name, "TIFF")  # raw files are TIFFs with a thumbnail in front
+    assert photo_io.photo_paths(tmp_path) == [tmp_path / name]
+    with pytest.raises(UserError, match=reason) as caught:
+        photo_io.read_photo(tmp_path / name)
+    assert "\n" not in str(caught.value)
+
+
+def test_heic_is_read_with_the_extra_package(tmp_path):
+    pytest.importorskip("pillow_heif")
+    assert photo_formats.register_heif()
+    Image.fromarray(SMOOTH).save(tmp_path / "a.heic")
+    assert photo_formats.is_heif(tmp_path / "a.heic")
+    assert np.abs(photo_io.read_photo(tmp_path / "a.heic").astype(int) - SMOOTH).mean() < 3
+    assert photo_io.photo_size(tmp_path / "a.heic") == SMOOTH.shape[:2]
+
+
+def test_heic_without_the_package_says_what_to_install(tmp_path, monkeypatch):
+    monkeypatch.setattr(photo_formats, "register_heif", lambda: False)
+    for name in ("a.heic", "renamed.jpg"):
+        (tmp_path / name).write_bytes(b"\0\0\0\x18ftypheic\0\0\0\0mif1")
+        with pytest.raises(UserError, match=r"requirements-heic\.txt"):
+            photo_io.read_photo(tmp_path / name)
+    assert len(photo_io.photo_paths(tmp_path)) == 2
+
+
+def test_one_file_is_an_input(tmp_path):
+    Image.fromarray(SMOOTH).save(tmp_path / "a.png")
+    Image.fromarray(SMOOTH).save(tmp_path / "b.png")
+    assert photo_io.input_photos(tmp_path / "a.png") == (tmp_path, [tmp_path / "a.png"])
+    assert photo_io.input_photos(tmp_path) == (tmp_path, [tmp_path / "a.png", tmp_path / "b.png"])
+    (tmp_path / "c.txt").write_text("no image")
+    with pytest.raises(UserError, match="must be an image"):
+        photo_io.input_photos(tmp_path / "c.txt")

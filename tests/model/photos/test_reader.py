@@ -1,0 +1,161 @@
+"""Photos on their side, and landmarks beside photos in every order that people give."""
+
+import numpy as np
+import pytest
+import skimage.data
+from PIL import Image
+
+from lib.face_image import detection
+from lib.face_image.alignment import five_points
+from lib.face_image.quality import Unusable
+from lib.face_mesh.groups import mirror_numbers
+from lib.face_mesh.network import find_mesh_points
+from lib.geometry.camera import Camera
+from lib.sidecar.landmark_order import MIRRORED_68
+from lib.synthetic.builtin.face_generator import build_face_model
+from model.morphable_model import MorphableModel
+from model.photos.reader import PhotoReader
+from tests.support.helpers import shared_file
+
+PORTRAIT = skimage.data.astronaut()[:300, 80:380]
+FIVE = np.array([[124.0, 101], [165.5, 102.5], [144, 127], [122.5, 139.5], [166.5, 139]])
+
+
+@pytest.fixture(scope="module")
+def reader():
+    return PhotoReader(build_face_model(2000), Camera(), 0.9)
+
+
+@pytest.fixture(scope="module")
+def sixty_eight():
+    """[68, 2] landmarks of a face about where the portrait's is."""
+    model = build_face_model(2000)
+    coefficients = np.zeros([1, model.layout.size], np.float32)
+    coefficients[0, model.layout.slices["angles"]] = (0.1, -0.2, 0.05)
+    landmarks = MorphableModel(model).posed(coefficients, Camera()).landmarks[0].numpy().astype(np.float64)
+    five = five_points(landmarks)
+    scale = np.linalg.norm(FIVE[1] - FIVE[0]) / np.linalg.norm(five[1] - five[0])
+    return (landmarks - five.mean(0)) * scale + FIVE.mean(0)
+
+
+def beside(folder, points):
+    """The portrait with a landmark file."""
+    path = folder / "p.png"
+    Image.fromarray(PORTRAIT).save(path)
+    np.save(folder / "p.npy", points)
+    return path
+
+
+@pytest.mark.parametrize("turns", [1, 2, 3])
+def test_photos_on_their_side_are_turned(tmp_path, reader, turns):
+    upright = reader.find_in_array(PORTRAIT, "upright", 1)
+    assert (upright.turns, upright.remark) == (0, "")
+    path = tmp_path / "turned.png"
+    Image.fromarray(np.ascontiguousarray(np.rot90(PORTRAIT, -turns))).save(path)
+    photo, region = reader.read(path)
+    assert photo.turns == turns
+    assert "turned by" in photo.remark
+    np.testing.assert_allclose(photo.face.points, upright.faces[0].points)
+    assert photo.photo_size == PORTRAIT.shape[:2]
+    np.testing.assert_array_equal(region.pixels, reader.with_region("a", upright, upright.faces[0])[1].pixels)
+
+
+def test_what_shows_no_face_in_any_direction_has_none(reader):
+    with pytest.raises(Unusable, match="no face found"):
+        reader.find_in_array(skimage.data.coffee(), "cup", 1)
+
+
+@pytest.mark.parametrize(
+    "spoil",
+    [
+        lambda p: p,
+        lambda p: p.T,
+        lambda p: p[{5: [1, 0, 2, 4, 3], 68: list(MIRRORED_68), 468: list(mirror_numbers())}[len(p)]],
+        lambda p: np.stack([p[:, 0], 300 - p[:, 1]], axis=1),
+        lambda p: p[:, ::-1],
+        lambda p: p / 300,
+    ],
+)
+@pytest.mark.parametrize("count", [5, 68, 468])
+def test_landmarks_in_any_known_order_give_the_same_face(tmp_path, reader, sixty_eight, count, spoil):
+    points = {5: FIVE, 68: sixty_eight, 468: find_mesh_points(PORTRAIT, FIVE).points}[count]
+    right = reader.read(beside(tmp_path, points))[0]
+    photo = reader.read(beside(tmp_path, spoil(points)))[0]
+    np.testing.assert_allclose(photo.face.points, right.face.points, atol=1e-4)
+    np.testing.assert_array_equal(photo.alignment.crop, right.alignment.crop)
+    given = {5: photo.face.points, 68: photo.face.landmarks, 468: photo.face.mesh}[count]
+    np.testing.assert_allclose(given, points, atol=1e-4)
+    assert photo.face.given == "p.npy"
+
+
+def test_the_five_of_468_points_are_the_detectors(reader):
+    """So that given 468 points place the crop as detected ones do."""
+    found = reader.find_in_array(PORTRAIT, "portrait", 1).faces[0].points
+    apart = np.linalg.norm(five_points(find_mesh_points(PORTRAIT, found).points) - found, axis=1)
+    assert apart.max() < 0.1 * np.linalg.norm(found[1] - found[0])
+
+
+@pytest.mark.parametrize(
+    "points",
+    [
+        FIVE[[1, 1, 0, 0, 2]] + [[18, 0], [-8, 0], [-18, 0], [8, 0], [0, 6]],  # dlib's: corners of the eyes, nose
+        FIVE[[0, 1, 3, 4, 2]],
+        FIVE[[0, 1, 3, 2, 4]] + [[0, 0], [0, 0], [0, -30], [0, 30], [0, 0]],
+    ],
+)
+def test_five_points_that_are_no_face_are_refused(tmp_path, reader, points):
+    with pytest.raises(Unusable, match=r"p\.npy: points must") as caught:
+        reader.read(beside(tmp_path, points))
+    assert caught.value.kind == "bad landmarks or mask"
+
+
+def test_68_points_in_another_order_are_refused(tmp_path, reader, sixty_eight):
+    other = sixty_eight.copy()
+    other[:27] = sixty_eight[26::-1]  # brows first; the five points are right
+    with pytest.raises(Unusable, match=r"p\.npy: points must lie as on a face"):
+        reader.read(beside(tmp_path, other))
+
+
+@pytest.mark.parametrize("most", [1, None])
+def test_each_pass_of_the_detector_counts(monkeypatch, most):
+    """What only the pass over large faces finds is among all faces as well."""
+
+    def face(x, side, confidence):
+        return detection.Face(np.array([x, 0.0, side, side]), FIVE, confidence)
+
+    passes = {
+        detection.LARGE: [face(0, 100, 0.99), face(600, 50, 0.5)],
+        detection.SMALLEST: [face(10, 90, 0.95), face(300, 120, 0.97)],
+    }
+    monkeypatch.setattr(detection, "detect_faces", lambda image, refine, smallest: passes[smallest])
+    monkeypatch.setattr(detection, "_refined", lambda pixels, found: found)
+    found = detection.detect_confident_faces(PORTRAIT, "two", 0.9, most)
+    assert [f.box[0] for f in found] == ([0] if most == 1 else [300, 0])
+
+
+def test_all_faces_hold_the_largest_on_a_shared_photo(reader):
+    path = shared_file("cases/field/photos/faces_all_18.png")
+    largest, every = reader.find(path, 1).faces[0], reader.find(path).faces
+    assert any(np.allclose(largest.points, face.points) for face in every)
+
+
+@pytest.mark.parametrize(
+    ("case", "remark"),
+    [
+        ("b_left_and_right_swapped/p.png", "left and right"),
+        ("c_y_up/p.png", "y pointing up"),
+        ("g_npy_2x68/p.png", ""),
+        ("f_bom/p.png", ""),
+    ],
+)
+def test_shared_landmarks_give_the_right_crop(reader, case, remark):
+    right = reader.read(shared_file("cases/field/landmarks/a_right_order/p.png"))[0]
+    photo = reader.read(shared_file(f"cases/field/landmarks/{case}"))[0]
+    assert np.abs(photo.alignment.points - right.alignment.points).max() < 1.5
+    assert remark in photo.remark
+    assert bool(remark) == bool(photo.remark)
+
+
+def test_shared_landmarks_of_dlib_are_refused(reader):
+    with pytest.raises(Unusable, match="points must"):
+        reader.read(shared_file("cases/field/landmarks/e_dlib5/p.png"))
