@@ -114,7 +114,7 @@ def test_the_runs_folder():
         ("--config missing.yaml", "missing.yaml: must be a configuration file, got none"),
         ("--mode test --input missing", "missing: must be a folder of photos, got no such folder"),
         ("--mode test --input README.md", "README.md: must be an image, got a file in an unknown format"),
-        ("--mode test --input lib", "lib: must hold photos (.bmp, .gif, .jpeg"),
+        ("--mode test --input lib", "lib: must hold photos (JPEG, PNG"),
         ("--mode prepare --input missing", "missing: must be a folder of photos, got no such folder"),
         ("--mode prepare --input docs --faces some", "prepare.faces: must be one of largest, all, got some"),
         ("--mode test --same-person --faces all --input docs", "prepare.faces must be largest for a video or"),
