@@ -11,7 +11,9 @@ crop. The file holds the mean of every measure, and each photo's numbers under "
 * lip_gap, lid_gap: correlation over the photos, and mean error, of the openings of mouth and eyes;
 * dlib.{photo_view, turned_35, turned_55}: distance between the recogniser's embeddings of the photo and of the fine
   rendering, or of the exported lit mesh turned to both sides (same person: below 0.6); other_people: the distance
-  between different photos;
+  between different photos. Turned faces are aligned by the mesh's own landmarks: dlib's landmarks are off by a seventh
+  of the picture there, because they start from a frontal face in the middle of the box, and the recogniser would get
+  a cheek instead of a face;
 * dlib.landmarks_inner: distance between dlib's 51 inner landmarks in the photo and the model's, relative to the
   outer-eye distance;
 * dlib.shape_auc: how often the untextured shape is closer to its photo than to another one;
@@ -42,7 +44,9 @@ from lib.face_model.face_model import FaceModel
 from lib.files.atomic import atomic_path
 from lib.geometry.camera import Camera
 from lib.geometry.rotation import rotation_matrix
+from lib.images.display import to_bytes
 from lib.mesh_renderer.fragments import interpolate, rasterize
+from lib.mesh_renderer.textured import draw_textured
 from model.dense_landmarks.source import surface_points
 from model.face_model_source import load_face_model
 
@@ -79,6 +83,12 @@ class Recogniser:
         folder = Path(package.origin).parent / "models"
         self._landmarks = dlib.shape_predictor(str(folder / "shape_predictor_68_face_landmarks.dat"))
         self._embed = dlib.face_recognition_model_v1(str(folder / "dlib_face_recognition_resnet_model_v1.dat"))
+
+    def embedding(self, picture: np.ndarray, landmarks: np.ndarray) -> np.ndarray:
+        """Embedding [128] of the face in a picture, uint8 [S, S, 3], aligned by known landmarks [68, 2]."""
+        places = [dlib.point(*(round(v) for v in place)) for place in (landmarks - 0.5).tolist()]
+        whole = dlib.rectangle(0, 0, picture.shape[1], picture.shape[0])
+        return np.array(self._embed.compute_face_descriptor(picture, dlib.full_object_detection(whole, places)))
 
     def __call__(self, picture: np.ndarray, points: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Landmarks [68, 2] and embedding [128] of the face in a picture, uint8 [S, S, 3].
@@ -138,19 +148,16 @@ class Result:
 
     def draw(self, rotation: np.ndarray, translation: np.ndarray, camera: Camera, bare: bool = False) -> np.ndarray:
         """Renders the lit mesh, or its untextured shape, in a pose: uint8 [H, W, 3]."""
-        posed = (self.vertices @ rotation + translation)[self.corners[..., 0]].reshape(1, -1, 3)
-        triangles = np.arange(posed.shape[1], dtype=np.int32).reshape(-1, 3)
-        fragments = rasterize(camera.clip_coordinates(tf.constant(posed)), triangles, camera.image_size)
-        coordinates = self.texture_points[self.corners[..., 1]].reshape(-1, 2)
-        values = self._shading(posed[0]) if bare else coordinates
-        seen = interpolate(tf.constant(values[None], tf.float32), triangles, fragments)[0].numpy()
+        posed = (self.vertices @ rotation + translation)[self.corners[..., 0]].reshape(-1, 3)
+        triangles = np.arange(len(posed), dtype=np.int32).reshape(-1, 3)
+        clip = camera.clip_coordinates(tf.constant(posed))
         if not bare:
-            size = np.array(self.texture.shape[1::-1])
-            column, row = np.moveaxis(np.clip(seen * (1, -1) + (0, 1), 0, 1) * (size - 1), -1, 0)
-            seen = self.texture[np.rint(row).astype(int), np.rint(column).astype(int)]
-        else:
-            seen = np.repeat(seen * 255, 3, axis=-1)
-        return np.where(fragments.mask[0].numpy() > 0, seen, BACKGROUND).astype(np.uint8)
+            coordinates = self.texture_points[self.corners[..., 1]].reshape(-1, 2)
+            drawn = draw_textured(clip.numpy(), triangles, coordinates, self.texture, camera.image_size[0])
+            return to_bytes(drawn[..., :3] * drawn[..., 3:] + (1 - drawn[..., 3:]) * (BACKGROUND / 255))
+        fragments = rasterize(clip[None], triangles, camera.image_size)
+        grey = interpolate(tf.constant(self._shading(posed)[None], tf.float32), triangles, fragments)[0].numpy()
+        return np.where(fragments.mask[0].numpy() > 0, np.repeat(grey * 255, 3, -1), BACKGROUND).astype(np.uint8)
 
     def _shading(self, posed: np.ndarray) -> np.ndarray:
         """Grey levels [3 F, 1] of the triangles' corners, smooth over the surface."""
@@ -197,8 +204,8 @@ def judge_photo(result: Result, recognise: Recogniser, model: FaceModel, points:
         for yaw in (-degrees, degrees):
             turn = rotation_matrix(tf.constant([[0.0, np.radians(yaw), 0.0]], tf.float32))[0].numpy()
             picture = result.draw(turn, np.zeros(3, np.float32), drawn)
-            place = drawn.project(tf.constant((points.on(result.vertices) @ turn)[None], tf.float32))[0].numpy()
-            distances.append(np.linalg.norm(recognise(picture, place)[1] - own))
+            place = drawn.project(tf.constant((result.vertices[model.landmarks] @ turn)[None], tf.float32))[0].numpy()
+            distances.append(np.linalg.norm(recognise.embedding(picture, place) - own))
         numbers[f"turned_{degrees}"] = float(np.mean(distances))
     bare = result.draw(result.rotation, result.translation, drawn, bare=True)
     shape = recognise(bare, fitted * (SIDE / size))[1]

@@ -5,13 +5,17 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
+from lib.mesh_export.texture_fill import SkinChart, at_vertices, membrane
 from lib.mesh_export.uv_chart import ChartRaster
 
-# Cosines between normal and view at which the photo's weight is 0 and 1: pixels are smeared in grazing views.
-LEAST_COSINE, FULL_COSINE = 0.1, 0.35
-# Widths of the blend between photo and vertex colours, as shares of the texture's side: at the mask's border, which is
-# accurate to about a pixel (1.5 mm on the built-in face), and at self-occlusions, where lips and lids allow no more.
-MASK_FEATHER, HIDDEN_FEATHER = 1 / 160, 1 / 400
+# Cosines between normal and view at which the photo's weight is 0 and 1: pixels are smeared in grazing views, and an
+# outline that is fitted two pixels off puts background on the cheek.
+LEAST_COSINE, FULL_COSINE = 0.2, 0.55
+# Distances from the border of the mask at which the photo's weight is 0 and 1, as shares of the mask's side: what is
+# smeared along an outline is the most visible error of a turned face.
+LEAST_DEPTH, FULL_DEPTH = 1.5 / 224, 8 / 224
+# Width of the blend at self-occlusions, as a share of the texture's side; lips and lids allow no more.
+HIDDEN_FEATHER = 1 / 400
 # Surfaces this far behind [dm] an occluding outline count as hidden within this distance [px of the mask] of it:
 # otherwise, colours of a nose that is fitted two pixels off would land on the cheek.
 FAR_BEHIND, OUTLINE = 0.12, 1.5
@@ -20,9 +24,10 @@ SPECKLE = 3
 # Bounds of the ratio of photo to vertex colour (at least DARKEST); larger differences are not detail of the skin.
 DETAIL_RANGE = (0.4, 2.0)
 DARKEST = 0.02
-# Extrapolation of the difference between photo and model beyond the photo: standard deviation (share of the texture's
-# side), weight at which it has faded by half, and the side it is computed at, small because it has no detail.
-SPREAD, SPREAD_FLOOR, SPREAD_SIZE = 1 / 32, 0.03, 128
+# Side at which the photo is read at the vertices: a texel there is about as large as the mesh's triangles.
+COARSE_SIZE = 128
+# Limit of the mirrored detail, log of the ratio: more is a shadow or a highlight of the other side.
+LARGEST_MIRRORED = 0.35
 
 
 @dataclass(frozen=True, eq=False)
@@ -76,17 +81,23 @@ def photo_weight(raster: ChartRaster, view: SurfaceView) -> np.ndarray:
     reach = 2 * round(OUTLINE / scale_x) + 1
     around = cv2.erode(view.zbuffer, np.ones((reach, reach), np.uint8))
     seen = depth <= np.minimum(view.zbuffer[row, column], around[row, column] + FAR_BEHIND) + slack
-    mask = view.mask.astype(np.float32)
+    trusted = inside_mask(view.mask)
     # The mask is 0 outside its image.
-    mask = cv2.remap(mask, x * scale_x - 0.5, y * scale_y - 0.5, cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT)
+    trusted = cv2.remap(trusted, x * scale_x - 0.5, y * scale_y - 0.5, cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT)
+    # Texels outside the chart must not cause fading.
+    counts = cv2.medianBlur(np.uint8(seen | ~raster.inside), SPECKLE)
+    # If there is no border, the distance is the largest float.
+    distance = np.minimum(cv2.distanceTransform(counts, cv2.DIST_L2, cv2.DIST_MASK_5), raster.size)
     weight = _smoothstep((cosine - LEAST_COSINE) / (FULL_COSINE - LEAST_COSINE))
-    for counts, feather in ((seen, HIDDEN_FEATHER), (mask > 0.5, MASK_FEATHER)):
-        # Texels outside the chart must not cause fading.
-        counts = cv2.medianBlur(np.uint8(counts | ~raster.inside), SPECKLE)
-        # If there is no border, the distance is the largest float.
-        distance = np.minimum(cv2.distanceTransform(counts, cv2.DIST_L2, cv2.DIST_MASK_5), raster.size)
-        weight *= _smoothstep(distance / (feather * raster.size))
+    weight *= trusted * _smoothstep(distance / (HIDDEN_FEATHER * raster.size))
     return weight * raster.inside
+
+
+def inside_mask(mask: np.ndarray) -> np.ndarray:
+    """Weights [h, w] float32 of a mask's pixels: 0 at its border and outside, 1 well inside."""
+    counts = np.pad(np.uint8(mask > 0.5), 1)
+    distance = cv2.distanceTransform(counts, cv2.DIST_L2, cv2.DIST_MASK_5)[1:-1, 1:-1] / mask.shape[0]
+    return _smoothstep((distance - LEAST_DEPTH) / (FULL_DEPTH - LEAST_DEPTH)).astype(np.float32)
 
 
 def sample_photo(raster: ChartRaster, pixels: np.ndarray, points: np.ndarray, footprint: np.ndarray) -> np.ndarray:
@@ -124,7 +135,7 @@ def sample_photo(raster: ChartRaster, pixels: np.ndarray, points: np.ndarray, fo
 
 
 def blend(
-    raster: ChartRaster,
+    skin: SkinChart,
     photo: np.ndarray,
     weight: np.ndarray,
     appearance: np.ndarray,
@@ -133,40 +144,45 @@ def blend(
 ) -> BakedTextures:
     """Blends the photo's colours and the vertex colours into textures.
 
-    The lit texture is the photo where it is visible and the shaded albedo elsewhere. Near the border, the shaded albedo
-    is shifted by the photo's difference to it, to avoid a seam. The albedo texture is the vertex albedo times the ratio
-    of photo to vertex appearance. This adds detail finer than the vertices, but not light, shadows and highlights,
-    which the appearance already explains. If the appearance is just the shaded albedo, the result is the photo divided
-    by the shading.
+    The lit texture is the photo where it is visible and the shaded albedo elsewhere, times two factors: the photo's
+    ratio to the shaded albedo, continued smoothly over the mesh, which avoids a seam; and the detail of the mirrored
+    side, where the photo shows that. The albedo texture is the vertex albedo times the ratio of photo to vertex
+    appearance, of this side or the mirrored one. This adds detail finer than the vertices, but not light, shadows and
+    highlights, which the appearance already explains. If the appearance is just the shaded albedo, the result is the
+    photo divided by the shading.
 
     Args:
-      raster: raster of the chart.
+      skin: chart of the mesh.
       photo: [T, T, 3] from `sample_photo`.
       weight: [T, T] from `photo_weight`.
       appearance: [N, 3] colours of the vertices in the photo, including its light, RGB in [0, 1].
       albedo: [N, 3] RGB in [0, 1] without light.
       shading: [N, 3] the photo's light at the vertices.
     """
-    relit = np.clip(albedo, 0, 1) * shading
-    vertices = raster.interpolate(np.clip(np.column_stack([appearance, albedo, relit]), 0, 1))
+    raster, share = skin.raster, weight[..., None]
+    relit = np.clip(np.clip(albedo, 0, 1) * shading, 0, 1)
+    vertices = raster.interpolate(np.column_stack([np.clip(np.column_stack([appearance, albedo]), 0, 1), relit]))
     appearance, albedo, relit = vertices[..., :3], vertices[..., 3:6], vertices[..., 6:]
-    share = weight[..., None]
+    ratio = np.log((photo + DARKEST) / (relit + DARKEST))
+    smooth = raster.interpolate(_continued(skin, ratio, weight))
     detail = np.clip((photo + DARKEST) / (appearance + DARKEST), *DETAIL_RANGE)
-    fill = relit + _spread(photo - relit, weight)
+    limited = np.clip(ratio - smooth, -LARGEST_MIRRORED, LARGEST_MIRRORED)
+    mirrored = skin.mirrored(np.concatenate([limited * share, (detail - 1) * share], axis=-1))
+    fill = np.maximum((relit + DARKEST) * np.exp(smooth + mirrored[..., :3]) - DARKEST, 0)
     lit = fill + (photo - fill) * share
-    albedo = albedo * (1 + (detail - 1) * share)
+    albedo = albedo * (1 + (detail - 1) * share + mirrored[..., 3:] * (1 - share))
     return BakedTextures(raster.dilate(np.clip(lit, 0, 1)), raster.dilate(np.clip(albedo, 0, 1)), weight)
 
 
-def _spread(values: np.ndarray, weight: np.ndarray) -> np.ndarray:
-    """Weighted local means of [T, T, 3], extrapolated to texels of weight 0 and fading with distance."""
-    size = values.shape[0]
-    reduced = (SPREAD_SIZE, SPREAD_SIZE)
-    joined = np.concatenate([values * weight[..., None], weight[..., None]], axis=-1)
-    small = cv2.resize(joined, reduced, interpolation=cv2.INTER_AREA)
-    small = cv2.GaussianBlur(small, (0, 0), SPREAD * SPREAD_SIZE, borderType=cv2.BORDER_REPLICATE)
-    means = small[..., :3] / (small[..., 3:] + SPREAD_FLOOR)
-    return cv2.resize(means, (size, size), interpolation=cv2.INTER_CUBIC)
+def _continued(skin: SkinChart, values: np.ndarray, weight: np.ndarray) -> np.ndarray:
+    """Membrane [N, 3] through the values [T, T, 3] of visible texels."""
+    # The square keeps texels near the border, which may be smeared, from deciding what lies beyond it.
+    weight = np.square(weight)[..., None]
+    joined = np.concatenate([values * weight, weight], axis=-1)
+    small = cv2.resize(joined, (COARSE_SIZE, COARSE_SIZE), interpolation=cv2.INTER_AREA)
+    read = at_vertices(skin.chart, cv2.GaussianBlur(small, (0, 0), 1.0), len(skin.skin))
+    mass = np.maximum(read[:, 3:], np.finfo(np.float32).tiny)
+    return membrane(skin.laplacian, read[:, :3] / mass, read[:, 3] * skin.skin)
 
 
 def _smoothstep(x: np.ndarray) -> np.ndarray:

@@ -17,6 +17,7 @@ from lib.files.numpy_files import read_npz, write_npz
 from lib.geometry.camera import Camera
 from lib.mesh_export import gltf, normal_map, texture_baking, uv_chart
 from lib.mesh_export.mesh_io import write_mesh
+from lib.mesh_export.texture_fill import SkinChart
 from lib.mesh_export.textured_obj import write_textured_obj
 from lib.mesh_renderer.fragments import triangle_ids_and_depth
 from model.morphable_model import MorphableModel, PosedFace
@@ -104,9 +105,15 @@ class Exporter:
         return load_chart(self.morphable, self.cache)
 
     @cached_property
+    def skin(self) -> SkinChart:
+        """The chart with its texels, prepared for baking."""
+        model = self.morphable.face_model
+        return SkinChart.of(self.chart, self.texture_size, model.skin_mask, model.mirror_index)
+
+    @property
     def raster(self) -> uv_chart.ChartRaster:
         """Texels of the chart."""
-        return uv_chart.rasterize_chart(self.chart, self.texture_size)
+        return self.skin.raster
 
     def prepare(self) -> None:
         """Creates or loads the chart now, if the formats have textures.
@@ -115,7 +122,7 @@ class Exporter:
           UserError: the stored chart is damaged.
         """
         if self.textured:
-            self.raster  # noqa: B018 - computed once, kept
+            self.skin  # noqa: B018 - computed once, kept
 
     def __call__(
         self, folder: Path, result: "PhotoResult", formats: Sequence[str] | None = None
@@ -207,7 +214,7 @@ class Exporter:
         footprint = uv_chart.texel_footprint(self.chart, points, size)
         colours = texture_baking.sample_photo(self.raster, result.region.pixels, points, footprint)
         vertices = (tensor[0].numpy() for tensor in (face_gcn.colour, face_gcn.albedo, face_gcn.coarse.face.shading))
-        baked = texture_baking.blend(self.raster, colours, weight, *vertices)
+        baked = texture_baking.blend(self.skin, colours, weight, *vertices)
         normals = self.relief(face_gcn.coarse.face.shape[0].numpy(), baked.albedo, weight)
         density = self.raster.interpolate(footprint[:, None])[..., 0].astype(np.float32)
         return FaceTextures(texture_bytes(baked.albedo), texture_bytes(baked.lit), normals, weight, density)

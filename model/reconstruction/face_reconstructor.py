@@ -3,7 +3,7 @@
 import dataclasses
 import os
 from collections.abc import Iterable, Mapping, Sequence
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any, overload
 
@@ -17,6 +17,7 @@ from lib.face_image.region import PhotoRegion
 from lib.geometry.camera import Camera
 from lib.geometry.lighting import BANDS
 from lib.images.display import clipped, to_bytes
+from lib.mesh_export.texture_baking import inside_mask
 from lib.mesh_renderer.fragments import interpolate, rasterize
 from model.dense_landmarks.source import surface_points
 from model.face_gcn import FaceReconstruction
@@ -30,6 +31,7 @@ from model.fitting.weights import FitWeights
 from model.metrics.images import coverage, masked_psnr
 from model.photos.reader import AlignedPhoto, FoundFaces, PhotoReader
 from model.pipeline import Pipeline, load_parser, load_pipeline, restore_texture_network
+from model.reconstruction.careful_albedo import reconstruct_carefully
 from model.reconstruction.draft import Draft, fit_targets, mesh_points
 from model.reconstruction.export import Exporter
 from model.reconstruction.photo_result import PhotoResult
@@ -73,7 +75,7 @@ class FaceReconstructor:
         self.fitter = Fitter(morphable, camera, self.learning_rate, self.weights, self.mesh)
         if self.mesh is not None:
             self.fit_landmarks = LandmarkFitter(pipeline.face_model, camera, self.mesh, self.weights)
-        self._face_gcn = tf.function(pipeline.face_gcn, reduce_retracing=True)
+        self._face_gcn = tf.function(partial(reconstruct_carefully, pipeline.face_gcn), reduce_retracing=True)
 
     @classmethod
     def load(
@@ -193,7 +195,9 @@ class FaceReconstructor:
         photo, coefficients = draft.photo, draft.coefficients[None]
         crop = tf.constant(_rgba(photo.rgb, draft.alpha))
         readable = readable_mask(draft.alpha, given=photo.alpha is not None)
-        result = self._face_gcn(tf.constant(_rgba(photo.rgb, readable)), tf.constant(coefficients), draft.embedding)
+        readable_crop = tf.constant(_rgba(photo.rgb, readable))
+        inside = tf.constant(inside_mask(readable)[None, ..., None])
+        result = self._face_gcn(readable_crop, tf.constant(coefficients), draft.embedding, inside)
         if not np.any(result.mask.numpy() * crop[..., 3:].numpy() >= 0.5):
             raise UserError("the photo's mask must overlap the face, got no overlap (another face's mask?)")
         return PhotoResult(

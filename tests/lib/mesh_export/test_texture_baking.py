@@ -6,12 +6,29 @@ import pytest
 from lib.mesh_export import texture_baking
 from lib.mesh_export.normal_map import detail_normals
 from lib.mesh_export.texture_baking import SurfaceView, blend, photo_weight, sample_photo
-from lib.mesh_export.uv_chart import UvChart, rasterize_chart, texel_footprint
+from lib.mesh_export.texture_fill import SkinChart
+from lib.mesh_export.uv_chart import UvChart, texel_footprint
 
 SIZE = 256
 UV = np.array([[0, 0], [1, 0], [1, 1], [0, 1]], np.float32)
 CHART = UvChart(np.arange(4, dtype=np.int32), UV, np.array([[0, 1, 2], [0, 2, 3]], np.int32))
-RASTER = rasterize_chart(CHART, SIZE)
+# Its left half mirrors its right one.
+SKIN = SkinChart.of(CHART, SIZE, np.ones(4, bool), np.array([1, 0, 3, 2]))
+RASTER = SKIN.raster
+
+
+def grid(side):
+    """The plane as a mesh of `side` x `side` vertices."""
+    row, column = np.divmod(np.arange(side * side), side)
+    uv = np.column_stack([column, row]).astype(np.float32) / (side - 1)
+    corner = (row * side + column).reshape(side, side)[:-1, :-1].ravel()
+    squares = np.stack([corner, corner + 1, corner + side + 1, corner + side], axis=1)
+    triangles = np.concatenate([squares[:, [0, 1, 2]], squares[:, [0, 2, 3]]]).astype(np.int32)
+    mirror = row * side + side - 1 - column
+    return SkinChart.of(UvChart(np.arange(side * side, dtype=np.int32), uv, triangles), SIZE, row >= 0, mirror)
+
+
+GRID = grid(64)
 
 
 def corners(side):
@@ -54,17 +71,18 @@ def test_the_photo_counts_where_the_surface_is_seen():
 
 
 def test_the_photo_counts_inside_the_mask_and_fades_at_its_border():
-    mask = np.ones((128, 128))
-    mask[:, :64] = 0
+    """The border's own pixels, which may show hair or background, do not count at all."""
+    mask = np.ones((224, 224))
+    mask[:, :112] = 0
     weight = photo_weight(RASTER, view(mask=mask))[128]
-    assert (weight[:127] == 0).all()
+    assert (weight[:129] == 0).all()
     assert (weight[140:-16] == 1).all()
     assert (np.diff(weight[120:140]) >= 0).all()
-    assert 0 < weight[128] < 1
+    assert 0 < weight[133] < 1
 
 
 def test_grazing_views_count_less():
-    weights = [photo_weight(RASTER, view(cosine=cosine))[128, 128] for cosine in (0.05, 0.15, 0.25, 0.5)]
+    weights = [photo_weight(RASTER, view(cosine=cosine))[128, 128] for cosine in (0.15, 0.3, 0.4, 0.6)]
     assert weights[0] == 0
     assert 0 < weights[1] < weights[2] < 1
     assert weights[3] == 1
@@ -74,7 +92,7 @@ def test_with_one_texture_the_albedo_is_the_photo_without_the_shading():
     generator = np.random.default_rng(0)
     photo = generator.uniform(0.3, 0.5, (SIZE, SIZE, 3)).astype(np.float32)
     albedo, shading = np.full((4, 3), 0.5), np.tile([0.9, 0.8, 0.7], (4, 1))
-    baked = blend(RASTER, photo, np.ones((SIZE, SIZE), np.float32), albedo * shading, albedo, shading)
+    baked = blend(SKIN, photo, np.ones((SIZE, SIZE), np.float32), albedo * shading, albedo, shading)
     np.testing.assert_allclose(baked.lit, photo, atol=1e-6)
     np.testing.assert_allclose(baked.albedo, photo / shading[0], atol=0.02)  # DARKEST bends it a little
 
@@ -83,27 +101,52 @@ def test_shadows_the_vertices_know_of_stay_out_of_the_albedo():
     photo = np.full((SIZE, SIZE, 3), 0.1, np.float32)
     photo[100:102] = 0.09  # a wrinkle in the shadow
     vertices = [np.full((4, 3), value) for value in (0.1, 0.6, 1.0)]
-    baked = blend(RASTER, photo, np.ones((SIZE, SIZE), np.float32), *vertices)
+    baked = blend(SKIN, photo, np.ones((SIZE, SIZE), np.float32), *vertices)
     np.testing.assert_allclose(baked.albedo[50], 0.6, atol=1e-6)
     assert baked.albedo[101, 5, 0] == pytest.approx(0.55, abs=0.01)
 
 
-def test_beyond_the_photo_there_is_no_seam():
-    """The photo is brighter than the model: the lit texture goes over from one to the other without a step."""
-    photo = np.full((SIZE, SIZE, 3), 0.8, np.float32)
+def half(visible=slice(128, None)):
+    """Weight of a photo that shows some columns of the texture."""
     weight = np.zeros((SIZE, SIZE), np.float32)
-    weight[:, 128:] = 1
+    weight[:, visible] = 1
+    return weight
+
+
+def test_a_face_that_is_brighter_than_its_model_is_so_where_it_is_not_seen():
+    photo = np.full((SIZE, SIZE, 3), 0.8, np.float32)
     vertices = [np.full((4, 3), value) for value in (0.8, 0.5, 1.0)]
-    row = blend(RASTER, photo, weight, *vertices).lit[128, :, 0]
-    assert row[140] == pytest.approx(0.8, abs=1e-6)
-    assert row[20] == pytest.approx(0.5, abs=0.01)
-    assert np.abs(np.diff(row)).max() < 0.1 * (0.8 - 0.5) + 0.01
+    np.testing.assert_allclose(blend(SKIN, photo, half(), *vertices).lit, 0.8, atol=1e-3)
+
+
+def test_at_the_seam_there_is_no_step_and_far_from_it_the_shaded_albedo():
+    """The photo is brighter than the model towards the seam only; beyond, that fades."""
+    photo = np.full((SIZE, SIZE, 3), 0.5, np.float32)
+    photo *= np.exp(0.2 * np.exp(-np.square((np.arange(SIZE) - 128) / 16)))[None, :, None]
+    vertices = [np.full((len(GRID.skin), 3), value) for value in (0.5, 0.5, 1.0)]
+    row = blend(GRID, photo, half(), *vertices).lit[128, :, 0]
+    np.testing.assert_allclose(row[128:], photo[128, 128:, 0], atol=1e-5)
+    assert row[124] > 0.55
+    assert np.abs(np.diff(row)).max() < 0.02
+    assert row[10] == pytest.approx(0.51, abs=0.01)  # the mean ratio: the exposure
+
+
+@pytest.mark.parametrize("kind", ["lit", "albedo"])
+def test_where_only_the_other_side_is_seen_its_detail_is_mirrored(kind):
+    photo = np.full((SIZE, SIZE, 3), 0.5, np.float32)
+    photo[:, 200:202] = 0.4  # a wrinkle
+    vertices = [np.full((len(GRID.skin), 3), value) for value in (0.5, 0.5, 1.0)]
+    row = getattr(blend(GRID, photo, half(), *vertices), kind)[128, :, 0]
+    assert row[54] == pytest.approx(0.4, abs=0.02)  # texel 201 seen from the other end
+    np.testing.assert_allclose(np.delete(row[:120], [53, 54, 55, 56]), 0.5, atol=0.02)
+    everything = getattr(blend(GRID, photo, half(slice(None)), *vertices), kind)[128, :, 0]
+    np.testing.assert_allclose(everything[:190], 0.5, atol=1e-4)  # what is seen is not overwritten
 
 
 def test_detail_is_bounded():
     photo = np.ones((SIZE, SIZE, 3), np.float32)
     vertices = [np.full((4, 3), value) for value in (0.01, 0.3, 1.0)]
-    baked = blend(RASTER, photo, np.ones((SIZE, SIZE), np.float32), *vertices)
+    baked = blend(SKIN, photo, np.ones((SIZE, SIZE), np.float32), *vertices)
     np.testing.assert_allclose(baked.albedo, 0.3 * texture_baking.DETAIL_RANGE[1], atol=1e-6)
 
 

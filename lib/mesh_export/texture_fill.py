@@ -1,0 +1,139 @@
+"""Filling of the skin that a photo does not show: smooth continuation over the mesh, and the mirrored side's detail.
+
+Both together are gradient-domain blending (Perez, Gangnet, Blake, "Poisson Image Editing", 2003): the mirrored detail
+is added to a membrane, the smooth function that meets the photo at the seam. The membrane is screened, so that far from
+the photo the network's albedo decides, at the photo's exposure. It is computed on the mesh's vertices, so cuts of the
+texture chart do not matter.
+"""
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+import scipy.sparse as sp
+import tensorflow as tf
+
+from lib.images.sampling import sample_image
+from lib.mesh_export.uv_chart import ChartRaster, UvChart, rasterize_chart
+
+# Lengths over which a membrane smooths its data, and over which it fades to 0 beyond them: in edges of the mesh, as
+# shares of the square root of its vertex count. On the built-in model 0.12 is 12 edges, two centimetres.
+SMOOTHED, FADED = 0.04, 0.12
+# Limit of the deviations from their mean that are continued: more is a shadow, a highlight, or hair inside the mask.
+LARGEST_CONTINUED = 0.25
+# The membrane is solved to this relative residual, which is below one grey level, in at most so many steps.
+TOLERANCE, STEPS = 1e-3, 300
+
+
+@dataclass(frozen=True, eq=False)
+class SkinChart:
+    """A mesh with its texture chart, prepared for baking.
+
+    Attributes:
+      chart, raster: the chart and its texels.
+      skin: [N] bool, vertices whose colours may be continued to their surroundings.
+      laplacian: [N, N] from `edge_laplacian`.
+      mirror: [T, T, 2] from `mirror_map`.
+    """
+
+    chart: UvChart
+    raster: ChartRaster
+    skin: np.ndarray
+    laplacian: sp.csr_matrix
+    mirror: np.ndarray
+
+    @classmethod
+    def of(cls, chart: UvChart, size: int, skin: np.ndarray, mirror_index: np.ndarray) -> "SkinChart":
+        """Prepares a chart at `size` texels per side; `mirror_index` [N] is the mirrored vertex of each vertex."""
+        raster = rasterize_chart(chart, size)
+        laplacian = edge_laplacian(chart.mesh_triangles, len(mirror_index))
+        return cls(chart, raster, skin, laplacian, mirror_map(chart, raster, mirror_index))
+
+    def mirrored(self, texture: np.ndarray) -> np.ndarray:
+        """A texture [T, T, C] as the mirrored side has it; 0 where there is no mirrored texel."""
+        # OpenCV takes at most four channels.
+        parts = [
+            cv2.remap(np.ascontiguousarray(part), self.mirror, None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT)
+            for part in np.split(texture, range(3, texture.shape[-1], 3), axis=-1)
+        ]
+        return np.concatenate(parts, axis=-1)
+
+
+def edge_laplacian(triangles: np.ndarray, vertex_count: int) -> sp.csr_matrix:
+    """Graph Laplacian [N, N] of a mesh: degrees minus adjacency."""
+    edges = np.concatenate([triangles[:, [0, 1]], triangles[:, [1, 2]], triangles[:, [2, 0]]])
+    ones = np.ones(len(edges), np.float32)
+    adjacency = sp.coo_matrix((ones, edges.T), shape=(vertex_count, vertex_count)).tocsr()
+    adjacency = ((adjacency + adjacency.T) > 0).astype(np.float32)
+    return (sp.diags(np.asarray(adjacency.sum(axis=1)).ravel()) - adjacency).tocsr().astype(np.float32)
+
+
+def membrane(laplacian: sp.csr_matrix, values: np.ndarray, weight: np.ndarray) -> np.ndarray:
+    """Smooth function over the mesh: close to `values` where they have weight, fading to their mean beyond.
+
+    Minimises k sum_i w_i |m_i - v_i|^2 + sum_edges |m_i - m_j|^2 + f sum_i |m_i|^2 over the deviations m from the mean,
+    with k and f from the two lengths.
+
+    Args:
+      laplacian: [N, N] from `edge_laplacian`.
+      values: [N, C]; ignored where the weight is 0.
+      weight: [N] in [0, 1].
+
+    Returns:
+      [N, C] float32.
+    """
+    weight = weight[:, None]
+    mean = (values * weight).sum(axis=0) / np.maximum(weight.sum(), np.finfo(np.float32).tiny)
+    values = np.clip(values - mean, -LARGEST_CONTINUED, LARGEST_CONTINUED)
+    side = np.sqrt(len(values))
+    data = (weight / (SMOOTHED * side) ** 2).astype(np.float32)
+    pull = np.float32(1 / (FADED * side) ** 2)
+    wanted = data * values.astype(np.float32)
+    diagonal = laplacian.diagonal()[:, None] + data + pull
+    # Conjugate gradients with the diagonal as preconditioner, all channels at once.
+    solution = wanted / diagonal
+    residual = wanted - (laplacian @ solution + (data + pull) * solution)
+    scaled = residual / diagonal
+    direction, product = scaled.copy(), (residual * scaled).sum(axis=0)
+    goal = TOLERANCE**2 * np.maximum((wanted * wanted / diagonal).sum(axis=0), np.finfo(np.float32).tiny)
+    for _ in range(STEPS):
+        if (product <= goal).all():
+            break
+        image = laplacian @ direction + (data + pull) * direction
+        step = product / np.maximum((direction * image).sum(axis=0), np.finfo(np.float32).tiny)
+        solution += step * direction
+        residual -= step * image
+        scaled = residual / diagonal
+        previous, product = product, (residual * scaled).sum(axis=0)
+        direction = scaled + product / np.maximum(previous, np.finfo(np.float32).tiny) * direction
+    return (solution + mean).astype(np.float32)
+
+
+def mirror_map(chart: UvChart, raster: ChartRaster, mirror_index: np.ndarray) -> np.ndarray:
+    """The texel that shows the mirrored point of the mesh, for every texel.
+
+    Args:
+      chart: chart of the mesh, and its `raster`.
+      mirror_index: [N] mirrored vertex of each vertex.
+
+    Returns:
+      [T, T, 2] float32 column and row, in the convention of cv2.remap; far outside the texture where there is none:
+      outside the chart, and where the mirrored point lies on a cut.
+    """
+    count = np.bincount(chart.vertex, minlength=len(mirror_index))
+    first = np.zeros(len(mirror_index), np.intp)
+    first[chart.vertex[::-1]] = np.arange(len(chart.vertex))[::-1]
+    whole = (count[mirror_index] == 1).astype(np.float32)
+    found = raster.interpolate(np.column_stack([chart.uv[first[mirror_index]], whole]))
+    place = np.stack([found[..., 0], 1 - found[..., 1]], axis=-1) * raster.size - 0.5
+    # A triangle with a corner on a cut is not whole; rounding is far below the hundredth.
+    place[found[..., 2] < 0.99] = -2 * raster.size
+    return place
+
+
+def at_vertices(chart: UvChart, texture: np.ndarray, vertex_count: int) -> np.ndarray:
+    """Reads a texture [S, S, C] at the vertices [N, C]; on cuts, the mean of all sides."""
+    points = (chart.uv * (1, -1) + (0, 1)) * texture.shape[0]
+    read = sample_image(tf.constant(texture[None]), tf.constant(points[None], tf.float32))[0].numpy()
+    sums = np.column_stack([np.bincount(chart.vertex, column, vertex_count) for column in read.T])
+    return sums / np.maximum(np.bincount(chart.vertex, minlength=vertex_count), 1)[:, None]

@@ -1,0 +1,43 @@
+"""Steps of `FaceGCN` with an albedo that does not trust the outline of the face in the photo."""
+
+import dataclasses
+
+import tensorflow as tf
+
+from lib.images.sampling import sample_image
+from lib.mesh_export.texture_baking import FULL_COSINE, LEAST_COSINE
+from model.face_gcn import CoarseFace, FaceGCN, FaceReconstruction
+from model.projection import facing_cosine
+
+
+def reconstruct_carefully(
+    face_gcn: FaceGCN, crop: tf.Tensor, coefficients: tf.Tensor, embedding: tf.Tensor, inside: tf.Tensor
+) -> FaceReconstruction:
+    """`FaceGCN.__call__`, but the albedo is guessed by the network where the photo is read near an outline.
+
+    Mask and outline are right to a pixel or two. Hair and background that are read there hardly show in the photo's
+    view, but as dark smears when the face turns. The appearance, which reproduces the photo, uses every visible vertex.
+    A network with one texture has no albedo of its own, so its result is unchanged.
+
+    Args:
+      face_gcn: face model, camera and texture network.
+      crop: [1, H, W, 4] RGBA in [0, 1].
+      coefficients: [1, K]; embedding: [1, E].
+      inside: [1, H, W, 1] weights of `lib.mesh_export.texture_baking.inside_mask` for the crop's mask.
+    """
+    coarse = face_gcn.coarse(coefficients, crop)
+    texture = face_gcn.refine(embedding, coarse)
+    result = face_gcn.render(coarse, texture, crop)
+    if texture.shape[-1] == 3:
+        return result
+    careful = face_gcn.refine(embedding, coarse, unoccluded=_trusted(face_gcn, coarse, inside))
+    return dataclasses.replace(result, albedo=careful[..., 3:])
+
+
+def _trusted(face_gcn: FaceGCN, coarse: CoarseFace, inside: tf.Tensor) -> tf.Tensor:
+    """[1, N, 1], 1 for vertices well inside outline and mask; eyes and mouth, which have hollows, always count."""
+    camera, face = face_gcn.camera, coarse.face
+    well_inside = sample_image(inside, camera.project(face.vertices)) > 0.5
+    frontal = facing_cosine(face.vertices, face.normals, camera) > (LEAST_COSINE + FULL_COSINE) / 2
+    skin = tf.constant(face_gcn.morphable.face_model.skin_mask)[None, :, None]
+    return tf.cast((well_inside & frontal) | ~skin, tf.float32)
