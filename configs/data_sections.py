@@ -39,9 +39,16 @@ class Data(Section):
 class FaceModel(Section):
     """The morphable model."""
 
-    source: str = option("'built-in', a face model's .npz file, or a folder of published files (see data/README.md)")
+    source: str = option(
+        "'built-in', 'human-head', a face model's .npz file, or a folder of published files (see data/README.md)"
+    )
+    area: str = option(
+        "part of the human head that is reconstructed; ears: face with ears", choices=("face", "ears", "head")
+    )
     vertex_count: int = option(
-        "approximate vertex count of the built-in model; more vertices: finer and slower", low=2000, high=100000
+        "approximate vertex count of the built-in model or the human head's face; more vertices: finer and slower",
+        low=2000,
+        high=100000,
     )
     seed: int = option("seed of the built-in model's bases; the shipped weights fit the default seed only", low=0)
 

@@ -3,12 +3,13 @@
 from configs import schema
 from lib.errors import UserError
 from lib.face_model.face_model import FaceModel
+from lib.face_model_files.human_head import load_human_head
 from lib.face_model_files.published import known_forms, load_published
 from lib.synthetic.builtin.face_generator import load_face_model as load_built_in
 
 
 def load_face_model(config: schema.Config) -> FaceModel:
-    """Loads the configuration's face model: built in, from an .npz, or converted from published files.
+    """Loads the configuration's face model: built in, the human head, from an .npz, or converted from published files.
 
     Raises:
       UserError: the files are missing or in an unknown format.
@@ -16,10 +17,12 @@ def load_face_model(config: schema.Config) -> FaceModel:
     section = config.face_model
     if section.source == "built-in":
         return load_built_in(config.generated_dir, section.vertex_count, section.seed)
+    if section.source == "human-head":
+        return load_human_head(config.generated_dir, section.area, section.vertex_count)
     path = schema.asset_path(section.source)
     if not path.exists():
         raise UserError(
-            f"face_model.source: must be 'built-in' or a face model in a known form ({known_forms()}), got {path}: "
-            "no such file or folder (data/README.md lists where to get the models)"
+            f"face_model.source: must be 'built-in', 'human-head' or a face model in a known form ({known_forms()}), "
+            f"got {path}: no such file or folder (data/README.md lists where to get the models)"
         )
     return load_published(path, config.generated_dir)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 
@@ -26,6 +27,7 @@ _BOOLEAN = ("skin_mask", "front_mask")
 _ARRAYS = _FLOAT + _INTEGER + _BOOLEAN
 # Optional arrays of a file: both or neither.
 ONE_SIDED, SIGMA = "expression_prior/one_sided", "expression_prior/sigma"
+_REGIONS, _PEOPLE = "regions/", "people/"
 
 
 @dataclass(frozen=True, eq=False)
@@ -74,6 +76,8 @@ class FaceModel:
       expression_names: one name for each expression coefficient, or empty.
       expression_prior: None for unit variance and both signs. Only fitting uses it, so it is not part of the
         fingerprint: weights trained with the model stay valid.
+      people: arrays that describe how identities are distributed (lib.human_head.population), to draw random people;
+        empty where the standard normal distribution of the coefficients is all that is known.
 
     Raises:
       ValueError: a shape, an index or a value is not as described.
@@ -94,6 +98,7 @@ class FaceModel:
     regions: dict[str, np.ndarray] = field(default_factory=dict)
     expression_names: tuple[str, ...] = ()
     expression_prior: ExpressionPrior | None = None
+    people: dict[str, np.ndarray] = field(default_factory=dict)
 
     def __post_init__(self):
         for names, dtype in ((_FLOAT, np.float32), (_INTEGER, np.int32), (_BOOLEAN, np.bool_)):
@@ -128,6 +133,11 @@ class FaceModel:
             digest.update(f"{name} {array.dtype} {array.shape}".encode())
             digest.update(_rounded_projections(array) if array.dtype == np.float32 else array.tobytes())
         digest.update("\n".join(self.expression_names).encode())
+        for name in sorted(self.people):
+            array = self.people[name]
+            digest.update(f"people/{name} {array.shape}".encode())
+            is_float = array.dtype.kind == "f"
+            digest.update(_rounded_projections(array) if is_float else "\n".join(array.tolist()).encode())
         return digest.hexdigest()[:16]
 
     def validate(self) -> None:
@@ -172,9 +182,10 @@ class FaceModel:
     def save(self, path: str | os.PathLike) -> None:
         """Atomically writes an uncompressed .npz of plain arrays."""
         arrays = {name: getattr(self, name) for name in _ARRAYS}
-        arrays |= {f"regions/{name}": weight for name, weight in self.regions.items()}
+        arrays |= {f"{_REGIONS}{name}": weight for name, weight in self.regions.items()}
         arrays |= {"format": np.array(FORMAT), "name": np.array(self.name)}
         arrays |= {"expression_names": np.array(self.expression_names, dtype=np.str_)}
+        arrays |= {f"{_PEOPLE}{name}": array for name, array in self.people.items()}
         if (prior := self.expression_prior) is not None:
             arrays |= {ONE_SIDED: prior.one_sided, SIGMA: prior.sigma}
         write_npz(path, arrays)
@@ -198,11 +209,11 @@ class FaceModel:
             raise UserError(f"{path}: a face model must hold {', '.join(missing)}, got a file without")
         if (ONE_SIDED in arrays) != (SIGMA in arrays):
             raise UserError(f"{path}: a face model must hold both {ONE_SIDED} and {SIGMA} or neither, got one of them")
-        prefix = "regions/"
         try:
             return cls(
                 name=str(arrays["name"]),
-                regions={key[len(prefix) :]: value for key, value in arrays.items() if key.startswith(prefix)},
+                regions=_group(arrays, _REGIONS),
+                people=_group(arrays, _PEOPLE),
                 expression_names=tuple(arrays["expression_names"].tolist()),
                 expression_prior=ExpressionPrior(arrays[ONE_SIDED], arrays[SIGMA]) if SIGMA in arrays else None,
                 **{name: arrays[name] for name in _ARRAYS},
@@ -228,6 +239,10 @@ class FaceModel:
 
     def _fail(self, what: str, expected: str, got) -> None:
         raise ValueError(f"face model {self.name!r}: {what} must be {expected}, got {got}")
+
+
+def _group(arrays: Mapping[str, np.ndarray], prefix: str) -> dict[str, np.ndarray]:
+    return {name[len(prefix) :]: array for name, array in arrays.items() if name.startswith(prefix)}
 
 
 def _rounded_projections(array: np.ndarray) -> bytes:

@@ -40,10 +40,15 @@ class Openings:
         for loop in inner:
             centre = face.points[loop].mean(axis=0)
             if min(np.linalg.norm(centre - eye) for eye in eyes) < EYE_REACH:
-                self._openings.append(_Opening(loop, True))
+                self._add(_Opening(loop, True), "eye")
             elif np.linalg.norm(centre - mouth) < MOUTH_REACH:
-                self._openings.append(_Opening(loop, False))
+                self._add(_Opening(loop, False), "mouth_inside")
         self.count = len(self._openings)
+
+    def _add(self, opening: _Opening, part: str) -> None:
+        """Adds an opening, unless the model has what is seen through it."""
+        if part not in self.face.parts:
+            self._openings.append(opening)
 
     def fill(self, canonical: np.ndarray) -> tuple[Part, np.ndarray, np.ndarray]:
         """Surfaces that close the holes of a deformed face.

@@ -5,6 +5,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from lib.face_model.face_model import FaceModel
+from lib.human_head.population import ANCESTRIES, YEARS, YOUNGEST, Mixture
+from lib.synthetic.appearance.face_units import FULL, is_face_units, sample_face_units
 from lib.synthetic.builtin.expressions import EXPRESSION_NAMES, PARTING, sample_expressions
 
 _PARTING = [EXPRESSION_NAMES.index(name) for name in PARTING]
@@ -143,15 +145,39 @@ def sample_albedo(
     return coefficients + axis.direction * (wanted - coefficients @ axis.direction)
 
 
+# Luminances of the darkest and the lightest skin of each ancestry; they overlap widely.
+_TONES = {"african": (0.14, 0.56), "asian": (0.36, 0.78), "caucasian": (0.42, 0.82)}
+
+
+@dataclass(frozen=True)
+class _Traits:
+    """What shape and appearance of a person have in common: coefficients [Ki], age 0 to 1, sex, range of skin tones."""
+
+    identity: np.ndarray
+    age: float
+    male: float
+    tones: tuple[float, float]
+
+
+def _draw_traits(generator: np.random.Generator, model: FaceModel) -> _Traits:
+    """Draws a person from the model's own distribution of people."""
+    identities, people = Mixture.of(model.people).draw(generator, 2)
+    chosen = int(generator.random() < 0.5)  # of a woman and a man
+    tones = people.ancestry[chosen] @ np.array([_TONES[name] for name in ANCESTRIES])
+    age = float(np.clip((people.age[chosen] - YOUNGEST) / YEARS, 0, 1))
+    return _Traits(identities[chosen], age, float(people.male[chosen] > 0.5), (float(tones[0]), float(tones[1])))
+
+
 def sample_person(generator: np.random.Generator, model: FaceModel, axis: ToneAxis, points: np.ndarray) -> Person:
     """Draws a person; `points` [N, 3] is the mean face in canonical millimetres (places for moles)."""
-    identity = np.clip(generator.normal(size=len(model.identity_basis)), -2.8, 2.8)
-    albedo = sample_albedo(generator, axis)
+    traits = _draw_traits(generator, model) if model.people else None
+    identity = traits.identity if traits else np.clip(generator.normal(size=len(model.identity_basis)), -2.8, 2.8)
+    albedo = sample_albedo(generator, axis, *(traits.tones if traits else ()))
     colour = axis.mean_colour + np.tensordot(albedo, axis.basis, 1)
     skin = np.clip(np.median(colour, axis=0), 0.05, 0.95)
     tone = float(skin @ LUMINANCE)
-    age = float(generator.beta(1.3, 1.6))
-    male = float(generator.random() < 0.5)
+    age = traits.age if traits else float(generator.beta(1.3, 1.6))
+    male = traits.male if traits else float(generator.random() < 0.5)
     fair = np.clip((tone - 0.52) / 0.2, 0, 1)
     weights = np.array([1.6, 1.3, 1.0 * (0.3 + fair), 1.0 * fair, 0.9 * fair, 0.9 * fair, 0.35 * fair, 0, 0])
     weights[7:] = weights.sum() * np.array([0.5, 0.5]) * max(0.0, age - 0.55) * 1.6
@@ -193,6 +219,10 @@ def sample_moment(generator: np.random.Generator, model: FaceModel, person: Pers
             expression += _camera_smile(generator)
         strength = dict(zip(EXPRESSION_NAMES, np.abs(expression) / 2.5, strict=True))
         folds = (strength["brow_inner_raise"], strength["smile_left"], strength["brow_lower_left"])
+    elif is_face_units(model.expression_names):
+        expression = sample_face_units(generator)
+        strength = dict(zip(model.expression_names, expression / FULL, strict=True))
+        folds = (strength["browInnerUp"], strength["mouthSmileLeft"], strength["browDownLeft"])
     else:
         count = len(model.expression_basis)
         expression = generator.normal(size=count) * (generator.random(count) < 0.35) * generator.uniform(0.3, 1.4)

@@ -1,0 +1,99 @@
+"""The human head as a face model: complete, symmetric, usable for photos and by the mesh hierarchy."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+
+from configs import schema
+from lib.face_model.face_model import FaceModel
+from lib.face_model_files import human_head
+from lib.face_model_files.human_head import human_head_model, level_for
+from lib.human_head.shipped import SHIPPED, HumanHead
+from lib.mesh_export.uv_chart import chart_fault
+from lib.mesh_sampling.hierarchy import build_hierarchy
+from lib.synthetic.appearance.face_units import FULL, sample_face_units
+from lib.synthetic.builtin.face_generator import build_face_model
+from lib.synthetic.photos import PhotoSettings, SyntheticFaces
+from model import face_model_source
+from model.networks.mirroring import mirror_matrix
+
+
+@pytest.fixture(scope="module")
+def model() -> FaceModel:
+    return human_head_model(HumanHead.load(SHIPPED), build_face_model(2000), "face", 0)
+
+
+def test_model_is_complete(model):
+    assert model.layout.identity == 120
+    assert model.expression_prior.one_sided.all()
+    for region in ("eye", "iris", "pupil", "lips", "teeth", "mouth_inside", "nostril", "brow", "beard", "skin"):
+        assert model.regions[region].max() > 0.5, region
+    assert 0.35 < model.front_mask.mean() < 0.8
+    assert chart_fault(model.uv, model.triangles) is None
+
+
+def test_bases_are_symmetric(model):
+    assert not mirror_matrix(model)[1]
+
+
+def test_colours_are_in_their_places(model):
+    tone = model.mean_albedo
+    pupil, white, skin = (tone[model.regions[name] > 0.9] for name in ("pupil", "eye", "skin"))
+    assert pupil.mean() < 0.05
+    assert white.max() > 0.7
+    assert (skin[:, 0] > skin[:, 2]).all()
+
+
+def test_file_keeps_people_and_fingerprint(model, tmp_path):
+    model.save(tmp_path / "model.npz")
+    read = FaceModel.load(tmp_path / "model.npz")
+    assert read.fingerprint == model.fingerprint
+    assert set(read.people) == set(model.people)
+    without = dataclasses.replace(model, people={})
+    assert without.fingerprint != model.fingerprint
+
+
+def test_photos_show_people_of_the_mixture(model):
+    faces = SyntheticFaces(model, 64, 3, PhotoSettings(photos_per_identity=1))
+    people = [faces.person(number) for number in range(60)]
+    assert 15 < sum(person.male for person in people) < 45
+    spread = np.std([person.identity for person in people], axis=0).mean()
+    assert 0.8 < spread < 1.2
+    face = faces.sample(0)
+    assert (face.alpha == 255).mean() > 0.15
+    np.testing.assert_array_equal(faces.sample(0).image, face.image)
+
+
+def test_random_expressions_are_one_sided_and_mouths_mostly_closed(model):
+    generator = np.random.default_rng(0)
+    drawn = np.array([sample_face_units(generator) for _ in range(400)])
+    assert drawn.min() >= 0
+    assert drawn.max() <= FULL
+    jaw = drawn[:, model.expression_names.index("jawOpen")]
+    assert 0.02 < (jaw > 0).mean() < 0.4
+
+
+def test_mesh_levels_can_be_built(model):
+    levels = build_hierarchy(model.mean_shape, model.triangles, (4, 4, 4, 4)).level_sizes
+    assert levels[-1] < model.vertex_count / 100
+
+
+def test_densities():
+    assert [level_for(count) for count in (2000, 10_000, 40_000)] == [0, 1, 2]
+
+
+def test_configuration_selects_the_head(monkeypatch, tmp_path):
+    asked = []
+    monkeypatch.setattr(face_model_source, "load_human_head", lambda *arguments: asked.append(arguments))
+    overrides = ["face_model.source=human-head", "face_model.area=ears", f"data.root_dir={tmp_path}"]
+    face_model_source.load_face_model(schema.load(overrides=overrides))
+    assert asked == [(tmp_path / "data" / "generated", "ears", 10_000)]
+
+
+def test_model_is_built_once(monkeypatch, tmp_path):
+    small = build_face_model(2000)
+    monkeypatch.setattr(human_head, "load_built_in", lambda _: small)
+    first = human_head.load_human_head(tmp_path, "face", 2500)
+    monkeypatch.setattr(human_head, "human_head_model", None)
+    assert human_head.load_human_head(tmp_path, "face", 2500).fingerprint == first.fingerprint
