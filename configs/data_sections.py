@@ -2,7 +2,7 @@
 
 import dataclasses
 
-from configs.section import Section, option
+from configs.section import SEEDS, Section, option, plain_name_fault
 from lib.errors import UserError
 
 
@@ -16,19 +16,21 @@ class Data(Section):
     root_dir: str = option("folder that holds data/ and checkpoints/")
     image_size: int = option("side of the square crops [px]; the camera scales with it", low=32, high=1024)
     synthetic_count: int = option("synthetic crops that create_bin.py renders when run without --input", low=3)
-    synthetic_seed: int = option("seed of the synthetic crops; must differ from pretrain.seed", low=0)
+    synthetic_seed: int = option("seed of the synthetic crops; must differ from pretrain.seed", low=0, high=SEEDS)
     validation: float = option("share of the crops kept for validation", above=0, high=0.5)
     test: float = option("share of the crops kept for testing", above=0, high=0.5)
     split_seed: int = option(
-        "seed of the split; separate from train.seed, so that runs with different seeds are comparable", low=0
+        "seed of the split; separate from train.seed, so that runs with different seeds are comparable",
+        low=0,
+        high=SEEDS,
     )
     buffer_size: int = option("batches prefetched while the network computes", low=1)
     workers: int = option("processes or threads that prepare data; 0: one per processor", low=0, high=256)
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if not self.name or "/" in self.name or "\\" in self.name or self.name.startswith("."):
-            raise UserError(f"data.name: must be a plain file name, got '{self.name}'")
+        if fault := plain_name_fault(self.name):
+            raise UserError(f"data.name: {fault}")
         if self.validation + self.test >= 1:
             raise UserError(
                 f"data.validation and data.test: must add up to less than 1, got {self.validation:g} and {self.test:g}"
@@ -50,7 +52,9 @@ class FaceModel(Section):
         low=2000,
         high=100000,
     )
-    seed: int = option("seed of the built-in model's bases; the shipped weights fit the default seed only", low=0)
+    seed: int = option(
+        "seed of the built-in model's bases; the shipped weights fit the default seed only", low=0, high=SEEDS
+    )
 
 
 @dataclasses.dataclass(frozen=True)

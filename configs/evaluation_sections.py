@@ -2,7 +2,7 @@
 
 import dataclasses
 
-from configs.section import Section, option
+from configs.section import SEEDS, Section, option
 
 
 @dataclasses.dataclass(frozen=True)
@@ -25,4 +25,6 @@ class Evaluate(Section):
     identity_people: int = option(
         "people the identity network must tell apart, with four new synthetic photos each; 0: none", low=0
     )
-    seed: int = option("seed of the new photos; must differ from data.synthetic_seed and pretrain.seed", low=0)
+    seed: int = option(
+        "seed of the new photos; must differ from data.synthetic_seed and pretrain.seed", low=0, high=SEEDS
+    )

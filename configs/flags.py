@@ -8,6 +8,7 @@ from typing import Any, NoReturn
 
 from configs import schema
 from lib.errors import DiskFull, UserError
+from lib.runtime.interruption import Interrupted, signals_interrupt
 
 # Flags, most of them named as in the original program, and the option each one sets.
 OPTIONS = {
@@ -103,13 +104,16 @@ def run(program: Callable[[], int | None], resume: str) -> int:
       resume: how to resume after an interruption, shown to the user.
 
     Returns:
-      The exit code: 2 for UserError, OSError or DiskFull, 130 when interrupted.
+      The exit code: 2 for UserError, OSError or DiskFull; when told to stop, 128 plus the signal's number (130 for
+      Ctrl-C, 143 for SIGTERM).
     """
     try:
-        return program() or 0
+        with signals_interrupt():
+            return program() or 0
     except (UserError, OSError, DiskFull) as error:
         print(f"error: {' '.join(str(error).split())}", file=sys.stderr)
         return 2
-    except KeyboardInterrupt:
-        print(f"\ninterrupted; {resume}", file=sys.stderr)
-        return 130
+    except KeyboardInterrupt as error:
+        stop = error if isinstance(error, Interrupted) else Interrupted()
+        print(f"\ninterrupted; {stop.advice or resume}", file=sys.stderr)
+        return 128 + stop.number

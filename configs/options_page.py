@@ -54,7 +54,7 @@ def _allowed(bounds: Any) -> str:
     if bounds["choices"]:
         return ", ".join(f"`{choice}`" for choice in bounds["choices"])
     limits = (("from", bounds["low"]), ("above", bounds["above"]), ("to", bounds["high"]))
-    return " ".join(f"{word} {limit:g}" for word, limit in limits if limit is not None)
+    return " ".join(f"{word} {limit:.10g}" for word, limit in limits if limit is not None)
 
 
 if __name__ == "__main__":

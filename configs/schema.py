@@ -11,18 +11,25 @@ import math
 import os
 import sys
 import types
+import unicodedata
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, get_type_hints
 
-import yaml
-
-from configs import data_sections, evaluation_sections, network_sections, photo_sections, training_sections
-from configs.section import Section
+from configs import (
+    data_sections,
+    evaluation_sections,
+    network_sections,
+    photo_sections,
+    plain_yaml,
+    training_sections,
+)
+from configs.section import LARGEST, Section, shown
 from lib.errors import UserError
 
 DEFAULT = Path(__file__).resolve().parent / "default.yaml"
 REPOSITORY = DEFAULT.parents[1]
+MAX_BYTES = 100_000  # of a configuration file; default.yaml has a fifth of that
 
 
 @dataclasses.dataclass(frozen=True)
@@ -149,28 +156,20 @@ def _scalar(value: Any) -> str:
     return text
 
 
-class _UniqueKeys(yaml.SafeLoader):
-    """YAML loader that rejects repeated keys, which PyYAML accepts silently."""
-
-    def construct_mapping(self, node, deep=False):
-        keys = [key.value for key, _ in node.value]
-        if repeated := [key for i, key in enumerate(keys) if key in keys[:i]]:
-            raise yaml.constructor.ConstructorError(
-                None, None, f"keys must be unique, got '{repeated[0]}' twice", node.start_mark
-            )
-        return super().construct_mapping(node, deep)
-
-
 def _read(path: Path) -> dict[str, dict[str, Any]]:
     try:
-        values = yaml.load(Path(path).read_text(encoding="utf-8"), _UniqueKeys)
+        size = path.stat().st_size
+        if size > MAX_BYTES:
+            raise UserError(f"{path}: must be a configuration file of at most {MAX_BYTES:,} bytes, got {size:,}")
+        text = path.read_text(encoding="utf-8")
     except FileNotFoundError as error:
         raise UserError(f"{path}: must be a configuration file, got none (see configs/)") from error
     except (OSError, UnicodeDecodeError) as error:
         raise UserError(f"{path}: must be a readable configuration file, got: {error}") from error
-    except yaml.YAMLError as error:
-        detail = " ".join(str(error).split())
-        raise UserError(f"{path}: must be YAML, got: {detail}") from error
+    try:
+        values = plain_yaml.parse(text)
+    except plain_yaml.BadYaml as error:
+        raise UserError(f"{path}: must be YAML, got: {error}") from error
     if values is None:
         return {}
     if not isinstance(values, dict) or not all(isinstance(v, dict) for v in values.values()):
@@ -197,16 +196,16 @@ def _parse_overrides(overrides: Iterable[str] | Mapping[str, Any]) -> dict[str, 
     for text in overrides:
         key, equals, value = text.partition("=")
         if not equals or "." not in key:
-            raise UserError(f"an override must be section.key=value, got '{text}'")
+            raise UserError(f"an override must be section.key=value, got {shown(text)}")
         _check_known(key, "command line")
         section, name = key.split(".")
         if get_type_hints(get_type_hints(Config)[section])[name] is str:
             parsed[key] = value  # not YAML: names such as 007 stay strings, and paths may hold YAML syntax
             continue
         try:
-            parsed[key] = yaml.safe_load(value)
-        except yaml.YAMLError as error:
-            raise UserError(f"{key}: the value must be YAML, got '{value}'") from error
+            parsed[key] = plain_yaml.parse(value)
+        except plain_yaml.BadYaml as error:
+            raise UserError(f"{key}: the value must be YAML, got {shown(value)}") from error
     return parsed
 
 
@@ -233,21 +232,33 @@ def _convert(value: Any, wanted: Any, key: str) -> Any:
     if isinstance(wanted, types.GenericAlias):  # tuple[int, ...]
         (item, _) = wanted.__args__
         if not isinstance(value, (list, tuple)):
-            raise UserError(f"{key}: must be a list of {item.__name__}, got {value!r}")
+            raise UserError(f"{key}: must be a list of {item.__name__}, got {shown(value)}")
         return tuple(_convert(v, item, key) for v in value)
     if wanted is float and isinstance(value, str):
         try:
             value = float(value)  # YAML reads 1e-3 as a string
         except ValueError:
-            raise UserError(f"{key}: must be a number, got {value!r}") from None
+            raise UserError(f"{key}: must be a number, got {shown(value)}") from None
+    if wanted is int and type(value) is int and abs(value) > LARGEST:
+        raise UserError(f"{key}: must be at most {LARGEST:,} in size, got {shown(value)}")
     if wanted is float and isinstance(value, int) and not isinstance(value, bool):
-        value = float(value)
+        try:
+            value = float(value)
+        except OverflowError:
+            raise UserError(f"{key}: must be finite, got {shown(value)}") from None
     if type(value) is not wanted:
         names = {bool: "true or false", int: "a whole number", float: "a number", str: "a text (in quotes)"}
-        raise UserError(f"{key}: must be {names[wanted]}, got {value!r}")
+        raise UserError(f"{key}: must be {names[wanted]}, got {shown(value)}")
     if wanted is float and not math.isfinite(value):
         raise UserError(f"{key}: must be finite, got {value}")
+    if wanted is str and any(_is_unprintable(character) for character in value):
+        raise UserError(f"{key}: must be a text without control characters, got {shown(value)}")
     return value
+
+
+def _is_unprintable(character: str) -> bool:
+    """True for control characters and for halves of surrogate pairs, except bytes of file names that are not UTF-8."""
+    return unicodedata.category(character) in ("Cc", "Cs") and not "\udc80" <= character <= "\udcff"
 
 
 if __name__ == "__main__":

@@ -6,9 +6,31 @@ override parts of it.
 
 import dataclasses
 import inspect
+import os
 from typing import Any
 
 from lib.errors import UserError
+
+LARGEST = 2**53  # size of the largest whole number; larger ones are no counts, and not exact as floats
+SEEDS = 2**32 - 1  # largest seed that NumPy's global generator accepts
+_SHOWN = 60  # characters of a wrong value in a message
+
+
+def shown(value: object) -> str:
+    """A wrong value for a message, cut after a few characters; containers are not expanded."""
+    if isinstance(value, (list, tuple, dict, set)):
+        return f"a {type(value).__name__} of {len(value)}"
+    if isinstance(value, int) and abs(value) > LARGEST:
+        return f"a whole number of {value.bit_length()} bits"  # str() refuses thousands of digits
+    text = repr(value)
+    return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}..."
+
+
+def plain_name_fault(name: str) -> str | None:
+    """The reason why a text cannot be a file or folder name that stays in its folder; None if it can."""
+    if name and not set(name) & {"/", "\\"} and not name.startswith(".") and len(os.fsencode(name)) <= 200:
+        return None
+    return f"must be a plain file name, got {shown(name)}"
 
 
 def option(
@@ -46,10 +68,11 @@ def _snake(name: str) -> str:
 
 def _check(key: str, value: Any, bounds: Any) -> None:
     if bounds["choices"] and value not in bounds["choices"]:
-        raise UserError(f"{key}: must be one of {', '.join(map(str, bounds['choices']))}, got {value}")
+        got = str(value) if len(str(value)) <= _SHOWN else shown(value)
+        raise UserError(f"{key}: must be one of {', '.join(map(str, bounds['choices']))}, got {got}")
     if bounds["low"] is not None and value < bounds["low"]:
-        raise UserError(f"{key}: must be at least {bounds['low']:g}, got {value:g}")
+        raise UserError(f"{key}: must be at least {bounds['low']:.10g}, got {value:.10g}")
     if bounds["high"] is not None and value > bounds["high"]:
-        raise UserError(f"{key}: must be at most {bounds['high']:g}, got {value:g}")
+        raise UserError(f"{key}: must be at most {bounds['high']:.10g}, got {value:.10g}")
     if bounds["above"] is not None and not value > bounds["above"]:
-        raise UserError(f"{key}: must be more than {bounds['above']:g}, got {value:g}")
+        raise UserError(f"{key}: must be more than {bounds['above']:.10g}, got {value:.10g}")

@@ -2,7 +2,8 @@
 
 import dataclasses
 
-from configs.section import Section, option
+from configs.section import SEEDS, Section, option, plain_name_fault
+from lib.errors import UserError
 
 
 @dataclasses.dataclass(frozen=True)
@@ -60,7 +61,7 @@ class Train(Section):
         choices=("all", "rec", "render"),
     )
     restore: bool = option("continue from the run's last checkpoint instead of starting over")
-    seed: int = option("seed of the initial weights and the data order", low=0)
+    seed: int = option("seed of the initial weights and the data order", low=0, high=SEEDS)
     batch_size: int = option("crops per update; many small updates learn faster than few large ones", low=1, high=1024)
     epochs: int = option("passes over the training crops", low=1)
     updates_per_epoch: int = option("updates per epoch; 0: all training crops once", low=0)
@@ -71,6 +72,11 @@ class Train(Section):
     )
     hide: float = option("share of crops with a random part hidden, which the network must fill in", low=0, high=1)
     samples: int = option("faces per sample sheet", low=1, high=64)
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.suffix and (fault := plain_name_fault(self.suffix)):
+            raise UserError(f"train.suffix: {fault}")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -94,7 +100,7 @@ class Pretrain(Section):
     initial: str = option(
         "TF-Slim checkpoint (resnet_v1_50.ckpt) that initialises the regressor's ResNet-50; empty: random weights"
     )
-    seed: int = option("seed of the faces, the initial weights and the data order", low=0)
+    seed: int = option("seed of the faces, the initial weights and the data order", low=0, high=SEEDS - 1)
     batch_size: int = option("faces per update", low=2, high=1024)
     regressor_updates: int = option("updates of the regressor", low=0)
     identity_updates: int = option("updates of the identity network", low=0)

@@ -1,0 +1,71 @@
+"""Reads YAML of nested plain values from untrusted sources in bounded time.
+
+Not accepted: anchors and aliases (a few lines of them describe a list of billions), nesting beyond `MAX_DEPTH` (the
+scanner's time grows with the square of the depth), repeated keys (PyYAML accepts them silently), and dates, which
+PyYAML would convert: here they are texts.
+"""
+
+from typing import Any
+
+import yaml
+
+MAX_DEPTH = 8
+_TIMESTAMP = "tag:yaml.org,2002:timestamp"
+
+
+class BadYaml(ValueError):
+    """The text is not such YAML; the message is one line."""
+
+
+def parse(text: str) -> Any:
+    """The value that a YAML text describes.
+
+    Raises:
+      BadYaml: the text is not YAML, or uses what this module does not accept.
+    """
+    try:
+        return yaml.load(text, _PlainLoader)
+    except yaml.YAMLError as error:
+        raise BadYaml(_one_line(error)) from error
+    # PyYAML's constructors pass on whatever int(), float() and their tables raise, e.g. for `0x_` and `!!bool maybe`.
+    except (ValueError, LookupError, ArithmeticError, AttributeError, TypeError, RecursionError) as error:
+        raise BadYaml(f"a value that cannot be read ({_one_line(error)})") from error
+
+
+class _PlainLoader(yaml.SafeLoader):
+    """SafeLoader that rejects what the module's docstring lists, as soon as it is met."""
+
+    yaml_implicit_resolvers = {  # noqa: RUF012 - PyYAML's own attribute
+        first: [(tag, pattern) for tag, pattern in resolvers if tag != _TIMESTAMP]
+        for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
+    }
+    depth = 0
+
+    def compose_node(self, parent: Any, index: Any) -> Any:
+        event = self.peek_event()
+        if isinstance(event, yaml.AliasEvent) or getattr(event, "anchor", None) is not None:
+            self._reject("values must be written out, got an anchor or alias", event)
+        if self.depth > MAX_DEPTH:
+            self._reject(f"lists and sections must be nested at most {MAX_DEPTH} deep, got more", event)
+        self.depth += 1
+        node = super().compose_node(parent, index)
+        self.depth -= 1
+        return node
+
+    def construct_mapping(self, node: Any, deep: bool = False) -> dict:
+        seen = set()
+        for key, _ in node.value:
+            if isinstance(key, yaml.ScalarNode) and key.value in seen:
+                raise yaml.constructor.ConstructorError(
+                    None, None, f"keys must be unique, got '{key.value}' twice", node.start_mark
+                )
+            seen.add(key.value if isinstance(key, yaml.ScalarNode) else None)
+        return super().construct_mapping(node, deep)
+
+    def _reject(self, reason: str, event: Any) -> None:
+        raise yaml.composer.ComposerError(None, None, reason, event.start_mark)
+
+
+def _one_line(error: BaseException) -> str:
+    text = " ".join(str(error).split()) or type(error).__name__
+    return text if len(text) <= 300 else f"{text[:300]}..."
