@@ -4,14 +4,24 @@ import contextlib
 import errno
 import hashlib
 import os
+import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
-from lib.errors import DiskFull
+from lib.errors import DiskFull, UserError
+from lib.files.locks import is_in_place, lock
 
 # No space left, quota exceeded, file too large (a limit of the process or of the file system).
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+_MARK = "-unfinished-"  # in the names of temporary files
+_PART_BYTES = 60  # of stem and suffix that are repeated in the temporary name
+_swept: set[Path] = set()  # folders in which this process has removed leftovers
+
+
+def is_disk_full(error: BaseException) -> bool:
+    """True if an exception reports a full disk."""
+    return isinstance(error, DiskFull) or (isinstance(error, OSError) and error.errno in _FULL)
 
 
 @contextlib.contextmanager
@@ -24,7 +34,7 @@ def space_for(path: str | os.PathLike) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        if error.errno not in _FULL:
+        if not is_disk_full(error):
             raise
         raise DiskFull(
             f"{path}: must fit on its disk, got: {error.strerror}; earlier files are unchanged (free space or choose "
@@ -33,35 +43,88 @@ def space_for(path: str | os.PathLike) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def atomic_path(path: str | os.PathLike) -> Iterator[Path]:
+def atomic_path(path: str | os.PathLike, durable: bool = False) -> Iterator[Path]:
     """Yields a temporary path in the same folder; it replaces `path` when the block ends without an exception.
 
-    If the run is killed or the disk fills up, the earlier file stays untouched. The temporary name keeps the suffix,
-    because writers choose their format by it.
+    If the run is killed or the disk fills up, the earlier file stays untouched, and the next run that writes to the
+    folder removes the temporary one. Its name keeps the suffix, because writers choose their format by it.
+
+    Args:
+      path: the file to create or replace.
+      durable: wait until contents and name are on the disk, so that the file also survives a power failure.
 
     Raises:
+      UserError: `path` is a folder, a device or anything else than a regular file.
       DiskFull: see `space_for`.
     """
     path = Path(path)
-    with space_for(path), _beside(path) as temporary:
+    if not path.is_file() and path.exists():
+        raise UserError(f"{path}: must be a regular file to be replaced, got {_kind(path)} (choose another name)")
+    with space_for(path), _beside(path, durable) as temporary:
         yield temporary
 
 
 @contextlib.contextmanager
-def _beside(path: Path) -> Iterator[Path]:
+def _beside(path: Path, durable: bool) -> Iterator[Path]:
     path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(prefix=f".{path.stem}-", suffix=path.suffix, dir=path.parent)
-    os.close(handle)
-    temporary = Path(name)
+    _remove_leftovers(path.parent.resolve())
+    handle, temporary = _locked_temporary(path)
     try:
+        if sys.platform == "win32":  # which does not rename open files
+            os.close(handle)
         yield temporary
         # mkstemp makes the file private; the result should follow the user's umask like any other file.
         umask = os.umask(0)
         os.umask(umask)
         temporary.chmod(0o666 & ~umask)
+        if durable:
+            _synchronise(temporary)
         temporary.replace(path)
+        if durable and sys.platform != "win32":  # which cannot open folders
+            _synchronise(path.parent)
     finally:
         temporary.unlink(missing_ok=True)
+        if sys.platform != "win32":
+            os.close(handle)
+
+
+def _locked_temporary(path: Path) -> tuple[int, Path]:
+    """Creates a temporary file for `path` and locks it, so that no other process takes it for a leftover."""
+    # A name may already be as long as the file system allows.
+    stem, suffix = (os.fsdecode(os.fsencode(part)[:_PART_BYTES]) for part in (path.stem, path.suffix))
+    while True:
+        handle, name = tempfile.mkstemp(prefix=f".{stem}{_MARK}", suffix=suffix, dir=path.parent)
+        lock(handle, wait=True)
+        if is_in_place(handle, Path(name)):
+            return handle, Path(name)
+        os.close(handle)
+
+
+def _remove_leftovers(folder: Path) -> None:
+    """Deletes temporary files of killed runs in a folder: those that no process has locked. Once per process."""
+    if folder in _swept or sys.platform == "win32":
+        return
+    _swept.add(folder)
+    for leftover in folder.glob(f".*{_MARK}*"):
+        with contextlib.suppress(OSError):  # gone meanwhile, a link, a folder, or somebody else's
+            handle = os.open(leftover, os.O_RDWR | getattr(os, "O_NOFOLLOW", 0))
+            try:
+                if lock(handle, wait=False) and leftover.is_file():
+                    leftover.unlink()
+            finally:
+                os.close(handle)
+
+
+def _synchronise(path: Path) -> None:
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def _kind(path: Path) -> str:
+    return "a folder" if path.is_dir() else "a device, a pipe or a socket"
 
 
 def file_sha256(path: str | os.PathLike) -> str:

@@ -15,7 +15,7 @@ _CHECKSUMS = "checksums"
 
 
 def write(path: str | os.PathLike, arrays: Mapping[str, np.ndarray], header: Mapping, compress: bool = False) -> None:
-    """Writes the file atomically.
+    """Writes the file atomically; when it returns, the file also survives a power failure.
 
     Args:
       path: the .npz to create or replace.
@@ -28,7 +28,8 @@ def write(path: str | os.PathLike, arrays: Mapping[str, np.ndarray], header: Map
     """
     checksums = {name: _checksum(name, array) for name, array in arrays.items()}
     text = json_text({**header, _CHECKSUMS: checksums})
-    write_npz(path, {**arrays, _HEADER: np.frombuffer(text.encode(), np.uint8)}, compress)
+    # Checkpoints and weights are worth a wait until the disk has them.
+    write_npz(path, {**arrays, _HEADER: np.frombuffer(text.encode(), np.uint8)}, compress, durable=True)
 
 
 def read(path: str | os.PathLike) -> tuple[dict, dict[str, np.ndarray]]:

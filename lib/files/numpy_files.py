@@ -4,11 +4,12 @@ NumPy allocates the size declared in a file before it reads the data, and a comp
 times its own size. Therefore all declared sizes are checked against the file before anything is unpacked.
 """
 
+import contextlib
 import math
 import os
+import sys
 import zipfile
-import zlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import IO
 
@@ -28,20 +29,23 @@ class DamagedFile(ValueError):
     """The file cannot be read; the message is one line without the file's name."""
 
 
-def write_npz(path: str | os.PathLike, arrays: Mapping[str, ArrayLike], compress: bool = False) -> None:
+def write_npz(
+    path: str | os.PathLike, arrays: Mapping[str, ArrayLike], compress: bool = False, durable: bool = False
+) -> None:
     """Writes or replaces an .npz that `read_npz` reads.
 
     Args:
       path: the file.
       arrays: name -> array.
       compress: whether to compress the arrays.
+      durable: see `atomic_path`.
 
     Raises:
       ValueError: an array holds Python objects, which would require pickle.
       DiskFull: the earlier file, if any, is unchanged.
     """
     store = np.savez_compressed if compress else np.savez
-    with atomic_path(path) as temporary, open(temporary, "wb") as stream:
+    with atomic_path(path, durable) as temporary, open(temporary, "wb") as stream:
         store(stream, allow_pickle=False, **arrays)
 
 
@@ -57,27 +61,27 @@ def read_npz(path: str | os.PathLike, names: Iterable[str] | None = None) -> dic
       OSError: the file cannot be read.
     """
     check_npz(path)
-    try:
-        with np.load(path, allow_pickle=False) as data:
-            return {name: data[name] for name in (data.files if names is None else names)}
-    except (zipfile.BadZipFile, zlib.error, EOFError) as error:
-        raise DamagedFile(_one_line(error)) from error
-    except KeyError as error:
-        raise DamagedFile(f"no array {_one_line(error)}") from error
+    with _damage_named("a damaged archive"), np.load(path, allow_pickle=False) as data:
+        names = data.files if names is None else list(names)
+        if missing := [name for name in names if name not in data.files]:
+            raise DamagedFile(f"no array '{missing[0]}'")
+        return {name: data[name] for name in names}
 
 
 def check_npz(path: str | os.PathLike) -> None:
     """Checks an .npz by its headers alone; raises the same errors as `read_npz`."""
-    try:
-        with zipfile.ZipFile(path) as archive:
-            members = archive.infolist()
-            _check_sizes(members, os.path.getsize(path))
-            for member in members:
-                with archive.open(member) as stream:
-                    _check_array(stream, member.file_size, member.filename)
-    # Encrypted archives raise RuntimeError.
-    except (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError) as error:
-        raise DamagedFile(f"no archive of arrays: {_one_line(error)}") from error
+    with _damage_named("no archive of arrays"), zipfile.ZipFile(path) as archive:
+        members = archive.infolist()
+        _check_sizes(members, os.path.getsize(path))
+        for member in members:
+            with archive.open(member) as stream:
+                _check_array(stream, member.file_size, member.filename)
+
+
+def report_remade(path: str | os.PathLike, reason: object) -> None:
+    """Prints that a file of this program was damaged and is made again, in one line on stderr."""
+    text = " ".join(str(reason).split()).removeprefix(f"{path}: ")
+    print(f"{path}: damaged, made again ({text})", file=sys.stderr)
 
 
 def read_npy(path: str | os.PathLike) -> np.ndarray:
@@ -91,7 +95,28 @@ def read_npy(path: str | os.PathLike) -> np.ndarray:
     with open(path, "rb") as stream:
         _check_array(stream, path.stat().st_size, path.name)
         stream.seek(0)
-        return np.lib.format.read_array(stream, allow_pickle=False)
+        with _damage_named("a damaged array"):
+            return np.lib.format.read_array(stream, allow_pickle=False)
+
+
+@contextlib.contextmanager
+def _damage_named(what: str) -> Iterator[None]:
+    """Turns whatever a parser raises for damaged bytes into DamagedFile.
+
+    The exceptions of zipfile and of NumPy's header parser follow no list: a flipped bit can give a negative offset
+    (OSError, "Invalid argument"), an unknown compression method, a Python token that does not end, or a struct that is
+    too short. Errors of the file system itself, which name the file, pass.
+    """
+    try:
+        yield
+    except (DamagedFile, MemoryError):
+        raise
+    except OSError as error:
+        if error.filename is not None:
+            raise
+        raise DamagedFile(f"{what}: {_one_line(error)}") from error
+    except Exception as error:
+        raise DamagedFile(f"{what}: {_one_line(error)}") from error
 
 
 def check_unpacked(unpacked: int, size: int) -> None:
@@ -124,7 +149,7 @@ def _check_array(stream: IO[bytes], size: int, name: str) -> None:
             raise ValueError(f"version {version}")
         read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
         shape, _, dtype = read(stream)
-    except (ValueError, EOFError, TypeError, SyntaxError, RecursionError, MemoryError) as error:
+    except Exception as error:  # NumPy parses the header as Python source, see `_damage_named`
         raise DamagedFile(f"{name!r} must be a NumPy array, got something else ({_one_line(error)})") from error
     if dtype.hasobject:
         raise DamagedFile(f"{name!r} holds pickled Python objects, which can run code and are not read")

@@ -1,11 +1,9 @@
 """Writing of record files; `lib.records.record_file` describes the layout."""
 
 import contextlib
-import glob
 import json
 import math
 import os
-import sys
 import zlib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -13,13 +11,9 @@ from typing import Any
 
 import numpy as np
 
+from lib.errors import UserError
 from lib.files.atomic import atomic_path
 from lib.records.record_file import MAGIC, PREAMBLE, VERSION
-
-# Locks distinguish temporary files of killed runs from those that another run is still writing. Windows has no such
-# locks, but does not allow open files to be deleted.
-if sys.platform != "win32":
-    import fcntl
 
 _HEADER_ROOM = 1024  # for the header's fields other than the metadata
 _PAGE = 4096
@@ -28,7 +22,7 @@ _PAGE = 4096
 class RecordWriter:
     """Context manager that writes records in sequence; the file gets its name only if `with` ends without an exception.
 
-    A killed run leaves an earlier file of that name untouched; the next writer removes the temporary file it left.
+    A killed run leaves an earlier file of that name untouched; the next run removes the temporary file it left.
     """
 
     def __init__(self, path: str | os.PathLike, shape: Sequence[int], metadata: Mapping[str, Any] | None = None):
@@ -49,12 +43,10 @@ class RecordWriter:
         self._resources = contextlib.ExitStack()
 
     def __enter__(self) -> "RecordWriter":
-        _remove_leftovers(self.path)
+        _check_replaceable(self.path)
         with contextlib.ExitStack() as opening:
-            temporary = opening.enter_context(atomic_path(self.path))
+            temporary = opening.enter_context(atomic_path(self.path, durable=True))
             self._stream = opening.enter_context(open(temporary, "wb"))
-            if sys.platform != "win32":
-                fcntl.flock(self._stream, fcntl.LOCK_EX)
             self._stream.write(bytes(self._start))
             self._resources = opening.pop_all()
         return self
@@ -108,17 +100,14 @@ class RecordWriter:
         self._stream.seek(0)
         self._stream.write(PREAMBLE.pack(MAGIC, VERSION, len(header), zlib.crc32(header)))
         self._stream.write(header)
-        self._stream.flush()
-        os.fsync(self._stream.fileno())  # the contents must be on disk before the rename, in case of a power failure
 
 
-def _remove_leftovers(path: Path) -> None:
-    """Deletes temporary files left by killed writers of `path`: those not locked by a running process."""
-    for leftover in path.parent.glob(f".{glob.escape(path.stem)}-????????{glob.escape(path.suffix)}"):
-        with contextlib.suppress(BlockingIOError, PermissionError, FileNotFoundError):
-            if sys.platform != "win32":
-                with open(leftover, "rb") as stream:
-                    fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                    leftover.unlink()
-            else:
-                leftover.unlink()
+def _check_replaceable(path: Path) -> None:
+    """Raises UserError if `path` is a file of another kind; a damaged record file is known by its manifest."""
+    if not path.is_file() or path.stat().st_size == 0 or path.with_suffix(".manifest.json").is_file():
+        return
+    with open(path, "rb") as stream:
+        if stream.read(len(MAGIC)) != MAGIC:
+            raise UserError(
+                f"{path}: must be a record file to be replaced, got another file (move it, or choose another --output)"
+            )

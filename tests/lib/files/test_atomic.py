@@ -3,13 +3,18 @@
 import contextlib
 import os
 import shutil
+import stat
+import subprocess
+import sys
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lib.errors import DiskFull
+from lib.errors import DiskFull, UserError
+from lib.files import atomic, headed_npz
 from lib.files.atomic import atomic_path
+from tests.support.helpers import ROOT
 
 # The chunks of a file, and what happens to its writer after them: an error, a full disk, an interruption or nothing.
 FAILURES = st.sampled_from([None, ValueError("bug"), OSError(28, "No space left on device"), KeyboardInterrupt()])
@@ -48,3 +53,62 @@ def test_the_file_gets_the_rights_of_any_other(tmp_path):
         temporary.write_text("x")
     (tmp_path / "b").write_text("x")
     assert os.stat(tmp_path / "a").st_mode == os.stat(tmp_path / "b").st_mode
+
+
+WRITER = """
+import os, signal, sys
+from lib.files.atomic import atomic_path
+with atomic_path(sys.argv[1]) as temporary:
+    temporary.write_text("half")
+    os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+def test_temporary_files_of_killed_runs_go_and_those_in_use_stay(tmp_path, monkeypatch):
+    subprocess.run([sys.executable, "-c", WRITER, str(tmp_path / "killed.json")], cwd=ROOT, check=False)
+    (leftover,) = tmp_path.iterdir()
+    assert leftover.name.startswith(".killed-unfinished-")
+    users = tmp_path / ".mine-unfinished"
+    users.mkdir()
+    monkeypatch.setattr(atomic, "_swept", set())
+    with atomic_path(tmp_path / "in use.json") as temporary:
+        assert not leftover.exists()
+        monkeypatch.setattr(atomic, "_swept", set())  # as in another process
+        with atomic_path(tmp_path / "other.json"):
+            pass
+        temporary.write_text("whole")
+    assert sorted(path.name for path in tmp_path.iterdir()) == [".mine-unfinished", "in use.json", "other.json"]
+    assert (tmp_path / "in use.json").read_text() == "whole"
+
+
+@pytest.mark.parametrize("name", ["x" * 250 + ".json", "é" * 125, "é" * 100 + "." + "ü" * 27])
+def test_names_may_be_as_long_as_the_file_system_allows(tmp_path, name):
+    with atomic_path(tmp_path / name) as temporary:
+        temporary.write_text("x")
+    assert [path.name for path in tmp_path.iterdir()] == [name]
+
+
+def test_only_regular_files_are_replaced(tmp_path):
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "device").symlink_to("/dev/null")
+    for name, kind in (("pipe", "a pipe"), ("folder", "a folder"), ("device", "a device")):
+        wanted = f"must be a regular file to be replaced, got .*{kind}"
+        with pytest.raises(UserError, match=wanted), atomic_path(tmp_path / name):
+            pytest.fail("it must not be written")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["device", "folder", "pipe"]
+
+
+def test_a_durable_file_and_its_folder_are_synchronised(tmp_path, monkeypatch):
+    synchronised, fsync = [], os.fsync
+
+    def note(handle):
+        synchronised.append(stat.S_IFMT(os.fstat(handle).st_mode))
+        fsync(handle)
+
+    monkeypatch.setattr(os, "fsync", note)
+    with atomic_path(tmp_path / "a"):
+        pass
+    assert synchronised == []
+    headed_npz.write(tmp_path / "checkpoint.npz", {}, {})
+    assert synchronised == [stat.S_IFREG, stat.S_IFDIR]

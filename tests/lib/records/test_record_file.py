@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from lib.errors import UserError
+from lib.files import atomic
 from lib.records.record_file import MAGIC, RecordReader
 from lib.records.record_writer import RecordWriter
 from tests.support.helpers import ROOT
@@ -202,7 +203,7 @@ WRITER = """
 """
 
 
-def test_a_killed_writer_leaves_the_old_file_and_the_next_one_cleans_up(tmp_path):
+def test_a_killed_writer_leaves_the_old_file_and_the_next_one_cleans_up(tmp_path, monkeypatch):
     path = write(tmp_path / "a.bin", images(2))
     before = path.read_bytes()
     process = subprocess.Popen(
@@ -213,12 +214,14 @@ def test_a_killed_writer_leaves_the_old_file_and_the_next_one_cleans_up(tmp_path
     )
     assert process.stdout.readline() == "written\n"
     assert len(os.listdir(tmp_path)) == 2, "the unfinished file has another name"
+    monkeypatch.setattr(atomic, "_swept", set())
     write(tmp_path / "a.bin", images(2))
     assert len(os.listdir(tmp_path)) == 2, "a file that is still being written is nobody's leftover"
     process.send_signal(signal.SIGKILL)
     process.wait()
     process.stdout.close()
     assert path.read_bytes() == before
+    monkeypatch.setattr(atomic, "_swept", set())  # as in another process
     write(path, images(4, seed=1))
     assert os.listdir(tmp_path) == ["a.bin"]
     np.testing.assert_array_equal(RecordReader(path)[3], images(4, seed=1)[3])

@@ -1,0 +1,98 @@
+"""Advisory locks that end with their process: on temporary files, and on folders that only one run may write to.
+
+The kernel releases such a lock when its holder dies, whatever the cause, so no lock outlives a killed run. Linux offers
+them on NFS, too. Windows has no such locks; there, nothing is locked and nothing is taken for a leftover.
+"""
+
+import contextlib
+import errno
+import json
+import os
+import platform
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+from lib.errors import UserError
+
+if sys.platform != "win32":
+    import fcntl
+
+LOCK_FILE = ".lock"
+# Some network file systems have no locks at all.
+_UNSUPPORTED = (errno.ENOLCK, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EINVAL)
+
+
+def lock(descriptor: int, wait: bool) -> bool:
+    """Locks an open file; returns whether it is locked now.
+
+    Args:
+      descriptor: of the file; the lock ends when it is closed.
+      wait: wait for another holder; otherwise return False if there is one.
+    """
+    if sys.platform == "win32":
+        return True
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
+    except BlockingIOError:
+        return False
+    except OSError as error:
+        if error.errno not in _UNSUPPORTED:
+            raise
+        print(f"this file system has no locks ({error.strerror}): run one command at a time here", file=sys.stderr)
+    return True
+
+
+def is_in_place(descriptor: int, path: Path) -> bool:
+    """True if `path` still names the open file: another process may have deleted it before it was locked."""
+    try:
+        return os.path.samestat(os.fstat(descriptor), os.stat(path))
+    except FileNotFoundError:
+        return False
+
+
+@contextlib.contextmanager
+def sole_user(folder: Path, purpose: str) -> Iterator[None]:
+    """Context manager that keeps all other runs out of a folder; the lock of a dead run is taken over.
+
+    Args:
+      folder: created if missing; removed again if nothing was written to it.
+      purpose: what the folder is used for, to be shown to the other run, e.g. "training".
+
+    Raises:
+      UserError: another run uses the folder; the message names its process and computer.
+    """
+    folder = Path(folder)
+    created = not folder.exists()
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / LOCK_FILE
+    while True:
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
+        try:
+            if not lock(descriptor, wait=False):
+                raise UserError(
+                    f"{folder}: must be used by one run at a time, got {_holder(path)} (wait for it, stop it, or "
+                    "choose another name or folder)"
+                )
+            if not is_in_place(descriptor, path):
+                continue  # its last holder deleted it in between
+            os.truncate(descriptor, 0)
+            os.write(descriptor, json.dumps({"pid": os.getpid(), "host": platform.node(), "for": purpose}).encode())
+            try:
+                yield
+            finally:
+                path.unlink(missing_ok=True)  # before the lock ends, so that nobody locks a deleted file
+                if created:
+                    with contextlib.suppress(OSError):  # it is no longer empty
+                        folder.rmdir()
+            return
+        finally:
+            os.close(descriptor)
+
+
+def _holder(path: Path) -> str:
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+        return f"{found['for']} by process {found['pid']} on {found['host']}"
+    except (OSError, ValueError, KeyError, TypeError):
+        return "another run that has just started"

@@ -1,0 +1,67 @@
+"""One run at a time in a folder: the second is told who holds it, and a dead holder's lock is taken over."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+
+import pytest
+
+from lib.errors import UserError
+from lib.files.locks import LOCK_FILE, sole_user
+from tests.support.helpers import ROOT
+
+HOLDER = """
+import sys, time
+from pathlib import Path
+from lib.files.locks import sole_user
+with sole_user(Path(sys.argv[1]), "training"):
+    print("held", flush=True)
+    time.sleep(60)
+"""
+
+
+def test_a_second_run_is_told_who_holds_the_folder_and_takes_over_from_the_dead(tmp_path):
+    folder = tmp_path / "new" / "run"
+    holder = subprocess.Popen([sys.executable, "-c", HOLDER, str(folder)], cwd=ROOT, stdout=subprocess.PIPE, text=True)
+    try:
+        assert holder.stdout.readline() == "held\n"
+        wanted = rf"got training by process {holder.pid} on {os.uname().nodename} "
+        with pytest.raises(UserError, match=wanted), sole_user(folder, "training"):
+            pytest.fail("it must not be entered")
+    finally:
+        holder.send_signal(signal.SIGKILL)
+        holder.wait()
+        holder.stdout.close()
+    assert (folder / LOCK_FILE).exists()
+    with sole_user(folder, "a test"):
+        assert json.loads((folder / LOCK_FILE).read_text())["pid"] == os.getpid()
+    assert not list(folder.iterdir())
+
+
+def test_a_folder_that_received_nothing_does_not_stay(tmp_path):
+    with sole_user(tmp_path / "new", "a test"):
+        pass
+    with sole_user(tmp_path / "used", "a test"):
+        (tmp_path / "used" / "file").touch()
+    assert [path.name for path in tmp_path.iterdir()] == ["used"]
+
+
+def test_the_lock_ends_with_an_error(tmp_path):
+    with pytest.raises(ZeroDivisionError), sole_user(tmp_path, "a test"):
+        raise ZeroDivisionError
+    with sole_user(tmp_path, "a test"):
+        pass
+
+
+def test_a_lock_file_of_anything_is_no_obstacle(tmp_path):
+    (tmp_path / LOCK_FILE).write_text("no JSON")
+    with sole_user(tmp_path, "a test"):
+        assert (tmp_path / LOCK_FILE).exists()
+    assert not list(tmp_path.iterdir())
+
+
+def test_other_folders_are_free(tmp_path):
+    with sole_user(tmp_path / "a", "a test"), sole_user(tmp_path / "b", "a test"):
+        pass
