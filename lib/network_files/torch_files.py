@@ -23,10 +23,6 @@ _TYPES = {
 }  # fmt: skip
 _MAX_PICKLE = 64 * 2**20  # bytes of names and shapes; the values are outside the pickle
 _LEGACY = b"\x80\x02\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19."  # first bytes of files written by PyTorch before 1.6
-_FAULTS = (
-    pickle.UnpicklingError, AttributeError, EOFError, IndexError, KeyError, MemoryError, OverflowError, RecursionError,
-    RuntimeError, TypeError, ValueError,
-)  # fmt: skip
 
 
 @dataclasses.dataclass(frozen=True)
@@ -90,8 +86,9 @@ class TorchCheckpoint:
             raise
         except zipfile.BadZipFile as error:
             self._fail(f"got a file of another kind ({error})")
-        except _FAULTS as error:
-            self._fail(f"got a pickle of something else ({' '.join(str(error).split())})")
+        # A flipped bit can make zipfile and pickle raise anything, OSError without a file's name among it.
+        except Exception as error:
+            self._fail(f"got a damaged archive, or a pickle of something else ({_one_line(error)})")
 
     def arrays(self, *keys: str) -> dict[str, np.ndarray]:
         """The tensors in one dictionary of the checkpoint: name -> array.
@@ -116,8 +113,8 @@ class TorchCheckpoint:
                 return {name: self._array(archive, name, tensor) for name, tensor in tensors.items()}
         except UserError:
             raise
-        except (zipfile.BadZipFile, *_FAULTS) as error:
-            self._fail(f"got a damaged one ({' '.join(str(error).split()) or type(error).__name__})")
+        except Exception as error:
+            self._fail(f"got a damaged one ({_one_line(error)})")
 
     def _array(self, archive: zipfile.ZipFile, name: str, tensor: _Tensor) -> np.ndarray:
         storage, numbers = tensor.storage, (tensor.offset,)
@@ -185,3 +182,7 @@ def _tensor(storage, offset, shape, strides, *_) -> _Tensor:
 
 def _parameter(tensor, *_) -> Any:
     return tensor
+
+
+def _one_line(error: BaseException) -> str:
+    return " ".join(str(error).split())[:200] or type(error).__name__

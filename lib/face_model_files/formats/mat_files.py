@@ -1,24 +1,12 @@
 """MATLAB files with checked arrays, so that a wrong file is reported before it is used."""
 
-import math
-import zlib
 from pathlib import Path
 
 import numpy as np
-import scipy.io
-from scipy.io.matlab import MatReadError
 
 from lib.errors import UserError
-from lib.files.numpy_files import check_unpacked
-
-# MATLAB's numeric classes with their sizes in bytes, and the classes that hold code.
-_BYTES = {
-    **dict.fromkeys(("int8", "uint8", "logical"), 1),
-    **dict.fromkeys(("int16", "uint16"), 2),
-    **dict.fromkeys(("int32", "uint32", "single"), 4),
-    **dict.fromkeys(("int64", "uint64", "double"), 8),
-}
-_PROGRAMS = ("function", "opaque", "object")
+from lib.face_model_files.formats.mat_reader import read_arrays
+from lib.files.numpy_files import DamagedFile
 
 
 class MatFile:
@@ -36,34 +24,11 @@ class MatFile:
         if not self.path.is_file():
             raise UserError(f"{self.path}: must be a MATLAB file, got no such file")
         try:
-            # Only numeric arrays are read: other contents may be code (function handles, objects).
-            contents = scipy.io.whosmat(self.path)
-            check_unpacked(
-                sum(math.prod(shape) * _BYTES[kind] for _, shape, kind in contents if kind in _BYTES),
-                self.path.stat().st_size,
-            )
-            programs = [f"'{name}' ({kind})" for name, _, kind in contents if kind in _PROGRAMS]
-            if programs:
-                raise UserError(
-                    f"{self.path}: must hold arrays of numbers, got {', '.join(programs)}, which can run code"
-                )
-            numeric = [name for name, _, kind in contents if kind in _BYTES]
-            self._arrays = scipy.io.loadmat(self.path, variable_names=numeric)
-        except UserError:
-            raise
-        # SciPy's errors for foreign and truncated files; version 7.3 files raise NotImplementedError.
-        except (
-            MatReadError,
-            ValueError,
-            TypeError,
-            KeyError,
-            IndexError,
-            OSError,
-            EOFError,
-            zlib.error,
-            NotImplementedError,
-        ) as error:
+            self._arrays, programs = read_arrays(self.path)
+        except (DamagedFile, OSError) as error:
             raise UserError(f"{self.path}: must be a MATLAB 5 file, got one that cannot be read ({error})") from None
+        if programs:
+            raise UserError(f"{self.path}: must hold arrays of numbers, got {', '.join(programs)}, which can run code")
 
     def __contains__(self, name: str) -> bool:
         return name in self._arrays
@@ -110,7 +75,7 @@ class MatFile:
 
     def _get(self, name: str) -> np.ndarray:
         if name not in self._arrays:
-            found = ", ".join(key for key in self._arrays if not key.startswith("__")) or "none"
+            found = ", ".join(self._arrays) or "none"
             raise UserError(f"{self.path}: must hold an array '{name}', got {found}")
         values = self._arrays[name]
         if not isinstance(values, np.ndarray) or values.dtype.kind not in "iufb" or not values.size:
