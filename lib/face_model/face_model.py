@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
+from pathlib import Path
 
 import numpy as np
 
 from lib.errors import UserError
 from lib.face_model.coefficients import CoefficientLayout
-from lib.files.numpy_files import DamagedFile, read_npz, write_npz
+from lib.files.numpy_files import DamagedFile, read_npz, report_remade, write_npz
 
 FORMAT = "face-model-1"
 LANDMARKS = 68
@@ -218,8 +219,24 @@ class FaceModel:
                 expression_prior=ExpressionPrior(arrays[ONE_SIDED], arrays[SIGMA]) if SIGMA in arrays else None,
                 **{name: arrays[name] for name in _ARRAYS},
             )
-        except ValueError as error:
+        except (ValueError, TypeError, OverflowError) as error:  # also of NumPy, for arrays of other types
             raise UserError(f"{path}: {error}") from error
+
+    @classmethod
+    def cached(cls, path: Path, make: Callable[[], FaceModel]) -> FaceModel:
+        """The model in a cache file; a missing or damaged one is made again, the latter with a message.
+
+        Raises:
+          OSError: the cache can be neither read nor written.
+        """
+        if path.is_file():
+            try:
+                return cls.load(path)
+            except UserError as error:
+                report_remade(path, error)
+        model = make()
+        model.save(path)
+        return model
 
     def _check_shapes(self, count: int) -> None:
         vertex: dict[str, tuple[int, ...]] = dict.fromkeys((*_BOOLEAN, "mirror_index"), (count,))

@@ -100,11 +100,7 @@ def load_published(path: Path, cache_dir: Path) -> FaceModel:
             return model
         raise UserError(f"{path}: must be a face model in a known form ({known_forms()}), got none of them")
     cached = Path(cache_dir) / f"{path.stem}-{_digest(path)}.npz"
-    if cached.is_file():
-        return FaceModel.load(cached)
-    model = form.load(path, lambda: load_built_in(cache_dir))
-    model.save(cached)
-    return model
+    return FaceModel.cached(cached, lambda: form.load(path, lambda: load_built_in(cache_dir)))
 
 
 def _digest(path: Path) -> str:

@@ -9,8 +9,8 @@ adjacency matches the mesh; they are never written to.
 """
 
 import hashlib
-import logging
 import os
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -20,7 +20,7 @@ import scipy.sparse
 
 from lib.errors import UserError
 from lib.files.atomic import atomic_path
-from lib.files.numpy_files import check_npz, read_npz, write_npz
+from lib.files.numpy_files import read_npz, write_npz
 from lib.mesh_sampling.graph import adjacency_matrix
 from lib.mesh_sampling.hierarchy import MeshHierarchy, build_hierarchy, check_factors, check_mesh, mesh_hash
 
@@ -31,8 +31,8 @@ _MATRICES = {
     "down": "downsamp_trans",
     "up": "upsamp_trans",
 }
-_DAMAGED = (KeyError, ValueError, OSError, AttributeError)
-_logger = logging.getLogger(__name__)
+_FORMATS = {"csr": scipy.sparse.csr_matrix, "csc": scipy.sparse.csc_matrix, "coo": scipy.sparse.coo_matrix}
+_DAMAGED = (KeyError, ValueError, TypeError, OverflowError, OSError, AttributeError)
 
 
 def save_hierarchy(path: str | os.PathLike, hierarchy: MeshHierarchy) -> None:
@@ -85,6 +85,8 @@ def load_hierarchy(
         raise UserError(f"{folder}: must belong to this mesh and these factors, got files made from others (delete it)")
     matrices = _read_matrices(folder, len(factors))
     levels = range(len(factors) + 1)
+    if missing := [f"vertices{i}" for i in levels if f"vertices{i}" not in header]:
+        raise UserError(f"{folder / _HEADER}: must hold {missing[0]}, got a file without (delete the folder)")
     hierarchy = MeshHierarchy(
         vertices=tuple(header[f"vertices{i}"] for i in levels),
         triangles=tuple(header.get(f"triangles{i}") for i in levels),
@@ -104,7 +106,7 @@ def load_or_build(
 ) -> MeshHierarchy:
     """Loads a folder if it matches the mesh and the settings; otherwise builds the hierarchy and writes the folder.
 
-    Stale and damaged files of this program are replaced and a message is logged.
+    Stale and damaged files of this program are replaced, with one line on stderr.
 
     Raises:
       UserError: the folder is the original program's and does not match; it is left unchanged.
@@ -116,7 +118,7 @@ def load_or_build(
         try:
             return load_hierarchy(folder, vertices, triangles, factors)
         except UserError as reason:
-            _logger.info("rebuilding the mesh hierarchy: %s", reason)
+            print(f"the mesh levels are made again ({reason})", file=sys.stderr)
     hierarchy = build_hierarchy(vertices, triangles, factors)
     save_hierarchy(folder, hierarchy)
     return hierarchy
@@ -163,8 +165,7 @@ def _read_matrices(folder: Path, steps: int) -> dict[str, tuple[scipy.sparse.csr
 
 def _read_matrix(path: Path) -> scipy.sparse.csr_matrix:
     try:
-        check_npz(path)
-        matrix = scipy.sparse.csr_matrix(scipy.sparse.load_npz(path), dtype=np.float32)
+        matrix = _csr_matrix(read_npz(path))
     except FileNotFoundError as error:
         raise UserError(f"{path}: must be a matrix of the mesh hierarchy, got no such file") from error
     except _DAMAGED as error:
@@ -173,6 +174,26 @@ def _read_matrix(path: Path) -> scipy.sparse.csr_matrix:
         ) from error
     matrix.sum_duplicates()
     return matrix
+
+
+def _csr_matrix(arrays: dict[str, np.ndarray]) -> scipy.sparse.csr_matrix:
+    """The matrix in the arrays of `scipy.sparse.save_npz`; raises ValueError or KeyError unless they are one.
+
+    SciPy's own reader does not check the indices, and its products read beyond the arrays if they are wrong.
+    """
+    kind = arrays["format"].item()
+    kind = kind.decode("ascii", "replace") if isinstance(kind, bytes) else kind
+    if kind not in _FORMATS:
+        raise ValueError(f"a matrix of format {kind!r} ({', '.join(_FORMATS)} are read)")
+    shape = tuple(int(n) for n in arrays["shape"])
+    if kind == "coo":
+        parts = (arrays["data"], (arrays["row"], arrays["col"]))
+    else:
+        parts = (arrays["data"], arrays["indices"], arrays["indptr"])
+    matrix = _FORMATS[kind](parts, shape=shape)
+    if kind != "coo":  # whose constructor checks them
+        matrix.check_format(full_check=True)
+    return scipy.sparse.csr_matrix(matrix, dtype=np.float32)
 
 
 def _check_shape(folder: Path, name: str, matrix, expected: tuple[int, int]) -> None:

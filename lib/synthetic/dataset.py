@@ -1,6 +1,5 @@
 """Rendering of synthetic RGBA crops with ground truth into a folder, in parallel and resumable."""
 
-import contextlib
 import hashlib
 from collections.abc import Callable
 from pathlib import Path
@@ -12,7 +11,7 @@ from tqdm import tqdm
 from lib.errors import UserError
 from lib.face_model.face_model import FaceModel
 from lib.files.atomic import atomic_path
-from lib.files.numpy_files import DamagedFile, read_npz, write_npz
+from lib.files.numpy_files import DamagedFile, read_npz, report_remade, write_npz
 from lib.runtime.quiet_tensorflow import import_tensorflow
 from lib.runtime.worker_pool import run_jobs
 from lib.synthetic.method import METHOD
@@ -94,10 +93,12 @@ def _finished(folder: Path, key: str) -> set[int]:
     collected: set[int] = set()
     truth = folder / TRUTH
     if truth.exists():
-        with contextlib.suppress(OSError, DamagedFile):
-            data = read_npz(truth, ("key", "names", "face_model"))
+        try:
+            data = read_npz(truth, ("key", "names", "face_model", *_PER_CROP))
             if str(data["key"]) == key:
                 collected = set(range(len(data["names"])))
+        except DamagedFile as error:
+            report_remade(truth, error)
         if not collected:
             truth.unlink()
     for other in folder.glob(".parts-*"):
@@ -108,8 +109,18 @@ def _finished(folder: Path, key: str) -> set[int]:
     if not collected and not (folder / f".parts-{key}").exists():
         for crop in folder.glob("face_[0-9][0-9][0-9][0-9][0-9][0-9].png"):
             crop.unlink()
-    parts = {int(path.stem) for path in (folder / f".parts-{key}").glob("[0-9]*.npz")}
+    parts = {int(path.stem) for path in (folder / f".parts-{key}").glob("[0-9]*.npz") if _is_intact(path)}
     return {i for i in collected | parts if (folder / crop_name(i)).is_file()}
+
+
+def _is_intact(part: Path) -> bool:
+    """True if the truth of a crop can be read; otherwise it is reported, and the crop is rendered again."""
+    try:
+        read_npz(part, _PER_CROP)
+    except DamagedFile as error:
+        report_remade(part, error)
+        return False
+    return True
 
 
 def _render(

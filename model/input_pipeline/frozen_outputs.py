@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 from tqdm import tqdm
 
-from lib.files.numpy_files import DamagedFile, read_npz, write_npz
+from lib.files.numpy_files import DamagedFile, read_npz, report_remade, write_npz
 from lib.records.record_file import RecordReader
 from model.networks.encoding import EncodedFaces
 
@@ -41,6 +41,8 @@ def encode_records(
 
     Returns:
       float32 arrays of S rows, in the order of the records.
+
+    A damaged part is named and computed again.
     """
     folder = Path(cache_folder) / f"encoded-{key}-{records.fingerprint}"
     encoded: dict[str, np.ndarray] = {}
@@ -48,7 +50,7 @@ def encode_records(
         for start in range(0, len(records), part_size):
             indices = range(start, min(start + part_size, len(records)))
             path = folder / f"{start:09d}-{part_size}.npz"
-            part = _kept(path)
+            part = _kept(path, len(indices))
             if part is None:
                 part = _encode(records, indices, encode, batch_size, bar)
                 write_npz(path, part)
@@ -61,11 +63,21 @@ def encode_records(
     return EncodedFaces(**encoded)
 
 
-def _kept(path: Path) -> dict[str, np.ndarray] | None:
+def _kept(path: Path, count: int) -> dict[str, np.ndarray] | None:
+    """The `count` rows in a cache file; None if it is missing, or damaged, which is reported."""
+    if not path.is_file():
+        return None
     try:
-        return read_npz(path, _ARRAYS)
-    except (FileNotFoundError, DamagedFile):
-        return None  # a damaged cache file is rebuilt
+        part = read_npz(path, _ARRAYS)
+        for name, rows in part.items():
+            if rows.ndim != 2 or len(rows) != count or rows.dtype != np.float32:
+                raise DamagedFile(f"'{name}' is {rows.dtype} {list(rows.shape)} where {count} rows are expected")
+            if not np.isfinite(rows).all():
+                raise DamagedFile(f"'{name}' is not finite")
+    except DamagedFile as error:
+        report_remade(path, error)
+        return None
+    return part
 
 
 def _encode(

@@ -13,7 +13,7 @@ import tensorflow as tf
 from configs import schema
 from lib.errors import UserError
 from lib.files.atomic import atomic_path
-from lib.files.numpy_files import read_npz, write_npz
+from lib.files.numpy_files import DamagedFile, read_npz, report_remade, write_npz
 from lib.geometry.camera import Camera
 from lib.mesh_export import gltf, normal_map, texture_baking, uv_chart
 from lib.mesh_export.mesh_io import write_mesh
@@ -258,24 +258,34 @@ def surface_view(
 def load_chart(morphable: MorphableModel, cache: Path) -> uv_chart.UvChart:
     """Loads the face model's texture chart; if its coordinates are unusable, creates a chart and stores it in `cache`.
 
-    Raises:
-      UserError: the stored file is damaged.
+    A damaged stored chart is made again.
     """
     model = morphable.face_model
     fault = uv_chart.chart_fault(model.uv, model.triangles)
     if fault is None:
         return uv_chart.uncut(model.uv, model.triangles)
     path = cache / f"uv_chart_{model.fingerprint}.npz"
-    if not path.exists():
-        print(f"{model.name}: its texture coordinates cannot be used ({fault}); unwrapping the mesh once, into {path}")
-        chart = uv_chart.unwrap(model.mean_shape, model.triangles)
-        write_npz(path, {"vertex": chart.vertex, "uv": chart.uv, "triangles": chart.triangles})
+    if path.is_file():
+        try:
+            return _stored_chart(path, model.triangles)
+        except DamagedFile as error:
+            report_remade(path, error)
+    print(f"{model.name}: its texture coordinates cannot be used ({fault}); unwrapping the mesh once, into {path}")
+    chart = uv_chart.unwrap(model.mean_shape, model.triangles)
+    write_npz(path, {"vertex": chart.vertex, "uv": chart.uv, "triangles": chart.triangles})
+    return chart
+
+
+def _stored_chart(path: Path, triangles: np.ndarray) -> uv_chart.UvChart:
+    """The chart in a file; raises DamagedFile unless it is one of the mesh with these triangles."""
+    chart = uv_chart.UvChart(**read_npz(path, ("vertex", "uv", "triangles")))
     try:
-        return uv_chart.UvChart(**read_npz(path, ("vertex", "uv", "triangles")))
-    except (ValueError, OSError) as error:
-        raise UserError(
-            f"{path}: must be the chart of a face model, got a damaged file (delete it): {error}"
-        ) from error
+        fits = np.array_equal(chart.mesh_triangles, triangles) and chart.uv.shape == (len(chart.vertex), 2)
+    except IndexError:  # wrong indices, or arrays of another type
+        fits = False
+    if not fits:
+        raise DamagedFile("the chart of another mesh")
+    return chart
 
 
 def texture_bytes(texture: np.ndarray) -> np.ndarray:

@@ -153,8 +153,4 @@ def load_face_model(cache_dir=None, vertex_count: int = 10000, seed: int = 0) ->
     """
     folder = DEFAULT_CACHE if cache_dir is None else Path(cache_dir)
     path = folder / f"face_{vertex_count}_{seed}_{hashlib.sha256(METHOD.encode()).hexdigest()[:16]}.npz"
-    if path.exists():
-        return FaceModel.load(path)
-    model = build_face_model(vertex_count, seed)
-    model.save(path)
-    return model
+    return FaceModel.cached(path, lambda: build_face_model(vertex_count, seed))

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from lib.files.numpy_files import read_npz
 from lib.records.record_file import RecordReader
 from lib.records.record_writer import RecordWriter
 from model.input_pipeline.batches import batches, shuffled
@@ -79,6 +80,29 @@ def test_other_weights_other_records_and_damage_are_encoded_anew(tmp_path):
     np.savez(caches[0], coefficients=np.zeros((7, 1)), embeddings=np.zeros((7, 3)))  # an earlier version's arrays
     assert encode_records(records, encoder, tmp_path, "weights-b").coefficients.any()
     assert encoder.seen == 35
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        lambda path: path.write_bytes(b""),
+        lambda path: path.write_bytes(bytes([path.read_bytes()[0] ^ 1]) + path.read_bytes()[1:]),
+        lambda path: np.savez(path, **{name: rows[:5] for name, rows in read_npz(path).items()}),
+        lambda path: np.savez(path, **{name: rows * np.nan for name, rows in read_npz(path).items()}),
+    ],
+    ids=["empty", "a flipped bit", "too few rows", "not finite"],
+)
+def test_a_damaged_cache_is_named_and_made_again(tmp_path, capsys, damage):
+    records, encoder = records_of(tmp_path), Encoder()
+    expected = encode_records(records, encoder, tmp_path, "a")
+    (cache,) = tmp_path.glob("encoded-a-*/*.npz")
+    damage(cache)
+    capsys.readouterr()
+    np.testing.assert_array_equal(encode_records(records, encoder, tmp_path, "a").embedding, expected.embedding)
+    assert encoder.seen == 14
+    assert f"{cache}: damaged, made again (" in capsys.readouterr().err
+    encode_records(records, encoder, tmp_path, "a")
+    assert encoder.seen == 14
 
 
 def test_batches_keep_crops_and_encodings_together(tmp_path):

@@ -11,8 +11,8 @@ import tensorflow as tf
 import trimesh
 from PIL import Image
 
-from lib.errors import UserError
 from lib.face_image.region import PhotoRegion
+from lib.files.numpy_files import write_npz
 from lib.geometry.camera import Camera
 from lib.images.sampling import sample_image
 from lib.mesh_renderer.fragments import interpolate, rasterize
@@ -226,7 +226,7 @@ def test_only_what_is_asked_for_is_there_afterwards(tmp_path, morphable, result,
         assert "norm " not in (tmp_path / "mesh.mtl").read_text()
 
 
-def test_a_model_without_a_chart_is_unwrapped_once(tmp_path, result):
+def test_a_model_without_a_chart_is_unwrapped_once(tmp_path, result, capsys):
     bare = build_face_model(2500)
     bare = MorphableModel(dataclasses.replace(bare, uv=np.zeros_like(bare.uv)))
     Exporter(bare, CAMERA, ("obj", "glb"), 1024, True, tmp_path)(tmp_path / "out", result)
@@ -243,9 +243,13 @@ def test_a_model_without_a_chart_is_unwrapped_once(tmp_path, result):
     # OBJ has indices for texture coordinates: its vertices stay those of the model.
     lines_of_obj = (tmp_path / "out" / "mesh.obj").read_text().splitlines()
     assert sum(line.startswith("v ") for line in lines_of_obj) == bare.vertex_count
-    kept.write_bytes(b"no chart")
-    with pytest.raises(UserError, match=r"must be the chart of a face model, got a damaged file \(delete it\)"):
-        load_chart(bare, tmp_path)
+    for damage in (b"no chart", kept.read_bytes()[:-200]):
+        kept.write_bytes(damage)
+        np.testing.assert_array_equal(load_chart(bare, tmp_path).triangles, chart.triangles)
+        assert f"{kept}: damaged, made again" in capsys.readouterr().err
+    write_npz(kept, {"vertex": chart.vertex[::-1], "uv": chart.uv, "triangles": chart.triangles})
+    np.testing.assert_array_equal(load_chart(bare, tmp_path).vertex, chart.vertex)
+    assert "the chart of another mesh" in capsys.readouterr().err
 
 
 def test_the_numbers_alone_draw_the_face_over_the_photo(tmp_path, morphable, result):
