@@ -1,8 +1,9 @@
-"""Synthetic faces for pre-training, rendered once, in parallel and resumable, into memory-mapped files."""
+"""Synthetic faces for pre-training, rendered once, in parallel and resumable, into files with checksums."""
 
 import hashlib
 import json
 import shutil
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +15,7 @@ from lib.errors import UserError
 from lib.face_model.face_model import FaceModel
 from lib.files.json_files import write_json
 from lib.runtime.worker_pool import run_jobs
+from lib.synthetic.face_files import FaceFiles
 from lib.synthetic.method import METHOD
 
 CHUNK = 32  # faces per job; progress is recorded after each
@@ -80,7 +82,7 @@ def recipe_hash(recipe: dict) -> str:
 def load_or_render(
     folder: Path, recipe: dict, coefficient_count: int, make_source: Callable, arguments: tuple, workers: int = 1
 ) -> FaceSet:
-    """Loads the faces of a recipe after rendering the missing ones.
+    """Loads the faces of a recipe after rendering the missing ones, and again those that are damaged.
 
     Args:
       folder: parent folder; the faces go to `pretrain-<hash of the recipe>` below it.
@@ -92,36 +94,40 @@ def load_or_render(
 
     Raises:
       UserError: too little free disk space.
+      DiskFull: the disk filled up meanwhile; finished faces are kept.
     """
     count, size = recipe["count"], recipe["image_size"]
-    folder = Path(folder) / f"pretrain-{recipe_hash(recipe)}"
+    folder = set_folder(folder, recipe)
     folder.mkdir(parents=True, exist_ok=True)
-    shapes = {
+    shapes: dict[str, tuple[tuple[int, ...], type]] = {
         "images": ((count, size, size, 4), np.uint8),
         "coefficients": ((count, coefficient_count), np.float32),
         "identities": ((count,), np.int64),
-        "done": ((-(-count // CHUNK),), np.uint8),
     }
-    if not (folder / "recipe.json").is_file():
-        _check_space(folder, sum(int(np.prod(s)) * np.dtype(t).itemsize for s, t in shapes.values()))
-        for name, (shape, dtype) in shapes.items():
-            with open(folder / f"{name}.raw", "wb") as stream:
-                stream.truncate(int(np.prod(shape)) * np.dtype(dtype).itemsize)
-        write_json(folder / "recipe.json", recipe)
-    files = {name: np.memmap(folder / f"{name}.raw", t, "r+", shape=s) for name, (s, t) in shapes.items()}
-    missing = np.flatnonzero(files["done"] == 0)
-    jobs = [(int(c), list(range(c * CHUNK, min((c + 1) * CHUNK, count)))) for c in missing]
+    files = FaceFiles(folder, shapes, CHUNK)
+    if not files.exists:
+        _check_space(folder, files.size)
+    missing, damaged = files.examine()
+    if damaged:
+        print(
+            f"{folder}: faces {', '.join(f'{c * CHUNK} to {min((c + 1) * CHUNK, count) - 1}' for c in damaged[:3])}"
+            f"{', ...' if len(damaged) > 3 else ''} are damaged, rendered again",
+            file=sys.stderr,
+        )
+    write_json(folder / "recipe.json", recipe)
+    jobs = [(chunk, list(range(chunk * CHUNK, min((chunk + 1) * CHUNK, count)))) for chunk in missing]
     bar = tqdm(total=count, initial=count - sum(len(j[1]) for j in jobs), desc="render faces", unit="face")
-    for chunk, faces in run_jobs(jobs, _make_renderer, (make_source, arguments), workers, _lost):
-        start = chunk * CHUNK
-        for name, values in faces.items():
-            files[name][start : start + len(values)] = values
-            files[name].flush()
-        files["done"][chunk] = 1  # last: a chunk without this mark is rendered again
-        files["done"].flush()
-        bar.update(len(faces["identities"]))
-    bar.close()
-    return FaceSet(folder, files["images"], np.array(files["coefficients"]), np.array(files["identities"]))
+    with bar:
+        for chunk, faces in run_jobs(jobs, _make_renderer, (make_source, arguments), workers, _lost):
+            files.write(chunk, faces)
+            bar.update(len(faces["identities"]))
+    coefficients, identities = (np.array(files.load(name)) for name in ("coefficients", "identities"))
+    return FaceSet(folder, files.load("images"), coefficients, identities)
+
+
+def set_folder(folder: Path, recipe: dict) -> Path:
+    """Folder of a recipe's faces."""
+    return Path(folder) / f"pretrain-{recipe_hash(recipe)}"
 
 
 def _check_space(folder: Path, needed: int) -> None:
