@@ -16,7 +16,6 @@ photo's stem, and for PNGs that have the photo's size.
 """
 
 import argparse
-import csv
 import json
 import sys
 from pathlib import Path
@@ -26,7 +25,7 @@ import numpy as np
 from PIL import Image
 
 from lib.errors import UserError
-from lib.files.atomic import atomic_path
+from lib.files.csv_files import write_csv
 
 SUBPIXEL = 4  # fractional bits of the polygons' corners
 
@@ -126,8 +125,7 @@ def main(argv=None) -> int:
         print(f"{name:<{width}}  {value:.3f}")
     print(f"{'mean':<{width}}  {np.mean(list(scores.values())):.3f}  lowest {min(scores.values()):.3f}")
     if arguments.csv:
-        with atomic_path(arguments.csv) as path, open(path, "w", newline="", encoding="utf-8") as stream:
-            csv.writer(stream).writerows([["mask", "iou"], *scores.items()])
+        write_csv(arguments.csv, [["mask", "iou"], *scores.items()])
     return 0
 
 

@@ -11,7 +11,6 @@ The protocol, the same for every image (docs/guide/reproduce.md describes it):
   shape [mm]: see model/metrics/shape.py; without pose, with expression, over the vertices of the face's front.
 """
 
-import csv
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -21,6 +20,7 @@ import tensorflow as tf
 from lib.errors import UserError
 from lib.face_image.alignment import FIVE_FROM_68
 from lib.files.atomic import atomic_path
+from lib.files.csv_files import write_csv
 from lib.files.json_files import write_json
 from lib.images.contact_sheet import Tile, contact_sheet
 from lib.images.display import clipped, to_bytes
@@ -158,11 +158,11 @@ class ImageEvaluation:
             first = next((f"{name}: {reason}" for name, reason in self.failed.items()), "none was given")
             raise UserError(f"{output}: at least one image must be measured, got none ({first})")
         output = Path(output)
-        with atomic_path(output / "images.csv") as path, open(path, "w", newline="", encoding="utf-8") as stream:
-            writer = csv.DictWriter(stream, ["image", *self._columns()], restval="", lineterminator="\n")
-            writer.writeheader()
-            for name, row in self.rows.items():
-                writer.writerow({"image": name} | {key: f"{value:.6g}" for key, value in row.items()})
+        columns = self._columns()
+        table = [
+            [name, *(f"{row[key]:.6g}" if key in row else "" for key in columns)] for name, row in self.rows.items()
+        ]
+        write_csv(output / "images.csv", [["image", *columns], *table], line_end="\n")
         summary = {"images": len(self.rows), "protocol": PROTOCOL, "mean": self.means(), "failed": self.failed}
         write_json(output / "images.json", summary)
         with atomic_path(output / "images.png") as path:

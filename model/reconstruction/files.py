@@ -1,6 +1,5 @@
 """Files written by test mode: pictures and numbers of each photo, and a summary of all photos."""
 
-import csv
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -8,6 +7,7 @@ import numpy as np
 from PIL import Image
 
 from lib.files.atomic import atomic_path
+from lib.files.csv_files import write_csv
 from lib.files.json_files import write_json
 from lib.images.contact_sheet import Tile, contact_sheet
 from lib.images.display import to_bytes
@@ -78,13 +78,9 @@ def write_summary(
       seconds: time for the whole folder.
       sheet: rows of pictures; without rows, sheet.png is not written.
     """
-    with atomic_path(output / "summary.csv") as path, open(path, "w", newline="", encoding="utf-8") as stream:
-        writer = csv.writer(stream)
-        writer.writerow(["photo", *COLUMNS, "failed"])
-        for name, numbers in metrics.items():
-            writer.writerow([name, *(round(numbers[column], 4) for column in COLUMNS), ""])
-        for name, reason in failed.items():
-            writer.writerow([name, *[""] * len(COLUMNS), reason])
+    done = [[name, *(round(numbers[column], 4) for column in COLUMNS), ""] for name, numbers in metrics.items()]
+    others = [[name, *[""] * len(COLUMNS), reason] for name, reason in failed.items()]
+    write_csv(output / "summary.csv", [["photo", *COLUMNS, "failed"], *done, *others])
     summary: dict[str, Any] = {"given": len(metrics) + len(failed), "reconstructed": len(metrics)}
     for key in ("psnr_coarse", "psnr_fine", "coverage", "five_point_residual_px"):
         summary[key] = _mean([numbers[key] for numbers in metrics.values()])
