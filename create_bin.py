@@ -16,7 +16,7 @@ from lib.records.splits import save_split, split
 EPILOG = """
 data/<name>.manifest.json lists the crops packed into data/<name>.bin and those left out, with reasons. The split is
 written to data/params/<name>/. Exit codes: 0 done; 1 --verify found damage; 2 an error in the command or its files,
-explained in one line; 130 interrupted.
+explained in one line; 130, 143, 129 told to stop by Ctrl-C, SIGTERM or SIGHUP.
 """
 OPTIONS = ("name", "root_dir", "img_size", "workers")
 

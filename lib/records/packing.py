@@ -3,6 +3,7 @@
 import collections
 import concurrent.futures
 import dataclasses
+import hashlib
 import sys
 import time
 from collections.abc import Iterator, Sequence
@@ -15,6 +16,7 @@ from tqdm import tqdm
 from lib.errors import UserError
 from lib.files.file_names import line_fault, name_fault, printable
 from lib.files.json_files import write_json
+from lib.records.crop_faults import crop_fault
 from lib.records.record_file import RecordReader
 from lib.records.record_writer import RecordWriter
 
@@ -76,6 +78,7 @@ class Packed:
     manifest: Path
     names: list[str]
     left_out: dict[str, str]  # name -> reason
+    suspicious: dict[str, str]  # packed, but probably bad: name -> fault
     seconds: float
 
 
@@ -146,6 +149,8 @@ def pack(
     started = time.monotonic() if started is None else started
     size = source.image_size
     left_out: dict[str, str] = {}
+    suspicious: dict[str, str] = {}
+    first_of: dict[bytes, str] = {}
     with RecordWriter(path, (size, size, 4), {"source": source.path.name, "channels": "RGBA"}) as writer:
         decoded = _in_order(source, workers)
         for name, crop in tqdm(decoded, "pack", len(source.names), unit="crop", dynamic_ncols=True):
@@ -155,6 +160,10 @@ def pack(
                 left_out[name] = str(crop)
             else:
                 writer.append(crop, name)
+                same = first_of.setdefault(hashlib.sha256(crop.data).digest(), name)
+                fault = crop_fault(crop) if same == name else f"the same pixels as {printable(same)}"
+                if fault is not None:
+                    suspicious[name] = fault
         if not len(writer):
             name, reason = next(iter(left_out.items()))
             raise UserError(
@@ -171,10 +180,11 @@ def pack(
         "count": len(names),
         "seconds": round(seconds, 1),
         "left_out": [{"name": printable(name), "reason": reason} for name, reason in left_out.items()],
+        "suspicious": [{"name": printable(name), "reason": reason} for name, reason in suspicious.items()],
         "names": names,
     }
     write_json(manifest, contents)
-    return Packed(path, manifest, names, left_out, seconds)
+    return Packed(path, manifest, names, left_out, suspicious, seconds)
 
 
 def _in_order(source: PngFolder | RecordFile, workers: int) -> Iterator[tuple[str, np.ndarray | BadImage]]:
@@ -201,11 +211,12 @@ def _in_order(source: PngFolder | RecordFile, workers: int) -> Iterator[tuple[st
 
 
 def report(result: Packed) -> None:
-    """Prints the skipped images to stderr."""
-    for name, reason in list(result.left_out.items())[:REPORTED]:
-        print(f"left out {printable(name)}: {reason}", file=sys.stderr)
-    if len(result.left_out) > REPORTED:
-        print(f"left out {len(result.left_out) - REPORTED} more, see {result.manifest}", file=sys.stderr)
+    """Prints the skipped and the suspicious images to stderr."""
+    for what, images in (("left out", result.left_out), ("suspicious", result.suspicious)):
+        for name, reason in list(images.items())[:REPORTED]:
+            print(f"{what} {printable(name)}: {reason}", file=sys.stderr)
+        if len(images) > REPORTED:
+            print(f"{what} {len(images) - REPORTED} more, see {result.manifest}", file=sys.stderr)
 
 
 def verify(reader: RecordReader) -> list[int]:

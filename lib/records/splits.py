@@ -2,14 +2,18 @@
 
 import hashlib
 import itertools
+import json
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from lib.errors import UserError
 from lib.files.atomic import atomic_path
-from lib.files.file_names import line_fault
+from lib.files.file_names import line_fault, printable
+from lib.files.json_files import write_json
 
 PARTS = ("train", "val", "test")
+CHECKSUMS = "split.json"
+_AGAIN = "python create_bin.py writes both again"
 
 
 def split(names: Iterable[str], fractions: Mapping[str, float], seed: int) -> dict[str, list[str]]:
@@ -59,7 +63,7 @@ def _position(name: str, seed: int) -> float:
 
 
 def save_split(folder: Path, parts: Mapping[str, Iterable[str]]) -> None:
-    """Writes image_train.txt, image_val.txt and image_test.txt, one name per line.
+    """Writes image_train.txt, image_val.txt and image_test.txt, one name per line, and split.json with checksums.
 
     Raises:
       ValueError: a name is not one line of UTF-8 text.
@@ -67,38 +71,88 @@ def save_split(folder: Path, parts: Mapping[str, Iterable[str]]) -> None:
     for name in itertools.chain(*parts.values()):
         if fault := line_fault(name):
             raise ValueError(fault)
+    checksums = {}
     for part in PARTS:
+        content = "".join(f"{name}\n" for name in parts[part]).encode()
         with atomic_path(split_path(folder, part)) as temporary:
-            temporary.write_text("".join(f"{name}\n" for name in parts[part]), encoding="utf-8")
+            temporary.write_bytes(content)
+        checksums[part] = hashlib.sha256(content).hexdigest()
+    write_json(Path(folder) / CHECKSUMS, {"sha256": checksums})
 
 
-def load_split(folder: Path) -> dict[str, list[str]]:
-    """Reads the files written by `save_split`.
+def load_split(folder: Path, names: Iterable[str]) -> dict[str, list[str]]:
+    """Reads the files written by `save_split` and checks that they split exactly these records.
+
+    Splits of earlier versions have no checksums. They are accepted if they are complete: every record is in one part,
+    and the parts hold no other name.
+
+    Args:
+      folder: folder of the split.
+      names: names of all records.
 
     Raises:
-      UserError: a file is missing, the training part is empty, or a name is in two parts.
+      UserError: a file is missing, truncated or changed, the training part is empty, a name is in two parts, or the
+        parts do not hold the names of the records.
     """
-    parts = {}
-    for part in PARTS:
-        path = split_path(folder, part)
-        if not path.is_file():
-            raise UserError(f"{path}: must list the {part} images, got no file (python create_bin.py writes it)")
-        try:
-            # Not splitlines(), which also splits at characters that are allowed in names.
-            parts[part] = path.read_text(encoding="utf-8").removesuffix("\n").split("\n")
-        except UnicodeDecodeError:
-            raise UserError(f"{path}: must be UTF-8 text, got other bytes (python create_bin.py writes it)") from None
-        if parts[part] == [""]:
-            parts[part] = []
+    contents = {part: _read(split_path(folder, part), part) for part in PARTS}
+    _compare_checksums(Path(folder), contents)
+    parts = {part: _names(split_path(folder, part), content) for part, content in contents.items()}
     if not parts["train"]:
         raise UserError(f"{split_path(folder, 'train')}: must list at least one image, got none")
     seen: dict[str, str] = {}
-    for part, names in parts.items():
-        for name in names:
+    for part, listed in parts.items():
+        for name in listed:
             if name in seen:
                 raise UserError(f"{folder}: parts must not overlap, got '{name}' in {seen[name]} and {part}")
             seen[name] = part
+    records = set(names)
+    if foreign := [name for name in seen if name not in records]:
+        raise _foreign(
+            split_path(folder, seen[foreign[0]]),
+            f"it lists '{printable(foreign[0])}', which is no record ({len(foreign)} such names)",
+        )
+    if len(seen) < len(records):
+        missing = min(records - seen.keys())
+        raise _foreign(Path(folder), f"{len(records) - len(seen)} records are in no part, first '{printable(missing)}'")
     return parts
+
+
+def _read(path: Path, part: str) -> bytes:
+    if not path.is_file():
+        raise UserError(f"{path}: must list the {part} images, got no file (python create_bin.py writes it)")
+    return path.read_bytes()
+
+
+def _names(path: Path, content: bytes) -> list[str]:
+    try:
+        text = content.decode("utf-8")
+    except UnicodeDecodeError:
+        raise UserError(f"{path}: must be UTF-8 text, got other bytes (python create_bin.py writes it)") from None
+    # Lines may end as on Windows. Not splitlines(), which also splits at characters that are allowed in names.
+    text = text.replace("\r\n", "\n").removesuffix("\n")
+    return text.split("\n") if text else []
+
+
+def _compare_checksums(folder: Path, contents: Mapping[str, bytes]) -> None:
+    path = folder / CHECKSUMS
+    if not path.exists():
+        return
+    try:
+        expected = json.loads(path.read_bytes())["sha256"]
+        wrong = [part for part in PARTS if hashlib.sha256(contents[part]).hexdigest() != expected[part]]
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
+        raise UserError(f"{path}: must hold the split's checksums, got something else ({_AGAIN})") from error
+    if wrong:
+        raise _foreign(split_path(folder, wrong[0]), "its checksum differs: truncated, changed or another file")
+
+
+def _foreign(path: Path, reason: str) -> UserError:
+    return UserError(f"{path}: the split does not belong to the record file, {reason} ({_AGAIN})")
+
+
+def split_hash(parts: Mapping[str, Iterable[str]]) -> str:
+    """Short hash of the names in each part."""
+    return hashlib.sha256(json.dumps([list(parts[part]) for part in PARTS]).encode()).hexdigest()[:16]
 
 
 def split_path(folder: Path, part: str) -> Path:

@@ -45,7 +45,7 @@ def test_a_folder_becomes_a_file_a_manifest_and_a_split(tmp_path, capsys):
     assert reader.names == [f"{i:03d}.png" for i in range(20)]
     for i in (0, 7, 19):
         np.testing.assert_array_equal(reader[i], crop(i))
-    parts = load_split(tmp_path / "data" / "params" / "mine")
+    parts = load_split(tmp_path / "data" / "params" / "mine", reader.names)
     assert sorted(parts["train"] + parts["val"] + parts["test"]) == reader.names
     assert min(len(part) for part in parts.values()) >= 1
     manifest = json.loads((tmp_path / "data" / "mine.manifest.json").read_text())
@@ -57,17 +57,17 @@ def test_a_folder_becomes_a_file_a_manifest_and_a_split(tmp_path, capsys):
 
 def test_another_output_leaves_the_split_alone(tmp_path, capsys):
     assert run(tmp_path, "--input", str(folder_of_crops(tmp_path / "crops", 10))) == 0
-    split = load_split(tmp_path / "data" / "params" / "face")
+    params = tmp_path / "data" / "params" / "face"
+    names = RecordReader(tmp_path / "data" / "face.bin").names
+    split = load_split(params, names)
     few, other = folder_of_crops(tmp_path / "few", 3), tmp_path / "elsewhere" / "few.bin"
     capsys.readouterr()
     assert run(tmp_path, "--input", str(few), "--output", str(other)) == 0
     assert len(RecordReader(other)) == 3
-    assert load_split(tmp_path / "data" / "params" / "face") == split, "it belongs to data/face.bin"
+    assert load_split(params, names) == split, "it belongs to data/face.bin"
     assert "few.bin: 3 crops, not split" in capsys.readouterr().out
     assert run(tmp_path, "--input", str(few), "--output", str(tmp_path / "data" / ".." / "data" / "face.bin")) == 0
-    assert sum(map(len, load_split(tmp_path / "data" / "params" / "face").values())) == 3, (
-        "the same file, spelled apart"
-    )
+    assert sum(map(len, load_split(params, names[:3]).values())) == 3, "the same file, spelled apart"
 
 
 def spoil(folder: Path) -> dict[str, str]:
@@ -119,6 +119,48 @@ def test_bad_images_are_left_out_with_a_reason(tmp_path, capsys):
         assert reason in found[name]
     printed = capsys.readouterr().err
     assert "left out a_rgb.png: must be RGBA, got RGB" in printed
+
+
+def test_crops_that_teach_nothing_are_packed_and_named(tmp_path, capsys):
+    folder = folder_of_crops(tmp_path / "crops", 3)
+    black, opaque, plain = crop(7), crop(8), crop(9)
+    black[..., :3] = 3
+    opaque[..., 3] = 255
+    plain[..., :3] = 90
+    for name, pixels in (("black", black), ("opaque", opaque), ("plain", plain), ("same", crop(1))):
+        Image.fromarray(pixels).save(folder / f"{name}.png")
+    assert run(tmp_path, "--input", str(folder)) == 0
+    expected = {
+        "black.png": "the skin is black",
+        "opaque.png": "alpha is 255 everywhere",
+        "plain.png": "the skin has one colour",
+        "same.png": "the same pixels as 001.png",
+    }
+    manifest = json.loads((tmp_path / "data" / "face.manifest.json").read_text())
+    found = {entry["name"]: entry["reason"] for entry in manifest["suspicious"]}
+    assert found.keys() == expected.keys()
+    printed = capsys.readouterr().err
+    for name, reason in expected.items():
+        assert found[name].startswith(reason)
+        assert f"suspicious {name}: {reason}" in printed
+    assert len(RecordReader(tmp_path / "data" / "face.bin")) == 7
+
+
+def test_a_file_of_another_kind_is_not_replaced(tmp_path, capsys):
+    folder = folder_of_crops(tmp_path / "crops", 3)
+    photo = tmp_path / "holiday.jpg"
+    photo.write_bytes(b"\xff\xd8\xff a photo")
+    assert run(tmp_path, "--input", str(folder), "--output", str(photo)) == 2
+    assert_one_error_line(capsys.readouterr().err, "holiday.jpg: must be a record file to be replaced")
+    assert photo.read_bytes() == b"\xff\xd8\xff a photo"
+    os.mkfifo(tmp_path / "pipe")
+    assert run(tmp_path, "--input", str(folder), "--output", str(tmp_path / "pipe")) == 2
+    assert_one_error_line(capsys.readouterr().err, "pipe: must be a regular file to be replaced")
+    assert run(tmp_path, "--input", str(folder)) == 0
+    path = tmp_path / "data" / "face.bin"
+    path.write_bytes(b"damaged" + path.read_bytes()[7:])
+    assert run(tmp_path, "--input", str(folder)) == 0, "what this program made is made again"
+    assert len(RecordReader(path)) == 3
 
 
 def test_strict_fails_at_a_bad_image_and_keeps_the_earlier_file(tmp_path, capsys):

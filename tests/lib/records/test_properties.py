@@ -109,4 +109,4 @@ def test_split_files_come_back_or_are_refused_before_they_are_written(folder, na
         assert not (folder / "refused").exists()
     else:
         save_split(folder / "params", parts)
-        assert load_split(folder / "params") == parts
+        assert load_split(folder / "params", names) == parts

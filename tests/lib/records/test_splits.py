@@ -5,7 +5,7 @@ import itertools
 import pytest
 
 from lib.errors import UserError
-from lib.records.splits import PARTS, load_split, save_split, split
+from lib.records.splits import CHECKSUMS, PARTS, load_split, save_split, split
 
 TENTHS = {"val": 0.1, "test": 0.1}
 EXPECTED = {"val": ["face_000007.png"], "test": ["face_000004.png", "face_000005.png"]}
@@ -65,19 +65,75 @@ def test_bad_arguments_are_named():
         split(["a", "b"], {"val": 0.5, "test": 0.5}, 0)
 
 
+def saved(folder, count=40):
+    parts = split(["ä b.png", *names(count)], TENTHS, seed=0)
+    save_split(folder, parts)
+    return parts, sorted(itertools.chain(*parts.values()))
+
+
 def test_files_round_trip(tmp_path):
-    parts = split(["ä b.png", *names(9)], TENTHS, seed=0)
-    save_split(tmp_path / "params", parts)
-    assert load_split(tmp_path / "params") == parts
+    parts, everyone = saved(tmp_path / "params")
+    assert load_split(tmp_path / "params", everyone) == parts
     assert (tmp_path / "params" / "image_train.txt").read_text(encoding="utf-8").count("\n") == len(parts["train"])
 
 
 def test_missing_empty_or_overlapping_files_are_named(tmp_path):
     with pytest.raises(UserError, match=r"image_train.txt: must list the train images, got no file"):
-        load_split(tmp_path)
+        load_split(tmp_path, ["a"])
     save_split(tmp_path, {"train": [], "val": ["a"], "test": ["b"]})
     with pytest.raises(UserError, match="at least one image, got none"):
-        load_split(tmp_path)
+        load_split(tmp_path, ["a", "b"])
     save_split(tmp_path, {"train": ["a"], "val": ["a"], "test": ["b"]})
     with pytest.raises(UserError, match="got 'a' in train and val"):
-        load_split(tmp_path)
+        load_split(tmp_path, ["a", "b"])
+
+
+DAMAGE = {
+    "truncated": lambda content: content[: len(content) // 2],
+    "a line less": lambda content: content[: content.index(b"\n") + 1],
+    "empty": lambda content: b"",
+    "no end": lambda content: content[:-1],
+    "a flipped bit": lambda content: bytes([content[0] ^ 1]) + content[1:],
+    "a line more": lambda content: content + b"face_000099.png\n",
+}
+
+
+@pytest.mark.parametrize("part", PARTS)
+@pytest.mark.parametrize("damage", DAMAGE)
+def test_a_damaged_part_is_refused_with_and_without_checksums(tmp_path, part, damage):
+    _, everyone = saved(tmp_path)
+    path = tmp_path / f"image_{part}.txt"
+    path.write_bytes(DAMAGE[damage](path.read_bytes()))
+    with pytest.raises(UserError, match=f"image_{part}.txt: the split does not belong to the record file"):
+        load_split(tmp_path, everyone)
+    (tmp_path / CHECKSUMS).unlink()
+    if damage == "no end":
+        load_split(tmp_path, everyone)  # nothing is missing
+        return
+    with pytest.raises(UserError, match=r"does not belong to the record file|at least one image"):
+        load_split(tmp_path, everyone)
+
+
+def test_a_split_of_an_earlier_version_is_read_if_it_is_complete(tmp_path):
+    parts, everyone = saved(tmp_path)
+    (tmp_path / CHECKSUMS).unlink()
+    assert load_split(tmp_path, everyone) == parts
+    windows = (tmp_path / "image_val.txt").read_bytes().replace(b"\n", b"\r\n")
+    (tmp_path / "image_val.txt").write_bytes(windows)
+    assert load_split(tmp_path, everyone) == parts
+
+
+def test_a_split_of_other_records_is_refused(tmp_path):
+    _, everyone = saved(tmp_path)
+    with pytest.raises(UserError, match=r"to the record file, it lists 'face_0000.*, which is no record"):
+        load_split(tmp_path, everyone[:-3])
+    with pytest.raises(UserError, match=r"does not belong to the record file, 2 records are in no part, first 'new_1'"):
+        load_split(tmp_path, [*everyone, "new_1", "new_2"])
+
+
+@pytest.mark.parametrize("content", [b"", b"[]", b"{}", b'{"sha256": {}}', b"\xff"])
+def test_damaged_checksums_are_named(tmp_path, content):
+    _, everyone = saved(tmp_path)
+    (tmp_path / CHECKSUMS).write_bytes(content)
+    with pytest.raises(UserError, match=r"split\.json: must hold the split's checksums"):
+        load_split(tmp_path, everyone)
