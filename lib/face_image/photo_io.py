@@ -1,7 +1,6 @@
 """Reading of photos as 8-bit arrays: any Pillow format, upright, RGB or RGBA."""
 
 import os
-import struct
 import warnings
 from collections import Counter
 from collections.abc import Iterable
@@ -165,8 +164,10 @@ def _opened(path: str | os.PathLike, use):
         raise UserError(_too_large(path, "more than that", MAX_PIXELS)) from None
     except Image.UnidentifiedImageError:
         raise UserError(f"{path}: must be an image, got a file in an unknown format") from None
-    except (OSError, SyntaxError, ValueError, EOFError, IndexError, struct.error) as error:
-        # Exceptions that Pillow's decoders raise for damaged files.
+    except MemoryError:
+        raise
+    except Exception as error:
+        # Pillow's decoders raise exceptions of any kind for damaged files: TypeError, KeyError, struct.error, ...
         raise UserError(f"{path}: must be a complete image, got a damaged one ({_one_line(error)})") from None
 
 

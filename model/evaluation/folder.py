@@ -1,5 +1,6 @@
 """Computes the measures of the paper's comparison on a folder of photos, or of already aligned crops."""
 
+import functools
 import time
 from pathlib import Path
 
@@ -10,10 +11,10 @@ from tqdm import tqdm
 from configs import schema
 from lib.face_image.photo_io import photo_paths, result_names
 from lib.files.file_names import printable
-from lib.records.packing import BadImage, read_crop
+from lib.records.packing import read_crop
 from model.evaluation.images import ImageEvaluation, print_means
 from model.face_gcn import FaceReconstruction
-from model.photos.errors import PHOTO_ERRORS, failure_reason
+from model.photos.errors import failure_reason, photo_barrier
 from model.pipeline import Pipeline, load_pipeline, restore_texture_network
 from model.reconstruction.face_reconstructor import FaceReconstructor
 
@@ -44,11 +45,19 @@ def evaluate_folder(config: schema.Config, source: Path, output: Path) -> dict[s
     images = ImageEvaluation(pipeline)
     read = _crops(pipeline) if config.evaluate.crops else _photos(config, pipeline)
     names = {path: printable(name) for path, name in result_names(paths, source).items()}
-    for path in tqdm(paths, "evaluate", unit="image", dynamic_ncols=True):
-        try:
-            images.add(names[path], *read(path))
-        except (BadImage, *PHOTO_ERRORS) as error:
-            images.failed[names[path]] = failure_reason(path, error)
+
+    def fail(path: Path, error: Exception) -> None:
+        images.failed[names[path]] = failure_reason(path, error)
+
+    try:
+        for path in tqdm(paths, "evaluate", unit="image", dynamic_ncols=True):
+            with photo_barrier(functools.partial(fail, path)):
+                images.add(names[path], *read(path))
+    except KeyboardInterrupt:
+        if images.rows:
+            images.write(output)
+            print(f"{len(images.rows)} of {len(paths)} images measured, in {Path(output).resolve() / 'images.csv'}")
+        raise
     summary = images.write(output)
     print(f"{summary['images']} of {len(paths)} images, {time.monotonic() - started:.0f} s")
     print_means(summary["mean"])

@@ -108,7 +108,7 @@ def _held_out(config: schema.Config, records: RecordReader) -> list[int]:
     Raises:
       UserError: the split is empty.
     """
-    indices = records.indices(load_split(config.params_dir)[config.evaluate.split])
+    indices = records.indices(load_split(config.params_dir, records.names)[config.evaluate.split])
     if not indices:
         raise UserError(f"{config.params_dir}: the {config.evaluate.split} split must hold a crop, got none")
     return indices[: config.evaluate.faces or None]

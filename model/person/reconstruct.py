@@ -15,7 +15,7 @@ from lib.face_image.region import face_region
 from lib.files.disk_list import DiskList
 from model.person.estimator import BATCH, Gallery, PersonEstimator, batches
 from model.person.files import PERSON_FOLDER, PersonRecord, write_person
-from model.photos.errors import PHOTO_ERRORS
+from model.photos.errors import photo_barrier
 from model.reconstruction.draft import Draft
 from model.reconstruction.face_reconstructor import FaceReconstructor
 from model.reconstruction.files import RUN_FILES
@@ -44,14 +44,16 @@ def reconstruct_people(config: schema.Config, source: Path, output: Path) -> dic
     reconstruct = FaceReconstructor.load(config)
     estimator = PersonEstimator(reconstruct)
     written = ResultFolder(reconstruct, source, output)
-    for folder in tqdm(people, "reconstruct", unit="person", dynamic_ncols=True):
-        paths = photo_paths(folder, skip=output)
-        person = folder.relative_to(source) / PERSON_FOLDER
-        names = result_names(paths, source, taken=(*RUN_FILES, person.as_posix()))
-        records = _reconstruct_person(estimator, written, names)
-        if len(records):
-            write_person(output / person, reconstruct, reconstruct.export, records)
-    return written.finish()
+    with written.reported_at_the_end(len(photo_paths(source, skip=output))):
+        for folder in tqdm(people, "reconstruct", unit="person", dynamic_ncols=True):
+            paths = photo_paths(folder, skip=output)
+            person = folder.relative_to(source) / PERSON_FOLDER
+            names = result_names(paths, source, taken=(*RUN_FILES, person.as_posix()))
+            records = _reconstruct_person(estimator, written, names)
+            if len(records):
+                with photo_barrier(functools.partial(written.fail, source / person)):
+                    write_person(output / person, reconstruct, reconstruct.export, records)
+    return written.failed
 
 
 def person_folders(source: Path, output: Path | None = None) -> list[Path]:
@@ -89,11 +91,10 @@ def _reconstruct_person(
     records: DiskList[PersonRecord] = DiskList()
     if not paths:
         return records
-    try:
+    shared = None
+    with photo_barrier(functools.partial(_fail_all, written, paths)):
         shared = estimator.fit_shared(gallery)
-    except PHOTO_ERRORS as error:  # the joint fit failed, so all its photos did
-        for path in paths:
-            written.fail(path, error)
+    if shared is None:  # the joint fit failed, so all its photos did
         return records
     fit = functools.partial(estimator.fit_with_identity, shared)
     seconds = (time.monotonic() - started) / len(paths)  # the joint fit is shared equally
@@ -104,14 +105,12 @@ def _reconstruct_person(
         for path, draft in _fitted(fit, written, batch, drafts).items():
             spent = seconds + (time.monotonic() - began) / len(batch)
             began = time.monotonic()
-            try:
+            with photo_barrier(functools.partial(written.fail, path)):
                 pixels = np.rot90(read_photo(path), draft.photo.turns)
                 region = face_region(pixels, draft.photo.alignment)
                 result = estimator.reconstruct.finish(draft, region)
                 textures = written.add(path, names[path], result, spent + time.monotonic() - began)
                 records.append(PersonRecord.named(result, textures, names[path]))
-            except PHOTO_ERRORS as error:
-                written.fail(path, error)
     return records
 
 
@@ -122,11 +121,9 @@ def _fit_each(estimator: PersonEstimator, written: ResultFolder, paths: list[Pat
     for batch in batches(paths):
         drafts = {}
         for path in batch:
-            try:
+            with photo_barrier(functools.partial(written.fail, path)):
                 photo, _ = reconstruct.reader.read(path)
                 drafts[path] = reconstruct.initial_estimate(photo)
-            except PHOTO_ERRORS as error:
-                written.fail(path, error)
         for path, draft in _fitted(estimator.fit_each, written, list(drafts), list(drafts.values())).items():
             gallery.append(draft)
             kept.append(path)
@@ -137,11 +134,13 @@ def _fitted(
     fit: Callable[[list[Draft]], list[Draft]], written: ResultFolder, paths: list[Path], drafts: list[Draft]
 ) -> dict[Path, Draft]:
     """Fits a batch; if that fails, records all its photos as failed and returns no drafts."""
-    if not drafts:
-        return {}
-    try:
-        return dict(zip(paths, fit(drafts), strict=True))
-    except PHOTO_ERRORS as error:
-        for path in paths:
-            written.fail(path, error)
-        return {}
+    fitted: dict[Path, Draft] = {}
+    if drafts:
+        with photo_barrier(functools.partial(_fail_all, written, paths)):
+            fitted = dict(zip(paths, fit(drafts), strict=True))
+    return fitted
+
+
+def _fail_all(written: ResultFolder, paths: list[Path], error: Exception) -> None:
+    for path in paths:
+        written.fail(path, error)

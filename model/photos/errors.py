@@ -1,18 +1,45 @@
-"""Failures of a single photo that do not stop the others, and their one-line reasons."""
+"""The barrier around the work on one photo: whatever goes wrong there is named, and the other photos go on."""
 
+import contextlib
+import traceback
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
-import cv2
-import tensorflow as tf
-
 from lib.errors import UserError
+from lib.files.atomic import is_disk_full
 from lib.files.file_names import printable
 
-# This program's errors, impossible numbers (such as a face at the very border), and errors from libraries.
-PHOTO_ERRORS = (UserError, ValueError, ArithmeticError, OSError, cv2.error, tf.errors.OpError)
+# This program's own messages, impossible numbers (such as a face at the very border), and errors of the file system.
+_EXPLAINED = (UserError, ValueError, ArithmeticError, OSError)
+
+
+@contextlib.contextmanager
+def photo_barrier(fail: Callable[[Exception], None]) -> Iterator[None]:
+    """Context manager for the work on one photo; an exception in it is passed to `fail` and goes no further.
+
+    Passed on are only what no other photo would escape: an interruption and a full disk. Set-up that serves all photos
+    must stay outside the block, so that its faults end the run.
+
+    Args:
+      fail: records the failure of the photo.
+    """
+    try:
+        yield
+    except Exception as error:
+        if is_disk_full(error):
+            raise
+        fail(error)
 
 
 def failure_reason(path: Path, error: BaseException) -> str:
-    """Reason why a photo failed, in one line and without the photo's name."""
+    """Reason why a photo failed, in one line and without the photo's name.
+
+    Exceptions of unexpected types, which may be a fault of this program, are named with the place they came from.
+    """
     reason = " ".join(str(error).split()) or type(error).__name__
-    return printable(reason.removeprefix(f"{path}: ").removeprefix(f"{path.name}: "))
+    reason = printable(reason.removeprefix(f"{path}: ").removeprefix(f"{path.name}: "))
+    if isinstance(error, _EXPLAINED):
+        return reason
+    frames = traceback.extract_tb(error.__traceback__)
+    place = f" at {Path(frames[-1].filename).name}:{frames[-1].lineno}" if frames else ""
+    return f"{reason} ({type(error).__name__}{place})"

@@ -5,9 +5,9 @@ This module runs in the main process and does not import TensorFlow; the worker 
 """
 
 import contextlib
-import csv
 import hashlib
 import json
+import signal
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import asdict
@@ -19,9 +19,11 @@ from configs import schema
 from lib.errors import UserError
 from lib.face_image.photo_io import input_photos, result_names
 from lib.face_image.quality import DELETED, KINDS
-from lib.files.atomic import atomic_path, file_sha256
+from lib.files.atomic import atomic_path, file_sha256, space_for
+from lib.files.csv_files import write_csv
 from lib.files.file_names import name_fault, printable
 from lib.files.json_files import json_text, write_json
+from lib.runtime.interruption import Interrupted
 from lib.runtime.worker_pool import run_jobs
 from lib.sidecar.sidecar_files import landmarks_path, mask_path
 from model.preparation.job import Job
@@ -60,7 +62,8 @@ def prepare_folder(config: schema.Config, source: Path, output: Path) -> dict[st
     crops.mkdir(parents=True, exist_ok=True)
     options = _options_key(config)
     flat = _flat_names(names)
-    records, jobs = {}, []
+    records: dict[str, dict] = {}
+    jobs: list[Job] = []
     for path in paths:
         photo = path.relative_to(source).as_posix()
         key = _key(path, options, config.prepare.beside, flat[path])
@@ -73,18 +76,33 @@ def prepare_folder(config: schema.Config, source: Path, output: Path) -> dict[st
     for name in stale - {crop["file"] for record in records.values() for crop in record["crops"]}:
         (crops / name).unlink(missing_ok=True)
     _write_journal(journal, origin, records)
-    with open(journal, "a", encoding="utf-8") as stream:
-        bar = tqdm(total=len(paths), initial=len(records), desc="prepare", unit="photo", dynamic_ncols=True)
+    photos = [path.relative_to(source).as_posix() for path in paths]
+    try:
+        _run(config, jobs, records, journal, len(paths))
+    except KeyboardInterrupt as error:
+        _write_tables(output, config, source, [records[photo] for photo in photos if photo in records])
+        advice = (
+            f"{len(records)} of {len(photos)} photos are prepared in {output}; the same command goes on with the others"
+        )
+        raise Interrupted(advice, getattr(error, "number", signal.SIGINT)) from error
+    ordered = [records[photo] for photo in photos]
+    _write_tables(output, config, source, ordered)
+    pages = write_sheets(output / "sheets", crops, [c["file"] for r in ordered for c in r["crops"]])
+    return _report(output, source, ordered, len(paths) - len(jobs), pages)
+
+
+def _run(config: schema.Config, jobs: list[Job], records: dict[str, dict], journal: Path, count: int) -> None:
+    """Runs the jobs; adds their records to `records` and to the journal as they arrive."""
+    with (
+        space_for(journal),
+        open(journal, "a", encoding="utf-8") as stream,
+        tqdm(total=count, initial=len(records), desc="prepare", unit="photo", dynamic_ncols=True) as bar,
+    ):
         for record in run_jobs(jobs, make_preparer, (config,), config.workers, _lost):
             records[record["photo"]] = record
             stream.write(json_text(record) + "\n")
             stream.flush()
             bar.update()
-        bar.close()
-    ordered = [records[path.relative_to(source).as_posix()] for path in paths]
-    _write_tables(output, config, source, ordered)
-    pages = write_sheets(output / "sheets", crops, [c["file"] for r in ordered for c in r["crops"]])
-    return _report(output, source, ordered, len(paths) - len(jobs), pages)
 
 
 def make_preparer(config: schema.Config) -> Callable[[Job], dict]:
@@ -158,8 +176,17 @@ def _options_key(config: schema.Config) -> str:
 def _key(path: Path, options: str, beside: bool, name: str) -> str:
     """Hash of a photo, its sidecar files, the options and the crop's name."""
     files = [path, *(filter(None, (landmarks_path(path), mask_path(path))) if beside else ())]
-    states = [(file.name, file.stat().st_size, file.stat().st_mtime_ns) for file in files]
+    states = [(file.name, *_state(file)) for file in files]
     return hashlib.sha256(json.dumps([options, name, states]).encode()).hexdigest()[:16]
+
+
+def _state(file: Path) -> tuple[int, int]:
+    """Size and time of a file; (-1, -1) for one that cannot be read, such as a dangling link: the worker says why."""
+    try:
+        state = file.stat()
+    except OSError:
+        return -1, -1
+    return state.st_size, state.st_mtime_ns
 
 
 def _read_journal(path: Path, origin: dict) -> dict[str, dict]:
@@ -208,10 +235,7 @@ def _left_out(records: list[dict]) -> Iterator[tuple[str, str, str]]:
 
 
 def _write_tables(output: Path, config: schema.Config, source: Path, records: list[dict]) -> None:
-    with atomic_path(output / "left_out.csv") as path, open(path, "w", newline="", encoding="utf-8") as stream:
-        writer = csv.writer(stream)
-        writer.writerow(["photo", "kind", "reason"])
-        writer.writerows(_left_out(records))
+    write_csv(output / "left_out.csv", [("photo", "kind", "reason"), *_left_out(records)])
     content = {
         "source": str(source.resolve()),
         "image_size": config.data.image_size,

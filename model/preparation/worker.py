@@ -1,5 +1,6 @@
 """Worker of --mode prepare: turns one photo into RGBA crops."""
 
+import functools
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +14,7 @@ from lib.files.atomic import atomic_path
 from model.fitting.masks import MaskFinder
 from model.fitting.placement import PointPlacement
 from model.morphable_model import MorphableModel
-from model.photos.errors import PHOTO_ERRORS, failure_reason
+from model.photos.errors import failure_reason, photo_barrier
 from model.photos.reader import AlignedPhoto, FoundFaces, PhotoReader
 from model.pipeline import build_camera, load_face_model, load_parser, load_regressor
 from model.preparation.job import Job
@@ -41,21 +42,21 @@ class Preparer:
         crops: list[dict] = []
         left_out: list[dict] = []
         every = self.section.faces == "all"
+        found: FoundFaces | None = None
+
+        def leave_out(kind: str, error: Exception) -> None:
+            kind = error.kind if isinstance(error, quality.Unusable) else kind
+            left_out.append({"kind": kind, "reason": failure_reason(job.path, error)})
+
         record = {"photo": job.photo, "key": job.key, "crops": crops, "left_out": left_out, "remark": ""}
-        try:
+        with photo_barrier(functools.partial(leave_out, "unreadable")):
             found = self.reader.find(job.path, None if every else 1)
-        except quality.Unusable as error:
-            return record | {"left_out": [_reason(job, error, error.kind)]}
-        except PHOTO_ERRORS as error:
-            return record | {"left_out": [_reason(job, error, "unreadable")]}
+        if found is None:
+            return record
         for number, face in enumerate(found.faces):
             file = job.crop.with_stem(f"{job.crop.stem}_{number}") if every else job.crop
-            try:
+            with photo_barrier(functools.partial(leave_out, "mask failed")):
                 crops.append(self._write(job, file, found, face))
-            except quality.Unusable as error:
-                left_out.append(_reason(job, error, error.kind))
-            except PHOTO_ERRORS as error:
-                left_out.append(_reason(job, error, "mask failed"))
         return record | {"remark": found.remark}
 
     def _write(self, job: Job, file: Path, found: FoundFaces, face: Face) -> dict:
@@ -90,7 +91,3 @@ class Preparer:
         alpha = self.find_mask(photo.alignment, photo.alpha, coefficients, fitted=True)
         share = quality.check_mask(alpha, silhouette, photo.alignment.inside, photo.alpha is not None)
         return alpha, share
-
-
-def _reason(job: Job, error: BaseException, kind: str) -> dict:
-    return {"kind": kind, "reason": failure_reason(job.path, error)}

@@ -1,5 +1,6 @@
 """Test mode on a folder of photos; a photo that fails does not stop the others."""
 
+import functools
 import time
 from pathlib import Path
 
@@ -7,7 +8,7 @@ from tqdm import tqdm
 
 from configs import schema
 from lib.face_image.photo_io import input_photos, result_names
-from model.photos.errors import PHOTO_ERRORS
+from model.photos.errors import photo_barrier
 from model.reconstruction.face_reconstructor import FaceReconstructor
 from model.reconstruction.files import RUN_FILES
 from model.reconstruction.result_folder import ResultFolder
@@ -37,25 +38,22 @@ def reconstruct_folder(config: schema.Config, source: Path, output: Path) -> dic
     output = Path(output)
     source, paths = input_photos(source, skip=output)
     reconstruct = FaceReconstructor.load(config)
-    results = ResultFolder(reconstruct, source, output)
     every = config.prepare.faces == "all"
     names = result_names(paths, source, taken=RUN_FILES)
+    results = ResultFolder(reconstruct, source, output)
     bar = tqdm(paths, "reconstruct", unit="photo", dynamic_ncols=True)
-    for path in bar:
-        bar.set_postfix_str(path.name)
-        started = time.monotonic()
-        try:
-            found = reconstruct.reader.find(path, None if every else 1)
-        except PHOTO_ERRORS as error:
-            results.fail(path, error)
-            continue
-        for number, face in enumerate(found.faces):
-            folder = f"{names[path]}/{FACE_FOLDER}{number}" if every else names[path]
-            shown = number if every else None
-            try:
-                result = reconstruct.reconstruct_face(path.name, found, face)
-                results.add(path, folder, result, time.monotonic() - started, shown)
-            except PHOTO_ERRORS as error:
-                results.fail(path, error, shown)
+    with results.reported_at_the_end(len(paths)):
+        for path in bar:
+            bar.set_postfix_str(path.name)
             started = time.monotonic()
-    return results.finish()
+            found = None
+            with photo_barrier(functools.partial(results.fail, path)):
+                found = reconstruct.reader.find(path, None if every else 1)
+            for number, face in enumerate(found.faces if found is not None else ()):
+                folder = f"{names[path]}/{FACE_FOLDER}{number}" if every else names[path]
+                shown = number if every else None
+                with photo_barrier(functools.partial(results.fail, path, face=shown)):
+                    result = reconstruct.reconstruct_face(path.name, found, face)
+                    results.add(path, folder, result, time.monotonic() - started, shown)
+                started = time.monotonic()
+    return results.failed

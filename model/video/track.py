@@ -1,6 +1,8 @@
 """Tracks a face through a video: one identity and albedo; pose, expression and light smoothed without lag."""
 
 import dataclasses
+import functools
+import sys
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
@@ -17,6 +19,7 @@ from lib.files.json_files import write_json
 from lib.files.numpy_files import write_npz
 from model.person.estimator import Gallery, PersonEstimator, batches, spread
 from model.person.files import PERSON_FOLDER, PersonRecord, write_person
+from model.photos.errors import failure_reason, photo_barrier
 from model.photos.reader import AlignedPhoto
 from model.reconstruction.draft import Draft
 from model.reconstruction.export import Exporter
@@ -207,11 +210,19 @@ def _track_frames(reconstruct: FaceReconstructor, frames: FrameSource, cutoff: f
 
     def photos() -> Iterator[AlignedPhoto | None]:
         for index, frame in enumerate(tqdm(frames, "detect", unit="frame", dynamic_ncols=True)):
+            photo = None
             if frame is None:
                 damaged.append(index)
-            yield tracker(frame, f"frame {index}")
+            with photo_barrier(functools.partial(_report_frame, index)):
+                photo = tracker(frame, f"frame {index}")
+            yield photo
 
     return track_face(reconstruct, photos(), frames.frame_rate, cutoff), damaged
+
+
+def _report_frame(index: int, error: Exception) -> None:
+    name = f"frame {index}"
+    tqdm.write(f"{name}: bridged, {failure_reason(Path(name), error)}", file=sys.stderr)
 
 
 def _key_records(

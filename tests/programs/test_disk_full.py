@@ -10,7 +10,6 @@ from configs import flags
 from lib.errors import DiskFull
 from lib.files.atomic import atomic_path, space_for
 from lib.files.disk_list import DiskList
-from model.photos.errors import PHOTO_ERRORS
 from tests.support.one_line import one_line
 
 
@@ -45,11 +44,6 @@ def test_what_lies_in_the_folder_for_temporary_files_is_told_too(limited):
     with pytest.raises(DiskFull, match="must fit"):
         spill.append(np.random.default_rng(0).bytes(2**17))
     assert list(spill) == ["small"]
-
-
-def test_it_is_no_fault_of_a_photo():
-    """What goes on with the next photo must not catch it."""
-    assert not issubclass(DiskFull, PHOTO_ERRORS)
 
 
 def test_other_faults_of_the_system_pass(tmp_path):
