@@ -9,6 +9,7 @@ from typing import Any
 from configs import flags, schema
 from lib.errors import UserError
 from lib.face_image.photo_io import input_photos, photo_paths
+from lib.files.locks import sole_user
 from lib.records.record_file import RecordReader
 from lib.records.splits import load_split
 from lib.runtime.quiet_tensorflow import import_tensorflow
@@ -20,7 +21,8 @@ Any option of the configuration may follow as section.key=value, e.g. loss.symme
 with their meanings.
 
 Exit codes: 0 success; 2 an error in the command or its files, reported in one line; 3 --mode test, prepare or evaluate
-processed only some of the photos (the output folder lists which ones failed and why); 130 interrupted.
+processed only some of the photos (the output folder lists which ones failed and why); 130, 143, 129 told to stop by
+Ctrl-C, SIGTERM or SIGHUP.
 """
 # The option that --input and --output set in each mode.
 FOLDERS = {
@@ -70,7 +72,8 @@ def reconstruct(config: schema.Config, _: argparse.Namespace) -> int:
     else:
         from model.reconstruction.folder import reconstruct_folder as run
 
-    return exit_code(run(config, source, Path(section.output)))
+    with sole_user(Path(section.output), "a test"):
+        return exit_code(run(config, source, Path(section.output)))
 
 
 def prepare_crops(config: schema.Config, _: argparse.Namespace) -> int:
@@ -78,7 +81,9 @@ def prepare_crops(config: schema.Config, _: argparse.Namespace) -> int:
     input_photos(config.prepare.input, skip=config.prepare.output)
     from model.preparation.prepare import prepare_folder
 
-    return exit_code(prepare_folder(config, Path(config.prepare.input), Path(config.prepare.output)))
+    output = Path(config.prepare.output)
+    with sole_user(output, "preparing"):
+        return exit_code(prepare_folder(config, Path(config.prepare.input), output))
 
 
 def pretrain_networks(config: schema.Config, _: argparse.Namespace) -> int:
@@ -139,9 +144,8 @@ MODES = {
 
 
 def check_records(config: schema.Config) -> None:
-    """Raises UserError if the packed crops or their split are missing."""
-    RecordReader(config.records_path, config.data.image_size)
-    load_split(config.params_dir)
+    """Raises UserError if the packed crops or their split are missing, or do not belong together."""
+    load_split(config.params_dir, RecordReader(config.records_path, config.data.image_size).names)
 
 
 def exit_code(failed: Collection[Any]) -> int:

@@ -16,8 +16,10 @@ from configs import schema
 from lib.errors import UserError
 from lib.face_model.face_model import FaceModel
 from lib.files.json_files import write_json
+from lib.files.locks import sole_user
 from lib.geometry.camera import Camera
-from lib.synthetic.face_set import FaceSet, hold_out, load_or_render, recipe
+from lib.runtime.interruption import DeferredStop
+from lib.synthetic.face_set import FaceSet, hold_out, load_or_render, recipe, set_folder
 from lib.synthetic.photos import PhotoSettings, SyntheticFaces
 from model.metrics.networks import identity_metrics, predict, regressor_metrics
 from model.networks.identity import build_identity_network
@@ -58,8 +60,9 @@ def pretrain(config: schema.Config) -> dict[str, dict]:
             raise UserError(f"{key}: must be an .npz to be written, got {path}, a published network")
     face_model = load_face_model(config)
     check_before_rendering(config, face_model)
-    faces = render_faces(config, face_model)
-    return train_networks(config, face_model, faces)
+    with sole_user(set_folder(config.generated_dir, face_recipe(config, face_model)), "pre-training"):
+        faces = render_faces(config, face_model)
+        return train_networks(config, face_model, faces)
 
 
 def check_before_rendering(config: schema.Config, face_model: FaceModel) -> None:
@@ -84,12 +87,18 @@ def check_before_rendering(config: schema.Config, face_model: FaceModel) -> None
         check_replaceable(schema.asset_path(path), network, face_model.fingerprint)
 
 
+def face_recipe(config: schema.Config, face_model: FaceModel) -> dict:
+    """The recipe of a configuration's faces."""
+    section = config.pretrain
+    return recipe(face_model, section.image_size, section.seed, section.count)
+
+
 def render_faces(config: schema.Config, face_model: FaceModel) -> FaceSet:
     """Loads the synthetic faces of a configuration, and renders those that are missing."""
     section = config.pretrain
     return load_or_render(
         config.generated_dir,
-        recipe(face_model, section.image_size, section.seed, section.count),
+        face_recipe(config, face_model),
         face_model.layout.size,
         SyntheticFaces,
         (face_model, section.image_size, section.seed),
@@ -146,20 +155,23 @@ def run_updates(task: PretrainingTask, config: schema.Config, checkpoint: Path, 
     started = time.monotonic() - progress.seconds
     batches = BatchOrder(len(task.training), section.batch_size, section.seed)
     bar = tqdm(total=task.updates, initial=progress.update, desc=f"pretrain {task.name}", unit="update")
-    while progress.update < task.updates:
-        update = progress.update
-        task.optimizer.learning_rate = warmup_cosine(update, task.updates, section.learning_rate, WARMUP)
-        terms = task.update(batches[update], (section.seed, update))
-        check_finite(terms, task.name, update, "pretrain", checkpoint)
-        progress = dataclasses.replace(progress, update=update + 1, seconds=time.monotonic() - started)
-        bar.update()
-        if update % 10 == 0:
-            rate = (bar.format_dict["rate"] or 0.0) * section.batch_size
-            bar.set_postfix(loss=f"{float(terms['total']):.3f}", images_per_s=f"{rate:.0f}")
-        if progress.update % section.checkpoint_every == 0 or progress.update == task.updates:
-            checkpoints.save(checkpoint, task.state, progress, belongs_to)
-            tqdm.write(_line(task.name, progress.update, terms), file=sys.stderr)
-    bar.close()
+    with bar, DeferredStop() as stop:
+        while progress.update < task.updates:
+            update = progress.update
+            task.optimizer.learning_rate = warmup_cosine(update, task.updates, section.learning_rate, WARMUP)
+            terms = task.update(batches[update], (section.seed, update))
+            check_finite(terms, task.name, update, "pretrain", checkpoint)
+            progress = dataclasses.replace(progress, update=update + 1, seconds=time.monotonic() - started)
+            bar.update()
+            if update % 10 == 0:
+                rate = (bar.format_dict["rate"] or 0.0) * section.batch_size
+                bar.set_postfix(loss=f"{float(terms['total']):.3f}", images_per_s=f"{rate:.0f}")
+            due = progress.update % section.checkpoint_every == 0 or progress.update == task.updates
+            if due or stop.requested:
+                checkpoints.save(checkpoint, task.state, progress, belongs_to)
+                tqdm.write(_line(task.name, progress.update, terms), file=sys.stderr)
+            if stop.requested:
+                raise stop.interruption(f"{checkpoint} is saved; the same command goes on from it")
     return progress.seconds
 
 
@@ -194,14 +206,13 @@ def _fingerprint(config: schema.Config, faces: FaceSet) -> str:
 def _ship(config: schema.Config, task: PretrainingTask, face_model: FaceModel, measured: dict, seconds: float) -> None:
     """Writes the task's weights with configuration and measured accuracy; keeps a copy of another run's weights."""
     path = schema.asset_path(getattr(config, task.name).weights)
-    recipe_file = task.faces.folder / "recipe.json"
     metadata = {
         "network": task.name,
         "command": "python main.py --mode pretrain",
         "config": {
             name: dataclasses.asdict(getattr(config, name)) for name in (task.name, "pretrain", "face_model", "camera")
         },
-        "faces": json.loads(recipe_file.read_text()),
+        "faces": face_recipe(config, face_model),
         "updates": task.updates,
         "seconds": round(seconds),
         "held_out": measured,

@@ -4,8 +4,9 @@ A checkpoint replaces the earlier one only when it is complete, so an interrupte
 """
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any
 
 import keras
 import numpy as np
@@ -16,6 +17,7 @@ from lib.files.numpy_files import DamagedFile
 from model.networks.variable_names import mismatch
 
 FORMAT = 2
+ADDED = ("records", "split")  # identifiers that checkpoints of earlier versions lack
 
 
 @dataclasses.dataclass(frozen=True)
@@ -36,9 +38,13 @@ class Progress:
 
 
 def save(
-    path: Path, groups: Mapping[str, Mapping[str, keras.Variable]], progress: Progress, belongs_to: Mapping[str, str]
+    path: Path,
+    groups: Mapping[str, Mapping[str, keras.Variable]],
+    progress: Progress,
+    belongs_to: Mapping[str, str],
+    options: Mapping[str, Any] | None = None,
 ) -> None:
-    """Writes a checkpoint atomically.
+    """Writes a checkpoint atomically; when it returns, the checkpoint also survives a power failure.
 
     Args:
       path: the .npz to (re)place.
@@ -46,6 +52,7 @@ def save(
         `model.networks.variable_names`.
       progress: position of the run.
       belongs_to: identifiers to compare in `restore`, e.g. {"face model": fingerprint}.
+      options: options of the run, for the `compare` of `restore`; JSON values.
 
     Raises:
       UserError: a variable is not finite; the earlier checkpoint is left as it is.
@@ -60,25 +67,46 @@ def save(
                     f"{progress.update} (lower the learning rate; {path} is left as it was)"
                 )
     header = {"format": FORMAT, "progress": dataclasses.asdict(progress), "belongs_to": dict(belongs_to)}
+    if options is not None:
+        header["options"] = dict(options)
     headed_npz.write(path, arrays, header)
 
 
-def restore(path: Path, groups: Mapping[str, Mapping[str, keras.Variable]], belongs_to: Mapping[str, str]) -> Progress:
+def restore(
+    path: Path,
+    groups: Mapping[str, Mapping[str, keras.Variable]],
+    belongs_to: Mapping[str, str],
+    compare: Callable[[Mapping[str, Any] | None], None] | None = None,
+) -> Progress:
     """Assigns the checkpoint's values to the variables of the same names; ignores groups that are not in `groups`.
 
     Everything is checked before the first assignment, so a rejected checkpoint changes nothing.
+
+    Args:
+      path: the .npz.
+      groups: variables by role and name, see `save`.
+      belongs_to: identifiers that the checkpoint must have. Those in `ADDED` may be missing in an earlier version's.
+      compare: called with the run's options (None in an earlier version's checkpoint); raises if they do not fit.
 
     Raises:
       UserError: the file is missing, damaged, or belongs to another face model or network.
     """
     header, arrays = _read(path)
+    try:
+        progress = Progress(**header["progress"])
+        if not isinstance(header["belongs_to"], dict) or not isinstance(header.get("options", {}), dict):
+            raise TypeError("a header of another form")
+    except (KeyError, TypeError) as error:
+        raise UserError(f"{path}: must be a checkpoint written by this program, got another header ({error})") from None
     for key, wanted in belongs_to.items():
         found = header["belongs_to"].get(key)
-        if found != wanted:
+        if found != wanted and not (found is None and key in ADDED):
             raise UserError(
                 f"{path}: the checkpoint must belong to {key} {wanted}, got {found} "
                 "(use the configuration it was trained with, or train again)"
             )
+    if compare is not None:
+        compare(header.get("options"))
     for group, variables in groups.items():
         prefix = f"{group}/"
         shapes = {name[len(prefix) :]: a.shape for name, a in arrays.items() if name.startswith(prefix)}
@@ -87,7 +115,7 @@ def restore(path: Path, groups: Mapping[str, Mapping[str, keras.Variable]], belo
     for group, variables in groups.items():
         for name, variable in variables.items():
             variable.assign(arrays[f"{group}/{name}"])
-    return Progress(**header["progress"])
+    return progress
 
 
 def _read(path: Path) -> tuple[dict, dict[str, np.ndarray]]:

@@ -1,4 +1,4 @@
-"""Check that stops a run when its loss is no longer finite."""
+"""Checks that stop a run whose loss is no longer finite, or that sees nothing of the photos."""
 
 import math
 from collections.abc import Mapping
@@ -28,4 +28,31 @@ def check_finite(terms: Mapping[str, SupportsFloat], network: str, update: int, 
             raise UserError(
                 f"loss term '{name}' of the {network} must be finite, got {value} at update {update} "
                 f"(lower {section}.learning_rate or the term's weight{kept})"
+            )
+
+
+class SeeingCheck:
+    """Stops a run in which, for many updates, no pixel of the photos has counted.
+
+    The terms that compare with the photo are then exactly 0: no vertex is visible and no rendered pixel lies on the
+    mask. A single crop may be so; a data set of such crops would train to the end without learning anything.
+    """
+
+    LIMIT = 50  # updates in a row
+
+    def __init__(self) -> None:
+        self._blind = 0
+
+    def __call__(self, terms: Mapping[str, SupportsFloat], update: int) -> None:
+        """Notes the loss terms of an update.
+
+        Raises:
+          UserError: `LIMIT` updates in a row saw nothing.
+        """
+        compared = [float(terms[name]) for name in ("render", "project") if name in terms]
+        self._blind = self._blind + 1 if compared and not any(compared) else 0
+        if self._blind >= self.LIMIT:
+            raise UserError(
+                f"the loss must compare the face with the photos, got no pixel of them in {self.LIMIT} updates up to "
+                f"{update} (the crops' masks miss the face: look at the sheet of the first crops)"
             )

@@ -9,8 +9,10 @@ from tqdm import tqdm
 
 from configs import schema
 from lib.errors import UserError
+from lib.files.locks import sole_user
 from lib.records.record_file import RecordReader
-from lib.records.splits import load_split
+from lib.records.splits import load_split, split_hash
+from lib.runtime.interruption import DeferredStop, advised
 from lib.runtime.prefetch import prefetch
 from model.input_pipeline import batches as crop_batches
 from model.input_pipeline.albedo_targets import albedo_targets
@@ -20,7 +22,8 @@ from model.input_pipeline.ground_truth import record_truth
 from model.networks.encoding import EncodedFaces
 from model.pipeline import Pipeline, load_pipeline
 from model.runs.checkpoints import Progress
-from model.runs.finite import check_finite
+from model.runs.finite import SeeingCheck, check_finite
+from model.training.first_look import look
 from model.training.plan import TrainingPlan, loss_weights
 from model.training.run_folder import RunFolder
 from model.training.run_log import RunLog
@@ -43,12 +46,14 @@ def train(config: schema.Config, run_dir: Path, encoded: EncodedFaces | None = N
       Means of the last validation, e.g. {"psnr_coarse": 22.1, "psnr_fine": 33.0, ...}.
 
     Raises:
-      UserError: records, split, weights or checkpoint are missing or do not match; or a loss term is not finite.
+      UserError: records, split, weights or checkpoint are missing or do not match; or a loss term is not finite;
+        or the masks show no face; or another run trains under this name.
+      Interrupted: the process was told to stop; the last checkpoint is saved.
     """
     started = time.monotonic()
     seed_everything(config.train.seed)
     records = RecordReader(config.records_path, config.data.image_size)
-    split = load_split(config.params_dir)
+    split = load_split(config.params_dir, records.names)
     training, held_out = records.indices(split["train"]), records.indices(split["val"])
     plan = TrainingPlan(config, training, str(records.path))
     if not held_out:
@@ -56,14 +61,34 @@ def train(config: schema.Config, run_dir: Path, encoded: EncodedFaces | None = N
             f"{config.params_dir}: the val split must hold a crop to find the best weights by, got none (pack two "
             "images or more, and keep data.validation above 0)"
         )
-    pipeline = load_pipeline(config)
-    batches_of = _crop_reader(pipeline, records, training + held_out, encoded)
-    trainer = TextureTrainer(pipeline)
-    run = RunFolder(config, run_dir, trainer, pipeline.signature())
-    progress = run.begin()
-    log = RunLog(run_dir, trainer, functools.partial(batches_of, held_out, 1), config.train.samples)
+    with sole_user(run_dir, "training"), advised(lambda: "nothing was trained yet; the same command starts again"):
+        pipeline = load_pipeline(config)
+        batches_of = _crop_reader(pipeline, records, training + held_out, encoded)
+        trainer = TextureTrainer(pipeline)
+        look(trainer, batches_of, training, records.names, run_dir)
+        belongs_to = pipeline.signature() | {"records": records.fingerprint, "split": split_hash(split)}
+        run = RunFolder(config, run_dir, trainer, belongs_to)
+        progress = run.begin()
+        log = RunLog(run_dir, trainer, functools.partial(batches_of, held_out, 1), config.train.samples)
+        with advised(run.advice), DeferredStop() as stop:
+            progress, validation = _run_updates(plan, batches_of, trainer, run, log, progress, stop)
+        run.write_summary(progress.update, time.monotonic() - started, validation)
+    return validation
 
+
+def _run_updates(
+    plan: TrainingPlan,
+    batches_of: Callable[..., Iterator[CropBatch]],
+    trainer: TextureTrainer,
+    run: RunFolder,
+    log: RunLog,
+    progress: Progress,
+    stop: DeferredStop,
+) -> tuple[Progress, dict[str, float]]:
+    """Makes all remaining updates; returns the progress and the means of the last validation."""
+    config = plan.config
     validation: dict[str, float] = {}
+    check_seeing = SeeingCheck()
     with tqdm(total=plan.total, initial=progress.update, desc="train", unit="update", dynamic_ncols=True) as bar:
         while progress.epoch < config.train.epochs:
             read = batches_of(plan.order(progress), config.train.batch_size, config.workers, config.data.buffer_size)
@@ -71,6 +96,7 @@ def train(config: schema.Config, run_dir: Path, encoded: EncodedFaces | None = N
             while progress.update_in_epoch < plan.updates_per_epoch:
                 terms = _make_update(trainer, plan, batches, progress)
                 check_finite(terms, "texture network", progress.update, "train", run.latest)
+                check_seeing(terms, progress.update)
                 progress = progress.after_update()
                 _show(bar, terms["total"], config.train.batch_size)
                 log.training(terms, progress.update)
@@ -78,11 +104,11 @@ def train(config: schema.Config, run_dir: Path, encoded: EncodedFaces | None = N
                     validation = log.validate(progress.update)
                     progress = run.keep_best(progress, validation)
                 run.save_when_due(progress)
+                run.stop_if_told(stop, progress)
             progress = progress.after_epoch()
             log.sample_sheet(progress.update)
             run.save(progress)
-    run.write_summary(progress.update, time.monotonic() - started, validation)
-    return validation
+    return progress, validation
 
 
 def _crop_reader(

@@ -1,19 +1,23 @@
 """Folder of a training run: its checkpoints, configuration and summary."""
 
 import dataclasses
+import math
 import time
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from configs import schema
 from lib.errors import UserError
 from lib.files.atomic import atomic_path
 from lib.files.json_files import write_json
+from lib.runtime.interruption import DeferredStop
 from model.runs import checkpoints
 from model.runs.checkpoints import Progress
+from model.training.resuming import compare_options, run_options
 from model.training.trainer import TextureTrainer
 
-CHECKPOINT_SECONDS = 120  # an interrupted run loses at most this much work
+CHECKPOINT_SECONDS = 120  # a killed run loses at most this much work
 
 
 class RunFolder:
@@ -39,7 +43,7 @@ class RunFolder:
         """
         progress = Progress()
         if self.config.train.restore:
-            progress = checkpoints.restore(self.latest, self.trainer.state(), self.belongs_to)
+            progress = checkpoints.restore(self.latest, self.trainer.state(), self.belongs_to, self._compare)
             if progress.epoch >= self.config.train.epochs:
                 raise UserError(
                     f"{self.latest}: has completed {progress.epoch} epochs, got --epoch {self.config.train.epochs} "
@@ -60,9 +64,24 @@ class RunFolder:
                 path.replace(aside)
                 print(f"{aside}: the earlier run's (with --restore it would have gone on)")
 
+    def _compare(self, earlier: Mapping[str, Any] | None) -> None:
+        compare_options(self.config, earlier, self.latest)
+
+    def advice(self) -> str:
+        """How to go on after an interruption, true at every moment after `begin`."""
+        if self.latest.is_file():
+            return f"{self.latest} is saved; the same command with --restore goes on from it"
+        return "no checkpoint was written yet; the same command starts again"
+
+    def stop_if_told(self, stop: DeferredStop, progress: Progress) -> None:
+        """Between two updates: if the process was told to stop, writes latest.npz and raises Interrupted."""
+        if stop.requested:
+            self.save(progress)
+            raise stop.interruption(self.advice())
+
     def save(self, progress: Progress) -> None:
         """Writes latest.npz."""
-        checkpoints.save(self.latest, self.trainer.state(), progress, self.belongs_to)
+        checkpoints.save(self.latest, self.trainer.state(), progress, self.belongs_to, run_options(self.config))
         self._saved = time.monotonic()
 
     def save_when_due(self, progress: Progress) -> None:
@@ -71,8 +90,17 @@ class RunFolder:
             self.save(progress)
 
     def keep_best(self, progress: Progress, validation: Mapping[str, float]) -> Progress:
-        """Writes best.npz if the validation's PSNR is the best so far; returns the updated progress."""
-        if not validation["psnr_fine"] > progress.best_psnr:  # written this way so that NaN is not better
+        """Writes best.npz if the validation's PSNR is the best so far; returns the updated progress.
+
+        Raises:
+          UserError: no validation crop shows any of the face, so the best state cannot be found.
+        """
+        if math.isnan(validation["psnr_fine"]):
+            raise UserError(
+                f"the validation crops must show the face, got none whose mask does after update {progress.update} "
+                "(their masks miss the face, or the face has left the picture)"
+            )
+        if validation["psnr_fine"] <= progress.best_psnr:
             return progress
         progress = dataclasses.replace(progress, best_psnr=validation["psnr_fine"])
         checkpoints.save(self.best, self.trainer.network_state(), progress, self.belongs_to)

@@ -44,7 +44,8 @@ class RunLog:
         for batch in self.validation():
             for name, value in self.trainer.validate(batch).items():
                 sums[name].append(float(value))
-        means = {name: float(np.nanmean(values)) for name, values in sums.items()}
+        # Crops in which the mask shows nothing of the face have no PSNR.
+        means = {name: float(np.nanmean(v)) if np.isfinite(v).any() else np.nan for name, v in sums.items()}
         self._scalars("validation", means, update)
         return means
 

@@ -5,7 +5,7 @@ import pytest
 import tensorflow as tf
 
 from lib.errors import UserError
-from model.runs.finite import check_finite
+from model.runs.finite import SeeingCheck, check_finite
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
@@ -22,3 +22,18 @@ def test_a_term_that_is_not_finite_is_named(tmp_path, value):
 
 def test_finite_terms_pass(tmp_path):
     check_finite({"render": 1e30, "total": tf.constant(-2.0)}, "regressor", 0, "train", tmp_path / "latest.npz")
+
+
+def test_a_run_that_sees_nothing_for_long_stops():
+    check = SeeingCheck()
+    for update in range(SeeingCheck.LIMIT - 1):
+        check({"render": 0.0, "project": 0.0, "coarse": 0.3}, update)
+    with pytest.raises(UserError, match=f"got no pixel of them in {SeeingCheck.LIMIT} updates up to 49"):
+        check({"render": 0.0, "project": 0.0, "coarse": 0.3}, 49)
+
+
+def test_single_blind_updates_and_other_terms_do_not_stop_a_run():
+    check = SeeingCheck()
+    for update in range(5 * SeeingCheck.LIMIT):
+        check({"render": 0.0, "project": 0.1 if update % 40 == 0 else 0.0}, update)
+        check({"coarse": 0.0}, update)

@@ -2,7 +2,11 @@
 
 import dataclasses
 import json
+import os
+import re
 import shutil
+import signal
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -10,9 +14,12 @@ import tensorflow as tf
 
 from configs import schema
 from lib.errors import UserError
+from lib.files import headed_npz
+from lib.files.locks import sole_user
 from lib.records.record_file import RecordReader
 from lib.records.record_writer import RecordWriter
 from lib.records.splits import save_split
+from lib.runtime.interruption import Interrupted
 from model import losses
 from model.input_pipeline.batches import batches
 from model.input_pipeline.frozen_outputs import encode_records
@@ -22,6 +29,7 @@ from model.runs.checkpoints import Progress
 from model.training import loop as training
 from model.training import run_folder
 from model.training.plan import TrainingPlan, loss_weights
+from model.training.resuming import compare_options, run_options
 from model.training.run_log import RunLog
 from model.training.trainer import TextureTrainer
 from tests.support.toy_faces import ToyFaces, save_toy_model, toy_configuration
@@ -211,3 +219,82 @@ def test_the_plan_reads_every_crop_once_an_epoch_in_another_order_each(root):
     longer = TrainingPlan(dataclasses.replace(config, train=dataclasses.replace(config.train, updates_per_epoch=5)),
                             list(range(6)), "faces.bin")  # fmt: skip
     assert len(longer.order(Progress())) == 10
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_run_told_to_stop_saves_and_goes_on_to_the_same_weights(root, finished, tmp_path, monkeypatch, number):
+    def told(self, terms, update):
+        if update == 2:
+            os.kill(os.getpid(), number)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(RunLog, "training", told)
+        with pytest.raises(Interrupted) as caught:
+            training.train(configuration(root, **FULL), tmp_path)
+    assert caught.value.number == number
+    assert caught.value.advice == f"{tmp_path / 'latest.npz'} is saved; the same command with --restore goes on from it"
+    header, _ = headed_npz.read(tmp_path / "latest.npz")
+    assert header["progress"]["update"] == 2, "no update is lost"
+    assert not (tmp_path / ".lock").exists()
+    if number == signal.SIGTERM:
+        training.train(configuration(root, train__restore=True, **FULL), tmp_path)
+        for a, b in zip(weights_of(finished[0] / "latest.npz"), weights_of(tmp_path / "latest.npz"), strict=True):
+            np.testing.assert_allclose(b, a, rtol=1e-4, atol=1e-6)
+
+
+def test_a_second_run_of_one_name_is_refused(root, tmp_path):
+    with sole_user(tmp_path, "training"), pytest.raises(UserError, match="must be used by one run at a time"):
+        training.train(configuration(root), tmp_path)
+
+
+def test_crops_whose_masks_miss_the_face_stop_the_run_and_are_shown(root, tmp_path, capsys):
+    config = configuration(root, data__name="missed")
+    source = RecordReader(configuration(root).records_path)
+    with RecordWriter(config.records_path, source.shape) as writer:
+        for index, name in enumerate(source.names):
+            crop = source[index]
+            crop[..., 3] = 0
+            crop[:3, :3, 3] = 255
+            writer.append(crop, name)
+    save_split(config.params_dir, {"train": source.names[:6], "val": source.names[6:9], "test": source.names[9:]})
+    with pytest.raises(UserError, match=r"the masks of the training crops must show the face, got none .* in 6 crops"):
+        training.train(config, tmp_path / "run")
+    assert "6 of 6 training crops: mask and face hardly overlap (0.png, " in capsys.readouterr().err
+    assert (tmp_path / "run" / "first_crops.png").is_file()
+
+
+@pytest.mark.parametrize(
+    ("changes", "refused"),
+    [
+        ({"train__seed": 5}, "train.seed: must be 0 as in the run that --restore continues, got 5"),
+        ({"train__batch_size": 3}, "train.batch_size: must be 2"),
+        ({"schedule__rate": "staircase"}, "schedule.rate: must be cosine"),
+        ({"train__epochs": 3, "train__learning_rate": 1e-4, "loss__identity": 0.5}, None),
+        ({"train__samples": 2, "train__suffix": "x"}, None),
+    ],
+)
+def test_a_restored_run_keeps_its_order_and_says_what_else_changes(root, changes, refused, capsys):
+    earlier, path = run_options(configuration(root)), Path("latest.npz")
+    config = configuration(root, **changes)
+    if refused is not None:
+        with pytest.raises(UserError, match=re.escape(refused)):
+            compare_options(config, earlier, path)
+        return
+    compare_options(config, json.loads(json.dumps(earlier)), path)
+    said = capsys.readouterr().err
+    for key in ("train.epochs 3", "train.learning_rate 0.0001", "loss.identity 0.5"):
+        assert (f"going on with {key} (so far " in said) == ("train__epochs" in changes)
+    compare_options(config, None, path)
+    assert "of an earlier version" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("key", ["records", "split"])
+def test_a_checkpoint_belongs_to_its_records_and_split(tmp_path, key):
+    variables: dict = {}
+    belongs_to = {"face model": "m", "records": "r", "split": "s"}
+    checkpoints.save(tmp_path / "c.npz", variables, Progress(update=3), belongs_to)
+    assert checkpoints.restore(tmp_path / "c.npz", variables, belongs_to).update == 3
+    with pytest.raises(UserError, match=f"must belong to {key} other, got {belongs_to[key]}"):
+        checkpoints.restore(tmp_path / "c.npz", variables, belongs_to | {key: "other"})
+    checkpoints.save(tmp_path / "old.npz", variables, Progress(update=3), {"face model": "m"})
+    assert checkpoints.restore(tmp_path / "old.npz", variables, belongs_to).update == 3

@@ -1,0 +1,100 @@
+"""A look at some training crops before the first update: bad data is noticed before it costs hours."""
+
+import sys
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from lib.errors import UserError
+from lib.files.atomic import atomic_path
+from lib.files.file_names import printable
+from lib.images.contact_sheet import contact_sheet
+from lib.images.display import to_bytes
+from lib.records.crop_faults import crop_fault
+from model.input_pipeline.batches import CropBatch
+from model.training.trainer import PosedBatch, TextureTrainer
+
+CROPS = 16  # number of crops that are looked at
+SHEET = "first_crops.png"
+# Share of the mask that the regressed face covers, and of the face that the mask covers, below which a crop is bad.
+# Masks of good crops cover 0.6 to 0.95 of the face: hair, hands and glasses are left out.
+COVERED = 0.3
+# Largest distance of the regressed face's centre from the crop's, as a share of the side. Alignment centres faces.
+OFF_CENTRE = 0.2
+# Largest angle to the upright [radians]: mirrored landmarks and photos that lie on their side give turned faces.
+TILTED = np.pi / 3
+# From this share of the crops on, the fault is the data set's and not a crop's.
+MOST = 0.5
+
+
+def look(
+    trainer: TextureTrainer,
+    batches_of: Callable[[Sequence[int], int], Iterator[CropBatch]],
+    indices: Sequence[int],
+    names: Sequence[str],
+    folder: Path,
+) -> None:
+    """Examines up to `CROPS` training crops, spread over all; prints those that look bad, and writes a sheet of all.
+
+    Args:
+      trainer: poses the faces.
+      batches_of: yields batches of the given records and size.
+      indices: the training crops.
+      names: of all records.
+      folder: the run's folder, receives `SHEET`: photo, mask, coarse face over the photo.
+
+    Raises:
+      UserError: in none of the crops the mask shows any of the face, so that there is nothing to learn.
+    """
+    chosen = [indices[i] for i in np.unique(np.linspace(0, len(indices) - 1, CROPS).astype(int))]
+    rows, faults, unseen = [], defaultdict(list), 0
+    for index, batch in zip(chosen, batches_of(chosen, 1), strict=True):
+        posed = trainer.pose(batch)
+        unseen += float(np.max(posed.coarse.loss_mask)) == 0
+        for fault in crop_faults(posed):
+            faults[fault].append(printable(names[index]))
+        rows.append(_row(posed))
+    with atomic_path(folder / SHEET) as path:
+        contact_sheet(rows).save(path)
+    for line in report(faults, len(chosen)):
+        print(f"{line}; see {folder / SHEET}", file=sys.stderr)
+    if unseen == len(chosen):
+        raise UserError(
+            f"{folder / SHEET}: the masks of the training crops must show the face, got none that does in {unseen} "
+            "crops (alpha must be 255 on the face and 0 elsewhere, and the face where --mode prepare puts it)"
+        )
+
+
+def crop_faults(posed: PosedBatch) -> list[str]:
+    """What looks wrong with a crop (a batch of one) and its regressed face; empty if nothing does."""
+    crop = np.asarray(posed.crop[0])
+    fault = crop_fault(to_bytes(crop))
+    found = [] if fault is None else [fault]
+    alpha, mask = crop[..., 3], np.asarray(posed.coarse.fragments.mask[0, ..., 0])
+    overlap = float((alpha * mask).sum())
+    if overlap < COVERED * alpha.sum() or overlap < COVERED * mask.sum():
+        found.append("mask and face hardly overlap")
+    eyes_and_mouth = np.asarray(posed.coarse.face.landmarks[0, 36:])
+    side = crop.shape[0]
+    if np.abs(eyes_and_mouth.mean(axis=0) / side - 0.5).max() > OFF_CENTRE:
+        found.append("the face is not in the middle (shifted landmarks?)")
+    if abs(float(posed.coarse.face.coefficients.angles[0, 2])) > TILTED:
+        found.append("the face is not upright (mirrored landmarks?)")
+    return found
+
+
+def report(faults: Mapping[str, Sequence[str]], count: int) -> Iterable[str]:
+    """A line for each fault and the crops that have it."""
+    for fault, names in faults.items():
+        shown = ", ".join(names[:3]) + (", ..." if len(names) > 3 else "")
+        whole = "; the training data is probably bad" if len(names) > MOST * count else ""
+        yield f"warning: {len(names)} of {count} training crops: {fault} ({shown}){whole}"
+
+
+def _row(posed: PosedBatch) -> list[tuple[str, np.ndarray]]:
+    photo, alpha = np.asarray(posed.crop[0, ..., :3]), np.asarray(posed.crop[0, ..., 3:])
+    mask = np.asarray(posed.coarse.fragments.mask[0])
+    overlay = 0.5 * photo + 0.5 * (mask * np.asarray(posed.coarse.rendering[0]) + (1 - mask) * photo)
+    return [("", to_bytes(picture)) for picture in (photo, photo * alpha, np.clip(overlay, 0, 1))]

@@ -1,0 +1,55 @@
+"""Comparison of a resumed run's options with those of its checkpoint."""
+
+import dataclasses
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from configs import schema
+from lib.errors import UserError
+
+# Options that do not change a run: they name it, or select what is shown.
+_FREE = ("train.restore", "train.suffix", "train.samples")
+# Options that a run may change on its way, which is said: to train longer, or to go on after a loss that is not finite.
+# The others (seed, batch size, schedule, ...) determine the order of the crops or give the progress its meaning.
+_CHANGEABLE = (
+    "train.epochs", "train.eval_every", "train.learning_rate", "train.clip_norm", "gan.adversarial", "gan.penalty",
+    "gan.learning_rate",
+)  # fmt: skip
+
+
+def run_options(config: schema.Config) -> dict[str, Any]:
+    """The options that a checkpoint remembers: those of the training, its losses, schedule, critic and dropout."""
+    options = {
+        f"{section}.{name}": value
+        for section in ("train", "loss", "schedule", "gan")
+        for name, value in dataclasses.asdict(getattr(config, section)).items()
+    }
+    options["texture.drop_rate"] = config.texture.drop_rate
+    return {key: value for key, value in options.items() if key not in _FREE}
+
+
+def compare_options(config: schema.Config, earlier: Mapping[str, Any] | None, checkpoint: Path) -> None:
+    """Prints what a resumed run changes.
+
+    Args:
+      config: the effective configuration.
+      earlier: `run_options` of the checkpoint; None if it is an earlier version's, which has none.
+      checkpoint: the file, for messages.
+
+    Raises:
+      UserError: an option differs that a run cannot change on its way.
+    """
+    if earlier is None:
+        print(f"{checkpoint}: of an earlier version, which did not note its options: they are not compared")
+        return
+    differing = {key: value for key, value in run_options(config).items() if key in earlier and earlier[key] != value}
+    for key, value in differing.items():
+        if key not in _CHANGEABLE and not key.startswith("loss."):
+            raise UserError(
+                f"{key}: must be {earlier[key]} as in the run that --restore continues, got {value} (give the earlier "
+                f"value, or train without --restore; {checkpoint})"
+            )
+    for key, value in differing.items():
+        print(f"going on with {key} {value} (so far {earlier[key]})", file=sys.stderr)
