@@ -22,7 +22,7 @@ from tests.support.helpers import ROOT
 
 README_LINES = 130
 PAGES = [
-    *(ROOT / name for name in ("README.md", "CONTRIBUTING.md", "CHANGELOG.md", "data/README.md")),
+    *(ROOT / name for name in ("README.md", "CONTRIBUTING.md", "CHANGELOG.md", "SECURITY.md", "data/README.md")),
     *sorted((ROOT / "docs").rglob("*.md")),
 ]
 # A command begins with one of these, in shell blocks and in running text.

@@ -1,0 +1,154 @@
+"""Damaged and hostile files found by systematic tries: each ends as its kind must, in one line or made again."""
+
+import shutil
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import main
+from lib.errors import UserError
+from lib.face_model.face_model import FaceModel
+from lib.files.numpy_files import DamagedFile, read_npy, read_npz
+from lib.mesh_sampling import load_or_build
+from lib.network_files.torch_files import TorchCheckpoint
+from lib.records.splits import load_split, save_split, split
+from lib.synthetic.builtin.face_generator import load_face_model
+from model.runs import checkpoints
+from model.weights.pretrained import read_metadata
+from tests.support.golden_face import golden_face_model
+from tests.support.helpers import shared_file
+from tests.support.meshes import wavy_grid
+from tests.support.one_line import one_line
+from tests.support.published_files.torch_writer import save_torch
+
+CONFIGS = ("bomb_first", "factorsneg", "suffix_path", "hexint", "date", "deep", "bigint2")
+
+
+@pytest.mark.parametrize("name", CONFIGS)
+def test_a_hostile_configuration_is_one_line(name, capsys, monkeypatch):
+    line = one_line(main.main, ["--config", shared_file(f"cases/reliability/config/{name}.yaml")], capsys)
+    assert len(line) < 700
+
+
+@pytest.mark.parametrize("name", ["npz_errno22", "npz_tok"])
+def test_an_archive_that_misleads_its_parsers_is_named(name, tmp_path, capsys):
+    path = shared_file(f"cases/reliability/{name}.npz")
+    with pytest.raises(DamagedFile):
+        read_npz(path)
+    for read in (FaceModel.load, read_metadata, lambda file: checkpoints.restore(file, {}, {})):
+        with pytest.raises(UserError, match=rf"{name}\.npz: must be"):
+            read(path)
+    arguments = ["--mode", "pretrain", f"face_model.source={path}", "--root_dir", tmp_path]
+    assert f"{name}.npz" in one_line(main.main, arguments, capsys)
+
+
+@pytest.mark.parametrize(
+    ("name", "target"),
+    [
+        ("laplacians0_one_bit.npz", "laplacians0.npz"),
+        ("damage/upsamp_trans1.npz-3-byte_at_846", "upsamp_trans1.npz"),
+    ],
+)
+def test_a_damaged_matrix_is_named_and_made_again(name, target, tmp_path, capsys):
+    vertices, triangles = wavy_grid(12, 12)
+    built = load_or_build(tmp_path, vertices, triangles)
+    shutil.copy(shared_file(f"cases/reliability/{name}"), tmp_path / target)
+    again = load_or_build(tmp_path, vertices, triangles)
+    assert again.hash == built.hash
+    message = capsys.readouterr().err
+    assert message.startswith("the mesh levels are made again (")
+    assert target in message
+    assert message.count("\n") == 1
+    load_or_build(tmp_path, vertices, triangles)
+    assert capsys.readouterr().err == ""
+
+
+@settings(max_examples=8)
+@given(st.data())
+def test_whatever_happens_to_a_matrix_the_levels_are_the_same(tmp_path_factory, data):
+    folder = tmp_path_factory.getbasetemp() / "levels"
+    vertices, triangles = wavy_grid(8, 8)
+    built = load_or_build(folder, vertices, triangles)
+    path = folder / data.draw(st.sampled_from(sorted(path.name for path in folder.glob("*.npz"))), label="file")
+    content = bytearray(path.read_bytes())
+    position = data.draw(st.integers(0, len(content) - 1), label="position")
+    if data.draw(st.booleans(), label="cut"):
+        content = content[:position]
+    else:
+        content[position] ^= 1 << data.draw(st.integers(0, 7), label="bit")
+    path.write_bytes(content)
+    again = load_or_build(folder, vertices, triangles)
+    assert again.hash == built.hash
+    for ours, theirs in zip(again.up, built.up, strict=True):
+        np.testing.assert_array_equal(ours.toarray(), theirs.toarray())
+
+
+def flipped(content: bytes) -> bytes:
+    middle = len(content) // 2
+    return content[:middle] + bytes([content[middle] ^ 4]) + content[middle + 1 :]
+
+
+@pytest.mark.parametrize("damage", [lambda content: b"", lambda content: content[:-99], flipped])
+def test_a_damaged_face_model_of_the_cache_is_named_and_made_again(damage, tmp_path, capsys):
+    model = load_face_model(tmp_path, 2000)
+    (path,) = tmp_path.iterdir()
+    path.write_bytes(damage(path.read_bytes()))
+    assert load_face_model(tmp_path, 2000).fingerprint == model.fingerprint
+    assert f"{path}: damaged, made again (" in capsys.readouterr().err
+    load_face_model(tmp_path, 2000)
+    assert capsys.readouterr().err == ""
+
+
+@given(st.data())
+def test_a_damaged_model_or_checkpoint_of_the_users_is_named(tmp_path_factory, data):
+    folder = tmp_path_factory.getbasetemp()
+    if data.draw(st.booleans(), label="PyTorch"):
+        path = save_torch(folder / "flip.pth", {"net": {"weight": np.arange(6, dtype=np.float32)}})
+
+        def read() -> None:
+            TorchCheckpoint(path).arrays("net")
+    else:
+        path = folder / "flip.npz"
+        golden_face_model().save(path)
+
+        def read() -> None:
+            FaceModel.load(path)
+
+    content = bytearray(path.read_bytes())
+    # Most of a face model is numbers; the structure of the archive is at its end.
+    position = data.draw(st.integers(max(0, len(content) - 4000), len(content) - 1), label="position")
+    content[position] ^= 1 << data.draw(st.integers(0, 7), label="bit")
+    path.write_bytes(content)
+    try:
+        read()
+    except UserError as error:
+        assert str(path) in str(error)  # noqa: PT017 - without an error, the damage was harmless
+
+
+@pytest.mark.parametrize("name", ["image_train.txt-103-trunc_at_64", "image_val.txt-96-empty_at_0"])
+def test_a_truncated_split_is_refused(name, tmp_path):
+    names = [f"face_{i:06d}.png" for i in range(40)]
+    save_split(tmp_path, split(names, {"val": 0.1, "test": 0.1}, 0))
+    shutil.copy(shared_file(f"cases/reliability/damage/{name}"), tmp_path / name.partition("-")[0])
+    with pytest.raises(UserError, match="the split does not belong to the record file"):
+        load_split(tmp_path, names)
+
+
+def test_landmarks_and_caches_found_damaged_are_seen_as_such():
+    with pytest.raises(DamagedFile):
+        read_npy(shared_file("cases/reliability/landmarks_damaged.npy"))
+    with pytest.raises(DamagedFile):
+        read_npz(shared_file("cases/reliability/damage/encoded_cache-47-bit_at_126"))
+
+
+@pytest.mark.parametrize("offset", [6, 8, 10], ids=["version", "flags", "method"])
+def test_an_archive_of_another_version_flag_or_method_is_damaged(tmp_path, offset):
+    path = tmp_path / "a.npz"
+    np.savez(path, a=np.arange(5))
+    content = bytearray(path.read_bytes())
+    content[content.index(b"PK\x01\x02") + offset] ^= 0xFF
+    path.write_bytes(content)
+    with pytest.raises(DamagedFile):
+        read_npz(path)
