@@ -67,7 +67,9 @@ class FaceFiles:
         Raises:
           DiskFull: the chunk stays missing.
         """
-        contents = {name: np.ascontiguousarray(rows[name], dtype) for name, (_, dtype) in self.arrays.items()}
+        contents: dict[str, np.ndarray] = {
+            name: np.ascontiguousarray(rows[name], dtype) for name, (_, dtype) in self.arrays.items()
+        }
         for name, values in contents.items():
             self._write(self._path(name), chunk * self.chunk * self._row(name), values.tobytes())
         self._write(self.folder / CHECKSUMS, 4 * chunk, self._noted(self._checksum(contents)))

@@ -49,7 +49,7 @@ def read_arrays(path: Path) -> tuple[dict[str, np.ndarray], list[str]]:
         raise DamagedFile(f"a file of {size} bytes, shorter than a header")
     arrays: dict[str, np.ndarray] = {}
     programs: list[str] = []
-    data = memoryview(np.memmap(path, np.uint8, "r"))
+    data = np.memmap(path, np.uint8, "r").data
     order = {b"IM": "<", b"MI": ">"}.get(bytes(data[126:128]))
     if order is None or struct.unpack_from(f"{order}H", data, 124)[0] != 0x0100:
         later = bytes(data[:10]) == b"MATLAB 7.3"
@@ -133,7 +133,7 @@ def _numbers(
     kind, data = next(parts, (0, memoryview(b"")))
     if kind not in kinds or (size is not None and len(data) != size):
         raise DamagedFile(f"{what} expected, got an element of type {kind} with {len(data)} bytes")
-    dtype = np.dtype(_NUMBERS.get(kind, "i1")).newbyteorder(order)
+    dtype = np.dtype(f"{order}{_NUMBERS.get(kind, 'i1')}")
     if len(data) % dtype.itemsize:
         raise DamagedFile(f"{what} of {len(data)} bytes, which are not whole numbers of {dtype.itemsize}")
     return np.frombuffer(data, dtype).astype(dtype.newbyteorder("="), copy=True)
