@@ -47,11 +47,9 @@ def load_human_head(cache_dir: Path, area: str = "face", vertex_count: int = 10_
     level = level_for(vertex_count)
     digest = hashlib.sha256(f"{METHOD}\n{BUILT_IN_METHOD}\n".encode() + SHIPPED.read_bytes()).hexdigest()[:16]
     cached = Path(cache_dir) / f"human_head_{area}_{level}_{digest}.npz"
-    if cached.is_file():
-        return FaceModel.load(cached)
-    model = human_head_model(HumanHead.load(SHIPPED), load_built_in(cache_dir), area, level)
-    model.save(cached)
-    return model
+    return FaceModel.cached(
+        cached, lambda: human_head_model(HumanHead.load(SHIPPED), load_built_in(cache_dir), area, level)
+    )
 
 
 def human_head_model(head: HumanHead, source: FaceModel, area: str = "face", level: int = 1) -> FaceModel:

@@ -283,9 +283,9 @@ def _stored_chart(path: Path, triangles: np.ndarray) -> uv_chart.UvChart:
         fits = np.array_equal(chart.mesh_triangles, triangles) and chart.uv.shape == (len(chart.vertex), 2)
     except IndexError:  # wrong indices, or arrays of another type
         fits = False
-    if not fits:
-        raise DamagedFile("the chart of another mesh")
-    return chart
+    if fits:
+        return chart
+    raise DamagedFile("the chart of another mesh")
 
 
 def texture_bytes(texture: np.ndarray) -> np.ndarray:
