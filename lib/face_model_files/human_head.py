@@ -24,6 +24,7 @@ _COUNTS = (2900, 10_900, 42_000)
 _OWN = ("eye", "iris", "pupil", "lips", "mouth_inside", "teeth")
 CORNER_COLOUR = (0.62, 0.36, 0.33)
 DARKNESS_DEPTH = 0.45  # dm behind the lips, where the inside of the mouth is dark
+TEETH_WIDTH = 0.26  # dm from the midline to the last teeth
 _PARTS = ("eye", "mouth_inside", "sockets")
 
 
@@ -114,7 +115,9 @@ def _albedo(
     paint(surface.regions["tongue"], COLOURS["tongue"], still)
     behind = np.clip((shape[surface.landmarks[62], 2] - shape[:, 2]) / DARKNESS_DEPTH, 0, 1)
     paint(behind * regions["mouth_inside"] * (1 - regions["teeth"]), COLOURS["dark"], still)
-    paint(surface.regions["teeth"], COLOURS["teeth"], _average(source, "teeth"))
+    # Teeth lie in the shade of the lips, more so towards the corners.
+    dim = 1 - 0.6 * np.clip(np.abs(shape[:, :1]) / TEETH_WIDTH, 0, 1) ** 2
+    paint(surface.regions["teeth"], dim * COLOURS["teeth"], _average(source, "teeth"))
     paint(surface.regions["sockets"], CORNER_COLOUR, still)
     paint(regions["eye"], COLOURS["sclera"], _average(source, "eye", "iris"))
     paint(regions["iris"], COLOURS["iris"], _average(source, "iris", "pupil"))

@@ -1,4 +1,4 @@
-"""The face mesh's points on the configuration's face model: shipped for the built-in one, else calibrated once."""
+"""The face mesh's points on the configuration's face model: shipped for the program's own, else calibrated once."""
 
 import dataclasses
 from pathlib import Path
@@ -14,8 +14,10 @@ from lib.files import headed_npz
 from lib.files.numpy_files import DamagedFile
 from model.dense_landmarks.calibration import calibrate
 
-# Points of the built-in face model, with texture coordinates that do not depend on its vertex count.
+# Points of the program's own face models. The built-in one's texture coordinates do not depend on its vertex count; the
+# human head's differ between areas, so its points are for the default area and density only.
 SHIPPED = schema.REPOSITORY / "data" / "face_mesh" / "built_in.npz"
+SHIPPED_HEAD = schema.REPOSITORY / "data" / "face_mesh" / "human_head.npz"
 # Change this whenever the same face model would get different points.
 METHOD = "renders 1"
 
@@ -28,6 +30,10 @@ def surface_points(config: schema.Config, face_model: FaceModel) -> SurfacePoint
     """
     if config.face_model.source == "built-in" and SHIPPED.is_file():
         return _shipped(face_model)
+    if config.face_model.source == "human-head" and SHIPPED_HEAD.is_file():
+        stored = read_points(SHIPPED_HEAD)
+        if stored.fingerprint == face_model.fingerprint:
+            return stored.points
     path = _cache_path(config, face_model)
     if path.is_file():
         stored = read_points(path)
@@ -37,10 +43,16 @@ def surface_points(config: schema.Config, face_model: FaceModel) -> SurfacePoint
 
 
 def remake(config: schema.Config, face_model: FaceModel) -> Path:
-    """Calibrates the points of a face model and stores them; those of the built-in model go to `SHIPPED`."""
+    """Calibrates the points of a face model and stores them.
+
+    Those of the built-in model go to `SHIPPED`, those of the human head's default area and density to `SHIPPED_HEAD`.
+    """
     points = calibrate(face_model)
-    built_in = config.face_model.source == "built-in"
-    path = SHIPPED if built_in else _cache_path(config, face_model)
+    path = _cache_path(config, face_model)
+    if config.face_model.source == "built-in":
+        path = SHIPPED
+    elif _is_default_head(config):
+        path = SHIPPED_HEAD
     path.parent.mkdir(parents=True, exist_ok=True)
     arrays = {
         "vertices": points.vertices,
@@ -50,6 +62,11 @@ def remake(config: schema.Config, face_model: FaceModel) -> Path:
     header = {"face model": face_model.fingerprint, "method": METHOD}
     headed_npz.write(path, arrays, header, compress=True)
     return path
+
+
+def _is_default_head(config: schema.Config) -> bool:
+    section, default = config.face_model, schema.load().face_model
+    return (section.source, section.area, section.vertex_count) == ("human-head", default.area, default.vertex_count)
 
 
 def _cache_path(config: schema.Config, face_model: FaceModel) -> Path:

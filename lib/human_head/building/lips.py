@@ -8,6 +8,7 @@ from lib.human_head.building.control_mesh import ControlMesh
 from lib.human_head.subdivision import subdivide
 
 REACH = 0.045  # dm: how far the correction fades into the lips
+CORNER = 0.03  # dm beyond the contact lines, where it fades into the corners of the mouth
 OVERLAP = 0.003  # dm by which the lips of the mean head press into each other
 
 
@@ -23,7 +24,7 @@ class LipContact:
         count = len(mesh.vertices)
         smooth = subdivide(count, mesh.quads).matrix[:count]
         position = smooth @ mesh.vertices
-        low, high = position[upper, 0].min(), position[upper, 0].max()
+        low, high = position[upper, 0].min() - CORNER, position[upper, 0].max() + CORNER
         middle = 0.5 * (position[upper, 1].mean() + position[lower, 1].mean())
         near = np.abs(position[:, 1] - middle) < 3 * REACH
         near &= (position[:, 0] > low) & (position[:, 0] < high)
@@ -36,7 +37,7 @@ class LipContact:
         line = np.stack([row @ position[:, 1] for row in lines])
         above = position[self._rows, 1] - line.mean(axis=0)
         side = np.where(_belongs_above(mesh, upper, lower, self._rows), 1.0, -1.0)
-        corner = np.clip(np.minimum(x - low, high - x) / REACH, 0, 1)
+        corner = np.clip(np.minimum(x - low, high - x) / CORNER, 0, 1)
         self._share = -0.5 * side * corner * np.exp(-((np.abs(above) / REACH) ** 2))
 
     def gap(self, shape: np.ndarray) -> np.ndarray:
