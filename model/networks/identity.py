@@ -41,7 +41,14 @@ class IdentityNetwork(keras.Model):
         self.flatten = keras.layers.Flatten(name="flatten")
         self.embedding = keras.layers.Dense(embedding_size, use_bias=False, name="embedding")
         self.norm = keras.layers.BatchNormalization(momentum=0.97, epsilon=1e-5, scale=False, name="norm")
-        self(tf.zeros([1, image_size, image_size, 3]))  # creates the weights so that they can be loaded
+        self.build((None, image_size, image_size, 3))  # so that weights can be loaded
+
+    def build(self, input_shape):
+        square = (None, self.image_size, self.image_size, 3)
+        self.resnet.build(square)
+        flat = self.flatten.compute_output_shape(self.resnet.compute_output_shape(square))
+        self.embedding.build(flat)
+        self.norm.build((None, self.embedding_size))
 
     def call(self, image, training=False):
         """Embeds aligned face crops, or renderings laid over them.

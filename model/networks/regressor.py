@@ -55,7 +55,12 @@ class Regressor(keras.Model):
             keras.layers.Dense(count, kernel_initializer="zeros", name=f"head_{group}")
             for group, count in layout.counts.items()
         ]
-        self(tf.zeros([1, image_size, image_size, 3]))  # creates the weights so that they can be loaded
+        self.build((None, image_size, image_size, 3))  # so that weights can be loaded
+
+    def build(self, input_shape):
+        self.resnet.build((None, self.image_size, self.image_size, 3))
+        for head in self.heads:
+            head.build((None, self.feature_size))
 
     def call(self, crop, training=False):
         """Predicts coefficients, and returns them with the pooled features.

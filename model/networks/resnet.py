@@ -1,5 +1,8 @@
 """ResNet v1 backbones (He et al., 2015, arXiv 1512.03385) of any width, as Keras layers.
 
+Every layer creates its weights in `build`, from the shape of its input alone. Otherwise Keras would trace each level of
+the nested layers once more for the level above it, which takes seconds at every start.
+
 They use batch normalisation rather than group normalisation, because the networks are trained in batches of dozens and
 then frozen. With moving statistics, the output for a photo does not depend on the rest of its batch, and the
 normalisation folds into the convolution; group normalisation would cost time in every call.
@@ -33,6 +36,16 @@ class ConvolutionNorm(keras.layers.Layer):
         )
         self.norm = keras.layers.BatchNormalization(momentum=_MOMENTUM, epsilon=_EPSILON, name="norm")
 
+    def build(self, input_shape):
+        padded = self.pad.compute_output_shape(input_shape) if self.pad else input_shape
+        self.convolution.build(padded)
+        self.norm.build(self.convolution.compute_output_shape(padded))
+
+    def compute_output_shape(self, input_shape):
+        """Shape of the output for an input [B, H, W, C_in]."""
+        padded = self.pad.compute_output_shape(input_shape) if self.pad else input_shape
+        return self.convolution.compute_output_shape(padded)
+
     def call(self, x, training=False):
         """[B, H, W, C_in] -> [B, H / stride, W / stride, filters]."""
         x = self.norm(self.convolution(self.pad(x) if self.pad else x), training=training)
@@ -47,6 +60,15 @@ class BasicBlock(keras.layers.Layer):
         self.first = ConvolutionNorm(filters, 3, stride, name="first")
         self.second = ConvolutionNorm(filters, 3, relu=False, name="second")
         self.shortcut = ConvolutionNorm(filters, 1, stride, relu=False, name="shortcut") if project else None
+
+    def build(self, input_shape):
+        _build_chain(input_shape, self.first, self.second)
+        if self.shortcut:
+            self.shortcut.build(input_shape)
+
+    def compute_output_shape(self, input_shape):
+        """Shape of the output for an input [B, H, W, C_in]."""
+        return _chain_shape(input_shape, self.first, self.second)
 
     def call(self, x, training=False):
         """[B, H, W, C_in] -> [B, H / stride, W / stride, filters]."""
@@ -64,6 +86,15 @@ class Bottleneck(keras.layers.Layer):
         self.second = ConvolutionNorm(filters, 3, stride, name="second")
         self.third = ConvolutionNorm(4 * filters, 1, relu=False, name="third")
         self.shortcut = ConvolutionNorm(4 * filters, 1, stride, relu=False, name="shortcut") if project else None
+
+    def build(self, input_shape):
+        _build_chain(input_shape, self.first, self.second, self.third)
+        if self.shortcut:
+            self.shortcut.build(input_shape)
+
+    def compute_output_shape(self, input_shape):
+        """Shape of the output for an input [B, H, W, C_in]."""
+        return _chain_shape(input_shape, self.first, self.second, self.third)
 
     def call(self, x, training=False):
         """[B, H, W, C_in] -> [B, H / stride, W / stride, 4 * filters]."""
@@ -112,6 +143,17 @@ class ResNet(keras.layers.Layer):
                 block = Bottleneck if bottleneck else BasicBlock
                 self.blocks.append(block(width * 2**stage, stride, project, name=f"stage{stage + 1}_block{i + 1}"))
 
+    def build(self, input_shape):
+        _build_chain(input_shape, *self._layers_in_order())
+
+    def compute_output_shape(self, input_shape):
+        """Shape of the output for an input [B, H, W, 3]."""
+        return _chain_shape(input_shape, *self._layers_in_order())
+
+    def _layers_in_order(self) -> list[keras.layers.Layer]:
+        pooling = [self.pool_pad, self.pool] if self.pool_pad else [self.pool]
+        return [self.stem, *pooling, *self.blocks]
+
     def call(self, x, training=False):
         """[B, H, W, 3] -> [B, H / 32, W / 32, channels]."""
         x = self.stem(x, training=training)
@@ -119,3 +161,17 @@ class ResNet(keras.layers.Layer):
         for block in self.blocks:
             x = block(x, training=training)
         return x
+
+
+def _build_chain(input_shape, *layers: keras.layers.Layer) -> None:
+    """Builds layers, each for the output of the one before."""
+    for layer in layers:
+        layer.build(input_shape)
+        input_shape = layer.compute_output_shape(input_shape)
+
+
+def _chain_shape(input_shape, *layers: keras.layers.Layer):
+    """Shape of the output of layers applied one after the other."""
+    for layer in layers:
+        input_shape = layer.compute_output_shape(input_shape)
+    return input_shape
