@@ -1,5 +1,6 @@
 """Exports meshes of a reconstructed photo for other programs: textured OBJ and GLB, PLY with vertex colours."""
 
+import contextlib
 import dataclasses
 from collections.abc import Sequence
 from functools import cached_property
@@ -279,12 +280,9 @@ def load_chart(morphable: MorphableModel, cache: Path) -> uv_chart.UvChart:
 def _stored_chart(path: Path, triangles: np.ndarray) -> uv_chart.UvChart:
     """The chart in a file; raises DamagedFile unless it is one of the mesh with these triangles."""
     chart = uv_chart.UvChart(**read_npz(path, ("vertex", "uv", "triangles")))
-    try:
-        fits = np.array_equal(chart.mesh_triangles, triangles) and chart.uv.shape == (len(chart.vertex), 2)
-    except IndexError:  # wrong indices, or arrays of another type
-        fits = False
-    if fits:
-        return chart
+    with contextlib.suppress(IndexError):  # wrong indices, or arrays of another type
+        if np.array_equal(chart.mesh_triangles, triangles) and chart.uv.shape == (len(chart.vertex), 2):
+            return chart
     raise DamagedFile("the chart of another mesh")
 
 

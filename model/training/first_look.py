@@ -33,29 +33,32 @@ def look(
     trainer: TextureTrainer,
     batches_of: Callable[[Sequence[int], int], Iterator[CropBatch]],
     indices: Sequence[int],
+    batch_size: int,
     names: Sequence[str],
     folder: Path,
 ) -> None:
-    """Examines up to `CROPS` training crops, spread over all; prints those that look bad, and writes a sheet of all.
+    """Examines about `CROPS` training crops, spread over all; prints those that look bad, and writes a sheet of all.
 
     Args:
       trainer: poses the faces.
       batches_of: yields batches of the given records and size.
-      indices: the training crops.
+      indices: the training crops, at least `batch_size`.
+      batch_size: of the training, so that its compiled functions serve here, too.
       names: of all records.
       folder: the run's folder, receives `SHEET`: photo, mask, coarse face over the photo.
 
     Raises:
       UserError: in none of the crops the mask shows any of the face, so that there is nothing to learn.
     """
-    chosen = [indices[i] for i in np.unique(np.linspace(0, len(indices) - 1, CROPS).astype(int))]
+    count = max(min(CROPS, len(indices)) // batch_size, 1) * batch_size
+    chosen = [indices[i] for i in np.linspace(0, len(indices) - 1, count).astype(int)]
     rows, faults, unseen = [], defaultdict(list), 0
-    for index, batch in zip(chosen, batches_of(chosen, 1), strict=True):
-        posed = trainer.pose(batch)
-        unseen += float(np.max(posed.coarse.loss_mask)) == 0
-        for fault in crop_faults(posed):
-            faults[fault].append(printable(names[index]))
-        rows.append(_row(posed))
+    for posed in map(trainer.pose, batches_of(chosen, batch_size)):
+        for row in range(batch_size):
+            unseen += float(np.max(posed.coarse.loss_mask[row])) == 0
+            for fault in crop_faults(posed, row):
+                faults[fault].append(printable(names[chosen[len(rows)]]))
+            rows.append(_tiles(posed, row))
     with atomic_path(folder / SHEET) as path:
         contact_sheet(rows).save(path)
     for line in report(faults, len(chosen)):
@@ -67,20 +70,20 @@ def look(
         )
 
 
-def crop_faults(posed: PosedBatch) -> list[str]:
-    """What looks wrong with a crop (a batch of one) and its regressed face; empty if nothing does."""
-    crop = np.asarray(posed.crop[0])
+def crop_faults(posed: PosedBatch, row: int) -> list[str]:
+    """What looks wrong with a crop of a batch and its regressed face; empty if nothing does."""
+    crop = np.asarray(posed.crop[row])
     fault = crop_fault(to_bytes(crop))
     found = [] if fault is None else [fault]
-    alpha, mask = crop[..., 3], np.asarray(posed.coarse.fragments.mask[0, ..., 0])
+    alpha, mask = crop[..., 3], np.asarray(posed.coarse.fragments.mask[row, ..., 0])
     overlap = float((alpha * mask).sum())
     if overlap < COVERED * alpha.sum() or overlap < COVERED * mask.sum():
         found.append("mask and face hardly overlap")
-    eyes_and_mouth = np.asarray(posed.coarse.face.landmarks[0, 36:])
+    eyes_and_mouth = np.asarray(posed.coarse.face.landmarks[row, 36:])
     side = crop.shape[0]
     if np.abs(eyes_and_mouth.mean(axis=0) / side - 0.5).max() > OFF_CENTRE:
         found.append("the face is not in the middle (shifted landmarks?)")
-    if abs(float(posed.coarse.face.coefficients.angles[0, 2])) > TILTED:
+    if abs(float(posed.coarse.face.coefficients.angles[row, 2])) > TILTED:
         found.append("the face is not upright (mirrored landmarks?)")
     return found
 
@@ -93,8 +96,8 @@ def report(faults: Mapping[str, Sequence[str]], count: int) -> Iterable[str]:
         yield f"warning: {len(names)} of {count} training crops: {fault} ({shown}){whole}"
 
 
-def _row(posed: PosedBatch) -> list[tuple[str, np.ndarray]]:
-    photo, alpha = np.asarray(posed.crop[0, ..., :3]), np.asarray(posed.crop[0, ..., 3:])
-    mask = np.asarray(posed.coarse.fragments.mask[0])
-    overlay = 0.5 * photo + 0.5 * (mask * np.asarray(posed.coarse.rendering[0]) + (1 - mask) * photo)
+def _tiles(posed: PosedBatch, row: int) -> list[tuple[str, np.ndarray]]:
+    photo, alpha = np.asarray(posed.crop[row, ..., :3]), np.asarray(posed.crop[row, ..., 3:])
+    mask = np.asarray(posed.coarse.fragments.mask[row])
+    overlay = 0.5 * photo + 0.5 * (mask * np.asarray(posed.coarse.rendering[row]) + (1 - mask) * photo)
     return [("", to_bytes(picture)) for picture in (photo, photo * alpha, np.clip(overlay, 0, 1))]

@@ -65,7 +65,8 @@ def train(config: schema.Config, run_dir: Path, encoded: EncodedFaces | None = N
         pipeline = load_pipeline(config)
         batches_of = _crop_reader(pipeline, records, training + held_out, encoded)
         trainer = TextureTrainer(pipeline)
-        look(trainer, batches_of, training, records.names, run_dir)
+        if not config.train.restore:  # a resumed run was looked at when it began
+            look(trainer, batches_of, training, config.train.batch_size, records.names, run_dir)
         belongs_to = pipeline.signature() | {"records": records.fingerprint, "split": split_hash(split)}
         run = RunFolder(config, run_dir, trainer, belongs_to)
         progress = run.begin()

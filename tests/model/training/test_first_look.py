@@ -51,7 +51,7 @@ def alpha_at(rows, columns):
     ],
 )
 def test_faults_of_a_crop(changes, fault):
-    found = crop_faults(posed(**changes))
+    found = crop_faults(posed(**changes), 0)
     if fault is None:
         assert found == []
     else:
