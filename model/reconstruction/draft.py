@@ -16,6 +16,8 @@ from model.photos.reader import AlignedPhoto
 
 # Weight of the 468 points next to 68 landmarks from the user: they only support what those leave undetermined.
 SUPPORT = 0.1
+# The jaw among the 68 landmarks.
+JAW_68 = slice(17)
 # If one of the five points from the user lies this far from the network's (pixels of 224), the network is wrong.
 CONFLICT = 12.0
 
@@ -85,6 +87,8 @@ def fit_targets(drafts: Sequence[Draft], landmarks: tf.Tensor, weights: FitWeigh
         if face.landmarks is not None:
             weak[row] = alignment.to_crop(face.landmarks)
             weight[row] = (weights.landmark_sigma / weights.given_sigma) ** 2
+            # No vertex is the jaw's: the points slide along the contour.
+            weight[row, JAW_68] = (weights.landmark_sigma / weights.contour_sigma) ** 2
             mesh_weight[row] *= SUPPORT
         elif draft.mesh is None:
             weight[row] = 1.0
