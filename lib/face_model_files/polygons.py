@@ -75,7 +75,7 @@ def _clip_ears(points: np.ndarray) -> list[tuple[int, int, int]]:
         ears = [
             place
             for place in np.flatnonzero(turns > 0)
-            if not _contains(points[[before[place], ring[place], after[place]]], _others(points, ring, place))
+            if not _contains(points[[before[place], ring[place], after[place]]], _others(points, ring, int(place)))
         ]
         place = max(ears, key=lambda ear: turns[ear]) if ears else int(turns.argmax())
         triangles.append((int(before[place]), int(ring[place]), int(after[place])))
