@@ -29,6 +29,11 @@ from lib.sidecar.landmark_order import in_order, in_pixels
 from lib.sidecar.landmark_reading import read_points
 
 FAULT = "bad landmarks or mask"
+# Explains refused points.
+ORDER = (
+    "five points are eye, eye, nose tip, mouth corner, mouth corner, each pair from the image's left to its right; "
+    "dlib's own five have no mouth, so give its 68"
+)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -93,7 +98,7 @@ def given_landmarks(photo: Path, size: tuple[int, int]) -> GivenLandmarks | None
         points, order = in_order(points, (height, width))
     except ValueError as error:
         raise Unusable(
-            FAULT, f"{path.name}: points must be pixels with y down, in the documented order, got {error}"
+            FAULT, f"{path.name}: points must be pixels with y down, in this program's order, got {error} ({ORDER})"
         ) from None
     # Detectors may place points of a face at the border slightly outside the photo.
     margin, five = 0.25 * max(height, width), five_points(points)

@@ -8,7 +8,7 @@ from lib.face_image.pose import solve_pose
 from lib.face_image.quality import Unusable
 from lib.face_model.face_model import FaceModel
 from lib.geometry.camera import REFERENCE_SIZE, Camera
-from lib.sidecar.sidecar_files import FAULT
+from lib.sidecar.sidecar_files import FAULT, ORDER
 
 # Largest mean distance of a face's landmarks from the posed face model, pixels of 224; right ones are 0.2 to 0.8 off.
 MOST = 3.0
@@ -44,6 +44,5 @@ class LandmarkCheck:
             raise Unusable(
                 FAULT,
                 f"{face.given}: points must lie as on a face, at most {MOST:g} px of 224 off, got {residual:.1f} "
-                "(in another order? five points are eye, eye, nose tip, mouth corner, mouth corner from the image's "
-                "left to its right; dlib's own five have no mouth, so give its 68)",
+                f"(in another order? {ORDER})",
             )

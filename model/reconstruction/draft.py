@@ -80,7 +80,7 @@ def fit_targets(drafts: Sequence[Draft], landmarks: tf.Tensor, weights: FitWeigh
         if draft.mesh is not None:
             mesh[row], mesh_weight[row] = draft.mesh, 1.0
             sigma[row] = weights.detected_sigma
-        if face.mesh is not None:  # its points include the five
+        if draft.mesh is not None and face.mesh is not None:  # its points include the five
             mesh_weight[row] = (weights.mesh_sigma / weights.given_sigma) ** 2
         elif face.given:
             sigma[row] = weights.given_sigma

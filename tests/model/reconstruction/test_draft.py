@@ -87,6 +87,10 @@ def test_468_points_that_users_give_are_what_is_fitted():
     np.testing.assert_allclose(targets.mesh_weight, (WEIGHTS.mesh_sigma / WEIGHTS.given_sigma) ** 2)
     np.testing.assert_allclose(targets.point_sigma, WEIGHTS.detected_sigma)
     np.testing.assert_array_equal(targets.landmark_weight, np.zeros([1, 68]))
+    # With fit.landmarks=false only the five among them count.
+    five = fit_targets([draft(photo)], weak(), WEIGHTS)
+    assert five.mesh is None
+    np.testing.assert_allclose(five.point_sigma, WEIGHTS.given_sigma)
 
 
 @pytest.mark.parametrize("given", ["", "a.txt"])
