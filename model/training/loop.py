@@ -66,7 +66,8 @@ def train(config: schema.Config, run_dir: Path, encoded: EncodedFaces | None = N
         batches_of = _crop_reader(pipeline, records, training + held_out, encoded)
         trainer = TextureTrainer(pipeline)
         if not config.train.restore:  # a resumed run was looked at when it began
-            look(trainer, batches_of, training, config.train.batch_size, records.names, run_dir)
+            read = functools.partial(batches_of, workers=config.workers, buffer_size=config.data.buffer_size)
+            look(trainer, read, training, config.train.batch_size, records.names, run_dir)
         belongs_to = pipeline.signature() | {"records": records.fingerprint, "split": split_hash(split)}
         run = RunFolder(config, run_dir, trainer, belongs_to)
         progress = run.begin()
