@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 import cv2
+import numba
 import numpy as np
 
 from lib.mesh_export.texture_fill import SkinChart, at_vertices, membrane
@@ -24,6 +25,8 @@ SPECKLE = 3
 # Bounds of the ratio of photo to vertex colour (at least DARKEST); larger differences are not detail of the skin.
 DETAIL_RANGE = (0.4, 2.0)
 DARKEST = 0.02
+# Least ratio of photo to shaded albedo; bicubic sampling makes black pixels negative.
+LEAST_RATIO = 0.01
 # Side at which the photo is read at the vertices: a texel there is about as large as the mesh's triangles.
 COARSE_SIZE = 128
 # Limit of the mirrored detail, log of the ratio: more is a shadow or a highlight of the other side.
@@ -159,19 +162,60 @@ def blend(
       albedo: [N, 3] RGB in [0, 1] without light.
       shading: [N, 3] the photo's light at the vertices.
     """
-    raster, share = skin.raster, weight[..., None]
+    raster = skin.raster
     relit = np.clip(np.clip(albedo, 0, 1) * shading, 0, 1)
     vertices = raster.interpolate(np.column_stack([np.clip(np.column_stack([appearance, albedo]), 0, 1), relit]))
-    appearance, albedo, relit = vertices[..., :3], vertices[..., 3:6], vertices[..., 6:]
-    ratio = np.log((photo + DARKEST) / (relit + DARKEST))
+    ratio = np.zeros((raster.size, raster.size, 3), np.float32)
+    _log_ratio(photo, vertices, weight, ratio)
     smooth = raster.interpolate(_continued(skin, ratio, weight))
-    detail = np.clip((photo + DARKEST) / (appearance + DARKEST), *DETAIL_RANGE)
-    limited = np.clip(ratio - smooth, -LARGEST_MIRRORED, LARGEST_MIRRORED)
-    mirrored = skin.mirrored(np.concatenate([limited * share, (detail - 1) * share], axis=-1))
-    fill = np.maximum((relit + DARKEST) * np.exp(smooth + mirrored[..., :3]) - DARKEST, 0)
-    lit = fill + (photo - fill) * share
-    albedo = albedo * (1 + (detail - 1) * share + mirrored[..., 3:] * (1 - share))
-    return BakedTextures(raster.dilate(np.clip(lit, 0, 1)), raster.dilate(np.clip(albedo, 0, 1)), weight)
+    own = np.zeros((raster.size, raster.size, 6), np.float32)
+    _detail(photo, vertices, weight, ratio, smooth, own)
+    lit, albedo = np.zeros_like(ratio), np.zeros_like(ratio)
+    _compose(photo, vertices, weight, smooth, own, skin.mirrored(own), lit, albedo)
+    return BakedTextures(raster.dilate(lit), raster.dilate(albedo), weight)
+
+
+@numba.njit(cache=True, nogil=True)
+def _log_ratio(photo, vertices, weight, ratio):
+    """Fills in the log of photo over relit albedo (channels 6 to 8 of `vertices`) where the photo counts."""
+    for row in range(weight.shape[0]):
+        for column in range(weight.shape[1]):
+            if weight[row, column] > 0:
+                for k in range(3):
+                    relit = vertices[row, column, 6 + k] + DARKEST
+                    ratio[row, column, k] = np.log(max(photo[row, column, k] + DARKEST, LEAST_RATIO * relit) / relit)
+
+
+@numba.njit(cache=True, nogil=True)
+def _detail(photo, vertices, weight, ratio, smooth, own):
+    """Fills in the weighted detail of the lit texture (0 to 2) and of the albedo (3 to 5)."""
+    for row in range(weight.shape[0]):
+        for column in range(weight.shape[1]):
+            share = weight[row, column]
+            if share > 0:
+                for k in range(3):
+                    beyond = ratio[row, column, k] - smooth[row, column, k]
+                    own[row, column, k] = share * min(max(beyond, -LARGEST_MIRRORED), LARGEST_MIRRORED)
+                    detail = (photo[row, column, k] + DARKEST) / (vertices[row, column, k] + DARKEST)
+                    own[row, column, 3 + k] = share * (min(max(detail, DETAIL_RANGE[0]), DETAIL_RANGE[1]) - 1)
+
+
+@numba.njit(cache=True, nogil=True)
+def _compose(photo, vertices, weight, smooth, own, mirrored, lit, albedo):
+    """Fills in both textures from the photo and the two sides' detail."""
+    for row in range(weight.shape[0]):
+        for column in range(weight.shape[1]):
+            share = weight[row, column]
+            for k in range(3):
+                factor = 1 + own[row, column, 3 + k] + mirrored[row, column, 3 + k] * (1 - share)
+                albedo[row, column, k] = min(max(vertices[row, column, 3 + k] * factor, 0), 1)
+                colour = photo[row, column, k]
+                if share < 1:
+                    relit = vertices[row, column, 6 + k] + DARKEST
+                    fill = relit * np.exp(smooth[row, column, k] + mirrored[row, column, k]) - DARKEST
+                    fill = max(fill, 0)
+                    colour = fill + (colour - fill) * share if share > 0 else fill
+                lit[row, column, k] = min(max(colour, 0), 1)
 
 
 def _continued(skin: SkinChart, values: np.ndarray, weight: np.ndarray) -> np.ndarray:

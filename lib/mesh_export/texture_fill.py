@@ -94,19 +94,24 @@ def membrane(laplacian: sp.csr_matrix, values: np.ndarray, weight: np.ndarray) -
     solution = wanted / diagonal
     residual = wanted - (laplacian @ solution + (data + pull) * solution)
     scaled = residual / diagonal
-    direction, product = scaled.copy(), (residual * scaled).sum(axis=0)
-    goal = TOLERANCE**2 * np.maximum((wanted * wanted / diagonal).sum(axis=0), np.finfo(np.float32).tiny)
+    direction, product = scaled.copy(), _products(residual, scaled)
+    goal = TOLERANCE**2 * np.maximum(_products(wanted, wanted / diagonal), np.finfo(np.float32).tiny)
     for _ in range(STEPS):
         if (product <= goal).all():
             break
         image = laplacian @ direction + (data + pull) * direction
-        step = product / np.maximum((direction * image).sum(axis=0), np.finfo(np.float32).tiny)
+        step = product / np.maximum(_products(direction, image), np.finfo(np.float32).tiny)
         solution += step * direction
         residual -= step * image
         scaled = residual / diagonal
-        previous, product = product, (residual * scaled).sum(axis=0)
+        previous, product = product, _products(residual, scaled)
         direction = scaled + product / np.maximum(previous, np.finfo(np.float32).tiny) * direction
     return (solution + mean).astype(np.float32)
+
+
+def _products(one: np.ndarray, other: np.ndarray) -> np.ndarray:
+    """Scalar products [C] of the columns of two arrays [N, C]."""
+    return np.einsum("nc,nc->c", one, other)
 
 
 def mirror_map(chart: UvChart, raster: ChartRaster, mirror_index: np.ndarray) -> np.ndarray:

@@ -69,6 +69,13 @@ def new_light(index: int, skin: np.ndarray) -> np.ndarray:
     return sample_light(np.random.default_rng([_LIGHTS, index]), tone).coefficients.astype(np.float32)
 
 
+def new_view_angles(angles: tf.Tensor) -> tf.Tensor:
+    """Pitch, yaw and roll [V, 3] of the new views of a face with the true angles [1, 3]."""
+    other_side = tf.where(angles[:, 1] > 0, -1.0, 1.0)
+    turned = other_side * tf.constant(np.radians(NEW_YAWS), tf.float32)
+    return tf.stack([tf.zeros_like(turned), turned, tf.zeros_like(turned)], axis=-1)
+
+
 def render_new_views(
     morphable: MorphableModel, camera: Camera, coefficients: tf.Tensor, light: tf.Tensor, albedos: tf.Tensor
 ) -> NewViews:
@@ -84,11 +91,8 @@ def render_new_views(
       albedos: [A, N, 3] RGB in [0, 1].
     """
     parts = morphable.layout.split(coefficients)
-    yaw = parts.angles[:, 1]
-    other_side = tf.where(yaw > 0, -1.0, 1.0)
-    turned = other_side * tf.constant(np.radians(NEW_YAWS), tf.float32)
     views, count = len(NEW_YAWS), albedos.shape[0]
-    angles = tf.stack([tf.zeros(views), turned, tf.zeros(views)], axis=-1)
+    angles = new_view_angles(parts.angles)
     shape = tf.repeat(morphable.shape(parts.identity, parts.expression), views, axis=0)
     vertices = tf.matmul(shape, rotation_matrix(angles))
     arriving = shading(morphable.normals(vertices), tf.repeat(light, views, axis=0))

@@ -7,7 +7,8 @@ geometry; it is defined in the photo's view only. Columns:
   photo_view: PSNR over the pixels that are inside both alpha and the rendered face.
   identity: cosine between the identity network's embeddings of the photo and of the rendering laid over it.
   new_views: PSNR over skin, on the true shape turned 30 and 60 degrees away from the side that the photo shows,
-    under a new light (model/evaluation/new_views.py).
+    under a new light (model/evaluation/new_views.py). `textured` is the exported albedo texture, baked from the crop.
+  new_views_ssim: SSIM over the skin of the same pictures.
   albedo_visible, albedo_hidden: mean absolute albedo error, RGB in [0, 1], over the skin of the face's front that the
     photo shows or does not show; occluded skin is hidden. All vertices of all faces have equal weight.
 

@@ -11,16 +11,17 @@ from lib.images.display import to_bytes
 from model.evaluation.new_views import NEW_YAWS
 from model.evaluation.textures import COLUMNS, KINDS, MeasuredFace
 
-VIEW_KINDS = ("truth", "coarse", "projection", "fine")
+VIEW_KINDS = ("truth", "coarse", "projection", "fine", "textured")
 HEADINGS = {
     "photo_view": "photo's view",
     "identity": "identity",
     "new_views": "new views",
+    "new_views_ssim": "their SSIM",
     "albedo_visible": "albedo seen",
     "albedo_hidden": "albedo hidden",
 }
 # Decimal places, enough to tell textures apart.
-DIGITS = {"photo_view": 2, "identity": 4, "new_views": 2, "albedo_visible": 4, "albedo_hidden": 4}
+DIGITS = {"photo_view": 2, "identity": 4, "new_views": 2, "new_views_ssim": 3, "albedo_visible": 4, "albedo_hidden": 4}
 
 
 def sheet(faces: Sequence[MeasuredFace]) -> Image.Image:

@@ -9,6 +9,7 @@ import tensorflow as tf
 
 from lib.images.display import clipped
 from lib.mesh_renderer.fragments import interpolate
+from model.evaluation.exported_texture import TEXTURED, ExportedTexture, psnr_in_views, ssim_in_views
 from model.evaluation.new_views import NEW_YAWS, new_light, render_new_views, true_visibility
 from model.face_gcn import FaceGCN, FaceReconstruction
 from model.losses import identity_distance
@@ -18,8 +19,8 @@ from model.pipeline import Pipeline
 from model.projection import projected_albedo
 
 # Textures to compare, and columns of the comparison.
-KINDS = ("coarse", "projection", "fine", "optimum")
-COLUMNS = ("photo_view", "identity", "new_views", "albedo_visible", "albedo_hidden")
+KINDS = ("coarse", "projection", "fine", TEXTURED, "optimum")
+COLUMNS = ("photo_view", "identity", "new_views", "new_views_ssim", "albedo_visible", "albedo_hidden")
 ALIGNED = ("new_views", "albedo_visible", "albedo_hidden")
 
 
@@ -49,8 +50,8 @@ class MeasuredFace:
     """Numbers and pictures of one face.
 
     Attributes:
-      columns: column -> texture -> value: PSNR [dB] in photo_view and new_views, cosine in identity, mean absolute
-        errors in the albedo columns.
+      columns: column -> texture -> value: PSNR [dB] in photo_view and new_views, SSIM in new_views_ssim, cosine in
+        identity, mean absolute errors in the albedo columns.
       coverage: share of the photo's mask that the rendering covers.
       photo: picture name -> [H, W, 3] in [0, 1], the photo first.
       aligned: columns after scaling each texture's albedo by one gain, fitted to the truth. This and the following
@@ -81,6 +82,7 @@ class TextureMeasure:
         self.pipeline, self.morphable = pipeline, pipeline.face_gcn.morphable
         self.reconstruct = tf.function(pipeline.face_gcn, reduce_retracing=True)
         self._others = {name: tf.function(face_gcn, reduce_retracing=True) for name, face_gcn in others.items()}
+        self.exported = ExportedTexture(pipeline)
         front = pipeline.face_model.skin_mask & pipeline.face_model.front_mask
         self._front = front if front.any() else pipeline.face_model.skin_mask
 
@@ -114,11 +116,12 @@ class TextureMeasure:
                 for name, overlay in ((n, clipped(r) * mask + photo * (1 - mask)) for n, r in renderings.items())
             },
         }
-        pictures = {"photo": photo, **{k: renderings[k] for k in KINDS}, "overlay": result.overlay}
+        pictures = {"photo": photo, **{k: renderings[k] for k in KINDS if k in renderings}, "overlay": result.overlay}
         against_truth: dict[str, Any] = {}
         if truth is not None:
             visible = self._visibility(tf.constant(truth.coefficients[None]), crop)[0].numpy() > 0.5
-            found, against_truth = self._against_truth(albedos, visible, truth)
+            baked = self.exported.bake(result, crop, embedding).albedo
+            found, against_truth = self._against_truth(albedos, baked, visible, truth)
             columns |= found
         return MeasuredFace(
             columns=columns,
@@ -153,15 +156,16 @@ class TextureMeasure:
         return renderings, {name: clipped(albedo)[0].numpy() for name, albedo in albedos.items()}
 
     def _against_truth(
-        self, albedos: dict[str, np.ndarray], visible: np.ndarray, truth: TrueFace
+        self, albedos: dict[str, np.ndarray], baked: np.ndarray, visible: np.ndarray, truth: TrueFace
     ) -> tuple[dict[str, dict[str, float]], dict[str, Any]]:
         """Columns that need the ground truth, and the remaining fields of `MeasuredFace`."""
         front, true = self._front, truth.albedo
         aligned = {name: np.clip(albedo * _gain(albedo[front], true[front]), 0, 1) for name, albedo in albedos.items()}
         seen, hidden = front & visible, front & ~visible
+        light = new_light(truth.index, true[front])
         drawn = self._draw(
             tf.constant(truth.coefficients[None]),
-            tf.constant(new_light(truth.index, true[front])[None]),
+            tf.constant(light[None]),
             tf.constant(np.stack([true, *albedos.values(), *aligned.values()])),
         )
         names, count = list(albedos), len(albedos)
@@ -171,16 +175,23 @@ class TextureMeasure:
         )  # fmt: skip
         views = dict(zip(names, psnr[:, :count].mean(0).tolist(), strict=True))
         views_aligned = dict(zip(names, psnr[:, count:].mean(0).tolist(), strict=True))
+        textured = self.exported.draw(baked, truth.coefficients, light)
+        found = psnr_in_views(textured, drawn)
+        views[TEXTURED] = float(np.mean(found))
+        by_yaw = {
+            f"{yaw:g}": dict(zip(names, row[:count].tolist(), strict=True)) | {TEXTURED: value}
+            for yaw, row, value in zip(NEW_YAWS, psnr, found, strict=True)
+        }
+        pictures = {name: list(drawn.pictures[:, k + 1].numpy()) for k, name in enumerate(names)} | {TEXTURED: textured}
+        ssim = {name: ssim_in_views(pictures[name], drawn) for name in ("fine", TEXTURED)}
         shown = [
-            {name: (p * face + 1 - face).numpy() for name, p in zip(("truth", *names), view, strict=False)}
-            for view, face in zip(drawn.pictures, drawn.face, strict=True)
+            {name: values[view] * face + 1 - face for name, values in pictures.items()}
+            | {"truth": drawn.pictures[view, 0].numpy() * face + 1 - face}
+            for view, face in enumerate(drawn.face.numpy())
         ]
-        return {"new_views": views, **_errors(albedos, true, seen, hidden)}, {
+        return {"new_views": views, "new_views_ssim": ssim, **_errors(albedos, true, seen, hidden)}, {
             "aligned": {"new_views": views_aligned, **_errors(aligned, true, seen, hidden)},
-            "by_yaw": {
-                f"{yaw:g}": dict(zip(names, row[:count].tolist(), strict=True))
-                for yaw, row in zip(NEW_YAWS, psnr, strict=True)
-            },
+            "by_yaw": by_yaw,
             "vertices": {"albedo_visible": int(seen.sum()), "albedo_hidden": int(hidden.sum())},
             "views": shown,
         }

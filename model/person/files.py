@@ -18,7 +18,8 @@ from model.metrics.images import masked_psnr
 from model.person.merge import MergedSkin, SkinView, merge
 from model.reconstruction import files as reconstruction_files
 from model.reconstruction.export import Exporter, FaceTextures, png_bytes, texture_bytes
-from model.reconstruction.face_reconstructor import NEW_VIEWS, FaceReconstructor
+from model.reconstruction.face_reconstructor import FaceReconstructor
+from model.reconstruction.new_views import NEW_VIEWS
 from model.reconstruction.photo_result import PhotoResult
 
 PERSON_FOLDER = "person"

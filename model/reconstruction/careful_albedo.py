@@ -30,8 +30,12 @@ def reconstruct_carefully(
     result = face_gcn.render(coarse, texture, crop)
     if texture.shape[-1] == 3:
         return result
-    careful = face_gcn.refine(embedding, coarse, unoccluded=_trusted(face_gcn, coarse, inside))
-    return dataclasses.replace(result, albedo=careful[..., 3:])
+    return dataclasses.replace(result, albedo=careful_albedo(face_gcn, coarse, embedding, inside))
+
+
+def careful_albedo(face_gcn: FaceGCN, coarse: CoarseFace, embedding: tf.Tensor, inside: tf.Tensor) -> tf.Tensor:
+    """Albedo [1, N, 3] of a network with two textures; arguments as in `reconstruct_carefully`."""
+    return face_gcn.refine(embedding, coarse, unoccluded=_trusted(face_gcn, coarse, inside))[..., 3:]
 
 
 def _trusted(face_gcn: FaceGCN, coarse: CoarseFace, inside: tf.Tensor) -> tf.Tensor:

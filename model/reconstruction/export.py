@@ -5,7 +5,7 @@ import dataclasses
 from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 import cv2
 import numpy as np
@@ -13,6 +13,7 @@ import tensorflow as tf
 
 from configs import schema
 from lib.errors import UserError
+from lib.face_image.region import PhotoRegion
 from lib.files.atomic import atomic_path
 from lib.files.numpy_files import DamagedFile, read_npz, report_remade, write_npz
 from lib.geometry.camera import Camera
@@ -21,6 +22,7 @@ from lib.mesh_export.mesh_io import write_mesh
 from lib.mesh_export.texture_fill import SkinChart
 from lib.mesh_export.textured_obj import write_textured_obj
 from lib.mesh_renderer.fragments import triangle_ids_and_depth
+from model.face_gcn import FaceReconstruction
 from model.morphable_model import MorphableModel, PosedFace
 from model.projection import depth_slack, facing_cosine
 
@@ -63,6 +65,19 @@ class FaceTextures:
     normals: np.ndarray | None
     weight: np.ndarray
     density: np.ndarray
+
+
+class Bakeable(Protocol):
+    """The attributes of a `PhotoResult` that its textures are baked from."""
+
+    @property
+    def reconstruction(self) -> FaceReconstruction: ...
+
+    @property
+    def readable(self) -> np.ndarray: ...
+
+    @property
+    def region(self) -> PhotoRegion: ...
 
 
 class Exporter:
@@ -117,13 +132,12 @@ class Exporter:
         return self.skin.raster
 
     def prepare(self) -> None:
-        """Creates or loads the chart now, if the formats have textures.
+        """Creates or loads the chart now.
 
         Raises:
           UserError: the stored chart is damaged.
         """
-        if self.textured:
-            self.skin  # noqa: B018 - computed once, kept
+        self.skin  # noqa: B018 - computed once, kept
 
     def __call__(
         self, folder: Path, result: "PhotoResult", formats: Sequence[str] | None = None
@@ -157,7 +171,7 @@ class Exporter:
         self.remove_earlier(folder, formats)
         face_gcn, triangles = result.reconstruction, self.morphable.face_model.triangles
         shape, albedo = face_gcn.coarse.face.shape, face_gcn.albedo[0].numpy()
-        textures = self.bake(result) if TEXTURED & set(formats) else None
+        textures = result.textures if TEXTURED & set(formats) else None
         if textures is not None:
             images = {
                 name: png_bytes(getattr(textures, name)) for name in TEXTURES if getattr(textures, name) is not None
@@ -204,8 +218,8 @@ class Exporter:
         for name in unwanted:
             (folder / name).unlink(missing_ok=True)
 
-    def bake(self, result: "PhotoResult") -> FaceTextures:
-        """Bakes the textures of a reconstructed photo from its original pixels."""
+    def bake(self, result: Bakeable) -> FaceTextures:
+        """Bakes the textures of a reconstructed photo, such as a `PhotoResult`, from its original pixels."""
         face_gcn, size = result.reconstruction, self.raster.size
         view = surface_view(self.morphable, self.camera, face_gcn.coarse.face, result.readable)
         weight = texture_baking.photo_weight(self.raster, view)

@@ -34,16 +34,12 @@ from model.pipeline import Pipeline, load_parser, load_pipeline, restore_texture
 from model.reconstruction.careful_albedo import reconstruct_carefully
 from model.reconstruction.draft import Draft, fit_targets, mesh_points
 from model.reconstruction.export import Exporter
+from model.reconstruction.new_views import turned_view
 from model.reconstruction.photo_result import PhotoResult
 
 # A file, or pixels [H, W, 3 or 4]; several of them (lists are invariant, so each kind is named).
 Photo = str | os.PathLike[str] | np.ndarray
 Photos = list[Photo] | list[str] | list[Path] | list[np.ndarray] | tuple[Photo, ...]
-
-# Yaw angles (radians) of the new views.
-NEW_VIEWS = (-0.6, 0.6)
-# Direction of the light on the picture of the bare shape.
-STUDIO_LIGHT = np.array([-0.35, 0.4, 0.85]) / np.linalg.norm([-0.35, 0.4, 0.85])
 
 
 class FaceReconstructor:
@@ -207,7 +203,6 @@ class FaceReconstructor:
             readable=readable,
             coefficients=draft.coefficients,
             reconstruction=result,
-            views=self._views(coefficients, result),
             metrics=self._measure(result, crop, photo.alignment.points),
             export=self.export,
         )
@@ -222,7 +217,7 @@ class FaceReconstructor:
         light: np.ndarray | None = None,
         size: int | None = None,
     ) -> np.ndarray:
-        """Renders a new view: the face in the middle of the picture, rotated, with its fine albedo.
+        """Renders a new view: the face in the middle of the picture, rotated, with its albedo texture.
 
         Args:
           face: a result of this reconstructor.
@@ -231,19 +226,18 @@ class FaceReconstructor:
           size: side of the picture, pixels; by default that of the crops.
 
         Returns:
-          uint8 [size, size, 4] RGBA; alpha is 255 on the face and 0 elsewhere.
+          uint8 [size, size, 4] RGBA; alpha is the face's share of each pixel.
         """
-        lit = self.pipeline.face_model.layout.split(face.coefficients[None])
-        if light is not None:
-            light = np.asarray(light, np.float32)
-            if light.shape != (3, BANDS):
-                raise UserError(f"light must be [3, {BANDS}], got {list(light.shape)}")
-            lit = dataclasses.replace(lit, light=light.reshape(1, -1))
+        light = np.asarray(face.light if light is None else light, np.float32)
+        if light.shape != (3, BANDS):
+            raise UserError(f"light must be [3, {BANDS}], got {list(light.shape)}")
         camera = self.pipeline.camera
         if size is not None:
             camera = dataclasses.replace(camera, image_size=(size, size))
-        turned = self._turned(self.pipeline.face_model.layout.join(lit), (pitch, yaw, roll))
-        return to_bytes(self.draw(turned, face.reconstruction.albedo, camera))
+        morphable, chart, albedo = self.export.morphable, self.export.chart, face.textures.albedo
+        return to_bytes(
+            turned_view(morphable, chart, face.vertices, albedo, (pitch, yaw, roll), camera, light.reshape(-1))
+        )
 
     def draw(self, coefficients: np.ndarray, albedo: tf.Tensor, camera: Camera | None = None) -> np.ndarray:
         """Renders an albedo [1, N, 3] on the face with coefficients [1, K]: RGBA [H, W, 4] in [0, 1]."""
@@ -266,29 +260,6 @@ class FaceReconstructor:
             "five_point_residual_px": float(distance.mean() * to_reference),
             "five_point_residual_px_max": float(distance.max() * to_reference),
         }
-
-    def _views(self, coefficients: np.ndarray, result: FaceReconstruction) -> dict[str, np.ndarray]:
-        """Pictures of the shape without texture, and of the face turned to both sides under the photo's light."""
-        triangles = self.pipeline.face_gcn.morphable.triangles
-        light = tf.constant(STUDIO_LIGHT[:, None], tf.float32)
-        grey = 0.15 + 0.8 * tf.maximum(result.coarse.face.normals @ light, 0) * tf.ones([1, 1, 3])
-        shape = interpolate(grey, triangles, result.coarse.fragments)
-        views = {"shape": tf.concat([shape, result.mask], axis=-1)[0].numpy()}
-        for yaw in NEW_VIEWS:
-            turned = self._turned(coefficients, (0.0, yaw, 0.0))
-            views[f"yaw {np.degrees(yaw):+.0f}"] = self.draw(turned, result.albedo)
-        return views
-
-    def _turned(self, coefficients: np.ndarray, angles: Sequence[float]) -> np.ndarray:
-        """Coefficients [1, K] of the face, centred in the picture and rotated by angles [3]."""
-        layout = self.pipeline.face_model.layout
-        return layout.join(
-            dataclasses.replace(
-                layout.split(coefficients),
-                angles=np.array([angles], np.float32),
-                translation=np.zeros([1, 3], np.float32),
-            )
-        )
 
 
 def _rgba(rgb: np.ndarray, alpha: np.ndarray) -> np.ndarray:

@@ -44,7 +44,9 @@ class ResultFolder:
         self.failed: dict[str, str] = {}
         self.remarks: dict[str, str] = {}
         self._sheet: list[list[Tile]] = []
-        self._report = Report(self.output, pipeline.face_model, pipeline.camera, title=str(source))
+        self._report = Report(
+            self.output, pipeline.face_model, reconstruct.export.chart, pipeline.camera, title=str(source)
+        )
 
     def add(
         self, path: Path, folder: str, result: PhotoResult, seconds: float, face: int | None = None

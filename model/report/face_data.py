@@ -9,19 +9,24 @@ import base64
 import io
 import zlib
 
+import cv2
 import numpy as np
 import tensorflow as tf
 from PIL import Image
 
 from lib.geometry.lighting import shading
 from lib.images.display import to_bytes
+from lib.mesh_export.uv_chart import UvChart
 from model.report.pictures import ReportedPhoto, pictures
 
 # WebP quality; at 90, pictures of 224 px look like the originals at a tenth of their size.
 QUALITY = 90
+# Largest side and WebP quality of the textures. They are most of the page: at 80 they look the same at half the bytes.
+TEXTURE_SIZE, TEXTURE_QUALITY = 1024, 80
 # Albedo of the ball that shows the light; darker than white, so that shading above 1 is not clipped at once.
 BALL_ALBEDO = 0.6
-TEXTURES = ("coarse", "fine", "appearance")
+# Colours per vertex.
+COLOURS = ("coarse", "fine", "appearance")
 
 
 def encode_pictures(result: ReportedPhoto) -> dict[str, str]:
@@ -43,8 +48,8 @@ def encode_mesh(result: ReportedPhoto) -> dict:
 
     Returns:
       low, high: [3] decimetres, corners of the bounding box that positions 0 and 65535 stand for.
-      tops: texture -> the value that 255 stands for; the appearance may exceed 1.
-      block: 3 columns of 16 bits, the shape before its pose, then 3 columns of 8 bits for each of `TEXTURES`.
+      tops: name of the colours -> the value that 255 stands for; the appearance may exceed 1.
+      block: 3 columns of 16 bits, the shape before its pose, then 3 columns of 8 bits for each of `COLOURS`.
       angles, translation: [3] pose in the photo (lib/geometry/rotation.py).
       light: [3][16] result of `light_forms`.
     """
@@ -55,7 +60,7 @@ def encode_mesh(result: ReportedPhoto) -> dict:
     positions = np.rint((shape - low) / np.maximum(high - low, 1e-9) * 65535).astype(np.uint16)
     colours = {"coarse": face_gcn.coarse.albedo, "fine": face_gcn.albedo, "appearance": face_gcn.appearance}
     tops, columns = {}, list(positions.T)
-    for name in TEXTURES:
+    for name in COLOURS:
         colour = np.asarray(colours[name])[0]
         tops[name] = max(float(colour.max()), 1.0)
         columns += list(to_bytes(colour / tops[name]).T)
@@ -67,6 +72,30 @@ def encode_mesh(result: ReportedPhoto) -> dict:
         "angles": _numbers(np.asarray(face.coefficients.angles)[0]),
         "translation": _numbers(np.asarray(face.coefficients.translation)[0]),
         "light": [_numbers(form.ravel()) for form in light_forms(_light(result))],
+    }
+
+
+def encode_textures(result: ReportedPhoto) -> dict[str, str]:
+    """Textures of a `PhotoResult`, lit as in the photo and albedo: name -> WebP as base64."""
+    return {
+        "lit": webp(_reduced(result.textures.lit), TEXTURE_QUALITY),
+        "albedo": webp(_reduced(result.textures.albedo), TEXTURE_QUALITY),
+    }
+
+
+def encode_chart(chart: UvChart) -> dict:
+    """The texture chart that all faces share, as JSON values.
+
+    Returns:
+      vertices: M, vertices of the chart.
+      block: a column of 32 bits, mesh vertex of each chart vertex, then u and v, 16 bits each: 65535 stands for 1.
+      triangles: a block of 3 columns of 32 bits.
+    """
+    places = np.rint(chart.uv.astype(np.float64) * 65535).astype(np.uint16)
+    return {
+        "vertices": len(chart.vertex),
+        "block": encode_columns([chart.vertex.astype(np.uint32), *places.T]),
+        "triangles": encode_columns(list(chart.triangles.astype(np.uint32).T)),
     }
 
 
@@ -113,11 +142,18 @@ def light_ball(light: np.ndarray, size: int) -> np.ndarray:
     return to_bytes(np.concatenate([colour, coverage[..., None]], axis=-1))
 
 
-def webp(pixels: np.ndarray) -> str:
+def webp(pixels: np.ndarray, quality: int = QUALITY) -> str:
     """Encodes a picture, uint8 [H, W, 3 or 4], as WebP in base64."""
     stream = io.BytesIO()
-    Image.fromarray(pixels).save(stream, "WEBP", quality=QUALITY)
+    Image.fromarray(pixels).save(stream, "WEBP", quality=quality)
     return _base64(stream.getvalue())
+
+
+def _reduced(texture: np.ndarray) -> np.ndarray:
+    """A texture at `TEXTURE_SIZE`, or as it is if that is smaller."""
+    if len(texture) <= TEXTURE_SIZE:
+        return texture
+    return cv2.resize(texture, (TEXTURE_SIZE, TEXTURE_SIZE), interpolation=cv2.INTER_AREA)
 
 
 def _shading(normals: np.ndarray, light: np.ndarray) -> np.ndarray:

@@ -1,11 +1,14 @@
 "use strict";
 // Bytes of the page back to numbers; the other side of face_data.py.
 
+function bytesOf(base64) {
+  return Uint8Array.from(atob(base64), (character) => character.charCodeAt(0));
+}
+
 // Reads base64 of deflated columns of differences. `counts` and `types` say what the block holds: one column of `count`
 // numbers for each of `types` (Uint8Array, Uint16Array or Uint32Array).
 async function decode(block, count, types) {
-  const compressed = Uint8Array.from(atob(block), (character) => character.charCodeAt(0));
-  const stream = new Blob([compressed]).stream().pipeThrough(new DecompressionStream("deflate"));
+  const stream = new Blob([bytesOf(block)]).stream().pipeThrough(new DecompressionStream("deflate"));
   const bytes = new Uint8Array(await new Response(stream).arrayBuffer());
   let start = 0;
   return types.map((Type) => {
@@ -22,31 +25,56 @@ async function decode(block, count, types) {
   });
 }
 
-// Three columns side by side: xyzxyz...
+// Columns side by side: xyzxyz...
 function interleave(columns) {
-  const result = new columns[0].constructor(3 * columns[0].length);
-  columns.forEach((column, k) => column.forEach((value, i) => { result[3 * i + k] = value; }));
+  const width = columns.length, result = new columns[0].constructor(width * columns[0].length);
+  columns.forEach((column, k) => column.forEach((value, i) => { result[width * i + k] = value; }));
   return result;
 }
 
-// The triangles that all faces share: Uint32Array, three vertices each.
-async function decodeTriangles(mesh) {
-  return interleave(await decode(mesh.block, mesh.triangles, [Uint32Array, Uint32Array, Uint32Array]));
+// What all faces share: the mesh's triangles, and the chart with its vertices split where the texture is cut.
+async function decodeShared(mesh) {
+  const corners = [Uint32Array, Uint32Array, Uint32Array];
+  const [vertex, u, v] = await decode(mesh.chart.block, mesh.chart.vertices, [Uint32Array, Uint16Array, Uint16Array]);
+  return {
+    triangles: interleave(await decode(mesh.block, mesh.triangles, corners)),
+    chart: {
+      vertex,
+      uv: interleave([u, v.map((value) => 65535 - value)]), // the first row of a picture is v = 1
+      triangles: interleave(await decode(mesh.chart.triangles, mesh.triangles, corners)),
+    },
+  };
 }
 
-// Positions (0..65535 within the face's box), normals and the colours of the three textures of one face.
-async function decodeFace(mesh, vertices, triangles) {
+// The pictures of a face's textures: name -> ImageBitmap.
+async function decodeTextures(textures) {
+  const options = { premultiplyAlpha: "none", colorSpaceConversion: "none" };
+  const entries = Object.entries(textures).map(async ([name, webp]) =>
+    [name, await createImageBitmap(new Blob([bytesOf(webp)], { type: "image/webp" }), options)]);
+  return Object.fromEntries(await Promise.all(entries));
+}
+
+// Three values of every mesh vertex, for the chart's vertices.
+function split(values, vertex) {
+  const result = new values.constructor(3 * vertex.length);
+  vertex.forEach((from, i) => { for (let k = 0; k < 3; k++) result[3 * i + k] = values[3 * from + k]; });
+  return result;
+}
+
+// Positions (0..65535 within the face's box), normals and three kinds of colours of one face, at the chart's vertices.
+async function decodeFace(mesh, vertices, { triangles, chart }) {
   const types = [...Array(3).fill(Uint16Array), ...Array(9).fill(Uint8Array)];
   const columns = await decode(mesh.block, vertices, types);
   const positions = interleave(columns.slice(0, 3));
   const extent = mesh.high.map((high, k) => high - mesh.low[k]);
-  return {
+  const attributes = {
     positions,
     normals: vertexNormals(positions, extent, triangles),
     coarse: interleave(columns.slice(3, 6)),
     fine: interleave(columns.slice(6, 9)),
     appearance: interleave(columns.slice(9, 12)),
   };
+  return Object.fromEntries(Object.entries(attributes).map(([name, values]) => [name, split(values, chart.vertex)]));
 }
 
 // Sums of the triangles' cross products around every vertex, as in lib/geometry/normals.py; Int8Array, 127 is 1.

@@ -2,14 +2,14 @@
 // The page: loads what comes into view, keeps the visible faces moving, sorts and filters.
 
 const shared = JSON.parse(document.getElementById("shared").textContent);
-const look = { texture: "fine", light: "lit", pose: "turn" };
+const look = { texture: "textured", light: "lit", pose: "turn" };
 const cards = [...document.querySelectorAll("article")];
 const dialog = document.querySelector("dialog");
 const display = document.querySelector("form.display");
 const list = document.querySelector("form.list");
 const spacer = document.createElement("div"); // in the switches' place while they are in the dialog
 spacer.className = "spacer";
-let renderer = null, triangles = null;
+let renderer = null, geometry = null;
 const enlarged = new FaceView(dialog.querySelector("canvas"), look);
 const views = new Map(cards.map((card) => [card, new FaceView(card.querySelector("canvas"), look, () => enlarge(card))]));
 
@@ -27,11 +27,15 @@ function loadPictures(card) {
 
 // Decodes a card's face for a view, unless the view is cleared or asked for another face meanwhile.
 async function loadFace(card, view) {
-  const { mesh } = payload(card);
+  const { mesh, textures } = payload(card);
   view.expects = mesh;
-  const decoded = await decodeFace(mesh, shared.mesh.vertices, triangles);
-  if (view.expects !== mesh) return;
-  view.show(renderer.upload(decoded, mesh));
+  const decoded = await decodeFace(mesh, shared.mesh.vertices, geometry);
+  const images = await decodeTextures(textures);
+  if (view.expects !== mesh) {
+    Object.values(images).forEach((image) => image.close());
+    return;
+  }
+  view.show(renderer.upload(decoded, mesh, images));
   requestFrame();
 }
 
@@ -96,7 +100,8 @@ dialog.addEventListener("close", () => {
   requestFrame();
 });
 
-// The appearance belongs to the photo's view and the albedo to all others; either may be chosen anywhere afterwards.
+// Of the vertices' colours, the appearance belongs to the photo's view and the albedo to all others; either may be chosen
+// anywhere afterwards.
 function setPose(pose) {
   display.elements.pose.value = pose;
   if (pose === "photo" && look.texture === "fine") display.elements.texture.value = "appearance";
@@ -165,8 +170,8 @@ async function start() {
   });
   arrange();
   try {
-    triangles = await decodeTriangles(shared.mesh);
-    renderer = new Renderer(shared.camera, triangles);
+    geometry = await decodeShared(shared.mesh);
+    renderer = new Renderer(shared.camera, geometry.chart);
   } catch (error) {
     document.getElementById("no-webgl").hidden = cards.length === 0;
     document.body.classList.add("without-webgl");

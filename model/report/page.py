@@ -17,7 +17,8 @@ import numpy as np
 from lib.face_model.face_model import FaceModel
 from lib.files.atomic import atomic_path, space_for
 from lib.geometry.camera import Camera
-from model.report.face_data import encode_columns, encode_mesh, encode_pictures
+from lib.mesh_export.uv_chart import UvChart
+from model.report.face_data import encode_chart, encode_columns, encode_mesh, encode_pictures, encode_textures
 from model.report.pictures import ReportedPhoto
 
 FOLDER = Path(__file__).resolve().parent
@@ -72,16 +73,18 @@ class Report:
     Args:
       output: folder of the results; receives index.html.
       face_model: face model whose triangles all faces share.
+      chart: chart of the faces' textures.
       camera: camera of the crops; the page renders with the same camera.
       title: title of the page, the name of the reconstructed folder.
     """
 
-    def __init__(self, output: Path, face_model: FaceModel, camera: Camera, title: str):
+    def __init__(self, output: Path, face_model: FaceModel, chart: UvChart, camera: Camera, title: str):
         self.output, self.camera, self.title = Path(output), camera, title
         self._mesh = {
             "vertices": face_model.vertex_count,
             "triangles": len(face_model.triangles),
             "block": encode_columns(list(np.asarray(face_model.triangles).astype(np.uint32).T)),
+            "chart": encode_chart(chart),
         }
         # Open until `finish`.
         self._cards = tempfile.TemporaryFile("w+", encoding=ENCODING, errors=ERRORS, dir=self.output)  # noqa: SIM115
@@ -90,7 +93,11 @@ class Report:
 
     def add(self, result: ReportedPhoto, folder: str, name: str | None = None) -> None:
         """Writes the card of a `PhotoResult` whose files are in `folder`; `name` replaces the photo's file name."""
-        payload = {"pictures": encode_pictures(result), "mesh": encode_mesh(result)}
+        payload = {
+            "pictures": encode_pictures(result),
+            "mesh": encode_mesh(result),
+            "textures": encode_textures(result),
+        }
         name = name or result.photo.name
         others = [title for title in payload["pictures"] if title not in LARGE]
         card = TEMPLATES.get_template("card.html").render(
@@ -142,7 +149,7 @@ class Report:
 
 def _figure(title: str) -> dict[str, str]:
     """Placeholder of a picture; page.js fills it when it scrolls into view."""
-    description = DESCRIPTIONS.get(title, f"the fine albedo under the photo's light, turned: {title} degrees")
+    description = DESCRIPTIONS.get(title, f"the textured face as lit in the photo, turned: {title} degrees")
     return {"title": title, "description": description, "caption": f"{title}°" if title.startswith("yaw") else title}
 
 

@@ -24,6 +24,16 @@ class AlignedFace(Protocol):
     def alignment(self) -> Alignment: ...
 
 
+class BakedFace(Protocol):
+    """The attributes of `FaceTextures` that the page uses: uint8 [T, T, 3], row 0 at v = 1."""
+
+    @property
+    def lit(self) -> np.ndarray: ...
+
+    @property
+    def albedo(self) -> np.ndarray: ...
+
+
 class ReportedPhoto(Protocol):
     """The attributes of a `PhotoResult` that the page uses; this package must not import that class."""
 
@@ -40,6 +50,9 @@ class ReportedPhoto(Protocol):
     def views(self) -> Mapping[str, np.ndarray]: ...
 
     @property
+    def textures(self) -> BakedFace: ...
+
+    @property
     def metrics(self) -> Mapping[str, float]: ...
 
 
@@ -54,8 +67,14 @@ def pictures(result: ReportedPhoto) -> dict[str, np.ndarray]:
         "fine": to_bytes(clipped(face_gcn.rendering)[0].numpy()),
         "overlay": to_bytes(clipped(face_gcn.overlay)[0].numpy()),
         "landmarks": landmark_picture(rgb, face_gcn.coarse.face.landmarks[0].numpy(), result.photo.alignment.points),
-        **{title: to_bytes(view[..., :3]) for title, view in result.views.items()},
+        **{title: _on_black(view, rgb.shape[0]) for title, view in result.views.items()},
     }
+
+
+def _on_black(view: np.ndarray, size: int) -> np.ndarray:
+    """A view [S, S, 4] as uint8 [size, size, 3]."""
+    covered = np.float32(view[..., :3] * view[..., 3:])
+    return to_bytes(covered if len(view) == size else cv2.resize(covered, (size, size), interpolation=cv2.INTER_AREA))
 
 
 def landmark_picture(rgb: np.ndarray, landmarks: np.ndarray, points: np.ndarray) -> np.ndarray:

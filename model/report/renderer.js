@@ -4,10 +4,12 @@
 
 // Camera and light are those of the program: lib/geometry/camera.py, and the quadratic forms of face_data.py, h^T M h.
 // Light is computed at the vertices and colours are interpolated as they are displayed, as the program's renderer does.
+// Textures are read at every pixel.
 const VERTEX_SHADER = `#version 300 es
   layout(location = 0) in vec3 position;  // 0..1 within the box
   layout(location = 1) in vec3 normal;
   layout(location = 2) in vec3 colour;
+  layout(location = 3) in vec2 uv;
   uniform vec3 low, extent, translation;
   uniform mat3 rotation;
   uniform mat4 light[3];
@@ -15,13 +17,16 @@ const VERTEX_SHADER = `#version 300 es
   uniform vec4 lens;        // 2 x focal ratio x zoom, distance, near, far
   uniform bool lit, bare;
   uniform vec3 studio;
-  out vec3 shaded;
+  out vec3 shaded, arriving;
+  out vec2 place;
   void main() {
     vec3 world = rotation * (low + extent * position) + translation;
     vec3 direction = normalize(rotation * normal);
     vec4 h = vec4(direction, 1.0);
     vec3 shading = vec3(dot(h, light[0] * h), dot(h, light[1] * h), dot(h, light[2] * h));
-    shaded = lit ? colour * top * shading : colour * top;
+    arriving = lit ? shading : vec3(1.0);
+    shaded = colour * top * arriving;
+    place = uv;
     if (bare) shaded = vec3(0.15 + 0.8 * max(dot(direction, studio), 0.0));
     float depth = lens.y - world.z, near = lens.z, far = lens.w;
     gl_Position = vec4(world.xy * lens.x, (depth * (far + near) - 2.0 * far * near) / (far - near), depth);
@@ -29,11 +34,15 @@ const VERTEX_SHADER = `#version 300 es
 
 const FRAGMENT_SHADER = `#version 300 es
   precision highp float;
-  in vec3 shaded;
+  in vec3 shaded, arriving;
+  in vec2 place;
+  uniform bool textured;
+  uniform sampler2D skin;
   out vec4 pixel;
   void main() {
     // The mesh is a mask open at the back: its inside shows as plain grey.
-    pixel = vec4(gl_FrontFacing ? clamp(shaded, 0.0, 1.0) : vec3(0.3), 1.0);
+    vec3 colour = textured ? texture(skin, place).rgb * arriving : shaded;
+    pixel = vec4(gl_FrontFacing ? clamp(colour, 0.0, 1.0) : vec3(0.3), 1.0);
   }`;
 
 // Direction of the light on the bare shape, as in the program's picture of it.
@@ -41,22 +50,22 @@ const STUDIO_LIGHT = [-0.35, 0.4, 0.85].map((value) => value / Math.hypot(0.35, 
 
 class Renderer {
   // Throws an Error where there is no WebGL 2.
-  constructor(camera, triangles) {
+  constructor(camera, chart) {
     this.camera = camera;
     this.canvas = document.createElement("canvas");
     this.canvas.width = this.canvas.height = 1; // grows to the largest face
     const gl = this.canvas.getContext("webgl2", { antialias: true, alpha: true, depth: true });
     if (!gl) throw new Error("WebGL 2 must be available, got none");
     this.gl = gl;
-    this.indexCount = triangles.length;
+    this.indexCount = chart.triangles.length;
     this.lost = false;
-    this.setUp(triangles);
+    this.setUp(chart);
     // A context may be taken away, as on a phone that slept; what was in it is made again when it returns.
     this.canvas.addEventListener("webglcontextlost", (event) => { event.preventDefault(); this.lost = true; });
-    this.canvas.addEventListener("webglcontextrestored", () => { this.setUp(triangles); this.lost = false; });
+    this.canvas.addEventListener("webglcontextrestored", () => { this.setUp(chart); this.lost = false; });
   }
 
-  setUp(triangles) {
+  setUp(chart) {
     const gl = this.gl;
     const program = gl.createProgram();
     for (const [type, source] of [[gl.VERTEX_SHADER, VERTEX_SHADER], [gl.FRAGMENT_SHADER, FRAGMENT_SHADER]]) {
@@ -70,36 +79,55 @@ class Renderer {
     if (!gl.getProgramParameter(program, gl.LINK_STATUS)) throw new Error(gl.getProgramInfoLog(program));
     gl.useProgram(program);
     this.uniforms = {};
-    for (const name of ["low", "extent", "translation", "rotation", "light", "top", "lens", "lit", "bare", "studio"]) {
+    const names = ["low", "extent", "translation", "rotation", "light", "top", "lens", "lit", "bare", "studio", "textured"];
+    for (const name of names) {
       this.uniforms[name] = gl.getUniformLocation(program, name);
     }
     gl.uniform3fv(this.uniforms.studio, STUDIO_LIGHT);
     gl.enable(gl.DEPTH_TEST);
     this.indices = gl.createBuffer();
     gl.bindBuffer(gl.ELEMENT_ARRAY_BUFFER, this.indices);
-    gl.bufferData(gl.ELEMENT_ARRAY_BUFFER, triangles, gl.STATIC_DRAW);
+    gl.bufferData(gl.ELEMENT_ARRAY_BUFFER, chart.triangles, gl.STATIC_DRAW);
+    const uv = gl.createBuffer();
+    gl.bindBuffer(gl.ARRAY_BUFFER, uv);
+    gl.bufferData(gl.ARRAY_BUFFER, chart.uv, gl.STATIC_DRAW);
+    this.attribute(3, uv, gl.UNSIGNED_SHORT, 2);
+    this.anisotropy = gl.getExtension("EXT_texture_filter_anisotropic");
     this.generation = (this.generation ?? 0) + 1;
   }
 
-  // Puts what decodeFace gave into the graphics memory; `mesh` holds the face's other numbers.
-  upload(decoded, mesh) {
-    const gl = this.gl, buffers = {};
+  // Puts what decodeFace and decodeTextures gave into the graphics memory; `mesh` holds the face's other numbers.
+  upload(decoded, mesh, images) {
+    const gl = this.gl, buffers = {}, textures = {};
     for (const [name, values] of Object.entries(decoded)) {
       buffers[name] = gl.createBuffer();
       gl.bindBuffer(gl.ARRAY_BUFFER, buffers[name]);
       gl.bufferData(gl.ARRAY_BUFFER, values, gl.STATIC_DRAW);
     }
-    return { buffers, decoded, mesh, generation: this.generation };
+    for (const [name, image] of Object.entries(images)) {
+      textures[name] = gl.createTexture();
+      gl.bindTexture(gl.TEXTURE_2D, textures[name]);
+      gl.texImage2D(gl.TEXTURE_2D, 0, gl.RGB8, gl.RGB, gl.UNSIGNED_BYTE, image);
+      gl.generateMipmap(gl.TEXTURE_2D);
+      gl.texParameteri(gl.TEXTURE_2D, gl.TEXTURE_MIN_FILTER, gl.LINEAR_MIPMAP_LINEAR);
+      gl.texParameteri(gl.TEXTURE_2D, gl.TEXTURE_WRAP_S, gl.CLAMP_TO_EDGE);
+      gl.texParameteri(gl.TEXTURE_2D, gl.TEXTURE_WRAP_T, gl.CLAMP_TO_EDGE);
+      // Cheeks at the side are seen at a slant, where plain mipmaps blur.
+      if (this.anisotropy) gl.texParameterf(gl.TEXTURE_2D, this.anisotropy.TEXTURE_MAX_ANISOTROPY_EXT, 4);
+    }
+    return { buffers, textures, decoded, mesh, images, generation: this.generation };
   }
 
   release(face) {
     Object.values(face.buffers).forEach((buffer) => this.gl.deleteBuffer(buffer));
+    Object.values(face.textures).forEach((texture) => this.gl.deleteTexture(texture));
+    Object.values(face.images).forEach((image) => image.close());
   }
 
   // Draws a face into a 2D canvas. pose: { angles, translation, zoom }; look: { texture, light, pose }.
   draw(face, target, pose, look) {
     if (this.lost) return;
-    if (face.generation !== this.generation) Object.assign(face, this.upload(face.decoded, face.mesh));
+    if (face.generation !== this.generation) Object.assign(face, this.upload(face.decoded, face.mesh, face.images));
     const { gl, uniforms, canvas } = this;
     const size = target.width;
     if (canvas.width < size) canvas.width = canvas.height = size;
@@ -113,19 +141,17 @@ class Renderer {
     gl.uniformMatrix3fv(uniforms.rotation, false, rotationMatrix(pose.angles));
     gl.uniformMatrix4fv(uniforms.light, false, mesh.light.flat());
     gl.uniform4f(uniforms.lens, 2 * camera.focal_ratio * pose.zoom, camera.distance, camera.near, camera.far);
-    gl.uniform1i(uniforms.lit, look.light === "lit");
     gl.uniform1i(uniforms.bare, look.texture === "shape");
     this.attribute(0, buffers.positions, gl.UNSIGNED_SHORT);
     this.attribute(1, buffers.normals, gl.BYTE);
     const half = size >> 1;
-    const refined = look.pose === "photo" ? "appearance" : "fine";
+    const refined = look.pose === "photo" ? "appearance" : "textured";
     const parts = look.texture === "split" ? [["coarse", 0, half], [refined, half, size - half]]
       : [[look.texture === "shape" ? "coarse" : look.texture, 0, size]];
     gl.enable(gl.SCISSOR_TEST);
     for (const [texture, left, width] of parts) {
       gl.scissor(left, 0, width, size);
-      gl.uniform1f(uniforms.top, mesh.tops[texture]);
-      this.attribute(2, buffers[texture], gl.UNSIGNED_BYTE);
+      this.choose(face, texture, look.light === "lit");
       gl.drawElements(gl.TRIANGLES, this.indexCount, gl.UNSIGNED_INT, 0);
     }
     const context = target.getContext("2d");
@@ -137,11 +163,25 @@ class Renderer {
     }
   }
 
-  attribute(location, buffer, type) {
+  // Sets up one kind of texture: colours of the vertices, or a picture. The lit picture brings its light along.
+  choose({ mesh, buffers, textures }, texture, lit) {
+    const { gl, uniforms } = this;
+    const picture = { textured: lit ? "lit" : "albedo", relit: "albedo" }[texture];
+    gl.uniform1i(uniforms.lit, lit && picture !== "lit");
+    gl.uniform1i(uniforms.textured, picture !== undefined);
+    if (picture) {
+      gl.bindTexture(gl.TEXTURE_2D, textures[picture]);
+      return;
+    }
+    gl.uniform1f(uniforms.top, mesh.tops[texture]);
+    this.attribute(2, buffers[texture], gl.UNSIGNED_BYTE);
+  }
+
+  attribute(location, buffer, type, width = 3) {
     const gl = this.gl;
     gl.bindBuffer(gl.ARRAY_BUFFER, buffer);
     gl.enableVertexAttribArray(location);
-    gl.vertexAttribPointer(location, 3, type, true, 0, 0);
+    gl.vertexAttribPointer(location, width, type, true, 0, 0);
   }
 }
 

@@ -235,9 +235,7 @@ def _key_records(
             draft = track.keys[index]
             assert frame is not None, "a face was found in it"
             result = reconstruct.finish(draft, face_region(frame, draft.photo.alignment))
-            records.append(
-                PersonRecord.named(result, export.bake(result) if export.textured else None, result.photo.name)
-            )
+            records.append(PersonRecord.named(result, result.textures if export.textured else None, result.photo.name))
     return records
 
 

@@ -8,14 +8,18 @@ import numpy as np
 import tensorflow as tf
 
 from lib.geometry.camera import Camera
+from lib.images.display import to_bytes
+from lib.mesh_export.uv_chart import rasterize_chart, uncut
 from lib.synthetic.builtin.face_generator import build_face_model
 from model.face_gcn import FaceGCN
 from model.morphable_model import MorphableModel
-from model.reconstruction.face_reconstructor import FaceReconstructor
+from model.reconstruction.new_views import new_views
 
 SIZE = 64
 CAMERA = Camera((SIZE, SIZE))
 FACE_MODEL = build_face_model(2500)
+CHART = uncut(FACE_MODEL.uv, FACE_MODEL.triangles)
+RASTER = rasterize_chart(CHART, 256)
 
 
 def _striped(embedding, coarse, colour, visibility, shading, training=False):
@@ -25,6 +29,11 @@ def _striped(embedding, coarse, colour, visibility, shading, training=False):
 
 
 CHAIN = FaceGCN(MorphableModel(FACE_MODEL), CAMERA, _striped)
+
+
+def raster_bytes(colours: tf.Tensor) -> np.ndarray:
+    """Colours [1, N, 3] of the vertices as a texture, uint8 [T, T, 3]."""
+    return to_bytes(RASTER.dilate(RASTER.interpolate(np.clip(colours[0], 0, 1))))
 
 
 def photo_result(name: str, seed: int, **metrics: float) -> SimpleNamespace:
@@ -39,9 +48,10 @@ def photo_result(name: str, seed: int, **metrics: float) -> SimpleNamespace:
     alpha = np.ones([SIZE, SIZE], np.float32)
     crop = tf.constant(np.concatenate([rgb, alpha[..., None]], axis=-1)[None])
     result = CHAIN(crop, tf.constant(coefficients), tf.zeros([1, 4]))
-    drawer = SimpleNamespace(pipeline=SimpleNamespace(face_gcn=CHAIN, camera=CAMERA, face_model=FACE_MODEL))
-    drawer.draw = FaceReconstructor.draw.__get__(drawer)
-    drawer._turned = FaceReconstructor._turned.__get__(drawer)
+    # In other colours than the vertices, so that pictures of one and the other differ.
+    textures = SimpleNamespace(
+        lit=raster_bytes(result.colour * [1, 0.7, 0.4]), albedo=raster_bytes(result.albedo * [0.4, 0.7, 1])
+    )
     numbers = {
         "psnr_coarse": 20.5 + 3 * (seed % 2),
         "psnr_fine": 29.0 + seed,
@@ -55,7 +65,8 @@ def photo_result(name: str, seed: int, **metrics: float) -> SimpleNamespace:
         alpha=alpha,
         coefficients=coefficients[0],
         reconstruction=result,
-        views=FaceReconstructor._views(drawer, coefficients, result),
+        textures=textures,
+        views=new_views(CHAIN.morphable, CHART, result, textures.lit, CAMERA),
         metrics=numbers | metrics,
     )
 

@@ -96,11 +96,16 @@ def result(morphable):
     )
 
 
+def baked(export: Exporter, result: SimpleNamespace) -> SimpleNamespace:
+    """The result with the textures of an exporter, as `PhotoResult` has them."""
+    return SimpleNamespace(**vars(result), textures=export.bake(result))
+
+
 @pytest.fixture(scope="module")
 def exported(tmp_path_factory, morphable, result):
     folder = tmp_path_factory.mktemp("export")
     export = Exporter(morphable, CAMERA, ALL, 1024, True, folder / "cache")
-    export(folder, result)
+    export(folder, baked(export, result))
     return SimpleNamespace(folder=folder, exporter=export)
 
 
@@ -197,7 +202,7 @@ def test_the_albedo_texture_has_no_light_in_it(exported, result, morphable):
 
 
 def test_the_same_photo_gives_the_same_bytes(exported, tmp_path, result):
-    exported.exporter(tmp_path, result)
+    exported.exporter(tmp_path, baked(exported.exporter, result))
     names = sorted(path.name for path in tmp_path.iterdir())
     assert names == sorted(path.name for path in exported.folder.iterdir())
     for name in names:
@@ -220,7 +225,8 @@ def test_the_validator_finds_nothing(exported):
 def test_only_what_is_asked_for_is_there_afterwards(tmp_path, morphable, result, formats, files):
     for name in ("mesh.glb", "mesh.obj", "mesh_normals.png", "mesh.ply", "neutral.obj", "own.obj"):
         (tmp_path / name).write_text("earlier")
-    Exporter(morphable, CAMERA, formats, 256, False, tmp_path / "cache")(tmp_path, result)
+    export = Exporter(morphable, CAMERA, formats, 256, False, tmp_path / "cache")
+    export(tmp_path, baked(export, result))
     assert {path.name for path in tmp_path.iterdir()} == {*files, "own.obj"}
     if "obj" in formats:
         assert "norm " not in (tmp_path / "mesh.mtl").read_text()
@@ -229,7 +235,8 @@ def test_only_what_is_asked_for_is_there_afterwards(tmp_path, morphable, result,
 def test_a_model_without_a_chart_is_unwrapped_once(tmp_path, result, capsys):
     bare = build_face_model(2500)
     bare = MorphableModel(dataclasses.replace(bare, uv=np.zeros_like(bare.uv)))
-    Exporter(bare, CAMERA, ("obj", "glb"), 1024, True, tmp_path)(tmp_path / "out", result)
+    export = Exporter(bare, CAMERA, ("obj", "glb"), 1024, True, tmp_path)
+    export(tmp_path / "out", baked(export, result))
     (kept,) = tmp_path.glob("uv_chart_*.npz")
     written = kept.stat().st_mtime_ns
     chart = load_chart(bare, tmp_path)
@@ -256,7 +263,7 @@ def test_the_numbers_alone_draw_the_face_over_the_photo(tmp_path, morphable, res
     """As someone would who has coefficients.json and mesh.ply, with NumPy and the texts in the file."""
     given = {name: getattr(result, name) for name in ("photo", "region", "alpha", "readable", "coefficients")}
     export = Exporter(morphable, CAMERA, (), 256, False, tmp_path)
-    described = PhotoResult(**given, reconstruction=result.reconstruction, views={}, metrics={}, export=export)
+    described = PhotoResult(**given, reconstruction=result.reconstruction, metrics={}, export=export)
     content = json.loads(json.dumps(describe(described)))
     face = result.reconstruction.coarse.face
     world = face.shape[0].numpy() @ np.array(content["pose"]["rotation"]).T + content["pose"]["translation"]
@@ -277,7 +284,8 @@ def test_the_numbers_alone_draw_the_face_over_the_photo(tmp_path, morphable, res
 
 @pytest.mark.parametrize(("unit", "factor"), [("mm", 100), ("dm", 1), ("m", 0.1)])
 def test_obj_and_ply_are_in_the_unit_that_is_asked_for(tmp_path, exported, morphable, result, unit, factor):
-    Exporter(morphable, CAMERA, ALL, 256, False, exported.folder / "cache", unit)(tmp_path, result)
+    export = Exporter(morphable, CAMERA, ALL, 256, False, exported.folder / "cache", unit)
+    export(tmp_path, baked(export, result))
     shape = result.reconstruction.coarse.face.shape[0].numpy()
     for name in ("mesh.obj", "mesh.ply"):
         np.testing.assert_allclose(read_mesh(tmp_path / name)[0], factor * shape, rtol=1e-5, atol=1e-5 * factor)

@@ -92,7 +92,7 @@ def test_files_are_those_of_test_mode(tmp_path, face):
 def test_new_views(reconstructor, face):
     front = reconstructor.render(face)
     assert (front.shape, front.dtype) == ((SIZE, SIZE, 4), np.uint8)
-    assert set(np.unique(front[..., 3])) == {0, 255}
+    assert {0, 255} <= set(np.unique(front[..., 3]))  # and shares at the outline
     left, right = (reconstructor.render(face, yaw=yaw)[..., 3] > 0 for yaw in (-0.6, 0.6))
     columns = np.arange(SIZE)
     # A face that turns to the right of the picture shows more of the cheek on its left.
@@ -103,7 +103,7 @@ def test_new_views(reconstructor, face):
     np.testing.assert_array_equal(reconstructor.render(face, light=face.light), front)
     large = reconstructor.render(face, size=2 * SIZE)
     assert large.shape == (2 * SIZE, 2 * SIZE, 4)
-    assert (large[..., 3] > 0).mean() == pytest.approx((front[..., 3] > 0).mean(), rel=0.05)
+    assert (large[..., 3] > 127).mean() == pytest.approx((front[..., 3] > 127).mean(), rel=0.05)
     with pytest.raises(UserError, match=r"light must be \[3, 9\], got \[27\]"):
         reconstructor.render(face, light=np.zeros(27))
 

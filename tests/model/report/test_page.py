@@ -1,6 +1,7 @@
 """The page of a run: its contents, and when they are written."""
 
 import base64
+import io
 import json
 import re
 from html.parser import HTMLParser
@@ -13,8 +14,8 @@ from PIL import Image
 from lib.geometry.lighting import shading
 from model.evaluation.page import write_evaluation_page
 from model.report import Report
-from model.report.face_data import TEXTURES, encode_columns, encode_mesh, light_ball, light_forms
-from tests.support.report_pages import CAMERA, FACE_MODEL, decode_columns, photo_result
+from model.report.face_data import COLOURS, encode_columns, encode_mesh, encode_textures, light_ball, light_forms
+from tests.support.report_pages import CAMERA, CHART, FACE_MODEL, decode_columns, photo_result
 
 NASTY = '<img src=x onerror="alert(1)">&\'</script>.png'
 
@@ -51,7 +52,7 @@ def page(path):
 @pytest.fixture(scope="module")
 def written(tmp_path_factory):
     folder = tmp_path_factory.mktemp("report")
-    report = Report(folder, FACE_MODEL, CAMERA, title="<i>holiday</i>")
+    report = Report(folder, FACE_MODEL, CHART, CAMERA, title="<i>holiday</i>")
     report.add(photo_result("a.jpg", seed=1), "a")
     report.fail(NASTY, "no face found in <b>it</b>")
     report.add(photo_result(NASTY, seed=2), 'odd "name" #1')
@@ -98,6 +99,14 @@ def test_a_card_has_every_picture_and_the_mesh(written):
         assert base64.b64decode(content)[8:12] == b"WEBP"
     columns = decode_columns(shared["mesh"]["block"], shared["mesh"]["triangles"], [np.uint32] * 3)
     np.testing.assert_array_equal(np.stack(columns, axis=-1), FACE_MODEL.triangles)
+    for content in faces[0]["textures"].values():
+        assert base64.b64decode(content)[8:12] == b"WEBP"
+    chart = shared["mesh"]["chart"]
+    vertex, u, v = decode_columns(chart["block"], chart["vertices"], [np.uint32, np.uint16, np.uint16])
+    np.testing.assert_array_equal(vertex, CHART.vertex)
+    np.testing.assert_allclose(np.stack([u, v], axis=-1) / 65535, CHART.uv, atol=1e-5)
+    corners = decode_columns(chart["triangles"], shared["mesh"]["triangles"], [np.uint32] * 3)
+    np.testing.assert_array_equal(np.stack(corners, axis=-1), CHART.triangles)
     assert shared["camera"]["distance"] == CAMERA.distance
 
 
@@ -109,10 +118,20 @@ def test_mesh_numbers_come_back():
     shape = low + np.stack(columns[:3], axis=-1) / 65535 * (high - low)
     np.testing.assert_allclose(shape, result.reconstruction.coarse.face.shape[0], atol=3e-5)
     expected = (result.reconstruction.coarse.albedo, result.reconstruction.albedo, result.reconstruction.appearance)
-    for k, (name, colour) in enumerate(zip(TEXTURES, expected, strict=True)):
+    for k, (name, colour) in enumerate(zip(COLOURS, expected, strict=True)):
         found = np.stack(columns[3 + 3 * k : 6 + 3 * k], axis=-1) / 255 * mesh["tops"][name]
         np.testing.assert_allclose(found, np.maximum(colour[0], 0), atol=mesh["tops"][name] / 255)
     assert mesh["tops"]["appearance"] > 1  # brighter than white is kept
+
+
+def test_textures_are_embedded_at_most_at_their_largest_side():
+    result = photo_result("a.jpg", seed=1)
+    result.textures.lit = np.zeros((1500, 1500, 3), np.uint8)
+    found = {name: base64.b64decode(content) for name, content in encode_textures(result).items()}
+    sizes = {name: Image.open(io.BytesIO(content)).size for name, content in found.items()}
+    assert sizes == {"lit": (1024, 1024), "albedo": (256, 256)}
+    pixels = np.asarray(Image.open(io.BytesIO(found["albedo"])))
+    assert np.abs(pixels.astype(int) - result.textures.albedo).mean() < 3
 
 
 def test_columns_of_differences_wrap_around():
@@ -146,7 +165,7 @@ def test_the_ball_is_bright_where_the_light_comes_from():
 
 def test_an_unfinished_page_leaves_the_earlier_one(tmp_path):
     (tmp_path / "index.html").write_text("earlier")
-    report = Report(tmp_path, FACE_MODEL, CAMERA, title="photos")
+    report = Report(tmp_path, FACE_MODEL, CHART, CAMERA, title="photos")
     report.add(photo_result("a.jpg", seed=1), "a")
     del report
     assert [path.name for path in tmp_path.iterdir()] == ["index.html"]
@@ -154,7 +173,7 @@ def test_an_unfinished_page_leaves_the_earlier_one(tmp_path):
 
 
 def test_cards_leave_the_memory_as_they_come(tmp_path):
-    report = Report(tmp_path, FACE_MODEL, CAMERA, title="photos")
+    report = Report(tmp_path, FACE_MODEL, CHART, CAMERA, title="photos")
     result = photo_result("a.jpg", seed=1)
     for _ in range(3):
         report.add(result, "a")
@@ -165,7 +184,7 @@ def test_cards_leave_the_memory_as_they_come(tmp_path):
 
 
 def test_nothing_but_failures_is_a_page_too(tmp_path):
-    report = Report(tmp_path, FACE_MODEL, CAMERA, title="photos")
+    report = Report(tmp_path, FACE_MODEL, CHART, CAMERA, title="photos")
     report.fail("cup.jpg", "no face found")
     written = page(report.finish())
     assert not written.all("article")
@@ -174,7 +193,7 @@ def test_nothing_but_failures_is_a_page_too(tmp_path):
 
 
 def test_a_name_that_is_no_text_and_a_number_that_is_none(tmp_path):
-    report = Report(tmp_path, FACE_MODEL, CAMERA, title="photos")
+    report = Report(tmp_path, FACE_MODEL, CHART, CAMERA, title="photos")
     report.add(photo_result("bad\udcff.jpg", seed=1, psnr_fine=float("nan")), "bad\udcff")
     assert "nan" not in "".join(page(report.finish()).words)
 

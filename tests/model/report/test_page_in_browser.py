@@ -11,9 +11,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from lib.mesh_renderer.textured import draw_textured
 from model.metrics.images import masked_psnr
 from model.report import Report
-from tests.support.report_pages import CAMERA, CHAIN, FACE_MODEL, photo_result
+from tests.support.report_pages import CAMERA, CHAIN, CHART, FACE_MODEL, photo_result
 
 playwright = pytest.importorskip("playwright.sync_api", reason="needs playwright of requirements-dev.txt")
 NASTY = "<img src=x onerror=window.broken=1>.png"
@@ -43,7 +44,7 @@ def browser():
 
 
 def write(folder, count, failures=()):
-    report = Report(folder, FACE_MODEL, CAMERA, title="photos")
+    report = Report(folder, FACE_MODEL, CHART, CAMERA, title="photos")
     results = [photo_result(f"photo{i}.jpg", seed=i + 1) for i in range(min(count, 4))]
     for i in range(count):
         result = results[i % len(results)]
@@ -133,7 +134,7 @@ def test_switches_change_what_is_drawn(opened, small):
     page = opened(small)
     still(page)
     seen = {}
-    for texture in ("coarse", "fine", "appearance", "split", "shape"):
+    for texture in ("coarse", "fine", "appearance", "textured", "relit", "split", "shape"):
         choose(page, "texture", texture)
         seen[texture] = pixels(page)
     choose(page, "texture", "coarse")
@@ -148,17 +149,25 @@ def test_switches_change_what_is_drawn(opened, small):
     np.testing.assert_array_equal(seen["split"][:, middle + 2 :], seen["appearance"][:, middle + 2 :])
 
 
-@pytest.mark.parametrize("texture", ["coarse", "appearance"])
+@pytest.mark.parametrize("texture", ["coarse", "appearance", "textured", "relit"])
 def test_the_photo_s_view_is_the_program_s_rendering(opened, small, texture):
     page = opened(small)
     still(page)
     choose(page, "texture", texture)
-    result = photo_result("photo0.jpg", seed=1).reconstruction
+    photo = photo_result("photo0.jpg", seed=1)
+    result = photo.reconstruction
     # The browser draws at its own size: compared after both are brought to the program's.
     size = CAMERA.image_size[0]
     drawn = Image.fromarray(pixels(page)).resize((size, size), Image.Resampling.BOX)
     drawn = np.asarray(drawn, np.float32)[None] / 255
-    rendering = result.coarse.rendering if texture == "coarse" else result.rendering
+    clip, light = CAMERA.clip_coordinates(result.coarse.face.vertices)[0].numpy(), result.coarse.face.shading[0].numpy()
+    lit, albedo = photo.textures.lit, photo.textures.albedo
+    rendering = {
+        "coarse": lambda: result.coarse.rendering,
+        "appearance": lambda: result.rendering,
+        "textured": lambda: draw_textured(clip, CHART.triangles, CHART.uv, lit, size)[..., :3],
+        "relit": lambda: draw_textured(clip, CHART.triangles, CHART.uv, albedo, size, light)[..., :3],
+    }[texture]()
     inside = result.mask.numpy() * (drawn[..., 3:] > 0.99)
     assert inside.sum() > 0.9 * result.mask.numpy().sum()
     assert masked_psnr(drawn[..., :3], np.clip(rendering, 0, 1), inside)[0] > 30
@@ -264,7 +273,7 @@ def test_phone(opened, small, scheme):
 def test_nothing_moves_unasked_where_that_is_not_wanted(opened, small):
     page = opened(small, reduced_motion="reduce")
     wait(page, DRAWN)
-    assert page.evaluate("[look.pose, look.texture]") == ["photo", "appearance"]
+    assert page.evaluate("[look.pose, look.texture]") == ["photo", "textured"]
 
 
 def test_two_hundred_photos(opened, tmp_path):

@@ -1,0 +1,72 @@
+"""Pictures of a face from other sides, textured with the photo's own detail."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import tensorflow as tf
+
+from lib.geometry.camera import Camera
+from lib.geometry.lighting import shading
+from lib.geometry.rotation import rotation_matrix
+from lib.mesh_export.uv_chart import UvChart
+from lib.mesh_renderer.fragments import interpolate
+from lib.mesh_renderer.textured import draw_textured
+from model.face_gcn import FaceReconstruction
+from model.morphable_model import MorphableModel
+
+# Yaw angles (radians) of the new views, and side [px] of their pictures.
+NEW_VIEWS = (-0.6, 0.6)
+VIEW_SIZE = 600
+# Direction of the light on the picture of the bare shape.
+STUDIO_LIGHT = np.array([-0.35, 0.4, 0.85]) / np.linalg.norm([-0.35, 0.4, 0.85])
+
+
+def turned_view(
+    morphable: MorphableModel,
+    chart: UvChart,
+    shape: np.ndarray,
+    texture: np.ndarray,
+    angles: Sequence[float],
+    camera: Camera,
+    light: np.ndarray | None = None,
+) -> np.ndarray:
+    """Draws a textured face in the middle of the picture, rotated.
+
+    Args:
+      morphable: the face model, and its `chart`.
+      shape: [N, 3] the face without pose.
+      texture: uint8 [T, T, 3], row 0 at v = 1.
+      angles: pitch, yaw and roll, radians.
+      camera: with square pictures.
+      light: [27] spherical harmonics to light the texture with; None to show its own colours.
+
+    Returns:
+      float32 [S, S, 4] RGBA in [0, 1]; alpha is the face's share of each pixel.
+    """
+    turned = tf.matmul(tf.constant(shape[None]), rotation_matrix(tf.constant([angles], tf.float32)))
+    clip = camera.clip_coordinates(turned)[0].numpy()[chart.vertex]
+    arriving = None
+    if light is not None:
+        normals = morphable.normals(turned)
+        arriving = shading(normals, tf.constant(light[None], tf.float32))[0].numpy()[chart.vertex]
+    return draw_textured(clip, chart.triangles, chart.uv, texture, camera.image_size[0], arriving)
+
+
+def shape_view(morphable: MorphableModel, result: FaceReconstruction) -> np.ndarray:
+    """The shape without texture in the photo's view: RGBA [H, W, 4] in [0, 1]."""
+    light = tf.constant(STUDIO_LIGHT[:, None], tf.float32)
+    grey = 0.15 + 0.8 * tf.maximum(result.coarse.face.normals @ light, 0) * tf.ones([1, 1, 3])
+    shape = interpolate(grey, morphable.triangles, result.coarse.fragments)
+    return tf.concat([shape, result.mask], axis=-1)[0].numpy()
+
+
+def new_views(
+    morphable: MorphableModel, chart: UvChart, result: FaceReconstruction, lit: np.ndarray, camera: Camera
+) -> dict[str, np.ndarray]:
+    """Pictures by title: the bare shape as in the photo, and the lit texture [T, T, 3] from both sides."""
+    views = {"shape": shape_view(morphable, result)}
+    large = Camera((VIEW_SIZE, VIEW_SIZE), camera.focal_ratio, camera.distance, camera.near, camera.far)
+    for yaw in NEW_VIEWS:
+        turned = turned_view(morphable, chart, result.coarse.face.shape[0].numpy(), lit, (0.0, yaw, 0.0), large)
+        views[f"yaw {np.degrees(yaw):+.0f}"] = turned
+    return views

@@ -1,0 +1,83 @@
+"""The exported texture in new views: drawn like the vertices' colours, measured against the same truth."""
+
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from lib.face_model.coefficients import Coefficients
+from lib.geometry.camera import Camera
+from lib.images.display import to_bytes
+from lib.mesh_renderer.fragments import interpolate, rasterize
+from lib.synthetic.builtin.face_generator import build_face_model
+from model.evaluation.exported_texture import ExportedTexture, psnr_in_views, ssim_in_views
+from model.evaluation.new_views import NewViews, render_new_views
+from model.face_gcn import FaceGCN
+from model.morphable_model import MorphableModel
+
+CAMERA = Camera((112, 112))
+MORPHABLE = MorphableModel(build_face_model(2500))
+
+
+def coefficients(yaw):
+    layout = MORPHABLE.layout
+    zeros = {name: np.zeros((1, count), np.float32) for name, count in layout.counts.items()}
+    zeros["angles"] = np.array([[0.1, yaw, 0.0]], np.float32)
+    return layout.join(Coefficients(**zeros))[0]
+
+
+@pytest.fixture(scope="module")
+def exported(tmp_path_factory):
+    def texture(embedding, coarse, sampled, visibility, shading, training=False):
+        return coarse
+
+    config = SimpleNamespace(generated_dir=tmp_path_factory.mktemp("charts"), texture=SimpleNamespace(intrinsic=False))
+    return ExportedTexture(SimpleNamespace(face_gcn=FaceGCN(MORPHABLE, CAMERA, texture), camera=CAMERA, config=config))
+
+
+@pytest.mark.parametrize("yaw", [0.4, -0.4])
+def test_a_texture_of_the_vertices_colours_looks_like_them(exported, yaw):
+    true = coefficients(yaw)
+    light = np.random.default_rng(0).normal(0, 0.05, 27).astype(np.float32)
+    albedo = np.clip(MORPHABLE.face_model.mean_albedo, 0, 1)
+    views = render_new_views(
+        MORPHABLE, CAMERA, tf.constant(true[None]), tf.constant(light[None]), tf.constant(albedo[None])
+    )
+    raster = exported.export.raster
+    drawn = exported.draw(to_bytes(raster.dilate(raster.interpolate(albedo))), true, light)
+    assert min(psnr_in_views(drawn, views)) > 32
+    assert ssim_in_views(drawn, views) > 0.95
+
+
+def test_what_the_photo_shows_between_the_vertices_is_in_the_texture(exported):
+    """The photo has fine lines on the cheek, which vertices cannot show."""
+    true = coefficients(0.3)
+    face = MORPHABLE.posed(tf.constant(true[None]), CAMERA)
+    fragments = rasterize(CAMERA.clip_coordinates(face.vertices), MORPHABLE.triangles, (112, 112))
+    photo = interpolate(face.albedo * face.shading, MORPHABLE.triangles, fragments)[0].numpy()
+    stripes = np.where(np.arange(112) % 4 < 2, 0.8, 1.0)[:, None]
+    crop = np.concatenate([np.clip(photo * stripes, 0, 1), fragments.mask[0]], axis=-1)[None].astype(np.float32)
+    result = exported.face_gcn(tf.constant(crop), tf.constant(true[None]), tf.zeros([1, 4]))
+    baked = exported.bake(result, tf.constant(crop), tf.zeros([1, 4]))
+    seen = baked.weight > 0.99
+    assert seen.mean() > 0.2
+    raster = exported.export.raster
+    vertices = raster.interpolate(np.clip(result.albedo[0], 0, 1))
+    ratio = (baked.albedo[seen] / 255 / vertices[seen]).mean(axis=-1)
+    assert np.percentile(ratio, 90) / np.percentile(ratio, 10) > 1.15
+
+
+def test_psnr_and_ssim_count_the_skin_alone():
+    truth = np.random.default_rng(0).uniform(size=(1, 1, 32, 32, 3)).astype(np.float32)
+    skin = np.zeros((1, 32, 32, 1), np.float32)
+    skin[:, :, :16] = 1
+    views = NewViews(tf.constant(truth), tf.ones([1, 32, 32, 1]), tf.constant(skin))
+    other = truth[0, 0].copy()
+    other[:, 16:] = 0
+    assert psnr_in_views([other], views) == [pytest.approx(100)]
+    assert ssim_in_views([other], views) == pytest.approx(1)
+    other[:, :16] += 0.1
+    assert psnr_in_views([other], views) == [pytest.approx(20, abs=1e-3)]
+    other[:, :16] = other[:, :16].mean()
+    assert ssim_in_views([other], views) < 0.5
