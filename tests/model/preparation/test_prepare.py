@@ -230,3 +230,13 @@ def test_landmarks_that_are_none_are_said_and_can_be_ignored(tmp_path):
     with pytest.raises(UserError, match=r"a\.txt: must hold 5, 68 or 468 points.*prepare\.beside=false"):
         run(tmp_path, tmp_path / "out")
     assert run(tmp_path, tmp_path / "out", **{"prepare.beside": False}) == {}
+
+
+def test_a_dangling_link_is_a_job_like_any_other(tmp_path):
+    """The worker says what is wrong with it; before there was a worker, it ended the whole folder."""
+    link = tmp_path / "a.png"
+    link.symlink_to(tmp_path / "target.png")
+    dangling = preparation._key(link, "options", True, "a")
+    assert dangling == preparation._key(link, "options", True, "a")
+    portrait().save(tmp_path / "target.png")
+    assert preparation._key(link, "options", True, "a") != dangling, "it is prepared once the target is there"
