@@ -1,6 +1,5 @@
 """Exports meshes of a reconstructed photo for other programs: textured OBJ and GLB, PLY with vertex colours."""
 
-import contextlib
 import dataclasses
 from collections.abc import Sequence
 from functools import cached_property
@@ -15,7 +14,6 @@ from configs import schema
 from lib.errors import UserError
 from lib.face_image.region import PhotoRegion
 from lib.files.atomic import atomic_path
-from lib.files.numpy_files import DamagedFile, read_npz, report_remade, write_npz
 from lib.geometry.camera import Camera
 from lib.mesh_export import gltf, normal_map, texture_baking, uv_chart
 from lib.mesh_export.mesh_io import write_mesh
@@ -25,6 +23,7 @@ from lib.mesh_renderer.fragments import triangle_ids_and_depth
 from model.face_gcn import FaceReconstruction
 from model.morphable_model import MorphableModel, PosedFace
 from model.projection import depth_slack, facing_cosine
+from model.reconstruction.charts import load_chart
 
 if TYPE_CHECKING:
     from model.reconstruction.photo_result import PhotoResult
@@ -268,36 +267,6 @@ def surface_view(
         zbuffer=zbuffer[0].numpy(),
         mask=mask,
     )
-
-
-def load_chart(morphable: MorphableModel, cache: Path) -> uv_chart.UvChart:
-    """Loads the face model's texture chart; if its coordinates are unusable, creates a chart and stores it in `cache`.
-
-    A damaged stored chart is made again.
-    """
-    model = morphable.face_model
-    fault = uv_chart.chart_fault(model.uv, model.triangles)
-    if fault is None:
-        return uv_chart.uncut(model.uv, model.triangles)
-    path = cache / f"uv_chart_{model.fingerprint}.npz"
-    if path.is_file():
-        try:
-            return _stored_chart(path, model.triangles)
-        except DamagedFile as error:
-            report_remade(path, error)
-    print(f"{model.name}: its texture coordinates cannot be used ({fault}); unwrapping the mesh once, into {path}")
-    chart = uv_chart.unwrap(model.mean_shape, model.triangles)
-    write_npz(path, {"vertex": chart.vertex, "uv": chart.uv, "triangles": chart.triangles})
-    return chart
-
-
-def _stored_chart(path: Path, triangles: np.ndarray) -> uv_chart.UvChart:
-    """The chart in a file; raises DamagedFile unless it is one of the mesh with these triangles."""
-    chart = uv_chart.UvChart(**read_npz(path, ("vertex", "uv", "triangles")))
-    with contextlib.suppress(IndexError):  # wrong indices, or arrays of another type
-        if np.array_equal(chart.mesh_triangles, triangles) and chart.uv.shape == (len(chart.vertex), 2):
-            return chart
-    raise DamagedFile("the chart of another mesh")
 
 
 def texture_bytes(texture: np.ndarray) -> np.ndarray:

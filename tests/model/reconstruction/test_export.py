@@ -21,8 +21,9 @@ from model.face_gcn import FaceGCN
 from model.fitting.masks import readable_mask
 from model.morphable_model import MorphableModel
 from model.projection import SampledColours, projected_albedo
+from model.reconstruction.charts import load_chart
 from model.reconstruction.description import describe
-from model.reconstruction.export import Exporter, load_chart
+from model.reconstruction.export import Exporter
 from model.reconstruction.photo_result import PhotoResult
 from tests.support.gltf_validator import faults
 from tests.support.helpers import read_mesh
