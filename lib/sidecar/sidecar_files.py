@@ -85,15 +85,16 @@ def given_landmarks(photo: Path, size: tuple[int, int]) -> GivenLandmarks | None
     path = landmarks_path(photo)
     if path is None:
         return None
-    height, width = photo_size(photo)
     try:
-        points, unit = in_pixels(read_points(path), (height, width))
+        points = read_points(path)
     except (OSError, ValueError, TypeError) as error:
         raise Unusable(
             FAULT,
             f"{path.name}: must hold 5, 68 or 468 points, a line 'x y' each, got {error} "
             "(prepare.beside=false ignores such files)",
         ) from None
+    height, width = photo_size(photo)
+    points, unit = in_pixels(points, (height, width))
     try:
         points, order = in_order(points, (height, width))
     except ValueError as error:

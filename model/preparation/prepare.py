@@ -206,7 +206,7 @@ def _read_journal(path: Path, origin: dict) -> dict[str, dict]:
         (first, *rest) = entries
         found, records = first["source"], {record["photo"]: record for record in rest}
         files = [crop["file"] for record in rest for crop in record["crops"]]
-        complete = all({"key", "left_out", "remark"} <= record.keys() for record in rest)
+        complete = all({"key", "left_out"} <= record.keys() for record in rest)
     except (ValueError, KeyError, TypeError, AttributeError):
         complete = False
     if not complete:
@@ -258,7 +258,7 @@ def _report(output: Path, source: Path, records: list[dict], skipped: int, pages
         print(f"{len(entries) - PRINTED} more in {output / 'left_out.csv'}")
     if entries:
         print("left out: " + ", ".join(f"{counts[kind]} {kind}" for kind in KINDS if counts[kind]))
-    remarks = [f"{printable(record['photo'])}: {record['remark']}" for record in records if record["remark"]]
+    remarks = [f"{printable(record['photo'])}: {record['remark']}" for record in records if record.get("remark")]
     for remark in remarks[:PRINTED]:
         print(remark)
     if len(remarks) > PRINTED:
