@@ -9,6 +9,8 @@ from configs import schema
 from lib.errors import UserError
 from lib.face_mesh.groups import EYES, INNER_LIPS, LIP_PAIRS, POINTS, mirror_numbers
 from lib.face_mesh.surface_points import SurfacePoints, Views
+from lib.face_model_files.human_head import human_head_model
+from lib.human_head.shipped import SHIPPED, HumanHead
 from lib.synthetic.builtin.face_generator import build_face_model
 from model.dense_landmarks import calibration, source
 
@@ -35,6 +37,35 @@ def test_the_shipped_points_belong_to_the_default_model():
     np.testing.assert_allclose(stored.points.on(model.uv), stored.uv, atol=1e-6)
     again = source.at_texture_coordinates(model, stored.uv)
     np.testing.assert_allclose(again.on(model.mean_shape), stored.points.on(model.mean_shape), atol=2e-3)
+
+
+@pytest.fixture(scope="module")
+def human_head():
+    """The default area and density of the human head."""
+    config = schema.load()
+    built_in = build_face_model(config.face_model.vertex_count, config.face_model.seed)
+    return human_head_model(HumanHead.load(SHIPPED), built_in, config.face_model.area)
+
+
+def test_the_human_heads_points_are_shipped(human_head, monkeypatch):
+    """Fails when the human head changes: python main.py --mode landmarks --config configs/human_head.yaml."""
+    monkeypatch.setattr(source, "calibrate", None)  # which would take minutes
+    config = schema.load(overrides=["face_model.source=human-head"])
+    points = source.surface_points(config, human_head)
+    placed, landmarks = 100 * points.on(human_head.mean_shape), 100 * human_head.mean_shape[human_head.landmarks]
+    for ours, theirs in ((33, 36), (263, 45), (61, 48), (291, 54), (1, 30), (152, 8)):
+        assert np.linalg.norm(placed[ours] - landmarks[theirs]) < 12, ours
+    upper, lower = np.array(LIP_PAIRS).T
+    assert (placed[upper, 1] >= placed[lower, 1] - 0.5).all()
+    assert np.abs(placed[mirror_numbers()] * (-1, 1, 1) - placed).max() < 3
+
+
+def test_other_areas_of_the_head_are_calibrated_for_themselves(human_head, monkeypatch, tmp_path):
+    other = dataclasses.replace(human_head, expression_names=())
+    monkeypatch.setattr(source, "calibrate", lambda _: source.read_points(source.SHIPPED_HEAD).points)
+    overrides = ["face_model.source=human-head", "face_model.area=ears", f"data.root_dir={tmp_path}"]
+    config = schema.load(overrides=overrides)
+    assert source.remake(config, other) == config.generated_dir / f"face_mesh_{other.fingerprint}.npz"
 
 
 def test_shipped_points_lie_on_their_features(placed, face_model):
