@@ -44,7 +44,7 @@ class CanonicalFace:
       points: [N, 3] the mean face.
       landmarks: [68, 3].
       regions: [N, len(REGIONS)] weights, from the model's regions if it has them, otherwise from its landmarks.
-      parts: names of `REGIONS` that the model itself has, such as eyeballs.
+      parts: names of `REGIONS` that triangles of the model itself cover, such as eyeballs.
       eye_centres: [2, 2] x and y of the irises at rest; eye at the image's left first.
     """
 
@@ -58,7 +58,8 @@ class CanonicalFace:
         self.placement = Placement(scale, np.array([-middle[0], height, 36.0 - tip[2]]))
         self.points = self.placement.to_canonical(model.mean_shape).astype(np.float32)
         self.landmarks = self.points[model.landmarks]
-        self.parts = frozenset(model.regions) & frozenset(REGIONS)
+        covered = {name: (inside > 0.5)[model.triangles].all(axis=1).any() for name, inside in model.regions.items()}
+        self.parts = frozenset(name for name in REGIONS if covered.get(name))
         regions = [self._region(model, name) for name in REGIONS]
         self.regions = np.stack(regions, axis=1).astype(np.float32)
         self.eye_centres = np.array([self._eye_centre(model, i) for i in range(2)])
