@@ -1,6 +1,7 @@
 # make demo      the three commands on the embedded default, then the measurements
 # make evaluate  the measurements again, on many more fresh faces, for what the demo (or you) trained
-# make test      lint, types, and the whole test suite with the lines it covers
+# make test      lint, types, and the whole test suite
+# make coverage  the test suite again, with the lines that it covers; slower by a quarter
 # make site      the documentation as a site, in site/
 # make clean     removes the environment, caches and what the demo generated; checkpoints and results/raw stay
 #
@@ -14,7 +15,7 @@ export TF_CPP_MIN_LOG_LEVEL ?= 2
 REQUIREMENTS := requirements.txt requirements-onnx.txt requirements-heic.txt requirements-docs.txt requirements-dev.txt
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
-.PHONY: demo evaluate test site clean
+.PHONY: demo evaluate test coverage site clean
 .DELETE_ON_ERROR:
 
 # Exit code 3 of --mode test means that some photos could not be reconstructed; the table says which.
@@ -34,6 +35,9 @@ test: $(VENV)/.development
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
+	$(BIN)/python -m pytest -q -n auto --maxprocesses 4 --dist loadfile
+
+coverage: $(VENV)/.development
 	$(BIN)/python -m pytest -q -n auto --maxprocesses 4 --dist loadfile --cov --cov-report term
 
 site: $(VENV)/.development
