@@ -13,6 +13,7 @@ from lib.face_model.coefficients import Coefficients
 from lib.face_model.face_model import FaceModel
 from lib.geometry.camera import REFERENCE_SIZE, Camera
 from lib.synthetic.appearance.canonical import CanonicalFace
+from lib.synthetic.appearance.covers import sample_covers
 from lib.synthetic.appearance.sampling_priors import Moment, Person, ToneAxis, sample_moment, sample_person
 from lib.synthetic.appearance.skin_detail import FIELDS, broad_fields, paint
 from lib.synthetic.rendering import compiled
@@ -23,7 +24,7 @@ from lib.synthetic.rendering.placement import detected_points, five_points, plac
 from lib.synthetic.rendering.scene import PhotoSettings, Scene
 
 # Separate streams of random numbers, so that adding one kind of choice does not change the others.
-_PERSON, _MOMENT, _LIGHT, _SCENE, _CAMERA = range(5)
+_PERSON, _MOMENT, _LIGHT, _SCENE, _CAMERA, _COVERS = range(6)
 
 
 @dataclass(frozen=True)
@@ -109,7 +110,10 @@ class SyntheticFaces:
             raise ValueError(f"index must not be negative, got {index}")
         model, identity_id = self.model, self.identity_of(index)
         person = self.person(identity_id)
-        moment = self.moment(index)
+        moment, covers = self.moment(index), None
+        if self.settings.covers:
+            covers = sample_covers(self._generator(_COVERS, index), moment)
+            moment = covers.dressed(moment)
         light = sample_light(self._generator(_LIGHT, index), person.tone)
         shape = model.mean_shape + np.tensordot(person.identity, model.identity_basis, 1)
         shape = shape + np.tensordot(moment.expression, model.expression_basis, 1)
@@ -135,7 +139,7 @@ class SyntheticFaces:
             person=person, moment=moment, light=light, shape=shape, rotation=rotation, translation=translation,
             vertices=vertices, normals=normals, shading=shading, coarse=coarse, fields=fields,
         )  # fmt: skip
-        picture = self._renderer.render(scene, self._generator(_SCENE, index))
+        picture = self._renderer.render(scene, self._generator(_SCENE, index), covers)
         image = (
             develop(picture.image, self._generator(_CAMERA, index))
             if self.settings.imaging

@@ -48,8 +48,8 @@ def tube(path: np.ndarray, radius, closed: bool = False) -> tuple[Part, np.ndarr
     return Part(vertices, triangles.astype(np.int32), vertices), normals.reshape(-1, 3)
 
 
-def glasses(landmarks: np.ndarray, generator: np.random.Generator) -> list[Accessory]:
-    """Glasses with clear or dark lenses; landmarks [68, 3] in canonical millimetres."""
+def glasses(landmarks: np.ndarray, generator: np.random.Generator, dark_share: float = 0.22) -> list[Accessory]:
+    """Glasses with clear or, with probability `dark_share`, dark lenses; landmarks [68, 3] in canonical millimetres."""
     centres = [landmarks[36:42].mean(0), landmarks[42:48].mean(0)]
     half_width, half_height = generator.uniform(22, 27), generator.uniform(15, 23)
     power = generator.uniform(2.0, 4.5)
@@ -87,7 +87,7 @@ def glasses(landmarks: np.ndarray, generator: np.random.Generator) -> list[Acces
     add(tube(bridge, thickness))
     frame = Accessory(join(parts), np.concatenate(normals), colour, gloss=1.0, opacity=1.0)
     tint = generator.random()
-    opacity = generator.uniform(0.75, 0.98) if tint < 0.22 else generator.uniform(0.0, 0.10)
+    opacity = generator.uniform(0.75, 0.98) if tint < dark_share else generator.uniform(0.0, 0.10)
     glass = join(lenses)
     dark = np.clip(np.array([0.05, 0.05, 0.055]) + generator.normal(0, 0.02, 3), 0.01, 0.2)
     return [
@@ -96,9 +96,19 @@ def glasses(landmarks: np.ndarray, generator: np.random.Generator) -> list[Acces
     ]
 
 
-def hand(vertices: np.ndarray, skin: np.ndarray, generator: np.random.Generator) -> Accessory:
-    """Two to four fingers laid over a cheek or the chin, coming from below or the side."""
-    target = np.array([generator.choice([-1, 1]) * generator.uniform(18, 62), generator.uniform(-75, 5), 0.0])
+def hand(
+    vertices: np.ndarray, skin: np.ndarray, generator: np.random.Generator, target: np.ndarray | None = None
+) -> Accessory:
+    """Two to four fingers laid over the face, coming from below or the side.
+
+    Args:
+      vertices: [N, 3] the face in canonical millimetres.
+      skin: [3] RGB.
+      generator: random numbers.
+      target: [3] canonical place of the fingertips; by default on a cheek or the chin.
+    """
+    if target is None:
+        target = np.array([generator.choice([-1, 1]) * generator.uniform(18, 62), generator.uniform(-75, 5), 0.0])
     near = vertices[np.argmin(((vertices[:, :2] - target[:2]) ** 2).sum(1) - 4.0 * vertices[:, 2])]
     lean = np.sign(target[0]) * generator.uniform(0.1, 1.1)
     up = np.array([-np.sin(lean), np.cos(lean), 0.0])

@@ -7,9 +7,10 @@ import numpy as np
 from lib.face_model.face_model import FaceModel
 from lib.geometry.camera import Camera
 from lib.mesh_renderer.visibility import visible_triangles
-from lib.synthetic.appearance import occluders
+from lib.synthetic.appearance import occluders, overlays
 from lib.synthetic.appearance.backgrounds import sample_background
 from lib.synthetic.appearance.canonical import REGIONS, CanonicalFace
+from lib.synthetic.appearance.covers import Covers
 from lib.synthetic.appearance.eyes import glint
 from lib.synthetic.appearance.hair import Hair, Sheet
 from lib.synthetic.appearance.noise import noise
@@ -37,8 +38,8 @@ class PhotoRenderer:
         self.camera = Camera((side, side), camera.focal_ratio, camera.distance)
         self.heads = HeadBuilder(model, face, settings)
 
-    def render(self, scene: Scene, generator: np.random.Generator) -> Picture:
-        """Renders the scene; surroundings and occluders are drawn from the generator."""
+    def render(self, scene: Scene, generator: np.random.Generator, covers: Covers | None = None) -> Picture:
+        """Renders the scene; surroundings and occluders are drawn from the generator, and `covers` are added."""
         canonical = self.face.placement.to_canonical(scene.shape)
         side = self.camera.image_size[0]
         background = sample_background(generator, side)
@@ -58,6 +59,8 @@ class PhotoRenderer:
         solid = canvas.depth.reshape(side, side)
         if self.settings.occluders:
             self._draw_occluders(canvas, scene, canonical, generator)
+        if covers is not None:
+            self._draw_covers(canvas, scene, canonical, covers, scene.person.hair if hair is None else hair.colour)
         return self._picture(canvas, solid)
 
     def _picture(self, canvas: Canvas, depth: np.ndarray) -> Picture:
@@ -175,14 +178,45 @@ class PhotoRenderer:
             self._draw_accessory(canvas, scene, thing)
         bald = scene.moment.hair_style in ("bald", "shaved", "beanie", "scarf")
         if roll[2] < 0.10 and not bald:
-            mask = occluders.draw_strands(side, pixels, generator, int(generator.integers(3, 20))).reshape(-1, 1)
+            mask = occluders.draw_strands(side, pixels, generator, int(generator.integers(3, 20)))
             colour = scene.person.hair * np.clip(canvas.colour.mean(1, keepdims=True) * 2 + 0.2, 0.3, 1.1)
-            canvas.colour += (colour - canvas.colour) * mask
-            canvas.covered |= mask[:, 0] > 0.5
+            self._cover(canvas, mask, colour)
         if roll[3] < 0.06:
             mask, colour = occluders.draw_object(side, pixels, generator)
-            canvas.colour += (colour.reshape(-1, 3) - canvas.colour) * mask.reshape(-1, 1)
-            canvas.covered |= mask.ravel() > 0.5
+            self._cover(canvas, mask, colour.reshape(-1, 3))
+
+    def _draw_covers(self, canvas: Canvas, scene: Scene, canonical, covers: Covers, cloth: np.ndarray) -> None:
+        """Draws shadows on the head first, then hair, then what is in front of the hair."""
+        side, kinds, generator = self.camera.image_size[0], covers.kinds, covers.generator
+        marks = compiled.project(self.camera, scene.vertices[self.model.landmarks])
+        frame = overlays.FaceFrame.of(marks)
+        light = np.clip(scene.shading.mean(0), 0.08, 1.2)
+        if kinds & {"cap", "hat"}:
+            shadow = overlays.brim_shadow(side, frame, generator).ravel()
+            canvas.colour[canvas.face] *= shadow[canvas.face, None]
+        draw = {
+            "fringe": overlays.draw_fringe,
+            "side locks": overlays.draw_side_locks,
+            "strands": overlays.draw_single_strands,
+        }
+        for kind in draw:
+            if kind in kinds:
+                mask, bright = draw[kind](side, frame, generator)
+                self._cover(canvas, mask, scene.person.hair * light * bright.reshape(-1, 1))
+        if "face mask" in kinds:
+            mask, bright, colour = overlays.draw_face_mask(side, marks, generator)
+            self._cover(canvas, mask, colour * light * bright.reshape(-1, 1))
+        for thing in covers.accessories(canonical, canonical[self.model.landmarks], scene.person.skin, cloth):
+            self._draw_accessory(canvas, scene, thing)
+        if "object" in kinds:
+            mask, colour = occluders.draw_object(side, marks, generator)
+            self._cover(canvas, mask, colour.reshape(-1, 3))
+
+    @staticmethod
+    def _cover(canvas: Canvas, mask: np.ndarray, colour: np.ndarray) -> None:
+        """Blends a colour [P, 3] over the canvas by a mask [H, W]."""
+        canvas.colour += (colour - canvas.colour) * mask.reshape(-1, 1)
+        canvas.covered |= mask.ravel() > 0.5
 
     def _draw_accessory(self, canvas: Canvas, scene: Scene, thing: occluders.Accessory) -> None:
         vertices = scene.posed(self.face.placement.to_model(thing.part.vertices))

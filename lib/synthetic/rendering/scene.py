@@ -23,6 +23,7 @@ class PhotoSettings:
       extra_light: cast shadows, occlusion, highlights, scattering.
       surroundings: head, hair, neck and background.
       occluders: glasses, hands, strands and objects on a third of the photos.
+      covers: the occluders of `lib.synthetic.appearance.covers` on most photos, for training the mask decoder.
       imaging: blur, noise, exposure and JPEG.
     """
 
@@ -32,6 +33,7 @@ class PhotoSettings:
     extra_light: bool = True
     surroundings: bool = True
     occluders: bool = True
+    covers: bool = False
     imaging: bool = True
 
     def __post_init__(self):
