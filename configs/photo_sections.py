@@ -74,12 +74,17 @@ class Prepare(Section):
     min_width: float = option("faces narrower than this are skipped [px of the photo, across the cheeks]", low=1)
     max_blur: float = option("faces blurrier than this are skipped (0: sharp, 1: fully blurred)", above=0, high=1)
     beside: bool = option("use sidecar files with landmarks and masks (name.txt, .npy, .pts, name_mask.png)")
-    parser: str = option("ONNX face-parsing network that computes the masks; empty: masks by graph cut")
+    parser: str = option(
+        "face-parsing network (.onnx, .tflite) that computes the masks; empty: in test mode the mask decoder, else and "
+        "without fit.landmarks a graph cut"
+    )
     parser_size: int = option("side of the parser's input [px]", low=16, high=2048)
     parser_mean: tuple[float, ...] = option("mean subtracted from the parser's input, RGB in [0, 1]")
     parser_std: tuple[float, ...] = option("standard deviation the parser's input is divided by", above=0)
     parser_classes: tuple[int, ...] = option(
-        "the parser's classes that count as face: skin, brows, eyes, nose, mouth, lips", low=0
+        "the parser's classes that count as face: skin, brows, eyes, nose, mouth, lips (MediaPipe's "
+        "selfie_multiclass: [3])",
+        low=0,
     )
 
     def __post_init__(self) -> None:

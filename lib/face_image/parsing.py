@@ -1,5 +1,6 @@
-"""Face masks from an optional face-parsing network in an ONNX file (onnxruntime is an optional dependency)."""
+"""Face masks from a face-parsing network of the user's, an ONNX or TensorFlow Lite file."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 import cv2
@@ -7,16 +8,20 @@ import numpy as np
 
 from lib.errors import UserError
 from lib.network_files.onnx_network import open_network
+from lib.network_files.tflite_network import TfliteNetwork
+
+OPTION = "prepare.parser"
 
 
 class FaceParser:
     """Computes the alpha of aligned crops with a segmentation network.
 
-    The network takes [1, 3, size, size] float32, `(rgb - mean) / std` for RGB in [0, 1]. Its first output holds either
-    class scores [1, C, h, w] or class numbers [1, h, w].
+    The network takes float32 `(rgb - mean) / std` for RGB in [0, 1]: an ONNX file (onnxruntime is an optional
+    dependency) as [1, 3, size, size], a .tflite file as [1, size, size, 3]. Its first output holds either class scores,
+    [1, C, h, w] or, of a .tflite file, [1, h, w, C], or class numbers [1, h, w].
 
     Args:
-      path: the ONNX file.
+      path: the .onnx or .tflite file.
       size: side of the network's input [px].
       mean, std: [3], normalisation of the input.
       classes: class numbers that count as face.
@@ -35,9 +40,9 @@ class FaceParser:
         classes: tuple[int, ...],
         threads: int = 1,
     ):
-        self._session = open_network(path, "prepare.parser", threads)
         self.path, self.size, self.classes = Path(path), size, classes
-        self._input, self._output = self._session.get_inputs()[0].name, self._session.get_outputs()[0].name
+        tflite = self.path.suffix == ".tflite"
+        self._scores = _tflite_scores(self.path, size, threads) if tflite else _onnx_scores(self.path, size, threads)
         self._mean, self._std = (np.array(values, np.float32) for values in (mean, std))
 
     def __call__(self, crop: np.ndarray) -> np.ndarray:
@@ -54,14 +59,7 @@ class FaceParser:
         """
         method = cv2.INTER_AREA if crop.shape[0] > self.size else cv2.INTER_LINEAR
         image = cv2.resize(np.ascontiguousarray(crop), (self.size, self.size), interpolation=method)
-        values = ((image.astype(np.float32) / 255 - self._mean) / self._std).transpose(2, 0, 1)[None]
-        try:
-            scores = self._session.run([self._output], {self._input: values})[0]
-        except Exception as error:  # onnxruntime's own exceptions share no public base class
-            reason = " ".join(str(error).split())
-            raise UserError(
-                f"{self.path}: must take an input of prepare.parser_size {self.size}, got: {reason}"
-            ) from error
+        scores = self._scores((image.astype(np.float32) / 255 - self._mean) / self._std)
         if scores.ndim == 4:
             scores = scores.argmax(1)
         if scores.ndim != 3 or len(scores) != 1:
@@ -70,3 +68,32 @@ class FaceParser:
             )
         face = np.isin(np.rint(scores[0]).astype(np.int64), self.classes).astype(np.float32)
         return cv2.resize(face, crop.shape[1::-1], interpolation=cv2.INTER_LINEAR)
+
+
+def _wrong_size(path: Path, size: int, reason: str) -> UserError:
+    return UserError(f"{path}: must take an input of prepare.parser_size {size}, got: {reason}")
+
+
+def _onnx_scores(path: Path, size: int, threads: int) -> Callable[[np.ndarray], np.ndarray]:
+    session = open_network(path, OPTION, threads)
+    entry, output = session.get_inputs()[0].name, session.get_outputs()[0].name
+
+    def scores(image: np.ndarray) -> np.ndarray:
+        try:
+            return session.run([output], {entry: image.transpose(2, 0, 1)[None]})[0]
+        except Exception as error:  # onnxruntime's own exceptions share no public base class
+            raise _wrong_size(path, size, " ".join(str(error).split())) from error
+
+    return scores
+
+
+def _tflite_scores(path: Path, size: int, threads: int) -> Callable[[np.ndarray], np.ndarray]:
+    network = TfliteNetwork(path, threads)
+    if network.input_shape != (1, size, size, 3):
+        raise _wrong_size(path, size, f"an input {list(network.input_shape)}")
+
+    def scores(image: np.ndarray) -> np.ndarray:
+        first = next(iter(network(image[None]).values()))
+        return np.moveaxis(first, -1, 1) if first.ndim == 4 else first
+
+    return scores

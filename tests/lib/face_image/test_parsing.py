@@ -4,6 +4,7 @@ import sys
 
 import numpy as np
 import pytest
+import tensorflow as tf
 
 from lib.errors import UserError
 from lib.face_image.parsing import FaceParser
@@ -32,6 +33,27 @@ def test_the_crop_is_brought_to_the_network_s_size(tmp_path):
     assert alpha.shape == (48, 48)
     assert alpha[:, 20:28].min() == 1
     assert alpha[:, :10].max() == alpha[:, 38:].max() == 0
+
+
+@pytest.fixture(scope="module")
+def tflite_network(tmp_path_factory):
+    """A .tflite file for 16 px whose scores are the channels of its input."""
+    function = tf.function(lambda image: tf.identity(2.0 * image), [tf.TensorSpec([1, 16, 16, 3], tf.float32)])
+    module = tf.Module()
+    module.function = function
+    converter = tf.lite.TFLiteConverter.from_concrete_functions([function.get_concrete_function()], module)
+    path = tmp_path_factory.mktemp("tflite") / "parser.tflite"
+    path.write_bytes(converter.convert())
+    return path
+
+
+def test_a_tensorflow_lite_network_is_a_parser_as_well(tflite_network):
+    alpha = FaceParser(tflite_network, 16, MEAN, STD, (1,))(stripes())
+    assert alpha.shape == (48, 48)
+    assert alpha[:, 20:28].min() == 1
+    assert alpha[:, :10].max() == alpha[:, 38:].max() == 0
+    with pytest.raises(UserError, match=r"prepare\.parser_size 32, got: an input \[1, 16, 16, 3\]"):
+        FaceParser(tflite_network, 32, MEAN, STD, (1,))
 
 
 def test_what_is_missing_or_does_not_fit_is_said(tmp_path, monkeypatch):
