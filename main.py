@@ -132,6 +132,15 @@ def calibrate_landmarks(config: schema.Config, _: argparse.Namespace) -> int:
     return 0
 
 
+def train_masks(config: schema.Config, _: argparse.Namespace) -> int:
+    """--mode masks: trains the mask decoder on synthetic faces with occluders."""
+    start_tensorflow(config.mask.seed)
+    from model.pretraining.mask_training import train_mask_decoder
+
+    train_mask_decoder(config)
+    return 0
+
+
 MODES = {
     "train": run_training,
     "test": reconstruct,
@@ -139,6 +148,7 @@ MODES = {
     "pretrain": pretrain_networks,
     "evaluate": measure,
     "landmarks": calibrate_landmarks,
+    "masks": train_masks,
     "doctor": examine_assets,
 }
 

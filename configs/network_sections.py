@@ -48,6 +48,20 @@ class Identity(ResidualNetwork):
 
 
 @dataclasses.dataclass(frozen=True)
+class Mask(Section):
+    """The mask decoder, which separates the face's skin from hair, glasses and hands; used with fit.landmarks."""
+
+    weights: str = option("trained weights (.npz, written by --mode masks)")
+    count: int = option("--mode masks: synthetic faces to render", low=32)
+    updates: int = option("--mode masks: updates", low=0)
+    batch_size: int = option("--mode masks: faces per update", low=2, high=1024)
+    learning_rate: float = option(
+        "--mode masks: Adam's peak learning rate; warm-up, then cosine decay to zero", above=0, high=1
+    )
+    seed: int = option("--mode masks: seed of the faces, the initial weights and the data order", low=0)
+
+
+@dataclasses.dataclass(frozen=True)
 class Texture(Section):
     """The graph networks that refine the coarse albedo."""
 

@@ -41,6 +41,7 @@ class Config:
     camera: data_sections.Camera
     regressor: network_sections.Regressor
     identity: network_sections.Identity
+    mask: network_sections.Mask
     texture: network_sections.Texture
     loss: training_sections.Loss
     schedule: training_sections.Schedule

@@ -20,11 +20,13 @@ from model.face_model_source import load_face_model
 from model.morphable_model import MorphableModel
 from model.networks.encoding import EncodedFaces, encode
 from model.networks.identity import IdentityNetwork, build_identity_network
+from model.networks.mask_decoder import MaskDecoder
 from model.networks.mirroring import BothSides, from_both_sides
 from model.networks.regressor import Regressor, build_regressor
 from model.networks.texture_networks import TextureNetwork
 from model.networks.variable_names import network_variables
 from model.runs import checkpoints
+from model.weights.mask_weights import load_mask_decoder
 from model.weights.pretrained import is_frozen, load_weights
 from model.weights.published_networks import FrozenIdentity, FrozenRegressor, TorchRegressor, published_regressor
 from utils import init_sampling
@@ -158,6 +160,15 @@ def load_parser(config: schema.Config) -> FaceParser | None:
     return FaceParser(
         Path(section.parser), section.parser_size, section.parser_mean, section.parser_std, section.parser_classes
     )
+
+
+def load_decoder(config: schema.Config) -> MaskDecoder | None:
+    """Loads the mask decoder; None if the configuration does not use landmarks.
+
+    Raises:
+      UserError: the weights are missing or belong to another network.
+    """
+    return load_mask_decoder(schema.asset_path(config.mask.weights)) if config.fit.landmarks else None
 
 
 def load_hierarchy(config: schema.Config, face_model: FaceModel) -> MeshHierarchy:

@@ -55,6 +55,10 @@ class Square:
         """Maps points [..., 2] from the unit square to pixels of the image."""
         return self.centre + self.side * (points - 0.5) @ self._turn
 
+    def from_image(self, points: np.ndarray) -> np.ndarray:
+        """Maps pixels [..., 2] of the image to the unit square."""
+        return (points - self.centre) @ self._turn.T / self.side + 0.5
+
     def cut(self, image: np.ndarray, size: int) -> np.ndarray:
         """Cuts the square out of an image [H, W, 3] as uint8 [size, size, 3]; repeats the border outside the image."""
         reduction = self.side / size
@@ -94,11 +98,11 @@ def find_mesh_points(image: np.ndarray, five_points: np.ndarray) -> MeshPoints:
     square = Square((eyes + mouth) / 2, float(MARGIN * extent), _angle(five[1] - five[0] + five[4] - five[3]))
     for _ in range(2):
         points, _ = _look(square.cut(image, SIDE))
-        square = _around(square.to_image(points))
+        square = square_around(square.to_image(points))
     return _find(image, square)
 
 
-def _around(points: np.ndarray) -> Square:
+def square_around(points: np.ndarray) -> Square:
     """The network's crop around points [468, 2], rotated with the face."""
     angle = _angle(points[list(RIGHT_EYE)].mean(0) - points[list(LEFT_EYE)].mean(0))
     upright = Square(np.zeros(2), 1.0, -angle).to_image(points + 0.5)

@@ -1,5 +1,6 @@
 """TensorFlow Lite networks run with LiteRT: small trained networks included in installed packages."""
 
+from collections.abc import Sequence
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -7,6 +8,7 @@ import numpy as np
 from ai_edge_litert.interpreter import Interpreter
 
 from lib.errors import UserError
+from lib.network_files.tflite_outputs import with_outputs
 from lib.runtime.quiet_tensorflow import without_notes
 
 
@@ -16,20 +18,24 @@ class TfliteNetwork:
     Args:
       path: the .tflite file.
       threads: number of threads the network uses.
+      outputs: names of inner tensors to output instead of the network's own outputs.
 
     Attributes:
       input_shape: shape of the input, e.g. (1, 192, 192, 3).
 
     Raises:
-      UserError: the file is missing or is not a network with one input.
+      UserError: the file is missing or is not a network with one input and these tensors.
     """
 
-    def __init__(self, path: Path, threads: int = 1):
+    def __init__(self, path: Path, threads: int = 1, outputs: Sequence[str] = ()):
         if not Path(path).is_file():
             raise UserError(f"{path}: must be a .tflite network, got no file")
         try:
             with without_notes():
-                self._interpreter = Interpreter(str(path), num_threads=threads)
+                content = Path(path).read_bytes()
+                if outputs:
+                    content = with_outputs(content, outputs)
+                self._interpreter = Interpreter(model_content=content, num_threads=threads)
                 self._interpreter.allocate_tensors()
         except (ValueError, RuntimeError) as error:
             raise UserError(f"{path}: must be a .tflite network, got: {' '.join(str(error).split())}") from error

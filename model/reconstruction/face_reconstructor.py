@@ -30,7 +30,7 @@ from model.fitting.two_phase import fit_with_masks
 from model.fitting.weights import FitWeights
 from model.metrics.images import coverage, masked_psnr
 from model.photos.reader import AlignedPhoto, FoundFaces, PhotoReader
-from model.pipeline import Pipeline, load_parser, load_pipeline, restore_texture_network
+from model.pipeline import Pipeline, load_decoder, load_parser, load_pipeline, restore_texture_network
 from model.reconstruction.careful_albedo import reconstruct_carefully
 from model.reconstruction.draft import Draft, fit_targets, mesh_points
 from model.reconstruction.export import Exporter
@@ -65,7 +65,7 @@ class FaceReconstructor:
         morphable, camera = pipeline.face_gcn.morphable, pipeline.camera
         self.reader = PhotoReader(pipeline.face_model, camera, config.test.min_confidence, config.prepare.beside)
         self.place = PointPlacement(pipeline.face_model, camera)
-        self.find_mask = MaskFinder(morphable, camera, load_parser(config))
+        self.find_mask = MaskFinder(morphable, camera, load_parser(config), load_decoder(config))
         self.weights = FitWeights.of(config.fit)
         self.mesh = surface_points(config, pipeline.face_model) if config.fit.landmarks else None
         self.fitter = Fitter(morphable, camera, self.learning_rate, self.weights, self.mesh)
@@ -157,7 +157,7 @@ class FaceReconstructor:
             mesh = mesh_points(photo)
             if mesh is not None:
                 coefficients = self.fit_landmarks(regressed, mesh)
-        mask = self.find_mask(photo.alignment, photo.alpha, coefficients[None])
+        mask = self.find_mask(photo.alignment, photo.alpha, coefficients[None], mesh=mesh)
         return Draft(photo, mask, coefficients, encoded.embedding, regressed, mesh)
 
     def fit(self, drafts: Sequence[Draft], fitter: Fitter) -> list[Draft]:
@@ -165,9 +165,13 @@ class FaceReconstructor:
         initial = np.stack([draft.coefficients for draft in drafts])
         regressed = np.stack([draft.regressed for draft in drafts])
 
+        def mask(draft: Draft, coefficients: np.ndarray) -> np.ndarray:
+            if draft.mesh is not None:  # found from the landmarks, whatever the coefficients
+                return draft.alpha
+            return self.find_mask(draft.photo.alignment, draft.photo.alpha, coefficients[None], fitted=True)
+
         def masks(coefficients: np.ndarray) -> np.ndarray:
-            rows = zip(drafts, coefficients, strict=True)
-            return np.stack([self.find_mask(d.photo.alignment, d.photo.alpha, c[None], fitted=True) for d, c in rows])
+            return np.stack([mask(draft, row) for draft, row in zip(drafts, coefficients, strict=True)])
 
         fitted = fit_with_masks(fitter, self.targets(drafts, regressed), initial, self.steps, masks)
         rows = zip(drafts, fitted.coefficients, fitted.alpha, strict=True)

@@ -1,9 +1,13 @@
 """The shipped weights fit the embedded default and do on new faces what their files say."""
 
+import cv2
 import numpy as np
 import pytest
+import tensorflow as tf
 
 from configs import schema
+from lib.face_mesh.features import feature_maps
+from lib.face_mesh.network import SIDE, find_mesh_points, square_around
 from lib.geometry.camera import Camera
 from lib.synthetic.photos import SyntheticFaces
 from model.metrics.networks import identity_metrics, predict, regressor_metrics
@@ -11,7 +15,9 @@ from model.networks.identity import build_identity_network
 from model.networks.mirroring import from_both_sides
 from model.networks.regressor import build_regressor
 from model.pipeline import load_face_model
-from model.weights.pretrained import load_weights
+from model.pretraining.mask_faces import COVERS, make_faces
+from model.weights.mask_weights import landmark_network, load_mask_decoder
+from model.weights.pretrained import load_weights, read_metadata
 
 SEED = 9  # of nobody's training
 COUNT = 24  # six people
@@ -31,6 +37,28 @@ def face_model(config):
 def photos(face_model):
     faces = SyntheticFaces(face_model, 128, SEED)
     return [faces.sample(i) for i in range(COUNT)]
+
+
+def test_the_mask_decoder_cuts_out_new_faces(config, face_model):
+    path = schema.asset_path(config.mask.weights)
+    assert path.stat().st_size < 500_000
+    metadata, decoder = read_metadata(path), load_mask_decoder(path)
+    assert metadata["landmark_network"] == landmark_network()
+    assert metadata["faces"]["covers"] == COVERS
+    recipe = metadata["config"]["mask"]
+    assert (recipe["seed"], recipe["count"], recipe["updates"]) == (
+        config.mask.seed, config.mask.count, config.mask.updates,
+    )  # fmt: skip
+    faces, overlaps = make_faces(face_model, 224, SEED), []
+    for index in range(12):
+        face = faces.sample(index)
+        square = square_around(find_mesh_points(face.image, face.five_points).points)
+        maps = [tf.constant(level[None]) for level in feature_maps(face.image, square)]
+        picture = cv2.resize(square.cut(face.image, SIDE), (96, 96), interpolation=cv2.INTER_AREA) / 255
+        found = decoder(maps, tf.constant(picture[None], tf.float32))[0].numpy() > 0
+        skin = square.cut(np.repeat(face.alpha[..., None], 3, -1), 96)[..., 0] > 127
+        overlaps.append((found & skin).sum() / (found | skin).sum())
+    assert np.median(overlaps) > metadata["held_out"]["iou"] - 0.05
 
 
 def test_the_files_are_small(config):

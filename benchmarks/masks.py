@@ -1,0 +1,148 @@
+"""Scores the masks of test mode on photos whose faces are outlined by hand.
+
+python -m benchmarks.masks --input DIR --output FILE.json [--overlays DIR] [section.key=value ...]
+
+DIR holds photos, and an outline `<stem>.outline.json` for each: {"face": [polygon, ...], "occluders": [polygon, ...]}.
+A polygon is a list of [x, y] in pixels of the photo (origin at the top left, y down). The face reaches from chin to
+hairline and from ear to ear, without ears and neck, including what is covered; occluders are whatever covers it: hair,
+glasses, caps, hands. The file holds these measures, and each photo's numbers under "photos":
+
+* iou: intersection over union of the mask and of the face without occluders; iou_lowest: of the worst photo;
+* leak: share of the occluders' pixels inside the face that the mask takes as skin, over all photos;
+* lost: share of the uncovered face that the mask leaves out;
+* seconds: to find the 468 points and the mask.
+
+Overlays show the mask in green where it is right, red where it is not skin, blue where it misses skin.
+"""
+
+import argparse
+import json
+import sys
+import time
+from pathlib import Path
+
+import cv2
+import numpy as np
+from PIL import Image
+
+from lib.errors import UserError
+from lib.face_image.photo_io import photo_paths
+from lib.files.atomic import atomic_path
+
+SUBPIXEL = 4  # fractional bits of the polygons' corners
+LARGE = 3  # factor by which overlays are enlarged
+
+
+def parse_arguments(argv=None):
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--input", type=Path, required=True, help="folder of photos and outlines")
+    parser.add_argument("--output", type=Path, required=True, help="JSON file of the numbers")
+    parser.add_argument("--overlays", type=Path, help="folder for a picture of every mask")
+    parser.add_argument("overrides", nargs="*", help="options of the configuration, section.key=value")
+    return parser.parse_args(argv)
+
+
+def outline_path(photo: Path) -> Path:
+    """The outline file of a photo."""
+    return photo.with_name(f"{photo.stem}.outline.json")
+
+
+def drawn(polygons: list, to_crop: np.ndarray, size: int) -> np.ndarray:
+    """Pixels of the crop inside any of the polygons, bool [size, size].
+
+    Args:
+      polygons: lists of [x, y], pixels of the photo.
+      to_crop: [2, 3] transform to the crop's pixels.
+      size: side of the crop.
+    """
+    inside = np.zeros((size, size), np.uint8)
+    for polygon in polygons:
+        corners = np.asarray(polygon, np.float64) @ to_crop[:, :2].T + to_crop[:, 2]
+        cv2.fillPoly(inside, [np.rint((corners - 0.5) * 2**SUBPIXEL).astype(np.int32)], 1, shift=SUBPIXEL)
+    return inside > 0
+
+
+def compare(mask: np.ndarray, face: np.ndarray, occluders: np.ndarray) -> dict[str, float]:
+    """Measures of one mask, all bool [H, W]; pixel counts are for the shares over all photos."""
+    skin, covered = face & ~occluders, face & occluders
+    return {
+        "iou": float((mask & skin).sum() / max((mask | skin).sum(), 1)),
+        "lost": float((skin & ~mask).sum() / max(skin.sum(), 1)),
+        "leak": float((covered & mask).sum() / max(covered.sum(), 1)),
+        "covered_pixels": int(covered.sum()),
+        "leaked_pixels": int((covered & mask).sum()),
+    }
+
+
+def summarise(photos: dict[str, dict]) -> dict:
+    """Measures over all photos."""
+    rows = list(photos.values())
+    return {
+        "iou": float(np.mean([row["iou"] for row in rows])),
+        "iou_lowest": float(np.min([row["iou"] for row in rows])),
+        "leak": sum(row["leaked_pixels"] for row in rows) / max(sum(row["covered_pixels"] for row in rows), 1),
+        "lost": float(np.mean([row["lost"] for row in rows])),
+        "seconds": float(np.median([row["seconds"] for row in rows])),
+    }
+
+
+def overlay(crop: np.ndarray, mask: np.ndarray, face: np.ndarray, occluders: np.ndarray) -> np.ndarray:
+    """The crop beside its coloured copy, uint8."""
+    skin = face & ~occluders
+    large = cv2.resize(crop, None, fx=LARGE, fy=LARGE, interpolation=cv2.INTER_CUBIC)
+    tint = np.zeros_like(crop)
+    tint[mask & skin], tint[mask & ~skin], tint[skin & ~mask] = (0, 200, 0), (255, 0, 0), (0, 60, 255)
+    shown = crop.astype(np.float32)
+    shown = np.where((mask | skin)[..., None], 0.6 * shown + 0.4 * tint, shown).astype(np.uint8)
+    return np.hstack([large, cv2.resize(shown, None, fx=LARGE, fy=LARGE, interpolation=cv2.INTER_NEAREST)])
+
+
+def measure(folder: Path, overlays: Path | None, overrides: list[str]) -> dict:
+    """Finds and scores the masks of a folder's photos.
+
+    Raises:
+      UserError: a photo cannot be read, or has no outline.
+    """
+    from model import FaceReconstructor
+
+    reconstructor = FaceReconstructor.load(None, overrides)
+    photos = {}
+    for path in photo_paths(folder):
+        outline = outline_path(path)
+        if not outline.is_file():
+            raise UserError(f"{outline}: must hold the outline of {path.name}, got no such file")
+        polygons = json.loads(outline.read_text(encoding="utf-8"))
+        aligned, _ = reconstructor.reader.read(path)
+        draft = reconstructor.initial_estimate(aligned)
+        started = time.perf_counter()
+        reconstructor.initial_estimate(aligned)
+        seconds = time.perf_counter() - started
+        (draft,) = reconstructor.fit([draft], reconstructor.fitter)
+        to_crop, size = aligned.alignment.photo_to_crop, aligned.alignment.crop.shape[0]
+        face, occluders = (drawn(polygons[kind], to_crop, size) for kind in ("face", "occluders"))
+        mask = draft.alpha >= 0.5
+        photos[path.name] = {**compare(mask, face, occluders), "seconds": seconds}
+        if overlays is not None:
+            overlays.mkdir(parents=True, exist_ok=True)
+            picture = overlay(aligned.alignment.crop[..., :3], mask, face, occluders)
+            Image.fromarray(picture).save(overlays / f"{path.stem}.png")
+    return {**summarise(photos), "photos": photos}
+
+
+def main(argv=None) -> int:
+    arguments = parse_arguments(argv)
+    try:
+        numbers = measure(arguments.input, arguments.overlays, arguments.overrides)
+    except UserError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    with atomic_path(arguments.output) as path:
+        path.write_text(json.dumps(numbers, indent=1) + "\n", encoding="utf-8")
+    for name, row in numbers["photos"].items():
+        print(f"{name:30}  iou {row['iou']:.3f}  leak {row['leak']:.2f}  lost {row['lost']:.3f}")
+    print({name: round(value, 3) for name, value in numbers.items() if name != "photos"})
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

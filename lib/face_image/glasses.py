@@ -1,0 +1,78 @@
+"""Rims of glasses: thin dark closed lines around both eyes, which a mask of 96 px is too coarse to cut out."""
+
+import cv2
+import numpy as np
+
+from lib.face_mesh.groups import LEFT_EYE, RIGHT_EYE
+
+# Rays around an eye; a rim must cross every one of them. Samples per ray.
+RAYS, SAMPLES = 66, 34
+# Half axes of a usual lens, in distances between the eyes; the rim may lie at these multiples of them.
+LENS = (0.46, 0.37)
+NEAREST, FARTHEST = 0.55, 1.40
+# Widest dark line that counts as a rim, in distances between the eyes, and how much darker than its sides it must be
+# (grey levels in [0, 1]) on average and in each of the 22 sectors.
+WIDEST = 0.16
+DARKER, LEAST = 0.07, 0.03
+SECTORS = 22
+# Pixels beside the line belong to the rim down to this share of the line's mean.
+SHARE = 0.35
+
+
+def rims(grey: np.ndarray, points: np.ndarray) -> np.ndarray:
+    """Pixels [H, W], bool, of the rims of glasses; none if there are no glasses.
+
+    Args:
+      grey: [H, W] float32 in [0, 1].
+      points: [468, 2] the face mesh's points, pixels (pixel edges).
+    """
+    eyes = [points[list(eye)].mean(0) for eye in (LEFT_EYE, RIGHT_EYE)]
+    across = eyes[1] - eyes[0]
+    distance = float(np.linalg.norm(across))
+    side = max(3, round(WIDEST * distance) | 1)
+    kernel = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (side, side))
+    darker = cv2.morphologyEx(grey, cv2.MORPH_BLACKHAT, kernel)
+    lines = [_closed_line(darker, eye, across) for eye in eyes]
+    found = np.zeros(grey.shape, np.uint8)
+    if not all(_is_rim(darker, line) for line in lines):
+        return found > 0
+    for line in lines:
+        level = SHARE * float(_at(darker, line).mean())
+        drawn = np.zeros(grey.shape, np.uint8)
+        corners = np.rint((line - 0.5) * 16).astype(np.int32).reshape(-1, 1, 2)
+        cv2.polylines(drawn, [corners], True, 1, max(3, side // 2), cv2.LINE_8, 4)
+        found |= drawn & (darker > level)
+    return found > 0
+
+
+def _closed_line(darker: np.ndarray, eye: np.ndarray, across: np.ndarray) -> np.ndarray:
+    """The darkest smooth closed line [RAYS, 2] around an eye, in pixels: dynamic programming over distances per ray."""
+    angle = np.arange(RAYS) * 2 * np.pi / RAYS
+    down = np.array([-across[1], across[0]])
+    directions = np.cos(angle)[:, None] * LENS[0] * across + np.sin(angle)[:, None] * LENS[1] * down
+    steps = np.linspace(NEAREST, FARTHEST, SAMPLES)
+    places = eye + directions[:, None] * steps[:, None]
+    values = _at(darker, places)
+    # Twice around, so that the second round starts where it ends.
+    best, came = values[0], np.zeros((2 * RAYS, SAMPLES), int)
+    for step in range(1, 2 * RAYS):
+        padded = np.pad(best, 1, constant_values=-np.inf)
+        choices = np.stack([padded[:-2], padded[1:-1], padded[2:]])
+        came[step] = choices.argmax(0) + np.arange(SAMPLES) - 1
+        best = choices.max(0) + values[step % RAYS]
+    line, place = np.zeros((RAYS, 2)), int(best.argmax())
+    for step in range(2 * RAYS - 1, RAYS - 1, -1):
+        line[step - RAYS] = places[step - RAYS, place]
+        place = came[step, place]
+    return line
+
+
+def _is_rim(darker: np.ndarray, line: np.ndarray) -> bool:
+    values = _at(darker, line)
+    return bool(values.mean() > DARKER and values.reshape(SECTORS, -1).max(1).min() > LEAST)
+
+
+def _at(image: np.ndarray, places: np.ndarray) -> np.ndarray:
+    """Values of an image [H, W] at pixels [..., 2], linearly interpolated."""
+    grid = np.atleast_3d(places - 0.5).astype(np.float32).reshape(-1, 1, 2)
+    return cv2.remap(image, grid, None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE).reshape(places.shape[:-1])

@@ -1,0 +1,102 @@
+"""Training of the mask decoder: renders faces with occluders, trains, measures, and writes the weights."""
+
+import dataclasses
+import hashlib
+import json
+
+import numpy as np
+import tensorflow as tf
+
+from configs import schema
+from lib.face_mesh.network import Square, square_around
+from lib.face_model.face_model import FaceModel
+from lib.files.json_files import write_json
+from lib.geometry.camera import Camera
+from lib.synthetic.face_set import FaceSet, load_or_render, recipe
+from model.dense_landmarks.source import surface_points
+from model.face_model_source import load_face_model
+from model.morphable_model import MorphableModel
+from model.networks.mask_decoder import MaskDecoder
+from model.pretraining.loop import run_updates
+from model.pretraining.mask_faces import COVERS, make_faces
+from model.pretraining.mask_task import MaskTask, mask_metrics
+from model.weights.mask_weights import landmark_network, load_mask_weights, save_mask_decoder
+from model.weights.pretrained import keep_previous
+from utils import seed_everything
+
+IMAGE_SIZE = 224
+HELD_OUT = 0.05
+CHUNK = 64  # faces posed at a time
+
+
+def train_mask_decoder(config: schema.Config) -> dict[str, float]:
+    """Renders the faces, trains the decoder, measures it on faces left out, and writes its weights.
+
+    After an interruption, the next run resumes from the stored faces and the checkpoint.
+
+    Returns:
+      The measured accuracy, which is also stored in the weight file.
+
+    Raises:
+      UserError: weights of another kind would be overwritten, there is too little disk space, or a loss term is not
+        finite.
+    """
+    section, path = config.mask, schema.asset_path(config.mask.weights)
+    if path.is_file():
+        load_mask_weights(path, MaskDecoder())
+    face_model = load_face_model(config)
+    faces = load_or_render(
+        config.generated_dir,
+        {**recipe(face_model, IMAGE_SIZE, section.seed, section.count), "covers": COVERS},
+        face_model.layout.size,
+        make_faces,
+        (face_model, IMAGE_SIZE, section.seed),
+        config.workers,
+    )
+    squares = _squares(config, face_model, faces)
+    training, held_out = _split(len(squares))
+
+    seed_everything(section.seed)
+    settings = dataclasses.replace(
+        config,
+        pretrain=dataclasses.replace(
+            config.pretrain, seed=section.seed, batch_size=section.batch_size, learning_rate=section.learning_rate
+        ),
+    )
+    task = MaskTask(settings, faces, training, squares)
+    key = hashlib.sha256(json.dumps([dataclasses.asdict(section), faces.folder.name]).encode()).hexdigest()[:12]
+    belongs_to = {"face model": face_model.fingerprint, "mask training": key}
+    seconds = run_updates(task, settings, faces.folder / f"mask-{key}.npz", belongs_to)
+    measured = mask_metrics(task.network, task, held_out, section.batch_size)
+    metadata = {
+        "network": task.name,
+        "command": "python main.py --mode masks",
+        "config": {name: dataclasses.asdict(getattr(config, name)) for name in ("mask", "face_model")},
+        "faces": json.loads((faces.folder / "recipe.json").read_text(encoding="utf-8")),
+        "landmark_network": landmark_network(),
+        "updates": task.updates,
+        "seconds": round(seconds),
+        "held_out": measured,
+    }
+    keep_previous(path, metadata)
+    save_mask_decoder(path, task.network, metadata)
+    write_json(path.with_suffix(".json"), metadata)
+    print(f"{path}: {json.dumps(measured)}")
+    return measured
+
+
+def _split(count: int) -> tuple[np.ndarray, np.ndarray]:
+    """Indices of the faces to train on, and of those left out; every face is another person."""
+    left_out = max(round(HELD_OUT * count), 1)
+    return np.arange(count - left_out), np.arange(count - left_out, count)
+
+
+def _squares(config: schema.Config, face_model: FaceModel, faces: FaceSet) -> list[Square]:
+    """The squares that the face mesh network would look at, from the true places of its points."""
+    points, camera = surface_points(config, face_model), Camera((IMAGE_SIZE, IMAGE_SIZE))
+    morphable, squares = MorphableModel(face_model), []
+    for start in range(0, len(faces.coefficients), CHUNK):
+        posed = morphable.posed(tf.constant(faces.coefficients[start : start + CHUNK]), camera)
+        found = camera.project(tf.constant(points.on(posed.vertices.numpy()), tf.float32)).numpy()
+        squares += [square_around(row.astype(np.float64)) for row in found]
+    return squares

@@ -1,0 +1,48 @@
+"""Weight file of the mask decoder: half precision, bound to the landmark network whose feature maps it reads."""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from lib.errors import UserError
+from lib.face_mesh.network import FILE, PACKAGE
+from lib.files.atomic import file_sha256
+from lib.network_files.tflite_network import packaged_network
+from model.networks.mask_decoder import MaskDecoder
+from model.weights.pretrained import load_weights, read_metadata, save_weights
+
+# The decoder does not depend on the face model of its training faces, so its files name none.
+_ANY_FACE_MODEL = "any"
+
+
+def landmark_network() -> str:
+    """Short hash of the installed landmark network."""
+    return file_sha256(packaged_network(PACKAGE, FILE))[:16]
+
+
+def save_mask_decoder(path: Path, network: MaskDecoder, metadata: Mapping) -> None:
+    """Writes the decoder's weights; `metadata` holds `landmark_network`."""
+    save_weights(path, network, _ANY_FACE_MODEL, metadata)
+
+
+def load_mask_weights(path: Path, network: MaskDecoder) -> None:
+    """Loads a file's weights into a decoder.
+
+    Raises:
+      UserError: the file is missing, damaged, or holds another network's weights, or another landmark network is
+        installed than that which the decoder was trained with.
+    """
+    load_weights(path, network, _ANY_FACE_MODEL)
+    trained_with = read_metadata(path).get("landmark_network")
+    if trained_with != landmark_network():
+        raise UserError(
+            f"{path}: must belong to the installed landmark network {landmark_network()}, got weights for "
+            f"{trained_with} (pip install -r requirements.txt, or python main.py --mode masks)"
+        )
+
+
+def load_mask_decoder(path: Path) -> MaskDecoder:
+    """Loads a decoder for use; see `load_mask_weights` for the errors."""
+    network = MaskDecoder()
+    load_mask_weights(path, network)
+    network.trainable = False
+    return network

@@ -1,0 +1,99 @@
+"""The joined mask on painted faces: the decoder's opinion and the photo's colours each correct the other."""
+
+import cv2
+import numpy as np
+import pytest
+import skimage.data
+
+from lib.face_image.dense_mask import OUTSIDE, WORKING_SIDE, dense_mask, spread_out
+from lib.face_mesh.groups import LEFT_EYE, OVAL
+from lib.face_mesh.network import Square, find_mesh_points, square_around
+
+SKIN, HAIR = (205, 160, 140), (50, 40, 35)
+INSIDE = np.ones((WORKING_SIDE, WORKING_SIDE), bool)
+# Eyes, nose and mouth corners of the astronaut, by eye.
+FIVE = np.array([[200.0, 104], [246, 104], [222, 130], [202, 140], [246, 142]])
+
+
+@pytest.fixture(scope="module")
+def points():
+    """[468, 2] points of a real face, moved into the middle of a crop."""
+    found = find_mesh_points(np.ascontiguousarray(skimage.data.astronaut()), FIVE).points
+    low, high = found.min(0), found.max(0)
+    return (found - (low + high) / 2) * (130 / (high - low).max()) + WORKING_SIDE / 2
+
+
+def painted(points, generator, fringe=0):
+    """A face of one colour on hair of another; the fringe covers so many rows of it."""
+    image = np.full((WORKING_SIDE, WORKING_SIDE, 3), HAIR, np.float64)
+    face = np.zeros((WORKING_SIDE, WORKING_SIDE), np.uint8)
+    cv2.fillPoly(face, [np.rint(points[list(OVAL)]).astype(np.int32)], 1)
+    face[: int(points[:, 1].min()) + fringe] = 0
+    image[face > 0] = SKIN
+    return np.clip(image + generator.normal(0, 4, image.shape), 0, 255).astype(np.uint8), face > 0
+
+
+def decoded(mask, square, strength=4.0):
+    """What a decoder that sees `mask` would say."""
+    seen = square.cut(np.repeat(mask[..., None].astype(np.uint8) * 255, 3, -1), 96)[..., 0] / 255
+    return ((seen - 0.5) * 2 * strength).astype(np.float32)
+
+
+def overlap(mask, truth):
+    return ((mask > 0.5) & truth).sum() / ((mask > 0.5) | truth).sum()
+
+
+def test_log_odds_lie_where_the_square_lies():
+    square = Square(np.array([120.0, 100.0]), 96.0, 0.3)
+    log_odds = np.full((96, 96), -3.0, np.float32)
+    log_odds[30:40, 60:70] = 3.0  # around (0.6771, 0.3646) of the square
+    spread = spread_out(log_odds, square)
+    column, row = square.to_image(np.array([65 / 96, 35 / 96]))
+    assert spread[int(row), int(column)] == pytest.approx(3)
+    rows, columns = np.nonzero(spread > 0)
+    np.testing.assert_allclose([columns.mean() + 0.5, rows.mean() + 0.5], [column, row], atol=0.1)
+    assert spread[5, 5] == OUTSIDE
+
+
+def test_colours_correct_a_decoder_that_takes_the_fringe_for_skin(points):
+    image, visible = painted(points, np.random.default_rng(0), fringe=40)
+    _, whole = painted(points, np.random.default_rng(0))
+    square = square_around(points)
+    mask = dense_mask(image, points, decoded(whole, square, 1.0), square, INSIDE)
+    assert overlap(mask, visible) > 0.95
+    assert overlap(whole.astype(float), visible) < 0.8
+
+
+def test_the_decoder_corrects_colours_that_do_not_differ(points):
+    image, visible = painted(points, np.random.default_rng(0))
+    image[:] = SKIN  # a wall of the same colour
+    square = square_around(points)
+    assert overlap(dense_mask(image, points, decoded(visible, square), square, INSIDE), visible) > 0.93
+
+
+def test_an_eye_is_filled_unless_the_decoder_sees_it_covered(points):
+    image, visible = painted(points, np.random.default_rng(0))
+    eye = np.zeros(visible.shape, np.uint8)
+    cv2.fillPoly(eye, [np.rint(points[list(LEFT_EYE)]).astype(np.int32)], 1)
+    image[eye > 0] = (20, 30, 60)
+    square = square_around(points)
+    mask = dense_mask(image, points, decoded(visible, square), square, INSIDE)
+    assert (mask[eye > 0] > 0.5).mean() > 0.95
+    lens = cv2.dilate(eye, np.ones((9, 9))) > 0
+    image[lens] = (20, 30, 60)
+    mask = dense_mask(image, points, decoded(visible & ~lens, square), square, INSIDE)
+    assert (mask[eye > 0] > 0.5).mean() < 0.05
+
+
+def test_other_sizes_and_what_the_photo_does_not_cover(points):
+    image, visible = painted(points, np.random.default_rng(0))
+    square = square_around(points)
+    large = cv2.resize(image, (448, 448), interpolation=cv2.INTER_CUBIC)
+    inside = np.ones((448, 448), bool)
+    inside[:, :200] = False
+    twice = Square(square.centre * 2, square.side * 2, square.angle)
+    mask = dense_mask(large, points * 2, decoded(visible, square), twice, inside)
+    assert mask.shape == (448, 448)
+    assert mask.dtype == np.float32
+    assert mask[:, :200].max() == 0
+    assert overlap(mask[::2, ::2][:, 100:], visible[:, 100:]) > 0.95

@@ -1,0 +1,45 @@
+"""Rims of glasses on a photo of a face without any: drawn ones are found, brows and lashes are not."""
+
+import cv2
+import numpy as np
+import pytest
+import skimage.data
+
+from lib.face_image.glasses import rims
+from lib.face_mesh.groups import LEFT_EYE, RIGHT_EYE
+from lib.face_mesh.network import find_mesh_points
+
+FIVE = np.array([[200.0, 104], [246, 104], [222, 130], [202, 140], [246, 142]])
+
+
+@pytest.fixture(scope="module")
+def face():
+    photo = np.ascontiguousarray(skimage.data.astronaut())
+    points = find_mesh_points(photo, FIVE).points - (160, 20)
+    return cv2.cvtColor(photo[20:204, 160:344], cv2.COLOR_RGB2GRAY).astype(np.float32) / 255, points
+
+
+def with_glasses(grey, points, end=360):
+    drawn, worn = np.zeros(grey.shape, np.uint8), grey.copy()
+    for eye in (LEFT_EYE, RIGHT_EYE):
+        x, y = points[list(eye)].mean(0) - 0.5
+        cv2.ellipse(drawn, ((round(x), round(y + 2))), (20, 17), 0, 0, end, 1, 2)
+    worn[drawn > 0] = 0.1
+    return worn, drawn > 0
+
+
+def test_drawn_rims_are_found(face):
+    worn, drawn = with_glasses(*face)
+    found = rims(worn, face[1])
+    assert found[drawn].mean() > 0.85
+    near = cv2.dilate(drawn.astype(np.uint8), np.ones((7, 7))) > 0
+    assert not found[~near].any()
+
+
+def test_brows_and_lashes_are_no_rims(face):
+    assert not rims(*face).any()
+
+
+def test_a_line_with_a_gap_is_no_rim(face):
+    worn, _ = with_glasses(*face, end=300)
+    assert not rims(worn, face[1]).any()

@@ -1,0 +1,66 @@
+"""The order in which a crop's mask is looked for: the photo's own, a parser's, the decoder's, the graph cut's."""
+
+import numpy as np
+import pytest
+import skimage.data
+import tensorflow as tf
+
+from lib.face_image.alignment import Alignment
+from lib.face_mesh.network import find_mesh_points
+from lib.geometry.camera import Camera
+from lib.synthetic.builtin.face_generator import build_face_model
+from model.fitting.masks import MaskFinder
+from model.morphable_model import MorphableModel
+
+# Eyes, nose and mouth corners of the astronaut, by eye, and a crop around them.
+FIVE = np.array([[200.0, 104], [246, 104], [222, 130], [202, 140], [246, 142]]) - (112, 8)
+
+
+@pytest.fixture(scope="module")
+def alignment():
+    crop = np.ascontiguousarray(skimage.data.astronaut()[8:232, 112:336])
+    inside = np.ones((224, 224), bool)
+    inside[:, :20] = False
+    return Alignment(crop, FIVE, np.eye(2, 3), inside, 1.0, np.zeros(2), (224, 224), (0, 0, 224, 224))
+
+
+@pytest.fixture(scope="module")
+def model():
+    return MorphableModel(build_face_model(2000))
+
+
+class Circle:
+    """A decoder that takes a circle in the middle of its square for skin; remembers what it was given."""
+
+    def __call__(self, maps, picture):
+        self.maps, self.picture = maps, picture
+        rows, columns = np.mgrid[:96, :96] - 47.5
+        return tf.constant(np.where(np.hypot(rows, columns) < 30, 6.0, -6.0)[None], tf.float32)
+
+
+def test_the_decoder_is_asked_if_the_points_are_known(alignment, model):
+    decoder = Circle()
+    find = MaskFinder(model, Camera((224, 224)), decoder=decoder)
+    mesh = find_mesh_points(alignment.crop, alignment.points).points
+    alpha = find(alignment, None, np.zeros((1, 1), np.float32), mesh=mesh)
+    assert alpha.dtype == np.float32
+    assert alpha[tuple(np.rint(mesh[4][::-1]).astype(int))] > 0.9, "tip of the nose"
+    assert alpha[:, :20].max() == 0
+    assert alpha[-20:].max() < 0.1
+    assert [tuple(level.shape) for level in decoder.maps] == [
+        (1, 96, 96, 16), (1, 48, 48, 32), (1, 24, 24, 64), (1, 12, 12, 128), (1, 6, 6, 128),
+    ]  # fmt: skip
+    assert decoder.picture.shape == (1, 96, 96, 3)
+    assert 0 <= tf.reduce_min(decoder.picture) < tf.reduce_max(decoder.picture) <= 1
+
+
+def test_a_given_mask_and_a_parser_come_first(alignment, model):
+    mesh, given = np.zeros((468, 2)), np.full((224, 224), 0.25, np.float32)
+
+    def parser(crop):
+        return np.full(crop.shape[:2], 0.75, np.float32)
+
+    find = MaskFinder(model, Camera((224, 224)), parser, Circle())
+    none = np.zeros((1, 1), np.float32)
+    assert find(alignment, given, none, mesh=mesh) is given
+    np.testing.assert_array_equal(find(alignment, None, none, mesh=mesh), 0.75 * alignment.inside)
