@@ -8,6 +8,7 @@ import cv2
 import numpy as np
 
 from lib.face_image.glasses import rims
+from lib.face_image.segmentation import SURELY_UNLIKE, unlike_the_face
 from lib.face_image.skin_colours import ColourCells
 from lib.face_mesh.groups import EYES, INNER_LIPS, LEFT_BROW, LEFT_EYE, OUTER_LIPS, OVAL, RIGHT_BROW, RIGHT_EYE
 from lib.face_mesh.network import Square
@@ -80,11 +81,15 @@ def spread_out(log_odds: np.ndarray, square: Square) -> np.ndarray:
 def _opacity(image: np.ndarray, points: np.ndarray, decoded: np.ndarray) -> np.ndarray:
     oval = points[list(OVAL)]
     form = DECODER * decoded + _oval_log_odds(points)
-    likely = _sigmoid(form)
     areas = np.any([_filled(cv2.convexHull(points[list(area)].astype(np.float32))) for area in SKIN_AREAS], axis=0)
     around, cells = _ring(oval, points), ColourCells(image)
     # A fringe may cover the glabella, a hand a cheek.
-    colours = cells.log_ratio(cells.typical(areas) * likely, around * (1 - likely))
+    examples = cells.typical(areas)
+    # Above the brows, what is much darker than the skin is hair or the underside of a brim: a comb across the texture.
+    above = ~_towards_chin(points, points[list(LEFT_BROW + RIGHT_BROW)].mean(0))
+    form = np.where(above & (unlike_the_face(image, examples) < -SURELY_UNLIKE), OUTSIDE, form)
+    likely = _sigmoid(form)
+    colours = cells.log_ratio(examples * likely, around * (1 - likely))
     # One round of expectation and maximisation: both histograms again, from what is now likely. The squares keep
     # doubtful pixels, such as a fringe that the decoder takes for skin, from voting for themselves.
     likely = _sigmoid(form + colours)
@@ -92,7 +97,8 @@ def _opacity(image: np.ndarray, points: np.ndarray, decoded: np.ndarray) -> np.n
     colours = cells.log_ratio(likely**2 * region, (1 - likely) ** 2 * region)
     likely = _sigmoid(form + colours)
     guide = cv2.cvtColor(image, cv2.COLOR_RGB2GRAY).astype(np.float32) / 255
-    alpha = np.clip(guided_filter(guide, likely, RADIUS, EPSILON), 0, 1)
+    # Half of the probabilities' range, so that borders are a pixel or two wide.
+    alpha = np.clip((guided_filter(guide, likely, RADIUS, EPSILON) - 0.25) * 2, 0, 1)
     for outline in FEATURES:
         feature = _filled(points[list(outline)])
         # Sunglasses, hair and hands may cover an eye: the decoder, which knows eyes, decides.

@@ -110,7 +110,7 @@ def _near(face: np.ndarray, bands: tuple[int, int]) -> np.ndarray:
     return np.where(rows > lowest, narrow, wide)
 
 
-def _unlike_the_face(image: np.ndarray, sure: np.ndarray) -> np.ndarray:
+def unlike_the_face(image: np.ndarray, sure: np.ndarray) -> np.ndarray:
     """Distance of each pixel's colour from that of the sure face in standard deviations, negative for darker pixels."""
     lab = cv2.cvtColor(cv2.GaussianBlur(image, (0, 0), 1.5), cv2.COLOR_RGB2LAB).astype(np.float64)
     sample = lab[sure]
@@ -140,7 +140,7 @@ def _trimap(
     height = np.stack(np.meshgrid(*[np.arange(WORKING_SIDE) + 0.5] * 2), axis=-1) @ up - eyes @ up
     core = cv2.erode(face.astype(np.uint8), _ellipse(CORE)) > 0
     forehead = height > FOREHEAD * np.linalg.norm(eyes - mouth)
-    unlike = _unlike_the_face(image, hull)
+    unlike = unlike_the_face(image, hull)
     labels[near & (forehead | ((height > 0) & ~core)) & (np.abs(unlike) > UNLIKE)] = cv2.GC_PR_BGD
     brows = height > BROWS * np.linalg.norm(eyes - mouth)
     labels[brows & (unlike < -SURELY_UNLIKE)] = cv2.GC_BGD
