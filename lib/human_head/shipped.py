@@ -95,7 +95,7 @@ class HumanHead:
 _INTEGERS = ("quads", "chart_quads", "mirror", "tongue_quads")
 
 
-def _split(name: str, displacements: np.ndarray) -> Mapping[str, np.ndarray]:
+def _split(name: str, displacements: np.ndarray) -> dict[str, np.ndarray]:
     """Low and high bytes of displacements in steps of `STEP`, apart because they compress better so."""
     steps = np.rint(displacements / STEP)
     if np.abs(steps).max(initial=0) > np.iinfo(np.int16).max:

@@ -186,6 +186,7 @@ def _csr_matrix(arrays: dict[str, np.ndarray]) -> scipy.sparse.csr_matrix:
     if kind not in _FORMATS:
         raise ValueError(f"a matrix of format {kind!r} ({', '.join(_FORMATS)} are read)")
     shape = tuple(int(n) for n in arrays["shape"])
+    parts: tuple[np.ndarray, tuple[np.ndarray, np.ndarray]] | tuple[np.ndarray, np.ndarray, np.ndarray]
     if kind == "coo":
         parts = (arrays["data"], (arrays["row"], arrays["col"]))
     else:

@@ -73,7 +73,7 @@ def pictures(result: ReportedPhoto) -> dict[str, np.ndarray]:
 
 def _on_black(view: np.ndarray, size: int) -> np.ndarray:
     """A view [S, S, 4] as uint8 [size, size, 3]."""
-    covered = np.float32(view[..., :3] * view[..., 3:])
+    covered = np.asarray(view[..., :3] * view[..., 3:], np.float32)
     return to_bytes(covered if len(view) == size else cv2.resize(covered, (size, size), interpolation=cv2.INTER_AREA))
 
 

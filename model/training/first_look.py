@@ -52,7 +52,9 @@ def look(
     """
     count = max(min(CROPS, len(indices)) // batch_size, 1) * batch_size
     chosen = [indices[i] for i in np.linspace(0, len(indices) - 1, count).astype(int)]
-    rows, faults, unseen = [], defaultdict(list), 0
+    rows: list[list[tuple[str, np.ndarray]]] = []
+    faults: defaultdict[str, list[str]] = defaultdict(list)
+    unseen = 0
     for posed in map(trainer.pose, batches_of(chosen, batch_size)):
         for row in range(batch_size):
             unseen += float(np.max(posed.coarse.loss_mask[row])) == 0

@@ -40,7 +40,8 @@ def _pair(name: str, left: np.ndarray, mirrored) -> dict[str, np.ndarray]:
 
 def _unit(files: MakeHumanFiles, name: str) -> np.ndarray:
     """One of MakeHuman's units as the average over ancestries."""
-    return sum(
+    parts = [
         share * files.target(f"expression/units/{ancestry}", name)
         for share, ancestry in zip(SHARES, ANCESTRIES, strict=True)
-    )
+    ]
+    return np.sum(parts, axis=0)

@@ -88,7 +88,9 @@ class MakeHumanFiles:
         lines = self._archive.read(BASE).decode().splitlines()
         vertices = [line.split()[1:4] for line in lines if line.startswith("v ")]
         chart = [line.split()[1:3] for line in lines if line.startswith("vt ")]
-        corners, groups, current = [], {}, ""
+        corners: list[list[list[str]]] = []
+        groups: dict[str, list[int]] = {}
+        current = ""
         for line in lines:
             if line.startswith("g "):
                 current = line.split()[1]

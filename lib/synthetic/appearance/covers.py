@@ -100,7 +100,8 @@ def brim(landmarks: np.ndarray, cloth: np.ndarray, generator: np.random.Generato
     y = height - tilt * beyond * np.cos(angle) - droop * 78 * np.sin(angle) ** 2 + 0 * out
     y = y + generator.uniform(-0.08, 0.08) * x  # worn askew
     points = np.stack([x, y, z], -1).reshape(-1, 3)
-    part = Part(points, grid_triangles(*x.shape, closed=False), points)
+    rows, columns = x.shape
+    part = Part(points, grid_triangles(rows, columns, closed=False), points)
     # From in front one sees the upper side of a brim that points down, and the shaded lower side of a raised one.
     normal = np.array([0.0, 1.0, 0.6]) if tilt > 0.2 else np.array([0.0, -0.8, 0.6])
     colour = cloth * generator.uniform(0.5, 1.1) if generator.random() < 0.75 else generator.uniform(0.03, 0.8, 3)

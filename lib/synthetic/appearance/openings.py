@@ -36,7 +36,7 @@ class Openings:
         mouth = face.landmarks[48:68].mean(axis=0)
         eyes = [face.landmarks[list(polygon)].mean(axis=0) for polygon in EYES]
         _, *inner = border_loops(triangles, face.points)  # the longest is the border of the face
-        self._openings = []
+        self._openings: list[_Opening] = []
         for loop in inner:
             centre = face.points[loop].mean(axis=0)
             if min(np.linalg.norm(centre - eye) for eye in eyes) < EYE_REACH:

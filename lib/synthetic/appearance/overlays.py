@@ -27,7 +27,7 @@ class FaceFrame:
         up = 1.3 * (landmarks[27] - landmarks[8])
         # A face in profile is narrow, but hair hangs over it all the same.
         across = landmarks[16] - landmarks[0]
-        across *= max(1.0, 0.6 * np.linalg.norm(up) / max(np.linalg.norm(across), 1e-6))
+        across *= max(1.0, 0.6 * np.linalg.norm(up) / max(float(np.linalg.norm(across)), 1e-6))
         return cls(landmarks[27], across, up)
 
     def point(self, x: np.ndarray, y: np.ndarray) -> np.ndarray:
