@@ -10,7 +10,7 @@ import numpy as np
 import tensorflow as tf
 
 from configs import schema
-from lib.face_image.parsing import FaceParser
+from lib.face_mask.parsing import FaceParser
 from lib.face_model.face_model import FaceModel
 from lib.files.atomic import file_sha256
 from lib.geometry.camera import Camera

@@ -7,9 +7,9 @@ import numpy as np
 import tensorflow as tf
 
 from lib.face_image.alignment import Alignment
-from lib.face_image.dense_mask import dense_mask
-from lib.face_image.parsing import FaceParser
-from lib.face_image.segmentation import segment
+from lib.face_mask.dense_mask import dense_mask
+from lib.face_mask.parsing import FaceParser
+from lib.face_mask.segmentation import segment
 from lib.face_mesh.features import crop_features
 from lib.face_mesh.network import SIDE, square_around
 from lib.geometry.camera import Camera
@@ -57,7 +57,7 @@ class MaskFinder:
           alignment: of the photo.
           given: [H, W] float32 mask of the crop that the photo brought along, or None.
           coefficients: [1, K] of the face, regressed or `fitted` to this photo.
-          fitted: see `lib.face_image.segmentation.segment`.
+          fitted: see `lib.face_mask.segmentation.segment`.
           mesh: [468, 2] the face mesh's points, pixels of the crop, or None.
         """
         if given is not None:

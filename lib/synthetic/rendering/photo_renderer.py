@@ -7,14 +7,14 @@ import numpy as np
 from lib.face_model.face_model import FaceModel
 from lib.geometry.camera import Camera
 from lib.mesh_renderer.visibility import visible_triangles
-from lib.synthetic.appearance import occluders, overlays
 from lib.synthetic.appearance.backgrounds import sample_background
 from lib.synthetic.appearance.canonical import REGIONS, CanonicalFace
-from lib.synthetic.appearance.covers import Covers
 from lib.synthetic.appearance.eyes import glint
 from lib.synthetic.appearance.hair import Hair, Sheet
 from lib.synthetic.appearance.noise import noise
 from lib.synthetic.appearance.skin_detail import paint
+from lib.synthetic.occlusion import occluders, overlays
+from lib.synthetic.occlusion.covers import Covers
 from lib.synthetic.rendering import compiled
 from lib.synthetic.rendering.head_mesh import HeadBuilder, HeadMesh
 from lib.synthetic.rendering.imaging import reduce, soft_shoulder

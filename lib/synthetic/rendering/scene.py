@@ -23,7 +23,7 @@ class PhotoSettings:
       extra_light: cast shadows, occlusion, highlights, scattering.
       surroundings: head, hair, neck and background.
       occluders: glasses, hands, strands and objects on a third of the photos.
-      covers: the occluders of `lib.synthetic.appearance.covers` on most photos, for training the mask decoder.
+      covers: the occluders of `lib.synthetic.occlusion.covers` on most photos, for training the mask decoder.
       imaging: blur, noise, exposure and JPEG.
     """
 

@@ -5,7 +5,7 @@ import tensorflow as tf
 
 import main
 from lib.errors import UserError
-from lib.face_image.parsing import FaceParser
+from lib.face_mask.parsing import FaceParser
 from tests.support.one_line import is_empty_but_for, one_line
 
 

@@ -5,8 +5,8 @@ import dataclasses
 import numpy as np
 import pytest
 
-from lib.synthetic.appearance import covers, overlays
 from lib.synthetic.builtin.face_generator import build_face_model
+from lib.synthetic.occlusion import covers, overlays
 from lib.synthetic.photos import PhotoSettings, SyntheticFaces
 
 SIZE = 96

@@ -4,8 +4,8 @@ import cv2
 import numpy as np
 import pytest
 
-from lib.face_image import segmentation
-from lib.face_image.segmentation import segment
+from lib.face_mask import segmentation
+from lib.face_mask.segmentation import segment
 
 POINTS = np.array([[82.0, 90], [142, 90], [112, 120], [90, 146], [134, 146]])
 

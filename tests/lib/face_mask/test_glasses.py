@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 import skimage.data
 
-from lib.face_image.glasses import rims
+from lib.face_mask.glasses import rims
 from lib.face_mesh.groups import LEFT_EYE, RIGHT_EYE
 from lib.face_mesh.network import find_mesh_points
 

@@ -7,9 +7,9 @@ against those around the head, say where this face ends. Both are log odds, so t
 import cv2
 import numpy as np
 
-from lib.face_image.glasses import rims
-from lib.face_image.segmentation import SURELY_UNLIKE, unlike_the_face
-from lib.face_image.skin_colours import ColourCells
+from lib.face_mask.glasses import rims
+from lib.face_mask.segmentation import SURELY_UNLIKE, unlike_the_face
+from lib.face_mask.skin_colours import ColourCells
 from lib.face_mesh.groups import EYES, INNER_LIPS, LEFT_BROW, LEFT_EYE, OUTER_LIPS, OVAL, RIGHT_BROW, RIGHT_EYE
 from lib.face_mesh.network import Square
 from lib.images.guided_filter import guided_filter

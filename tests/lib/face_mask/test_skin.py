@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from lib.face_image import skin
+from lib.face_mask import skin
 from tests.support.helpers import assert_close, shared_file
 
 

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from lib.face_image.skin_colours import LIMIT, ColourCells
+from lib.face_mask.skin_colours import LIMIT, ColourCells
 
 
 @pytest.fixture

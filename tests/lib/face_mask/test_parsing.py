@@ -7,7 +7,7 @@ import pytest
 import tensorflow as tf
 
 from lib.errors import UserError
-from lib.face_image.parsing import FaceParser
+from lib.face_mask.parsing import FaceParser
 from tests.support.published_files.parsing_network import MEAN, STD, write_network
 
 

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 import skimage.data
 
-from lib.face_image.dense_mask import OUTSIDE, WORKING_SIDE, dense_mask, spread_out
+from lib.face_mask.dense_mask import OUTSIDE, WORKING_SIDE, dense_mask, spread_out
 from lib.face_mesh.groups import LEFT_EYE, OVAL
 from lib.face_mesh.network import Square, find_mesh_points, square_around
 

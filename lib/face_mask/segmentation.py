@@ -9,7 +9,7 @@ forehead, rims of glasses and other objects in front of the face may or may not 
 import cv2
 import numpy as np
 
-from lib.face_image.skin import skin_posterior
+from lib.face_mask.skin import skin_posterior
 
 # Every crop is resized to this side; all lengths below are in its pixels.
 WORKING_SIDE = 256

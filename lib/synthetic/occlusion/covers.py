@@ -9,8 +9,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from lib.synthetic.appearance.head import Part, grid_triangles
-from lib.synthetic.appearance.occluders import Accessory, glasses, hand, tube
 from lib.synthetic.appearance.sampling_priors import Moment
+from lib.synthetic.occlusion.occluders import Accessory, glasses, hand, tube
 
 # Share of the photos with each occluder. Only one kind of headgear and one kind of glasses is worn at a time.
 CAP, HAT = 0.14, 0.06
