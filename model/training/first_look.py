@@ -57,7 +57,7 @@ def look(
     unseen = 0
     for posed in map(trainer.pose, batches_of(chosen, batch_size)):
         for row in range(batch_size):
-            unseen += float(np.max(posed.coarse.loss_mask[row])) == 0
+            unseen += not np.any(posed.coarse.loss_mask[row] * posed.coarse.fragments.mask[row])
             for fault in crop_faults(posed, row):
                 faults[fault].append(printable(names[chosen[len(rows)]]))
             rows.append(_tiles(posed, row))

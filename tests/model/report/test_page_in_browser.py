@@ -85,7 +85,7 @@ def opened(browser, request):
         assert wide <= 0
 
 
-def wait(page, condition, seconds=30):
+def wait(page, condition, seconds=120):
     """Waits until a JavaScript expression holds; playwright's own waiting evaluates text, which the page forbids."""
     deadline = time.monotonic() + seconds
     while not page.evaluate(condition):

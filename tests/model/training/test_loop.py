@@ -266,7 +266,7 @@ def test_crops_whose_masks_miss_the_face_stop_the_run_and_are_shown(root, tmp_pa
 @pytest.mark.parametrize(
     ("changes", "refused"),
     [
-        ({"train__seed": 5}, "train.seed: must be 0 as in the run that --restore continues, got 5"),
+        ({"train__seed": 5}, "train.seed: must be 2 as in the run that --restore continues, got 5"),
         ({"train__batch_size": 3}, "train.batch_size: must be 2"),
         ({"schedule__rate": "staircase"}, "schedule.rate: must be cosine"),
         ({"train__epochs": 3, "train__learning_rate": 1e-4, "loss__identity": 0.5}, None),
