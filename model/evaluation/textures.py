@@ -183,7 +183,7 @@ class TextureMeasure:
             for yaw, row, value in zip(NEW_YAWS, psnr, found, strict=True)
         }
         pictures = {name: list(drawn.pictures[:, k + 1].numpy()) for k, name in enumerate(names)} | {TEXTURED: textured}
-        ssim = {name: ssim_in_views(pictures[name], drawn) for name in ("fine", TEXTURED)}
+        ssim = {name: ssim_in_views(views_of, drawn) for name, views_of in pictures.items()}
         shown = [
             {name: values[view] * face + 1 - face for name, values in pictures.items()}
             | {"truth": drawn.pictures[view, 0].numpy() * face + 1 - face}

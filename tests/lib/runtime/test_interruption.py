@@ -10,6 +10,17 @@ from configs import flags
 from lib.runtime.interruption import DeferredStop, Interrupted, advised, signals_interrupt
 
 
+@pytest.fixture(autouse=True)
+def signals_are_heard():
+    """Default handlers: under nohup or in a background job, the tests' own process ignores some signals."""
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
+    for number in before:
+        signal.signal(number, signal.default_int_handler if number == signal.SIGINT else signal.SIG_DFL)
+    yield
+    for number, handler in before.items():
+        signal.signal(number, handler)
+
+
 @pytest.mark.parametrize(("name", "code"), [("SIGINT", 130), ("SIGTERM", 143), ("SIGHUP", 129)])
 def test_a_signal_is_one_line_with_advice_and_an_exit_code(name, code, capsys):
     number = getattr(signal, name)

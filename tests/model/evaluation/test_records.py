@@ -120,7 +120,7 @@ def test_new_views_are_the_mean_of_their_angles(measured):
 def test_the_sheet_shows_a_row_a_face_with_both_new_views(measured):
     assert 'src="data:image/webp' in (measured[1] / "index.html").read_text(encoding="utf-8")
     with Image.open(measured[1] / "sheet.png") as sheet:
-        assert sheet.size == (SIZE * (6 + 2 * 4), SIZE + 16), "one of two faces is asked for"
+        assert sheet.size == (SIZE * (6 + 2 * 5), SIZE + 16), "one of two faces is asked for"
         last = np.asarray(sheet)[16:, -SIZE:]
     assert (last < 250).any(), "the last column shows a face"
 

@@ -227,6 +227,8 @@ def test_a_run_told_to_stop_saves_and_goes_on_to_the_same_weights(root, finished
         if update == 2:
             os.kill(os.getpid(), number)
 
+    if signal.getsignal(number) == signal.SIG_IGN:  # as in a background job
+        pytest.skip(f"signal {number} is ignored here")
     with monkeypatch.context() as patch:
         patch.setattr(RunLog, "training", told)
         with pytest.raises(Interrupted) as caught:
