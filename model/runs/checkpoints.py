@@ -27,7 +27,7 @@ class Progress:
     epoch: int = 0  # epochs completed
     update_in_epoch: int = 0  # updates made in the current epoch
     update: int = 0  # updates made in total
-    best_psnr: float = float("-inf")  # best validation PSNR so far [dB]
+    best_psnr: float | None = None  # best validation PSNR so far [dB]; None before the first validation
     seconds: float = 0.0  # spent on the updates, summed over resumed processes
 
     def after_update(self) -> "Progress":

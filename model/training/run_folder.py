@@ -100,7 +100,7 @@ class RunFolder:
                 f"the validation crops must show the face, got none whose mask does after update {progress.update} "
                 "(their masks miss the face, or the face has left the picture)"
             )
-        if validation["psnr_fine"] <= progress.best_psnr:
+        if progress.best_psnr is not None and validation["psnr_fine"] <= progress.best_psnr:
             return progress
         progress = dataclasses.replace(progress, best_psnr=validation["psnr_fine"])
         checkpoints.save(self.best, self.trainer.network_state(), progress, self.belongs_to)
