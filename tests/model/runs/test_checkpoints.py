@@ -15,9 +15,9 @@ def _variables(seed, shapes=((2, 3), (4,), ())):
     return {f"layer/v{i}": keras.Variable(value, name=f"v{i}") for i, value in enumerate(values)}
 
 
-@pytest.mark.parametrize("best", [31.5, None])
+@pytest.mark.parametrize("best", [{"best_psnr": 31.5}, {}])
 def test_round_trip_restores_every_value_and_the_progress(tmp_path, best):
-    saved, progress = _variables(0), Progress(epoch=3, update_in_epoch=7, update=307, best_psnr=best)
+    saved, progress = _variables(0), Progress(epoch=3, update_in_epoch=7, update=307, **best)
     checkpoints.save(tmp_path / "c.npz", {"texture": saved}, progress, IDENTITY)
     target = _variables(1)
     assert checkpoints.restore(tmp_path / "c.npz", {"texture": target}, IDENTITY) == progress
