@@ -75,8 +75,8 @@ class Prepare(Section):
     max_blur: float = option("faces blurrier than this are skipped (0: sharp, 1: fully blurred)", above=0, high=1)
     beside: bool = option("use sidecar files with landmarks and masks (name.txt, .npy, .pts, name_mask.png)")
     parser: str = option(
-        "face-parsing network (.onnx, .tflite) that computes the masks; empty: in test mode the mask decoder, else and "
-        "without fit.landmarks a graph cut"
+        "face-parsing network (.onnx, .tflite) that computes the masks; empty: the mask decoder in test mode with "
+        "fit.landmarks, otherwise a graph cut"
     )
     parser_size: int = option("side of the parser's input [px]", low=16, high=2048)
     parser_mean: tuple[float, ...] = option("mean subtracted from the parser's input, RGB in [0, 1]")

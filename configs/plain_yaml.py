@@ -2,7 +2,7 @@
 
 Not accepted: anchors and aliases (a few lines of them describe a list of billions), nesting beyond `MAX_DEPTH` (the
 scanner's time grows with the square of the depth), repeated keys (PyYAML accepts them silently), and dates, which
-PyYAML would convert: here they are texts.
+PyYAML would convert (here they stay texts).
 """
 
 from typing import Any
@@ -33,7 +33,7 @@ def parse(text: str) -> Any:
 
 
 class _PlainLoader(yaml.SafeLoader):
-    """SafeLoader that rejects what the module's docstring lists, as soon as it is met."""
+    """SafeLoader that rejects what the module's docstring lists as soon as it appears."""
 
     yaml_implicit_resolvers = {  # noqa: RUF012 - PyYAML's own attribute
         first: [(tag, pattern) for tag, pattern in resolvers if tag != _TIMESTAMP]

@@ -11,7 +11,7 @@ from typing import Any
 
 from lib.errors import UserError
 
-LARGEST = 2**53  # size of the largest whole number; larger ones are no counts, and not exact as floats
+LARGEST = 2**53  # size of the largest whole number; larger ones cannot be counts, and are not exact as floats
 SEEDS = 2**32 - 1  # largest seed that NumPy's global generator accepts
 _SHOWN = 60  # characters of a wrong value in a message
 
