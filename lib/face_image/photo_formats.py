@@ -28,7 +28,7 @@ AVIF_BRANDS = (b"avif", b"avis")
 
 
 def is_photo(path: Path) -> bool:
-    """Whether a file is a photo by its suffix, or by its content if the suffix is another or missing."""
+    """True if a file is a photo by its suffix, or by its content if the suffix is another or missing."""
     suffix = path.suffix.lower()
     if suffix in READ + HEIF + RAW + OTHERS:
         return True
@@ -38,12 +38,12 @@ def is_photo(path: Path) -> bool:
 
 
 def is_heif(path: Path) -> bool:
-    """Whether a file is HEIF (.heic), by its content."""
+    """True if a file is HEIF (.heic), by its content."""
     return _brand(_start(path)) in HEIF_BRANDS
 
 
 def fault(path: Path) -> str | None:
-    """Why a photo's format is not read; None if it is."""
+    """Reason why a photo's format cannot be read; None if it can."""
     suffix = path.suffix.lower()
     if suffix in RAW:
         return f"a camera's raw file ({suffix}; export it as JPEG or TIFF)"
@@ -66,7 +66,7 @@ def register_heif() -> bool:
 
 
 def _start(path: Path) -> bytes:
-    """The first bytes of a file; empty for anything but a file."""
+    """The first bytes of a file; empty for folders and devices."""
     if not path.is_file():
         return b""
     with open(path, "rb") as stream:

@@ -99,7 +99,7 @@ def input_photos(source: str | os.PathLike, skip: str | os.PathLike | None = Non
     """The photos of an `--input`, a folder (see `photo_paths`) or one image file, and the folder they are named from.
 
     Raises:
-      UserError: the folder is missing or holds no images, or the file is no image.
+      UserError: the folder is missing or holds no images, or the file is not an image.
     """
     source = Path(source)
     if not source.is_file():

@@ -1,7 +1,7 @@
-"""Mask of a face with 468 points: a decoder's opinion on each pixel, joined with the colours of this very photo.
+"""Mask of a face with 468 points: a decoder's log odds for each pixel, joined with the photo's own colours.
 
 The decoder has learned what skin, hair, glasses and hands look like; the colours of cheeks, nose, chin and glabella,
-against those around the head, say where this face ends. Both are log odds, so they add up.
+against those around the head, show where this face ends. Both give log odds, which are added.
 """
 
 import cv2

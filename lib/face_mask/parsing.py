@@ -1,4 +1,4 @@
-"""Face masks from a face-parsing network of the user's, an ONNX or TensorFlow Lite file."""
+"""Face masks from a face-parsing network that the user supplies, an ONNX or TensorFlow Lite file."""
 
 from collections.abc import Callable
 from pathlib import Path

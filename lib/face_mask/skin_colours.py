@@ -7,7 +7,7 @@ from scipy.ndimage import gaussian_filter
 # Cells per channel, and the range (OpenCV's 8-bit Lab) that they divide; colours outside fall into the outer cells.
 CELLS = (32, 28, 28)
 LOW, HIGH = np.array([0.0, 88.0, 88.0]), np.array([256.0, 200.0, 200.0])
-# Spread of a sample over the cells: so many cells standard deviation.
+# Spread of a sample over the cells: its standard deviation, in cells.
 SPREAD = (1.3, 1.0, 1.0)
 # Weight of the uniform distribution in each histogram: unseen colours are then undecided.
 UNIFORM = 0.02

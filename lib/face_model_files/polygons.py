@@ -54,7 +54,7 @@ def _turns(before: np.ndarray, at: np.ndarray, after: np.ndarray) -> np.ndarray:
 
 
 def _convex(corners: np.ndarray) -> np.ndarray:
-    """[P] whether no corner of the polygons [P, S, 3] turns inwards."""
+    """[P] bool: polygons [P, S, 3] none of whose corners turn inwards."""
     flat = _flattened(corners)
     turns = _turns(np.roll(flat, 1, axis=1), flat, np.roll(flat, -1, axis=1))
     extent = np.square(np.ptp(flat, axis=1)).sum(axis=1, keepdims=True)
@@ -91,6 +91,6 @@ def _others(points: np.ndarray, ring: np.ndarray, place: int) -> np.ndarray:
 
 
 def _contains(triangle: np.ndarray, points: np.ndarray) -> bool:
-    """Whether a counter-clockwise triangle [3, 2] holds any of the points [K, 2], borders included."""
+    """True if a counter-clockwise triangle [3, 2] holds any of the points [K, 2], borders included."""
     sides = [_turns(triangle[k], triangle[(k + 1) % 3], points) for k in range(3)]
     return bool((np.stack(sides) >= 0).all(axis=0).any())

@@ -80,7 +80,7 @@ class Slider:
 
 
 def sliders(names: Iterable[str]) -> list[Slider]:
-    """Groups targets by name into sliders, sorted; names of targets that are no sliders must not be among them."""
+    """Groups targets by name into sliders, sorted; the names must not include targets that are not sliders."""
     left = {name for name in names if not LEFT_OUT.match(name)}
     found = []
     while left:

@@ -21,7 +21,7 @@ from lib.mesh_export.uv_chart import ChartRaster, UvChart, rasterize_chart
 SMOOTHED, FADED = 0.04, 0.12
 # Limit of the deviations from their mean that are continued: more is a shadow, a highlight, or hair inside the mask.
 LARGEST_CONTINUED = 0.25
-# The membrane is solved to this relative residual, which is below one grey level, in at most so many steps.
+# Relative residual to which the membrane is solved, below one grey level, and the largest number of steps.
 TOLERANCE, STEPS = 1e-3, 300
 
 

@@ -172,7 +172,7 @@ class _Unpickler(pickle.Unpickler):
     def persistent_load(self, identifier: Any) -> _Storage:
         kind, storage_type, key, _, count = identifier
         if kind != "storage" or not isinstance(key, str):
-            raise pickle.UnpicklingError("a reference to something else than a storage")
+            raise pickle.UnpicklingError("a reference to something other than a storage")
         return _Storage(storage_type, key, count)
 
 

@@ -1,4 +1,4 @@
-"""Orders to stop: SIGINT (Ctrl-C), SIGTERM and SIGHUP end a run with its work saved and advice on how to go on."""
+"""Orders to stop: SIGINT (Ctrl-C), SIGTERM and SIGHUP end a run with its work saved and advice on how to continue."""
 
 import contextlib
 import signal
@@ -15,7 +15,7 @@ class Interrupted(KeyboardInterrupt):
     """The process was told to stop.
 
     Attributes:
-      advice: how to go on, in one line; empty if unknown.
+      advice: how to continue, in one line; empty if unknown.
       number: number of the signal.
     """
 
@@ -40,7 +40,7 @@ def advised(advice: Callable[[], str]) -> Iterator[None]:
     """Context manager that adds advice to an interruption without any.
 
     Args:
-      advice: called after the interruption; returns how to go on.
+      advice: called after the interruption; returns how to continue.
 
     Raises:
       Interrupted: in place of a KeyboardInterrupt.

@@ -2,7 +2,7 @@
 
 In an image with y down, (right eye - left eye) x (mouth - eyes) is positive for every face that is seen from the front,
 however it is turned. Exchanged sides, y up and exchanged coordinates all make it negative. The direction from the eyes
-to the mouth, which is down on almost every photo, tells them apart.
+to the mouth, which is down on almost every photo, distinguishes the three.
 """
 
 import numpy as np
@@ -32,7 +32,7 @@ def in_pixels(points: np.ndarray, size: tuple[int, int]) -> tuple[np.ndarray, st
     """
     if np.abs(points).max() > LARGEST_SHARE:
         return points, ""
-    return points * size[::-1], "landmarks are shares of the photo's size, taken as such"
+    return points * size[::-1], "landmarks were shares of the photo's size; converted them to pixels"
 
 
 def in_order(points: np.ndarray, size: tuple[int, int]) -> tuple[np.ndarray, str]:

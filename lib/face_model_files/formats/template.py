@@ -91,7 +91,7 @@ def load_template(folder: Path, source: FaceModel) -> FaceModel:
 
 @dataclass(frozen=True)
 class _Surface:
-    """What a template's polygons use.
+    """Vertices and triangles that a template's polygons use.
 
     Attributes:
       vertices: [N] numbers of the used vertices in the file.

@@ -66,7 +66,7 @@ def _cleared(
 
 
 def penetration(points: np.ndarray, centre: np.ndarray, radius: float) -> tuple[np.ndarray, np.ndarray]:
-    """How far points [P, 3] lie below the clearance over an eyeball and its cornea, and the directions outwards."""
+    """Depth [P] of points [P, 3] below the clearance over an eyeball and its cornea, and the directions outwards."""
     offset = points - centre
     distance = np.linalg.norm(offset, axis=1)
     outward = offset / distance[:, None]

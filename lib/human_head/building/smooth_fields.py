@@ -15,7 +15,7 @@ CALM = (14.0, 24.0)
 
 @dataclass(frozen=True)
 class FieldPlaces:
-    """Where fields are evaluated, millimetres.
+    """Places at which fields are evaluated, millimetres.
 
     Attributes:
       points: [V, 3], x from the plane of symmetry; points that move as one, as on an eyeball, share a place.

@@ -151,7 +151,7 @@ _TONES = {"african": (0.14, 0.56), "asian": (0.36, 0.78), "caucasian": (0.42, 0.
 
 @dataclass(frozen=True)
 class _Traits:
-    """What shape and appearance of a person have in common: coefficients [Ki], age 0 to 1, sex, range of skin tones."""
+    """Traits that a person's shape and appearance share: coefficients [Ki], age 0 to 1, sex, range of skin tones."""
 
     identity: np.ndarray
     age: float
