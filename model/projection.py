@@ -30,7 +30,7 @@ class SampledColours(TensorStructure):
 
     Attributes:
       colour: [B, N, 3] RGB in [0, 1] at the projected vertices, hidden ones included.
-      visibility: [B, N, 1] in [0, 1], 0 where the pixel shows something else than the vertex.
+      visibility: [B, N, 1] in [0, 1], 0 where the pixel shows something other than the vertex.
     """
 
     colour: tf.Tensor

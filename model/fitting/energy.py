@@ -15,7 +15,7 @@ from lib.tensor_structure import TensorStructure
 # albedo; without the second, a tanned face would become a pale one in orange light.
 LIGHT_SIGMA = (0.4,) + (0.35,) * 3 + (0.2,) * 5
 LIGHT_COLOUR_SIGMA = (0.12,) + (0.08,) * 3 + (0.04,) * 5
-# Landmarks farther off than so many standard deviations count with their distance, not with its square.
+# Landmarks farther off than this many standard deviations count with their distance, not with its square.
 LANDMARK_REACH = 3.0
 # Standard deviation of one-sided expressions in their impossible direction.
 PUSHING_SIGMA = 0.3

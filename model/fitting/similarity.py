@@ -9,7 +9,7 @@ _RANK = 1e-5
 
 
 class Similarity:
-    """How identity coefficients scale, shift and turn the front of the face.
+    """Scaling, shift and rotation of the front of the face by identity coefficients.
 
     The displacements that identities make are projected onto those of a small similarity of the mean face (scale,
     shift, turn about its middle: seven fields), by least squares over the front's vertices.

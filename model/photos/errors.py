@@ -1,4 +1,4 @@
-"""The barrier around the work on one photo: whatever goes wrong there is named, and the other photos go on."""
+"""The barrier around the work on one photo: any fault in it is reported, and the other photos continue."""
 
 import contextlib
 import traceback
@@ -17,7 +17,7 @@ _EXPLAINED = (UserError, ValueError, ArithmeticError, OSError)
 def photo_barrier(fail: Callable[[Exception], None]) -> Iterator[None]:
     """Context manager for the work on one photo; an exception in it is passed to `fail` and goes no further.
 
-    Passed on are only what no other photo would escape: an interruption and a full disk. Set-up that serves all photos
+    Only what would stop every photo is raised again: an interruption and a full disk. Set-up that serves all photos
     must stay outside the block, so that its faults end the run.
 
     Args:

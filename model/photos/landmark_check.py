@@ -15,7 +15,7 @@ MOST = 3.0
 
 
 class LandmarkCheck:
-    """Refuses landmarks in an unknown order, or of something else than a face.
+    """Refuses landmarks that are in an unknown order or not those of a face.
 
     Args:
       face_model: the model that must meet the landmarks.

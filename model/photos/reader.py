@@ -37,7 +37,7 @@ class AlignedPhoto:
       face: the detection, in pixels of the photo.
       alignment: the crop, its points, and the transform to the photo.
       alpha: [H, W] float32 mask of the crop if one was supplied with the photo, else None.
-      turns: the photo was turned by so many quarters, counter-clockwise; everything else refers to the turned photo.
+      turns: quarter turns, counter-clockwise, that made the photo upright; everything else refers to the turned photo.
       remark: what was changed in the photo or its landmarks, for the user; empty if nothing was.
     """
 

@@ -82,7 +82,7 @@ def prepare_folder(config: schema.Config, source: Path, output: Path) -> dict[st
     except KeyboardInterrupt as error:
         _write_tables(output, config, source, [records[photo] for photo in photos if photo in records])
         advice = (
-            f"{len(records)} of {len(photos)} photos are prepared in {output}; the same command goes on with the others"
+            f"{len(records)} of {len(photos)} photos are prepared in {output}; the same command prepares the others"
         )
         raise Interrupted(advice, getattr(error, "number", signal.SIGINT)) from error
     ordered = [records[photo] for photo in photos]
@@ -131,7 +131,7 @@ def _without_deleted(record: dict, crops: Path) -> dict:
 def _lost(jobs: list) -> str:
     return (
         "preparing must keep its processes, got one killed (too little memory? use --workers 1 and repeat the command; "
-        f"it goes on where it stopped) at one of {', '.join(job.photo for job in jobs)}"
+        f"it continues where it stopped) at one of {', '.join(job.photo for job in jobs)}"
     )
 
 

@@ -53,7 +53,7 @@ def augment(
     batch, height, width = faces.shape[0], faces.shape[1], faces.shape[2]
     faces = tf.cast(faces, tf.float32) / 255.0
     rgb, alpha = faces[..., :3], faces[..., 3:]
-    # Another picture of the batch serves as background and occluder, upside down so that it is no second face.
+    # Another picture of the batch serves as background and occluder, upside down so that it is not a second face.
     other = tf.reverse(tf.roll(rgb, 1, axis=0), axis=[1])
 
     replaced = _uniform(keys, [batch, 1, 1, 1]) < background

@@ -171,7 +171,7 @@ def run_updates(task: PretrainingTask, config: schema.Config, checkpoint: Path, 
                 checkpoints.save(checkpoint, task.state, progress, belongs_to)
                 tqdm.write(_line(task.name, progress.update, terms), file=sys.stderr)
             if stop.requested:
-                raise stop.interruption(f"{checkpoint} is saved; the same command goes on from it")
+                raise stop.interruption(f"{checkpoint} is saved; the same command continues from it")
     return progress.seconds
 
 

@@ -16,8 +16,8 @@ def reconstruct_carefully(
     """`FaceGCN.__call__`, but the albedo is guessed by the network where the photo is read near an outline.
 
     Mask and outline are right to a pixel or two. Hair and background that are read there hardly show in the photo's
-    view, but as dark smears when the face turns. The appearance, which reproduces the photo, uses every visible vertex.
-    A network with one texture has no albedo of its own, so its result is unchanged.
+    view, but become dark smears when the face turns. The appearance, which reproduces the photo, uses every visible
+    vertex. A network with one texture has no albedo of its own, so its result is unchanged.
 
     Args:
       face_gcn: face model, camera and texture network.

@@ -1,4 +1,4 @@
-"""Check of an output folder: files of an earlier run are replaced, files of anybody else are not."""
+"""Check of an output folder: a run replaces the files of an earlier run, and no others."""
 
 import json
 from collections.abc import Callable

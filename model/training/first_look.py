@@ -1,4 +1,4 @@
-"""A look at some training crops before the first update: bad data is noticed before it costs hours."""
+"""Examination of some training crops before the first update, so that bad data does not cost hours."""
 
 import sys
 from collections import defaultdict
@@ -16,7 +16,7 @@ from lib.records.crop_faults import crop_fault
 from model.input_pipeline.batches import CropBatch
 from model.training.trainer import PosedBatch, TextureTrainer
 
-CROPS = 16  # number of crops that are looked at
+CROPS = 16  # number of crops to examine
 SHEET = "first_crops.png"
 # Share of the mask that the regressed face covers, and of the face that the mask covers, below which a crop is bad.
 # Masks of good crops cover 0.6 to 0.95 of the face: hair, hands and glasses are left out.
@@ -43,12 +43,12 @@ def look(
       trainer: poses the faces.
       batches_of: yields batches of the given records and size.
       indices: the training crops, at least `batch_size`.
-      batch_size: of the training, so that its compiled functions serve here, too.
+      batch_size: that of the training, so that its compiled functions are used here, too.
       names: of all records.
       folder: the run's folder, receives `SHEET`: photo, mask, coarse face over the photo.
 
     Raises:
-      UserError: in none of the crops the mask shows any of the face, so that there is nothing to learn.
+      UserError: no crop's mask shows any of the face, so there is nothing to learn.
     """
     count = max(min(CROPS, len(indices)) // batch_size, 1) * batch_size
     chosen = [indices[i] for i in np.linspace(0, len(indices) - 1, count).astype(int)]
@@ -68,12 +68,12 @@ def look(
     if unseen == len(chosen):
         raise UserError(
             f"{folder / SHEET}: the masks of the training crops must show the face, got none that does in {unseen} "
-            "crops (alpha must be 255 on the face and 0 elsewhere, and the face where --mode prepare puts it)"
+            "crops (alpha must be 255 on the face and 0 elsewhere, and the face must be where --mode prepare puts it)"
         )
 
 
 def crop_faults(posed: PosedBatch, row: int) -> list[str]:
-    """What looks wrong with a crop of a batch and its regressed face; empty if nothing does."""
+    """Probable faults of a crop of a batch and of its regressed face; empty if there are none."""
     crop = np.asarray(posed.crop[row])
     fault = crop_fault(to_bytes(crop))
     found = [] if fault is None else [fault]

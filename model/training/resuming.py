@@ -11,8 +11,8 @@ from lib.errors import UserError
 
 # Options that do not change a run: they name it, or select what is shown.
 _FREE = ("train.restore", "train.suffix", "train.samples")
-# Options that a run may change on its way, which is said: to train longer, or to go on after a loss that is not finite.
-# The others (seed, batch size, schedule, ...) determine the order of the crops or give the progress its meaning.
+# Options that a resumed run may change, to train longer or to continue after a loss that was not finite; changes are
+# printed. The others (seed, batch size, schedule, ...) determine the order of the crops or the meaning of the progress.
 _CHANGEABLE = (
     "train.epochs", "train.eval_every", "train.learning_rate", "train.clip_norm", "gan.adversarial", "gan.penalty",
     "gan.learning_rate",
@@ -31,7 +31,7 @@ def run_options(config: schema.Config) -> dict[str, Any]:
 
 
 def compare_options(config: schema.Config, earlier: Mapping[str, Any] | None, checkpoint: Path) -> None:
-    """Prints what a resumed run changes.
+    """Prints the options that a resumed run changes.
 
     Args:
       config: the effective configuration.
@@ -39,10 +39,10 @@ def compare_options(config: schema.Config, earlier: Mapping[str, Any] | None, ch
       checkpoint: the file, for messages.
 
     Raises:
-      UserError: an option differs that a run cannot change on its way.
+      UserError: an option differs that a resumed run must not change.
     """
     if earlier is None:
-        print(f"{checkpoint}: of an earlier version, which did not note its options: they are not compared")
+        print(f"{checkpoint}: written by an earlier version, without its options, which are therefore not compared")
         return
     differing = {key: value for key, value in run_options(config).items() if key in earlier and earlier[key] != value}
     for key, value in differing.items():
@@ -52,4 +52,4 @@ def compare_options(config: schema.Config, earlier: Mapping[str, Any] | None, ch
                 f"value, or train without --restore; {checkpoint})"
             )
     for key, value in differing.items():
-        print(f"going on with {key} {value} (so far {earlier[key]})", file=sys.stderr)
+        print(f"continuing with {key} {value} (so far {earlier[key]})", file=sys.stderr)

@@ -62,15 +62,15 @@ class RunFolder:
             if path.is_file():
                 aside = path.with_suffix(".previous.npz")
                 path.replace(aside)
-                print(f"{aside}: the earlier run's (with --restore it would have gone on)")
+                print(f"{aside}: the earlier run's checkpoint (--restore would have continued from it)")
 
     def _compare(self, earlier: Mapping[str, Any] | None) -> None:
         compare_options(self.config, earlier, self.latest)
 
     def advice(self) -> str:
-        """How to go on after an interruption, true at every moment after `begin`."""
+        """Advice on how to continue after an interruption; valid at any time after `begin`."""
         if self.latest.is_file():
-            return f"{self.latest} is saved; the same command with --restore goes on from it"
+            return f"{self.latest} is saved; the same command with --restore continues from it"
         return "no checkpoint was written yet; the same command starts again"
 
     def stop_if_told(self, stop: DeferredStop, progress: Progress) -> None:

@@ -234,7 +234,8 @@ def test_a_run_told_to_stop_saves_and_goes_on_to_the_same_weights(root, finished
         with pytest.raises(Interrupted) as caught:
             training.train(configuration(root, **FULL), tmp_path)
     assert caught.value.number == number
-    assert caught.value.advice == f"{tmp_path / 'latest.npz'} is saved; the same command with --restore goes on from it"
+    latest = tmp_path / "latest.npz"
+    assert caught.value.advice == f"{latest} is saved; the same command with --restore continues from it"
     header, _ = headed_npz.read(tmp_path / "latest.npz")
     assert header["progress"]["update"] == 2, "no update is lost"
     assert not (tmp_path / ".lock").exists()
@@ -285,9 +286,9 @@ def test_a_restored_run_keeps_its_order_and_says_what_else_changes(root, changes
     compare_options(config, json.loads(json.dumps(earlier)), path)
     said = capsys.readouterr().err
     for key in ("train.epochs 3", "train.learning_rate 0.0001", "loss.identity 0.5"):
-        assert (f"going on with {key} (so far " in said) == ("train__epochs" in changes)
+        assert (f"continuing with {key} (so far " in said) == ("train__epochs" in changes)
     compare_options(config, None, path)
-    assert "of an earlier version" in capsys.readouterr().out
+    assert "by an earlier version" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("key", ["records", "split"])
