@@ -58,7 +58,7 @@ def commands(page: Path) -> list[str]:
 
 
 def anchors(page: Path) -> set[str]:
-    """What a link may name behind #: GitHub's slugs of the headings."""
+    """Anchors that a link may name after #: GitHub's slugs of the headings."""
     titles = re.findall(r"^#+ (.+)$", prose(text_of(page)), re.MULTILINE)
     return {re.sub(r"[^\w\- ]", "", title.replace("`", "").lower()).replace(" ", "-") for title in titles}
 

@@ -129,7 +129,7 @@ def test_the_package_holds_the_files_that_are_not_python():
 
 
 def resolves(dotted: str) -> bool:
-    """Whether a dotted name is a module, or an attribute of one."""
+    """True if a dotted name is a module, or an attribute of one."""
     try:
         pkgutil.resolve_name(dotted)
     except (ImportError, AttributeError):

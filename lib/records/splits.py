@@ -109,7 +109,7 @@ def load_split(folder: Path, names: Iterable[str]) -> dict[str, list[str]]:
     if foreign := [name for name in seen if name not in records]:
         raise _foreign(
             split_path(folder, seen[foreign[0]]),
-            f"it lists '{printable(foreign[0])}', which is no record ({len(foreign)} such names)",
+            f"it lists '{printable(foreign[0])}', which is not a record ({len(foreign)} such names)",
         )
     if len(seen) < len(records):
         missing = min(records - seen.keys())

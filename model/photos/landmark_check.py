@@ -43,6 +43,6 @@ class LandmarkCheck:
         if not residual <= MOST:
             raise Unusable(
                 FAULT,
-                f"{face.given}: points must lie as on a face, at most {MOST:g} px of 224 off, got {residual:.1f} "
+                f"{face.given}: points must fit a face to {MOST:g} px of 224, got {residual:.1f} px "
                 f"(in another order? {ORDER})",
             )

@@ -133,7 +133,7 @@ class PhotoReader:
         """Crops and aligns a face of a photo, uint8 [H, W, 3 or 4].
 
         Raises:
-          Unusable: given landmarks do not lie as on a face.
+          Unusable: given landmarks do not fit a face.
         """
         alignment = align(photo, face.points, self._template, self.crop_size)
         if face.given:

@@ -44,5 +44,5 @@ def check_replaceable(output: Path) -> None:
             content = stream.read(None if name in ("summary.json", "failed.txt") else _START)
         if content and not is_own(content):
             raise UserError(
-                f"{path}: must be of an earlier run to be replaced, got another file (choose another --output)"
+                f"{path}: must be an earlier run's file to be replaced, got another one (choose another --output)"
             )

@@ -1,4 +1,4 @@
-"""What every refusal of a program must look like."""
+"""Form of every refusal of a program."""
 
 from configs import flags
 

@@ -1,4 +1,4 @@
-"""Which options of the configuration the program's source reads, followed through names and calls."""
+"""Options of the configuration that the program's source reads, followed through names and calls."""
 
 import ast
 from collections.abc import Iterable

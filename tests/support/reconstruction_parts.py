@@ -1,4 +1,4 @@
-"""What tests of whole reconstructions start from: small components; nothing trained."""
+"""Small, untrained components for tests of whole reconstructions."""
 
 from types import SimpleNamespace
 

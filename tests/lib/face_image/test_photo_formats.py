@@ -1,4 +1,4 @@
-"""Which files of a folder are photos."""
+"""Recognition of the photos among the files of a folder."""
 
 import numpy as np
 import pytest

@@ -34,7 +34,7 @@ def painted(points, generator, fringe=0):
 
 
 def decoded(mask, square, strength=4.0):
-    """What a decoder that sees `mask` would say."""
+    """Log odds of a decoder that sees `mask`."""
     seen = square.cut(np.repeat(mask[..., None].astype(np.uint8) * 255, 3, -1), 96)[..., 0] / 255
     return ((seen - 0.5) * 2 * strength).astype(np.float32)
 

@@ -29,7 +29,7 @@ def built_in() -> FaceModel:
 
 @pytest.fixture(autouse=True)
 def small_source(built_in, monkeypatch):
-    """What a model lacks comes from the small built-in model, which is made in a second."""
+    """Missing parts come from the small built-in model, which is made in a second."""
     monkeypatch.setattr(published, "load_built_in", lambda cache_dir: built_in)
 
 

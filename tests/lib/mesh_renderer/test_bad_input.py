@@ -1,4 +1,4 @@
-"""What the rasteriser refuses, and what it must not draw."""
+"""Input that the rasteriser refuses, and triangles that it must not draw."""
 
 import numpy as np
 import pytest

@@ -125,7 +125,7 @@ def test_a_split_of_an_earlier_version_is_read_if_it_is_complete(tmp_path):
 
 def test_a_split_of_other_records_is_refused(tmp_path):
     _, everyone = saved(tmp_path)
-    with pytest.raises(UserError, match=r"to the record file, it lists 'face_0000.*, which is no record"):
+    with pytest.raises(UserError, match=r"to the record file, it lists 'face_0000.*, which is not a record"):
         load_split(tmp_path, everyone[:-3])
     with pytest.raises(UserError, match=r"does not belong to the record file, 2 records are in no part, first 'new_1'"):
         load_split(tmp_path, [*everyone, "new_1", "new_2"])

@@ -1,4 +1,4 @@
-"""Where the 468 points of a face model come from: shipped, kept under the model's fingerprint, or found on renders."""
+"""Sources of a face model's 468 points: shipped, kept under the model's fingerprint, or found on renders."""
 
 import dataclasses
 

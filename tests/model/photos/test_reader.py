@@ -112,13 +112,13 @@ def test_five_points_that_are_no_face_are_refused(tmp_path, reader, points):
 def test_68_points_in_another_order_are_refused(tmp_path, reader, sixty_eight):
     other = sixty_eight.copy()
     other[:27] = sixty_eight[26::-1]  # brows first; the five points are right
-    with pytest.raises(Unusable, match=r"p\.npy: points must lie as on a face"):
+    with pytest.raises(Unusable, match=r"p\.npy: points must fit a face"):
         reader.read(beside(tmp_path, other))
 
 
 @pytest.mark.parametrize("most", [1, None])
 def test_each_pass_of_the_detector_counts(monkeypatch, most):
-    """What only the pass over large faces finds is among all faces as well."""
+    """Faces that only the pass over large faces finds are among all faces as well."""
 
     def face(x, side, confidence):
         return detection.Face(np.array([x, 0.0, side, side]), FIVE, confidence)

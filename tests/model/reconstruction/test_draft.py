@@ -1,4 +1,4 @@
-"""What a fit is given of a photo: landmarks that users gave, that the network found, that the regressor guesses."""
+"""Targets of a fit: landmarks that users gave, that the network found, that the regressor guesses."""
 
 import dataclasses
 

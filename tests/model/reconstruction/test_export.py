@@ -127,7 +127,7 @@ def psnr(picture: np.ndarray, result) -> float:
 
 
 def contrast(picture: np.ndarray) -> float:
-    """How strongly the lines show on the cheek, relative to its brightness."""
+    """Strength of the lines on the cheek, relative to its brightness."""
     cheek = picture[CHEEK].mean(axis=-1)
     return float((cheek * lines()[CHEEK[1]]).mean() / cheek.mean())
 

@@ -1,4 +1,4 @@
-"""Files of an earlier run are replaced, files of anybody else are not."""
+"""A run replaces the files of an earlier run, and no others."""
 
 import pytest
 
@@ -35,5 +35,5 @@ def test_another_file_is_named(tmp_path, name):
     for own, content in OWN.items():
         (tmp_path / own).write_bytes(content)
     (tmp_path / name).write_bytes(FOREIGN[name])
-    with pytest.raises(UserError, match=f"{name}: must be of an earlier run to be replaced"):
+    with pytest.raises(UserError, match=f"{name}: must be an earlier run's file to be replaced"):
         check_replaceable(tmp_path)

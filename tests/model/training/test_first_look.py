@@ -1,4 +1,4 @@
-"""What the look at the first crops finds in good and in bad ones."""
+"""Examination of the first crops: good ones pass, bad ones are named."""
 
 from types import SimpleNamespace
 

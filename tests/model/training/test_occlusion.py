@@ -19,7 +19,7 @@ def test_the_share_of_faces_and_equal_seeds():
 
 
 def test_parts_are_sides_or_discs():
-    """What a plane or a ball cuts off hangs together, unlike single vertices drawn at random."""
+    """Parts cut off by a plane or a ball are connected, unlike single vertices drawn at random."""
     points = POINTS.numpy()
     sides = discs = 0
     for face in unoccluded_vertices(POINTS, 200, tf.constant([5, 6]), 1.0).numpy()[..., 0]:

@@ -1,4 +1,4 @@
-"""What tests of main.py's command line share."""
+"""Helpers that the tests of main.py's command line share."""
 
 import sys
 import types
