@@ -210,7 +210,7 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
 
 def console() -> int:
     """Console entry point: reports an error as one line and an exit code."""
-    return flags.run(main, "--mode train resumes with --restore, --mode prepare and pretrain with the same command")
+    return flags.run(main, "--mode train resumes with --restore; prepare, pretrain and masks with the same command")
 
 
 if __name__ == "__main__":

@@ -65,7 +65,7 @@ def train(config: schema.Config, run_dir: Path, encoded: EncodedFaces | None = N
         pipeline = load_pipeline(config)
         batches_of = _crop_reader(pipeline, records, training + held_out, encoded)
         trainer = TextureTrainer(pipeline)
-        if not config.train.restore:  # a resumed run was looked at when it began
+        if not config.train.restore:  # a resumed run was examined when it began
             read = functools.partial(batches_of, workers=config.workers, buffer_size=config.data.buffer_size)
             look(trainer, read, training, config.train.batch_size, records.names, run_dir)
         belongs_to = pipeline.signature() | {"records": records.fingerprint, "split": split_hash(split)}
