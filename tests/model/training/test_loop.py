@@ -90,7 +90,7 @@ def test_a_run_leaves_what_it_promises(root, finished):
 
 def test_a_killed_run_goes_on_to_the_same_weights(root, finished, tmp_path, monkeypatch):
     def kill(self, terms, update):
-        if update == 4:
+        if update == 2:  # before the first validation, with no best state yet
             raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
@@ -222,27 +222,22 @@ def test_the_plan_reads_every_crop_once_an_epoch_in_another_order_each(root):
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_a_run_told_to_stop_saves_and_goes_on_to_the_same_weights(root, finished, tmp_path, monkeypatch, number):
+def test_a_run_told_to_stop_saves_and_says_how_to_go_on(root, tmp_path, monkeypatch, number):
     def told(self, terms, update):
         if update == 2:
             os.kill(os.getpid(), number)
 
     if signal.getsignal(number) == signal.SIG_IGN:  # as in a background job
         pytest.skip(f"signal {number} is ignored here")
-    with monkeypatch.context() as patch:
-        patch.setattr(RunLog, "training", told)
-        with pytest.raises(Interrupted) as caught:
-            training.train(configuration(root, **FULL), tmp_path)
+    monkeypatch.setattr(RunLog, "training", told)
+    with pytest.raises(Interrupted) as caught:
+        training.train(configuration(root), tmp_path)
     assert caught.value.number == number
     latest = tmp_path / "latest.npz"
     assert caught.value.advice == f"{latest} is saved; the same command with --restore continues from it"
     header, _ = headed_npz.read(tmp_path / "latest.npz")
     assert header["progress"]["update"] == 2, "no update is lost"
     assert not (tmp_path / ".lock").exists()
-    if number == signal.SIGTERM:
-        training.train(configuration(root, train__restore=True, **FULL), tmp_path)
-        for a, b in zip(weights_of(finished[0] / "latest.npz"), weights_of(tmp_path / "latest.npz"), strict=True):
-            np.testing.assert_allclose(b, a, rtol=1e-4, atol=1e-6)
 
 
 def test_a_second_run_of_one_name_is_refused(root, tmp_path):
