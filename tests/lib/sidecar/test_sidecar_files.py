@@ -33,7 +33,7 @@ def test_five_lines(photo, separator, place):
     [
         (lambda p: p, ""),
         (lambda p: p[[1, 0, 2, 4, 3]], "a.b.txt: landmarks had left and right exchanged"),
-        (lambda p: p / (100, 120), "a.b.txt: landmarks are shares"),
+        (lambda p: p / (100, 120), "a.b.txt: landmarks were shares"),
     ],
 )
 def test_what_was_changed_is_said(photo, spoil, remark):
