@@ -123,6 +123,7 @@ class Pretrain(Section):
     vertices: int = option("number of vertices used for the direct terms", low=3)
     coefficients: float = option("weight, direct: coefficient error", low=0)
     landmarks: float = option("weight, direct: landmark distance [unit: 20 px at 224 px]", low=0)
+    dense: float = option("weight, direct: distance of the vertices in the image [unit: 20 px at 224 px]", low=0)
     turned: float = option("weight, direct: distance of rotated vertices, without translation [dm]", low=0)
     rotation: float = option("weight, direct: angle between the rotations [radians]", low=0)
     translation: float = option("weight, direct: distance of the translations [dm]", low=0)

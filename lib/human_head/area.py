@@ -16,6 +16,7 @@ _EXTENT = {"face": (92.0, 97.0, -93.0), "ears": (128.0, 104.0, -98.0)}
 _AXIS = 0.80  # dm behind the eyes
 _SLOPE = 0.45  # of the border under the jaw, upwards to the back
 _SMOOTHING = 12  # rounds in which quads at the border follow the majority of their neighbours
+_BORDER_SMOOTHING = 8  # rounds in which vertices of the border move towards their neighbours along it
 
 
 def seen_quads(head: HumanHead) -> np.ndarray:
@@ -62,6 +63,33 @@ def in_area(head: HumanHead, area: str, quads: np.ndarray, shape: np.ndarray, ea
     pieces = scipy.sparse.csgraph.connected_components(beside[kept][:, kept], directed=False)[1]
     kept[np.flatnonzero(kept)[pieces != np.bincount(pieces).argmax()]] = False
     return kept
+
+
+def smooth_border(quads: np.ndarray, kept: np.ndarray, corners: np.ndarray) -> scipy.sparse.csr_matrix:
+    """[N, N] matrix that straightens the border an area was cut along, and leaves all other vertices where they are.
+
+    Quads are cut in steps, so that the border would be a saw. The edges of holes that the whole mesh has stay.
+
+    Args:
+      quads: [Q, 4] the whole mesh; kept: [Q] bool, the quads of the area.
+      corners: [Q, 4] the same quads over the N vertices to move: of the mesh itself or of its texture chart.
+    """
+    edges = np.sort(np.stack([quads, np.roll(quads, -1, axis=1)], axis=2).reshape(-1, 2), axis=1)
+    _, edge = np.unique(edges, axis=0, return_inverse=True)
+    edge = edge.ravel()
+    sides, kept_sides = np.bincount(edge), np.bincount(edge, np.repeat(kept, 4))
+    cut = np.repeat(kept, 4) & ((sides == 2) & (kept_sides == 1))[edge]
+    count = int(corners.max()) + 1
+    ends = np.stack([corners, np.roll(corners, -1, axis=1)], axis=2).reshape(-1, 2)[cut]
+    along = scipy.sparse.coo_matrix((np.ones(len(ends)), (ends[:, 0], ends[:, 1])), (count, count))
+    along = (along + along.T).tocsr()
+    # Where the border ends at a seam of the chart, or touches itself, it stays.
+    moves = np.asarray(along.sum(axis=1)).ravel() == 2
+    step = scipy.sparse.diags(np.where(moves, 0.25, 0.0)) @ along + scipy.sparse.diags(np.where(moves, 0.5, 1.0))
+    result = scipy.sparse.identity(count, format="csr")
+    for _ in range(_BORDER_SMOOTHING):
+        result = step @ result
+    return result.tocsr()
 
 
 def _neighbours(quads: np.ndarray) -> scipy.sparse.csr_matrix:

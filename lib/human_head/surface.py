@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 import scipy.sparse
 
-from lib.human_head.area import in_area, seen_quads
+from lib.human_head.area import in_area, seen_quads, smooth_border
 from lib.human_head.chart import above_row, components, fitted, in_cell, upright
 from lib.human_head.parts import (
     EYES,
@@ -133,6 +133,8 @@ def _skin(head: HumanHead, area: str, level: int) -> tuple[_Part, np.ndarray]:
         quads, chart_quads, kept = step.quads, chart_step.quads, np.repeat(kept, 4)
     kept &= in_area(head, area, quads, position @ head.mean, (flat @ head.masks["ears"])[chart_quads].mean(axis=1))
     kept &= kept[_images(quads, mirror)]
+    position = smooth_border(quads, kept, quads) @ position
+    flat = smooth_border(quads, kept, chart_quads) @ flat
     # A vertex on a seam of the chart becomes one vertex on each side.
     pairs, corner = np.unique(quads.astype(np.int64) * flat.shape[0] + chart_quads, return_inverse=True)
     corner = corner.reshape(quads.shape)

@@ -30,7 +30,7 @@ class DirectSupervision:
 
     Args:
       face_model: the model of the coefficients.
-      camera: projects the landmarks.
+      camera: projects the landmarks and vertices.
       vertices: number of vertices to compare, at even steps through those of the face's front.
     """
 
@@ -51,15 +51,14 @@ class DirectSupervision:
     def landmarks(self, coefficients: tf.Tensor) -> tf.Tensor:
         """Landmarks [B, 68, 2], in pixels, of faces with coefficients [B, K]."""
         parts = self.layout.split(coefficients)
-        return self._project(parts, _turned(parts, self._shape(parts)))
+        return self._project(parts, _turned(parts, self._shape(parts)))[:, : self.marks]
 
     def __call__(self, predicted: tf.Tensor, truth: tf.Tensor) -> dict[str, tf.Tensor]:
         """Unweighted direct terms of predicted coefficients [B, K] against the true ones [B, K]."""
         ours, theirs = self.layout.split(predicted), self.layout.split(truth)
         our_shape, their_shape = self._shape(ours), self._shape(theirs)
         our_turned, their_turned = _turned(ours, our_shape), _turned(theirs, their_shape)
-        our_points = self._project(ours, our_turned)
-        their_points = self._project(theirs, their_turned)
+        off = safe_norm(self._project(ours, our_turned) - self._project(theirs, their_turned))
         unit = LANDMARK_UNIT * self.camera.image_size[0] / REFERENCE_SIZE
         # Light is compared on the normals of the true pose, because other terms already measure errors of the pose.
         normals = tf.matmul(self.normals, rotation_matrix(theirs.angles))
@@ -70,7 +69,8 @@ class DirectSupervision:
                 for group, spread in SPREAD.items()
                 if getattr(ours, group).shape[-1]
             ),
-            "landmarks": tf.reduce_mean(safe_norm(our_points - their_points)) / unit,
+            "landmarks": tf.reduce_mean(off[:, : self.marks]) / unit,
+            "dense": tf.reduce_mean(off[:, self.marks :]) / unit,
             # Without translation: its depth component, which a photo hardly shows, would drown errors of rotation.
             "turned": tf.reduce_mean(safe_norm(our_turned - their_turned)),
             # Rotation also has a separate term, because in "turned" the larger errors of shape hide it.
@@ -86,7 +86,7 @@ class DirectSupervision:
         return self.mean_shape + tf.reshape(offsets, [-1, self.mean_shape.shape[0], 3])
 
     def _project(self, parts: Coefficients, turned: tf.Tensor) -> tf.Tensor:
-        return self.camera.project(turned[:, : self.marks] + parts.translation[:, None, :])
+        return self.camera.project(turned + parts.translation[:, None, :])
 
 
 def rotation_distance(ours: tf.Tensor, theirs: tf.Tensor) -> tf.Tensor:

@@ -19,7 +19,7 @@ from model.pretraining.task import build_optimizer
 from model.weights.resnet_weights import initialise
 
 # Direct terms; each has a weight of the same name in the configuration's section `pretrain`.
-DIRECT = ("coefficients", "landmarks", "turned", "rotation", "translation", "canonical", "albedo", "light")
+DIRECT = ("coefficients", "landmarks", "dense", "turned", "rotation", "translation", "canonical", "albedo", "light")
 
 
 class RegressorTask:

@@ -45,6 +45,29 @@ def test_face_has_about_ten_thousand_vertices(surface, mean):
     np.testing.assert_array_equal(surface.mirror[surface.mirror], np.arange(len(mean)))
 
 
+@pytest.mark.parametrize("area", ["face", "ears"])
+def test_the_border_of_an_area_is_no_saw(head, area):
+    """Over the forehead, where the quads are cut across, the border turns by a few degrees from edge to edge."""
+    surface = build_surface(head, area)
+    shape = surface.mean(head.mean)
+    edges = np.sort(np.concatenate([surface.triangles[:, [i, (i + 1) % 3]] for i in range(3)]), axis=1)
+    border, count = np.unique(edges, axis=0, return_counts=True)
+    border = border[count == 1]
+    top = shape[:, 1] > shape[surface.landmarks[19:25], 1].max() + 0.3
+    border = border[top[border].all(axis=1)]
+    following = {}
+    for a, b in np.concatenate([border, border[:, ::-1]]).tolist():
+        following.setdefault(a, []).append(b)
+    turns = []
+    for middle, ends in following.items():
+        if len(ends) == 2:
+            first, second = shape[middle] - shape[ends[0]], shape[ends[1]] - shape[middle]
+            cosine = first @ second / np.linalg.norm(first) / np.linalg.norm(second)
+            turns.append(np.degrees(np.arccos(np.clip(cosine, -1, 1))))
+    assert len(turns) > 40
+    assert np.mean(turns) < 15
+
+
 @pytest.fixture(scope="module")
 def adults(head, surface, mean):
     """Landmarks [n, 68, 3] in millimetres of random adults, and whether they are men."""

@@ -24,7 +24,7 @@ def test_gradients_of_the_direct_terms_are_those_of_finite_differences():
         setattr(direct, name, tf.cast(getattr(direct, name), tf.float64))
     truth = tf.constant(coefficients(2))
     names = sorted(direct(truth, truth))
-    assert len(names) == 8
+    assert len(names) == 9
     for name in names:
         assert_gradient(lambda predicted, name=name: direct(predicted, truth)[name], coefficients(2, seed=1))
     assert_gradient(rotation_distance, *np.random.default_rng(2).normal(size=(2, 3, 3)))
