@@ -65,21 +65,21 @@ def in_area(head: HumanHead, area: str, quads: np.ndarray, shape: np.ndarray, ea
     return kept
 
 
-def smooth_border(quads: np.ndarray, kept: np.ndarray, corners: np.ndarray) -> scipy.sparse.csr_matrix:
+def smooth_border(quads: np.ndarray, kept: np.ndarray, corners: np.ndarray, count: int) -> scipy.sparse.csr_matrix:
     """[N, N] matrix that straightens the border an area was cut along, and leaves all other vertices where they are.
 
     Quads are cut in steps, so that the border would be a saw. The edges of holes that the whole mesh has stay.
 
     Args:
       quads: [Q, 4] the whole mesh; kept: [Q] bool, the quads of the area.
-      corners: [Q, 4] the same quads over the N vertices to move: of the mesh itself or of its texture chart.
+      corners: [Q, 4] the same quads over the vertices to move: of the mesh itself or of its texture chart.
+      count: N, the number of those vertices, including any that no quad uses.
     """
     edges = np.sort(np.stack([quads, np.roll(quads, -1, axis=1)], axis=2).reshape(-1, 2), axis=1)
     _, edge = np.unique(edges, axis=0, return_inverse=True)
     edge = edge.ravel()
     sides, kept_sides = np.bincount(edge), np.bincount(edge, np.repeat(kept, 4))
     cut = np.repeat(kept, 4) & ((sides == 2) & (kept_sides == 1))[edge]
-    count = int(corners.max()) + 1
     ends = np.stack([corners, np.roll(corners, -1, axis=1)], axis=2).reshape(-1, 2)[cut]
     along = scipy.sparse.coo_matrix((np.ones(len(ends)), (ends[:, 0], ends[:, 1])), (count, count))
     along = (along + along.T).tocsr()

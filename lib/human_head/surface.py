@@ -133,8 +133,8 @@ def _skin(head: HumanHead, area: str, level: int) -> tuple[_Part, np.ndarray]:
         quads, chart_quads, kept = step.quads, chart_step.quads, np.repeat(kept, 4)
     kept &= in_area(head, area, quads, position @ head.mean, (flat @ head.masks["ears"])[chart_quads].mean(axis=1))
     kept &= kept[_images(quads, mirror)]
-    position = smooth_border(quads, kept, quads) @ position
-    flat = smooth_border(quads, kept, chart_quads) @ flat
+    position = smooth_border(quads, kept, quads, position.shape[0]) @ position
+    flat = smooth_border(quads, kept, chart_quads, flat.shape[0]) @ flat
     # A vertex on a seam of the chart becomes one vertex on each side.
     pairs, corner = np.unique(quads.astype(np.int64) * flat.shape[0] + chart_quads, return_inverse=True)
     corner = corner.reshape(quads.shape)
