@@ -10,6 +10,7 @@ from lib.errors import UserError
 from lib.face_model.face_model import FaceModel
 from lib.face_model_files.formats.basel2009 import is_basel_2009, load_basel_2009
 from lib.face_model_files.formats.flame import find_flame, load_flame
+from lib.face_model_files.formats.gnm import find_gnm, load_gnm
 from lib.face_model_files.formats.ict import is_ict, load_ict
 from lib.face_model_files.formats.statismo import find_statismo, load_statismo
 from lib.face_model_files.formats.surrey import find_surrey, load_surrey
@@ -58,6 +59,11 @@ FORMS = (
         "FLAME (.npz with v_template, shapedirs and f, or a folder with one)",
         lambda path: find_flame(path) is not None,
         lambda path, built_in: load_flame(path, built_in()),
+    ),
+    Form(
+        "GNM Head (gnm_head.npz, or a folder with it)",
+        lambda path: find_gnm(path) is not None,
+        lambda path, built_in: load_gnm(path, built_in()),
     ),
     Form(
         "Surrey Face Model (sfm_shape_3448.bin of the eos library, or a folder with it)",

@@ -10,6 +10,7 @@ PINNED = {
     "Basel 2009": "7b731cedd888e5b2",
     "Basel 2019": "225b1666647ab1ee",
     "FLAME": "bd8785d5e16c4d82",
+    "GNM": "1ee5dac28b9b966c",
     "ICT": "0819bdccb5dc2ba4",
     "Surrey": "fa54c032984e8bd2",
     "template": "88c3ce2ad63e29d2",
