@@ -6,23 +6,17 @@ glTF, so 8 bits would cause errors of up to 12 / 255 in dark colours. Files pass
 """
 
 import dataclasses
-import json
 import os
-import struct
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from lib.files.atomic import atomic_path
+from lib.mesh_export.glb_file import FLOAT, INDEX_BUFFER, UNSIGNED_INT, UNSIGNED_SHORT, VERTEX_BUFFER, GlbFile
 
 METRES_PER_DECIMETRE = 0.1
 # Roughness of skin: between glossy and fully matte.
 ROUGHNESS = 0.6
-FLOAT, UNSIGNED_SHORT, UNSIGNED_INT = 5126, 5123, 5125
-VERTEX_BUFFER, INDEX_BUFFER = 34962, 34963
 LINEAR, LINEAR_MIPMAP_LINEAR, CLAMP_TO_EDGE = 9729, 9987, 33071
-JSON_CHUNK, BINARY_CHUNK = 0x4E4F534A, 0x004E4942
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -71,16 +65,34 @@ def write_glb(
         different ones.
       colours: [M, 3] sRGB in [0, 1], if there are no textures; written as linear, 16 bits per channel.
     """
+    file = GlbFile()
+    primitive = add_primitive(file, vertices, triangles, normals, uv, tangents, colours)
+    content = {
+        "scene": 0,
+        "scenes": [{"nodes": [0]}],
+        "nodes": [{"mesh": 0, "name": "face"}],
+        "meshes": [{"primitives": [primitive]}],
+        **add_material(file, material),
+    }
+    file.write(path, content)
+
+
+def add_primitive(
+    file: GlbFile,
+    vertices: np.ndarray,
+    triangles: np.ndarray,
+    normals: np.ndarray,
+    uv: np.ndarray | None = None,
+    tangents: np.ndarray | None = None,
+    colours: np.ndarray | None = None,
+) -> dict[str, Any]:
+    """Adds a mesh to a file and returns its primitive, of material 0; the arguments are those of `write_glb`."""
     vertices = np.asarray(vertices, np.float32) * np.float32(METRES_PER_DECIMETRE)
     if not np.isfinite(vertices).all():
         raise ValueError("vertices must be finite, got NaN or infinity")
-    lengths = np.linalg.norm(normals, axis=-1, keepdims=True)
-    # A vertex without triangles has no normal; any direction is valid.
-    normals = np.where(lengths > 0, normals / np.where(lengths > 0, lengths, 1), [0, 0, 1])
-    file = _Buffer()
     attributes = {
         "POSITION": file.accessor(vertices, "VEC3", FLOAT, VERTEX_BUFFER, bounds=True),
-        "NORMAL": file.accessor(normals.astype(np.float32), "VEC3", FLOAT, VERTEX_BUFFER),
+        "NORMAL": file.accessor(unit_normals(normals), "VEC3", FLOAT, VERTEX_BUFFER),
     }
     if tangents is not None:
         attributes["TANGENT"] = file.accessor(tangents.astype(np.float32), "VEC4", FLOAT, VERTEX_BUFFER)
@@ -92,54 +104,17 @@ def write_glb(
         opaque = np.column_stack([linear, np.full(len(linear), 65535, np.uint16)])
         attributes["COLOR_0"] = file.accessor(opaque, "VEC4", UNSIGNED_SHORT, VERTEX_BUFFER, normalized=True)
     indices = file.accessor(np.asarray(triangles, np.uint32).reshape(-1), "SCALAR", UNSIGNED_INT, INDEX_BUFFER)
-    content = {
-        "asset": {"version": "2.0", "generator": "3d-face-gcns"},
-        "scene": 0,
-        "scenes": [{"nodes": [0]}],
-        "nodes": [{"mesh": 0, "name": "face"}],
-        "meshes": [{"primitives": [{"attributes": attributes, "indices": indices, "material": 0}]}],
-        **_material(material, file),
-    }
-    content |= {"accessors": file.accessors, "bufferViews": file.views, "buffers": [{"byteLength": len(file.data)}]}
-    with atomic_path(path) as temporary:
-        _write(temporary, content, bytes(file.data))
+    return {"attributes": attributes, "indices": indices, "material": 0}
 
 
-class _Buffer:
-    """Builder of the binary chunk with its views and accessors, aligned to four bytes."""
-
-    def __init__(self):
-        self.data = bytearray()
-        self.views: list[dict] = []
-        self.accessors: list[dict] = []
-
-    def view(self, data: bytes, target: int | None = None) -> int:
-        """Adds a buffer view and returns its index."""
-        entry = {"buffer": 0, "byteOffset": len(self.data), "byteLength": len(data)}
-        self.views.append(entry | ({"target": target} if target else {}))
-        self.data += data + bytes(-len(data) % 4)
-        return len(self.views) - 1
-
-    def accessor(
-        self, values: np.ndarray, kind: str, component: int, target: int, bounds: bool = False, normalized: bool = False
-    ) -> int:
-        """Adds an accessor over `values` and returns its index."""
-        entry = {
-            "bufferView": self.view(np.ascontiguousarray(values).tobytes(), target),
-            "componentType": component,
-            "count": len(values),
-            "type": kind,
-        }
-        if normalized:
-            entry["normalized"] = True
-        if bounds:
-            entry |= {"min": values.min(axis=0).tolist(), "max": values.max(axis=0).tolist()}
-        self.accessors.append(entry)
-        return len(self.accessors) - 1
+def unit_normals(normals: np.ndarray) -> np.ndarray:
+    """Normals [M, 3] scaled to length 1, float32; a vertex without triangles has none and gets the z axis."""
+    lengths = np.linalg.norm(normals, axis=-1, keepdims=True)
+    return np.where(lengths > 0, normals / np.where(lengths > 0, lengths, 1), [0, 0, 1]).astype(np.float32)
 
 
-def _material(material: Material, file: _Buffer) -> dict:
-    """The JSON entries of the material, its textures and images."""
+def add_material(file: GlbFile, material: Material) -> dict[str, Any]:
+    """Adds a material's images to a file and returns the JSON entries of material, textures and images."""
     surface: dict[str, Any] = {"metallicFactor": 0.0, "roughnessFactor": ROUGHNESS}
     entry: dict[str, Any] = {"name": "skin", "doubleSided": True, "pbrMetallicRoughness": surface}
     images: list[bytes] = []
@@ -165,13 +140,3 @@ def _material(material: Material, file: _Buffer) -> dict:
             }
         ]
     return content
-
-
-def _write(path: Path, content: dict, binary: bytes) -> None:
-    """Writes the container: header, JSON chunk, binary chunk."""
-    text = json.dumps(content, separators=(",", ":")).encode()
-    text += b" " * (-len(text) % 4)
-    with open(path, "wb") as stream:
-        stream.write(struct.pack("<4sII", b"glTF", 2, 12 + 8 + len(text) + 8 + len(binary)))
-        stream.write(struct.pack("<II", len(text), JSON_CHUNK) + text)
-        stream.write(struct.pack("<II", len(binary), BINARY_CHUNK) + binary)
