@@ -1,0 +1,143 @@
+"""ARKit's names: the blend shapes of each model move what they say, and add up to the face."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+
+from lib.errors import UserError
+from lib.face_model.face_model import FaceModel
+from lib.face_model_files.arkit import ARKIT, BlendShapes, arkit_weights
+from lib.face_model_files.human_head import human_head_model
+from lib.human_head.shipped import SHIPPED, HumanHead
+from lib.synthetic.builtin.face_generator import build_face_model
+from tests.support.helpers import shared_file
+
+MODELS = ("built-in", "human head", "ICT-FaceKit")
+# ARKit's names that a model lacks.
+GAZE = {f"eyeLook{way}{side}" for way in ("Down", "In", "Out", "Up") for side in ("Left", "Right")}
+LACKING = {
+    "human head": GAZE | {"mouthClose", "tongueOut"},
+    "ICT-FaceKit": {"tongueOut"},
+    "built-in": GAZE
+    | {"mouthClose", "tongueOut", "jawForward", "mouthFunnel", "mouthRollLower", "mouthRollUpper", "mouthShrugUpper"}
+    | {f"{name}{side}" for name in ("mouthDimple", "cheekSquint") for side in ("Left", "Right")},
+}
+
+
+@pytest.fixture(scope="module")
+def built_in() -> FaceModel:
+    return build_face_model(2000)
+
+
+@pytest.fixture(scope="module")
+def models(built_in) -> dict[str, FaceModel]:
+    """The models with such names; ICT-FaceKit's expressions are its own, on the reference arrays."""
+    with np.load(shared_file("data/ict_face_model.npz")) as data:
+        ict = dict(data)
+    count = len(ict["mean_shape"])
+    names = ict["expression_names"].tolist()
+    mean = (ict["mean_shape"] - ict["mean_shape"].mean(axis=0)) / 10
+    published = FaceModel(
+        name="ICT-FaceKit",
+        mean_shape=mean,
+        identity_basis=np.zeros((1, count, 3)),
+        expression_basis=ict["expression_basis"] / 40,
+        mean_albedo=np.zeros((count, 3)),
+        albedo_basis=np.zeros((1, count, 3)),
+        triangles=ict["triangles"],
+        landmarks=ict["landmarks68"],
+        skin_mask=np.ones(count, bool),
+        front_mask=np.ones(count, bool),
+        mirror_index=ict["mirror_index"],
+        uv=ict["uv"],
+        expression_names=tuple(names),
+    )
+    return {
+        "built-in": built_in,
+        "human head": human_head_model(HumanHead.load(SHIPPED), built_in, level=0),
+        "ICT-FaceKit": published,
+    }
+
+
+def test_the_52_names():
+    assert len(set(ARKIT)) == len(ARKIT) == 52
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_names_are_arkits_in_its_order_then_the_models_own(models, name):
+    names = BlendShapes.of(models[name]).names
+    own = [found for found in names if found in ARKIT]
+    assert own == [known for known in ARKIT if known not in LACKING[name]]
+    assert names[: len(own)] == tuple(own)
+    assert len(set(names)) == len(names)
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_blend_shapes_at_a_faces_weights_are_its_expression(models, name):
+    model = models[name]
+    shapes = BlendShapes.of(model)
+    coefficients = np.random.default_rng(0).normal(size=len(model.expression_basis))
+    wanted = np.einsum("k,knc->nc", coefficients, model.expression_basis)
+    found = np.einsum("t,tnc->nc", shapes.weights(coefficients), shapes.displacements(model))
+    np.testing.assert_allclose(found, wanted, atol=1e-5)
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_left_is_the_subjects_left_and_each_moves_its_part_of_the_face(models, name):
+    model = models[name]
+    shapes = BlendShapes.of(model)
+    nose = model.mean_shape[model.landmarks[30], 1]
+    for shape, move in zip(shapes.names, shapes.displacements(model), strict=True):
+        if shape not in ARKIT:
+            continue
+        length = np.linalg.norm(move, axis=1)
+        centre = (length[:, None] * model.mean_shape).sum(axis=0) / length.sum()
+        assert 0.02 < length.max() < 0.6, shape  # 2 to 60 mm
+        if shape in ("jawLeft", "jawRight", "mouthLeft", "mouthRight"):
+            assert np.sign((length[:, None] * move).sum(axis=0)[0]) == (1 if shape.endswith("Left") else -1), shape
+        elif shape.endswith(("Left", "Right")):
+            assert np.sign(centre[0]) == (1 if shape.endswith("Left") else -1), shape
+        if shape.startswith(("jaw", "mouth")):
+            assert centre[1] < nose, shape
+        if shape.startswith(("brow", "eye")):
+            assert centre[1] > nose, shape
+
+
+def test_a_blink_moves_a_lid_over_the_eye_at_weight_1(models):
+    for model in models.values():
+        shapes = BlendShapes.of(model)
+        move = shapes.displacements(model)[shapes.names.index("eyeBlinkLeft")]
+        opening = (model.mean_shape[model.landmarks[[43, 44]]] - model.mean_shape[model.landmarks[[47, 46]]])[:, 1]
+        assert 0.7 < -move[:, 1].min() / opening.mean() < 1.6, model.name
+
+
+def test_two_sides_of_what_arkit_has_as_one(models):
+    model = models["ICT-FaceKit"]
+    coefficients = np.zeros(len(model.expression_basis))
+    coefficients[model.expression_names.index("browInnerUp_L")] = 2.0
+    coefficients[model.expression_names.index("browInnerUp_R")] = 1.0
+    shapes = BlendShapes.of(model)
+    weights = dict(zip(shapes.names, shapes.weights(coefficients), strict=True))
+    assert weights["browInnerUp"] == pytest.approx(0.25)  # a coefficient of 4 is full strength
+    assert weights["browInnerUp_L"] == pytest.approx(0.25)
+    assert weights["browInnerUp_R"] == pytest.approx(0.0)
+    assert shapes.arkit_weights(coefficients)["browInnerUp"] == pytest.approx(0.25)
+
+
+def test_sideways_units_are_two_blend_shapes(built_in):
+    coefficients = np.zeros((2, len(built_in.expression_basis)))
+    coefficients[:, built_in.expression_names.index("jaw_sideways")] = [1.25, -2.5]
+    weights = arkit_weights(built_in, coefficients)
+    np.testing.assert_allclose(weights["jawLeft"], [0.5, 0])
+    np.testing.assert_allclose(weights["jawRight"], [0, 1])
+
+
+@pytest.mark.parametrize("names", [(), tuple(f"lower_face_region_{k:03d}" for k in range(26))])
+def test_models_without_such_names_are_refused_and_have_no_weights(built_in, names):
+    model = dataclasses.replace(built_in, expression_names=names, name="GNM Head")
+    with pytest.raises(UserError, match=r"got 'GNM Head' with .*names; leave rig out of --export") as caught:
+        BlendShapes.of(model)
+    assert "human-head" in str(caught.value)
+    assert "\n" not in str(caught.value)
+    assert arkit_weights(model, np.zeros(26)) == {}
