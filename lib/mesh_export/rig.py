@@ -1,0 +1,98 @@
+"""Export of a head with morph targets as a binary glTF 2.0 file, with eyes, teeth and tongue as nodes of their own.
+
+No library among the requirements writes morph targets: trimesh reads the base mesh alone.
+"""
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from lib.mesh_export.glb_file import GlbFile
+from lib.mesh_export.gltf import METRES_PER_DECIMETRE, Material, add_material, add_primitive, unit_normals
+
+# Smaller changes are left out: of positions in metres, and of unit normals.
+STILL, SAME_NORMAL = 2e-6, 2e-3
+ROOT = "head"
+
+
+@dataclass(frozen=True, eq=False)
+class RigPart:
+    """A mesh with morph targets.
+
+    Attributes:
+      name: of its node and mesh.
+      vertices: [M, 3] at rest, decimetres.
+      normals: [M, 3] at rest.
+      triangles: [F, 3] counter-clockwise from outside.
+      uv: [M, 2], u right, v up.
+      moves: [T, M, 3] displacements at weight 1, decimetres.
+      moved_normals: [T, M, 3] normals at weight 1.
+      tangents: [M, 4], required for a normal map.
+      pivot: [3] decimetres, the point that the node turns about; None for the origin.
+    """
+
+    name: str
+    vertices: np.ndarray
+    normals: np.ndarray
+    triangles: np.ndarray
+    uv: np.ndarray
+    moves: np.ndarray
+    moved_normals: np.ndarray
+    tangents: np.ndarray | None = None
+    pivot: np.ndarray | None = None
+
+
+def write_rig(
+    path: str | os.PathLike, parts: Sequence[RigPart], names: Sequence[str], weights: np.ndarray, material: Material
+) -> None:
+    """Writes a rig in metres; y is up and z points out of the face, as in the input.
+
+    A mesh gets the morph targets that move it. Their names are in `extras.targetNames`, where viewers and Blender look
+    for them.
+
+    Args:
+      path: the .glb file; its folder is created.
+      parts: the meshes; children of one node, `ROOT`.
+      names: [T] of the morph targets.
+      weights: [T] with which the file opens.
+      material: of all meshes.
+    """
+    file = GlbFile()
+    meshes = [_mesh(file, part, names, weights) for part in parts]
+    nodes: list[dict[str, Any]] = [{"name": ROOT, "children": list(range(1, len(parts) + 1))}]
+    for number, part in enumerate(parts):
+        node: dict[str, Any] = {"name": part.name, "mesh": number}
+        if part.pivot is not None:
+            node["translation"] = (part.pivot * METRES_PER_DECIMETRE).tolist()
+        nodes.append(node)
+    content = {"scene": 0, "scenes": [{"nodes": [0]}], "nodes": nodes, "meshes": meshes}
+    file.write(path, {**content, **add_material(file, material)})
+
+
+def _mesh(file: GlbFile, part: RigPart, names: Sequence[str], weights: np.ndarray) -> dict[str, Any]:
+    """Adds a part to the file and returns its mesh."""
+    vertices = part.vertices if part.pivot is None else part.vertices - part.pivot
+    primitive = add_primitive(file, vertices, part.triangles, part.normals, part.uv, part.tangents)
+    rest = unit_normals(part.normals)
+    targets, kept = [], []
+    for number, (move, normals) in enumerate(zip(part.moves, part.moved_normals, strict=True)):
+        move = _without_noise(np.asarray(move, np.float32) * np.float32(METRES_PER_DECIMETRE), STILL)
+        if not move.any():
+            continue
+        turn = _without_noise(unit_normals(normals) - rest, SAME_NORMAL)
+        targets.append({"POSITION": file.sparse(move, bounds=True), "NORMAL": file.sparse(turn)})
+        kept.append(number)
+    mesh: dict[str, Any] = {"name": part.name, "primitives": [primitive]}
+    if kept:
+        primitive["targets"] = targets
+        mesh["weights"] = [float(weights[number]) for number in kept]
+        mesh["extras"] = {"targetNames": [names[number] for number in kept]}
+    return mesh
+
+
+def _without_noise(values: np.ndarray, smallest: float) -> np.ndarray:
+    """Vectors [M, 3], those of less than a length set to zero."""
+    return np.where(np.linalg.norm(values, axis=1, keepdims=True) < smallest, 0, values).astype(np.float32)

@@ -1,0 +1,109 @@
+"""Rigs: the validator finds nothing, weights move what they say, eyes are nodes about their centres."""
+
+import cv2
+import numpy as np
+import pytest
+
+from lib.mesh_export.gltf import Material
+from lib.mesh_export.rig import RigPart, write_rig
+from lib.mesh_export.rig_parts import ball_centre, head_parts
+from tests.support.glb_rigs import Rig
+from tests.support.gltf_validator import faults
+
+SIDE = 12
+NAMES, WEIGHTS = ("jawOpen", "browInnerUp", "nothing"), np.array([0.25, -0.125, 1.0])
+PNG = cv2.imencode(".png", np.random.default_rng(0).integers(0, 256, (8, 8, 3)).astype(np.uint8))[1].tobytes()
+
+
+def sheet(name: str, pivot=None) -> RigPart:
+    """A sheet whose lower half the first target moves, and all of which the second one does."""
+    u, v = (axis.ravel() for axis in np.meshgrid(np.linspace(0, 1, SIDE), np.linspace(0, 1, SIDE)))
+    vertices = np.stack([u - 0.5, v - 0.5, 0.1 * np.sin(3 * u)], axis=1)
+    corner = (np.arange(SIDE - 1)[:, None] * SIDE + np.arange(SIDE - 1)).ravel()
+    triangles = np.concatenate(
+        [np.stack([corner, corner + 1, corner + SIDE + 1], 1), np.stack([corner, corner + SIDE + 1, corner + SIDE], 1)]
+    )
+    normals = np.tile([0.0, 0, 1], (len(vertices), 1))
+    moves = np.zeros((3, len(vertices), 3))
+    moves[0, v < 0.3] = [0, -0.2, 0.05]
+    moves[1] = [0.01, 0.3, 0]
+    moves[2] = 1e-6  # rounding
+    turned = np.stack([normals + 5 * moves[0], normals, normals])
+    tangents = np.tile([1.0, 0, 0, 1], (len(vertices), 1))
+    return RigPart(name, vertices, normals, triangles, np.stack([u, v], 1), moves, turned, tangents, pivot)
+
+
+@pytest.fixture(scope="module")
+def path(tmp_path_factory):
+    path = tmp_path_factory.mktemp("rig") / "rig.glb"
+    eye = sheet("eyeLeft", np.array([0.3, 0.2, 0.1]))
+    still = RigPart(**(vars(eye) | {"moves": 0 * eye.moves, "name": "eyeLeft"}))
+    write_rig(path, [sheet("face"), still], NAMES, WEIGHTS, Material(PNG, PNG))
+    return path
+
+
+def test_the_khronos_validator_finds_nothing(path):
+    assert faults(path) == [[]]
+
+
+def test_weights_and_names_of_the_targets_that_move_a_mesh(path):
+    rig = Rig.read(path)
+    assert rig.names("face") == ["jawOpen", "browInnerUp"]
+    assert rig.mesh("face")["weights"] == [0.25, -0.125]
+    assert rig.names("eyeLeft") == []
+    assert "weights" not in rig.mesh("eyeLeft")
+
+
+def test_a_viewer_gets_the_displacements_and_normals(path):
+    part, rig = sheet("face"), Rig.read(path)
+    wanted = part.vertices + np.tensordot(WEIGHTS[:2], part.moves[:2], 1)
+    np.testing.assert_allclose(rig.vertices("face"), wanted * 0.1, atol=1e-7)
+    moved = rig.vertices("face", {"jawOpen": 1.0}, "NORMAL")
+    unit = part.moved_normals[0] / np.linalg.norm(part.moved_normals[0], axis=1, keepdims=True)
+    np.testing.assert_allclose(moved, unit, atol=1e-6)
+    targets = rig.mesh("face")["primitives"][0]["targets"]
+    assert "sparse" in rig.content["accessors"][targets[0]["POSITION"]]
+    assert "sparse" not in rig.content["accessors"][targets[1]["POSITION"]]
+
+
+def test_an_eye_turns_about_its_pivot(path):
+    rig, part = Rig.read(path), sheet("eyeLeft")
+    assert rig.node("eyeLeft")["translation"] == pytest.approx([0.03, 0.02, 0.01])
+    np.testing.assert_allclose(rig.vertices("eyeLeft"), part.vertices * 0.1, atol=1e-7)
+    head = rig.node("head")
+    assert [rig.content["nodes"][child]["name"] for child in head["children"]] == ["face", "eyeLeft"]
+
+
+def test_the_centre_of_a_ball_from_its_front():
+    directions = np.random.default_rng(0).normal(size=(200, 3)) * [1, 1, 0] + [0, 0, 3]
+    points = [1, 2, 3] + 0.12 * directions / np.linalg.norm(directions, axis=1, keepdims=True)
+    np.testing.assert_allclose(ball_centre(points), [1, 2, 3], atol=1e-9)
+
+
+def test_pieces_become_parts_by_their_regions():
+    """A large sheet cut at a seam, two small ones as eyes, one with teeth, one without, and a stray piece."""
+    names = ("face", "face", "eyeRight", "eyeLeft", "teeth", "tongue", "face")
+    xs = (0, 1, -0.4, 0.4, 0.0, 0.1, 3.0)
+    pieces = [sheet("").vertices * (1.0 if number < 2 else 0.2) for number in range(7)]
+    pieces[1] = pieces[1] * [1, 1, 0] + [0, 0, pieces[0].reshape(SIDE, SIDE, 3)[0, -1, 2]]
+    pieces[0][:, 2] = pieces[1][0, 2]
+    shape = np.concatenate(
+        [piece + [x, 0, number > 1] for number, (piece, x) in enumerate(zip(pieces, xs, strict=True))]
+    )
+    count = SIDE * SIDE
+    triangles = np.concatenate([sheet("").triangles + number * count for number in range(7)])
+    owner = np.repeat(np.arange(7), count)
+    regions = {"eye": np.isin(owner, (2, 3)), "mouth_inside": np.isin(owner, (4, 5)), "teeth": owner == 4}
+    regions["teeth"][4 * count : 4 * count + 40] = False  # gums
+    regions = {name: values.astype(np.float32) for name, values in regions.items()}
+    regions["iris"] = np.zeros(len(shape))
+    regions["iris"][2 * count] = 1
+    parts = {part.name: part for part in head_parts(shape, triangles, regions)}
+    assert parts.keys() == set(names)
+    for name, part in parts.items():
+        wanted = [number for number, known in enumerate(names) if known == name]
+        np.testing.assert_array_equal(np.unique(owner[triangles[part.triangles]]), wanted)
+    assert len(parts["eyeRight"].round) == count - 1
+    assert len(parts["face"].round) == 0
+    (whole,) = head_parts(shape, triangles, {})
+    assert (whole.name, len(whole.triangles)) == ("face", len(triangles))
