@@ -52,8 +52,8 @@ class Export(Section):
 
     formats: tuple[str, ...] = option(
         "obj: textured, with .mtl and PNG textures; glb: textured, relit or as in the photo; ply: vertex colours; "
-        "neutral: the shape without expression; none: no mesh",
-        choices=("obj", "glb", "ply", "neutral"),
+        "neutral: the shape without expression; rig: a .glb with ARKit's morph targets; none: no mesh",
+        choices=("obj", "glb", "ply", "neutral", "rig"),
     )
     unit: str = option("unit of .obj and .ply files; .glb is always in metres", choices=("mm", "dm", "m"))
     texture_size: int = option("side of the textures [px]", low=256, high=4096)

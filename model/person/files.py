@@ -58,9 +58,9 @@ def write_person(
 ) -> MergedSkin:
     """Merges the photos of one person and writes the result.
 
-    Depending on the export formats, the meshes are mesh.obj with mesh_albedo.png and mesh_normals.png, mesh.glb, and
-    mesh.ply with vertex colours. They have no pose and no expression, and the photos' merged textures. Further files:
-    coefficients.json, metrics.json and sheet.png.
+    Depending on the export formats, the meshes are mesh.obj with mesh_albedo.png and mesh_normals.png, mesh.glb,
+    rig.glb, and mesh.ply with vertex colours. They have no pose and no expression, and the photos' merged textures.
+    Further files: coefficients.json, metrics.json and sheet.png.
 
     Args:
       folder: created if missing.
@@ -116,9 +116,11 @@ def write_meshes(folder: Path, export: Exporter, identity: np.ndarray, skin: Mer
     images = {name: png_bytes(pixels) for name, pixels in textures.items()}
     if "obj" in export.formats:
         export.write_obj(folder, vertices, normals, images)
+    material = gltf.Material(images["albedo"], images.get("normals"))
     if "glb" in export.formats:
-        material = gltf.Material(images["albedo"], images.get("normals"))
         export.write_glb(folder / "mesh.glb", vertices, normals, material)
+    if "rig" in export.formats:
+        export.rig(folder / "rig.glb", identity, np.zeros(morphable.layout.expression, np.float32), material)
 
 
 def _write_numbers(

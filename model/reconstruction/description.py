@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from lib.face_model_files.arkit import arkit_weights
 from lib.geometry.lighting import AMBIENT, BAND_FACTORS
 
 if TYPE_CHECKING:
@@ -26,6 +27,7 @@ LIGHT = (
     "colour = albedo * sum_k factors[k] * (sh[channel][k] + ambient if k == 0) * basis[k](normal), the normal in the "
     "world frame; colours are the photo's sRGB values in [0, 1], not linear"
 )
+ARKIT_DECIMALS = 5
 BASIS = ["1", "y", "z", "x", "x*y", "y*z", "3*z*z - 1", "x*z", "x*x - y*y"]
 
 
@@ -41,6 +43,10 @@ def describe(result: "PhotoResult") -> dict[str, Any]:
         "photo_size": list(photo.photo_size),
         "face_model": {"name": face_model.name, "fingerprint": face_model.fingerprint},
         "coefficients": {name: values.tolist() for name, values in coefficients.items()},
+        "arkit": {
+            name: round(float(weight), ARKIT_DECIMALS)
+            for name, weight in arkit_weights(face_model, coefficients["expression"]).items()
+        },
         "photo_to_crop": photo.alignment.photo_to_crop.tolist(),
         "crop_to_photo": np.linalg.inv(to_crop)[:2].tolist(),
         "crop_size": photo.rgb.shape[0],

@@ -13,6 +13,7 @@ import tensorflow as tf
 from configs import schema
 from lib.errors import UserError
 from lib.face_image.region import PhotoRegion
+from lib.face_model_files.arkit import BlendShapes
 from lib.files.atomic import atomic_path
 from lib.geometry.camera import Camera
 from lib.mesh_export import gltf, normal_map, texture_baking, uv_chart
@@ -24,6 +25,7 @@ from model.face_gcn import FaceReconstruction
 from model.morphable_model import MorphableModel, PosedFace
 from model.projection import depth_slack, facing_cosine
 from model.reconstruction.charts import load_chart
+from model.reconstruction.rig import RigWriter
 
 if TYPE_CHECKING:
     from model.reconstruction.photo_result import PhotoResult
@@ -37,13 +39,14 @@ UNITS = {"mm": 100.0, "dm": 1.0, "m": 0.1}
 # Texture -> its file, in the folder of mesh.obj.
 TEXTURES = {"albedo": "mesh_albedo.png", "lit": "mesh_lit.png", "normals": "mesh_normals.png"}
 # Formats with textures.
-TEXTURED = frozenset({"obj", "glb"})
+TEXTURED = frozenset({"obj", "glb", "rig"})
 # Format -> the files it may write.
 FILES = {
     "obj": ("mesh.obj", "mesh.mtl", *TEXTURES.values()),
     "glb": ("mesh.glb", "mesh_lit.glb", "mesh_vertex_colors.glb"),
     "ply": ("mesh.ply",),
     "neutral": ("neutral.obj",),
+    "rig": ("rig.glb",),
 }
 
 
@@ -90,6 +93,9 @@ class Exporter:
       normal_map: add normal maps to textured meshes.
       unit: of OBJ and PLY files, a key of `UNITS`; glTF's is the metre.
       cache: folder where the chart is stored if the face model does not come with a usable one.
+
+    Raises:
+      UserError: the formats include rigs, and the face model cannot have any.
     """
 
     def __init__(
@@ -106,6 +112,8 @@ class Exporter:
         self.texture_size, self.normal_map, self.cache = texture_size, normal_map, cache
         self.unit, self.scale = unit, UNITS[unit]
         self.textured = bool(TEXTURED & set(formats))
+        if "rig" in formats:
+            BlendShapes.of(morphable.face_model)
 
     @classmethod
     def of(cls, config: schema.Config, morphable: MorphableModel, camera: Camera) -> "Exporter":
@@ -124,6 +132,11 @@ class Exporter:
         """The chart with its texels, prepared for baking."""
         model = self.morphable.face_model
         return SkinChart.of(self.chart, self.texture_size, model.skin_mask, model.mirror_index)
+
+    @cached_property
+    def rig(self) -> RigWriter:
+        """Writer of rigs, created on first use."""
+        return RigWriter(self.morphable, self.chart)
 
     @property
     def raster(self) -> uv_chart.ChartRaster:
@@ -150,6 +163,7 @@ class Exporter:
           mesh_lit.glb: the skin as lit in the photo, to be shown without further light.
           mesh_vertex_colors.glb, mesh.ply: the network's albedo as vertex colours.
           neutral.obj: the shape without expression, without colours.
+          rig.glb: the shape without expression, with morph targets whose weights give the photo's expression.
 
         Files of other formats are removed, because they would show an earlier result.
 
@@ -162,7 +176,7 @@ class Exporter:
           The textures, if the formats have any.
 
         Raises:
-          UserError: a format is unknown.
+          UserError: a format is unknown, or the face model cannot have rigs.
         """
         formats = self.formats if formats is None else formats
         if unknown := [name for name in formats if name not in FILES]:
@@ -185,6 +199,10 @@ class Exporter:
                 self.write_glb(folder / "mesh_lit.glb", vertices, normals, unlit)
                 colours = folder / "mesh_vertex_colors.glb"
                 gltf.write_glb(colours, vertices, triangles, normals, gltf.Material(), colours=albedo)
+            if "rig" in formats:
+                fitted = self.morphable.layout.split(result.coefficients)
+                skin = gltf.Material(images["albedo"], images.get("normals"))
+                self.rig(folder / "rig.glb", fitted.identity, fitted.expression, skin)
         if "ply" in formats:
             write_mesh(folder / "mesh.ply", self.scale * shape[0].numpy(), triangles, albedo)
         if "neutral" in formats:

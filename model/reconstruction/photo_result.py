@@ -136,13 +136,14 @@ class PhotoResult:
 
         Args:
           folder: created if missing; an earlier result in it is replaced.
-          formats: any of "obj", "glb", "ply", "neutral"; by default those of the configuration's section `export`.
+          formats: any of "obj", "glb", "ply", "neutral", "rig"; by default those of the configuration's section
+            `export`.
 
         Returns:
           The textures that were written, if the formats have any.
 
         Raises:
-          UserError: a format is unknown.
+          UserError: a format is unknown, or the face model cannot have rigs.
         """
         folder = Path(folder)
         textures = self.export(folder, self, formats)

@@ -11,6 +11,7 @@ import tensorflow as tf
 import trimesh
 from PIL import Image
 
+from lib.errors import UserError
 from lib.face_image.region import PhotoRegion
 from lib.files.numpy_files import write_npz
 from lib.geometry.camera import Camera
@@ -25,12 +26,13 @@ from model.reconstruction.charts import load_chart
 from model.reconstruction.description import describe
 from model.reconstruction.export import Exporter
 from model.reconstruction.photo_result import PhotoResult
+from tests.support.glb_rigs import Rig
 from tests.support.gltf_validator import faults
 from tests.support.helpers import read_mesh
 
 CROP, PHOTO = 112, 1024
 CAMERA, PHOTO_CAMERA = Camera((CROP, CROP)), Camera((PHOTO, PHOTO))
-ALL = ("obj", "glb", "ply", "neutral")
+ALL = ("obj", "glb", "ply", "neutral", "rig")
 # Lines of fine print: their distance, and the part of the photo they cover (rows, columns).
 PERIOD, CHEEK = 8, (slice(570, 650), slice(350, 430))
 
@@ -172,6 +174,25 @@ def test_the_neutral_mesh_is_the_identity_without_expression(exported, morphable
     assert colours is None
 
 
+def test_the_rig_opens_with_the_photos_expression_on_the_neutral_person(exported, result):
+    rig = Rig.read(exported.folder / "rig.glb")
+    np.testing.assert_allclose(10 * rig.vertices("face"), result.reconstruction.coarse.face.shape[0], atol=3e-4)
+    neutral = read_mesh(exported.folder / "neutral.obj")[0]
+    np.testing.assert_allclose(10 * rig.vertices("face", {}), neutral, atol=1e-5)
+    assert {"jawOpen", "eyeBlinkLeft", "mouthSmileRight"} <= set(rig.names("face"))
+    mesh = trimesh.load(exported.folder / "rig.glb", process=False, force="mesh")
+    with Image.open(exported.folder / "mesh_albedo.png") as image:
+        np.testing.assert_array_equal(np.asarray(mesh.visual.material.baseColorTexture), np.asarray(image))
+
+
+def test_rigs_of_a_model_without_named_expressions_are_refused_at_once(morphable, tmp_path):
+    nameless = MorphableModel(dataclasses.replace(morphable.face_model, expression_names=()))
+    with pytest.raises(
+        UserError, match=r"a rig needs a face model with expressions that ARKit names \(built-in, human"
+    ):
+        Exporter(nameless, CAMERA, ("rig",), 256, False, tmp_path)
+
+
 def test_the_lit_mesh_drawn_again_is_the_photo(exported, result):
     _, triangles, uv, texture = textured(exported.folder / "mesh_lit.glb")
     again = drawn(texture, uv, np.arange(len(uv)), triangles, result)
@@ -211,7 +232,7 @@ def test_the_same_photo_gives_the_same_bytes(exported, tmp_path, result):
 
 
 def test_the_validator_finds_nothing(exported):
-    assert faults(*sorted(exported.folder.glob("*.glb"))) == [[], [], []]
+    assert faults(*sorted(exported.folder.glob("*.glb"))) == [[]] * 4
 
 
 @pytest.mark.parametrize(
@@ -275,6 +296,10 @@ def test_the_numbers_alone_draw_the_face_over_the_photo(tmp_path, morphable, res
     photo = crop @ to_photo[:, :2].T + to_photo[:, 2]
     np.testing.assert_allclose(photo, PHOTO_CAMERA.project(face.vertices)[0], atol=0.01)
 
+    names = morphable.face_model.expression_names
+    smile = result.coefficients[morphable.layout.slices["expression"]][names.index("smile_left")]
+    assert content["arkit"]["mouthSmileLeft"] == pytest.approx(smile / 2.5, abs=1e-4)
+
     light = content["light"]
     x, y, z = face.normals[0].numpy().T
     basis = np.stack([eval(term, {"x": x, "y": y, "z": z}) * np.ones(len(x)) for term in light["basis"]], axis=-1)
@@ -285,7 +310,7 @@ def test_the_numbers_alone_draw_the_face_over_the_photo(tmp_path, morphable, res
 
 @pytest.mark.parametrize(("unit", "factor"), [("mm", 100), ("dm", 1), ("m", 0.1)])
 def test_obj_and_ply_are_in_the_unit_that_is_asked_for(tmp_path, exported, morphable, result, unit, factor):
-    export = Exporter(morphable, CAMERA, ALL, 256, False, exported.folder / "cache", unit)
+    export = Exporter(morphable, CAMERA, ALL[:-1], 256, False, exported.folder / "cache", unit)
     export(tmp_path, baked(export, result))
     shape = result.reconstruction.coarse.face.shape[0].numpy()
     for name in ("mesh.obj", "mesh.ply"):

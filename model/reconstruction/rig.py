@@ -1,0 +1,67 @@
+"""Rigs of reconstructed faces: the neutral person with morph targets, textured, with eyes that turn."""
+
+from pathlib import Path
+
+import numpy as np
+import tensorflow as tf
+
+from lib.face_model_files.arkit import BlendShapes
+from lib.mesh_export.gltf import Material
+from lib.mesh_export.rig import RigPart, write_rig
+from lib.mesh_export.rig_parts import HeadPart, ball_centre, head_parts
+from lib.mesh_export.uv_chart import UvChart, tangents
+from model.morphable_model import MorphableModel
+
+
+class RigWriter:
+    """Writes rigs of people of one face model.
+
+    Args:
+      morphable: the face model.
+      chart: its texture chart.
+
+    Raises:
+      UserError: the face model has no expressions with known names.
+    """
+
+    def __init__(self, morphable: MorphableModel, chart: UvChart):
+        model = morphable.face_model
+        self.morphable, self.chart = morphable, chart
+        self.blend_shapes = BlendShapes.of(model)
+        self.moves = self.blend_shapes.displacements(model)
+        self.parts = head_parts(model.mean_shape, model.triangles, model.regions)
+
+    def __call__(self, path: Path, identity: np.ndarray, expression: np.ndarray, material: Material) -> None:
+        """Writes the rig of a person.
+
+        Args:
+          path: the .glb file.
+          identity: [Ki] coefficients.
+          expression: [Ke] coefficients, with which the file opens.
+          material: textures on the chart.
+        """
+        neutral = self.morphable.shape(tf.constant(identity[None]), tf.zeros([1, len(expression)]))
+        vertices, normals = neutral[0].numpy(), self.morphable.normals(neutral)[0].numpy()
+        # One at a time: the normals of all targets at once would take hundreds of megabytes.
+        turned = np.stack([self.morphable.normals(neutral + move)[0].numpy() for move in self.moves])
+        frames = None if material.normals is None else tangents(self.chart, vertices, normals)
+        parts = [self._part(part, vertices, normals, turned, frames) for part in self.parts]
+        write_rig(path, parts, self.blend_shapes.names, self.blend_shapes.weights(expression), material)
+
+    def _part(
+        self, part: HeadPart, vertices: np.ndarray, normals: np.ndarray, turned: np.ndarray, frames: np.ndarray | None
+    ) -> RigPart:
+        """One part of the person with vertices and normals [N, 3], normals at each target's weight 1 [T, N, 3]."""
+        used, triangles = np.unique(self.chart.triangles[part.triangles], return_inverse=True)
+        vertex = self.chart.vertex[used]
+        return RigPart(
+            name=part.name,
+            vertices=vertices[vertex],
+            normals=normals[vertex],
+            triangles=triangles.reshape(-1, 3),
+            uv=self.chart.uv[used],
+            moves=self.moves[:, vertex],
+            moved_normals=turned[:, vertex],
+            tangents=None if frames is None else frames[used],
+            pivot=ball_centre(vertices[part.round]) if len(part.round) else None,
+        )
