@@ -73,6 +73,14 @@ def finished(root, tmp_path_factory):
     return folder, training.train(configuration(root, **FULL), folder)
 
 
+@pytest.fixture
+def eagerly():
+    """Without compiling, which takes longer than the few updates of a run that is stopped."""
+    tf.config.run_functions_eagerly(True)
+    yield
+    tf.config.run_functions_eagerly(False)
+
+
 def test_training_brings_the_render_closer_to_the_photo(root, tmp_path):
     result = training.train(configuration(root, train__epochs=20), tmp_path)
     assert result["psnr_fine"] > result["psnr_coarse"] + 1
@@ -125,16 +133,12 @@ def test_a_finished_run_says_so(root, finished):
         training.train(configuration(root, train__restore=True, **FULL), finished[0])
 
 
-def test_a_loss_that_is_not_finite_stops_the_run_and_is_named(root, tmp_path, monkeypatch):
+def test_a_loss_that_is_not_finite_stops_the_run_and_is_named(root, tmp_path, monkeypatch, eagerly):
     monkeypatch.setattr(losses, "skin_variance", lambda albedo, skin: float("nan") * albedo[0, 0, 0])
-    tf.config.run_functions_eagerly(True)  # one update: compiling takes longer
-    try:
-        with pytest.raises(
-            UserError, match="loss term 'variance' of the texture network must be finite, got nan at update 0"
-        ):
-            training.train(configuration(root), tmp_path)
-    finally:
-        tf.config.run_functions_eagerly(False)
+    with pytest.raises(
+        UserError, match="loss term 'variance' of the texture network must be finite, got nan at update 0"
+    ):
+        training.train(configuration(root), tmp_path)
     assert not (tmp_path / "latest.npz").exists()
 
 
@@ -158,7 +162,7 @@ def test_an_empty_validation_split_is_refused_before_anything_is_computed(root, 
     assert not list(tmp_path.iterdir())
 
 
-def test_an_earlier_run_is_set_aside(root, finished, tmp_path, monkeypatch, capsys):
+def test_an_earlier_run_is_set_aside(root, finished, tmp_path, monkeypatch, capsys, eagerly):
     shutil.copytree(finished[0], tmp_path / "run")
     earlier = {name: (tmp_path / "run" / f"{name}.npz").read_bytes() for name in ("latest", "best")}
 
@@ -222,7 +226,7 @@ def test_the_plan_reads_every_crop_once_an_epoch_in_another_order_each(root):
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_a_run_told_to_stop_saves_and_says_how_to_go_on(root, tmp_path, monkeypatch, number):
+def test_a_run_told_to_stop_saves_and_says_how_to_go_on(root, tmp_path, monkeypatch, number, eagerly):
     def told(self, terms, update):
         if update == 2:
             os.kill(os.getpid(), number)
@@ -245,7 +249,7 @@ def test_a_second_run_of_one_name_is_refused(root, tmp_path):
         training.train(configuration(root), tmp_path)
 
 
-def test_crops_whose_masks_miss_the_face_stop_the_run_and_are_shown(root, tmp_path, capsys):
+def test_crops_whose_masks_miss_the_face_stop_the_run_and_are_shown(root, tmp_path, capsys, eagerly):
     config = configuration(root, data__name="missed")
     source = RecordReader(configuration(root).records_path)
     with RecordWriter(config.records_path, source.shape) as writer:
