@@ -25,7 +25,7 @@ from model.face_gcn import FaceReconstruction
 from model.morphable_model import MorphableModel, PosedFace
 from model.projection import depth_slack, facing_cosine
 from model.reconstruction.charts import load_chart
-from model.reconstruction.rig import RigWriter
+from model.rig import RigWriter
 
 if TYPE_CHECKING:
     from model.reconstruction.photo_result import PhotoResult

@@ -9,7 +9,7 @@ import pytest
 import trimesh
 
 from lib.mesh_export.gltf import Material, srgb_to_linear, write_glb
-from tests.support.gltf_validator import faults
+from tests.support.gltf.validator import faults
 
 VERTICES = np.array([[0, 0, 0], [1, 0, 0], [1, 2, 0.5], [0, 2, 0]], np.float32)
 TRIANGLES = np.array([[0, 1, 2], [0, 2, 3]], np.int32)

@@ -7,8 +7,8 @@ import pytest
 from lib.mesh_export.gltf import Material
 from lib.mesh_export.rig import RigPart, write_rig
 from lib.mesh_export.rig_parts import ball_centre, head_parts
-from tests.support.glb_rigs import Rig
-from tests.support.gltf_validator import faults
+from tests.support.gltf.rigs import Rig
+from tests.support.gltf.validator import faults
 
 SIDE = 12
 NAMES, WEIGHTS = ("jawOpen", "browInnerUp", "nothing"), np.array([0.25, -0.125, 1.0])

@@ -26,8 +26,8 @@ from model.reconstruction.charts import load_chart
 from model.reconstruction.description import describe
 from model.reconstruction.export import Exporter
 from model.reconstruction.photo_result import PhotoResult
-from tests.support.glb_rigs import Rig
-from tests.support.gltf_validator import faults
+from tests.support.gltf.rigs import Rig
+from tests.support.gltf.validator import faults
 from tests.support.helpers import read_mesh
 
 CROP, PHOTO = 112, 1024
