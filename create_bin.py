@@ -9,6 +9,7 @@ import time
 from pathlib import Path
 
 from configs import flags, schema
+from lib.files.locks import sole_user, sole_writer
 from lib.records import packing
 from lib.records.record_file import RecordReader
 from lib.records.splits import save_split, split
@@ -26,28 +27,39 @@ def main(argv: list[str] | None = None) -> int:
     config = schema.load(args.config, args.overrides)
     if args.verify:
         return verify(Path(args.verify), config.data.image_size if args.img_size else None)
-    started = time.monotonic()
-    source: packing.PngFolder | packing.RecordFile
     output = Path(args.output) if args.output else config.records_path
-    if args.input is None:
-        folder, names = render_synthetic(config)
-        source = packing.PngFolder(folder, names, config.data.image_size)
-    elif Path(args.input).is_dir():
-        folder = Path(args.input)
-        source = packing.PngFolder(folder, packing.file_names(folder), config.data.image_size)
-    else:
-        source = packing.RecordFile(Path(args.input), config.data.image_size)
-    result = packing.pack(source, output, config.workers, args.strict, started)
-    packing.report(result)
     if output.resolve() != config.records_path.resolve():
+        with sole_writer(output, f"packing {output.name}"):
+            result = pack(config, args, output)
         print(f"{output}: {len(result.names)} crops, not split: train and evaluate read {config.records_path}")
         return 0
-    parts = split(result.names, {"val": config.data.validation, "test": config.data.test}, config.data.split_seed)
-    save_split(config.params_dir, parts)
+    with sole_user(config.params_dir, "packing"):
+        result = pack(config, args, output)
+        parts = split(result.names, {"val": config.data.validation, "test": config.data.test}, config.data.split_seed)
+        save_split(config.params_dir, parts)
     print(f"{output}: {len(result.names)} crops, {', '.join(f'{len(v)} {k}' for k, v in parts.items())}")
     if args.input is None:
-        packing.write_example_photos(Path(config.test.input), folder, parts["test"])
+        packing.write_example_photos(Path(config.test.input), config.crops_dir, parts["test"])
     return 0
+
+
+def pack(config: schema.Config, args: argparse.Namespace, output: Path) -> packing.Packed:
+    """Packs the crops that the command line names, after rendering them if it names none."""
+    started = time.monotonic()
+
+    def write(source: packing.PngFolder | packing.RecordFile) -> packing.Packed:
+        result = packing.pack(source, output, config.workers, args.strict, started)
+        packing.report(result)
+        return result
+
+    if args.input is None:
+        # Runs with other names or options share the folder and would replace its crops.
+        with sole_user(config.crops_dir, "rendering crops"):
+            return write(packing.PngFolder(config.crops_dir, render_synthetic(config), config.data.image_size))
+    if Path(args.input).is_dir():
+        folder = Path(args.input)
+        return write(packing.PngFolder(folder, packing.file_names(folder), config.data.image_size))
+    return write(packing.RecordFile(Path(args.input), config.data.image_size))
 
 
 def parse(argv: list[str] | None) -> argparse.Namespace:
@@ -81,15 +93,15 @@ def verify(path: Path, image_size: int | None) -> int:
     return 1 if damaged else 0
 
 
-def render_synthetic(config: schema.Config) -> tuple[Path, list[str]]:
-    """Renders crops with the configured face model; returns their folder and names."""
+def render_synthetic(config: schema.Config) -> list[str]:
+    """Renders crops with the configured face model to `crops_dir`; returns their names."""
     from lib.synthetic.dataset import render_dataset
     from model.face_model_source import load_face_model
 
-    data, folder = config.data, config.crops_dir
-    return folder, render_dataset(
+    data = config.data
+    return render_dataset(
         load_face_model(config),
-        folder, data.synthetic_count, data.image_size, data.synthetic_seed, config.workers,
+        config.crops_dir, data.synthetic_count, data.image_size, data.synthetic_seed, config.workers,
     )  # fmt: skip
 
 

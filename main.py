@@ -103,12 +103,14 @@ def measure(config: schema.Config, _: argparse.Namespace) -> int:
         start_tensorflow(config.train.seed)
         from model.evaluation.folder import evaluate_folder
 
-        return exit_code(evaluate_folder(config, Path(config.evaluate.input), output))
+        with sole_user(output, "evaluating"):
+            return exit_code(evaluate_folder(config, Path(config.evaluate.input), output))
     check_records(config)
     start_tensorflow(config.train.seed)
     from model.evaluation.records import evaluate
 
-    evaluate(config, output)
+    with sole_user(output, "evaluating"):
+        evaluate(config, output)
     return 0
 
 

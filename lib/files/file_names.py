@@ -1,9 +1,12 @@
 """Checks of file names: names read from a file must stay in their folder, and names must be listable and printable."""
 
+import hashlib
+import os
 import re
 from pathlib import PurePosixPath
 
 _DRIVE = re.compile(r"[A-Za-z]:")
+MOST_BYTES = 255  # in a name, on all common file systems
 
 
 def name_fault(name: object) -> str | None:
@@ -27,6 +30,17 @@ def line_fault(name: str) -> str | None:
     except UnicodeEncodeError:
         return f"a file name must be UTF-8 to be listed, got {name!r}"
     return f"a file name must be one line to be listed, got {name!r}" if set(name) & {"\n", "\r"} else None
+
+
+def fitting(stem: str, ending: str) -> str:
+    """The file name `stem + ending`; if file systems do not allow its length, a hash replaces the end of the stem."""
+    encoded = os.fsencode(stem)
+    room = MOST_BYTES - len(os.fsencode(ending))
+    if len(encoded) <= room:
+        return stem + ending
+    mark = f"~{hashlib.sha256(encoded).hexdigest()[:8]}"
+    # Half a character at the cut is dropped.
+    return os.fsencode(stem)[: room - len(mark)].decode(errors="ignore") + mark + ending
 
 
 def printable(name: str) -> str:

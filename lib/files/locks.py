@@ -6,6 +6,7 @@ them on NFS, too. Windows has no such locks; there, nothing is locked and nothin
 
 import contextlib
 import errno
+import hashlib
 import json
 import os
 import platform
@@ -52,20 +53,21 @@ def is_in_place(descriptor: int, path: Path) -> bool:
 
 
 @contextlib.contextmanager
-def sole_user(folder: Path, purpose: str) -> Iterator[None]:
+def sole_user(folder: Path, purpose: str, lock_file: str = LOCK_FILE) -> Iterator[None]:
     """Context manager that keeps all other runs out of a folder; the lock of a dead run is taken over.
 
     Args:
-      folder: created if missing; removed again if nothing was written to it.
+      folder: created if missing, with its parents; removed again if nothing was written to it.
       purpose: what the folder is used for, to be shown to the other run, e.g. "training".
+      lock_file: name of the file that is locked in the folder.
 
     Raises:
       UserError: another run uses the folder; the message names its process and computer.
     """
     folder = Path(folder)
-    created = not folder.exists()
+    created = [parent for parent in (folder, *folder.parents) if not parent.exists()]
     folder.mkdir(parents=True, exist_ok=True)
-    path = folder / LOCK_FILE
+    path = folder / lock_file
     while True:
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
         try:
@@ -82,12 +84,18 @@ def sole_user(folder: Path, purpose: str) -> Iterator[None]:
                 yield
             finally:
                 path.unlink(missing_ok=True)  # before the lock ends, so that nobody locks a deleted file
-                if created:
-                    with contextlib.suppress(OSError):  # it is no longer empty
-                        folder.rmdir()
+                with contextlib.suppress(OSError):  # it is no longer empty
+                    for empty in created:
+                        empty.rmdir()
             return
         finally:
             os.close(descriptor)
+
+
+def sole_writer(path: Path, purpose: str) -> contextlib.AbstractContextManager[None]:
+    """`sole_user` of a single file in a folder that others may use; `path` need not exist."""
+    # A hash, because the name may already be as long as the file system allows.
+    return sole_user(path.parent, purpose, f".{hashlib.sha256(os.fsencode(path.name)).hexdigest()[:16]}{LOCK_FILE}")
 
 
 def _holder(path: Path) -> str:

@@ -14,7 +14,7 @@ from PIL import Image, UnidentifiedImageError
 from tqdm import tqdm
 
 from lib.errors import UserError
-from lib.files.file_names import line_fault, name_fault, printable
+from lib.files.file_names import fitting, line_fault, name_fault, printable
 from lib.files.json_files import write_json
 from lib.records.crop_faults import crop_fault
 from lib.records.record_file import RecordReader
@@ -171,7 +171,7 @@ def pack(
                 f"(first: {printable(name)}: {reason})"
             )
         names = [name for name in source.names if name not in left_out]
-    manifest = path.with_suffix(".manifest.json")
+    manifest = path.with_name(fitting(path.stem, ".manifest.json"))
     seconds = time.monotonic() - started
     contents = {
         "file": path.name,

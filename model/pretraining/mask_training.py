@@ -11,8 +11,9 @@ from configs import schema
 from lib.face_mesh.network import Square, square_around
 from lib.face_model.face_model import FaceModel
 from lib.files.json_files import write_json
+from lib.files.locks import sole_user
 from lib.geometry.camera import Camera
-from lib.synthetic.face_set import FaceSet, load_or_render, recipe
+from lib.synthetic.face_set import FaceSet, load_or_render, recipe, set_folder
 from model.dense_landmarks.source import surface_points
 from model.face_model_source import load_face_model
 from model.morphable_model import MorphableModel
@@ -45,14 +46,22 @@ def train_mask_decoder(config: schema.Config) -> dict[str, float]:
     if path.is_file():
         load_mask_weights(path, MaskDecoder())
     face_model = load_face_model(config)
-    faces = load_or_render(
-        config.generated_dir,
-        {**recipe(face_model, IMAGE_SIZE, section.seed, section.count), "covers": COVERS},
-        face_model.layout.size,
-        make_faces,
-        (face_model, IMAGE_SIZE, section.seed),
-        config.workers,
-    )
+    faces_recipe = {**recipe(face_model, IMAGE_SIZE, section.seed, section.count), "covers": COVERS}
+    with sole_user(set_folder(config.generated_dir, faces_recipe), "training of the mask decoder"):
+        faces = load_or_render(
+            config.generated_dir,
+            faces_recipe,
+            face_model.layout.size,
+            make_faces,
+            (face_model, IMAGE_SIZE, section.seed),
+            config.workers,
+        )
+        return _train(config, face_model, faces)
+
+
+def _train(config: schema.Config, face_model: FaceModel, faces: FaceSet) -> dict[str, float]:
+    """Trains, measures and writes the decoder."""
+    section, path = config.mask, schema.asset_path(config.mask.weights)
     squares = _squares(config, face_model, faces)
     training, held_out = _split(len(squares))
 
