@@ -112,7 +112,7 @@ def seconds_of_passes(config: schema.Config, folder: Path) -> dict[str, float]:
     found = {}
     for name, run_all in (
         ("encode_a_crop", lambda: pipeline.encode(crops)),
-        ("validate_a_crop", lambda: [float(trainer.validate(batch)["psnr_fine"]) for batch in singles]),
+        ("validate_a_crop", lambda: [float(trainer.validate(batch)[0]["psnr_fine"]) for batch in singles]),
     ):
         run_all()  # compiles
         started = time.perf_counter()

@@ -33,6 +33,7 @@ from model.runs import checkpoints
 from model.runs.checkpoints import Progress
 from model.runs.finite import check_finite
 from model.runs.schedule import warmup_cosine
+from model.runs.symptoms import Symptoms
 from model.weights.pretrained import check_replaceable, is_frozen, keep_previous, save_weights
 from model.weights.resnet_weights import initialise
 from utils import seed_everything
@@ -154,6 +155,7 @@ def run_updates(task: PretrainingTask, config: schema.Config, checkpoint: Path, 
         progress = checkpoints.restore(checkpoint, task.state, belongs_to)
     started = time.monotonic() - progress.seconds
     batches = BatchOrder(len(task.training), section.batch_size, section.seed)
+    symptoms = Symptoms(task.name, smooth=100)
     bar = tqdm(total=task.updates, initial=progress.update, desc=f"pretrain {task.name}", unit="update")
     with bar, DeferredStop() as stop:
         while progress.update < task.updates:
@@ -161,6 +163,7 @@ def run_updates(task: PretrainingTask, config: schema.Config, checkpoint: Path, 
             task.optimizer.learning_rate = warmup_cosine(update, task.updates, section.learning_rate, WARMUP)
             terms = task.update(batches[update], (section.seed, update))
             check_finite(terms, task.name, update, "pretrain", checkpoint)
+            symptoms.measure(terms, update)
             progress = dataclasses.replace(progress, update=update + 1, seconds=time.monotonic() - started)
             bar.update()
             if update % 10 == 0:

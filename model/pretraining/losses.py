@@ -19,6 +19,7 @@ from lib.mesh_renderer.fragments import interpolate, rasterize
 from model.losses import safe_norm
 from model.morphable_model import MorphableModel
 from model.pretraining import deep3d_losses as coefficient_losses
+from model.runs.symptoms import batch_dependence, saturation
 
 # Typical spread of the groups without unit variance; dividing by it weights all groups alike.
 SPREAD = {"identity": 1.0, "expression": 1.0, "albedo": 1.0, "angles": 0.2, "light": 0.1, "translation": 0.15}
@@ -43,6 +44,7 @@ class DirectSupervision:
         self.mean_shape = tf.constant(face_model.mean_shape[with_marks])
         basis = np.concatenate([face_model.identity_basis, face_model.expression_basis])[:, with_marks]
         self.shape_basis = tf.constant(basis.reshape(len(basis), -1))
+        self.albedo = tf.constant(face_model.mean_albedo[chosen].reshape(-1))
         self.albedo_basis = tf.constant(face_model.albedo_basis[:, chosen].reshape(len(face_model.albedo_basis), -1))
         incidence = incident_triangles(face_model.triangles, face_model.vertex_count)
         normals = vertex_normals(tf.constant(face_model.mean_shape)[None], face_model.triangles, incidence)
@@ -79,6 +81,25 @@ class DirectSupervision:
             "canonical": tf.reduce_mean(safe_norm(our_shape - their_shape)),
             "albedo": tf.reduce_mean(tf.abs(albedo_error)),
             "light": tf.reduce_mean(tf.abs(shading(normals, ours.light) - shading(normals, theirs.light))),
+        }
+
+    def symptoms(self, predicted: tf.Tensor, truth: tf.Tensor) -> dict[str, tf.Tensor]:
+        """Measures for `Symptoms` on coefficients [B, K]: `dependence` of shape and albedo, and `saturated`.
+
+        Light is `saturated` where a vertex's shading is black, or overexposes the albedo, and the true one does not.
+        """
+        ours, theirs = self.layout.split(predicted), self.layout.split(truth)
+        albedos = [self.albedo + tf.matmul(parts.albedo, self.albedo_basis) for parts in (ours, theirs)]
+        normals = tf.matmul(self.normals, rotation_matrix(theirs.angles))
+        drawn, true = (
+            tf.reshape(albedo, [-1, normals.shape[1], 3]) * shading(normals, parts.light)
+            for albedo, parts in zip(albedos, (ours, theirs), strict=True)
+        )
+        shapes = [tf.reshape(self._shape(parts), [-1, 3 * self.mean_shape.shape[0]]) for parts in (ours, theirs)]
+        return {
+            "dependence shape": batch_dependence(*shapes),
+            "dependence albedo": batch_dependence(*albedos),
+            "saturated": saturation(drawn, true, tf.ones_like(true[..., :1])),
         }
 
     def _shape(self, parts: Coefficients) -> tf.Tensor:

@@ -78,7 +78,7 @@ class RegressorTask:
         truth = self.layout.join(Coefficients(**{**vars(parts), "light": seen.light}))
         with tf.GradientTape() as tape:
             predicted, _ = self.network(seen.images, training=True)
-            terms = self.direct(predicted, truth)
+            terms = self.direct(predicted, truth) | self.direct.symptoms(predicted, truth)
             total = sum(getattr(section, name) * terms[name] for name in DIRECT)
             if section.weak > 0:
                 weak = self.weak(

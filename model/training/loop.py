@@ -23,8 +23,9 @@ from model.networks.encoding import EncodedFaces
 from model.pipeline import Pipeline, load_pipeline
 from model.runs.checkpoints import Progress
 from model.runs.finite import SeeingCheck, check_finite
+from model.runs.symptoms import Symptoms
 from model.training.first_look import look
-from model.training.plan import TrainingPlan, loss_weights
+from model.training.plan import TrainingPlan, learns_from_photos, loss_weights
 from model.training.run_folder import RunFolder
 from model.training.run_log import RunLog
 from model.training.trainer import PosedBatch, TextureTrainer
@@ -90,7 +91,7 @@ def _run_updates(
     """Makes all remaining updates; returns the progress and the means of the last validation."""
     config = plan.config
     validation: dict[str, float] = {}
-    check_seeing = SeeingCheck()
+    check_seeing, symptoms = SeeingCheck(), Symptoms("texture network")
     with tqdm(total=plan.total, initial=progress.update, desc="train", unit="update", dynamic_ncols=True) as bar:
         while progress.epoch < config.train.epochs:
             read = batches_of(plan.order(progress), config.train.batch_size, config.workers, config.data.buffer_size)
@@ -99,11 +100,14 @@ def _run_updates(
                 terms = _make_update(trainer, plan, batches, progress)
                 check_finite(terms, "texture network", progress.update, "train", run.latest)
                 check_seeing(terms, progress.update)
+                symptoms.critic(terms)
                 progress = progress.after_update()
                 _show(bar, terms["total"], config.train.batch_size)
                 log.training(terms, progress.update)
                 if plan.validates_after(progress):
+                    weights = loss_weights(config, progress, plan.total)
                     validation = log.validate(progress.update)
+                    symptoms.measure(validation, progress.update, learns_from_photos(weights))
                     progress = run.keep_best(progress, validation)
                 run.save_when_due(progress)
                 run.stop_if_told(stop, progress)

@@ -5,6 +5,7 @@ uninterrupted one.
 """
 
 import math
+from collections.abc import Mapping
 
 import numpy as np
 
@@ -108,3 +109,8 @@ def loss_weights(config: schema.Config, progress: Progress, total: int) -> dict[
     if config.gan.enabled:
         weights["adversarial"] = others * config.gan.adversarial
     return weights
+
+
+def learns_from_photos(weights: Mapping[str, float]) -> bool:
+    """True if loss weights pull the network more towards the photos than towards a copy of the coarse face."""
+    return weights["render"] + weights["project"] > weights["coarse"]

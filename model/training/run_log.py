@@ -12,6 +12,7 @@ from lib.files.atomic import atomic_path
 from lib.images.contact_sheet import contact_sheet
 from lib.images.display import to_bytes
 from model.input_pipeline.batches import CropBatch
+from model.runs.symptoms import Dependence
 from model.training.trainer import TextureTrainer
 
 SCALAR_EVERY = 10  # updates between training scalars, because reading them slows training down
@@ -39,11 +40,18 @@ class RunLog:
             self._scalars("train", terms, update)
 
     def validate(self, update: int) -> dict[str, float]:
-        """Logs and returns the means over validation crops of all loss terms and PSNRs, measured crop by crop."""
+        """Logs and returns the means over validation crops of all that `TextureTrainer.validate` measures crop by crop.
+
+        `dependence` is that of the texture on the photo, over all crops.
+        """
         sums: dict[str, list[float]] = defaultdict(list)
+        dependence = Dependence()
         for batch in self.validation():
-            for name, value in self.trainer.validate(batch).items():
+            terms, texture = self.trainer.validate(batch)
+            dependence.add(texture)
+            for name, value in terms.items():
                 sums[name].append(float(value))
+        sums["dependence"] = [dependence.share()]
         # Crops in which the mask shows nothing of the face have no PSNR.
         means = {name: float(np.nanmean(v)) if np.isfinite(v).any() else np.nan for name, v in sums.items()}
         self._scalars("validation", means, update)

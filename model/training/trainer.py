@@ -15,6 +15,8 @@ from model.networks.critic import Critic, critic_loss, generator_loss, gradient_
 from model.networks.encoding import EncodedFaces
 from model.networks.variable_names import dropout_seeds, network_variables, optimizer_variables
 from model.pipeline import Pipeline
+from model.projection import delit_albedo
+from model.runs.symptoms import SeenTexture, saturation
 from model.training.occlusion import unoccluded_vertices
 
 
@@ -105,13 +107,23 @@ class TextureTrainer:
         Args:
           epsilon: where to evaluate the gradient penalty, from rendering (0) to photo (1).
           rate: learning rate.
+
+        Returns:
+          Before the step: the `critic`'s loss, and its `separation`, the mean score of photos minus that of renderings,
+          relative to the mean distance of each rendering from its photo. A critic that keeps the gradient penalty, and
+          whose slope is therefore 1 at most, separates them by 1 at most.
         """
         self.critic_optimizer.learning_rate.assign(rate)
-        loss = self._update_critic(batch.crop, batch.coarse, batch.encoded, tf.constant(epsilon, tf.float32))
-        return {"critic": float(loss)}
+        terms = self._update_critic(batch.crop, batch.coarse, batch.encoded, tf.constant(epsilon, tf.float32))
+        return {name: float(value) for name, value in terms.items()}
 
-    def validate(self, batch: CropBatch) -> dict[str, tf.Tensor]:
-        """Unweighted loss terms of a batch, and PSNR of coarse and fine rendering where alpha and face overlap."""
+    def validate(self, batch: CropBatch) -> tuple[dict[str, tf.Tensor], SeenTexture]:
+        """Measures a batch without training on it.
+
+        Returns:
+          The unweighted loss terms; `psnr_coarse` and `psnr_fine` where alpha and face overlap; `saturated`, see
+          `saturation`. And the network's part of the textures.
+        """
         return self._validate(batch.crop, batch.encoded, batch.true_albedo)
 
     @tf.function(reduce_retracing=True)
@@ -120,14 +132,21 @@ class TextureTrainer:
         return self.face_gcn(crop, encoded.coefficients, encoded.embedding, training=False)
 
     @tf.function(reduce_retracing=True)
-    def _validate(self, crop: tf.Tensor, encoded: EncodedFaces, true_albedo: tf.Tensor | None) -> dict[str, tf.Tensor]:
+    def _validate(
+        self, crop: tf.Tensor, encoded: EncodedFaces, true_albedo: tf.Tensor | None
+    ) -> tuple[dict[str, tf.Tensor], SeenTexture]:
         result = self.face_gcn(crop, encoded.coefficients, encoded.embedding, training=False)
         terms = self.face_gcn.terms(result, crop, encoded.identity_embedding, true_albedo)
         mask = result.mask * crop[..., 3:]
-        return terms | {
+        terms |= {
             "psnr_coarse": tf.reduce_mean(masked_psnr(clipped(result.coarse.rendering), crop[..., :3], mask)),
             "psnr_fine": tf.reduce_mean(masked_psnr(clipped(result.rendering), crop[..., :3], mask)),
+            "saturated": saturation(result.coarse.rendering, crop[..., :3], mask),
         }
+        coarse, sampled = result.coarse, result.coarse.sampled
+        start = coarse.albedo if self.network.head == "residual" else tf.zeros_like(coarse.albedo)
+        wanted = delit_albedo(sampled.colour, coarse.face.shading)
+        return terms, SeenTexture(result.appearance - start, wanted - start, sampled.visibility)
 
     @tf.function(reduce_retracing=True)
     def _coarse(self, coefficients: tf.Tensor, crop: tf.Tensor) -> CoarseFace:
@@ -161,7 +180,7 @@ class TextureTrainer:
     @tf.function(reduce_retracing=True)
     def _update_critic(
         self, crop: tf.Tensor, coarse: CoarseFace, encoded: EncodedFaces, epsilon: tf.Tensor
-    ) -> tf.Tensor:
+    ) -> dict[str, tf.Tensor]:
         if self.critic is None:
             raise ValueError("gan.enabled must be true to train a critic, got false")
         texture = self.face_gcn.refine(encoded.embedding, coarse, training=True)
@@ -172,4 +191,6 @@ class TextureTrainer:
             scores = self.critic(real, training=True), self.critic(fake, training=True)
             loss = critic_loss(*scores, penalty, self.gan.adversarial)
         self.critic_optimizer.apply(tape.gradient(loss, variables), variables)
-        return loss
+        distance = tf.reduce_mean(tf.norm(2.0 * tf.reshape(real - fake, [tf.shape(crop)[0], -1]), axis=1))
+        apart = tf.reduce_mean(scores[0]) - tf.reduce_mean(scores[1])
+        return {"critic": loss, "separation": tf.math.divide_no_nan(apart, distance)}

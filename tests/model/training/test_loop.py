@@ -21,11 +21,13 @@ from lib.records.record_writer import RecordWriter
 from lib.records.splits import save_split
 from lib.runtime.interruption import Interrupted
 from model import losses
+from model.face_gcn import FaceGCN
 from model.input_pipeline.batches import batches
 from model.input_pipeline.frozen_outputs import encode_records
 from model.pipeline import load_pipeline
-from model.runs import checkpoints
+from model.runs import checkpoints, symptoms
 from model.runs.checkpoints import Progress
+from model.runs.symptoms import FOLLOWED, SATURATED, Symptoms
 from model.training import loop as training
 from model.training import run_folder
 from model.training.plan import TrainingPlan, loss_weights
@@ -91,6 +93,8 @@ def test_a_run_leaves_what_it_promises(root, finished):
     summary = json.loads((folder / "training.json").read_text())
     assert summary["updates"] == 6
     assert summary["psnr_fine"] == result["psnr_fine"]
+    assert summary["dependence"] > FOLLOWED
+    assert summary["saturated"] < SATURATED
     assert schema.load(folder / "config.yaml") == configuration(root, **FULL)
     assert [path.name for path in sorted((folder / "samples").iterdir())] == ["0000003.png", "0000006.png"]
     assert list((folder / "logs").iterdir())
@@ -121,7 +125,7 @@ def test_validation_is_the_mean_over_every_crop(root, finished):
     records = RecordReader(config.records_path)
     encoded = encode_records(records, pipeline.encode, config.generated_dir, pipeline.encoder_key)
     values = [
-        {name: float(value) for name, value in trainer.validate(batch).items()}
+        {name: float(value) for name, value in trainer.validate(batch)[0].items()}
         for batch in batches(records, encoded, (6, 7, 8), 1)
     ]
     for name in ("psnr_fine", "render", "symmetry"):
@@ -242,6 +246,27 @@ def test_a_run_told_to_stop_saves_and_says_how_to_go_on(root, tmp_path, monkeypa
     header, _ = headed_npz.read(tmp_path / "latest.npz")
     assert header["progress"]["update"] == 2, "no update is lost"
     assert not (tmp_path / ".lock").exists()
+
+
+def test_a_network_that_gives_every_photo_the_same_face_is_reported(root, tmp_path, monkeypatch, capsys):
+    refine, losing = FaceGCN.refine, []
+
+    def refine_to_the_mean(self, embedding, coarse, training=False, unoccluded=None):
+        texture = refine(self, embedding, coarse, training, unoccluded)
+        return 0.0 * texture + tf.concat([coarse.albedo] * 2, axis=-1)
+
+    monkeypatch.setattr(FaceGCN, "refine", refine_to_the_mean)
+    monkeypatch.setattr(symptoms, "EARLIEST", 0)
+    monkeypatch.setattr(Symptoms, "critic", lambda self, terms: losing.append(terms["separation"]))
+    tf.config.run_functions_eagerly(True)  # two updates: compiling takes longer
+    try:
+        result = training.train(configuration(root, train__updates_per_epoch=1, **FULL), tmp_path)
+    finally:
+        tf.config.run_functions_eagerly(False)
+    assert result["dependence"] == 0
+    assert 0 <= result["saturated"] <= 1
+    assert capsys.readouterr().err.count("warning: the texture network's texture is nearly the same") == 1
+    assert len(losing) == 2, "one for each update"
 
 
 def test_a_second_run_of_one_name_is_refused(root, tmp_path):
