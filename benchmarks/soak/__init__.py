@@ -1,0 +1,1 @@
+"""The long proof of docs/RELIABILITY.md: every kind of interruption and damage, many times; run by `make soak`."""

@@ -1,0 +1,78 @@
+"""Tries to break what docs/RELIABILITY.md promises, and writes that page: python -m benchmarks.soak, or `make soak`.
+
+The outcome of every attempt is appended to results/soak/journal.jsonl; the next soak continues where this one stopped.
+"""
+
+import argparse
+import time
+from pathlib import Path
+
+from tqdm import tqdm
+
+from benchmarks.soak import damage, endurance, fuzzing, hardship, kills, report
+from benchmarks.soak.attempts import LOST, Journal, Scenario, next_attempt
+from benchmarks.soak.world import World
+from configs import schema
+
+FOLDER = schema.REPOSITORY / "results" / "soak"
+
+
+def all_scenarios(world: World, seed: int) -> list[Scenario]:
+    """Every scenario, in the order of the page."""
+    return [
+        *kills.scenarios(world),
+        *damage.scenarios(world, seed),
+        *fuzzing.scenarios(world),
+        *hardship.scenarios(world, hardship.own_mounts()),
+        *endurance.scenarios(world),
+    ]
+
+
+def soak(scenarios: list[Scenario], journal: Journal, minutes: float | None) -> None:
+    """Makes the attempts that the journal lacks, until all are made or the time is over."""
+    ends = None if minutes is None else time.monotonic() + 60 * minutes
+    total = sum(scenario.attempts for scenario in scenarios)
+    made = sum(len(journal.done(scenario.name)) for scenario in scenarios)
+    with tqdm(total=total, initial=made, desc="soak", unit="attempt", dynamic_ncols=True) as bar:
+        while (ends is None or time.monotonic() < ends) and (found := next_attempt(scenarios, journal)):
+            scenario, index = found
+            bar.set_postfix_str(f"{scenario.name} {index}")
+            started = time.monotonic()
+            outcome = scenario.attempt(journal.about["seed"], index)
+            journal.add(scenario.name, index, outcome, time.monotonic() - started)
+            bar.update()
+            if outcome.state == LOST:
+                tqdm.write(f"LOST {scenario.name} {index}: {outcome.reason}")
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument(
+        "--minutes", type=float, help="stop after so many minutes (default: when all attempts are made)"
+    )
+    parser.add_argument("--only", default="", help="names of scenarios, separated by commas (default: all)")
+    parser.add_argument("--seed", type=int, default=0, help="another seed makes other attempts (default: 0)")
+    parser.add_argument(
+        "--folder", type=Path, default=schema.REPOSITORY / "results" / "soak", help="inputs and journal"
+    )
+    parser.add_argument("--page", type=Path, default=report.PAGE, help="the page to write (default: %(default)s)")
+    arguments = parser.parse_args()
+    world = World(arguments.folder)
+    scenarios = all_scenarios(world, arguments.seed)
+    known = {scenario.name: scenario for scenario in scenarios}
+    chosen = [name.strip() for name in arguments.only.split(",") if name.strip()] or list(known)
+    if unknown := [name for name in chosen if name not in known]:
+        parser.error(f"--only must name scenarios ({', '.join(known)}), got {', '.join(unknown)}")
+    journal = Journal(world.folder / "journal.jsonl", {"seed": arguments.seed, "commit": report.commit()})
+    try:
+        soak([known[name] for name in chosen], journal, arguments.minutes)
+    finally:
+        content = report.summary(scenarios, journal)
+        report.write(content, scenarios, world.folder.with_suffix(".json"), arguments.page)
+    lost = sum(entry["lost"] for entry in content["scenarios"].values())
+    print(f"{lost} attempts lost; {world.folder.with_suffix('.json')} and {arguments.page} hold all figures")
+    return 1 if lost else 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

@@ -1,0 +1,127 @@
+"""Attempts at breaking the program, and the journal that lets an interrupted soak continue."""
+
+import dataclasses
+import json
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+SURVIVED, LOST, SKIPPED = "survived", "lost", "skipped"
+
+
+@dataclasses.dataclass(frozen=True)
+class Outcome:
+    """Result of one attempt.
+
+    Attributes:
+      state: SURVIVED, LOST, or SKIPPED if this computer does not allow the attempt.
+      how: kind of the ending, which the report counts, e.g. "refused by name".
+      reason: why the attempt was lost or skipped; empty if it survived.
+      figures: measurements for the report.
+    """
+
+    state: str
+    how: str = ""
+    reason: str = ""
+    figures: dict[str, Any] = dataclasses.field(default_factory=dict)
+
+
+def survived(how: str = "", **figures: Any) -> Outcome:
+    return Outcome(SURVIVED, how, figures=figures)
+
+
+def lost(reason: str, how: str = "", **figures: Any) -> Outcome:
+    return Outcome(LOST, how, reason, figures)
+
+
+def skipped(reason: str) -> Outcome:
+    return Outcome(SKIPPED, reason=reason)
+
+
+@dataclasses.dataclass(frozen=True)
+class Scenario:
+    """One promise and the attempts that try to break it.
+
+    Attributes:
+      name: short name, for SOAK_ONLY and the journal.
+      title: what is done to the program, for the table.
+      proof: how an attempt proceeds and when it counts as survived, for the page.
+      attempts: number of attempts of a complete soak.
+      run: makes attempt `index`, starting from its own random generator.
+    """
+
+    name: str
+    title: str
+    proof: str
+    attempts: int
+    run: Callable[[int, np.random.Generator], Outcome]
+
+    def generator(self, seed: int, index: int) -> np.random.Generator:
+        """Random numbers of an attempt, the same in every soak of this seed."""
+        return np.random.default_rng([seed, index, *self.name.encode()])
+
+    def attempt(self, seed: int, index: int) -> Outcome:
+        """Makes an attempt; a fault of the soak itself, too, counts as a loss, never as a survival."""
+        try:
+            return self.run(index, self.generator(seed, index))
+        except Exception as error:
+            return lost(f"{type(error).__name__}: {error}", "the soak failed")
+
+
+class Journal:
+    """Outcomes of all attempts so far, one JSON line each, appended as they happen.
+
+    Args:
+      path: the journal; created if missing.
+      about: facts stored with every attempt (commit, seed). Attempts of another seed are other attempts, and are
+        ignored.
+    """
+
+    def __init__(self, path: Path, about: dict[str, Any]):
+        self.path, self.about = path, about
+        self.entries: dict[str, dict[int, dict[str, Any]]] = {}
+        if path.is_file():
+            for line in path.read_text(encoding="utf-8").splitlines():
+                entry = json.loads(line)
+                if entry["seed"] == about["seed"]:
+                    self._note(entry)
+
+    def add(self, scenario: str, index: int, outcome: Outcome, seconds: float) -> None:
+        """Appends the outcome of an attempt."""
+        entry = {
+            "scenario": scenario,
+            "attempt": index,
+            **dataclasses.asdict(outcome),
+            "seconds": round(seconds, 3),
+            **self.about,
+        }
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        with open(self.path, "a", encoding="utf-8") as stream:
+            stream.write(json.dumps(entry) + "\n")
+        self._note(entry)
+
+    def done(self, scenario: str) -> set[int]:
+        """Numbers of the attempts that have been made."""
+        return set(self.entries.get(scenario, {}))
+
+    def outcomes(self, scenario: str) -> list[dict[str, Any]]:
+        """Entries of a scenario in the order of the attempts."""
+        return [entry for _, entry in sorted(self.entries.get(scenario, {}).items())]
+
+    def _note(self, entry: dict[str, Any]) -> None:
+        self.entries.setdefault(entry["scenario"], {})[entry["attempt"]] = entry
+
+
+def next_attempt(scenarios: Iterable[Scenario], journal: Journal) -> tuple[Scenario, int] | None:
+    """The next attempt to make; None if all are made.
+
+    Taken from the scenario with the smallest share of its attempts done, so that a soak of limited time tries
+    everything.
+    """
+    open_ones = [s for s in scenarios if len(journal.done(s.name)) < s.attempts]
+    if not open_ones:
+        return None
+    chosen = min(open_ones, key=lambda s: len(journal.done(s.name)) / s.attempts)
+    return chosen, min(set(range(chosen.attempts)) - journal.done(chosen.name))

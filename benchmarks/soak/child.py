@@ -1,0 +1,265 @@
+"""Runs of the programs in child processes that can be killed, limited and watched.
+
+The children are forked from a server that has imported TensorFlow's modules but has not started its runtime, which
+spares each of them the import's 8 seconds. Everything behind the import is as on the command line.
+"""
+
+import contextlib
+import importlib
+import multiprocessing
+import os
+import resource
+import signal
+import sys
+import threading
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+# Everything that a child would otherwise import anew. None of these starts a thread or TensorFlow's runtime.
+PRELOADED = [
+    "main",
+    "create_bin",
+    "model.training.loop",
+    "model.pretraining.loop",
+    "model.reconstruction.folder",
+    "model.preparation.worker",
+    "model.evaluation.records",
+    "model.pretraining.mask_training",
+    "benchmarks.soak.damage",
+]
+ONE_THREAD = {
+    "OMP_NUM_THREADS": "1",
+    "OPENBLAS_NUM_THREADS": "1",
+    "NUMBA_NUM_THREADS": "1",
+    "TF_NUM_INTRAOP_THREADS": "1",
+    "TF_NUM_INTEROP_THREADS": "1",
+    "CUDA_VISIBLE_DEVICES": "-1",
+    "TF_CPP_MIN_LOG_LEVEL": "2",
+}
+_RESUME = {"main": "", "create_bin": "run the same command again"}
+NOBODY = 65534
+
+
+@dataclass(frozen=True)
+class Aim:
+    """A moment at which a child kills itself: a while after it has entered one of the program's functions.
+
+    Attributes:
+      function: "module:Class.method", where the program looks the function up.
+      call: number of the call, from 1.
+      share: moment within the call, as a share of the duration of the previous one (of 20 ms if there was none).
+    """
+
+    function: str
+    call: int
+    share: float
+
+
+@dataclass(frozen=True)
+class Watch:
+    """Calls of one of the program's functions at which a child notes its memory, descriptors and time.
+
+    Attributes:
+      function: as in Aim.
+      every: calls between two notes.
+      notes: the file to which a line "call seconds RSS descriptors" is appended.
+    """
+
+    function: str
+    every: int
+    notes: Path
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What a child is denied.
+
+    Attributes:
+      file_bytes: largest file that it may write; None for no limit.
+      as_nobody: run as the user nobody, who may not write to the soak's folders. Only root can do so.
+    """
+
+    file_bytes: int | None = None
+    as_nobody: bool = False
+
+
+@dataclass(frozen=True)
+class Ended:
+    """How a child ended: exit code (negative: the signal that killed it), stdout and stderr, seconds."""
+
+    code: int
+    output: str
+    errors: str
+    seconds: float
+
+    @property
+    def traceback(self) -> bool:
+        return "Traceback (most recent call last)" in self.errors or "Fatal Python error" in self.errors
+
+    @property
+    def last_line(self) -> str:
+        """The last line of stderr, which holds the error message."""
+        lines = self.errors.strip().splitlines()
+        return lines[-1] if lines else ""
+
+
+def server() -> Any:
+    """The multiprocessing context whose children come from the server; starts with the first child."""
+    os.environ.update(ONE_THREAD)
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(PRELOADED)
+    return context
+
+
+class Child:
+    """A run of a program.
+
+    Args:
+      program: "main" or "create_bin", or a function "module:name" that is called with `arguments`.
+      arguments: the command line.
+      folder: working directory; the output is written next to it, to <folder>.out and <folder>.err.
+      aim, watch, limits: see there.
+      settings: "module:CONSTANT" -> value in place of the program's, e.g. a shorter interval.
+      eager: run TensorFlow's functions without compiling them, which takes most of a short run.
+    """
+
+    def __init__(
+        self,
+        program: str,
+        arguments: Sequence[Any],
+        folder: Path,
+        aim: Aim | None = None,
+        watch: Watch | None = None,
+        limits: Limits | None = None,
+        settings: Mapping[str, Any] | None = None,
+        eager: bool = False,
+    ):
+        self._logs = [folder.parent / f"{folder.name}.{name}" for name in ("out", "err")]
+        self.started = time.monotonic()
+        self.process = server().Process(
+            target=_run,
+            args=(program, list(arguments), folder, self._logs, aim, watch, limits or Limits(), settings or {}, eager),
+        )
+        self.process.start()
+
+    def kill_after(self, seconds: float) -> bool:
+        """Sends SIGKILL after a while; returns False if the program had ended by then."""
+        self.process.join(seconds)
+        if self.process.exitcode is not None:
+            return False
+        self.process.kill()
+        self.process.join()
+        return True
+
+    def wait(self, timeout: float = 600.0) -> Ended:
+        """Waits for the end. After `timeout` seconds the child is killed, and the exit code is -SIGALRM."""
+        self.process.join(timeout)
+        code = self.process.exitcode
+        if code is None:
+            self.process.kill()
+            self.process.join()
+            code = -signal.SIGALRM
+        out, err = (path.read_text(encoding="utf-8", errors="replace") for path in self._logs)
+        return Ended(code, out, err, time.monotonic() - self.started)
+
+
+def inside_file(folder: Path) -> Path:
+    """The file that exists while the function that an Aim names is running."""
+    return folder.parent / f"{folder.name}.inside"
+
+
+def _run(
+    program: str,
+    arguments: list,
+    folder: Path,
+    logs: Sequence[Path],
+    aim: Aim | None,
+    watch: Watch | None,
+    limits: Limits,
+    settings: Mapping[str, Any],
+    eager: bool,
+) -> None:
+    """Body of a child."""
+    for descriptor, path in zip((1, 2), logs, strict=True):
+        opened = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o644)
+        os.dup2(opened, descriptor)
+        os.close(opened)
+    os.chdir(folder)
+    sys.stdout.reconfigure(encoding="utf-8")  # type: ignore[union-attr] # a text stream, as in every process
+    if eager:
+        import tensorflow as tf
+
+        tf.config.run_functions_eagerly(True)
+    for name, value in settings.items():
+        _replace(name, lambda _, value=value: value)
+    if aim is not None:
+        _replace(aim.function, lambda function: _aimed(function, aim, inside_file(folder)))
+    if watch is not None:
+        _replace(watch.function, lambda function: _watched(function, watch))
+    _deny(limits)
+    if program in _RESUME:
+        from configs import flags
+
+        sys.argv = [f"{program}.py", *map(str, arguments)]
+        sys.exit(flags.run(importlib.import_module(program).main, _RESUME[program]))
+    module, _, name = program.partition(":")
+    getattr(importlib.import_module(module), name)(*arguments)
+
+
+def _deny(limits: Limits) -> None:
+    if limits.file_bytes is not None:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (limits.file_bytes, resource.RLIM_INFINITY))
+    if limits.as_nobody:
+        os.setgid(NOBODY)
+        os.setuid(NOBODY)
+
+
+def _replace(place: str, replacement: Callable[[Any], Any]) -> None:
+    """Replaces a function or constant "module:name" of the program, given the present one."""
+    module, _, name = place.partition(":")
+    *scopes, last = name.split(".")
+    owner: Any = importlib.import_module(module)
+    for scope in scopes:
+        owner = getattr(owner, scope)
+    setattr(owner, last, replacement(getattr(owner, last)))
+
+
+def _aimed(function: Callable, aim: Aim, inside: Path) -> Callable:
+    state = {"calls": 0, "seconds": 0.02}
+
+    def wrapped(*arguments: Any, **named: Any) -> Any:
+        state["calls"] += 1
+        if state["calls"] == aim.call:
+            inside.touch()
+            timer = threading.Timer(aim.share * state["seconds"], os.kill, (os.getpid(), signal.SIGKILL))
+            timer.daemon = True
+            timer.start()
+        started = time.monotonic()
+        result = function(*arguments, **named)
+        state["seconds"] = time.monotonic() - started
+        with contextlib.suppress(FileNotFoundError):
+            inside.unlink()
+        return result
+
+    return wrapped
+
+
+def _watched(function: Callable, watch: Watch) -> Callable:
+    state = {"calls": 0}
+    started = time.monotonic()
+    page = os.sysconf("SC_PAGE_SIZE")
+
+    def wrapped(*arguments: Any, **named: Any) -> Any:
+        result = function(*arguments, **named)
+        state["calls"] += 1
+        if state["calls"] % watch.every == 0:
+            resident = int(Path("/proc/self/statm").read_text().split()[1]) * page
+            descriptors = len(os.listdir("/proc/self/fd"))
+            with open(watch.notes, "a") as stream:
+                stream.write(f"{state['calls']} {time.monotonic() - started:.2f} {resident} {descriptors}\n")
+        return result
+
+    return wrapped

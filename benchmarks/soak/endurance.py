@@ -1,0 +1,109 @@
+"""Long runs: memory, speed and open descriptors must stay flat."""
+
+import statistics
+from pathlib import Path
+
+import numpy as np
+from PIL import ImageOps
+
+from benchmarks.soak.attempts import Outcome, Scenario, lost, survived
+from benchmarks.soak.child import Watch
+from benchmarks.soak.world import World, run
+from tests.support.photo_corpus import portrait
+
+UPDATES, PHOTOS = 3000, 1000
+HOURS = 6 * 3600.0
+# Growth that the last third may have over the second one; the first holds start and compilation.
+MEMORY_SHARE, MEMORY_BYTES, DESCRIPTORS, SLOWDOWN = 0.02, 16e6, 2, 1.5
+
+
+def measured(notes: Path) -> np.ndarray:
+    """Rows of [calls, seconds, bytes, descriptors] that a Watch has written."""
+    return np.array([line.split() for line in notes.read_text().splitlines()], np.float64).reshape(-1, 4)
+
+
+def flat(rows: np.ndarray) -> tuple[dict[str, float], str]:
+    """Figures of a long run, and what is not flat in it; empty if everything is.
+
+    Compares the medians of the last and of the second third of the notes.
+    """
+    third = len(rows) // 3
+    if third < 2:
+        return {}, f"at least 6 notes are needed, got {len(rows)}"
+    steps = np.diff(rows[:, 1]) / np.diff(rows[:, 0])
+    parts = [slice(third, 2 * third), slice(2 * third, None)]
+    memory, descriptors = (
+        [statistics.median(rows[part, column]) for part in parts]
+        for column in (2, 3)
+    )  # fmt: skip
+    seconds = [statistics.median(steps[part]) for part in (slice(third, 2 * third), slice(2 * third, None))]
+    figures = {
+        "calls": int(rows[-1, 0]),
+        "seconds_per_call": [round(value, 4) for value in seconds],
+        "resident_mb": [round(value / 1e6, 1) for value in memory],
+        "descriptors": [int(value) for value in descriptors],
+    }
+    faults = []
+    if memory[1] > memory[0] * (1 + MEMORY_SHARE) + MEMORY_BYTES:
+        faults.append("memory grows")
+    if descriptors[1] > descriptors[0] + DESCRIPTORS:
+        faults.append("open descriptors grow")
+    if seconds[1] > seconds[0] * SLOWDOWN:
+        faults.append("it slows down")
+    return figures, ", ".join(faults)
+
+
+class Endurance:
+    """Long runs in the folders of a world."""
+
+    def __init__(self, world: World):
+        self.world = world
+
+    def training(self, _: int, __: np.random.Generator) -> Outcome:
+        """UPDATES updates of training, with validations and checkpoints."""
+        folder = self.world.copy(self.world.packed(), "long-training")
+        options = ("train.epochs=6", f"train.updates_per_epoch={UPDATES // 6}", "train.batch_size=1", "loss.identity=5")
+        return self._watch(
+            folder, ("--mode", "train", *options), "model.training.run_log:RunLog.training", 100, UPDATES
+        )
+
+    def photos(self, _: int, __: np.random.Generator) -> Outcome:
+        """PHOTOS photos in test mode, with all exports."""
+        folder = self.world.copy(self.world.trained(), "long-test")
+        many = folder / "many"
+        many.mkdir()
+        for number in range(PHOTOS):
+            side = 300 - 6 * (number % 7)
+            ImageOps.contain(portrait(), (side, side)).save(many / f"{number:04d}.jpg", quality=90)
+        return self._watch(
+            folder,
+            ("--mode", "test", "--input", "many", "--output", "out"),
+            "model.reconstruction.result_folder:ResultFolder.add",
+            25,
+            PHOTOS,
+        )
+
+    def _watch(self, folder: Path, arguments: tuple[str, ...], function: str, every: int, calls: int) -> Outcome:
+        notes = folder.parent / f"{folder.name}.notes"
+        ended = run(folder, "main", *arguments, watch=Watch(function, every, notes)).wait(HOURS)
+        if ended.code != 0:
+            return lost(f"exit code {ended.code}: {ended.last_line}", "failed")
+        figures, faults = flat(measured(notes))
+        if faults or figures["calls"] != calls:
+            return lost(faults or f"{figures['calls']} of {calls} calls", "not flat", **figures)
+        self.world.remove(folder)
+        return survived("flat", **figures)
+
+
+def scenarios(world: World) -> list[Scenario]:
+    """The scenarios of long runs."""
+    endurance = Endurance(world)
+    proof = (
+        f"medians of the last third against the second one: memory at most {MEMORY_SHARE:.0%} and "
+        f"{MEMORY_BYTES / 1e6:.0f} MB more, at most {DESCRIPTORS} more open descriptors, at most {SLOWDOWN} times as "
+        "slow"
+    )
+    return [
+        Scenario("long training", f"{UPDATES:,} updates in one process", proof, 1, endurance.training),
+        Scenario("many photos", f"{PHOTOS:,} photos in one process", proof, 1, endurance.photos),
+    ]

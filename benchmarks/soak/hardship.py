@@ -1,0 +1,172 @@
+"""A full disk, folders that may not be written to, and files that vanish, in every mode."""
+
+import contextlib
+import os
+import subprocess
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import numpy as np
+
+from benchmarks.soak.attempts import Outcome, Scenario, lost, skipped, survived
+from benchmarks.soak.child import Ended, Limits
+from benchmarks.soak.kills import Killable, KillScenario, commands
+from benchmarks.soak.world import World, differing, digests
+
+MODES = ("packing", "eager training", "pretraining", "preparing", "testing", "evaluating", "masks")
+# Spellings of the causes in messages of the system and of the program.
+FULL = ("must fit on its disk", "No space left", "File too large", "MB must be free", "Disk quota")
+DENIED = ("Permission denied", "Read-only file system", "Operation not permitted")
+
+
+def own_mounts() -> bool:
+    """Makes the mounts of this process and its children invisible to others; False where that is not allowed."""
+    try:
+        os.unshare(os.CLONE_NEWNS)  # type: ignore[attr-defined] # from Python 3.12 on
+    except AttributeError:
+        import ctypes
+
+        if ctypes.CDLL(None, use_errno=True).unshare(0x00020000):
+            return False
+    except OSError:
+        return False
+    made = subprocess.run(["mount", "--make-rprivate", "/"], capture_output=True, check=False)
+    return made.returncode == 0
+
+
+@contextlib.contextmanager
+def small_disk(folder: Path, size: int) -> Iterator[Callable[[], None]]:
+    """A memory disk of `size` bytes in place of a folder; yields a function that makes it large."""
+    folder.mkdir(parents=True, exist_ok=True)
+    subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", str(folder)], check=True)
+    try:
+        yield lambda: subprocess.run(["mount", "-o", "remount,size=2g", str(folder)], check=True) and None
+    finally:
+        subprocess.run(["umount", "--lazy", str(folder)], check=True)
+
+
+def fault(ended: Ended, codes: tuple[int, ...], causes: tuple[str, ...] = ()) -> str:
+    """What is wrong with an ending that must have one of some exit codes; empty if nothing is.
+
+    Code 2 requires an error of one line, which names one of the `causes` if there are any.
+    """
+    if ended.traceback:
+        return f"a traceback: {ended.last_line}"
+    if ended.code not in codes:
+        return f"exit code {ended.code}: {ended.last_line}"
+    if ended.code == 2 and not ended.last_line.startswith("error: "):
+        return f"no line with the error: {ended.last_line}"
+    if ended.code == 2 and causes and not any(cause in ended.last_line for cause in causes):
+        return f"the error does not name the cause: {ended.last_line}"
+    return ""
+
+
+class Hardship:
+    """Attempts of one kind at all modes, in turn.
+
+    Args:
+      world: folders of inputs and attempts.
+      with_mounts: whether memory disks may be mounted.
+    """
+
+    def __init__(self, world: World, with_mounts: bool):
+        self.world, self.with_mounts = world, with_mounts
+        self.references = {name: KillScenario(world, command) for name, command in commands(world).items()}
+
+    def full_disk(self, index: int, generator: np.random.Generator) -> Outcome:
+        """Every other attempt on a memory disk, the others under a limit for the size of a file."""
+        reference = self.references[MODES[index % len(MODES)]]
+        command, expected = reference.command, reference.reference()
+        folder = self.world.folder / "attempts" / command.name
+        if index // len(MODES) % 2 == 0:
+            limit = int(np.exp(generator.uniform(np.log(100), np.log(expected["largest"]))))
+            self.world.copy(command.stage(), command.name)
+            ended = command.start(folder, limits=Limits(file_bytes=limit)).wait()
+            return self._judge_full(ended, command, folder, expected["digests"], "a limit for files")
+        if not self.with_mounts:
+            return skipped("mounting a memory disk needs root")
+        self.world.remove(folder)
+        needed = sum(-(-path.stat().st_size // 4096) * 4096 for path in command.stage().rglob("*") if path.is_file())
+        size = int(needed + 65536 + generator.uniform(0.0, 1.0) * expected["written"])
+        with small_disk(folder, size) as enlarge:
+            subprocess.run(["cp", "-a", f"{command.stage()}/.", str(folder)], check=True)
+            ended = command.start(folder).wait()
+            enlarge()
+            return self._judge_full(ended, command, folder, expected["digests"], "a small disk")
+
+    def _judge_full(self, ended: Ended, command: Killable, folder: Path, expected: dict[str, str], how: str) -> Outcome:
+        """The first ending must name the cause; repeated with space, the command must make what it should."""
+        if wrong := fault(ended, (0, 2), FULL):
+            return lost(f"{command.name}, {how}: {wrong}", "wrong ending")
+        if ended.code == 2 or differing(digests(folder, command.outputs), expected):
+            again = command.start(folder).wait()
+            if again.code != 0 and command.finished not in again.errors:
+                return lost(f"{command.name}, {how}, repeated: {again.last_line}", "cannot go on")
+        different = differing(digests(folder, command.outputs), expected)
+        if different:
+            return lost(f"{command.name}, {how}: {', '.join(different[:5])} differ", "other output")
+        return survived("named, and completed later" if ended.code == 2 else "enough space", mode=command.name)
+
+    def read_only(self, index: int, generator: np.random.Generator) -> Outcome:
+        """A user who may write everywhere but in one folder."""
+        if os.geteuid() != 0:
+            return skipped("running as another user needs root")
+        reference = self.references[MODES[index % len(MODES)]]
+        command = reference.command
+        reference.reference()
+        folder = self.world.copy(command.stage(), command.name)
+        (folder / "data").mkdir(exist_ok=True)
+        folders = [folder, *sorted(path for path in folder.rglob("*") if path.is_dir())]
+        denied = folders[0] if index < len(MODES) else folders[int(generator.integers(len(folders)))]
+        for path in (folder, *folder.rglob("*")):
+            path.chmod(0o777 if path.is_dir() else 0o666)
+        denied.chmod(0o555)
+        ended = command.start(folder, limits=Limits(as_nobody=True)).wait()
+        if wrong := fault(ended, (0, 2), DENIED):
+            return lost(f"{command.name}, {denied.relative_to(folder)} read-only: {wrong}", "wrong ending")
+        self.world.remove(folder)
+        return survived("named" if ended.code == 2 else "nothing is written there", mode=command.name)
+
+    def vanishing(self, index: int, generator: np.random.Generator) -> Outcome:
+        """A file of the inputs is deleted at a random moment."""
+        reference = self.references[MODES[index % len(MODES)]]
+        command, expected = reference.command, reference.reference()
+        folder = self.world.copy(command.stage(), command.name)
+        kinds = ("photos/**/*",) if command.name in ("preparing", "testing") and index % 2 else ("**/*",)
+        files = sorted(path for kind in kinds for path in folder.glob(kind) if path.is_file())
+        victim = files[int(generator.integers(len(files)))]
+        child = command.start(folder)
+        child.process.join(generator.uniform(0.0, 1.0) * expected["seconds"])
+        victim.unlink(missing_ok=True)
+        ended = child.wait()
+        if wrong := fault(ended, (0, 2, 3)):
+            return lost(f"{command.name} without {victim.relative_to(folder)}: {wrong}", "wrong ending")
+        self.world.remove(folder)
+        how = {0: "was no longer needed", 2: "named", 3: "listed; the other photos done"}[ended.code]
+        return survived(how, mode=command.name)
+
+
+def scenarios(world: World, with_mounts: bool) -> list[Scenario]:
+    """The scenarios of full disks, read-only folders and vanishing files."""
+    hardship = Hardship(world, with_mounts)
+    modes = ", ".join(MODES)
+    return [
+        Scenario(
+            "full disk", "a disk that fills up",
+            "by turns, no file may exceed a random size, or the disk is a memory disk with random space left; the run "
+            "must end with one line that names the cause, and the same command, repeated with space, must make the "
+            f"undisturbed run's files ({modes})",
+            6 * len(MODES), hardship.full_disk,
+        ),
+        Scenario(
+            "read-only", "a folder without permission to write",
+            f"one line that names the cause, or success if nothing is written there ({modes})",
+            3 * len(MODES), hardship.read_only,
+        ),
+        Scenario(
+            "vanishing", "an input that is deleted meanwhile",
+            "success if it was no longer needed; one line; or the photo listed with the reason, and the others done "
+            f"({modes})",
+            4 * len(MODES), hardship.vanishing,
+        ),
+    ]  # fmt: skip

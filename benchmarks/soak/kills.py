@@ -1,0 +1,225 @@
+"""SIGKILL at random and at chosen moments; repeated until done, a run must leave what the undisturbed run leaves."""
+
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from benchmarks.soak.attempts import Outcome, Scenario, lost, survived
+from benchmarks.soak.child import Aim, Child, inside_file
+from benchmarks.soak.world import World, differing, digests, run, succeed
+
+# A run that ends before it is killed is repeated with a fresh folder, at most so often.
+MISSES = 6
+RESTARTS = 4
+# Moments of training that random kills would seldom meet.
+CHECKPOINT = "model.training.run_folder:RunFolder.save"
+BEST = "model.training.run_folder:RunFolder.keep_best"
+VALIDATION = "model.training.run_log:RunLog.validate"
+ENCODING = "model.training.loop:encode_records"
+FACE_MODEL = "model.pipeline:load_face_model"
+LEVELS = "model.pipeline:load_hierarchy"
+TRAINING_AIMS = (
+    (CHECKPOINT, 8),
+    (BEST, 3),
+    (VALIDATION, 3),
+    (ENCODING, 1),
+    (CHECKPOINT, 8),
+    (LEVELS, 1),
+    (FACE_MODEL, 1),
+)
+
+
+@dataclass(frozen=True)
+class Killable:
+    """A command that is killed and repeated.
+
+    Attributes:
+      name: of the scenario, and of the folder in which it runs.
+      program: "main" or "create_bin".
+      arguments: the command line, given the folder, also for going on after an interruption.
+      stage: the folder of inputs to start from.
+      outputs: patterns of the files to compare.
+      aims: functions to be killed in, each with the number of its calls in a run; the first kill of an attempt is aimed
+        at the next of them. Without any, every kill is at a random moment.
+      kills: kills of an attempt.
+      settings, eager: see `Child`.
+      finished: text on stderr by which a repeated command says that nothing is left to do.
+    """
+
+    name: str
+    program: str
+    arguments: Callable[[Path], Sequence[str]]
+    stage: Callable[[], Path]
+    outputs: Sequence[str]
+    aims: Sequence[tuple[str, int]] = ()
+    kills: int = 1
+    settings: dict[str, Any] = field(default_factory=dict)
+    eager: bool = False
+    finished: str = "\0"
+
+    def start(self, folder: Path, **options: Any) -> Child:
+        """Starts the command, or goes on with it; the options are those of `Child`."""
+        arguments = self.arguments(folder)
+        return run(folder, self.program, *arguments, settings=self.settings, eager=self.eager, **options)
+
+
+class KillScenario:
+    """Attempts at a command.
+
+    Args:
+      world: folders of inputs and attempts.
+      command: the command.
+    """
+
+    def __init__(self, world: World, command: Killable):
+        self.world, self.command = world, command
+        self._reference: dict[str, Any] | None = None
+
+    def __call__(self, index: int, generator: np.random.Generator) -> Outcome:
+        """Makes an attempt; see `Scenario.run`."""
+        expected = self.reference()
+        kills = inside = misses = 0
+        folder = self._fresh()
+        while kills < self.command.kills:
+            aim = self._aim(index, generator) if kills == 0 else None
+            child = self.command.start(folder, aim=aim)
+            if aim is None:
+                child.kill_after(generator.uniform(0.02, 1.0) * expected["seconds"] * 0.8**misses)
+            ended = child.wait()
+            if ended.code == -9:
+                kills += 1
+                inside += inside_file(folder).exists()
+                inside_file(folder).unlink(missing_ok=True)
+                continue
+            if ended.code != 0:
+                return lost(f"before its kill, exit code {ended.code}: {ended.last_line}", "failed")
+            misses += 1
+            if misses > MISSES:
+                return lost(f"the run ended {misses} times before it could be killed", "the soak failed")
+            if kills:  # the run was killed before, and is complete now
+                break
+            folder = self._fresh()
+        return self._finish(folder, expected, kills=kills, inside=inside)
+
+    def reference(self) -> dict[str, Any]:
+        """Facts about the undisturbed run, which is made once and kept.
+
+        Its "seconds", "digests" of its outputs, and the bytes "written" in all files and in the "largest".
+        """
+        if self._reference is None:
+            path = self.world.folder / "inputs" / f"{self.command.name}.json"
+            if not path.is_file():
+                folder = self._fresh()
+                before = {path: path.stat().st_mtime_ns for path in folder.rglob("*")}
+                ended = succeed(self.command.start(folder))
+                written = [p.stat().st_size for p in folder.rglob("*") if before.get(p) != p.stat().st_mtime_ns]
+                reference = {
+                    "seconds": ended.seconds,
+                    "written": sum(written),
+                    "largest": max(written),
+                    "digests": digests(folder, self.command.outputs),
+                }
+                path.write_text(json.dumps(reference))
+                self.world.remove(folder)
+            self._reference = json.loads(path.read_text())
+        return self._reference
+
+    def _finish(self, folder: Path, expected: dict[str, Any], **figures: int) -> Outcome:
+        """Repeats the command until it is done, and compares its files with the undisturbed run's."""
+        for _ in range(RESTARTS):
+            ended = self.command.start(folder).wait()
+            if ended.code == 0 or self.command.finished in ended.errors:
+                break
+        else:
+            return lost(f"repeated, exit code {ended.code}: {ended.last_line}", "cannot go on", **figures)
+        different = differing(digests(folder, self.command.outputs), expected["digests"])
+        if different:
+            return lost(f"differ from the undisturbed run: {', '.join(different[:5])}", "other output", **figures)
+        self.world.remove(folder)
+        return survived("same output", **figures)
+
+    def _aim(self, index: int, generator: np.random.Generator) -> Aim | None:
+        if not self.command.aims:
+            return None
+        function, calls = self.command.aims[index % len(self.command.aims)]
+        return Aim(function, int(generator.integers(1, calls + 1)), generator.uniform(0.0, 1.0))
+
+    def _fresh(self) -> Path:
+        return self.world.copy(self.command.stage(), self.command.name)
+
+
+def commands(world: World) -> dict[str, Killable]:
+    """All commands by name."""
+    photos = ("--input", "photos", "--output", "out")
+    listed = (
+        _training(world, "training"),
+        _training(world, "critic", "--gan"),
+        _training(world, "eager training", eager=True),
+        Killable("pretraining", "main", _pretrain, world.unpretrained, ("*.npz", "data/generated/**/*")),
+        Killable("packing", "create_bin", lambda _: (), world.base, ("data/**/*",)),
+        Killable("preparing", "main", lambda _: ("--mode", "prepare", *photos), world.base, ("out/**/*",)),
+        Killable("testing", "main", lambda _: ("--mode", "test", *photos), world.trained, ("out/**/*",)),
+        Killable(
+            "evaluating", "main", lambda _: ("--mode", "evaluate", "--output", "out"), world.trained, ("out/**/*",)
+        ),
+        Killable("masks", "main", _train_masks, world.base, ("mask.npz",)),
+    )
+    return {command.name: command for command in listed}
+
+
+def _training(world: World, name: str, *flags: str, eager: bool = False) -> Killable:
+    def arguments(folder: Path) -> list[str]:
+        begun = any((folder / "checkpoints").glob("*/latest.npz"))
+        return ["--mode", "train", *flags, *(["--restore"] if begun else [])]
+
+    return Killable(
+        name,
+        "main",
+        arguments,
+        world.packed,
+        ("checkpoints/*/*.npz", "checkpoints/*/.*", "checkpoints/*/samples/*", "data/**/*.npz", "data/**/.*"),
+        aims=TRAINING_AIMS,
+        kills=2,
+        settings={"model.training.run_folder:CHECKPOINT_SECONDS": 0},
+        finished="has completed",
+        eager=eager,
+    )
+
+
+def _pretrain(folder: Path) -> list[str]:
+    return ["--mode", "pretrain", *(f"{name}.weights={folder / name}.npz" for name in ("regressor", "identity"))]
+
+
+def _train_masks(folder: Path) -> list[str]:
+    return ["--mode", "masks", f"mask.weights={folder / 'mask.npz'}"]
+
+
+KILLED = {
+    "training": (8, "training, killed twice"),
+    "critic": (5, "training with a critic, killed twice"),
+    "eager training": (12, "training without compiled functions, killed twice"),
+    "pretraining": (30, "pre-training, killed while it renders or trains"),
+    "packing": (30, "rendering and packing crops"),
+    "preparing": (30, "preparing photos"),
+    "testing": (30, "reconstructing photos"),
+}
+
+
+def scenarios(world: World) -> list[Scenario]:
+    """The scenarios of SIGKILL."""
+    known = commands(world)
+    proof = (
+        "SIGKILL at {moment}; the command is repeated until it is done; every file must equal that of the undisturbed "
+        "run, byte for byte (of archives: every array), durations apart"
+    )
+    made = []
+    for name, (attempts, title) in KILLED.items():
+        moment = "a random moment"
+        if known[name].aims:
+            moment += ", and before that inside a checkpoint's write, a cache's making or a validation"
+        made.append(Scenario(name, title, proof.format(moment=moment), attempts, KillScenario(world, known[name])))
+    return made

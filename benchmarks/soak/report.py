@@ -1,0 +1,134 @@
+"""results/soak.json and docs/RELIABILITY.md, from the journal of a soak."""
+
+import platform
+import subprocess
+from collections import Counter
+from collections.abc import Sequence
+from datetime import date
+from importlib.metadata import version
+from pathlib import Path
+from string import Template
+from typing import Any
+
+from benchmarks.soak.attempts import LOST, SKIPPED, SURVIVED, Journal, Scenario
+from configs import schema
+from lib.files.atomic import atomic_path
+from lib.files.json_files import write_json
+
+PAGE = schema.REPOSITORY / "docs" / "RELIABILITY.md"
+TEMPLATE = Path(__file__).with_name("reliability_page.md")
+VERSIONS = ("tensorflow", "numpy", "keras", "hypothesis")
+
+
+def commit() -> str:
+    """Short hash of the checked-out commit, with a + if files differ from it."""
+
+    def git(*arguments: str) -> str:
+        done = subprocess.run(["git", *arguments], cwd=schema.REPOSITORY, capture_output=True, text=True, check=True)
+        return done.stdout.strip()
+
+    return git("rev-parse", "--short", "HEAD") + ("+" if git("status", "--porcelain", "--untracked-files=no") else "")
+
+
+def summary(scenarios: Sequence[Scenario], journal: Journal) -> dict[str, Any]:
+    """Content of soak.json."""
+    content: dict[str, Any] = {
+        "date": date.today().isoformat(),
+        "seed": journal.about["seed"],
+        "machine": f"{_processor()}, {len(_cores())} cores, {platform.system()} {platform.release()}",
+        "versions": {"python": platform.python_version(), **{name: version(name) for name in VERSIONS}},
+        "commits": sorted({e["commit"] for s in scenarios for e in journal.outcomes(s.name)}),
+        "scenarios": {},
+    }
+    for scenario in scenarios:
+        entries = journal.outcomes(scenario.name)
+        states = Counter(entry["state"] for entry in entries)
+        made = [entry for entry in entries if entry["state"] != SKIPPED]
+        content["scenarios"][scenario.name] = {
+            "planned": scenario.attempts,
+            "attempts": len(made),
+            "survived": states[SURVIVED],
+            "lost": states[LOST],
+            "skipped": sorted({entry["reason"] for entry in entries if entry["state"] == SKIPPED}),
+            "seconds": round(sum(entry["seconds"] for entry in made)),
+            "endings": dict(Counter(entry["how"] for entry in made).most_common()),
+            "figures": _figures(made),
+            "losses": [f"attempt {entry['attempt']}: {entry['reason']}" for entry in made if entry["state"] == LOST],
+        }
+    return content
+
+
+def _figures(entries: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    """Sums of counts over the attempts; other figures of the last attempt that has them; kinds with their number."""
+    figures: dict[str, Any] = {}
+    for entry in entries:
+        for name, value in entry["figures"].items():
+            if isinstance(value, str):
+                figures.setdefault(name, Counter())[value] += 1
+            elif isinstance(value, int) and name in ("kills", "inside"):
+                figures[name] = figures.get(name, 0) + value
+            else:
+                figures[name] = value
+    return figures
+
+
+def write(content: dict[str, Any], scenarios: Sequence[Scenario], results: Path, page: Path) -> None:
+    """Writes both files."""
+    write_json(results, content)
+    with atomic_path(page) as temporary:
+        temporary.write_text(page_text(content, scenarios), encoding="utf-8")
+
+
+def page_text(content: dict[str, Any], scenarios: Sequence[Scenario]) -> str:
+    """docs/RELIABILITY.md: the template's prose around tables of a soak's figures."""
+    numbers = content["scenarios"]
+    rows, proofs = [], []
+    for scenario in scenarios:
+        entry = numbers[scenario.name]
+        planned = "" if entry["attempts"] >= entry["planned"] else f" of {entry['planned']} planned"
+        rows.append(
+            f"| {scenario.title} | {entry['attempts']}{planned} | {entry['survived']} | {entry['lost']} | "
+            f"{_notes(entry)} |"
+        )
+        proofs.append(f"- **{scenario.title[0].upper()}{scenario.title[1:]}** (`{scenario.name}`): {scenario.proof}.")
+    losses = [f"- {name}, {loss}" for name, entry in numbers.items() for loss in entry["losses"]]
+    versions = ", ".join(f"{name} {number}" for name, number in content["versions"].items())
+    return Template(TEMPLATE.read_text(encoding="utf-8")).substitute(
+        table="\n".join(rows),
+        proofs="\n".join(proofs),
+        losses="\n".join(losses) if losses else "None.",
+        run=f"{content['date']}, seed {content['seed']}, commit {', '.join(content['commits'])}; {content['machine']}; "
+        f"{versions}",
+    )
+
+
+def _notes(entry: dict[str, Any]) -> str:
+    """Cell of the table: how the attempts ended, and measurements."""
+    notes = [f"{count} {how}" for how, count in entry["endings"].items() if how and count < entry["attempts"]]
+    notes += [how for how, count in entry["endings"].items() if how and count == entry["attempts"]]
+    figures = entry["figures"]
+    if "kills" in figures:
+        inside = f", {figures['inside']} of them inside an aimed function" if figures["inside"] else ""
+        notes.append(f"{figures['kills']} kills{inside}")
+    if "resident_mb" in figures:
+        memory, seconds, files = (figures[name] for name in ("resident_mb", "seconds_per_call", "descriptors"))
+        notes.append(
+            f"{memory[0]:.0f} MB, then {memory[1]:.0f}; {files[0]} descriptors, then {files[1]}; "
+            f"{seconds[0]:.3g} s, then {seconds[1]:.3g}"
+        )
+    notes += [f"skipped: {reason}" for reason in entry["skipped"]]
+    return "; ".join(notes)
+
+
+def _processor() -> str:
+    if Path("/proc/cpuinfo").is_file():
+        for line in Path("/proc/cpuinfo").read_text().splitlines():
+            if line.startswith("model name"):
+                return line.partition(":")[2].strip()
+    return platform.machine()
+
+
+def _cores() -> set[int]:
+    import os
+
+    return os.sched_getaffinity(0)

@@ -1,0 +1,176 @@
+"""Small inputs of the programs: a folder in which every mode runs in seconds, made once and copied for each attempt."""
+
+import hashlib
+import json
+import shutil
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import yaml
+
+from benchmarks.soak.child import Child, Ended
+from lib.files.numpy_files import read_npz
+
+SIZE, CROPS, PHOTOS = 48, 12, 3
+CONFIG = "soak.yaml"
+# Names of values that hold a time, which no two runs share.
+_TIMES = ("seconds", "seconds_per_photo")
+
+
+def small_options(folder: Path) -> dict[str, dict[str, Any]]:
+    """Options with which every mode takes seconds; weights are read from `folder`."""
+    return {
+        "data": {"image_size": SIZE, "synthetic_count": CROPS, "workers": 1},
+        "face_model": {"vertex_count": 2000},
+        "texture": {"factors": [3, 3, 3, 3], "nz": 8},
+        "regressor": {"width": 4, "image_size": 32, "weights": str(folder / "regressor.npz")},
+        "identity": {"width": 4, "image_size": 32, "embedding": 16, "weights": str(folder / "identity.npz")},
+        "loss": {"identity": 0.0},
+        "train": {"epochs": 3, "batch_size": 2, "samples": 1},
+        "schedule": {"warmup": 1},
+        "gan": {"critic_steps": 2},
+        "fit": {"steps": 2},
+        "export": {"texture_size": 256},
+        "prepare": {"min_width": 20.0},
+        "pretrain": {
+            "count": 128, "image_size": 32, "held_out": 0.4, "batch_size": 8, "regressor_updates": 4,
+            "identity_updates": 4, "checkpoint_every": 2, "vertices": 50, "mirror": False,
+        },
+        "mask": {"count": 32, "updates": 2, "batch_size": 2},
+        "evaluate": {"detector_faces": 0, "identity_people": 0, "runs": ["default"]},
+    }  # fmt: skip
+
+
+def make_base(folder: str) -> None:
+    """Writes configuration, untrained weights and photos to a new folder; runs in a child, because of TensorFlow."""
+    from configs import schema
+    from model.pipeline import load_face_model
+    from tests.support.photo_corpus import portrait
+    from tests.support.toy_faces import save_untrained_networks
+    from utils import seed_everything
+
+    root = Path(folder)
+    (root / CONFIG).write_text(yaml.safe_dump(small_options(root)))
+    config = schema.load(root / CONFIG)
+    seed_everything(0)
+    save_untrained_networks(config, load_face_model(config))
+    shutil.rmtree(root / "data")  # the cache of the face model, which the runs make themselves
+    (root / "photos" / "more").mkdir(parents=True)
+    for number in range(PHOTOS):
+        photo = portrait().resize((300 - 20 * number,) * 2)
+        photo.save(root / "photos" / ("more" if number % 2 else "") / f"{number}.{'jpg' if number % 3 else 'png'}")
+
+
+class World:
+    """The folder of the soak's inputs and attempts.
+
+    Args:
+      folder: created if missing.
+    """
+
+    def __init__(self, folder: Path):
+        self.folder = Path(folder).resolve()
+
+    def stage(self, name: str, before: str | None, make: Callable[[Path], None]) -> Path:
+        """A folder of inputs, made once: `make` adds to a copy of the stage `before`."""
+        path = self.folder / "inputs" / name
+        if not path.exists():
+            building = self.folder / "inputs" / f"{name}.building"
+            shutil.rmtree(building, ignore_errors=True)
+            building.mkdir(parents=True)
+            if before is not None:
+                shutil.copytree(self.folder / "inputs" / before, building, dirs_exist_ok=True)
+            make(building)
+            building.rename(path)
+        return path
+
+    def base(self) -> Path:
+        """Configuration, weights and photos."""
+
+        def make(folder: Path) -> None:
+            succeed(Child("benchmarks.soak.world:make_base", (str(folder),), folder))
+            text = (folder / CONFIG).read_text()
+            (folder / CONFIG).write_text(text.replace(str(folder), str(folder.with_name("base"))))
+
+        return self.stage("base", None, make)
+
+    def unpretrained(self) -> Path:
+        """The same without weights."""
+        self.base()
+
+        def make(folder: Path) -> None:
+            for name in ("regressor", "identity"):
+                (folder / f"{name}.npz").unlink()
+
+        return self.stage("unpretrained", "base", make)
+
+    def packed(self) -> Path:
+        """The same with packed crops, and no cache."""
+        self.base()
+        return self.stage("packed", "base", lambda folder: succeed(run(folder, "create_bin")))
+
+    def trained(self) -> Path:
+        """The same with a trained texture network."""
+        self.packed()
+        return self.stage("trained", "packed", lambda folder: succeed(run(folder, "main", "--mode", "train")))
+
+    def copy(self, stage: Path, name: str) -> Path:
+        """A fresh copy of a stage for an attempt."""
+        path = self.folder / "attempts" / name
+        self.remove(path)
+        shutil.copytree(stage, path)
+        return path
+
+    def remove(self, path: Path) -> None:
+        """Removes the folder of an attempt and the logs next to it."""
+        shutil.rmtree(path, ignore_errors=True)
+        for log in path.parent.glob(f"{path.name}.*"):
+            log.unlink()
+
+
+def run(folder: Path, program: str, *arguments: str, **options: Any) -> Child:
+    """Starts a program with the small configuration in a folder."""
+    return Child(program, ["--config", CONFIG, *arguments], folder, **options)
+
+
+def succeed(child: Child) -> Ended:
+    """Waits for a child that must succeed; the soak cannot go on otherwise."""
+    ended = child.wait()
+    if ended.code != 0:
+        raise RuntimeError(f"an undisturbed run must succeed, got exit code {ended.code}: {ended.errors[-2000:]}")
+    return ended
+
+
+def digests(folder: Path, patterns: Iterable[str]) -> dict[str, str]:
+    """Relative path -> digest of everything in each file but times; of archives: of their arrays.
+
+    The header of a checkpoint or weight file holds times, and checksums of arrays that are compared themselves.
+    """
+    paths = sorted({path for pattern in patterns for path in folder.glob(pattern) if path.is_file()})
+    return {path.relative_to(folder).as_posix(): _digest(path) for path in paths}
+
+
+def differing(found: dict[str, str], expected: dict[str, str]) -> list[str]:
+    """Names of files that are missing, unexpected or different."""
+    return sorted(name for name in found.keys() | expected.keys() if found.get(name) != expected.get(name))
+
+
+def _digest(path: Path) -> str:
+    digest = hashlib.sha256()
+    if path.suffix == ".npz":
+        for name, array in sorted(read_npz(path).items()):
+            if name != "header":
+                digest.update(f"{name} {array.dtype} {array.shape}".encode() + np.ascontiguousarray(array).tobytes())
+    elif path.suffix == ".json":
+        digest.update(json.dumps(_timeless(json.loads(path.read_text())), sort_keys=True).encode())
+    else:
+        digest.update(path.read_bytes())
+    return digest.hexdigest()
+
+
+def _timeless(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {name: _timeless(part) for name, part in value.items() if name not in _TIMES}
+    return [_timeless(part) for part in value] if isinstance(value, list) else value

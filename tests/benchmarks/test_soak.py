@@ -1,0 +1,177 @@
+"""The soak counts a loss as a loss: what its judges accept, what they do not, and what reaches the page."""
+
+import dataclasses
+import sys
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+
+from benchmarks.soak import damage, endurance, hardship, report
+from benchmarks.soak.__main__ import soak
+from benchmarks.soak.attempts import LOST, SURVIVED, Journal, Scenario, lost, survived
+from benchmarks.soak.child import Ended
+from benchmarks.soak.kills import Killable, KillScenario
+from benchmarks.soak.readers import MADE, OPEN, USERS, Reader
+from benchmarks.soak.world import differing, digests
+from lib.errors import UserError
+
+
+def scenario(run, name="trial", attempts=4) -> Scenario:
+    return Scenario(name, f"a {name}", "it must hold", attempts, run)
+
+
+def test_losses_reach_file_and_page_and_a_fault_of_the_soak_is_one(tmp_path):
+    def run(index, generator):
+        if index == 2:
+            raise ZeroDivisionError("the soak's own")
+        return lost("bytes are missing") if index == 1 else survived("whole")
+
+    trial = scenario(run)
+    journal = Journal(tmp_path / "journal.jsonl", {"seed": 0, "commit": "abc"})
+    soak([trial], journal, None)
+    content = report.summary([trial], journal)
+    report.write(content, [trial], tmp_path / "soak.json", tmp_path / "page.md")
+    numbers = content["scenarios"]["trial"]
+    assert (numbers["attempts"], numbers["survived"], numbers["lost"]) == (4, 2, 2)
+    page = (tmp_path / "page.md").read_text()
+    assert "| a trial | 4 | 2 | 2 |" in page
+    assert "trial, attempt 1: bytes are missing" in page
+    assert "trial, attempt 2: ZeroDivisionError: the soak's own" in page
+
+
+def test_a_soak_goes_on_where_it_stopped_and_spreads_its_time(tmp_path):
+    made = []
+
+    def run(index, generator):
+        made.append((index, int(generator.integers(1000))))
+        if len(made) == 3:
+            raise KeyboardInterrupt
+        return survived()
+
+    two = [scenario(run, "one", 2), scenario(run, "two", 4)]
+    about = {"seed": 0, "commit": "abc"}
+    with pytest.raises(KeyboardInterrupt):
+        soak(two, Journal(tmp_path / "j", about), None)
+    soak(two, Journal(tmp_path / "j", about), None)
+    assert [index for index, _ in made] == [0, 0, 1, 1, 1, 2, 3]
+    assert made[2] == made[3], "the same attempt again"
+    soak(two, Journal(tmp_path / "j", about), None)
+    assert len(made) == 7
+    soak(two, Journal(tmp_path / "j", about | {"seed": 1}), 0.0)
+    assert len(made) == 7, "the time is over"
+
+
+def reads(result, said=""):
+    def read(folder):
+        if isinstance(result, Exception):
+            raise result
+        print(said, end="", file=sys.stderr)
+        return result
+
+    return read
+
+
+@pytest.mark.parametrize(
+    ("origin", "read", "state", "how"),
+    [
+        (MADE, reads("whole"), SURVIVED, "harmless"),
+        (MADE, reads("whole", "a.bin: damaged, made again"), SURVIVED, "made again"),
+        (MADE, reads("other"), LOST, "silent"),
+        (USERS, reads("other"), LOST, "silent"),
+        (OPEN, reads("other"), SURVIVED, "another content"),
+        (OPEN, reads(UserError("a.bin: must be whole")), SURVIVED, "refused"),
+        (OPEN, reads(UserError("must be whole")), LOST, "unnamed"),
+        (OPEN, reads(KeyError("index")), LOST, "traceback"),
+        (OPEN, reads(OSError(22, "Invalid argument")), LOST, "traceback"),
+    ],
+)
+def test_how_a_damaged_file_may_end(tmp_path, origin, read, state, how):
+    reader = Reader("trial", "trials", origin, lambda folder: None, read)
+    outcome = damage.judge(reader, tmp_path, damage.digest("whole"), tmp_path / "a.bin")
+    assert outcome.state == state
+    assert how in outcome.how
+
+
+def test_damage_changes_a_file():
+    content = bytes(range(200))
+    changed = [damage.damaged(content, np.random.default_rng(seed)) for seed in range(60)]
+    assert sum(other != content for other in changed) > 50
+    assert {len(other) < 200 for other in changed} == {len(other) > 200 for other in changed} == {True, False}
+    assert damage.damaged(b"", np.random.default_rng(0))
+
+
+class Run:
+    """A child that has ended."""
+
+    def __init__(self, code, errors="", act=lambda: None):
+        self.code, self.errors, self.act = code, errors, act
+
+    def kill_after(self, seconds):
+        return self.code == -9
+
+    def wait(self):
+        self.act()
+        return Ended(self.code, "", self.errors, 0.1)
+
+
+@pytest.mark.parametrize(
+    ("endings", "output", "state", "how"),
+    [
+        ([-9, 0], "right", SURVIVED, "same output"),
+        ([0, -9, 2, 0], "right", SURVIVED, "same output"),
+        ([-9, 0], "wrong", LOST, "other output"),
+        ([-9, 1, 1, 1, 1], "right", LOST, "cannot go on"),
+        ([2], "right", LOST, "failed"),
+        ([0] * 9, "right", LOST, "the soak failed"),
+    ],
+)
+def test_a_killed_run_must_leave_the_undisturbed_output(tmp_path, endings, output, state, how):
+    folder = tmp_path / "run"
+    folder.mkdir()
+    (folder / "out.txt").write_text("right")
+    runs = iter(endings)
+
+    @dataclasses.dataclass(frozen=True)
+    class Command(Killable):
+        def start(self, folder, **options):
+            return Run(next(runs), act=lambda: (folder / "out.txt").write_text(output))
+
+    world = SimpleNamespace(folder=tmp_path, copy=lambda stage, name: folder, remove=lambda path: None)
+    trial = KillScenario(world, Command("run", "main", lambda _: (), lambda: folder, ("*.txt",)))
+    trial._reference = {"seconds": 0.1, "digests": digests(folder, ("*.txt",))}
+    outcome = trial(0, np.random.default_rng(0))
+    assert (outcome.state, outcome.how) == (state, how)
+
+
+def test_times_do_not_count_as_a_difference(tmp_path):
+    for name, content in (("a", '{"seconds": 1, "psnr": 2}'), ("b", '{"seconds": 3, "psnr": 2}')):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "m.json").write_text(content)
+    found = [digests(tmp_path / name, ("*",)) for name in "ab"]
+    assert differing(*found) == []
+    (tmp_path / "b" / "m.json").write_text('{"seconds": 1, "psnr": 2.5}')
+    assert differing(found[0], digests(tmp_path / "b", ("*",))) == ["m.json"]
+    assert differing(found[0], {}) == ["m.json"]
+
+
+def test_which_endings_of_a_hard_run_are_faults():
+    def ended(code, errors):
+        return Ended(code, "", errors, 0.1)
+
+    assert not hardship.fault(ended(2, "bar\nerror: a.bin: must fit on its disk"), (0, 2), hardship.FULL)
+    assert "cause" in hardship.fault(ended(2, "error: something"), (0, 2), hardship.FULL)
+    assert "traceback" in hardship.fault(ended(1, "Traceback (most recent call last):\n  x\nKeyError"), (0, 1))
+    assert "exit code -7" in hardship.fault(ended(-7, ""), (0, 2))
+    assert "no line" in hardship.fault(ended(2, "usage"), (0, 2))
+
+
+def test_growth_of_a_long_run_is_noticed():
+    calls = np.arange(1, 31) * 100.0
+    rows = np.stack([calls, calls * 0.1, np.full(30, 9e8), np.full(30, 40)], axis=1)
+    assert endurance.flat(rows)[1] == ""
+    for column, growth, fault in ((1, calls**3 * 1e-7, "slows"), (2, calls * 1e5, "memory"), (3, calls / 100, "descr")):
+        grown = rows.copy()
+        grown[:, column] += growth
+        assert fault in endurance.flat(grown)[1]
+    assert endurance.flat(rows[:5])[1]
