@@ -7,9 +7,9 @@ from pathlib import Path
 import cv2
 import numpy as np
 import tensorflow as tf
-import yaml
 from skimage.transform import SimilarityTransform
 
+from configs import plain_yaml
 from lib.errors import UserError
 from lib.network_files.frozen_graph import FrozenGraph
 from lib.network_files.onnx_network import open_network
@@ -127,15 +127,15 @@ def read_card(path: Path) -> NetworkCard:
     if not path.is_file():
         raise UserError(f"{path}: must be a YAML file that describes an identity network, got none ({OPTION})")
     try:
-        values = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        values = plain_yaml.parse(path.read_text(encoding="utf-8"))
+    except (plain_yaml.BadYaml, UnicodeDecodeError) as error:
         raise UserError(f"{path}: must be YAML, got: {' '.join(str(error).split())}") from error
     fields = {field.name for field in dataclasses.fields(NetworkCard)}
     if not isinstance(values, dict) or not {"file", "size"} <= values.keys() <= fields:
         raise UserError(f"{path}: must give file and size, and of {', '.join(sorted(fields))} what else applies")
     try:
         return NetworkCard(**{"name": path.stem, **values})
-    except (ValueError, TypeError) as error:
+    except (ValueError, TypeError, OverflowError) as error:
         raise UserError(f"{path}: {error}") from error
 
 

@@ -114,6 +114,23 @@ def test_a_wrong_card_says_what_it_must_be(tmp_path, values, message):
     assert message in str(caught.value)
 
 
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("a: &a [1, 1]\nfile: [*a, *a]", "written out, got an anchor"),
+        ("[" * 5000, "nested at most"),
+        ("file: 2026-13-45\nsize: 8", "a .pb or .onnx file, got 2026-13-45"),
+        (f"file: a.onnx\nsize: 8\nmean: {'9' * 400}", "too large"),
+    ],
+    ids=["anchor", "deep", "date", "large"],
+)
+def test_a_hostile_card_is_refused_by_name(tmp_path, text, message):
+    path = tmp_path / "net.yaml"
+    path.write_text(text)
+    with pytest.raises(UserError, match=rf"net\.yaml: .*{message}"):
+        read_card(path)
+
+
 def test_a_missing_card_names_the_option(tmp_path):
     with pytest.raises(UserError, match=r"evaluate\.networks"):
         read_card(tmp_path / "none.yaml")
