@@ -14,6 +14,8 @@ export TF_CPP_MIN_LOG_LEVEL ?= 2
 
 REQUIREMENTS := requirements.txt requirements-onnx.txt requirements-heic.txt requirements-docs.txt requirements-dev.txt
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check
+# A process a core, and a BLAS that keeps to it: threads of several processes would wait for each other.
+PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n auto --maxprocesses 4 --dist loadfile
 
 .PHONY: demo evaluate test coverage site clean
 .DELETE_ON_ERROR:
@@ -35,10 +37,10 @@ test: $(VENV)/.development
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
-	$(BIN)/python -m pytest -q -n auto --maxprocesses 4 --dist loadfile
+	$(PYTEST)
 
 coverage: $(VENV)/.development
-	$(BIN)/python -m pytest -q -n auto --maxprocesses 4 --dist loadfile --cov --cov-report term
+	$(PYTEST) --cov --cov-report term
 
 site: $(VENV)/.development
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict

@@ -90,9 +90,13 @@ def from_both_sides(regressor, face_model: FaceModel):
 
 def _mirrored_basis(basis: np.ndarray, mirror_index: np.ndarray, signs: np.ndarray) -> tuple[np.ndarray, float]:
     """Matrix [k, k] that expresses the mirrored modes of `basis` [k, N, 3] in the basis, and the variance it misses."""
-    flat = basis.reshape(len(basis), -1).astype(np.float64)
-    mirrored = (basis[:, mirror_index] * signs).reshape(len(basis), -1).astype(np.float64)
     if not len(basis):
         return np.zeros((0, 0)), 0.0
-    mixing = np.linalg.lstsq(flat.T, mirrored.T, rcond=NEGLIGIBLE)[0].T
+    flat = basis.reshape(len(basis), -1).astype(np.float64)
+    mirrored = (basis[:, mirror_index] * signs).reshape(len(basis), -1).astype(np.float64)
+    # Least squares by the normal equations: k is small, and the cut-off lies far above the squared precision of float64.
+    scale, directions = np.linalg.eigh(flat @ flat.T)
+    kept = scale > np.square(NEGLIGIBLE) * scale[-1]
+    inverse = (directions[:, kept] / scale[kept]) @ directions[:, kept].T
+    mixing = mirrored @ flat.T @ inverse
     return mixing, float(np.square(mirrored - mixing @ flat).sum() / max(np.square(mirrored).sum(), 1e-30))
