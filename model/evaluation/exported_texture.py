@@ -11,7 +11,7 @@ from lib.images.display import to_bytes
 from lib.mesh_export.texture_baking import inside_mask
 from model.evaluation.new_views import NewViews, new_view_angles
 from model.face_gcn import FaceReconstruction
-from model.metrics.images import masked_psnr, structural_similarity
+from model.metrics.images import SSIM_WINDOW, masked_psnr, structural_similarity
 from model.pipeline import Pipeline
 from model.reconstruction.careful_albedo import careful_albedo
 from model.reconstruction.export import Exporter, FaceTextures
@@ -82,6 +82,15 @@ def ssim_in_views(pictures: list[np.ndarray], views: NewViews) -> float:
     """Mean SSIM over the skin; the truth is shown everywhere else."""
     found = []
     for picture, view, skin in zip(pictures, views.pictures.numpy(), views.skin.numpy(), strict=True):
-        composite = picture * skin + view[0] * (1 - skin)
-        found.append(structural_similarity(composite, view[0], skin[..., 0])[0])
+        box = _box(skin[..., 0] >= 0.5)
+        mask, true = skin[box], view[0][box]
+        found.append(structural_similarity(picture[box] * mask + true * (1 - mask), true, mask[..., 0])[0])
     return float(np.mean(found))
+
+
+def _box(mask: np.ndarray) -> tuple[slice, slice]:
+    """Rows and columns of the pixels of a mask [H, W] and of all that their SSIM windows reach."""
+    return tuple(
+        slice(max(int(used[0]) - SSIM_WINDOW, 0), int(used[-1]) + SSIM_WINDOW + 1) if len(used) else slice(SSIM_WINDOW)
+        for used in (np.flatnonzero(mask.any(axis=axis)) for axis in (1, 0))
+    )

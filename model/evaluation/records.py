@@ -24,6 +24,7 @@ import json
 import platform
 import time
 from collections.abc import Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -128,15 +129,23 @@ def _measure_faces(
     faces: list[MeasuredFace] = []
     batches = crop_batches.batches(records, encoded, indices, 1, config.workers, config.data.buffer_size)
     bar = tqdm(batches, "evaluate", len(indices), unit="face", dynamic_ncols=True)
-    for index, batch in zip(indices, bar, strict=True):
-        known = None if truth is None else TrueFace.of(truth, index)
-        inputs = batch.crop, batch.encoded.coefficients, batch.encoded.embedding
-        result = measure.reconstruct(*inputs)
-        face = measure(result, *inputs, known)
-        if len(faces) >= config.evaluate.sheet_faces:
-            face = dataclasses.replace(face, photo={}, views=[])  # megabytes per face, of possibly thousands
-        faces.append(face)
-        images.add(records.names[index], batch.crop, result, None if known is None else known.coefficients)
+    # The second core measures the images while the first measures the textures.
+    with ThreadPoolExecutor(1) as beside:
+        added: Future | None = None
+        for index, batch in zip(indices, bar, strict=True):
+            known = None if truth is None else TrueFace.of(truth, index)
+            inputs = batch.crop, batch.encoded.coefficients, batch.encoded.embedding
+            result = measure.reconstruct(*inputs)
+            if added is not None:
+                added.result()
+            coefficients = None if known is None else known.coefficients
+            added = beside.submit(images.add, records.names[index], batch.crop, result, coefficients)
+            face = measure(result, *inputs, known)
+            if len(faces) >= config.evaluate.sheet_faces:
+                face = dataclasses.replace(face, photo={}, views=[])  # megabytes per face, of possibly thousands
+            faces.append(face)
+        if added is not None:
+            added.result()
     return faces
 
 

@@ -4,6 +4,7 @@ import numpy as np
 import tensorflow as tf
 from skimage import metrics
 
+SSIM_WINDOW = 11  # px, of a Gaussian of sigma 1.5
 PEAK_ERROR_FLOOR = 1e-10  # mean squared error of a perfect match: 100 dB instead of infinity
 
 

@@ -94,7 +94,7 @@ def _mirrored_basis(basis: np.ndarray, mirror_index: np.ndarray, signs: np.ndarr
         return np.zeros((0, 0)), 0.0
     flat = basis.reshape(len(basis), -1).astype(np.float64)
     mirrored = (basis[:, mirror_index] * signs).reshape(len(basis), -1).astype(np.float64)
-    # Least squares by the normal equations: k is small, and the cut-off lies far above the squared precision of float64.
+    # Least squares by the normal equations: k is small, and the cut-off lies far above the precision of float64.
     scale, directions = np.linalg.eigh(flat @ flat.T)
     kept = scale > np.square(NEGLIGIBLE) * scale[-1]
     inverse = (directions[:, kept] / scale[kept]) @ directions[:, kept].T

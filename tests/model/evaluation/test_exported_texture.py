@@ -14,6 +14,7 @@ from lib.synthetic.builtin.face_generator import build_face_model
 from model.evaluation.exported_texture import ExportedTexture, psnr_in_views, ssim_in_views
 from model.evaluation.new_views import NewViews, render_new_views
 from model.face_gcn import FaceGCN
+from model.metrics.images import structural_similarity
 from model.morphable_model import MorphableModel
 
 CAMERA = Camera((112, 112))
@@ -81,3 +82,17 @@ def test_psnr_and_ssim_count_the_skin_alone():
     assert psnr_in_views([other], views) == [pytest.approx(20, abs=1e-3)]
     other[:, :16] = other[:, :16].mean()
     assert ssim_in_views([other], views) < 0.5
+
+
+def test_similarity_in_views_is_that_of_the_whole_picture_though_only_the_skin_is_looked_at():
+    random = np.random.default_rng(0)
+    truth = tf.constant(random.uniform(size=(2, 1, 64, 64, 3)), tf.float32)
+    skin = np.zeros((2, 64, 64, 1), np.float32)
+    skin[0, 20:40, 30:50], skin[1, :10, 50:] = 1, 1
+    pictures = [random.uniform(size=(64, 64, 3)).astype(np.float32) for _ in range(2)]
+    whole = [
+        structural_similarity(picture * mask + view[0] * (1 - mask), view[0], mask[..., 0])[0]
+        for picture, view, mask in zip(pictures, truth.numpy(), skin, strict=True)
+    ]
+    found = ssim_in_views(pictures, SimpleNamespace(pictures=truth, skin=tf.constant(skin)))
+    assert found == pytest.approx(np.mean(whole), abs=1e-9)
