@@ -3,11 +3,11 @@
 from dataclasses import dataclass
 
 import cv2
-import numba
 import numpy as np
 
 from lib.mesh_export.texture_fill import SkinChart, at_vertices, membrane
 from lib.mesh_export.uv_chart import ChartRaster
+from lib.runtime.compilation import compiled
 
 # Cosines between normal and view at which the photo's weight is 0 and 1: pixels are smeared in grazing views, and an
 # outline that is fitted two pixels off puts background on the cheek.
@@ -175,7 +175,7 @@ def blend(
     return BakedTextures(raster.dilate(lit), raster.dilate(albedo), weight)
 
 
-@numba.njit(cache=True, nogil=True)
+@compiled(nogil=True)
 def _log_ratio(photo, vertices, weight, ratio):
     """Fills in the log of photo over relit albedo (channels 6 to 8 of `vertices`) where the photo counts."""
     for row in range(weight.shape[0]):
@@ -186,7 +186,7 @@ def _log_ratio(photo, vertices, weight, ratio):
                     ratio[row, column, k] = np.log(max(photo[row, column, k] + DARKEST, LEAST_RATIO * relit) / relit)
 
 
-@numba.njit(cache=True, nogil=True)
+@compiled(nogil=True)
 def _detail(photo, vertices, weight, ratio, smooth, own):
     """Fills in the weighted detail of the lit texture (0 to 2) and of the albedo (3 to 5)."""
     for row in range(weight.shape[0]):
@@ -200,7 +200,7 @@ def _detail(photo, vertices, weight, ratio, smooth, own):
                     own[row, column, 3 + k] = share * (min(max(detail, DETAIL_RANGE[0]), DETAIL_RANGE[1]) - 1)
 
 
-@numba.njit(cache=True, nogil=True)
+@compiled(nogil=True)
 def _compose(photo, vertices, weight, smooth, own, mirrored, lit, albedo):
     """Fills in both textures from the photo and the two sides' detail."""
     for row in range(weight.shape[0]):

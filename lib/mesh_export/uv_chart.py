@@ -3,11 +3,11 @@
 from dataclasses import dataclass
 
 import cv2
-import numba
 import numpy as np
 import xatlas
 
 from lib.mesh_renderer import visibility
+from lib.runtime.compilation import compiled
 
 # Side [texels] at which charts are checked.
 TRIAL_SIZE = 1024
@@ -203,7 +203,7 @@ def _signed_areas(points: np.ndarray, triangles: np.ndarray) -> np.ndarray:
     return ((b - a)[:, 0] * (c - a)[:, 1] - (b - a)[:, 1] * (c - a)[:, 0]) / 2
 
 
-@numba.njit(cache=True)
+@compiled()
 def _barycentrics(ids, triangles, texels, barycentrics):
     """Fills in barycentrics at texel centres: the areas opposite the corners; affine, without perspective."""
     for row in range(ids.shape[0]):
@@ -221,7 +221,7 @@ def _barycentrics(ids, triangles, texels, barycentrics):
             barycentrics[row, column, 2] = w / total
 
 
-@numba.njit(cache=True)
+@compiled()
 def _interpolate(ids, barycentrics, triangles, attributes, values):
     """Fills `values` with the weighted sums of corner attributes."""
     for row in range(ids.shape[0]):

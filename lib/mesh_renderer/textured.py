@@ -1,10 +1,10 @@
 """Pictures of textured meshes, anti-aliased; without gradients."""
 
 import cv2
-import numba
 import numpy as np
 
 from lib.mesh_renderer.visibility import visible_triangles
+from lib.runtime.compilation import compiled
 
 # Least number of samples per pixel and side. Small pictures take more, so that no texel is skipped.
 LEAST_SAMPLES = 2
@@ -51,7 +51,7 @@ def draw_textured(
     return reduced
 
 
-@numba.njit(cache=True, nogil=True)
+@compiled(nogil=True)
 def _interpolate(ids, triangles, clip, attributes, values):
     """Fills `values` [H, W, C] with attributes at the pixel centres, corrected for perspective."""
     height, width = ids.shape

@@ -9,8 +9,9 @@ cracks between them.
 
 import math
 
-import numba
 import numpy as np
+
+from lib.runtime.compilation import compiled
 
 # Depths in [-1, 1] that differ by less than this count as equal: above the rounding of the double-precision sums, so
 # that a triangle with its corners in another order has equal depth, and far below the precision of float32 vertices.
@@ -20,7 +21,7 @@ EQUAL_DEPTH = 1e-12
 BOX_MARGIN = 1e-6
 
 
-@numba.njit(cache=True, nogil=True, error_model="numpy")
+@compiled(nogil=True, error_model="numpy")
 def _clipped_range(low, high, count):
     """First and one-past-last pixel whose centre lies in [low, high], within 0 .. count."""
     first = math.ceil(min(max(low - 0.5 - BOX_MARGIN, 0.0), float(count)))
@@ -28,7 +29,7 @@ def _clipped_range(low, high, count):
     return int(first), int(last) + 1
 
 
-@numba.njit(cache=True, nogil=True, error_model="numpy")
+@compiled(nogil=True, error_model="numpy")
 def _near_clipped_box(corners, height, width):
     """Bounding box in pixels of the part of a triangle beyond the near plane (x0, x1, y0, y1); empty if x0 > x1.
 
@@ -59,7 +60,7 @@ def _near_clipped_box(corners, height, width):
     return x_low, x_high, y_low, y_high
 
 
-@numba.njit(cache=True, nogil=True, error_model="numpy")
+@compiled(nogil=True, error_model="numpy")
 def _project(clip, height, width):
     """Column and row [N] in pixels of every vertex, and whether it lies beyond the near plane; 0 if it does not."""
     vertex_count = clip.shape[0]
@@ -74,7 +75,7 @@ def _project(clip, height, width):
     return column, row, in_front
 
 
-@numba.njit(cache=True, nogil=True, error_model="numpy")
+@compiled(nogil=True, error_model="numpy")
 def _draw(clip, triangles, ids, depth):
     """Fills `ids` and `depth` of one image; see `visible_triangles`."""
     height, width = ids.shape

@@ -7,13 +7,14 @@ there are no streaks on surfaces that turn away.
 import functools
 import math
 
-import numba
 import numpy as np
+
+from lib.runtime.compilation import compiled
 
 LATTICE = 64  # cells after which a field repeats; a power of two
 
 
-@numba.njit(cache=True, inline="always")
+@compiled(inline="always")
 def _hash(i, j, k, seed):
     """Uniform in [0, 1) from a lattice point."""
     h = np.uint32(i * 374761393 + j * 668265263 + k * 2147483647 + seed * 1274126177)
@@ -23,7 +24,7 @@ def _hash(i, j, k, seed):
     return np.float32(h) * np.float32(2.3283064e-10)
 
 
-@numba.njit(cache=True)
+@compiled()
 def _value_noise(points, table, seed, out):
     mask = table.shape[0] - 1
     # Every seed uses another offset into the lattice.
@@ -44,7 +45,7 @@ def _value_noise(points, table, seed, out):
         out[p] = sz * low + tz * high
 
 
-@numba.njit(cache=True)
+@compiled()
 def _spots(points, seed, share, smallest, largest, out):
     for p in range(points.shape[0]):
         x, y, z = points[p, 0], points[p, 1], points[p, 2]

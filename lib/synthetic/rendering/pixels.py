@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-import numba
 import numpy as np
 
 from lib.geometry.camera import Camera
+from lib.runtime.compilation import compiled
 from lib.synthetic.rendering.compiled import project
 
 
@@ -39,7 +39,7 @@ class Layer:
         return Layer(self.pixels[chosen], self.triangle[chosen], self.depth[chosen], self.values[chosen], self.columns)
 
 
-@numba.njit(cache=True)
+@compiled()
 def _interpolate(ids, triangles, rays, attributes, pixels, found, depth, values):
     height, width = ids.shape
     channels = attributes.shape[1]
