@@ -1,5 +1,6 @@
 """Pictures of a face from other sides, textured with the photo's own detail."""
 
+import dataclasses
 from collections.abc import Sequence
 
 import numpy as np
@@ -65,7 +66,7 @@ def new_views(
 ) -> dict[str, np.ndarray]:
     """Pictures by title: the bare shape as in the photo, and the lit texture [T, T, 3] from both sides."""
     views = {"shape": shape_view(morphable, result)}
-    large = Camera((VIEW_SIZE, VIEW_SIZE), camera.focal_ratio, camera.distance, camera.near, camera.far)
+    large = dataclasses.replace(camera, image_size=(VIEW_SIZE, VIEW_SIZE))
     for yaw in NEW_VIEWS:
         turned = turned_view(morphable, chart, result.coarse.face.shape[0].numpy(), lit, (0.0, yaw, 0.0), large)
         views[f"yaw {np.degrees(yaw):+.0f}"] = turned

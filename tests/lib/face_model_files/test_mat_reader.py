@@ -10,6 +10,7 @@ from lib.errors import UserError
 from lib.face_model_files.formats.mat_files import MatFile
 from lib.face_model_files.formats.mat_reader import read_arrays
 from lib.files.numpy_files import DamagedFile
+from tests.support.damage import damaged
 from tests.support.helpers import shared_file
 
 ARRAYS = {
@@ -53,13 +54,7 @@ def test_the_published_index_files_are_read():
 @given(st.data(), st.booleans())
 def test_a_flipped_byte_or_a_missing_end_is_refused_or_read_within_bounds(tmp_path_factory, data, compressed):
     path = write(tmp_path_factory.getbasetemp() / "flip.mat", compressed)
-    content = bytearray(path.read_bytes())
-    position = data.draw(st.integers(0, len(content) - 1), label="position")
-    if data.draw(st.booleans(), label="cut"):
-        content = content[:position]
-    else:
-        content[position] ^= data.draw(st.integers(1, 255), label="bits")
-    path.write_bytes(content)
+    path.write_bytes(data.draw(damaged(path.read_bytes())))
     try:
         found, _ = read_arrays(path)
     except DamagedFile:

@@ -11,6 +11,7 @@ from hypothesis.extra import numpy as arrays_of
 
 from lib.files import headed_npz
 from lib.files.numpy_files import MAX_RATIO, SMALL, DamagedFile, check_unpacked, read_npz, write_npz
+from tests.support.damage import damaged
 
 ARRAYS = st.dictionaries(
     st.sampled_from(["a", "b", "layer/kernel", "regions/lip"]),
@@ -55,13 +56,7 @@ def test_a_flipped_byte_or_a_missing_end_is_refused_or_harmless(folder, data, co
     arrays = {"a": np.arange(12, dtype=np.float32).reshape(3, 4), "b": np.arange(12, dtype=np.int32)}
     path = folder / "d.npz"
     headed_npz.write(path, arrays, {"k": 1}, compress)
-    content = bytearray(path.read_bytes())
-    position = data.draw(st.integers(0, len(content) - 1), label="position")
-    if data.draw(st.booleans(), label="cut"):
-        content = content[:position]
-    else:
-        content[position] ^= data.draw(st.integers(1, 255), label="bits")
-    path.write_bytes(content)
+    path.write_bytes(data.draw(damaged(path.read_bytes())))
     try:
         header, found = headed_npz.read(path)
     except DamagedFile:
