@@ -3,7 +3,7 @@
 import hashlib
 import os
 import re
-from pathlib import PurePosixPath
+from pathlib import Path, PurePosixPath
 
 _DRIVE = re.compile(r"[A-Za-z]:")
 MOST_BYTES = 255  # in a name, on all common file systems
@@ -34,13 +34,22 @@ def line_fault(name: str) -> str | None:
 
 def fitting(stem: str, ending: str) -> str:
     """The file name `stem + ending`; if file systems do not allow its length, a hash replaces the end of the stem."""
-    encoded = os.fsencode(stem)
-    room = MOST_BYTES - len(os.fsencode(ending))
+    return fitting_stem(stem, len(os.fsencode(ending))) + ending
+
+
+def fitting_stem(stem: str, ending: int) -> str:
+    """`stem`, or as much of it and a hash as leave room for `ending` more bytes in a file name."""
+    encoded, room = os.fsencode(stem), MOST_BYTES - ending
     if len(encoded) <= room:
-        return stem + ending
+        return stem
     mark = f"~{hashlib.sha256(encoded).hexdigest()[:8]}"
     # Half a character at the cut is dropped.
-    return os.fsencode(stem)[: room - len(mark)].decode(errors="ignore") + mark + ending
+    return encoded[: room - len(mark)].decode(errors="ignore") + mark
+
+
+def names_file(path: Path) -> bool:
+    """True if a path names a file; unlike `Path.is_file`, also for names that are too long for any."""
+    return len(os.fsencode(path.name)) <= MOST_BYTES and path.is_file()
 
 
 def printable(name: str) -> str:

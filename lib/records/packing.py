@@ -14,11 +14,11 @@ from PIL import Image, UnidentifiedImageError
 from tqdm import tqdm
 
 from lib.errors import UserError
-from lib.files.file_names import fitting, line_fault, name_fault, printable
+from lib.files.file_names import line_fault, name_fault, printable
 from lib.files.json_files import write_json
 from lib.records.crop_faults import crop_fault
 from lib.records.record_file import RecordReader
-from lib.records.record_writer import RecordWriter
+from lib.records.record_writer import RecordWriter, manifest_path
 
 # Smallest alpha of skin; a mask without any would train nothing.
 SKIN = 128
@@ -171,7 +171,7 @@ def pack(
                 f"(first: {printable(name)}: {reason})"
             )
         names = [name for name in source.names if name not in left_out]
-    manifest = path.with_name(fitting(path.stem, ".manifest.json"))
+    manifest = manifest_path(path)
     seconds = time.monotonic() - started
     contents = {
         "file": path.name,

@@ -13,6 +13,7 @@ import numpy as np
 
 from lib.errors import UserError
 from lib.files.atomic import atomic_path
+from lib.files.file_names import fitting
 from lib.records.record_file import MAGIC, PREAMBLE, VERSION
 
 _HEADER_ROOM = 1024  # for the header's fields other than the metadata
@@ -102,9 +103,14 @@ class RecordWriter:
         self._stream.write(header)
 
 
+def manifest_path(path: Path) -> Path:
+    """Path of a record file's manifest."""
+    return path.with_name(fitting(path.stem, ".manifest.json"))
+
+
 def _check_replaceable(path: Path) -> None:
     """Raises UserError if `path` is a file of another kind; a damaged record file is known by its manifest."""
-    if not path.is_file() or path.stat().st_size == 0 or path.with_suffix(".manifest.json").is_file():
+    if not path.is_file() or path.stat().st_size == 0 or manifest_path(path).is_file():
         return
     with open(path, "rb") as stream:
         if stream.read(len(MAGIC)) != MAGIC:

@@ -25,6 +25,7 @@ import numpy as np
 from lib.face_image.alignment import five_points
 from lib.face_image.photo_io import MASK_ENDING, photo_size, read_photo
 from lib.face_image.quality import Unusable
+from lib.files.file_names import names_file
 from lib.sidecar.landmark_order import in_order, in_pixels
 from lib.sidecar.landmark_reading import read_points
 
@@ -60,13 +61,13 @@ def landmarks_path(photo: Path) -> Path | None:
         photo.with_name(f"{stem.name}.pts"),
         photo.parent / "detections" / f"{stem.name}.txt",
     )
-    return next((path for path in candidates if path.is_file()), None)
+    return next((path for path in candidates if names_file(path)), None)
 
 
 def mask_path(photo: Path) -> Path | None:
     """Path of a photo's mask file; None if there is none."""
     path = photo.with_name(f"{photo.stem}{MASK_ENDING}")
-    return path if path.is_file() else None
+    return path if names_file(path) else None
 
 
 def given_landmarks(photo: Path, size: tuple[int, int]) -> GivenLandmarks | None:

@@ -36,6 +36,7 @@ from lib.errors import UserError
 from lib.files.atomic import atomic_path
 from lib.files.json_files import write_json
 from lib.records.record_file import RecordReader
+from lib.records.record_writer import manifest_path
 from lib.records.splits import load_split
 from model.evaluation.fresh_photos import check_seed, fresh_photos, measure_detector, measure_identity
 from model.evaluation.images import ImageEvaluation, print_means
@@ -204,7 +205,7 @@ def _photos(config: schema.Config) -> dict | None:
 def _seconds(config: schema.Config) -> dict[str, float]:
     """Wall-clock seconds of the earlier stages, read from the files they wrote."""
     sources = {
-        "create_bin": config.records_path.with_suffix(".manifest.json"),
+        "create_bin": manifest_path(config.records_path),
         "train": config.run_dir / "training.json",
         "test": Path(config.test.output) / "summary.json",
     }

@@ -21,7 +21,7 @@ from lib.face_image.photo_io import input_photos, result_names
 from lib.face_image.quality import DELETED, KINDS
 from lib.files.atomic import atomic_path, file_sha256, space_for
 from lib.files.csv_files import write_csv
-from lib.files.file_names import name_fault, printable
+from lib.files.file_names import fitting_stem, name_fault, printable
 from lib.files.json_files import json_text, write_json
 from lib.runtime.interruption import Interrupted
 from lib.runtime.worker_pool import run_jobs
@@ -30,6 +30,7 @@ from model.preparation.job import Job
 from model.preparation.sheets import write_sheets
 
 PRINTED = 20  # number of left-out faces that are printed; left_out.csv lists all of them
+_ADDED = len("~999_999.png")  # bytes that a crop's name may have in addition to its photo's
 _AGAIN = "delete it and repeat the command"
 # Part of every crop's key. Raise it whenever the same photo, options and weights give a different crop or record.
 METHOD = "regressed face, parsed mask, 2"
@@ -140,10 +141,11 @@ def _flat_names(names: dict[Path, str]) -> dict[Path, str]:
     flat: dict[Path, str] = {}
     used: set[str] = set()
     for path, name in names.items():
-        candidate, number = name.replace("/", "__"), 1
+        stem = fitting_stem(name.replace("/", "__"), _ADDED)
+        candidate, number = stem, 1
         while candidate.casefold() in used:
             number += 1
-            candidate = f"{name.replace('/', '__')}~{number}"
+            candidate = f"{stem}~{number}"
         used.add(candidate.casefold())
         flat[path] = candidate
     return flat

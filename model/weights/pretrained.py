@@ -14,6 +14,7 @@ import numpy as np
 from lib.errors import UserError
 from lib.files import headed_npz
 from lib.files.atomic import atomic_path
+from lib.files.file_names import fitting
 from lib.files.json_files import json_text
 from lib.files.numpy_files import DamagedFile
 from model.networks.variable_names import mismatch, network_variables
@@ -108,7 +109,7 @@ def keep_previous(path: Path, metadata: dict) -> None:
     earlier = read_metadata(path)
     if all(earlier.get(key) == value for key, value in json.loads(json_text(metadata)).items()):
         return  # the same run
-    previous = path.with_suffix(".previous.npz")
+    previous = path.with_name(fitting(path.stem, ".previous.npz"))
     with atomic_path(previous) as temporary:
         shutil.copyfile(path, temporary)
     print(f"{previous}: copy of the previous weights")

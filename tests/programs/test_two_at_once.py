@@ -55,7 +55,7 @@ def test_a_second_packing_is_refused(held, tmp_path, capsys):
         line = one_line(create_bin.main, command, capsys)
     assert f"must be used by one run at a time, got packing by process {os.getpid()}" in line
     assert is_empty_but_for(tmp_path, tmp_path / "crops" / "a.png")
-    if arguments:
+    for _ in range(2 if arguments else 0):  # its name is 254 bytes long, and may be replaced
         assert create_bin.main([str(argument) for argument in command]) == 0
 
 

@@ -85,3 +85,10 @@ def test_masks(photo):
         Image.fromarray(np.full_like(mask, value)).save(file)
         with pytest.raises(Unusable, match=f"got {value} everywhere"):
             beside.given_mask(photo, (120, 100))
+
+
+def test_a_photo_whose_sidecar_files_could_not_be_named_has_none(tmp_path):
+    photo = tmp_path / f"{'x' * 251}.ok"
+    photo.touch()
+    assert beside.mask_path(photo) is None
+    assert beside.landmarks_path(tmp_path / f"{'x' * 252}.j") is None

@@ -3,6 +3,7 @@
 import csv
 import json
 import os
+from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
@@ -240,3 +241,11 @@ def test_a_dangling_link_is_a_job_like_any_other(tmp_path):
     assert dangling == preparation._key(link, "options", True, "a")
     portrait().save(tmp_path / "target.png")
     assert preparation._key(link, "options", True, "a") != dangling, "it is prepared once the target is there"
+
+
+def test_crops_of_nested_folders_with_long_names_have_names_that_fit(tmp_path):
+    names = {Path(f"{n}"): f"{'a' * 200}/{'b' * 246}{n}" for n in range(3)}
+    flat = preparation._flat_names(names)
+    assert len(set(flat.values())) == 3
+    for name in flat.values():
+        (tmp_path / f"{name}_17.png").touch()
