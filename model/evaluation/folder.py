@@ -11,8 +11,9 @@ from tqdm import tqdm
 from configs import schema
 from lib.face_image.photo_io import photo_paths, result_names
 from lib.files.file_names import printable
+from lib.files.own_files import check_replaceable
 from lib.records.packing import read_crop
-from model.evaluation.images import ImageEvaluation, print_means
+from model.evaluation.images import FILES, ImageEvaluation, print_means
 from model.face_gcn import FaceReconstruction
 from model.photos.errors import failure_reason, photo_barrier
 from model.pipeline import Pipeline, load_pipeline, restore_texture_network
@@ -38,6 +39,7 @@ def evaluate_folder(config: schema.Config, source: Path, output: Path) -> dict[s
     """
     started = time.monotonic()
     paths = photo_paths(source, skip=output)
+    check_replaceable(output, FILES)
     if config.evaluate.faces:
         paths = paths[: config.evaluate.faces]
     pipeline = load_pipeline(config)

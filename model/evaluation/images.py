@@ -22,6 +22,7 @@ from lib.face_image.alignment import FIVE_FROM_68
 from lib.files.atomic import atomic_path
 from lib.files.csv_files import write_csv
 from lib.files.json_files import write_json
+from lib.files.own_files import begins, has_keys, is_png
 from lib.images.contact_sheet import Tile, contact_sheet
 from lib.images.display import clipped, to_bytes
 from model.evaluation.other_identities import OtherIdentity
@@ -42,6 +43,9 @@ PROTOCOL = {
     "psnr_mean": "mean of the images' decibels",
     "shape": "mean distance of corresponding front vertices after rigid (scaled: similarity) alignment, mm",
 }
+
+# The files of `write`, see `check_replaceable`.
+FILES = {"images.csv": begins(b"image,"), "images.json": has_keys("images", "protocol", "mean"), "images.png": is_png}
 
 
 class ImageEvaluation:

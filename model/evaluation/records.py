@@ -35,10 +35,12 @@ from configs import schema
 from lib.errors import UserError
 from lib.files.atomic import atomic_path
 from lib.files.json_files import write_json
+from lib.files.own_files import check_replaceable, contains, has_keys, is_png
 from lib.records.record_file import RecordReader
 from lib.records.record_writer import manifest_path
 from lib.records.splits import load_split
 from model.evaluation.fresh_photos import check_seed, fresh_photos, measure_detector, measure_identity
+from model.evaluation.images import FILES as IMAGE_FILES
 from model.evaluation.images import ImageEvaluation, print_means
 from model.evaluation.other_runs import other_runs, run_name
 from model.evaluation.page import write_evaluation_page
@@ -53,6 +55,12 @@ from model.pipeline import load_pipeline, restore_texture_network
 from utils import seed_everything
 
 PACKAGES = ("tensorflow", "keras", "numpy", "scipy", "numba", "pillow", "opencv-python-headless", "mtcnn")
+# The files that `evaluate` writes, see `check_replaceable`.
+FILES = IMAGE_FILES | {
+    "sheet.png": is_png,
+    "metrics.json": has_keys("detector", "regressor", "split", "versions"),
+    "index.html": contains(b"<title>Measured on "),
+}
 
 
 def evaluate(config: schema.Config, output: Path) -> dict:
@@ -70,6 +78,7 @@ def evaluate(config: schema.Config, output: Path) -> dict:
       UserError: there are no records or no trained network.
     """
     started, output = time.monotonic(), Path(output)
+    check_replaceable(output, FILES)
     seed_everything(config.train.seed)
     check_seed(config)
     photos_before, seconds = _photos(config), _seconds(config)  # damaged files fail early

@@ -23,6 +23,7 @@ from lib.files.atomic import atomic_path, file_sha256, space_for
 from lib.files.csv_files import write_csv
 from lib.files.file_names import fitting_stem, name_fault, printable
 from lib.files.json_files import json_text, write_json
+from lib.files.own_files import begins, check_replaceable, has_keys
 from lib.runtime.interruption import Interrupted
 from lib.runtime.worker_pool import run_jobs
 from lib.sidecar.sidecar_files import landmarks_path, mask_path
@@ -32,6 +33,10 @@ from model.preparation.sheets import write_sheets
 PRINTED = 20  # number of left-out faces that are printed; left_out.csv lists all of them
 _ADDED = len("~999_999.png")  # bytes that a crop's name may have in addition to its photo's
 _AGAIN = "delete it and repeat the command"
+_KINDS = {
+    "prepared.json": has_keys("source", "photos", "crops", "records"),
+    "left_out.csv": begins(b"photo,kind,reason"),
+}
 # Part of every crop's key. Raise it whenever the same photo, options and weights give a different crop or record.
 METHOD = "regressed face, parsed mask, 2"
 
@@ -53,9 +58,10 @@ def prepare_folder(config: schema.Config, source: Path, output: Path) -> dict[st
       Photos without any crop: name -> reason.
 
     Raises:
-      UserError: there is no photo, or no photo gave a crop.
+      UserError: there is no photo, no photo gave a crop, or `output` holds a foreign file under the name of an output.
     """
     source, paths = input_photos(source, skip=output)
+    check_replaceable(output, _KINDS)
     names = result_names(paths, source)
     crops, journal = output / "crops", output / "progress.jsonl"
     origin = {"source": str(source.resolve())}

@@ -1,9 +1,15 @@
 """A run replaces the files of an earlier run, and no others."""
 
 import pytest
+from PIL import Image
 
+import main
 from lib.errors import UserError
+from lib.files import own_files
+from model.evaluation import records
+from model.preparation import prepare
 from model.reconstruction.replaceable import check_replaceable
+from tests.support.one_line import one_line
 
 OWN = {
     "index.html": b"<!DOCTYPE html>\n<title>3D faces from photos</title>",
@@ -37,3 +43,42 @@ def test_another_file_is_named(tmp_path, name):
     (tmp_path / name).write_bytes(FOREIGN[name])
     with pytest.raises(UserError, match=f"{name}: must be an earlier run's file to be replaced"):
         check_replaceable(tmp_path)
+
+
+EVALUATED = {
+    "images.csv": b"image,psnr_coarse\n",
+    "images.json": b'{"images": 1, "protocol": {}, "mean": {}, "failed": {}}',
+    "images.png": OWN["sheet.png"],
+    "sheet.png": OWN["sheet.png"],
+    "metrics.json": b'{"detector": null, "regressor": null, "split": "test", "versions": {}}',
+    "index.html": b"<!DOCTYPE html>\n<title>Measured on 56 held-out faces</title>",
+}
+PREPARED = {
+    "prepared.json": b'{"source": "photos", "photos": 1, "crops": 1, "records": []}',
+    "left_out.csv": b"photo,kind,reason\r\n",
+}
+
+
+@pytest.mark.parametrize(
+    ("kinds", "own"), [(records.FILES, EVALUATED), (prepare._KINDS, PREPARED)], ids=["evaluate", "prepare"]
+)
+def test_the_other_modes_replace_their_own_files_only(tmp_path, kinds, own):
+    assert kinds.keys() == own.keys()
+    for name, content in own.items():
+        (tmp_path / name).write_bytes(content)
+    own_files.check_replaceable(tmp_path, kinds)
+    for name, content in own.items():
+        (tmp_path / name).write_bytes(b'{"mine": 1}')
+        with pytest.raises(UserError, match=f"{name}: must be an earlier run's file to be replaced"):
+            own_files.check_replaceable(tmp_path, kinds)
+        (tmp_path / name).write_bytes(content)
+
+
+def test_every_mode_checks_its_folder_before_it_begins(tmp_path, capsys):
+    Image.new("RGB", (8, 8)).save(tmp_path / "a.png")
+    for mode, name in (("prepare", "prepared.json"), ("evaluate", "images.json")):
+        (tmp_path / mode).mkdir()
+        (tmp_path / mode / name).write_text("mine")
+        line = one_line(main.main, ["--mode", mode, "--input", tmp_path, "--output", tmp_path / mode], capsys)
+        assert f"{tmp_path / mode / name}: must be an earlier run's file" in line
+        assert (tmp_path / mode / name).read_text() == "mine"
