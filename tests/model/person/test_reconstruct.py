@@ -1,5 +1,6 @@
 """Several photos of one person, and a short video, with the de-lit projection in the texture network's place."""
 
+import csv
 import dataclasses
 import json
 
@@ -177,6 +178,12 @@ def test_a_video_with_a_gap(tmp_path, loaded):
         assert track["seen"].tolist() == [True, True, True, False, True, True]
     assert abs(x[3] - (x[2] + x[4]) / 2) < 1.0
     assert np.all(np.diff(x) < 0)  # the window moves to the right
+    with open(tmp_path / "out/arkit.csv", newline="") as stream:
+        rows = list(csv.DictReader(stream))
+    assert [(row["frame"], row["seen"]) for row in rows[2:5]] == [("2", "1"), ("3", "0"), ("4", "1")]
+    assert rows[5]["seconds"] == "0.2"
+    weights = np.array([[float(row[name]) for name in ("jawOpen", "eyeBlinkLeft")] for row in rows])
+    assert ((weights > -0.05) & (weights < 1.05)).all()
     drawn = list(FrameSource(tmp_path / "out/overlay.mp4", 1.0))
     assert len(drawn) == 6
     assert drawn[0].shape == frames[0].shape
