@@ -42,6 +42,7 @@ def reconstruct_people(config: schema.Config, source: Path, output: Path) -> dic
     source, output = Path(source), Path(output)
     people = person_folders(source, output)
     reconstruct = FaceReconstructor.load(config)
+    export = reconstruct.export  # a face model that cannot have rigs is refused before the work
     estimator = PersonEstimator(reconstruct)
     written = ResultFolder(reconstruct, source, output)
     with written.reported_at_the_end(len(photo_paths(source, skip=output))):
@@ -52,7 +53,7 @@ def reconstruct_people(config: schema.Config, source: Path, output: Path) -> dic
             records = _reconstruct_person(estimator, written, names)
             if len(records):
                 with photo_barrier(functools.partial(written.fail, source / person)):
-                    write_person(output / person, reconstruct, reconstruct.export, records)
+                    write_person(output / person, reconstruct, export, records)
     return written.failed
 
 

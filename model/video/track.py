@@ -192,11 +192,11 @@ def reconstruct_video(config: schema.Config, source: Path, output: Path) -> dict
             f"got {settings.smoothing:g}"
         )
     reconstruct = FaceReconstructor.load(config)
+    export = reconstruct.export  # a face model that cannot have rigs is refused before the work
     try:
         track, damaged = _track_frames(reconstruct, frames, settings.smoothing)
     except UserError as error:
         raise UserError(f"{source}: {error}") from error
-    export = reconstruct.export
     records = _key_records(reconstruct, export, frames, track)
     bridged = _write_track(output, track, frames.frame_rate, damaged)
     _write_arkit(output / "arkit.csv", reconstruct.pipeline.face_model, track, frames.frame_rate)
