@@ -4,10 +4,12 @@ from pathlib import Path
 
 import numpy as np
 import tensorflow as tf
+from scipy.spatial.transform import Rotation
 
 from lib.face_model_files.arkit import BlendShapes
+from lib.geometry.rotation import rotation_matrix
 from lib.mesh_export.gltf import Material
-from lib.mesh_export.rig import RigPart, write_rig
+from lib.mesh_export.rig import RigMotion, RigPart, write_rig
 from lib.mesh_export.rig_parts import HeadPart, ball_centre, head_parts
 from lib.mesh_export.uv_chart import UvChart, tangents
 from model.morphable_model import MorphableModel
@@ -31,7 +33,14 @@ class RigWriter:
         self.moves = self.blend_shapes.displacements(model)
         self.parts = head_parts(model.mean_shape, model.triangles, model.regions)
 
-    def __call__(self, path: Path, identity: np.ndarray, expression: np.ndarray, material: Material) -> None:
+    def __call__(
+        self,
+        path: Path,
+        identity: np.ndarray,
+        expression: np.ndarray,
+        material: Material,
+        motion: RigMotion | None = None,
+    ) -> None:
         """Writes the rig of a person.
 
         Args:
@@ -39,6 +48,7 @@ class RigWriter:
           identity: [Ki] coefficients.
           expression: [Ke] coefficients, with which the file opens.
           material: textures on the chart.
+          motion: an animation, see `motion`.
         """
         neutral = self.morphable.shape(tf.constant(identity[None]), tf.zeros([1, len(expression)]))
         vertices, normals = neutral[0].numpy(), self.morphable.normals(neutral)[0].numpy()
@@ -46,7 +56,20 @@ class RigWriter:
         turned = np.stack([self.morphable.normals(neutral + move)[0].numpy() for move in self.moves])
         frames = None if material.normals is None else tangents(self.chart, vertices, normals)
         parts = [self._part(part, vertices, normals, turned, frames) for part in self.parts]
-        write_rig(path, parts, self.blend_shapes.names, self.blend_shapes.weights(expression), material)
+        write_rig(path, parts, self.blend_shapes.names, self.blend_shapes.weights(expression), material, motion)
+
+    def motion(self, coefficients: np.ndarray, frame_rate: float) -> RigMotion:
+        """The expressions and the rotation of the head in the frames of a video, from coefficients [F, K]."""
+        parts = self.morphable.layout.split(coefficients)
+        # `rotation_matrix` is for row vectors.
+        matrices = np.swapaxes(rotation_matrix(tf.constant(parts.angles)).numpy(), 1, 2)
+        rotations = Rotation.from_matrix(matrices).as_quat(canonical=True)
+        # q and -q are the same rotation; interpolation must not go the long way round.
+        turns = np.sign((rotations[1:] * rotations[:-1]).sum(axis=1))
+        rotations[1:] *= np.cumprod(np.where(turns == 0, 1, turns))[:, None]
+        return RigMotion(
+            np.arange(len(coefficients)) / frame_rate, self.blend_shapes.weights(parts.expression), rotations
+        )
 
     def _part(
         self, part: HeadPart, vertices: np.ndarray, normals: np.ndarray, turned: np.ndarray, frames: np.ndarray | None

@@ -33,9 +33,15 @@ class GlbFile:
         return len(self.views) - 1
 
     def accessor(
-        self, values: np.ndarray, kind: str, component: int, target: int, bounds: bool = False, normalized: bool = False
+        self,
+        values: np.ndarray,
+        kind: str,
+        component: int,
+        target: int | None = None,
+        bounds: bool = False,
+        normalized: bool = False,
     ) -> int:
-        """Adds an accessor over `values` and returns its index."""
+        """Adds an accessor over `values` [M] or [M, width] and returns its index."""
         entry: dict[str, Any] = {
             "bufferView": self.view(np.ascontiguousarray(values).tobytes(), target),
             "componentType": component,
@@ -70,7 +76,8 @@ class GlbFile:
 
     def _added(self, entry: dict[str, Any], values: np.ndarray, bounds: bool) -> int:
         if bounds:
-            entry |= {"min": values.min(axis=0).tolist(), "max": values.max(axis=0).tolist()}
+            rows = values.reshape(len(values), -1)
+            entry |= {"min": rows.min(axis=0).tolist(), "max": rows.max(axis=0).tolist()}
         self.accessors.append(entry)
         return len(self.accessors) - 1
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from lib.mesh_export.glb_file import GlbFile
+from lib.mesh_export.glb_file import FLOAT, GlbFile
 from lib.mesh_export.gltf import METRES_PER_DECIMETRE, Material, add_material, add_primitive, unit_normals
 
 # Smaller changes are left out: of positions in metres, and of unit normals.
@@ -45,8 +45,28 @@ class RigPart:
     pivot: np.ndarray | None = None
 
 
+@dataclass(frozen=True, eq=False)
+class RigMotion:
+    """An animation of a rig.
+
+    Attributes:
+      times: [F] seconds, ascending.
+      weights: [F, T] of the morph targets.
+      rotations: [F, 4] unit quaternions x, y, z, w of the head about the origin.
+    """
+
+    times: np.ndarray
+    weights: np.ndarray
+    rotations: np.ndarray
+
+
 def write_rig(
-    path: str | os.PathLike, parts: Sequence[RigPart], names: Sequence[str], weights: np.ndarray, material: Material
+    path: str | os.PathLike,
+    parts: Sequence[RigPart],
+    names: Sequence[str],
+    weights: np.ndarray,
+    material: Material,
+    motion: RigMotion | None = None,
 ) -> None:
     """Writes a rig in metres; y is up and z points out of the face, as in the input.
 
@@ -59,6 +79,7 @@ def write_rig(
       names: [T] of the morph targets.
       weights: [T] with which the file opens.
       material: of all meshes.
+      motion: an animation, which viewers offer to play.
     """
     file = GlbFile()
     meshes = [_mesh(file, part, names, weights) for part in parts]
@@ -68,7 +89,9 @@ def write_rig(
         if part.pivot is not None:
             node["translation"] = (part.pivot * METRES_PER_DECIMETRE).tolist()
         nodes.append(node)
-    content = {"scene": 0, "scenes": [{"nodes": [0]}], "nodes": nodes, "meshes": meshes}
+    content: dict[str, Any] = {"scene": 0, "scenes": [{"nodes": [0]}], "nodes": nodes, "meshes": meshes}
+    if motion is not None:
+        content["animations"] = [_animation(file, motion, meshes, names)]
     file.write(path, {**content, **add_material(file, material)})
 
 
@@ -91,6 +114,27 @@ def _mesh(file: GlbFile, part: RigPart, names: Sequence[str], weights: np.ndarra
         mesh["weights"] = [float(weights[number]) for number in kept]
         mesh["extras"] = {"targetNames": [names[number] for number in kept]}
     return mesh
+
+
+def _animation(
+    file: GlbFile, motion: RigMotion, meshes: Sequence[dict[str, Any]], names: Sequence[str]
+) -> dict[str, Any]:
+    """Adds a motion to the file and returns its animation; node 0 is the head, node i + 1 has mesh i."""
+    times = file.accessor(motion.times.astype(np.float32), "SCALAR", FLOAT, bounds=True)
+    outputs = [(0, "rotation", file.accessor(motion.rotations.astype(np.float32), "VEC4", FLOAT))]
+    for number, mesh in enumerate(meshes):
+        own = [names.index(name) for name in mesh.get("extras", {}).get("targetNames", [])]
+        if own:
+            values = motion.weights[:, own].astype(np.float32).reshape(-1)
+            outputs.append((number + 1, "weights", file.accessor(values, "SCALAR", FLOAT)))
+    return {
+        "name": "video",
+        "samplers": [{"input": times, "output": output, "interpolation": "LINEAR"} for _, _, output in outputs],
+        "channels": [
+            {"sampler": sampler, "target": {"node": node, "path": path}}
+            for sampler, (node, path, _) in enumerate(outputs)
+        ],
+    }
 
 
 def _without_noise(values: np.ndarray, smallest: float) -> np.ndarray:

@@ -108,12 +108,7 @@ def write_meshes(folder: Path, export: Exporter, identity: np.ndarray, skin: Mer
         write_mesh(folder / "mesh.ply", export.scale * vertices, triangles, skin.albedo)
     if not export.textured:
         return
-    if skin.texture is None:
-        raise ValueError("a skin must have a texture for textured meshes, got one without")
-    textures = {"albedo": texture_bytes(skin.texture.albedo)}
-    if (relief := export.relief(vertices, skin.texture.albedo, skin.texture.weight)) is not None:
-        textures["normals"] = relief
-    images = {name: png_bytes(pixels) for name, pixels in textures.items()}
+    images = skin_images(export, vertices, skin)
     if "obj" in export.formats:
         export.write_obj(folder, vertices, normals, images)
     material = gltf.Material(images["albedo"], images.get("normals"))
@@ -121,6 +116,16 @@ def write_meshes(folder: Path, export: Exporter, identity: np.ndarray, skin: Mer
         export.write_glb(folder / "mesh.glb", vertices, normals, material)
     if "rig" in export.formats:
         export.rig(folder / "rig.glb", identity, np.zeros(morphable.layout.expression, np.float32), material)
+
+
+def skin_images(export: Exporter, vertices: np.ndarray, skin: MergedSkin) -> dict[str, bytes]:
+    """PNG files of a person's textures: "albedo" and, if exported, "normals"; vertices [N, 3] without expression."""
+    if skin.texture is None:
+        raise ValueError("a skin must have a texture for textured meshes, got one without")
+    textures = {"albedo": texture_bytes(skin.texture.albedo)}
+    if (relief := export.relief(vertices, skin.texture.albedo, skin.texture.weight)) is not None:
+        textures["normals"] = relief
+    return {name: png_bytes(pixels) for name, pixels in textures.items()}
 
 
 def _write_numbers(

@@ -14,9 +14,6 @@ from tqdm import tqdm
 from configs import schema
 from lib.errors import UserError
 from lib.face_image.region import face_region
-from lib.face_model.face_model import FaceModel
-from lib.face_model_files.arkit import arkit_weights
-from lib.files.csv_files import write_csv
 from lib.files.disk_list import DiskList
 from lib.files.json_files import write_json
 from lib.files.numpy_files import write_npz
@@ -27,13 +24,13 @@ from model.photos.reader import AlignedPhoto
 from model.reconstruction.draft import Draft
 from model.reconstruction.export import Exporter
 from model.reconstruction.face_reconstructor import FaceReconstructor
+from model.video.animation import write_animated_rig, write_weights
 from model.video.frames import FrameSource, FrameTracker, fill_gaps, write_video
 from model.video.smoothing import smooth, stiffness
 
 # Number of frames from which identity and albedo are estimated.
 KEY_FRAMES = 6
 SMOOTHED = ("expression", "angles", "light")
-ARKIT_DECIMALS = 5
 
 
 @dataclasses.dataclass(frozen=True)
@@ -170,8 +167,8 @@ def overlay(
 def reconstruct_video(config: schema.Config, source: Path, output: Path) -> dict[str, str]:
     """Reconstructs the face of a video.
 
-    Writes overlay.mp4, coefficients.npz (arrays of `Track`), summary.json, the folder `person` and, if the face model
-    has expressions that ARKit names, arkit.csv.
+    Writes overlay.mp4, coefficients.npz (arrays of `Track`), summary.json, the folder `person`, arkit.csv if the face
+    model has expressions that ARKit names, and an animated rig.glb if the export formats include rigs.
 
     Args:
       config: the effective configuration.
@@ -199,8 +196,12 @@ def reconstruct_video(config: schema.Config, source: Path, output: Path) -> dict
         raise UserError(f"{source}: {error}") from error
     records = _key_records(reconstruct, export, frames, track)
     bridged = _write_track(output, track, frames.frame_rate, damaged)
-    _write_arkit(output / "arkit.csv", reconstruct.pipeline.face_model, track, frames.frame_rate)
+    write_weights(
+        output / "arkit.csv", reconstruct.pipeline.face_model, track.coefficients, track.seen, frames.frame_rate
+    )
     skin = write_person(output / PERSON_FOLDER, reconstruct, export, records)
+    if "rig" in export.formats:
+        write_animated_rig(output / "rig.glb", export, skin, track.coefficients, frames.frame_rate)
     rows = zip(fill_gaps(frames), track.photo_to_crop, track.coefficients, strict=True)
     write_video(output / "overlay.mp4", (overlay(reconstruct, *row, skin.albedo) for row in rows), frames.frame_rate)
     print(
@@ -259,17 +260,3 @@ def _write_track(output: Path, track: Track, frame_rate: float, damaged: list[in
     }
     write_json(output / "summary.json", summary)
     return len(bridged)
-
-
-def _write_arkit(path: Path, face_model: FaceModel, track: Track, frame_rate: float) -> None:
-    """Writes ARKit's weights of every frame; removes an earlier file if the face model has none."""
-    weights = arkit_weights(face_model, face_model.layout.split(track.coefficients).expression)
-    if not weights:
-        path.unlink(missing_ok=True)
-        return
-    rows = np.stack(list(weights.values()), axis=1)
-    numbered = [
-        [frame, round(frame / frame_rate, 4), int(seen), *np.round(row, ARKIT_DECIMALS).tolist()]
-        for frame, (seen, row) in enumerate(zip(track.seen, rows, strict=True))
-    ]
-    write_csv(path, [["frame", "seconds", "seen", *weights], *numbered])

@@ -122,6 +122,17 @@ def test_the_jaw_goes_down_and_sideways(viewer, neutral):
     assert middle["jawLeft"] > middle["jawRight"] + 2
 
 
+def test_the_motion_of_a_video_is_smooth_across_half_a_turn(morphable):
+    layout = morphable.layout
+    coefficients = np.zeros((5, layout.size), np.float32)
+    coefficients[:, layout.slices["angles"].start + 1] = np.radians([170, 176, 182, 188, 194])
+    write = RigWriter(morphable, uncut(morphable.face_model.uv, morphable.face_model.triangles))
+    motion = write.motion(coefficients, 25.0)
+    np.testing.assert_allclose(motion.times, np.arange(5) / 25)
+    np.testing.assert_allclose(motion.rotations[0], [0, np.sin(np.radians(85)), 0, np.cos(np.radians(85))], atol=1e-6)
+    assert np.abs(np.diff(motion.rotations, axis=0)).max() < 0.06
+
+
 def test_an_eye_turns_in_its_socket(viewer, neutral):
     """The iris goes to where the eye looks: turned about y, to the picture's right."""
     moved = change(viewer.draw({}, turned={"eyeLeft": (0.0, 0.35)}), neutral)

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from lib.mesh_export.gltf import Material
-from lib.mesh_export.rig import RigPart, write_rig
+from lib.mesh_export.rig import RigMotion, RigPart, write_rig
 from lib.mesh_export.rig_parts import ball_centre, head_parts
 from tests.support.gltf.rigs import Rig
 from tests.support.gltf.validator import faults
@@ -72,6 +72,25 @@ def test_an_eye_turns_about_its_pivot(path):
     np.testing.assert_allclose(rig.vertices("eyeLeft"), part.vertices * 0.1, atol=1e-7)
     head = rig.node("head")
     assert [rig.content["nodes"][child]["name"] for child in head["children"]] == ["face", "eyeLeft"]
+
+
+def test_a_motion_is_an_animation_of_weights_and_of_the_head(tmp_path):
+    times, weights = np.array([0, 0.1, 0.3]), np.arange(9.0).reshape(3, 3) / 9
+    motion = RigMotion(times, weights, np.tile([0.0, 0.6, 0.0, 0.8], (3, 1)))
+    write_rig(tmp_path / "a.glb", [sheet("face"), sheet("teeth")], NAMES, weights[0], Material(PNG, PNG), motion)
+    assert faults(tmp_path / "a.glb") == [[]]
+    rig = Rig.read(tmp_path / "a.glb")
+    (animation,) = rig.content["animations"]
+    found = {
+        (rig.content["nodes"][channel["target"]["node"]]["name"], channel["target"]["path"]): animation["samplers"][
+            channel["sampler"]
+        ]
+        for channel in animation["channels"]
+    }
+    assert found.keys() == {("head", "rotation"), ("face", "weights"), ("teeth", "weights")}
+    np.testing.assert_allclose(rig.values(found["head", "rotation"]["input"])[:, 0], times, rtol=1e-6)
+    values = rig.values(found["face", "weights"]["output"]).reshape(3, 2)
+    np.testing.assert_allclose(values, weights[:, :2], rtol=1e-6)  # the third target moves nothing
 
 
 def test_the_centre_of_a_ball_from_its_front():

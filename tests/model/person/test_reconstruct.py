@@ -21,6 +21,8 @@ from model.person.estimator import batches, spread
 from model.person.merge import SeenTexture, SkinView, merge
 from model.video import track as video
 from model.video.frames import FrameSource, fill_gaps, write_video
+from tests.support.gltf.rigs import Rig
+from tests.support.gltf.validator import faults
 from tests.support.helpers import read_mesh
 from tests.support.reconstruction_parts import SIZE, untrained_parts
 
@@ -170,7 +172,8 @@ def test_a_video_with_a_gap(tmp_path, loaded):
     frames = [portrait(2 * index) for index in range(6)]
     frames[3] = np.full_like(frames[3], 90)
     write_video(tmp_path / "in.mp4", frames, 25.0)
-    video.reconstruct_video(loaded, tmp_path / "in.mp4", tmp_path / "out")
+    rigged = dataclasses.replace(loaded, export=dataclasses.replace(loaded.export, formats=("rig",)))
+    video.reconstruct_video(rigged, tmp_path / "in.mp4", tmp_path / "out")
     summary = json.loads((tmp_path / "out/summary.json").read_text())
     assert summary["bridged"] == [3]
     with np.load(tmp_path / "out/coefficients.npz") as track:
@@ -184,6 +187,13 @@ def test_a_video_with_a_gap(tmp_path, loaded):
     assert rows[5]["seconds"] == "0.2"
     weights = np.array([[float(row[name]) for name in ("jawOpen", "eyeBlinkLeft")] for row in rows])
     assert ((weights > -0.05) & (weights < 1.05)).all()
+    rig, still = (Rig.read(tmp_path / "out" / name) for name in ("rig.glb", "person/rig.glb"))
+    face = rig.content["animations"][0]["samplers"][1]
+    assert rig.values(face["input"])[:, 0] == pytest.approx(np.arange(6) / 25)
+    played = rig.values(face["output"]).reshape(6, -1)[:, rig.names("face").index("jawOpen")]
+    np.testing.assert_allclose(played, weights[:, 0], atol=1e-4)
+    assert not np.any(still.mesh("face")["weights"])
+    assert faults(tmp_path / "out/rig.glb", tmp_path / "out/person/rig.glb") == [[], []]
     drawn = list(FrameSource(tmp_path / "out/overlay.mp4", 1.0))
     assert len(drawn) == 6
     assert drawn[0].shape == frames[0].shape

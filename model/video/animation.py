@@ -1,0 +1,58 @@
+"""Expressions of a video by ARKit's names: weights of every frame as a table, and an animated rig."""
+
+from pathlib import Path
+
+import numpy as np
+import tensorflow as tf
+
+from lib.face_model.face_model import FaceModel
+from lib.face_model_files.arkit import arkit_weights
+from lib.files.csv_files import write_csv
+from lib.mesh_export.gltf import Material
+from model.person.files import skin_images
+from model.person.merge import MergedSkin
+from model.reconstruction.export import Exporter
+
+DECIMALS = 5
+
+
+def write_weights(
+    path: Path, face_model: FaceModel, coefficients: np.ndarray, seen: np.ndarray, frame_rate: float
+) -> None:
+    """Writes ARKit's weights of every frame; removes an earlier file if the face model has none.
+
+    Args:
+      path: the .csv file.
+      face_model: model of the coefficients [T, K].
+      seen: [T] bool, frames that show the face.
+      frame_rate: Hz.
+    """
+    weights = arkit_weights(face_model, face_model.layout.split(coefficients).expression)
+    if not weights:
+        path.unlink(missing_ok=True)
+        return
+    rows = np.round(np.stack(list(weights.values()), axis=1), DECIMALS)
+    numbered = [
+        [frame, round(frame / frame_rate, 4), int(known), *row.tolist()]
+        for frame, (known, row) in enumerate(zip(seen, rows, strict=True))
+    ]
+    write_csv(path, [["frame", "seconds", "seen", *weights], *numbered])
+
+
+def write_animated_rig(
+    path: Path, export: Exporter, skin: MergedSkin, coefficients: np.ndarray, frame_rate: float
+) -> None:
+    """Writes the rig of the person in a video, which moves and turns as the face does.
+
+    Args:
+      path: the .glb file.
+      export: the exporter of the frames.
+      skin: the person's skin, with textures.
+      coefficients: [T, K]; the identity is that of the first frame.
+      frame_rate: Hz.
+    """
+    first = export.morphable.layout.split(coefficients[0])
+    neutral = export.morphable.shape(tf.constant(first.identity[None]), tf.zeros([1, len(first.expression)]))
+    images = skin_images(export, neutral[0].numpy(), skin)
+    material = Material(images["albedo"], images.get("normals"))
+    export.rig(path, first.identity, first.expression, material, export.rig.motion(coefficients, frame_rate))
