@@ -24,8 +24,8 @@ FACE_MODEL = "model.pipeline:load_face_model"
 LEVELS = "model.pipeline:load_hierarchy"
 TRAINING_AIMS = (
     (CHECKPOINT, 8),
-    (BEST, 3),
-    (VALIDATION, 3),
+    (BEST, 2),
+    (VALIDATION, 2),
     (ENCODING, 1),
     (CHECKPOINT, 8),
     (LEVELS, 1),
@@ -159,14 +159,12 @@ def commands(world: World) -> dict[str, Killable]:
         _training(world, "training"),
         _training(world, "critic", "--gan"),
         _training(world, "eager training", eager=True),
-        Killable("pretraining", "main", _pretrain, world.unpretrained, ("*.npz", "data/generated/**/*")),
+        _eager("pretraining", _pretrain, world.unpretrained, ("*.npz", "data/generated/**/*")),
         Killable("packing", "create_bin", lambda _: (), world.base, ("data/**/*",)),
-        Killable("preparing", "main", lambda _: ("--mode", "prepare", *photos), world.base, ("out/**/*",)),
-        Killable("testing", "main", lambda _: ("--mode", "test", *photos), world.trained, ("out/**/*",)),
-        Killable(
-            "evaluating", "main", lambda _: ("--mode", "evaluate", "--output", "out"), world.trained, ("out/**/*",)
-        ),
-        Killable("masks", "main", _train_masks, world.base, ("mask.npz",)),
+        _eager("preparing", lambda _: ("--mode", "prepare", *photos), world.base, ("out/**/*",)),
+        _eager("testing", lambda _: ("--mode", "test", *photos), world.trained, ("out/**/*",)),
+        _eager("evaluating", lambda _: ("--mode", "evaluate", "--output", "out"), world.trained, ("out/**/*",)),
+        _eager("masks", _train_masks, world.base, ("mask.npz",)),
     )
     return {command.name: command for command in listed}
 
@@ -188,6 +186,10 @@ def _training(world: World, name: str, *flags: str, eager: bool = False) -> Kill
         finished="has completed",
         eager=eager,
     )
+
+
+def _eager(name: str, arguments: Callable, stage: Callable[[], Path], outputs: Sequence[str]) -> Killable:
+    return Killable(name, "main", arguments, stage, outputs, eager=True)
 
 
 def _pretrain(folder: Path) -> list[str]:

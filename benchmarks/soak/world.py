@@ -13,7 +13,7 @@ import yaml
 from benchmarks.soak.child import Child, Ended
 from lib.files.numpy_files import read_npz
 
-SIZE, CROPS, PHOTOS = 48, 12, 3
+SIZE, CROPS, PHOTOS = 48, 8, 2
 CONFIG = "soak.yaml"
 # Names of values that hold a time, which no two runs share.
 _TIMES = ("seconds", "seconds_per_photo")
@@ -28,7 +28,7 @@ def small_options(folder: Path) -> dict[str, dict[str, Any]]:
         "regressor": {"width": 4, "image_size": 32, "weights": str(folder / "regressor.npz")},
         "identity": {"width": 4, "image_size": 32, "embedding": 16, "weights": str(folder / "identity.npz")},
         "loss": {"identity": 0.0},
-        "train": {"epochs": 3, "batch_size": 2, "samples": 1},
+        "train": {"epochs": 2, "batch_size": 2, "samples": 1},
         "schedule": {"warmup": 1},
         "gan": {"critic_steps": 2},
         "fit": {"steps": 2},
