@@ -2,6 +2,7 @@
 # make evaluate  the measurements again, on many more fresh faces, for what the demo (or you) trained
 # make test      lint, types, and the whole test suite
 # make coverage  the test suite again, with the lines that it covers; slower by a quarter
+# make soak      kills, damage, full disks and long runs, many times; hours, or SOAK_MINUTES=30; goes on where it stopped
 # make site      the documentation as a site, in site/
 # make clean     removes the environment, caches and what the demo generated; checkpoints and results/raw stay
 #
@@ -17,7 +18,7 @@ INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 # A process a core, and a BLAS that keeps to it: threads of several processes would wait for each other.
 PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n auto --maxprocesses 4 --dist loadfile
 
-.PHONY: demo evaluate test coverage site clean
+.PHONY: demo evaluate test coverage soak site clean
 .DELETE_ON_ERROR:
 
 # Exit code 3 of --mode test means that some photos could not be reconstructed; the table says which.
@@ -41,6 +42,9 @@ test: $(VENV)/.development
 
 coverage: $(VENV)/.development
 	$(PYTEST) --cov --cov-report term
+
+soak: $(VENV)/.development
+	$(BIN)/python -m benchmarks.soak $(if $(SOAK_MINUTES),--minutes $(SOAK_MINUTES)) $(if $(SOAK_ONLY),--only "$(SOAK_ONLY)")
 
 site: $(VENV)/.development
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
