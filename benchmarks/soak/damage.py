@@ -5,6 +5,7 @@ import dataclasses
 import hashlib
 import io
 import json
+import re
 import shutil
 import signal
 import traceback
@@ -70,7 +71,8 @@ def judge(reader: Reader, folder: Path, whole: str, target: Path) -> Outcome:
             found = digest(reader.read(folder))
     except REFUSALS as error:
         message = str(error)
-        if isinstance(error, _NAMED_BY_CALLER) or target.name in message or str(target.parent) in message:
+        named = target.name in message or str(target.parent) in message or re.search(reader.named, message)
+        if named or isinstance(error, _NAMED_BY_CALLER):
             return survived("refused by name")
         return lost(f"refused without a name: {message}", "unnamed")
     except OSError as error:

@@ -46,6 +46,7 @@ class Reader:
       make: writes the whole file, or several, into an empty folder.
       read: reads the folder; returns what was read.
       target: pattern of the files to damage.
+      named: pattern of what a refusal may name in place of the file.
     """
 
     name: str
@@ -54,6 +55,7 @@ class Reader:
     make: Callable[[Path], Any]
     read: Callable[[Path], Any]
     target: str = "*"
+    named: str = r"(?!)"
 
 
 def _records(folder: Path) -> None:
@@ -295,6 +297,6 @@ READERS = (
     Reader("mask", "masks beside a photo", OPEN, _mask, lambda folder: given_mask(folder / "face.jpg", (300, 300)),
            "*_mask.png"),
     Reader("configuration", "configurations (`.yaml`)", OPEN, _configuration,
-           lambda folder: schema.load(folder / "mine.yaml")),
+           lambda folder: schema.load(folder / "mine.yaml"), named=r"^[a-z_]+\.[a-z_]+:"),
     Reader("card", "descriptions of networks (`evaluate.networks`)", OPEN, _card, _read_card),
 )  # fmt: skip
