@@ -13,6 +13,8 @@ COUNTS = (5, 68, POINTS, POINTS + 10)
 MARKS = {b"\xef\xbb\xbf": "utf-8-sig", b"\xff\xfe": "utf-16", b"\xfe\xff": "utf-16"}
 # .pts files count pixels from 1 and mean their centres; elsewhere the first pixel spans [0, 1].
 PTS_ORIGIN, PTS_HEADER = 0.5, "n_points"
+# No photo has so many pixels in a row; products of larger coordinates would overflow.
+FARTHEST = 10_000_000
 _SEPARATORS = str.maketrans(dict.fromkeys(",;()[]{}", " "))
 
 
@@ -27,7 +29,10 @@ def read_points(path: Path) -> np.ndarray:
       ValueError: the file holds something else; the message names what was found.
     """
     if path.suffix == ".npy":
-        points = _shaped(read_npy(path).astype(np.float64))
+        array = read_npy(path)
+        if array.dtype.kind not in "iuf":
+            raise ValueError(f"an array of type {array.dtype}")
+        points = _shaped(array.astype(np.float64))
     else:
         text = _text(path)
         points = _shaped(_numbers(text))
@@ -35,6 +40,8 @@ def read_points(path: Path) -> np.ndarray:
             points = points - PTS_ORIGIN
     if not np.isfinite(points).all():
         raise ValueError("NaN or infinity")
+    if np.abs(points).max() > FARTHEST:
+        raise ValueError(f"a coordinate beyond {FARTHEST:,}")
     return points
 
 

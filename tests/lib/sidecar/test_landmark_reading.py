@@ -46,6 +46,13 @@ def test_arrays(tmp_path, count, shape):
     np.testing.assert_allclose(read_points(tmp_path / "a.npy"), points)
 
 
+@pytest.mark.parametrize("kind", [complex, bool, str])
+def test_arrays_of_anything_but_real_numbers_are_refused(tmp_path, kind):
+    np.save(tmp_path / "a.npy", np.ones((5, 2)).astype(kind))
+    with pytest.raises(ValueError, match="an array of type"):
+        read_points(tmp_path / "a.npy")
+
+
 def test_iris_points_are_dropped(tmp_path):
     points = np.random.default_rng(0).uniform(10, 90, (478, 3))
     np.save(tmp_path / "a.npy", points)
@@ -69,6 +76,7 @@ def test_pts_files_count_pixels_from_one(tmp_path, name):
         ("left 30 40\n", "numbers and words in one line"),
         ("1 2 3 4 5 6 7 8 9 nan", "NaN"),
         ("1 2 3 4 5 6 7 8 9", "9 numbers"),
+        ("1 2 3 4 5 6 7 8 9 1e200", "beyond 10,000,000"),
     ],
 )
 def test_anything_else_is_refused(tmp_path, content, found):
