@@ -35,7 +35,7 @@ def small_options(folder: Path) -> dict[str, dict[str, Any]]:
         "export": {"texture_size": 256},
         "prepare": {"min_width": 20.0},
         "pretrain": {
-            "count": 128, "image_size": 32, "held_out": 0.4, "batch_size": 8, "regressor_updates": 4,
+            "count": 64, "image_size": 32, "held_out": 0.4, "batch_size": 8, "regressor_updates": 4,
             "identity_updates": 4, "checkpoint_every": 2, "vertices": 50, "mirror": False,
         },
         "mask": {"count": 32, "updates": 2, "batch_size": 2},
