@@ -26,7 +26,20 @@ PAGES = [
     *sorted((ROOT / "docs").rglob("*.md")),
 ]
 # A command begins with one of these, in shell blocks and in running text.
-PROGRAMS = ("make", "python", "pip", "tensorboard", "git", ".ci/run", "face-gcn", "ruff", "mypy", "pytest", "npm")
+PROGRAMS = (
+    "make",
+    "docker",
+    "python",
+    "pip",
+    "tensorboard",
+    "git",
+    ".ci/run",
+    "face-gcn",
+    "ruff",
+    "mypy",
+    "pytest",
+    "npm",
+)
 # The reader is told to write or to bring these.
 READERS_OWN = ("data/mine", "data/bfm09", "data/ict", "data/gnm", "data/sfm", "data/resnet_v1_50.ckpt")
 # The programs make these.
