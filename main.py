@@ -116,6 +116,7 @@ def measure(config: schema.Config, _: argparse.Namespace) -> int:
 
 def examine_assets(config: schema.Config, args: argparse.Namespace) -> int:
     """--mode doctor: lists the files a configuration needs, and which of them are missing."""
+    import_tensorflow()
     from model.doctor import DEFAULT, diagnose
 
     chosen = diagnose(config, args.config or DEFAULT)
@@ -180,7 +181,9 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
         choices=tuple(MODES),
         help="what to run (default: %(default)s)",
     )
-    parser.add_argument("--config", help="YAML file of changes to configs/default.yaml, e.g. configs/paper.yaml")
+    parser.add_argument(
+        "--config", help="YAML file of the values that differ from configs/default.yaml, e.g. configs/paper.yaml"
+    )
     defaults = schema.load()
     parser.add_argument(
         "--input",

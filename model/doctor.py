@@ -9,7 +9,6 @@ from lib.face_model_files.formats.basel2009 import is_basel_2009
 from lib.face_model_files.published import form_of, known_forms
 from lib.files.atomic import file_sha256
 from lib.human_head.shipped import SHIPPED
-from lib.runtime.quiet_tensorflow import import_tensorflow
 from model.weights import assets
 from model.weights.assets import Asset
 from model.weights.pretrained import is_frozen
@@ -57,7 +56,6 @@ def diagnose(config: schema.Config, name: str) -> bool:
 
 def _fault(config: schema.Config) -> str | None:
     """Error message from loading the files together; None if they load."""
-    import_tensorflow()
     from model.pipeline import load_face_model, load_identity, load_regressor
 
     try:
@@ -86,7 +84,7 @@ def _face_model(config: schema.Config) -> Iterator[tuple[str, str]]:
         yield "found", f"{path}: {form.description}"
         return
     if not path.is_dir() or not any(path.iterdir()):
-        yield "optional", f"{path}: accepts any of these formats: {known_forms()}; missing files of the first:"
+        yield "optional", f"{path}: accepts any of these formats: {known_forms()}; files of Basel 2009:"
     if any((path / name).is_file() for name in assets.BASEL_READY.names):
         yield _asset(path, assets.BASEL_READY)
     else:
