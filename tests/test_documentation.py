@@ -244,7 +244,7 @@ PHOTO, CROP = walk("One photo's way through the program"), walk("One crop's way 
 def test_the_walk_of_a_photo_enters_no_package_twice():
     """The reconstructor conducts the walk; lib/ is called from wherever it is needed."""
     packages = [path.split("/")[1] for path, _ in PHOTO if path.startswith("model/")]
-    entered = [name for name, _ in itertools.groupby(packages) if name != "reconstruction"]
+    entered = [name for name, _ in itertools.groupby(name for name in packages if name != "reconstruction")]
     assert len(entered) == len(set(entered)) > 5
 
 
