@@ -42,7 +42,7 @@ class FaceModel(Section):
     """The morphable model."""
 
     source: str = option(
-        "'built-in', 'human-head', a face model's .npz file, or a folder of published files (see data/README.md)"
+        "'built-in', 'human-head', or a face model's file or folder in one of the forms of data/README.md"
     )
     area: str = option(
         "part of the human head that is reconstructed; ears: face with ears", choices=("face", "ears", "head")

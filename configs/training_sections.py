@@ -83,7 +83,7 @@ class Train(Section):
 class Gan(Section):
     """The WGAN-GP critic of the rendered face."""
 
-    enabled: bool = option("train against a critic (--gan)")
+    enabled: bool = option("train against a critic")
     adversarial: float = option("weight of the critic's score in the texture loss (paper 1e-3)", low=0)
     critic_steps: int = option("critic updates per texture update (paper 5)", low=1, high=100)
     penalty: float = option("weight of the gradient penalty", low=0)
