@@ -14,8 +14,8 @@ geometry; it is defined in the photo's view only. Columns:
 
 If the network predicts two textures, `fine` is the appearance in the photo's view and the albedo everywhere else. All
 columns use predicted coefficients. New views and albedo errors need the ground truth of synthetic crops. `gain_aligned`
-repeats these three columns after scaling each face's texture by one factor, fitted to the truth over the front's skin,
-because a photo cannot separate a dark face in bright light from a bright face in dim light.
+repeats new_views and both albedo errors after scaling each face's texture by one factor, fitted to the truth over the
+front's skin, because a photo cannot separate a dark face in bright light from a bright face in dim light.
 """
 
 import dataclasses
