@@ -44,7 +44,7 @@ coverage: $(VENV)/.development
 	$(PYTEST) --cov --cov-report term
 
 soak: $(VENV)/.development
-	$(BIN)/python -m benchmarks.soak $(if $(SOAK_MINUTES),--minutes $(SOAK_MINUTES)) $(if $(SOAK_ONLY),--only "$(SOAK_ONLY)")
+	$(BIN)/python -m benchmarks.soak $(if $(SOAK_MINUTES),--minutes $(SOAK_MINUTES)) $(if $(SOAK_ONLY),--only "$(SOAK_ONLY)") $(if $(SOAK_AGAIN),--again)
 
 site: $(VENV)/.development
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict

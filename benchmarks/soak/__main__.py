@@ -63,7 +63,8 @@ def main() -> int:
     chosen = [name.strip() for name in arguments.only.split(",") if name.strip()] or list(known)
     if unknown := [name for name in chosen if name not in known]:
         parser.error(f"--only must name scenarios ({', '.join(known)}), got {', '.join(unknown)}")
-    journal = Journal(world.folder / "journal.jsonl", {"seed": arguments.seed, "commit": report.commit()})
+    about = {"seed": arguments.seed, "commit": report.commit()}
+    journal = Journal(world.folder / "journal.jsonl", about, arguments.again)
     try:
         soak([known[name] for name in chosen], journal, arguments.minutes)
     finally:

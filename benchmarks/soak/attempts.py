@@ -77,16 +77,24 @@ class Journal:
       path: the journal; created if missing.
       about: facts stored with every attempt (commit, seed). Attempts of another seed are other attempts, and are
         ignored.
+      again: make lost attempts again, after a fault was mended.
+
+    Attributes:
+      entries: scenario -> attempt -> its last outcome.
+      mended: losses that a later outcome of the same attempt replaced.
     """
 
-    def __init__(self, path: Path, about: dict[str, Any]):
+    def __init__(self, path: Path, about: dict[str, Any], again: bool = False):
         self.path, self.about = path, about
         self.entries: dict[str, dict[int, dict[str, Any]]] = {}
+        self.mended: list[dict[str, Any]] = []
         if path.is_file():
             for line in path.read_text(encoding="utf-8").splitlines():
                 entry = json.loads(line)
                 if entry["seed"] == about["seed"]:
                     self._note(entry)
+        lost_ones = [e for entries in self.entries.values() for e in entries.values() if e["state"] == LOST]
+        self._open = {(entry["scenario"], entry["attempt"]) for entry in lost_ones} if again else set()
 
     def add(self, scenario: str, index: int, outcome: Outcome, seconds: float) -> None:
         """Appends the outcome of an attempt."""
@@ -101,16 +109,20 @@ class Journal:
         with open(self.path, "a", encoding="utf-8") as stream:
             stream.write(json.dumps(entry) + "\n")
         self._note(entry)
+        self._open.discard((scenario, index))
 
     def done(self, scenario: str) -> set[int]:
         """Numbers of the attempts that have been made."""
-        return set(self.entries.get(scenario, {}))
+        return {index for index in self.entries.get(scenario, {}) if (scenario, index) not in self._open}
 
     def outcomes(self, scenario: str) -> list[dict[str, Any]]:
         """Entries of a scenario in the order of the attempts."""
         return [entry for _, entry in sorted(self.entries.get(scenario, {}).items())]
 
     def _note(self, entry: dict[str, Any]) -> None:
+        before = self.entries.get(entry["scenario"], {}).get(entry["attempt"])
+        if before is not None and before["state"] == LOST and entry["state"] == SURVIVED:
+            self.mended.append(before)
         self.entries.setdefault(entry["scenario"], {})[entry["attempt"]] = entry
 
 

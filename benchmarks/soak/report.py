@@ -38,6 +38,7 @@ def summary(scenarios: Sequence[Scenario], journal: Journal) -> dict[str, Any]:
         "machine": f"{_processor()}, {len(_cores())} cores, {platform.system()} {platform.release()}",
         "versions": {"python": platform.python_version(), **{name: version(name) for name in VERSIONS}},
         "commits": sorted({e["commit"] for s in scenarios for e in journal.outcomes(s.name)}),
+        "mended": [f"{e['scenario']}, attempt {e['attempt']}, at {e['commit']}: {e['reason']}" for e in journal.mended],
         "scenarios": {},
     }
     for scenario in scenarios:
@@ -97,6 +98,7 @@ def page_text(content: dict[str, Any], scenarios: Sequence[Scenario]) -> str:
         table="\n".join(rows),
         proofs="\n".join(proofs),
         losses="\n".join(losses) if losses else "None.",
+        mended="\n".join(f"- {loss}" for loss in content["mended"]) if content["mended"] else "None.",
         run=f"{content['date']}, seed {content['seed']}, commit {', '.join(content['commits'])}; {content['machine']}; "
         f"{versions}",
     )

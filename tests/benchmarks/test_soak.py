@@ -62,6 +62,19 @@ def test_a_soak_goes_on_where_it_stopped_and_spreads_its_time(tmp_path):
     assert len(made) == 7, "the time is over"
 
 
+def test_a_lost_attempt_is_made_again_only_on_demand_and_stays_on_record(tmp_path):
+    outcomes = iter([lost("torn"), survived()])
+    trial = scenario(lambda index, generator: next(outcomes), attempts=1)
+    about = {"seed": 0, "commit": "abc"}
+    soak([trial], Journal(tmp_path / "j", about), None)
+    soak([trial], Journal(tmp_path / "j", about), None)
+    soak([trial], Journal(tmp_path / "j", about, again=True), None)
+    content = report.summary([trial], Journal(tmp_path / "j", about))
+    assert (content["scenarios"]["trial"]["attempts"], content["scenarios"]["trial"]["survived"]) == (1, 1)
+    assert content["mended"] == ["trial, attempt 0, at abc: torn"]
+    assert "- trial, attempt 0, at abc: torn" in report.page_text(content, [trial])
+
+
 def reads(result, said=""):
     def read(folder):
         if isinstance(result, Exception):
