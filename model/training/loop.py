@@ -114,7 +114,8 @@ def _run_updates(
             progress = progress.after_epoch()
             log.sample_sheet(progress.update)
             run.save(progress)
-    return progress, validation
+    # A process that was killed after its last update has left no means of the last validation.
+    return progress, validation or log.validate(progress.update)
 
 
 def _crop_reader(

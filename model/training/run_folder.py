@@ -1,6 +1,7 @@
 """Folder of a training run: its checkpoints, configuration and summary."""
 
 import dataclasses
+import json
 import math
 import time
 from collections.abc import Mapping
@@ -33,6 +34,7 @@ class RunFolder:
     def __init__(self, config: schema.Config, run_dir: Path, trainer: TextureTrainer, belongs_to: Mapping[str, str]):
         self.config, self.folder, self.trainer, self.belongs_to = config, Path(run_dir), trainer, belongs_to
         self.latest, self.best = self.folder / "latest.npz", self.folder / "best.npz"
+        self.summary = self.folder / "training.json"
         self._saved = time.monotonic()
 
     def begin(self) -> Progress:
@@ -44,7 +46,7 @@ class RunFolder:
         progress = Progress()
         if self.config.train.restore:
             progress = checkpoints.restore(self.latest, self.trainer.state(), self.belongs_to, self._compare)
-            if progress.epoch >= self.config.train.epochs:
+            if progress.epoch >= self.config.train.epochs and self._is_summarised(progress):
                 raise UserError(
                     f"{self.latest}: has completed {progress.epoch} epochs, got --epoch {self.config.train.epochs} "
                     "(give a larger number to continue training)"
@@ -56,6 +58,13 @@ class RunFolder:
             path.write_text(schema.to_yaml(self.config))
         return progress
 
+    def _is_summarised(self, progress: Progress) -> bool:
+        """True if training.json is of this progress; a run killed at its very end has an earlier one or none."""
+        try:
+            return json.loads(self.summary.read_text(encoding="utf-8"))["updates"] == progress.update
+        except (OSError, ValueError, KeyError, TypeError):
+            return False
+
     def _set_earlier_aside(self) -> None:
         """Renames an earlier run's checkpoints: they may have taken weeks, and --restore must not pick them up."""
         for path in (self.latest, self.best):
@@ -63,6 +72,8 @@ class RunFolder:
                 aside = path.with_suffix(".previous.npz")
                 path.replace(aside)
                 print(f"{aside}: the earlier run's checkpoint (--restore would have continued from it)")
+        if self.summary.is_file():  # it would stand for this run
+            self.summary.replace(self.summary.with_suffix(".previous.json"))
 
     def _compare(self, earlier: Mapping[str, Any] | None) -> None:
         compare_options(self.config, earlier, self.latest)
@@ -109,4 +120,4 @@ class RunFolder:
     def write_summary(self, updates: int, seconds: float, validation: Mapping[str, float]) -> None:
         """Writes training.json: the length of the run and the means of its last validation."""
         summary = {"updates": updates, "seconds": round(seconds, 1), **validation}
-        write_json(self.folder / "training.json", summary)
+        write_json(self.summary, summary)

@@ -137,6 +137,20 @@ def test_a_finished_run_says_so(root, finished):
         training.train(configuration(root, train__restore=True, **FULL), finished[0])
 
 
+def test_a_run_killed_before_its_summary_gets_one(root, finished, tmp_path):
+    folder = shutil.copytree(finished[0], tmp_path / "run")
+    (folder / "training.json").unlink()
+    tf.config.run_functions_eagerly(True)  # one validation: compiling takes longer
+    try:
+        training.train(configuration(root, train__restore=True, **FULL), folder)
+    finally:
+        tf.config.run_functions_eagerly(False)
+    found, expected = (json.loads((path / "training.json").read_text()) for path in (folder, finished[0]))
+    assert found.keys() == expected.keys()
+    assert found["updates"] == expected["updates"]
+    assert found["psnr_fine"] == pytest.approx(expected["psnr_fine"], rel=1e-4)
+
+
 def test_a_loss_that_is_not_finite_stops_the_run_and_is_named(root, tmp_path, monkeypatch, eagerly):
     monkeypatch.setattr(losses, "skin_variance", lambda albedo, skin: float("nan") * albedo[0, 0, 0])
     with pytest.raises(
@@ -169,6 +183,7 @@ def test_an_empty_validation_split_is_refused_before_anything_is_computed(root, 
 def test_an_earlier_run_is_set_aside(root, finished, tmp_path, monkeypatch, capsys, eagerly):
     shutil.copytree(finished[0], tmp_path / "run")
     earlier = {name: (tmp_path / "run" / f"{name}.npz").read_bytes() for name in ("latest", "best")}
+    summary = (tmp_path / "run" / "training.json").read_text()
 
     def kill(self, terms, update):
         raise KeyboardInterrupt
@@ -181,6 +196,8 @@ def test_an_earlier_run_is_set_aside(root, finished, tmp_path, monkeypatch, caps
         assert (tmp_path / "run" / f"{name}.previous.npz").read_bytes() == content
         assert f"{name}.previous.npz: the earlier run's" in printed
         assert not (tmp_path / "run" / f"{name}.npz").exists(), "--restore would go on from it"
+    assert (tmp_path / "run" / "training.previous.json").read_text() == summary
+    assert not (tmp_path / "run" / "training.json").exists(), "it is not this run's"
 
 
 def test_a_checkpoint_belongs_to_its_encoder_and_mesh_levels(root, finished):
