@@ -78,6 +78,7 @@ class KillScenario:
     def __init__(self, world: World, command: Killable):
         self.world, self.command = world, command
         self._reference: dict[str, Any] | None = None
+        self._seconds = 0.0  # of the last run that was not killed
 
     def __call__(self, index: int, generator: np.random.Generator) -> Outcome:
         """Makes an attempt; see `Scenario.run`."""
@@ -88,7 +89,7 @@ class KillScenario:
             aim = self._aim(index, generator) if kills == 0 else None
             child = self.command.start(folder, aim=aim)
             if aim is None:
-                child.kill_after(generator.uniform(0.02, 1.0) * expected["seconds"] * 0.8**misses)
+                child.kill_after(generator.uniform(0.02, 1.0) * (self._seconds or expected["seconds"]) * 0.8**misses)
             ended = child.wait()
             if ended.code == -9:
                 kills += 1
@@ -98,6 +99,8 @@ class KillScenario:
             if ended.code != 0:
                 return lost(f"before its kill, exit code {ended.code}: {ended.last_line}", "failed")
             misses += 1
+            if not kills:
+                self._seconds = ended.seconds  # the computer may be less busy than during the undisturbed run
             if misses > MISSES:
                 return lost(f"the run ended {misses} times before it could be killed", "the soak failed")
             if kills:  # the run was killed before, and is complete now
@@ -179,7 +182,14 @@ def _training(world: World, name: str, *flags: str, eager: bool = False) -> Kill
         "main",
         arguments,
         world.packed,
-        ("checkpoints/*/*.npz", "checkpoints/*/.*", "checkpoints/*/samples/*", "data/**/*.npz", "data/**/.*"),
+        (
+            "checkpoints/*/*.npz",
+            "checkpoints/*/training.json",
+            "checkpoints/*/.*",
+            "checkpoints/*/samples/*",
+            "data/**/*.npz",
+            "data/**/.*",
+        ),
         aims=TRAINING_AIMS,
         kills=2,
         settings={"model.training.run_folder:CHECKPOINT_SECONDS": 0},
