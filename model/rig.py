@@ -6,12 +6,13 @@ import numpy as np
 import tensorflow as tf
 from scipy.spatial.transform import Rotation
 
+from lib.face_model.face_model import FaceModel
 from lib.face_model_files.arkit import BlendShapes
 from lib.geometry.rotation import rotation_matrix
 from lib.mesh_export.gltf import Material
 from lib.mesh_export.rig import RigMotion, RigPart, write_rig
-from lib.mesh_export.rig_parts import HeadPart, ball_centre, head_parts
-from lib.mesh_export.uv_chart import UvChart, tangents
+from lib.mesh_export.rig_parts import TEETH, HeadPart, ball_centre, head_parts
+from lib.mesh_export.uv_chart import ChartRaster, UvChart, tangents
 from model.morphable_model import MorphableModel
 
 
@@ -32,6 +33,7 @@ class RigWriter:
         self.blend_shapes = BlendShapes.of(model)
         self.moves = self.blend_shapes.displacements(model)
         self.parts = head_parts(model.mean_shape, model.triangles, model.regions)
+        self.mouth = _mouth(model, self.parts)
 
     def __call__(
         self,
@@ -57,6 +59,21 @@ class RigWriter:
         frames = None if material.normals is None else tangents(self.chart, vertices, normals)
         parts = [self._part(part, vertices, normals, turned, frames) for part in self.parts]
         write_rig(path, parts, self.blend_shapes.names, self.blend_shapes.weights(expression), material, motion)
+
+    def texture(self, albedo: np.ndarray, raster: ChartRaster, own: np.ndarray) -> np.ndarray:
+        """The albedo texture with the face model's own colours inside the mouth.
+
+        The photo shows a closed mouth's inside hardly or not at all, and what it shows between the lips would be
+        stretched over gums, tongue and throat when the jaw opens. Teeth that are a part of their own keep the photo's.
+
+        Args:
+          albedo: uint8 [T, T, 3] baked texture.
+          raster: of the texture's chart.
+          own: [N, 3] albedo of the face model's coefficients.
+        """
+        weight = raster.dilate(raster.interpolate(self.mouth[:, None]))
+        inside = raster.dilate(raster.interpolate(np.clip(own, 0, 1)))
+        return np.rint(albedo + weight * (255 * inside - albedo)).astype(np.uint8)
 
     def motion(self, coefficients: np.ndarray, frame_rate: float) -> RigMotion:
         """The expressions and the rotation of the head in the frames of a video, from coefficients [F, K]."""
@@ -88,3 +105,13 @@ class RigWriter:
             tangents=None if frames is None else frames[used],
             pivot=ball_centre(vertices[part.round]) if len(part.round) else None,
         )
+
+
+def _mouth(model: FaceModel, parts: list[HeadPart]) -> np.ndarray:
+    """[N] in [0, 1]: vertices inside the mouth, without teeth that are a part of their own."""
+    none = np.zeros(model.vertex_count, np.float32)
+    mouth = np.maximum(model.regions.get("mouth_inside", none), model.regions.get("teeth", none)).copy()
+    for part in parts:
+        if part.name == TEETH:
+            mouth[model.triangles[part.triangles]] = 0
+    return mouth

@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import tensorflow as tf
 
+from lib.face_model.coefficients import Coefficients
 from lib.files.atomic import atomic_path
 from lib.files.disk_list import DiskList
 from lib.files.file_names import printable
@@ -73,8 +74,8 @@ def write_person(
     """
     layout = reconstruct.pipeline.face_model.layout
     skin = merge(records, export.raster if export.textured else None)
-    identity = layout.split(records[0].coefficients).identity
-    write_meshes(folder, export, identity, skin)
+    shared = layout.split(records[0].coefficients)
+    write_meshes(folder, export, shared, skin)
     psnr: dict[str, float] = {}
     rows: list[list[Tile]] = []
     for record in records:
@@ -88,7 +89,7 @@ def write_person(
     views: list[Tile] = []
     for yaw in (NEW_VIEWS[0], 0.0, NEW_VIEWS[1]):
         posed = np.zeros([1, layout.size], np.float32)
-        posed[:, layout.slices["identity"]] = identity
+        posed[:, layout.slices["identity"]] = shared.identity
         posed[:, layout.slices["angles"]] = [0.0, yaw, 0.0]
         picture = reconstruct.draw(posed, tf.constant(skin.albedo[None]))[..., :3]
         views.append((f"yaw {np.degrees(yaw):+.0f}", to_bytes(picture)))
@@ -98,34 +99,43 @@ def write_person(
     return skin
 
 
-def write_meshes(folder: Path, export: Exporter, identity: np.ndarray, skin: MergedSkin) -> None:
-    """Writes the meshes that `write_person` describes, for identity coefficients [Ki]."""
+def write_meshes(folder: Path, export: Exporter, shared: Coefficients, skin: MergedSkin) -> None:
+    """Writes the meshes that `write_person` describes; of the coefficients, identity and albedo are used."""
     export.remove_earlier(folder, export.formats)
     morphable, triangles = export.morphable, export.morphable.face_model.triangles
-    shape = morphable.shape(tf.constant(identity[None]), tf.zeros([1, morphable.layout.expression]))
+    shape = morphable.shape(tf.constant(shared.identity[None]), tf.zeros([1, morphable.layout.expression]))
     vertices, normals = shape[0].numpy(), morphable.normals(shape)[0].numpy()
     if "ply" in export.formats:
         write_mesh(folder / "mesh.ply", export.scale * vertices, triangles, skin.albedo)
     if not export.textured:
         return
-    images = skin_images(export, vertices, skin)
+    textures = skin_textures(export, vertices, skin)
+    images = {name: png_bytes(pixels) for name, pixels in textures.items()}
     if "obj" in export.formats:
         export.write_obj(folder, vertices, normals, images)
-    material = gltf.Material(images["albedo"], images.get("normals"))
     if "glb" in export.formats:
+        material = gltf.Material(images["albedo"], images.get("normals"))
         export.write_glb(folder / "mesh.glb", vertices, normals, material)
     if "rig" in export.formats:
-        export.rig(folder / "rig.glb", identity, np.zeros(morphable.layout.expression, np.float32), material)
+        still = np.zeros(morphable.layout.expression, np.float32)
+        export.rig(folder / "rig.glb", shared.identity, still, rig_material(export, textures, shared.albedo))
 
 
-def skin_images(export: Exporter, vertices: np.ndarray, skin: MergedSkin) -> dict[str, bytes]:
-    """PNG files of a person's textures: "albedo" and, if exported, "normals"; vertices [N, 3] without expression."""
+def skin_textures(export: Exporter, vertices: np.ndarray, skin: MergedSkin) -> dict[str, np.ndarray]:
+    """A person's textures uint8 [T, T, 3]: "albedo" and, if exported, "normals"; vertices [N, 3] without expression."""
     if skin.texture is None:
         raise ValueError("a skin must have a texture for textured meshes, got one without")
     textures = {"albedo": texture_bytes(skin.texture.albedo)}
     if (relief := export.relief(vertices, skin.texture.albedo, skin.texture.weight)) is not None:
         textures["normals"] = relief
-    return {name: png_bytes(pixels) for name, pixels in textures.items()}
+    return textures
+
+
+def rig_material(export: Exporter, textures: dict[str, np.ndarray], albedo: np.ndarray) -> gltf.Material:
+    """Material of a person's rig, from `skin_textures` and albedo coefficients [Ka]."""
+    own = export.morphable.albedo(tf.constant(albedo[None]))[0].numpy()
+    texture = export.rig.texture(textures["albedo"], export.raster, own)
+    return gltf.Material(png_bytes(texture), png_bytes(textures["normals"]) if "normals" in textures else None)
 
 
 def _write_numbers(

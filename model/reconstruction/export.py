@@ -140,7 +140,7 @@ class Exporter:
 
     @property
     def raster(self) -> uv_chart.ChartRaster:
-        """Texels of the chart."""
+        """The chart's texels."""
         return self.skin.raster
 
     def prepare(self) -> None:
@@ -156,8 +156,7 @@ class Exporter:
     ) -> FaceTextures | None:
         """Writes the meshes of a reconstructed photo.
 
-        All meshes show the face without its pose, y up and facing +z, in `unit` (metres in .glb files).
-
+        All meshes show the face without its pose, y up and facing +z, in `unit` (metres in .glb files):
           mesh.obj, mesh.mtl: with PNG textures: albedo, lit, normals.
           mesh.glb: albedo and normals, for any lighting.
           mesh_lit.glb: the skin as lit in the photo, to be shown without further light.
@@ -201,7 +200,8 @@ class Exporter:
                 gltf.write_glb(colours, vertices, triangles, normals, gltf.Material(), colours=albedo)
             if "rig" in formats:
                 fitted = self.morphable.layout.split(result.coefficients)
-                skin = gltf.Material(images["albedo"], images.get("normals"))
+                texture = self.rig.texture(textures.albedo, self.raster, face_gcn.coarse.face.albedo[0].numpy())
+                skin = gltf.Material(png_bytes(texture), images.get("normals"))
                 self.rig(folder / "rig.glb", fitted.identity, fitted.expression, skin)
         if "ply" in formats:
             write_mesh(folder / "mesh.ply", self.scale * shape[0].numpy(), triangles, albedo)

@@ -8,8 +8,7 @@ import tensorflow as tf
 from lib.face_model.face_model import FaceModel
 from lib.face_model_files.arkit import arkit_weights
 from lib.files.csv_files import write_csv
-from lib.mesh_export.gltf import Material
-from model.person.files import skin_images
+from model.person.files import rig_material, skin_textures
 from model.person.merge import MergedSkin
 from model.reconstruction.export import Exporter
 
@@ -53,6 +52,5 @@ def write_animated_rig(
     """
     first = export.morphable.layout.split(coefficients[0])
     neutral = export.morphable.shape(tf.constant(first.identity[None]), tf.zeros([1, len(first.expression)]))
-    images = skin_images(export, neutral[0].numpy(), skin)
-    material = Material(images["albedo"], images.get("normals"))
+    material = rig_material(export, skin_textures(export, neutral[0].numpy(), skin), first.albedo)
     export.rig(path, first.identity, first.expression, material, export.rig.motion(coefficients, frame_rate))

@@ -174,7 +174,7 @@ def test_the_neutral_mesh_is_the_identity_without_expression(exported, morphable
     assert colours is None
 
 
-def test_the_rig_opens_with_the_photos_expression_on_the_neutral_person(exported, result):
+def test_the_rig_opens_with_the_photos_expression_on_the_neutral_person(exported, morphable, result):
     rig = Rig.read(exported.folder / "rig.glb")
     np.testing.assert_allclose(10 * rig.vertices("face"), result.reconstruction.coarse.face.shape[0], atol=3e-4)
     neutral = read_mesh(exported.folder / "neutral.obj")[0]
@@ -182,7 +182,13 @@ def test_the_rig_opens_with_the_photos_expression_on_the_neutral_person(exported
     assert {"jawOpen", "eyeBlinkLeft", "mouthSmileRight"} <= set(rig.names("face"))
     mesh = trimesh.load(exported.folder / "rig.glb", process=False, force="mesh")
     with Image.open(exported.folder / "mesh_albedo.png") as image:
-        np.testing.assert_array_equal(np.asarray(mesh.visual.material.baseColorTexture), np.asarray(image))
+        texture, baked = (np.asarray(found, int) for found in (mesh.visual.material.baseColorTexture, image))
+    raster, regions = exported.exporter.raster, morphable.face_model.regions
+    inside = raster.interpolate(np.maximum(regions["mouth_inside"], regions["teeth"])[:, None])[..., 0]
+    own = 255 * raster.interpolate(result.reconstruction.coarse.face.albedo[0].numpy())
+    np.testing.assert_array_equal(texture[raster.inside & (inside == 0)], baked[raster.inside & (inside == 0)])
+    np.testing.assert_allclose(texture[inside == 1], np.clip(own, 0, 255)[inside == 1], atol=1)
+    assert (inside == 1).any()
 
 
 def test_rigs_of_a_model_without_named_expressions_are_refused_at_once(morphable, tmp_path):
