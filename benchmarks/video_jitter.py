@@ -19,7 +19,7 @@ from lib.synthetic.rendering.placement import five_points
 from model.person.estimator import batches
 from model.pipeline import load_pipeline
 from model.reconstruction.face_reconstructor import FaceReconstructor
-from model.video.track import frame_landmarks, track_face
+from model.video.face_track import frame_landmarks, track_face
 
 SEED, FRAME_RATE = 4321, 25.0
 PIXEL_NOISE, POINT_NOISE = 0.02, 0.7  # RGB in [0, 1]; pixels

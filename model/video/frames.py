@@ -12,13 +12,10 @@ from lib.face_image.detection import Face, detect_faces
 from lib.face_image.photo_io import photo_paths, photo_size, read_photo
 from lib.files.atomic import atomic_path
 from model.photos.reader import AlignedPhoto, PhotoReader
+from model.video.appearances import LOST, REACH
 
 # Silences FFmpeg's messages about damaged files; the program reports them in one line.
 os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")
-# Between two detections, the same face can move by at most this many of its widths.
-REACH = 0.7
-# After this many frames without the face, the largest face is tracked instead: after a cut it can be anywhere.
-LOST = 12
 
 
 class FrameSource:
@@ -107,6 +104,9 @@ def _check_sizes(paths: list[Path]) -> None:
 class FrameTracker:
     """Follows one face from frame to frame: the largest face at first, then the one closest to the last position.
 
+    Where that face is missing, a face that was not in the picture before is followed at once, because there was a cut;
+    other faces of the picture only after `LOST` frames, because the face may be covered meanwhile.
+
     Args:
       reader: reader that aligns the face.
     """
@@ -114,6 +114,7 @@ class FrameTracker:
     def __init__(self, reader: PhotoReader):
         self.reader = reader
         self._last: Face | None = None
+        self._beside: list[Face] = []  # the other faces, when it was last found
         self._missed = 0
 
     def __call__(self, frame: np.ndarray | None, name: str) -> AlignedPhoto | None:
@@ -122,22 +123,31 @@ class FrameTracker:
             self._miss()
             return None
         found = [face for face in detect_faces(frame, refine=False) if face.confidence >= self.reader.min_confidence]
-        if self._last is not None:
-            centre, reach = self._last.points.mean(axis=0), REACH * self._last.box[2]
-            found = [face for face in found if np.linalg.norm(face.points.mean(axis=0) - centre) < reach]
-            found.sort(key=lambda face: np.linalg.norm(face.points.mean(axis=0) - centre))
-        else:
-            found.sort(key=lambda face: -face.area)
-        if not found:
+        face = self._choose(found)
+        if face is None:
             self._miss()
             return None
-        self._last, self._missed = found[0], 0
-        return self.reader.aligned(name, frame, found[0])
+        self._last, self._missed = face, 0
+        self._beside = [other for other in found if other is not face]
+        return self.reader.aligned(name, frame, face)
+
+    def _choose(self, found: list[Face]) -> Face | None:
+        last = self._last
+        if last is not None:
+            near = [face for face in found if _distance(face, last) < REACH * last.box[2]]
+            if near:
+                return min(near, key=lambda face: _distance(face, last))
+            found = [f for f in found if all(_distance(f, other) >= REACH * other.box[2] for other in self._beside)]
+        return max(found, key=lambda face: face.area, default=None)
 
     def _miss(self) -> None:
         self._missed += 1
         if self._missed == LOST:
             self._last = None
+
+
+def _distance(face: Face, other: Face) -> float:
+    return float(np.linalg.norm(face.points.mean(axis=0) - other.points.mean(axis=0)))
 
 
 def fill_gaps(frames: Iterable[np.ndarray | None]) -> Iterator[np.ndarray]:

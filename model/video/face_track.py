@@ -1,0 +1,167 @@
+"""Track of a face through the frames of a video: one identity and albedo; pose, expression and light smoothed."""
+
+import dataclasses
+from collections.abc import Iterable
+
+import numpy as np
+import tensorflow as tf
+from tqdm import tqdm
+
+from lib.errors import UserError
+from model.person.estimator import Gallery, PersonEstimator, batches, spread
+from model.photos.reader import AlignedPhoto
+from model.reconstruction.draft import Draft
+from model.reconstruction.face_reconstructor import FaceReconstructor
+from model.video.appearances import Appearance, find_appearances, main_person
+from model.video.smoothing import smooth, stiffness
+
+# Number of frames from which identity and albedo are estimated.
+KEY_FRAMES = 6
+SMOOTHED = ("expression", "angles", "light")
+
+
+@dataclasses.dataclass(frozen=True)
+class Track:
+    """A face in T frames.
+
+    Attributes:
+      coefficients: [T, K], relative to each frame's crop; identity and albedo are the same in all frames.
+      photo_to_crop: [T, 2, 3] transforms to the crops, see `Alignment`; bridged frames use their neighbour's.
+      landmarks: [T, 68, 2] pixels of the frame.
+      seen: [T] bool, False where the person's face was not found.
+      shown: [T] bool, False where the person is not in the picture; where it is True and `seen` is not, the motion is
+        bridged. Rows of frames that are not shown are those of the nearest frame.
+      others: [T] bool, True where another person was found instead.
+      keys: frame -> fitted draft, for the frames from which identity and albedo were estimated.
+    """
+
+    coefficients: np.ndarray
+    photo_to_crop: np.ndarray
+    landmarks: np.ndarray
+    seen: np.ndarray
+    shown: np.ndarray
+    others: np.ndarray
+    keys: dict[int, Draft]
+
+
+def track_face(
+    reconstruct: FaceReconstructor, photos: Iterable[AlignedPhoto | None], frame_rate: float, cutoff: float
+) -> Track:
+    """Tracks a face through the aligned frames of a video; iterates over them once and stores crops on disk.
+
+    Of several people, the one found in most frames is tracked.
+
+    Args:
+      reconstruct: fits and refines the face.
+      photos: one for each frame, None where the face was not found.
+      frame_rate: Hz.
+      cutoff: Hz; faster motion is smoothed away as noise.
+
+    Raises:
+      UserError: no frame shows a face.
+    """
+    gallery, found, appearances = _find(reconstruct, photos)
+    own = main_person(appearances)
+    frames = np.concatenate([appearance.frames for appearance in own])
+    seen, shown = np.zeros([2, len(found)], bool)
+    seen[frames] = True
+    for appearance in own:
+        shown[appearance.span] = True
+    drafts = [int(row) for row in np.flatnonzero(seen[found])]  # positions of the person's in the gallery
+    layout = reconstruct.pipeline.face_model.layout
+    chosen = [drafts[index] for index in spread(layout.split(gallery.regressed[drafts]).angles, KEY_FRAMES)]
+    estimator, keys = PersonEstimator(reconstruct), Gallery()
+    for draft in estimator.fit_each([gallery.drafts[index] for index in chosen]):
+        keys.append(draft)
+    shared = estimator.fit_shared(keys)
+    fitted = estimator.fit_with_identity(shared, list(keys.drafts))
+    rows, transforms = [], []
+    own_drafts = (gallery.drafts[index] for index in drafts)
+    for batch in batches(tqdm(own_drafts, "fit", total=len(drafts), unit="frame", dynamic_ncols=True)):
+        for draft in estimator.fit_with_identity(shared, batch):
+            rows.append(draft.coefficients)
+            transforms.append(draft.photo.alignment.photo_to_crop)
+    nearest = np.abs(np.arange(len(seen))[:, None] - frames).argmin(axis=1)
+    coefficients, crops = np.stack(rows)[nearest], np.stack(transforms)[nearest]
+    for appearance in own:
+        span = appearance.span  # a face jumps from one to the next
+        coefficients[span], crops[span] = smooth_track(
+            reconstruct, coefficients[span], crops[span], seen[span], stiffness(cutoff, frame_rate)
+        )
+    landmarks = frame_landmarks(reconstruct, coefficients, crops)
+    key_frames = np.flatnonzero(found)[chosen].tolist()
+    return Track(coefficients, crops, landmarks, seen, shown, found & ~seen, dict(zip(key_frames, fitted, strict=True)))
+
+
+def _find(
+    reconstruct: FaceReconstructor, photos: Iterable[AlignedPhoto | None]
+) -> tuple[Gallery, np.ndarray, list[Appearance]]:
+    """Initial estimates of all faces, the frames with a face [T] bool, and the appearances of the faces."""
+    gallery, found = Gallery(), []
+    size = reconstruct.pipeline.identity.embedding_size
+    centres, widths, embeddings = [], [], []
+    for photo in photos:
+        found.append(photo is not None)
+        if photo is not None:
+            draft = reconstruct.initial_estimate(photo)
+            gallery.append(draft)
+            centres.append(photo.face.points.mean(axis=0))
+            widths.append(photo.face.box[2])
+            embeddings.append(np.asarray(draft.embedding)[0, -size:])
+    if not centres:
+        raise UserError(f"at least one frame must show a face, got none in {len(found)}")
+    frames = np.flatnonzero(found)
+    appearances = find_appearances(frames, np.stack(centres), np.array(widths), np.stack(embeddings))
+    return gallery, np.array(found), appearances
+
+
+def smooth_track(
+    reconstruct: FaceReconstructor, coefficients: np.ndarray, crops: np.ndarray, seen: np.ndarray, stiff: float
+) -> tuple[np.ndarray, np.ndarray]:
+    """Smooths pose, expression and light.
+
+    The position is smoothed in pixels of the frame instead of the crop, because crops jump between frames.
+
+    Args:
+      coefficients: [T, K] relative to the crops; rows of frames that were not seen are ignored.
+      crops: [T, 2, 3] transforms photo_to_crop.
+      seen: [T] bool.
+      stiff: stiffness, see `model.video.smoothing`.
+
+    Returns:
+      coefficients [T, K] and crops [T, 2, 3].
+    """
+    layout, camera = reconstruct.pipeline.face_model.layout, reconstruct.pipeline.camera
+    result, weights = np.array(coefficients, np.float64), seen.astype(np.float64)
+    for name in SMOOTHED:
+        part = layout.slices[name]
+        result[:, part] = smooth(result[:, part], weights, stiff)
+    zoom = 0.5 * (crops[:, 0, 0] + crops[:, 1, 1])
+    place = layout.slices["translation"]
+    translation = result[:, place]
+    depth = camera.distance - translation[:, 2]
+    in_crop = camera.project(tf.constant(translation[:, None], tf.float32))[:, 0].numpy()
+    diagonal = _scales(crops)
+    in_frame = (in_crop - crops[..., 2]) / diagonal
+    size = np.log(camera.focal_length / depth / zoom)
+    moved = smooth(np.concatenate([in_frame, size[:, None]], axis=1), weights, stiff)
+    depth = camera.focal_length / (np.exp(moved[:, 2]) * zoom)
+    in_crop = moved[:, :2] * diagonal + crops[..., 2]
+    height, width = camera.image_size
+    offset = (in_crop - np.array([width, height]) / 2) * (depth / camera.focal_length)[:, None]
+    result[:, place] = np.stack([offset[:, 0], -offset[:, 1], camera.distance - depth], axis=-1)
+    return result.astype(np.float32), crops
+
+
+def frame_landmarks(reconstruct: FaceReconstructor, coefficients: np.ndarray, crops: np.ndarray) -> np.ndarray:
+    """Landmarks [T, 68, 2] in pixels of the frames, for coefficients [T, K] in crops [T, 2, 3]."""
+    pipeline = reconstruct.pipeline
+    landmarks = np.concatenate(
+        [pipeline.face_gcn.morphable.posed(tf.constant(row[None]), pipeline.camera).landmarks for row in coefficients]
+    )
+    return (landmarks - crops[:, None, :, 2]) / _scales(crops)[:, None]
+
+
+def _scales(crops: np.ndarray) -> np.ndarray:
+    """Crop pixels per frame pixel, [T, 2], of crops [T, 2, 3]; alignment neither rotates nor shears."""
+    return np.stack([crops[:, 0, 0], crops[:, 1, 1]], axis=-1)
