@@ -12,6 +12,7 @@ from lib.face_image.photo_io import input_photos, photo_paths
 from lib.files.locks import sole_user
 from lib.records.record_file import RecordReader
 from lib.records.splits import load_split
+from lib.runtime.determinism import make_deterministic
 from lib.runtime.quiet_tensorflow import import_tensorflow
 from utils import seed_everything
 
@@ -44,7 +45,7 @@ def main(argv: list[str] | None = None) -> int:
 def run_training(config: schema.Config, _: argparse.Namespace) -> int:
     """--mode train: trains a texture network on the packed crops."""
     check_records(config)
-    start_tensorflow(config.train.seed)
+    start_tensorflow(config.train.seed, config.train.deterministic)
     from model.training.loop import train
 
     train(config, config.run_dir)
@@ -88,7 +89,7 @@ def prepare_crops(config: schema.Config, _: argparse.Namespace) -> int:
 
 def pretrain_networks(config: schema.Config, _: argparse.Namespace) -> int:
     """--mode pretrain: trains the identity network and the regressor on synthetic faces."""
-    start_tensorflow(config.pretrain.seed)
+    start_tensorflow(config.pretrain.seed, config.train.deterministic)
     from model.pretraining.loop import pretrain
 
     pretrain(config)
@@ -137,7 +138,7 @@ def calibrate_landmarks(config: schema.Config, _: argparse.Namespace) -> int:
 
 def train_masks(config: schema.Config, _: argparse.Namespace) -> int:
     """--mode masks: trains the mask decoder on synthetic faces with occluders."""
-    start_tensorflow(config.mask.seed)
+    start_tensorflow(config.mask.seed, config.train.deterministic)
     from model.pretraining.mask_training import train_mask_decoder
 
     train_mask_decoder(config)
@@ -166,10 +167,12 @@ def exit_code(failed: Collection[Any]) -> int:
     return PARTIAL_SUCCESS if failed else 0
 
 
-def start_tensorflow(seed: int) -> None:
+def start_tensorflow(seed: int, deterministic: bool = False) -> None:
     """Imports TensorFlow without its start-up messages and seeds all random number generators."""
     import_tensorflow()
     seed_everything(seed)
+    if deterministic:
+        make_deterministic()
 
 
 def parse(argv: list[str] | None) -> argparse.Namespace:

@@ -31,6 +31,7 @@ OPTIONS = {
     "drop_rate": "texture.drop_rate",
     "adv_lambda": "gan.adversarial",
     "seed": "train.seed",
+    "deterministic": "train.deterministic",
     "fit": "fit.steps",
     "export": "export.formats",
     "faces": "prepare.faces",

@@ -70,6 +70,10 @@ class Train(Section):
     eval_every: float = option(
         "interval between validations; 0: one epoch, below 1: share of an epoch, otherwise: number of updates", low=0
     )
+    deterministic: bool = option(
+        "equal weights on every run with the same processor, whatever the number of workers and threads; slower; CPU "
+        "only; also in --mode pretrain and masks"
+    )
     hide: float = option("share of crops with a random part hidden, which the network must fill in", low=0, high=1)
     samples: int = option("faces per sample sheet", low=1, high=64)
 

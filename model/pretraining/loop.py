@@ -203,7 +203,9 @@ def _fingerprint(config: schema.Config, faces: FaceSet) -> str:
     parts[1].pop("mirror")  # affects how the regressor is used, not how it is trained
     if not config.pretrain.initial:
         parts[-1].pop("initial")  # lets runs resume that were started before this option existed
-    return hashlib.sha256(json.dumps([*parts, faces.folder.name], sort_keys=True).encode()).hexdigest()[:12]
+    deterministic = [True] if config.train.deterministic else []  # never continues a run that was not
+    whole = [*parts, faces.folder.name, *deterministic]
+    return hashlib.sha256(json.dumps(whole, sort_keys=True).encode()).hexdigest()[:12]
 
 
 def _ship(config: schema.Config, task: PretrainingTask, face_model: FaceModel, measured: dict, seconds: float) -> None:

@@ -73,7 +73,9 @@ def _train(config: schema.Config, face_model: FaceModel, faces: FaceSet) -> dict
         ),
     )
     task = MaskTask(settings, faces, training, squares)
-    key = hashlib.sha256(json.dumps([dataclasses.asdict(section), faces.folder.name]).encode()).hexdigest()[:12]
+    deterministic = [True] if config.train.deterministic else []  # never continues a run that was not
+    whole = [dataclasses.asdict(section), faces.folder.name, *deterministic]
+    key = hashlib.sha256(json.dumps(whole).encode()).hexdigest()[:12]
     belongs_to = {"face model": face_model.fingerprint, "mask training": key}
     seconds = run_updates(task, settings, faces.folder / f"mask-{key}.npz", belongs_to)
     measured = mask_metrics(task.network, task, held_out, section.batch_size)

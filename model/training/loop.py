@@ -131,7 +131,9 @@ def _crop_reader(
     """
     config = pipeline.config
     if encoded is None:
-        encoded = encode_records(records, pipeline.encode, config.generated_dir, pipeline.encoder_key)
+        # Other runs' outputs may differ in the last bits.
+        key = pipeline.encoder_key + ("-deterministic" if config.train.deterministic else "")
+        encoded = encode_records(records, pipeline.encode, config.generated_dir, key)
     truth = record_truth(config, records, pipeline.face_model.fingerprint) if config.texture.intrinsic else None
     targets = None
     if truth is not None:

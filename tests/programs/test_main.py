@@ -47,7 +47,7 @@ def test_every_flag_changes_its_option():
         "drop_rate": "0.25", "adv_lambda": "0.5", "seed": "11", "fit": "5", "export": "glb,ply",
         "faces": "all",
     }  # fmt: skip
-    switches = {"restore", "gan", "wide", "same-person"}
+    switches = {"restore", "gan", "wide", "same-person", "deterministic"}
     assert given.keys() | switches == flags.OPTIONS.keys()
     argv = [part for name, value in given.items() for part in (f"--{name}", value)] + [f"--{s}" for s in switches]
     config = config_of(*argv)
