@@ -265,7 +265,7 @@ def test_a_run_told_to_stop_saves_and_says_how_to_go_on(root, tmp_path, monkeypa
     assert not (tmp_path / ".lock").exists()
 
 
-def test_a_network_that_gives_every_photo_the_same_face_is_reported(root, tmp_path, monkeypatch, capsys):
+def test_a_network_that_gives_every_photo_the_same_face_is_reported(root, tmp_path, monkeypatch, capsys, eagerly):
     refine, losing = FaceGCN.refine, []
 
     def refine_to_the_mean(self, embedding, coarse, training=False, unoccluded=None):
@@ -275,11 +275,7 @@ def test_a_network_that_gives_every_photo_the_same_face_is_reported(root, tmp_pa
     monkeypatch.setattr(FaceGCN, "refine", refine_to_the_mean)
     monkeypatch.setattr(symptoms, "EARLIEST", 0)
     monkeypatch.setattr(Symptoms, "critic", lambda self, terms: losing.append(terms["separation"]))
-    tf.config.run_functions_eagerly(True)  # two updates: compiling takes longer
-    try:
-        result = training.train(configuration(root, train__updates_per_epoch=1, **FULL), tmp_path)
-    finally:
-        tf.config.run_functions_eagerly(False)
+    result = training.train(configuration(root, train__updates_per_epoch=1, **FULL), tmp_path)
     assert result["dependence"] == 0
     assert 0 <= result["saturated"] <= 1
     assert capsys.readouterr().err.count("warning: the texture network's texture is nearly the same") == 1
