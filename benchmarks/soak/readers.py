@@ -229,9 +229,9 @@ def _card(folder: Path) -> None:
 
 
 def _read_card(folder: Path) -> Any:
-    from model.evaluation.other_identities import read_card
+    from model.evaluation.other_identities import read_description
 
-    return read_card(folder / "card.yaml")
+    return read_description(folder / "card.yaml")
 
 
 def _basel(folder: Path) -> None:

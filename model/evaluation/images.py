@@ -61,7 +61,8 @@ class ImageEvaluation:
     def __init__(self, pipeline: Pipeline):
         self.pipeline, section = pipeline, pipeline.config.evaluate
         self.shown = section.sheet_faces
-        self.networks = {network.card.name: network for network in map(OtherIdentity, map(Path, section.networks))}
+        others = [OtherIdentity(Path(path)) for path in section.networks]
+        self.networks = {network.description.name: network for network in others}
         if len(self.networks) < len(section.networks) or OWN in self.networks:
             raise UserError(f"evaluate.networks: names must be unique and not '{OWN}', got {', '.join(self.networks)}")
         self.rows: dict[str, dict[str, float]] = {}

@@ -1,4 +1,4 @@
-"""Third-party identity networks for evaluation, each described by a YAML card that refers to a .pb or ONNX file."""
+"""Third-party identity networks for evaluation, each described by a YAML file that refers to a .pb or ONNX file."""
 
 import dataclasses
 from collections.abc import Callable
@@ -21,12 +21,12 @@ COUNTS = {"rgb": 3, "bgr": 3, "grey": 1}
 
 
 @dataclasses.dataclass(frozen=True)
-class NetworkCard:
-    """Description of a network and of the input it expects, read from YAML.
+class NetworkDescription:
+    """An identity network and the input that it expects, read from YAML.
 
     Attributes:
-      name: name of its column; by default the file name of the card.
-      file: the network, .pb (frozen TensorFlow 1 graph) or .onnx; relative to the card.
+      name: name of its column; by default the YAML file's name.
+      file: the network, .pb (frozen TensorFlow 1 graph) or .onnx; relative to the YAML file.
       size: side of its input [px].
       channels: rgb, bgr or grey (ITU-R 601 luma).
       mean, std: the input is (value - mean) / std for values in [0, 1]; one number, or one per channel in their order.
@@ -58,7 +58,7 @@ class NetworkCard:
         _require(Path(self.file).suffix in (".pb", ".onnx"), "file", "a .pb or .onnx file", self.file)
         for key in ("mean", "std"):
             values = np.atleast_1d(np.asarray(getattr(self, key), np.float32))
-            _require(values.shape in ((1,), (COUNTS[self.channels],)), key, "one number, or one a channel", values)
+            _require(values.shape in ((1,), (COUNTS[self.channels],)), key, "one number, or one per channel", values)
             _require(key == "mean" or bool((values > 0).all()), key, "above 0", values)
         _require(0 < self.crop_fraction <= 1, "crop_fraction", "above 0 and at most 1", self.crop_fraction)
         _require(not self.points or np.shape(self.points) == (5, 2), "points", "five pairs x, y", self.points)
@@ -67,20 +67,20 @@ class NetworkCard:
 
 
 class OtherIdentity:
-    """Network described by a card: picture to embedding.
+    """Network described by a YAML file: picture to embedding.
 
     Args:
-      path: path of the card.
+      path: path of the YAML file.
 
     Raises:
-      UserError: the card or the network cannot be used.
+      UserError: the YAML file or the network cannot be used.
     """
 
     def __init__(self, path: Path):
-        self.path, self.card = Path(path), read_card(Path(path))
-        file = self.path.parent / self.card.file
-        self._run = _frozen(file, self.card) if file.suffix == ".pb" else _onnx(file)
-        self._channels_first = (self.card.layout or ("nhwc" if file.suffix == ".pb" else "nchw")) == "nchw"
+        self.path, self.description = Path(path), read_description(Path(path))
+        file = self.path.parent / self.description.file
+        self._run = _frozen(file, self.description) if file.suffix == ".pb" else _onnx(file)
+        self._channels_first = (self.description.layout or ("nhwc" if file.suffix == ".pb" else "nchw")) == "nchw"
 
     def __call__(self, picture: tf.Tensor, points: np.ndarray) -> tf.Tensor:
         """Computes the embedding [1, E] of a picture.
@@ -90,7 +90,7 @@ class OtherIdentity:
           points: [5, 2] five points of the face, pixels, with (0.5, 0.5) at the centre of the first pixel.
 
         Raises:
-          UserError: the network does not accept the input that the card describes, or its output is not finite.
+          UserError: the network does not accept the described input, or its output is not finite.
         """
         values = self.network_input(picture, points)
         try:
@@ -104,22 +104,23 @@ class OtherIdentity:
 
     def network_input(self, picture: tf.Tensor, points: np.ndarray) -> np.ndarray:
         """Prepares the network's input, float32 [1, size, size, channels]; arguments as in `__call__`."""
-        card = self.card
-        if card.points:
+        description = self.description
+        if description.points:
             # OpenCV's origin is the centre of the first pixel.
-            fit = SimilarityTransform.from_estimate(points - 0.5, np.asarray(card.points, np.float64))
-            image = cv2.warpAffine(np.asarray(picture)[0], fit.params[:2], (card.size, card.size))
+            fit = SimilarityTransform.from_estimate(points - 0.5, np.asarray(description.points, np.float64))
+            image = cv2.warpAffine(np.asarray(picture)[0], fit.params[:2], (description.size, description.size))
         else:
-            image = resize_square(central_square(picture, card.crop_fraction), card.size)[0].numpy()
-        if card.channels == "grey":
+            image = resize_square(central_square(picture, description.crop_fraction), description.size)[0].numpy()
+        if description.channels == "grey":
             image = cv2.cvtColor(image, cv2.COLOR_RGB2GRAY)[..., None]
-        elif card.channels == "bgr":
+        elif description.channels == "bgr":
             image = image[..., ::-1]
-        return ((image - np.asarray(card.mean, np.float32)) / np.asarray(card.std, np.float32)).astype(np.float32)[None]
+        mean, std = np.asarray(description.mean, np.float32), np.asarray(description.std, np.float32)
+        return ((image - mean) / std).astype(np.float32)[None]
 
 
-def read_card(path: Path) -> NetworkCard:
-    """Reads and checks a card.
+def read_description(path: Path) -> NetworkDescription:
+    """Reads and checks the description of a network.
 
     Raises:
       UserError: the file is missing or is not YAML, or has an unknown key or an invalid value.
@@ -130,11 +131,11 @@ def read_card(path: Path) -> NetworkCard:
         values = plain_yaml.parse(path.read_text(encoding="utf-8"))
     except (plain_yaml.BadYaml, UnicodeDecodeError) as error:
         raise UserError(f"{path}: must be YAML, got: {' '.join(str(error).split())}") from error
-    fields = {field.name for field in dataclasses.fields(NetworkCard)}
+    fields = {field.name for field in dataclasses.fields(NetworkDescription)}
     if not isinstance(values, dict) or not {"file", "size"} <= values.keys() <= fields:
         raise UserError(f"{path}: must give file and size, and of {', '.join(sorted(fields))} what else applies")
     try:
-        return NetworkCard(**{"name": path.stem, **values})
+        return NetworkDescription(**{"name": path.stem, **values})
     except (ValueError, TypeError, OverflowError) as error:
         raise UserError(f"{path}: {error}") from error
 
@@ -144,8 +145,8 @@ def _require(holds: bool, key: str, wanted: str, got: object) -> None:
         raise UserError(f"{key} must be {wanted}, got {got}")
 
 
-def _frozen(path: Path, card: NetworkCard) -> Callable[[np.ndarray], tf.Tensor]:
-    graph = FrozenGraph(path, [card.input], [card.output], card.settings)
+def _frozen(path: Path, description: NetworkDescription) -> Callable[[np.ndarray], tf.Tensor]:
+    graph = FrozenGraph(path, [description.input], [description.output], description.settings)
     return lambda values: graph(tf.constant(values))[0]
 
 

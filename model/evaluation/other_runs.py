@@ -15,7 +15,7 @@ def other_runs(config: schema.Config) -> tuple[dict[str, FaceGCN], list[str]]:
     Returns:
       The `FaceGCN` of each run with its best weights; and for each run left out, a line with the reason and a remedy.
     """
-    chains, left_out = {}, []
+    runs, left_out = {}, []
     for name in config.evaluate.runs:
         run = dataclasses.replace(config, train=dataclasses.replace(config.train, suffix=name))
         if run.run_dir == config.run_dir:
@@ -28,10 +28,10 @@ def other_runs(config: schema.Config) -> tuple[dict[str, FaceGCN], list[str]]:
             texture = schema.load(run.run_dir / "config.yaml").texture
             other = load_pipeline(dataclasses.replace(run, texture=texture))
             restore_texture_network(other)
-            chains[name] = other.face_gcn
+            runs[name] = other.face_gcn
         except UserError as error:
             left_out.append(f"{name}: left out, {error}")
-    return chains, left_out
+    return runs, left_out
 
 
 def run_name(config: schema.Config) -> str:

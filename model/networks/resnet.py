@@ -62,13 +62,13 @@ class BasicBlock(keras.layers.Layer):
         self.shortcut = ConvolutionNorm(filters, 1, stride, relu=False, name="shortcut") if project else None
 
     def build(self, input_shape):
-        _build_chain(input_shape, self.first, self.second)
+        _build_in_order(input_shape, self.first, self.second)
         if self.shortcut:
             self.shortcut.build(input_shape)
 
     def compute_output_shape(self, input_shape):
         """Shape of the output for an input [B, H, W, C_in]."""
-        return _chain_shape(input_shape, self.first, self.second)
+        return _shape_after(input_shape, self.first, self.second)
 
     def call(self, x, training=False):
         """[B, H, W, C_in] -> [B, H / stride, W / stride, filters]."""
@@ -88,13 +88,13 @@ class Bottleneck(keras.layers.Layer):
         self.shortcut = ConvolutionNorm(4 * filters, 1, stride, relu=False, name="shortcut") if project else None
 
     def build(self, input_shape):
-        _build_chain(input_shape, self.first, self.second, self.third)
+        _build_in_order(input_shape, self.first, self.second, self.third)
         if self.shortcut:
             self.shortcut.build(input_shape)
 
     def compute_output_shape(self, input_shape):
         """Shape of the output for an input [B, H, W, C_in]."""
-        return _chain_shape(input_shape, self.first, self.second, self.third)
+        return _shape_after(input_shape, self.first, self.second, self.third)
 
     def call(self, x, training=False):
         """[B, H, W, C_in] -> [B, H / stride, W / stride, 4 * filters]."""
@@ -144,11 +144,11 @@ class ResNet(keras.layers.Layer):
                 self.blocks.append(block(width * 2**stage, stride, project, name=f"stage{stage + 1}_block{i + 1}"))
 
     def build(self, input_shape):
-        _build_chain(input_shape, *self._layers_in_order())
+        _build_in_order(input_shape, *self._layers_in_order())
 
     def compute_output_shape(self, input_shape):
         """Shape of the output for an input [B, H, W, 3]."""
-        return _chain_shape(input_shape, *self._layers_in_order())
+        return _shape_after(input_shape, *self._layers_in_order())
 
     def _layers_in_order(self) -> list[keras.layers.Layer]:
         pooling = [self.pool_pad, self.pool] if self.pool_pad else [self.pool]
@@ -163,14 +163,14 @@ class ResNet(keras.layers.Layer):
         return x
 
 
-def _build_chain(input_shape, *layers: keras.layers.Layer) -> None:
+def _build_in_order(input_shape, *layers: keras.layers.Layer) -> None:
     """Builds layers, each for the output of the one before."""
     for layer in layers:
         layer.build(input_shape)
         input_shape = layer.compute_output_shape(input_shape)
 
 
-def _chain_shape(input_shape, *layers: keras.layers.Layer):
+def _shape_after(input_shape, *layers: keras.layers.Layer):
     """Shape of the output of layers applied one after the other."""
     for layer in layers:
         input_shape = layer.compute_output_shape(input_shape)

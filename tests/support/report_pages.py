@@ -23,12 +23,12 @@ RASTER = rasterize_chart(CHART, 256)
 
 
 def _striped(embedding, coarse, colour, visibility, shading, training=False):
-    """In the texture network's place: a striped appearance, brighter than white in places, and a darker albedo."""
+    """Stand-in for the texture network: a striped appearance, brighter than white in places, and a darker albedo."""
     stripes = tf.constant(np.sin(40 * FACE_MODEL.mean_shape[None, :, 1:2]), tf.float32)
     return tf.concat([coarse + 0.4 + 0.4 * stripes, 0.8 * coarse + 0.1 * stripes], axis=-1)
 
 
-CHAIN = FaceGCN(MorphableModel(FACE_MODEL), CAMERA, _striped)
+FACE_GCN = FaceGCN(MorphableModel(FACE_MODEL), CAMERA, _striped)
 
 
 def raster_bytes(colours: tf.Tensor) -> np.ndarray:
@@ -37,7 +37,7 @@ def raster_bytes(colours: tf.Tensor) -> np.ndarray:
 
 
 def photo_result(name: str, seed: int, **metrics: float) -> SimpleNamespace:
-    """What `FaceReconstructor` returns for a photo, of a random face that needed no finding."""
+    """A result as `FaceReconstructor` returns it, of a random face in a random picture."""
     random, layout = np.random.default_rng(seed), FACE_MODEL.layout
     coefficients = np.zeros([1, layout.size], np.float32)
     coefficients[0, layout.slices["identity"]] = random.normal(size=layout.identity)
@@ -47,7 +47,7 @@ def photo_result(name: str, seed: int, **metrics: float) -> SimpleNamespace:
     rgb = random.uniform(size=[SIZE, SIZE, 3]).astype(np.float32)
     alpha = np.ones([SIZE, SIZE], np.float32)
     crop = tf.constant(np.concatenate([rgb, alpha[..., None]], axis=-1)[None])
-    result = CHAIN(crop, tf.constant(coefficients), tf.zeros([1, 4]))
+    result = FACE_GCN(crop, tf.constant(coefficients), tf.zeros([1, 4]))
     # In other colours than the vertices, so that pictures of one and the other differ.
     textures = SimpleNamespace(
         lit=raster_bytes(result.colour * [1, 0.7, 0.4]), albedo=raster_bytes(result.albedo * [0.4, 0.7, 1])
@@ -66,7 +66,7 @@ def photo_result(name: str, seed: int, **metrics: float) -> SimpleNamespace:
         coefficients=coefficients[0],
         reconstruction=result,
         textures=textures,
-        views=new_views(CHAIN.morphable, CHART, result, textures.lit, CAMERA),
+        views=new_views(FACE_GCN.morphable, CHART, result, textures.lit, CAMERA),
         metrics=numbers | metrics,
     )
 

@@ -14,7 +14,7 @@ from PIL import Image
 from lib.mesh_renderer.textured import draw_textured
 from model.metrics.images import masked_psnr
 from model.report import Report
-from tests.support.report_pages import CAMERA, CHAIN, CHART, FACE_MODEL, photo_result
+from tests.support.report_pages import CAMERA, CHART, FACE_GCN, FACE_MODEL, photo_result
 
 playwright = pytest.importorskip("playwright.sync_api", reason="needs playwright of requirements-dev.txt")
 NASTY = "<img src=x onerror=window.broken=1>.png"
@@ -311,7 +311,7 @@ def test_without_webgl_the_pictures_remain(browser, small):
     page.close()
 
 
-def test_the_chain_of_these_pages_makes_two_textures():
+def test_the_network_of_these_pages_makes_two_textures():
     result = photo_result("a.jpg", seed=1).reconstruction
-    assert CHAIN.camera is CAMERA
+    assert FACE_GCN.camera is CAMERA
     assert np.abs(result.appearance - result.albedo).mean() > 0.1
