@@ -76,7 +76,7 @@ class Watch:
 
 @dataclass(frozen=True)
 class Limits:
-    """What a child is denied.
+    """Restrictions on a child process.
 
     Attributes:
       file_bytes: largest file that it may write; None for no limit.
@@ -89,7 +89,7 @@ class Limits:
 
 @dataclass(frozen=True)
 class Ended:
-    """How a child ended: exit code (negative: the signal that killed it), stdout and stderr, seconds."""
+    """The end of a child process: exit code (negative: the signal that killed it), stdout and stderr, seconds."""
 
     code: int
     output: str

@@ -46,7 +46,7 @@ def small_disk(folder: Path, size: int) -> Iterator[Callable[[], None]]:
 
 
 def fault(ended: Ended, codes: tuple[int, ...], causes: tuple[str, ...] = ()) -> str:
-    """What is wrong with an ending that must have one of some exit codes; empty if nothing is.
+    """The fault of an ending that must have one of some exit codes; empty if there is none.
 
     Code 2 requires an error of one line, which names one of the `causes` if there are any.
     """

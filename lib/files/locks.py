@@ -83,7 +83,7 @@ def sole_user(folder: Path, purpose: str, lock_file: str = LOCK_FILE) -> Iterato
             try:
                 yield
             finally:
-                path.unlink(missing_ok=True)  # before the lock ends, so that nobody locks a deleted file
+                path.unlink(missing_ok=True)  # before the lock ends, so that no process locks a deleted file
                 with contextlib.suppress(OSError):  # it is no longer empty
                     for empty in created:
                         empty.rmdir()

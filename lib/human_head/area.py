@@ -20,7 +20,7 @@ _BORDER_SMOOTHING = 8  # rounds in which vertices of the border move towards the
 
 
 def seen_quads(head: HumanHead) -> np.ndarray:
-    """[Q] bool: control quads without the back of the mouth's inside and of the sockets, which nothing shows."""
+    """[Q] bool: control quads without the back of the mouth's inside and of the sockets, which is never visible."""
     inside = head.masks["mouth_inside"][head.chart_quads].mean(axis=1) > 0.5
     lips = head.mean[head.places["landmarks"][62, 0], 2]
     kept = ~inside | (head.mean[head.quads].mean(axis=1)[:, 2] > lips - MOUTH_DEPTH)

@@ -143,7 +143,7 @@ class Mixture:
         )
 
     def draw(self, generator: np.random.Generator, count: int) -> tuple[np.ndarray, People]:
-        """Identity coefficients [count, K] of random people, and who they are."""
+        """Identity coefficients [count, K] of random people, and these people's properties."""
         people = self.population.draw(generator, count)
         shape = self.offset + people.weights @ self.targets
         shape = shape + generator.normal(size=(count, len(self.fields))) @ self.fields.T

@@ -1,4 +1,4 @@
-"""The file of the human head: control mesh, bases in 16-bit fixed point, and where they come from."""
+"""The file of the human head: control mesh, bases in 16-bit fixed point, and the recipe that made them."""
 
 import os
 from collections.abc import Mapping

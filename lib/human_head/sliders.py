@@ -1,4 +1,4 @@
-"""MakeHuman's face sliders: pairs of targets, and how far people's heads spread along each.
+"""MakeHuman's face sliders: pairs of targets, and the spread of people's heads along each.
 
 A slider of value v adds the first target v times -1 if v is negative, otherwise the second target v times: the two are
 not exact opposites. The spreads and means were calibrated against published anthropometry.

@@ -42,9 +42,9 @@ def batches(
     """Yields float32 batches in the given order.
 
     Args:
-          records: S RGBA crops.
+      records: S RGBA crops.
       encoded: the frozen networks' outputs, arrays of S rows.
-          order: indices into the records; a smaller last batch is yielded as well.
+      order: indices into the records; a smaller last batch is yielded as well.
       batch_size: B.
       workers: threads that read and check records.
       buffer_size: number of batches to prefetch.

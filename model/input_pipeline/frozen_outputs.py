@@ -29,20 +29,19 @@ def encode_records(
 ) -> EncodedFaces:
     """Runs `encode` over all crops of a record file, or loads its earlier results.
 
-    Results are stored in parts, so that an interrupted run resumes with the first missing part.
+    Results are stored in parts, so that an interrupted run resumes with the first missing part. A damaged part is
+    reported and computed again.
 
     Args:
-          records: S RGBA crops.
+      records: S RGBA crops.
       encode: [B, H, W, 4] float32 crops in [0, 1] -> the networks' outputs.
-          cache_folder: folder of the results.
+      cache_folder: folder of the results.
       key: identifies the networks behind `encode`; it must change when their weights do.
       batch_size: crops per call.
       part_size: crops per file.
 
     Returns:
       float32 arrays of S rows, in the order of the records.
-
-    A damaged part is named and computed again.
     """
     folder = Path(cache_folder) / f"encoded-{key}-{records.fingerprint}"
     encoded: dict[str, np.ndarray] = {}

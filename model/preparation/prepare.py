@@ -189,7 +189,7 @@ def _key(path: Path, options: str, beside: bool, name: str) -> str:
 
 
 def _state(file: Path) -> tuple[int, int]:
-    """Size and time of a file; (-1, -1) for one that cannot be read, such as a dangling link: the worker says why."""
+    """Size and time of a file; (-1, -1) if it cannot be read (a dangling link), which the worker reports."""
     try:
         state = file.stat()
     except OSError:

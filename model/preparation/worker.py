@@ -38,7 +38,7 @@ class Preparer:
         self.find_mask = MaskFinder(MorphableModel(face_model), camera, load_parser(config))
 
     def __call__(self, job: Job) -> dict:
-        """Prepares a photo; returns its record with the crops and their origin, and the faces left out and why."""
+        """Prepares a photo; returns its record: crops with their origin, and faces left out with the reasons."""
         crops: list[dict] = []
         left_out: list[dict] = []
         every = self.section.faces == "all"

@@ -1,4 +1,4 @@
-"""Steps of `FaceGCN` with an albedo that does not trust the outline of the face in the photo."""
+"""Steps of `FaceGCN` with an albedo that ignores the photo's colours near outlines."""
 
 import dataclasses
 
@@ -13,7 +13,7 @@ from model.projection import facing_cosine
 def reconstruct_carefully(
     face_gcn: FaceGCN, crop: tf.Tensor, coefficients: tf.Tensor, embedding: tf.Tensor, inside: tf.Tensor
 ) -> FaceReconstruction:
-    """`FaceGCN.__call__`, but the albedo is guessed by the network where the photo is read near an outline.
+    """`FaceGCN.__call__`, but near outlines the network predicts the albedo without the photo's colours.
 
     Mask and outline are right to a pixel or two. Hair and background that are read there hardly show in the photo's
     view, but become dark smears when the face turns. The appearance, which reproduces the photo, uses every visible
@@ -35,10 +35,10 @@ def reconstruct_carefully(
 
 def careful_albedo(face_gcn: FaceGCN, coarse: CoarseFace, embedding: tf.Tensor, inside: tf.Tensor) -> tf.Tensor:
     """Albedo [1, N, 3] of a network with two textures; arguments as in `reconstruct_carefully`."""
-    return face_gcn.refine(embedding, coarse, unoccluded=_trusted(face_gcn, coarse, inside))[..., 3:]
+    return face_gcn.refine(embedding, coarse, unoccluded=_readable_vertices(face_gcn, coarse, inside))[..., 3:]
 
 
-def _trusted(face_gcn: FaceGCN, coarse: CoarseFace, inside: tf.Tensor) -> tf.Tensor:
+def _readable_vertices(face_gcn: FaceGCN, coarse: CoarseFace, inside: tf.Tensor) -> tf.Tensor:
     """[1, N, 1], 1 for vertices well inside outline and mask; eyes and mouth, which have hollows, always count."""
     camera, face = face_gcn.camera, coarse.face
     well_inside = sample_image(inside, camera.project(face.vertices)) > 0.5

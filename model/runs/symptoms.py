@@ -1,4 +1,4 @@
-"""Symptoms of a training that leads nowhere: each is printed once, with advice, and the run goes on.
+"""Symptoms of failing training: each is reported once, with advice, and the run continues.
 
 The measures are loss terms without a weight, so that the log shows them, too.
 """
@@ -30,8 +30,8 @@ WINDOW = 50
 
 
 @dataclass(frozen=True)
-class SeenTexture(TensorStructure):
-    """The network's part of B textures, and what the photos ask of it.
+class PredictedTexture(TensorStructure):
+    """The network's part of B textures, and the part that would reproduce the photos.
 
     Attributes:
       made, wanted: [B, N, 3].
@@ -55,7 +55,7 @@ class Dependence:
         self._crops = 0
         self._sums: Sequence[np.ndarray] = ()
 
-    def add(self, texture: SeenTexture) -> None:
+    def add(self, texture: PredictedTexture) -> None:
         """Adds B crops."""
         made, wanted, weight = (
             np.asarray(values, np.float64) for values in (texture.made, texture.wanted, texture.visibility)

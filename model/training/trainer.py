@@ -16,7 +16,7 @@ from model.networks.encoding import EncodedFaces
 from model.networks.variable_names import dropout_seeds, network_variables, optimizer_variables
 from model.pipeline import Pipeline
 from model.projection import delit_albedo
-from model.runs.symptoms import SeenTexture, saturation
+from model.runs.symptoms import PredictedTexture, saturation
 from model.training.occlusion import unoccluded_vertices
 
 
@@ -117,7 +117,7 @@ class TextureTrainer:
         terms = self._update_critic(batch.crop, batch.coarse, batch.encoded, tf.constant(epsilon, tf.float32))
         return {name: float(value) for name, value in terms.items()}
 
-    def validate(self, batch: CropBatch) -> tuple[dict[str, tf.Tensor], SeenTexture]:
+    def validate(self, batch: CropBatch) -> tuple[dict[str, tf.Tensor], PredictedTexture]:
         """Measures a batch without training on it.
 
         Returns:
@@ -134,7 +134,7 @@ class TextureTrainer:
     @tf.function(reduce_retracing=True)
     def _validate(
         self, crop: tf.Tensor, encoded: EncodedFaces, true_albedo: tf.Tensor | None
-    ) -> tuple[dict[str, tf.Tensor], SeenTexture]:
+    ) -> tuple[dict[str, tf.Tensor], PredictedTexture]:
         result = self.face_gcn(crop, encoded.coefficients, encoded.embedding, training=False)
         terms = self.face_gcn.terms(result, crop, encoded.identity_embedding, true_albedo)
         mask = result.mask * crop[..., 3:]
@@ -146,7 +146,7 @@ class TextureTrainer:
         coarse, sampled = result.coarse, result.coarse.sampled
         start = coarse.albedo if self.network.head == "residual" else tf.zeros_like(coarse.albedo)
         wanted = delit_albedo(sampled.colour, coarse.face.shading)
-        return terms, SeenTexture(result.appearance - start, wanted - start, sampled.visibility)
+        return terms, PredictedTexture(result.appearance - start, wanted - start, sampled.visibility)
 
     @tf.function(reduce_retracing=True)
     def _coarse(self, coefficients: tf.Tensor, crop: tf.Tensor) -> CoarseFace:

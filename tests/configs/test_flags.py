@@ -90,7 +90,7 @@ def weights(network) -> dict[str, tuple]:
 
 
 def answer(network, training):
-    """What the network says of one random face."""
+    """The network's output for one random face."""
     rng = np.random.default_rng(1)
     embedding = tf.constant(rng.normal(size=(1, 32)), tf.float32)
     count = golden_face_model().vertex_count
@@ -243,7 +243,7 @@ class Reached(Exception):
 
 
 def reader_arguments(program, monkeypatch, *argv) -> dict:
-    """What a training hands to the function that reads crops ahead: batch_size, workers, buffer_size."""
+    """Arguments that training passes to the function that reads crops ahead: batch_size, workers, buffer_size."""
     seen = {}
 
     def batches(records, encoded, order, batch_size, workers=None, buffer_size=None, targets=None):

@@ -52,7 +52,7 @@ def complete(stand_ins, tmp_path, monkeypatch):
 
 @pytest.fixture(scope="module")
 def root(tmp_path_factory):
-    """Where the built-in face model is generated once."""
+    """Root folder in which the built-in face model is generated once."""
     return tmp_path_factory.mktemp("root")
 
 

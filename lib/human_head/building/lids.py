@@ -48,7 +48,7 @@ def _is_lid(points: np.ndarray, centre: np.ndarray, radius: float) -> np.ndarray
 def _cleared(
     lids: scipy.sparse.csr_matrix, mean: np.ndarray, move: np.ndarray, centre: np.ndarray, radius: float
 ) -> np.ndarray:
-    """The displacement [V, 3] with as much added, outwards, as keeps all stages of the lids off the ball."""
+    """The displacement [V, 3], moved outwards as far as all stages of the lids need to stay off the ball."""
     move = move.copy()
     for _ in range(_PASSES):
         depth, outward = np.zeros(lids.shape[0]), np.zeros((lids.shape[0], 3))

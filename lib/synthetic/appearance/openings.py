@@ -46,7 +46,7 @@ class Openings:
         self.count = len(self._openings)
 
     def _add(self, opening: _Opening, part: str) -> None:
-        """Adds an opening, unless the model has what is seen through it."""
+        """Adds an opening, unless the model already has the parts behind it."""
         if part not in self.face.parts:
             self._openings.append(opening)
 

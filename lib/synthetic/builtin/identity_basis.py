@@ -110,7 +110,7 @@ def _process(grid: Grid, position: np.ndarray, seed: int) -> list[np.ndarray]:
 
 
 def _close_lips(terms: np.ndarray, grid: Grid) -> None:
-    """Moves both lip lines and all between them together, in place: nobody is born with parted lips."""
+    """Moves both lip lines and all between them together, in place: parted lips are an expression, not identity."""
     low, high = grid.rows["mouth"], grid.rows["upper_lip"]
     line = 0.5 * (terms[:, low] + terms[:, high])[:, None]
     together = np.minimum(1.0, 3.0 * grid.mouth_taper)[:, None]

@@ -1,4 +1,4 @@
-"""Colour of the built-in face: region masks, the painted mean, and how people differ in colour."""
+"""Colour of the built-in face: region masks, the painted mean, and the variation between people."""
 
 import numpy as np
 

@@ -1,4 +1,4 @@
-"""The surface of the built-in mean face: where each grid point lies in space, in millimetres.
+"""The surface of the built-in mean face: positions of the grid points, in millimetres.
 
 Horizontal sections are superellipses whose width and depth follow tables of the height; the features are smooth fields
 added in depth. Lengths follow adult anthropometry (means between men and women). Frame: x to the right of the image

@@ -59,7 +59,7 @@ def bake_occlusion(
     Args:
       vertices: [N, 3] millimetres; normals: [N, 3].
       triangles: [F, 3].
-      count: how many vertices to return.
+      count: number of vertices to return.
       directions: size of the sample.
 
     Returns:

@@ -11,7 +11,7 @@ from model.runs.symptoms import (
     SEPARATION,
     WINDOW,
     Dependence,
-    SeenTexture,
+    PredictedTexture,
     Symptoms,
     batch_dependence,
     saturation,
@@ -25,7 +25,7 @@ SHOWN = np.ones((6, 50, 1))
 def dependence(made, wanted=WANTED, visibility=SHOWN) -> float:
     measure = Dependence()
     for crop in range(len(wanted)):
-        measure.add(SeenTexture(*(values[crop : crop + 1] for values in (made, wanted, visibility))))
+        measure.add(PredictedTexture(*(values[crop : crop + 1] for values in (made, wanted, visibility))))
     return measure.share()
 
 

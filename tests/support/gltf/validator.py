@@ -17,7 +17,7 @@ Promise.all(process.argv.slice(1).map((path) => validator.validateBytes(new Uint
 
 
 def faults(*paths: Path) -> list[list[dict]]:
-    """What the validator has to say about each .glb, hints included; the test is skipped where it is missing."""
+    """The validator's messages about each .glb, hints included; skips the test if the validator is missing."""
     node = shutil.which("node")
     if node is None:
         pytest.skip("needs node and the npm package gltf-validator, got no node")

@@ -11,7 +11,7 @@ from lib.face_model.face_model import FaceModel
 
 @dataclass(frozen=True)
 class Indices:
-    """What leads from the full model F over the expression model E to the cropped one C, and what C has; from 0."""
+    """0-based indices from the full model F over the expression model E to the cropped one C, and the arrays of C."""
 
     full: int
     expression_to_full: np.ndarray
