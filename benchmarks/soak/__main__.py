@@ -45,18 +45,19 @@ def soak(scenarios: list[Scenario], journal: Journal, minutes: float | None) -> 
                 tqdm.write(f"LOST {scenario.name} {index}: {outcome.reason}")
 
 
-def main() -> int:
+def main(argv: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument(
         "--minutes", type=float, help="stop after so many minutes (default: when all attempts are made)"
     )
     parser.add_argument("--only", default="", help="names of scenarios, separated by commas (default: all)")
     parser.add_argument("--seed", type=int, default=0, help="another seed makes other attempts (default: 0)")
+    parser.add_argument("--again", action="store_true", help="make lost attempts again, after a fault was mended")
     parser.add_argument(
         "--folder", type=Path, default=schema.REPOSITORY / "results" / "soak", help="inputs and journal"
     )
     parser.add_argument("--page", type=Path, default=report.PAGE, help="the page to write (default: %(default)s)")
-    arguments = parser.parse_args()
+    arguments = parser.parse_args(argv)
     world = World(arguments.folder)
     scenarios = all_scenarios(world, arguments.seed)
     known = {scenario.name: scenario for scenario in scenarios}

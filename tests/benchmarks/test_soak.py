@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from benchmarks.soak import damage, endurance, hardship, report
-from benchmarks.soak.__main__ import soak
+from benchmarks.soak.__main__ import main, soak
 from benchmarks.soak.attempts import LOST, SURVIVED, Journal, Scenario, lost, survived
 from benchmarks.soak.child import Ended
 from benchmarks.soak.kills import Killable, KillScenario
@@ -60,6 +60,19 @@ def test_a_soak_goes_on_where_it_stopped_and_spreads_its_time(tmp_path):
     assert len(made) == 7
     soak(two, Journal(tmp_path / "j", about | {"seed": 1}), 0.0)
     assert len(made) == 7, "the time is over"
+
+
+def test_the_command_lists_every_scenario_on_the_page(tmp_path, monkeypatch):
+    monkeypatch.setattr(hardship, "own_mounts", lambda: False)
+    page = tmp_path / "page.md"
+    arguments = ["--folder", str(tmp_path / "soak"), "--page", str(page), "--minutes", "0", "--again", "--only"]
+    assert main([*arguments, "damage, full disk"]) == 0
+    text = page.read_text()
+    for name in ("training", "critic", "packing", "damage", "hypothesis", "full disk", "many photos"):
+        assert f"(`{name}`)" in text
+    assert "| 0 of 1000 planned | 0 | 0 |" in text
+    with pytest.raises(SystemExit):
+        main([*arguments, "damages"])
 
 
 def test_a_lost_attempt_is_made_again_only_on_demand_and_stays_on_record(tmp_path):
