@@ -50,7 +50,7 @@ FILES = {
 }
 
 
-@dataclasses.dataclass(frozen=True, eq=False)
+@dataclasses.dataclass(frozen=True, eq=False, repr=False)
 class FaceTextures:
     """Textures of one face, uint8 [T, T, 3], row 0 at v = 1.
 

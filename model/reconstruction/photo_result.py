@@ -40,7 +40,7 @@ class Pose:
         return vertices @ self.rotation.T + self.translation
 
 
-@dataclasses.dataclass(frozen=True, eq=False)
+@dataclasses.dataclass(frozen=True, eq=False, repr=False)
 class PhotoResult:
     """Result of reconstructing one photo with `FaceReconstructor`.
 
@@ -64,7 +64,11 @@ class PhotoResult:
     coefficients: np.ndarray
     reconstruction: FaceReconstruction
     metrics: dict[str, float]
-    export: Exporter = dataclasses.field(repr=False)
+    export: Exporter
+
+    def __repr__(self) -> str:
+        """One line instead of pages of arrays, for notebooks."""
+        return f"PhotoResult({self.photo.name!r}, {len(self.vertices)} vertices, metrics={self.metrics})"
 
     @cached_property
     def textures(self) -> FaceTextures:

@@ -40,6 +40,8 @@ def test_a_face_as_arrays(reconstructor, face):
     np.testing.assert_array_equal(face.triangles, model.triangles)
     assert face.coefficients.shape == (model.layout.size,)
     assert face.metrics["psnr_fine"] > face.metrics["psnr_coarse"]
+    assert repr(face).startswith("PhotoResult('photo', ")
+    assert len(repr(face)) < 500
     np.testing.assert_array_equal(face.landmarks_3d, face.vertices[model.landmarks])
     assert face.light.shape == (3, 9)
     # The landmarks lie on the photo's face, near what the detector found.
