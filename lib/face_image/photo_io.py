@@ -148,7 +148,7 @@ def _opened(path: str | os.PathLike, use):
     if not path.is_file():
         raise UserError(f"{path}: must be an image file, got {'a folder' if path.is_dir() else 'no such file'}")
     if (fault := photo_formats.fault(path)) is not None:
-        raise UserError(f"{path}: must be a photo in a format that is read (JPEG, PNG, ...), got {fault}")
+        raise UserError(f"{path}: must be a photo in a supported format (JPEG, PNG, ...), got {fault}")
     try:
         with warnings.catch_warnings():
             # Pillow's own limit is lower and only warns; ours is checked below, before decoding any pixels.

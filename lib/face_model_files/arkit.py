@@ -40,7 +40,9 @@ _UNITS = {
 _SIGNED = ("jaw_sideways", "mouth_sideways")  # positive to the subject's left
 # Names of published models whose coefficients of 1 are a share of full strength; those of others are full strength.
 _STRENGTHS = {HUMAN_HEAD: HUMAN_HEAD_STRENGTH, ict.NAME: ict.STRENGTH}
-HALF_WIDTH = 0.1  # dm on each side of the midline, in which a unit of both sides is shared out between its halves
+HALF_WIDTH = (
+    0.1  # dm on each side of the midline, over which a unit that moves both sides blends from one half to the other
+)
 SOURCES = "built-in, human-head and ICT-FaceKit have them, and meshes with expressions named as ARKit's"
 
 
@@ -152,8 +154,8 @@ def _place(shape: _Shape) -> int:
 def _named_shapes(names: Sequence[str]) -> list[_Shape]:
     """Blend shapes of expressions named like ARKit's, or like ICT-FaceKit's with _L and _R for Left and Right.
 
-    Where a model has two sides of what ARKit has as one, ARKit's is what the sides have in common; the rest follows
-    under the model's names.
+    Where the model has a left and a right expression and ARKit a single one, ARKit's gets what both coefficients have
+    in common; the remainder of each stays under the model's names.
     """
     shapes = []
     for number, name in enumerate(names):

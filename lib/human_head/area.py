@@ -56,11 +56,11 @@ def in_area(head: HumanHead, area: str, quads: np.ndarray, shape: np.ndarray, ea
         below += _SLOPE * np.clip(MILLIMETRES * (nose[2] - middle[:, 2]) - 25, 0, None)
         kept &= ears < 0.5
     kept &= height > below
-    beside = _neighbours(quads)
+    adjacent = _neighbours(quads)
     for _ in range(_SMOOTHING):
-        share = beside @ kept / np.maximum(np.asarray(beside.sum(axis=1)).ravel(), 1)
+        share = adjacent @ kept / np.maximum(np.asarray(adjacent.sum(axis=1)).ravel(), 1)
         kept = np.where(np.abs(share - 0.5) < 0.01, kept, share > 0.5)
-    pieces = scipy.sparse.csgraph.connected_components(beside[kept][:, kept], directed=False)[1]
+    pieces = scipy.sparse.csgraph.connected_components(adjacent[kept][:, kept], directed=False)[1]
     kept[np.flatnonzero(kept)[pieces != np.bincount(pieces).argmax()]] = False
     return kept
 
@@ -98,6 +98,6 @@ def _neighbours(quads: np.ndarray) -> scipy.sparse.csr_matrix:
     _, edge = np.unique(edges, axis=0, return_inverse=True)
     owner = np.repeat(np.arange(len(quads)), 4)
     incidence = scipy.sparse.csr_matrix((np.ones(len(owner)), (edge.ravel(), owner)))
-    beside = (incidence.T @ incidence - 4 * scipy.sparse.identity(len(quads))).tocsr()
-    beside.eliminate_zeros()
-    return beside
+    adjacent = (incidence.T @ incidence - 4 * scipy.sparse.identity(len(quads))).tocsr()
+    adjacent.eliminate_zeros()
+    return adjacent

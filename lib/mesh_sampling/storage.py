@@ -94,7 +94,7 @@ def load_hierarchy(
         **matrices,
     )
     if content != _content_digest(hierarchy):
-        raise UserError(f"{folder}: the matrices must be those {_HEADER} vouches for, got others (delete the folder)")
+        raise UserError(f"{folder}: the matrices must match their digest in {_HEADER}, got others (delete the folder)")
     return hierarchy
 
 

@@ -1,4 +1,4 @@
-"""Faults of a single RGBA crop that is readable, but shows no face: such crops train nothing, or something wrong."""
+"""Faults of a single RGBA crop that is readable, but shows no face: such crops teach nothing, or something wrong."""
 
 import numpy as np
 

@@ -50,7 +50,7 @@ def in_order(points: np.ndarray, size: tuple[int, int]) -> tuple[np.ndarray, str
     if down_y > abs(down_x):
         return points[_mirror(len(points))], "landmarks had left and right exchanged; exchanged them back"
     if -down_y > abs(down_x):
-        return np.stack([points[:, 0], size[0] - points[:, 1]], axis=1), "landmarks had y pointing up; turned it down"
+        return np.stack([points[:, 0], size[0] - points[:, 1]], axis=1), "landmarks had y pointing up; flipped it"
     if down_x > abs(down_y):
         return points[:, ::-1], "landmarks were (row, column); read them as (y, x)"
     raise ValueError("a face that is inside out")

@@ -133,7 +133,7 @@ def read_description(path: Path) -> NetworkDescription:
         raise UserError(f"{path}: must be YAML, got: {' '.join(str(error).split())}") from error
     fields = {field.name for field in dataclasses.fields(NetworkDescription)}
     if not isinstance(values, dict) or not {"file", "size"} <= values.keys() <= fields:
-        raise UserError(f"{path}: must give file and size, and of {', '.join(sorted(fields))} what else applies")
+        raise UserError(f"{path}: must hold file and size, and only keys among {', '.join(sorted(fields))}, got others")
     try:
         return NetworkDescription(**{"name": path.stem, **values})
     except (ValueError, TypeError, OverflowError) as error:

@@ -140,7 +140,7 @@ def _measure_faces(
     batches = crop_batches.batches(records, encoded, indices, 1, config.workers, config.data.buffer_size)
     bar = tqdm(batches, "evaluate", len(indices), unit="face", dynamic_ncols=True)
     # The second core measures the images while the first measures the textures.
-    with ThreadPoolExecutor(1) as beside:
+    with ThreadPoolExecutor(1) as background:
         added: Future | None = None
         for index, batch in zip(indices, bar, strict=True):
             known = None if truth is None else TrueFace.of(truth, index)
@@ -149,7 +149,7 @@ def _measure_faces(
             if added is not None:
                 added.result()
             coefficients = None if known is None else known.coefficients
-            added = beside.submit(images.add, records.names[index], batch.crop, result, coefficients)
+            added = background.submit(images.add, records.names[index], batch.crop, result, coefficients)
             face = measure(result, *inputs, known)
             if len(faces) >= config.evaluate.sheet_faces:
                 face = dataclasses.replace(face, photo={}, views=[])  # megabytes per face, of possibly thousands

@@ -55,7 +55,7 @@ class MaskFinder:
 
         Args:
           alignment: of the photo.
-          given: [H, W] float32 mask of the crop that the photo brought along, or None.
+          given: [H, W] float32 mask of the crop that came with the photo, or None.
           coefficients: [1, K] of the face, regressed or `fitted` to this photo.
           fitted: see `lib.face_mask.segmentation.segment`.
           mesh: [468, 2] the face mesh's points, pixels of the crop, or None.
@@ -91,7 +91,7 @@ class MaskFinder:
 def readable_mask(alpha: np.ndarray, given: bool) -> np.ndarray:
     """Weights [H, W], float32, of the pixels whose colours may be used, for a photo with the mask `alpha` [H, W].
 
-    A mask that the photo brought along (`given`) is used as it is. A found one is right to a pixel or two, so its last
+    A mask that came with the photo (`given`) is used as it is. A found one is right to a pixel or two, so its last
     pixel is left out: hair and background there would show as a seam as soon as the face is turned.
     """
     if given:

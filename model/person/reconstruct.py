@@ -71,10 +71,10 @@ def person_folders(source: Path, output: Path | None = None) -> list[Path]:
     folders = sorted({source / path.relative_to(source).parts[0] for path in paths if path.parent != source})
     if not folders:
         return [source]
-    beside = [path for path in paths if path.parent == source]
-    if beside:
+    loose = [path for path in paths if path.parent == source]
+    if loose:
         raise UserError(
-            f"{source}: must hold photos of one person, or a folder for each person, got photos ({beside[0].name}) and "
+            f"{source}: must hold photos of one person, or a folder for each person, got photos ({loose[0].name}) and "
             f"folders with photos ({folders[0].name}) side by side"
         )
     return folders

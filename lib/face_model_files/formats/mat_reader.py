@@ -135,5 +135,5 @@ def _numbers(
         raise DamagedFile(f"{what} expected, got an element of type {kind} with {len(data)} bytes")
     dtype = np.dtype(f"{order}{_NUMBERS.get(kind, 'i1')}")
     if len(data) % dtype.itemsize:
-        raise DamagedFile(f"{what} of {len(data)} bytes, which are not whole numbers of {dtype.itemsize}")
+        raise DamagedFile(f"{what} of {len(data)} bytes, not a multiple of {dtype.itemsize}")
     return np.frombuffer(data, dtype).astype(dtype.newbyteorder("="), copy=True)

@@ -111,6 +111,6 @@ def _near(mesh: ControlMesh, start: int) -> np.ndarray:
     rings[start] = 0
     for ring in range(len(NOSTRIL_RINGS) - 1):
         at_ring = (rings == ring)[mesh.quads]
-        beside = mesh.quads[np.roll(at_ring, 1, axis=1) | np.roll(at_ring, -1, axis=1)]
-        rings[beside] = np.minimum(rings[beside], ring + 1)
+        adjacent = mesh.quads[np.roll(at_ring, 1, axis=1) | np.roll(at_ring, -1, axis=1)]
+        rings[adjacent] = np.minimum(rings[adjacent], ring + 1)
     return np.array([*NOSTRIL_RINGS.values(), 0.0])[rings]

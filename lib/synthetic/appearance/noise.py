@@ -102,7 +102,7 @@ def spots(points: np.ndarray, spacing: float, share: float, sizes: tuple[float, 
 
     Args:
       points: [P, 3].
-      spacing: of the lattice that holds at most one spot a cell, in the unit of `points`.
+      spacing: of the lattice that holds at most one spot per cell, in the unit of `points`.
       share: of the cells that hold one.
       sizes: smallest and largest radius in the unit of `points`, below `spacing`.
       seed: of the pattern.

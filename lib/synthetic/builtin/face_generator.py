@@ -29,7 +29,7 @@ def _flip(half: np.ndarray) -> np.ndarray:
 
 
 def _triangles(rows: int, half_columns: int) -> np.ndarray:
-    """[F, 3] two triangles a cell, cut the mirrored way on the two halves, counter-clockwise from outside."""
+    """[F, 3] two triangles per cell, cut the mirrored way on the two halves, counter-clockwise from outside."""
     columns = 2 * half_columns - 1
     r, c = np.meshgrid(np.arange(rows - 1), np.arange(columns - 1), indexing="ij")
     a = (r * columns + c).ravel()

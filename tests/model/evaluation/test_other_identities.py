@@ -94,7 +94,7 @@ def test_a_network_of_another_size_is_refused_in_one_line(tmp_path, picture):
 @pytest.mark.parametrize(
     ("values", "message"),
     [
-        ({"sise": 3}, "must give file and size, and of channels, crop_fraction"),
+        ({"sise": 3}, "must hold file and size, and only keys among channels, crop_fraction"),
         ({"size": "big"}, "size must be a whole number from 8 on, got big"),
         ({"channels": "rgba"}, "channels must be one of rgb, bgr, grey, got rgba"),
         ({"channels": "grey", "mean": [0.5, 0.5, 0.5]}, "mean must be one number, or one per channel"),
