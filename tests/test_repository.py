@@ -56,6 +56,11 @@ def test_no_file_is_large():
     assert not large
 
 
+def test_no_file_holds_the_marks_of_an_unresolved_merge():
+    marks = re.compile(rb"^(<{7}|>{7}) ", re.MULTILINE)
+    assert [str(path.relative_to(ROOT)) for path in tracked() if marks.search(path.read_bytes())] == []
+
+
 def test_every_source_file_is_readable_in_one_sitting():
     long = {
         str(path.relative_to(ROOT)): lines
