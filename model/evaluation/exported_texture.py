@@ -90,7 +90,12 @@ def ssim_in_views(pictures: list[np.ndarray], views: NewViews) -> float:
 
 def _box(mask: np.ndarray) -> tuple[slice, slice]:
     """Rows and columns of the pixels of a mask [H, W] and of all that their SSIM windows reach."""
-    return tuple(
-        slice(max(int(used[0]) - SSIM_WINDOW, 0), int(used[-1]) + SSIM_WINDOW + 1) if len(used) else slice(SSIM_WINDOW)
-        for used in (np.flatnonzero(mask.any(axis=axis)) for axis in (1, 0))
-    )
+    return _reach(np.any(mask, axis=1)), _reach(np.any(mask, axis=0))
+
+
+def _reach(used: np.ndarray) -> slice:
+    """From the first to the last of the `used`, bool [N], and an SSIM window beyond; one window if there are none."""
+    places = np.flatnonzero(used)
+    if not len(places):
+        return slice(SSIM_WINDOW)
+    return slice(max(int(places[0]) - SSIM_WINDOW, 0), int(places[-1]) + SSIM_WINDOW + 1)
