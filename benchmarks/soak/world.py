@@ -1,7 +1,9 @@
 """Small inputs of the programs: a folder in which every mode runs in seconds, made once and copied for each attempt."""
 
+import csv
 import hashlib
 import json
+import re
 import shutil
 from collections.abc import Callable, Iterable
 from pathlib import Path
@@ -17,6 +19,7 @@ SIZE, CROPS, PHOTOS = 48, 8, 2
 CONFIG = "soak.yaml"
 # Names of values that hold a time, which no two runs share.
 _TIMES = ("seconds", "seconds_per_photo")
+_SECONDS = re.compile(r"(?<=>)[0-9.]+ s(?=<)")  # on a page
 
 
 def small_options(folder: Path) -> dict[str, dict[str, Any]]:
@@ -165,6 +168,11 @@ def _digest(path: Path) -> str:
                 digest.update(f"{name} {array.dtype} {array.shape}".encode() + np.ascontiguousarray(array).tobytes())
     elif path.suffix == ".json":
         digest.update(json.dumps(_timeless(json.loads(path.read_text())), sort_keys=True).encode())
+    elif path.suffix == ".csv":
+        with open(path, newline="", encoding="utf-8") as stream:
+            digest.update(json.dumps(_timeless(list(csv.DictReader(stream)))).encode())
+    elif path.suffix == ".html":
+        digest.update(_SECONDS.sub("", path.read_text(encoding="utf-8")).encode())
     else:
         digest.update(path.read_bytes())
     return digest.hexdigest()

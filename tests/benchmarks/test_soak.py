@@ -170,15 +170,23 @@ def test_a_killed_run_must_leave_the_undisturbed_output(tmp_path, endings, outpu
     assert (outcome.state, outcome.how) == (state, how)
 
 
-def test_times_do_not_count_as_a_difference(tmp_path):
-    for name, content in (("a", '{"seconds": 1, "psnr": 2}'), ("b", '{"seconds": 3, "psnr": 2}')):
-        (tmp_path / name).mkdir()
-        (tmp_path / name / "m.json").write_text(content)
-    found = [digests(tmp_path / name, ("*",)) for name in "ab"]
-    assert differing(*found) == []
-    (tmp_path / "b" / "m.json").write_text('{"seconds": 1, "psnr": 2.5}')
-    assert differing(found[0], digests(tmp_path / "b", ("*",))) == ["m.json"]
-    assert differing(found[0], {}) == ["m.json"]
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("m.json", '[{"seconds": %d, "psnr": %d}]'),
+        ("m.csv", "photo,seconds,psnr\na.jpg,%d,%d\n"),
+        ("m.html", "<p><b>%d.25 s</b>, %d dB</p>"),
+    ],
+)
+def test_times_do_not_count_as_a_difference(tmp_path, name, content):
+    found = {}
+    for folder, numbers in {"a": (1, 20), "b": (3, 20), "c": (1, 21)}.items():
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / name).write_text(content % numbers)
+        found[folder] = digests(tmp_path / folder, ("*",))
+    assert differing(found["a"], found["b"]) == []
+    assert differing(found["a"], found["c"]) == [name]
+    assert differing(found["a"], {}) == [name]
 
 
 def test_which_endings_of_a_hard_run_are_faults():
