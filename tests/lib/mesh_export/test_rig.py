@@ -100,7 +100,7 @@ def test_the_centre_of_a_ball_from_its_front():
 
 
 def test_pieces_become_parts_by_their_regions():
-    """A large sheet cut at a seam, two small ones as eyes, one with teeth, one without, and a stray piece."""
+    """A sheet that a seam joins to the mouth's inside, two eyes, a piece with teeth, one without, and a stray piece."""
     names = ("face", "face", "eyeRight", "eyeLeft", "teeth", "tongue", "face")
     xs = (0, 1, -0.4, 0.4, 0.0, 0.1, 3.0)
     pieces = [sheet("").vertices * (1.0 if number < 2 else 0.2) for number in range(7)]
@@ -112,7 +112,7 @@ def test_pieces_become_parts_by_their_regions():
     count = SIDE * SIDE
     triangles = np.concatenate([sheet("").triangles + number * count for number in range(7)])
     owner = np.repeat(np.arange(7), count)
-    regions = {"eye": np.isin(owner, (2, 3)), "mouth_inside": np.isin(owner, (4, 5)), "teeth": owner == 4}
+    regions = {"eye": np.isin(owner, (2, 3)), "mouth_inside": np.isin(owner, (1, 4, 5)), "teeth": owner == 4}
     regions["teeth"][4 * count : 4 * count + 40] = False  # gums
     regions = {name: values.astype(np.float32) for name, values in regions.items()}
     regions["iris"] = np.zeros(len(shape))
