@@ -15,6 +15,9 @@ from lib.mesh_export.rig_parts import TEETH, HeadPart, ball_centre, head_parts
 from lib.mesh_export.uv_chart import ChartRaster, UvChart, tangents
 from model.morphable_model import MorphableModel
 
+# Growth of the area around a vertex from which the photo's colours begin to give way, and where they are gone.
+LEAST_STRETCH, FULL_STRETCH = 3.0, 6.0
+
 
 class RigWriter:
     """Writes rigs of people of one face model.
@@ -60,20 +63,38 @@ class RigWriter:
         parts = [self._part(part, vertices, normals, turned, frames) for part in self.parts]
         write_rig(path, parts, self.blend_shapes.names, self.blend_shapes.weights(expression), material, motion)
 
-    def texture(self, albedo: np.ndarray, raster: ChartRaster, own: np.ndarray) -> np.ndarray:
-        """The albedo texture with the face model's own colours inside the mouth.
+    def texture(
+        self, albedo: np.ndarray, raster: ChartRaster, own: np.ndarray, identity: np.ndarray, expression: np.ndarray
+    ) -> np.ndarray:
+        """The albedo texture with the face model's own colours where the photo's would be stretched.
 
         The photo shows a closed mouth's inside hardly or not at all, and what it shows between the lips would be
-        stretched over gums, tongue and throat when the jaw opens. Teeth that are a part of their own keep the photo's.
+        stretched over gums, tongue and throat when the jaw opens; likewise the lashes over a lid that closes. Teeth
+        that are a part of their own keep the photo's colours.
 
         Args:
           albedo: uint8 [T, T, 3] baked texture.
           raster: of the texture's chart.
           own: [N, 3] albedo of the face model's coefficients.
+          identity, expression: [Ki] and [Ke] coefficients of the face in the photo.
         """
-        weight = raster.dilate(raster.interpolate(self.mouth[:, None]))
+        stretched = np.clip(
+            (self._stretch(identity, expression) - LEAST_STRETCH) / (FULL_STRETCH - LEAST_STRETCH), 0, 1
+        )
+        weight = raster.dilate(raster.interpolate(np.maximum(self.mouth, stretched)[:, None]))
         inside = raster.dilate(raster.interpolate(np.clip(own, 0, 1)))
         return np.rint(albedo + weight * (255 * inside - albedo)).astype(np.uint8)
+
+    def _stretch(self, identity: np.ndarray, expression: np.ndarray) -> np.ndarray:
+        """[N] largest ratio of the area around a vertex at a target's weight 1 to that in the photo."""
+        model = self.morphable.face_model
+        neutral = self.morphable.shape(tf.constant(identity[None]), tf.zeros([1, len(expression)]))[0].numpy()
+        shown = neutral + np.tensordot(self.blend_shapes.weights(expression), self.moves, 1)
+        before = np.maximum(_areas(shown, model.triangles), 1e-9)
+        ratios = np.max([_areas(neutral + move, model.triangles) / before for move in self.moves], axis=0)
+        largest = np.zeros(model.vertex_count)
+        np.maximum.at(largest, model.triangles, ratios[:, None])
+        return largest
 
     def motion(self, coefficients: np.ndarray, frame_rate: float) -> RigMotion:
         """The expressions and the rotation of the head in the frames of a video, from coefficients [F, K]."""
@@ -105,6 +126,12 @@ class RigWriter:
             tangents=None if frames is None else frames[used],
             pivot=ball_centre(vertices[part.round]) if len(part.round) else None,
         )
+
+
+def _areas(vertices: np.ndarray, triangles: np.ndarray) -> np.ndarray:
+    """[F] areas of triangles, doubled."""
+    a, b, c = (vertices[triangles[:, corner]] for corner in range(3))
+    return np.linalg.norm(np.cross(b - a, c - a), axis=1)
 
 
 def _mouth(model: FaceModel, parts: list[HeadPart]) -> np.ndarray:

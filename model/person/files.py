@@ -118,7 +118,7 @@ def write_meshes(folder: Path, export: Exporter, shared: Coefficients, skin: Mer
         export.write_glb(folder / "mesh.glb", vertices, normals, material)
     if "rig" in export.formats:
         still = np.zeros(morphable.layout.expression, np.float32)
-        export.rig(folder / "rig.glb", shared.identity, still, rig_material(export, textures, shared.albedo))
+        export.rig(folder / "rig.glb", shared.identity, still, rig_material(export, textures, shared))
 
 
 def skin_textures(export: Exporter, vertices: np.ndarray, skin: MergedSkin) -> dict[str, np.ndarray]:
@@ -131,10 +131,11 @@ def skin_textures(export: Exporter, vertices: np.ndarray, skin: MergedSkin) -> d
     return textures
 
 
-def rig_material(export: Exporter, textures: dict[str, np.ndarray], albedo: np.ndarray) -> gltf.Material:
-    """Material of a person's rig, from `skin_textures` and albedo coefficients [Ka]."""
-    own = export.morphable.albedo(tf.constant(albedo[None]))[0].numpy()
-    texture = export.rig.texture(textures["albedo"], export.raster, own)
+def rig_material(export: Exporter, textures: dict[str, np.ndarray], shared: Coefficients) -> gltf.Material:
+    """Material of a person's rig, from `skin_textures` and the coefficients of identity and albedo."""
+    own = export.morphable.albedo(tf.constant(shared.albedo[None]))[0].numpy()
+    still = np.zeros(export.morphable.layout.expression, np.float32)
+    texture = export.rig.texture(textures["albedo"], export.raster, own, shared.identity, still)
     return gltf.Material(png_bytes(texture), png_bytes(textures["normals"]) if "normals" in textures else None)
 
 

@@ -200,9 +200,9 @@ class Exporter:
                 gltf.write_glb(colours, vertices, triangles, normals, gltf.Material(), colours=albedo)
             if "rig" in formats:
                 fitted = self.morphable.layout.split(result.coefficients)
-                texture = self.rig.texture(textures.albedo, self.raster, face_gcn.coarse.face.albedo[0].numpy())
-                skin = gltf.Material(png_bytes(texture), images.get("normals"))
-                self.rig(folder / "rig.glb", fitted.identity, fitted.expression, skin)
+                face, own = (fitted.identity, fitted.expression), face_gcn.coarse.face.albedo[0].numpy()
+                texture = self.rig.texture(textures.albedo, self.raster, own, *face)
+                self.rig(folder / "rig.glb", *face, gltf.Material(png_bytes(texture), images.get("normals")))
         if "ply" in formats:
             write_mesh(folder / "mesh.ply", self.scale * shape[0].numpy(), triangles, albedo)
         if "neutral" in formats:

@@ -52,5 +52,5 @@ def write_animated_rig(
     """
     first = export.morphable.layout.split(coefficients[0])
     neutral = export.morphable.shape(tf.constant(first.identity[None]), tf.zeros([1, len(first.expression)]))
-    material = rig_material(export, skin_textures(export, neutral[0].numpy(), skin), first.albedo)
+    material = rig_material(export, skin_textures(export, neutral[0].numpy(), skin), first)
     export.rig(path, first.identity, first.expression, material, export.rig.motion(coefficients, frame_rate))

@@ -186,7 +186,9 @@ def test_the_rig_opens_with_the_photos_expression_on_the_neutral_person(exported
     raster, regions = exported.exporter.raster, morphable.face_model.regions
     inside = raster.interpolate(np.maximum(regions["mouth_inside"], regions["teeth"])[:, None])[..., 0]
     own = 255 * raster.interpolate(result.reconstruction.coarse.face.albedo[0].numpy())
-    np.testing.assert_array_equal(texture[raster.inside & (inside == 0)], baked[raster.inside & (inside == 0)])
+    skin = raster.inside & (inside == 0)
+    assert (texture == baked)[skin].all(axis=1).mean() > 0.9  # but for folds
+    assert not (texture == baked)[skin].all()
     np.testing.assert_allclose(texture[inside == 1], np.clip(own, 0, 255)[inside == 1], atol=1)
     assert (inside == 1).any()
 
