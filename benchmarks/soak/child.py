@@ -66,7 +66,8 @@ class Watch:
     Attributes:
       function: as in Aim.
       every: calls between two notes.
-      notes: the file to which a line "call seconds RSS descriptors" is appended.
+      notes: the file to which a line "call seconds RSS descriptors" is appended; the seconds are of processor time, so
+        that other work on the computer does not count.
     """
 
     function: str
@@ -251,7 +252,6 @@ def _aimed(function: Callable, aim: Aim, inside: Path) -> Callable:
 
 def _watched(function: Callable, watch: Watch) -> Callable:
     state = {"calls": 0}
-    started = time.monotonic()
     page = os.sysconf("SC_PAGE_SIZE")
 
     def wrapped(*arguments: Any, **named: Any) -> Any:
@@ -261,7 +261,7 @@ def _watched(function: Callable, watch: Watch) -> Callable:
             resident = int(Path("/proc/self/statm").read_text().split()[1]) * page
             descriptors = len(os.listdir("/proc/self/fd"))
             with open(watch.notes, "a") as stream:
-                stream.write(f"{state['calls']} {time.monotonic() - started:.2f} {resident} {descriptors}\n")
+                stream.write(f"{state['calls']} {time.process_time():.2f} {resident} {descriptors}\n")
         return result
 
     return wrapped

@@ -100,8 +100,8 @@ def scenarios(world: World) -> list[Scenario]:
     endurance = Endurance(world)
     proof = (
         f"medians of the last third against the second one: memory at most {MEMORY_SHARE:.0%} and "
-        f"{MEMORY_BYTES / 1e6:.0f} MB more, at most {DESCRIPTORS} more open descriptors, at most {SLOWDOWN} times as "
-        "slow"
+        f"{MEMORY_BYTES / 1e6:.0f} MB more, at most {DESCRIPTORS} more open descriptors, at most {SLOWDOWN} times "
+        "the processor time for a call"
     )
     return [
         Scenario("long training", f"{UPDATES:,} updates in one process", proof, 1, endurance.training),
