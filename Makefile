@@ -1,6 +1,7 @@
 # make demo      the three commands on the embedded default, then the measurements
 # make evaluate  the measurements again, on many more fresh faces, for what the demo (or you) trained
-# make test      lint, types, and the whole test suite, with the share of lines that it covers
+# make test      lint, types, and the whole test suite
+# make coverage  the test suite again, with the share of lines that it covers; takes half as long again
 # make soak      kills, damage, full disks and long runs, many times; hours, or SOAK_MINUTES=30; goes on where it stopped
 # make site      the documentation as a site, in site/
 # make clean     removes the environment, caches and what the demo generated; checkpoints and results/raw stay
@@ -14,7 +15,10 @@ export TF_CPP_MIN_LOG_LEVEL ?= 2
 
 REQUIREMENTS := requirements.txt requirements-onnx.txt requirements-heic.txt requirements-docs.txt requirements-dev.txt
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check
-.PHONY: demo evaluate test soak site clean
+# A process a core, and a BLAS that keeps to it: threads of several processes would wait for each other.
+PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n auto --maxprocesses 4 --dist loadfile
+
+.PHONY: demo evaluate test coverage soak site clean
 .DELETE_ON_ERROR:
 
 # Exit code 3 of --mode test means that some photos could not be reconstructed; the table says which.
@@ -30,12 +34,14 @@ demo: $(VENV)/.runtime
 evaluate: $(VENV)/.runtime
 	$(BIN)/python main.py --mode evaluate evaluate.detector_faces=1000 evaluate.identity_people=250
 
-# A process a core, and a BLAS that keeps to it: threads of several processes would wait for each other.
 test: $(VENV)/.development
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n auto --maxprocesses 4 --dist loadfile --cov --cov-report term
+	$(PYTEST)
+
+coverage: $(VENV)/.development
+	$(PYTEST) --cov --cov-report term
 
 soak: $(VENV)/.development
 	$(BIN)/python -m benchmarks.soak $(if $(SOAK_MINUTES),--minutes $(SOAK_MINUTES)) $(if $(SOAK_ONLY),--only "$(SOAK_ONLY)") $(if $(SOAK_AGAIN),--again)
