@@ -1,7 +1,7 @@
 # make demo      the three commands on the embedded default, then the measurements
 # make evaluate  the measurements again, on many more fresh faces, for what the demo (or you) trained
 # make test      lint, types, and the whole test suite
-# make coverage  the test suite again, with the share of lines that it covers; takes half as long again
+# make coverage  the test suite again, with the share of lines that it covers; a third slower
 # make soak      kills, damage, full disks and long runs, many times; hours, or SOAK_MINUTES=30; goes on where it stopped
 # make site      the documentation as a site, in site/
 # make clean     removes the environment, caches and what the demo generated; checkpoints and results/raw stay
