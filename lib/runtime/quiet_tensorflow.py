@@ -1,4 +1,7 @@
-"""TensorFlow and LiteRT without their start-up messages, which cannot be disabled; warnings and errors still appear."""
+"""Import of TensorFlow: with oneDNN, and without start-up messages that cannot be disabled.
+
+Warnings and errors still appear.
+"""
 
 import contextlib
 import os
@@ -19,6 +22,9 @@ def import_tensorflow() -> None:
     if "tensorflow" in sys.modules:
         return
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    # TensorFlow enables oneDNN by default only on processors with AVX-512 VNNI or newer instructions. With AVX2 alone,
+    # it trains convolutional networks in two thirds of the time; small operations take as long as without.
+    os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
     with without_notes():
         import tensorflow as tf
 

@@ -42,22 +42,26 @@ class IdentityTask:
             "optimizer": optimizer_variables(self.optimizer),
         }
 
-    def update(self, positions: np.ndarray, seed: tuple[int, int]) -> dict[str, tf.Tensor]:
-        """Trains on the faces training[positions]; returns the loss terms."""
+    def inputs(self, positions: np.ndarray, seed: tuple[int, int]) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
+        """Augmented images [B, H, W, 3] of training[positions], their people's numbers [B], and the margin."""
         images = tf.constant(self.faces.images[self.training[positions]])
         # With the full margin from the start, training does not get going: the network never separates any people.
         margin = self.section.cosine_margin * min(seed[1] / (MARGIN_RAMP * self.updates), 1.0)
         labels = tf.constant(self.labels[positions], tf.int32)
-        return self._step(images, labels, tf.constant(seed), tf.constant(margin))
+        return self._augmented(images, tf.constant(seed)), labels, tf.constant(margin)
 
     @tf.function
-    def _step(self, images, labels, seed, margin):
+    def _augmented(self, images, seed):
         section = self.section
         light = tf.zeros([images.shape[0], LIGHT])
         seen = augment(images, light, seed, section.gain, section.noise, section.background, section.boxes).images
-        seen = move(seen, seed + 1, section.shift, section.zoom)
+        return move(seen, seed + 1, section.shift, section.zoom)
+
+    @tf.function
+    def update(self, images: tf.Tensor, labels: tf.Tensor, margin: tf.Tensor) -> dict[str, tf.Tensor]:
+        """Trains on `inputs`; returns the loss terms."""
         with tf.GradientTape() as tape:
-            embeddings = self.network(seen, training=True)
-            loss = cosine_softmax_loss(embeddings, self.directions, labels, section.cosine_scale, margin)
+            embeddings = self.network(images, training=True)
+            loss = cosine_softmax_loss(embeddings, self.directions, labels, self.section.cosine_scale, margin)
         self.optimizer.apply(tape.gradient(loss, self.variables), self.variables)
         return {"cosine softmax": loss, "total": loss}

@@ -19,6 +19,7 @@ from lib.files.json_files import write_json
 from lib.files.locks import sole_user
 from lib.geometry.camera import Camera
 from lib.runtime.interruption import DeferredStop
+from lib.runtime.prefetch import prefetch
 from lib.synthetic.face_set import FaceSet, hold_out, load_or_render, recipe, set_folder
 from lib.synthetic.photos import PhotoSettings, SyntheticFaces
 from model.metrics.networks import identity_metrics, predict, regressor_metrics
@@ -157,11 +158,12 @@ def run_updates(task: PretrainingTask, config: schema.Config, checkpoint: Path, 
     batches = BatchOrder(len(task.training), section.batch_size, section.seed)
     symptoms = Symptoms(task.name, smooth=100)
     bar = tqdm(total=task.updates, initial=progress.update, desc=f"pretrain {task.name}", unit="update")
+    remaining = range(progress.update, task.updates)
+    inputs = prefetch(lambda update: task.inputs(batches[update], (section.seed, update)), remaining)
     with bar, DeferredStop() as stop:
-        while progress.update < task.updates:
-            update = progress.update
+        for update in remaining:
             task.optimizer.learning_rate = warmup_cosine(update, task.updates, section.learning_rate, WARMUP)
-            terms = task.update(batches[update], (section.seed, update))
+            terms = task.update(*next(inputs))
             check_finite(terms, task.name, update, "pretrain", checkpoint)
             symptoms.measure(terms, update)
             progress = dataclasses.replace(progress, update=update + 1, seconds=time.monotonic() - started)

@@ -41,11 +41,11 @@ class MaskTask:
             "optimizer": optimizer_variables(self.optimizer),
         }
 
-    def update(self, positions: np.ndarray, seed: tuple[int, int]) -> dict[str, tf.Tensor]:
-        """Trains on the faces training[positions]; returns the loss terms."""
+    def inputs(self, positions: np.ndarray, seed: tuple[int, int]) -> tuple[list[tf.Tensor], tf.Tensor, tf.Tensor]:
+        """Feature maps, pictures [B, 96, 96, 3] and shares of skin [B, 96, 96] of the faces training[positions]."""
         variants = np.random.default_rng(seed).integers(VARIANTS, size=len(positions))
         rows = zip(self.training[positions].tolist(), variants.tolist(), strict=True)
-        return self._step(*_stacked([self._example(index, variant) for index, variant in rows]))
+        return _stacked([self._example(index, variant) for index, variant in rows])
 
     def unchanged(self, indices: np.ndarray) -> tuple[list[tf.Tensor], tf.Tensor, tf.Tensor]:
         """Feature maps, pictures [B, 96, 96, 3] and shares of skin [B, 96, 96] of faces without random changes."""
@@ -65,7 +65,8 @@ class MaskTask:
         return [level.astype(np.float16) for level in crop_features(pixels)], picture.astype(np.float16), share
 
     @tf.function
-    def _step(self, maps, pictures, shares):
+    def update(self, maps: list[tf.Tensor], pictures: tf.Tensor, shares: tf.Tensor) -> dict[str, tf.Tensor]:
+        """Trains on `inputs`; returns the loss terms."""
         with tf.GradientTape() as tape:
             log_odds = self.network(maps, pictures, training=True)
             entropy = tf.reduce_mean(tf.nn.sigmoid_cross_entropy_with_logits(shares, log_odds))

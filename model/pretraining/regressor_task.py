@@ -62,28 +62,31 @@ class RegressorTask:
             "optimizer": optimizer_variables(self.optimizer),
         }
 
-    def update(self, positions: np.ndarray, seed: tuple[int, int]) -> dict[str, tf.Tensor]:
-        """Trains on the faces training[positions]; returns the unweighted terms and their weighted total."""
+    def inputs(self, positions: np.ndarray, seed: tuple[int, int]) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
+        """Augmented images [B, H, W, 3] and alpha [B, H, W, 1] of training[positions], and true coefficients [B, K]."""
         indices = self.training[positions]
         truth = tf.constant(self.faces.coefficients[indices])
-        return self._step(tf.constant(self.faces.images[indices]), truth, tf.constant(seed))
+        return self._augmented(tf.constant(self.faces.images[indices]), truth, tf.constant(seed))
 
     @tf.function
-    def _step(self, images, truth, seed):
-        section, few = self.section, self.weak_count
+    def _augmented(self, images, truth, seed):
+        section = self.section
         if self.mirror is not None:
             images, truth = mirror_some(images, truth, self.mirror, seed + 1)
         parts = self.layout.split(truth)
         seen = augment(images, parts.light, seed, section.gain, section.noise, section.background, section.boxes)
-        truth = self.layout.join(Coefficients(**{**vars(parts), "light": seen.light}))
+        return seen.images, seen.alpha, self.layout.join(Coefficients(**{**vars(parts), "light": seen.light}))
+
+    @tf.function
+    def update(self, images: tf.Tensor, alpha: tf.Tensor, truth: tf.Tensor) -> dict[str, tf.Tensor]:
+        """Trains on `inputs`; returns the unweighted terms and their weighted total."""
+        section, few = self.section, self.weak_count
         with tf.GradientTape() as tape:
-            predicted, _ = self.network(seen.images, training=True)
+            predicted, _ = self.network(images, training=True)
             terms = self.direct(predicted, truth) | self.direct.symptoms(predicted, truth)
             total = sum(getattr(section, name) * terms[name] for name in DIRECT)
             if section.weak > 0:
-                weak = self.weak(
-                    predicted[:few], seen.images[:few], seen.alpha[:few], self.direct.landmarks(truth[:few])
-                )
+                weak = self.weak(predicted[:few], images[:few], alpha[:few], self.direct.landmarks(truth[:few]))
                 terms |= {f"weak {name}": value for name, value in weak.items()}
                 total += section.weak * total_weak_loss(weak)
         self.optimizer.apply(tape.gradient(total, self.variables), self.variables)

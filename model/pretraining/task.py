@@ -1,7 +1,7 @@
-"""Interface of the two pre-training tasks."""
+"""Interface of the pre-training tasks."""
 
 from collections.abc import Iterable
-from typing import Protocol
+from typing import Any, Protocol
 
 import keras
 import numpy as np
@@ -14,8 +14,10 @@ from lib.synthetic.face_set import FaceSet
 class PretrainingTask(Protocol):
     """A network with its optimizer and its training step.
 
+    `inputs` does not read the network, so that the loop computes the next update's while the network trains on these.
+
     Attributes:
-      name: "identity" or "regressor"; also the network's section of the configuration.
+      name: "identity", "regressor" or "mask"; also the network's section of the configuration.
       updates: number of updates.
       faces: all synthetic faces.
       training: indices into `faces` of the training faces.
@@ -32,13 +34,17 @@ class PretrainingTask(Protocol):
     optimizer: keras.optimizers.Optimizer
     state: dict[str, dict[str, keras.Variable]]
 
-    def update(self, positions: np.ndarray, seed: tuple[int, int]) -> dict[str, tf.Tensor]:
-        """Trains on the faces `training[positions]`; returns the unweighted loss terms and their weighted `total`.
+    def inputs(self, positions: np.ndarray, seed: tuple[int, int]) -> tuple[Any, ...]:
+        """Loads and augments the faces `training[positions]`; returns the arguments of `update`.
 
         Args:
           positions: [B] indices into `training`.
           seed: the run's seed and the update's number, which determine all random draws.
         """
+        ...
+
+    def update(self, *inputs: Any) -> dict[str, tf.Tensor]:
+        """Trains on `inputs`; returns the unweighted loss terms and their weighted `total`."""
         ...
 
 

@@ -1,6 +1,7 @@
 """Pre-training: faces on disk, terms, loop, accuracy."""
 
 import dataclasses
+import itertools
 
 import numpy as np
 import pytest
@@ -163,8 +164,8 @@ def test_kill_and_resume_equals_never_stopped(tmp_path, faces, kind):
 
     for variable, value in zip(variables, untrained, strict=True):
         variable.assign(value)
-    update = task.update
-    task.update = lambda positions, seed: update(positions, seed) if seed[1] < 4 else stop()
+    update, numbers = task.update, itertools.count()
+    task.update = lambda *inputs: update(*inputs) if next(numbers) < 4 else stop()
     with pytest.raises(KeyboardInterrupt):
         run_updates(task, config, tmp_path / "killed.npz", belongs_to)
     for variable in variables:
@@ -183,7 +184,7 @@ def test_every_term_falls_on_eight_faces(tmp_path, faces):
     )
     task = make_task(config, dataclasses.replace(faces, images=faces.images[:8]), "regressor", np.arange(8))
     updates = range(config.pretrain.regressor_updates)
-    history = [{k: float(v) for k, v in task.update(np.arange(8), (1, i)).items()} for i in updates]
+    history = [{k: float(v) for k, v in task.update(*task.inputs(np.arange(8), (1, i))).items()} for i in updates]
     for name in ("total", *DIRECT, "weak photometric", "weak landmarks"):
         assert history[-1][name] < 0.75 * history[0][name], name
 
