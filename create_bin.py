@@ -1,6 +1,7 @@
 """Packs RGBA face crops into one binary file and splits them; without --input, renders synthetic crops first.
 
-The crops are PNGs whose alpha is 255 on skin and 0 elsewhere.
+The crops are PNGs whose alpha is 255 on skin and 0 elsewhere. With --shard, many processes pack a part each, and
+--merge or --index joins the parts.
 """
 
 import argparse
@@ -9,9 +10,12 @@ import time
 from pathlib import Path
 
 from configs import flags, schema
+from lib.errors import UserError
 from lib.files.locks import sole_user, sole_writer
+from lib.files.shards import Shard
 from lib.records import packing
-from lib.records.record_file import RecordReader
+from lib.records.packed_shards import INDEX, PackedShards, pack_shard, shards_folder
+from lib.records.record_index import open_records, write_index
 from lib.records.splits import save_split, split
 
 EPILOG = """
@@ -27,19 +31,51 @@ def main(argv: list[str] | None = None) -> int:
     config = schema.load(args.config, args.overrides)
     if args.verify:
         return verify(Path(args.verify), config.data.image_size if args.img_size else None)
-    output = Path(args.output) if args.output else config.records_path
-    if output.resolve() != config.records_path.resolve():
+    output = Path(args.output) if args.output else config.packed_path
+    if args.shard:
+        return write_shard(config, args, output)
+    if args.index:
+        return index_shards(config, shards_folder(output))
+    if output.resolve() != config.packed_path.resolve():
         with sole_writer(output, f"packing {output.name}"):
             result = pack(config, args, output)
-        print(f"{output}: {len(result.names)} crops, not split: train and evaluate read {config.records_path}")
+        print(f"{output}: {len(result.names)} crops, not split: train and evaluate read {config.packed_path}")
         return 0
     with sole_user(config.params_dir, "packing"):
         result = pack(config, args, output)
-        parts = split(result.names, {"val": config.data.validation, "test": config.data.test}, config.data.split_seed)
-        save_split(config.params_dir, parts)
-    print(f"{output}: {len(result.names)} crops, {', '.join(f'{len(v)} {k}' for k, v in parts.items())}")
-    if args.input is None:
+        parts = split_and_report(config, output, result.names)
+    if args.input is None and not args.merge:
         packing.write_example_photos(Path(config.test.input), config.crops_dir, parts["test"])
+    return 0
+
+
+def split_and_report(config: schema.Config, path: Path, names: list[str]) -> dict[str, list[str]]:
+    """Splits the packed crops and prints the sizes of the parts."""
+    parts = split(names, {"val": config.data.validation, "test": config.data.test}, config.data.split_seed)
+    save_split(config.params_dir, parts)
+    print(f"{path}: {len(names)} crops, {', '.join(f'{len(v)} {k}' for k, v in parts.items())}")
+    return parts
+
+
+def write_shard(config: schema.Config, args: argparse.Namespace, output: Path) -> int:
+    """--shard: packs one part of a folder of crops into a record file of its own."""
+    shard, folder = Shard.parse(args.shard), shards_folder(output)
+    if args.input is None or not Path(args.input).is_dir():
+        raise UserError(f"--shard must come with --input and a folder of RGBA PNGs, got {args.input or 'none'}")
+    source = packing.PngFolder(Path(args.input), packing.file_names(Path(args.input)), config.data.image_size)
+    with sole_writer(folder / shard.name, f"packing shard {args.shard}"):
+        result = pack_shard(source, shard, folder, config.workers, args.strict)
+    packing.report(result)
+    print(f"{result.path}: {len(result.names)} crops, shard {args.shard}; --merge or --index joins all shards")
+    return 0
+
+
+def index_shards(config: schema.Config, folder: Path) -> int:
+    """--index: writes the index of all shards, instead of merging them, and the split."""
+    with sole_user(config.params_dir, "packing"):
+        index = folder / INDEX
+        split_and_report(config, index, write_index(index, PackedShards(folder).files).names)
+    print(f"train on the shards as they are: python main.py --name {config.data.name} data.records={index}")
     return 0
 
 
@@ -47,11 +83,13 @@ def pack(config: schema.Config, args: argparse.Namespace, output: Path) -> packi
     """Packs the crops that the command line names, after rendering them if it names none."""
     started = time.monotonic()
 
-    def write(source: packing.PngFolder | packing.RecordFile) -> packing.Packed:
+    def write(source: packing.Source) -> packing.Packed:
         result = packing.pack(source, output, config.workers, args.strict, started)
         packing.report(result)
         return result
 
+    if args.merge:
+        return write(PackedShards(shards_folder(output)))
     if args.input is None:
         # Runs with other names or options share the folder and would replace its crops.
         with sole_user(config.crops_dir, "rendering crops"):
@@ -77,14 +115,29 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
         "and evaluated",
     )
     parser.add_argument("--strict", action="store_true", help="stop at the first bad image instead of leaving it out")
-    parser.add_argument("--verify", metavar="FILE", help="only re-read a binary file and check every record")
+    parser.add_argument(
+        "--verify", metavar="FILE", help="only re-read a binary file, or the index of several, and check every record"
+    )
+    sharding = parser.add_mutually_exclusive_group()
+    sharding.add_argument(
+        "--shard",
+        metavar="I/N",
+        help="pack only part I of N of the folder, I from 0, to data/<name>.shards/; any scheduler may run the parts",
+    )
+    sharding.add_argument("--merge", action="store_true", help="join all shards into the file that one process packs")
+    sharding.add_argument(
+        "--index", action="store_true", help="join all shards by an index, without copying them, for data.records"
+    )
     parser.add_options(OPTIONS)
-    return parser.parse(argv)
+    args = parser.parse(argv)
+    if (args.merge or args.index) and args.input is not None:
+        raise UserError("--merge and --index must come without --input: the shards name their folder")
+    return args
 
 
 def verify(path: Path, image_size: int | None) -> int:
-    """Checks a record file and prints the damaged records; the original program's file needs an image size."""
-    reader = RecordReader(path, image_size)
+    """Checks records and prints the damaged ones; the original program's file needs an image size."""
+    reader = open_records(path, image_size)
     damaged = packing.verify(reader)
     for index in damaged:
         print(f"{path}: record {index} ('{reader.names[index]}') is damaged", file=sys.stderr)

@@ -10,7 +10,7 @@ from configs import flags, schema
 from lib.errors import UserError
 from lib.face_image.photo_io import input_photos, photo_paths
 from lib.files.locks import sole_user
-from lib.records.record_file import RecordReader
+from lib.records.record_index import open_records
 from lib.records.splits import load_split
 from lib.runtime.determinism import make_deterministic
 from lib.runtime.quiet_tensorflow import import_tensorflow
@@ -159,7 +159,7 @@ MODES = {
 
 def check_records(config: schema.Config) -> None:
     """Raises UserError if the packed crops or their split are missing, or do not belong together."""
-    load_split(config.params_dir, RecordReader(config.records_path, config.data.image_size).names)
+    load_split(config.params_dir, open_records(config.records_path, config.data.image_size).names)
 
 
 def exit_code(failed: Collection[Any]) -> int:

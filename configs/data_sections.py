@@ -14,6 +14,9 @@ class Data(Section):
         "name of the data set: data/<name>.bin, data/params/<name>/, first part of the run folder's name"
     )
     root_dir: str = option("folder that holds data/ and checkpoints/")
+    records: str = option(
+        "record file to train on, or the index of several (`create_bin.py --index`); empty: data/<name>.bin"
+    )
     image_size: int = option("side of the square crops [px]; the camera scales with it", low=32, high=1024)
     synthetic_count: int = option("synthetic crops that create_bin.py renders when run without --input", low=3)
     synthetic_seed: int = option("seed of the synthetic crops; must differ from pretrain.seed", low=0, high=SEEDS)

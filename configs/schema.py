@@ -71,7 +71,12 @@ class Config:
 
     @property
     def records_path(self) -> Path:
-        """The packed crops this configuration trains on."""
+        """The packed crops this configuration trains on: a record file, or the index of several."""
+        return Path(self.data.records) if self.data.records else self.packed_path
+
+    @property
+    def packed_path(self) -> Path:
+        """The record file that create_bin.py writes."""
         return Path(self.data.root_dir) / "data" / f"{self.data.name}.bin"
 
     @property

@@ -6,8 +6,9 @@ import dataclasses
 import hashlib
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Any, Protocol
 
 import numpy as np
 from PIL import Image, UnidentifiedImageError
@@ -19,6 +20,7 @@ from lib.files.json_files import write_json
 from lib.records.crop_faults import crop_fault
 from lib.records.record_file import RecordReader
 from lib.records.record_writer import RecordWriter, manifest_path
+from lib.records.records import Records
 
 # Smallest alpha of skin; a mask without any would train nothing.
 SKIN = 128
@@ -27,6 +29,29 @@ REPORTED = 10  # number of skipped images that are printed; the manifest lists a
 
 class BadImage(ValueError):
     """The image cannot be packed; the message gives the reason."""
+
+
+class Source(Protocol):
+    """Images to pack, in the order of their records.
+
+    Attributes:
+      path: where they come from, for the manifest and for messages.
+      names: unique names.
+      image_size: side of every image [px].
+    """
+
+    @property
+    def path(self) -> Path: ...
+
+    @property
+    def names(self) -> Sequence[str]: ...
+
+    @property
+    def image_size(self) -> int: ...
+
+    def read(self, index: int) -> np.ndarray:
+        """Image `index`, [H, W, 4] uint8; raises BadImage."""
+        ...
 
 
 @dataclasses.dataclass(frozen=True)
@@ -132,7 +157,12 @@ def read_crop(path: Path, image_size: int) -> np.ndarray:
 
 
 def pack(
-    source: PngFolder | RecordFile, path: Path, workers: int, strict: bool = False, started: float | None = None
+    source: Source,
+    path: Path,
+    workers: int,
+    strict: bool = False,
+    started: float | None = None,
+    shard_manifest: Mapping[str, Any] | None = None,
 ) -> Packed:
     """Writes all good images of `source`, in order, to a record file, and the manifest next to it.
 
@@ -142,6 +172,7 @@ def pack(
       workers: number of decoding threads; Pillow releases Python's global lock.
       strict: stop at the first bad image.
       started: time.monotonic() at the start of the work if before this call; the manifest gives the duration.
+      shard_manifest: what the manifest of a shard holds in addition; a shard may hold no good image.
 
     Raises:
       UserError: no image is good, or with `strict` one is bad; an earlier file stays unchanged.
@@ -164,30 +195,33 @@ def pack(
                 fault = crop_fault(crop) if same == name else f"the same pixels as {printable(same)}"
                 if fault is not None:
                     suspicious[name] = fault
-        if not len(writer):
+        if not len(writer) and shard_manifest is None:
             name, reason = next(iter(left_out.items()))
             raise UserError(
                 f"{source.path}: at least one image must be a {size} x {size} RGBA PNG, got {len(left_out)} others "
                 f"(first: {printable(name)}: {reason})"
             )
         names = [name for name in source.names if name not in left_out]
-    manifest = manifest_path(path)
-    seconds = time.monotonic() - started
+    result = Packed(path, manifest_path(path), names, left_out, suspicious, time.monotonic() - started)
+    _write_manifest(result, source, shard_manifest or {})
+    return result
+
+
+def _write_manifest(result: Packed, source: Source, extra: Mapping[str, Any]) -> None:
     contents = {
-        "file": path.name,
+        "file": result.path.name,
         "source": str(source.path),
-        "image_size": size,
-        "count": len(names),
-        "seconds": round(seconds, 1),
-        "left_out": [{"name": printable(name), "reason": reason} for name, reason in left_out.items()],
-        "suspicious": [{"name": printable(name), "reason": reason} for name, reason in suspicious.items()],
-        "names": names,
+        "image_size": source.image_size,
+        "count": len(result.names),
+        "seconds": round(result.seconds, 1),
+        "left_out": [{"name": printable(name), "reason": reason} for name, reason in result.left_out.items()],
+        "suspicious": [{"name": printable(name), "reason": reason} for name, reason in result.suspicious.items()],
+        "names": result.names,
     }
-    write_json(manifest, contents)
-    return Packed(path, manifest, names, left_out, suspicious, seconds)
+    write_json(result.manifest, {**contents, **extra})
 
 
-def _in_order(source: PngFolder | RecordFile, workers: int) -> Iterator[tuple[str, np.ndarray | BadImage]]:
+def _in_order(source: Source, workers: int) -> Iterator[tuple[str, np.ndarray | BadImage]]:
     """Yields the name and crop (or BadImage) of every image, with a bounded number of crops in memory."""
 
     def read(index: int) -> np.ndarray | BadImage:
@@ -219,7 +253,7 @@ def report(result: Packed) -> None:
             print(f"{what} {len(images) - REPORTED} more, see {result.manifest}", file=sys.stderr)
 
 
-def verify(reader: RecordReader) -> list[int]:
+def verify(reader: Records) -> list[int]:
     """Finds the indices of damaged records; shows a progress bar."""
     return reader.verify(lambda steps: tqdm(steps, "verify", unit="record", dynamic_ncols=True))
 

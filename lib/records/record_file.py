@@ -20,7 +20,7 @@ import math
 import os
 import struct
 import zlib
-from collections.abc import Callable, Iterable
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -28,19 +28,19 @@ import numpy as np
 
 from lib.errors import UserError
 from lib.records.checks import checked_header, checked_names
+from lib.records.records import Records
 
 MAGIC = b"FACERGB\n"
 VERSION = 1
 PREAMBLE = struct.Struct("<8s3I")
 
 
-class RecordReader:
+class RecordReader(Records):
     """Random access to a file written by RecordWriter, or to the original program's float32 file.
 
     Attributes:
-      shape: shape of a record.
-      names: one per record.
-      metadata: as passed to the writer; empty for the original's file.
+      legacy: the file is the original program's.
+      checksums: CRC-32 of each record, uint32; empty if `legacy`.
     """
 
     def __init__(self, path: str | os.PathLike, image_size: int | None = None):
@@ -90,7 +90,7 @@ class RecordReader:
             raise UserError(f"{self.path}: {count} records of {list(self.shape)} must fill it, got {size:,} bytes")
         if any(stream.read(header["offset"] - stream.tell())):
             raise UserError(f"{self.path}: zeros must follow the header, got damage (make it again)")
-        self.metadata: dict[str, Any] = header["metadata"]
+        self.metadata = header["metadata"]
         if image_size is not None and self.shape[:2] != (image_size, image_size):
             raise UserError(
                 f"{self.path}: images must be {image_size} px, got {self.shape[1]} x {self.shape[0]} "
@@ -100,7 +100,7 @@ class RecordReader:
         index = stream.read(header["index_length"])
         if zlib.crc32(index) != header["index_crc32"]:
             raise UserError(f"{self.path}: index must match its checksum, got damage (make it again)")
-        self._checksums = np.frombuffer(index, "<u4", count)
+        self.checksums = np.frombuffer(index, "<u4", count)
         self.names = checked_names(index[4 * count :], count, self.path)
         self._records = self._map(np.uint8, header["offset"], count)
 
@@ -119,9 +119,9 @@ class RecordReader:
             )
         count = size // record
         self.names = [f"{i:06d}" for i in range(count)]
-        self._checksums = np.empty(0, "<u4")
+        self.checksums = np.empty(0, "<u4")
         self._records = self._map("<f4", 0, count)
-        if not self._intact(0):
+        if not self.intact(0):
             raise UserError(
                 f"{self.path}: must begin with {MAGIC!r} or be float32 RGB in [-1, 1] with alpha in [0, 1], "
                 f"got {start[:8]!r} and other values (a foreign file, or another image size)"
@@ -132,19 +132,13 @@ class RecordReader:
             return np.empty((0, *self.shape), dtype)
         return np.memmap(self.path, dtype, mode="r", offset=offset, shape=(count, *self.shape))
 
-    def __len__(self) -> int:
-        return len(self._records)
-
     @functools.cached_property
     def fingerprint(self) -> str:
         """Hexadecimal digest of names and contents; only a sample of the original's huge file, which has no index."""
-        digest = hashlib.sha256(json.dumps([self.names, self.shape]).encode())
-        if self.legacy:
-            for index in np.linspace(0, len(self) - 1, 64).astype(int):
-                digest.update(self._records[index].tobytes())
-        else:
-            digest.update(self._checksums.tobytes())
-        return digest.hexdigest()[:16]
+        if not self.legacy:
+            return fingerprint_of(self.names, self.shape, self.checksums.tobytes())
+        sample = np.linspace(0, len(self) - 1, 64).astype(int)
+        return fingerprint_of(self.names, self.shape, b"".join(self._records[index].tobytes() for index in sample))
 
     def __getitem__(self, index: int) -> np.ndarray:
         """Record `index` as a new uint8 array of `shape`.
@@ -152,55 +146,34 @@ class RecordReader:
         Raises:
           UserError: the record does not match its checksum.
         """
-        if not -len(self) <= index < len(self):
-            raise IndexError(f"index must be in [0, {len(self)}), got {index}")
-        index %= len(self)
+        index = self._position(index)
         if self.legacy:
             return self._from_float(self._records[index])
         record = np.array(self._records[index])
-        if zlib.crc32(record.data) != self._checksums[index]:
+        if zlib.crc32(record.data) != self.checksums[index]:
             raise UserError(
                 f"{self.path}: record {index} ('{self.names[index]}') must match its checksum, got damage "
                 "(make the file again)"
             )
         return record
 
-    def batch(self, indices: Iterable[int]) -> np.ndarray:
-        """Several records, [B, *shape] uint8, in the order of `indices`."""
-        return np.stack([self[int(i)] for i in indices])
-
-    def indices(self, names: Iterable[str]) -> list[int]:
-        """Indices of the named records, in the order of `names`.
-
-        Raises:
-          UserError: a name is not in the file.
-        """
-        places = {name: i for i, name in enumerate(self.names)}
-        names = list(names)
-        if missing := [name for name in names if name not in places]:
-            raise UserError(
-                f"{self.path}: must hold every name of the split, got none of '{missing[0]}' "
-                f"({len(missing)} missing; python create_bin.py writes both)"
-            )
-        return [places[name] for name in names]
-
-    def verify(self, progress: Callable[[Iterable[int]], Iterable[int]] = iter) -> list[int]:
-        """Re-reads all records; returns the indices of damaged ones (in the original's file: values out of range).
-
-        Args:
-          progress: wrapper of the loop, e.g. tqdm.
-        """
-        return [i for i in progress(range(len(self))) if not self._intact(i)]
-
-    def _intact(self, index: int) -> bool:
+    def intact(self, index: int) -> bool:
+        """True if a record matches its checksum (in the original's file: if its values are in range)."""
         record = self._records[index]
         if self.legacy:
             rgb, alpha = record[..., :3], record[..., 3]
             # The comparisons are also false for NaN.
             return bool((np.abs(rgb) <= 1.001).all() and ((alpha >= -0.001) & (alpha <= 1.001)).all())
-        return zlib.crc32(np.ascontiguousarray(record).data) == self._checksums[index]
+        return zlib.crc32(np.ascontiguousarray(record).data) == self.checksums[index]
 
     @staticmethod
     def _from_float(record: np.ndarray) -> np.ndarray:
         scaled = np.concatenate([(record[..., :3] + 1.0) * 127.5, record[..., 3:] * 255.0], axis=-1)
         return np.clip(np.rint(scaled), 0, 255).astype(np.uint8)
+
+
+def fingerprint_of(names: Sequence[str], shape: Sequence[int], contents: bytes) -> str:
+    """Fingerprint of records, given their names, shape and checksums."""
+    digest = hashlib.sha256(json.dumps([names, shape]).encode())
+    digest.update(contents)
+    return digest.hexdigest()[:16]

@@ -36,8 +36,9 @@ from lib.errors import UserError
 from lib.files.atomic import atomic_path
 from lib.files.json_files import write_json
 from lib.files.own_files import check_replaceable, contains, has_keys, is_png
-from lib.records.record_file import RecordReader
+from lib.records.record_index import open_records
 from lib.records.record_writer import manifest_path
+from lib.records.records import Records
 from lib.records.splits import load_split
 from model.evaluation.fresh_photos import check_seed, fresh_photos, measure_detector, measure_identity
 from model.evaluation.images import FILES as IMAGE_FILES
@@ -82,7 +83,7 @@ def evaluate(config: schema.Config, output: Path) -> dict:
     seed_everything(config.train.seed)
     check_seed(config)
     photos_before, seconds = _photos(config), _seconds(config)  # damaged files fail early
-    records = RecordReader(config.records_path, config.data.image_size)
+    records = open_records(config.records_path, config.data.image_size)
     indices = _held_out(config, records)
     pipeline = load_pipeline(config)
     restore_texture_network(pipeline)
@@ -114,7 +115,7 @@ def evaluate(config: schema.Config, output: Path) -> dict:
     return metrics
 
 
-def _held_out(config: schema.Config, records: RecordReader) -> list[int]:
+def _held_out(config: schema.Config, records: Records) -> list[int]:
     """Records of the split to measure, at most evaluate.faces of them.
 
     Raises:
@@ -129,7 +130,7 @@ def _held_out(config: schema.Config, records: RecordReader) -> list[int]:
 def _measure_faces(
     measure: TextureMeasure,
     images: ImageEvaluation,
-    records: RecordReader,
+    records: Records,
     encoded: EncodedFaces,
     indices: Sequence[int],
     truth: Mapping[str, np.ndarray] | None,

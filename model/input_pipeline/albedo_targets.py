@@ -13,14 +13,14 @@ import tensorflow as tf
 from tqdm import tqdm
 
 from lib.mesh_renderer.fragments import interpolate, rasterize
-from lib.records.record_file import RecordReader
+from lib.records.records import Records
 from model.face_gcn import FaceGCN
 from model.projection import zbuffer_projection
 
 
 def albedo_targets(
     face_gcn: FaceGCN,
-    records: RecordReader,
+    records: Records,
     indices: Sequence[int],
     predicted: np.ndarray,
     truth: Mapping[str, np.ndarray],

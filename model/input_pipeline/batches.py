@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 import tensorflow as tf
 
-from lib.records.record_file import RecordReader
+from lib.records.records import Records
 from model.networks.encoding import EncodedFaces
 
 
@@ -31,7 +31,7 @@ def shuffled(indices: Sequence[int], seed: int, epoch: int, repetition: int = 0)
 
 
 def batches(
-    records: RecordReader,
+    records: Records,
     encoded: EncodedFaces,
     order: Sequence[int],
     batch_size: int,

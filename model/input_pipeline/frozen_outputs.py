@@ -12,7 +12,7 @@ import numpy as np
 from tqdm import tqdm
 
 from lib.files.numpy_files import DamagedFile, read_npz, report_remade, write_npz
-from lib.records.record_file import RecordReader
+from lib.records.records import Records
 from model.networks.encoding import EncodedFaces
 
 # Arrays of a cache file. Files of earlier versions hold other arrays and are rewritten.
@@ -20,7 +20,7 @@ _ARRAYS = tuple(field.name for field in dataclasses.fields(EncodedFaces))
 
 
 def encode_records(
-    records: RecordReader,
+    records: Records,
     encode: Callable[[np.ndarray], EncodedFaces],
     cache_folder: Path,
     key: str,
@@ -80,7 +80,7 @@ def _kept(path: Path, count: int) -> dict[str, np.ndarray] | None:
 
 
 def _encode(
-    records: RecordReader, indices: range, encode: Callable[[np.ndarray], EncodedFaces], batch_size: int, bar: tqdm
+    records: Records, indices: range, encode: Callable[[np.ndarray], EncodedFaces], batch_size: int, bar: tqdm
 ) -> dict[str, np.ndarray]:
     found: list[EncodedFaces] = []
     for start in range(indices.start, indices.stop, batch_size):

@@ -7,11 +7,11 @@ import numpy as np
 from configs import schema
 from lib.errors import UserError
 from lib.records.packing import read_crop
-from lib.records.record_file import RecordReader
+from lib.records.records import Records
 from lib.synthetic.dataset import TRUTH, load_truth
 
 
-def record_truth(config: schema.Config, records: RecordReader, fingerprint: str) -> dict[str, np.ndarray] | None:
+def record_truth(config: schema.Config, records: Records, fingerprint: str) -> dict[str, np.ndarray] | None:
     """Ground truth of every record, in the order of the records; None if they are not synthetic crops.
 
     Args:
@@ -43,6 +43,6 @@ def record_truth(config: schema.Config, records: RecordReader, fingerprint: str)
     return {name: truth[name][kept] for name in ("coefficients", "true_albedo")}
 
 
-def _same_crop(records: RecordReader, index: int, path: Path) -> bool:
+def _same_crop(records: Records, index: int, path: Path) -> bool:
     """Compares pixels, because other crops can have the same file names."""
     return path.is_file() and np.array_equal(records.batch([index])[0], read_crop(path, records.shape[0]))

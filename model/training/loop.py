@@ -10,7 +10,8 @@ from tqdm import tqdm
 from configs import schema
 from lib.errors import UserError
 from lib.files.locks import sole_user
-from lib.records.record_file import RecordReader
+from lib.records.record_index import open_records
+from lib.records.records import Records
 from lib.records.splits import load_split, split_hash
 from lib.runtime.interruption import DeferredStop, advised
 from lib.runtime.prefetch import prefetch
@@ -53,7 +54,7 @@ def train(config: schema.Config, run_dir: Path, encoded: EncodedFaces | None = N
     """
     started = time.monotonic()
     seed_everything(config.train.seed)
-    records = RecordReader(config.records_path, config.data.image_size)
+    records = open_records(config.records_path, config.data.image_size)
     split = load_split(config.params_dir, records.names)
     training, held_out = records.indices(split["train"]), records.indices(split["val"])
     plan = TrainingPlan(config, training, str(records.path))
@@ -119,7 +120,7 @@ def _run_updates(
 
 
 def _crop_reader(
-    pipeline: Pipeline, records: RecordReader, used: list[int], encoded: EncodedFaces | None
+    pipeline: Pipeline, records: Records, used: list[int], encoded: EncodedFaces | None
 ) -> Callable[..., Iterator[CropBatch]]:
     """Creates a function that yields `batches` of the records, with frozen outputs and true albedos where known.
 

@@ -1,0 +1,105 @@
+"""Division of a job over files into shards that any scheduler runs as independent processes, and their completeness.
+
+A process does one shard and, once it is done, renames its result into place under the shard's name. So a result that
+exists is whole, and a shard may be run again at any time. Merging demands all of them, made by one recipe.
+"""
+
+import dataclasses
+import hashlib
+import json
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, TypeVar
+
+from lib.errors import UserError
+
+FOLDER = ".shards"  # in an output folder; photos are never read from hidden folders
+MOST = 100_000  # shards
+_LISTED = 10  # missing shards that a message names
+_NAME = re.compile(r"(\d{5})-of-(\d{5,6})")
+
+Item = TypeVar("Item")
+
+
+@dataclasses.dataclass(frozen=True)
+class Shard:
+    """Part `index` of `count`, counted from 0 like SLURM's array tasks and Kubernetes' completion index."""
+
+    index: int
+    count: int
+
+    @classmethod
+    def parse(cls, text: str) -> "Shard":
+        """Reads `I/N`.
+
+        Raises:
+          UserError: the text has another form, or I is not below N.
+        """
+        numbers = re.fullmatch(r"(\d{1,6})/(\d{1,6})", text, re.ASCII)
+        index, count = map(int, numbers.groups()) if numbers else (0, 0)
+        if not 0 <= index < count <= MOST:
+            raise UserError(f"--shard must be I/N with 0 <= I < N <= {MOST:,}, e.g. 0/4, got '{text}'")
+        return cls(index, count)
+
+    @property
+    def name(self) -> str:
+        """Name of the shard's result without suffix; names sort like the shards."""
+        return f"{self.index:05d}-of-{self.count:05d}"
+
+    def part(self, items: Sequence[Item]) -> Sequence[Item]:
+        """This shard's consecutive items. All parts in sequence are `items`; their sizes differ by one at most."""
+        return items[len(items) * self.index // self.count : len(items) * (self.index + 1) // self.count]
+
+
+def finished(folder: Path, suffix: str) -> list[Path]:
+    """The results `<shard name><suffix>` of all shards in `folder`, in order.
+
+    Raises:
+      UserError: there are none, some are missing, or they belong to divisions into different numbers of shards.
+    """
+    names = [path.name.removesuffix(suffix) for path in folder.glob(f"*{suffix}")] if folder.is_dir() else []
+    found = {Shard(*map(int, match.groups())) for match in map(_NAME.fullmatch, names) if match}
+    counts = sorted({shard.count for shard in found})
+    if not counts:
+        raise UserError(
+            f"{folder}: must hold finished shards to merge, got none (run the command with --shard 0/N, ...)"
+        )
+    if len(counts) > 1:
+        raise UserError(
+            f"{folder}: must hold the shards of one division, got some of {' and of '.join(map(str, counts))} "
+            "(delete those of the other divisions)"
+        )
+    (count,) = counts
+    wanted = [Shard(index, count) for index in range(count)]
+    if missing := [shard.index for shard in wanted if shard not in found]:
+        listed = ", ".join(map(str, missing[:_LISTED])) + (", ..." if len(missing) > _LISTED else "")
+        raise UserError(
+            f"{folder}: must hold all {count} shards, got {len(found)}; missing: {listed} "
+            f"(run the command with --shard {missing[0]}/{count})"
+        )
+    return [folder / f"{shard.name}{suffix}" for shard in wanted]
+
+
+def check_same_recipe(recipes: Mapping[Path, Mapping[str, Any]]) -> Mapping[str, Any]:
+    """The recipe that all shards share.
+
+    Args:
+      recipes: result of a shard -> whatever determines the results of all: options, weights, `names_digest`.
+
+    Raises:
+      UserError: two shards differ; names them and what differs.
+    """
+    (first, recipe), *others = recipes.items()
+    for path, other in others:
+        if differing := sorted(key for key in recipe.keys() | other.keys() if recipe.get(key) != other.get(key)):
+            raise UserError(
+                f"{path}: must be made like {first.name}, got another {', '.join(differing)} "
+                "(run the older of the two shards again)"
+            )
+    return recipe
+
+
+def names_digest(names: Iterable[str]) -> str:
+    """Hash of the files that are divided; a shard of another list of files would repeat or miss some."""
+    return hashlib.sha256(json.dumps(list(names)).encode()).hexdigest()[:16]

@@ -1,0 +1,124 @@
+"""create_bin.py --shard, --merge and --index: the bytes of one process, or the same records without a copy."""
+
+import json
+
+import numpy as np
+import pytest
+from PIL import Image
+
+import create_bin
+from lib.errors import UserError
+from lib.records.record_file import RecordReader
+from lib.records.record_index import open_records
+from lib.records.splits import load_split
+from tests.programs.test_create_bin import SIZE, crop, folder_of_crops, run
+from tests.support.one_line import one_line
+
+COUNT = 3
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """Eleven crops: one grey, one without alpha, and a repeated one in another shard than the first."""
+    folder = folder_of_crops(tmp_path / "crops", 11)
+    Image.new("RGB", (SIZE, SIZE)).save(folder / "004.png")
+    Image.fromarray(crop(0)).save(folder / "009.png")
+    (folder / "010\x07.png").write_bytes((folder / "001.png").read_bytes())
+    return folder
+
+
+def pack_all(root, folder, *arguments):
+    for index in range(COUNT):
+        assert run(root, "--input", str(folder), "--shard", f"{index}/{COUNT}", *arguments) == 0
+
+
+def without_seconds(path) -> dict:
+    return {key: value for key, value in json.loads(path.read_text()).items() if key != "seconds"}
+
+
+def test_merged_shards_are_the_file_of_one_process(folder, tmp_path, capsys):
+    one, many = tmp_path / "one", tmp_path / "many"
+    assert run(one, "--input", str(folder)) == 0
+    pack_all(many, folder)
+    assert run(many, "--input", str(folder), "--shard", f"1/{COUNT}") == 0, "again, as a scheduler may"
+    assert run(many, "--merge") == 0
+    assert (one / "data" / "face.bin").read_bytes() == (many / "data" / "face.bin").read_bytes()
+    manifests = [without_seconds(root / "data" / "face.manifest.json") for root in (one, many)]
+    assert manifests[0] == manifests[1]
+    assert len(manifests[0]["left_out"]) == 2
+    assert {"name": "009.png", "reason": "the same pixels as 000.png"} in manifests[0]["suspicious"]
+    for name in ("image_train.txt", "image_val.txt", "image_test.txt", "split.json"):
+        assert len({(root / "data" / "params" / "face" / name).read_bytes() for root in (one, many)}) == 1
+
+
+def test_an_index_reads_the_shards_as_one_file(folder, tmp_path, capsys):
+    pack_all(tmp_path, folder)
+    assert run(tmp_path, "--index") == 0
+    index = tmp_path / "data" / "face.shards" / "index.json"
+    assert f"data.records={index}" in capsys.readouterr().out
+    found = open_records(index, SIZE)
+    load_split(tmp_path / "data" / "params" / "face", found.names)
+    assert run(tmp_path, "--merge") == 0
+    merged = RecordReader(tmp_path / "data" / "face.bin")
+    assert (found.names, found.shape, found.fingerprint) == (merged.names, merged.shape, merged.fingerprint)
+    order = [9, 0, 4, -1, 3, 3]
+    np.testing.assert_array_equal(found.batch(order), merged.batch(order))
+    assert found.verify() == []
+    assert run(tmp_path, "--verify", str(index)) == 0
+
+    # One byte of a pixel of the second shard, and then that shard packed anew from other crops.
+    shard = tmp_path / "data" / "face.shards" / f"00001-of-0000{COUNT}.bin"
+    content = bytearray(shard.read_bytes())
+    content[5000] ^= 1
+    shard.write_bytes(content)
+    assert run(tmp_path, "--verify", str(index)) == 1
+    Image.fromarray(crop(77)).save(folder / "005.png")
+    assert run(tmp_path, "--input", str(folder), "--shard", f"1/{COUNT}") == 0
+    with pytest.raises(UserError, match=r"00001-of-00003\.bin: must be the file that index\.json names"):
+        open_records(index, SIZE)
+
+
+def test_what_is_missing_or_mixed_is_refused(folder, tmp_path, capsys):
+    root = ["--root_dir", tmp_path, "--img_size", SIZE]
+    for index in (0, 2):
+        assert run(tmp_path, "--input", str(folder), "--shard", f"{index}/{COUNT}") == 0
+    capsys.readouterr()
+    for join in ("--merge", "--index"):
+        assert "must hold all 3 shards, got 2; missing: 1" in one_line(create_bin.main, [*root, join], capsys)
+    Image.fromarray(crop(5)).save(folder / "new.png")
+    assert run(tmp_path, "--input", str(folder), "--shard", f"1/{COUNT}") == 0
+    capsys.readouterr()
+    line = one_line(create_bin.main, [*root, "--merge"], capsys)
+    assert "00001-of-00003.manifest.json: must be made like 00000-of-00003.manifest.json, got another list of" in line
+    assert not (tmp_path / "data" / "face.bin").exists()
+
+
+def test_a_shard_without_good_crops_is_a_shard(tmp_path, capsys):
+    folder = folder_of_crops(tmp_path / "crops", 2)
+    (folder / "000.png").write_bytes(b"no picture")
+    pack_all(tmp_path, folder)
+    assert run(tmp_path, "--merge") == 0
+    assert RecordReader(tmp_path / "data" / "face.bin").names == ["001.png"]
+    assert run(tmp_path, "--index") == 0
+    assert open_records(tmp_path / "data" / "face.shards" / "index.json", SIZE).names == ["001.png"]
+
+
+@pytest.mark.parametrize(
+    "content", ["{}", "[]", '{"format": "record-index-1", "shards": []}', '{"format": "record-index-1", "shards": [1]}']
+)
+def test_a_damaged_index_is_named(tmp_path, content):
+    (tmp_path / "index.json").write_text(content)
+    with pytest.raises(UserError, match=r"index\.json: must be an index in the form record-index-1"):
+        open_records(tmp_path / "index.json")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--shard", "0/2"], "--shard must come with --input and a folder"),
+        (["--merge", "--input", "x"], "--merge and --index must come without --input"),
+        (["--merge", "--index"], "not allowed with argument"),
+    ],
+)
+def test_a_command_that_makes_no_sense_is_one_line(tmp_path, capsys, arguments, message):
+    assert message in one_line(create_bin.main, ["--root_dir", tmp_path, *arguments], capsys)
