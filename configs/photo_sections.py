@@ -52,12 +52,13 @@ class Export(Section):
 
     formats: tuple[str, ...] = option(
         "obj: textured, with .mtl and PNG textures; glb: textured, relit or as in the photo; ply: vertex colours; "
-        "neutral: the shape without expression; rig: a .glb with ARKit's morph targets; none: no mesh",
-        choices=("obj", "glb", "ply", "neutral", "rig"),
+        "neutral: the shape without expression; rig: a .glb with ARKit's morph targets; usdz: for Apple's viewers, "
+        "and with rig also a rig; none: no mesh",
+        choices=("obj", "glb", "ply", "neutral", "rig", "usdz"),
     )
-    unit: str = option("unit of .obj and .ply files; .glb is always in metres", choices=("mm", "dm", "m"))
+    unit: str = option("unit of .obj and .ply files; .glb and .usdz are always in metres", choices=("mm", "dm", "m"))
     texture_size: int = option("side of the textures [px]", low=256, high=4096)
-    normal_map: bool = option("add a normal map derived from the photo's fine shading to .obj and .glb files")
+    normal_map: bool = option("add a normal map derived from the photo's fine shading to textured meshes")
 
 
 @dataclasses.dataclass(frozen=True)

@@ -1,5 +1,6 @@
 """Rigs of reconstructed faces: the neutral person with morph targets, textured, with eyes that turn."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -12,11 +13,13 @@ from lib.geometry.rotation import rotation_matrix
 from lib.mesh_export.gltf import Material
 from lib.mesh_export.rig import RigMotion, RigPart, write_rig
 from lib.mesh_export.rig_parts import TEETH, HeadPart, ball_centre, head_parts
+from lib.mesh_export.usdz import write_usdz
 from lib.mesh_export.uv_chart import ChartRaster, UvChart, tangents
 from model.morphable_model import MorphableModel
 
 # Growth of the area around a vertex from which the photo's colours begin to give way, and where they are gone.
 LEAST_STRETCH, FULL_STRETCH = 3.0, 6.0
+WRITERS = {".glb": write_rig, ".usdz": write_usdz}
 
 
 class RigWriter:
@@ -40,7 +43,7 @@ class RigWriter:
 
     def __call__(
         self,
-        path: Path,
+        paths: Sequence[Path],
         identity: np.ndarray,
         expression: np.ndarray,
         material: Material,
@@ -49,7 +52,7 @@ class RigWriter:
         """Writes the rig of a person.
 
         Args:
-          path: the .glb file.
+          paths: the files, .glb and .usdz.
           identity: [Ki] coefficients.
           expression: [Ke] coefficients, with which the file opens.
           material: textures on the chart.
@@ -61,7 +64,9 @@ class RigWriter:
         turned = np.stack([self.morphable.normals(neutral + move)[0].numpy() for move in self.moves])
         frames = None if material.normals is None else tangents(self.chart, vertices, normals)
         parts = [self._part(part, vertices, normals, turned, frames) for part in self.parts]
-        write_rig(path, parts, self.blend_shapes.names, self.blend_shapes.weights(expression), material, motion)
+        weights = self.blend_shapes.weights(expression)
+        for path in paths:
+            WRITERS[path.suffix](path, parts, self.blend_shapes.names, weights, material, motion)
 
     def texture(
         self, albedo: np.ndarray, raster: ChartRaster, own: np.ndarray, identity: np.ndarray, expression: np.ndarray

@@ -4,7 +4,7 @@ No library among the requirements writes morph targets: trimesh reads the base m
 """
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -95,17 +95,21 @@ def write_rig(
     file.write(path, {**content, **add_material(file, material)})
 
 
+def morph_targets(part: RigPart) -> Iterator[tuple[int, np.ndarray, np.ndarray]]:
+    """Number, displacements [M, 3] in metres and changes of unit normals [M, 3] of the targets that move a part."""
+    rest = unit_normals(part.normals)
+    for number, (move, normals) in enumerate(zip(part.moves, part.moved_normals, strict=True)):
+        move = _without_noise(np.asarray(move, np.float32) * np.float32(METRES_PER_DECIMETRE), STILL)
+        if move.any():
+            yield number, move, _without_noise(unit_normals(normals) - rest, SAME_NORMAL)
+
+
 def _mesh(file: GlbFile, part: RigPart, names: Sequence[str], weights: np.ndarray) -> dict[str, Any]:
     """Adds a part to the file and returns its mesh."""
     vertices = part.vertices if part.pivot is None else part.vertices - part.pivot
     primitive = add_primitive(file, vertices, part.triangles, part.normals, part.uv, part.tangents)
-    rest = unit_normals(part.normals)
     targets, kept = [], []
-    for number, (move, normals) in enumerate(zip(part.moves, part.moved_normals, strict=True)):
-        move = _without_noise(np.asarray(move, np.float32) * np.float32(METRES_PER_DECIMETRE), STILL)
-        if not move.any():
-            continue
-        turn = _without_noise(unit_normals(normals) - rest, SAME_NORMAL)
+    for number, move, turn in morph_targets(part):
         targets.append({"POSITION": file.sparse(move, bounds=True), "NORMAL": file.sparse(turn)})
         kept.append(number)
     mesh: dict[str, Any] = {"name": part.name, "primitives": [primitive]}

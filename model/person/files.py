@@ -18,7 +18,7 @@ from lib.mesh_export.mesh_io import write_mesh
 from model.metrics.images import masked_psnr
 from model.person.merge import MergedSkin, SkinView, merge
 from model.reconstruction import files as reconstruction_files
-from model.reconstruction.export import Exporter, FaceTextures, png_bytes, texture_bytes
+from model.reconstruction.export import Exporter, FaceTextures, png_bytes, rig_files, texture_bytes
 from model.reconstruction.face_reconstructor import FaceReconstructor
 from model.reconstruction.new_views import NEW_VIEWS
 from model.reconstruction.photo_result import PhotoResult
@@ -60,7 +60,8 @@ def write_person(
     """Merges the photos of one person and writes the result.
 
     Depending on the export formats, the meshes are mesh.obj with mesh_albedo.png and mesh_normals.png, mesh.glb,
-    rig.glb, and mesh.ply with vertex colours. They have no pose and no expression, and the photos' merged textures.
+    rig.glb, mesh.usdz, rig.usdz, and mesh.ply with vertex colours. They have no pose and no expression, and the photos'
+    merged textures.
     Further files: coefficients.json, metrics.json and sheet.png.
 
     Args:
@@ -113,12 +114,15 @@ def write_meshes(folder: Path, export: Exporter, shared: Coefficients, skin: Mer
     images = {name: png_bytes(pixels) for name, pixels in textures.items()}
     if "obj" in export.formats:
         export.write_obj(folder, vertices, normals, images)
+    material = gltf.Material(images["albedo"], images.get("normals"))
+    if "usdz" in export.formats:
+        export.write_usdz(folder / "mesh.usdz", vertices, normals, material)
     if "glb" in export.formats:
-        material = gltf.Material(images["albedo"], images.get("normals"))
         export.write_glb(folder / "mesh.glb", vertices, normals, material)
     if "rig" in export.formats:
         still = np.zeros(morphable.layout.expression, np.float32)
-        export.rig(folder / "rig.glb", shared.identity, still, rig_material(export, textures, shared))
+        paths = rig_files(folder, export.formats)
+        export.rig(paths, shared.identity, still, rig_material(export, textures, shared))
 
 
 def skin_textures(export: Exporter, vertices: np.ndarray, skin: MergedSkin) -> dict[str, np.ndarray]:

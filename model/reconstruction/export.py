@@ -16,8 +16,9 @@ from lib.face_image.region import PhotoRegion
 from lib.face_model_files.arkit import BlendShapes
 from lib.files.atomic import atomic_path
 from lib.geometry.camera import Camera
-from lib.mesh_export import gltf, normal_map, texture_baking, uv_chart
+from lib.mesh_export import gltf, normal_map, texture_baking, usdz, uv_chart
 from lib.mesh_export.mesh_io import write_mesh
+from lib.mesh_export.rig import RigPart
 from lib.mesh_export.texture_fill import SkinChart
 from lib.mesh_export.textured_obj import write_textured_obj
 from lib.mesh_renderer.fragments import triangle_ids_and_depth
@@ -39,7 +40,7 @@ UNITS = {"mm": 100.0, "dm": 1.0, "m": 0.1}
 # Texture -> its file, in the folder of mesh.obj.
 TEXTURES = {"albedo": "mesh_albedo.png", "lit": "mesh_lit.png", "normals": "mesh_normals.png"}
 # Formats with textures.
-TEXTURED = frozenset({"obj", "glb", "rig"})
+TEXTURED = frozenset({"obj", "glb", "rig", "usdz"})
 # Format -> the files it may write.
 FILES = {
     "obj": ("mesh.obj", "mesh.mtl", *TEXTURES.values()),
@@ -47,6 +48,7 @@ FILES = {
     "ply": ("mesh.ply",),
     "neutral": ("neutral.obj",),
     "rig": ("rig.glb",),
+    "usdz": ("mesh.usdz", "rig.usdz"),
 }
 
 
@@ -163,6 +165,7 @@ class Exporter:
           mesh_vertex_colors.glb, mesh.ply: the network's albedo as vertex colours.
           neutral.obj: the shape without expression, without colours.
           rig.glb: the shape without expression, with morph targets whose weights give the photo's expression.
+          mesh.usdz, rig.usdz: as mesh.glb and rig.glb; the latter if the formats include rigs, too.
 
         Files of other formats are removed, because they would show an earlier result.
 
@@ -191,18 +194,20 @@ class Exporter:
             vertices, normals = shape[0].numpy(), self.morphable.normals(shape)[0].numpy()
             if "obj" in formats:
                 self.write_obj(folder, vertices, normals, images)
+            relit = gltf.Material(images["albedo"], images.get("normals"))
             if "glb" in formats:
-                relit = gltf.Material(images["albedo"], images.get("normals"))
                 self.write_glb(folder / "mesh.glb", vertices, normals, relit)
                 unlit = gltf.Material(images["lit"], unlit=True)
                 self.write_glb(folder / "mesh_lit.glb", vertices, normals, unlit)
                 colours = folder / "mesh_vertex_colors.glb"
                 gltf.write_glb(colours, vertices, triangles, normals, gltf.Material(), colours=albedo)
+            if "usdz" in formats:
+                self.write_usdz(folder / "mesh.usdz", vertices, normals, relit)
             if "rig" in formats:
                 fitted = self.morphable.layout.split(result.coefficients)
                 face, own = (fitted.identity, fitted.expression), face_gcn.coarse.face.albedo[0].numpy()
                 texture = self.rig.texture(textures.albedo, self.raster, own, *face)
-                self.rig(folder / "rig.glb", *face, gltf.Material(png_bytes(texture), images.get("normals")))
+                self.rig(rig_files(folder, formats), *face, gltf.Material(png_bytes(texture), images.get("normals")))
         if "ply" in formats:
             write_mesh(folder / "mesh.ply", self.scale * shape[0].numpy(), triangles, albedo)
         if "neutral" in formats:
@@ -227,9 +232,17 @@ class Exporter:
         frame = None if material.normals is None else uv_chart.tangents(self.chart, vertices, normals)
         gltf.write_glb(path, *mesh, material, uv=self.chart.uv, tangents=frame)
 
+    def write_usdz(self, path: Path, vertices: np.ndarray, normals: np.ndarray, material: gltf.Material) -> None:
+        """Writes a textured mesh with vertices and normals [N, 3] for Apple's viewers and other readers of USD."""
+        cut, none = self.chart.vertex, np.zeros([0, len(self.chart.vertex), 3])
+        part = RigPart("face", vertices[cut], normals[cut], self.chart.triangles, self.chart.uv, none, none)
+        usdz.write_usdz(path, [part], (), np.zeros(0), material)
+
     def remove_earlier(self, folder: Path, formats: Sequence[str]) -> None:
         """Removes files of other formats from a folder of results."""
         unwanted = [name for form, names in FILES.items() if form not in formats for name in names]
+        if "rig" not in formats:
+            unwanted.append("rig.usdz")
         if not self.normal_map:
             unwanted.append(TEXTURES["normals"])
         for name in unwanted:
@@ -262,6 +275,11 @@ class Exporter:
         lengths = self.raster.interpolate(uv_chart.texel_lengths(self.chart, shape, self.raster.size))
         skin = self.raster.interpolate(self.morphable.face_model.skin_mask[:, None])[..., 0]
         return texture_bytes(normal_map.detail_normals(albedo, weight * skin, lengths))
+
+
+def rig_files(folder: Path, formats: Sequence[str]) -> list[Path]:
+    """The files of a rig in a folder of results, if the formats include rigs."""
+    return [folder / "rig.glb", folder / "rig.usdz"] if "usdz" in formats else [folder / "rig.glb"]
 
 
 def surface_view(

@@ -140,7 +140,7 @@ class PhotoResult:
 
         Args:
           folder: created if missing; an earlier result in it is replaced.
-          formats: any of "obj", "glb", "ply", "neutral", "rig"; by default those of the configuration's section
+          formats: any of "obj", "glb", "ply", "neutral", "rig", "usdz"; by default those of the configuration's section
             `export`.
 
         Returns:

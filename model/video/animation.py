@@ -1,5 +1,6 @@
 """Expressions of a video by ARKit's names: weights of every frame as a table, and an animated rig."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -39,12 +40,12 @@ def write_weights(
 
 
 def write_animated_rig(
-    path: Path, export: Exporter, skin: MergedSkin, coefficients: np.ndarray, frame_rate: float
+    paths: Sequence[Path], export: Exporter, skin: MergedSkin, coefficients: np.ndarray, frame_rate: float
 ) -> None:
     """Writes the rig of the person in a video, which moves and turns as the face does.
 
     Args:
-      path: the .glb file.
+      paths: the files, .glb and .usdz.
       export: the exporter of the frames.
       skin: the person's skin, with textures.
       coefficients: [T, K]; the identity is that of the first frame.
@@ -53,4 +54,4 @@ def write_animated_rig(
     first = export.morphable.layout.split(coefficients[0])
     neutral = export.morphable.shape(tf.constant(first.identity[None]), tf.zeros([1, len(first.expression)]))
     material = rig_material(export, skin_textures(export, neutral[0].numpy(), skin), first)
-    export.rig(path, first.identity, first.expression, material, export.rig.motion(coefficients, frame_rate))
+    export.rig(paths, first.identity, first.expression, material, export.rig.motion(coefficients, frame_rate))

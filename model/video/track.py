@@ -19,7 +19,7 @@ from lib.files.numpy_files import write_npz
 from model.person.files import PERSON_FOLDER, PersonRecord, write_person
 from model.photos.errors import failure_reason, photo_barrier
 from model.photos.reader import AlignedPhoto
-from model.reconstruction.export import Exporter
+from model.reconstruction.export import Exporter, rig_files
 from model.reconstruction.face_reconstructor import FaceReconstructor
 from model.video.animation import write_animated_rig, write_weights
 from model.video.face_track import Track, track_face
@@ -43,7 +43,7 @@ def reconstruct_video(config: schema.Config, source: Path, output: Path) -> dict
     """Reconstructs the face of a video.
 
     Writes overlay.mp4, coefficients.npz (arrays of `Track`), summary.json, the folder `person`, arkit.csv if the face
-    model has expressions that ARKit names, and an animated rig.glb if the export formats include rigs.
+    model has expressions that ARKit names, and an animated rig if the export formats include rigs.
 
     Args:
       config: the effective configuration.
@@ -76,7 +76,7 @@ def reconstruct_video(config: schema.Config, source: Path, output: Path) -> dict
     )
     skin = write_person(output / PERSON_FOLDER, reconstruct, export, records)
     if "rig" in export.formats:
-        write_animated_rig(output / "rig.glb", export, skin, track.coefficients, frames.frame_rate)
+        write_animated_rig(rig_files(output, export.formats), export, skin, track.coefficients, frames.frame_rate)
     drawn = _drawn(reconstruct, frames, track, skin.albedo)
     write_video(output / "overlay.mp4", drawn, frames.frame_rate)
     print(

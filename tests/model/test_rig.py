@@ -40,7 +40,7 @@ def path(morphable, tmp_path_factory):
         expression[model.expression_names.index(name)] = 2 * weight  # a coefficient of 1 is half of full strength
     identity = np.random.default_rng(0).normal(0, 0.5, morphable.layout.identity).astype(np.float32)
     path = tmp_path_factory.mktemp("rig") / "rig.glb"
-    write(path, identity, expression, Material(png))
+    write([path], identity, expression, Material(png))
     return path
 
 

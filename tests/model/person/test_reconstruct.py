@@ -3,6 +3,7 @@
 import csv
 import dataclasses
 import json
+import zipfile
 
 import numpy as np
 import pytest
@@ -172,7 +173,7 @@ def test_a_video_with_a_gap(tmp_path, loaded):
     frames = [portrait(2 * index) for index in range(6)]
     frames[3] = np.full_like(frames[3], 90)
     write_video(tmp_path / "in.mp4", frames, 25.0)
-    rigged = dataclasses.replace(loaded, export=dataclasses.replace(loaded.export, formats=("rig",)))
+    rigged = dataclasses.replace(loaded, export=dataclasses.replace(loaded.export, formats=("rig", "usdz")))
     video.reconstruct_video(rigged, tmp_path / "in.mp4", tmp_path / "out")
     summary = json.loads((tmp_path / "out/summary.json").read_text())
     assert summary["bridged"] == [3]
@@ -194,6 +195,9 @@ def test_a_video_with_a_gap(tmp_path, loaded):
     np.testing.assert_allclose(played, weights[:, 0], atol=1e-4)
     assert not np.any(still.mesh("face")["weights"])
     assert faults(tmp_path / "out/rig.glb", tmp_path / "out/person/rig.glb") == [[], []]
+    assert {path.name for path in (tmp_path / "out").rglob("*.usdz")} == {"rig.usdz", "mesh.usdz"}
+    with zipfile.ZipFile(tmp_path / "out/rig.usdz") as archive:
+        assert b"blendShapeWeights.timeSamples = {0: " in archive.read("head.usda")
     drawn = list(FrameSource(tmp_path / "out/overlay.mp4", 1.0))
     assert len(drawn) == 6
     assert drawn[0].shape == frames[0].shape

@@ -32,7 +32,7 @@ from tests.support.helpers import read_mesh
 
 CROP, PHOTO = 112, 1024
 CAMERA, PHOTO_CAMERA = Camera((CROP, CROP)), Camera((PHOTO, PHOTO))
-ALL = ("obj", "glb", "ply", "neutral", "rig")
+ALL = ("obj", "glb", "ply", "neutral", "rig", "usdz")
 # Lines of fine print: their distance, and the part of the photo they cover (rows, columns).
 PERIOD, CHEEK = 8, (slice(570, 650), slice(350, 430))
 
@@ -193,6 +193,25 @@ def test_the_rig_opens_with_the_photos_expression_on_the_neutral_person(exported
     assert (inside == 1).any()
 
 
+def test_usdz_shows_the_face_of_the_glb_and_its_rig(exported, result):
+    Usd = pytest.importorskip("pxr.Usd", reason="needs usd-core of requirements-dev.txt")
+    shape = result.reconstruction.coarse.face.shape[0].numpy()[exported.exporter.chart.vertex]
+    static = Usd.Stage.Open(str(exported.folder / "mesh.usdz"))
+    face = static.GetPrimAtPath("/head/face")
+    np.testing.assert_allclose(10 * np.array(face.GetAttribute("points").Get()), shape, atol=1e-5)
+    assert not face.GetAttribute("skel:blendShapes").HasValue()
+    rig = Usd.Stage.Open(str(exported.folder / "rig.usdz"))
+    names = rig.GetPrimAtPath("/head/face").GetAttribute("skel:blendShapes").Get()
+    assert list(names) == Rig.read(exported.folder / "rig.glb").names("face")
+
+
+def test_a_usdz_rig_of_an_earlier_run_is_removed(exported, tmp_path):
+    for name in ("rig.glb", "mesh.usdz", "rig.usdz", "mine.usdz"):
+        (tmp_path / name).write_bytes(b"")
+    exported.exporter.remove_earlier(tmp_path, ("usdz",))
+    assert {path.name for path in tmp_path.iterdir()} == {"mesh.usdz", "mine.usdz"}
+
+
 def test_rigs_of_a_model_without_named_expressions_are_refused_at_once(morphable, tmp_path):
     nameless = MorphableModel(dataclasses.replace(morphable.face_model, expression_names=()))
     with pytest.raises(
@@ -318,7 +337,7 @@ def test_the_numbers_alone_draw_the_face_over_the_photo(tmp_path, morphable, res
 
 @pytest.mark.parametrize(("unit", "factor"), [("mm", 100), ("dm", 1), ("m", 0.1)])
 def test_obj_and_ply_are_in_the_unit_that_is_asked_for(tmp_path, exported, morphable, result, unit, factor):
-    export = Exporter(morphable, CAMERA, ALL[:-1], 256, False, exported.folder / "cache", unit)
+    export = Exporter(morphable, CAMERA, ALL[:-2], 256, False, exported.folder / "cache", unit)
     export(tmp_path, baked(export, result))
     shape = result.reconstruction.coarse.face.shape[0].numpy()
     for name in ("mesh.obj", "mesh.ply"):
