@@ -6,16 +6,80 @@ blur, because it cannot know how far each eyebrow or beard hair is displaced. Wi
 predicted position as target, it can keep all detail of the photo and only has to remove the light.
 """
 
+import hashlib
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 
 import numpy as np
 import tensorflow as tf
 from tqdm import tqdm
 
+from lib.files.numpy_files import DamagedFile, read_npz, report_remade, write_npz
 from lib.mesh_renderer.fragments import interpolate, rasterize
 from lib.records.records import Records
 from model.face_gcn import FaceGCN
 from model.projection import zbuffer_projection
+
+# Part of the cache's name; to be increased with every change of `seen_albedo` or of what it calls.
+METHOD = 1
+
+
+def cached_albedo_targets(
+    cache_folder: Path,
+    key: str,
+    face_gcn: FaceGCN,
+    records: RecordReader,
+    indices: Sequence[int],
+    predicted: np.ndarray,
+    truth: Mapping[str, np.ndarray],
+) -> np.ndarray:
+    """`albedo_targets`, kept in a file for the next start; a damaged file is reported and made again.
+
+    Args:
+      cache_folder: folder of the file. Its name contains a hash of everything that the targets depend on.
+      key: separates results that are equal only up to rounding.
+    """
+    rows = np.asarray(indices, np.int64)
+    path = Path(cache_folder) / f"albedo_targets-{_hash(key, face_gcn, records, rows, predicted, truth)}.npz"
+    seen = _kept(path, truth["true_albedo"][rows].shape)
+    if seen is None:
+        targets = albedo_targets(face_gcn, records, indices, predicted, truth)
+        write_npz(path, {"targets": targets[rows]})
+        return targets
+    targets = truth["true_albedo"].copy()
+    targets[rows] = seen
+    return targets
+
+
+def _hash(
+    key: str,
+    face_gcn: FaceGCN,
+    records: RecordReader,
+    rows: np.ndarray,
+    predicted: np.ndarray,
+    truth: Mapping[str, np.ndarray],
+) -> str:
+    parts = (METHOD, key, face_gcn.morphable.face_model.fingerprint, face_gcn.camera, records.fingerprint)
+    digest = hashlib.sha256(repr(parts).encode())
+    for array in (rows, predicted, truth["coefficients"], truth["true_albedo"]):
+        digest.update(f"{array.dtype} {array.shape}".encode())
+        digest.update(np.ascontiguousarray(array))
+    return digest.hexdigest()[:16]
+
+
+def _kept(path: Path, shape: tuple[int, ...]) -> np.ndarray | None:
+    """Targets in a cache file; None if it is missing, or damaged, which is reported."""
+    if not path.is_file():
+        return None
+    try:
+        targets = read_npz(path, ("targets",))["targets"]
+        if targets.shape != shape or targets.dtype != np.float16 or not np.isfinite(targets).all():
+            found = f"{targets.dtype} {list(targets.shape)}"
+            raise DamagedFile(f"targets must be finite float16 {list(shape)}, got {found}")
+    except DamagedFile as error:
+        report_remade(path, error)
+        return None
+    return targets
 
 
 def albedo_targets(

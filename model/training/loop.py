@@ -16,7 +16,7 @@ from lib.records.splits import load_split, split_hash
 from lib.runtime.interruption import DeferredStop, advised
 from lib.runtime.prefetch import prefetch
 from model.input_pipeline import batches as crop_batches
-from model.input_pipeline.albedo_targets import albedo_targets
+from model.input_pipeline.albedo_targets import cached_albedo_targets
 from model.input_pipeline.batches import CropBatch
 from model.input_pipeline.frozen_outputs import encode_records
 from model.input_pipeline.ground_truth import record_truth
@@ -131,14 +131,16 @@ def _crop_reader(
       encoded: outputs to use instead of those of the frozen networks.
     """
     config = pipeline.config
+    # Other runs' outputs may differ in the last bits.
+    kind = "-deterministic" if config.train.deterministic else ""
     if encoded is None:
-        # Other runs' outputs may differ in the last bits.
-        key = pipeline.encoder_key + ("-deterministic" if config.train.deterministic else "")
-        encoded = encode_records(records, pipeline.encode, config.generated_dir, key)
+        encoded = encode_records(records, pipeline.encode, config.generated_dir, pipeline.encoder_key + kind)
     truth = record_truth(config, records, pipeline.face_model.fingerprint) if config.texture.intrinsic else None
     targets = None
     if truth is not None:
-        targets = albedo_targets(pipeline.face_gcn, records, used, encoded.coefficients, truth)
+        targets = cached_albedo_targets(
+            config.generated_dir, kind, pipeline.face_gcn, records, used, encoded.coefficients, truth
+        )
     return functools.partial(crop_batches.batches, records, encoded, targets=targets)
 
 

@@ -9,7 +9,7 @@ from lib.records.record_file import RecordReader
 from lib.records.record_writer import RecordWriter
 from lib.synthetic.builtin.face_generator import build_face_model
 from model.face_gcn import FaceGCN
-from model.input_pipeline.albedo_targets import albedo_targets, seen_albedo
+from model.input_pipeline.albedo_targets import albedo_targets, cached_albedo_targets, seen_albedo
 from model.morphable_model import MorphableModel
 
 SIZE = 96
@@ -55,7 +55,9 @@ def test_what_the_mask_hides_keeps_the_true_albedo(face_gcn):
     np.testing.assert_array_equal(target, painted)
 
 
-def test_only_the_used_crops_are_looked_at(face_gcn, tmp_path):
+@pytest.fixture
+def crops(face_gcn, tmp_path):
+    """Three white crops: records, predicted coefficients and truth."""
     with RecordWriter(tmp_path / "r.bin", (SIZE, SIZE, 4)) as writer:
         for name in "abc":
             writer.append(np.full((SIZE, SIZE, 4), 255, np.uint8), name)
@@ -65,7 +67,45 @@ def test_only_the_used_crops_are_looked_at(face_gcn, tmp_path):
         "true_albedo": np.random.default_rng(0).uniform(size=(3, count, 3)).astype(np.float16),
     }
     predicted = np.repeat(coefficients(face_gcn, 0.05).numpy(), 3, axis=0)
-    targets = albedo_targets(face_gcn, RecordReader(tmp_path / "r.bin", SIZE), [0, 2], predicted, truth)
+    return RecordReader(tmp_path / "r.bin", SIZE), predicted, truth
+
+
+def test_only_the_used_crops_are_looked_at(face_gcn, crops):
+    records, predicted, truth = crops
+    targets = albedo_targets(face_gcn, records, [0, 2], predicted, truth)
     np.testing.assert_array_equal(targets[1], truth["true_albedo"][1])
     for index in (0, 2):
         assert (targets[index] != truth["true_albedo"][index]).mean() > 0.2
+
+
+def test_targets_are_computed_once(face_gcn, crops, tmp_path, monkeypatch, capsys):
+    records, predicted, truth = crops
+    calls = []
+
+    def counted(*arguments):
+        calls.append(arguments)
+        targets = arguments[-1]["true_albedo"].copy()
+        targets[arguments[2]] = 0.25 * len(calls)
+        return targets
+
+    monkeypatch.setattr("model.input_pipeline.albedo_targets.albedo_targets", counted)
+
+    def cached(key="", indices=(0, 2), predicted=predicted, truth=truth):
+        return cached_albedo_targets(tmp_path, key, face_gcn, records, list(indices), predicted, truth)
+
+    first = cached()
+    np.testing.assert_array_equal(cached(), first)
+    assert len(calls) == 1
+    assert (first[[0, 2]] == 0.25).all()
+    np.testing.assert_array_equal(first[1], truth["true_albedo"][1])
+    cached(key="-deterministic")
+    cached(indices=(0,))
+    cached(predicted=predicted + 1)
+    cached(truth=truth | {"true_albedo": truth["true_albedo"] + np.float16(0.5)})
+    cached(truth=truth | {"coefficients": truth["coefficients"] + 1})
+    assert len(calls) == 6
+    for path in tmp_path.glob("albedo_targets-*.npz"):
+        path.write_bytes(path.read_bytes()[:-40])
+    cached()
+    assert len(calls) == 7
+    assert "damaged, made again" in capsys.readouterr().err
