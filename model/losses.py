@@ -93,7 +93,7 @@ def skin_variance(albedo: tf.Tensor, skin_vertices: tf.Tensor) -> tf.Tensor:
 
 def weight_decay(variables: Sequence[tf.Variable]) -> tf.Tensor:
     """Half the sum of squares of the variables: the L2 term, which is applied to the fully connected layers only."""
-    return tf.add_n([tf.reduce_sum(tf.square(variable)) / 2 for variable in variables]) if variables else tf.zeros([])
+    return tf.add_n([tf.nn.l2_loss(variable) for variable in variables]) if variables else tf.zeros([])
 
 
 def texture_terms(inputs: LossInputs, skin_vertices: tf.Tensor, pairs: tf.Tensor) -> dict[str, tf.Tensor]:

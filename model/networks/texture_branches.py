@@ -7,6 +7,7 @@ import keras
 import tensorflow as tf
 
 from lib.mesh_sampling import MeshHierarchy
+from model.networks.dense_products import multiply
 from model.networks.graph_layers import ChebyshevConvolution, ResidualBlock, laplacian_product
 from model.networks.sparse_product import SparseProduct
 
@@ -39,7 +40,8 @@ class FullyConnected(keras.layers.Layer):
 
     def call(self, x, training=False):
         """[B, inputs] -> [B, units]."""
-        return self.dense(self.dropout(x, training=training))
+        # `multiply` offers large products to the optimizer as thin gradients; the layer's own call would not.
+        return tf.nn.relu(multiply(self.dropout(x, training=training), self.dense.kernel) + self.dense.bias)
 
 
 class Branch(keras.layers.Layer):

@@ -1,5 +1,6 @@
 """Training steps of the texture network and its critic."""
 
+import functools
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -12,12 +13,17 @@ from model.face_gcn import CoarseFace, FaceReconstruction
 from model.input_pipeline.batches import CropBatch
 from model.metrics.images import masked_psnr
 from model.networks.critic import Critic, critic_loss, generator_loss, gradient_penalty
+from model.networks.dense_products import DenseProduct, collected_products
 from model.networks.encoding import EncodedFaces
 from model.networks.variable_names import dropout_seeds, network_variables, optimizer_variables
 from model.pipeline import Pipeline
 from model.projection import delit_albedo
 from model.runs.symptoms import PredictedTexture, saturation
+from model.training.fused_adam import FusedAdam, ThinGradient
 from model.training.occlusion import unoccluded_vertices
+
+# Without AutoGraph, which would convert the source of all networks: no step has control flow that depends on tensors.
+_compiled = functools.partial(tf.function, reduce_retracing=True, autograph=False)
 
 
 @dataclass(frozen=True)
@@ -47,13 +53,13 @@ class TextureTrainer:
     def __init__(self, pipeline: Pipeline):
         config = pipeline.config
         self.face_gcn, self.network = pipeline.face_gcn, pipeline.texture_network
-        self.optimizer = keras.optimizers.Adam(config.train.learning_rate, clipnorm=config.train.clip_norm)
+        self.optimizer = FusedAdam(config.train.learning_rate, config.train.clip_norm)
         self.optimizer.build(self.network.trainable_variables)
         self.gan, self.hide = config.gan, config.train.hide
         self.points = tf.constant(pipeline.face_model.mean_shape, tf.float32)
         self.critic = Critic(config.data.image_size) if self.gan.enabled else None
         if self.critic is not None:
-            self.critic_optimizer = keras.optimizers.Adam(self.gan.learning_rate, clipnorm=config.train.clip_norm)
+            self.critic_optimizer = FusedAdam(self.gan.learning_rate, config.train.clip_norm)
             self.critic_optimizer.build(self.critic.trainable_variables)
 
     def network_state(self) -> dict[str, dict[str, keras.Variable]]:
@@ -96,9 +102,11 @@ class TextureTrainer:
         self.optimizer.learning_rate.assign(rate)
         # Passed as tensors: Python numbers would be compiled in as constants, and every change would compile again.
         tensors = {name: tf.constant(weight, tf.float32) for name, weight in weights.items()}
-        terms = self._update(
+        terms, thin = self._update(
             batch.crop, batch.coarse, batch.encoded, batch.true_albedo, weights=tensors, seed=tf.constant(seed)
         )
+        kernels = {variable.path: variable for variable in self.network.trainable_variables}
+        self.optimizer.update_thin([kernels[path] for path in thin], list(thin.values()))
         return {name: float(value) for name, value in terms.items()}
 
     def update_critic(self, batch: PosedBatch, epsilon: float, rate: float) -> dict[str, float]:
@@ -126,12 +134,12 @@ class TextureTrainer:
         """
         return self._validate(batch.crop, batch.encoded, batch.true_albedo)
 
-    @tf.function(reduce_retracing=True)
+    @_compiled
     def reconstruct(self, crop: tf.Tensor, encoded: EncodedFaces) -> FaceReconstruction:
         """Reconstructs crops [B, H, W, 4] in inference mode."""
         return self.face_gcn(crop, encoded.coefficients, encoded.embedding, training=False)
 
-    @tf.function(reduce_retracing=True)
+    @_compiled
     def _validate(
         self, crop: tf.Tensor, encoded: EncodedFaces, true_albedo: tf.Tensor | None
     ) -> tuple[dict[str, tf.Tensor], PredictedTexture]:
@@ -148,11 +156,11 @@ class TextureTrainer:
         wanted = delit_albedo(sampled.colour, coarse.face.shading)
         return terms, PredictedTexture(result.appearance - start, wanted - start, sampled.visibility)
 
-    @tf.function(reduce_retracing=True)
+    @_compiled
     def _coarse(self, coefficients: tf.Tensor, crop: tf.Tensor) -> CoarseFace:
         return self.face_gcn.coarse(coefficients, crop)
 
-    @tf.function(reduce_retracing=True)
+    @_compiled
     def _update(
         self,
         crop: tf.Tensor,
@@ -162,10 +170,9 @@ class TextureTrainer:
         *,
         weights: Mapping[str, tf.Tensor],
         seed: tf.Tensor,
-    ) -> dict[str, tf.Tensor]:
-        variables = self.network.trainable_variables
+    ) -> tuple[dict[str, tf.Tensor], dict[str, ThinGradient]]:
         unoccluded = unoccluded_vertices(self.points, tf.shape(crop)[0], seed, self.hide) if self.hide > 0 else None
-        with tf.GradientTape() as tape:
+        with collected_products() as products, tf.GradientTape() as tape:
             texture = self.face_gcn.refine(encoded.embedding, coarse, training=True, unoccluded=unoccluded)
             result = self.face_gcn.render(coarse, texture, crop)
             terms = self.face_gcn.terms(result, crop, encoded.identity_embedding, true_albedo, unoccluded)
@@ -174,10 +181,25 @@ class TextureTrainer:
                 # The unweighted score, because it is weighted together with the other terms.
                 terms["adversarial"] = generator_loss(self.critic(result.overlay, training=True), adversarial=1.0)
             terms["total"] = losses.weighted_total(terms, weights)
-        self.optimizer.apply(tape.gradient(terms["total"], variables), variables)
-        return terms
+        factored = {product.kernel.path for product in products}
+        variables = [variable for variable in self.network.trainable_variables if variable.path not in factored]
+        gradients = tape.gradient(terms["total"], [*variables, *[product.output for product in products]])
+        thin = {
+            product.kernel.path: self._thin_gradient(product, upstream, weights)
+            for product, upstream in zip(products, gradients[len(variables) :], strict=True)
+        }
+        self.optimizer.apply(gradients[: len(variables)], variables)
+        return terms, thin
 
-    @tf.function(reduce_retracing=True)
+    def _thin_gradient(
+        self, product: DenseProduct, upstream: tf.Tensor, weights: Mapping[str, tf.Tensor]
+    ) -> ThinGradient:
+        """Gradient of the loss, including its L2 term, with respect to the weights of a large dense layer."""
+        decay = weights.get("weight_decay", tf.zeros([]))
+        squares = 2.0 * losses.weight_decay([product.kernel])
+        return self.optimizer.thin_gradient(product.x, upstream, product.output, decay, squares)
+
+    @_compiled
     def _update_critic(
         self, crop: tf.Tensor, coarse: CoarseFace, encoded: EncodedFaces, epsilon: tf.Tensor
     ) -> dict[str, tf.Tensor]:
