@@ -28,7 +28,7 @@ def cached_albedo_targets(
     cache_folder: Path,
     key: str,
     face_gcn: FaceGCN,
-    records: RecordReader,
+    records: Records,
     indices: Sequence[int],
     predicted: np.ndarray,
     truth: Mapping[str, np.ndarray],
@@ -54,7 +54,7 @@ def cached_albedo_targets(
 def _hash(
     key: str,
     face_gcn: FaceGCN,
-    records: RecordReader,
+    records: Records,
     rows: np.ndarray,
     predicted: np.ndarray,
     truth: Mapping[str, np.ndarray],
