@@ -2,6 +2,7 @@
 
 import argparse
 import difflib
+import io
 import sys
 from collections.abc import Callable, Iterable
 from typing import Any, NoReturn
@@ -108,6 +109,9 @@ def run(program: Callable[[], int | None], resume: str) -> int:
       The exit code: 2 for UserError, OSError or DiskFull; when told to stop, 128 plus the signal's number (130 for
       Ctrl-C, 143 for SIGTERM).
     """
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        # Names of photos in scripts that the console's encoding lacks must not stop a run; stderr is so by default.
+        sys.stdout.reconfigure(errors="backslashreplace")
     try:
         with signals_interrupt():
             return program() or 0

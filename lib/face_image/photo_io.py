@@ -12,6 +12,7 @@ from PIL import Image, ImageOps
 
 from lib.errors import UserError
 from lib.face_image import photo_formats
+from lib.files.file_names import is_portable
 
 # A 100-megapixel photo takes 400 MB during conversion; anything larger is a mistake or an attack.
 MAX_PIXELS = 100_000_000
@@ -111,7 +112,8 @@ def input_photos(source: str | os.PathLike, skip: str | os.PathLike | None = Non
 def result_names(paths: Iterable[Path], folder: Path, taken: Iterable[str] = ()) -> dict[Path, str]:
     """A unique name for the results of each photo: its path relative to `folder`, without suffix, separated by `/`.
 
-    Names that would clash keep the suffix: portrait.jpg and portrait.png become portrait_jpg and portrait_png. Names
+    Names that would clash keep the suffix: portrait.jpg and portrait.png become portrait_jpg and portrait_png; likewise
+    aux.jpg, because Windows cannot have a folder aux and results move between systems (`is_portable`). Names
     clash if they are equal up to upper and lower case (some file systems ignore it), equal the name of a folder in the
     same place, or equal one of `taken`, the names of other files in the results' folder.
     """
@@ -120,7 +122,11 @@ def result_names(paths: Iterable[Path], folder: Path, taken: Iterable[str] = ())
     counts = Counter(name.casefold() for name in short.values())
     folders = {parent.as_posix().casefold() for name in relative.values() for parent in name.parents}
     folders |= {name.casefold() for name in taken}
-    clear = {p for p, name in short.items() if counts[name.casefold()] == 1 and name.casefold() not in folders}
+    clear = {
+        path
+        for path, name in short.items()
+        if counts[name.casefold()] == 1 and name.casefold() not in folders and is_portable(path.stem)
+    }
     used = {short[path].casefold() for path in clear} | folders
     names = {}
     for path, name in relative.items():

@@ -6,6 +6,8 @@ import re
 from pathlib import Path, PurePosixPath
 
 _DRIVE = re.compile(r"[A-Za-z]:")
+# Names that Windows keeps for devices, with any ending, and those whose last character it drops.
+_UNPORTABLE = re.compile(r"(con|prn|aux|nul|(com|lpt)[0-9])(\..*)?|.*[. ]", re.IGNORECASE)
 MOST_BYTES = 255  # in a name, on all common file systems
 
 
@@ -21,6 +23,11 @@ def name_fault(name: object) -> str | None:
     if "\0" in name or path.is_absolute() or ".." in path.parts or _DRIVE.match(name):
         return f"a file name must stay within its folder, got {name!r}"
     return None
+
+
+def is_portable(name: str) -> bool:
+    """False if Windows cannot have a file or folder of this name: aux, or a name that ends with a dot or a space."""
+    return _UNPORTABLE.fullmatch(name) is None
 
 
 def line_fault(name: str) -> str | None:

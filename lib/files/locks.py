@@ -1,7 +1,7 @@
 """Advisory locks that end with their process: on temporary files, and on folders that only one run may write to.
 
 The kernel releases such a lock when its holder dies, whatever the cause, so no lock outlives a killed run. Linux offers
-them on NFS, too. Windows has no such locks; there, nothing is locked and nothing is taken for a leftover.
+them on NFS, too.
 """
 
 import contextlib
@@ -11,17 +11,24 @@ import json
 import os
 import platform
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
 from lib.errors import UserError
 
-if sys.platform != "win32":
+if sys.platform == "win32":
+    import msvcrt
+else:
     import fcntl
 
 LOCK_FILE = ".lock"
 # Some network file systems have no locks at all.
 _UNSUPPORTED = (errno.ENOLCK, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EINVAL)
+
+# Windows keeps other processes from reading what is locked, so this byte is far behind the contents.
+_LOCKED_BYTE = 1 << 30
+_PAUSE = 0.05  # seconds between two attempts to lock it
 
 
 def lock(descriptor: int, wait: bool) -> bool:
@@ -32,7 +39,19 @@ def lock(descriptor: int, wait: bool) -> bool:
       wait: wait for another holder; otherwise return False if there is one.
     """
     if sys.platform == "win32":
-        return True
+        position = os.lseek(descriptor, 0, os.SEEK_CUR)
+        os.lseek(descriptor, _LOCKED_BYTE, os.SEEK_SET)
+        try:
+            while True:
+                try:
+                    msvcrt.locking(descriptor, msvcrt.LK_NBLCK, 1)
+                    return True
+                except PermissionError:
+                    if not wait:
+                        return False
+                    time.sleep(_PAUSE)
+        finally:
+            os.lseek(descriptor, position, os.SEEK_SET)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
     except BlockingIOError:
@@ -69,8 +88,9 @@ def sole_user(folder: Path, purpose: str, lock_file: str = LOCK_FILE) -> Iterato
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / lock_file
     while True:
-        descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
-        try:
+        with contextlib.ExitStack() as opened:
+            descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
+            opened.callback(os.close, descriptor)
             if not lock(descriptor, wait=False):
                 raise UserError(
                     f"{folder}: must be used by one run at a time, got {_holder(path)} (wait for it, stop it, or "
@@ -83,13 +103,16 @@ def sole_user(folder: Path, purpose: str, lock_file: str = LOCK_FILE) -> Iterato
             try:
                 yield
             finally:
-                path.unlink(missing_ok=True)  # before the lock ends, so that no process locks a deleted file
+                if sys.platform == "win32":  # which does not delete open files
+                    opened.close()
+                    with contextlib.suppress(PermissionError):  # another run has just opened it
+                        path.unlink(missing_ok=True)
+                else:
+                    path.unlink(missing_ok=True)  # before the lock ends, so that no process locks a deleted file
                 with contextlib.suppress(OSError):  # it is no longer empty
                     for empty in created:
                         empty.rmdir()
             return
-        finally:
-            os.close(descriptor)
 
 
 def sole_writer(path: Path, purpose: str) -> contextlib.AbstractContextManager[None]:

@@ -55,7 +55,7 @@ class RunFolder:
             self._set_earlier_aside()
         self.folder.mkdir(parents=True, exist_ok=True)
         with atomic_path(self.folder / "config.yaml") as path:
-            path.write_text(schema.to_yaml(self.config))
+            path.write_text(schema.to_yaml(self.config), encoding="utf-8")
         return progress
 
     def _is_summarised(self, progress: Progress) -> bool:
