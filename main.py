@@ -115,6 +115,18 @@ def measure(config: schema.Config, _: argparse.Namespace) -> int:
     return 0
 
 
+def serve_page(config: schema.Config, _: argparse.Namespace) -> int:
+    """--mode serve: a local page that reconstructs photos dropped on it, until the program is told to stop."""
+    from model.serving import check_packages
+
+    check_packages()
+    start_tensorflow(config.train.seed)
+    from model.serving.server import serve
+
+    serve(config)
+    return 0
+
+
 def examine_assets(config: schema.Config, args: argparse.Namespace) -> int:
     """--mode doctor: lists the files a configuration needs, and which of them are missing."""
     import_tensorflow()
@@ -151,6 +163,7 @@ MODES = {
     "prepare": prepare_crops,
     "pretrain": pretrain_networks,
     "evaluate": measure,
+    "serve": serve_page,
     "landmarks": calibrate_landmarks,
     "masks": train_masks,
     "doctor": examine_assets,

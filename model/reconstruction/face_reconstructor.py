@@ -2,7 +2,7 @@
 
 import dataclasses
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import cached_property, partial
 from pathlib import Path
 from typing import Any, overload
@@ -139,12 +139,23 @@ class FaceReconstructor:
             found = self.reader.find_in_array(source, name, 1)
         return self.reconstruct_face(name, found, found.faces[0])
 
-    def reconstruct_face(self, name: str, found: FoundFaces, face: Face) -> PhotoResult:
-        """Reconstructs one of the faces that `reader.find` found; `name` is the name of the result."""
+    def reconstruct_face(
+        self, name: str, found: FoundFaces, face: Face, enter: Callable[[str], None] = lambda stage: None
+    ) -> PhotoResult:
+        """Reconstructs one of the faces that `reader.find` found.
+
+        Args:
+          name: name of the result.
+          found, face: the photo, and the face in it.
+          enter: called with the description of each stage before it begins.
+        """
+        enter("finding landmarks and skin")
         photo, region = self.reader.with_region(name, found, face)
         draft = self.initial_estimate(photo)
         if self.steps:
+            enter("fitting shape, pose and light")
             (draft,) = self.fit([draft], self.fitter)
+        enter("refining the texture")
         return self.finish(draft, region)
 
     def initial_estimate(self, photo: AlignedPhoto) -> Draft:

@@ -14,6 +14,7 @@ import numpy as np
 import tensorflow as tf
 from PIL import Image
 
+from lib.face_model.face_model import FaceModel
 from lib.geometry.lighting import shading
 from lib.images.display import to_bytes
 from lib.mesh_export.uv_chart import UvChart
@@ -72,6 +73,16 @@ def encode_mesh(result: ReportedPhoto) -> dict:
         "angles": _numbers(np.asarray(face.coefficients.angles)[0]),
         "translation": _numbers(np.asarray(face.coefficients.translation)[0]),
         "light": [_numbers(form.ravel()) for form in light_forms(_light(result))],
+    }
+
+
+def encode_shared(face_model: FaceModel, chart: UvChart) -> dict:
+    """What all faces of a face model share, as JSON values: numbers of vertices and triangles, triangles, chart."""
+    return {
+        "vertices": face_model.vertex_count,
+        "triangles": len(face_model.triangles),
+        "block": encode_columns(list(np.asarray(face_model.triangles).astype(np.uint32).T)),
+        "chart": encode_chart(chart),
     }
 
 

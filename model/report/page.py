@@ -18,7 +18,7 @@ from lib.face_model.face_model import FaceModel
 from lib.files.atomic import atomic_path, space_for
 from lib.geometry.camera import Camera
 from lib.mesh_export.uv_chart import UvChart
-from model.report.face_data import encode_chart, encode_columns, encode_mesh, encode_pictures, encode_textures
+from model.report.face_data import encode_mesh, encode_pictures, encode_shared, encode_textures
 from model.report.pictures import ReportedPhoto
 
 FOLDER = Path(__file__).resolve().parent
@@ -80,12 +80,7 @@ class Report:
 
     def __init__(self, output: Path, face_model: FaceModel, chart: UvChart, camera: Camera, title: str):
         self.output, self.camera, self.title = Path(output), camera, title
-        self._mesh = {
-            "vertices": face_model.vertex_count,
-            "triangles": len(face_model.triangles),
-            "block": encode_columns(list(np.asarray(face_model.triangles).astype(np.uint32).T)),
-            "chart": encode_chart(chart),
-        }
+        self._mesh = encode_shared(face_model, chart)
         # Open until `finish`.
         self._cards = tempfile.TemporaryFile("w+", encoding=ENCODING, errors=ERRORS, dir=self.output)  # noqa: SIM115
         self._metrics: list[Mapping[str, float]] = []

@@ -118,6 +118,17 @@ class Renderer {
     return { buffers, textures, decoded, mesh, images, generation: this.generation };
   }
 
+  // Replaces some of an uploaded face's attributes, such as the positions in another expression, and its other numbers.
+  change(face, attributes, mesh) {
+    const gl = this.gl;
+    Object.assign(face.decoded, attributes);
+    face.mesh = mesh;
+    for (const [name, values] of Object.entries(attributes)) {
+      gl.bindBuffer(gl.ARRAY_BUFFER, face.buffers[name]);
+      gl.bufferData(gl.ARRAY_BUFFER, values, gl.STATIC_DRAW);
+    }
+  }
+
   release(face) {
     Object.values(face.buffers).forEach((buffer) => this.gl.deleteBuffer(buffer));
     Object.values(face.textures).forEach((texture) => this.gl.deleteTexture(texture));

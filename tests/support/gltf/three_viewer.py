@@ -49,14 +49,14 @@ window.ready = true;
 </script>"""
 
 
-def chromium(started):
-    """A browser of playwright's; the test is skipped where there is no Chromium."""
+def chromium(started, *flags: str):
+    """A browser of playwright's, with further flags; the test is skipped where there is no Chromium."""
     names = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
     executable = next(filter(None, map(shutil.which, names)), None)
     if executable is None:
         pytest.skip(f"needs a Chromium on the PATH ({', '.join(names)})")
     as_root = ["--no-sandbox"] if os.geteuid() == 0 else []
-    return started.chromium.launch(executable_path=executable, args=FLAGS + as_root)
+    return started.chromium.launch(executable_path=executable, args=[*FLAGS, *flags, *as_root])
 
 
 class ThreeViewer:

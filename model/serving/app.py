@@ -1,0 +1,188 @@
+"""The page's requests: upload of a photo, its progress, its results, and the page's own files."""
+
+import asyncio
+import json
+from collections.abc import Mapping
+from pathlib import Path
+
+from starlette.applications import Starlette
+from starlette.concurrency import run_in_threadpool
+from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import FileResponse, JSONResponse, Response
+from starlette.routing import Route
+
+from configs.serve_sections import Serve
+from lib.errors import UserError
+from lib.face_image.photo_io import photo_size
+from model.photos.errors import failure_reason
+from model.serving.guard import Guard
+from model.serving.photo_queue import DONE, FAILED, WORKING, Job, PhotoQueue, QueueFull
+
+# Time that a browser may take to send a photo, seconds.
+UPLOAD_SECONDS = 120.0
+# Results that the page shows or offers for download -> their type.
+FILES = {
+    "face.json": "application/json",
+    "mesh.glb": "model/gltf-binary",
+    "mesh_lit.glb": "model/gltf-binary",
+    "mesh_obj.zip": "application/zip",
+    "rig.glb": "model/gltf-binary",
+    "coefficients.json": "application/json",
+    "metrics.json": "application/json",
+    **{f"{name}.png": "image/png" for name in ("crop", "coarse", "fine", "overlay", "landmarks")},
+}
+TYPES = {".html": "text/html", ".css": "text/css", ".js": "text/javascript", ".json": "application/json"}
+
+
+class Refused(Exception):
+    """A request that is answered with a status and one line."""
+
+    def __init__(self, status: int, reason: str, headers: Mapping[str, str] | None = None):
+        super().__init__(reason)
+        self.status, self.headers = status, headers
+
+
+class Service:
+    """The requests' handlers.
+
+    Args:
+      section: limits.
+      photos: the queue.
+      assets: path below / -> content of the page's own files; "" is the page.
+    """
+
+    def __init__(self, section: Serve, photos: PhotoQueue, assets: Mapping[str, bytes]):
+        self.section, self.photos, self.assets = section, photos, assets
+
+    def app(self) -> Starlette:
+        """The ASGI application, behind its guard."""
+        routes = [
+            Route("/photos", self.upload, methods=["POST"]),
+            Route("/photos/{id}", self.status, methods=["GET"]),
+            Route("/photos/{id}", self.remove, methods=["DELETE"]),
+            Route("/photos/{id}/{file}", self.result, methods=["GET"]),
+            Route("/{path:path}", self.asset, methods=["GET"]),
+        ]
+        return Starlette(
+            routes=routes,
+            middleware=[Middleware(Guard, names=self.section.names)],
+            exception_handlers={Refused: _refusal, HTTPException: _refusal},
+        )
+
+    async def upload(self, request: Request) -> Response:
+        """POST /photos?name=NAME with the file as body: 202 and the job."""
+        most = round(self.section.upload_mb * 1e6)
+        declared = request.headers.get("content-length", "")
+        if declared.isdecimal() and int(declared) > most:
+            raise self._too_large()
+        try:
+            job = self.photos.reserve(request.query_params.get("name", ""))
+        except QueueFull:
+            await self._drain(request, most)
+            raise Refused(
+                429,
+                f"the queue is full: at most {self.photos.most} photos may wait (serve.queue); try again in a moment",
+                {"retry-after": "2"},
+            ) from None
+        try:
+            await self._receive(request, job, most)
+            await run_in_threadpool(_check_photo, job)
+            self.photos.submit(job)
+        except BaseException:  # also if the browser goes away: the place must become free
+            self.photos.remove(job)
+            raise
+        return JSONResponse(self._described(job), 202)
+
+    async def status(self, request: Request) -> Response:
+        """GET /photos/ID: state, place in the queue, stage, error, results."""
+        return JSONResponse(self._described(self._job(request)))
+
+    async def remove(self, request: Request) -> Response:
+        """DELETE /photos/ID: removes photo and results."""
+        self.photos.remove(self._job(request))
+        return Response(status_code=204)
+
+    async def result(self, request: Request) -> Response:
+        """GET /photos/ID/FILE: one of `FILES`."""
+        job, name = self._job(request), request.path_params["file"]
+        path = job.results / name
+        if job.state != DONE or name not in FILES or not path.is_file():
+            raise Refused(404, "there is no such result")
+        stem = Path(job.name).stem
+        return FileResponse(path, media_type=FILES[name], filename=f"{stem}_{name}")
+
+    async def asset(self, request: Request) -> Response:
+        """GET of the page and its own files, all held in memory."""
+        path = request.path_params["path"]
+        if path not in self.assets:
+            raise Refused(404, "there is no such page")
+        kind = TYPES[Path(path or "page.html").suffix]
+        return Response(self.assets[path], media_type=kind)
+
+    def _job(self, request: Request) -> Job:
+        job = self.photos.get(request.path_params["id"])
+        if job is None:
+            raise Refused(404, f"this photo is gone: photos are removed after {self.section.minutes:g} minutes")
+        return job
+
+    def _described(self, job: Job) -> dict:
+        described = {"id": job.id, "name": job.name, "state": job.state, "position": self.photos.position(job)}
+        if job.state == WORKING:
+            described["stage"] = job.stage
+        if job.state == FAILED:
+            described["error"] = job.error
+        if job.state == DONE:
+            described |= {"facts": job.facts, "files": [name for name in FILES if (job.results / name).is_file()]}
+        return described
+
+    def _too_large(self) -> Refused:
+        return Refused(413, f"a photo must have at most {self.section.upload_mb:g} MB (serve.upload_mb), got more")
+
+    async def _receive(self, request: Request, job: Job, most: int) -> None:
+        """Writes the body to the job's folder as it arrives."""
+        size = 0
+        try:
+            async with asyncio.timeout(UPLOAD_SECONDS):
+                with open(job.photo, "wb") as stream:
+                    async for chunk in request.stream():
+                        size += len(chunk)
+                        if size > most:
+                            raise self._too_large()
+                        stream.write(chunk)
+        except TimeoutError:
+            raise Refused(408, f"a photo must arrive within {UPLOAD_SECONDS:g} s, got {size:,} bytes") from None
+        except ClientDisconnect:
+            raise Refused(400, "the upload was broken off") from None
+        if not size:
+            raise Refused(400, "a photo must be sent as the body of the request, got nothing")
+
+    @staticmethod
+    async def _drain(request: Request, most: int) -> None:
+        """Reads a body that is refused, up to the size limit: browsers read no answer before they have sent all."""
+        size = 0
+        async for chunk in request.stream():
+            size += len(chunk)
+            if size > most:
+                return
+
+
+def _check_photo(job: Job) -> None:
+    """Looks at format and size of the uploaded file.
+
+    Raises:
+      Refused: it is not a photo that the program reads.
+    """
+    try:
+        photo_size(job.photo)
+    except UserError as error:
+        raise Refused(415, failure_reason(job.photo, error)) from None
+
+
+async def _refusal(_: Request, error: Exception) -> Response:
+    status = error.status if isinstance(error, Refused) else getattr(error, "status_code", 500)
+    reason = str(error) if isinstance(error, Refused) else str(getattr(error, "detail", error))
+    return Response(
+        json.dumps({"error": reason}), status, headers=getattr(error, "headers", None), media_type="application/json"
+    )

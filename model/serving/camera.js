@@ -1,0 +1,44 @@
+"use strict";
+// A photo from the webcam. Browsers give it to pages of this computer and to https only; elsewhere, phones have their
+// own camera behind a file input.
+
+const camera = document.getElementById("camera"), video = camera.querySelector("video");
+const fault = camera.querySelector(".fault"), shoot = document.getElementById("shoot");
+let stream = null;
+
+function stopCamera() {
+  stream?.getTracks().forEach((track) => track.stop());
+  stream = video.srcObject = null;
+}
+
+async function startCamera() {
+  fault.textContent = "";
+  shoot.disabled = true;
+  camera.showModal();
+  try {
+    const started = await navigator.mediaDevices.getUserMedia({ video: { facingMode: "user", width: { ideal: 1280 } } });
+    if (!camera.open) return started.getTracks().forEach((track) => track.stop());
+    stream = video.srcObject = started;
+    await video.play();
+    shoot.disabled = false;
+  } catch (error) {
+    fault.textContent = `The camera cannot be used: ${error.message || error.name}.`;
+  }
+}
+
+async function takePhoto() {
+  const canvas = document.createElement("canvas");
+  [canvas.width, canvas.height] = [video.videoWidth, video.videoHeight];
+  canvas.getContext("2d").drawImage(video, 0, 0); // the picture, not its mirror image
+  const blob = await new Promise((done) => canvas.toBlob(done, "image/png"));
+  camera.close();
+  give([new File([blob], `camera ${new Date().toLocaleTimeString("en-GB").replaceAll(":", ".")}.png`, { type: "image/png" })]);
+}
+
+camera.addEventListener("close", stopCamera);
+shoot.addEventListener("click", takePhoto);
+document.getElementById("take").addEventListener("click", startCamera);
+if (!navigator.mediaDevices) {
+  document.getElementById("take").hidden = true;
+  document.getElementById("phone").hidden = false;
+}

@@ -1,0 +1,200 @@
+"use strict";
+// The result: the head in the report's viewer, its switches and sliders, pictures and downloads.
+
+const DOWNLOADS = {
+  "mesh.glb": "GLB", "mesh_lit.glb": "GLB, lit as in the photo", "mesh_obj.zip": "OBJ (zip)", "rig.glb": "Rig (GLB)",
+  "coefficients.json": "coefficients.json", "fine.png": "PNG",
+};
+const PICTURES = { crop: "the aligned photo", coarse: "coarse rendering", fine: "fine rendering", overlay: "laid over the photo" };
+const result = document.getElementById("result");
+const display = result.querySelector("form.display");
+const sliders = result.querySelector("form.sliders");
+const look = { texture: "textured", light: "lit", pose: "turn" };
+const view = new FaceView(result.querySelector("canvas"), look);
+let shared = null, renderer = null, geometry = null, moves = [];
+let opened = null; // what is shown: { id, name, mesh, positions, weights }
+
+function element(tag, text, attributes = {}) {
+  const made = document.createElement(tag);
+  made.textContent = text;
+  for (const [name, value] of Object.entries(attributes)) made.setAttribute(name, value);
+  return made;
+}
+
+async function fetchJson(address, settings) {
+  const answer = await fetch(address, settings);
+  const content = answer.status === 204 ? {} : await answer.json();
+  if (!answer.ok) throw Object.assign(new Error(content.error), { status: answer.status });
+  return content;
+}
+
+// What all faces share is loaded once, with the first result.
+let preparing = null;
+async function prepare() {
+  shared = await fetchJson("/shared.json");
+  geometry = await decodeShared(shared.mesh);
+  moves = await decodeMoves(shared.blend_shapes, shared.mesh.vertices);
+  document.getElementById("expression").hidden = !moves.length;
+  for (const name of shared.blend_shapes.names) {
+    const words = name.replace(/([A-Z])/g, " $1").toLowerCase();
+    const label = element("label", "");
+    label.append(element("span", words), element("input", "", { type: "range", name, min: 0, max: 1, step: 0.02 }), element("output", ""));
+    document.getElementById("movements").append(label);
+  }
+  try {
+    renderer = new Renderer(shared.camera, geometry.chart);
+  } catch (error) {
+    document.getElementById("no-webgl").hidden = false;
+    document.body.classList.add("without-webgl");
+    console.warn(error.message);
+  }
+}
+
+async function openResult(photo) {
+  const wanted = opened = { id: photo.id, name: photo.name };
+  preparing ??= prepare();
+  await preparing;
+  const { mesh, textures, weights } = await fetchJson(`/photos/${photo.id}/face.json`);
+  const decoded = await decodeFace(mesh, shared.mesh.vertices, geometry);
+  const images = renderer ? await decodeTextures(textures) : {};
+  const positions = await decodePositions(mesh, shared.mesh.vertices);
+  if (opened !== wanted) {
+    Object.values(images).forEach((image) => image.close());
+    return;
+  }
+  Object.assign(opened, { mesh, positions, weights });
+  result.hidden = false;
+  describe(photo);
+  if (!renderer) return;
+  if (view.face) renderer.release(view.face);
+  view.clear();
+  view.show(renderer.upload(decoded, mesh, images));
+  sliders.reset();
+  requestFrame();
+}
+
+function closeResult() {
+  opened = null;
+  result.hidden = true;
+  if (view.face) renderer.release(view.face);
+  view.clear();
+}
+
+function describe({ id, name, facts, files }) {
+  result.querySelector("h2").textContent = name;
+  const remark = facts.remark ? ` The photo ${facts.remark}.` : "";
+  result.querySelector(".facts").textContent =
+    `PSNR ${facts.psnr_coarse} dB coarse, ${facts.psnr_fine} dB fine; ${facts.seconds} s.${remark}`;
+  const link = (file, text) => element("a", text, { href: `/photos/${id}/${file}`, download: "" });
+  const items = Object.entries(DOWNLOADS).filter(([file]) => files.includes(file)).map(([file, text]) => link(file, text));
+  const picture = element("a", "This view (PNG)", { href: "#", id: "this-view" });
+  picture.addEventListener("click", saveView);
+  document.getElementById("downloads").replaceChildren(...[...items, picture].map((item) => {
+    const entry = document.createElement("li");
+    entry.append(item);
+    return entry;
+  }));
+  document.getElementById("pictures").replaceChildren(...Object.entries(PICTURES).map(([file, text]) => {
+    const figure = document.createElement("figure");
+    figure.append(element("img", "", { src: `/photos/${id}/${file}.png`, alt: `${name}: ${text}` }), element("figcaption", text));
+    return figure;
+  }));
+}
+
+function saveView(event) {
+  event.preventDefault();
+  const { name } = opened;
+  view.canvas.toBlob((blob) => {
+    const address = URL.createObjectURL(blob);
+    element("a", "", { href: address, download: `${name.replace(/\.[^.]*$/, "")}_view.png` }).click();
+    setTimeout(() => URL.revokeObjectURL(address), 1000);
+  });
+}
+
+// Draws while a face is shown; the viewer itself leaves out frames in which nothing moved.
+let frame = 0, before = 0, clock = 0;
+function requestFrame() {
+  if (!frame) frame = requestAnimationFrame(tick);
+}
+
+function tick(now) {
+  frame = 0;
+  const elapsed = Math.min((now - before) / 1000, 0.1);
+  before = now;
+  clock += elapsed;
+  if (!view.face) return;
+  view.update(renderer, clock, elapsed);
+  requestFrame();
+}
+
+const inputs = () => [...document.querySelectorAll("#movements input")];
+function showValues() {
+  for (const input of sliders.querySelectorAll("input")) {
+    const unit = input.name === "turned" ? "°" : " %";
+    const value = Math.round(input.value * (input.closest("#movements") ? 100 : 1)) + unit;
+    input.nextElementSibling.value = value;
+    input.setAttribute("aria-valuetext", value);
+  }
+}
+
+// The sliders of single movements follow that of the whole expression. A photo's weights may lie outside a slider's range:
+// only what the user moves is changed.
+let changes = [];
+function follow(name) {
+  const { elements } = sliders, { weights } = opened;
+  if (name === "strength") {
+    const share = elements.strength.value / 100;
+    inputs().forEach((input, k) => { input.value = share * weights[k]; });
+    changes = weights.map((weight) => (share - 1) * weight);
+  } else {
+    const place = shared.blend_shapes.names.indexOf(name);
+    changes[place] = elements[name].value - weights[place];
+  }
+}
+
+function redraw() {
+  if (!view.face) return;
+  const { mesh, positions } = opened, { turned, gain } = sliders.elements;
+  const shape = attributesOf(deformed(positions, moves, shared.blend_shapes.scales, changes), geometry);
+  const light = turnedLight(mesh.light, turned.value * Math.PI / 180, gain.value / 100);
+  renderer.change(view.face, shape.attributes, { ...mesh, low: shape.low, high: shape.high, light });
+  view.stale = true;
+  requestFrame();
+}
+
+sliders.addEventListener("input", ({ target }) => {
+  if (!opened?.mesh) return;
+  if (target.name === "turned" || target.name === "gain") {
+    // The photo's own pixels carry their light along; only the others can be lit anew.
+    if (look.texture === "textured" || look.light === "unlit") {
+      if (look.texture === "textured") display.elements.texture.value = "relit";
+      display.elements.light.value = "lit";
+      readLook();
+    }
+  } else {
+    follow(target.name);
+  }
+  showValues();
+  redraw();
+});
+sliders.addEventListener("submit", (event) => event.preventDefault());
+sliders.addEventListener("reset", () => setTimeout(() => {
+  if (!opened?.mesh) return;
+  follow("strength");
+  showValues();
+  redraw();
+}));
+
+function readLook() {
+  for (const name of Object.keys(look)) look[name] = display.elements[name].value;
+  view.stale = true;
+  requestFrame();
+}
+
+display.addEventListener("submit", (event) => event.preventDefault());
+display.addEventListener("change", ({ target }) => {
+  if (target.name === "pose") view.reset();
+  readLook();
+});
+if (matchMedia("(prefers-reduced-motion: reduce)").matches) display.elements.pose.value = "photo"; // nothing moves unasked
+readLook();

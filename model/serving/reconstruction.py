@@ -1,0 +1,147 @@
+"""The work on one uploaded photo: reconstruction, files for download, and the face for the page's viewer."""
+
+import dataclasses
+import shutil
+import sys
+import tempfile
+import time
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from lib.errors import UserError
+from lib.face_image.alignment import five_points
+from lib.face_image.detection import Face, detect_faces
+from lib.face_model_files.arkit import ARKIT, BlendShapes
+from lib.files.atomic import atomic_path
+from lib.files.file_names import fitting
+from lib.files.json_files import json_text, write_json
+from lib.images.display import to_bytes
+from model.photos.errors import failure_reason
+from model.photos.reader import FoundFaces
+from model.reconstruction.export import TEXTURES
+from model.reconstruction.face_reconstructor import FaceReconstructor
+from model.reconstruction.photo_result import PhotoResult
+from model.report.face_data import encode_columns, encode_mesh, encode_shared, encode_textures
+from model.serving.photo_queue import Job
+
+# Files of mesh_obj.zip.
+OBJ_FILES = ("mesh.obj", "mesh.mtl", *TEXTURES.values())
+# What of a result only the page needs.
+PAGE_FILES = ("face.json", "mesh_obj.zip")
+
+
+class PhotoWork:
+    """Reconstructs uploaded photos; used by one thread.
+
+    Args:
+      reconstruct: the reconstructor.
+      keep: folder where results are also stored for good, or None.
+    """
+
+    def __init__(self, reconstruct: FaceReconstructor, keep: Path | None):
+        self.reconstruct, self.keep = reconstruct, keep
+        model = reconstruct.pipeline.face_model
+        self.formats: tuple[str, ...] = ("obj", "glb")
+        self._blend_shapes, self._sliders = None, []
+        try:
+            self._blend_shapes = BlendShapes.of(model)
+        except UserError:  # the model's expressions have no known names: neither rig nor sliders
+            return
+        self.formats += ("rig",)
+        # Expressions that ARKit does not name, up to hundreds, stay as in the photo.
+        self._sliders = [place for place, name in enumerate(self._blend_shapes.names) if name in ARKIT]
+
+    def __call__(self, job: Job, enter: Callable[[str], None]) -> dict[str, Any]:
+        """Reconstructs the largest face of a job's photo and writes its files; returns numbers for the page.
+
+        Raises:
+          UserError: the photo is not an image, or shows no face.
+        """
+        started = time.monotonic()
+        enter("finding the face")
+        found = self.reconstruct.reader.find(job.photo, 1)
+        result = self.reconstruct.reconstruct_face(job.name, found, found.faces[0], enter)
+        enter("writing textures and meshes")
+        seconds = time.monotonic() - started
+        result = dataclasses.replace(result, metrics={**result.metrics, "seconds": round(seconds, 2)})
+        self.write(job.results, result)
+        if self.keep is not None:
+            # The result's folder never has the name of another photo's.
+            folder = self.keep / fitting(f"{_plain(Path(job.name).stem)}_", job.id)
+            shutil.copytree(job.results, folder, ignore=shutil.ignore_patterns(*PAGE_FILES))
+        facts = {name: round(result.metrics[name], 2) for name in ("psnr_coarse", "psnr_fine", "coverage")}
+        return facts | {"seconds": round(time.monotonic() - started, 1), "remark": result.photo.remark}
+
+    def write(self, folder: Path, result: PhotoResult) -> None:
+        """Writes the files of test mode, face.json and mesh_obj.zip to a folder."""
+        result.save(folder, self.formats)
+        with atomic_path(folder / "mesh_obj.zip") as path, zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+            for name in OBJ_FILES:
+                if (folder / name).is_file():
+                    archive.write(folder / name, name)
+        face = {"mesh": encode_mesh(result), "textures": encode_textures(result), "weights": self._weights(result)}
+        write_json(folder / "face.json", face)
+
+    def shared(self) -> bytes:
+        """What all faces share, as JSON: mesh, camera, and the blend shapes of the sliders.
+
+        Blend shapes have `names`, `scales`, the displacement in decimetres that 65535 stands for (32768 is zero), and
+        `block` of three 16-bit columns each (`model.report.face_data`).
+        """
+        pipeline = self.reconstruct.pipeline
+        content: dict[str, Any] = {
+            "mesh": encode_shared(pipeline.face_model, self.reconstruct.export.chart),
+            "camera": dataclasses.asdict(pipeline.camera),
+            "blend_shapes": {"names": [], "scales": [], "block": ""},
+        }
+        if self._blend_shapes is not None:
+            moves = self._blend_shapes.displacements(pipeline.face_model)[self._sliders]
+            scales = np.maximum(np.abs(moves).max(axis=(1, 2)), 1e-9)
+            whole = np.rint(moves / scales[:, None, None] * 32767 + 32768).astype(np.uint16)
+            content["blend_shapes"] = {
+                "names": [self._blend_shapes.names[place] for place in self._sliders],
+                "scales": [float(scale) for scale in scales],
+                "block": encode_columns([column for move in whole for column in move.T]),
+            }
+        return json_text(content).encode()
+
+    def warm_up(self) -> None:
+        """Reconstructs a drawn mean face, because TensorFlow prepares each stage when it first runs."""
+        try:
+            pixels, points = self._mean_face()
+            detect_faces(pixels)
+            box = np.concatenate([points.min(axis=0), np.ptp(points, axis=0)])
+            face = Face(box, points, confidence=1.0)
+            with tempfile.TemporaryDirectory() as folder:
+                self.write(
+                    Path(folder), self.reconstruct.reconstruct_face("mean face", FoundFaces(pixels, [face]), face)
+                )
+        except Exception as error:  # the photos themselves will show whether it matters
+            print(f"the networks could not be warmed up: {failure_reason(Path(), error)}", file=sys.stderr)
+
+    def _mean_face(self) -> tuple[np.ndarray, np.ndarray]:
+        """Picture of the mean face, uint8 [H, W, 3], and its five points [5, 2]."""
+        pipeline = self.reconstruct.pipeline
+        coefficients = np.zeros([1, pipeline.face_model.layout.size], np.float32)
+        albedo = np.asarray(pipeline.face_model.mean_albedo, np.float32)[None]
+        drawn = self.reconstruct.draw(coefficients, albedo)
+        posed = pipeline.face_gcn.morphable.posed(coefficients, pipeline.camera)
+        rgb = drawn[..., :3] * drawn[..., 3:] + 0.5 * (1 - drawn[..., 3:])
+        return to_bytes(rgb), five_points(posed.landmarks[0].numpy())
+
+    def _weights(self, result: PhotoResult) -> list[float]:
+        """Weights of the sliders' blend shapes in the photo."""
+        if self._blend_shapes is None:
+            return []
+        expression = self.reconstruct.pipeline.face_model.layout.split(result.coefficients).expression
+        weights = self._blend_shapes.weights(expression)
+        return [round(float(weights[place]), 5) for place in self._sliders]
+
+
+def _plain(stem: str) -> str:
+    """A name that is safe on every file system."""
+    return "".join(character if character.isalnum() or character in "-_" else "_" for character in stem)

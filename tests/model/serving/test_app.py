@@ -1,0 +1,226 @@
+"""The page's requests, with a stand-in for the reconstruction."""
+
+import io
+import threading
+import time
+
+import pytest
+from PIL import Image
+
+from configs import schema
+from lib.errors import UserError
+from model.serving.app import Service
+from model.serving.guard import POLICY
+from model.serving.photo_queue import DONE, WORKING, PhotoQueue
+from tests.support.helpers import ROOT
+
+testclient = pytest.importorskip("starlette.testclient", reason="needs requirements-serve.txt")
+HERE = "http://127.0.0.1:8000"
+
+
+def picture(kind="PNG"):
+    stream = io.BytesIO()
+    Image.new("RGB", (40, 30), (200, 150, 130)).save(stream, kind)
+    return stream.getvalue()
+
+
+class Bench:
+    """A server whose work waits until it is let go."""
+
+    def __init__(self, folder, **limits):
+        overrides = {"serve.queue": 2, "serve.upload_mb": 0.01, "serve.minutes": 1.0} | limits
+        self.section = schema.load(overrides=overrides).serve
+        self.go, self.now, self.folder = threading.Event(), 0.0, folder
+        self.photos = PhotoQueue(
+            folder, self.work, self.section.queue, self.section.results, 60 * self.section.minutes, lambda: self.now
+        )
+        self.photos.start()
+        app = Service(self.section, self.photos, {"": b"<html>"}).app()
+        self.client = testclient.TestClient(app, base_url=HERE)
+
+    def work(self, job, enter):
+        enter("finding the face")
+        assert self.go.wait(10)
+        enter("fitting")
+        if "bad" in job.name:
+            raise UserError(f"{job.photo}: no face found")
+        if "broken" in job.name:
+            raise OSError(28, "No space left on device")
+        job.results.mkdir()
+        (job.results / "coefficients.json").write_text("{}")
+        (job.results / "secret.txt").write_text("not offered")
+        return {"seconds": 1.0}
+
+    def upload(self, name="a.png", content=None, **settings):
+        return self.client.post("/photos", params={"name": name}, content=content or picture(), **settings)
+
+    def until(self, identifier, *states):
+        deadline = time.monotonic() + 10
+        while (found := self.client.get(f"/photos/{identifier}").json())["state"] not in states:
+            assert time.monotonic() < deadline
+            time.sleep(0.005)
+        return found
+
+
+@pytest.fixture
+def bench(tmp_path):
+    made = Bench(tmp_path)
+    yield made
+    made.go.set()
+    made.photos.stop()
+
+
+def error(response):
+    return response.json()["error"]
+
+
+def test_a_photo_from_upload_to_download(bench):
+    sent = bench.upload("my face.png")
+    assert sent.status_code == 202
+    identifier = sent.json()["id"]
+    assert bench.until(identifier, WORKING)["name"] == "my face.png"
+    second = bench.upload("b.png").json()["id"]
+    assert bench.client.get(f"/photos/{second}").json()["position"] == 1
+    assert bench.client.get(f"/photos/{identifier}/coefficients.json").status_code == 404
+    bench.go.set()
+    done = bench.until(identifier, DONE)
+    assert (done["facts"], done["files"]) == ({"seconds": 1.0}, ["coefficients.json"])
+    got = bench.client.get(f"/photos/{identifier}/coefficients.json")
+    assert got.content == b"{}"
+    assert "my%20face_coefficients.json" in got.headers["content-disposition"]
+    for name in ("secret.txt", "..%2Fphoto.png", "rig.glb"):
+        assert bench.client.get(f"/photos/{identifier}/{name}").status_code == 404
+    assert bench.client.delete(f"/photos/{identifier}").status_code == 204
+    assert "is gone" in error(bench.client.get(f"/photos/{identifier}"))
+
+
+def test_a_full_queue_refuses_and_takes_again(bench):
+    first = bench.upload().json()["id"]
+    bench.upload()
+    refused = bench.upload()
+    assert refused.status_code == 429
+    assert "at most 2 photos may wait" in error(refused)
+    assert refused.headers["retry-after"] == "2"
+    bench.go.set()
+    bench.until(first, DONE)
+    bench.until(bench.upload().json()["id"], DONE)
+
+
+def test_failures_carry_the_program_s_words_and_others_go_on(bench):
+    bench.go.set()
+    assert bench.until(bench.upload("bad.png").json()["id"], "failed")["error"] == "no face found"
+    broken = bench.until(bench.upload("broken.png").json()["id"], "failed")["error"]
+    assert "No space left on device" in broken
+    bench.until(bench.upload().json()["id"], DONE)
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "status", "message"),
+    [
+        ("a.png", b"x" * 10_001, 413, "at most 0.01 MB"),
+        ("a.txt", b"not a photo", 415, "must be an image, got a file in an unknown format"),
+        ("a.png", picture()[:20], 415, "must be a"),
+        ("a.nef", picture(), 415, "a camera's raw file"),
+        ("a.png", iter([b""]), 400, "must be sent as the body"),
+    ],
+)
+def test_wrong_uploads_are_refused_and_leave_nothing(bench, name, content, status, message):
+    refused = bench.upload(name, content)
+    assert refused.status_code == status
+    assert message in error(refused)
+    assert list(bench.folder.iterdir()) == []
+    assert bench.upload().status_code == 202
+
+
+def test_a_body_of_undeclared_size_is_cut_off(bench):
+    refused = bench.upload("a.png", (b"x" * 1000 for _ in range(50)))
+    assert refused.status_code == 413
+    assert list(bench.folder.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("headers", "status"),
+    [
+        ({}, 200),
+        ({"host": "localhost:1234"}, 200),
+        ({"host": "[::1]:8000"}, 200),
+        ({"host": "192.168.1.5:8000"}, 200),
+        ({"host": "evil.example"}, 403),
+        ({"host": "127.0.0.1.evil.example:8000"}, 403),
+        ({"host": ""}, 403),
+        ({"host": "[::1"}, 403),
+        ({"origin": HERE}, 200),
+        ({"origin": "http://evil.example"}, 403),
+        ({"origin": "http://127.0.0.1:8001"}, 403),
+        ({"origin": "null"}, 403),
+        ({"sec-fetch-site": "cross-site"}, 403),
+        ({"sec-fetch-site": "same-site"}, 403),
+        ({"sec-fetch-site": "none"}, 200),
+    ],
+)
+def test_only_the_page_itself_may_ask(bench, headers, status):
+    answer = bench.client.get("/", headers=headers)
+    assert answer.status_code == status
+    assert answer.headers["content-security-policy"] == POLICY
+    assert answer.headers["x-content-type-options"] == "nosniff"
+    if status == 403:
+        assert bench.client.post("/photos", headers=headers, content=picture()).status_code == 403
+        assert list(bench.folder.iterdir()) == []
+
+
+def test_a_name_of_the_operator_is_permitted(tmp_path):
+    bench = Bench(tmp_path, **{"serve.names": ["faces.example"]})
+    https = {"host": "Faces.example", "origin": "https://faces.example"}
+    assert bench.client.get("/", headers=https).status_code == 200
+    assert bench.client.get("/", headers={"host": "other.example"}).status_code == 403
+    bench.photos.stop()
+
+
+def test_what_is_removed_leaves_no_file(bench):
+    """Waiting, in work and finished photos; by the user, by time and by number."""
+    working, waiting = bench.upload().json()["id"], bench.upload().json()["id"]
+    bench.until(working, WORKING)
+    for identifier in (working, waiting):
+        assert bench.client.delete(f"/photos/{identifier}").status_code == 204
+    bench.go.set()
+    done = bench.upload().json()["id"]
+    bench.until(done, DONE)
+    assert len(list(bench.folder.iterdir())) == 1
+    bench.now = 59.9
+    assert bench.client.get(f"/photos/{done}").status_code == 200
+    bench.now = 60.0
+    assert bench.client.get(f"/photos/{done}").status_code == 404
+    assert list(bench.folder.iterdir()) == []
+
+
+def test_only_so_many_results_are_held(tmp_path):
+    bench = Bench(tmp_path, **{"serve.results": 2})
+    bench.go.set()
+    identifiers = []
+    for _ in range(3):
+        bench.now += 1
+        identifiers.append(bench.upload().json()["id"])
+        bench.until(identifiers[-1], DONE)
+    codes = [bench.client.get(f"/photos/{identifier}").status_code for identifier in identifiers]
+    assert codes == [404, 200, 200]
+    bench.photos.stop()
+
+
+def test_unknown_addresses_and_methods_are_one_line(bench):
+    assert error(bench.client.get("/../etc/passwd")) == "there is no such page"
+    assert bench.client.put("/photos").status_code == 405
+    assert "is gone" in error(bench.client.get("/photos/guess"))
+
+
+def test_names_are_harmless(bench):
+    for name in ("../../etc/passwd", "C:\\x\\passwd", "pass\nwd", "<b>.png"):
+        job = bench.photos.reserve(name)
+        assert job.photo.parent == job.folder
+        assert "/" not in job.name
+        assert job.name.isprintable()
+        bench.photos.remove(job)
+
+
+def test_the_packages_are_those_of_the_requirements():
+    names = {line.split("==")[0] for line in (ROOT / "requirements-serve.txt").read_text().splitlines()}
+    assert {"starlette", "uvicorn"} <= names

@@ -1,0 +1,174 @@
+"""The local page in headless Chromium, with a small reconstructor behind it."""
+
+import base64
+import contextlib
+import io
+import json
+import threading
+import time
+import urllib.request
+import zipfile
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from configs import schema
+from lib.runtime.interruption import DeferredStop
+from model.reconstruction.face_reconstructor import FaceReconstructor
+from tests.support.gltf.three_viewer import chromium
+from tests.support.photo_corpus import portrait
+from tests.support.reconstruction_parts import SIZE, untrained_parts
+
+pytest.importorskip("uvicorn", reason="needs requirements-serve.txt")
+playwright = pytest.importorskip("playwright.sync_api", reason="needs playwright of requirements-dev.txt")
+CAMERA = ("--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream")
+OVERFLOW = "document.documentElement.scrollWidth - innerWidth"
+
+
+@pytest.fixture(scope="module")
+def served(tmp_path_factory):
+    """Address of a page, and the folders of its uploads and of what it keeps."""
+    from model.serving.app import Service
+    from model.serving.photo_queue import PhotoQueue
+    from model.serving.reconstruction import PhotoWork
+    from model.serving.server import PageServer, address, assets, listen
+
+    root = tmp_path_factory.mktemp("serve")
+    overrides = {
+        "fit.steps": 0,
+        "fit.landmarks": False,
+        "data.image_size": SIZE,
+        "export.texture_size": 256,
+        "serve.port": 0,
+    }
+    overrides |= {"data.root_dir": str(root), "serve.queue": 2}
+    config = schema.load(overrides=overrides)
+    (root / "uploads").mkdir()
+    work = PhotoWork(FaceReconstructor(config, untrained_parts()), root / "kept")
+    complaints = io.StringIO()
+    with contextlib.redirect_stderr(complaints):
+        work.warm_up()
+    assert complaints.getvalue() == ""
+    photos = PhotoQueue(root / "uploads", work, config.serve.queue, 10, 60)
+    with listen(config.serve) as listening:
+        running = PageServer(Service(config.serve, photos, assets(config.serve, work.shared())), DeferredStop())
+        thread = threading.Thread(target=running.run, kwargs={"sockets": [listening]})
+        photos.start()
+        thread.start()
+        yield address(listening).split()[1], root
+        running.should_exit = True
+        thread.join()
+        photos.stop()
+
+
+@pytest.fixture(scope="module")
+def browser():
+    with playwright.sync_playwright() as started:
+        instance = chromium(started, *CAMERA)
+        yield instance
+        instance.close()
+
+
+def wait(page, condition, seconds=60):
+    deadline = time.monotonic() + seconds
+    while not page.evaluate(condition):
+        assert time.monotonic() < deadline, f"must come true within {seconds} s: {condition}"
+        page.wait_for_timeout(20)
+
+
+def view(page):
+    wait(page, "view.face && !view.stale && view.canvas.height > 100")
+    data = page.evaluate("view.canvas.toDataURL().split(',')[1]")
+    return np.asarray(Image.open(io.BytesIO(base64.b64decode(data))).convert("RGBA"), int)
+
+
+def move(page, name, value):
+    page.evaluate(
+        """([name, value]) => {
+            const input = sliders.elements[name];
+            input.value = value;
+            input.dispatchEvent(new Event("input", { bubbles: true }));
+        }""",
+        [name, value],
+    )
+
+
+def test_photos_become_heads_that_move(served, browser, tmp_path):
+    url, root = served
+    portrait().save(tmp_path / "<b>me.png")
+    Image.new("RGB", (200, 200), (90, 120, 90)).save(tmp_path / "wall.jpg")
+    page = browser.new_page(viewport={"width": 1200, "height": 900}, reduced_motion="reduce")
+    problems, requests = [], []
+    page.on("console", lambda message: problems.append(message.text))
+    page.on("pageerror", lambda error: problems.append(str(error)))
+    page.on("request", lambda request: requests.append(request.url))
+    page.goto(url)
+    page.set_input_files("#choose", [tmp_path / "<b>me.png", tmp_path / "wall.jpg"])
+    wait(page, "photos.length == 2 && photos.every(({ state }) => state == 'done' || state == 'failed')")
+    good, bad = page.locator("#photos li").all()
+    assert good.locator(".open").inner_text() == "<b>me.png"
+    assert bad.locator(".state").inner_text().startswith("no face found (it should be turned by less than")
+    assert page.evaluate("look.pose") == "photo"  # nothing moves unasked
+
+    first = view(page)
+    assert (first[..., 3] > 0).mean() > 0.1
+    for change in (("jawOpen", 1), ("strength", 150), ("turned", 90), ("gain", 40)):
+        before = view(page)
+        move(page, *change)
+        assert np.abs(view(page) - before).mean() > 0.1, change
+    assert page.evaluate("look.texture") == "relit"  # the photo's own pixels cannot be lit anew
+    page.get_by_role("button", name="As in the photo").click()
+    page.locator("#result input[value=textured]").check()
+    wait(page, "sliders.elements.jawOpen.value < 0.9 && !view.stale")
+    assert np.abs(view(page) - first).mean() < 0.3
+    page.locator("#result input[value=coarse]").check()
+    assert np.abs(view(page) - first).mean() > 1
+
+    links = {link.inner_text(): link.get_attribute("href") for link in page.locator("#downloads a").all()}
+    assert {"GLB", "OBJ (zip)", "Rig (GLB)", "coefficients.json", "PNG", "This view (PNG)"} <= links.keys()
+    with page.expect_download() as download:
+        page.click("#this-view")
+    assert Image.open(download.value.path()).size[0] > 100
+
+    def content(text):
+        return urllib.request.urlopen(url.rstrip("/") + links[text]).read()
+
+    assert content("Rig (GLB)")[:4] == b"glTF"
+    assert json.loads(content("coefficients.json"))["photo"] == "<b>me.png"
+    with zipfile.ZipFile(io.BytesIO(content("OBJ (zip)"))) as archive:
+        assert {"mesh.obj", "mesh.mtl", "mesh_albedo.png"} <= set(archive.namelist())
+    (kept,) = (root / "kept").iterdir()
+    assert kept.name.startswith("_b_me_")
+    assert (kept / "mesh.glb").is_file()
+
+    page.set_viewport_size({"width": 375, "height": 812})
+    assert page.evaluate(OVERFLOW) <= 0
+    page.reload()
+    wait(page, "photos.length == 2 && view.face")  # found again
+    for button in page.locator("#photos .remove").all()[::-1]:
+        button.focus()
+        page.keyboard.press("Enter")
+    wait(page, "photos.length == 0 && document.querySelector('#result').hidden")
+    deadline = time.monotonic() + 10
+    while list((root / "uploads").iterdir()):
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+    assert problems == []
+    assert all(request.startswith((url, "data:", "blob:")) for request in requests)
+    page.close()
+
+
+def test_the_camera_s_photo_goes_into_the_queue(served, browser):
+    """Chromium's stand-in for a camera shows no face, and the page says so."""
+    url, _ = served
+    page = browser.new_page(viewport={"width": 375, "height": 812}, reduced_motion="reduce")
+    page.goto(url)
+    page.get_by_role("button", name="Take a photo").click()
+    wait(page, "!shoot.disabled && video.videoWidth > 0")
+    assert page.evaluate(OVERFLOW) <= 0
+    page.click("#shoot")
+    wait(page, "photos[0]?.state == 'failed'")
+    assert "no face found" in page.locator("#photos .state").inner_text()
+    assert page.evaluate("stream === null && !camera.open")
+    page.close()

@@ -1,0 +1,83 @@
+"""Address, limits and the end of the server."""
+
+import os
+import signal
+import socket
+import sys
+import tempfile
+import threading
+import time
+import types
+import urllib.request
+
+import pytest
+
+import main
+from configs import flags, schema
+from lib.errors import UserError
+from model import serving
+
+pytest.importorskip("uvicorn", reason="needs requirements-serve.txt")
+
+
+def test_a_taken_port_and_a_strange_address_are_one_line():
+    from model.serving.server import listen
+
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        section = schema.load(overrides={"serve.port": taken.getsockname()[1]}).serve
+        with pytest.raises(UserError, match=r"must be a free address of this computer.*serve.port=0 takes any"):
+            listen(section)
+    with pytest.raises(UserError, match=r"must be a free address of this computer, got 192\.0\.2\.1"):
+        listen(schema.load(overrides={"serve.host": "192.0.2.1"}).serve)
+
+
+def test_an_address_that_others_reach_is_pointed_out():
+    from model.serving.server import address, listen
+
+    for host, warned in (("127.0.0.1", False), ("0.0.0.0", True)):
+        with listen(schema.load(overrides={"serve.host": host, "serve.port": 0}).serve) as listening:
+            assert ("nobody is asked for a password" in address(listening)) == warned
+
+
+def test_missing_packages_are_named(monkeypatch):
+    monkeypatch.setattr(serving.importlib.util, "find_spec", lambda name: None if name == "uvicorn" else name)
+    with pytest.raises(UserError, match=r"got no uvicorn \(pip install -r requirements-serve.txt\)"):
+        main.main(["--mode", "serve"])
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130), (signal.SIGHUP, 129)])
+def test_told_to_stop_it_leaves_nothing(tmp_path, monkeypatch, capsys, number, code):
+    """The program as users run it, apart from the networks."""
+    from model.serving import server
+
+    work = types.SimpleNamespace(shared=lambda: b"{}", warm_up=lambda: None)
+    monkeypatch.setattr(server, "FaceReconstructor", types.SimpleNamespace(load=lambda config: None))
+    monkeypatch.setattr(server, "PhotoWork", lambda reconstruct, keep: work)
+    monkeypatch.setattr(main, "start_tensorflow", lambda seed: None)
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    seen, ended = [], []
+
+    def visit():
+        while not seen and not ended:
+            try:
+                seen.append(urllib.request.urlopen(f"http://127.0.0.1:{port}/").status)
+            except OSError:
+                time.sleep(0.02)
+        seen.append(len(list(tmp_path.iterdir())))
+        if not ended:
+            os.kill(os.getpid(), number)
+
+    visitor = threading.Thread(target=visit)
+    visitor.start()
+    ended.append(flags.run(lambda: main.main(["--mode", "serve", f"serve.port={port}"]), ""))
+    visitor.join()
+    assert ended == [code]
+    assert seen == [200, 1]
+    assert list(tmp_path.iterdir()) == []
+    output = capsys.readouterr()
+    assert output.out == f"open http://127.0.0.1:{port}/ (Ctrl-C stops the server)\n"
+    assert output.err == "\ninterrupted; photos and results are removed\n"
+    assert not [thread for thread in threading.enumerate() if thread.name == "reconstruction"]
+    assert "uvicorn" in sys.modules
