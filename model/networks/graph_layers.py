@@ -87,21 +87,19 @@ def chebyshev_convolution(product: SparseProduct, x, weights, order: int):
         width, filters = x.shape[-1], weights.shape[-1]
         by_order = tf.transpose(tf.reshape(weights, [width, order, filters]), [1, 0, 2])  # [K, C_in, C_out]
         if narrow_input:
-            stacked = tf.reshape(by_order, [order * width, filters])
             basis = tf.concat(chebyshev_basis(product, x, order), axis=-1)
-            result = _multiply(basis, stacked)
+            result = _multiply(basis, tf.reshape(by_order, [order * width, filters]))
         else:
-            stacked = tf.reshape(tf.transpose(by_order, [1, 0, 2]), [width, order * filters])
-            result = clenshaw_sum(product, tf.split(_multiply(x, stacked), order, axis=-1))
+            result = clenshaw_sum(product, _multiply_each(x, by_order))
 
         def gradient(upstream):
             if narrow_input:
-                towards = _multiply(upstream, stacked, transpose=True)
-                gradient_x = clenshaw_sum(product, tf.split(towards, order, axis=-1))
+                gradient_x = clenshaw_sum(product, _multiply_each(upstream, by_order, transpose=True))
                 gradient_stacked = tf.reshape(_outer(basis, upstream), [order, width, filters])
                 gradient_by_order = tf.transpose(gradient_stacked, [1, 0, 2])
             else:
                 upstream_basis = tf.concat(chebyshev_basis(product, upstream, order), axis=-1)
+                stacked = tf.reshape(tf.transpose(by_order, [1, 0, 2]), [width, order * filters])
                 gradient_x = _multiply(upstream_basis, stacked, transpose=True)
                 gradient_by_order = tf.reshape(_outer(x, upstream_basis), [width, order, filters])
             return gradient_x, tf.reshape(gradient_by_order, [width * order, filters])
@@ -116,6 +114,18 @@ def _multiply(x, weights, transpose: bool = False):
     width = weights.shape[0] if transpose else weights.shape[1]
     flat = tf.matmul(tf.reshape(x, [-1, x.shape[-1]]), weights, transpose_b=transpose)
     return tf.ensure_shape(tf.reshape(flat, tf.concat([tf.shape(x)[:-1], [width]], 0)), [*x.shape[:-1], width])
+
+
+def _multiply_each(x, weights, transpose: bool = False) -> list:
+    """[N, B, C] times each of the matrices [K, C, D] (or the transposes of [K, D, C]): K signals [N, B, D].
+
+    The products lie one after the other in memory. One multiplication with all matrices side by side would interleave
+    them, and separating them would take longer than the multiplication.
+    """
+    count, width = weights.shape[0], weights.shape[1 if transpose else 2]
+    flat = tf.matmul(tf.reshape(x, [1, -1, x.shape[-1]]), weights, transpose_b=transpose)
+    products = tf.reshape(flat, tf.concat([[count], tf.shape(x)[:-1], [width]], 0))
+    return tf.unstack(tf.ensure_shape(products, [count, *x.shape[:-1], width]))
 
 
 def _outer(x, y):

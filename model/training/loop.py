@@ -66,11 +66,12 @@ def train(config: schema.Config, run_dir: Path, encoded: EncodedFaces | None = N
     with sole_user(run_dir, "training"), advised(lambda: "nothing was trained yet; the same command starts again"):
         pipeline = load_pipeline(config)
         batches_of = _crop_reader(pipeline, records, training + held_out, encoded)
-        trainer = TextureTrainer(pipeline)
+        trainer, signature = TextureTrainer(pipeline), pipeline.signature()
+        del pipeline  # frees the regressor, whose outputs are cached
         if not config.train.restore:  # a resumed run was examined when it began
             read = functools.partial(batches_of, workers=config.workers, buffer_size=config.data.buffer_size)
             look(trainer, read, training, config.train.batch_size, records.names, run_dir)
-        belongs_to = pipeline.signature() | {"records": records.fingerprint, "split": split_hash(split)}
+        belongs_to = signature | {"records": records.fingerprint, "split": split_hash(split)}
         run = RunFolder(config, run_dir, trainer, belongs_to)
         progress = run.begin()
         log = RunLog(run_dir, trainer, functools.partial(batches_of, held_out, 1), config.train.samples)
