@@ -65,12 +65,14 @@ def reconstruct(config: schema.Config, _: argparse.Namespace) -> int:
         photo_paths(source, skip=section.output)
     elif not section.video:
         input_photos(source, skip=section.output)
-    start_tensorflow(config.train.seed)
     if section.video:
+        start_tensorflow(config.train.seed)
         from model.video.track import reconstruct_video as run
     elif section.same_person:
+        start_tensorflow(config.train.seed)
         from model.person.reconstruct import reconstruct_people as run
     else:
+        # Starts TensorFlow itself, in each of its processes.
         from model.reconstruction.folder import reconstruct_folder as run
 
     with sole_user(Path(section.output), "a test"):

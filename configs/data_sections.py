@@ -28,7 +28,11 @@ class Data(Section):
         high=SEEDS,
     )
     buffer_size: int = option("batches prefetched while the network computes", low=1)
-    workers: int = option("processes or threads that prepare data; 0: one per processor", low=0, high=256)
+    workers: int = option(
+        "processes or threads that prepare data or reconstruct a folder of photos; 0: one per processor",
+        low=0,
+        high=256,
+    )
 
     def __post_init__(self) -> None:
         super().__post_init__()

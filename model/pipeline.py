@@ -203,6 +203,6 @@ def build_texture_network(
     )
 
 
-@tf.function(reduce_retracing=True)
+@tf.function(reduce_retracing=True, autograph=False)
 def _embed(identity, images: tf.Tensor) -> tf.Tensor:
     return identity(images, training=False)

@@ -77,7 +77,7 @@ class Endurance:
             ImageOps.contain(portrait(), (side, side)).save(many / f"{number:04d}.jpg", quality=90)
         return self._watch(
             folder,
-            ("--mode", "test", "--input", "many", "--output", "out"),
+            ("--mode", "test", "--input", "many", "--output", "out", "--workers", "1"),
             "model.reconstruction.result_folder:ResultFolder.add",
             25,
             PHOTOS,

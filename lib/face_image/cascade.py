@@ -29,7 +29,7 @@ class Cascade:
     def __init__(self):
         networks = {stage.name: stage.model for stage in MTCNN().stages}
         self._propose, self._refine, self._output = (
-            tf.function(network, input_signature=[tf.TensorSpec([None, side, side, 3])])
+            tf.function(network, input_signature=[tf.TensorSpec([None, side, side, 3])], autograph=False)
             for network, side in zip(networks.values(), (None, REFINE_SIDE, OUTPUT_SIDE), strict=True)
         )
 

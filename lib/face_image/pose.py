@@ -85,7 +85,7 @@ def solve_pose(points: np.ndarray, positions: np.ndarray, camera: Camera, basis:
     )
 
 
-@tf.function(reduce_retracing=True)
+@tf.function(reduce_retracing=True, autograph=False)
 def _projected(shapes, angles, translations, camera: Camera) -> tf.Tensor:
     """Pixels [B, M, 2] of shapes [B, M, 3] in poses [B, 3] and [B, 3]; traced, because it runs hundreds of times."""
     return camera.project(shapes @ rotation_matrix(angles) + translations[:, None])

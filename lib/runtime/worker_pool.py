@@ -1,24 +1,46 @@
 """Execution of jobs in separate processes that end with the program."""
 
+import collections
 import contextlib
+import dataclasses
 import itertools
 import multiprocessing
+import multiprocessing.connection
 import os
 import pickle
 import signal
 import threading
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
-from concurrent.futures.process import BrokenProcessPool
-from typing import TypeVar
+from multiprocessing.connection import Connection
+from multiprocessing.pool import ExceptionWithTraceback
+from multiprocessing.process import BaseProcess
+from types import FrameType
+from typing import Any, Generic, TypeVar, cast
+
+import cv2
+import threadpoolctl
 
 from lib.errors import UserError
-from lib.runtime.quiet_tensorflow import import_tensorflow
+from lib.runtime.quiet_tensorflow import quiet_import
 
-WAITING = 2  # jobs submitted per process: one running and one waiting
+_ONE_THREAD = dict.fromkeys(
+    ("OMP_NUM_THREADS", "NUMBA_NUM_THREADS", "TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS"), "1"
+)
+WAITING = 2  # jobs sent to each process: one running and one waiting
+MOST_KILLED = 3  # processes killed in a row, without a finished job in between, before all is given up
+STOPPING_SECONDS = 5.0  # for a process to clean up when the run ends early
 
 Job = TypeVar("Job")
 Result = TypeVar("Result")
+
+
+@dataclasses.dataclass(frozen=True)
+class Outcome(Generic[Job, Result]):
+    """A job with its result; `killed` is true, and `result` None, if the process was killed during the job."""
+
+    job: Job
+    result: Result | None
+    killed: bool = False
 
 
 def run_jobs(
@@ -33,10 +55,10 @@ def run_jobs(
     Every worker process uses one thread and no GPU; parallelism comes from the number of processes.
 
     Args:
-      jobs: picklable jobs.
+      jobs: picklable jobs, smaller than a pipe's buffer (64 KiB on Linux).
       make: builds the function that does the work, once in each process; picklable, like its `arguments`.
       workers: number of processes; with one (or with a single job) everything runs in the calling process.
-      lost: returns the error message for a killed process, given the jobs in progress.
+      lost: returns the error message for a killed process, given the job in progress as a list of one.
 
     Raises:
       UserError: a process was killed. Exceptions of a job are raised unchanged.
@@ -45,36 +67,142 @@ def run_jobs(
     first = list(itertools.islice(waiting, 2))
     if not first:
         return
+    waiting = itertools.chain(first, waiting)
     if workers <= 1 or len(first) == 1:
         function = make(*arguments)
-        for job in itertools.chain(first, waiting):
+        for job in waiting:
             yield function(job)
         return
-    waiting = itertools.chain(first, waiting)
-    # Start a new interpreter for each worker: a fork would copy TensorFlow's threads in an unusable state.
-    context = multiprocessing.get_context("spawn")
+    with contextlib.closing(run_in_processes(waiting, make, arguments, workers)) as outcomes:
+        for outcome in outcomes:
+            if outcome.killed:
+                raise UserError(lost([outcome.job]))
+            yield cast(Result, outcome.result)
+
+
+def run_in_processes(
+    jobs: Iterable[Job], make: Callable[..., Callable[[Job], Result]], arguments: tuple, workers: int
+) -> Iterator[Outcome[Job, Result]]:
+    """Like `run_jobs`, always in processes; a killed process costs only the job it was working on.
+
+    The other processes take over its remaining jobs. It is not replaced while others are left, because most processes
+    are killed for lack of memory.
+
+    Close the iterator (`contextlib.closing`) to end the processes when not all outcomes are consumed.
+
+    Raises:
+      UserError: `MOST_KILLED` processes in a row were killed.
+    """
+    waiting = collections.deque[Job]()
+    source = iter(jobs)
     # Passed as bytes: unpickling may import TensorFlow, and each worker would print its start-up messages.
-    with ProcessPoolExecutor(workers, context, _start, (pickle.dumps((make, arguments)),)) as pool:
-        running = {_submit(pool, job): job for job in itertools.islice(waiting, WAITING * workers)}
+    pickled = pickle.dumps((make, arguments))
+    running = [_Worker[Job](pickled) for _ in range(workers)]
+    killed_in_a_row = 0
+
+    def next_jobs(count: int) -> Iterator[Job]:
+        for _ in range(count):
+            if waiting:
+                yield waiting.popleft()
+            else:
+                yield from itertools.islice(source, 1)
+
+    try:
+        # One job for each process before any gets its second.
+        for count in range(1, WAITING + 1):
+            for worker in running:
+                worker.give(next_jobs(count - len(worker.jobs)))
+        while any(worker.jobs for worker in running):
+            for worker in _with_news([worker for worker in running if worker.jobs]):
+                outcome = worker.receive()
+                if outcome.killed:
+                    killed_in_a_row += 1
+                    if killed_in_a_row == MOST_KILLED:
+                        raise UserError(
+                            f"worker processes must not be killed, got {MOST_KILLED} killed one after the other (too "
+                            "little memory? use --workers 1)"
+                        )
+                    running.remove(worker)
+                    waiting.extend(worker.jobs)
+                    worker.stop()
+                    worker.join()
+                    if not running and (rest := list(next_jobs(WAITING))):
+                        running.append(_Worker(pickled))
+                        running[0].give(rest)
+                else:
+                    killed_in_a_row = 0
+                for other in running:
+                    other.give(next_jobs(WAITING - len(other.jobs)))
+                yield outcome
+    finally:
+        for worker in running:
+            worker.stop()
+        for worker in running:
+            worker.join()
+
+
+class _Worker(Generic[Job]):
+    """A worker process, seen from its parent.
+
+    Attributes:
+      jobs: given to the process and not finished, the one in progress first.
+    """
+
+    def __init__(self, pickled: bytes):
+        self.jobs: collections.deque[Job] = collections.deque()
+        # Start a new interpreter for each worker: a fork would copy TensorFlow's threads in an unusable state.
+        context = multiprocessing.get_context("spawn")
+        self._connection, theirs = context.Pipe()
+        self._process: BaseProcess = context.Process(target=_serve, args=(theirs, pickled), daemon=True)
+        with _single_threaded_children():
+            self._process.start()
+        theirs.close()  # so that the connection ends with the process
+
+    def give(self, jobs: Iterable[Job]) -> None:
+        """Sends jobs to the process."""
+        for job in jobs:
+            self.jobs.append(job)
+            with contextlib.suppress(OSError):  # the process was killed, which `receive` finds
+                self._connection.send(job)
+
+    @property
+    def connection(self) -> Connection:
+        """Readable when `receive` returns at once."""
+        return self._connection
+
+    def receive(self) -> Outcome[Job, Any]:
+        """Waits for the outcome of the job in progress.
+
+        Raises:
+          The exception of the job.
+        """
         try:
-            while running:
-                finished, _ = wait(running, return_when=FIRST_COMPLETED)
-                for future in finished:
-                    result = future.result()
-                    del running[future]
-                    running |= {_submit(pool, job): job for job in itertools.islice(waiting, 1)}
-                    yield result
-        except BrokenProcessPool as error:
-            raise UserError(lost(list(running.values()))) from error
-        finally:
-            # Must run before the pool's shutdown, which would finish all submitted jobs.
-            pool.shutdown(wait=False, cancel_futures=True)
+            done, value = self._connection.recv()
+        except (EOFError, OSError):
+            return Outcome(self.jobs.popleft(), None, killed=True)
+        job = self.jobs.popleft()
+        if not done:
+            raise value
+        return Outcome(job, value)
+
+    def stop(self) -> None:
+        """Tells the process to end."""
+        self._connection.close()
+        if self.jobs:
+            self._process.terminate()
+
+    def join(self) -> None:
+        """Waits for the end of the process after `stop`, and forces it if necessary."""
+        self._process.join(STOPPING_SECONDS)
+        if self._process.is_alive():
+            self._process.kill()
+            self._process.join()
 
 
-def _submit(pool: ProcessPoolExecutor, job: Job) -> Future:
-    """Submits a job. The pool starts its processes here, and they inherit the current environment."""
-    with _single_threaded_children():
-        return pool.submit(_work, job)
+def _with_news(workers: list[_Worker[Job]]) -> list[_Worker[Job]]:
+    """Waits until some of the processes have finished a job or were killed; returns these."""
+    ready = multiprocessing.connection.wait([worker.connection for worker in workers])
+    return [worker for worker in workers if worker.connection in ready]
 
 
 @contextlib.contextmanager
@@ -83,8 +211,7 @@ def _single_threaded_children() -> Iterator[None]:
 
     Uses environment variables, because numerical libraries read them on import, before any of our code runs.
     """
-    threads = ("OMP_NUM_THREADS", "NUMBA_NUM_THREADS", "TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS")
-    wanted = {**dict.fromkeys(threads, "1"), "CUDA_VISIBLE_DEVICES": "-1"}
+    wanted = {**_ONE_THREAD, "CUDA_VISIBLE_DEVICES": "-1"}
     before = {name: os.environ.get(name) for name in wanted}
     os.environ.update(wanted)
     try:
@@ -97,17 +224,45 @@ def _single_threaded_children() -> Iterator[None]:
                 os.environ[name] = value
 
 
-# State of a worker process: the pickled (make, arguments), and the function built from them at the first job.
-_pickled = b""
-_function: Callable | None = None
+def use_one_thread() -> None:
+    """Limits this process to one thread for its numerical work; call it before TensorFlow is imported.
+
+    Sums over threads are rounded differently: with one thread, this process and a worker get the same results.
+    """
+    os.environ.update(_ONE_THREAD)
+    threadpoolctl.threadpool_limits(1)  # BLAS, which may already be loaded
+    cv2.setNumThreads(1)  # no environment variable limits OpenCV's threads
 
 
-def _start(pickled: bytes) -> None:
-    """Prepares a worker process."""
-    global _pickled
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent handles Ctrl-C
+# In the worker process.
+
+
+def _serve(connection: Connection, pickled: bytes) -> None:
+    """Works on the jobs that arrive, until the parent closes the connection or ends."""
+    # The parent handles Ctrl-C and the end of a terminal; a parent that gives up sends SIGTERM.
+    for name in ("SIGINT", "SIGHUP"):
+        if hasattr(signal, name):
+            signal.signal(getattr(signal, name), signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, _exit)
     threading.Thread(target=_die_with_parent, daemon=True).start()
-    _pickled = pickled
+    function: Callable[[Any], Any] | None = None
+    with contextlib.suppress(EOFError, OSError):  # the parent has closed the connection
+        while True:
+            job = connection.recv()
+            try:
+                if function is None:  # within the job, so that its errors reach the parent
+                    with quiet_import():
+                        make, arguments = pickle.loads(pickled)
+                    function = make(*arguments)
+                answer = (True, function(job))
+            except Exception as error:
+                answer = (False, ExceptionWithTraceback(error, error.__traceback__))
+            connection.send(answer)
+
+
+def _exit(*_: int | FrameType | None) -> None:
+    """Signal handler: leaves through `finally` blocks, which remove unfinished files."""
+    raise SystemExit(1)
 
 
 def _die_with_parent() -> None:
@@ -116,12 +271,3 @@ def _die_with_parent() -> None:
     assert parent is not None  # only worker processes call this
     parent.join()
     os._exit(1)
-
-
-def _work(job: Job) -> object:
-    global _function
-    if _function is None:  # not in `_start`, whose errors would reach the parent as a broken pool
-        import_tensorflow()
-        make, arguments = pickle.loads(_pickled)
-        _function = make(*arguments)
-    return _function(job)

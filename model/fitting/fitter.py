@@ -78,8 +78,9 @@ class Fitter:
         self._expression_sigma = tf.constant(prior.sigma)
         self._sigma_with_landmarks = tf.constant(with_landmarks(prior).sigma)
         self._mesh = None if points is None else MeshTerm(camera, points, self.weights)
-        # Not jit-compiled: that takes 8 s and saves 0.6 s a photo.
-        self._advance = tf.function(self._advance_eagerly, reduce_retracing=True)
+        # Not jit-compiled: that takes 8 s and saves 0.6 s a photo. The code has no Python control flow on tensors, so
+        # AutoGraph would only delay the first photo by converting it.
+        self._advance = tf.function(self._advance_eagerly, reduce_retracing=True, autograph=False)
 
     def fit(self, targets: FitTargets, initial: np.ndarray | tf.Tensor, steps: int, settled: bool = False) -> FitResult:
         """Refines coefficients.

@@ -13,15 +13,16 @@ from lib.files.file_names import printable
 from lib.files.json_files import write_json
 from lib.images.contact_sheet import Tile, contact_sheet
 from lib.images.display import to_bytes
+from lib.images.png import png_bytes
 from lib.mesh_export import gltf
 from lib.mesh_export.mesh_io import write_mesh
 from model.metrics.images import masked_psnr
 from model.person.merge import MergedSkin, SkinView, merge
-from model.reconstruction import files as reconstruction_files
-from model.reconstruction.export import Exporter, FaceTextures, png_bytes, rig_files, texture_bytes
+from model.reconstruction.export import Exporter, FaceTextures, rig_files, texture_bytes
 from model.reconstruction.face_reconstructor import FaceReconstructor
 from model.reconstruction.new_views import NEW_VIEWS
 from model.reconstruction.photo_result import PhotoResult
+from model.reconstruction.result_folder import SHEET_ROWS
 
 PERSON_FOLDER = "person"
 
@@ -84,7 +85,7 @@ def write_person(
         mask = drawn[..., 3:] * record.alpha[..., None]
         compared = (tf.constant(picture[None]) for picture in (drawn[..., :3], record.rgb, mask))
         psnr[record.name] = round(float(masked_psnr(*compared)[0]), 4)
-        if len(rows) < reconstruction_files.SHEET_ROWS:
+        if len(rows) < SHEET_ROWS:
             merged = f"merged  {psnr[record.name]:.1f} dB"
             rows.append([(record.name, to_bytes(record.rgb)), (merged, to_bytes(drawn[..., :3]))])
     views: list[Tile] = []

@@ -15,11 +15,11 @@ from lib.face_image.region import face_region
 from lib.files.disk_list import DiskList
 from model.person.estimator import BATCH, Gallery, PersonEstimator, batches
 from model.person.files import PERSON_FOLDER, PersonRecord, write_person
-from model.photos.errors import photo_barrier
+from model.photos.errors import failure_reason, photo_barrier
 from model.reconstruction.draft import Draft
 from model.reconstruction.face_reconstructor import FaceReconstructor
-from model.reconstruction.files import RUN_FILES
-from model.reconstruction.result_folder import ResultFolder
+from model.reconstruction.result_folder import RUN_FILES, ResultFolder, shown_name
+from model.reconstruction.worker import report_data, save
 
 
 def reconstruct_people(config: schema.Config, source: Path, output: Path) -> dict[str, str]:
@@ -44,7 +44,7 @@ def reconstruct_people(config: schema.Config, source: Path, output: Path) -> dic
     reconstruct = FaceReconstructor.load(config)
     export = reconstruct.export  # a face model that cannot have rigs is refused before the work
     estimator = PersonEstimator(reconstruct)
-    written = ResultFolder(reconstruct, source, output)
+    written = ResultFolder(source, output, report_data(reconstruct))
     with written.reported_at_the_end(len(photo_paths(source, skip=output))):
         for folder in tqdm(people, "reconstruct", unit="person", dynamic_ncols=True):
             paths = photo_paths(folder, skip=output)
@@ -52,7 +52,7 @@ def reconstruct_people(config: schema.Config, source: Path, output: Path) -> dic
             names = result_names(paths, source, taken=(*RUN_FILES, person.as_posix()))
             records = _reconstruct_person(estimator, written, names)
             if len(records):
-                with photo_barrier(functools.partial(written.fail, source / person)):
+                with photo_barrier(functools.partial(_fail, written, source / person)):
                     write_person(output / person, reconstruct, export, records)
     return written.failed
 
@@ -106,11 +106,13 @@ def _reconstruct_person(
         for path, draft in _fitted(fit, written, batch, drafts).items():
             spent = seconds + (time.monotonic() - began) / len(batch)
             began = time.monotonic()
-            with photo_barrier(functools.partial(written.fail, path)):
+            with photo_barrier(functools.partial(_fail, written, path)):
                 pixels = np.rot90(read_photo(path), draft.photo.turns)
                 region = face_region(pixels, draft.photo.alignment)
                 result = estimator.reconstruct.finish(draft, region)
-                textures = written.add(path, names[path], result, spent + time.monotonic() - began)
+                shown, taken = shown_name(path, written.source), spent + time.monotonic() - began
+                entry, textures = save(result, written.output, names[path], shown, taken, written.wants_rows)
+                written.add(entry)
                 records.append(PersonRecord.named(result, textures, names[path]))
     return records
 
@@ -122,7 +124,7 @@ def _fit_each(estimator: PersonEstimator, written: ResultFolder, paths: list[Pat
     for batch in batches(paths):
         drafts = {}
         for path in batch:
-            with photo_barrier(functools.partial(written.fail, path)):
+            with photo_barrier(functools.partial(_fail, written, path)):
                 photo, _ = reconstruct.reader.read(path)
                 drafts[path] = reconstruct.initial_estimate(photo)
         for path, draft in _fitted(estimator.fit_each, written, list(drafts), list(drafts.values())).items():
@@ -144,4 +146,8 @@ def _fitted(
 
 def _fail_all(written: ResultFolder, paths: list[Path], error: Exception) -> None:
     for path in paths:
-        written.fail(path, error)
+        _fail(written, path, error)
+
+
+def _fail(written: ResultFolder, path: Path, error: Exception) -> None:
+    written.fail(shown_name(path, written.source), failure_reason(path, error))

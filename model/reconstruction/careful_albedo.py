@@ -26,15 +26,17 @@ def reconstruct_carefully(
       inside: [1, H, W, 1] weights of `lib.mesh_export.texture_baking.inside_mask` for the crop's mask.
     """
     coarse = face_gcn.coarse(coefficients, crop)
-    texture = face_gcn.refine(embedding, coarse)
+    # Called twice, but traced once: tracing takes far longer than the network.
+    refine = tf.function(lambda unoccluded: face_gcn.refine(embedding, coarse, unoccluded=unoccluded), autograph=False)
+    texture = refine(tf.ones_like(coarse.sampled.visibility))
     result = face_gcn.render(coarse, texture, crop)
     if texture.shape[-1] == 3:
         return result
-    return dataclasses.replace(result, albedo=careful_albedo(face_gcn, coarse, embedding, inside))
+    return dataclasses.replace(result, albedo=refine(_readable_vertices(face_gcn, coarse, inside))[..., 3:])
 
 
 def careful_albedo(face_gcn: FaceGCN, coarse: CoarseFace, embedding: tf.Tensor, inside: tf.Tensor) -> tf.Tensor:
-    """Albedo [1, N, 3] of a network with two textures; arguments as in `reconstruct_carefully`."""
+    """The albedo [1, N, 3] of `reconstruct_carefully`, for a network with two textures and a given coarse face."""
     return face_gcn.refine(embedding, coarse, unoccluded=_readable_vertices(face_gcn, coarse, inside))[..., 3:]
 
 

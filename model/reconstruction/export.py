@@ -6,7 +6,6 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
-import cv2
 import numpy as np
 import tensorflow as tf
 
@@ -16,6 +15,7 @@ from lib.face_image.region import PhotoRegion
 from lib.face_model_files.arkit import BlendShapes
 from lib.files.atomic import atomic_path
 from lib.geometry.camera import Camera
+from lib.images.png import png_bytes
 from lib.mesh_export import gltf, normal_map, texture_baking, usdz, uv_chart
 from lib.mesh_export.mesh_io import write_mesh
 from lib.mesh_export.rig import RigPart
@@ -33,8 +33,6 @@ if TYPE_CHECKING:
 
 # Pixels of the z-buffer per pixel of the crop. It must resolve half a millimetre, to find the texels behind a nose.
 ZBUFFER_SCALE = 4
-# zlib's compression level; higher levels hardly make photos smaller, but take several times as long.
-PNG_COMPRESSION = 3
 # Units of OBJ and PLY files per decimetre.
 UNITS = {"mm": 100.0, "dm": 1.0, "m": 0.1}
 # Texture -> its file, in the folder of mesh.obj.
@@ -308,11 +306,3 @@ def surface_view(
 def texture_bytes(texture: np.ndarray) -> np.ndarray:
     """Converts a texture in [0, 1] to uint8."""
     return np.rint(texture * 255).astype(np.uint8)
-
-
-def png_bytes(pixels: np.ndarray) -> bytes:
-    """Encodes uint8 RGB [T, T, 3] as a PNG file."""
-    done, data = cv2.imencode(".png", pixels[..., ::-1], [cv2.IMWRITE_PNG_COMPRESSION, PNG_COMPRESSION])
-    if not done:
-        raise OSError(f"a texture of {pixels.shape[1]} x {pixels.shape[0]} texels could not be encoded as PNG")
-    return data.tobytes()

@@ -71,7 +71,8 @@ class FaceReconstructor:
         self.fitter = Fitter(morphable, camera, self.learning_rate, self.weights, self.mesh)
         if self.mesh is not None:
             self.fit_landmarks = LandmarkFitter(pipeline.face_model, camera, self.mesh, self.weights)
-        self._face_gcn = tf.function(partial(reconstruct_carefully, pipeline.face_gcn), reduce_retracing=True)
+        reconstruct = partial(reconstruct_carefully, pipeline.face_gcn)
+        self._face_gcn = tf.function(reconstruct, reduce_retracing=True, autograph=False)
 
     @classmethod
     def load(

@@ -1,20 +1,25 @@
-"""Test mode on a folder of photos; a photo that fails does not stop the others."""
+"""Test mode on a folder of photos, on all processor cores; a photo that fails does not stop the others.
 
-import functools
-import time
+This module does not import TensorFlow: the processes that do the work import it (`model.reconstruction.worker`).
+"""
+
+import contextlib
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from tqdm import tqdm
 
 from configs import schema
 from lib.face_image.photo_io import input_photos, result_names
-from model.photos.errors import photo_barrier
-from model.reconstruction.face_reconstructor import FaceReconstructor
-from model.reconstruction.files import RUN_FILES
-from model.reconstruction.result_folder import ResultFolder
+from lib.runtime.memory import affordable
+from lib.runtime.worker_pool import Outcome, run_in_processes, use_one_thread
+from model.reconstruction.result_folder import RUN_FILES, Job, PhotoOutcome, ResultFolder, shown_name
 
-# Folders of a photo's faces if all are reconstructed, the largest face first.
-FACE_FOLDER = "face_"
+# A process is started for so many photos: its start takes as long as about four photos.
+PHOTOS_PER_PROCESS = 4
+# Peak of a process with the default configuration: photos of 12 megapixels, textures of 1,024 texels.
+PROCESS_BYTES = 3 * 2**29
+_KILLED = "the process that worked on it was killed (too little memory? use --workers 1)"
 
 
 def reconstruct_folder(config: schema.Config, source: Path, output: Path) -> dict[str, str]:
@@ -23,6 +28,8 @@ def reconstruct_folder(config: schema.Config, source: Path, output: Path) -> dic
     Renderings, landmarks, meshes, coefficients and metrics of a photo go to `<output>/<path below source>/<name>/`;
     with prepare.faces=all, those of each face to a folder face_0, face_1, ... in it, the largest face first. `output`
     also receives index.html, a page that shows all results, summary.csv, summary.json, failed.txt and sheet.png.
+
+    The results do not depend on the number of processes, because each uses one thread.
 
     Args:
       config: the effective configuration.
@@ -33,27 +40,60 @@ def reconstruct_folder(config: schema.Config, source: Path, output: Path) -> dic
       Photos that could not be reconstructed: name -> reason.
 
     Raises:
-      UserError: there is no photo or no trained network, or all photos failed.
+      UserError: there is no photo or no trained network, all photos failed, or processes are killed again and again.
     """
     output = Path(output)
     source, paths = input_photos(source, skip=output)
-    reconstruct = FaceReconstructor.load(config)
-    every = config.prepare.faces == "all"
     names = result_names(paths, source, taken=RUN_FILES)
-    results = ResultFolder(reconstruct, source, output)
-    bar = tqdm(paths, "reconstruct", unit="photo", dynamic_ncols=True)
-    with results.reported_at_the_end(len(paths)):
-        for path in bar:
-            bar.set_postfix_str(path.name)
-            started = time.monotonic()
-            found = None
-            with photo_barrier(functools.partial(results.fail, path)):
-                found = reconstruct.reader.find(path, None if every else 1)
-            for number, face in enumerate(found.faces if found is not None else ()):
-                folder = f"{names[path]}/{FACE_FOLDER}{number}" if every else names[path]
-                shown = number if every else None
-                with photo_barrier(functools.partial(results.fail, path, face=shown)):
-                    result = reconstruct.reconstruct_face(path.name, found, face)
-                    results.add(path, folder, result, time.monotonic() - started, shown)
-                started = time.monotonic()
+    count = process_count(config, len(paths))
+    function = make_worker(config, output) if count == 1 else None
+    results = ResultFolder(source, output)
+    jobs = (
+        Job(number, path, shown_name(path, source), names[path], results.wants_rows)
+        for number, path in enumerate(paths)
+    )
+    with (
+        results.reported_at_the_end(len(paths)),
+        tqdm(total=len(paths), desc="reconstruct", unit="photo", dynamic_ncols=True) as bar,
+        contextlib.closing(
+            run_in_processes(jobs, make_worker, (config, output), count)
+            if function is None
+            else _one_by_one(jobs, function, bar)
+        ) as outcomes,
+    ):
+        for done in outcomes:
+            if done.result is None:
+                results.fail(done.job.shown, _KILLED, (done.job.number, 0))
+            else:
+                results.add_photo(done.job, done.result)
+            bar.set_postfix_str(done.job.path.name, refresh=False)
+            bar.update()
     return results.failed
+
+
+def process_count(config: schema.Config, photos: int) -> int:
+    """Number of processes for a folder of photos: data.workers, or one for each core if memory suffices."""
+    wanted = config.data.workers or affordable(config.workers, PROCESS_BYTES)
+    return max(min(wanted, photos // PHOTOS_PER_PROCESS), 1)
+
+
+def make_worker(config: schema.Config, output: Path) -> Callable[[Job], PhotoOutcome]:
+    """Starts TensorFlow in this process and creates the function that reconstructs one photo."""
+    use_one_thread()
+    from lib.runtime.quiet_tensorflow import import_tensorflow
+
+    import_tensorflow()
+    from model.reconstruction.worker import Worker
+    from utils import seed_everything
+
+    seed_everything(config.train.seed)
+    return Worker(config, output)
+
+
+def _one_by_one(
+    jobs: Iterator[Job], function: Callable[[Job], PhotoOutcome], bar: tqdm
+) -> Iterator[Outcome[Job, PhotoOutcome]]:
+    """Does the jobs in this process, and shows which one is in progress."""
+    for job in jobs:
+        bar.set_postfix_str(job.path.name)
+        yield Outcome(job, function(job))

@@ -1,84 +1,162 @@
-"""Output folder of test mode: one folder per photo, the report page, and tables of metrics and failures."""
+"""Output folder of test mode: one folder per photo, the report page, and tables of metrics and failures.
+
+This module does not import TensorFlow; the results may come from other processes (`model.reconstruction.worker`).
+"""
 
 import contextlib
 import dataclasses
 import signal
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import Any
+
+import numpy as np
 
 from lib.errors import DiskFull, UserError
+from lib.files import own_files
+from lib.files.atomic import atomic_path
+from lib.files.csv_files import write_csv
 from lib.files.file_names import printable
-from lib.images.contact_sheet import Tile
+from lib.files.json_files import write_json
+from lib.files.own_files import begins, contains, has_keys, is_png
+from lib.images.contact_sheet import Tile, contact_sheet
 from lib.runtime.interruption import Interrupted
-from model.photos.errors import failure_reason
-from model.reconstruction import files as reconstruction_files
-from model.reconstruction.export import FaceTextures
-from model.reconstruction.face_reconstructor import FaceReconstructor
-from model.reconstruction.photo_result import PhotoResult
-from model.reconstruction.replaceable import check_replaceable
-from model.report import Report
+from model.report.page import Card, Report
+
+# Number of photos on the sheet, the first ones of a folder.
+SHEET_ROWS = 24
+# Files in the same folder as the photos' folders, which must not have these names.
+RUN_FILES = ("index.html", "sheet.png", "summary.csv", "summary.json", "failed.txt")
+COLUMNS = ("psnr_coarse", "psnr_fine", "coverage", "five_point_residual_px", "five_point_residual_px_max", "seconds")
+
+
+def _is_list(content: bytes) -> bool:
+    return all(b": " in line for line in content.splitlines())
+
+
+_KINDS: Mapping[str, own_files.IsOwn] = {
+    "index.html": contains(b"<title>3D faces from "),
+    "summary.csv": begins(b"photo,psnr_coarse,"),
+    "summary.json": has_keys("given", "reconstructed", "failed"),
+    "failed.txt": _is_list,
+    "sheet.png": is_png,
+}
+
+# Order of a result in tables and page: number of its photo, and of its face.
+Place = tuple[int, int]
+
+
+@dataclasses.dataclass(frozen=True)
+class PhotoEntry:
+    """What the summaries of a folder show of one result.
+
+    Attributes:
+      name: of the photo, and of its face if there are several.
+      metrics: name -> number.
+      card: for the report page.
+      row: its pictures for sheet.png; None if they are not needed.
+      remark: what was changed in reading the photo; may be empty.
+    """
+
+    name: str
+    metrics: dict[str, float]
+    card: Card
+    row: list[Tile] | None = None
+    remark: str = ""
+
+
+@dataclasses.dataclass(frozen=True)
+class Job:
+    """A photo to reconstruct.
+
+    Attributes:
+      number: of the photo in the folder.
+      path: the photo.
+      shown: its name for display.
+      folder: folder for its results, relative to the output folder.
+      row: whether its row of sheet.png may be needed.
+    """
+
+    number: int
+    path: Path
+    shown: str
+    folder: str
+    row: bool
+
+
+@dataclasses.dataclass(frozen=True)
+class PhotoOutcome:
+    """Results of a photo's faces.
+
+    Attributes:
+      shared: `model.report.card.shared_data`, with the first photo of a process.
+      entries: one for each face that was reconstructed, with its number (None if there is only one).
+      failed: number of the face, or None for the photo as a whole, and the reason.
+    """
+
+    shared: dict[str, Any] | None
+    entries: list[tuple[int | None, PhotoEntry]] = dataclasses.field(default_factory=list)
+    failed: list[tuple[int | None, str]] = dataclasses.field(default_factory=list)
 
 
 class ResultFolder:
-    """Writes results as they arrive; keeps only numbers and small pictures in memory.
+    """Collects results as they arrive, in any order; keeps only numbers and small pictures in memory.
 
     Args:
-      reconstruct: the reconstructor of the photos.
       source: folder or file of the photos.
       output: folder for the results, created if missing.
+      shared: `model.report.card.shared_data`; None if it arrives later, but before the first result.
 
     Raises:
       UserError: the folder holds a file of the same name that is not of an earlier run.
     """
 
-    def __init__(self, reconstruct: FaceReconstructor, source: Path, output: Path):
+    def __init__(self, source: Path, output: Path, shared: dict[str, Any] | None = None):
         self.started = time.monotonic()
-        self.source, self.output = Path(source), Path(output)
+        self.source, self.output, self.shared = Path(source), Path(output), shared
         check_replaceable(self.output)
         self.output.mkdir(parents=True, exist_ok=True)
-        # Prepare the chart now, so that a damaged one stops the run before its first photo.
-        reconstruct.export.prepare()
-        pipeline = reconstruct.pipeline
         self.metrics: dict[str, dict[str, float]] = {}
         self.failed: dict[str, str] = {}
         self.remarks: dict[str, str] = {}
-        self._sheet: list[list[Tile]] = []
-        self._report = Report(
-            self.output, pipeline.face_model, reconstruct.export.chart, pipeline.camera, title=str(source)
-        )
+        self._places: dict[str, Place] = {}
+        self._rows: dict[Place, list[Tile]] = {}
+        self._report = Report(self.output, title=str(source))
 
-    def add(
-        self, path: Path, folder: str, result: PhotoResult, seconds: float, face: int | None = None
-    ) -> FaceTextures | None:
-        """Writes the result of a photo.
+    @property
+    def wants_rows(self) -> bool:
+        """False once the first `SHEET_ROWS` photos are on the sheet, so that later ones cannot be."""
+        return len(self._rows) < SHEET_ROWS
 
-        Args:
-          path: the photo.
-          folder: folder for its results, relative to the output folder.
-          result: the result.
-          seconds: time it took, reported among its metrics.
-          face: number of the face if the photo has several results.
+    def add(self, entry: PhotoEntry, place: Place | None = None) -> None:
+        """Adds a result whose files are written, by default after all others."""
+        self._places[entry.name] = place = self._place(place)
+        self._report.add(entry.card)
+        if entry.row is not None:
+            self._rows[place] = entry.row
+            if len(self._rows) > SHEET_ROWS:
+                del self._rows[max(self._rows)]
+        self.metrics[entry.name] = entry.metrics
+        if entry.remark:
+            self.remarks[entry.name] = entry.remark
 
-        Returns:
-          The textures that were exported, if any.
-        """
-        result = dataclasses.replace(result, metrics={**result.metrics, "seconds": round(seconds, 2)})
-        textures = result.save(self.output / folder)
-        shown = self._shown(path, face)
-        self._report.add(result, folder, shown)
-        if len(self._sheet) < reconstruction_files.SHEET_ROWS:
-            self._sheet.append(reconstruction_files.sheet_row(result))
-        self.metrics[shown] = result.metrics
-        if result.photo.remark:
-            self.remarks[shown] = result.photo.remark
-        return textures
+    def add_photo(self, job: Job, outcome: PhotoOutcome) -> None:
+        """Adds the results of a photo's faces."""
+        self.shared = self.shared or outcome.shared
+        for face, entry in outcome.entries:
+            self.add(entry, (job.number, face or 0))
+        for face, reason in outcome.failed:
+            self.fail(face_name(job.shown, face), reason, (job.number, face or 0))
 
-    def fail(self, path: Path, error: Exception, face: int | None = None) -> None:
-        """Records why the photo `path`, or one of its faces, could not be reconstructed."""
-        reason, shown = failure_reason(path, error), self._shown(path, face)
-        self.failed[shown] = reason
-        self._report.fail(shown, reason)
+    def fail(self, name: str, reason: str, place: Place | None = None) -> None:
+        """Records why a photo, or one of its faces, could not be reconstructed."""
+        self._places[name] = self._place(place)
+        self.failed[name] = reason
+        self._report.fail(name, reason)
+
+    def _place(self, place: Place | None) -> Place:
+        return (len(self._places), 0) if place is None else place
 
     @contextlib.contextmanager
     def reported_at_the_end(self, count: int) -> Iterator[None]:
@@ -104,19 +182,26 @@ class ResultFolder:
             raise Interrupted(advice, getattr(error, "number", signal.SIGINT)) from error
         except Exception:
             # The fault is not a photo's, for example a full disk; it is reported even if the page cannot be written.
-            with contextlib.suppress(DiskFull, OSError):
-                self._write()
+            if self.metrics or self.failed:
+                with contextlib.suppress(DiskFull, OSError):
+                    self._write()
             raise
         self._write()
         self._check_any()
 
     def _write(self) -> None:
         """Writes and prints the table of metrics, and writes the page."""
-        seconds = time.monotonic() - self.started
-        reconstruction_files.write_summary(self.output, self.metrics, self.failed, seconds, self._sheet)
+        names = sorted(self._places, key=self._places.__getitem__)
+        self.metrics, self.failed, self.remarks = (
+            {name: table[name] for name in names if name in table}
+            for table in (self.metrics, self.failed, self.remarks)
+        )
+        sheet = [self._rows[place] for place in sorted(self._rows)]
+        write_summary(self.output, self.metrics, self.failed, time.monotonic() - self.started, sheet)
         for name, remark in self.remarks.items():
             print(f"{name}: {remark}")
-        print(f"page with all results: {self._report.finish().resolve()}")
+        if self.shared is not None:
+            print(f"page with all results: {self._report.finish(self.shared, names).resolve()}")
 
     def _check_any(self) -> None:
         if not self.metrics:
@@ -126,7 +211,66 @@ class ResultFolder:
                 f"(the first, {name}: {reason}; all are listed in {self.output / 'failed.txt'})"
             )
 
-    def _shown(self, path: Path, face: int | None = None) -> str:
-        """Path of a photo relative to the source, and the face's number if it has one, for display."""
-        name = printable(path.relative_to(self.source).as_posix())
-        return name if face is None else f"{name}, face {face}"
+
+def shown_name(path: Path, source: Path) -> str:
+    """Path of a photo relative to the source, for display."""
+    return printable(path.relative_to(source).as_posix())
+
+
+def face_name(shown: str, face: int | None) -> str:
+    """Name of a result for display: its photo's, and the number of its face if there is one."""
+    return shown if face is None else f"{shown}, face {face}"
+
+
+def check_replaceable(output: Path) -> None:
+    """Raises UserError if a run over photos would replace a file that is not of an earlier run."""
+    own_files.check_replaceable(output, _KINDS)
+
+
+def write_summary(
+    output: Path, metrics: dict[str, dict[str, float]], failed: dict[str, str], seconds: float, sheet: list[list[Tile]]
+) -> None:
+    """Writes summary.csv, summary.json, failed.txt and sheet.png, and prints the table.
+
+    Args:
+      output: folder of the results.
+      metrics: photo -> its numbers.
+      failed: photo -> reason.
+      seconds: time for the whole folder.
+      sheet: rows of pictures; without rows, sheet.png is not written.
+    """
+    done = [[name, *(round(numbers[column], 4) for column in COLUMNS), ""] for name, numbers in metrics.items()]
+    others = [[name, *[""] * len(COLUMNS), reason] for name, reason in failed.items()]
+    write_csv(output / "summary.csv", [["photo", *COLUMNS, "failed"], *done, *others])
+    summary: dict[str, Any] = {"given": len(metrics) + len(failed), "reconstructed": len(metrics)}
+    for key in ("psnr_coarse", "psnr_fine", "coverage", "five_point_residual_px"):
+        summary[key] = _mean([numbers[key] for numbers in metrics.values()])
+    residuals = [numbers["five_point_residual_px"] for numbers in metrics.values()]
+    summary["five_point_residual_px_max"] = round(max(residuals), 3) if residuals else None
+    summary["seconds"] = round(seconds, 1)
+    summary["seconds_per_photo"] = _mean([numbers["seconds"] for numbers in metrics.values()])
+    summary["failed"] = failed
+    write_json(output / "summary.json", summary)
+    with atomic_path(output / "failed.txt") as path:
+        path.write_text("".join(f"{name}: {reason}\n" for name, reason in failed.items()), encoding="utf-8")
+    if sheet:
+        with atomic_path(output / "sheet.png") as path:
+            contact_sheet(sheet).save(path)
+    _print_table(output, metrics, failed)
+
+
+def _mean(values: list[float]) -> float | None:
+    return round(float(np.mean(values)), 3) if values else None
+
+
+def _print_table(output: Path, metrics: dict[str, dict[str, float]], failed: dict[str, str]) -> None:
+    width = max([len(name) for name in (*metrics, *failed)], default=5)
+    print(f"{'photo':<{width}}  coarse dB  fine dB  covered  points px  seconds")
+    for name, numbers in metrics.items():
+        print(
+            f"{name:<{width}}  {numbers['psnr_coarse']:9.2f}  {numbers['psnr_fine']:7.2f}  {numbers['coverage']:7.1%}  "
+            f"{numbers['five_point_residual_px']:9.2f}  {numbers['seconds']:7.2f}"
+        )
+    for name, reason in failed.items():
+        print(f"{name:<{width}}  not reconstructed: {reason}")
+    print(f"{len(metrics)} of {len(metrics) + len(failed)} photos reconstructed, results in {output}")

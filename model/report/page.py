@@ -1,44 +1,29 @@
-"""Report page of a run: one card per photo, written as soon as it is done, and a header with the means."""
+"""Report page of a run: one card per photo, written as soon as it is done, and a header with the means.
+
+This module does not import TensorFlow; `model.report.card` renders the cards, perhaps in another process.
+"""
 
 import base64
-import dataclasses
 import hashlib
 import math
 import os
-import shutil
 import tempfile
-import urllib.parse
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import jinja2
 import numpy as np
 
-from lib.face_model.face_model import FaceModel
 from lib.files.atomic import atomic_path, space_for
-from lib.geometry.camera import Camera
-from lib.mesh_export.uv_chart import UvChart
-from model.report.face_data import encode_mesh, encode_pictures, encode_shared, encode_textures
-from model.report.pictures import ReportedPhoto
 
 FOLDER = Path(__file__).resolve().parent
 SCRIPTS = ("face_mesh.js", "renderer.js", "face_view.js", "chart.js", "page.js")
 # File names may contain bytes that are not valid UTF-8.
 ENCODING, ERRORS = "utf-8", "replace"
-# Pictures shown large next to the 3D view; the others are small.
-LARGE = ("photo", "coarse", "fine")
 # Numbers whose means are shown in the header.
 MEANS = ("psnr_coarse", "psnr_fine", "coverage", "five_point_residual_px", "seconds")
-DESCRIPTIONS = {
-    "photo": "the aligned photo",
-    "mask": "the part of the photo that counts as skin",
-    "coarse": "rendering with the face model's own albedo",
-    "fine": "rendering with the refined texture, as it appears in this photo",
-    "overlay": "the fine rendering laid over the photo",
-    "landmarks": "68 landmarks of the fitted face in green, the five detected points in red",
-    "shape": "the shape without colours",
-    "light": "a grey ball under the light estimated from the photo",
-}
 
 
 def _environment() -> jinja2.Environment:
@@ -64,6 +49,15 @@ def _decimal(value: float, form: str = ".1f", unit: str = "") -> str:
 TEMPLATES = _environment()
 
 
+@dataclass(frozen=True)
+class Card:
+    """A photo's part of the page: name shown, HTML, and the numbers of `MEANS`."""
+
+    name: str
+    html: str
+    metrics: Mapping[str, float]
+
+
 class Report:
     """One self-contained HTML page about a folder of photos.
 
@@ -72,80 +66,66 @@ class Report:
 
     Args:
       output: folder of the results; receives index.html.
-      face_model: face model whose triangles all faces share.
-      chart: chart of the faces' textures.
-      camera: camera of the crops; the page renders with the same camera.
       title: title of the page, the name of the reconstructed folder.
     """
 
-    def __init__(self, output: Path, face_model: FaceModel, chart: UvChart, camera: Camera, title: str):
-        self.output, self.camera, self.title = Path(output), camera, title
-        self._mesh = encode_shared(face_model, chart)
+    def __init__(self, output: Path, title: str):
+        self.output, self.title = Path(output), title
         # Open until `finish`.
-        self._cards = tempfile.TemporaryFile("w+", encoding=ENCODING, errors=ERRORS, dir=self.output)  # noqa: SIM115
-        self._metrics: list[Mapping[str, float]] = []
+        self._cards = tempfile.TemporaryFile("w+b", dir=self.output)  # noqa: SIM115
+        self._places: dict[str, tuple[int, int]] = {}  # name -> start and length in the file, bytes
+        self._metrics: dict[str, Mapping[str, float]] = {}
         self._failed: dict[str, str] = {}
 
-    def add(self, result: ReportedPhoto, folder: str, name: str | None = None) -> None:
-        """Writes the card of a `PhotoResult` whose files are in `folder`; `name` replaces the photo's file name."""
-        payload = {
-            "pictures": encode_pictures(result),
-            "mesh": encode_mesh(result),
-            "textures": encode_textures(result),
-        }
-        name = name or result.photo.name
-        others = [title for title in payload["pictures"] if title not in LARGE]
-        card = TEMPLATES.get_template("card.html").render(
-            name=name,
-            folder=urllib.parse.quote(os.fsencode(folder)),
-            metrics=result.metrics,
-            photo=_figure("photo"),
-            large=[_figure(title) for title in LARGE if title != "photo"],
-            small=[_figure(title) for title in others],
-            payload=payload,
-        )
+    def add(self, card: Card) -> None:
+        """Stores a card."""
+        data = card.html.encode(ENCODING, ERRORS)
         with space_for(self.output / "index.html"):
-            self._cards.write(card)
+            start = self._cards.seek(0, os.SEEK_END)
+            self._cards.write(data)
             self._cards.flush()
-        self._metrics.append(result.metrics)
+        self._places[card.name], self._metrics[card.name] = (start, len(data)), card.metrics
 
     def fail(self, name: str, reason: str) -> None:
         """Adds a photo to the list of those that could not be reconstructed."""
         self._failed[name] = reason
 
-    def finish(self) -> Path:
-        """Writes index.html atomically and returns its path."""
+    def finish(self, shared: Mapping[str, Any], order: Iterable[str] | None = None) -> Path:
+        """Writes index.html atomically and returns its path.
+
+        Args:
+          shared: what all cards share (`model.report.card.shared_data`).
+          order: the names of all cards and failures, in the order of the page; by default that of their arrival.
+        """
+        names = list(dict.fromkeys([*self._places, *self._failed]) if order is None else order)
         scripts = [read_asset(name) for name in SCRIPTS]
         head = TEMPLATES.get_template("head.html").render(
             policy=_policy(scripts),
             title=self.title,
             style=read_asset("style.css"),
             done=len(self._metrics),
-            failed=self._failed,
-            mean={key: self._mean(key) for key in MEANS},
+            failed={name: self._failed[name] for name in names if name in self._failed},
+            mean={key: self._mean(key, names) for key in MEANS},
         )
-        shared = {"mesh": self._mesh, "camera": dataclasses.asdict(self.camera)}
         tail = TEMPLATES.get_template("tail.html").render(shared=shared, scripts=scripts)
         with (
             atomic_path(self.output / "index.html") as path,
-            open(path, "w", encoding=ENCODING, errors=ERRORS) as stream,
+            open(path, "wb") as stream,
         ):
-            stream.write(head)
-            self._cards.seek(0)
-            shutil.copyfileobj(self._cards, stream)
-            stream.write(tail)
+            stream.write(head.encode(ENCODING, ERRORS))
+            for name in names:
+                if name in self._places:
+                    start, length = self._places[name]
+                    self._cards.seek(start)
+                    stream.write(self._cards.read(length))
+            stream.write(tail.encode(ENCODING, ERRORS))
         self._cards.close()
         return self.output / "index.html"
 
-    def _mean(self, key: str) -> float:
-        values = [metrics[key] for metrics in self._metrics if math.isfinite(metrics[key])]
+    def _mean(self, key: str, names: Iterable[str]) -> float:
+        every = [self._metrics[name][key] for name in names if name in self._metrics]
+        values = [value for value in every if math.isfinite(value)]
         return float(np.mean(values)) if values else math.nan
-
-
-def _figure(title: str) -> dict[str, str]:
-    """Placeholder of a picture; page.js fills it when it scrolls into view."""
-    description = DESCRIPTIONS.get(title, f"the textured face as lit in the photo, turned: {title} degrees")
-    return {"title": title, "description": description, "caption": f"{title}°" if title.startswith("yaw") else title}
 
 
 def _policy(scripts: list[str]) -> str:

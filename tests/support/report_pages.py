@@ -14,12 +14,14 @@ from lib.synthetic.builtin.face_generator import build_face_model
 from model.face_gcn import FaceGCN
 from model.morphable_model import MorphableModel
 from model.reconstruction.new_views import new_views
+from model.report.card import shared_data
 
 SIZE = 64
 CAMERA = Camera((SIZE, SIZE))
 FACE_MODEL = build_face_model(2500)
 CHART = uncut(FACE_MODEL.uv, FACE_MODEL.triangles)
 RASTER = rasterize_chart(CHART, 256)
+SHARED = shared_data(FACE_MODEL, CHART, CAMERA)
 
 
 def _striped(embedding, coarse, colour, visibility, shading, training=False):

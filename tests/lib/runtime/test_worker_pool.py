@@ -1,12 +1,15 @@
 """Jobs in processes: every job done once, errors unchanged, killed processes reported, one thread each."""
 
+import contextlib
+import multiprocessing
 import os
 import signal
+import time
 
 import pytest
 
 from lib.errors import UserError
-from lib.runtime.worker_pool import run_jobs
+from lib.runtime.worker_pool import run_in_processes, run_jobs
 
 
 class Square:
@@ -58,3 +61,41 @@ def test_workers_use_one_thread_and_leave_the_interruption_to_the_parent(monkeyp
         assert os.environ["OMP_NUM_THREADS"] == "7", "the parent's own environment is not touched"
         assert "NUMBA_NUM_THREADS" not in os.environ
     assert found == ["1"] * 6
+
+
+def test_a_killed_process_costs_only_its_job():
+    """The jobs that were waiting for it are done by the others, and its own is named."""
+    with contextlib.closing(run_in_processes([1, 0, 2, 3, 4, 5], Square, (1,), 2)) as outcomes:
+        done = {outcome.job: outcome for outcome in outcomes}
+    assert {job for job, outcome in done.items() if outcome.killed} == {0}
+    assert {job: outcome.result for job, outcome in done.items() if job} == {n: n * n + 1 for n in range(1, 6)}
+
+
+def test_the_last_process_is_replaced_and_the_third_killed_in_a_row_ends_the_run():
+    with contextlib.closing(run_in_processes([0, 2, 0, 0, 0, 3], Square, (0,), 1)) as outcomes:
+        assert [(next(outcomes).killed) for _ in range(4)] == [True, False, True, True]
+        with pytest.raises(UserError, match="must not be killed, got 3 killed one after the other"):
+            next(outcomes)
+
+
+def test_a_run_that_is_given_up_leaves_no_process_behind(tmp_path):
+    outcomes = run_in_processes([tmp_path / "a", tmp_path / "b"], Sleeper, (), 2)
+    with contextlib.closing(outcomes), pytest.raises(UserError, match="woken"):
+        next(outcomes)
+    assert not multiprocessing.active_children()
+    assert (tmp_path / "b.tidied").exists()
+
+
+class Sleeper:
+    """One job fails as soon as the other is asleep; that one tidies up when it is told to end."""
+
+    def __call__(self, path):
+        if path.name == "a":
+            while not path.with_name("b.started").exists():
+                time.sleep(0.01)
+            raise UserError("woken")
+        try:
+            path.with_name("b.started").touch()
+            time.sleep(60)
+        finally:
+            path.with_name("b.tidied").touch()

@@ -41,7 +41,10 @@ def folder_of(path, **images):
 def run(monkeypatch, pipeline, source, output, **overrides):
     monkeypatch.setattr("model.reconstruction.face_reconstructor.load_pipeline", lambda config: pipeline)
     monkeypatch.setattr("model.reconstruction.face_reconstructor.restore_texture_network", lambda loaded: None)
-    config = schema.load(overrides={"fit.steps": 30, "data.image_size": SIZE, "export.texture_size": 256} | overrides)
+    monkeypatch.setattr("model.reconstruction.folder.use_one_thread", lambda: None)  # it would last beyond this test
+    config = schema.load(
+        overrides={"data.workers": 1, "fit.steps": 30, "data.image_size": SIZE, "export.texture_size": 256} | overrides
+    )
     return reconstruct_folder(config, source, output)
 
 

@@ -8,7 +8,7 @@ from lib.errors import UserError
 from lib.files import own_files
 from model.evaluation import records
 from model.preparation import prepare
-from model.reconstruction.replaceable import check_replaceable
+from model.reconstruction.result_folder import check_replaceable
 from tests.support.one_line import one_line
 
 OWN = {

@@ -13,9 +13,10 @@ from PIL import Image
 
 from lib.geometry.lighting import shading
 from model.evaluation.page import write_evaluation_page
-from model.report import Report
+from model.report.card import render_card
 from model.report.face_data import COLOURS, encode_columns, encode_mesh, encode_textures, light_ball, light_forms
-from tests.support.report_pages import CAMERA, CHART, FACE_MODEL, decode_columns, photo_result
+from model.report.page import Report
+from tests.support.report_pages import CAMERA, CHART, FACE_MODEL, SHARED, decode_columns, photo_result
 
 NASTY = '<img src=x onerror="alert(1)">&\'</script>.png'
 
@@ -52,11 +53,11 @@ def page(path):
 @pytest.fixture(scope="module")
 def written(tmp_path_factory):
     folder = tmp_path_factory.mktemp("report")
-    report = Report(folder, FACE_MODEL, CHART, CAMERA, title="<i>holiday</i>")
-    report.add(photo_result("a.jpg", seed=1), "a")
+    report = Report(folder, title="<i>holiday</i>")
+    report.add(render_card(photo_result("a.jpg", seed=1), "a"))
     report.fail(NASTY, "no face found in <b>it</b>")
-    report.add(photo_result(NASTY, seed=2), 'odd "name" #1')
-    return page(report.finish())
+    report.add(render_card(photo_result(NASTY, seed=2), 'odd "name" #1'))
+    return page(report.finish(SHARED))
 
 
 def test_names_and_reasons_are_text_and_nothing_else(written):
@@ -165,37 +166,48 @@ def test_the_ball_is_bright_where_the_light_comes_from():
 
 def test_an_unfinished_page_leaves_the_earlier_one(tmp_path):
     (tmp_path / "index.html").write_text("earlier")
-    report = Report(tmp_path, FACE_MODEL, CHART, CAMERA, title="photos")
-    report.add(photo_result("a.jpg", seed=1), "a")
+    report = Report(tmp_path, title="photos")
+    report.add(render_card(photo_result("a.jpg", seed=1), "a"))
     del report
     assert [path.name for path in tmp_path.iterdir()] == ["index.html"]
     assert (tmp_path / "index.html").read_text() == "earlier"
 
 
 def test_cards_leave_the_memory_as_they_come(tmp_path):
-    report = Report(tmp_path, FACE_MODEL, CHART, CAMERA, title="photos")
+    report = Report(tmp_path, title="photos")
     result = photo_result("a.jpg", seed=1)
-    for _ in range(3):
-        report.add(result, "a")
+    for number in range(3):
+        report.add(render_card(result, "a", f"{number}.jpg"))
     kept = sum(len(str(value)) for value in vars(report).values())
-    assert kept < 5000 + len(report._mesh["block"])
+    assert kept < 5000
     assert (tmp_path / "index.html").exists() is False
-    assert len(page(report.finish()).all("article")) == 3
+    assert len(page(report.finish(SHARED)).all("article")) == 3
+
+
+def test_cards_that_arrive_out_of_order_are_shown_in_order(tmp_path):
+    report = Report(tmp_path, title="photos")
+    for name in ("c.jpg", "a.jpg"):
+        report.add(render_card(photo_result(name, seed=1), name[0]))
+    report.fail("d.jpg", "no face found")
+    report.fail("b.jpg", "no face found")
+    written = page(report.finish(SHARED, ["a.jpg", "b.jpg", "c.jpg", "d.jpg"]))
+    assert [card["data-name"] for card in written.all("article")] == ["a.jpg", "c.jpg"]
+    assert [line["data-name"] for line in written.all("li") if "data-name" in line] == ["b.jpg", "d.jpg"]
 
 
 def test_nothing_but_failures_is_a_page_too(tmp_path):
-    report = Report(tmp_path, FACE_MODEL, CHART, CAMERA, title="photos")
+    report = Report(tmp_path, title="photos")
     report.fail("cup.jpg", "no face found")
-    written = page(report.finish())
+    written = page(report.finish(SHARED))
     assert not written.all("article")
     assert "open" in written.all("details")[0]
     assert all("hidden" in form for form in written.all("form") if "method" not in form)
 
 
 def test_a_name_that_is_no_text_and_a_number_that_is_none(tmp_path):
-    report = Report(tmp_path, FACE_MODEL, CHART, CAMERA, title="photos")
-    report.add(photo_result("bad\udcff.jpg", seed=1, psnr_fine=float("nan")), "bad\udcff")
-    assert "nan" not in "".join(page(report.finish()).words)
+    report = Report(tmp_path, title="photos")
+    report.add(render_card(photo_result("bad\udcff.jpg", seed=1, psnr_fine=float("nan")), "bad\udcff"))
+    assert "nan" not in "".join(page(report.finish(SHARED)).words)
 
 
 def test_the_page_of_an_evaluation_has_table_and_sheet(tmp_path):

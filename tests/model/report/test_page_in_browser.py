@@ -13,8 +13,9 @@ from PIL import Image
 
 from lib.mesh_renderer.textured import draw_textured
 from model.metrics.images import masked_psnr
-from model.report import Report
-from tests.support.report_pages import CAMERA, CHART, FACE_GCN, FACE_MODEL, photo_result
+from model.report.card import render_card
+from model.report.page import Report
+from tests.support.report_pages import CAMERA, CHART, FACE_GCN, SHARED, photo_result
 
 playwright = pytest.importorskip("playwright.sync_api", reason="needs playwright of requirements-dev.txt")
 NASTY = "<img src=x onerror=window.broken=1>.png"
@@ -44,15 +45,15 @@ def browser():
 
 
 def write(folder, count, failures=()):
-    report = Report(folder, FACE_MODEL, CHART, CAMERA, title="photos")
+    report = Report(folder, title="photos")
     results = [photo_result(f"photo{i}.jpg", seed=i + 1) for i in range(min(count, 4))]
     for i in range(count):
         result = results[i % len(results)]
         result.photo.name = f"photo{i}.jpg"
-        report.add(result, f"photo{i}")
+        report.add(render_card(result, f"photo{i}"))
     for name in failures:
         report.fail(name, "no face found")
-    return report.finish()
+    return report.finish(SHARED)
 
 
 @pytest.fixture(scope="module")

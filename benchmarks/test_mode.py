@@ -1,0 +1,150 @@
+"""Times test mode: one process beside all cores, with and without the fit; first result; cold start of a single photo.
+
+python -m benchmarks.test_mode [--photos FOLDER] [--count 100] [--rounds 3] [--root_dir .] [--workers 0]
+
+Both variants run alternately in the same minutes, so their ratio holds on a busy machine. Every run is a new process of
+main.py; its times include the start. The folder's photos are repeated until there are --count; by default,
+scikit-image's portrait. `first` is the time until the first metrics.json, `memory` the peak of all processes together
+(each with its shared libraries, so that the sum is an upper bound). The runs' coefficients must agree byte for byte.
+"""
+
+import argparse
+import dataclasses
+import itertools
+import os
+import shutil
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[1]
+POLL_SECONDS = 0.02
+
+
+@dataclasses.dataclass(frozen=True)
+class Run:
+    """A run of test mode: seconds in total and until the first result, peak memory in bytes."""
+
+    seconds: float
+    first: float
+    memory: int
+
+
+def parse_arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--photos", type=Path, help="folder of photos")
+    parser.add_argument("--count", type=int, default=100, help="photos in each run")
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--root_dir", type=Path, default=Path(), help="folder with data/ and checkpoints/")
+    parser.add_argument("--workers", type=int, default=0, help="processes of the second variant; 0: one per core")
+    return parser.parse_args()
+
+
+def write_photos(folder: Path, source: Path | None, count: int) -> None:
+    """Fills a folder with `count` photos: those of `source` again and again, or scikit-image's portrait."""
+    from lib.face_image.photo_io import photo_paths
+
+    folder.mkdir()
+    if source is None:
+        import skimage.data
+        from PIL import Image
+
+        source = folder.parent / "portrait"
+        source.mkdir()
+        Image.fromarray(skimage.data.astronaut()[:300, 80:380]).save(source / "portrait.png")
+    for number, path in zip(range(count), itertools.cycle(photo_paths(source)), strict=False):
+        for file in path.parent.glob(f"{path.stem}.*"):  # with its landmarks
+            shutil.copy(file, folder / f"{number:04d}{file.suffix}")
+
+
+def tree_memory(root: int) -> int:
+    """Resident bytes of a process and all its descendants (Linux)."""
+    total, waiting = 0, [root]
+    while waiting:
+        process = Path(f"/proc/{waiting.pop()}")
+        try:
+            total += int((process / "statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+            for task in (process / "task").iterdir():
+                waiting += map(int, (task / "children").read_text().split())
+        except (FileNotFoundError, ProcessLookupError):  # it ended meanwhile
+            continue
+    return total
+
+
+def run(photos: Path, output: Path, root_dir: Path, *options: str) -> Run:
+    """Runs test mode on a folder."""
+    command = [sys.executable, ROOT / "main.py", "--mode", "test", "--input", photos, "--output", output]
+    command += ["--root_dir", root_dir.resolve(), *options]
+    started, first, memory = time.monotonic(), None, 0
+    with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True) as process:
+        while process.poll() is None:
+            memory = max(memory, tree_memory(process.pid))
+            if first is None and next(output.glob("*/metrics.json"), None) is not None:
+                first = time.monotonic() - started
+            time.sleep(POLL_SECONDS)
+        seconds = time.monotonic() - started
+        assert process.stderr is not None
+        errors = process.stderr.read()
+    if process.returncode or first is None:
+        raise SystemExit(f"test mode ended with exit code {process.returncode}:\n{errors}")
+    return Run(seconds, first, memory)
+
+
+def describe(name: str, runs: list[Run], count: int) -> None:
+    """Prints medians and ranges."""
+    times = [run.seconds for run in runs]
+    print(
+        f"{name:28s} {statistics.median(times):7.1f} s ({min(times):.1f} to {max(times):.1f}), "
+        f"{statistics.median(times) / count:5.2f} s a photo, first {statistics.median(r.first for r in runs):5.1f} s, "
+        f"memory {max(r.memory for r in runs) / 2**30:.2f} GiB",
+        flush=True,
+    )
+
+
+def compare(name: str, folder: Path, arguments: argparse.Namespace, *options: str) -> None:
+    """Runs one process and all cores alternately, and prints both with the ratio of their times."""
+    runs: dict[str, list[Run]] = {"1": [], str(arguments.workers): []}
+    for _ in range(arguments.rounds):
+        for workers, done in runs.items():
+            output = folder / f"out{workers}"
+            shutil.rmtree(output, ignore_errors=True)
+            done.append(run(folder / "photos", output, arguments.root_dir, "--workers", workers, *options))
+        check_equal(folder / "out1", folder / f"out{arguments.workers}")
+    for workers, done in runs.items():
+        describe(f"{name}, workers {workers}", done, arguments.count)
+    one, several = (statistics.median(run.seconds for run in done) for done in runs.values())
+    print(f"{name}: {one / several:.2f} times as fast on all cores", flush=True)
+
+
+def check_equal(one: Path, other: Path) -> None:
+    """Exits if the coefficients of two output folders differ."""
+    names = sorted(path.relative_to(one) for path in one.glob("*/coefficients.json"))
+    different = [str(name) for name in names if (one / name).read_bytes() != (other / name).read_bytes()]
+    if different or not names:
+        raise SystemExit(f"coefficients must be equal in {one} and {other}, got differences in {different}")
+
+
+def main() -> None:
+    arguments = parse_arguments()
+    if arguments.workers == 1 or arguments.count < 1 or arguments.rounds < 1:
+        raise SystemExit("--workers must not be 1, --count and --rounds at least 1")
+    with tempfile.TemporaryDirectory() as temporary:
+        folder = Path(temporary)
+        write_photos(folder / "photos", arguments.photos, arguments.count)
+        (folder / "single").mkdir()
+        for file in (folder / "photos").glob("0000.*"):
+            shutil.copy(file, folder / "single")
+        single = [
+            run(folder / "single", folder / f"single{number}", arguments.root_dir)
+            for number in range(arguments.rounds + 1)  # the first one compiles and fills caches
+        ]
+        describe("one photo, cold start", single[1:], 1)
+        compare("with fit", folder, arguments)
+        compare("--fit 0", folder, arguments, "--fit", "0")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,87 @@
+"""Worker of --mode test: reconstructs one photo after the other, and writes the folder of each."""
+
+import dataclasses
+import functools
+import time
+from pathlib import Path
+from typing import Any
+
+from configs import schema
+from model.photos.errors import failure_reason, photo_barrier
+from model.photos.reader import FoundFaces
+from model.reconstruction.export import FaceTextures
+from model.reconstruction.face_reconstructor import FaceReconstructor
+from model.reconstruction.files import sheet_row
+from model.reconstruction.photo_result import PhotoResult
+from model.reconstruction.result_folder import Job, PhotoEntry, PhotoOutcome, face_name
+from model.report.card import render_card, shared_data
+
+# Folders of a photo's faces if all are reconstructed, the largest face first.
+FACE_FOLDER = "face_"
+
+
+class Worker:
+    """Reconstructs photos with the run's best texture network.
+
+    Args:
+      config: the effective configuration.
+      output: folder for the results of all photos.
+
+    Raises:
+      UserError: there is no trained network, or a file cannot be used.
+    """
+
+    def __init__(self, config: schema.Config, output: Path):
+        self.every, self.output = config.prepare.faces == "all", output
+        self.reconstruct = FaceReconstructor.load(config)
+        self._shared: dict[str, Any] | None = report_data(self.reconstruct)  # until it is sent
+
+    def __call__(self, job: Job) -> PhotoOutcome:
+        """Reconstructs a photo: no fault of the photo is raised."""
+        outcome, self._shared = PhotoOutcome(self._shared), None
+
+        def fail(error: Exception, face: int | None = None) -> None:
+            outcome.failed.append((face, failure_reason(job.path, error)))
+
+        started = time.monotonic()
+        found: FoundFaces | None = None
+        with photo_barrier(fail):
+            found = self.reconstruct.reader.find(job.path, None if self.every else 1)
+        for number, face in enumerate(found.faces if found is not None else ()):
+            folder = f"{job.folder}/{FACE_FOLDER}{number}" if self.every else job.folder
+            shown = number if self.every else None
+            with photo_barrier(functools.partial(fail, face=shown)):
+                result = self.reconstruct.reconstruct_face(job.path.name, found, face)
+                name = face_name(job.shown, shown)
+                entry, _ = save(result, self.output, folder, name, time.monotonic() - started, job.row)
+                outcome.entries.append((shown, entry))
+            started = time.monotonic()
+        return outcome
+
+
+def report_data(reconstruct: FaceReconstructor) -> dict[str, Any]:
+    """Prepares the chart, so that a damaged one stops the run before its first photo; returns `shared_data`."""
+    reconstruct.export.prepare()
+    return shared_data(reconstruct.pipeline.face_model, reconstruct.export.chart, reconstruct.pipeline.camera)
+
+
+def save(
+    result: PhotoResult, output: Path, folder: str, name: str, seconds: float, row: bool
+) -> tuple[PhotoEntry, FaceTextures | None]:
+    """Writes the files of a result.
+
+    Args:
+      result: the result.
+      output: folder for the results of all photos.
+      folder: folder for this one, relative to `output`.
+      name: shown on the page and in tables.
+      seconds: time it took, reported among its metrics.
+      row: render its row of sheet.png.
+
+    Returns:
+      Its entry in the summaries, and the textures that were exported, if any.
+    """
+    result = dataclasses.replace(result, metrics={**result.metrics, "seconds": round(seconds, 2)})
+    textures = result.save(output / folder)
+    card = render_card(result, folder, name)
+    return PhotoEntry(name, result.metrics, card, sheet_row(result) if row else None, result.photo.remark), textures
