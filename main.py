@@ -9,7 +9,8 @@ from typing import Any
 from configs import flags, schema
 from lib.errors import UserError
 from lib.face_image.photo_io import input_photos, photo_paths
-from lib.files.locks import sole_user
+from lib.files.locks import sole_user, sole_writer
+from lib.files.shards import FOLDER, Shard
 from lib.records.record_index import open_records
 from lib.records.splits import load_split
 from lib.runtime.determinism import make_deterministic
@@ -79,14 +80,24 @@ def reconstruct(config: schema.Config, _: argparse.Namespace) -> int:
         return exit_code(run(config, source, Path(section.output)))
 
 
-def prepare_crops(config: schema.Config, _: argparse.Namespace) -> int:
-    """--mode prepare: turns a folder of photos into RGBA crops for training."""
-    input_photos(config.prepare.input, skip=config.prepare.output)
-    from model.preparation.prepare import prepare_folder
+def prepare_crops(config: schema.Config, args: argparse.Namespace) -> int:
+    """--mode prepare: turns a folder of photos, or one part of it, into RGBA crops for training."""
+    source, output = Path(config.prepare.input), Path(config.prepare.output)
+    input_photos(source, skip=output)
+    if args.shard:
+        from model.preparation.shards import prepare_shard
 
-    output = Path(config.prepare.output)
+        shard = Shard.parse(args.shard)
+        with sole_writer(output / FOLDER / shard.name, f"preparing shard {args.shard}"):
+            prepare_shard(config, source, output, shard)
+        return 0  # a scheduler would repeat a task that fails; --merge reports the photos that did
+    if args.merge:
+        from model.preparation.shards import merge_shards as run
+    else:
+        from model.preparation.prepare import prepare_folder as run
+
     with sole_user(output, "preparing"):
-        return exit_code(prepare_folder(config, Path(config.prepare.input), output))
+        return exit_code(run(config, source, output))
 
 
 def pretrain_networks(config: schema.Config, _: argparse.Namespace) -> int:
@@ -216,8 +227,19 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
         f"--mode evaluate: {defaults.evaluate.output})",
     )
     parser.add_argument("--video", help="--mode test: a video or a folder of frames, instead of --input")
+    sharding = parser.add_mutually_exclusive_group()
+    sharding.add_argument(
+        "--shard",
+        metavar="I/N",
+        help="--mode prepare: only part I of N of the photos, I from 0; any scheduler may run the parts",
+    )
+    sharding.add_argument(
+        "--merge", action="store_true", help="--mode prepare: join all parts into the results of one process"
+    )
     parser.add_options(flags.OPTIONS)
     args = parser.parse(argv)
+    if (args.shard or args.merge) and args.mode != "prepare":
+        raise UserError(f"--shard and --merge must come with --mode prepare, got --mode {args.mode}")
     if args.video is not None:
         if args.mode != "test" or args.input is not None or args.same_person:
             raise UserError("--video must come with --mode test, without --input and --same-person")

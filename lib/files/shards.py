@@ -81,23 +81,34 @@ def finished(folder: Path, suffix: str) -> list[Path]:
     return [folder / f"{shard.name}{suffix}" for shard in wanted]
 
 
-def check_same_recipe(recipes: Mapping[Path, Mapping[str, Any]]) -> Mapping[str, Any]:
+def check_same_recipe(
+    recipes: Mapping[Path, Mapping[str, Any]], wanted: Mapping[str, Any] | None = None
+) -> Mapping[str, Any]:
     """The recipe that all shards share.
 
     Args:
       recipes: result of a shard -> whatever determines the results of all: options, weights, `names_digest`.
+      wanted: recipe of the command that merges, if it has one.
 
     Raises:
-      UserError: two shards differ; names them and what differs.
+      UserError: two shards differ, or one and the command; names them and what differs.
     """
-    (first, recipe), *others = recipes.items()
-    for path, other in others:
-        if differing := sorted(key for key in recipe.keys() | other.keys() if recipe.get(key) != other.get(key)):
+    (first, recipe), *_ = recipes.items()
+    for path, other in recipes.items():
+        if differing := _differing(recipe, other):
             raise UserError(
-                f"{path}: must be made like {first.name}, got another {', '.join(differing)} "
-                "(run the older of the two shards again)"
+                f"{path}: must be made like {first.name}, got another {differing} (run the older of both again)"
             )
+    if wanted is not None and (differing := _differing(wanted, recipe)):
+        raise UserError(
+            f"{first.parent}: shards must be made by the command that merges them, got another {differing} (run the "
+            "shards again, or merge with their options)"
+        )
     return recipe
+
+
+def _differing(a: Mapping[str, Any], b: Mapping[str, Any]) -> str:
+    return ", ".join(sorted(key for key in a.keys() | b.keys() if a.get(key) != b.get(key)))
 
 
 def names_digest(names: Iterable[str]) -> str:

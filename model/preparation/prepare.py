@@ -4,41 +4,34 @@ This module runs in the main process and does not import TensorFlow; the worker 
 (`model.preparation.worker`).
 """
 
-import contextlib
-import hashlib
-import json
 import signal
 from collections import Counter
-from collections.abc import Callable, Iterator
-from dataclasses import asdict
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from tqdm import tqdm
 
 from configs import schema
 from lib.errors import UserError
-from lib.face_image.photo_io import input_photos, result_names
-from lib.face_image.quality import DELETED, KINDS
-from lib.files.atomic import atomic_path, file_sha256, space_for
+from lib.face_image.quality import KINDS
+from lib.files.atomic import space_for
 from lib.files.csv_files import write_csv
-from lib.files.file_names import fitting_stem, name_fault, printable
+from lib.files.file_names import printable
 from lib.files.json_files import json_text, write_json
 from lib.files.own_files import begins, check_replaceable, has_keys
 from lib.runtime.interruption import Interrupted
 from lib.runtime.worker_pool import run_jobs
-from lib.sidecar.sidecar_files import landmarks_path, mask_path
 from model.preparation.job import Job
+from model.preparation.journal import read_journal, write_journal
+from model.preparation.photo_folder import PhotoFolder
 from model.preparation.sheets import write_sheets
 
+JOURNAL = "progress.jsonl"
 PRINTED = 20  # number of left-out faces that are printed; left_out.csv lists all of them
-_ADDED = len("~999_999.png")  # bytes that a crop's name may have in addition to its photo's
-_AGAIN = "delete it and repeat the command"
 _KINDS = {
     "prepared.json": has_keys("source", "photos", "crops", "records"),
     "left_out.csv": begins(b"photo,kind,reason"),
 }
-# Part of every crop's key. Raise it whenever the same photo, options and weights give a different crop or record.
-METHOD = "regressed face, parsed mask, 2"
 
 
 def prepare_folder(config: schema.Config, source: Path, output: Path) -> dict[str, str]:
@@ -60,42 +53,82 @@ def prepare_folder(config: schema.Config, source: Path, output: Path) -> dict[st
     Raises:
       UserError: there is no photo, no photo gave a crop, or `output` holds a foreign file under the name of an output.
     """
-    source, paths = input_photos(source, skip=output)
-    check_replaceable(output, _KINDS)
-    names = result_names(paths, source)
-    crops, journal = output / "crops", output / "progress.jsonl"
-    origin = {"source": str(source.resolve())}
-    earlier = _read_journal(journal, origin)
-    crops.mkdir(parents=True, exist_ok=True)
-    options = _options_key(config)
-    flat = _flat_names(names)
+    check_output(output)
+    folder = PhotoFolder.find(config, source, output)
+    journal = output / JOURNAL
     records: dict[str, dict] = {}
-    jobs: list[Job] = []
-    for path in paths:
-        photo = path.relative_to(source).as_posix()
-        key = _key(path, options, config.prepare.beside, flat[path])
-        record = earlier.get(photo)
-        if record and record["key"] == key:
-            records[photo] = _without_deleted(record, crops)
-        else:
-            jobs.append(Job(path, photo, crops / f"{flat[path]}.png", key))
-    stale = {crop["file"] for record in earlier.values() for crop in record["crops"]}
-    for name in stale - {crop["file"] for record in records.values() for crop in record["crops"]}:
-        (crops / name).unlink(missing_ok=True)
-    _write_journal(journal, origin, records)
-    photos = [path.relative_to(source).as_posix() for path in paths]
     try:
-        _run(config, jobs, records, journal, len(paths))
+        skipped = prepare_photos(config, folder, folder.paths, read_journal(journal, folder.origin), journal, records)
     except KeyboardInterrupt as error:
-        _write_tables(output, config, source, [records[photo] for photo in photos if photo in records])
+        done = [records[photo] for photo in folder.photos if photo in records]
+        _write_tables(output, config, folder.source, done)
         advice = (
-            f"{len(records)} of {len(photos)} photos are prepared in {output}; the same command prepares the others"
+            f"{len(done)} of {len(folder.paths)} photos are prepared in {output}; the same command prepares the others"
         )
         raise Interrupted(advice, getattr(error, "number", signal.SIGINT)) from error
-    ordered = [records[photo] for photo in photos]
-    _write_tables(output, config, source, ordered)
-    pages = write_sheets(output / "sheets", crops, [c["file"] for r in ordered for c in r["crops"]])
-    return _report(output, source, ordered, len(paths) - len(jobs), pages)
+    return finish(config, folder, [records[photo] for photo in folder.photos], skipped)
+
+
+def check_output(output: Path) -> None:
+    """Raises UserError if a run would replace a file that is not of an earlier run."""
+    check_replaceable(output, _KINDS)
+
+
+def prepare_photos(
+    config: schema.Config,
+    folder: PhotoFolder,
+    paths: Sequence[Path],
+    earlier: Mapping[str, dict],
+    journal: Path,
+    records: dict[str, dict],
+) -> int:
+    """Prepares photos whose earlier records are missing or outdated.
+
+    Args:
+      config: the effective configuration.
+      folder: all photos.
+      paths: those to prepare.
+      earlier: records of an earlier run; crops of theirs that no record holds any longer are removed.
+      journal: receives the records as they arrive.
+      records: receives them, too, by photo.
+
+    Returns:
+      The number of photos whose earlier record still holds.
+    """
+    folder.crops.mkdir(parents=True, exist_ok=True)
+    jobs: list[Job] = []
+    for job in map(folder.job, paths):
+        record = earlier.get(job.photo)
+        if record and record["key"] == job.key:
+            records[job.photo] = folder.without_deleted(record)
+        else:
+            jobs.append(job)
+    remove_stale(folder.crops, earlier.values(), records.values())
+    write_journal(journal, folder.origin, records)
+    _run(config, jobs, records, journal, len(paths))
+    return len(paths) - len(jobs)
+
+
+def remove_stale(crops: Path, earlier: Iterable[dict], records: Iterable[dict]) -> None:
+    """Deletes the crops of earlier records that the present ones do not hold."""
+    kept = {crop["file"] for record in records for crop in record["crops"]}
+    for name in {crop["file"] for record in earlier for crop in record["crops"]} - kept:
+        (crops / name).unlink(missing_ok=True)
+
+
+def finish(config: schema.Config, folder: PhotoFolder, records: list[dict], skipped: int) -> dict[str, str]:
+    """Writes tables and contact sheets and prints the report; returns the photos without any crop.
+
+    Args:
+      config: the effective configuration.
+      folder: all photos.
+      records: one for each, in order.
+      skipped: number of photos that an earlier run prepared.
+    """
+    _write_tables(folder.output, config, folder.source, records)
+    files = [crop["file"] for record in records for crop in record["crops"]]
+    pages = write_sheets(folder.output / "sheets", folder.crops, files)
+    return _report(folder.output, folder.source, records, skipped, pages)
 
 
 def _run(config: schema.Config, jobs: list[Job], records: dict[str, dict], journal: Path, count: int) -> None:
@@ -125,114 +158,11 @@ def make_preparer(config: schema.Config) -> Callable[[Job], dict]:
     return Preparer(config)
 
 
-def _without_deleted(record: dict, crops: Path) -> dict:
-    """Removes crops that the user has deleted from a record of an earlier run; they stay left out from then on."""
-    gone = [crop for crop in record["crops"] if not (crops / crop["file"]).is_file()]
-    if not gone:
-        return record
-    reasons = [{"kind": DELETED, "reason": f"{crop['file']} was deleted by hand"} for crop in gone]
-    kept = [crop for crop in record["crops"] if crop not in gone]
-    return record | {"crops": kept, "left_out": [*record["left_out"], *reasons]}
-
-
 def _lost(jobs: list) -> str:
     return (
         "preparing must keep its processes, got one killed (too little memory? use --workers 1 and repeat the command; "
         f"it continues where it stopped) at one of {', '.join(job.photo for job in jobs)}"
     )
-
-
-def _flat_names(names: dict[Path, str]) -> dict[Path, str]:
-    """Flattens nested names, with `__` between folders; names that would collide get a number."""
-    flat: dict[Path, str] = {}
-    used: set[str] = set()
-    for path, name in names.items():
-        stem = fitting_stem(name.replace("/", "__"), _ADDED)
-        candidate, number = stem, 1
-        while candidate.casefold() in used:
-            number += 1
-            candidate = f"{stem}~{number}"
-        used.add(candidate.casefold())
-        flat[path] = candidate
-    return flat
-
-
-def _options_key(config: schema.Config) -> str:
-    """Hash of everything that determines a crop apart from the photo: method, options, weights."""
-    section = asdict(config.prepare)
-    for name in ("input", "output"):
-        section.pop(name)
-    parts = [
-        METHOD,
-        section,
-        asdict(config.face_model),
-        asdict(config.camera),
-        asdict(config.regressor),
-        config.data.image_size,
-    ]
-    digest = hashlib.sha256(json.dumps(parts, sort_keys=True).encode())
-    files = [schema.asset_path(config.regressor.weights)]
-    if config.prepare.parser:
-        files.append(Path(config.prepare.parser))
-    for path in files:
-        if not path.is_file():
-            raise UserError(f"{path}: must be a file, got none")
-        digest.update(file_sha256(path).encode())
-    return digest.hexdigest()
-
-
-def _key(path: Path, options: str, beside: bool, name: str) -> str:
-    """Hash of a photo, its sidecar files, the options and the crop's name."""
-    files = [path, *(filter(None, (landmarks_path(path), mask_path(path))) if beside else ())]
-    states = [(file.name, *_state(file)) for file in files]
-    return hashlib.sha256(json.dumps([options, name, states]).encode()).hexdigest()[:16]
-
-
-def _state(file: Path) -> tuple[int, int]:
-    """Size and time of a file; (-1, -1) if it cannot be read (a dangling link), which the worker reports."""
-    try:
-        state = file.stat()
-    except OSError:
-        return -1, -1
-    return state.st_size, state.st_mtime_ns
-
-
-def _read_journal(path: Path, origin: dict) -> dict[str, dict]:
-    """Reads the last record of each photo; ignores the incomplete last line of an interrupted run.
-
-    Raises:
-      UserError: the journal belongs to another folder of photos, whose crops would be removed, or it was not written by
-        this program.
-    """
-    if not path.is_file():
-        return {}
-    entries = []
-    for line in path.read_text(encoding="utf-8", errors="replace").splitlines():
-        with contextlib.suppress(json.JSONDecodeError):
-            entries.append(json.loads(line))
-    try:
-        (first, *rest) = entries
-        found, records = first["source"], {record["photo"]: record for record in rest}
-        files = [crop["file"] for record in rest for crop in record["crops"]]
-        complete = all({"key", "left_out"} <= record.keys() for record in rest)
-    except (ValueError, KeyError, TypeError, AttributeError):
-        complete = False
-    if not complete:
-        raise UserError(f"{path}: must be this program's journal, got other lines ({_AGAIN})")
-    if any(name_fault(file) or Path(file).name != file for file in files):
-        raise UserError(f"{path}: crops must lie in crops/, got a path ({_AGAIN})")
-    if found != origin["source"]:
-        raise UserError(
-            f"{path.parent}: must be new or hold crops of {origin['source']}, got those of {found} (choose another "
-            "--output)"
-        )
-    return records
-
-
-def _write_journal(path: Path, origin: dict, records: dict[str, dict]) -> None:
-    lines = [json_text(entry) + "\n" for entry in (origin, *records.values())]
-    with atomic_path(path) as temporary:
-        temporary.write_text("".join(lines), encoding="utf-8")
 
 
 def _left_out(records: list[dict]) -> Iterator[tuple[str, str, str]]:

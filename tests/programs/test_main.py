@@ -207,3 +207,9 @@ def test_the_program_itself():
     assert done.returncode == 2
     assert done.stdout == ""
     assert done.stderr == "error: unknown flag '--epochs'; did you mean '--epoch'?\n"
+
+
+@pytest.mark.parametrize("flag", ["--merge", "--shard=0/2"])
+def test_shards_belong_to_a_mode(flag):
+    with pytest.raises(UserError, match="--shard and --merge must come with --mode prepare, got --mode train"):
+        main.parse([flag])

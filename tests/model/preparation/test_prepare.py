@@ -1,6 +1,7 @@
 """--mode prepare on a folder with everything in it: crops that create_bin.py packs, a reason for each of the rest."""
 
 import csv
+import functools
 import json
 import os
 from pathlib import Path
@@ -12,8 +13,11 @@ from PIL import Image
 
 from configs import schema
 from lib.errors import UserError
+from lib.files.shards import Shard
 from lib.records import packing
+from model.preparation import photo_folder
 from model.preparation import prepare as preparation
+from model.preparation.shards import merge_shards, prepare_shard
 from tests.support.photo_corpus import BAD_PHOTOS, portrait, write_bad
 from tests.support.pinned import check_pinned
 
@@ -138,7 +142,7 @@ def test_a_crop_deleted_by_hand_stays_away(tmp_path, mixed):
 def test_other_crops_need_another_method(mixed):
     """The digest also follows the shipped weights, which the key holds by their own hash: new ones are pinned alone."""
     crops = [np.asarray(Image.open(mixed.output / "crops" / name)) for name in ("two.png", "given.png")]
-    check_pinned(preparation.METHOD, np.stack(crops), PINNED_METHOD, PINNED, tolerance=4.0)
+    check_pinned(photo_folder.METHOD, np.stack(crops), PINNED_METHOD, PINNED, tolerance=4.0)
 
 
 def test_crops_of_another_folder_are_not_replaced(tmp_path, mixed):
@@ -237,15 +241,55 @@ def test_a_dangling_link_is_a_job_like_any_other(tmp_path):
     """The worker says what is wrong with it; before there was a worker, it ended the whole folder."""
     link = tmp_path / "a.png"
     link.symlink_to(tmp_path / "target.png")
-    dangling = preparation._key(link, "options", True, "a")
-    assert dangling == preparation._key(link, "options", True, "a")
+    dangling = photo_folder._key(link, "options", True, "a")
+    assert dangling == photo_folder._key(link, "options", True, "a")
     portrait().save(tmp_path / "target.png")
-    assert preparation._key(link, "options", True, "a") != dangling, "it is prepared once the target is there"
+    assert photo_folder._key(link, "options", True, "a") != dangling, "it is prepared once the target is there"
 
 
 def test_crops_of_nested_folders_with_long_names_have_names_that_fit(tmp_path):
     names = {Path(f"{n}"): f"{'a' * 200}/{'b' * 246}{n}" for n in range(3)}
-    flat = preparation._flat_names(names)
+    flat = photo_folder._flat_names(names)
     assert len(set(flat.values())) == 3
     for name in flat.values():
         (tmp_path / f"{name}_17.png").touch()
+
+
+@pytest.fixture(scope="module")
+def prepare_once_loaded():
+    """Networks that are loaded and traced once for all shards, which are processes of their own elsewhere."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(preparation, "make_preparer", functools.cache(preparation.make_preparer))
+        yield
+
+
+def test_merged_shards_are_the_files_of_one_process(mixed, tmp_path, prepare_once_loaded):
+    """With `mixed` as the one process: the photos, good and bad, in five parts of which one is prepared twice."""
+    config, output = schema.load(overrides={"data.workers": 1}), tmp_path / "out"
+    shards = [Shard(index, 5) for index in range(5)]
+    for shard in (*shards[:2], *shards[3:], shards[1]):
+        prepare_shard(config, mixed.source, output, shard)
+    with pytest.raises(UserError, match=r"must hold all 5 shards, got 4; missing: 2 \(run .* --shard 2/5\)"):
+        merge_shards(config, mixed.source, output)
+    prepare_shard(config, mixed.source, output, shards[2])
+    other = schema.load(overrides={"data.workers": 1, "prepare.max_blur": 0.5})
+    with pytest.raises(UserError, match="made by the command that merges them, got another options or weights"):
+        merge_shards(other, mixed.source, output)
+    run(mixed.source, mixed.output)
+    assert merge_shards(config, mixed.source, output) == run(mixed.source, mixed.output)
+    for path in mixed.output.rglob("*"):
+        if path.is_file() and path.name != preparation.JOURNAL:
+            assert (output / path.relative_to(mixed.output)).read_bytes() == path.read_bytes(), path
+    assert not list(tmp_path.glob("out/crops/.*"))
+
+
+def test_a_photo_that_changed_after_its_shard_is_named(tmp_path, mixed, prepare_once_loaded):
+    source, output = tmp_path / "in", tmp_path / "out"
+    source.mkdir()
+    (source / "two.png").write_bytes((mixed.source / "two.png").read_bytes())
+    config = schema.load(overrides={"data.workers": 1})
+    for index in range(2):
+        prepare_shard(config, source, output, Shard(index, 2))
+    os.utime(source / "two.png", ns=(1, 1))
+    with pytest.raises(UserError, match=r"two\.png: must be as its shard found it.*run shard 1 again"):
+        merge_shards(config, source, output)

@@ -1,0 +1,102 @@
+"""--mode prepare in shards: any scheduler runs the parts, and merging gives the files of one process.
+
+All shards write their crops to the folder that one process would write, each crop renamed into place. A shard's records
+go to `.shards/<shard>.json` once all of its photos are done; until then they are in its own journal, so that a killed
+shard resumes.
+"""
+
+import json
+import signal
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from configs import schema
+from lib.errors import UserError
+from lib.files.json_files import write_json
+from lib.files.shards import FOLDER, Shard, check_same_recipe, finished, names_digest
+from lib.runtime.interruption import Interrupted
+from model.preparation.journal import read_journal, write_journal
+from model.preparation.photo_folder import PhotoFolder
+from model.preparation.prepare import JOURNAL, check_output, finish, prepare_photos, remove_stale
+
+_SUFFIX = ".json"
+
+
+def prepare_shard(config: schema.Config, source: Path, output: Path, shard: Shard) -> None:
+    """Prepares one part of the photos; a photo that fails is recorded, and reported by `merge_shards`.
+
+    Args:
+      config: the effective configuration.
+      source: all photos, as for `prepare_folder`.
+      output: folder of the results of all shards.
+      shard: the part.
+
+    Raises:
+      UserError: as `prepare_folder`, but a shard may have no photo, or none with a face.
+    """
+    check_output(output)
+    folder = PhotoFolder.find(config, source, output)
+    paths = shard.part(folder.paths)
+    journal = output / FOLDER / f"{shard.name}.jsonl"
+    known = read_journal(output / JOURNAL, folder.origin) | read_journal(journal, folder.origin)
+    photos = [folder.photo(path) for path in paths]
+    earlier = {photo: known[photo] for photo in photos if photo in known}
+    records: dict[str, dict] = {}
+    try:
+        prepare_photos(config, folder, paths, earlier, journal, records)
+    except KeyboardInterrupt as error:
+        advice = f"{len(records)} of {len(paths)} photos of the shard are done; the same command prepares the others"
+        raise Interrupted(advice, getattr(error, "number", signal.SIGINT)) from error
+    ordered = [records[photo] for photo in photos]
+    write_json(output / FOLDER / f"{shard.name}{_SUFFIX}", {"recipe": _recipe(folder, shard), "records": ordered})
+    crops = sum(len(record["crops"]) for record in ordered)
+    print(f"shard {shard.index}/{shard.count}: {crops} crops of {len(paths)} photos; --merge joins all shards")
+
+
+def merge_shards(config: schema.Config, source: Path, output: Path) -> dict[str, str]:
+    """Writes the tables, sheets and journal of all photos once every shard is done.
+
+    Returns:
+      Photos without any crop: name -> reason.
+
+    Raises:
+      UserError: a shard is missing or was made differently, a photo has changed since, or no photo gave a crop.
+    """
+    check_output(output)
+    folder = PhotoFolder.find(config, source, output)
+    shards = {path: _read(path) for path in finished(output / FOLDER, _SUFFIX)}
+    wanted = _recipe(folder, Shard(0, len(shards)))
+    check_same_recipe({path: content["recipe"] for path, content in shards.items()}, wanted)
+    records = {record["photo"]: record for content in shards.values() for record in content["records"]}
+    for path, photo in zip(folder.paths, folder.photos, strict=True):
+        if photo not in records or records[photo]["key"] != folder.key(path):
+            number = next(i for i in range(len(shards)) if path in Shard(i, len(shards)).part(folder.paths))
+            raise UserError(f"{path}: must be as its shard found it, got a changed photo (run shard {number} again)")
+    journal = output / JOURNAL
+    ordered = [folder.without_deleted(records[photo]) for photo in folder.photos]
+    remove_stale(folder.crops, read_journal(journal, folder.origin).values(), ordered)
+    write_journal(journal, folder.origin, {record["photo"]: record for record in ordered})
+    return finish(config, folder, ordered, skipped=0)
+
+
+def _recipe(folder: PhotoFolder, shard: Shard) -> dict[str, Any]:
+    """What all shards of a folder must share."""
+    return {
+        **folder.origin,
+        "options or weights": folder.options,
+        "list of photos": names_digest(folder.photos),
+        "number of shards": shard.count,
+    }
+
+
+def _read(path: Path) -> Mapping[str, Any]:
+    try:
+        content = json.loads(path.read_bytes())
+        whole = isinstance(content["recipe"], dict)
+        whole &= all({"photo", "key", "crops", "left_out", "remark"} <= record.keys() for record in content["records"])
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
+        whole = False
+    if not whole:
+        raise UserError(f"{path}: must hold the records of a shard, got other contents (run the shard again)")
+    return content

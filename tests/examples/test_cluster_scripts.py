@@ -1,0 +1,47 @@
+"""The scripts for schedulers: their commands and flags exist, and the parts they name are parts of the job."""
+
+import re
+import shlex
+import subprocess
+
+import pytest
+import yaml
+
+import create_bin
+import main
+from lib.files.shards import Shard
+from tests.support.helpers import ROOT
+
+SLURM, JOB = (ROOT / "examples" / name for name in ("prepare_and_pack.slurm", "prepare_job.yaml"))
+
+
+@pytest.mark.parametrize("what", ["prepare", "pack"])
+def test_the_array_runs_one_part(what, tmp_path):
+    """The script itself, with a `python` that prints its arguments."""
+    (tmp_path / "python").write_text('#!/bin/sh\nprintf "%s\\n" "$@"\n')
+    (tmp_path / "python").chmod(0o755)
+    environment = {"PATH": f"{tmp_path}:/usr/bin:/bin", "SLURM_ARRAY_TASK_ID": "3", "SLURM_ARRAY_TASK_COUNT": "16"}
+    command = ["sh", str(SLURM), what, "my photos", "out"]
+    done = subprocess.run(
+        command, env=environment | {"SLURM_CPUS_PER_TASK": "4"}, capture_output=True, text=True, check=True
+    )
+    program, *arguments = done.stdout.splitlines()
+    args = {"main.py": main, "create_bin.py": create_bin}[program].parse(arguments)
+    assert Shard.parse(args.shard) == Shard(3, 16)
+    assert args.input == "my photos"
+
+
+def test_the_merges_of_the_array_exist():
+    programs = {"main.py": main, "create_bin.py": create_bin}
+    found = re.findall(r'"python (.+?)"', SLURM.read_text())
+    for words in map(shlex.split, found):
+        programs[words[0]].parse(words[1:])
+    assert len(found) == 2
+
+
+def test_the_indexed_job_names_its_parts():
+    spec = yaml.safe_load(JOB.read_text())["spec"]
+    (container,) = spec["template"]["spec"]["containers"]
+    for index in (0, spec["completions"] - 1):
+        args = main.parse([word.replace("$(JOB_COMPLETION_INDEX)", str(index)) for word in container["args"]])
+        assert Shard.parse(args.shard) == Shard(index, spec["completions"])
