@@ -35,7 +35,15 @@ def records(output):
 
 
 @pytest.fixture(scope="module")
-def mixed(tmp_path_factory):
+def prepare_once_loaded():
+    """Networks that are loaded and traced once for all runs with the same options."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(preparation, "make_preparer", functools.cache(preparation.make_preparer))
+        yield
+
+
+@pytest.fixture(scope="module")
+def mixed(tmp_path_factory, prepare_once_loaded):
     """Good photos of several kinds among every kind of bad one."""
     root = tmp_path_factory.mktemp("mixed")
     source = root / "in"
@@ -255,15 +263,7 @@ def test_crops_of_nested_folders_with_long_names_have_names_that_fit(tmp_path):
         (tmp_path / f"{name}_17.png").touch()
 
 
-@pytest.fixture(scope="module")
-def prepare_once_loaded():
-    """Networks that are loaded and traced once for all shards, which are processes of their own elsewhere."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(preparation, "make_preparer", functools.cache(preparation.make_preparer))
-        yield
-
-
-def test_merged_shards_are_the_files_of_one_process(mixed, tmp_path, prepare_once_loaded):
+def test_merged_shards_are_the_files_of_one_process(mixed, tmp_path):
     """With `mixed` as the one process: the photos, good and bad, in five parts of which one is prepared twice."""
     config, output = schema.load(overrides={"data.workers": 1}), tmp_path / "out"
     shards = [Shard(index, 5) for index in range(5)]
@@ -283,7 +283,7 @@ def test_merged_shards_are_the_files_of_one_process(mixed, tmp_path, prepare_onc
     assert not list(tmp_path.glob("out/crops/.*"))
 
 
-def test_a_photo_that_changed_after_its_shard_is_named(tmp_path, mixed, prepare_once_loaded):
+def test_a_photo_that_changed_after_its_shard_is_named(tmp_path, mixed):
     source, output = tmp_path / "in", tmp_path / "out"
     source.mkdir()
     (source / "two.png").write_bytes((mixed.source / "two.png").read_bytes())
