@@ -76,8 +76,8 @@ def tree_memory(root: int) -> int:
 
 def run(photos: Path, output: Path, root_dir: Path, *options: str) -> Run:
     """Runs test mode on a folder."""
-    command = [sys.executable, ROOT / "main.py", "--mode", "test", "--input", photos, "--output", output]
-    command += ["--root_dir", root_dir.resolve(), *options]
+    command = [sys.executable, str(ROOT / "main.py"), "--mode", "test", "--input", str(photos), "--output", str(output)]
+    command += ["--root_dir", str(root_dir.resolve()), *options]
     started, first, memory = time.monotonic(), None, 0
     with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True) as process:
         while process.poll() is None:

@@ -10,9 +10,9 @@ import os
 import pickle
 import signal
 import threading
-from collections.abc import Callable, Iterable, Iterator
+import traceback
+from collections.abc import Callable, Generator, Iterable, Iterator
 from multiprocessing.connection import Connection
-from multiprocessing.pool import ExceptionWithTraceback
 from multiprocessing.process import BaseProcess
 from types import FrameType
 from typing import Any, Generic, TypeVar, cast
@@ -82,7 +82,7 @@ def run_jobs(
 
 def run_in_processes(
     jobs: Iterable[Job], make: Callable[..., Callable[[Job], Result]], arguments: tuple, workers: int
-) -> Iterator[Outcome[Job, Result]]:
+) -> Generator[Outcome[Job, Result], None, None]:
     """Like `run_jobs`, always in processes; a killed process costs only the job it was working on.
 
     The other processes take over its remaining jobs. It is not replaced while others are left, because most processes
@@ -182,7 +182,9 @@ class _Worker(Generic[Job]):
             return Outcome(self.jobs.popleft(), None, killed=True)
         job = self.jobs.popleft()
         if not done:
-            raise value
+            error, trace = value
+            error.add_note(f"in a worker process:\n{trace}")
+            raise error
         return Outcome(job, value)
 
     def stop(self) -> None:
@@ -254,9 +256,9 @@ def _serve(connection: Connection, pickled: bytes) -> None:
                     with quiet_import():
                         make, arguments = pickle.loads(pickled)
                     function = make(*arguments)
-                answer = (True, function(job))
+                answer: tuple[bool, Any] = (True, function(job))
             except Exception as error:
-                answer = (False, ExceptionWithTraceback(error, error.__traceback__))
+                answer = (False, (error, traceback.format_exc()))
             connection.send(answer)
 
 

@@ -4,7 +4,7 @@ This module does not import TensorFlow: the processes that do the work import it
 """
 
 import contextlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
 
 from tqdm import tqdm
@@ -92,7 +92,7 @@ def make_worker(config: schema.Config, output: Path) -> Callable[[Job], PhotoOut
 
 def _one_by_one(
     jobs: Iterator[Job], function: Callable[[Job], PhotoOutcome], bar: tqdm
-) -> Iterator[Outcome[Job, PhotoOutcome]]:
+) -> Generator[Outcome[Job, PhotoOutcome], None, None]:
     """Does the jobs in this process, and shows which one is in progress."""
     for job in jobs:
         bar.set_postfix_str(job.path.name)

@@ -9,7 +9,7 @@ import signal
 import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -43,6 +43,7 @@ _KINDS: Mapping[str, own_files.IsOwn] = {
     "sheet.png": is_png,
 }
 
+Value = TypeVar("Value")
 # Order of a result in tables and page: number of its photo, and of its face.
 Place = tuple[int, int]
 
@@ -192,10 +193,8 @@ class ResultFolder:
     def _write(self) -> None:
         """Writes and prints the table of metrics, and writes the page."""
         names = sorted(self._places, key=self._places.__getitem__)
-        self.metrics, self.failed, self.remarks = (
-            {name: table[name] for name in names if name in table}
-            for table in (self.metrics, self.failed, self.remarks)
-        )
+        self.metrics, self.failed = _in_order(self.metrics, names), _in_order(self.failed, names)
+        self.remarks = _in_order(self.remarks, names)
         sheet = [self._rows[place] for place in sorted(self._rows)]
         write_summary(self.output, self.metrics, self.failed, time.monotonic() - self.started, sheet)
         for name, remark in self.remarks.items():
@@ -210,6 +209,10 @@ class ResultFolder:
                 f"{self.source}: at least one photo must show a face, got none of {len(self.failed)} reconstructed "
                 f"(the first, {name}: {reason}; all are listed in {self.output / 'failed.txt'})"
             )
+
+
+def _in_order(table: dict[str, Value], names: list[str]) -> dict[str, Value]:
+    return {name: table[name] for name in names if name in table}
 
 
 def shown_name(path: Path, source: Path) -> str:
