@@ -4,7 +4,7 @@ A blend shape at weight 1 is an expression at full strength; left and right are 
 Apple's `ARFaceAnchor.BlendShapeLocation`.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -112,6 +112,28 @@ class BlendShapes:
         """ARKit's names that the model has -> weights [...] of expression coefficients [..., Ke]."""
         weights = self.weights(expression)
         return {name: weights[..., place] for place, name in enumerate(self.names) if name in ARKIT}
+
+    def changed(
+        self, model: FaceModel, vertices: np.ndarray, expression: np.ndarray, wanted: Mapping[str, float]
+    ) -> np.ndarray:
+        """[N, 3] vertices of a face [N, 3] with coefficients [Ke], after some of its weights are replaced.
+
+        Args:
+          model: the face model of these blend shapes.
+          vertices: with the expression, in the frame of the model, dm.
+          expression: the coefficients.
+          wanted: name -> weight in place of the face's own; other weights stay.
+
+        Raises:
+          UserError: the model has no blend shape of a name.
+        """
+        if unknown := [name for name in wanted if name not in self.names]:
+            raise UserError(f"expressions must be of {', '.join(self.names)}, got {', '.join(unknown)}")
+        change = np.zeros(len(self.names))
+        for name, weight in wanted.items():
+            place = self.names.index(name)
+            change[place] = weight - self.weights(expression)[place]
+        return vertices + np.tensordot(change, self.displacements(model), 1).astype(np.float32)
 
     def displacements(self, model: FaceModel) -> np.ndarray:
         """[T, N, 3] float32 displacements at weight 1, dm."""

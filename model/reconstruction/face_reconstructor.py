@@ -14,6 +14,7 @@ from configs import schema
 from lib.errors import UserError
 from lib.face_image.detection import Face
 from lib.face_image.region import PhotoRegion
+from lib.face_model_files.arkit import BlendShapes
 from lib.geometry.camera import Camera
 from lib.geometry.lighting import BANDS
 from lib.images.display import clipped, to_bytes
@@ -232,6 +233,7 @@ class FaceReconstructor:
         roll: float = 0.0,
         light: np.ndarray | None = None,
         size: int | None = None,
+        expression: Mapping[str, float] | None = None,
     ) -> np.ndarray:
         """Renders a new view: the face in the middle of the picture, rotated, with its albedo texture.
 
@@ -240,6 +242,7 @@ class FaceReconstructor:
           yaw, pitch, roll: radians, about y (positive turns the face to the right of the picture), x and z.
           light: [3, 9] spherical harmonics, such as the `light` of another face; by default that of the photo.
           size: side of the picture, pixels; by default that of the crops.
+          expression: ARKit's names -> weights in place of the photo's, e.g. {"jawOpen": 0.5}; 1 is full strength.
 
         Returns:
           uint8 [size, size, 4] RGBA; alpha is the face's share of each pixel.
@@ -251,9 +254,11 @@ class FaceReconstructor:
         if size is not None:
             camera = dataclasses.replace(camera, image_size=(size, size))
         morphable, chart, albedo = self.export.morphable, self.export.chart, face.textures.albedo
-        return to_bytes(
-            turned_view(morphable, chart, face.vertices, albedo, (pitch, yaw, roll), camera, light.reshape(-1))
-        )
+        vertices = face.vertices
+        if expression is not None:
+            own = morphable.layout.split(face.coefficients).expression
+            vertices = BlendShapes.of(morphable.face_model).changed(morphable.face_model, vertices, own, expression)
+        return to_bytes(turned_view(morphable, chart, vertices, albedo, (pitch, yaw, roll), camera, light.reshape(-1)))
 
     def draw(self, coefficients: np.ndarray, albedo: tf.Tensor, camera: Camera | None = None) -> np.ndarray:
         """Renders an albedo [1, N, 3] on the face with coefficients [1, K]: RGBA [H, W, 4] in [0, 1]."""

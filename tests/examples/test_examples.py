@@ -1,5 +1,7 @@
 """The examples, end to end: a small training, then a photo with what it trained."""
 
+import ast
+import json
 import os
 import shutil
 import subprocess
@@ -60,6 +62,39 @@ def test_new_views(trained, tmp_path, monkeypatch):
     assert all(view[..., 3].any() for view in views)
     np.testing.assert_array_equal(views[1][..., 3], views[3][..., 3])
     assert (views[1] != views[3]).any(), "mirrored light changes colours, and nothing else"
+
+
+NOTEBOOK = ROOT / "examples" / "reconstruct_a_photo.ipynb"
+
+
+def test_the_notebook_is_stored_without_outputs():
+    for cell in json.loads(NOTEBOOK.read_text(encoding="utf-8"))["cells"]:
+        assert cell["cell_type"] == "markdown" or (cell["outputs"], cell["execution_count"]) == ([], None)
+
+
+def test_the_notebook_runs_from_top_to_bottom(trained, tmp_path, monkeypatch):
+    """Its cells in one namespace, as a kernel runs them; the test replaces the cell tagged as parameters alone."""
+    run, photo = trained
+    monkeypatch.chdir(NOTEBOOK.parent)  # where Jupyter starts
+    monkeypatch.setattr(sys, "path", sys.path.copy())
+    options = {"export.texture_size": 256}
+    given = {"photo": str(photo), "run": str(run), "output": str(tmp_path / "out"), "options": options}
+    names, results = {}, []
+    for cell in json.loads(NOTEBOOK.read_text(encoding="utf-8"))["cells"]:
+        if cell["cell_type"] == "code":
+            body = ast.parse("".join(cell["source"])).body
+            last = body.pop() if isinstance(body[-1], ast.Expr) else None
+            exec(compile(ast.Module(body, []), NOTEBOOK.name, "exec"), names)
+            if last is not None:
+                results.append(eval(compile(ast.Expression(last.value), NOTEBOOK.name, "eval"), names))
+            if "parameters" in cell["metadata"].get("tags", []):
+                assert given.keys() <= names.keys()
+                names |= given
+    _, three, turned, weights, changed, files = (result for result in results if result is not None)
+    assert (three.size, turned.size, changed.size) == ((3 * 224, 224), (3 * 320, 320), (3 * 320, 320))
+    assert all((view != names["turned"][1]).any(axis=-1).mean() > 0.001 for view in names["changed"])
+    assert len(weights) == 10
+    assert {"mesh.glb", "rig.glb", "mesh.usdz", "rig.usdz", "coarse.png", "fine.png"} <= set(files)
 
 
 def test_without_a_trained_network_an_example_says_what_to_run(trained, tmp_path, monkeypatch):

@@ -141,3 +141,16 @@ def test_models_without_such_names_are_refused_and_have_no_weights(built_in, nam
     assert "human-head" in str(caught.value)
     assert "\n" not in str(caught.value)
     assert arkit_weights(model, np.zeros(26)) == {}
+
+
+def test_weights_by_name_replace_the_face_s_own(built_in):
+    shapes = BlendShapes.of(built_in)
+    own = np.random.default_rng(0).normal(0, 1, len(built_in.expression_basis)).astype(np.float32)
+    face = built_in.mean_shape + np.tensordot(own, built_in.expression_basis, 1)
+    places = dict(zip(shapes.names, shapes.weights(own), strict=True))
+    np.testing.assert_allclose(shapes.changed(built_in, face, own, places), face, atol=1e-6)
+    wanted = built_in.mean_shape + 0.5 * shapes.displacements(built_in)[shapes.names.index("jawOpen")]
+    changed = shapes.changed(built_in, face, own, dict.fromkeys(shapes.names, 0.0) | {"jawOpen": 0.5})
+    np.testing.assert_allclose(changed, wanted, atol=1e-4)
+    with pytest.raises(UserError, match=r"expressions must be of .*jawOpen.*, got jawopen"):
+        shapes.changed(built_in, face, own, {"jawopen": 1.0})
