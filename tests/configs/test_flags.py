@@ -289,7 +289,7 @@ def _(program, monkeypatch):
     (folder / "a.png").write_bytes(b"")
     calls = called_instead(monkeypatch, "model.reconstruction.folder", "reconstruct_folder")
     main.main(program.argv("--mode", "test", "--input", str(folder)))
-    assert calls[1][1] == folder
+    assert calls[0][1] == folder
 
 
 @checks("output")
@@ -299,7 +299,7 @@ def _(program, monkeypatch):
     (folder / "a.png").write_bytes(b"")
     calls = called_instead(monkeypatch, "model.reconstruction.folder", "reconstruct_folder")
     main.main(program.argv("--mode", "test", "--input", str(folder), "--output", str(program.root / "out")))
-    assert calls[1][2] == program.root / "out"
+    assert calls[0][2] == program.root / "out"
 
 
 @pytest.mark.parametrize("flag", ORIGINAL_FLAGS)

@@ -177,7 +177,7 @@ def test_a_partly_failing_folder_has_its_own_exit_code(tmp_path, monkeypatch, fa
     (tmp_path / "b.png").write_bytes(b"")
     calls = called_instead(monkeypatch, "model.reconstruction.folder", "reconstruct_folder", failed)
     assert main.main(["--mode", "test", "--input", str(tmp_path), "--output", str(tmp_path / "out")]) == code
-    assert calls[1][1:] == (tmp_path, tmp_path / "out")
+    assert calls[0][1:] == (tmp_path, tmp_path / "out")
 
 
 @pytest.mark.parametrize(
