@@ -45,7 +45,7 @@ def time_products(hierarchy, repeats):
     """Times the product of each matrix of the hierarchy with signals of several widths, with each kernel."""
     import tensorflow as tf
 
-    from model.networks.sparse_product import SparseProduct
+    from model.networks.products.sparse import SparseProduct
 
     matrices = {f"L{i}": matrix for i, matrix in enumerate(hierarchy.laplacian)}
     matrices |= {f"{name}{i}": m for name in ("down", "up") for i, m in enumerate(getattr(hierarchy, name)[:2])}

@@ -1,14 +1,18 @@
 """Projection of the crop onto the mesh: colours and visibility at the vertices."""
 
+import dataclasses
 from dataclasses import dataclass
 
+import numpy as np
 import tensorflow as tf
 
 from configs.network_sections import PROJECTIONS
 from lib.geometry.camera import Camera
 from lib.images.sampling import sample_image
-from lib.mesh_renderer.fragments import Fragments, interpolate
+from lib.mesh_export import texture_baking
+from lib.mesh_renderer.fragments import Fragments, interpolate, triangle_ids_and_depth
 from lib.tensor_structure import TensorStructure
+from model.morphable_model import MorphableModel, PosedFace
 
 # Slack of the depth test [dm]: depths are known per pixel only. Eyelids and lips are thicker than this.
 DEPTH_BIAS = 0.02
@@ -22,6 +26,8 @@ LEAST_SHARE = 0.1
 DARKEST_SHADING, BRIGHTEST_ALBEDO = 0.08, 2.0
 # The slack for slanted surfaces grows with their slope, up to the slope at this cosine of the viewing angle.
 GRAZING_COSINE = 0.1
+# Pixels of the z-buffer per pixel of the crop. It must resolve half a millimetre, to find the texels behind a nose.
+ZBUFFER_SCALE = 4
 
 
 @dataclass(frozen=True)
@@ -178,3 +184,26 @@ def check_projection(projection: str) -> None:
     """Raises ValueError unless `projection` is one of PROJECTIONS."""
     if projection not in PROJECTIONS:
         raise ValueError(f"projection must be one of {', '.join(PROJECTIONS)}, got {projection!r}")
+
+
+def surface_view(
+    morphable: MorphableModel, camera: Camera, face: PosedFace, mask: np.ndarray
+) -> texture_baking.SurfaceView:
+    """The crop camera's view of a face (a batch of one), restricted to a mask [H, W] of the crop."""
+    height, width = camera.image_size
+    fine = dataclasses.replace(camera, image_size=(height * ZBUFFER_SCALE, width * ZBUFFER_SCALE))
+    clip = fine.clip_coordinates(face.vertices)
+    ids, z = triangle_ids_and_depth(clip, morphable.triangles, fine.image_size)
+    zbuffer = tf.where(ids >= 0, fine.depth_of_clip(z), np.inf)
+    depth = fine.depth(face.vertices)[..., None]
+    cosine = facing_cosine(face.vertices, face.normals, fine)
+    skin = morphable.face_model.skin_mask
+    return texture_baking.SurfaceView(
+        points=fine.project(face.vertices)[0].numpy(),
+        depth=depth[0, :, 0].numpy(),
+        slack=depth_slack(depth, cosine, fine)[0, :, 0].numpy(),
+        # Eyes and mouth interior are excepted: too small to smear visibly, and their normals vary from row to row.
+        cosine=np.where(skin, cosine[0, :, 0].numpy(), 1),
+        zbuffer=zbuffer[0].numpy(),
+        mask=mask,
+    )

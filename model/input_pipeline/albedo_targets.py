@@ -63,7 +63,7 @@ def _hash(
     digest = hashlib.sha256(repr(parts).encode())
     for array in (rows, predicted, truth["coefficients"], truth["true_albedo"]):
         digest.update(f"{array.dtype} {array.shape}".encode())
-        digest.update(np.ascontiguousarray(array))
+        digest.update(np.ascontiguousarray(array).tobytes())
     return digest.hexdigest()[:16]
 
 

@@ -12,7 +12,7 @@ import numpy as np
 import scipy.sparse
 import tensorflow as tf
 
-from model.networks.sparse_product import SparseProduct
+from model.networks.products.sparse import SparseProduct
 
 
 def rescaled_laplacian(laplacian: scipy.sparse.spmatrix) -> scipy.sparse.csr_matrix:

@@ -7,9 +7,9 @@ import keras
 import tensorflow as tf
 
 from lib.mesh_sampling import MeshHierarchy
-from model.networks.dense_products import multiply
 from model.networks.graph_layers import ChebyshevConvolution, ResidualBlock, laplacian_product
-from model.networks.sparse_product import SparseProduct
+from model.networks.products.dense import multiply
+from model.networks.products.sparse import SparseProduct
 
 
 class MeshLevels:

@@ -21,18 +21,15 @@ from lib.mesh_export.mesh_io import write_mesh
 from lib.mesh_export.rig import RigPart
 from lib.mesh_export.texture_fill import SkinChart
 from lib.mesh_export.textured_obj import write_textured_obj
-from lib.mesh_renderer.fragments import triangle_ids_and_depth
 from model.face_gcn import FaceReconstruction
-from model.morphable_model import MorphableModel, PosedFace
-from model.projection import depth_slack, facing_cosine
+from model.morphable_model import MorphableModel
+from model.projection import surface_view
 from model.reconstruction.charts import load_chart
 from model.rig import RigWriter
 
 if TYPE_CHECKING:
     from model.reconstruction.photo_result import PhotoResult
 
-# Pixels of the z-buffer per pixel of the crop. It must resolve half a millimetre, to find the texels behind a nose.
-ZBUFFER_SCALE = 4
 # Units of OBJ and PLY files per decimetre.
 UNITS = {"mm": 100.0, "dm": 1.0, "m": 0.1}
 # Texture -> its file, in the folder of mesh.obj.
@@ -202,10 +199,7 @@ class Exporter:
             if "usdz" in formats:
                 self.write_usdz(folder / "mesh.usdz", vertices, normals, relit)
             if "rig" in formats:
-                fitted = self.morphable.layout.split(result.coefficients)
-                face, own = (fitted.identity, fitted.expression), face_gcn.coarse.face.albedo[0].numpy()
-                texture = self.rig.texture(textures.albedo, self.raster, own, *face)
-                self.rig(rig_files(folder, formats), *face, gltf.Material(png_bytes(texture), images.get("normals")))
+                self.write_rig(rig_files(folder, formats), result, textures.albedo, images.get("normals"))
         if "ply" in formats:
             write_mesh(folder / "mesh.ply", self.scale * shape[0].numpy(), triangles, albedo)
         if "neutral" in formats:
@@ -235,6 +229,15 @@ class Exporter:
         cut, none = self.chart.vertex, np.zeros([0, len(self.chart.vertex), 3])
         part = RigPart("face", vertices[cut], normals[cut], self.chart.triangles, self.chart.uv, none, none)
         usdz.write_usdz(path, [part], (), np.zeros(0), material)
+
+    def write_rig(
+        self, paths: Sequence[Path], result: "PhotoResult", albedo: np.ndarray, normal_map: bytes | None
+    ) -> None:
+        """Writes rigs with the albedo texture uint8 [T, T, 3] and a normal map's PNG."""
+        fitted = self.morphable.layout.split(result.coefficients)
+        face, own = (fitted.identity, fitted.expression), result.reconstruction.coarse.face.albedo[0].numpy()
+        texture = self.rig.texture(albedo, self.raster, own, *face)
+        self.rig(paths, *face, gltf.Material(png_bytes(texture), normal_map))
 
     def remove_earlier(self, folder: Path, formats: Sequence[str]) -> None:
         """Removes files of other formats from a folder of results."""
@@ -278,29 +281,6 @@ class Exporter:
 def rig_files(folder: Path, formats: Sequence[str]) -> list[Path]:
     """The files of a rig in a folder of results, if the formats include rigs."""
     return [folder / "rig.glb", folder / "rig.usdz"] if "usdz" in formats else [folder / "rig.glb"]
-
-
-def surface_view(
-    morphable: MorphableModel, camera: Camera, face: PosedFace, mask: np.ndarray
-) -> texture_baking.SurfaceView:
-    """The crop camera's view of a face (a batch of one), restricted to a mask [H, W] of the crop."""
-    height, width = camera.image_size
-    fine = dataclasses.replace(camera, image_size=(height * ZBUFFER_SCALE, width * ZBUFFER_SCALE))
-    clip = fine.clip_coordinates(face.vertices)
-    ids, z = triangle_ids_and_depth(clip, morphable.triangles, fine.image_size)
-    zbuffer = tf.where(ids >= 0, fine.depth_of_clip(z), np.inf)
-    depth = fine.depth(face.vertices)[..., None]
-    cosine = facing_cosine(face.vertices, face.normals, fine)
-    skin = morphable.face_model.skin_mask
-    return texture_baking.SurfaceView(
-        points=fine.project(face.vertices)[0].numpy(),
-        depth=depth[0, :, 0].numpy(),
-        slack=depth_slack(depth, cosine, fine)[0, :, 0].numpy(),
-        # Eyes and mouth interior are excepted: too small to smear visibly, and their normals vary from row to row.
-        cosine=np.where(skin, cosine[0, :, 0].numpy(), 1),
-        zbuffer=zbuffer[0].numpy(),
-        mask=mask,
-    )
 
 
 def texture_bytes(texture: np.ndarray) -> np.ndarray:

@@ -9,7 +9,7 @@ import numpy as np
 import tensorflow as tf
 
 from lib.tensor_structure import TensorStructure
-from model.networks.dense_products import squared_norm
+from model.networks.products.dense import squared_norm
 from model.training.adam_kernel import update_matrix
 
 
@@ -86,13 +86,10 @@ class FusedAdam(keras.optimizers.Adam):
             index = self._get_variable_index(kernel)
             variables = (kernel, self._momentums[index], self._velocities[index])
             tensors = [self._buffers.value(variable) for variable in variables]
-            numbers = (gradient.decay, gradient.scale, rate, 1 - self.beta_1, 1 - self.beta_2, self.epsilon)
-            update_matrix(
-                *[_writable(tensor) for tensor in tensors],
-                gradient.x.numpy(),
-                gradient.upstream.numpy(),
-                tuple(float(number) for number in numbers),
-            )
+            weights, momentum, velocity = map(_writable, tensors)
+            shares = 1 - self.beta_1, 1 - self.beta_2
+            numbers = (float(gradient.decay), float(gradient.scale), rate, *shares, self.epsilon)
+            update_matrix(weights, momentum, velocity, gradient.x.numpy(), gradient.upstream.numpy(), numbers)
 
 
 class _OwnBuffers:
@@ -127,4 +124,4 @@ def _address(tensor: tf.Tensor) -> int:
 def _writable(tensor: tf.Tensor) -> np.ndarray:
     """The buffer of a float32 tensor [I, O] as an array; NumPy's own view of it is read-only."""
     buffer = (ctypes.c_float * int(np.prod(tensor.shape))).from_address(_address(tensor))
-    return np.frombuffer(buffer, np.float32).reshape(tensor.shape)
+    return np.ctypeslib.as_array(buffer).reshape(tensor.shape)

@@ -13,8 +13,8 @@ from model.face_gcn import CoarseFace, FaceReconstruction
 from model.input_pipeline.batches import CropBatch
 from model.metrics.images import masked_psnr
 from model.networks.critic import Critic, critic_loss, generator_loss, gradient_penalty
-from model.networks.dense_products import DenseProduct, collected_products
 from model.networks.encoding import EncodedFaces
+from model.networks.products.dense import DenseProduct, collected_products
 from model.networks.variable_names import dropout_seeds, network_variables, optimizer_variables
 from model.pipeline import Pipeline
 from model.projection import delit_albedo

@@ -1,4 +1,4 @@
-"""model/networks/sparse_product.py and model/networks/graph_layers.py."""
+"""model/networks/products/sparse.py and model/networks/graph_layers.py."""
 
 from pathlib import Path
 
@@ -19,7 +19,7 @@ from model.networks.graph_layers import (
     laplacian_product,
     rescaled_laplacian,
 )
-from model.networks.sparse_product import SparseProduct
+from model.networks.products.sparse import SparseProduct
 from tests.support.helpers import assert_close, golden, sparse
 from tests.support.meshes import wavy_grid
 

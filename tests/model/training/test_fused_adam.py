@@ -1,4 +1,4 @@
-"""model/training/fused_adam.py and model/networks/dense_products.py against Keras' Adam and the stored gradient."""
+"""model/training/fused_adam.py and model/networks/products/dense.py against Keras' Adam and the stored gradient."""
 
 import keras
 import numpy as np
@@ -6,8 +6,8 @@ import pytest
 import tensorflow as tf
 
 from model.losses import weight_decay
-from model.networks import dense_products
-from model.networks.dense_products import collected_products, is_thin, multiply
+from model.networks.products import dense as dense_products
+from model.networks.products.dense import collected_products, is_thin, multiply
 from model.networks.variable_names import optimizer_variables
 from model.training.fused_adam import FusedAdam
 

@@ -58,7 +58,7 @@ def multiply(x: tf.Tensor, kernel: keras.Variable) -> tf.Tensor:
     """Computes x W for x [B, I] and weights [I, O], and adds a large product to the list that is being collected."""
     output = tf.matmul(x, tf.convert_to_tensor(kernel))
     products = _collected.get()
-    if products is not None and is_thin(x.shape[0], kernel.shape):
+    if products is not None and is_thin(x.shape[0], kernel.shape) and _in_main_memory(kernel):
         products.append(DenseProduct(kernel, x, output))
     return output
 
@@ -66,6 +66,11 @@ def multiply(x: tf.Tensor, kernel: keras.Variable) -> tf.Tensor:
 def is_thin(rows: int | None, shape: tuple[int, int]) -> bool:
     """True if two factors of B rows are cheaper than the gradient [I, O]; False if B is unknown."""
     return rows is not None and rows <= MOST_ROWS and shape[0] * shape[1] >= LEAST_ENTRIES
+
+
+def _in_main_memory(kernel: keras.Variable) -> bool:
+    """True if compiled code of the processor can update the weights in place."""
+    return tf.DeviceSpec.from_string(kernel.value.device).device_type == "CPU"
 
 
 def squared_norm(
