@@ -17,8 +17,8 @@ def available_bytes() -> int | None:
     """Memory that new processes can use, also within a container's limit; None on systems without /proc."""
     if not _MEMINFO.is_file():
         return None
-    entries = dict(line.split(":") for line in _MEMINFO.read_text().splitlines())
+    entries = dict(line.split(":") for line in _MEMINFO.read_text(encoding="utf-8").splitlines())
     available = int(entries["MemAvailable"].split()[0]) * 1024
-    if _LIMIT.is_file() and (limit := _LIMIT.read_text().strip()) != "max":
-        available = min(available, max(int(limit) - int(_USED.read_text()), 0))
+    if _LIMIT.is_file() and (limit := _LIMIT.read_text(encoding="utf-8").strip()) != "max":
+        available = min(available, max(int(limit) - int(_USED.read_text(encoding="utf-8")), 0))
     return available

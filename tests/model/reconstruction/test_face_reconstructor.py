@@ -87,7 +87,7 @@ def test_files_are_those_of_test_mode(tmp_path, face):
     np.testing.assert_allclose(vertices, face.vertices, atol=1e-4)
     np.testing.assert_allclose(colours, np.clip(face.albedo, 0, 1), atol=1 / 255)
     assert not (tmp_path / "all/mesh.obj").exists()
-    with pytest.raises(UserError, match="formats must be of obj, glb, ply, neutral, rig, got fbx"):
+    with pytest.raises(UserError, match="formats must be of obj, glb, ply, neutral, rig, usdz, got fbx"):
         face.save(tmp_path / "none", formats=("fbx",))
 
 
