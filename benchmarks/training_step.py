@@ -4,7 +4,8 @@ Both run at the paper's size on stand-in assets (`benchmarks.paper_scale`: 35,70
 in place of FaceNet, an untrained ResNet-50 at 160 px with 1792 features). Each has its own process. They take turns, so
 that a machine busy with other work slows both, and the ratio of their times holds. Ours reads the frozen networks'
 outputs from the cache, as in every start but the first. Prints seconds per step and peak memory of both, their ratios,
-and the loss of both after the first turn, which must agree.
+and the loss of both in the last step of the first turn. With --steps 1 that is the first step, where they must agree;
+later, Adam magnifies rounding, because its first steps follow little more than the signs of the gradients.
 """
 
 import argparse

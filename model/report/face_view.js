@@ -129,3 +129,25 @@ class FaceView {
     this.pointers.set(event.pointerId, now);
   }
 }
+
+// Draws the faces that `shown` lists, frame after frame, and rests when there are none. A view leaves out frames in which
+// nothing moved. `renderer` returns the page's.
+class FrameLoop {
+  constructor(shown, renderer) {
+    Object.assign(this, { shown, renderer, frame: 0, before: 0, clock: 0 });
+  }
+
+  request() {
+    if (!this.frame) this.frame = requestAnimationFrame((now) => this.tick(now));
+  }
+
+  tick(now) {
+    this.frame = 0;
+    const elapsed = Math.min((now - this.before) / 1000, 0.1);
+    this.before = now;
+    this.clock += elapsed;
+    const views = this.shown();
+    for (const view of views) view.update(this.renderer(), this.clock, elapsed);
+    if (views.length) this.request();
+  }
+}

@@ -36,7 +36,7 @@ async function loadFace(card, view) {
     return;
   }
   view.show(renderer.upload(decoded, mesh, images));
-  requestFrame();
+  frames.request();
 }
 
 function clearFace(view) {
@@ -55,21 +55,9 @@ function close(card) {
   card.payload = null;
 }
 
-// One loop for all faces; it rests when nothing moves.
-let frame = 0, before = 0, clock = 0;
-function requestFrame() {
-  if (!frame) frame = requestAnimationFrame(tick);
-}
-
-function tick(now) {
-  frame = 0;
-  const elapsed = Math.min((now - before) / 1000, 0.1);
-  before = now;
-  clock += elapsed;
-  const shown = dialog.open ? [enlarged] : [...views.values()].filter((view) => view.visible);
-  for (const view of shown) view.update(renderer, clock, elapsed);
-  if (shown.length) requestFrame();
-}
+const frames = new FrameLoop(
+  () => (dialog.open ? [enlarged] : [...views.values()].filter((view) => view.visible)), () => renderer,
+);
 
 // Faces near the window are decoded, those in it drawn.
 const near = new IntersectionObserver((entries) => {
@@ -77,7 +65,7 @@ const near = new IntersectionObserver((entries) => {
 }, { rootMargin: "400px" });
 const inside = new IntersectionObserver((entries) => {
   for (const { target, isIntersecting } of entries) views.get(target).visible = isIntersecting;
-  requestFrame();
+  frames.request();
 });
 
 function enlarge(card) {
@@ -91,13 +79,13 @@ function enlarge(card) {
   dialog.showModal();
   enlarged.canvas.focus();
   loadFace(card, enlarged);
-  requestFrame();
+  frames.request();
 }
 
 dialog.addEventListener("close", () => {
   clearFace(enlarged);
   spacer.replaceWith(display);
-  requestFrame();
+  frames.request();
 });
 
 // Of the vertices' colours, the appearance belongs to the photo's view and the albedo to all others; either may be chosen
@@ -112,7 +100,7 @@ function setPose(pose) {
 function readLook() {
   for (const name of Object.keys(look)) look[name] = display.elements[name].value;
   for (const view of [enlarged, ...views.values()]) view.stale = true;
-  requestFrame();
+  frames.request();
 }
 
 display.addEventListener("change", (event) => {

@@ -70,7 +70,7 @@ async function openResult(photo) {
   view.clear();
   view.show(renderer.upload(decoded, mesh, images));
   sliders.reset();
-  requestFrame();
+  frames.request();
 }
 
 function closeResult() {
@@ -111,21 +111,7 @@ function saveView(event) {
   });
 }
 
-// Draws while a face is shown; the viewer itself leaves out frames in which nothing moved.
-let frame = 0, before = 0, clock = 0;
-function requestFrame() {
-  if (!frame) frame = requestAnimationFrame(tick);
-}
-
-function tick(now) {
-  frame = 0;
-  const elapsed = Math.min((now - before) / 1000, 0.1);
-  before = now;
-  clock += elapsed;
-  if (!view.face) return;
-  view.update(renderer, clock, elapsed);
-  requestFrame();
-}
+const frames = new FrameLoop(() => (view.face ? [view] : []), () => renderer);
 
 const inputs = () => [...document.querySelectorAll("#movements input")];
 function showValues() {
@@ -159,7 +145,7 @@ function redraw() {
   const light = turnedLight(mesh.light, turned.value * Math.PI / 180, gain.value / 100);
   renderer.change(view.face, shape.attributes, { ...mesh, low: shape.low, high: shape.high, light });
   view.stale = true;
-  requestFrame();
+  frames.request();
 }
 
 sliders.addEventListener("input", ({ target }) => {
@@ -188,7 +174,7 @@ sliders.addEventListener("reset", () => setTimeout(() => {
 function readLook() {
   for (const name of Object.keys(look)) look[name] = display.elements[name].value;
   view.stale = true;
-  requestFrame();
+  frames.request();
 }
 
 display.addEventListener("submit", (event) => event.preventDefault());

@@ -22,7 +22,7 @@ NASTY = "<img src=x onerror=window.broken=1>.png"
 DRAWN = "[...views.values()].some((view) => view.visible && view.canvas.height > 150)"
 RESTS = """() => {
     const view = views.get(cards.find((card) => !card.hidden));
-    return !view.stale && JSON.stringify(view.pose) === JSON.stringify(view.wanted(clock));
+    return !view.stale && JSON.stringify(view.pose) === JSON.stringify(view.wanted(frames.clock));
 }"""
 OUTSIDE = """() => [...document.querySelectorAll("body *")].filter((element) => {
     const box = element.getBoundingClientRect();
