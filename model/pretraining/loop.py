@@ -35,7 +35,7 @@ from model.runs.checkpoints import Progress
 from model.runs.finite import check_finite
 from model.runs.schedule import warmup_cosine
 from model.runs.symptoms import Symptoms
-from model.weights.pretrained import check_replaceable, is_frozen, keep_previous, save_weights
+from model.weights.pretrained import check_replaceable, is_frozen, keep_previous, save_weights, stored_precision
 from model.weights.resnet_weights import initialise
 from utils import seed_everything
 
@@ -118,16 +118,17 @@ def train_networks(config: schema.Config, face_model: FaceModel, faces: FaceSet)
     seed_everything(section.seed)
     identity = IdentityTask(config, faces, training)
     seconds = run_updates(identity, config, faces.folder / f"identity-{belongs_to['pre-training']}.npz", belongs_to)
-    measured = {
-        "identity": identity_metrics(predict(identity.network, faces.images[held_out]), faces.identities[held_out])
-    }
+    with stored_precision(identity.network):
+        embeddings = predict(identity.network, faces.images[held_out])
+    measured = {"identity": identity_metrics(embeddings, faces.identities[held_out])}
     _ship(config, identity, face_model, measured["identity"], seconds)
 
     seed_everything(section.seed + 1)
     regressor = RegressorTask(config, faces, training, face_model, camera, identity.network)
     seconds = run_updates(regressor, config, faces.folder / f"regressor-{belongs_to['pre-training']}.npz", belongs_to)
     used = from_both_sides(regressor.network, face_model) if config.regressor.mirror else regressor.network
-    predicted = predict(used, faces.images[held_out])
+    with stored_precision(regressor.network):
+        predicted = predict(used, faces.images[held_out])
     measured["regressor"] = regressor_metrics(face_model, camera, predicted, faces.coefficients[held_out])
     _ship(config, regressor, face_model, measured["regressor"], seconds)
     return measured

@@ -1,12 +1,14 @@
-"""Weight files: one .npz per network in half precision, without pickle, with configuration and measured accuracy.
+"""Weight files: one compact .npz per network, without pickle, with configuration and measured accuracy.
 
 A file holds arrays under the names of the network's variables, and a header: the fingerprint of the face model they
-belong to, and free metadata (configuration, seed, updates, time, accuracy, command).
+belong to, and free metadata (configuration, seed, updates, time, accuracy, command). Large kernels are int8 with a
+float16 scale for each output channel, `NAME/scale`; the other arrays are float16.
 """
 
 import json
 import shutil
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -19,8 +21,11 @@ from lib.files.json_files import json_text
 from lib.files.numpy_files import DamagedFile
 from model.networks.variable_names import mismatch, network_variables
 
-FORMAT = "weights-2"
-# With another configuration, the command would overwrite the built-in face model's weights.
+FORMAT = "weights-3"
+_HALF_PRECISION = "weights-2"  # the same without int8 arrays; still read
+_SCALE = "/scale"
+_LARGE = 1 << 14  # entries of a kernel from which eight bits for each are enough
+# With another configuration, the command would overwrite the shipped weights.
 _ADVICE = "run `python main.py --mode pretrain` with the same --config and options to make them"
 
 
@@ -30,7 +35,7 @@ def is_frozen(weights: str | Path) -> bool:
 
 
 def save_weights(path: Path, network, face_model: str, metadata: Mapping) -> None:
-    """Writes all variables of `network` as float16, atomically.
+    """Writes all variables of `network` atomically, as `stored_precision` rounds them.
 
     Args:
       path: the .npz to (re)place.
@@ -41,15 +46,53 @@ def save_weights(path: Path, network, face_model: str, metadata: Mapping) -> Non
     Raises:
       ValueError: a variable is outside the range of half precision.
     """
-    arrays = {}
+    arrays: dict[str, np.ndarray] = {}
     for name, variable in network_variables(network.weights).items():
-        value = np.asarray(variable, np.float32)
-        if not (np.abs(value) <= np.finfo(np.float16).max).all():
-            raise ValueError(f"weights must be finite and below 65504 in half precision, got {name} beyond")
-        arrays[name] = value.astype(np.float16)
+        arrays |= _encode(name, np.asarray(variable, np.float32))
     headed_npz.write(
         path, arrays, {"format": FORMAT, "face_model": face_model, "metadata": dict(metadata)}, compress=True
     )
+
+
+@contextmanager
+def stored_precision(network) -> Iterator[None]:
+    """Inside the block, the network's variables have the values that `load_weights` would read from its file."""
+    variables = network_variables(network.weights)
+    exact = {name: np.array(variable, np.float32) for name, variable in variables.items()}
+    try:
+        for name, variable in variables.items():
+            variable.assign(_decode(_encode(name, exact[name]))[name])
+        yield
+    finally:
+        for name, variable in variables.items():
+            variable.assign(exact[name])
+
+
+def _encode(name: str, value: np.ndarray) -> dict[str, np.ndarray]:
+    """Arrays of one variable in a file."""
+    if not (np.abs(value) <= np.finfo(np.float16).max).all():
+        raise ValueError(f"weights must be finite and below 65504 in half precision, got {name} beyond")
+    if value.ndim < 2 or value.size < _LARGE:
+        return {name: value.astype(np.float16)}
+    largest = np.abs(value).max(axis=tuple(range(value.ndim - 1)))
+    # Rounded up, so that no entry exceeds 127.
+    scale = np.nextafter((largest / 127).astype(np.float16), np.float16(np.inf))
+    return {name: np.rint(value / scale.astype(np.float32)).astype(np.int8), name + _SCALE: scale}
+
+
+def _decode(arrays: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """Variables in float32, by name.
+
+    Raises:
+      KeyError: the scale of an int8 array is missing.
+    """
+    decoded = {}
+    for name, array in arrays.items():
+        if array.dtype == np.int8:
+            decoded[name] = array * arrays[name + _SCALE].astype(np.float32)
+        elif not name.endswith(_SCALE):
+            decoded[name] = array.astype(np.float32)
+    return decoded
 
 
 def load_weights(path: Path, network, face_model: str) -> dict:
@@ -64,7 +107,7 @@ def load_weights(path: Path, network, face_model: str) -> dict:
     if fault := _fault(header, arrays, network, face_model):
         raise UserError(f"{path}: {fault} ({_ADVICE})")
     for name, variable in network_variables(network.weights).items():
-        variable.assign(arrays[name].astype(np.float32))
+        variable.assign(arrays[name])
     return header["metadata"]
 
 
@@ -120,10 +163,11 @@ def _read(path: Path) -> tuple[dict, dict[str, np.ndarray]]:
         raise UserError(f"{path}: network weights must be here, got none ({_ADVICE})")
     try:
         header, arrays = headed_npz.read(path)
-        if header["format"] != FORMAT:
+        if header["format"] not in (FORMAT, _HALF_PRECISION):
             raise DamagedFile(f"format {header['format']!r}")
         if not isinstance(header["face_model"], str) or not isinstance(header["metadata"], dict):
             raise DamagedFile("a header of another format")
+        arrays = _decode(arrays)
     except (DamagedFile, KeyError) as error:
         raise UserError(f"{path}: must be weights written by this program, got something else ({error})") from error
     return header, arrays
