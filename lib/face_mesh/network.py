@@ -82,24 +82,56 @@ class Square:
         return np.array([[cos, sin], [-sin, cos]])
 
 
+class MeshNetwork:
+    """The network; not thread-safe, so each thread needs its own."""
+
+    def __init__(self) -> None:
+        self._network = TfliteNetwork(packaged_network(PACKAGE, FILE))
+
+    def find(self, image: np.ndarray, five_points: np.ndarray) -> MeshPoints:
+        """Finds the 468 points of the face with these five points.
+
+        The network runs on a square around the five points, then twice more, each time on a square around the points it
+        found: after only two runs, the points still depend on the first square by 0.3 pixels (of 224).
+
+        Args:
+          image: uint8 [H, W, 3] RGB.
+          five_points: [5, 2] eyes, nose, mouth corners, pixels of the image.
+        """
+        five = np.asarray(five_points, np.float64)
+        eyes, mouth = five[:2].mean(0), five[3:].mean(0)
+        extent = FIVE_TO_ALL * max(np.linalg.norm(five[1] - five[0]), 1.1 * np.linalg.norm(mouth - eyes))
+        square = Square((eyes + mouth) / 2, float(MARGIN * extent), _angle(five[1] - five[0] + five[4] - five[3]))
+        for _ in range(2):
+            points, _ = self._look(square.cut(image, SIDE))
+            square = square_around(square.to_image(points))
+        return self.find_in_square(image, square)
+
+    def find_in_square(self, image: np.ndarray, square: Square) -> MeshPoints:
+        """Mean of the network's outputs for a square and for its mirror image.
+
+        The mean removes a bias: the network places points 0.8 pixels (of 224) too far to the left of the image.
+
+        Args:
+          image: uint8 [H, W, 3] RGB.
+          square: around the face, as from `square_around` its points in the last frame of a video.
+        """
+        crop = square.cut(image, SIDE)
+        seen, face = self._look(crop)
+        mirrored, mirrored_face = self._look(crop[:, ::-1])
+        back = mirrored[MIRROR] * (-1, 1) + (1, 0)
+        return MeshPoints(square.to_image((seen + back) / 2), (face + mirrored_face) / 2)
+
+    def _look(self, crop: np.ndarray) -> tuple[np.ndarray, float]:
+        """Runs the network on a crop, uint8 [192, 192, 3]: points [468, 2] in [0, 1] and the probability of a face."""
+        outputs = self._network(crop[None].astype(np.float32) / 255)
+        points = outputs[_POINTS_OUTPUT].reshape(POINTS, 3)[:, :2].astype(np.float64) / SIDE
+        return points, float(1 / (1 + np.exp(-float(outputs[_FACE_OUTPUT].reshape(-1)[0]))))
+
+
 def find_mesh_points(image: np.ndarray, five_points: np.ndarray) -> MeshPoints:
-    """Finds the 468 points of the face with these five points.
-
-    The network runs on a square around the five points, then twice more, each time on a square around the points it
-    found: after only two runs, the points still depend on the first square by 0.3 pixels (of 224).
-
-    Args:
-      image: uint8 [H, W, 3] RGB.
-      five_points: [5, 2] eyes, nose, mouth corners, pixels of the image.
-    """
-    five = np.asarray(five_points, np.float64)
-    eyes, mouth = five[:2].mean(0), five[3:].mean(0)
-    extent = FIVE_TO_ALL * max(np.linalg.norm(five[1] - five[0]), 1.1 * np.linalg.norm(mouth - eyes))
-    square = Square((eyes + mouth) / 2, float(MARGIN * extent), _angle(five[1] - five[0] + five[4] - five[3]))
-    for _ in range(2):
-        points, _ = _look(square.cut(image, SIDE))
-        square = square_around(square.to_image(points))
-    return _find(image, square)
+    """`MeshNetwork.find` of the process's network, for use by one thread at a time."""
+    return _network().find(image, five_points)
 
 
 def square_around(points: np.ndarray) -> Square:
@@ -111,30 +143,11 @@ def square_around(points: np.ndarray) -> Square:
     return Square(centre, MARGIN * float((high - low).max()), angle)
 
 
-def _find(image: np.ndarray, square: Square) -> MeshPoints:
-    """Mean of the network's outputs for a square and for its mirror image.
-
-    The mean removes a bias: the network places points 0.8 pixels (of 224) too far to the left of the image.
-    """
-    crop = square.cut(image, SIDE)
-    seen, face = _look(crop)
-    mirrored, mirrored_face = _look(crop[:, ::-1])
-    back = mirrored[MIRROR] * (-1, 1) + (1, 0)
-    return MeshPoints(square.to_image((seen + back) / 2), (face + mirrored_face) / 2)
-
-
-def _look(crop: np.ndarray) -> tuple[np.ndarray, float]:
-    """Runs the network on a crop, uint8 [192, 192, 3]: points [468, 2] in [0, 1] and the probability of a face."""
-    outputs = _network()(crop[None].astype(np.float32) / 255)
-    points = outputs[_POINTS_OUTPUT].reshape(POINTS, 3)[:, :2].astype(np.float64) / SIDE
-    return points, float(1 / (1 + np.exp(-float(outputs[_FACE_OUTPUT].reshape(-1)[0]))))
-
-
 def _angle(direction: np.ndarray) -> float:
     return float(np.arctan2(direction[1], direction[0]))
 
 
 @functools.cache
-def _network() -> TfliteNetwork:
+def _network() -> MeshNetwork:
     """The network, loaded once per process."""
-    return TfliteNetwork(packaged_network(PACKAGE, FILE))
+    return MeshNetwork()

@@ -7,13 +7,12 @@ colours follows (`model.fitting.fitter`).
 import dataclasses
 
 import numpy as np
-import tensorflow as tf
+from scipy.spatial.transform import Rotation
 
 from lib.face_mesh.groups import OVAL, POINTS
 from lib.face_mesh.surface_points import SurfacePoints, silhouette_weight
 from lib.face_model.face_model import FaceModel
 from lib.geometry.camera import Camera
-from lib.geometry.rotation import rotation_matrix
 from model.fitting.energy import LANDMARK_REACH, PUSHING_SIGMA, REFERENCE_SIZE
 from model.fitting.weights import PAIRS, FitWeights, fitting_prior, with_landmarks
 
@@ -23,8 +22,48 @@ CONVERGED = 2e-3
 ANGLE_STEP = 1e-5
 
 
-@dataclasses.dataclass
-class _Surface:
+@dataclasses.dataclass(frozen=True)
+class PointShape:
+    """The M = 468 points of a deformable face, before its pose.
+
+    Attributes:
+      mean: [M, 3] decimetres.
+      basis: [K, M, 3].
+      oval_mean, oval_basis: [O, 3, 3] and [K, O, 3, 3], the corners of the triangles with the points `OVAL`.
+    """
+
+    mean: np.ndarray
+    basis: np.ndarray
+    oval_mean: np.ndarray
+    oval_basis: np.ndarray
+
+    @classmethod
+    def of(cls, face_model: FaceModel, points: SurfacePoints) -> "PointShape":
+        """Points on a face model; the coefficients are those of identity, then expression."""
+        basis = np.concatenate([face_model.identity_basis, face_model.expression_basis]).astype(np.float64)
+        corner_mean = face_model.mean_shape[points.vertices].astype(np.float64)  # [M, 3, 3]
+        corner_basis = basis[:, points.vertices]  # [K, M, 3, 3]
+        share, oval = points.barycentrics.astype(np.float64), list(OVAL)
+        return cls(
+            mean=np.einsum("mk,mkc->mc", share, corner_mean),
+            basis=np.einsum("mk,nmkc->nmc", share, corner_basis),
+            oval_mean=corner_mean[oval],
+            oval_basis=corner_basis[:, oval],
+        )
+
+    def with_identity(self, identity: np.ndarray) -> "PointShape":
+        """The same points with the first coefficients, `identity` [Ki], fixed."""
+        count, identity = len(identity), np.asarray(identity, np.float64)
+        return PointShape(
+            mean=self.mean + np.tensordot(identity, self.basis[:count], 1),
+            basis=np.ascontiguousarray(self.basis[count:]),
+            oval_mean=self.oval_mean + np.tensordot(identity, self.oval_basis[:count], 1),
+            oval_basis=np.ascontiguousarray(self.oval_basis[count:]),
+        )
+
+
+@dataclasses.dataclass(frozen=True)
+class PosedPoints:
     """Points of one face for given unknowns.
 
     Attributes:
@@ -39,6 +78,81 @@ class _Surface:
     weight: np.ndarray
 
 
+class LandmarkResiduals:
+    """Weighted differences between the projections of 468 surface points and detected points.
+
+    The unknowns are [K + 6]: coefficients of the shape, angles, translation. The energy is half the sum of the squared
+    residuals.
+
+    Args:
+      shape: the points.
+      camera: camera of the crops.
+      weights: expected errors.
+    """
+
+    def __init__(self, shape: PointShape, camera: Camera, weights: FitWeights):
+        self.shape, self.count, self._camera = shape, len(shape.basis), camera
+        to_reference = REFERENCE_SIZE / camera.image_size[0]
+        # Square roots of twice the energy per pixel^2.
+        scale = np.sqrt(weights.mesh_observations / POINTS) * to_reference
+        self._point_scale = scale / weights.mesh_sigmas
+        self._pair_scale = scale * np.sqrt(weights.pair_weights) / weights.feature_sigma
+        self._reach = LANDMARK_REACH * weights.mesh_sigmas / to_reference
+
+    def posed(self, unknowns: np.ndarray) -> PosedPoints:
+        """The points of a face with these unknowns."""
+        count, camera, shape = self.count, self._camera, self.shape
+        rotation, translation = _rotations(unknowns[None, count : count + 3])[0], unknowns[count + 3 :]
+        points = shape.mean + np.tensordot(unknowns[:count], shape.basis, 1)
+        turned = points @ rotation + translation
+        corners = shape.oval_mean + np.tensordot(unknowns[:count], shape.oval_basis, 1)
+        weight = np.ones(POINTS)
+        position = np.array([0, 0, camera.distance])
+        weight[list(OVAL)] = silhouette_weight(corners @ rotation + translation, position)
+        depth = camera.distance - turned[:, 2]
+        height, width = camera.image_size
+        scale = camera.focal_length / depth
+        pixels = np.stack([width / 2 + scale * turned[:, 0], height / 2 - scale * turned[:, 1]], axis=-1)
+        return PosedPoints(points, rotation, turned, pixels, weight)
+
+    def scale(self, posed: PosedPoints, found: np.ndarray) -> np.ndarray:
+        """[M] factors of the pixels' differences from the points found [M, 2].
+
+        Pseudo-Huber loss by re-weighting: distant points count with their distance instead of its square.
+        """
+        distance = np.linalg.norm(posed.pixels - found, axis=1)
+        return self._point_scale * np.sqrt(posed.weight / np.sqrt(1 + (distance / self._reach) ** 2))
+
+    def residuals(self, pixels: np.ndarray, found: np.ndarray, scale: np.ndarray) -> np.ndarray:
+        """[R] residuals of projections [M, 2]: of every point, and of the distances `PAIRS`."""
+        upper, lower = PAIRS.T
+        offset = pixels - found
+        pairs = (offset[upper] - offset[lower]) * self._pair_scale[:, None]
+        return np.concatenate([(offset * scale[:, None]).ravel(), pairs.ravel()])
+
+    def slopes(self, posed: PosedPoints, angles: np.ndarray, scale: np.ndarray) -> np.ndarray:
+        """[K + 6, R] derivatives of the residuals, the Jacobian transposed."""
+        camera, basis = self._camera, self.shape.basis
+        turns = (_rotations(angles + ANGLE_STEP * np.eye(3)) - _rotations(angles - ANGLE_STEP * np.eye(3))) / (
+            2 * ANGLE_STEP
+        )
+        moves = np.concatenate(
+            [
+                (basis.reshape(-1, 3) @ posed.rotation).reshape(basis.shape),
+                posed.shape @ turns,
+                np.broadcast_to(np.eye(3)[:, None], [3, POINTS, 3]),
+            ]
+        )
+        depth = camera.distance - posed.turned[:, 2]
+        # Quotient rule for x / depth: moving towards the camera enlarges the image.
+        slopes = moves[..., :2] / depth[:, None] + posed.turned[:, :2] * (moves[..., 2:] / depth[:, None] ** 2)
+        slopes = slopes * camera.focal_length * (1, -1)
+        upper, lower = PAIRS.T
+        points = (slopes * scale[:, None]).reshape(len(slopes), -1)
+        pairs = ((slopes[:, upper] - slopes[:, lower]) * self._pair_scale[:, None]).reshape(len(slopes), -1)
+        return np.hstack([points, pairs])
+
+
 class LandmarkFitter:
     """Fits single faces.
 
@@ -50,19 +164,8 @@ class LandmarkFitter:
     """
 
     def __init__(self, face_model: FaceModel, camera: Camera, points: SurfacePoints, weights: FitWeights):
-        self._layout, self._camera = face_model.layout, camera
-        basis = np.concatenate([face_model.identity_basis, face_model.expression_basis]).astype(np.float64)
-        self._corner_mean = face_model.mean_shape[points.vertices].astype(np.float64)  # [M, 3, 3]
-        self._corner_basis = basis[:, points.vertices]  # [K, M, 3, 3]
-        share = points.barycentrics.astype(np.float64)
-        self._mean = np.einsum("mk,mkc->mc", share, self._corner_mean)
-        self._basis = np.einsum("mk,nmkc->nmc", share, self._corner_basis)
-        to_reference = REFERENCE_SIZE / camera.image_size[0]
-        # The energy is half the sum of squared residuals, so these are square roots of twice the energy per pixel^2.
-        scale = np.sqrt(weights.mesh_observations / POINTS) * to_reference
-        self._point_scale = scale / weights.mesh_sigmas
-        self._pair_scale = scale * np.sqrt(weights.pair_weights) / weights.feature_sigma
-        self._reach = LANDMARK_REACH * weights.mesh_sigmas / to_reference
+        self._layout = face_model.layout
+        self._landmarks = LandmarkResiduals(PointShape.of(face_model, points), camera, weights)
         expressions, identities = with_landmarks(fitting_prior(face_model)), len(face_model.identity_basis)
         self._prior = np.concatenate([np.ones(identities), 1 / expressions.sigma])
         self._pushed = np.concatenate([np.zeros(identities), expressions.one_sided / PUSHING_SIGMA])
@@ -78,17 +181,16 @@ class LandmarkFitter:
         unknowns = np.concatenate([np.zeros(len(self._prior)), parts.angles, parts.translation])
         damping = 1e-2
         for _ in range(ITERATIONS):
-            surface = self._surface(unknowns)
-            distance = np.linalg.norm(surface.pixels - found, axis=1)
-            # Pseudo-Huber loss by re-weighting: distant points count with their distance instead of its square.
-            scale = self._point_scale * np.sqrt(surface.weight / np.sqrt(1 + (distance / self._reach) ** 2))
-            residuals = self._residuals(unknowns, surface.pixels, found, scale)
-            jacobian = self._jacobian(unknowns, surface, scale)
+            posed = self._landmarks.posed(unknowns)
+            scale = self._landmarks.scale(posed, found)
+            residuals = self._residuals(unknowns, posed.pixels, found, scale)
+            jacobian = self._jacobian(unknowns, posed, scale)
             normal, slope = jacobian.T @ jacobian, jacobian.T @ residuals
             accepted = False
             while not accepted and damping < 1e6:
                 step = -np.linalg.solve(normal + damping * np.diag(np.diag(normal)), slope)
-                moved = self._residuals(unknowns + step, self._surface(unknowns + step).pixels, found, scale)
+                pixels = self._landmarks.posed(unknowns + step).pixels
+                moved = self._residuals(unknowns + step, pixels, found, scale)
                 accepted = bool(moved @ moved < residuals @ residuals)
                 damping = max(damping / 5, 1e-7) if accepted else damping * 8
             if not accepted:
@@ -103,59 +205,19 @@ class LandmarkFitter:
         )
         return self._layout.join(moved_parts).astype(np.float32)
 
-    def _surface(self, unknowns: np.ndarray) -> _Surface:
-        count, camera = len(self._prior), self._camera
-        rotation = _rotations(unknowns[None, count : count + 3])[0]
-        shape = self._mean + np.tensordot(unknowns[:count], self._basis, 1)
-        turned = shape @ rotation + unknowns[count + 3 :]
-        corners = self._corner_mean[list(OVAL)] + np.tensordot(unknowns[:count], self._corner_basis[:, list(OVAL)], 1)
-        weight = np.ones(POINTS)
-        position = np.array([0, 0, camera.distance])
-        weight[list(OVAL)] = silhouette_weight(corners @ rotation + unknowns[count + 3 :], position)
-        depth = camera.distance - turned[:, 2]
-        height, width = camera.image_size
-        scale = camera.focal_length / depth
-        pixels = np.stack([width / 2 + scale * turned[:, 0], height / 2 - scale * turned[:, 1]], axis=-1)
-        return _Surface(shape, rotation, turned, pixels, weight)
-
-    def _residuals(self, unknowns, pixels, found, scale) -> np.ndarray:
+    def _residuals(self, unknowns: np.ndarray, pixels: np.ndarray, found: np.ndarray, scale: np.ndarray) -> np.ndarray:
         shape = unknowns[: len(self._prior)]
-        upper, lower = PAIRS.T
-        offset = pixels - found
-        return np.concatenate(
-            [
-                (offset * scale[:, None]).ravel(),
-                ((offset[upper] - offset[lower]) * self._pair_scale[:, None]).ravel(),
-                shape * self._prior,
-                np.minimum(shape, 0) * self._pushed,
-            ]
-        )
+        seen = self._landmarks.residuals(pixels, found, scale)
+        return np.concatenate([seen, shape * self._prior, np.minimum(shape, 0) * self._pushed])
 
-    def _jacobian(self, unknowns, surface: _Surface, scale) -> np.ndarray:
-        count, camera = len(self._prior), self._camera
-        angles = unknowns[count : count + 3]
-        turns = (_rotations(angles + ANGLE_STEP * np.eye(3)) - _rotations(angles - ANGLE_STEP * np.eye(3))) / (
-            2 * ANGLE_STEP
-        )
-        moves = np.concatenate(
-            [
-                self._basis @ surface.rotation,
-                np.einsum("mc,kcd->kmd", surface.shape, turns),
-                np.broadcast_to(np.eye(3)[:, None], [3, POINTS, 3]),
-            ]
-        )
-        depth = camera.distance - surface.turned[:, 2]
-        # Quotient rule for x / depth: moving towards the camera enlarges the image.
-        slopes = moves[..., :2] / depth[:, None] + surface.turned[:, :2] * (moves[..., 2:] / depth[:, None] ** 2)
-        slopes = slopes * camera.focal_length * (1, -1)
-        upper, lower = PAIRS.T
-        points = (slopes * scale[:, None]).reshape(len(slopes), -1)
-        pairs = ((slopes[:, upper] - slopes[:, lower]) * self._pair_scale[:, None]).reshape(len(slopes), -1)
+    def _jacobian(self, unknowns: np.ndarray, posed: PosedPoints, scale: np.ndarray) -> np.ndarray:
+        count = len(self._prior)
+        slopes = self._landmarks.slopes(posed, unknowns[count : count + 3], scale)
         prior = np.zeros([len(slopes), 2 * count])
         prior[:count] = np.hstack([np.diag(self._prior), np.diag(self._pushed * (unknowns[:count] < 0))])
-        return np.hstack([points, pairs, prior]).T
+        return np.hstack([slopes, prior]).T
 
 
 def _rotations(angles: np.ndarray) -> np.ndarray:
-    """Rotation matrices [B, 3, 3] of angles [B, 3]."""
-    return rotation_matrix(tf.constant(angles, tf.float64)).numpy()
+    """`lib.geometry.rotation.rotation_matrix` [B, 3, 3] of angles [B, 3], without TensorFlow's cost per call."""
+    return np.swapaxes(Rotation.from_euler("xyz", angles).as_matrix(), 1, 2)

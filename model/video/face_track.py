@@ -12,6 +12,7 @@ from model.person.estimator import Gallery, PersonEstimator, batches, spread
 from model.photos.reader import AlignedPhoto
 from model.reconstruction.draft import Draft
 from model.reconstruction.face_reconstructor import FaceReconstructor
+from model.tracking.frame_place import crop_scales, place_in_frame, translation_in_crop
 from model.video.appearances import Appearance, find_appearances, main_person
 from model.video.smoothing import smooth, stiffness
 
@@ -60,7 +61,7 @@ def track_face(
     Raises:
       UserError: no frame shows a face.
     """
-    gallery, found, appearances = _find(reconstruct, photos)
+    gallery, found, appearances = find_faces(reconstruct, photos)
     own = main_person(appearances)
     frames = np.concatenate([appearance.frames for appearance in own])
     seen, shown = np.zeros([2, len(found)], bool)
@@ -68,17 +69,12 @@ def track_face(
     for appearance in own:
         shown[appearance.span] = True
     drafts = [int(row) for row in np.flatnonzero(seen[found])]  # positions of the person's in the gallery
-    layout = reconstruct.pipeline.face_model.layout
-    chosen = [drafts[index] for index in spread(layout.split(gallery.regressed[drafts]).angles, KEY_FRAMES)]
-    estimator, keys = PersonEstimator(reconstruct), Gallery()
-    for draft in estimator.fit_each([gallery.drafts[index] for index in chosen]):
-        keys.append(draft)
-    shared = estimator.fit_shared(keys)
-    fitted = estimator.fit_with_identity(shared, list(keys.drafts))
+    estimator = PersonEstimator(reconstruct)
+    person = estimate_person(estimator, gallery, drafts)
     rows, transforms = [], []
     own_drafts = (gallery.drafts[index] for index in drafts)
     for batch in batches(tqdm(own_drafts, "fit", total=len(drafts), unit="frame", dynamic_ncols=True)):
-        for draft in estimator.fit_with_identity(shared, batch):
+        for draft in estimator.fit_with_identity(person.shared, batch):
             rows.append(draft.coefficients)
             transforms.append(draft.photo.alignment.photo_to_crop)
     nearest = np.abs(np.arange(len(seen))[:, None] - frames).argmin(axis=1)
@@ -89,11 +85,36 @@ def track_face(
             reconstruct, coefficients[span], crops[span], seen[span], stiffness(cutoff, frame_rate)
         )
     landmarks = frame_landmarks(reconstruct, coefficients, crops)
-    key_frames = np.flatnonzero(found)[chosen].tolist()
-    return Track(coefficients, crops, landmarks, seen, shown, found & ~seen, dict(zip(key_frames, fitted, strict=True)))
+    numbers = np.flatnonzero(found).tolist()
+    keys = {numbers[row]: draft for row, draft in person.keys.items()}
+    return Track(coefficients, crops, landmarks, seen, shown, found & ~seen, keys)
 
 
-def _find(
+@dataclasses.dataclass(frozen=True)
+class TrackedPerson:
+    """What all frames of a person share.
+
+    Attributes:
+      shared: [K] coefficients; identity and albedo are the person's, the others one frame's.
+      keys: position in the gallery -> fitted draft, for the frames from which they were estimated.
+    """
+
+    shared: np.ndarray
+    keys: dict[int, Draft]
+
+
+def estimate_person(estimator: PersonEstimator, gallery: Gallery, drafts: list[int]) -> TrackedPerson:
+    """Estimates a person from those of the drafts, positions in the gallery, whose poses differ most."""
+    layout, keys = estimator.reconstruct.pipeline.face_model.layout, Gallery()
+    chosen = [drafts[index] for index in spread(layout.split(gallery.regressed[drafts]).angles, KEY_FRAMES)]
+    for draft in estimator.fit_each([gallery.drafts[index] for index in chosen]):
+        keys.append(draft)
+    shared = estimator.fit_shared(keys)
+    fitted = estimator.fit_with_identity(shared, list(keys.drafts))
+    return TrackedPerson(shared, dict(zip(chosen, fitted, strict=True)))
+
+
+def find_faces(
     reconstruct: FaceReconstructor, photos: Iterable[AlignedPhoto | None]
 ) -> tuple[Gallery, np.ndarray, list[Appearance]]:
     """Initial estimates of all faces, the frames with a face [T] bool, and the appearances of the faces."""
@@ -136,20 +157,9 @@ def smooth_track(
     for name in SMOOTHED:
         part = layout.slices[name]
         result[:, part] = smooth(result[:, part], weights, stiff)
-    zoom = 0.5 * (crops[:, 0, 0] + crops[:, 1, 1])
     place = layout.slices["translation"]
-    translation = result[:, place]
-    depth = camera.distance - translation[:, 2]
-    in_crop = camera.project(tf.constant(translation[:, None], tf.float32))[:, 0].numpy()
-    diagonal = _scales(crops)
-    in_frame = (in_crop - crops[..., 2]) / diagonal
-    size = np.log(camera.focal_length / depth / zoom)
-    moved = smooth(np.concatenate([in_frame, size[:, None]], axis=1), weights, stiff)
-    depth = camera.focal_length / (np.exp(moved[:, 2]) * zoom)
-    in_crop = moved[:, :2] * diagonal + crops[..., 2]
-    height, width = camera.image_size
-    offset = (in_crop - np.array([width, height]) / 2) * (depth / camera.focal_length)[:, None]
-    result[:, place] = np.stack([offset[:, 0], -offset[:, 1], camera.distance - depth], axis=-1)
+    moved = smooth(place_in_frame(camera, result[:, place], crops), weights, stiff)
+    result[:, place] = translation_in_crop(camera, moved, crops)
     return result.astype(np.float32), crops
 
 
@@ -159,9 +169,4 @@ def frame_landmarks(reconstruct: FaceReconstructor, coefficients: np.ndarray, cr
     landmarks = np.concatenate(
         [pipeline.face_gcn.morphable.posed(tf.constant(row[None]), pipeline.camera).landmarks for row in coefficients]
     )
-    return (landmarks - crops[:, None, :, 2]) / _scales(crops)[:, None]
-
-
-def _scales(crops: np.ndarray) -> np.ndarray:
-    """Crop pixels per frame pixel, [T, 2], of crops [T, 2, 3]; alignment neither rotates nor shears."""
-    return np.stack([crops[:, 0, 0], crops[:, 1, 1]], axis=-1)
+    return (landmarks - crops[:, None, :, 2]) / crop_scales(crops)[:, None]

@@ -9,11 +9,12 @@ import tensorflow as tf
 from lib.face_mesh.groups import EYES, JAW, LIP_PAIRS, POINTS
 from lib.face_mesh.surface_points import SurfacePoints
 from lib.geometry.camera import Camera
+from lib.geometry.rotation import rotation_matrix
 from lib.synthetic.builtin.face_generator import build_face_model
 from model.dense_landmarks.source import SHIPPED, at_texture_coordinates, read_points
 from model.fitting.energy import FitTargets
 from model.fitting.fitter import Fitter
-from model.fitting.landmark_fit import LandmarkFitter
+from model.fitting.landmark_fit import LandmarkFitter, LandmarkResiduals, PointShape, _rotations
 from model.fitting.mesh_term import MeshTerm
 from model.fitting.weights import PAIRS, FitWeights
 from model.morphable_model import MorphableModel
@@ -106,16 +107,29 @@ def test_the_jacobian_is_that_of_the_residuals(model, points, camera):
     parts = model.layout.split(truth.astype(np.float64))
     unknowns = np.concatenate([parts.identity, parts.expression, parts.angles, parts.translation])
     found, scale = np.zeros([POINTS, 2]), np.linspace(0.5, 1.5, POINTS)
-    surface = fit._surface(unknowns)
-    jacobian = fit._jacobian(unknowns, surface, scale)
+    jacobian = fit._jacobian(unknowns, fit._landmarks.posed(unknowns), scale)
     for slot in (0, 5, 62, 70, -6, -5, -4, -3, -2, -1):
         step = np.zeros_like(unknowns)
         step[slot] = 1e-5
         forward, backward = (
-            fit._residuals(moved, fit._surface(moved).pixels, found, scale)
+            fit._residuals(moved, fit._landmarks.posed(moved).pixels, found, scale)
             for moved in (unknowns + step, unknowns - step)
         )
         np.testing.assert_allclose(jacobian[:, slot], (forward - backward) / 2e-5, rtol=1e-3, atol=1e-4)
+
+
+def test_rotations_are_those_of_the_renderer():
+    angles = np.random.default_rng(9).uniform(-1.5, 1.5, (20, 3))
+    np.testing.assert_allclose(_rotations(angles), rotation_matrix(tf.constant(angles)).numpy(), atol=1e-12)
+
+
+def test_a_fixed_identity_leaves_the_points_of_the_expressions(model, points, camera):
+    shape, truth = PointShape.of(model.face_model, points), face(model, 8)
+    parts = model.layout.split(truth.astype(np.float64))
+    own = LandmarkResiduals(shape.with_identity(parts.identity), camera, FitWeights())
+    assert own.count == model.layout.expression
+    posed = own.posed(np.concatenate([parts.expression, parts.angles, parts.translation]))
+    np.testing.assert_allclose(posed.pixels, project(model, points, camera, truth), atol=2e-3)
 
 
 def mesh_energies(model, points, camera, offsets, weights=None, weight=1.0):

@@ -1,0 +1,65 @@
+"""Fits pose and expression of a known person to the 468 points: few Gauss-Newton steps from the last frame's."""
+
+import numpy as np
+
+from lib.face_mesh.surface_points import SurfacePoints
+from lib.face_model.face_model import FaceModel
+from lib.geometry.camera import Camera
+from model.fitting.landmark_fit import CONVERGED, LandmarkResiduals, PointShape
+from model.fitting.weights import FitWeights, fitting_prior, with_landmarks
+
+# Share of the normal matrix's diagonal added to it: a frame's points are near the last frame's, so little is enough.
+DAMPING = 1e-3
+
+
+class ExpressionFitter:
+    """Fits frames of one person.
+
+    The unknowns are expression coefficients, angles and translation: [Ke + 6]. One-sided expressions stay at least 0:
+    a bound that holds is left out of the step, and the step is cut at the others (projected Newton method, Bertsekas
+    1982).
+
+    Args:
+      face_model: the model.
+      identity: [Ki] the person's coefficients.
+      camera: camera of the crops.
+      points: the 468 points on the model's surface.
+      weights: expected errors.
+    """
+
+    def __init__(
+        self, face_model: FaceModel, identity: np.ndarray, camera: Camera, points: SurfacePoints, weights: FitWeights
+    ):
+        shape = PointShape.of(face_model, points).with_identity(identity)
+        self._landmarks = LandmarkResiduals(shape, camera, weights)
+        prior = with_landmarks(fitting_prior(face_model))
+        self.count = len(prior.sigma)
+        pose = np.zeros(6)
+        self._precision = np.concatenate([1 / np.square(prior.sigma.astype(np.float64)), pose])
+        self._bounded = np.concatenate([np.asarray(prior.one_sided) > 0, pose > 0])
+
+    def __call__(self, unknowns: np.ndarray, found: np.ndarray, steps: int) -> np.ndarray:
+        """Moves unknowns [Ke + 6] towards points [468, 2], pixels of the crop, by up to `steps` steps."""
+        count = self.count
+        for _ in range(steps):
+            posed = self._landmarks.posed(unknowns)
+            scale = self._landmarks.scale(posed, found)
+            slopes = self._landmarks.slopes(posed, unknowns[count : count + 3], scale)
+            gradient = slopes @ self._landmarks.residuals(posed.pixels, found, scale) + self._precision * unknowns
+            normal = slopes @ slopes.T
+            diagonal = np.einsum("kk->k", normal)
+            diagonal += self._precision
+            diagonal *= 1 + DAMPING
+            free = ~(self._bounded & (unknowns <= 0) & (gradient >= 0))
+            moved = unknowns.copy()
+            moved[free] -= np.linalg.solve(normal[np.ix_(free, free)], gradient[free])
+            moved = np.where(self._bounded, np.maximum(moved, 0), moved)
+            largest = np.abs(moved - unknowns).max()
+            unknowns = moved
+            if largest < CONVERGED:
+                break
+        return unknowns
+
+    def project(self, unknowns: np.ndarray) -> np.ndarray:
+        """The 468 points [468, 2] of a face, pixels of the crop."""
+        return self._landmarks.posed(unknowns).pixels
