@@ -19,15 +19,14 @@ from model.face_gcn import FaceGCN
 from model.face_model_source import load_face_model
 from model.morphable_model import MorphableModel
 from model.networks.encoding import EncodedFaces, encode
-from model.networks.identity import IdentityNetwork, build_identity_network
-from model.networks.mask_decoder import MaskDecoder
+from model.networks.fixed.encoders import FixedIdentityNetwork, FixedRegressor
+from model.networks.fixed.mask import FixedMaskDecoder
 from model.networks.mirroring import BothSides, from_both_sides
-from model.networks.regressor import Regressor, build_regressor
 from model.networks.texture_networks import TextureNetwork
 from model.networks.variable_names import network_variables
 from model.runs import checkpoints
 from model.weights.mask_weights import load_mask_decoder
-from model.weights.pretrained import is_frozen, load_weights
+from model.weights.pretrained import is_frozen, load_fixed
 from model.weights.published_networks import FrozenIdentity, FrozenRegressor, TorchRegressor, published_regressor
 from utils import init_sampling
 
@@ -49,8 +48,8 @@ class Pipeline:
     config: schema.Config
     face_model: FaceModel
     camera: Camera
-    regressor: Regressor | FrozenRegressor | TorchRegressor | BothSides
-    identity: IdentityNetwork | FrozenIdentity
+    regressor: FixedRegressor | FrozenRegressor | TorchRegressor | BothSides
+    identity: FixedIdentityNetwork | FrozenIdentity
     texture_network: TextureNetwork
     face_gcn: FaceGCN
 
@@ -60,7 +59,7 @@ class Pipeline:
 
     def embed(self, images: tf.Tensor) -> tf.Tensor:
         """The identity network's embeddings [B, E2] of RGB images [B, H, W, 3] in [0, 1]."""
-        return _embed(self.identity, images)
+        return self.identity(images)
 
     @property
     def encoder_key(self) -> str:
@@ -111,31 +110,29 @@ def load_pipeline(config: schema.Config) -> Pipeline:
 
 def load_regressor(
     config: schema.Config, face_model: FaceModel
-) -> Regressor | FrozenRegressor | TorchRegressor | BothSides:
+) -> FixedRegressor | FrozenRegressor | TorchRegressor | BothSides:
     """Loads the frozen regressor: a published one if regressor.weights is a .pb or .pth, otherwise this program's."""
     network = _load_network(config, face_model)
     return from_both_sides(network, face_model) if config.regressor.mirror else network
 
 
-def _load_network(config: schema.Config, face_model: FaceModel) -> Regressor | FrozenRegressor | TorchRegressor:
+def _load_network(config: schema.Config, face_model: FaceModel) -> FixedRegressor | FrozenRegressor | TorchRegressor:
     path = schema.asset_path(config.regressor.weights)
     if is_frozen(path):
         return published_regressor(path, face_model.layout)
-    network = build_regressor(config.regressor, face_model.layout)
-    load_weights(path, network, face_model.fingerprint)
-    network.trainable = False
-    return network
+    section = config.regressor
+    sizes = (face_model.layout, section.depth, section.width, section.image_size, section.input_range)
+    return load_fixed(path, lambda take: FixedRegressor(take, *sizes), face_model.fingerprint)
 
 
-def load_identity(config: schema.Config, face_model: FaceModel) -> IdentityNetwork | FrozenIdentity:
+def load_identity(config: schema.Config, face_model: FaceModel) -> FixedIdentityNetwork | FrozenIdentity:
     """Loads the frozen identity network: the published graph if identity.weights is a .pb, otherwise this program's."""
     path = schema.asset_path(config.identity.weights)
     if is_frozen(path):
         return FrozenIdentity(path, config.identity.crop_fraction)
-    network = build_identity_network(config.identity)
-    load_weights(path, network, face_model.fingerprint)
-    network.trainable = False
-    return network
+    section = config.identity
+    sizes = (section.embedding, section.depth, section.width, section.image_size, section.crop_fraction)
+    return load_fixed(path, lambda take: FixedIdentityNetwork(take, *sizes), face_model.fingerprint)
 
 
 def restore_texture_network(pipeline: Pipeline) -> None:
@@ -162,7 +159,7 @@ def load_parser(config: schema.Config) -> FaceParser | None:
     )
 
 
-def load_decoder(config: schema.Config) -> MaskDecoder | None:
+def load_decoder(config: schema.Config) -> FixedMaskDecoder | None:
     """Loads the mask decoder; None if the configuration does not use landmarks.
 
     Raises:
@@ -201,8 +198,3 @@ def build_texture_network(
         mirror_index=mirror_index,
         intrinsic=section.intrinsic,
     )
-
-
-@tf.function(reduce_retracing=True, autograph=False)
-def _embed(identity, images: tf.Tensor) -> tf.Tensor:
-    return identity(images, training=False)

@@ -128,9 +128,12 @@ def _landmark_points(folder: Path) -> Any:
 
 
 def _mask_weights(folder: Path) -> Any:
-    from model.weights.mask_weights import load_mask_decoder
+    from model.networks.mask_decoder import MaskDecoder
+    from model.weights.mask_weights import load_mask_weights
 
-    return [np.asarray(variable) for variable in load_mask_decoder(folder / "mask.npz").weights]
+    decoder = MaskDecoder()
+    load_mask_weights(folder / "mask.npz", decoder)
+    return [np.asarray(variable) for variable in decoder.weights]
 
 
 def _truth(folder: Path) -> None:

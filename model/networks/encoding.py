@@ -27,8 +27,7 @@ class EncodedFaces(TensorStructure):
         return tf.concat([self.features, self.identity_embedding], axis=-1)
 
 
-@tf.function(reduce_retracing=True, autograph=False)  # converting the networks' code takes a second
 def encode(regressor, identity_network, images: tf.Tensor) -> EncodedFaces:
-    """Runs both networks on RGB crops [B, H, W, 3] in [0, 1], in one compiled step."""
+    """Runs both networks on RGB crops [B, H, W, 3] in [0, 1]."""
     coefficients, features = regressor(images, training=False)
     return EncodedFaces(coefficients, features, identity_network(images, training=False))

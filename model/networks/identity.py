@@ -6,6 +6,13 @@ import tensorflow as tf
 from model.networks.regressor import resize_square
 from model.networks.resnet import ResNet
 
+NORM_EPSILON = 1e-5
+
+
+def network_input(image, size: int, crop_fraction: float):
+    """The centre of RGB images [B, H, W, 3] in [0, 1] as the backbone's input [B, size, size, 3]."""
+    return resize_square(central_square(image, crop_fraction), size) * 2.0 - 1.0
+
 
 class IdentityNetwork(keras.Model):
     """Crop -> unit embedding, differentiable with respect to the image so that it can serve as a loss on renderings.
@@ -40,7 +47,7 @@ class IdentityNetwork(keras.Model):
         # The whole feature map instead of its mean: in aligned faces, position carries information about identity.
         self.flatten = keras.layers.Flatten(name="flatten")
         self.embedding = keras.layers.Dense(embedding_size, use_bias=False, name="embedding")
-        self.norm = keras.layers.BatchNormalization(momentum=0.97, epsilon=1e-5, scale=False, name="norm")
+        self.norm = keras.layers.BatchNormalization(momentum=0.97, epsilon=NORM_EPSILON, scale=False, name="norm")
         self.build((None, image_size, image_size, 3))  # so that weights can be loaded
 
     def build(self, input_shape):
@@ -60,8 +67,8 @@ class IdentityNetwork(keras.Model):
         Returns:
           [B, E2] of unit length.
         """
-        x = resize_square(central_square(image, self.crop_fraction), self.image_size)
-        x = self.embedding(self.flatten(self.resnet(x * 2.0 - 1.0, training=training)))
+        x = network_input(image, self.image_size, self.crop_fraction)
+        x = self.embedding(self.flatten(self.resnet(x, training=training)))
         return tf.math.l2_normalize(self.norm(x, training=training), axis=-1, epsilon=1e-12)
 
 

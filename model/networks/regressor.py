@@ -18,6 +18,12 @@ def resize_square(images, size: int):
     return tf.image.resize(images, (size, size), method="bilinear", antialias=True)
 
 
+def regressor_input(crop, size: int, input_range: str):
+    """RGB crops [B, H, W, 3] in [0, 1] as the backbone's input [B, size, size, 3]; see `Regressor`."""
+    x = resize_square(crop, size)
+    return x[..., ::-1] * 255.0 if input_range == PUBLISHED else x * 2.0 - 1.0
+
+
 class Regressor(keras.Model):
     """Crop -> coefficients, by a ResNet and one linear head for each group of coefficients.
 
@@ -72,8 +78,7 @@ class Regressor(keras.Model):
         Returns:
           coefficients [B, K] in the layout's order, and features [B, E1], the backbone's mean over the image.
         """
-        x = resize_square(crop, self.image_size)
-        x = x[..., ::-1] * 255.0 if self.input_range == PUBLISHED else x * 2.0 - 1.0
+        x = regressor_input(crop, self.image_size, self.input_range)
         features = tf.reduce_mean(self.resnet(x, training=training), axis=(1, 2))
         return tf.concat([head(features) for head in self.heads], axis=-1), features
 

@@ -8,11 +8,60 @@ then frozen. With moving statistics, the output for a photo does not depend on t
 normalisation folds into the convolution; group normalisation would cost time in every call.
 """
 
+from dataclasses import dataclass
+
 import keras
 
 STAGES = {18: (2, 2, 2, 2), 34: (3, 4, 6, 3), 50: (3, 4, 6, 3)}
-_EPSILON = 1e-5
+EPSILON = 1e-5
 _MOMENTUM = 0.97  # averages over the last ~30 batches, because runs take only a few thousand updates
+
+
+@dataclass(frozen=True)
+class Block:
+    """Sizes of a residual block.
+
+    Attributes:
+      name: name of the layer.
+      filters: channels of its inner convolutions.
+      stride: of one of its convolutions, and of its shortcut.
+      project: whether the shortcut is a convolution.
+      bottleneck: three convolutions, the last to four times the width, instead of two.
+    """
+
+    name: str
+    filters: int
+    stride: int
+    project: bool
+    bottleneck: bool
+
+    @property
+    def channels(self) -> int:
+        """Channels of the output."""
+        return 4 * self.filters if self.bottleneck else self.filters
+
+
+def residual_blocks(depth: int, width: int, torchvision: bool = False) -> list[Block]:
+    """The residual blocks of a `ResNet` with these arguments, in order."""
+    if depth not in STAGES:
+        raise ValueError(f"ResNet depth must be one of {sorted(STAGES)}, got {depth}")
+    if width < 1:
+        raise ValueError(f"ResNet width must be at least 1, got {width}")
+    bottleneck, blocks = depth == 50, []
+    for stage, count in enumerate(STAGES[depth]):
+        for i in range(count):
+            if bottleneck and not torchvision:
+                stride = 2 if stage < 3 and i == count - 1 else 1
+            else:
+                stride = 2 if stage > 0 and i == 0 else 1
+            project = i == 0 if bottleneck else stride > 1
+            blocks.append(Block(f"stage{stage + 1}_block{i + 1}", width * 2**stage, stride, project, bottleneck))
+    return blocks
+
+
+def channels_of(depth: int, width: int) -> int:
+    """Channels of the feature map of a `ResNet`."""
+    return residual_blocks(depth, width)[-1].channels
 
 
 class ConvolutionNorm(keras.layers.Layer):
@@ -34,7 +83,7 @@ class ConvolutionNorm(keras.layers.Layer):
             kernel_initializer="he_normal",
             name="convolution",
         )
-        self.norm = keras.layers.BatchNormalization(momentum=_MOMENTUM, epsilon=_EPSILON, name="norm")
+        self.norm = keras.layers.BatchNormalization(momentum=_MOMENTUM, epsilon=EPSILON, name="norm")
 
     def build(self, input_shape):
         padded = self.pad.compute_output_shape(input_shape) if self.pad else input_shape
@@ -122,26 +171,15 @@ class ResNet(keras.layers.Layer):
 
     def __init__(self, depth: int, width: int, torchvision: bool = False, name: str = "resnet"):
         super().__init__(name=name)
-        if depth not in STAGES:
-            raise ValueError(f"ResNet depth must be one of {sorted(STAGES)}, got {depth}")
-        if width < 1:
-            raise ValueError(f"ResNet width must be at least 1, got {width}")
-        bottleneck = depth == 50
-        self.channels = width * 8 * (4 if bottleneck else 1)
+        self.channels = channels_of(depth, width)
         self.stem = ConvolutionNorm(width, 7, 2, name="stem")
         # Zero padding does not affect the maximum: after a ReLU, no pooled value is negative.
         self.pool_pad = keras.layers.ZeroPadding2D(1, name="pool_pad") if torchvision else None
         self.pool = keras.layers.MaxPooling2D(3, 2, padding="valid" if torchvision else "same", name="pool")
         self.blocks = []
-        for stage, count in enumerate(STAGES[depth]):
-            for i in range(count):
-                if bottleneck and not torchvision:
-                    stride = 2 if stage < 3 and i == count - 1 else 1
-                else:
-                    stride = 2 if stage > 0 and i == 0 else 1
-                project = i == 0 if bottleneck else stride > 1
-                block = Bottleneck if bottleneck else BasicBlock
-                self.blocks.append(block(width * 2**stage, stride, project, name=f"stage{stage + 1}_block{i + 1}"))
+        for block in residual_blocks(depth, width, torchvision):
+            kind = Bottleneck if block.bottleneck else BasicBlock
+            self.blocks.append(kind(block.filters, block.stride, block.project, name=block.name))
 
     def build(self, input_shape):
         _build_in_order(input_shape, *self._layers_in_order())

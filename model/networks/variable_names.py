@@ -40,13 +40,18 @@ def _unique(named: Iterable[tuple[str, keras.Variable]]) -> dict[str, keras.Vari
     return result
 
 
-def mismatch(wanted: Mapping[str, keras.Variable], shapes: Mapping[str, tuple[int, ...]]) -> str:
-    """Reason in one line why arrays of `shapes` do not fit the variables; empty if they do."""
+def shapes_of(variables: Mapping[str, keras.Variable]) -> dict[str, tuple[int, ...]]:
+    """Name -> shape."""
+    return {name: tuple(variable.shape) for name, variable in variables.items()}
+
+
+def mismatch(wanted: Mapping[str, tuple[int, ...]], shapes: Mapping[str, tuple[int, ...]]) -> str:
+    """Reason in one line why arrays of `shapes` do not fit variables of `wanted` shapes; empty if they do."""
     if missing := wanted.keys() - shapes.keys():
         return f"must hold '{min(missing)}', got {len(shapes)} other variables where {len(wanted)} are wanted"
     if unknown := shapes.keys() - wanted.keys():
         return f"must hold {len(wanted)} variables, got {len(shapes)}, '{min(unknown)}' among them"
-    for name, variable in wanted.items():
-        if tuple(variable.shape) != shapes[name]:
-            return f"'{name}' must be {list(variable.shape)}, got {list(shapes[name])}"
+    for name, shape in wanted.items():
+        if shape != shapes[name]:
+            return f"'{name}' must be {list(shape)}, got {list(shapes[name])}"
     return ""

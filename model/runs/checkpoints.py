@@ -14,7 +14,7 @@ import numpy as np
 from lib.errors import UserError
 from lib.files import headed_npz
 from lib.files.numpy_files import DamagedFile
-from model.networks.variable_names import mismatch
+from model.networks.variable_names import mismatch, shapes_of
 
 FORMAT = 2
 ADDED = ("records", "split")  # identifiers that checkpoints of earlier versions lack
@@ -110,7 +110,7 @@ def restore(
     for group, variables in groups.items():
         prefix = f"{group}/"
         shapes = {name[len(prefix) :]: a.shape for name, a in arrays.items() if name.startswith(prefix)}
-        if fault := mismatch(variables, shapes):
+        if fault := mismatch(shapes_of(variables), shapes):
             raise UserError(f"{path}: '{group}' {fault} (it was trained with another network)")
     for group, variables in groups.items():
         for name, variable in variables.items():

@@ -7,8 +7,9 @@ from lib.errors import UserError
 from lib.face_mesh.network import FILE, PACKAGE
 from lib.files.atomic import file_sha256
 from lib.network_files.tflite_network import packaged_network
+from model.networks.fixed.mask import FixedMaskDecoder
 from model.networks.mask_decoder import MaskDecoder
-from model.weights.pretrained import load_weights, read_metadata, save_weights
+from model.weights.pretrained import load_fixed, load_weights, read_metadata, save_weights
 
 # The decoder does not depend on the face model of its training faces, so its files name none.
 _ANY_FACE_MODEL = "any"
@@ -32,17 +33,20 @@ def load_mask_weights(path: Path, network: MaskDecoder) -> None:
         installed than that which the decoder was trained with.
     """
     load_weights(path, network, _ANY_FACE_MODEL)
+    _check_landmark_network(path)
+
+
+def load_mask_decoder(path: Path) -> FixedMaskDecoder:
+    """Loads a decoder for use; see `load_mask_weights` for the errors."""
+    network = load_fixed(path, FixedMaskDecoder, _ANY_FACE_MODEL)
+    _check_landmark_network(path)
+    return network
+
+
+def _check_landmark_network(path: Path) -> None:
     trained_with = read_metadata(path).get("landmark_network")
     if trained_with != landmark_network():
         raise UserError(
             f"{path}: must belong to the installed landmark network {landmark_network()}, got weights for "
             f"{trained_with} (pip install -r requirements.txt, or python main.py --mode masks)"
         )
-
-
-def load_mask_decoder(path: Path) -> MaskDecoder:
-    """Loads a decoder for use; see `load_mask_weights` for the errors."""
-    network = MaskDecoder()
-    load_mask_weights(path, network)
-    network.trainable = False
-    return network

@@ -7,9 +7,10 @@ float16 scale for each output channel, `NAME/scale`; the other arrays are float1
 
 import json
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 
@@ -19,7 +20,10 @@ from lib.files.atomic import atomic_path
 from lib.files.file_names import fitting
 from lib.files.json_files import json_text
 from lib.files.numpy_files import DamagedFile
-from model.networks.variable_names import mismatch, network_variables
+from model.networks.fixed.layers import Take
+from model.networks.variable_names import mismatch, network_variables, shapes_of
+
+Network = TypeVar("Network")
 
 FORMAT = "weights-3"
 _HALF_PRECISION = "weights-2"  # the same without int8 arrays; still read
@@ -104,11 +108,33 @@ def load_weights(path: Path, network, face_model: str) -> dict:
       UserError: the file is missing, damaged, or belongs to another face model or network.
     """
     header, arrays = _read(path)
-    if fault := _fault(header, arrays, network, face_model):
+    variables = network_variables(network.weights)
+    if fault := _fault(header, arrays, shapes_of(variables), face_model):
         raise UserError(f"{path}: {fault} ({_ADVICE})")
-    for name, variable in network_variables(network.weights).items():
+    for name, variable in variables.items():
         variable.assign(arrays[name])
     return header["metadata"]
+
+
+def load_fixed(path: Path, make: Callable[[Take], Network], face_model: str) -> Network:
+    """Makes a network with fixed weights (`model.networks.fixed`) from a file that `save_weights` wrote.
+
+    Args:
+      path: the file.
+      make: makes the network of the arrays that it takes; called twice, first with zeros, to learn their shapes.
+      face_model: as in `load_weights`, whose errors it shares.
+    """
+    header, arrays = _read(path)
+    shapes: dict[str, tuple[int, ...]] = {}
+
+    def zeros(name: str, *shape: int) -> np.ndarray:
+        shapes[name] = shape
+        return np.zeros(shape, np.float32)
+
+    make(zeros)
+    if fault := _fault(header, arrays, shapes, face_model):
+        raise UserError(f"{path}: {fault} ({_ADVICE})")
+    return make(lambda name, *_: arrays[name])
 
 
 def check_replaceable(path: Path, network, face_model: str) -> None:
@@ -120,18 +146,20 @@ def check_replaceable(path: Path, network, face_model: str) -> None:
     if not Path(path).is_file():
         return
     header, arrays = _read(path)
-    if fault := _fault(header, arrays, network, face_model):
+    if fault := _fault(header, arrays, shapes_of(network_variables(network.weights)), face_model):
         raise UserError(
             f"{path}: would be replaced by weights of another kind, {fault} (write the new ones elsewhere: "
             "regressor.weights=FILE.npz identity.weights=FILE.npz)"
         )
 
 
-def _fault(header: Mapping, arrays: Mapping[str, np.ndarray], network, face_model: str) -> str:
-    """Reason why the arrays of a file do not fit a network; empty if they do."""
+def _fault(
+    header: Mapping, arrays: Mapping[str, np.ndarray], wanted: Mapping[str, tuple[int, ...]], face_model: str
+) -> str:
+    """Reason why the arrays of a file are not those of the wanted shapes; empty if they are."""
     if header["face_model"] != face_model:
         return f"the weights must belong to the face model {face_model}, got weights for {header['face_model']}"
-    fault = mismatch(network_variables(network.weights), {name: array.shape for name, array in arrays.items()})
+    fault = mismatch(wanted, {name: array.shape for name, array in arrays.items()})
     return f"{fault}: another depth, width or kind of network, or another number of coefficients" if fault else ""
 
 

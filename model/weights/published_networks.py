@@ -5,6 +5,7 @@ FaceNet: 20170512-110547.pb of davidsandberg/facenet, which the texture networks
 et al. 2015).
 """
 
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -82,6 +83,8 @@ class TorchRegressor:
         self._resnet(tf.zeros([1, 32, 32, 3]))  # creates the weights so that they can be loaded
         load_torch(path, arrays, self._resnet, "backbone.")
         self._resnet.trainable = False
+        resnet = partial(self._resnet, training=False)
+        self._maps = tf.function(resnet, reduce_retracing=True, autograph=False)
         self.feature_size = self._resnet.channels
         heads = [(f"final_layers.{i}", count) for i, count in enumerate(self.counts)]
         for name, count in heads:
@@ -95,7 +98,7 @@ class TorchRegressor:
 
     def __call__(self, crop, training: bool = False):
         """Coefficients [B, 257] and features [B, 2048] of crops [B, H, W, 3], RGB in [0, 1]."""
-        maps = self._resnet(resize_square(crop, REGRESSOR_SIZE), training=False)
+        maps = self._maps(resize_square(crop, REGRESSOR_SIZE))
         features = tf.reduce_mean(maps, axis=(1, 2))
         return tf.matmul(features, self._kernel) + self._bias, features
 
