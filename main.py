@@ -29,6 +29,7 @@ Ctrl-C, SIGTERM or SIGHUP.
 # The option that --input and --output set in each mode.
 FOLDERS = {
     "test": {"input": "test.input", "output": "test.output"},
+    "track": {"input": "track.input", "output": "track.output"},
     "prepare": {"input": "prepare.input", "output": "prepare.output"},
     "evaluate": {"input": "evaluate.input", "output": "evaluate.output"},
 }
@@ -78,6 +79,22 @@ def reconstruct(config: schema.Config, _: argparse.Namespace) -> int:
 
     with sole_user(Path(section.output), "a test"):
         return exit_code(run(config, source, Path(section.output)))
+
+
+def track_face(config: schema.Config, _: argparse.Namespace) -> int:
+    """--mode track: tracks the face of a video at the speed of a camera."""
+    source, output = Path(config.track.input), Path(config.track.output)
+    if not config.track.input or not source.exists():
+        got = f"{source}, no such file or folder" if config.track.input else "none"
+        raise UserError(f"--input must be a video or a folder of frames, got {got}")
+    if not config.fit.landmarks:
+        raise UserError("fit.landmarks must be true for --mode track, got false")
+    start_tensorflow(config.train.seed)
+    from model.video.live import track_video
+
+    with sole_user(output, "tracking"):
+        track_video(config, source, output)
+    return 0
 
 
 def prepare_crops(config: schema.Config, args: argparse.Namespace) -> int:
@@ -173,6 +190,7 @@ def train_masks(config: schema.Config, _: argparse.Namespace) -> int:
 MODES = {
     "train": run_training,
     "test": reconstruct,
+    "track": track_face,
     "prepare": prepare_crops,
     "pretrain": pretrain_networks,
     "evaluate": measure,
@@ -217,12 +235,14 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
     parser.add_argument(
         "--input",
         help=f"--mode test: folder of photos, or one photo (default: {defaults.test.input}); "
-        f"--mode prepare: the same (default: {defaults.prepare.input}); "
+        "--mode track: a video, or a folder of frames; "
+        f"--mode prepare: the same as test (default: {defaults.prepare.input}); "
         "--mode evaluate: folder of photos to measure on (default: the records' test split)",
     )
     parser.add_argument(
         "--output",
         help=f"folder for the results (default: --mode test: {defaults.test.output}; "
+        f"--mode track: {defaults.track.output}; "
         f"--mode prepare: {defaults.prepare.output}; "
         f"--mode evaluate: {defaults.evaluate.output})",
     )
@@ -248,7 +268,8 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
     for flag in ("input", "output"):
         if (value := getattr(args, flag)) is not None:
             if args.mode not in FOLDERS:
-                raise UserError(f"--{flag} must come with --mode test, prepare or evaluate, got --mode {args.mode}")
+                *most, last = FOLDERS
+                raise UserError(f"--{flag} must come with --mode {', '.join(most)} or {last}, got --mode {args.mode}")
             args.overrides.append(f"{FOLDERS[args.mode][flag]}={value}")
     return args
 

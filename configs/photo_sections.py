@@ -47,6 +47,19 @@ class Test(Section):
 
 
 @dataclasses.dataclass(frozen=True)
+class Track(Section):
+    """Tracking of a face at the speed of a camera: `--mode track`, and the live head of `--mode serve`."""
+
+    input: str = option("a video, or a folder of frames of `test.frame_rate` (--mode track)")
+    output: str = option("folder for the results")
+    cutoff: float = option(
+        "cut-off frequency of the smoothing while the face is still [Hz]; a lower one means less jitter and more delay",
+        above=0,
+        high=1000,
+    )
+
+
+@dataclasses.dataclass(frozen=True)
 class Export(Section):
     """Mesh files exported for other programs."""
 

@@ -50,6 +50,7 @@ class Config:
     gan: training_sections.Gan
     fit: photo_sections.Fit
     test: photo_sections.Test
+    track: photo_sections.Track
     export: photo_sections.Export
     prepare: photo_sections.Prepare
     serve: serve_sections.Serve

@@ -14,6 +14,8 @@ from model.person.merge import MergedSkin
 from model.reconstruction.export import Exporter
 
 DECIMALS = 5
+# First columns of tables with a row for every frame.
+FRAME_COLUMNS = ("frame", "seconds", "seen")
 
 
 def write_weights(
@@ -31,12 +33,16 @@ def write_weights(
     if not weights:
         path.unlink(missing_ok=True)
         return
-    rows = np.round(np.stack(list(weights.values()), axis=1), DECIMALS)
+    rows = np.stack(list(weights.values()), axis=1)
     numbered = [
-        [frame, round(frame / frame_rate, 4), int(known), *row.tolist()]
-        for frame, (known, row) in enumerate(zip(seen, rows, strict=True))
+        frame_row(frame, frame_rate, known, row) for frame, (known, row) in enumerate(zip(seen, rows, strict=True))
     ]
-    write_csv(path, [["frame", "seconds", "seen", *weights], *numbered])
+    write_csv(path, [[*FRAME_COLUMNS, *weights], *numbered])
+
+
+def frame_row(frame: int, frame_rate: float, seen: bool, values: np.ndarray) -> list[float]:
+    """A frame's row of a table: `FRAME_COLUMNS`, then values [D]."""
+    return [frame, round(frame / frame_rate, 4), int(seen), *np.round(values, DECIMALS).tolist()]
 
 
 def write_animated_rig(

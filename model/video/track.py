@@ -2,7 +2,7 @@
 
 import functools
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import cv2
@@ -19,6 +19,7 @@ from lib.files.numpy_files import write_npz
 from model.person.files import PERSON_FOLDER, PersonRecord, write_person
 from model.photos.errors import failure_reason, photo_barrier
 from model.photos.reader import AlignedPhoto
+from model.reconstruction.draft import Draft
 from model.reconstruction.export import Exporter, rig_files
 from model.reconstruction.face_reconstructor import FaceReconstructor
 from model.video.animation import write_animated_rig, write_weights
@@ -69,7 +70,7 @@ def reconstruct_video(config: schema.Config, source: Path, output: Path) -> dict
         track, damaged = _track_frames(reconstruct, frames, settings.smoothing)
     except UserError as error:
         raise UserError(f"{source}: {error}") from error
-    records = _key_records(reconstruct, export, frames, track)
+    records = key_records(reconstruct, export, frames, track.keys)
     bridged = _write_track(output, track, frames.frame_rate, damaged)
     write_weights(
         output / "arkit.csv", reconstruct.pipeline.face_model, track.coefficients, track.seen, frames.frame_rate
@@ -77,8 +78,7 @@ def reconstruct_video(config: schema.Config, source: Path, output: Path) -> dict
     skin = write_person(output / PERSON_FOLDER, reconstruct, export, records)
     if "rig" in export.formats:
         write_animated_rig(rig_files(output, export.formats), export, skin, track.coefficients, frames.frame_rate)
-    drawn = _drawn(reconstruct, frames, track, skin.albedo)
-    write_video(output / "overlay.mp4", drawn, frames.frame_rate)
+    write_video(output / "overlay.mp4", drawn(reconstruct, frames, track, skin.albedo), frames.frame_rate)
     print(
         f"{len(track.seen)} frames, {bridged} bridged without a face ({len(damaged)} of them damaged), results in "
         f"{output}"
@@ -87,7 +87,7 @@ def reconstruct_video(config: schema.Config, source: Path, output: Path) -> dict
     return {}
 
 
-def _drawn(
+def drawn(
     reconstruct: FaceReconstructor, frames: FrameSource, track: Track, albedo: np.ndarray
 ) -> Iterator[np.ndarray]:
     """The frames with the face drawn over them where it is shown."""
@@ -123,36 +123,38 @@ def _track_frames(reconstruct: FaceReconstructor, frames: FrameSource, cutoff: f
             photo = None
             if frame is None:
                 damaged.append(index)
-            with photo_barrier(functools.partial(_report_frame, index)):
+            with photo_barrier(functools.partial(report_frame, index)):
                 photo = tracker(frame, f"frame {index}")
             yield photo
 
     return track_face(reconstruct, photos(), frames.frame_rate, cutoff), damaged
 
 
-def _report_frame(index: int, error: Exception) -> None:
+def report_frame(index: int, error: Exception) -> None:
+    """Prints why a frame could not be used."""
     name = f"frame {index}"
     tqdm.write(f"{name}: bridged, {failure_reason(Path(name), error)}", file=sys.stderr)
 
 
-def _key_records(
-    reconstruct: FaceReconstructor, export: Exporter, frames: FrameSource, track: Track
+def key_records(
+    reconstruct: FaceReconstructor, export: Exporter, frames: FrameSource, keys: Mapping[int, Draft]
 ) -> DiskList[PersonRecord]:
-    """Records of the key frames, refined and textured from the full-resolution frames."""
+    """Records of key frames, number of the frame -> draft, refined and textured from the full-resolution frames."""
     records: DiskList[PersonRecord] = DiskList()
     for index, frame in enumerate(frames):
-        if index in track.keys:
-            draft = track.keys[index]
+        if index in keys:
+            draft = keys[index]
             assert frame is not None, "a face was found in it"
             result = reconstruct.finish(draft, face_region(frame, draft.photo.alignment))
             records.append(PersonRecord.named(result, result.textures if export.textured else None, result.photo.name))
+            if len(records) == len(keys):
+                break
     return records
 
 
 def _write_track(output: Path, track: Track, frame_rate: float, damaged: list[int]) -> int:
     """Writes coefficients.npz and summary.json; returns the number of bridged frames."""
-    arrays = ("coefficients", "photo_to_crop", "landmarks", "seen", "shown")
-    write_npz(output / "coefficients.npz", {name: getattr(track, name) for name in arrays}, compress=True)
+    write_arrays(output, track)
     bridged = np.flatnonzero(track.shown & ~track.seen).tolist()
     summary = {
         "frames": len(track.seen),
@@ -165,3 +167,9 @@ def _write_track(output: Path, track: Track, frame_rate: float, damaged: list[in
     }
     write_json(output / "summary.json", summary)
     return len(bridged)
+
+
+def write_arrays(output: Path, track: Track) -> None:
+    """Writes coefficients.npz."""
+    arrays = ("coefficients", "photo_to_crop", "landmarks", "seen", "shown")
+    write_npz(output / "coefficients.npz", {name: getattr(track, name) for name in arrays}, compress=True)

@@ -86,7 +86,9 @@ def test_input_and_output_belong_to_a_mode():
     assert (config.test.input, config.test.output) == ("a b", "c")
     config = config_of("--mode", "evaluate", "--input", "a", "--output", "c")
     assert (config.evaluate.input, config.evaluate.output) == ("a", "c")
-    with pytest.raises(UserError, match="--input must come with --mode test, prepare or evaluate, got --mode train"):
+    with pytest.raises(
+        UserError, match="--input must come with --mode test, track, prepare or evaluate, got"
+    ):
         main.parse(["--input", "a"])
 
 
@@ -115,6 +117,10 @@ def test_the_runs_folder():
         ("--mode test --input missing", "missing: must be a folder of photos, got no such folder"),
         ("--mode test --input README.md", "README.md: must be an image, got a file in an unknown format"),
         ("--mode test --input lib", "lib: must hold photos (JPEG, PNG"),
+        ("--mode track", "--input must be a video or a folder of frames, got none"),
+        ("--mode track --input missing", "--input must be a video or a folder of frames, got missing, no such file"),
+        ("--mode track --input docs fit.landmarks=false", "fit.landmarks must be true for --mode track, got false"),
+        ("--mode track --input docs track.cutoff=0", "track.cutoff: must be more than 0, got 0"),
         ("--mode prepare --input missing", "missing: must be a folder of photos, got no such folder"),
         ("--mode prepare --input docs --faces some", "prepare.faces: must be one of largest, all, got some"),
         ("--mode test --same-person --faces all --input docs", "prepare.faces must be largest for a video or"),

@@ -1,0 +1,73 @@
+"""Tables of a tracked face that grow with every frame."""
+
+import contextlib
+import csv
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import TextIO
+
+import numpy as np
+
+from lib.face_model.face_model import FaceModel
+from lib.face_model_files.arkit import BlendShapes, arkit_weights
+from lib.files.atomic import space_for
+from lib.files.csv_files import write_csv
+from lib.geometry.camera import Camera
+from model.tracking.frame_place import place_in_frame
+from model.tracking.tracker import TrackedFace
+from model.video.animation import FRAME_COLUMNS, frame_row
+
+POSE_COLUMNS = ("pitch", "yaw", "roll", "x", "y", "pixels_per_decimetre")
+
+
+class FrameTables:
+    """pose.csv and arkit.csv, whose rows are on disk as soon as they are added.
+
+    Args:
+      pose: stream of pose.csv.
+      weights: stream of arkit.csv; None if the face model has no expressions that ARKit names.
+      model: the face model.
+      camera: camera of the crops.
+      frame_rate: Hz.
+    """
+
+    def __init__(self, pose: TextIO, weights: TextIO | None, model: FaceModel, camera: Camera, frame_rate: float):
+        self._pose, self._weights, self._camera, self._rate = pose, weights, camera, frame_rate
+        self._shapes = None if weights is None else BlendShapes.of(model)
+        self._place, self._angles = np.zeros(3), np.zeros(3)
+        self._expression = np.zeros(len(model.expression_basis))
+        self._count = 0
+
+    def add(self, face: TrackedFace | None) -> None:
+        """Writes the next frame's rows; a frame without the face repeats the last ones."""
+        if face is not None:
+            self._place = place_in_frame(self._camera, face.translation, face.photo_to_crop)
+            self._angles, self._expression = face.angles, face.expression
+        pose = np.concatenate([np.degrees(self._angles), self._place[:2], np.exp(self._place[2:])])
+        self._write(self._pose, pose, face is not None)
+        if self._weights is not None and self._shapes is not None:
+            weights = self._shapes.arkit_weights(self._expression)
+            self._write(self._weights, np.array(list(weights.values())), face is not None)
+        self._count += 1
+
+    def _write(self, stream: TextIO, values: np.ndarray, seen: bool) -> None:
+        with space_for(stream.name):
+            csv.writer(stream).writerow(frame_row(self._count, self._rate, seen, values))
+            stream.flush()
+
+
+@contextlib.contextmanager
+def frame_tables(folder: Path, model: FaceModel, camera: Camera, frame_rate: float) -> Iterator[FrameTables]:
+    """Context manager with new tables in a folder; an earlier arkit.csv is removed if the model has no such names."""
+    with contextlib.ExitStack() as files:
+
+        def table(name: str, columns: Sequence[str]) -> TextIO:
+            write_csv(folder / name, [[*FRAME_COLUMNS, *columns]])
+            return files.enter_context(open(folder / name, "a", newline="", encoding="utf-8"))
+
+        weights, names = None, list(arkit_weights(model, np.zeros(len(model.expression_basis))))
+        if names:
+            weights = table("arkit.csv", names)
+        else:
+            (folder / "arkit.csv").unlink(missing_ok=True)
+        yield FrameTables(table("pose.csv", POSE_COLUMNS), weights, model, camera, frame_rate)

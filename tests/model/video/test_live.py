@@ -1,0 +1,109 @@
+"""--mode track on a short clip, with the de-lit projection in the texture network's place."""
+
+import csv
+import dataclasses
+import json
+import os
+import signal
+
+import numpy as np
+import pytest
+
+from configs import schema
+from lib.errors import UserError
+from lib.runtime.interruption import Interrupted
+from model.video import live
+from model.video.frames import FrameSource, write_video
+from tests.support.gltf.rigs import Rig
+from tests.support.photo_corpus import portrait
+from tests.support.reconstruction_parts import SIZE, untrained_parts
+
+RATE = 25.0
+
+
+@pytest.fixture(scope="module")
+def pipeline():
+    return untrained_parts()
+
+
+@pytest.fixture
+def config(monkeypatch, pipeline):
+    monkeypatch.setattr("model.reconstruction.face_reconstructor.load_pipeline", lambda config: pipeline)
+    monkeypatch.setattr("model.reconstruction.face_reconstructor.restore_texture_network", lambda loaded: None)
+    return schema.load(
+        overrides={
+            "fit.steps": 0,
+            "data.image_size": SIZE,
+            "export.texture_size": 256,
+            "export.formats": ["rig"],
+        }
+    )
+
+
+@pytest.fixture(scope="module")
+def clip(tmp_path_factory):
+    """A portrait that moves to the right, and is hidden in frames 8 to 10."""
+    photo = np.asarray(portrait())
+    frames = [np.roll(photo, 3 * index, axis=1) for index in range(16)]
+    for index in (8, 9, 10):
+        frames[index] = np.full_like(photo, 90)
+    path = tmp_path_factory.mktemp("clip") / "in.mp4"
+    write_video(path, frames, RATE)
+    return path
+
+
+def rows(path):
+    with open(path, newline="", encoding="utf-8") as stream:
+        return list(csv.DictReader(stream))
+
+
+def test_a_face_is_tracked_through_a_clip(tmp_path, config, clip):
+    live.track_video(config, clip, tmp_path)
+    summary = json.loads((tmp_path / "summary.json").read_text())
+    assert (summary["frames"], summary["without_face"], summary["damaged"]) == (16, [8, 9, 10], [])
+    assert sorted(summary["key_frames"]) == ["frame 0", "frame 12", "frame 6"]  # every 0.25 s
+    assert summary["frames_per_second"] > 0
+    times = summary["milliseconds"]
+    assert times.keys() == {"read", "landmarks", "fit", "write", "delay"}
+    assert all(0 < figures["median"] <= figures["95th_percentile"] for figures in times.values())
+    assert times["delay"]["median"] >= times["landmarks"]["median"]
+    pose, weights = rows(tmp_path / "pose.csv"), rows(tmp_path / "arkit.csv")
+    assert [row["seen"] for row in pose] == [row["seen"] for row in weights] == ["1"] * 8 + ["0"] * 3 + ["1"] * 5
+    moved = np.diff([float(row["x"]) for row in pose])
+    assert np.median(moved[3:7]) == pytest.approx(3, abs=1)
+    assert moved[8] == moved[9] == 0
+    assert abs(float(pose[4]["yaw"])) < 20
+    assert {"jawOpen", "eyeBlinkLeft"} <= weights[0].keys()
+    with np.load(tmp_path / "coefficients.npz") as track:
+        assert track["landmarks"].shape == (16, 68, 2)
+        x = track["landmarks"][:, :, 0].mean(axis=1)
+        np.testing.assert_allclose(np.diff(x[11:]), 3, atol=2)
+        assert track["seen"].sum() == 13
+    face = Rig.read(tmp_path / "rig.glb").content["animations"][0]["samplers"][1]
+    assert len(Rig.read(tmp_path / "rig.glb").values(face["input"])) == 16
+    assert len(list(FrameSource(tmp_path / "overlay.mp4", 1.0))) == 16
+    assert (tmp_path / "person/rig.glb").is_file()
+
+
+def test_told_to_stop_it_keeps_the_frames_before(tmp_path, config, clip, monkeypatch):
+    add = live.FrameTables.add
+
+    def stopping(tables, face):
+        add(tables, face)
+        if len(rows(tmp_path / "pose.csv")) == 5:
+            os.kill(os.getpid(), signal.SIGTERM)
+
+    monkeypatch.setattr(live.FrameTables, "add", stopping)
+    plain = dataclasses.replace(config, export=dataclasses.replace(config.export, formats=()))
+    with pytest.raises(Interrupted, match=f"the first 5 frames are in {tmp_path}, without overlay.mp4") as stopped:
+        live.track_video(plain, clip, tmp_path)
+    assert stopped.value.number == signal.SIGTERM
+    assert json.loads((tmp_path / "summary.json").read_text())["frames"] == 5
+    assert len(rows(tmp_path / "arkit.csv")) == 5
+    assert not (tmp_path / "overlay.mp4").exists()
+
+
+def test_a_clip_without_a_face_is_one_line(tmp_path, config):
+    write_video(tmp_path / "in.mp4", [np.full((120, 120, 3), 90, np.uint8)] * 3, RATE)
+    with pytest.raises(UserError, match=r"in\.mp4: at least one frame must show a face, got none in 3"):
+        live.track_video(config, tmp_path / "in.mp4", tmp_path / "out")
