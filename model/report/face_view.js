@@ -63,6 +63,12 @@ class FaceView {
     this.held = null;
   }
 
+  // Takes a pose at once, as of a head that follows a face.
+  place(pose) {
+    this.held = this.pose = pose;
+    this.stale = true;
+  }
+
   turn(yaw, pitch) {
     if (!this.pose) return;
     const from = this.held ?? this.pose;

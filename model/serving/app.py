@@ -1,7 +1,6 @@
 """The page's requests: upload of a photo, its progress, its results, and the page's own files."""
 
 import asyncio
-import json
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -18,7 +17,9 @@ from lib.errors import UserError
 from lib.face_image.photo_io import photo_size
 from model.photos.errors import failure_reason
 from model.serving.guard import Guard
+from model.serving.live import LiveRequests
 from model.serving.photo_queue import DONE, FAILED, WORKING, Job, PhotoQueue, QueueFull
+from model.serving.refusal import Refused, refusal
 
 # Time that a browser may take to send a photo, seconds.
 UPLOAD_SECONDS = 120.0
@@ -36,14 +37,6 @@ FILES = {
 TYPES = {".html": "text/html", ".css": "text/css", ".js": "text/javascript", ".json": "application/json"}
 
 
-class Refused(Exception):
-    """A request that is answered with a status and one line."""
-
-    def __init__(self, status: int, reason: str, headers: Mapping[str, str] | None = None):
-        super().__init__(reason)
-        self.status, self.headers = status, headers
-
-
 class Service:
     """The requests' handlers.
 
@@ -51,10 +44,13 @@ class Service:
       section: limits.
       photos: the queue.
       assets: path below / -> content of the page's own files; "" is the page.
+      live: requests of the live head; None if it cannot be offered.
     """
 
-    def __init__(self, section: Serve, photos: PhotoQueue, assets: Mapping[str, bytes]):
-        self.section, self.photos, self.assets = section, photos, assets
+    def __init__(
+        self, section: Serve, photos: PhotoQueue, assets: Mapping[str, bytes], live: LiveRequests | None = None
+    ):
+        self.section, self.photos, self.assets, self.live = section, photos, assets, live
 
     def app(self) -> Starlette:
         """The ASGI application, behind its guard."""
@@ -63,12 +59,13 @@ class Service:
             Route("/photos/{id}", self.status, methods=["GET"]),
             Route("/photos/{id}", self.remove, methods=["DELETE"]),
             Route("/photos/{id}/{file}", self.result, methods=["GET"]),
+            *(self.live.routes() if self.live else []),
             Route("/{path:path}", self.asset, methods=["GET"]),
         ]
         return Starlette(
             routes=routes,
             middleware=[Middleware(Guard, names=self.section.names)],
-            exception_handlers={Refused: _refusal, HTTPException: _refusal},
+            exception_handlers={Refused: refusal, HTTPException: refusal},
         )
 
     async def upload(self, request: Request) -> Response:
@@ -178,11 +175,3 @@ def _check_photo(job: Job) -> None:
         photo_size(job.photo)
     except UserError as error:
         raise Refused(415, failure_reason(job.photo, error)) from None
-
-
-async def _refusal(_: Request, error: Exception) -> Response:
-    status = error.status if isinstance(error, Refused) else getattr(error, "status_code", 500)
-    reason = str(error) if isinstance(error, Refused) else str(getattr(error, "detail", error))
-    return Response(
-        json.dumps({"error": reason}), status, headers=getattr(error, "headers", None), media_type="application/json"
-    )

@@ -83,7 +83,8 @@ class PhotoWork:
             for name in OBJ_FILES:
                 if (folder / name).is_file():
                     archive.write(folder / name, name)
-        face = {"mesh": encode_mesh(result), "textures": encode_textures(result), "weights": self._weights(result)}
+        expression = self.reconstruct.pipeline.face_model.layout.split(result.coefficients).expression
+        face = {"mesh": encode_mesh(result), "textures": encode_textures(result), "weights": self.weights(expression)}
         write_json(folder / "face.json", face)
 
     def shared(self) -> bytes:
@@ -133,11 +134,10 @@ class PhotoWork:
         rgb = drawn[..., :3] * drawn[..., 3:] + 0.5 * (1 - drawn[..., 3:])
         return to_bytes(rgb), five_points(posed.landmarks[0].numpy())
 
-    def _weights(self, result: PhotoResult) -> list[float]:
-        """Weights of the sliders' blend shapes in the photo."""
+    def weights(self, expression: np.ndarray) -> list[float]:
+        """Weights of the sliders' blend shapes for expression coefficients [Ke]."""
         if self._blend_shapes is None:
             return []
-        expression = self.reconstruct.pipeline.face_model.layout.split(result.coefficients).expression
         weights = self._blend_shapes.weights(expression)
         return [round(float(weights[place]), 5) for place in self._sliders]
 

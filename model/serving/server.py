@@ -1,6 +1,7 @@
 """The server of --mode serve: one process, one address, a temporary folder that ends with it."""
 
 import contextlib
+import functools
 import ipaddress
 import socket
 import tempfile
@@ -18,6 +19,7 @@ from lib.runtime.interruption import DeferredStop, advised
 from model.reconstruction.face_reconstructor import FaceReconstructor
 from model.report.page import read_asset
 from model.serving.app import Service
+from model.serving.live import LiveFace, LiveRequests
 from model.serving.photo_queue import PhotoQueue
 from model.serving.reconstruction import PhotoWork
 
@@ -25,6 +27,7 @@ FOLDER = Path(__file__).resolve().parent
 # The report's viewer, and the page's own files.
 VIEWER = ("style.css", "face_mesh.js", "renderer.js", "face_view.js")
 OWN = ("serve.css", "expression.js", "head.js", "photos.js", "camera.js")
+LIVE = ("live.js",)  # if a head can follow the webcam
 # Connections at the same time; a browser opens six.
 MOST_CONNECTIONS = 100
 # Time that running requests have when the server is told to stop.
@@ -47,9 +50,13 @@ def serve(config: schema.Config) -> None:
         if keep is not None:
             stack.enter_context(sole_user(keep, "results of --mode serve"))
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="face-gcn-")))
-        work = PhotoWork(FaceReconstructor.load(config), keep)
+        reconstruct = FaceReconstructor.load(config)
+        work = PhotoWork(reconstruct, keep)
         photos = PhotoQueue(folder, work, section.queue, section.results, 60 * section.minutes, prepare=work.warm_up)
-        service = Service(section, photos, assets(section, work.shared()))
+        live = None
+        if config.fit.landmarks:
+            live = LiveRequests(functools.partial(LiveFace, config, reconstruct, work))
+        service = Service(section, photos, assets(section, work.shared(), live is not None), live)
         print(address(listening), flush=True)
         photos.start()
         stack.callback(photos.stop)
@@ -118,13 +125,20 @@ class PageServer(uvicorn.Server):
         return self._stop.requested or await super().on_tick(counter)
 
 
-def assets(section: Serve, shared: bytes) -> Mapping[str, bytes]:
-    """The page and its files: path below / -> content; `shared` is what all faces share (`PhotoWork.shared`)."""
+def assets(section: Serve, shared: bytes, live: bool) -> Mapping[str, bytes]:
+    """The page and its files: path below / -> content.
+
+    Args:
+      section: limits that the page names.
+      shared: what all faces share (`PhotoWork.shared`).
+      live: whether a head can follow the webcam.
+    """
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(FOLDER), autoescape=True, undefined=jinja2.StrictUndefined
     )
-    scripts = [name for name in (*VIEWER, *OWN) if name.endswith(".js")]
-    page = environment.get_template("page.html").render(section=section, scripts=scripts)
+    own = OWN + (LIVE if live else ())
+    scripts = [name for name in (*VIEWER, *own) if name.endswith(".js")]
+    page = environment.get_template("page.html").render(section=section, scripts=scripts, live=live)
     files = {name: read_asset(name).encode() for name in VIEWER}
-    files |= {name: (FOLDER / name).read_bytes() for name in OWN}
+    files |= {name: (FOLDER / name).read_bytes() for name in own}
     return {"": page.encode(), "shared.json": shared, **files}

@@ -86,9 +86,7 @@ def test_input_and_output_belong_to_a_mode():
     assert (config.test.input, config.test.output) == ("a b", "c")
     config = config_of("--mode", "evaluate", "--input", "a", "--output", "c")
     assert (config.evaluate.input, config.evaluate.output) == ("a", "c")
-    with pytest.raises(
-        UserError, match="--input must come with --mode test, track, prepare or evaluate, got"
-    ):
+    with pytest.raises(UserError, match="--input must come with --mode test, track, prepare or evaluate, got"):
         main.parse(["--input", "a"])
 
 

@@ -26,10 +26,27 @@ CAMERA = ("--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream"
 OVERFLOW = "document.documentElement.scrollWidth - innerWidth"
 
 
+FRAMES = []  # shapes of the webcam's frames that arrived
+
+
+def nodding(weights):
+    """A face that nods, and opens every other frame whatever it can."""
+
+    def follow(frame, seconds):
+        FRAMES.append(frame.shape)
+        if len(FRAMES) < 3:
+            return {"state": "learning", "missing": 3 - len(FRAMES)}
+        level = len(FRAMES) % 2
+        return {"state": "face", "angles": [0.3 * level, 0.2, 0.0], "weights": [0.6 * level] * weights}
+
+    return follow
+
+
 @pytest.fixture(scope="module")
 def served(tmp_path_factory):
     """Address of a page, and the folders of its uploads and of what it keeps."""
     from model.serving.app import Service
+    from model.serving.live import LiveRequests
     from model.serving.photo_queue import PhotoQueue
     from model.serving.reconstruction import PhotoWork
     from model.serving.server import PageServer, address, assets, listen
@@ -52,7 +69,10 @@ def served(tmp_path_factory):
     assert complaints.getvalue() == ""
     photos = PhotoQueue(root / "uploads", work, config.serve.queue, 10, 60)
     with listen(config.serve) as listening:
-        running = PageServer(Service(config.serve, photos, assets(config.serve, work.shared())), DeferredStop())
+        sliders = len(work.weights(np.zeros(work.reconstruct.pipeline.face_model.layout.expression)))
+        live = LiveRequests(lambda: nodding(sliders))
+        service = Service(config.serve, photos, assets(config.serve, work.shared(), live=True), live)
+        running = PageServer(service, DeferredStop())
         thread = threading.Thread(target=running.run, kwargs={"sockets": [listening]})
         photos.start()
         thread.start()
@@ -171,4 +191,32 @@ def test_the_camera_s_photo_goes_into_the_queue(served, browser):
     wait(page, "photos[0]?.state == 'failed'")
     assert "no face found" in page.locator("#photos .state").inner_text()
     assert page.evaluate("stream === null && !camera.open")
+    page.close()
+
+
+def test_the_head_follows_the_webcam(served, browser, tmp_path):
+    url, _ = served
+    portrait().save(tmp_path / "me.png")
+    page = browser.new_page(viewport={"width": 1200, "height": 900}, reduced_motion="reduce")
+    problems, ended = [], []
+    page.on("console", lambda message: problems.append(message.text))
+    page.on("pageerror", lambda error: problems.append(str(error)))
+    page.on("requestfinished", lambda request: ended.append((request.method, request.url)))
+    page.goto(url)
+    page.set_input_files("#choose", [tmp_path / "me.png"])
+    wait(page, "view.face && !view.stale && changes.length > 0")
+    still = page.evaluate("JSON.stringify([view.pose.angles, changes])")
+    page.get_by_role("button", name="Live").click()
+    wait(page, "view.held?.angles[0] === 0.3 && changes[0] !== 0")
+    wait(page, "view.held?.angles[0] === 0")
+    wait(page, "/^[0-9]+ frames a second, [0-9]+ ms/.test(liveState.textContent)")
+    assert set(FRAMES) == {(480, 640, 3)}
+    assert page.evaluate("view.canvas.classList.contains('mirrored')")
+    page.get_by_role("button", name="Live").click()
+    wait(page, "session === null && liveVideo.srcObject === null && !view.stale")
+    wait(page, f"JSON.stringify([view.pose.angles, changes]) === {json.dumps(still)}")
+    page.locator("#photos .remove").click()
+    wait(page, "photos.length === 0")
+    assert [address for method, address in ended if method == "DELETE" and "/live/" in address]  # the seat is free
+    assert problems == []
     page.close()

@@ -1,0 +1,79 @@
+"use strict";
+// The live head: frames of the webcam go to the program one after another, always the newest, and the head takes the
+// pose and expression of the face in them. Everything is shown as in a mirror.
+
+const LIVE_HEIGHT = 480, LIVE_QUALITY = 0.8;
+const RATE_SECONDS = 2; // over which the frames a second are counted
+const live = document.getElementById("live"), liveButton = live.querySelector("button");
+const liveVideo = live.querySelector("video"), liveState = live.querySelector("p");
+let session = null; // { id, stream, ends: times of the last answers }
+
+async function startLive() {
+  const mine = session = { id: null, stream: null, ends: [] };
+  liveButton.setAttribute("aria-pressed", "true");
+  liveState.textContent = "starting the camera";
+  try {
+    mine.stream = await navigator.mediaDevices.getUserMedia({ video: { facingMode: "user", height: { ideal: LIVE_HEIGHT } } });
+    if (session !== mine) return release(mine);
+    liveVideo.srcObject = mine.stream;
+    liveVideo.hidden = false;
+    await liveVideo.play();
+    mine.id = (await fetchJson("/live", { method: "POST" })).id;
+    view.canvas.classList.add("mirrored");
+    while (session === mine) await liveFrame(mine);
+    release(mine);
+  } catch (error) {
+    release(mine);
+    if (session !== mine) return; // stopped while a frame was under way
+    stopLive();
+    liveState.textContent = mine.stream ? error.message : `The camera cannot be used: ${error.message || error.name}.`;
+  }
+}
+
+function stopLive() {
+  session = null;
+  liveButton.setAttribute("aria-pressed", "false");
+  liveVideo.srcObject = null;
+  liveVideo.hidden = true;
+  liveState.textContent = "";
+  view.canvas.classList.remove("mirrored");
+  view.reset();
+  if (opened?.mesh) sliders.reset();
+}
+
+function release({ id, stream }) {
+  stream?.getTracks().forEach((track) => track.stop());
+  if (id) fetch(`/live/${id}`, { method: "DELETE" }).catch(() => {});
+}
+
+// One frame: taken when it is new, sent, and its answer shown.
+async function liveFrame(mine) {
+  await new Promise((done) => liveVideo.requestVideoFrameCallback(done));
+  const taken = performance.now();
+  const share = Math.min(1, LIVE_HEIGHT / liveVideo.videoHeight);
+  const canvas = mine.canvas ??= document.createElement("canvas");
+  [canvas.width, canvas.height] = [liveVideo.videoWidth, liveVideo.videoHeight].map((side) => Math.round(share * side));
+  canvas.getContext("2d").drawImage(liveVideo, 0, 0, canvas.width, canvas.height);
+  const body = await new Promise((done) => canvas.toBlob(done, "image/jpeg", LIVE_QUALITY));
+  const answer = await fetchJson(`/live/${mine.id}`, { method: "POST", body });
+  if (session !== mine) return;
+  showLive(answer);
+  if (session !== mine) return;
+  const now = performance.now();
+  mine.ends = [...mine.ends.filter((end) => now - end < 1000 * RATE_SECONDS), now];
+  const seconds = (now - mine.ends[0]) / 1000;
+  const rate = seconds > 0.5 ? `${((mine.ends.length - 1) / seconds).toFixed(0)} frames a second` : "";
+  const text = { learning: "look at the camera for a moment", lost: "no face in the picture" }[answer.state];
+  liveState.textContent = text ?? `${rate}, ${Math.round(now - taken)} ms from frame to head`;
+}
+
+function showLive({ state, angles, weights }) {
+  if (!opened) return stopLive(); // the head was removed
+  if (state !== "face" || !opened.mesh || !view.face) return;
+  changes = weights.map((weight, place) => weight - opened.weights[place]);
+  view.place({ angles, translation: [0, 0, 0], zoom: FRAME });
+  redraw();
+}
+
+liveButton.addEventListener("click", () => { if (session) stopLive(); else startLive(); });
+if (!navigator.mediaDevices || !HTMLVideoElement.prototype.requestVideoFrameCallback) live.hidden = true;
