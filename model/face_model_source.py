@@ -4,7 +4,6 @@ from configs import schema
 from lib.errors import UserError
 from lib.face_model.face_model import FaceModel
 from lib.face_model_files.human_head import load_human_head
-from lib.face_model_files.published import known_forms, load_published
 from lib.synthetic.builtin.face_generator import load_face_model as load_built_in
 
 
@@ -19,6 +18,9 @@ def load_face_model(config: schema.Config) -> FaceModel:
         return load_built_in(config.generated_dir, section.vertex_count, section.seed)
     if section.source == "human-head":
         return load_human_head(config.generated_dir, section.area, section.vertex_count)
+    # The readers of published files take half a second to import.
+    from lib.face_model_files.published import known_forms, load_published
+
     path = schema.asset_path(section.source)
     if not path.exists():
         raise UserError(

@@ -5,7 +5,6 @@ from pathlib import Path
 
 import numpy as np
 import tensorflow as tf
-from scipy.spatial.transform import Rotation
 
 from lib.face_model.face_model import FaceModel
 from lib.face_model_files.arkit import BlendShapes
@@ -103,6 +102,8 @@ class RigWriter:
 
     def motion(self, coefficients: np.ndarray, frame_rate: float) -> RigMotion:
         """The expressions and the rotation of the head in the frames of a video, from coefficients [F, K]."""
+        from scipy.spatial.transform import Rotation  # slow to import, and needed only for videos
+
         parts = self.morphable.layout.split(coefficients)
         # `rotation_matrix` is for row vectors.
         matrices = np.swapaxes(rotation_matrix(tf.constant(parts.angles)).numpy(), 1, 2)

@@ -1,7 +1,6 @@
 """Checks that leave unusable faces out of the crops; each reason has a kind, for tables, and an explanation."""
 
 import numpy as np
-from skimage.measure import blur_effect
 
 from lib.errors import UserError
 
@@ -56,6 +55,8 @@ def check_sharpness(crop: np.ndarray, most: float) -> float:
     Raises:
       Unusable: the face is blurrier than `most`.
     """
+    from skimage.measure import blur_effect  # slow to import, and not needed to reconstruct
+
     first, last = (round(share * crop.shape[0]) for share in BLUR_WINDOW)
     blur = float(blur_effect(crop[first:last, first:last], channel_axis=-1))
     if not blur <= most:

@@ -1,7 +1,11 @@
 """Mirror indices and texture charts for face models published without them."""
 
+from typing import TYPE_CHECKING
+
 import numpy as np
-import scipy.spatial
+
+if TYPE_CHECKING:
+    from scipy.spatial import cKDTree
 
 MIRROR_TOLERANCE = 0.03  # dm: maximum distance between a vertex's mirrored position and its partner
 
@@ -16,7 +20,7 @@ def mirror_by_position(shape: np.ndarray, tolerance: float = MIRROR_TOLERANCE) -
       shape: [N, 3], plane of symmetry at x = 0.
       tolerance: maximum distance between a vertex and the mirrored position of its partner.
     """
-    distance, nearest = scipy.spatial.cKDTree(shape).query(shape * [-1.0, 1.0, 1.0])
+    distance, nearest = _tree(shape).query(shape * [-1.0, 1.0, 1.0])
     own = np.arange(len(shape))
     mutual = (nearest[nearest] == own) & (distance < tolerance)
     mutual &= mutual[nearest]
@@ -40,7 +44,7 @@ def mirror_by_connection(shape: np.ndarray, triangles: np.ndarray) -> np.ndarray
     across: dict[tuple[int, int], int] = {}
     for a, b, c in triangles.tolist():
         across |= {(a, b): c, (b, c): a, (c, a): b}
-    _, nearest = scipy.spatial.cKDTree(shape).query(shape * [-1.0, 1.0, 1.0])
+    _, nearest = _tree(shape).query(shape * [-1.0, 1.0, 1.0])
     apart = np.linalg.norm(shape * [-1.0, 1.0, 1.0] - shape[nearest], axis=1)
     seeds = [(a, b) for a, b in across if (nearest[b], nearest[a]) in across]
     if not seeds:
@@ -94,3 +98,9 @@ def cylindrical_chart(shape: np.ndarray) -> np.ndarray:
     chart = np.stack([angle, shape[:, 1]], axis=-1)
     low, high = chart.min(axis=0), chart.max(axis=0)
     return 0.01 + 0.98 * (chart - low) / np.maximum(high - low, 1e-9)
+
+
+def _tree(points: np.ndarray) -> "cKDTree":
+    from scipy.spatial import cKDTree  # slow to import, and needed only to convert face models
+
+    return cKDTree(points)

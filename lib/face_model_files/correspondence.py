@@ -1,12 +1,16 @@
 """Dense correspondence of two face models by landmarks and closest points, for albedo, regions and displacements."""
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 import scipy.sparse
-from scipy.interpolate import RBFInterpolator
 
 from lib.face_model.face_model import FaceModel
 from lib.mesh_sampling.transfer import upsampling_matrix
 from lib.synthetic.appearance.head import border_loops
+
+if TYPE_CHECKING:
+    from scipy.interpolate import RBFInterpolator
 
 # Regions of the source behind the surface of the face.
 INSIDE = ("eye", "mouth_inside")
@@ -15,8 +19,10 @@ SMOOTHING = 1e-3  # dm: landmarks of two models agree only to millimetres, so th
 PRESENT = 0.5  # a region whose weight stays below this everywhere is not on the face
 
 
-def warp_between(landmarks: np.ndarray, onto: np.ndarray) -> RBFInterpolator:
+def warp_between(landmarks: np.ndarray, onto: np.ndarray) -> "RBFInterpolator":
     """Thin-plate spline that maps points [M, 3] close to points [M, 3], in dm; call it with [P, 3]."""
+    from scipy.interpolate import RBFInterpolator  # slow to import, and needed only to convert face models
+
     return RBFInterpolator(landmarks, onto, kernel="thin_plate_spline", smoothing=SMOOTHING)
 
 

@@ -4,7 +4,6 @@ import os
 from pathlib import Path
 
 import numpy as np
-import trimesh
 
 from lib.files.atomic import atomic_path
 
@@ -25,6 +24,8 @@ def write_mesh(
     Raises:
       ValueError: another suffix, wrong shapes, indices out of range or values that are not finite.
     """
+    import trimesh  # imported here because most runs write no such files, and it takes half a second
+
     path = Path(path)
     vertices, triangles = np.asarray(vertices), np.asarray(triangles)
     shown = np.zeros_like(vertices) if colours is None else np.asarray(colours)

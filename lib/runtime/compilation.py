@@ -3,7 +3,11 @@
 from collections.abc import Callable
 from typing import Any, TypeVar
 
-import numba
+from lib.runtime.hidden_imports import hidden
+
+# Numba imports it, if it is installed, to report compiled lines.
+with hidden("coverage"):
+    import numba
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 

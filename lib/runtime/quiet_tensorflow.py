@@ -10,6 +10,8 @@ import sys
 import tempfile
 from collections.abc import Iterator
 
+from lib.runtime.hidden_imports import hidden
+
 # Informational messages, their header, and the error about a CUDA driver that is not installed (303).
 _NOISE = re.compile(
     r"I0000 |INFO: Created TensorFlow Lite|WARNING: All log messages before absl::InitializeLog"
@@ -20,7 +22,8 @@ _NOISE = re.compile(
 def import_tensorflow() -> None:
     """Imports TensorFlow and lists GPUs; of the messages printed meanwhile, only warnings and errors are shown."""
     if "tensorflow" not in sys.modules:
-        with quiet_import(), _without_scikit_learn():
+        # Keras imports scikit-learn, if it can, for wrappers that are not used here: a fifth of the whole import.
+        with quiet_import(), hidden("sklearn"):
             import tensorflow  # noqa: F401
 
 
@@ -35,22 +38,6 @@ def quiet_import() -> Iterator[None]:
         yield
         if (tensorflow := sys.modules.get("tensorflow")) is not None:
             tensorflow.config.list_physical_devices("GPU")
-
-
-@contextlib.contextmanager
-def _without_scikit_learn() -> Iterator[None]:
-    """Makes scikit-learn look as if it were not installed.
-
-    Keras imports it, if it can, for wrappers that this program does not use. It takes a fifth of the whole import.
-    """
-    if "sklearn" in sys.modules:
-        yield
-        return
-    sys.modules["sklearn"] = None  # type: ignore[assignment] # Python's own way to make an import fail
-    try:
-        yield
-    finally:
-        del sys.modules["sklearn"]
 
 
 @contextlib.contextmanager

@@ -11,6 +11,7 @@ from lib.face_model.coefficients import Coefficients
 from lib.geometry.camera import Camera
 from lib.geometry.lighting import AMBIENT, sh_basis
 from lib.images.sampling import sample_image
+from lib.runtime.graph_optimizer import unoptimized_graphs
 from model.fitting.energy import (
     LIGHT_SIGMA,
     REFERENCE_SIZE,
@@ -110,16 +111,18 @@ class Fitter:
             if start == 0 and not settled:
                 coefficients = self.solve_light(coefficients, images[level], surface.weight)
             count = min(REFRESH, steps - start)
-            coefficients, state, energies = self._advance(
-                coefficients,
-                state,
-                tf.constant(start),
-                tf.constant(count),
-                tf.constant(float(steps)),
-                dataclasses.replace(targets, image=images[level]),
-                surface,
-                tf.constant(LEVELS[level][1]),
-            )
+            blurred_targets = dataclasses.replace(targets, image=images[level])
+            with unoptimized_graphs():  # the optimizer takes a second and gains nothing
+                coefficients, state, energies = self._advance(
+                    coefficients,
+                    state,
+                    tf.constant(start),
+                    tf.constant(count),
+                    tf.constant(float(steps)),
+                    blurred_targets,
+                    surface,
+                    tf.constant(LEVELS[level][1]),
+                )
         residual = self.point_residual(coefficients, targets.points)
         return FitResult(coefficients.numpy(), residual.numpy(), {name: e.numpy() for name, e in energies.items()})
 

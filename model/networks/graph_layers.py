@@ -113,7 +113,7 @@ def _multiply(x, weights, transpose: bool = False):
     """[N, B, C] times [C, D] (or the transpose of [D, C]): [N, B, D]."""
     width = weights.shape[0] if transpose else weights.shape[1]
     flat = tf.matmul(tf.reshape(x, [-1, x.shape[-1]]), weights, transpose_b=transpose)
-    return tf.ensure_shape(tf.reshape(flat, tf.concat([tf.shape(x)[:-1], [width]], 0)), [*x.shape[:-1], width])
+    return tf.reshape(flat, [*_sides(x), width])
 
 
 def _multiply_each(x, weights, transpose: bool = False) -> list:
@@ -124,8 +124,12 @@ def _multiply_each(x, weights, transpose: bool = False) -> list:
     """
     count, width = weights.shape[0], weights.shape[1 if transpose else 2]
     flat = tf.matmul(tf.reshape(x, [1, -1, x.shape[-1]]), weights, transpose_b=transpose)
-    products = tf.reshape(flat, tf.concat([[count], tf.shape(x)[:-1], [width]], 0))
-    return tf.unstack(tf.ensure_shape(products, [count, *x.shape[:-1], width]))
+    return tf.unstack(tf.reshape(flat, [count, *_sides(x), width]))
+
+
+def _sides(x) -> list[int]:
+    """Sides of x but the last, -1 for the one that may be unknown when a graph is traced."""
+    return [-1 if side is None else side for side in x.shape[:-1]]
 
 
 def _outer(x, y):

@@ -26,13 +26,13 @@ def reconstruct_carefully(
       inside: [1, H, W, 1] weights of `lib.mesh_export.texture_baking.inside_mask` for the crop's mask.
     """
     coarse = face_gcn.coarse(coefficients, crop)
-    # Called twice, but traced once: tracing takes far longer than the network.
-    refine = tf.function(lambda unoccluded: face_gcn.refine(embedding, coarse, unoccluded=unoccluded), autograph=False)
-    texture = refine(tf.ones_like(coarse.sampled.visibility))
-    result = face_gcn.render(coarse, texture, crop)
-    if texture.shape[-1] == 3:
-        return result
-    return dataclasses.replace(result, albedo=refine(_readable_vertices(face_gcn, coarse, inside))[..., 3:])
+    readable = _readable_vertices(face_gcn, coarse, inside)
+    # Both in one call, as a batch of two.
+    twice = tf.nest.map_structure(lambda x: tf.concat([x, x], axis=0), coarse)
+    unoccluded = tf.concat([tf.ones_like(readable), readable], axis=0)
+    textures = face_gcn.refine(tf.concat([embedding, embedding], axis=0), twice, unoccluded=unoccluded)
+    result = face_gcn.render(coarse, textures[:1], crop)
+    return result if textures.shape[-1] == 3 else dataclasses.replace(result, albedo=textures[1:, :, 3:])
 
 
 def careful_albedo(face_gcn: FaceGCN, coarse: CoarseFace, embedding: tf.Tensor, inside: tf.Tensor) -> tf.Tensor:

@@ -7,9 +7,12 @@ Only the half a >= 0 is described; the other half is its mirror image.
 """
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
-from scipy.interpolate import PchipInterpolator
+
+if TYPE_CHECKING:
+    from scipy.interpolate import PchipInterpolator
 
 HALF_WIDTH = 74.0
 EYE_INNER, EYE_OUTER = 15.6, 45.6  # corners of the lids, millimetres from the midline
@@ -78,7 +81,14 @@ def even_curve(nodes, values, x: np.ndarray) -> np.ndarray:
     """Monotone cubic through (nodes, values), nodes from 0, continued evenly so that it is level on the midline."""
     nodes, values = np.asarray(nodes, float), np.asarray(values, float)
     both = np.concatenate([-nodes[:0:-1], nodes]), np.concatenate([values[:0:-1], values])
-    return PchipInterpolator(*both)(x)
+    return monotone_cubic(*both)(x)
+
+
+def monotone_cubic(nodes: np.ndarray, values: np.ndarray, extrapolate: bool | None = None) -> "PchipInterpolator":
+    """Monotone cubic through (nodes, values)."""
+    from scipy.interpolate import PchipInterpolator  # slow to import, and a face that is already stored needs none
+
+    return PchipInterpolator(nodes, values, extrapolate=extrapolate)
 
 
 def soft_step(x: np.ndarray) -> np.ndarray:

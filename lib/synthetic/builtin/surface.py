@@ -6,9 +6,17 @@ added in depth. Lengths follow adult anthropometry (means between men and women)
 """
 
 import numpy as np
-from scipy.interpolate import PchipInterpolator
 
-from lib.synthetic.builtin.grid import EYE_CENTRE, HALF_WIDTH, MOUTH_CORNER, MOUTH_ROWS, SHAPE_POWER, Grid, soft_step
+from lib.synthetic.builtin.grid import (
+    EYE_CENTRE,
+    HALF_WIDTH,
+    MOUTH_CORNER,
+    MOUTH_ROWS,
+    SHAPE_POWER,
+    Grid,
+    monotone_cubic,
+    soft_step,
+)
 
 BALL_RADIUS = 12.1
 BALL_DEPTH = -12.4  # z of the centre of the eyeball
@@ -42,7 +50,7 @@ def sigmoid(x: np.ndarray) -> np.ndarray:
 
 def outline(across: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """x and the share of the section's half width, from the nominal distance and the height (arrays of one shape)."""
-    width = PchipInterpolator(_LEVELS, _WIDTHS, extrapolate=True)(y)
+    width = monotone_cubic(_LEVELS, _WIDTHS, extrapolate=True)(y)
     share = across / HALF_WIDTH
     x = across * (1.0 + (width / HALF_WIDTH - 1.0) * share**1.5)
     return x, np.clip(x / width, 0.0, 1.0)
@@ -50,8 +58,8 @@ def outline(across: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 def base_depth(share: np.ndarray, y: np.ndarray) -> np.ndarray:
     """z of the featureless head."""
-    front = PchipInterpolator(_LEVELS, _FRONT, extrapolate=True)(y)
-    depth = PchipInterpolator(_LEVELS, _DEPTHS, extrapolate=True)(y)
+    front = monotone_cubic(_LEVELS, _FRONT, extrapolate=True)(y)
+    depth = monotone_cubic(_LEVELS, _DEPTHS, extrapolate=True)(y)
     return front - depth * (1.0 - (1.0 - share**SHAPE_POWER) ** (1.0 / SHAPE_POWER))
 
 
@@ -117,14 +125,14 @@ def _mouth_inside(position: np.ndarray, grid: Grid) -> None:
 
 def _nose(a: np.ndarray, y: np.ndarray, z: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Depth with the nose, and the sideways flare of its wings."""
-    ridge = PchipInterpolator(_RIDGE_LEVELS, _RIDGE, extrapolate=True)(np.clip(y, -13, 52))
+    ridge = monotone_cubic(_RIDGE_LEVELS, _RIDGE, extrapolate=True)(np.clip(y, -13, 52))
     order = np.argsort(y[:, 0])
     midline = np.interp(y, y[order, 0], z[order, 0])
     height = np.clip(ridge - midline, 0.0, None) * soft_step((y + 14.5) / 4)
     height *= 1.0 - soft_step((y - 40) / 12)
 
     def table(levels, values):
-        return PchipInterpolator(levels, values)(np.clip(y, -13, 52))
+        return monotone_cubic(levels, values)(np.clip(y, -13, 52))
 
     wide = table([-13, -6, 0, 6, 12, 20, 28, 36, 44, 52], [9, 12, 14.2, 14, 13.4, 12.6, 11.4, 10, 10, 11])
     narrow = table([-13, -8, 0, 6, 14, 25, 40, 52], [5.0, 6.2, 9.4, 9.8, 7.2, 5.8, 6.8, 9.0])

@@ -1,0 +1,19 @@
+"""TensorFlow's optimizer of graphs (Grappler), which is not worth its time for graphs that run a few times."""
+
+import contextlib
+from collections.abc import Iterator
+
+import tensorflow as tf
+
+_OFF = "disable_meta_optimizer"
+
+
+@contextlib.contextmanager
+def unoptimized_graphs() -> Iterator[None]:
+    """Context manager in which this thread runs graphs as they were traced."""
+    before = tf.config.optimizer.get_experimental_options().get(_OFF, False)
+    tf.config.optimizer.set_experimental_options({_OFF: True})
+    try:
+        yield
+    finally:
+        tf.config.optimizer.set_experimental_options({_OFF: before})
