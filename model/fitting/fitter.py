@@ -1,6 +1,8 @@
 """Fits all coefficients of the face model jointly to aligned crops, from coarse to fine."""
 
 import dataclasses
+from collections.abc import Callable
+from pathlib import Path
 
 import numpy as np
 import tensorflow as tf
@@ -12,6 +14,7 @@ from lib.geometry.camera import Camera
 from lib.geometry.lighting import AMBIENT, sh_basis
 from lib.images.sampling import sample_image
 from lib.runtime.graph_optimizer import unoptimized_graphs
+from lib.runtime.stored_function import StoredFunction, tensors_of
 from model.fitting.energy import (
     LIGHT_SIGMA,
     REFERENCE_SIZE,
@@ -59,6 +62,7 @@ class Fitter:
       learning_rate: Adam's largest step in prior standard deviations.
       weights: of the energy.
       points: the 468 points on the model's surface; None to fit without them.
+      graphs: folder where the traced steps for single crops are kept for the next start; None to trace them.
     """
 
     def __init__(
@@ -68,6 +72,7 @@ class Fitter:
         learning_rate: float = 0.05,
         weights: FitWeights | None = None,
         points: SurfacePoints | None = None,
+        graphs: Path | None = None,
     ):
         self.model, self.camera, self.weights = model, camera, weights or FitWeights()
         counts = model.layout.counts
@@ -82,6 +87,18 @@ class Fitter:
         # Not jit-compiled: that takes 8 s and saves 0.6 s a photo. The code has no Python control flow on tensors, so
         # AutoGraph would only delay the first photo by converting it.
         self._advance = tf.function(self._advance_eagerly, reduce_retracing=True, autograph=False)
+        self._advance_one: Callable[..., list[tf.Tensor]] = self._advance
+        if graphs is not None:
+            key = {
+                "fitter": type(self).__name__,
+                "face model": model.face_model.fingerprint,
+                "normals": model.normal_weighting,
+                "settings": repr((camera, self.weights, learning_rate)),
+            }
+            constants = tensors_of("fitter", self) | tensors_of("model", model)
+            if self._mesh is not None:
+                constants |= tensors_of("mesh", self._mesh)
+            self._advance_one = StoredFunction("fit", self._advance_eagerly, constants, key, graphs)
 
     def fit(self, targets: FitTargets, initial: np.ndarray | tf.Tensor, steps: int, settled: bool = False) -> FitResult:
         """Refines coefficients.
@@ -99,7 +116,8 @@ class Fitter:
         images = [blurred(targets.image, targets.alpha, level[0], self.camera.image_size[0]) for level in LEVELS]
         shares = (0,) * (len(LEVELS) - 1) + (1,) if settled else [level[2] for level in LEVELS]
         ends = np.round(np.cumsum(shares) * steps)
-        state = (tf.zeros_like(coefficients), tf.zeros_like(coefficients))
+        first, second = tf.zeros_like(coefficients), tf.zeros_like(coefficients)
+        advance = self._advance_one if len(coefficients) == 1 else self._advance
         outlines = [
             lower_outline(alpha[..., 0], points)
             for alpha, points in zip(targets.alpha.numpy(), targets.points.numpy(), strict=True)
@@ -113,9 +131,10 @@ class Fitter:
             count = min(REFRESH, steps - start)
             blurred_targets = dataclasses.replace(targets, image=images[level])
             with unoptimized_graphs():  # the optimizer takes a second and gains nothing
-                coefficients, state, energies = self._advance(
+                coefficients, first, second, *last = advance(
                     coefficients,
-                    state,
+                    first,
+                    second,
                     tf.constant(start),
                     tf.constant(count),
                     tf.constant(float(steps)),
@@ -123,6 +142,7 @@ class Fitter:
                     surface,
                     tf.constant(LEVELS[level][1]),
                 )
+            energies = dict(zip(TERMS, last, strict=True))
         residual = self.point_residual(coefficients, targets.points)
         return FitResult(coefficients.numpy(), residual.numpy(), {name: e.numpy() for name, e in energies.items()})
 
@@ -210,8 +230,14 @@ class Fitter:
             return dict.fromkeys(("mesh", "openings"), tf.zeros_like(vertices[:, 0, 0]))
         return self._mesh(vertices, targets.mesh, targets.mesh_weight)
 
-    def _advance_eagerly(self, coefficients, state, start, count, total, targets, surface, colour_factor):
-        """Makes `count` Adam steps; the learning rate falls by half a cosine over `total` steps."""
+    def _advance_eagerly(
+        self, coefficients, first, second, start, count, total, targets, surface, colour_factor
+    ) -> list[tf.Tensor]:
+        """Makes `count` Adam steps; the learning rate falls by half a cosine over `total` steps.
+
+        Returns:
+          Coefficients, both moments of the gradient, and the last step's energies in the order of `TERMS`.
+        """
         beta1, beta2 = 0.9, 0.99
 
         def gradient(values):
@@ -232,9 +258,9 @@ class Fitter:
 
         terms = dict.fromkeys(TERMS, tf.zeros_like(coefficients[:, 0]))
         _, coefficients, first, second, terms = tf.while_loop(
-            lambda index, *_: index < count, body, (tf.constant(0), coefficients, *state, terms)
+            lambda index, *_: index < count, body, (tf.constant(0), coefficients, first, second, terms)
         )
-        return coefficients, (first, second), terms
+        return [coefficients, first, second, *(terms[name] for name in TERMS)]
 
 
 def blurred(image: tf.Tensor, alpha: tf.Tensor, sigma: float, image_size: int) -> tf.Tensor:

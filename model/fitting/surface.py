@@ -8,7 +8,7 @@ import tensorflow as tf
 
 from lib.geometry.camera import Camera
 from lib.images.sampling import sample_image
-from lib.mesh_renderer.fragments import interpolate, rasterize
+from lib.mesh_renderer.fragments import triangle_ids_and_depth
 from lib.tensor_structure import TensorStructure
 from model.fitting.outline import Outline, OutlinePairs, pair_outline
 from model.morphable_model import MorphableModel
@@ -46,8 +46,7 @@ def visible_surface(
     """
     posed = model.posed(coefficients, camera)
     clip, size = camera.clip_coordinates(posed.vertices), camera.image_size
-    fragments = rasterize(clip, model.triangles, size)
-    ids = fragments.triangle_id
+    ids, z = triangle_ids_and_depth(clip, model.triangles, size)
     corners = tf.gather(posed.vertices, model.triangles, axis=1)
     cross = tf.linalg.cross(corners[:, :, 1] - corners[:, :, 0], corners[:, :, 2] - corners[:, :, 0])
     areas = tf.maximum(cross[..., 2], 0.0) / 6  # a third of the area seen from the front for each corner
@@ -66,8 +65,7 @@ def visible_surface(
     inside = tf.reduce_all((points > 0.5) & (points < tf.constant(size[::-1], tf.float32) - 0.5), axis=-1)
     # A triangle seen in part has corners behind what hides the rest.
     depth = camera.depth(posed.vertices)
-    seen_depth = interpolate(depth[..., None], model.triangles, fragments)
-    seen_depth = tf.where(fragments.mask > 0, seen_depth, camera.far)
+    seen_depth = camera.depth_of_clip(z)[..., None]
     in_front = depth <= sample_image(seen_depth, points, "nearest")[..., 0] + DEPTH_SLACK
     usable = tf.cast(inside & in_front & (posed.normals[..., 2] > GRAZING), tf.float32)
     masked = usable * sample_image(alpha, points)[..., 0]

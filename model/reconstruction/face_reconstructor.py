@@ -69,7 +69,7 @@ class FaceReconstructor:
         self.find_mask = MaskFinder(morphable, camera, load_parser(config), load_decoder(config))
         self.weights = FitWeights.of(config.fit)
         self.mesh = surface_points(config, pipeline.face_model) if config.fit.landmarks else None
-        self.fitter = Fitter(morphable, camera, self.learning_rate, self.weights, self.mesh)
+        self.fitter = Fitter(morphable, camera, self.learning_rate, self.weights, self.mesh, config.generated_dir)
         if self.mesh is not None:
             self.fit_landmarks = LandmarkFitter(pipeline.face_model, camera, self.mesh, self.weights)
 

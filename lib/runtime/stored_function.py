@@ -1,0 +1,158 @@
+"""Functions of tensors whose traced graphs are kept on disk: tracing takes seconds, reading a graph a tenth of one."""
+
+import contextlib
+import functools
+import hashlib
+import json
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+from google.protobuf.message import DecodeError
+
+from lib.errors import DiskFull
+from lib.files import headed_npz
+from lib.files.numpy_files import DamagedFile, report_remade
+
+_CODE = Path(__file__).resolve().parents[2]
+_PACKAGES = ("lib", "model", "configs")
+# Operations of stored graphs: they compute and do nothing else. A file with another one is not run, and not written.
+ALLOWED = frozenset(
+    [
+        "Abs", "AddN", "AddV2", "All", "Any", "BatchMatMulV2", "BroadcastGradientArgs", "BroadcastTo", "Cast",
+        "ClipByValue", "ConcatOffset", "ConcatV2", "Const", "Cos", "Cross", "DivNoNan", "Einsum", "Equal", "Exp",
+        "ExpandDims", "Fill", "Floor", "FloorDiv", "FloorMod", "GatherV2", "Greater", "GreaterEqual", "Identity",
+        "IdentityN", "InvertPermutation", "Less", "LessEqual", "Log", "LogicalAnd", "LogicalNot", "LogicalOr", "MatMul",
+        "Max", "Maximum", "Mean", "Min", "Minimum", "Mul", "Neg", "NoOp", "NotEqual", "OnesLike", "Pack", "Pad",
+        "Placeholder", "Pow", "Prod", "Range", "RealDiv", "Reciprocal", "Reshape", "Rsqrt", "RsqrtGrad", "SelectV2",
+        "Shape", "ShapeN", "Sigmoid", "Sign", "Sin", "Size", "Slice", "Split", "Sqrt", "SqrtGrad", "Square",
+        "SquaredDifference", "Squeeze", "StatelessWhile", "StopGradient", "StridedSlice", "StridedSliceGrad", "Sub",
+        "Sum", "Tanh", "Tile", "Transpose", "Unpack", "UnsortedSegmentSum", "Where", "ZerosLike",
+    ]
+)  # fmt: skip
+# Tensors of up to this many entries may be copied into a graph; larger ones are passed to it.
+_COPIED = 128
+
+
+class StoredFunction:
+    """A function of tensors, of `ALLOWED` operations, that is traced once for each structure of arguments.
+
+    The file of a graph is remade after any change to the program's code, to TensorFlow or to `key`. Where it cannot be
+    written, each process traces the function.
+
+    Args:
+      name: name of the function, part of the files' names.
+      function: takes tensors and nested structures of them and returns a list of tensors; without AutoGraph.
+      constants: name -> tensor; the function uses no other tensors than these and its arguments.
+      key: everything else that determines its results, as JSON values.
+      folder: folder of the files.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        function: Callable[..., list[tf.Tensor]],
+        constants: Mapping[str, tf.Tensor],
+        key: Mapping[str, Any],
+        folder: Path,
+    ):
+        self._name, self._function, self._constants, self._folder = name, function, dict(constants), folder
+        copied = {name: value.numpy().tolist() for name, value in constants.items() if tf.size(value) <= _COPIED}
+        self._version = _digest({"code": _code_version(), "tensorflow": tf.__version__, "key": key, "copied": copied})
+        self._made: dict[str, Callable[..., list[tf.Tensor]]] = {}
+
+    def __call__(self, *arguments: Any) -> list[tf.Tensor]:
+        signature = str(tf.nest.map_structure(lambda x: (x.dtype.name, x.shape.as_list()), arguments))
+        if signature not in self._made:
+            self._made[signature] = self._make(signature, arguments)
+        return self._made[signature](*tf.nest.flatten(arguments))
+
+    def _make(self, signature: str, arguments: Sequence) -> Callable[..., list[tf.Tensor]]:
+        path = self._folder / f"graph_{self._name}_{_digest(signature)}.npz"
+        header = {"version": self._version, "signature": signature}
+        if path.is_file():
+            try:
+                found, arrays = headed_npz.read(path)
+                if found.get("version") == self._version and found.get("signature") == signature:
+                    graph = arrays["graph"].tobytes()
+                    if operations(graph) <= ALLOWED:
+                        return self._imported(graph, found)
+                    raise DamagedFile("a graph with other operations than the program's")
+            except (DamagedFile, KeyError, OSError) as error:
+                report_remade(path, error)
+        graph, names = self._traced(arguments)
+        if operations(graph) <= ALLOWED:
+            with contextlib.suppress(OSError, DiskFull):  # the next start traces again
+                path.parent.mkdir(parents=True, exist_ok=True)
+                headed_npz.write(path, {"graph": np.frombuffer(graph, np.uint8)}, header | names, compress=True)
+        return self._imported(graph, names)
+
+    def _traced(self, arguments: Sequence) -> tuple[bytes, dict[str, list[str]]]:
+        """The serialised graph, and the names of its inputs, of the constants among them, and of its outputs."""
+        concrete = tf.function(self._function, autograph=False).get_concrete_function(*arguments)
+        names = {id(tensor): name for name, tensor in self._constants.items()}
+        captured = [names.get(id(tensor)) for tensor in concrete.captured_inputs]
+        if None in captured:
+            stray = concrete.captured_inputs[captured.index(None)]
+            raise ValueError(f"function must use only its arguments and constants, got another tensor {stray.shape}")
+        return concrete.graph.as_graph_def().SerializeToString(), {
+            "inputs": [tensor.name for tensor in concrete.inputs],
+            "constants": captured,
+            "outputs": [tensor.name for tensor in concrete.outputs],
+        }
+
+    def _imported(self, serialised: bytes, names: Mapping[str, list[str]]) -> Callable[..., list[tf.Tensor]]:
+        """The function of a graph.
+
+        Raises:
+          DamagedFile: the graph cannot be used.
+          KeyError: it needs an unknown constant.
+        """
+        constants = [self._constants[name] for name in names["constants"]]
+        try:
+            graph = _parsed(serialised)
+            wrapped = tf.compat.v1.wrap_function(lambda: tf.graph_util.import_graph_def(graph, name=""), [])
+            inputs, outputs = ([wrapped.graph.as_graph_element(x) for x in names[y]] for y in ("inputs", "outputs"))
+            run = wrapped.prune(inputs, outputs)
+        except (ValueError, TypeError, tf.errors.OpError) as error:
+            raise DamagedFile(f"a graph that cannot be used ({error})") from error
+        return lambda *flat: run(*flat, *constants)
+
+
+def tensors_of(prefix: str, owner: object) -> dict[str, tf.Tensor]:
+    """The tensors among the attributes of an object, under "prefix.attribute"."""
+    return {f"{prefix}.{name}": value for name, value in vars(owner).items() if tf.is_tensor(value)}
+
+
+def operations(serialised: bytes) -> set[str]:
+    """The kinds of operations in a serialised graph and its functions.
+
+    Raises:
+      DamagedFile: it is not a graph.
+    """
+    graph = _parsed(serialised)
+    return {node.op for node in (*graph.node, *(n for function in graph.library.function for n in function.node_def))}
+
+
+def _parsed(serialised: bytes) -> tf.compat.v1.GraphDef:
+    graph = tf.compat.v1.GraphDef()
+    try:
+        graph.ParseFromString(serialised)
+    except DecodeError as error:
+        raise DamagedFile("no graph") from error
+    return graph
+
+
+@functools.cache
+def _code_version() -> str:
+    """Hash of the program's modules."""
+    digest = hashlib.sha256()
+    for path in sorted(path for package in _PACKAGES for path in (_CODE / package).rglob("*.py")):
+        digest.update(str(path.relative_to(_CODE)).encode() + path.read_bytes())
+    return digest.hexdigest()
+
+
+def _digest(values: Any) -> str:
+    return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()[:16]
