@@ -2,14 +2,15 @@
 
 The package's own driver finds no faces when its minimum face size exceeds 20 pixels (its pyramid then continues below
 the 12 pixels that the first network needs), rounds points to whole pixels, and spends most of its time calling layers
-eagerly. Its networks and box operations are used unchanged.
+eagerly. Its networks' weights and its box operations are used unchanged.
 """
 
 import cv2
 import numpy as np
 import tensorflow as tf
-from mtcnn import MTCNN
 from mtcnn.utils.bboxes import resize_to_square, smart_nms_from_bboxes
+
+from lib.face_image.cascade_networks import output_network, propose_network, refine_network
 
 # The first network: side and spacing of its windows [px], and the scale between levels of the image pyramid.
 WINDOW, STRIDE = 12, 2
@@ -24,14 +25,10 @@ OVERLAP_IN_LEVEL, OVERLAP = 0.5, 0.7
 
 
 class Cascade:
-    """The three networks as traced graphs."""
+    """The three networks and the steps between them."""
 
     def __init__(self):
-        networks = {stage.name: stage.model for stage in MTCNN().stages}
-        self._propose, self._refine, self._output = (
-            tf.function(network, input_signature=[tf.TensorSpec([None, side, side, 3])], autograph=False)
-            for network, side in zip(networks.values(), (None, REFINE_SIDE, OUTPUT_SIDE), strict=True)
-        )
+        self._propose, self._refine, self._output = propose_network(), refine_network(), output_network()
 
     def detect(self, image: np.ndarray, smallest: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Detects faces.

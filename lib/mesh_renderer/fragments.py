@@ -7,9 +7,13 @@ The index of the visible triangle has no gradient, so silhouettes and depth orde
 TensorFlow's automatic differentiation. All functions run eagerly and inside a tf.function, with any batch size, even
 one unknown during tracing. An enclosing tf.function must not be jit-compiled, because numba computes visibility on the
 CPU. The TensorFlow parts are jit-compiled here, which halves the time of a forward step and quarters that of a step
-with gradients (benchmarks/bench_mesh_renderer.py).
+with gradients (benchmarks/bench_mesh_renderer.py). The compilation takes as long as a hundred pictures; `uncompiled`
+avoids it.
 """
 
+import contextlib
+from collections.abc import Iterator
+from contextvars import ContextVar
 from dataclasses import dataclass
 
 import numpy as np
@@ -21,6 +25,19 @@ from lib.tensor_structure import TensorStructure
 # If a triangle's extent relative to the products in its edge functions is below this, float32 cannot distinguish its
 # corners; such a pixel takes the corners' mean and passes no gradient to the vertices.
 SLIVER = 1e-6
+
+
+_compiled: ContextVar[bool] = ContextVar("compiled rendering", default=True)
+
+
+@contextlib.contextmanager
+def uncompiled() -> Iterator[None]:
+    """Context manager in which this thread's renderings are not jit-compiled, for programs that draw few pictures."""
+    token = _compiled.set(False)
+    try:
+        yield
+    finally:
+        _compiled.reset(token)
 
 
 @dataclass(frozen=True)
@@ -77,7 +94,8 @@ def fragments_of(clip_vertices, triangles, ids) -> Fragments:
       ids: [B, H, W] int32, static H and W; from `triangle_ids` for the same geometry.
     """
     mask = tf.cast(ids[..., None] >= 0, clip_vertices.dtype)
-    return Fragments(ids, _barycentrics(clip_vertices, triangles, ids), mask)
+    barycentrics = _compiled_barycentrics if _compiled.get() else _barycentrics
+    return Fragments(ids, barycentrics(clip_vertices, triangles, ids), mask)
 
 
 def interpolate(attributes, triangles, fragments: Fragments) -> tf.Tensor:
@@ -95,7 +113,8 @@ def interpolate(attributes, triangles, fragments: Fragments) -> tf.Tensor:
     if attributes.shape.rank != 3:
         raise ValueError(f"attributes must be [B, N, C], got {attributes.shape.as_list()}")
     triangles = tf.convert_to_tensor(triangles, tf.int32)
-    return _interpolate(attributes, triangles, fragments.triangle_id, fragments.barycentrics)
+    weighted = _compiled_interpolate if _compiled.get() else _interpolate
+    return weighted(attributes, triangles, fragments.triangle_id, fragments.barycentrics)
 
 
 def _check(clip_vertices, triangles, image_size):
@@ -140,7 +159,6 @@ def _corners(values, triangles, ids):
     return tf.unstack(tf.gather(values, vertex_ids, batch_dims=1), axis=3)
 
 
-@tf.function(jit_compile=True, autograph=False)
 def _barycentrics(clip_vertices, triangles, ids):
     """Barycentrics [B, H, W, 3] at the pixel centres, 0 where ids < 0."""
     height, width = ids.shape[1:]
@@ -165,9 +183,12 @@ def _barycentrics(clip_vertices, triangles, ids):
     return tf.where(drawn, tf.where(regular, edges / safe, tf.constant(1 / 3, dtype)), tf.constant(0, dtype))
 
 
-@tf.function(jit_compile=True, autograph=False)
 def _interpolate(attributes, triangles, ids, barycentrics):
     """Weighted corner attributes [B, H, W, C]."""
     barycentrics = tf.cast(barycentrics, attributes.dtype)
     corners = _corners(attributes, triangles, ids)
     return tf.add_n([barycentrics[..., corner, None] * value for corner, value in enumerate(corners)])
+
+
+_compiled_barycentrics = tf.function(_barycentrics, jit_compile=True, autograph=False)
+_compiled_interpolate = tf.function(_interpolate, jit_compile=True, autograph=False)

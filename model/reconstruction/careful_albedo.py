@@ -6,6 +6,7 @@ import tensorflow as tf
 
 from lib.images.sampling import sample_image
 from lib.mesh_export.texture_baking import FULL_COSINE, LEAST_COSINE
+from lib.mesh_renderer.fragments import uncompiled
 from model.face_gcn import CoarseFace, FaceGCN, FaceReconstruction
 from model.projection import facing_cosine
 
@@ -25,6 +26,13 @@ def reconstruct_carefully(
       coefficients: [1, K]; embedding: [1, E].
       inside: [1, H, W, 1] weights of `lib.mesh_export.texture_baking.inside_mask` for the crop's mask.
     """
+    with uncompiled():  # compiling takes longer than hundreds of pictures
+        return _reconstruct(face_gcn, crop, coefficients, embedding, inside)
+
+
+def _reconstruct(
+    face_gcn: FaceGCN, crop: tf.Tensor, coefficients: tf.Tensor, embedding: tf.Tensor, inside: tf.Tensor
+) -> FaceReconstruction:
     coarse = face_gcn.coarse(coefficients, crop)
     readable = _readable_vertices(face_gcn, coarse, inside)
     # Both in one call, as a batch of two.

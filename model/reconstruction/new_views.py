@@ -10,7 +10,7 @@ from lib.geometry.camera import Camera
 from lib.geometry.lighting import shading
 from lib.geometry.rotation import rotation_matrix
 from lib.mesh_export.uv_chart import UvChart
-from lib.mesh_renderer.fragments import interpolate
+from lib.mesh_renderer.fragments import interpolate, uncompiled
 from lib.mesh_renderer.textured import draw_textured
 from model.face_gcn import FaceReconstruction
 from model.morphable_model import MorphableModel
@@ -57,7 +57,8 @@ def shape_view(morphable: MorphableModel, result: FaceReconstruction) -> np.ndar
     """The shape without texture in the photo's view: RGBA [H, W, 4] in [0, 1]."""
     light = tf.constant(STUDIO_LIGHT[:, None], tf.float32)
     grey = 0.15 + 0.8 * tf.maximum(result.coarse.face.normals @ light, 0) * tf.ones([1, 1, 3])
-    shape = interpolate(grey, morphable.triangles, result.coarse.fragments)
+    with uncompiled():
+        shape = interpolate(grey, morphable.triangles, result.coarse.fragments)
     return tf.concat([shape, result.mask], axis=-1)[0].numpy()
 
 
