@@ -4,7 +4,8 @@ python -m benchmarks.test_mode [--photos FOLDER] [--count 100] [--rounds 3] [--r
 
 Both variants run alternately in the same minutes, so their ratio holds on a busy machine. Every run is a new process of
 main.py; its times include the start. The folder's photos are repeated until there are --count; by default,
-scikit-image's portrait. `first` is the time until the first metrics.json, `memory` the peak of all processes together
+scikit-image's portrait. `first` is the time until the first metrics.json, `processor` the processor time of all
+processes, which depends less than the others on what else the machine does, `memory` the peak of all processes together
 (each with its shared libraries, so that the sum is an upper bound). The runs' coefficients must agree byte for byte.
 """
 
@@ -12,6 +13,7 @@ import argparse
 import dataclasses
 import itertools
 import os
+import resource
 import shutil
 import statistics
 import subprocess
@@ -26,10 +28,11 @@ POLL_SECONDS = 0.02
 
 @dataclasses.dataclass(frozen=True)
 class Run:
-    """A run of test mode: seconds in total and until the first result, peak memory in bytes."""
+    """A run of test mode: seconds in total and until the first result, processor seconds, peak memory in bytes."""
 
     seconds: float
     first: float
+    processor: float
     memory: int
 
 
@@ -78,7 +81,7 @@ def run(photos: Path, output: Path, root_dir: Path, *options: str) -> Run:
     """Runs test mode on a folder."""
     command = [sys.executable, str(ROOT / "main.py"), "--mode", "test", "--input", str(photos), "--output", str(output)]
     command += ["--root_dir", str(root_dir.resolve()), *options]
-    started, first, memory = time.monotonic(), None, 0
+    started, first, memory, processor = time.monotonic(), None, 0, _processor_seconds()
     with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True) as process:
         while process.poll() is None:
             memory = max(memory, tree_memory(process.pid))
@@ -90,7 +93,13 @@ def run(photos: Path, output: Path, root_dir: Path, *options: str) -> Run:
         errors = process.stderr.read()
     if process.returncode or first is None:
         raise SystemExit(f"test mode ended with exit code {process.returncode}:\n{errors}")
-    return Run(seconds, first, memory)
+    return Run(seconds, first, _processor_seconds() - processor, memory)
+
+
+def _processor_seconds() -> float:
+    """Processor time of all ended child processes and theirs."""
+    usage = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return usage.ru_utime + usage.ru_stime
 
 
 def describe(name: str, runs: list[Run], count: int) -> None:
@@ -99,6 +108,7 @@ def describe(name: str, runs: list[Run], count: int) -> None:
     print(
         f"{name:28s} {statistics.median(times):7.1f} s ({min(times):.1f} to {max(times):.1f}), "
         f"{statistics.median(times) / count:5.2f} s a photo, first {statistics.median(r.first for r in runs):5.1f} s, "
+        f"processor {statistics.median(run.processor for run in runs):5.1f} s, "
         f"memory {max(r.memory for r in runs) / 2**30:.2f} GiB",
         flush=True,
     )

@@ -16,9 +16,11 @@ __all__ = ["FaceReconstructor"]
 def __getattr__(name: str) -> Any:
     if name not in __all__:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from lib.runtime.collection import paused_collection
     from lib.runtime.quiet_tensorflow import import_tensorflow
 
-    import_tensorflow()
-    from model.reconstruction.face_reconstructor import FaceReconstructor
+    with paused_collection():
+        import_tensorflow()
+        from model.reconstruction.face_reconstructor import FaceReconstructor
 
     return FaceReconstructor

@@ -10,6 +10,7 @@ import sys
 import tempfile
 from collections.abc import Iterator
 
+from lib.runtime.collection import paused_collection
 from lib.runtime.hidden_imports import hidden
 
 # Informational messages, their header, and the error about a CUDA driver that is not installed (303).
@@ -23,7 +24,7 @@ def import_tensorflow() -> None:
     """Imports TensorFlow and lists GPUs; of the messages printed meanwhile, only warnings and errors are shown."""
     if "tensorflow" not in sys.modules:
         # Keras imports scikit-learn, if it can, for wrappers that are not used here: a fifth of the whole import.
-        with quiet_import(), hidden("sklearn"):
+        with quiet_import(), hidden("sklearn"), paused_collection():
             import tensorflow  # noqa: F401
 
 

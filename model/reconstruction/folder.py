@@ -11,6 +11,7 @@ from tqdm import tqdm
 
 from configs import schema
 from lib.face_image.photo_io import input_photos, result_names
+from lib.runtime.collection import paused_collection
 from lib.runtime.memory import affordable
 from lib.runtime.worker_pool import Outcome, run_in_processes, use_one_thread
 from model.reconstruction.result_folder import RUN_FILES, Job, PhotoOutcome, ResultFolder, shown_name
@@ -82,12 +83,13 @@ def make_worker(config: schema.Config, output: Path) -> Callable[[Job], PhotoOut
     use_one_thread()
     from lib.runtime.quiet_tensorflow import import_tensorflow
 
-    import_tensorflow()
-    from model.reconstruction.worker import Worker
-    from utils import seed_everything
+    with paused_collection():
+        import_tensorflow()
+        from model.reconstruction.worker import Worker
+        from utils import seed_everything
 
-    seed_everything(config.train.seed)
-    return Worker(config, output)
+        seed_everything(config.train.seed)
+        return Worker(config, output)
 
 
 def _one_by_one(

@@ -1,0 +1,21 @@
+"""Garbage collection is paused and goes on as before."""
+
+import gc
+import importlib
+
+import pytest
+
+from lib.runtime.collection import paused_collection
+
+
+def test_collection_goes_on_after_the_block_if_it_was_on():
+    with pytest.raises(ModuleNotFoundError), paused_collection():
+        importlib.import_module("no_such_module" if not gc.isenabled() else "os")
+    assert gc.isenabled()
+    gc.disable()
+    try:
+        with paused_collection():
+            assert not gc.isenabled()
+        assert not gc.isenabled()
+    finally:
+        gc.enable()
