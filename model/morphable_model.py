@@ -94,6 +94,13 @@ class MorphableModel:
         """Unit normals of [B, N, 3] vertices, in their frame."""
         return vertex_normals(vertices, self.triangles, self.incidence, self.normal_weighting)
 
+    def placed(self, parts: Coefficients) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
+        """Geometry of coefficients: vertices before and after the pose, and posed normals; [B, N, 3] each."""
+        shape = self.shape(parts.identity, parts.expression)
+        vertices = tf.matmul(shape, rotation_matrix(parts.angles)) + parts.translation[:, None, :]
+        # A rigid pose rotates normals with the mesh, so they need not be computed again from the posed vertices.
+        return shape, vertices, self.normals(vertices)
+
     def posed(self, coefficients: tf.Tensor, camera: Camera) -> PosedFace:
         """Evaluates coefficient vectors: geometry, normals, albedo, shading, landmarks.
 
@@ -102,10 +109,7 @@ class MorphableModel:
           camera: projects the landmarks.
         """
         parts = self.layout.split(coefficients)
-        shape = self.shape(parts.identity, parts.expression)
-        vertices = tf.matmul(shape, rotation_matrix(parts.angles)) + parts.translation[:, None, :]
-        # A rigid pose rotates normals with the mesh, so they need not be computed again from the posed vertices.
-        normals = self.normals(vertices)
+        shape, vertices, normals = self.placed(parts)
         return PosedFace(
             coefficients=parts,
             shape=shape,

@@ -113,8 +113,10 @@ class Fitter:
           settled: `initial` is the result of an earlier fit, so run the finest level only.
         """
         coefficients = tf.convert_to_tensor(initial, tf.float32)
-        images = [blurred(targets.image, targets.alpha, level[0], self.camera.image_size[0]) for level in LEVELS]
-        shares = (0,) * (len(LEVELS) - 1) + (1,) if settled else [level[2] for level in LEVELS]
+        used = LEVELS[-1:] if settled else LEVELS
+        size = self.camera.image_size[0]
+        blurs = {level: blurred(targets.image, targets.alpha, level[0], size) for level in used}
+        shares = (1,) if settled else [level[2] for level in LEVELS]
         ends = np.round(np.cumsum(shares) * steps)
         first, second = tf.zeros_like(coefficients), tf.zeros_like(coefficients)
         advance = self._advance_one if len(coefficients) == 1 else self._advance
@@ -124,12 +126,12 @@ class Fitter:
         ]
         energies: dict[str, tf.Tensor] = {}
         for start in range(0, steps, REFRESH):
-            level = min(int((start >= ends).sum()), len(LEVELS) - 1)
+            level = used[min(int((start >= ends).sum()), len(used) - 1)]
             surface = visible_surface(self.model, self.camera, coefficients, targets.alpha, outlines)
             if start == 0 and not settled:
-                coefficients = self.solve_light(coefficients, images[level], surface.weight)
+                coefficients = self.solve_light(coefficients, blurs[level], surface.weight)
             count = min(REFRESH, steps - start)
-            blurred_targets = dataclasses.replace(targets, image=images[level])
+            blurred_targets = dataclasses.replace(targets, image=blurs[level])
             with unoptimized_graphs():  # the optimizer takes a second and gains nothing
                 coefficients, first, second, *last = advance(
                     coefficients,
@@ -140,7 +142,7 @@ class Fitter:
                     tf.constant(float(steps)),
                     blurred_targets,
                     surface,
-                    tf.constant(LEVELS[level][1]),
+                    tf.constant(level[1]),
                 )
             energies = dict(zip(TERMS, last, strict=True))
         residual = self.point_residual(coefficients, targets.points)

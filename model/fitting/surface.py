@@ -44,10 +44,10 @@ def visible_surface(
       alpha: [B, H, W, 1] masks.
       outlines: of the masks, one for each.
     """
-    posed = model.posed(coefficients, camera)
-    clip, size = camera.clip_coordinates(posed.vertices), camera.image_size
+    _, vertices, normals = model.placed(model.layout.split(coefficients))
+    clip, size = camera.clip_coordinates(vertices), camera.image_size
     ids, z = triangle_ids_and_depth(clip, model.triangles, size)
-    corners = tf.gather(posed.vertices, model.triangles, axis=1)
+    corners = tf.gather(vertices, model.triangles, axis=1)
     cross = tf.linalg.cross(corners[:, :, 1] - corners[:, :, 0], corners[:, :, 2] - corners[:, :, 0])
     areas = tf.maximum(cross[..., 2], 0.0) / 6  # a third of the area seen from the front for each corner
     count = model.vertex_count
@@ -60,14 +60,14 @@ def visible_surface(
     for row, of_triangle, sizes, total in zip(visible, seen, areas.numpy(), area, strict=True):
         row[triangles[of_triangle[:-1]]] = 1
         total[:] = np.bincount(triangles.ravel(), np.repeat(sizes, 3), count)
-    points = camera.project(posed.vertices)
+    points = camera.project(vertices)
     # Beyond the image the border's pixels would be repeated.
     inside = tf.reduce_all((points > 0.5) & (points < tf.constant(size[::-1], tf.float32) - 0.5), axis=-1)
     # A triangle seen in part has corners behind what hides the rest.
-    depth = camera.depth(posed.vertices)
+    depth = camera.depth(vertices)
     seen_depth = camera.depth_of_clip(z)[..., None]
     in_front = depth <= sample_image(seen_depth, points, "nearest")[..., 0] + DEPTH_SLACK
-    usable = tf.cast(inside & in_front & (posed.normals[..., 2] > GRAZING), tf.float32)
+    usable = tf.cast(inside & in_front & (normals[..., 2] > GRAZING), tf.float32)
     masked = usable * sample_image(alpha, points)[..., 0]
     return Surface(
         weight=visible * area * masked,

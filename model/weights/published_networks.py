@@ -5,7 +5,6 @@ FaceNet: 20170512-110547.pb of davidsandberg/facenet, which the texture networks
 et al. 2015).
 """
 
-from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -83,8 +82,9 @@ class TorchRegressor:
         self._resnet(tf.zeros([1, 32, 32, 3]))  # creates the weights so that they can be loaded
         load_torch(path, arrays, self._resnet, "backbone.")
         self._resnet.trainable = False
-        resnet = partial(self._resnet, training=False)
-        self._maps = tf.function(resnet, reduce_retracing=True, autograph=False)
+        self._maps = tf.function(
+            lambda images: self._resnet(images, training=False), reduce_retracing=True, autograph=False
+        )
         self.feature_size = self._resnet.channels
         heads = [(f"final_layers.{i}", count) for i, count in enumerate(self.counts)]
         for name, count in heads:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 if TYPE_CHECKING:
     from scipy.interpolate import PchipInterpolator
@@ -84,7 +85,7 @@ def even_curve(nodes, values, x: np.ndarray) -> np.ndarray:
     return monotone_cubic(*both)(x)
 
 
-def monotone_cubic(nodes: np.ndarray, values: np.ndarray, extrapolate: bool | None = None) -> "PchipInterpolator":
+def monotone_cubic(nodes: ArrayLike, values: ArrayLike, extrapolate: bool | None = None) -> "PchipInterpolator":
     """Monotone cubic through (nodes, values)."""
     from scipy.interpolate import PchipInterpolator  # slow to import, and a face that is already stored needs none
 

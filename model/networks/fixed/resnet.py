@@ -53,11 +53,11 @@ class _FixedBlock:
         width, stride = block.filters, block.stride
         self._shortcut_stride = stride
         if block.bottleneck:
-            sizes = (("first", inputs, width, 1, 1), ("second", width, width, 3, stride))
-            sizes += (("third", width, block.channels, 1, 1),)
+            steps = {"first": (inputs, width, 1, 1), "second": (width, width, 3, stride)}
+            steps["third"] = (width, block.channels, 1, 1)
         else:
-            sizes = (("first", inputs, width, 3, stride), ("second", width, width, 3, 1))
-        self._steps = [_Step(take, f"{name}/{step}", *rest) for step, *rest in sizes]
+            steps = {"first": (inputs, width, 3, stride), "second": (width, width, 3, 1)}
+        self._steps = [_Step(take, f"{name}/{step}", *sizes) for step, sizes in steps.items()]
         self._shortcut = _Step(take, f"{name}/shortcut", inputs, block.channels, 1, stride) if block.project else None
 
     def __call__(self, x: tf.Tensor) -> tf.Tensor:
