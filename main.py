@@ -44,13 +44,20 @@ def main(argv: list[str] | None = None) -> int:
 # TensorFlow takes seconds to import, so each mode first checks everything that can be wrong with its command.
 
 
-def run_training(config: schema.Config, _: argparse.Namespace) -> int:
-    """--mode train: trains a texture network on the packed crops."""
+def run_training(config: schema.Config, args: argparse.Namespace) -> int:
+    """--mode train: trains a texture network on the packed crops, together with other processes if told so."""
     check_records(config)
+    if args.distribute:
+        import_tensorflow()
+        from model.training.workers import connect
+
+        connected = {"workers": connect()}  # before anything else uses TensorFlow
+    else:
+        connected = {}
     start_tensorflow(config.train.seed, config.train.deterministic)
     from model.training.loop import train
 
-    train(config, config.run_dir)
+    train(config, config.run_dir, **connected)
     return 0
 
 
@@ -247,6 +254,11 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
         f"--mode evaluate: {defaults.evaluate.output})",
     )
     parser.add_argument("--video", help="--mode test: a video or a folder of frames, instead of --input")
+    parser.add_argument(
+        "--distribute",
+        choices=("multi_worker",),
+        help="--mode train: one of several processes, listed in the environment variable TF_CONFIG, that train as one",
+    )
     sharding = parser.add_mutually_exclusive_group()
     sharding.add_argument(
         "--shard",
@@ -258,6 +270,8 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
     )
     parser.add_options(flags.OPTIONS)
     args = parser.parse(argv)
+    if args.distribute and args.mode != "train":
+        raise UserError(f"--distribute must come with --mode train, got --mode {args.mode}")
     if (args.shard or args.merge) and args.mode != "prepare":
         raise UserError(f"--shard and --merge must come with --mode prepare, got --mode {args.mode}")
     if args.video is not None:

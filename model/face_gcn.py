@@ -29,7 +29,7 @@ Coefficients and embedding come from the frozen networks (`model.networks.encodi
 each crop; in test mode the coefficients are fitted to the photo. Only the texture network receives gradients.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import tensorflow as tf
@@ -227,6 +227,7 @@ class FaceGCN:
         photo_features: tf.Tensor | None = None,
         true_albedo: tf.Tensor | None = None,
         unoccluded: tf.Tensor | None = None,
+        mean: Callable[[Sequence[tf.Tensor]], Sequence[tf.Tensor]] = tuple,
     ) -> dict[str, tf.Tensor]:
         """Unweighted loss terms (`model.losses`).
 
@@ -237,12 +238,16 @@ class FaceGCN:
           true_albedo: [B, N, 3] RGB in [0, 1], or None if unknown.
           unoccluded: [B, N, 1] as passed to `refine`. Faces with hidden vertices are left out of the identity term,
             which would otherwise teach the network to guess hidden parts instead of using the visible ones.
+          mean: as for `texture_terms`.
 
         Returns:
           The terms of `texture_terms`, and `identity` if the network for it is set.
         """
         terms = losses.texture_terms(
-            self.loss_inputs(result, crop, true_albedo), self.morphable.skin_vertices, self.morphable.symmetric_pairs
+            self.loss_inputs(result, crop, true_albedo),
+            self.morphable.skin_vertices,
+            self.morphable.symmetric_pairs,
+            mean,
         )
         if self.identity_features is not None:
             terms["identity"] = self._identity_term(self.identity_features, result, crop, photo_features, unoccluded)

@@ -4,7 +4,7 @@ Colours are given in [0, 1] but compared in the published range [-1, 1], which d
 scalar, averaged over the batch; training minimises their weighted sum (`weighted_total`).
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import tensorflow as tf
@@ -48,14 +48,18 @@ class LossInputs(TensorStructure):
     visibility: tf.Tensor
 
 
-def masked_difference(image: tf.Tensor, target: tf.Tensor, mask: tf.Tensor) -> tf.Tensor:
+def masked_difference(
+    image: tf.Tensor, target: tf.Tensor, mask: tf.Tensor, pixels: tf.Tensor | None = None
+) -> tf.Tensor:
     """Absolute difference of two images inside a mask, summed over channels, averaged over the mask's pixels.
 
     Args:
       image, target: [B, H, W, 3] RGB in [0, 1].
       mask: [B, H, W, 1] weights in [0, 1]; 0 where it is empty.
+      pixels: number of pixels to average over; by default those of the mask.
     """
-    return tf.math.divide_no_nan(RANGE * tf.reduce_sum(tf.abs(image - target) * mask), tf.reduce_sum(mask))
+    pixels = tf.reduce_sum(mask) if pixels is None else pixels
+    return tf.math.divide_no_nan(RANGE * tf.reduce_sum(tf.abs(image - target) * mask), pixels)
 
 
 def weighted_difference(colour: tf.Tensor, target: tf.Tensor, weight: tf.Tensor | float = 1.0) -> tf.Tensor:
@@ -96,13 +100,19 @@ def weight_decay(variables: Sequence[tf.Variable]) -> tf.Tensor:
     return tf.add_n([tf.nn.l2_loss(variable) for variable in variables]) if variables else tf.zeros([])
 
 
-def texture_terms(inputs: LossInputs, skin_vertices: tf.Tensor, pairs: tf.Tensor) -> dict[str, tf.Tensor]:
+def texture_terms(
+    inputs: LossInputs,
+    skin_vertices: tf.Tensor,
+    pairs: tf.Tensor,
+    mean: Callable[[Sequence[tf.Tensor]], Sequence[tf.Tensor]] = tuple,
+) -> dict[str, tf.Tensor]:
     """Unweighted loss terms that compare a fine texture with the crop and with the coarse texture.
 
     Args:
       inputs: renderings, colours and masks.
       skin_vertices: [S] vertices whose albedo should vary little.
       pairs: [P, 2] mirrored vertices.
+      mean: means over the processes that compute parts of one batch, so that the terms' means are those of the batch.
 
     Returns:
       `render`, `coarse_render`: fine and coarse rendering against the crop, inside both masks; `coarse_render` is for
@@ -112,10 +122,11 @@ def texture_terms(inputs: LossInputs, skin_vertices: tf.Tensor, pairs: tf.Tensor
     """
     # The published renderer antialiases the silhouette, so the published loss rounds the mask.
     mask = tf.round(inputs.render_mask) * inputs.image_mask
+    (pixels,) = mean([tf.stop_gradient(tf.reduce_sum(mask))])
     visible = inputs.visibility
     return {
-        "render": masked_difference(inputs.fine_render, inputs.image, mask),
-        "coarse_render": masked_difference(inputs.coarse_render, inputs.image, mask),
+        "render": masked_difference(inputs.fine_render, inputs.image, mask, pixels),
+        "coarse_render": masked_difference(inputs.coarse_render, inputs.image, mask, pixels),
         "project": weighted_difference(inputs.fine_colour, inputs.sampled_colour, visible),
         "hidden": weighted_difference(inputs.fine_colour, inputs.coarse_colour, 1 - visible),
         "coarse": weighted_difference(inputs.fine_appearance, inputs.coarse_albedo),

@@ -1,5 +1,6 @@
 """Training loop of the texture networks, from records to checkpoints."""
 
+import contextlib
 import functools
 import time
 from collections.abc import Callable, Iterator
@@ -30,10 +31,13 @@ from model.training.plan import TrainingPlan, learns_from_photos, loss_weights
 from model.training.run_folder import RunFolder
 from model.training.run_log import RunLog
 from model.training.trainer import PosedBatch, TextureTrainer
+from model.training.workers import Workers
 from utils import seed_everything
 
 
-def train(config: schema.Config, run_dir: Path, encoded: EncodedFaces | None = None) -> dict[str, float]:
+def train(
+    config: schema.Config, run_dir: Path, encoded: EncodedFaces | None = None, workers: Workers | None = None
+) -> dict[str, float]:
     """Trains the texture networks of a configuration on its record file.
 
     Regressor and identity network stay frozen; their outputs for each crop are computed once. With `train.restore`, an
@@ -43,16 +47,18 @@ def train(config: schema.Config, run_dir: Path, encoded: EncodedFaces | None = N
       config: the effective configuration.
       run_dir: receives latest.npz, best.npz, logs/, samples/, config.yaml and training.json.
       encoded: outputs to use for the records instead of those of the frozen networks.
+      workers: the processes that train together; all call this function alike, and the chief alone writes.
 
     Returns:
-      Means of the last validation, e.g. {"psnr_coarse": 22.1, "psnr_fine": 33.0, ...}.
+      Means of the last validation, e.g. {"psnr_coarse": 22.1, "psnr_fine": 33.0, ...}; empty but in the chief.
 
     Raises:
       UserError: records, split, weights or checkpoint are missing or do not match; or a loss term is not finite;
         or the masks show no face; or another run trains under this name.
       Interrupted: the process was told to stop; the last checkpoint is saved.
     """
-    started = time.monotonic()
+    started, workers = time.monotonic(), workers or Workers()
+    workers.local_size(config.train.batch_size)
     seed_everything(config.train.seed)
     records = open_records(config.records_path, config.data.image_size)
     split = load_split(config.params_dir, records.names)
@@ -63,21 +69,26 @@ def train(config: schema.Config, run_dir: Path, encoded: EncodedFaces | None = N
             f"{config.params_dir}: the val split must hold a crop to find the best weights by, got none (pack two "
             "images or more, and keep data.validation above 0)"
         )
-    with sole_user(run_dir, "training"), advised(lambda: "nothing was trained yet; the same command starts again"):
-        pipeline = load_pipeline(config)
-        batches_of = _crop_reader(pipeline, records, training + held_out, encoded)
-        trainer, signature = TextureTrainer(pipeline), pipeline.signature()
+    lock = sole_user(run_dir, "training") if workers.chief else contextlib.nullcontext()
+    with lock, advised(lambda: "nothing was trained yet; the same command starts again"):
+        with workers.chief_first():  # which stores what the others only read
+            pipeline = load_pipeline(config)
+            batches_of = _crop_reader(pipeline, records, training + held_out, encoded)
+        trainer, signature = TextureTrainer(pipeline, workers), pipeline.signature()
         del pipeline  # frees the regressor, whose outputs are cached
-        if not config.train.restore:  # a resumed run was examined when it began
+        if workers.chief and not config.train.restore:  # a resumed run was examined when it began
             read = functools.partial(batches_of, workers=config.workers, buffer_size=config.data.buffer_size)
             look(trainer, read, training, config.train.batch_size, records.names, run_dir)
         belongs_to = signature | {"records": records.fingerprint, "split": split_hash(split)}
         run = RunFolder(config, run_dir, trainer, belongs_to)
-        progress = run.begin()
+        with workers.chief_first():
+            progress = run.begin()
         log = RunLog(run_dir, trainer, functools.partial(batches_of, held_out, 1), config.train.samples)
         with advised(run.advice), DeferredStop() as stop:
             progress, validation = _run_updates(plan, batches_of, trainer, run, log, progress, stop)
-        run.write_summary(progress.update, time.monotonic() - started, validation)
+        if workers.chief:
+            run.write_summary(progress.update, time.monotonic() - started, validation)
+        workers.barrier()  # a process that outlives the chief would wait for it in vain
     return validation
 
 
@@ -91,31 +102,40 @@ def _run_updates(
     stop: DeferredStop,
 ) -> tuple[Progress, dict[str, float]]:
     """Makes all remaining updates; returns the progress and the means of the last validation."""
-    config = plan.config
+    config, workers = plan.config, trainer.workers
     validation: dict[str, float] = {}
+    size = workers.local_size(config.train.batch_size)
     check_seeing, symptoms = SeeingCheck(), Symptoms("texture network")
-    with tqdm(total=plan.total, initial=progress.update, desc="train", unit="update", dynamic_ncols=True) as bar:
+    bar = tqdm(
+        total=plan.total, initial=progress.update, desc="train", unit="update", dynamic_ncols=True,
+        disable=not workers.chief,
+    )  # fmt: skip
+    with bar:
         while progress.epoch < config.train.epochs:
-            read = batches_of(plan.order(progress), config.train.batch_size, config.workers, config.data.buffer_size)
-            batches = prefetch(trainer.pose, read)
+            order = workers.part(plan.order(progress), config.train.batch_size)
+            batches = prefetch(trainer.pose, batches_of(order, size, config.workers, config.data.buffer_size))
             while progress.update_in_epoch < plan.updates_per_epoch:
                 terms = _make_update(trainer, plan, batches, progress)
                 check_finite(terms, "texture network", progress.update, "train", run.latest)
                 check_seeing(terms, progress.update)
                 symptoms.critic(terms)
                 progress = progress.after_update()
-                _show(bar, terms["total"], config.train.batch_size)
-                log.training(terms, progress.update)
-                if plan.validates_after(progress):
-                    weights = loss_weights(config, progress, plan.total)
-                    validation = log.validate(progress.update)
-                    symptoms.measure(validation, progress.update, learns_from_photos(weights))
-                    progress = run.keep_best(progress, validation)
-                run.save_when_due(progress)
+                if workers.chief:
+                    _show(bar, terms["total"], config.train.batch_size)
+                    log.training(terms, progress.update)
+                    if plan.validates_after(progress):
+                        weights = loss_weights(config, progress, plan.total)
+                        validation = log.validate(progress.update)
+                        symptoms.measure(validation, progress.update, learns_from_photos(weights))
+                        progress = run.keep_best(progress, validation)
+                    run.save_when_due(progress)
                 run.stop_if_told(stop, progress)
             progress = progress.after_epoch()
-            log.sample_sheet(progress.update)
-            run.save(progress)
+            if workers.chief:
+                log.sample_sheet(progress.update)
+                run.save(progress)
+    if not workers.chief:
+        return progress, {}
     # A process that was killed after its last update has left no means of the last validation.
     return progress, validation or log.validate(progress.update)
 

@@ -51,8 +51,10 @@ class RunFolder:
                     f"{self.latest}: has completed {progress.epoch} epochs, got --epoch {self.config.train.epochs} "
                     "(give a larger number to continue training)"
                 )
-        else:
+        elif self.trainer.workers.chief:
             self._set_earlier_aside()
+        if not self.trainer.workers.chief:
+            return progress
         self.folder.mkdir(parents=True, exist_ok=True)
         with atomic_path(self.folder / "config.yaml") as path:
             path.write_text(schema.to_yaml(self.config), encoding="utf-8")
@@ -85,9 +87,11 @@ class RunFolder:
         return "no checkpoint was written yet; the same command starts again"
 
     def stop_if_told(self, stop: DeferredStop, progress: Progress) -> None:
-        """Between two updates: if the process was told to stop, writes latest.npz and raises Interrupted."""
-        if stop.requested:
-            self.save(progress)
+        """Between two updates: if any of the processes was told to stop, saves the run and raises Interrupted."""
+        if self.trainer.workers.any(stop.requested):
+            if self.trainer.workers.chief:
+                self.save(progress)
+            self.trainer.workers.barrier()
             raise stop.interruption(self.advice())
 
     def save(self, progress: Progress) -> None:

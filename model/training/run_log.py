@@ -32,7 +32,10 @@ class RunLog:
         self, folder: Path, trainer: TextureTrainer, validation: Callable[[], Iterable[CropBatch]], sample_count: int
     ):
         self.folder, self.trainer, self.validation, self.sample_count = Path(folder), trainer, validation, sample_count
-        self.writer = tf.summary.create_file_writer(str(self.folder / "logs"))
+        logged = trainer.workers.chief
+        self.writer = (
+            tf.summary.create_file_writer(str(self.folder / "logs")) if logged else tf.summary.create_noop_writer()
+        )
 
     def training(self, terms: Mapping[str, float], update: int) -> None:
         """Logs the loss terms of a training update, every `SCALAR_EVERY` updates."""

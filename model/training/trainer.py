@@ -1,5 +1,6 @@
 """Training steps of the texture network and its critic."""
 
+import contextlib
 import functools
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -21,6 +22,7 @@ from model.projection import delit_albedo
 from model.runs.symptoms import PredictedTexture, saturation
 from model.training.fused_adam import FusedAdam, ThinGradient
 from model.training.occlusion import unoccluded_vertices
+from model.training.workers import Workers
 
 # Without AutoGraph, which would convert the source of all networks: no step has control flow that depends on tensors.
 _compiled = functools.partial(tf.function, reduce_retracing=True, autograph=False)
@@ -48,9 +50,11 @@ class TextureTrainer:
 
     Args:
       pipeline: the texture network to train, and the frozen components.
+      workers: the processes that train it; each computes its rows of a batch.
     """
 
-    def __init__(self, pipeline: Pipeline):
+    def __init__(self, pipeline: Pipeline, workers: Workers | None = None):
+        self.workers = workers or Workers()
         config = pipeline.config
         self.face_gcn, self.network = pipeline.face_gcn, pipeline.texture_network
         self.optimizer = FusedAdam(config.train.learning_rate, config.train.clip_norm)
@@ -171,11 +175,16 @@ class TextureTrainer:
         weights: Mapping[str, tf.Tensor],
         seed: tf.Tensor,
     ) -> tuple[dict[str, tf.Tensor], dict[str, ThinGradient]]:
-        unoccluded = unoccluded_vertices(self.points, tf.shape(crop)[0], seed, self.hide) if self.hide > 0 else None
-        with collected_products() as products, tf.GradientTape() as tape:
+        unoccluded = None
+        if self.hide > 0:
+            whole_batch = tf.shape(crop)[0] * self.workers.count
+            unoccluded = self.workers.rows(unoccluded_vertices(self.points, whole_batch, seed, self.hide))
+        with self._collected_products() as products, tf.GradientTape() as tape:
             texture = self.face_gcn.refine(encoded.embedding, coarse, training=True, unoccluded=unoccluded)
             result = self.face_gcn.render(coarse, texture, crop)
-            terms = self.face_gcn.terms(result, crop, encoded.identity_embedding, true_albedo, unoccluded)
+            terms = self.face_gcn.terms(
+                result, crop, encoded.identity_embedding, true_albedo, unoccluded, self.workers.mean
+            )
             terms["weight_decay"] = losses.weight_decay(self.network.regularised_variables())
             if self.critic is not None:
                 # The unweighted score, because it is weighted together with the other terms.
@@ -188,8 +197,13 @@ class TextureTrainer:
             product.kernel.path: self._thin_gradient(product, upstream, weights)
             for product, upstream in zip(products, gradients[len(variables) :], strict=True)
         }
-        self.optimizer.apply(gradients[: len(variables)], variables)
-        return terms, thin
+        # Gradients are limited after they are averaged, as those of a whole batch are.
+        self.optimizer.apply(self.workers.mean(gradients[: len(variables)]), variables)
+        return dict(zip(terms, self.workers.mean(list(terms.values())), strict=True)), thin
+
+    def _collected_products(self) -> contextlib.AbstractContextManager[list[DenseProduct]]:
+        """Large products whose gradients stay factored; none with several processes, which average whole gradients."""
+        return collected_products() if self.workers.count == 1 else contextlib.nullcontext([])
 
     def _thin_gradient(
         self, product: DenseProduct, upstream: tf.Tensor, weights: Mapping[str, tf.Tensor]
@@ -212,7 +226,8 @@ class TextureTrainer:
             penalty = gradient_penalty(self.critic, real, fake, epsilon, self.gan.penalty)
             scores = self.critic(real, training=True), self.critic(fake, training=True)
             loss = critic_loss(*scores, penalty, self.gan.adversarial)
-        self.critic_optimizer.apply(tape.gradient(loss, variables), variables)
+        self.critic_optimizer.apply(self.workers.mean(tape.gradient(loss, variables)), variables)
         distance = tf.reduce_mean(tf.norm(2.0 * tf.reshape(real - fake, [tf.shape(crop)[0], -1]), axis=1))
         apart = tf.reduce_mean(scores[0]) - tf.reduce_mean(scores[1])
+        loss, apart, distance = self.workers.mean([loss, apart, distance])
         return {"critic": loss, "separation": tf.math.divide_no_nan(apart, distance)}
