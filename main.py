@@ -1,6 +1,7 @@
 """Command line of the program: trains networks, prepares and reconstructs photos, evaluates the results."""
 
 import argparse
+import os
 import sys
 from collections.abc import Collection
 from pathlib import Path
@@ -13,6 +14,7 @@ from lib.files.locks import sole_user, sole_writer
 from lib.files.shards import FOLDER, Shard
 from lib.records.record_index import open_records
 from lib.records.splits import load_split
+from lib.runtime.cluster import Cluster
 from lib.runtime.determinism import make_deterministic
 from lib.runtime.quiet_tensorflow import import_tensorflow
 from utils import seed_everything
@@ -47,17 +49,18 @@ def main(argv: list[str] | None = None) -> int:
 def run_training(config: schema.Config, args: argparse.Namespace) -> int:
     """--mode train: trains a texture network on the packed crops, together with other processes if told so."""
     check_records(config)
-    if args.distribute:
-        import_tensorflow()
-        from model.training.workers import connect
-
-        connected = {"workers": connect()}  # before anything else uses TensorFlow
-    else:
-        connected = {}
+    cluster = Cluster.from_environment(os.environ) if args.distribute else None
+    if cluster is not None:
+        os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # a lost process is reported in one line
     start_tensorflow(config.train.seed, config.train.deterministic)
     from model.training.loop import train
 
-    train(config, config.run_dir, **connected)
+    if cluster is None:
+        train(config, config.run_dir)
+    else:
+        from model.training.workers import connect
+
+        train(config, config.run_dir, workers=connect(cluster))
     return 0
 
 
@@ -257,7 +260,7 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
     parser.add_argument(
         "--distribute",
         choices=("multi_worker",),
-        help="--mode train: one of several processes, listed in the environment variable TF_CONFIG, that train as one",
+        help="--mode train: be one of several processes that train together; TF_CONFIG or SLURM's srun lists them",
     )
     sharding = parser.add_mutually_exclusive_group()
     sharding.add_argument(

@@ -28,12 +28,30 @@ class MeshLevels:
         self.up = tuple(SparseProduct(matrix, symmetric=False) for matrix in hierarchy.up)
 
 
+class RowDropout(keras.layers.Dropout):
+    """Dropout whose masks do not depend on how a batch is divided among processes.
+
+    Attributes:
+      part, parts: number of the part of the batch that this process computes, and of all parts.
+    """
+
+    part, parts = 0, 1
+
+    def call(self, x, training=False):
+        """[B, inputs] -> [B, inputs]."""
+        if self.parts == 1 or not training:
+            return super().call(x, training=training)
+        # The mask of each row depends on the number of rows.
+        whole = super().call(tf.tile(x, [self.parts, 1]), training=training)
+        return tf.split(whole, self.parts)[self.part]
+
+
 class FullyConnected(keras.layers.Layer):
     """Dropout, then ReLU(x W + b); published initial values (truncated He normal weights, zero bias)."""
 
     def __init__(self, inputs: int, units: int, dropout: float, name: str):
         super().__init__(name=name)
-        self.dropout = keras.layers.Dropout(dropout, name=f"{name}_dropout")
+        self.dropout = RowDropout(dropout, name=f"{name}_dropout")
         self.dense = keras.layers.Dense(units, activation="relu", kernel_initializer="he_normal", name=name)
         self.dense.build((None, inputs))
         self.built = True

@@ -27,8 +27,13 @@ def dropout_seeds(network: keras.Layer) -> dict[str, keras.Variable]:
 
     Keras numbers the random generators of a process (seed_generator, seed_generator_1, ...), like its optimizers.
     """
-    layers = [layer for layer in network._flatten_layers() if isinstance(layer, keras.layers.Dropout)]
+    layers = dropout_layers(network)
     return _unique((layer.path or layer.name, layer.seed_generator.state) for layer in layers if layer.rate > 0)
+
+
+def dropout_layers(network: keras.Layer) -> list[keras.layers.Dropout]:
+    """All dropout layers of a network."""
+    return [layer for layer in network._flatten_layers() if isinstance(layer, keras.layers.Dropout)]
 
 
 def _unique(named: Iterable[tuple[str, keras.Variable]]) -> dict[str, keras.Variable]:

@@ -4,6 +4,7 @@ A checkpoint replaces the earlier one only when it is complete, so an interrupte
 """
 
 import dataclasses
+import hashlib
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -70,6 +71,16 @@ def save(
     if options is not None:
         header["options"] = dict(options)
     headed_npz.write(path, arrays, header)
+
+
+def digest(groups: Mapping[str, Mapping[str, keras.Variable]]) -> str:
+    """Hash of the variables' names and values; arguments as for `save`."""
+    result = hashlib.sha256()
+    for group, variables in groups.items():
+        for name, variable in variables.items():
+            result.update(f"{group}/{name}".encode())
+            result.update(np.ascontiguousarray(variable).tobytes())
+    return result.hexdigest()
 
 
 def restore(

@@ -23,11 +23,13 @@ from model.input_pipeline.frozen_outputs import encode_records
 from model.input_pipeline.ground_truth import record_truth
 from model.networks.encoding import EncodedFaces
 from model.pipeline import Pipeline, load_pipeline
+from model.runs import checkpoints
 from model.runs.checkpoints import Progress
 from model.runs.finite import SeeingCheck, check_finite
 from model.runs.symptoms import Symptoms
 from model.training.first_look import look
 from model.training.plan import TrainingPlan, learns_from_photos, loss_weights
+from model.training.resuming import run_options
 from model.training.run_folder import RunFolder
 from model.training.run_log import RunLog
 from model.training.trainer import PosedBatch, TextureTrainer
@@ -57,11 +59,22 @@ def train(
         or the masks show no face; or another run trains under this name.
       Interrupted: the process was told to stop; the last checkpoint is saved.
     """
-    started, workers = time.monotonic(), workers or Workers()
-    workers.local_size(config.train.batch_size)
-    seed_everything(config.train.seed)
+    workers = workers or Workers()
+    started, not_yet = time.monotonic(), "nothing was trained yet; the same command starts again"
+    with workers.watched(lambda: not_yet), advised(lambda: not_yet):
+        return _train(config, Path(run_dir), encoded, workers, started)
+
+
+def _train(
+    config: schema.Config, run_dir: Path, encoded: EncodedFaces | None, workers: Workers, started: float
+) -> dict[str, float]:
+    """`train`, begun at the time `started`."""
     records = open_records(config.records_path, config.data.image_size)
     split = load_split(config.params_dir, records.names)
+    belongs_to = {"records": records.fingerprint, "split": split_hash(split)}
+    workers.compare(run_options(config) | {"train.restore": config.train.restore} | belongs_to)
+    _check_batch(config, workers)
+    seed_everything(config.train.seed)
     training, held_out = records.indices(split["train"]), records.indices(split["val"])
     plan = TrainingPlan(config, training, str(records.path))
     if not held_out:
@@ -69,26 +82,28 @@ def train(
             f"{config.params_dir}: the val split must hold a crop to find the best weights by, got none (pack two "
             "images or more, and keep data.validation above 0)"
         )
-    lock = sole_user(run_dir, "training") if workers.chief else contextlib.nullcontext()
-    with lock, advised(lambda: "nothing was trained yet; the same command starts again"):
+    with sole_user(run_dir, "training") if workers.chief else contextlib.nullcontext():
         with workers.chief_first():  # which stores what the others only read
             pipeline = load_pipeline(config)
             batches_of = _crop_reader(pipeline, records, training + held_out, encoded)
-        trainer, signature = TextureTrainer(pipeline, workers), pipeline.signature()
+        trainer, belongs_to = TextureTrainer(pipeline, workers), pipeline.signature() | belongs_to
         del pipeline  # frees the regressor, whose outputs are cached
         if workers.chief and not config.train.restore:  # a resumed run was examined when it began
             read = functools.partial(batches_of, workers=config.workers, buffer_size=config.data.buffer_size)
             look(trainer, read, training, config.train.batch_size, records.names, run_dir)
-        belongs_to = signature | {"records": records.fingerprint, "split": split_hash(split)}
         run = RunFolder(config, run_dir, trainer, belongs_to)
         with workers.chief_first():
             progress = run.begin()
+        if workers.count > 1:
+            start = {"first update": progress.update, "weights at the start": checkpoints.digest(trainer.state())}
+            workers.compare(belongs_to | start)
         log = RunLog(run_dir, trainer, functools.partial(batches_of, held_out, 1), config.train.samples)
-        with advised(run.advice), DeferredStop() as stop:
-            progress, validation = _run_updates(plan, batches_of, trainer, run, log, progress, stop)
-        if workers.chief:
-            run.write_summary(progress.update, time.monotonic() - started, validation)
-        workers.barrier()  # a process that outlives the chief would wait for it in vain
+        with workers.watched(run.advice), advised(run.advice):
+            with DeferredStop() as stop:
+                progress, validation = _run_updates(plan, batches_of, trainer, run, log, progress, stop)
+            if workers.chief:
+                run.write_summary(progress.update, time.monotonic() - started, validation)
+            workers.barrier()  # a process that left earlier would seem lost to the others
     return validation
 
 
@@ -118,9 +133,9 @@ def _run_updates(
                 terms = _make_update(trainer, plan, batches, progress)
                 check_finite(terms, "texture network", progress.update, "train", run.latest)
                 check_seeing(terms, progress.update)
-                symptoms.critic(terms)
                 progress = progress.after_update()
                 if workers.chief:
+                    symptoms.critic(terms)
                     _show(bar, terms["total"], config.train.batch_size)
                     log.training(terms, progress.update)
                     if plan.validates_after(progress):
@@ -138,6 +153,16 @@ def _run_updates(
         return progress, {}
     # A process that was killed after its last update has left no means of the last validation.
     return progress, validation or log.validate(progress.update)
+
+
+def _check_batch(config: schema.Config, workers: Workers) -> None:
+    """Raises UserError if several processes cannot divide the batches, or a critic would see only parts of them."""
+    workers.local_size(config.train.batch_size)
+    if workers.count > 1 and config.gan.enabled:
+        raise UserError(
+            f"gan.enabled: must be false with {workers.count} processes, got true (the critic normalises over a whole "
+            "batch; train without --gan, or in one process)"
+        )
 
 
 def _crop_reader(

@@ -1,6 +1,5 @@
 """Training steps of the texture network and its critic."""
 
-import contextlib
 import functools
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -16,7 +15,7 @@ from model.metrics.images import masked_psnr
 from model.networks.critic import Critic, critic_loss, generator_loss, gradient_penalty
 from model.networks.encoding import EncodedFaces
 from model.networks.products.dense import DenseProduct, collected_products
-from model.networks.variable_names import dropout_seeds, network_variables, optimizer_variables
+from model.networks.variable_names import dropout_layers, dropout_seeds, network_variables, optimizer_variables
 from model.pipeline import Pipeline
 from model.projection import delit_albedo
 from model.runs.symptoms import PredictedTexture, saturation
@@ -59,6 +58,8 @@ class TextureTrainer:
         self.face_gcn, self.network = pipeline.face_gcn, pipeline.texture_network
         self.optimizer = FusedAdam(config.train.learning_rate, config.train.clip_norm)
         self.optimizer.build(self.network.trainable_variables)
+        for layer in dropout_layers(self.network):
+            layer.part, layer.parts = self.workers.index, self.workers.count
         self.gan, self.hide = config.gan, config.train.hide
         self.points = tf.constant(pipeline.face_model.mean_shape, tf.float32)
         self.critic = Critic(config.data.image_size) if self.gan.enabled else None
@@ -179,7 +180,7 @@ class TextureTrainer:
         if self.hide > 0:
             whole_batch = tf.shape(crop)[0] * self.workers.count
             unoccluded = self.workers.rows(unoccluded_vertices(self.points, whole_batch, seed, self.hide))
-        with self._collected_products() as products, tf.GradientTape() as tape:
+        with collected_products(self.workers.count) as products, tf.GradientTape() as tape:
             texture = self.face_gcn.refine(encoded.embedding, coarse, training=True, unoccluded=unoccluded)
             result = self.face_gcn.render(coarse, texture, crop)
             terms = self.face_gcn.terms(
@@ -201,17 +202,15 @@ class TextureTrainer:
         self.optimizer.apply(self.workers.mean(gradients[: len(variables)]), variables)
         return dict(zip(terms, self.workers.mean(list(terms.values())), strict=True)), thin
 
-    def _collected_products(self) -> contextlib.AbstractContextManager[list[DenseProduct]]:
-        """Large products whose gradients stay factored; none with several processes, which average whole gradients."""
-        return collected_products() if self.workers.count == 1 else contextlib.nullcontext([])
-
     def _thin_gradient(
         self, product: DenseProduct, upstream: tf.Tensor, weights: Mapping[str, tf.Tensor]
     ) -> ThinGradient:
         """Gradient of the loss, including its L2 term, with respect to the weights of a large dense layer."""
         decay = weights.get("weight_decay", tf.zeros([]))
         squares = 2.0 * losses.weight_decay([product.kernel])
-        return self.optimizer.thin_gradient(product.x, upstream, product.output, decay, squares)
+        # The factors of all rows are smaller than a mean gradient, and give it exactly.
+        factors = self.workers.join([product.x, upstream / self.workers.count, product.output])
+        return self.optimizer.thin_gradient(*factors, decay, squares)
 
     @_compiled
     def _update_critic(
@@ -226,8 +225,7 @@ class TextureTrainer:
             penalty = gradient_penalty(self.critic, real, fake, epsilon, self.gan.penalty)
             scores = self.critic(real, training=True), self.critic(fake, training=True)
             loss = critic_loss(*scores, penalty, self.gan.adversarial)
-        self.critic_optimizer.apply(self.workers.mean(tape.gradient(loss, variables)), variables)
+        self.critic_optimizer.apply(tape.gradient(loss, variables), variables)
         distance = tf.reduce_mean(tf.norm(2.0 * tf.reshape(real - fake, [tf.shape(crop)[0], -1]), axis=1))
         apart = tf.reduce_mean(scores[0]) - tf.reduce_mean(scores[1])
-        loss, apart, distance = self.workers.mean([loss, apart, distance])
         return {"critic": loss, "separation": tf.math.divide_no_nan(apart, distance)}

@@ -40,14 +40,26 @@ class DenseProduct:
     output: tf.Tensor
 
 
-_collected: ContextVar[list[DenseProduct] | None] = ContextVar("collected products", default=None)
+@dataclass(frozen=True)
+class _Collection:
+    """Products collected so far, of one of `parts` equal parts of a batch."""
+
+    products: list[DenseProduct]
+    parts: int
+
+
+_collected: ContextVar[_Collection | None] = ContextVar("collected products", default=None)
 
 
 @contextlib.contextmanager
-def collected_products() -> Iterator[list[DenseProduct]]:
-    """Context manager whose list receives the large products computed by `multiply` in this thread."""
+def collected_products(parts: int = 1) -> Iterator[list[DenseProduct]]:
+    """Context manager whose list receives the large products computed by `multiply` in this thread.
+
+    Args:
+      parts: number of equal parts of the batch, of which this thread computes one.
+    """
     products: list[DenseProduct] = []
-    token = _collected.set(products)
+    token = _collected.set(_Collection(products, parts))
     try:
         yield products
     finally:
@@ -57,15 +69,15 @@ def collected_products() -> Iterator[list[DenseProduct]]:
 def multiply(x: tf.Tensor, kernel: keras.Variable) -> tf.Tensor:
     """Computes x W for x [B, I] and weights [I, O], and adds a large product to the list that is being collected."""
     output = tf.matmul(x, tf.convert_to_tensor(kernel))
-    products = _collected.get()
-    if products is not None and is_thin(x.shape[0], kernel.shape) and _in_main_memory(kernel):
-        products.append(DenseProduct(kernel, x, output))
+    collection = _collected.get()
+    if collection is not None and is_thin(x.shape[0], kernel.shape, collection.parts) and _in_main_memory(kernel):
+        collection.products.append(DenseProduct(kernel, x, output))
     return output
 
 
-def is_thin(rows: int | None, shape: tuple[int, int]) -> bool:
-    """True if two factors of B rows are cheaper than the gradient [I, O]; False if B is unknown."""
-    return rows is not None and rows <= MOST_ROWS and shape[0] * shape[1] >= LEAST_ENTRIES
+def is_thin(rows: int | None, shape: tuple[int, int], parts: int = 1) -> bool:
+    """True if two factors of `parts` B rows are cheaper than the gradient [I, O]; False if B is unknown."""
+    return rows is not None and parts * rows <= MOST_ROWS and shape[0] * shape[1] >= LEAST_ENTRIES
 
 
 def _in_main_memory(kernel: keras.Variable) -> bool:

@@ -1,12 +1,35 @@
-"""Division of batches among processes; benchmarks/distributed_training.py runs real ones."""
+"""Training by several processes, as threads and as two real ones; benchmarks/distributed_training.py has whole runs."""
+
+import json
+import subprocess
+import sys
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import tensorflow as tf
 
 from lib.errors import UserError
+from model.face_gcn import FaceGCN
+from model.input_pipeline.batches import CropBatch
 from model.losses import masked_difference
+from model.morphable_model import MorphableModel
+from model.networks.encoding import EncodedFaces
+from model.networks.products import dense
+from model.pipeline import build_camera, build_texture_network, load_hierarchy
+from model.runs.checkpoints import Progress
+from model.training import loop
+from model.training.plan import loss_weights
+from model.training.trainer import TextureTrainer
 from model.training.workers import Workers
+from tests.support.golden_face import golden_face_model
+from tests.support.helpers import ROOT
+from tests.support.toy_faces import toy_configuration
+from utils import seed_everything
+
+SIZE, BATCH, EMBEDDING = 32, 4, 8
 
 
 def numbered(index: int, count: int) -> Workers:
@@ -46,4 +69,97 @@ def test_the_mean_over_parts_is_that_of_the_batch_however_the_masks_differ():
     terms = [masked_difference(image[half], target[half], mask[half], pixels) for half in halves]
     whole = masked_difference(image, target, mask)
     np.testing.assert_allclose(np.mean(terms), whole, rtol=1e-12)
-    assert abs(np.mean([masked_difference(image[half], target[half], mask[half]) for half in halves]) - whole) > 1
+    assert abs(np.mean([masked_difference(image[half], target[half], mask[half]) for half in halves]) - whole) > 0.01
+
+
+class ThreadWorkers(Workers):
+    """Processes played by threads, which must run eagerly."""
+
+    def __init__(self, index: int, count: int, meeting: threading.Barrier, table: dict):
+        self.index, self.count, self._meeting, self._table = index, count, meeting, table
+
+    def mean(self, tensors):
+        return [tf.add_n(values) / self.count for values in zip(*self._exchange(tensors), strict=True)]
+
+    def join(self, tensors):
+        return [tf.concat(values, axis=0) for values in zip(*self._exchange(tensors), strict=True)]
+
+    def _exchange(self, tensors):
+        self._table[self.index] = list(tensors)
+        self._meeting.wait(60)
+        values = [self._table[index] for index in range(self.count)]
+        self._meeting.wait(60)
+        return values
+
+
+def trainers_of(folder, everyone: list[Workers]) -> list[TextureTrainer]:
+    """Trainers of equal networks, with all that depends on rows: dropout, hidden vertices, dense layers."""
+    overrides = {"texture__drop_rate": 0.3, "train__hide": 0.5, "train__batch_size": BATCH}
+    config, face_model = toy_configuration(folder, SIZE, **overrides), golden_face_model()
+    hierarchy, morphable = load_hierarchy(config, face_model), MorphableModel(face_model)
+    trainers = []
+    for workers in everyone:
+        seed_everything(0)
+        network = build_texture_network(config, hierarchy, EMBEDDING, face_model.mirror_index)
+        face_gcn = FaceGCN(morphable, build_camera(config), network)
+        parts = {"config": config, "face_model": face_model, "texture_network": network, "face_gcn": face_gcn}
+        trainers.append(TextureTrainer(SimpleNamespace(**parts), workers))
+    return trainers
+
+
+def update(
+    trainer: TextureTrainer, batch: CropBatch, weights: dict[str, float]
+) -> tuple[dict[str, np.ndarray], dict[str, float]]:
+    """The trainer's state, and the loss terms, after an update by its rows of the batch."""
+    rows, encoded = trainer.workers.rows, batch.encoded
+    outputs = map(rows, (encoded.coefficients, encoded.features, encoded.identity_embedding))
+    posed = trainer.pose(CropBatch(rows(batch.crop), EncodedFaces(*outputs)))
+    terms = trainer.update(posed, weights, 1e-3, (0, 0))
+    state = trainer.state()
+    return {f"{group}/{name}": np.asarray(value) for group in state for name, value in state[group].items()}, terms
+
+
+def test_two_processes_make_the_update_of_one(tmp_path, monkeypatch):
+    monkeypatch.setattr(dense, "LEAST_ENTRIES", 200)
+    meeting, table = threading.Barrier(2), {}
+    trainers = trainers_of(tmp_path, [Workers(), *(ThreadWorkers(index, 2, meeting, table) for index in range(2))])
+    rng, coefficients = np.random.default_rng(0), trainers[0].face_gcn.morphable.layout.size
+    crops = rng.uniform(size=[BATCH, SIZE, SIZE, 4])
+    crops[1, :, :, 3] = 0  # one half of the batch counts fewer pixels than the other
+    outputs = rng.normal(0, 0.1, [BATCH, coefficients]), rng.normal(size=[BATCH, EMBEDDING]), np.zeros([BATCH, 0])
+    crop, *encoded = (tf.constant(values, tf.float32) for values in (crops, *outputs))
+    batch = CropBatch(crop, EncodedFaces(*encoded))
+    weights = loss_weights(toy_configuration(tmp_path, SIZE, loss__identity=0), Progress(), 10)
+    tf.config.run_functions_eagerly(True)
+    try:
+        one, terms = update(trainers[0], batch, weights)
+        with ThreadPoolExecutor(2) as pool:
+            (first, first_terms), (second, second_terms) = pool.map(update, trainers[1:], [batch] * 2, [weights] * 2)
+    finally:
+        tf.config.run_functions_eagerly(False)
+    assert first_terms == second_terms == pytest.approx(terms, rel=1e-5)
+    for name, value in one.items():
+        np.testing.assert_array_equal(first[name], second[name], err_msg=name)
+        if name.endswith("momentum"):  # a tenth of the gradient; weights follow its sign alone, which rounding can turn
+            np.testing.assert_allclose(first[name], value, atol=1e-5 * np.abs(value).max(), err_msg=name)
+
+
+def test_two_real_processes():
+    """Sums, hashes and the loss of a process over TensorFlow's collective operations."""
+    command = [sys.executable, "-m", "tests.support.programs.connected_workers"]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True, timeout=300)
+    found = json.loads(done.stdout)
+    worker = f"worker 1 ({found['addresses'][1]})"
+    assert found["chief"]
+    assert found["mean"] == [[[1.5, 1.5]], 15]
+    assert found["join"] == [[[1, 1], [2, 2]], [[1], [2]]]
+    assert found["any"] == [False, True]
+    assert found["same"] == ""
+    assert found["other"].startswith(f"{worker}: must train with the chief's train.seed, got another (")
+    assert found["lost"].startswith(f"all 2 processes must stay connected, got no answer from {worker} (")
+    assert found["lost"].endswith("start all again: the advice)")
+
+
+def test_a_critic_is_refused_with_several_processes(tmp_path):
+    with pytest.raises(UserError, match=r"gan\.enabled: must be false with 2 processes, got true"):
+        loop._check_batch(toy_configuration(tmp_path, SIZE, gan__enabled=True, train__batch_size=2), numbered(0, 2))
