@@ -64,9 +64,8 @@ def compare(root: Path) -> None:
         print(f"process {killed} killed after 2 updates:", flush=True)
         report(start_two(root, run, options, kill={killed: 2}))
         finish(start_two(root, run, options | {"train.restore": True}))
-        print(
-            f"  started again: weights differ from one process by {difference(one, weights(root, run, 0))}", flush=True
-        )
+        again = weights(root, run)
+        print(f"  started again: weights differ from one process by {difference(one, again)}", flush=True)
     print("with other options in process 1:")
     report(start_two(root, "other", options, changes={1: {"train.clip_norm": 1.0}}))
     print("with a critic:")

@@ -5,7 +5,7 @@ import re
 import socket
 import sys
 import time
-from collections.abc import Collection, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from lib.errors import UserError
@@ -78,7 +78,7 @@ class Cluster:
           UserError: the port is in use, or a process is not there in time.
         """
         began, noticed = time.monotonic(), False
-        missing: Collection[int] = [index for index in range(len(self.addresses)) if index != self.index]
+        missing = {index: "" for index in range(len(self.addresses)) if index != self.index}
         try:
             # Nobody accepts the connections: it is enough that they can be made.
             listener = socket.create_server(("", _port(self.addresses[self.index])), backlog=2 * len(self.addresses))
@@ -101,7 +101,7 @@ class Cluster:
                     print(f"waiting for {', '.join(map(self.name, missing))}", file=sys.stderr)
                 time.sleep(0.2)
 
-    def unreachable(self, indices: Collection[int]) -> dict[int, str]:
+    def unreachable(self, indices: Iterable[int]) -> dict[int, str]:
         """The processes among `indices` that do not answer, with the reasons."""
         reasons = {}
         for index in indices:
