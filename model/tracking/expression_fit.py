@@ -1,6 +1,8 @@
 """Fits pose and expression of a known person to the 468 points: few Gauss-Newton steps from the last frame's."""
 
 import numpy as np
+from scipy.linalg import solve_triangular
+from scipy.optimize import nnls
 
 from lib.face_mesh.surface_points import SurfacePoints
 from lib.face_model.face_model import FaceModel
@@ -16,8 +18,8 @@ class ExpressionFitter:
     """Fits frames of one person.
 
     The unknowns are expression coefficients, angles and translation: [Ke + 6]. One-sided expressions stay at least 0:
-    a bound that holds is left out of the step, and the step is cut at the others (projected Newton method, Bertsekas
-    1982).
+    every step solves its quadratic problem within these bounds. If a step were only cut at the bounds, the coefficients
+    would jitter, as the others then answer for what was cut.
 
     Args:
       face_model: the model.
@@ -50,15 +52,30 @@ class ExpressionFitter:
             diagonal = np.einsum("kk->k", normal)
             diagonal += self._precision
             diagonal *= 1 + DAMPING
-            free = ~(self._bounded & (unknowns <= 0) & (gradient >= 0))
-            moved = unknowns.copy()
-            moved[free] -= np.linalg.solve(normal[np.ix_(free, free)], gradient[free])
-            moved = np.where(self._bounded, np.maximum(moved, 0), moved)
+            moved = self._least(normal, normal @ unknowns - gradient)
             largest = np.abs(moved - unknowns).max()
             unknowns = moved
             if largest < CONVERGED:
                 break
         return unknowns
+
+    def _least(self, normal: np.ndarray, right: np.ndarray) -> np.ndarray:
+        """The y of least y.N.y / 2 - y.right, with its bounded part not negative.
+
+        The free part is eliminated (Schur complement); the Cholesky factor of what is left makes it a problem of
+        non-negative least squares (Lawson and Hanson 1974).
+        """
+        bounded, free = self._bounded, ~self._bounded
+        if not bounded.any():
+            return np.linalg.solve(normal, right)
+        mixed = normal[np.ix_(free, bounded)]
+        solved = np.linalg.solve(normal[np.ix_(free, free)], np.column_stack([mixed, right[free]]))
+        factor = np.linalg.cholesky(normal[np.ix_(bounded, bounded)] - mixed.T @ solved[:, :-1])
+        target = solve_triangular(factor, right[bounded] - mixed.T @ solved[:, -1], lower=True)
+        result = np.zeros_like(right)
+        result[bounded], _ = nnls(factor.T, target)
+        result[free] = solved[:, -1] - solved[:, :-1] @ result[bounded]
+        return result
 
     def project(self, unknowns: np.ndarray) -> np.ndarray:
         """The 468 points [468, 2] of a face, pixels of the crop."""

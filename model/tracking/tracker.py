@@ -17,7 +17,7 @@ from model.tracking.one_euro import OneEuroFilter
 from model.tracking.stages import StageTimes
 
 # Steps of the fit in a frame after a tracked one, and after the face was found anew.
-STEPS, FIRST_STEPS = 3, 15
+STEPS, FIRST_STEPS = 2, 15
 # If the fitted points are farther off on average (pixels of 224), the network saw something else than a face.
 LARGEST_ERROR = 8.0
 # Rise of the filter's cut-off frequency, Hz, for each radian, decimetre and unit of expression a second.

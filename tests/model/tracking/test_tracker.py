@@ -81,6 +81,23 @@ def test_muscles_only_pull(model, points, identity):
     assert unknowns[model.face_model.expression_names.index("frown_left")] > 0.3
 
 
+def test_a_step_is_the_least_within_the_bounds(model, points, identity):
+    """No feasible direction leads down: the gradient vanishes where a coefficient is free, and pushes at the bounds."""
+    fit = ExpressionFitter(model.face_model, identity, CAMERA, points, FitWeights())
+    generator, count = np.random.default_rng(2), fit.count + 6
+    root, right = generator.normal(size=(count, count)), generator.normal(size=count)
+    normal = root @ root.T + np.eye(count)
+    found = fit._least(normal, right)
+    gradient = normal @ found - right
+    bounded = np.zeros(count, bool)
+    bounded[: fit.count] = np.asarray(fitting_prior(model.face_model).one_sided) > 0
+    held = bounded & (found == 0)
+    assert 0 < held.sum() < bounded.sum()
+    assert found[bounded].min() >= 0
+    np.testing.assert_allclose(gradient[~held], 0, atol=1e-8)
+    assert gradient[held].min() > 0
+
+
 def test_a_step_lowers_the_energy_of_the_free_fit(model, points, identity):
     """Beside the bounds, the steps go where a fit without bounds would: to the least energy."""
     fit = ExpressionFitter(model.face_model, identity, CAMERA, points, FitWeights())
