@@ -8,13 +8,13 @@ from pathlib import Path
 from typing import Any
 
 from configs import flags, schema
+from lib.cluster.meeting import Cluster
 from lib.errors import UserError
 from lib.face_image.photo_io import input_photos, photo_paths
 from lib.files.locks import sole_user, sole_writer
 from lib.files.shards import FOLDER, Shard
 from lib.records.record_index import open_records
 from lib.records.splits import load_split
-from lib.runtime.cluster import Cluster
 from lib.runtime.determinism import make_deterministic
 from lib.runtime.quiet_tensorflow import import_tensorflow
 from utils import seed_everything

@@ -105,7 +105,7 @@ def start_two(
       changes: process -> its own options.
       behaviour: of both, see `run_task`.
     """
-    from tests.support.ports import free_ports
+    from tests.support.programs.ports import free_ports
 
     addresses = [f"127.0.0.1:{port}" for port in free_ports(2)]
     processes = []

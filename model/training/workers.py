@@ -13,8 +13,8 @@ import tensorflow as tf
 from tensorflow.python.distribute.collective_all_reduce_strategy import CollectiveAllReduceExtended
 from tensorflow.python.eager import context
 
+from lib.cluster.meeting import MEETING_SECONDS, Cluster
 from lib.errors import UserError
-from lib.runtime.cluster import MEETING_SECONDS, Cluster
 
 # A machine that has vanished without closing its connections is noticed after three failed checks.
 CHECK_SECONDS = 3

@@ -7,10 +7,10 @@ import json
 import os
 import sys
 
+from lib.cluster.meeting import Cluster
 from lib.errors import UserError
-from lib.runtime.cluster import Cluster
 from lib.runtime.quiet_tensorflow import import_tensorflow
-from tests.support.ports import free_ports
+from tests.support.programs.ports import free_ports
 
 import_tensorflow()
 

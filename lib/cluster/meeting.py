@@ -8,8 +8,8 @@ import time
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
+from lib.cluster.slurm import step_addresses
 from lib.errors import UserError
-from lib.runtime.slurm import step_addresses
 
 MEETING_SECONDS = 600  # a scheduler may start the processes minutes apart
 _NOTICE_SECONDS = 5.0

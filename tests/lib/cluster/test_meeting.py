@@ -7,10 +7,10 @@ import time
 
 import pytest
 
+from lib.cluster.meeting import Cluster
+from lib.cluster.slurm import NEEDED, expand_nodes
 from lib.errors import UserError
-from lib.runtime.cluster import Cluster
-from lib.runtime.slurm import NEEDED, expand_nodes
-from tests.support.ports import free_ports
+from tests.support.programs.ports import free_ports
 
 
 def tf_config(cluster, task) -> dict[str, str]:
