@@ -209,8 +209,8 @@ class TextureTrainer:
         decay = weights.get("weight_decay", tf.zeros([]))
         squares = 2.0 * losses.weight_decay([product.kernel])
         # The factors of all rows are smaller than a mean gradient, and give it exactly.
-        factors = self.workers.join([product.x, upstream / self.workers.count, product.output])
-        return self.optimizer.thin_gradient(*factors, decay, squares)
+        x, upstream, output = self.workers.join([product.x, upstream / self.workers.count, product.output])
+        return self.optimizer.thin_gradient(x, upstream, output, decay, squares)
 
     @_compiled
     def _update_critic(
