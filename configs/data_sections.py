@@ -49,18 +49,18 @@ class FaceModel(Section):
     """The morphable model."""
 
     source: str = option(
-        "'built-in', 'human-head', or a face model's file or folder in one of the forms of data/README.md"
+        "'human-head', 'built-in' (a face drawn by formulas), or a face model's file or folder (forms: data/README.md)"
     )
     area: str = option(
         "part of the human head that is reconstructed; ears: face with ears", choices=("face", "ears", "head")
     )
     vertex_count: int = option(
-        "approximate vertex count of the built-in model or the human head's face; more vertices: finer and slower",
+        "approximate vertex count of the human head's face or the built-in model; more vertices: finer and slower",
         low=2000,
         high=100000,
     )
     seed: int = option(
-        "seed of the built-in model's bases; the shipped weights fit the default seed only", low=0, high=SEEDS
+        "seed of the built-in model's bases; its shipped weights fit the default seed only", low=0, high=SEEDS
     )
 
 

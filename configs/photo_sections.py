@@ -69,6 +69,10 @@ class Export(Section):
         "and with rig also a rig; none: no mesh",
         choices=("obj", "glb", "ply", "neutral", "rig", "usdz"),
     )
+    area: str = option(
+        "part of the human head that meshes, turned views and pages show, if larger than face_model.area",
+        choices=("face", "ears", "head"),
+    )
     unit: str = option("unit of .obj and .ply files; .glb and .usdz are always in metres", choices=("mm", "dm", "m"))
     texture_size: int = option("side of the textures [px]", low=256, high=4096)
     normal_map: bool = option("add a normal map derived from the photo's fine shading to textured meshes")

@@ -89,13 +89,13 @@ class Config:
 
     @property
     def generated_dir(self) -> Path:
-        """Folder of the synthetic crops, their ground truth and the built-in face model."""
+        """Folder of the synthetic crops, their ground truth and cached face models."""
         return Path(self.data.root_dir) / "data" / "generated"
 
     @property
     def crops_dir(self) -> Path:
-        """Folder of the synthetic crops: `faces` for the built-in model, `faces_<name>` for other data sets."""
-        return self.generated_dir / ("faces" if self.face_model.source == "built-in" else f"faces_{self.data.name}")
+        """Folder of the synthetic crops: `faces` for the human head, `faces_<name>` for other face models."""
+        return self.generated_dir / ("faces" if self.face_model.source == "human-head" else f"faces_{self.data.name}")
 
     @property
     def run_dir(self) -> Path:

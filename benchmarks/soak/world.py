@@ -26,7 +26,7 @@ def small_options(folder: Path) -> dict[str, dict[str, Any]]:
     """Options with which every mode takes seconds; weights are read from `folder`."""
     return {
         "data": {"image_size": SIZE, "synthetic_count": CROPS, "workers": 1},
-        "face_model": {"vertex_count": 2000},
+        "face_model": {"source": "built-in", "vertex_count": 2000},
         "texture": {"factors": [3, 3, 3, 3], "nz": 8},
         "regressor": {"width": 4, "image_size": 32, "weights": str(folder / "regressor.npz")},
         "identity": {"width": 4, "image_size": 32, "embedding": 16, "weights": str(folder / "identity.npz")},

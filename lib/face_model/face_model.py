@@ -17,8 +17,8 @@ from lib.files.numpy_files import DamagedFile, read_npz, report_remade, write_np
 
 FORMAT = "face-model-1"
 LANDMARKS = 68
-# Posing rotates the face about the origin, so a centroid more than a millimetre off is a loader's mistake.
-CENTROID_TOLERANCE = 0.01
+# Posing rotates the face about the origin. A whole head keeps the origin of its face; more is a loader's mistake.
+CENTROID_TOLERANCE = 0.5
 # Rounding step of the random projections in the fingerprint: smaller changes of the arrays do not alter it.
 FINGERPRINT_STEP = 1e-4
 
@@ -57,7 +57,8 @@ class ExpressionPrior:
 class FaceModel:
     """A linear model of shape and albedo over one mesh.
 
-    Frame: right-handed, x right, y up, z towards the camera, decimetres, centroid of the mean shape at the origin.
+    Frame: right-handed, x right, y up, z towards the camera, decimetres, centroid of the mean shape at the origin (at
+    most 0.5 dm away).
     Arrays are converted to float32, int32 or bool and made read-only.
 
     Attributes:

@@ -1,23 +1,28 @@
 """The human head shipped in data/ as a face model; albedo and painted regions come from the built-in face."""
 
+import dataclasses
 import hashlib
 from pathlib import Path
 
 import numpy as np
 
+from lib.errors import UserError
 from lib.face_model.face_model import FaceModel
 from lib.face_model_files.assembly import FACE_REACH
 from lib.face_model_files.correspondence import Correspondence
 from lib.face_model_files.inner_parts import head_albedo, head_regions, is_inner
+from lib.files.numpy_files import DamagedFile, read_npz, report_remade, write_npz
+from lib.human_head.chart import enlarged
 from lib.human_head.expressions import STRENGTH, expression_prior
 from lib.human_head.shipped import SHIPPED, HumanHead
 from lib.human_head.surface import build_surface
+from lib.mesh_export.uv_chart import UvChart
 from lib.synthetic.builtin.face_generator import METHOD as BUILT_IN_METHOD
 from lib.synthetic.builtin.face_generator import load_face_model as load_built_in
 
 NAME = "human head"
 # Part of the cache key: increase the number when a change makes the same file give a different model.
-METHOD = "human head, 2"
+METHOD = "human head, 3"
 # Vertices of the face at each level of subdivision, for the choice of the level.
 _COUNTS = (2900, 10_900, 42_000)
 
@@ -40,11 +45,101 @@ def load_human_head(cache_dir: Path, area: str = "face", vertex_count: int = 10_
       OSError: the cache can be neither read nor written.
     """
     level = level_for(vertex_count)
-    digest = hashlib.sha256(f"{METHOD}\n{BUILT_IN_METHOD}\n".encode() + SHIPPED.read_bytes()).hexdigest()[:16]
-    cached = Path(cache_dir) / f"human_head_{area}_{level}_{digest}.npz"
     return FaceModel.cached(
-        cached, lambda: human_head_model(HumanHead.load(SHIPPED), load_built_in(cache_dir), area, level)
+        _cached(cache_dir, area, level),
+        lambda: human_head_model(HumanHead.load(SHIPPED), load_built_in(cache_dir), area, level),
     )
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class ExtendedHead:
+    """A larger area of the head whose first vertices are those of a smaller one, in its order and frame.
+
+    On the border of the smaller area, vertices are straightened that are ordinary skin here. Vertices beyond it are not
+    split along seams of the texture chart.
+
+    Attributes:
+      model: the larger area.
+      chart: its texture chart.
+    """
+
+    model: FaceModel
+    chart: UvChart
+
+    @classmethod
+    def load(cls, cache_dir: Path, inner: str, area: str, vertex_count: int = 10_000) -> "ExtendedHead":
+        """Loads the area `area` beyond the area `inner` from the cache; builds and stores it if missing.
+
+        Args:
+          cache_dir, vertex_count: see `load_human_head`.
+
+        Raises:
+          UserError: the shipped file is missing or damaged.
+          OSError: the cache can be neither read nor written.
+        """
+        level = level_for(vertex_count)
+        path = _cached(cache_dir, f"{inner}_{area}", level)
+        charted = path.with_suffix(".chart.npz")
+        if path.is_file() and charted.is_file():
+            try:
+                return cls(FaceModel.load(path), UvChart(**read_npz(charted, ("vertex", "uv", "triangles"))))
+            except UserError as error:
+                report_remade(path, error)
+            except DamagedFile as error:
+                report_remade(charted, error)
+        source = load_built_in(cache_dir)
+        extended = cls.build(HumanHead.load(SHIPPED), source, inner, area, level)
+        extended.model.save(path)
+        chart = extended.chart
+        write_npz(charted, {"vertex": chart.vertex, "uv": chart.uv, "triangles": chart.triangles})
+        return extended
+
+    @classmethod
+    def build(cls, head: HumanHead, source: FaceModel, inner: str, area: str, level: int) -> "ExtendedHead":
+        """Builds it; `source` is as in `human_head_model`."""
+        smaller, whole = (human_head_model(head, source, name, level) for name in (inner, area))
+        numbers = [build_surface(head, name, level).origin for name in (inner, area)]
+        row = {tuple(number): i for i, number in enumerate(numbers[1].tolist())}
+        first = np.array([row[tuple(number)] for number in numbers[0].tolist()])
+        order = np.concatenate([first, np.setdiff1d(np.arange(len(numbers[1])), first)])
+        # Of the vertices with one number, those of the smaller area stay, else the first.
+        _, earliest, group = np.unique(numbers[1][order, 0], return_index=True, return_inverse=True)
+        merged = earliest[group.ravel()]
+        merged[: len(first)] = np.arange(len(first))
+        kept, place = np.unique(merged, return_inverse=True)
+        new = np.empty(len(order), np.int32)
+        new[order] = place.ravel()
+        model = _rearranged(whole, order[kept], new)
+        # Each area is centred on its own centroid.
+        shift = np.median(smaller.mean_shape - model.mean_shape[: len(first)], axis=0)
+        chart = UvChart(new, enlarged(whole.uv, whole.uv[order[: len(first)]][smaller.front_mask]), whole.triangles)
+        return cls(dataclasses.replace(model, mean_shape=model.mean_shape + shift), chart)
+
+
+def _rearranged(model: FaceModel, rows: np.ndarray, place: np.ndarray) -> FaceModel:
+    """A model with its vertices in another order, some of them merged.
+
+    Args:
+      model: with N vertices.
+      rows: [M] which vertex each new vertex is.
+      place: [N] new number of each vertex; merged ones share it.
+    """
+    vertex = ("mean_shape", "mean_albedo", "uv", "skin_mask", "front_mask")
+    bases = ("identity_basis", "expression_basis", "albedo_basis")
+    return dataclasses.replace(
+        model,
+        **{name: getattr(model, name)[rows] for name in vertex},
+        **{name: getattr(model, name)[:, rows] for name in bases},
+        triangles=place[model.triangles],
+        landmarks=place[model.landmarks],
+        mirror_index=place[model.mirror_index[rows]],
+        regions={name: weight[rows] for name, weight in model.regions.items()},
+    )
+
+
+def _cached(cache_dir: Path, area: str, level: int) -> Path:
+    digest = hashlib.sha256(f"{METHOD}\n{BUILT_IN_METHOD}\n".encode() + SHIPPED.read_bytes()).hexdigest()[:16]
+    return Path(cache_dir) / f"human_head_{area}_{level}_{digest}.npz"
 
 
 def human_head_model(head: HumanHead, source: FaceModel, area: str = "face", level: int = 1) -> FaceModel:

@@ -14,9 +14,13 @@ MOUTH_DEPTH = 0.5  # dm behind the lips, where the inside of the mouth ends
 # The face ends here: degrees round a vertical axis 80 mm behind the eyes, and mm above and below the tip of the nose.
 _EXTENT = {"face": (92.0, 97.0, -93.0), "ears": (128.0, 104.0, -98.0)}
 _AXIS = 0.80  # dm behind the eyes
+# The neck ends above the ragged edge of the control mesh: mm above the tip of the nose where it is 92 mm behind it, and
+# slope upwards to the back.
+_NECK = (-86.0, 0.25)
 _SLOPE = 0.45  # of the border under the jaw, upwards to the back
 _SMOOTHING = 12  # rounds in which quads at the border follow the majority of their neighbours
-_BORDER_SMOOTHING = 8  # rounds in which vertices of the border move towards their neighbours along it
+# Rounds in which vertices of the border move towards their neighbours along it; the quads of the neck are large.
+_BORDER_SMOOTHING = {"face": 8, "ears": 8, "head": 60}
 
 
 def seen_quads(head: HumanHead) -> np.ndarray:
@@ -42,20 +46,21 @@ def in_area(head: HumanHead, area: str, quads: np.ndarray, shape: np.ndarray, ea
       quads: [Q, 4], subdivided; shape: [N, 3] their vertices on the mean head.
       ears: [Q] weight of the ears.
     """
-    if area not in _EXTENT:
-        return np.ones(len(quads), bool)
-    angle, above, below = _EXTENT[area]
     middle = shape[quads].mean(axis=1)
     nose = head.mean[head.places["landmarks"][30, 0]]
-    axis = np.mean([head.mean[head.helpers[name]].mean(axis=0) for name in EYES], axis=0) - (0, 0, _AXIS)
-    azimuth = np.degrees(np.arctan2(np.abs(middle[:, 0]), middle[:, 2] - axis[2]))
-    height = MILLIMETRES * (middle[:, 1] - nose[1])
-    kept = (azimuth < angle) & (height < above)
-    if area == "face":
-        # Under the jaw the face ends on a slope that leaves the neck out.
-        below += _SLOPE * np.clip(MILLIMETRES * (nose[2] - middle[:, 2]) - 25, 0, None)
-        kept &= ears < 0.5
-    kept &= height > below
+    height, behind = (MILLIMETRES * (middle[:, 1] - nose[1]), MILLIMETRES * (nose[2] - middle[:, 2]))
+    if area == "head":
+        kept = height > _NECK[0] + _NECK[1] * (behind - 92)
+    else:
+        angle, above, below = _EXTENT[area]
+        axis = np.mean([head.mean[head.helpers[name]].mean(axis=0) for name in EYES], axis=0) - (0, 0, _AXIS)
+        azimuth = np.degrees(np.arctan2(np.abs(middle[:, 0]), middle[:, 2] - axis[2]))
+        kept = (azimuth < angle) & (height < above)
+        if area == "face":
+            # Under the jaw the face ends on a slope that leaves the neck out.
+            below += _SLOPE * np.clip(behind - 25, 0, None)
+            kept &= ears < 0.5
+        kept &= height > below
     adjacent = _neighbours(quads)
     for _ in range(_SMOOTHING):
         share = adjacent @ kept / np.maximum(np.asarray(adjacent.sum(axis=1)).ravel(), 1)
@@ -65,12 +70,15 @@ def in_area(head: HumanHead, area: str, quads: np.ndarray, shape: np.ndarray, ea
     return kept
 
 
-def smooth_border(quads: np.ndarray, kept: np.ndarray, corners: np.ndarray, count: int) -> scipy.sparse.csr_matrix:
+def smooth_border(
+    area: str, quads: np.ndarray, kept: np.ndarray, corners: np.ndarray, count: int
+) -> scipy.sparse.csr_matrix:
     """[N, N] matrix that straightens the border an area was cut along, and leaves all other vertices where they are.
 
     Quads are cut in steps, so that the border would be a saw. The edges of holes that the whole mesh has stay.
 
     Args:
+      area: one of `AREAS`.
       quads: [Q, 4] the whole mesh; kept: [Q] bool, the quads of the area.
       corners: [Q, 4] the same quads over the vertices to move: of the mesh itself or of its texture chart.
       count: N, the number of those vertices, including any that no quad uses.
@@ -87,7 +95,7 @@ def smooth_border(quads: np.ndarray, kept: np.ndarray, corners: np.ndarray, coun
     moves = np.asarray(along.sum(axis=1)).ravel() == 2
     step = scipy.sparse.diags(np.where(moves, 0.25, 0.0)) @ along + scipy.sparse.diags(np.where(moves, 0.5, 1.0))
     result = scipy.sparse.identity(count, format="csr")
-    for _ in range(_BORDER_SMOOTHING):
+    for _ in range(_BORDER_SMOOTHING[area]):
         result = step @ result
     return result.tocsr()
 

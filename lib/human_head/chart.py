@@ -8,6 +8,7 @@ import scipy.sparse.csgraph
 CELLS = ("eye 0", "teeth", "island 0", "island 1", "island 2", "tongue", "island 3", "eye 1")
 ROW = 1 / len(CELLS)
 MARGIN = 0.006
+ENLARGED = 2.6  # of the face on the chart of a whole head
 
 
 def components(count: int, quads: np.ndarray) -> np.ndarray:
@@ -37,6 +38,25 @@ def above_row(uv: np.ndarray) -> np.ndarray:
     scale = (size / (high - low)).min()
     centre = np.array([0.5, ROW + MARGIN + 0.5 * size[1]])
     return centre + scale * (uv - 0.5 * (low + high))
+
+
+def enlarged(uv: np.ndarray, face: np.ndarray) -> np.ndarray:
+    """Gives the face more of the chart's part above the row and the rest of the skin less: texture coordinates [N, 2].
+
+    Both axes are stretched about the middle of the face, by `ENLARGED` there and its inverse at the borders. Islands in
+    the row stay.
+
+    Args:
+      uv: [N, 2] a chart of the whole head.
+      face: [M, 2] coordinates of the front of the face; those in the row are ignored.
+    """
+    face = face[face[:, 1] > ROW]
+    middle = (face.min(axis=0) + face.max(axis=0)) / 2
+    low, high = np.array([MARGIN, ROW + MARGIN]), np.array([1 - MARGIN, 1 - MARGIN])
+    reach = np.where(uv < middle, middle - low, high - middle)
+    share = np.abs(uv - middle) / reach
+    stretched = middle + np.sign(uv - middle) * reach * ENLARGED * share / (1 + (ENLARGED - 1) * share)
+    return np.where(uv[:, 1:] > ROW, stretched, uv).astype(np.float32)
 
 
 def upright(uv: np.ndarray, shape: np.ndarray) -> np.ndarray:

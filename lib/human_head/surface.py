@@ -49,6 +49,8 @@ class Surface:
       uv: [N, 2]; mirror: [N].
       landmarks: [68].
       regions: name -> [N] in [0, 1].
+      origin: [N, 2] number of each vertex on the whole head, and of its place on the chart, the same in all areas of
+        one level. A seam of the chart splits a vertex into several of one number.
     """
 
     matrix: scipy.sparse.csr_matrix
@@ -58,6 +60,7 @@ class Surface:
     mirror: np.ndarray
     landmarks: np.ndarray
     regions: dict[str, np.ndarray]
+    origin: np.ndarray
 
     def mean(self, shape: np.ndarray) -> np.ndarray:
         """[N, 3] the mean head `shape` [V, 3] on this surface."""
@@ -93,7 +96,7 @@ def build_surface(head: HumanHead, area: str = "face", level: int = 1) -> Surfac
       area: one of `lib.human_head.area.AREAS`.
       level: steps of subdivision of the skin; each has four times the vertices.
     """
-    skin, landmarks = _skin(head, area, level)
+    skin, landmarks, origin = _skin(head, area, level)
     parts = [skin, _tongue(head), *(_teeth(head, name) for name in TEETH), *(_eye(head, i) for i in range(2))]
     starts = np.cumsum([0] + [part.matrix.shape[0] for part in parts])
     right, left = (slice(starts[i], starts[i + 1]) for i in (-3, -2))
@@ -114,11 +117,16 @@ def build_surface(head: HumanHead, area: str = "face", level: int = 1) -> Surfac
         regions={
             name: np.concatenate([p.regions.get(name, np.zeros(p.matrix.shape[0])) for p in parts]) for name in names
         },
+        origin=np.concatenate([origin, np.stack([-1 - np.arange(starts[-1] - starts[1])] * 2, axis=1)]),
     )
 
 
-def _skin(head: HumanHead, area: str, level: int) -> tuple[_Part, np.ndarray]:
-    """Subdivides the whole skin, so that areas agree, and keeps the quads of one area; also the landmarks [68]."""
+def _skin(head: HumanHead, area: str, level: int) -> tuple[_Part, np.ndarray, np.ndarray]:
+    """Subdivides the whole skin, so that areas agree, and keeps the quads of one area.
+
+    Returns:
+      The part, its landmarks [68], and the numbers [n, 2] of its vertices on the whole skin and its chart.
+    """
     kept = seen_quads(head)
     quads, chart_quads, mirror = head.quads, head.chart_quads, head.mirror
     position = scipy.sparse.identity(len(head.mean), format="csr")
@@ -133,8 +141,8 @@ def _skin(head: HumanHead, area: str, level: int) -> tuple[_Part, np.ndarray]:
         quads, chart_quads, kept = step.quads, chart_step.quads, np.repeat(kept, 4)
     kept &= in_area(head, area, quads, position @ head.mean, (flat @ head.masks["ears"])[chart_quads].mean(axis=1))
     kept &= kept[_images(quads, mirror)]
-    position = smooth_border(quads, kept, quads, position.shape[0]) @ position
-    flat = smooth_border(quads, kept, chart_quads, flat.shape[0]) @ flat
+    position = smooth_border(area, quads, kept, quads, position.shape[0]) @ position
+    flat = smooth_border(area, quads, kept, chart_quads, flat.shape[0]) @ flat
     # A vertex on a seam of the chart becomes one vertex on each side.
     pairs, corner = np.unique(quads.astype(np.int64) * flat.shape[0] + chart_quads, return_inverse=True)
     corner = corner.reshape(quads.shape)
@@ -154,7 +162,7 @@ def _skin(head: HumanHead, area: str, level: int) -> tuple[_Part, np.ndarray]:
         new[_mirrored_corners(quads, mirror, corner, len(pairs))[used]],
         regions,
     )
-    return part, landmarks
+    return part, landmarks, np.stack([vertex, place], axis=1)
 
 
 def _middles(step: Subdivision, ends: np.ndarray) -> np.ndarray:

@@ -10,14 +10,18 @@ from lib.errors import UserError
 from lib.face_mesh.groups import POINTS
 from lib.face_mesh.surface_points import SurfacePoints
 from lib.face_model.face_model import FaceModel
+from lib.face_model_files.human_head import NAME as HUMAN_HEAD
 from lib.files import headed_npz
 from lib.files.numpy_files import DamagedFile
 from model.dense_landmarks.calibration import calibrate
 
-# Points of the program's own face models. The built-in one's texture coordinates do not depend on its vertex count; the
-# human head's differ between areas, so its points are for the default area and density only.
-SHIPPED = schema.REPOSITORY / "data" / "face_mesh" / "built_in.npz"
-SHIPPED_HEAD = schema.REPOSITORY / "data" / "face_mesh" / "human_head.npz"
+# Points of the program's own face models, by their names, made for the default density and area. Other densities of the
+# built-in face have the same texture coordinates, and with them the points; the human head is calibrated again.
+BUILT_IN = "built-in face"
+SHIPPED = {
+    HUMAN_HEAD: schema.REPOSITORY / "data" / "face_mesh" / "human_head.npz",
+    BUILT_IN: schema.REPOSITORY / "data" / "face_mesh" / "built_in.npz",
+}
 # Change this whenever the same face model would get different points.
 METHOD = "renders 1"
 
@@ -28,12 +32,13 @@ def surface_points(config: schema.Config, face_model: FaceModel) -> SurfacePoint
     Raises:
       UserError: a file is damaged, or the model's renders do not look like faces.
     """
-    if config.face_model.source == "built-in" and SHIPPED.is_file():
-        return _shipped(face_model)
-    if config.face_model.source == "human-head" and SHIPPED_HEAD.is_file():
-        stored = read_points(SHIPPED_HEAD)
+    shipped = SHIPPED.get(face_model.name)
+    if shipped is not None and shipped.is_file():
+        stored = read_points(shipped)
         if stored.fingerprint == face_model.fingerprint:
             return stored.points
+        if face_model.name == BUILT_IN:
+            return at_texture_coordinates(face_model, stored.uv)
     path = _cache_path(config, face_model)
     if path.is_file():
         stored = read_points(path)
@@ -45,14 +50,13 @@ def surface_points(config: schema.Config, face_model: FaceModel) -> SurfacePoint
 def remake(config: schema.Config, face_model: FaceModel) -> Path:
     """Calibrates the points of a face model and stores them.
 
-    Those of the built-in model go to `SHIPPED`, those of the human head's default area and density to `SHIPPED_HEAD`.
+    Those of the program's own models with default area and density go to the repository's `SHIPPED` files.
     """
     points = calibrate(face_model)
     path = _cache_path(config, face_model)
-    if config.face_model.source == "built-in":
-        path = SHIPPED
-    elif _is_default_head(config):
-        path = SHIPPED_HEAD
+    section, default = config.face_model, schema.load().face_model
+    if (section.area, section.vertex_count) == (default.area, default.vertex_count):
+        path = SHIPPED.get(face_model.name, path)
     path.parent.mkdir(parents=True, exist_ok=True)
     arrays = {
         "vertices": points.vertices,
@@ -64,20 +68,8 @@ def remake(config: schema.Config, face_model: FaceModel) -> Path:
     return path
 
 
-def _is_default_head(config: schema.Config) -> bool:
-    section, default = config.face_model, schema.load().face_model
-    return (section.source, section.area, section.vertex_count) == ("human-head", default.area, default.vertex_count)
-
-
 def _cache_path(config: schema.Config, face_model: FaceModel) -> Path:
     return config.generated_dir / f"face_mesh_{face_model.fingerprint}.npz"
-
-
-def _shipped(face_model: FaceModel) -> SurfacePoints:
-    stored = read_points(SHIPPED)
-    if stored.fingerprint == face_model.fingerprint:
-        return stored.points
-    return at_texture_coordinates(face_model, stored.uv)
 
 
 def at_texture_coordinates(face_model: FaceModel, uv: np.ndarray) -> SurfacePoints:

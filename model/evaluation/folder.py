@@ -1,5 +1,6 @@
 """Computes the measures of the paper's comparison on a folder of photos, or of already aligned crops."""
 
+import dataclasses
 import functools
 import time
 from pathlib import Path
@@ -70,7 +71,8 @@ def evaluate_folder(config: schema.Config, source: Path, output: Path) -> dict[s
 
 
 def _photos(config: schema.Config, pipeline: Pipeline):
-    reconstruct = FaceReconstructor(config, pipeline)
+    face_only = dataclasses.replace(config, export=dataclasses.replace(config.export, area=config.face_model.area))
+    reconstruct = FaceReconstructor(face_only, pipeline)
 
     def read(path: Path) -> tuple[tf.Tensor, FaceReconstruction]:
         found = reconstruct(path)

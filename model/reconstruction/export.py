@@ -19,12 +19,12 @@ from lib.images.png import png_bytes
 from lib.mesh_export import gltf, normal_map, texture_baking, usdz, uv_chart
 from lib.mesh_export.mesh_io import write_mesh
 from lib.mesh_export.rig import RigPart
+from lib.mesh_export.stored_chart import load_chart
 from lib.mesh_export.texture_fill import SkinChart
 from lib.mesh_export.textured_obj import write_textured_obj
 from model.face_gcn import FaceReconstruction
 from model.morphable_model import MorphableModel
 from model.projection import surface_view
-from model.reconstruction.charts import load_chart
 from model.rig import RigWriter
 
 if TYPE_CHECKING:
@@ -90,6 +90,7 @@ class Exporter:
       normal_map: add normal maps to textured meshes.
       unit: of OBJ and PLY files, a key of `UNITS`; glTF's is the metre.
       cache: folder where the chart is stored if the face model does not come with a usable one.
+      chart: texture chart; by default the face model's own.
 
     Raises:
       UserError: the formats include rigs, and the face model cannot have any.
@@ -104,25 +105,28 @@ class Exporter:
         normal_map: bool,
         cache: Path,
         unit: str = "dm",
+        chart: uv_chart.UvChart | None = None,
     ):
         self.morphable, self.camera, self.formats = morphable, camera, formats
         self.texture_size, self.normal_map, self.cache = texture_size, normal_map, cache
-        self.unit, self.scale = unit, UNITS[unit]
+        self.unit, self.scale, self._given_chart = unit, UNITS[unit], chart
         self.textured = bool(TEXTURED & set(formats))
         if "rig" in formats:
             BlendShapes.of(morphable.face_model)
 
     @classmethod
-    def of(cls, config: schema.Config, morphable: MorphableModel, camera: Camera) -> "Exporter":
+    def of(
+        cls, config: schema.Config, morphable: MorphableModel, camera: Camera, chart: uv_chart.UvChart | None = None
+    ) -> "Exporter":
         """Creates the exporter of a configuration's section `export`."""
         section = config.export
         sizes = (section.texture_size, section.normal_map)
-        return cls(morphable, camera, section.formats, *sizes, config.generated_dir, section.unit)
+        return cls(morphable, camera, section.formats, *sizes, config.generated_dir, section.unit, chart)
 
     @cached_property
     def chart(self) -> uv_chart.UvChart:
         """Texture chart, created or loaded on first use."""
-        return load_chart(self.morphable, self.cache)
+        return self._given_chart or load_chart(self.morphable.face_model, self.cache)
 
     @cached_property
     def skin(self) -> SkinChart:

@@ -37,6 +37,7 @@ from model.reconstruction.draft import Draft, fit_targets, mesh_points
 from model.reconstruction.export import Exporter
 from model.reconstruction.new_views import turned_view
 from model.reconstruction.photo_result import PhotoResult
+from model.reconstruction.whole_head import HeadExtension
 
 # A file, or pixels [H, W, 3 or 4]; several of them (lists are invariant, so each kind is named).
 Photo = str | os.PathLike[str] | np.ndarray
@@ -105,7 +106,14 @@ class FaceReconstructor:
     @cached_property
     def export(self) -> Exporter:
         """Exporter that writes the meshes of this reconstructor's faces."""
+        if self.extension is not None:
+            return Exporter.of(self.config, self.extension.morphable, self.pipeline.camera, self.extension.chart)
         return Exporter.of(self.config, self.pipeline.face_gcn.morphable, self.pipeline.camera)
+
+    @cached_property
+    def extension(self) -> HeadExtension | None:
+        """Extends faces to the area that exports show; None if that is the face's own."""
+        return HeadExtension.of(self.config, self.pipeline.face_model, self.pipeline.camera)
 
     @overload
     def __call__(self, photos: Photo) -> PhotoResult: ...
@@ -213,6 +221,9 @@ class FaceReconstructor:
         result = reconstruct_carefully(face_gcn, readable_crop, tf.constant(coefficients), draft.embedding, inside)
         if not np.any(result.mask.numpy() * crop[..., 3:].numpy() >= 0.5):
             raise UserError("the photo's mask must overlap the face, got no overlap (another face's mask?)")
+        metrics = self._measure(result, crop, photo.alignment.points)
+        if self.extension is not None:
+            result = self.extension(result, coefficients)
         return PhotoResult(
             photo=photo,
             region=region,
@@ -220,7 +231,7 @@ class FaceReconstructor:
             readable=readable,
             coefficients=draft.coefficients,
             reconstruction=result,
-            metrics=self._measure(result, crop, photo.alignment.points),
+            metrics=metrics,
             export=self.export,
         )
 

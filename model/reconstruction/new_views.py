@@ -18,6 +18,8 @@ from model.morphable_model import MorphableModel
 # Yaw angles (radians) of the new views, and side [px] of their pictures.
 NEW_VIEWS = (-0.6, 0.6)
 VIEW_SIZE = 600
+# Half the diagonal [dm] of the box of the largest face; larger meshes are whole heads.
+FACE_REACH = 1.6
 # Direction of the light on the picture of the bare shape.
 STUDIO_LIGHT = np.array([-0.35, 0.4, 0.85]) / np.linalg.norm([-0.35, 0.4, 0.85])
 
@@ -44,7 +46,8 @@ def turned_view(
     Returns:
       float32 [S, S, 4] RGBA in [0, 1]; alpha is the face's share of each pixel.
     """
-    turned = tf.matmul(tf.constant(shape[None]), rotation_matrix(tf.constant([angles], tf.float32)))
+    camera, middle = framing(morphable.face_model.mean_shape, camera)
+    turned = tf.matmul(tf.constant((shape - middle)[None]), rotation_matrix(tf.constant([angles], tf.float32)))
     clip = camera.clip_coordinates(turned)[0].numpy()[chart.vertex]
     arriving = None
     if light is not None:
@@ -53,13 +56,27 @@ def turned_view(
     return draw_textured(clip, chart.triangles, chart.uv, texture, camera.image_size[0], arriving)
 
 
+def framing(mean_shape: np.ndarray, camera: Camera) -> tuple[Camera, np.ndarray]:
+    """Camera and middle [3] of pictures of a mesh in any pose: whole heads are shown smaller, about their middle.
+
+    Args:
+      mean_shape: [N, 3] of the face model.
+      camera: of the crops, which shows a face that is turned about its origin.
+    """
+    low, high = mean_shape.min(axis=0), mean_shape.max(axis=0)
+    reach = float(np.linalg.norm(high - low)) / 2
+    if reach <= FACE_REACH:
+        return camera, np.zeros(3, np.float32)
+    return dataclasses.replace(camera, focal_ratio=camera.focal_ratio * FACE_REACH / reach), (low + high) / 2
+
+
 def shape_view(morphable: MorphableModel, result: FaceReconstruction) -> np.ndarray:
     """The shape without texture in the photo's view: RGBA [H, W, 4] in [0, 1]."""
     light = tf.constant(STUDIO_LIGHT[:, None], tf.float32)
     grey = 0.15 + 0.8 * tf.maximum(result.coarse.face.normals @ light, 0) * tf.ones([1, 1, 3])
     with uncompiled():
         shape = interpolate(grey, morphable.triangles, result.coarse.fragments)
-    return tf.concat([shape, result.mask], axis=-1)[0].numpy()
+    return tf.concat([shape, result.coarse.fragments.mask], axis=-1)[0].numpy()
 
 
 def new_views(

@@ -62,7 +62,7 @@ class Worker:
 def report_data(reconstruct: FaceReconstructor) -> dict[str, Any]:
     """Prepares the chart, so that a damaged one stops the run before its first photo; returns `shared_data`."""
     reconstruct.export.prepare()
-    return shared_data(reconstruct.pipeline.face_model, reconstruct.export.chart, reconstruct.pipeline.camera)
+    return shared_data(reconstruct.export.morphable.face_model, reconstruct.export.chart, reconstruct.pipeline.camera)
 
 
 def save(

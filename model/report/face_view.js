@@ -5,7 +5,16 @@ const SWING = 0.6; // radians to each side, as far as the pictures of new views
 const SWING_SECONDS = 7; // there and back
 const EASE_SECONDS = 0.15;
 const FRAME = 0.9; // zoom of a turning face: leaves room for nose and cheeks at the sides
+const FACE_REACH = 1.6; // half the diagonal of the box of the largest face (dm); larger meshes are whole heads
 const ZOOM_RANGE = [0.5, 6];
+
+// Where a turning mesh is shown: a face about its own origin, a whole head about its middle and smaller.
+function framing({ low, high }) {
+  const middle = low.map((value, k) => (value + high[k]) / 2);
+  const reach = Math.hypot(...high.map((value, k) => value - middle[k]));
+  const whole = reach > FACE_REACH;
+  return { translation: [0, 0, 0], middle: whole ? middle : [0, 0, 0], zoom: whole ? (FRAME * FACE_REACH) / reach : FRAME };
+}
 
 class FaceView {
   // `look` is shared by all views: { texture, light, pose }. `onEnlarge` is called by the Enter key, if given.
@@ -35,9 +44,9 @@ class FaceView {
   wanted(time) {
     if (this.held) return this.held;
     const { angles, translation } = this.face.mesh;
-    if (this.look.pose === "photo") return { angles, translation, zoom: 1 };
+    if (this.look.pose === "photo") return { angles, translation, middle: [0, 0, 0], zoom: 1 };
     const yaw = SWING * Math.sin((2 * Math.PI * time) / SWING_SECONDS);
-    return { angles: [0, yaw, 0], translation: [0, 0, 0], zoom: FRAME };
+    return { angles: [0, yaw, 0], ...framing(this.face.mesh) };
   }
 
   // Moves towards the wanted pose, draws if anything changed; `elapsed` seconds since the last frame.
@@ -48,6 +57,7 @@ class FaceView {
     const pose = {
       angles: this.pose.angles.map((angle, k) => step(angle, wanted.angles[k])),
       translation: this.pose.translation.map((value, k) => step(value, wanted.translation[k])),
+      middle: this.pose.middle.map((value, k) => step(value, wanted.middle[k])),
       zoom: step(this.pose.zoom, wanted.zoom),
     };
     const moved = JSON.stringify(pose) !== JSON.stringify(this.pose);

@@ -135,7 +135,8 @@ class Renderer {
     Object.values(face.images).forEach((image) => image.close());
   }
 
-  // Draws a face into a 2D canvas. pose: { angles, translation, zoom }; look: { texture, light, pose }.
+  // Draws a face into a 2D canvas. pose: { angles, translation, middle, zoom }, turned about `middle`, which moves to
+  // `translation`; look: { texture, light, pose }.
   draw(face, target, pose, look) {
     if (this.lost) return;
     if (face.generation !== this.generation) Object.assign(face, this.upload(face.decoded, face.mesh, face.images));
@@ -146,7 +147,7 @@ class Renderer {
     gl.disable(gl.SCISSOR_TEST);
     gl.clear(gl.COLOR_BUFFER_BIT | gl.DEPTH_BUFFER_BIT);
     const { mesh, buffers } = face, { camera } = this;
-    gl.uniform3fv(uniforms.low, mesh.low);
+    gl.uniform3fv(uniforms.low, mesh.low.map((value, k) => value - pose.middle[k]));
     gl.uniform3fv(uniforms.extent, mesh.high.map((high, k) => high - mesh.low[k]));
     gl.uniform3fv(uniforms.translation, pose.translation);
     gl.uniformMatrix3fv(uniforms.rotation, false, rotationMatrix(pose.angles));

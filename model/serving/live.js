@@ -71,7 +71,7 @@ function showLive({ state, angles, weights }) {
   if (!opened) return stopLive(); // the head was removed
   if (state !== "face" || !opened.mesh || !view.face) return;
   changes = weights.map((weight, place) => weight - opened.weights[place]);
-  view.place({ angles, translation: [0, 0, 0], zoom: FRAME });
+  view.place({ angles, ...framing(view.face.mesh) });
   redraw();
 }
 

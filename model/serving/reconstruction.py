@@ -93,14 +93,14 @@ class PhotoWork:
         Blend shapes have `names`, `scales`, the displacement in decimetres that 65535 stands for (32768 is zero), and
         `block` of three 16-bit columns each (`model.report.face_data`).
         """
-        pipeline = self.reconstruct.pipeline
+        pipeline, shown = self.reconstruct.pipeline, self.reconstruct.export.morphable.face_model
         content: dict[str, Any] = {
-            "mesh": encode_shared(pipeline.face_model, self.reconstruct.export.chart),
+            "mesh": encode_shared(shown, self.reconstruct.export.chart),
             "camera": dataclasses.asdict(pipeline.camera),
             "blend_shapes": {"names": [], "scales": [], "block": ""},
         }
         if self._blend_shapes is not None:
-            moves = self._blend_shapes.displacements(pipeline.face_model)[self._sliders]
+            moves = self._blend_shapes.displacements(shown)[self._sliders]
             scales = np.maximum(np.abs(moves).max(axis=(1, 2)), 1e-9)
             whole = np.rint(moves / scales[:, None, None] * 32767 + 32768).astype(np.uint16)
             content["blend_shapes"] = {

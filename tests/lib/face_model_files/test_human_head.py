@@ -8,7 +8,7 @@ import pytest
 from configs import schema
 from lib.face_model.face_model import FaceModel
 from lib.face_model_files import human_head
-from lib.face_model_files.human_head import human_head_model, level_for
+from lib.face_model_files.human_head import ExtendedHead, human_head_model, level_for
 from lib.human_head.shipped import SHIPPED, HumanHead
 from lib.mesh_export.uv_chart import chart_fault
 from lib.mesh_sampling.hierarchy import build_hierarchy
@@ -31,6 +31,56 @@ def test_model_is_complete(model):
         assert model.regions[region].max() > 0.5, region
     assert 0.35 < model.front_mask.mean() < 0.8
     assert chart_fault(model.uv, model.triangles) is None
+
+
+@pytest.fixture(scope="module")
+def extended() -> ExtendedHead:
+    return ExtendedHead.build(HumanHead.load(SHIPPED), build_face_model(2000), "face", "head", 0)
+
+
+def test_the_extended_head_begins_with_the_faces_vertices(model, extended):
+    head, count = extended.model, model.vertex_count
+    apart = np.linalg.norm(head.mean_shape[:count] - model.mean_shape, axis=1)
+    moved = apart > 1e-5
+    assert 0.01 < moved.mean() < 0.1  # the straightened border
+    assert apart.max() < 0.25  # the quads of this coarse mesh are a centimetre wide
+    np.testing.assert_allclose(head.identity_basis[:, :count][:, ~moved], model.identity_basis[:, ~moved], atol=1e-6)
+    np.testing.assert_array_equal(head.landmarks, model.landmarks)
+    assert np.ptp(head.mean_shape[:, 2]) > 1.6 * np.ptp(model.mean_shape[:, 2])
+    assert not mirror_matrix(head)[1]
+
+
+def test_the_extended_head_has_one_skin_and_a_chart_that_favours_the_face(model, extended):
+    head, chart = extended.model, extended.chart
+    np.testing.assert_array_equal(chart.mesh_triangles, head.triangles)
+    assert chart_fault(chart.uv, chart.triangles) is None
+    # Only the face's own vertices may be split along seams of the chart.
+    beyond = head.mean_shape[model.vertex_count :]
+    assert len(np.unique(np.round(beyond, 5), axis=0)) == len(beyond)
+    assert len(chart.vertex) > head.vertex_count
+
+    def share(uv, vertices):
+        return np.prod(np.ptp(uv[vertices], axis=0))
+
+    front = np.flatnonzero(np.isin(chart.vertex, np.flatnonzero(model.front_mask & (model.regions["skin"] > 0.9))))
+    whole = human_head_model(HumanHead.load(SHIPPED), build_face_model(2000), "head", 0)
+    assert share(chart.uv, front) > 2.5 * share(whole.uv, front)
+
+
+def test_the_extended_head_is_built_once(tmp_path, monkeypatch, extended, capsys):
+    monkeypatch.setattr(human_head, "load_built_in", lambda _: None)
+    monkeypatch.setattr(ExtendedHead, "build", lambda *_: extended)
+    first = ExtendedHead.load(tmp_path, "face", "head", 2900)
+    monkeypatch.setattr(ExtendedHead, "build", None)
+    again = ExtendedHead.load(tmp_path, "face", "head", 2900)
+    assert again.model.fingerprint == first.model.fingerprint
+    np.testing.assert_array_equal(again.chart.uv, extended.chart.uv)
+    (damaged,) = tmp_path.glob("*.chart.npz")
+    damaged.write_bytes(damaged.read_bytes()[:1000])
+    monkeypatch.setattr(ExtendedHead, "build", lambda *_: extended)
+    ExtendedHead.load(tmp_path, "face", "head", 2900)
+    assert damaged.name in capsys.readouterr().err
+    np.testing.assert_array_equal(ExtendedHead.load(tmp_path, "face", "head", 2900).chart.uv, extended.chart.uv)
 
 
 def test_bases_are_symmetric(model):

@@ -23,15 +23,15 @@ def face_model():
 @pytest.fixture(scope="module")
 def placed(face_model) -> np.ndarray:
     """[468, 3] the shipped points on a coarser mesh of the built-in face [mm from the nose's height]."""
-    points = source.at_texture_coordinates(face_model, source.read_points(source.SHIPPED).uv)
+    points = source.at_texture_coordinates(face_model, source.read_points(source.SHIPPED["built-in face"]).uv)
     return 100 * points.on(face_model.mean_shape)
 
 
-def test_the_shipped_points_belong_to_the_default_model():
-    """Fails when the built-in face changes: python main.py --mode landmarks makes the file anew."""
-    config = schema.load()
+def test_the_built_in_faces_points_are_shipped():
+    """Fails when the built-in face changes: python main.py --mode landmarks --config configs/built_in.yaml."""
+    config = schema.load(schema.REPOSITORY / "configs" / "built_in.yaml")
     model = build_face_model(config.face_model.vertex_count, config.face_model.seed)
-    stored = source.read_points(source.SHIPPED)
+    stored = source.read_points(source.SHIPPED["built-in face"])
     assert stored.fingerprint == model.fingerprint
     assert stored.method == source.METHOD
     np.testing.assert_allclose(stored.points.on(model.uv), stored.uv, atol=1e-6)
@@ -48,10 +48,9 @@ def human_head():
 
 
 def test_the_human_heads_points_are_shipped(human_head, monkeypatch):
-    """Fails when the human head changes: python main.py --mode landmarks --config configs/human_head.yaml."""
+    """Fails when the human head changes: python main.py --mode landmarks."""
     monkeypatch.setattr(source, "calibrate", None)  # which would take minutes
-    config = schema.load(overrides=["face_model.source=human-head"])
-    points = source.surface_points(config, human_head)
+    points = source.surface_points(schema.load(), human_head)
     placed, landmarks = 100 * points.on(human_head.mean_shape), 100 * human_head.mean_shape[human_head.landmarks]
     for ours, theirs in ((33, 36), (263, 45), (61, 48), (291, 54), (1, 30), (152, 8)):
         assert np.linalg.norm(placed[ours] - landmarks[theirs]) < 12, ours
@@ -62,8 +61,8 @@ def test_the_human_heads_points_are_shipped(human_head, monkeypatch):
 
 def test_other_areas_of_the_head_are_calibrated_for_themselves(human_head, monkeypatch, tmp_path):
     other = dataclasses.replace(human_head, expression_names=())
-    monkeypatch.setattr(source, "calibrate", lambda _: source.read_points(source.SHIPPED_HEAD).points)
-    overrides = ["face_model.source=human-head", "face_model.area=ears", f"data.root_dir={tmp_path}"]
+    monkeypatch.setattr(source, "calibrate", lambda _: source.read_points(source.SHIPPED["human head"]).points)
+    overrides = ["face_model.area=ears", f"data.root_dir={tmp_path}"]
     config = schema.load(overrides=overrides)
     assert source.remake(config, other) == config.generated_dir / f"face_mesh_{other.fingerprint}.npz"
 
@@ -79,7 +78,7 @@ def test_shipped_points_lie_on_their_features(placed, face_model):
     allowed = np.ones(face_model.vertex_count, bool)
     for name in calibration.BEHIND:
         allowed &= face_model.regions[name] < 0.5
-    shipped = source.read_points(source.SHIPPED).points
+    shipped = source.read_points(source.SHIPPED["built-in face"]).points
     assert shipped.vertices.shape == (POINTS, 3)
     np.testing.assert_allclose(shipped.barycentrics.sum(1), 1, atol=1e-6)
     assert len(set(map(tuple, np.round(placed[list(EYES + INNER_LIPS)], 1)))) > 40  # not all on one spot
@@ -88,7 +87,7 @@ def test_shipped_points_lie_on_their_features(placed, face_model):
 def test_points_are_solved_for_from_both_sides(face_model, placed):
     """Views of one half of the face give the other half, too."""
     generator = np.random.default_rng(0)
-    true = source.at_texture_coordinates(face_model, source.read_points(source.SHIPPED).uv)
+    true = source.at_texture_coordinates(face_model, source.read_points(source.SHIPPED["built-in face"]).uv)
     mirror = mirror_numbers()
     symmetric = 0.5 * (placed + placed[mirror] * (-1, 1, 1)) / 100
     projected, facing, found = [], [], []
@@ -132,6 +131,7 @@ def test_other_models_are_calibrated_once(tmp_path, face_model, monkeypatch):
         return SurfacePoints(np.tile(model.triangles[:1], (POINTS, 1)), np.full([POINTS, 3], 1 / 3, np.float32))
 
     monkeypatch.setattr(source, "calibrate", calibrated)
+    face_model = dataclasses.replace(face_model, name="mine")
     config = schema.load(overrides=[f"data.root_dir={tmp_path}", "face_model.source=mine.npz"])
     first = source.surface_points(config, face_model)
     second = source.surface_points(config, face_model)

@@ -30,7 +30,7 @@ def model():
 
 @pytest.fixture(scope="module")
 def points(model) -> SurfacePoints:
-    return at_texture_coordinates(model.face_model, read_points(SHIPPED).uv)
+    return at_texture_coordinates(model.face_model, read_points(SHIPPED["built-in face"]).uv)
 
 
 @pytest.fixture(scope="module")

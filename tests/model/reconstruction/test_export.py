@@ -16,13 +16,13 @@ from lib.face_image.region import PhotoRegion
 from lib.files.numpy_files import write_npz
 from lib.geometry.camera import Camera
 from lib.images.sampling import sample_image
+from lib.mesh_export.stored_chart import load_chart
 from lib.mesh_renderer.fragments import interpolate, rasterize
 from lib.synthetic.builtin.face_generator import build_face_model
 from model.face_gcn import FaceGCN
 from model.fitting.masks import readable_mask
 from model.morphable_model import MorphableModel
 from model.projection import SampledColours, projected_albedo
-from model.reconstruction.charts import load_chart
 from model.reconstruction.description import describe
 from model.reconstruction.export import Exporter
 from model.reconstruction.photo_result import PhotoResult
@@ -288,7 +288,7 @@ def test_a_model_without_a_chart_is_unwrapped_once(tmp_path, result, capsys):
     export(tmp_path / "out", baked(export, result))
     (kept,) = tmp_path.glob("uv_chart_*.npz")
     written = kept.stat().st_mtime_ns
-    chart = load_chart(bare, tmp_path)
+    chart = load_chart(bare.face_model, tmp_path)
     assert kept.stat().st_mtime_ns == written
     vertices, triangles, uv, texture = textured(tmp_path / "out" / "mesh_lit.glb")
     np.testing.assert_array_equal(triangles, chart.triangles)
@@ -301,10 +301,10 @@ def test_a_model_without_a_chart_is_unwrapped_once(tmp_path, result, capsys):
     assert sum(line.startswith("v ") for line in lines_of_obj) == bare.vertex_count
     for damage in (b"no chart", kept.read_bytes()[:-200]):
         kept.write_bytes(damage)
-        np.testing.assert_array_equal(load_chart(bare, tmp_path).triangles, chart.triangles)
+        np.testing.assert_array_equal(load_chart(bare.face_model, tmp_path).triangles, chart.triangles)
         assert f"{kept}: damaged, made again" in capsys.readouterr().err
     write_npz(kept, {"vertex": chart.vertex[::-1], "uv": chart.uv, "triangles": chart.triangles})
-    np.testing.assert_array_equal(load_chart(bare, tmp_path).vertex, chart.vertex)
+    np.testing.assert_array_equal(load_chart(bare.face_model, tmp_path).vertex, chart.vertex)
     assert "the chart of another mesh" in capsys.readouterr().err
 
 

@@ -5,17 +5,16 @@ from pathlib import Path
 
 import numpy as np
 
+from lib.face_model.face_model import FaceModel
 from lib.files.numpy_files import DamagedFile, read_npz, report_remade, write_npz
 from lib.mesh_export import uv_chart
-from model.morphable_model import MorphableModel
 
 
-def load_chart(morphable: MorphableModel, cache: Path) -> uv_chart.UvChart:
+def load_chart(model: FaceModel, cache: Path) -> uv_chart.UvChart:
     """Loads the face model's texture chart; if its coordinates are unusable, creates a chart and stores it in `cache`.
 
     A damaged stored chart is made again.
     """
-    model = morphable.face_model
     fault = uv_chart.chart_fault(model.uv, model.triangles)
     if fault is None:
         return uv_chart.uncut(model.uv, model.triangles)

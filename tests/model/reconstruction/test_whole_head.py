@@ -1,0 +1,119 @@
+"""Ears, skull and neck beyond a reconstructed face: geometry and colours continue it."""
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from configs import schema
+from lib.face_model_files.human_head import ExtendedHead, human_head_model
+from lib.geometry.camera import Camera
+from lib.human_head.shipped import SHIPPED, HumanHead
+from lib.synthetic.builtin.face_generator import build_face_model
+from model.face_gcn import FaceGCN
+from model.morphable_model import MorphableModel
+from model.reconstruction.new_views import FACE_REACH, framing
+from model.reconstruction.whole_head import HeadExtension
+
+SIZE = 64
+STEP = 1.5  # at the border, relative to the largest on the face
+
+
+@pytest.fixture(scope="module")
+def source():
+    return build_face_model(2000)
+
+
+@pytest.fixture(scope="module")
+def extended(source) -> ExtendedHead:
+    return ExtendedHead.build(HumanHead.load(SHIPPED), source, "face", "head", 0)
+
+
+@pytest.fixture(scope="module")
+def case(source, extended):
+    """Extension, reconstruction of a random face in warm light from one side, its extension, and its coefficients."""
+    face_model, camera = human_head_model(HumanHead.load(SHIPPED), source, "face", 0), Camera((SIZE, SIZE))
+    tan = tf.constant([0.10, 0.0, -0.08])
+
+    def texture(embedding, coarse, colour, visibility, shading, training=False):
+        return tf.concat([coarse + tan + 0.02, coarse + tan], axis=-1)
+
+    face_gcn = FaceGCN(MorphableModel(face_model), camera, texture)
+    layout = face_model.layout
+    coefficients = np.zeros([1, layout.size], np.float32)
+    coefficients[:, layout.slices["identity"]] = np.random.default_rng(3).normal(size=[1, layout.identity])
+    light = np.zeros([3, 9], np.float32)
+    light[:, 0], light[:, 3] = (0.3, 0.1, -0.1), 0.3
+    coefficients[:, layout.slices["light"]] = light.ravel()
+    crop = tf.ones([1, SIZE, SIZE, 4]) * 0.5
+    result = face_gcn(crop, tf.constant(coefficients), tf.zeros([1, 4]))
+    extension = HeadExtension(face_model, extended, camera)
+    return extension, result, extension(result, coefficients), face_model
+
+
+def test_the_face_stays_and_the_head_joins_it(case):
+    extension, result, whole, face_model = case
+    count, known = face_model.vertex_count, extension._known[: face_model.vertex_count]
+    assert whole.albedo.shape[1] == extension.morphable.vertex_count > count
+    for of in (
+        lambda r: r.albedo,
+        lambda r: r.appearance,
+        lambda r: r.colour,
+        lambda r: r.coarse.face.shape,
+        lambda r: r.coarse.face.shading,
+    ):
+        ours, theirs = of(whole)[0].numpy()[:count][known], of(result)[0].numpy()[known]
+        np.testing.assert_allclose(ours, theirs, atol=2e-5)
+    np.testing.assert_allclose(whole.coarse.face.landmarks, result.coarse.face.landmarks, atol=1e-3)
+    assert whole.rendering is result.rendering
+    assert whole.mask is result.mask
+    visibility = whole.coarse.sampled.visibility[0].numpy()
+    np.testing.assert_array_equal(visibility[:count], result.coarse.sampled.visibility[0])
+    assert not visibility[count:].any()
+
+
+def test_colours_and_light_continue_without_a_seam(case):
+    extension, _, whole, _ = case
+    triangles, known = extension.morphable.face_model.triangles, extension._known
+    edges = triangles[:, [0, 1, 1, 2, 2, 0]].reshape(-1, 2)
+    ends = known[edges]
+    across, own = edges[ends[:, 0] != ends[:, 1]], edges[ends.all(axis=1)]
+    assert len(across) > 100
+    for values in (whole.albedo - whole.coarse.albedo, whole.coarse.face.shading):
+        rows = values[0].numpy()
+        steps, largest = (np.abs(rows[a] - rows[b]).max() for a, b in (across.T, own.T))
+        assert steps < max(STEP * largest, 0.01)
+
+
+def test_light_beyond_the_face_stays_in_its_range_and_hue(case):
+    extension, result, whole, face_model = case
+    front = result.coarse.face.shading[0].numpy()[face_model.front_mask]
+    beyond = whole.coarse.face.shading[0].numpy()[~extension._known]
+    assert beyond.mean(axis=1).min() > np.quantile(front.mean(axis=1), 0.02) - 0.1
+    assert beyond.mean(axis=1).max() < np.quantile(front.mean(axis=1), 0.98) + 0.1
+    assert (np.diff(beyond, axis=1) < 0).mean() > 0.9  # red above green above blue
+
+
+def test_only_smaller_areas_of_the_head_are_extended(case, source, extended, monkeypatch):
+    _, _, _, face_model = case
+    monkeypatch.setattr(ExtendedHead, "load", lambda *arguments: extended)
+    config, camera = schema.load(), Camera((SIZE, SIZE))
+    assert isinstance(HeadExtension.of(config, face_model, camera), HeadExtension)
+    assert HeadExtension.of(config, source, camera) is None
+    for options in ({"export.area": "face"}, {"face_model.area": "head"}):
+        assert HeadExtension.of(schema.load(overrides=options), face_model, camera) is None
+
+
+def test_whole_heads_are_framed_about_their_middle(case, extended):
+    camera = Camera((SIZE, SIZE))
+    same, middle = framing(case[3].mean_shape, camera)
+    assert same is camera
+    assert not middle.any()
+    smaller, middle = framing(extended.model.mean_shape, camera)
+    assert smaller.focal_ratio < camera.focal_ratio
+    shape = extended.model.mean_shape - middle
+    for angle in np.linspace(0, np.pi, 7):
+        turned = shape @ np.array([[np.cos(angle), 0, -np.sin(angle)], [0, 1, 0], [np.sin(angle), 0, np.cos(angle)]])
+        pixels = smaller.project(tf.constant(turned[None], tf.float32))[0].numpy()
+        assert pixels.min() > 0
+        assert pixels.max() < SIZE
+    assert np.linalg.norm(np.ptp(case[3].mean_shape, axis=0)) / 2 < FACE_REACH
