@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
+from typing import ClassVar, Self
 
 import numpy as np
 
@@ -17,8 +18,6 @@ from lib.files.numpy_files import DamagedFile, read_npz, report_remade, write_np
 
 FORMAT = "face-model-1"
 LANDMARKS = 68
-# Posing rotates the face about the origin. A whole head keeps the origin of its face; more is a loader's mistake.
-CENTROID_TOLERANCE = 0.5
 # Rounding step of the random projections in the fingerprint: smaller changes of the arrays do not alter it.
 FINGERPRINT_STEP = 1e-4
 
@@ -57,8 +56,7 @@ class ExpressionPrior:
 class FaceModel:
     """A linear model of shape and albedo over one mesh.
 
-    Frame: right-handed, x right, y up, z towards the camera, decimetres, centroid of the mean shape at the origin (at
-    most 0.5 dm away).
+    Frame: right-handed, x right, y up, z towards the camera, decimetres, centroid of the mean shape at the origin.
     Arrays are converted to float32, int32 or bool and made read-only.
 
     Attributes:
@@ -84,6 +82,9 @@ class FaceModel:
     Raises:
       ValueError: a shape, an index or a value is not as described.
     """
+
+    # Posing rotates the face about the origin, so a centroid more than a millimetre off is a loader's mistake.
+    CENTROID_TOLERANCE: ClassVar[float] = 0.01
 
     name: str
     mean_shape: np.ndarray
@@ -177,7 +178,7 @@ class FaceModel:
             if not (np.isfinite(prior.sigma).all() and (prior.sigma > 0).all()):
                 self._fail("expression_prior.sigma", "positive and finite", prior.sigma.tolist())
         centroid = self.mean_shape.mean(axis=0, dtype=np.float64)
-        if np.abs(centroid).max() > CENTROID_TOLERANCE:
+        if np.abs(centroid).max() > self.CENTROID_TOLERANCE:
             position = ", ".join(f"{c:.4g}" for c in centroid)
             self._fail("mean_shape", "centred on the origin (subtract its centroid)", f"centroid ({position})")
 
@@ -193,7 +194,7 @@ class FaceModel:
         write_npz(path, arrays)
 
     @classmethod
-    def load(cls, path: str | os.PathLike) -> FaceModel:
+    def load(cls, path: str | os.PathLike) -> Self:
         """Reads a file written by `save`.
 
         Raises:

@@ -51,6 +51,12 @@ def load_human_head(cache_dir: Path, area: str = "face", vertex_count: int = 10_
     )
 
 
+class HeadAroundFace(FaceModel):
+    """A whole head with the origin of its face, about which it turns."""
+
+    CENTROID_TOLERANCE = 0.5
+
+
 @dataclasses.dataclass(frozen=True, eq=False)
 class ExtendedHead:
     """A larger area of the head whose first vertices are those of a smaller one, in its order and frame.
@@ -63,7 +69,7 @@ class ExtendedHead:
       chart: its texture chart.
     """
 
-    model: FaceModel
+    model: HeadAroundFace
     chart: UvChart
 
     @classmethod
@@ -82,7 +88,7 @@ class ExtendedHead:
         charted = path.with_suffix(".chart.npz")
         if path.is_file() and charted.is_file():
             try:
-                return cls(FaceModel.load(path), UvChart(**read_npz(charted, ("vertex", "uv", "triangles"))))
+                return cls(HeadAroundFace.load(path), UvChart(**read_npz(charted, ("vertex", "uv", "triangles"))))
             except UserError as error:
                 report_remade(path, error)
             except DamagedFile as error:
@@ -113,7 +119,8 @@ class ExtendedHead:
         # Each area is centred on its own centroid.
         shift = np.median(smaller.mean_shape - model.mean_shape[: len(first)], axis=0)
         chart = UvChart(new, enlarged(whole.uv, whole.uv[order[: len(first)]][smaller.front_mask]), whole.triangles)
-        return cls(dataclasses.replace(model, mean_shape=model.mean_shape + shift), chart)
+        arrays = {field.name: getattr(model, field.name) for field in dataclasses.fields(model)}
+        return cls(HeadAroundFace(**arrays | {"mean_shape": model.mean_shape + shift}), chart)
 
 
 def _rearranged(model: FaceModel, rows: np.ndarray, place: np.ndarray) -> FaceModel:

@@ -216,7 +216,7 @@ class FaceReconstructor:
         readable = readable_mask(draft.alpha, given=photo.alpha is not None)
         readable_crop = tf.constant(_rgba(photo.rgb, readable))
         inside = tf.constant(inside_mask(readable)[None, ..., None])
-        # Eagerly: tracing takes as long as twenty photos, and gains a hundredth of a second for each.
+        # Eagerly: tracing delays the first photo by 1.3 s and saves 0.3 s on each later one.
         face_gcn = self.pipeline.face_gcn
         result = reconstruct_carefully(face_gcn, readable_crop, tf.constant(coefficients), draft.embedding, inside)
         if not np.any(result.mask.numpy() * crop[..., 3:].numpy() >= 0.5):

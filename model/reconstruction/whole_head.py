@@ -15,7 +15,7 @@ from lib.geometry.camera import Camera
 from lib.geometry.lighting import shade
 from lib.human_head.area import AREAS
 from lib.mesh_export.texture_fill import edge_laplacian
-from lib.mesh_renderer.fragments import rasterize
+from lib.mesh_renderer.fragments import rasterize, uncompiled
 from model.face_gcn import FaceReconstruction
 from model.morphable_model import MorphableModel
 from model.projection import SampledColours
@@ -77,6 +77,10 @@ class HeadExtension:
         appearance = albedo + self._extend(result.appearance - result.albedo, tf.zeros_like(albedo))
         own = result.coarse.face.shading
         face = dataclasses.replace(face, shading=self._extend(own, self._expected_light(own, face.shading)))
+        with uncompiled():
+            fragments = rasterize(
+                self._camera.clip_coordinates(face.vertices), self.morphable.triangles, self._camera.image_size
+            )
         hidden = [[0, 0], [0, self.morphable.vertex_count - self._count], [0, 0]]
         sampled = result.coarse.sampled
         return dataclasses.replace(
@@ -86,9 +90,7 @@ class HeadExtension:
                 face=face,
                 albedo=coarse,
                 colour=shade(coarse, face.shading),
-                fragments=rasterize(
-                    self._camera.clip_coordinates(face.vertices), self.morphable.triangles, self._camera.image_size
-                ),
+                fragments=fragments,
                 sampled=SampledColours(tf.pad(sampled.colour, hidden), tf.pad(sampled.visibility, hidden)),
             ),
             appearance=appearance,
