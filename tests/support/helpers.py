@@ -1,5 +1,6 @@
 """Shared by the tests: reference numbers, optional development data, comparisons."""
 
+import contextlib
 from pathlib import Path
 
 import numpy as np
@@ -57,6 +58,16 @@ def assert_gradient(function, *inputs, delta: float = 1e-6, rtol: float = 1e-5) 
     for ours, differences in zip(analytic, numeric, strict=True):
         assert np.abs(differences).max() > 1e-6, "the input must count"
         assert_close(ours, differences, rtol)
+
+
+@contextlib.contextmanager
+def eager_functions():
+    """Within, every tf.function runs without being traced, which takes longer than a few calls of it."""
+    tf.config.run_functions_eagerly(True)
+    try:
+        yield
+    finally:
+        tf.config.run_functions_eagerly(False)
 
 
 def read_mesh(path: Path) -> tuple[np.ndarray, np.ndarray, np.ndarray | None]:

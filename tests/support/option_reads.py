@@ -33,7 +33,7 @@ class _Scope:
         arguments = getattr(node, "args", None)
         names = [] if arguments is None else [a.arg for a in (*arguments.posonlyargs, *arguments.args)]
         self.parameters = names[1:] if names[:1] in (["self"], ["cls"]) else names
-        self.nodes = list(_own(node))
+        self.nodes = [each for each in _own(node) if isinstance(each, (ast.Assign, ast.Call, ast.Attribute))]
 
     def bind(self, sections: set[str], by_name: dict[str, list["_Scope"]]) -> bool:
         """Follows assignments and calls once; whether anything new was found."""
