@@ -25,7 +25,7 @@ from model.video.frames import FrameSource, fill_gaps, write_video
 from tests.support.gltf.rigs import Rig
 from tests.support.gltf.validator import faults
 from tests.support.helpers import read_mesh
-from tests.support.reconstruction_parts import SIZE, untrained_parts
+from tests.support.reconstruction_parts import SIZE, fitters_traced_once, untrained_parts
 
 
 @pytest.fixture(scope="module")
@@ -33,11 +33,23 @@ def pipeline():
     return untrained_parts()
 
 
+@pytest.fixture(scope="module")
+def traced_once():
+    with fitters_traced_once():
+        yield
+
+
 @pytest.fixture
-def loaded(monkeypatch, pipeline):
+def loaded(monkeypatch, pipeline, traced_once):
     monkeypatch.setattr("model.reconstruction.face_reconstructor.load_pipeline", lambda config: pipeline)
     monkeypatch.setattr("model.reconstruction.face_reconstructor.restore_texture_network", lambda loaded: None)
     return schema.load(overrides={"fit.steps": 10, "data.image_size": SIZE, "export.texture_size": 256})
+
+
+@pytest.fixture
+def unfitted(loaded):
+    """For what does not depend on how well the faces fit."""
+    return dataclasses.replace(loaded, fit=dataclasses.replace(loaded.fit, steps=0))
 
 
 def portrait(shift=0):
@@ -112,7 +124,7 @@ def test_a_texture_comes_from_who_saw_it_sharpest(pipeline):
     np.testing.assert_array_equal(merged.weight[seen], 1)
 
 
-def test_a_person_and_the_one_photo_that_fails(tmp_path, loaded, pipeline):
+def test_a_person_and_the_one_photo_that_fails(tmp_path, loaded, unfitted, pipeline):
     source = tmp_path / "in" / "anna"
     source.mkdir(parents=True)
     for index in range(2):
@@ -136,16 +148,16 @@ def test_a_person_and_the_one_photo_that_fails(tmp_path, loaded, pipeline):
     assert set(json.loads((folder / "person/metrics.json").read_text())["psnr_merged"]) == {"anna/0", "anna/1"}
     assert (folder / "person/sheet.png").is_file()
     # Fewer formats another time: no mesh of this one stays behind.
-    fewer = dataclasses.replace(loaded, export=dataclasses.replace(loaded.export, formats=("ply",)))
+    fewer = dataclasses.replace(unfitted, export=dataclasses.replace(loaded.export, formats=("ply",)))
     person.reconstruct_people(fewer, tmp_path / "in", tmp_path / "out")
     assert {path.name for path in (folder / "person").iterdir() if path.stem.startswith("mesh")} == {"mesh.ply"}
 
 
-def test_photos_of_equal_names_are_all_counted_and_a_photo_may_be_called_person(tmp_path, loaded):
+def test_photos_of_equal_names_are_all_counted_and_a_photo_may_be_called_person(tmp_path, unfitted):
     for name in ("home/me.png", "work/me.png", "person.png"):
         (tmp_path / "in" / "anna" / name).parent.mkdir(parents=True, exist_ok=True)
         Image.fromarray(portrait()).save(tmp_path / "in" / "anna" / name)
-    assert person.reconstruct_people(loaded, tmp_path / "in", tmp_path / "out") == {}
+    assert person.reconstruct_people(unfitted, tmp_path / "in", tmp_path / "out") == {}
     folder = tmp_path / "out" / "anna"
     counted = {"anna/home/me", "anna/work/me", "anna/person_png"}
     assert set(json.loads((folder / "person/metrics.json").read_text())["psnr_merged"]) == counted
@@ -250,7 +262,7 @@ def test_frames_of_several_sizes_are_refused_before_any_work(tmp_path):
         FrameSource(tmp_path, 25.0)
 
 
-def test_an_overlay_that_cannot_be_written_costs_no_numbers(tmp_path, loaded, monkeypatch):
+def test_an_overlay_that_cannot_be_written_costs_no_numbers(tmp_path, unfitted, monkeypatch):
     write_video(tmp_path / "in.mp4", [portrait()] * 3, 25.0)
 
     def broken(*_):
@@ -258,7 +270,7 @@ def test_an_overlay_that_cannot_be_written_costs_no_numbers(tmp_path, loaded, mo
 
     monkeypatch.setattr(video, "write_video", broken)
     with pytest.raises(UserError, match="MPEG-4"):
-        video.reconstruct_video(loaded, tmp_path / "in.mp4", tmp_path / "out")
+        video.reconstruct_video(unfitted, tmp_path / "in.mp4", tmp_path / "out")
     assert (tmp_path / "out/coefficients.npz").is_file()
     assert (tmp_path / "out/summary.json").is_file()
     assert (tmp_path / "out/person/mesh.ply").is_file()
