@@ -56,4 +56,4 @@ def write_bad(folder: Path) -> None:
     Image.fromarray(noise).save(folder / "noise.png")
     Image.new("RGB", (1, 1), (200, 150, 130)).save(folder / "one.png")
     (folder / "text.png").write_text("not a photo")
-    Image.new("RGB", (20000, 60), (90, 120, 90)).save(folder / "wide.png")
+    Image.new("RGB", (6000, 18), (90, 120, 90)).save(folder / "wide.png")

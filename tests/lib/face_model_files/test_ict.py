@@ -22,16 +22,19 @@ def built_in():
     return build_face_model(2000)
 
 
-def write_obj(path: Path, vertices, quads, uv) -> None:
-    outside = "v 0.0 0.0 -9.0\n"  # a vertex and a polygon of the back of the head, which are left out
-    path.write_text(
-        "# a comment\n"
-        + "".join(f"v {x:.6f} {y:.6f} {z:.6f}\n" for x, y, z in vertices)
-        + outside
-        + "".join(f"vt {u:.6f} {v:.6f}\n" for u, v in uv)
+def polygon_lines(quads, uv, outside: int) -> str:
+    """Texture coordinates and polygons; one of them has the vertex `outside`, of the back of the head."""
+    return (
+        "".join(f"vt {u:.6f} {v:.6f}\n" for u, v in uv)
         + "".join("f " + " ".join(f"{c + 1}/{c + 1}" for c in quad) + "\n" for quad in quads)
-        + f"f 1/1 2/2 {len(vertices) + 1}/1 3/3\n"
+        + f"f 1/1 2/2 {outside + 1}/1 3/3\n"
     )
+
+
+def write_obj(path: Path, vertices: np.ndarray, polygons: str) -> None:
+    outside = "v 0.0 0.0 -9.0\n"  # a vertex of the back of the head, which is left out
+    lines = "v %.6f %.6f %.6f\n" * len(vertices) % tuple(vertices.ravel().tolist())
+    path.write_text("# a comment\n" + lines + outside + polygons)
 
 
 def write_folder(folder: Path, arrays: dict) -> None:
@@ -41,8 +44,9 @@ def write_folder(folder: Path, arrays: dict) -> None:
     meshes = {"generic_neutral_mesh": mean}
     meshes |= {f"identity{k:03d}": mean + mode for k, mode in enumerate(arrays["identity_basis"])}
     meshes |= {name: mean + mode for name, mode in zip(names, arrays["expression_basis"], strict=True)}
+    polygons = polygon_lines(quads, uv, len(mean))
     for name, vertices in meshes.items():
-        write_obj(folder / f"{name}.obj", vertices, quads, uv)
+        write_obj(folder / f"{name}.obj", vertices, polygons)
     landmarks = [int(vertex) for vertex in arrays["landmarks68"]]
     (folder / "vertex_indices.json").write_text(json.dumps({"expressions": names, "idx_to_landmark_verts": landmarks}))
 

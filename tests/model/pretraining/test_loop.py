@@ -2,6 +2,7 @@
 
 import dataclasses
 import itertools
+import shutil
 
 import numpy as np
 import pytest
@@ -21,7 +22,7 @@ from model.pretraining.losses import DirectSupervision, rotation_distance
 from model.pretraining.regressor_task import DIRECT, RegressorTask
 from model.weights.pretrained import load_weights, save_weights
 from tests.support.golden_face import golden_face_model
-from tests.support.helpers import assert_close
+from tests.support.helpers import assert_close, eager_functions
 from tests.support.numbered_faces import Numbers
 from tests.support.toy_faces import ToyFaces
 from utils import seed_everything
@@ -53,9 +54,8 @@ def faces(tmp_path_factory) -> FaceSet:
 @pytest.fixture
 def eagerly():
     """Two updates are faster without tracing a graph first."""
-    tf.config.run_functions_eagerly(True)
-    yield
-    tf.config.run_functions_eagerly(False)
+    with eager_functions():
+        yield
 
 
 def check_numbers(faces: FaceSet, count: int) -> None:
@@ -200,18 +200,32 @@ def test_a_loss_that_is_not_finite_stops_and_names_the_term(tmp_path, faces, eag
         run_updates(task, config, tmp_path / "checkpoint.npz", {})
 
 
-def test_the_whole_command_writes_weights_that_load(tmp_path, monkeypatch, eagerly):
-    face_model = golden_face_model()
-    monkeypatch.setattr(pretraining, "load_face_model", lambda config: face_model)
-    monkeypatch.setattr(pretraining, "SyntheticFaces", ToyFaces)
-    config = small_config(tmp_path, regressor_updates=2, identity_updates=2, weak=0.0)
-    measured = pretraining.pretrain(config)
+def toy_pretrain(folder, regressor_updates=2) -> dict[str, dict]:
+    """The whole command, on the golden face model and faces that are quick to draw."""
+    with pytest.MonkeyPatch.context() as patch, eager_functions():
+        patch.setattr(pretraining, "load_face_model", lambda config: golden_face_model())
+        patch.setattr(pretraining, "SyntheticFaces", ToyFaces)
+        config = small_config(folder, regressor_updates=regressor_updates, identity_updates=2, weak=0.0)
+        return pretraining.pretrain(config)
+
+
+@pytest.fixture(scope="module")
+def pretrained(tmp_path_factory):
+    """The folder of a finished pre-training, a copy of its weights, and what it measured."""
+    folder, copy = (tmp_path_factory.mktemp(name) for name in ("pretrained", "copy"))
+    measured = toy_pretrain(folder)
+    return folder, shutil.copy(folder / "regressor.npz", copy), measured
+
+
+def test_the_whole_command_writes_weights_that_load(pretrained):
+    folder, weights, measured = pretrained
+    config, face_model = small_config(folder), golden_face_model()
     assert 0.0 <= measured["identity"]["auc"] <= 1.0
     network = build_regressor(config.regressor, face_model.layout)
-    metadata = load_weights(tmp_path / "regressor.npz", network, face_model.fingerprint)
+    metadata = load_weights(weights, network, face_model.fingerprint)
     assert metadata["held_out"] == measured["regressor"]
     with pytest.raises(UserError, match=r"main\.py --mode pretrain"):
-        load_weights(tmp_path / "regressor.npz", network, "another")
+        load_weights(weights, network, "another")
 
 
 @pytest.fixture
@@ -253,17 +267,15 @@ def test_what_would_stop_a_run_stops_it_before_the_rendering(tmp_path, toy_pretr
         pretraining.pretrain(small_config(tmp_path, **options))
 
 
-def test_earlier_weights_stay_beside_those_of_another_run(tmp_path, monkeypatch, eagerly, capsys):
-    monkeypatch.setattr(pretraining, "load_face_model", lambda config: golden_face_model())
-    monkeypatch.setattr(pretraining, "SyntheticFaces", ToyFaces)
-    pretraining.pretrain(small_config(tmp_path, regressor_updates=2, identity_updates=2, weak=0.0))
-    before = (tmp_path / "regressor.npz").read_bytes()
-    pretraining.pretrain(small_config(tmp_path, regressor_updates=2, identity_updates=2, weak=0.0))
-    assert not list(tmp_path.glob("*.previous.npz"))
+def test_earlier_weights_stay_beside_those_of_another_run(pretrained, capsys):
+    folder = pretrained[0]
+    before = (folder / "regressor.npz").read_bytes()
+    toy_pretrain(folder)
+    assert not list(folder.glob("*.previous.npz"))
     capsys.readouterr()
-    pretraining.pretrain(small_config(tmp_path, regressor_updates=1, identity_updates=2, weak=0.0))
+    toy_pretrain(folder, regressor_updates=1)
     assert "regressor.previous.npz: copy of the previous weights" in capsys.readouterr().out
-    assert (tmp_path / "regressor.previous.npz").read_bytes() == before
+    assert (folder / "regressor.previous.npz").read_bytes() == before
 
 
 def test_accuracy_of_the_truth_and_of_the_mean_face():
