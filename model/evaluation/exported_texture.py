@@ -42,6 +42,7 @@ class ExportedTexture:
         self._careful = tf.function(
             lambda coarse, embedding, inside: careful_albedo(self.face_gcn, coarse, embedding, inside),
             reduce_retracing=True,
+            autograph=False,
         )
 
     def bake(self, result: FaceReconstruction, crop: tf.Tensor, embedding: tf.Tensor) -> FaceTextures:

@@ -82,7 +82,7 @@ def _photos(config: schema.Config, pipeline: Pipeline):
 
 
 def _crops(pipeline: Pipeline):
-    face_gcn = tf.function(pipeline.face_gcn, reduce_retracing=True)
+    face_gcn = tf.function(pipeline.face_gcn, reduce_retracing=True, autograph=False)
 
     def read(path: Path) -> tuple[tf.Tensor, FaceReconstruction]:
         crop = tf.constant(read_crop(path, pipeline.camera.image_size[0])[None], tf.float32) / 255.0

@@ -80,8 +80,10 @@ class TextureMeasure:
 
     def __init__(self, pipeline: Pipeline, others: Mapping[str, FaceGCN]):
         self.pipeline, self.morphable = pipeline, pipeline.face_gcn.morphable
-        self.reconstruct = tf.function(pipeline.face_gcn, reduce_retracing=True)
-        self._others = {name: tf.function(face_gcn, reduce_retracing=True) for name, face_gcn in others.items()}
+        self.reconstruct = tf.function(pipeline.face_gcn, reduce_retracing=True, autograph=False)
+        self._others = {
+            name: tf.function(face_gcn, reduce_retracing=True, autograph=False) for name, face_gcn in others.items()
+        }
         self.exported = ExportedTexture(pipeline)
         front = pipeline.face_model.skin_mask & pipeline.face_model.front_mask
         self._front = front if front.any() else pipeline.face_model.skin_mask
@@ -196,11 +198,11 @@ class TextureMeasure:
             "views": shown,
         }
 
-    @tf.function(reduce_retracing=True)
+    @tf.function(reduce_retracing=True, autograph=False)
     def _visibility(self, coefficients, crop):
         return true_visibility(self.morphable, self.pipeline.camera, coefficients, crop)
 
-    @tf.function(reduce_retracing=True)
+    @tf.function(reduce_retracing=True, autograph=False)
     def _draw(self, coefficients, light, albedos):
         return render_new_views(self.morphable, self.pipeline.camera, coefficients, light, albedos)
 

@@ -99,7 +99,7 @@ def albedo_targets(
       truth: coefficients [S, K] and true_albedo [S, N, 3] of all records.
     """
     targets = truth["true_albedo"].copy()
-    compute = tf.function(lambda *arguments: seen_albedo(face_gcn, *arguments), reduce_retracing=True)
+    compute = tf.function(lambda *arguments: seen_albedo(face_gcn, *arguments), reduce_retracing=True, autograph=False)
     for index in tqdm(indices, "albedo targets", unit="crop", dynamic_ncols=True):
         alpha = records.batch([index])[..., 3:].astype(np.float32) / 255
         rows = (predicted, truth["coefficients"], truth["true_albedo"])

@@ -23,7 +23,7 @@ LEAST_FALSE_ACCEPTS = 10
 def predict(network: Callable, images: np.ndarray) -> np.ndarray:
     """First output of a network, in inference mode, for uint8 RGB(A) pictures [S, H, W, C]; runs in batches."""
 
-    @tf.function(reduce_retracing=True)
+    @tf.function(reduce_retracing=True, autograph=False)
     def run(batch):
         result = network(tf.cast(batch[..., :3], tf.float32) / 255.0, training=False)
         return result[0] if isinstance(result, (tuple, list)) else result

@@ -31,7 +31,7 @@ class Preparer:
         self.section = config.prepare
         face_model = load_face_model(config)
         regressor = load_regressor(config, face_model)
-        self._regress = tf.function(lambda images: regressor(images, training=False)[0])
+        self._regress = tf.function(lambda images: regressor(images, training=False)[0], autograph=False)
         camera = build_camera(config)
         self.reader = PhotoReader(face_model, camera, self.section.min_confidence, self.section.beside)
         self.place = PointPlacement(face_model, camera)

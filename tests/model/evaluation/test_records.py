@@ -24,6 +24,7 @@ from model.pipeline import load_pipeline
 from model.runs import checkpoints
 from model.runs.checkpoints import Progress
 from tests.support.golden_face import golden_face_model
+from tests.support.helpers import eager_functions
 from tests.support.toy_faces import ToyFaces, save_toy_model, toy_configuration
 
 SIZE, COUNT = 48, 4
@@ -125,7 +126,14 @@ def test_the_sheet_shows_a_row_a_face_with_both_new_views(measured):
     assert (last < 250).any(), "the last column shows a face"
 
 
-def test_exact_coefficients_leave_no_error(root, tmp_path, monkeypatch):
+@pytest.fixture
+def eagerly():
+    """Two faces are measured faster than a graph is traced."""
+    with eager_functions():
+        yield
+
+
+def test_exact_coefficients_leave_no_error(root, tmp_path, monkeypatch, eagerly):
     """The toy faces have no detail, so with true coefficients the coarse texture is the truth in every column."""
     config = configuration(root)
     encode, record_truth = evaluation.encode_records, evaluation.record_truth
@@ -161,7 +169,7 @@ def _assert_exact(metrics: dict) -> None:
     assert metrics["regressor"]["landmarks_percent"] < 1e-3
 
 
-def test_crops_without_truth_have_their_photos_view_alone(root, tmp_path, capsys):
+def test_crops_without_truth_have_their_photos_view_alone(root, tmp_path, capsys, eagerly):
     config = configuration(root)
     truth, away = config.crops_dir, config.generated_dir / "away"
     truth.rename(away)
@@ -176,7 +184,7 @@ def test_crops_without_truth_have_their_photos_view_alone(root, tmp_path, capsys
         assert sheet.size[0] == SIZE * 6
 
 
-def test_other_runs_stand_beside_and_missing_ones_say_how_to_train_them(root, tmp_path, capsys):
+def test_other_runs_stand_beside_and_missing_ones_say_how_to_train_them(root, tmp_path, capsys, eagerly):
     normal = configuration(root, texture__variant="normal")
     save_run(normal)
     broken = configuration(root, train__suffix="broken")
@@ -230,7 +238,7 @@ def toy_source(face_model: FaceModel, size: int, seed: int) -> ToyFaces:
     return ToyFaces(face_model, size, seed)
 
 
-def test_identity_and_detector_are_measured_on_fresh_photos(root, tmp_path, monkeypatch):
+def test_identity_and_detector_are_measured_on_fresh_photos(root, tmp_path, monkeypatch, eagerly):
     monkeypatch.setattr(evaluation_photos, "SyntheticFaces", toy_source)
     seen = {}
 
