@@ -7,6 +7,7 @@ from lib.errors import UserError
 
 VARIANTS = ("default", "normal", "resnet")
 HEADS = ("residual", "published")
+LIGHTS = ("solved", "regressed")
 INPUTS = ("mirrored", "delit", "lit")
 PROJECTIONS = ("zbuffer", "published")
 
@@ -30,6 +31,11 @@ class Regressor(ResidualNetwork):
     )
     mirror: bool = option(
         "average the predictions for the crop and its mirror image; needs a face model with symmetric bases"
+    )
+    light: str = option(
+        "solved: the light that fits the crop best, given the regressed shape and albedo (test mode with a fit always "
+        "solves for it); regressed: the regressor's",
+        choices=LIGHTS,
     )
     weights: str = option("trained weights (.npz, written by --mode pretrain), or the published R-Net (.pb, .pth)")
 

@@ -17,6 +17,8 @@ from lib.geometry.camera import Camera
 from lib.mesh_sampling import MeshHierarchy
 from model.face_gcn import FaceGCN
 from model.face_model_source import load_face_model
+from model.fitting.light import with_solved_light
+from model.fitting.weights import RegressedErrors
 from model.morphable_model import MorphableModel
 from model.networks.encoding import EncodedFaces, encode
 from model.networks.fixed.encoders import FixedIdentityNetwork, FixedRegressor
@@ -26,7 +28,7 @@ from model.networks.texture_networks import TextureNetwork
 from model.networks.variable_names import network_variables
 from model.runs import checkpoints
 from model.weights.mask_weights import load_mask_decoder
-from model.weights.pretrained import is_frozen, load_fixed
+from model.weights.pretrained import is_frozen, load_fixed, read_metadata
 from model.weights.published_networks import FrozenIdentity, FrozenRegressor, TorchRegressor, published_regressor
 from utils import init_sampling
 
@@ -43,6 +45,7 @@ class Pipeline:
       identity: frozen; crop to identity embedding.
       texture_network: the network inside `face_gcn`, the only one that is trained.
       face_gcn: coarse face, refinement, rendering, loss terms.
+      regressed_errors: expected errors of the regressor; None if they are unknown.
     """
 
     config: schema.Config
@@ -52,10 +55,22 @@ class Pipeline:
     identity: FixedIdentityNetwork | FrozenIdentity
     texture_network: TextureNetwork
     face_gcn: FaceGCN
+    regressed_errors: RegressedErrors | None = None
 
     def encode(self, crops: np.ndarray) -> EncodedFaces:
-        """Coefficients and embeddings of RGBA crops [B, H, W, 4] in [0, 1], by the frozen networks."""
+        """Coefficients and embeddings of RGBA crops [B, H, W, 4] in [0, 1]: `regress`, then `with_light`."""
+        encoded = self.regress(crops)
+        return dataclasses.replace(encoded, coefficients=self.with_light(encoded.coefficients, crops))
+
+    def regress(self, crops: np.ndarray) -> EncodedFaces:
+        """Outputs of the frozen networks for RGBA crops [B, H, W, 4] in [0, 1]."""
         return encode(self.regressor, self.identity, tf.convert_to_tensor(crops)[..., :3])
+
+    def with_light(self, coefficients: tf.Tensor, crops: np.ndarray) -> tf.Tensor:
+        """Coefficients [B, K] with the light solved for from RGBA crops [B, H, W, 4], if regressor.light says so."""
+        if self.config.regressor.light == "regressed":
+            return coefficients
+        return with_solved_light(self.face_gcn.morphable, self.camera, coefficients, tf.convert_to_tensor(crops))
 
     def embed(self, images: tf.Tensor) -> tf.Tensor:
         """The identity network's embeddings [B, E2] of RGB images [B, H, W, 3] in [0, 1]."""
@@ -105,7 +120,8 @@ def load_pipeline(config: schema.Config) -> Pipeline:
         config.texture.projection,
         identity if config.loss.identity > 0 else None,
     )
-    return Pipeline(config, face_model, camera, regressor, identity, texture, face_gcn)
+    errors = load_regressed_errors(config)
+    return Pipeline(config, face_model, camera, regressor, identity, texture, face_gcn, errors)
 
 
 def load_regressor(
@@ -123,6 +139,15 @@ def _load_network(config: schema.Config, face_model: FaceModel) -> FixedRegresso
     section = config.regressor
     sizes = (face_model.layout, section.depth, section.width, section.image_size, section.input_range)
     return load_fixed(path, lambda take: FixedRegressor(take, *sizes), face_model.fingerprint)
+
+
+def load_regressed_errors(config: schema.Config) -> RegressedErrors | None:
+    """Expected errors of the regressor's identity and albedo, as measured by pre-training; None if they are unknown."""
+    path = schema.asset_path(config.regressor.weights)
+    if is_frozen(path):
+        return None
+    measured = read_metadata(path).get("coefficient_errors")
+    return measured and RegressedErrors(*(np.array(measured[name], np.float32) for name in ("identity", "albedo")))
 
 
 def load_identity(config: schema.Config, face_model: FaceModel) -> FixedIdentityNetwork | FrozenIdentity:

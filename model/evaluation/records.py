@@ -52,7 +52,7 @@ from model.input_pipeline.frozen_outputs import encode_records
 from model.input_pipeline.ground_truth import record_truth
 from model.metrics.networks import regressor_metrics
 from model.networks.encoding import EncodedFaces
-from model.pipeline import load_pipeline, restore_texture_network
+from model.pipeline import Pipeline, load_pipeline, restore_texture_network
 from utils import seed_everything
 
 PACKAGES = ("tensorflow", "keras", "numpy", "scipy", "numba", "pillow", "opencv-python-headless", "mtcnn")
@@ -98,7 +98,7 @@ def evaluate(config: schema.Config, output: Path) -> dict:
         "detector": photos and measure_detector(pipeline, photos),
         "regressor": truth
         and regressor_metrics(
-            pipeline.face_model, pipeline.camera, encoded.coefficients[indices], truth["coefficients"][indices]
+            pipeline.face_model, pipeline.camera, _regressed(pipeline, records, indices), truth["coefficients"][indices]
         ),
         **_texture_metrics(faces, run_name(config), list(others)),
         "split": config.evaluate.split,
@@ -125,6 +125,12 @@ def _held_out(config: schema.Config, records: Records) -> list[int]:
     if not indices:
         raise UserError(f"{config.params_dir}: the {config.evaluate.split} split must hold a crop, got none")
     return indices[: config.evaluate.faces or None]
+
+
+def _regressed(pipeline: Pipeline, records: Records, indices: Sequence[int]) -> np.ndarray:
+    """The regressor's own coefficients [S, K] of records; those of `Pipeline.encode` may have another light."""
+    crops = (records.batch([index]).astype(np.float32) / 255 for index in indices)
+    return np.concatenate([pipeline.regress(crop).coefficients for crop in crops])
 
 
 def _measure_faces(

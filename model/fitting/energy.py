@@ -34,6 +34,8 @@ class FitTargets(TensorStructure):
       point_sigma: [B] expected error of the points, pixels of a 224 crop; None for the fitter's own.
       mesh: [B, 468, 2] the face mesh's points, pixels of the crop; None without.
       mesh_weight: [B] what they count for, 0 where the network saw no face.
+      regressed: [B, K] the regressor's coefficients, the expected values of identity and albedo; None for the face
+        model's mean.
     """
 
     image: tf.Tensor
@@ -44,6 +46,7 @@ class FitTargets(TensorStructure):
     point_sigma: tf.Tensor | None = None
     mesh: tf.Tensor | None = None
     mesh_weight: tf.Tensor | None = None
+    regressed: tf.Tensor | None = None
 
 
 def robust(squared: tf.Tensor) -> tf.Tensor:
@@ -107,6 +110,7 @@ def prior_energy(parts: Coefficients, one_sided: tf.Tensor, expression_sigma: tf
     """Energy [B] of identity, expression and albedo coefficients under their prior.
 
     Args:
+      parts: identity and albedo as deviations from their expected values, in units of the expected error.
       one_sided: [Ke] 1 for expressions that only have a positive direction (muscles only pull), 0 for the others.
       expression_sigma: [Ke] standard deviations of the expressions.
     """

@@ -11,12 +11,9 @@ from lib.face_image.alignment import FIVE_FROM_68
 from lib.face_mesh.surface_points import SurfacePoints
 from lib.face_model.coefficients import Coefficients
 from lib.geometry.camera import Camera
-from lib.geometry.lighting import AMBIENT, sh_basis
-from lib.images.sampling import sample_image
 from lib.runtime.graph_optimizer import unoptimized_graphs
 from lib.runtime.stored_function import StoredFunction, tensors_of
 from model.fitting.energy import (
-    LIGHT_SIGMA,
     REFERENCE_SIZE,
     FitTargets,
     asymmetry_energy,
@@ -27,10 +24,11 @@ from model.fitting.energy import (
     point_energy,
     prior_energy,
 )
+from model.fitting.light import solve_light
 from model.fitting.mesh_term import MeshTerm
 from model.fitting.outline import lower_outline
 from model.fitting.surface import Surface, visible_surface
-from model.fitting.weights import FitWeights, fitting_prior, with_landmarks
+from model.fitting.weights import FitWeights, RegressedErrors, fitting_prior, with_landmarks
 from model.morphable_model import MorphableModel
 
 # From coarse to fine: blur of the photo (standard deviation, pixels of 224), factor on the expected colour error, share
@@ -40,7 +38,6 @@ LEVELS = ((2.5, 3.0, 0.3), (1.2, 1.7, 0.3), (0.6, 1.0, 0.4))
 REFRESH = 10
 # Step size of each group relative to fit.learning_rate (in prior standard deviations; radians; decimetres).
 STEP = {"identity": 1.0, "expression": 1.0, "albedo": 1.0, "angles": 0.2, "light": 0.3, "translation": 0.2}
-LIGHT_ITERATIONS = 4
 TERMS = ("points", "landmarks", "photometric", "outline", "prior", "light", "asymmetry", "mesh", "openings")
 
 
@@ -63,6 +60,8 @@ class Fitter:
       weights: of the energy.
       points: the 468 points on the model's surface; None to fit without them.
       graphs: folder where the traced steps for single crops are kept for the next start; None to trace them.
+      regressed_errors: expected errors of the regressor's identity [Ki] and albedo [Ka], in standard deviations of the
+        prior, for targets that hold its coefficients; None to expect the face model's mean.
     """
 
     def __init__(
@@ -73,12 +72,16 @@ class Fitter:
         weights: FitWeights | None = None,
         points: SurfacePoints | None = None,
         graphs: Path | None = None,
+        regressed_errors: RegressedErrors | None = None,
     ):
         self.model, self.camera, self.weights = model, camera, weights or FitWeights()
         counts = model.layout.counts
         steps = np.concatenate([np.full(count, learning_rate * STEP[name]) for name, count in counts.items()])
         self._step_sizes = tf.constant(steps, tf.float32)
         self._five = tf.constant(FIVE_FROM_68)
+        errors = regressed_errors
+        self._identity_error = None if errors is None else tf.constant(errors.identity)
+        self._albedo_error = None if errors is None else tf.constant(errors.albedo)
         prior = fitting_prior(model.face_model)
         self._one_sided = tf.constant(prior.one_sided, tf.float32)
         self._expression_sigma = tf.constant(prior.sigma)
@@ -129,7 +132,9 @@ class Fitter:
             level = used[min(int((start >= ends).sum()), len(used) - 1)]
             surface = visible_surface(self.model, self.camera, coefficients, targets.alpha, outlines)
             if start == 0 and not settled:
-                coefficients = self.solve_light(coefficients, blurs[level], surface.weight)
+                coefficients = solve_light(
+                    self.model, self.camera, coefficients, blurs[level], surface.weight, self.weights
+                )
             count = min(REFRESH, steps - start)
             blurred_targets = dataclasses.replace(targets, image=blurs[level])
             with unoptimized_graphs():  # the optimizer takes a second and gains nothing
@@ -160,26 +165,6 @@ class Fitter:
     def five_points(self, landmarks: tf.Tensor) -> tf.Tensor:
         """Landmarks [B, 68, C] to the detector's five points [B, 5, C]."""
         return self._five @ landmarks
-
-    def solve_light(self, coefficients: tf.Tensor, image: tf.Tensor, weight: tf.Tensor) -> tf.Tensor:
-        """Replaces the light by the one that fits the image best, given shape and albedo.
-
-        Iteratively re-weighted ridge regression: the robust weights suppress dark hair and caps in the mask.
-        """
-        posed = self.model.posed(coefficients, self.camera)
-        basis = sh_basis(posed.normals)
-        wanted = sample_image(image, self.camera.project(posed.vertices))
-        share = weight / tf.maximum(tf.reduce_sum(weight, axis=-1, keepdims=True), 1e-6)
-        scale = self.weights.observations / self.weights.colour_sigma**2 * share
-        ridge = 1 / tf.square(tf.constant(LIGHT_SIGMA))
-        design = posed.albedo[..., None] * basis[:, :, None]  # [B, N, 3, 9]
-        rest = wanted - AMBIENT * design[..., 0]
-        for _ in range(LIGHT_ITERATIONS):
-            normal = tf.einsum("bn,bnci,bncj->bcij", scale, design, design) + tf.linalg.diag(ridge)
-            light = tf.linalg.solve(normal, tf.einsum("bn,bnci,bnc->bci", scale, design, rest)[..., None])[..., 0]
-            error = tf.reduce_sum(tf.square(rest - tf.einsum("bnci,bci->bnc", design, light)), axis=-1)
-            scale = share * self.weights.observations / (self.weights.colour_sigma**2 + error)
-        return self.model.layout.join(dataclasses.replace(posed.coefficients, light=tf.reshape(light, [-1, 27])))
 
     def energies(
         self, coefficients: tf.Tensor, targets: FitTargets, surface: Surface, colour_factor: float | tf.Tensor
@@ -221,9 +206,19 @@ class Fitter:
             **self.mesh_energies(posed.vertices, targets),
         }
 
-    def prior(self, parts: Coefficients, targets: FitTargets) -> tf.Tensor:
-        """Prior energy [B] of the coefficients; with the 468 points, it does not favour closed lips."""
+    def prior(self, parts: Coefficients, targets: FitTargets, share: float | tf.Tensor = 1.0) -> tf.Tensor:
+        """Prior energy [B] of the coefficients; with the 468 points, it does not favour closed lips.
+
+        Args:
+          share: of the priors of identity and albedo.
+        """
         sigma = self._expression_sigma if targets.mesh is None else self._sigma_with_landmarks
+        identity, albedo = parts.identity, parts.albedo
+        if self._identity_error is not None and targets.regressed is not None:
+            expected = self.model.layout.split(targets.regressed)
+            identity = (identity - expected.identity) / self._identity_error
+            albedo = (albedo - expected.albedo) / self._albedo_error
+        parts = dataclasses.replace(parts, identity=tf.sqrt(share) * identity, albedo=tf.sqrt(share) * albedo)
         return prior_energy(parts, self._one_sided, sigma)
 
     def mesh_energies(self, vertices: tf.Tensor, targets: FitTargets) -> dict[str, tf.Tensor]:

@@ -14,12 +14,15 @@ from lib.face_mesh.surface_points import SurfacePoints, silhouette_weight
 from lib.face_model.face_model import FaceModel
 from lib.geometry.camera import Camera
 from model.fitting.energy import LANDMARK_REACH, PUSHING_SIGMA, REFERENCE_SIZE
-from model.fitting.weights import PAIRS, FitWeights, fitting_prior, with_landmarks
+from model.fitting.weights import PAIRS, FitWeights, RegressedErrors, fitting_prior, with_landmarks
 
 ITERATIONS = 15
 # The fit has converged when no unknown changes by more than this (prior standard deviations; radians; decimetres).
 CONVERGED = 2e-3
 ANGLE_STEP = 1e-5
+# Factor on the expected errors of a regressed identity. Errors of the points are common to many of them, and without
+# the colours they would pass for a person's shape.
+STIFFNESS = 0.25
 
 
 @dataclasses.dataclass(frozen=True)
@@ -161,36 +164,52 @@ class LandmarkFitter:
       camera: camera of the crops.
       points: the 468 points on the model's surface.
       weights: expected errors.
+      regressed_errors: of the regressor's identity, see `Fitter`; None to expect the mean face.
     """
 
-    def __init__(self, face_model: FaceModel, camera: Camera, points: SurfacePoints, weights: FitWeights):
+    def __init__(
+        self,
+        face_model: FaceModel,
+        camera: Camera,
+        points: SurfacePoints,
+        weights: FitWeights,
+        regressed_errors: RegressedErrors | None = None,
+    ):
         self._layout = face_model.layout
         self._landmarks = LandmarkResiduals(PointShape.of(face_model, points), camera, weights)
         expressions, identities = with_landmarks(fitting_prior(face_model)), len(face_model.identity_basis)
-        self._prior = np.concatenate([np.ones(identities), 1 / expressions.sigma])
+        self._starts_regressed = regressed_errors is not None
+        known = np.ones(identities)
+        if regressed_errors is not None:
+            known = STIFFNESS * regressed_errors.identity.astype(np.float64)
+        self._prior = np.concatenate([1 / known, 1 / expressions.sigma])
         self._pushed = np.concatenate([np.zeros(identities), expressions.one_sided / PUSHING_SIGMA])
 
     def __call__(self, coefficients: np.ndarray, found: np.ndarray) -> np.ndarray:
         """Fits pose, identity and expression to points [468, 2]; returns coefficients [K], the rest unchanged.
 
         Args:
-          coefficients: [K]; the fit starts from their pose and the mean shape.
+          coefficients: [K], as regressed; the fit starts from their pose, and from their identity and neutral
+            expression or the mean shape.
           found: [468, 2] detected points, pixels of the crop.
         """
         parts = self._layout.split(np.asarray(coefficients, np.float64))
-        unknowns = np.concatenate([np.zeros(len(self._prior)), parts.angles, parts.translation])
+        expected = np.zeros(len(self._prior))
+        if self._starts_regressed:
+            expected[: self._layout.identity] = parts.identity
+        unknowns = np.concatenate([expected, parts.angles, parts.translation])
         damping = 1e-2
         for _ in range(ITERATIONS):
             posed = self._landmarks.posed(unknowns)
             scale = self._landmarks.scale(posed, found)
-            residuals = self._residuals(unknowns, posed.pixels, found, scale)
+            residuals = self._residuals(unknowns, expected, posed.pixels, found, scale)
             jacobian = self._jacobian(unknowns, posed, scale)
             normal, slope = jacobian.T @ jacobian, jacobian.T @ residuals
             accepted = False
             while not accepted and damping < 1e6:
                 step = -np.linalg.solve(normal + damping * np.diag(np.diag(normal)), slope)
                 pixels = self._landmarks.posed(unknowns + step).pixels
-                moved = self._residuals(unknowns + step, pixels, found, scale)
+                moved = self._residuals(unknowns + step, expected, pixels, found, scale)
                 accepted = bool(moved @ moved < residuals @ residuals)
                 damping = max(damping / 5, 1e-7) if accepted else damping * 8
             if not accepted:
@@ -205,10 +224,12 @@ class LandmarkFitter:
         )
         return self._layout.join(moved_parts).astype(np.float32)
 
-    def _residuals(self, unknowns: np.ndarray, pixels: np.ndarray, found: np.ndarray, scale: np.ndarray) -> np.ndarray:
+    def _residuals(
+        self, unknowns: np.ndarray, expected: np.ndarray, pixels: np.ndarray, found: np.ndarray, scale: np.ndarray
+    ) -> np.ndarray:
         shape = unknowns[: len(self._prior)]
         seen = self._landmarks.residuals(pixels, found, scale)
-        return np.concatenate([seen, shape * self._prior, np.minimum(shape, 0) * self._pushed])
+        return np.concatenate([seen, (shape - expected) * self._prior, np.minimum(shape, 0) * self._pushed])
 
     def _jacobian(self, unknowns: np.ndarray, posed: PosedPoints, scale: np.ndarray) -> np.ndarray:
         count = len(self._prior)

@@ -1,7 +1,5 @@
 """Fits several crops of one person jointly, with shared identity and albedo and separate other coefficients."""
 
-import dataclasses
-
 import numpy as np
 import tensorflow as tf
 
@@ -11,7 +9,7 @@ from lib.geometry.camera import Camera
 from model.fitting.energy import FitTargets
 from model.fitting.fitter import Fitter
 from model.fitting.surface import Surface
-from model.fitting.weights import FitWeights
+from model.fitting.weights import FitWeights, RegressedErrors
 from model.morphable_model import MorphableModel
 
 SHARED = ("identity", "albedo")
@@ -28,7 +26,7 @@ class PersonFitter(Fitter):
 
     Args:
       frozen: the shared coefficients are known and stay as they are.
-      model, camera, learning_rate, weights, points: see `Fitter`.
+      model, camera, learning_rate, weights, points, regressed_errors: see `Fitter`.
     """
 
     def __init__(
@@ -38,9 +36,10 @@ class PersonFitter(Fitter):
         learning_rate: float = 0.05,
         weights: FitWeights | None = None,
         points: SurfacePoints | None = None,
+        regressed_errors: RegressedErrors | None = None,
         frozen: bool = False,
     ):
-        super().__init__(model, camera, learning_rate, weights, points)
+        super().__init__(model, camera, learning_rate, weights, points, regressed_errors=regressed_errors)
         self._shared = tf.constant(shared_slots(model.layout))
         self._factor = 0.0 if frozen else 1.0
 
@@ -49,11 +48,9 @@ class PersonFitter(Fitter):
     ) -> dict[str, tf.Tensor]:
         """See `Fitter.energies`; each of B crops carries 1 / B of the priors of identity and albedo."""
         terms = super().energies(coefficients, targets, surface, colour_factor)
-        share = tf.math.rsqrt(tf.cast(tf.shape(coefficients)[0], tf.float32))
-        parts = self.model.layout.split(coefficients)
-        parts = dataclasses.replace(parts, identity=share * parts.identity, albedo=share * parts.albedo)
-        terms["prior"] = self.prior(parts, targets)
-        terms["asymmetry"] = tf.square(share) * terms["asymmetry"]
+        share = 1 / tf.cast(tf.shape(coefficients)[0], tf.float32)
+        terms["prior"] = self.prior(self.model.layout.split(coefficients), targets, share)
+        terms["asymmetry"] = share * terms["asymmetry"]
         return terms
 
     def shared_gradient(self, slope: tf.Tensor) -> tf.Tensor:

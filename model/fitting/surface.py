@@ -32,6 +32,21 @@ class Surface(TensorStructure):
     pairs: OutlinePairs
 
 
+@dataclasses.dataclass(frozen=True)
+class VisibleVertices:
+    """What the camera sees of a batch of posed faces.
+
+    Attributes:
+      weight: [B, N] projected area of each vertex times the mask, 0 where hidden.
+      triangle_ids: [B, H, W] the triangle at each pixel, -1 in the background.
+      points: [B, N, 2] projected vertices, pixels.
+    """
+
+    weight: tf.Tensor
+    triangle_ids: np.ndarray
+    points: tf.Tensor
+
+
 def visible_surface(
     model: MorphableModel, camera: Camera, coefficients: tf.Tensor, alpha: tf.Tensor, outlines: Sequence[Outline]
 ) -> Surface:
@@ -44,6 +59,17 @@ def visible_surface(
       alpha: [B, H, W, 1] masks.
       outlines: of the masks, one for each.
     """
+    visible = visible_weights(model, camera, coefficients, alpha)
+    return Surface(
+        weight=visible.weight,
+        pairs=pair_outline(outlines, visible.triangle_ids, model.triangles.numpy(), visible.points.numpy()),
+    )
+
+
+def visible_weights(
+    model: MorphableModel, camera: Camera, coefficients: tf.Tensor, alpha: tf.Tensor
+) -> VisibleVertices:
+    """Weights of the visible vertices of the faces with coefficients [B, K] inside masks [B, H, W, 1]."""
     _, vertices, normals = model.placed(model.layout.split(coefficients))
     clip, size = camera.clip_coordinates(vertices), camera.image_size
     ids, z = triangle_ids_and_depth(clip, model.triangles, size)
@@ -69,7 +95,4 @@ def visible_surface(
     in_front = depth <= sample_image(seen_depth, points, "nearest")[..., 0] + DEPTH_SLACK
     usable = tf.cast(inside & in_front & (normals[..., 2] > GRAZING), tf.float32)
     masked = usable * sample_image(alpha, points)[..., 0]
-    return Surface(
-        weight=visible * area * masked,
-        pairs=pair_outline(outlines, ids.numpy(), triangles, points.numpy()),
-    )
+    return VisibleVertices(weight=visible * area * masked, triangle_ids=ids.numpy(), points=points)

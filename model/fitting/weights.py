@@ -77,6 +77,14 @@ class FitWeights:
         return np.where(np.arange(len(PAIRS)) < LIPS_FIRST, self.lip_weight, self.lid_weight)
 
 
+@dataclasses.dataclass(frozen=True)
+class RegressedErrors:
+    """Expected errors of regressed coefficients, in standard deviations of the prior: identity [Ki], albedo [Ka]."""
+
+    identity: np.ndarray
+    albedo: np.ndarray
+
+
 def fitting_prior(face_model: FaceModel) -> ExpressionPrior:
     """The face model's expression prior, or the standard one."""
     return face_model.expression_prior or ExpressionPrior.standard(len(face_model.expression_basis))

@@ -8,6 +8,7 @@ import numpy as np
 import tensorflow as tf
 from sklearn.metrics import roc_auc_score, roc_curve
 
+from lib.face_model.coefficients import CoefficientLayout
 from lib.face_model.face_model import FaceModel
 from lib.geometry.camera import Camera
 from lib.geometry.lighting import shading
@@ -56,6 +57,15 @@ def regressor_metrics(face_model: FaceModel, camera: Camera, predicted: np.ndarr
         "translation_dm": round(sums["translation"] / count, 4),
         "faces": count,
     }
+
+
+def coefficient_errors(layout: CoefficientLayout, predicted: np.ndarray, truth: np.ndarray) -> dict[str, list[float]]:
+    """Root mean square errors of predicted coefficients [S, K], one for each of "identity" and "albedo".
+
+    Without knowledge they are 1, the standard deviation of the face model's prior.
+    """
+    errors = layout.split(np.sqrt(np.mean(np.square(predicted - truth), axis=0)))
+    return {name: [round(float(error), 4) for error in getattr(errors, name)] for name in ("identity", "albedo")}
 
 
 def _errors(face_model: FaceModel, camera: Camera, predicted: np.ndarray, true: np.ndarray) -> dict[str, float]:

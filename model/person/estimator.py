@@ -46,8 +46,10 @@ class PersonEstimator:
         pipeline = reconstruct.pipeline
         model = (pipeline.face_gcn.morphable, pipeline.camera, reconstruct.learning_rate)
         weights = reconstruct.weights
-        self._together = PersonFitter(*model, dataclasses.replace(weights, **JOINT_WEIGHTS), reconstruct.mesh)
-        self._frozen = PersonFitter(*model, weights, reconstruct.mesh, frozen=True)
+        errors = pipeline.regressed_errors
+        joint = dataclasses.replace(weights, **JOINT_WEIGHTS)
+        self._together = PersonFitter(*model, joint, reconstruct.mesh, errors)
+        self._frozen = PersonFitter(*model, weights, reconstruct.mesh, errors, frozen=True)
         self._layout = pipeline.face_model.layout
         self._similarity = Similarity(pipeline.face_model)
 

@@ -7,6 +7,7 @@ import sys
 import time
 from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 
 import numpy as np
 import tensorflow as tf
@@ -22,7 +23,7 @@ from lib.runtime.interruption import DeferredStop
 from lib.runtime.prefetch import prefetch
 from lib.synthetic.face_set import FaceSet, hold_out, load_or_render, recipe, set_folder
 from lib.synthetic.photos import PhotoSettings, SyntheticFaces
-from model.metrics.networks import identity_metrics, predict, regressor_metrics
+from model.metrics.networks import coefficient_errors, identity_metrics, predict, regressor_metrics
 from model.networks.identity import build_identity_network
 from model.networks.mirroring import from_both_sides, mirrored_coefficients
 from model.networks.regressor import build_regressor
@@ -130,7 +131,8 @@ def train_networks(config: schema.Config, face_model: FaceModel, faces: FaceSet)
     with stored_precision(regressor.network):
         predicted = predict(used, faces.images[held_out])
     measured["regressor"] = regressor_metrics(face_model, camera, predicted, faces.coefficients[held_out])
-    _ship(config, regressor, face_model, measured["regressor"], seconds)
+    errors = coefficient_errors(face_model.layout, predicted, faces.coefficients[held_out])
+    _ship(config, regressor, face_model, measured["regressor"], seconds, {"coefficient_errors": errors})
     return measured
 
 
@@ -211,8 +213,15 @@ def _fingerprint(config: schema.Config, faces: FaceSet) -> str:
     return hashlib.sha256(json.dumps(whole, sort_keys=True).encode()).hexdigest()[:12]
 
 
-def _ship(config: schema.Config, task: PretrainingTask, face_model: FaceModel, measured: dict, seconds: float) -> None:
-    """Writes the task's weights with configuration and measured accuracy; keeps a copy of another run's weights."""
+def _ship(
+    config: schema.Config,
+    task: PretrainingTask,
+    face_model: FaceModel,
+    measured: Mapping,
+    seconds: float,
+    more: Mapping = MappingProxyType({}),
+) -> None:
+    """Writes the task's weights with configuration, accuracy and `more`; keeps a copy of another run's weights."""
     path = schema.asset_path(getattr(config, task.name).weights)
     metadata = {
         "network": task.name,
@@ -224,6 +233,7 @@ def _ship(config: schema.Config, task: PretrainingTask, face_model: FaceModel, m
         "updates": task.updates,
         "seconds": round(seconds),
         "held_out": measured,
+        **more,
     }
     keep_previous(path, metadata)
     save_weights(path, task.network, face_model.fingerprint, metadata)

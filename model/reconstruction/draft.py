@@ -62,7 +62,9 @@ def mesh_points(photo: AlignedPhoto) -> np.ndarray | None:
     return found.points
 
 
-def fit_targets(drafts: Sequence[Draft], landmarks: tf.Tensor, weights: FitWeights) -> FitTargets:
+def fit_targets(
+    drafts: Sequence[Draft], landmarks: tf.Tensor, weights: FitWeights, regressed: np.ndarray | None = None
+) -> FitTargets:
     """Targets of the drafts' crops.
 
     Args:
@@ -70,6 +72,7 @@ def fit_targets(drafts: Sequence[Draft], landmarks: tf.Tensor, weights: FitWeigh
       landmarks: [B, 68, 2] weak targets, pixels of the crops; used if neither the network nor the user supplied
         landmarks.
       weights: weights of the fit.
+      regressed: [B, K] the regressor's coefficients; None to expect the face model's mean.
     """
     weak = np.array(landmarks, np.float32)
     weight = np.zeros([len(drafts), 68], np.float32)
@@ -102,5 +105,11 @@ def fit_targets(drafts: Sequence[Draft], landmarks: tf.Tensor, weights: FitWeigh
         landmarks=tf.constant(weak),
         landmark_weight=tf.constant(weight),
         point_sigma=tf.constant(sigma),
+        regressed=None if regressed is None else tf.constant(regressed, tf.float32),
         **found,
     )
+
+
+def rgba(rgb: np.ndarray, alpha: np.ndarray) -> np.ndarray:
+    """Joins colours [H, W, 3] and a mask [H, W] to a batch of one crop, [1, H, W, 4] float32."""
+    return np.concatenate([rgb, alpha[..., None]], axis=-1)[None].astype(np.float32)

@@ -33,7 +33,7 @@ from model.metrics.images import coverage, masked_psnr
 from model.photos.reader import AlignedPhoto, FoundFaces, PhotoReader
 from model.pipeline import Pipeline, load_decoder, load_parser, load_pipeline, restore_texture_network
 from model.reconstruction.careful_albedo import reconstruct_carefully
-from model.reconstruction.draft import Draft, fit_targets, mesh_points
+from model.reconstruction.draft import Draft, fit_targets, mesh_points, rgba
 from model.reconstruction.export import Exporter
 from model.reconstruction.new_views import turned_view
 from model.reconstruction.photo_result import PhotoResult
@@ -70,9 +70,10 @@ class FaceReconstructor:
         self.find_mask = MaskFinder(morphable, camera, load_parser(config), load_decoder(config))
         self.weights = FitWeights.of(config.fit)
         self.mesh = surface_points(config, pipeline.face_model) if config.fit.landmarks else None
-        self.fitter = Fitter(morphable, camera, self.learning_rate, self.weights, self.mesh, config.generated_dir)
+        graphs, errors = config.generated_dir, pipeline.regressed_errors
+        self.fitter = Fitter(morphable, camera, self.learning_rate, self.weights, self.mesh, graphs, errors)
         if self.mesh is not None:
-            self.fit_landmarks = LandmarkFitter(pipeline.face_model, camera, self.mesh, self.weights)
+            self.fit_landmarks = LandmarkFitter(pipeline.face_model, camera, self.mesh, self.weights, errors)
 
     @classmethod
     def load(
@@ -168,8 +169,8 @@ class FaceReconstructor:
 
     def initial_estimate(self, photo: AlignedPhoto) -> Draft:
         """Runs the frozen networks, places the regressed face on the landmarks, and finds a first mask."""
-        crop = _rgba(photo.rgb, np.ones(photo.rgb.shape[:2], np.float32))
-        encoded = self.pipeline.encode(crop)
+        crop = rgba(photo.rgb, np.ones(photo.rgb.shape[:2], np.float32))
+        encoded = self.pipeline.regress(crop)
         regressed = self.place(encoded.coefficients.numpy(), photo.alignment.points)[0]
         coefficients, mesh = regressed, None
         if self.mesh is not None and self.steps:
@@ -177,6 +178,8 @@ class FaceReconstructor:
             if mesh is not None:
                 coefficients = self.fit_landmarks(regressed, mesh)
         mask = self.find_mask(photo.alignment, photo.alpha, coefficients[None], mesh=mesh)
+        if not self.steps:
+            coefficients = self.pipeline.with_light(coefficients[None], rgba(photo.rgb, mask))[0].numpy()
         return Draft(photo, mask, coefficients, encoded.embedding, regressed, mesh)
 
     def fit(self, drafts: Sequence[Draft], fitter: Fitter) -> list[Draft]:
@@ -199,7 +202,7 @@ class FaceReconstructor:
     def targets(self, drafts: Sequence[Draft], landmarks_of: np.ndarray) -> FitTargets:
         """Fit targets for the drafts' crops, with weak landmarks from the coefficients `landmarks_of` [B, K]."""
         posed = self.pipeline.face_gcn.morphable.posed(tf.constant(landmarks_of), self.pipeline.camera)
-        return fit_targets(drafts, posed.landmarks, self.weights)
+        return fit_targets(drafts, posed.landmarks, self.weights, landmarks_of)
 
     def finish(self, draft: Draft, region: PhotoRegion) -> PhotoResult:
         """Computes the fine texture, pictures and metrics of a fitted draft.
@@ -212,9 +215,9 @@ class FaceReconstructor:
           UserError: mask and face have no pixel in common.
         """
         photo, coefficients = draft.photo, draft.coefficients[None]
-        crop = tf.constant(_rgba(photo.rgb, draft.alpha))
+        crop = tf.constant(rgba(photo.rgb, draft.alpha))
         readable = readable_mask(draft.alpha, given=photo.alpha is not None)
-        readable_crop = tf.constant(_rgba(photo.rgb, readable))
+        readable_crop = tf.constant(rgba(photo.rgb, readable))
         inside = tf.constant(inside_mask(readable)[None, ..., None])
         # Eagerly: tracing delays the first photo by 1.3 s and saves 0.3 s on each later one.
         face_gcn = self.pipeline.face_gcn
@@ -292,8 +295,3 @@ class FaceReconstructor:
             "five_point_residual_px": float(distance.mean() * to_reference),
             "five_point_residual_px_max": float(distance.max() * to_reference),
         }
-
-
-def _rgba(rgb: np.ndarray, alpha: np.ndarray) -> np.ndarray:
-    """Joins colours and alpha to [1, H, W, 4] float32."""
-    return np.concatenate([rgb, alpha[..., None]], axis=-1)[None].astype(np.float32)

@@ -32,7 +32,9 @@ def untrained_parts() -> SimpleNamespace:
         face_model=face_model,
         camera=camera,
         face_gcn=FaceGCN(MorphableModel(face_model), camera, texture),
-        encode=lambda crops: EncodedFaces(tf.zeros([1, face_model.layout.size]), tf.zeros([1, 2]), tf.ones([1, 2])),
+        regress=lambda crops: EncodedFaces(tf.zeros([1, face_model.layout.size]), tf.zeros([1, 2]), tf.ones([1, 2])),
+        regressed_errors=None,
+        with_light=lambda coefficients, crops: tf.convert_to_tensor(coefficients),
         identity=SimpleNamespace(embedding_size=2),  # one person
     )
 

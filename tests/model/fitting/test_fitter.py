@@ -15,6 +15,7 @@ from lib.mesh_renderer.fragments import interpolate, rasterize
 from lib.synthetic.builtin.face_generator import build_face_model
 from model.fitting import energy as terms
 from model.fitting.fitter import Fitter, blurred
+from model.fitting.light import solve_light
 from model.fitting.outline import OUTLINE_POINTS, lower_outline, pair_outline
 from model.fitting.surface import visible_surface
 from model.morphable_model import MorphableModel
@@ -96,7 +97,7 @@ def test_light_is_solved_for(faces):
     parts = model.layout.split(truth)
     dark = model.layout.join(dataclasses.replace(parts, light=np.zeros_like(parts.light)))
     surface = visible_surface(model, fitter.camera, tf.constant(dark), targets.alpha, [no_outline()] * 2)
-    solved = fitter.solve_light(tf.constant(dark), targets.image, surface.weight)
+    solved = solve_light(fitter.model, fitter.camera, tf.constant(dark), targets.image, surface.weight, fitter.weights)
     normals = model.posed(tf.constant(truth), fitter.camera).normals
     seen = surface.weight.numpy() > 0
     basis = sh_basis(normals).numpy()

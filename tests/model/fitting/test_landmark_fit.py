@@ -16,7 +16,7 @@ from model.fitting.energy import FitTargets
 from model.fitting.fitter import Fitter
 from model.fitting.landmark_fit import LandmarkFitter, LandmarkResiduals, PointShape, _rotations
 from model.fitting.mesh_term import MeshTerm
-from model.fitting.weights import PAIRS, FitWeights
+from model.fitting.weights import PAIRS, FitWeights, RegressedErrors
 from model.morphable_model import MorphableModel
 
 SIZE = 112
@@ -91,6 +91,21 @@ def test_the_prior_holds_what_points_do_not_show(model, points, camera):
     assert expression[np.array(["smile" in name for name in model.face_model.expression_names])].min() > -0.8
 
 
+def test_the_regressed_identity_is_expected(model, points, camera):
+    """As far as the regressor is trusted, its identity stays; the pose comes from the points all the same."""
+    truth, identity = face(model, 4), model.layout.slices["identity"]
+    seen = project(model, points, camera, truth)
+    regressed = start(model, truth)
+    regressed[identity] = truth[identity] + 0.3
+    errors = RegressedErrors(np.full(model.layout.identity, 0.1, np.float32), np.ones(model.layout.albedo, np.float32))
+    trusting = LandmarkFitter(model.face_model, camera, points, FitWeights(), errors)(regressed, seen)
+    np.testing.assert_allclose(trusting[identity], regressed[identity], atol=0.1)
+    angles = model.layout.slices["angles"]
+    np.testing.assert_allclose(trusting[angles], truth[angles], atol=np.radians(3))
+    mistrusting = LandmarkFitter(model.face_model, camera, points, FitWeights())(regressed, seen)
+    assert np.abs(mistrusting[identity] - regressed[identity]).max() > 0.5
+
+
 def test_outliers_do_not_move_the_face(model, points, camera):
     truth = face(model, 5)
     seen = project(model, points, camera, truth)
@@ -108,11 +123,12 @@ def test_the_jacobian_is_that_of_the_residuals(model, points, camera):
     unknowns = np.concatenate([parts.identity, parts.expression, parts.angles, parts.translation])
     found, scale = np.zeros([POINTS, 2]), np.linspace(0.5, 1.5, POINTS)
     jacobian = fit._jacobian(unknowns, fit._landmarks.posed(unknowns), scale)
+    expected = np.full(len(unknowns) - 6, 0.2)
     for slot in (0, 5, 62, 70, -6, -5, -4, -3, -2, -1):
         step = np.zeros_like(unknowns)
         step[slot] = 1e-5
         forward, backward = (
-            fit._residuals(moved, fit._landmarks.posed(moved).pixels, found, scale)
+            fit._residuals(moved, expected, fit._landmarks.posed(moved).pixels, found, scale)
             for moved in (unknowns + step, unknowns - step)
         )
         np.testing.assert_allclose(jacobian[:, slot], (forward - backward) / 2e-5, rtol=1e-3, atol=1e-4)

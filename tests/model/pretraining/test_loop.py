@@ -224,6 +224,10 @@ def test_the_whole_command_writes_weights_that_load(pretrained):
     network = build_regressor(config.regressor, face_model.layout)
     metadata = load_weights(weights, network, face_model.fingerprint)
     assert metadata["held_out"] == measured["regressor"]
+    assert {name: len(row) for name, row in metadata["coefficient_errors"].items()} == {
+        "identity": face_model.layout.identity,
+        "albedo": face_model.layout.albedo,
+    }
     with pytest.raises(UserError, match=r"main\.py --mode pretrain"):
         load_weights(weights, network, "another")
 

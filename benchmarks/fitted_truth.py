@@ -1,0 +1,108 @@
+"""Compares the faces that test mode fits with the truth of synthetic crops, beside regressor and mean face.
+
+python -m benchmarks.fitted_truth [--count 20] [--output FILE.json] [section.key=value ...]
+
+Takes the test crops that `python create_bin.py` rendered, finds landmarks and mask in each as in a photo, and fits as
+`python main.py --mode test` does, with the trained network of the run. Means over the crops:
+
+* shape_mm.{mean_face, regressed, fitted}: distance of the front's vertices without expression, after the best rotation,
+  translation and scale;
+* albedo.{regressed, fitted, fine}: mean absolute error over the front's skin, of the face model's albedo and of the
+  network's. Vertices are compared by number, so a fit that is a pixel off counts as an error where the skin has detail.
+
+Crops in which the detector finds no face are left out.
+"""
+
+import argparse
+import json
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+from tqdm import tqdm
+
+from configs import schema
+from lib.errors import UserError
+from lib.files.json_files import write_json
+from lib.records.record_index import open_records
+from lib.records.splits import load_split
+from model.input_pipeline.ground_truth import record_truth
+from model.metrics.shape import aligned_distance
+from model.reconstruction.face_reconstructor import FaceReconstructor
+
+
+def measure(
+    reconstructor: FaceReconstructor, name: str, rgb: np.ndarray, truth: Mapping[str, np.ndarray]
+) -> dict[str, dict[str, float]]:
+    """Errors of one crop.
+
+    Args:
+      reconstructor: finds, fits and refines the face.
+      name: name of the crop.
+      rgb: [H, W, 3] uint8.
+      truth: "coefficients" [K] and "true_albedo" [N, 3].
+
+    Raises:
+      UserError: the detector finds no face.
+    """
+    model = reconstructor.pipeline.face_model
+    skin = model.skin_mask & model.front_mask
+    found = reconstructor.reader.find_in_array(rgb, name, 1)
+    photo, region = reconstructor.reader.with_region(name, found, found.faces[0])
+    draft = reconstructor.initial_estimate(photo)
+    (fitted,) = reconstructor.fit([draft], reconstructor.fitter)
+    fine = reconstructor.finish(fitted, region).reconstruction.albedo[0].numpy()[: model.vertex_count]
+
+    def shape(coefficients: np.ndarray) -> np.ndarray:
+        identity = model.layout.split(coefficients).identity
+        return (model.mean_shape + np.tensordot(identity, model.identity_basis, 1))[model.front_mask]
+
+    def albedo(coefficients: np.ndarray) -> np.ndarray:
+        return model.mean_albedo + np.tensordot(model.layout.split(coefficients).albedo, model.albedo_basis, 1)
+
+    rows = {"regressed": draft.regressed, "fitted": fitted.coefficients}
+    true_shape, true_albedo = shape(truth["coefficients"].astype(np.float32)), truth["true_albedo"].astype(np.float32)
+    shapes = {"mean_face": model.mean_shape[model.front_mask]} | {key: shape(row) for key, row in rows.items()}
+    albedos = {key: albedo(row) for key, row in rows.items()} | {"fine": fine}
+    return {
+        "shape_mm": {key: aligned_distance(points, true_shape, scaled=True) for key, points in shapes.items()},
+        "albedo": {
+            key: float(np.abs(np.clip(value, 0, 1) - true_albedo)[skin].mean()) for key, value in albedos.items()
+        },
+    }
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--count", type=int, default=20, help="crops to measure")
+    parser.add_argument("--output", type=Path, help="JSON file for the numbers")
+    parser.add_argument("overrides", nargs="*", metavar="section.key=value")
+    arguments = parser.parse_args()
+    config = schema.load(None, arguments.overrides)
+    reconstructor = FaceReconstructor.load(config)
+    records = open_records(config.records_path, config.data.image_size)
+    truth = record_truth(config, records, reconstructor.pipeline.face_model.fingerprint)
+    if truth is None:
+        parser.error(f"{config.records_path} must hold synthetic crops (python create_bin.py), got others")
+    indices = records.indices(load_split(config.params_dir, records.names)["test"])[: arguments.count]
+    rows = []
+    for index in tqdm(indices, "fit", unit="face", dynamic_ncols=True):
+        own = {key: values[index] for key, values in truth.items()}
+        try:
+            rows.append(measure(reconstructor, records.names[index], records.batch([index])[0, ..., :3], own))
+        except UserError as error:
+            tqdm.write(f"{records.names[index]} is left out: {error}")
+    if not rows:
+        parser.error("a face must be found in one of the crops, got none")
+    means = {
+        group: {key: round(float(np.mean([row[group][key] for row in rows])), 4) for key in rows[0][group]}
+        for group in rows[0]
+    }
+    result = {"faces": len(rows), **means}
+    print(json.dumps(result, indent=1))
+    if arguments.output:
+        write_json(arguments.output, result)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,69 @@
+"""What a pipeline adds to the frozen networks: the light of a crop, and the regressor's known errors."""
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from configs import schema
+from lib.geometry.camera import Camera
+from lib.geometry.lighting import sh_basis
+from lib.synthetic.builtin.face_generator import build_face_model
+from model.face_gcn import FaceGCN
+from model.morphable_model import MorphableModel
+from model.pipeline import Pipeline, load_regressed_errors
+from tests.support.toy_faces import ToyFaces
+
+SIZE = 96
+
+
+def shading(model: MorphableModel, light: np.ndarray, coefficients: np.ndarray) -> np.ndarray:
+    """Shading [N, 3] of the light in coefficients [K] on the shape of others."""
+    normals = model.posed(tf.constant(coefficients[None]), Camera((SIZE, SIZE))).normals[0]
+    return sh_basis(normals).numpy() @ model.layout.split(light).light.reshape(3, 9).T
+
+
+@pytest.mark.parametrize("option", ["solved", "regressed"])
+def test_the_light_is_solved_for_if_the_configuration_says_so(option):
+    """A regressor that is right but for the light, which it misses."""
+    face_model, camera = build_face_model(2500), Camera((SIZE, SIZE))
+    model, sample = MorphableModel(face_model), ToyFaces(face_model, SIZE, seed=5).sample(0)
+    regressed = sample.coefficients.copy()
+    regressed[model.layout.slices["light"]] = 0
+    pipeline = Pipeline(
+        schema.load(None, [f"regressor.light={option}"]),
+        face_model,
+        camera,
+        regressor=lambda images, training: (tf.constant(regressed[None]), tf.zeros([1, 2])),
+        identity=lambda images, training: tf.zeros([1, 2]),
+        texture_network=None,
+        face_gcn=FaceGCN(model, camera, None),
+    )
+    crop = np.concatenate([sample.image, sample.alpha[..., None]], axis=-1)[None].astype(np.float32) / 255
+    np.testing.assert_array_equal(pipeline.regress(crop).coefficients[0], regressed)
+    encoded = pipeline.encode(crop).coefficients[0].numpy()
+    if option == "regressed":
+        np.testing.assert_array_equal(encoded, regressed)
+        return
+    before, after = (
+        np.abs(shading(model, row, regressed) - shading(model, sample.coefficients, regressed)).mean()
+        for row in (regressed, encoded)
+    )
+    assert after < 0.25 * before
+    dark = model.layout.slices["light"]
+    np.testing.assert_allclose(np.delete(encoded, dark), np.delete(regressed, dark), atol=1e-6)
+
+
+def test_the_shipped_regressor_comes_with_its_errors():
+    errors = load_regressed_errors(schema.load())
+    assert errors is not None
+    assert errors.identity.shape == (120,)
+    assert errors.albedo.shape == (40,)
+    assert errors.identity[0] < 0.6, "size is best known"
+    assert errors.albedo[0] < 0.6, "and skin tone"
+    assert 0.9 < errors.identity[-10:].mean() < 1.1, "of fine shape, nothing is"
+
+
+def test_the_errors_of_other_regressors_are_unknown():
+    published = schema.load(None, ["regressor.weights=data/bfm09/FaceReconModel.pb"])
+    assert load_regressed_errors(published) is None
+    assert load_regressed_errors(schema.load(None, ["regressor.weights=data/built_in/regressor.npz"])) is None
