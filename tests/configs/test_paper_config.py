@@ -15,7 +15,7 @@ from model.pipeline import load_pipeline, restore_texture_network
 from model.runs.checkpoints import Progress
 from model.training.plan import loss_weights
 from model.training.run_log import RunLog
-from tests.support.helpers import ROOT
+from tests.support.helpers import ROOT, eager_functions
 from tests.support.published_files.paper_files import write_stand_ins
 
 PAPER = ROOT / "configs" / "paper.yaml"
@@ -48,6 +48,7 @@ def trained(tmp_path_factory):
         "train.epochs": 2,  # in the first, the published schedule trains the copy of the coarse albedo alone
         "train.updates_per_epoch": 1,
         "gan.enabled": True,  # --gan
+        "gan.critic_steps": 1,  # of five alike
     }
     command = ["--config", str(PAPER), *(f"{key}={value}" for key, value in overrides.items())]
     config = schema.load(PAPER, command[2:])
@@ -55,7 +56,7 @@ def trained(tmp_path_factory):
     write_crops(root / "crops", config.data.image_size)
     assert create_bin.main([*command, "--input", str(root / "crops")]) == 0
     updates, log = [], RunLog.training
-    with pytest.MonkeyPatch.context() as patch:
+    with pytest.MonkeyPatch.context() as patch, eager_functions():  # tracing would take longer than two updates
         patch.setattr(RunLog, "training", lambda self, terms, update: (updates.append(terms), log(self, terms, update)))
         assert main.main(["--mode", "train", *command]) == 0
     return config, updates
