@@ -5,6 +5,8 @@ scanner's time grows with the square of the depth), repeated keys (PyYAML accept
 PyYAML would convert (here they stay texts).
 """
 
+import copy
+import functools
 from typing import Any
 
 import yaml
@@ -23,6 +25,11 @@ def parse(text: str) -> Any:
     Raises:
       BadYaml: the text is not YAML, or uses what this module does not accept.
     """
+    return copy.deepcopy(_parsed(text))
+
+
+@functools.lru_cache(maxsize=64)  # PyYAML's scanner takes 40 ms for configs/default.yaml, which every load reads
+def _parsed(text: str) -> Any:
     try:
         return yaml.load(text, _PlainLoader)
     except yaml.YAMLError as error:

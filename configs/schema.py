@@ -6,6 +6,7 @@ overrides apply last. `python -m configs.schema [FILE]` prints the effective con
 
 import dataclasses
 import difflib
+import functools
 import json
 import math
 import os
@@ -226,6 +227,7 @@ def _check_known(key: str, source: str | Path) -> None:
         raise UserError(f"{source}: unknown key '{key}'; {hint}")
 
 
+@functools.cache
 def _keys() -> list[str]:
     return [f"{name}.{field.name}" for name, kind in section_types().items() for field in dataclasses.fields(kind)]
 

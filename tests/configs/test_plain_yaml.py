@@ -93,3 +93,8 @@ def test_what_people_write_is_read():
     text = "a: {b: [1, 2.5, -3], c: true, d: 'x: y', e: null}\nf: 0x10\n"
     assert plain_yaml.parse(text) == {"a": {"b": [1, 2.5, -3], "c": True, "d": "x: y", "e": None}, "f": 16}
     assert plain_yaml.parse("2001-01-01") == "2001-01-01"
+
+
+def test_what_is_read_again_is_not_what_a_caller_changed():
+    plain_yaml.parse("a: {b: [1]}")["a"]["b"].append(2)
+    assert plain_yaml.parse("a: {b: [1]}") == {"a": {"b": [1]}}
