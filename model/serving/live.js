@@ -6,7 +6,7 @@ const LIVE_HEIGHT = 480, LIVE_QUALITY = 0.8;
 const RATE_SECONDS = 2; // over which the frames a second are counted
 const live = document.getElementById("live"), liveButton = live.querySelector("button");
 const liveVideo = live.querySelector("video"), liveState = live.querySelector("p");
-let session = null; // { id, stream, ends: times of the last answers }
+let session = null; // { id, stream, wake: ends the wait for a frame, ends: times of the last answers }
 
 async function startLive() {
   const mine = session = { id: null, stream: null, ends: [] };
@@ -31,6 +31,7 @@ async function startLive() {
 }
 
 function stopLive() {
+  session?.wake?.();
   session = null;
   liveButton.setAttribute("aria-pressed", "false");
   liveVideo.srcObject = null;
@@ -48,7 +49,11 @@ function release({ id, stream }) {
 
 // One frame: taken when it is new, sent, and its answer shown.
 async function liveFrame(mine) {
-  await new Promise((done) => liveVideo.requestVideoFrameCallback(done));
+  await new Promise((done) => {
+    mine.wake = done; // a video that is stopped shows no further frame
+    liveVideo.requestVideoFrameCallback(done);
+  });
+  if (session !== mine) return;
   const taken = performance.now();
   const share = Math.min(1, LIVE_HEIGHT / liveVideo.videoHeight);
   const canvas = mine.canvas ??= document.createElement("canvas");
