@@ -9,7 +9,7 @@ import numpy as np
 
 from lib.files.disk_list import DiskList
 from model.fitting.person import PersonFitter, shared_slots, with_shared_mean
-from model.fitting.similarity import Similarity
+from model.person.similarity import Similarity
 from model.reconstruction.draft import Draft
 from model.reconstruction.face_reconstructor import FaceReconstructor
 

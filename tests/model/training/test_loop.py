@@ -26,7 +26,6 @@ from model.input_pipeline.batches import batches
 from model.input_pipeline.frozen_outputs import encode_records
 from model.pipeline import load_pipeline
 from model.runs import checkpoints, symptoms
-from model.runs.checkpoints import Progress
 from model.runs.symptoms import FOLLOWED, SATURATED, Symptoms
 from model.training import loop as training
 from model.training import run_folder
@@ -224,7 +223,7 @@ def test_a_checkpoint_belongs_to_its_encoder_and_mesh_levels(root, finished):
 
 
 def test_stages_select_their_terms(root):
-    progress = Progress(update=50, epoch=3)
+    progress = checkpoints.Progress(update=50, epoch=3)
     everything = loss_weights(configuration(root), progress, 100)
     assert all(value > 0 for value in everything.values())
     rec = loss_weights(configuration(root, train__stage="rec"), progress, 100)
@@ -235,9 +234,9 @@ def test_stages_select_their_terms(root):
 
 def test_the_published_stages_start_with_the_copy_alone(root):
     paper = configuration(root, schedule__stages="published", loss__identity=0.2, gan__enabled=True)
-    first = loss_weights(paper, Progress(), 100)
+    first = loss_weights(paper, checkpoints.Progress(), 100)
     assert {name for name, value in first.items() if value} == {"coarse", "weight_decay"}
-    later = loss_weights(paper, Progress(epoch=5), 100)
+    later = loss_weights(paper, checkpoints.Progress(epoch=5), 100)
     assert later["coarse"] == pytest.approx(0.2 * paper.loss.coarse)
     assert later["identity"] == pytest.approx(0.2)
     assert later["adversarial"] == pytest.approx(1e-3)
@@ -246,13 +245,13 @@ def test_the_published_stages_start_with_the_copy_alone(root):
 def test_the_plan_reads_every_crop_once_an_epoch_in_another_order_each(root):
     config = configuration(root)
     plan = TrainingPlan(config, list(range(6)), "faces.bin")
-    first, second = plan.order(Progress()), plan.order(Progress(epoch=1, update=3))
+    first, second = plan.order(checkpoints.Progress()), plan.order(checkpoints.Progress(epoch=1, update=3))
     assert sorted(first) == sorted(second) == list(range(6))
     assert first != second
-    assert plan.order(Progress(update_in_epoch=1, update=1)) == first[2:]
+    assert plan.order(checkpoints.Progress(update_in_epoch=1, update=1)) == first[2:]
     longer = TrainingPlan(dataclasses.replace(config, train=dataclasses.replace(config.train, updates_per_epoch=5)),
                             list(range(6)), "faces.bin")  # fmt: skip
-    assert len(longer.order(Progress())) == 10
+    assert len(longer.order(checkpoints.Progress())) == 10
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
@@ -343,9 +342,9 @@ def test_a_restored_run_keeps_its_order_and_says_what_else_changes(root, changes
 def test_a_checkpoint_belongs_to_its_records_and_split(tmp_path, key):
     variables: dict = {}
     belongs_to = {"face model": "m", "records": "r", "split": "s"}
-    checkpoints.save(tmp_path / "c.npz", variables, Progress(update=3), belongs_to)
+    checkpoints.save(tmp_path / "c.npz", variables, checkpoints.Progress(update=3), belongs_to)
     assert checkpoints.restore(tmp_path / "c.npz", variables, belongs_to).update == 3
     with pytest.raises(UserError, match=f"must belong to {key} other, got {belongs_to[key]}"):
         checkpoints.restore(tmp_path / "c.npz", variables, belongs_to | {key: "other"})
-    checkpoints.save(tmp_path / "old.npz", variables, Progress(update=3), {"face model": "m"})
+    checkpoints.save(tmp_path / "old.npz", variables, checkpoints.Progress(update=3), {"face model": "m"})
     assert checkpoints.restore(tmp_path / "old.npz", variables, belongs_to).update == 3

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy.spatial.transform import Rotation
 
-from model.fitting.similarity import Similarity
+from model.person.similarity import Similarity
 from tests.support.golden_face import small_face_model
 
 
