@@ -11,7 +11,7 @@ from lib.images.contact_sheet import Tile
 from lib.images.display import to_bytes
 from lib.images.png import png_bytes
 from model.reconstruction.description import describe, landmark_tables
-from model.report.pictures import pictures
+from model.report.pictures import pictures, rendering_alpha
 
 if TYPE_CHECKING:
     from model.reconstruction.photo_result import PhotoResult
@@ -40,7 +40,7 @@ def write(folder: Path, result: "PhotoResult") -> None:
       folder: created if missing.
       result: result of the photo.
     """
-    mask = result.reconstruction.mask[0].numpy()
+    mask = rendering_alpha(result)
     cells = pictures(result)
     images = {
         "crop": np.concatenate([cells["photo"], to_bytes(result.alpha[..., None])], axis=-1),

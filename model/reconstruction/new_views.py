@@ -9,8 +9,9 @@ import tensorflow as tf
 from lib.geometry.camera import Camera
 from lib.geometry.lighting import shading
 from lib.geometry.rotation import rotation_matrix
+from lib.images.morphology import without_holes
 from lib.mesh_export.uv_chart import UvChart
-from lib.mesh_renderer.fragments import interpolate, uncompiled
+from lib.mesh_renderer.fragments import interpolate, rasterize, uncompiled
 from lib.mesh_renderer.textured import draw_textured
 from model.face_gcn import FaceReconstruction
 from model.morphable_model import MorphableModel
@@ -70,20 +71,28 @@ def framing(mean_shape: np.ndarray, camera: Camera) -> tuple[Camera, np.ndarray]
     return dataclasses.replace(camera, focal_ratio=camera.focal_ratio * FACE_REACH / reach), (low + high) / 2
 
 
-def shape_view(morphable: MorphableModel, result: FaceReconstruction) -> np.ndarray:
-    """The shape without texture in the photo's view: RGBA [H, W, 4] in [0, 1]."""
-    light = tf.constant(STUDIO_LIGHT[:, None], tf.float32)
-    grey = 0.15 + 0.8 * tf.maximum(result.coarse.face.normals @ light, 0) * tf.ones([1, 1, 3])
+def shape_view(morphable: MorphableModel, result: FaceReconstruction, camera: Camera) -> np.ndarray:
+    """The shape without texture in the photo's pose, as `framing` shows it: RGBA [H, W, 4] in [0, 1].
+
+    A face is where it is in the photo, a whole head in the middle.
+    """
+    light, face = tf.constant(STUDIO_LIGHT[:, None], tf.float32), result.coarse.face
+    grey = 0.15 + 0.8 * tf.maximum(face.normals @ light, 0) * tf.ones([1, 1, 3])
+    framed, middle = framing(morphable.face_model.mean_shape, camera)
+    fragments = result.coarse.fragments
     with uncompiled():
-        shape = interpolate(grey, morphable.triangles, result.coarse.fragments)
-    return tf.concat([shape, result.coarse.fragments.mask], axis=-1)[0].numpy()
+        if framed != camera:
+            vertices = tf.matmul(face.shape - middle, rotation_matrix(face.coefficients.angles))
+            fragments = rasterize(framed.clip_coordinates(vertices), morphable.triangles, framed.image_size)
+        shape = interpolate(grey, morphable.triangles, fragments)
+    return np.concatenate([shape[0], without_holes(fragments.mask[0].numpy())], axis=-1)
 
 
 def new_views(
     morphable: MorphableModel, chart: UvChart, result: FaceReconstruction, lit: np.ndarray, camera: Camera
 ) -> dict[str, np.ndarray]:
     """Pictures by title: the bare shape as in the photo, and the lit texture [T, T, 3] from both sides."""
-    views = {"shape": shape_view(morphable, result)}
+    views = {"shape": shape_view(morphable, result, camera)}
     large = dataclasses.replace(camera, image_size=(VIEW_SIZE, VIEW_SIZE))
     for yaw in NEW_VIEWS:
         turned = turned_view(morphable, chart, result.coarse.face.shape[0].numpy(), lit, (0.0, yaw, 0.0), large)

@@ -17,6 +17,7 @@ from model.photos.reader import AlignedPhoto
 from model.reconstruction import files
 from model.reconstruction.export import Exporter, FaceTextures
 from model.reconstruction.new_views import new_views
+from model.report.pictures import rendering_alpha
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -129,7 +130,7 @@ class PhotoResult:
     @property
     def rendering(self) -> np.ndarray:
         """uint8 [H, W, 4] RGBA rendering of the face in its crop, with alpha 255 on the face: fine.png of `save`."""
-        picture = np.concatenate([clipped(self.reconstruction.rendering)[0], self.reconstruction.mask[0]], axis=-1)
+        picture = np.concatenate([clipped(self.reconstruction.rendering)[0], rendering_alpha(self)], axis=-1)
         return to_bytes(picture)
 
     def save(self, folder: str | os.PathLike[str], formats: Sequence[str] | None = None) -> FaceTextures | None:

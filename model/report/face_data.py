@@ -18,7 +18,7 @@ from lib.face_model.face_model import FaceModel
 from lib.geometry.lighting import shading
 from lib.images.display import to_bytes
 from lib.mesh_export.uv_chart import UvChart
-from model.report.pictures import ReportedPhoto, pictures
+from model.report.pictures import ReportedPhoto, pictures, rendering_alpha
 
 # WebP quality; at 90, pictures of 224 px look like the originals at a tenth of their size.
 QUALITY = 90
@@ -33,7 +33,7 @@ COLOURS = ("coarse", "fine", "appearance")
 def encode_pictures(result: ReportedPhoto) -> dict[str, str]:
     """Pictures of a `PhotoResult`: title -> WebP as base64; the background of renderings is transparent."""
     cells = pictures(result)
-    mask, alpha = to_bytes(np.asarray(result.reconstruction.mask)[0]), to_bytes(result.alpha[..., None])
+    mask, alpha = to_bytes(rendering_alpha(result)), to_bytes(result.alpha[..., None])
     cells |= {
         "mask": np.concatenate([cells["photo"], alpha], axis=-1),
         "coarse": np.concatenate([cells["coarse"], mask], axis=-1),

@@ -8,6 +8,7 @@ import numpy as np
 
 from lib.face_image.alignment import Alignment
 from lib.images.display import clipped, to_bytes
+from lib.images.morphology import without_holes
 from model.face_gcn import FaceReconstruction
 
 
@@ -54,6 +55,14 @@ class ReportedPhoto(Protocol):
 
     @property
     def metrics(self) -> Mapping[str, float]: ...
+
+
+def rendering_alpha(result: ReportedPhoto) -> np.ndarray:
+    """Alpha [H, W, 1] of the renderings of a `PhotoResult`.
+
+    Between lips and teeth one looks into the mouth, which is dark, and not through the head.
+    """
+    return without_holes(np.asarray(result.reconstruction.mask)[0])
 
 
 def pictures(result: ReportedPhoto) -> dict[str, np.ndarray]:

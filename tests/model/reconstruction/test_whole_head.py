@@ -11,7 +11,7 @@ from lib.human_head.shipped import SHIPPED, HumanHead
 from lib.synthetic.builtin.face_generator import build_face_model
 from model.face_gcn import FaceGCN
 from model.morphable_model import MorphableModel
-from model.reconstruction.new_views import FACE_REACH, framing
+from model.reconstruction.new_views import FACE_REACH, framing, shape_view
 from model.reconstruction.whole_head import HeadExtension
 
 SIZE = 64
@@ -69,6 +69,17 @@ def test_the_face_stays_and_the_head_joins_it(case):
     visibility = whole.coarse.sampled.visibility[0].numpy()
     np.testing.assert_array_equal(visibility[:count], result.coarse.sampled.visibility[0])
     assert not visibility[count:].any()
+
+
+def test_the_shape_is_shown_with_its_crown(case):
+    extension, _, whole, _ = case
+    camera = Camera((SIZE, SIZE))
+    seen = whole.coarse.fragments.mask[0, ..., 0].numpy() > 0
+    assert seen[0].any(), "the photo's own view cuts it"
+    shown = shape_view(extension.morphable, whole, camera)[..., 3] > 0
+    assert shown.any()
+    for border in (shown[0], shown[-1], shown[:, 0], shown[:, -1]):
+        assert not border.any()
 
 
 def test_colours_and_light_continue_without_a_seam(case):
