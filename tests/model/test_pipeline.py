@@ -9,6 +9,7 @@ from lib.geometry.camera import Camera
 from lib.geometry.lighting import sh_basis
 from lib.synthetic.builtin.face_generator import build_face_model
 from model.face_gcn import FaceGCN
+from model.fitting.light import with_solved_light
 from model.morphable_model import MorphableModel
 from model.pipeline import Pipeline, load_regressed_errors
 from tests.support.toy_faces import ToyFaces
@@ -51,6 +52,16 @@ def test_the_light_is_solved_for_if_the_configuration_says_so(option):
     assert after < 0.25 * before
     dark = model.layout.slices["light"]
     np.testing.assert_allclose(np.delete(encoded, dark), np.delete(regressed, dark), atol=1e-6)
+
+
+def test_a_crop_without_skin_has_plain_light():
+    """Nothing is known of its light, so it is the expected one, and finite."""
+    face_model, camera = build_face_model(2500), Camera((SIZE, SIZE))
+    model = MorphableModel(face_model)
+    coefficients = np.zeros([1, model.layout.size], np.float32)
+    coefficients[:, model.layout.slices["light"]] = 0.2
+    solved = with_solved_light(model, camera, tf.constant(coefficients), tf.zeros([1, SIZE, SIZE, 4]))[0].numpy()
+    np.testing.assert_allclose(solved, 0, atol=1e-6)
 
 
 def test_the_shipped_regressor_comes_with_its_errors():
