@@ -22,19 +22,20 @@ JOINT_PHOTOS = 8
 # Steps of the joint fit, as a share of fit.steps. It is stopped early: at its minimum, the result is worse than at the
 # start, because shadows, hair and glasses mislead a photo with many pixels at once.
 JOINT_STEPS = 1 / 3
-# The weak landmarks come from the regressor, and their errors are correlated between a person's photos; errors of
+# Errors of landmarks, those of the regressor as well as the 468, are correlated between a person's photos; errors of
 # colour are not.
-JOINT_WEIGHTS = {"landmark_sigma": 6.0, "observations": 1000.0, "colour_sigma": 0.04}
+JOINT_WEIGHTS = {"landmark_sigma": 6.0, "mesh_observations": 25.0, "observations": 1000.0, "colour_sigma": 0.04}
 
 
 class PersonEstimator:
     """Fits the photos of a person in three stages.
 
     Each photo is fitted alone; then some of them are fitted jointly for the shared identity and albedo; then each photo
-    is fitted again with those fixed. The joint fit starts from the average of two robust means over the photos, that of
-    the regressed and that of the fitted coefficients, because their errors differ. Size and position of the head stay
-    as at the start: a fit would trade them against the camera's distance, which photos do not determine, whereas the
-    regressor has learned which size is typical. `python -m benchmarks.same_person` measures each stage.
+    is fitted again with those fixed. The joint fit starts from the robust mean of the regressed identities. If the
+    regressor's errors are unknown, it starts from the average of that and the mean of the fitted identities. Size and
+    position of the head stay as at the start: a fit would trade them against the camera's distance, which photos do not
+    determine, whereas the regressor has learned which size is typical. `python -m benchmarks.same_person` measures each
+    stage.
 
     Args:
       reconstruct: estimates and fits single photos. If its `steps` are 0, the result is the robust mean of the
@@ -68,8 +69,9 @@ class PersonEstimator:
         start = with_shared_mean(layout, coefficients)
         if not steps:
             return start[0]
-        identity = layout.slices["identity"]
-        start[:, identity] = 0.5 * (start[:, identity] + with_shared_mean(layout, regressed)[:, identity])
+        identity, known = layout.slices["identity"], self.reconstruct.pipeline.regressed_errors is not None
+        share = 1.0 if known else 0.5
+        start[:, identity] += share * (with_shared_mean(layout, regressed) - start)[:, identity]
         chosen = spread(layout.split(coefficients).angles, JOINT_PHOTOS)
         targets = self.reconstruct.targets([gallery.drafts[index] for index in chosen], regressed[chosen])
         found = np.array(self._together.fit(targets, start[chosen], steps, settled=True).coefficients[0])
