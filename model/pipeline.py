@@ -10,7 +10,9 @@ import numpy as np
 import tensorflow as tf
 
 from configs import schema
+from lib.errors import UserError
 from lib.face_mask.parsing import FaceParser
+from lib.face_model.coefficients import CoefficientLayout
 from lib.face_model.face_model import FaceModel
 from lib.files.atomic import file_sha256
 from lib.geometry.camera import Camera
@@ -120,7 +122,7 @@ def load_pipeline(config: schema.Config) -> Pipeline:
         config.texture.projection,
         identity if config.loss.identity > 0 else None,
     )
-    errors = load_regressed_errors(config)
+    errors = load_regressed_errors(config, face_model.layout)
     return Pipeline(config, face_model, camera, regressor, identity, texture, face_gcn, errors)
 
 
@@ -141,13 +143,28 @@ def _load_network(config: schema.Config, face_model: FaceModel) -> FixedRegresso
     return load_fixed(path, lambda take: FixedRegressor(take, *sizes), face_model.fingerprint)
 
 
-def load_regressed_errors(config: schema.Config) -> RegressedErrors | None:
-    """Expected errors of the regressor's identity and albedo, as measured by pre-training; None if they are unknown."""
+def load_regressed_errors(config: schema.Config, layout: CoefficientLayout) -> RegressedErrors | None:
+    """Expected errors of the regressor's identity and albedo, as measured by pre-training; None if they are unknown.
+
+    Raises:
+      UserError: the weights come with something else.
+    """
     path = schema.asset_path(config.regressor.weights)
-    if is_frozen(path):
+    measured = None if is_frozen(path) else read_metadata(path).get("coefficient_errors")
+    if measured is None:
         return None
-    measured = read_metadata(path).get("coefficient_errors")
-    return measured and RegressedErrors(*(np.array(measured[name], np.float32) for name in ("identity", "albedo")))
+    try:
+        rows = [np.array(measured[name], np.float32) for name in ("identity", "albedo")]
+        if [row.shape for row in rows] != [(layout.identity,), (layout.albedo,)]:
+            raise ValueError(f"arrays of {[list(row.shape) for row in rows]}")
+        if not all(np.isfinite(row).all() and (row > 0).all() for row in rows):
+            raise ValueError("numbers that are not positive")
+    except (KeyError, TypeError, ValueError) as error:
+        raise UserError(
+            f"{path}: coefficient_errors must be {layout.identity} positive numbers for identity and {layout.albedo} "
+            f"for albedo, got something else ({error}; run python main.py --mode pretrain again)"
+        ) from None
+    return RegressedErrors(*rows)
 
 
 def load_identity(config: schema.Config, face_model: FaceModel) -> FixedIdentityNetwork | FrozenIdentity:

@@ -5,6 +5,9 @@ import pytest
 import tensorflow as tf
 
 from configs import schema
+from lib.errors import UserError
+from lib.face_model.coefficients import CoefficientLayout
+from lib.files import headed_npz
 from lib.geometry.camera import Camera
 from lib.geometry.lighting import sh_basis
 from lib.synthetic.builtin.face_generator import build_face_model
@@ -64,11 +67,12 @@ def test_a_crop_without_skin_has_plain_light():
     np.testing.assert_allclose(solved, 0, atol=1e-6)
 
 
+HEAD = CoefficientLayout(120, 44, 40)
+
+
 def test_the_shipped_regressor_comes_with_its_errors():
-    errors = load_regressed_errors(schema.load())
+    errors = load_regressed_errors(schema.load(), HEAD)
     assert errors is not None
-    assert errors.identity.shape == (120,)
-    assert errors.albedo.shape == (40,)
     assert errors.identity[0] < 0.6, "size is best known"
     assert errors.albedo[0] < 0.6, "and skin tone"
     assert 0.9 < errors.identity[-10:].mean() < 1.1, "of fine shape, nothing is"
@@ -76,5 +80,23 @@ def test_the_shipped_regressor_comes_with_its_errors():
 
 def test_the_errors_of_other_regressors_are_unknown():
     published = schema.load(None, ["regressor.weights=data/bfm09/FaceReconModel.pb"])
-    assert load_regressed_errors(published) is None
-    assert load_regressed_errors(schema.load(None, ["regressor.weights=data/built_in/regressor.npz"])) is None
+    assert load_regressed_errors(published, HEAD) is None
+    built_in = schema.load(None, ["regressor.weights=data/built_in/regressor.npz"])
+    assert load_regressed_errors(built_in, HEAD) is None
+
+
+@pytest.mark.parametrize(
+    ("measured", "fault"),
+    [
+        ({"identity": [1.0] * 120, "albedo": [1.0] * 39}, "39"),
+        ({"identity": [0.0] * 120, "albedo": [1.0] * 40}, "not positive"),
+        ({"identity": [1.0] * 120, "albedo": ["x"] * 40}, "could not convert"),
+        ([1.0], "list indices"),
+    ],
+)
+def test_errors_that_cannot_be_are_refused_by_name(tmp_path, measured, fault):
+    path = tmp_path / "regressor.npz"
+    header = {"format": "weights-3", "face_model": "f", "metadata": {"coefficient_errors": measured}}
+    headed_npz.write(path, {"kernel": np.zeros(2, np.float16)}, header)
+    with pytest.raises(UserError, match=rf"regressor\.npz: coefficient_errors must be 120 positive .*{fault}"):
+        load_regressed_errors(schema.load(None, [f"regressor.weights={path}"]), HEAD)
