@@ -19,15 +19,16 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
+import tensorflow as tf
 from tqdm import tqdm
 
+from benchmarks.same_person import ALIGNMENTS, identity_errors
 from configs import schema
 from lib.errors import UserError
 from lib.files.json_files import write_json
 from lib.records.record_index import open_records
 from lib.records.splits import load_split
 from model.input_pipeline.ground_truth import record_truth
-from model.metrics.shape import aligned_distance
 from model.reconstruction.face_reconstructor import FaceReconstructor
 
 
@@ -53,19 +54,15 @@ def measure(
     (fitted,) = reconstructor.fit([draft], reconstructor.fitter)
     fine = reconstructor.finish(fitted, region).reconstruction.albedo[0].numpy()[: model.vertex_count]
 
-    def shape(coefficients: np.ndarray) -> np.ndarray:
-        identity = model.layout.split(coefficients).identity
-        return (model.mean_shape + np.tensordot(identity, model.identity_basis, 1))[model.front_mask]
-
-    def albedo(coefficients: np.ndarray) -> np.ndarray:
-        return model.mean_albedo + np.tensordot(model.layout.split(coefficients).albedo, model.albedo_basis, 1)
-
-    rows = {"regressed": draft.regressed, "fitted": fitted.coefficients}
-    true_shape, true_albedo = shape(truth["coefficients"].astype(np.float32)), truth["true_albedo"].astype(np.float32)
-    shapes = {"mean_face": model.mean_shape[model.front_mask]} | {key: shape(row) for key, row in rows.items()}
-    albedos = {key: albedo(row) for key, row in rows.items()} | {"fine": fine}
+    split, morphable = model.layout.split, reconstructor.pipeline.face_gcn.morphable
+    rows = {"regressed": split(draft.regressed), "fitted": split(fitted.coefficients)}
+    true_identity, true_albedo = split(truth["coefficients"]).identity, truth["true_albedo"].astype(np.float32)
+    identities = {"mean_face": np.zeros_like(true_identity)} | {key: row.identity for key, row in rows.items()}
+    albedos = {key: morphable.albedo(tf.constant(row.albedo[None]))[0].numpy() for key, row in rows.items()}
+    albedos["fine"] = fine
+    scaled = ALIGNMENTS.index("with scale")
     return {
-        "shape_mm": {key: aligned_distance(points, true_shape, scaled=True) for key, points in shapes.items()},
+        "shape_mm": {key: identity_errors(model, own, true_identity)[scaled] for key, own in identities.items()},
         "albedo": {
             key: float(np.abs(np.clip(value, 0, 1) - true_albedo)[skin].mean()) for key, value in albedos.items()
         },
