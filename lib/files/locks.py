@@ -12,7 +12,7 @@ import os
 import platform
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from lib.errors import UserError
@@ -31,12 +31,13 @@ _LOCKED_BYTE = 1 << 30
 _PAUSE = 0.05  # seconds between two attempts to lock it
 
 
-def lock(descriptor: int, wait: bool) -> bool:
+def lock(descriptor: int, wait: bool, shared: bool = False) -> bool:
     """Locks an open file; returns whether it is locked now.
 
     Args:
       descriptor: of the file; the lock ends when it is closed.
       wait: wait for another holder; otherwise return False if there is one.
+      shared: keep out only those whose lock is not shared (on Windows: everybody).
     """
     if sys.platform == "win32":
         position = os.lseek(descriptor, 0, os.SEEK_CUR)
@@ -53,7 +54,7 @@ def lock(descriptor: int, wait: bool) -> bool:
         finally:
             os.lseek(descriptor, position, os.SEEK_SET)
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
+        fcntl.flock(descriptor, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | (0 if wait else fcntl.LOCK_NB))
     except BlockingIOError:
         return False
     except OSError as error:
@@ -92,10 +93,7 @@ def sole_user(folder: Path, purpose: str, lock_file: str = LOCK_FILE) -> Iterato
             descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
             opened.callback(os.close, descriptor)
             if not lock(descriptor, wait=False):
-                raise UserError(
-                    f"{folder}: must be used by one run at a time, got {_holder(path)} (wait for it, stop it, or "
-                    "choose another name or folder)"
-                )
+                raise _in_use(folder, path)
             if not is_in_place(descriptor, path):
                 continue  # its last holder deleted it in between
             os.truncate(descriptor, 0)
@@ -119,6 +117,36 @@ def sole_writer(path: Path, purpose: str) -> contextlib.AbstractContextManager[N
     """`sole_user` of a single file in a folder that others may use; `path` need not exist."""
     # A hash, because the name may already be as long as the file system allows.
     return sole_user(path.parent, purpose, f".{hashlib.sha256(os.fsencode(path.name)).hexdigest()[:16]}{LOCK_FILE}")
+
+
+def check_unlocked(lock_files: Iterable[Path], folder: Path) -> None:
+    """Keeps a run out of a folder in which others hold locks of their own, e.g. on their parts of the results.
+
+    Two runs exclude each other, whichever starts first, if each takes its own lock before it checks the other's.
+
+    Args:
+      lock_files: those of the other runs; they may be missing.
+      folder: named in the message.
+
+    Raises:
+      UserError: another run holds one of the locks.
+    """
+    for path in lock_files:
+        with contextlib.ExitStack() as opened:
+            try:
+                descriptor = os.open(path, os.O_RDWR)
+            except FileNotFoundError:  # its holder has ended
+                continue
+            opened.callback(os.close, descriptor)
+            if not lock(descriptor, wait=False, shared=True):  # so that two that check at a time do not meet
+                raise _in_use(folder, path)
+
+
+def _in_use(folder: Path, lock_file: Path) -> UserError:
+    return UserError(
+        f"{folder}: must be used by one run at a time, got {_holder(lock_file)} (wait for it, stop it, or choose "
+        "another name or folder)"
+    )
 
 
 def _holder(path: Path) -> str:

@@ -1,6 +1,7 @@
 """A second run of any program on the same files is told who holds them, in one line, and changes nothing."""
 
 import os
+import sys
 from pathlib import Path
 
 import pytest
@@ -9,7 +10,8 @@ from PIL import Image
 import create_bin
 import main
 from lib.errors import UserError
-from lib.files.locks import sole_user, sole_writer
+from lib.files.locks import LOCK_FILE, sole_user, sole_writer
+from lib.files.shards import FOLDER
 from lib.synthetic.face_set import recipe, set_folder
 from model.pretraining import mask_training
 from tests.support.one_line import is_empty_but_for, one_line
@@ -33,6 +35,30 @@ def test_a_second_run_into_an_output_folder_is_refused(mode, tmp_path, monkeypat
     assert f"{tmp_path / 'out'}: must be used by one run at a time, got an earlier run by process {os.getpid()}" in line
     assert not any(len(arguments) == 3 for arguments in calls), "the mode must not begin"
     assert main.main([str(argument) for argument in command]) == 0
+
+
+@pytest.mark.parametrize("all_photos", [[], ["--merge"]])
+def test_shards_and_a_run_of_all_photos_keep_each_other_out(all_photos, tmp_path, monkeypatch, capsys):
+    Image.new("RGB", (8, 8)).save(tmp_path / "a.png")
+    calls = called_instead(monkeypatch, "model.preparation.prepare", "prepare_folder", {})
+    merged = called_instead(monkeypatch, "model.preparation.shards", "prepare_shard")
+    sys.modules["model.preparation.shards"].merge_shards = lambda *arguments: merged.append(arguments) or {}
+    output = tmp_path / "out"
+    command = ["--mode", "prepare", "--input", tmp_path, "--output", output]
+    refused = f"{output}: must be used by one run at a time, got an earlier run by process {os.getpid()}"
+    with sole_writer(output / FOLDER / "00001-of-00003", "an earlier run"):
+        assert refused in one_line(main.main, [*command, *all_photos], capsys)
+        assert not calls + merged
+        assert main.main(list(map(str, [*command, "--shard", "0/3"]))) == 0  # parts do not disturb each other
+    with sole_user(output, "an earlier run"):
+        assert refused in one_line(main.main, [*command, "--shard", "0/3"], capsys)
+    assert len(merged) == 1
+    for path in (output / FOLDER / ".dead.lock", output / LOCK_FILE):  # of killed runs
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch()
+    for arguments in (["--shard", "0/3"], all_photos):
+        assert main.main(list(map(str, [*command, *arguments]))) == 0
+    assert len(calls) + len(merged) == 3
 
 
 def held_by_packing(root: Path) -> dict[str, tuple[list, object]]:
