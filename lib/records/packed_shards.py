@@ -8,12 +8,17 @@ from typing import Any
 import numpy as np
 
 from lib.errors import UserError
+from lib.files.json_files import without_checksum
 from lib.files.shards import Shard, check_same_recipe, finished, names_digest
 from lib.records.packing import BadImage, Packed, PngFolder, pack
 from lib.records.record_file import RecordReader
 
 MANIFEST = ".manifest.json"
 INDEX = "index.json"
+# Entries of a shard's manifest as earlier versions wrote it, without a checksum.
+_UNCHECKED = {
+    "file", "source", "image_size", "count", "seconds", "left_out", "suspicious", "names", "recipe", "images",
+}  # fmt: skip
 
 
 def shards_folder(records: Path) -> Path:
@@ -83,11 +88,13 @@ class PackedShards:
 def _manifest(path: Path) -> Mapping[str, Any]:
     try:
         content = json.loads(path.read_bytes())
+        if content.keys() != _UNCHECKED:
+            content = without_checksum(content)
         recipe, images, names, left_out = (content[key] for key in ("recipe", "images", "names", "left_out"))
         whole = isinstance(recipe["source"], str) and type(recipe["image_size"]) is int
         whole &= len(images) == len(names) + len(left_out) and set(names) <= set(images)
         whole &= all(isinstance(entry["reason"], str) for entry in left_out)
-    except (ValueError, KeyError, TypeError, RecursionError):
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
         whole = False
     if not whole:
         raise UserError(f"{path}: must be the manifest of a shard, got another file or damage (run the shard again)")

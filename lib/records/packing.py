@@ -16,7 +16,7 @@ from tqdm import tqdm
 
 from lib.errors import UserError
 from lib.files.file_names import line_fault, name_fault, printable
-from lib.files.json_files import write_json
+from lib.files.json_files import with_checksum, write_json
 from lib.records.crop_faults import crop_fault
 from lib.records.record_file import RecordReader
 from lib.records.record_writer import RecordWriter, manifest_path
@@ -218,7 +218,8 @@ def _write_manifest(result: Packed, source: Source, extra: Mapping[str, Any]) ->
         "suspicious": [{"name": printable(name), "reason": reason} for name, reason in result.suspicious.items()],
         "names": result.names,
     }
-    write_json(result.manifest, {**contents, **extra})
+    # A shard's manifest is read again, when shards are joined; that of a record file is for people.
+    write_json(result.manifest, with_checksum({**contents, **extra}) if extra else contents)
 
 
 def _in_order(source: Source, workers: int) -> Iterator[tuple[str, np.ndarray | BadImage]]:

@@ -17,12 +17,12 @@ from lib.face_image.quality import KINDS
 from lib.files.atomic import space_for
 from lib.files.csv_files import write_csv
 from lib.files.file_names import printable
-from lib.files.json_files import json_text, write_json
+from lib.files.json_files import write_json
 from lib.files.own_files import begins, check_replaceable, has_keys
 from lib.runtime.interruption import Interrupted
 from lib.runtime.worker_pool import run_jobs
 from model.preparation.job import Job
-from model.preparation.journal import read_journal, write_journal
+from model.preparation.journal import journal_line, read_journal, write_journal
 from model.preparation.photo_folder import PhotoFolder
 from model.preparation.sheets import write_sheets
 
@@ -104,8 +104,8 @@ def prepare_photos(
         else:
             jobs.append(job)
     remove_stale(folder.crops, earlier.values(), records.values())
-    write_journal(journal, folder.origin, records)
-    _run(config, jobs, records, journal, len(paths))
+    write_journal(journal, folder.origin, records.values())
+    _run(config, folder, jobs, records, journal, len(paths))
     return len(paths) - len(jobs)
 
 
@@ -131,7 +131,9 @@ def finish(config: schema.Config, folder: PhotoFolder, records: list[dict], skip
     return _report(folder.output, folder.source, records, skipped, pages)
 
 
-def _run(config: schema.Config, jobs: list[Job], records: dict[str, dict], journal: Path, count: int) -> None:
+def _run(
+    config: schema.Config, folder: PhotoFolder, jobs: list[Job], records: dict[str, dict], journal: Path, count: int
+) -> None:
     """Runs the jobs; adds their records to `records` and to the journal as they arrive."""
     with (
         space_for(journal),
@@ -140,7 +142,7 @@ def _run(config: schema.Config, jobs: list[Job], records: dict[str, dict], journ
     ):
         for record in run_jobs(jobs, make_preparer, (config,), config.workers, _lost):
             records[record["photo"]] = record
-            stream.write(json_text(record) + "\n")
+            stream.write(journal_line(record, folder.origin))
             stream.flush()
             bar.update()
 

@@ -7,13 +7,13 @@ shard resumes.
 
 import json
 import signal
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from configs import schema
 from lib.errors import UserError
-from lib.files.json_files import write_json
+from lib.files.json_files import with_checksum, without_checksum, write_json
 from lib.files.shards import FOLDER, Shard, check_same_recipe, finished, names_digest
 from lib.runtime.interruption import Interrupted
 from model.preparation.journal import read_journal, write_journal
@@ -49,7 +49,7 @@ def prepare_shard(config: schema.Config, source: Path, output: Path, shard: Shar
         advice = f"{len(records)} of {len(paths)} photos of the shard are done; the same command prepares the others"
         raise Interrupted(advice, getattr(error, "number", signal.SIGINT)) from error
     ordered = [records[photo] for photo in photos]
-    write_json(output / FOLDER / f"{shard.name}{_SUFFIX}", {"recipe": _recipe(folder, shard), "records": ordered})
+    write_shard(output / FOLDER / f"{shard.name}{_SUFFIX}", _recipe(folder, shard), ordered)
     crops = sum(len(record["crops"]) for record in ordered)
     print(f"shard {shard.index}/{shard.count}: {crops} crops of {len(paths)} photos; --merge joins all shards")
 
@@ -65,7 +65,7 @@ def merge_shards(config: schema.Config, source: Path, output: Path) -> dict[str,
     """
     check_output(output)
     folder = PhotoFolder.find(config, source, output)
-    shards = {path: _read(path) for path in finished(output / FOLDER, _SUFFIX)}
+    shards = {path: read_shard(path) for path in finished(output / FOLDER, _SUFFIX)}
     wanted = _recipe(folder, Shard(0, len(shards)))
     check_same_recipe({path: content["recipe"] for path, content in shards.items()}, wanted)
     records = {record["photo"]: record for content in shards.values() for record in content["records"]}
@@ -76,7 +76,7 @@ def merge_shards(config: schema.Config, source: Path, output: Path) -> dict[str,
     journal = output / JOURNAL
     ordered = [folder.without_deleted(records[photo]) for photo in folder.photos]
     remove_stale(folder.crops, read_journal(journal, folder.origin).values(), ordered)
-    write_journal(journal, folder.origin, {record["photo"]: record for record in ordered})
+    write_journal(journal, folder.origin, ordered)
     return finish(config, folder, ordered, skipped=0)
 
 
@@ -90,9 +90,17 @@ def _recipe(folder: PhotoFolder, shard: Shard) -> dict[str, Any]:
     }
 
 
-def _read(path: Path) -> Mapping[str, Any]:
+def write_shard(path: Path, recipe: Mapping[str, Any], records: Sequence[Mapping[str, Any]]) -> None:
+    """Writes the records of a finished shard."""
+    write_json(path, with_checksum({"recipe": recipe, "records": records}))
+
+
+def read_shard(path: Path) -> Mapping[str, Any]:
+    """Recipe and records of a finished shard; raises UserError if the file is damaged."""
     try:
         content = json.loads(path.read_bytes())
+        if content.keys() != {"recipe", "records"}:  # which earlier versions wrote
+            content = without_checksum(content)
         whole = isinstance(content["recipe"], dict)
         whole &= all({"photo", "key", "crops", "left_out", "remark"} <= record.keys() for record in content["records"])
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError):

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lib.files.json_files import json_text, write_json
+from lib.files.json_files import json_text, with_checksum, without_checksum, write_json
 
 # Lone surrogates are what Python makes of bytes of a file name that are not UTF-8.
 NAMES = st.text(st.characters(exclude_categories=()), max_size=8)
@@ -43,6 +43,23 @@ def test_every_content_comes_back_and_what_is_no_number_is_null(folder, content)
     assert text.endswith("\n")
     assert json.loads(text, parse_constant=refuse) == expected(content)
     assert json.loads(json_text(content), parse_constant=refuse) == expected(content)
+
+
+@given(st.dictionaries(NAMES, CONTENTS, max_size=4).filter(lambda content: "crc32" not in content))
+def test_a_checksum_holds_for_what_comes_back(content):
+    stored = json.loads(json_text(with_checksum(content, "owner")))
+    assert without_checksum(stored, "owner") == expected(content)
+    for owner in ("", "other"):
+        with pytest.raises(ValueError, match="checksum"):
+            without_checksum(stored, owner)
+
+
+@pytest.mark.parametrize("damaged", [{"a": 2}, {"b": 1}, {"a": 1, "b": 1}, {}, {"a": 1, "crc32": None}, [], None, 7])
+def test_changed_content_does_not_fit_its_checksum(damaged):
+    whole = with_checksum({"a": 1})
+    changed = {"crc32": whole["crc32"], **damaged} if isinstance(damaged, dict) else damaged
+    with pytest.raises(ValueError, match="checksum"):
+        without_checksum(changed)
 
 
 def test_the_format_is_one_people_can_read(tmp_path):
