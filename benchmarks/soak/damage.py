@@ -17,7 +17,8 @@ import numpy as np
 
 from benchmarks.soak.attempts import Outcome, Scenario, lost, survived
 from benchmarks.soak.child import Child
-from benchmarks.soak.readers import MADE, OPEN, READERS, Reader
+from benchmarks.soak.readers import READERS
+from benchmarks.soak.readers.kinds import MADE, OPEN, Reader
 from benchmarks.soak.world import World
 from lib.errors import UserError
 from lib.face_image.quality import Unusable

@@ -14,7 +14,8 @@ import numpy as np
 from benchmarks.soak.attempts import LOST, Outcome, Scenario, lost, skipped, survived
 from benchmarks.soak.child import Child
 from benchmarks.soak.damage import SECONDS, judge
-from benchmarks.soak.readers import READERS, Reader
+from benchmarks.soak.readers import READERS
+from benchmarks.soak.readers.kinds import Reader
 from benchmarks.soak.world import World
 
 EXAMPLES = 250
@@ -22,9 +23,9 @@ ATHERIS_SECONDS = 20
 # TensorFlow cannot be instrumented in reasonable time; these parsers do without.
 INSTRUMENTED = [
     "records", "split", "truth", "face model", "tent", "PyTorch", "onnx", "basel", "landmarks npy", "landmarks txt",
-    "landmarks pts", "configuration", "crop", "jpg",
+    "landmarks pts", "configuration", "crop", "jpg", "journal", "index", "flame", "surrey", "template",
 ]  # fmt: skip
-ONE_FILE = [reader for reader in READERS if reader.name not in ("levels", "faces", "encoded", "built-in", "human head")]
+FUZZED = [reader for reader in READERS if reader.fuzzed]
 
 
 def put(reader: Reader, folder: Path, content: bytes) -> Path:
@@ -95,7 +96,7 @@ class FuzzScenario:
 
     def __call__(self, index: int, generator: np.random.Generator) -> Outcome:
         """Makes an attempt; see `Scenario.run`."""
-        readers = ONE_FILE if self.name == "hypothesis" else [r for r in READERS if r.name in INSTRUMENTED]
+        readers = FUZZED if self.name == "hypothesis" else [r for r in READERS if r.name in INSTRUMENTED]
         reader = readers[index % len(readers)]
         folder = self.world.folder / "attempts" / self.name
         self.world.remove(folder)
@@ -128,7 +129,7 @@ def scenarios(world: World) -> list[Scenario]:
     return [
         Scenario(
             "hypothesis", "random contents for every parser",
-            proof.format(by=f"{EXAMPLES} random and edited"), 2 * len(ONE_FILE),
+            proof.format(by=f"{EXAMPLES} random and edited"), 2 * len(FUZZED),
             FuzzScenario(world, "hypothesis", _hypothesis),
         ),
         Scenario(

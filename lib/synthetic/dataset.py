@@ -1,7 +1,7 @@
 """Rendering of synthetic RGBA crops with ground truth into a folder, in parallel and resumable."""
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import numpy as np
@@ -86,6 +86,11 @@ def _part(folder: Path, key: str, index: int) -> Path:
     return folder / f".parts-{key}" / f"{index:06d}.npz"
 
 
+def write_part(folder: Path, key: str, index: int, truth: Mapping[str, np.ndarray]) -> None:
+    """Writes the ground truth of one crop, which waits for the others."""
+    write_npz(_part(folder, key, index), truth)
+
+
 def _finished(folder: Path, key: str) -> set[int]:
     """Indices of the finished crops; deletes files that belong to another model, renderer, size or seed."""
     for leftover in folder.glob(".face_*.png"):
@@ -150,7 +155,7 @@ def _make_renderer(face_model: FaceModel, folder: Path, image_size: int, seed: i
             "true_albedo": np.asarray(face.true_albedo, np.float16),
             "landmarks": np.asarray(face.landmarks, np.float32),
         }
-        write_npz(_part(folder, key, index), truth)
+        write_part(folder, key, index, truth)
         # The image is written last: if it exists, so does the ground truth.
         with atomic_path(folder / crop_name(index)) as temporary:
             Image.fromarray(np.dstack([face.image, face.alpha]), "RGBA").save(temporary, compress_level=3)

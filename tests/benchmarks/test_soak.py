@@ -12,7 +12,7 @@ from benchmarks.soak.__main__ import main, soak
 from benchmarks.soak.attempts import LOST, SURVIVED, Journal, Scenario, lost, survived
 from benchmarks.soak.child import Ended
 from benchmarks.soak.kills import Killable, KillScenario
-from benchmarks.soak.readers import MADE, OPEN, USERS, Reader
+from benchmarks.soak.readers.kinds import MADE, OPEN, USERS, Reader
 from benchmarks.soak.world import differing, digests
 from lib.errors import UserError
 

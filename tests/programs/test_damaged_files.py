@@ -1,5 +1,6 @@
 """Damaged and hostile files found by systematic tries: each ends as its kind must, in one line or made again."""
 
+import json
 import shutil
 
 import numpy as np
@@ -8,6 +9,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import main
+from benchmarks.soak import damage
+from benchmarks.soak.attempts import SURVIVED
+from benchmarks.soak.readers import READERS
+from benchmarks.soak.readers.kinds import Reader
 from lib.errors import UserError
 from lib.face_model.face_model import FaceModel
 from lib.files.numpy_files import DamagedFile, read_npy, read_npz
@@ -23,6 +28,7 @@ from tests.support.meshes import wavy_grid
 from tests.support.one_line import one_line
 from tests.support.published_files.torch_writer import save_torch
 
+KINDS = {reader.name: reader for reader in READERS}
 CONFIGS = ("bomb_first", "factorsneg", "suffix_path", "hexint", "date", "deep", "bigint2")
 
 
@@ -152,3 +158,45 @@ def test_an_archive_of_another_version_flag_or_method_is_damaged(tmp_path, offse
     path.write_bytes(content)
     with pytest.raises(DamagedFile):
         read_npz(path)
+
+
+OWN_FILES = (
+    "shards", "index", "journal", "prepared shard", "rendered", "albedo targets", "stored graph", "chart", "encoded",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("name", OWN_FILES)
+def test_whatever_happens_to_a_file_of_the_program_it_is_named_or_made_again(name, tmp_path, capsys):
+    reader = KINDS[name]
+    (tmp_path / "whole").mkdir()
+    reader.make(tmp_path / "whole")
+    expected = whole_content(reader, tmp_path)
+    for seed in range(25):
+        folder = tmp_path / str(seed)
+        shutil.copytree(tmp_path / "whole", folder)
+        generator = np.random.default_rng(seed)
+        target = generator.choice(sorted(path for path in folder.glob(reader.target) if path.is_file()))
+        target.write_bytes(damage.damaged(target.read_bytes(), generator))
+        outcome = damage.judge(reader, folder, expected, target)
+        assert outcome.state == SURVIVED, (seed, outcome.reason)
+
+
+def whole_content(reader: Reader, folder) -> str:
+    shutil.copytree(folder / "whole", folder / "read")
+    return damage.digest(reader.read(folder / "read"))
+
+
+@pytest.mark.parametrize("name", ["shards", "prepared shard"])
+def test_shards_that_an_earlier_version_wrote_without_checksums_are_read(name, tmp_path):
+    reader = KINDS[name]
+    (tmp_path / "whole").mkdir()
+    reader.make(tmp_path / "whole")
+    expected = whole_content(reader, tmp_path)
+    for path in (tmp_path / "whole").rglob("0*.json"):
+        content = json.loads(path.read_text())
+        del content["crc32"]
+        path.write_text(json.dumps(content))
+    assert damage.digest(reader.read(tmp_path / "whole")) == expected
+    path.write_text(json.dumps(content | {"crc33": 1}))
+    with pytest.raises(UserError, match=path.name):
+        reader.read(tmp_path / "whole")

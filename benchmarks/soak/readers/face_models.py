@@ -1,0 +1,88 @@
+"""Face models: the program's own files and those of other publishers."""
+
+import dataclasses
+import functools
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+from unittest import mock
+
+import numpy as np
+
+from benchmarks.soak.readers.kinds import MADE, OPEN, USERS, Reader, shipped
+from lib.face_model.face_model import FaceModel
+from lib.face_model_files import published
+from lib.face_model_files.formats.ict import load_ict
+from lib.face_model_files.published import load_published
+from lib.human_head.shipped import SHIPPED as SHIPPED_HEAD
+from lib.human_head.shipped import HumanHead
+from lib.mesh_export.stored_chart import load_chart
+from lib.synthetic.builtin.face_generator import build_face_model, load_face_model
+from tests.support.golden_face import golden_face_model, small_face_model
+from tests.support.published_files import basel_files, ict_files, other_files, surrey_files
+from tests.support.published_files.gnm_files import gnm_arrays, write_gnm
+
+
+@functools.cache
+def _source() -> FaceModel:
+    """The model from which others are written, and completed."""
+    return build_face_model(2000)
+
+
+def _arrays(model: FaceModel) -> Any:
+    return [getattr(model, field.name) for field in dataclasses.fields(model) if field.name.endswith("basis")]
+
+
+def _fingerprint(folder: Path, name: str) -> str:
+    return FaceModel.load(folder / name).fingerprint
+
+
+def _basel(folder: Path) -> None:
+    basel_files.write_raw(folder, basel_files.small_indices(), 90)
+
+
+def _published(name: str = "") -> Callable[[Path], Any]:
+    """A function that reads the arrays of a published model, file or folder, completed from a small one."""
+
+    def read(folder: Path) -> Any:
+        with mock.patch.object(published, "load_built_in", return_value=_source()):
+            return _arrays(load_published(folder / name, folder.parent / "converted"))
+
+    return read
+
+
+def _statismo(folder: Path) -> None:
+    other_files.write_statismo(folder / "model.h5", _source(), np.zeros_like(_source().mean_shape))
+
+
+def _flame(folder: Path) -> None:
+    other_files.write_flame(folder / "flame.npz", _source(), **other_files.corners_of(_source(), 0))
+
+
+FACE_MODELS = (
+    Reader("built-in", "cached face models", MADE, lambda folder: load_face_model(folder, 2000),
+           lambda folder: load_face_model(folder, 2000).fingerprint, fuzzed=False),
+    Reader("chart", "stored texture charts", MADE, lambda folder: load_chart(golden_face_model(), folder),
+           lambda folder: load_chart(golden_face_model(), folder), fuzzed=False),
+    Reader("human head", "the human head", MADE, shipped(SHIPPED_HEAD, "human_head.npz"),
+           lambda folder: HumanHead.load(folder / "human_head.npz").mean, fuzzed=False),
+    Reader("face model", "face models (`.npz`)", USERS, lambda folder: golden_face_model().save(folder / "face.npz"),
+           lambda folder: _fingerprint(folder, "face.npz")),
+    Reader("tent", "face models (`.npz`), tiny", USERS, lambda folder: small_face_model().save(folder / "tent.npz"),
+           lambda folder: _fingerprint(folder, "tent.npz")),
+    Reader("basel", "Basel Face Model 2009 (`.mat`, `.bin`, `.txt`)", OPEN, _basel, _published()),
+    Reader("statismo", "Basel Face Model 2019 (`.h5`)", OPEN, _statismo, _published("model.h5")),
+    Reader("flame", "FLAME (`.npz`)", USERS, _flame, _published("flame.npz")),
+    Reader("gnm", "GNM Head (`.npz`, `.txt`)", OPEN,
+           lambda folder: write_gnm(folder, gnm_arrays(_source(), part=0.05), _source().landmarks),
+           _published()),
+    Reader("surrey", "Surrey Face Model (`.bin`, landmark mapping)", OPEN,
+           lambda folder: surrey_files.write_public(folder, _source()), _published()),
+    Reader("ict", "ICT-FaceKit (`.obj`, `.json`)", OPEN,
+           lambda folder: ict_files.write_folder(folder / "FaceXModel", ict_files.small_arrays()),
+           lambda folder: _arrays(load_ict(folder / "FaceXModel", _source(), ict_files.SMALL)), "FaceXModel/*",
+           fuzzed=False),
+    Reader("template", "a mesh of one's own (`template.obj`, `landmarks.txt`)", OPEN,
+           lambda folder: other_files.write_template(folder / "mine", _source()),
+           _published("mine"), "mine/*"),
+)  # fmt: skip

@@ -1,0 +1,117 @@
+"""Networks, checkpoints and caches that the program writes."""
+
+import dataclasses
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+from unittest import mock
+
+import numpy as np
+
+from benchmarks.soak.readers.kinds import MADE, Reader, shipped
+from benchmarks.soak.readers.records import write_records
+from configs import schema
+from lib.mesh_sampling import load_or_build
+from lib.records.record_file import RecordReader
+from tests.support.meshes import wavy_grid
+
+DATA = schema.REPOSITORY / "data"
+
+
+def _checkpoint(folder: Path) -> None:
+    from model.runs import checkpoints
+
+    variables = {f"layer{number}": np.random.default_rng(number).normal(size=(5, 7)) for number in range(3)}
+    checkpoints.save(folder / "latest.npz", {"texture": variables}, checkpoints.Progress(2, 1, 7), {"mesh levels": "3"})
+
+
+def _read_checkpoint(folder: Path) -> Any:
+    from model.runs import checkpoints
+
+    return dataclasses.asdict(checkpoints.restore(folder / "latest.npz", {}, {}))
+
+
+def _read_weights(folder: Path) -> Any:
+    from model.weights.pretrained import read_metadata
+
+    return read_metadata(folder / "regressor.npz")
+
+
+def _mask_weights(folder: Path) -> Any:
+    from model.networks.mask_decoder import MaskDecoder
+    from model.weights.mask_weights import load_mask_weights
+
+    decoder = MaskDecoder()
+    load_mask_weights(folder / "mask.npz", decoder)
+    return [np.asarray(variable) for variable in decoder.weights]
+
+
+def _records(folder: Path) -> RecordReader:
+    if not (folder / "records").exists():
+        (folder / "records").mkdir()
+        write_records(folder / "records")
+    return RecordReader(folder / "records" / "face.bin")
+
+
+def _encoded(folder: Path) -> Any:
+    from model.input_pipeline.frozen_outputs import encode_records
+    from model.networks.encoding import EncodedFaces
+
+    def encode(crops: np.ndarray) -> EncodedFaces:
+        rows = crops.reshape(len(crops), -1)[:, :9]
+        return EncodedFaces(*(rows + number for number in range(len(dataclasses.fields(EncodedFaces)))))
+
+    return dataclasses.asdict(encode_records(_records(folder), encode, folder / "cache", "key"))
+
+
+def _albedo_targets(folder: Path) -> Any:
+    from model.input_pipeline import albedo_targets
+
+    records, rows = _records(folder), range(4)
+    albedo = np.random.default_rng(0).random((len(records), 5, 3)).astype(np.float16)
+    seen = np.concatenate([albedo[rows][::-1], albedo[4:]])
+    truth = {"coefficients": np.zeros((len(records), 9), np.float32), "true_albedo": albedo}
+    face_model = SimpleNamespace(fingerprint="f")
+    face_gcn: Any = SimpleNamespace(morphable=SimpleNamespace(face_model=face_model), camera="c")
+    with mock.patch.object(albedo_targets, "albedo_targets", return_value=seen):
+        return albedo_targets.cached_albedo_targets(
+            folder / "cache", "key", face_gcn, records, rows, truth["coefficients"], truth
+        )
+
+
+def _levels(folder: Path) -> Any:
+    hierarchy = load_or_build(folder, *wavy_grid(8, 8), (3, 3))
+    return hierarchy.hash, [matrix.toarray() for matrix in hierarchy.laplacian + hierarchy.up]
+
+
+def _landmark_points(folder: Path) -> Any:
+    from model.dense_landmarks.source import read_points
+
+    stored = read_points(folder / "built_in.npz")
+    return stored.points.vertices, stored.points.barycentrics, stored.uv
+
+
+def _stored_graph(folder: Path) -> Any:
+    import tensorflow as tf
+
+    from lib.runtime.stored_function import StoredFunction
+
+    constants = {"large": tf.constant(np.arange(200.0), tf.float32)}
+    function = StoredFunction("fit", lambda x: [tf.exp(-x) + constants["large"]], constants, {}, folder)
+    return [tensor.numpy() for tensor in function(tf.ones([200]))]
+
+
+OWN = (
+    Reader("checkpoint", "checkpoints", MADE, _checkpoint, _read_checkpoint),
+    Reader("weights", "weights (`data/weights/*.npz`)", MADE,
+           shipped(DATA / "weights" / "regressor.npz", "regressor.npz"), _read_weights),
+    Reader("mask weights", "weights of the mask decoder", MADE,
+           shipped(DATA / "weights" / "mask.npz", "mask.npz"), _mask_weights),
+    Reader("encoded", "cached outputs of the frozen networks", MADE, _encoded, _encoded, "cache/*/*", fuzzed=False),
+    Reader("albedo targets", "cached albedo targets", MADE, _albedo_targets, _albedo_targets, "cache/*", fuzzed=False),
+    Reader("stored graph", "stored graphs of the fit (`graph_fit_*.npz`)", MADE, _stored_graph, _stored_graph,
+           fuzzed=False),
+    Reader("levels", "mesh levels", MADE, _levels, _levels, fuzzed=False),
+    Reader("landmark points", "landmarks of a face model", MADE,
+           shipped(DATA / "face_mesh" / "built_in.npz", "built_in.npz"), _landmark_points),
+)  # fmt: skip
