@@ -11,8 +11,8 @@ from configs import flags, schema
 from lib.cluster.meeting import Cluster
 from lib.errors import UserError
 from lib.face_image.photo_io import input_photos, photo_paths
-from lib.files.locks import LOCK_FILE, check_unlocked, sole_user, sole_writer
-from lib.files.shards import FOLDER, Shard
+from lib.files.locks import sole_user
+from lib.files.shards import Shard, user_of_all_shards, user_of_shard
 from lib.records.record_index import open_records
 from lib.records.splits import load_split
 from lib.runtime.determinism import make_deterministic
@@ -115,8 +115,7 @@ def prepare_crops(config: schema.Config, args: argparse.Namespace) -> int:
         from model.preparation.shards import prepare_shard
 
         shard = Shard.parse(args.shard)
-        with sole_writer(output / FOLDER / shard.name, f"preparing shard {args.shard}"):
-            check_unlocked([output / LOCK_FILE], output)  # of a run that prepares or merges all photos
+        with user_of_shard(output, shard, f"preparing shard {args.shard}"):
             prepare_shard(config, source, output, shard)
         return 0  # a scheduler would repeat a task that fails; --merge reports the photos that did
     if args.merge:
@@ -124,8 +123,7 @@ def prepare_crops(config: schema.Config, args: argparse.Namespace) -> int:
     else:
         from model.preparation.prepare import prepare_folder as run
 
-    with sole_user(output, "preparing"):
-        check_unlocked((output / FOLDER).glob(f"*{LOCK_FILE}"), output)  # of shards
+    with user_of_all_shards(output, "preparing"):
         return exit_code(run(config, source, output))
 
 

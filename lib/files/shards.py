@@ -4,15 +4,17 @@ A process does one shard and, once it is done, renames its result into place und
 exists is whole, and a shard may be run again at any time. Merging demands all of them, made by one recipe.
 """
 
+import contextlib
 import dataclasses
 import hashlib
 import json
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
 from lib.errors import UserError
+from lib.files.locks import LOCK_FILE, check_unlocked, sole_user, sole_writer
 
 FOLDER = ".shards"  # in an output folder; photos are never read from hidden folders
 MOST = 100_000  # shards
@@ -50,6 +52,22 @@ class Shard:
     def part(self, items: Sequence[Item]) -> Sequence[Item]:
         """This shard's consecutive items. All parts in sequence are `items`; their sizes differ by one at most."""
         return items[len(items) * self.index // self.count : len(items) * (self.index + 1) // self.count]
+
+
+@contextlib.contextmanager
+def user_of_shard(output: Path, shard: Shard, purpose: str) -> Iterator[None]:
+    """`sole_user` of one shard in an output folder: keeps out others with its number, and users of all shards."""
+    with sole_writer(output / FOLDER / shard.name, purpose):
+        check_unlocked([output / LOCK_FILE], output)
+        yield
+
+
+@contextlib.contextmanager
+def user_of_all_shards(output: Path, purpose: str) -> Iterator[None]:
+    """`sole_user` of an output folder that keeps out the users of single shards, too."""
+    with sole_user(output, purpose):
+        check_unlocked((output / FOLDER).glob(f"*{LOCK_FILE}"), output)
+        yield
 
 
 def finished(folder: Path, suffix: str) -> list[Path]:
