@@ -10,7 +10,7 @@ import numpy as np
 
 from benchmarks.soak.attempts import Outcome, Scenario, lost, survived
 from benchmarks.soak.child import Aim, Child, inside_file
-from benchmarks.soak.world import World, differing, digests, run, succeed
+from benchmarks.soak.world import World, code_version, differing, digests, run, succeed
 
 # A run that ends before it is killed is repeated with a fresh folder, at most so often.
 MISSES = 6
@@ -109,13 +109,13 @@ class KillScenario:
         return self._finish(folder, expected, kills=kills, inside=inside)
 
     def reference(self) -> dict[str, Any]:
-        """Facts about the undisturbed run, which is made once and kept.
+        """Facts about the undisturbed run, which is made once for each state of the program's code, and kept.
 
-        Its "seconds", "digests" of its outputs, and the bytes "written" in all files and in the "largest".
+        Its "seconds", "digests" of its outputs, the bytes "written" in all files and in the "largest", and the "code".
         """
         if self._reference is None:
             path = self.world.folder / "inputs" / f"{self.command.name}.json"
-            if not path.is_file():
+            if not path.is_file() or json.loads(path.read_text()).get("code") != code_version():
                 folder = self._fresh()
                 before = {path: path.stat().st_mtime_ns for path in folder.rglob("*")}
                 ended = succeed(self.command.start(folder))
@@ -125,6 +125,7 @@ class KillScenario:
                     "written": sum(written),
                     "largest": max(written),
                     "digests": digests(folder, self.command.outputs),
+                    "code": code_version(),
                 }
                 path.write_text(json.dumps(reference))
                 self.world.remove(folder)

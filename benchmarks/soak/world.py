@@ -1,6 +1,7 @@
 """Small inputs of the programs: a folder in which every mode runs in seconds, made once and copied for each attempt."""
 
 import csv
+import functools
 import hashlib
 import json
 import re
@@ -13,6 +14,7 @@ import numpy as np
 import yaml
 
 from benchmarks.soak.child import Child, Ended
+from configs import schema
 from lib.files.numpy_files import read_npz
 
 SIZE, CROPS, PHOTOS = 48, 8, 2
@@ -48,7 +50,6 @@ def small_options(folder: Path) -> dict[str, dict[str, Any]]:
 
 def make_base(folder: str) -> None:
     """Writes configuration, untrained weights and photos to a new folder; runs in a child, because of TensorFlow."""
-    from configs import schema
     from model.pipeline import load_face_model
     from tests.support.photo_corpus import portrait
     from tests.support.toy_faces import save_untrained_networks
@@ -144,6 +145,17 @@ def succeed(child: Child) -> Ended:
     if ended.code != 0:
         raise RuntimeError(f"an undisturbed run must succeed, got exit code {ended.code}: {ended.errors[-2000:]}")
     return ended
+
+
+@functools.cache
+def code_version() -> str:
+    """Hash of everything in the repository that determines the programs' output."""
+    digest = hashlib.sha256()
+    for pattern in ("*.py", "lib/**/*.py", "model/**/*.py", "configs/*", "data/*/*.npz"):
+        for path in sorted(schema.REPOSITORY.glob(pattern)):
+            if path.is_file() and "generated" not in path.parts:
+                digest.update(f"{path.relative_to(schema.REPOSITORY)}".encode() + path.read_bytes())
+    return digest.hexdigest()[:16]
 
 
 def digests(folder: Path, patterns: Iterable[str]) -> dict[str, str]:

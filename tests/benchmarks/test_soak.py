@@ -7,7 +7,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from benchmarks.soak import damage, endurance, hardship, report
+from benchmarks.soak import damage, endurance, hardship, kills, report
 from benchmarks.soak.__main__ import main, soak
 from benchmarks.soak.attempts import LOST, SURVIVED, Journal, Scenario, lost, survived
 from benchmarks.soak.child import Ended
@@ -168,6 +168,30 @@ def test_a_killed_run_must_leave_the_undisturbed_output(tmp_path, endings, outpu
     trial._reference = {"seconds": 0.1, "digests": digests(folder, ("*.txt",))}
     outcome = trial(0, np.random.default_rng(0))
     assert (outcome.state, outcome.how) == (state, how)
+
+
+def test_the_undisturbed_run_is_made_again_when_the_code_changes(tmp_path, monkeypatch):
+    (tmp_path / "inputs").mkdir()
+    made = []
+
+    @dataclasses.dataclass(frozen=True)
+    class Command(Killable):
+        def start(self, folder, **options):
+            made.append(folder)
+            (folder / "out.txt").write_text("result")
+            return Run(0)
+
+    def copy(stage, name):
+        folder = tmp_path / f"run{len(made)}"
+        folder.mkdir()
+        return folder
+
+    world = SimpleNamespace(folder=tmp_path, copy=copy, remove=lambda path: None)
+    for code, count in (("one", 1), ("one", 1), ("two", 2)):
+        monkeypatch.setattr(kills, "code_version", lambda code=code: code)
+        trial = KillScenario(world, Command("run", "main", lambda _: (), lambda: None, ("*.txt",)))
+        assert trial.reference()["digests"].keys() == {"out.txt"}
+        assert len(made) == count
 
 
 @pytest.mark.parametrize(
