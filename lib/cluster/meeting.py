@@ -14,6 +14,7 @@ from lib.errors import UserError
 MEETING_SECONDS = 600  # a scheduler may start the processes minutes apart
 _NOTICE_SECONDS = 5.0
 _ANSWER_SECONDS = 2.0
+_LAST_PORT = 65535
 _FORM = '{"cluster": {"worker": ["host:port", ...]}, "task": {"type": "worker", "index": 0}}'
 
 
@@ -54,18 +55,22 @@ class Cluster:
             if unknown := sorted(jobs.keys() - {"chief", "worker"}):
                 raise UserError(f"TF_CONFIG must list only chief and workers, got {', '.join(unknown)} (form: {_FORM})")
             chiefs, workers = jobs.get("chief", []), jobs.get("worker", [])
-            index = {"chief": 0, "worker": len(chiefs)}[task["type"]] + int(task["index"])
-            addresses = [*chiefs, *workers]
-        except (json.JSONDecodeError, KeyError, TypeError, AttributeError) as error:
+            first, count = {"chief": (0, len(chiefs)), "worker": (len(chiefs), len(workers))}[task["type"]]
+            number, addresses = int(task["index"]), [*chiefs, *workers]
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
             raise UserError(f"TF_CONFIG must have the form {_FORM}, got '{text}' ({error!r})") from None
         for address in addresses:
-            if not isinstance(address, str) or not re.fullmatch(r"[^\s:/]+:\d{1,5}", address):
+            if (
+                not isinstance(address, str)
+                or not re.fullmatch(r"[^\s:/]+:\d{1,5}", address, re.ASCII)
+                or _port(address) > _LAST_PORT
+            ):
                 raise UserError(f"TF_CONFIG must list addresses host:port, got '{address}'")
         if len(set(addresses)) < len(addresses):
             raise UserError(f"TF_CONFIG must list each address once, got {', '.join(addresses)}")
-        if not 0 <= index < len(addresses) or len(chiefs) > 1:
+        if not 0 <= number < count or len(chiefs) > 1:
             raise UserError(f"TF_CONFIG must give the task one of the {len(addresses)} addresses, got {task}")
-        return cls(tuple(addresses), index)
+        return cls(tuple(addresses), first + number)
 
     def name(self, index: int) -> str:
         """Name of a process in messages."""

@@ -47,6 +47,11 @@ def test_a_chief_of_tf_config_comes_first():
         (tf_config({"worker": ["a"]}, {"type": "worker", "index": 0}), "must list addresses host:port, got 'a'"),
         (tf_config({"worker": ["a:1", "a:1"]}, {"type": "worker", "index": 0}), "must list each address once"),
         (tf_config({"worker": ["a:1"]}, {"type": "worker", "index": 1}), "must give the task one of the 1 addresses"),
+        (tf_config({"worker": ["a:1"]}, {"type": "worker", "index": "x"}), "TF_CONFIG must have the form"),
+        (tf_config({"worker": ["a:65536"]}, {"type": "worker", "index": 0}), "addresses host:port, got 'a:65536'"),
+        # Neither is the other's place in the list of all.
+        (tf_config({"chief": ["a:1"], "worker": ["b:2"]}, {"type": "chief", "index": 1}), "one of the 2 addresses"),
+        (tf_config({"chief": ["a:1"], "worker": ["b:2"]}, {"type": "worker", "index": -1}), "one of the 2 addresses"),
         ({"SLURM_JOB_ID": "1"}, "SLURM_STEP_NODELIST must be set, got none"),
         (step(SLURM_STEP_NODELIST="gpu[9"), "must be a list such as"),
         (step(SLURM_STEP_NODELIST="gpu[9-]"), r"must hold ranges such as \[01-03,7\], got '\[9-\]'"),
