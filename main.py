@@ -112,9 +112,9 @@ def prepare_crops(config: schema.Config, args: argparse.Namespace) -> int:
     source, output = Path(config.prepare.input), Path(config.prepare.output)
     input_photos(source, skip=output)
     if args.shard:
+        shard = Shard.parse(args.shard)
         from model.preparation.shards import prepare_shard
 
-        shard = Shard.parse(args.shard)
         with user_of_shard(output, shard, f"preparing shard {args.shard}"):
             prepare_shard(config, source, output, shard)
         return 0  # a scheduler would repeat a task that fails; --merge reports the photos that did

@@ -6,7 +6,7 @@ import numpy as np
 from PIL import Image
 
 from lib.face_mesh.groups import POINTS
-from lib.geometry.camera import REFERENCE_SIZE
+from lib.geometry.reference import REFERENCE_SIZE
 
 # Size in pixels of one model unit (a decimetre) in a crop of REFERENCE_SIZE.
 TARGET_SCALE = 102.0
@@ -19,6 +19,8 @@ FIVE_FROM_68[2, 30] = FIVE_FROM_68[3, 48] = FIVE_FROM_68[4, 54] = 1
 FIVE_FROM_MESH = np.zeros((5, POINTS), np.float32)
 FIVE_FROM_MESH[0, [33, 160, 158, 133, 153, 144]] = FIVE_FROM_MESH[1, [362, 385, 387, 263, 373, 380]] = 1 / 6
 FIVE_FROM_MESH[2, 4] = FIVE_FROM_MESH[3, 61] = FIVE_FROM_MESH[4, 291] = 1
+# Order of the five points after mirroring the image: left and right swap.
+MIRRORED_POINTS = (1, 0, 2, 4, 3)
 _FIVE_FROM = {5: np.eye(5, dtype=np.float32), 68: FIVE_FROM_68, POINTS: FIVE_FROM_MESH}
 
 

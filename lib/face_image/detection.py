@@ -6,6 +6,7 @@ import functools
 import cv2
 import numpy as np
 
+from lib.face_image.alignment import MIRRORED_POINTS
 from lib.face_image.cascade import LEAST_FACE, OUTPUT_SIDE, Cascade
 from lib.face_image.quality import Unusable
 
@@ -21,8 +22,6 @@ SQUARES = (0.9, 0.97, 1.03, 1.1)
 MOST_MOVED = 0.25
 # Detections of two passes that share more than this of the smaller box are the same face.
 MOST_SHARED = 0.5
-# Order of the five points after mirroring the image: left and right swap.
-MIRRORED_POINTS = (1, 0, 2, 4, 3)
 
 
 @dataclasses.dataclass(frozen=True)

@@ -6,8 +6,7 @@ from dataclasses import dataclass
 
 import tensorflow as tf
 
-# Side of the published crops [px]. Pixel distances in crops of other sizes are scaled to it.
-REFERENCE_SIZE = 224
+from lib.geometry.reference import REFERENCE_SIZE
 
 
 @dataclass(frozen=True)

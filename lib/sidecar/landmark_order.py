@@ -7,8 +7,7 @@ to the mouth, which is down on almost every photo, distinguishes the three.
 
 import numpy as np
 
-from lib.face_image.alignment import five_points
-from lib.face_image.detection import MIRRORED_POINTS
+from lib.face_image.alignment import MIRRORED_POINTS, five_points
 from lib.face_mesh.groups import POINTS, mirror_numbers
 
 # Smallest absolute value of the cross product, relative to the squared distance of eyes and mouth: in profile, the eyes

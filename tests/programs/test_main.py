@@ -121,6 +121,7 @@ def test_the_runs_folder():
         ("--mode track --input docs track.cutoff=0", "track.cutoff: must be more than 0, got 0"),
         ("--mode prepare --input missing", "missing: must be a folder of photos, got no such folder"),
         ("--mode prepare --input docs --faces some", "prepare.faces: must be one of largest, all, got some"),
+        ("--mode prepare --input docs --shard 2/2", "--shard must be I/N with 0 <= I < N"),
         ("--mode test --same-person --faces all --input docs", "prepare.faces must be largest for a video or"),
         ("--mode test --same-person --input README.md", "README.md: must be a folder of photos, got a file"),
         ("--mode evaluate --input missing", "missing: must be a folder of photos, got no such folder"),
