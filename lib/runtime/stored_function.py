@@ -60,7 +60,10 @@ class StoredFunction:
     ):
         self._name, self._function, self._constants, self._folder = name, function, dict(constants), folder
         copied = {name: value.numpy().tolist() for name, value in constants.items() if tf.size(value) <= _COPIED}
-        self._version = _digest({"code": _code_version(), "tensorflow": tf.__version__, "key": key, "copied": copied})
+        passed = {name: value.shape.as_list() for name, value in constants.items() if name not in copied}
+        self._version = _digest(
+            {"code": _code_version(), "tensorflow": tf.__version__, "key": key, "copied": copied, "passed": passed}
+        )
         self._made: dict[str, Callable[..., list[tf.Tensor]]] = {}
 
     def __call__(self, *arguments: Any) -> list[tf.Tensor]:
@@ -110,8 +113,8 @@ class StoredFunction:
           DamagedFile: the graph cannot be used.
           KeyError: it needs an unknown constant.
         """
-        constants = [self._constants[name] for name in names["constants"]]
         try:
+            constants = [self._constants[name] for name in names["constants"]]
             graph = _parsed(serialised)
             wrapped = tf.compat.v1.wrap_function(lambda: tf.graph_util.import_graph_def(graph, name=""), [])
             inputs, outputs = ([wrapped.graph.as_graph_element(x) for x in names[y]] for y in ("inputs", "outputs"))

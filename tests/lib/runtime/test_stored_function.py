@@ -45,7 +45,12 @@ def test_a_graph_is_traced_once_for_each_shape_and_not_by_the_next_process(tmp_p
 def test_another_key_or_constant_is_traced_again(tmp_path):
     argument = {"x": tf.ones([200])}
     stored(tmp_path, Traced())(argument)
-    for change in ({"key": 1}, {"constants": {"large": LARGE, "small": SMALL, "more": tf.constant(1.0)}}):
+    for more in (tf.ones([300]), tf.constant(1.0)):  # the large one is not copied into the graph
+        change = {"constants": {"large": LARGE, "small": SMALL, "more": more}}
+        function = Traced()
+        stored(tmp_path, function, **change)(argument)
+        assert function.count == 1
+    for change in ({"key": 1}, {"key": 2}):
         function = Traced()
         stored(tmp_path, function, **change)(argument)
         assert function.count == 1
