@@ -21,6 +21,12 @@ def jpeg(size=(64, 48)):
     return stream.getvalue()
 
 
+def bomb():
+    """A JPEG whose header claims 65,000 px a side."""
+    content, start = jpeg(), jpeg().index(b"\xff\xc0")
+    return content[: start + 5] + 2 * (65_000).to_bytes(2, "big") + content[start + 9 :]
+
+
 class Bench:
     """A server with nothing but the live head; its tracking waits while `hold` is clear."""
 
@@ -104,6 +110,7 @@ def test_frames_are_not_queued(bench):
         (b"", 415, "a frame must be a JPEG, got 0 bytes"),
         (jpeg()[:200], 415, "a frame must be a JPEG"),
         (b"\xff" * 1_000_001, 413, "at most 1,000,000 bytes"),
+        (bomb(), 415, "a frame must be a JPEG"),
         (jpeg((1281, 10)), 413, "sides of at most 1280 px, got 1281 x 10"),
     ],
 )
