@@ -56,12 +56,22 @@ def diagnose(config: schema.Config, name: str) -> bool:
 
 def _fault(config: schema.Config) -> str | None:
     """Error message from loading the files together; None if they load."""
-    from model.pipeline import load_face_model, load_identity, load_regressor
+    from model.pipeline import (
+        load_decoder,
+        load_face_model,
+        load_identity,
+        load_parser,
+        load_regressed_errors,
+        load_regressor,
+    )
 
     try:
         face_model = load_face_model(config)
         load_regressor(config, face_model)
+        load_regressed_errors(config, face_model.layout)
         load_identity(config, face_model)
+        load_decoder(config)
+        load_parser(config)
     except UserError as error:
         return str(error)
     return None

@@ -13,6 +13,7 @@ from model.weights.pretrained import load_fixed, load_weights, read_metadata, sa
 
 # The decoder does not depend on the face model of its training faces, so its files name none.
 _ANY_FACE_MODEL = "any"
+_MODE = "masks"
 
 
 def landmark_network() -> str:
@@ -32,13 +33,13 @@ def load_mask_weights(path: Path, network: MaskDecoder) -> None:
       UserError: the file is missing, damaged, or holds another network's weights, or another landmark network is
         installed than that which the decoder was trained with.
     """
-    load_weights(path, network, _ANY_FACE_MODEL)
+    load_weights(path, network, _ANY_FACE_MODEL, _MODE)
     _check_landmark_network(path)
 
 
 def load_mask_decoder(path: Path) -> FixedMaskDecoder:
     """Loads a decoder for use; see `load_mask_weights` for the errors."""
-    network = load_fixed(path, FixedMaskDecoder, _ANY_FACE_MODEL)
+    network = load_fixed(path, FixedMaskDecoder, _ANY_FACE_MODEL, _MODE)
     _check_landmark_network(path)
     return network
 

@@ -29,8 +29,6 @@ FORMAT = "weights-3"
 _HALF_PRECISION = "weights-2"  # the same without int8 arrays; still read
 _SCALE = "/scale"
 _LARGE = 1 << 14  # entries of a kernel from which eight bits for each are enough
-# With another configuration, the command would overwrite the shipped weights.
-_ADVICE = "run `python main.py --mode pretrain` with the same --config and options to make them"
 
 
 def is_frozen(weights: str | Path) -> bool:
@@ -99,32 +97,32 @@ def _decode(arrays: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
     return decoded
 
 
-def load_weights(path: Path, network, face_model: str) -> dict:
+def load_weights(path: Path, network, face_model: str, mode: str = "pretrain") -> dict:
     """Loads the file's weights into `network` (float32) and returns the file's metadata.
 
-    Everything is checked before the first assignment.
+    Everything is checked before the first assignment. Messages name `mode`, the program's mode that makes such files.
 
     Raises:
       UserError: the file is missing, damaged, or belongs to another face model or network.
     """
-    header, arrays = _read(path)
+    header, arrays = _read(path, mode)
     variables = network_variables(network.weights)
     if fault := _fault(header, arrays, shapes_of(variables), face_model):
-        raise UserError(f"{path}: {fault} ({_ADVICE})")
+        raise UserError(f"{path}: {fault} ({_advice(mode)})")
     for name, variable in variables.items():
         variable.assign(arrays[name])
     return header["metadata"]
 
 
-def load_fixed(path: Path, make: Callable[[Take], Network], face_model: str) -> Network:
+def load_fixed(path: Path, make: Callable[[Take], Network], face_model: str, mode: str = "pretrain") -> Network:
     """Makes a network with fixed weights (`model.networks.fixed`) from a file that `save_weights` wrote.
 
     Args:
       path: the file.
       make: makes the network of the arrays that it takes; called twice, first with zeros, to learn their shapes.
-      face_model: as in `load_weights`, whose errors it shares.
+      face_model, mode: as in `load_weights`, whose errors it shares.
     """
-    header, arrays = _read(path)
+    header, arrays = _read(path, mode)
     shapes: dict[str, tuple[int, ...]] = {}
 
     def zeros(name: str, *shape: int) -> np.ndarray:
@@ -133,7 +131,7 @@ def load_fixed(path: Path, make: Callable[[Take], Network], face_model: str) -> 
 
     make(zeros)
     if fault := _fault(header, arrays, shapes, face_model):
-        raise UserError(f"{path}: {fault} ({_ADVICE})")
+        raise UserError(f"{path}: {fault} ({_advice(mode)})")
     return make(lambda name, *_: arrays[name])
 
 
@@ -186,9 +184,14 @@ def keep_previous(path: Path, metadata: dict) -> None:
     print(f"{previous}: copy of the previous weights")
 
 
-def _read(path: Path) -> tuple[dict, dict[str, np.ndarray]]:
+def _advice(mode: str) -> str:
+    # With another configuration, the command would overwrite the shipped weights.
+    return f"run `python main.py --mode {mode}` with the same --config and options to make them"
+
+
+def _read(path: Path, mode: str = "pretrain") -> tuple[dict, dict[str, np.ndarray]]:
     if not Path(path).is_file():
-        raise UserError(f"{path}: network weights must be here, got none ({_ADVICE})")
+        raise UserError(f"{path}: network weights must be here, got none ({_advice(mode)})")
     try:
         header, arrays = headed_npz.read(path)
         if header["format"] not in (FORMAT, _HALF_PRECISION):

@@ -133,6 +133,21 @@ def test_weights_of_another_face_model_cannot_run(complete, capsys):
     assert "cannot run" in shown
 
 
+@pytest.mark.parametrize(
+    ("option", "file", "message"),
+    [
+        ("mask.weights", "mask.npz", "network weights must be here, got none (run `python main.py --mode masks` with"),
+        ("prepare.parser", "parser.tflite", "must be"),
+    ],
+)
+def test_files_that_only_masks_need_are_looked_at(root, tmp_path, capsys, option, file, message):
+    config = schema.load(overrides={"data.root_dir": str(root), option: str(tmp_path / file)})
+    assert not diagnose(config, "default")
+    shown = capsys.readouterr().out
+    assert f"BROKEN   {tmp_path / file}: {message}" in shown
+    assert "cannot run" in shown
+
+
 def test_the_command_says_both_configurations_and_its_exit_code_the_chosen_one(root, tmp_path, capsys):
     assert main.main(["--mode", "doctor", "--root_dir", str(root)]) == 0
     shown = capsys.readouterr().out
