@@ -106,7 +106,7 @@ def seconds_of_passes(config: schema.Config, folder: Path) -> dict[str, float]:
 
     pipeline, records = load_pipeline(config), RecordReader(config.records_path, config.data.image_size)
     crops = records.batch(range(len(records))).astype(np.float32) / 255
-    encoded = encode_records(records, pipeline.encode, config.generated_dir, pipeline.encoder_key)
+    encoded = encode_records(records, pipeline.encode, config.generated_dir, pipeline.cache_key)
     trainer = TextureTrainer(pipeline)
     singles = list(batches(records, encoded, range(len(records)), 1))
     found = {}

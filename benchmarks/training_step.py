@@ -140,7 +140,7 @@ def our_steps(config: schema.Config) -> Callable[[int], float]:
 
     seed_everything(config.train.seed)
     pipeline, records = load_pipeline(config), open_records(config.records_path, config.data.image_size)
-    encoded = encode_records(records, pipeline.encode, config.generated_dir, pipeline.encoder_key)
+    encoded = encode_records(records, pipeline.encode, config.generated_dir, pipeline.cache_key)
     trainer, weights = TextureTrainer(pipeline), _weights(config)
     del pipeline  # as `train` does
     size = config.train.batch_size

@@ -29,7 +29,7 @@ def main() -> None:
     truth = record_truth(config, records, pipeline.face_model.fingerprint)
     if truth is None:
         raise SystemExit(f"{records.path}: must hold the synthetic crops of python create_bin.py, got others")
-    encoded = encode_records(records, pipeline.encode, config.generated_dir, pipeline.encoder_key)
+    encoded = encode_records(records, pipeline.encode, config.generated_dir, pipeline.cache_key)
     exact = dataclasses.replace(encoded, coefficients=truth["coefficients"])
     started = time.monotonic()
     with tempfile.TemporaryDirectory() as folder:

@@ -19,7 +19,7 @@ from lib.geometry.camera import Camera
 from lib.mesh_sampling import MeshHierarchy
 from model.face_gcn import FaceGCN
 from model.face_model_source import load_face_model
-from model.fitting.light import with_solved_light
+from model.fitting import light
 from model.fitting.weights import RegressedErrors
 from model.morphable_model import MorphableModel
 from model.networks.encoding import EncodedFaces, encode
@@ -72,7 +72,7 @@ class Pipeline:
         """Coefficients [B, K] with the light solved for from RGBA crops [B, H, W, 4], if regressor.light says so."""
         if self.config.regressor.light == "regressed":
             return coefficients
-        return with_solved_light(self.face_gcn.morphable, self.camera, coefficients, tf.convert_to_tensor(crops))
+        return light.with_solved_light(self.face_gcn.morphable, self.camera, coefficients, tf.convert_to_tensor(crops))
 
     def embed(self, images: tf.Tensor) -> tf.Tensor:
         """The identity network's embeddings [B, E2] of RGB images [B, H, W, 3] in [0, 1]."""
@@ -87,6 +87,14 @@ class Pipeline:
             digest.update(file_sha256(schema.asset_path(section.weights)).encode())
             digest.update(json.dumps(options, sort_keys=True).encode())
         return digest.hexdigest()[:16]
+
+    @property
+    def cache_key(self) -> str:
+        """Hash that names stored results of `encode`: `encoder_key` and whatever else the solved light depends on."""
+        if self.config.regressor.light == "regressed":
+            return self.encoder_key
+        parts = (self.encoder_key, self.face_model.fingerprint, repr(self.camera), light.METHOD)
+        return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:16]
 
     def signature(self) -> dict[str, str]:
         """Names and hashes that a checkpoint of the texture network must match."""

@@ -88,7 +88,7 @@ def evaluate(config: schema.Config, output: Path) -> dict:
     pipeline = load_pipeline(config)
     restore_texture_network(pipeline)
     others, left_out = other_runs(config)
-    encoded = encode_records(records, pipeline.encode, config.generated_dir, pipeline.encoder_key)
+    encoded = encode_records(records, pipeline.encode, config.generated_dir, pipeline.cache_key)
     truth = record_truth(config, records, pipeline.face_model.fingerprint)
     images = ImageEvaluation(pipeline)
     faces = _measure_faces(TextureMeasure(pipeline, others), images, records, encoded, indices, truth)

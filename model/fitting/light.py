@@ -13,6 +13,8 @@ from model.fitting.weights import FitWeights
 from model.morphable_model import MorphableModel
 
 ITERATIONS = 4
+# In the names of caches of solved light; to be increased with every change of `with_solved_light` or what it calls.
+METHOD = 1
 
 
 def solve_light(

@@ -180,7 +180,7 @@ def _crop_reader(
     # Other runs' outputs may differ in the last bits.
     kind = "-deterministic" if config.train.deterministic else ""
     if encoded is None:
-        encoded = encode_records(records, pipeline.encode, config.generated_dir, pipeline.encoder_key + kind)
+        encoded = encode_records(records, pipeline.encode, config.generated_dir, pipeline.cache_key + kind)
     truth = record_truth(config, records, pipeline.face_model.fingerprint) if config.texture.intrinsic else None
     targets = None
     if truth is not None:

@@ -1,5 +1,7 @@
 """What a pipeline adds to the frozen networks: the light of a crop, and the regressor's known errors."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -55,6 +57,19 @@ def test_the_light_is_solved_for_if_the_configuration_says_so(option):
     assert after < 0.25 * before
     dark = model.layout.slices["light"]
     np.testing.assert_allclose(np.delete(encoded, dark), np.delete(regressed, dark), atol=1e-6)
+
+
+def test_stored_light_belongs_to_its_camera():
+    """The camera also decides about the light, if it is solved for."""
+    model = SimpleNamespace(fingerprint="f")
+    keys = {}
+    for option in ("solved", "regressed"):
+        config = schema.load(None, {"regressor.light": option})
+        pipelines = [Pipeline(config, model, Camera(distance=d), None, None, None, None) for d in (10.0, 10.0, 11.0)]
+        keys[option] = [pipeline.cache_key for pipeline in pipelines]
+        assert (len(set(keys[option])), keys[option][0]) == (2 if option == "solved" else 1, keys[option][1])
+        assert len({pipeline.encoder_key for pipeline in pipelines}) == 1
+    assert not set(keys["solved"]) & set(keys["regressed"])
 
 
 def test_a_crop_without_skin_has_plain_light():

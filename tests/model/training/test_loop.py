@@ -131,7 +131,7 @@ def test_validation_is_the_mean_over_every_crop(root, finished):
     trainer = TextureTrainer(pipeline)
     checkpoints.restore(folder / "latest.npz", trainer.network_state(), pipeline.signature())
     records = RecordReader(config.records_path)
-    encoded = encode_records(records, pipeline.encode, config.generated_dir, pipeline.encoder_key)
+    encoded = encode_records(records, pipeline.encode, config.generated_dir, pipeline.cache_key)
     values = [
         {name: float(value) for name, value in trainer.validate(batch)[0].items()}
         for batch in batches(records, encoded, (6, 7, 8), 1)
