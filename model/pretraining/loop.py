@@ -205,7 +205,8 @@ def _fingerprint(config: schema.Config, faces: FaceSet) -> str:
     for key in ("weights", "checkpoint_every"):
         for part in parts:
             part.pop(key, None)
-    parts[1].pop("mirror")  # affects how the regressor is used, not how it is trained
+    for key in ("mirror", "light"):  # they affect how the regressor is used, not how it is trained
+        parts[1].pop(key)
     if not config.pretrain.initial:
         parts[-1].pop("initial")  # lets runs resume that were started before this option existed
     deterministic = [True] if config.train.deterministic else []  # never continues a run that was not

@@ -3,6 +3,8 @@
 import dataclasses
 import itertools
 import shutil
+from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -176,6 +178,18 @@ def test_kill_and_resume_equals_never_stopped(tmp_path, faces, kind):
         np.testing.assert_array_equal(resumed, expected)
     with pytest.raises(UserError, match="must belong to"):
         run_updates(task, config, tmp_path / "killed.npz", {"pre-training": "another"})
+
+
+def test_options_of_a_networks_use_do_not_begin_another_run():
+    """Hours of training would be lost."""
+    faces = SimpleNamespace(folder=Path("pretrain-1"))
+
+    def run(**options):
+        return pretraining._fingerprint(schema.load(overrides=options), faces)
+
+    used = {"regressor.light": "regressed", "regressor.mirror": False, "regressor.weights": "other.npz"}
+    assert run(**used) == run()
+    assert run(**{"regressor.width": 16}) != run()
 
 
 def test_every_term_falls_on_eight_faces(tmp_path, faces):
