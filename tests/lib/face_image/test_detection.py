@@ -7,6 +7,7 @@ import skimage.data
 
 from lib.errors import UserError
 from lib.face_image import detection
+from lib.face_image.alignment import MIRRORED_POINTS
 from tests.support.helpers import shared_file
 
 # Read off the portrait by eye: pupils, tip of the nose, corners of the mouth.
@@ -51,7 +52,7 @@ def test_mirrored_photo_gives_mirrored_points():
     image = skimage.data.astronaut()
     points = detection.detect_confident_faces(image, "a", 0.0, 1)[0].points
     mirrored = detection.detect_confident_faces(image[:, ::-1], "b", 0.0, 1)[0].points
-    back = (mirrored * (-1, 1) + (image.shape[1], 0))[list(detection.MIRRORED_POINTS)]
+    back = (mirrored * (-1, 1) + (image.shape[1], 0))[list(MIRRORED_POINTS)]
     assert np.abs(points - back).max() / EYE_DISTANCE < 0.03
 
 
