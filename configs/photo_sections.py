@@ -73,6 +73,10 @@ class Export(Section):
         "part of the human head that meshes, turned views and pages show, if larger than face_model.area",
         choices=("face", "ears", "head"),
     )
+    hair: bool = option(
+        "paint the scalp of whole heads in the colours that the photo shows there (hair, a cap), continued to the "
+        "back; in the colour of the brows if the photo does not show it; otherwise the scalp is bare skin"
+    )
     unit: str = option("unit of .obj and .ply files; .glb and .usdz are always in metres", choices=("mm", "dm", "m"))
     texture_size: int = option("side of the textures [px]", low=256, high=4096)
     normal_map: bool = option("add a normal map derived from the photo's fine shading to textured meshes")

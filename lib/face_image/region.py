@@ -9,11 +9,13 @@ from lib.face_image.alignment import Alignment
 
 # Maximum side [px]: as fine as the largest texture, and 50 MB where a photo may take 400 MB.
 LONGEST_SIDE = 4096
+# What is kept around the aligned crop, on each side, as a share of its side: the crop ends below the crown.
+AROUND = 0.3
 
 
 @dataclass(frozen=True, eq=False)
 class PhotoRegion:
-    """Pixels of the photo inside the square of the aligned crop.
+    """Pixels of the photo inside the square of the aligned crop and around it.
 
     Attributes:
       pixels: uint8 [h, w, 3] RGB.
@@ -27,9 +29,30 @@ class PhotoRegion:
         """Maps points [..., 2] from the crop to the region."""
         return points @ self.crop_to_region[:, :2].T + self.crop_to_region[:, 2]
 
+    def frame(self, crop_size: int, size: int) -> tuple[np.ndarray, np.ndarray]:
+        """Pixels at the crop's scale in a square about the crop's middle.
+
+        Args:
+          crop_size, size: sides of the crop and of the square.
+
+        Returns:
+          float32 RGB [size, size, 3] in [0, 1], and bool [size, size], pixels that the photo covers.
+        """
+        scale = 1 / self.crop_to_region[[0, 1], [0, 1]]
+        reduced = np.maximum(np.rint(np.array(self.pixels.shape[1::-1]) * np.minimum(scale, 1)).astype(int), 1)
+        small = cv2.resize(self.pixels, reduced.tolist(), interpolation=cv2.INTER_AREA)
+        to_small = np.diag(reduced / self.pixels.shape[1::-1]) @ self.crop_to_region
+        # OpenCV's pixel centres are at integers.
+        to_small[:, 2] += to_small[:, :2] @ np.full(2, 0.5 - (size - crop_size) / 2) - 0.5
+        flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
+        image = cv2.warpAffine(small, to_small, (size, size), flags=flags, borderMode=cv2.BORDER_REPLICATE)
+        whole = np.full(small.shape[:2], 255, np.uint8)
+        inside = cv2.warpAffine(whole, to_small, (size, size), flags=flags, borderMode=cv2.BORDER_CONSTANT)
+        return image.astype(np.float32) / 255, inside == 255
+
 
 def face_region(photo: np.ndarray, alignment: Alignment, longest_side: int = LONGEST_SIDE) -> PhotoRegion:
-    """Cuts the square of the aligned crop out of the photo.
+    """Cuts the square of the aligned crop, and what is around it, out of the photo.
 
     Args:
       photo: uint8 [H, W, 3 or 4].
@@ -38,7 +61,7 @@ def face_region(photo: np.ndarray, alignment: Alignment, longest_side: int = LON
     """
     height, width = photo.shape[:2]
     size = alignment.crop.shape[0]
-    corners = alignment.to_photo(np.array([[0.0, 0.0], [size, size]]))
+    corners = alignment.to_photo(np.array([[-AROUND * size] * 2, [(1 + AROUND) * size] * 2]))
     left, top = np.clip(np.floor(corners[0]).astype(int), 0, [width - 1, height - 1])
     right, bottom = np.clip(np.ceil(corners[1]).astype(int), [left + 1, top + 1], [width, height])
     pixels = photo[top:bottom, left:right, :3].copy()  # a view would keep the whole photo in memory

@@ -17,12 +17,21 @@ from lib.human_head.expressions import STRENGTH, expression_prior
 from lib.human_head.shipped import SHIPPED, HumanHead
 from lib.human_head.surface import build_surface
 from lib.mesh_export.uv_chart import UvChart
+from lib.synthetic.appearance.canonical import CanonicalFace
+from lib.synthetic.appearance.hair import above_hairline
+from lib.synthetic.appearance.noise import mirrored, noise
 from lib.synthetic.builtin.face_generator import METHOD as BUILT_IN_METHOD
 from lib.synthetic.builtin.face_generator import load_face_model as load_built_in
 
 NAME = "human head"
 # Part of the cache key: increase the number when a change makes the same file give a different model.
 METHOD = "human head, 3"
+# The same for a larger area around a face.
+EXTENSION_METHOD = "extended head, 2"
+# Hair begins and is full at these heights [mm] above the natural hairline.
+HAIR_BEGINS, HAIR_FULL = -3.0, 6.0
+# The hairline is ragged by about this much, over this length [mm].
+RAGGED, RAGGED_SIZE = 2.5, 8.0
 # Vertices of the face at each level of subdivision, for the choice of the level.
 _COUNTS = (2900, 10_900, 42_000)
 
@@ -65,7 +74,7 @@ class ExtendedHead:
     split along seams of the texture chart.
 
     Attributes:
-      model: the larger area.
+      model: the larger area; its region "scalp" is where hair grows.
       chart: its texture chart.
     """
 
@@ -84,7 +93,7 @@ class ExtendedHead:
           OSError: the cache can be neither read nor written.
         """
         level = level_for(vertex_count)
-        path = _cached(cache_dir, f"{inner}_{area}", level)
+        path = _cached(cache_dir, f"{inner}_{area}", level, EXTENSION_METHOD)
         charted = path.with_suffix(".chart.npz")
         if path.is_file() and charted.is_file():
             try:
@@ -104,7 +113,8 @@ class ExtendedHead:
     def build(cls, head: HumanHead, source: FaceModel, inner: str, area: str, level: int) -> "ExtendedHead":
         """Builds it; `source` is as in `human_head_model`."""
         smaller, whole = (human_head_model(head, source, name, level) for name in (inner, area))
-        numbers = [build_surface(head, name, level).origin for name in (inner, area)]
+        surfaces = [build_surface(head, name, level) for name in (inner, area)]
+        numbers = [surface.origin for surface in surfaces]
         row = {tuple(number): i for i, number in enumerate(numbers[1].tolist())}
         first = np.array([row[tuple(number)] for number in numbers[0].tolist()])
         order = np.concatenate([first, np.setdiff1d(np.arange(len(numbers[1])), first)])
@@ -116,11 +126,13 @@ class ExtendedHead:
         new = np.empty(len(order), np.int32)
         new[order] = place.ravel()
         model = _rearranged(whole, order[kept], new)
+        regions = {**model.regions, "scalp": _scalp(model, surfaces[1].regions["ears"][order[kept]])}
         # Each area is centred on its own centroid.
         shift = np.median(smaller.mean_shape - model.mean_shape[: len(first)], axis=0)
         chart = UvChart(new, enlarged(whole.uv, whole.uv[order[: len(first)]][smaller.front_mask]), whole.triangles)
         arrays = {field.name: getattr(model, field.name) for field in dataclasses.fields(model)}
-        return cls(HeadAroundFace(**arrays | {"mean_shape": model.mean_shape + shift}), chart)
+        changed = {"mean_shape": model.mean_shape + shift, "regions": regions}
+        return cls(HeadAroundFace(**arrays | changed), chart)
 
 
 def _rearranged(model: FaceModel, rows: np.ndarray, place: np.ndarray) -> FaceModel:
@@ -144,8 +156,16 @@ def _rearranged(model: FaceModel, rows: np.ndarray, place: np.ndarray) -> FaceMo
     )
 
 
-def _cached(cache_dir: Path, area: str, level: int) -> Path:
-    digest = hashlib.sha256(f"{METHOD}\n{BUILT_IN_METHOD}\n".encode() + SHIPPED.read_bytes()).hexdigest()[:16]
+def _scalp(model: FaceModel, ears: np.ndarray) -> np.ndarray:
+    """[N] in [0, 1], where hair grows on a head; `ears` [N] in [0, 1]."""
+    places = CanonicalFace(model).points
+    height = above_hairline(places) + RAGGED * noise(mirrored(places), RAGGED_SIZE, seed=0)
+    share = np.clip((height - HAIR_BEGINS) / (HAIR_FULL - HAIR_BEGINS), 0, 1)
+    return share * share * (3 - 2 * share) * (1 - np.clip(ears, 0, 1)) * model.skin_mask
+
+
+def _cached(cache_dir: Path, area: str, level: int, method: str = "") -> Path:
+    digest = hashlib.sha256(f"{METHOD}\n{BUILT_IN_METHOD}\n{method}".encode() + SHIPPED.read_bytes()).hexdigest()[:16]
     return Path(cache_dir) / f"human_head_{area}_{level}_{digest}.npz"
 
 

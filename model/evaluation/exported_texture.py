@@ -29,6 +29,7 @@ class BakedCrop:
     reconstruction: FaceReconstruction
     readable: np.ndarray
     region: PhotoRegion
+    scalp: None = None
 
 
 class ExportedTexture:

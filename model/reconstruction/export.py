@@ -26,6 +26,7 @@ from model.face_gcn import FaceReconstruction
 from model.morphable_model import MorphableModel
 from model.projection import surface_view
 from model.rig import RigWriter
+from model.whole_head.scalp import PaintedScalp
 
 if TYPE_CHECKING:
     from model.reconstruction.photo_result import PhotoResult
@@ -74,6 +75,9 @@ class Bakeable(Protocol):
 
     @property
     def readable(self) -> np.ndarray: ...
+
+    @property
+    def scalp(self) -> PaintedScalp | None: ...
 
     @property
     def region(self) -> PhotoRegion: ...
@@ -256,7 +260,10 @@ class Exporter:
     def bake(self, result: Bakeable) -> FaceTextures:
         """Bakes the textures of a reconstructed photo, such as a `PhotoResult`, from its original pixels."""
         face_gcn, size = result.reconstruction, self.raster.size
-        view = surface_view(self.morphable, self.camera, face_gcn.coarse.face, result.readable)
+        camera, mask = self.camera, result.readable
+        if result.scalp is not None:
+            camera, mask = result.scalp.camera, result.scalp.readable
+        view = surface_view(self.morphable, camera, face_gcn.coarse.face, mask)
         weight = texture_baking.photo_weight(self.raster, view)
         points = result.region.from_crop(
             self.camera.project(face_gcn.coarse.face.vertices)[0].numpy().astype(np.float64)

@@ -37,7 +37,7 @@ from model.reconstruction.draft import Draft, fit_targets, mesh_points, rgba
 from model.reconstruction.export import Exporter
 from model.reconstruction.new_views import turned_view
 from model.reconstruction.photo_result import PhotoResult
-from model.reconstruction.whole_head import HeadExtension
+from model.whole_head.extension import HeadExtension
 
 # A file, or pixels [H, W, 3 or 4]; several of them (lists are invariant, so each kind is named).
 Photo = str | os.PathLike[str] | np.ndarray
@@ -224,14 +224,17 @@ class FaceReconstructor:
         result = reconstruct_carefully(face_gcn, readable_crop, tf.constant(coefficients), draft.embedding, inside)
         if not np.any(result.mask.numpy() * crop[..., 3:].numpy() >= 0.5):
             raise UserError("the photo's mask must overlap the face, got no overlap (another face's mask?)")
-        metrics = self._measure(result, crop, photo.alignment.points)
+        metrics, scalp = self._measure(result, crop, photo.alignment.points), None
         if self.extension is not None:
-            result = self.extension(result, coefficients)
+            # Around a mask of the user's, the photo may show anything.
+            whole = self.extension(result, coefficients, readable, region if photo.alpha is None else None)
+            result, scalp = whole.reconstruction, whole.scalp
         return PhotoResult(
             photo=photo,
             region=region,
             alpha=draft.alpha,
             readable=readable,
+            scalp=scalp,
             coefficients=draft.coefficients,
             reconstruction=result,
             metrics=metrics,

@@ -18,6 +18,7 @@ from model.reconstruction import files
 from model.reconstruction.export import Exporter, FaceTextures
 from model.reconstruction.new_views import new_views
 from model.report.pictures import rendering_alpha
+from model.whole_head.scalp import PaintedScalp
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -50,6 +51,7 @@ class PhotoResult:
       region: the photo's original pixels around the face, from which textures are baked.
       alpha: [H, W] mask of the crop, 1 on skin.
       readable: [H, W] pixels of the crop whose colours were used.
+      scalp: the painted scalp of a whole head; None if there is none.
       coefficients: [K] of the face model, in the order of its layout (`layout.split` splits them by name).
       reconstruction: the face with its fine texture as tensors, a batch of one.
       metrics: name -> number: PSNR [dB] of coarse and fine rendering against the crop inside the mask (`psnr_coarse`,
@@ -62,6 +64,7 @@ class PhotoResult:
     region: PhotoRegion
     alpha: np.ndarray
     readable: np.ndarray
+    scalp: PaintedScalp | None
     coefficients: np.ndarray
     reconstruction: FaceReconstruction
     metrics: dict[str, float]

@@ -69,6 +69,24 @@ class Hair:
         return 1 - (0.12 if self.ragged < 2 else 0.24) * near
 
 
+def above_hairline(places: np.ndarray) -> np.ndarray:
+    """[N] millimetres of canonical places [N, 3] above the natural hairline; negative on face and neck."""
+    return _above(places, _HAIRLINE)
+
+
+def hair_flow(places: np.ndarray, curl: float = 0.0) -> np.ndarray:
+    """[N, 2] millimetres across and along the strands at canonical places [N, 3]; strands start at the crown."""
+    offset = places - CROWN
+    angle = np.arctan2(offset[:, 0], offset[:, 2])
+    along = np.linalg.norm(offset, axis=1)
+    return np.stack([angle * 75.0, along * (1 + 2.0 * curl)], axis=1)
+
+
+def _above(places: np.ndarray, line: np.ndarray) -> np.ndarray:
+    """[N] millimetres above a border that is given by its heights in `_DIRECTIONS`."""
+    return places[:, 1] - np.interp(_azimuth(places), _DIRECTIONS, line)
+
+
 def _azimuth(places: np.ndarray) -> np.ndarray:
     return np.arctan2(np.abs(places[:, 0]), places[:, 2] + 78.0)
 
@@ -127,7 +145,7 @@ class Scalp:
         if style in ("shaved", "bald"):
             colour = 0.45 * np.minimum(person.hair, 0.3) + 0.55 * person.skin * 0.8
         return Hair(
-            Sheet(shell, cover, self._flow(base.places, curl)), curtains, colour, cloth,
+            Sheet(shell, cover, hair_flow(base.places, curl)), curtains, colour, cloth,
             ragged=0.0 if cloth else (1.5 if style in ("shaved", "short") else 5.0),
             covers_ears=style in ("scarf", "long") or (style == "fringe" and len(curtains) > 0),
         )  # fmt: skip
@@ -148,20 +166,11 @@ class Scalp:
         direction = _azimuth(places)
         parted = style == "fringe" and generator.random() < 0.5
         lean = generator.uniform(-0.5, 0.5) * places[:, 0] if parted else 0.0
-        cover = (
-            places[:, 1] - np.interp(direction, _DIRECTIONS, line) + lean * (places[:, 1] < 104) * (places[:, 2] > -60)
-        )
+        cover = _above(places, line) + lean * (places[:, 1] < 104) * (places[:, 2] > -60)
         if style == "bald":
             # Only a ring of hair around the head is left.
             cover = np.minimum(cover, 86 - places[:, 1] + 60 * np.clip(direction - 1.2, -0.6, 0.4))
         return cover
-
-    def _flow(self, places, curl) -> np.ndarray:
-        """Strands run from the crown downwards."""
-        offset = places - CROWN
-        angle = np.arctan2(offset[:, 0], offset[:, 2])
-        along = np.linalg.norm(offset, axis=1)
-        return np.stack([angle * 75.0, along * (1 + 2.0 * curl)], axis=1)
 
     def _curtain(self, vertices, style, length, inset, generator) -> Sheet:
         """A sheet of hair or cloth hanging from the sides and the back of the head."""

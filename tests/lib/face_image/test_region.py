@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from lib.face_image.alignment import align
-from lib.face_image.region import face_region
+from lib.face_image.region import AROUND, PhotoRegion, face_region
 from tests.support.pictures.aligned_photos import TEMPLATE, photo_and_points
 
 
@@ -12,7 +12,7 @@ def test_every_pixel_of_the_crop_is_found_in_the_region():
     photo, points = photo_and_points(scale=70)
     alignment = align(photo, points, TEMPLATE)
     region = face_region(photo, alignment)
-    assert max(region.pixels.shape) <= 224 * 70 / 102 + 2  # the photo's own pixels, not the crop's
+    assert max(region.pixels.shape) <= (1 + 2 * AROUND) * 224 * 70 / 102 + 2  # the photo's own pixels, not the crop's
     # The region's pixel at a point is the photo's.
     corners = region.from_crop(alignment.to_crop(np.array([[0.0, 0.0]])))
     left, top = -np.rint(corners[0]).astype(int)
@@ -45,3 +45,21 @@ def test_a_huge_region_is_reduced_and_its_map_with_it(channels):
         reduced.from_crop(alignment.points), whole.from_crop(alignment.points) * scale, atol=1e-6
     )
     np.testing.assert_allclose(reduced.pixels.mean((0, 1)), whole.pixels.mean((0, 1)), atol=1)
+
+
+@pytest.mark.parametrize("scale", [0.5, 1.0, 3.0])
+def test_a_frame_shows_the_crop_in_its_middle_and_what_is_around_it(scale):
+    rows, columns = np.mgrid[: round(60 * scale), : round(50 * scale)] / scale
+    pixels = np.stack([4 * columns, 4 * rows, 0 * rows], axis=-1).astype(np.uint8)
+    # The crop of 32 px begins at (10, 20) of 50 x 60 of its pixels.
+    region = PhotoRegion(pixels, np.array([[scale, 0, 10 * scale], [0, scale, 20 * scale]]))
+    image, inside = region.frame(32, 48)
+    assert image.shape == (48, 48, 3)
+    found = image[20, 30] * 255 / 4
+    np.testing.assert_allclose(found[:2], [30 - 8 + 10, 20 - 8 + 20], atol=1.0)
+    assert inside[:46, :46].all()  # of columns 2 to 50 and rows 12 to 60 of the crop's pixels
+    beyond = region.frame(32, 80)[1]  # columns -14 to 66, rows -4 to 76
+    assert not beyond[:, :13].any()
+    assert not beyond[:3].any()
+    assert not beyond[:, 65:].any()
+    assert beyond[5:62, 16:62].all()

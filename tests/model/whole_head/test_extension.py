@@ -12,7 +12,7 @@ from lib.synthetic.builtin.face_generator import build_face_model
 from model.face_gcn import FaceGCN
 from model.morphable_model import MorphableModel
 from model.reconstruction.new_views import FACE_REACH, framing, shape_view
-from model.reconstruction.whole_head import HeadExtension
+from model.whole_head.extension import HeadExtension
 
 SIZE = 64
 STEP = 1.5  # at the border, relative to the largest on the face
@@ -46,8 +46,10 @@ def case(source, extended):
     coefficients[:, layout.slices["light"]] = light.ravel()
     crop = tf.ones([1, SIZE, SIZE, 4]) * 0.5
     result = face_gcn(crop, tf.constant(coefficients), tf.zeros([1, 4]))
-    extension = HeadExtension(face_model, extended, camera)
-    return extension, result, extension(result, coefficients), face_model
+    extension = HeadExtension(face_model, extended, camera, hair=False)
+    whole = extension(result, coefficients, np.ones([SIZE, SIZE]), None)
+    assert whole.scalp is None
+    return extension, result, whole.reconstruction, face_model
 
 
 def test_the_face_stays_and_the_head_joins_it(case):
@@ -110,6 +112,8 @@ def test_only_smaller_areas_of_the_head_are_extended(case, source, extended, mon
     config, camera = schema.load(), Camera((SIZE, SIZE))
     assert isinstance(HeadExtension.of(config, face_model, camera), HeadExtension)
     assert HeadExtension.of(config, source, camera) is None
+    assert HeadExtension.of(config, face_model, camera)._scalp is not None
+    assert HeadExtension.of(schema.load(overrides={"export.hair": False}), face_model, camera)._scalp is None
     for options in ({"export.area": "face"}, {"face_model.area": "head"}):
         assert HeadExtension.of(schema.load(overrides=options), face_model, camera) is None
 

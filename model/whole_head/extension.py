@@ -1,6 +1,7 @@
 """Extends a reconstructed face of the human head to its ears, skull and neck, for exports and pages."""
 
 import dataclasses
+from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
@@ -9,6 +10,7 @@ import scipy.sparse.linalg
 import tensorflow as tf
 
 from configs import schema
+from lib.face_image.region import PhotoRegion
 from lib.face_model.face_model import FaceModel
 from lib.face_model_files.human_head import NAME, ExtendedHead
 from lib.geometry.camera import Camera
@@ -19,6 +21,7 @@ from lib.mesh_renderer.fragments import rasterize, uncompiled
 from model.face_gcn import FaceReconstruction
 from model.morphable_model import MorphableModel
 from model.projection import SampledColours
+from model.whole_head.scalp import PaintedScalp, Scalp
 
 # Values known on the face fade, over about this many edges beyond it, into those expected there.
 FADING = 30.0
@@ -27,6 +30,19 @@ SAME = 1e-5
 # Light on the skull stays within these quantiles of that on the front of the face: spherical harmonics that were fitted
 # to the front say little about the back.
 LIGHT_RANGE = (0.1, 0.9)
+
+
+@dataclass(frozen=True, eq=False)
+class WholeHead:
+    """A face continued to a whole head.
+
+    Attributes:
+      reconstruction: the head; its pictures and masks, which show the crop, are those of the face.
+      scalp: the painted scalp; None if it is left as skin.
+    """
+
+    reconstruction: FaceReconstruction
+    scalp: PaintedScalp | None
 
 
 class HeadExtension:
@@ -38,15 +54,17 @@ class HeadExtension:
       face: the model that was reconstructed.
       extended: the larger area.
       camera: camera of the crops.
+      hair: whether to paint the scalp; otherwise the face's skin continues there.
 
     Attributes:
       morphable, chart: the larger area and its texture chart.
     """
 
-    def __init__(self, face: FaceModel, extended: ExtendedHead, camera: Camera):
+    def __init__(self, face: FaceModel, extended: ExtendedHead, camera: Camera, hair: bool = True):
         head = extended.model
         self.morphable, self.chart = MorphableModel(head), extended.chart
         self._camera, self._count = camera, face.vertex_count
+        self._scalp = Scalp(self.morphable, camera) if hair else None
         self._front = np.flatnonzero(face.front_mask)
         apart = np.linalg.norm(head.mean_shape[: self._count] - face.mean_shape, axis=1)
         self._known = np.zeros(head.vertex_count, bool)
@@ -62,14 +80,18 @@ class HeadExtension:
         if face.name != NAME or AREAS.index(wanted) <= AREAS.index(section.area):
             return None
         extended = ExtendedHead.load(config.generated_dir, section.area, wanted, section.vertex_count)
-        return cls(face, extended, camera)
+        return cls(face, extended, camera, config.export.hair)
 
-    def __call__(self, result: FaceReconstruction, coefficients: np.ndarray) -> FaceReconstruction:
+    def __call__(
+        self, result: FaceReconstruction, coefficients: np.ndarray, readable: np.ndarray, region: PhotoRegion | None
+    ) -> WholeHead:
         """Extends a batch of one; pictures and masks, which show the crop, stay those of the face.
 
         Args:
           result: of the face.
           coefficients: [1, K].
+          readable: [H, W] pixels of the crop that show the face's skin.
+          region: the photo around the crop, from which the scalp takes its colours; None if it shows only the face.
         """
         face = self.morphable.posed(tf.constant(coefficients), self._camera)
         coarse = face.albedo
@@ -81,9 +103,14 @@ class HeadExtension:
             fragments = rasterize(
                 self._camera.clip_coordinates(face.vertices), self.morphable.triangles, self._camera.image_size
             )
+        scalp = None
+        if self._scalp is not None:
+            scalp = self._scalp(face, albedo[0].numpy(), readable, region)
+            share = self._scalp.share[None, :, None]
+            albedo, appearance = (skin + share * (scalp.albedo[None] - skin) for skin in (albedo, appearance))
         hidden = [[0, 0], [0, self.morphable.vertex_count - self._count], [0, 0]]
         sampled = result.coarse.sampled
-        return dataclasses.replace(
+        whole = dataclasses.replace(
             result,
             coarse=dataclasses.replace(
                 result.coarse,
@@ -97,6 +124,7 @@ class HeadExtension:
             albedo=albedo,
             colour=shade(appearance, face.shading),
         )
+        return WholeHead(whole, scalp)
 
     def _expected_light(self, own: tf.Tensor, shading: tf.Tensor) -> tf.Tensor:
         """Light [1, N, 3] beyond the face: `shading` in the hue and the range of brightness of the face's `own`."""
