@@ -3,6 +3,7 @@
 # make test      lint, types, and the whole test suite
 # make coverage  the test suite again, with the share of lines that it covers; a third slower
 # make soak      kills, damage, full disks and long runs, many times; hours, or SOAK_MINUTES=30; goes on where it stopped
+# make bench     speed and memory beside other programs: docs/BENCHMARKS.md; an hour, or BENCH_ONLY="renderer,packing"
 # make site      the documentation as a site, in site/
 # make clean     removes the environment, caches and what the demo generated; checkpoints and results/raw stay
 #
@@ -18,7 +19,7 @@ INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 # A process a core, and a BLAS that keeps to it: threads of several processes would wait for each other.
 PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n auto --maxprocesses 4 --dist loadfile
 
-.PHONY: demo evaluate test coverage soak site clean
+.PHONY: demo evaluate test coverage soak bench site clean
 .DELETE_ON_ERROR:
 
 # Exit code 3 of --mode test means that some photos could not be reconstructed; the table says which.
@@ -45,6 +46,9 @@ coverage: $(VENV)/.development
 
 soak: $(VENV)/.development
 	$(BIN)/python -m benchmarks.soak $(if $(SOAK_MINUTES),--minutes $(SOAK_MINUTES)) $(if $(SOAK_ONLY),--only "$(SOAK_ONLY)") $(if $(SOAK_AGAIN),--again)
+
+bench: $(VENV)/.development
+	$(BIN)/python -m benchmarks.bench $(if $(BENCH_ONLY),--only "$(BENCH_ONLY)") $(if $(BENCH_PHOTOS),--photos "$(BENCH_PHOTOS)") $(if $(BENCH_COUNT),--count $(BENCH_COUNT))
 
 site: $(VENV)/.development
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict

@@ -23,7 +23,7 @@ def random_model(count):
     """A face-like sheet with bases of noise, for 80 + 64 + 80 coefficients."""
     import numpy as np
 
-    from benchmarks.bench_mesh_sampling import face_like_sheet
+    from benchmarks.meshes import face_like_sheet
     from lib.face_model.face_model import FaceModel
 
     vertices, triangles = face_like_sheet(count, "rows")

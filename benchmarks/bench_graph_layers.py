@@ -27,7 +27,7 @@ def main():
     use_threads(arguments.threads)
     import tensorflow as tf
 
-    from benchmarks.bench_mesh_sampling import face_like_sheet
+    from benchmarks.meshes import face_like_sheet
     from lib.mesh_sampling import build_hierarchy
 
     print(f"tensorflow {tf.__version__}, {arguments.threads} threads, devices {tf.config.list_logical_devices()}")

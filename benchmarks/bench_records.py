@@ -29,6 +29,16 @@ def crop(seed: int, size: int) -> np.ndarray:
     return np.dstack([rgb, 255 * (x**2 / 0.5 + y**2 / 0.8 < 1)]).astype(np.uint8)
 
 
+def pack_as_the_original(folder: Path, names: list[str], path: Path) -> None:
+    """Writes crops in the published format, one after the other: float32 in [-1, 1], alpha in [0, 1]."""
+    with open(path, "wb") as stream:
+        for name in names:
+            image = np.asarray(Image.open(folder / name))
+            values = image / [[[127.5, 127.5, 127.5, 255.0]]] - [[[1.0, 1.0, 1.0, 0.0]]]
+            stream.write(values.astype(np.float32))
+            stream.flush()
+
+
 def rate(action: Callable[[], object], count: int, repeats: int) -> str:
     """Median and range of images per second, as text."""
     rates = []
@@ -57,15 +67,8 @@ def main() -> None:
         path, old = folder / "face.bin", folder / "old.bin"
         source = PngFolder(folder, names, args.size)
 
-        def pack_as_the_original() -> None:
-            with open(old, "wb") as stream:
-                for name in names:
-                    image = np.asarray(Image.open(folder / name))
-                    values = image / [[[127.5, 127.5, 127.5, 255.0]]] - [[[1.0, 1.0, 1.0, 0.0]]]
-                    stream.write(values.astype(np.float32))
-                    stream.flush()
-
-        print(f"pack float32, one by one     {rate(pack_as_the_original, args.count, args.repeats)}")
+        original = rate(lambda: pack_as_the_original(folder, names, old), args.count, args.repeats)
+        print(f"pack float32, one by one     {original}")
         for workers in (1, 2, 4):
             print(
                 f"pack records, {workers} workers      "

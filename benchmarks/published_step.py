@@ -100,18 +100,10 @@ class PublishedStep:
         return tf.reshape(flat, [flat.shape[0], count, flat.shape[1] // count])
 
     def _convolution(self, x: tf.Tensor, name: str, level: int, elu: bool = True) -> tf.Tensor:
-        """Chebyshev convolution [B, N, C_in] -> [B, N, C_out]."""
+        """Chebyshev convolution [B, N, C_in] -> [B, N, C_out] with bias and activation."""
         laplacian = scipy.sparse.csr_matrix(self.hierarchy.laplacian[level], dtype=np.float32)
-        matrix = _sparse(laplacian - scipy.sparse.identity(laplacian.shape[0], dtype=np.float32, format="csr"))
-        batch, count, width = x.shape
-        basis = [tf.reshape(tf.transpose(x, [1, 2, 0]), [count, width * batch])]
-        basis.append(tf.sparse.sparse_dense_matmul(matrix, basis[0]))
-        for _ in range(2, ORDER):
-            basis.append(2.0 * tf.sparse.sparse_dense_matmul(matrix, basis[-1]) - basis[-2])
-        stacked = tf.reshape(tf.stack(basis), [ORDER, count, width, batch])
-        columns = tf.reshape(tf.transpose(stacked, [3, 1, 2, 0]), [batch * count, width * ORDER])
-        weights = self.named[f"{name}/weights"].value
-        result = tf.reshape(tf.matmul(columns, weights), [batch, count, weights.shape[1]])
+        matrix = sparse_tensor(laplacian - scipy.sparse.identity(laplacian.shape[0], dtype=np.float32, format="csr"))
+        result = chebyshev_convolution(matrix, x, self.named[f"{name}/weights"].value, ORDER)
         if f"{name}/bias" in self.named:
             result += self.named[f"{name}/bias"].value
         return tf.nn.elu(result) if elu else result
@@ -121,11 +113,34 @@ class PublishedStep:
         """Moves [B, N, C] to another mesh level."""
         batch, count, width = x.shape
         flat = tf.reshape(tf.transpose(x, [1, 2, 0]), [count, width * batch])
-        moved = tf.sparse.sparse_dense_matmul(_sparse(matrix), flat)
+        moved = tf.sparse.sparse_dense_matmul(sparse_tensor(matrix), flat)
         return tf.transpose(tf.reshape(moved, [matrix.shape[0], width, batch]), [2, 0, 1])
 
 
-def _sparse(matrix: scipy.sparse.spmatrix) -> tf.SparseTensor:
+def chebyshev_convolution(matrix: tf.SparseTensor, x: tf.Tensor, weights: tf.Tensor, order: int) -> tf.Tensor:
+    """Chebyshev convolution as published: the basis from sparse products, then one matrix multiplication.
+
+    Args:
+      matrix: rescaled Laplacian [N, N].
+      x: [B, N, C_in].
+      weights: [C_in K, C_out], K fastest.
+      order: K, at least 2.
+
+    Returns:
+      [B, N, C_out].
+    """
+    batch, count, width = x.shape
+    basis = [tf.reshape(tf.transpose(x, [1, 2, 0]), [count, width * batch])]
+    basis.append(tf.sparse.sparse_dense_matmul(matrix, basis[0]))
+    for _ in range(2, order):
+        basis.append(2.0 * tf.sparse.sparse_dense_matmul(matrix, basis[-1]) - basis[-2])
+    stacked = tf.reshape(tf.stack(basis), [order, count, width, batch])
+    columns = tf.reshape(tf.transpose(stacked, [3, 1, 2, 0]), [batch * count, width * order])
+    return tf.reshape(tf.matmul(columns, weights), [batch, count, weights.shape[1]])
+
+
+def sparse_tensor(matrix: scipy.sparse.spmatrix) -> tf.SparseTensor:
+    """A SciPy matrix as TensorFlow's."""
     matrix = scipy.sparse.coo_matrix(matrix, dtype=np.float32)
     indices = np.stack([matrix.row, matrix.col], axis=1).astype(np.int64)
     return tf.sparse.reorder(tf.SparseTensor(indices, matrix.data, matrix.shape))

@@ -20,6 +20,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -81,18 +82,25 @@ def run(photos: Path, output: Path, root_dir: Path, *options: str) -> Run:
     """Runs test mode on a folder."""
     command = [sys.executable, str(ROOT / "main.py"), "--mode", "test", "--input", str(photos), "--output", str(output)]
     command += ["--root_dir", str(root_dir.resolve()), *options]
+    return watch(command, lambda: next(output.glob("*/metrics.json"), None) is not None)
+
+
+def watch(command: list[str], has_result: Callable[[], bool]) -> Run:
+    """Runs a program; `has_result` is asked until it finds the program's first result."""
     started, first, memory, processor = time.monotonic(), None, 0, _processor_seconds()
-    with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True) as process:
+    with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, cwd=ROOT) as process:
         while process.poll() is None:
             memory = max(memory, tree_memory(process.pid))
-            if first is None and next(output.glob("*/metrics.json"), None) is not None:
+            if first is None and has_result():
                 first = time.monotonic() - started
             time.sleep(POLL_SECONDS)
         seconds = time.monotonic() - started
         assert process.stderr is not None
         errors = process.stderr.read()
+    if first is None and has_result():
+        first = seconds
     if process.returncode or first is None:
-        raise SystemExit(f"test mode ended with exit code {process.returncode}:\n{errors}")
+        raise SystemExit(f"{' '.join(command)} ended with exit code {process.returncode}:\n{errors}")
     return Run(seconds, first, _processor_seconds() - processor, memory)
 
 

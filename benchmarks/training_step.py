@@ -22,6 +22,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from benchmarks.turns import Figures, Side, serve, take_turns
 from configs import schema
 from utils import seed_everything
 
@@ -39,7 +40,8 @@ def main() -> None:
     if args.side == "prepare":
         prepare(args.folder, args.overrides)
     elif args.side:
-        serve({"ours": our_steps, "published": published_steps}[args.side](configuration(args.folder, args.overrides)))
+        make_steps = {"ours": our_steps, "published": published_steps}[args.side]
+        serve(lambda: figures_of(make_steps(configuration(args.folder, args.overrides))))
     else:
         with tempfile.TemporaryDirectory() as folder:
             print(json.dumps(compare(Path(folder), args.turns, args.steps, args.overrides), indent=2))
@@ -47,55 +49,54 @@ def main() -> None:
 
 def compare(folder: Path, turns: int, steps: int, overrides: list[str]) -> dict[str, Any]:
     """Seconds per step (median over the turns), GiB, and how many times the peer's they are."""
-    subprocess.run(_command("prepare", folder, overrides), check=True)
-    workers = {
-        side: subprocess.Popen(
-            _command(side, folder, overrides), stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
-        )
-        for side in SIDES
-    }
-    seconds: dict[str, list[float]] = {side: [] for side in SIDES}
-    first = {side: _ask(worker, steps) for side, worker in workers.items()}  # compiles
-    for _ in range(turns):
-        for side, worker in workers.items():
-            seconds[side].append(_ask(worker, steps)["seconds"] / steps)
-    found: dict[str, Any] = {f"{side}_loss": round(answer["loss"], 5) for side, answer in first.items()}
-    found |= {f"{side}_seconds": round(statistics.median(times), 3) for side, times in seconds.items()}
-    found |= {f"{side}_gib": round(_ask(worker, 0)["gib"], 2) for side, worker in workers.items()}
-    for worker in workers.values():
-        worker.communicate()
-    ratios = [theirs / ours for ours, theirs in zip(*seconds.values(), strict=True)]
-    return found | {
+    first, found = measure(folder, turns, steps, overrides)
+    ours, published = (found[side] for side in SIDES)
+    ratios = [theirs / mine for mine, theirs in zip(ours["seconds"], published["seconds"], strict=True)]
+    peak = {side: max(found[side]["gib"]) for side in SIDES}
+    return {
+        **{f"{side}_loss": round(first[side]["loss"], 5) for side in SIDES},
+        **{f"{side}_seconds": round(statistics.median(found[side]["seconds"]), 3) for side in SIDES},
+        **{f"{side}_gib": round(peak[side], 2) for side in SIDES},
         "speed_ratio": round(statistics.median(ratios), 2),
         "speed_ratio_range": [round(min(ratios), 2), round(max(ratios), 2)],
-        "memory_ratio": round(found["ours_gib"] / found["published_gib"], 2),
+        "memory_ratio": round(peak["ours"] / peak["published"], 2),
     }
+
+
+def measure(
+    folder: Path, turns: int, steps: int, overrides: list[str]
+) -> tuple[dict[str, Figures], dict[str, dict[str, list[float]]]]:
+    """Figures of each side's first turn, which compiles, and those of the turns after it.
+
+    A turn's figures are seconds per step, peak memory so far in GiB, and the loss of its last step.
+    """
+    subprocess.run(_command("prepare", folder, overrides), check=True)
+    sides = {side: Side(_command(side, folder, overrides)) for side in SIDES}
+    first = {name: side.measure(steps) for name, side in sides.items()}
+    found = take_turns(sides, turns, steps)
+    for side in sides.values():
+        side.close()
+    return first, found
 
 
 def _command(side: str, folder: Path, overrides: list[str]) -> list[str]:
     return [sys.executable, "-m", "benchmarks.training_step", "--side", side, "--folder", str(folder), *overrides]
 
 
-def _ask(worker: subprocess.Popen, steps: int) -> dict[str, float]:
-    """Lets a side make some steps; returns their seconds and its peak memory so far."""
-    assert worker.stdin is not None
-    assert worker.stdout is not None
-    worker.stdin.write(f"{steps}\n")
-    worker.stdin.flush()
-    answer = worker.stdout.readline()
-    if not answer:
-        raise RuntimeError(f"the process must answer, got its end (exit code {worker.wait()}; its error is above)")
-    return json.loads(answer)
+def figures_of(make_steps: Callable[[int], float]) -> Callable[[int], Figures]:
+    """Measures the seconds of a step, the peak memory and the loss while a function makes steps."""
 
-
-def serve(make_steps: Callable[[int], float]) -> None:
-    """Makes as many steps as each line of the standard input says, and answers with a line."""
-    for line in sys.stdin:
+    def measure_steps(count: int) -> Figures:
         started = time.perf_counter()
-        loss = make_steps(int(line))
-        seconds = time.perf_counter() - started
-        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
-        print(json.dumps({"seconds": seconds, "gib": peak, "loss": loss}), flush=True)
+        loss = make_steps(count)
+        seconds = (time.perf_counter() - started) / count
+        return {
+            "seconds": seconds,
+            "gib": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20,
+            "loss": loss,
+        }
+
+    return measure_steps
 
 
 def configuration(folder: Path, overrides: list[str]) -> schema.Config:

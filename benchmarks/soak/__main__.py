@@ -9,6 +9,7 @@ from pathlib import Path
 
 from tqdm import tqdm
 
+from benchmarks.provenance import commit
 from benchmarks.soak import damage, endurance, fuzzing, hardship, kills, report
 from benchmarks.soak.attempts import LOST, Journal, Scenario, next_attempt
 from benchmarks.soak.world import World
@@ -64,7 +65,7 @@ def main(argv: list[str] | None = None) -> int:
     chosen = [name.strip() for name in arguments.only.split(",") if name.strip()] or list(known)
     if unknown := [name for name in chosen if name not in known]:
         parser.error(f"--only must name scenarios ({', '.join(known)}), got {', '.join(unknown)}")
-    about = {"seed": arguments.seed, "commit": report.commit()}
+    about = {"seed": arguments.seed, "commit": commit()}
     journal = Journal(world.folder / "journal.jsonl", about, arguments.again)
     try:
         soak([known[name] for name in chosen], journal, arguments.minutes)

@@ -1,15 +1,13 @@
 """results/soak.json and docs/RELIABILITY.md, from the journal of a soak."""
 
-import platform
-import subprocess
 from collections import Counter
 from collections.abc import Sequence
 from datetime import date
-from importlib.metadata import version
 from pathlib import Path
 from string import Template
 from typing import Any
 
+from benchmarks.provenance import machine, versions
 from benchmarks.soak.attempts import LOST, SKIPPED, SURVIVED, Journal, Scenario
 from configs import schema
 from lib.files.atomic import atomic_path
@@ -20,23 +18,13 @@ TEMPLATE = Path(__file__).with_name("reliability_page.md")
 VERSIONS = ("tensorflow", "numpy", "keras", "hypothesis")
 
 
-def commit() -> str:
-    """Short hash of the checked-out commit, with a + if files differ from it."""
-
-    def git(*arguments: str) -> str:
-        done = subprocess.run(["git", *arguments], cwd=schema.REPOSITORY, capture_output=True, text=True, check=True)
-        return done.stdout.strip()
-
-    return git("rev-parse", "--short", "HEAD") + ("+" if git("status", "--porcelain", "--untracked-files=no") else "")
-
-
 def summary(scenarios: Sequence[Scenario], journal: Journal) -> dict[str, Any]:
     """Content of soak.json."""
     content: dict[str, Any] = {
         "date": date.today().isoformat(),
         "seed": journal.about["seed"],
-        "machine": f"{_processor()}, {len(_cores())} cores, {platform.system()} {platform.release()}",
-        "versions": {"python": platform.python_version(), **{name: version(name) for name in VERSIONS}},
+        "machine": machine(),
+        "versions": versions(VERSIONS),
         "commits": sorted({e["commit"] for s in scenarios for e in journal.outcomes(s.name)}),
         "mended": [f"{e['scenario']}, attempt {e['attempt']}, at {e['commit']}: {e['reason']}" for e in journal.mended],
         "scenarios": {},
@@ -120,17 +108,3 @@ def _notes(entry: dict[str, Any]) -> str:
         )
     notes += [f"skipped: {reason}" for reason in entry["skipped"]]
     return "; ".join(notes)
-
-
-def _processor() -> str:
-    if Path("/proc/cpuinfo").is_file():
-        for line in Path("/proc/cpuinfo").read_text().splitlines():
-            if line.startswith("model name"):
-                return line.partition(":")[2].strip()
-    return platform.machine()
-
-
-def _cores() -> set[int]:
-    import os
-
-    return os.sched_getaffinity(0)

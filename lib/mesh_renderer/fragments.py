@@ -7,8 +7,7 @@ The index of the visible triangle has no gradient, so silhouettes and depth orde
 TensorFlow's automatic differentiation. All functions run eagerly and inside a tf.function, with any batch size, even
 one unknown during tracing. An enclosing tf.function must not be jit-compiled, because numba computes visibility on the
 CPU. The TensorFlow parts are jit-compiled here, which halves the time of a forward step and quarters that of a step
-with gradients (benchmarks/bench_mesh_renderer.py). The compilation takes as long as a hundred pictures; `uncompiled`
-avoids it.
+with gradients. The compilation takes as long as a hundred pictures; `uncompiled` avoids it.
 """
 
 import contextlib

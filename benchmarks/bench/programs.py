@@ -1,0 +1,155 @@
+"""Whole programs: test mode, one photo from a cold start, default training."""
+
+import importlib.util
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+from benchmarks.bench.comparison import Benchmark, Row, Samples, Settings
+from benchmarks.test_mode import Run, check_equal, run, watch, write_photos
+
+GIB = 2**30
+UNTRAINED = "needs a trained default network (make demo)"
+FACES = Path("data", "sfm", "share")  # eos's folder with the Surrey model, under the root
+EOS_FILES = (
+    "sfm_shape_3448.bin",
+    "expression_blendshapes_3448.bin",
+    "ibug_to_sfm.txt",
+    "sfm_3448_edge_topology.json",
+    "sfm_model_contours.json",
+)
+PACKAGES = ("tensorflow", "numpy", "numba", "opencv-python-headless", "pillow")
+
+
+def test_mode(settings: Settings) -> dict[str, Samples]:
+    """Test mode on a folder of photos: one process and all cores in turns, with and without the fit."""
+    if not _is_trained(settings.root_dir):
+        return {row.name: Samples(missing=UNTRAINED) for row in TEST_MODE.rows}
+    samples = {}
+    with tempfile.TemporaryDirectory() as temporary:
+        folder = Path(temporary)
+        write_photos(folder / "photos", settings.photos, settings.count)
+        for name, options in (("with fit", ()), ("--fit 0", ("--fit", "0"))):
+            one, all_cores = [], []
+            for _ in range(settings.turns):
+                for runs, workers in ((one, "1"), (all_cores, "0")):
+                    shutil.rmtree(folder / workers, ignore_errors=True)
+                    runs.append(
+                        run(folder / "photos", folder / workers, settings.root_dir, "--workers", workers, *options)
+                    )
+                check_equal(folder / "1", folder / "0")
+            samples[f"test mode: {name}"] = Samples([r.seconds for r in all_cores], [r.seconds for r in one])
+            samples[f"test mode: {name}, first result"] = Samples([r.first for r in all_cores], [r.first for r in one])
+    return samples
+
+
+def cold_start(settings: Settings) -> dict[str, Samples]:
+    """One photo from a cold start with test mode and with the Python API, beside eos-py."""
+    if not _is_trained(settings.root_dir):
+        return {row.name: Samples(missing=UNTRAINED) for row in COLD_START.rows}
+    with tempfile.TemporaryDirectory() as temporary:
+        folder = Path(temporary)
+        write_photos(folder / "photos", settings.photos, 1)
+        photo = next(path for path in sorted((folder / "photos").iterdir()) if path.suffix != ".txt")
+        api = "import sys; from model import FaceReconstructor; " + (
+            "FaceReconstructor.load(overrides={'data.root_dir': sys.argv[1]})(sys.argv[2]).save(sys.argv[3])"
+        )
+        missing = _eos_missing(settings.root_dir)
+        runs: dict[str, list[Run]] = {"test mode": [], "Python API": [], "eos": []}
+        for turn in range(settings.turns + 1):
+            outputs = [folder / f"{name}{turn}" for name in ("program", "api")]
+            made = {"test mode": run(folder / "photos", outputs[0], settings.root_dir)}
+            command = [sys.executable, "-c", api, str(settings.root_dir.resolve()), str(photo), str(outputs[1])]
+            made["Python API"] = watch(command, lambda output=outputs[1]: (output / "metrics.json").is_file())
+            if not missing:
+                command = [sys.executable, "-m", "benchmarks.bench.eos_fit", str(settings.root_dir.resolve() / FACES)]
+                made["eos"] = watch(command, lambda: True)
+            if turn:  # the first one compiles and fills caches
+                for name, done in made.items():
+                    runs[name].append(done)
+    samples = {}
+    for name in ("test mode", "Python API"):
+        ours, eos = runs[name], runs["eos"]
+        samples[f"one photo: {name}"] = Samples([r.seconds for r in ours], [r.seconds for r in eos], missing)
+        memory = [[r.memory / GIB for r in side] for side in (ours, eos)]
+        samples[f"one photo: {name}, memory"] = Samples(memory[0], memory[1], missing)
+    return samples
+
+
+def default_training(settings: Settings) -> dict[str, Samples]:
+    """Seconds from the command to the first update, and updates per second after it."""
+    data = settings.root_dir.resolve() / "data"
+    if not (data / "face.bin").is_file():
+        return {row.name: Samples(missing="needs packed crops (make demo)") for row in TRAINING.rows}
+    first, rate = [], []
+    for turn in range(settings.turns + 1):
+        with tempfile.TemporaryDirectory() as temporary:  # where the run's checkpoints go
+            (Path(temporary) / "data").symlink_to(data)
+            command = [sys.executable, "-m", "benchmarks.bench.first_updates", temporary, str(time.monotonic())]
+            done = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True)
+        seconds, updates = map(float, done.stdout.split()[-2:])
+        if turn:  # the first one fills the caches
+            first.append(seconds)
+            rate.append(updates)
+    return {"training: updates": Samples(rate), "training: first update": Samples(first)}
+
+
+def _is_trained(root_dir: Path) -> bool:
+    return next((root_dir / "checkpoints").glob("*/best.npz"), None) is not None
+
+
+def _eos_missing(root_dir: Path) -> str:
+    """Why eos-py cannot be measured; empty if it can."""
+    if importlib.util.find_spec("eos") is None:
+        return "eos-py is not installed"
+    absent = [name for name in EOS_FILES if not (root_dir / FACES / name).is_file()]
+    return f"{FACES / absent[0]} is not there" if absent else ""
+
+
+ONE = "one process"
+TEST_MODE = Benchmark(
+    "test mode",
+    "Test mode",
+    "folders of photos (make bench BENCH_PHOTOS=FOLDER BENCH_COUNT=100; by default 8 times scikit-image's portrait), "
+    "every run from its start; both sides' coefficients are equal byte for byte",
+    (
+        Row("test mode: with fit", "s", ONE, ratio=1.9),
+        Row("test mode: with fit, first result", "s", ONE, limit=6.0),
+        Row("test mode: --fit 0", "s", ONE, ratio=3.0),
+        Row("test mode: --fit 0, first result", "s", ONE, limit=6.0),
+    ),
+    PACKAGES,
+    test_mode,
+)
+EOS = "eos-py 1.5, Surrey model"
+COLD_START = Benchmark(
+    "one photo",
+    "One photo from a cold start",
+    "from the command to its end, files included. eos-py loads its model and fits shape, expression and pose to given "
+    "landmarks: it neither finds a face nor makes a texture.",
+    tuple(
+        row
+        for name in ("test mode", "Python API")
+        for row in (
+            Row(f"one photo: {name}", "s", EOS, limit=6.0),
+            Row(f"one photo: {name}, memory", "GiB", EOS, limit=0.8),
+        )
+    ),
+    PACKAGES,
+    cold_start,
+)
+TRAINING = Benchmark(
+    "training",
+    "Default training",
+    "the demo's crops, with cached outputs of the frozen networks; from the command to the first update, and the "
+    "updates 40 to 240",
+    (
+        Row("training: updates", "updates/s", limit=30.0, more_is_better=True),
+        Row("training: first update", "s", limit=8.0),
+    ),
+    PACKAGES,
+    default_training,
+)

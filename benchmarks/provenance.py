@@ -1,0 +1,42 @@
+"""Where and with what a benchmark was measured: commit, machine, versions."""
+
+import os
+import platform
+import subprocess
+from collections.abc import Sequence
+from importlib.metadata import version
+from pathlib import Path
+
+from configs import schema
+
+
+def commit() -> str:
+    """Short hash of the checked-out commit, with a + if files differ from it."""
+
+    def git(*arguments: str) -> str:
+        done = subprocess.run(["git", *arguments], cwd=schema.REPOSITORY, capture_output=True, text=True, check=True)
+        return done.stdout.strip()
+
+    return git("rev-parse", "--short", "HEAD") + ("+" if git("status", "--porcelain", "--untracked-files=no") else "")
+
+
+def machine() -> str:
+    """Processor, cores that this process may use, and operating system."""
+    return f"{_processor()}, {_cores()} cores, {platform.system()} {platform.release()}"
+
+
+def versions(packages: Sequence[str]) -> dict[str, str]:
+    """Versions of Python and of installed packages."""
+    return {"python": platform.python_version(), **{name: version(name) for name in packages}}
+
+
+def _processor() -> str:
+    if Path("/proc/cpuinfo").is_file():
+        for line in Path("/proc/cpuinfo").read_text().splitlines():
+            if line.startswith("model name"):
+                return line.partition(":")[2].strip()
+    return platform.machine()
+
+
+def _cores() -> int:
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
