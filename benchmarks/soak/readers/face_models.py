@@ -11,12 +11,14 @@ import numpy as np
 
 from benchmarks.soak.readers.kinds import MADE, OPEN, USERS, Reader, shipped
 from lib.face_model.face_model import FaceModel
-from lib.face_model_files import published
+from lib.face_model_files import human_head, published
 from lib.face_model_files.formats.ict import load_ict
+from lib.face_model_files.human_head import ExtendedHead, HeadAroundFace
 from lib.face_model_files.published import load_published
 from lib.human_head.shipped import SHIPPED as SHIPPED_HEAD
 from lib.human_head.shipped import HumanHead
 from lib.mesh_export.stored_chart import load_chart
+from lib.mesh_export.uv_chart import uncut
 from lib.synthetic.builtin.face_generator import build_face_model, load_face_model
 from tests.support.golden_face import golden_face_model, small_face_model
 from tests.support.published_files import basel_files, ict_files, other_files, surrey_files
@@ -51,6 +53,20 @@ def _published(name: str = "") -> Callable[[Path], Any]:
     return read
 
 
+def _extended_head(folder: Path) -> Any:
+    """A larger area of the head and its chart, as if built from a small model."""
+    model = small_face_model()
+    area = HeadAroundFace(**{field.name: getattr(model, field.name) for field in dataclasses.fields(model)})
+    made = ExtendedHead(area, uncut(model.uv, model.triangles))
+    with (
+        mock.patch.object(ExtendedHead, "build", return_value=made),
+        mock.patch.object(HumanHead, "load"),
+        mock.patch.object(human_head, "load_built_in"),
+    ):
+        found = ExtendedHead.load(folder, "face", "head", 2000)
+    return found.model.fingerprint, found.chart
+
+
 def _statismo(folder: Path) -> None:
     other_files.write_statismo(folder / "model.h5", _source(), np.zeros_like(_source().mean_shape))
 
@@ -64,6 +80,7 @@ FACE_MODELS = (
            lambda folder: load_face_model(folder, 2000).fingerprint, fuzzed=False),
     Reader("chart", "stored texture charts", MADE, lambda folder: load_chart(golden_face_model(), folder),
            lambda folder: load_chart(golden_face_model(), folder), fuzzed=False),
+    Reader("head area", "cached areas of the human head", MADE, _extended_head, _extended_head, fuzzed=False),
     Reader("human head", "the human head", MADE, shipped(SHIPPED_HEAD, "human_head.npz"),
            lambda folder: HumanHead.load(folder / "human_head.npz").mean, fuzzed=False),
     Reader("face model", "face models (`.npz`)", USERS, lambda folder: golden_face_model().save(folder / "face.npz"),
