@@ -53,9 +53,9 @@ def _line(name: str, measured: Mapping[str, Any]) -> str:
     what = name.partition(": ")[2] or name
     spread, unit = measured["spread"], measured["unit"]
     ours = f"{_figure(measured['ours'], spread['ours'])} {unit}" if measured["ours"] is not None else "not measured"
-    peer = (
-        f"{measured['peer_name']}: {_figure(measured['peer'], spread['peer'])}" if measured["peer"] is not None else ""
-    )
+    peer = measured["peer_name"]
+    if measured["peer"] is not None:
+        peer += f": {_figure(measured['peer'], spread['peer'])}"
     ratio = _figure(measured["ratio"], spread["ratio"], "{:.2f}") if measured["ratio"] is not None else ""
     met = {True: "yes", False: "no", None: ""}[measured["met"]]
     return f"| {what} | {ours} | {peer} | {ratio} | {_bar(measured)} | {met} |"
