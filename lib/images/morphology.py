@@ -3,7 +3,6 @@
 import functools
 
 import numpy as np
-import scipy.ndimage
 import tensorflow as tf
 
 
@@ -75,10 +74,3 @@ def published_erosion(alpha: tf.Tensor) -> tf.Tensor:
     """
     eroder = elliptical_kernel(9)
     return erode(erode(dilate(alpha, elliptical_kernel(5)), eroder), eroder)
-
-
-def without_holes(mask: np.ndarray) -> np.ndarray:
-    """A mask [H, W, 1] in [0, 1] with 1 in its holes, the parts below 0.5 that it encloses on all sides."""
-    inside = mask >= 0.5
-    holes = scipy.ndimage.binary_fill_holes(inside[..., 0])[..., None] & ~inside
-    return np.where(holes, np.ones_like(mask), mask)

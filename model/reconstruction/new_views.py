@@ -9,7 +9,7 @@ import tensorflow as tf
 from lib.geometry.camera import Camera
 from lib.geometry.lighting import shading
 from lib.geometry.rotation import rotation_matrix
-from lib.images.morphology import without_holes
+from lib.images.holes import without_holes
 from lib.mesh_export.uv_chart import UvChart
 from lib.mesh_renderer.fragments import interpolate, rasterize, uncompiled
 from lib.mesh_renderer.textured import draw_textured

@@ -11,13 +11,13 @@ import numpy as np
 from lib.face_image.region import PhotoRegion
 from lib.geometry.lighting import BANDS
 from lib.geometry.rotation import rotation_matrix
-from lib.images.display import clipped, to_bytes
+from lib.images.display import to_bytes
 from model.face_gcn import FaceReconstruction
 from model.photos.reader import AlignedPhoto
 from model.reconstruction import files
 from model.reconstruction.export import Exporter, FaceTextures
 from model.reconstruction.new_views import new_views
-from model.report.pictures import rendering_alpha
+from model.report.pictures import rendered, rendering_alpha
 from model.whole_head.scalp import PaintedScalp
 
 
@@ -133,8 +133,8 @@ class PhotoResult:
     @property
     def rendering(self) -> np.ndarray:
         """uint8 [H, W, 4] RGBA rendering of the face in its crop, with alpha 255 on the face: fine.png of `save`."""
-        picture = np.concatenate([clipped(self.reconstruction.rendering)[0], rendering_alpha(self)], axis=-1)
-        return to_bytes(picture)
+        colours = rendered(self, self.reconstruction.rendering)
+        return np.concatenate([colours, to_bytes(rendering_alpha(self))], axis=-1)
 
     def save(self, folder: str | os.PathLike[str], formats: Sequence[str] | None = None) -> FaceTextures | None:
         """Writes the same files as `main.py --mode test` to a folder.

@@ -5,10 +5,11 @@ from typing import Protocol
 
 import cv2
 import numpy as np
+import tensorflow as tf
 
 from lib.face_image.alignment import Alignment
 from lib.images.display import clipped, to_bytes
-from lib.images.morphology import without_holes
+from lib.images.holes import with_filled_holes, without_holes
 from model.face_gcn import FaceReconstruction
 
 
@@ -60,9 +61,14 @@ class ReportedPhoto(Protocol):
 def rendering_alpha(result: ReportedPhoto) -> np.ndarray:
     """Alpha [H, W, 1] of the renderings of a `PhotoResult`.
 
-    Between lips and teeth one looks into the mouth, which is dark, and not through the head.
+    Between lips and teeth one looks into the mouth, and not through the head.
     """
     return without_holes(np.asarray(result.reconstruction.mask)[0])
+
+
+def rendered(result: ReportedPhoto, rendering: tf.Tensor) -> np.ndarray:
+    """One of the renderings [1, H, W, 3] of a `PhotoResult` as uint8 [H, W, 3], without holes in the mouth."""
+    return to_bytes(with_filled_holes(clipped(rendering)[0].numpy(), np.asarray(result.reconstruction.mask)[0]))
 
 
 def pictures(result: ReportedPhoto) -> dict[str, np.ndarray]:
@@ -72,8 +78,8 @@ def pictures(result: ReportedPhoto) -> dict[str, np.ndarray]:
     return {
         "photo": to_bytes(rgb),
         "mask": to_bytes(rgb * mask + np.array([1.0, 0.0, 1.0]) * (1 - mask)),
-        "coarse": to_bytes(clipped(face_gcn.coarse.rendering)[0].numpy()),
-        "fine": to_bytes(clipped(face_gcn.rendering)[0].numpy()),
+        "coarse": rendered(result, face_gcn.coarse.rendering),
+        "fine": rendered(result, face_gcn.rendering),
         "overlay": to_bytes(clipped(face_gcn.overlay)[0].numpy()),
         "landmarks": landmark_picture(rgb, face_gcn.coarse.face.landmarks[0].numpy(), result.photo.alignment.points),
         **{title: _on_black(view, rgb.shape[0]) for title, view in result.views.items()},

@@ -3,7 +3,7 @@ import pytest
 import scipy.ndimage
 import tensorflow as tf
 
-from lib.images.morphology import dilate, elliptical_kernel, erode, published_erosion, without_holes
+from lib.images.morphology import dilate, elliptical_kernel, erode, published_erosion
 from tests.support.helpers import assert_close, golden
 
 
@@ -25,16 +25,6 @@ def test_soft_masks_reference():
     arrays = golden("erosion")
     assert_close(dilate(arrays["soft_alpha"], elliptical_kernel(5)), arrays["soft_dilated"], 1e-6)
     assert_close(published_erosion(arrays["soft_alpha"]), arrays["soft_out"], 1e-6)
-
-
-def test_holes_are_filled_and_bays_are_not():
-    mask = np.zeros([9, 9, 1], np.float32)
-    mask[1:8, 1:8] = 0.75
-    mask[3:5, 3:5] = mask[0:3, 6] = 0.25
-    filled = without_holes(mask)
-    assert (filled[3:5, 3:5] == 1).all()
-    assert (filled[0:3, 6] == mask[0:3, 6]).all(), "open at the border"
-    assert (filled[1, 1:6] == 0.75).all(), "the rest is kept"
 
 
 def test_against_another_implementation():
