@@ -5,7 +5,7 @@ import dataclasses
 import numpy as np
 
 from configs.photo_sections import Fit
-from lib.face_mesh.groups import EYES, INNER_LIPS, LID_PAIRS, LIP_PAIRS, OVAL, POINTS
+from lib.face_mesh.groups import EYES, LID_PAIRS, LIP_PAIRS, LIPS, OVAL, POINTS
 from lib.face_model.face_model import ExpressionPrior, FaceModel
 
 # Pairs of upper and lower points whose distance is an energy term, and which of the pairs are lips.
@@ -29,7 +29,7 @@ class FitWeights:
       outline_observations: number of independent measurements that an outline represents.
       mesh_observations: number of independent measurements that the 468 points represent.
       mesh_sigma, contour_sigma, feature_sigma: of the 468 points, of those on the face's contour, and of those on eyes
-        and inner lips, pixels of 224.
+        and lips, pixels of 224.
       lip_weight, lid_weight: of the distances between upper and lower lips and eyelids, relative to that of a point.
     """
 
@@ -68,7 +68,7 @@ class FitWeights:
         """[468] expected errors, pixels of 224."""
         sigma = np.full(POINTS, self.mesh_sigma)
         sigma[list(OVAL)] = self.contour_sigma
-        sigma[list(EYES + INNER_LIPS)] = self.feature_sigma
+        sigma[list(EYES + LIPS)] = self.feature_sigma
         return sigma
 
     @property

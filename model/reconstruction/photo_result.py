@@ -132,7 +132,7 @@ class PhotoResult:
 
     @property
     def rendering(self) -> np.ndarray:
-        """uint8 [H, W, 4] RGBA rendering of the face in its crop, with alpha 255 on the face: fine.png of `save`."""
+        """uint8 [H, W, 4] RGBA rendering of face or head in its crop, with alpha 255 on it: fine.png of `save`."""
         colours = rendered(self, self.reconstruction.rendering)
         return np.concatenate([colours, to_bytes(rendering_alpha(self))], axis=-1)
 

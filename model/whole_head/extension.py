@@ -1,6 +1,7 @@
 """Extends a reconstructed face of the human head to its ears, skull and neck, for exports and pages."""
 
 import dataclasses
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -16,8 +17,9 @@ from lib.face_model_files.human_head import NAME, ExtendedHead
 from lib.geometry.camera import Camera
 from lib.geometry.lighting import shade
 from lib.human_head.area import AREAS
+from lib.images.holes import holes
 from lib.mesh_export.texture_fill import edge_laplacian
-from lib.mesh_renderer.fragments import rasterize, uncompiled
+from lib.mesh_renderer.fragments import Fragments, interpolate, rasterize, uncompiled
 from model.face_gcn import FaceReconstruction
 from model.morphable_model import MorphableModel
 from model.projection import SampledColours
@@ -37,7 +39,7 @@ class WholeHead:
     """A face continued to a whole head.
 
     Attributes:
-      reconstruction: the head; its pictures and masks, which show the crop, are those of the face.
+      reconstruction: the head.
       scalp: the painted scalp; None if it is left as skin.
     """
 
@@ -85,7 +87,10 @@ class HeadExtension:
     def __call__(
         self, result: FaceReconstruction, coefficients: np.ndarray, readable: np.ndarray, region: PhotoRegion | None
     ) -> WholeHead:
-        """Extends a batch of one; pictures and masks, which show the crop, stay those of the face.
+        """Extends a batch of one.
+
+        Where the crop shows the face, renderings stay as they are, but for hair; around it they show the rest of the
+        head. The overlay stays that of the face.
 
         Args:
           result: of the face.
@@ -107,24 +112,54 @@ class HeadExtension:
         if self._scalp is not None:
             scalp = self._scalp(face, albedo[0].numpy(), readable, region)
             share = self._scalp.share[None, :, None]
-            albedo, appearance = (skin + share * (scalp.albedo[None] - skin) for skin in (albedo, appearance))
+            coarse, albedo, appearance = (
+                skin + share * (scalp.albedo[None] - skin) for skin in (coarse, albedo, appearance)
+            )
         hidden = [[0, 0], [0, self.morphable.vertex_count - self._count], [0, 0]]
         sampled = result.coarse.sampled
+        coarse_colour, colour = shade(coarse, face.shading), shade(appearance, face.shading)
+        coarse_rendering, rendering, mask = self._around(result, (coarse_colour, colour), fragments)
         whole = dataclasses.replace(
             result,
             coarse=dataclasses.replace(
                 result.coarse,
                 face=face,
                 albedo=coarse,
-                colour=shade(coarse, face.shading),
+                colour=coarse_colour,
                 fragments=fragments,
+                rendering=coarse_rendering,
                 sampled=SampledColours(tf.pad(sampled.colour, hidden), tf.pad(sampled.visibility, hidden)),
             ),
             appearance=appearance,
             albedo=albedo,
-            colour=shade(appearance, face.shading),
+            colour=colour,
+            rendering=rendering,
+            mask=mask,
         )
         return WholeHead(whole, scalp)
+
+    def _around(
+        self, face: FaceReconstruction, colours: Sequence[tf.Tensor], fragments: Fragments
+    ) -> tuple[tf.Tensor, ...]:
+        """Coarse and fine rendering [1, H, W, 3] of the head, and their mask [1, H, W, 1].
+
+        Args:
+          face: the face's renderings.
+          colours: coarse and fine colours [1, N, 3] of the head.
+          fragments: of the head.
+        """
+        share = tf.zeros([1, len(self._known), 1]) if self._scalp is None else self._scalp.share[None, :, None]
+        with uncompiled():
+            drawn = interpolate(tf.concat([*colours, share], axis=-1), self.morphable.triangles, fragments)
+        # Through a hole in the face one would see the skull from inside.
+        beyond = tf.constant(~holes(face.mask[0].numpy())[None, ..., None])
+        around = (face.mask < 0.5) & beyond
+        hair = tf.where(around, 1.0, drawn[..., 6:] * face.mask)
+        coarse, fine = (
+            own + hair * (head - own)
+            for own, head in ((face.coarse.rendering, drawn[..., :3]), (face.rendering, drawn[..., 3:6]))
+        )
+        return coarse, fine, tf.maximum(face.mask, fragments.mask * tf.cast(beyond, tf.float32))
 
     def _expected_light(self, own: tf.Tensor, shading: tf.Tensor) -> tf.Tensor:
         """Light [1, N, 3] beyond the face: `shading` in the hue and the range of brightness of the face's `own`."""
