@@ -66,8 +66,9 @@ class Watch:
     Attributes:
       function: as in Aim.
       every: calls between two notes.
-      notes: the file to which a line "call seconds RSS descriptors" is appended; the seconds are of processor time, so
-        that other work on the computer does not count.
+      notes: the file to which a line "call seconds RSS descriptors yardstick" is appended; the seconds are of processor
+        time, so that other work on the computer does not count, and the yardstick is that of a fixed computation,
+        because processor time, too, grows when other work shares caches and cores.
     """
 
     function: str
@@ -251,17 +252,32 @@ def _aimed(function: Callable, aim: Aim, inside: Path) -> Callable:
 
 
 def _watched(function: Callable, watch: Watch) -> Callable:
-    state = {"calls": 0}
+    state = {"calls": 0, "measuring": 0.0}
     page = os.sysconf("SC_PAGE_SIZE")
 
     def wrapped(*arguments: Any, **named: Any) -> Any:
         result = function(*arguments, **named)
         state["calls"] += 1
         if state["calls"] % watch.every == 0:
+            spent = time.process_time() - state["measuring"]
             resident = int(Path("/proc/self/statm").read_text().split()[1]) * page
             descriptors = len(os.listdir("/proc/self/fd"))
+            yardstick = _yardstick()
             with open(watch.notes, "a") as stream:
-                stream.write(f"{state['calls']} {time.process_time():.2f} {resident} {descriptors}\n")
+                stream.write(f"{state['calls']} {spent:.2f} {resident} {descriptors} {yardstick:.5f}\n")
+            state["measuring"] = time.process_time() - spent
         return result
 
     return wrapped
+
+
+def _yardstick() -> float:
+    """Processor time of a fixed computation of some 20 ms, in arithmetic and in memory [s]."""
+    import numpy as np
+
+    numbers, matrix = np.arange(400_000) * 7919 % 104_729, np.full((256, 256), 0.5, np.float32)
+    started = time.process_time()
+    np.sort(numbers)
+    for _ in range(20):
+        matrix = matrix @ matrix * 0.01
+    return time.process_time() - started

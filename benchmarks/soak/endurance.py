@@ -18,28 +18,30 @@ MEMORY_SHARE, MEMORY_BYTES, DESCRIPTORS, SLOWDOWN = 0.02, 16e6, 2, 1.5
 
 
 def measured(notes: Path) -> np.ndarray:
-    """Rows of [calls, seconds, bytes, descriptors] that a Watch has written."""
-    return np.array([line.split() for line in notes.read_text().splitlines()], np.float64).reshape(-1, 4)
+    """Rows of [calls, seconds, bytes, descriptors, yardstick] that a Watch has written."""
+    return np.array([line.split() for line in notes.read_text().splitlines()], np.float64).reshape(-1, 5)
 
 
 def flat(rows: np.ndarray) -> tuple[dict[str, float], str]:
     """Figures of a long run, and what is not flat in it; empty if everything is.
 
-    Compares the medians of the last and of the second third of the notes.
+    Compares the medians of the last and of the second third of the notes; the processor time for a call as a multiple
+    of the yardstick's.
     """
     third = len(rows) // 3
     if third < 2:
         return {}, f"at least 6 notes are needed, got {len(rows)}"
     steps = np.diff(rows[:, 1]) / np.diff(rows[:, 0])
-    parts = [slice(third, 2 * third), slice(2 * third, None)]
-    memory, descriptors = (
-        [statistics.median(rows[part, column]) for part in parts]
-        for column in (2, 3)
-    )  # fmt: skip
-    seconds = [statistics.median(steps[part]) for part in (slice(third, 2 * third), slice(2 * third, None))]
+    relative = steps / ((rows[1:, 4] + rows[:-1, 4]) / 2)
+
+    def medians(values: np.ndarray) -> list[float]:
+        return [statistics.median(values[part]) for part in (slice(third, 2 * third), slice(2 * third, None))]
+
+    memory, descriptors, slowness = medians(rows[:, 2]), medians(rows[:, 3]), medians(relative)
     figures = {
         "calls": int(rows[-1, 0]),
-        "seconds_per_call": [round(value, 4) for value in seconds],
+        "seconds_per_call": [round(value, 4) for value in medians(steps)],
+        "slowdown": round(slowness[1] / slowness[0], 2),
         "resident_mb": [round(value / 1e6, 1) for value in memory],
         "descriptors": [int(value) for value in descriptors],
     }
@@ -48,7 +50,7 @@ def flat(rows: np.ndarray) -> tuple[dict[str, float], str]:
         faults.append("memory grows")
     if descriptors[1] > descriptors[0] + DESCRIPTORS:
         faults.append("open descriptors grow")
-    if seconds[1] > seconds[0] * SLOWDOWN:
+    if slowness[1] > slowness[0] * SLOWDOWN:
         faults.append("it slows down")
     return figures, ", ".join(faults)
 
@@ -101,7 +103,7 @@ def scenarios(world: World) -> list[Scenario]:
     proof = (
         f"medians of the last third against the second one: memory at most {MEMORY_SHARE:.0%} and "
         f"{MEMORY_BYTES / 1e6:.0f} MB more, at most {DESCRIPTORS} more open descriptors, at most {SLOWDOWN} times "
-        "the processor time for a call"
+        "the processor time for a call, as a multiple of a fixed computation's at the same moment"
     )
     return [
         Scenario("long training", f"{UPDATES:,} updates in one process", proof, 1, endurance.training),

@@ -226,10 +226,19 @@ def test_which_endings_of_a_hard_run_are_faults():
 
 def test_growth_of_a_long_run_is_noticed():
     calls = np.arange(1, 31) * 100.0
-    rows = np.stack([calls, calls * 0.1, np.full(30, 9e8), np.full(30, 40)], axis=1)
+    rows = np.stack([calls, calls * 0.1, np.full(30, 9e8), np.full(30, 40), np.full(30, 0.02)], axis=1)
     assert endurance.flat(rows)[1] == ""
     for column, growth, fault in ((1, calls**3 * 1e-7, "slows"), (2, calls * 1e5, "memory"), (3, calls / 100, "descr")):
         grown = rows.copy()
         grown[:, column] += growth
         assert fault in endurance.flat(grown)[1]
     assert endurance.flat(rows[:5])[1]
+
+
+def test_a_busy_computer_does_not_look_like_a_run_that_slows_down():
+    busy = np.where(np.arange(30) < 20, 1.0, 2.0)
+    rows = np.stack([np.arange(1, 31.0), busy.cumsum(), np.full(30, 9e8), np.full(30, 40), 0.02 * busy], axis=1)
+    figures, faults = endurance.flat(rows)
+    assert faults == ""
+    assert figures["seconds_per_call"] == [1.0, 2.0]
+    assert figures["slowdown"] == pytest.approx(1.0, abs=0.05)
