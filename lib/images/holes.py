@@ -1,8 +1,10 @@
-"""Holes in the mask of a rendering: gaps between lips and teeth, where one looks into a mouth without a back."""
+"""Holes and edges of a rendering; holes are gaps between lips and teeth, where one looks into a mouth without back."""
 
 import numpy as np
 import scipy.ndimage
 
+# Standard deviation [px] of the blur that smooths steps along edges.
+FEATHER = 0.8
 # Depth of a hole [share of the picture's side] at which it is black.
 DARK = 8 / 224
 
@@ -32,3 +34,18 @@ def with_filled_holes(picture: np.ndarray, mask: np.ndarray) -> np.ndarray:
     light = np.clip(1 - (distance - 1) / (DARK * len(picture)), 0, 1)[..., None]
     continued = scipy.ndimage.gaussian_filter(picture[tuple(nearest)], (1, 1, 0)) * light
     return np.where(missing[..., None], continued.astype(picture.dtype), picture)
+
+
+def feathered(picture: np.ndarray, mask: np.ndarray) -> np.ndarray:
+    """A rendering with smooth edges instead of pixels' steps, for pages.
+
+    Args:
+      picture: uint8 [H, W, 3].
+      mask: [H, W, 1] in [0, 1], what the rendering covers.
+
+    Returns:
+      uint8 [H, W, 4] RGBA; outside the mask the nearest colour continues, so that no background shines through.
+    """
+    nearest = scipy.ndimage.distance_transform_edt(mask[..., 0] < 0.5, return_distances=False, return_indices=True)
+    alpha = scipy.ndimage.gaussian_filter(mask, (FEATHER, FEATHER, 0), mode="nearest")
+    return np.concatenate([picture[tuple(nearest)], np.rint(alpha * 255).astype(np.uint8)], axis=-1)

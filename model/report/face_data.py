@@ -17,6 +17,7 @@ from PIL import Image
 from lib.face_model.face_model import FaceModel
 from lib.geometry.lighting import shading
 from lib.images.display import to_bytes
+from lib.images.holes import feathered
 from lib.mesh_export.uv_chart import UvChart
 from model.report.pictures import ReportedPhoto, pictures, rendering_alpha
 
@@ -33,11 +34,10 @@ COLOURS = ("coarse", "fine", "appearance")
 def encode_pictures(result: ReportedPhoto) -> dict[str, str]:
     """Pictures of a `PhotoResult`: title -> WebP as base64; the background of renderings is transparent."""
     cells = pictures(result)
-    mask, alpha = to_bytes(rendering_alpha(result)), to_bytes(result.alpha[..., None])
+    mask, alpha = rendering_alpha(result), to_bytes(result.alpha[..., None])
     cells |= {
         "mask": np.concatenate([cells["photo"], alpha], axis=-1),
-        "coarse": np.concatenate([cells["coarse"], mask], axis=-1),
-        "fine": np.concatenate([cells["fine"], mask], axis=-1),
+        **{title: feathered(cells[title], mask) for title in ("coarse", "fine")},
         **{title: to_bytes(view) for title, view in result.views.items()},
         "light": light_ball(_light(result), len(mask)),
     }

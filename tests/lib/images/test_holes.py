@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from lib.images.holes import with_filled_holes, without_holes
+from lib.images.holes import feathered, with_filled_holes, without_holes
 
 
 def test_holes_are_filled_and_bays_are_not():
@@ -28,3 +28,16 @@ def test_holes_take_the_colours_around_them_and_are_dark_in_their_middle():
     outside[:20] = outside[200:] = outside[:, :20] = outside[:, 200:] = True
     np.testing.assert_array_equal(filled[outside], picture[outside])
     assert with_filled_holes(filled, np.ones_like(mask)) is filled
+
+
+def test_edges_are_feathered_and_colours_go_on_beyond_them():
+    mask = np.zeros([20, 20, 1], np.float32)
+    mask[:, 8:] = 1
+    picture = np.uint8(mask * (200, 100, 50))
+    found = feathered(picture, mask)
+    np.testing.assert_array_equal(found[..., :3], np.broadcast_to([200, 100, 50], (20, 20, 3)))
+    assert (np.diff(found[10, :, 3].astype(int)) >= 0).all()
+    assert 20 < found[10, 7, 3] < 128 < found[10, 8, 3] < 235
+    assert found[10, 3, 3] == 0
+    assert found[10, 13, 3] == 255
+    assert found[0, 13, 3] == 255, "the picture's own border is no edge"
