@@ -182,8 +182,15 @@ def _read(path: Path) -> dict[str, dict[str, Any]]:
         raise UserError(f"{path}: must be YAML, got: {error}") from error
     if values is None:
         return {}
-    if not isinstance(values, dict) or not all(isinstance(v, dict) for v in values.values()):
-        raise UserError(f"{path}: must hold sections of `key: value` lines, got {type(values).__name__}")
+    if not isinstance(values, dict):
+        raise UserError(f"{path}: must hold sections of `key: value` lines, got {shown(values)}")
+    for section, block in values.items():
+        if not isinstance(block, dict):
+            got = "none" if block is None else shown(block)
+            raise UserError(
+                f"{path}: section {shown(section)} must hold `key: value` lines, got {got} (indent them, or delete the "
+                "section)"
+            )
     return values
 
 
