@@ -11,16 +11,19 @@ from lib.files.atomic import atomic_path
 from lib.files.disk_list import DiskList
 from lib.files.file_names import printable
 from lib.files.json_files import write_json
+from lib.geometry.lighting import BANDS, shade, shading
+from lib.geometry.rotation import rotation_matrix
 from lib.images.contact_sheet import Tile, contact_sheet
-from lib.images.display import to_bytes
+from lib.images.display import clipped, to_bytes
 from lib.images.png import png_bytes
 from lib.mesh_export import gltf
 from lib.mesh_export.mesh_io import write_mesh
+from lib.mesh_renderer.fragments import interpolate, rasterize
 from model.metrics.images import masked_psnr
 from model.person.merge import MergedSkin, SkinView, merge
 from model.reconstruction.export import Exporter, FaceTextures, rig_files, texture_bytes
 from model.reconstruction.face_reconstructor import FaceReconstructor
-from model.reconstruction.new_views import NEW_VIEWS
+from model.reconstruction.new_views import NEW_VIEWS, framing
 from model.reconstruction.photo_result import PhotoResult
 from model.reconstruction.result_folder import SHEET_ROWS
 
@@ -88,17 +91,25 @@ def write_person(
         if len(rows) < SHEET_ROWS:
             merged = f"merged  {psnr[record.name]:.1f} dB"
             rows.append([(record.name, to_bytes(record.rgb)), (merged, to_bytes(drawn[..., :3]))])
-    views: list[Tile] = []
-    for yaw in (NEW_VIEWS[0], 0.0, NEW_VIEWS[1]):
-        posed = np.zeros([1, layout.size], np.float32)
-        posed[:, layout.slices["identity"]] = shared.identity
-        posed[:, layout.slices["angles"]] = [0.0, yaw, 0.0]
-        picture = reconstruct.draw(posed, tf.constant(skin.albedo[None]))[..., :3]
-        views.append((f"yaw {np.degrees(yaw):+.0f}", to_bytes(picture)))
     with atomic_path(folder / "sheet.png") as path:
-        contact_sheet([views, *rows]).save(path)
+        contact_sheet([turned_views(export, shared.identity, skin.albedo), *rows]).save(path)
     _write_numbers(folder, reconstruct, records, psnr)
     return skin
+
+
+def turned_views(export: Exporter, identity: np.ndarray, albedo: np.ndarray) -> list[Tile]:
+    """Pictures of the exported area with an albedo [N, 3], without expression and in plain light, from three sides."""
+    morphable = export.morphable
+    camera, middle = framing(morphable.face_model.mean_shape, export.camera)
+    shape = morphable.shape(tf.constant(identity[None]), tf.zeros([1, morphable.layout.expression]))
+    views: list[Tile] = []
+    for yaw in (NEW_VIEWS[0], 0.0, NEW_VIEWS[1]):
+        turned = tf.matmul(shape - middle, rotation_matrix(tf.constant([[0.0, yaw, 0.0]])))
+        colour = shade(tf.constant(albedo[None]), shading(morphable.normals(turned), tf.zeros([1, 3 * BANDS])))
+        fragments = rasterize(camera.clip_coordinates(turned), morphable.triangles, camera.image_size)
+        picture = clipped(interpolate(colour, morphable.triangles, fragments))[0]
+        views.append((f"yaw {np.degrees(yaw):+.0f}", to_bytes(picture)))
+    return views
 
 
 def write_meshes(folder: Path, export: Exporter, shared: Coefficients, skin: MergedSkin) -> None:

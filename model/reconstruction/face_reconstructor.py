@@ -15,7 +15,6 @@ from lib.errors import UserError
 from lib.face_image.detection import Face
 from lib.face_image.region import PhotoRegion
 from lib.face_model_files.arkit import BlendShapes
-from lib.geometry.camera import Camera
 from lib.geometry.lighting import BANDS
 from lib.images.display import clipped, to_bytes
 from lib.mesh_export.texture_baking import inside_mask
@@ -277,13 +276,14 @@ class FaceReconstructor:
             vertices = BlendShapes.of(morphable.face_model).changed(morphable.face_model, vertices, own, expression)
         return to_bytes(turned_view(morphable, chart, vertices, albedo, (pitch, yaw, roll), camera, light.reshape(-1)))
 
-    def draw(self, coefficients: np.ndarray, albedo: tf.Tensor, camera: Camera | None = None) -> np.ndarray:
-        """Renders an albedo [1, N, 3] on the face with coefficients [1, K]: RGBA [H, W, 4] in [0, 1]."""
-        face_gcn, camera = self.pipeline.face_gcn, camera or self.pipeline.camera
-        face = face_gcn.morphable.posed(tf.constant(coefficients), camera)
-        triangles = face_gcn.morphable.triangles
-        fragments = rasterize(camera.clip_coordinates(face.vertices), triangles, camera.image_size)
-        rendering = clipped(interpolate(face_gcn.shade(albedo, face), triangles, fragments))
+    def draw(self, coefficients: np.ndarray, albedo: tf.Tensor) -> np.ndarray:
+        """Renders the face with coefficients [1, K], also with the albedo [1, N, 3] of a whole head: RGBA [H, W, 4]."""
+        face_gcn, camera = self.pipeline.face_gcn, self.pipeline.camera
+        morphable = face_gcn.morphable
+        face = morphable.posed(tf.constant(coefficients), camera)
+        fragments = rasterize(camera.clip_coordinates(face.vertices), morphable.triangles, camera.image_size)
+        colour = face_gcn.shade(albedo[:, : morphable.vertex_count], face)
+        rendering = clipped(interpolate(colour, morphable.triangles, fragments))
         return tf.concat([rendering, fragments.mask], axis=-1)[0].numpy()
 
     def _measure(self, result: FaceReconstruction, crop: tf.Tensor, points: np.ndarray) -> dict[str, float]:

@@ -14,14 +14,17 @@ from PIL import Image
 
 from configs import schema
 from lib.errors import UserError
+from lib.face_model_files.human_head import ExtendedHead, HeadAroundFace
 from lib.mesh_export.uv_chart import rasterize_chart, uncut
 from model.fitting.energy import FitTargets
 from model.fitting.person import PersonFitter, robust_mean, shared_slots
 from model.person import reconstruct as person
 from model.person.estimator import batches, spread
 from model.person.merge import SeenTexture, SkinView, merge
+from model.reconstruction.face_reconstructor import FaceReconstructor
 from model.video import track as video
 from model.video.frames import FrameSource, fill_gaps, write_video
+from model.whole_head.extension import HeadExtension
 from tests.support.gltf.rigs import Rig
 from tests.support.gltf.validator import faults
 from tests.support.helpers import read_mesh
@@ -151,6 +154,41 @@ def test_a_person_and_the_one_photo_that_fails(tmp_path, loaded, unfitted, pipel
     fewer = dataclasses.replace(unfitted, export=dataclasses.replace(loaded.export, formats=("ply",)))
     person.reconstruct_people(fewer, tmp_path / "in", tmp_path / "out")
     assert {path.name for path in (folder / "person").iterdir() if path.stem.startswith("mesh")} == {"mesh.ply"}
+
+
+@pytest.fixture
+def extended(monkeypatch, pipeline):
+    """Exports continue the face by a triangle behind it, as they do the human head's by the rest of the head."""
+    face, count = pipeline.face_model, pipeline.face_model.vertex_count
+    corners = face.triangles[len(face.triangles) // 2]
+
+    def more(rows, axis=0):
+        return np.concatenate([rows, np.take(rows, corners, axis)], axis)
+
+    arrays = {field.name: getattr(face, field.name) for field in dataclasses.fields(face)}
+    arrays |= {name: more(arrays[name]) for name in ("mean_shape", "mean_albedo", "uv", "skin_mask", "front_mask")}
+    arrays |= {name: more(arrays[name], 1) for name in ("identity_basis", "expression_basis", "albedo_basis")}
+    arrays["regions"] = {name: more(weights) for name, weights in face.regions.items()}
+    arrays["triangles"] = np.concatenate([face.triangles, [[count, count + 1, count + 2]]]).astype(np.int32)
+    arrays["mirror_index"] = np.concatenate([face.mirror_index, count + np.arange(3)]).astype(np.int32)
+    arrays["mean_shape"][count:, 2] -= 1
+    head = HeadAroundFace(**arrays)
+    extension = HeadExtension(face, ExtendedHead(head, uncut(head.uv, head.triangles)), pipeline.camera, hair=False)
+    monkeypatch.setattr(HeadExtension, "of", lambda *_: extension)
+    return head
+
+
+def test_a_person_is_exported_with_the_rest_of_the_head(tmp_path, unfitted, extended, pipeline):
+    (tmp_path / "in").mkdir()
+    Image.fromarray(portrait()).save(tmp_path / "in" / "a.png")
+    assert person.reconstruct_people(unfitted, tmp_path / "in", tmp_path / "out") == {}
+    vertices, triangles, _ = read_mesh(tmp_path / "out/person/mesh.ply")
+    assert (len(vertices), len(triangles)) == (extended.vertex_count, len(extended.triangles))
+    assert json.loads((tmp_path / "out/person/metrics.json").read_text())["psnr_merged"]["a"] > 15
+    reconstruct, layout = FaceReconstructor(unfitted, pipeline), pipeline.face_model.layout
+    albedo, face = extended.mean_albedo, pipeline.face_model.mean_albedo
+    frame = [reconstruct, portrait(), np.eye(2, 3), np.zeros(layout.size, np.float32)]
+    np.testing.assert_array_equal(video.overlay(*frame, albedo), video.overlay(*frame, face))
 
 
 def test_photos_of_equal_names_are_all_counted_and_a_photo_may_be_called_person(tmp_path, unfitted):
