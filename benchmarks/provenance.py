@@ -11,13 +11,15 @@ from configs import schema
 
 
 def commit() -> str:
-    """Short hash of the checked-out commit, with a + if files differ from it."""
+    """Short hash of the checked-out commit, with a + if files other than documentation differ from it."""
 
     def git(*arguments: str) -> str:
         done = subprocess.run(["git", *arguments], cwd=schema.REPOSITORY, capture_output=True, text=True, check=True)
         return done.stdout.strip()
 
-    return git("rev-parse", "--short", "HEAD") + ("+" if git("status", "--porcelain", "--untracked-files=no") else "")
+    # The pages that benchmarks write are documentation.
+    changed = git("status", "--porcelain", "--untracked-files=no", "--", ":/", ":(top,exclude)docs")
+    return git("rev-parse", "--short", "HEAD") + ("+" if changed else "")
 
 
 def machine() -> str:

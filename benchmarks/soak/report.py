@@ -104,7 +104,8 @@ def _notes(entry: dict[str, Any]) -> str:
         memory, seconds, files = (figures[name] for name in ("resident_mb", "seconds_per_call", "descriptors"))
         notes.append(
             f"{memory[0]:.0f} MB, then {memory[1]:.0f}; {files[0]} descriptors, then {files[1]}; "
-            f"{seconds[0]:.3g} s, then {seconds[1]:.3g}, {figures['slowdown']} times the yardstick's"
+            f"{seconds[0]:.3g} s of processor time a call, then {seconds[1]:.3g}"
+            + (f", {figures['slowdown']} times as slow as before" if "slowdown" in figures else "")
         )
     notes += [f"skipped: {reason}" for reason in entry["skipped"]]
     return "; ".join(notes)
