@@ -14,6 +14,8 @@ crop. The file holds the mean of every measure, and each photo's numbers under "
   between different photos. Turned faces are aligned by the mesh's own landmarks: dlib's landmarks are off by a seventh
   of the picture there, because they start from a frontal face in the middle of the box, and the recogniser would get
   a cheek instead of a face;
+* dlib.{front, front_to_35, front_to_55}: distance between the photo and the lit mesh seen from the front, and between
+  the mesh from the front and the same mesh turned: how much of the above is due to the turn alone;
 * dlib.landmarks_inner: distance between dlib's 51 inner landmarks in the photo and the model's, relative to the
   outer-eye distance;
 * dlib.shape_auc: how often the untextured shape is closer to its photo than to another one;
@@ -54,6 +56,7 @@ GROUPS = {"all": tuple(range(POINTS)), "lips": LIPS, "eyes": EYES, "jaw": JAW}
 # Pairs in the middle of the mouth, because its corners do not open.
 GAPS = {"lip_gap": LIP_PAIRS[:3], "lid_gap": LID_PAIRS}
 TURNS = (35, 55)
+VIEWS = ("photo_view", "front", *(f"{name}_{degrees}" for name in ("turned", "front_to") for degrees in TURNS))
 # Side of the pictures for dlib, and grey level (0 to 255) of the background behind a rendered face.
 SIDE, BACKGROUND = 448, 127
 LIGHT = np.array([-0.35, 0.4, 0.85]) / np.linalg.norm([-0.35, 0.4, 0.85])
@@ -199,14 +202,20 @@ def judge_photo(result: Result, recognise: Recogniser, model: FaceModel, points:
     fine = (alpha * result.fine[..., :3] + (1 - alpha) * BACKGROUND).astype(np.uint8)
     numbers["photo_view"] = float(np.linalg.norm(recognise(fine, fitted)[1] - own))
     drawn = Camera((SIDE, SIDE))
+
+    def turned(yaw: float) -> np.ndarray:
+        """Embedding of the lit mesh turned by degrees about its vertical axis."""
+        turn = rotation_matrix(tf.constant([[0.0, np.radians(yaw), 0.0]], tf.float32))[0].numpy()
+        picture = result.draw(turn, np.zeros(3, np.float32), drawn)
+        place = drawn.project(tf.constant((result.vertices[model.landmarks] @ turn)[None], tf.float32))[0].numpy()
+        return recognise.embedding(picture, place)
+
+    front = turned(0)
+    numbers["front"] = float(np.linalg.norm(front - own))
     for degrees in TURNS:
-        distances = []
-        for yaw in (-degrees, degrees):
-            turn = rotation_matrix(tf.constant([[0.0, np.radians(yaw), 0.0]], tf.float32))[0].numpy()
-            picture = result.draw(turn, np.zeros(3, np.float32), drawn)
-            place = drawn.project(tf.constant((result.vertices[model.landmarks] @ turn)[None], tf.float32))[0].numpy()
-            distances.append(np.linalg.norm(recognise.embedding(picture, place) - own))
-        numbers[f"turned_{degrees}"] = float(np.mean(distances))
+        sides = np.stack([turned(-degrees), turned(degrees)])
+        for name, other in (("turned", own), ("front_to", front)):
+            numbers[f"{name}_{degrees}"] = float(np.linalg.norm(sides - other, axis=1).mean())
     bare = result.draw(result.rotation, result.translation, drawn, bare=True)
     shape = recognise(bare, fitted * (SIDE / size))[1]
     return {**numbers, "psnr_fine": result.metrics["psnr_fine"], "embeddings": (own, shape)}
@@ -232,7 +241,7 @@ def summarise(photos: dict[str, dict]) -> dict:
     to_others = np.linalg.norm(photo[:, None] - photo[None], axis=-1)[~own]
     shapes = np.linalg.norm(shape[:, None] - photo[None], axis=-1)
     summary["dlib"] = {
-        **{name: mean(name) for name in ("photo_view", *(f"turned_{degrees}" for degrees in TURNS))},
+        **{name: mean(name) for name in VIEWS},
         "other_people": float(to_others.mean()) if len(to_others) else None,
         "landmarks_inner": mean("landmarks_inner"),
         "shape_auc": float(roc_auc_score(own.ravel(), -shapes.ravel())) if len(rows) > 1 else None,
