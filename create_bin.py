@@ -151,6 +151,7 @@ def render_synthetic(config: schema.Config) -> list[str]:
     from lib.synthetic.dataset import render_dataset
     from model.face_model_source import load_face_model
 
+    config.camera.check_synthetic()
     data = config.data
     return render_dataset(
         load_face_model(config),

@@ -4,6 +4,7 @@ import dataclasses
 
 from configs.section import SEEDS, Section, option, plain_name_fault
 from lib.errors import UserError
+from lib.geometry.reference import DISTANCE, FOCAL_RATIO
 
 
 @dataclasses.dataclass(frozen=True)
@@ -70,6 +71,17 @@ class Camera(Section):
     """The pinhole camera to which all crops are aligned."""
 
     focal_ratio: float = option(
-        "focal length divided by image side (1015 px / 224 px in the published alignment)", above=0
+        "focal length divided by image side; synthetic faces have that of the published alignment, 1015 px / 224 px",
+        above=0,
     )
-    distance: float = option("distance from the camera to the origin [dm]", above=1)
+    distance: float = option(
+        "distance from the camera to the origin; synthetic faces have that of the published alignment, 10 [dm]", above=1
+    )
+
+    def check_synthetic(self) -> None:
+        """Raises UserError if synthetic faces would show another camera than this one."""
+        if (self.focal_ratio, self.distance) != (FOCAL_RATIO, DISTANCE):
+            raise UserError(
+                f"camera.focal_ratio, camera.distance: must be {FOCAL_RATIO:g} and {DISTANCE:g} for synthetic faces, "
+                f"got {self.focal_ratio:g} and {self.distance:g} (leave them out, or train on crops of photos)"
+            )

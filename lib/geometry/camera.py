@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import tensorflow as tf
 
-from lib.geometry.reference import REFERENCE_SIZE
+from lib.geometry.reference import DISTANCE, FOCAL_RATIO, REFERENCE_SIZE
 
 
 @dataclass(frozen=True)
@@ -24,8 +24,8 @@ class Camera:
     """
 
     image_size: tuple[int, int] = (REFERENCE_SIZE, REFERENCE_SIZE)
-    focal_ratio: float = 1015.0 / REFERENCE_SIZE
-    distance: float = 10.0
+    focal_ratio: float = FOCAL_RATIO
+    distance: float = DISTANCE
     near: float = 0.1
     far: float = 100.0
 

@@ -72,9 +72,10 @@ def check_before_rendering(config: schema.Config, face_model: FaceModel) -> None
     """Finds errors that would otherwise appear only after hours of rendering.
 
     Raises:
-      UserError: there are too few people, a basis is not symmetric, the initial weights do not fit the regressor, or
-        weights of another kind would be overwritten.
+      UserError: the faces have another camera, there are too few people, a basis is not symmetric, the initial weights
+        do not fit the regressor, or weights of another kind would be overwritten.
     """
+    config.camera.check_synthetic()
     section = config.pretrain
     people = np.arange(section.count) // PhotoSettings().photos_per_identity
     BatchOrder(int((~hold_out(people, section.held_out)).sum()), section.batch_size, section.seed)

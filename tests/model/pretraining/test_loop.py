@@ -285,6 +285,13 @@ def test_what_would_stop_a_run_stops_it_before_the_rendering(tmp_path, toy_pretr
         pretraining.pretrain(small_config(tmp_path, **options))
 
 
+def test_faces_of_another_camera_cannot_train_a_regressor(tmp_path, toy_pretraining):
+    config = small_config(tmp_path)
+    moved = dataclasses.replace(config, camera=dataclasses.replace(config.camera, distance=12.0))
+    with pytest.raises(UserError, match=r"camera\.distance: must be 4\.53125 and 10 for synthetic faces"):
+        pretraining.pretrain(moved)
+
+
 def test_earlier_weights_stay_beside_those_of_another_run(pretrained, capsys):
     folder = pretrained[0]
     before = (folder / "regressor.npz").read_bytes()
