@@ -12,12 +12,12 @@ from lib.geometry.camera import Camera
 from lib.images.sampling import sample_image
 from lib.mesh_export.texture_baking import FULL_COSINE, LEAST_COSINE, inside_mask
 from lib.mesh_export.texture_fill import edge_laplacian, membrane
-from lib.mesh_renderer.fragments import interpolate, rasterize, uncompiled
+from lib.mesh_renderer.fragments import triangle_ids
 from lib.synthetic.appearance.canonical import CanonicalFace
 from lib.synthetic.appearance.hair import hair_flow
 from lib.synthetic.appearance.noise import noise
 from model.morphable_model import MorphableModel, PosedFace
-from model.projection import delit_albedo, facing_cosine, zbuffer_projection
+from model.projection import delit_albedo, facing_cosine
 
 # Least share of the scalp that the photo must show.
 LEAST_SEEN = 0.003
@@ -35,7 +35,7 @@ class PaintedScalp:
     """The scalp of one reconstruction.
 
     Attributes:
-      albedo: [N, 3] colour of the scalp without light, RGB; of all vertices.
+      albedo: [N, 3] colour of the scalp without light, RGB; 0 elsewhere.
       camera: that of the crops with a wider field of view, because crops end below the crown.
       readable: [S, S] float32, 1 on pixels of that camera whose colours may be read, on the scalp and the face.
     """
@@ -62,7 +62,11 @@ class Scalp:
         self.share = model.regions["scalp"]
         flow = np.pad(hair_flow(CanonicalFace(model).points), ((0, 0), (0, 1)))
         self._strands = np.exp(STRANDS * noise(flow, STRAND_SIZE, seed=0, octaves=2))[:, None]
-        self._laplacian: scipy.sparse.csr_matrix = edge_laplacian(model.triangles, model.vertex_count)
+        self._rows = np.flatnonzero(self.share > 0)
+        number = np.zeros(model.vertex_count, np.int32)
+        number[self._rows] = np.arange(len(self._rows))
+        inner = (self.share[model.triangles] > 0).all(axis=1)
+        self._laplacian: scipy.sparse.csr_matrix = edge_laplacian(number[model.triangles[inner]], len(self._rows))
 
     def __call__(
         self, face: PosedFace, skin: np.ndarray, readable: np.ndarray, region: PhotoRegion | None
@@ -78,27 +82,33 @@ class Scalp:
         Returns:
           The colours; those of the brows if the photo hardly shows the scalp.
         """
-        camera, triangles = self._wide, self._morphable.triangles
-        margin = (camera.image_size[0] - len(readable)) // 2
-        readable = np.pad(readable.astype(np.float32), margin)
+        camera, rows = self._wide, self._rows
+        albedo = np.zeros_like(skin)
+        readable = np.pad(readable.astype(np.float32), (camera.image_size[0] - len(readable)) // 2)
         if region is not None:
             image, inside = region.frame(self._camera.image_size[0], camera.image_size[0])
-            with uncompiled():
-                fragments = rasterize(camera.clip_coordinates(face.vertices), triangles, camera.image_size)
-                share = interpolate(tf.constant(self.share[None, :, None]), triangles, fragments)[0, ..., 0].numpy()
-            shown = np.maximum(readable, (share > 0.5) & inside)
-            points, alpha = camera.project(face.vertices), tf.constant(shown[None, ..., None])
-            sampled = zbuffer_projection(
-                tf.constant(image[None]), alpha, camera, points, face.vertices, face.normals, triangles, fragments
-            )
-            weight = self.share * sampled.visibility[0, :, 0].numpy() * self._trusted(face, points, shown)
+            corners, scalp = self._seen(face)
+            shown = np.maximum(readable, scalp & inside)
+            points = tf.gather(camera.project(face.vertices), rows, axis=1)
+            weight = self.share[rows] * np.isin(rows, corners) * self._trusted(face, points, shown)
             if weight.sum() >= LEAST_SEEN * self.share.sum():
-                seen = delit_albedo(sampled.colour, face.shading)[0].numpy()
+                colour = sample_image(tf.constant(image[None]), points)
+                seen = delit_albedo(colour, tf.gather(face.shading, rows, axis=1))[0].numpy()
                 seen /= np.maximum(seen.max(axis=1, keepdims=True), 1)  # bright cloth keeps its hue
-                like_hair = BARE_WEIGHT + (1 - BARE_WEIGHT) * _covered(seen, skin)
-                hidden = membrane(self._laplacian, seen, weight * like_hair) * self._strands
-                return PaintedScalp(np.clip(hidden + weight[:, None] * (seen - hidden), 0, 1), camera, shown)
-        return PaintedScalp(np.clip(self._brow_colour(skin) * self._strands, 0, 1), camera, readable)
+                like_hair = BARE_WEIGHT + (1 - BARE_WEIGHT) * _covered(seen, skin[rows])
+                hidden = membrane(self._laplacian, seen, weight * like_hair) * self._strands[rows]
+                albedo[rows] = np.clip(hidden + weight[:, None] * (seen - hidden), 0, 1)
+                return PaintedScalp(albedo, camera, shown)
+        albedo[rows] = np.clip(self._brow_colour(skin) * self._strands[rows], 0, 1)
+        return PaintedScalp(albedo, camera, readable)
+
+    def _seen(self, face: PosedFace) -> tuple[np.ndarray, np.ndarray]:
+        """Vertices whose triangles the wide camera sees, and bool [S, S], pixels that show the scalp."""
+        camera, triangles = self._wide, self._morphable.face_model.triangles
+        clip = camera.clip_coordinates(face.vertices)
+        ids = triangle_ids(clip, self._morphable.triangles, camera.image_size)[0].numpy()
+        scalp = self.share[triangles].mean(axis=1) > 0.5
+        return np.unique(triangles[ids[ids >= 0]]), scalp[ids] & (ids >= 0)
 
     def _brow_colour(self, skin: np.ndarray) -> np.ndarray:
         """[3] albedo of the brows in `skin` [N, 3]; their darker half, because skin shows between the hairs."""
@@ -107,9 +117,10 @@ class Scalp:
         return brows[brightness <= np.median(brightness)].mean(axis=0)
 
     def _trusted(self, face: PosedFace, points: tf.Tensor, shown: np.ndarray) -> np.ndarray:
-        """[N] in [0, 1], less near the outlines of head and mask, where other colours would be read."""
+        """[M] in [0, 1] for the scalp's vertices, less near the outlines of head and mask: other colours lie beyond."""
         well_inside = sample_image(tf.constant(inside_mask(shown)[None, ..., None]), points)[0, :, 0].numpy()
-        cosine = facing_cosine(face.vertices, face.normals, self._wide)[0, :, 0].numpy()
+        vertices, normals = (tf.gather(values, self._rows, axis=1) for values in (face.vertices, face.normals))
+        cosine = facing_cosine(vertices, normals, self._wide)[0, :, 0].numpy()
         return well_inside * np.clip((cosine - LEAST_COSINE) / (FULL_COSINE - LEAST_COSINE), 0, 1)
 
 
