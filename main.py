@@ -52,7 +52,7 @@ def run_training(config: schema.Config, args: argparse.Namespace) -> int:
     cluster = Cluster.from_environment(os.environ) if args.distribute else None
     if cluster is not None:
         os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # a lost process is reported in one line
-    start_tensorflow(config.train.seed, config.train.deterministic)
+    start_tensorflow(config.train.seed, config.train.deterministic, keep_memory=True)
     from model.training.loop import train
 
     if cluster is None:
@@ -129,7 +129,7 @@ def prepare_crops(config: schema.Config, args: argparse.Namespace) -> int:
 
 def pretrain_networks(config: schema.Config, _: argparse.Namespace) -> int:
     """--mode pretrain: trains the identity network and the regressor on synthetic faces."""
-    start_tensorflow(config.pretrain.seed, config.train.deterministic)
+    start_tensorflow(config.pretrain.seed, config.train.deterministic, keep_memory=True)
     from model.pretraining.loop import pretrain
 
     pretrain(config)
@@ -221,9 +221,9 @@ def exit_code(failed: Collection[Any]) -> int:
     return PARTIAL_SUCCESS if failed else 0
 
 
-def start_tensorflow(seed: int, deterministic: bool = False) -> None:
+def start_tensorflow(seed: int, deterministic: bool = False, keep_memory: bool = False) -> None:
     """Imports TensorFlow without its start-up messages and seeds all random number generators."""
-    import_tensorflow()
+    import_tensorflow(keep_memory)
     seed_everything(seed)
     if deterministic:
         make_deterministic()

@@ -131,7 +131,7 @@ def our_steps(config: schema.Config) -> Callable[[int], float]:
     """The steps of `--mode train`; the coarse faces are computed one batch ahead, all within the measured time."""
     from lib.runtime.quiet_tensorflow import import_tensorflow
 
-    import_tensorflow()
+    import_tensorflow(keep_memory=True)
     from lib.records.record_index import open_records
     from lib.runtime.prefetch import prefetch
     from model.input_pipeline.batches import batches

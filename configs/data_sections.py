@@ -56,10 +56,10 @@ class FaceModel(Section):
         "part of the human head that is reconstructed; ears: face with ears", choices=("face", "ears", "head")
     )
     vertex_count: int = option(
-        "approximate vertex count of the built-in model, or of the human head's face (2,900, 10,900 or 42,000, the "
-        "nearest of these); more vertices: finer and slower",
+        "approximate vertex count of the built-in model, or of the human head's face (2,900, 10,900, 42,000 "
+        "or 151,700, the nearest of these); more vertices: finer and slower",
         low=2000,
-        high=100000,
+        high=200000,
     )
     seed: int = option(
         "seed of the built-in model's bases; its shipped weights fit the default seed only", low=0, high=SEEDS

@@ -27,8 +27,8 @@ def main() -> None:
 
     start_tensorflow = program.start_tensorflow
 
-    def start_and_watch(seed: int, deterministic: bool = False) -> None:
-        start_tensorflow(seed, deterministic)
+    def start_and_watch(*arguments: Any, **options: Any) -> None:
+        start_tensorflow(*arguments, **options)
         from model.training.run_log import RunLog
 
         RunLog.training = note

@@ -32,9 +32,7 @@ SIZES = (
 
 def ours() -> Callable[[int], Figures]:
     """All points of all curves, one after the other; each is prepared, measured and dropped."""
-    from lib.runtime.quiet_tensorflow import import_tensorflow
-
-    import_tensorflow()
+    renderer.start_as_training_does()
     return lambda count: {
         f"{name}/{value}": _shortest(_step(name, value), count)
         for name, (_, values) in CURVES.items()

@@ -21,10 +21,15 @@ Render = Callable[[Any, Any, np.ndarray, tuple[int, int]], Any]
 
 def ours() -> Callable[[int], Figures]:
     """Our renderer."""
+    start_as_training_does()
+    return timed(render)
+
+
+def start_as_training_does() -> None:
+    """Imports TensorFlow with the settings of `--mode train`."""
     from lib.runtime.quiet_tensorflow import import_tensorflow
 
-    import_tensorflow()
-    return timed(render)
+    import_tensorflow(keep_memory=True)
 
 
 def package() -> Callable[[int], Figures]:

@@ -33,7 +33,7 @@ HAIR_BEGINS, HAIR_FULL = -3.0, 6.0
 # The hairline is ragged by about this much, over this length [mm].
 RAGGED, RAGGED_SIZE = 2.5, 8.0
 # Vertices of the face at each level of subdivision, for the choice of the level.
-_COUNTS = (2900, 10_900, 42_000)
+_COUNTS = (2900, 10_900, 42_000, 151_700)
 
 
 def level_for(vertex_count: int) -> int:

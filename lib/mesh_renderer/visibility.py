@@ -7,11 +7,13 @@ practical size. The function of a shared edge has the same value in both triangl
 cracks between them.
 """
 
+import itertools
 import math
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 
-from lib.runtime.compilation import compiled
+from lib.runtime.compilation import compiled, kernel_threads
 
 # Depths in [-1, 1] that differ by less than this count as equal: above the rounding of the double-precision sums, so
 # that a triangle with its corners in another order has equal depth, and far below the precision of float32 vertices.
@@ -152,8 +154,14 @@ def visible_triangles(
     batch = clip_vertices.shape[0]
     ids = np.full((batch, *image_size), -1, np.int32)
     depth = np.ones((batch, *image_size), np.float64)
-    for image in range(batch):
-        _draw(clip_vertices[image], triangles, ids[image], depth[image])
+    threads = min(batch, kernel_threads())
+    if threads == 1:
+        for image in range(batch):
+            _draw(clip_vertices[image], triangles, ids[image], depth[image])
+    else:
+        # The pool ends with the call: one that stayed would not survive a fork.
+        with ThreadPoolExecutor(threads, "visibility") as pool:
+            list(pool.map(_draw, clip_vertices, itertools.repeat(triangles), ids, depth))
     return ids, depth.astype(clip_vertices.dtype)
 
 

@@ -29,3 +29,8 @@ def compiled(**options: Any) -> Callable[[Function], Function]:
             return numba.njit(**options)(function)
 
     return decorate
+
+
+def kernel_threads() -> int:
+    """Threads that a caller may divide a kernel's work among: NUMBA_NUM_THREADS, or one for each processor."""
+    return numba.config.NUMBA_NUM_THREADS

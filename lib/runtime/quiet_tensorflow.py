@@ -12,6 +12,7 @@ from collections.abc import Iterator
 
 from lib.runtime.collection import paused_collection
 from lib.runtime.hidden_imports import hidden
+from lib.runtime.memory import keep_freed_memory
 
 # Informational messages, their header, and the error about a CUDA driver that is not installed (303).
 _NOISE = re.compile(
@@ -20,9 +21,15 @@ _NOISE = re.compile(
 )
 
 
-def import_tensorflow() -> None:
-    """Imports TensorFlow and lists GPUs; of the messages printed meanwhile, only warnings and errors are shown."""
+def import_tensorflow(keep_memory: bool = False) -> None:
+    """Imports TensorFlow and lists GPUs; of the messages printed meanwhile, only warnings and errors are shown.
+
+    Args:
+      keep_memory: `keep_freed_memory`, for programs that compute with the same large tensors again and again.
+    """
     if "tensorflow" not in sys.modules:
+        if keep_memory:
+            keep_freed_memory()
         # Keras imports scikit-learn, if it can, for wrappers that are not used here: a fifth of the whole import.
         with quiet_import(), hidden("sklearn"), paused_collection():
             import tensorflow  # noqa: F401

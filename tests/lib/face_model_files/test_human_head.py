@@ -130,7 +130,7 @@ def test_mesh_levels_can_be_built(model):
 
 
 def test_densities():
-    assert [level_for(count) for count in (2000, 10_000, 40_000)] == [0, 1, 2]
+    assert [level_for(count) for count in (2000, 10_000, 40_000, 140_000)] == [0, 1, 2, 3]
 
 
 def test_configuration_selects_the_head(monkeypatch, tmp_path):

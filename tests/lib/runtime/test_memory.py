@@ -1,8 +1,13 @@
-"""The number of processes that memory allows."""
+"""The number of processes that memory allows, and the memory that a process keeps."""
+
+import platform
+import subprocess
+import sys
 
 import pytest
 
 from lib.runtime import memory
+from tests.support.helpers import ROOT
 
 
 @pytest.mark.parametrize(
@@ -19,3 +24,32 @@ def test_processes_fit_into_the_container(tmp_path, monkeypatch, limit, processe
     assert memory.affordable(8, 2**30) == processes
     monkeypatch.setattr(memory, "_MEMINFO", tmp_path / "none")
     assert memory.affordable(8, 2**30) == 8
+
+
+FAULTS = """
+import resource, sys, threading
+from lib.runtime.memory import keep_freed_memory
+if sys.argv[1] == "kept":
+    keep_freed_memory()
+def faults():
+    return resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+def work():
+    b"x" * (96 << 20)
+    before = faults()
+    b"x" * (96 << 20)
+    print(faults() - before)
+thread = threading.Thread(target=work)
+thread.start()
+thread.join()
+"""
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="the setting is glibc's")
+def test_freed_memory_is_used_again_without_new_pages():
+    def faults(word):
+        done = subprocess.run(
+            [sys.executable, "-c", FAULTS, word], cwd=ROOT, capture_output=True, text=True, check=True
+        )
+        return int(done.stdout)
+
+    assert faults("kept") < 100 < faults("returned")
