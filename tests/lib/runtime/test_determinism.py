@@ -60,6 +60,6 @@ def test_sums_are_equal_whatever_the_number_of_threads():
 def test_every_mode_that_trains_takes_the_flag(mode, function, flag, monkeypatch):
     called_instead(monkeypatch, *function)
     started: list[bool] = []
-    monkeypatch.setattr(main, "start_tensorflow", lambda seed, deterministic=False: started.append(deterministic))
+    monkeypatch.setattr(main, "start_tensorflow", lambda seed, fixed=False, **_: started.append(fixed))
     assert main.main(["--mode", mode, *flag]) == 0
     assert started == [bool(flag)]
