@@ -57,7 +57,7 @@ class Cluster:
             chiefs, workers = jobs.get("chief", []), jobs.get("worker", [])
             first, count = {"chief": (0, len(chiefs)), "worker": (len(chiefs), len(workers))}[task["type"]]
             number, addresses = int(task["index"]), [*chiefs, *workers]
-        except (ValueError, KeyError, TypeError, AttributeError) as error:
+        except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
             raise UserError(f"TF_CONFIG must have the form {_FORM}, got '{text}' ({error!r})") from None
         for address in addresses:
             if (

@@ -43,7 +43,7 @@ def read(path: str | os.PathLike) -> tuple[dict, dict[str, np.ndarray]]:
     try:
         header = json.loads(arrays.pop(_HEADER).tobytes())
         checksums = dict(header.pop(_CHECKSUMS))
-    except (KeyError, ValueError, TypeError, AttributeError) as error:
+    except (KeyError, ValueError, TypeError, AttributeError, RecursionError) as error:
         raise DamagedFile(f"no header of this program ({error})") from error
     if missing := sorted(checksums.keys() ^ arrays.keys()):
         raise DamagedFile(f"array {missing[0]!r} is missing or not in the header")

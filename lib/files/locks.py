@@ -153,5 +153,5 @@ def _holder(path: Path) -> str:
     try:
         found = json.loads(path.read_text(encoding="utf-8"))
         return f"{found['for']} by process {found['pid']} on {found['host']}"
-    except (OSError, ValueError, KeyError, TypeError):
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
         return "another run that has just started"

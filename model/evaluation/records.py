@@ -211,7 +211,7 @@ def _means(rows: Sequence[dict[str, float]], weights: Sequence[float]) -> dict[s
 
 def _photos(config: schema.Config) -> dict | None:
     """Measurements of the last `--mode test` in test.output; None if there is none or it was a video."""
-    summary = _read_json(Path(config.test.output) / "summary.json")
+    summary = read_json(Path(config.test.output) / "summary.json")
     if not summary.get("reconstructed"):
         return None
     keys = ("given", "reconstructed", "psnr_coarse", "psnr_fine", "five_point_residual_px_max", "coverage", "seconds")
@@ -225,11 +225,11 @@ def _seconds(config: schema.Config) -> dict[str, float]:
         "train": config.run_dir / "training.json",
         "test": Path(config.test.output) / "summary.json",
     }
-    found = {stage: _read_json(path).get("seconds") for stage, path in sources.items()}
+    found = {stage: read_json(path).get("seconds") for stage, path in sources.items()}
     return {stage: seconds for stage, seconds in found.items() if seconds is not None}
 
 
-def _read_json(path: Path) -> dict:
+def read_json(path: Path) -> dict:
     """Reads a JSON file that another mode wrote; {} if that mode has not run.
 
     Raises:
@@ -239,7 +239,7 @@ def _read_json(path: Path) -> dict:
         return {}
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise UserError(
             f"{path}: must be JSON that this program wrote, got a damaged file ({error}; delete it)"
         ) from None

@@ -64,7 +64,7 @@ class RunFolder:
         """True if training.json is of this progress; a run killed at its very end has an earlier one or none."""
         try:
             return json.loads(self.summary.read_text(encoding="utf-8"))["updates"] == progress.update
-        except (OSError, ValueError, KeyError, TypeError):
+        except (OSError, ValueError, KeyError, TypeError, RecursionError):
             return False
 
     def _set_earlier_aside(self) -> None:

@@ -200,3 +200,26 @@ def test_shards_that_an_earlier_version_wrote_without_checksums_are_read(name, t
     path.write_text(json.dumps(content | {"crc33": 1}))
     with pytest.raises(UserError, match=path.name):
         reader.read(tmp_path / "whole")
+
+
+NESTED = {
+    "split": "split.json",
+    "index": "mine.shards/index.json",
+    "shards": "mine.shards/00000-of-00002.manifest.json",
+    "prepared shard": "0.json",
+    "journal": "progress.jsonl",
+    "measurements": "training.json",
+    "ict": "FaceXModel/vertex_indices.json",
+    "surrey": "ibug_to_sfm.txt",
+}
+
+
+@pytest.mark.parametrize("name", NESTED)
+@pytest.mark.parametrize("content", [b"[" * 200_000, b"9" * 5000, b'{"a": ' * 200_000, b'"\\ud800"', b"\xff\xfe"])
+def test_numbers_and_brackets_without_end_are_refused(name, content, tmp_path):
+    reader = KINDS[name]
+    reader.make(tmp_path)
+    target = tmp_path / NESTED[name]
+    target.write_bytes(content)
+    outcome = damage.judge(reader, tmp_path, "", target)
+    assert outcome.how == "refused by name", outcome.reason

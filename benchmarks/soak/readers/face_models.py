@@ -12,6 +12,7 @@ import numpy as np
 from benchmarks.soak.readers.kinds import MADE, OPEN, USERS, Reader, shipped
 from lib.face_model.face_model import FaceModel
 from lib.face_model_files import human_head, published
+from lib.face_model_files.formats.basel2009 import load_basel_2009
 from lib.face_model_files.formats.ict import load_ict
 from lib.face_model_files.human_head import ExtendedHead, HeadAroundFace
 from lib.face_model_files.published import load_published
@@ -41,6 +42,15 @@ def _fingerprint(folder: Path, name: str) -> str:
 
 def _basel(folder: Path) -> None:
     basel_files.write_raw(folder, basel_files.small_indices(), 90)
+
+
+def _converted_basel(folder: Path) -> None:
+    indices = basel_files.small_indices()
+    _basel(folder)
+    model = load_basel_2009(folder)
+    for path in folder.iterdir():
+        path.unlink()
+    basel_files.write_ready(folder / "BFM_model_front.mat", model, indices.info)
 
 
 def _published(name: str = "") -> Callable[[Path], Any]:
@@ -88,6 +98,8 @@ FACE_MODELS = (
     Reader("tent", "face models (`.npz`), tiny", USERS, lambda folder: small_face_model().save(folder / "tent.npz"),
            lambda folder: _fingerprint(folder, "tent.npz")),
     Reader("basel", "Basel Face Model 2009 (`.mat`, `.bin`, `.txt`)", OPEN, _basel, _published()),
+    Reader("converted basel", "Basel Face Model 2009, converted (`BFM_model_front.mat`)", OPEN, _converted_basel,
+           _published()),
     Reader("statismo", "Basel Face Model 2019 (`.h5`)", OPEN, _statismo, _published("model.h5")),
     Reader("flame", "FLAME (`.npz`)", USERS, _flame, _published("flame.npz")),
     Reader("gnm", "GNM Head (`.npz`, `.txt`)", OPEN,

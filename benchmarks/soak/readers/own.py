@@ -8,9 +8,10 @@ from unittest import mock
 
 import numpy as np
 
-from benchmarks.soak.readers.kinds import MADE, Reader, shipped
+from benchmarks.soak.readers.kinds import MADE, OPEN, Reader, shipped
 from benchmarks.soak.readers.records import write_records
 from configs import schema
+from lib.files.json_files import write_json
 from lib.mesh_sampling import load_or_build
 from lib.records.record_file import RecordReader
 from tests.support.meshes import wavy_grid
@@ -101,6 +102,12 @@ def _stored_graph(folder: Path) -> Any:
     return [tensor.numpy() for tensor in function(tf.ones([200]))]
 
 
+def _read_measurements(folder: Path) -> Any:
+    from model.evaluation.records import read_json
+
+    return read_json(folder / "training.json")
+
+
 OWN = (
     Reader("checkpoint", "checkpoints", MADE, _checkpoint, _read_checkpoint),
     Reader("weights", "weights (`data/weights/*.npz`)", MADE,
@@ -112,6 +119,8 @@ OWN = (
     Reader("stored graph", "stored graphs of the fit (`graph_fit_*.npz`)", MADE, _stored_graph, _stored_graph,
            fuzzed=False),
     Reader("levels", "mesh levels", MADE, _levels, _levels, fuzzed=False),
+    Reader("measurements", "measurements that evaluation repeats (`training.json` and others)", OPEN,
+           lambda folder: write_json(folder / "training.json", {"seconds": 61.5, "updates": 480}), _read_measurements),
     Reader("landmark points", "landmarks of a face model", MADE,
            shipped(DATA / "face_mesh" / "built_in.npz", "built_in.npz"), _landmark_points),
 )  # fmt: skip

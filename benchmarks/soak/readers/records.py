@@ -8,7 +8,7 @@ from unittest import mock
 import numpy as np
 from PIL import Image
 
-from benchmarks.soak.readers.kinds import MADE, Reader
+from benchmarks.soak.readers.kinds import MADE, OPEN, Reader
 from lib.files.shards import Shard
 from lib.records.packed_shards import INDEX, MANIFEST, PackedShards, pack_shard
 from lib.records.packing import BadImage, PngFolder, read_crop
@@ -52,6 +52,17 @@ def write_records(folder: Path) -> None:
 def _read_records(folder: Path) -> Any:
     reader = RecordReader(folder / "face.bin", 16)
     return reader.names, [reader[index] for index in range(len(reader))]
+
+
+def _original(folder: Path) -> None:
+    """The original program's file: float32, RGB in [-1, 1], alpha in [0, 1], no header."""
+    crops = np.stack([crop(np.random.default_rng(number)) for number in range(3)]) / np.float32(255)
+    (folder / "old.bin").write_bytes((crops * (2, 2, 2, 1) - (1, 1, 1, 0)).astype("<f4").tobytes())
+
+
+def _read_original(folder: Path) -> Any:
+    reader = RecordReader(folder / "old.bin", 16)
+    return [reader[index] for index in range(len(reader))]
 
 
 def _pack_shards(folder: Path) -> None:
@@ -124,6 +135,7 @@ def _faces(folder: Path) -> Any:
 
 RECORDS = (
     Reader("records", "packed crops (`data/*.bin`)", MADE, write_records, _read_records),
+    Reader("original records", "the original program's packed crops", OPEN, _original, _read_original),
     Reader("shards", f"packed shards (`<shard>{MANIFEST}` and `.bin`)", MADE, _pack_shards, _read_shards,
            "mine.shards/0*", fuzzed=False),
     Reader("index", "indices of shards", MADE, _pack_shards, _read_index, f"mine.shards/{INDEX}"),

@@ -104,7 +104,7 @@ def _read_indices(path: Path, vertices: int) -> tuple[list[str], np.ndarray]:
         data = json.loads(path.read_text(encoding="utf-8"))
         names = [str(name) for name in data["expressions"]]
         landmarks = np.array(data["idx_to_landmark_verts"], np.int64)
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except (OSError, ValueError, KeyError, TypeError, OverflowError, RecursionError) as error:
         raise UserError(
             f"{path}: must be JSON with 'expressions' and 'idx_to_landmark_verts', got {type(error).__name__}: {error}"
         ) from None

@@ -135,5 +135,5 @@ def _named_points(path: Path, data: h5py.File) -> dict[str, np.ndarray]:
     try:
         entries = json.loads(raw.decode("utf-8") if isinstance(raw, bytes) else str(raw))
         return {entry["id"]: np.array(entry["coordinates"], np.float64).reshape(3) for entry in entries}
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError, OverflowError, RecursionError) as error:
         raise UserError(f"{path}: 'metadata/landmarks/json' must list named points, got others ({error})") from None
