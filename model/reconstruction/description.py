@@ -41,7 +41,7 @@ def describe(result: "PhotoResult") -> dict[str, Any]:
     return {
         "photo": photo.name,
         "photo_size": list(photo.photo_size),
-        "face_model": {"name": face_model.name, "fingerprint": face_model.fingerprint},
+        "face_model": {"name": face_model.name, "fingerprint": result.fingerprint},
         "coefficients": {name: values.tolist() for name, values in coefficients.items()},
         "arkit": {
             name: round(float(weight), ARKIT_DECIMALS)

@@ -237,6 +237,7 @@ class FaceReconstructor:
             coefficients=draft.coefficients,
             reconstruction=result,
             metrics=metrics,
+            fingerprint=self.pipeline.face_model.fingerprint,
             export=self.export,
         )
 
@@ -278,8 +279,7 @@ class FaceReconstructor:
 
     def draw(self, coefficients: np.ndarray, albedo: tf.Tensor) -> np.ndarray:
         """Renders the face with coefficients [1, K], also with the albedo [1, N, 3] of a whole head: RGBA [H, W, 4]."""
-        face_gcn, camera = self.pipeline.face_gcn, self.pipeline.camera
-        morphable = face_gcn.morphable
+        face_gcn, morphable, camera = self.pipeline.face_gcn, self.pipeline.face_gcn.morphable, self.pipeline.camera
         face = morphable.posed(tf.constant(coefficients), camera)
         fragments = rasterize(camera.clip_coordinates(face.vertices), morphable.triangles, camera.image_size)
         colour = face_gcn.shade(albedo[:, : morphable.vertex_count], face)

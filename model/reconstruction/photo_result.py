@@ -57,6 +57,7 @@ class PhotoResult:
       metrics: name -> number: PSNR [dB] of coarse and fine rendering against the crop inside the mask (`psnr_coarse`,
         `psnr_fine`), share of the mask that the face covers (`coverage`), mean and largest distance of the five points
         in pixels of a 224 crop (`five_point_residual_px`, `five_point_residual_px_max`).
+      fingerprint: of the face model that the coefficients belong to; `export` may show a larger area than it has.
       export: exporter of the meshes.
     """
 
@@ -68,6 +69,7 @@ class PhotoResult:
     coefficients: np.ndarray
     reconstruction: FaceReconstruction
     metrics: dict[str, float]
+    fingerprint: str
     export: Exporter
 
     def __repr__(self) -> str:

@@ -185,6 +185,9 @@ def test_a_person_is_exported_with_the_rest_of_the_head(tmp_path, unfitted, exte
     vertices, triangles, _ = read_mesh(tmp_path / "out/person/mesh.ply")
     assert (len(vertices), len(triangles)) == (extended.vertex_count, len(extended.triangles))
     assert json.loads((tmp_path / "out/person/metrics.json").read_text())["psnr_merged"]["a"] > 15
+    # Coefficients are the face's, whatever area exports show.
+    made = [json.loads((tmp_path / "out" / name / "coefficients.json").read_text()) for name in ("a", "person")]
+    assert {one["face_model"]["fingerprint"] for one in made} == {pipeline.face_model.fingerprint}
     reconstruct, layout = FaceReconstructor(unfitted, pipeline), pipeline.face_model.layout
     albedo, face = extended.mean_albedo, pipeline.face_model.mean_albedo
     frame = [reconstruct, portrait(), np.eye(2, 3), np.zeros(layout.size, np.float32)]

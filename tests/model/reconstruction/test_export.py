@@ -313,8 +313,9 @@ def test_the_numbers_alone_draw_the_face_over_the_photo(tmp_path, morphable, res
     """As someone would who has coefficients.json and mesh.ply, with NumPy and the texts in the file."""
     given = {name: getattr(result, name) for name in ("photo", "region", "alpha", "readable", "scalp", "coefficients")}
     export = Exporter(morphable, CAMERA, (), 256, False, tmp_path)
-    described = PhotoResult(**given, reconstruction=result.reconstruction, metrics={}, export=export)
+    described = PhotoResult(**given, reconstruction=result.reconstruction, metrics={}, fingerprint="f", export=export)
     content = json.loads(json.dumps(describe(described)))
+    assert content["face_model"]["fingerprint"] == "f"
     face = result.reconstruction.coarse.face
     world = face.shape[0].numpy() @ np.array(content["pose"]["rotation"]).T + content["pose"]["translation"]
     camera = content["camera"]
