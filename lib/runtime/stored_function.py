@@ -118,7 +118,10 @@ class StoredFunction:
             graph = _parsed(serialised)
             wrapped = tf.compat.v1.wrap_function(lambda: tf.graph_util.import_graph_def(graph, name=""), [])
             inputs, outputs = ([wrapped.graph.as_graph_element(x) for x in names[y]] for y in ("inputs", "outputs"))
-            run = wrapped.prune(inputs, outputs)
+            # Without names for its arguments, TensorFlow fails to bind them at every call, and prints them all into a
+            # message that nobody sees, before it takes them by their order.
+            named = {f"input{i:05d}": tf.TensorSpec(x.shape, x.dtype, f"input{i:05d}") for i, x in enumerate(inputs)}
+            run = wrapped.prune(inputs, outputs, input_signature=((), named), are_keyword_args_also_positional=True)
         except (ValueError, TypeError, tf.errors.OpError) as error:
             raise DamagedFile(f"a graph that cannot be used ({error})") from error
         return lambda *flat: run(*flat, *constants)

@@ -42,6 +42,14 @@ def test_a_graph_is_traced_once_for_each_shape_and_not_by_the_next_process(tmp_p
     assert (first.count, second.count) == (2, 0)
 
 
+def test_arguments_are_not_printed_at_every_call(tmp_path, monkeypatch):
+    call, argument = stored(tmp_path, Traced()), {"x": tf.fill([200], 2.0)}
+    expected = [result.numpy() for result in call(argument)]
+    monkeypatch.setattr(type(LARGE), "__repr__", lambda _: pytest.fail("no message needs it"))
+    for result, value in zip(call(argument), expected, strict=True):
+        np.testing.assert_array_equal(result.numpy(), value)
+
+
 def test_another_key_or_constant_is_traced_again(tmp_path):
     argument = {"x": tf.ones([200])}
     stored(tmp_path, Traced())(argument)
