@@ -9,9 +9,9 @@ REACH = 0.7
 # After this many frames without it, a face has left the picture; until then it is covered or missed.
 LOST = 12
 # Smallest cosine of the identity embeddings of one person before and after a gap in which the face stayed in its place,
-# and of two appearances elsewhere. Frames of one shot have 0.99, two photos of a person 0.5 in the mean, two people
-# up to 0.5: after a cut, only the same face in similar light is taken for the same person.
-SAME_PLACE, ELSEWHERE = 0.3, 0.6
+# and of two appearances elsewhere. Frames of one shot have 0.99, two photos of a person 0.68 in the mean, two people 0
+# in the mean and 0.6 if they look much alike. After a cut, only the same face in similar light is the same person.
+SAME_PLACE, ELSEWHERE = 0.3, 0.75
 
 
 @dataclass(frozen=True)
