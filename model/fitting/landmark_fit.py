@@ -91,16 +91,18 @@ class LandmarkResiduals:
       shape: the points.
       camera: camera of the crops.
       weights: expected errors.
+      point_sigmas: [M] expected errors of the points, pixels of 224; None for those of `weights`.
     """
 
-    def __init__(self, shape: PointShape, camera: Camera, weights: FitWeights):
+    def __init__(self, shape: PointShape, camera: Camera, weights: FitWeights, point_sigmas: np.ndarray | None = None):
         self.shape, self.count, self._camera = shape, len(shape.basis), camera
         to_reference = REFERENCE_SIZE / camera.image_size[0]
         # Square roots of twice the energy per pixel^2.
         scale = np.sqrt(weights.mesh_observations / POINTS) * to_reference
-        self._point_scale = scale / weights.mesh_sigmas
+        sigmas = weights.mesh_sigmas if point_sigmas is None else point_sigmas
+        self._point_scale = scale / sigmas
         self._pair_scale = scale * np.sqrt(weights.pair_weights) / weights.feature_sigma
-        self._reach = LANDMARK_REACH * weights.mesh_sigmas / to_reference
+        self._reach = LANDMARK_REACH * sigmas / to_reference
 
     def posed(self, unknowns: np.ndarray) -> PosedPoints:
         """The points of a face with these unknowns."""

@@ -8,7 +8,8 @@ from lib.face_mesh.surface_points import SurfacePoints
 from lib.face_model.face_model import FaceModel
 from lib.geometry.camera import Camera
 from model.fitting.landmark_fit import CONVERGED, LandmarkResiduals, PointShape
-from model.fitting.weights import FitWeights, fitting_prior, with_landmarks
+from model.fitting.weights import FitWeights
+from model.tracking.expected import Expected
 
 # Share of the normal matrix's diagonal added to it: a frame's points are near the last frame's, so little is enough.
 DAMPING = 1e-3
@@ -33,10 +34,11 @@ class ExpressionFitter:
         self, face_model: FaceModel, identity: np.ndarray, camera: Camera, points: SurfacePoints, weights: FitWeights
     ):
         shape = PointShape.of(face_model, points).with_identity(identity)
-        self._landmarks = LandmarkResiduals(shape, camera, weights)
-        prior = with_landmarks(fitting_prior(face_model))
+        expected = Expected.of(face_model, points, weights.mesh_sigmas)
+        self._landmarks = LandmarkResiduals(shape, camera, weights, expected.point_sigmas)
+        prior, pose = expected.prior, np.zeros(6)
         self.count = len(prior.sigma)
-        pose = np.zeros(6)
+        self._rest = np.concatenate([expected.rest, pose])
         self._precision = np.concatenate([1 / np.square(prior.sigma.astype(np.float64)), pose])
         self._bounded = np.concatenate([np.asarray(prior.one_sided) > 0, pose > 0])
 
@@ -47,7 +49,8 @@ class ExpressionFitter:
             posed = self._landmarks.posed(unknowns)
             scale = self._landmarks.scale(posed, found)
             slopes = self._landmarks.slopes(posed, unknowns[count : count + 3], scale)
-            gradient = slopes @ self._landmarks.residuals(posed.pixels, found, scale) + self._precision * unknowns
+            gradient = slopes @ self._landmarks.residuals(posed.pixels, found, scale)
+            gradient += self._precision * unknowns + self._rest
             normal = slopes @ slopes.T
             diagonal = np.einsum("kk->k", normal)
             diagonal += self._precision

@@ -28,7 +28,8 @@ def test_points_lie_where_features_are(photo, points):
     found = find_mesh_points(photo, FIVE)
     assert found.is_face
     left, right = points[[33, 133]].mean(0), points[[263, 362]].mean(0)
-    np.testing.assert_allclose([left, right], FIVE[:2], atol=4)
+    np.testing.assert_allclose([left, right], FIVE[:2], atol=5)
+    np.testing.assert_allclose(found.irises[:, 0], [[203.6, 101.4], [246.5, 103.5]], atol=1.5)  # her pupils, by eye
     np.testing.assert_allclose(points[[61, 291]], FIVE[3:], atol=6)
     assert points[152, 1] > points[17, 1] > points[0, 1] > points[10, 1]  # chin, lips, forehead
     # She smiles and shows her teeth.

@@ -190,11 +190,11 @@ class Network:
 
     def find_in_square(self, frame, square):
         self.squares.append(square)
-        return MeshPoints(self.points, 0.9 if self.there else 0.1)
+        return MeshPoints(self.points, 0.9 if self.there else 0.1, np.full([2, 5, 2], np.nan))
 
     def find(self, frame, five):
         self.starts += 1
-        return MeshPoints(self.points, 0.9 if self.there else 0.1)
+        return MeshPoints(self.points, 0.9 if self.there else 0.1, np.full([2, 5, 2], np.nan))
 
 
 @pytest.fixture
