@@ -11,8 +11,8 @@ RUN chown face:face .
 USER face
 
 # Dependencies first: a change of the program does not install them again.
-COPY --chown=face:face Makefile requirements.txt ./
-RUN make .venv/.runtime
+COPY --chown=face:face Makefile requirements.txt requirements-serve.txt ./
+RUN make .venv/.serving
 
 COPY --chown=face:face . .
 ENTRYPOINT [".venv/bin/python", "main.py"]

@@ -60,6 +60,10 @@ $(VENV)/.runtime: requirements.txt
 	$(INSTALL) -r $<
 	@touch $@
 
+$(VENV)/.serving: $(VENV)/.runtime requirements-serve.txt
+	$(INSTALL) -r requirements-serve.txt
+	@touch $@
+
 $(VENV)/.development: $(VENV)/.runtime $(REQUIREMENTS)
 	$(INSTALL) $(REQUIREMENTS:%=-r %)
 	@touch $@
