@@ -147,7 +147,7 @@ def tensorflow_figures(make_step: Callable[[int], Callable[[], Any]]) -> Callabl
 
 
 def measure(settings: Settings) -> dict[str, Samples]:
-    found, missing = in_turns("convolution", ("ours", "published", "scipy_csr"), settings.turns, 3)
+    found, missing = in_turns("convolution", ("ours", "published", "scipy_csr"), settings.turns, 1)
     sides = {PUBLISHED: "published", SCIPY: "scipy_csr"}
     return {
         row.name: samples_of(found, "ours", sides[row.peer], row.name.split(": ")[1].split(", ")[0], missing)
