@@ -17,6 +17,7 @@ from lib.records import packing
 from lib.records.packed_shards import INDEX, PackedShards, pack_shard, shards_folder
 from lib.records.record_index import open_records, write_index
 from lib.records.splits import save_split, split
+from lib.runtime.leaving import leave
 
 EPILOG = """
 data/<name>.manifest.json lists the crops packed into data/<name>.bin and those left out, with reasons. The split is
@@ -160,4 +161,4 @@ def render_synthetic(config: schema.Config) -> list[str]:
 
 
 if __name__ == "__main__":
-    sys.exit(flags.run(main, "run the same command again to continue: crops already rendered are kept"))
+    leave(flags.run(main, "run the same command again to continue: crops already rendered are kept"))

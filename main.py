@@ -2,10 +2,9 @@
 
 import argparse
 import os
-import sys
 from collections.abc import Collection
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 from configs import flags, schema
 from lib.cluster.meeting import Cluster
@@ -16,6 +15,7 @@ from lib.files.shards import Shard, user_of_all_shards, user_of_shard
 from lib.records.record_index import open_records
 from lib.records.splits import load_split
 from lib.runtime.determinism import make_deterministic
+from lib.runtime.leaving import leave
 from lib.runtime.quiet_tensorflow import import_tensorflow
 from utils import seed_everything
 
@@ -292,9 +292,14 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
 
 
 def console() -> int:
-    """Console entry point: reports an error as one line and an exit code."""
+    """Reports an error as one line and an exit code."""
     return flags.run(main, "--mode train resumes with --restore; prepare, pretrain and masks with the same command")
 
 
+def program() -> NoReturn:
+    """Console entry point."""
+    leave(console())
+
+
 if __name__ == "__main__":
-    sys.exit(console())
+    program()

@@ -11,7 +11,7 @@ from lib.face_model.coefficients import Coefficients
 from lib.face_model.face_model import FaceModel
 from lib.geometry.camera import Camera
 from lib.geometry.lighting import shading
-from lib.geometry.normals import incident_triangles, vertex_normals
+from lib.geometry.normals import incident_triangles, vertex_normals, without_crowded
 from lib.geometry.rotation import rotation_matrix
 from lib.tensor_structure import TensorStructure
 
@@ -68,7 +68,9 @@ class MorphableModel:
         self.vertex_count = face_model.vertex_count
         self.normal_weighting = normal_weighting
         self.triangles = tf.constant(face_model.triangles)
-        self.incidence = tf.constant(incident_triangles(face_model.triangles, face_model.vertex_count, incidence_limit))
+        table = incident_triangles(face_model.triangles, face_model.vertex_count, incidence_limit)
+        table, crowded, theirs = without_crowded(table, len(face_model.triangles))
+        self._incidence, self._crowded, self._crowded_incidence = map(tf.constant, (table, crowded, theirs))
         self.landmark_vertices = tf.constant(face_model.landmarks)
         self.skin_vertices = tf.constant(np.flatnonzero(face_model.skin_mask), tf.int32)
         self.skin_mask = tf.constant(face_model.skin_mask, tf.float32)
@@ -92,7 +94,8 @@ class MorphableModel:
 
     def normals(self, vertices: tf.Tensor) -> tf.Tensor:
         """Unit normals of [B, N, 3] vertices, in their frame."""
-        return vertex_normals(vertices, self.triangles, self.incidence, self.normal_weighting)
+        crowded = (self._crowded, self._crowded_incidence) if len(self._crowded) else None
+        return vertex_normals(vertices, self.triangles, self._incidence, self.normal_weighting, crowded)
 
     def placed(self, parts: Coefficients) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
         """Geometry of coefficients: vertices before and after the pose, and posed normals; [B, N, 3] each."""

@@ -3,10 +3,9 @@
 import dataclasses
 
 import numpy as np
-import tensorflow as tf
 
 from lib.geometry.camera import Camera
-from lib.geometry.rotation import rotation_matrix
+from lib.geometry.rotation import rotation_arrays
 
 # Standard deviations: error of a detected point (fraction of the image side); angles (pitch, yaw, roll; radians) and
 # translation (decimetres) of an aligned face.
@@ -67,7 +66,8 @@ def solve_pose(points: np.ndarray, positions: np.ndarray, camera: Camera, basis:
 
     def project(unknowns: np.ndarray) -> np.ndarray:
         shape = positions + np.einsum("br,rmc->bmc", unknowns[:, 6:], reduced)
-        return _projected(*map(tf.constant, (shape, unknowns[:, :3], unknowns[:, 3:6])), camera).numpy()
+        turned = shape @ rotation_arrays(unknowns[:, :3]) + unknowns[:, None, 3:6]
+        return camera.project(turned).numpy()
 
     def residuals(unknowns: np.ndarray) -> np.ndarray:
         offsets = (project(unknowns) - points) / (POINT_SIGMA * camera.image_size[0])
@@ -83,12 +83,6 @@ def solve_pose(points: np.ndarray, positions: np.ndarray, camera: Camera, basis:
         points=projected,
         residual=float(np.linalg.norm(projected - points, axis=1).mean()),
     )
-
-
-@tf.function(reduce_retracing=True, autograph=False)
-def _projected(shapes, angles, translations, camera: Camera) -> tf.Tensor:
-    """Pixels [B, M, 2] of shapes [B, M, 3] in poses [B, 3] and [B, 3]; traced, because it runs hundreds of times."""
-    return camera.project(shapes @ rotation_matrix(angles) + translations[:, None])
 
 
 def _least_squares(residuals, start: np.ndarray) -> np.ndarray:
@@ -118,6 +112,6 @@ def _front_view(points: np.ndarray, positions: np.ndarray, camera: Camera) -> np
     roll = float(np.angle(similarity))
     height, width = camera.image_size
     # The model's centre after the roll; the translation moves it to the points' centre at that depth.
-    rolled = model_centre @ rotation_matrix(tf.constant([[0.0, 0.0, roll]], tf.float64)).numpy()[0]
+    rolled = model_centre @ rotation_arrays(np.array([[0.0, 0.0, roll]]))[0]
     shift = (centre - (width / 2, height / 2)) * (1, -1) * depth / camera.focal_length
     return np.array([0.0, 0.0, roll, shift[0] - rolled[0], shift[1] - rolled[1], camera.distance - depth - rolled[2]])

@@ -40,17 +40,27 @@ def read(path: str | os.PathLike) -> tuple[dict, dict[str, np.ndarray]]:
       OSError: the file cannot be read.
     """
     arrays = read_npz(path)
-    try:
-        header = json.loads(arrays.pop(_HEADER).tobytes())
-        checksums = dict(header.pop(_CHECKSUMS))
-    except (KeyError, ValueError, TypeError, AttributeError, RecursionError) as error:
-        raise DamagedFile(f"no header of this program ({error})") from error
+    header, checksums = _split_header(arrays)
     if missing := sorted(checksums.keys() ^ arrays.keys()):
         raise DamagedFile(f"array {missing[0]!r} is missing or not in the header")
     for name, array in arrays.items():
         if checksums[name] != _checksum(name, array):
             raise DamagedFile(f"array {name!r} is not the one that was written under this name")
     return header, arrays
+
+
+def read_header(path: str | os.PathLike) -> dict:
+    """Reads the header alone; raises the errors of `read` as far as they concern it."""
+    return _split_header(read_npz(path, (_HEADER,)))[0]
+
+
+def _split_header(arrays: dict[str, np.ndarray]) -> tuple[dict, dict]:
+    """Takes the header out of the arrays of a file: the caller's values, and the checksums of the arrays."""
+    try:
+        header = json.loads(arrays.pop(_HEADER).tobytes())
+        return header, dict(header.pop(_CHECKSUMS))
+    except (KeyError, ValueError, TypeError, AttributeError, RecursionError) as error:
+        raise DamagedFile(f"no header of this program ({error})") from error
 
 
 def _checksum(name: str, array: np.ndarray) -> int:

@@ -1,6 +1,8 @@
 """Conversion of Euler angles to rotation matrices."""
 
+import numpy as np
 import tensorflow as tf
+from scipy.spatial.transform import Rotation
 
 
 def rotation_matrix(angles: tf.Tensor) -> tf.Tensor:
@@ -34,3 +36,8 @@ def rotation_matrix(angles: tf.Tensor) -> tf.Tensor:
         ],
     ]
     return tf.stack([tf.stack(row, axis=-1) for row in rows], axis=-2)
+
+
+def rotation_arrays(angles: np.ndarray) -> np.ndarray:
+    """`rotation_matrix` [B, 3, 3] of angles [B, 3] in NumPy, without TensorFlow's cost per call."""
+    return np.swapaxes(Rotation.from_euler("xyz", angles).as_matrix(), 1, 2)

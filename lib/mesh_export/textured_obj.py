@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from lib.files.atomic import atomic_path
+from lib.mesh_export.mesh_io import text_rows
 from lib.mesh_export.uv_chart import UvChart
 
 MATERIAL = """\
@@ -45,13 +46,8 @@ def write_textured_obj(
     columns = [column for k in range(3) for column in (corners[:, k], points[:, k], corners[:, k])]
     with atomic_path(path) as temporary, open(temporary, "w", encoding="utf-8", newline="\n") as stream:
         stream.write(f"mtllib {material.name}\no face\n")
-        _rows(stream, "v %.7g %.7g %.7g", vertices)
-        _rows(stream, "vt %.7g %.7g", chart.uv)
-        _rows(stream, "vn %.5f %.5f %.5f", normals)
+        stream.write(text_rows("v %.7g %.7g %.7g", vertices))
+        stream.write(text_rows("vt %.7g %.7g", chart.uv))
+        stream.write(text_rows("vn %.5f %.5f %.5f", normals))
         stream.write("usemtl face\ns 1\n")
-        _rows(stream, "f %d/%d/%d %d/%d/%d %d/%d/%d", np.column_stack(columns))
-
-
-def _rows(stream, form: str, values: np.ndarray) -> None:
-    """Writes one line per row, with a single formatting operation for speed."""
-    stream.write(((form + "\n") * len(values)) % tuple(values.reshape(-1).tolist()))
+        stream.write(text_rows("f %d/%d/%d %d/%d/%d %d/%d/%d", np.column_stack(columns)))

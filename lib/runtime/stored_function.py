@@ -23,13 +23,13 @@ ALLOWED = frozenset(
     [
         "Abs", "AddN", "AddV2", "All", "Any", "BatchMatMulV2", "BroadcastGradientArgs", "BroadcastTo", "Cast",
         "ClipByValue", "ConcatOffset", "ConcatV2", "Const", "Cos", "Cross", "DivNoNan", "Einsum", "Equal", "Exp",
-        "ExpandDims", "Fill", "Floor", "FloorDiv", "FloorMod", "GatherV2", "Greater", "GreaterEqual", "Identity",
-        "IdentityN", "InvertPermutation", "Less", "LessEqual", "Log", "LogicalAnd", "LogicalNot", "LogicalOr", "MatMul",
-        "Max", "Maximum", "Mean", "Min", "Minimum", "Mul", "Neg", "NoOp", "NotEqual", "OnesLike", "Pack", "Pad",
-        "Placeholder", "Pow", "Prod", "Range", "RealDiv", "Reciprocal", "Reshape", "Rsqrt", "RsqrtGrad", "SelectV2",
-        "Shape", "ShapeN", "Sigmoid", "Sign", "Sin", "Size", "Slice", "Split", "Sqrt", "SqrtGrad", "Square",
+        "ExpandDims", "Fill", "Floor", "FloorDiv", "FloorMod", "GatherNd", "GatherV2", "Greater", "GreaterEqual",
+        "Identity", "IdentityN", "InvertPermutation", "Less", "LessEqual", "Log", "LogicalAnd", "LogicalNot",
+        "LogicalOr", "MatMul", "Max", "Maximum", "Mean", "Min", "Minimum", "Mul", "Neg", "NoOp", "NotEqual", "OnesLike",
+        "Pack", "Pad", "Placeholder", "Pow", "Prod", "Range", "RealDiv", "Reciprocal", "Reshape", "Rsqrt", "RsqrtGrad",
+        "SelectV2", "Shape", "ShapeN", "Sigmoid", "Sign", "Sin", "Size", "Slice", "Split", "Sqrt", "SqrtGrad", "Square",
         "SquaredDifference", "Squeeze", "StatelessWhile", "StopGradient", "StridedSlice", "StridedSliceGrad", "Sub",
-        "Sum", "Tanh", "Tile", "Transpose", "Unpack", "UnsortedSegmentSum", "Where", "ZerosLike",
+        "Sum", "Tanh", "TensorScatterUpdate", "Tile", "Transpose", "Unpack", "UnsortedSegmentSum", "Where", "ZerosLike",
     ]
 )  # fmt: skip
 # Tensors of up to this many entries may be copied into a graph; larger ones are passed to it.
@@ -81,7 +81,7 @@ class StoredFunction:
                 if found.get("version") == self._version and found.get("signature") == signature:
                     graph = arrays["graph"].tobytes()
                     if operations(graph) <= ALLOWED:
-                        return self._imported(graph, found)
+                        return self._imported(graph, found, arguments)
                     raise DamagedFile("a graph with other operations than the program's")
             except (DamagedFile, KeyError, OSError) as error:
                 report_remade(path, error)
@@ -90,7 +90,7 @@ class StoredFunction:
             with contextlib.suppress(OSError, DiskFull):  # the next start traces again
                 path.parent.mkdir(parents=True, exist_ok=True)
                 headed_npz.write(path, {"graph": np.frombuffer(graph, np.uint8)}, header | names, compress=True)
-        return self._imported(graph, names)
+        return self._imported(graph, names, arguments)
 
     def _traced(self, arguments: Sequence) -> tuple[bytes, dict[str, list[str]]]:
         """The serialised graph, and the names of its inputs, of the constants among them, and of its outputs."""
@@ -106,25 +106,28 @@ class StoredFunction:
             "outputs": [tensor.name for tensor in concrete.outputs],
         }
 
-    def _imported(self, serialised: bytes, names: Mapping[str, list[str]]) -> Callable[..., list[tf.Tensor]]:
+    def _imported(
+        self, serialised: bytes, names: Mapping[str, list[str]], arguments: Sequence
+    ) -> Callable[..., list[tf.Tensor]]:
         """The function of a graph.
 
         Raises:
           DamagedFile: the graph cannot be used.
           KeyError: it needs an unknown constant.
         """
+        inputs, outputs = names["inputs"], names["outputs"]
         try:
             constants = [self._constants[name] for name in names["constants"]]
             graph = _parsed(serialised)
-            wrapped = tf.compat.v1.wrap_function(lambda: tf.graph_util.import_graph_def(graph, name=""), [])
-            inputs, outputs = ([wrapped.graph.as_graph_element(x) for x in names[y]] for y in ("inputs", "outputs"))
-            # Without names for its arguments, TensorFlow fails to bind them at every call, and prints them all into a
-            # message that nobody sees, before it takes them by their order.
-            named = {f"input{i:05d}": tf.TensorSpec(x.shape, x.dtype, f"input{i:05d}") for i, x in enumerate(inputs)}
-            run = wrapped.prune(inputs, outputs, input_signature=((), named), are_keyword_args_also_positional=True)
+            def run(*values: tf.Tensor) -> list[tf.Tensor]:
+                given = dict(zip(inputs, values, strict=True))
+                return tf.graph_util.import_graph_def(graph, input_map=given, return_elements=outputs, name="stored")
+
+            signature = [tf.TensorSpec(x.shape, x.dtype) for x in (*tf.nest.flatten(arguments), *constants)]
+            imported = tf.compat.v1.wrap_function(run, signature)
         except (ValueError, TypeError, tf.errors.OpError) as error:
             raise DamagedFile(f"a graph that cannot be used ({error})") from error
-        return lambda *flat: run(*flat, *constants)
+        return lambda *flat: imported(*flat, *constants)
 
 
 def tensors_of(prefix: str, owner: object) -> dict[str, tf.Tensor]:

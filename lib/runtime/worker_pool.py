@@ -21,6 +21,7 @@ import cv2
 import threadpoolctl
 
 from lib.errors import UserError
+from lib.runtime.leaving import leave
 from lib.runtime.quiet_tensorflow import quiet_import
 
 _ONE_THREAD = dict.fromkeys(
@@ -260,6 +261,7 @@ def _serve(connection: Connection, pickled: bytes) -> None:
             except Exception as error:
                 answer = (False, (error, traceback.format_exc()))
             connection.send(answer)
+    leave(0)
 
 
 def _exit(*_: int | FrameType | None) -> None:

@@ -27,7 +27,7 @@ from model.fitting.energy import (
 from model.fitting.light import solve_light
 from model.fitting.mesh_term import MeshTerm
 from model.fitting.outline import lower_outline
-from model.fitting.surface import Surface, visible_surface
+from model.fitting.surface import Surface, SurfaceSteps, visible_surface
 from model.fitting.weights import FitWeights, RegressedErrors, fitting_prior, with_landmarks
 from model.morphable_model import MorphableModel
 
@@ -86,6 +86,7 @@ class Fitter:
         self._one_sided = tf.constant(prior.one_sided, tf.float32)
         self._expression_sigma = tf.constant(prior.sigma)
         self._sigma_with_landmarks = tf.constant(with_landmarks(prior).sigma)
+        self._surface = SurfaceSteps(model, camera, graphs)
         self._mesh = None if points is None else MeshTerm(camera, points, self.weights)
         # Not jit-compiled: that takes 8 s and saves 0.6 s a photo. The code has no Python control flow on tensors, so
         # AutoGraph would only delay the first photo by converting it.
@@ -130,7 +131,7 @@ class Fitter:
         energies: dict[str, tf.Tensor] = {}
         for start in range(0, steps, REFRESH):
             level = used[min(int((start >= ends).sum()), len(used) - 1)]
-            surface = visible_surface(self.model, self.camera, coefficients, targets.alpha, outlines)
+            surface = visible_surface(self._surface, coefficients, targets.alpha, outlines)
             if start == 0 and not settled:
                 coefficients = solve_light(
                     self.model, self.camera, coefficients, blurs[level], surface.weight, self.weights

@@ -7,12 +7,12 @@ colours follows (`model.fitting.fitter`).
 import dataclasses
 
 import numpy as np
-from scipy.spatial.transform import Rotation
 
 from lib.face_mesh.groups import OVAL, POINTS
 from lib.face_mesh.surface_points import SurfacePoints, silhouette_weight
 from lib.face_model.face_model import FaceModel
 from lib.geometry.camera import Camera
+from lib.geometry.rotation import rotation_arrays
 from model.fitting.energy import LANDMARK_REACH, PUSHING_SIGMA, REFERENCE_SIZE
 from model.fitting.weights import PAIRS, FitWeights, RegressedErrors, fitting_prior, with_landmarks
 
@@ -107,7 +107,7 @@ class LandmarkResiduals:
     def posed(self, unknowns: np.ndarray) -> PosedPoints:
         """The points of a face with these unknowns."""
         count, camera, shape = self.count, self._camera, self.shape
-        rotation, translation = _rotations(unknowns[None, count : count + 3])[0], unknowns[count + 3 :]
+        rotation, translation = rotation_arrays(unknowns[None, count : count + 3])[0], unknowns[count + 3 :]
         points = shape.mean + np.tensordot(unknowns[:count], shape.basis, 1)
         turned = points @ rotation + translation
         corners = shape.oval_mean + np.tensordot(unknowns[:count], shape.oval_basis, 1)
@@ -138,9 +138,9 @@ class LandmarkResiduals:
     def slopes(self, posed: PosedPoints, angles: np.ndarray, scale: np.ndarray) -> np.ndarray:
         """[K + 6, R] derivatives of the residuals, the Jacobian transposed."""
         camera, basis = self._camera, self.shape.basis
-        turns = (_rotations(angles + ANGLE_STEP * np.eye(3)) - _rotations(angles - ANGLE_STEP * np.eye(3))) / (
-            2 * ANGLE_STEP
-        )
+        turns = (
+            rotation_arrays(angles + ANGLE_STEP * np.eye(3)) - rotation_arrays(angles - ANGLE_STEP * np.eye(3))
+        ) / (2 * ANGLE_STEP)
         moves = np.concatenate(
             [
                 (basis.reshape(-1, 3) @ posed.rotation).reshape(basis.shape),
@@ -239,8 +239,3 @@ class LandmarkFitter:
         prior = np.zeros([len(slopes), 2 * count])
         prior[:count] = np.hstack([np.diag(self._prior), np.diag(self._pushed * (unknowns[:count] < 0))])
         return np.hstack([slopes, prior]).T
-
-
-def _rotations(angles: np.ndarray) -> np.ndarray:
-    """`lib.geometry.rotation.rotation_matrix` [B, 3, 3] of angles [B, 3], without TensorFlow's cost per call."""
-    return np.swapaxes(Rotation.from_euler("xyz", angles).as_matrix(), 1, 2)

@@ -8,7 +8,7 @@ from lib.geometry.camera import Camera
 from lib.geometry.lighting import AMBIENT, BANDS, sh_basis
 from lib.images.sampling import sample_image
 from model.fitting.energy import LIGHT_SIGMA
-from model.fitting.surface import visible_weights
+from model.fitting.surface import SurfaceSteps, visible_weights
 from model.fitting.weights import FitWeights
 from model.morphable_model import MorphableModel
 
@@ -60,5 +60,5 @@ def solve_light(
 
 def with_solved_light(model: MorphableModel, camera: Camera, coefficients: tf.Tensor, crops: tf.Tensor) -> tf.Tensor:
     """Coefficients [B, K] with the light that fits crops [B, H, W, 4] RGBA in [0, 1] best; see `solve_light`."""
-    visible = visible_weights(model, camera, coefficients, crops[..., 3:])
+    visible = visible_weights(SurfaceSteps(model, camera), coefficients, crops[..., 3:])
     return solve_light(model, camera, coefficients, crops[..., :3], visible.weight, FitWeights())

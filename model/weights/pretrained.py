@@ -167,7 +167,9 @@ def read_metadata(path: Path) -> dict:
     Raises:
       UserError: the file is missing or damaged.
     """
-    header, _ = _read(path)
+    with _foreign_named(path):
+        header = headed_npz.read_header(path)
+        _check_header(header)
     return {**header["metadata"], "face_model": header["face_model"]}
 
 
@@ -190,15 +192,25 @@ def _advice(mode: str) -> str:
 
 
 def _read(path: Path, mode: str = "pretrain") -> tuple[dict, dict[str, np.ndarray]]:
+    with _foreign_named(path, mode):
+        header, arrays = headed_npz.read(path)
+        _check_header(header)
+        return header, _decode(arrays)
+
+
+def _check_header(header: Mapping) -> None:
+    if header["format"] not in (FORMAT, _HALF_PRECISION):
+        raise DamagedFile(f"format {header['format']!r}")
+    if not isinstance(header["face_model"], str) or not isinstance(header["metadata"], dict):
+        raise DamagedFile("a header of another format")
+
+
+@contextmanager
+def _foreign_named(path: Path, mode: str = "pretrain") -> Iterator[None]:
+    """Turns what reading a missing or foreign file raises into UserError."""
     if not Path(path).is_file():
         raise UserError(f"{path}: network weights must be here, got none ({_advice(mode)})")
     try:
-        header, arrays = headed_npz.read(path)
-        if header["format"] not in (FORMAT, _HALF_PRECISION):
-            raise DamagedFile(f"format {header['format']!r}")
-        if not isinstance(header["face_model"], str) or not isinstance(header["metadata"], dict):
-            raise DamagedFile("a header of another format")
-        arrays = _decode(arrays)
+        yield
     except (DamagedFile, KeyError) as error:
         raise UserError(f"{path}: must be weights written by this program, got something else ({error})") from error
-    return header, arrays

@@ -17,7 +17,7 @@ from model.fitting import energy as terms
 from model.fitting.fitter import Fitter, blurred
 from model.fitting.light import solve_light
 from model.fitting.outline import OUTLINE_POINTS, lower_outline, pair_outline
-from model.fitting.surface import visible_surface
+from model.fitting.surface import SurfaceSteps, visible_surface
 from model.morphable_model import MorphableModel
 from tests.support.toy_faces import ToyFaces
 
@@ -96,7 +96,7 @@ def test_light_is_solved_for(faces):
     model, fitter, targets, truth = faces
     parts = model.layout.split(truth)
     dark = model.layout.join(dataclasses.replace(parts, light=np.zeros_like(parts.light)))
-    surface = visible_surface(model, fitter.camera, tf.constant(dark), targets.alpha, [no_outline()] * 2)
+    surface = visible_surface(SurfaceSteps(model, fitter.camera), tf.constant(dark), targets.alpha, [no_outline()] * 2)
     solved = solve_light(fitter.model, fitter.camera, tf.constant(dark), targets.image, surface.weight, fitter.weights)
     normals = model.posed(tf.constant(truth), fitter.camera).normals
     seen = surface.weight.numpy() > 0
@@ -116,7 +116,7 @@ def no_outline():
 
 def test_hidden_and_masked_vertices_weigh_nothing(faces):
     model, fitter, targets, truth = faces
-    surface = visible_surface(model, fitter.camera, tf.constant(truth), targets.alpha, [no_outline()] * 2)
+    surface = visible_surface(SurfaceSteps(model, fitter.camera), tf.constant(truth), targets.alpha, [no_outline()] * 2)
     posed = model.posed(tf.constant(truth), fitter.camera)
     weight = surface.weight.numpy()
     assert (weight >= 0).all()
@@ -129,7 +129,7 @@ def test_hidden_and_masked_vertices_weigh_nothing(faces):
     half = targets.alpha.numpy().copy()
     half[:, :, : SIZE // 2] = 0
     weight = visible_surface(
-        model, fitter.camera, tf.constant(truth), tf.constant(half), [no_outline()] * 2
+        SurfaceSteps(model, fitter.camera), tf.constant(truth), tf.constant(half), [no_outline()] * 2
     ).weight.numpy()
     x = fitter.camera.project(posed.vertices).numpy()[..., 0]
     assert (weight[x < SIZE / 2 - 1] == 0).all()
@@ -140,7 +140,9 @@ def test_what_lies_behind_the_nose_weighs_nothing(faces):
     model, fitter, targets, truth = faces
     parts = model.layout.split(truth)
     turned = tf.constant(model.layout.join(dataclasses.replace(parts, angles=np.float32([[0, 0.9, 0]] * 2))))
-    surface = visible_surface(model, fitter.camera, turned, tf.ones_like(targets.alpha), [no_outline()] * 2)
+    surface = visible_surface(
+        SurfaceSteps(model, fitter.camera), turned, tf.ones_like(targets.alpha), [no_outline()] * 2
+    )
     vertices = model.posed(turned, fitter.camera).vertices
     triangles = model.triangles
     fragments = rasterize(fitter.camera.clip_coordinates(vertices), triangles, fitter.camera.image_size)
@@ -255,7 +257,10 @@ def test_outline_cut_by_the_image_does_not_count():
 def test_silhouette_meets_the_outline(faces):
     model, fitter, targets, truth = faces
     surface = visible_surface(
-        model, fitter.camera, tf.constant(truth), targets.alpha, [lower_outline(disc(radius=45), POINTS), no_outline()]
+        SurfaceSteps(model, fitter.camera),
+        tf.constant(truth),
+        targets.alpha,
+        [lower_outline(disc(radius=45), POINTS), no_outline()],
     )
     pairs = surface.pairs
     assert float(tf.reduce_sum(pairs.weight[1])) == 0

@@ -10,7 +10,7 @@ from lib.synthetic.builtin.face_generator import build_face_model
 from model.fitting import energy
 from model.fitting.fitter import Fitter
 from model.fitting.outline import lower_outline
-from model.fitting.surface import visible_surface
+from model.fitting.surface import SurfaceSteps, visible_surface
 from model.fitting.weights import RegressedErrors
 from model.morphable_model import MorphableModel
 from tests.support.toy_faces import ToyFaces
@@ -81,7 +81,7 @@ def test_gradient_of_the_whole_energy_through_the_face_model():
     rng = np.random.default_rng(0)
     start = sample.coefficients[None] + rng.normal(0, 0.02, [1, model.layout.size]).astype(np.float32)
     outlines = [lower_outline(alpha[0, ..., 0].numpy(), points[0].numpy())]
-    surface = visible_surface(model, camera, tf.constant(start), alpha, outlines)
+    surface = visible_surface(SurfaceSteps(model, camera), tf.constant(start), alpha, outlines)
 
     def total(values: np.ndarray) -> float:
         terms = fitter.energies(tf.constant(values, tf.float32), targets, surface, 1.0)
@@ -126,7 +126,7 @@ def test_the_prior_is_centred_on_what_was_regressed():
     np.testing.assert_allclose(fitter.prior(layout.split(tf.constant(regressed)), targets), 0, atol=1e-6)
     outlines = [lower_outline(np.zeros([SIZE, SIZE]), np.zeros([5, 2]))] * 2
     rows = tf.constant(regressed + moved)
-    surface = visible_surface(model, camera, rows, targets.alpha, outlines)
+    surface = visible_surface(SurfaceSteps(model, camera), rows, targets.alpha, outlines)
     together = PersonFitter(model, camera, regressed_errors=errors).energies(rows, targets, surface, 1.0)
     assert float(tf.reduce_sum(together["prior"])) == pytest.approx(expected, rel=1e-5)
 
@@ -152,7 +152,7 @@ def test_priors_of_what_photos_share_count_once():
         )
         rows = tf.constant(np.repeat(row, count, axis=0))
         outlines = [lower_outline(np.zeros([SIZE, SIZE]), np.zeros([5, 2]))] * count
-        surface = visible_surface(model, camera, rows, targets.alpha, outlines)
+        surface = visible_surface(SurfaceSteps(model, camera), rows, targets.alpha, outlines)
         return fitter.energies(rows, targets, surface, 1.0)
 
     alone = terms(Fitter(model, camera), 1)
