@@ -4,7 +4,8 @@ import contextlib
 import functools
 import hashlib
 import json
-from collections.abc import Callable, Mapping, Sequence
+import threading
+from collections.abc import Callable, Mapping, MutableSequence, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -65,11 +66,13 @@ class StoredFunction:
             {"code": _code_version(), "tensorflow": tf.__version__, "key": key, "copied": copied, "passed": passed}
         )
         self._made: dict[str, Callable[..., list[tf.Tensor]]] = {}
+        self._making = threading.Lock()
 
     def __call__(self, *arguments: Any) -> list[tf.Tensor]:
         signature = str(tf.nest.map_structure(lambda x: (x.dtype.name, x.shape.as_list()), arguments))
-        if signature not in self._made:
-            self._made[signature] = self._make(signature, arguments)
+        with self._making:
+            if signature not in self._made:
+                self._made[signature] = self._make(signature, arguments)
         return self._made[signature](*tf.nest.flatten(arguments))
 
     def _make(self, signature: str, arguments: Sequence) -> Callable[..., list[tf.Tensor]]:
@@ -100,7 +103,12 @@ class StoredFunction:
         if None in captured:
             stray = concrete.captured_inputs[captured.index(None)]
             raise ValueError(f"function must use only its arguments and constants, got another tensor {stray.shape}")
-        return concrete.graph.as_graph_def().SerializeToString(), {
+        graph = concrete.graph.as_graph_def()
+        for function in graph.library.function:
+            kept = _merge_equal(function.node_def)
+            for output, tensor in function.ret.items():
+                function.ret[output] = _renamed(tensor, kept)
+        return graph.SerializeToString(), {
             "inputs": [tensor.name for tensor in concrete.inputs],
             "constants": captured,
             "outputs": [tensor.name for tensor in concrete.outputs],
@@ -128,6 +136,44 @@ class StoredFunction:
         except (ValueError, TypeError, tf.errors.OpError) as error:
             raise DamagedFile(f"a graph that cannot be used ({error})") from error
         return lambda *flat: imported(*flat, *constants)
+
+
+def _merge_equal(nodes: MutableSequence) -> dict[str, str]:
+    """Removes nodes of a function that compute the same as an earlier one; returns their names -> the earlier's.
+
+    They are half of a gradient's nodes, whose number determines the time before a graph's first run.
+    """
+    kept: dict[str, str] = {}
+    first: dict[bytes, str] = {}
+    remaining = []
+    for node in nodes:
+        for number, tensor in enumerate(node.input):
+            node.input[number] = _renamed(tensor, kept)
+        content = type(node)()
+        content.CopyFrom(node)
+        content.ClearField("name")
+        content.ClearField("experimental_debug_info")
+        key = content.SerializeToString(deterministic=True)
+        if key in first:
+            kept[node.name] = first[key]
+        else:
+            first[key] = node.name
+            remaining.append(node)
+    # A node may precede those whose output it takes.
+    for node in remaining:
+        for number, tensor in enumerate(node.input):
+            node.input[number] = _renamed(tensor, kept)
+    copies = [type(node).FromString(node.SerializeToString()) for node in remaining]
+    del nodes[:]
+    nodes.extend(copies)
+    return kept
+
+
+def _renamed(tensor: str, names: Mapping[str, str]) -> str:
+    """The name of a tensor, "node:0", or of a control input, "^node", after nodes were renamed."""
+    mark, name = ("^", tensor[1:]) if tensor.startswith("^") else ("", tensor)
+    node, colon, output = name.partition(":")
+    return f"{mark}{names.get(node, node)}{colon}{output}"
 
 
 def tensors_of(prefix: str, owner: object) -> dict[str, tf.Tensor]:

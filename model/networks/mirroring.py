@@ -92,11 +92,27 @@ def _mirrored_basis(basis: np.ndarray, mirror_index: np.ndarray, signs: np.ndarr
     """Matrix [k, k] that expresses the mirrored modes of `basis` [k, N, 3] in the basis, and the variance it misses."""
     if not len(basis):
         return np.zeros((0, 0)), 0.0
-    flat = basis.reshape(len(basis), -1).astype(np.float64)
-    mirrored = (basis[:, mirror_index] * signs).reshape(len(basis), -1).astype(np.float64)
+    # Mirroring keeps the even part of the modes and changes the sign of the odd part, which are orthogonal.
+    even, odd = (part @ part.T for part in _even_and_odd(basis, mirror_index, signs))
+    products, mirrored_products = even + odd, even - odd
     # Least squares by the normal equations: k is small, and the cut-off lies far above the precision of float64.
-    scale, directions = np.linalg.eigh(flat @ flat.T)
+    scale, directions = np.linalg.eigh(products)
     kept = scale > np.square(NEGLIGIBLE) * scale[-1]
     inverse = (directions[:, kept] / scale[kept]) @ directions[:, kept].T
-    mixing = mirrored @ flat.T @ inverse
-    return mixing, float(np.square(mirrored - mixing @ flat).sum() / max(np.square(mirrored).sum(), 1e-30))
+    mixing = mirrored_products @ inverse
+    variance = np.trace(products)
+    missed = variance - 2 * (mixing * mirrored_products).sum() + ((mixing @ products) * mixing).sum()
+    return mixing, float(max(missed, 0.0) / max(variance, 1e-30))
+
+
+def _even_and_odd(basis: np.ndarray, mirror_index: np.ndarray, signs: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Coordinates of the modes [k, N, 3] that keep their value and that change their sign when mirrored, [k, .] each."""
+    vertices = np.arange(len(mirror_index))
+    left, middle = np.flatnonzero(vertices < mirror_index), np.flatnonzero(vertices == mirror_index)
+    one, other = (basis[:, side].astype(np.float64) for side in (left, mirror_index[left]))
+    other *= signs
+    centre, count = basis[:, middle].astype(np.float64), len(basis)
+    return tuple(
+        np.concatenate([pairs.reshape(count, -1) / np.sqrt(2), centre[..., signs == sign].reshape(count, -1)], axis=1)
+        for pairs, sign in ((one + other, 1), (one - other, -1))
+    )
