@@ -104,10 +104,7 @@ class StoredFunction:
             stray = concrete.captured_inputs[captured.index(None)]
             raise ValueError(f"function must use only its arguments and constants, got another tensor {stray.shape}")
         graph = concrete.graph.as_graph_def()
-        for function in graph.library.function:
-            kept = _merge_equal(function.node_def)
-            for output, tensor in function.ret.items():
-                function.ret[output] = _renamed(tensor, kept)
+        _merge_equal_nodes(graph)
         return graph.SerializeToString(), {
             "inputs": [tensor.name for tensor in concrete.inputs],
             "constants": captured,
@@ -138,11 +135,27 @@ class StoredFunction:
         return lambda *flat: imported(*flat, *constants)
 
 
-def _merge_equal(nodes: MutableSequence) -> dict[str, str]:
-    """Removes nodes of a function that compute the same as an earlier one; returns their names -> the earlier's.
+def _merge_equal_nodes(graph: tf.compat.v1.GraphDef) -> None:
+    """Removes nodes of the functions in a graph, such as the body of a loop, that compute the same as an earlier one.
 
-    They are half of a gradient's nodes, whose number determines the time before a graph's first run.
+    They are half of a gradient's nodes, whose number determines the time before a graph's first run. The functions get
+    new names, because those of the traced ones are taken in this process.
     """
+    for function in graph.library.function:
+        kept = _merge_equal(function.node_def)
+        for output, tensor in function.ret.items():
+            function.ret[output] = _renamed(tensor, kept)
+    suffix = hashlib.sha256(graph.SerializeToString(deterministic=True)).hexdigest()[:16]
+    for function in graph.library.function:
+        function.signature.name += f"_{suffix}"
+    for node in (*graph.node, *(node for function in graph.library.function for node in function.node_def)):
+        for attribute in node.attr.values():
+            if attribute.HasField("func"):
+                attribute.func.name += f"_{suffix}"
+
+
+def _merge_equal(nodes: MutableSequence) -> dict[str, str]:
+    """Removes the repetitions from the nodes of one function; returns their names -> those of the nodes that remain."""
     kept: dict[str, str] = {}
     first: dict[bytes, str] = {}
     remaining = []

@@ -106,7 +106,7 @@ def _mirrored_basis(basis: np.ndarray, mirror_index: np.ndarray, signs: np.ndarr
 
 
 def _even_and_odd(basis: np.ndarray, mirror_index: np.ndarray, signs: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Coordinates of the modes [k, N, 3] that keep their value and that change their sign when mirrored, [k, .] each."""
+    """Coordinates [k, .] of modes [k, N, 3] that keep their value when mirrored, and those that change their sign."""
     vertices = np.arange(len(mirror_index))
     left, middle = np.flatnonzero(vertices < mirror_index), np.flatnonzero(vertices == mirror_index)
     one, other = (basis[:, side].astype(np.float64) for side in (left, mirror_index[left]))
