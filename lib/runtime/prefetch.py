@@ -1,7 +1,7 @@
-"""Computation of the next item in a second thread while the current one is in use."""
+"""Work in a second thread: the next item while the current one is in use, or what will be needed later."""
 
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from typing import TypeVar
 
 Item = TypeVar("Item")
@@ -25,3 +25,24 @@ def prefetch(function: Callable[[Item], Result], items: Iterable[Item]) -> Itera
             pending = following
         if pending is not None:
             yield pending.result()
+
+
+class Ahead:
+    """Work that is needed later, done in order by a second thread.
+
+    This helps if both threads spend much of their time outside Python.
+    """
+
+    def __init__(self) -> None:
+        self._thread, self._started = ThreadPoolExecutor(1), list[Future]()
+
+    def start(self, work: Callable[[], Result]) -> "Future[Result]":
+        """Starts work without arguments; the future holds its result or its exception."""
+        future = self._thread.submit(work)
+        self._started.append(future)
+        return future
+
+    def wait(self) -> None:
+        """Waits until everything is done; exceptions stay in their futures."""
+        wait(self._started)
+        self._started.clear()

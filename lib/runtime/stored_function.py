@@ -68,15 +68,19 @@ class StoredFunction:
         self._made: dict[str, Callable[..., list[tf.Tensor]]] = {}
         self._making = threading.Lock()
 
+    def is_stored(self, *arguments: Any) -> bool:
+        """True if an earlier start has left a graph for arguments of this structure, though perhaps an outdated one."""
+        return self._path(_signature(arguments)).is_file()
+
     def __call__(self, *arguments: Any) -> list[tf.Tensor]:
-        signature = str(tf.nest.map_structure(lambda x: (x.dtype.name, x.shape.as_list()), arguments))
+        signature = _signature(arguments)
         with self._making:
             if signature not in self._made:
                 self._made[signature] = self._make(signature, arguments)
         return self._made[signature](*tf.nest.flatten(arguments))
 
     def _make(self, signature: str, arguments: Sequence) -> Callable[..., list[tf.Tensor]]:
-        path = self._folder / f"graph_{self._name}_{_digest(signature)}.npz"
+        path = self._path(signature)
         header = {"version": self._version, "signature": signature}
         if path.is_file():
             try:
@@ -94,6 +98,9 @@ class StoredFunction:
                 path.parent.mkdir(parents=True, exist_ok=True)
                 headed_npz.write(path, {"graph": np.frombuffer(graph, np.uint8)}, header | names, compress=True)
         return self._imported(graph, names, arguments)
+
+    def _path(self, signature: str) -> Path:
+        return self._folder / f"graph_{self._name}_{_digest(signature)}.npz"
 
     def _traced(self, arguments: Sequence) -> tuple[bytes, dict[str, list[str]]]:
         """The serialised graph, and the names of its inputs, of the constants among them, and of its outputs."""
@@ -211,6 +218,10 @@ def _parsed(serialised: bytes) -> tf.compat.v1.GraphDef:
     except DecodeError as error:
         raise DamagedFile("no graph") from error
     return graph
+
+
+def _signature(arguments: Sequence) -> str:
+    return str(tf.nest.map_structure(lambda x: (x.dtype.name, x.shape.as_list()), tuple(arguments)))
 
 
 @functools.cache

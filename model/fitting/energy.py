@@ -4,6 +4,7 @@ import dataclasses
 
 import tensorflow as tf
 
+from lib.face_mesh.groups import POINTS
 from lib.face_model.coefficients import Coefficients
 from lib.geometry.camera import REFERENCE_SIZE
 from lib.geometry.lighting import light_channels
@@ -47,6 +48,21 @@ class FitTargets(TensorStructure):
     mesh: tf.Tensor | None = None
     mesh_weight: tf.Tensor | None = None
     regressed: tf.Tensor | None = None
+
+    @classmethod
+    def blank(cls, size: int, landmarks: int, regressed: tf.Tensor, mesh: bool) -> "FitTargets":
+        """Measurements of a crop that shows nothing, with or without the face mesh's points."""
+        points = {"mesh": tf.zeros([1, POINTS, 2]), "mesh_weight": tf.zeros([1])} if mesh else {}
+        return cls(
+            image=tf.zeros([1, size, size, 3]),
+            alpha=tf.zeros([1, size, size, 1]),
+            points=tf.zeros([1, 5, 2]),
+            landmarks=tf.zeros([1, landmarks, 2]),
+            landmark_weight=tf.zeros([1, landmarks]),
+            point_sigma=tf.ones([1]),
+            regressed=regressed,
+            **points,
+        )
 
 
 def robust(squared: tf.Tensor) -> tf.Tensor:

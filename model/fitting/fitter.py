@@ -92,6 +92,7 @@ class Fitter:
         # AutoGraph would only delay the first photo by converting it.
         self._advance = tf.function(self._advance_eagerly, reduce_retracing=True, autograph=False)
         self._advance_one: Callable[..., list[tf.Tensor]] = self._advance
+        self._stored: StoredFunction | None = None
         if graphs is not None:
             key = {
                 "fitter": type(self).__name__,
@@ -102,7 +103,23 @@ class Fitter:
             constants = tensors_of("fitter", self) | tensors_of("model", model)
             if self._mesh is not None:
                 constants |= tensors_of("mesh", self._mesh)
-            self._advance_one = StoredFunction("fit", self._advance_eagerly, constants, key, graphs)
+            self._advance_one = self._stored = StoredFunction("fit", self._advance_eagerly, constants, key, graphs)
+
+    def prepare(self) -> None:
+        """Reads the graphs that an earlier start has left, so that the first single crop need not wait for them.
+
+        It takes half a second outside Python, in which another thread can work. It fits a blank crop, in no steps.
+        """
+        size = self.camera.image_size[0]
+        coefficients = tf.zeros([1, self.model.layout.size])
+        targets = FitTargets.blank(size, self._five.shape[1], coefficients, self._mesh is not None)
+        blank = lower_outline(np.zeros([size, size], np.float32), np.zeros([5, 2]))
+        surface = visible_surface(self._surface, coefficients, targets.alpha, [blank])
+        zero = tf.constant(0)
+        arguments = (coefficients,) * 3 + (zero, zero, tf.constant(1.0), targets, surface, tf.constant(1.0))
+        if self._stored is not None and self._stored.is_stored(*arguments):
+            with unoptimized_graphs():
+                self._stored(*arguments)
 
     def fit(self, targets: FitTargets, initial: np.ndarray | tf.Tensor, steps: int, settled: bool = False) -> FitResult:
         """Refines coefficients.

@@ -10,8 +10,11 @@ from lib.face_image.alignment import five_points
 from lib.face_mesh.groups import POINTS
 from lib.face_mesh.network import find_mesh_points
 from lib.geometry.camera import REFERENCE_SIZE
+from lib.images.display import clipped
+from model.face_gcn import FaceReconstruction
 from model.fitting.energy import FitTargets
 from model.fitting.weights import FitWeights
+from model.metrics.images import coverage, masked_psnr
 from model.photos.reader import AlignedPhoto
 
 # Weight of the 468 points next to 68 landmarks from the user: they only support what those leave undetermined.
@@ -113,3 +116,23 @@ def fit_targets(
 def rgba(rgb: np.ndarray, alpha: np.ndarray) -> np.ndarray:
     """Joins colours [H, W, 3] and a mask [H, W] to a batch of one crop, [1, H, W, 4] float32."""
     return np.concatenate([rgb, alpha[..., None]], axis=-1)[None].astype(np.float32)
+
+
+def figures(result: FaceReconstruction, crop: tf.Tensor, five: np.ndarray, points: np.ndarray) -> dict[str, float]:
+    """Metrics of a `PhotoResult`.
+
+    Args:
+      result: the reconstruction of `crop`.
+      crop: [1, H, W, 4] with its mask.
+      five: [5, 2] the face's five points, pixels of the crop; points: [5, 2] the given ones.
+    """
+    mask = result.mask * crop[..., 3:]
+    distance = np.linalg.norm(five - points, axis=-1)
+    to_reference = REFERENCE_SIZE / crop.shape[1]
+    return {
+        "psnr_coarse": float(masked_psnr(clipped(result.coarse.rendering), crop[..., :3], mask)[0]),
+        "psnr_fine": float(masked_psnr(clipped(result.rendering), crop[..., :3], mask)[0]),
+        "coverage": float(coverage(mask, crop[..., 3:])[0]),
+        "five_point_residual_px": float(distance.mean() * to_reference),
+        "five_point_residual_px_max": float(distance.max() * to_reference),
+    }

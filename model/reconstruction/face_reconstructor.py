@@ -19,20 +19,19 @@ from lib.geometry.lighting import BANDS
 from lib.images.display import clipped, to_bytes
 from lib.mesh_export.texture_baking import inside_mask
 from lib.mesh_renderer.fragments import interpolate, rasterize
+from lib.runtime.prefetch import Ahead
 from model.dense_landmarks.source import surface_points
-from model.face_gcn import FaceReconstruction
-from model.fitting.energy import REFERENCE_SIZE, FitTargets
+from model.fitting.energy import FitTargets
 from model.fitting.fitter import Fitter
 from model.fitting.landmark_fit import LandmarkFitter
 from model.fitting.masks import MaskFinder, readable_mask
 from model.fitting.placement import PointPlacement
 from model.fitting.two_phase import fit_with_masks
 from model.fitting.weights import FitWeights
-from model.metrics.images import coverage, masked_psnr
 from model.photos.reader import AlignedPhoto, FoundFaces, PhotoReader
 from model.pipeline import Pipeline, load_decoder, load_parser, load_pipeline, restore_texture_network
 from model.reconstruction.careful_albedo import reconstruct_carefully
-from model.reconstruction.draft import Draft, fit_targets, mesh_points, rgba
+from model.reconstruction.draft import Draft, figures, fit_targets, mesh_points, rgba
 from model.reconstruction.export import Exporter
 from model.reconstruction.new_views import turned_view
 from model.reconstruction.photo_result import PhotoResult
@@ -73,6 +72,9 @@ class FaceReconstructor:
         self.fitter = Fitter(morphable, camera, self.learning_rate, self.weights, self.mesh, graphs, errors)
         if self.mesh is not None:
             self.fit_landmarks = LandmarkFitter(pipeline.face_model, camera, self.mesh, self.weights, errors)
+        self.ahead = Ahead()  # for what the first photo needs only in `finish`
+        if self.steps:
+            self.ahead.start(self.fitter.prepare)
 
     @classmethod
     def load(
@@ -213,6 +215,7 @@ class FaceReconstructor:
         Raises:
           UserError: mask and face have no pixel in common.
         """
+        self.ahead.wait()
         photo, coefficients = draft.photo, draft.coefficients[None]
         crop = tf.constant(rgba(photo.rgb, draft.alpha))
         readable = readable_mask(draft.alpha, given=photo.alpha is not None)
@@ -223,7 +226,8 @@ class FaceReconstructor:
         result = reconstruct_carefully(face_gcn, readable_crop, tf.constant(coefficients), draft.embedding, inside)
         if not np.any(result.mask.numpy() * crop[..., 3:].numpy() >= 0.5):
             raise UserError("the photo's mask must overlap the face, got no overlap (another face's mask?)")
-        metrics, scalp = self._measure(result, crop, photo.alignment.points), None
+        five = self.fitter.five_points(result.coarse.face.landmarks)[0].numpy()
+        metrics, scalp = figures(result, crop, five, photo.alignment.points), None
         if self.extension is not None:
             # Around a mask of the user's, the photo may show anything.
             whole = self.extension(result, coefficients, readable, region if photo.alpha is None else None)
@@ -285,16 +289,3 @@ class FaceReconstructor:
         colour = face_gcn.shade(albedo[:, : morphable.vertex_count], face)
         rendering = clipped(interpolate(colour, morphable.triangles, fragments))
         return tf.concat([rendering, fragments.mask], axis=-1)[0].numpy()
-
-    def _measure(self, result: FaceReconstruction, crop: tf.Tensor, points: np.ndarray) -> dict[str, float]:
-        mask = result.mask * crop[..., 3:]
-        found = result.coarse.face.landmarks
-        distance = np.linalg.norm((self.fitter.five_points(found)[0] - points), axis=-1)
-        to_reference = REFERENCE_SIZE / crop.shape[1]
-        return {
-            "psnr_coarse": float(masked_psnr(clipped(result.coarse.rendering), crop[..., :3], mask)[0]),
-            "psnr_fine": float(masked_psnr(clipped(result.rendering), crop[..., :3], mask)[0]),
-            "coverage": float(coverage(mask, crop[..., 3:])[0]),
-            "five_point_residual_px": float(distance.mean() * to_reference),
-            "five_point_residual_px_max": float(distance.max() * to_reference),
-        }

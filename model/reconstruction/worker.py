@@ -3,6 +3,7 @@
 import dataclasses
 import functools
 import time
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -34,14 +35,16 @@ class Worker:
     def __init__(self, config: schema.Config, output: Path):
         self.every, self.output = config.prepare.faces == "all", output
         self.reconstruct = FaceReconstructor.load(config)
-        self._shared: dict[str, Any] | None = report_data(self.reconstruct)  # until it is sent
+        self._shared: Future[dict[str, Any]] | None  # until it is sent
+        self._shared = self.reconstruct.ahead.start(lambda: report_data(self.reconstruct))
 
     def __call__(self, job: Job) -> PhotoOutcome:
         """Reconstructs a photo: no fault of the photo is raised."""
-        outcome, self._shared = PhotoOutcome(self._shared), None
+        entries: list[tuple[int | None, PhotoEntry]] = []
+        failed: list[tuple[int | None, str]] = []
 
         def fail(error: Exception, face: int | None = None) -> None:
-            outcome.failed.append((face, failure_reason(job.path, error)))
+            failed.append((face, failure_reason(job.path, error)))
 
         started = time.monotonic()
         found: FoundFaces | None = None
@@ -54,13 +57,15 @@ class Worker:
                 result = self.reconstruct.reconstruct_face(job.path.name, found, face)
                 name = face_name(job.shown, shown)
                 entry, _ = save(result, self.output, folder, name, time.monotonic() - started, job.row)
-                outcome.entries.append((shown, entry))
+                entries.append((shown, entry))
             started = time.monotonic()
-        return outcome
+        # A fault of the chart, which all photos share, is raised here.
+        shared, self._shared = None if self._shared is None else self._shared.result(), None
+        return PhotoOutcome(shared, entries, failed)
 
 
 def report_data(reconstruct: FaceReconstructor) -> dict[str, Any]:
-    """Prepares the chart, so that a damaged one stops the run before its first photo; returns `shared_data`."""
+    """Prepares the chart, so that a damaged one stops the run; returns `shared_data`."""
     reconstruct.export.prepare()
     return shared_data(reconstruct.export.morphable.face_model, reconstruct.export.chart, reconstruct.pipeline.camera)
 
@@ -82,6 +87,9 @@ def save(
       Its entry in the summaries, and the textures that were exported, if any.
     """
     result = dataclasses.replace(result, metrics={**result.metrics, "seconds": round(seconds, 2)})
-    textures = result.save(output / folder)
-    card = render_card(result, folder, name)
-    return PhotoEntry(name, result.metrics, card, sheet_row(result) if row else None, result.photo.remark), textures
+    result.textures, result.views  # noqa: B018 - for both threads, which mostly encode pictures
+    with ThreadPoolExecutor(1) as thread:
+        card = thread.submit(render_card, result, folder, name)
+        textures = result.save(output / folder)
+        pictures = sheet_row(result) if row else None
+        return PhotoEntry(name, result.metrics, card.result(), pictures, result.photo.remark), textures
