@@ -3,7 +3,7 @@ import pytest
 import tensorflow as tf
 
 from lib.geometry.camera import Camera
-from lib.geometry.normals import incident_triangles, vertex_normals
+from lib.geometry.normals import incident_triangles, vertex_normals, without_crowded
 from lib.geometry.rotation import rotation_matrix
 from tests.support.golden_face import golden_face_model
 from tests.support.helpers import assert_close, golden
@@ -94,6 +94,28 @@ def test_rotating_a_mesh_rotates_its_normals(weighting):
     of_rotated = vertex_normals(shape @ rotation, model.triangles, incidence, weighting)
     rotated = vertex_normals(shape, model.triangles, incidence, weighting) @ rotation
     np.testing.assert_allclose(of_rotated, rotated, atol=1e-5)
+
+
+@pytest.mark.parametrize("weighting", ["area", "uniform"])
+def test_normals_of_crowded_vertices_are_the_same(weighting):
+    """A fan of 40 triangles on a strip of 300: one vertex in a hundred has many."""
+    fan = [[0, i, i + 1] for i in range(1, 41)]
+    strip = [[i, i + 1, i + 2] if i % 2 else [i + 1, i, i + 2] for i in range(42, 342)]
+    triangles = np.array(fan + strip, np.int32)
+    count = triangles.max() + 1
+    table = incident_triangles(triangles, count)
+    narrow, crowded, theirs = without_crowded(table, len(triangles))
+    assert (table.shape[1], narrow.shape[1], crowded.tolist()) == (40, 3, [0])
+    vertices = tf.constant(np.random.default_rng(0).normal(size=(2, count, 3)), tf.float32)
+    results = []
+    for arguments in ((table, weighting), (narrow, weighting, (crowded, theirs))):
+        with tf.GradientTape() as tape:
+            tape.watch(vertices)
+            normals = vertex_normals(vertices, triangles, *arguments)
+            score = tf.reduce_sum(normals * tf.cos(vertices))
+        results.append((normals.numpy(), tape.gradient(score, vertices).numpy()))
+    np.testing.assert_array_equal(results[0][0], results[1][0])
+    np.testing.assert_allclose(results[0][1], results[1][1], rtol=1e-4, atol=1e-5)
 
 
 def test_normals_point_outwards_and_stay_finite():

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from lib.files import headed_npz
 from lib.runtime.stored_function import StoredFunction, tensors_of
 
 LARGE = tf.constant(np.arange(200.0), tf.float32)
@@ -48,6 +49,29 @@ def test_arguments_are_not_printed_at_every_call(tmp_path, monkeypatch):
     monkeypatch.setattr(type(LARGE), "__repr__", lambda _: pytest.fail("no message needs it"))
     for result, value in zip(call(argument), expected, strict=True):
         np.testing.assert_array_equal(result.numpy(), value)
+
+
+def test_it_tells_whether_a_graph_is_stored(tmp_path):
+    call, argument = stored(tmp_path, Traced()), {"x": tf.ones([200])}
+    assert not call.is_stored(argument)
+    call(argument)
+    assert stored(tmp_path, Traced()).is_stored(argument)
+    assert not call.is_stored({"x": tf.ones([3, 200])})
+
+
+def test_nodes_that_compute_the_same_are_stored_once(tmp_path):
+    def function(x):
+        def body(i, total):
+            return i + 1, total + tf.sin(x) * tf.sin(x) + tf.sin(x)
+
+        return [tf.while_loop(lambda i, _: i < 3, body, (tf.constant(0), tf.zeros_like(x)))[1]]
+
+    x = tf.linspace(0.0, 1.0, 5)
+    for _ in range(2):  # traced, then read
+        np.testing.assert_allclose(stored(tmp_path, function)(x)[0], 3 * (np.sin(x) ** 2 + np.sin(x)), rtol=1e-6)
+    (path,) = tmp_path.iterdir()
+    graph = tf.compat.v1.GraphDef.FromString(headed_npz.read(path)[1]["graph"].tobytes())
+    assert [node.op for part in graph.library.function for node in part.node_def].count("Sin") == 1
 
 
 def test_another_key_or_constant_is_traced_again(tmp_path):

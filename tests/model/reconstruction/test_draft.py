@@ -12,6 +12,7 @@ from lib.face_image.detection import Face
 from lib.face_mesh.groups import POINTS
 from lib.face_mesh.network import find_mesh_points
 from lib.synthetic.builtin.face_generator import build_face_model
+from model.fitting.energy import FitTargets
 from model.fitting.weights import FitWeights
 from model.photos.reader import AlignedPhoto
 from model.reconstruction.draft import SUPPORT, Draft, fit_targets, mesh_points
@@ -108,3 +109,14 @@ def test_given_68_landmarks_may_open_the_mouth():
     photo = astronaut(given="a.txt", landmarks=np.full((68, 2), 200.0))
     targets = fit_targets([draft(photo)], weak(), WEIGHTS)
     np.testing.assert_array_equal(targets.mesh_weight, [0])
+
+
+@pytest.mark.parametrize("mesh", [None, np.zeros([POINTS, 2])])
+def test_blank_targets_have_the_structure_of_a_photos(mesh):
+    """Otherwise a graph that is prepared with them would not be the one that the first photo needs."""
+    regressed = tf.zeros([1, 9])
+    targets = fit_targets([draft(astronaut(), mesh)], weak(), WEIGHTS, regressed.numpy())
+    blank = FitTargets.blank(112, 68, regressed, mesh is not None)
+    structures = [tf.nest.map_structure(lambda x: (x.dtype, x.shape.as_list()), one) for one in (targets, blank)]
+    tf.nest.assert_same_structure(*structures)
+    assert tf.nest.flatten(structures[0]) == tf.nest.flatten(structures[1])
