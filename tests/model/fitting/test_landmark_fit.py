@@ -9,12 +9,12 @@ import tensorflow as tf
 from lib.face_mesh.groups import EYES, JAW, LIP_PAIRS, POINTS
 from lib.face_mesh.surface_points import SurfacePoints
 from lib.geometry.camera import Camera
-from lib.geometry.rotation import rotation_matrix
+from lib.geometry.rotation import rotation_arrays, rotation_matrix
 from lib.synthetic.builtin.face_generator import build_face_model
 from model.dense_landmarks.source import SHIPPED, at_texture_coordinates, read_points
 from model.fitting.energy import FitTargets
 from model.fitting.fitter import Fitter
-from model.fitting.landmark_fit import LandmarkFitter, LandmarkResiduals, PointShape, _rotations
+from model.fitting.landmark_fit import LandmarkFitter, LandmarkResiduals, PointShape
 from model.fitting.mesh_term import MeshTerm
 from model.fitting.weights import PAIRS, FitWeights, RegressedErrors
 from model.morphable_model import MorphableModel
@@ -136,7 +136,7 @@ def test_the_jacobian_is_that_of_the_residuals(model, points, camera):
 
 def test_rotations_are_those_of_the_renderer():
     angles = np.random.default_rng(9).uniform(-1.5, 1.5, (20, 3))
-    np.testing.assert_allclose(_rotations(angles), rotation_matrix(tf.constant(angles)).numpy(), atol=1e-12)
+    np.testing.assert_allclose(rotation_arrays(angles), rotation_matrix(tf.constant(angles)).numpy(), atol=1e-12)
 
 
 def test_a_fixed_identity_leaves_the_points_of_the_expressions(model, points, camera):
