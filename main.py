@@ -291,15 +291,10 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
     return args
 
 
-def console() -> int:
-    """Reports an error as one line and an exit code."""
-    return flags.run(main, "--mode train resumes with --restore; prepare, pretrain and masks with the same command")
-
-
-def program() -> NoReturn:
-    """Console entry point."""
-    leave(console())
+def console() -> NoReturn:
+    """Console entry point: reports an error as one line and an exit code."""
+    leave(flags.run(main, "--mode train resumes with --restore; prepare, pretrain and masks with the same command"))
 
 
 if __name__ == "__main__":
-    program()
+    console()
