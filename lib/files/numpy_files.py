@@ -76,11 +76,11 @@ def _read_member(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> np.ndarra
         shape, fortran_order, dtype = _check_array(stream, member.file_size, member.filename)
         array = np.empty(math.prod(shape), dtype)
         if array.nbytes:
-            rest = memoryview(array.view(np.uint8))
-            while rest and (part := stream.read(min(len(rest), _CHUNK))):
-                rest[: len(part)] = part
+            rest = array.view(np.uint8)
+            while len(rest) and (part := stream.read(min(len(rest), _CHUNK))):
+                rest[: len(part)] = np.frombuffer(part, np.uint8)
                 rest = rest[len(part) :]
-            if rest:
+            if len(rest):
                 raise DamagedFile(f"{member.filename!r} ends {len(rest):,} bytes early")
         stream.read(1)  # at its end, zipfile compares the checksum
     return array.reshape(shape[::-1]).transpose() if fortran_order else array.reshape(shape)

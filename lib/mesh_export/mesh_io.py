@@ -34,12 +34,12 @@ def write_mesh(
     if not (np.isfinite(vertices).all() and np.isfinite(shown).all()):
         raise ValueError("vertices and colours must be finite, got NaN or infinity")
     vertices = vertices.astype(np.float32)
-    shown = None if colours is None else _bytes(shown)
+    rgba = None if colours is None else _bytes(shown)
     kind = path.suffix.lower()
     if kind == ".obj":
-        data = _obj(vertices, triangles, shown)
+        data = _obj(vertices, triangles, rgba)
     elif kind == ".ply":
-        data = _ply(vertices, triangles, shown)
+        data = _ply(vertices, triangles, rgba)
     else:
         raise ValueError(f"mesh files must end in .obj or .ply, got {path.name}")
     with atomic_path(path) as temporary:

@@ -112,7 +112,8 @@ def _even_and_odd(basis: np.ndarray, mirror_index: np.ndarray, signs: np.ndarray
     one, other = (basis[:, side].astype(np.float64) for side in (left, mirror_index[left]))
     other *= signs
     centre, count = basis[:, middle].astype(np.float64), len(basis)
-    return tuple(
+    even, odd = (
         np.concatenate([pairs.reshape(count, -1) / np.sqrt(2), centre[..., signs == sign].reshape(count, -1)], axis=1)
         for pairs, sign in ((one + other, 1), (one - other, -1))
     )
+    return even, odd
