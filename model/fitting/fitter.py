@@ -27,7 +27,7 @@ from model.fitting.energy import (
 from model.fitting.light import solve_light
 from model.fitting.mesh_term import MeshTerm
 from model.fitting.outline import lower_outline
-from model.fitting.surface import Surface, SurfaceSteps, visible_surface
+from model.fitting.surface import Surface, SurfaceSteps, visible_surface, visible_weights
 from model.fitting.weights import FitWeights, RegressedErrors, fitting_prior, with_landmarks
 from model.morphable_model import MorphableModel
 
@@ -113,11 +113,10 @@ class Fitter:
         size = self.camera.image_size[0]
         coefficients = tf.zeros([1, self.model.layout.size])
         targets = FitTargets.blank(size, self._five.shape[1], coefficients, self._mesh is not None)
-        blank = lower_outline(np.zeros([size, size], np.float32), np.zeros([5, 2]))
-        surface = visible_surface(self._surface, coefficients, targets.alpha, [blank])
-        zero = tf.constant(0)
+        zero, surface = tf.constant(0), Surface.blank(self.model, size)
         arguments = (coefficients,) * 3 + (zero, zero, tf.constant(1.0), targets, surface, tf.constant(1.0))
         if self._stored is not None and self._stored.is_stored(*arguments):
+            visible_weights(self._surface, coefficients, targets.alpha)
             with unoptimized_graphs():
                 self._stored(*arguments)
 

@@ -34,6 +34,14 @@ class Surface(TensorStructure):
     weight: tf.Tensor
     pairs: OutlinePairs
 
+    @classmethod
+    def blank(cls, model: MorphableModel, size: int) -> "Surface":
+        """The surface of a crop that shows nothing."""
+        outline = Outline(np.zeros([0, 2], np.float32), np.zeros([0, 2], np.float32))
+        nothing, count = np.full([1, size, size], -1), model.vertex_count
+        pairs = pair_outline([outline], nothing, model.face_model.triangles, np.zeros([1, count, 2]))
+        return cls(tf.zeros([1, count]), pairs)
+
 
 @dataclasses.dataclass(frozen=True)
 class VisibleVertices:
