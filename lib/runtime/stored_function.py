@@ -131,6 +131,7 @@ class StoredFunction:
         try:
             constants = [self._constants[name] for name in names["constants"]]
             graph = _parsed(serialised)
+
             def run(*values: tf.Tensor) -> list[tf.Tensor]:
                 given = dict(zip(inputs, values, strict=True))
                 return tf.graph_util.import_graph_def(graph, input_map=given, return_elements=outputs, name="stored")
