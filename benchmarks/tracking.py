@@ -64,7 +64,7 @@ def track(config: schema.Config, reconstruct: FaceReconstructor, frames: FrameSo
     times, layout = StageTimes(), reconstruct.pipeline.face_model.layout
     tracker = live_tracker(reconstruct, config, shared, times)
     rows, crops, seen = [], [], []
-    pictures, started = fill_gaps(frames), time.perf_counter()
+    pictures, started, worked = fill_gaps(frames), time.perf_counter(), time.process_time()
     while True:
         with times("read"):
             frame = next(pictures, None)
@@ -77,8 +77,9 @@ def track(config: schema.Config, reconstruct: FaceReconstructor, frames: FrameSo
             pose = {"expression": face.expression, "angles": face.angles, "translation": face.translation}
             rows.append(layout.join(dataclasses.replace(layout.split(shared), **pose)))
             crops.append(face.photo_to_crop)
-    elapsed = time.perf_counter() - started
+    elapsed, worked = time.perf_counter() - started, time.process_time() - worked
     print(f"tracked {len(seen)} frames, {sum(seen)} with the face: {len(seen) / elapsed:.1f} frames a second")
+    print(f"  processor time {1e3 * worked / len(seen):.1f} ms a frame, however busy the computer is")
     for stage, figures in times.summary().items():
         print(f"  {stage:10s} {figures['median']:6.2f} ms median, {figures['95th_percentile']:6.2f} ms 95th percentile")
     coefficients = np.stack(rows).astype(np.float32)
