@@ -39,10 +39,11 @@ const FRAGMENT_SHADER = `#version 300 es
   uniform bool textured;
   uniform sampler2D skin;
   out vec4 pixel;
+  const float INSIDE = 0.25;  // share of the light inside
   void main() {
-    // The mesh is a mask open at the back: its inside shows as plain grey.
-    vec3 colour = textured ? texture(skin, place).rgb * arriving : shaded;
-    pixel = vec4(gl_FrontFacing ? clamp(colour, 0.0, 1.0) : vec3(0.3), 1.0);
+    // The inside of the mesh shows beside the teeth, below the neck, and behind a face that is open there: in shadow.
+    vec3 colour = clamp(textured ? texture(skin, place).rgb * arriving : shaded, 0.0, 1.0);
+    pixel = vec4(gl_FrontFacing ? colour : INSIDE * colour, 1.0);
   }`;
 
 // Direction of the light on the bare shape, as in the program's picture of it.
