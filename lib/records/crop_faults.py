@@ -1,5 +1,6 @@
 """Faults of a single RGBA crop that is readable, but shows no face: such crops teach nothing, or something wrong."""
 
+import cv2
 import numpy as np
 
 BLACK = 8  # a crop whose skin is nowhere brighter is black (0..255)
@@ -13,9 +14,12 @@ def crop_fault(crop: np.ndarray) -> str | None:
         return "alpha is 0 everywhere: no skin is marked"
     if alpha.min() == 255:
         return "alpha is 255 everywhere: background and hair count as skin"
-    skin = crop[alpha > 127][:, :3] if (alpha > 127).any() else crop[alpha > 0][:, :3]
-    if skin.max() <= BLACK:
+    marked = alpha > 127
+    skin = marked if marked.any() else alpha > 0
+    # OpenCV takes a tenth of NumPy's time, and half of packing would be this.
+    mean, deviation = cv2.meanStdDev(crop, mask=skin.astype(np.uint8))
+    if mean[:3].max() <= BLACK and crop[skin][:, :3].max() <= BLACK:
         return "the skin is black"
-    if skin.std(axis=0).max() < FLAT:
+    if deviation[:3].max() < FLAT:
         return "the skin has one colour"
     return None

@@ -94,7 +94,8 @@ class PhotoResult:
     def vertices(self) -> np.ndarray:
         """[N, 3] float32, the shape with expression and without pose, as in the files that `save` writes.
 
-        Model frame: x right, y up, z out of the face, decimetres, with the model's mean shape centred on the origin.
+        Model frame: x right, y up, z out of the face, decimetres, with the mean face centred on the origin, also in
+        whole heads.
         `face.pose(face.vertices)` transforms them to the world frame.
         """
         return self.reconstruction.coarse.face.shape[0].numpy()
