@@ -77,6 +77,9 @@ class Export(Section):
         "paint the scalp of whole heads in the colours that the photo shows there (hair, a cap), continued to the "
         "back; in the colour of the brows if the photo does not show it; otherwise the scalp is bare skin"
     )
+    hair_volume: bool = option(
+        "give painted hair the thickness of its outline in the photo, at most 5 cm; otherwise the skull is its shape"
+    )
     unit: str = option("unit of .obj and .ply files; .glb and .usdz are always in metres", choices=("mm", "dm", "m"))
     texture_size: int = option("side of the textures [px]", low=256, high=4096)
     normal_map: bool = option("add a normal map derived from the photo's fine shading to textured meshes")

@@ -47,6 +47,7 @@ class RigWriter:
         expression: np.ndarray,
         material: Material,
         motion: RigMotion | None = None,
+        lift: np.ndarray | float = 0.0,
     ) -> None:
         """Writes the rig of a person.
 
@@ -56,8 +57,9 @@ class RigWriter:
           expression: [Ke] coefficients, with which the file opens.
           material: textures on the chart.
           motion: an animation, see `motion`.
+          lift: [N, 3] decimetres that hair adds to the shape.
         """
-        neutral = self.morphable.shape(tf.constant(identity[None]), tf.zeros([1, len(expression)]))
+        neutral = self.morphable.shape(tf.constant(identity[None]), tf.zeros([1, len(expression)])) + lift
         vertices, normals = neutral[0].numpy(), self.morphable.normals(neutral)[0].numpy()
         # One at a time: the normals of all targets at once would take hundreds of megabytes.
         turned = np.stack([self.morphable.normals(neutral + move)[0].numpy() for move in self.moves])

@@ -144,6 +144,7 @@ def blend(
     appearance: np.ndarray,
     albedo: np.ndarray,
     shading: np.ndarray,
+    mirrored: np.ndarray | None = None,
 ) -> BakedTextures:
     """Blends the photo's colours and the vertex colours into textures.
 
@@ -161,10 +162,13 @@ def blend(
       appearance: [N, 3] colours of the vertices in the photo, including its light, RGB in [0, 1].
       albedo: [N, 3] RGB in [0, 1] without light.
       shading: [N, 3] the photo's light at the vertices.
+      mirrored: [N] in [0, 1], share of the mirrored side's detail that a vertex takes; 1 by default.
     """
     raster = skin.raster
+    mirrored = np.ones(len(albedo)) if mirrored is None else mirrored
     relit = np.clip(np.clip(albedo, 0, 1) * shading, 0, 1)
-    vertices = raster.interpolate(np.column_stack([np.clip(np.column_stack([appearance, albedo]), 0, 1), relit]))
+    colours = np.clip(np.column_stack([appearance, albedo]), 0, 1)
+    vertices = raster.interpolate(np.column_stack([colours, relit, mirrored]))
     ratio = np.zeros((raster.size, raster.size, 3), np.float32)
     _log_ratio(photo, vertices, weight, ratio)
     smooth = raster.interpolate(_continued(skin, ratio, weight))
@@ -202,17 +206,17 @@ def _detail(photo, vertices, weight, ratio, smooth, own):
 
 @compiled(nogil=True)
 def _compose(photo, vertices, weight, smooth, own, mirrored, lit, albedo):
-    """Fills in both textures from the photo and the two sides' detail."""
+    """Fills in both textures from the photo and the two sides' detail (the share of it: channel 9 of `vertices`)."""
     for row in range(weight.shape[0]):
         for column in range(weight.shape[1]):
-            share = weight[row, column]
+            share, alike = weight[row, column], vertices[row, column, 9]
             for k in range(3):
-                factor = 1 + own[row, column, 3 + k] + mirrored[row, column, 3 + k] * (1 - share)
+                factor = 1 + own[row, column, 3 + k] + mirrored[row, column, 3 + k] * alike * (1 - share)
                 albedo[row, column, k] = min(max(vertices[row, column, 3 + k] * factor, 0), 1)
                 colour = photo[row, column, k]
                 if share < 1:
                     relit = vertices[row, column, 6 + k] + DARKEST
-                    fill = relit * np.exp(smooth[row, column, k] + mirrored[row, column, k]) - DARKEST
+                    fill = relit * np.exp(smooth[row, column, k] + mirrored[row, column, k] * alike) - DARKEST
                     fill = max(fill, 0)
                     colour = fill + (colour - fill) * share if share > 0 else fill
                 lit[row, column, k] = min(max(colour, 0), 1)

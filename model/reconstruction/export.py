@@ -166,7 +166,7 @@ class Exporter:
           mesh.glb: albedo and normals, for any lighting.
           mesh_lit.glb: the skin as lit in the photo, to be shown without further light.
           mesh_vertex_colors.glb, mesh.ply: the network's albedo as vertex colours.
-          neutral.obj: the shape without expression, without colours.
+          neutral.obj: the shape without expression, without the volume of hair, without colours.
           rig.glb: the shape without expression, with morph targets whose weights give the photo's expression.
           mesh.usdz, rig.usdz: as mesh.glb and rig.glb; the latter if the formats include rigs, too.
 
@@ -245,7 +245,7 @@ class Exporter:
         fitted = self.morphable.layout.split(result.coefficients)
         face, own = (fitted.identity, fitted.expression), result.reconstruction.coarse.face.albedo[0].numpy()
         texture = self.rig.texture(albedo, self.raster, own, *face)
-        self.rig(paths, *face, gltf.Material(png_bytes(texture), normal_map))
+        self.rig(paths, *face, gltf.Material(png_bytes(texture), normal_map), lift=result.lift)
 
     def remove_earlier(self, folder: Path, formats: Sequence[str]) -> None:
         """Removes files of other formats from a folder of results."""
@@ -260,9 +260,9 @@ class Exporter:
     def bake(self, result: Bakeable) -> FaceTextures:
         """Bakes the textures of a reconstructed photo, such as a `PhotoResult`, from its original pixels."""
         face_gcn, size = result.reconstruction, self.raster.size
-        camera, mask = self.camera, result.readable
+        camera, mask, alike = self.camera, result.readable, None
         if result.scalp is not None:
-            camera, mask = result.scalp.camera, result.scalp.readable
+            camera, mask, alike = result.scalp.camera, result.scalp.readable, result.scalp.bare
         view = surface_view(self.morphable, camera, face_gcn.coarse.face, mask)
         weight = texture_baking.photo_weight(self.raster, view)
         points = result.region.from_crop(
@@ -271,7 +271,7 @@ class Exporter:
         footprint = uv_chart.texel_footprint(self.chart, points, size)
         colours = texture_baking.sample_photo(self.raster, result.region.pixels, points, footprint)
         vertices = (tensor[0].numpy() for tensor in (face_gcn.colour, face_gcn.albedo, face_gcn.coarse.face.shading))
-        baked = texture_baking.blend(self.skin, colours, weight, *vertices)
+        baked = texture_baking.blend(self.skin, colours, weight, *vertices, mirrored=alike)
         normals = self.relief(face_gcn.coarse.face.shape[0].numpy(), baked.albedo, weight)
         density = self.raster.interpolate(footprint[:, None])[..., 0].astype(np.float32)
         return FaceTextures(texture_bytes(baked.albedo), texture_bytes(baked.lit), normals, weight, density)

@@ -228,16 +228,18 @@ class FaceReconstructor:
             raise UserError("the photo's mask must overlap the face, got no overlap (another face's mask?)")
         five = self.fitter.five_points(result.coarse.face.landmarks)[0].numpy()
         metrics, scalp = figures(result, crop, five, photo.alignment.points), None
+        lift = np.zeros(3, np.float32)
         if self.extension is not None:
             # Around a mask of the user's, the photo may show anything.
             whole = self.extension(result, coefficients, readable, region if photo.alpha is None else None)
-            result, scalp = whole.reconstruction, whole.scalp
+            result, scalp, lift = whole.reconstruction, whole.scalp, whole.lift
         return PhotoResult(
             photo=photo,
             region=region,
             alpha=draft.alpha,
             readable=readable,
             scalp=scalp,
+            lift=lift,
             coefficients=draft.coefficients,
             reconstruction=result,
             metrics=metrics,

@@ -21,6 +21,8 @@ NEW_VIEWS = (-0.6, 0.6)
 VIEW_SIZE = 600
 # Half the diagonal [dm] of the box of the largest face; larger meshes are whole heads.
 FACE_REACH = 1.6
+# Space [dm] for the hair of whole heads, beyond the low and the high corner of their box.
+HAIR = np.array([[-0.3, 0.0, -0.3], [0.3, 0.3, 0.0]], np.float32)
 # Direction of the light on the picture of the bare shape.
 STUDIO_LIGHT = np.array([-0.35, 0.4, 0.85]) / np.linalg.norm([-0.35, 0.4, 0.85])
 
@@ -68,6 +70,8 @@ def framing(mean_shape: np.ndarray, camera: Camera) -> tuple[Camera, np.ndarray]
     reach = float(np.linalg.norm(high - low)) / 2
     if reach <= FACE_REACH:
         return camera, np.zeros(3, np.float32)
+    low, high = low + HAIR[0], high + HAIR[1]
+    reach = float(np.linalg.norm(high - low)) / 2
     return dataclasses.replace(camera, focal_ratio=camera.focal_ratio * FACE_REACH / reach), (low + high) / 2
 
 

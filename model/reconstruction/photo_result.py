@@ -52,6 +52,7 @@ class PhotoResult:
       alpha: [H, W] mask of the crop, 1 on skin.
       readable: [H, W] pixels of the crop whose colours were used.
       scalp: the painted scalp of a whole head; None if there is none.
+      lift: [N, 3] or [3] decimetres, the part of `vertices` that is the volume of hair; the rest is the skull.
       coefficients: [K] of the face model, in the order of its layout (`layout.split` splits them by name).
       reconstruction: the face with its fine texture as tensors, a batch of one.
       metrics: name -> number: PSNR [dB] of coarse and fine rendering against the crop inside the mask (`psnr_coarse`,
@@ -66,6 +67,7 @@ class PhotoResult:
     alpha: np.ndarray
     readable: np.ndarray
     scalp: PaintedScalp | None
+    lift: np.ndarray
     coefficients: np.ndarray
     reconstruction: FaceReconstruction
     metrics: dict[str, float]

@@ -15,14 +15,16 @@ from lib.face_image.region import PhotoRegion
 from lib.face_model.face_model import FaceModel
 from lib.face_model_files.human_head import NAME, ExtendedHead
 from lib.geometry.camera import Camera
-from lib.geometry.lighting import shade
+from lib.geometry.lighting import shade, shading
+from lib.geometry.rotation import rotation_matrix
 from lib.human_head.area import AREAS
 from lib.images.holes import holes
 from lib.mesh_export.texture_fill import edge_laplacian
 from lib.mesh_renderer.fragments import Fragments, interpolate, rasterize, uncompiled
 from model.face_gcn import FaceReconstruction
-from model.morphable_model import MorphableModel
+from model.morphable_model import MorphableModel, PosedFace
 from model.projection import SampledColours
+from model.whole_head.hair_shape import HairShape, HairVolume
 from model.whole_head.scalp import PaintedScalp, Scalp
 
 # Values known on the face fade, over about this many edges beyond it, into those expected there.
@@ -41,10 +43,12 @@ class WholeHead:
     Attributes:
       reconstruction: the head.
       scalp: the painted scalp; None if it is left as skin.
+      lift: [N, 3] what the volume of the hair adds to the shape, decimetres.
     """
 
     reconstruction: FaceReconstruction
     scalp: PaintedScalp | None
+    lift: np.ndarray
 
 
 class HeadExtension:
@@ -57,16 +61,18 @@ class HeadExtension:
       extended: the larger area.
       camera: camera of the crops.
       hair: whether to paint the scalp; otherwise the face's skin continues there.
+      volume: whether painted hair has volume.
 
     Attributes:
       morphable, chart: the larger area and its texture chart.
     """
 
-    def __init__(self, face: FaceModel, extended: ExtendedHead, camera: Camera, hair: bool = True):
+    def __init__(self, face: FaceModel, extended: ExtendedHead, camera: Camera, hair: bool = True, volume: bool = True):
         head = extended.model
         self.morphable, self.chart = MorphableModel(head), extended.chart
         self._camera, self._count = camera, face.vertex_count
-        self._scalp = Scalp(self.morphable, camera) if hair else None
+        self._scalp = Scalp(self.morphable, camera, self._count) if hair else None
+        self._hair = HairShape(self.morphable, camera) if hair and volume else None
         self._front = np.flatnonzero(face.front_mask)
         apart = np.linalg.norm(head.mean_shape[: self._count] - face.mean_shape, axis=1)
         self._known = np.zeros(head.vertex_count, bool)
@@ -82,7 +88,7 @@ class HeadExtension:
         if face.name != NAME or AREAS.index(wanted) <= AREAS.index(section.area):
             return None
         extended = ExtendedHead.load(config.generated_dir, section.area, wanted, section.vertex_count)
-        return cls(face, extended, camera, config.export.hair)
+        return cls(face, extended, camera, config.export.hair, config.export.hair_volume)
 
     def __call__(
         self, result: FaceReconstruction, coefficients: np.ndarray, readable: np.ndarray, region: PhotoRegion | None
@@ -102,23 +108,27 @@ class HeadExtension:
         coarse = face.albedo
         albedo = self._extend(result.albedo, coarse)
         appearance = albedo + self._extend(result.appearance - result.albedo, tf.zeros_like(albedo))
+        volume = HairVolume(np.zeros([self.morphable.vertex_count, 3], np.float32), None)
+        if self._hair is not None:
+            volume = self._hair(face, region)
+            face = self._lifted(face, volume.lift)
         own = result.coarse.face.shading
         face = dataclasses.replace(face, shading=self._extend(own, self._expected_light(own, face.shading)))
         with uncompiled():
             fragments = rasterize(
                 self._camera.clip_coordinates(face.vertices), self.morphable.triangles, self._camera.image_size
             )
-        scalp = None
+        scalp, share = None, tf.zeros([1, len(self._known), 1])
         if self._scalp is not None:
-            scalp = self._scalp(face, albedo[0].numpy(), readable, region)
-            share = self._scalp.share[None, :, None]
+            scalp = self._scalp(face, albedo[0].numpy(), readable, region, volume.wall)
+            share = tf.constant(scalp.share[None, :, None])
             coarse, albedo, appearance = (
                 skin + share * (scalp.albedo[None] - skin) for skin in (coarse, albedo, appearance)
             )
         hidden = [[0, 0], [0, self.morphable.vertex_count - self._count], [0, 0]]
         sampled = result.coarse.sampled
         coarse_colour, colour = shade(coarse, face.shading), shade(appearance, face.shading)
-        coarse_rendering, rendering, mask = self._around(result, (coarse_colour, colour), fragments)
+        coarse_rendering, rendering, mask = self._around(result, (coarse_colour, colour), share, fragments)
         whole = dataclasses.replace(
             result,
             coarse=dataclasses.replace(
@@ -136,19 +146,27 @@ class HeadExtension:
             rendering=rendering,
             mask=mask,
         )
-        return WholeHead(whole, scalp)
+        return WholeHead(whole, scalp, volume.lift)
+
+    def _lifted(self, face: PosedFace, lift: np.ndarray) -> PosedFace:
+        """A posed head whose shape is displaced by `lift` [N, 3]; the light is that of its new normals."""
+        offset = tf.constant(lift[None])
+        vertices = face.vertices + tf.matmul(offset, rotation_matrix(face.coefficients.angles))
+        normals = self.morphable.normals(vertices)
+        light = shading(normals, face.coefficients.light)
+        return dataclasses.replace(face, shape=face.shape + offset, vertices=vertices, normals=normals, shading=light)
 
     def _around(
-        self, face: FaceReconstruction, colours: Sequence[tf.Tensor], fragments: Fragments
+        self, face: FaceReconstruction, colours: Sequence[tf.Tensor], share: tf.Tensor, fragments: Fragments
     ) -> tuple[tf.Tensor, ...]:
         """Coarse and fine rendering [1, H, W, 3] of the head, and their mask [1, H, W, 1].
 
         Args:
           face: the face's renderings.
           colours: coarse and fine colours [1, N, 3] of the head.
+          share: [1, N, 1] of hair.
           fragments: of the head.
         """
-        share = tf.zeros([1, len(self._known), 1]) if self._scalp is None else self._scalp.share[None, :, None]
         with uncompiled():
             drawn = interpolate(tf.concat([*colours, share], axis=-1), self.morphable.triangles, fragments)
         # Through a hole in the face one would see the skull from inside.

@@ -1,23 +1,24 @@
 """The scalp of a whole head in the colours that the photo shows there: of hair, a cap, or bare skin."""
 
-import dataclasses
 from dataclasses import dataclass
 
 import numpy as np
-import scipy.sparse
 import tensorflow as tf
 
-from lib.face_image.region import AROUND, PhotoRegion
+from lib.face_image.region import PhotoRegion
 from lib.geometry.camera import Camera
+from lib.images.colour_ratio import ColourRatio
 from lib.images.sampling import sample_image
 from lib.mesh_export.texture_baking import FULL_COSINE, LEAST_COSINE, inside_mask
-from lib.mesh_export.texture_fill import edge_laplacian, membrane
+from lib.mesh_export.texture_fill import membrane
 from lib.mesh_renderer.fragments import triangle_ids
 from lib.synthetic.appearance.canonical import CanonicalFace
 from lib.synthetic.appearance.hair import hair_flow
 from lib.synthetic.appearance.noise import noise
 from model.morphable_model import MorphableModel, PosedFace
 from model.projection import delit_albedo, facing_cosine
+from model.whole_head.hairline import Hairline
+from model.whole_head.scalp_mesh import ScalpMesh, widened
 
 # Least share of the scalp that the photo must show.
 LEAST_SEEN = 0.003
@@ -26,6 +27,12 @@ BARE_WEIGHT = 0.05
 # Differences (root mean square of the log of colours) from the skin at which the scalp counts as bare and as covered.
 BARE, COVERED = 0.2, 0.45
 DARKEST = 0.03
+# Log of the ratio of colour densities, hair to skin, of what is surely skin and surely not.
+SKIN, HAIR = -1.2, -0.4
+# The same, hair to wall, of what is surely behind the head and surely not.
+BEHIND, BEFORE = -1.0, -0.3
+# Share of the photo from which a vertex counts as inside it.
+WHOLE = 0.99
 # Where hair is not seen, its brightness varies by this much (of its log), in strands of this size [mm].
 STRANDS, STRAND_SIZE = 0.1, (5.0, 30.0, 1.0)
 
@@ -35,14 +42,38 @@ class PaintedScalp:
     """The scalp of one reconstruction.
 
     Attributes:
-      albedo: [N, 3] colour of the scalp without light, RGB; 0 elsewhere.
+      albedo: [N, 3] colour of hair or cap without light, RGB; 0 elsewhere.
+      share: [N] float32 in [0, 1], share of that colour at each vertex.
+      bare: [N] in [0, 1], 1 far from hair on either side of the head: strands must not be mirrored.
       camera: that of the crops with a wider field of view, because crops end below the crown.
       readable: [S, S] float32, 1 on pixels of that camera whose colours may be read, on the scalp and the face.
     """
 
     albedo: np.ndarray
+    share: np.ndarray
+    bare: np.ndarray
     camera: Camera
     readable: np.ndarray
+
+
+@dataclass(frozen=True, eq=False)
+class _Seen:
+    """The photo at the M vertices that may carry hair.
+
+    Attributes:
+      points: [1, M, 2] in pixels of the wide camera.
+      visible: bool [M], vertices of triangles that the camera sees.
+      pixels: [M, 3] colour in the photo; colour: [M, 3] the same without light.
+      share: [N] of hair at all vertices.
+      scalp: bool [S, S], pixels that show hair.
+    """
+
+    points: tf.Tensor
+    visible: np.ndarray
+    pixels: np.ndarray
+    colour: np.ndarray
+    share: np.ndarray
+    scalp: np.ndarray
 
 
 class Scalp:
@@ -51,25 +82,26 @@ class Scalp:
     Args:
       morphable: a head whose model has the region "scalp".
       camera: of the crops.
-
-    Attributes:
-      share: [N] in [0, 1], share of the scalp's colour at each vertex.
+      count: number of vertices of its face, which come first.
     """
 
-    def __init__(self, morphable: MorphableModel, camera: Camera):
-        self._morphable, self._camera, self._wide = morphable, camera, _widened(camera)
+    def __init__(self, morphable: MorphableModel, camera: Camera, count: int):
+        self._morphable, self._camera, self._wide = morphable, camera, widened(camera)
         model = morphable.face_model
-        self.share = model.regions["scalp"]
+        self._hairline = Hairline(model, count)
+        mesh = ScalpMesh(model, self._hairline.reach)
+        self._rows, self._laplacian = mesh.rows, mesh.laplacian
+        self._plain = (np.asarray(model.skin_mask, bool) & (model.regions["brow"] == 0))[model.triangles].all(axis=1)
         flow = np.pad(hair_flow(CanonicalFace(model).points), ((0, 0), (0, 1)))
         self._strands = np.exp(STRANDS * noise(flow, STRAND_SIZE, seed=0, octaves=2))[:, None]
-        self._rows = np.flatnonzero(self.share > 0)
-        number = np.zeros(model.vertex_count, np.int32)
-        number[self._rows] = np.arange(len(self._rows))
-        inner = (self.share[model.triangles] > 0).all(axis=1)
-        self._laplacian: scipy.sparse.csr_matrix = edge_laplacian(number[model.triangles[inner]], len(self._rows))
 
     def __call__(
-        self, face: PosedFace, skin: np.ndarray, readable: np.ndarray, region: PhotoRegion | None
+        self,
+        face: PosedFace,
+        skin: np.ndarray,
+        readable: np.ndarray,
+        region: PhotoRegion | None,
+        wall: ColourRatio | None = None,
     ) -> PaintedScalp:
         """Reads the scalp's colours in a photo and continues them where it is not seen.
 
@@ -78,6 +110,7 @@ class Scalp:
           skin: [N, 3] albedo of the bare head.
           readable: [H, W] pixels of the crop that show the face's skin.
           region: the photo's pixels around the crop; None if they show nothing but the face.
+          wall: odds of hair to what is behind the head, if that is known; the head may be drawn too large.
 
         Returns:
           The colours; those of the brows if the photo hardly shows the scalp.
@@ -87,28 +120,49 @@ class Scalp:
         readable = np.pad(readable.astype(np.float32), (camera.image_size[0] - len(readable)) // 2)
         if region is not None:
             image, inside = region.frame(self._camera.image_size[0], camera.image_size[0])
-            corners, scalp = self._seen(face)
-            shown = np.maximum(readable, scalp & inside)
-            points = tf.gather(camera.project(face.vertices), rows, axis=1)
-            weight = self.share[rows] * np.isin(rows, corners) * self._trusted(face, points, shown)
-            if weight.sum() >= LEAST_SEEN * self.share.sum():
-                colour = sample_image(tf.constant(image[None]), points)
-                seen = delit_albedo(colour, tf.gather(face.shading, rows, axis=1))[0].numpy()
-                seen /= np.maximum(seen.max(axis=1, keepdims=True), 1)  # bright cloth keeps its hue
-                like_hair = BARE_WEIGHT + (1 - BARE_WEIGHT) * _covered(seen, skin[rows])
-                hidden = membrane(self._laplacian, seen, weight * like_hair) * self._strands[rows]
-                albedo[rows] = np.clip(hidden + weight[:, None] * (seen - hidden), 0, 1)
-                return PaintedScalp(albedo, camera, shown)
+            seen = self._seen(face, image, readable, inside)
+            share, shown = seen.share, np.maximum(readable, seen.scalp & inside)
+            weight = share[rows] * seen.visible * self._trusted(face, seen.points, shown)
+            if wall is not None:
+                weight *= np.clip((wall(seen.pixels) - BEHIND) / (BEFORE - BEHIND), 0, 1)
+            if weight.sum() >= LEAST_SEEN * self._hairline.usual.sum():
+                like_hair = BARE_WEIGHT + (1 - BARE_WEIGHT) * _covered(seen.colour, skin[rows])
+                # Bright cloth keeps its hue.
+                colour = seen.colour / np.maximum(seen.colour.max(axis=1, keepdims=True), 1)
+                hidden = membrane(self._laplacian, colour, weight * like_hair) * self._strands[rows]
+                albedo[rows] = np.clip(hidden + weight[:, None] * (colour - hidden), 0, 1)
+                return PaintedScalp(albedo, share, self._hairline.bare(share), camera, shown)
         albedo[rows] = np.clip(self._brow_colour(skin) * self._strands[rows], 0, 1)
-        return PaintedScalp(albedo, camera, readable)
+        usual = self._hairline.usual
+        return PaintedScalp(albedo, usual, self._hairline.bare(usual), camera, readable)
 
-    def _seen(self, face: PosedFace) -> tuple[np.ndarray, np.ndarray]:
-        """Vertices whose triangles the wide camera sees, and bool [S, S], pixels that show the scalp."""
-        camera, triangles = self._wide, self._morphable.face_model.triangles
+    def _seen(self, face: PosedFace, image: np.ndarray, readable: np.ndarray, inside: np.ndarray) -> "_Seen":
+        """The photo at the vertices that may carry hair.
+
+        Args:
+          face: as in `__call__`.
+          image: [S, S, 3] of the wide camera; its pixels `readable` of skin and those `inside` the photo, [S, S].
+        """
+        camera, rows, triangles = self._wide, self._rows, self._morphable.face_model.triangles
         clip = camera.clip_coordinates(face.vertices)
-        ids = triangle_ids(clip, self._morphable.triangles, camera.image_size)[0].numpy()
-        scalp = self.share[triangles].mean(axis=1) > 0.5
-        return np.unique(triangles[ids[ids >= 0]]), scalp[ids] & (ids >= 0)
+        ids = triangle_ids(clip, self._morphable.triangles, camera.image_size).numpy()[0]
+        visible = np.isin(rows, triangles[ids[ids >= 0]])
+        points = tf.gather(camera.project(face.vertices), rows, axis=1)
+        stack = np.concatenate([image, readable[..., None], inside[..., None]], axis=-1)
+        read = sample_image(tf.constant(stack[None], tf.float32), points)
+        colour = delit_albedo(read[..., :3], tf.gather(face.shading, rows, axis=1)).numpy()[0]
+        known, covered = np.zeros([2, len(self._hairline.usual)], np.float32)
+        pixels, skinny, shown = np.split(read.numpy()[0], [3, 4], axis=1)
+        known[rows] = visible * (shown[:, 0] > WHOLE) * (self._cosine(face) > LEAST_COSINE)
+        skin = image[(readable > 0.5) & (ids >= 0) & self._plain[ids]]
+        hair = pixels[(known * self._hairline.crown)[rows] * (self._cosine(face) > FULL_COSINE) > 0]
+        if len(skin) and len(hair):
+            covered[rows] = np.clip((ColourRatio(hair, skin)(pixels) - SKIN) / (HAIR - SKIN), 0, 1) * (1 - skinny[:, 0])
+        else:
+            known[:] = 0
+        share = self._hairline(known, covered).astype(np.float32)
+        hairy = (share[triangles].mean(axis=1) > 0.5)[ids] & (ids >= 0)
+        return _Seen(points, visible, pixels, colour, share, hairy)
 
     def _brow_colour(self, skin: np.ndarray) -> np.ndarray:
         """[3] albedo of the brows in `skin` [N, 3]; their darker half, because skin shows between the hairs."""
@@ -119,9 +173,12 @@ class Scalp:
     def _trusted(self, face: PosedFace, points: tf.Tensor, shown: np.ndarray) -> np.ndarray:
         """[M] in [0, 1] for the scalp's vertices, less near the outlines of head and mask: other colours lie beyond."""
         well_inside = sample_image(tf.constant(inside_mask(shown)[None, ..., None]), points)[0, :, 0].numpy()
+        return well_inside * np.clip((self._cosine(face) - LEAST_COSINE) / (FULL_COSINE - LEAST_COSINE), 0, 1)
+
+    def _cosine(self, face: PosedFace) -> np.ndarray:
+        """[M] between normals and view."""
         vertices, normals = (tf.gather(values, self._rows, axis=1) for values in (face.vertices, face.normals))
-        cosine = facing_cosine(vertices, normals, self._wide)[0, :, 0].numpy()
-        return well_inside * np.clip((cosine - LEAST_COSINE) / (FULL_COSINE - LEAST_COSINE), 0, 1)
+        return facing_cosine(vertices, normals, self._wide).numpy()[0, :, 0]
 
 
 def _covered(colours: np.ndarray, skin: np.ndarray) -> np.ndarray:
@@ -129,10 +186,3 @@ def _covered(colours: np.ndarray, skin: np.ndarray) -> np.ndarray:
     apart = np.log((np.maximum(colours, 0) + DARKEST) / (np.maximum(skin, 0) + DARKEST))
     distance = np.sqrt(np.square(apart).mean(axis=1))
     return np.clip((distance - BARE) / (COVERED - BARE), 0, 1)
-
-
-def _widened(camera: Camera) -> Camera:
-    """The camera with a margin of `AROUND` on each side of its square picture."""
-    side = camera.image_size[0]
-    wide = side + 2 * round(AROUND * side)
-    return dataclasses.replace(camera, image_size=(wide, wide), focal_ratio=camera.focal_length / wide)

@@ -143,6 +143,15 @@ def test_where_only_the_other_side_is_seen_its_detail_is_mirrored(kind):
     np.testing.assert_allclose(everything[:190], 0.5, atol=1e-4)  # what is seen is not overwritten
 
 
+@pytest.mark.parametrize("kind", ["lit", "albedo"])
+def test_vertices_may_refuse_the_mirrored_detail(kind):
+    photo = np.full((SIZE, SIZE, 3), 0.5, np.float32)
+    photo[:, 200:202] = 0.4
+    vertices = [np.full((len(GRID.skin), 3), value) for value in (0.5, 0.5, 1.0)]
+    baked = blend(GRID, photo, half(), *vertices, mirrored=np.zeros(len(GRID.skin)))
+    np.testing.assert_allclose(getattr(baked, kind)[128, 30:90, 0], 0.5, atol=0.02)
+
+
 def test_detail_is_bounded():
     photo = np.ones((SIZE, SIZE, 3), np.float32)
     vertices = [np.full((4, 3), value) for value in (0.01, 0.3, 1.0)]

@@ -7,8 +7,8 @@ import tensorflow as tf
 from configs import schema
 from lib.face_model_files.human_head import ExtendedHead, human_head_model
 from lib.geometry.camera import Camera
+from lib.geometry.rotation import rotation_matrix
 from lib.human_head.shipped import SHIPPED, HumanHead
-from lib.synthetic.builtin.face_generator import build_face_model
 from model.face_gcn import FaceGCN
 from model.morphable_model import MorphableModel
 from model.reconstruction.new_views import FACE_REACH, framing, shape_view
@@ -16,16 +16,6 @@ from model.whole_head.extension import HeadExtension
 
 SIZE = 64
 STEP = 1.5  # at the border, relative to the largest on the face
-
-
-@pytest.fixture(scope="module")
-def source():
-    return build_face_model(2000)
-
-
-@pytest.fixture(scope="module")
-def extended(source) -> ExtendedHead:
-    return ExtendedHead.build(HumanHead.load(SHIPPED), source, "face", "head", 0)
 
 
 @pytest.fixture(scope="module")
@@ -137,3 +127,20 @@ def test_whole_heads_are_framed_about_their_middle(case, extended):
         assert pixels.min() > 0
         assert pixels.max() < SIZE
     assert np.linalg.norm(np.ptp(case[3].mean_shape, axis=0)) / 2 < FACE_REACH
+
+
+def test_hair_with_volume_changes_shape_light_and_outline_but_no_landmark(case, extended):
+    extension, result, flat, face_model = case
+    camera = Camera((SIZE, SIZE))
+    coefficients = face_model.layout.join(result.coarse.face.coefficients).numpy()
+    hairy = HeadExtension(face_model, extended, camera)(result, coefficients, np.ones([SIZE, SIZE]), None)
+    face, bare = hairy.reconstruction.coarse.face, flat.coarse.face
+    np.testing.assert_allclose(face.shape[0].numpy() - bare.shape[0].numpy(), hairy.lift, atol=1e-5)
+    turn = rotation_matrix(face.coefficients.angles)[0].numpy()
+    np.testing.assert_allclose(face.vertices[0].numpy() - bare.vertices[0].numpy(), hairy.lift @ turn, atol=1e-5)
+    assert np.linalg.norm(hairy.lift, axis=1).max() > 0.08
+    np.testing.assert_array_equal(face.landmarks, bare.landmarks)
+    np.testing.assert_allclose(
+        face.normals[0].numpy(), extension.morphable.normals(face.vertices)[0].numpy(), atol=1e-6
+    )
+    assert (hairy.reconstruction.mask.numpy() > 0.5).sum() > (flat.mask.numpy() > 0.5).sum()

@@ -5,10 +5,10 @@ import pytest
 import tensorflow as tf
 
 from lib.face_image.region import PhotoRegion
-from lib.face_model_files.human_head import ExtendedHead
 from lib.geometry.camera import Camera
-from lib.human_head.shipped import SHIPPED, HumanHead
-from lib.synthetic.builtin.face_generator import build_face_model
+from lib.images.colour_ratio import ColourRatio
+from lib.synthetic.appearance.canonical import CanonicalFace
+from lib.synthetic.appearance.hair import above_hairline
 from model.morphable_model import MorphableModel
 from model.whole_head.scalp import Scalp
 
@@ -17,14 +17,14 @@ SKIN, HAIR, WALL = (np.array(colour) for colour in ([0.7, 0.5, 0.4], [0.2, 0.6, 
 
 
 @pytest.fixture(scope="module")
-def case():
+def case(extended, count):
     """The scalp of a head, the posed head in even light, its skin, and the crop's mask of the face."""
-    model = ExtendedHead.build(HumanHead.load(SHIPPED), build_face_model(2000), "face", "head", 0).model
+    model = extended.model
     morphable, camera = MorphableModel(model), Camera((SIZE, SIZE))
     face = morphable.posed(tf.zeros([1, model.layout.size]), camera)
     skin = np.tile(SKIN, (model.vertex_count, 1)).astype(np.float32)
     skin[model.regions["brow"] > 0.5] = 0.25
-    return Scalp(morphable, camera), face, skin
+    return Scalp(morphable, camera, count), face, skin
 
 
 def photo(hairline: float) -> PhotoRegion:
@@ -44,7 +44,7 @@ def distance(colours: np.ndarray, colour: np.ndarray) -> np.ndarray:
 def test_the_scalp_takes_the_colour_of_the_hair_also_behind(case):
     scalp, face, skin = case
     found = scalp(face, skin, np.zeros([SIZE, SIZE]), photo(hairline=14))
-    inside, places = scalp.share > 0.99, face.shape[0].numpy()
+    inside, places = found.share > 0.99, face.shape[0].numpy()
     behind = inside & (places[:, 2] < np.quantile(places[inside, 2], 0.3))
     assert behind.sum() > 50
     assert distance(found.albedo[behind], HAIR).max() < 0.05
@@ -68,7 +68,7 @@ def test_pixels_of_scalp_and_face_may_be_read_and_no_others(case):
 def test_a_high_forehead_is_no_colour_of_hair(case):
     scalp, face, skin = case
     found = scalp(face, skin, np.zeros([SIZE, SIZE]), photo(hairline=4))
-    places, inside = face.shape[0].numpy(), scalp.share > 0.99
+    places, inside = face.shape[0].numpy(), found.share > 0.99
     behind = inside & (places[:, 2] < np.quantile(places[inside, 2], 0.3))
     assert np.median(distance(found.albedo[behind], HAIR)) < np.median(distance(found.albedo[behind], SKIN)) / 2
 
@@ -78,8 +78,64 @@ def test_an_unseen_scalp_has_the_colour_of_the_brows(case):
     mask = np.zeros([SIZE, SIZE])
     mask[30:40] = 1
     found = scalp(face, skin, mask, None)
-    np.testing.assert_allclose(np.median(found.albedo[scalp.share > 0], axis=0), 0.25, atol=0.03)
+    np.testing.assert_allclose(np.median(found.albedo[found.share > 0], axis=0), 0.25, atol=0.03)
     assert found.readable.sum() == mask.sum()
     # A photo that ends below the hairline does not show it either.
     below = PhotoRegion(np.full([8, 8, 3], 200, np.uint8), np.array([[1.0, 0, -28], [0, 1.0, -52]]))
     np.testing.assert_array_equal(scalp(face, skin, mask, below).albedo, found.albedo)
+
+
+def forehead(scalp: Scalp, face, low: float, high: float) -> np.ndarray:
+    """Bool [N], vertices in the middle of the forehead between two heights above the natural hairline, millimetres."""
+    places = CanonicalFace(scalp._morphable.face_model).points
+    height = above_hairline(places)
+    return (np.abs(places[:, 0]) < 30) & (places[:, 2] > 0) & (height > low) & (height < high)
+
+
+def below(row: int) -> np.ndarray:
+    """The crop's mask of the skin, below a row."""
+    return np.where(np.arange(SIZE)[:, None] > row, 1.0, 0.0) * np.ones(SIZE)
+
+
+def test_fringes_and_caps_cover_the_forehead_and_only_where_the_mask_ends(case):
+    scalp, face, skin = case
+    rows = scalp._wide.project(face.vertices)[0, :, 1].numpy() - (scalp._wide.image_size[0] - SIZE) / 2
+    covered = forehead(scalp, face, -30, -12)
+    row = float(np.quantile(rows[covered], 0.9))
+    fringe = scalp(face, skin, below(row), photo(row))
+    assert fringe.share[covered & (rows < row - 2)].min() > 0.7
+    assert scalp(face, skin, below(0), photo(row)).share[covered].max() < 0.3, "the mask calls it skin"
+    assert fringe.share[(rows > row + 8) & (face.shape[0, :, 2].numpy() > 0)].max() < 0.05
+    margin, middle = (len(fringe.readable) - SIZE) // 2, len(fringe.readable) // 2
+    assert fringe.readable[margin : margin + SIZE, middle].all(), "no gap between hair and skin"
+
+
+def test_a_receding_hairline_recedes(case):
+    scalp, face, skin = case
+    places = forehead(scalp, face, 4, 14)
+    rows = scalp._wide.project(face.vertices)[0, :, 1].numpy() - (scalp._wide.image_size[0] - SIZE) / 2
+    receding = scalp(face, skin, below(SIZE // 2), photo(float(rows[places].min()) - 1))
+    assert scalp._hairline.usual[places].mean() > 0.9
+    assert receding.share[places].mean() < 0.4
+
+
+def test_what_is_known_to_be_behind_the_head_is_no_colour_of_hair(case):
+    scalp, face, skin = case
+    seen = photo(hairline=14)
+    seen.pixels[:, PHOTO // 2 :] = np.uint8(WALL * 255)
+    wall = ColourRatio(np.float32([HAIR]), np.float32([WALL]))
+    without, with_wall = (scalp(face, skin, np.zeros([SIZE, SIZE]), seen, known) for known in (None, wall))
+    inside = scalp._hairline.usual > 0.99
+    assert np.median(distance(without.albedo[inside], HAIR)) > 0.2
+    assert np.median(distance(with_wall.albedo[inside], HAIR)) < 0.1
+
+
+def test_strands_are_not_mirrored_near_hair_of_either_side(case):
+    scalp, face, _ = case
+    mirror = scalp._morphable.face_model.mirror_index
+    places = face.shape[0].numpy()
+    share = np.where(places[:, 0] > 0, scalp._hairline.usual, 0)
+    bare = scalp._hairline.bare(share)
+    assert bare[share > 0.5].max() == 0
+    assert bare[mirror][share > 0.5].max() == 0
+    assert bare[scalp._morphable.face_model.landmarks[27:]].min() == 1

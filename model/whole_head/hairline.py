@@ -1,0 +1,83 @@
+"""The hairline of a whole head as the photo shows it: receding, or with a fringe or a cap over the forehead."""
+
+import numpy as np
+import scipy.sparse
+import scipy.sparse.csgraph
+
+from lib.face_model.face_model import FaceModel
+from lib.mesh_export.texture_fill import edge_laplacian
+from lib.synthetic.appearance.canonical import CanonicalFace
+from lib.synthetic.appearance.hair import above_hairline
+
+# Hair and caps reach down to this height [mm] relative to the natural hairline, in front of the middle of the head.
+LOWEST, MIDDLE = -46.0, -78.0
+# The forehead reaches beyond the face's mesh, down to this height relative to the hairline.
+BEYOND = -10.0
+# Bare skin above the natural hairline counts up to this height above it; higher up, hair may shine like skin.
+HIGHEST = 45.0
+# Hair is surely found this far above the natural hairline.
+CROWN = 15.0
+# Rounds of smoothing over the mesh, and of spreading to what is near hair.
+ROUNDS, NEARBY = 3, 10
+
+
+class Hairline:
+    """Decides which vertices of a head carry hair in a photo.
+
+    Args:
+      model: a head with the region "scalp".
+      count: number of vertices of its face, which come first.
+
+    Attributes:
+      usual: [N] in [0, 1], share of hair without a photo.
+      reach: [N] bool, vertices that hair or a cap may cover.
+      crown: [N] bool, the scalp well above the natural hairline.
+    """
+
+    def __init__(self, model: FaceModel, count: int):
+        self.usual = model.regions["scalp"]
+        places = CanonicalFace(model).points
+        height = above_hairline(places)
+        front = places[:, 2] > MIDDLE
+        # Beyond the face and below the hairline there are the ears.
+        free = np.asarray(model.skin_mask, bool) & ((np.arange(len(places)) < count) | (height > BEYOND))
+        self.reach = (self.usual > 0) | (free & front & (height > LOWEST))
+        self._judged = self.reach & front & (height < HIGHEST)
+        self.crown = (self.usual > 0) & (height > CROWN)
+        self._mirror = model.mirror_index
+        laplacian = edge_laplacian(model.triangles, model.vertex_count)
+        degree = laplacian.diagonal()
+        self._neighbours = (scipy.sparse.diags(degree) - laplacian).tocsr()
+        self._mean = (scipy.sparse.diags(1 / np.maximum(degree, 1)) @ self._neighbours).tocsr()
+
+    def __call__(self, seen: np.ndarray, covered: np.ndarray) -> np.ndarray:
+        """Share of hair [N] in [0, 1].
+
+        Args:
+          seen: [N] in [0, 1], how well the photo shows a vertex.
+          covered: [N] in [0, 1], how surely it shows hair or a cap there, where it is seen.
+        """
+        seen = seen * self._judged
+        covered = covered * self._connected((covered > 0.5) & (seen > 0.5))
+        # The other side probably looks the same.
+        there = seen[self._mirror]
+        guessed = self.usual + there * (np.minimum(covered[self._mirror], 1) - self.usual)
+        share = np.where(self.reach, guessed + seen * (covered - guessed), 0)
+        for _ in range(ROUNDS):
+            share = 0.5 * (share + self._mean @ share) * self.reach
+        return share
+
+    def bare(self, share: np.ndarray) -> np.ndarray:
+        """[N] in [0, 1], 0 near hair of a share [N] on either side of the head."""
+        near = np.maximum(share, share[self._mirror])
+        for _ in range(NEARBY):
+            near = np.maximum(near, self._mean @ near)
+        return 1 - np.clip(2 * near, 0, 1)
+
+    def _connected(self, hairy: np.ndarray) -> np.ndarray:
+        """[N] 1 where `hairy` [N] is connected to the usual scalp; darkness elsewhere is shadow."""
+        rows = np.flatnonzero(hairy)
+        pieces = scipy.sparse.csgraph.connected_components(self._neighbours[rows][:, rows], directed=False)[1]
+        result = np.zeros(len(hairy))
+        result[rows[np.isin(pieces, pieces[self.usual[rows] > 0.5])]] = 1
+        return result

@@ -1,0 +1,48 @@
+"""Parts of a whole head's mesh where hair may be, and the camera that shows them."""
+
+import dataclasses
+
+import numpy as np
+import scipy.sparse
+
+from lib.face_image.region import AROUND
+from lib.face_model.face_model import FaceModel
+from lib.geometry.camera import Camera
+from lib.mesh_export.texture_fill import edge_laplacian
+
+
+class ScalpMesh:
+    """Part of a mesh.
+
+    Args:
+      model: of the whole mesh.
+      part: bool [N], the part's vertices.
+
+    Attributes:
+      rows: [M] numbers of the part's vertices.
+      laplacian: [M, M] from `edge_laplacian`, of the triangles that lie in the part.
+      border: bool [M], vertices at the part's border.
+    """
+
+    def __init__(self, model: FaceModel, part: np.ndarray):
+        self.rows = np.flatnonzero(part)
+        number = np.zeros(model.vertex_count, np.int32)
+        number[self.rows] = np.arange(len(self.rows))
+        within = part[model.triangles]
+        inner = within.all(axis=1)
+        self.laplacian: scipy.sparse.csr_matrix = edge_laplacian(number[model.triangles[inner]], len(self.rows))
+        self.border = np.isin(self.rows, model.triangles[~inner & within.any(axis=1)])
+        degree = self.laplacian.diagonal()
+        neighbours = scipy.sparse.diags(degree) - self.laplacian
+        self._mean = (scipy.sparse.diags(0.5 / np.maximum(degree, 1)) @ neighbours).tocsr()
+
+    def mean(self, values: np.ndarray) -> np.ndarray:
+        """Values [M] or [M, C], half replaced by the means of their neighbours."""
+        return 0.5 * values + self._mean @ values
+
+
+def widened(camera: Camera) -> Camera:
+    """The camera with a margin of `AROUND` on each side of its square picture."""
+    side = camera.image_size[0]
+    wide = side + 2 * round(AROUND * side)
+    return dataclasses.replace(camera, image_size=(wide, wide), focal_ratio=camera.focal_length / wide)
