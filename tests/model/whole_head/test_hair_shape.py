@@ -1,5 +1,7 @@
 """Thickness of the hair on a whole head, from the outline that the photo shows."""
 
+from pathlib import Path
+
 import cv2
 import numpy as np
 import pytest
@@ -7,7 +9,9 @@ import tensorflow as tf
 
 from lib.face_image.region import PhotoRegion
 from lib.geometry.camera import Camera
+from lib.mesh_export.gltf import Material
 from lib.mesh_renderer.fragments import triangle_ids
+from model import rig
 from model.morphable_model import MorphableModel
 from model.whole_head.hair_shape import LARGEST, USUAL, HairShape
 from model.whole_head.scalp_mesh import widened
@@ -86,3 +90,18 @@ def test_the_hidden_side_gets_about_the_same(case):
     places, inside = face.shape[0].numpy(), shape._scalp > 0.99
     behind = inside & (places[:, 2] < np.quantile(places[inside, 2], 0.2)) & (places[:, 1] > 0.5)
     assert 0.1 < np.median(np.linalg.norm(lift[behind], axis=1)) < 0.35
+
+
+def test_rigs_have_the_volume_and_move_as_without(case, extended, monkeypatch):
+    written = {}
+    monkeypatch.setitem(rig.WRITERS, ".glb", lambda path, parts, *_: written.update({path.stem: parts}))
+    morphable = case[0]._morphable
+    model, write = morphable.face_model, rig.RigWriter(morphable, extended.chart)
+    lift = np.zeros([model.vertex_count, 3], np.float32)
+    lift[:, 2] = 0.1 * model.regions["scalp"]
+    person = np.zeros(model.layout.identity, np.float32), np.zeros(model.layout.expression, np.float32)
+    for name, added in (("with", lift), ("without", 0.0)):
+        write([Path(f"{name}.glb")], *person, Material(), lift=added)
+    ours, theirs = written["with"][0], written["without"][0]
+    assert np.abs(ours.vertices - theirs.vertices).max() == pytest.approx(0.1)
+    np.testing.assert_array_equal(ours.moves, theirs.moves)
