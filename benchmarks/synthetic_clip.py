@@ -15,6 +15,8 @@ HEIGHT, WIDTH = 480, 640
 # Side of the rendered square around the face, pixels.
 SQUARE = 288
 NOISE = 0.012  # of the camera, RGB in [0, 1]
+# Largest shift of the irises to the left and up, canonical millimetres, and its frequencies, Hz.
+GAZE, GAZE_RATE = np.array([3.4, 1.8]), np.array([0.4, 0.23])
 # ARKit's name -> weight at the height of its pulses, seconds between them, when the first one is, their sharpness.
 PULSES = {
     "jawOpen": (0.6, 2.2, 0.9, 2),
@@ -53,7 +55,7 @@ class Clip(SyntheticFaces):
             expression=self._expression(seconds),
             angles=wave * np.array([0.12, 0.4, 0.1]),
             jitter=np.zeros([5, 2]),
-            gaze=np.zeros(2),
+            gaze=self.gaze(seconds),
         )
 
     def frame(self, index: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -67,6 +69,10 @@ class Clip(SyntheticFaces):
         frame += np.random.default_rng([self.seed, index]).normal(0, 255 * NOISE, frame.shape)
         pixels = np.rint(np.clip(frame, 0, 255)).astype(np.uint8)
         return pixels, face.coefficients, face.landmarks + (left, top)
+
+    def gaze(self, seconds: float) -> np.ndarray:
+        """[2] shift of the irises at a time, canonical millimetres."""
+        return GAZE * np.sin(2 * np.pi * GAZE_RATE * seconds)
 
     def _expression(self, seconds: float) -> np.ndarray:
         """[Ke] coefficients at a time: pulses of the blend shapes `PULSES`."""

@@ -60,9 +60,9 @@ def synthetic(model: FaceModel, folder: Path, count: int, seed: int) -> tuple[Pa
 
 def track(config: schema.Config, reconstruct: FaceReconstructor, frames: FrameSource) -> tuple[Motion, np.ndarray]:
     """Tracks a clip and prints the speed; also returns the frames with the face, [T] bool."""
-    shared, _ = first_person(reconstruct, frames)
+    shared, keys = first_person(reconstruct, frames)
     times, layout = StageTimes(), reconstruct.pipeline.face_model.layout
-    tracker = live_tracker(reconstruct, config, shared, times)
+    tracker = live_tracker(reconstruct, config, shared, list(keys.values()), times)
     rows, crops, seen = [], [], []
     pictures, started, worked = fill_gaps(frames), time.perf_counter(), time.process_time()
     while True:

@@ -43,7 +43,8 @@ class LiveFace:
         self._config, self._reconstruct, self._work = config, reconstruct, work
         model, camera = reconstruct.pipeline.face_model, reconstruct.pipeline.camera
         self._find = FacePoints(config.test.min_confidence)
-        self._newcomer = Newcomer(model, camera, reconstruct.fit_landmarks)
+        assert reconstruct.mesh is not None, "fit.landmarks is true"
+        self._newcomer = Newcomer(model, camera, reconstruct.mesh, reconstruct.weights)
         self._tracker: FaceTracker | None = None
 
     def __call__(self, frame: np.ndarray, seconds: float) -> dict[str, Any]:

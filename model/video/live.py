@@ -21,6 +21,7 @@ from model.reconstruction.draft import Draft
 from model.reconstruction.export import rig_files
 from model.reconstruction.face_reconstructor import FaceReconstructor
 from model.tracking.face_points import FacePoints
+from model.tracking.newcomer import Newcomer
 from model.tracking.stages import StageTimes
 from model.tracking.tracker import FaceTracker, TrackedFace
 from model.video.animation import write_animated_rig
@@ -59,7 +60,7 @@ def track_video(config: schema.Config, source: Path, output: Path) -> None:
         raise UserError(f"{source}: {error}") from error
     skin = write_person(output / PERSON_FOLDER, reconstruct, export, key_records(reconstruct, export, frames, keys))
     times, model, camera = StageTimes(), reconstruct.pipeline.face_model, reconstruct.pipeline.camera
-    tracker = live_tracker(reconstruct, config, shared, times)
+    tracker = live_tracker(reconstruct, config, shared, list(keys.values()), times)
     with DeferredStop() as stop:
         started = time.perf_counter()
         with frame_tables(output, model, camera, frames.frame_rate) as tables:
@@ -120,16 +121,28 @@ def _write_track(output: Path, track: Track, frame_rate: float, damaged: list[in
 
 
 def live_tracker(
-    reconstruct: FaceReconstructor, config: schema.Config, shared: np.ndarray, times: StageTimes
+    reconstruct: FaceReconstructor,
+    config: schema.Config,
+    shared: np.ndarray,
+    drafts: Sequence[Draft],
+    times: StageTimes,
 ) -> FaceTracker:
-    """Tracker of the person with coefficients `shared` [K]."""
+    """Tracker of the person with coefficients `shared` [K], who was fitted to drafts of some frames.
+
+    It tracks the identity that the landmarks of these frames see, so that brows and lips are at rest where they are.
+    """
     assert reconstruct.mesh is not None, "fit.landmarks is true"
-    model = reconstruct.pipeline.face_model
+    model, camera = reconstruct.pipeline.face_model, reconstruct.pipeline.camera
+    reconstructed = model.layout.split(shared).identity
+    person = Newcomer(model, camera, reconstruct.mesh, reconstruct.weights, reconstructed)
+    for draft in drafts:
+        if draft.mesh is not None:
+            person.add(draft.mesh)
     return FaceTracker(
         FacePoints(config.test.min_confidence),
         model,
-        model.layout.split(shared).identity,
-        reconstruct.pipeline.camera,
+        person.identity(),
+        camera,
         reconstruct.mesh,
         reconstruct.weights,
         config.track.cutoff,

@@ -10,7 +10,6 @@ from lib.face_mesh.network import MeshPoints
 from lib.geometry.camera import Camera
 from lib.synthetic.builtin.face_generator import build_face_model
 from model.dense_landmarks.source import SHIPPED, at_texture_coordinates, read_points
-from model.fitting.landmark_fit import LandmarkFitter
 from model.fitting.weights import FitWeights, fitting_prior
 from model.morphable_model import MorphableModel
 from model.tracking import face_points
@@ -112,21 +111,38 @@ def test_a_step_lowers_the_energy_of_the_free_fit(model, points, identity):
 
 def test_a_newcomer_s_proportions_are_learned(model, points, identity):
     """From frames with different expressions: nearer to the person than the mean face, where the points are."""
-    fit = LandmarkFitter(model.face_model, CAMERA, points, FitWeights())
-    newcomer, crop = Newcomer(model.face_model, CAMERA, fit), crop_at(CAMERA, np.array([320.0, 240.0, np.log(90.0)]))
+    newcomer = Newcomer(model.face_model, CAMERA, points, FitWeights())
     for frame in range(FRAMES):
         assert newcomer.missing == FRAMES - frame
         strength = frame / FRAMES
-        seen = project(model, points, face(model, identity, (0.0, 0.3 * strength, 0.0), jaw_open=strength))
-        newcomer.add((seen - crop[:, 2]) / crop[0, 0])
+        newcomer.add(
+            in_frame(project(model, points, face(model, identity, (0.0, 0.3 * strength, 0.0), jaw_open=strength)))
+        )
     assert newcomer.missing == 0
+    off = apart(model, points, newcomer.identity(), identity)
+    assert off < 0.5 * apart(model, points, 0 * identity, identity)
 
-    def shape(coefficients):
-        moves = np.tensordot(coefficients, model.face_model.identity_basis, 1)
-        return points.on(model.face_model.mean_shape + moves)
 
-    off = np.linalg.norm(shape(newcomer.identity()) - shape(identity), axis=1).mean()
-    assert off < 0.5 * np.linalg.norm(shape(0 * identity) - shape(identity), axis=1).mean()
+def test_landmarks_correct_a_reconstruction(model, points, identity):
+    """They move its points towards where they see them; without any, it stays as it is."""
+    reconstructed = identity + np.random.default_rng(6).normal(0, 0.3, len(identity))
+    known = Newcomer(model.face_model, CAMERA, points, FitWeights(), reconstructed)
+    np.testing.assert_array_equal(known.identity(), reconstructed)
+    known.add(in_frame(project(model, points, face(model, identity))))
+    off = apart(model, points, known.identity(), identity)
+    assert off < 0.5 * apart(model, points, reconstructed, identity)
+
+
+def in_frame(pixels) -> np.ndarray:
+    """Points of the crop in a frame, where the head has 90 pixels per decimetre."""
+    crop = crop_at(CAMERA, np.array([320.0, 240.0, np.log(90.0)]))
+    return (pixels - crop[:, 2]) / crop[0, 0]
+
+
+def apart(model, points, one, other) -> float:
+    """Mean distance of two people's points, decimetres."""
+    moves = np.tensordot(one - other, model.face_model.identity_basis, 1)
+    return np.linalg.norm(points.on(moves), axis=1).mean()
 
 
 class Looks:
