@@ -32,6 +32,7 @@ each crop; in test mode the coefficients are fitted to the photo. Only the textu
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+import numpy as np
 import tensorflow as tf
 
 from lib.geometry.camera import Camera
@@ -128,17 +129,18 @@ class FaceGCN:
         texture = self.refine(embedding, coarse, training)
         return self.render(coarse, texture, crop)
 
-    def coarse(self, coefficients: tf.Tensor, crop: tf.Tensor) -> CoarseFace:
+    def coarse(self, coefficients: tf.Tensor, crop: tf.Tensor, gaze: np.ndarray | None = None) -> CoarseFace:
         """Poses, lights and rasterises the face of the coefficients and reads the crop at its vertices.
 
         Args:
           coefficients: [B, K] in the layout of the face model.
           crop: [B, H, W, 4] RGBA in [0, 1], alpha 1 on skin.
+          gaze: [2] to which the eyes turn, see `MorphableModel.placed`.
         """
         if tuple(crop.shape[1:]) != (*self.camera.image_size, 4):
             expected = ", ".join(map(str, self.camera.image_size))
             raise ValueError(f"crop must be [B, {expected}, 4] RGBA, got {list(crop.shape)}")
-        face = self.morphable.posed(coefficients, self.camera)
+        face = self.morphable.posed(coefficients, self.camera, gaze)
         # Far from the mean, the linear model leaves the range of valid colours; the networks' inputs must not.
         albedo = tf.clip_by_value(face.albedo, 0.0, 1.0)
         colour = self.shade(albedo, face)

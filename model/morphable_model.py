@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import tensorflow as tf
@@ -14,6 +15,7 @@ from lib.geometry.lighting import shading
 from lib.geometry.normals import incident_triangles, vertex_normals, without_crowded
 from lib.geometry.rotation import rotation_matrix
 from lib.tensor_structure import TensorStructure
+from model.gaze import Eyeballs
 
 
 @dataclass(frozen=True)
@@ -97,22 +99,33 @@ class MorphableModel:
         crowded = (self._crowded, self._crowded_incidence) if len(self._crowded) else None
         return vertex_normals(vertices, self.triangles, self._incidence, self.normal_weighting, crowded)
 
-    def placed(self, parts: Coefficients) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
-        """Geometry of coefficients: vertices before and after the pose, and posed normals; [B, N, 3] each."""
+    @cached_property
+    def eyes(self) -> Eyeballs | None:
+        """The eyeballs, if there are any to turn."""
+        return Eyeballs.of(self.face_model)
+
+    def placed(self, parts: Coefficients, gaze: np.ndarray | None = None) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
+        """Geometry of coefficients: vertices before and after the pose, and posed normals; [B, N, 3] each.
+
+        With a gaze [2], the eyes are turned to it; then it is not to be called in a `tf.function`.
+        """
         shape = self.shape(parts.identity, parts.expression)
+        if gaze is not None and self.eyes is not None:
+            shape = tf.constant(np.stack([self.eyes.turned(face, gaze) for face in shape.numpy()]))
         vertices = tf.matmul(shape, rotation_matrix(parts.angles)) + parts.translation[:, None, :]
         # A rigid pose rotates normals with the mesh, so they need not be computed again from the posed vertices.
         return shape, vertices, self.normals(vertices)
 
-    def posed(self, coefficients: tf.Tensor, camera: Camera) -> PosedFace:
+    def posed(self, coefficients: tf.Tensor, camera: Camera, gaze: np.ndarray | None = None) -> PosedFace:
         """Evaluates coefficient vectors: geometry, normals, albedo, shading, landmarks.
 
         Args:
           coefficients: [B, K] in the layout's order.
           camera: projects the landmarks.
+          gaze: see `placed`.
         """
         parts = self.layout.split(coefficients)
-        shape, vertices, normals = self.placed(parts)
+        shape, vertices, normals = self.placed(parts, gaze)
         return PosedFace(
             coefficients=parts,
             shape=shape,

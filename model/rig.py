@@ -1,5 +1,6 @@
 """Rigs of reconstructed faces: the neutral person with morph targets, textured, with eyes that turn."""
 
+import dataclasses
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -11,9 +12,10 @@ from lib.face_model_files.arkit import BlendShapes
 from lib.geometry.rotation import rotation_matrix
 from lib.mesh_export.gltf import Material
 from lib.mesh_export.rig import RigMotion, RigPart, write_rig
-from lib.mesh_export.rig_parts import TEETH, HeadPart, ball_centre, head_parts
+from lib.mesh_export.rig_parts import EYES, TEETH, HeadPart, ball_centre, head_parts
 from lib.mesh_export.usdz import write_usdz
 from lib.mesh_export.uv_chart import ChartRaster, UvChart, tangents
+from model.gaze import eye_quaternions
 from model.morphable_model import MorphableModel
 
 # Growth of the area around a vertex from which the photo's colours begin to give way, and where they are gone.
@@ -45,6 +47,7 @@ class RigWriter:
         paths: Sequence[Path],
         identity: np.ndarray,
         expression: np.ndarray,
+        gaze: np.ndarray | None,
         material: Material,
         motion: RigMotion | None = None,
         lift: np.ndarray | float = 0.0,
@@ -55,6 +58,7 @@ class RigWriter:
           paths: the files, .glb and .usdz.
           identity: [Ki] coefficients.
           expression: [Ke] coefficients, with which the file opens.
+          gaze: [2] with which it opens, see `model.gaze`; None for straight ahead.
           material: textures on the chart.
           motion: an animation, see `motion`.
           lift: [N, 3] decimetres that hair adds to the shape.
@@ -65,6 +69,8 @@ class RigWriter:
         turned = np.stack([self.morphable.normals(neutral + move)[0].numpy() for move in self.moves])
         frames = None if material.normals is None else tangents(self.chart, vertices, normals)
         parts = [self._part(part, vertices, normals, turned, frames) for part in self.parts]
+        turns = {} if gaze is None else self._eye_turns(identity, gaze[None])
+        parts = [dataclasses.replace(part, turn=turns[part.name][0]) if part.name in turns else part for part in parts]
         weights = self.blend_shapes.weights(expression)
         for path in paths:
             WRITERS[path.suffix](path, parts, self.blend_shapes.names, weights, material, motion)
@@ -102,8 +108,14 @@ class RigWriter:
         np.maximum.at(largest, model.triangles, ratios[:, None])
         return largest
 
-    def motion(self, coefficients: np.ndarray, frame_rate: float) -> RigMotion:
-        """The expressions and the rotation of the head in the frames of a video, from coefficients [F, K]."""
+    def motion(self, coefficients: np.ndarray, gaze: np.ndarray, frame_rate: float) -> RigMotion:
+        """The expressions and the rotations of head and eyes in the frames of a video.
+
+        Args:
+          coefficients: [F, K]; the identity is that of the first frame.
+          gaze: [F, 2], see `model.gaze`.
+          frame_rate: Hz.
+        """
         from scipy.spatial.transform import Rotation  # slow to import, and needed only for videos
 
         parts = self.morphable.layout.split(coefficients)
@@ -114,8 +126,18 @@ class RigWriter:
         turns = np.sign((rotations[1:] * rotations[:-1]).sum(axis=1))
         rotations[1:] *= np.cumprod(np.where(turns == 0, 1, turns))[:, None]
         return RigMotion(
-            np.arange(len(coefficients)) / frame_rate, self.blend_shapes.weights(parts.expression), rotations
+            np.arange(len(coefficients)) / frame_rate,
+            self.blend_shapes.weights(parts.expression),
+            rotations,
+            self._eye_turns(parts.identity[0], gaze),
         )
+
+    def _eye_turns(self, identity: np.ndarray, gaze: np.ndarray) -> dict[str, np.ndarray]:
+        """Eye -> [F, 4] quaternions of its node for gazes [F, 2]; empty if none of the eyes turns, see `Eyeballs`."""
+        if self.morphable.eyes is None:
+            return {}
+        radii = self.morphable.eyes.person(identity).radii
+        return {name: eye_quaternions(gaze, radius) for name, radius in zip(EYES, radii, strict=True)}
 
     def _part(
         self, part: HeadPart, vertices: np.ndarray, normals: np.ndarray, turned: np.ndarray, frames: np.ndarray | None

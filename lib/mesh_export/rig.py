@@ -4,8 +4,8 @@ No library among the requirements writes morph targets: trimesh reads the base m
 """
 
 import os
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -32,6 +32,7 @@ class RigPart:
       moved_normals: [T, M, 3] normals at weight 1.
       tangents: [M, 4], required for a normal map.
       pivot: [3] decimetres, the point that the node turns about; None for the origin.
+      turn: [4] unit quaternion x, y, z, w about the pivot, with which the file opens; None for none.
     """
 
     name: str
@@ -43,6 +44,7 @@ class RigPart:
     moved_normals: np.ndarray
     tangents: np.ndarray | None = None
     pivot: np.ndarray | None = None
+    turn: np.ndarray | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -53,11 +55,13 @@ class RigMotion:
       times: [F] seconds, ascending.
       weights: [F, T] of the morph targets.
       rotations: [F, 4] unit quaternions x, y, z, w of the head about the origin.
+      turns: part with a pivot -> [F, 4] those of the part about its pivot; parts without keep their `turn`.
     """
 
     times: np.ndarray
     weights: np.ndarray
     rotations: np.ndarray
+    turns: Mapping[str, np.ndarray] = field(default_factory=dict)
 
 
 def write_rig(
@@ -88,6 +92,8 @@ def write_rig(
         node: dict[str, Any] = {"name": part.name, "mesh": number}
         if part.pivot is not None:
             node["translation"] = (part.pivot * METRES_PER_DECIMETRE).tolist()
+        if part.turn is not None:
+            node["rotation"] = part.turn.tolist()
         nodes.append(node)
     content: dict[str, Any] = {"scene": 0, "scenes": [{"nodes": [0]}], "nodes": nodes, "meshes": meshes}
     if motion is not None:
@@ -127,6 +133,9 @@ def _animation(
     times = file.accessor(motion.times.astype(np.float32), "SCALAR", FLOAT, bounds=True)
     outputs = [(0, "rotation", file.accessor(motion.rotations.astype(np.float32), "VEC4", FLOAT))]
     for number, mesh in enumerate(meshes):
+        if mesh["name"] in motion.turns:
+            turns = file.accessor(motion.turns[mesh["name"]].astype(np.float32), "VEC4", FLOAT)
+            outputs.append((number + 1, "rotation", turns))
         own = [names.index(name) for name in mesh.get("extras", {}).get("targetNames", [])]
         if own:
             values = motion.weights[:, own].astype(np.float32).reshape(-1)

@@ -156,20 +156,20 @@ def _skeleton(parts: Sequence[RigPart]) -> str:
 
 def _animation(parts: Sequence[RigPart], names: Sequence[str], weights: np.ndarray, motion: RigMotion | None) -> str:
     """Weights of all blend shapes and poses of all joints: constant, or those of a motion."""
-    joints = _joints(parts)
-    still = ", ".join(["(1, 0, 0, 0)"] * (len(joints) - 1))
+    joints, rest = _joints(parts), np.array([0.0, 0, 0, 1])
+    turning = {part.name: rest if part.turn is None else part.turn for part in parts if part.pivot is not None}
     if motion is None:
         changing = [
             f"float[] blendShapeWeights = {_numbers(weights)}",
-            f"quatf[] rotations = [{', '.join(['(1, 0, 0, 0)'] * len(joints))}]",
+            f"quatf[] rotations = {_quaternions([rest, *turning.values()])}",
         ]
     else:
         codes = _codes(motion.times)
         shown = [f"{code}: {_numbers(row)}" for code, row in zip(codes, motion.weights, strict=True)]
         turned = []
-        for code, (x, y, z, w) in zip(codes, motion.rotations, strict=True):
-            head = f"({w:.7g}, {x:.7g}, {y:.7g}, {z:.7g})"  # USD's order: the real part first
-            turned.append(f"{code}: [{', '.join(filter(None, [head, still]))}]")
+        for frame, (code, head) in enumerate(zip(codes, motion.rotations, strict=True)):
+            eyes = [motion.turns[name][frame] if name in motion.turns else turn for name, turn in turning.items()]
+            turned.append(f"{code}: {_quaternions([head, *eyes])}")
         changing = [
             f"float[] blendShapeWeights.timeSamples = {{{', '.join(shown)}}}",
             f"quatf[] rotations.timeSamples = {{{', '.join(turned)}}}",
@@ -247,6 +247,11 @@ def _tokens(names: Sequence[str]) -> str:
 
 def _numbers(values: np.ndarray) -> str:
     return "[" + ", ".join(["%.7g"] * len(values)) % tuple(np.asarray(values).tolist()) + "]"
+
+
+def _quaternions(values: Sequence[np.ndarray]) -> str:
+    """Quaternions x, y, z, w in USD's order: the real part first."""
+    return "[" + ", ".join(f"({w:.7g}, {x:.7g}, {y:.7g}, {z:.7g})" for x, y, z, w in values) + "]"
 
 
 def _vectors(values: np.ndarray) -> str:

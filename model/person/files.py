@@ -134,7 +134,7 @@ def write_meshes(folder: Path, export: Exporter, shared: Coefficients, skin: Mer
     if "rig" in export.formats:
         still = np.zeros(morphable.layout.expression, np.float32)
         paths = rig_files(folder, export.formats)
-        export.rig(paths, shared.identity, still, rig_material(export, textures, shared))
+        export.rig(paths, shared.identity, still, None, rig_material(export, textures, shared))
 
 
 def skin_textures(export: Exporter, vertices: np.ndarray, skin: MergedSkin) -> dict[str, np.ndarray]:

@@ -2,6 +2,7 @@
 
 import dataclasses
 
+import numpy as np
 import tensorflow as tf
 
 from lib.images.sampling import sample_image
@@ -12,7 +13,12 @@ from model.projection import facing_cosine
 
 
 def reconstruct_carefully(
-    face_gcn: FaceGCN, crop: tf.Tensor, coefficients: tf.Tensor, embedding: tf.Tensor, inside: tf.Tensor
+    face_gcn: FaceGCN,
+    crop: tf.Tensor,
+    coefficients: tf.Tensor,
+    embedding: tf.Tensor,
+    inside: tf.Tensor,
+    gaze: np.ndarray | None = None,
 ) -> FaceReconstruction:
     """`FaceGCN.__call__`, but near outlines the network predicts the albedo without the photo's colours.
 
@@ -25,15 +31,15 @@ def reconstruct_carefully(
       crop: [1, H, W, 4] RGBA in [0, 1].
       coefficients: [1, K]; embedding: [1, E].
       inside: [1, H, W, 1] weights of `lib.mesh_export.texture_baking.inside_mask` for the crop's mask.
+      gaze: [2] to which the eyes turn, see `MorphableModel.placed`.
     """
     with uncompiled():  # compiling takes longer than hundreds of pictures
-        return _reconstruct(face_gcn, crop, coefficients, embedding, inside)
+        return _reconstruct(face_gcn, crop, face_gcn.coarse(coefficients, crop, gaze), embedding, inside)
 
 
 def _reconstruct(
-    face_gcn: FaceGCN, crop: tf.Tensor, coefficients: tf.Tensor, embedding: tf.Tensor, inside: tf.Tensor
+    face_gcn: FaceGCN, crop: tf.Tensor, coarse: CoarseFace, embedding: tf.Tensor, inside: tf.Tensor
 ) -> FaceReconstruction:
-    coarse = face_gcn.coarse(coefficients, crop)
     readable = _readable_vertices(face_gcn, coarse, inside)
     # Both in one call, as a batch of two.
     twice = tf.nest.map_structure(lambda x: tf.concat([x, x], axis=0), coarse)

@@ -6,6 +6,7 @@ import numpy as np
 
 from lib.face_model_files.arkit import arkit_weights
 from lib.geometry.lighting import AMBIENT, BAND_FACTORS
+from model.gaze import still_gaze, with_gaze
 
 if TYPE_CHECKING:
     from model.reconstruction.photo_result import PhotoResult
@@ -36,6 +37,7 @@ def describe(result: "PhotoResult") -> dict[str, Any]:
     photo, pose = result.photo, result.pose
     face_model, camera = result.export.morphable.face_model, result.export.camera
     coefficients = {name: result.coefficients[part] for name, part in face_model.layout.slices.items()}
+    gaze = still_gaze(face_model) if result.gaze is None else result.gaze
     to_crop = np.vstack([photo.alignment.photo_to_crop, [0, 0, 1]])
     height, width = camera.image_size
     return {
@@ -45,7 +47,7 @@ def describe(result: "PhotoResult") -> dict[str, Any]:
         "coefficients": {name: values.tolist() for name, values in coefficients.items()},
         "arkit": {
             name: round(float(weight), ARKIT_DECIMALS)
-            for name, weight in arkit_weights(face_model, coefficients["expression"]).items()
+            for name, weight in with_gaze(arkit_weights(face_model, coefficients["expression"]), gaze).items()
         },
         "photo_to_crop": photo.alignment.photo_to_crop.tolist(),
         "crop_to_photo": np.linalg.inv(to_crop)[:2].tolist(),

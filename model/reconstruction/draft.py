@@ -9,12 +9,15 @@ import tensorflow as tf
 from lib.face_image.alignment import five_points
 from lib.face_mesh.groups import POINTS
 from lib.face_mesh.network import find_mesh_points
-from lib.geometry.camera import REFERENCE_SIZE
+from lib.face_mesh.surface_points import SurfacePoints
+from lib.geometry.camera import REFERENCE_SIZE, Camera
 from lib.images.display import clipped
 from model.face_gcn import FaceReconstruction
 from model.fitting.energy import FitTargets
 from model.fitting.weights import FitWeights
+from model.gaze import CORNERS, find_gaze
 from model.metrics.images import coverage, masked_psnr
+from model.morphable_model import MorphableModel
 from model.photos.reader import AlignedPhoto
 
 # Weight of the 468 points next to 68 landmarks from the user: they only support what those leave undetermined.
@@ -37,6 +40,7 @@ class Draft:
       regressed: [K] the regressor's output, placed on the five points.
       mesh: [468, 2] the face mesh's points, pixels of the crop, from the user or the network; None if the network found
         no face, contradicts the user's points, or was not used.
+      irises: [2, 5, 2] of the network, see `MeshPoints`; None unless `mesh` is the network's.
     """
 
     photo: AlignedPhoto
@@ -45,24 +49,51 @@ class Draft:
     embedding: tf.Tensor
     regressed: np.ndarray
     mesh: np.ndarray | None = None
+    irises: np.ndarray | None = None
 
 
-def mesh_points(photo: AlignedPhoto) -> np.ndarray | None:
-    """The face mesh's points [468, 2] in the crop of a photo: the user's, or the network's.
+def mesh_points(photo: AlignedPhoto) -> tuple[np.ndarray | None, np.ndarray | None]:
+    """The face mesh's points [468, 2] in the crop of a photo: the user's, or the network's with the irises [2, 5, 2].
 
     Returns:
-      None if the network finds no face, or one elsewhere than the points that the user gave.
+      No points if the network finds no face, or one elsewhere than the points that the user gave.
     """
     face, alignment = photo.face, photo.alignment
     if face.mesh is not None:
-        return alignment.to_crop(face.mesh)
+        return alignment.to_crop(face.mesh), None
     found = find_mesh_points(alignment.crop[..., :3], alignment.points)
     if not found.is_face:
-        return None
+        return None, None
     apart = np.linalg.norm(five_points(found.points) - alignment.points, axis=1).max()
     if face.given and apart * REFERENCE_SIZE / alignment.crop.shape[0] > CONFLICT:
+        return None, None
+    return found.points, found.irises
+
+
+def draft_gaze(draft: Draft, points: SurfacePoints, morphable: MorphableModel, camera: Camera) -> np.ndarray | None:
+    """The gaze [2] of a fitted draft.
+
+    None if its eyes are closed or turned away, if the irises were not looked for, or the face model has no eyeballs.
+
+    Args:
+      draft: the draft.
+      points: the 468 points on the face model's surface.
+      morphable, camera: face model and camera of the crops.
+    """
+    if draft.mesh is None or draft.irises is None or morphable.eyes is None:
         return None
-    return found.points
+    face = morphable.posed(tf.constant(draft.coefficients[None]), camera)
+    corners = camera.project(tf.constant(points.on(face.vertices.numpy())[:, CORNERS.ravel()]))
+    pose = morphable.layout.split(draft.coefficients)
+    return find_gaze(
+        morphable.eyes.person(pose.identity),
+        draft.mesh,
+        draft.irises,
+        corners.numpy().reshape(*CORNERS.shape, 2),
+        pose.angles.astype(np.float64),
+        pose.translation,
+        camera,
+    )
 
 
 def fit_targets(

@@ -245,7 +245,7 @@ class Exporter:
         fitted = self.morphable.layout.split(result.coefficients)
         face, own = (fitted.identity, fitted.expression), result.reconstruction.coarse.face.albedo[0].numpy()
         texture = self.rig.texture(albedo, self.raster, own, *face)
-        self.rig(paths, *face, gltf.Material(png_bytes(texture), normal_map), lift=result.lift)
+        self.rig(paths, *face, result.gaze, gltf.Material(png_bytes(texture), normal_map), lift=result.lift)
 
     def remove_earlier(self, folder: Path, formats: Sequence[str]) -> None:
         """Removes files of other formats from a folder of results."""

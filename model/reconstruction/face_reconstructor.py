@@ -31,7 +31,7 @@ from model.fitting.weights import FitWeights
 from model.photos.reader import AlignedPhoto, FoundFaces, PhotoReader
 from model.pipeline import Pipeline, load_decoder, load_parser, load_pipeline, restore_texture_network
 from model.reconstruction.careful_albedo import reconstruct_carefully
-from model.reconstruction.draft import Draft, figures, fit_targets, mesh_points, rgba
+from model.reconstruction.draft import Draft, draft_gaze, figures, fit_targets, mesh_points, rgba
 from model.reconstruction.export import Exporter
 from model.reconstruction.new_views import turned_view
 from model.reconstruction.photo_result import PhotoResult
@@ -173,15 +173,20 @@ class FaceReconstructor:
         crop = rgba(photo.rgb, np.ones(photo.rgb.shape[:2], np.float32))
         encoded = self.pipeline.regress(crop)
         regressed = self.place(encoded.coefficients.numpy(), photo.alignment.points)[0]
-        coefficients, mesh = regressed, None
+        coefficients, mesh, irises = regressed, None, None
         if self.mesh is not None and self.steps:
-            mesh = mesh_points(photo)
+            mesh, irises = mesh_points(photo)
             if mesh is not None:
                 coefficients = self.fit_landmarks(regressed, mesh)
         mask = self.find_mask(photo.alignment, photo.alpha, coefficients[None], mesh=mesh)
         if not self.steps:
             coefficients = self.pipeline.with_light(coefficients[None], rgba(photo.rgb, mask))[0].numpy()
-        return Draft(photo, mask, coefficients, encoded.embedding, regressed, mesh)
+        return Draft(photo, mask, coefficients, encoded.embedding, regressed, mesh, irises)
+
+    def gaze(self, draft: Draft) -> np.ndarray | None:
+        """The gaze [2] of a fitted draft, or None, see `draft_gaze`."""
+        pipeline = self.pipeline
+        return None if self.mesh is None else draft_gaze(draft, self.mesh, pipeline.face_gcn.morphable, pipeline.camera)
 
     def fit(self, drafts: Sequence[Draft], fitter: Fitter) -> list[Draft]:
         """Fits drafts as one batch, in two phases."""
@@ -222,8 +227,8 @@ class FaceReconstructor:
         readable_crop = tf.constant(rgba(photo.rgb, readable))
         inside = tf.constant(inside_mask(readable)[None, ..., None])
         # Eagerly: tracing delays the first photo by 1.3 s and saves 0.3 s on each later one.
-        face_gcn = self.pipeline.face_gcn
-        result = reconstruct_carefully(face_gcn, readable_crop, tf.constant(coefficients), draft.embedding, inside)
+        face_gcn, gaze, faces = self.pipeline.face_gcn, self.gaze(draft), tf.constant(coefficients)
+        result = reconstruct_carefully(face_gcn, readable_crop, faces, draft.embedding, inside, gaze)
         if not np.any(result.mask.numpy() * crop[..., 3:].numpy() >= 0.5):
             raise UserError("the photo's mask must overlap the face, got no overlap (another face's mask?)")
         five = self.fitter.five_points(result.coarse.face.landmarks)[0].numpy()
@@ -231,7 +236,8 @@ class FaceReconstructor:
         lift = np.zeros(3, np.float32)
         if self.extension is not None:
             # Around a mask of the user's, the photo may show anything.
-            whole = self.extension(result, coefficients, readable, region if photo.alpha is None else None)
+            around = region if photo.alpha is None else None
+            whole = self.extension(result, coefficients, readable, around, gaze)
             result, scalp, lift = whole.reconstruction, whole.scalp, whole.lift
         return PhotoResult(
             photo=photo,
@@ -241,6 +247,7 @@ class FaceReconstructor:
             scalp=scalp,
             lift=lift,
             coefficients=draft.coefficients,
+            gaze=gaze,
             reconstruction=result,
             metrics=metrics,
             fingerprint=self.pipeline.face_model.fingerprint,

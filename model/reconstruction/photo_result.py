@@ -54,6 +54,7 @@ class PhotoResult:
       scalp: the painted scalp of a whole head; None if there is none.
       lift: [N, 3] or [3] decimetres, the part of `vertices` that is the volume of hair; the rest is the skull.
       coefficients: [K] of the face model, in the order of its layout (`layout.split` splits them by name).
+      gaze: [2] of the eyes as in `model.gaze`; None if it was not found, then they look straight ahead.
       reconstruction: the face with its fine texture as tensors, a batch of one.
       metrics: name -> number: PSNR [dB] of coarse and fine rendering against the crop inside the mask (`psnr_coarse`,
         `psnr_fine`), share of the mask that the face covers (`coverage`), mean and largest distance of the five points
@@ -69,6 +70,7 @@ class PhotoResult:
     scalp: PaintedScalp | None
     lift: np.ndarray
     coefficients: np.ndarray
+    gaze: np.ndarray | None
     reconstruction: FaceReconstruction
     metrics: dict[str, float]
     fingerprint: str

@@ -60,7 +60,7 @@ class LiveFace:
         face = self._tracker(frame, seconds)
         if face is None:
             return {"state": "lost"}
-        weights = self._work.weights(face.expression)
+        weights = self._work.weights(face.expression, face.gaze)
         return {"state": "face", "angles": [round(float(angle), 5) for angle in face.angles], "weights": weights}
 
     def _track(self) -> FaceTracker:

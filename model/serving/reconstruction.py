@@ -20,6 +20,8 @@ from lib.files.atomic import atomic_path
 from lib.files.file_names import fitting
 from lib.files.json_files import json_text, write_json
 from lib.images.display import to_bytes
+from model.gaze import NAMES as LOOKS
+from model.gaze import gaze_weights, look_displacements
 from model.photos.errors import failure_reason
 from model.photos.reader import FoundFaces
 from model.reconstruction.export import TEXTURES
@@ -46,7 +48,7 @@ class PhotoWork:
         self.reconstruct, self.keep = reconstruct, keep
         model = reconstruct.pipeline.face_model
         self.formats: tuple[str, ...] = ("obj", "glb")
-        self._blend_shapes, self._sliders = None, []
+        self._blend_shapes, self._sliders, self._eyes = None, [], reconstruct.export.morphable.eyes
         try:
             self._blend_shapes = BlendShapes.of(model)
         except UserError:  # the model's expressions have no known names: neither rig nor sliders
@@ -84,7 +86,8 @@ class PhotoWork:
                 if (folder / name).is_file():
                     archive.write(folder / name, name)
         expression = self.reconstruct.pipeline.face_model.layout.split(result.coefficients).expression
-        face = {"mesh": encode_mesh(result), "textures": encode_textures(result), "weights": self.weights(expression)}
+        weights = self.weights(expression, result.gaze)
+        face = {"mesh": encode_mesh(result), "textures": encode_textures(result), "weights": weights}
         write_json(folder / "face.json", face)
 
     def shared(self) -> bytes:
@@ -101,10 +104,13 @@ class PhotoWork:
         }
         if self._blend_shapes is not None:
             moves = self._blend_shapes.displacements(shown)[self._sliders]
+            names = [self._blend_shapes.names[place] for place in self._sliders]
+            if self._eyes is not None:
+                moves, names = np.concatenate([moves, look_displacements(self._eyes)]), [*names, *LOOKS]
             scales = np.maximum(np.abs(moves).max(axis=(1, 2)), 1e-9)
             whole = np.rint(moves / scales[:, None, None] * 32767 + 32768).astype(np.uint16)
             content["blend_shapes"] = {
-                "names": [self._blend_shapes.names[place] for place in self._sliders],
+                "names": names,
                 "scales": [float(scale) for scale in scales],
                 "block": encode_columns([column for move in whole for column in move.T]),
             }
@@ -134,12 +140,15 @@ class PhotoWork:
         rgb = drawn[..., :3] * drawn[..., 3:] + 0.5 * (1 - drawn[..., 3:])
         return to_bytes(rgb), five_points(posed.landmarks[0].numpy())
 
-    def weights(self, expression: np.ndarray) -> list[float]:
-        """Weights of the sliders' blend shapes for expression coefficients [Ke]."""
+    def weights(self, expression: np.ndarray, gaze: np.ndarray | None) -> list[float]:
+        """Weights of the sliders' blend shapes for expression coefficients [Ke] and a gaze [2], None for straight."""
         if self._blend_shapes is None:
             return []
-        weights = self._blend_shapes.weights(expression)
-        return [round(float(weights[place]), 5) for place in self._sliders]
+        weights = self._blend_shapes.weights(expression)[self._sliders]
+        if self._eyes is not None:
+            looks = gaze_weights(np.zeros(2) if gaze is None else gaze)
+            weights = np.concatenate([weights, [looks[name] for name in LOOKS]])
+        return [round(float(weight), 5) for weight in weights]
 
 
 def _plain(stem: str) -> str:

@@ -19,6 +19,7 @@ class FacePoints:
 
     Attributes:
       moved: whether the last points come from the detector instead of from where the face was last.
+      irises: [2, 5, 2] those of the last points, as in `MeshPoints`, pixels of the frame.
     """
 
     def __init__(self, min_confidence: float):
@@ -26,6 +27,7 @@ class FacePoints:
         self._square: Square | None = None
         self._detected = -np.inf
         self.moved = False
+        self.irises = np.full([2, 5, 2], np.nan)
 
     def __call__(self, frame: np.ndarray, seconds: float) -> np.ndarray | None:
         """The points [468, 2] of the face in a frame, pixels; None if it is lost.
@@ -45,17 +47,18 @@ class FacePoints:
                     if found is not None:
                         break
         if found is not None:  # else the face may come back where it was
-            self._square = square_around(found)
-        return found
+            self._square = square_around(found.points)
+            self.irises = found.irises
+        return None if found is None else found.points
 
     def forget(self) -> None:
         """Gives up the place of the face, which turned out to be something else."""
         self._square = None
 
 
-def _usable(found: MeshPoints, frame: np.ndarray) -> np.ndarray | None:
-    """The points, or None if they are not those of a face in the frame."""
+def _usable(found: MeshPoints, frame: np.ndarray) -> MeshPoints | None:
+    """What was found, or None if they are not those of a face in the frame."""
     centre = found.points.mean(axis=0)
     inside = bool(np.all((centre >= 0) & (centre < frame.shape[1::-1])))
     large = bool(np.ptp(found.points, axis=0).max() >= SMALLEST_SQUARE)
-    return found.points if found.is_face and inside and large else None
+    return found if found.is_face and inside and large else None

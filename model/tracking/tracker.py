@@ -10,6 +10,7 @@ from lib.face_mesh.surface_points import SurfacePoints
 from lib.face_model.face_model import FaceModel
 from lib.geometry.camera import REFERENCE_SIZE, Camera
 from model.fitting.weights import FitWeights
+from model.gaze import CORNERS, Eyeballs, find_gaze
 from model.tracking.expression_fit import ExpressionFitter
 from model.tracking.face_points import FacePoints
 from model.tracking.frame_place import crop_at, place_in_frame, translation_in_crop
@@ -33,12 +34,14 @@ class TrackedFace:
       angles: [3] pitch, yaw and roll, radians.
       translation: [3] decimetres.
       photo_to_crop: [2, 3] transform from the frame to the crop that pose and camera refer to, see `Alignment`.
+      gaze: [2] as in `model.gaze`, the last one while the eyes are closed; None if the face model has no eyeballs.
     """
 
     expression: np.ndarray
     angles: np.ndarray
     translation: np.ndarray
     photo_to_crop: np.ndarray
+    gaze: np.ndarray | None = None
 
 
 class FaceTracker:
@@ -74,6 +77,9 @@ class FaceTracker:
         self._smooth_expression = OneEuroFilter(cutoff, EXPRESSION_SLOPE)
         self._smooth_angles = OneEuroFilter(cutoff, ANGLE_SLOPE)
         self._smooth_place = OneEuroFilter(cutoff, PLACE_SLOPE)
+        eyes = Eyeballs.of(face_model)
+        self._spheres = None if eyes is None else eyes.person(np.asarray(identity, np.float64))
+        self._smooth_gaze, self._gaze = OneEuroFilter(cutoff, ANGLE_SLOPE), np.zeros(2)
         # Unknowns of the last frame, without smoothing; None if the face was lost.
         self._last: np.ndarray | None = None
         self._place = np.zeros(3)
@@ -104,7 +110,8 @@ class FaceTracker:
             unknowns = np.concatenate([self._last[: count + 3], np.zeros(3)])
         in_crop = points @ crop[:, :2].T + crop[:, 2]
         unknowns = self._fit(unknowns, in_crop, steps)
-        error = np.linalg.norm(self._fit.project(unknowns) - in_crop, axis=1).mean()
+        projected = self._fit.project(unknowns)
+        error = np.linalg.norm(projected - in_crop, axis=1).mean()
         if not error * REFERENCE_SIZE / camera.image_size[0] < LARGEST_ERROR:
             self._last = None
             self._find.forget()
@@ -115,7 +122,20 @@ class FaceTracker:
         # Speed in decimetres a second, across; along the line of sight in shares of the size, which are similar.
         unit = np.array([np.exp(self._place[2]), np.exp(self._place[2]), 1.0])
         place = self._smooth_place(self._place, seconds, unit)
-        return TrackedFace(expression, angles, translation_in_crop(camera, place, crop), crop)
+        gaze = self._found_gaze(unknowns[count:], in_crop, projected, crop, seconds)
+        return TrackedFace(expression, angles, translation_in_crop(camera, place, crop), crop, gaze)
+
+    def _found_gaze(
+        self, pose: np.ndarray, points: np.ndarray, projected: np.ndarray, crop: np.ndarray, seconds: float
+    ) -> np.ndarray | None:
+        """The gaze [2] of a face with points found and projected [468, 2] in a crop, pose [6]."""
+        if self._spheres is None:
+            return None
+        irises = self._find.irises @ crop[:, :2].T + crop[:, 2]
+        found = find_gaze(self._spheres, points, irises, projected[CORNERS], pose[:3], pose[3:], self._camera)
+        if found is not None:
+            self._gaze = found
+        return self._smooth_gaze(self._gaze, seconds)
 
 
 def first_pose(

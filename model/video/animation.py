@@ -9,6 +9,7 @@ import tensorflow as tf
 from lib.face_model.face_model import FaceModel
 from lib.face_model_files.arkit import arkit_weights
 from lib.files.csv_files import write_csv
+from model.gaze import with_gaze
 from model.person.files import rig_material, skin_textures
 from model.person.merge import MergedSkin
 from model.reconstruction.export import Exporter
@@ -19,17 +20,23 @@ FRAME_COLUMNS = ("frame", "seconds", "seen")
 
 
 def write_weights(
-    path: Path, face_model: FaceModel, coefficients: np.ndarray, seen: np.ndarray, frame_rate: float
+    path: Path,
+    face_model: FaceModel,
+    coefficients: np.ndarray,
+    gaze: np.ndarray | None,
+    seen: np.ndarray,
+    frame_rate: float,
 ) -> None:
     """Writes ARKit's weights of every frame; removes an earlier file if the face model has none.
 
     Args:
       path: the .csv file.
       face_model: model of the coefficients [T, K].
+      gaze: [T, 2], see `Track`.
       seen: [T] bool, frames that show the face.
       frame_rate: Hz.
     """
-    weights = arkit_weights(face_model, face_model.layout.split(coefficients).expression)
+    weights = with_gaze(arkit_weights(face_model, face_model.layout.split(coefficients).expression), gaze)
     if not weights:
         path.unlink(missing_ok=True)
         return
@@ -46,7 +53,12 @@ def frame_row(frame: int, frame_rate: float, seen: bool, values: np.ndarray) -> 
 
 
 def write_animated_rig(
-    paths: Sequence[Path], export: Exporter, skin: MergedSkin, coefficients: np.ndarray, frame_rate: float
+    paths: Sequence[Path],
+    export: Exporter,
+    skin: MergedSkin,
+    coefficients: np.ndarray,
+    gaze: np.ndarray | None,
+    frame_rate: float,
 ) -> None:
     """Writes the rig of the person in a video, which moves and turns as the face does.
 
@@ -55,9 +67,12 @@ def write_animated_rig(
       export: the exporter of the frames.
       skin: the person's skin, with textures.
       coefficients: [T, K]; the identity is that of the first frame.
+      gaze: [T, 2], see `Track`.
       frame_rate: Hz.
     """
     first = export.morphable.layout.split(coefficients[0])
     neutral = export.morphable.shape(tf.constant(first.identity[None]), tf.zeros([1, len(first.expression)]))
     material = rig_material(export, skin_textures(export, neutral[0].numpy(), skin), first)
-    export.rig(paths, first.identity, first.expression, material, export.rig.motion(coefficients, frame_rate))
+    looks = np.zeros([len(coefficients), 2]) if gaze is None else gaze
+    motion = export.rig.motion(coefficients, looks, frame_rate)
+    export.rig(paths, first.identity, first.expression, looks[0], material, motion)

@@ -1,7 +1,7 @@
 """Track of a face through the frames of a video: one identity and albedo; pose, expression and light smoothed."""
 
 import dataclasses
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 import tensorflow as tf
@@ -34,6 +34,7 @@ class Track:
         bridged. Rows of frames that are not shown are those of the nearest frame.
       others: [T] bool, True where another person was found instead.
       keys: frame -> fitted draft, for the frames from which identity and albedo were estimated.
+      gaze: [T, 2] as in `model.gaze`, the last one while the eyes are closed; None if the face model has no eyeballs.
     """
 
     coefficients: np.ndarray
@@ -43,6 +44,7 @@ class Track:
     shown: np.ndarray
     others: np.ndarray
     keys: dict[int, Draft]
+    gaze: np.ndarray | None
 
 
 def track_face(
@@ -71,23 +73,35 @@ def track_face(
     drafts = [int(row) for row in np.flatnonzero(seen[found])]  # positions of the person's in the gallery
     estimator = PersonEstimator(reconstruct)
     person = estimate_person(estimator, gallery, drafts)
-    rows, transforms = [], []
+    rows, transforms, gazes = [], [], []
     own_drafts = (gallery.drafts[index] for index in drafts)
     for batch in batches(tqdm(own_drafts, "fit", total=len(drafts), unit="frame", dynamic_ncols=True)):
         for draft in estimator.fit_with_identity(person.shared, batch):
             rows.append(draft.coefficients)
             transforms.append(draft.photo.alignment.photo_to_crop)
+            gazes.append(reconstruct.gaze(draft))
     nearest = np.abs(np.arange(len(seen))[:, None] - frames).argmin(axis=1)
     coefficients, crops = np.stack(rows)[nearest], np.stack(transforms)[nearest]
+    gaze = None if reconstruct.pipeline.face_gcn.morphable.eyes is None else held(gazes)[nearest]
     for appearance in own:
         span = appearance.span  # a face jumps from one to the next
         coefficients[span], crops[span] = smooth_track(
             reconstruct, coefficients[span], crops[span], seen[span], stiffness(cutoff, frame_rate)
         )
+        if gaze is not None:
+            gaze[span] = smooth(gaze[span], seen[span], stiffness(cutoff, frame_rate))
     landmarks = frame_landmarks(reconstruct, coefficients, crops)
     numbers = np.flatnonzero(found).tolist()
     keys = {numbers[row]: draft for row, draft in person.keys.items()}
-    return Track(coefficients, crops, landmarks, seen, shown, found & ~seen, keys)
+    return Track(coefficients, crops, landmarks, seen, shown, found & ~seen, keys, gaze)
+
+
+def held(gazes: Sequence[np.ndarray | None]) -> np.ndarray:
+    """[T, 2] gazes of T frames, None where the eyes are closed: then they stay where they were; at first, straight."""
+    found = [np.zeros(2)]
+    for gaze in gazes:
+        found.append(found[-1] if gaze is None else gaze)
+    return np.stack(found[1:])
 
 
 @dataclasses.dataclass(frozen=True)

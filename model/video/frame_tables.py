@@ -13,6 +13,7 @@ from lib.face_model_files.arkit import BlendShapes, arkit_weights
 from lib.files.atomic import space_for
 from lib.files.csv_files import write_csv
 from lib.geometry.camera import Camera
+from model.gaze import still_gaze, with_gaze
 from model.tracking.frame_place import place_in_frame
 from model.tracking.tracker import TrackedFace
 from model.video.animation import FRAME_COLUMNS, frame_row
@@ -36,17 +37,18 @@ class FrameTables:
         self._shapes = None if weights is None else BlendShapes.of(model)
         self._place, self._angles = np.zeros(3), np.zeros(3)
         self._expression = np.zeros(len(model.expression_basis))
+        self._gaze = still_gaze(model)
         self._count = 0
 
     def add(self, face: TrackedFace | None) -> None:
         """Writes the next frame's rows; a frame without the face repeats the last ones."""
         if face is not None:
             self._place = place_in_frame(self._camera, face.translation, face.photo_to_crop)
-            self._angles, self._expression = face.angles, face.expression
+            self._angles, self._expression, self._gaze = face.angles, face.expression, face.gaze
         pose = np.concatenate([np.degrees(self._angles), self._place[:2], np.exp(self._place[2:])])
         self._write(self._pose, pose, face is not None)
         if self._weights is not None and self._shapes is not None:
-            weights = self._shapes.arkit_weights(self._expression)
+            weights = with_gaze(self._shapes.arkit_weights(self._expression), self._gaze)
             self._write(self._weights, np.array(list(weights.values())), face is not None)
         self._count += 1
 
@@ -65,7 +67,8 @@ def frame_tables(folder: Path, model: FaceModel, camera: Camera, frame_rate: flo
             write_csv(folder / name, [[*FRAME_COLUMNS, *columns]])
             return files.enter_context(open(folder / name, "a", newline="", encoding="utf-8"))
 
-        weights, names = None, list(arkit_weights(model, np.zeros(len(model.expression_basis))))
+        weights, still = None, arkit_weights(model, np.zeros(len(model.expression_basis)))
+        names = list(with_gaze(still, still_gaze(model)))
         if names:
             weights = table("arkit.csv", names)
         else:

@@ -26,7 +26,7 @@ from model.tracking.stages import StageTimes
 from model.tracking.tracker import FaceTracker, TrackedFace
 from model.video.animation import write_animated_rig
 from model.video.appearances import main_person
-from model.video.face_track import KEY_FRAMES, Track, estimate_person, find_faces, frame_landmarks
+from model.video.face_track import KEY_FRAMES, Track, estimate_person, find_faces, frame_landmarks, held
 from model.video.frame_tables import FrameTables, frame_tables
 from model.video.frames import FrameSource, FrameTracker, write_video
 from model.video.track import drawn, key_records, report_frame, write_arrays
@@ -72,7 +72,8 @@ def track_video(config: schema.Config, source: Path, output: Path) -> None:
         speed = {"frames_per_second": round(len(faces) / elapsed, 2), "milliseconds": times.summary()}
         _write_track(output, track, frames.frame_rate, damaged, speed)
         if "rig" in export.formats:
-            write_animated_rig(rig_files(output, export.formats), export, skin, track.coefficients, frames.frame_rate)
+            paths = rig_files(output, export.formats)
+            write_animated_rig(paths, export, skin, track.coefficients, track.gaze, frames.frame_rate)
     if stop.requested:
         raise stop.interruption(f"the first {len(faces)} frames are in {output}, without overlay.mp4")
     with advised(lambda: f"everything but overlay.mp4 is in {output}"):
@@ -94,16 +95,18 @@ def _joined(
     if not len(known):
         raise UserError(f"at least one frame must show a face that can be tracked, got none in {len(faces)}")
     layout = reconstruct.pipeline.face_model.layout
-    rows, crops = [], []
+    rows, crops, gazes = [], [], []
     for place in np.maximum(np.searchsorted(known, np.arange(len(faces)), "right") - 1, 0):
         face = faces[known[place]]
         assert face is not None
         pose = {"expression": face.expression, "angles": face.angles, "translation": face.translation}
         rows.append(layout.join(dataclasses.replace(layout.split(shared), **pose)))
         crops.append(face.photo_to_crop)
+        gazes.append(face.gaze)
     coefficients, transforms = np.stack(rows).astype(np.float32), np.stack(crops)
     landmarks = frame_landmarks(reconstruct, coefficients, transforms)
-    return Track(coefficients, transforms, landmarks, seen, seen, np.zeros_like(seen), keys)
+    gaze = None if reconstruct.pipeline.face_gcn.morphable.eyes is None else held(gazes)
+    return Track(coefficients, transforms, landmarks, seen, seen, np.zeros_like(seen), keys, gaze)
 
 
 def _write_track(output: Path, track: Track, frame_rate: float, damaged: list[int], speed: dict[str, object]) -> None:

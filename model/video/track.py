@@ -73,11 +73,17 @@ def reconstruct_video(config: schema.Config, source: Path, output: Path) -> dict
     records = key_records(reconstruct, export, frames, track.keys)
     bridged = _write_track(output, track, frames.frame_rate, damaged)
     write_weights(
-        output / "arkit.csv", reconstruct.pipeline.face_model, track.coefficients, track.seen, frames.frame_rate
+        output / "arkit.csv",
+        reconstruct.pipeline.face_model,
+        track.coefficients,
+        track.gaze,
+        track.seen,
+        frames.frame_rate,
     )
     skin = write_person(output / PERSON_FOLDER, reconstruct, export, records)
     if "rig" in export.formats:
-        write_animated_rig(rig_files(output, export.formats), export, skin, track.coefficients, frames.frame_rate)
+        paths = rig_files(output, export.formats)
+        write_animated_rig(paths, export, skin, track.coefficients, track.gaze, frames.frame_rate)
     write_video(output / "overlay.mp4", drawn(reconstruct, frames, track, skin.albedo), frames.frame_rate)
     print(
         f"{len(track.seen)} frames, {bridged} bridged without a face ({len(damaged)} of them damaged), results in "

@@ -91,7 +91,12 @@ class HeadExtension:
         return cls(face, extended, camera, config.export.hair, config.export.hair_volume)
 
     def __call__(
-        self, result: FaceReconstruction, coefficients: np.ndarray, readable: np.ndarray, region: PhotoRegion | None
+        self,
+        result: FaceReconstruction,
+        coefficients: np.ndarray,
+        readable: np.ndarray,
+        region: PhotoRegion | None,
+        gaze: np.ndarray | None = None,
     ) -> WholeHead:
         """Extends a batch of one.
 
@@ -103,8 +108,9 @@ class HeadExtension:
           coefficients: [1, K].
           readable: [H, W] pixels of the crop that show the face's skin.
           region: the photo around the crop, from which the scalp takes its colours; None if it shows only the face.
+          gaze: [2] that of the result, see `MorphableModel.placed`.
         """
-        face = self.morphable.posed(tf.constant(coefficients), self._camera)
+        face = self.morphable.posed(tf.constant(coefficients), self._camera, gaze)
         coarse = face.albedo
         albedo = self._extend(result.albedo, coarse)
         appearance = albedo + self._extend(result.appearance - result.albedo, tf.zeros_like(albedo))

@@ -40,7 +40,7 @@ def path(morphable, tmp_path_factory):
         expression[model.expression_names.index(name)] = 2 * weight  # a coefficient of 1 is half of full strength
     identity = np.random.default_rng(0).normal(0, 0.5, morphable.layout.identity).astype(np.float32)
     path = tmp_path_factory.mktemp("rig") / "rig.glb"
-    write([path], identity, expression, Material(png))
+    write([path], identity, expression, np.zeros(2), Material(png))
     return path
 
 
@@ -127,7 +127,7 @@ def test_the_motion_of_a_video_is_smooth_across_half_a_turn(morphable):
     coefficients = np.zeros((5, layout.size), np.float32)
     coefficients[:, layout.slices["angles"].start + 1] = np.radians([170, 176, 182, 188, 194])
     write = RigWriter(morphable, uncut(morphable.face_model.uv, morphable.face_model.triangles))
-    motion = write.motion(coefficients, 25.0)
+    motion = write.motion(coefficients, np.zeros([5, 2]), 25.0)
     np.testing.assert_allclose(motion.times, np.arange(5) / 25)
     np.testing.assert_allclose(motion.rotations[0], [0, np.sin(np.radians(85)), 0, np.cos(np.radians(85))], atol=1e-6)
     assert np.abs(np.diff(motion.rotations, axis=0)).max() < 0.06

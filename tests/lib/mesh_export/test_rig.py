@@ -1,5 +1,7 @@
 """Rigs: the validator finds nothing, weights move what they say, eyes are nodes about their centres."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 
@@ -69,6 +71,21 @@ def test_a_motion_is_an_animation_of_weights_and_of_the_head(tmp_path):
     np.testing.assert_allclose(rig.values(found["head", "rotation"]["input"])[:, 0], times, rtol=1e-6)
     values = rig.values(found["face", "weights"]["output"]).reshape(3, 2)
     np.testing.assert_allclose(values, weights[:, :2], rtol=1e-6)  # the third target moves nothing
+
+
+def test_an_eye_opens_turned_and_moves_in_an_animation(tmp_path):
+    turns = np.array([[0.0, 0.6, 0.0, 0.8], [0.6, 0.0, 0.0, 0.8]])
+    eye = dataclasses.replace(sheet("eyeLeft", np.array([0.3, 0.2, 0.1])), turn=turns[0])
+    motion = RigMotion(np.array([0, 0.1]), np.zeros([2, 3]), np.tile([0.0, 0, 0, 1], (2, 1)), {"eyeLeft": turns})
+    write_rig(tmp_path / "a.glb", [sheet("face"), eye], NAMES, WEIGHTS, Material(PNG, PNG), motion)
+    assert faults(tmp_path / "a.glb") == [[]]
+    rig = Rig.read(tmp_path / "a.glb")
+    assert rig.node("eyeLeft")["rotation"] == turns[0].tolist()
+    assert "rotation" not in rig.node("face")
+    (animation,) = rig.content["animations"]
+    targets = [channel["target"] for channel in animation["channels"]]
+    place = targets.index({"node": 2, "path": "rotation"})
+    np.testing.assert_allclose(rig.values(animation["samplers"][place]["output"]), turns, atol=1e-7)
 
 
 def test_the_centre_of_a_ball_from_its_front():

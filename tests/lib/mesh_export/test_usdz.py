@@ -1,5 +1,6 @@
 """USDZ: OpenUSD's validators find no error, and it evaluates the weights to the displaced vertices."""
 
+import dataclasses
 import struct
 import zipfile
 
@@ -64,6 +65,20 @@ def test_the_validators_find_nothing(form, parts, path, tmp_path):
         wanted = 0.1 * parts[0].vertices @ [[0.28, 0, -0.96], [0, 1, 0], [0.96, 0, 0.28]]
         np.testing.assert_allclose(points_in_scene(path, "face", 500.0), wanted, atol=1e-6)
     assert errors(path) == []
+
+
+def test_an_eye_turns_about_its_pivot(parts, tmp_path):
+    """By its own turn at rest, by the motion's in a motion."""
+    face, eye = parts
+    turned, still, path = dataclasses.replace(eye, turn=np.array(TURN)), 0 * WEIGHTS, tmp_path / "a.usdz"
+    wanted = 0.1 * ((eye.vertices - eye.pivot) @ [[0.28, 0, -0.96], [0, 1, 0], [0.96, 0, 0.28]] + eye.pivot)
+    write_usdz(path, [face, turned], NAMES, still, Material(PNG))
+    np.testing.assert_allclose(points_in_scene(path, "eyeLeft", 0.0), wanted, atol=1e-6)
+    head = np.tile([0.0, 0, 0, 1], (2, 1))
+    motion = RigMotion(np.array([0, 0.5]), np.stack([still, still]), head, {"eyeLeft": np.stack([head[0], TURN])})
+    write_usdz(path, parts, NAMES, still, Material(PNG), motion)
+    np.testing.assert_allclose(points_in_scene(path, "eyeLeft", 0.0), 0.1 * eye.vertices, atol=1e-6)
+    np.testing.assert_allclose(points_in_scene(path, "eyeLeft", 500.0), wanted, atol=1e-6)
 
 
 def test_files_are_stored_and_aligned(path):

@@ -92,7 +92,7 @@ def result(morphable):
         region=PhotoRegion(photo, np.array([[PHOTO / CROP, 0, 0], [0, PHOTO / CROP, 0.0]])),
         alpha=alpha,
         readable=readable_mask(alpha, given=False),
-        **{"scalp": None, "lift": np.zeros(3, np.float32)},
+        **{"scalp": None, "lift": np.zeros(3, np.float32), "gaze": None},
         coefficients=coefficients[0],
         reconstruction=reconstruction,
         fragments=fragments,
@@ -311,9 +311,9 @@ def test_a_model_without_a_chart_is_unwrapped_once(tmp_path, result, capsys):
 
 def test_the_numbers_alone_draw_the_face_over_the_photo(tmp_path, morphable, result):
     """As someone would who has coefficients.json and mesh.ply, with NumPy and the texts in the file."""
-    given = {k: getattr(result, k) for k in ("photo", "region", "alpha", "readable", "scalp", "lift", "coefficients")}
-    export = Exporter(morphable, CAMERA, (), 256, False, tmp_path)
-    described = PhotoResult(**given, reconstruction=result.reconstruction, metrics={}, fingerprint="f", export=export)
+    given = vars(result) | {"metrics": {}, "fingerprint": "f"}
+    given["export"] = Exporter(morphable, CAMERA, (), 256, False, tmp_path)
+    described = PhotoResult(**{name: given[name] for name in PhotoResult.__dataclass_fields__})
     content = json.loads(json.dumps(describe(described)))
     assert content["face_model"]["fingerprint"] == "f"
     face = result.reconstruction.coarse.face

@@ -139,7 +139,7 @@ def test_a_face_is_learned_and_then_followed():
 
     config = schema.load(overrides={"fit.steps": 0, "data.image_size": SIZE})
     pipeline = untrained_parts()
-    work = types.SimpleNamespace(weights=lambda expression: [float(np.abs(expression).max())])
+    work = types.SimpleNamespace(weights=lambda expression, gaze: [float(np.abs(expression).max())])
     follow = LiveFace(config, FaceReconstructor(config, pipeline), work)
     photo = np.asarray(portrait().convert("RGB"))
     answers = [follow(np.roll(photo, 2 * frame, axis=1), frame / 30) for frame in range(10)]

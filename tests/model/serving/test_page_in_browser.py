@@ -69,7 +69,7 @@ def served(tmp_path_factory):
     assert complaints.getvalue() == ""
     photos = PhotoQueue(root / "uploads", work, config.serve.queue, 10, 60)
     with listen(config.serve) as listening:
-        sliders = len(work.weights(np.zeros(work.reconstruct.pipeline.face_model.layout.expression)))
+        sliders = len(work.weights(np.zeros(work.reconstruct.pipeline.face_model.layout.expression), None))
         live = LiveRequests(lambda: nodding(sliders))
         service = Service(config.serve, photos, assets(config.serve, work.shared(), live=True), live)
         running = PageServer(service, DeferredStop())

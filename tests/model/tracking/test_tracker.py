@@ -1,5 +1,7 @@
 """Tracking: the fit of one person's frames to known points, and the face lost and found again."""
 
+import types
+
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -12,7 +14,7 @@ from lib.synthetic.builtin.face_generator import build_face_model
 from model.dense_landmarks.source import SHIPPED, at_texture_coordinates, read_points
 from model.fitting.weights import FitWeights, fitting_prior
 from model.morphable_model import MorphableModel
-from model.tracking import face_points
+from model.tracking import face_points, tracker
 from model.tracking.expression_fit import ExpressionFitter
 from model.tracking.frame_place import crop_at
 from model.tracking.newcomer import FRAMES, Newcomer
@@ -150,6 +152,7 @@ class Looks:
 
     def __init__(self, rows, moved):
         self.rows, self.moves, self.moved, self.forgotten = iter(rows), iter(moved), False, 0
+        self.irises = np.zeros([2, 5, 2])
 
     def __call__(self, frame, seconds):
         self.moved = next(self.moves)
@@ -197,6 +200,26 @@ def test_a_face_at_rest_is_smoothed(model, points, identity):
     assert np.diff(yaws(1.0)).std() < 0.4 * np.diff(yaws(1000.0)).std()
 
 
+def test_closed_eyes_keep_their_gaze(model, points, identity, monkeypatch):
+    """Straight ahead before they were ever open."""
+    gazes = [None, np.array([0.2, -0.1]), None]
+    monkeypatch.setattr(tracker.Eyeballs, "of", lambda model: types.SimpleNamespace(person=lambda identity: "spheres"))
+    seen = iter(gazes)
+    monkeypatch.setattr(tracker, "find_gaze", lambda spheres, *_: next(seen))
+    rows = [in_frame(project(model, points, face(model, identity)))] * 3
+    track = FaceTracker(
+        Looks(rows, [True, False, False]), model.face_model, identity, CAMERA, points, FitWeights(), cutoff=1e5
+    )
+    found = [track(FRAME, frame / RATE).gaze for frame in range(3)]
+    np.testing.assert_allclose(found, [[0, 0], gazes[1], gazes[1]], atol=1e-4)
+
+
+def test_a_face_without_eyeballs_has_no_gaze(model, points, identity):
+    look = Looks([in_frame(project(model, points, face(model, identity)))], [True])
+    track = FaceTracker(look, model.face_model, identity, CAMERA, points, FitWeights(), cutoff=1.0)
+    assert track(FRAME, 0.0).gaze is None
+
+
 class Network:
     """A network that sees a face wherever it looks, while `there`."""
 
@@ -231,6 +254,7 @@ def test_the_detector_starts_and_then_rests(looking):
     look, network, runs = looking
     for frame in range(10):
         assert look(FRAME, frame / RATE) is not None
+        assert look.irises.shape == (2, 5, 2)
         assert look.moved == (frame == 0)
     assert len(runs) == 1
     assert len(network.squares) == 9
