@@ -7,15 +7,17 @@ import numpy as np
 
 from lib.face_model.face_model import FaceModel
 from lib.face_model_files.arkit import BlendShapes
+from lib.synthetic.appearance.canonical import CanonicalFace
 from lib.synthetic.appearance.sampling_priors import Moment
 from lib.synthetic.photos import PhotoSettings, SyntheticFaces
+from model.gaze import RADIUS
 
 FRAME_RATE = 30.0
 HEIGHT, WIDTH = 480, 640
 # Side of the rendered square around the face, pixels.
 SQUARE = 288
 NOISE = 0.012  # of the camera, RGB in [0, 1]
-# Largest shift of the irises to the left and up, canonical millimetres, and its frequencies, Hz.
+# Largest shift of the irises across and up, canonical millimetres, and its frequencies, Hz.
 GAZE, GAZE_RATE = np.array([3.4, 1.8]), np.array([0.4, 0.23])
 # ARKit's name -> weight at the height of its pulses, seconds between them, when the first one is, their sharpness.
 PULSES = {
@@ -31,6 +33,17 @@ PULSES = {
     "eyeBlinkLeft": (1.0, 1.7, 1.1, 40),
     "eyeBlinkRight": (1.0, 1.7, 1.1, 40),
 }
+
+
+def iris_shift(seconds: np.ndarray | float) -> np.ndarray:
+    """[..., 2] shift of the irises at times [...], canonical millimetres to the subject's left and up."""
+    return GAZE * np.sin(2 * np.pi * GAZE_RATE * np.asarray(seconds)[..., None])
+
+
+def true_gaze(face_model: FaceModel, count: int) -> np.ndarray:
+    """[T, 2] gazes of a clip's frames, see `model.gaze`."""
+    shift = iris_shift(np.arange(count) / FRAME_RATE) / CanonicalFace(face_model).placement.scale
+    return np.arcsin(shift / RADIUS)
 
 
 class Clip(SyntheticFaces):
@@ -55,7 +68,7 @@ class Clip(SyntheticFaces):
             expression=self._expression(seconds),
             angles=wave * np.array([0.12, 0.4, 0.1]),
             jitter=np.zeros([5, 2]),
-            gaze=self.gaze(seconds),
+            gaze=iris_shift(seconds),
         )
 
     def frame(self, index: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -69,10 +82,6 @@ class Clip(SyntheticFaces):
         frame += np.random.default_rng([self.seed, index]).normal(0, 255 * NOISE, frame.shape)
         pixels = np.rint(np.clip(frame, 0, 255)).astype(np.uint8)
         return pixels, face.coefficients, face.landmarks + (left, top)
-
-    def gaze(self, seconds: float) -> np.ndarray:
-        """[2] shift of the irises at a time, canonical millimetres."""
-        return GAZE * np.sin(2 * np.pi * GAZE_RATE * seconds)
 
     def _expression(self, seconds: float) -> np.ndarray:
         """[Ke] coefficients at a time: pulses of the blend shapes `PULSES`."""

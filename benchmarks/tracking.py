@@ -19,7 +19,7 @@ from pathlib import Path
 import numpy as np
 from tqdm import tqdm
 
-from benchmarks.synthetic_clip import FRAME_RATE, Clip
+from benchmarks.synthetic_clip import FRAME_RATE, Clip, true_gaze
 from benchmarks.video_jitter import jitter, lag
 from configs import schema
 from lib.face_model.face_model import FaceModel
@@ -34,13 +34,15 @@ from model.video.live import first_person, live_tracker
 
 @dataclasses.dataclass(frozen=True)
 class Motion:
-    """A face in T frames: coefficients [T, K], 68 landmarks [T, 68, 2] in pixels of the frame."""
+    """A face in T frames: coefficients [T, K], 68 landmarks [T, 68, 2] in pixels of the frame, gazes [T, 2] if any."""
 
     coefficients: np.ndarray
     landmarks: np.ndarray
+    gaze: np.ndarray | None
 
     def some(self, frames: np.ndarray) -> "Motion":
-        return Motion(self.coefficients[frames], self.landmarks[frames])
+        gaze = None if self.gaze is None else self.gaze[frames]
+        return Motion(self.coefficients[frames], self.landmarks[frames], gaze)
 
 
 def synthetic(model: FaceModel, folder: Path, count: int, seed: int) -> tuple[Path, Motion]:
@@ -55,7 +57,7 @@ def synthetic(model: FaceModel, folder: Path, count: int, seed: int) -> tuple[Pa
     stored = read_npz(truth_path)
     if str(stored["model"]) != model.fingerprint:
         raise SystemExit(f"{truth_path}: must be of face model {model.fingerprint}, got {stored['model']} (delete it)")
-    return clip_path, Motion(stored["coefficients"], stored["landmarks"])
+    return clip_path, Motion(stored["coefficients"], stored["landmarks"], true_gaze(model, count))
 
 
 def track(config: schema.Config, reconstruct: FaceReconstructor, frames: FrameSource) -> tuple[Motion, np.ndarray]:
@@ -63,7 +65,7 @@ def track(config: schema.Config, reconstruct: FaceReconstructor, frames: FrameSo
     shared, keys = first_person(reconstruct, frames)
     times, layout = StageTimes(), reconstruct.pipeline.face_model.layout
     tracker = live_tracker(reconstruct, config, shared, list(keys.values()), times)
-    rows, crops, seen = [], [], []
+    rows, crops, gazes, seen = [], [], [], []
     pictures, started, worked = fill_gaps(frames), time.perf_counter(), time.process_time()
     while True:
         with times("read"):
@@ -77,13 +79,15 @@ def track(config: schema.Config, reconstruct: FaceReconstructor, frames: FrameSo
             pose = {"expression": face.expression, "angles": face.angles, "translation": face.translation}
             rows.append(layout.join(dataclasses.replace(layout.split(shared), **pose)))
             crops.append(face.photo_to_crop)
+            gazes.append(face.gaze)
     elapsed, worked = time.perf_counter() - started, time.process_time() - worked
     print(f"tracked {len(seen)} frames, {sum(seen)} with the face: {len(seen) / elapsed:.1f} frames a second")
     print(f"  processor time {1e3 * worked / len(seen):.1f} ms a frame, however busy the computer is")
     for stage, figures in times.summary().items():
         print(f"  {stage:10s} {figures['median']:6.2f} ms median, {figures['95th_percentile']:6.2f} ms 95th percentile")
     coefficients = np.stack(rows).astype(np.float32)
-    return Motion(coefficients, frame_landmarks(reconstruct, coefficients, np.stack(crops))), np.array(seen)
+    gaze = None if gazes[0] is None else np.stack(gazes)
+    return Motion(coefficients, frame_landmarks(reconstruct, coefficients, np.stack(crops)), gaze), np.array(seen)
 
 
 def fit_as_video(
@@ -95,7 +99,8 @@ def fit_as_video(
     fitted = track_face(reconstruct, photos, frames.frame_rate, config.test.smoothing)
     elapsed = time.perf_counter() - started
     print(f"fitted {len(fitted.seen)} frames as --mode test --video: {len(fitted.seen) / elapsed:.2f} frames a second")
-    return Motion(fitted.coefficients[fitted.seen], fitted.landmarks[fitted.seen]), fitted.seen
+    gaze = None if fitted.gaze is None else fitted.gaze[fitted.seen]
+    return Motion(fitted.coefficients[fitted.seen], fitted.landmarks[fitted.seen], gaze), fitted.seen
 
 
 def describe(model: FaceModel, found: Motion, true: Motion, seen: np.ndarray) -> None:
@@ -109,6 +114,11 @@ def describe(model: FaceModel, found: Motion, true: Motion, seen: np.ndarray) ->
     ours, theirs = (model.layout.split(motion.coefficients) for motion in (found, true))
     turned = np.degrees(np.abs((ours.angles - ours.angles.mean(0)) - (theirs.angles - theirs.angles.mean(0))))
     print(f"  angles {turned.mean():.2f} degrees off, apart from a constant")
+    if found.gaze is not None and true.gaze is not None:
+        for column, way in enumerate(("across", "up")):
+            looked, wanted = np.degrees(found.gaze[:, column]), np.degrees(true.gaze[:, column])
+            alike = np.corrcoef(looked, wanted)[0, 1]
+            print(f"  gaze {way} {np.abs(looked - wanted).mean():.1f} degrees off, correlation {alike:.2f}")
     names = list(arkit_weights(model, ours.expression))
     weights, truth = (np.stack(list(arkit_weights(model, part.expression).values()), 1) for part in (ours, theirs))
     active = np.flatnonzero(truth.max(axis=0) > 0.1)

@@ -3,6 +3,7 @@
 import dataclasses
 import functools
 import time
+from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -89,7 +90,12 @@ def save(
     result = dataclasses.replace(result, metrics={**result.metrics, "seconds": round(seconds, 2)})
     result.textures, result.views  # noqa: B018 - for both threads, which mostly encode pictures
     with ThreadPoolExecutor(1) as thread:
-        card = thread.submit(render_card, result, folder, name)
+        card = thread.submit(render_card, result, folder, name, _scenes(result.export.formats))
         textures = result.save(output / folder)
         pictures = sheet_row(result) if row else None
         return PhotoEntry(name, result.metrics, card.result(), pictures, result.photo.remark), textures
+
+
+def _scenes(formats: Sequence[str]) -> list[str]:
+    """Files that phones show when their link is tapped."""
+    return [f"{name}.usdz" for name in ("mesh", "rig") if "usdz" in formats and name in ("mesh", *formats)]

@@ -3,6 +3,7 @@
 import dataclasses
 import os
 import urllib.parse
+from collections.abc import Sequence
 from typing import Any
 
 from lib.face_model.face_model import FaceModel
@@ -37,8 +38,15 @@ def shared_data(face_model: FaceModel, chart: UvChart, camera: Camera) -> dict[s
     return {"mesh": encode_shared(face_model, chart), "camera": dataclasses.asdict(camera)}
 
 
-def render_card(result: ReportedPhoto, folder: str, name: str | None = None) -> Card:
-    """Renders the card of a `PhotoResult` whose files are in `folder`; `name` replaces the photo's file name."""
+def render_card(result: ReportedPhoto, folder: str, name: str | None = None, links: Sequence[str] = ()) -> Card:
+    """Renders the card of a `PhotoResult`.
+
+    Args:
+      result: the result.
+      folder: where its files are, relative to the page.
+      name: replaces the photo's file name.
+      links: files of the folder that the card links to by name, beside the folder itself.
+    """
     payload = {
         "pictures": encode_pictures(result),
         "mesh": encode_mesh(result),
@@ -53,6 +61,7 @@ def render_card(result: ReportedPhoto, folder: str, name: str | None = None) -> 
         photo=_figure("photo"),
         large=[_figure(title) for title in LARGE if title != "photo"],
         small=[_figure(title) for title in others],
+        links=links,
         payload=payload,
     )
     return Card(name, html, result.metrics)

@@ -324,7 +324,6 @@ def test_the_numbers_alone_draw_the_face_over_the_photo(tmp_path, morphable, res
     to_photo = np.array(content["crop_to_photo"])
     photo = crop @ to_photo[:, :2].T + to_photo[:, 2]
     np.testing.assert_allclose(photo, PHOTO_CAMERA.project(face.vertices)[0], atol=0.01)
-
     names = morphable.face_model.expression_names
     smile = result.coefficients[morphable.layout.slices["expression"]][names.index("smile_left")]
     assert content["arkit"]["mouthSmileLeft"] == pytest.approx(smile / 2.5, abs=1e-4)

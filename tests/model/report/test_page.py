@@ -13,6 +13,7 @@ from PIL import Image
 
 from lib.geometry.lighting import shading
 from model.evaluation.page import write_evaluation_page
+from model.reconstruction.worker import _scenes
 from model.report.card import render_card
 from model.report.face_data import COLOURS, encode_columns, encode_mesh, encode_textures, light_ball, light_forms
 from model.report.page import Report
@@ -56,7 +57,7 @@ def written(tmp_path_factory):
     report = Report(folder, title="<i>holiday</i>")
     report.add(render_card(photo_result("a.jpg", seed=1), "a"))
     report.fail(NASTY, "no face found in <b>it</b>")
-    report.add(render_card(photo_result(NASTY, seed=2), 'odd "name" #1'))
+    report.add(render_card(photo_result(NASTY, seed=2), 'odd "name" #1', links=["mesh.usdz", "rig.usdz"]))
     return page(report.finish(SHARED))
 
 
@@ -68,7 +69,8 @@ def test_names_and_reasons_are_text_and_nothing_else(written):
     assert text.count(NASTY) == 2  # its card and the list of failures
     assert "no face found in <b>it</b>" in text
     assert "<i>holiday</i>" in text
-    assert [link["href"] for link in written.all("a")] == ["a/", "odd%20%22name%22%20%231/"]
+    odd = "odd%20%22name%22%20%231/"
+    assert [link["href"] for link in written.all("a")] == ["a/", odd, f"{odd}mesh.usdz", f"{odd}rig.usdz"]
     pictures = [image for image in written.all("img") if image["alt"].startswith(NASTY)]
     assert len(pictures) == 10
     assert all(set(image) == {"data-picture", "width", "height", "alt", "title"} for image in pictures)
@@ -232,3 +234,9 @@ def test_the_page_of_an_evaluation_has_table_and_sheet(tmp_path):
     assert image["src"].startswith("data:image/webp;base64,")
     assert int(image["height"]) == 16383
     assert picture.size == (40, 20000)
+
+
+def test_a_card_links_to_the_scenes_that_were_exported():
+    assert _scenes(("obj", "glb", "rig")) == []
+    assert _scenes(("glb", "usdz")) == ["mesh.usdz"]
+    assert _scenes(("rig", "usdz")) == ["mesh.usdz", "rig.usdz"]
