@@ -120,10 +120,7 @@ class HeadExtension:
             face = self._lifted(face, volume.lift)
         own = result.coarse.face.shading
         face = dataclasses.replace(face, shading=self._extend(own, self._expected_light(own, face.shading)))
-        with uncompiled():
-            fragments = rasterize(
-                self._camera.clip_coordinates(face.vertices), self.morphable.triangles, self._camera.image_size
-            )
+        fragments = self._fragments(face)
         scalp, share = None, tf.zeros([1, len(self._known), 1])
         if self._scalp is not None:
             scalp = self._scalp(face, albedo[0].numpy(), readable, region, volume.wall)
@@ -153,6 +150,11 @@ class HeadExtension:
             mask=mask,
         )
         return WholeHead(whole, scalp, volume.lift)
+
+    def _fragments(self, face: PosedFace) -> Fragments:
+        camera = self._camera
+        with uncompiled():
+            return rasterize(camera.clip_coordinates(face.vertices), self.morphable.triangles, camera.image_size)
 
     def _lifted(self, face: PosedFace, lift: np.ndarray) -> PosedFace:
         """A posed head whose shape is displaced by `lift` [N, 3]; the light is that of its new normals."""
