@@ -28,6 +28,8 @@ Exit codes: 0 success; 2 an error in the command or its files, reported in one l
 processed only some of the photos (the output folder lists which ones failed and why); 130, 143, 129 told to stop by
 Ctrl-C, SIGTERM or SIGHUP.
 """
+# Modes that use the texture network without training it.
+USES_NETWORK = ("test", "track", "evaluate", "serve")
 # The option that --input and --output set in each mode.
 FOLDERS = {
     "test": {"input": "test.input", "output": "test.output"},
@@ -40,7 +42,10 @@ FOLDERS = {
 def main(argv: list[str] | None = None) -> int:
     """Runs the mode that the command line names and returns its exit code."""
     args = parse(argv)
-    return MODES[args.mode](schema.load(args.config, args.overrides), args)
+    config = schema.load(args.config, args.overrides)
+    if args.mode in USES_NETWORK and not config.texture_path.is_relative_to(config.run_dir):
+        print(f"{config.run_dir} has no trained network yet: {config.texture.weights} is used")
+    return MODES[args.mode](config, args)
 
 
 # TensorFlow takes seconds to import, so each mode first checks everything that can be wrong with its command.
@@ -232,12 +237,7 @@ def start_tensorflow(seed: int, deterministic: bool = False, keep_memory: bool =
 def parse(argv: list[str] | None) -> argparse.Namespace:
     """Parses the command line into mode, config, and `overrides` (all changes to the configuration)."""
     parser = flags.Parser(prog="main.py", description=__doc__, epilog=EPILOG)
-    parser.add_argument(
-        "--mode",
-        default="train",
-        choices=tuple(MODES),
-        help="what to run (default: %(default)s)",
-    )
+    parser.add_argument("--mode", default="train", choices=tuple(MODES), help="what to run (default: %(default)s)")
     parser.add_argument(
         "--config", help="YAML file of the values that differ from configs/default.yaml, e.g. configs/paper.yaml"
     )

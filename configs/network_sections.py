@@ -96,6 +96,10 @@ class Texture(Section):
     factors: tuple[int, ...] = option("down-sampling factors between consecutive mesh levels", low=2, high=16)
     nz: int = option("bottleneck size of the refiner in `normal`", low=1, high=4096)
     drop_rate: float = option("dropout rate before the fully connected layers, in training only", low=0, high=0.9)
+    weights: str = option(
+        "trained weights (.npz, written by train.weights): a training starts from them, and test mode uses them while "
+        "there is no run, if they belong to these networks; empty: none"
+    )
 
     def __post_init__(self) -> None:
         super().__post_init__()

@@ -95,14 +95,21 @@ class Config:
 
     @property
     def crops_dir(self) -> Path:
-        """Folder of the synthetic crops: `faces` for the human head, `faces_<name>` for other face models."""
-        return self.generated_dir / ("faces" if self.face_model.source == "human-head" else f"faces_{self.data.name}")
+        """Folder of the synthetic crops: `faces` for the default data set, `faces_<name>` for others."""
+        default = (self.face_model.source, self.data.name) == ("human-head", "face")
+        return self.generated_dir / ("faces" if default else f"faces_{self.data.name}")
 
     @property
     def run_dir(self) -> Path:
         """Folder of this run's checkpoints, logs and sample sheets: checkpoints/<name>_<suffix>."""
         suffix = self.train.suffix or self.texture.variant + ("_gan" if self.gan.enabled else "")
         return Path(self.data.root_dir) / "checkpoints" / f"{self.data.name}_{suffix}"
+
+    @property
+    def texture_path(self) -> Path:
+        """The texture network that reconstructs photos: the run's best, or texture.weights while there is no run."""
+        best = self.run_dir / "best.npz"
+        return best if best.is_file() or not self.texture.weights else asset_path(self.texture.weights)
 
 
 def section_types() -> dict[str, type[Section]]:

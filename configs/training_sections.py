@@ -5,6 +5,10 @@ import dataclasses
 from configs.section import SEEDS, Section, option, plain_name_fault
 from lib.errors import UserError
 
+# train.epochs and train.learning_rate of 0 stand for these.
+EPOCHS, RATE = 8, 3e-3
+EPOCHS_FROM_WEIGHTS, RATE_FROM_WEIGHTS = 2, 1e-3
+
 
 @dataclasses.dataclass(frozen=True)
 class Loss(Section):
@@ -63,9 +67,17 @@ class Train(Section):
     restore: bool = option("continue from the run's last checkpoint instead of starting over")
     seed: int = option("seed of the initial weights and the data order", low=0, high=SEEDS)
     batch_size: int = option("crops per update; many small updates learn faster than few large ones", low=1, high=1024)
-    epochs: int = option("passes over the training crops", low=1)
+    epochs: int = option(
+        f"passes over the training crops; 0: {EPOCHS}, or {EPOCHS_FROM_WEIGHTS} if the run starts from texture.weights",
+        low=0,
+    )
     updates_per_epoch: int = option("updates per epoch; 0: all training crops once", low=0)
-    learning_rate: float = option("Adam's peak learning rate (paper 1e-4; 2e-3 to 5e-3 converges)", above=0, high=1)
+    learning_rate: float = option(
+        f"Adam's peak learning rate (paper 1e-4; 2e-3 to 5e-3 converges); 0: {RATE:g}, or {RATE_FROM_WEIGHTS:g} if the "
+        "run starts from texture.weights",
+        low=0,
+        high=1,
+    )
     clip_norm: float = option("maximum gradient norm per variable (paper 5)", above=0)
     eval_every: float = option(
         "interval between validations; 0: one epoch, below 1: share of an epoch, otherwise: number of updates", low=0
@@ -76,6 +88,7 @@ class Train(Section):
     )
     hide: float = option("share of crops with a random part hidden, which the network must fill in", low=0, high=1)
     samples: int = option("faces per sample sheet", low=1, high=64)
+    weights: str = option("file that also receives the best weights, compactly, for texture.weights; empty: none")
 
     def __post_init__(self) -> None:
         super().__post_init__()

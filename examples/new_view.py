@@ -1,6 +1,6 @@
 """Renders a face from three sides and under mirrored light: python examples/new_view.py photo.jpg views.png
 
-Needs a trained texture network in checkpoints/ (`make demo` trains one).
+Uses the texture network in checkpoints/ (`make demo` trains one), or the shipped one while there is none.
 """
 
 import sys

@@ -1,6 +1,6 @@
 """Reconstructs the face of one photo and writes its meshes: python examples/one_photo.py photo.jpg out/
 
-Needs a trained texture network in checkpoints/ (`make demo` trains one).
+Uses the texture network in checkpoints/ (`make demo` trains one), or the shipped one while there is none.
 """
 
 import sys

@@ -35,6 +35,7 @@ def diagnose(config: schema.Config, name: str) -> bool:
         ("face model", _face_model(config)),
         ("regressor", _regressor(config, option)),
         ("identity network", _network(config.identity.weights, assets.IDENTITY_GRAPH, option)),
+        ("texture network", _texture_weights(config)),
     ):
         print(f"  {heading}")
         for state, text in lines:
@@ -121,6 +122,14 @@ def _network(weights: str, published: Asset, option: str) -> Iterator[tuple[str,
     else:
         made = "" if path.is_file() else f": python main.py --mode pretrain{option}"
         yield ("found" if path.is_file() else "missing"), f"{path}{made}"
+
+
+def _texture_weights(config: schema.Config) -> Iterator[tuple[str, str]]:
+    if config.texture.weights:
+        path = schema.asset_path(config.texture.weights)
+        yield ("found" if path.is_file() else "missing"), f"{path}: a training starts from it if it fits"
+    else:
+        yield "optional", "a training starts from random weights"
 
 
 def _asset(folder: Path, asset: Asset, wanted: Path | None = None) -> tuple[str, str]:

@@ -32,6 +32,7 @@ from model.runs import checkpoints
 from model.weights.mask_weights import load_mask_decoder
 from model.weights.pretrained import is_frozen, load_fixed, read_metadata
 from model.weights.published_networks import FrozenIdentity, FrozenRegressor, TorchRegressor, published_regressor
+from model.weights.texture_weights import load_texture_network
 from utils import init_sampling
 
 
@@ -186,13 +187,28 @@ def load_identity(config: schema.Config, face_model: FaceModel) -> FixedIdentity
 
 
 def restore_texture_network(pipeline: Pipeline) -> None:
-    """Restores the texture network from the run's best checkpoint.
+    """Restores the texture network from the run's best checkpoint, or from texture.weights while there is no run.
 
     Raises:
-      UserError: the checkpoint is missing or belongs to another configuration.
+      UserError: the checkpoint belongs to another configuration; or there is none, and the weights do not fit.
     """
-    state = {"texture": network_variables(pipeline.texture_network.weights)}
-    checkpoints.restore(pipeline.config.run_dir / "best.npz", state, pipeline.signature())
+    best = pipeline.config.run_dir / "best.npz"
+    if pipeline.config.texture_path == best or load_texture_weights(pipeline):
+        state = {"texture": network_variables(pipeline.texture_network.weights)}
+        checkpoints.restore(best, state, pipeline.signature())
+
+
+def load_texture_weights(pipeline: Pipeline) -> str:
+    """Loads texture.weights if they belong to the configured network.
+
+    Returns:
+      Why they do not, and nothing was loaded; empty if they do.
+
+    Raises:
+      UserError: the file is missing or damaged.
+    """
+    path = schema.asset_path(pipeline.config.texture.weights)
+    return load_texture_network(path, pipeline.texture_network, pipeline.face_model.fingerprint, pipeline.signature())
 
 
 def load_parser(config: schema.Config) -> FaceParser | None:

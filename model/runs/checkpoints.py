@@ -83,6 +83,16 @@ def digest(groups: Mapping[str, Mapping[str, keras.Variable]]) -> str:
     return result.hexdigest()
 
 
+def read_options(path: Path) -> Mapping[str, Any] | None:
+    """Options of the run that wrote a checkpoint; None in an earlier version's.
+
+    Raises:
+      UserError: the file is missing or damaged.
+    """
+    options = _read(path)[0].get("options")
+    return options if isinstance(options, dict) else None
+
+
 def restore(
     path: Path,
     groups: Mapping[str, Mapping[str, keras.Variable]],

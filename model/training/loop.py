@@ -28,10 +28,11 @@ from model.runs.checkpoints import Progress
 from model.runs.finite import SeeingCheck, check_finite
 from model.runs.symptoms import Symptoms
 from model.training.first_look import look
-from model.training.plan import TrainingPlan, learns_from_photos, loss_weights
+from model.training.plan import TrainingPlan, check_batch_size, learns_from_photos, loss_weights
 from model.training.resuming import run_options
 from model.training.run_folder import RunFolder
 from model.training.run_log import RunLog
+from model.training.start import begin_from_weights
 from model.training.trainer import PosedBatch, TextureTrainer
 from model.training.workers import Workers
 from utils import seed_everything
@@ -76,7 +77,7 @@ def _train(
     _check_batch(config, workers)
     seed_everything(config.train.seed)
     training, held_out = records.indices(split["train"]), records.indices(split["val"])
-    plan = TrainingPlan(config, training, str(records.path))
+    check_batch_size(config, training, str(records.path))
     if not held_out:
         raise UserError(
             f"{config.params_dir}: the val split must hold a crop to find the best weights by, got none (pack two "
@@ -85,7 +86,9 @@ def _train(
     with sole_user(run_dir, "training") if workers.chief else contextlib.nullcontext():
         with workers.chief_first():  # which stores what the others only read
             pipeline = load_pipeline(config)
+            config = begin_from_weights(config, pipeline, run_dir / "latest.npz", workers.chief)
             batches_of = _crop_reader(pipeline, records, training + held_out, encoded)
+        plan = TrainingPlan(config, training)
         trainer, belongs_to = TextureTrainer(pipeline, workers), pipeline.signature() | belongs_to
         del pipeline  # frees the regressor, whose outputs are cached
         if workers.chief and not config.train.restore:  # a resumed run was examined when it began
@@ -103,6 +106,8 @@ def _train(
                 progress, validation = _run_updates(plan, batches_of, trainer, run, log, progress, stop)
             if workers.chief:
                 run.write_summary(progress.update, time.monotonic() - started, validation)
+                if config.train.weights:
+                    run.write_weights()
             workers.barrier()  # a process that left earlier would seem lost to the others
     return validation
 

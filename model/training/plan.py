@@ -20,22 +20,13 @@ class TrainingPlan:
     """Crops, learning rates and validations of every update.
 
     Args:
-      config: the effective configuration.
-      indices: indices of the training crops in the record file.
-      source: name of the record file, for messages.
-
-    Raises:
-      UserError: the batch size exceeds the number of training crops.
+      config: the effective configuration; train.epochs and train.learning_rate are settled, not 0.
+      indices: indices of the training crops in the record file, at least one batch.
     """
 
-    def __init__(self, config: schema.Config, indices: list[int], source: str):
+    def __init__(self, config: schema.Config, indices: list[int]):
         self.config, self.indices = config, indices
         self.batch_size, self.seed = config.train.batch_size, config.train.seed
-        if len(indices) < self.batch_size:
-            raise UserError(
-                f"train.batch_size: must be at most the {len(indices)} training crops of {source}, "
-                f"got {self.batch_size} (give a smaller --batch_size)"
-            )
         self.updates_per_epoch = config.train.updates_per_epoch or len(indices) // self.batch_size
         self.total = config.train.epochs * self.updates_per_epoch
         every = config.train.eval_every
@@ -79,6 +70,15 @@ class TrainingPlan:
         if plan.rate == "staircase":
             return schedule.staircase_decay(progress.epoch, peak, plan.decay)
         return schedule.warmup_cosine(progress.update, self.total, peak, plan.warmup)
+
+
+def check_batch_size(config: schema.Config, indices: list[int], source: str) -> None:
+    """Raises UserError if the batch size exceeds the number of training crops in the record file `source`."""
+    if len(indices) < config.train.batch_size:
+        raise UserError(
+            f"train.batch_size: must be at most the {len(indices)} training crops of {source}, "
+            f"got {config.train.batch_size} (give a smaller --batch_size)"
+        )
 
 
 def loss_weights(config: schema.Config, progress: Progress, total: int) -> dict[str, float]:

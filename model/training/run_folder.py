@@ -17,7 +17,11 @@ from model.runs import checkpoints
 from model.runs.checkpoints import Progress
 from model.training.resuming import compare_options, run_options
 from model.training.trainer import TextureTrainer
+from model.weights.pretrained import keep_previous
+from model.weights.texture_weights import save_texture_network
 
+# Sections of the configuration that are kept with the weights.
+_RECIPE = ("data", "face_model", "camera", "texture", "loss", "schedule", "train")
 CHECKPOINT_SECONDS = 120  # a killed run loses at most this much work
 
 
@@ -120,6 +124,23 @@ class RunFolder:
         progress = dataclasses.replace(progress, best_psnr=validation["psnr_fine"])
         checkpoints.save(self.best, self.trainer.network_state(), progress, self.belongs_to)
         return progress
+
+    def write_weights(self) -> None:
+        """Writes the best weights to train.weights, with recipe and accuracy in a .json beside it."""
+        path = schema.asset_path(self.config.train.weights)
+        progress = checkpoints.restore(self.best, self.trainer.network_state(), self.belongs_to)
+        signature = {key: value for key, value in self.belongs_to.items() if key not in checkpoints.ADDED}
+        metadata = {
+            "network": "texture",
+            "command": "python main.py --mode train",
+            "config": {name: dataclasses.asdict(getattr(self.config, name)) for name in _RECIPE},
+            "updates": progress.update,
+            "run": json.loads(self.summary.read_text(encoding="utf-8")),
+        }
+        keep_previous(path, metadata)
+        save_texture_network(path, self.trainer.network, self.belongs_to["face model"], signature, metadata)
+        write_json(path.with_suffix(".json"), metadata)
+        print(f"{path}: the best weights of this run")
 
     def write_summary(self, updates: int, seconds: float, validation: Mapping[str, float]) -> None:
         """Writes training.json: the length of the run and the means of its last validation."""

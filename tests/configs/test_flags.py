@@ -66,7 +66,7 @@ class Program:
         save_split(config.params_dir, {"train": names[:6], "val": names[6:8], "test": names[8:]})
 
     def plan(self, *argv):
-        return TrainingPlan(self.config(*argv), list(range(6)), "face.bin")
+        return TrainingPlan(self.config(*argv), list(range(6)))
 
     def network(self, *argv):
         config = self.config(*argv)

@@ -13,7 +13,6 @@ import skimage.data
 from PIL import Image
 
 from examples import new_view, one_photo, train_on_crops
-from lib.errors import UserError
 from lib.synthetic.builtin.face_generator import build_face_model
 from model.training import loop
 from tests.support.helpers import eager_functions
@@ -113,10 +112,10 @@ def test_the_notebook_runs_from_top_to_bottom(trained, tmp_path, monkeypatch):
     assert {"mesh.glb", "rig.glb", "mesh.usdz", "rig.usdz", "coarse.png", "fine.png"} <= set(files)
 
 
-def test_without_a_trained_network_an_example_says_what_to_run(trained, tmp_path, monkeypatch):
+def test_without_a_run_an_example_uses_the_shipped_network(trained, tmp_path, monkeypatch):
     run, photo = trained
     (tmp_path / "data").mkdir()
     shutil.copytree(run / "data/generated", tmp_path / "data/generated")
     monkeypatch.chdir(tmp_path)
-    with pytest.raises(UserError, match=r"best\.npz: a checkpoint must be here, got none"):
-        one_photo.main(str(photo), str(tmp_path / "out"))
+    one_photo.main(str(photo), str(tmp_path / "out"))
+    assert (tmp_path / "out/fine.png").is_file()

@@ -244,13 +244,13 @@ def test_the_published_stages_start_with_the_copy_alone(root):
 
 def test_the_plan_reads_every_crop_once_an_epoch_in_another_order_each(root):
     config = configuration(root)
-    plan = TrainingPlan(config, list(range(6)), "faces.bin")
+    plan = TrainingPlan(config, list(range(6)))
     first, second = plan.order(checkpoints.Progress()), plan.order(checkpoints.Progress(epoch=1, update=3))
     assert sorted(first) == sorted(second) == list(range(6))
     assert first != second
     assert plan.order(checkpoints.Progress(update_in_epoch=1, update=1)) == first[2:]
     longer = TrainingPlan(dataclasses.replace(config, train=dataclasses.replace(config.train, updates_per_epoch=5)),
-                            list(range(6)), "faces.bin")  # fmt: skip
+                            list(range(6)))  # fmt: skip
     assert len(longer.order(checkpoints.Progress())) == 10
 
 

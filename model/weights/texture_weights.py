@@ -1,0 +1,45 @@
+"""Weight file of the texture network: where a training starts, and what reconstructs photos before any training.
+
+Unlike the regressor, the network fits one configuration only: its mesh levels, its inputs and the frozen networks whose
+outputs it has learnt to read. The file holds those identifiers, `Pipeline.signature`.
+"""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from model.networks.texture_networks import TextureNetwork
+from model.weights.pretrained import load_weights, read_metadata, save_weights
+
+_MODE = "train"
+
+
+def save_texture_network(
+    path: Path, network: TextureNetwork, face_model: str, signature: Mapping[str, str], metadata: Mapping
+) -> None:
+    """Writes a texture network in half precision.
+
+    Args:
+      path: the .npz to (re)place.
+      network: the network.
+      face_model: fingerprint of its face model.
+      signature: identifiers of everything else that the network fits.
+      metadata: JSON values.
+    """
+    save_weights(path, network, face_model, {**metadata, "belongs_to": dict(signature)})
+
+
+def load_texture_network(path: Path, network: TextureNetwork, face_model: str, signature: Mapping[str, str]) -> str:
+    """Loads a file's weights if they belong to the configured network.
+
+    Returns:
+      Why they do not, and nothing was loaded; empty if they do.
+
+    Raises:
+      UserError: the file is missing or damaged.
+    """
+    belongs_to = read_metadata(path).get("belongs_to", {})
+    for key, wanted in signature.items():
+        if belongs_to.get(key) != wanted:
+            return f"made for {key} {belongs_to.get(key)}, not {wanted}"
+    load_weights(path, network, face_model, _MODE)
+    return ""

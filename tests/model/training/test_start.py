@@ -1,0 +1,116 @@
+"""Where training starts: trained weights of the same networks, or random ones."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from configs import schema
+from configs.training_sections import EPOCHS, EPOCHS_FROM_WEIGHTS, RATE, RATE_FROM_WEIGHTS
+from lib.errors import UserError
+from model.pipeline import Pipeline, load_pipeline, restore_texture_network
+from model.runs import checkpoints
+from model.training.start import begin_from_weights
+from model.weights.texture_weights import save_texture_network
+from tests.support.toy_faces import save_toy_model, toy_configuration
+
+SIZE = 32
+
+
+@pytest.fixture(scope="module")
+def root(tmp_path_factory):
+    """Folder of a face model, untrained frozen networks, and the weights of a texture network."""
+    folder = tmp_path_factory.mktemp("root")
+    save_toy_model(configured(folder))
+    pipeline = load_pipeline(configured(folder))
+    for variable in pipeline.texture_network.weights:
+        variable.assign(np.full(variable.shape, 0.25))
+    save_texture_network(
+        folder / "texture.npz", pipeline.texture_network, pipeline.face_model.fingerprint, pipeline.signature(), {}
+    )
+    return folder
+
+
+def configured(folder: Path, **overrides) -> schema.Config:
+    files = {"texture__weights": str(folder / "texture.npz"), "data__root_dir": str(folder / "run")}
+    return toy_configuration(folder, SIZE, **(files | overrides))
+
+
+def values(pipeline: Pipeline) -> list[np.ndarray]:
+    return [np.array(variable) for variable in pipeline.texture_network.weights]
+
+
+def settled(config: schema.Config) -> tuple[schema.Config, Pipeline]:
+    pipeline = load_pipeline(config)
+    return begin_from_weights(config, pipeline, config.run_dir / "latest.npz"), pipeline
+
+
+def test_a_run_of_the_same_networks_starts_from_the_weights(root, capsys):
+    config, pipeline = settled(configured(root))
+    assert all(np.allclose(value, 0.25, rtol=0.01) for value in values(pipeline))
+    assert (config.train.epochs, config.train.learning_rate) == (EPOCHS_FROM_WEIGHTS, RATE_FROM_WEIGHTS)
+    assert f"starts from {root / 'texture.npz'}: {EPOCHS_FROM_WEIGHTS} epochs" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"texture__order": 2}, "made for texture network default/residual/mirrored/K3/"),
+        ({"identity__crop_fraction": 0.9}, "made for regressor and identity network"),
+        ({"texture__weights": ""}, "starts from random weights: "),
+    ],
+)
+def test_other_networks_start_from_random_weights_and_say_why(root, capsys, changes, words):
+    config, pipeline = settled(configured(root, **changes))
+    assert not any(np.allclose(value, 0.25, rtol=0.01) for value in values(pipeline))
+    assert (config.train.epochs, config.train.learning_rate) == (EPOCHS, RATE)
+    assert words in capsys.readouterr().out
+
+
+def test_given_numbers_stay(root):
+    config, _ = settled(configured(root, train__epochs=5, train__learning_rate=0.01))
+    assert (config.train.epochs, config.train.learning_rate) == (5, 0.01)
+
+
+def test_a_run_that_is_continued_keeps_its_length(root, tmp_path, capsys):
+    config = configured(root, data__root_dir=str(tmp_path), train__restore=True)
+    options = {"train.epochs": 7, "train.learning_rate": 0.02}
+    config.run_dir.mkdir(parents=True)
+    checkpoints.save(config.run_dir / "latest.npz", {}, checkpoints.Progress(), {}, options)
+    continued, _ = settled(config)
+    assert (continued.train.epochs, continued.train.learning_rate) == (7, 0.02)
+    assert capsys.readouterr().out == ""
+
+
+def test_missing_and_foreign_files_are_named(root, tmp_path):
+    with pytest.raises(UserError, match=r"none\.npz: network weights must be here, got none .*--mode train"):
+        settled(configured(root, texture__weights=str(tmp_path / "none.npz")))
+    (tmp_path / "foreign.npz").write_bytes(b"PK")
+    with pytest.raises(UserError, match=r"foreign\.npz: must be weights written by this program"):
+        settled(configured(root, texture__weights=str(tmp_path / "foreign.npz")))
+
+
+def test_weights_of_another_kind_are_not_replaced(root):
+    config = configured(root, train__weights=str(root / "regressor.npz"))
+    with pytest.raises(UserError, match=r"regressor\.npz: would be replaced by weights of another kind"):
+        settled(config)
+
+
+def test_photos_use_the_weights_until_there_is_a_run(root, tmp_path):
+    config = configured(root, data__root_dir=str(tmp_path))
+    pipeline = load_pipeline(config)
+    restore_texture_network(pipeline)
+    assert all(np.allclose(value, 0.25, rtol=0.01) for value in values(pipeline))
+    assert config.texture_path == root / "texture.npz"
+    other = configured(root, data__root_dir=str(tmp_path), texture__order=2)
+    with pytest.raises(UserError, match=r"best\.npz: a checkpoint must be here, got none"):
+        restore_texture_network(load_pipeline(other))
+    for variable in pipeline.texture_network.weights:
+        variable.assign(np.full(variable.shape, 0.5))
+    state = {"texture": {variable.path: variable for variable in pipeline.texture_network.weights}}
+    config.run_dir.mkdir(parents=True)
+    checkpoints.save(config.run_dir / "best.npz", state, checkpoints.Progress(), pipeline.signature())
+    trained = load_pipeline(config)
+    restore_texture_network(trained)
+    assert all((value == 0.5).all() for value in values(trained))
+    assert config.texture_path == config.run_dir / "best.npz"
