@@ -133,6 +133,8 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
     args = parser.parse(argv)
     if (args.merge or args.index) and args.input is not None:
         raise UserError("--merge and --index must come without --input: the shards name their folder")
+    if args.verify and (args.input or args.output or args.shard or args.merge or args.index):
+        raise UserError("--verify must come alone: it re-reads the file that it names, and packs nothing")
     return args
 
 

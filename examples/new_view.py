@@ -29,4 +29,6 @@ def main(photo: str, output: str, size: int = 448) -> None:
 
 
 if __name__ == "__main__":
+    if len(sys.argv) != 3:
+        sys.exit("usage: python examples/new_view.py photo.jpg views.png")
     main(*sys.argv[1:])

@@ -25,4 +25,6 @@ def main(photo: str, output: str) -> None:
 
 
 if __name__ == "__main__":
+    if len(sys.argv) != 3:
+        sys.exit("usage: python examples/one_photo.py photo.jpg out/")
     main(*sys.argv[1:])

@@ -33,4 +33,6 @@ def main(crops: str, photo: str, run: str, updates: int = 1000) -> None:
 
 
 if __name__ == "__main__":
+    if len(sys.argv) != 4:
+        sys.exit("usage: python examples/train_on_crops.py crops/ photo.jpg run/")
     main(*sys.argv[1:])

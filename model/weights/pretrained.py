@@ -161,13 +161,15 @@ def _fault(
     return f"{fault}: another depth, width or kind of network, or another number of coefficients" if fault else ""
 
 
-def read_metadata(path: Path) -> dict:
+def read_metadata(path: Path, mode: str = "pretrain") -> dict:
     """Metadata of a weight file, with the fingerprint of its face model under `face_model`.
+
+    Messages name `mode`, as those of `load_weights` do.
 
     Raises:
       UserError: the file is missing or damaged.
     """
-    with _foreign_named(path):
+    with _foreign_named(path, mode):
         header = headed_npz.read_header(path)
         _check_header(header)
     return {**header["metadata"], "face_model": header["face_model"]}

@@ -37,7 +37,7 @@ def load_texture_network(path: Path, network: TextureNetwork, face_model: str, s
     Raises:
       UserError: the file is missing or damaged.
     """
-    belongs_to = read_metadata(path).get("belongs_to", {})
+    belongs_to = read_metadata(path, _MODE).get("belongs_to", {})
     for key, wanted in signature.items():
         if belongs_to.get(key) != wanted:
             return f"made for {key} {belongs_to.get(key)}, not {wanted}"

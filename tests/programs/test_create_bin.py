@@ -7,10 +7,12 @@ import sys
 from pathlib import Path
 
 import numpy as np
+import pytest
 from PIL import Image
 
 import create_bin
 from configs import flags
+from lib.errors import UserError
 from lib.records.packing import write_example_photos
 from lib.records.record_file import RecordReader
 from lib.records.splits import load_split
@@ -193,6 +195,12 @@ def test_nothing_good_is_an_error(tmp_path, capsys):
     assert run(tmp_path, "--input", str(tmp_path / "missing")) == 2
     assert_one_error_line(capsys.readouterr().err, "got no such file")
     assert not (tmp_path / "data" / "face.bin").exists()
+
+
+@pytest.mark.parametrize("flags", [["--input", "crops"], ["--output", "x.bin"], ["--merge"]])
+def test_verify_packs_nothing_beside(flags):
+    with pytest.raises(UserError, match="--verify must come alone"):
+        create_bin.parse(["--verify", "face.bin", *flags])
 
 
 def test_verify_finds_one_flipped_byte(tmp_path, capsys):

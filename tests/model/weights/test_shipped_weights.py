@@ -1,5 +1,7 @@
 """The shipped weights fit the embedded default and do on new faces what their files say."""
 
+import dataclasses
+
 import cv2
 import numpy as np
 import pytest
@@ -9,15 +11,18 @@ from configs import schema
 from lib.face_mesh.features import feature_maps
 from lib.face_mesh.network import SIDE, find_mesh_points, square_around
 from lib.geometry.camera import Camera
+from lib.images.display import clipped
 from lib.synthetic.photos import SyntheticFaces
+from model.metrics.images import masked_psnr
 from model.metrics.networks import identity_metrics, predict, regressor_metrics
 from model.networks.identity import build_identity_network
 from model.networks.mirroring import from_both_sides
 from model.networks.regressor import build_regressor
-from model.pipeline import load_face_model
+from model.pipeline import load_face_model, load_pipeline, load_texture_weights
 from model.pretraining.mask_faces import COVERS, make_faces
 from model.weights.mask_weights import landmark_network, load_mask_decoder
 from model.weights.pretrained import load_weights, read_metadata
+from tests.support.helpers import ROOT
 
 SEED = 9  # of nobody's training
 COUNT = 40  # ten people
@@ -59,6 +64,30 @@ def test_the_mask_decoder_cuts_out_new_faces(config, face_model):
         skin = square.cut(np.repeat(face.alpha[..., None], 3, -1), 96)[..., 0] > 127
         overlaps.append((found & skin).sum() / (found | skin).sum())
     assert np.median(overlaps) > metadata["held_out"]["iou"] - 0.05
+
+
+def test_the_texture_network_fits_the_default_and_follows_new_photos(config, face_model):
+    path = schema.asset_path(config.texture.weights)
+    assert path.stat().st_size < 1_000_000
+    recipe, written = schema.load(ROOT / "configs/texture_weights.yaml"), read_metadata(path)["config"]
+    for section, options in (("data", ("synthetic_count", "synthetic_seed")), ("loss", None), ("train", ("epochs",))):
+        wanted = dataclasses.asdict(getattr(recipe, section))
+        for option in options or wanted:
+            assert written[section][option] == wanted[option], (section, option)
+    pipeline = load_pipeline(config)
+    assert load_texture_weights(pipeline) == ""
+    faces, gains = SyntheticFaces(face_model, config.data.image_size, SEED), []
+    for index in range(0, 16, 4):  # four people
+        face = faces.sample(index)
+        crop = tf.constant(np.dstack([face.image, face.alpha])[None] / np.float32(255))
+        encoded = pipeline.encode(crop.numpy())
+        found = pipeline.face_gcn(crop, encoded.coefficients, encoded.embedding)
+        mask = found.mask * crop[..., 3:]
+        fine, coarse = (
+            masked_psnr(clipped(picture), crop[..., :3], mask) for picture in (found.rendering, found.coarse.rendering)
+        )
+        gains.append(float(fine[0] - coarse[0]))
+    assert min(gains) > 8
 
 
 def test_the_files_are_small(config):
