@@ -19,6 +19,10 @@ class Fit(Section):
     landmark_sigma: float = option("expected error of a landmark [px at 224 px]", above=0)
     contour_sigma: float = option("expected error of the landmarks on the face contour [px at 224 px]", above=0)
     feature_sigma: float = option("expected error of the landmarks on eyes and lips [px at 224 px]", above=0)
+    lip_sigma: float = option(
+        "expected error of the landmarks on the lips in the last step, which moves the expression alone [px at 224 px]",
+        above=0,
+    )
     lip_weight: float = option("weight of the lip opening relative to a landmark", low=0)
     lid_weight: float = option("weight of the lid opening relative to a landmark", low=0)
     detected_sigma: float = option(

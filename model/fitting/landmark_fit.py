@@ -20,6 +20,7 @@ ITERATIONS = 15
 # The fit has converged when no unknown changes by more than this (prior standard deviations; radians; decimetres).
 CONVERGED = 2e-3
 ANGLE_STEP = 1e-5
+REFINING_STEPS = 6
 # Factor on the expected errors of a regressed identity. Errors of the points are common to many of them, and without
 # the colours they would pass for a person's shape.
 STIFFNESS = 0.25
@@ -177,7 +178,7 @@ class LandmarkFitter:
         weights: FitWeights,
         regressed_errors: RegressedErrors | None = None,
     ):
-        self._layout = face_model.layout
+        self._layout, self._camera, self._weights = face_model.layout, camera, weights
         self._landmarks = LandmarkResiduals(PointShape.of(face_model, points), camera, weights)
         expressions, identities = with_landmarks(fitting_prior(face_model)), len(face_model.identity_basis)
         self._starts_regressed = regressed_errors is not None
@@ -225,6 +226,32 @@ class LandmarkFitter:
             parts, identity=identity, expression=expression, angles=angles, translation=translation
         )
         return self._layout.join(moved_parts).astype(np.float32)
+
+    def refine_expression(self, coefficients: np.ndarray, found: np.ndarray) -> np.ndarray:
+        """Moves the expression of a face [K], already fitted to a photo, to points [468, 2] on its lips.
+
+        Identity and pose stay, so that sharper expected errors (`FitWeights.lip_sigma`) cannot distort a person's
+        shape; the prior expects the fitted expression.
+        """
+        parts = self._layout.split(np.asarray(coefficients, np.float64))
+        shape = self._landmarks.shape.with_identity(parts.identity)
+        landmarks = LandmarkResiduals(shape, self._camera, self._weights, self._weights.refining_sigmas)
+        prior, pushed = self._prior[self._layout.identity :], self._pushed[self._layout.identity :]
+        expression, pose = np.array(parts.expression), np.concatenate([parts.angles, parts.translation])
+        for _ in range(REFINING_STEPS):
+            unknowns = np.concatenate([expression, pose])
+            posed = landmarks.posed(unknowns)
+            scale = landmarks.scale(posed, found)
+            residuals = landmarks.residuals(posed.pixels, found, scale)
+            slopes = landmarks.slopes(posed, parts.angles, scale)[: len(expression)]
+            pushing = pushed**2 * (expression < 0)
+            normal = slopes @ slopes.T + np.diag(prior**2 + pushing)
+            gradient = slopes @ residuals + prior**2 * (expression - parts.expression) + pushing * expression
+            step = -np.linalg.solve(normal, gradient)
+            expression += step
+            if np.abs(step).max() < CONVERGED:
+                break
+        return self._layout.join(dataclasses.replace(parts, expression=expression)).astype(np.float32)
 
     def _residuals(
         self, unknowns: np.ndarray, expected: np.ndarray, pixels: np.ndarray, found: np.ndarray, scale: np.ndarray

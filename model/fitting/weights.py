@@ -30,6 +30,7 @@ class FitWeights:
       mesh_observations: number of independent measurements that the 468 points represent.
       mesh_sigma, contour_sigma, feature_sigma: of the 468 points, of those on the face's contour, and of those on eyes
         and lips, pixels of 224.
+      lip_sigma: of those on the lips when the expression alone still moves, pixels of 224.
       lip_weight, lid_weight: of the distances between upper and lower lips and eyelids, relative to that of a point.
     """
 
@@ -46,6 +47,7 @@ class FitWeights:
     mesh_sigma: float = 1.2
     contour_sigma: float = 2.5
     feature_sigma: float = 0.6
+    lip_sigma: float = 0.3
     lip_weight: float = 1.0
     lid_weight: float = 1.0
 
@@ -59,6 +61,7 @@ class FitWeights:
             mesh_sigma=section.landmark_sigma,
             contour_sigma=section.contour_sigma,
             feature_sigma=section.feature_sigma,
+            lip_sigma=section.lip_sigma,
             lip_weight=section.lip_weight,
             lid_weight=section.lid_weight,
         )
@@ -69,6 +72,13 @@ class FitWeights:
         sigma = np.full(POINTS, self.mesh_sigma)
         sigma[list(OVAL)] = self.contour_sigma
         sigma[list(EYES + LIPS)] = self.feature_sigma
+        return sigma
+
+    @property
+    def refining_sigmas(self) -> np.ndarray:
+        """[468] expected errors when the expression alone still moves."""
+        sigma = self.mesh_sigmas
+        sigma[list(LIPS)] = self.lip_sigma
         return sigma
 
     @property

@@ -203,7 +203,15 @@ class FaceReconstructor:
 
         fitted = fit_with_masks(fitter, self.targets(drafts, regressed), initial, self.steps, masks)
         rows = zip(drafts, fitted.coefficients, fitted.alpha, strict=True)
-        return [dataclasses.replace(draft, coefficients=row, alpha=alpha) for draft, row, alpha in rows]
+        return [self._refined(dataclasses.replace(draft, coefficients=row, alpha=alpha)) for draft, row, alpha in rows]
+
+    def _refined(self, draft: Draft) -> Draft:
+        """A fitted draft whose expression follows the points on the lips more closely, if there are any."""
+        if draft.mesh is None:
+            return draft
+        return dataclasses.replace(
+            draft, coefficients=self.fit_landmarks.refine_expression(draft.coefficients, draft.mesh)
+        )
 
     def targets(self, drafts: Sequence[Draft], landmarks_of: np.ndarray) -> FitTargets:
         """Fit targets for the drafts' crops, with weak landmarks from the coefficients `landmarks_of` [B, K]."""

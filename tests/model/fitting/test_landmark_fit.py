@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from lib.face_mesh.groups import EYES, JAW, LIP_PAIRS, POINTS
+from lib.face_mesh.groups import EYES, JAW, LIP_PAIRS, LIPS, POINTS
 from lib.face_mesh.surface_points import SurfacePoints
 from lib.geometry.camera import Camera
 from lib.geometry.rotation import rotation_arrays, rotation_matrix
@@ -104,6 +104,25 @@ def test_the_regressed_identity_is_expected(model, points, camera):
     np.testing.assert_allclose(trusting[angles], truth[angles], atol=np.radians(3))
     mistrusting = LandmarkFitter(model.face_model, camera, points, FitWeights())(regressed, seen)
     assert np.abs(mistrusting[identity] - regressed[identity]).max() > 0.5
+
+
+def test_the_refined_expression_moves_the_lips_alone(model, points, camera):
+    truth = face(model, 6, jaw=0.8)
+    found, fitter = project(model, points, camera, truth), LandmarkFitter(model.face_model, camera, points, WEIGHTS)
+    before = fitter(start(model, truth), found)
+    shifted = found.copy()
+    shifted[list(LIPS)] += (0, 1.5)  # another person's lips: below where this identity has them
+    after = fitter.refine_expression(before, shifted)
+    layout = model.layout
+    for part in ("identity", "albedo", "angles", "light", "translation"):
+        np.testing.assert_array_equal(after[layout.slices[part]], before[layout.slices[part]])
+
+    def distance(coefficients, group):
+        offset = project(model, points, camera, coefficients) - shifted
+        return np.linalg.norm(offset[list(group)], axis=1).mean()
+
+    assert distance(after, LIPS) < 0.8 * distance(before, LIPS)
+    assert distance(after, EYES) < distance(before, EYES) + 0.1
 
 
 def test_outliers_do_not_move_the_face(model, points, camera):
