@@ -11,6 +11,8 @@ from lib.face_model.coefficients import Coefficients
 from lib.face_model.face_model import FaceModel
 from lib.geometry.camera import Camera
 from lib.mesh_renderer.fragments import interpolate, rasterize
+from lib.records.record_writer import RecordWriter
+from lib.records.splits import save_split
 from model.morphable_model import MorphableModel
 from model.networks.identity import build_identity_network
 from model.networks.regressor import build_regressor
@@ -72,6 +74,16 @@ def save_toy_model(config: schema.Config) -> FaceModel:
     seed_everything(0)
     save_untrained_networks(config, face_model)
     return face_model
+
+
+def save_toy_records(config: schema.Config, faces: ToyFaces, count: int) -> None:
+    """Packs `count` crops, at least 10, and splits them: six for training, three for validation, the rest for tests."""
+    names, size = [f"{i}.png" for i in range(count)], config.data.image_size
+    with RecordWriter(config.records_path, (size, size, 4)) as writer:
+        for index, name in enumerate(names):
+            face = faces.sample(index)
+            writer.append(np.dstack([face.image, face.alpha]), name)
+    save_split(config.params_dir, {"train": names[:6], "val": names[6:9], "test": names[9:]})
 
 
 def save_untrained_networks(config: schema.Config, face_model: FaceModel) -> None:

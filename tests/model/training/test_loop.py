@@ -33,7 +33,7 @@ from model.training.plan import TrainingPlan, loss_weights
 from model.training.resuming import compare_options, run_options
 from model.training.run_log import RunLog
 from model.training.trainer import TextureTrainer
-from tests.support.toy_faces import ToyFaces, save_toy_model, toy_configuration
+from tests.support.toy_faces import ToyFaces, save_toy_model, save_toy_records, toy_configuration
 
 SIZE, COUNT = 32, 10
 
@@ -43,13 +43,7 @@ def root(tmp_path_factory):
     """A root folder with records, split, face model and (untrained) weights."""
     folder = tmp_path_factory.mktemp("root")
     config = configuration(folder)
-    source = ToyFaces(save_toy_model(config), SIZE, 3)
-    names = [f"{i}.png" for i in range(COUNT)]
-    with RecordWriter(config.records_path, (SIZE, SIZE, 4)) as writer:
-        for i, name in enumerate(names):
-            face = source.sample(i)
-            writer.append(np.dstack([face.image, face.alpha]), name)
-    save_split(config.params_dir, {"train": names[:6], "val": names[6:9], "test": names[9:]})
+    save_toy_records(config, ToyFaces(save_toy_model(config), SIZE, 3), COUNT)
     return folder
 
 

@@ -1,5 +1,6 @@
 """Where training starts: trained weights of the same networks, or random ones."""
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -8,11 +9,14 @@ import pytest
 from configs import schema
 from configs.training_sections import EPOCHS, EPOCHS_FROM_WEIGHTS, RATE, RATE_FROM_WEIGHTS
 from lib.errors import UserError
-from model.pipeline import Pipeline, load_pipeline, restore_texture_network
+from lib.files import headed_npz
+from model.pipeline import Pipeline, load_face_model, load_pipeline, load_texture_weights, restore_texture_network
 from model.runs import checkpoints
+from model.training.loop import train
 from model.training.start import begin_from_weights
 from model.weights.texture_weights import save_texture_network
-from tests.support.toy_faces import save_toy_model, toy_configuration
+from tests.support.helpers import eager_functions
+from tests.support.toy_faces import ToyFaces, save_toy_model, save_toy_records, toy_configuration
 
 SIZE = 32
 
@@ -114,3 +118,21 @@ def test_photos_use_the_weights_until_there_is_a_run(root, tmp_path):
     restore_texture_network(trained)
     assert all((value == 0.5).all() for value in values(trained))
     assert config.texture_path == config.run_dir / "best.npz"
+
+
+def test_the_best_weights_are_written_for_the_next_run(root, tmp_path):
+    path = tmp_path / "texture.npz"
+    config = configured(
+        root, data__root_dir=str(tmp_path), texture__weights="", train__weights=str(path), train__epochs=1,
+        train__batch_size=2, schedule__warmup=1,
+    )  # fmt: skip
+    save_toy_records(config, ToyFaces(load_face_model(config), SIZE, 3), 10)
+    with eager_functions():  # compiling would take longer than three updates
+        train(config, config.run_dir)
+    assert json.loads(path.with_suffix(".json").read_text())["run"]["updates"] == 3
+    pipeline = load_pipeline(configured(root, texture__weights=str(path)))
+    assert load_texture_weights(pipeline) == ""
+    _, best = headed_npz.read(config.run_dir / "best.npz")
+    for variable in pipeline.texture_network.weights:
+        wanted = best[f"texture/{variable.path}"]
+        np.testing.assert_allclose(variable, wanted, atol=0.01 * np.abs(wanted).max() + 1e-6)
