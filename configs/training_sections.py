@@ -52,7 +52,11 @@ class Schedule(Section):
         choices=("ramp", "published"),
     )
     coarse_end: float = option("`ramp`: final weight of the coarse term", low=0)
-    coarse_fraction: float = option("`ramp`: share of the run over which the coarse weight decays", low=0, high=1)
+    coarse_fraction: float = option(
+        "`ramp`: share of the run over which the coarse weight decays; at once if it starts from texture.weights",
+        low=0,
+        high=1,
+    )
 
 
 @dataclasses.dataclass(frozen=True)

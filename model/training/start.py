@@ -21,7 +21,7 @@ def begin_from_weights(config: schema.Config, pipeline: Pipeline, latest: Path, 
 
     Returns:
       The configuration with numbers instead of 0 in train.epochs and train.learning_rate: those of the run that is
-      continued, or those that suit the start.
+      continued, or those that suit the start. From trained weights, schedule.coarse_fraction is 0.
 
     Raises:
       UserError: the weights are missing or damaged; or train.weights names a file that the run must not replace.
@@ -38,10 +38,12 @@ def begin_from_weights(config: schema.Config, pipeline: Pipeline, latest: Path, 
         epochs=config.train.epochs or earlier.get("train.epochs", epochs),
         learning_rate=config.train.learning_rate or earlier.get("train.learning_rate", rate),
     )
+    # Trained weights need not learn to copy the coarse albedo first.
+    schedule = config.schedule if reason else dataclasses.replace(config.schedule, coarse_fraction=0.0)
     if say and not config.train.restore:
         start = f"random weights ({section.weights}: {reason})" if section.weights and reason else "random weights"
         print(
             f"training starts from {start if reason else section.weights}: {train.epochs} epochs, learning rate "
             f"{train.learning_rate:g}"
         )
-    return dataclasses.replace(config, train=train)
+    return dataclasses.replace(config, train=train, schedule=schedule)

@@ -53,6 +53,7 @@ def test_a_run_of_the_same_networks_starts_from_the_weights(root, capsys):
     config, pipeline = settled(configured(root))
     assert all(np.allclose(value, 0.25, rtol=0.01) for value in values(pipeline))
     assert (config.train.epochs, config.train.learning_rate) == (EPOCHS_FROM_WEIGHTS, RATE_FROM_WEIGHTS)
+    assert config.schedule.coarse_fraction == 0
     assert f"starts from {root / 'texture.npz'}: {EPOCHS_FROM_WEIGHTS} epochs" in capsys.readouterr().out
 
 
