@@ -14,6 +14,7 @@ from lib.geometry.camera import REFERENCE_SIZE, Camera
 from lib.images.display import clipped
 from model.face_gcn import FaceReconstruction
 from model.fitting.energy import FitTargets
+from model.fitting.landmark_fit import LandmarkFitter
 from model.fitting.weights import FitWeights
 from model.gaze import CORNERS, find_gaze
 from model.metrics.images import coverage, masked_psnr
@@ -94,6 +95,16 @@ def draft_gaze(draft: Draft, points: SurfacePoints, morphable: MorphableModel, c
         pose.translation,
         camera,
     )
+
+
+def with_refined_lips(draft: Draft, fit_landmarks: LandmarkFitter) -> Draft:
+    """A fitted draft whose expression follows the points on the lips more closely.
+
+    The draft itself if there are no such points, or better ones: 68 landmarks from the user.
+    """
+    if draft.mesh is None or draft.photo.face.landmarks is not None:
+        return draft
+    return dataclasses.replace(draft, coefficients=fit_landmarks.refine_expression(draft.coefficients, draft.mesh))
 
 
 def fit_targets(

@@ -31,7 +31,7 @@ from model.fitting.weights import FitWeights
 from model.photos.reader import AlignedPhoto, FoundFaces, PhotoReader
 from model.pipeline import Pipeline, load_decoder, load_parser, load_pipeline, restore_texture_network
 from model.reconstruction.careful_albedo import reconstruct_carefully
-from model.reconstruction.draft import Draft, draft_gaze, figures, fit_targets, mesh_points, rgba
+from model.reconstruction.draft import Draft, draft_gaze, figures, fit_targets, mesh_points, rgba, with_refined_lips
 from model.reconstruction.export import Exporter
 from model.reconstruction.new_views import turned_view
 from model.reconstruction.photo_result import PhotoResult
@@ -203,15 +203,8 @@ class FaceReconstructor:
 
         fitted = fit_with_masks(fitter, self.targets(drafts, regressed), initial, self.steps, masks)
         rows = zip(drafts, fitted.coefficients, fitted.alpha, strict=True)
-        return [self._refined(dataclasses.replace(draft, coefficients=row, alpha=alpha)) for draft, row, alpha in rows]
-
-    def _refined(self, draft: Draft) -> Draft:
-        """A fitted draft whose expression follows the points on the lips more closely, if there are any."""
-        if draft.mesh is None:
-            return draft
-        return dataclasses.replace(
-            draft, coefficients=self.fit_landmarks.refine_expression(draft.coefficients, draft.mesh)
-        )
+        moved = [dataclasses.replace(draft, coefficients=row, alpha=alpha) for draft, row, alpha in rows]
+        return moved if self.mesh is None else [with_refined_lips(draft, self.fit_landmarks) for draft in moved]
 
     def targets(self, drafts: Sequence[Draft], landmarks_of: np.ndarray) -> FitTargets:
         """Fit targets for the drafts' crops, with weak landmarks from the coefficients `landmarks_of` [B, K]."""
