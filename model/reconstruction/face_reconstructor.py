@@ -237,8 +237,7 @@ class FaceReconstructor:
         lift = np.zeros(3, np.float32)
         if self.extension is not None:
             # Around a mask of the user's, the photo may show anything.
-            around = region if photo.alpha is None else None
-            whole = self.extension(result, coefficients, readable, around, gaze)
+            whole = self.extension(result, coefficients, readable, region if photo.alpha is None else None, gaze)
             result, scalp, lift = whole.reconstruction, whole.scalp, whole.lift
         return PhotoResult(
             photo=photo,
