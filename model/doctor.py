@@ -11,7 +11,7 @@ from lib.files.atomic import file_sha256
 from lib.human_head.shipped import SHIPPED
 from model.weights import assets
 from model.weights.assets import Asset
-from model.weights.pretrained import is_frozen
+from model.weights.pretrained import is_frozen, read_metadata
 
 DEFAULT = "configs/default.yaml"
 # A wrong size means a damaged or different file; a wrong checksum alone may mean another release.
@@ -73,6 +73,8 @@ def _fault(config: schema.Config) -> str | None:
         load_identity(config, face_model)
         load_decoder(config)
         load_parser(config)
+        if config.texture.weights:
+            read_metadata(schema.asset_path(config.texture.weights), "train")
     except UserError as error:
         return str(error)
     return None

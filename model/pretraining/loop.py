@@ -88,7 +88,8 @@ def check_before_rendering(config: schema.Config, face_model: FaceModel) -> None
         (config.identity.weights, build_identity_network(config.identity)),
         (config.regressor.weights, regressor),
     ):
-        check_replaceable(schema.asset_path(path), network, face_model.fingerprint)
+        elsewhere = "regressor.weights=FILE.npz identity.weights=FILE.npz"
+        check_replaceable(schema.asset_path(path), network, face_model.fingerprint, elsewhere)
 
 
 def face_recipe(config: schema.Config, face_model: FaceModel) -> dict:

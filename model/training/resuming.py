@@ -15,7 +15,7 @@ _FREE = ("train.restore", "train.suffix", "train.samples")
 # printed. The others (seed, batch size, schedule, ...) determine the order of the crops or the meaning of the progress.
 _CHANGEABLE = (
     "train.epochs", "train.eval_every", "train.learning_rate", "train.clip_norm", "gan.adversarial", "gan.penalty",
-    "gan.learning_rate", "train.deterministic",
+    "gan.learning_rate", "train.deterministic", "train.weights",
 )  # fmt: skip
 
 

@@ -6,6 +6,7 @@ float16 scale for each output channel, `NAME/scale`; the other arrays are float1
 """
 
 import json
+import os
 import shutil
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -135,20 +136,40 @@ def load_fixed(path: Path, make: Callable[[Take], Network], face_model: str, mod
     return make(lambda name, *_: arrays[name])
 
 
-def check_replaceable(path: Path, network, face_model: str) -> None:
-    """Refuses to overwrite the weights of another network or face model.
+def check_replaceable(path: Path, network, face_model: str, elsewhere: str) -> None:
+    """Refuses to overwrite anything but weights of the same network and face model, or to write where it cannot.
+
+    Args:
+      path: the .npz that the run will write; its description, a .json, will be beside it.
+      network, face_model: those of the weights.
+      elsewhere: advice on options that choose another file.
 
     Raises:
-      UserError: `path` exists, and does not hold weights of such a network for this face model.
+      UserError: the file cannot be written, or it exists and does not hold weights of such a network for this face
+        model.
     """
-    if not Path(path).is_file():
+    path = Path(path)
+    if fault := _unwritable(path):
+        raise UserError(f"{path}: must be a .npz file that can be written, got {fault} (choose another: {elsewhere})")
+    if not path.is_file():
         return
     header, arrays = _read(path)
     if fault := _fault(header, arrays, shapes_of(network_variables(network.weights)), face_model):
         raise UserError(
-            f"{path}: would be replaced by weights of another kind, {fault} (write the new ones elsewhere: "
-            "regressor.weights=FILE.npz identity.weights=FILE.npz)"
+            f"{path}: would be replaced by weights of another kind, {fault} (write the new ones elsewhere: {elsewhere})"
         )
+
+
+def _unwritable(path: Path) -> str:
+    """Reason why weights cannot be written to a file, known before a run of hours; empty if they can."""
+    if path.suffix != ".npz":
+        return f"the suffix {path.suffix!r}"
+    if path.exists() and not path.is_file():
+        return "a folder" if path.is_dir() else "a device"
+    folder = next(parent for parent in path.absolute().parents if parent.exists())  # the others will be made
+    if not folder.is_dir():
+        return f"{folder}, which is not a folder"
+    return "" if os.access(folder, os.W_OK | os.X_OK) else f"{folder}, in which nothing may be written"
 
 
 def _fault(

@@ -37,7 +37,9 @@ def load_texture_network(path: Path, network: TextureNetwork, face_model: str, s
     Raises:
       UserError: the file is missing or damaged.
     """
-    belongs_to = read_metadata(path, _MODE).get("belongs_to", {})
+    belongs_to = read_metadata(path, _MODE).get("belongs_to")
+    if not isinstance(belongs_to, dict):
+        return "not the weights of a texture network"
     for key, wanted in signature.items():
         if belongs_to.get(key) != wanted:
             return f"made for {key} {belongs_to.get(key)}, not {wanted}"

@@ -148,6 +148,13 @@ def test_files_that_only_masks_need_are_looked_at(root, tmp_path, capsys, option
     assert "cannot run" in shown
 
 
+def test_damaged_weights_of_the_texture_network_stop_it(complete, capsys):
+    path = complete / "texture.npz"
+    path.write_bytes(b"PK")
+    assert not diagnose(configured(complete, **{"texture.weights": path}), "paper")
+    assert f"BROKEN   {path}: must be weights written by this program" in capsys.readouterr().out
+
+
 def test_the_command_says_both_configurations_and_its_exit_code_the_chosen_one(root, tmp_path, capsys):
     assert main.main(["--mode", "doctor", "--root_dir", str(root)]) == 0
     shown = capsys.readouterr().out

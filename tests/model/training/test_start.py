@@ -13,6 +13,7 @@ from lib.files import headed_npz
 from model.pipeline import Pipeline, load_face_model, load_pipeline, load_texture_weights, restore_texture_network
 from model.runs import checkpoints
 from model.training.loop import train
+from model.training.resuming import compare_options, run_options
 from model.training.start import begin_from_weights
 from model.weights.texture_weights import save_texture_network
 from tests.support.helpers import eager_functions
@@ -87,6 +88,19 @@ def test_a_run_that_is_continued_keeps_its_length(root, tmp_path, capsys):
     assert capsys.readouterr().out == ""
 
 
+@pytest.mark.parametrize(("began_with", "weights"), [(0.1, "texture.npz"), (0.0, "none.npz")])
+def test_a_run_that_is_continued_keeps_its_start(root, tmp_path, began_with, weights):
+    """Also if the shipped weights arrived, changed or were lost since it began."""
+    files = {"data__root_dir": str(tmp_path), "texture__weights": str(root / weights)}
+    config = configured(root, train__restore=True, schedule__coarse_fraction=0.1, **files)
+    options = run_options(config) | {"schedule.coarse_fraction": began_with}
+    config.run_dir.mkdir(parents=True)
+    checkpoints.save(config.run_dir / "latest.npz", {}, checkpoints.Progress(), {}, options)
+    continued, _ = settled(config)
+    assert continued.schedule.coarse_fraction == began_with
+    compare_options(continued, options, config.run_dir / "latest.npz")
+
+
 def test_missing_and_foreign_files_are_named(root, tmp_path):
     with pytest.raises(UserError, match=r"none\.npz: network weights must be here, got none .*--mode train"):
         settled(configured(root, texture__weights=str(tmp_path / "none.npz")))
@@ -97,8 +111,23 @@ def test_missing_and_foreign_files_are_named(root, tmp_path):
 
 def test_weights_of_another_kind_are_not_replaced(root):
     config = configured(root, train__weights=str(root / "regressor.npz"))
-    with pytest.raises(UserError, match=r"regressor\.npz: would be replaced by weights of another kind"):
+    with pytest.raises(UserError, match=r"would be replaced by weights of another kind.*train\.weights=FILE\.npz"):
         settled(config)
+
+
+@pytest.mark.parametrize(
+    ("name", "got"),
+    [("folder.npz", "a folder"), ("texture.json", "the suffix '.json'"), ("file/texture.npz", "file, which is not a")],
+)
+def test_places_that_cannot_take_the_weights_are_refused_before_training(root, tmp_path, name, got):
+    (tmp_path / "folder.npz").mkdir()
+    (tmp_path / "file").touch()
+    with pytest.raises(UserError, match=rf"must be a \.npz file that can be written, got .*{got}"):
+        settled(configured(root, train__weights=str(tmp_path / name)))
+
+
+def test_folders_for_the_weights_are_made(root, tmp_path):
+    settled(configured(root, train__weights=str(tmp_path / "new" / "folder" / "texture.npz")))
 
 
 def test_photos_use_the_weights_until_there_is_a_run(root, tmp_path):
