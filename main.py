@@ -44,7 +44,7 @@ def main(argv: list[str] | None = None) -> int:
     args = parse(argv)
     config = schema.load(args.config, args.overrides)
     if args.mode in USES_NETWORK and not config.texture_path.is_relative_to(config.run_dir):
-        print(f"{config.run_dir} has no trained network yet: {config.texture.weights} is used")
+        print(f"uses the shipped texture network, {config.texture.weights}: nothing was trained in {config.run_dir}")
     return MODES[args.mode](config, args)
 
 

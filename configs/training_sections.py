@@ -77,8 +77,8 @@ class Train(Section):
     )
     updates_per_epoch: int = option("updates per epoch; 0: all training crops once", low=0)
     learning_rate: float = option(
-        f"Adam's peak learning rate (paper 1e-4; 2e-3 to 5e-3 converges); 0: {RATE:g}, or {RATE_FROM_WEIGHTS:g} if the "
-        "run starts from texture.weights",
+        f"Adam's peak learning rate (paper 1e-4); 0: {RATE:g} from random weights (2e-3 to 5e-3 converges), "
+        f"{RATE_FROM_WEIGHTS:g} from texture.weights",
         low=0,
         high=1,
     )

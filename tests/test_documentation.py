@@ -97,7 +97,6 @@ def test_the_readme_shows_the_commands_users_need():
         "make demo",
         "make test",
         "pip install -e .",
-        "pip install -r requirements.txt",
         "python create_bin.py",
         "python main.py --mode train",
         "python main.py --mode test --input DIR --output DIR",
