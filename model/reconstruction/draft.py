@@ -74,7 +74,8 @@ def mesh_points(photo: AlignedPhoto) -> tuple[np.ndarray | None, np.ndarray | No
 def draft_gaze(draft: Draft, points: SurfacePoints, morphable: MorphableModel, camera: Camera) -> np.ndarray | None:
     """The gaze [2] of a fitted draft.
 
-    None if its eyes are closed or turned away, if the irises were not looked for, or the face model has no eyeballs.
+    None if its eyes are closed, covered or turned away, if the irises were not looked for, or the face model has no
+    eyeballs.
 
     Args:
       draft: the draft.
@@ -89,12 +90,20 @@ def draft_gaze(draft: Draft, points: SurfacePoints, morphable: MorphableModel, c
     return find_gaze(
         morphable.eyes.person(pose.identity),
         draft.mesh,
-        draft.irises,
+        uncovered(draft.irises, draft.alpha),
         corners.numpy().reshape(*CORNERS.shape, 2),
         pose.angles.astype(np.float64),
         pose.translation,
         camera,
     )
+
+
+def uncovered(irises: np.ndarray, alpha: np.ndarray) -> np.ndarray:
+    """Irises [2, 5, 2], NaN where most of an eye's points lie outside the mask [H, W], as behind sunglasses."""
+    last = np.array(alpha.shape[::-1]) - 1
+    columns, rows = np.clip(np.rint(np.nan_to_num(irises)), 0, last).astype(int).T
+    seen = alpha[rows, columns].T.mean(axis=1) >= 0.5
+    return np.where(seen[:, None, None], irises, np.nan)
 
 
 def with_refined_lips(draft: Draft, fit_landmarks: LandmarkFitter) -> Draft:

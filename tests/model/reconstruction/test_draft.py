@@ -15,7 +15,7 @@ from lib.synthetic.builtin.face_generator import build_face_model
 from model.fitting.energy import FitTargets
 from model.fitting.weights import FitWeights
 from model.photos.reader import AlignedPhoto
-from model.reconstruction.draft import SUPPORT, Draft, fit_targets, mesh_points
+from model.reconstruction.draft import SUPPORT, Draft, fit_targets, mesh_points, uncovered
 
 FIVE = np.array([[200.0, 104], [246, 104], [222, 130], [202, 140], [246, 142]])
 WEIGHTS = FitWeights()
@@ -122,3 +122,13 @@ def test_blank_targets_have_the_structure_of_a_photos(mesh):
     structures = [tf.nest.map_structure(lambda x: (x.dtype, x.shape.as_list()), one) for one in (targets, blank)]
     tf.nest.assert_same_structure(*structures)
     assert tf.nest.flatten(structures[0]) == tf.nest.flatten(structures[1])
+
+
+def test_irises_that_the_mask_leaves_out_are_not_seen():
+    alpha = np.ones([112, 112], np.float32)
+    alpha[:, :56] = 0
+    irises = np.stack([np.full([5, 2], 40.0), np.full([5, 2], 80.0)]) + np.arange(5)[:, None]
+    seen = uncovered(irises, alpha)
+    assert np.isnan(seen[0]).all()
+    np.testing.assert_array_equal(seen[1], irises[1])
+    assert np.isnan(uncovered(np.full([2, 5, 2], np.nan), alpha)).all()
