@@ -140,8 +140,8 @@ def test_loading_without_a_trained_network_says_what_to_run(tmp_path, monkeypatc
         lambda config: SimpleNamespace(config=config, **vars(untrained)),
     )
     with pytest.raises(UserError, match=r"best\.npz: a checkpoint must be here, got none .*--mode train"):
-        FaceReconstructor.load(overrides={"data.root_dir": str(tmp_path)})
-    (tmp_path / "mine.yaml").write_text("data: {name: mine}\n")
+        FaceReconstructor.load(overrides={"data.root_dir": str(tmp_path), "texture.weights": ""})
+    (tmp_path / "mine.yaml").write_text("data: {name: mine}\ntexture: {weights: ''}\n")
     with pytest.raises(UserError, match=r"checkpoints/mine_default/best\.npz: a checkpoint must be here"):
         FaceReconstructor.load(tmp_path / "mine.yaml", [f"data.root_dir={tmp_path}"])
     with pytest.raises(UserError, match="overrides must come with a YAML file"):

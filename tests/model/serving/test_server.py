@@ -77,7 +77,7 @@ def test_told_to_stop_it_leaves_nothing(tmp_path, monkeypatch, capsys, number, c
     assert seen == [200, 1]
     assert list(tmp_path.iterdir()) == []
     output = capsys.readouterr()
-    assert output.out == f"open http://127.0.0.1:{port}/ (Ctrl-C stops the server)\n"
+    assert output.out.endswith(f"open http://127.0.0.1:{port}/ (Ctrl-C stops the server)\n")
     assert output.err == "\ninterrupted; photos and results are removed\n"
     assert not [thread for thread in threading.enumerate() if thread.name == "reconstruction"]
     assert "uvicorn" in sys.modules

@@ -13,6 +13,7 @@ import pytest
 import tensorflow as tf
 
 from configs import schema
+from configs.training_sections import RATE
 from lib.errors import UserError
 from lib.files import headed_npz
 from lib.files.locks import sole_user
@@ -103,7 +104,7 @@ def test_a_run_leaves_what_it_promises(root, finished):
     assert summary["psnr_fine"] == result["psnr_fine"]
     assert summary["dependence"] > FOLLOWED
     assert summary["saturated"] < SATURATED
-    assert schema.load(folder / "config.yaml") == configuration(root, **FULL)
+    assert schema.load(folder / "config.yaml") == configuration(root, train__learning_rate=RATE, **FULL)
     assert [path.name for path in sorted((folder / "samples").iterdir())] == ["0000003.png", "0000006.png"]
     assert list((folder / "logs").iterdir())
 

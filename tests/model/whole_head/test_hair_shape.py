@@ -101,7 +101,7 @@ def test_rigs_have_the_volume_and_move_as_without(case, extended, monkeypatch):
     lift[:, 2] = 0.1 * model.regions["scalp"]
     person = np.zeros(model.layout.identity, np.float32), np.zeros(model.layout.expression, np.float32)
     for name, added in (("with", lift), ("without", 0.0)):
-        write([Path(f"{name}.glb")], *person, Material(), lift=added)
+        write([Path(f"{name}.glb")], *person, None, Material(), lift=added)
     ours, theirs = written["with"][0], written["without"][0]
     assert np.abs(ours.vertices - theirs.vertices).max() == pytest.approx(0.1)
     np.testing.assert_array_equal(ours.moves, theirs.moves)
