@@ -7,7 +7,7 @@ from lib.errors import UserError
 
 # train.epochs and train.learning_rate of 0 stand for these.
 EPOCHS, RATE = 8, 3e-3
-EPOCHS_FROM_WEIGHTS, RATE_FROM_WEIGHTS = 2, 1e-3
+EPOCHS_FROM_WEIGHTS, RATE_FROM_WEIGHTS = 2, 3e-4
 
 
 @dataclasses.dataclass(frozen=True)
