@@ -2,7 +2,7 @@
 # make evaluate  the measurements again, on many more fresh faces, for what the demo (or you) trained
 # make test      lint, types, and the whole test suite
 # make coverage  the test suite again, with the share of lines that it covers; a third slower
-# make soak      kills, damage, full disks and long runs, many times; hours, or SOAK_MINUTES=30; goes on where it stopped
+# make soak      kills, damage, full disks and long runs; hours, or SOAK_MINUTES=30; goes on where it stopped; SOAK_JOBS=2
 # make bench     speed and memory beside other programs: docs/BENCHMARKS.md; an hour, or BENCH_ONLY="renderer,packing"
 # make site      the documentation as a site, in site/
 # make clean     removes the environment, caches and what the demo generated; checkpoints and results/raw stay
@@ -45,7 +45,7 @@ coverage: $(VENV)/.development
 	$(PYTEST) --cov --cov-report term
 
 soak: $(VENV)/.development
-	$(BIN)/python -m benchmarks.soak $(if $(SOAK_MINUTES),--minutes $(SOAK_MINUTES)) $(if $(SOAK_ONLY),--only "$(SOAK_ONLY)") $(if $(SOAK_AGAIN),--again)
+	$(BIN)/python -m benchmarks.soak $(if $(SOAK_MINUTES),--minutes $(SOAK_MINUTES)) $(if $(SOAK_ONLY),--only "$(SOAK_ONLY)") $(if $(SOAK_AGAIN),--again) $(if $(SOAK_JOBS),--jobs $(SOAK_JOBS))
 
 bench: $(VENV)/.development
 	$(BIN)/python -m benchmarks.bench $(if $(BENCH_ONLY),--only "$(BENCH_ONLY)") $(if $(BENCH_PHOTOS),--photos "$(BENCH_PHOTOS)") $(if $(BENCH_COUNT),--count $(BENCH_COUNT))

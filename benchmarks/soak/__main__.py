@@ -4,6 +4,7 @@ The outcome of every attempt is appended to results/soak/journal.jsonl; the next
 """
 
 import argparse
+import multiprocessing
 import time
 from pathlib import Path
 
@@ -41,9 +42,15 @@ def soak(scenarios: list[Scenario], journal: Journal, minutes: float | None) -> 
             started = time.monotonic()
             outcome = scenario.attempt(journal.about["seed"], index)
             journal.add(scenario.name, index, outcome, time.monotonic() - started)
-            bar.update()
+            bar.update(sum(len(journal.done(scenario.name)) for scenario in scenarios) - bar.n)
             if outcome.state == LOST:
                 tqdm.write(f"LOST {scenario.name} {index}: {outcome.reason}")
+
+
+def help_soak(folder: Path, worker: int, seed: int, chosen: list[str], minutes: float | None, again: bool) -> None:
+    """Body of a further process of a soak."""
+    scenarios = [scenario for scenario in all_scenarios(World(folder, worker), seed) if scenario.name in chosen]
+    soak(scenarios, Journal(folder / "journal.jsonl", {"seed": seed, "commit": commit()}, again), minutes)
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -52,6 +59,7 @@ def main(argv: list[str] | None = None) -> int:
         "--minutes", type=float, help="stop after so many minutes (default: when all attempts are made)"
     )
     parser.add_argument("--only", default="", help="names of scenarios, separated by commas (default: all)")
+    parser.add_argument("--jobs", type=int, default=1, help="processes that share the attempts (default: 1)")
     parser.add_argument("--seed", type=int, default=0, help="another seed makes other attempts (default: 0)")
     parser.add_argument("--again", action="store_true", help="make lost attempts again, after a fault was mended")
     parser.add_argument(
@@ -59,6 +67,8 @@ def main(argv: list[str] | None = None) -> int:
     )
     parser.add_argument("--page", type=Path, default=report.PAGE, help="the page to write (default: %(default)s)")
     arguments = parser.parse_args(argv)
+    if arguments.jobs < 1:
+        parser.error(f"--jobs must be at least 1, got {arguments.jobs}")
     world = World(arguments.folder)
     scenarios = all_scenarios(world, arguments.seed)
     known = {scenario.name: scenario for scenario in scenarios}
@@ -67,9 +77,19 @@ def main(argv: list[str] | None = None) -> int:
         parser.error(f"--only must name scenarios ({', '.join(known)}), got {', '.join(unknown)}")
     about = {"seed": arguments.seed, "commit": commit()}
     journal = Journal(world.folder / "journal.jsonl", about, arguments.again)
+    shared = (arguments.seed, chosen, arguments.minutes, arguments.again)
+    helpers = [
+        multiprocessing.get_context("spawn").Process(target=help_soak, args=(world.folder, worker, *shared))
+        for worker in range(1, arguments.jobs)
+    ]
     try:
+        for helper in helpers:
+            helper.start()
         soak([known[name] for name in chosen], journal, arguments.minutes)
+        for helper in helpers:
+            helper.join()
     finally:
+        journal.refresh()
         content = report.summary(scenarios, journal)
         report.write(content, scenarios, world.folder.with_suffix(".json"), arguments.page)
     lost = sum(entry["lost"] for entry in content["scenarios"].values())

@@ -1,12 +1,15 @@
 """Attempts at breaking the program, and the journal that lets an interrupted soak continue."""
 
+import contextlib
 import dataclasses
 import json
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 import numpy as np
+
+from lib.files.locks import lock
 
 SURVIVED, LOST, SKIPPED = "survived", "lost", "skipped"
 
@@ -50,6 +53,7 @@ class Scenario:
       proof: how an attempt proceeds and when it counts as survived, for the page.
       attempts: number of attempts of a complete soak.
       run: makes attempt `index`, starting from its own random generator.
+      alone: one process makes all attempts, because `run` makes several at once.
     """
 
     name: str
@@ -57,6 +61,7 @@ class Scenario:
     proof: str
     attempts: int
     run: Callable[[int, np.random.Generator], Outcome]
+    alone: bool = False
 
     def generator(self, seed: int, index: int) -> np.random.Generator:
         """Random numbers of an attempt, the same in every soak of this seed."""
@@ -73,6 +78,8 @@ class Scenario:
 class Journal:
     """Outcomes of all attempts so far, one JSON line each, appended as they happen.
 
+    Several processes may share a journal: each sees the others' outcomes when it looks for its next attempt.
+
     Args:
       path: the journal; created if missing.
       about: facts stored with every attempt (commit, seed). Attempts of another seed are other attempts, and are
@@ -88,11 +95,10 @@ class Journal:
         self.path, self.about = path, about
         self.entries: dict[str, dict[int, dict[str, Any]]] = {}
         self.mended: list[dict[str, Any]] = []
-        if path.is_file():
-            for line in path.read_text(encoding="utf-8").splitlines():
-                entry = json.loads(line)
-                if entry["seed"] == about["seed"]:
-                    self._note(entry)
+        self._read = 0  # bytes of the file
+        self._claim: TextIO | None = None
+        self._open: set[tuple[str, int]] = set()
+        self.refresh()
         lost_ones = [e for entries in self.entries.values() for e in entries.values() if e["state"] == LOST]
         self._open = {(entry["scenario"], entry["attempt"]) for entry in lost_ones} if again else set()
 
@@ -108,8 +114,34 @@ class Journal:
         self.path.parent.mkdir(parents=True, exist_ok=True)
         with open(self.path, "a", encoding="utf-8") as stream:
             stream.write(json.dumps(entry) + "\n")
-        self._note(entry)
-        self._open.discard((scenario, index))
+        if self._claim is not None:
+            self._claim.close()
+            self._claim = None
+        self.refresh()
+
+    def refresh(self) -> None:
+        """Reads what was appended since the last look."""
+        if not self.path.is_file():
+            return
+        with open(self.path, "rb") as stream:
+            stream.seek(self._read)
+            content = stream.read()
+        whole = content[: content.rfind(b"\n") + 1]
+        self._read += len(whole)
+        for line in whole.splitlines():
+            entry = json.loads(line)
+            if entry["seed"] == self.about["seed"]:
+                self._note(entry)
+                self._open.discard((entry["scenario"], entry["attempt"]))
+
+    def claim(self, name: str) -> bool:
+        """Takes an attempt, or all of a scenario, until the next `add`; False if another process holds it."""
+        stream = open(self.path.with_name("locks") / name, "a")  # noqa: SIM115 # the lock lives as long as it is open
+        if not lock(stream.fileno(), wait=False):
+            stream.close()
+            return False
+        self._claim = stream
+        return True
 
     def done(self, scenario: str) -> set[int]:
         """Numbers of the attempts that have been made."""
@@ -127,13 +159,24 @@ class Journal:
 
 
 def next_attempt(scenarios: Iterable[Scenario], journal: Journal) -> tuple[Scenario, int] | None:
-    """The next attempt to make; None if all are made.
+    """Claims the next attempt to make; None if all are made, or being made by other processes.
 
     Taken from the scenario with the smallest share of its attempts done, so that a soak of limited time tries
-    everything.
+    everything. The claim ends with `Journal.add`, and with the process.
     """
-    open_ones = [s for s in scenarios if len(journal.done(s.name)) < s.attempts]
-    if not open_ones:
-        return None
-    chosen = min(open_ones, key=lambda s: len(journal.done(s.name)) / s.attempts)
-    return chosen, min(set(range(chosen.attempts)) - journal.done(chosen.name))
+    with locked(journal.path.with_name("locks") / "claims"):
+        journal.refresh()
+        for scenario in sorted(scenarios, key=lambda s: len(journal.done(s.name)) / s.attempts):
+            for index in sorted(set(range(scenario.attempts)) - journal.done(scenario.name)):
+                if journal.claim(scenario.name if scenario.alone else f"{scenario.name}-{index}"):
+                    return scenario, index
+    return None
+
+
+@contextlib.contextmanager
+def locked(path: Path) -> Iterator[None]:
+    """Waits until no other process holds the lock file, and holds it."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with open(path, "a") as stream:
+        lock(stream.fileno(), wait=True)
+        yield

@@ -176,7 +176,7 @@ class DamageScenario:
         return self._known.pop(index)
 
     def _make(self, indices: list[int]) -> None:
-        folder = self.world.folder / "attempts" / self.scenario
+        folder = self.world.attempts / self.scenario
         self.world.remove(folder)
         folder.mkdir(parents=True)
         results = self.world.folder / "losses" / f"{self.scenario}.jsonl"
@@ -218,4 +218,4 @@ def scenarios(world: World, seed: int) -> list[Scenario]:
     )
     attempts = 1000
     run = DamageScenario(world, "damage", attempts, seed)
-    return [Scenario("damage", "files flipped, cut and extended", proof, attempts, run)]
+    return [Scenario("damage", "files flipped, cut and extended", proof, attempts, run, alone=True)]

@@ -98,7 +98,7 @@ class FuzzScenario:
         """Makes an attempt; see `Scenario.run`."""
         readers = FUZZED if self.name == "hypothesis" else [r for r in READERS if r.name in INSTRUMENTED]
         reader = readers[index % len(readers)]
-        folder = self.world.folder / "attempts" / self.name
+        folder = self.world.attempts / self.name
         self.world.remove(folder)
         folder.mkdir(parents=True)
         code, errors = self.start(reader, folder, int(generator.integers(2**31)))

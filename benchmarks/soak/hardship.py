@@ -77,7 +77,7 @@ class Hardship:
         """Every other attempt on a memory disk, the others under a limit for the size of a file."""
         reference = self.references[MODES[index % len(MODES)]]
         command, expected = reference.command, reference.reference()
-        folder = self.world.folder / "attempts" / command.name
+        folder = self.world.attempts / command.name
         if index // len(MODES) % 2 == 0:
             limit = int(np.exp(generator.uniform(np.log(100), np.log(expected["largest"]))))
             self.world.copy(command.stage(), command.name)

@@ -1,5 +1,6 @@
 """Small inputs of the programs: a folder in which every mode runs in seconds, made once and copied for each attempt."""
 
+import contextlib
 import csv
 import functools
 import hashlib
@@ -13,6 +14,7 @@ from typing import Any
 import numpy as np
 import yaml
 
+from benchmarks.soak.attempts import locked
 from benchmarks.soak.child import Child, Ended
 from configs import schema
 from lib.files.numpy_files import read_npz
@@ -72,22 +74,29 @@ class World:
 
     Args:
       folder: created if missing.
+      worker: number of the process among those that share the folder; each makes its attempts in a folder of its own.
     """
 
-    def __init__(self, folder: Path):
+    def __init__(self, folder: Path, worker: int = 0):
         self.folder = Path(folder).resolve()
+        self.attempts = self.folder / "attempts" / str(worker)
+
+    def lock(self, name: str) -> contextlib.AbstractContextManager[None]:
+        """Holds what only one process at a time may make."""
+        return locked(self.folder / "locks" / name)
 
     def stage(self, name: str, before: str | None, make: Callable[[Path], None]) -> Path:
         """A folder of inputs, made once: `make` adds to a copy of the stage `before`."""
         path = self.folder / "inputs" / name
-        if not path.exists():
-            building = self.folder / "inputs" / f"{name}.building"
-            shutil.rmtree(building, ignore_errors=True)
-            building.mkdir(parents=True)
-            if before is not None:
-                shutil.copytree(self.folder / "inputs" / before, building, dirs_exist_ok=True)
-            make(building)
-            building.rename(path)
+        with self.lock(f"inputs-{name}"):
+            if not path.exists():
+                building = self.folder / "inputs" / f"{name}.building"
+                shutil.rmtree(building, ignore_errors=True)
+                building.mkdir(parents=True)
+                if before is not None:
+                    shutil.copytree(self.folder / "inputs" / before, building, dirs_exist_ok=True)
+                make(building)
+                building.rename(path)
         return path
 
     def base(self) -> Path:
@@ -122,7 +131,7 @@ class World:
 
     def copy(self, stage: Path, name: str) -> Path:
         """A fresh copy of a stage for an attempt."""
-        path = self.folder / "attempts" / name
+        path = self.attempts / name
         self.remove(path)
         shutil.copytree(stage, path)
         return path

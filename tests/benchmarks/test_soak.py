@@ -1,5 +1,6 @@
 """The soak counts a loss as a loss: what its judges accept, what they do not, and what reaches the page."""
 
+import contextlib
 import dataclasses
 import sys
 from types import SimpleNamespace
@@ -9,7 +10,7 @@ import pytest
 
 from benchmarks.soak import damage, endurance, hardship, kills, report
 from benchmarks.soak.__main__ import main, soak
-from benchmarks.soak.attempts import LOST, SURVIVED, Journal, Scenario, lost, survived
+from benchmarks.soak.attempts import LOST, SURVIVED, Journal, Scenario, lost, next_attempt, survived
 from benchmarks.soak.child import Ended
 from benchmarks.soak.kills import Killable, KillScenario
 from benchmarks.soak.readers.kinds import MADE, OPEN, USERS, Reader
@@ -60,6 +61,30 @@ def test_a_soak_goes_on_where_it_stopped_and_spreads_its_time(tmp_path):
     assert len(made) == 7
     soak(two, Journal(tmp_path / "j", about | {"seed": 1}), 0.0)
     assert len(made) == 7, "the time is over"
+
+
+def test_processes_that_share_a_journal_make_every_attempt_once(tmp_path):
+    about = {"seed": 0, "commit": "abc"}
+    first, second = (Journal(tmp_path / "j", about) for _ in range(2))
+    pair, batch = scenario(lambda *_: survived(), "pair", 2), scenario(lambda *_: survived(), "batch", 2)
+    batch = dataclasses.replace(batch, alone=True)
+    claimed = [next_attempt([pair], first), next_attempt([pair], second)]
+    assert [index for _, index in claimed] == [0, 1]
+    assert next_attempt([pair], Journal(tmp_path / "j", about)) is None, "both are being made"
+    first.add("pair", 0, survived(), 1.0)
+    assert next_attempt([batch], first) is not None
+    second.add("pair", 1, survived(), 1.0)
+    assert next_attempt([pair, batch], second) is None, "one process makes all of a batch"
+    assert second.done("pair") == {0, 1}
+    first.add("batch", 0, survived(), 1.0)
+    assert next_attempt([batch], second) == (batch, 1)
+
+
+def test_a_soak_of_two_processes_tries_what_one_would(tmp_path):
+    arguments = ["--folder", str(tmp_path / "soak"), "--page", str(tmp_path / "page.md"), "--only", "atheris"]
+    with pytest.raises(SystemExit):
+        main([*arguments, "--jobs", "0"])
+    assert main([*arguments, "--minutes", "0", "--jobs", "2"]) == 0
 
 
 def test_the_command_lists_every_scenario_on_the_page(tmp_path, monkeypatch):
@@ -186,7 +211,9 @@ def test_the_undisturbed_run_is_made_again_when_the_code_changes(tmp_path, monke
         folder.mkdir()
         return folder
 
-    world = SimpleNamespace(folder=tmp_path, copy=copy, remove=lambda path: None)
+    world = SimpleNamespace(
+        folder=tmp_path, copy=copy, remove=lambda path: None, lock=lambda _: contextlib.nullcontext()
+    )
     for code, count in (("one", 1), ("one", 1), ("two", 2)):
         monkeypatch.setattr(kills, "code_version", lambda code=code: code)
         trial = KillScenario(world, Command("run", "main", lambda _: (), lambda: None, ("*.txt",)))
