@@ -16,7 +16,7 @@ from benchmarks.soak.world import World, differing, digests
 MODES = ("packing", "eager training", "pretraining", "preparing", "testing", "evaluating", "masks")
 # Spellings of the causes in messages of the system and of the program.
 FULL = ("must fit on its disk", "No space left", "File too large", "MB must be free", "Disk quota")
-DENIED = ("Permission denied", "Read-only file system", "Operation not permitted")
+DENIED = ("Permission denied", "Read-only file system", "Operation not permitted", "nothing may be written")
 
 
 def own_mounts() -> bool:

@@ -114,12 +114,7 @@ class KillScenario:
         Its "seconds", "digests" of its outputs, the bytes "written" in all files and in the "largest", and the "code".
         """
         if self._reference is None:
-            self._reference = self._made_reference()
-        return self._reference
-
-    def _made_reference(self) -> dict[str, Any]:
-        path = self.world.folder / "inputs" / f"{self.command.name}.json"
-        with self.world.lock(f"reference-{self.command.name}"):
+            path = self.world.references / f"{self.command.name}.json"
             if not path.is_file() or json.loads(path.read_text()).get("code") != code_version():
                 folder = self._fresh()
                 before = {path: path.stat().st_mtime_ns for path in folder.rglob("*")}
@@ -132,9 +127,11 @@ class KillScenario:
                     "digests": digests(folder, self.command.outputs),
                     "code": code_version(),
                 }
+                path.parent.mkdir(parents=True, exist_ok=True)
                 path.write_text(json.dumps(reference))
                 self.world.remove(folder)
-            return json.loads(path.read_text())
+            self._reference = json.loads(path.read_text())
+        return self._reference
 
     def _finish(self, folder: Path, expected: dict[str, Any], **figures: int) -> Outcome:
         """Repeats the command until it is done, and compares its files with the undisturbed run's."""

@@ -80,6 +80,8 @@ class World:
     def __init__(self, folder: Path, worker: int = 0):
         self.folder = Path(folder).resolve()
         self.attempts = self.folder / "attempts" / str(worker)
+        # Some files name the folder in which they were made, so each process has undisturbed runs of its own.
+        self.references = self.folder / "references" / str(worker)
 
     def lock(self, name: str) -> contextlib.AbstractContextManager[None]:
         """Holds what only one process at a time may make."""

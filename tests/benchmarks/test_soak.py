@@ -1,6 +1,5 @@
 """The soak counts a loss as a loss: what its judges accept, what they do not, and what reaches the page."""
 
-import contextlib
 import dataclasses
 import subprocess
 import sys
@@ -202,7 +201,6 @@ def test_a_killed_run_must_leave_the_undisturbed_output(tmp_path, endings, outpu
 
 
 def test_the_undisturbed_run_is_made_again_when_the_code_changes(tmp_path, monkeypatch):
-    (tmp_path / "inputs").mkdir()
     made = []
 
     @dataclasses.dataclass(frozen=True)
@@ -217,9 +215,7 @@ def test_the_undisturbed_run_is_made_again_when_the_code_changes(tmp_path, monke
         folder.mkdir()
         return folder
 
-    world = SimpleNamespace(
-        folder=tmp_path, copy=copy, remove=lambda path: None, lock=lambda _: contextlib.nullcontext()
-    )
+    world = SimpleNamespace(references=tmp_path / "references", copy=copy, remove=lambda path: None)
     for code, count in (("one", 1), ("one", 1), ("two", 2)):
         monkeypatch.setattr(kills, "code_version", lambda code=code: code)
         trial = KillScenario(world, Command("run", "main", lambda _: (), lambda: None, ("*.txt",)))
