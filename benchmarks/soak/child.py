@@ -10,6 +10,7 @@ import importlib
 import multiprocessing
 import os
 import resource
+import shutil
 import signal
 import sys
 import threading
@@ -40,6 +41,7 @@ ONE_THREAD = {
     "CUDA_VISIBLE_DEVICES": "-1",
     "TF_CPP_MIN_LOG_LEVEL": "2",
 }
+PIPE_SECONDS = 30.0  # for what a child that has ended left in its pipes
 _RESUME = {"main": "", "create_bin": "run the same command again"}
 _CAPABILITIES_VERSION = 0x20080522
 
@@ -141,10 +143,19 @@ class Child:
         eager: bool = False,
     ):
         self._logs = [folder.parent / f"{folder.name}.{name}" for name in ("out", "err")]
+        limits, outputs = limits or Limits(), self._logs
+        self._copying: list[threading.Thread] = []
+        if limits.file_bytes is not None:  # the limit is for the program's files, so its output goes through pipes
+            outputs = [path.with_name(f"{path.name}.pipe") for path in self._logs]
+            for pipe, log in zip(outputs, self._logs, strict=True):
+                pipe.unlink(missing_ok=True)
+                os.mkfifo(pipe)
+                self._copying.append(threading.Thread(target=_copy, args=(pipe, log), daemon=True))
+                self._copying[-1].start()
         self.started = time.monotonic()
         self.process = server().Process(
             target=_run,
-            args=(program, list(arguments), folder, self._logs, aim, watch, limits or Limits(), settings or {}, eager),
+            args=(program, list(arguments), folder, outputs, aim, watch, limits, settings or {}, eager),
         )
         self.process.start()
 
@@ -165,8 +176,16 @@ class Child:
             self.process.kill()
             self.process.join()
             code = -signal.SIGALRM
+        for thread in self._copying:
+            thread.join(PIPE_SECONDS)
         out, err = (path.read_text(encoding="utf-8", errors="replace") for path in self._logs)
         return Ended(code, out, err, time.monotonic() - self.started)
+
+
+def _copy(pipe: Path, log: Path) -> None:
+    """Copies what a child writes to a named pipe to a file, until the child ends."""
+    with open(pipe, "rb", buffering=0) as source, open(log, "wb") as target:
+        shutil.copyfileobj(source, target)
 
 
 def inside_file(folder: Path) -> Path:
@@ -191,7 +210,8 @@ def _run(
         os.dup2(opened, descriptor)
         os.close(opened)
     os.chdir(folder)
-    sys.stdout.reconfigure(encoding="utf-8")  # type: ignore[union-attr] # a text stream, as in every process
+    # The server's stream remembers whether its file could seek, which need not be so here.
+    sys.stdout = open(1, "w", encoding="utf-8", closefd=False)  # noqa: SIM115 # for the rest of the process
     if eager:
         import tensorflow as tf
 

@@ -11,7 +11,7 @@ import pytest
 from benchmarks.soak import damage, endurance, hardship, kills, report
 from benchmarks.soak.__main__ import main
 from benchmarks.soak.attempts import LOST, SURVIVED, Journal, Scenario, lost, next_attempt, survived
-from benchmarks.soak.child import Ended
+from benchmarks.soak.child import Child, Ended, Limits
 from benchmarks.soak.kills import Killable, KillScenario
 from benchmarks.soak.readers.kinds import MADE, OPEN, USERS, Reader
 from benchmarks.soak.work import soak
@@ -271,3 +271,21 @@ def test_a_busy_computer_does_not_look_like_a_run_that_slows_down():
     assert faults == ""
     assert figures["seconds_per_call"] == [1.0, 2.0]
     assert figures["slowdown"] == pytest.approx(1.0, abs=0.05)
+
+
+def talk_and_write(folder: str) -> None:
+    """Body of a child: prints more than it may write to a file."""
+    print("said " * 1000)
+    print("warned " * 1000, file=sys.stderr)
+    with open(f"{folder}/whole", "wb", buffering=0) as stream:
+        stream.write(bytes(2000))
+
+
+def test_the_limit_for_files_is_not_one_for_messages(tmp_path):
+    folder = tmp_path / "run"
+    folder.mkdir()
+    child = Child("tests.benchmarks.test_soak:talk_and_write", (str(folder),), folder, limits=Limits(file_bytes=1000))
+    ended = child.wait()
+    assert ended.code == 0, ended.errors[-2000:]
+    assert (folder / "whole").stat().st_size == 1000
+    assert (ended.output.count("said"), ended.errors.count("warned")) == (1000, 1000)
