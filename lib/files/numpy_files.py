@@ -70,6 +70,19 @@ def read_npz(path: str | os.PathLike, names: Iterable[str] | None = None) -> dic
         return {name: _read_member(archive, members[name]) for name in wanted}
 
 
+def array_names(path: str | os.PathLike) -> set[str]:
+    """Names of the arrays in an .npz; none if the file is no whole archive.
+
+    Raises:
+      OSError: the file cannot be read.
+    """
+    try:
+        with _damage_named("a damaged archive"), zipfile.ZipFile(path) as archive:
+            return {name.removesuffix(".npy") for name in archive.namelist()}
+    except DamagedFile:
+        return set()
+
+
 def _read_member(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> np.ndarray:
     """Reads an array; `np.load` would read each header once more, and take twice the time for small arrays."""
     with archive.open(member) as stream:

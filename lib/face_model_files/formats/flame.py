@@ -9,7 +9,6 @@ and optionally the landmarks as points on triangles: `full_lmk_faces_idx` [68] a
 takes precedence. FLAME's joints are not used: a `FaceModel` is linear, and the expressions include jaw opening.
 """
 
-import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -18,7 +17,7 @@ from lib.errors import UserError
 from lib.face_model.face_model import LANDMARKS, FaceModel
 from lib.face_model_files.assembly import PublishedModel, assemble, face_only
 from lib.face_model_files.landmark_files import FILE, complete_landmarks, read_landmarks
-from lib.files.numpy_files import DamagedFile, read_npz
+from lib.files.numpy_files import DamagedFile, array_names, read_npz
 
 DECIMETRES = 10.0  # in a metre
 IDENTITY, EXPRESSION = 100, 50  # maximum number of components, as commonly used with FLAME
@@ -38,10 +37,8 @@ def find_flame(path: Path) -> Path | None:
     for file in candidates:
         if file.suffix == ".pkl":
             return file
-        if file.suffix == ".npz" and zipfile.is_zipfile(file):
-            with zipfile.ZipFile(file) as archive:
-                if set(archive.namelist()) >= {f"{name}.npy" for name in _NEEDED}:
-                    return file
+        if file.suffix == ".npz" and array_names(file) >= set(_NEEDED):
+            return file
     return None
 
 

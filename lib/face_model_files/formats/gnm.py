@@ -15,7 +15,6 @@ are kept that a photo can show. They are principal components of regions with bo
 movements. GNM's joints are not used: a `FaceModel` is linear.
 """
 
-import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -27,7 +26,7 @@ from lib.face_model_files.assembly import FACE_REACH
 from lib.face_model_files.correspondence import Correspondence
 from lib.face_model_files.inner_parts import head_albedo, head_regions, is_inner
 from lib.face_model_files.landmark_files import FILE, nearest_vertices, read_landmarks
-from lib.files.numpy_files import DamagedFile, read_npz
+from lib.files.numpy_files import DamagedFile, array_names, read_npz
 from lib.human_head.chart import above_row, fitted, in_cell, upright
 
 NAME = "GNM Head"
@@ -41,7 +40,7 @@ _NEEDED = (
     "template_vertex_positions", "vertex_identity_basis", "identity_names", "expression_basis", "expression_names",
     "triangles", "triangle_uvs", "mirror_indices", "vertex_groups", "vertex_group_names",
 )  # fmt: skip
-_RECOGNISED = {f"{name}.npy" for name in ("template_vertex_positions", "vertex_identity_basis")}
+_RECOGNISED = {"template_vertex_positions", "vertex_identity_basis"}
 # Parts with an island of their own in the chart -> cell of the chart, subject's right eye first.
 _CELLS = {"right_eye": "eye 0", "left_eye": "eye 1", "teeth_and_gums": "teeth", "tongue": "tongue"}
 _LIPS_INSIDE = 62  # landmark at the inner border of the upper lip
@@ -51,10 +50,8 @@ def find_gnm(path: Path) -> Path | None:
     """The model's file: the path itself or an .npz in the folder that holds GNM's arrays; None if there is none."""
     path = Path(path)
     for file in [path] if path.is_file() else sorted(path.glob("*.npz")):
-        if file.suffix == ".npz" and zipfile.is_zipfile(file):
-            with zipfile.ZipFile(file) as archive:
-                if set(archive.namelist()) >= _RECOGNISED:
-                    return file
+        if file.suffix == ".npz" and array_names(file) >= _RECOGNISED:
+            return file
     return None
 
 
