@@ -23,11 +23,13 @@ from model.metrics.images import masked_psnr
 from model.person.merge import MergedSkin, SkinView, merge
 from model.reconstruction.export import Exporter, FaceTextures, rig_files, texture_bytes
 from model.reconstruction.face_reconstructor import FaceReconstructor
-from model.reconstruction.new_views import NEW_VIEWS, framing
+from model.reconstruction.new_views import NEW_VIEWS, framing, turned_view
 from model.reconstruction.photo_result import PhotoResult
 from model.reconstruction.result_folder import SHEET_ROWS
 
 PERSON_FOLDER = "person"
+# [27] spherical harmonics of light from the camera: skin that faces it has about the brightness of its albedo.
+FRONT_LIGHT = np.tile(np.eye(BANDS, dtype=np.float32)[2] * 0.16, 3)
 
 
 @dataclasses.dataclass(frozen=True, eq=False, kw_only=True)
@@ -92,22 +94,29 @@ def write_person(
             merged = f"merged  {psnr[record.name]:.1f} dB"
             rows.append([(record.name, to_bytes(record.rgb)), (merged, to_bytes(drawn[..., :3]))])
     with atomic_path(folder / "sheet.png") as path:
-        contact_sheet([turned_views(export, shared.identity, skin.albedo), *rows]).save(path)
+        contact_sheet([turned_views(export, shared.identity, skin), *rows]).save(path)
     _write_numbers(folder, reconstruct, records, psnr)
     return skin
 
 
-def turned_views(export: Exporter, identity: np.ndarray, albedo: np.ndarray) -> list[Tile]:
-    """Pictures of the exported area with an albedo [N, 3], without expression and in plain light, from three sides."""
-    morphable = export.morphable
+def turned_views(export: Exporter, identity: np.ndarray, skin: MergedSkin) -> list[Tile]:
+    """Pictures of the exported area with a person's skin, without expression, lit from the front, from three sides."""
+    morphable, shape = export.morphable, neutral_shape(export, identity, skin)
     camera, middle = framing(morphable.face_model.mean_shape, export.camera)
-    shape = morphable.shape(tf.constant(identity[None]), tf.zeros([1, morphable.layout.expression]))
     views: list[Tile] = []
     for yaw in (NEW_VIEWS[0], 0.0, NEW_VIEWS[1]):
-        turned = tf.matmul(shape - middle, rotation_matrix(tf.constant([[0.0, yaw, 0.0]])))
-        colour = shade(tf.constant(albedo[None]), shading(morphable.normals(turned), tf.zeros([1, 3 * BANDS])))
-        fragments = rasterize(camera.clip_coordinates(turned), morphable.triangles, camera.image_size)
-        picture = clipped(interpolate(colour, morphable.triangles, fragments))[0]
+        if skin.texture is not None:
+            texture = texture_bytes(skin.texture.albedo)
+            view = turned_view(
+                morphable, export.chart, shape[0].numpy(), texture, (0.0, yaw, 0.0), export.camera, FRONT_LIGHT
+            )
+            picture = view[..., :3] * view[..., 3:]
+        else:
+            turned = tf.matmul(shape - middle, rotation_matrix(tf.constant([[0.0, yaw, 0.0]])))
+            light = shading(morphable.normals(turned), tf.constant(FRONT_LIGHT[None]))
+            fragments = rasterize(camera.clip_coordinates(turned), morphable.triangles, camera.image_size)
+            colour = shade(tf.constant(skin.albedo[None]), light)
+            picture = clipped(interpolate(colour, morphable.triangles, fragments))[0].numpy()
         views.append((f"yaw {np.degrees(yaw):+.0f}", to_bytes(picture)))
     return views
 
@@ -116,7 +125,7 @@ def write_meshes(folder: Path, export: Exporter, shared: Coefficients, skin: Mer
     """Writes the meshes that `write_person` describes; of the coefficients, identity and albedo are used."""
     export.remove_earlier(folder, export.formats)
     morphable, triangles = export.morphable, export.morphable.face_model.triangles
-    shape = morphable.shape(tf.constant(shared.identity[None]), tf.zeros([1, morphable.layout.expression]))
+    shape = neutral_shape(export, shared.identity, skin)
     vertices, normals = shape[0].numpy(), morphable.normals(shape)[0].numpy()
     if "ply" in export.formats:
         write_mesh(folder / "mesh.ply", export.scale * vertices, triangles, skin.albedo)
@@ -134,7 +143,15 @@ def write_meshes(folder: Path, export: Exporter, shared: Coefficients, skin: Mer
     if "rig" in export.formats:
         still = np.zeros(morphable.layout.expression, np.float32)
         paths = rig_files(folder, export.formats)
-        export.rig(paths, shared.identity, still, None, rig_material(export, textures, shared))
+        export.rig(paths, shared.identity, still, None, rig_material(export, textures, shared), lift=skin.lift)
+
+
+def neutral_shape(export: Exporter, identity: np.ndarray, skin: MergedSkin) -> tf.Tensor:
+    """The exported area [1, N, 3] of an identity [K] without expression, with the volume of the hair."""
+    return (
+        export.morphable.shape(tf.constant(identity[None]), tf.zeros([1, export.morphable.layout.expression]))
+        + skin.lift
+    )
 
 
 def skin_textures(export: Exporter, vertices: np.ndarray, skin: MergedSkin) -> dict[str, np.ndarray]:

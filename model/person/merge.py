@@ -47,12 +47,14 @@ class SkinView:
       albedo: [N, 3] RGB.
       visibility: [N] in [0, 1].
       frontality: [N] cosine between normal and viewing direction, negative where turned away.
+      lift: [N, 3] or [3], the volume of hair, see `PhotoResult`.
       texture: texture of this photo, or None.
     """
 
     albedo: np.ndarray
     visibility: np.ndarray
     frontality: np.ndarray
+    lift: np.ndarray
     texture: SeenTexture | None
 
     @classmethod
@@ -63,6 +65,7 @@ class SkinView:
             albedo=face_gcn.albedo[0].numpy(),
             visibility=face_gcn.coarse.sampled.visibility[0, :, 0].numpy(),
             frontality=face_gcn.coarse.face.normals[0, :, 2].numpy(),
+            lift=result.lift,
             texture=None if textures is None else SeenTexture(textures.albedo, textures.weight, textures.density),
         )
 
@@ -109,10 +112,12 @@ class MergedSkin:
 
     Attributes:
       albedo: [N, 3] float32 RGB.
+      lift: [N, 3] or [3] float32 decimetres, what the volume of the hair adds to the shape.
       texture: None if textures are not merged.
     """
 
     albedo: np.ndarray
+    lift: np.ndarray
     texture: MergedTexture | None
 
 
@@ -122,6 +127,7 @@ def merge(views: SkinViews, raster: ChartRaster | None = None) -> MergedSkin:
     Photos are weighted by visibility and by how frontally they show the skin, in textures also by their pixels per
     texel. Skin that no photo shows becomes the mean of the networks' predictions. Before merging, each photo's colours
     are scaled to the median of all photos on the skin it shows, because one photo cannot separate exposure from albedo.
+    The volume of the hair is the photos' median: each sees its outline from one side and guesses the rest.
 
     Args:
       views: views of the P photos; all must have textures if there is a raster.
@@ -129,6 +135,7 @@ def merge(views: SkinViews, raster: ChartRaster | None = None) -> MergedSkin:
     """
     chosen = np.unique(np.linspace(0, len(views) - 1, min(MEDIAN_PHOTOS, len(views))).round().astype(int))
     common = np.median([views[int(index)].albedo for index in chosen], axis=0)
+    lift = np.median([views[int(index)].lift for index in chosen], axis=0).astype(np.float32)
     total, mass = np.zeros(common.shape), np.zeros(len(common))
     gains = []
     for view in views:
@@ -138,8 +145,8 @@ def merge(views: SkinViews, raster: ChartRaster | None = None) -> MergedSkin:
         mass += weight
     albedo = (total / mass[:, None]).astype(np.float32)
     if raster is None:
-        return MergedSkin(albedo, None)
-    return MergedSkin(albedo, _merge_textures(views, gains, albedo, raster))
+        return MergedSkin(albedo, lift, None)
+    return MergedSkin(albedo, lift, _merge_textures(views, gains, albedo, raster))
 
 
 def _merge_textures(

@@ -4,13 +4,12 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
-import tensorflow as tf
 
 from lib.face_model.face_model import FaceModel
 from lib.face_model_files.arkit import arkit_weights
 from lib.files.csv_files import write_csv
 from model.gaze import with_gaze
-from model.person.files import rig_material, skin_textures
+from model.person.files import neutral_shape, rig_material, skin_textures
 from model.person.merge import MergedSkin
 from model.reconstruction.export import Exporter
 
@@ -71,8 +70,8 @@ def write_animated_rig(
       frame_rate: Hz.
     """
     first = export.morphable.layout.split(coefficients[0])
-    neutral = export.morphable.shape(tf.constant(first.identity[None]), tf.zeros([1, len(first.expression)]))
+    neutral = neutral_shape(export, first.identity, skin)
     material = rig_material(export, skin_textures(export, neutral[0].numpy(), skin), first)
     looks = np.zeros([len(coefficients), 2]) if gaze is None else gaze
     motion = export.rig.motion(coefficients, looks, frame_rate)
-    export.rig(paths, first.identity, first.expression, looks[0], material, motion)
+    export.rig(paths, first.identity, first.expression, looks[0], material, motion, lift=skin.lift)

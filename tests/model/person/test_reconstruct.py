@@ -59,11 +59,20 @@ def portrait(shift=0):
     return np.ascontiguousarray(skimage.data.astronaut()[:300, 80 + shift : 380 + shift])
 
 
-def view(albedo, visibility, texture=None):
+def view(albedo, visibility, texture=None, lift=0.0):
     albedo = np.array(albedo)
     return SkinView(
-        albedo=albedo, visibility=np.asarray(visibility, float), frontality=np.ones(len(albedo)), texture=texture
+        albedo=albedo,
+        visibility=np.asarray(visibility, float),
+        frontality=np.ones(len(albedo)),
+        lift=np.full(albedo.shape, lift, np.float32),
+        texture=texture,
     )
+
+
+def test_hair_has_the_volume_that_most_photos_show():
+    views = [view(np.full((4, 3), 0.5), np.ones(4), lift=lift) for lift in (0.1, 0.12, 0.5)]
+    np.testing.assert_allclose(merge(views).lift, np.full((4, 3), 0.12), rtol=1e-6)
 
 
 def test_a_misread_photo_hardly_moves_the_mean():
