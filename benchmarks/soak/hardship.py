@@ -14,6 +14,16 @@ from benchmarks.soak.kills import Killable, KillScenario, commands
 from benchmarks.soak.world import World, differing, digests
 
 MODES = ("packing", "eager training", "pretraining", "preparing", "testing", "evaluating", "masks")
+# What each mode reads in the course of a run, its own intermediate files included.
+READ = {
+    "packing": ("data/generated/**/*", "soak.yaml", "data/test/**/*"),
+    "eager training": ("*.npz", "data/*.*", "data/params/**/*", "data/generated/**/*.npz", "checkpoints/**/*.npz"),
+    "pretraining": ("data/generated/**/*", "soak.yaml"),
+    "preparing": ("photos/**/*.*", "out/**/*", "*.npz"),
+    "testing": ("photos/**/*.*", "*.npz", "checkpoints/**/*.npz", "data/params/**/*", "data/generated/**/*.npz"),
+    "evaluating": ("*.npz", "data/*.*", "checkpoints/**/*.npz", "data/params/**/*", "data/generated/**/*"),
+    "masks": ("data/generated/**/*", "soak.yaml"),
+}
 # Spellings of the causes in messages of the system and of the program.
 FULL = ("must fit on its disk", "No space left", "File too large", "MB must be free", "Disk quota")
 DENIED = ("Permission denied", "Read-only file system", "Operation not permitted", "nothing may be written")
@@ -125,15 +135,16 @@ class Hardship:
         return survived("named" if ended.code == 2 else "nothing is written there", mode=command.name)
 
     def vanishing(self, index: int, generator: np.random.Generator) -> Outcome:
-        """A file of the inputs is deleted at a random moment."""
+        """A file that the mode reads is deleted at a random moment."""
         reference = self.references[MODES[index % len(MODES)]]
         command, expected = reference.command, reference.reference()
         folder = self.world.copy(command.stage(), command.name)
-        kinds = ("photos/**/*",) if command.name in ("preparing", "testing") and index % 2 else ("**/*",)
-        files = sorted(path for kind in kinds for path in folder.glob(kind) if path.is_file())
-        victim = files[int(generator.integers(len(files)))]
         child = command.start(folder)
-        child.process.join(generator.uniform(0.0, 1.0) * expected["seconds"])
+        child.process.join(generator.uniform(0.0, 0.8) * expected["seconds"])
+        patterns = READ[command.name]
+        patterns = patterns[:1] if index % 2 else patterns
+        files = sorted({path for pattern in patterns for path in folder.glob(pattern) if path.is_file()})
+        victim = files[int(generator.integers(len(files)))] if files else folder / "soak.yaml"
         victim.unlink(missing_ok=True)
         ended = child.wait()
         if wrong := fault(ended, (0, 2, 3)):
@@ -161,9 +172,10 @@ def scenarios(world: World, with_mounts: bool) -> list[Scenario]:
             3 * len(MODES), hardship.read_only,
         ),
         Scenario(
-            "vanishing", "an input that is deleted meanwhile",
+            "vanishing", "a file that is deleted meanwhile",
+            "a random file among those that the mode reads, its own intermediate ones included, at a random moment: "
             "success if it was no longer needed; one line; or the photo listed with the reason, and the others done "
             f"({modes})",
-            4 * len(MODES), hardship.vanishing,
+            6 * len(MODES), hardship.vanishing,
         ),
     ]  # fmt: skip

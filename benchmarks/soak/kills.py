@@ -215,7 +215,7 @@ def _train_masks(folder: Path) -> list[str]:
 KILLED = {
     "training": (8, "training, killed twice"),
     "critic": (5, "training with a critic, killed twice"),
-    "eager training": (12, "training without compiled functions, killed twice"),
+    "eager training": (16, "training without compiled functions, killed twice"),
     "pretraining": (30, "pre-training, killed while it renders or trains"),
     "packing": (30, "rendering and packing crops"),
     "preparing": (30, "preparing photos"),
