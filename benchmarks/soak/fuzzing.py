@@ -106,7 +106,7 @@ class FuzzScenario:
             return survived("no fault found", kind=reader.name)
         kept = self.world.folder / "losses" / f"{self.name}-{reader.name}-{index}"
         shutil.copytree(folder, kept, dirs_exist_ok=True)
-        return lost(f"{reader.name}: exit code {code}: {errors[-600:]} (kept in {kept})", "a fault", kind=reader.name)
+        return lost(f"{reader.name}: exit code {code}: {errors[-2000:]} (kept in {kept})", "a fault", kind=reader.name)
 
 
 def _hypothesis(reader: Reader, folder: Path, seed: int) -> tuple[int, str]:

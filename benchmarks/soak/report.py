@@ -1,5 +1,6 @@
 """results/soak.json and docs/RELIABILITY.md, from the journal of a soak."""
 
+import re
 from collections import Counter
 from collections.abc import Sequence
 from datetime import date
@@ -15,6 +16,8 @@ from lib.files.json_files import write_json
 
 PAGE = schema.REPOSITORY / "docs" / "RELIABILITY.md"
 TEMPLATE = Path(__file__).with_name("reliability_page.md")
+REASON = 200  # letters of a loss's reason on the page
+_ERROR = re.compile(r"^ *(\w*Error: .*)$", re.MULTILINE)  # what a traceback ends with
 VERSIONS = ("tensorflow", "numpy", "keras", "hypothesis")
 
 
@@ -26,7 +29,10 @@ def summary(scenarios: Sequence[Scenario], journal: Journal) -> dict[str, Any]:
         "machine": machine(),
         "versions": versions(VERSIONS),
         "commits": sorted({e["commit"] for s in scenarios for e in journal.outcomes(s.name)}),
-        "mended": [f"{e['scenario']}, attempt {e['attempt']}, at {e['commit']}: {e['reason']}" for e in journal.mended],
+        "mended": [
+            f"{e['scenario']}, attempt {e['attempt']}, at {e['commit']}: {_brief(e['reason'], journal)}"
+            for e in journal.mended
+        ],
         "scenarios": {},
     }
     for scenario in scenarios:
@@ -42,9 +48,22 @@ def summary(scenarios: Sequence[Scenario], journal: Journal) -> dict[str, Any]:
             "seconds": round(sum(entry["seconds"] for entry in made)),
             "endings": dict(Counter(entry["how"] for entry in made).most_common()),
             "figures": _figures(made),
-            "losses": [f"attempt {entry['attempt']}: {entry['reason']}" for entry in made if entry["state"] == LOST],
+            "losses": [
+                f"attempt {entry['attempt']}: {_brief(entry['reason'], journal)}"
+                for entry in made
+                if entry["state"] == LOST
+            ],
         }
     return content
+
+
+def _brief(reason: str, journal: Journal) -> str:
+    """A reason as one line, without traceback and the soak's folder; the journal has all of it."""
+    if errors := _ERROR.findall(reason):
+        reason = f"{reason.splitlines()[0].rstrip(' ^')} {errors[-1]}"
+    line = "".join(letter if letter.isprintable() else " " for letter in reason).replace(f"{journal.path.parent}/", "")
+    line = " ".join(line.split())
+    return line if len(line) <= REASON else f"{line[:REASON]} ..."
 
 
 def _figures(entries: Sequence[dict[str, Any]]) -> dict[str, Any]:

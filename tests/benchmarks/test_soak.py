@@ -43,6 +43,17 @@ def test_losses_reach_file_and_page_and_a_fault_of_the_soak_is_one(tmp_path):
     assert "trial, attempt 2: ZeroDivisionError: the soak's own" in page
 
 
+def test_the_page_names_a_reason_in_one_line_without_the_soaks_folder(tmp_path):
+    reasons = [f"{tmp_path}/a.bin:\n  torn " + "x" * 1000, "png: exit code 1: ^^\n  File f\nValueError: torn\n more"]
+    trial = scenario(lambda index, _: lost(reasons[index]), attempts=2)
+    journal = Journal(tmp_path / "journal.jsonl", {"seed": 0, "commit": "abc"})
+    soak([trial], journal, None)
+    long, error = report.summary([trial], journal)["scenarios"]["trial"]["losses"]
+    assert long.startswith("attempt 0: a.bin: torn xxx")
+    assert len(long) < 230
+    assert error == "attempt 1: png: exit code 1: ValueError: torn"
+
+
 def test_a_soak_goes_on_where_it_stopped_and_spreads_its_time(tmp_path):
     made = []
 
