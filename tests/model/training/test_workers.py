@@ -147,7 +147,8 @@ def test_two_processes_make_the_update_of_one(tmp_path, monkeypatch):
 def test_two_real_processes():
     """Sums, hashes and the loss of a process over TensorFlow's collective operations."""
     command = [sys.executable, "-m", "tests.support.programs.connected_workers"]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True, timeout=300)
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False, timeout=300)
+    assert done.returncode == 0, done.stderr
     found = json.loads(done.stdout)
     worker = f"worker 1 ({found['addresses'][1]})"
     assert found["chief"]

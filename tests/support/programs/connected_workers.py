@@ -32,7 +32,7 @@ def wait_forever(connected: workers.ConnectedWorkers) -> None:
         connected.barrier()
 
 
-def run(index: int, addresses: tuple[str, ...]) -> dict:
+def run(index: int, addresses: tuple[str, ...], reader: int, writer: int) -> dict:
     connected = workers.connect(Cluster(addresses, index))
     rows = tf.fill([1, 2], float(index + 1))
     mean, join = tf.function(connected.mean), tf.function(connected.join)
@@ -45,14 +45,17 @@ def run(index: int, addresses: tuple[str, ...]) -> dict:
         "other": message(connected.compare, {"train.seed": index, "records": "a"}),
     }
     if index == 1:
+        os.read(reader, 1)  # earlier, the first process might still be reading the last answer
         os._exit(0)
+    os.write(writer, b".")
     return found | {"lost": message(wait_forever, connected)}
 
 
 if __name__ == "__main__":
     chosen = tuple(f"127.0.0.1:{port}" for port in free_ports(2))
+    pipe = os.pipe()
     child = os.fork()
-    found = run(1 if child == 0 else 0, chosen)
+    found = run(1 if child == 0 else 0, chosen, *pipe)
     print(json.dumps(found | {"addresses": chosen}))
     sys.stdout.flush()
     os._exit(0)
