@@ -141,8 +141,8 @@ class Hardship:
         folder = self.world.copy(command.stage(), command.name)
         child = command.start(folder)
         child.process.join(generator.uniform(0.0, 0.8) * expected["seconds"])
-        patterns = READ[command.name]
-        patterns = patterns[:1] if index % 2 else patterns
+        # Every other time of the first kind, of which there are few files that are read late.
+        patterns = READ[command.name][: 1 if index % 2 else None]
         files = sorted({path for pattern in patterns for path in folder.glob(pattern) if path.is_file()})
         victim = files[int(generator.integers(len(files)))] if files else folder / "soak.yaml"
         victim.unlink(missing_ok=True)

@@ -102,7 +102,6 @@ def write_person(
 def turned_views(export: Exporter, identity: np.ndarray, skin: MergedSkin) -> list[Tile]:
     """Pictures of the exported area with a person's skin, without expression, lit from the front, from three sides."""
     morphable, shape = export.morphable, neutral_shape(export, identity, skin)
-    camera, middle = framing(morphable.face_model.mean_shape, export.camera)
     views: list[Tile] = []
     for yaw in (NEW_VIEWS[0], 0.0, NEW_VIEWS[1]):
         if skin.texture is not None:
@@ -112,6 +111,7 @@ def turned_views(export: Exporter, identity: np.ndarray, skin: MergedSkin) -> li
             )
             picture = view[..., :3] * view[..., 3:]
         else:
+            camera, middle = framing(morphable.face_model.mean_shape, export.camera)
             turned = tf.matmul(shape - middle, rotation_matrix(tf.constant([[0.0, yaw, 0.0]])))
             light = shading(morphable.normals(turned), tf.constant(FRONT_LIGHT[None]))
             fragments = rasterize(camera.clip_coordinates(turned), morphable.triangles, camera.image_size)
