@@ -28,7 +28,7 @@ async function fetchJson(address, settings) {
   return content;
 }
 
-// What all faces share is loaded once, with the first result.
+// What all faces share is loaded once, while the first photo is in work.
 let preparing = null;
 async function prepare() {
   shared = await fetchJson("/shared.json");
