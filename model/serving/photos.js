@@ -22,6 +22,7 @@ function add(photo) {
   Object.assign(photo, { item });
   photos.push(photo);
   list.append(item);
+  (preparing ??= prepare()).catch(() => {}); // whoever opens a result is told
 }
 
 // Shows what is known of a photo.

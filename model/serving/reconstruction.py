@@ -69,8 +69,8 @@ class PhotoWork:
         result = self.reconstruct.reconstruct_face(job.name, found, found.faces[0], progress.enter)
         seconds = time.monotonic() - started
         result = dataclasses.replace(result, metrics={**result.metrics, "seconds": round(seconds, 2)})
-        facts = {name: round(result.metrics[name], 2) for name in ("psnr_coarse", "psnr_fine", "coverage")}
-        facts["remark"] = result.photo.remark
+        numbers = {name: round(result.metrics[name], 2) for name in ("psnr_coarse", "psnr_fine", "coverage")}
+        facts: dict[str, Any] = numbers | {"remark": result.photo.remark}
         progress.enter("making textures")
         self.write_face(job.results, result)
         progress.show(facts | {"seconds": round(time.monotonic() - started, 1)})
