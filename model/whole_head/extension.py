@@ -116,7 +116,7 @@ class HeadExtension:
         appearance = albedo + self._extend(result.appearance - result.albedo, tf.zeros_like(albedo))
         volume = HairVolume(np.zeros([self.morphable.vertex_count, 3], np.float32), None)
         if self._hair is not None:
-            volume = self._hair(face, region)
+            volume = self._hair(face, readable, region)
             face = self._lifted(face, volume.lift)
         own = result.coarse.face.shading
         face = dataclasses.replace(face, shading=self._extend(own, self._expected_light(own, face.shading)))
