@@ -43,14 +43,14 @@ class PaintedScalp:
     Attributes:
       albedo: [N, 3] colour of hair or cap without light, RGB; 0 elsewhere.
       share: [N] float32 in [0, 1], share of that colour at each vertex.
-      bare: [N] in [0, 1], 1 far from hair on either side of the head: strands must not be mirrored.
+      alike: [N] in [0, 1], share of the mirrored side's detail that fits: strands must not end up on skin.
       camera: that of the crops with a wider field of view, because crops end below the crown.
       readable: [S, S] float32, 1 on pixels of that camera whose colours may be read, on the scalp and the face.
     """
 
     albedo: np.ndarray
     share: np.ndarray
-    bare: np.ndarray
+    alike: np.ndarray
     camera: Camera
     readable: np.ndarray
 
@@ -127,10 +127,10 @@ class Scalp:
                 colour = seen.colour / np.maximum(seen.colour.max(axis=1, keepdims=True), 1)
                 hidden = membrane(self._laplacian, colour, weight * like_hair) * self._strands[rows]
                 albedo[rows] = np.clip(hidden + weight[:, None] * (colour - hidden), 0, 1)
-                return PaintedScalp(albedo, share, self._hairline.bare(share), camera, shown)
+                return PaintedScalp(albedo, share, self._hairline.alike(share), camera, shown)
         albedo[rows] = np.clip(self._brow_colour(skin) * self._strands[rows], 0, 1)
         usual = self._hairline.usual
-        return PaintedScalp(albedo, usual, self._hairline.bare(usual), camera, readable)
+        return PaintedScalp(albedo, usual, self._hairline.alike(usual), camera, readable)
 
     def _seen(
         self,

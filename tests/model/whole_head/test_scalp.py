@@ -155,12 +155,18 @@ def test_a_head_drawn_larger_than_in_the_photo_is_not_painted_with_the_wall(case
     assert found.readable[:margin][depth[:margin] > 5].all()
 
 
-def test_strands_are_not_mirrored_near_hair_of_either_side(case):
+def test_strands_are_not_mirrored_near_the_end_of_hair_of_either_side(case):
     scalp, face, _ = case
     mirror = scalp._morphable.face_model.mirror_index
     places = face.shape[0].numpy()
     share = np.where(places[:, 0] > 0, scalp._hairline.usual, 0)
-    bare = scalp._hairline.bare(share)
-    assert bare[share > 0.5].max() == 0
-    assert bare[mirror][share > 0.5].max() == 0
-    assert bare[scalp._morphable.face_model.landmarks[27:]].min() == 1
+    alike = scalp._hairline.alike(share)
+    assert alike[share > 0.5].max() == 0
+    assert alike[mirror][share > 0.5].max() == 0
+    assert alike[scalp._morphable.face_model.landmarks[27:]].min() == 1
+    usual = scalp._hairline.usual
+    alike = scalp._hairline.alike(usual)
+    assert alike[places[:, 1] > np.quantile(places[usual > 0.5, 1], 0.9)].min() > 0.5, (
+        "the crown has hair on both sides"
+    )
+    assert alike[(usual > 0.3) & (usual < 0.7)].max() == 0
