@@ -28,7 +28,7 @@ def test_the_array_runs_one_part(what, tmp_path):
     )
     program, *arguments = done.stdout.splitlines()
     args = {"main.py": main, "create_bin.py": create_bin}[program].parse(arguments)
-    assert Shard.parse(args.shard) == Shard(3, 16)
+    assert args.shard == Shard(3, 16)
     assert args.input == "my photos"
 
 
@@ -68,4 +68,4 @@ def test_the_indexed_job_names_its_parts():
     (container,) = spec["template"]["spec"]["containers"]
     for index in (0, spec["completions"] - 1):
         args = main.parse([word.replace("$(JOB_COMPLETION_INDEX)", str(index)) for word in container["args"]])
-        assert Shard.parse(args.shard) == Shard(index, spec["completions"])
+        assert args.shard == Shard(index, spec["completions"])
