@@ -74,7 +74,8 @@ def reconstruct(config: schema.Config, args: argparse.Namespace) -> int:
     if config.prepare.faces == "all" and (section.video or section.same_person):
         raise UserError("prepare.faces must be largest for a video or photos of the same person, got all")
     if (args.shard or args.merge) and (section.video or section.same_person):
-        raise UserError("--shard and --merge must come without --video and --same-person, got one (run it as a whole)")
+        got = "--video" if section.video else "--same-person"
+        raise UserError(f"--shard and --merge must come with photos one by one, got {got} (run it as a whole)")
     if section.same_person:
         photo_paths(source, skip=section.output)
     elif not section.video:

@@ -125,14 +125,8 @@ def test_the_runs_folder():
         ("--mode test --input docs --shard 5/4", "--shard must be I/N with 0 <= I < N <= 100,000, e.g. 0/4, got '5/4'"),
         ("--mode test --input docs --shard a/b", "--shard must be I/N with 0 <= I < N <= 100,000, e.g. 0/4, got 'a/b'"),
         ("--mode test --input docs --shard=", "--shard must be I/N with 0 <= I < N <= 100,000, e.g. 0/4, got ''"),
-        (
-            "--mode test --video docs --shard 0/4",
-            "--shard and --merge must come without --video and --same-person",
-        ),
-        (
-            "--mode test --input docs --same-person --merge",
-            "--shard and --merge must come without --video and --same-person",
-        ),
+        ("--mode test --video docs --shard 0/4", "must come with photos one by one, got --video (run it as a whole)"),
+        ("--mode test --input docs --same-person --merge", "one by one, got --same-person (run it as a whole)"),
         ("--mode test --same-person --faces all --input docs", "prepare.faces must be largest for a video or"),
         ("--mode test --same-person --input README.md", "README.md: must be a folder of photos, got a file"),
         ("--mode evaluate --input missing", "missing: must be a folder of photos, got no such folder"),
