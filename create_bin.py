@@ -60,12 +60,12 @@ def split_and_report(config: schema.Config, path: Path, names: list[str]) -> dic
 
 def write_shard(config: schema.Config, args: argparse.Namespace, output: Path) -> int:
     """--shard: packs one part of a folder of crops into a record file of its own."""
-    shard, folder = Shard.parse(args.shard), shards_folder(output)
+    folder = shards_folder(output)
     if args.input is None or not Path(args.input).is_dir():
         raise UserError(f"--shard must come with --input and a folder of RGBA PNGs, got {args.input or 'none'}")
     source = packing.PngFolder(Path(args.input), packing.file_names(Path(args.input)), config.data.image_size)
-    with sole_writer(folder / shard.name, f"packing shard {args.shard}"):
-        result = pack_shard(source, shard, folder, config.workers, args.strict)
+    with sole_writer(folder / args.shard.name, f"packing shard {args.shard}"):
+        result = pack_shard(source, args.shard, folder, config.workers, args.strict)
     packing.report(result)
     print(f"{result.path}: {len(result.names)} crops, shard {args.shard}; --merge or --index joins all shards")
     return 0
@@ -131,6 +131,7 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
     )
     parser.add_options(OPTIONS)
     args = parser.parse(argv)
+    args.shard = None if args.shard is None else Shard.parse(args.shard)
     if (args.merge or args.index) and args.input is not None:
         raise UserError("--merge and --index must come without --input: the shards name their folder")
     if args.verify and (args.input or args.output or args.shard or args.merge or args.index):

@@ -2,7 +2,7 @@
 
 import argparse
 import os
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -30,13 +30,8 @@ Ctrl-C, SIGTERM or SIGHUP.
 """
 # Modes that use the texture network without training it.
 USES_NETWORK = ("test", "track", "evaluate", "serve")
-# The option that --input and --output set in each mode.
-FOLDERS = {
-    "test": {"input": "test.input", "output": "test.output"},
-    "track": {"input": "track.input", "output": "track.output"},
-    "prepare": {"input": "prepare.input", "output": "prepare.output"},
-    "evaluate": {"input": "evaluate.input", "output": "evaluate.output"},
-}
+# Modes with --input and --output, which set the options of their section.
+FOLDERS = ("test", "track", "prepare", "evaluate")
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -69,8 +64,8 @@ def run_training(config: schema.Config, args: argparse.Namespace) -> int:
     return 0
 
 
-def reconstruct(config: schema.Config, _: argparse.Namespace) -> int:
-    """--mode test: reconstructs photos, several photos of each person, or a video."""
+def reconstruct(config: schema.Config, args: argparse.Namespace) -> int:
+    """--mode test: reconstructs photos, or one part of them, several photos of each person, or a video."""
     source, section = Path(config.test.input), config.test
     if section.video and section.same_person:
         raise UserError("test.video and test.same_person must not both be true, got both")
@@ -78,11 +73,20 @@ def reconstruct(config: schema.Config, _: argparse.Namespace) -> int:
         raise UserError(f"{source}: must be a video or a folder of frames, got no such file or folder")
     if config.prepare.faces == "all" and (section.video or section.same_person):
         raise UserError("prepare.faces must be largest for a video or photos of the same person, got all")
+    if (args.shard or args.merge) and (section.video or section.same_person):
+        got = "--video" if section.video else "--same-person"
+        raise UserError(f"--shard and --merge must come with photos one by one, got {got} (run it as a whole)")
     if section.same_person:
         photo_paths(source, skip=section.output)
     elif not section.video:
         input_photos(source, skip=section.output)
-    if section.video:
+    if args.shard:
+        from model.reconstruction.shards.run import reconstruct_shard
+
+        return run_shard(reconstruct_shard, config, source, Path(section.output), args.shard)
+    if args.merge:
+        from model.reconstruction.shards.run import merge_shards as run
+    elif section.video:
         start_tensorflow(config.train.seed)
         from model.video.track import reconstruct_video as run
     elif section.same_person:
@@ -92,7 +96,7 @@ def reconstruct(config: schema.Config, _: argparse.Namespace) -> int:
         # Starts TensorFlow itself, in each of its processes.
         from model.reconstruction.folder import reconstruct_folder as run
 
-    with sole_user(Path(section.output), "a test"):
+    with user_of_all_shards(Path(section.output), "a test"):
         return exit_code(run(config, source, Path(section.output)))
 
 
@@ -117,12 +121,9 @@ def prepare_crops(config: schema.Config, args: argparse.Namespace) -> int:
     source, output = Path(config.prepare.input), Path(config.prepare.output)
     input_photos(source, skip=output)
     if args.shard:
-        shard = Shard.parse(args.shard)
         from model.preparation.shards import prepare_shard
 
-        with user_of_shard(output, shard, f"preparing shard {args.shard}"):
-            prepare_shard(config, source, output, shard)
-        return 0  # a scheduler would repeat a task that fails; --merge reports the photos that did
+        return run_shard(prepare_shard, config, source, output, args.shard)
     if args.merge:
         from model.preparation.shards import merge_shards as run
     else:
@@ -130,6 +131,13 @@ def prepare_crops(config: schema.Config, args: argparse.Namespace) -> int:
 
     with user_of_all_shards(output, "preparing"):
         return exit_code(run(config, source, output))
+
+
+def run_shard(run: Callable[..., None], config: schema.Config, source: Path, output: Path, shard: Shard) -> int:
+    """Runs one part; 0 even if photos failed, because a scheduler would repeat it: --merge reports them."""
+    with user_of_shard(output, shard, f"shard {shard}"):
+        run(config, source, output, shard)
+    return 0
 
 
 def pretrain_networks(config: schema.Config, _: argparse.Namespace) -> int:
@@ -238,9 +246,7 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
     """Parses the command line into mode, config, and `overrides` (all changes to the configuration)."""
     parser = flags.Parser(prog="main.py", description=__doc__, epilog=EPILOG)
     parser.add_argument("--mode", default="train", choices=tuple(MODES), help="what to run (default: %(default)s)")
-    parser.add_argument(
-        "--config", help="YAML file of the values that differ from configs/default.yaml, e.g. configs/paper.yaml"
-    )
+    parser.add_argument("--config", help="YAML file of what differs from configs/default.yaml, e.g. configs/paper.yaml")
     defaults = schema.load()
     parser.add_argument(
         "--input",
@@ -249,13 +255,8 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
         f"--mode prepare: the same as test (default: {defaults.prepare.input}); "
         "--mode evaluate: folder of photos to measure on (default: the records' test split)",
     )
-    parser.add_argument(
-        "--output",
-        help=f"folder for the results (default: --mode test: {defaults.test.output}; "
-        f"--mode track: {defaults.track.output}; "
-        f"--mode prepare: {defaults.prepare.output}; "
-        f"--mode evaluate: {defaults.evaluate.output})",
-    )
+    outputs = "; ".join(f"--mode {mode}: {getattr(defaults, mode).output}" for mode in FOLDERS)
+    parser.add_argument("--output", help=f"folder for the results (default: {outputs})")
     parser.add_argument("--video", help="--mode test: a video or a folder of frames, instead of --input")
     parser.add_argument(
         "--distribute",
@@ -266,17 +267,16 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
     sharding.add_argument(
         "--shard",
         metavar="I/N",
-        help="--mode prepare: only part I of N of the photos, I from 0; any scheduler may run the parts",
+        help="--mode prepare, test: only part I of N of the photos, I from 0; any scheduler may run the parts",
     )
-    sharding.add_argument(
-        "--merge", action="store_true", help="--mode prepare: join all parts into the results of one process"
-    )
+    sharding.add_argument("--merge", action="store_true", help="--mode prepare, test: join all parts into one result")
     parser.add_options(flags.OPTIONS)
     args = parser.parse(argv)
+    args.shard = None if args.shard is None else Shard.parse(args.shard)
     if args.distribute and args.mode != "train":
         raise UserError(f"--distribute must come with --mode train, got --mode {args.mode}")
-    if (args.shard or args.merge) and args.mode != "prepare":
-        raise UserError(f"--shard and --merge must come with --mode prepare, got --mode {args.mode}")
+    if (args.shard or args.merge) and args.mode not in ("prepare", "test"):
+        raise UserError(f"--shard and --merge must come with --mode prepare or test, got --mode {args.mode}")
     if args.video is not None:
         if args.mode != "test" or args.input is not None or args.same_person:
             raise UserError("--video must come with --mode test, without --input and --same-person")
@@ -287,7 +287,7 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
             if args.mode not in FOLDERS:
                 *most, last = FOLDERS
                 raise UserError(f"--{flag} must come with --mode {', '.join(most)} or {last}, got --mode {args.mode}")
-            args.overrides.append(f"{FOLDERS[args.mode][flag]}={value}")
+            args.overrides.append(f"{args.mode}.{flag}={value}")
     return args
 
 

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from lib.errors import UserError
+from lib.files.atomic import file_sha256
 from lib.files.locks import LOCK_FILE, check_unlocked, sole_user, sole_writer
 
 FOLDER = ".shards"  # in an output folder; photos are never read from hidden folders
@@ -43,6 +44,9 @@ class Shard:
         if not 0 <= index < count <= MOST:
             raise UserError(f"--shard must be I/N with 0 <= I < N <= {MOST:,}, e.g. 0/4, got '{text}'")
         return cls(index, count)
+
+    def __str__(self) -> str:
+        return f"{self.index}/{self.count}"
 
     @property
     def name(self) -> str:
@@ -125,8 +129,41 @@ def check_same_recipe(
     return recipe
 
 
+def changed_photo(path: Path, shard: Shard) -> UserError:
+    """The error of a merge that finds a photo changed, or its results, since its shard was done."""
+    return UserError(
+        f"{path}: must be as its shard left it, got another photo, or other results (run the command with --shard "
+        f"{shard} again)"
+    )
+
+
 def _differing(a: Mapping[str, Any], b: Mapping[str, Any]) -> str:
     return ", ".join(sorted(key for key in a.keys() | b.keys() if a.get(key) != b.get(key)))
+
+
+def shared_recipe(source: Path, options: str, names: Iterable[str], count: int) -> dict[str, Any]:
+    """What all shards of a folder of photos must share.
+
+    Args:
+      source: folder of the photos.
+      options: hash of options and weights (`options_digest`).
+      names: of all photos.
+      count: number of shards.
+    """
+    return {
+        "source": str(source.resolve()),
+        "options or weights": options,
+        "list of photos": names_digest(names),
+        "number of shards": count,
+    }
+
+
+def options_digest(parts: object, files: Iterable[Path]) -> str:
+    """Hash of options, as JSON values, and of the contents of files, such as weights."""
+    digest = hashlib.sha256(json.dumps(parts, sort_keys=True).encode())
+    for path in files:
+        digest.update(file_sha256(path).encode())
+    return digest.hexdigest()
 
 
 def names_digest(names: Iterable[str]) -> str:

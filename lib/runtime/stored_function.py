@@ -1,7 +1,6 @@
 """Functions of tensors whose traced graphs are kept on disk: tracing takes seconds, reading a graph a tenth of one."""
 
 import contextlib
-import functools
 import hashlib
 import json
 import threading
@@ -16,9 +15,8 @@ from google.protobuf.message import DecodeError
 from lib.errors import DiskFull
 from lib.files import headed_npz
 from lib.files.numpy_files import DamagedFile, report_remade
+from lib.files.own_code import code_version
 
-_CODE = Path(__file__).resolve().parents[2]
-_PACKAGES = ("lib", "model", "configs")
 # Operations of stored graphs: they compute and do nothing else. A file with another one is not run, and not written.
 ALLOWED = frozenset(
     [
@@ -63,7 +61,7 @@ class StoredFunction:
         copied = {name: value.numpy().tolist() for name, value in constants.items() if tf.size(value) <= _COPIED}
         passed = {name: value.shape.as_list() for name, value in constants.items() if name not in copied}
         self._version = _digest(
-            {"code": _code_version(), "tensorflow": tf.__version__, "key": key, "copied": copied, "passed": passed}
+            {"code": code_version(), "tensorflow": tf.__version__, "key": key, "copied": copied, "passed": passed}
         )
         self._made: dict[str, Callable[..., list[tf.Tensor]]] = {}
         self._making = threading.Lock()
@@ -223,15 +221,6 @@ def _parsed(serialised: bytes) -> tf.compat.v1.GraphDef:
 
 def _signature(arguments: Sequence) -> str:
     return str(tf.nest.map_structure(lambda x: (x.dtype.name, x.shape.as_list()), tuple(arguments)))
-
-
-@functools.cache
-def _code_version() -> str:
-    """Hash of the program's modules."""
-    digest = hashlib.sha256()
-    for path in sorted(path for package in _PACKAGES for path in (_CODE / package).rglob("*.py")):
-        digest.update(str(path.relative_to(_CODE)).encode() + path.read_bytes())
-    return digest.hexdigest()
 
 
 def _digest(values: Any) -> str:

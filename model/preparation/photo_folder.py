@@ -1,17 +1,16 @@
 """The photos that --mode prepare turns into crops, the crops' names, and what determines their contents."""
 
 import dataclasses
-import hashlib
-import json
 from pathlib import Path
+from typing import Any
 
 from configs import schema
 from lib.errors import UserError
 from lib.face_image.photo_io import input_photos, result_names
 from lib.face_image.quality import DELETED
-from lib.files.atomic import file_sha256
 from lib.files.file_names import fitting_stem
-from lib.sidecar.sidecar_files import landmarks_path, mask_path
+from lib.files.shards import options_digest, shared_recipe
+from lib.sidecar.photo_key import photo_key
 from model.preparation.job import Job
 
 _ADDED = len("~999_999.png")  # bytes that a crop's name may have in addition to its photo's
@@ -61,13 +60,17 @@ class PhotoFolder:
         """Names of all photos in the records."""
         return [self.photo(path) for path in self.paths]
 
+    def recipe(self, count: int) -> dict[str, Any]:
+        """What all of `count` shards must share."""
+        return shared_recipe(self.source, self.options, self.photos, count)
+
     def photo(self, path: Path) -> str:
         """Name of a photo in the records."""
         return path.relative_to(self.source).as_posix()
 
     def key(self, path: Path) -> str:
         """Key of a photo's record."""
-        return _key(path, self.options, self.beside, self.flat[path])
+        return photo_key(path, self.options, self.beside, self.flat[path])
 
     def job(self, path: Path) -> Job:
         """The work on a photo."""
@@ -111,28 +114,10 @@ def _options_key(config: schema.Config) -> str:
         dataclasses.asdict(config.regressor),
         config.data.image_size,
     ]
-    digest = hashlib.sha256(json.dumps(parts, sort_keys=True).encode())
     files = [schema.asset_path(config.regressor.weights)]
     if config.prepare.parser:
         files.append(Path(config.prepare.parser))
     for path in files:
         if not path.is_file():
             raise UserError(f"{path}: must be a file, got none")
-        digest.update(file_sha256(path).encode())
-    return digest.hexdigest()
-
-
-def _key(path: Path, options: str, beside: bool, name: str) -> str:
-    """Hash of a photo, its sidecar files, the options and the crop's name."""
-    files = [path, *(filter(None, (landmarks_path(path), mask_path(path))) if beside else ())]
-    states = [(file.name, *_state(file)) for file in files]
-    return hashlib.sha256(json.dumps([options, name, states]).encode()).hexdigest()[:16]
-
-
-def _state(file: Path) -> tuple[int, int]:
-    """Size and time of a file; (-1, -1) if it cannot be read (a dangling link), which the worker reports."""
-    try:
-        state = file.stat()
-    except OSError:
-        return -1, -1
-    return state.st_size, state.st_mtime_ns
+    return options_digest(parts, files)

@@ -14,7 +14,7 @@ from typing import Any
 from configs import schema
 from lib.errors import UserError
 from lib.files.json_files import with_checksum, without_checksum, write_json
-from lib.files.shards import FOLDER, Shard, check_same_recipe, finished, names_digest
+from lib.files.shards import FOLDER, Shard, changed_photo, check_same_recipe, finished
 from lib.runtime.interruption import Interrupted
 from model.preparation.journal import read_journal, write_journal
 from model.preparation.photo_folder import PhotoFolder
@@ -49,9 +49,9 @@ def prepare_shard(config: schema.Config, source: Path, output: Path, shard: Shar
         advice = f"{len(records)} of {len(paths)} photos of the shard are done; the same command prepares the others"
         raise Interrupted(advice, getattr(error, "number", signal.SIGINT)) from error
     ordered = [records[photo] for photo in photos]
-    write_shard(output / FOLDER / f"{shard.name}{_SUFFIX}", _recipe(folder, shard), ordered)
+    write_shard(output / FOLDER / f"{shard.name}{_SUFFIX}", folder.recipe(shard.count), ordered)
     crops = sum(len(record["crops"]) for record in ordered)
-    print(f"shard {shard.index}/{shard.count}: {crops} crops of {len(paths)} photos; --merge joins all shards")
+    print(f"shard {shard}: {crops} crops of {len(paths)} photos; --merge joins all shards")
 
 
 def merge_shards(config: schema.Config, source: Path, output: Path) -> dict[str, str]:
@@ -66,28 +66,17 @@ def merge_shards(config: schema.Config, source: Path, output: Path) -> dict[str,
     check_output(output)
     folder = PhotoFolder.find(config, source, output)
     shards = {path: read_shard(path) for path in finished(output / FOLDER, _SUFFIX)}
-    wanted = _recipe(folder, Shard(0, len(shards)))
-    check_same_recipe({path: content["recipe"] for path, content in shards.items()}, wanted)
+    check_same_recipe({path: content["recipe"] for path, content in shards.items()}, folder.recipe(len(shards)))
     records = {record["photo"]: record for content in shards.values() for record in content["records"]}
     for path, photo in zip(folder.paths, folder.photos, strict=True):
         if photo not in records or records[photo]["key"] != folder.key(path):
-            number = next(i for i in range(len(shards)) if path in Shard(i, len(shards)).part(folder.paths))
-            raise UserError(f"{path}: must be as its shard found it, got a changed photo (run shard {number} again)")
+            every = (Shard(index, len(shards)) for index in range(len(shards)))
+            raise changed_photo(path, next(shard for shard in every if path in shard.part(folder.paths)))
     journal = output / JOURNAL
     ordered = [folder.without_deleted(records[photo]) for photo in folder.photos]
     remove_stale(folder.crops, read_journal(journal, folder.origin).values(), ordered)
     write_journal(journal, folder.origin, ordered)
     return finish(config, folder, ordered, skipped=0)
-
-
-def _recipe(folder: PhotoFolder, shard: Shard) -> dict[str, Any]:
-    """What all shards of a folder must share."""
-    return {
-        **folder.origin,
-        "options or weights": folder.options,
-        "list of photos": names_digest(folder.photos),
-        "number of shards": shard.count,
-    }
 
 
 def write_shard(path: Path, recipe: Mapping[str, Any], records: Sequence[Mapping[str, Any]]) -> None:

@@ -4,7 +4,8 @@ This module does not import TensorFlow: the processes that do the work import it
 """
 
 import contextlib
-from collections.abc import Callable, Generator, Iterator
+import dataclasses
+from collections.abc import Callable, Generator, Iterator, Sequence
 from pathlib import Path
 
 from tqdm import tqdm
@@ -44,32 +45,50 @@ def reconstruct_folder(config: schema.Config, source: Path, output: Path) -> dic
       UserError: there is no photo or no trained network, all photos failed, or processes are killed again and again.
     """
     output = Path(output)
+    source, jobs = find_jobs(source, output)
+    results = ResultFolder(source, output)
+    with (
+        results.reported_at_the_end(len(jobs)),
+        contextlib.closing(reconstruct_photos(config, output, jobs, lambda _: results.wants_rows)) as outcomes,
+    ):
+        for job, outcome in outcomes:
+            results.add_photo(job, outcome)
+    return results.failed
+
+
+def find_jobs(source: Path, output: Path) -> tuple[Path, list[Job]]:
+    """Lists the photos of an input, and the folder they are named from; raises UserError if there are none."""
     source, paths = input_photos(source, skip=output)
     names = result_names(paths, source, taken=RUN_FILES)
-    count = process_count(config, len(paths))
+    return source, [Job(number, path, shown_name(path, source), names[path], True) for number, path in enumerate(paths)]
+
+
+def reconstruct_photos(
+    config: schema.Config, output: Path, jobs: Sequence[Job], wants_row: Callable[[Job], bool]
+) -> Generator[tuple[Job, PhotoOutcome], None, None]:
+    """Reconstructs photos and writes their folders; yields each as it is done, in any order.
+
+    Args:
+      config: the effective configuration.
+      output: folder for the results.
+      jobs: the photos; `row` is set anew.
+      wants_row: whether a photo's row of sheet.png may be needed; asked when its turn comes.
+    """
+    count = process_count(config, len(jobs))
     function = make_worker(config, output) if count == 1 else None
-    results = ResultFolder(source, output)
-    jobs = (
-        Job(number, path, shown_name(path, source), names[path], results.wants_rows)
-        for number, path in enumerate(paths)
-    )
+    wanted = (dataclasses.replace(job, row=wants_row(job)) for job in jobs)
     with (
-        results.reported_at_the_end(len(paths)),
-        tqdm(total=len(paths), desc="reconstruct", unit="photo", dynamic_ncols=True) as bar,
+        tqdm(total=len(jobs), desc="reconstruct", unit="photo", dynamic_ncols=True) as bar,
         contextlib.closing(
-            run_in_processes(jobs, make_worker, (config, output), count)
+            run_in_processes(wanted, make_worker, (config, output), count)
             if function is None
-            else _one_by_one(jobs, function, bar)
+            else _one_by_one(wanted, function, bar)
         ) as outcomes,
     ):
         for done in outcomes:
-            if done.result is None:
-                results.fail(done.job.shown, _KILLED, (done.job.number, 0))
-            else:
-                results.add_photo(done.job, done.result)
             bar.set_postfix_str(done.job.path.name, refresh=False)
             bar.update()
-    return results.failed
+            yield done.job, done.result or PhotoOutcome(None, failed=[(None, _KILLED)], lost=True)
 
 
 def process_count(config: schema.Config, photos: int) -> int:

@@ -94,11 +94,13 @@ class PhotoOutcome:
       shared: `model.report.card.shared_data`, with the first photo of a process.
       entries: one for each face that was reconstructed, with its number (None if there is only one).
       failed: number of the face, or None for the photo as a whole, and the reason.
+      lost: the process was killed, so that the photo itself may be good.
     """
 
     shared: dict[str, Any] | None
     entries: list[tuple[int | None, PhotoEntry]] = dataclasses.field(default_factory=list)
     failed: list[tuple[int | None, str]] = dataclasses.field(default_factory=list)
+    lost: bool = False
 
 
 class ResultFolder:
@@ -187,16 +189,25 @@ class ResultFolder:
                 with contextlib.suppress(DiskFull, OSError):
                     self._write()
             raise
-        self._write()
+        self.finish()
+
+    def finish(self, seconds: float | None = None) -> None:
+        """Writes page and tables of all photos; `seconds` is the time that they took, by default since the start.
+
+        Raises:
+          UserError: all photos failed.
+        """
+        self._write(seconds)
         self._check_any()
 
-    def _write(self) -> None:
+    def _write(self, seconds: float | None = None) -> None:
         """Writes and prints the table of metrics, and writes the page."""
         names = sorted(self._places, key=self._places.__getitem__)
         self.metrics, self.failed = _in_order(self.metrics, names), _in_order(self.failed, names)
         self.remarks = _in_order(self.remarks, names)
         sheet = [self._rows[place] for place in sorted(self._rows)]
-        write_summary(self.output, self.metrics, self.failed, time.monotonic() - self.started, sheet)
+        seconds = time.monotonic() - self.started if seconds is None else seconds
+        write_summary(self.output, self.metrics, self.failed, seconds, sheet)
         for name, remark in self.remarks.items():
             print(f"{name}: {remark}")
         if self.shared is not None:
@@ -223,6 +234,11 @@ def shown_name(path: Path, source: Path) -> str:
 def face_name(shown: str, face: int | None) -> str:
     """Name of a result for display: its photo's, and the number of its face if there is one."""
     return shown if face is None else f"{shown}, face {face}"
+
+
+def face_folder(folder: str, face: int | None) -> str:
+    """Folder of a face's results in that of its photo; the photo's own if it has no number."""
+    return folder if face is None else f"{folder}/face_{face}"
 
 
 def check_replaceable(output: Path) -> None:

@@ -15,11 +15,8 @@ from model.reconstruction.export import FaceTextures
 from model.reconstruction.face_reconstructor import FaceReconstructor
 from model.reconstruction.files import sheet_row
 from model.reconstruction.photo_result import PhotoResult
-from model.reconstruction.result_folder import Job, PhotoEntry, PhotoOutcome, face_name
+from model.reconstruction.result_folder import Job, PhotoEntry, PhotoOutcome, face_folder, face_name
 from model.report.card import render_card, shared_data
-
-# Folders of a photo's faces if all are reconstructed, the largest face first.
-FACE_FOLDER = "face_"
 
 
 class Worker:
@@ -52,12 +49,13 @@ class Worker:
         with photo_barrier(fail):
             found = self.reconstruct.reader.find(job.path, None if self.every else 1)
         for number, face in enumerate(found.faces if found is not None else ()):
-            folder = f"{job.folder}/{FACE_FOLDER}{number}" if self.every else job.folder
-            shown = number if self.every else None
+            shown = number if self.every else None  # the largest face first
             with photo_barrier(functools.partial(fail, face=shown)):
                 result = self.reconstruct.reconstruct_face(job.path.name, found, face)
                 name = face_name(job.shown, shown)
-                entry, _ = save(result, self.output, folder, name, time.monotonic() - started, job.row)
+                entry, _ = save(
+                    result, self.output, face_folder(job.folder, shown), name, time.monotonic() - started, job.row
+                )
                 entries.append((shown, entry))
             started = time.monotonic()
         # A fault of the chart, which all photos share, is raised here.

@@ -312,4 +312,7 @@ def test_no_flag_is_without_a_check_and_every_one_sets_an_option():
     modes = {"mode", "input", "output"}  # which main.py reads itself
     assert set(ORIGINAL_FLAGS) - modes <= flags.OPTIONS.keys()
     known = {f"{name}.{key}" for name, block in vars(schema.load()).items() for key in vars(block)}
-    assert set(flags.OPTIONS.values()) | {v for pair in main.FOLDERS.values() for v in pair.values()} <= known
+    assert (
+        set(flags.OPTIONS.values()) | {f"{mode}.{flag}" for mode in main.FOLDERS for flag in ("input", "output")}
+        <= known
+    )

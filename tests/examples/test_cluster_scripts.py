@@ -16,7 +16,7 @@ SCRIPTS = ("prepare_and_pack.slurm", "prepare_job.yaml", "train.slurm")
 SLURM, JOB, TRAIN = (ROOT / "examples" / name for name in SCRIPTS)
 
 
-@pytest.mark.parametrize("what", ["prepare", "pack"])
+@pytest.mark.parametrize("what", ["prepare", "pack", "test"])
 def test_the_array_runs_one_part(what, tmp_path):
     """The script itself, with a `python` that prints its arguments."""
     (tmp_path / "python").write_text('#!/bin/sh\nprintf "%s\\n" "$@"\n')
@@ -28,8 +28,9 @@ def test_the_array_runs_one_part(what, tmp_path):
     )
     program, *arguments = done.stdout.splitlines()
     args = {"main.py": main, "create_bin.py": create_bin}[program].parse(arguments)
-    assert Shard.parse(args.shard) == Shard(3, 16)
+    assert args.shard == Shard(3, 16)
     assert args.input == "my photos"
+    assert what == "pack" or args.mode == what
 
 
 @pytest.mark.parametrize(
@@ -60,7 +61,7 @@ def test_the_merges_of_the_array_exist():
     found = re.findall(r'"python (.+?)"', SLURM.read_text())
     for words in map(shlex.split, found):
         programs[words[0]].parse(words[1:])
-    assert len(found) == 2
+    assert len(found) == 3
 
 
 def test_the_indexed_job_names_its_parts():
@@ -68,4 +69,4 @@ def test_the_indexed_job_names_its_parts():
     (container,) = spec["template"]["spec"]["containers"]
     for index in (0, spec["completions"] - 1):
         args = main.parse([word.replace("$(JOB_COMPLETION_INDEX)", str(index)) for word in container["args"]])
-        assert Shard.parse(args.shard) == Shard(index, spec["completions"])
+        assert args.shard == Shard(index, spec["completions"])

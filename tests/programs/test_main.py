@@ -122,6 +122,11 @@ def test_the_runs_folder():
         ("--mode prepare --input missing", "missing: must be a folder of photos, got no such folder"),
         ("--mode prepare --input docs --faces some", "prepare.faces: must be one of largest, all, got some"),
         ("--mode prepare --input docs --shard 2/2", "--shard must be I/N with 0 <= I < N"),
+        ("--mode test --input docs --shard 5/4", "--shard must be I/N with 0 <= I < N <= 100,000, e.g. 0/4, got '5/4'"),
+        ("--mode test --input docs --shard a/b", "--shard must be I/N with 0 <= I < N <= 100,000, e.g. 0/4, got 'a/b'"),
+        ("--mode test --input docs --shard=", "--shard must be I/N with 0 <= I < N <= 100,000, e.g. 0/4, got ''"),
+        ("--mode test --video docs --shard 0/4", "must come with photos one by one, got --video (run it as a whole)"),
+        ("--mode test --input docs --same-person --merge", "one by one, got --same-person (run it as a whole)"),
         ("--mode test --same-person --faces all --input docs", "prepare.faces must be largest for a video or"),
         ("--mode test --same-person --input README.md", "README.md: must be a folder of photos, got a file"),
         ("--mode evaluate --input missing", "missing: must be a folder of photos, got no such folder"),
@@ -216,5 +221,5 @@ def test_the_program_itself():
 
 @pytest.mark.parametrize("flag", ["--merge", "--shard=0/2"])
 def test_shards_belong_to_a_mode(flag):
-    with pytest.raises(UserError, match="--shard and --merge must come with --mode prepare, got --mode train"):
+    with pytest.raises(UserError, match="--shard and --merge must come with --mode prepare or test, got --mode train"):
         main.parse([flag])

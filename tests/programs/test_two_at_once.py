@@ -23,6 +23,10 @@ FOLDER_MODES = {
     "prepare": ("model.preparation.prepare", "prepare_folder"),
     "evaluate": ("model.evaluation.folder", "evaluate_folder"),
 }
+SHARDED = {
+    "test": ("model.reconstruction.shards.run", "reconstruct_shard"),
+    "prepare": ("model.preparation.shards", "prepare_shard"),
+}
 
 
 @pytest.mark.parametrize("mode", FOLDER_MODES)
@@ -37,14 +41,16 @@ def test_a_second_run_into_an_output_folder_is_refused(mode, tmp_path, monkeypat
     assert main.main([str(argument) for argument in command]) == 0
 
 
+@pytest.mark.parametrize("mode", SHARDED)
 @pytest.mark.parametrize("all_photos", [[], ["--merge"]])
-def test_shards_and_a_run_of_all_photos_keep_each_other_out(all_photos, tmp_path, monkeypatch, capsys):
+def test_shards_and_a_run_of_all_photos_keep_each_other_out(mode, all_photos, tmp_path, monkeypatch, capsys):
     Image.new("RGB", (8, 8)).save(tmp_path / "a.png")
-    calls = called_instead(monkeypatch, "model.preparation.prepare", "prepare_folder", {})
-    merged = called_instead(monkeypatch, "model.preparation.shards", "prepare_shard")
-    sys.modules["model.preparation.shards"].merge_shards = lambda *arguments: merged.append(arguments) or {}
+    calls = called_instead(monkeypatch, *FOLDER_MODES[mode], {})
+    module, function = SHARDED[mode]
+    merged = called_instead(monkeypatch, module, function)
+    sys.modules[module].merge_shards = lambda *arguments: merged.append(arguments) or {}
     output = tmp_path / "out"
-    command = ["--mode", "prepare", "--input", tmp_path, "--output", output]
+    command = ["--mode", mode, "--input", tmp_path, "--output", output]
     refused = f"{output}: must be used by one run at a time, got an earlier run by process {os.getpid()}"
     with sole_writer(output / FOLDER / "00001-of-00003", "an earlier run"):
         assert refused in one_line(main.main, [*command, *all_photos], capsys)

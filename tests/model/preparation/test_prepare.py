@@ -15,6 +15,7 @@ from configs import schema
 from lib.errors import UserError
 from lib.files.shards import Shard
 from lib.records import packing
+from lib.sidecar.photo_key import photo_key
 from model.preparation import photo_folder
 from model.preparation import prepare as preparation
 from model.preparation.shards import merge_shards, prepare_shard
@@ -249,10 +250,10 @@ def test_a_dangling_link_is_a_job_like_any_other(tmp_path):
     """The worker says what is wrong with it; before there was a worker, it ended the whole folder."""
     link = tmp_path / "a.png"
     link.symlink_to(tmp_path / "target.png")
-    dangling = photo_folder._key(link, "options", True, "a")
-    assert dangling == photo_folder._key(link, "options", True, "a")
+    dangling = photo_key(link, "options", True, "a")
+    assert dangling == photo_key(link, "options", True, "a")
     portrait().save(tmp_path / "target.png")
-    assert photo_folder._key(link, "options", True, "a") != dangling, "it is prepared once the target is there"
+    assert photo_key(link, "options", True, "a") != dangling, "it is prepared once the target is there"
 
 
 def test_crops_of_nested_folders_with_long_names_have_names_that_fit(tmp_path):
@@ -291,5 +292,5 @@ def test_a_photo_that_changed_after_its_shard_is_named(tmp_path, mixed):
     for index in range(2):
         prepare_shard(config, source, output, Shard(index, 2))
     os.utime(source / "two.png", ns=(1, 1))
-    with pytest.raises(UserError, match=r"two\.png: must be as its shard found it.*run shard 1 again"):
+    with pytest.raises(UserError, match=r"two\.png: must be as its shard left it.*--shard 1/2 again"):
         merge_shards(config, source, output)

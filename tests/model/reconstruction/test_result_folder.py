@@ -18,7 +18,7 @@ class Folder(ResultFolder):
         self.metrics = {f"{i}.jpg": {} for i in range(done)}
         self.failed = {f"bad{i}.jpg": "no face found" for i in range(failed)}
 
-    def _write(self) -> None:
+    def _write(self, seconds: float | None = None) -> None:
         self.written += 1
         if self.fault is not None:
             raise self.fault

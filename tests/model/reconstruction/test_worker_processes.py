@@ -112,6 +112,6 @@ def test_number_of_processes(monkeypatch, photos, workers, memory, expected):
 
 def test_the_parent_does_not_import_tensorflow():
     """Three processes would then start on two cores, and the parent would take as much memory as TensorFlow."""
-    modules = "main, model.reconstruction.folder, model.preparation.prepare, model.preparation.shards"
+    modules = "main, model.reconstruction.folder, model.preparation.shards, model.reconstruction.shards.run"
     script = f"import sys, {modules}; sys.exit('tensorflow' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", script], cwd=ROOT, check=False).returncode == 0
