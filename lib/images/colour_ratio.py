@@ -15,21 +15,14 @@ ROUNDS = 4
 
 
 class ColourRatio:
-    """Log of the ratio of the densities of two sets of colours, each with at least one colour.
+    """Log of the ratio of two densities of colours.
 
     Args:
-      one, other: [n, 3] and [m, 3] float32 RGB in [0, 1].
+      one, other: `BINS`, from `density`.
     """
 
     def __init__(self, one: np.ndarray, other: np.ndarray):
-        self._ratio = _log_ratio(density(one), density(other))
-
-    @classmethod
-    def of_densities(cls, one: np.ndarray, other: np.ndarray) -> "ColourRatio":
-        """The ratio of two densities `BINS`, see `density`."""
-        ratio = cls.__new__(cls)
-        ratio._ratio = _log_ratio(one, other)
-        return ratio
+        self._ratio = np.clip(np.log(one / other), -BOUND, BOUND).astype(np.float32)
 
     def __call__(self, colours: np.ndarray) -> np.ndarray:
         """The log [...] of the ratio for colours [..., 3], within `BOUND`; near 0 for those of neither set."""
@@ -37,7 +30,7 @@ class ColourRatio:
 
 
 def density(colours: np.ndarray, weights: np.ndarray | None = None) -> np.ndarray:
-    """Density `BINS` of colours [n, 3], with weights [n] of positive sum."""
+    """Density `BINS` of colours [n, 3], float32 RGB in [0, 1], at least one; with weights [n] of positive sum."""
     weights = np.ones(len(colours)) if weights is None else weights
     counts = np.zeros(BINS)
     np.add.at(counts, _bins(colours), weights / weights.sum())
@@ -52,10 +45,6 @@ def without(mixture: np.ndarray, part: np.ndarray) -> np.ndarray:
         kept = remaining.sum() / mixture.sum()
         rest, share = remaining / kept, 1 - kept
     return np.maximum(rest, FLOOR)
-
-
-def _log_ratio(one: np.ndarray, other: np.ndarray) -> np.ndarray:
-    return np.clip(np.log(one / other), -BOUND, BOUND).astype(np.float32)
 
 
 def _bins(colours: np.ndarray) -> tuple[np.ndarray, ...]:

@@ -199,16 +199,18 @@ class PhotoQueue:
         return None
 
     def _enter(self, job: Job, stage: str) -> None:
-        self._report(job, stage=stage)
+        with self._changed:
+            self._check_wanted(job)
+            job.stage = stage
 
     def _show(self, job: Job, facts: dict[str, Any]) -> None:
-        self._report(job, facts=facts)
-
-    def _report(self, job: Job, **values: Any) -> None:
         with self._changed:
-            if job.removed or self._stopping:
-                raise Stopped
-            vars(job).update(values)
+            self._check_wanted(job)
+            job.facts = facts
+
+    def _check_wanted(self, job: Job) -> None:
+        if job.removed or self._stopping:
+            raise Stopped
 
     def _go_on_idle(self, stage: str) -> None:
         with self._changed:

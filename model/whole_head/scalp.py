@@ -7,7 +7,7 @@ import tensorflow as tf
 
 from lib.face_image.region import PhotoRegion
 from lib.geometry.camera import Camera
-from lib.images.colour_ratio import ColourRatio
+from lib.images.colour_ratio import ColourRatio, density
 from lib.images.sampling import sample_image
 from lib.mesh_export.texture_baking import FULL_COSINE, LEAST_COSINE, inside_mask
 from lib.mesh_export.texture_fill import membrane
@@ -163,7 +163,9 @@ class Scalp:
         skin = image[(readable > 0.5) & (ids >= 0) & self._plain[ids]]
         hair = pixels[(known * self._hairline.crown)[rows] * (self._cosine(face) > FULL_COSINE) > 0]
         if len(skin) and len(hair):
-            covered[rows] = np.clip((ColourRatio(hair, skin)(pixels) - SKIN) / (HAIR - SKIN), 0, 1) * (1 - skinny[:, 0])
+            covered[rows] = np.clip(
+                (ColourRatio(density(hair), density(skin))(pixels) - SKIN) / (HAIR - SKIN), 0, 1
+            ) * (1 - skinny[:, 0])
         else:
             known[:] = 0
         share = self._hairline(known, covered).astype(np.float32)

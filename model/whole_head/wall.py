@@ -45,7 +45,7 @@ def hair_to_wall(
         return None
     hairy = density(image[hair], np.minimum(within[hair] / SURELY_HAIR, 1))
     behind = density(image[wall], np.minimum((beyond[wall] - MARGIN) / SURELY_WALL, 1) ** POWER)
-    return ColourRatio.of_densities(hairy, without(behind, hairy))
+    return ColourRatio(hairy, without(behind, hairy))
 
 
 def behind_head(odds: np.ndarray, head: np.ndarray, free: np.ndarray) -> np.ndarray:

@@ -7,7 +7,7 @@ import tensorflow as tf
 
 from lib.face_image.region import PhotoRegion
 from lib.geometry.camera import Camera
-from lib.images.colour_ratio import ColourRatio
+from lib.images.colour_ratio import ColourRatio, density
 from lib.mesh_renderer.fragments import triangle_ids
 from lib.synthetic.appearance.canonical import CanonicalFace
 from lib.synthetic.appearance.hair import above_hairline
@@ -126,7 +126,7 @@ def test_what_is_known_to_be_behind_the_head_is_no_colour_of_hair(case):
     scalp, face, skin = case
     seen = photo(hairline=14)
     seen.pixels[:, PHOTO // 2 :] = np.uint8(WALL * 255)
-    wall = ColourRatio(np.float32([HAIR]), np.float32([WALL]))
+    wall = ColourRatio(density(np.float32([HAIR])), density(np.float32([WALL])))
     without, with_wall = (scalp(face, skin, np.zeros([SIZE, SIZE]), seen, known) for known in (None, wall))
     inside = scalp._hairline.usual > 0.99
     assert np.median(distance(without.albedo[inside], HAIR)) > 0.2
