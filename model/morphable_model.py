@@ -12,7 +12,7 @@ from lib.face_model.coefficients import Coefficients
 from lib.face_model.face_model import FaceModel
 from lib.geometry.camera import Camera
 from lib.geometry.lighting import shading
-from lib.geometry.normals import incident_triangles, vertex_normals, without_crowded
+from lib.geometry.normals import corner_indices, incident_triangles, vertex_normals, without_crowded
 from lib.geometry.rotation import rotation_matrix
 from lib.tensor_structure import TensorStructure
 from model.gaze import Eyeballs
@@ -72,7 +72,13 @@ class MorphableModel:
         self.triangles = tf.constant(face_model.triangles)
         table = incident_triangles(face_model.triangles, face_model.vertex_count, incidence_limit)
         table, crowded, theirs = without_crowded(table, len(face_model.triangles))
+        # Each an attribute of its own, because stored functions find them by name.
         self._incidence, self._crowded, self._crowded_incidence = map(tf.constant, (table, crowded, theirs))
+        self._corners = self._crowded_corners = None
+        if incidence_limit is None:  # with a limit, the table is not the transpose of the triangles
+            everyone = np.arange(self.vertex_count)
+            self._corners = tf.constant(corner_indices(face_model.triangles, everyone, table))
+            self._crowded_corners = tf.constant(corner_indices(face_model.triangles, crowded, theirs))
         self.landmark_vertices = tf.constant(face_model.landmarks)
         self.skin_vertices = tf.constant(np.flatnonzero(face_model.skin_mask), tf.int32)
         self.skin_mask = tf.constant(face_model.skin_mask, tf.float32)
@@ -97,7 +103,8 @@ class MorphableModel:
     def normals(self, vertices: tf.Tensor) -> tf.Tensor:
         """Unit normals of [B, N, 3] vertices, in their frame."""
         crowded = (self._crowded, self._crowded_incidence) if len(self._crowded) else None
-        return vertex_normals(vertices, self.triangles, self._incidence, self.normal_weighting, crowded)
+        corners = None if self._corners is None else (self._corners, self._crowded_corners)
+        return vertex_normals(vertices, self.triangles, self._incidence, self.normal_weighting, crowded, corners)
 
     @cached_property
     def eyes(self) -> Eyeballs | None:

@@ -126,9 +126,8 @@ def merge_shards(config: schema.Config, source: Path, output: Path) -> dict[str,
 
 
 class _Known(NamedTuple):
-    """Of a photo that is done: its number, that of its faces, and how many of them have a row for sheet.png."""
+    """Of a photo that is done: number of its faces, and of those with a row for sheet.png."""
 
-    number: int
     faces: int
     rows: int
 
@@ -141,6 +140,7 @@ class _Part:
         self.jobs = shard.part(photos.jobs)
         self.results = ShardResults(output, shard)
         self.known: dict[str, _Known] = {}  # by folder
+        self._rows: dict[int, int] = {}  # by the photo's number; without those that have none, so that it stays short
         own = {job.folder: job for job in self.jobs}
 
         def holds(record: PhotoRecord) -> bool:
@@ -166,7 +166,9 @@ class _Part:
                     self._know(job, record)
 
     def _know(self, job: Job, record: PhotoRecord) -> None:
-        self.known[job.folder] = _Known(job.number, len(record.outcome.entries), record.rows)
+        self.known[job.folder] = _Known(len(record.outcome.entries), record.rows)
+        if record.rows:
+            self._rows[job.number] = record.rows
 
     def _missing(self) -> list[Job]:
         """The photos without results, or without a row among the first `SHEET_ROWS`, which the sheet may show."""
@@ -180,7 +182,7 @@ class _Part:
         return jobs
 
     def _wants_row(self, job: Job) -> bool:
-        return sum(known.rows for known in self.known.values() if known.number < job.number) < SHEET_ROWS
+        return sum(rows for number, rows in self._rows.items() if number < job.number) < SHEET_ROWS
 
 
 def _options(config: schema.Config) -> str:

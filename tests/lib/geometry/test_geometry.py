@@ -3,7 +3,7 @@ import pytest
 import tensorflow as tf
 
 from lib.geometry.camera import Camera
-from lib.geometry.normals import incident_triangles, vertex_normals, without_crowded
+from lib.geometry.normals import corner_indices, incident_triangles, vertex_normals, without_crowded
 from lib.geometry.rotation import rotation_matrix
 from tests.support.golden_face import golden_face_model
 from tests.support.helpers import assert_close, golden
@@ -108,14 +108,24 @@ def test_normals_of_crowded_vertices_are_the_same(weighting):
     assert (table.shape[1], narrow.shape[1], crowded.tolist()) == (40, 3, [0])
     vertices = tf.constant(np.random.default_rng(0).normal(size=(2, count, 3)), tf.float32)
     results = []
-    for arguments in ((table, weighting), (narrow, weighting, (crowded, theirs))):
+    corners = (
+        corner_indices(triangles, np.arange(count), narrow),
+        corner_indices(triangles, crowded, theirs),
+    )
+    ways = (
+        (table, weighting),
+        (narrow, weighting, (crowded, theirs)),
+        (narrow, weighting, (crowded, theirs), corners),
+    )
+    for arguments in ways:
         with tf.GradientTape() as tape:
             tape.watch(vertices)
             normals = vertex_normals(vertices, triangles, *arguments)
             score = tf.reduce_sum(normals * tf.cos(vertices))
         results.append((normals.numpy(), tape.gradient(score, vertices).numpy()))
-    np.testing.assert_allclose(results[0][0], results[1][0], atol=1e-6)
-    np.testing.assert_allclose(results[0][1], results[1][1], rtol=1e-4, atol=1e-5)
+    for normals, gradient in results[1:]:
+        np.testing.assert_allclose(results[0][0], normals, atol=1e-6)
+        np.testing.assert_allclose(results[0][1], gradient, rtol=1e-4, atol=1e-5)
 
 
 def test_normals_point_outwards_and_stay_finite():
