@@ -9,9 +9,9 @@ import numpy as np
 from lib.errors import UserError
 from lib.face_model.face_model import FaceModel
 from lib.face_model_files.assembly import FACE_REACH
-from lib.face_model_files.closed_neck import with_closed_neck
 from lib.face_model_files.correspondence import Correspondence
 from lib.face_model_files.inner_parts import head_albedo, head_regions, is_inner
+from lib.face_model_files.neck import with_neck
 from lib.files.numpy_files import DamagedFile, read_npz, report_remade, write_npz
 from lib.human_head.chart import enlarged
 from lib.human_head.expressions import STRENGTH, expression_prior
@@ -28,7 +28,7 @@ NAME = "human head"
 # Part of the cache key: increase the number when a change makes the same file give a different model.
 METHOD = "human head, 3"
 # The same for a larger area around a face.
-EXTENSION_METHOD = "extended head, 3"
+EXTENSION_METHOD = "extended head, 4"
 # Hair begins and is full at these heights [mm] above the natural hairline.
 HAIR_BEGINS, HAIR_FULL = -3.0, 6.0
 # The hairline is ragged by about this much, over this length [mm].
@@ -133,7 +133,7 @@ class ExtendedHead:
         chart = UvChart(new, enlarged(whole.uv, whole.uv[order[: len(first)]][smaller.front_mask]), whole.triangles)
         arrays = {field.name: getattr(model, field.name) for field in dataclasses.fields(model)}
         changed = {"mean_shape": model.mean_shape + shift, "regions": regions}
-        return cls(*with_closed_neck(HeadAroundFace(**arrays | changed), chart))
+        return cls(*with_neck(HeadAroundFace(**arrays | changed), chart, len(first)))
 
 
 def _rearranged(model: FaceModel, rows: np.ndarray, place: np.ndarray) -> FaceModel:

@@ -1,0 +1,110 @@
+"""The neck of a whole head goes down to a level base and is closed from below."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+
+from lib.face_model.face_model import FaceModel
+from lib.face_model_files.human_head import ExtendedHead, HeadAroundFace, human_head_model
+from lib.face_model_files.neck import with_neck
+from lib.human_head.chart import ROW
+from lib.human_head.shipped import SHIPPED, HumanHead
+from lib.mesh_export.uv_chart import UvChart, rasterize_chart, tangents
+from lib.synthetic.builtin.face_generator import build_face_model
+
+
+@pytest.fixture(scope="module")
+def extended() -> ExtendedHead:
+    return ExtendedHead.build(HumanHead.load(SHIPPED), build_face_model(2000), "face", "head", 0)
+
+
+def normals_of(shape: np.ndarray, triangles: np.ndarray) -> np.ndarray:
+    a, b, c = (shape[triangles[:, k]] for k in range(3))
+    return np.cross(b - a, c - a)
+
+
+@pytest.fixture(scope="module")
+def head() -> FaceModel:
+    model = human_head_model(HumanHead.load(SHIPPED), build_face_model(2000), "head", 0)
+    return HeadAroundFace(**{field.name: getattr(model, field.name) for field in dataclasses.fields(model)})
+
+
+def test_the_base_is_level_and_well_below_the_chin(extended):
+    model = extended.model
+    fan = model.triangles[(model.triangles == model.vertex_count - 1).any(axis=1)]
+    base = model.mean_shape[np.setdiff1d(fan, model.vertex_count - 1)]
+    assert np.ptp(base[:, 1]) < 1e-4
+    assert 0.4 < model.mean_shape[model.landmarks[8], 1] - base[0, 1] < 0.8, "dm"
+    # It stays where it is when the jaw opens.
+    moved = np.abs(model.expression_basis[:, np.unique(fan)]).max()
+    assert moved < 1e-6 < np.abs(model.expression_basis).max()
+
+
+def test_the_neck_continues_the_surface(extended):
+    """No crease: the normals of neighbouring triangles differ little everywhere below the ears, but at the base."""
+    model = extended.model
+    fan = (model.triangles == model.vertex_count - 1).any(axis=1)
+    unit = normals_of(model.mean_shape, model.triangles)
+    unit /= np.maximum(np.linalg.norm(unit, axis=1, keepdims=True), 1e-12)
+    edges = np.sort(model.triangles[:, [0, 1, 1, 2, 2, 0]].reshape(-1, 2), axis=1)
+    order = np.lexsort(edges.T)
+    same = (edges[order][1:] == edges[order][:-1]).all(axis=1)
+    pairs = np.stack([order[1:][same], order[:-1][same]], axis=1) // 3
+    height = model.mean_shape[model.triangles, 1].mean(axis=1)
+    low = (height < model.mean_shape[model.landmarks[8], 1] - 0.05) & ~fan
+    pairs = pairs[low[pairs].all(axis=1)]
+    assert len(pairs) > 100
+    assert (unit[pairs[:, 0]] * unit[pairs[:, 1]]).sum(axis=1).min() > np.cos(np.radians(42))
+
+
+def test_vertices_that_are_fixed_stay_and_mirrored_ones_agree(head):
+    chart = UvChart(np.arange(head.vertex_count, dtype=np.int32), head.uv, head.triangles)
+    fixed = head.vertex_count
+    longer, _ = with_neck(head, chart, fixed)
+    np.testing.assert_array_equal(longer.mean_shape[:fixed], head.mean_shape)
+    np.testing.assert_array_equal(longer.expression_basis[:, :fixed], head.expression_basis)
+    new = slice(head.vertex_count, None)
+    image = longer.mean_shape[longer.mirror_index[new]] * (-1, 1, 1)
+    apart = np.linalg.norm(longer.mean_shape[new] - image, axis=1)
+    assert apart.max() < 0.02, "dm"
+
+
+def test_a_chart_without_space_is_refused(head):
+    skin = head.uv[:, 1] > ROW
+    low = head.uv - skin[:, None] * (0, head.uv[skin, 1].min() - 1.01 * ROW)
+    with pytest.raises(ValueError, match="must have space between the row and the skin"):
+        with_neck(head, UvChart(np.arange(head.vertex_count, dtype=np.int32), low, head.triangles), 0)
+
+
+def test_a_fan_below_the_neck_closes_it(extended):
+    model, chart = extended.model, extended.chart
+    last = model.vertex_count - 1
+    fan = model.triangles[(model.triangles == last).any(axis=1)]
+    assert len(fan) > 20
+    assert (normals_of(model.mean_shape, fan)[:, 1] < 0).all(), "it is seen from below"
+    edges = np.sort(model.triangles[:, [0, 1, 1, 2, 2, 0]].reshape(-1, 2), axis=1)
+    edges, count = np.unique(edges, axis=0, return_counts=True)
+    assert (count[np.isin(edges, fan).any(axis=1)] == 2).all(), "watertight"
+    np.testing.assert_array_equal(chart.mesh_triangles, model.triangles)
+    assert model.mirror_index[last] == last
+    ring = np.setdiff1d(fan, last)
+    np.testing.assert_allclose(model.identity_basis[:, last], model.identity_basis[:, ring].mean(axis=1), atol=1e-6)
+    assert model.regions["scalp"][last] == pytest.approx(model.regions["scalp"][ring].mean(), abs=1e-6)
+
+
+def test_the_chart_shows_the_neck_and_the_fan_has_its_colours(extended):
+    model, chart = extended.model, extended.chart
+    raster = rasterize_chart(chart, 256)
+    height = raster.interpolate(model.mean_shape[:, 1:2])[..., 0]
+    fan = (chart.mesh_triangles == model.vertex_count - 1).any(axis=1)
+    middle = chart.uv[chart.triangles[fan]].mean(axis=1)
+    column, row = (np.stack([middle[:, 0], 1 - middle[:, 1]]) * raster.size).astype(int)
+    neck = model.mean_shape[np.unique(chart.mesh_triangles[fan]), 1]
+    shown = raster.inside[row, column]
+    assert shown.mean() > 0.8
+    assert (height[row, column][shown] > neck.min() - 0.01).all()
+    normals = np.zeros_like(model.mean_shape)
+    np.add.at(normals, model.triangles.T, normals_of(model.mean_shape, model.triangles))
+    normals /= np.maximum(np.linalg.norm(normals, axis=1, keepdims=True), 1e-12)
+    assert np.isfinite(tangents(chart, model.mean_shape, normals)).all()
