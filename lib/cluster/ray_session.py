@@ -8,12 +8,14 @@ import importlib.util
 import logging
 import os
 import re
+import secrets
 import signal
 import socket
+import sys
 import tempfile
 import threading
-import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
 from typing import Any
 
 from lib.errors import UserError
@@ -33,9 +35,12 @@ _QUIET = {
     "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",  # a warning about GPUs
     "RAY_DISABLE_IMPORT_WARNING": "1",
 }
-# Everything listens to the loopback interface alone: Ray has no passwords, so others could run code here.
+# On this machine, everything listens to the loopback interface alone: whoever reaches Ray can run code.
 _LOOPBACK = "127.0.0.1"
 _NO_NETWORK = {"RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0"}
+# Processes that Ray starts in advance lack the tasks' environment: they cost seconds and are never used.
+_NO_PRESTART = {"RAY_enable_worker_prestart": "0", "RAY_prestart_worker_first_driver": "0"}
+_BAD_TOKEN = b"InvalidAuthToken"
 
 
 @contextlib.contextmanager
@@ -59,18 +64,21 @@ def ray_session(address: str, cpus: int, environment: Mapping[str, str]) -> Iter
         "logging_level": logging.CRITICAL,
     }
     with contextlib.ExitStack() as resources:
-        os.environ.update(_QUIET | (_NO_NETWORK if address == LOCAL else {}))
+        os.environ.update(_QUIET)
         if address == LOCAL:
             # Names of sockets have 107 bytes at most, and Ray adds 70 to the folder's name.
-            folder = tempfile.TemporaryDirectory(
-                prefix="face3d-", dir="/tmp" if os.path.isdir("/tmp") else None, ignore_cleanup_errors=True
+            folder = resources.enter_context(
+                tempfile.TemporaryDirectory(
+                    prefix="face3d-", dir="/tmp" if os.path.isdir("/tmp") else None, ignore_cleanup_errors=True
+                )
             )
+            os.environ.update(_NO_NETWORK | _NO_PRESTART | _own_token(Path(folder)))
             arguments |= {
                 "num_cpus": cpus,
                 "include_dashboard": False,
                 "object_store_memory": _OBJECT_BYTES,
                 "_node_ip_address": _LOOPBACK,
-                "_temp_dir": resources.enter_context(folder),
+                "_temp_dir": folder,
             }
         ray = importlib.import_module("ray")
         resources.callback(ray.shutdown)
@@ -88,15 +96,45 @@ def check_installed() -> None:
         raise UserError("--cluster: Ray must be installed, got no ray (pip install -r requirements-cluster.txt)")
 
 
+def _own_token(folder: Path) -> dict[str, str]:
+    """Keeps other users of this machine out; without it, Ray would store a token in the user's home."""
+    path = folder / "token"
+    path.touch(mode=0o600)
+    path.write_text(secrets.token_hex(32), encoding="ascii")
+    os.environ.pop("RAY_AUTH_TOKEN", None)  # would count more than the file
+    return {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN_PATH": str(path)}
+
+
+@contextlib.contextmanager
+def _captured_stderr() -> Iterator[Callable[[], bytes]]:
+    """Context manager that keeps what is written to stderr, also by native code; yields what reads it."""
+    sys.stderr.flush()
+    original = os.dup(2)
+    with tempfile.TemporaryFile() as captured:
+        os.dup2(captured.fileno(), 2)
+        try:
+            yield lambda: os.pread(captured.fileno(), 2**20, 0)
+        finally:
+            os.dup2(original, 2)
+            os.close(original)
+
+
 def _connect(ray: Any, address: str, arguments: Mapping[str, Any]) -> None:
     handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            ray.init(address, **arguments)
+        with _captured_stderr() as written:
+            try:
+                ray.init(address, **arguments)
+            finally:
+                refused = _BAD_TOKEN in written()
     except SystemExit as error:  # Ray's own answer to SIGTERM
         raise Interrupted(number=signal.SIGTERM) from error
     except Exception as error:  # whatever kind: Ray's errors have no common class
+        if refused or isinstance(error, ray.exceptions.AuthenticationError):
+            raise UserError(
+                f"--cluster {address}: must have the token of the cluster, got another (set RAY_AUTH_MODE=token and "
+                "RAY_AUTH_TOKEN_PATH to the token's file)"
+            ) from error
         raise UserError(f"--cluster {address}: must reach Ray, got {_first_line(error)}") from error
     finally:
         if threading.current_thread() is threading.main_thread():
