@@ -180,9 +180,9 @@ def measure(config: schema.Config, _: argparse.Namespace) -> int:
 
 def serve_page(config: schema.Config, _: argparse.Namespace) -> int:
     """--mode serve: a local page that reconstructs photos dropped on it, until the program is told to stop."""
-    from model.serving import check_packages
+    from model.serving import prepare_process
 
-    check_packages()
+    prepare_process()
     start_tensorflow(config.train.seed)
     from model.serving.server import serve
 

@@ -20,6 +20,8 @@ from model.morphable_model import MorphableModel
 
 # Growth of the area around a vertex from which the photo's colours begin to give way, and where they are gone.
 LEAST_STRETCH, FULL_STRETCH = 3.0, 6.0
+# Morph targets whose normals are computed together.
+TARGETS_AT_ONCE = 8
 WRITERS = {".glb": write_rig, ".usdz": write_usdz}
 
 
@@ -65,8 +67,9 @@ class RigWriter:
         """
         neutral = self.morphable.shape(tf.constant(identity[None]), tf.zeros([1, len(expression)])) + lift
         vertices, normals = neutral[0].numpy(), self.morphable.normals(neutral)[0].numpy()
-        # One at a time: the normals of all targets at once would take hundreds of megabytes.
-        turned = np.stack([self.morphable.normals(neutral + move)[0].numpy() for move in self.moves])
+        # A few at a time: the normals of all targets at once would take hundreds of megabytes.
+        groups = (self.moves[start : start + TARGETS_AT_ONCE] for start in range(0, len(self.moves), TARGETS_AT_ONCE))
+        turned = np.concatenate([self.morphable.normals(neutral + moves).numpy() for moves in groups])
         frames = None if material.normals is None else tangents(self.chart, vertices, normals)
         parts = [self._part(part, vertices, normals, turned, frames) for part in self.parts]
         turns = {} if gaze is None else self._eye_turns(identity, gaze[None])

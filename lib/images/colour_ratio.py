@@ -9,28 +9,42 @@ BINS = (24, 32, 32)
 LOW, HIGH = np.array([0, -64, -64], np.float32), np.array([100, 64, 64], np.float32)
 # Blur of the histograms, bins; colours rarer than the floor in both are unknown; bound of the log of the ratio.
 BLUR, FLOOR, BOUND = 1.0, 3e-4, 2.0
+# Rounds in which a part is taken out of a mixture, from equal shares on: more would leave nothing of a colour that is
+# in both the part and the rest.
+ROUNDS = 4
 
 
 class ColourRatio:
-    """Log of the ratio of the densities of two sets of colours, each with at least one colour.
+    """Log of the ratio of two densities of colours.
 
     Args:
-      one, other: [n, 3] and [m, 3] float32 RGB in [0, 1].
+      one, other: `BINS`, from `density`.
     """
 
     def __init__(self, one: np.ndarray, other: np.ndarray):
-        first, second = (self._density(colours) for colours in (one, other))
-        self._ratio = np.clip(np.log(first / second), -BOUND, BOUND).astype(np.float32)
+        self._ratio = np.clip(np.log(one / other), -BOUND, BOUND).astype(np.float32)
 
     def __call__(self, colours: np.ndarray) -> np.ndarray:
         """The log [...] of the ratio for colours [..., 3], within `BOUND`; near 0 for those of neither set."""
         return self._ratio[_bins(colours)]
 
-    @staticmethod
-    def _density(colours: np.ndarray) -> np.ndarray:
-        counts = np.zeros(BINS)
-        np.add.at(counts, _bins(colours), 1 / len(colours))
-        return scipy.ndimage.gaussian_filter(counts, BLUR) + FLOOR
+
+def density(colours: np.ndarray, weights: np.ndarray | None = None) -> np.ndarray:
+    """Density `BINS` of colours [n, 3], float32 RGB in [0, 1], at least one; with weights [n] of positive sum."""
+    weights = np.ones(len(colours)) if weights is None else weights
+    counts = np.zeros(BINS)
+    np.add.at(counts, _bins(colours), weights / weights.sum())
+    return scipy.ndimage.gaussian_filter(counts, BLUR) + FLOOR
+
+
+def without(mixture: np.ndarray, part: np.ndarray) -> np.ndarray:
+    """What remains of a density without the share of one of its parts, by expectation maximisation."""
+    rest, share = mixture, 0.5
+    for _ in range(ROUNDS):
+        remaining = mixture * (1 - share) * rest / ((1 - share) * rest + share * part)
+        kept = remaining.sum() / mixture.sum()
+        rest, share = remaining / kept, 1 - kept
+    return np.maximum(rest, FLOOR)
 
 
 def _bins(colours: np.ndarray) -> tuple[np.ndarray, ...]:

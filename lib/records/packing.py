@@ -96,6 +96,15 @@ class RecordFile:
 
 
 @dataclasses.dataclass(frozen=True)
+class _Crop:
+    """A crop [H, W, 4] uint8 with what else the reading threads find out: SHA-256 of its pixels, its fault if any."""
+
+    pixels: np.ndarray
+    digest: bytes
+    fault: str | None
+
+
+@dataclasses.dataclass(frozen=True)
 class Packed:
     """Result of `pack`."""
 
@@ -138,7 +147,7 @@ def read_crop(path: Path, image_size: int) -> np.ndarray:
                 raise BadImage(f"must be RGBA, got {image.mode}")
             if image.size != (image_size, image_size):
                 raise BadImage(f"must be {image_size} x {image_size} px, got {image.width} x {image.height}")
-            crop = np.array(image)
+            crop = np.asarray(image)
     except UnidentifiedImageError:
         raise BadImage("must be a PNG, got another kind of file") from None
     except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
@@ -146,9 +155,10 @@ def read_crop(path: Path, image_size: int) -> np.ndarray:
         if isinstance(error, BadImage):
             raise
         raise BadImage(f"must be readable, got: {' '.join(str(error).split())}") from error
-    if not crop[..., 3].any():
+    most = crop[..., 3].max()
+    if not most:
         raise BadImage("alpha must mark some skin, got 0 everywhere")
-    if (most := crop[..., 3].max()) < SKIN:
+    if most < SKIN:
         hint = " (a mask of 0 and 1? multiply it by 255)" if most == 1 else ""
         raise BadImage(f"alpha must be 255 on skin, got at most {most}{hint}")
     if not path.name.isprintable():
@@ -190,9 +200,9 @@ def pack(
                     raise UserError(f"{source.path}/{printable(name)}: {crop}")
                 left_out[name] = str(crop)
             else:
-                writer.append(crop, name)
-                same = first_of.setdefault(hashlib.sha256(crop.data).digest(), name)
-                fault = crop_fault(crop) if same == name else f"the same pixels as {printable(same)}"
+                writer.append(crop.pixels, name)
+                same = first_of.setdefault(crop.digest, name)
+                fault = crop.fault if same == name else f"the same pixels as {printable(same)}"
                 if fault is not None:
                     suspicious[name] = fault
         if not len(writer) and shard_manifest is None:
@@ -222,14 +232,15 @@ def _write_manifest(result: Packed, source: Source, extra: Mapping[str, Any]) ->
     write_json(result.manifest, with_checksum({**contents, **extra}) if extra else contents)
 
 
-def _in_order(source: Source, workers: int) -> Iterator[tuple[str, np.ndarray | BadImage]]:
+def _in_order(source: Source, workers: int) -> Iterator[tuple[str, _Crop | BadImage]]:
     """Yields the name and crop (or BadImage) of every image, with a bounded number of crops in memory."""
 
-    def read(index: int) -> np.ndarray | BadImage:
+    def read(index: int) -> _Crop | BadImage:
         try:
-            return source.read(index)
+            pixels = source.read(index)
         except BadImage as reason:
             return reason
+        return _Crop(pixels, hashlib.sha256(pixels.data).digest(), crop_fault(pixels))
 
     with concurrent.futures.ThreadPoolExecutor(workers) as pool:
         waiting: collections.deque = collections.deque()

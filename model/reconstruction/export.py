@@ -262,7 +262,7 @@ class Exporter:
         face_gcn, size = result.reconstruction, self.raster.size
         camera, mask, alike = self.camera, result.readable, None
         if result.scalp is not None:
-            camera, mask, alike = result.scalp.camera, result.scalp.readable, result.scalp.bare
+            camera, mask, alike = result.scalp.camera, result.scalp.readable, result.scalp.alike
         view = surface_view(self.morphable, camera, face_gcn.coarse.face, mask)
         weight = texture_baking.photo_weight(self.raster, view)
         points = result.region.from_crop(

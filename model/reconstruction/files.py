@@ -11,7 +11,7 @@ from lib.images.contact_sheet import Tile
 from lib.images.display import to_bytes
 from lib.images.png import png_bytes
 from model.reconstruction.description import describe, landmark_tables
-from model.report.pictures import pictures, rendering_alpha
+from model.report.pictures import crop_pictures, pictures, rendering_alpha
 
 if TYPE_CHECKING:
     from model.reconstruction.photo_result import PhotoResult
@@ -41,7 +41,7 @@ def write(folder: Path, result: "PhotoResult") -> None:
       result: result of the photo.
     """
     mask = rendering_alpha(result)
-    cells = pictures(result)
+    cells = crop_pictures(result)
     images = {
         "crop": np.concatenate([cells["photo"], to_bytes(result.alpha[..., None])], axis=-1),
         "coarse": np.concatenate([cells["coarse"], to_bytes(mask)], axis=-1),

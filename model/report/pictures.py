@@ -72,7 +72,13 @@ def rendered(result: ReportedPhoto, rendering: tf.Tensor) -> np.ndarray:
 
 
 def pictures(result: ReportedPhoto) -> dict[str, np.ndarray]:
-    """Pictures of a `PhotoResult`: title -> uint8 [H, W, 3]."""
+    """All pictures of a `PhotoResult`: title -> uint8 [H, W, 3]."""
+    size = result.photo.rgb.shape[0]
+    return crop_pictures(result) | {title: _on_black(view, size) for title, view in result.views.items()}
+
+
+def crop_pictures(result: ReportedPhoto) -> dict[str, np.ndarray]:
+    """Pictures of a `PhotoResult` in the photo's view: title -> uint8 [H, W, 3]."""
     face_gcn, rgb = result.reconstruction, result.photo.rgb
     mask = result.alpha[..., None]
     return {
@@ -82,7 +88,6 @@ def pictures(result: ReportedPhoto) -> dict[str, np.ndarray]:
         "fine": rendered(result, face_gcn.rendering),
         "overlay": to_bytes(clipped(face_gcn.overlay)[0].numpy()),
         "landmarks": landmark_picture(rgb, face_gcn.coarse.face.landmarks[0].numpy(), result.photo.alignment.points),
-        **{title: _on_black(view, rgb.shape[0]) for title, view in result.views.items()},
     }
 
 

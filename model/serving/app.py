@@ -18,7 +18,7 @@ from lib.face_image.photo_io import photo_size
 from model.photos.errors import failure_reason
 from model.serving.guard import Guard
 from model.serving.live import LiveRequests
-from model.serving.photo_queue import DONE, FAILED, WORKING, Job, PhotoQueue, QueueFull
+from model.serving.photo_queue import FAILED, WORKING, Job, PhotoQueue, QueueFull
 from model.serving.refusal import Refused, refusal
 
 # Time that a browser may take to send a photo, seconds.
@@ -105,7 +105,7 @@ class Service:
         """GET /photos/ID/FILE: one of `FILES`."""
         job, name = self._job(request), request.path_params["file"]
         path = job.results / name
-        if job.state != DONE or name not in FILES or not path.is_file():
+        if not job.facts or name not in FILES or not path.is_file():
             raise Refused(404, "there is no such result")
         stem = Path(job.name).stem
         return FileResponse(path, media_type=FILES[name], filename=f"{stem}_{name}")
@@ -130,7 +130,7 @@ class Service:
             described["stage"] = job.stage
         if job.state == FAILED:
             described["error"] = job.error
-        if job.state == DONE:
+        if job.facts:
             described |= {"facts": job.facts, "files": [name for name in FILES if (job.results / name).is_file()]}
         return described
 

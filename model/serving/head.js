@@ -28,7 +28,7 @@ async function fetchJson(address, settings) {
   return content;
 }
 
-// What all faces share is loaded once, with the first result.
+// What all faces share is loaded once, while the first photo is in work.
 let preparing = null;
 async function prepare() {
   shared = await fetchJson("/shared.json");
@@ -80,7 +80,8 @@ function closeResult() {
   view.clear();
 }
 
-function describe({ id, name, facts, files }) {
+// Pictures and downloads appear as their files are written.
+function describe({ id, name, facts, files, state }) {
   result.querySelector("h2").textContent = name;
   const remark = facts.remark ? ` The photo ${facts.remark}.` : "";
   result.querySelector(".facts").textContent =
@@ -89,12 +90,14 @@ function describe({ id, name, facts, files }) {
   const items = Object.entries(DOWNLOADS).filter(([file]) => files.includes(file)).map(([file, text]) => link(file, text));
   const picture = element("a", "This view (PNG)", { href: "#", id: "this-view" });
   picture.addEventListener("click", saveView);
-  document.getElementById("downloads").replaceChildren(...[...items, picture].map((item) => {
+  const rest = state === "working" ? [element("span", "other files are being written")] : [];
+  document.getElementById("downloads").replaceChildren(...[...items, picture, ...rest].map((item) => {
     const entry = document.createElement("li");
     entry.append(item);
     return entry;
   }));
-  document.getElementById("pictures").replaceChildren(...Object.entries(PICTURES).map(([file, text]) => {
+  const pictures = Object.entries(PICTURES).filter(([file]) => files.includes(`${file}.png`));
+  document.getElementById("pictures").replaceChildren(...pictures.map(([file, text]) => {
     const figure = document.createElement("figure");
     figure.append(element("img", "", { src: `/photos/${id}/${file}.png`, alt: `${name}: ${text}` }), element("figcaption", text));
     return figure;

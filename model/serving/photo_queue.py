@@ -1,5 +1,6 @@
 """Bounded queue of uploaded photos, the thread that works on them, and the results until they expire."""
 
+import contextlib
 import dataclasses
 import functools
 import secrets
@@ -38,7 +39,7 @@ class Job:
       state: UPLOADING, WAITING, WORKING, DONE or FAILED.
       stage: what is being done while it is WORKING.
       error: why it FAILED.
-      facts: numbers and remarks of the result, for the page.
+      facts: numbers and remarks of the result, for the page; not empty as soon as its face can be shown.
       ended: when it was DONE or FAILED, in the clock's seconds.
       removed: the user has taken it back.
     """
@@ -65,8 +66,21 @@ class Job:
         return self.folder / "result"
 
 
-# Reconstructs a job's photo into its folder of results, naming each stage; returns the job's facts.
-Work = Callable[[Job, Callable[[str], None]], dict[str, Any]]
+@dataclasses.dataclass(frozen=True)
+class Progress:
+    """What the work on a photo reports; both functions raise `Stopped` if it is no longer wanted.
+
+    Attributes:
+      enter: called with the description of each stage before it begins.
+      show: called with the job's facts when the face can be shown and other files are still to be written.
+    """
+
+    enter: Callable[[str], None]
+    show: Callable[[dict[str, Any]], None]
+
+
+# Reconstructs a job's photo into its folder of results; returns the job's facts.
+Work = Callable[[Job, Progress], dict[str, Any]]
 
 
 class PhotoQueue:
@@ -79,7 +93,8 @@ class PhotoQueue:
       results: finished photos to hold.
       seconds: time after which finished photos are removed.
       clock: seconds that only increase.
-      prepare: called in the thread before it takes the first photo.
+      prepare: called in the thread before it takes the first photo, with a function to call before each of its stages,
+        which raises `Stopped` if a photo is waiting.
     """
 
     def __init__(
@@ -90,7 +105,7 @@ class PhotoQueue:
         results: int,
         seconds: float,
         clock: Callable[[], float] = time.monotonic,
-        prepare: Callable[[], None] | None = None,
+        prepare: Callable[[Callable[[str], None]], None] | None = None,
     ):
         self.folder, self.most, self.results, self.seconds = Path(folder), most, results, seconds
         self._work, self._clock, self._prepare = work, clock, prepare
@@ -153,11 +168,13 @@ class PhotoQueue:
 
     def _run(self) -> None:
         if self._prepare is not None:
-            self._prepare()
+            with contextlib.suppress(Stopped):
+                self._prepare(self._go_on_idle)
         while (job := self._next()) is not None:
             error, facts = "", {}
+            progress = Progress(functools.partial(self._enter, job), functools.partial(self._show, job))
             try:
-                facts = self._work(job, functools.partial(self._enter, job))
+                facts = self._work(job, progress)
             except Stopped:
                 error = "stopped"
             except Exception as problem:  # whatever it is, a full disk included, the next photo gets its turn
@@ -183,9 +200,22 @@ class PhotoQueue:
 
     def _enter(self, job: Job, stage: str) -> None:
         with self._changed:
-            if job.removed or self._stopping:
-                raise Stopped
+            self._check_wanted(job)
             job.stage = stage
+
+    def _show(self, job: Job, facts: dict[str, Any]) -> None:
+        with self._changed:
+            self._check_wanted(job)
+            job.facts = facts
+
+    def _check_wanted(self, job: Job) -> None:
+        if job.removed or self._stopping:
+            raise Stopped
+
+    def _go_on_idle(self, stage: str) -> None:
+        with self._changed:
+            if self._stopping or any(job.state == WAITING for job in self._jobs.values()):
+                raise Stopped
 
     def _expire(self) -> None:
         """Removes finished jobs that are too old or too many."""

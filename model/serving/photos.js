@@ -4,7 +4,7 @@
 const POLL_SECONDS = 0.4, RETRY_SECONDS = 2;
 const list = document.getElementById("photos"), news = document.getElementById("news"), drop = document.getElementById("drop");
 const most = Number(document.body.dataset.uploadMb);
-const photos = []; // { name, file, id, state, item }
+const photos = []; // { name, file, id, state, item, facts and files once its head can be shown }
 const sleep = (seconds) => new Promise((done) => setTimeout(done, 1000 * seconds));
 
 function add(photo) {
@@ -22,6 +22,7 @@ function add(photo) {
   Object.assign(photo, { item });
   photos.push(photo);
   list.append(item);
+  (preparing ??= prepare()).catch(() => {}); // whoever opens a result is told
 }
 
 // Shows what is known of a photo.
@@ -32,7 +33,7 @@ function update(photo, state, text) {
   item.className = state;
   item.querySelector(".state").textContent = text;
   item.querySelector("progress").hidden = ended;
-  item.querySelector(".open").disabled = state !== "done";
+  item.querySelector(".open").disabled = state === "failed" || !photo.facts;
   remember();
 }
 
@@ -59,13 +60,13 @@ function take(status, photo) {
   const { state, position, stage, error } = status;
   const ahead = position === 1 ? "one photo is before it" : `${position} photos are before it`;
   const text = { waiting: position ? `waiting: ${ahead}` : "waiting", working: stage, done: "done", failed: error }[state];
+  const shown = photo.files?.length, done = state === "done" && photo.state !== "done";
   Object.assign(photo, status, { state: photo.state });
-  const first = state === "done" && photo.state !== "done";
   update(photo, state, text ?? state);
-  if (first) {
-    photo.item.querySelector("img").src = `/photos/${photo.id}/crop.png`;
-    if (!opened) show(photo, false);
-  }
+  if (done) photo.item.querySelector("img").src = `/photos/${photo.id}/crop.png`;
+  if (opened && opened.id === photo.id) {
+    if (done || photo.files.length !== shown) describe(photo);
+  } else if (photo.facts && !shown && !opened) show(photo, false);
 }
 
 // Uploads wait for one another, and for a place where the queue is full.

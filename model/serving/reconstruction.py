@@ -28,7 +28,7 @@ from model.reconstruction.export import TEXTURES
 from model.reconstruction.face_reconstructor import FaceReconstructor
 from model.reconstruction.photo_result import PhotoResult
 from model.report.face_data import encode_columns, encode_mesh, encode_shared, encode_textures
-from model.serving.photo_queue import Job
+from model.serving.photo_queue import Job, Progress, Stopped
 
 # Files of mesh_obj.zip.
 OBJ_FILES = ("mesh.obj", "mesh.mtl", *TEXTURES.values())
@@ -57,38 +57,46 @@ class PhotoWork:
         # Expressions that ARKit does not name, up to hundreds, stay as in the photo.
         self._sliders = [place for place, name in enumerate(self._blend_shapes.names) if name in ARKIT]
 
-    def __call__(self, job: Job, enter: Callable[[str], None]) -> dict[str, Any]:
+    def __call__(self, job: Job, progress: Progress) -> dict[str, Any]:
         """Reconstructs the largest face of a job's photo and writes its files; returns numbers for the page.
 
         Raises:
           UserError: the photo is not an image, or shows no face.
         """
         started = time.monotonic()
-        enter("finding the face")
+        progress.enter("finding the face")
         found = self.reconstruct.reader.find(job.photo, 1)
-        result = self.reconstruct.reconstruct_face(job.name, found, found.faces[0], enter)
-        enter("writing textures and meshes")
+        result = self.reconstruct.reconstruct_face(job.name, found, found.faces[0], progress.enter)
         seconds = time.monotonic() - started
         result = dataclasses.replace(result, metrics={**result.metrics, "seconds": round(seconds, 2)})
-        self.write(job.results, result)
+        numbers = {name: round(result.metrics[name], 2) for name in ("psnr_coarse", "psnr_fine", "coverage")}
+        facts: dict[str, Any] = numbers | {"remark": result.photo.remark}
+        progress.enter("making textures")
+        self.write_face(job.results, result)
+        progress.show(facts | {"seconds": round(time.monotonic() - started, 1)})
+        progress.enter("writing files")
+        self.write_files(job.results, result)
         if self.keep is not None:
             # The result's folder never has the name of another photo's.
             folder = self.keep / fitting(f"{_plain(Path(job.name).stem)}_", job.id)
             shutil.copytree(job.results, folder, ignore=shutil.ignore_patterns(*PAGE_FILES))
-        facts = {name: round(result.metrics[name], 2) for name in ("psnr_coarse", "psnr_fine", "coverage")}
-        return facts | {"seconds": round(time.monotonic() - started, 1), "remark": result.photo.remark}
+        return facts | {"seconds": round(time.monotonic() - started, 1)}
 
-    def write(self, folder: Path, result: PhotoResult) -> None:
-        """Writes the files of test mode, face.json and mesh_obj.zip to a folder."""
+    def write_face(self, folder: Path, result: PhotoResult) -> None:
+        """Writes face.json, all that the page needs to show the head."""
+        expression = self.reconstruct.pipeline.face_model.layout.split(result.coefficients).expression
+        weights = self.weights(expression, result.gaze)
+        face = {"mesh": encode_mesh(result), "textures": encode_textures(result), "weights": weights}
+        folder.mkdir(parents=True, exist_ok=True)
+        write_json(folder / "face.json", face)
+
+    def write_files(self, folder: Path, result: PhotoResult) -> None:
+        """Writes the files of test mode, and mesh_obj.zip."""
         result.save(folder, self.formats)
         with atomic_path(folder / "mesh_obj.zip") as path, zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
             for name in OBJ_FILES:
                 if (folder / name).is_file():
                     archive.write(folder / name, name)
-        expression = self.reconstruct.pipeline.face_model.layout.split(result.coefficients).expression
-        weights = self.weights(expression, result.gaze)
-        face = {"mesh": encode_mesh(result), "textures": encode_textures(result), "weights": weights}
-        write_json(folder / "face.json", face)
 
     def shared(self) -> bytes:
         """What all faces share, as JSON: mesh, camera, and the blend shapes of the sliders.
@@ -116,17 +124,25 @@ class PhotoWork:
             }
         return json_text(content).encode()
 
-    def warm_up(self) -> None:
-        """Reconstructs a drawn mean face, because TensorFlow prepares each stage when it first runs."""
+    def warm_up(self, enter: Callable[[str], None]) -> None:
+        """Reconstructs a drawn mean face, because TensorFlow prepares each stage when it first runs.
+
+        Args:
+          enter: called before each stage; raises `Stopped` to end the preparation.
+        """
         try:
             pixels, points = self._mean_face()
+            enter("finding the face")
             detect_faces(pixels)
             box = np.concatenate([points.min(axis=0), np.ptp(points, axis=0)])
             face = Face(box, points, confidence=1.0)
+            result = self.reconstruct.reconstruct_face("mean face", FoundFaces(pixels, [face]), face, enter)
             with tempfile.TemporaryDirectory() as folder:
-                self.write(
-                    Path(folder), self.reconstruct.reconstruct_face("mean face", FoundFaces(pixels, [face]), face)
-                )
+                for write in (self.write_face, self.write_files):
+                    enter("writing files")
+                    write(Path(folder), result)
+        except Stopped:
+            raise
         except Exception as error:  # the photos themselves will show whether it matters
             print(f"the networks could not be warmed up: {failure_reason(Path(), error)}", file=sys.stderr)
 

@@ -34,6 +34,8 @@ SAME = 1e-5
 # Light on the skull stays within these quantiles of that on the front of the face: spherical harmonics that were fitted
 # to the front say little about the back.
 LIGHT_RANGE = (0.1, 0.9)
+# Cosine between normal and direction away from the camera from which on they say nothing.
+AVERTED = 0.5
 
 
 @dataclass(frozen=True, eq=False)
@@ -116,10 +118,10 @@ class HeadExtension:
         appearance = albedo + self._extend(result.appearance - result.albedo, tf.zeros_like(albedo))
         volume = HairVolume(np.zeros([self.morphable.vertex_count, 3], np.float32), None)
         if self._hair is not None:
-            volume = self._hair(face, region)
+            volume = self._hair(face, readable, region)
             face = self._lifted(face, volume.lift)
         own = result.coarse.face.shading
-        face = dataclasses.replace(face, shading=self._extend(own, self._expected_light(own, face.shading)))
+        face = dataclasses.replace(face, shading=self._extend(own, self._expected_light(own, face)))
         fragments = self._fragments(face)
         scalp, share = None, tf.zeros([1, len(self._known), 1])
         if self._scalp is not None:
@@ -187,14 +189,20 @@ class HeadExtension:
         )
         return coarse, fine, tf.maximum(face.mask, fragments.mask * tf.cast(beyond, tf.float32))
 
-    def _expected_light(self, own: tf.Tensor, shading: tf.Tensor) -> tf.Tensor:
-        """Light [1, N, 3] beyond the face: `shading` in the hue and the range of brightness of the face's `own`."""
+    def _expected_light(self, own: tf.Tensor, face: PosedFace) -> tf.Tensor:
+        """Light [1, N, 3] beyond the face, in the hue and the range of brightness of the face's `own`.
+
+        Where the head turns away from the camera, the photo says nothing about its light: there, it is that of an
+        average place of the face.
+        """
         front = own.numpy()[0, self._front]
         low, high = np.quantile(front.mean(axis=1), LIGHT_RANGE).astype(np.float32)
         middle, half = (low + high) / 2, max((high - low) / 2, 1e-3)
-        brightness = tf.reduce_mean(shading, axis=-1, keepdims=True)
+        brightness = tf.reduce_mean(face.shading, axis=-1, keepdims=True)
         hue = (front.mean(axis=0) / front.mean()).astype(np.float32)
-        return (middle + half * tf.tanh((brightness - middle) / half)) * hue
+        expected = middle + half * tf.tanh((brightness - middle) / half)
+        facing = tf.clip_by_value(1 + face.normals[..., 2:] / AVERTED, 0.0, 1.0)
+        return (middle + facing * (expected - middle)) * hue
 
     def _extend(self, values: tf.Tensor, expected: tf.Tensor) -> tf.Tensor:
         """Values [1, N, 3] of the face, continued smoothly beyond it into the expected ones [1, M, 3]."""

@@ -2,7 +2,6 @@
 
 from dataclasses import dataclass
 
-import cv2
 import numpy as np
 import scipy.sparse.csgraph
 import tensorflow as tf
@@ -17,16 +16,12 @@ from lib.synthetic.appearance.hair import hair_flow
 from lib.synthetic.appearance.noise import noise
 from model.morphable_model import MorphableModel, PosedFace
 from model.whole_head.scalp_mesh import ScalpMesh, widened
+from model.whole_head.wall import hair_to_wall
 
 # Lengths in decimetres. Hair is this thick where the photo does not show its outline, and never thicker than the other.
 USUAL, LARGEST = 0.12, 0.5
 # The outline is looked for from this far inside the skull's.
 INWARDS = 0.08
-# The wall behind the head is seen from this far outside the skull's outline, over this width; in photos that end
-# before, from the second distance. A colour needs this many pixels of it.
-WALLS, WALL_WIDTH, LEAST_PIXELS = (0.65, 0.15), 0.5, 100
-# Colours of hair are read this far inside the outline.
-MARGIN = 0.05
 # Directions around the head in which the outline is looked for, and the median's width over them.
 DIRECTIONS, MEDIAN = 120, 9
 # Log of the odds of wall to hair in favour of little hair, per decimetre.
@@ -86,11 +81,12 @@ class HairShape:
         self._full = np.where(places[:, 2] < BEHIND_EARS, self._full, 1)
         self._locks = 1 + LOCKS * noise(np.pad(hair_flow(places), ((0, 0), (0, 1))), LOCK_SIZE, seed=1, octaves=2)
 
-    def __call__(self, face: PosedFace, region: PhotoRegion | None) -> "HairVolume":
+    def __call__(self, face: PosedFace, readable: np.ndarray, region: PhotoRegion | None) -> "HairVolume":
         """The volume of the hair of one head.
 
         Args:
           face: the bare head, a batch of one.
+          readable: [H, W] pixels of the crop that show the face's skin.
           region: the photo around the crop; None if it must not be read.
         """
         rows = self._mesh.rows
@@ -99,7 +95,7 @@ class HairShape:
         outwards = (places - middle) / np.linalg.norm(places - middle, axis=1, keepdims=True)
         values, weight, wall = np.zeros(len(rows)), np.zeros(len(rows)), None
         if region is not None:
-            thickness, trust, wall = self._outline(face, region, middle)
+            thickness, trust, wall = self._outline(face, readable, region, middle)
             angle = np.arctan2(outwards[:, 1], outwards[:, 0])
             values = np.interp(angle, _ANGLES, thickness, period=2 * np.pi)
             beside = np.exp(-np.square(outwards[:, 2] / BESIDE))
@@ -126,12 +122,13 @@ class HairShape:
         return result
 
     def _outline(
-        self, face: PosedFace, region: PhotoRegion, middle: np.ndarray
+        self, face: PosedFace, readable: np.ndarray, region: PhotoRegion, middle: np.ndarray
     ) -> tuple[np.ndarray, np.ndarray, ColourRatio | None]:
         """Thickness [D] of the hair in the directions `_ANGLES` of the picture, the trust in it [D], and the wall.
 
         Args:
           face: the bare head.
+          readable: as in `__call__`.
           region: the photo.
           middle: [3] of the scalp, world frame.
         """
@@ -145,19 +142,16 @@ class HairShape:
         centre = camera.project(tf.constant(middle[None, None])).numpy()[0, 0]
         rays = np.stack([np.cos(_ANGLES), -np.sin(_ANGLES)], axis=1)
         skull, hairy = _reach(head, scalp, centre, rays)
-        beyond = cv2.distanceTransform(np.uint8(~head), cv2.DIST_L2, cv2.DIST_MASK_5) / scale
         row, column = np.indices(head.shape) + 0.5
         nearest = np.rint(np.arctan2(centre[1] - row, column - centre[0]) / (2 * np.pi) * DIRECTIONS).astype(int)
-        around = hairy[nearest % DIRECTIONS]
-        walls = [(beyond > least) & (beyond < least + WALL_WIDTH) & inside & around for least in WALLS]
-        wall = next((pixels for pixels in walls if pixels.sum() >= LEAST_PIXELS), np.zeros_like(head))
-        own = scalp & inside & (cv2.distanceTransform(np.uint8(scalp), cv2.DIST_L2, cv2.DIST_MASK_5) > MARGIN * scale)
-        if not wall.any() or own.sum() < LEAST_PIXELS:
+        around = hairy[nearest % DIRECTIONS] & inside
+        skin = np.pad(readable > 0.5, (size - len(readable)) // 2)
+        colours = hair_to_wall(image, head, scalp & inside, skin, around, scale)
+        if colours is None:
             return np.full(DIRECTIONS, USUAL), np.zeros(DIRECTIONS), None
         steps = np.arange(-round(INWARDS * scale), round((LARGEST + EDGE) * scale) + 1)
         points = centre + (skull[:, None] + steps)[..., None] * rays[:, None]
         at = tuple(np.clip(points[..., axis].astype(int), 0, size - 1) for axis in (1, 0))
-        colours = ColourRatio(image[own], image[wall])
         ratio = colours(image[at]) * inside[at]
         best, trust = _boundary(ratio, inside[at], scale)
         valid = hairy * trust

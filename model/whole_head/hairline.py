@@ -17,7 +17,7 @@ BEYOND = -10.0
 HIGHEST = 45.0
 # Hair is surely found this far above the natural hairline.
 CROWN = 15.0
-# Rounds of smoothing over the mesh, and of spreading to what is near hair.
+# Rounds of smoothing over the mesh, and of spreading to what is near the end of hair.
 ROUNDS, NEARBY = 3, 10
 
 
@@ -67,12 +67,12 @@ class Hairline:
             share = 0.5 * (share + self._mean @ share) * self.reach
         return share
 
-    def bare(self, share: np.ndarray) -> np.ndarray:
-        """[N] in [0, 1], 0 near hair of a share [N] on either side of the head."""
-        near = np.maximum(share, share[self._mirror])
+    def alike(self, share: np.ndarray) -> np.ndarray:
+        """[N] in [0, 1], 1 where both sides have hair, by its share [N], or both have skin, and 0 near the border."""
+        most, least = np.maximum(share, share[self._mirror]), np.minimum(share, share[self._mirror])
         for _ in range(NEARBY):
-            near = np.maximum(near, self._mean @ near)
-        return 1 - np.clip(2 * near, 0, 1)
+            most, least = np.maximum(most, self._mean @ most), np.minimum(least, self._mean @ least)
+        return np.maximum(1 - np.clip(2 * most, 0, 1), np.clip(2 * least - 1, 0, 1))
 
     def _connected(self, hairy: np.ndarray) -> np.ndarray:
         """[N] 1 where `hairy` [N] is connected to the usual scalp; darkness elsewhere is shadow."""

@@ -7,7 +7,7 @@ import tensorflow as tf
 
 from lib.face_image.region import PhotoRegion
 from lib.geometry.camera import Camera
-from lib.images.colour_ratio import ColourRatio
+from lib.images.colour_ratio import ColourRatio, density
 from lib.images.sampling import sample_image
 from lib.mesh_export.texture_baking import FULL_COSINE, LEAST_COSINE, inside_mask
 from lib.mesh_export.texture_fill import membrane
@@ -19,6 +19,7 @@ from model.morphable_model import MorphableModel, PosedFace
 from model.projection import delit_albedo, facing_cosine
 from model.whole_head.hairline import Hairline
 from model.whole_head.scalp_mesh import ScalpMesh, widened
+from model.whole_head.wall import behind_head
 
 # Least share of the scalp that the photo must show.
 LEAST_SEEN = 0.003
@@ -29,8 +30,6 @@ BARE, COVERED = 0.2, 0.45
 DARKEST = 0.03
 # Log of the ratio of colour densities, hair to skin, of what is surely skin and surely not.
 SKIN, HAIR = -1.2, -0.4
-# The same, hair to wall, of what is surely behind the head and surely not.
-BEHIND, BEFORE = -1.0, -0.3
 # Share of the photo from which a vertex counts as inside it.
 WHOLE = 0.99
 # Where hair is not seen, its brightness varies by this much (of its log), in strands of this size [mm].
@@ -44,14 +43,14 @@ class PaintedScalp:
     Attributes:
       albedo: [N, 3] colour of hair or cap without light, RGB; 0 elsewhere.
       share: [N] float32 in [0, 1], share of that colour at each vertex.
-      bare: [N] in [0, 1], 1 far from hair on either side of the head: strands must not be mirrored.
+      alike: [N] in [0, 1], share of the mirrored side's detail that fits: strands must not end up on skin.
       camera: that of the crops with a wider field of view, because crops end below the crown.
       readable: [S, S] float32, 1 on pixels of that camera whose colours may be read, on the scalp and the face.
     """
 
     albedo: np.ndarray
     share: np.ndarray
-    bare: np.ndarray
+    alike: np.ndarray
     camera: Camera
     readable: np.ndarray
 
@@ -63,14 +62,13 @@ class _Seen:
     Attributes:
       points: [1, M, 2] in pixels of the wide camera.
       visible: bool [M], vertices of triangles that the camera sees.
-      pixels: [M, 3] colour in the photo; colour: [M, 3] the same without light.
+      colour: [M, 3] in the photo, without light.
       share: [N] of hair at all vertices.
       scalp: bool [S, S], pixels that show hair.
     """
 
     points: tf.Tensor
     visible: np.ndarray
-    pixels: np.ndarray
     colour: np.ndarray
     share: np.ndarray
     scalp: np.ndarray
@@ -120,34 +118,42 @@ class Scalp:
         readable = np.pad(readable.astype(np.float32), (camera.image_size[0] - len(readable)) // 2)
         if region is not None:
             image, inside = region.frame(self._camera.image_size[0], camera.image_size[0])
-            seen = self._seen(face, image, readable, inside)
-            share, shown = seen.share, np.maximum(readable, seen.scalp & inside)
+            seen = self._seen(face, image, readable, inside, wall)
+            share, shown = seen.share, np.maximum(readable, seen.scalp)
             weight = share[rows] * seen.visible * self._trusted(face, seen.points, shown)
-            if wall is not None:
-                weight *= np.clip((wall(seen.pixels) - BEHIND) / (BEFORE - BEHIND), 0, 1)
             if weight.sum() >= LEAST_SEEN * self._hairline.usual.sum():
                 like_hair = BARE_WEIGHT + (1 - BARE_WEIGHT) * _covered(seen.colour, skin[rows])
                 # Bright cloth keeps its hue.
                 colour = seen.colour / np.maximum(seen.colour.max(axis=1, keepdims=True), 1)
                 hidden = membrane(self._laplacian, colour, weight * like_hair) * self._strands[rows]
                 albedo[rows] = np.clip(hidden + weight[:, None] * (colour - hidden), 0, 1)
-                return PaintedScalp(albedo, share, self._hairline.bare(share), camera, shown)
+                return PaintedScalp(albedo, share, self._hairline.alike(share), camera, shown)
         albedo[rows] = np.clip(self._brow_colour(skin) * self._strands[rows], 0, 1)
         usual = self._hairline.usual
-        return PaintedScalp(albedo, usual, self._hairline.bare(usual), camera, readable)
+        return PaintedScalp(albedo, usual, self._hairline.alike(usual), camera, readable)
 
-    def _seen(self, face: PosedFace, image: np.ndarray, readable: np.ndarray, inside: np.ndarray) -> "_Seen":
+    def _seen(
+        self,
+        face: PosedFace,
+        image: np.ndarray,
+        readable: np.ndarray,
+        inside: np.ndarray,
+        wall: ColourRatio | None,
+    ) -> "_Seen":
         """The photo at the vertices that may carry hair.
 
         Args:
           face: as in `__call__`.
           image: [S, S, 3] of the wide camera; its pixels `readable` of skin and those `inside` the photo, [S, S].
+          wall: as in `__call__`.
         """
         camera, rows, triangles = self._wide, self._rows, self._morphable.face_model.triangles
         clip = camera.clip_coordinates(face.vertices)
         ids = triangle_ids(clip, self._morphable.triangles, camera.image_size).numpy()[0]
         visible = np.isin(rows, triangles[ids[ids >= 0]])
         points = tf.gather(camera.project(face.vertices), rows, axis=1)
+        if wall is not None:
+            inside = inside & ~behind_head(wall(image), ids >= 0, inside & (readable < 0.5))
         stack = np.concatenate([image, readable[..., None], inside[..., None]], axis=-1)
         read = sample_image(tf.constant(stack[None], tf.float32), points)
         colour = delit_albedo(read[..., :3], tf.gather(face.shading, rows, axis=1)).numpy()[0]
@@ -157,12 +163,14 @@ class Scalp:
         skin = image[(readable > 0.5) & (ids >= 0) & self._plain[ids]]
         hair = pixels[(known * self._hairline.crown)[rows] * (self._cosine(face) > FULL_COSINE) > 0]
         if len(skin) and len(hair):
-            covered[rows] = np.clip((ColourRatio(hair, skin)(pixels) - SKIN) / (HAIR - SKIN), 0, 1) * (1 - skinny[:, 0])
+            covered[rows] = np.clip(
+                (ColourRatio(density(hair), density(skin))(pixels) - SKIN) / (HAIR - SKIN), 0, 1
+            ) * (1 - skinny[:, 0])
         else:
             known[:] = 0
         share = self._hairline(known, covered).astype(np.float32)
-        hairy = (share[triangles].mean(axis=1) > 0.5)[ids] & (ids >= 0)
-        return _Seen(points, visible, pixels, colour, share, hairy)
+        hairy = (share[triangles].mean(axis=1) > 0.5)[ids] & (ids >= 0) & inside
+        return _Seen(points, visible, colour, share, hairy)
 
     def _brow_colour(self, skin: np.ndarray) -> np.ndarray:
         """[3] albedo of the brows in `skin` [N, 3]; their darker half, because skin shows between the hairs."""

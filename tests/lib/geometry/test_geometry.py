@@ -114,7 +114,7 @@ def test_normals_of_crowded_vertices_are_the_same(weighting):
             normals = vertex_normals(vertices, triangles, *arguments)
             score = tf.reduce_sum(normals * tf.cos(vertices))
         results.append((normals.numpy(), tape.gradient(score, vertices).numpy()))
-    np.testing.assert_array_equal(results[0][0], results[1][0])
+    np.testing.assert_allclose(results[0][0], results[1][0], atol=1e-6)
     np.testing.assert_allclose(results[0][1], results[1][1], rtol=1e-4, atol=1e-5)
 
 

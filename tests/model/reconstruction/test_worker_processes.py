@@ -93,9 +93,10 @@ def test_an_interruption_reports_what_is_finished(run, tmp_path, monkeypatch):
 @pytest.mark.parametrize(
     ("photos", "workers", "memory", "expected"),
     [
-        (2, 8, 8, 1),
-        (7, 8, 8, 1),
-        (8, 8, 8, 2),
+        (1, 8, 8, 1),
+        (3, 8, 8, 1),
+        (4, 8, 8, 2),
+        (7, 8, 8, 3),
         (100, 8, 1, 8),  # an explicit number is kept, whatever the memory
         (100, 1, 8, 1),
         (100, 0, 3, 3),

@@ -38,15 +38,19 @@ class Bench:
         app = Service(self.section, self.photos, {"": b"<html>"}).app()
         self.client = testclient.TestClient(app, base_url=HERE)
 
-    def work(self, job, enter):
-        enter("finding the face")
+    def work(self, job, progress):
+        progress.enter("finding the face")
+        if "early" in job.name:
+            job.results.mkdir()
+            (job.results / "face.json").write_text("{}")
+            progress.show({"seconds": 0.5})
         assert self.go.wait(10)
-        enter("fitting")
+        progress.enter("fitting")
         if "bad" in job.name:
             raise UserError(f"{job.photo}: no face found")
         if "broken" in job.name:
             raise OSError(28, "No space left on device")
-        job.results.mkdir()
+        job.results.mkdir(exist_ok=True)
         (job.results / "coefficients.json").write_text("{}")
         (job.results / "secret.txt").write_text("not offered")
         return {"seconds": 1.0}
@@ -92,6 +96,42 @@ def test_a_photo_from_upload_to_download(bench):
         assert bench.client.get(f"/photos/{identifier}/{name}").status_code == 404
     assert bench.client.delete(f"/photos/{identifier}").status_code == 204
     assert "is gone" in error(bench.client.get(f"/photos/{identifier}"))
+
+
+def test_a_face_is_shown_while_its_files_are_written(bench):
+    identifier = bench.upload("early.png").json()["id"]
+    deadline = time.monotonic() + 10
+    while "facts" not in (found := bench.client.get(f"/photos/{identifier}").json()):
+        assert time.monotonic() < deadline
+        time.sleep(0.005)
+    assert (found["state"], found["facts"], found["files"]) == (WORKING, {"seconds": 0.5}, ["face.json"])
+    assert bench.client.get(f"/photos/{identifier}/face.json").content == b"{}"
+    bench.go.set()
+    done = bench.until(identifier, DONE)
+    assert (done["facts"], done["files"]) == ({"seconds": 1.0}, ["face.json", "coefficients.json"])
+
+
+def test_a_photo_ends_the_preparation_after_its_stage(tmp_path):
+    entered, stages = threading.Event(), []
+
+    def prepare(enter):
+        for number in range(1000):
+            enter(f"stage {number}")
+            stages.append(number)
+            entered.set()
+            time.sleep(0.01)
+
+    photos = PhotoQueue(tmp_path, lambda job, progress: {"seconds": 1.0}, 2, 2, 60, prepare=prepare)
+    photos.start()
+    assert entered.wait(10)
+    job = photos.reserve("a.png")
+    photos.submit(job)
+    deadline = time.monotonic() + 10
+    while job.state != DONE:
+        assert time.monotonic() < deadline
+        time.sleep(0.005)
+    photos.stop()
+    assert 0 < len(stages) < 1000
 
 
 def test_a_full_queue_refuses_and_takes_again(bench):

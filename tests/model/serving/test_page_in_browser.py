@@ -26,6 +26,7 @@ CAMERA = ("--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream"
 OVERFLOW = "document.documentElement.scrollWidth - innerWidth"
 
 
+MAY_WRITE = threading.Event()  # cleared, the work on a photo waits before it writes the files for download
 FRAMES = []  # shapes of the webcam's frames that arrived
 
 
@@ -51,7 +52,13 @@ def served(tmp_path_factory):
     from model.serving.reconstruction import PhotoWork
     from model.serving.server import PageServer, address, assets, listen
 
+    class Work(PhotoWork):
+        def write_files(self, folder, result):
+            assert MAY_WRITE.wait(60)
+            super().write_files(folder, result)
+
     root = tmp_path_factory.mktemp("serve")
+    MAY_WRITE.set()
     overrides = {
         "fit.steps": 0,
         "fit.landmarks": False,
@@ -62,10 +69,10 @@ def served(tmp_path_factory):
     overrides |= {"data.root_dir": str(root), "serve.queue": 2}
     config = schema.load(overrides=overrides)
     (root / "uploads").mkdir()
-    work = PhotoWork(FaceReconstructor(config, untrained_parts()), root / "kept")
+    work = Work(FaceReconstructor(config, untrained_parts()), root / "kept")
     complaints = io.StringIO()
     with contextlib.redirect_stderr(complaints):
-        work.warm_up()
+        work.warm_up(lambda stage: None)
     assert complaints.getvalue() == ""
     photos = PhotoQueue(root / "uploads", work, config.serve.queue, 10, 60)
     with listen(config.serve) as listening:
@@ -176,6 +183,26 @@ def test_photos_become_heads_that_move(served, browser, tmp_path):
         time.sleep(0.02)
     assert problems == []
     assert all(request.startswith((url, "data:", "blob:")) for request in requests)
+    page.close()
+
+
+def test_the_head_is_shown_before_its_files_are_written(served, browser, tmp_path):
+    url, _ = served
+    portrait().save(tmp_path / "me.png")
+    page = browser.new_page(viewport={"width": 1200, "height": 900}, reduced_motion="reduce")
+    page.goto(url)
+    MAY_WRITE.clear()
+    page.set_input_files("#choose", [tmp_path / "me.png"])
+    assert (view(page)[..., 3] > 0).mean() > 0.1
+    assert page.evaluate("photos[0].state") == "working"
+    assert page.locator("#downloads").inner_text().split("\n") == ["This view (PNG)", "other files are being written"]
+    assert page.locator("#pictures img").count() == 0
+    MAY_WRITE.set()
+    wait(page, "photos[0].state == 'done'")
+    assert "OBJ (zip)" in page.locator("#downloads").inner_text()
+    assert "being written" not in page.locator("#downloads").inner_text()
+    wait(page, "[...document.querySelectorAll('#pictures img')].filter((image) => image.naturalWidth > 0).length == 4")
+    page.locator("#photos .remove").click()
     page.close()
 
 

@@ -50,7 +50,7 @@ def test_told_to_stop_it_leaves_nothing(tmp_path, monkeypatch, capsys, number, c
     """The program as users run it, apart from the networks."""
     from model.serving import server
 
-    work = types.SimpleNamespace(shared=lambda: b"{}", warm_up=lambda: None)
+    work = types.SimpleNamespace(shared=lambda: b"{}", warm_up=lambda enter: None)
     monkeypatch.setattr(server, "FaceReconstructor", types.SimpleNamespace(load=lambda config: None))
     monkeypatch.setattr(server, "PhotoWork", lambda reconstruct, keep: work)
     monkeypatch.setattr(main, "start_tensorflow", lambda seed: None)

@@ -99,6 +99,12 @@ def test_light_beyond_the_face_stays_in_its_range_and_hue(case):
     assert beyond.mean(axis=1).min() > np.quantile(front.mean(axis=1), 0.02) - 0.1
     assert beyond.mean(axis=1).max() < np.quantile(front.mean(axis=1), 0.98) + 0.1
     assert (np.diff(beyond, axis=1) < 0).mean() > 0.9  # red above green above blue
+    # Of the back of the head, which the photo does not show, nothing is known.
+    expected = extension._expected_light(result.coarse.face.shading, whole.coarse.face)[0].numpy()
+    towards = whole.coarse.face.normals[0].numpy()[:, 2]
+    assert np.ptp(expected[towards < -0.5], axis=0).max() < 1e-6
+    assert front.min() < expected[towards < -0.5].min() < expected[towards < -0.5].max() < front.max()
+    assert np.ptp(expected[towards > 0], axis=0).min() > 0.3
 
 
 def test_only_smaller_areas_of_the_head_are_extended(case, source, extended, monkeypatch):

@@ -52,7 +52,7 @@ def beside(shape: HairShape, face, lift: np.ndarray) -> np.ndarray:
 @pytest.mark.parametrize("thickness", [0.0, 0.15, 0.3])
 def test_hair_is_as_thick_as_its_outline(case, thickness):
     shape, face, head, scale = case
-    found = shape(face, photo(head, thickness * scale))
+    found = shape(face, np.zeros([SIZE, SIZE]), photo(head, thickness * scale))
     lengths = beside(shape, face, found.lift)
     assert len(lengths) > 10
     assert np.median(lengths) == pytest.approx(thickness, abs=0.06)
@@ -62,7 +62,7 @@ def test_hair_is_as_thick_as_its_outline(case, thickness):
 
 def test_only_the_scalp_moves_smoothly_and_not_too_far(case):
     shape, face, head, scale = case
-    lift = shape(face, photo(head, 0.4 * scale)).lift
+    lift = shape(face, np.zeros([SIZE, SIZE]), photo(head, 0.4 * scale)).lift
     model = shape._morphable.face_model
     assert not lift[model.regions["scalp"] == 0].any()
     assert not lift[model.landmarks].any()
@@ -80,13 +80,13 @@ def test_only_the_scalp_moves_smoothly_and_not_too_far(case):
 @pytest.mark.parametrize("region", ["none", "like the wall"])
 def test_hair_without_an_outline_has_the_usual_thickness(case, region):
     shape, face, head, scale = case
-    found = shape(face, None if region == "none" else photo(head, 0.3 * scale, wall=HAIR))
+    found = shape(face, np.zeros([SIZE, SIZE]), None if region == "none" else photo(head, 0.3 * scale, wall=HAIR))
     assert np.median(beside(shape, face, found.lift)) == pytest.approx(USUAL, abs=0.03)
 
 
 def test_the_hidden_side_gets_about_the_same(case):
     shape, face, head, scale = case
-    lift = shape(face, photo(head, 0.3 * scale)).lift
+    lift = shape(face, np.zeros([SIZE, SIZE]), photo(head, 0.3 * scale)).lift
     places, inside = face.shape[0].numpy(), shape._scalp > 0.99
     behind = inside & (places[:, 2] < np.quantile(places[inside, 2], 0.2)) & (places[:, 1] > 0.5)
     assert 0.1 < np.median(np.linalg.norm(lift[behind], axis=1)) < 0.35

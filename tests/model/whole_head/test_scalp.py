@@ -1,15 +1,18 @@
 """Hair on the scalp of a whole head: read where the photo shows it, continued elsewhere, guessed from the brows."""
 
+import cv2
 import numpy as np
 import pytest
 import tensorflow as tf
 
 from lib.face_image.region import PhotoRegion
 from lib.geometry.camera import Camera
-from lib.images.colour_ratio import ColourRatio
+from lib.images.colour_ratio import ColourRatio, density
+from lib.mesh_renderer.fragments import triangle_ids
 from lib.synthetic.appearance.canonical import CanonicalFace
 from lib.synthetic.appearance.hair import above_hairline
 from model.morphable_model import MorphableModel
+from model.whole_head.hair_shape import HairShape
 from model.whole_head.scalp import Scalp
 
 SIZE, PHOTO = 64, 120  # sides of the crop and of the photo around it
@@ -123,19 +126,47 @@ def test_what_is_known_to_be_behind_the_head_is_no_colour_of_hair(case):
     scalp, face, skin = case
     seen = photo(hairline=14)
     seen.pixels[:, PHOTO // 2 :] = np.uint8(WALL * 255)
-    wall = ColourRatio(np.float32([HAIR]), np.float32([WALL]))
+    wall = ColourRatio(density(np.float32([HAIR])), density(np.float32([WALL])))
     without, with_wall = (scalp(face, skin, np.zeros([SIZE, SIZE]), seen, known) for known in (None, wall))
     inside = scalp._hairline.usual > 0.99
     assert np.median(distance(without.albedo[inside], HAIR)) > 0.2
     assert np.median(distance(with_wall.albedo[inside], HAIR)) < 0.1
 
 
-def test_strands_are_not_mirrored_near_hair_of_either_side(case):
+@pytest.mark.parametrize("plain", [False, True], ids=["one wall", "pasted on a plain ground"])
+def test_a_head_drawn_larger_than_in_the_photo_is_not_painted_with_the_wall(case, plain):
+    scalp, face, skin = case
+    wide, morphable = scalp._wide, scalp._morphable
+    side, margin = wide.image_size[0], (wide.image_size[0] - SIZE) // 2
+    drawn = triangle_ids(wide.clip_coordinates(face.vertices), morphable.triangles, wide.image_size)[0].numpy() >= 0
+    depth, apart = (cv2.distanceTransform(np.uint8(part), cv2.DIST_L2, cv2.DIST_MASK_5) for part in (drawn, ~drawn))
+    pixels = np.tile(WALL, (side, side, 1))
+    pixels[apart > 16 if plain else apart > side] = 0.3
+    pixels[depth > 2] = HAIR
+    mask = below(16)
+    pixels[margin + 16 : margin + SIZE][depth[margin + 16 : margin + SIZE] > 2] = SKIN
+    seen = PhotoRegion(np.uint8(pixels * 255), np.array([[1.0, 0, margin], [0, 1.0, margin]]))
+    volume = HairShape(morphable, scalp._camera)(face, mask, seen)
+    found = scalp(face, skin, mask * 0, seen, volume.wall)
+    hairy = found.share > 0.99
+    assert distance(found.albedo[hairy], HAIR).max() < distance(np.array([HAIR + 0.2 * (WALL - HAIR)]), HAIR)[0]
+    upper = np.arange(side)[:, None] < margin + 14
+    assert not found.readable[upper & (depth < 1.5)].any(), "textures are read where the mask is 1"
+    assert found.readable[:margin][depth[:margin] > 5].all()
+
+
+def test_strands_are_not_mirrored_near_the_end_of_hair_of_either_side(case):
     scalp, face, _ = case
     mirror = scalp._morphable.face_model.mirror_index
     places = face.shape[0].numpy()
     share = np.where(places[:, 0] > 0, scalp._hairline.usual, 0)
-    bare = scalp._hairline.bare(share)
-    assert bare[share > 0.5].max() == 0
-    assert bare[mirror][share > 0.5].max() == 0
-    assert bare[scalp._morphable.face_model.landmarks[27:]].min() == 1
+    alike = scalp._hairline.alike(share)
+    assert alike[share > 0.5].max() == 0
+    assert alike[mirror][share > 0.5].max() == 0
+    assert alike[scalp._morphable.face_model.landmarks[27:]].min() == 1
+    usual = scalp._hairline.usual
+    alike = scalp._hairline.alike(usual)
+    assert alike[places[:, 1] > np.quantile(places[usual > 0.5, 1], 0.9)].min() > 0.5, (
+        "the crown has hair on both sides"
+    )
+    assert alike[(usual > 0.3) & (usual < 0.7)].max() == 0

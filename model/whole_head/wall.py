@@ -1,0 +1,66 @@
+"""The wall: what a photo shows behind a head, as far as its colours differ from those of hair or cap."""
+
+import cv2
+import numpy as np
+
+from lib.images.colour_ratio import ColourRatio, density, without
+
+# Lengths in decimetres from the outline of the bare head. Hair is surely found this far inside; the wall surely this
+# far outside, and up to the last distance. Nearer, pixels count less: in proportion, or for the wall, where hair stands
+# out, by this power.
+SURELY_HAIR, SURELY_WALL, FARTHEST, POWER = 0.3, 0.6, 1.15, 2
+# Pixels this near the outline and the mask of the skin count for neither: they are mixed.
+MARGIN, MASK_MARGIN = 0.05, 0.02
+# Each needs this many pixels.
+LEAST_PIXELS = 100
+# Mean log of the odds of hair to wall below which a pixel shows the wall, over a square of this share of the picture.
+BEHIND, WINDOW = -0.65, 1 / 70
+
+
+def hair_to_wall(
+    image: np.ndarray, head: np.ndarray, scalp: np.ndarray, skin: np.ndarray, around: np.ndarray, scale: float
+) -> ColourRatio | None:
+    """Odds of the colours of hair to those of the wall; None if the photo does not show both.
+
+    The wall is not only what is far away: another one may begin there, or the photo may be pasted on a plain ground.
+    Near the head there may be hair, too, whose colours are taken out of the wall's.
+
+    Args:
+      image: [S, S, 3] float32 RGB in [0, 1].
+      head: bool [S, S], the bare head.
+      scalp: bool [S, S], part of it that the photo shows.
+      skin: bool [S, S], skin by the mask, such as a high forehead, which is no hair.
+      around: bool [S, S], pixels that the photo shows beyond the scalp.
+      scale: pixels per decimetre.
+    """
+    within, beyond, apart = (
+        cv2.distanceTransform(np.uint8(part), cv2.DIST_L2, cv2.DIST_MASK_5) / scale for part in (head, ~head, ~skin)
+    )
+    wall = around & (beyond > MARGIN) & (beyond < FARTHEST)
+    own = scalp & (within > MARGIN)
+    hair = own & (apart > MASK_MARGIN)
+    if hair.sum() < LEAST_PIXELS:  # a bald head
+        hair = own
+    if min(hair.sum(), wall.sum()) < LEAST_PIXELS:
+        return None
+    hairy = density(image[hair], np.minimum(within[hair] / SURELY_HAIR, 1))
+    behind = density(image[wall], np.minimum((beyond[wall] - MARGIN) / SURELY_WALL, 1) ** POWER)
+    return ColourRatio(hairy, without(behind, hairy))
+
+
+def behind_head(odds: np.ndarray, head: np.ndarray, free: np.ndarray) -> np.ndarray:
+    """Bool [S, S], pixels that show the wall, even where the head is drawn: it may be drawn too large.
+
+    Hair in the colours of the wall is kept where it is surrounded by other hair.
+
+    Args:
+      odds: [S, S] log of the odds of hair to wall.
+      head: bool [S, S], the head as it is drawn.
+      free: bool [S, S], pixels that may show the wall.
+    """
+    window = max(round(WINDOW * len(odds)), 1)
+    likely = free & (cv2.blur(odds, (window, window)) < BEHIND)
+    count, parts = cv2.connectedComponents(np.uint8(likely), connectivity=4)
+    outside = np.zeros(count, bool)
+    outside[parts[likely & ~head]] = True
+    return outside[parts]

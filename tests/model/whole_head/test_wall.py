@@ -1,0 +1,54 @@
+"""What a photo shows behind a head: told from hair by its colours, wherever the head is drawn."""
+
+import numpy as np
+import pytest
+
+from model.whole_head.wall import LEAST_PIXELS, behind_head, hair_to_wall
+
+SIDE, SCALE = 200, 40.0  # of a picture, and its pixels per decimetre
+HAIR, SKIN, WALL, GROUND = ([0.3, 0.2, 0.1], [0.8, 0.6, 0.5], [0.1, 0.5, 0.2], [0.1, 0.1, 0.12])
+
+
+def disc(radius: float) -> np.ndarray:
+    """Bool [S, S], the middle of the picture up to a radius, decimetres."""
+    row, column = np.indices((SIDE, SIDE)) + 0.5 - SIDE / 2
+    return np.hypot(row, column) < radius * SCALE
+
+
+def odds(hair: float, wall: float, head: float = 1.0) -> np.ndarray:
+    """[S, S] for hair and a wall of these radii, on a plain ground, and a bare head; its lower half is skin."""
+    skin = disc(head) & (np.arange(SIDE)[:, None] > SIDE / 2)
+    image = np.select([part[..., None] for part in (skin, disc(hair), disc(wall))], [SKIN, HAIR, WALL], GROUND)
+    image = np.float32(image + np.random.default_rng(0).normal(0, 0.01, image.shape))
+    found = hair_to_wall(image, disc(head), disc(head) & ~skin, skin, ~disc(head), SCALE)
+    return found(image)
+
+
+@pytest.mark.parametrize("hair", [0.9, 1.0, 1.3], ids=["thinner than the head", "as thick", "thicker"])
+def test_a_wall_near_the_head_is_not_hair_although_another_one_is_farther_away(hair):
+    found, inner = odds(hair, wall=1.6), disc(hair - 0.05)
+    upper = np.arange(SIDE)[:, None] < SIDE / 2 - 5
+    assert np.median(found[disc(1.6) & ~disc(hair)]) < -1
+    assert np.median(found[~disc(1.6) & disc(2.1)]) < -1
+    assert np.median(found[inner & upper]) > 1
+    drawn = behind_head(found, disc(1.25), np.ones_like(inner))
+    assert drawn[disc(1.25) & ~disc(hair + 0.05) & upper].all(), "under the head as it is drawn"
+    assert not drawn[inner & upper].any()
+
+
+def test_hair_in_the_colours_of_the_wall_stays_within_other_hair():
+    values = np.where(disc(1.0), 2.0, -2.0)
+    values[disc(0.3)] = -2
+    behind = behind_head(values, disc(1.2), np.ones_like(disc(1.0)))
+    assert not behind[disc(0.9)].any()
+    assert behind[~disc(1.1)].all()
+
+
+def test_hair_that_cannot_be_told_from_the_wall_is_nowhere_behind_the_head():
+    same = np.full([SIDE, SIDE, 3], 0.1, np.float32)
+    nothing = np.zeros([SIDE, SIDE], bool)
+    found = hair_to_wall(same, disc(1), disc(1), nothing, ~disc(1), SCALE)
+    assert not behind_head(found(same), disc(1), ~nothing).any()
+    few = np.zeros([SIDE, SIDE], bool)
+    few.flat[: LEAST_PIXELS // 2] = True
+    assert hair_to_wall(same, disc(1), disc(1), nothing, few, SCALE) is None
