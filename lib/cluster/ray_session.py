@@ -135,7 +135,7 @@ def _connect(ray: Any, address: str, arguments: Mapping[str, Any]) -> None:
                 f"--cluster {address}: must have the token of the cluster, got another (set RAY_AUTH_MODE=token and "
                 "RAY_AUTH_TOKEN_PATH to the token's file)"
             ) from error
-        raise UserError(f"--cluster {address}: must reach Ray, got {_first_line(error)}") from error
+        raise UserError(f"--cluster {address}: must reach Ray, got {_first_line(error)} (try again)") from error
     finally:
         if threading.current_thread() is threading.main_thread():
             for number, handler in handlers.items():
@@ -168,4 +168,4 @@ def _checked(address: str) -> str:
 
 
 def _first_line(error: BaseException) -> str:
-    return next(iter(str(error).strip().splitlines()), type(error).__name__)
+    return next(iter(str(error).strip().splitlines()), type(error).__name__).rstrip(":")
