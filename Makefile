@@ -14,7 +14,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 export TF_CPP_MIN_LOG_LEVEL ?= 2
 
-REQUIREMENTS := requirements.txt $(addprefix requirements-,$(addsuffix .txt,onnx heic serve docs dev))
+REQUIREMENTS := requirements.txt $(addprefix requirements-,$(addsuffix .txt,onnx heic serve cluster docs dev))
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 # A process a core, and a BLAS that keeps to it: threads of several processes would wait for each other.
 PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n auto --maxprocesses 4 --dist loadfile

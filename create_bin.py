@@ -1,7 +1,7 @@
 """Packs RGBA face crops into one binary file and splits them; without --input, renders synthetic crops first.
 
 The crops are PNGs whose alpha is 255 on skin and 0 elsewhere. With --shard, many processes pack a part each, and
---merge or --index joins the parts.
+--merge or --index joins the parts; --cluster does both on Ray.
 """
 
 import argparse
@@ -10,11 +10,11 @@ import time
 from pathlib import Path
 
 from configs import flags, schema
+from lib.cluster.ray_parts import Job, run_parts
 from lib.errors import UserError
 from lib.files.locks import sole_user, sole_writer
-from lib.files.shards import Shard
 from lib.records import packing
-from lib.records.packed_shards import INDEX, PackedShards, pack_shard, shards_folder
+from lib.records.packed_shards import CROPS_PER_PART, INDEX, PackedShards, pack_shard, shards_folder
 from lib.records.record_index import open_records, write_index
 from lib.records.splits import save_split, split
 from lib.runtime.leaving import leave
@@ -37,6 +37,7 @@ def main(argv: list[str] | None = None) -> int:
         return write_shard(config, args, output)
     if args.index:
         return index_shards(config, shards_folder(output))
+    args.count = run_shards(config, args, output) if args.cluster else None
     if output.resolve() != config.packed_path.resolve():
         with sole_writer(output, f"packing {output.name}"):
             result = pack(config, args, output)
@@ -60,15 +61,29 @@ def split_and_report(config: schema.Config, path: Path, names: list[str]) -> dic
 
 def write_shard(config: schema.Config, args: argparse.Namespace, output: Path) -> int:
     """--shard: packs one part of a folder of crops into a record file of its own."""
-    folder = shards_folder(output)
-    if args.input is None or not Path(args.input).is_dir():
-        raise UserError(f"--shard must come with --input and a folder of RGBA PNGs, got {args.input or 'none'}")
-    source = packing.PngFolder(Path(args.input), packing.file_names(Path(args.input)), config.data.image_size)
+    source, folder = crops_to_divide(config, args), shards_folder(output)
     with sole_writer(folder / args.shard.name, f"packing shard {args.shard}"):
         result = pack_shard(source, args.shard, folder, config.workers, args.strict)
     packing.report(result)
     print(f"{result.path}: {len(result.names)} crops, shard {args.shard}; --merge or --index joins all shards")
     return 0
+
+
+def crops_to_divide(config: schema.Config, args: argparse.Namespace) -> packing.PngFolder:
+    """All crops of --shard or --cluster; raises UserError if --input is no folder of them."""
+    if args.input is None or not Path(args.input).is_dir():
+        flag = "--shard" if args.shard else "--cluster"
+        raise UserError(f"{flag} must come with --input and a folder of RGBA PNGs, got {args.input or 'none'}")
+    return packing.PngFolder(Path(args.input), packing.file_names(Path(args.input)), config.data.image_size)
+
+
+def run_shards(config: schema.Config, args: argparse.Namespace, output: Path) -> int:
+    """--cluster: packs all parts on Ray; returns their number."""
+    source, folder = crops_to_divide(config, args), shards_folder(output)
+    with sole_writer(folder / "cluster", f"packing {output.name}"):
+        paths = (source.folder, folder)
+        job = Job("create_bin", args.arguments, len(source.names), CROPS_PER_PART, paths, schema.REPOSITORY)
+        return run_parts(args.cluster, config.workers, job)
 
 
 def index_shards(config: schema.Config, folder: Path) -> int:
@@ -89,8 +104,8 @@ def pack(config: schema.Config, args: argparse.Namespace, output: Path) -> packi
         packing.report(result)
         return result
 
-    if args.merge:
-        return write(PackedShards(shards_folder(output)))
+    if args.merge or args.cluster:
+        return write(PackedShards(shards_folder(output), args.count))
     if args.input is None:
         # Runs with other names or options share the folder and would replace its crops.
         with sole_user(config.crops_dir, "rendering crops"):
@@ -119,22 +134,18 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
     parser.add_argument(
         "--verify", metavar="FILE", help="only re-read a binary file, or the index of several, and check every record"
     )
-    sharding = parser.add_mutually_exclusive_group()
-    sharding.add_argument(
-        "--shard",
-        metavar="I/N",
-        help="pack only part I of N of the folder, I from 0, to data/<name>.shards/; any scheduler may run the parts",
+    sharding = parser.add_sharding(
+        "pack only part I of N of the folder to data/<name>.shards/",
+        "join all shards into the file that one process packs",
     )
-    sharding.add_argument("--merge", action="store_true", help="join all shards into the file that one process packs")
     sharding.add_argument(
         "--index", action="store_true", help="join all shards by an index, without copying them, for data.records"
     )
     parser.add_options(OPTIONS)
     args = parser.parse(argv)
-    args.shard = None if args.shard is None else Shard.parse(args.shard)
     if (args.merge or args.index) and args.input is not None:
         raise UserError("--merge and --index must come without --input: the shards name their folder")
-    if args.verify and (args.input or args.output or args.shard or args.merge or args.index):
+    if args.verify and (args.input or args.output or args.shard or args.merge or args.index or args.cluster):
         raise UserError("--verify must come alone: it re-reads the file that it names, and packs nothing")
     return args
 

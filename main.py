@@ -8,10 +8,11 @@ from typing import Any, NoReturn
 
 from configs import flags, schema
 from lib.cluster.meeting import Cluster
+from lib.cluster.ray_parts import Job, run_parts
 from lib.errors import UserError
 from lib.face_image.photo_io import input_photos, photo_paths
 from lib.files.locks import sole_user
-from lib.files.shards import Shard, user_of_all_shards, user_of_shard
+from lib.files.shards import user_of_all_shards, user_of_cluster, user_of_shard
 from lib.records.record_index import open_records
 from lib.records.splits import load_split
 from lib.runtime.determinism import make_deterministic
@@ -32,6 +33,8 @@ Ctrl-C, SIGTERM or SIGHUP.
 USES_NETWORK = ("test", "track", "evaluate", "serve")
 # Modes with --input and --output, which set the options of their section.
 FOLDERS = ("test", "track", "prepare", "evaluate")
+# Of a part on a cluster: about a minute of work, because a process needs seconds to start.
+PHOTOS_PER_PART = {"prepare": 64, "test": 16}
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -73,20 +76,19 @@ def reconstruct(config: schema.Config, args: argparse.Namespace) -> int:
         raise UserError(f"{source}: must be a video or a folder of frames, got no such file or folder")
     if config.prepare.faces == "all" and (section.video or section.same_person):
         raise UserError("prepare.faces must be largest for a video or photos of the same person, got all")
-    if (args.shard or args.merge) and (section.video or section.same_person):
+    if args.divided and (section.video or section.same_person):
         got = "--video" if section.video else "--same-person"
-        raise UserError(f"--shard and --merge must come with photos one by one, got {got} (run it as a whole)")
+        raise UserError(f"{args.divided} must come with photos one by one, got {got} (run it as a whole)")
     if section.same_person:
         photo_paths(source, skip=section.output)
     elif not section.video:
         input_photos(source, skip=section.output)
-    if args.shard:
-        from model.reconstruction.shards.run import reconstruct_shard
+    if args.divided:
+        from model.reconstruction.folder import most_processes
+        from model.reconstruction.shards.run import merge_shards, reconstruct_shard
 
-        return run_shard(reconstruct_shard, config, source, Path(section.output), args.shard)
-    if args.merge:
-        from model.reconstruction.shards.run import merge_shards as run
-    elif section.video:
+        return run_divided(config, args, source, reconstruct_shard, merge_shards, most_processes(config))
+    if section.video:
         start_tensorflow(config.train.seed)
         from model.video.track import reconstruct_video as run
     elif section.same_person:
@@ -120,24 +122,32 @@ def prepare_crops(config: schema.Config, args: argparse.Namespace) -> int:
     """--mode prepare: turns a folder of photos, or one part of it, into RGBA crops for training."""
     source, output = Path(config.prepare.input), Path(config.prepare.output)
     input_photos(source, skip=output)
-    if args.shard:
-        from model.preparation.shards import prepare_shard
+    if args.divided:
+        from model.preparation.shards import merge_shards, prepare_shard
 
-        return run_shard(prepare_shard, config, source, output, args.shard)
-    if args.merge:
-        from model.preparation.shards import merge_shards as run
-    else:
-        from model.preparation.prepare import prepare_folder as run
+        return run_divided(config, args, source, prepare_shard, merge_shards, config.workers)
+    from model.preparation.prepare import prepare_folder
 
     with user_of_all_shards(output, "preparing"):
-        return exit_code(run(config, source, output))
+        return exit_code(prepare_folder(config, source, output))
 
 
-def run_shard(run: Callable[..., None], config: schema.Config, source: Path, output: Path, shard: Shard) -> int:
-    """Runs one part; 0 even if photos failed, because a scheduler would repeat it: --merge reports them."""
-    with user_of_shard(output, shard, f"shard {shard}"):
-        run(config, source, output, shard)
-    return 0
+def run_divided(
+    config: schema.Config, args: argparse.Namespace, source: Path, run: Callable, merge: Callable, cpus: int
+) -> int:
+    """--shard: runs one part; --merge: joins all; --cluster: both, on Ray (`local`: `cpus` parts at a time)."""
+    output, count = Path(getattr(config, args.mode).output), None
+    if args.shard:
+        with user_of_shard(output, args.shard, f"shard {args.shard}"):
+            run(config, source, output, args.shard)
+        return 0  # even if photos failed, because a scheduler would repeat the part: merging reports them
+    if args.cluster:
+        photos, each, paths = input_photos(source, skip=output)[1], PHOTOS_PER_PART[args.mode], (source, output)
+        with user_of_cluster(output, "all parts"):
+            job = Job("main", args.arguments, len(photos), each, paths, schema.REPOSITORY)
+            count = run_parts(args.cluster, cpus, job)
+    with user_of_all_shards(output, "merging"):
+        return exit_code(merge(config, source, output, count))
 
 
 def pretrain_networks(config: schema.Config, _: argparse.Namespace) -> int:
@@ -263,31 +273,21 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
         choices=("multi_worker",),
         help="--mode train: be one of several processes that train together; TF_CONFIG or SLURM's srun lists them",
     )
-    sharding = parser.add_mutually_exclusive_group()
-    sharding.add_argument(
-        "--shard",
-        metavar="I/N",
-        help="--mode prepare, test: only part I of N of the photos, I from 0; any scheduler may run the parts",
+    parser.add_sharding(
+        "--mode prepare, test: only part I of N of the photos", "--mode prepare, test: join all parts into one result"
     )
-    sharding.add_argument("--merge", action="store_true", help="--mode prepare, test: join all parts into one result")
     parser.add_options(flags.OPTIONS)
     args = parser.parse(argv)
-    args.shard = None if args.shard is None else Shard.parse(args.shard)
     if args.distribute and args.mode != "train":
         raise UserError(f"--distribute must come with --mode train, got --mode {args.mode}")
-    if (args.shard or args.merge) and args.mode not in ("prepare", "test"):
-        raise UserError(f"--shard and --merge must come with --mode prepare or test, got --mode {args.mode}")
+    if args.divided and args.mode not in PHOTOS_PER_PART:
+        raise UserError(f"{args.divided} must come with --mode prepare or test, got --mode {args.mode}")
     if args.video is not None:
         if args.mode != "test" or args.input is not None or args.same_person:
             raise UserError("--video must come with --mode test, without --input and --same-person")
         args.input = args.video
         args.overrides.append("test.video=true")
-    for flag in ("input", "output"):
-        if (value := getattr(args, flag)) is not None:
-            if args.mode not in FOLDERS:
-                *most, last = FOLDERS
-                raise UserError(f"--{flag} must come with --mode {', '.join(most)} or {last}, got --mode {args.mode}")
-            args.overrides.append(f"{args.mode}.{flag}={value}")
+    flags.set_folders(args, FOLDERS)
     return args
 
 

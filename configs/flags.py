@@ -4,11 +4,12 @@ import argparse
 import difflib
 import io
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, NoReturn
 
 from configs import schema
 from lib.errors import DiskFull, UserError
+from lib.files.shards import Shard
 from lib.runtime.interruption import Interrupted, signals_interrupt
 
 # Flags, most of them named as in the original program, and the option each one sets.
@@ -73,13 +74,39 @@ class Parser(argparse.ArgumentParser):
                 help=f"{field.metadata['doc']} (default: {shown})".replace("%", "%%"),
             )
 
+    def add_sharding(self, shard: str, merge: str) -> argparse._MutuallyExclusiveGroup:
+        """Adds --shard, --merge and --cluster, which exclude each other; returns their group.
+
+        Args:
+          shard: what a shard is, for the help.
+          merge: what merging does.
+        """
+        group = self.add_mutually_exclusive_group()
+        group.add_argument("--shard", metavar="I/N", help=f"{shard}, I from 0; any scheduler may run the parts")
+        group.add_argument("--merge", action="store_true", help=merge)
+        group.add_argument(
+            "--cluster",
+            metavar="local|ADDRESS",
+            help="run all parts on Ray and join them: local, on this machine; auto, host:port or ray://host:port, on a "
+            "running cluster whose machines see the same folders (pip install -r requirements-cluster.txt)",
+        )
+        return group
+
     def parse(self, argv: Iterable[str] | None) -> argparse.Namespace:
-        """Parses the flags; `overrides` collects every `section.key=value`, those set by flags first.
+        """Parses the flags.
+
+        `overrides` collects every `section.key=value`, those set by flags first. After `add_sharding`, `divided` names
+        which of its flags was given, for messages, and `arguments` is the command line without --cluster.
 
         Raises:
           UserError: unknown flag, or a value outside a flag's choices.
         """
-        args, rest = self.parse_known_args(argv)
+        words = sys.argv[1:] if argv is None else list(argv)
+        args, rest = self.parse_known_args(words)
+        if hasattr(args, "shard"):
+            args.shard = None if args.shard is None else Shard.parse(args.shard)
+            args.divided = "--cluster" if args.cluster else "--shard and --merge" if args.shard or args.merge else ""
+            args.arguments = _without_cluster(words)
         for text in rest:
             if text.startswith("-"):
                 flag = text.partition("=")[0]
@@ -91,6 +118,28 @@ class Parser(argparse.ArgumentParser):
         given = {OPTIONS[name]: value for name, value in values.items() if value is not None}
         args.overrides = [f"{key}={'true' if value is True else value}" for key, value in given.items()] + rest
         return args
+
+
+def set_folders(args: argparse.Namespace, modes: Sequence[str]) -> None:
+    """Turns --input and --output into options of the mode's section; raises UserError if it is none of `modes`."""
+    for flag in ("input", "output"):
+        if (value := getattr(args, flag)) is not None:
+            if args.mode not in modes:
+                *most, last = modes
+                raise UserError(f"--{flag} must come with --mode {', '.join(most)} or {last}, got --mode {args.mode}")
+            args.overrides.append(f"{args.mode}.{flag}={value}")
+
+
+def _without_cluster(words: Iterable[str]) -> list[str]:
+    """A command line without --cluster and its value."""
+    waiting = iter(words)
+    kept = []
+    for word in waiting:
+        if word == "--cluster":
+            next(waiting, None)
+        elif not word.startswith("--cluster="):
+            kept.append(word)
+    return kept
 
 
 def _as_list(text: str) -> str:

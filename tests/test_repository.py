@@ -24,6 +24,7 @@ OPTIONAL = {
     "requirements-onnx.txt": {"onnxruntime"},
     "requirements-heic.txt": {"pillow_heif"},
     "requirements-serve.txt": {"starlette", "uvicorn"},
+    "requirements-cluster.txt": {"ray"},
 }
 LAYERS = {"lib": 0, "configs": 1, "utils": 1, "model": 2, "main": 3, "create_bin": 3}
 

@@ -61,7 +61,20 @@ class Shard:
 @contextlib.contextmanager
 def user_of_shard(output: Path, shard: Shard, purpose: str) -> Iterator[None]:
     """`sole_user` of one shard in an output folder: keeps out others with its number, and users of all shards."""
-    with sole_writer(output / FOLDER / shard.name, purpose):
+    with _user_of_part(output, shard.name, purpose):
+        yield
+
+
+@contextlib.contextmanager
+def user_of_cluster(output: Path, purpose: str) -> Iterator[None]:
+    """Like `user_of_shard`, for a run that gives the shards to a cluster: one such run at a time."""
+    with _user_of_part(output, "cluster", purpose):
+        yield
+
+
+@contextlib.contextmanager
+def _user_of_part(output: Path, name: str, purpose: str) -> Iterator[None]:
+    with sole_writer(output / FOLDER / name, purpose):
         check_unlocked([output / LOCK_FILE], output)
         yield
 
@@ -74,14 +87,20 @@ def user_of_all_shards(output: Path, purpose: str) -> Iterator[None]:
         yield
 
 
-def finished(folder: Path, suffix: str) -> list[Path]:
+def finished(folder: Path, suffix: str, count: int | None = None) -> list[Path]:
     """The results `<shard name><suffix>` of all shards in `folder`, in order.
+
+    Args:
+      folder: of the results.
+      suffix: of their names.
+      count: number of shards; those of other divisions are left alone. None if the folder must hold one division.
 
     Raises:
       UserError: there are none, some are missing, or they belong to divisions into different numbers of shards.
     """
     names = [path.name.removesuffix(suffix) for path in folder.glob(f"*{suffix}")] if folder.is_dir() else []
     found = {Shard(*map(int, match.groups())) for match in map(_NAME.fullmatch, names) if match}
+    found = {shard for shard in found if count in (None, shard.count)}
     counts = sorted({shard.count for shard in found})
     if not counts:
         raise UserError(
@@ -92,13 +111,13 @@ def finished(folder: Path, suffix: str) -> list[Path]:
             f"{folder}: must hold the shards of one division, got some of {' and of '.join(map(str, counts))} "
             "(delete those of the other divisions)"
         )
-    (count,) = counts
-    wanted = [Shard(index, count) for index in range(count)]
+    (number,) = counts
+    wanted = [Shard(index, number) for index in range(number)]
     if missing := [shard.index for shard in wanted if shard not in found]:
         listed = ", ".join(map(str, missing[:_LISTED])) + (", ..." if len(missing) > _LISTED else "")
         raise UserError(
-            f"{folder}: must hold all {count} shards, got {len(found)}; missing: {listed} "
-            f"(run the command with --shard {missing[0]}/{count})"
+            f"{folder}: must hold all {number} shards, got {len(found)}; missing: {listed} "
+            f"(run the command with --shard {missing[0]}/{number})"
         )
     return [folder / f"{shard.name}{suffix}" for shard in wanted]
 

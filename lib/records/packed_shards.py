@@ -13,6 +13,8 @@ from lib.files.shards import Shard, check_same_recipe, finished, names_digest
 from lib.records.packing import BadImage, Packed, PngFolder, pack
 from lib.records.record_file import RecordReader
 
+# On a cluster: seconds of work, so that the start of a process does not weigh more.
+CROPS_PER_PART = 2000
 MANIFEST = ".manifest.json"
 INDEX = "index.json"
 # Entries of a shard's manifest as earlier versions wrote it, without a checksum.
@@ -52,13 +54,14 @@ class PackedShards:
 
     Args:
       folder: folder of the shards.
+      count: see `lib.files.shards.finished`.
 
     Raises:
       UserError: shards are missing, damaged or made differently.
     """
 
-    def __init__(self, folder: Path):
-        manifests = {path: _manifest(path) for path in finished(folder, MANIFEST)}
+    def __init__(self, folder: Path, count: int | None = None):
+        manifests = {path: _manifest(path) for path in finished(folder, MANIFEST, count)}
         recipe = check_same_recipe({path: content["recipe"] for path, content in manifests.items()})
         self.path, self.image_size = Path(recipe["source"]), recipe["image_size"]
         self.files: list[Path] = []

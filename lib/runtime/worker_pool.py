@@ -27,6 +27,8 @@ from lib.runtime.quiet_tensorflow import quiet_import
 _ONE_THREAD = dict.fromkeys(
     ("OMP_NUM_THREADS", "NUMBA_NUM_THREADS", "TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS"), "1"
 )
+# Environment of a process for one of several parts of a job.
+ONE_THREAD_NO_GPU = {**_ONE_THREAD, "CUDA_VISIBLE_DEVICES": "-1"}
 WAITING = 2  # jobs sent to each process: one running and one waiting
 MOST_KILLED = 3  # processes killed in a row, without a finished job in between, before all is given up
 STOPPING_SECONDS = 5.0  # for a process to clean up when the run ends early
@@ -214,9 +216,8 @@ def _single_threaded_children() -> Iterator[None]:
 
     Uses environment variables, because numerical libraries read them on import, before any of our code runs.
     """
-    wanted = {**_ONE_THREAD, "CUDA_VISIBLE_DEVICES": "-1"}
-    before = {name: os.environ.get(name) for name in wanted}
-    os.environ.update(wanted)
+    before = {name: os.environ.get(name) for name in ONE_THREAD_NO_GPU}
+    os.environ.update(ONE_THREAD_NO_GPU)
     try:
         yield
     finally:

@@ -54,8 +54,14 @@ def prepare_shard(config: schema.Config, source: Path, output: Path, shard: Shar
     print(f"shard {shard}: {crops} crops of {len(paths)} photos; --merge joins all shards")
 
 
-def merge_shards(config: schema.Config, source: Path, output: Path) -> dict[str, str]:
+def merge_shards(config: schema.Config, source: Path, output: Path, count: int | None = None) -> dict[str, str]:
     """Writes the tables, sheets and journal of all photos once every shard is done.
+
+    Args:
+      config: the effective configuration.
+      source: all photos.
+      output: folder of the results of all shards.
+      count: see `lib.files.shards.finished`.
 
     Returns:
       Photos without any crop: name -> reason.
@@ -65,7 +71,7 @@ def merge_shards(config: schema.Config, source: Path, output: Path) -> dict[str,
     """
     check_output(output)
     folder = PhotoFolder.find(config, source, output)
-    shards = {path: read_shard(path) for path in finished(output / FOLDER, _SUFFIX)}
+    shards = {path: read_shard(path) for path in finished(output / FOLDER, _SUFFIX, count)}
     check_same_recipe({path: content["recipe"] for path, content in shards.items()}, folder.recipe(len(shards)))
     records = {record["photo"]: record for content in shards.values() for record in content["records"]}
     for path, photo in zip(folder.paths, folder.photos, strict=True):

@@ -92,9 +92,13 @@ def reconstruct_photos(
 
 
 def process_count(config: schema.Config, photos: int) -> int:
-    """Number of processes for a folder of photos: data.workers, or one for each core if memory suffices."""
-    wanted = config.data.workers or affordable(config.workers, PROCESS_BYTES)
-    return max(min(wanted, photos // PHOTOS_PER_PROCESS), 1)
+    """Number of processes for a folder of photos."""
+    return max(min(most_processes(config), photos // PHOTOS_PER_PROCESS), 1)
+
+
+def most_processes(config: schema.Config) -> int:
+    """data.workers, or as many processes as there are cores if memory suffices."""
+    return config.data.workers or affordable(config.workers, PROCESS_BYTES)
 
 
 def make_worker(config: schema.Config, output: Path) -> Callable[[Job], PhotoOutcome]:

@@ -48,6 +48,7 @@ def test_shards_and_a_run_of_all_photos_keep_each_other_out(mode, all_photos, tm
     calls = called_instead(monkeypatch, *FOLDER_MODES[mode], {})
     module, function = SHARDED[mode]
     merged = called_instead(monkeypatch, module, function)
+    sys.modules[FOLDER_MODES[mode][0]].most_processes = lambda config: 1
     sys.modules[module].merge_shards = lambda *arguments: merged.append(arguments) or {}
     output = tmp_path / "out"
     command = ["--mode", mode, "--input", tmp_path, "--output", output]

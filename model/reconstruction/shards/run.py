@@ -97,10 +97,16 @@ def reconstruct_shard(config: schema.Config, source: Path, output: Path, shard: 
     print(f"shard {shard}: {done} of {len(part.jobs)} photos reconstructed; --merge joins all shards")
 
 
-def merge_shards(config: schema.Config, source: Path, output: Path) -> dict[str, str]:
+def merge_shards(config: schema.Config, source: Path, output: Path, count: int | None = None) -> dict[str, str]:
     """Writes page, tables and sheet of all photos once every shard is done.
 
     The seconds of the whole folder are the sum of those of the faces, because shards run at different times.
+
+    Args:
+      config: the effective configuration.
+      source: all photos.
+      output: folder of the results of all shards.
+      count: see `lib.files.shards.finished`.
 
     Returns:
       Photos that could not be reconstructed: name -> reason.
@@ -110,7 +116,7 @@ def merge_shards(config: schema.Config, source: Path, output: Path) -> dict[str,
         failed.
     """
     photos = Photos.find(config, source, output)
-    files = finished(output / FOLDER, SUFFIX)
+    files = finished(output / FOLDER, SUFFIX, count)
     check_same_recipe({path: read_recipe(path) for path in files}, photos.recipe(len(files)))
     results = ResultFolder(photos.source, output)
     for index, path in enumerate(files):
