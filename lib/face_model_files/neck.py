@@ -40,7 +40,7 @@ class _Border:
     Attributes:
       ends: [B, 2] chart vertices of its edges, in the direction of their triangles.
       inner: [B] chart vertices opposite to them.
-      loop: [B] mesh vertices in the order of the edges; begins at the back, and goes to the front over negative x.
+      loop: [B] mesh vertices along it; begins at the back and goes to the front over negative x.
     """
 
     ends: np.ndarray
@@ -82,7 +82,7 @@ def with_neck(model: Model, chart: UvChart, fixed: int) -> tuple[Model, UvChart]
     loop = _Border.of(model, chart).loop
     longer, chart = _lengthened(model, chart)
     relax = _relaxation(longer, loop, fixed)
-    bases = {
+    bases: dict[str, Any] = {
         name: np.stack([relax @ mode for mode in getattr(longer, name)]).astype(np.float32)
         for name in ("identity_basis", "expression_basis")
     }
@@ -99,6 +99,7 @@ def _lengthened(model: Model, chart: UvChart) -> tuple[Model, UvChart]:
     way = np.arange(1, rows + 1) / rows  # of the new rows, from the border to the base
     base = _base(shape[loop])
     from_border, follows_base = _hermite(model, border, way, np.linalg.norm(base - shape[loop], axis=1))
+    # What the matrices lack, because it does not follow the mesh: the way to the base, and the direction there.
     _, end, _, arriving = (values[:, None] for values in _curve(way))
     still = np.kron(end, base - shape[loop]) + np.kron(arriving, np.tile([[0.0, -_ARRIVING * _DROP, 0.0]], (count, 1)))
 
