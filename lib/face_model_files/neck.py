@@ -29,6 +29,8 @@ _LEAVING, _ARRIVING = 1.4, 0.6
 _SMOOTHING = 6
 # Where the neck begins, the mesh is smoothed, this many rounds and up to this many edges away.
 _RELAXED, _AROUND = 12, 5
+# Height on the chart of the triangles that close the neck.
+_FAN = 0.012
 # Share of the way on which hair and other regions of the border end.
 _FADED = 0.25
 
@@ -39,12 +41,10 @@ class _Border:
 
     Attributes:
       ends: [B, 2] chart vertices of its edges, in the direction of their triangles.
-      inner: [B] chart vertices opposite to them.
       loop: [B] mesh vertices along it; begins at the back and goes to the front over negative x.
     """
 
     ends: np.ndarray
-    inner: np.ndarray
     loop: np.ndarray
 
     @classmethod
@@ -62,7 +62,7 @@ class _Border:
             raise ValueError(f"the lowest border must be one loop of {len(border)} edges, got one of {len(loop)}")
         if model.mean_shape[loop[len(loop) // 4], 0] > 0:
             loop = [loop[0], *loop[:0:-1]]
-        return cls(ends[border], np.roll(corners, 1, axis=1).ravel()[border], np.array(loop))
+        return cls(ends[border], np.array(loop))
 
 
 def with_neck(model: Model, chart: UvChart, fixed: int) -> tuple[Model, UvChart]:
@@ -87,7 +87,7 @@ def with_neck(model: Model, chart: UvChart, fixed: int) -> tuple[Model, UvChart]
         for name in ("identity_basis", "expression_basis")
     }
     longer = dataclasses.replace(longer, mean_shape=(relax @ longer.mean_shape).astype(np.float32), **bases)
-    return with_closed_neck(longer, chart)
+    return _closed(longer, chart)
 
 
 def _lengthened(model: Model, chart: UvChart) -> tuple[Model, UvChart]:
@@ -214,8 +214,8 @@ def _symmetric(matrix: scipy.sparse.csr_matrix, rows: np.ndarray, columns: np.nd
 def _with_strip(chart: UvChart, loop: np.ndarray, first: int, edge: np.ndarray, way: np.ndarray) -> UvChart:
     """The chart with the rows of the neck, whose mesh vertices begin at `first`, as a strip; `edge` [B] are lengths."""
     skin = chart.uv[chart.uv[:, 1] > ROW, 1]
-    low, high = ROW + MARGIN, skin.min() - MARGIN
-    if high - low < 2 * MARGIN:
+    low, high = ROW + MARGIN + _FAN, skin.min() - MARGIN
+    if high - low < _FAN:
         raise ValueError(f"the chart must have space between the row and the skin, got {high - low:.3f}")
     count, rows = len(loop), len(way) + 1
     across = np.concatenate([[0.0], np.cumsum(edge)]) / edge.sum()
@@ -242,26 +242,18 @@ def _first_uv(chart: UvChart, vertices: int) -> np.ndarray:
     return uv
 
 
-def with_closed_neck(model: Model, chart: UvChart) -> tuple[Model, UvChart]:
-    """A head with a fan of triangles over the lowest border of its mesh, about a new vertex, the last one.
+def _closed(model: Model, chart: UvChart) -> tuple[Model, UvChart]:
+    """A head with a fan of triangles over its base, about a new vertex, the last one, which is the mean of the base.
 
-    The new vertex is the mean of the border. On the chart, the fan is the neck's last row of triangles, folded over
-    along the border, so that it has the neck's colours and needs no space. The new triangles come first, because of
-    triangles in the same place a chart shows the last.
-
-    Args:
-      model: with N vertices.
-      chart: its texture chart.
+    On the chart, the fan's triangles hang below the base's edges.
     """
     border = _Border.of(model, chart)
-    ends, inner, ring = border.ends, border.inner, border.loop
+    ends, ring = border.ends, border.loop
     middle, count = model.vertex_count, len(ends)
-    vertex = np.concatenate([chart.vertex, chart.vertex[ends].ravel(), np.full(count, middle)]).astype(np.int32)
-    uv = np.concatenate([chart.uv, chart.uv[ends.ravel()], chart.uv[inner]])
-    first = len(chart.vertex)
-    begin, end = first + np.arange(2 * count).reshape(count, 2).T
-    fan = np.stack([end, begin, first + 2 * count + np.arange(count)], axis=1).astype(np.int32)
-    closed = UvChart(vertex, uv, np.concatenate([fan, chart.triangles]))
+    vertex = np.append(chart.vertex, np.full(count, middle)).astype(np.int32)
+    uv = np.concatenate([chart.uv, chart.uv[ends].mean(axis=1) - np.array([0, _FAN], np.float32)])
+    fan = np.column_stack([ends[:, ::-1], len(chart.vertex) + np.arange(count)]).astype(np.int32)
+    closed = UvChart(vertex, uv, np.concatenate([chart.triangles, fan]))
 
     def extended(values: np.ndarray, axis: int = 0) -> np.ndarray:
         mean = np.take(values, ring, axis=axis).mean(axis=axis, keepdims=True)

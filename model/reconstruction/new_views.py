@@ -1,6 +1,7 @@
 """Pictures of a face from other sides, textured with the photo's own detail."""
 
 import dataclasses
+import math
 from collections.abc import Sequence
 
 import numpy as np
@@ -67,12 +68,13 @@ def framing(mean_shape: np.ndarray, camera: Camera) -> tuple[Camera, np.ndarray]
       camera: of the crops, which shows a face that is turned about its origin.
     """
     low, high = mean_shape.min(axis=0), mean_shape.max(axis=0)
-    reach = float(np.linalg.norm(high - low)) / 2
-    if reach <= FACE_REACH:
+    if np.linalg.norm(high - low) / 2 <= FACE_REACH:
         return camera, np.zeros(3, np.float32)
-    low, high = low + HAIR[0], high + HAIR[1]
-    reach = float(np.linalg.norm(high - low)) / 2
-    return dataclasses.replace(camera, focal_ratio=camera.focal_ratio * FACE_REACH / reach), (low + high) / 2
+    middle = (low + HAIR[0] + high + HAIR[1]) / 2
+    radius = float(np.linalg.norm(mean_shape - middle, axis=1).max())
+    # A sphere looks larger than its middle plane: its outline is where rays from the camera touch it.
+    focal_ratio = 0.5 * math.sqrt(camera.distance**2 - radius**2) / radius
+    return dataclasses.replace(camera, focal_ratio=focal_ratio), middle
 
 
 def shape_view(morphable: MorphableModel, result: FaceReconstruction, camera: Camera) -> np.ndarray:
