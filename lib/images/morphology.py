@@ -1,7 +1,8 @@
 """Greyscale morphology of alpha masks."""
 
-import functools
+from collections.abc import Callable
 
+import cv2
 import numpy as np
 import tensorflow as tf
 
@@ -21,46 +22,37 @@ def elliptical_kernel(size: int) -> np.ndarray:
 
 
 def dilate(mask: tf.Tensor, kernel: np.ndarray) -> tf.Tensor:
-    """Maximum under the kernel's ones.
+    """Maximum under the kernel's ones; without gradient.
 
-    The kernel is decomposed into centred rectangles, one for each distinct row width, because the maximum over a
-    rectangle is a pooling along each axis, several times faster on a CPU than a general dilation.
+    OpenCV computes it, many times as fast on a CPU as TensorFlow's pooling or dilation.
 
     Args:
       mask: [B, H, W, 1], may be soft; pixels outside the image are ignored.
-      kernel: [k, k] of 0 and 1, k odd, a union of rectangles about its middle (ellipses and squares are).
+      kernel: [k, l] of 0 and 1, both sides odd.
 
     Returns:
       [B, H, W, 1].
     """
-    pooled = []
-    for height, width in _rectangles(kernel):
-        columns = tf.nn.max_pool2d(mask, [height, 1], strides=1, padding="SAME")
-        pooled.append(tf.nn.max_pool2d(columns, [1, width], strides=1, padding="SAME"))
-    return functools.reduce(tf.maximum, pooled)
+    return _filtered(cv2.dilate, mask, kernel)
 
 
 def erode(mask: tf.Tensor, kernel: np.ndarray) -> tf.Tensor:
     """Minimum under the kernel's ones, the dual of `dilate`; same arguments."""
-    return -dilate(-tf.convert_to_tensor(mask), kernel)
+    return _filtered(cv2.erode, mask, kernel)
 
 
-def _rectangles(kernel: np.ndarray) -> list[tuple[int, int]]:
-    """(height, width) of the centred rectangles whose union is `kernel`."""
-    kernel = np.asarray(kernel)
-    if kernel.ndim == 2 and kernel.shape[0] % 2 and kernel.shape[1] % 2:
-        widths = (kernel != 0).sum(axis=1)
-        rectangles = [(int((widths >= width).sum()), int(width)) for width in np.unique(widths[widths > 0])]
-        drawn = np.zeros(kernel.shape, bool)
-        for height, width in rectangles:
-            top, left = (kernel.shape[0] - height) // 2, (kernel.shape[1] - width) // 2
-            drawn[top : top + height, left : left + width] = True
-        if rectangles and (drawn == (kernel != 0)).all():
-            return rectangles
-    raise ValueError(
-        f"kernel must be [odd, odd] and a union of rectangles about its middle, got {list(kernel.shape)} "
-        f"with {np.count_nonzero(kernel)} ones"
-    )
+def _filtered(operation: Callable[..., np.ndarray], mask: tf.Tensor, kernel: np.ndarray) -> tf.Tensor:
+    kernel = np.asarray(kernel) != 0
+    if kernel.ndim != 2 or kernel.shape[0] % 2 == 0 or kernel.shape[1] % 2 == 0 or not kernel.any():
+        raise ValueError(f"kernel must be [odd, odd] with at least one 1, got {list(kernel.shape)} with {kernel.sum()}")
+    mask, ones = tf.convert_to_tensor(mask), kernel.astype(np.uint8)
+
+    def run(masks: np.ndarray) -> np.ndarray:
+        return np.stack([operation(image[..., 0], ones) for image in masks])[..., None]
+
+    result = tf.numpy_function(run, [tf.stop_gradient(mask)], mask.dtype, stateful=False)
+    result.set_shape(mask.shape)
+    return result
 
 
 def published_erosion(alpha: tf.Tensor) -> tf.Tensor:

@@ -186,7 +186,8 @@ class TextureTrainer:
             terms = self.face_gcn.terms(
                 result, crop, encoded.identity_embedding, true_albedo, unoccluded, self.workers.mean
             )
-            terms["weight_decay"] = losses.weight_decay(self.network.regularised_variables())
+            decays = {one.path: losses.weight_decay([one]) for one in self.network.regularised_variables()}
+            terms["weight_decay"] = sum(decays.values(), tf.zeros([]))
             if self.critic is not None:
                 # The unweighted score, because it is weighted together with the other terms.
                 terms["adversarial"] = generator_loss(self.critic(result.overlay, training=True), adversarial=1.0)
@@ -195,7 +196,7 @@ class TextureTrainer:
         variables = [variable for variable in self.network.trainable_variables if variable.path not in factored]
         gradients = tape.gradient(terms["total"], [*variables, *[product.output for product in products]])
         thin = {
-            product.kernel.path: self._thin_gradient(product, upstream, weights)
+            product.kernel.path: self._thin_gradient(product, upstream, decays[product.kernel.path], weights)
             for product, upstream in zip(products, gradients[len(variables) :], strict=True)
         }
         # Gradients are limited after they are averaged, as those of a whole batch are.
@@ -203,14 +204,16 @@ class TextureTrainer:
         return dict(zip(terms, self.workers.mean(list(terms.values())), strict=True)), thin
 
     def _thin_gradient(
-        self, product: DenseProduct, upstream: tf.Tensor, weights: Mapping[str, tf.Tensor]
+        self, product: DenseProduct, upstream: tf.Tensor, own_decay: tf.Tensor, weights: Mapping[str, tf.Tensor]
     ) -> ThinGradient:
-        """Gradient of the loss, including its L2 term, with respect to the weights of a large dense layer."""
+        """Gradient of the loss, including its L2 term, with respect to the weights of a large dense layer.
+
+        `own_decay` is the unweighted L2 term of these weights.
+        """
         decay = weights.get("weight_decay", tf.zeros([]))
-        squares = 2.0 * losses.weight_decay([product.kernel])
         # The factors of all rows are smaller than a mean gradient, and give it exactly.
         x, upstream, output = self.workers.join([product.x, upstream / self.workers.count, product.output])
-        return self.optimizer.thin_gradient(x, upstream, output, decay, squares)
+        return self.optimizer.thin_gradient(x, upstream, output, decay, 2.0 * own_decay)
 
     @_compiled
     def _update_critic(

@@ -29,7 +29,7 @@ def test_soft_masks_reference():
 
 def test_against_another_implementation():
     mask = np.random.default_rng(0).uniform(size=(1, 17, 12, 1)).astype(np.float32)
-    kernel = np.array([[0, 1, 0], [1, 1, 1], [1, 1, 1], [1, 1, 1], [0, 1, 0]], np.float32)
+    kernel = np.array([[0, 1, 1], [1, 1, 1], [1, 1, 1], [1, 1, 1], [0, 0, 0]], np.float32)
     lowest = scipy.ndimage.minimum_filter(mask[0, ..., 0], footprint=kernel, mode="constant", cval=2)
     highest = scipy.ndimage.maximum_filter(mask[0, ..., 0], footprint=kernel, mode="constant", cval=-2)
     np.testing.assert_allclose(erode(mask, kernel)[0, ..., 0], lowest, atol=1e-6)
@@ -45,6 +45,6 @@ def test_in_a_graph_with_open_sizes():
 def test_refuses_other_kernels():
     with pytest.raises(ValueError, match="size must be odd and positive, got 4"):
         elliptical_kernel(4)
-    for kernel in (np.zeros([3, 3]), np.ones([2, 3]), np.array([[0, 1, 1], [0, 1, 0], [0, 0, 0]])):
-        with pytest.raises(ValueError, match="a union of rectangles about its middle"):
+    for kernel in (np.zeros([3, 3]), np.ones([2, 3]), np.ones([3])):
+        with pytest.raises(ValueError, match=r"kernel must be \[odd, odd\] with at least one 1"):
             dilate(tf.zeros([1, 3, 3, 1]), kernel)
