@@ -3,40 +3,20 @@
     fragments = rasterize(clip_vertices, triangles, image_size)
     image = interpolate(vertex_colours, triangles, fragments)
 
-The index of the visible triangle has no gradient, so silhouettes and depth order contribute none. All later steps use
-TensorFlow's automatic differentiation. All functions run eagerly and inside a tf.function, with any batch size, even
-one unknown during tracing. An enclosing tf.function must not be jit-compiled, because numba computes visibility on the
-CPU. The TensorFlow parts are jit-compiled here, which halves the time of a forward step and quarters that of a step
-with gradients. The compilation takes as long as a hundred pictures; `uncompiled` avoids it.
+The index of the visible triangle has no gradient, so silhouettes and depth order contribute none. Everything else is
+differentiable once, by a kernel for each gradient (`lib.mesh_renderer.kernels`). All functions run eagerly and inside a
+tf.function, with any batch size, even one unknown during tracing. An enclosing tf.function must not be jit-compiled,
+because numba's kernels run on the CPU.
 """
 
-import contextlib
-from collections.abc import Iterator
-from contextvars import ContextVar
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import tensorflow as tf
 
-from lib.mesh_renderer import visibility
+from lib.mesh_renderer import kernels, visibility
 from lib.tensor_structure import TensorStructure
-
-# If a triangle's extent relative to the products in its edge functions is below this, float32 cannot distinguish its
-# corners; such a pixel takes the corners' mean and passes no gradient to the vertices.
-SLIVER = 1e-6
-
-
-_compiled: ContextVar[bool] = ContextVar("compiled rendering", default=True)
-
-
-@contextlib.contextmanager
-def uncompiled() -> Iterator[None]:
-    """Context manager in which this thread's renderings are not jit-compiled, for programs that draw few pictures."""
-    token = _compiled.set(False)
-    try:
-        yield
-    finally:
-        _compiled.reset(token)
 
 
 @dataclass(frozen=True)
@@ -93,8 +73,7 @@ def fragments_of(clip_vertices, triangles, ids) -> Fragments:
       ids: [B, H, W] int32, static H and W; from `triangle_ids` for the same geometry.
     """
     mask = tf.cast(ids[..., None] >= 0, clip_vertices.dtype)
-    barycentrics = _compiled_barycentrics if _compiled.get() else _barycentrics
-    return Fragments(ids, barycentrics(clip_vertices, triangles, ids), mask)
+    return Fragments(ids, _barycentrics(clip_vertices, triangles, ids), mask)
 
 
 def interpolate(attributes, triangles, fragments: Fragments) -> tf.Tensor:
@@ -111,9 +90,9 @@ def interpolate(attributes, triangles, fragments: Fragments) -> tf.Tensor:
     attributes = tf.convert_to_tensor(attributes)
     if attributes.shape.rank != 3:
         raise ValueError(f"attributes must be [B, N, C], got {attributes.shape.as_list()}")
-    triangles = tf.convert_to_tensor(triangles, tf.int32)
-    weighted = _compiled_interpolate if _compiled.get() else _interpolate
-    return weighted(attributes, triangles, fragments.triangle_id, fragments.barycentrics)
+    triangles = tf.cast(tf.convert_to_tensor(triangles), tf.int32)
+    barycentrics = tf.cast(fragments.barycentrics, attributes.dtype)
+    return _interpolate(attributes, triangles, fragments.triangle_id, barycentrics)
 
 
 def _check(clip_vertices, triangles, image_size):
@@ -151,43 +130,60 @@ def _visible(clip_vertices, triangles, image_size):
     return ids, depth
 
 
-def _corners(values, triangles, ids):
-    """Values [B, N, C] at the three corners of each pixel's triangle, three of [B, H, W, C]; triangle 0 for ids < 0."""
-    vertex_ids = tf.gather(triangles, tf.maximum(ids, 0))
-    # A single gather of all three corners runs as fast as three gathers and compiles in two thirds of the time.
-    return tf.unstack(tf.gather(values, vertex_ids, batch_dims=1), axis=3)
-
-
+@tf.custom_gradient
 def _barycentrics(clip_vertices, triangles, ids):
     """Barycentrics [B, H, W, 3] at the pixel centres, 0 where ids < 0."""
-    height, width = ids.shape[1:]
-    dtype = clip_vertices.dtype
-    px = tf.constant((2 * np.arange(width) + 1) / width - 1, dtype)
-    py = tf.constant(1 - (2 * np.arange(height)[:, None] + 1) / height, dtype)
-    # Use coordinates relative to the pixel: triple products of absolute coordinates would lose the fifth digit to
-    # cancellation.
-    x, y = [], []
-    for corner in _corners(clip_vertices, triangles, ids):
-        x.append(corner[..., 0] - px * corner[..., 3])
-        y.append(corner[..., 1] - py * corner[..., 3])
-    forward = [x[(i + 1) % 3] * y[(i + 2) % 3] for i in range(3)]
-    backward = [x[(i + 2) % 3] * y[(i + 1) % 3] for i in range(3)]
-    edges = tf.stack([f - b for f, b in zip(forward, backward, strict=True)], axis=-1)
-    total = tf.reduce_sum(edges, axis=-1, keepdims=True)
-    magnitude = tf.add_n([tf.abs(product) for product in forward + backward])[..., None]
-    regular = tf.abs(total) > SLIVER * magnitude
-    drawn = ids[..., None] >= 0
-    # Replace the denominator before dividing: a zero in the branch not taken by tf.where still makes the gradient NaN.
-    safe = tf.where(drawn & regular, total, tf.ones_like(total))
-    return tf.where(drawn, tf.where(regular, edges / safe, tf.constant(1 / 3, dtype)), tf.constant(0, dtype))
+
+    def gradient(slope):
+        def run(corners, clip, ids, slope):
+            result = np.zeros(clip.shape, np.float64)
+            kernels.each_image(kernels.barycentrics_gradient, corners, clip, ids, slope, result)
+            return result.astype(clip.dtype)
+
+        return _run(run, [triangles, clip_vertices, ids, slope], clip_vertices.dtype, clip_vertices.shape), None, None
+
+    def run(corners, clip, ids):
+        result = np.empty((*ids.shape, 3), clip.dtype)
+        kernels.each_image(kernels.barycentrics, corners, clip, ids, result)
+        return result
+
+    return _run(run, [triangles, clip_vertices, ids], clip_vertices.dtype, [*ids.shape, 3]), gradient
 
 
+@tf.custom_gradient
 def _interpolate(attributes, triangles, ids, barycentrics):
     """Weighted corner attributes [B, H, W, C]."""
-    barycentrics = tf.cast(barycentrics, attributes.dtype)
-    corners = _corners(attributes, triangles, ids)
-    return tf.add_n([barycentrics[..., corner, None] * value for corner, value in enumerate(corners)])
+    channels = attributes.shape[-1]
+
+    def gradient(slope):
+        def run_attributes(corners, attributes, ids, weights, slope):
+            result = np.zeros_like(attributes)
+            kernels.each_image(kernels.attributes_gradient, corners, ids, weights, slope, result)
+            return result
+
+        def run_weights(corners, attributes, ids, slope):
+            result = np.empty((*ids.shape, 3), attributes.dtype)
+            kernels.each_image(kernels.weights_gradient, corners, attributes, ids, slope, result)
+            return result
+
+        # Two calls, so that a graph computes only the gradients that are asked for.
+        of_attributes = _run(
+            run_attributes, [triangles, attributes, ids, barycentrics, slope], attributes.dtype, attributes.shape
+        )
+        of_weights = _run(run_weights, [triangles, attributes, ids, slope], attributes.dtype, barycentrics.shape)
+        return of_attributes, None, None, of_weights
+
+    def run(corners, attributes, ids, weights):
+        result = np.empty((*ids.shape, attributes.shape[-1]), attributes.dtype)
+        kernels.each_image(kernels.interpolation, corners, attributes, ids, weights, result)
+        return result
+
+    inputs = [triangles, attributes, ids, barycentrics]
+    return _run(run, inputs, attributes.dtype, [*ids.shape, channels]), gradient
 
 
-_compiled_barycentrics = tf.function(_barycentrics, jit_compile=True, autograph=False)
-_compiled_interpolate = tf.function(_interpolate, jit_compile=True, autograph=False)
+def _run(function: Callable[..., np.ndarray], inputs: Sequence[tf.Tensor], dtype: tf.DType, shape) -> tf.Tensor:
+    """A function of arrays as an operation without side effects, whose result has a known type and shape."""
+    result = tf.numpy_function(function, inputs, dtype, stateful=False)
+    result.set_shape(shape)
+    return result

@@ -7,13 +7,12 @@ practical size. The function of a shared edge has the same value in both triangl
 cracks between them.
 """
 
-import itertools
 import math
-from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 
-from lib.runtime.compilation import compiled, kernel_threads
+from lib.mesh_renderer.kernels import each_image
+from lib.runtime.compilation import compiled
 
 # Depths in [-1, 1] that differ by less than this count as equal: above the rounding of the double-precision sums, so
 # that a triangle with its corners in another order has equal depth, and far below the precision of float32 vertices.
@@ -78,7 +77,7 @@ def _project(clip, height, width):
 
 
 @compiled(nogil=True, error_model="numpy")
-def _draw(clip, triangles, ids, depth):
+def _draw(triangles, clip, ids, depth):
     """Fills `ids` and `depth` of one image; see `visible_triangles`."""
     height, width = ids.shape
     column, row, in_front = _project(clip, height, width)
@@ -154,14 +153,7 @@ def visible_triangles(
     batch = clip_vertices.shape[0]
     ids = np.full((batch, *image_size), -1, np.int32)
     depth = np.ones((batch, *image_size), np.float64)
-    threads = min(batch, kernel_threads())
-    if threads == 1:
-        for image in range(batch):
-            _draw(clip_vertices[image], triangles, ids[image], depth[image])
-    else:
-        # The pool ends with the call: one that stayed would not survive a fork.
-        with ThreadPoolExecutor(threads, "visibility") as pool:
-            list(pool.map(_draw, clip_vertices, itertools.repeat(triangles), ids, depth))
+    each_image(_draw, triangles, clip_vertices, ids, depth)
     return ids, depth.astype(clip_vertices.dtype)
 
 

@@ -7,7 +7,6 @@ import tensorflow as tf
 
 from lib.images.sampling import sample_image
 from lib.mesh_export.texture_baking import FULL_COSINE, LEAST_COSINE
-from lib.mesh_renderer.fragments import uncompiled
 from model.face_gcn import CoarseFace, FaceGCN, FaceReconstruction
 from model.projection import facing_cosine
 
@@ -33,13 +32,7 @@ def reconstruct_carefully(
       inside: [1, H, W, 1] weights of `lib.mesh_export.texture_baking.inside_mask` for the crop's mask.
       gaze: [2] to which the eyes turn, see `MorphableModel.placed`.
     """
-    with uncompiled():  # compiling takes longer than hundreds of pictures
-        return _reconstruct(face_gcn, crop, face_gcn.coarse(coefficients, crop, gaze), embedding, inside)
-
-
-def _reconstruct(
-    face_gcn: FaceGCN, crop: tf.Tensor, coarse: CoarseFace, embedding: tf.Tensor, inside: tf.Tensor
-) -> FaceReconstruction:
+    coarse = face_gcn.coarse(coefficients, crop, gaze)
     readable = _readable_vertices(face_gcn, coarse, inside)
     # Both in one call, as a batch of two.
     twice = tf.nest.map_structure(lambda x: tf.concat([x, x], axis=0), coarse)

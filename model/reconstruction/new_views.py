@@ -12,7 +12,7 @@ from lib.geometry.lighting import shading
 from lib.geometry.rotation import rotation_matrix
 from lib.images.holes import without_holes
 from lib.mesh_export.uv_chart import UvChart
-from lib.mesh_renderer.fragments import interpolate, rasterize, uncompiled
+from lib.mesh_renderer.fragments import interpolate, rasterize
 from lib.mesh_renderer.textured import draw_textured
 from model.face_gcn import FaceReconstruction
 from model.morphable_model import MorphableModel
@@ -86,11 +86,10 @@ def shape_view(morphable: MorphableModel, result: FaceReconstruction, camera: Ca
     grey = 0.15 + 0.8 * tf.maximum(face.normals @ light, 0) * tf.ones([1, 1, 3])
     framed, middle = framing(morphable.face_model.mean_shape, camera)
     fragments = result.coarse.fragments
-    with uncompiled():
-        if framed != camera:
-            vertices = tf.matmul(face.shape - middle, rotation_matrix(face.coefficients.angles))
-            fragments = rasterize(framed.clip_coordinates(vertices), morphable.triangles, framed.image_size)
-        shape = interpolate(grey, morphable.triangles, fragments)
+    if framed != camera:
+        vertices = tf.matmul(face.shape - middle, rotation_matrix(face.coefficients.angles))
+        fragments = rasterize(framed.clip_coordinates(vertices), morphable.triangles, framed.image_size)
+    shape = interpolate(grey, morphable.triangles, fragments)
     return np.concatenate([shape[0], without_holes(fragments.mask[0].numpy())], axis=-1)
 
 

@@ -20,7 +20,7 @@ from lib.geometry.rotation import rotation_matrix
 from lib.human_head.area import AREAS
 from lib.images.holes import holes
 from lib.mesh_export.texture_fill import edge_laplacian
-from lib.mesh_renderer.fragments import Fragments, interpolate, rasterize, uncompiled
+from lib.mesh_renderer.fragments import Fragments, interpolate, rasterize
 from model.face_gcn import FaceReconstruction
 from model.morphable_model import MorphableModel, PosedFace
 from model.projection import SampledColours
@@ -155,8 +155,7 @@ class HeadExtension:
 
     def _fragments(self, face: PosedFace) -> Fragments:
         camera = self._camera
-        with uncompiled():
-            return rasterize(camera.clip_coordinates(face.vertices), self.morphable.triangles, camera.image_size)
+        return rasterize(camera.clip_coordinates(face.vertices), self.morphable.triangles, camera.image_size)
 
     def _lifted(self, face: PosedFace, lift: np.ndarray) -> PosedFace:
         """A posed head whose shape is displaced by `lift` [N, 3]; the light is that of its new normals."""
@@ -177,8 +176,7 @@ class HeadExtension:
           share: [1, N, 1] of hair.
           fragments: of the head.
         """
-        with uncompiled():
-            drawn = interpolate(tf.concat([*colours, share], axis=-1), self.morphable.triangles, fragments)
+        drawn = interpolate(tf.concat([*colours, share], axis=-1), self.morphable.triangles, fragments)
         # Through a hole in the face one would see the skull from inside.
         beyond = tf.constant(~holes(face.mask[0].numpy())[None, ..., None])
         around = (face.mask < 0.5) & beyond

@@ -5,7 +5,7 @@ import pytest
 import tensorflow as tf
 
 from lib.geometry.camera import Camera
-from lib.mesh_renderer import visibility
+from lib.mesh_renderer import kernels
 from lib.mesh_renderer.fragments import interpolate, rasterize, triangle_ids, triangle_ids_and_depth
 from tests.support.helpers import assert_close, golden
 from tests.support.meshes import sheet
@@ -319,7 +319,7 @@ def test_images_of_a_batch_do_not_depend_on_each_other(monkeypatch, threads):
     meshes = [random_mesh(seed) for seed in range(3)]
     triangles = meshes[0][1]
     alone = [triangle_ids_and_depth(clip, triangles, SIZE) for clip, _ in meshes]
-    monkeypatch.setattr(visibility, "kernel_threads", lambda: threads)
+    monkeypatch.setattr(kernels, "kernel_threads", lambda: threads)
     ids, depth = triangle_ids_and_depth(tf.concat([clip for clip, _ in meshes], axis=0), triangles, SIZE)
     np.testing.assert_array_equal(ids, np.concatenate([ids for ids, _ in alone]))
     np.testing.assert_array_equal(depth, np.concatenate([depth for _, depth in alone]))
