@@ -13,6 +13,7 @@ from lib.face_model_files.correspondence import Correspondence
 from lib.face_model_files.inner_parts import head_albedo, head_regions, is_inner
 from lib.face_model_files.neck import with_neck
 from lib.files.numpy_files import DamagedFile, read_npz, report_remade, write_npz
+from lib.human_head.area import MILLIMETRES
 from lib.human_head.chart import enlarged
 from lib.human_head.expressions import STRENGTH, expression_prior
 from lib.human_head.shipped import SHIPPED, HumanHead
@@ -23,16 +24,22 @@ from lib.synthetic.appearance.hair import above_hairline
 from lib.synthetic.appearance.noise import mirrored, noise
 from lib.synthetic.builtin.face_generator import METHOD as BUILT_IN_METHOD
 from lib.synthetic.builtin.face_generator import load_face_model as load_built_in
+from lib.synthetic.rendering import compiled
+from lib.synthetic.rendering.shadows import averaging, bake_occlusion
 
 NAME = "human head"
 # Part of the cache key: increase the number when a change makes the same file give a different model.
 METHOD = "human head, 3"
 # The same for a larger area around a face.
-EXTENSION_METHOD = "extended head, 4"
+EXTENSION_METHOD = "extended head, 5"
 # Hair begins and is full at these heights [mm] above the natural hairline.
 HAIR_BEGINS, HAIR_FULL = -3.0, 6.0
 # The hairline is ragged by about this much, over this length [mm].
 RAGGED, RAGGED_SIZE = 2.5, 8.0
+# Light from straight below, relative to that from above.
+GROUND = 0.1
+# Rounds of smoothing of the share of the sky that a vertex sees.
+SKY_ROUNDS = 3
 # Vertices of the face at each level of subdivision, for the choice of the level.
 _COUNTS = (2900, 10_900, 42_000, 151_700)
 
@@ -75,7 +82,8 @@ class ExtendedHead:
     split along seams of the texture chart.
 
     Attributes:
-      model: the larger area; its region "scalp" is where hair grows, and its last vertex closes the neck.
+      model: the larger area; its last vertex closes the neck. Its region "scalp" is where hair grows; "sky" is the
+        share of a light mostly from above that reaches each vertex.
       chart: its texture chart.
     """
 
@@ -133,7 +141,8 @@ class ExtendedHead:
         chart = UvChart(new, enlarged(whole.uv, whole.uv[order[: len(first)]][smaller.front_mask]), whole.triangles)
         arrays = {field.name: getattr(model, field.name) for field in dataclasses.fields(model)}
         changed = {"mean_shape": model.mean_shape + shift, "regions": regions}
-        return cls(*with_neck(HeadAroundFace(**arrays | changed), chart, len(first)))
+        longer, chart = with_neck(HeadAroundFace(**arrays | changed), chart, len(first))
+        return cls(dataclasses.replace(longer, regions={**longer.regions, "sky": _open_sky(longer)}), chart)
 
 
 def _rearranged(model: FaceModel, rows: np.ndarray, place: np.ndarray) -> FaceModel:
@@ -163,6 +172,16 @@ def _scalp(model: FaceModel, ears: np.ndarray) -> np.ndarray:
     height = above_hairline(places) + RAGGED * noise(mirrored(places), RAGGED_SIZE, seed=0)
     share = np.clip((height - HAIR_BEGINS) / (HAIR_FULL - HAIR_BEGINS), 0, 1)
     return share * share * (3 - 2 * share) * (1 - np.clip(ears, 0, 1)) * model.skin_mask
+
+
+def _open_sky(model: FaceModel) -> np.ndarray:
+    """[N] in [0, 1], share of a light mostly from above that reaches each vertex: little under the jaw."""
+    normals = compiled.normals(model.mean_shape, model.triangles)
+    sky = bake_occlusion(MILLIMETRES * model.mean_shape, normals, model.triangles, model.vertex_count, ground=GROUND)
+    mean = averaging(model.triangles, model.vertex_count)
+    for _ in range(SKY_ROUNDS):
+        sky = mean @ sky
+    return np.clip(sky, 0, 1)
 
 
 def _cached(cache_dir: Path, area: str, level: int, method: str = "") -> Path:

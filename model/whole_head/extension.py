@@ -36,6 +36,9 @@ SAME = 1e-5
 LIGHT_RANGE = (0.1, 0.9)
 # Cosine between normal and direction away from the camera from which on they say nothing.
 AVERTED = 0.5
+# Beyond the face, what sees less of the sky than this is in shadow, from this many edges away from the face on. Shadows
+# are deeper than those of a whole sky (exponent), because light comes from fewer directions.
+OPEN_SKY, IN_SHADOW, DEEPER = 0.88, 6, 1.5
 
 
 @dataclass(frozen=True, eq=False)
@@ -79,6 +82,7 @@ class HeadExtension:
         apart = np.linalg.norm(head.mean_shape[: self._count] - face.mean_shape, axis=1)
         self._known = np.zeros(head.vertex_count, bool)
         self._known[: self._count] = apart < SAME
+        self._unshadowed = self._shadow_factors()
 
     @classmethod
     def of(cls, config: schema.Config, face: FaceModel, camera: Camera) -> "HeadExtension | None":
@@ -121,7 +125,7 @@ class HeadExtension:
             volume = self._hair(face, readable, region)
             face = self._lifted(face, volume.lift)
         own = result.coarse.face.shading
-        face = dataclasses.replace(face, shading=self._extend(own, self._expected_light(own, face)))
+        face = dataclasses.replace(face, shading=self._light(own, face))
         fragments = self._fragments(face)
         scalp, share = None, tf.zeros([1, len(self._known), 1])
         if self._scalp is not None:
@@ -186,6 +190,26 @@ class HeadExtension:
             for own, head in ((face.coarse.rendering, drawn[..., :3]), (face.rendering, drawn[..., 3:6]))
         )
         return coarse, fine, tf.maximum(face.mask, fragments.mask * tf.cast(beyond, tf.float32))
+
+    def _light(self, own: tf.Tensor, face: PosedFace) -> tf.Tensor:
+        """Light [1, N, 3] of the whole head: the face's `own`, continued, with shadows beyond it."""
+        return self._extend(own, self._expected_light(own, face)) * self._unshadowed
+
+    def _shadow_factors(self) -> np.ndarray:
+        """[N, 1] factors of the light beyond the face, 1 on it: the jaw shades the neck, and ears their own folds.
+
+        Hair has its shadows in its colours.
+        """
+        model = self.morphable.face_model
+        laplacian = edge_laplacian(model.triangles, model.vertex_count)
+        adjacent = scipy.sparse.diags(laplacian.diagonal()) - laplacian
+        near, distance = self._known.copy(), np.zeros(model.vertex_count)
+        for _ in range(IN_SHADOW):
+            distance += ~near
+            near |= adjacent @ near > 0
+        open_sky = np.minimum(model.regions["sky"] / OPEN_SKY, 1) ** DEEPER
+        share = (1 - model.regions["scalp"]) * distance / IN_SHADOW
+        return (1 - share * (1 - open_sky))[:, None].astype(np.float32)
 
     def _expected_light(self, own: tf.Tensor, face: PosedFace) -> tf.Tensor:
         """Light [1, N, 3] beyond the face, in the hue and the range of brightness of the face's `own`.

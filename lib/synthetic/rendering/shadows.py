@@ -52,18 +52,24 @@ def lit_share(vertices: np.ndarray, triangles: np.ndarray, direction: np.ndarray
 
 
 def bake_occlusion(
-    vertices: np.ndarray, normals: np.ndarray, triangles: np.ndarray, count: int, directions: int = 48
+    vertices: np.ndarray,
+    normals: np.ndarray,
+    triangles: np.ndarray,
+    count: int,
+    directions: int = 48,
+    ground: float = 1.0,
 ) -> np.ndarray:
-    """Cosine-weighted share of a uniform sky visible from the first `count` vertices.
+    """Cosine-weighted share of a sky visible from the first `count` vertices.
 
     Args:
       vertices: [N, 3] millimetres; normals: [N, 3].
       triangles: [F, 3].
       count: number of vertices to return.
       directions: size of the sample.
+      ground: brightness straight below, relative to that straight above; in between it changes evenly with the height.
 
     Returns:
-      [count] in [0, 1].
+      [count] in [0, 1], relative to what is not occluded.
     """
     index = np.arange(directions) + 0.5
     height = 1 - 2 * index / directions
@@ -72,7 +78,7 @@ def bake_occlusion(
     sky = np.stack([ring * np.cos(angle), height, ring * np.sin(angle)], axis=1)
     seen, full = np.zeros(count), np.full(count, 1e-6)
     for direction in sky:
-        cosine = np.clip(normals[:count] @ direction, 0, None)
+        cosine = np.clip(normals[:count] @ direction, 0, None) * (ground + (1 - ground) * (1 + direction[1]) / 2)
         seen += cosine * lit_share(vertices, triangles, direction)[:count]
         full += cosine
     return seen / full

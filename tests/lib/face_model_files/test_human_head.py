@@ -67,6 +67,18 @@ def test_the_extended_head_has_one_skin_and_a_chart_that_favours_the_face(model,
     assert share(chart.uv, front) > 2.5 * share(whole.uv, front)
 
 
+def test_the_jaw_hides_the_sky_from_the_neck(extended):
+    head = extended.model
+    sky, chin = head.regions["sky"], head.mean_shape[head.landmarks[8]]
+    forehead = (head.mean_shape[:, 1] > 0.7) & (head.mean_shape[:, 2] > -0.4) & (head.regions["skin"] > 0.5)
+    below = head.mean_shape - chin
+    throat = (np.abs(below[:, 0]) < 0.25) & (below[:, 1] < -0.15) & (below[:, 1] > -0.4) & (below[:, 2] > -0.9)
+    assert forehead.sum() > 20
+    assert throat.sum() > 10
+    assert sky[forehead].mean() > 0.85
+    assert sky[throat].mean() < sky[forehead].mean() - 0.08
+
+
 def test_the_extended_head_is_built_once(tmp_path, monkeypatch, extended, capsys):
     monkeypatch.setattr(human_head, "load_built_in", lambda _: None)
     monkeypatch.setattr(ExtendedHead, "build", lambda *_: extended)

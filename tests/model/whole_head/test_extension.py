@@ -68,6 +68,18 @@ def test_the_face_stays_and_the_head_joins_it(case):
     assert not visibility[count:].any()
 
 
+def test_the_neck_is_in_shadow_and_the_face_keeps_its_light(case):
+    extension = case[0]
+    model, factors = extension.morphable.face_model, extension._unshadowed[:, 0]
+    np.testing.assert_array_equal(factors[extension._known], 1)
+    np.testing.assert_array_equal(factors[model.regions["scalp"] == 1], 1)
+    assert factors.min() > 0.1
+    dark = factors < 0.8
+    assert 0.005 < dark.mean() < 0.1
+    assert (np.abs(model.mean_shape[dark, 0]) < 0.5).any(), "the neck"
+    assert (np.abs(model.mean_shape[dark, 0]) > 0.6).any(), "the ears"
+
+
 def test_the_shape_is_shown_with_its_crown(case):
     extension, _, whole, _ = case
     camera = Camera((SIZE, SIZE))
@@ -95,7 +107,7 @@ def test_colours_and_light_continue_without_a_seam(case):
 def test_light_beyond_the_face_stays_in_its_range_and_hue(case):
     extension, result, whole, face_model = case
     front = result.coarse.face.shading[0].numpy()[face_model.front_mask]
-    beyond = whole.coarse.face.shading[0].numpy()[~extension._known]
+    beyond = (whole.coarse.face.shading[0].numpy() / extension._unshadowed)[~extension._known]
     assert beyond.mean(axis=1).min() > np.quantile(front.mean(axis=1), 0.02) - 0.1
     assert beyond.mean(axis=1).max() < np.quantile(front.mean(axis=1), 0.98) + 0.1
     assert (np.diff(beyond, axis=1) < 0).mean() > 0.9  # red above green above blue
