@@ -56,7 +56,7 @@ class _Border:
         border = _lowest_border(model, edges)
         following = {int(begin): int(end) for begin, end in edges[border]}
         loop = [int(edges[border][model.mean_shape[edges[border, 0], 2].argmin(), 0])]
-        while (vertex := following[loop[-1]]) != loop[0]:
+        while (vertex := following[loop[-1]]) != loop[0] and len(loop) <= len(border):
             loop.append(vertex)
         if len(loop) != len(border):
             raise ValueError(f"the lowest border must be one loop of {len(border)} edges, got one of {len(loop)}")

@@ -70,6 +70,18 @@ def test_vertices_that_are_fixed_stay_and_mirrored_ones_agree(head):
     assert apart.max() < 0.02, "dm"
 
 
+def test_a_border_that_touches_itself_is_refused(head):
+    """Two vertices of the border become one: its loop has the shape of an eight."""
+    model, chart = with_neck(head, UvChart(np.arange(head.vertex_count, dtype=np.int32), head.uv, head.triangles), 0)
+    fan = (model.triangles == model.vertex_count - 1).any(axis=1)
+    corners = chart.triangles[~fan]
+    base = np.unique(model.triangles[fan])[:-1]
+    touching = chart.vertex.copy()
+    touching[touching == base[3]] = base[len(base) // 2]
+    with pytest.raises(ValueError, match="must be one loop"):
+        with_neck(model, UvChart(touching, chart.uv, corners), 0)
+
+
 def test_a_chart_without_space_is_refused(head):
     skin = head.uv[:, 1] > ROW
     low = head.uv - skin[:, None] * (0, head.uv[skin, 1].min() - 1.01 * ROW)
