@@ -177,7 +177,8 @@ def extended(monkeypatch, pipeline):
     arrays = {field.name: getattr(face, field.name) for field in dataclasses.fields(face)}
     arrays |= {name: more(arrays[name]) for name in ("mean_shape", "mean_albedo", "uv", "skin_mask", "front_mask")}
     arrays |= {name: more(arrays[name], 1) for name in ("identity_basis", "expression_basis", "albedo_basis")}
-    arrays["regions"] = {name: more(weights) for name, weights in face.regions.items()}
+    regions = {**face.regions, "sky": np.ones(face.vertex_count), "scalp": np.zeros(face.vertex_count)}
+    arrays["regions"] = {name: more(weights) for name, weights in regions.items()}
     arrays["triangles"] = np.concatenate([face.triangles, [[count, count + 1, count + 2]]]).astype(np.int32)
     arrays["mirror_index"] = np.concatenate([face.mirror_index, count + np.arange(3)]).astype(np.int32)
     arrays["mean_shape"][count:, 2] -= 1
