@@ -80,7 +80,7 @@ def with_neck(model: Model, chart: UvChart, fixed: int) -> tuple[Model, UvChart]
       ValueError: the mesh has no lowest border that is a loop, or the chart has no space.
     """
     loop = _Border.of(model, chart).loop
-    longer, chart = _lengthened(model, chart)
+    longer, chart = _lengthened(model, chart, loop)
     relax = _relaxation(longer, loop, fixed)
     bases: dict[str, Any] = {
         name: np.stack([relax @ mode for mode in getattr(longer, name)]).astype(np.float32)
@@ -90,15 +90,15 @@ def with_neck(model: Model, chart: UvChart, fixed: int) -> tuple[Model, UvChart]
     return _closed(longer, chart)
 
 
-def _lengthened(model: Model, chart: UvChart) -> tuple[Model, UvChart]:
-    border = _Border.of(model, chart)
-    loop, count = border.loop, len(border.loop)
+def _lengthened(model: Model, chart: UvChart, loop: np.ndarray) -> tuple[Model, UvChart]:
+    """A head with the rows of the neck below its border `loop` [B], and its chart with their strip."""
+    count = len(loop)
     shape = model.mean_shape.astype(np.float64)
     edge = np.linalg.norm(shape[np.roll(loop, -1)] - shape[loop], axis=1)
     rows = max(round(_DROP / (_ROW * edge.mean())), 2)
     way = np.arange(1, rows + 1) / rows  # of the new rows, from the border to the base
     base = _base(shape[loop])
-    from_border, follows_base = _hermite(model, border, way, np.linalg.norm(base - shape[loop], axis=1))
+    from_border, follows_base = _hermite(model, loop, way, np.linalg.norm(base - shape[loop], axis=1))
     # What the matrices lack, because it does not follow the mesh: the way to the base, and the direction there.
     _, end, _, arriving = (values[:, None] for values in _curve(way))
     still = np.kron(end, base - shape[loop]) + np.kron(arriving, np.tile([[0.0, -_ARRIVING * _DROP, 0.0]], (count, 1)))
@@ -156,13 +156,13 @@ def _curve(way: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndar
 
 
 def _hermite(
-    model: FaceModel, border: _Border, way: np.ndarray, length: np.ndarray
+    model: FaceModel, loop: np.ndarray, way: np.ndarray, length: np.ndarray
 ) -> tuple[scipy.sparse.csr_matrix, scipy.sparse.csr_matrix]:
     """Matrices [R B, N] from all vertices to the rows: of border and tangents, and of a base that follows the first."""
-    count, vertices = len(border.loop), model.vertex_count
+    count, vertices = len(loop), model.vertex_count
     place = np.full(vertices, -1)
-    place[border.loop] = np.arange(count)
-    own = scipy.sparse.csr_matrix((np.ones(count), (np.arange(count), border.loop)), (count, vertices))
+    place[loop] = np.arange(count)
+    own = scipy.sparse.csr_matrix((np.ones(count), (np.arange(count), loop)), (count, vertices))
     edges = np.unique(np.sort(model.triangles[:, [0, 1, 1, 2, 2, 0]].reshape(-1, 2), axis=1), axis=0)
     edges = np.concatenate([edges, edges[:, ::-1]])
     inwards = edges[(place[edges[:, 0]] >= 0) & (place[edges[:, 1]] < 0)]
@@ -170,7 +170,7 @@ def _hermite(
     beside = scipy.sparse.diags(1 / np.maximum(np.asarray(beside.sum(axis=1)).ravel(), 1)) @ beside
     steps = np.linalg.norm((own - beside) @ model.mean_shape.astype(np.float64), axis=1)
     tangent = (scipy.sparse.diags(1 / np.maximum(steps, 1e-9)) @ (own - beside)).tocsr()
-    tangent = _symmetric(tangent, place[model.mirror_index[border.loop]], model.mirror_index)
+    tangent = _symmetric(tangent, place[model.mirror_index[loop]], model.mirror_index)
     along = 0.5 * scipy.sparse.identity(count, format="csr")
     for shift in (-1, 1):
         turned = np.roll(np.arange(count), shift)

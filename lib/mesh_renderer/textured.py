@@ -3,8 +3,8 @@
 import cv2
 import numpy as np
 
+from lib.mesh_renderer import kernels
 from lib.mesh_renderer.visibility import visible_triangles
-from lib.runtime.compilation import compiled
 
 # Least number of samples per pixel and side. Small pictures take more, so that no texel is skipped.
 LEAST_SAMPLES = 2
@@ -34,10 +34,13 @@ def draw_textured(
     """
     samples = max(LEAST_SAMPLES, round(texture.shape[0] / size))
     side = size * samples
-    ids = visible_triangles(clip_vertices[None], np.asarray(triangles, np.int32), (side, side))[0][0]
+    triangles = np.asarray(triangles, np.int32)
+    ids = visible_triangles(clip_vertices[None], triangles, (side, side))[0][0]
     attributes = uv if shading is None else np.concatenate([uv, shading], axis=1)
-    values = np.zeros((side, side, attributes.shape[1]), np.float32)
-    _interpolate(ids, triangles, clip_vertices.astype(np.float64), np.ascontiguousarray(attributes, np.float32), values)
+    weights = np.empty((side, side, 3), np.float32)
+    kernels.barycentrics(triangles, clip_vertices, ids, weights)
+    values = np.empty((side, side, attributes.shape[1]), np.float32)
+    kernels.interpolation(triangles, np.ascontiguousarray(attributes, np.float32), ids, weights, values)
     columns = values[..., 0] * texture.shape[1] - np.float32(0.5)
     rows = (1 - values[..., 1]) * texture.shape[0] - np.float32(0.5)
     colour = cv2.remap(texture, columns, rows, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE) / np.float32(255)
@@ -49,28 +52,3 @@ def draw_textured(
     )
     reduced[..., :3] /= np.maximum(reduced[..., 3:], np.finfo(np.float32).tiny)
     return reduced
-
-
-@compiled(nogil=True)
-def _interpolate(ids, triangles, clip, attributes, values):
-    """Fills `values` [H, W, C] with attributes at the pixel centres, corrected for perspective."""
-    height, width = ids.shape
-    for row in range(height):
-        py = 1.0 - (2 * row + 1) / height
-        for column in range(width):
-            t = ids[row, column]
-            if t < 0:
-                continue
-            px = (2 * column + 1) / width - 1.0
-            a, b, c = triangles[t, 0], triangles[t, 1], triangles[t, 2]
-            # Coordinates relative to the pixel keep the edge functions' precision.
-            ax, ay = clip[a, 0] - px * clip[a, 3], clip[a, 1] - py * clip[a, 3]
-            bx, by = clip[b, 0] - px * clip[b, 3], clip[b, 1] - py * clip[b, 3]
-            cx, cy = clip[c, 0] - px * clip[c, 3], clip[c, 1] - py * clip[c, 3]
-            u, v, w = bx * cy - by * cx, cx * ay - cy * ax, ax * by - ay * bx
-            total = u + v + w
-            if total == 0.0:
-                continue
-            u, v, w = u / total, v / total, w / total
-            for k in range(attributes.shape[1]):
-                values[row, column, k] = u * attributes[a, k] + v * attributes[b, k] + w * attributes[c, k]
