@@ -145,6 +145,7 @@ def blend(
     albedo: np.ndarray,
     shading: np.ndarray,
     mirrored: np.ndarray | None = None,
+    grain: np.ndarray | None = None,
 ) -> BakedTextures:
     """Blends the photo's colours and the vertex colours into textures.
 
@@ -163,6 +164,7 @@ def blend(
       albedo: [N, 3] RGB in [0, 1] without light.
       shading: [N, 3] the photo's light at the vertices.
       mirrored: [N] in [0, 1], share of the mirrored side's detail that a vertex takes; 1 by default.
+      grain: [T, T] log of the brightness of detail for places that neither side shows; none by default.
     """
     raster = skin.raster
     mirrored = np.ones(len(albedo)) if mirrored is None else mirrored
@@ -175,7 +177,8 @@ def blend(
     own = np.zeros((raster.size, raster.size, 6), np.float32)
     _detail(photo, vertices, weight, ratio, smooth, own)
     lit, albedo = np.zeros_like(ratio), np.zeros_like(ratio)
-    _compose(photo, vertices, weight, smooth, own, skin.mirrored(own), lit, albedo)
+    hidden = np.zeros_like(weight) if grain is None else _where_hidden(skin, grain, weight, vertices[..., 9])
+    _compose(photo, vertices, weight, smooth, own, skin.mirrored(own), hidden, lit, albedo)
     return BakedTextures(raster.dilate(lit), raster.dilate(albedo), weight)
 
 
@@ -205,21 +208,28 @@ def _detail(photo, vertices, weight, ratio, smooth, own):
 
 
 @compiled(nogil=True)
-def _compose(photo, vertices, weight, smooth, own, mirrored, lit, albedo):
-    """Fills in both textures from the photo and the two sides' detail (the share of it: channel 9 of `vertices`)."""
+def _compose(photo, vertices, weight, smooth, own, mirrored, grain, lit, albedo):
+    """Fills in both textures from the photo, grain and both sides' detail (mirrored share: channel 9 of `vertices`)."""
     for row in range(weight.shape[0]):
         for column in range(weight.shape[1]):
             share, alike = weight[row, column], vertices[row, column, 9]
+            brighter = np.exp(grain[row, column])
             for k in range(3):
                 factor = 1 + own[row, column, 3 + k] + mirrored[row, column, 3 + k] * alike * (1 - share)
-                albedo[row, column, k] = min(max(vertices[row, column, 3 + k] * factor, 0), 1)
+                albedo[row, column, k] = min(max(vertices[row, column, 3 + k] * factor * brighter, 0), 1)
                 colour = photo[row, column, k]
                 if share < 1:
                     relit = vertices[row, column, 6 + k] + DARKEST
-                    fill = relit * np.exp(smooth[row, column, k] + mirrored[row, column, k] * alike) - DARKEST
-                    fill = max(fill, 0)
+                    detail = np.exp(smooth[row, column, k] + mirrored[row, column, k] * alike) * brighter
+                    fill = max(relit * detail - DARKEST, 0)
                     colour = fill + (colour - fill) * share if share > 0 else fill
                 lit[row, column, k] = min(max(colour, 0), 1)
+
+
+def _where_hidden(skin: SkinChart, grain: np.ndarray, weight: np.ndarray, mirrored: np.ndarray) -> np.ndarray:
+    """Grain [T, T] float32, less where the photo shows this side or the mirrored one."""
+    shown_by_other = skin.mirrored(weight[..., None])[..., 0] * mirrored
+    return (grain * (1 - weight) * (1 - shown_by_other)).astype(np.float32)
 
 
 def _continued(skin: SkinChart, values: np.ndarray, weight: np.ndarray) -> np.ndarray:

@@ -19,7 +19,7 @@ from lib.mesh_export.uv_chart import ChartRaster, UvChart, rasterize_chart
 # Lengths over which a membrane smooths its data, and over which it fades to 0 beyond them: in edges of the mesh, as
 # shares of the square root of its vertex count. On the built-in model 0.12 is 12 edges, two centimetres.
 SMOOTHED, FADED = 0.04, 0.12
-# Limit of the deviations from their mean that are continued: more is a shadow, a highlight, or hair inside the mask.
+# Limit of the deviations from their median that are continued: more is a shadow, a highlight, or hair inside the mask.
 LARGEST_CONTINUED = 0.25
 # Relative residual to which the membrane is solved, below one grey level, and the largest number of steps.
 TOLERANCE, STEPS = 1e-3, 300
@@ -56,7 +56,7 @@ class SkinChart:
             cv2.remap(np.ascontiguousarray(part), self.mirror, None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT)
             for part in np.split(texture, range(3, texture.shape[-1], 3), axis=-1)
         ]
-        return np.concatenate(parts, axis=-1)
+        return np.dstack(parts)
 
 
 def edge_laplacian(triangles: np.ndarray, vertex_count: int) -> sp.csr_matrix:
@@ -69,10 +69,10 @@ def edge_laplacian(triangles: np.ndarray, vertex_count: int) -> sp.csr_matrix:
 
 
 def membrane(laplacian: sp.csr_matrix, values: np.ndarray, weight: np.ndarray) -> np.ndarray:
-    """Smooth function over the mesh: close to `values` where they have weight, fading to their mean beyond.
+    """Smooth function over the mesh: close to `values` where they have weight, fading to their median beyond.
 
-    Minimises k sum_i w_i |m_i - v_i|^2 + sum_edges |m_i - m_j|^2 + f sum_i |m_i|^2 over the deviations m from the mean,
-    with k and f from the two lengths.
+    Minimises k sum_i w_i |m_i - v_i|^2 + sum_edges |m_i - m_j|^2 + f sum_i |m_i|^2 over the deviations m from the
+    median, with k and f from the two lengths.
 
     Args:
       laplacian: [N, N] from `edge_laplacian`.
@@ -82,9 +82,11 @@ def membrane(laplacian: sp.csr_matrix, values: np.ndarray, weight: np.ndarray) -
     Returns:
       [N, C] float32.
     """
+    if not weight.any():
+        return np.zeros(values.shape, np.float32)
+    middle = _medians(values, weight)
     weight = weight[:, None]
-    mean = (values * weight).sum(axis=0) / np.maximum(weight.sum(), np.finfo(np.float32).tiny)
-    values = np.clip(values - mean, -LARGEST_CONTINUED, LARGEST_CONTINUED)
+    values = np.clip(values - middle, -LARGEST_CONTINUED, LARGEST_CONTINUED)
     side = np.sqrt(len(values))
     data = (weight / (SMOOTHED * side) ** 2).astype(np.float32)
     pull = np.float32(1 / (FADED * side) ** 2)
@@ -106,7 +108,15 @@ def membrane(laplacian: sp.csr_matrix, values: np.ndarray, weight: np.ndarray) -
         scaled = residual / diagonal
         previous, product = product, _products(residual, scaled)
         direction = scaled + product / np.maximum(previous, np.finfo(np.float32).tiny) * direction
-    return (solution + mean).astype(np.float32)
+    return (solution + middle).astype(np.float32)
+
+
+def _medians(values: np.ndarray, weight: np.ndarray) -> np.ndarray:
+    """Weighted medians [C] of the columns of values [N, C]."""
+    order = np.argsort(values, axis=0)
+    mass = np.cumsum(weight[order], axis=0)
+    place = (mass < 0.5 * mass[-1]).sum(axis=0)
+    return np.take_along_axis(values, np.take_along_axis(order, place[None], axis=0), axis=0)[0]
 
 
 def _products(one: np.ndarray, other: np.ndarray) -> np.ndarray:

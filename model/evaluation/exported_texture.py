@@ -13,8 +13,9 @@ from model.evaluation.new_views import NewViews, new_view_angles
 from model.face_gcn import FaceReconstruction
 from model.metrics.images import SSIM_WINDOW, masked_psnr, structural_similarity
 from model.pipeline import Pipeline
+from model.reconstruction.baking import FaceTextures
 from model.reconstruction.careful_albedo import careful_albedo
-from model.reconstruction.export import Exporter, FaceTextures
+from model.reconstruction.export import Exporter
 from model.reconstruction.new_views import turned_view
 
 # Side of the baked textures. Crops of 224 px fill it, and baking takes a sixth of the time of 1,024.
@@ -53,7 +54,7 @@ class ExportedTexture:
             inside = tf.constant(inside_mask(mask)[None, ..., None])
             result = dataclasses.replace(result, albedo=self._careful(result.coarse, embedding, inside))
         region = PhotoRegion(to_bytes(pixels[..., :3]), np.eye(2, 3))
-        return self.export.bake(BakedCrop(result, mask, region))
+        return self.export.baker(BakedCrop(result, mask, region))
 
     def draw(self, albedo: np.ndarray, coefficients: np.ndarray, light: np.ndarray) -> list[np.ndarray]:
         """Pictures [H, W, 3] of an albedo texture [T, T, 3] on the true shape in each new view.

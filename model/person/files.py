@@ -21,7 +21,8 @@ from lib.mesh_export.mesh_io import write_mesh
 from lib.mesh_renderer.fragments import interpolate, rasterize
 from model.metrics.images import masked_psnr
 from model.person.merge import MergedSkin, SkinView, merge
-from model.reconstruction.export import Exporter, FaceTextures, rig_files, texture_bytes
+from model.reconstruction.baking import FaceTextures, texture_bytes
+from model.reconstruction.export import Exporter, rig_files
 from model.reconstruction.face_reconstructor import FaceReconstructor
 from model.reconstruction.new_views import NEW_VIEWS, framing, turned_view
 from model.reconstruction.photo_result import PhotoResult
@@ -159,7 +160,7 @@ def skin_textures(export: Exporter, vertices: np.ndarray, skin: MergedSkin) -> d
     if skin.texture is None:
         raise ValueError("a skin must have a texture for textured meshes, got one without")
     textures = {"albedo": texture_bytes(skin.texture.albedo)}
-    if (relief := export.relief(vertices, skin.texture.albedo, skin.texture.weight)) is not None:
+    if (relief := export.baker.relief(vertices, skin.texture.albedo, skin.texture.weight)) is not None:
         textures["normals"] = relief
     return textures
 

@@ -7,7 +7,7 @@ from typing import Protocol
 import numpy as np
 
 from lib.mesh_export.uv_chart import ChartRaster
-from model.reconstruction.export import FaceTextures
+from model.reconstruction.baking import FaceTextures
 from model.reconstruction.photo_result import PhotoResult
 
 # Weight of a photo's albedo on hidden skin: where no photo shows the skin, the networks' predictions are averaged.

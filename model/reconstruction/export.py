@@ -1,32 +1,27 @@
 """Exports meshes of a reconstructed photo for other programs: textured OBJ and GLB, PLY with vertex colours."""
 
-import dataclasses
 from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 import numpy as np
 import tensorflow as tf
 
 from configs import schema
 from lib.errors import UserError
-from lib.face_image.region import PhotoRegion
 from lib.face_model_files.arkit import BlendShapes
 from lib.files.atomic import atomic_path
 from lib.geometry.camera import Camera
 from lib.images.png import png_bytes
-from lib.mesh_export import gltf, normal_map, texture_baking, usdz, uv_chart
+from lib.mesh_export import gltf, usdz, uv_chart
 from lib.mesh_export.mesh_io import write_mesh
 from lib.mesh_export.rig import RigPart
 from lib.mesh_export.stored_chart import load_chart
-from lib.mesh_export.texture_fill import SkinChart
 from lib.mesh_export.textured_obj import write_textured_obj
-from model.face_gcn import FaceReconstruction
 from model.morphable_model import MorphableModel
-from model.projection import surface_view
+from model.reconstruction.baking import FaceTextures, TextureBaker
 from model.rig import RigWriter
-from model.whole_head.scalp import PaintedScalp
 
 if TYPE_CHECKING:
     from model.reconstruction.photo_result import PhotoResult
@@ -46,41 +41,6 @@ FILES = {
     "rig": ("rig.glb",),
     "usdz": ("mesh.usdz", "rig.usdz"),
 }
-
-
-@dataclasses.dataclass(frozen=True, eq=False, repr=False)
-class FaceTextures:
-    """Textures of one face, uint8 [T, T, 3], row 0 at v = 1.
-
-    Attributes:
-      albedo: the skin without light, sRGB.
-      lit: the skin as in the photo, sRGB.
-      normals: tangent-space normal map (lib/mesh_export/normal_map.py), or None.
-      weight: [T, T] float32, share of the photo in each texel.
-      density: [T, T] float32, photo pixels per texel side.
-    """
-
-    albedo: np.ndarray
-    lit: np.ndarray
-    normals: np.ndarray | None
-    weight: np.ndarray
-    density: np.ndarray
-
-
-class Bakeable(Protocol):
-    """The attributes of a `PhotoResult` that its textures are baked from."""
-
-    @property
-    def reconstruction(self) -> FaceReconstruction: ...
-
-    @property
-    def readable(self) -> np.ndarray: ...
-
-    @property
-    def scalp(self) -> PaintedScalp | None: ...
-
-    @property
-    def region(self) -> PhotoRegion: ...
 
 
 class Exporter:
@@ -133,10 +93,9 @@ class Exporter:
         return self._given_chart or load_chart(self.morphable.face_model, self.cache)
 
     @cached_property
-    def skin(self) -> SkinChart:
-        """The chart with its texels, prepared for baking."""
-        model = self.morphable.face_model
-        return SkinChart.of(self.chart, self.texture_size, model.skin_mask, model.mirror_index)
+    def baker(self) -> TextureBaker:
+        """Baker of textures, created on first use."""
+        return TextureBaker(self.morphable, self.camera, self.chart, self.texture_size, self.normal_map)
 
     @cached_property
     def rig(self) -> RigWriter:
@@ -146,7 +105,7 @@ class Exporter:
     @property
     def raster(self) -> uv_chart.ChartRaster:
         """The chart's texels."""
-        return self.skin.raster
+        return self.baker.raster
 
     def prepare(self) -> None:
         """Creates or loads the chart now.
@@ -154,7 +113,7 @@ class Exporter:
         Raises:
           UserError: the stored chart is damaged.
         """
-        self.skin  # noqa: B018 - computed once, kept
+        self.baker  # noqa: B018 - created once, kept
 
     def __call__(
         self, folder: Path, result: "PhotoResult", formats: Sequence[str] | None = None
@@ -257,44 +216,7 @@ class Exporter:
         for name in unwanted:
             (folder / name).unlink(missing_ok=True)
 
-    def bake(self, result: Bakeable) -> FaceTextures:
-        """Bakes the textures of a reconstructed photo, such as a `PhotoResult`, from its original pixels."""
-        face_gcn, size = result.reconstruction, self.raster.size
-        camera, mask, alike = self.camera, result.readable, None
-        if result.scalp is not None:
-            camera, mask, alike = result.scalp.camera, result.scalp.readable, result.scalp.alike
-        view = surface_view(self.morphable, camera, face_gcn.coarse.face, mask)
-        weight = texture_baking.photo_weight(self.raster, view)
-        points = result.region.from_crop(
-            self.camera.project(face_gcn.coarse.face.vertices)[0].numpy().astype(np.float64)
-        )
-        footprint = uv_chart.texel_footprint(self.chart, points, size)
-        colours = texture_baking.sample_photo(self.raster, result.region.pixels, points, footprint)
-        known = (face_gcn.colour, face_gcn.albedo, face_gcn.coarse.face.shading)
-        appearance, albedo, shading = (tensor[0].numpy() for tensor in known)
-        baked = texture_baking.blend(self.skin, colours, weight, appearance, albedo, shading, alike)
-        normals = self.relief(face_gcn.coarse.face.shape[0].numpy(), baked.albedo, weight)
-        density = self.raster.interpolate(footprint[:, None])[..., 0].astype(np.float32)
-        return FaceTextures(texture_bytes(baked.albedo), texture_bytes(baked.lit), normals, weight, density)
-
-    def relief(self, shape: np.ndarray, albedo: np.ndarray, weight: np.ndarray) -> np.ndarray | None:
-        """Normal map uint8 [T, T, 3] for an albedo texture [T, T, 3] on a shape [N, 3]; None if disabled.
-
-        Args:
-          weight: [T, T] share of photos in each texel.
-        """
-        if not self.normal_map:
-            return None
-        lengths = self.raster.interpolate(uv_chart.texel_lengths(self.chart, shape, self.raster.size))
-        skin = self.raster.interpolate(self.morphable.face_model.skin_mask[:, None])[..., 0]
-        return texture_bytes(normal_map.detail_normals(albedo, weight * skin, lengths))
-
 
 def rig_files(folder: Path, formats: Sequence[str]) -> list[Path]:
     """The files of a rig in a folder of results, if the formats include rigs."""
     return [folder / "rig.glb", folder / "rig.usdz"] if "usdz" in formats else [folder / "rig.glb"]
-
-
-def texture_bytes(texture: np.ndarray) -> np.ndarray:
-    """Converts a texture in [0, 1] to uint8."""
-    return np.rint(texture * 255).astype(np.uint8)

@@ -15,7 +15,8 @@ from lib.images.display import to_bytes
 from model.face_gcn import FaceReconstruction
 from model.photos.reader import AlignedPhoto
 from model.reconstruction import files
-from model.reconstruction.export import Exporter, FaceTextures
+from model.reconstruction.baking import FaceTextures
+from model.reconstruction.export import Exporter
 from model.reconstruction.new_views import new_views
 from model.report.pictures import rendered, rendering_alpha
 from model.whole_head.scalp import PaintedScalp
@@ -83,7 +84,7 @@ class PhotoResult:
     @cached_property
     def textures(self) -> FaceTextures:
         """Textures baked from the photo's pixels; computed on first use and kept, 17 MB at 1,024 texels per side."""
-        return self.export.bake(self)
+        return self.export.baker(self)
 
     @cached_property
     def views(self) -> dict[str, np.ndarray]:

@@ -11,7 +11,7 @@ from typing import Any
 from configs import schema
 from model.photos.errors import failure_reason, photo_barrier
 from model.photos.reader import FoundFaces
-from model.reconstruction.export import FaceTextures
+from model.reconstruction.baking import FaceTextures
 from model.reconstruction.face_reconstructor import FaceReconstructor
 from model.reconstruction.files import sheet_row
 from model.reconstruction.photo_result import PhotoResult

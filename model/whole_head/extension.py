@@ -27,8 +27,9 @@ from model.projection import SampledColours
 from model.whole_head.hair_shape import HairShape, HairVolume
 from model.whole_head.scalp import PaintedScalp, Scalp
 
-# Values known on the face fade, over about this many edges beyond it, into those expected there.
-FADING = 30.0
+# Skin known on the face fades, over about this many edges beyond it, into that expected there; its light fades faster:
+# shade on the cheeks says little about the light on the back of the head.
+SKIN_FADES, LIGHT_FADES = 30.0, 10.0
 # The border of the face's mesh is straightened: vertices farther than this [dm] from where the head has them are new.
 SAME = 1e-5
 # Light on the skull stays within these quantiles of that on the front of the face: spherical harmonics that were fitted
@@ -193,7 +194,7 @@ class HeadExtension:
 
     def _light(self, own: tf.Tensor, face: PosedFace) -> tf.Tensor:
         """Light [1, N, 3] of the whole head: the face's `own`, continued, with shadows beyond it."""
-        return self._extend(own, self._expected_light(own, face)) * self._unshadowed
+        return self._extend(own, self._expected_light(own, face), LIGHT_FADES) * self._unshadowed
 
     def _shadow_factors(self) -> np.ndarray:
         """[N, 1] factors of the light beyond the face, 1 on it: the jaw shades the neck, and ears their own folds.
@@ -226,19 +227,22 @@ class HeadExtension:
         facing = tf.clip_by_value(1 + face.normals[..., 2:] / AVERTED, 0.0, 1.0)
         return (middle + facing * (expected - middle)) * hue
 
-    def _extend(self, values: tf.Tensor, expected: tf.Tensor) -> tf.Tensor:
+    def _extend(self, values: tf.Tensor, expected: tf.Tensor, fading: float = SKIN_FADES) -> tf.Tensor:
         """Values [1, N, 3] of the face, continued smoothly beyond it into the expected ones [1, M, 3]."""
         wanted = expected.numpy()[0].astype(np.float64)
         difference = np.zeros_like(wanted)
         difference[: self._count] = values.numpy()[0] - wanted[: self._count]
-        solve, border = self._membrane
+        solve, border = self._membranes[fading]
         difference[~self._known] = solve(border @ difference[self._known])
         return tf.constant((wanted + difference)[None], tf.float32)
 
     @cached_property
-    def _membrane(self):
+    def _membranes(self):
+        return {length: self._membrane(length) for length in (SKIN_FADES, LIGHT_FADES)}
+
+    def _membrane(self, length: float):
         """Screened Laplace equation beyond the face: its solver, and the matrix from known values to its right side."""
         model, known = self.morphable.face_model, self._known
         laplacian = edge_laplacian(model.triangles, model.vertex_count).astype(np.float64)
-        system = laplacian[~known] + scipy.sparse.identity(model.vertex_count, format="csr")[~known] / FADING**2
+        system = laplacian[~known] + scipy.sparse.identity(model.vertex_count, format="csr")[~known] / length**2
         return scipy.sparse.linalg.splu(system[:, ~known].tocsc()).solve, -system[:, known]

@@ -12,9 +12,6 @@ from lib.images.sampling import sample_image
 from lib.mesh_export.texture_baking import FULL_COSINE, LEAST_COSINE, inside_mask
 from lib.mesh_export.texture_fill import membrane
 from lib.mesh_renderer.fragments import triangle_ids
-from lib.synthetic.appearance.canonical import CanonicalFace
-from lib.synthetic.appearance.hair import hair_flow
-from lib.synthetic.appearance.noise import noise
 from model.morphable_model import MorphableModel, PosedFace
 from model.projection import delit_albedo, facing_cosine
 from model.whole_head.hairline import Hairline
@@ -32,8 +29,9 @@ DARKEST = 0.03
 SKIN, HAIR = -1.2, -0.4
 # Share of the photo from which a vertex counts as inside it.
 WHOLE = 0.99
-# Where hair is not seen, its brightness varies by this much (of its log), in strands of this size [mm].
-STRANDS, STRAND_SIZE = 0.1, (5.0, 30.0, 1.0)
+# Colours that differ this much (root mean square of the log) from the typical one count half for what is not seen: the
+# shadow under a brim, a logo, or hair below a cap is not what goes on behind.
+UNUSUAL = 0.3
 
 
 @dataclass(frozen=True, eq=False)
@@ -90,8 +88,6 @@ class Scalp:
         mesh = ScalpMesh(model, self._hairline.reach)
         self._rows, self._laplacian = mesh.rows, mesh.laplacian
         self._plain = (np.asarray(model.skin_mask, bool) & (model.regions["brow"] == 0))[model.triangles].all(axis=1)
-        flow = np.pad(hair_flow(CanonicalFace(model).points), ((0, 0), (0, 1)))
-        self._strands = np.exp(STRANDS * noise(flow, STRAND_SIZE, seed=0, octaves=2))[:, None]
 
     def __call__(
         self,
@@ -125,10 +121,10 @@ class Scalp:
                 like_hair = BARE_WEIGHT + (1 - BARE_WEIGHT) * _covered(seen.colour, skin[rows])
                 # Bright cloth keeps its hue.
                 colour = seen.colour / np.maximum(seen.colour.max(axis=1, keepdims=True), 1)
-                hidden = membrane(self._laplacian, colour, weight * like_hair) * self._strands[rows]
+                hidden = membrane(self._laplacian, colour, _typical(colour, weight * like_hair))
                 albedo[rows] = np.clip(hidden + weight[:, None] * (colour - hidden), 0, 1)
                 return PaintedScalp(albedo, share, self._hairline.alike(share), camera, shown)
-        albedo[rows] = np.clip(self._brow_colour(skin) * self._strands[rows], 0, 1)
+        albedo[rows] = np.clip(self._brow_colour(skin), 0, 1)
         usual = self._hairline.usual
         return PaintedScalp(albedo, usual, self._hairline.alike(usual), camera, readable)
 
@@ -191,6 +187,16 @@ class Scalp:
 
 def _covered(colours: np.ndarray, skin: np.ndarray) -> np.ndarray:
     """[N] how surely colours [N, 3] are not of the skin [N, 3]: 0 for skin, 1 for anything else."""
-    apart = np.log((np.maximum(colours, 0) + DARKEST) / (np.maximum(skin, 0) + DARKEST))
-    distance = np.sqrt(np.square(apart).mean(axis=1))
-    return np.clip((distance - BARE) / (COVERED - BARE), 0, 1)
+    return np.clip((_apart(colours, skin) - BARE) / (COVERED - BARE), 0, 1)
+
+
+def _typical(colours: np.ndarray, weight: np.ndarray) -> np.ndarray:
+    """Weights [N] with less for colours [N, 3] that differ from their median."""
+    order = np.argsort(colours.mean(axis=1))
+    middle = order[np.searchsorted(np.cumsum(weight[order]), 0.5 * weight.sum())]
+    return weight / (1 + np.square(_apart(colours, colours[middle]) / UNUSUAL))
+
+
+def _apart(one: np.ndarray, other: np.ndarray) -> np.ndarray:
+    """Root mean square [N] of the log of the ratio of colours [N, 3]."""
+    return np.sqrt(np.square(np.log((np.maximum(one, 0) + DARKEST) / (np.maximum(other, 0) + DARKEST))).mean(axis=1))

@@ -10,6 +10,8 @@ from lib.synthetic.appearance.noise import noise
 from lib.synthetic.appearance.sampling_priors import Moment, Person
 
 CROWN = np.array([0.0, 146.0, -96.0])
+# Millimetres across the strands per radian around the crown.
+RADIUS = 75.0
 # Height of the hairline by the direction from the axis of the head: 0 the front, 90 the side, 180 the back.
 _DIRECTIONS = np.radians([0, 14, 28, 42, 54, 66, 78, 86, 92, 100, 112, 126, 150, 180])
 _HAIRLINE = np.array([100, 102, 102, 92, 76, 62, 44, 22, 16, 52, 40, -10, -55, -60.0])
@@ -79,7 +81,7 @@ def hair_flow(places: np.ndarray, curl: float = 0.0) -> np.ndarray:
     offset = places - CROWN
     angle = np.arctan2(offset[:, 0], offset[:, 2])
     along = np.linalg.norm(offset, axis=1)
-    return np.stack([angle * 75.0, along * (1 + 2.0 * curl)], axis=1)
+    return np.stack([angle * RADIUS, along * (1 + 2.0 * curl)], axis=1)
 
 
 def _above(places: np.ndarray, line: np.ndarray) -> np.ndarray:

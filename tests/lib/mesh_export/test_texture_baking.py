@@ -152,6 +152,18 @@ def test_vertices_may_refuse_the_mirrored_detail(kind):
     np.testing.assert_allclose(getattr(baked, kind)[128, 30:90, 0], 0.5, atol=0.02)
 
 
+@pytest.mark.parametrize("kind", ["lit", "albedo"])
+def test_grain_is_added_where_neither_side_is_seen(kind):
+    photo, grain = np.full((SIZE, SIZE, 3), 0.5, np.float32), np.full((SIZE, SIZE), np.log(1.2), np.float32)
+    vertices = [np.full((len(GRID.skin), 3), value) for value in (0.5, 0.5, 1.0)]
+    row = getattr(blend(GRID, photo, half(slice(160, None)), *vertices, grain=grain), kind)[128, :, 0]
+    np.testing.assert_allclose(row[165:], 0.5, atol=1e-3)  # seen
+    np.testing.assert_allclose(row[:90], 0.5, atol=1e-3)  # seen from the other end
+    np.testing.assert_allclose(row[100:155], 0.6, atol=0.02)
+    alone = getattr(blend(GRID, photo, half(slice(160, None)), *vertices, np.zeros(len(GRID.skin)), grain), kind)
+    np.testing.assert_allclose(alone[128, :150, 0], 0.6, atol=0.02)
+
+
 def test_detail_is_bounded():
     photo = np.ones((SIZE, SIZE, 3), np.float32)
     vertices = [np.full((4, 3), value) for value in (0.01, 0.3, 1.0)]

@@ -102,7 +102,7 @@ def result(morphable):
 
 def baked(export: Exporter, result: SimpleNamespace) -> SimpleNamespace:
     """The result with the textures of an exporter, as `PhotoResult` has them."""
-    return SimpleNamespace(**vars(result), textures=export.bake(result))
+    return SimpleNamespace(**vars(result), textures=export.baker(result))
 
 
 @pytest.fixture(scope="module")
@@ -242,7 +242,7 @@ def test_the_texture_resolves_more_than_the_vertices(exported, result, morphable
 
 def test_the_albedo_texture_has_no_light_in_it(exported, result, morphable):
     """Times the shading it is the photo again, where the photo is seen."""
-    baked = exported.exporter.bake(result)
+    baked = exported.exporter.baker(result)
     raster = exported.exporter.raster
     shading = raster.interpolate(result.reconstruction.coarse.face.shading[0].numpy())
     seen = baked.weight > 0.99
