@@ -13,8 +13,8 @@ from lib.mesh_export.texture_fill import SkinChart
 from model.face_gcn import FaceReconstruction
 from model.morphable_model import MorphableModel
 from model.projection import surface_view
+from model.whole_head.grain import Grain
 from model.whole_head.scalp import PaintedScalp
-from model.whole_head.strands import Strands
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -74,8 +74,8 @@ class TextureBaker:
         return self._skin.raster
 
     @cached_property
-    def _strands(self) -> Strands:
-        return Strands(self._morphable.face_model, self.raster)
+    def _grain(self) -> Grain:
+        return Grain(self._morphable.face_model, self.raster)
 
     def __call__(self, result: Bakeable) -> FaceTextures:
         """Bakes the textures of a reconstructed photo, such as a `PhotoResult`."""
@@ -88,12 +88,11 @@ class TextureBaker:
         )
         footprint = uv_chart.texel_footprint(self._chart, points, self.raster.size)
         photo = texture_baking.sample_photo(self.raster, result.region.pixels, points, footprint)
-        alike, strands = None, None
-        if scalp is not None:
-            alike, strands = scalp.alike, self._strands(photo, weight, scalp.share)
+        alike, hair = (None, None) if scalp is None else (scalp.alike, scalp.share)
+        grain = self._grain(photo, weight, hair)
         known = (face_gcn.colour, face_gcn.albedo, face_gcn.coarse.face.shading)
         appearance, albedo, shading = (tensor[0].numpy() for tensor in known)
-        baked = texture_baking.blend(self._skin, photo, weight, appearance, albedo, shading, alike, strands)
+        baked = texture_baking.blend(self._skin, photo, weight, appearance, albedo, shading, alike, grain)
         normals = self.relief(face_gcn.coarse.face.shape[0].numpy(), baked.albedo, weight)
         density = self.raster.interpolate(footprint[:, None])[..., 0].astype(np.float32)
         return FaceTextures(texture_bytes(baked.albedo), texture_bytes(baked.lit), normals, weight, density)

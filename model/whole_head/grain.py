@@ -1,0 +1,109 @@
+"""Strands of hair and grain of skin in the texture where no photo shows them, as distinct as those in the photo."""
+
+import cv2
+import numpy as np
+
+from lib.face_model.face_model import FaceModel
+from lib.mesh_export.uv_chart import ChartRaster
+from lib.synthetic.appearance.canonical import REGIONS, CanonicalFace
+from lib.synthetic.appearance.hair import RADIUS, above_hairline, hair_flow
+from lib.synthetic.appearance.noise import noise
+from model.whole_head.hairline import LOWEST
+
+# Widths of locks and strands [mm], how much longer than wide they are, and their shares of the contrast.
+WIDTHS, STRETCH, SHARES = (6.0, 2.8, 1.4), 14.0, (0.5, 0.8, 1.0)
+# Strands sway sideways by this much [mm] over this length [mm].
+SWAY, SWAY_LENGTH = 4.0, 50.0
+# Sizes of the skin's blotches [mm], and their shares of the contrast.
+BLOTCHES, BLOTCH_SHARES = (4.0, 2.0, 1.0), (1.0, 1.0, 0.7)
+# Detail is what is finer than this, in shares of the texture's side.
+FINE = 5 / 1024
+# Contrasts of the detail of hair and of skin (standard deviation of the log of brightness): if the photo shows too
+# little of them, and their limits. Part of what the photo shows of the skin is the camera's noise.
+USUAL, LARGEST, SHOWN = (0.10, 0.01), (0.3, 0.06), (1.0, 0.7)
+# Share of the texture that tells the contrast.
+ENOUGH = 2e-3
+# Weight of the photo and share of hair or skin from which a texel tells the contrast.
+SURE = 0.9
+DARKEST = 0.03
+# Ratio of a normal distribution's standard deviation to its median deviation.
+NORMAL = 1.4826
+
+
+class Grain:
+    """The grain of one texture chart.
+
+    Args:
+      model: a face or head.
+      raster: texels of its chart.
+    """
+
+    def __init__(self, model: FaceModel, raster: ChartRaster):
+        self._raster = raster
+        face = CanonicalFace(model)
+        brow = face.regions[:, REGIONS.index("brow")] > 0
+        self._plain = (np.asarray(model.skin_mask, bool) & ~brow).astype(np.float32)
+        values = raster.interpolate(np.column_stack([face.points, above_hairline(face.points), self._plain]))
+        places, height, plain = values[..., :3], values[..., 3], values[..., 4]
+        self._hair = _field(places, raster.inside & (height > LOWEST), _strands)
+        self._skin = _field(places, plain > 0, _blotches)
+
+    def __call__(self, photo: np.ndarray, weight: np.ndarray, hair: np.ndarray | None = None) -> np.ndarray:
+        """Log of brightness [T, T] of the grain, all over hair and skin.
+
+        Args:
+          photo: [T, T, 3] the photo at the texels.
+          weight: [T, T] of the photo.
+          hair: [N] its share at the vertices; none by default.
+        """
+        hair = np.zeros_like(self._plain) if hair is None else hair
+        parts = self._raster.interpolate(np.stack([hair, self._plain * (1 - hair)], axis=1))
+        log = np.log(np.maximum(photo.mean(axis=-1), 0) + DARKEST)
+        grain = np.zeros_like(log)
+        for number, field in enumerate((self._hair, self._skin)):
+            seen = (weight > SURE) & (parts[..., number] > SURE)
+            contrast = USUAL[number]
+            if seen.mean() > ENOUGH:
+                contrast = min(SHOWN[number] * _contrast(log, seen), LARGEST[number])
+            grain += contrast * parts[..., number] * field
+        return grain
+
+
+def _field(places: np.ndarray, where: np.ndarray, brightness) -> np.ndarray:
+    """Values [T, T] of `brightness` at places [T, T, 3], scaled to a contrast of 1; 0 outside `where` [T, T]."""
+    field = np.zeros(where.shape, np.float32)
+    if where.any():
+        field[where] = brightness(places[where])
+        field /= _contrast(field, where)
+    return field
+
+
+def _strands(places: np.ndarray) -> np.ndarray:
+    """[P] log of the brightness of strands, at any scale, at canonical places [P, 3] in millimetres."""
+    across, along = hair_flow(places + SWAY * noise(places, SWAY_LENGTH, seed=1)[:, None]).T
+    # Around a cylinder, because the angle jumps behind the head.
+    angle = across / RADIUS
+    around = np.stack([RADIUS * np.cos(angle), RADIUS * np.sin(angle), along], axis=1)
+    layers = [
+        share * noise(around, (width, width, STRETCH * width), seed=2 + number)
+        for number, (width, share) in enumerate(zip(WIDTHS, SHARES, strict=True))
+    ]
+    return np.sum(layers, axis=0)
+
+
+def _blotches(places: np.ndarray) -> np.ndarray:
+    """[P] log of the brightness of skin, at any scale, at canonical places [P, 3] in millimetres."""
+    layers = [
+        share * noise(places, size, seed=11 + number)
+        for number, (size, share) in enumerate(zip(BLOTCHES, BLOTCH_SHARES, strict=True))
+    ]
+    return np.sum(layers, axis=0)
+
+
+def _contrast(values: np.ndarray, where: np.ndarray) -> float:
+    """Spread of the fine detail of values [T, T] at some texels, unmoved by rare highlights and edges."""
+    side = FINE * len(values)
+    share = cv2.GaussianBlur(where.astype(np.float32), (0, 0), side)
+    smooth = cv2.GaussianBlur(np.where(where, values, 0).astype(np.float32), (0, 0), side)
+    detail = values[where] - smooth[where] / share[where]
+    return NORMAL * float(np.median(np.abs(detail - np.median(detail))))
