@@ -194,7 +194,9 @@ class HeadExtension:
 
     def _light(self, own: tf.Tensor, face: PosedFace) -> tf.Tensor:
         """Light [1, N, 3] of the whole head: the face's `own`, continued, with shadows beyond it."""
-        return self._extend(own, self._expected_light(own, face), LIGHT_FADES) * self._unshadowed
+        expected, count = self._expected_light(own, face), self._count
+        own = expected[:, :count] + _facing(face)[:, :count] * (own - expected[:, :count])
+        return self._extend(own, expected, LIGHT_FADES) * self._unshadowed
 
     def _shadow_factors(self) -> np.ndarray:
         """[N, 1] factors of the light beyond the face, 1 on it: the jaw shades the neck, and ears their own folds.
@@ -224,8 +226,7 @@ class HeadExtension:
         brightness = tf.reduce_mean(face.shading, axis=-1, keepdims=True)
         hue = (front.mean(axis=0) / front.mean()).astype(np.float32)
         expected = middle + half * tf.tanh((brightness - middle) / half)
-        facing = tf.clip_by_value(1 + face.normals[..., 2:] / AVERTED, 0.0, 1.0)
-        return (middle + facing * (expected - middle)) * hue
+        return (middle + _facing(face) * (expected - middle)) * hue
 
     def _extend(self, values: tf.Tensor, expected: tf.Tensor, fading: float = SKIN_FADES) -> tf.Tensor:
         """Values [1, N, 3] of the face, continued smoothly beyond it into the expected ones [1, M, 3]."""
@@ -246,3 +247,8 @@ class HeadExtension:
         laplacian = edge_laplacian(model.triangles, model.vertex_count).astype(np.float64)
         system = laplacian[~known] + scipy.sparse.identity(model.vertex_count, format="csr")[~known] / length**2
         return scipy.sparse.linalg.splu(system[:, ~known].tocsc()).solve, -system[:, known]
+
+
+def _facing(face: PosedFace) -> tf.Tensor:
+    """[1, N, 1] in [0, 1], 0 where the head turns away from the camera."""
+    return tf.clip_by_value(1 + face.normals[..., 2:] / AVERTED, 0.0, 1.0)

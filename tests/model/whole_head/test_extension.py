@@ -46,14 +46,15 @@ def test_the_face_stays_and_the_head_joins_it(case):
     extension, result, whole, face_model = case
     count, known = face_model.vertex_count, extension._known[: face_model.vertex_count]
     assert whole.albedo.shape[1] == extension.morphable.vertex_count > count
-    for of in (
-        lambda r: r.albedo,
-        lambda r: r.appearance,
-        lambda r: r.colour,
-        lambda r: r.coarse.face.shape,
-        lambda r: r.coarse.face.shading,
+    towards = known & (result.coarse.face.normals[0, :, 2].numpy() >= 0)
+    for rows, of in (
+        (known, lambda r: r.albedo),
+        (known, lambda r: r.appearance),
+        (towards, lambda r: r.colour),
+        (known, lambda r: r.coarse.face.shape),
+        (towards, lambda r: r.coarse.face.shading),
     ):
-        ours, theirs = of(whole)[0].numpy()[:count][known], of(result)[0].numpy()[known]
+        ours, theirs = of(whole)[0].numpy()[:count][rows], of(result)[0].numpy()[rows]
         np.testing.assert_allclose(ours, theirs, atol=2e-5)
     np.testing.assert_allclose(whole.coarse.face.landmarks, result.coarse.face.landmarks, atol=1e-3)
     inside = result.mask[0, ..., 0].numpy() > 0.5
@@ -117,6 +118,23 @@ def test_light_beyond_the_face_stays_in_its_range_and_hue(case):
     assert np.ptp(expected[towards < -0.5], axis=0).max() < 1e-6
     assert front.min() < expected[towards < -0.5].min() < expected[towards < -0.5].max() < front.max()
     assert np.ptp(expected[towards > 0], axis=0).min() > 0.3
+
+
+def test_the_light_of_the_face_itself_is_that_of_an_average_place_where_it_turns_away(case, extended):
+    _, result, _, face_model = case
+    camera = Camera((SIZE, SIZE))
+    extension = HeadExtension(face_model, extended, camera, hair=False)
+    coefficients = face_model.layout.join(result.coarse.face.coefficients).numpy()
+    coefficients[0, face_model.layout.slices["angles"]] = [0, 1.2, 0]
+    face = extension.morphable.posed(tf.constant(coefficients), camera)
+    count = face_model.vertex_count
+    away = extension._known[:count] & (face.normals[0, :count, 2].numpy() < -0.5)
+    assert away.sum() > 20
+    dazzled = face.shading[:, :count] * np.where(away, 5.0, 1.0)[None, :, None]
+    found = extension._light(tf.constant(dazzled, tf.float32), face)[0].numpy()[:count]
+    assert np.ptp(found[away], axis=0).max() < 1e-4
+    toward = extension._known[:count] & (face.normals[0, :count, 2].numpy() > 0)
+    np.testing.assert_allclose(found[toward], dazzled[0].numpy()[toward], atol=1e-4)
 
 
 def test_only_smaller_areas_of_the_head_are_extended(case, source, extended, monkeypatch):
