@@ -19,6 +19,9 @@ from model.projection import delit_albedo
 
 # Coarse albedo 3, colour 3, visibility 1; "mirrored" adds colour and visibility of the mirrored vertex.
 _CHANNELS = {"mirrored": 11, "delit": 7, "lit": 7}
+# Share of the coarse albedo where the photo does not show the skin. There, network and regressor are about as accurate,
+# and their errors differ in part, so that a mean of both is nearer to the truth than either.
+COARSE_WHERE_HIDDEN = 0.2
 
 
 class TextureNetwork(keras.Model):
@@ -135,14 +138,19 @@ class TextureNetwork(keras.Model):
           sampled_colour: [B, N, 3] in [0, 1], the photo's colours at the vertices; ignored where not visible.
           visibility: [B, N, 1] in [0, 1].
           shading: [B, N, 3], colour = albedo x shading; not used by inputs="lit".
-          training: apply dropout.
+          training: apply dropout; return the network's own albedo, without coarse albedo where hidden.
 
         Returns:
           [B, N, 3] albedo, or [B, N, 6] appearance and albedo. The published head keeps them inside [0, 1]; the
           residual head does not clip, so that gradients survive.
         """
         vertex_inputs = self.vertex_inputs(coarse_albedo, sampled_colour, visibility, shading)
-        return (self.network(embedding, vertex_inputs, training=training) + 1.0) / 2.0
+        texture = (self.network(embedding, vertex_inputs, training=training) + 1.0) / 2.0
+        if training or self.outputs == 3:
+            return texture
+        appearance, albedo = tf.split(texture, 2, axis=-1)
+        hidden = COARSE_WHERE_HIDDEN * (1.0 - visibility)
+        return tf.concat([appearance, albedo + hidden * (coarse_albedo - albedo)], axis=-1)
 
     def vertex_inputs(self, coarse_albedo, sampled_colour, visibility, shading):
         """Refiner input [B, N, 7 or 11]: coarse albedo in [-1, 1], colour (or difference to the albedo), visibility."""

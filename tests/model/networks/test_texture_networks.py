@@ -9,7 +9,7 @@ from configs import schema
 from configs.network_sections import HEADS, INPUTS, VARIANTS
 from lib.mesh_sampling import MeshHierarchy, build_hierarchy
 from model.losses import weight_decay
-from model.networks.texture_networks import TextureNetwork
+from model.networks.texture_networks import COARSE_WHERE_HIDDEN, TextureNetwork
 from model.projection import SampledColours, projected_albedo
 from tests.support.helpers import assert_close, golden, sparse
 from tests.support.meshes import wavy_grid
@@ -141,9 +141,18 @@ def test_two_textures_add_to_the_coarse_albedo_and_learn_apart(hierarchy, varian
     network.combiner.weight.assign(0 * network.combiner.weight)
     assert_close(network(*arguments), tf.tile(arguments[1], [1, 1, 2]), 1e-6)
     network.combiner.bias.assign([[[0.0, 0.0, 0.0, 0.2, 0.2, 0.2]]])
-    appearance, albedo = tf.split(network(*arguments), 2, axis=-1)
+    appearance, albedo = tf.split(network(*arguments, training=True), 2, axis=-1)
     assert_close(appearance, arguments[1], 1e-6)
     assert_close(albedo, arguments[1] + 0.1, 1e-6)
+
+
+def test_hidden_albedo_is_drawn_to_the_coarse_one_after_training(hierarchy):
+    network, arguments = network_of(hierarchy, intrinsic=True), inputs_of(hierarchy)
+    network.combiner.weight.assign(0 * network.combiner.weight)
+    network.combiner.bias.assign([[[0.1, 0.1, 0.1, 0.2, 0.2, 0.2]]])
+    appearance, albedo = tf.split(network(*arguments), 2, axis=-1)
+    assert_close(appearance, arguments[1] + 0.05, 1e-6)
+    assert_close(albedo, arguments[1] + 0.1 * (1 - COARSE_WHERE_HIDDEN * (1 - arguments[3])), 1e-6)
 
 
 def test_delit_input_by_hand(hierarchy):
