@@ -16,8 +16,8 @@ WIDTHS, STRETCH, SHARES = (6.0, 2.8, 1.4), 14.0, (0.5, 0.8, 1.0)
 SWAY, SWAY_LENGTH = 4.0, 50.0
 # Sizes of the skin's blotches [mm], and their shares of the contrast.
 BLOTCHES, BLOTCH_SHARES = (4.0, 2.0, 1.0), (1.0, 1.0, 0.7)
-# Detail is what is finer than this, in shares of the texture's side.
-FINE = 5 / 1024
+# Detail is what deviates from the mean over squares of this side, in shares of the texture's.
+FINE = 17 / 1024
 # Contrasts of the detail of hair and of skin (standard deviation of the log of brightness): if the photo shows too
 # little of them, and their limits. Part of what the photo shows of the skin is the camera's noise.
 USUAL, LARGEST, SHOWN = (0.10, 0.01), (0.3, 0.06), (1.0, 0.7)
@@ -102,8 +102,8 @@ def _blotches(places: np.ndarray) -> np.ndarray:
 
 def _contrast(values: np.ndarray, where: np.ndarray) -> float:
     """Spread of the fine detail of values [T, T] at some texels, unmoved by rare highlights and edges."""
-    side = FINE * len(values)
-    share = cv2.GaussianBlur(where.astype(np.float32), (0, 0), side)
-    smooth = cv2.GaussianBlur(np.where(where, values, 0).astype(np.float32), (0, 0), side)
+    square = 2 * [max(round(FINE * len(values)), 3)]
+    share = cv2.blur(where.astype(np.float32), square)
+    smooth = cv2.blur(np.where(where, values, 0).astype(np.float32), square)
     detail = values[where] - smooth[where] / share[where]
     return NORMAL * float(np.median(np.abs(detail - np.median(detail))))
