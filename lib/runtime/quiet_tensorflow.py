@@ -35,7 +35,14 @@ def import_tensorflow(keep_memory: bool = False) -> None:
         if keep_memory:
             keep_freed_memory()
         # Keras imports scikit-learn, if it can, for wrappers that are not used here: a fifth of the whole import.
-        with quiet_import(), hidden("sklearn"), deferred(_INTERFACE, but=_AT_ONCE), paused_collection():
+        # Both import requests to reach servers of clusters and dashboards.
+        with (
+            quiet_import(),
+            hidden("sklearn"),
+            deferred("requests"),
+            deferred(_INTERFACE, but=_AT_ONCE),
+            paused_collection(),
+        ):
             import tensorflow  # noqa: F401
 
 
