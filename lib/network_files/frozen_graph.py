@@ -11,6 +11,7 @@ from pathlib import Path
 
 import tensorflow as tf
 from google.protobuf.message import DecodeError
+from tensorflow.core.framework.graph_pb2 import GraphDef  # tf.compat.v1 takes half a second to import
 
 from lib.errors import UserError
 
@@ -82,7 +83,7 @@ class FrozenGraph:
         return self._function(*tensors)
 
 
-def read_graph(path: Path) -> tf.compat.v1.GraphDef:
+def read_graph(path: Path) -> GraphDef:
     """Parses a .pb without running it and checks that all of its operations are allowed.
 
     Raises:
@@ -90,7 +91,7 @@ def read_graph(path: Path) -> tf.compat.v1.GraphDef:
     """
     if not path.is_file():
         raise UserError(f"{path}: must be a frozen graph, got no such file")
-    graph = tf.compat.v1.GraphDef()
+    graph = GraphDef()
     try:
         graph.ParseFromString(path.read_bytes())
     except DecodeError as error:
@@ -121,8 +122,8 @@ def _check_constants(nodes: Sequence, path: Path) -> None:
 
 
 def resolve_switches(
-    graph: tf.compat.v1.GraphDef, outputs: Sequence[str], settings: Mapping[str, bool], path: Path
-) -> tuple[tf.compat.v1.GraphDef, list[str]]:
+    graph: GraphDef, outputs: Sequence[str], settings: Mapping[str, bool], path: Path
+) -> tuple[GraphDef, list[str]]:
     """Sets the switches of a graph and keeps only the nodes that the outputs need.
 
     A Switch passes its input to its first output (false) or second output (true); a Merge passes on the input that
@@ -163,7 +164,7 @@ def resolve_switches(
     if dead := [name for name, tensor in zip(outputs, results, strict=True) if tensor is None]:
         raise UserError(f"{path}: {', '.join(dead)} must have a value with {dict(settings)}, got none")
     tensors = [tensor for tensor in results if tensor is not None]
-    live = tf.compat.v1.GraphDef(versions=graph.versions)
+    live = GraphDef(versions=graph.versions)
     needed, waiting = set(), [_node(tensor) for tensor in tensors]
     while waiting:
         name = waiting.pop()

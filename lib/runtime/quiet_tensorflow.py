@@ -11,7 +11,7 @@ import tempfile
 from collections.abc import Iterator
 
 from lib.runtime.collection import paused_collection
-from lib.runtime.hidden_imports import hidden
+from lib.runtime.hidden_imports import deferred, hidden
 from lib.runtime.memory import keep_freed_memory
 
 # Informational messages, their header, and the error about a CUDA driver that is not installed (303).
@@ -19,6 +19,10 @@ _NOISE = re.compile(
     r"I0000 |INFO: Created TensorFlow Lite|WARNING: All log messages before absl::InitializeLog"
     r"|.*failed call to cuInit: .*\(303\)"
 )
+# The modules of TensorFlow's interface import all that it has, three times because of the names of version 1: a quarter
+# of the import's time. Two of them have the names of packages that would replace them if they were imported later.
+_INTERFACE = "tensorflow._api.v2."
+_AT_ONCE = (f"{_INTERFACE}distribute", f"{_INTERFACE}lite")
 
 
 def import_tensorflow(keep_memory: bool = False) -> None:
@@ -31,7 +35,14 @@ def import_tensorflow(keep_memory: bool = False) -> None:
         if keep_memory:
             keep_freed_memory()
         # Keras imports scikit-learn, if it can, for wrappers that are not used here: a fifth of the whole import.
-        with quiet_import(), hidden("sklearn"), paused_collection():
+        # Both import requests to reach servers of clusters and dashboards.
+        with (
+            quiet_import(),
+            hidden("sklearn"),
+            deferred("requests"),
+            deferred(_INTERFACE, but=_AT_ONCE),
+            paused_collection(),
+        ):
             import tensorflow  # noqa: F401
 
 

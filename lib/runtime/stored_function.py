@@ -12,6 +12,10 @@ import numpy as np
 import tensorflow as tf
 from google.protobuf.message import DecodeError
 
+# Both from where tf.compat.v1 has them, which itself takes half a second and 60 MB to import.
+from tensorflow.core.framework.graph_pb2 import GraphDef
+from tensorflow.python.eager.wrap_function import wrap_function
+
 from lib.errors import DiskFull
 from lib.files import headed_npz
 from lib.files.numpy_files import DamagedFile, report_remade
@@ -135,13 +139,13 @@ class StoredFunction:
                 return tf.graph_util.import_graph_def(graph, input_map=given, return_elements=outputs, name="stored")
 
             signature = [tf.TensorSpec(x.shape, x.dtype) for x in (*tf.nest.flatten(arguments), *constants)]
-            imported = tf.compat.v1.wrap_function(run, signature)
+            imported = wrap_function(run, signature)
         except (ValueError, TypeError, tf.errors.OpError) as error:
             raise DamagedFile(f"a graph that cannot be used ({error})") from error
         return lambda *flat: imported(*flat, *constants)
 
 
-def _merge_equal_nodes(graph: tf.compat.v1.GraphDef) -> None:
+def _merge_equal_nodes(graph: GraphDef) -> None:
     """Removes nodes of the functions in a graph, such as the body of a loop, that compute the same as an earlier one.
 
     They are half of a gradient's nodes, whose number determines the time before a graph's first run. The functions get
@@ -210,8 +214,8 @@ def operations(serialised: bytes) -> set[str]:
     return {node.op for node in (*graph.node, *(n for function in graph.library.function for n in function.node_def))}
 
 
-def _parsed(serialised: bytes) -> tf.compat.v1.GraphDef:
-    graph = tf.compat.v1.GraphDef()
+def _parsed(serialised: bytes) -> GraphDef:
+    graph = GraphDef()
     try:
         graph.ParseFromString(serialised)
     except DecodeError as error:

@@ -13,7 +13,6 @@ from lib.face_model.face_model import FaceModel
 from lib.face_model_files.human_head import NAME as HUMAN_HEAD
 from lib.files import headed_npz
 from lib.files.numpy_files import DamagedFile
-from model.dense_landmarks.calibration import calibrate
 
 # Points of the program's own face models, by their names, made for the default density and area. Other densities of the
 # built-in face have the same texture coordinates, and with them the points; the human head is calibrated again.
@@ -52,6 +51,9 @@ def remake(config: schema.Config, face_model: FaceModel) -> Path:
 
     Those of the program's own models with default area and density go to the repository's `SHIPPED` files.
     """
+    # Rendering takes a while to import, and the points are nearly always there.
+    from model.dense_landmarks.calibration import calibrate
+
     points = calibrate(face_model)
     path = _cache_path(config, face_model)
     section, default = config.face_model, schema.load().face_model

@@ -109,11 +109,11 @@ def _even_and_odd(basis: np.ndarray, mirror_index: np.ndarray, signs: np.ndarray
     """Coordinates [k, .] of modes [k, N, 3] that keep their value when mirrored, and those that change their sign."""
     vertices = np.arange(len(mirror_index))
     left, middle = np.flatnonzero(vertices < mirror_index), np.flatnonzero(vertices == mirror_index)
-    one, other = (basis[:, side].astype(np.float64) for side in (left, mirror_index[left]))
-    other *= signs
-    centre, count = basis[:, middle].astype(np.float64), len(basis)
-    even, odd = (
-        np.concatenate([pairs.reshape(count, -1) / np.sqrt(2), centre[..., signs == sign].reshape(count, -1)], axis=1)
-        for pairs, sign in ((one + other, 1), (one - other, -1))
-    )
-    return even, odd
+    even: list[np.ndarray] = []
+    odd: list[np.ndarray] = []
+    for mode in basis:  # one by one, so that the copies stay in the processor's cache
+        one, other, centre = (mode[side].astype(np.float64) for side in (left, mirror_index[left], middle))
+        other *= signs
+        for part, pairs, sign in ((even, one + other, 1), (odd, one - other, -1)):
+            part.append(np.concatenate([pairs.ravel() / np.sqrt(2), centre[:, signs == sign].ravel()]))
+    return np.stack(even), np.stack(odd)

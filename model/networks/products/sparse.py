@@ -164,7 +164,8 @@ class _RowKernel:
         if tf.executing_eagerly():
             made = self._compressed.setdefault(key, [])
         else:
-            made = tf.compat.v1.get_default_graph().get_collection_ref(key)
+            # The current graph is that of a new tensor; tf.compat.v1 names it, but takes half a second to import.
+            made = tf.constant(0).graph.get_collection_ref(key)
         if not made:
             made.append(
                 tf.raw_ops.SparseTensorToCSRSparseMatrix(

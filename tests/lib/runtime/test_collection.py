@@ -19,3 +19,18 @@ def test_collection_goes_on_after_the_block_if_it_was_on():
         assert not gc.isenabled()
     finally:
         gc.enable()
+
+
+def test_collections_after_the_block_do_not_examine_what_it_left():
+    class Node:
+        pass
+
+    gc.collect()
+    frozen = gc.get_freeze_count()
+    try:
+        with paused_collection():
+            node = Node()
+        assert gc.get_freeze_count() > frozen
+        assert not any(found is node for found in gc.get_objects())
+    finally:
+        gc.unfreeze()

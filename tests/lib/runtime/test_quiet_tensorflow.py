@@ -18,6 +18,23 @@ tf.zeros([2]) + 1.0
 os.write(2, b"after\\n")
 """
 
+# Version 1 names nearly everything that TensorFlow has, and the names of two modules are those of packages, too.
+LATER = """
+import sys
+from lib.runtime.quiet_tensorflow import import_tensorflow
+import_tensorflow()
+import scipy.sparse
+import tensorflow as tf
+print("run:", [name for name in ("requests", "numpy.f2py") if "__version__" in vars(sys.modules[name])])
+print("version 1 imported by TensorFlow:", "tensorflow._api.v2.compat.v1" in sys.modules)
+print(tf.compat.v1.GraphDef.__name__, tf.lite.Optimize.__name__, tf.distribute.has_strategy())
+"""
+
+
+def test_what_tensorflow_and_scipy_only_name_is_imported_at_its_first_use():
+    done = subprocess.run([sys.executable, "-c", LATER], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert done.stdout == "run: []\nversion 1 imported by TensorFlow: False\nGraphDef Optimize False\n"
+
 
 def test_the_import_prints_nothing_and_stderr_works_after_it():
     done = subprocess.run([sys.executable, "-c", SCRIPT], cwd=ROOT, capture_output=True, text=True, check=True)

@@ -49,7 +49,7 @@ def human_head():
 
 def test_the_human_heads_points_are_shipped(human_head, monkeypatch):
     """Fails when the human head changes: python main.py --mode landmarks."""
-    monkeypatch.setattr(source, "calibrate", None)  # which would take minutes
+    monkeypatch.setattr(calibration, "calibrate", None)  # which would take minutes
     points = source.surface_points(schema.load(), human_head)
     placed, landmarks = 100 * points.on(human_head.mean_shape), 100 * human_head.mean_shape[human_head.landmarks]
     for ours, theirs in ((33, 36), (263, 45), (61, 48), (291, 54), (1, 30), (152, 8)):
@@ -61,7 +61,7 @@ def test_the_human_heads_points_are_shipped(human_head, monkeypatch):
 
 def test_other_areas_of_the_head_are_calibrated_for_themselves(human_head, monkeypatch, tmp_path):
     other = dataclasses.replace(human_head, expression_names=())
-    monkeypatch.setattr(source, "calibrate", lambda _: source.read_points(source.SHIPPED["human head"]).points)
+    monkeypatch.setattr(calibration, "calibrate", lambda _: source.read_points(source.SHIPPED["human head"]).points)
     overrides = ["face_model.area=ears", f"data.root_dir={tmp_path}"]
     config = schema.load(overrides=overrides)
     assert source.remake(config, other) == config.generated_dir / f"face_mesh_{other.fingerprint}.npz"
@@ -130,7 +130,7 @@ def test_other_models_are_calibrated_once(tmp_path, face_model, monkeypatch):
         calls.append(model.fingerprint)
         return SurfacePoints(np.tile(model.triangles[:1], (POINTS, 1)), np.full([POINTS, 3], 1 / 3, np.float32))
 
-    monkeypatch.setattr(source, "calibrate", calibrated)
+    monkeypatch.setattr(calibration, "calibrate", calibrated)
     face_model = dataclasses.replace(face_model, name="mine")
     config = schema.load(overrides=[f"data.root_dir={tmp_path}", "face_model.source=mine.npz"])
     first = source.surface_points(config, face_model)
