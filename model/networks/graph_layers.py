@@ -78,9 +78,16 @@ def chebyshev_convolution(product: SparseProduct, x, weights, order: int):
     Returns:
       [N, B, C_out].
     """
-    narrow_input = x.shape[-1] <= weights.shape[-1]
     if order == 1:
         return _multiply(x, weights)
+    # Channels of zeros cost less than products at a width that the kernel is slow at.
+    width, filters = x.shape[-1], weights.shape[-1]
+    narrow_input = width <= filters
+    missing = -(width if narrow_input else filters) % product.favoured_multiple
+    if missing and narrow_input:
+        x, weights = tf.pad(x, [[0, 0], [0, 0], [0, missing]]), tf.pad(weights, [[0, missing * order], [0, 0]])
+    elif missing:
+        weights = tf.pad(weights, [[0, 0], [0, missing]])
 
     @tf.custom_gradient
     def convolve(x, weights):
@@ -106,7 +113,8 @@ def chebyshev_convolution(product: SparseProduct, x, weights, order: int):
 
         return result, gradient
 
-    return convolve(x, weights)
+    result = convolve(x, weights)
+    return result if result.shape[-1] == filters else result[..., :filters]
 
 
 def _multiply(x, weights, transpose: bool = False):

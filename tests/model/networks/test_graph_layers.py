@@ -181,6 +181,28 @@ def test_convolution_and_two_orders_of_gradients_equal_the_naive_ones(grid, prod
         assert_close(a, b, 1e-5 if i < 3 else 5e-3)  # sin of large arguments amplifies rounding
 
 
+@pytest.mark.parametrize("widths", [(11, 16), (16, 6), (8, 8)])
+def test_the_compressed_row_product_multiplies_eight_columns_or_a_multiple(grid, widths):
+    """It takes three times as long at other widths."""
+    product, seen = SparseProduct(rescaled_laplacian(grid[2]), "csr"), []
+    kernel = product.forward
+
+    def recorded(x, *options):
+        seen.append(x.shape[-1])
+        return kernel(x, *options)
+
+    product.forward = product.backward = recorded
+    x, weights = tf.constant(random(42, 1, widths[0])), tf.constant(random(widths[0] * 3, widths[1]))
+    with tf.GradientTape() as tape:
+        tape.watch([x, weights])
+        result = chebyshev_convolution(product, x, weights, 3)
+    assert result.shape == (42, 1, widths[1])
+    slopes = tape.gradient(result, [x, weights])
+    assert [slope.shape for slope in slopes] == [x.shape, weights.shape]
+    assert len(seen) == 4
+    assert not any(width % 8 for width in seen)
+
+
 def test_relabelling_vertices_relabels_the_output(grid):
     vertices, triangles, _ = grid
     permutation = np.random.default_rng(0).permutation(len(vertices))
