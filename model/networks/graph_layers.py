@@ -127,7 +127,8 @@ def chebyshev_convolution(product: SparseProduct, x, weights, order: int):
         return result, gradient
 
     result = convolve(x, weights)
-    return result if result.shape[-1] == filters else result[..., :filters]
+    # Brackets would have a slow gradient.
+    return result if result.shape[-1] == filters else tf.slice(result, [0, 0, 0], [-1, -1, filters])
 
 
 def _multiply(x, weights, transpose: bool = False):
