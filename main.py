@@ -17,13 +17,12 @@ from lib.records.record_index import open_records
 from lib.records.splits import load_split
 from lib.runtime.determinism import make_deterministic
 from lib.runtime.leaving import leave
-from lib.runtime.quiet_tensorflow import import_tensorflow
+from lib.runtime.quiet_tensorflow import import_tensorflow, share_processors
 from utils import seed_everything
 
 PARTIAL_SUCCESS = 3
 EPILOG = """
-Any option of the configuration may follow as section.key=value, e.g. loss.symmetry=0.1; configs/default.yaml lists them
-with their meanings.
+Any option of the configuration may follow as section.key=value, e.g. loss.symmetry=0.1: see configs/default.yaml.
 
 Exit codes: 0 success; 2 an error in the command or its files, reported in one line; 3 --mode test, prepare or evaluate
 processed only some of the photos (the output folder lists which ones failed and why); 130, 143, 129 told to stop by
@@ -55,6 +54,7 @@ def run_training(config: schema.Config, args: argparse.Namespace) -> int:
     cluster = Cluster.from_environment(os.environ) if args.distribute else None
     if cluster is not None:
         os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # a lost process is reported in one line
+    share_processors()
     start_tensorflow(config.train.seed, config.train.deterministic, keep_memory=True)
     from model.training.loop import train
 

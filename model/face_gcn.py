@@ -205,7 +205,7 @@ class FaceGCN:
     def render(self, coarse: CoarseFace, texture: tf.Tensor, crop: tf.Tensor) -> FaceReconstruction:
         """Lights a texture [B, N, 3 or 6] and renders it on the geometry of `coarse`, over the crop [B, H, W, 4]."""
         two = texture.shape[-1] == 6
-        appearance, albedo = (texture[..., :3], texture[..., 3:]) if two else (texture, texture)
+        appearance, albedo = tf.split(texture, 2, axis=-1) if two else (texture, texture)
         # The appearance is what is compared with the photo; the albedo has its own target (`loss_inputs`).
         colour = self.shade(appearance, coarse.face)
         rendering = interpolate(colour, self.morphable.triangles, coarse.fragments)

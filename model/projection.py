@@ -10,7 +10,7 @@ from configs.network_sections import PROJECTIONS
 from lib.geometry.camera import Camera
 from lib.images.sampling import sample_image
 from lib.mesh_export import texture_baking
-from lib.mesh_renderer.fragments import Fragments, interpolate, triangle_ids_and_depth
+from lib.mesh_renderer.fragments import Fragments, gather_at_corners, interpolate, triangle_ids_and_depth
 from lib.tensor_structure import TensorStructure
 from model.morphable_model import MorphableModel, PosedFace
 
@@ -135,27 +135,6 @@ def faces_camera(points: tf.Tensor, triangles: tf.Tensor) -> tf.Tensor:
     a, b, c = (tf.gather(points, triangles[:, corner], axis=1) for corner in range(3))
     area = (b - a)[..., 0] * (c - a)[..., 1] - (b - a)[..., 1] * (c - a)[..., 0]
     return tf.cast(area < 0, points.dtype)
-
-
-def gather_at_corners(values: tf.Tensor, triangles: tf.Tensor, fragments: Fragments, vertex_count: int) -> tf.Tensor:
-    """Adds pixel values to the corners of the triangles the pixels show, weighted by barycentrics: [B, N, C].
-
-    This is the transpose of `interpolate`.
-
-    Args:
-      values: [B, H, W, C].
-      triangles: [F, 3].
-      fragments: of the same pixels.
-      vertex_count: N.
-    """
-    corners = tf.gather(triangles, tf.maximum(fragments.triangle_id, 0))
-    batch, channels = tf.shape(corners)[0], values.shape[-1]
-    place = corners + vertex_count * tf.reshape(tf.range(batch), [-1, 1, 1, 1])
-    shares = fragments.barycentrics[..., None] * values[..., None, :]
-    sums = tf.math.unsorted_segment_sum(
-        tf.reshape(shares, [-1, channels]), tf.reshape(place, [-1]), batch * vertex_count
-    )
-    return tf.reshape(sums, [batch, vertex_count, channels])
 
 
 def delit_albedo(colour: tf.Tensor, shading: tf.Tensor) -> tf.Tensor:

@@ -95,6 +95,26 @@ def interpolate(attributes, triangles, fragments: Fragments) -> tf.Tensor:
     return _interpolate(attributes, triangles, fragments.triangle_id, barycentrics)
 
 
+def gather_at_corners(values, triangles, fragments: Fragments, vertex_count: int) -> tf.Tensor:
+    """Adds pixel values to the corners of the triangles the pixels show, weighted by barycentrics.
+
+    This is the transpose of `interpolate`.
+
+    Args:
+      values: [B, H, W, C] float.
+      triangles: [F, 3] vertex indices.
+      fragments: of the same pixels.
+      vertex_count: N.
+
+    Returns:
+      [B, N, C]; differentiable in the values and, through the barycentrics, the vertices.
+    """
+    values = tf.convert_to_tensor(values)
+    triangles = tf.cast(tf.convert_to_tensor(triangles), tf.int32)
+    barycentrics = tf.cast(fragments.barycentrics, values.dtype)
+    return _gather_at_corners(values, triangles, fragments.triangle_id, barycentrics, vertex_count)
+
+
 def _check(clip_vertices, triangles, image_size):
     """Converts the arguments to tensors and checks them; see `rasterize` for the errors."""
     clip_vertices = tf.convert_to_tensor(clip_vertices)
@@ -153,25 +173,12 @@ def _barycentrics(clip_vertices, triangles, ids):
 @tf.custom_gradient
 def _interpolate(attributes, triangles, ids, barycentrics):
     """Weighted corner attributes [B, H, W, C]."""
-    channels = attributes.shape[-1]
 
     def gradient(slope):
-        def run_attributes(corners, attributes, ids, weights, slope):
-            result = np.zeros_like(attributes)
-            kernels.each_image(kernels.attributes_gradient, corners, ids, weights, slope, result)
-            return result
-
-        def run_weights(corners, attributes, ids, slope):
-            result = np.empty((*ids.shape, 3), attributes.dtype)
-            kernels.each_image(kernels.weights_gradient, corners, attributes, ids, slope, result)
-            return result
-
         # Two calls, so that a graph computes only the gradients that are asked for.
-        of_attributes = _run(
-            run_attributes, [triangles, attributes, ids, barycentrics, slope], attributes.dtype, attributes.shape
-        )
-        of_weights = _run(run_weights, [triangles, attributes, ids, slope], attributes.dtype, barycentrics.shape)
-        return of_attributes, None, None, of_weights
+        of_attributes = _gather_at_corners(slope, triangles, ids, barycentrics, tf.shape(attributes)[1])
+        of_attributes.set_shape(attributes.shape)
+        return of_attributes, None, None, _weights_gradient(attributes, triangles, ids, slope)
 
     def run(corners, attributes, ids, weights):
         result = np.empty((*ids.shape, attributes.shape[-1]), attributes.dtype)
@@ -179,7 +186,38 @@ def _interpolate(attributes, triangles, ids, barycentrics):
         return result
 
     inputs = [triangles, attributes, ids, barycentrics]
-    return _run(run, inputs, attributes.dtype, [*ids.shape, channels]), gradient
+    return _run(run, inputs, attributes.dtype, [*ids.shape, attributes.shape[-1]]), gradient
+
+
+def _gather_at_corners(values, triangles, ids, barycentrics, vertex_count):
+    """Sums [B, N, C] of weighted pixel values [B, H, W, C]."""
+
+    @tf.custom_gradient
+    def gather(values, barycentrics):
+        def gradient(slope):
+            return _interpolate(slope, triangles, ids, barycentrics), _weights_gradient(slope, triangles, ids, values)
+
+        def run(corners, ids, weights, values, count):
+            result = np.zeros((len(values), count, values.shape[-1]), values.dtype)
+            kernels.each_image(kernels.attributes_gradient, corners, ids, weights, values, result)
+            return result
+
+        count = vertex_count if isinstance(vertex_count, int) else None
+        inputs = [triangles, ids, barycentrics, values, vertex_count]
+        return _run(run, inputs, values.dtype, [values.shape[0], count, values.shape[-1]]), gradient
+
+    return gather(values, barycentrics)
+
+
+def _weights_gradient(attributes, triangles, ids, slope):
+    """Gradient [B, H, W, 3] of the barycentrics that interpolate attributes [B, N, C]; slope [B, H, W, C]."""
+
+    def run(corners, attributes, ids, slope):
+        result = np.empty((*ids.shape, 3), attributes.dtype)
+        kernels.each_image(kernels.weights_gradient, corners, attributes, ids, slope, result)
+        return result
+
+    return _run(run, [triangles, attributes, ids, slope], attributes.dtype, [*ids.shape, 3])
 
 
 def _run(function: Callable[..., np.ndarray], inputs: Sequence[tf.Tensor], dtype: tf.DType, shape) -> tf.Tensor:

@@ -46,6 +46,16 @@ def import_tensorflow(keep_memory: bool = False) -> None:
             import tensorflow  # noqa: F401
 
 
+def share_processors() -> None:
+    """Makes TensorFlow divide each operation among half of the processors; call it before TensorFlow is imported.
+
+    For programs that run two graphs at a time: training poses the next batch during an update. Operations that are
+    divided among all processors then wait for each other, which costs a fifth of the processor time on two processors.
+    TF_NUM_INTRAOP_THREADS prevails if it is set.
+    """
+    os.environ.setdefault("TF_NUM_INTRAOP_THREADS", str(max((os.cpu_count() or 1) // 2, 1)))
+
+
 @contextlib.contextmanager
 def quiet_import() -> Iterator[None]:
     """Context manager for code that may import TensorFlow: the import is like that of `import_tensorflow`."""

@@ -7,6 +7,8 @@ Gradients are correct to any order. Training needs only first derivatives of the
 in the critic's gradient penalty, is with respect to images.
 """
 
+from collections.abc import Sequence
+
 import keras
 import numpy as np
 import scipy.sparse
@@ -39,27 +41,38 @@ def chebyshev_basis(product: SparseProduct, x, order: int) -> list:
       x: [N, ...].
       order: K, at least 1.
     """
-    basis = [x]
-    if order > 1:
-        basis.append(product(x))
-    for _ in range(2, order):
-        basis.append(product.combine(basis[-1], basis[-2], 2.0, -1.0))
-    return basis
+
+    # Each recursion is the gradient of the other, since L is symmetric: nothing inside needs to be differentiated.
+    @tf.custom_gradient
+    def recursion(x):
+        basis = [x]
+        if order > 1:
+            basis.append(product.forward(x))
+        for _ in range(2, order):
+            basis.append(product.forward(basis[-1], basis[-2], 2.0, -1.0))
+        return basis, lambda *slopes: clenshaw_sum(product, slopes)
+
+    return recursion(x)
 
 
-def clenshaw_sum(product: SparseProduct, coefficients: list):
+def clenshaw_sum(product: SparseProduct, coefficients: Sequence):
     """Clenshaw's recursion for sum_k T_k(L) c_k with signals c_k [N, ...]; K - 1 sparse products at the width of c_k.
 
     b_k = c_k + 2 L b_(k+1) - b_(k+2); the sum is c_0 + L b_1 - b_2.
     """
     if len(coefficients) == 1:
         return coefficients[0]
-    last, before = coefficients[-1], None
-    for coefficient in reversed(coefficients[1:-1]):
-        rest = coefficient if before is None else coefficient - before
-        last, before = product.combine(last, rest, 2.0), last
-    rest = coefficients[0] if before is None else coefficients[0] - before
-    return product.combine(last, rest)
+
+    @tf.custom_gradient
+    def recursion(*coefficients):
+        last, before = coefficients[-1], None
+        for coefficient in reversed(coefficients[1:-1]):
+            rest = coefficient if before is None else coefficient - before
+            last, before = product.forward(last, rest, 2.0), last
+        rest = coefficients[0] if before is None else coefficients[0] - before
+        return product.forward(last, rest), lambda slope: chebyshev_basis(product, slope, len(coefficients))
+
+    return recursion(*coefficients)
 
 
 def chebyshev_convolution(product: SparseProduct, x, weights, order: int):
@@ -78,9 +91,16 @@ def chebyshev_convolution(product: SparseProduct, x, weights, order: int):
     Returns:
       [N, B, C_out].
     """
-    narrow_input = x.shape[-1] <= weights.shape[-1]
     if order == 1:
         return _multiply(x, weights)
+    # Channels of zeros cost less than products at a width that the kernel is slow at.
+    width, filters = x.shape[-1], weights.shape[-1]
+    narrow_input = width <= filters
+    missing = -(width if narrow_input else filters) % product.favoured_multiple
+    if missing and narrow_input:
+        x, weights = tf.pad(x, [[0, 0], [0, 0], [0, missing]]), tf.pad(weights, [[0, missing * order], [0, 0]])
+    elif missing:
+        weights = tf.pad(weights, [[0, 0], [0, missing]])
 
     @tf.custom_gradient
     def convolve(x, weights):
@@ -106,7 +126,9 @@ def chebyshev_convolution(product: SparseProduct, x, weights, order: int):
 
         return result, gradient
 
-    return convolve(x, weights)
+    result = convolve(x, weights)
+    # Brackets would have a slow gradient.
+    return result if result.shape[-1] == filters else tf.slice(result, [0, 0, 0], [-1, -1, filters])
 
 
 def _multiply(x, weights, transpose: bool = False):

@@ -62,7 +62,7 @@ def look(
                 faults[fault].append(printable(names[chosen[len(rows)]]))
             rows.append(_tiles(posed, row))
     with atomic_path(folder / SHEET) as path:
-        contact_sheet(rows).save(path)
+        contact_sheet(rows).save(path, compress_level=1)  # the default takes half a second
     for line in report(faults, len(chosen)):
         print(f"{line}; see {folder / SHEET}", file=sys.stderr)
     if unseen == len(chosen):

@@ -1,3 +1,5 @@
+import dataclasses
+
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -5,13 +7,12 @@ import tensorflow as tf
 from lib.geometry.camera import Camera
 from lib.geometry.normals import incident_triangles, vertex_normals
 from lib.images.morphology import published_erosion
-from lib.mesh_renderer.fragments import interpolate, rasterize
+from lib.mesh_renderer.fragments import gather_at_corners, interpolate, rasterize
 from model.projection import (
     SampledColours,
     delit_albedo,
     depth_slack,
     facing_cosine,
-    gather_at_corners,
     projected_albedo,
     published_projection,
     zbuffer_projection,
@@ -224,7 +225,13 @@ def test_gradients_of_sampled_colours_are_those_of_finite_differences():
 
     assert_gradient(published, image)
     values = generator.normal(size=(1, 8, 8, 2))
-    assert_gradient(lambda values: gather_at_corners(values, triangles, fragments, len(weights[0])), values)
+
+    def gathered(values, barycentrics):
+        seen = dataclasses.replace(fragments, barycentrics=barycentrics)
+        return gather_at_corners(values, triangles, seen, len(weights[0]))
+
+    shown = fragments.triangle_id.numpy()[..., None] >= 0  # the background's weights do not count
+    assert_gradient(lambda values, weights: gathered(values, weights * shown), values, fragments.barycentrics)
 
 
 def test_gradients_of_albedo_and_angles_are_those_of_finite_differences():

@@ -1,5 +1,6 @@
 """main.py: the original's flags, what they set, errors in one line before TensorFlow is imported, exit codes."""
 
+import os
 import re
 import subprocess
 import sys
@@ -24,6 +25,15 @@ def config_of(*argv: str) -> schema.Config:
 def test_without_arguments_it_is_the_embedded_default():
     assert main.parse([]).mode == "train"
     assert config_of() == schema.load()
+
+
+def test_training_leaves_processors_for_the_next_batch(monkeypatch):
+    called_instead(monkeypatch, "model.training.loop", "train")
+    monkeypatch.setattr(main, "check_records", lambda config: None)
+    monkeypatch.setenv("TF_NUM_INTRAOP_THREADS", "")  # so that it is as before after the test
+    monkeypatch.delenv("TF_NUM_INTRAOP_THREADS")
+    assert main.main(["--mode", "train"]) == 0
+    assert int(os.environ["TF_NUM_INTRAOP_THREADS"]) <= max((os.cpu_count() or 1) // 2, 1)
 
 
 def test_every_original_flag_is_there_with_its_real_default(capsys):

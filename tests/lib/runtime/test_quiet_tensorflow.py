@@ -1,8 +1,12 @@
 """TensorFlow's start-up notes stay away; its errors, and everybody's after the import, do not."""
 
+import os
 import subprocess
 import sys
 
+import pytest
+
+from lib.runtime.quiet_tensorflow import share_processors
 from tests.support.helpers import ROOT
 
 SCRIPT = """
@@ -54,3 +58,15 @@ def test_what_is_not_noise_is_shown(tmp_path):
     assert "broken driver" in done.stderr
     assert "ImportError: no such library" in done.stderr
     assert "note" not in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("processors", "given", "threads"), [(1, None, "1"), (2, None, "1"), (8, None, "4"), (8, "7", "7")]
+)
+def test_operations_take_half_of_the_processors_unless_the_user_says_otherwise(monkeypatch, processors, given, threads):
+    monkeypatch.setenv("TF_NUM_INTRAOP_THREADS", given or "")  # so that it is as before after the test
+    if given is None:
+        monkeypatch.delenv("TF_NUM_INTRAOP_THREADS")
+    monkeypatch.setattr(os, "cpu_count", lambda: processors)
+    share_processors()
+    assert os.environ["TF_NUM_INTRAOP_THREADS"] == threads
