@@ -1,5 +1,8 @@
 """Strands of hair and grain of skin in the texture where no photo shows them, as distinct as those in the photo."""
 
+from collections.abc import Callable
+from dataclasses import dataclass
+
 import cv2
 import numpy as np
 
@@ -18,16 +21,31 @@ SWAY, SWAY_LENGTH = 4.0, 50.0
 BLOTCHES, BLOTCH_SHARES = (4.0, 2.0, 1.0), (1.0, 1.0, 0.7)
 # Detail is what deviates from the mean over squares of this side, in shares of the texture's.
 FINE = 17 / 1024
-# Contrasts of the detail of hair and of skin (standard deviation of the log of brightness): if the photo shows too
-# little of them, and their limits. Part of what the photo shows of the skin is the camera's noise.
-USUAL, LARGEST, SHOWN = (0.10, 0.01), (0.3, 0.06), (1.0, 0.7)
-# Share of the texture that tells the contrast.
+# Least share of the texture that tells the contrast.
 ENOUGH = 2e-3
 # Weight of the photo and share of hair or skin from which a texel tells the contrast.
 SURE = 0.9
 DARKEST = 0.03
 # Ratio of a normal distribution's standard deviation to its median deviation.
 NORMAL = 1.4826
+
+
+@dataclass(frozen=True)
+class Contrast:
+    """Contrast of the detail: standard deviation of the log of its brightness.
+
+    Attributes:
+      usual: if the photo shows too little.
+      largest: the limit.
+      own: share of the photo's contrast that is of the surface itself; the rest is the camera's noise.
+    """
+
+    usual: float
+    largest: float
+    own: float
+
+
+HAIR, SKIN = Contrast(0.10, 0.3, 1.0), Contrast(0.01, 0.06, 0.7)
 
 
 class Grain:
@@ -60,16 +78,15 @@ class Grain:
         parts = self._raster.interpolate(np.stack([hair, self._plain * (1 - hair)], axis=1))
         log = np.log(np.maximum(photo.mean(axis=-1), 0) + DARKEST)
         grain = np.zeros_like(log)
-        for number, field in enumerate((self._hair, self._skin)):
-            seen = (weight > SURE) & (parts[..., number] > SURE)
-            contrast = USUAL[number]
+        for part, field, limits in zip(np.moveaxis(parts, -1, 0), (self._hair, self._skin), (HAIR, SKIN), strict=True):
+            seen, contrast = (weight > SURE) & (part > SURE), limits.usual
             if seen.mean() > ENOUGH:
-                contrast = min(SHOWN[number] * _contrast(log, seen), LARGEST[number])
-            grain += contrast * parts[..., number] * field
+                contrast = min(limits.own * _contrast(log, seen), limits.largest)
+            grain += contrast * part * field
         return grain
 
 
-def _field(places: np.ndarray, where: np.ndarray, brightness) -> np.ndarray:
+def _field(places: np.ndarray, where: np.ndarray, brightness: Callable[[np.ndarray], np.ndarray]) -> np.ndarray:
     """Values [T, T] of `brightness` at places [T, T, 3], scaled to a contrast of 1; 0 outside `where` [T, T]."""
     field = np.zeros(where.shape, np.float32)
     if where.any():

@@ -5,7 +5,7 @@ import pytest
 
 from lib.mesh_export.uv_chart import rasterize_chart
 from lib.synthetic.appearance.canonical import CanonicalFace
-from model.whole_head.grain import LARGEST, SHOWN, USUAL, Grain, _contrast, _strands
+from model.whole_head.grain import HAIR, SKIN, Grain, _contrast, _strands
 
 SIZE = 512
 
@@ -46,9 +46,9 @@ def test_they_are_as_distinct_as_those_in_the_photo(case, contrast):
 def test_without_hair_in_the_photo_they_are_as_usual_and_only_on_the_hair(case):
     model, _, grain, scalp = case
     field = grain(grainy(0.02), np.zeros((SIZE, SIZE), np.float32), model.regions["scalp"])
-    assert _contrast(field, scalp > 0.9) == pytest.approx(USUAL[0], rel=0.15)
+    assert _contrast(field, scalp > 0.9) == pytest.approx(HAIR.usual, rel=0.15)
     bald = grain(grainy(0.02), np.zeros((SIZE, SIZE), np.float32))
-    assert _contrast(bald, scalp > 0.9) == pytest.approx(USUAL[1], rel=0.15)
+    assert _contrast(bald, scalp > 0.9) == pytest.approx(SKIN.usual, rel=0.15)
     np.testing.assert_array_equal(field[scalp == 0], bald[scalp == 0])
 
 
@@ -57,7 +57,7 @@ def test_skin_is_as_blotchy_as_in_the_photo_within_limits(case, contrast):
     model, raster, grain, scalp = case
     skin = (scalp == 0) & (raster.interpolate(np.float32(model.skin_mask)[:, None])[..., 0] == 1)
     field = grain(grainy(contrast), np.ones((SIZE, SIZE), np.float32))
-    assert _contrast(field, skin) == pytest.approx(min(SHOWN[1] * contrast, LARGEST[1]), rel=0.2)
+    assert _contrast(field, skin) == pytest.approx(min(SKIN.own * contrast, SKIN.largest), rel=0.2)
     assert not field[raster.interpolate(np.float32(model.skin_mask)[:, None])[..., 0] == 0].any(), "eyes and teeth"
 
 
