@@ -81,7 +81,7 @@ def write_person(
       The merged skin.
     """
     layout = reconstruct.pipeline.face_model.layout
-    skin = merge(records, export.raster if export.textured else None)
+    skin = merge(records, *((export.raster, export.baker.grain) if export.textured else ()))
     shared = layout.split(records[0].coefficients)
     write_meshes(folder, export, shared, skin)
     psnr: dict[str, float] = {}

@@ -1,7 +1,7 @@
 """Merges the photos of a person into one skin: vertex colours and textures, weighted by visibility."""
 
 import dataclasses
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Protocol
 
 import numpy as np
@@ -22,6 +22,9 @@ MEDIAN_PHOTOS = 32
 FULL_DENSITY = 1.0
 # Textures are blended by this power of their weights: fits are off by a pixel, so an even blend would be blurred.
 SHARPNESS = 3.0
+
+# (texture [T, T, 3], weight [T, T] of the photos, share [N] of hair) -> log of brightness [T, T], see `Grain`.
+MadeUp = Callable[[np.ndarray, np.ndarray, np.ndarray], np.ndarray]
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -48,6 +51,7 @@ class SkinView:
       visibility: [N] in [0, 1].
       frontality: [N] cosine between normal and viewing direction, negative where turned away.
       lift: [N, 3] or [3], the volume of hair, see `PhotoResult`.
+      hair: [N] in [0, 1], its share.
       texture: texture of this photo, or None.
     """
 
@@ -55,17 +59,20 @@ class SkinView:
     visibility: np.ndarray
     frontality: np.ndarray
     lift: np.ndarray
+    hair: np.ndarray
     texture: SeenTexture | None
 
     @classmethod
     def of(cls, result: PhotoResult, textures: FaceTextures | None) -> "SkinView":
         """View of a reconstructed photo."""
-        face_gcn = result.reconstruction
+        face_gcn, scalp = result.reconstruction, result.scalp
+        albedo = face_gcn.albedo[0].numpy()
         return cls(
-            albedo=face_gcn.albedo[0].numpy(),
+            albedo=albedo,
             visibility=face_gcn.coarse.sampled.visibility[0, :, 0].numpy(),
             frontality=face_gcn.coarse.face.normals[0, :, 2].numpy(),
             lift=result.lift,
+            hair=np.zeros(len(albedo), np.float32) if scalp is None else scalp.share,
             texture=None if textures is None else SeenTexture(textures.albedo, textures.weight, textures.density),
         )
 
@@ -121,7 +128,7 @@ class MergedSkin:
     texture: MergedTexture | None
 
 
-def merge(views: SkinViews, raster: ChartRaster | None = None) -> MergedSkin:
+def merge(views: SkinViews, raster: ChartRaster | None = None, grain: MadeUp | None = None) -> MergedSkin:
     """Merges P photos, read one after the other, into one skin.
 
     Photos are weighted by visibility and by how frontally they show the skin, in textures also by their pixels per
@@ -132,6 +139,7 @@ def merge(views: SkinViews, raster: ChartRaster | None = None) -> MergedSkin:
     Args:
       views: views of the P photos; all must have textures if there is a raster.
       raster: raster of the texture chart; None to merge no textures.
+      grain: of the texture where no photo shows the skin or the hair; None for none.
     """
     chosen = np.unique(np.linspace(0, len(views) - 1, min(MEDIAN_PHOTOS, len(views))).round().astype(int))
     common = np.median([views[int(index)].albedo for index in chosen], axis=0)
@@ -146,7 +154,13 @@ def merge(views: SkinViews, raster: ChartRaster | None = None) -> MergedSkin:
     albedo = (total / mass[:, None]).astype(np.float32)
     if raster is None:
         return MergedSkin(albedo, lift, None)
-    return MergedSkin(albedo, lift, _merge_textures(views, gains, albedo, raster))
+    texture = _merge_textures(views, gains, albedo, raster)
+    if grain is not None:
+        hair = np.median([views[int(index)].hair for index in chosen], axis=0).astype(np.float32)
+        hidden = (1 - texture.weight) * grain(texture.albedo, texture.weight, hair)
+        grainy = np.clip(texture.albedo * np.exp(hidden)[..., None], 0, 1)
+        texture = dataclasses.replace(texture, albedo=raster.dilate(grainy))
+    return MergedSkin(albedo, lift, texture)
 
 
 def _merge_textures(

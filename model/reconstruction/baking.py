@@ -74,7 +74,8 @@ class TextureBaker:
         return self._skin.raster
 
     @cached_property
-    def _grain(self) -> Grain:
+    def grain(self) -> Grain:
+        """What is made up where no photo shows skin or hair."""
         return Grain(self._morphable.face_model, self.raster)
 
     def __call__(self, result: Bakeable) -> FaceTextures:
@@ -89,7 +90,7 @@ class TextureBaker:
         footprint = uv_chart.texel_footprint(self._chart, points, self.raster.size)
         photo = texture_baking.sample_photo(self.raster, result.region.pixels, points, footprint)
         alike, hair = (None, None) if scalp is None else (scalp.alike, scalp.share)
-        grain = self._grain(photo, weight, hair)
+        grain = self.grain(photo, weight, hair)
         known = (face_gcn.colour, face_gcn.albedo, face_gcn.coarse.face.shading)
         appearance, albedo, shading = (tensor[0].numpy() for tensor in known)
         baked = texture_baking.blend(self._skin, photo, weight, appearance, albedo, shading, alike, grain)

@@ -66,6 +66,7 @@ def view(albedo, visibility, texture=None, lift=0.0):
         visibility=np.asarray(visibility, float),
         frontality=np.ones(len(albedo)),
         lift=np.full(albedo.shape, lift, np.float32),
+        hair=np.zeros(len(albedo), np.float32),
         texture=texture,
     )
 
@@ -134,6 +135,25 @@ def test_a_texture_comes_from_who_saw_it_sharpest(pipeline):
     np.testing.assert_allclose(255 * merged.albedo[seen], 200, atol=3)
     np.testing.assert_allclose(merged.albedo[unseen], 0.5, atol=0.01)
     np.testing.assert_array_equal(merged.weight[seen], 1)
+
+
+def test_what_no_photo_shows_has_grain_by_the_hair_that_most_see(pipeline):
+    model = pipeline.face_model
+    raster = rasterize_chart(uncut(model.uv, model.triangles), 64)
+    left, skin = np.arange(64)[None] < np.full((64, 1), 32), np.full((model.vertex_count, 3), 0.5)
+    seen = SeenTexture(np.full((64, 64, 3), 127, np.uint8), np.float32(left), np.ones((64, 64), np.float32))
+    views = [dataclasses.replace(view(skin, np.ones(len(skin)), seen), hair=skin[:, 0] * hair) for hair in (0, 1, 1)]
+    asked = []
+
+    def grain(photo, weight, hair):
+        asked.append((weight, hair))
+        return np.full(weight.shape, np.log(1.2), np.float32)
+
+    merged = merge(views, raster, grain).texture
+    np.testing.assert_array_equal(asked[0][0], merged.weight)
+    np.testing.assert_array_equal(asked[0][1], 0.5)
+    np.testing.assert_allclose(merged.albedo[raster.inside & left], 0.5, atol=0.01)
+    np.testing.assert_allclose(merged.albedo[raster.inside & ~left], 0.6, atol=0.01)
 
 
 def test_a_person_and_the_one_photo_that_fails(tmp_path, loaded, unfitted, pipeline):
