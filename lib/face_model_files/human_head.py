@@ -31,7 +31,7 @@ NAME = "human head"
 # Part of the cache key: increase the number when a change makes the same file give a different model.
 METHOD = "human head, 3"
 # The same for a larger area around a face.
-EXTENSION_METHOD = "extended head, 5"
+EXTENSION_METHOD = "extended head, 6"
 # Hair begins and is full at these heights [mm] above the natural hairline.
 HAIR_BEGINS, HAIR_FULL = -3.0, 6.0
 # The hairline is ragged by about this much, over this length [mm].

@@ -112,6 +112,14 @@ def _lengthened(model: Model, chart: UvChart, loop: np.ndarray) -> tuple[Model, 
     def rowwise(values: np.ndarray) -> np.ndarray:
         return np.tile(values[loop], (rows, *[1] * (values.ndim - 1)))
 
+    # The smoothest colours on a cylinder below its given border; those of the border alone would be vertical bands.
+    wave = np.arange(count // 2 + 1) * 2 * np.pi * _DROP / edge.sum()
+
+    def harmonic(values: np.ndarray) -> np.ndarray:
+        spectrum = np.fft.rfft(values[loop].astype(np.float64), axis=0)
+        fading = np.exp(-way[:, None] * wave)[..., None]
+        return np.fft.irfft(fading * spectrum, count, axis=1).reshape(-1, values.shape[-1])
+
     fade = np.repeat(np.clip(1 - way / _FADED, 0, 1), count)
     changed: dict[str, Any] = {
         "mean_shape": extended(model.mean_shape, rigid(shape) + still),
@@ -119,8 +127,8 @@ def _lengthened(model: Model, chart: UvChart, loop: np.ndarray) -> tuple[Model, 
         "expression_basis": extended(
             model.expression_basis, np.stack([from_border @ mode for mode in model.expression_basis]), 1
         ),
-        "mean_albedo": extended(model.mean_albedo, rowwise(model.mean_albedo)),
-        "albedo_basis": extended(model.albedo_basis, np.stack([rowwise(mode) for mode in model.albedo_basis]), 1),
+        "mean_albedo": extended(model.mean_albedo, harmonic(model.mean_albedo)),
+        "albedo_basis": extended(model.albedo_basis, np.stack([harmonic(mode) for mode in model.albedo_basis]), 1),
         "regions": {name: extended(weight, fade * rowwise(weight)) for name, weight in model.regions.items()},
         "skin_mask": np.append(model.skin_mask, np.ones(rows * count, bool)),
         "front_mask": np.append(model.front_mask, np.zeros(rows * count, bool)),

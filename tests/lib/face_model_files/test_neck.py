@@ -118,3 +118,20 @@ def test_the_chart_shows_neck_and_base(extended):
     np.add.at(normals, model.triangles.T, normals_of(model.mean_shape, model.triangles))
     normals /= np.maximum(np.linalg.norm(normals, axis=1, keepdims=True), 1e-12)
     assert np.isfinite(tangents(chart, model.mean_shape, normals)).all()
+
+
+def test_colours_of_the_border_fade_into_their_mean_instead_of_running_down_in_bands(head):
+    """As a harmonic function on a cylinder: the mean stays, and the finer colours vary, the sooner they fade."""
+    chart = UvChart(np.arange(head.vertex_count, dtype=np.int32), head.uv, head.triangles)
+    longer, _ = with_neck(head, chart, head.vertex_count)
+    below = longer.triangles[(longer.triangles >= head.vertex_count).any(axis=1)]
+    loop = np.setdiff1d(below, np.arange(head.vertex_count, longer.vertex_count))
+    spotted = head.mean_albedo.copy()
+    spotted[loop[::2]] += 0.2
+    longer, _ = with_neck(dataclasses.replace(head, mean_albedo=spotted), chart, head.vertex_count)
+    rows = longer.mean_albedo[head.vertex_count : -1].reshape(-1, len(loop), 3)
+    np.testing.assert_allclose(rows.mean(axis=1), np.tile(spotted[loop].mean(axis=0), (len(rows), 1)), atol=1e-4)
+    spread = rows.std(axis=1).max(axis=1)
+    assert (np.diff(spread) < 0).all()
+    assert spread[0] < 0.8 * spotted[loop].std(axis=0).max()
+    assert spread[-1] < 0.2 * spotted[loop].std(axis=0).max()
