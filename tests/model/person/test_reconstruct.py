@@ -15,12 +15,11 @@ from PIL import Image
 from configs import schema
 from lib.errors import UserError
 from lib.face_model_files.human_head import ExtendedHead, HeadAroundFace
-from lib.mesh_export.uv_chart import rasterize_chart, uncut
+from lib.mesh_export.uv_chart import uncut
 from model.fitting.energy import FitTargets
 from model.fitting.person import PersonFitter, robust_mean, shared_slots
 from model.person import reconstruct as person
 from model.person.estimator import batches, spread
-from model.person.merge import SeenTexture, SkinView, merge
 from model.reconstruction.face_reconstructor import FaceReconstructor
 from model.video import track as video
 from model.video.frames import FrameSource, fill_gaps, write_video
@@ -59,23 +58,6 @@ def portrait(shift=0):
     return np.ascontiguousarray(skimage.data.astronaut()[:300, 80 + shift : 380 + shift])
 
 
-def view(albedo, visibility, texture=None, lift=0.0):
-    albedo = np.array(albedo)
-    return SkinView(
-        albedo=albedo,
-        visibility=np.asarray(visibility, float),
-        frontality=np.ones(len(albedo)),
-        lift=np.full(albedo.shape, lift, np.float32),
-        hair=np.zeros(len(albedo), np.float32),
-        texture=texture,
-    )
-
-
-def test_hair_has_the_volume_that_most_photos_show():
-    views = [view(np.full((4, 3), 0.5), np.ones(4), lift=lift) for lift in (0.1, 0.12, 0.5)]
-    np.testing.assert_allclose(merge(views).lift, np.full((4, 3), 0.12), rtol=1e-6)
-
-
 def test_a_misread_photo_hardly_moves_the_mean():
     vectors = np.random.default_rng(0).normal(0, 0.1, (5, 8))
     outlier = np.concatenate([vectors, np.full((1, 8), 50.0)])
@@ -101,59 +83,6 @@ def test_rows_share_identity_and_albedo_alone(pipeline, frozen):
     np.testing.assert_array_equal(found[0, shared], found[1, shared])
     assert (np.abs(found[0, shared]).max() == 0) == frozen
     assert np.abs(found[0, ~shared] - found[1, ~shared]).max() > 1e-3
-
-
-def test_albedo_comes_from_who_saw_it():
-    views = [view(np.full((4, 3), 0.4), [1, 1, 1, 0]), view(np.full((4, 3), 0.4), [0, 1, 1, 0])]
-    views[0].albedo[0], views[1].albedo[0] = 0.8, 0.2  # only the first photo sees this vertex
-    merged = merge(views).albedo
-    assert merged[0, 0] > 0.6
-    np.testing.assert_allclose(merged[3], 0.4, atol=0.1)
-
-
-def test_a_brighter_photo_leaves_no_seam():
-    albedo = np.random.default_rng(2).uniform(0.3, 0.6, (50, 3))
-    seen = np.ones(50)
-    views = [view(1.3 * albedo, np.arange(50) >= 25), view(albedo, seen), view(albedo, seen)]
-    np.testing.assert_allclose(merge(views).albedo, albedo, rtol=0.02)
-
-
-def test_a_texture_comes_from_who_saw_it_sharpest(pipeline):
-    model = pipeline.face_model
-    raster = rasterize_chart(uncut(model.uv, model.triangles), 64)
-    left = np.arange(64)[None] < np.full((64, 1), 32)
-    skin = np.full((model.vertex_count, 3), 0.5)
-
-    def textured(level, weight, density):
-        albedo = np.full((64, 64, 3), level, np.uint8)
-        weight, density = np.float32(weight * np.ones((64, 64))), np.full((64, 64), density, np.float32)
-        return view(skin, np.ones(len(skin)), SeenTexture(albedo, weight, density))
-
-    views = [textured(200, left, 0.8), textured(50, left, 0.1), textured(100, left * 0.2, 0.8)]
-    merged = merge(views, raster).texture
-    seen, unseen = raster.inside & left, raster.inside & ~left
-    np.testing.assert_allclose(255 * merged.albedo[seen], 200, atol=3)
-    np.testing.assert_allclose(merged.albedo[unseen], 0.5, atol=0.01)
-    np.testing.assert_array_equal(merged.weight[seen], 1)
-
-
-def test_what_no_photo_shows_has_grain_by_the_hair_that_most_see(pipeline):
-    model = pipeline.face_model
-    raster = rasterize_chart(uncut(model.uv, model.triangles), 64)
-    left, skin = np.arange(64)[None] < np.full((64, 1), 32), np.full((model.vertex_count, 3), 0.5)
-    seen = SeenTexture(np.full((64, 64, 3), 127, np.uint8), np.float32(left), np.ones((64, 64), np.float32))
-    views = [dataclasses.replace(view(skin, np.ones(len(skin)), seen), hair=skin[:, 0] * hair) for hair in (0, 1, 1)]
-    asked = []
-
-    def grain(photo, weight, hair):
-        asked.append((weight, hair))
-        return np.full(weight.shape, np.log(1.2), np.float32)
-
-    merged = merge(views, raster, grain).texture
-    np.testing.assert_array_equal(asked[0][0], merged.weight)
-    np.testing.assert_array_equal(asked[0][1], 0.5)
-    np.testing.assert_allclose(merged.albedo[raster.inside & left], 0.5, atol=0.01)
-    np.testing.assert_allclose(merged.albedo[raster.inside & ~left], 0.6, atol=0.01)
 
 
 def test_a_person_and_the_one_photo_that_fails(tmp_path, loaded, unfitted, pipeline):
