@@ -35,6 +35,7 @@ SAME = 1e-5
 # Light on the skull stays within these quantiles of that on the front of the face: spherical harmonics that were fitted
 # to the front say little about the back.
 LIGHT_RANGE = (0.1, 0.9)
+DARKEST = 0.05
 # Cosine between normal and direction away from the camera from which on they say nothing.
 AVERTED = 0.5
 # Beyond the face, what sees less of the sky than this is in shadow, from this many edges away from the face on. Shadows
@@ -215,7 +216,7 @@ class HeadExtension:
         return (1 - share * (1 - open_sky))[:, None].astype(np.float32)
 
     def _expected_light(self, own: tf.Tensor, face: PosedFace) -> tf.Tensor:
-        """Light [1, N, 3] beyond the face, in the hue and the range of brightness of the face's `own`.
+        """Light [1, N, 3] beyond the face, in the range of hue and brightness of the face's `own`.
 
         Where the head turns away from the camera, the photo says nothing about its light: there, it is that of an
         average place of the face.
@@ -224,9 +225,14 @@ class HeadExtension:
         low, high = np.quantile(front.mean(axis=1), LIGHT_RANGE).astype(np.float32)
         middle, half = (low + high) / 2, max((high - low) / 2, 1e-3)
         brightness = tf.reduce_mean(face.shading, axis=-1, keepdims=True)
-        hue = (front.mean(axis=0) / front.mean()).astype(np.float32)
+        hues = (front / np.maximum(front.mean(axis=1, keepdims=True), DARKEST)).astype(np.float32)
+        usual = hues.mean(axis=0)
+        hue = tf.clip_by_value(
+            face.shading / tf.maximum(brightness, DARKEST), *np.quantile(hues, LIGHT_RANGE, axis=0).astype(np.float32)
+        )
         expected = middle + half * tf.tanh((brightness - middle) / half)
-        return (middle + _facing(face) * (expected - middle)) * hue
+        facing = _facing(face)
+        return (middle + facing * (expected - middle)) * (usual + facing * (hue - usual))
 
     def _extend(self, values: tf.Tensor, expected: tf.Tensor, fading: float = SKIN_FADES) -> tf.Tensor:
         """Values [1, N, 3] of the face, continued smoothly beyond it into the expected ones [1, M, 3]."""

@@ -18,8 +18,10 @@ from model.whole_head.hairline import Hairline
 from model.whole_head.scalp_mesh import ScalpMesh, widened
 from model.whole_head.wall import behind_head
 
-# Least share of the scalp that the photo must show.
-LEAST_SEEN = 0.003
+# Least share of the scalp that the photo must show: a few vertices at the border are as much wall as hair.
+LEAST_SEEN = 0.02
+# Brows differ from the skin as hair does, but less (exponent of the ratio): skin shows between their hairs.
+BROW_CONTRAST = 2.5
 # Weight of what looks like bare skin for the colour of what is not seen: a high forehead is no colour of hair.
 BARE_WEIGHT = 0.05
 # Differences (root mean square of the log of colours) from the skin at which the scalp counts as bare and as covered.
@@ -169,10 +171,14 @@ class Scalp:
         return _Seen(points, visible, colour, share, hairy)
 
     def _brow_colour(self, skin: np.ndarray) -> np.ndarray:
-        """[3] albedo of the brows in `skin` [N, 3]; their darker half, because skin shows between the hairs."""
-        brows = skin[self._morphable.face_model.regions["brow"] > 0.5]
+        """[3] albedo of hair as in the brows of `skin` [N, 3], of their darker half."""
+        model = self._morphable.face_model
+        brow = model.regions["brow"]
+        brows = skin[brow > 0.5]
         brightness = brows.mean(axis=1)
-        return brows[brightness <= np.median(brightness)].mean(axis=0)
+        hair = brows[brightness <= np.median(brightness)].mean(axis=0)
+        bare = np.median(skin[model.front_mask & model.skin_mask & (brow == 0)], axis=0)
+        return bare * (hair / np.maximum(bare, DARKEST)) ** BROW_CONTRAST
 
     def _trusted(self, face: PosedFace, points: tf.Tensor, shown: np.ndarray) -> np.ndarray:
         """[M] in [0, 1] for the scalp's vertices, less near the outlines of head and mask: other colours lie beyond."""

@@ -118,6 +118,8 @@ def test_light_beyond_the_face_stays_in_its_range_and_hue(case):
     assert np.ptp(expected[towards < -0.5], axis=0).max() < 1e-6
     assert front.min() < expected[towards < -0.5].min() < expected[towards < -0.5].max() < front.max()
     assert np.ptp(expected[towards > 0], axis=0).min() > 0.3
+    hues = (expected / expected.mean(axis=1, keepdims=True))[towards > 0]
+    assert np.ptp(hues, axis=0).max() > 0.1, "white light from one side"
 
 
 def test_the_light_of_the_face_itself_is_that_of_an_average_place_where_it_turns_away(case, extended):
