@@ -73,16 +73,23 @@ class _DeferringLoader(importlib.abc.Loader):
 
 
 class _DeferredModule(ModuleType):
-    """A module that becomes an ordinary one at the first look-up of a name that it does not have yet.
+    """A module that becomes an ordinary one when a name that it does not have yet is looked up, or all are listed.
 
     Unlike those of `importlib.util.LazyLoader` before Python 3.12, several threads may look names up at once.
     """
 
     def __getattr__(self, name: str) -> Any:
+        self._become_ordinary()
+        return ModuleType.__getattribute__(self, name)
+
+    def __dir__(self) -> list[str]:
+        self._become_ordinary()
+        return list(ModuleType.__dir__(self))
+
+    def _become_ordinary(self) -> None:
         names = vars(self)
         with names.get("_running", contextlib.nullcontext()):
             if (loader := names.pop("_loader", None)) is not None:  # while it runs, it may look up its own names
                 loader.exec_module(self)
                 object.__setattr__(self, "__class__", ModuleType)
                 del names["_running"]
-        return ModuleType.__getattribute__(self, name)

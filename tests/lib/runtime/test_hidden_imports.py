@@ -54,6 +54,13 @@ def test_a_deferred_module_runs_when_a_name_is_looked_up(gathering):
     assert package.second.value > 1
 
 
+def test_a_deferred_module_runs_when_its_names_are_listed(gathering):
+    with deferred("gathering."):
+        package = importlib.import_module(gathering)
+    assert "value" in dir(package.first)
+    assert type(package.first) is type(sys)
+
+
 def test_other_modules_run_at_once(gathering):
     with deferred("gathering.", but=("gathering.sec",)):
         package = importlib.import_module(gathering)
