@@ -79,7 +79,7 @@ class Export(Section):
     )
     hair: bool = option(
         "paint the scalp of whole heads in the colours that the photo shows there (hair, a cap), continued to the "
-        "back; in the colour of the brows if the photo does not show it; otherwise the scalp is bare skin"
+        "back; in a colour guessed from the brows if the photo hardly shows it; otherwise the scalp is bare skin"
     )
     hair_volume: bool = option(
         "give painted hair the thickness of its outline in the photo, at most 5 cm; otherwise the skull is its shape"
