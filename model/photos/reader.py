@@ -25,6 +25,8 @@ TURNS = {
     3: "lies on its side; turned by 90 degrees clockwise",
     2: "is upside down; turned by 180 degrees",
 }
+# The ground of a cut-out has one colour: this share of its pixels are within so many levels of 255.
+PLAIN, LEVELS = 0.9, 3
 
 
 @dataclasses.dataclass(frozen=True)
@@ -53,6 +55,17 @@ class AlignedPhoto:
     def rgb(self) -> np.ndarray:
         """[H, W, 3] float32 RGB in [0, 1]."""
         return self.alignment.crop[..., :3].astype(np.float32) / 255
+
+    @property
+    def shows_surroundings(self) -> bool:
+        """Whether the photo goes on beyond a given mask; otherwise the face is a cut-out on a plain ground."""
+        if self.alpha is None:
+            return True
+        ground = self.alignment.crop[(self.alpha < 0.5) & self.alignment.inside, :3]
+        if not len(ground):
+            return False
+        apart = np.abs(ground - np.median(ground, axis=0)).max(axis=1)
+        return float(np.mean(apart <= LEVELS)) < PLAIN
 
 
 @dataclasses.dataclass(frozen=True)

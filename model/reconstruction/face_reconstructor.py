@@ -236,8 +236,8 @@ class FaceReconstructor:
         metrics, scalp = figures(result, crop, five, photo.alignment.points), None
         lift = np.zeros(3, np.float32)
         if self.extension is not None:
-            # Around a mask of the user's, the photo may show anything.
-            whole = self.extension(result, coefficients, readable, region if photo.alpha is None else None, gaze)
+            around = region if photo.shows_surroundings else None
+            whole = self.extension(result, coefficients, readable, around, gaze)
             result, scalp, lift = whole.reconstruction, whole.scalp, whole.lift
         return PhotoResult(
             photo=photo,

@@ -133,6 +133,33 @@ def test_each_pass_of_the_detector_counts(monkeypatch, most):
     assert [f.box[0] for f in found] == ([0] if most == 1 else [300, 0])
 
 
+def with_mask(ground):
+    """The portrait with a mask of the face, over a ground [H, W, 3] or one colour."""
+    mask = np.zeros(PORTRAIT.shape[:2], np.uint8)
+    mask[85:185, 105:190] = 255
+    pixels = np.where(mask[..., None] > 0, PORTRAIT, np.clip(ground, 0, 255).astype(np.uint8))
+    return np.dstack([pixels, mask])
+
+
+@pytest.mark.parametrize(
+    ("ground", "shown"),
+    [
+        (PORTRAIT, True),
+        (np.full(3, 0), False),
+        (np.full(3, 255), False),
+        (np.random.default_rng(0).normal(128, 1, PORTRAIT.shape), False),  # JPEG's noise
+    ],
+)
+def test_cut_outs_show_no_surroundings(reader, ground, shown):
+    found = reader.find_in_array(with_mask(ground), "p", 1)
+    assert reader.with_region("p", found, found.faces[0])[0].shows_surroundings == shown
+
+
+def test_photos_without_a_mask_show_surroundings(reader):
+    found = reader.find_in_array(PORTRAIT, "p", 1)
+    assert reader.with_region("p", found, found.faces[0])[0].shows_surroundings
+
+
 def test_all_faces_hold_the_largest_on_a_shared_photo(reader):
     path = shared_file("cases/field/photos/faces_all_18.png")
     largest, every = reader.find(path, 1).faces[0], reader.find(path).faces

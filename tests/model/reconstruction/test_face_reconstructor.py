@@ -16,6 +16,7 @@ from configs import schema
 from lib.errors import UserError
 from lib.face_image.alignment import FIVE_FROM_68
 from model.reconstruction.face_reconstructor import FaceReconstructor
+from model.whole_head.extension import WholeHead
 from tests.support.helpers import read_mesh
 from tests.support.reconstruction_parts import SIZE, untrained_parts
 
@@ -70,6 +71,22 @@ def test_alpha_of_an_array_is_the_mask(reconstructor):
     alpha = np.zeros(PORTRAIT.shape[:2] + (1,), np.uint8)
     alpha[85:185, 105:190] = 255
     assert reconstructor(np.dstack([PORTRAIT, alpha])).photo.alpha is not None
+
+
+@pytest.mark.parametrize("cut_out", [False, True])
+def test_a_head_is_painted_from_around_a_given_mask(monkeypatch, reconstructor, cut_out):
+    regions = []
+
+    def unextended(result, coefficients, readable, region, gaze):
+        regions.append(region)
+        return WholeHead(result, None, np.zeros(3, np.float32))
+
+    monkeypatch.setattr(reconstructor, "export", reconstructor.export)  # of the face, which stays as it is
+    monkeypatch.setattr(reconstructor, "extension", unextended)
+    alpha = np.zeros(PORTRAIT.shape[:2] + (1,), np.uint8)
+    alpha[85:185, 105:190] = 255
+    reconstructor(np.dstack([PORTRAIT * (alpha > 0) if cut_out else PORTRAIT, alpha]))
+    assert [region is None for region in regions] == [cut_out]
 
 
 def test_files_are_those_of_test_mode(tmp_path, face):
