@@ -77,7 +77,7 @@ class HeadExtension:
     def __init__(self, face: FaceModel, extended: ExtendedHead, camera: Camera, hair: bool = True, volume: bool = True):
         head = extended.model
         self.morphable, self.chart = MorphableModel(head), extended.chart
-        self._camera, self._count = camera, face.vertex_count
+        self._camera, self._count, self._face_triangles = camera, face.vertex_count, tf.constant(face.triangles)
         self._scalp = Scalp(self.morphable, camera, self._count) if hair else None
         self._hair = HairShape(self.morphable, camera) if hair and volume else None
         self._front = np.flatnonzero(face.front_mask)
@@ -176,19 +176,25 @@ class HeadExtension:
     ) -> tuple[tf.Tensor, ...]:
         """Coarse and fine rendering [1, H, W, 3] of the head, and their mask [1, H, W, 1].
 
+        They are those of the face, but for hair and for the triangles at the face's border, whose vertices are not the
+        head's.
+
         Args:
           face: the face's renderings.
           colours: coarse and fine colours [1, N, 3] of the head.
           share: [1, N, 1] of hair.
           fragments: of the head.
         """
-        drawn = interpolate(tf.concat([*colours, share], axis=-1), self.morphable.triangles, fragments)
+        changed = tf.maximum(share, self._at_border)
+        drawn = interpolate(tf.concat([*colours, changed], axis=-1), self.morphable.triangles, fragments)
         # Through a hole in the face one would see the skull from inside.
         beyond = tf.constant(~holes(face.mask[0].numpy())[None, ..., None])
         around = (face.mask < 0.5) & beyond
-        hair = tf.where(around, 1.0, drawn[..., 6:] * face.mask)
+        # The head's triangles at the border lie elsewhere than the face's.
+        border = interpolate(self._at_border[:, : self._count], self._face_triangles, face.coarse.fragments)
+        new = tf.where(around, 1.0, tf.maximum(drawn[..., 6:], border * fragments.mask) * face.mask)
         coarse, fine = (
-            own + hair * (head - own)
+            own + new * (head - own)
             for own, head in ((face.coarse.rendering, drawn[..., :3]), (face.rendering, drawn[..., 3:6]))
         )
         return coarse, fine, tf.maximum(face.mask, fragments.mask * tf.cast(beyond, tf.float32))
@@ -205,12 +211,10 @@ class HeadExtension:
         Hair has its shadows in its colours.
         """
         model = self.morphable.face_model
-        laplacian = edge_laplacian(model.triangles, model.vertex_count)
-        adjacent = scipy.sparse.diags(laplacian.diagonal()) - laplacian
-        near, distance = self._known.copy(), np.zeros(model.vertex_count)
+        near, distance = self._known, np.zeros(model.vertex_count)
         for _ in range(IN_SHADOW):
             distance += ~near
-            near |= adjacent @ near > 0
+            near = self._widened(near)
         open_sky = np.minimum(model.regions["sky"] / OPEN_SKY, 1) ** DEEPER
         share = (1 - model.regions["scalp"]) * distance / IN_SHADOW
         return (1 - share * (1 - open_sky))[:, None].astype(np.float32)
@@ -244,14 +248,26 @@ class HeadExtension:
         return tf.constant((wanted + difference)[None], tf.float32)
 
     @cached_property
+    def _laplacian(self) -> scipy.sparse.csr_matrix:
+        return edge_laplacian(self.morphable.face_model.triangles, self.morphable.face_model.vertex_count)
+
+    def _widened(self, part: np.ndarray) -> np.ndarray:
+        """Bool [N], a part [N] of the vertices and their neighbours."""
+        return (abs(self._laplacian) @ part > 0) | part
+
+    @cached_property
+    def _at_border(self) -> tf.Tensor:
+        """[1, N, 1] 1 on the triangles at the border of the face and beyond it, 0 from the next row on."""
+        return tf.constant(self._widened(~self._known)[None, :, None], tf.float32)
+
+    @cached_property
     def _membranes(self):
         return {length: self._membrane(length) for length in (SKIN_FADES, LIGHT_FADES)}
 
     def _membrane(self, length: float):
         """Screened Laplace equation beyond the face: its solver, and the matrix from known values to its right side."""
-        model, known = self.morphable.face_model, self._known
-        laplacian = edge_laplacian(model.triangles, model.vertex_count).astype(np.float64)
-        system = laplacian[~known] + scipy.sparse.identity(model.vertex_count, format="csr")[~known] / length**2
+        known, laplacian = self._known, self._laplacian.astype(np.float64)
+        system = laplacian[~known] + scipy.sparse.identity(len(known), format="csr")[~known] / length**2
         return scipy.sparse.linalg.splu(system[:, ~known].tocsc()).solve, -system[:, known]
 
 
