@@ -289,10 +289,12 @@ class FaceGCN:
     ) -> tf.Tensor:
         if photo_features is None:
             photo_features = tf.stop_gradient(identity_features(crop[..., :3]))
-        whole = tf.ones_like(crop[:, 0, 0, 0]) if unoccluded is None else tf.reduce_min(unoccluded, axis=[1, 2])
+        if unoccluded is None:
+            return losses.identity_distance(identity_features(result.overlay), photo_features)
+        whole = tf.reduce_min(unoccluded, axis=[1, 2])
         # If every face of the batch has hidden vertices, skip the identity network and its gradient.
-        return tf.cond(
+        return losses.conditional_term(
             tf.reduce_any(whole > 0),
-            lambda: losses.identity_distance(identity_features(result.overlay), photo_features, whole),
-            lambda: tf.zeros([]),
+            lambda overlay: losses.identity_distance(identity_features(overlay), photo_features, whole),
+            result.overlay,
         )

@@ -81,6 +81,27 @@ def identity_distance(features: tf.Tensor, target: tf.Tensor, weight: tf.Tensor 
     return tf.reduce_mean(weight * (1 - dot / (safe_norm(features) * safe_norm(target) + 1e-8)))
 
 
+def conditional_term(needed: tf.Tensor, term: Callable[[tf.Tensor], tf.Tensor], x: tf.Tensor) -> tf.Tensor:
+    """`term` of x, a scalar, if it is `needed` (bool), else 0; its gradient is with respect to x only.
+
+    The branch computes value and gradient: tf.cond's own gradient passes every tensor of a deep network from one branch
+    to another, which takes a second more to compile.
+    """
+
+    @tf.custom_gradient
+    def computed(x: tf.Tensor):
+        def with_gradient() -> tuple[tf.Tensor, tf.Tensor]:
+            with tf.GradientTape() as tape:
+                tape.watch(x)
+                value = term(x)
+            return value, tape.gradient(value, x)
+
+        value, gradient = tf.cond(needed, with_gradient, lambda: (tf.zeros([]), tf.zeros_like(x)))
+        return value, lambda upstream: upstream * gradient
+
+    return computed(x)
+
+
 def asymmetry(albedo: tf.Tensor, pairs: tf.Tensor) -> tf.Tensor:
     """Mean RGB distance between the albedos [B, N, 3] of mirrored vertices, given as pairs [P, 2]; 0 without pairs."""
     difference = RANGE * (tf.gather(albedo, pairs[:, 0], axis=1) - tf.gather(albedo, pairs[:, 1], axis=1))

@@ -8,6 +8,7 @@ from lib.images.morphology import published_erosion
 from model.losses import (
     LossInputs,
     asymmetry,
+    conditional_term,
     identity_distance,
     safe_norm,
     skin_variance,
@@ -203,6 +204,26 @@ def test_symmetric_and_uniform_albedo():
     assert asymmetry(albedo, np.zeros((0, 2), np.int32)) == 0
     lopsided = tf.tensor_scatter_nd_add(albedo, [[0, 0]], [[0.3, 0.0, 0.0]])
     assert float(asymmetry(lopsided, PAIRS)) == pytest.approx(0.6 / 4)  # one of two pairs in one of two faces
+
+
+@pytest.mark.parametrize("needed", [True, False])
+def test_a_conditional_term_has_the_value_and_the_gradient_of_the_branch_that_runs(needed):
+    runs = []
+
+    def term(x):
+        return tf.reduce_sum(tf.numpy_function(lambda y: runs.append(1) or y, [x], tf.float32) * 0 + x**3)
+
+    @tf.function
+    def step(x, needed):
+        with tf.GradientTape() as tape:
+            tape.watch(x)
+            value = 5.0 * conditional_term(needed, term, x)
+        return value, tape.gradient(value, x)
+
+    value, gradient = step(tf.constant([1.0, 2.0]), tf.constant(needed))
+    assert value == (45 if needed else 0)
+    np.testing.assert_allclose(gradient, [15, 60] if needed else [0, 0])
+    assert len(runs) == needed  # what is not needed is not computed
 
 
 def test_identity_distance_of_zero_vectors_is_finite():
