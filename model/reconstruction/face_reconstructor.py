@@ -173,14 +173,13 @@ class FaceReconstructor:
         crop = rgba(photo.rgb, np.ones(photo.rgb.shape[:2], np.float32))
         encoded = self.pipeline.regress(crop)
         regressed = self.place(encoded.coefficients.numpy(), photo.alignment.points)[0]
-        coefficients, mesh, irises = regressed, None, None
-        if self.mesh is not None and self.steps:
-            mesh, irises = mesh_points(photo)
-            if mesh is not None:
-                coefficients = self.fit_landmarks(regressed, mesh)
+        mesh, irises = (None, None) if self.mesh is None else mesh_points(photo)
+        fitted = mesh is not None and self.steps > 0
+        coefficients = self.fit_landmarks(regressed, mesh) if fitted else regressed
         mask = self.find_mask(photo.alignment, photo.alpha, coefficients[None], mesh=mesh)
         if not self.steps:
             coefficients = self.pipeline.with_light(coefficients[None], rgba(photo.rgb, mask))[0].numpy()
+            mesh = irises = None  # those of eyes that are not fitted would turn them elsewhere
         return Draft(photo, mask, coefficients, encoded.embedding, regressed, mesh, irises)
 
     def gaze(self, draft: Draft) -> np.ndarray | None:

@@ -73,6 +73,13 @@ def test_alpha_of_an_array_is_the_mask(reconstructor):
     assert reconstructor(np.dstack([PORTRAIT, alpha])).photo.alpha is not None
 
 
+def test_the_mask_of_an_unfitted_face_is_that_of_a_fitted_one(face):
+    overrides = {"fit.steps": 0, "data.image_size": SIZE, "export.formats": ["ply"]}
+    unfitted = FaceReconstructor(schema.load(overrides=overrides), untrained_parts())(PORTRAIT)
+    np.testing.assert_array_equal(unfitted.alpha, face.alpha)
+    assert unfitted.gaze is None
+
+
 @pytest.mark.parametrize("cut_out", [False, True])
 def test_a_head_is_painted_from_around_a_given_mask(monkeypatch, reconstructor, cut_out):
     regions = []
