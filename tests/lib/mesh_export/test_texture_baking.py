@@ -164,6 +164,16 @@ def test_grain_is_added_where_neither_side_is_seen(kind):
     np.testing.assert_allclose(alone[128, :150, 0], 0.6, atol=0.02)
 
 
+@pytest.mark.parametrize("kind", ["lit", "albedo"])
+def test_bright_grain_is_less_saturated_and_dark_grain_keeps_its_hue(kind):
+    blond = np.array([0.5, 0.4, 0.2])
+    vertices = [np.tile(colour, (len(GRID.skin), 1)) for colour in (blond, blond, np.ones(3))]
+    for factor, expected in ((1.3, blond + 0.3 * blond.mean()), (0.7, 0.7 * blond)):
+        grain = np.full((SIZE, SIZE), np.log(factor), np.float32)
+        baked = blend(GRID, np.zeros((SIZE, SIZE, 3), np.float32), np.zeros((SIZE, SIZE), np.float32), *vertices, None, grain)
+        np.testing.assert_allclose(getattr(baked, kind)[128, 128], expected, atol=0.01)
+
+
 def test_detail_is_bounded():
     photo = np.ones((SIZE, SIZE, 3), np.float32)
     vertices = [np.full((4, 3), value) for value in (0.01, 0.3, 1.0)]
