@@ -213,17 +213,27 @@ def _compose(photo, vertices, weight, smooth, own, mirrored, grain, lit, albedo)
     for row in range(weight.shape[0]):
         for column in range(weight.shape[1]):
             share, alike = weight[row, column], vertices[row, column, 9]
-            brighter = np.exp(grain[row, column])
+            relit, painted = lit[row, column], albedo[row, column]
             for k in range(3):
+                detail = np.exp(smooth[row, column, k] + mirrored[row, column, k] * alike)
+                relit[k] = max((vertices[row, column, 6 + k] + DARKEST) * detail - DARKEST, 0)
                 factor = 1 + own[row, column, 3 + k] + mirrored[row, column, 3 + k] * alike * (1 - share)
-                albedo[row, column, k] = min(max(vertices[row, column, 3 + k] * factor * brighter, 0), 1)
-                colour = photo[row, column, k]
-                if share < 1:
-                    relit = vertices[row, column, 6 + k] + DARKEST
-                    detail = np.exp(smooth[row, column, k] + mirrored[row, column, k] * alike) * brighter
-                    fill = max(relit * detail - DARKEST, 0)
-                    colour = fill + (colour - fill) * share if share > 0 else fill
-                lit[row, column, k] = min(max(colour, 0), 1)
+                painted[k] = vertices[row, column, 3 + k] * factor
+            _add_grain(relit, grain[row, column])
+            _add_grain(painted, grain[row, column])
+            for k in range(3):
+                # The photo is undefined where it has no share.
+                colour = relit[k] + (photo[row, column, k] - relit[k]) * share if share > 0 else relit[k]
+                relit[k], painted[k] = min(max(colour, 0), 1), min(max(painted[k], 0), 1)
+
+
+@compiled(nogil=True)
+def _add_grain(colour, log_brightness):
+    """Changes the brightness of a colour [3] in place: towards black, or towards white as a highlight does."""
+    factor = np.exp(log_brightness)
+    mean = (colour[0] + colour[1] + colour[2]) / 3
+    for k in range(3):
+        colour[k] = colour[k] * factor if factor < 1 else colour[k] + (factor - 1) * mean
 
 
 def _where_hidden(skin: SkinChart, grain: np.ndarray, weight: np.ndarray, mirrored: np.ndarray) -> np.ndarray:

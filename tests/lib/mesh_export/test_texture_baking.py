@@ -170,7 +170,9 @@ def test_bright_grain_is_less_saturated_and_dark_grain_keeps_its_hue(kind):
     vertices = [np.tile(colour, (len(GRID.skin), 1)) for colour in (blond, blond, np.ones(3))]
     for factor, expected in ((1.3, blond + 0.3 * blond.mean()), (0.7, 0.7 * blond)):
         grain = np.full((SIZE, SIZE), np.log(factor), np.float32)
-        baked = blend(GRID, np.zeros((SIZE, SIZE, 3), np.float32), np.zeros((SIZE, SIZE), np.float32), *vertices, None, grain)
+        baked = blend(
+            GRID, np.zeros((SIZE, SIZE, 3), np.float32), np.zeros((SIZE, SIZE), np.float32), *vertices, None, grain
+        )
         np.testing.assert_allclose(getattr(baked, kind)[128, 128], expected, atol=0.01)
 
 
