@@ -10,6 +10,7 @@ from lib.face_image.region import PhotoRegion
 from lib.geometry.camera import Camera
 from lib.mesh_export import normal_map, texture_baking, uv_chart
 from lib.mesh_export.texture_fill import SkinChart
+from lib.synthetic.appearance.canonical import REGIONS, CanonicalFace
 from model.face_gcn import FaceReconstruction
 from model.morphable_model import MorphableModel
 from model.projection import surface_view
@@ -67,6 +68,8 @@ class TextureBaker:
         model = morphable.face_model
         self._morphable, self._camera, self._chart, self._normal_map = morphable, camera, chart, normal_map
         self._skin = SkinChart.of(chart, size, model.skin_mask, model.mirror_index)
+        # Both eyes look to one side, so neither has the other's mirrored detail.
+        self._paired = 1 - CanonicalFace(model).regions[:, REGIONS.index("eye")]
 
     @property
     def raster(self) -> uv_chart.ChartRaster:
@@ -89,11 +92,13 @@ class TextureBaker:
         )
         footprint = uv_chart.texel_footprint(self._chart, points, self.raster.size)
         photo = texture_baking.sample_photo(self.raster, result.region.pixels, points, footprint)
-        alike, hair = (None, None) if scalp is None else (scalp.alike, scalp.share)
+        alike, hair = (1.0, None) if scalp is None else (scalp.alike, scalp.share)
         grain = self.grain(photo, weight, hair)
         known = (face_gcn.colour, face_gcn.albedo, face_gcn.coarse.face.shading)
         appearance, albedo, shading = (tensor[0].numpy() for tensor in known)
-        baked = texture_baking.blend(self._skin, photo, weight, appearance, albedo, shading, alike, grain)
+        baked = texture_baking.blend(
+            self._skin, photo, weight, appearance, albedo, shading, alike * self._paired, grain
+        )
         normals = self.relief(face_gcn.coarse.face.shape[0].numpy(), baked.albedo, weight)
         density = self.raster.interpolate(footprint[:, None])[..., 0].astype(np.float32)
         return FaceTextures(texture_bytes(baked.albedo), texture_bytes(baked.lit), normals, weight, density)

@@ -1,0 +1,37 @@
+"""Textures of a photo's hidden side: mirrored detail on the skin, none on the eyes."""
+
+import dataclasses
+
+import cv2
+import numpy as np
+import skimage.data
+
+from configs import schema
+from lib.mesh_export.texture_fill import at_vertices
+from lib.synthetic.appearance.canonical import REGIONS, CanonicalFace
+from model.reconstruction.face_reconstructor import FaceReconstructor
+from tests.support.reconstruction_parts import SIZE, untrained_parts
+
+PORTRAIT = np.ascontiguousarray(skimage.data.astronaut()[:300, 80:380])
+
+
+def test_a_hidden_eye_takes_no_detail_from_the_other_one():
+    overrides = {"fit.steps": 0, "data.image_size": SIZE, "export.texture_size": 1024}
+    face = FaceReconstructor(schema.load(overrides=overrides), untrained_parts())(PORTRAIT)
+    rows = np.arange(face.region.pixels.shape[0])[:, None, None]
+    striped = np.clip(face.region.pixels * np.where(rows % 6 < 3, 0.7, 1.3), 0, 255).astype(np.uint8)
+    region = dataclasses.replace(face.region, pixels=striped)
+    half = face.readable * (np.arange(SIZE) < face.photo.alignment.points[2, 0])
+    baker, model = face.export.baker, face.export.morphable.face_model
+    textures, plain = (baker(dataclasses.replace(face, region=of, readable=half)) for of in (region, face.region))
+
+    shown = at_vertices(face.export.chart, textures.weight[..., None], model.vertex_count)[model.mirror_index, 0]
+    eye = CanonicalFace(model).regions[:, REGIONS.index("eye")]
+    eye, shown, skin = np.moveaxis(baker.raster.interpolate(np.column_stack([eye, shown, model.skin_mask])), -1, 0)
+    hidden = (textures.weight == 0) & (shown > 0.9)
+    eyes, skin = hidden & (eye > 0.95), hidden & (eye < 0.01) & (skin == 1)
+    assert min(eyes.sum(), skin.sum()) > 500
+    stripes = (textures.lit / np.maximum(plain.lit.astype(np.float32), 1)).mean(axis=-1)
+    detail = np.abs(stripes - cv2.blur(stripes, (15, 15)))
+    assert np.median(detail[skin]) > 0.03
+    assert np.median(detail[eyes]) < 0.3 * np.median(detail[skin])
