@@ -29,7 +29,7 @@ def gpus(*names: str) -> list[dict[str, str]]:
     [
         (None, 3, None, gpus("0", "1", "2")),
         (2, 3, None, gpus("0", "1")),
-        (None, 2, "3,GPU-5f2c", gpus("3", "GPU-5f2c")),
+        (None, 2, "3, GPU-5f2c", gpus("3", "GPU-5f2c")),
         (1, 2, "3, 1", gpus("3")),
         (None, 0, None, [{}]),
         (3, 0, "-1", [{}, {}, {}]),
@@ -59,7 +59,13 @@ def started(folder, count: int, ending: str):
     command = [sys.executable, "-m", "tests.support.programs.replicas", str(folder), str(count), ending]
     variables = {name: value for name, value in os.environ.items() if name != "TF_CONFIG"}
     launcher = subprocess.Popen(
-        command, cwd=ROOT, env=variables, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        command,
+        cwd=ROOT,
+        env=variables,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
     )
     pids = []
     try:
@@ -71,6 +77,14 @@ def started(folder, count: int, ending: str):
         launcher.kill()
         for pid in filter(is_alive, pids):
             os.kill(pid, signal.SIGKILL)
+
+
+@contextlib.contextmanager
+def waiting(folder, ending: str):
+    """`started`, with two processes, once both wait for their end."""
+    with started(folder, 2, ending) as launcher:
+        wait_for(lambda: len(list(folder.glob("waits-*"))) == 2)
+        yield launcher
 
 
 def wait_for(happens) -> None:
@@ -146,18 +160,40 @@ def test_a_chief_that_does_not_notice_a_lost_process_is_ended(tmp_path, monkeypa
 def test_a_signal_lets_the_chief_save(number, code, tmp_path):
     if signal.getsignal(number) == signal.SIG_IGN:  # as in a background job
         pytest.skip(f"signal {number} is ignored here")
-    with started(tmp_path, 2, "when told to stop") as launcher:
-        wait_for(lambda: len(list(tmp_path.glob("waits-*"))) == 2)
-        launcher.send_signal(number)
+    with waiting(tmp_path, "when told to stop") as launcher:
+        os.killpg(launcher.pid, number)  # as a terminal does: all processes of the group
         found, _, err = finished(launcher)
     assert (found, err) == (code, "told to stop 1 time(s)\n")
 
 
+def test_a_signal_that_comes_before_the_chief_can_save(tmp_path):
+    with waiting(tmp_path, "by the signal") as launcher:
+        launcher.send_signal(signal.SIGTERM)
+        code, _, err = finished(launcher)
+    assert (code, err) == (143, "\ninterrupted; in general like this\n")
+
+
+def test_a_second_signal_ends_all_at_once(tmp_path):
+    with waiting(tmp_path, "never") as launcher:
+        launcher.send_signal(signal.SIGTERM)
+        time.sleep(0.5)
+        assert launcher.poll() is None
+        launcher.send_signal(signal.SIGTERM)
+        code, _, err = finished(launcher)
+    assert (code, err) == (143, "\ninterrupted; in general like this\n")
+
+
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells processes that their parent has ended")
 def test_no_process_outlives_a_killed_launcher(tmp_path):
-    with started(tmp_path, 2, "when told to stop") as launcher:
-        wait_for(lambda: len(list(tmp_path.glob("waits-*"))) == 2)
+    with waiting(tmp_path, "when told to stop") as launcher:
         launcher.kill()
         _, _, err = finished(launcher)
     assert err == "told to stop 1 time(s)\n", "the chief saves"
     assert "told to stop" in (tmp_path / "worker-1.log").read_text()
+
+
+def test_windows_is_refused(tmp_path, monkeypatch):
+    monkeypatch.setattr(replicas.sys, "platform", "win32")
+    with pytest.raises(UserError, match="--distribute mirrored must run on Linux or macOS, got Windows"):
+        replicas.run_replicas([], [{}, {}], tmp_path / "run")
+    assert not (tmp_path / "run").exists()

@@ -17,6 +17,8 @@ FOREVER = 60.0
 _ENDINGS = {
     "well": lambda index: 0,
     "when told to stop": lambda index: _wait(),
+    "by the signal": lambda index: _wait(signal.SIG_DFL),
+    "never": lambda index: _wait(signal.SIG_IGN),
     "refused": lambda index: 2,
     "the chief killed": lambda index: _killed() if index == 0 else _wait(),
     "worker 1 killed, and the chief reports it": lambda index: _killed() if index == 1 else _report(),
@@ -24,10 +26,10 @@ _ENDINGS = {
 }
 
 
-def _wait() -> int:
-    """Waits until this process or another one is told to stop."""
+def _wait(handler: signal.Handlers | None = None) -> int:
+    """Waits until this process or another one is told to stop, if no other handler is given."""
     folder, told = Path(sys.argv[1]), []
-    signal.signal(signal.SIGTERM, lambda *_: told.append(True))
+    signal.signal(signal.SIGTERM, (lambda *_: told.append(True)) if handler is None else handler)
     (folder / f"waits-{os.getpid()}").touch()
     deadline = time.monotonic() + FOREVER
     while not told and not (folder / "saved").exists() and time.monotonic() < deadline:
