@@ -8,16 +8,16 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 
+from lib.cluster.meeting import Cluster
 from lib.cluster.ports import free_ports
 from lib.errors import UserError
 from lib.runtime.interruption import DeferredStop
 
 _LOOK_SECONDS = 0.1
-_REPORT_SECONDS = 20.0  # for the chief to notice the end of another process, and to say how to go on
-_LEAVING_SECONDS = 5.0  # for the others to end after the chief
+_LEAVING_SECONDS = 5.0  # for a process to end after another one
 _TOLD_TO_STOP = 128 + signal.SIGTERM  # exit code of a process that has saved its work and said so
 _PR_SET_PDEATHSIG = 1
 
@@ -70,15 +70,15 @@ def run_replicas(command: Sequence[str], environments: Sequence[Mapping[str, str
     logs = [folder / f"worker-{index}.log" for index in range(1, len(environments))]
     shown = f"{logs[0]} to {logs[-1].name}" if len(logs) > 1 else str(logs[0])
     print(f"{len(environments)} processes train together; the chief writes here, the others to {shown}", flush=True)
-    addresses = [f"127.0.0.1:{port}" for port in free_ports(len(environments))]
+    cluster = Cluster(tuple(f"127.0.0.1:{port}" for port in free_ports(len(environments))), 0)
     processes: list[subprocess.Popen] = []
     with DeferredStop() as stop:
         try:
             for index, environment in enumerate(environments):
-                task = {"cluster": {"worker": addresses}, "task": {"type": "worker", "index": index}}
+                task = {"cluster": {"worker": cluster.addresses}, "task": {"type": "worker", "index": index}}
                 variables = {**environment, "TF_CONFIG": json.dumps(task)}
                 processes.append(_start(command, variables, logs[index - 1] if index else None))
-            code = _watch(processes, logs, stop)
+            code = _watch(processes, cluster, logs, stop)
             _wait(processes, _LEAVING_SECONDS)
         finally:
             for process in processes:
@@ -119,23 +119,29 @@ def _linked_to_this_process() -> Callable[[], None] | None:
     return link
 
 
-def _watch(processes: Sequence[subprocess.Popen], logs: Sequence[Path], stop: DeferredStop) -> int:
-    """Waits for the end of the chief; returns the exit code of the program."""
-    chief, told, deadline = processes[0], False, float("inf")
+def _watch(processes: Sequence[subprocess.Popen], cluster: Cluster, logs: Sequence[Path], stop: DeferredStop) -> int:
+    """Waits for the end of the chief; returns the exit code of the program.
+
+    Once all processes have met, the chief notices the end of another one and says how to go on. Before, it would wait
+    for that one to come.
+    """
+    chief, told, deadline = processes[0], False, 0.0
+    missing: Collection[int] = range(len(processes))  # those that never answered
     while chief.poll() is None:
         if stop.requested and not told:
             chief.send_signal(signal.SIGTERM)  # which, unlike SIGINT, is silent while Python starts
             told = True
         lost = [index for index, process in enumerate(processes) if index and process.poll()]
-        if lost:
-            deadline = min(deadline, time.monotonic() + _REPORT_SECONDS)
-            if time.monotonic() > deadline:
-                raise _lost(f"worker {lost[0]}", processes[lost[0]].returncode, f"see {logs[lost[0] - 1]}")
+        if lost and not deadline:
+            deadline = time.monotonic() + _LEAVING_SECONDS if missing else float("inf")
+        if lost and time.monotonic() > deadline:
+            raise _lost(cluster.name(lost[0]), processes[lost[0]].returncode, f"see {logs[lost[0] - 1]}")
+        missing = cluster.unreachable(missing)
         time.sleep(_LOOK_SECONDS)
     if told and chief.returncode == -signal.SIGTERM:
         raise stop.interruption("")
     if chief.returncode < 0:
-        raise _lost("the chief", chief.returncode, "too little memory?")
+        raise _lost(cluster.name(0), chief.returncode, "too little memory?")
     return 128 + stop.interruption("").number if told and chief.returncode == _TOLD_TO_STOP else chief.returncode
 
 

@@ -8,9 +8,9 @@ import sys
 from collections.abc import Sequence
 
 from configs import schema
+from lib.cluster.gpus import count_gpus
 from lib.cluster.replicas import replica_environments, run_replicas
 from lib.errors import UserError
-from lib.runtime.gpus import count_gpus
 from lib.runtime.quiet_tensorflow import share_processors
 
 

@@ -13,9 +13,9 @@ import pytest
 
 import main
 from configs import schema
+from lib.cluster.gpus import count_gpus
 from lib.errors import UserError
 from lib.files import headed_npz
-from lib.runtime.gpus import count_gpus
 from model.runs import processes
 from tests.support.helpers import ROOT
 from tests.support.one_line import one_line

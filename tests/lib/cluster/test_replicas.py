@@ -3,6 +3,7 @@
 import contextlib
 import json
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -16,6 +17,7 @@ from lib.cluster.ports import free_ports
 from lib.cluster.replicas import replica_environments
 from lib.errors import UserError
 from tests.support.helpers import ROOT
+from tests.support.programs.replicas import BEFORE_THE_MEETING
 
 SECONDS = 60  # for anything to happen; the machine may be busy
 
@@ -131,8 +133,8 @@ def test_the_chief_is_shown_and_the_logs_of_a_good_run_are_deleted(tmp_path):
     ("ending", "line"),
     [
         ("refused", ""),
-        ("worker 1 killed, and the chief reports it", "error: worker 1 is lost"),
-        ("the chief killed", "error: the chief must train until the end, got SIGKILL (too little memory?; start again"),
+        ("worker 1 killed", "error: worker 1 is lost"),
+        ("the chief killed", "error: the chief (127.0.0.1:"),
     ],
 )
 def test_a_failure_is_one_line_and_the_log_stays(ending, line, tmp_path):
@@ -144,16 +146,15 @@ def test_a_failure_is_one_line_and_the_log_stays(ending, line, tmp_path):
     assert (tmp_path / "worker-1.log").read_text().startswith("process 1 writes\n") or ending != "refused"
 
 
-def test_a_chief_that_does_not_notice_a_lost_process_is_ended(tmp_path, monkeypatch, capfd):
-    monkeypatch.setattr(replicas, "_REPORT_SECONDS", 0.5)
-    monkeypatch.chdir(ROOT)
-    monkeypatch.delenv("TF_CONFIG", raising=False)
-    command = [sys.executable, "-m", "tests.support.programs.replicas", str(tmp_path), "2"]
-    with pytest.raises(UserError, match=r"worker 1 must train until the end, got SIGKILL \(see .+/worker-1\.log"):
-        replicas.run_replicas([*command, "worker 1 killed, and nobody notices"], [{}, {}], tmp_path)
-    assert "told to stop" not in capfd.readouterr().err
-    pids = [json.loads((tmp_path / f"started-{index}.json").read_text())["pid"] for index in range(2)]
-    assert not any(map(is_alive, pids))
+def test_a_process_lost_before_the_meeting_ends_all(tmp_path):
+    """The chief would wait minutes for it."""
+    with started(tmp_path, 2, BEFORE_THE_MEETING) as launcher:
+        code, _, err = finished(launcher)
+    assert code == 2
+    message = (
+        r"worker 1 \(127\.0\.0\.1:\d+\) must train until the end, got SIGKILL \(see .+/worker-1\.log; start again, "
+    )
+    assert re.fullmatch(f"error: {message}with --restore once there is a checkpoint\\)\n", err)
 
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129)])

@@ -8,11 +8,13 @@ ENDING is how they end, see `_ENDINGS`; FOLDER receives started-0.json and so on
 import json
 import os
 import signal
+import socket
 import sys
 import time
 from pathlib import Path
 
 FOREVER = 60.0
+BEFORE_THE_MEETING = "worker 1 killed before the meeting"
 # What process `index` does once all have started, and its exit code.
 _ENDINGS = {
     "well": lambda index: 0,
@@ -21,8 +23,8 @@ _ENDINGS = {
     "never": lambda index: _wait(signal.SIG_IGN),
     "refused": lambda index: 2,
     "the chief killed": lambda index: _killed() if index == 0 else _wait(),
-    "worker 1 killed, and the chief reports it": lambda index: _killed() if index == 1 else _report(),
-    "worker 1 killed, and nobody notices": lambda index: _killed() if index == 1 else _wait(),
+    "worker 1 killed": lambda index: _killed() if index == 1 else _report(),
+    BEFORE_THE_MEETING: lambda index: _killed() if index == 1 else _wait(),
 }
 
 
@@ -45,14 +47,16 @@ def _killed() -> int:
 
 
 def _report() -> int:
-    time.sleep(0.5)
+    """Notices the loss late, as a chief does that computes something long."""
+    time.sleep(6)
     print("error: worker 1 is lost", file=sys.stderr)
     return 2
 
 
 def process(folder: Path, count: int, ending: str) -> int:
     """One of the processes."""
-    index = json.loads(os.environ["TF_CONFIG"])["task"]["index"]
+    configuration = json.loads(os.environ["TF_CONFIG"])
+    index = configuration["task"]["index"]
     found = {name: os.environ.get(name) for name in ("TF_CONFIG", "CUDA_VISIBLE_DEVICES")}
     unfinished = folder / f"unfinished-{index}"
     unfinished.write_text(json.dumps({"pid": os.getpid(), **found}), encoding="utf-8")
@@ -60,7 +64,11 @@ def process(folder: Path, count: int, ending: str) -> int:
     print(f"process {index} writes")
     while len(list(folder.glob("started-*.json"))) < count:
         time.sleep(0.05)
-    return _ENDINGS[ending](index)
+    if ending == BEFORE_THE_MEETING:
+        return _ENDINGS[ending](index)
+    with socket.create_server(("", int(configuration["cluster"]["worker"][index].split(":")[1]))):
+        time.sleep(0.5)  # so that all answer at a time
+        return _ENDINGS[ending](index)
 
 
 def launch(folder: Path, count: int, ending: str) -> int:
