@@ -18,6 +18,7 @@ from lib.records.splits import load_split
 from lib.runtime.determinism import make_deterministic
 from lib.runtime.leaving import leave
 from lib.runtime.quiet_tensorflow import import_tensorflow, share_processors
+from model.runs.processes import run_mirrored
 from utils import seed_everything
 
 PARTIAL_SUCCESS = 3
@@ -51,7 +52,11 @@ def main(argv: list[str] | None = None) -> int:
 def run_training(config: schema.Config, args: argparse.Namespace) -> int:
     """--mode train: trains a texture network on the packed crops, together with other processes if told so."""
     check_records(config)
-    cluster = Cluster.from_environment(os.environ) if args.distribute else None
+    if args.distribute == "mirrored":
+        command = [__file__, *args.arguments, "--distribute", "multi_worker"]
+        if (code := run_mirrored(config, args.replicas, command)) is not None:
+            return code
+    cluster = Cluster.from_environment(os.environ) if args.distribute == "multi_worker" else None
     if cluster is not None:
         os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # a lost process is reported in one line
     share_processors()
@@ -268,18 +273,13 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
     outputs = "; ".join(f"--mode {mode}: {getattr(defaults, mode).output}" for mode in FOLDERS)
     parser.add_argument("--output", help=f"folder for the results (default: {outputs})")
     parser.add_argument("--video", help="--mode test: a video or a folder of frames, instead of --input")
-    parser.add_argument(
-        "--distribute",
-        choices=("multi_worker",),
-        help="--mode train: be one of several processes that train together; TF_CONFIG or SLURM's srun lists them",
-    )
+    parser.add_distribution()
     parser.add_sharding(
         "--mode prepare, test: only part I of N of the photos", "--mode prepare, test: join all parts into one result"
     )
     parser.add_options(flags.OPTIONS)
     args = parser.parse(argv)
-    if args.distribute and args.mode != "train":
-        raise UserError(f"--distribute must come with --mode train, got --mode {args.mode}")
+    flags.check_distribution(args)
     if args.divided and args.mode not in PHOTOS_PER_PART:
         raise UserError(f"{args.divided} must come with --mode prepare or test, got --mode {args.mode}")
     if args.video is not None:

@@ -25,6 +25,7 @@ from pathlib import Path
 import numpy as np
 
 from configs import flags, schema
+from lib.cluster.ports import free_ports
 
 CROPS, SIZE, UPDATES = 10, 32, 3
 RATES = (3e-3, 1e-4)  # the default, at which Adam magnifies rounding, and the paper's
@@ -105,8 +106,6 @@ def start_two(
       changes: process -> its own options.
       behaviour: of both, see `run_task`.
     """
-    from tests.support.programs.ports import free_ports
-
     addresses = [f"127.0.0.1:{port}" for port in free_ports(2)]
     processes = []
     for index in range(2):

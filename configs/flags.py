@@ -92,11 +92,27 @@ class Parser(argparse.ArgumentParser):
         )
         return group
 
+    def add_distribution(self) -> None:
+        """Adds --distribute and --replicas; see `check_distribution`."""
+        self.add_argument(
+            "--distribute",
+            choices=("mirrored", "multi_worker"),
+            help="--mode train by several processes: mirrored starts one for each GPU of this machine; with "
+            "multi_worker, this is one of those that TF_CONFIG or SLURM's srun lists",
+        )
+        self.add_argument(
+            "--replicas",
+            metavar="N",
+            type=int,
+            help="--distribute mirrored: number of processes (default: one for each GPU, or one without GPUs)",
+        )
+
     def parse(self, argv: Iterable[str] | None) -> argparse.Namespace:
         """Parses the flags.
 
         `overrides` collects every `section.key=value`, those set by flags first. After `add_sharding`, `divided` names
-        which of its flags was given, for messages, and `arguments` is the command line without --cluster.
+        which of its flags was given, for messages, and `arguments` is the command line without --cluster,
+        --distribute and --replicas.
 
         Raises:
           UserError: unknown flag, or a value outside a flag's choices.
@@ -106,7 +122,7 @@ class Parser(argparse.ArgumentParser):
         if hasattr(args, "shard"):
             args.shard = None if args.shard is None else Shard.parse(args.shard)
             args.divided = "--cluster" if args.cluster else "--shard and --merge" if args.shard or args.merge else ""
-            args.arguments = _without_cluster(words)
+            args.arguments = _without(words, ("--cluster", "--distribute", "--replicas"))
         for text in rest:
             if text.startswith("-"):
                 flag = text.partition("=")[0]
@@ -130,14 +146,24 @@ def set_folders(args: argparse.Namespace, modes: Sequence[str]) -> None:
             args.overrides.append(f"{args.mode}.{flag}={value}")
 
 
-def _without_cluster(words: Iterable[str]) -> list[str]:
-    """A command line without --cluster and its value."""
+def check_distribution(args: argparse.Namespace) -> None:
+    """Raises UserError if --distribute or --replicas comes without what it needs, or the number is none."""
+    if args.distribute and args.mode != "train":
+        raise UserError(f"--distribute must come with --mode train, got --mode {args.mode}")
+    if args.replicas is not None and args.distribute != "mirrored":
+        raise UserError(f"--replicas must come with --distribute mirrored, got {args.distribute or 'no --distribute'}")
+    if args.replicas is not None and args.replicas < 1:
+        raise UserError(f"--replicas must be at least 1, got {args.replicas} (leave it out for one for each GPU)")
+
+
+def _without(words: Iterable[str], flags: Sequence[str]) -> list[str]:
+    """A command line without some flags and their values."""
     waiting = iter(words)
     kept = []
     for word in waiting:
-        if word == "--cluster":
+        if word in flags:
             next(waiting, None)
-        elif not word.startswith("--cluster="):
+        elif not word.startswith(tuple(f"{flag}=" for flag in flags)):
             kept.append(word)
     return kept
 

@@ -3,6 +3,7 @@
 import contextlib
 import signal
 import threading
+import time
 from collections.abc import Callable, Iterator
 from types import FrameType
 from typing import Any
@@ -59,12 +60,16 @@ class DeferredStop:
     Inside it, the first signal only sets `requested`; a second one interrupts at once. Outside the main thread, which
     alone receives signals, it does nothing.
 
+    Args:
+      merge_seconds: signals that soon after the first are the same order, which reached the process on several ways.
+
     Attributes:
       requested: whether the process was told to stop.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, merge_seconds: float = 0.0) -> None:
         self.requested = False
+        self._merge_seconds, self._first = merge_seconds, 0.0
         self._number = int(signal.SIGINT)
         self._resources = contextlib.ExitStack()
 
@@ -80,9 +85,10 @@ class DeferredStop:
         return Interrupted(advice, self._number)
 
     def _note(self, number: int, _: FrameType | None) -> None:
-        if self.requested:
+        if not self.requested:
+            self.requested, self._number, self._first = True, number, time.monotonic()
+        elif time.monotonic() - self._first >= self._merge_seconds:
             raise Interrupted(number=number)
-        self.requested, self._number = True, number
 
 
 @contextlib.contextmanager

@@ -46,14 +46,16 @@ def import_tensorflow(keep_memory: bool = False) -> None:
             import tensorflow  # noqa: F401
 
 
-def share_processors() -> None:
+def share_processors(processes: int = 1) -> None:
     """Makes TensorFlow divide each operation among half of the processors; call it before TensorFlow is imported.
+
+    Of several processes on this machine, each gets its part of them.
 
     For programs that run two graphs at a time: training poses the next batch during an update. Operations that are
     divided among all processors then wait for each other, which costs a fifth of the processor time on two processors.
     TF_NUM_INTRAOP_THREADS prevails if it is set.
     """
-    os.environ.setdefault("TF_NUM_INTRAOP_THREADS", str(max((os.cpu_count() or 1) // 2, 1)))
+    os.environ.setdefault("TF_NUM_INTRAOP_THREADS", str(max((os.cpu_count() or 1) // 2 // processes, 1)))
 
 
 @contextlib.contextmanager

@@ -26,6 +26,7 @@ from model.pipeline import Pipeline, load_pipeline
 from model.runs import checkpoints
 from model.runs.checkpoints import Progress
 from model.runs.finite import SeeingCheck, check_finite
+from model.runs.processes import check_processes, share_of_batch
 from model.runs.symptoms import Symptoms
 from model.training.first_look import look
 from model.training.plan import TrainingPlan, check_batch_size, learns_from_photos, loss_weights
@@ -36,6 +37,9 @@ from model.training.start import begin_from_weights
 from model.training.trainer import PosedBatch, TextureTrainer
 from model.training.workers import Workers
 from utils import seed_everything
+
+# Of several processes, some get a signal twice: with their group, and from the program that has started them.
+_MERGE_SECONDS = 1.0
 
 
 def train(
@@ -74,7 +78,7 @@ def _train(
     split = load_split(config.params_dir, records.names)
     belongs_to = {"records": records.fingerprint, "split": split_hash(split)}
     workers.compare(run_options(config) | {"train.restore": config.train.restore} | belongs_to)
-    _check_batch(config, workers)
+    check_processes(config, workers.count)
     seed_everything(config.train.seed)
     training, held_out = records.indices(split["train"]), records.indices(split["val"])
     check_batch_size(config, training, str(records.path))
@@ -102,7 +106,7 @@ def _train(
             workers.compare(belongs_to | start)
         log = RunLog(run_dir, trainer, functools.partial(batches_of, held_out, 1), config.train.samples)
         with workers.watched(run.advice), advised(run.advice):
-            with DeferredStop() as stop:
+            with DeferredStop(_MERGE_SECONDS if workers.count > 1 else 0.0) as stop:
                 progress, validation = _run_updates(plan, batches_of, trainer, run, log, progress, stop)
             if workers.chief:
                 run.write_summary(progress.update, time.monotonic() - started, validation)
@@ -124,7 +128,7 @@ def _run_updates(
     """Makes all remaining updates; returns the progress and the means of the last validation."""
     config, workers = plan.config, trainer.workers
     validation: dict[str, float] = {}
-    size = workers.local_size(config.train.batch_size)
+    size = share_of_batch(config.train.batch_size, workers.count)
     check_seeing, symptoms = SeeingCheck(), Symptoms("texture network")
     bar = tqdm(
         total=plan.total, initial=progress.update, desc="train", unit="update", dynamic_ncols=True,
@@ -158,16 +162,6 @@ def _run_updates(
         return progress, {}
     # A process that was killed after its last update has left no means of the last validation.
     return progress, validation or log.validate(progress.update)
-
-
-def _check_batch(config: schema.Config, workers: Workers) -> None:
-    """Raises UserError if several processes cannot divide the batches, or a critic would see only parts of them."""
-    workers.local_size(config.train.batch_size)
-    if workers.count > 1 and config.gan.enabled:
-        raise UserError(
-            f"gan.enabled: must be false with {workers.count} processes, got true (the critic normalises over a whole "
-            "batch; train without --gan, or in one process)"
-        )
 
 
 def _crop_reader(

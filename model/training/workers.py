@@ -15,6 +15,7 @@ from tensorflow.python.eager import context
 
 from lib.cluster.meeting import MEETING_SECONDS, Cluster
 from lib.errors import UserError
+from model.runs.processes import share_of_batch
 
 # A machine that has vanished without closing its connections is noticed after three failed checks.
 CHECK_SECONDS = 3
@@ -84,22 +85,9 @@ class Workers:
         if self.chief:
             self.barrier()
 
-    def local_size(self, batch_size: int) -> int:
-        """Crops of a batch that each process computes.
-
-        Raises:
-          UserError: the batch cannot be divided equally.
-        """
-        if batch_size % self.count:
-            raise UserError(
-                f"train.batch_size: must be a multiple of the {self.count} workers, got {batch_size} (give another "
-                "--batch_size)"
-            )
-        return batch_size // self.count
-
     def part(self, order: Sequence[int], batch_size: int) -> list[int]:
         """This process's crops of every batch, given those of whole batches."""
-        size = self.local_size(batch_size)
+        size = share_of_batch(batch_size, self.count)
         starts = range(self.index * size, len(order), batch_size)
         return [crop for start in starts for crop in order[start : start + size]]
 

@@ -8,9 +8,9 @@ import time
 import pytest
 
 from lib.cluster.meeting import Cluster
+from lib.cluster.ports import free_ports
 from lib.cluster.slurm import NEEDED, expand_nodes
 from lib.errors import UserError
-from tests.support.programs.ports import free_ports
 
 
 def tf_config(cluster, task) -> dict[str, str]:

@@ -3,6 +3,7 @@
 import os
 import signal
 import threading
+import time
 
 import pytest
 
@@ -54,6 +55,17 @@ def test_the_first_signal_waits_and_the_second_does_not(number):
         assert stop.interruption("saved").number == number
         with pytest.raises(Interrupted):
             os.kill(os.getpid(), number)
+
+
+def test_a_signal_that_comes_twice_at_once_is_one_order():
+    """As one does that is sent to a group of processes, and passed on by one of them."""
+    with signals_interrupt(), DeferredStop(merge_seconds=0.2) as stop:
+        os.kill(os.getpid(), signal.SIGTERM)
+        os.kill(os.getpid(), signal.SIGTERM)
+        assert stop.requested
+        time.sleep(0.2)
+        with pytest.raises(Interrupted):
+            os.kill(os.getpid(), signal.SIGTERM)
 
 
 def test_the_earlier_handlers_come_back():

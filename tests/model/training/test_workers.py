@@ -20,7 +20,7 @@ from model.networks.encoding import EncodedFaces
 from model.networks.products import dense
 from model.pipeline import build_camera, build_texture_network, load_hierarchy
 from model.runs.checkpoints import Progress
-from model.training import loop
+from model.runs.processes import check_processes
 from model.training.plan import loss_weights
 from model.training.trainer import TextureTrainer
 from model.training.workers import Workers
@@ -56,7 +56,7 @@ def test_the_rows_of_all_processes_are_the_batch():
 
 def test_a_batch_that_cannot_be_divided_is_refused():
     with pytest.raises(UserError, match="must be a multiple of the 3 workers, got 4"):
-        numbered(0, 3).local_size(4)
+        numbered(0, 3).part(range(4), 4)
 
 
 def test_the_mean_over_parts_is_that_of_the_batch_however_the_masks_differ():
@@ -163,4 +163,4 @@ def test_two_real_processes():
 
 def test_a_critic_is_refused_with_several_processes(tmp_path):
     with pytest.raises(UserError, match=r"gan\.enabled: must be false with 2 processes, got true"):
-        loop._check_batch(toy_configuration(tmp_path, SIZE, gan__enabled=True, train__batch_size=2), numbered(0, 2))
+        check_processes(toy_configuration(tmp_path, SIZE, gan__enabled=True, train__batch_size=2), 2)

@@ -8,9 +8,9 @@ import os
 import sys
 
 from lib.cluster.meeting import Cluster
+from lib.cluster.ports import free_ports
 from lib.errors import UserError
 from lib.runtime.quiet_tensorflow import import_tensorflow
-from tests.support.programs.ports import free_ports
 
 import_tensorflow()
 
