@@ -206,9 +206,9 @@ class HeadExtension:
         return self._extend(own, expected, LIGHT_FADES) * self._unshadowed
 
     def _shadow_factors(self) -> np.ndarray:
-        """[N, 1] factors of the light beyond the face, 1 on it: the jaw shades the neck, and ears their own folds.
+        """[N, 3] factors of the light beyond the face, 1 on it: the jaw shades the neck, and ears their own folds.
 
-        Hair has its shadows in its colours.
+        Skin that faces skin receives its light, so its shadows are warm. Hair has its shadows in its colours.
         """
         model = self.morphable.face_model
         near, distance = self._known, np.zeros(model.vertex_count)
@@ -217,7 +217,9 @@ class HeadExtension:
             near = self._widened(near)
         open_sky = np.minimum(model.regions["sky"] / OPEN_SKY, 1) ** DEEPER
         share = (1 - model.regions["scalp"]) * distance / IN_SHADOW
-        return (1 - share * (1 - open_sky))[:, None].astype(np.float32)
+        # What does not see the sky sees skin in the same light: E = s + (1 - s) albedo E.
+        light = open_sky[:, None] / (1 - (1 - open_sky[:, None]) * np.clip(model.mean_albedo, 0, 0.9))
+        return (1 - share[:, None] * (1 - light)).astype(np.float32)
 
     def _expected_light(self, own: tf.Tensor, face: PosedFace) -> tf.Tensor:
         """Light [1, N, 3] beyond the face, in the range of hue and brightness of the face's `own`.

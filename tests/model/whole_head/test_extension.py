@@ -99,12 +99,13 @@ def test_no_line_is_drawn_where_the_face_ends(case):
 
 def test_the_neck_is_in_shadow_and_the_face_keeps_its_light(case):
     extension = case[0]
-    model, factors = extension.morphable.face_model, extension._unshadowed[:, 0]
+    model, (factors, _, blue) = extension.morphable.face_model, extension._unshadowed.T
     np.testing.assert_array_equal(factors[extension._known], 1)
     np.testing.assert_array_equal(factors[model.regions["scalp"] == 1], 1)
     assert factors.min() > 0.1
     dark = factors < 0.8
     assert 0.005 < dark.mean() < 0.1
+    assert (factors / blue)[dark].min() > 1.03, "warm"
     assert (np.abs(model.mean_shape[dark, 0]) < 0.5).any(), "the neck"
     assert (np.abs(model.mean_shape[dark, 0]) > 0.6).any(), "the ears"
 
