@@ -36,6 +36,7 @@ from model.video.track import drawn, key_records, report_frame, write_arrays
 KEY_SECONDS = 0.25
 
 
+@advised(lambda: "the same command starts again with the first frame")
 def track_video(config: schema.Config, source: Path, output: Path) -> None:
     """Tracks the face of a video.
 

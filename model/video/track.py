@@ -16,6 +16,7 @@ from lib.face_image.region import face_region
 from lib.files.disk_list import DiskList
 from lib.files.json_files import write_json
 from lib.files.numpy_files import write_npz
+from lib.runtime.interruption import advised
 from model.person.files import PERSON_FOLDER, PersonRecord, write_person
 from model.photos.errors import failure_reason, photo_barrier
 from model.photos.reader import AlignedPhoto
@@ -41,6 +42,7 @@ def overlay(
     return np.rint(np.clip(blended, 0, 255)).astype(np.uint8)
 
 
+@advised(lambda: "the same command starts again with the first frame")
 def reconstruct_video(config: schema.Config, source: Path, output: Path) -> dict[str, str]:
     """Reconstructs the face of a video.
 
@@ -57,6 +59,7 @@ def reconstruct_video(config: schema.Config, source: Path, output: Path) -> dict
 
     Raises:
       UserError: no frame can be read or none shows a face; or `output` holds a file that is not of an earlier run.
+      Interrupted: told to stop.
     """
     source, output, settings = Path(source), Path(output), config.test
     check_replaceable(source, output)

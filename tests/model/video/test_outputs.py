@@ -4,10 +4,14 @@ import numpy as np
 import pytest
 
 import main
+from configs import schema
 from lib.errors import UserError
 from lib.files.csv_files import write_csv
 from lib.files.json_files import write_json
 from lib.files.numpy_files import write_npz
+from lib.runtime.interruption import Interrupted
+from model.reconstruction.face_reconstructor import FaceReconstructor
+from model.video import live, track
 from model.video.animation import FRAME_COLUMNS
 from model.video.frames import write_video
 from model.video.outputs import OVERLAY, check_replaceable
@@ -26,6 +30,17 @@ def test_the_video_itself_is_not_replaced(tmp_path, clip, mode, monkeypatch):
     with pytest.raises(UserError, match=r"must not hold the video as overlay\.mp4, got it there \(choose"):
         main.main(["--mode", *mode, str(path), "--output", str(tmp_path)])
     assert path.read_bytes() == before
+
+
+@pytest.mark.parametrize("run", [live.track_video, track.reconstruct_video])
+def test_told_to_stop_it_says_what_the_same_command_does(tmp_path, clip, run, monkeypatch):
+    def stopped(config):
+        raise Interrupted(number=15)
+
+    monkeypatch.setattr(FaceReconstructor, "load", stopped)
+    with pytest.raises(Interrupted) as told:
+        run(schema.load(overrides={"test.smoothing": 1.0}), clip, tmp_path / "out")
+    assert (told.value.number, told.value.advice) == (15, "the same command starts again with the first frame")
 
 
 @pytest.mark.parametrize("name", ["summary.json", "arkit.csv", "pose.csv", "coefficients.npz"])
