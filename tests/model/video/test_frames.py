@@ -2,8 +2,6 @@
 
 import itertools
 import os
-import resource
-import signal
 import struct
 
 import cv2
@@ -13,6 +11,7 @@ import pytest
 from lib.errors import DiskFull, UserError
 from model.video import frames as video_frames
 from model.video.frames import FrameSource, write_video
+from tests.support.full_disk import files_of_at_most
 
 RATE = 10.0
 
@@ -96,15 +95,9 @@ def test_a_pipe_is_refused_instead_of_waited_for(tmp_path):
 def test_a_video_that_does_not_fit_on_the_disk_is_told_and_replaces_nothing(tmp_path, capfd):
     path = tmp_path / "out.mp4"
     path.write_bytes(b"earlier")
-    before = resource.getrlimit(resource.RLIMIT_FSIZE)
-    handler = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (2**16, before[1]))
-    try:
-        with pytest.raises(DiskFull, match=r"out\.mp4: must fit on its disk, got no whole video; earlier files are un"):
-            write_video(path, noise(30, 256), RATE)
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, before)
-        signal.signal(signal.SIGXFSZ, handler)
+    wanted = r"out\.mp4: must fit on its disk, got no whole video; earlier files are unchanged"
+    with files_of_at_most(2**16), pytest.raises(DiskFull, match=wanted):
+        write_video(path, noise(30, 256), RATE)
     assert [file.read_bytes() for file in tmp_path.iterdir()] == [b"earlier"]
     assert capfd.readouterr().err == ""  # OpenCV would print a line for each frame
 
