@@ -7,7 +7,7 @@ from configs import flags
 from lib.errors import DiskFull
 from lib.files.atomic import atomic_path, space_for
 from lib.files.disk_list import DiskList
-from tests.support.full_disk import files_of_at_most
+from tests.support.damage import files_of_at_most
 from tests.support.one_line import one_line
 
 

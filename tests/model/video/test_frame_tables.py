@@ -6,7 +6,7 @@ import pytest
 
 from lib.errors import DiskFull
 from model.video.frame_tables import frame_tables
-from tests.support.full_disk import files_of_at_most
+from tests.support.damage import files_of_at_most
 from tests.support.reconstruction_parts import untrained_parts
 
 

@@ -11,7 +11,7 @@ import pytest
 from lib.errors import DiskFull, UserError
 from model.video import frames as video_frames
 from model.video.frames import FrameSource, write_video
-from tests.support.full_disk import files_of_at_most
+from tests.support.damage import files_of_at_most
 
 RATE = 10.0
 
