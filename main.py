@@ -293,7 +293,7 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
 
 def console() -> NoReturn:
     """Console entry point: reports an error as one line and an exit code."""
-    leave(flags.run(main, "--mode train resumes with --restore; prepare, pretrain and masks with the same command"))
+    leave(flags.run(main, "train resumes with --restore; prepare, pretrain and masks without it; others start again"))
 
 
 if __name__ == "__main__":

@@ -10,6 +10,7 @@ from lib.face_model.face_model import LANDMARKS, FaceModel
 from lib.face_model_files.correspondence import warp_between
 
 FILE = "landmarks.txt"
+LARGEST = 1e100  # of a coordinate, so that its square is a number
 FEWEST = 6  # minimum number of known landmarks for the warp that completes the others
 
 
@@ -34,6 +35,8 @@ def read_landmarks(path: Path, shape: np.ndarray, used: np.ndarray | None = None
             f"{path}: must have {LANDMARKS} lines, each a vertex number from 0 or three coordinates, got others "
             f"({error})"
         ) from None
+    if not (np.abs(numbers) < LARGEST).all():
+        raise UserError(f"{path}: numbers must be finite and below {LARGEST:g}, got others")
     if numbers.shape == (LANDMARKS, 3):
         return nearest_vertices(shape, numbers) if used is None else used[nearest_vertices(shape[used], numbers)]
     if numbers.shape != (LANDMARKS, 1) or (numbers != np.rint(numbers)).any():

@@ -82,11 +82,16 @@ def sole_user(folder: Path, purpose: str, lock_file: str = LOCK_FILE) -> Iterato
       lock_file: name of the file that is locked in the folder.
 
     Raises:
-      UserError: another run uses the folder; the message names its process and computer.
+      UserError: another run uses the folder; the message names its process and computer. Or the folder, or one of its
+        parents, is a file.
     """
     folder = Path(folder)
     created = [parent for parent in (folder, *folder.parents) if not parent.exists()]
-    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except (FileExistsError, NotADirectoryError):
+        file = next(path for path in (folder, *folder.parents) if os.path.lexists(path))
+        raise UserError(f"{file}: must be a folder, got a file or a broken link (choose another folder)") from None
     path = folder / lock_file
     while True:
         with contextlib.ExitStack() as opened:

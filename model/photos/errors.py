@@ -5,12 +5,12 @@ import traceback
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from lib.errors import UserError
+from lib.errors import DiskFull, UserError
 from lib.files.atomic import is_disk_full
 from lib.files.file_names import printable
 
 # This program's own messages, impossible numbers (such as a face at the very border), and errors of the file system.
-_EXPLAINED = (UserError, ValueError, ArithmeticError, OSError)
+_EXPLAINED = (UserError, DiskFull, ValueError, ArithmeticError, OSError)
 
 
 @contextlib.contextmanager

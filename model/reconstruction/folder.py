@@ -12,6 +12,7 @@ from tqdm import tqdm
 
 from configs import schema
 from lib.face_image.photo_io import input_photos, result_names
+from lib.files.file_names import printable
 from lib.runtime.collection import paused_collection
 from lib.runtime.memory import affordable
 from lib.runtime.worker_pool import Outcome, run_in_processes, use_one_thread
@@ -86,7 +87,7 @@ def reconstruct_photos(
         ) as outcomes,
     ):
         for done in outcomes:
-            bar.set_postfix_str(done.job.path.name, refresh=False)
+            bar.set_postfix_str(printable(done.job.path.name), refresh=False)
             bar.update()
             yield done.job, done.result or PhotoOutcome(None, failed=[(None, _KILLED)], lost=True)
 
@@ -120,5 +121,5 @@ def _one_by_one(
 ) -> Generator[Outcome[Job, PhotoOutcome], None, None]:
     """Does the jobs in this process, and shows which one is in progress."""
     for job in jobs:
-        bar.set_postfix_str(job.path.name)
+        bar.set_postfix_str(printable(job.path.name))
         yield Outcome(job, function(job))

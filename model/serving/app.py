@@ -1,6 +1,7 @@
 """The page's requests: upload of a photo, its progress, its results, and the page's own files."""
 
 import asyncio
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -13,12 +14,13 @@ from starlette.responses import FileResponse, JSONResponse, Response
 from starlette.routing import Route
 
 from configs.serve_sections import Serve
-from lib.errors import UserError
+from lib.errors import DiskFull, UserError
 from lib.face_image.photo_io import photo_size
+from lib.files.atomic import space_for
 from model.photos.errors import failure_reason
 from model.serving.guard import Guard
 from model.serving.live import LiveRequests
-from model.serving.photo_queue import FAILED, WORKING, Job, PhotoQueue, QueueFull
+from model.serving.photo_queue import FAILED, NO_SPACE, WORKING, Job, PhotoQueue, QueueFull
 from model.serving.refusal import Refused, refusal
 
 # Time that a browser may take to send a photo, seconds.
@@ -75,7 +77,10 @@ class Service:
         if declared.isdecimal() and int(declared) > most:
             raise self._too_large()
         try:
-            job = self.photos.reserve(request.query_params.get("name", ""))
+            with space_for(self.photos.folder):
+                job = self.photos.reserve(request.query_params.get("name", ""))
+        except DiskFull as error:
+            raise self._no_space(error) from None
         except QueueFull:
             await self._drain(request, most)
             raise Refused(
@@ -84,11 +89,14 @@ class Service:
                 {"retry-after": "2"},
             ) from None
         try:
-            await self._receive(request, job, most)
+            with space_for(self.photos.folder):
+                await self._receive(request, job, most)
             await run_in_threadpool(_check_photo, job)
             self.photos.submit(job)
-        except BaseException:  # also if the browser goes away: the place must become free
+        except BaseException as error:  # also if the browser goes away: the place must become free
             self.photos.remove(job)
+            if isinstance(error, DiskFull):
+                raise self._no_space(error) from None
             raise
         return JSONResponse(self._described(job), 202)
 
@@ -136,6 +144,10 @@ class Service:
 
     def _too_large(self) -> Refused:
         return Refused(413, f"a photo must have at most {self.section.upload_mb:g} MB (serve.upload_mb), got more")
+
+    def _no_space(self, error: DiskFull) -> Refused:
+        print(error, file=sys.stderr)
+        return Refused(507, NO_SPACE)
 
     async def _receive(self, request: Request, job: Job, most: int) -> None:
         """Writes the body to the job's folder as it arrives."""

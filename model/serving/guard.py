@@ -62,7 +62,7 @@ class Guard:
             return (
                 f"the page must be opened as localhost, by IP address or by a name of serve.names, got {host[:200]!r}"
             )
-        if origin is not None and urllib.parse.urlsplit(origin).netloc.lower() != host.lower():
+        if origin is not None and _netloc(origin) != host.lower():
             return f"requests must come from the page itself, got one from {origin[:200]!r}"
         # Older browsers do not send it; they send Origin with all requests that change anything.
         if headers.get("sec-fetch-site", "same-origin") not in ("same-origin", "none"):
@@ -72,7 +72,7 @@ class Guard:
     def _permitted(self, host: str) -> bool:
         try:
             name = urllib.parse.urlsplit(f"//{host}").hostname or ""
-        except ValueError:
+        except ValueError:  # no address, such as [
             return False
         if name in self.names:
             return True
@@ -81,3 +81,11 @@ class Guard:
         except ValueError:
             return False
         return True
+
+
+def _netloc(origin: str) -> str | None:
+    """Host and port of an `Origin`, in lower case; None if it is no address, such as http://[."""
+    try:
+        return urllib.parse.urlsplit(origin).netloc.lower()
+    except ValueError:
+        return None

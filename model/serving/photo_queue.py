@@ -5,12 +5,14 @@ import dataclasses
 import functools
 import secrets
 import shutil
+import sys
 import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from lib.files.atomic import is_disk_full
 from lib.files.file_names import printable
 from model.photos.errors import failure_reason
 
@@ -18,6 +20,8 @@ UPLOADING, WAITING, WORKING, DONE, FAILED = "uploading", "waiting", "working", "
 # Seconds between two looks for expired results while nothing is to be done.
 IDLE_SECONDS = 5.0
 LONGEST_NAME = 120
+# What a visitor reads, who can neither free space nor choose another folder; the file is named on stderr.
+NO_SPACE = "the disk of this page's program is full; try again later"
 
 
 class QueueFull(Exception):
@@ -179,6 +183,9 @@ class PhotoQueue:
                 error = "stopped"
             except Exception as problem:  # whatever it is, a full disk included, the next photo gets its turn
                 error = failure_reason(job.photo, problem)
+                if is_disk_full(problem):
+                    print(error, file=sys.stderr)
+                    error = NO_SPACE
             with self._changed:
                 job.state, job.error, job.facts = (FAILED if error else DONE), error, facts
                 job.ended = self._clock()

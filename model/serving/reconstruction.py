@@ -12,11 +12,11 @@ from typing import Any
 
 import numpy as np
 
-from lib.errors import UserError
+from lib.errors import DiskFull, UserError
 from lib.face_image.alignment import five_points
 from lib.face_image.detection import Face, detect_faces
 from lib.face_model_files.arkit import ARKIT, BlendShapes
-from lib.files.atomic import atomic_path
+from lib.files.atomic import atomic_path, space_for
 from lib.files.file_names import fitting
 from lib.files.json_files import json_text, write_json
 from lib.images.display import to_bytes
@@ -34,6 +34,9 @@ from model.serving.photo_queue import Job, Progress, Stopped
 OBJ_FILES = ("mesh.obj", "mesh.mtl", *TEXTURES.values())
 # What of a result only the page needs.
 PAGE_FILES = ("face.json", "mesh_obj.zip")
+# In the folder of `serve.keep`, until the results of a photo are complete.
+UNFINISHED = ".unfinished"
+NOT_KEPT = "could not be stored for good: download it before it is removed"
 
 
 class PhotoWork:
@@ -76,10 +79,8 @@ class PhotoWork:
         progress.show(facts | {"seconds": round(time.monotonic() - started, 1)})
         progress.enter("writing files")
         self.write_files(job.results, result)
-        if self.keep is not None:
-            # The result's folder never has the name of another photo's.
-            folder = self.keep / fitting(f"{_plain(Path(job.name).stem)}_", job.id)
-            shutil.copytree(job.results, folder, ignore=shutil.ignore_patterns(*PAGE_FILES))
+        if self.keep is not None and not store(job, self.keep):
+            facts["remark"] = "; ".join(filter(None, (facts["remark"], NOT_KEPT)))
         return facts | {"seconds": round(time.monotonic() - started, 1)}
 
     def write_face(self, folder: Path, result: PhotoResult) -> None:
@@ -165,6 +166,29 @@ class PhotoWork:
             looks = gaze_weights(np.zeros(2) if gaze is None else gaze)
             weights = np.concatenate([weights, [looks[name] for name in LOOKS]])
         return [round(float(weight), 5) for weight in weights]
+
+
+def store(job: Job, keep: Path) -> bool:
+    """Copies the results to a folder of their own that appears when it is whole; returns whether it could.
+
+    If not, the reason is printed for the operator, and the visitor still has the results.
+    """
+    unfinished = keep / UNFINISHED
+    # The result's folder never has the name of another photo's.
+    folder = keep / fitting(f"{_plain(Path(job.name).stem)}_", job.id)
+    try:
+        shutil.rmtree(unfinished, ignore_errors=True)  # of a run that was killed, or of a full disk
+        with space_for(folder):
+            unfinished.mkdir(parents=True)
+            for path in job.results.iterdir():
+                if path.name not in PAGE_FILES:
+                    shutil.copyfile(path, unfinished / path.name)
+            unfinished.rename(folder)
+    except (OSError, DiskFull) as error:
+        shutil.rmtree(unfinished, ignore_errors=True)
+        print(f"{folder}: not stored: {failure_reason(folder, error)}", file=sys.stderr)
+        return False
+    return True
 
 
 def _plain(stem: str) -> str:

@@ -65,6 +65,8 @@ def frame_tables(folder: Path, model: FaceModel, camera: Camera, frame_rate: flo
 
         def table(name: str, columns: Sequence[str]) -> TextIO:
             write_csv(folder / name, [[*FRAME_COLUMNS, *columns]])
+            # Closing a file tries once more to write what did not fit.
+            files.enter_context(space_for(folder / name))
             return files.enter_context(open(folder / name, "a", newline="", encoding="utf-8"))
 
         weights, still = None, arkit_weights(model, np.zeros(len(model.expression_basis)))

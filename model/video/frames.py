@@ -1,28 +1,38 @@
 """Reads and writes frames of a video, and tracks a face from frame to frame."""
 
+import contextlib
 import os
+import sys
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import cv2
 import numpy as np
 
-from lib.errors import UserError
+from lib.errors import DiskFull, UserError
 from lib.face_image.detection import Face, detect_faces
 from lib.face_image.photo_io import photo_paths, photo_size, read_photo
 from lib.files.atomic import atomic_path
 from model.photos.reader import AlignedPhoto, PhotoReader
 from model.video.appearances import LOST, REACH
 
-# Silences FFmpeg's messages about damaged files; the program reports them in one line.
+# Silences FFmpeg's and OpenCV's messages about damaged files and full disks; the program reports them in one line.
 os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")
+cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
+
+# Frames in a row that may be damaged; then the video ends, because a damaged header may announce billions.
+MOST_DAMAGED = 10_000
+# MPEG-4 stores the rate as a fraction of 16-bit numbers.
+MOST_HERTZ = 65_535
+# A video that ends so long before the end that its header announces is cut off, seconds.
+CUT_OFF = 1.0
 
 
 class FrameSource:
     """Frames of a video file or a folder, uint8 [H, W, 3] RGB; can be iterated repeatedly.
 
     A damaged frame is returned as None, so that later frames keep their positions; damaged frames at the end are
-    dropped.
+    dropped. A video that was cut off, as by an interrupted download, is reported once.
 
     Args:
       source: a file that OpenCV can read, or a folder of images of equal size, ordered by name.
@@ -30,7 +40,8 @@ class FrameSource:
       skip: a folder within `source` to ignore.
 
     Raises:
-      UserError: OpenCV cannot read the file, or the folder holds no images, or images of different sizes.
+      UserError: OpenCV cannot read the file, its frame rate is too high for a video to be written, or the folder holds
+        no images, or images of different sizes.
     """
 
     def __init__(self, source: Path, frame_rate: float, skip: Path | None = None):
@@ -41,16 +52,8 @@ class FrameSource:
             self.paths = photo_paths(source, skip)
             _check_sizes(self.paths)
         else:
-            capture = cv2.VideoCapture(str(source))
-            try:
-                if not capture.isOpened():
-                    raise UserError(
-                        f"{source}: must be a video that OpenCV reads, got another file (convert it to .mp4, or give a "
-                        "folder of its frames)"
-                    )
-                self.frame_rate = capture.get(cv2.CAP_PROP_FPS) or frame_rate
-            finally:
-                capture.release()
+            self.frame_rate = self._announced_rate() or frame_rate
+        self._reported = False
 
     def __iter__(self) -> Iterator[np.ndarray | None]:
         damaged = 0
@@ -62,22 +65,60 @@ class FrameSource:
             damaged = 0
             yield frame
 
+    def _announced_rate(self) -> float:
+        """The frame rate of the file, Hz; 0 if it has none."""
+        # Opening a pipe would wait for its writer, and frames are read several times.
+        if not self.source.is_file():
+            raise UserError(f"{self.source}: must be a video file or a folder of frames, got a device or a pipe")
+        with _opened(self.source) as capture:
+            if not capture.isOpened():
+                raise UserError(
+                    f"{self.source}: must be a video that OpenCV reads, got another file (convert it to .mp4, or give "
+                    "a folder of its frames)"
+                )
+            rate = capture.get(cv2.CAP_PROP_FPS)
+        if rate > MOST_HERTZ:
+            raise UserError(
+                f"{self.source}: must have at most {MOST_HERTZ:,} frames a second, got {rate:,.0f} (convert it to "
+                ".mp4, or give a folder of its frames)"
+            )
+        return rate if rate > 0 else 0.0  # a damaged header may give NaN
+
     def _video(self) -> Iterator[np.ndarray | None]:
-        capture = cv2.VideoCapture(str(self.source))
-        try:
+        with _opened(self.source) as capture:
             expected = capture.get(cv2.CAP_PROP_FRAME_COUNT)  # 0 or less if unknown
-            index = 0
-            while True:
+            index = missed = 0
+            end = 0.0  # of the last frame that was read, seconds
+            while missed <= MOST_DAMAGED:
                 read, frame = capture.read()
                 index += 1
                 if read:
+                    missed, end = 0, capture.get(cv2.CAP_PROP_POS_MSEC) / 1000
                     yield cv2.cvtColor(frame, cv2.COLOR_BGR2RGB)
                 elif index < expected:
+                    missed += 1
                     yield None
                 else:
-                    return
-        finally:
-            capture.release()
+                    break
+        self._report_cut(end, expected / self.frame_rate)
+
+    def _report_cut(self, end: float, announced: float) -> None:
+        """Prints once if the video ends long before the end that it announces, both in seconds."""
+        if announced - end > CUT_OFF and not self._reported:
+            self._reported = True
+            print(
+                f"{self.source}: cut off or damaged: its frames end after {end:.1f} of {announced:,.1f} s",
+                file=sys.stderr,
+            )
+
+
+@contextlib.contextmanager
+def _opened(path: Path) -> Iterator[cv2.VideoCapture]:
+    capture = cv2.VideoCapture(str(path))
+    try:
+        yield capture
+    finally:
+        capture.release()
 
 
 def _images(paths: list[Path]) -> Iterator[np.ndarray | None]:
@@ -166,9 +207,10 @@ def write_video(path: Path, frames: Iterable[np.ndarray], frame_rate: float) -> 
     """Writes frames (uint8 [H, W, 3] RGB of one size) as MPEG-4.
 
     Raises:
-      UserError: this build of OpenCV cannot write MPEG-4, or the frames differ in size.
+      UserError: this build of OpenCV cannot write MPEG-4 of this size and rate, or the frames differ in size.
+      DiskFull: the earlier file, if any, is unchanged.
     """
-    writer, size = None, None
+    writer, size, count = None, None, 0
     with atomic_path(path) as temporary:
         try:
             for frame in frames:
@@ -177,10 +219,26 @@ def write_video(path: Path, frames: Iterable[np.ndarray], frame_rate: float) -> 
                     code = cv2.VideoWriter.fourcc(*"mp4v")
                     writer = cv2.VideoWriter(str(temporary), code, frame_rate, size[1::-1])
                     if not writer.isOpened():
-                        raise UserError(f"{path}: OpenCV must be able to write MPEG-4, got a build that cannot")
+                        raise UserError(
+                            f"{path}: OpenCV must be able to write MPEG-4 of {size[1]} x {size[0]} pixels at "
+                            f"{frame_rate:g} Hz, got a build that cannot"
+                        )
                 if frame.shape != size:
                     raise UserError(f"{path}: frames must have one size, got {size} and {frame.shape}")
                 writer.write(cv2.cvtColor(frame, cv2.COLOR_RGB2BGR))
+                count += 1
         finally:
             if writer is not None:
                 writer.release()
+        _check_written(path, temporary, count)
+
+
+def _check_written(path: Path, temporary: Path, count: int) -> None:
+    """Raises DiskFull if the video `path`, still at `temporary`, lacks some of its frames: OpenCV reports no fault."""
+    with _opened(temporary) as capture:
+        written = int(capture.get(cv2.CAP_PROP_FRAME_COUNT)) if capture.isOpened() else 0
+    if written < count:
+        raise DiskFull(
+            f"{path}: must fit on its disk, got no whole video; earlier files are unchanged (free space or choose "
+            "another folder, then run the same command again)"
+        )

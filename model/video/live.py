@@ -29,12 +29,14 @@ from model.video.appearances import main_person
 from model.video.face_track import KEY_FRAMES, Track, estimate_person, find_faces, frame_landmarks, held
 from model.video.frame_tables import FrameTables, frame_tables
 from model.video.frames import FrameSource, FrameTracker, write_video
+from model.video.outputs import OVERLAY, check_replaceable
 from model.video.track import drawn, key_records, report_frame, write_arrays
 
 # Time between the frames from which the person is estimated, seconds.
 KEY_SECONDS = 0.25
 
 
+@advised(lambda: "the same command starts again with the first frame")
 def track_video(config: schema.Config, source: Path, output: Path) -> None:
     """Tracks the face of a video.
 
@@ -48,9 +50,10 @@ def track_video(config: schema.Config, source: Path, output: Path) -> None:
       output: folder for the results.
 
     Raises:
-      UserError: no frame can be read or none shows a face.
+      UserError: no frame can be read or none shows a face; or `output` holds a file that is not of an earlier run.
       Interrupted: told to stop; everything but overlay.mp4 is there for the frames tracked until then.
     """
+    check_replaceable(source, output)
     frames = FrameSource(source, config.test.frame_rate, output)
     reconstruct = FaceReconstructor.load(config)
     export = reconstruct.export  # a face model that cannot have rigs is refused before the work
@@ -77,7 +80,7 @@ def track_video(config: schema.Config, source: Path, output: Path) -> None:
     if stop.requested:
         raise stop.interruption(f"the first {len(faces)} frames are in {output}, without overlay.mp4")
     with advised(lambda: f"everything but overlay.mp4 is in {output}"):
-        write_video(output / "overlay.mp4", drawn(reconstruct, frames, track, skin.albedo), frames.frame_rate)
+        write_video(output / OVERLAY, drawn(reconstruct, frames, track, skin.albedo), frames.frame_rate)
     lost = f"{np.sum(~track.seen)} without the face"
     print(f"{len(faces)} frames, {speed['frames_per_second']} a second, {lost}; results in {output}")
 

@@ -16,6 +16,7 @@ from lib.face_image.region import face_region
 from lib.files.disk_list import DiskList
 from lib.files.json_files import write_json
 from lib.files.numpy_files import write_npz
+from lib.runtime.interruption import advised
 from model.person.files import PERSON_FOLDER, PersonRecord, write_person
 from model.photos.errors import failure_reason, photo_barrier
 from model.photos.reader import AlignedPhoto
@@ -25,6 +26,7 @@ from model.reconstruction.face_reconstructor import FaceReconstructor
 from model.video.animation import write_animated_rig, write_weights
 from model.video.face_track import Track, track_face
 from model.video.frames import FrameSource, FrameTracker, fill_gaps, write_video
+from model.video.outputs import OVERLAY, check_replaceable
 
 
 def overlay(
@@ -40,6 +42,7 @@ def overlay(
     return np.rint(np.clip(blended, 0, 255)).astype(np.uint8)
 
 
+@advised(lambda: "the same command starts again with the first frame")
 def reconstruct_video(config: schema.Config, source: Path, output: Path) -> dict[str, str]:
     """Reconstructs the face of a video.
 
@@ -55,9 +58,11 @@ def reconstruct_video(config: schema.Config, source: Path, output: Path) -> dict
       Always {}, no failures: summary.json lists the frames that are damaged, show no face or another person's.
 
     Raises:
-      UserError: no frame can be read or none shows a face.
+      UserError: no frame can be read or none shows a face; or `output` holds a file that is not of an earlier run.
+      Interrupted: told to stop.
     """
     source, output, settings = Path(source), Path(output), config.test
+    check_replaceable(source, output)
     frames = FrameSource(source, settings.frame_rate, output)
     if settings.smoothing > frames.frame_rate / 2:
         raise UserError(
@@ -84,7 +89,7 @@ def reconstruct_video(config: schema.Config, source: Path, output: Path) -> dict
     if "rig" in export.formats:
         paths = rig_files(output, export.formats)
         write_animated_rig(paths, export, skin, track.coefficients, track.gaze, frames.frame_rate)
-    write_video(output / "overlay.mp4", drawn(reconstruct, frames, track, skin.albedo), frames.frame_rate)
+    write_video(output / OVERLAY, drawn(reconstruct, frames, track, skin.albedo), frames.frame_rate)
     print(
         f"{len(track.seen)} frames, {bridged} bridged without a face ({len(damaged)} of them damaged), results in "
         f"{output}"

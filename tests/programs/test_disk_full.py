@@ -1,8 +1,5 @@
 """A disk without space: one line that names the file, exit code 2, earlier files as they were."""
 
-import resource
-import signal
-
 import numpy as np
 import pytest
 
@@ -10,18 +7,15 @@ from configs import flags
 from lib.errors import DiskFull
 from lib.files.atomic import atomic_path, space_for
 from lib.files.disk_list import DiskList
+from tests.support.damage import files_of_at_most
 from tests.support.one_line import one_line
 
 
 @pytest.fixture
 def limited():
     """The disk is full for every file beyond 64 kB."""
-    before = resource.getrlimit(resource.RLIMIT_FSIZE)
-    handler = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (2**16, before[1]))
-    yield
-    resource.setrlimit(resource.RLIMIT_FSIZE, before)
-    signal.signal(signal.SIGXFSZ, handler)
+    with files_of_at_most(2**16):
+        yield
 
 
 def test_a_full_disk_is_told_with_the_file(tmp_path, capsys):

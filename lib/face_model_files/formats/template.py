@@ -25,6 +25,8 @@ TEMPLATE = "template.obj"
 IDENTITY, EXPRESSIONS = "identity", "expressions"
 # Maximum RMS distance [dm] of the aligned landmarks; beyond it they are in another order or belong to another mesh.
 LANDMARK_MISFIT = 0.15
+# Sizes of a face, in the file's units, whose squares are numbers; and how many times as far a vertex may lie.
+SIZES, FARTHEST = (1e-100, 1e100), 1000.0
 
 
 def is_template(path: Path) -> bool:
@@ -52,6 +54,7 @@ def load_template(folder: Path, source: FaceModel) -> FaceModel:
         )
     surface = _surface(path, mesh)
     landmarks = read_landmarks(marks, mesh.vertices, surface.vertices)
+    _check_size(path, mesh.vertices[surface.vertices], mesh.vertices[landmarks])
     # Scale, rotation and shift in closed form (Umeyama 1991), for column vectors. In float64, as read: float32 would
     # round coordinates far from the origin.
     similarity, _, _ = procrustes(mesh.vertices[landmarks], source.mean_shape[source.landmarks], reflection=False)
@@ -121,6 +124,17 @@ def _surface(path: Path, mesh: ObjMesh) -> _Surface:
     number = np.full(len(mesh.vertices), -1)
     number[vertices] = np.arange(len(vertices))
     return _Surface(vertices, number, number[triangles])
+
+
+def _check_size(path: Path, vertices: np.ndarray, landmarks: np.ndarray) -> None:
+    """Raises UserError if the landmarks [68, 3] are all in one place, or vertices [N, 3] lie far from any face."""
+    middle = landmarks.mean(axis=0)
+    size, farthest = np.abs(landmarks - middle).max(), np.abs(vertices - middle).max()
+    if not SIZES[0] < size < SIZES[1] or not farthest < FARTHEST * size:
+        raise UserError(
+            f"{path}: vertices must lie within {FARTHEST:,.0f} times the extent of the landmarks, which must not be 0, "
+            f"got {farthest:.3g} and an extent of {size:.3g} (delete stray vertices)"
+        )
 
 
 def _check_winding(path: Path, shape: np.ndarray, triangles: np.ndarray, landmarks: np.ndarray) -> None:

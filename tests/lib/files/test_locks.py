@@ -65,3 +65,14 @@ def test_a_lock_file_of_anything_is_no_obstacle(tmp_path):
 def test_other_folders_are_free(tmp_path):
     with sole_user(tmp_path / "a", "a test"), sole_user(tmp_path / "b", "a test"):
         pass
+
+
+@pytest.mark.parametrize("name", ["file", "file/below", "link"])
+def test_a_file_in_the_place_of_the_folder_is_named_and_stays(tmp_path, name):
+    (tmp_path / "file").write_text("mine")
+    (tmp_path / "link").symlink_to(tmp_path / "nowhere")
+    place = tmp_path / name.partition("/")[0]
+    wanted = rf"{place}: must be a folder, got a file or a broken link \(choose another"
+    with pytest.raises(UserError, match=wanted), sole_user(tmp_path / name, "a test"):
+        pass
+    assert (tmp_path / "file").read_text() == "mine"

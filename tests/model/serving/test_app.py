@@ -11,7 +11,7 @@ from configs import schema
 from lib.errors import UserError
 from model.serving.app import Service
 from model.serving.guard import POLICY
-from model.serving.photo_queue import DONE, WORKING, PhotoQueue
+from model.serving.photo_queue import DONE, NO_SPACE, WORKING, PhotoQueue
 from tests.support.helpers import ROOT
 
 testclient = pytest.importorskip("starlette.testclient", reason="needs requirements-serve.txt")
@@ -146,11 +146,12 @@ def test_a_full_queue_refuses_and_takes_again(bench):
     bench.until(bench.upload().json()["id"], DONE)
 
 
-def test_failures_carry_the_program_s_words_and_others_go_on(bench):
+def test_failures_carry_the_program_s_words_and_others_go_on(bench, capsys):
     bench.go.set()
     assert bench.until(bench.upload("bad.png").json()["id"], "failed")["error"] == "no face found"
     broken = bench.until(bench.upload("broken.png").json()["id"], "failed")["error"]
-    assert "No space left on device" in broken
+    assert broken == NO_SPACE
+    assert "No space left on device" in capsys.readouterr().err  # the operator's line
     bench.until(bench.upload().json()["id"], DONE)
 
 
@@ -170,6 +171,27 @@ def test_wrong_uploads_are_refused_and_leave_nothing(bench, name, content, statu
     assert message in error(refused)
     assert list(bench.folder.iterdir()) == []
     assert bench.upload().status_code == 202
+
+
+@pytest.mark.parametrize("made", [True, False])
+def test_an_upload_to_a_full_disk_is_refused_and_leaves_nothing(bench, monkeypatch, capsys, made):
+    class FullDisk(io.BytesIO):
+        def write(self, content):
+            raise OSError(28, "No space left on device")
+
+    def no_folder(path, **settings):
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as full:
+        if made:
+            full.setattr("builtins.open", lambda path, mode: FullDisk())
+        else:
+            full.setattr("pathlib.Path.mkdir", no_folder)
+        refused = bench.upload()
+    assert (refused.status_code, error(refused)) == (507, NO_SPACE)
+    assert f"{bench.folder}: must fit on its disk, got: No space left" in capsys.readouterr().err
+    assert list(bench.folder.iterdir()) == []
+    assert [bench.upload().status_code for _ in range(2)] == [202, 202]  # its place is free
 
 
 def test_a_body_of_undeclared_size_is_cut_off(bench):
@@ -193,6 +215,7 @@ def test_a_body_of_undeclared_size_is_cut_off(bench):
         ({"origin": "http://evil.example"}, 403),
         ({"origin": "http://127.0.0.1:8001"}, 403),
         ({"origin": "null"}, 403),
+        ({"origin": "http://["}, 403),
         ({"sec-fetch-site": "cross-site"}, 403),
         ({"sec-fetch-site": "same-site"}, 403),
         ({"sec-fetch-site": "none"}, 200),

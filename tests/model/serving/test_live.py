@@ -106,11 +106,11 @@ def test_frames_are_not_queued(bench):
 @pytest.mark.parametrize(
     ("content", "status", "message"),
     [
-        (b"no picture", 415, "a frame must be a JPEG, got 10 bytes"),
-        (b"", 415, "a frame must be a JPEG, got 0 bytes"),
-        (jpeg()[:200], 415, "a frame must be a JPEG"),
+        (b"no picture", 415, "a frame must be a whole JPEG, got 10 bytes that are none"),
+        (b"", 415, "a frame must be a whole JPEG, got 0 bytes that are none"),
+        (jpeg()[:200], 415, "a frame must be a whole JPEG"),
         (b"\xff" * 1_000_001, 413, "at most 1,000,000 bytes"),
-        (bomb(), 415, "a frame must be a JPEG"),
+        (bomb(), 415, "a frame must be a whole JPEG"),
         (jpeg((1281, 10)), 413, "sides of at most 1280 px, got 1281 x 10"),
     ],
 )

@@ -1,0 +1,24 @@
+"""Check of the output folder of a video: nothing is replaced but the files of an earlier run."""
+
+from pathlib import Path
+
+from lib.errors import UserError
+from lib.files import own_files
+from lib.files.own_files import begins, has_keys
+
+OVERLAY = "overlay.mp4"
+_is_table = begins(b"frame,seconds,seen")
+_KINDS = {
+    "summary.json": has_keys("frames", "frame_rate", "key_frames"),
+    "arkit.csv": _is_table,
+    "pose.csv": _is_table,
+    "coefficients.npz": begins(b"PK\x03\x04"),
+}
+
+
+def check_replaceable(source: Path, output: Path) -> None:
+    """Raises UserError if the results would replace the video itself, or a file that is not of an earlier run."""
+    overlay = output / OVERLAY
+    if overlay.exists() and overlay.samefile(source):
+        raise UserError(f"{output}: must not hold the video as {OVERLAY}, got it there (choose another --output)")
+    own_files.check_replaceable(output, _KINDS)

@@ -1,0 +1,55 @@
+"""Meshes of users that are no face: every fault is told with its file, none ends in a traceback."""
+
+import numpy as np
+import pytest
+
+from lib.errors import UserError
+from lib.face_model_files.formats.template import TEMPLATE, load_template
+from lib.face_model_files.landmark_files import FILE
+from lib.synthetic.builtin.face_generator import build_face_model
+from tests.support.published_files.other_files import turned, write_obj, write_template
+
+
+@pytest.fixture(scope="module")
+def built_in():
+    return build_face_model(2000)
+
+
+def stray(where, place):
+    """Moves a vertex, a landmark or another, to a place far away."""
+
+    def change(vertices, landmarks):
+        others = np.setdiff1d(np.arange(len(vertices)), landmarks)
+        vertices[landmarks[0] if where == "landmark" else others[0]] = place
+
+    return change
+
+
+def scaled(factor):
+    def change(vertices, landmarks):
+        vertices *= factor
+
+    return change
+
+
+@pytest.mark.parametrize(
+    "change",
+    [stray("other", 1e300), stray("other", 1e38), stray("landmark", 1e300), scaled(0.0), scaled(1e-200), scaled(1e200)],
+)
+def test_vertices_of_no_face_are_told(tmp_path, built_in, change):
+    folder = tmp_path / "mine"
+    write_template(folder, built_in)
+    vertices = turned(built_in.mean_shape).astype(np.float64)
+    change(vertices, built_in.landmarks)
+    write_obj(folder / TEMPLATE, vertices, built_in.triangles)
+    with pytest.raises(UserError, match=r"template\.obj: vertices must lie within 1,000 times the extent"):
+        load_template(folder, built_in)
+
+
+@pytest.mark.parametrize("number", ["nan", "inf", "1e300"])
+def test_landmarks_that_are_nowhere_are_told(tmp_path, built_in, number):
+    folder = tmp_path / "mine"
+    write_template(folder, built_in)
+    (folder / FILE).write_text(f"{number} 0 0\n" * 68)
+    with pytest.raises(UserError, match=r"landmarks\.txt: numbers must be finite and below 1e\+100, got others"):
+        load_template(folder, built_in)

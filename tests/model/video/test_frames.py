@@ -1,0 +1,113 @@
+"""Frames of videos and folders: damaged, cut off, announced wrongly, and written to a full disk."""
+
+import itertools
+import os
+import struct
+
+import cv2
+import numpy as np
+import pytest
+
+from lib.errors import DiskFull, UserError
+from model.video import frames as video_frames
+from model.video.frames import FrameSource, write_video
+from tests.support.damage import files_of_at_most
+
+RATE = 10.0
+
+
+def noise(count, size=64):
+    random = np.random.default_rng(0)
+    return [random.integers(0, 256, (size, size, 3), np.uint8) for _ in range(count)]
+
+
+@pytest.fixture
+def avi(tmp_path):
+    """An AVI of 40 frames, which FFmpeg reads without an index at its end."""
+    path = tmp_path / "in.avi"
+    writer = cv2.VideoWriter(str(path), cv2.VideoWriter.fourcc(*"MJPG"), RATE, (64, 64))
+    for frame in noise(40):
+        writer.write(frame)
+    writer.release()
+    return path
+
+
+def announce(path, frames=None, rate=None):
+    """Overwrites the number of frames and the frame rate in an AVI's header."""
+    content = bytearray(path.read_bytes())
+    whole, stream = content.index(b"avih") + 8, content.index(b"strh") + 8
+    if frames is not None:
+        struct.pack_into("<I", content, whole + 16, frames)
+        struct.pack_into("<I", content, stream + 32, frames)
+    if rate is not None:
+        struct.pack_into("<II", content, stream + 20, 1, rate)
+    path.write_bytes(content)
+
+
+def test_a_whole_video_is_read_without_remarks(avi, capfd):
+    assert len(list(FrameSource(avi, 25.0))) == 40
+    assert capfd.readouterr().err == ""
+
+
+def test_a_video_that_was_cut_off_is_reported_once(avi, capfd):
+    content = avi.read_bytes()
+    avi.write_bytes(content[: len(content) // 2])
+    source = FrameSource(avi, 25.0)
+    count = len(list(source))
+    assert 10 < count < 30
+    assert len(list(source)) == count
+    reported = f"{avi}: cut off or damaged: its frames end after "
+    assert capfd.readouterr().err.count(reported) == 1
+
+
+def test_a_header_that_announces_billions_of_frames_keeps_nobody_waiting(avi, capfd, monkeypatch):
+    announce(avi, frames=2**31 - 1)
+    reads, opened = itertools.count(), cv2.VideoCapture
+
+    class Counting:
+        def __init__(self, path):
+            self.isOpened, self.get, self.release = (capture := opened(path)).isOpened, capture.get, capture.release
+            self._read = capture.read
+
+        def read(self):
+            if next(reads) > 100_000:
+                pytest.fail("it reads as many frames as the header announces")
+            return self._read()
+
+    monkeypatch.setattr(video_frames.cv2, "VideoCapture", Counting)
+    assert len(list(FrameSource(avi, 25.0))) == 40
+    assert "its frames end after 3.9 of 214,748,364.7 s" in capfd.readouterr().err
+
+
+def test_a_frame_rate_that_no_video_has_is_refused_before_the_work(avi):
+    announce(avi, rate=90_000)
+    with pytest.raises(UserError, match=r"in\.avi: must have at most 65,535 frames a second, got 90,000 \(convert"):
+        FrameSource(avi, 25.0)
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no pipes with names on this system")
+def test_a_pipe_is_refused_instead_of_waited_for(tmp_path):
+    os.mkfifo(tmp_path / "in.mp4")
+    with pytest.raises(UserError, match=r"in\.mp4: must be a video file or a folder of frames, got a device or a pipe"):
+        FrameSource(tmp_path / "in.mp4", 25.0)
+
+
+def test_a_video_that_does_not_fit_on_the_disk_is_told_and_replaces_nothing(tmp_path, capfd):
+    path = tmp_path / "out.mp4"
+    path.write_bytes(b"earlier")
+    wanted = r"out\.mp4: must fit on its disk, got no whole video; earlier files are unchanged"
+    with files_of_at_most(2**16), pytest.raises(DiskFull, match=wanted):
+        write_video(path, noise(30, 256), RATE)
+    assert [file.read_bytes() for file in tmp_path.iterdir()] == [b"earlier"]
+    assert capfd.readouterr().err == ""  # OpenCV would print a line for each frame
+
+
+@pytest.mark.parametrize("count", [1, 2, 30])
+def test_a_video_that_fits_has_all_frames(tmp_path, count):
+    write_video(tmp_path / "out.mp4", noise(count), RATE)
+    assert len(list(FrameSource(tmp_path / "out.mp4", 25.0))) == count
+
+
+def test_a_size_that_cannot_be_written_is_named(tmp_path):
+    with pytest.raises(UserError, match="write MPEG-4 of 16385 x 64 pixels at 10 Hz, got a build that cannot"):
+        write_video(tmp_path / "out.mp4", [np.zeros([64, 16385, 3], np.uint8)], RATE)

@@ -1,0 +1,60 @@
+"""A video's results replace those of an earlier run, and nothing else."""
+
+import numpy as np
+import pytest
+
+import main
+from configs import schema
+from lib.errors import UserError
+from lib.files.csv_files import write_csv
+from lib.files.json_files import write_json
+from lib.files.numpy_files import write_npz
+from lib.runtime.interruption import Interrupted
+from model.reconstruction.face_reconstructor import FaceReconstructor
+from model.video import live, track
+from model.video.animation import FRAME_COLUMNS
+from model.video.frames import write_video
+from model.video.outputs import OVERLAY, check_replaceable
+
+
+@pytest.fixture
+def clip(tmp_path):
+    write_video(tmp_path / "in.mp4", [np.zeros((64, 64, 3), np.uint8)] * 2, 10.0)
+    return tmp_path / "in.mp4"
+
+
+@pytest.mark.parametrize("mode", [["test", "--video"], ["track", "--input"]])
+def test_the_video_itself_is_not_replaced(tmp_path, clip, mode, monkeypatch):
+    monkeypatch.setattr(main, "start_tensorflow", lambda seed: None)
+    before = (path := clip.rename(tmp_path / OVERLAY)).read_bytes()
+    with pytest.raises(UserError, match=r"must not hold the video as overlay\.mp4, got it there \(choose"):
+        main.main(["--mode", *mode, str(path), "--output", str(tmp_path)])
+    assert path.read_bytes() == before
+
+
+@pytest.mark.parametrize("run", [live.track_video, track.reconstruct_video])
+def test_told_to_stop_it_says_what_the_same_command_does(tmp_path, clip, run, monkeypatch):
+    def stopped(config):
+        raise Interrupted(number=15)
+
+    monkeypatch.setattr(FaceReconstructor, "load", stopped)
+    with pytest.raises(Interrupted) as told:
+        run(schema.load(overrides={"test.smoothing": 1.0}), clip, tmp_path / "out")
+    assert (told.value.number, told.value.advice) == (15, "the same command starts again with the first frame")
+
+
+@pytest.mark.parametrize("name", ["summary.json", "arkit.csv", "pose.csv", "coefficients.npz"])
+def test_files_of_others_are_not_replaced(tmp_path, clip, name):
+    (tmp_path / name).write_text("mine")
+    with pytest.raises(UserError, match=f"{name}: must be an earlier run's file to be replaced, got another one"):
+        check_replaceable(clip, tmp_path)
+
+
+def test_an_earlier_run_is_replaced(tmp_path, clip):
+    write_video(tmp_path / OVERLAY, [np.zeros((64, 64, 3), np.uint8)], 10.0)
+    write_json(tmp_path / "summary.json", {"frames": 1, "frame_rate": 10.0, "damaged": [], "key_frames": []})
+    for name in ("arkit.csv", "pose.csv"):
+        write_csv(tmp_path / name, [[*FRAME_COLUMNS, "jawOpen"]])
+    write_npz(tmp_path / "coefficients.npz", {"seen": np.ones(1)}, compress=True)
+    check_replaceable(clip, tmp_path)
+    check_replaceable(clip, tmp_path / "new")
