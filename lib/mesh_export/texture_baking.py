@@ -243,14 +243,19 @@ def _where_hidden(skin: SkinChart, grain: np.ndarray, weight: np.ndarray, mirror
 
 
 def _continued(skin: SkinChart, values: np.ndarray, weight: np.ndarray) -> np.ndarray:
-    """Membrane [N, 3] through the values [T, T, 3] of visible texels."""
+    """Membrane [N, 3] through the values [T, T, 3] of visible texels; the mean of those in each part of one colour."""
     # The square keeps texels near the border, which may be smeared, from deciding what lies beyond it.
     weight = np.square(weight)[..., None]
     joined = np.concatenate([values * weight, weight], axis=-1)
     small = cv2.resize(joined, (COARSE_SIZE, COARSE_SIZE), interpolation=cv2.INTER_AREA)
     read = at_vertices(skin.chart, cv2.GaussianBlur(small, (0, 0), 1.0), len(skin.skin))
     mass = np.maximum(read[:, 3:], np.finfo(np.float32).tiny)
-    return membrane(skin.laplacian, read[:, :3] / mass, read[:, 3] * skin.skin)
+    continued = membrane(skin.laplacian, read[:, :3] / mass, read[:, 3] * skin.skin)
+    for part, texels in zip(skin.parts.T, skin.part_texels, strict=True):
+        share = weight[texels]
+        if share.sum() > 0:
+            continued += part[:, None] * ((share * values[texels]).sum(axis=0) / share.sum() - continued)
+    return continued
 
 
 def _smoothstep(x: np.ndarray) -> np.ndarray:

@@ -23,6 +23,8 @@ SMOOTHED, FADED = 0.04, 0.12
 LARGEST_CONTINUED = 0.25
 # Relative residual to which the membrane is solved, below one grey level, and the largest number of steps.
 TOLERANCE, STEPS = 1e-3, 300
+# Share from which a texel counts as one of a part.
+WHOLE = 0.95
 
 
 @dataclass(frozen=True, eq=False)
@@ -34,6 +36,8 @@ class SkinChart:
       skin: [N] bool, vertices whose colours may be continued to their surroundings.
       laplacian: [N, N] from `edge_laplacian`.
       mirror: [T, T, 2] from `mirror_map`.
+      parts: [N, P] share at each vertex of parts that have one colour each, such as both irises.
+      part_texels: P bool [T, T], the texels of each part.
     """
 
     chart: UvChart
@@ -41,13 +45,19 @@ class SkinChart:
     skin: np.ndarray
     laplacian: sp.csr_matrix
     mirror: np.ndarray
+    parts: np.ndarray
+    part_texels: list[np.ndarray]
 
     @classmethod
-    def of(cls, chart: UvChart, size: int, skin: np.ndarray, mirror_index: np.ndarray) -> "SkinChart":
+    def of(
+        cls, chart: UvChart, size: int, skin: np.ndarray, mirror_index: np.ndarray, parts: np.ndarray | None = None
+    ) -> "SkinChart":
         """Prepares a chart at `size` texels per side; `mirror_index` [N] is the mirrored vertex of each vertex."""
-        raster = rasterize_chart(chart, size)
-        laplacian = edge_laplacian(chart.mesh_triangles, len(mirror_index))
-        return cls(chart, raster, skin, laplacian, mirror_map(chart, raster, mirror_index))
+        raster, count = rasterize_chart(chart, size), len(mirror_index)
+        laplacian = edge_laplacian(chart.mesh_triangles, count)
+        parts = np.zeros((count, 0)) if parts is None else parts
+        texels = [raster.interpolate(part[:, None])[..., 0] > WHOLE for part in parts.T]
+        return cls(chart, raster, skin, laplacian, mirror_map(chart, raster, mirror_index), parts, texels)
 
     def mirrored(self, texture: np.ndarray) -> np.ndarray:
         """A texture [T, T, C] as the mirrored side has it; 0 where there is no mirrored texel."""

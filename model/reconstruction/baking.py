@@ -67,9 +67,13 @@ class TextureBaker:
     def __init__(self, morphable: MorphableModel, camera: Camera, chart: uv_chart.UvChart, size: int, normal_map: bool):
         model = morphable.face_model
         self._morphable, self._camera, self._chart, self._normal_map = morphable, camera, chart, normal_map
-        self._skin = SkinChart.of(chart, size, model.skin_mask, model.mirror_index)
-        # Both eyes look to one side, so neither has the other's mirrored detail.
-        self._paired = 1 - CanonicalFace(model).regions[:, REGIONS.index("eye")]
+        # Both eyes look to one side, so neither has the other's mirrored detail, but both have the same colours.
+        eye = CanonicalFace(model).regions[:, REGIONS.index("eye")]
+        iris = model.regions.get("iris", np.zeros_like(eye))
+        self._skin = SkinChart.of(
+            chart, size, model.skin_mask, model.mirror_index, np.stack([iris, np.maximum(eye - iris, 0)], axis=1)
+        )
+        self._paired = 1 - eye
 
     @property
     def raster(self) -> uv_chart.ChartRaster:
