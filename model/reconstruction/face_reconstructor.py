@@ -174,8 +174,7 @@ class FaceReconstructor:
         encoded = self.pipeline.regress(crop)
         regressed = self.place(encoded.coefficients.numpy(), photo.alignment.points)[0]
         mesh, irises = (None, None) if self.mesh is None else mesh_points(photo)
-        fitted = mesh is not None and self.steps > 0
-        coefficients = self.fit_landmarks(regressed, mesh) if fitted else regressed
+        coefficients = regressed if mesh is None or not self.steps else self.fit_landmarks(regressed, mesh)
         mask = self.find_mask(photo.alignment, photo.alpha, coefficients[None], mesh=mesh)
         if not self.steps:
             coefficients = self.pipeline.with_light(coefficients[None], rgba(photo.rgb, mask))[0].numpy()
