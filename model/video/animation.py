@@ -1,6 +1,5 @@
 """Expressions of a video by ARKit's names: weights of every frame as a table, and an animated rig."""
 
-from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +10,7 @@ from lib.files.csv_files import write_csv
 from model.gaze import with_gaze
 from model.person.files import neutral_shape, rig_material, skin_textures
 from model.person.merge import MergedSkin
-from model.reconstruction.export import Exporter
+from model.reconstruction.export import Exporter, rig_files
 
 DECIMALS = 5
 # First columns of tables with a row for every frame.
@@ -52,26 +51,34 @@ def frame_row(frame: int, frame_rate: float, seen: bool, values: np.ndarray) -> 
 
 
 def write_animated_rig(
-    paths: Sequence[Path],
+    folder: Path,
     export: Exporter,
     skin: MergedSkin,
     coefficients: np.ndarray,
     gaze: np.ndarray | None,
     frame_rate: float,
 ) -> None:
-    """Writes the rig of the person in a video, which moves and turns as the face does.
+    """Writes the rig of the person in a video, which moves and turns as the face does, in the formats to be exported.
+
+    Rigs of an earlier run in other formats are removed.
 
     Args:
-      paths: the files, .glb and .usdz.
+      folder: for the files.
       export: the exporter of the frames.
       skin: the person's skin, with textures.
       coefficients: [T, K]; the identity is that of the first frame.
       gaze: [T, 2], see `Track`.
       frame_rate: Hz.
     """
+    wanted = rig_files(folder, export.formats) if "rig" in export.formats else []
+    for path in rig_files(folder, ("usdz",)):
+        if path not in wanted:
+            path.unlink(missing_ok=True)
+    if not wanted:
+        return
     first = export.morphable.layout.split(coefficients[0])
     neutral = neutral_shape(export, first.identity, skin)
     material = rig_material(export, skin_textures(export, neutral[0].numpy(), skin), first)
     looks = np.zeros([len(coefficients), 2]) if gaze is None else gaze
     motion = export.rig.motion(coefficients, looks, frame_rate)
-    export.rig(paths, first.identity, first.expression, looks[0], material, motion, lift=skin.lift)
+    export.rig(wanted, first.identity, first.expression, looks[0], material, motion, lift=skin.lift)

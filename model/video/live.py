@@ -18,7 +18,6 @@ from model.person.files import PERSON_FOLDER, write_person
 from model.photos.errors import photo_barrier
 from model.photos.reader import AlignedPhoto
 from model.reconstruction.draft import Draft
-from model.reconstruction.export import rig_files
 from model.reconstruction.face_reconstructor import FaceReconstructor
 from model.tracking.face_points import FacePoints
 from model.tracking.newcomer import Newcomer
@@ -74,9 +73,7 @@ def track_video(config: schema.Config, source: Path, output: Path) -> None:
         track = _joined(reconstruct, shared, faces, keys)
         speed = {"frames_per_second": round(len(faces) / elapsed, 2), "milliseconds": times.summary()}
         _write_track(output, track, frames.frame_rate, damaged, speed)
-        if "rig" in export.formats:
-            paths = rig_files(output, export.formats)
-            write_animated_rig(paths, export, skin, track.coefficients, track.gaze, frames.frame_rate)
+        write_animated_rig(output, export, skin, track.coefficients, track.gaze, frames.frame_rate)
     if stop.requested:
         raise stop.interruption(f"the first {len(faces)} frames are in {output}, without overlay.mp4")
     with advised(lambda: f"everything but overlay.mp4 is in {output}"):

@@ -21,7 +21,7 @@ from model.person.files import PERSON_FOLDER, PersonRecord, write_person
 from model.photos.errors import failure_reason, photo_barrier
 from model.photos.reader import AlignedPhoto
 from model.reconstruction.draft import Draft
-from model.reconstruction.export import Exporter, rig_files
+from model.reconstruction.export import Exporter
 from model.reconstruction.face_reconstructor import FaceReconstructor
 from model.video.animation import write_animated_rig, write_weights
 from model.video.face_track import Track, track_face
@@ -86,9 +86,7 @@ def reconstruct_video(config: schema.Config, source: Path, output: Path) -> dict
         frames.frame_rate,
     )
     skin = write_person(output / PERSON_FOLDER, reconstruct, export, records)
-    if "rig" in export.formats:
-        paths = rig_files(output, export.formats)
-        write_animated_rig(paths, export, skin, track.coefficients, track.gaze, frames.frame_rate)
+    write_animated_rig(output, export, skin, track.coefficients, track.gaze, frames.frame_rate)
     write_video(output / OVERLAY, drawn(reconstruct, frames, track, skin.albedo), frames.frame_rate)
     print(
         f"{len(track.seen)} frames, {bridged} bridged without a face ({len(damaged)} of them damaged), results in "

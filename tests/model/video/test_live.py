@@ -93,11 +93,13 @@ def test_told_to_stop_it_keeps_the_frames_before(tmp_path, config, clip, monkeyp
         if len(rows(tmp_path / "pose.csv")) == 5:
             os.kill(os.getpid(), signal.SIGTERM)
 
+    (tmp_path / "rig.glb").write_bytes(b"of an earlier run")
     monkeypatch.setattr(live.FrameTables, "add", stopping)
     plain = dataclasses.replace(config, export=dataclasses.replace(config.export, formats=()))
     with pytest.raises(Interrupted, match=f"the first 5 frames are in {tmp_path}, without overlay.mp4") as stopped:
         live.track_video(plain, clip, tmp_path)
     assert stopped.value.number == signal.SIGTERM
+    assert not (tmp_path / "rig.glb").exists()
     assert json.loads((tmp_path / "summary.json").read_text())["frames"] == 5
     assert len(rows(tmp_path / "arkit.csv")) == 5
     assert not (tmp_path / "overlay.mp4").exists()
