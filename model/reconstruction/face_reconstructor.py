@@ -178,7 +178,7 @@ class FaceReconstructor:
         mask = self.find_mask(photo.alignment, photo.alpha, coefficients[None], mesh=mesh)
         if not self.steps:
             coefficients = self.pipeline.with_light(coefficients[None], rgba(photo.rgb, mask))[0].numpy()
-            mesh = irises = None  # those of eyes that are not fitted would turn them elsewhere
+            mesh = irises = None  # eyes that are not fitted lie elsewhere than these irises
         return Draft(photo, mask, coefficients, encoded.embedding, regressed, mesh, irises)
 
     def gaze(self, draft: Draft) -> np.ndarray | None:
