@@ -37,7 +37,7 @@ class SkinChart:
       laplacian: [N, N] from `edge_laplacian`.
       mirror: [T, T, 2] from `mirror_map`.
       parts: [N, P] share at each vertex of parts that have one colour each, such as both irises.
-      part_texels: P bool [T, T], the texels of each part.
+      part_texels: [P, T, T] bool, the texels of each part.
     """
 
     chart: UvChart
@@ -46,7 +46,7 @@ class SkinChart:
     laplacian: sp.csr_matrix
     mirror: np.ndarray
     parts: np.ndarray
-    part_texels: list[np.ndarray]
+    part_texels: np.ndarray
 
     @classmethod
     def of(
@@ -56,7 +56,7 @@ class SkinChart:
         raster, count = rasterize_chart(chart, size), len(mirror_index)
         laplacian = edge_laplacian(chart.mesh_triangles, count)
         parts = np.zeros((count, 0)) if parts is None else parts
-        texels = [raster.interpolate(part[:, None])[..., 0] > WHOLE for part in parts.T]
+        texels = np.moveaxis(raster.interpolate(parts) > WHOLE, -1, 0)
         return cls(chart, raster, skin, laplacian, mirror_map(chart, raster, mirror_index), parts, texels)
 
     def mirrored(self, texture: np.ndarray) -> np.ndarray:
