@@ -24,8 +24,10 @@ from lib.mesh_renderer.fragments import Fragments, interpolate, rasterize
 from model.face_gcn import FaceReconstruction
 from model.morphable_model import MorphableModel, PosedFace
 from model.projection import SampledColours
+from model.whole_head.curtain import Curtain
 from model.whole_head.hair_shape import HairShape, HairVolume
 from model.whole_head.scalp import PaintedScalp, Scalp
+from model.whole_head.wide_view import WideView
 
 # Skin known on the face fades, over about this many edges beyond it, into that expected there; its light fades faster:
 # shade on the cheeks says little about the light on the back of the head.
@@ -79,7 +81,7 @@ class HeadExtension:
         self.morphable, self.chart = MorphableModel(head), extended.chart
         self._camera, self._count, self._face_triangles = camera, face.vertex_count, tf.constant(face.triangles)
         self._scalp = Scalp(self.morphable, camera, self._count) if hair else None
-        self._hair = HairShape(self.morphable, camera) if hair and volume else None
+        self._hair = HairShape(self.morphable, self._count) if hair and volume else None
         self._front = np.flatnonzero(face.front_mask)
         apart = np.linalg.norm(head.mean_shape[: self._count] - face.mean_shape, axis=1)
         self._known = np.zeros(head.vertex_count, bool)
@@ -122,16 +124,17 @@ class HeadExtension:
         coarse = face.albedo
         albedo = self._extend(result.albedo, coarse)
         appearance = albedo + self._extend(result.appearance - result.albedo, tf.zeros_like(albedo))
-        volume = HairVolume(np.zeros([self.morphable.vertex_count, 3], np.float32), None)
+        volume = HairVolume(np.zeros([self.morphable.vertex_count, 3], np.float32), None, None)
         if self._hair is not None:
-            volume = self._hair(face, readable, region)
+            view = None if region is None else WideView.of(self.morphable, self._camera, face, readable, region)
+            volume = self._hair(face, view)
             face = self._lifted(face, volume.lift)
         own = result.coarse.face.shading
-        face = dataclasses.replace(face, shading=self._light(own, face))
+        face = dataclasses.replace(face, shading=self._light(own, face, volume.curtain))
         fragments = self._fragments(face)
         scalp, share = None, tf.zeros([1, len(self._known), 1])
         if self._scalp is not None:
-            scalp = self._scalp(face, albedo[0].numpy(), readable, region, volume.wall)
+            scalp = self._scalp(face, albedo[0].numpy(), readable, region, volume.wall, volume.curtain)
             share = tf.constant(scalp.share[None, :, None])
             coarse, albedo, appearance = (
                 skin + share * (scalp.albedo[None] - skin) for skin in (coarse, albedo, appearance)
@@ -199,11 +202,17 @@ class HeadExtension:
         )
         return coarse, fine, tf.maximum(face.mask, fragments.mask * tf.cast(beyond, tf.float32))
 
-    def _light(self, own: tf.Tensor, face: PosedFace) -> tf.Tensor:
-        """Light [1, N, 3] of the whole head: the face's `own`, continued, with shadows beyond it."""
+    def _light(self, own: tf.Tensor, face: PosedFace, curtain: Curtain | None) -> tf.Tensor:
+        """Light [1, N, 3] of the whole head: the face's `own`, continued, with shadows beyond it.
+
+        The curtain of long hair has neither light nor shadows of the skin that it covers.
+        """
         expected, count = self._expected_light(own, face), self._count
         own = expected[:, :count] + _facing(face)[:, :count] * (own - expected[:, :count])
-        return self._extend(own, expected, LIGHT_FADES) * self._unshadowed
+        light = self._extend(own, expected, LIGHT_FADES) * self._unshadowed
+        if curtain is None:
+            return light
+        return light + (curtain.share * ~self._known)[:, None] * (expected - light)
 
     def _shadow_factors(self) -> np.ndarray:
         """[N, 3] factors of the light beyond the face, 1 on it: the jaw shades the neck, and ears their own folds.

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 
 import cv2
 import numpy as np
@@ -62,9 +63,15 @@ class Grain:
         brow = face.regions[:, REGIONS.index("brow")] > 0
         self._plain = (np.asarray(model.skin_mask, bool) & ~brow).astype(np.float32)
         values = raster.interpolate(np.column_stack([face.points, above_hairline(face.points), self._plain]))
-        places, height, plain = values[..., :3], values[..., 3], values[..., 4]
-        self._hair = _field(places, raster.inside & (height > LOWEST), _strands)
-        self._skin = _field(places, plain > 0, _blotches)
+        self._places, height, plain = values[..., :3], values[..., 3], values[..., 4]
+        self._scalp = raster.inside & (height > LOWEST)
+        self._hair = _field(self._places, self._scalp, _strands)
+        self._skin = _field(self._places, plain > 0, _blotches)
+
+    @cached_property
+    def _long_hair(self) -> np.ndarray:
+        """[T, T] strands all over the head."""
+        return _field(self._places, self._raster.inside, _strands)
 
     def __call__(self, photo: np.ndarray, weight: np.ndarray, hair: np.ndarray | None = None) -> np.ndarray:
         """Log of brightness [T, T] of the grain, all over hair and skin.
@@ -78,7 +85,8 @@ class Grain:
         parts = self._raster.interpolate(np.stack([hair, self._plain * (1 - hair)], axis=1))
         log = np.log(np.maximum(photo.mean(axis=-1), 0) + DARKEST)
         grain = np.zeros_like(log)
-        for part, field, limits in zip(np.moveaxis(parts, -1, 0), (self._hair, self._skin), (HAIR, SKIN), strict=True):
+        strands = self._long_hair if (parts[..., 0] > SURE)[~self._scalp].any() else self._hair
+        for part, field, limits in zip(np.moveaxis(parts, -1, 0), (strands, self._skin), (HAIR, SKIN), strict=True):
             seen, contrast = (weight > SURE) & (part > SURE), limits.usual
             if seen.mean() > ENOUGH:
                 contrast = min(limits.own * _contrast(log, seen), limits.largest)

@@ -6,17 +6,16 @@ import numpy as np
 import scipy.sparse.csgraph
 import tensorflow as tf
 
-from lib.face_image.region import PhotoRegion
-from lib.geometry.camera import Camera
 from lib.images.colour_ratio import ColourRatio
 from lib.mesh_export.texture_fill import membrane
-from lib.mesh_renderer.fragments import triangle_ids
 from lib.synthetic.appearance.canonical import CanonicalFace
 from lib.synthetic.appearance.hair import hair_flow
 from lib.synthetic.appearance.noise import noise
 from model.morphable_model import MorphableModel, PosedFace
-from model.whole_head.scalp_mesh import ScalpMesh, widened
+from model.whole_head.curtain import Curtain, CurtainShape
+from model.whole_head.scalp_mesh import ScalpMesh
 from model.whole_head.wall import hair_to_wall
+from model.whole_head.wide_view import WideView
 
 # Lengths in decimetres. Hair is this thick where the photo does not show its outline, and never thicker than the other.
 USUAL, LARGEST = 0.12, 0.5
@@ -49,26 +48,28 @@ class HairVolume:
     Attributes:
       lift: [N, 3] float32 displacement of the head's vertices before the pose, decimetres.
       wall: odds of the hair's colours to those behind the head; None if the photo does not show both.
+      curtain: long hair, which `lift` includes; None if the photo shows none.
     """
 
     lift: np.ndarray
     wall: ColourRatio | None
+    curtain: Curtain | None
 
 
 class HairShape:
     """Displaces the scalp of a whole head outwards, by the thickness of the hair that the photo shows.
 
-    The displacement is radial from the scalp's middle, at most `LARGEST`, smooth, and 0 outside the scalp. The
-    outline of the hair is where colours of the scalp give way to those of the wall behind the head, along rays from the
-    scalp's middle.
+    The displacement is radial from the scalp's middle, at most `LARGEST`, smooth, and 0 outside the scalp, but for long
+    hair. The outline of the hair is where colours of the scalp give way to those of the wall behind the head, along
+    rays from the scalp's middle.
 
     Args:
       morphable: a head whose model has the region "scalp".
-      camera: of the crops.
+      count: number of vertices of its face, which come first.
     """
 
-    def __init__(self, morphable: MorphableModel, camera: Camera):
-        self._morphable, self._camera, self._wide = morphable, camera, widened(camera)
+    def __init__(self, morphable: MorphableModel, count: int):
+        self._morphable, self._curtain = morphable, CurtainShape(morphable, count)
         model = morphable.face_model
         self._scalp = model.regions["scalp"]
         self._mesh = mesh = ScalpMesh(model, self._scalp > 0)
@@ -81,21 +82,20 @@ class HairShape:
         self._full = np.where(places[:, 2] < BEHIND_EARS, self._full, 1)
         self._locks = 1 + LOCKS * noise(np.pad(hair_flow(places), ((0, 0), (0, 1))), LOCK_SIZE, seed=1, octaves=2)
 
-    def __call__(self, face: PosedFace, readable: np.ndarray, region: PhotoRegion | None) -> "HairVolume":
+    def __call__(self, face: PosedFace, view: WideView | None) -> "HairVolume":
         """The volume of the hair of one head.
 
         Args:
           face: the bare head, a batch of one.
-          readable: [H, W] pixels of the crop that show the face's skin.
-          region: the photo around the crop; None if it must not be read.
+          view: the photo around it; None if it must not be read.
         """
         rows = self._mesh.rows
         places = face.vertices.numpy()[0, rows]
         middle = places.mean(axis=0)
         outwards = (places - middle) / np.linalg.norm(places - middle, axis=1, keepdims=True)
         values, weight, wall = np.zeros(len(rows)), np.zeros(len(rows)), None
-        if region is not None:
-            thickness, trust, wall = self._outline(face, readable, region, middle)
+        if view is not None:
+            thickness, trust, wall = self._outline(view, middle)
             angle = np.arctan2(outwards[:, 1], outwards[:, 0])
             values = np.interp(angle, _ANGLES, thickness, period=2 * np.pi)
             beside = np.exp(-np.square(outwards[:, 2] / BESIDE))
@@ -104,7 +104,10 @@ class HairShape:
         joined = weight + paired + PRIOR
         values = (weight * values + paired * values[self._mirror] + PRIOR * USUAL) / joined
         thick = membrane(self._mesh.laplacian, values[:, None], np.minimum(joined, 1))[:, 0]
-        return HairVolume(self._raised(face, np.clip(thick, 0, LARGEST) * self._full), wall)
+        lift, curtain = self._raised(face, np.clip(thick, 0, LARGEST) * self._full), None
+        if view is not None and wall is not None:
+            curtain = self._curtain(face, lift, view, wall)
+        return HairVolume(lift if curtain is None else lift + curtain.lift, wall, curtain)
 
     def _raised(self, face: PosedFace, thick: np.ndarray) -> np.ndarray:
         """Displacement [N, 3] for a thickness [M]."""
@@ -121,39 +124,30 @@ class HairShape:
         result[self._mesh.rows] = (lift / np.linalg.norm(outwards, axis=1))[:, None] * outwards
         return result
 
-    def _outline(
-        self, face: PosedFace, readable: np.ndarray, region: PhotoRegion, middle: np.ndarray
-    ) -> tuple[np.ndarray, np.ndarray, ColourRatio | None]:
+    def _outline(self, view: WideView, middle: np.ndarray) -> tuple[np.ndarray, np.ndarray, ColourRatio | None]:
         """Thickness [D] of the hair in the directions `_ANGLES` of the picture, the trust in it [D], and the wall.
 
         Args:
-          face: the bare head.
-          readable: as in `__call__`.
-          region: the photo.
+          view: of the bare head.
           middle: [3] of the scalp, world frame.
         """
-        camera, triangles = self._wide, self._morphable.face_model.triangles
-        size, scale = camera.image_size[0], camera.focal_length / (camera.distance - middle[2])
-        image, inside = region.frame(self._camera.image_size[0], size)
-        ids = triangle_ids(camera.clip_coordinates(face.vertices), self._morphable.triangles, camera.image_size)
-        ids = ids.numpy()[0]
-        head = ids >= 0
-        scalp = (self._scalp[triangles].mean(axis=1) > 0.5)[ids] & head
+        camera, size = view.camera, view.camera.image_size[0]
+        scale = camera.focal_length / (camera.distance - middle[2])
+        scalp = view.shown(self._scalp[self._morphable.face_model.triangles].mean(axis=1) > 0.5)
         centre = camera.project(tf.constant(middle[None, None])).numpy()[0, 0]
         rays = np.stack([np.cos(_ANGLES), -np.sin(_ANGLES)], axis=1)
-        skull, hairy = _reach(head, scalp, centre, rays)
-        row, column = np.indices(head.shape) + 0.5
+        skull, hairy = _reach(view.head, scalp, centre, rays)
+        row, column = np.indices(view.head.shape) + 0.5
         nearest = np.rint(np.arctan2(centre[1] - row, column - centre[0]) / (2 * np.pi) * DIRECTIONS).astype(int)
-        around = hairy[nearest % DIRECTIONS] & inside
-        skin = np.pad(readable > 0.5, (size - len(readable)) // 2)
-        colours = hair_to_wall(image, head, scalp & inside, skin, around, scale)
+        around = hairy[nearest % DIRECTIONS] & view.inside
+        colours = hair_to_wall(view.image, view.head, scalp & view.inside, view.skin, around, scale)
         if colours is None:
             return np.full(DIRECTIONS, USUAL), np.zeros(DIRECTIONS), None
         steps = np.arange(-round(INWARDS * scale), round((LARGEST + EDGE) * scale) + 1)
         points = centre + (skull[:, None] + steps)[..., None] * rays[:, None]
         at = tuple(np.clip(points[..., axis].astype(int), 0, size - 1) for axis in (1, 0))
-        ratio = colours(image[at]) * inside[at]
-        best, trust = _boundary(ratio, inside[at], scale)
+        ratio = colours(view.image[at]) * view.inside[at]
+        best, trust = _boundary(ratio, view.inside[at], scale)
         valid = hairy * trust
         found = np.where(valid > 0, np.clip(steps[best] / scale, 0, LARGEST), np.nan)
         return _median(found), valid, colours

@@ -14,6 +14,7 @@ from lib.mesh_export.texture_fill import membrane
 from lib.mesh_renderer.fragments import triangle_ids
 from model.morphable_model import MorphableModel, PosedFace
 from model.projection import delit_albedo, facing_cosine
+from model.whole_head.curtain import Curtain
 from model.whole_head.hairline import Hairline
 from model.whole_head.scalp_mesh import ScalpMesh, widened
 from model.whole_head.wall import behind_head
@@ -61,17 +62,17 @@ class _Seen:
 
     Attributes:
       points: [1, M, 2] in pixels of the wide camera.
-      visible: bool [M], vertices of triangles that the camera sees.
+      visible: [M] in [0, 1], 1 for vertices of triangles that the camera sees, and where long hair is, if that shows.
       colour: [M, 3] in the photo, without light.
       share: [N] of hair at all vertices.
-      scalp: bool [S, S], pixels that show hair.
+      shown: [S, S] in [0, 1], pixels that show hair or the face's skin.
     """
 
     points: tf.Tensor
     visible: np.ndarray
     colour: np.ndarray
     share: np.ndarray
-    scalp: np.ndarray
+    shown: np.ndarray
 
 
 class Scalp:
@@ -86,9 +87,8 @@ class Scalp:
     def __init__(self, morphable: MorphableModel, camera: Camera, count: int):
         self._morphable, self._camera, self._wide = morphable, camera, widened(camera)
         model = morphable.face_model
-        self._hairline = Hairline(model, count)
-        mesh = ScalpMesh(model, self._hairline.reach)
-        self._rows, self._laplacian = mesh.rows, mesh.laplacian
+        self._count, self._hairline = count, Hairline(model, count)
+        self._mesh = ScalpMesh(model, self._hairline.reach)
         self._plain = (np.asarray(model.skin_mask, bool) & (model.regions["brow"] == 0))[model.triangles].all(axis=1)
 
     def __call__(
@@ -98,6 +98,7 @@ class Scalp:
         readable: np.ndarray,
         region: PhotoRegion | None,
         wall: ColourRatio | None = None,
+        curtain: Curtain | None = None,
     ) -> PaintedScalp:
         """Reads the scalp's colours in a photo and continues them where it is not seen.
 
@@ -107,23 +108,26 @@ class Scalp:
           readable: [H, W] pixels of the crop that show the face's skin.
           region: the photo's pixels around the crop; None if they show nothing but the face.
           wall: odds of hair to what is behind the head, if that is known; the head may be drawn too large.
+          curtain: long hair.
 
         Returns:
           The colours; those of the brows if the photo hardly shows the scalp.
         """
-        camera, rows = self._wide, self._rows
-        albedo = np.zeros_like(skin)
+        camera, mesh, albedo = self._wide, self._mesh, np.zeros_like(skin)
+        if curtain is not None:
+            mesh = ScalpMesh(self._morphable.face_model, self._hairline.reach | (curtain.share > 0))
+        rows = mesh.rows
         readable = np.pad(readable.astype(np.float32), (camera.image_size[0] - len(readable)) // 2)
         if region is not None:
             image, inside = region.frame(self._camera.image_size[0], camera.image_size[0])
-            seen = self._seen(face, image, readable, inside, wall)
-            share, shown = seen.share, np.maximum(readable, seen.scalp)
-            weight = share[rows] * seen.visible * self._trusted(face, seen.points, shown)
+            seen = self._seen(face, rows, image, readable, inside, wall, curtain)
+            share, shown = seen.share, seen.shown
+            weight = share[rows] * seen.visible * self._trusted(face, rows, seen.points, shown)
             if weight.sum() >= LEAST_SEEN * self._hairline.usual.sum():
                 like_hair = BARE_WEIGHT + (1 - BARE_WEIGHT) * _covered(seen.colour, skin[rows])
                 # Bright cloth keeps its hue.
                 colour = seen.colour / np.maximum(seen.colour.max(axis=1, keepdims=True), 1)
-                hidden = membrane(self._laplacian, colour, _typical(colour, weight * like_hair))
+                hidden = membrane(mesh.laplacian, colour, _typical(colour, weight * like_hair))
                 albedo[rows] = np.clip(hidden + weight[:, None] * (colour - hidden), 0, 1)
                 return PaintedScalp(albedo, share, self._hairline.alike(share), camera, shown)
         albedo[rows] = np.clip(self._brow_colour(skin), 0, 1)
@@ -133,19 +137,22 @@ class Scalp:
     def _seen(
         self,
         face: PosedFace,
+        rows: np.ndarray,
         image: np.ndarray,
         readable: np.ndarray,
         inside: np.ndarray,
         wall: ColourRatio | None,
+        curtain: Curtain | None,
     ) -> "_Seen":
         """The photo at the vertices that may carry hair.
 
         Args:
           face: as in `__call__`.
+          rows: [M] numbers of these vertices.
           image: [S, S, 3] of the wide camera; its pixels `readable` of skin and those `inside` the photo, [S, S].
-          wall: as in `__call__`.
+          wall, curtain: as in `__call__`.
         """
-        camera, rows, triangles = self._wide, self._rows, self._morphable.face_model.triangles
+        camera, triangles = self._wide, self._morphable.face_model.triangles
         clip = camera.clip_coordinates(face.vertices)
         ids = triangle_ids(clip, self._morphable.triangles, camera.image_size).numpy()[0]
         visible = np.isin(rows, triangles[ids[ids >= 0]])
@@ -157,9 +164,9 @@ class Scalp:
         colour = delit_albedo(read[..., :3], tf.gather(face.shading, rows, axis=1)).numpy()[0]
         known, covered = np.zeros([2, len(self._hairline.usual)], np.float32)
         pixels, skinny, shown = np.split(read.numpy()[0], [3, 4], axis=1)
-        known[rows] = visible * (shown[:, 0] > WHOLE) * (self._cosine(face) > LEAST_COSINE)
+        known[rows] = visible * (shown[:, 0] > WHOLE) * (self._cosine(face, rows) > LEAST_COSINE)
         skin = image[(readable > 0.5) & (ids >= 0) & self._plain[ids]]
-        hair = pixels[(known * self._hairline.crown)[rows] * (self._cosine(face) > FULL_COSINE) > 0]
+        hair = pixels[(known * self._hairline.crown)[rows] * (self._cosine(face, rows) > FULL_COSINE) > 0]
         if len(skin) and len(hair):
             covered[rows] = np.clip(
                 (ColourRatio(density(hair), density(skin))(pixels) - SKIN) / (HAIR - SKIN), 0, 1
@@ -167,8 +174,18 @@ class Scalp:
         else:
             known[:] = 0
         share = self._hairline(known, covered).astype(np.float32)
+        if curtain is not None:
+            # Where the photo shows the face's skin, no hair hides it.
+            bare = np.zeros_like(share)
+            bare[rows] = visible * skinny[:, 0] * (rows < self._count)
+            hanging = curtain.share * (1 - bare)
+            share = np.maximum(share, hanging)
+            foreign = (hanging[triangles].max(axis=1) > 0.5)[ids] & (ids >= 0) & ~curtain.shown
+            inside, readable = inside & ~foreign, readable * ~foreign
+            hair = sample_image(tf.constant(curtain.shown[None, ..., None], tf.float32), points).numpy()[0, :, 0]
+            visible = visible * np.where(hanging[rows] > 0, hair, 1)
         hairy = (share[triangles].mean(axis=1) > 0.5)[ids] & (ids >= 0) & inside
-        return _Seen(points, visible, colour, share, hairy)
+        return _Seen(points, visible, colour, share, np.maximum(readable, hairy))
 
     def _brow_colour(self, skin: np.ndarray) -> np.ndarray:
         """[3] albedo of hair as in the brows of `skin` [N, 3], of their darker half."""
@@ -180,14 +197,14 @@ class Scalp:
         bare = np.median(skin[model.front_mask & model.skin_mask & (brow == 0)], axis=0)
         return bare * (hair / np.maximum(bare, DARKEST)) ** BROW_CONTRAST
 
-    def _trusted(self, face: PosedFace, points: tf.Tensor, shown: np.ndarray) -> np.ndarray:
-        """[M] in [0, 1] for the scalp's vertices, less near the outlines of head and mask: other colours lie beyond."""
+    def _trusted(self, face: PosedFace, rows: np.ndarray, points: tf.Tensor, shown: np.ndarray) -> np.ndarray:
+        """[M] in [0, 1] for the vertices `rows`, less near the outlines of head and mask: other colours lie beyond."""
         well_inside = sample_image(tf.constant(inside_mask(shown)[None, ..., None]), points)[0, :, 0].numpy()
-        return well_inside * np.clip((self._cosine(face) - LEAST_COSINE) / (FULL_COSINE - LEAST_COSINE), 0, 1)
+        return well_inside * np.clip((self._cosine(face, rows) - LEAST_COSINE) / (FULL_COSINE - LEAST_COSINE), 0, 1)
 
-    def _cosine(self, face: PosedFace) -> np.ndarray:
-        """[M] between normals and view."""
-        vertices, normals = (tf.gather(values, self._rows, axis=1) for values in (face.vertices, face.normals))
+    def _cosine(self, face: PosedFace, rows: np.ndarray) -> np.ndarray:
+        """[M] between the normals of the vertices `rows` and the view."""
+        vertices, normals = (tf.gather(values, rows, axis=1) for values in (face.vertices, face.normals))
         return facing_cosine(vertices, normals, self._wide).numpy()[0, :, 0]
 
 

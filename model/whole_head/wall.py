@@ -33,19 +33,21 @@ def hair_to_wall(
       around: bool [S, S], pixels that the photo shows beyond the scalp.
       scale: pixels per decimetre.
     """
-    within, beyond, apart = (
-        cv2.distanceTransform(np.uint8(part), cv2.DIST_L2, cv2.DIST_MASK_5) / scale for part in (head, ~head, ~skin)
-    )
+    beyond = _distance(~head) / scale
     wall = around & (beyond > MARGIN) & (beyond < FARTHEST)
-    own = scalp & (within > MARGIN)
-    hair = own & (apart > MASK_MARGIN)
-    if hair.sum() < LEAST_PIXELS:  # a bald head
-        hair = own
+    hair, within = hair_pixels(head, scalp, skin, scale), _distance(head) / scale
     if min(hair.sum(), wall.sum()) < LEAST_PIXELS:
         return None
     hairy = density(image[hair], np.minimum(within[hair] / SURELY_HAIR, 1))
     behind = density(image[wall], np.minimum((beyond[wall] - MARGIN) / SURELY_WALL, 1) ** POWER)
     return ColourRatio(hairy, without(behind, hairy))
+
+
+def hair_pixels(head: np.ndarray, scalp: np.ndarray, skin: np.ndarray, scale: float) -> np.ndarray:
+    """Bool [S, S], pixels that show hair, or the scalp of a bald head; arguments as in `hair_to_wall`."""
+    own = scalp & (_distance(head) > MARGIN * scale)
+    hair = own & (_distance(~skin) > MASK_MARGIN * scale)
+    return hair if hair.sum() >= LEAST_PIXELS else own
 
 
 def behind_head(odds: np.ndarray, head: np.ndarray, free: np.ndarray) -> np.ndarray:
@@ -64,3 +66,8 @@ def behind_head(odds: np.ndarray, head: np.ndarray, free: np.ndarray) -> np.ndar
     outside = np.zeros(count, bool)
     outside[parts[likely & ~head]] = True
     return outside[parts]
+
+
+def _distance(part: np.ndarray) -> np.ndarray:
+    """[S, S] distance of the pixels of a part, bool [S, S], from the others, pixels."""
+    return cv2.distanceTransform(np.uint8(part), cv2.DIST_L2, cv2.DIST_MASK_5)

@@ -162,7 +162,7 @@ def test_the_light_of_the_face_itself_is_that_of_an_average_place_where_it_turns
     away = extension._known[:count] & (face.normals[0, :count, 2].numpy() < -0.5)
     assert away.sum() > 20
     dazzled = face.shading[:, :count] * np.where(away, 5.0, 1.0)[None, :, None]
-    found = extension._light(tf.constant(dazzled, tf.float32), face)[0].numpy()[:count]
+    found = extension._light(tf.constant(dazzled, tf.float32), face, None)[0].numpy()[:count]
     assert np.ptp(found[away], axis=0).max() < 1e-4
     toward = extension._known[:count] & (face.normals[0, :count, 2].numpy() > 0)
     np.testing.assert_allclose(found[toward], dazzled[0].numpy()[toward], atol=1e-4)

@@ -15,29 +15,31 @@ from model import rig
 from model.morphable_model import MorphableModel
 from model.whole_head.hair_shape import LARGEST, USUAL, HairShape
 from model.whole_head.scalp_mesh import widened
+from model.whole_head.wide_view import WideView
 
 SIZE = 96
 HAIR, WALL = [60, 35, 20], [90, 120, 200]
 
 
 @pytest.fixture(scope="module")
-def case(extended):
-    """Hair of a head, the head in the middle of the picture, and the pixels that show it."""
+def case(extended, count):
+    """Hair of a head, the head in the middle of the picture, the pixels that show it, and their number a decimetre."""
     model, camera = extended.model, Camera((SIZE, SIZE))
     morphable = MorphableModel(model)
     face = morphable.posed(tf.zeros([1, model.layout.size]), camera)
     wide = widened(camera)
     head = triangle_ids(wide.clip_coordinates(face.vertices), morphable.triangles, wide.image_size)[0].numpy() >= 0
-    return HairShape(morphable, camera), face, head, wide.focal_length / wide.distance
+    return HairShape(morphable, count), face, head, wide.focal_length / wide.distance
 
 
-def photo(head: np.ndarray, pixels: float, wall: list = WALL) -> PhotoRegion:
-    """A head all of whose outline is hair of a thickness, before a wall; its colours vary a little."""
+def view(shape: HairShape, face, head: np.ndarray, pixels: float, wall: list = WALL) -> WideView:
+    """A photo of a head all of whose outline is hair of a thickness, before a wall; its colours vary a little."""
     outside = cv2.distanceTransform(np.uint8(~head), cv2.DIST_L2, cv2.DIST_MASK_PRECISE)
     colours = np.where((outside <= pixels)[..., None], HAIR, wall)
     noise = np.random.default_rng(0).integers(-6, 7, colours.shape)
     margin = (len(head) - SIZE) / 2
-    return PhotoRegion(np.uint8(np.clip(colours + noise, 0, 255)), np.array([[1.0, 0, margin], [0, 1.0, margin]]))
+    region = PhotoRegion(np.uint8(np.clip(colours + noise, 0, 255)), np.array([[1.0, 0, margin], [0, 1.0, margin]]))
+    return WideView.of(shape._morphable, Camera((SIZE, SIZE)), face, np.zeros([SIZE, SIZE]), region)
 
 
 def beside(shape: HairShape, face, lift: np.ndarray) -> np.ndarray:
@@ -52,7 +54,7 @@ def beside(shape: HairShape, face, lift: np.ndarray) -> np.ndarray:
 @pytest.mark.parametrize("thickness", [0.0, 0.15, 0.3])
 def test_hair_is_as_thick_as_its_outline(case, thickness):
     shape, face, head, scale = case
-    found = shape(face, np.zeros([SIZE, SIZE]), photo(head, thickness * scale))
+    found = shape(face, view(shape, face, head, thickness * scale))
     lengths = beside(shape, face, found.lift)
     assert len(lengths) > 10
     assert np.median(lengths) == pytest.approx(thickness, abs=0.06)
@@ -62,7 +64,7 @@ def test_hair_is_as_thick_as_its_outline(case, thickness):
 
 def test_only_the_scalp_moves_smoothly_and_not_too_far(case):
     shape, face, head, scale = case
-    lift = shape(face, np.zeros([SIZE, SIZE]), photo(head, 0.4 * scale)).lift
+    lift = shape(face, view(shape, face, head, 0.4 * scale)).lift
     model = shape._morphable.face_model
     assert not lift[model.regions["scalp"] == 0].any()
     assert not lift[model.landmarks].any()
@@ -80,13 +82,13 @@ def test_only_the_scalp_moves_smoothly_and_not_too_far(case):
 @pytest.mark.parametrize("region", ["none", "like the wall"])
 def test_hair_without_an_outline_has_the_usual_thickness(case, region):
     shape, face, head, scale = case
-    found = shape(face, np.zeros([SIZE, SIZE]), None if region == "none" else photo(head, 0.3 * scale, wall=HAIR))
+    found = shape(face, None if region == "none" else view(shape, face, head, 0.3 * scale, wall=HAIR))
     assert np.median(beside(shape, face, found.lift)) == pytest.approx(USUAL, abs=0.03)
 
 
 def test_the_hidden_side_gets_about_the_same(case):
     shape, face, head, scale = case
-    lift = shape(face, np.zeros([SIZE, SIZE]), photo(head, 0.3 * scale)).lift
+    lift = shape(face, view(shape, face, head, 0.3 * scale)).lift
     places, inside = face.shape[0].numpy(), shape._scalp > 0.99
     behind = inside & (places[:, 2] < np.quantile(places[inside, 2], 0.2)) & (places[:, 1] > 0.5)
     assert 0.1 < np.median(np.linalg.norm(lift[behind], axis=1)) < 0.35

@@ -14,6 +14,7 @@ from lib.synthetic.appearance.hair import above_hairline
 from model.morphable_model import MorphableModel
 from model.whole_head.hair_shape import HairShape
 from model.whole_head.scalp import BROW_CONTRAST, Scalp
+from model.whole_head.wide_view import WideView
 
 SIZE, PHOTO = 64, 120  # sides of the crop and of the photo around it
 SKIN, HAIR, WALL = (np.array(colour) for colour in ([0.7, 0.5, 0.4], [0.2, 0.6, 0.2], [0.1, 0.1, 0.9]))
@@ -156,7 +157,7 @@ def test_a_head_drawn_larger_than_in_the_photo_is_not_painted_with_the_wall(case
     mask = below(16)
     pixels[margin + 16 : margin + SIZE][depth[margin + 16 : margin + SIZE] > 2] = SKIN
     seen = PhotoRegion(np.uint8(pixels * 255), np.array([[1.0, 0, margin], [0, 1.0, margin]]))
-    volume = HairShape(morphable, scalp._camera)(face, mask, seen)
+    volume = HairShape(morphable, scalp._count)(face, WideView.of(morphable, scalp._camera, face, mask, seen))
     found = scalp(face, skin, mask * 0, seen, volume.wall)
     hairy = found.share > 0.99
     assert distance(found.albedo[hairy], HAIR).max() < distance(np.array([HAIR + 0.2 * (WALL - HAIR)]), HAIR)[0]

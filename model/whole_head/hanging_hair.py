@@ -1,0 +1,186 @@
+"""Long hair in a photo: its outline on both sides of the head, from the ears down.
+
+Lengths and heights are canonical millimetres (lib/synthetic/appearance/canonical.py); azimuths are about the head's
+vertical axis, 0 in front and positive towards positive x.
+"""
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+import tensorflow as tf
+
+from lib.geometry.rotation import rotation_matrix
+from lib.images.colour_ratio import ColourRatio, density
+from lib.synthetic.appearance.canonical import Placement
+from model.morphable_model import PosedFace
+from model.whole_head.wall import hair_pixels
+from model.whole_head.wide_view import WideView
+
+# Depth of the axis.
+AXIS = -95.0
+# Hair is looked for in rows this far apart, from the upper to the lower end.
+EAR_HIGH, EAR_LOW, BASE, ROW = 45.0, -25.0, -132.0, 3.0
+HEIGHTS = np.arange(EAR_HIGH, BASE - ROW, -ROW)
+# It is followed from here, and is long if it hangs down to this height.
+START, LONG = 28.0, -47.0
+# It is looked for from this far inside the outline of the bare head, up to this far outside, and must stand out by
+# this much. It begins this near to the outline, but may hang apart from the neck.
+INWARDS, FARTHEST, STANDS_OUT, NEAR, APART, CHIN = 10, 60, 4, 6, 40, -60.0
+# Log of the odds of hair to wall or skin: subtracted for each millimetre; least sum and mean over the hair, the latter
+# also of hair to skin alone; least difference from what is beyond it; least mean over the ear that hair hides.
+THRIFT, LEAST_SUM, LEAST_MEAN, LEAST_CONTRAST, OVER_EAR = 0.15, 4.0, 0.6, 1.2, 0.7
+# What is compared beyond the hair, and inside the outline of the ear.
+BEYOND, EAR_RIM = 8, 12
+# Gaps up to this long are bridged. An outline that jumps farther than this from row to row is that of clothes.
+GAP, JUMP = 12.0, 9.0
+# Silhouettes nearer to the front than this azimuth are those of the cheek.
+CHEEK = np.radians(74.0)
+# The odds are blurred by this much, and the lines in which hair is looked for are this long.
+BLUR, REACH = 1.5, 150
+
+
+@dataclass(frozen=True)
+class HairSide:
+    """The outline of long hair on one side of the head.
+
+    Attributes:
+      azimuth: of the silhouette.
+      end: height of the hair's lower end.
+      radius: [len(HEIGHTS)] distance of the outline from the axis; NaN where it was not found.
+      over_ear: whether the hair hides the ear.
+    """
+
+    azimuth: float
+    end: float
+    radius: np.ndarray
+    over_ear: bool
+
+    def mirrored(self) -> "HairSide":
+        return HairSide(-self.azimuth, self.end, self.radius, self.over_ear)
+
+
+@dataclass(frozen=True, eq=False)
+class HairOdds:
+    """Log of the odds of hair, [S, S] each, within -2 and 2.
+
+    Attributes:
+      any: to whatever it may be mistaken for.
+      skin: to skin.
+    """
+
+    any: np.ndarray
+    skin: np.ndarray
+
+    @classmethod
+    def of(cls, view: WideView, scalp: np.ndarray, skin: np.ndarray, wall: ColourRatio) -> "HairOdds | None":
+        """The odds in a photo; None if it does not show both hair and skin.
+
+        Args:
+          view: the photo.
+          scalp, skin: bool [F], triangles of the scalp and of plain skin.
+          wall: odds of hair to what is behind the head.
+        """
+        scale = view.camera.focal_length / view.camera.distance
+        hair = hair_pixels(view.head, view.shown(scalp) & view.inside, view.skin, scale)
+        plain = view.skin & view.shown(skin)
+        if not hair.any() or not plain.any():
+            return None
+        to_skin = ColourRatio(density(view.image[hair]), density(view.image[plain]))(view.image)
+        # The scalp does not have all shades of long hair, so only what looks like skin is taken for skin.
+        either = np.clip(wall(view.image) + 2 * np.minimum(to_skin, 0), -2, 2)
+        return cls(*(cv2.GaussianBlur(odds, (0, 0), BLUR / 100 * scale) for odds in (either, to_skin)))
+
+
+def find_sides(
+    face: PosedFace, view: WideView, odds: HairOdds, placement: Placement, ears: tuple[np.ndarray, np.ndarray]
+) -> tuple[HairSide, HairSide] | None:
+    """Long hair at the head's negative and positive x; None unless all that the photo shows of the sides has it.
+
+    Args:
+      face: the bare head, a batch of one.
+      view: the photo around it.
+      odds: of hair in the photo.
+      placement: of canonical coordinates.
+      ears: bool [F], the triangles of each ear.
+    """
+    turn = rotation_matrix(face.coefficients.angles)[0].numpy()
+    upwards = turn[1] * [1, 1, 0]
+    sides: list[HairSide | None] = []
+    for sign, ear in zip((-1, 1), ears, strict=True):
+        sideways = sign * np.array([upwards[1], -upwards[0], 0]) / np.linalg.norm(upwards)
+        in_head = turn @ sideways
+        azimuth = float(np.arctan2(in_head[0], in_head[2]))
+        if abs(azimuth) < CHEEK or azimuth * sign < 0:
+            sides.append(None)
+            continue
+        axis = np.stack([np.zeros_like(HEIGHTS), HEIGHTS, np.full_like(HEIGHTS, AXIS)], axis=1)
+        start = placement.to_model(axis) @ turn + face.coefficients.translation[0].numpy()
+        lines = start[:, None] + (np.arange(REACH) / placement.scale)[:, None] * sideways
+        radius, end = _outline(lines, view, odds)
+        if end > LONG:
+            return None
+        visible = view.shown(ear)
+        over_ear = not visible.any() or (odds.any[visible] > 0).mean() > 0.5
+        sides.append(HairSide(azimuth, end, radius, bool(over_ear)))
+    one, other = sides
+    if one is None:
+        one, other = other, one
+    if one is None:
+        return None
+    other = one.mirrored() if other is None else other
+    return (one, other) if one.azimuth < 0 else (other, one)
+
+
+def _outline(lines: np.ndarray, view: WideView, odds: HairOdds) -> tuple[np.ndarray, float]:
+    """The outline's radius [rows] along lines [rows, REACH, 3] from the axis, NaN below the hair's end, and the end."""
+    size = len(view.image)
+    places = view.camera.project(tf.constant(lines.reshape(1, -1, 3), tf.float32)).numpy().reshape(*lines.shape[:2], 2)
+    column, row = np.moveaxis(np.floor(places).astype(int), -1, 0)
+    within = (column >= 0) & (row >= 0) & (column < size) & (row < size)
+    at = np.clip(row, 0, size - 1), np.clip(column, 0, size - 1)
+    inside, head = within & view.inside[at], within & view.head[at]
+    score = np.where(inside, odds.any[at], -2.0)
+    radius = np.full(len(HEIGHTS), np.nan)
+    end, last, unseen = START, None, None
+    for i in np.flatnonzero(HEIGHTS < START):
+        bare = int(np.flatnonzero(head[i]).max(initial=0))
+        if not inside[i, max(bare - INWARDS, 0) : bare + STANDS_OUT].all():
+            unseen = i
+            break
+        radius[i] = _row(score[i], odds.skin[at][i], bare, HEIGHTS[i])
+        if np.isnan(radius[i]):
+            continue
+        if end - HEIGHTS[i] > GAP or (last is not None and radius[i] - last > JUMP):
+            break
+        end, last = float(HEIGHTS[i]), radius[i]
+    if unseen is not None and end < EAR_LOW and end - HEIGHTS[unseen] <= GAP:
+        end = BASE  # the photo ends before the hair
+    radius[end > HEIGHTS] = np.nan
+    return radius, end
+
+
+def _row(score: np.ndarray, to_skin: np.ndarray, bare: int, height: float) -> float:
+    """Radius of the hair's outline in one row; NaN if there is none.
+
+    Args:
+      score: [REACH] odds along the row, -2 outside the photo.
+      to_skin: [REACH] odds of hair to skin.
+      bare: radius of the bare head.
+      height: of the row.
+    """
+    first = max(bare - INWARDS, 0)
+    sums = np.concatenate([[0], np.cumsum(score[first : bare + FARTHEST] - THRIFT)])
+    rise = sums[1:] - np.minimum.accumulate(sums[:-1])
+    outline = int(np.argmax(rise))
+    begin = first + int(np.argmin(sums[: outline + 1]))
+    outline += first
+    hair = slice(begin, outline + 1)
+    stands_out = outline - bare > STANDS_OUT and begin <= bare + (NEAR if height > CHIN else APART)
+    clear = rise.max() > LEAST_SUM and min(score[hair].mean(), to_skin[hair].mean()) > LEAST_MEAN
+    beyond = score[outline + 1 : outline + 1 + BEYOND]
+    if stands_out and clear and score[hair].mean() - beyond.mean() > LEAST_CONTRAST:
+        return outline
+    if height > EAR_LOW and score[max(bare - EAR_RIM, 0) : bare].mean() > OVER_EAR:
+        return bare
+    return np.nan

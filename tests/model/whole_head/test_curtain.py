@@ -1,0 +1,143 @@
+"""Long hair: found where a photo shows it on both sides, as wide and as long as there, and nowhere else."""
+
+import cv2
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from lib.face_image.region import PhotoRegion
+from lib.geometry.camera import Camera
+from lib.mesh_renderer.fragments import triangle_ids
+from lib.synthetic.appearance.canonical import CanonicalFace
+from model.morphable_model import MorphableModel
+from model.whole_head.hair_shape import HairShape
+from model.whole_head.scalp import Scalp
+from model.whole_head.scalp_mesh import widened
+from model.whole_head.wide_view import WideView
+
+SIZE = 96
+CAMERA, WIDE = Camera((SIZE, SIZE)), widened(Camera((SIZE, SIZE)))
+MARGIN = (WIDE.image_size[0] - SIZE) // 2
+HAIR, SKIN, WALL = [45, 30, 20], [205, 150, 125], [90, 120, 200]
+SHORT, BOB, DOWN = 60.0, -85.0, -200.0  # canonical heights [mm] at which hair ends
+WIDTH = 102.0  # distance [mm] of its outline from the middle
+
+
+class Heads:
+    """A head in the middle of pictures with hair of several lengths."""
+
+    def __init__(self, model, count: int):
+        self.model, self.morphable, self.count = model, MorphableModel(model), count
+        self.shape = HairShape(self.morphable, count)
+        self.places = CanonicalFace(model).points
+        self.face = self.morphable.posed(tf.zeros([1, model.layout.size]), CAMERA)
+        x, y = WIDE.project(self.face.vertices)[0].numpy().T
+        # The picture's pixels in canonical millimetres, in the plane of the ears.
+        beside = np.abs(self.places[:, 2] + 85) < 25
+        row, column = np.indices(WIDE.image_size) + 0.5
+        self.height = np.polyval(np.polyfit(y[beside], self.places[beside, 1], 1), row)
+        self.across = np.polyval(np.polyfit(x[beside], self.places[beside, 0], 1), column)
+
+    def photo(self, end: float, colour: list = HAIR, sides: tuple = (-1, 1), wall: list = WALL):
+        """A photo with hair down to a height, and the pixels [SIZE, SIZE] of the crop that show the face's skin."""
+        clip = WIDE.clip_coordinates(self.face.vertices)
+        ids = triangle_ids(clip, self.morphable.triangles, WIDE.image_size)[0].numpy()
+        head = ids >= 0
+        scalp = (self.model.regions["scalp"][self.model.triangles].mean(axis=1) > 0.5)[ids] & head
+        face = (self.model.triangles < self.count).all(axis=1)[ids] & head
+        hanging = (np.abs(self.across) < WIDTH) & (self.height < 75) & (self.height > end)
+        hanging &= np.isin(np.sign(self.across), sides) & (~head | ~face & (np.abs(self.across) > 40))
+        hair = scalp | hanging | ~head & (cv2.dilate(np.uint8(scalp), np.ones([7, 7])) > 0)
+        skin = cv2.erode(np.uint8(head & face & ~hair), np.ones([3, 3]))
+        pixels = np.where(hair[..., None], colour, np.where(head[..., None], SKIN, wall))
+        pixels = pixels + np.random.default_rng(0).integers(-5, 6, pixels.shape)
+        region = PhotoRegion(np.uint8(pixels.clip(0, 255)), np.array([[1.0, 0, MARGIN], [0, 1.0, MARGIN]]))
+        return region, skin[MARGIN : MARGIN + SIZE, MARGIN : MARGIN + SIZE].astype(float)
+
+    def volume(self, *args, **more):
+        region, readable = self.photo(*args, **more)
+        return self.shape(self.face, WideView.of(self.morphable, CAMERA, self.face, readable, region))
+
+
+@pytest.fixture(scope="module")
+def heads(extended, count):
+    return Heads(extended.model, count)
+
+
+@pytest.fixture(scope="module")
+def long(heads):
+    return heads.volume(DOWN)
+
+
+def test_long_hair_is_as_wide_as_in_the_photo(heads, long):
+    assert long.curtain is not None
+    moved = heads.places + long.lift * CanonicalFace(heads.model).placement.scale
+    for height in (-50, -80, -110):
+        row = (np.abs(moved[:, 1] - height) < 8) & (long.curtain.share > 0.9)
+        assert np.abs(moved[row, 0]).max() == pytest.approx(WIDTH, abs=8)
+        assert moved[row, 2].min() < heads.places[np.abs(heads.places[:, 1] - height) < 8, 2].min() - 10, "the nape"
+
+
+def test_the_face_stays_and_the_front_of_the_neck(heads, long):
+    front = (np.abs(heads.places[:, 0]) < 30) & (heads.places[:, 2] > -90)
+    for part in (np.arange(len(heads.places)) < heads.count, front):
+        assert not long.curtain.lift[part].any()
+    assert not long.curtain.share[front].any()
+
+
+def test_hair_ends_where_it_does_in_the_photo(heads):
+    found = heads.volume(BOB).curtain
+    lowest = heads.places[found.share > 0.5, 1].min()
+    assert lowest == pytest.approx(BOB, abs=14)
+    below = heads.places[:, 1] < BOB - 14
+    assert below.any() and not found.lift[below].any()
+
+
+def test_ears_under_hair_are_flat(heads, long):
+    x, y, z = heads.places.T
+    ear = (x > 70) & (z > -110) & (z < -60) & (np.abs(y) < 40)
+    hidden = heads.places + long.curtain.lift * CanonicalFace(heads.model).placement.scale
+    azimuth = np.arctan2(hidden[ear, 0], hidden[ear, 2] + 95)
+    around = np.polyfit(azimuth, np.hypot(hidden[ear, 0], hidden[ear, 2] + 95), 3)
+    apart = np.hypot(hidden[ear, 0], hidden[ear, 2] + 95) - np.polyval(around, azimuth)
+    before = np.hypot(x[ear], z[ear] + 95)
+    assert apart.std() < 0.5 * before.std()
+
+
+@pytest.mark.parametrize(
+    "more",
+    [{"end": SHORT}, {"end": DOWN, "sides": (1,)}, {"end": DOWN, "colour": SKIN}, {"end": DOWN, "wall": HAIR}],
+    ids=["short", "on one side only", "in the colour of the skin", "before a wall like it"],
+)
+def test_other_photos_have_no_long_hair(heads, more):
+    assert heads.volume(**more).curtain is None
+
+
+def test_a_head_cut_off_by_the_photo_has_no_long_hair(heads):
+    region, readable = heads.photo(DOWN)
+    half = region.pixels.shape[1] // 2
+    cut = PhotoRegion(region.pixels[:, half - 20 :], region.crop_to_region - [[0, 0, half - 20], [0, 0, 0]])
+    view = WideView.of(heads.morphable, CAMERA, heads.face, readable, cut)
+    assert heads.shape(heads.face, view).curtain is None
+
+
+def test_the_curtain_is_painted_as_hair_and_bare_skin_is_not(heads, long):
+    region, readable = heads.photo(DOWN)
+    skin = np.tile(np.float32(SKIN) / 255, (heads.model.vertex_count, 1))
+    scalp = Scalp(heads.morphable, CAMERA, heads.count)
+    painted = scalp(heads.face, skin, readable, region, long.wall, long.curtain)
+    hanging = long.curtain.share > 0.99
+    hues = painted.albedo[hanging] / painted.albedo[hanging].sum(axis=1, keepdims=True)
+    assert painted.share[hanging].min() > 0.9
+    assert np.abs(hues - np.array(HAIR) / np.sum(HAIR)).max() < 0.1
+    without = scalp(heads.face, skin, readable, region, long.wall)
+    assert not without.share[hanging & (heads.places[:, 1] < -100)].any()
+
+
+def test_hair_that_the_photo_cuts_off_goes_down_to_the_base(heads, long):
+    region, readable = heads.photo(DOWN)
+    rows = np.searchsorted(-heads.height[:, 0], 70)
+    cut = PhotoRegion(region.pixels[:rows], region.crop_to_region)
+    found = heads.shape(heads.face, WideView.of(heads.morphable, CAMERA, heads.face, readable, cut)).curtain
+    lowest = np.argmin(np.where(long.curtain.share > 0.99, heads.places[:, 1], np.inf))
+    assert found.share[lowest] > 0.99
