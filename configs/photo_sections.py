@@ -82,8 +82,8 @@ class Export(Section):
         "back; in a colour guessed from the brows if the photo hardly shows it; otherwise the scalp is bare skin"
     )
     hair_volume: bool = option(
-        "give painted hair the thickness of its outline in the photo, at most 5 cm, and let long hair hang down; otherwise "
-        "the skull is its shape"
+        "give painted hair the thickness of its outline in the photo, at most 5 cm, and let long hair hang down; "
+        "otherwise the skull is its shape"
     )
     unit: str = option("unit of .obj and .ply files; .glb and .usdz are always in metres", choices=("mm", "dm", "m"))
     texture_size: int = option("side of the textures [px]", low=256, high=4096)

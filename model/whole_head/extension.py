@@ -124,11 +124,8 @@ class HeadExtension:
         coarse = face.albedo
         albedo = self._extend(result.albedo, coarse)
         appearance = albedo + self._extend(result.appearance - result.albedo, tf.zeros_like(albedo))
-        volume = HairVolume(np.zeros([self.morphable.vertex_count, 3], np.float32), None, None)
-        if self._hair is not None:
-            view = None if region is None else WideView.of(self.morphable, self._camera, face, readable, region)
-            volume = self._hair(face, view)
-            face = self._lifted(face, volume.lift)
+        volume = self._volume(face, readable, region)
+        face = face if self._hair is None else self._lifted(face, volume.lift)
         own = result.coarse.face.shading
         face = dataclasses.replace(face, shading=self._light(own, face, volume.curtain))
         fragments = self._fragments(face)
@@ -165,6 +162,13 @@ class HeadExtension:
     def _fragments(self, face: PosedFace) -> Fragments:
         camera = self._camera
         return rasterize(camera.clip_coordinates(face.vertices), self.morphable.triangles, camera.image_size)
+
+    def _volume(self, face: PosedFace, readable: np.ndarray, region: PhotoRegion | None) -> HairVolume:
+        """Volume of the hair on a bare head; arguments as in `__call__`."""
+        if self._hair is None:
+            return HairVolume(np.zeros([self.morphable.vertex_count, 3], np.float32), None, None)
+        view = None if region is None else WideView.of(self.morphable, self._camera, face, readable, region)
+        return self._hair(face, view)
 
     def _lifted(self, face: PosedFace, lift: np.ndarray) -> PosedFace:
         """A posed head whose shape is displaced by `lift` [N, 3]; the light is that of its new normals."""

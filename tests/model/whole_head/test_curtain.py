@@ -90,7 +90,8 @@ def test_hair_ends_where_it_does_in_the_photo(heads):
     lowest = heads.places[found.share > 0.5, 1].min()
     assert lowest == pytest.approx(BOB, abs=14)
     below = heads.places[:, 1] < BOB - 14
-    assert below.any() and not found.lift[below].any()
+    assert below.any()
+    assert not found.lift[below].any()
 
 
 def test_ears_under_hair_are_flat(heads, long):
