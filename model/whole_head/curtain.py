@@ -37,6 +37,8 @@ NAPE, NARROWEST, BROADEST = 0.9, 0.75, 1.6
 EAR_SIDE, EAR_BACK, EAR_MARGIN = 58.0, -118.0, 8.0
 # Azimuths over which the skull's width is taken and smoothed; median and blur of the hair's over rows.
 SECTOR, MEDIAN, BLUR = np.radians(6.0), 7, 2.5
+# The hair's width differs from the skull's by half this far above where it is first found.
+EASE = 17.0
 # Variation of the width in locks of this size.
 LOCKS, LOCK_SIZE = 0.03, (22.0, 90.0, 1.0)
 
@@ -161,10 +163,12 @@ class CurtainShape:
 
 def _relative(side: HairSide, skull: Callable[[np.ndarray], np.ndarray]) -> np.ndarray:
     """[len(HEIGHTS)] radius of the hair relative to the skull's: from 1 at the top down to the last one found."""
-    below = ~np.isnan(side.radius) & (HEIGHTS < EAR_LOW)
-    found = side.radius[below] / skull(np.array(side.azimuth))
-    heights = np.concatenate([[EAR_HIGH, EAR_LOW + 20], HEIGHTS[below]])
-    values = np.interp(-HEIGHTS, -heights, np.concatenate([[1.0, (1 + found[0]) / 2], found]))
+    known = ~np.isnan(side.radius)
+    below = known & (HEIGHTS < EAR_LOW)
+    known = below if below.any() else known  # the ears stand out
+    found = side.radius[known] / skull(np.array(side.azimuth))
+    top = [EAR_HIGH, HEIGHTS[known][0] + EASE]
+    values = np.interp(-HEIGHTS, -np.append(top, HEIGHTS[known]), np.append([1.0, (1 + found[0]) / 2], found))
     values = scipy.ndimage.median_filter(values, MEDIAN, mode="nearest")
     return np.clip(scipy.ndimage.gaussian_filter1d(values, BLUR, mode="nearest"), NARROWEST, BROADEST)
 

@@ -22,17 +22,19 @@ AXIS = -95.0
 # Hair is looked for in rows this far apart, from the upper to the lower end.
 EAR_HIGH, EAR_LOW, BASE, ROW = 45.0, -25.0, -132.0, 3.0
 HEIGHTS = np.arange(EAR_HIGH, BASE - ROW, -ROW)
-# It is followed from here, and is long if it hangs down to this height.
-START, LONG = 28.0, -47.0
+# It is followed from here, and hangs over the ears if it is found down to this height.
+START, LONG = 28.0, 13.0
 # It is looked for from this far inside the outline of the bare head, up to this far outside, and must stand out by
 # this much. It begins this near to the outline, but may hang apart from the neck.
 INWARDS, FARTHEST, STANDS_OUT, NEAR, APART, CHIN = 10, 60, 4, 6, 40, -60.0
 # Log of the odds of hair to wall or skin: subtracted for each millimetre; least sum and mean over the hair, the latter
 # also of hair to skin alone; least difference from what is beyond it; least mean over the ear that hair hides.
 THRIFT, LEAST_SUM, LEAST_MEAN, LEAST_CONTRAST, OVER_EAR = 0.15, 4.0, 0.6, 1.2, 0.7
+# Least mean of the log of the odds of hair to skin over the scalp: bald heads have less.
+DISTINCT = 0.8
 # What is compared beyond the hair, and inside the outline of the ear.
 BEYOND, EAR_RIM = 8, 12
-# Gaps up to this long are bridged. An outline that jumps farther than this from row to row is that of clothes.
+# Gaps up to this long are bridged. An outline that jumps farther than this from row to row is that of something else.
 GAP, JUMP = 12.0, 9.0
 # Silhouettes nearer to the front than this azimuth are those of the cheek.
 CHEEK = np.radians(74.0)
@@ -74,7 +76,7 @@ class HairOdds:
 
     @classmethod
     def of(cls, view: WideView, scalp: np.ndarray, skin: np.ndarray, wall: ColourRatio) -> "HairOdds | None":
-        """The odds in a photo; None if it does not show both hair and skin.
+        """The odds in a photo; None if it does not show both hair and skin in their own colours.
 
         Args:
           view: the photo.
@@ -87,6 +89,8 @@ class HairOdds:
         if not hair.any() or not plain.any():
             return None
         to_skin = ColourRatio(density(view.image[hair]), density(view.image[plain]))(view.image)
+        if to_skin[hair].mean() < DISTINCT:
+            return None
         # The scalp does not have all shades of long hair, so only what looks like skin is taken for skin.
         either = np.clip(wall(view.image) + 2 * np.minimum(to_skin, 0), -2, 2)
         return cls(*(cv2.GaussianBlur(odds, (0, 0), BLUR / 100 * scale) for odds in (either, to_skin)))
@@ -148,12 +152,16 @@ def _outline(lines: np.ndarray, view: WideView, odds: HairOdds) -> tuple[np.ndar
         if not inside[i, max(bare - INWARDS, 0) : bare + STANDS_OUT].all():
             unseen = i
             break
-        radius[i] = _row(score[i], odds.skin[at][i], bare, HEIGHTS[i])
-        if np.isnan(radius[i]):
-            continue
-        if end - HEIGHTS[i] > GAP or (last is not None and radius[i] - last > JUMP):
+        if end - HEIGHTS[i] > GAP:
             break
-        end, last = float(HEIGHTS[i]), radius[i]
+        row = score[i], odds.skin[at][i]
+        radius[i] = _row(*row, bare, HEIGHTS[i])
+        if last is not None and radius[i] - last > JUMP:
+            radius[i] = np.nan
+        if not np.isnan(radius[i]):
+            end, last = float(HEIGHTS[i]), radius[i]
+        elif last is not None and last > bare and min(part[bare : int(last)].mean() for part in row) > LEAST_MEAN:
+            end = float(HEIGHTS[i])  # hair before something like it
     if unseen is not None and end < EAR_LOW and end - HEIGHTS[unseen] <= GAP:
         end = BASE  # the photo ends before the hair
     radius[end > HEIGHTS] = np.nan
