@@ -6,8 +6,6 @@ import cv2
 
 # A video that ends so long before the end that its header announces is cut off, seconds.
 CUT_OFF = 1.0
-# Frames in a row that may be damaged; then the video ends, because a damaged header may announce billions.
-MOST_DAMAGED = 10_000
 # Tolerance of times, frames.
 _TOLERANCE = 1.5
 
@@ -48,7 +46,7 @@ class FrameTimes:
         if self._first is None:
             self._first = self._end * self._rate - self.count
         late = self._end * self._rate - self._first - self.count  # frames
-        skipped = min(max(round(late), 0), MOST_DAMAGED) if self._even else 0
+        skipped = max(round(late), 0) if self._even else 0
         self._late = late - skipped
         self.count += skipped + 1
         return skipped

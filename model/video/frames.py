@@ -15,12 +15,14 @@ from lib.face_image.photo_io import photo_paths, photo_size, read_photo
 from lib.files.atomic import atomic_path
 from model.photos.reader import AlignedPhoto, PhotoReader
 from model.video.appearances import LOST, REACH
-from model.video.frame_times import MOST_DAMAGED, FrameTimes
+from model.video.frame_times import FrameTimes
 
 # Silences FFmpeg's and OpenCV's messages about damaged files and full disks; the program reports them in one line.
 os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")
 cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
 
+# Frames in a row that may be damaged; then the video ends, because a damaged header may announce billions.
+MOST_DAMAGED = 10_000
 # MPEG-4 stores the rate as a fraction of 16-bit numbers.
 MOST_HERTZ = 65_535
 # States of a frame number; END is behind the last frame.
@@ -108,8 +110,10 @@ class FrameSource:
             while missed <= MOST_DAMAGED:
                 read, frame = capture.read()
                 if read:
+                    if (missed := times.read()) > MOST_DAMAGED:
+                        break
+                    yield from [None] * missed
                     missed = 0
-                    yield from [None] * times.read()
                     yield cv2.cvtColor(frame, cv2.COLOR_BGR2RGB)
                 elif times.count + 1 < times.announced:
                     missed += 1

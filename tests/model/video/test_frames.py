@@ -99,6 +99,13 @@ def test_damaged_frames_of_an_avi_leave_later_ones_their_time(avi, change, numbe
     assert capfd.readouterr().err == ""
 
 
+@pytest.mark.parametrize(("numbers", "count"), [((4, 5), 40), ((4, 5, 6), 4)])
+def test_a_gap_beyond_all_reason_ends_the_video(avi, monkeypatch, numbers, count):
+    monkeypatch.setattr(video_frames, "MOST_DAMAGED", 2)
+    change_chunks(avi, numbers, emptied)
+    assert len(list(FrameSource(avi, 25.0))) == count
+
+
 def test_frames_that_an_avi_no_longer_names_are_told(avi, capfd):
     change_chunks(avi, (7, 8, 20), without_name)
     assert len(list(FrameSource(avi, 25.0))) == 37
