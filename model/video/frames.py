@@ -25,6 +25,8 @@ cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
 MOST_DAMAGED = 10_000
 # MPEG-4 stores the rate as a fraction of 16-bit numbers.
 MOST_HERTZ = 65_535
+# More than the beginning of an MPEG-4 file takes.
+_HEADER_BYTES = 65_536
 # States of a frame number; END is behind the last frame.
 READABLE, DAMAGED, END = "a readable frame", "a damaged or missing frame", "no frame"
 
@@ -234,6 +236,7 @@ def write_video(path: Path, frames: Iterable[np.ndarray], frame_rate: float) -> 
                     code = cv2.VideoWriter.fourcc(*"mp4v")
                     writer = cv2.VideoWriter(str(temporary), code, frame_rate, size[1::-1])
                     if not writer.isOpened():
+                        temporary.write_bytes(bytes(_HEADER_BYTES))  # OpenCV does not say whether the disk is full
                         raise UserError(
                             f"{path}: OpenCV must be able to write MPEG-4 of {size[1]} x {size[0]} pixels at "
                             f"{frame_rate:g} Hz, got a build that cannot"

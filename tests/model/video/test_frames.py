@@ -173,11 +173,12 @@ def test_a_pipe_is_refused_instead_of_waited_for(tmp_path):
         FrameSource(tmp_path / "in.mp4", 25.0)
 
 
-def test_a_video_that_does_not_fit_on_the_disk_is_told_and_replaces_nothing(tmp_path, capfd):
+@pytest.mark.parametrize(("size", "got"), [(2**16, "no whole video"), (16, "File too large")])
+def test_a_video_that_does_not_fit_on_the_disk_is_told_and_replaces_nothing(tmp_path, capfd, size, got):
     path = tmp_path / "out.mp4"
     path.write_bytes(b"earlier")
-    wanted = r"out\.mp4: must fit on its disk, got no whole video; earlier files are unchanged"
-    with files_of_at_most(2**16), pytest.raises(DiskFull, match=wanted):
+    wanted = rf"out\.mp4: must fit on its disk, got:? {got}; earlier files are unchanged"
+    with files_of_at_most(size), pytest.raises(DiskFull, match=wanted):
         write_video(path, noise(30, 256), RATE)
     assert [file.read_bytes() for file in tmp_path.iterdir()] == [b"earlier"]
     assert capfd.readouterr().err == ""  # OpenCV would print a line for each frame
