@@ -3,6 +3,7 @@
 import argparse
 import difflib
 import io
+import signal
 import sys
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, NoReturn
@@ -191,9 +192,10 @@ def run(program: Callable[[], int | None], resume: str) -> int:
         with signals_interrupt():
             return program() or 0
     except (UserError, OSError, DiskFull) as error:
-        print(f"error: {' '.join(str(error).split())}", file=sys.stderr)
-        return 2
+        message, code = f"error: {' '.join(str(error).split())}", 2
     except KeyboardInterrupt as error:
-        stop = error if isinstance(error, Interrupted) else Interrupted()
-        print(f"\ninterrupted; {stop.advice or resume}", file=sys.stderr)
-        return 128 + stop.number
+        advice, number = (error.advice, error.number) if isinstance(error, Interrupted) else ("", signal.SIGINT)
+        message, code = f"\ninterrupted; {advice or resume}", 128 + number
+    # Not before the exception is gone, and with it the progress bars in its traceback: their last lines come first.
+    print(message, file=sys.stderr)
+    return code

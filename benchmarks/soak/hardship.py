@@ -3,7 +3,7 @@
 import contextlib
 import os
 import subprocess
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -14,15 +14,23 @@ from benchmarks.soak.kills import Killable, KillScenario, commands
 from benchmarks.soak.world import World, differing, digests
 
 MODES = ("packing", "eager training", "pretraining", "preparing", "testing", "evaluating", "masks")
+# Further ones, in scenarios of their own, so that the attempts of the others keep their numbers.
+PEOPLE = ("video", "frames", "tracking", "same person", "landmarks")
+NETWORKS = ("checkpoints/**/*.npz", "data/params/**/*", "data/generated/**/*.npz")
 # What each mode reads in the course of a run, its own intermediate files included.
 READ = {
     "packing": ("data/generated/**/*", "soak.yaml", "data/test/**/*"),
     "eager training": ("*.npz", "data/*.*", "data/params/**/*", "data/generated/**/*.npz", "checkpoints/**/*.npz"),
     "pretraining": ("data/generated/**/*", "soak.yaml"),
     "preparing": ("photos/**/*.*", "out/**/*", "*.npz"),
-    "testing": ("photos/**/*.*", "*.npz", "checkpoints/**/*.npz", "data/params/**/*", "data/generated/**/*.npz"),
+    "testing": ("photos/**/*.*", "*.npz", *NETWORKS),
     "evaluating": ("*.npz", "data/*.*", "checkpoints/**/*.npz", "data/params/**/*", "data/generated/**/*"),
     "masks": ("data/generated/**/*", "soak.yaml"),
+    "video": ("clip.mp4", *NETWORKS),
+    "frames": ("frames/*", *NETWORKS),
+    "tracking": ("clip.mp4", *NETWORKS),
+    "same person": ("people/**/*.*", *NETWORKS),
+    "landmarks": ("people/**/*.txt", "people/**/*.*", *NETWORKS),
 }
 # Spellings of the causes in messages of the system and of the program.
 FULL = ("must fit on its disk", "No space left", "File too large", "MB must be free", "Disk quota")
@@ -72,23 +80,25 @@ def fault(ended: Ended, codes: tuple[int, ...], causes: tuple[str, ...] = ()) ->
 
 
 class Hardship:
-    """Attempts of one kind at all modes, in turn.
+    """Attempts of one kind at several modes, in turn.
 
     Args:
       world: folders of inputs and attempts.
       with_mounts: whether memory disks may be mounted.
+      modes: names of commands; an odd number, because every other attempt is of another kind.
     """
 
-    def __init__(self, world: World, with_mounts: bool):
+    def __init__(self, world: World, with_mounts: bool, modes: Sequence[str]):
         self.world, self.with_mounts = world, with_mounts
-        self.references = {name: KillScenario(world, command) for name, command in commands(world).items()}
+        known = commands(world)
+        self.references = [KillScenario(world, known[name]) for name in modes]
 
     def full_disk(self, index: int, generator: np.random.Generator) -> Outcome:
         """Every other attempt on a memory disk, the others under a limit for the size of a file."""
-        reference = self.references[MODES[index % len(MODES)]]
+        reference = self.references[index % len(self.references)]
         command, expected = reference.command, reference.reference()
         folder = self.world.attempts / command.name
-        if index // len(MODES) % 2 == 0:
+        if index // len(self.references) % 2 == 0:
             limit = int(np.exp(generator.uniform(np.log(100), np.log(expected["largest"]))))
             self.world.copy(command.stage(), command.name)
             ended = command.start(folder, limits=Limits(file_bytes=limit)).wait()
@@ -119,13 +129,13 @@ class Hardship:
 
     def read_only(self, index: int, generator: np.random.Generator) -> Outcome:
         """A folder whose permissions forbid writing, in a tree that is otherwise writable."""
-        reference = self.references[MODES[index % len(MODES)]]
+        reference = self.references[index % len(self.references)]
         command = reference.command
         reference.reference()
         folder = self.world.copy(command.stage(), command.name)
         (folder / "data").mkdir(exist_ok=True)
         folders = [folder, *sorted(path for path in folder.rglob("*") if path.is_dir())]
-        denied = folders[0] if index < len(MODES) else folders[int(generator.integers(len(folders)))]
+        denied = folders[0] if index < len(self.references) else folders[int(generator.integers(len(folders)))]
         denied.chmod(0o555)
         ended = command.start(folder, limits=Limits(override=False)).wait()
         denied.chmod(0o755)
@@ -136,7 +146,7 @@ class Hardship:
 
     def vanishing(self, index: int, generator: np.random.Generator) -> Outcome:
         """A file that the mode reads is deleted at a random moment."""
-        reference = self.references[MODES[index % len(MODES)]]
+        reference = self.references[index % len(self.references)]
         command, expected = reference.command, reference.reference()
         folder = self.world.copy(command.stage(), command.name)
         child = command.start(folder)
@@ -156,26 +166,36 @@ class Hardship:
 
 def scenarios(world: World, with_mounts: bool) -> list[Scenario]:
     """The scenarios of full disks, read-only folders and vanishing files."""
-    hardship = Hardship(world, with_mounts)
-    modes = ", ".join(MODES)
+    return [
+        *_scenarios(world, with_mounts, MODES, (6, 3, 6), "", ""),
+        *_scenarios(world, with_mounts, PEOPLE, (4, 3, 6), " (people)", ": videos, tracking, people, given landmarks"),
+    ]
+
+
+def _scenarios(
+    world: World, with_mounts: bool, modes: Sequence[str], rounds: tuple[int, int, int], suffix: str, what: str
+) -> list[Scenario]:
+    """Three scenarios with so many rounds of the modes; suffixes distinguish their names and titles."""
+    hardship = Hardship(world, with_mounts, modes)
+    listed, count = ", ".join(modes), len(modes)
     return [
         Scenario(
-            "full disk", "a disk that fills up",
+            f"full disk{suffix}", f"a disk that fills up{what}",
             "by turns, no file may exceed a random size, or the disk is a memory disk with random space left; the run "
             "must end with one line that names the cause, and the same command, repeated with space, must make the "
-            f"undisturbed run's files ({modes})",
-            6 * len(MODES), hardship.full_disk,
+            f"undisturbed run's files ({listed})",
+            rounds[0] * count, hardship.full_disk,
         ),
         Scenario(
-            "read-only", "a folder without permission to write",
-            f"one line that names the cause, or success if nothing is written there ({modes})",
-            3 * len(MODES), hardship.read_only,
+            f"read-only{suffix}", f"a folder without permission to write{what}",
+            f"one line that names the cause, or success if nothing is written there ({listed})",
+            rounds[1] * count, hardship.read_only,
         ),
         Scenario(
-            "vanishing", "a file that is deleted meanwhile",
+            f"vanishing{suffix}", f"a file that is deleted meanwhile{what}",
             "a random file among those that the mode reads, its own intermediate ones included, at a random moment: "
             "success if it was no longer needed; one line; or the photo listed with the reason, and the others done "
-            f"({modes})",
-            6 * len(MODES), hardship.vanishing,
+            f"({listed})",
+            rounds[2] * count, hardship.vanishing,
         ),
     ]  # fmt: skip

@@ -170,6 +170,11 @@ def commands(world: World) -> dict[str, Killable]:
         _eager("testing", lambda _: ("--mode", "test", *photos), world.trained, ("out/**/*",)),
         _eager("evaluating", lambda _: ("--mode", "evaluate", "--output", "out"), world.trained, ("out/**/*",)),
         _eager("masks", _train_masks, world.base, ("mask.npz",)),
+        _people(world, "video", "test", "--video", "clip.mp4", "--export", "rig"),
+        _people(world, "frames", "test", "--video", "frames"),
+        _people(world, "tracking", "track", "--input", "clip.mp4", "--export", "rig"),
+        _people(world, "same person", "test", "--same-person", "--input", "people"),
+        _people(world, "landmarks", "test", "--input", "people"),
     )
     return {command.name: command for command in listed}
 
@@ -204,6 +209,11 @@ def _eager(name: str, arguments: Callable, stage: Callable[[], Path], outputs: S
     return Killable(name, "main", arguments, stage, outputs, eager=True)
 
 
+def _people(world: World, name: str, mode: str, *flags: str) -> Killable:
+    arguments = ("--mode", mode, *flags, "--output", "out")
+    return Killable(name, "main", lambda _: arguments, world.people, ("out/**/*",), kills=2, eager=True)
+
+
 def _pretrain(folder: Path) -> list[str]:
     return ["--mode", "pretrain", *(f"{name}.weights={folder / name}.npz" for name in ("regressor", "identity"))]
 
@@ -220,6 +230,9 @@ KILLED = {
     "packing": (30, "rendering and packing crops"),
     "preparing": (30, "preparing photos"),
     "testing": (30, "reconstructing photos"),
+    "video": (8, "a video, killed twice"),
+    "tracking": (8, "tracking, killed twice"),
+    "same person": (8, "several photos of one person, killed twice"),
 }
 
 

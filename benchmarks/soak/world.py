@@ -19,10 +19,10 @@ from benchmarks.soak.child import Child, Ended
 from configs import schema
 from lib.files.numpy_files import read_npz
 
-SIZE, CROPS, PHOTOS = 48, 8, 2
+SIZE, CROPS, PHOTOS, FRAMES = 48, 8, 2, 8
 CONFIG = "soak.yaml"
 # Names of values that hold a time, which no two runs share.
-_TIMES = ("seconds", "seconds_per_photo")
+_TIMES = ("seconds", "seconds_per_photo", "frames_per_second", "milliseconds")
 _SECONDS = re.compile(r"(?<=>)[0-9.]+ s(?=<)")  # on a page
 
 
@@ -67,6 +67,26 @@ def make_base(folder: str) -> None:
     for number in range(PHOTOS):
         photo = portrait().resize((300 - 20 * number,) * 2)
         photo.save(root / "photos" / ("more" if number % 2 else "") / f"{number}.{'jpg' if number % 3 else 'png'}")
+
+
+def make_people(folder: str) -> None:
+    """Adds a short video, its frames as a folder, and photos of two people with landmark files; runs in a child."""
+    from lib.face_image.detection import detect_faces
+    from lib.images.png import png_bytes
+    from model.video.frames import write_video
+    from tests.support.photo_corpus import portrait
+
+    root, photo = Path(folder), portrait().resize((200, 200))
+    frames = [np.roll(np.asarray(photo), 3 * number, axis=1) for number in range(FRAMES)]
+    write_video(root / "clip.mp4", frames, 25.0)
+    (root / "frames").mkdir()
+    for number, frame in enumerate(frames):
+        (root / "frames" / f"{number}.png").write_bytes(png_bytes(frame))
+    for name in ("one/0.jpg", "one/1.png", "two/0.png"):
+        path = root / "people" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        photo.save(path)
+        np.savetxt(path.with_suffix(".txt"), detect_faces(np.asarray(photo), refine=True)[0].points)
 
 
 class World:
@@ -130,6 +150,15 @@ class World:
         """The same with a trained texture network."""
         self.packed()
         return self.stage("trained", "packed", lambda folder: succeed(run(folder, "main", "--mode", "train")))
+
+    def people(self) -> Path:
+        """The same with a video and photos of people."""
+        self.trained()
+
+        def make(folder: Path) -> None:
+            succeed(Child("benchmarks.soak.world:make_people", (str(folder),), folder))
+
+        return self.stage("people", "trained", make)
 
     def copy(self, stage: Path, name: str) -> Path:
         """A fresh copy of a stage for an attempt."""

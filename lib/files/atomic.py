@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from lib.errors import DiskFull, UserError
+from lib.files.folders import make_folder
 from lib.files.locks import is_in_place, lock
 
 # No space left, quota exceeded, file too large (a limit of the process or of the file system).
@@ -54,7 +55,7 @@ def atomic_path(path: str | os.PathLike, durable: bool = False) -> Iterator[Path
       durable: wait until contents and name are on the disk, so that the file also survives a power failure.
 
     Raises:
-      UserError: `path` is a folder, a device or anything else than a regular file.
+      UserError: `path` is a folder, a device or anything else than a regular file; or its folder is a file.
       DiskFull: see `space_for`.
     """
     path = Path(path)
@@ -66,7 +67,7 @@ def atomic_path(path: str | os.PathLike, durable: bool = False) -> Iterator[Path
 
 @contextlib.contextmanager
 def _beside(path: Path, durable: bool) -> Iterator[Path]:
-    path.parent.mkdir(parents=True, exist_ok=True)
+    make_folder(path.parent)
     _remove_leftovers(path.parent.resolve())
     handle, temporary = _locked_temporary(path)
     try:

@@ -16,6 +16,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from lib.errors import UserError
+from lib.files.folders import make_folder
 
 if sys.platform == "win32":
     import msvcrt
@@ -87,11 +88,7 @@ def sole_user(folder: Path, purpose: str, lock_file: str = LOCK_FILE) -> Iterato
     """
     folder = Path(folder)
     created = [parent for parent in (folder, *folder.parents) if not parent.exists()]
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except (FileExistsError, NotADirectoryError):
-        file = next(path for path in (folder, *folder.parents) if os.path.lexists(path))
-        raise UserError(f"{file}: must be a folder, got a file or a broken link (choose another folder)") from None
+    make_folder(folder)
     path = folder / lock_file
     while True:
         with contextlib.ExitStack() as opened:

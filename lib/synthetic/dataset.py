@@ -11,6 +11,7 @@ from tqdm import tqdm
 from lib.errors import UserError
 from lib.face_model.face_model import FaceModel
 from lib.files.atomic import atomic_path
+from lib.files.folders import make_folder
 from lib.files.numpy_files import DamagedFile, read_npz, report_remade, write_npz
 from lib.runtime.quiet_tensorflow import import_tensorflow
 from lib.runtime.worker_pool import run_jobs
@@ -43,7 +44,7 @@ def render_dataset(
       UserError: a process was killed, usually because memory ran out.
     """
     folder = Path(folder)
-    folder.mkdir(parents=True, exist_ok=True)
+    make_folder(folder)
     key = _key(face_model, image_size, seed)
     done = _finished(folder, key)
     missing = [i for i in range(count) if i not in done]

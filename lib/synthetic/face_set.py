@@ -13,6 +13,7 @@ from tqdm import tqdm
 
 from lib.errors import UserError
 from lib.face_model.face_model import FaceModel
+from lib.files.folders import make_folder
 from lib.files.json_files import write_json
 from lib.runtime.worker_pool import run_jobs
 from lib.synthetic.face_files import FaceFiles
@@ -98,7 +99,7 @@ def load_or_render(
     """
     count, size = recipe["count"], recipe["image_size"]
     folder = set_folder(folder, recipe)
-    folder.mkdir(parents=True, exist_ok=True)
+    make_folder(folder)
     shapes: dict[str, tuple[tuple[int, ...], type]] = {
         "images": ((count, size, size, 4), np.uint8),
         "coefficients": ((count, coefficient_count), np.float32),

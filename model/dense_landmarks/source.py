@@ -59,7 +59,6 @@ def remake(config: schema.Config, face_model: FaceModel) -> Path:
     section, default = config.face_model, schema.load().face_model
     if (section.area, section.vertex_count) == (default.area, default.vertex_count):
         path = SHIPPED.get(face_model.name, path)
-    path.parent.mkdir(parents=True, exist_ok=True)
     arrays = {
         "vertices": points.vertices,
         "barycentrics": points.barycentrics,

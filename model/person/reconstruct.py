@@ -18,6 +18,7 @@ from model.person.files import PERSON_FOLDER, PersonRecord, write_person
 from model.photos.errors import failure_reason, photo_barrier
 from model.reconstruction.draft import Draft
 from model.reconstruction.face_reconstructor import FaceReconstructor
+from model.reconstruction.files import remove_other_faces
 from model.reconstruction.result_folder import RUN_FILES, ResultFolder, shown_name
 from model.reconstruction.worker import report_data, save
 
@@ -110,6 +111,7 @@ def _reconstruct_person(
                 pixels = np.rot90(read_photo(path), draft.photo.turns)
                 region = face_region(pixels, draft.photo.alignment)
                 result = estimator.reconstruct.finish(draft, region)
+                remove_other_faces(written.output / names[path], None)
                 shown, taken = shown_name(path, written.source), spent + time.monotonic() - began
                 entry, textures = save(result, written.output, names[path], shown, taken, written.wants_rows)
                 written.add(entry)

@@ -11,10 +11,18 @@ from lib.images.contact_sheet import Tile
 from lib.images.display import to_bytes
 from lib.images.png import png_bytes
 from model.reconstruction.description import describe, landmark_tables
+from model.reconstruction.export import FILES
 from model.report.pictures import crop_pictures, pictures, rendering_alpha
 
 if TYPE_CHECKING:
     from model.reconstruction.photo_result import PhotoResult
+
+
+# Of a result, with meshes in all formats.
+_ALL_FILES = (
+    "crop.png", "coarse.png", "fine.png", "overlay.png", "landmarks.png", "landmarks.txt", "landmarks_now.txt",
+    "coefficients.json", "metrics.json", *(name for names in FILES.values() for name in names),
+)  # fmt: skip
 
 
 def sheet_row(result: "PhotoResult") -> list[Tile]:
@@ -27,6 +35,23 @@ def sheet_row(result: "PhotoResult") -> list[Tile]:
         "landmarks": f"landmarks, points {metrics['five_point_residual_px']:.2f} px",
     }
     return [(captions[title], picture) for title, picture in tiles.items()]
+
+
+def remove_other_faces(folder: Path, faces: int | None) -> None:
+    """Removes results of an earlier run that found more faces in a photo, or was told to find others.
+
+    Args:
+      folder: the photo's; may be missing.
+      faces: number of its folders face_0, face_1, ... that stay; None if the one result is in `folder` itself.
+    """
+    kept = {f"face_{number}" for number in range(faces or 0)}
+    others = [path for path in folder.glob("face_[0-9]*") if path.is_dir() and path.name not in kept]
+    for other in others if faces is None else [folder, *others]:
+        for name in _ALL_FILES:
+            (other / name).unlink(missing_ok=True)
+    for other in others:
+        if not any(other.iterdir()):  # nobody else's files are in it
+            other.rmdir()
 
 
 def write(folder: Path, result: "PhotoResult") -> None:

@@ -13,7 +13,7 @@ from model.photos.errors import failure_reason, photo_barrier
 from model.photos.reader import FoundFaces
 from model.reconstruction.baking import FaceTextures
 from model.reconstruction.face_reconstructor import FaceReconstructor
-from model.reconstruction.files import sheet_row
+from model.reconstruction.files import remove_other_faces, sheet_row
 from model.reconstruction.photo_result import PhotoResult
 from model.reconstruction.result_folder import Job, PhotoEntry, PhotoOutcome, face_folder, face_name
 from model.report.card import render_card, shared_data
@@ -47,7 +47,9 @@ class Worker:
         started = time.monotonic()
         found: FoundFaces | None = None
         with photo_barrier(fail):
-            found = self.reconstruct.reader.find(job.path, None if self.every else 1)
+            reading = self.reconstruct.reader.find(job.path, None if self.every else 1)
+            remove_other_faces(self.output / job.folder, len(reading.faces) if self.every else None)
+            found = reading
         for number, face in enumerate(found.faces if found is not None else ()):
             shown = number if self.every else None  # the largest face first
             with photo_barrier(functools.partial(fail, face=shown)):

@@ -21,6 +21,10 @@ KEY_FRAMES = 6
 SMOOTHED = ("expression", "angles", "light")
 
 
+class NoFace(UserError):
+    """No frame shows a face; the message does not name the video."""
+
+
 @dataclasses.dataclass(frozen=True)
 class Track:
     """A face in T frames.
@@ -61,7 +65,7 @@ def track_face(
       cutoff: Hz; faster motion is smoothed away as noise.
 
     Raises:
-      UserError: no frame shows a face.
+      NoFace: no frame shows a face.
     """
     gallery, found, appearances = find_faces(reconstruct, photos)
     own = main_person(appearances)
@@ -131,7 +135,7 @@ def estimate_person(estimator: PersonEstimator, gallery: Gallery, drafts: list[i
 def find_faces(
     reconstruct: FaceReconstructor, photos: Iterable[AlignedPhoto | None]
 ) -> tuple[Gallery, np.ndarray, list[Appearance]]:
-    """Initial estimates of all faces, the frames with a face [T] bool, and the appearances of the faces."""
+    """Initial estimates of all faces, the frames with a face [T] bool, and the appearances; raises NoFace."""
     gallery, found = Gallery(), []
     size = reconstruct.pipeline.identity.embedding_size
     centres, widths, embeddings = [], [], []
@@ -144,7 +148,7 @@ def find_faces(
             widths.append(photo.face.box[2])
             embeddings.append(np.asarray(draft.embedding)[0, -size:])
     if not centres:
-        raise UserError(f"at least one frame must show a face, got none in {len(found)}")
+        raise NoFace(f"at least one frame must show a face, got none in {len(found)}")
     frames = np.flatnonzero(found)
     appearances = find_appearances(frames, np.stack(centres), np.array(widths), np.stack(embeddings))
     return gallery, np.array(found), appearances

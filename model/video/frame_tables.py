@@ -17,6 +17,7 @@ from model.gaze import still_gaze, with_gaze
 from model.tracking.frame_place import place_in_frame
 from model.tracking.tracker import TrackedFace
 from model.video.animation import FRAME_COLUMNS, frame_row
+from model.video.outputs import POSE
 
 POSE_COLUMNS = ("pitch", "yaw", "roll", "x", "y", "pixels_per_decimetre")
 
@@ -75,4 +76,4 @@ def frame_tables(folder: Path, model: FaceModel, camera: Camera, frame_rate: flo
             weights = table("arkit.csv", names)
         else:
             (folder / "arkit.csv").unlink(missing_ok=True)
-        yield FrameTables(table("pose.csv", POSE_COLUMNS), weights, model, camera, frame_rate)
+        yield FrameTables(table(POSE, POSE_COLUMNS), weights, model, camera, frame_rate)

@@ -15,6 +15,7 @@ from lib.face_image.photo_io import photo_paths, photo_size, read_photo
 from lib.files.atomic import atomic_path
 from model.photos.reader import AlignedPhoto, PhotoReader
 from model.video.appearances import LOST, REACH
+from model.video.frame_times import FrameTimes
 
 # Silences FFmpeg's and OpenCV's messages about damaged files and full disks; the program reports them in one line.
 os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")
@@ -24,15 +25,19 @@ cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
 MOST_DAMAGED = 10_000
 # MPEG-4 stores the rate as a fraction of 16-bit numbers.
 MOST_HERTZ = 65_535
-# A video that ends so long before the end that its header announces is cut off, seconds.
-CUT_OFF = 1.0
+# More than the beginning of an MPEG-4 file takes.
+_HEADER_BYTES = 65_536
+# States of a frame number; END is behind the last frame.
+READABLE, DAMAGED, END = "a readable frame", "a damaged or missing frame", "no frame"
 
 
 class FrameSource:
     """Frames of a video file or a folder, uint8 [H, W, 3] RGB; can be iterated repeatedly.
 
     A damaged frame is returned as None, so that later frames keep their positions; damaged frames at the end are
-    dropped. A video that was cut off, as by an interrupted download, is reported once.
+    dropped. A video that was cut off, as by an interrupted download, or lacks frames is reported once.
+
+    Iterating raises UserError if a frame is not as it was before: the file or an image was deleted or replaced.
 
     Args:
       source: a file that OpenCV can read, or a folder of images of equal size, ordered by name.
@@ -54,28 +59,31 @@ class FrameSource:
         else:
             self.frame_rate = self._announced_rate() or frame_rate
         self._reported = False
+        self._states: list[str] = []  # of the frames that were read before
 
     def __iter__(self) -> Iterator[np.ndarray | None]:
-        damaged = 0
-        for frame in self._video() if self.paths is None else _images(self.paths):
+        damaged = number = 0
+        for number, frame in enumerate(self._video() if self.paths is None else _images(self.paths), 1):
+            self._compare(number - 1, DAMAGED if frame is None else READABLE)
             if frame is None:
                 damaged += 1
                 continue
             yield from [None] * damaged
             damaged = 0
             yield frame
+        self._compare(number, END)
+
+    def _compare(self, number: int, state: str) -> None:
+        """Keeps the state of a frame; raises UserError if it was another one before."""
+        if number == len(self._states):
+            self._states.append(state)
+        elif self._states[number] != state:
+            got = f"{state} as frame {number}, {self._states[number]} before"
+            raise UserError(f"{self.source}: must stay as it is during the run, got {got} (run the same command again)")
 
     def _announced_rate(self) -> float:
         """The frame rate of the file, Hz; 0 if it has none."""
-        # Opening a pipe would wait for its writer, and frames are read several times.
-        if not self.source.is_file():
-            raise UserError(f"{self.source}: must be a video file or a folder of frames, got a device or a pipe")
-        with _opened(self.source) as capture:
-            if not capture.isOpened():
-                raise UserError(
-                    f"{self.source}: must be a video that OpenCV reads, got another file (convert it to .mp4, or give "
-                    "a folder of its frames)"
-                )
+        with self._capture() as capture:
             rate = capture.get(cv2.CAP_PROP_FPS)
         if rate > MOST_HERTZ:
             raise UserError(
@@ -84,32 +92,41 @@ class FrameSource:
             )
         return rate if rate > 0 else 0.0  # a damaged header may give NaN
 
-    def _video(self) -> Iterator[np.ndarray | None]:
+    @contextlib.contextmanager
+    def _capture(self) -> Iterator[cv2.VideoCapture]:
+        # Opening a pipe would wait for its writer, and frames are read several times.
+        if not self.source.is_file():
+            got = "a device or a pipe" if self.source.exists() else "no such file"
+            raise UserError(f"{self.source}: must be a video file or a folder of frames, got {got}")
         with _opened(self.source) as capture:
-            expected = capture.get(cv2.CAP_PROP_FRAME_COUNT)  # 0 or less if unknown
-            index = missed = 0
-            end = 0.0  # of the last frame that was read, seconds
+            if not capture.isOpened():
+                raise UserError(
+                    f"{self.source}: must be a video that OpenCV reads, got another file (convert it to .mp4, or give "
+                    "a folder of its frames)"
+                )
+            yield capture
+
+    def _video(self) -> Iterator[np.ndarray | None]:
+        with self._capture() as capture:
+            times, missed = FrameTimes(self.source, capture, self.frame_rate), 0
             while missed <= MOST_DAMAGED:
                 read, frame = capture.read()
-                index += 1
                 if read:
-                    missed, end = 0, capture.get(cv2.CAP_PROP_POS_MSEC) / 1000
+                    if (missed := times.read()) > MOST_DAMAGED:
+                        break
+                    yield from [None] * missed
+                    missed = 0
                     yield cv2.cvtColor(frame, cv2.COLOR_BGR2RGB)
-                elif index < expected:
+                elif times.count + 1 < times.announced:
                     missed += 1
+                    times.miss()
                     yield None
                 else:
                     break
-        self._report_cut(end, expected / self.frame_rate)
-
-    def _report_cut(self, end: float, announced: float) -> None:
-        """Prints once if the video ends long before the end that it announces, both in seconds."""
-        if announced - end > CUT_OFF and not self._reported:
+        if not self._reported:
             self._reported = True
-            print(
-                f"{self.source}: cut off or damaged: its frames end after {end:.1f} of {announced:,.1f} s",
-                file=sys.stderr,
-            )
+            for fault in times.faults():
+                print(fault, file=sys.stderr)
 
 
 @contextlib.contextmanager
@@ -219,6 +236,7 @@ def write_video(path: Path, frames: Iterable[np.ndarray], frame_rate: float) -> 
                     code = cv2.VideoWriter.fourcc(*"mp4v")
                     writer = cv2.VideoWriter(str(temporary), code, frame_rate, size[1::-1])
                     if not writer.isOpened():
+                        temporary.write_bytes(bytes(_HEADER_BYTES))  # OpenCV does not say whether the disk is full
                         raise UserError(
                             f"{path}: OpenCV must be able to write MPEG-4 of {size[1]} x {size[0]} pixels at "
                             f"{frame_rate:g} Hz, got a build that cannot"

@@ -25,7 +25,7 @@ from model.tracking.stages import StageTimes
 from model.tracking.tracker import FaceTracker, TrackedFace
 from model.video.animation import write_animated_rig
 from model.video.appearances import main_person
-from model.video.face_track import KEY_FRAMES, Track, estimate_person, find_faces, frame_landmarks, held
+from model.video.face_track import KEY_FRAMES, NoFace, Track, estimate_person, find_faces, frame_landmarks, held
 from model.video.frame_tables import FrameTables, frame_tables
 from model.video.frames import FrameSource, FrameTracker, write_video
 from model.video.outputs import OVERLAY, check_replaceable
@@ -49,7 +49,8 @@ def track_video(config: schema.Config, source: Path, output: Path) -> None:
       output: folder for the results.
 
     Raises:
-      UserError: no frame can be read or none shows a face; or `output` holds a file that is not of an earlier run.
+      UserError: no frame can be read or none shows a face; the video changes meanwhile; or `output` holds a file that
+        is not of an earlier run.
       Interrupted: told to stop; everything but overlay.mp4 is there for the frames tracked until then.
     """
     check_replaceable(source, output)
@@ -58,7 +59,7 @@ def track_video(config: schema.Config, source: Path, output: Path) -> None:
     export = reconstruct.export  # a face model that cannot have rigs is refused before the work
     try:
         shared, keys = first_person(reconstruct, frames)
-    except UserError as error:
+    except NoFace as error:
         raise UserError(f"{source}: {error}") from error
     skin = write_person(output / PERSON_FOLDER, reconstruct, export, key_records(reconstruct, export, frames, keys))
     times, model, camera = StageTimes(), reconstruct.pipeline.face_model, reconstruct.pipeline.camera
@@ -75,10 +76,11 @@ def track_video(config: schema.Config, source: Path, output: Path) -> None:
         _write_track(output, track, frames.frame_rate, damaged, speed)
         write_animated_rig(output, export, skin, track.coefficients, track.gaze, frames.frame_rate)
     if stop.requested:
+        (output / OVERLAY).unlink(missing_ok=True)  # of an earlier run, with another motion
         raise stop.interruption(f"the first {len(faces)} frames are in {output}, without overlay.mp4")
     with advised(lambda: f"everything but overlay.mp4 is in {output}"):
         write_video(output / OVERLAY, drawn(reconstruct, frames, track, skin.albedo), frames.frame_rate)
-    lost = f"{np.sum(~track.seen)} without the face"
+    lost = f"{np.sum(~track.seen)} without the face ({len(damaged)} of them damaged)"
     print(f"{len(faces)} frames, {speed['frames_per_second']} a second, {lost}; results in {output}")
 
 
@@ -159,7 +161,7 @@ def first_person(reconstruct: FaceReconstructor, frames: FrameSource) -> tuple[n
     Identity and albedo are the person's, the light is the mean of the frames', pose and expression are one frame's.
 
     Raises:
-      UserError: no frame shows a face.
+      NoFace: no frame shows a face.
     """
     layout = reconstruct.pipeline.face_model.layout
     numbers: list[int] = []

@@ -1,4 +1,4 @@
-"""Check of the output folder of a video: nothing is replaced but the files of an earlier run."""
+"""Output folder of a video: nothing is replaced but the files of an earlier run, and none of those is left over."""
 
 from pathlib import Path
 
@@ -7,11 +7,12 @@ from lib.files import own_files
 from lib.files.own_files import begins, has_keys
 
 OVERLAY = "overlay.mp4"
+POSE = "pose.csv"  # of --mode track alone
 _is_table = begins(b"frame,seconds,seen")
 _KINDS = {
     "summary.json": has_keys("frames", "frame_rate", "key_frames"),
     "arkit.csv": _is_table,
-    "pose.csv": _is_table,
+    POSE: _is_table,
     "coefficients.npz": begins(b"PK\x03\x04"),
 }
 

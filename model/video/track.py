@@ -24,9 +24,9 @@ from model.reconstruction.draft import Draft
 from model.reconstruction.export import Exporter
 from model.reconstruction.face_reconstructor import FaceReconstructor
 from model.video.animation import write_animated_rig, write_weights
-from model.video.face_track import Track, track_face
+from model.video.face_track import NoFace, Track, track_face
 from model.video.frames import FrameSource, FrameTracker, fill_gaps, write_video
-from model.video.outputs import OVERLAY, check_replaceable
+from model.video.outputs import OVERLAY, POSE, check_replaceable
 
 
 def overlay(
@@ -58,7 +58,8 @@ def reconstruct_video(config: schema.Config, source: Path, output: Path) -> dict
       Always {}, no failures: summary.json lists the frames that are damaged, show no face or another person's.
 
     Raises:
-      UserError: no frame can be read or none shows a face; or `output` holds a file that is not of an earlier run.
+      UserError: no frame can be read or none shows a face; the video changes meanwhile; or `output` holds a file that
+        is not of an earlier run.
       Interrupted: told to stop.
     """
     source, output, settings = Path(source), Path(output), config.test
@@ -73,10 +74,11 @@ def reconstruct_video(config: schema.Config, source: Path, output: Path) -> dict
     export = reconstruct.export  # a face model that cannot have rigs is refused before the work
     try:
         track, damaged = _track_frames(reconstruct, frames, settings.smoothing)
-    except UserError as error:
+    except NoFace as error:
         raise UserError(f"{source}: {error}") from error
     records = key_records(reconstruct, export, frames, track.keys)
     bridged = _write_track(output, track, frames.frame_rate, damaged)
+    (output / POSE).unlink(missing_ok=True)  # of an earlier --mode track, with another motion
     write_weights(
         output / "arkit.csv",
         reconstruct.pipeline.face_model,

@@ -15,7 +15,7 @@ from benchmarks.soak.child import Child, Ended, Limits
 from benchmarks.soak.kills import Killable, KillScenario
 from benchmarks.soak.readers.kinds import MADE, OPEN, USERS, Reader
 from benchmarks.soak.work import soak
-from benchmarks.soak.world import differing, digests
+from benchmarks.soak.world import World, differing, digests
 from configs import schema
 from lib.errors import UserError
 
@@ -109,7 +109,8 @@ def test_the_command_lists_every_scenario_on_the_page(tmp_path, monkeypatch):
     arguments = ["--folder", str(tmp_path / "soak"), "--page", str(page), "--minutes", "0", "--again", "--only"]
     assert main([*arguments, "damage, full disk"]) == 0
     text = page.read_text()
-    for name in ("training", "critic", "packing", "damage", "hypothesis", "full disk", "many photos"):
+    names = ("training", "critic", "packing", "damage", "hypothesis", "full disk", "full disk (people)", "many photos")
+    for name in names:
         assert f"(`{name}`)" in text
     assert "| 0 of 1000 planned | 0 | 0 |" in text
     with pytest.raises(SystemExit):
@@ -262,6 +263,12 @@ def test_which_endings_of_a_hard_run_are_faults():
     assert "traceback" in hardship.fault(ended(1, "Traceback (most recent call last):\n  x\nKeyError"), (0, 1))
     assert "exit code -7" in hardship.fault(ended(-7, ""), (0, 2))
     assert "no line" in hardship.fault(ended(2, "usage"), (0, 2))
+
+
+def test_every_attempt_at_a_mode_is_of_both_kinds(tmp_path):
+    for modes in (hardship.MODES, hardship.PEOPLE):
+        assert len(modes) % 2 == 1, "every other attempt is of another kind"
+        assert set(modes) <= hardship.READ.keys() & kills.commands(World(tmp_path)).keys()
 
 
 def test_growth_of_a_long_run_is_noticed():

@@ -7,12 +7,14 @@ import sys
 
 import numpy as np
 import pytest
+from tqdm import tqdm
 
 import main
 from configs import flags, schema
-from lib.errors import UserError
+from lib.errors import DiskFull, UserError
 from lib.records.record_writer import RecordWriter
 from lib.records.splits import save_split
+from lib.runtime.interruption import Interrupted
 from tests.support.helpers import ROOT
 from tests.support.programs.main_program import ORIGINAL_FLAGS, called_instead
 
@@ -212,6 +214,18 @@ def test_faults_and_interruptions_are_one_line(monkeypatch, capsys, error, code,
     called_instead(monkeypatch, "model.pretraining.loop", "pretrain", error)
     assert flags.run(lambda: main.main(["--mode", "pretrain"]), "go on like this") == code
     assert capsys.readouterr().err == line
+
+
+@pytest.mark.parametrize(
+    ("kind", "line"), [(UserError, "error: a"), (DiskFull, "error: a"), (Interrupted, "\ninterrupted; a")]
+)
+def test_the_message_comes_after_the_progress_bar(capsys, kind, line):
+    def work(numbers):
+        for _ in numbers:
+            raise kind("a")
+
+    assert flags.run(lambda: work(number for number in tqdm(range(5), "detect")), "") in (2, 130)
+    assert capsys.readouterr().err.endswith(f"/s]\n{line}\n")
 
 
 def test_a_programming_error_is_not_hidden(monkeypatch):

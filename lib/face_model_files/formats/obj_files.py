@@ -77,6 +77,9 @@ def read_obj(path: Path) -> ObjMesh:
 
 def _content(path: Path) -> bytes:
     """The file without byte-order mark, with \\n as line ends, and with continued lines joined."""
+    if path.exists() and not path.is_file():  # a pipe would wait for its writer
+        got = "a folder" if path.is_dir() else "a device, a pipe or a socket"
+        raise UserError(f"{path}: must be an OBJ file, got {got}")
     try:
         content = path.read_bytes()
     except OSError as error:

@@ -1,5 +1,7 @@
 """Meshes of users that are no face: every fault is told with its file, none ends in a traceback."""
 
+import os
+
 import numpy as np
 import pytest
 
@@ -52,4 +54,14 @@ def test_landmarks_that_are_nowhere_are_told(tmp_path, built_in, number):
     write_template(folder, built_in)
     (folder / FILE).write_text(f"{number} 0 0\n" * 68)
     with pytest.raises(UserError, match=r"landmarks\.txt: numbers must be finite and below 1e\+100, got others"):
+        load_template(folder, built_in)
+
+
+@pytest.mark.parametrize("kind", ["identity", "expressions"])
+def test_a_pipe_among_the_meshes_is_refused_instead_of_waited_for(tmp_path, built_in, kind):
+    folder = tmp_path / "mine"
+    write_template(folder, built_in)
+    (folder / kind).mkdir(exist_ok=True)
+    os.mkfifo(pipe := folder / kind / "smile.obj")
+    with pytest.raises(UserError, match=f"{pipe}: must be an OBJ file, got a device, a pipe or a socket"):
         load_template(folder, built_in)

@@ -99,6 +99,16 @@ def test_only_regular_files_are_replaced(tmp_path):
     assert sorted(path.name for path in tmp_path.iterdir()) == ["device", "folder", "pipe"]
 
 
+@pytest.mark.parametrize("folder", ["file", "file/below", "link"])
+def test_a_file_in_the_place_of_the_folder_is_named(tmp_path, folder):
+    (tmp_path / "file").write_text("mine")
+    (tmp_path / "link").symlink_to(tmp_path / "nowhere")
+    wanted = rf"{tmp_path / folder.partition('/')[0]}: must be a folder, got a file or a broken link \(choose another"
+    with pytest.raises(UserError, match=wanted), atomic_path(tmp_path / folder / "a.json"):
+        pytest.fail("it must not be written")
+    assert (tmp_path / "file").read_text() == "mine"
+
+
 def test_a_durable_file_and_its_folder_are_synchronised(tmp_path, monkeypatch):
     synchronised, fsync = [], os.fsync
 

@@ -127,6 +127,12 @@ def wait_until(condition, seconds: float = 120.0) -> None:
         time.sleep(0.05)
 
 
+def test_a_file_in_the_place_of_the_folder_is_one_line(tmp_path, face_model):
+    (tmp_path / "generated").write_text("mine")
+    with pytest.raises(UserError, match=r"generated: must be a folder, got a file or a broken link"):
+        render_dataset(face_model, tmp_path / "generated" / "faces", 1, 32, 0, workers=1)
+
+
 def test_missing_truth_is_one_line(tmp_path):
     with pytest.raises(UserError, match="must hold the truth of synthetic crops") as caught:
         load_truth(tmp_path)

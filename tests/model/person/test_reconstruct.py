@@ -15,6 +15,7 @@ from PIL import Image
 from configs import schema
 from lib.errors import UserError
 from lib.face_model_files.human_head import ExtendedHead, HeadAroundFace
+from lib.files.csv_files import write_csv
 from lib.mesh_export.uv_chart import uncut
 from model.fitting.energy import FitTargets
 from model.fitting.person import PersonFitter, robust_mean, shared_slots
@@ -274,6 +275,29 @@ def test_an_overlay_that_cannot_be_written_costs_no_numbers(tmp_path, unfitted, 
     assert (tmp_path / "out/coefficients.npz").is_file()
     assert (tmp_path / "out/summary.json").is_file()
     assert (tmp_path / "out/person/mesh.ply").is_file()
+
+
+def test_a_video_leaves_nothing_of_an_earlier_tracking(tmp_path, unfitted):
+    write_video(tmp_path / "in.mp4", [portrait()] * 3, 25.0)
+    write_csv(tmp_path / "out/pose.csv", [["frame", "seconds", "seen", "pitch"], [0, 0.0, 1, 2.0]])
+    video.reconstruct_video(unfitted, tmp_path / "in.mp4", tmp_path / "out")
+    assert (tmp_path / "out/arkit.csv").is_file()
+    assert not (tmp_path / "out/pose.csv").exists()
+
+
+def test_a_key_frame_that_vanishes_meanwhile_is_one_line(tmp_path, unfitted, monkeypatch):
+    for index in range(3):
+        Image.fromarray(portrait(2 * index)).save(tmp_path / f"{index}.png")
+    tracked = video.track_face
+
+    def track(*arguments):
+        found = tracked(*arguments)
+        (tmp_path / "1.png").unlink()
+        return found
+
+    monkeypatch.setattr(video, "track_face", track)
+    with pytest.raises(UserError, match=rf"{tmp_path}: must stay as it is during the run, got a damaged or missing"):
+        video.reconstruct_video(unfitted, tmp_path, tmp_path / "out")
 
 
 def test_the_last_good_frame_stands_in_for_a_damaged_one():

@@ -185,6 +185,15 @@ def test_all_faces_of_a_photo_have_results_of_their_own(tmp_path, monkeypatch, p
     middles = [np.mean(content["detected_points_in_photo"], axis=0)[0] for content in contents]
     assert sorted(middle < 350 for middle in middles) == [False, True]
     assert "two.png, face 1" in capsys.readouterr().out
+    Image.fromarray(portrait).save(source / "two.png")
+    (tmp_path / "out" / "two" / "face_1" / "notes.txt").write_text("mine")
+    run(monkeypatch, pipeline, source, tmp_path / "out", **options)
+    names = [path.relative_to(tmp_path / "out").as_posix() for path in (tmp_path / "out").glob("*/face_*/*")]
+    assert {name for name in names if "/face_1/" in name} == {"two/face_1/notes.txt"}, "of two faces, one was left"
+    run(monkeypatch, pipeline, source, tmp_path / "out", **options | {"prepare.faces": "largest"})
+    assert [path.name for path in (tmp_path / "out").glob("*/face_*")] == ["face_1"], "notes.txt is in it"
+    run(monkeypatch, pipeline, source, tmp_path / "out", **options)
+    assert not list((tmp_path / "out").glob("*/*.*"))
 
 
 def test_one_photo_is_an_input_and_what_was_changed_is_said(tmp_path, monkeypatch, pipeline, capsys):

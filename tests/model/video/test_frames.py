@@ -21,15 +21,18 @@ def noise(count, size=64):
     return [random.integers(0, 256, (size, size, 3), np.uint8) for _ in range(count)]
 
 
+def write_clip(path, frames):
+    writer = cv2.VideoWriter(str(path), cv2.VideoWriter.fourcc(*"MJPG"), RATE, (64, 64))
+    for frame in frames:
+        writer.write(frame)
+    writer.release()
+
+
 @pytest.fixture
 def avi(tmp_path):
     """An AVI of 40 frames, which FFmpeg reads without an index at its end."""
-    path = tmp_path / "in.avi"
-    writer = cv2.VideoWriter(str(path), cv2.VideoWriter.fourcc(*"MJPG"), RATE, (64, 64))
-    for frame in noise(40):
-        writer.write(frame)
-    writer.release()
-    return path
+    write_clip(tmp_path / "in.avi", noise(40))
+    return tmp_path / "in.avi"
 
 
 def announce(path, frames=None, rate=None):
@@ -58,6 +61,84 @@ def test_a_video_that_was_cut_off_is_reported_once(avi, capfd):
     assert len(list(source)) == count
     reported = f"{avi}: cut off or damaged: its frames end after "
     assert capfd.readouterr().err.count(reported) == 1
+
+
+def change_chunks(path, numbers, change):
+    """Calls `change(content, place, size)` for frames of an AVI, which start with `00dc` and their size."""
+    content = bytearray(path.read_bytes())
+    place, number = content.index(b"movi") + 4, 0
+    while content[place : place + 4] == b"00dc":
+        size = struct.unpack_from("<I", content, place + 4)[0]
+        if number in numbers:
+            change(content, place, size)
+        place, number = place + 8 + size + size % 2, number + 1
+    path.write_bytes(content)
+
+
+def undecodable(content, place, size):
+    content[place + 8 : place + 8 + size] = b"\xff" * size
+
+
+def emptied(content, place, size):
+    content[place + 4 : place + 8] = bytes(4)
+
+
+def without_name(content, place, size):
+    content[place : place + 4] = bytes(4)
+
+
+@pytest.mark.parametrize("change", [undecodable, emptied])
+@pytest.mark.parametrize("numbers", [(10,), (0, 1), (7, 8, 9, 20)])
+def test_damaged_frames_of_an_avi_leave_later_ones_their_time(avi, change, numbers, capfd):
+    whole = list(FrameSource(avi, 25.0))
+    change_chunks(avi, numbers, change)
+    read = list(FrameSource(avi, 25.0))
+    assert [number for number, frame in enumerate(read) if frame is None] == list(numbers)
+    for number in set(range(40)) - set(numbers):
+        np.testing.assert_array_equal(read[number], whole[number])
+    assert capfd.readouterr().err == ""
+
+
+@pytest.mark.parametrize(("numbers", "count"), [((4, 5), 40), ((4, 5, 6), 4)])
+def test_a_gap_beyond_all_reason_ends_the_video(avi, monkeypatch, numbers, count):
+    monkeypatch.setattr(video_frames, "MOST_DAMAGED", 2)
+    change_chunks(avi, numbers, emptied)
+    assert len(list(FrameSource(avi, 25.0))) == count
+
+
+def test_frames_that_an_avi_no_longer_names_are_told(avi, capfd):
+    change_chunks(avi, (7, 8, 20), without_name)
+    assert len(list(FrameSource(avi, 25.0))) == 37
+    assert capfd.readouterr().err == f"{avi}: cut off or damaged: its frames end after 3.6 of 4.0 s\n"
+
+
+def test_gaps_between_the_frames_of_other_videos_are_told_once(tmp_path, capfd):
+    path = tmp_path / "in.mkv"
+    write_clip(path, noise(40))
+    whole = path.read_bytes()
+    middle, length = len(whole) // 2, len(whole) // 8
+    path.write_bytes(whole[:middle] + bytes(length) + whole[middle + length :])
+    source = FrameSource(path, 25.0)
+    missing = 40 - len(list(source))
+    assert missing > 1
+    list(source)
+    told = f"{path}: {missing} frames are missing between the others, damaged or never recorded, so that later ones are"
+    assert capfd.readouterr().err == f"{told} up to {missing / RATE:.1f} s early\n"
+
+
+def test_a_video_that_changes_meanwhile_is_told(avi):
+    source = FrameSource(avi, 25.0)
+    assert len(list(source)) == 40
+    content = avi.read_bytes()
+    for count, got in ((30, "no frame as frame 30, a readable"), (50, "a readable frame as frame 40, no")):
+        write_clip(avi, noise(count))
+        with pytest.raises(UserError, match=f"in.avi: must stay as it is during the run, got {got} frame before"):
+            list(source)
+    avi.unlink()
+    with pytest.raises(UserError, match=r"in\.avi: must be a video file or a folder of frames, got no such file"):
+        list(source)
+    avi.write_bytes(content)
+    assert len(list(source)) == 40
 
 
 def test_a_header_that_announces_billions_of_frames_keeps_nobody_waiting(avi, capfd, monkeypatch):
@@ -92,11 +173,12 @@ def test_a_pipe_is_refused_instead_of_waited_for(tmp_path):
         FrameSource(tmp_path / "in.mp4", 25.0)
 
 
-def test_a_video_that_does_not_fit_on_the_disk_is_told_and_replaces_nothing(tmp_path, capfd):
+@pytest.mark.parametrize(("size", "got"), [(2**16, "no whole video"), (16, "File too large")])
+def test_a_video_that_does_not_fit_on_the_disk_is_told_and_replaces_nothing(tmp_path, capfd, size, got):
     path = tmp_path / "out.mp4"
     path.write_bytes(b"earlier")
-    wanted = r"out\.mp4: must fit on its disk, got no whole video; earlier files are unchanged"
-    with files_of_at_most(2**16), pytest.raises(DiskFull, match=wanted):
+    wanted = rf"out\.mp4: must fit on its disk, got:? {got}; earlier files are unchanged"
+    with files_of_at_most(size), pytest.raises(DiskFull, match=wanted):
         write_video(path, noise(30, 256), RATE)
     assert [file.read_bytes() for file in tmp_path.iterdir()] == [b"earlier"]
     assert capfd.readouterr().err == ""  # OpenCV would print a line for each frame

@@ -93,7 +93,8 @@ def test_told_to_stop_it_keeps_the_frames_before(tmp_path, config, clip, monkeyp
         if len(rows(tmp_path / "pose.csv")) == 5:
             os.kill(os.getpid(), signal.SIGTERM)
 
-    (tmp_path / "rig.glb").write_bytes(b"of an earlier run")
+    for name in ("rig.glb", "overlay.mp4"):
+        (tmp_path / name).write_bytes(b"of an earlier run")
     monkeypatch.setattr(live.FrameTables, "add", stopping)
     plain = dataclasses.replace(config, export=dataclasses.replace(config.export, formats=()))
     with pytest.raises(Interrupted, match=f"the first 5 frames are in {tmp_path}, without overlay.mp4") as stopped:
