@@ -2,7 +2,7 @@
 
 import dataclasses
 
-from configs.section import Section, option
+from configs.section import SEEDS, Section, option
 from lib.errors import UserError
 
 VARIANTS = ("default", "normal", "resnet")
@@ -64,7 +64,7 @@ class Mask(Section):
     learning_rate: float = option(
         "--mode masks: Adam's peak learning rate; warm-up, then cosine decay to zero", above=0, high=1
     )
-    seed: int = option("--mode masks: seed of the faces, the initial weights and the data order", low=0)
+    seed: int = option("--mode masks: seed of the faces, the initial weights and the data order", low=0, high=SEEDS - 1)
 
 
 @dataclasses.dataclass(frozen=True)
