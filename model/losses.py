@@ -173,7 +173,11 @@ def weighted_total(terms: Mapping[str, tf.Tensor], weights: Mapping[str, float])
 
 def safe_norm(vectors: tf.Tensor) -> tf.Tensor:
     """Euclidean norm over the last axis, with a gradient of zero instead of NaN at zero."""
-    squared = tf.reduce_sum(tf.square(vectors), axis=-1)
+    return safe_sqrt(tf.reduce_sum(tf.square(vectors), axis=-1))
+
+
+def safe_sqrt(squared: tf.Tensor) -> tf.Tensor:
+    """Square root of values >= 0, with a gradient of zero instead of infinity at zero."""
     # The inner tf.where keeps zeros out of the square root. The outer one alone would not do: in the backward pass
     # the root's infinite slope is multiplied by 0, which gives NaN.
     positive = squared > 0

@@ -146,6 +146,14 @@ def light_energy(light: tf.Tensor) -> tf.Tensor:
 
 
 def asymmetry_energy(albedo: tf.Tensor, pairs: tf.Tensor, sigma: float, observations: float) -> tf.Tensor:
-    """Energy [B] of differences in albedo [B, N, 3] between the sides of the face, whose skin hardly differs."""
+    """Energy [B] of differences in albedo [B, N, 3] between the sides of the face, whose skin hardly differs.
+
+    Args:
+      pairs: [P, 2] mirrored vertices; the energy is 0 without any.
+      sigma: expected difference.
+      observations: number of independent measurements that all pairs together represent.
+    """
+    if pairs.shape[0] == 0:
+        return tf.zeros_like(albedo[:, 0, 0])
     difference = tf.gather(albedo, pairs[:, 0], axis=1) - tf.gather(albedo, pairs[:, 1], axis=1)
     return observations * tf.reduce_mean(robust(tf.reduce_sum(tf.square(difference / sigma), axis=-1)), axis=-1)
