@@ -101,7 +101,7 @@ def draft_gaze(draft: Draft, points: SurfacePoints, morphable: MorphableModel, c
 def uncovered(irises: np.ndarray, alpha: np.ndarray) -> np.ndarray:
     """Irises [2, 5, 2], NaN where most of an eye's points lie outside the mask [H, W], as behind sunglasses."""
     last = np.array(alpha.shape[::-1]) - 1
-    columns, rows = np.clip(np.rint(np.nan_to_num(irises)), 0, last).astype(int).T
+    columns, rows = np.clip(np.floor(np.nan_to_num(irises)), 0, last).astype(int).T
     seen = alpha[rows, columns].T.mean(axis=1) >= 0.5
     return np.where(seen[:, None, None], irises, np.nan)
 
