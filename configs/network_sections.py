@@ -88,7 +88,10 @@ class Texture(Section):
         "zbuffer: visibility by depth test, bilinear sampling; published: visibility by normal, nearest pixel",
         choices=PROJECTIONS,
     )
-    wide: bool = option("use the published wider decoder (in `resnet`, both branches)")
+    wide: bool = option(
+        "wider networks: the published decoder, also the refiner of `resnet`; twice the channels in the refiner of "
+        "`default`"
+    )
     intrinsic: bool = option(
         "predict two textures: the appearance in the photo, with shadows and highlights, and the albedo without them"
     )

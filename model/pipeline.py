@@ -41,8 +41,8 @@ class Pipeline:
     """Face model, camera, the two frozen networks and the graph network that refines the texture.
 
     Attributes:
-      config: the configuration they were loaded for.
-      face_model: the model.
+      config: the configuration that names them.
+      face_model: the morphable face model.
       camera: camera of the crops.
       regressor: frozen; crop to coefficients.
       identity: frozen; crop to identity embedding.
@@ -202,7 +202,7 @@ def load_texture_weights(pipeline: Pipeline) -> str:
     """Loads texture.weights if they belong to the configured network.
 
     Returns:
-      Why they do not, and nothing was loaded; empty if they do.
+      Empty if the weights were loaded; otherwise why they do not belong to it.
 
     Raises:
       UserError: the file is missing or damaged.

@@ -35,7 +35,7 @@ class SampledColours(TensorStructure):
     """The crop's colours at the vertices.
 
     Attributes:
-      colour: [B, N, 3] RGB in [0, 1] at the projected vertices, hidden ones included.
+      colour: [B, N, 3] RGB in [0, 1] at the projected vertices; meaningless at hidden ones.
       visibility: [B, N, 1] in [0, 1], 0 where the pixel shows something other than the vertex.
     """
 
@@ -100,8 +100,8 @@ def zbuffer_projection(
     inside = sample_image(masked, points, "bilinear")
     # Sampling outside the image repeats its border, which is not what the camera would see there.
     sides = tf.constant([image.shape[2], image.shape[1]], points.dtype)
-    pictured = tf.reduce_all((points >= 0) & (points < sides), axis=-1, keepdims=True)
-    itself = pictured & (cosine > 0) & covered & in_front & (inside[..., 3:] > LEAST_WEIGHT)
+    in_image = tf.reduce_all((points >= 0) & (points < sides), axis=-1, keepdims=True)
+    itself = in_image & (cosine > 0) & covered & in_front & (inside[..., 3:] > LEAST_WEIGHT)
     # A triangle seen from behind does not show skin.
     front = tf.gather(faces_camera(points, triangles), tf.maximum(fragments.triangle_id, 0), batch_dims=1)
     around = gather_at_corners(masked * front[..., None], triangles, fragments, vertices.shape[1])
@@ -181,7 +181,7 @@ def surface_view(
         points=fine.project(face.vertices)[0].numpy(),
         depth=depth[0, :, 0].numpy(),
         slack=depth_slack(depth, cosine, fine)[0, :, 0].numpy(),
-        # Eyes and mouth interior are excepted: too small to smear visibly, and their normals vary from row to row.
+        # Eyes and mouth interior are exempt: too small to smear visibly, and their normals vary from row to row.
         cosine=np.where(skin, cosine[0, :, 0].numpy(), 1),
         zbuffer=zbuffer[0].numpy(),
         mask=mask,

@@ -11,7 +11,8 @@ import numpy as np
 
 from lib.face_model.coefficients import Coefficients
 from lib.face_model.face_model import FaceModel
-from lib.geometry.camera import REFERENCE_SIZE, Camera
+from lib.geometry.camera import Camera
+from lib.geometry.reference import REFERENCE_SIZE
 from lib.synthetic.appearance.canonical import CanonicalFace
 from lib.synthetic.appearance.sampling_priors import Moment, Person, ToneAxis, sample_moment, sample_person
 from lib.synthetic.appearance.skin_detail import FIELDS, broad_fields, paint

@@ -14,7 +14,7 @@ _WIDTHS = (16, 32, 64, 128, 256, 512)
 
 
 class Critic(keras.Model):
-    """Published critic: a 1x1 convolution, five times max pooling and a 3x3 convolution, and one final convolution.
+    """Published critic: a 1x1 convolution, five blocks of max pooling and a 3x3 convolution, and a final convolution.
 
     The final convolution covers the whole remaining feature map and gives the score. Every convolution has a bias; all
     but the last are followed by batch normalisation without scale, and leaky ReLU. Batch normalisation is kept as

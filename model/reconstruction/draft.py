@@ -10,7 +10,8 @@ from lib.face_image.alignment import five_points
 from lib.face_mesh.groups import POINTS
 from lib.face_mesh.network import find_mesh_points
 from lib.face_mesh.surface_points import SurfacePoints
-from lib.geometry.camera import REFERENCE_SIZE, Camera
+from lib.geometry.camera import Camera
+from lib.geometry.reference import REFERENCE_SIZE
 from lib.images.display import clipped
 from model.face_gcn import FaceReconstruction
 from model.fitting.energy import FitTargets

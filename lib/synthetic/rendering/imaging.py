@@ -3,7 +3,7 @@
 import cv2
 import numpy as np
 
-from lib.geometry.camera import REFERENCE_SIZE
+from lib.geometry.reference import REFERENCE_SIZE
 
 
 def soft_shoulder(image: np.ndarray, knee: float = 0.82) -> np.ndarray:
