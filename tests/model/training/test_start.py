@@ -126,7 +126,7 @@ def test_places_that_cannot_take_the_weights_are_refused_before_training(root, t
         settled(configured(root, train__weights=str(tmp_path / name)))
 
 
-def test_folders_for_the_weights_are_made(root, tmp_path):
+def test_weights_may_go_to_a_folder_that_does_not_exist_yet(root, tmp_path):
     settled(configured(root, train__weights=str(tmp_path / "new" / "folder" / "texture.npz")))
 
 
