@@ -193,9 +193,14 @@ def restore_texture_network(pipeline: Pipeline) -> None:
       UserError: the checkpoint belongs to another configuration; or there is none, and the weights do not fit.
     """
     best = pipeline.config.run_dir / "best.npz"
-    if pipeline.config.texture_path == best or load_texture_weights(pipeline):
+    if pipeline.config.texture_path == best:
         state = {"texture": network_variables(pipeline.texture_network.weights)}
         checkpoints.restore(best, state, pipeline.signature())
+    elif reason := load_texture_weights(pipeline):
+        raise UserError(
+            f"{best}: a checkpoint must be here, got none (run `python main.py --mode train` first; "
+            f"{pipeline.config.texture.weights} is {reason})"
+        )
 
 
 def load_texture_weights(pipeline: Pipeline) -> str:

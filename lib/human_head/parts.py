@@ -70,7 +70,7 @@ class BallPlacement:
 
     Attributes:
       centre: [3] and radius of the mean.
-      response: [4, h, 3] change of centre and radius by a displacement of the helper's h vertices.
+      response: [4, h, 3] derivative of centre and radius with respect to the helper's h vertices.
     """
 
     centre: np.ndarray
@@ -79,7 +79,7 @@ class BallPlacement:
 
     @classmethod
     def of(cls, points: np.ndarray) -> "BallPlacement":
-        """From the helper's vertices [h, 3] on the mean head, on the front of a sphere."""
+        """From the helper's vertices [h, 3] on the mean head, which lie on the front of a sphere."""
         centre, radius = fit_sphere(points)
         direction = (points - centre) / np.linalg.norm(points - centre, axis=1, keepdims=True)
         # A displacement d of the vertex in direction n moves the surface by n . d = n . dc + dr.
@@ -87,7 +87,7 @@ class BallPlacement:
         return cls(centre, radius, inverse[:, :, None] * direction)
 
     def change(self, moved: np.ndarray, unit: np.ndarray) -> np.ndarray:
-        """Displacements [K, N, 3] of a ball with vertices `unit` [N, 3] for the helper's [K, h, 3]."""
+        """Displacements [K, N, 3] of a ball, `unit` [N, 3] at radius 1, for displacements [K, h, 3] of the helper."""
         found = np.einsum("qhc,khc->kq", self.response, moved)
         return found[:, None, :3] + found[:, 3, None, None] * unit
 

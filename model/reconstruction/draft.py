@@ -12,7 +12,7 @@ from lib.face_mesh.network import find_mesh_points
 from lib.face_mesh.surface_points import SurfacePoints
 from lib.geometry.camera import Camera
 from lib.geometry.reference import REFERENCE_SIZE
-from lib.images.display import clipped
+from lib.images.clipping import clipped
 from model.face_gcn import FaceReconstruction
 from model.fitting.energy import FitTargets
 from model.fitting.landmark_fit import LandmarkFitter

@@ -16,7 +16,8 @@ from lib.face_image.detection import Face
 from lib.face_image.region import PhotoRegion
 from lib.face_model_files.arkit import BlendShapes
 from lib.geometry.lighting import BANDS
-from lib.images.display import clipped, to_bytes
+from lib.images.clipping import clipped
+from lib.images.display import to_bytes
 from lib.mesh_export.texture_baking import inside_mask
 from lib.mesh_renderer.fragments import interpolate, rasterize
 from lib.runtime.prefetch import Ahead

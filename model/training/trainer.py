@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import keras
 import tensorflow as tf
 
-from lib.images.display import clipped
+from lib.images.clipping import clipped
 from model import losses
 from model.face_gcn import CoarseFace, FaceReconstruction
 from model.input_pipeline.batches import CropBatch

@@ -11,7 +11,7 @@ from configs import schema
 from lib.face_mesh.features import crop_features
 from lib.face_mesh.network import SIDE, find_mesh_points, square_around
 from lib.geometry.camera import Camera
-from lib.images.display import clipped
+from lib.images.clipping import clipped
 from lib.synthetic.photos import SyntheticFaces
 from model.metrics.images import masked_psnr
 from model.metrics.networks import identity_metrics, predict, regressor_metrics
