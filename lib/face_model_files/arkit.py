@@ -13,6 +13,7 @@ from lib.errors import UserError
 from lib.face_model.face_model import FaceModel
 from lib.face_model_files.formats import ict
 from lib.face_model_files.human_head import NAME as HUMAN_HEAD
+from lib.geometry.smoothstep import smoothstep
 from lib.human_head.expressions import STRENGTH as HUMAN_HEAD_STRENGTH
 from lib.synthetic.builtin.expressions import FULL_STRENGTH
 
@@ -137,8 +138,7 @@ class BlendShapes:
 
     def displacements(self, model: FaceModel) -> np.ndarray:
         """[T, N, 3] float32 displacements at weight 1, dm."""
-        left = np.clip(0.5 + model.mean_shape[:, 0] / (2 * HALF_WIDTH), 0, 1)
-        left = left * left * (3 - 2 * left)
+        left = smoothstep(0.5 + model.mean_shape[:, 0] / (2 * HALF_WIDTH))
         halves = {0: np.ones_like(left), 1: left, -1: 1 - left}
         return np.stack(
             [

@@ -13,6 +13,7 @@ from lib.face_model_files.correspondence import Correspondence
 from lib.face_model_files.inner_parts import head_albedo, head_regions, is_inner
 from lib.face_model_files.neck import with_neck
 from lib.files.numpy_files import DamagedFile, read_npz, report_remade, write_npz
+from lib.geometry.smoothstep import smoothstep
 from lib.human_head.area import MILLIMETRES
 from lib.human_head.chart import enlarged
 from lib.human_head.expressions import STRENGTH, expression_prior
@@ -170,8 +171,8 @@ def _scalp(model: FaceModel, ears: np.ndarray) -> np.ndarray:
     """[N] in [0, 1], where hair grows on a head; `ears` [N] in [0, 1]."""
     places = CanonicalFace(model).points
     height = above_hairline(places) + RAGGED * noise(mirrored(places), RAGGED_SIZE, seed=0)
-    share = np.clip((height - HAIR_BEGINS) / (HAIR_FULL - HAIR_BEGINS), 0, 1)
-    return share * share * (3 - 2 * share) * (1 - np.clip(ears, 0, 1)) * model.skin_mask
+    share = smoothstep((height - HAIR_BEGINS) / (HAIR_FULL - HAIR_BEGINS))
+    return share * (1 - np.clip(ears, 0, 1)) * model.skin_mask
 
 
 def _open_sky(model: FaceModel) -> np.ndarray:

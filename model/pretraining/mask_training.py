@@ -62,6 +62,7 @@ def train_mask_decoder(config: schema.Config) -> dict[str, float]:
             make_faces,
             (face_model, IMAGE_SIZE, section.seed),
             config.workers,
+            "mask.count",
         )
         return _train(config, face_model, faces)
 

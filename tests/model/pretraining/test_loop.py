@@ -91,6 +91,8 @@ def test_an_error_of_a_worker_is_the_error_of_the_run(tmp_path):
 def test_a_full_disk_is_noticed_before_the_rendering(tmp_path):
     with pytest.raises(UserError, match=r"MB must be free.*pretrain\.count"):
         load_or_render(tmp_path, {"image_size": 1000, "count": 10**8}, 4, Numbers, (8,))
+    with pytest.raises(UserError, match=r"MB must be free.*\(lower mask\.count, or"):
+        load_or_render(tmp_path, {"image_size": 1000, "count": 10**8}, 4, Numbers, (8,), count_option="mask.count")
     assert not list(tmp_path.glob("*/*"))
 
 
