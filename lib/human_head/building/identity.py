@@ -6,13 +6,13 @@ import numpy as np
 import scipy.linalg
 
 from lib.geometry.sphere import fit_sphere
+from lib.human_head.area import MILLIMETRES
 from lib.human_head.building.control_mesh import ControlMesh
 from lib.human_head.building.smooth_fields import FieldPlaces, smooth_fields
 from lib.human_head.parts import EYES
 from lib.human_head.population import Population
 
 SCALE = 1.119  # MakeHuman's pupils are 56.4 mm apart, people's 63
-MILLIMETRES = 100.0  # per decimetre
 INNER_FACE = 0.95  # dm from the tip of the nose
 # The importance of a square millimetre away from the inner face in the principal components.
 ELSEWHERE = 0.25

@@ -15,7 +15,7 @@ from lib.synthetic.builtin.grid import EYE_CENTRE, MOUTH_CORNER, Grid
 from lib.synthetic.builtin.surface import BALL_DEPTH, BALL_RADIUS, LID_THICKNESS, gauss
 
 FULL_STRENGTH = 2.5
-SIGNED = ("jaw_sideways", "mouth_sideways")
+SIGNED = ("jaw_sideways", "mouth_sideways")  # positive to the subject's left
 JAW_HINGE = (22.0, -62.0)  # y and z of the axis through the joints, millimetres
 JAW_ANGLE = np.radians(20.0)
 
