@@ -28,6 +28,7 @@ OPTIONS = ("name", "root_dir", "img_size", "workers")
 
 
 def main(argv: list[str] | None = None) -> int:
+    """Packs or verifies what the command line names and returns the exit code."""
     args = parse(argv)
     config = schema.load(args.config, args.overrides)
     if args.verify:
@@ -70,7 +71,7 @@ def write_shard(config: schema.Config, args: argparse.Namespace, output: Path) -
 
 
 def crops_to_divide(config: schema.Config, args: argparse.Namespace) -> packing.PngFolder:
-    """All crops of --shard or --cluster; raises UserError if --input is no folder of them."""
+    """All crops of --shard or --cluster; raises UserError if --input is not such a folder."""
     if args.input is None or not Path(args.input).is_dir():
         flag = "--shard" if args.shard else "--cluster"
         raise UserError(f"{flag} must come with --input and a folder of RGBA PNGs, got {args.input or 'none'}")

@@ -33,7 +33,7 @@ Ctrl-C, SIGTERM or SIGHUP.
 USES_NETWORK = ("test", "track", "evaluate", "serve")
 # Modes with --input and --output, which set the options of their section.
 FOLDERS = ("test", "track", "prepare", "evaluate")
-# Of a part on a cluster: about a minute of work, because a process needs seconds to start.
+# Photos per part on a cluster: about a minute of work, because a process takes seconds to start.
 PHOTOS_PER_PART = {"prepare": 64, "test": 16}
 
 
@@ -50,7 +50,7 @@ def main(argv: list[str] | None = None) -> int:
 
 
 def run_training(config: schema.Config, args: argparse.Namespace) -> int:
-    """--mode train: trains a texture network on the packed crops, together with other processes if told so."""
+    """--mode train: trains a texture network on the packed crops, alone or together with other processes."""
     check_records(config)
     if args.distribute == "mirrored":
         command = [__file__, *args.arguments, "--distribute", "multi_worker"]

@@ -71,11 +71,11 @@ class Camera(Section):
     """The pinhole camera to which all crops are aligned."""
 
     focal_ratio: float = option(
-        "focal length divided by image side; synthetic faces have that of the published alignment, 1015 px / 224 px",
+        "focal length divided by image side; synthetic faces need the published alignment's 1015 px / 224 px",
         above=0,
     )
     distance: float = option(
-        "distance from the camera to the origin; synthetic faces have that of the published alignment, 10 [dm]", above=1
+        "distance from the camera to the origin [dm]; synthetic faces need the published alignment's 10", above=1
     )
 
     def check_synthetic(self) -> None:

@@ -59,8 +59,9 @@ class Parser(argparse.ArgumentParser):
             block = getattr(defaults, section)
             field = block.__dataclass_fields__[key]
             default = getattr(block, key)
+            doc = field.metadata["doc"].replace("%", "%%")  # argparse formats help texts
             if isinstance(default, bool):
-                self.add_argument(f"--{name}", action="store_true", default=None, help=field.metadata["doc"])
+                self.add_argument(f"--{name}", action="store_true", default=None, help=doc)
                 continue
             shown = default if default != "" else "empty"
             choices = field.metadata["choices"]
@@ -72,7 +73,7 @@ class Parser(argparse.ArgumentParser):
                 f"--{name}",
                 metavar=metavar,
                 type=convert,
-                help=f"{field.metadata['doc']} (default: {shown})".replace("%", "%%"),
+                help=f"{doc} (default: {str(shown).replace('%', '%%')})",
             )
 
     def add_sharding(self, shard: str, merge: str) -> argparse._MutuallyExclusiveGroup:

@@ -2,7 +2,7 @@
 
 import dataclasses
 
-from configs.section import Section, option
+from configs.section import SEEDS, Section, option
 from lib.errors import UserError
 
 VARIANTS = ("default", "normal", "resnet")
@@ -64,7 +64,7 @@ class Mask(Section):
     learning_rate: float = option(
         "--mode masks: Adam's peak learning rate; warm-up, then cosine decay to zero", above=0, high=1
     )
-    seed: int = option("--mode masks: seed of the faces, the initial weights and the data order", low=0)
+    seed: int = option("--mode masks: seed of the faces, the initial weights and the data order", low=0, high=SEEDS - 1)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -88,7 +88,10 @@ class Texture(Section):
         "zbuffer: visibility by depth test, bilinear sampling; published: visibility by normal, nearest pixel",
         choices=PROJECTIONS,
     )
-    wide: bool = option("use the published wider decoder (in `resnet`, both branches)")
+    wide: bool = option(
+        "wider networks: the published decoder, also the refiner of `resnet`; twice the channels in the refiner of "
+        "`default`"
+    )
     intrinsic: bool = option(
         "predict two textures: the appearance in the photo, with shadows and highlights, and the albedo without them"
     )

@@ -135,7 +135,7 @@ class FaceGCN:
         Args:
           coefficients: [B, K] in the layout of the face model.
           crop: [B, H, W, 4] RGBA in [0, 1], alpha 1 on skin.
-          gaze: [2] to which the eyes turn, see `MorphableModel.placed`.
+          gaze: [2] where the eyes turn, see `model.gaze`; None leaves them straight ahead.
         """
         if tuple(crop.shape[1:]) != (*self.camera.image_size, 4):
             expected = ", ".join(map(str, self.camera.image_size))
@@ -180,7 +180,7 @@ class FaceGCN:
           embedding: [B, E] image embedding, the decoder's input.
           coarse: the coarse face; its albedo and the crop's colours are the refiner's input.
           training: apply dropout.
-          unoccluded: [B, N, 1], 0 for visible vertices to hide from the network (artificial occlusion); None for none.
+          unoccluded: [B, N, 1], 0 at vertices to hide from the network (artificial occlusion), else 1; None hides none.
 
         Returns:
           [B, N, 3], or [B, N, 6] from a network with two textures: appearance, then albedo.
@@ -240,10 +240,10 @@ class FaceGCN:
           true_albedo: [B, N, 3] RGB in [0, 1], or None if unknown.
           unoccluded: [B, N, 1] as passed to `refine`. Faces with hidden vertices are left out of the identity term,
             which would otherwise teach the network to guess hidden parts instead of using the visible ones.
-          mean: as for `texture_terms`.
+          mean: see `texture_terms`.
 
         Returns:
-          The terms of `texture_terms`, and `identity` if the network for it is set.
+          The terms of `texture_terms`, plus `identity` if there is an identity network.
         """
         terms = losses.texture_terms(
             self.loss_inputs(result, crop, true_albedo),

@@ -1,9 +1,9 @@
 """Where a face looks: found from its irises, as ARKit's weights, and as turned eyeballs.
 
 A gaze is (yaw, pitch) of both eyes in the head's frame, radians: positive to the subject's left and up. Both eyes turn
-alike: the irises' errors are as large as the angle between two eyes that look at something near, and in the mean the
-errors across cancel. Angles are those of human eyeballs. Those of a face model may be larger, then they turn by less:
-it is the irises that are where they were seen.
+by the same angles: the error of an iris is as large as the vergence of eyes that look at something near, and the mean
+of both eyes cancels horizontal errors. Angles refer to human eyeballs. A face model's larger eyeballs turn by less, so
+that the irises lie where they were seen.
 """
 
 from collections.abc import Mapping

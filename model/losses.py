@@ -55,15 +55,15 @@ def masked_difference(
 
     Args:
       image, target: [B, H, W, 3] RGB in [0, 1].
-      mask: [B, H, W, 1] weights in [0, 1]; 0 where it is empty.
-      pixels: number of pixels to average over; by default those of the mask.
+      mask: [B, H, W, 1] weights in [0, 1]; if they are all 0, so is the result.
+      pixels: number of pixels to average over; by default the sum of the mask.
     """
     pixels = tf.reduce_sum(mask) if pixels is None else pixels
     return tf.math.divide_no_nan(RANGE * tf.reduce_sum(tf.abs(image - target) * mask), pixels)
 
 
 def weighted_difference(colour: tf.Tensor, target: tf.Tensor, weight: tf.Tensor | float = 1.0) -> tf.Tensor:
-    """Weighted absolute difference, averaged over all vertices (also those of weight 0) and channels.
+    """Weighted absolute difference, averaged over the channels and all vertices, including those of weight 0.
 
     Args:
       colour, target: [B, N, 3] RGB in [0, 1].
@@ -82,10 +82,10 @@ def identity_distance(features: tf.Tensor, target: tf.Tensor, weight: tf.Tensor 
 
 
 def conditional_term(needed: tf.Tensor, term: Callable[[tf.Tensor], tf.Tensor], x: tf.Tensor) -> tf.Tensor:
-    """`term` of x, a scalar, if it is `needed` (bool), else 0; its gradient is with respect to x only.
+    """The scalar `term(x)` if `needed`, a bool tensor, otherwise 0; only `x` receives a gradient.
 
-    The branch computes value and gradient: tf.cond's own gradient passes every tensor of a deep network from one branch
-    to another, which takes a second more to compile.
+    The branch computes both the value and the gradient: the gradient of tf.cond itself would pass every tensor of a
+    deep network from one branch to another, which adds a second to the compilation.
     """
 
     @tf.custom_gradient
@@ -117,7 +117,7 @@ def skin_variance(albedo: tf.Tensor, skin_vertices: tf.Tensor) -> tf.Tensor:
 
 
 def weight_decay(variables: Sequence[tf.Variable]) -> tf.Tensor:
-    """Half the sum of squares of the variables: the L2 term, which is applied to the fully connected layers only."""
+    """Half the sum of squares of the variables: the L2 term of the fully connected layers."""
     return tf.add_n([tf.nn.l2_loss(variable) for variable in variables]) if variables else tf.zeros([])
 
 
@@ -133,7 +133,7 @@ def texture_terms(
       inputs: renderings, colours and masks.
       skin_vertices: [S] vertices whose albedo should vary little.
       pairs: [P, 2] mirrored vertices.
-      mean: means over the processes that compute parts of one batch, so that the terms' means are those of the batch.
+      mean: averages tensors over the processes that share a batch, so that masks are normalised over the whole batch.
 
     Returns:
       `render`, `coarse_render`: fine and coarse rendering against the crop, inside both masks; `coarse_render` is for
@@ -173,7 +173,11 @@ def weighted_total(terms: Mapping[str, tf.Tensor], weights: Mapping[str, float])
 
 def safe_norm(vectors: tf.Tensor) -> tf.Tensor:
     """Euclidean norm over the last axis, with a gradient of zero instead of NaN at zero."""
-    squared = tf.reduce_sum(tf.square(vectors), axis=-1)
+    return safe_sqrt(tf.reduce_sum(tf.square(vectors), axis=-1))
+
+
+def safe_sqrt(squared: tf.Tensor) -> tf.Tensor:
+    """Square root of values >= 0, with a gradient of zero instead of infinity at zero."""
     # The inner tf.where keeps zeros out of the square root. The outer one alone would not do: in the backward pass
     # the root's infinite slope is multiplied by 0, which gives NaN.
     positive = squared > 0

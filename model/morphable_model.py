@@ -47,7 +47,8 @@ class MorphableModel:
     Attributes:
       triangles: [F, 3] int32.
       landmark_vertices: [68] int32.
-      skin_vertices: [S] int32; skin_mask: [N], the same vertices as 0 and 1.
+      skin_vertices: [S] int32.
+      skin_mask: [N] float32, 1 at the skin vertices, 0 elsewhere.
       symmetric_pairs: [P, 2] int32.
 
     Args:
@@ -71,14 +72,14 @@ class MorphableModel:
         self.normal_weighting = normal_weighting
         self.triangles = tf.constant(face_model.triangles)
         table = incident_triangles(face_model.triangles, face_model.vertex_count, incidence_limit)
-        table, crowded, theirs = without_crowded(table, len(face_model.triangles))
-        # Each an attribute of its own, because stored functions find them by name.
-        self._incidence, self._crowded, self._crowded_incidence = map(tf.constant, (table, crowded, theirs))
+        table, crowded, crowded_rows = without_crowded(table, len(face_model.triangles))
+        # Separate attributes, because stored functions look their constants up by name.
+        self._incidence, self._crowded, self._crowded_incidence = map(tf.constant, (table, crowded, crowded_rows))
         self._corners = self._crowded_corners = None
         if incidence_limit is None:  # with a limit, the table is not the transpose of the triangles
-            everyone = np.arange(self.vertex_count)
-            self._corners = tf.constant(corner_indices(face_model.triangles, everyone, table))
-            self._crowded_corners = tf.constant(corner_indices(face_model.triangles, crowded, theirs))
+            vertices = np.arange(self.vertex_count)
+            self._corners = tf.constant(corner_indices(face_model.triangles, vertices, table))
+            self._crowded_corners = tf.constant(corner_indices(face_model.triangles, crowded, crowded_rows))
         self.landmark_vertices = tf.constant(face_model.landmarks)
         self.skin_vertices = tf.constant(np.flatnonzero(face_model.skin_mask), tf.int32)
         self.skin_mask = tf.constant(face_model.skin_mask, tf.float32)
@@ -108,13 +109,13 @@ class MorphableModel:
 
     @cached_property
     def eyes(self) -> Eyeballs | None:
-        """The eyeballs, if there are any to turn."""
+        """The eyeballs; None if the face model has none to turn."""
         return Eyeballs.of(self.face_model)
 
     def placed(self, parts: Coefficients, gaze: np.ndarray | None = None) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
         """Geometry of coefficients: vertices before and after the pose, and posed normals; [B, N, 3] each.
 
-        With a gaze [2], the eyes are turned to it; then it is not to be called in a `tf.function`.
+        With a gaze [2] (`model.gaze`), the eyes turn to it; this runs in NumPy, so it works only eagerly.
         """
         shape = self.shape(parts.identity, parts.expression)
         if gaze is not None and self.eyes is not None:

@@ -41,8 +41,8 @@ class Pipeline:
     """Face model, camera, the two frozen networks and the graph network that refines the texture.
 
     Attributes:
-      config: the configuration they were loaded for.
-      face_model: the model.
+      config: the configuration that names them.
+      face_model: the morphable face model.
       camera: camera of the crops.
       regressor: frozen; crop to coefficients.
       identity: frozen; crop to identity embedding.
@@ -193,16 +193,21 @@ def restore_texture_network(pipeline: Pipeline) -> None:
       UserError: the checkpoint belongs to another configuration; or there is none, and the weights do not fit.
     """
     best = pipeline.config.run_dir / "best.npz"
-    if pipeline.config.texture_path == best or load_texture_weights(pipeline):
+    if pipeline.config.texture_path == best:
         state = {"texture": network_variables(pipeline.texture_network.weights)}
         checkpoints.restore(best, state, pipeline.signature())
+    elif reason := load_texture_weights(pipeline):
+        raise UserError(
+            f"{best}: a checkpoint must be here, got none (run `python main.py --mode train` first; "
+            f"{pipeline.config.texture.weights} is {reason})"
+        )
 
 
 def load_texture_weights(pipeline: Pipeline) -> str:
     """Loads texture.weights if they belong to the configured network.
 
     Returns:
-      Why they do not, and nothing was loaded; empty if they do.
+      Empty if the weights were loaded; otherwise why they do not belong to it.
 
     Raises:
       UserError: the file is missing or damaged.

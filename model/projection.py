@@ -35,7 +35,7 @@ class SampledColours(TensorStructure):
     """The crop's colours at the vertices.
 
     Attributes:
-      colour: [B, N, 3] RGB in [0, 1] at the projected vertices, hidden ones included.
+      colour: [B, N, 3] RGB in [0, 1] at the projected vertices; meaningless at hidden ones.
       visibility: [B, N, 1] in [0, 1], 0 where the pixel shows something other than the vertex.
     """
 
@@ -72,7 +72,7 @@ def zbuffer_projection(
     triangles: tf.Tensor,
     fragments: Fragments,
 ) -> SampledColours:
-    """Reads bilinear colours inside the mask, with a depth test for visibility.
+    """Reads colours at the vertices, bilinearly and inside the mask, with a depth test for visibility.
 
     Bilinear weights are multiplied by the mask, so colours from outside the mask do not bleed in at its border. A
     hidden vertex (behind the silhouette, a lip or the edge of the mask) still counts as visible if some pixels show one
@@ -89,38 +89,38 @@ def zbuffer_projection(
       fragments: the rasterised vertices.
     """
     depth = camera.depth(vertices)[..., None]
-    seen = interpolate(depth, triangles, fragments)
-    at_pixel = sample_image(tf.concat([seen * fragments.mask, fragments.mask], axis=-1), points, "nearest")
-    seen_depth, covered = at_pixel[..., :1], at_pixel[..., 1:] > 0.5
+    buffer = interpolate(depth, triangles, fragments)
+    at_pixel = sample_image(tf.concat([buffer * fragments.mask, fragments.mask], axis=-1), points, "nearest")
+    buffer_depth, covered = at_pixel[..., :1], at_pixel[..., 1:] > 0.5
 
     cosine = facing_cosine(vertices, normals, camera)
-    in_front = depth <= seen_depth + depth_slack(depth, cosine, camera)
+    in_front = depth <= buffer_depth + depth_slack(depth, cosine, camera)
 
     masked = tf.concat([image * alpha, alpha], axis=-1)
     inside = sample_image(masked, points, "bilinear")
     # Sampling outside the image repeats its border, which is not what the camera would see there.
     sides = tf.constant([image.shape[2], image.shape[1]], points.dtype)
-    pictured = tf.reduce_all((points >= 0) & (points < sides), axis=-1, keepdims=True)
-    itself = pictured & (cosine > 0) & covered & in_front & (inside[..., 3:] > LEAST_WEIGHT)
+    in_image = tf.reduce_all((points >= 0) & (points < sides), axis=-1, keepdims=True)
+    is_seen = in_image & (cosine > 0) & covered & in_front & (inside[..., 3:] > LEAST_WEIGHT)
     # A triangle seen from behind does not show skin.
     front = tf.gather(faces_camera(points, triangles), tf.maximum(fragments.triangle_id, 0), batch_dims=1)
-    around = gather_at_corners(masked * front[..., None], triangles, fragments, vertices.shape[1])
-    as_corner = around[..., 3:] > LEAST_SHARE
-    sums = tf.where(itself, inside, around)
+    gathered = gather_at_corners(masked * front[..., None], triangles, fragments, vertices.shape[1])
+    has_pixels = gathered[..., 3:] > LEAST_SHARE
+    sums = tf.where(is_seen, inside, gathered)
     return SampledColours(
         colour=sums[..., :3] / tf.maximum(sums[..., 3:], LEAST_WEIGHT),
-        visibility=tf.stop_gradient(tf.cast(itself | as_corner, image.dtype)),
+        visibility=tf.stop_gradient(tf.cast(is_seen | has_pixels, image.dtype)),
     )
 
 
 def depth_slack(depth: tf.Tensor, cosine: tf.Tensor, camera: Camera) -> tf.Tensor:
-    """Tolerance of the depth test [dm]: how far a visible vertex may lie behind the surface its pixel shows.
+    """Tolerance of the depth test [dm]: how far behind the surface in its pixel a vertex still counts as visible.
 
     The depth buffer is sampled at pixel centres. Between a vertex and the centre of its pixel, the depth of a slanted
-    surface changes by up to a pixel's width times the tangent of its slant.
+    surface changes by up to a pixel's width times the tangent of the slant.
 
     Args:
-      depth: [B, N, 1] distance of the vertices in front of the camera.
+      depth: [B, N, 1] depth of the vertices along the camera's axis, dm.
       cosine: [B, N, 1] `facing_cosine` of the vertices.
       camera: the camera that rendered the depth buffer.
     """
@@ -181,7 +181,7 @@ def surface_view(
         points=fine.project(face.vertices)[0].numpy(),
         depth=depth[0, :, 0].numpy(),
         slack=depth_slack(depth, cosine, fine)[0, :, 0].numpy(),
-        # Eyes and mouth interior are excepted: too small to smear visibly, and their normals vary from row to row.
+        # Eyes and mouth interior are exempt: too small to smear visibly, and their normals vary from row to row.
         cosine=np.where(skin, cosine[0, :, 0].numpy(), 1),
         zbuffer=zbuffer[0].numpy(),
         mask=mask,

@@ -115,7 +115,7 @@ class RigWriter:
         """The expressions and the rotations of head and eyes in the frames of a video.
 
         Args:
-          coefficients: [F, K]; the identity is that of the first frame.
+          coefficients: [F, K]; the first frame gives the identity.
           gaze: [F, 2], see `model.gaze`.
           frame_rate: Hz.
         """

@@ -77,7 +77,7 @@ class Cluster:
         return f"{'the chief' if index == 0 else f'worker {index}'} ({self.addresses[index]})"
 
     def meet(self, seconds: float = MEETING_SECONDS) -> None:
-        """Waits until all other processes are there, too; until then, this process's port answers them.
+        """Waits until all other processes have started; until then, this process's port answers them.
 
         Raises:
           UserError: the port is in use, or a process is not there in time.

@@ -36,7 +36,7 @@ class Job:
       photos: number of photos or crops.
       photos_per_part: at most so many in a part, up to `MOST_PARTS` parts.
       paths: files and folders that all machines must see.
-      code: folder of the program; all machines must see it, too.
+      code: folder of the program, which all machines must also see.
     """
 
     program: str

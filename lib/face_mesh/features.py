@@ -4,7 +4,7 @@ import functools
 
 import numpy as np
 
-from lib.face_mesh.network import FILE, PACKAGE, SIDE, Square
+from lib.face_mesh.network import FILE, PACKAGE
 from lib.network_files.tflite_network import TfliteNetwork, packaged_network
 
 # The last tensor at each resolution, after its activation: name -> (side, channels).
@@ -17,18 +17,12 @@ MAPS = {
 }
 
 
-def feature_maps(image: np.ndarray, square: Square) -> list[np.ndarray]:
-    """Computes the feature maps, each float32 [side, side, channels] in the order of `MAPS`, of a square in an image.
+def crop_features(crop: np.ndarray) -> list[np.ndarray]:
+    """Computes the feature maps of a crop, each float32 [side, side, channels] in the order of `MAPS`.
 
     Args:
-      image: uint8 [H, W, 3] RGB.
-      square: as from `square_around` the face's points.
+      crop: uint8 [192, 192, 3] RGB, cut out of an image by `square_around` the face's points.
     """
-    return crop_features(square.cut(image, SIDE))
-
-
-def crop_features(crop: np.ndarray) -> list[np.ndarray]:
-    """The feature maps of a crop, uint8 [192, 192, 3]."""
     outputs = _network()(crop[None].astype(np.float32) / 255)
     return [outputs[name][0] for name in MAPS]
 

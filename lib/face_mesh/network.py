@@ -21,7 +21,7 @@ SIDE = 192
 MIRROR = mirror_numbers()
 # Side of the network's crop divided by the extent of the points, as in the network's training data.
 MARGIN = 1.5
-# Extent of all 468 points divided by that of the five detected points, approximately.
+# Approximate extent of all 468 points, divided by the extent of the five detected points.
 FIVE_TO_ALL = 2.2
 # Minimum probability that the crop shows a face.
 LEAST_FACE = 0.5

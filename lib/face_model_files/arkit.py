@@ -13,8 +13,9 @@ from lib.errors import UserError
 from lib.face_model.face_model import FaceModel
 from lib.face_model_files.formats import ict
 from lib.face_model_files.human_head import NAME as HUMAN_HEAD
+from lib.geometry.smoothstep import smoothstep
 from lib.human_head.expressions import STRENGTH as HUMAN_HEAD_STRENGTH
-from lib.synthetic.builtin.expressions import FULL_STRENGTH
+from lib.synthetic.builtin.expressions import FULL_STRENGTH, SIGNED
 
 _EYES = ("eyeBlink", "eyeLookDown", "eyeLookIn", "eyeLookOut", "eyeLookUp", "eyeSquint", "eyeWide")
 _MOUTH = ("mouthSmile", "mouthFrown", "mouthDimple", "mouthStretch")
@@ -37,12 +38,10 @@ _UNITS = {
     "mouth_sideways": "mouth", "smile": "mouthSmile", "mouth_stretch": "mouthStretch", "frown": "mouthFrown",
     "brow_outer_raise": "browOuterUp", "brow_lower": "browDown", "blink": "eyeBlink", "squint": "eyeSquint",
 }  # fmt: skip
-_SIGNED = ("jaw_sideways", "mouth_sideways")  # positive to the subject's left
 # Names of published models whose coefficients of 1 are a share of full strength; those of others are full strength.
 _STRENGTHS = {HUMAN_HEAD: HUMAN_HEAD_STRENGTH, ict.NAME: ict.STRENGTH}
-HALF_WIDTH = (
-    0.1  # dm on each side of the midline, over which a unit that moves both sides blends from one half to the other
-)
+# A unit that moves both sides is split into halves that blend over this distance [dm] on each side of the midline.
+HALF_WIDTH = 0.1
 SOURCES = "built-in, human-head and ICT-FaceKit have them, and meshes with expressions named as ARKit's"
 
 
@@ -137,8 +136,7 @@ class BlendShapes:
 
     def displacements(self, model: FaceModel) -> np.ndarray:
         """[T, N, 3] float32 displacements at weight 1, dm."""
-        left = np.clip(0.5 + model.mean_shape[:, 0] / (2 * HALF_WIDTH), 0, 1)
-        left = left * left * (3 - 2 * left)
+        left = smoothstep(0.5 + model.mean_shape[:, 0] / (2 * HALF_WIDTH))
         halves = {0: np.ones_like(left), 1: left, -1: 1 - left}
         return np.stack(
             [
@@ -210,7 +208,7 @@ def _built_in_shapes(names: Sequence[str]) -> list[_Shape]:
         unit, _, side = name.rpartition("_")
         if side in ("left", "right") and unit in _UNITS:
             shapes.append(_Shape(_UNITS[unit] + side.capitalize(), *own))
-        elif name in _SIGNED:
+        elif name in SIGNED:
             shapes += [
                 _Shape(f"{_UNITS[name]}{side}", *own, sign=sign, weight="part")
                 for side, sign in (("Left", 1), ("Right", -1))

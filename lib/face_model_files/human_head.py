@@ -13,6 +13,7 @@ from lib.face_model_files.correspondence import Correspondence
 from lib.face_model_files.inner_parts import head_albedo, head_regions, is_inner
 from lib.face_model_files.neck import with_neck
 from lib.files.numpy_files import DamagedFile, read_npz, report_remade, write_npz
+from lib.geometry.smoothstep import smoothstep
 from lib.human_head.area import MILLIMETRES
 from lib.human_head.chart import enlarged
 from lib.human_head.expressions import STRENGTH, expression_prior
@@ -30,13 +31,13 @@ from lib.synthetic.rendering.shadows import averaging, bake_occlusion
 NAME = "human head"
 # Part of the cache key: increase the number when a change makes the same file give a different model.
 METHOD = "human head, 3"
-# The same for a larger area around a face.
+# Likewise, for `ExtendedHead`.
 EXTENSION_METHOD = "extended head, 6"
 # Hair begins and is full at these heights [mm] above the natural hairline.
 HAIR_BEGINS, HAIR_FULL = -3.0, 6.0
-# The hairline is ragged by about this much, over this length [mm].
+# Amplitude and wavelength [mm] of the ragged hairline.
 RAGGED, RAGGED_SIZE = 2.5, 8.0
-# Light from straight below, relative to that from above.
+# Brightness of the nadir relative to the zenith.
 GROUND = 0.1
 # Rounds of smoothing of the share of the sky that a vertex sees.
 SKY_ROUNDS = 3
@@ -78,12 +79,12 @@ class HeadAroundFace(FaceModel):
 class ExtendedHead:
     """A larger area of the head whose first vertices are those of a smaller one, in its order and frame.
 
-    On the border of the smaller area, vertices are straightened that are ordinary skin here. Vertices beyond it are not
-    split along seams of the texture chart.
+    Vertices that the smaller area straightens along its border are ordinary skin here. Vertices beyond it are not split
+    along the seams of the texture chart.
 
     Attributes:
       model: the larger area; its last vertex closes the neck. Its region "scalp" is where hair grows; "sky" is the
-        share of a light mostly from above that reaches each vertex.
+        share of the light of a sky, brightest above, that reaches each vertex.
       chart: its texture chart.
     """
 
@@ -170,8 +171,8 @@ def _scalp(model: FaceModel, ears: np.ndarray) -> np.ndarray:
     """[N] in [0, 1], where hair grows on a head; `ears` [N] in [0, 1]."""
     places = CanonicalFace(model).points
     height = above_hairline(places) + RAGGED * noise(mirrored(places), RAGGED_SIZE, seed=0)
-    share = np.clip((height - HAIR_BEGINS) / (HAIR_FULL - HAIR_BEGINS), 0, 1)
-    return share * share * (3 - 2 * share) * (1 - np.clip(ears, 0, 1)) * model.skin_mask
+    share = smoothstep((height - HAIR_BEGINS) / (HAIR_FULL - HAIR_BEGINS))
+    return share * (1 - np.clip(ears, 0, 1)) * model.skin_mask
 
 
 def _open_sky(model: FaceModel) -> np.ndarray:

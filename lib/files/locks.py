@@ -1,7 +1,7 @@
 """Advisory locks that end with their process: on temporary files, and on folders that only one run may write to.
 
-The kernel releases such a lock when its holder dies, whatever the cause, so no lock outlives a killed run. Linux offers
-them on NFS, too.
+The kernel releases such a lock when its holder dies, whatever the cause, so no lock outlives a killed run. On Linux,
+they also work on NFS.
 """
 
 import contextlib
@@ -127,7 +127,7 @@ def check_unlocked(lock_files: Iterable[Path], folder: Path) -> None:
     Two runs exclude each other, whichever starts first, if each takes its own lock before it checks the other's.
 
     Args:
-      lock_files: those of the other runs; they may be missing.
+      lock_files: lock files of the other runs; they may be missing.
       folder: named in the message.
 
     Raises:

@@ -81,7 +81,7 @@ def _user_of_part(output: Path, name: str, purpose: str) -> Iterator[None]:
 
 @contextlib.contextmanager
 def user_of_all_shards(output: Path, purpose: str) -> Iterator[None]:
-    """`sole_user` of an output folder that keeps out the users of single shards, too."""
+    """`sole_user` of an output folder that also keeps out the users of single shards."""
     with sole_user(output, purpose):
         check_unlocked((output / FOLDER).glob(f"*{LOCK_FILE}"), output)
         yield

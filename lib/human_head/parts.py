@@ -4,6 +4,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from lib.geometry.sphere import fit_sphere
+
 # MakeHuman's helpers: the subject's right eye first, as at the image's left.
 EYES = ("helper-r-eye", "helper-l-eye")
 TEETH = ("helper-upper-teeth", "helper-lower-teeth")
@@ -68,7 +70,7 @@ class BallPlacement:
 
     Attributes:
       centre: [3] and radius of the mean.
-      response: [4, h, 3] change of centre and radius by a displacement of the helper's h vertices.
+      response: [4, h, 3] derivative of centre and radius with respect to the helper's h vertices.
     """
 
     centre: np.ndarray
@@ -77,15 +79,15 @@ class BallPlacement:
 
     @classmethod
     def of(cls, points: np.ndarray) -> "BallPlacement":
-        """From the helper's vertices [h, 3] on the mean head, on the front of a sphere."""
-        centre, radius = sphere(points)
+        """From the helper's vertices [h, 3] on the mean head, which lie on the front of a sphere."""
+        centre, radius = fit_sphere(points)
         direction = (points - centre) / np.linalg.norm(points - centre, axis=1, keepdims=True)
         # A displacement d of the vertex in direction n moves the surface by n . d = n . dc + dr.
         inverse = np.linalg.pinv(np.column_stack([direction, np.ones(len(points))]))
         return cls(centre, radius, inverse[:, :, None] * direction)
 
     def change(self, moved: np.ndarray, unit: np.ndarray) -> np.ndarray:
-        """Displacements [K, N, 3] of a ball with vertices `unit` [N, 3] for the helper's [K, h, 3]."""
+        """Displacements [K, N, 3] of a ball, `unit` [N, 3] at radius 1, for displacements [K, h, 3] of the helper."""
         found = np.einsum("qhc,khc->kq", self.response, moved)
         return found[:, None, :3] + found[:, 3, None, None] * unit
 
@@ -136,12 +138,3 @@ def _nearness_of_gap(distance: np.ndarray, is_upper: bool) -> np.ndarray:
     """[C] 1 at the gaps between teeth, 0 away from them, by distance [C] from the midline along the arch."""
     borders = np.concatenate([[0.0], np.cumsum(_UPPER_WIDTHS if is_upper else _LOWER_WIDTHS)])
     return np.exp(-((np.abs(distance[:, None] - borders).min(axis=1) / 0.9) ** 2))
-
-
-def sphere(points: np.ndarray) -> tuple[np.ndarray, float]:
-    """Centre [3] and radius of the sphere nearest to points [P, 3], by linear least squares."""
-    middle = points.mean(axis=0)
-    local = points - middle
-    system = np.column_stack([2 * local, np.ones(len(local))])
-    solution = np.linalg.lstsq(system, np.square(local).sum(axis=1), rcond=None)[0]
-    return middle + solution[:3], float(np.sqrt(solution[3] + solution[:3] @ solution[:3]))

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 import scipy.sparse
 
-from lib.human_head.area import in_area, seen_quads, smooth_border
+from lib.human_head.area import MILLIMETRES, in_area, seen_quads, smooth_border
 from lib.human_head.chart import above_row, components, fitted, in_cell, upright
 from lib.human_head.parts import (
     EYES,
@@ -23,7 +23,6 @@ from lib.human_head.parts import (
 from lib.human_head.shipped import HumanHead
 from lib.human_head.subdivision import Subdivision, mirrored_subdivision, subdivide
 
-MILLIMETRES = 100.0  # per decimetre
 # Front edges of the teeth from where the lips end inside, mm.
 TEETH_EDGE = {TEETH[0]: np.array([0.0, -2.0, -1.5]), TEETH[1]: np.array([0.0, 0.0, -4.0])}
 

@@ -86,7 +86,7 @@ def add_primitive(
     tangents: np.ndarray | None = None,
     colours: np.ndarray | None = None,
 ) -> dict[str, Any]:
-    """Adds a mesh to a file and returns its primitive, of material 0; the arguments are those of `write_glb`."""
+    """Adds a mesh to a file and returns its primitive, with material 0; the arguments are described in `write_glb`."""
     vertices = np.asarray(vertices, np.float32) * np.float32(METRES_PER_DECIMETRE)
     if not np.isfinite(vertices).all():
         raise ValueError("vertices must be finite, got NaN or infinity")

@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from lib.files.atomic import atomic_path
+from lib.images.display import to_bytes
 
 
 def write_mesh(
@@ -84,5 +85,5 @@ def _ply(vertices: np.ndarray, triangles: np.ndarray, rgba: np.ndarray | None) -
 
 def _bytes(colours: np.ndarray) -> np.ndarray:
     """uint8 RGBA, opaque, from RGB in [0, 1]."""
-    rgb = np.rint(np.clip(colours, 0, 1) * 255).astype(np.uint8)
+    rgb = to_bytes(colours)
     return np.concatenate([rgb, np.full((len(rgb), 1), 255, np.uint8)], axis=1)

@@ -32,7 +32,7 @@ class RigPart:
       moved_normals: [T, M, 3] normals at weight 1.
       tangents: [M, 4], required for a normal map.
       pivot: [3] decimetres, the point that the node turns about; None for the origin.
-      turn: [4] unit quaternion x, y, z, w about the pivot, with which the file opens; None for none.
+      turn: [4] unit quaternion x, y, z, w about the pivot, with which the file opens; None for no turn.
     """
 
     name: str
@@ -55,7 +55,7 @@ class RigMotion:
       times: [F] seconds, ascending.
       weights: [F, T] of the morph targets.
       rotations: [F, 4] unit quaternions x, y, z, w of the head about the origin.
-      turns: part with a pivot -> [F, 4] those of the part about its pivot; parts without keep their `turn`.
+      turns: part with a pivot -> [F, 4] unit quaternions of the part about its pivot; other parts keep their `turn`.
     """
 
     times: np.ndarray

@@ -7,6 +7,8 @@ import numpy as np
 import scipy.sparse
 import scipy.sparse.csgraph
 
+from lib.geometry.sphere import fit_sphere
+
 FACE, EYES, TEETH, TONGUE = "face", ("eyeRight", "eyeLeft"), "teeth", "tongue"
 PRESENT = 0.5  # a piece of the mesh belongs to a region with this mean weight
 WELD = 1e-5  # dm: vertices closer than this are the same point on two sides of a seam of the chart
@@ -63,12 +65,8 @@ def head_parts(shape: np.ndarray, triangles: np.ndarray, regions: Mapping[str, n
 
 
 def ball_centre(points: np.ndarray) -> np.ndarray:
-    """[3] centre of the sphere that fits points [V, 3] best: |p|^2 = 2 c . p + (r^2 - |c|^2), by least squares."""
-    points = np.asarray(points, np.float64)
-    middle = points.mean(axis=0)
-    local = points - middle
-    system = np.column_stack([2 * local, np.ones(len(local))])
-    return middle + np.linalg.lstsq(system, np.square(local).sum(axis=1), rcond=None)[0][:3]
+    """[3] float64 centre of an eye's ball, from its vertices [V, 3] in `HeadPart.round`."""
+    return fit_sphere(np.asarray(points, np.float64))[0]
 
 
 def _pieces(shape: np.ndarray, triangles: np.ndarray) -> np.ndarray:

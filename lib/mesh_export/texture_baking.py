@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
+from lib.geometry.smoothstep import smoothstep
 from lib.mesh_export.texture_fill import SkinChart, at_vertices, membrane
 from lib.mesh_export.uv_chart import ChartRaster
 from lib.runtime.compilation import compiled
@@ -91,8 +92,8 @@ def photo_weight(raster: ChartRaster, view: SurfaceView) -> np.ndarray:
     counts = cv2.medianBlur(np.uint8(seen | ~raster.inside), SPECKLE)
     # If there is no border, the distance is the largest float.
     distance = np.minimum(cv2.distanceTransform(counts, cv2.DIST_L2, cv2.DIST_MASK_5), raster.size)
-    weight = _smoothstep((cosine - LEAST_COSINE) / (FULL_COSINE - LEAST_COSINE))
-    weight *= trusted * _smoothstep(distance / (HIDDEN_FEATHER * raster.size))
+    weight = smoothstep((cosine - LEAST_COSINE) / (FULL_COSINE - LEAST_COSINE))
+    weight *= trusted * smoothstep(distance / (HIDDEN_FEATHER * raster.size))
     return weight * raster.inside
 
 
@@ -100,7 +101,7 @@ def inside_mask(mask: np.ndarray) -> np.ndarray:
     """Weights [h, w] float32 of a mask's pixels: 0 at its border and outside, 1 well inside."""
     counts = np.pad(np.uint8(mask > 0.5), 1)
     distance = cv2.distanceTransform(counts, cv2.DIST_L2, cv2.DIST_MASK_5)[1:-1, 1:-1] / mask.shape[0]
-    return _smoothstep((distance - LEAST_DEPTH) / (FULL_DEPTH - LEAST_DEPTH)).astype(np.float32)
+    return smoothstep((distance - LEAST_DEPTH) / (FULL_DEPTH - LEAST_DEPTH)).astype(np.float32)
 
 
 def sample_photo(raster: ChartRaster, pixels: np.ndarray, points: np.ndarray, footprint: np.ndarray) -> np.ndarray:
@@ -256,9 +257,3 @@ def _continued(skin: SkinChart, values: np.ndarray, weight: np.ndarray) -> np.nd
         if share.sum() > 0:
             continued += part[:, None] * ((share * values[texels]).sum(axis=0) / share.sum() - continued)
     return continued
-
-
-def _smoothstep(x: np.ndarray) -> np.ndarray:
-    """Smooth step: 0 below 0, 1 above 1."""
-    x = np.clip(x, 0, 1)
-    return x * x * (3 - 2 * x)

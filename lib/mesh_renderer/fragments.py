@@ -154,13 +154,14 @@ def _visible(clip_vertices, triangles, image_size):
 def _barycentrics(clip_vertices, triangles, ids):
     """Barycentrics [B, H, W, 3] at the pixel centres, 0 where ids < 0."""
 
-    def gradient(slope):
-        def run(corners, clip, ids, slope):
+    def gradient(upstream):
+        def run(corners, clip, ids, upstream):
             result = np.zeros(clip.shape, np.float64)
-            kernels.each_image(kernels.barycentrics_gradient, corners, clip, ids, slope, result)
+            kernels.each_image(kernels.barycentrics_gradient, corners, clip, ids, upstream, result)
             return result.astype(clip.dtype)
 
-        return _run(run, [triangles, clip_vertices, ids, slope], clip_vertices.dtype, clip_vertices.shape), None, None
+        inputs = [triangles, clip_vertices, ids, upstream]
+        return _run(run, inputs, clip_vertices.dtype, clip_vertices.shape), None, None
 
     def run(corners, clip, ids):
         result = np.empty((*ids.shape, 3), clip.dtype)
@@ -174,11 +175,11 @@ def _barycentrics(clip_vertices, triangles, ids):
 def _interpolate(attributes, triangles, ids, barycentrics):
     """Weighted corner attributes [B, H, W, C]."""
 
-    def gradient(slope):
+    def gradient(upstream):
         # Two calls, so that a graph computes only the gradients that are asked for.
-        of_attributes = _gather_at_corners(slope, triangles, ids, barycentrics, tf.shape(attributes)[1])
+        of_attributes = _gather_at_corners(upstream, triangles, ids, barycentrics, tf.shape(attributes)[1])
         of_attributes.set_shape(attributes.shape)
-        return of_attributes, None, None, _weights_gradient(attributes, triangles, ids, slope)
+        return of_attributes, None, None, _weights_gradient(attributes, triangles, ids, upstream)
 
     def run(corners, attributes, ids, weights):
         result = np.empty((*ids.shape, attributes.shape[-1]), attributes.dtype)
@@ -194,8 +195,9 @@ def _gather_at_corners(values, triangles, ids, barycentrics, vertex_count):
 
     @tf.custom_gradient
     def gather(values, barycentrics):
-        def gradient(slope):
-            return _interpolate(slope, triangles, ids, barycentrics), _weights_gradient(slope, triangles, ids, values)
+        def gradient(upstream):
+            of_values = _interpolate(upstream, triangles, ids, barycentrics)
+            return of_values, _weights_gradient(upstream, triangles, ids, values)
 
         def run(corners, ids, weights, values, count):
             result = np.zeros((len(values), count, values.shape[-1]), values.dtype)
@@ -209,15 +211,15 @@ def _gather_at_corners(values, triangles, ids, barycentrics, vertex_count):
     return gather(values, barycentrics)
 
 
-def _weights_gradient(attributes, triangles, ids, slope):
-    """Gradient [B, H, W, 3] of the barycentrics that interpolate attributes [B, N, C]; slope [B, H, W, C]."""
+def _weights_gradient(attributes, triangles, ids, upstream):
+    """Gradient [B, H, W, 3] of the barycentrics that interpolate attributes [B, N, C]; upstream [B, H, W, C]."""
 
-    def run(corners, attributes, ids, slope):
+    def run(corners, attributes, ids, upstream):
         result = np.empty((*ids.shape, 3), attributes.dtype)
-        kernels.each_image(kernels.weights_gradient, corners, attributes, ids, slope, result)
+        kernels.each_image(kernels.weights_gradient, corners, attributes, ids, upstream, result)
         return result
 
-    return _run(run, [triangles, attributes, ids, slope], attributes.dtype, [*ids.shape, 3])
+    return _run(run, [triangles, attributes, ids, upstream], attributes.dtype, [*ids.shape, 3])
 
 
 def _run(function: Callable[..., np.ndarray], inputs: Sequence[tf.Tensor], dtype: tf.DType, shape) -> tf.Tensor:

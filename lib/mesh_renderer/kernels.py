@@ -70,8 +70,8 @@ def barycentrics(triangles, clip, ids, result):
 
 
 @compiled(nogil=True, error_model="numpy")
-def barycentrics_gradient(triangles, clip, ids, slope, result):
-    """Adds to `result` [N, 4] the gradient of the clip coordinates; `slope` [H, W, 3] is that of the barycentrics."""
+def barycentrics_gradient(triangles, clip, ids, upstream, result):
+    """Adds to `result` [N, 4] the gradient of the clip coordinates; `upstream` [H, W, 3]: of the barycentrics."""
     height, width = ids.shape
     for row in range(height):
         py = 1.0 - (2 * row + 1) / height
@@ -83,7 +83,7 @@ def barycentrics_gradient(triangles, clip, ids, slope, result):
             x0, x1, x2, y0, y1, y2, e0, e1, e2, total = _edges(triangles, clip, triangle, px, py)
             if total == 0.0:
                 continue
-            g0, g1, g2 = slope[row, column, 0], slope[row, column, 1], slope[row, column, 2]
+            g0, g1, g2 = upstream[row, column, 0], upstream[row, column, 1], upstream[row, column, 2]
             mean = (e0 * g0 + e1 * g1 + e2 * g2) / total
             h0, h1, h2 = (g0 - mean) / total, (g1 - mean) / total, (g2 - mean) / total  # of the edge functions
             for corner in range(3):
@@ -117,9 +117,9 @@ def interpolation(triangles, attributes, ids, weights, result):
 
 
 @compiled(nogil=True, error_model="numpy")
-def attributes_gradient(triangles, ids, weights, slope, result):
-    """Adds to `result` [N, C] the gradient of the attributes; `slope` [H, W, C] is that of the interpolated ones."""
-    height, width, channels = slope.shape
+def attributes_gradient(triangles, ids, weights, upstream, result):
+    """Adds to `result` [N, C] the gradient of the attributes; `upstream` [H, W, C]: of the result."""
+    height, width, channels = upstream.shape
     for row in range(height):
         for column in range(width):
             triangle = ids[row, column]
@@ -128,13 +128,13 @@ def attributes_gradient(triangles, ids, weights, slope, result):
             for corner in range(3):
                 vertex, weight = triangles[triangle, corner], weights[row, column, corner]
                 for k in range(channels):
-                    result[vertex, k] += weight * slope[row, column, k]
+                    result[vertex, k] += weight * upstream[row, column, k]
 
 
 @compiled(nogil=True, error_model="numpy")
-def weights_gradient(triangles, attributes, ids, slope, result):
-    """Fills `result` [H, W, 3] with the gradient of the barycentrics; `slope` [H, W, C] as in `attributes_gradient`."""
-    height, width, channels = slope.shape
+def weights_gradient(triangles, attributes, ids, upstream, result):
+    """Fills `result` [H, W, 3] with the gradient of the barycentrics; `upstream` as in `attributes_gradient`."""
+    height, width, channels = upstream.shape
     for row in range(height):
         for column in range(width):
             triangle = ids[row, column]
@@ -143,5 +143,5 @@ def weights_gradient(triangles, attributes, ids, slope, result):
                 if triangle >= 0:
                     vertex = triangles[triangle, corner]
                     for k in range(channels):
-                        total += slope[row, column, k] * attributes[vertex, k]
+                        total += upstream[row, column, k] * attributes[vertex, k]
                 result[row, column, corner] = total

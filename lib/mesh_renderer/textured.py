@@ -29,8 +29,8 @@ def draw_textured(
       shading: [M, 3] factors for the texture's colours; None for 1.
 
     Returns:
-      float32 [size, size, 4], RGB in [0, 1] and the share of each pixel that the mesh covers. Colours are those of the
-      covered share alone, not mixed with a background.
+      float32 [size, size, 4], RGB in [0, 1] and the share of each pixel that the mesh covers. Colours are averaged over
+      the covered share alone, without a background.
     """
     samples = max(LEAST_SAMPLES, round(texture.shape[0] / size))
     side = size * samples

@@ -14,8 +14,8 @@ from lib.mesh_sampling.transfer import downsampling_matrix, upsampling_matrix
 
 # Part of the hash: increase the number when a change makes the same input give different matrices.
 METHOD = "meshoptimizer quadrics, barycentric upsampling, 1"
-# A mesh is far from the origin if its centre is more than this many times its extent away. Nearer ones stay where they
-# are, because their place is part of the hash.
+# A mesh whose centre lies more than this many times its extent from the origin is centred. Others are not moved,
+# because the hash covers their position.
 FAR = 10.0
 
 

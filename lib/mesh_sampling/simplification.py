@@ -42,7 +42,7 @@ def simplify(vertices: np.ndarray, triangles: np.ndarray, target: int) -> np.nda
 
 
 def _search(vertices, triangles, target: int, options: int) -> np.ndarray:
-    """Searches the largest triangle budget whose result uses at most `target` vertices (else the smallest result).
+    """Searches for the largest result with at most `target` vertices; the smallest one if all have more.
 
     meshoptimizer takes a number of triangles, but the target is a number of vertices. Near the solution, one vertex
     corresponds to about two triangles, so a few trials of a few milliseconds suffice.
@@ -53,9 +53,7 @@ def _search(vertices, triangles, target: int, options: int) -> np.ndarray:
     for _ in range(_MAX_TRIALS):
         result = _collapse(vertices, triangles, budget, options)
         count = _used(result)
-        if count == 0 or _no_better(count, _used(best), target):
-            pass  # no triangles left, or no improvement
-        else:
+        if count and _is_better(count, _used(best), target):
             best = result
         if count == target:
             break
@@ -68,10 +66,11 @@ def _search(vertices, triangles, target: int, options: int) -> np.ndarray:
     return best
 
 
-def _no_better(count: int, best: int, target: int) -> bool:
+def _is_better(count: int, best: int, target: int) -> bool:
+    """Whether `count` vertices are better than `best`: more of them within the target, or fewer beyond it."""
     if count <= target:
-        return best <= target and count <= best
-    return count >= best
+        return best > target or count > best
+    return count < best
 
 
 def _collapse(vertices, triangles, budget: int, options: int) -> np.ndarray:

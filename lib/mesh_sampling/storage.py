@@ -130,7 +130,7 @@ def _load_original(folder: Path, vertices, triangles, factors) -> MeshHierarchy:
         raise UserError(f"{folder}: must hold {len(factors) + 1} mesh levels, got more (change the number of factors)")
     expected = adjacency_matrix(triangles, len(vertices))
     if abs(expected - matrices["adjacency"][0]).nnz:
-        raise UserError(f"{folder}: adjacency0.npz must be that of this mesh's triangles, got another mesh's")
+        raise UserError(f"{folder}: adjacency0.npz must match this mesh's triangles, got another mesh's")
     level_vertices = [vertices]
     for down in matrices["down"]:
         level_vertices.append((down @ level_vertices[-1]).astype(np.float32))

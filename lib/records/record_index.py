@@ -82,7 +82,7 @@ class IndexedRecords(Records):
 def write_index(path: Path, files: Sequence[Path]) -> Records:
     """Writes the index of record files in its folder or below, which are opened and checked; returns their records.
 
-    Files without records, as of a shard without good images, are left out.
+    Files without records, such as a shard without good images, are left out.
     """
     readers = [reader for reader in map(_open, files) if len(reader)]
     if not readers:

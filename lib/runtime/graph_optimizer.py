@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import tensorflow as tf
 
 _OFF = "disable_meta_optimizer"
-_setting = threading.RLock()  # the option is that of the whole process
+_setting = threading.RLock()  # the option applies to the whole process
 
 
 @contextlib.contextmanager

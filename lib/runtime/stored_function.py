@@ -149,7 +149,7 @@ def _merge_equal_nodes(graph: GraphDef) -> None:
     """Removes nodes of the functions in a graph, such as the body of a loop, that compute the same as an earlier one.
 
     They are half of a gradient's nodes, whose number determines the time before a graph's first run. The functions get
-    new names, because those of the traced ones are taken in this process.
+    new names, because in this process the traced functions already use theirs.
     """
     for function in graph.library.function:
         kept = _merge_equal(function.node_def)

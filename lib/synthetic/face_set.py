@@ -81,7 +81,13 @@ def recipe_hash(recipe: dict) -> str:
 
 
 def load_or_render(
-    folder: Path, recipe: dict, coefficient_count: int, make_source: Callable, arguments: tuple, workers: int = 1
+    folder: Path,
+    recipe: dict,
+    coefficient_count: int,
+    make_source: Callable,
+    arguments: tuple,
+    workers: int = 1,
+    count_option: str = "pretrain.count",
 ) -> FaceSet:
     """Loads the faces of a recipe after rendering the missing ones, and again those that are damaged.
 
@@ -92,6 +98,7 @@ def load_or_render(
       make_source, arguments: `make_source(*arguments).sample(index)` returns a face with image, alpha, coefficients and
         identity_id that depend only on the index; picklable, because every worker builds its own source.
       workers: number of processes.
+      count_option: the option that set the number of faces, for the message about a full disk.
 
     Raises:
       UserError: too little free disk space.
@@ -107,7 +114,7 @@ def load_or_render(
     }
     files = FaceFiles(folder, shapes, CHUNK)
     if not files.exists:
-        _check_space(folder, files.size)
+        _check_space(folder, files.size, count_option)
     missing, damaged = files.examine()
     if damaged:
         print(
@@ -131,12 +138,12 @@ def set_folder(folder: Path, recipe: dict) -> Path:
     return Path(folder) / f"pretrain-{recipe_hash(recipe)}"
 
 
-def _check_space(folder: Path, needed: int) -> None:
+def _check_space(folder: Path, needed: int, count_option: str) -> None:
     free = shutil.disk_usage(folder).free
     if free < 1.05 * needed + 1e8:
         raise UserError(
             f"{folder}: {needed / 1e6:.0f} MB must be free for the synthetic faces, got {free / 1e6:.0f} MB "
-            "(lower pretrain.count or pretrain.image_size, or choose another --root_dir)"
+            f"(lower {count_option}, or choose another --root_dir)"
         )
 
 

@@ -11,13 +11,15 @@ import numpy as np
 
 from lib.face_model.coefficients import Coefficients
 from lib.face_model.face_model import FaceModel
-from lib.geometry.camera import REFERENCE_SIZE, Camera
+from lib.geometry.camera import Camera
+from lib.geometry.reference import REFERENCE_SIZE
+from lib.images.display import to_bytes
 from lib.synthetic.appearance.canonical import CanonicalFace
 from lib.synthetic.appearance.sampling_priors import Moment, Person, ToneAxis, sample_moment, sample_person
 from lib.synthetic.appearance.skin_detail import FIELDS, broad_fields, paint
 from lib.synthetic.occlusion.covers import sample_covers
 from lib.synthetic.rendering import compiled
-from lib.synthetic.rendering.imaging import develop, to_bytes
+from lib.synthetic.rendering.imaging import develop
 from lib.synthetic.rendering.lights import sample_light
 from lib.synthetic.rendering.photo_renderer import PhotoRenderer
 from lib.synthetic.rendering.placement import detected_points, five_points, place

@@ -4,11 +4,11 @@ import numpy as np
 from tqdm import tqdm
 
 from lib.errors import UserError
-from lib.face_image.alignment import REFERENCE_SIZE
 from lib.face_mesh.groups import POINTS, mirror_numbers
 from lib.face_mesh.network import find_mesh_points
 from lib.face_mesh.surface_points import SurfacePoints, Views, locate
 from lib.face_model.face_model import FaceModel
+from lib.geometry.reference import REFERENCE_SIZE
 from lib.synthetic.photos import PhotoSettings, SyntheticFaces
 from lib.synthetic.rendering import compiled
 

@@ -25,7 +25,7 @@ TEXTURED = "textured"
 
 @dataclass(frozen=True, eq=False)
 class BakedCrop:
-    """A reconstructed crop, as `Exporter.bake` expects it."""
+    """A reconstructed crop, as `TextureBaker` expects it."""
 
     reconstruction: FaceReconstruction
     readable: np.ndarray

@@ -37,6 +37,7 @@ def fresh_photos(pipeline: Pipeline) -> FaceSet | None:
         SyntheticFaces,
         (pipeline.face_model, size, section.seed),
         config.workers,
+        "evaluate.detector_faces and evaluate.identity_people",
     )
 
 

@@ -23,8 +23,9 @@ from lib.files.atomic import atomic_path
 from lib.files.csv_files import write_csv
 from lib.files.json_files import write_json
 from lib.files.own_files import begins, has_keys, is_png
+from lib.images.clipping import clipped
 from lib.images.contact_sheet import Tile, contact_sheet
-from lib.images.display import clipped, to_bytes
+from lib.images.display import to_bytes
 from model.evaluation.other_identities import OtherIdentity
 from model.face_gcn import FaceReconstruction
 from model.losses import identity_distance

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from lib.images.display import clipped
+from lib.images.clipping import clipped
 from lib.mesh_renderer.fragments import interpolate
 from model.evaluation.exported_texture import TEXTURED, ExportedTexture, psnr_in_views, ssim_in_views
 from model.evaluation.new_views import NEW_YAWS, new_light, render_new_views, true_visibility

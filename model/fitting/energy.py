@@ -6,8 +6,8 @@ import tensorflow as tf
 
 from lib.face_mesh.groups import POINTS
 from lib.face_model.coefficients import Coefficients
-from lib.geometry.camera import REFERENCE_SIZE
 from lib.geometry.lighting import light_channels
+from lib.geometry.reference import REFERENCE_SIZE
 from lib.images.sampling import sample_image
 from lib.tensor_structure import TensorStructure
 
@@ -16,7 +16,7 @@ from lib.tensor_structure import TensorStructure
 # albedo; without the second, a tanned face would become a pale one in orange light.
 LIGHT_SIGMA = (0.4,) + (0.35,) * 3 + (0.2,) * 5
 LIGHT_COLOUR_SIGMA = (0.12,) + (0.08,) * 3 + (0.04,) * 5
-# Landmarks farther off than this many standard deviations count with their distance, not with its square.
+# Landmarks farther off than this many standard deviations count linearly instead of quadratically.
 LANDMARK_REACH = 3.0
 # Standard deviation of one-sided expressions in their impossible direction.
 PUSHING_SIGMA = 0.3
@@ -31,12 +31,12 @@ class FitTargets(TensorStructure):
       alpha: [B, H, W, 1] face mask in [0, 1].
       points: [B, 5, 2] detected eyes, nose, mouth corners, pixels of the crop.
       landmarks: [B, 68, 2] weak targets for the landmarks, pixels of the crop.
-      landmark_weight: [B, 68] not negative, 0 where there is no target.
-      point_sigma: [B] expected error of the points, pixels of a 224 crop; None for the fitter's own.
-      mesh: [B, 468, 2] the face mesh's points, pixels of the crop; None without.
-      mesh_weight: [B] what they count for, 0 where the network saw no face.
-      regressed: [B, K] the regressor's coefficients, the expected values of identity and albedo; None for the face
-        model's mean.
+      landmark_weight: [B, 68] at least 0; 0 where there is no target.
+      point_sigma: [B] expected error of the points, pixels of a 224 crop; None to use the fitter's.
+      mesh: [B, 468, 2] the face mesh's points, pixels of the crop; None without them.
+      mesh_weight: [B] weight of these points; 0 where the network saw no face.
+      regressed: [B, K] the regressor's coefficients, the expected values of identity and albedo; None to expect the
+        face model's mean.
     """
 
     image: tf.Tensor
@@ -146,6 +146,14 @@ def light_energy(light: tf.Tensor) -> tf.Tensor:
 
 
 def asymmetry_energy(albedo: tf.Tensor, pairs: tf.Tensor, sigma: float, observations: float) -> tf.Tensor:
-    """Energy [B] of differences in albedo [B, N, 3] between the sides of the face, whose skin hardly differs."""
+    """Energy [B] of differences in albedo [B, N, 3] between the sides of the face, whose skin hardly differs.
+
+    Args:
+      pairs: [P, 2] mirrored vertices; the energy is 0 without any.
+      sigma: expected difference.
+      observations: number of independent measurements that all pairs together represent.
+    """
+    if pairs.shape[0] == 0:
+        return tf.zeros_like(albedo[:, 0, 0])
     difference = tf.gather(albedo, pairs[:, 0], axis=1) - tf.gather(albedo, pairs[:, 1], axis=1)
     return observations * tf.reduce_mean(robust(tf.reduce_sum(tf.square(difference / sigma), axis=-1)), axis=-1)

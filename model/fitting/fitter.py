@@ -11,10 +11,10 @@ from lib.face_image.alignment import FIVE_FROM_68
 from lib.face_mesh.surface_points import SurfacePoints
 from lib.face_model.coefficients import Coefficients
 from lib.geometry.camera import Camera
+from lib.geometry.reference import REFERENCE_SIZE
 from lib.runtime.graph_optimizer import unoptimized_graphs
 from lib.runtime.stored_function import StoredFunction, tensors_of
 from model.fitting.energy import (
-    REFERENCE_SIZE,
     FitTargets,
     asymmetry_energy,
     landmark_energy,
@@ -57,7 +57,7 @@ class Fitter:
       model: the face model.
       camera: camera of the crops.
       learning_rate: Adam's largest step in prior standard deviations.
-      weights: of the energy.
+      weights: expected errors and weights of the energy.
       points: the 468 points on the model's surface; None to fit without them.
       graphs: folder where the traced steps for single crops are kept for the next start; None to trace them.
       regressed_errors: expected errors of the regressor's identity [Ki] and albedo [Ka], in standard deviations of the
@@ -106,9 +106,10 @@ class Fitter:
             self._advance_one = self._stored = StoredFunction("fit", self._advance_eagerly, constants, key, graphs)
 
     def prepare(self) -> None:
-        """Reads the graphs that an earlier start has left, so that the first single crop need not wait for them.
+        """Loads the graphs that an earlier start has stored, so that the first single crop need not wait for them.
 
-        It takes half a second outside Python, in which another thread can work. It fits a blank crop, in no steps.
+        It fits a blank crop with zero steps. The half second that this takes passes outside Python, so another thread
+        can work meanwhile.
         """
         size = self.camera.image_size[0]
         coefficients = tf.zeros([1, self.model.layout.size])
@@ -127,8 +128,8 @@ class Fitter:
         move together.
 
         Args:
-          targets: of the crops.
-          initial: [B, K] coefficients with the face about in place.
+          targets: measurements of the crops.
+          initial: [B, K] coefficients that place the faces approximately.
           steps: number of Adam steps.
           settled: `initial` is the result of an earlier fit, so run the finest level only.
         """

@@ -12,8 +12,9 @@ from lib.face_mesh.groups import OVAL, POINTS
 from lib.face_mesh.surface_points import SurfacePoints, silhouette_weight
 from lib.face_model.face_model import FaceModel
 from lib.geometry.camera import Camera
+from lib.geometry.reference import REFERENCE_SIZE
 from lib.geometry.rotation import rotation_arrays
-from model.fitting.energy import LANDMARK_REACH, PUSHING_SIGMA, REFERENCE_SIZE
+from model.fitting.energy import LANDMARK_REACH, PUSHING_SIGMA
 from model.fitting.weights import PAIRS, FitWeights, RegressedErrors, fitting_prior, with_landmarks
 
 ITERATIONS = 15
@@ -43,7 +44,7 @@ class PointShape:
 
     @classmethod
     def of(cls, face_model: FaceModel, points: SurfacePoints) -> "PointShape":
-        """Points on a face model; the coefficients are those of identity, then expression."""
+        """Points on a face model, with the coefficients of identity, then expression."""
         basis = np.concatenate([face_model.identity_basis, face_model.expression_basis]).astype(np.float64)
         corner_mean = face_model.mean_shape[points.vertices].astype(np.float64)  # [M, 3, 3]
         corner_basis = basis[:, points.vertices]  # [K, M, 3, 3]
@@ -92,7 +93,7 @@ class LandmarkResiduals:
       shape: the points.
       camera: camera of the crops.
       weights: expected errors.
-      point_sigmas: [M] expected errors of the points, pixels of 224; None for those of `weights`.
+      point_sigmas: [M] expected errors of the points, pixels of 224; None to use `weights.mesh_sigmas`.
     """
 
     def __init__(self, shape: PointShape, camera: Camera, weights: FitWeights, point_sigmas: np.ndarray | None = None):
@@ -167,7 +168,7 @@ class LandmarkFitter:
       camera: camera of the crops.
       points: the 468 points on the model's surface.
       weights: expected errors.
-      regressed_errors: of the regressor's identity, see `Fitter`; None to expect the mean face.
+      regressed_errors: expected errors of the regressor, see `Fitter`; None to expect the mean face.
     """
 
     def __init__(
@@ -192,8 +193,8 @@ class LandmarkFitter:
         """Fits pose, identity and expression to points [468, 2]; returns coefficients [K], the rest unchanged.
 
         Args:
-          coefficients: [K], as regressed; the fit starts from their pose, and from their identity and neutral
-            expression or the mean shape.
+          coefficients: [K] regressed. The fit starts from their pose, a neutral expression, and their identity if its
+            expected errors are known, otherwise the mean face.
           found: [468, 2] detected points, pixels of the crop.
         """
         parts = self._layout.split(np.asarray(coefficients, np.float64))

@@ -13,7 +13,7 @@ from model.fitting.weights import FitWeights
 from model.morphable_model import MorphableModel
 
 ITERATIONS = 4
-# In the names of caches of solved light; to be increased with every change of `with_solved_light` or what it calls.
+# Part of the names of caches of solved light. Increase it with every change to `with_solved_light` or what it calls.
 METHOD = 1
 
 
@@ -25,7 +25,7 @@ def solve_light(
     weight: tf.Tensor,
     weights: FitWeights,
 ) -> tf.Tensor:
-    """Replaces the light by the one that fits the image best, given shape and albedo.
+    """Replaces the light with the one that fits the image best, given shape and albedo.
 
     Iteratively re-weighted ridge regression: the robust weights suppress dark hair and caps in the mask.
 
@@ -38,7 +38,7 @@ def solve_light(
       weights: expected error of a colour, and number of independent colours.
 
     Returns:
-      [B, K], with another light.
+      [B, K] with the solved light.
     """
     posed = model.posed(coefficients, camera)
     basis = sh_basis(posed.normals)

@@ -1,4 +1,4 @@
-"""Masks of aligned crops: the photo's own, a parsing network's, the mask decoder's, or those around a posed face."""
+"""Masks of aligned crops: given with the photo, from a parsing network or the mask decoder, or around a posed face."""
 
 from typing import Protocol
 
@@ -30,7 +30,7 @@ class MaskFinder:
       model: the face model.
       camera: camera of the crops.
       parser: finds the masks of photos without one.
-      decoder: finds them, if there is no parser, in crops whose 468 points are known. All others are cut out around
+      decoder: finds masks, if there is no parser, in crops whose 468 points are known. All others are cut out around
         the posed face.
     """
 
@@ -54,7 +54,7 @@ class MaskFinder:
         """Alpha [H, W] float32: `given`, the parser's, the decoder's, or else found around the face of `coefficients`.
 
         Args:
-          alignment: of the photo.
+          alignment: the photo's alignment.
           given: [H, W] float32 mask of the crop that came with the photo, or None.
           coefficients: [1, K] of the face, regressed or `fitted` to this photo.
           fitted: see `lib.face_mask.segmentation.segment`.

@@ -6,7 +6,8 @@ import tensorflow as tf
 from lib.face_mesh.groups import OVAL, POINTS
 from lib.face_mesh.surface_points import GRAZING, LEAST_WEIGHT, SurfacePoints
 from lib.geometry.camera import Camera
-from model.fitting.energy import LANDMARK_REACH, REFERENCE_SIZE, robust
+from lib.geometry.reference import REFERENCE_SIZE
+from model.fitting.energy import LANDMARK_REACH, robust
 from model.fitting.weights import PAIRS, FitWeights
 
 

@@ -7,8 +7,8 @@ import cv2
 import numpy as np
 import tensorflow as tf
 
+from lib.geometry.reference import REFERENCE_SIZE
 from lib.tensor_structure import TensorStructure
-from model.fitting.energy import REFERENCE_SIZE
 
 # Points kept on the outline of every mask, a fixed number so that batches are tensors.
 OUTLINE_POINTS = 96

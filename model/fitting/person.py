@@ -13,7 +13,7 @@ from model.fitting.weights import FitWeights, RegressedErrors
 from model.morphable_model import MorphableModel
 
 SHARED = ("identity", "albedo")
-# A photo's coefficients farther off the others' than this many typical distances count less (Huber's constant).
+# Huber's constant: photos count less if their coefficients are farther from the mean than this many median distances.
 ROBUST = 1.345
 MEAN_ITERATIONS = 10
 

@@ -8,9 +8,8 @@ from configs.photo_sections import Fit
 from lib.face_mesh.groups import EYES, LID_PAIRS, LIP_PAIRS, LIPS, OVAL, POINTS
 from lib.face_model.face_model import ExpressionPrior, FaceModel
 
-# Pairs of upper and lower points whose distance is an energy term, and which of the pairs are lips.
+# Pairs of upper and lower points whose distance is an energy term: lips, then eyelids.
 PAIRS = np.array(LIP_PAIRS + LID_PAIRS)
-LIPS_FIRST = len(LIP_PAIRS)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -18,20 +17,20 @@ class FitWeights:
     """Expected errors and weights of the energy.
 
     Attributes:
-      point_sigma: of the five detected points if there are no others, pixels of 224.
-      detected_sigma: of the five detected points if there are the 468 points as well, pixels of 224.
-      given_sigma: of points and landmarks that the user supplied, pixels of 224.
-      landmark_sigma: of the regressor's 68 landmarks, pixels of 224.
-      colour_sigma: of a colour, RGB in [0, 1].
+      point_sigma: error of the five detected points if there are no others, pixels of 224.
+      detected_sigma: error of the five detected points next to the 468 points, pixels of 224.
+      given_sigma: error of points and landmarks that the user supplied, pixels of 224.
+      landmark_sigma: error of the regressor's 68 landmarks, pixels of 224.
+      colour_sigma: error of a colour, RGB in [0, 1].
       observations: number of independent measurements that the colours of a face represent.
-      asymmetry_sigma: of the albedo between the two sides of a face.
-      outline_sigma: of the mask's outline, pixels of 224.
+      asymmetry_sigma: difference in albedo between the two sides of a face.
+      outline_sigma: error of the mask's outline, pixels of 224.
       outline_observations: number of independent measurements that an outline represents.
       mesh_observations: number of independent measurements that the 468 points represent.
-      mesh_sigma, contour_sigma, feature_sigma: of the 468 points, of those on the face's contour, and of those on eyes
+      mesh_sigma, contour_sigma, feature_sigma: errors of the 468 points in general, on the face's contour, and on eyes
         and lips, pixels of 224.
-      lip_sigma: of those on the lips when the expression alone still moves, pixels of 224.
-      lip_weight, lid_weight: of the distances between upper and lower lips and eyelids, relative to that of a point.
+      lip_sigma: error of the points on the lips in the last step, which moves the expression alone, pixels of 224.
+      lip_weight, lid_weight: weights of the openings of lips and eyelids, relative to a point.
     """
 
     point_sigma: float = 0.5
@@ -76,7 +75,7 @@ class FitWeights:
 
     @property
     def refining_sigmas(self) -> np.ndarray:
-        """[468] expected errors when the expression alone still moves."""
+        """[468] expected errors in the last step, which moves the expression alone, pixels of 224."""
         sigma = self.mesh_sigmas
         sigma[list(LIPS)] = self.lip_sigma
         return sigma
@@ -84,7 +83,7 @@ class FitWeights:
     @property
     def pair_weights(self) -> np.ndarray:
         """[P] weights of the distances `PAIRS`."""
-        return np.where(np.arange(len(PAIRS)) < LIPS_FIRST, self.lip_weight, self.lid_weight)
+        return np.repeat([self.lip_weight, self.lid_weight], [len(LIP_PAIRS), len(LID_PAIRS)])
 
 
 @dataclasses.dataclass(frozen=True)

@@ -20,7 +20,7 @@ from lib.records.records import Records
 from model.face_gcn import FaceGCN
 from model.projection import zbuffer_projection
 
-# Part of the cache's name; to be increased with every change of `seen_albedo` or of what it calls.
+# Part of the cache's name. Increase it with every change to `seen_albedo` or what it calls.
 METHOD = 1
 
 

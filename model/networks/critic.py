@@ -8,11 +8,13 @@ from collections.abc import Callable
 import keras
 import tensorflow as tf
 
+from model.losses import safe_sqrt
+
 _WIDTHS = (16, 32, 64, 128, 256, 512)
 
 
 class Critic(keras.Model):
-    """Published critic: a 1x1 convolution, five times max pooling and a 3x3 convolution, and one final convolution.
+    """Published critic: a 1x1 convolution, five blocks of max pooling and a 3x3 convolution, and a final convolution.
 
     The final convolution covers the whole remaining feature map and gives the score. Every convolution has a bias; all
     but the last are followed by batch normalisation without scale, and leaky ReLU. Batch normalisation is kept as
@@ -80,8 +82,8 @@ def gradient_penalty(
     """Gradient penalty of WGAN-GP (Gulrajani et al. 2017): mean of weight (|d score / d image| - 1)^2.
 
     It is evaluated at images interpolated between real and fake ones, with the gradient taken with respect to images in
-    the published range [-1, 1]. The square root is not guarded: its derivative is not finite at a gradient of exactly
-    zero, but a guard would change the loss.
+    the published range [-1, 1]. At a gradient of exactly zero, where the published root gives NaN, the penalty is
+    `weight` and trains nothing.
 
     Args:
       critic: [B, H, W, 3] in [0, 1] -> [B, 1].
@@ -95,7 +97,7 @@ def gradient_penalty(
         tape.watch(between)
         score = critic(between)
     gradient = tape.gradient(score, between) / 2.0  # d / d (2 x - 1) = half of d / d x
-    norm = tf.sqrt(tf.reduce_sum(tf.square(gradient), axis=[1, 2, 3]))
+    norm = safe_sqrt(tf.reduce_sum(tf.square(gradient), axis=[1, 2, 3]))
     return weight * tf.reduce_mean(tf.square(norm - 1.0))
 
 

@@ -20,8 +20,9 @@ ODD_BANDS = (3, 4, 7)
 def mirrored_coefficients(face_model: FaceModel) -> np.ndarray:
     """Matrix [K, K] float32 such that `c @ matrix` are the coefficients of the mirrored picture.
 
-    Yaw, roll, light from the side and sideways shift change sign; identity and expression become those of the mirrored
-    shape. Albedo coefficients are the closest possible ones, since an albedo basis has no mirrored moles and freckles.
+    Yaw, roll, sideways translation and the bands of light that are odd in x change sign; identity and expression
+    describe the mirrored shape. Albedo coefficients are the closest possible, since an albedo basis lacks mirrored
+    moles and freckles.
 
     Args:
       face_model: model whose shape bases span a symmetric space.

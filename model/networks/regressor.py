@@ -25,7 +25,7 @@ def regressor_input(crop, size: int, input_range: str):
 
 
 class Regressor(keras.Model):
-    """Crop -> coefficients, by a ResNet and one linear head for each group of coefficients.
+    """Crop -> coefficients: a ResNet and one linear head per group of coefficients.
 
     The heads start at zero: an untrained regressor predicts the mean face, frontal, at the camera's default distance,
     in ambient light.

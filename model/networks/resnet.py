@@ -24,9 +24,9 @@ class Block:
     Attributes:
       name: name of the layer.
       filters: channels of its inner convolutions.
-      stride: of one of its convolutions, and of its shortcut.
+      stride: stride of one of its convolutions, and of its shortcut.
       project: whether the shortcut is a convolution.
-      bottleneck: three convolutions, the last to four times the width, instead of two.
+      bottleneck: three convolutions instead of two, the last with four times the filters.
     """
 
     name: str

@@ -32,7 +32,8 @@ class RowDropout(keras.layers.Dropout):
     """Dropout whose masks do not depend on how a batch is divided among processes.
 
     Attributes:
-      part, parts: number of the part of the batch that this process computes, and of all parts.
+      part: index of the part of the batch that this process computes.
+      parts: number of parts.
     """
 
     part, parts = 0, 1

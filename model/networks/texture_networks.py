@@ -42,7 +42,8 @@ class TextureNetwork(keras.Model):
         light and so includes cast shadows and highlights, and the albedo without them.
       order: Chebyshev order K.
       nz: size of the bottleneck in the refiner of "normal".
-      wide: more channels: the published ones in "normal" (decoder) and "resnet" (both), twice as many in "default".
+      wide: more channels: as published in the decoder, and in the refiner of "resnet"; twice as many in the refiner of
+        "default".
       dropout: dropout rate before the fully connected layers in training; 0 as published.
       mirror_index: [N] index of each vertex's mirror; required by inputs="mirrored".
 

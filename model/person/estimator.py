@@ -22,8 +22,8 @@ JOINT_PHOTOS = 8
 # Steps of the joint fit, as a share of fit.steps. It is stopped early: at its minimum, the result is worse than at the
 # start, because shadows, hair and glasses mislead a photo with many pixels at once.
 JOINT_STEPS = 1 / 3
-# Errors of landmarks, those of the regressor as well as the 468, are correlated between a person's photos; errors of
-# colour are not.
+# Errors of landmarks, both the regressor's and the 468, are correlated between a person's photos; errors of colour are
+# not.
 JOINT_WEIGHTS = {"landmark_sigma": 6.0, "mesh_observations": 25.0, "observations": 1000.0, "colour_sigma": 0.04}
 
 

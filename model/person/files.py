@@ -13,8 +13,9 @@ from lib.files.file_names import printable
 from lib.files.json_files import write_json
 from lib.geometry.lighting import BANDS, shade, shading
 from lib.geometry.rotation import rotation_matrix
+from lib.images.clipping import clipped
 from lib.images.contact_sheet import Tile, contact_sheet
-from lib.images.display import clipped, to_bytes
+from lib.images.display import to_bytes
 from lib.images.png import png_bytes
 from lib.mesh_export import gltf
 from lib.mesh_export.mesh_io import write_mesh

@@ -104,8 +104,9 @@ def _reconstruct_person(
         batch = paths[first : first + BATCH]
         began = time.monotonic()
         drafts = [gallery.drafts[first + offset] for offset in range(len(batch))]
-        for path, draft in _fitted(fit, written, batch, drafts).items():
-            spent = seconds + (time.monotonic() - began) / len(batch)
+        fitted = _fitted(fit, written, batch, drafts)
+        spent = seconds + (time.monotonic() - began) / len(batch)
+        for path, draft in fitted.items():
             began = time.monotonic()
             with photo_barrier(functools.partial(_fail, written, path)):
                 pixels = np.rot90(read_photo(path), draft.photo.turns)

@@ -37,5 +37,5 @@ class Similarity:
         return self._projection @ identity
 
     def taken_from(self, identity: np.ndarray, other: np.ndarray) -> np.ndarray:
-        """The coefficients [Ki] next to `identity` (least squares) whose size, place and turn are those of `other`."""
+        """The coefficients [Ki] closest to `identity` (least squares) of the size, position and turn of `other`."""
         return identity + self._back @ self(other - identity)

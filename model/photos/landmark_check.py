@@ -7,7 +7,8 @@ from lib.face_image.detection import Face
 from lib.face_image.pose import solve_pose
 from lib.face_image.quality import Unusable
 from lib.face_model.face_model import FaceModel
-from lib.geometry.camera import REFERENCE_SIZE, Camera
+from lib.geometry.camera import Camera
+from lib.geometry.reference import REFERENCE_SIZE
 from lib.sidecar.sidecar_files import FAULT, ORDER
 
 # Largest mean distance of a face's landmarks from the posed face model, pixels of 224; right ones are 0.2 to 0.8 off.

@@ -173,13 +173,14 @@ class PhotoReader:
             best, certainty = None, 0.0
             for turns, remark in TURNS.items():
                 turned = np.ascontiguousarray(np.rot90(photo, turns))
-                confirmed = {}
+                confirmed: list[tuple[float, Face]] = []
                 for face in self._detect_any(turned, name, most):
                     seen = find_mesh_points(turned[..., :3], face.points)
                     if seen.is_face:
-                        confirmed[seen.face] = face
-                if confirmed and max(confirmed) > certainty:
-                    best, certainty = FoundFaces(turned, list(confirmed.values()), turns, remark), max(confirmed)
+                        confirmed.append((seen.face, face))
+                surest = max((probability for probability, _ in confirmed), default=0.0)
+                if surest > certainty:
+                    best, certainty = FoundFaces(turned, [face for _, face in confirmed], turns, remark), surest
             if best is None:
                 raise
             return best

@@ -1,7 +1,7 @@
 """Journal of --mode prepare: a line for the folder of the photos, then the record of each photo as it is done.
 
-Every line is JSON with a checksum, into which the folder enters, too: records stay readable if the first line is
-damaged. Journals of earlier versions have none.
+Every line is JSON with a checksum that also covers the folder, so records stay readable if the first line is damaged.
+Journals of earlier versions have no checksums.
 """
 
 import json

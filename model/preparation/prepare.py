@@ -90,7 +90,7 @@ def prepare_photos(
       paths: those to prepare.
       earlier: records of an earlier run; crops of theirs that no record holds any longer are removed.
       journal: receives the records as they arrive.
-      records: receives them, too, by photo.
+      records: also receives them, by photo.
 
     Returns:
       The number of photos whose earlier record still holds.

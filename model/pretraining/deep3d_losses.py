@@ -7,8 +7,8 @@ import numpy as np
 import tensorflow as tf
 
 from lib.face_model.coefficients import Coefficients
-from lib.geometry.camera import REFERENCE_SIZE
 from lib.geometry.lighting import light_channels
+from lib.geometry.reference import REFERENCE_SIZE
 from model.losses import safe_norm
 
 # Published weights of the terms.

@@ -13,7 +13,7 @@ import numpy as np
 import tensorflow as tf
 from tqdm import tqdm
 
-from configs import schema
+from configs import schema, training_sections
 from lib.errors import UserError
 from lib.face_model.face_model import FaceModel
 from lib.files.json_files import write_json
@@ -120,7 +120,7 @@ def train_networks(config: schema.Config, face_model: FaceModel, faces: FaceSet)
 
     seed_everything(section.seed)
     identity = IdentityTask(config, faces, training)
-    seconds = run_updates(identity, config, faces.folder / f"identity-{belongs_to['pre-training']}.npz", belongs_to)
+    seconds = run_updates(identity, section, faces.folder / f"identity-{belongs_to['pre-training']}.npz", belongs_to)
     with stored_precision(identity.network):
         embeddings = predict(identity.network, faces.images[held_out])
     measured = {"identity": identity_metrics(embeddings, faces.identities[held_out])}
@@ -128,7 +128,7 @@ def train_networks(config: schema.Config, face_model: FaceModel, faces: FaceSet)
 
     seed_everything(section.seed + 1)
     regressor = RegressorTask(config, faces, training, face_model, camera, identity.network)
-    seconds = run_updates(regressor, config, faces.folder / f"regressor-{belongs_to['pre-training']}.npz", belongs_to)
+    seconds = run_updates(regressor, section, faces.folder / f"regressor-{belongs_to['pre-training']}.npz", belongs_to)
     used = from_both_sides(regressor.network, face_model) if config.regressor.mirror else regressor.network
     with stored_precision(regressor.network):
         predicted = predict(used, faces.images[held_out])
@@ -138,14 +138,16 @@ def train_networks(config: schema.Config, face_model: FaceModel, faces: FaceSet)
     return measured
 
 
-def run_updates(task: PretrainingTask, config: schema.Config, checkpoint: Path, belongs_to: Mapping[str, str]) -> float:
+def run_updates(
+    task: PretrainingTask, section: training_sections.Pretrain, checkpoint: Path, belongs_to: Mapping[str, str]
+) -> float:
     """Runs a task's updates, resuming from its checkpoint if there is one.
 
     Data order and random draws depend only on the seed and the update's number, so resuming does not change the result.
 
     Args:
-      task: trains one of the two networks.
-      config: the effective configuration.
+      task: trains one network.
+      section: seed, batch size, learning rate and interval between checkpoints.
       checkpoint: the .npz to resume from and to write.
       belongs_to: identifiers that the checkpoint must match, e.g. {"face model": fingerprint}.
 
@@ -155,7 +157,6 @@ def run_updates(task: PretrainingTask, config: schema.Config, checkpoint: Path, 
     Raises:
       UserError: a loss term is not finite; the checkpoint then holds the last good state.
     """
-    section = config.pretrain
     progress = Progress()
     if checkpoint.is_file():
         progress = checkpoints.restore(checkpoint, task.state, belongs_to)

@@ -11,14 +11,15 @@ import tensorflow as tf
 
 from lib.face_model.coefficients import Coefficients
 from lib.face_model.face_model import FaceModel
-from lib.geometry.camera import REFERENCE_SIZE, Camera
+from lib.geometry.camera import Camera
 from lib.geometry.lighting import shading
 from lib.geometry.normals import incident_triangles, vertex_normals
+from lib.geometry.reference import REFERENCE_SIZE
 from lib.geometry.rotation import rotation_matrix
 from lib.mesh_renderer.fragments import interpolate, rasterize
 from model.losses import safe_norm
 from model.morphable_model import MorphableModel
-from model.pretraining import deep3d_losses as coefficient_losses
+from model.pretraining import deep3d_losses
 from model.runs.symptoms import batch_dependence, saturation
 
 # Typical spread of the groups without unit variance; dividing by it weights all groups alike.
@@ -32,7 +33,7 @@ class DirectSupervision:
     Args:
       face_model: the model of the coefficients.
       camera: projects the landmarks and vertices.
-      vertices: number of vertices to compare, at even steps through those of the face's front.
+      vertices: number of vertices to compare, evenly spaced among the vertices of the face's front.
     """
 
     def __init__(self, face_model: FaceModel, camera: Camera, vertices: int):
@@ -156,18 +157,18 @@ class WeakSupervision:
         inside = tf.stop_gradient(tf.cast(drawn[..., 3:] > 0.5, tf.float32)) * fragments.mask * alpha
         overlay = inside * tf.clip_by_value(rendering, 0.0, 1.0) + (1.0 - inside) * images
         return {
-            "photometric": coefficient_losses.photometric_loss(rendering, images, inside),
-            "landmarks": coefficient_losses.landmark_loss(face.landmarks, landmarks, self.camera.image_size[0]),
-            "perceptual": coefficient_losses.perceptual_loss(
+            "photometric": deep3d_losses.photometric_loss(rendering, images, inside),
+            "landmarks": deep3d_losses.landmark_loss(face.landmarks, landmarks, self.camera.image_size[0]),
+            "perceptual": deep3d_losses.perceptual_loss(
                 self.identity_network(overlay, training=False),
                 tf.stop_gradient(self.identity_network(images, training=False)),
             ),
-            "prior": coefficient_losses.prior_loss(face.coefficients),
-            "reflectance": coefficient_losses.reflectance_loss(face.albedo, self.model.skin_mask),
-            "light": coefficient_losses.light_loss(face.coefficients.light),
+            "prior": deep3d_losses.prior_loss(face.coefficients),
+            "reflectance": deep3d_losses.reflectance_loss(face.albedo, self.model.skin_mask),
+            "light": deep3d_losses.light_loss(face.coefficients.light),
         }
 
 
 def total_weak_loss(terms: Mapping[str, tf.Tensor]) -> tf.Tensor:
     """Sum of the weak terms with the weights of Deep3DFaceReconstruction."""
-    return sum(weight * terms[name] for name, weight in coefficient_losses.WEIGHTS.items())
+    return sum(weight * terms[name] for name, weight in deep3d_losses.WEIGHTS.items())

@@ -4,6 +4,7 @@ import cv2
 import numpy as np
 
 from lib.face_mesh.network import SIDE, Square
+from lib.images.display import to_bytes
 from lib.synthetic.photos import SyntheticFaces
 from lib.synthetic.rendering.scene import PhotoSettings
 from model.networks.mask_decoder import SIDE as OUTPUT_SIDE
@@ -60,4 +61,4 @@ def _developed(pixels: np.ndarray, generator: np.random.Generator) -> np.ndarray
         values = cv2.GaussianBlur(values, (0, 0), generator.uniform(0.3, 1.8))
     if generator.random() < 0.5:
         values = values + generator.normal(0, generator.uniform(0, 0.04), values.shape).astype(np.float32)
-    return np.rint(np.clip(values, 0, 1) * 255).astype(np.uint8)
+    return to_bytes(values)

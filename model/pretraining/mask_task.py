@@ -4,7 +4,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from configs import schema
+from configs import network_sections, training_sections
 from lib.face_mesh.features import crop_features
 from lib.face_mesh.network import Square
 from lib.synthetic.face_set import FaceSet
@@ -22,7 +22,8 @@ class MaskTask:
     """Trains the mask decoder: cross-entropy per cell, and the overlap of whole masks.
 
     Args:
-      config: the effective configuration, with the mask decoder's settings as its section `pretrain`.
+      section: the configuration's section `mask`.
+      pretrain: the section `pretrain` with the settings of `section`, for the optimizer.
       faces: synthetic faces with occluders.
       training: indices into `faces` of the training faces.
       squares: the face mesh network's, of all faces.
@@ -30,12 +31,19 @@ class MaskTask:
 
     name = "mask"
 
-    def __init__(self, config: schema.Config, faces: FaceSet, training: np.ndarray, squares: list[Square]):
+    def __init__(
+        self,
+        section: network_sections.Mask,
+        pretrain: training_sections.Pretrain,
+        faces: FaceSet,
+        training: np.ndarray,
+        squares: list[Square],
+    ):
         self.faces, self.training, self.squares = faces, training, squares
-        self.updates, self.seed = config.mask.updates, config.mask.seed
+        self.updates, self.seed = section.updates, section.seed
         self._examples: dict[tuple[int, int], tuple[list[np.ndarray], np.ndarray, np.ndarray]] = {}
         self.network = MaskDecoder()
-        self.optimizer = build_optimizer(config.pretrain, self.network.trainable_variables)
+        self.optimizer = build_optimizer(pretrain, self.network.trainable_variables)
         self.state = {
             "network": network_variables(self.network.weights),
             "optimizer": optimizer_variables(self.optimizer),

@@ -8,6 +8,7 @@ import numpy as np
 import tensorflow as tf
 
 from configs import schema
+from lib.errors import UserError
 from lib.face_mesh.network import Square, square_around
 from lib.face_model.face_model import FaceModel
 from lib.files.json_files import write_json
@@ -39,10 +40,16 @@ def train_mask_decoder(config: schema.Config) -> dict[str, float]:
       The measured accuracy, which is also stored in the weight file.
 
     Raises:
-      UserError: weights of another kind would be overwritten, there is too little disk space, or a loss term is not
-        finite.
+      UserError: weights of another kind would be overwritten, there are too few faces or too little disk space, or a
+        loss term is not finite.
     """
     section, path = config.mask, schema.asset_path(config.mask.weights)
+    training, _ = _split(section.count)
+    if len(training) < section.batch_size:
+        raise UserError(
+            f"mask.batch_size: must be at most the {len(training)} training faces, got {section.batch_size} (give a "
+            "larger mask.count)"
+        )
     if path.is_file():
         load_mask_weights(path, MaskDecoder())
     face_model = load_face_model(config)
@@ -55,6 +62,7 @@ def train_mask_decoder(config: schema.Config) -> dict[str, float]:
             make_faces,
             (face_model, IMAGE_SIZE, section.seed),
             config.workers,
+            "mask.count",
         )
         return _train(config, face_model, faces)
 
@@ -67,12 +75,9 @@ def _train(config: schema.Config, face_model: FaceModel, faces: FaceSet) -> dict
 
     seed_everything(section.seed)
     settings = dataclasses.replace(
-        config,
-        pretrain=dataclasses.replace(
-            config.pretrain, seed=section.seed, batch_size=section.batch_size, learning_rate=section.learning_rate
-        ),
+        config.pretrain, seed=section.seed, batch_size=section.batch_size, learning_rate=section.learning_rate
     )
-    task = MaskTask(settings, faces, training, squares)
+    task = MaskTask(section, settings, faces, training, squares)
     deterministic = [True] if config.train.deterministic else []  # never continues a run that was not
     whole = [dataclasses.asdict(section), faces.folder.name, *deterministic]
     key = hashlib.sha256(json.dumps(whole).encode()).hexdigest()[:12]

@@ -30,7 +30,7 @@ def reconstruct_carefully(
       crop: [1, H, W, 4] RGBA in [0, 1].
       coefficients: [1, K]; embedding: [1, E].
       inside: [1, H, W, 1] weights of `lib.mesh_export.texture_baking.inside_mask` for the crop's mask.
-      gaze: [2] to which the eyes turn, see `MorphableModel.placed`.
+      gaze: [2] where the eyes turn, see `model.gaze`; None leaves them straight ahead.
     """
     coarse = face_gcn.coarse(coefficients, crop, gaze)
     readable = _readable_vertices(face_gcn, coarse, inside)

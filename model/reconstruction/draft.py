@@ -10,8 +10,9 @@ from lib.face_image.alignment import five_points
 from lib.face_mesh.groups import POINTS
 from lib.face_mesh.network import find_mesh_points
 from lib.face_mesh.surface_points import SurfacePoints
-from lib.geometry.camera import REFERENCE_SIZE, Camera
-from lib.images.display import clipped
+from lib.geometry.camera import Camera
+from lib.geometry.reference import REFERENCE_SIZE
+from lib.images.clipping import clipped
 from model.face_gcn import FaceReconstruction
 from model.fitting.energy import FitTargets
 from model.fitting.landmark_fit import LandmarkFitter
@@ -101,7 +102,7 @@ def draft_gaze(draft: Draft, points: SurfacePoints, morphable: MorphableModel, c
 def uncovered(irises: np.ndarray, alpha: np.ndarray) -> np.ndarray:
     """Irises [2, 5, 2], NaN where most of an eye's points lie outside the mask [H, W], as behind sunglasses."""
     last = np.array(alpha.shape[::-1]) - 1
-    columns, rows = np.clip(np.rint(np.nan_to_num(irises)), 0, last).astype(int).T
+    columns, rows = np.clip(np.floor(np.nan_to_num(irises)), 0, last).astype(int).T
     seen = alpha[rows, columns].T.mean(axis=1) >= 0.5
     return np.where(seen[:, None, None], irises, np.nan)
 

@@ -127,7 +127,7 @@ class Exporter:
           mesh_vertex_colors.glb, mesh.ply: the network's albedo as vertex colours.
           neutral.obj: the shape without expression, without the volume of hair, without colours.
           rig.glb: the shape without expression, with morph targets whose weights give the photo's expression.
-          mesh.usdz, rig.usdz: as mesh.glb and rig.glb; the latter if the formats include rigs, too.
+          mesh.usdz, rig.usdz: as mesh.glb and rig.glb; the latter only if the formats also include rigs.
 
         Files of other formats are removed, because they would show an earlier result.
 

@@ -16,7 +16,8 @@ from lib.face_image.detection import Face
 from lib.face_image.region import PhotoRegion
 from lib.face_model_files.arkit import BlendShapes
 from lib.geometry.lighting import BANDS
-from lib.images.display import clipped, to_bytes
+from lib.images.clipping import clipped
+from lib.images.display import to_bytes
 from lib.mesh_export.texture_baking import inside_mask
 from lib.mesh_renderer.fragments import interpolate, rasterize
 from lib.runtime.prefetch import Ahead
@@ -49,7 +50,7 @@ class FaceReconstructor:
         face = reconstructor("photo.jpg")
         face.save("out", formats=("glb", "obj"))
 
-    Photos are processed one after the other, also those of a list; each uses all processor cores that TensorFlow may
+    Photos are processed one after the other, even if given as a list; each uses all processor cores that TensorFlow may
     use. Networks and face model take about 1.2 GB of memory in total. Each result takes a few megabytes, plus a copy of
     the photo's pixels around the face (at most 50 MB), so save many photos one by one instead of collecting a list.
     Calls are not thread-safe: use one reconstructor per thread or process.
@@ -268,8 +269,8 @@ class FaceReconstructor:
         Args:
           face: a result of this reconstructor.
           yaw, pitch, roll: radians, about y (positive turns the face to the right of the picture), x and z.
-          light: [3, 9] spherical harmonics, such as the `light` of another face; by default that of the photo.
-          size: side of the picture, pixels; by default that of the crops.
+          light: [3, 9] spherical harmonics, such as the `light` of another face; by default the photo's light.
+          size: side of the picture, pixels; by default the crops' side.
           expression: ARKit's names -> weights in place of the photo's, e.g. {"jawOpen": 0.5}; 1 is full strength.
 
         Returns:

@@ -18,7 +18,7 @@ from lib.runtime.memory import affordable
 from lib.runtime.worker_pool import Outcome, run_in_processes, use_one_thread
 from model.reconstruction.result_folder import RUN_FILES, Job, PhotoOutcome, ResultFolder, shown_name
 
-# A process is started for so many photos: its start takes as long as about two photos, on a core that is idle else.
+# Photos per worker process: starting one takes as long as about two photos, on a core that would otherwise be idle.
 PHOTOS_PER_PROCESS = 2
 # Peak of a process with the default configuration: photos of 12 megapixels, textures of 1,024 texels.
 PROCESS_BYTES = 3 * 2**29

@@ -8,7 +8,8 @@ import numpy as np
 import tensorflow as tf
 
 from lib.face_image.alignment import Alignment
-from lib.images.display import clipped, to_bytes
+from lib.images.clipping import clipped
+from lib.images.display import to_bytes
 from lib.images.holes import with_filled_holes, without_holes
 from model.face_gcn import FaceReconstruction
 

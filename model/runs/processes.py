@@ -38,7 +38,7 @@ def check_processes(config: schema.Config, count: int) -> None:
 
 
 def run_mirrored(config: schema.Config, wanted: int | None, command: Sequence[str]) -> int | None:
-    """Trains by one process for each GPU of this machine.
+    """Trains with one process for each GPU of this machine.
 
     Args:
       config: the effective configuration.

@@ -1,6 +1,6 @@
 """Symptoms of failing training: each is reported once, with advice, and the run continues.
 
-The measures are loss terms without a weight, so that the log shows them, too.
+The measures are loss terms without a weight, so they also appear in the log.
 """
 
 import sys
@@ -23,8 +23,8 @@ EARLIEST = 200  # updates before which networks may still predict the mean
 # light leaves 0.01 or less there.
 SATURATED = 0.15
 DARK, BRIGHT = 0.02, 0.98  # photos are not black or overexposed between these, RGB in [0, 1]
-# The critic's mean separation (`TextureTrainer.update_critic`) over `WINDOW` updates, from which on it has left the
-# slope of 1 that the gradient penalty asks for, if it has also grown since the window before.
+# Mean separation of the critic (`TextureTrainer.update_critic`) over `WINDOW` updates. Above it, and if it has grown
+# since the window before, the critic has left the slope of 1 that the gradient penalty asks for.
 SEPARATION = 2.0
 WINDOW = 50
 

@@ -16,8 +16,8 @@ _BLOCKS_PER_THREAD = 4
 def update_rows(first, last, weights, momentum, velocity, x, upstream, numbers):
     """Updates rows first..last of `weights`, `momentum` and `velocity` [I, O] in place.
 
-    The gradient is scale (x^T upstream + decay weights). The update is that of Kingma and Ba 2015 (arXiv 1412.6980) in
-    the form of the end of section 2, whose epsilon is added to the uncorrected root, as in Keras and TensorFlow.
+    The gradient is scale (x^T upstream + decay weights). The update is Adam (Kingma and Ba 2015, arXiv 1412.6980) in
+    the form at the end of section 2, which adds epsilon to the uncorrected root, as Keras and TensorFlow do.
 
     Args:
       x: [B, I]; upstream: [B, O].

@@ -23,9 +23,9 @@ SHEET = "first_crops.png"
 COVERED = 0.3
 # Largest distance of the regressed face's centre from the crop's, as a share of the side. Alignment centres faces.
 OFF_CENTRE = 0.2
-# Largest angle to the upright [radians]: mirrored landmarks and photos that lie on their side give turned faces.
+# Largest roll [radians]: mirrored landmarks, and photos that lie on their side, give rotated faces.
 TILTED = np.pi / 3
-# From this share of the crops on, the fault is the data set's and not a crop's.
+# If more than this share of the crops have a fault, the data set is to blame.
 MOST = 0.5
 
 
@@ -43,7 +43,7 @@ def look(
       trainer: poses the faces.
       batches_of: yields batches of the given records and size.
       indices: the training crops, at least `batch_size`.
-      batch_size: that of the training, so that its compiled functions are used here, too.
+      batch_size: batch size of the training, so that its compiled functions serve here as well.
       names: of all records.
       folder: the run's folder, receives `SHEET`: photo, mask, coarse face over the photo.
 

@@ -21,7 +21,7 @@ class ThinGradient(TensorStructure):
       x: [B, I].
       upstream: [B, O].
       decay: weight of the L2 term.
-      scale: factor that limits the gradient's norm.
+      scale: factor that clips the gradient's norm.
     """
 
     x: tf.Tensor
@@ -31,9 +31,9 @@ class ThinGradient(TensorStructure):
 
 
 class FusedAdam(keras.optimizers.Adam):
-    """Keras' Adam with gradients limited per variable, by TensorFlow's fused operation; thin gradients by a kernel.
+    """Keras' Adam with per-variable gradient clipping: TensorFlow's fused operation, and a kernel for thin gradients.
 
-    State and names of the variables are those of Keras' Adam, so their checkpoints are interchangeable.
+    Its variables have the names and contents of Keras' Adam, so checkpoints are interchangeable.
 
     Args:
       learning_rate: initial rate.
@@ -45,14 +45,14 @@ class FusedAdam(keras.optimizers.Adam):
         self._buffers = _OwnBuffers()
 
     def _clip_by_norm(self, values: tf.Tensor, axes=None) -> tf.Tensor:
-        return values * self._limit(2.0 * tf.nn.l2_loss(values))
+        return values * self._clip_factor(2.0 * tf.nn.l2_loss(values))
 
-    def _limit(self, squared: tf.Tensor) -> tf.Tensor:
-        """Factor that limits a gradient of this squared norm."""
+    def _clip_factor(self, squared: tf.Tensor) -> tf.Tensor:
+        """Factor that clips a gradient with this squared norm."""
         return self.clipnorm / tf.maximum(tf.sqrt(squared), self.clipnorm)
 
     def update_step(self, gradient: tf.Tensor, variable: tf.Variable, learning_rate: tf.Tensor) -> None:
-        """Updates one variable; the formula of Keras, whose epsilon is TensorFlow's."""
+        """Updates one variable; the formula is the same as in Keras, including where epsilon is added."""
         index = self._get_variable_index(variable)
         step = tf.cast(self.iterations.value + 1, tf.float32)
         tf.raw_ops.ResourceApplyAdam(
@@ -71,8 +71,8 @@ class FusedAdam(keras.optimizers.Adam):
     def thin_gradient(
         self, x: tf.Tensor, upstream: tf.Tensor, output: tf.Tensor, decay: tf.Tensor, kernel_squares: tf.Tensor
     ) -> ThinGradient:
-        """Limited gradient for `update_thin`; arguments as in `squared_norm`."""
-        scale = self._limit(squared_norm(x, upstream, output, decay, kernel_squares))
+        """Clipped gradient for `update_thin`; arguments as in `squared_norm`."""
+        scale = self._clip_factor(squared_norm(x, upstream, output, decay, kernel_squares))
         return ThinGradient(x, upstream, decay, scale)
 
     def update_thin(self, kernels: Sequence[keras.Variable], gradients: Sequence[ThinGradient]) -> None:

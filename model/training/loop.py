@@ -38,7 +38,7 @@ from model.training.trainer import PosedBatch, TextureTrainer
 from model.training.workers import Workers
 from utils import seed_everything
 
-# Of several processes, some get a signal twice: with their group, and from the program that has started them.
+# With several processes, a signal may arrive twice: through the process group, and from the program that started them.
 _MERGE_SECONDS = 1.0
 
 
@@ -53,11 +53,11 @@ def train(
     Args:
       config: the effective configuration.
       run_dir: receives latest.npz, best.npz, logs/, samples/, config.yaml and training.json.
-      encoded: outputs to use for the records instead of those of the frozen networks.
+      encoded: outputs of the frozen networks for all records; None to compute them.
       workers: the processes that train together; all call this function alike, and the chief alone writes.
 
     Returns:
-      Means of the last validation, e.g. {"psnr_coarse": 22.1, "psnr_fine": 33.0, ...}; empty but in the chief.
+      Means of the last validation, e.g. {"psnr_coarse": 22.1, "psnr_fine": 33.0, ...}; empty except in the chief.
 
     Raises:
       UserError: records, split, weights or checkpoint are missing or do not match; or a loss term is not finite;
@@ -88,7 +88,7 @@ def _train(
             "images or more, and keep data.validation above 0)"
         )
     with sole_user(run_dir, "training") if workers.chief else contextlib.nullcontext():
-        with workers.chief_first():  # which stores what the others only read
+        with workers.chief_first():  # it stores what the others only read
             pipeline = load_pipeline(config)
             config = begin_from_weights(config, pipeline, run_dir / "latest.npz", workers.chief)
             batches_of = _crop_reader(pipeline, records, training + held_out, encoded)
@@ -160,7 +160,7 @@ def _run_updates(
                 run.save(progress)
     if not workers.chief:
         return progress, {}
-    # A process that was killed after its last update has left no means of the last validation.
+    # A run that was killed after its last update has lost the means of its last validation.
     return progress, validation or log.validate(progress.update)
 
 
@@ -173,7 +173,7 @@ def _crop_reader(
       pipeline: the frozen networks, face model and configuration.
       records: all crops.
       used: indices of the crops used for training or validation.
-      encoded: outputs to use instead of those of the frozen networks.
+      encoded: outputs of the frozen networks for all records; None to compute them.
     """
     config = pipeline.config
     # Other runs' outputs may differ in the last bits.

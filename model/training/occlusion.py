@@ -7,7 +7,7 @@ the photo as the only ground truth.
 
 import tensorflow as tf
 
-# Share of hidden regions that are a whole side, as of a turned head; the others are discs, like objects.
+# Share of hidden regions that are a whole side of the face, as in a turned head; the others are discs, like objects.
 SIDES = 0.6
 BORDER = 0.4  # largest distance of a hidden side's border from the middle of the face [dm]
 RADII = (0.15, 0.45)  # smallest and largest radius of a disc [dm]

@@ -82,7 +82,7 @@ def check_batch_size(config: schema.Config, indices: list[int], source: str) -> 
 
 
 def loss_weights(config: schema.Config, progress: Progress, total: int) -> dict[str, float]:
-    """Weights of the loss terms at a point of the run: those of the configuration times stage and schedule."""
+    """Weights of the loss terms at a point of the run: the configured weights, scaled by stage and schedule."""
     loss, stages = config.loss, config.schedule
     if stages.stages == "published":
         coarse, others = schedule.published_stage_weights(progress.epoch)

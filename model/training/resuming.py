@@ -20,7 +20,7 @@ _CHANGEABLE = (
 
 
 def run_options(config: schema.Config) -> dict[str, Any]:
-    """The options that a checkpoint remembers: those of the training, its losses, schedule, critic and dropout."""
+    """The options that a checkpoint remembers: training, losses, schedule, critic and dropout."""
     options = {
         f"{section}.{name}": value
         for section in ("train", "loss", "schedule", "gan")
@@ -35,14 +35,14 @@ def compare_options(config: schema.Config, earlier: Mapping[str, Any] | None, ch
 
     Args:
       config: the effective configuration.
-      earlier: `run_options` of the checkpoint; None if it is an earlier version's, which has none.
+      earlier: `run_options` of the checkpoint; None if an earlier version wrote it without them.
       checkpoint: the file, for messages.
 
     Raises:
       UserError: an option differs that a resumed run must not change.
     """
     if earlier is None:
-        print(f"{checkpoint}: written by an earlier version, without its options, which are therefore not compared")
+        print(f"{checkpoint}: written by an earlier version without its options, so they cannot be compared")
         return
     differing = {key: value for key, value in run_options(config).items() if key in earlier and earlier[key] != value}
     for key, value in differing.items():

@@ -65,7 +65,7 @@ class RunFolder:
         return progress
 
     def _is_summarised(self, progress: Progress) -> bool:
-        """True if training.json is of this progress; a run killed at its very end has an earlier one or none."""
+        """True if training.json describes this progress; a run killed at its very end leaves an old one or none."""
         try:
             return json.loads(self.summary.read_text(encoding="utf-8"))["updates"] == progress.update
         except (OSError, ValueError, KeyError, TypeError, RecursionError):
@@ -78,7 +78,7 @@ class RunFolder:
                 aside = path.with_suffix(".previous.npz")
                 path.replace(aside)
                 print(f"{aside}: the earlier run's checkpoint (--restore would have continued from it)")
-        if self.summary.is_file():  # it would stand for this run
+        if self.summary.is_file():  # it would be taken for the summary of this run
             self.summary.replace(self.summary.with_suffix(".previous.json"))
 
     def _compare(self, earlier: Mapping[str, Any] | None) -> None:

@@ -43,9 +43,9 @@ class RunLog:
             self._scalars("train", terms, update)
 
     def validate(self, update: int) -> dict[str, float]:
-        """Logs and returns the means over validation crops of all that `TextureTrainer.validate` measures crop by crop.
+        """Logs and returns the means of all that `TextureTrainer.validate` measures, over the validation crops.
 
-        `dependence` is that of the texture on the photo, over all crops.
+        `dependence` tells how far the texture follows the photo, over all crops (`Dependence`).
         """
         sums: dict[str, list[float]] = defaultdict(list)
         dependence = Dependence()

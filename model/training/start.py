@@ -25,12 +25,12 @@ def begin_from_weights(config: schema.Config, pipeline: Pipeline, latest: Path, 
     Args:
       config: the effective configuration.
       pipeline: its components; the texture network has random weights.
-      latest: the checkpoint that train.restore continues from; then no weights are loaded.
+      latest: the checkpoint that train.restore continues from; if it exists, no weights are loaded.
       say: print where the run starts.
 
     Returns:
-      The configuration with numbers instead of 0 in train.epochs and train.learning_rate: those of the run that is
-      continued, or those that suit the start. In runs that start from trained weights, schedule.coarse_fraction is 0.
+      The configuration with train.epochs and train.learning_rate filled in where they are 0: from the run that is
+      continued, or to suit the start. In runs that start from trained weights, schedule.coarse_fraction is 0.
 
     Raises:
       UserError: the weights are missing or damaged; or train.weights names a file that the run must not replace.
@@ -54,12 +54,13 @@ def begin_from_weights(config: schema.Config, pipeline: Pipeline, latest: Path, 
 
 
 def _settled(config: schema.Config, options: Mapping[str, Any]) -> schema.Config:
-    """The configuration of a run that has or had these options, where it gives none of its own."""
+    """The configuration, with what it leaves open filled in from the options of a run, or from the defaults."""
     train = dataclasses.replace(
         config.train,
         epochs=config.train.epochs or options.get("train.epochs", EPOCHS),
         learning_rate=config.train.learning_rate or options.get("train.learning_rate", RATE),
     )
-    copies = options.get("schedule.coarse_fraction") != 0
-    schedule = config.schedule if copies else dataclasses.replace(config.schedule, coarse_fraction=0.0)
+    schedule = config.schedule
+    if options.get("schedule.coarse_fraction") == 0:
+        schedule = dataclasses.replace(schedule, coarse_fraction=0.0)
     return dataclasses.replace(config, train=train, schedule=schedule)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import keras
 import tensorflow as tf
 
-from lib.images.display import clipped
+from lib.images.clipping import clipped
 from model import losses
 from model.face_gcn import CoarseFace, FaceReconstruction
 from model.input_pipeline.batches import CropBatch
@@ -122,9 +122,9 @@ class TextureTrainer:
           rate: learning rate.
 
         Returns:
-          Before the step: the `critic`'s loss, and its `separation`, the mean score of photos minus that of renderings,
-          relative to the mean distance of each rendering from its photo. A critic that keeps the gradient penalty, and
-          whose slope is therefore 1 at most, separates them by 1 at most.
+          Before the step: the `critic`'s loss, and its `separation`, the mean score of photos minus the mean score of
+          renderings, relative to the mean distance of each rendering from its photo. If the critic satisfies the
+          gradient penalty, its slope is at most 1, and so is the separation.
         """
         self.critic_optimizer.learning_rate.assign(rate)
         terms = self._update_critic(batch.crop, batch.coarse, batch.encoded, tf.constant(epsilon, tf.float32))
@@ -134,8 +134,8 @@ class TextureTrainer:
         """Measures a batch without training on it.
 
         Returns:
-          The unweighted loss terms; `psnr_coarse` and `psnr_fine` where alpha and face overlap; `saturated`, see
-          `saturation`. And the network's part of the textures.
+          The unweighted loss terms, `psnr_coarse` and `psnr_fine` where alpha and face overlap, and `saturated`, see
+          `saturation`; and the network's part of the textures.
         """
         return self._validate(batch.crop, batch.encoded, batch.true_albedo)
 
@@ -199,7 +199,7 @@ class TextureTrainer:
             product.kernel.path: self._thin_gradient(product, upstream, decays[product.kernel.path], weights)
             for product, upstream in zip(products, gradients[len(variables) :], strict=True)
         }
-        # Gradients are limited after they are averaged, as those of a whole batch are.
+        # Gradients are clipped after averaging, like the gradients of a whole batch.
         self.optimizer.apply(self.workers.mean(gradients[: len(variables)]), variables)
         return dict(zip(terms, self.workers.mean(list(terms.values())), strict=True)), thin
 
@@ -211,7 +211,7 @@ class TextureTrainer:
         `own_decay` is the unweighted L2 term of these weights.
         """
         decay = weights.get("weight_decay", tf.zeros([]))
-        # The factors of all rows are smaller than a mean gradient, and give it exactly.
+        # The factors of all rows together are smaller than the averaged gradient, and give it exactly.
         x, upstream, output = self.workers.join([product.x, upstream / self.workers.count, product.output])
         return self.optimizer.thin_gradient(x, upstream, output, decay, 2.0 * own_decay)
 

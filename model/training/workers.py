@@ -27,7 +27,7 @@ _LOST = (
 
 
 class Workers:
-    """The processes that train one network; this class is a single one, `ConnectedWorkers` are several.
+    """The processes that train one network: here a single one, in `ConnectedWorkers` several.
 
     Attributes:
       index: number of this process.
@@ -170,7 +170,7 @@ def connect(cluster: Cluster) -> ConnectedWorkers:
     """Connects the processes, after all have started; call it before TensorFlow's first operation.
 
     Raises:
-      UserError: a process is not there in time, or this one would use several GPUs.
+      UserError: a process does not appear in time, or this one would use several GPUs.
     """
     gpus = len(tf.config.list_physical_devices("GPU"))
     if gpus > 1:

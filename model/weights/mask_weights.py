@@ -1,4 +1,4 @@
-"""Weight file of the mask decoder: half precision, bound to the landmark network whose feature maps it reads."""
+"""Weight file of the mask decoder, which depends on the landmark network whose feature maps it reads."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -31,7 +31,7 @@ def load_mask_weights(path: Path, network: MaskDecoder) -> None:
 
     Raises:
       UserError: the file is missing, damaged, or holds another network's weights, or another landmark network is
-        installed than that which the decoder was trained with.
+        installed than the one that the decoder was trained with.
     """
     load_weights(path, network, _ANY_FACE_MODEL, _MODE)
     _check_landmark_network(path)

@@ -33,7 +33,7 @@ _LARGE = 1 << 14  # entries of a kernel from which eight bits for each are enoug
 
 
 def is_frozen(weights: str | Path) -> bool:
-    """True if the suffix is that of a published network, which is used but never trained here."""
+    """True if the suffix belongs to a published network, which is used but never trained here."""
     return Path(weights).suffix in (".pb", ".pth")
 
 
@@ -141,7 +141,7 @@ def check_replaceable(path: Path, network, face_model: str, elsewhere: str) -> N
 
     Args:
       path: the .npz that the run will write; its description, a .json, will be beside it.
-      network, face_model: those of the weights.
+      network, face_model: network and face model of the weights.
       elsewhere: advice on options that choose another file.
 
     Raises:
@@ -175,7 +175,7 @@ def _unwritable(path: Path) -> str:
 def _fault(
     header: Mapping, arrays: Mapping[str, np.ndarray], wanted: Mapping[str, tuple[int, ...]], face_model: str
 ) -> str:
-    """Reason why the arrays of a file are not those of the wanted shapes; empty if they are."""
+    """Reason why the arrays of a file do not fit the wanted shapes and face model; empty if they do."""
     if header["face_model"] != face_model:
         return f"the weights must belong to the face model {face_model}, got weights for {header['face_model']}"
     fault = mismatch(wanted, {name: array.shape for name, array in arrays.items()})

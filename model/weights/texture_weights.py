@@ -16,7 +16,7 @@ _MODE = "train"
 def save_texture_network(
     path: Path, network: TextureNetwork, face_model: str, signature: Mapping[str, str], metadata: Mapping
 ) -> None:
-    """Writes a texture network in half precision.
+    """Writes the weights of a texture network; `save_weights` describes their precision.
 
     Args:
       path: the .npz to (re)place.
@@ -32,7 +32,7 @@ def load_texture_network(path: Path, network: TextureNetwork, face_model: str, s
     """Loads a file's weights if they belong to the configured network.
 
     Returns:
-      Why they do not, and nothing was loaded; empty if they do.
+      Empty if the weights were loaded; otherwise why they do not belong to it.
 
     Raises:
       UserError: the file is missing or damaged.

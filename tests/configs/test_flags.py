@@ -307,6 +307,16 @@ def test_the_flag_does_what_its_help_says(flag, program, monkeypatch):
     CHECKS[flag](program, monkeypatch)
 
 
+@pytest.mark.parametrize("flag", ["restore", "lr"])
+def test_help_may_contain_per_cent(flag, monkeypatch):
+    section, key = flags.OPTIONS[flag].split(".")
+    field = getattr(schema.load(), section).__dataclass_fields__[key]
+    monkeypatch.setattr(field, "metadata", {**field.metadata, "doc": "5 % of it"})
+    parser = flags.Parser(prog="test")
+    parser.add_options([flag])
+    assert "5 % of it" in parser.format_help()
+
+
 def test_no_flag_is_without_a_check_and_every_one_sets_an_option():
     assert CHECKS.keys() == set(ORIGINAL_FLAGS)
     modes = {"mode", "input", "output"}  # which main.py reads itself

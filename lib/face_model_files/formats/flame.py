@@ -67,11 +67,12 @@ def load_flame(path: Path, source: FaceModel) -> FaceModel:
             f"{file}: 'v_template' must be [N, 3] and 'shapedirs' [N, 3, K], got {list(template.shape)} and "
             f"{list(directions.shape)}"
         )
-    for name in ("v_template", "shapedirs"):
-        if not np.isfinite(arrays[name]).all():
-            raise UserError(f"{file}: '{name}' must be finite, got NaN or infinity")
+    for name in _NEEDED:
+        if arrays[name].dtype.kind not in "fiu" or not np.isfinite(arrays[name]).all():
+            raise UserError(f"{file}: '{name}' must be finite numbers, got others")
     triangles = triangles.astype(np.int64)
-    if triangles.ndim != 2 or triangles.shape[1] != 3 or triangles.min() < 0 or triangles.max() >= len(template):
+    valid = triangles.ndim == 2 and triangles.shape[1] == 3 and len(triangles) > 0
+    if not valid or triangles.min() < 0 or triangles.max() >= len(template):
         raise UserError(f"{file}: 'f' must be [F, 3] vertices within 0..{len(template) - 1}")
     basis = np.moveaxis(directions.astype(np.float64), -1, 0) * DECIMETRES
     # A model with fewer components than published holds no expressions.

@@ -130,6 +130,8 @@ def _read(file: Path) -> _Head:
     }.items():
         if arrays[name].shape != shape:
             raise UserError(f"{file}: '{name}' must be {list(shape)}, got {list(arrays[name].shape)}")
+        if not arrays[name].size:
+            raise UserError(f"{file}: '{name}' must not be empty, got {list(shape)}")
         if arrays[name].dtype.kind not in "fiu" or not np.isfinite(arrays[name]).all():
             raise UserError(f"{file}: '{name}' must be finite numbers, got others")
     for name in ("triangles", "mirror_indices"):

@@ -77,7 +77,8 @@ def load_statismo(path: Path, source: FaceModel) -> FaceModel:
         raise UserError(f"{file}: must be an HDF5 file of a Basel Face Model, got something else ({error})") from None
     if triangles.ndim == 2 and triangles.shape[0] == 3:
         triangles = triangles.T
-    if triangles.ndim != 2 or triangles.shape[1] != 3 or triangles.min() < 0 or triangles.max() >= len(shape):
+    valid = triangles.ndim == 2 and triangles.shape[1] == 3 and len(triangles) > 0
+    if not valid or triangles.min() < 0 or triangles.max() >= len(shape):
         raise UserError(f"{file}: 'shape/representer/cells' must be [3, F] vertices within 0..{len(shape) - 1}")
     marks = file.parent / FILE
     if marks.is_file():
@@ -131,9 +132,9 @@ def _named_points(path: Path, data: h5py.File) -> dict[str, np.ndarray]:
     """Name -> [3] millimetres; empty if the file has no named points."""
     if "metadata/landmarks/json" not in data:
         return {}
-    raw = np.asarray(data["metadata/landmarks/json"]).ravel()[0]
     try:
+        raw = np.asarray(data["metadata/landmarks/json"]).ravel()[0]
         entries = json.loads(raw.decode("utf-8") if isinstance(raw, bytes) else str(raw))
         return {entry["id"]: np.array(entry["coordinates"], np.float64).reshape(3) for entry in entries}
-    except (ValueError, KeyError, TypeError, OverflowError, RecursionError) as error:
+    except (ValueError, LookupError, TypeError, OverflowError, RecursionError) as error:
         raise UserError(f"{path}: 'metadata/landmarks/json' must list named points, got others ({error})") from None

@@ -5,13 +5,14 @@ from dataclasses import dataclass
 import numpy as np
 import scipy.linalg
 
+from lib.geometry.sphere import fit_sphere
+from lib.human_head.area import MILLIMETRES
 from lib.human_head.building.control_mesh import ControlMesh
 from lib.human_head.building.smooth_fields import FieldPlaces, smooth_fields
-from lib.human_head.parts import EYES, sphere
+from lib.human_head.parts import EYES
 from lib.human_head.population import Population
 
 SCALE = 1.119  # MakeHuman's pupils are 56.4 mm apart, people's 63
-MILLIMETRES = 100.0  # per decimetre
 INNER_FACE = 0.95  # dm from the tip of the nose
 # The importance of a square millimetre away from the inner face in the principal components.
 ELSEWHERE = 0.25
@@ -126,7 +127,7 @@ def _fields(mesh: ControlMesh, mean: np.ndarray, inner: np.ndarray, generator: n
     points = mean.copy()
     centres = []
     for name in EYES:
-        centre, _ = sphere(mean[mesh.helpers[name]])
+        centre, _ = fit_sphere(mean[mesh.helpers[name]])
         points[mesh.helpers[name]] = centre
         centres.append(centre)
     places = FieldPlaces(

@@ -3,9 +3,10 @@
 import numpy as np
 import scipy.sparse
 
+from lib.geometry.sphere import fit_sphere
 from lib.human_head.building.control_mesh import ControlMesh
 from lib.human_head.expressions import NAMES, SIDES
-from lib.human_head.parts import CORNEA, EYES, IRIS, sphere
+from lib.human_head.parts import CORNEA, EYES, IRIS
 from lib.human_head.subdivision import subdivide
 
 CLEARANCE = 0.004  # dm between the subdivided lids and the ball
@@ -28,7 +29,7 @@ def close_lids(mesh: ControlMesh, mean: np.ndarray, moves: np.ndarray, sockets: 
     skin = np.unique(step.quads[np.repeat(~in_socket, 4)])
     corrected = moves.copy()
     for side, helper in zip(SIDES, (mesh.helpers[name] for name in EYES), strict=True):
-        centre, radius = sphere(mean[helper])
+        centre, radius = fit_sphere(mean[helper])
         rows = skin[_is_lid((step.matrix @ mean)[skin], centre, radius)]
         lids = step.matrix[rows]
         for name in NAMES:

@@ -6,10 +6,11 @@ import numpy as np
 
 from lib.errors import UserError
 from lib.face_model.face_model import LANDMARKS
+from lib.geometry.sphere import fit_sphere
 from lib.human_head.building.control_mesh import ControlMesh
 from lib.human_head.building.makehuman import MakeHumanFiles
 from lib.human_head.chart import components
-from lib.human_head.parts import EYES, sphere
+from lib.human_head.parts import EYES
 
 NOSTRIL_RINGS = {0: 1.0, 1: 1.0, 2: 1.0, 3: 0.7}  # weight of the vertices this many edges from the bottom
 
@@ -89,7 +90,7 @@ def masks(files: MakeHumanFiles, mesh: ControlMesh, places: Places) -> dict[str,
     position = mesh.vertices[vertex]
     mouth = files.mask("inside-mouth", mesh.chart)
     found |= {"sockets": np.zeros(len(mesh.chart)), "mouth_inside": np.zeros(len(mesh.chart))}
-    eyes = [sphere(mesh.vertices[mesh.helpers[name]]) for name in EYES]
+    eyes = [fit_sphere(mesh.vertices[mesh.helpers[name]]) for name in EYES]
     for number in np.unique(island):
         own = island == number
         if mouth[own].mean() > 0.5:

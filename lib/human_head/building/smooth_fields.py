@@ -4,6 +4,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from lib.geometry.smoothstep import smoothstep
+
 # Length [mm] of each band, and its standard deviation [mm] per coordinate on the face.
 BANDS = ((60.0, 0.7), (25.0, 0.7), (12.0, 0.4))
 FEATURES = 120  # random features of each band, symmetry and coordinate
@@ -34,9 +36,9 @@ def smooth_fields(places: FieldPlaces, generator: np.random.Generator) -> np.nda
     """Independent displacements [M, V, 3] in millimetres, each to be multiplied by its own N(0, 1)."""
     points = places.points
     far = np.linalg.norm(points - places.nose, axis=1)
-    fade = 1 - _step((far - FADE[0]) / (FADE[1] - FADE[0]))
+    fade = 1 - smoothstep((far - FADE[0]) / (FADE[1] - FADE[0]))
     near = np.min([np.linalg.norm(points - eye, axis=1) for eye in places.eyes], axis=0)
-    calm = _step((near - CALM[0]) / (CALM[1] - CALM[0]))
+    calm = smoothstep((near - CALM[0]) / (CALM[1] - CALM[0]))
     fields = []
     for length, sigma in BANDS:
         envelope = fade * (calm if length == BANDS[-1][0] else 1.0)
@@ -58,9 +60,3 @@ def _waves(points: np.ndarray, length: float, is_odd: bool, generator: np.random
     across = k[:, :1] * points[:, 0]
     along = k[:, 1:] @ points[:, 1:].T + phase
     return (np.sin(across) if is_odd else np.cos(across)) * np.cos(along)
-
-
-def _step(t: np.ndarray) -> np.ndarray:
-    """Smooth step from 0 at t <= 0 to 1 at t >= 1."""
-    t = np.clip(t, 0.0, 1.0)
-    return t * t * (3.0 - 2.0 * t)

@@ -59,7 +59,7 @@ def _lid_shadow(face: CanonicalFace, points: np.ndarray, side: np.ndarray) -> np
 
 
 def glint(face: CanonicalFace, points, normals, half, moment: Moment) -> np.ndarray:
-    """Reflection [P] of the lamp in the cornea, which bulges over the iris more than the mesh does.
+    """Reflection [P] of the lamp in the cornea, which bulges more over the iris than the mesh does.
 
     Args:
       face: the canonical face.

@@ -90,6 +90,7 @@ def _above(places: np.ndarray, line: np.ndarray) -> np.ndarray:
 
 
 def _azimuth(places: np.ndarray) -> np.ndarray:
+    """[N] radians about the vertical axis of the head: 0 in front, pi at the back, the same on both sides."""
     return np.arctan2(np.abs(places[:, 0]), places[:, 2] + 78.0)
 
 
@@ -200,5 +201,6 @@ class Scalp:
 
 
 def _ramp(t):
+    """A quarter circle from 0 at t <= 0, where it is steep, to 1 at t >= 1."""
     t = np.clip(t, 0, 1)
     return np.sqrt(t * (2 - t))

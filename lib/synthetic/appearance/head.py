@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from lib.geometry.smoothstep import smoothstep
 from lib.synthetic.appearance.canonical import CanonicalFace
 
 SKULL_CENTRE = np.array([0.0, 40.0, -86.0])
@@ -57,11 +58,6 @@ def grid_triangles(rows: int, columns: int, closed: bool) -> np.ndarray:
     )
 
 
-def _smooth(t):
-    t = np.clip(t, 0, 1)
-    return t * t * (3 - 2 * t)
-
-
 class Head:
     """Topology of the head for one face model, and its shape for one person; ValueError for a closed surface.
 
@@ -100,9 +96,9 @@ class Head:
             full = 1 / np.linalg.norm(direction / (SKULL_RADII * (width, 1.0, 1.0)), axis=1, keepdims=True)
             # Below the jaw the skull ends; the neck takes over.
             full = np.where(
-                direction[:, 1:2] < -0.2, full * (1 - 0.38 * _smooth((-0.2 - direction[:, 1:2]) / 0.5)), full
+                direction[:, 1:2] < -0.2, full * (1 - 0.38 * smoothstep((-0.2 - direction[:, 1:2]) / 0.5)), full
             )
-            s = _smooth(t * 2.2)
+            s = smoothstep(t * 2.2)
             rings.append(SKULL_CENTRE + direction * (radius * (1 - s) + full * s))
         return np.array(rings)
 
@@ -119,7 +115,7 @@ class Head:
             up = 31.0 * np.sin(theta)
             # Helix, groove, antihelix, hollow: heights over the ear's plane by the share of the radius.
             profile = np.interp(r, [0, 0.35, 0.55, 0.68, 0.78, 0.9, 1.0], [-9, -8, 0.0, 1.8, -3.0, 3.2, -0.5])
-            lobe = _smooth((np.sin(theta) + 0.35) / 0.5)
+            lobe = smoothstep((np.sin(theta) + 0.35) / 0.5)
             height = profile * (0.25 + 0.75 * lobe)
             tilt = np.radians(18 + 24 * stand_off)
             backwards = np.array([side * np.sin(tilt), -0.12, -np.cos(tilt)])
@@ -149,7 +145,7 @@ class Head:
         width = (47 + 7 * male + 5 * weight) * jaw
         t = levels[:, None]
         # Narrow at the top, where the jaw hides it, and wider towards the shoulders.
-        flare = (0.80 + 0.20 * _smooth(t / 0.3)) * (1 + 0.12 * _smooth((t - 0.35) / 0.65))
+        flare = (0.80 + 0.20 * smoothstep(t / 0.3)) * (1 + 0.12 * smoothstep((t - 0.35) / 0.65))
         centre_z = -88 - 14 * t
         neck = np.stack(
             np.broadcast_arrays(
@@ -158,7 +154,7 @@ class Head:
             -1,
         )
         t = np.linspace(0, 1, 8)[:, None]
-        spread = _smooth(t) ** 0.7
+        spread = smoothstep(t) ** 0.7
         collar = np.stack(
             np.broadcast_arrays(
                 (width + 5 + 160 * spread) * np.sin(theta),

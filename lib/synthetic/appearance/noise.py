@@ -16,7 +16,7 @@ LATTICE = 64  # cells after which a field repeats; a power of two
 
 @compiled(inline="always")
 def _hash(i, j, k, seed):
-    """Uniform in [0, 1) from a lattice point."""
+    """Pseudo-random number in [0, 1] from a lattice point."""
     h = np.uint32(i * 374761393 + j * 668265263 + k * 2147483647 + seed * 1274126177)
     h = np.uint32((h ^ (h >> np.uint32(13))) * np.uint32(1274126177))
     h = np.uint32((h ^ (h >> np.uint32(16))) * np.uint32(2246822519))

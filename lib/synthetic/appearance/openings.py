@@ -18,7 +18,7 @@ MOUTH_COLOUR = np.array([0.10, 0.035, 0.035])
 
 @dataclass(frozen=True)
 class _Opening:
-    """One hole: its border [L] of vertices in order, and whether it is an eye's."""
+    """One hole: its border [L], vertex indices in order, and whether it is an eye's."""
 
     loop: np.ndarray
     eye: bool
@@ -35,7 +35,7 @@ class Openings:
         self.face = face
         mouth = face.landmarks[48:68].mean(axis=0)
         eyes = [face.landmarks[list(polygon)].mean(axis=0) for polygon in EYES]
-        _, *inner = border_loops(triangles, face.points)  # the longest is the border of the face
+        _, *inner = border_loops(triangles, face.points)  # the largest is the border of the face
         self._openings: list[_Opening] = []
         for loop in inner:
             centre = face.points[loop].mean(axis=0)

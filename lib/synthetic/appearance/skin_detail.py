@@ -6,6 +6,7 @@ ground truth.
 
 import numpy as np
 
+from lib.geometry.smoothstep import smoothstep
 from lib.synthetic.appearance.canonical import REGIONS, CanonicalFace
 from lib.synthetic.appearance.eyes import paint_eyes
 from lib.synthetic.appearance.noise import mirrored, noise, spots
@@ -15,12 +16,6 @@ from lib.synthetic.builtin.skin_albedo import HAEMOGLOBIN, MELANIN
 
 def _gauss(x, centre, width):
     return np.exp(-0.5 * ((x - centre) / width) ** 2)
-
-
-def _step(x):
-    """Smooth step from 0 at x <= 0 to 1 at x >= 1."""
-    x = np.clip(x, 0, 1)
-    return x * x * (3 - 2 * x)
 
 
 FIELDS = 3
@@ -91,24 +86,27 @@ def _mottle(colour, points, skin, fields, person):
 def _lines(points, both, skin, wave, person, moment):
     """Darkness [P] of wrinkles: those of age and those that the expression folds."""
     a, y = both[:, 0], points[:, 1]
-    old = _step((person.age - 0.35) / 0.65)
+    old = smoothstep((person.age - 0.35) / 0.65)
     total = np.zeros(len(points), np.float32)
     forehead = (
-        (0.16 * old + 0.20 * moment.brow_raise) * _step((y - 66) / 8) * _step((104 - y) / 12) * _step((62 - a) / 25)
+        (0.16 * old + 0.20 * moment.brow_raise)
+        * smoothstep((y - 66) / 8)
+        * smoothstep((104 - y) / 12)
+        * smoothstep((62 - a) / 25)
     )
     phase = (y + wave + 0.004 * a * a) / (8.5 + 1.5 * (person.seed % 7) / 7)
     total += forehead * _crease(phase, 0.09)
     frown = (0.14 * old + 0.24 * moment.frown) * _gauss(y, 58, 7)
     total += frown * np.exp(-(((a - 6.5 - 0.15 * wave) / 1.0) ** 2))
-    crow = (0.15 * old + 0.16 * moment.smile) * _step((a - 47) / 4) * _step((66 - a) / 10) * _gauss(y, 36, 9)
+    crow = (0.15 * old + 0.16 * moment.smile) * smoothstep((a - 47) / 4) * smoothstep((66 - a) / 10) * _gauss(y, 36, 9)
     total += crow * _crease(np.arctan2(y - 36.5, a - 40) * 4.2 + 0.12 * wave, 0.12)
     under = (
         (0.05 + 0.15 * old) * _gauss(a, 29, 10) * np.exp(-(((y - 26.5 - 0.02 * (a - 30) ** 2 - 0.3 * wave) / 1.3) ** 2))
     )
     fold_x = 17.5 + 0.42 * np.clip(-2 - y, -4, 40)
-    nasolabial = (0.03 + 0.13 * old + 0.14 * moment.smile) * _step((4 - y) / 6) * _step((y + 38) / 10)
+    nasolabial = (0.03 + 0.13 * old + 0.14 * moment.smile) * smoothstep((4 - y) / 6) * smoothstep((y + 38) / 10)
     total += under + nasolabial * np.exp(-(((a - fold_x - 0.3 * wave) / 1.7) ** 2))
-    marionette = 0.12 * old * _step((-33 - y) / 5) * _step((y + 56) / 8)
+    marionette = 0.12 * old * smoothstep((-33 - y) / 5) * smoothstep((y + 56) / 8)
     total += marionette * np.exp(-(((a - 27.5 - 0.2 * wave) / 1.4) ** 2))
     if old > 0.1:
         total += old * 0.05 * np.maximum(noise(both, (9.0, 1.6, 9.0), person.seed + 13, 2), 0)
@@ -178,7 +176,9 @@ def _brows(colour, face, points, both, painted, person):
     height = y - curve + 0.6
     thick = person.brow_thickness * (1.12 - 0.75 * np.clip(t, 0, 1) ** 1.7)
     shape = (
-        np.exp(-(np.abs(height / np.maximum(thick, 0.6)) ** 2.4)) * _step((t + 0.10) / 0.16) * _step((1.10 - t) / 0.16)
+        np.exp(-(np.abs(height / np.maximum(thick, 0.6)) ** 2.4))
+        * smoothstep((t + 0.10) / 0.16)
+        * smoothstep((1.10 - t) / 0.16)
     )
     # Hairs fan from upright at the nose to lying along the tail.
     lean = 1.15 - 0.95 * np.clip(t, 0, 1)
@@ -192,7 +192,7 @@ def _brows(colour, face, points, both, painted, person):
 
 
 def _smooth_curve(xs, ys):
-    """[33] the curve through five landmarks as a parabola, free of their corners."""
+    """[33] heights of a cubic fitted to five landmarks, at even steps of x: without the landmarks' corners."""
     return np.polyval(np.polyfit(xs, ys, 3), np.linspace(xs[0], xs[-1], 33))
 
 
@@ -202,13 +202,13 @@ def _beard(colour, points, both, skin, person, moment):
     if not person.male or person.beard <= 0:
         return colour
     edge = 1.6 * noise(points, 5.0, person.seed + 41, 2)
-    lip_top = _step((-8.5 - y + 0.5 * edge) / 6) * _step((31 - a) / 9) * _step((y + 36) / 5)
-    chin = _step((-40 - y + edge) / 5) * (1 - 0.7 * _gauss(a, 14, 5) * _gauss(y, -44, 4))
-    cheek_line = -16 + 0.55 * np.clip(a - 26, 0, 60) + 26 * _step((a - 56) / 9)
-    cheek = _step((cheek_line - y + 1.5 * edge) / 14) * _step((a - 24) / 7)
+    lip_top = smoothstep((-8.5 - y + 0.5 * edge) / 6) * smoothstep((31 - a) / 9) * smoothstep((y + 36) / 5)
+    chin = smoothstep((-40 - y + edge) / 5) * (1 - 0.7 * _gauss(a, 14, 5) * _gauss(y, -44, 4))
+    cheek_line = -16 + 0.55 * np.clip(a - 26, 0, 60) + 26 * smoothstep((a - 56) / 9)
+    cheek = smoothstep((cheek_line - y + 1.5 * edge) / 14) * smoothstep((a - 24) / 7)
     moustache = lip_top * (1 - 0.55 * _gauss(a, 0, 1.8))
     everywhere = np.maximum.reduce([moustache, chin, cheek])
-    goatee = np.maximum(moustache, chin * _step((24 - a) / 5))
+    goatee = np.maximum(moustache, chin * smoothstep((24 - a) / 5))
     areas = {"none": 0 * y, "stubble": everywhere, "full": everywhere, "moustache": moustache, "goatee": goatee}
     area = areas[style] * skin
     shadow = everywhere * skin * 0.16 * person.beard * (person.tone > 0.3)
@@ -225,7 +225,7 @@ def _beard(colour, points, both, skin, person, moment):
         cover = area[chosen] ** 1.2 * (0.14 + 0.26 * person.beard + 0.12 * grain)
     else:
         strands = noise(field, (0.5, 5.5, 3.0), person.seed + 43, 2)
-        cover = _step((area[chosen] * (1.15 + 0.4 * person.beard) - 0.25 + 0.22 * strands) / 1.15)
+        cover = smoothstep((area[chosen] * (1.15 + 0.4 * person.beard) - 0.25 + 0.22 * strands) / 1.15)
     target = (
         np.minimum(person.hair, person.skin * 0.7)
         * (0.85 + 0.25 * noise(field, (1.1, 9, 5), person.seed + 44))[:, None]

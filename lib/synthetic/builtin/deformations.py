@@ -5,7 +5,8 @@ The identity basis mixes them. Every function below describes one part of the fa
 
 import numpy as np
 
-from lib.synthetic.builtin.grid import EYE_CENTRE, MOUTH_CORNER, Grid, soft_step
+from lib.geometry.smoothstep import smoothstep
+from lib.synthetic.builtin.grid import EYE_CENTRE, MOUTH_CORNER, Grid
 from lib.synthetic.builtin.surface import gauss, sigmoid
 
 HEAD_AXIS = -70.0  # z of the vertical axis that cheeks and temples move away from, millimetres
@@ -25,8 +26,8 @@ class _HalfFace:
         self.eye = np.exp(-0.5 * (((x - EYE_CENTRE[0]) / 17.0) ** 4 + ((y - EYE_CENTRE[1]) / 11.0) ** 4))
         self.mouth = np.exp(-0.5 * ((np.abs(x) / 30.0) ** 4 + (np.abs(y + 31.0) / 13.0) ** 4))
         self.nose = np.exp(-0.5 * ((np.abs(x) / 20.0) ** 4)) * sigmoid((y + 14) / 2.5) * sigmoid((40 - y) / 5)
-        self.lower = soft_step((8.0 - y) / 45.0)
-        self.jaw = soft_step((0.0 - y) / 40.0)
+        self.lower = smoothstep((8.0 - y) / 45.0)
+        self.jaw = smoothstep((0.0 - y) / 40.0)
         row = np.arange(len(y))[:, None]
         first, last = grid.rows["mouth"], grid.rows["upper_lip"]
         inside = ((row > first) & (row < last)) * (grid.mouth_taper[None, :] > 0)
@@ -62,7 +63,7 @@ def _head(half: _HalfFace) -> dict[str, np.ndarray]:
         "height": _move(dy=0.026 * half.centred_y),
         "depth": _move(dz=0.030 * (z - 10) * (1 - 0.5 * half.nose)),
         "lower_height": _move(dy=-1.8 * half.lower),
-        "upper_height": _move(dy=2.8 * soft_step((y - 50) / 50)),
+        "upper_height": _move(dy=2.8 * smoothstep((y - 50) / 50)),
     }
 
 
@@ -72,10 +73,10 @@ def _jaw_and_chin(half: _HalfFace) -> dict[str, np.ndarray]:
     return {
         "jaw_width": _move(x / 60 * 2.2 * half.jaw),
         "gonion": _move(1.7 * half.spot(58, -38, 15, 16), -2.0 * half.spot(58, -38, 15, 16)),
-        "jaw_slope": _move(dy=3.0 * gauss(x, 46, 14) * soft_step((-30 - y) / 25)),
-        "chin_height": _move(dy=-2.2 * soft_step((-50 - y) / 22) * gauss(x, 0, 26)),
-        "chin_width": _move(0.14 * x * gauss(x, 0, 30) * soft_step((-48 - y) / 20)),
-        "chin_forward": _move(dz=3.2 * gauss(x, 0, 24) * soft_step((-42 - y) / 22)),
+        "jaw_slope": _move(dy=3.0 * gauss(x, 46, 14) * smoothstep((-30 - y) / 25)),
+        "chin_height": _move(dy=-2.2 * smoothstep((-50 - y) / 22) * gauss(x, 0, 26)),
+        "chin_width": _move(0.14 * x * gauss(x, 0, 30) * smoothstep((-48 - y) / 20)),
+        "chin_forward": _move(dz=3.2 * gauss(x, 0, 24) * smoothstep((-42 - y) / 22)),
         "chin_ball": _move(dz=1.6 * half.spot(0, -65, 10, 7)),
     }
 
@@ -92,7 +93,7 @@ def _cheeks_and_forehead(half: _HalfFace) -> dict[str, np.ndarray]:
         "jowl": half.outwards(half.spot(38, -52, 13, 12), 1.3) + _move(dy=-1.3 * half.spot(40, -56, 14, 13)),
         "submental": _move(dy=-3.4 * half.under * gauss(x, 0, 40), dz=1.0 * half.under),
         "temple": half.outwards(half.spot(64, 58, 12, 18), -2.0),
-        "forehead_slope": _move(dz=3.0 * soft_step((y - 58) / 50)),
+        "forehead_slope": _move(dz=3.0 * smoothstep((y - 58) / 50)),
         "forehead_round": _move(dz=1.8 * (half.spot(22, 82, 14, 14) - 0.6 * half.spot(0, 82, 10, 14))),
     }
 
@@ -119,8 +120,8 @@ def _nose(half: _HalfFace) -> dict[str, np.ndarray]:
     """Nose."""
     x, y = half.x, half.y
     return {
-        "nose_length": _move(dy=-2.3 * half.nose * soft_step((38 - y) / 40)),
-        "nose_width": _move(0.105 * x * half.nose * soft_step((22 - y) / 18) * gauss(x, 0, 22)),
+        "nose_length": _move(dy=-2.3 * half.nose * smoothstep((38 - y) / 40)),
+        "nose_width": _move(0.105 * x * half.nose * smoothstep((22 - y) / 18) * gauss(x, 0, 22)),
         "wing_flare": _move(dx=1.0 * half.spot(16, -1, 5, 6), dz=0.8 * half.spot(15, -1, 4, 6)),
         "wing_height": _move(dy=1.4 * half.spot(16, 0, 6, 8)),
         "bridge": _move(dz=2.3 * gauss(x, 0, 9) * gauss(y, 32, 11)),
@@ -138,7 +139,7 @@ def _mouth(half: _HalfFace) -> dict[str, np.ndarray]:
     """Mouth and the folds around it."""
     x, y = half.x, half.y
     return {
-        "upper_lip_skin": _move(dy=-1.8 * soft_step((-11 - y) / 9) * (0.3 + 0.7 * np.exp(-0.5 * (x / 34) ** 4))),
+        "upper_lip_skin": _move(dy=-1.8 * smoothstep((-11 - y) / 9) * (0.3 + 0.7 * np.exp(-0.5 * (x / 34) ** 4))),
         "mouth_width": _move(0.06 * x * half.mouth * gauss(x, 0, 34)),
         "mouth_forward": _move(dz=2.0 * half.mouth * gauss(x, 0, 22)),
         "mouth_height": _move(dy=1.3 * half.mouth),

@@ -10,11 +10,12 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from lib.face_model.face_model import ExpressionPrior
-from lib.synthetic.builtin.grid import EYE_CENTRE, MOUTH_CORNER, Grid, soft_step
+from lib.geometry.smoothstep import smoothstep
+from lib.synthetic.builtin.grid import EYE_CENTRE, MOUTH_CORNER, Grid
 from lib.synthetic.builtin.surface import BALL_DEPTH, BALL_RADIUS, LID_THICKNESS, gauss
 
 FULL_STRENGTH = 2.5
-SIGNED = ("jaw_sideways", "mouth_sideways")
+SIGNED = ("jaw_sideways", "mouth_sideways")  # positive to the subject's left
 JAW_HINGE = (22.0, -62.0)  # y and z of the axis through the joints, millimetres
 JAW_ANGLE = np.radians(20.0)
 
@@ -49,10 +50,10 @@ def _vector(weight: np.ndarray, x: float, y: float, z: float) -> np.ndarray:
 
 def _lower_jaw(face: HalfFace) -> np.ndarray:
     """1 on the lower jaw, 0 above, with a cut at the mouth and a soft transition in the cheeks."""
-    spread = 17.0 + 14.0 * soft_step((face.x - MOUTH_CORNER) / 40.0)
-    ramp = soft_step(0.5 - (face.canonical_y - face.mouth_line - 2.0) / (2.0 * spread))
+    spread = 17.0 + 14.0 * smoothstep((face.x - MOUTH_CORNER) / 40.0)
+    ramp = smoothstep(0.5 - (face.canonical_y - face.mouth_line - 2.0) / (2.0 * spread))
     weight = face.taper * face.below_line + (1.0 - face.taper) * ramp
-    return weight * soft_step((-6.0 - face.canonical_y) / 14.0) * (1 - 0.6 * soft_step((face.x - 45) / 30))
+    return weight * smoothstep((-6.0 - face.canonical_y) / 14.0) * (1 - 0.6 * smoothstep((face.x - 45) / 30))
 
 
 def _jaw_open(face: HalfFace) -> np.ndarray:
@@ -66,7 +67,7 @@ def _jaw_open(face: HalfFace) -> np.ndarray:
 
 
 def _jaw_sideways(face: HalfFace) -> np.ndarray:
-    return _vector(_lower_jaw(face) * soft_step((face.z + 60) / 50), 6.0, 0, 0)
+    return _vector(_lower_jaw(face) * smoothstep((face.z + 60) / 50), 6.0, 0, 0)
 
 
 def _lip_band(face: HalfFace, upper: bool) -> np.ndarray:

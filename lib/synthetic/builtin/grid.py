@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import ArrayLike
 
+from lib.geometry.smoothstep import smoothstep
+
 if TYPE_CHECKING:
     from scipy.interpolate import PchipInterpolator
 
@@ -92,19 +94,13 @@ def monotone_cubic(nodes: ArrayLike, values: ArrayLike, extrapolate: bool | None
     return PchipInterpolator(nodes, values, extrapolate=extrapolate)
 
 
-def soft_step(x: np.ndarray) -> np.ndarray:
-    """Cubic step from 0 at x <= 0 to 1 at x >= 1."""
-    x = np.clip(x, 0.0, 1.0)
-    return x * x * (3.0 - 2.0 * x)
-
-
 def _columns(count: int) -> np.ndarray:
     """[count + 1] column positions: even along the eye-level section, denser over eyes and mouth, exact at corners."""
     angle = np.linspace(0.0, np.pi / 2, 4001)
     x = HALF_WIDTH * np.sin(angle) ** (2 / SHAPE_POWER)
     z = 82.0 * np.cos(angle) ** (2 / SHAPE_POWER)
     arc = np.concatenate([[0.0], np.cumsum(np.hypot(np.diff(x), np.diff(z)))])
-    spacing = 1.0 + 2.6 * soft_step((x - 46.0) / 22.0)
+    spacing = 1.0 + 2.6 * smoothstep((x - 46.0) / 22.0)
     density = np.concatenate([[0.0], np.cumsum(np.diff(arc) / spacing[1:])])
     positions = np.interp(np.linspace(0.0, density[-1], count + 1), density, x)
     # Shift whole neighbourhoods so that a column passes through each corner.
@@ -129,7 +125,7 @@ def _eye_rows(a: np.ndarray, ball: int) -> tuple[np.ndarray, np.ndarray]:
     t = (a - EYE_INNER) / (EYE_OUTER - EYE_INNER)
     nodes = [0, 8, EYE_INNER, 24, 36, EYE_OUTER, 60, 74]
     centre = even_curve(nodes, [39.2, 38.5, 37.5, 38.2, 39.3, 39.9, 40.1, 40.3], a)
-    spread = 0.7 + 3.6 * soft_step((EYE_INNER - a) / EYE_INNER) + 4.4 * soft_step((a - EYE_OUTER) / 26.0)
+    spread = 0.7 + 3.6 * smoothstep((EYE_INNER - a) / EYE_INNER) + 4.4 * smoothstep((a - EYE_OUTER) / 26.0)
     lower = centre - spread - 3.9 * bulge(t, 0.75) * (1 + 0.5 * (np.clip(t, 0, 1) - 0.5))
     upper = centre + spread + 5.3 * bulge(t, 0.75) * (1 - 0.45 * (np.clip(t, 0, 1) - 0.5))
     taper = bulge(t, 0.9) ** 0.8
@@ -144,7 +140,7 @@ def _eye_rows(a: np.ndarray, ball: int) -> tuple[np.ndarray, np.ndarray]:
 def _mouth_curves(a: np.ndarray) -> dict[str, np.ndarray]:
     """The four lip curves [C]; beyond the corners they fan out into the cheek."""
     corner = MOUTH_CORNER
-    beyond = soft_step((a - corner) / 42.0)
+    beyond = smoothstep((a - corner) / 42.0)
     tail = np.clip(a - corner, 0.0, None)
     line = even_curve([0, 7, 15, corner, 40, 74], [-29.5, -29.0, -29.1, -29.5, -25.8, -12.0], a)
     near = np.minimum(a, corner)

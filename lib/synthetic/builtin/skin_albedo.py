@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from lib.geometry.smoothstep import smoothstep
 from lib.synthetic.builtin.grid import (
     EYE_CENTRE,
     EYE_INNER,
@@ -10,7 +11,6 @@ from lib.synthetic.builtin.grid import (
     MOUTH_ROWS,
     Grid,
     bulge,
-    soft_step,
 )
 from lib.synthetic.builtin.surface import gauss, sigmoid
 
@@ -99,7 +99,7 @@ def _brow(x: np.ndarray, y: np.ndarray) -> np.ndarray:
     """[R, C] mask of the brow, which follows its rows: thick near the nose, thin and lower at the tail."""
     t = (x - 11.0) / 47.0
     middle = 61.0 + 4.4 * np.sin(np.pi * np.clip(t, 0, 1) ** 1.25) - 3.6 * np.clip(t, 0, 1) ** 2
-    thick = 3.8 * (1 - 0.62 * np.clip(t, 0, 1) ** 1.4) * soft_step(t / 0.10 + 0.4)
+    thick = 3.8 * (1 - 0.62 * np.clip(t, 0, 1) ** 1.4) * smoothstep(t / 0.10 + 0.4)
     across = np.exp(-(np.abs((y - middle) / np.maximum(thick, 0.2)) ** 2.6))
     return across * sigmoid(t / 0.03) * sigmoid((1 - t) / 0.05)
 
@@ -137,7 +137,7 @@ def mean_albedo(grid: Grid, position: np.ndarray, masks: dict[str, np.ndarray]) 
     colour = _paint(colour, COLOURS["line"], shade)
     colour = _paint(colour, COLOURS["brow"], 0.80 * masks["brow"])
     distance = np.hypot(x - EYE_CENTRE[0], position[..., 1] - EYE_CENTRE[1])
-    sclera = np.broadcast_to(COLOURS["sclera"], colour.shape) * (1 - 0.22 * soft_step((distance - 7) / 8))[..., None]
+    sclera = np.broadcast_to(COLOURS["sclera"], colour.shape) * (1 - 0.22 * smoothstep((distance - 7) / 8))[..., None]
     sclera = _paint(sclera, (0.72, 0.45, 0.42), 0.8 * gauss(x, EYE_INNER + 1.0, 1.6) * gauss(y, 36, 4))
     eye = _paint(sclera, COLOURS["iris"], masks["iris"])
     eye = _paint(eye, np.array(COLOURS["iris"]) * 0.45, masks["iris"] * gauss(distance, IRIS_RADIUS - 0.3, 0.8))

@@ -7,6 +7,7 @@ added in depth. Lengths follow adult anthropometry (means between men and women)
 
 import numpy as np
 
+from lib.geometry.smoothstep import smoothstep
 from lib.synthetic.builtin.grid import (
     EYE_CENTRE,
     HALF_WIDTH,
@@ -15,7 +16,6 @@ from lib.synthetic.builtin.grid import (
     SHAPE_POWER,
     Grid,
     monotone_cubic,
-    soft_step,
 )
 
 BALL_RADIUS = 12.1
@@ -128,8 +128,8 @@ def _nose(a: np.ndarray, y: np.ndarray, z: np.ndarray) -> tuple[np.ndarray, np.n
     ridge = monotone_cubic(_RIDGE_LEVELS, _RIDGE, extrapolate=True)(np.clip(y, -13, 52))
     order = np.argsort(y[:, 0])
     midline = np.interp(y, y[order, 0], z[order, 0])
-    height = np.clip(ridge - midline, 0.0, None) * soft_step((y + 14.5) / 4)
-    height *= 1.0 - soft_step((y - 40) / 12)
+    height = np.clip(ridge - midline, 0.0, None) * smoothstep((y + 14.5) / 4)
+    height *= 1.0 - smoothstep((y - 40) / 12)
 
     def table(levels, values):
         return monotone_cubic(levels, values)(np.clip(y, -13, 52))
@@ -163,7 +163,7 @@ def _eyes(x: np.ndarray, y: np.ndarray, z: np.ndarray, grid: Grid) -> np.ndarray
         return BALL_DEPTH + radius * np.sqrt(inside) - 0.9 * np.clip(distance - radius, 0.0, None)
 
     skin = smooth_max(z, sphere(BALL_RADIUS + LID_THICKNESS), 2.2)
-    skin = np.where(distance < 26, z + (skin - z) * (1 - soft_step((distance - 15) / 9)), z)
+    skin = np.where(distance < 26, z + (skin - z) * (1 - smoothstep((distance - 15) / 9)), z)
     ball = sphere(BALL_RADIUS) + CORNEA_HEIGHT * np.clip(1 - (distance / CORNEA_RADIUS) ** 2, 0, None)
     result = skin.copy()
     rows = slice(grid.rows["ball"], grid.rows["upper_lid"])
@@ -186,8 +186,8 @@ def _under_jaw(position: np.ndarray, grid: Grid) -> None:
     # All columns run towards one vertical axis inside the neck and stop before it, so they never cross.
     inward = NECK_AXIS - border
     inward[:, 1] = 0.0
-    reach = 0.66 - 0.36 * soft_step(grid.across / HALF_WIDTH)
-    drop = 6.0 + 10.0 * soft_step(grid.across / HALF_WIDTH)
+    reach = 0.66 - 0.36 * smoothstep(grid.across / HALF_WIDTH)
+    drop = 6.0 + 10.0 * smoothstep(grid.across / HALF_WIDTH)
     for row in range(grid.rows["jaw"]):
         t = grid.under[row]
         position[row] = border + inward * (reach * (0.3 * t + 0.7 * t * t))[:, None]
@@ -200,7 +200,7 @@ def _under_jaw(position: np.ndarray, grid: Grid) -> None:
 def _relax(position: np.ndarray, rows: int, passes: int) -> None:
     """Rounds the first `rows` rows by averaging neighbours, the outermost row fixed."""
     fade = max(1.0, rows * 5.0 / 13.0)
-    strength = (1.0 - soft_step((np.arange(1, rows) - rows + fade) / fade))[:, None, None]
+    strength = (1.0 - smoothstep((np.arange(1, rows) - rows + fade) / fade))[:, None, None]
     for _ in range(passes):
         mirrored = np.concatenate([position[:, 1:2] * (-1.0, 1.0, 1.0), position], axis=1)
         across = mirrored[:, :-2] + mirrored[:, 2:]
@@ -220,7 +220,7 @@ def build_surface(grid: Grid) -> np.ndarray:
       [R, C, 3] float64 millimetres; column 0 has x = 0.
     """
     a = np.broadcast_to(grid.across, grid.y.shape)
-    y = grid.y - BROW_DROP * soft_step((grid.y - 47.0) / 11.0) * (1.0 - soft_step((grid.y - 64.0) / 36.0))
+    y = grid.y - BROW_DROP * smoothstep((grid.y - 47.0) / 11.0) * (1.0 - smoothstep((grid.y - 64.0) / 36.0))
     x, share = outline(a, y)
     z = base_depth(share, y) + _bone_and_fat(x, y) + _lips(x, y, grid)
     z, flare = _nose(x, y, z)

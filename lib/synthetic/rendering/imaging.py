@@ -3,7 +3,8 @@
 import cv2
 import numpy as np
 
-from lib.geometry.camera import REFERENCE_SIZE
+from lib.geometry.reference import REFERENCE_SIZE
+from lib.images.display import to_bytes
 
 
 def soft_shoulder(image: np.ndarray, knee: float = 0.82) -> np.ndarray:
@@ -52,15 +53,10 @@ def develop(image: np.ndarray, generator: np.random.Generator) -> np.ndarray:
     strength = abs(generator.normal(0, 0.012))
     noise = generator.normal(0, 1, image.shape).astype(np.float32)
     image = image + strength * noise * (0.4 + 0.6 * np.sqrt(np.clip(image, 0, 1)))
-    pixels = np.rint(np.clip(image, 0, 1) * 255).astype(np.uint8)
+    pixels = to_bytes(image)
     if generator.random() < 0.7:
         pixels = _compress(pixels, int(generator.uniform(45, 97)))
     return pixels
-
-
-def to_bytes(image: np.ndarray) -> np.ndarray:
-    """Converts RGB in [0, 1] to uint8 without simulating a camera."""
-    return np.rint(np.clip(image, 0, 1) * 255).astype(np.uint8)
 
 
 def _compress(pixels: np.ndarray, quality: int) -> np.ndarray:

@@ -62,7 +62,7 @@ def lamp_coefficients(lamp: Lamp) -> np.ndarray:
 
 def _from_basis(lamp: Lamp, basis: np.ndarray) -> np.ndarray:
     """`lamp_coefficients` from the basis functions [9] in the lamp's direction."""
-    # Those of one band have the same sum of squares in every direction.
+    # The sum of squares over a band is the same in every direction (addition theorem).
     power = np.array([np.sum(basis[band == _BAND_OF] ** 2) for band in range(3)])
     soften = np.array([1.0, 1 - 0.35 * lamp.softness, 1 - 0.75 * lamp.softness])
     return np.outer(lamp.colour, (_COSINE * soften / power)[_BAND_OF] * basis)

@@ -1,5 +1,6 @@
 """Rendering of one synthetic scene: face, head, hair and occluders, with visibility masks."""
 
+import dataclasses
 from collections.abc import Mapping
 
 import numpy as np
@@ -26,7 +27,8 @@ class PhotoRenderer:
     """Renderer for photos of one face model; holds everything its photos share.
 
     Args:
-      model: the face model; face: its canonical places.
+      model: the face model.
+      face: the same model in canonical millimetres.
       camera: of the final picture.
       settings: of the photos.
     """
@@ -35,11 +37,11 @@ class PhotoRenderer:
         self.model, self.face, self.settings = model, face, settings
         self.size = camera.image_size[0]
         side = self.size * settings.supersampling
-        self.camera = Camera((side, side), camera.focal_ratio, camera.distance)
+        self.camera = dataclasses.replace(camera, image_size=(side, side))
         self.heads = HeadBuilder(model, face, settings)
 
     def render(self, scene: Scene, generator: np.random.Generator, covers: Covers | None = None) -> Picture:
-        """Renders the scene; surroundings and occluders are drawn from the generator, and `covers` are added."""
+        """Renders the scene with random surroundings and occluders, and with `covers` on top."""
         canonical = self.face.placement.to_canonical(scene.shape)
         side = self.camera.image_size[0]
         background = sample_background(generator, side)

@@ -84,7 +84,7 @@ def read_layer(
       triangles: [F, 3].
       vertices: [N, 3] world, decimetres.
       channels: name -> [N] or [N, c].
-      camera: whose image size is that of `triangle_ids`.
+      camera: of the picture; its image size is (H, W).
     """
     projected = project(camera, vertices)
     depth = camera.depth(vertices.astype(np.float64))

@@ -3,7 +3,8 @@
 import numpy as np
 
 from lib.face_image.alignment import FIVE_FROM_68, TARGET_SCALE, fit_scale_shift
-from lib.geometry.camera import REFERENCE_SIZE, Camera
+from lib.geometry.camera import Camera
+from lib.geometry.reference import REFERENCE_SIZE
 from lib.synthetic.rendering.compiled import project
 
 

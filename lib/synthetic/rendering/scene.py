@@ -90,7 +90,7 @@ class Picture:
     depth: np.ndarray
 
     def visible_at(self, points: np.ndarray, depth: np.ndarray) -> np.ndarray:
-        """Bool [M]: points [M, 2] at a depth [M] lie inside, on the surface of their pixel, and are not covered."""
+        """Bool [M]: whether points [M, 2] at depths [M] are inside the picture, on the nearest surface, uncovered."""
         size = self.alpha.shape[0]
         inside = ((points >= 0) & (points < size)).all(1)
         column, row = np.clip(points.astype(int), 0, size - 1).T

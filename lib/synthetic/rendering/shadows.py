@@ -66,10 +66,10 @@ def bake_occlusion(
       triangles: [F, 3].
       count: number of vertices to return.
       directions: size of the sample.
-      ground: brightness straight below, relative to that straight above; in between it changes evenly with the height.
+      ground: brightness of the nadir relative to the zenith; in between, it is linear in the height.
 
     Returns:
-      [count] in [0, 1], relative to what is not occluded.
+      [count] in [0, 1], relative to the unoccluded vertex.
     """
     index = np.arange(directions) + 0.5
     height = 1 - 2 * index / directions
@@ -85,7 +85,7 @@ def bake_occlusion(
 
 
 def averaging(triangles: np.ndarray, vertex_count: int) -> scipy.sparse.csr_matrix:
-    """[N, N] operator that replaces each value by the mean of itself (half the weight) and its neighbours."""
+    """[N, N] operator that replaces each value by the mean of itself and the average of its neighbours."""
     rows = np.concatenate([triangles[:, [0, 1, 2]].ravel(), triangles[:, [1, 2, 0]].ravel()])
     columns = np.concatenate([triangles[:, [1, 2, 0]].ravel(), triangles[:, [0, 1, 2]].ravel()])
     links = scipy.sparse.csr_matrix(

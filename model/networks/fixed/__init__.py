@@ -1,5 +1,5 @@
 """Trained networks with fixed weights as plain functions of tensors.
 
-They compute what the Keras networks of the same weights compute in inference, operation by operation. Building those
-and tracing their calls takes seconds, which a program that reconstructs one photo spends on nothing else.
+They compute what Keras networks with the same weights compute in inference, operation by operation, without the seconds
+that building and tracing Keras networks would add before the first photo.
 """

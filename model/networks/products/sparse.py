@@ -75,9 +75,9 @@ def _kernel(matrix: scipy.sparse.csr_matrix, method: str):
 
 
 class _GatherKernel:
-    """Rows as lists of neighbours and weights, padded to the longest row; each product is compiled by itself.
+    """Rows as lists of neighbours and weights, padded to the longest row; every product is compiled separately.
 
-    In one compiled function, XLA would fuse a whole recursion and recompute earlier products for every neighbour.
+    Given a whole recursion to compile, XLA would fuse it and recompute earlier products for every neighbour.
     """
 
     favoured_multiple = 1
@@ -153,7 +153,7 @@ class _RowKernel:
         if tf.executing_eagerly():
             made = self._compressed.setdefault(key, [])
         else:
-            # The current graph is that of a new tensor; tf.compat.v1 names it, but takes half a second to import.
+            # A new tensor knows the current graph; tf.compat.v1 also does, but takes half a second to import.
             made = tf.constant(0).graph.get_collection_ref(key)
         if not made:
             made.append(

@@ -103,6 +103,7 @@ def test_landmarks_where_a_clone_has_them_or_of_ones_choice(tmp_path, folder, ar
         ({"triangles": None}, r"no array 'triangles'"),
         ({"expression_basis": np.zeros((3, 7, 3))}, r"'expression_basis' must be \[\d+, \d+, 3\], got \[3, 7, 3\]"),
         ({"mirror_indices": "roll"}, r"'mirror_indices' must be an involution, got \d+ vertices"),
+        ({"triangles": np.zeros((0, 3), int), "triangle_uvs": np.zeros((0, 3, 2))}, r"'triangles' must not be empty"),
         ({"triangles": "high"}, r"'triangles' must lie within 0\.\.\d+, got 0\.\.1000000"),
         ({"template_vertex_positions": "nan"}, r"'template_vertex_positions' must be finite numbers"),
         ({"identity_names": "other"}, r"modes' names must begin with head_, got none"),
@@ -110,21 +111,19 @@ def test_landmarks_where_a_clone_has_them_or_of_ones_choice(tmp_path, folder, ar
     ],
 )
 def test_files_with_other_arrays_are_refused_by_their_names(tmp_path, arrays, built_in, changed, message):
-    ((name, how),) = changed.items()
     other = dict(arrays)
-    if how is None:
-        del other[name]
-    elif isinstance(how, np.ndarray):
-        other[name] = how
-    else:
-        array = other[name].copy()
-        if how == "roll":
-            array = np.roll(array, 1)
+    for name, how in changed.items():
+        if how is None:
+            del other[name]
+        elif isinstance(how, np.ndarray):
+            other[name] = how
+        elif how == "roll":
+            other[name] = np.roll(arrays[name], 1)
         elif how == "other":
-            array = np.array([f"x{value}" for value in array])
+            other[name] = np.array([f"x{value}" for value in arrays[name]])
         else:
-            array.flat[0] = {"high": 10**6, "nan": np.nan}[how]
-        other[name] = array
+            other[name] = arrays[name].copy()
+            other[name].flat[0] = {"high": 10**6, "nan": np.nan}[how]
     with pytest.raises(UserError, match=message):
         load_gnm(write_gnm(tmp_path, other, built_in.landmarks), built_in)
 

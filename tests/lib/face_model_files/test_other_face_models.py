@@ -76,6 +76,18 @@ def test_a_basel_file_without_an_array_is_refused_by_its_name(tmp_path, built_in
         load_statismo(path, built_in)
 
 
+@pytest.mark.parametrize("name", ["shape/representer/cells", "metadata/landmarks/json"])
+def test_a_basel_file_with_an_empty_array_is_refused_by_its_name(tmp_path, built_in, name):
+    path = tmp_path / "model.h5"
+    write_statismo(path, built_in, np.zeros_like(built_in.mean_shape))
+    with h5py.File(path, "r+") as data:
+        empty = np.zeros((3, 0) if name.endswith("cells") else 0, data[name].dtype)
+        del data[name]
+        data[name] = empty
+    with pytest.raises(UserError, match=name):
+        load_statismo(path, built_in)
+
+
 @pytest.mark.parametrize("first", [0, 17])
 def test_flame(tmp_path, built_in, first):
     write_flame(tmp_path / "flame.npz", built_in, **corners_of(built_in, first))
@@ -112,9 +124,11 @@ def test_flame_without_landmarks_says_what_to_do(tmp_path, built_in):
         ({"full_lmk_faces_idx": np.zeros(67, int)}, r"'full_lmk_faces_idx' must be 68 triangles"),
         ({"full_lmk_faces_idx": np.full(68, 10**6)}, r"must lie within 0\.\.\d+ with finite weights, got 1000000"),
         ({"full_lmk_bary_coords": np.full((68, 3), np.nan)}, r"finite weights"),
+        ({"f": np.zeros((0, 3), int)}, r"'f' must be \[F, 3\] vertices within 0"),
+        ({"f": np.full((4, 3), "x")}, r"'f' must be finite numbers"),
     ],
 )
-def test_flame_landmarks_that_do_not_fit(tmp_path, built_in, changed, message):
+def test_flame_arrays_that_do_not_fit(tmp_path, built_in, changed, message):
     write_flame(tmp_path / "flame.npz", built_in, **(corners_of(built_in, 0) | changed))
     with pytest.raises(UserError, match=message):
         load_flame(tmp_path, built_in)

@@ -7,7 +7,7 @@ import pytest
 
 from lib.mesh_export.gltf import Material
 from lib.mesh_export.rig import RigMotion, RigPart, write_rig
-from lib.mesh_export.rig_parts import ball_centre, head_parts
+from lib.mesh_export.rig_parts import head_parts
 from tests.support.gltf.rigs import Rig
 from tests.support.gltf.sheets import NAMES, PNG, SIDE, WEIGHTS, sheet
 from tests.support.gltf.validator import faults
@@ -86,12 +86,6 @@ def test_an_eye_opens_turned_and_moves_in_an_animation(tmp_path):
     place = targets.index({"node": 2, "path": "rotation"})
     np.testing.assert_allclose(rig.values(animation["samplers"][place]["output"]), turns, atol=1e-7)
     assert faults(tmp_path / "a.glb") == [[]]
-
-
-def test_the_centre_of_a_ball_from_its_front():
-    directions = np.random.default_rng(0).normal(size=(200, 3)) * [1, 1, 0] + [0, 0, 3]
-    points = [1, 2, 3] + 0.12 * directions / np.linalg.norm(directions, axis=1, keepdims=True)
-    np.testing.assert_allclose(ball_centre(points), [1, 2, 3], atol=1e-9)
 
 
 def test_pieces_become_parts_by_their_regions():

@@ -212,6 +212,7 @@ def test_priors_by_hand():
     albedo = tf.constant([[[0.5] * 3, [0.5] * 3, [0.2] * 3]])
     assert float(terms.asymmetry_energy(albedo, tf.constant([[0, 1]]), 0.1, 7.0)[0]) == 0
     assert float(terms.asymmetry_energy(albedo, tf.constant([[0, 2]]), 0.1, 7.0)[0]) > 7
+    assert float(terms.asymmetry_energy(albedo, tf.zeros([0, 2], tf.int32), 0.1, 7.0)[0]) == 0
 
 
 def test_blur_stays_inside_the_mask():

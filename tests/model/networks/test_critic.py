@@ -121,6 +121,17 @@ def test_penalty_reaches_every_weight_of_the_real_critic():
             assert np.abs(gradient).max() > 0, variable.path
 
 
+def test_a_critic_without_slope_gets_no_gradient():
+    """Batch normalisation of a single pixel in a batch of one leaves nothing of the image."""
+    critic = Critic(32)
+    real, fake = (tf.random.uniform([1, 32, 32, 3], seed=seed) for seed in (1, 2))
+    with tf.GradientTape() as tape:
+        penalty = gradient_penalty(critic, real, fake, 0.3)
+    assert float(penalty) == 10.0
+    gradients = tape.gradient(penalty, critic.trainable_variables)
+    assert not any(np.any(gradient) for gradient in gradients if gradient is not None)  # NaN counts as true
+
+
 def test_wrong_sizes_are_refused():
     with pytest.raises(ValueError, match="at least 32"):
         Critic(16)

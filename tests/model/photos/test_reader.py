@@ -1,5 +1,7 @@
 """Photos on their side, and landmarks beside photos in every order that people give."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 import skimage.data
@@ -131,6 +133,24 @@ def test_each_pass_of_the_detector_counts(monkeypatch, most):
     monkeypatch.setattr(detection, "_refined", lambda pixels, found: found)
     found = detection.detect_confident_faces(PORTRAIT, "two", 0.9, most)
     assert [f.box[0] for f in found] == ([0] if most == 1 else [300, 0])
+
+
+def test_equally_certain_faces_of_a_turned_photo_all_count(monkeypatch, reader):
+    faces = [detection.Face(np.array([x, 0.0, 9, 9]), FIVE, 1.0) for x in (0, 10)]
+    found = iter([None, faces, None, None])
+
+    def detect(photo, name, confidence, most):
+        if (seen := next(found)) is None:
+            raise Unusable("no face", "none")
+        return seen
+
+    monkeypatch.setattr("model.photos.reader.detect_confident_faces", detect)
+    monkeypatch.setattr(
+        "model.photos.reader.find_mesh_points", lambda image, points: SimpleNamespace(is_face=True, face=0.9)
+    )
+    turned = reader.find_in_array(PORTRAIT, "two")
+    assert turned.turns == 1
+    assert [face.box[0] for face in turned.faces] == [0, 10]
 
 
 def with_mask(ground):

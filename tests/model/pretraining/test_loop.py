@@ -91,6 +91,8 @@ def test_an_error_of_a_worker_is_the_error_of_the_run(tmp_path):
 def test_a_full_disk_is_noticed_before_the_rendering(tmp_path):
     with pytest.raises(UserError, match=r"MB must be free.*pretrain\.count"):
         load_or_render(tmp_path, {"image_size": 1000, "count": 10**8}, 4, Numbers, (8,))
+    with pytest.raises(UserError, match=r"MB must be free.*\(lower mask\.count, or"):
+        load_or_render(tmp_path, {"image_size": 1000, "count": 10**8}, 4, Numbers, (8,), count_option="mask.count")
     assert not list(tmp_path.glob("*/*"))
 
 
@@ -161,7 +163,7 @@ def test_kill_and_resume_equals_never_stopped(tmp_path, faces, kind):
     task = make_task(config, faces, kind)
     variables = [variable for group in task.state.values() for variable in group.values()]
     untrained = [np.asarray(variable) for variable in variables]
-    run_updates(task, config, tmp_path / "whole.npz", belongs_to)
+    run_updates(task, config.pretrain, tmp_path / "whole.npz", belongs_to)
     never_stopped = [np.asarray(variable) for variable in variables]
 
     for variable, value in zip(variables, untrained, strict=True):
@@ -169,15 +171,15 @@ def test_kill_and_resume_equals_never_stopped(tmp_path, faces, kind):
     update, numbers = task.update, itertools.count()
     task.update = lambda *inputs: update(*inputs) if next(numbers) < 4 else stop()
     with pytest.raises(KeyboardInterrupt):
-        run_updates(task, config, tmp_path / "killed.npz", belongs_to)
+        run_updates(task, config.pretrain, tmp_path / "killed.npz", belongs_to)
     for variable in variables:
         variable.assign(tf.ones_like(variable))  # a new process knows nothing but the checkpoint
     task.update = update
-    run_updates(task, config, tmp_path / "killed.npz", belongs_to)
+    run_updates(task, config.pretrain, tmp_path / "killed.npz", belongs_to)
     for resumed, expected in zip(variables, never_stopped, strict=True):
         np.testing.assert_array_equal(resumed, expected)
     with pytest.raises(UserError, match="must belong to"):
-        run_updates(task, config, tmp_path / "killed.npz", {"pre-training": "another"})
+        run_updates(task, config.pretrain, tmp_path / "killed.npz", {"pre-training": "another"})
 
 
 def test_options_of_a_networks_use_do_not_begin_another_run():
@@ -211,7 +213,7 @@ def test_a_loss_that_is_not_finite_stops_and_names_the_term(tmp_path, faces, eag
     with pytest.raises(
         UserError, match="loss term 'coefficients' of the regressor must be finite, got nan at update 0"
     ):
-        run_updates(task, config, tmp_path / "checkpoint.npz", {})
+        run_updates(task, config.pretrain, tmp_path / "checkpoint.npz", {})
 
 
 def toy_pretrain(folder, regressor_updates=2) -> dict[str, dict]:

@@ -132,3 +132,5 @@ def test_irises_that_the_mask_leaves_out_are_not_seen():
     assert np.isnan(seen[0]).all()
     np.testing.assert_array_equal(seen[1], irises[1])
     assert np.isnan(uncovered(np.full([2, 5, 2], np.nan), alpha)).all()
+    at_border = np.stack([np.full([5, 2], 55.9), np.full([5, 2], 56.1)])  # pixel i spans [i, i + 1)
+    np.testing.assert_array_equal(np.isnan(uncovered(at_border, alpha))[:, 0, 0], [True, False])

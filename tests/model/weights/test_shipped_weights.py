@@ -8,10 +8,10 @@ import pytest
 import tensorflow as tf
 
 from configs import schema
-from lib.face_mesh.features import feature_maps
+from lib.face_mesh.features import crop_features
 from lib.face_mesh.network import SIDE, find_mesh_points, square_around
 from lib.geometry.camera import Camera
-from lib.images.display import clipped
+from lib.images.clipping import clipped
 from lib.synthetic.photos import SyntheticFaces
 from model.metrics.images import masked_psnr
 from model.metrics.networks import identity_metrics, predict, regressor_metrics
@@ -58,7 +58,7 @@ def test_the_mask_decoder_cuts_out_new_faces(config, face_model):
     for index in range(12):
         face = faces.sample(index)
         square = square_around(find_mesh_points(face.image, face.five_points).points)
-        maps = [tf.constant(level[None]) for level in feature_maps(face.image, square)]
+        maps = [tf.constant(level[None]) for level in crop_features(square.cut(face.image, SIDE))]
         picture = cv2.resize(square.cut(face.image, SIDE), (96, 96), interpolation=cv2.INTER_AREA) / 255
         found = decoder(maps, tf.constant(picture[None], tf.float32))[0].numpy() > 0
         skin = square.cut(np.repeat(face.alpha[..., None], 3, -1), 96)[..., 0] > 127

@@ -1,0 +1,49 @@
+"""Training of the mask decoder: what it refuses before the rendering, and the options of its updates."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+
+from configs import schema
+from lib.errors import UserError
+from model.pretraining import mask_training
+from tests.support.toy_faces import save_toy_model, toy_configuration
+
+
+def configured(folder, **options) -> schema.Config:
+    return toy_configuration(folder, 32, mask__weights=str(folder / "mask.npz"), **options)
+
+
+def test_a_batch_of_more_faces_than_there_are_is_refused_before_the_rendering(tmp_path, monkeypatch):
+    config = configured(tmp_path, mask__count=32, mask__batch_size=31)
+    save_toy_model(config)
+    monkeypatch.setattr(mask_training, "load_or_render", lambda *_: pytest.fail("rendering must not begin"))
+    with pytest.raises(UserError, match=r"mask\.batch_size: must be at most the 30 training faces, got 31"):
+        mask_training.train_mask_decoder(config)
+
+
+def test_the_updates_take_the_options_of_the_mask_decoder(tmp_path, monkeypatch):
+    """Its seed may be the one of the data set, whose crops are for other networks."""
+    seed = schema.load().data.synthetic_seed
+    config = configured(tmp_path, mask__seed=seed, mask__batch_size=4, mask__learning_rate=0.25)
+    face_model = save_toy_model(config)
+    faces = type("Faces", (), {"folder": tmp_path / "faces"})
+    given = []
+
+    def note(task, section, checkpoint, belongs_to):
+        given.append(section)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(mask_training, "_squares", lambda *_: [None] * 32)
+    monkeypatch.setattr(mask_training, "MaskTask", lambda *arguments: arguments)
+    monkeypatch.setattr(mask_training, "run_updates", note)
+    with pytest.raises(KeyboardInterrupt):
+        mask_training._train(config, face_model, faces)
+    wanted = dataclasses.replace(config.pretrain, seed=seed, batch_size=4, learning_rate=0.25)
+    assert given == [wanted]
+
+
+def test_seeds_that_no_generator_takes_are_refused():
+    with pytest.raises(UserError, match=r"mask\.seed: must be at most"):
+        schema.load(overrides={"mask.seed": int(np.iinfo(np.uint32).max)})
