@@ -12,6 +12,7 @@ import scipy.ndimage
 import scipy.sparse.linalg
 import scipy.spatial
 
+from lib.geometry.smoothstep import smoothstep
 from lib.images.colour_ratio import ColourRatio
 from lib.mesh_export.texture_fill import edge_laplacian
 from lib.synthetic.appearance.canonical import CanonicalFace
@@ -111,30 +112,26 @@ class CurtainShape:
         skull = self._skull(places)
         places = self._without_ears(places, [side.over_ear for side in sides])
         radius, azimuth = _polar(places)
-        right = _smooth(0.5 + 0.7 * np.sin(azimuth))
+        right = smoothstep(0.5 + 0.7 * np.sin(azimuth))
 
         def between(values: list) -> np.ndarray:
             return values[0] + right * (values[1] - values[0])
 
         height, end = places[:, 1], min(side.end for side in sides)
-        low = _smooth((JAW - height) / TO_NECK)
-        begin, full = (
-            between(
-                [OVER_EARS[i] + low * (BESIDE_NECK - OVER_EARS)[i] if s.over_ear else BEHIND_EARS[i] for s in sides]
-            )
-            for i in range(2)
-        )
-        top = _smooth((LEAVES[0] - height) / (LEAVES[0] - LEAVES[1]))
-        hem = np.where(end < BASE + HEM, 1, _smooth((height - end) / HEM))
-        weight = self._free * _smooth((np.abs(azimuth) - begin) / (full - begin)) * top * hem
+        low = smoothstep((JAW - height) / TO_NECK)
+        covering = OVER_EARS + low[:, None] * (BESIDE_NECK - OVER_EARS)
+        begins = [covering if side.over_ear else np.broadcast_to(BEHIND_EARS, covering.shape) for side in sides]
+        begin, full = (between([both[:, i] for both in begins]) for i in range(2))
+        top = smoothstep((LEAVES[0] - height) / (LEAVES[0] - LEAVES[1]))
+        hem = np.where(end < BASE + HEM, 1, smoothstep((height - end) / HEM))
+        weight = self._free * smoothstep((np.abs(azimuth) - begin) / (full - begin)) * top * hem
         width = between([np.interp(-height, -HEIGHTS, _relative(side, skull)) for side in sides])
         behind = np.clip((LEAVES[1] - height) / (LEAVES[1] - BASE), 0, 1) * np.clip(-np.cos(azimuth), 0, 1)
         hanging = skull(azimuth) * width * (1 - (1 - NAPE) * behind) * self._locks
         outwards = np.stack([np.sin(azimuth), np.zeros_like(azimuth), np.cos(azimuth)], axis=1)
         earlier = EARLIER[0] + low * (EARLIER[1] - EARLIER[0])
-        share = (
-            self._near * _smooth((np.abs(azimuth) - begin) / earlier + 1) * (top > 0) * np.clip(hem / HEM_SHARE, 0, 1)
-        )
+        share = self._near * smoothstep((np.abs(azimuth) - begin) / earlier + 1)
+        share *= (top > 0) * np.clip(hem / HEM_SHARE, 0, 1)
         return places + (weight * np.maximum(hanging - radius, 0))[:, None] * outwards, share
 
     def _skull(self, places: np.ndarray) -> Callable[[np.ndarray], np.ndarray]:
@@ -177,9 +174,3 @@ def _polar(places: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Distance [N] from the axis and azimuth [N] of places [N, 3]."""
     x, z = places[:, 0], places[:, 2] - AXIS
     return np.hypot(x, z), np.arctan2(x, z)
-
-
-def _smooth(values: np.ndarray) -> np.ndarray:
-    """Smooth step from 0 to 1 over [0, 1]."""
-    values = np.clip(values, 0, 1)
-    return values * values * (3 - 2 * values)

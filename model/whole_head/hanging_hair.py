@@ -22,8 +22,9 @@ AXIS = -95.0
 # Hair is looked for in rows this far apart, from the upper to the lower end.
 EAR_HIGH, EAR_LOW, BASE, ROW = 45.0, -25.0, -132.0, 3.0
 HEIGHTS = np.arange(EAR_HIGH, BASE - ROW, -ROW)
-# It is followed from here, and hangs over the ears if it is found down to this height.
-START, LONG = 28.0, 13.0
+# It is followed from here, and is long if it hangs down to this height. Less may hang over the ears: to this height on
+# both sides, or to this one if the photo shows one side only.
+START, LONG, MEDIUM, TO_LOBE = 28.0, -47.0, 13.0, -28.0
 # It is looked for from this far inside the outline of the bare head, up to this far outside, and must stand out by
 # this much. It begins this near to the outline, but may hang apart from the neck.
 INWARDS, FARTHEST, STANDS_OUT, NEAR, APART, CHIN = 10, 60, 4, 6, 40, -60.0
@@ -32,6 +33,8 @@ INWARDS, FARTHEST, STANDS_OUT, NEAR, APART, CHIN = 10, 60, 4, 6, 40, -60.0
 THRIFT, LEAST_SUM, LEAST_MEAN, LEAST_CONTRAST, OVER_EAR = 0.15, 4.0, 0.6, 1.2, 0.7
 # Least mean of the log of the odds of hair to skin over the scalp: bald heads have less.
 DISTINCT = 0.8
+# Share of an ear's pixels that hair covers if the ear is hidden.
+HIDDEN = 0.58
 # What is compared beyond the hair, and inside the outline of the ear.
 BEYOND, EAR_RIM = 8, 12
 # Gaps up to this long are bridged. An outline that jumps farther than this from row to row is that of something else.
@@ -122,12 +125,14 @@ def find_sides(
         start = placement.to_model(axis) @ turn + face.coefficients.translation[0].numpy()
         lines = start[:, None] + (np.arange(REACH) / placement.scale)[:, None] * sideways
         radius, end = _outline(lines, view, odds)
-        if end > LONG:
-            return None
         visible = view.shown(ear)
-        over_ear = not visible.any() or (odds.any[visible] > 0).mean() > 0.5
+        over_ear = not visible.any() or (odds.any[visible] > 0).mean() > HIDDEN
         sides.append(HairSide(azimuth, end, radius, bool(over_ear)))
     one, other = sides
+    least = TO_LOBE if one is None or other is None else MEDIUM
+    for side in sides:
+        if side is not None and side.end > (least if side.over_ear else LONG):
+            return None
     if one is None:
         one, other = other, one
     if one is None:

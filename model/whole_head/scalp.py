@@ -127,6 +127,8 @@ class Scalp:
                 like_hair = BARE_WEIGHT + (1 - BARE_WEIGHT) * _covered(seen.colour, skin[rows])
                 # Bright cloth keeps its hue.
                 colour = seen.colour / np.maximum(seen.colour.max(axis=1, keepdims=True), 1)
+                if curtain is not None:  # ears are dense, and what hangs over them is mostly in shadow
+                    like_hair = like_hair * self._relative_areas(face, rows)
                 hidden = membrane(mesh.laplacian, colour, _typical(colour, weight * like_hair))
                 albedo[rows] = np.clip(hidden + weight[:, None] * (colour - hidden), 0, 1)
                 return PaintedScalp(albedo, share, self._hairline.alike(share), camera, shown)
@@ -186,6 +188,14 @@ class Scalp:
             visible = visible * np.where(hanging[rows] > 0, hair, 1)
         hairy = (share[triangles].mean(axis=1) > 0.5)[ids] & (ids >= 0) & inside
         return _Seen(points, visible, colour, share, np.maximum(readable, hairy))
+
+    def _relative_areas(self, face: PosedFace, rows: np.ndarray) -> np.ndarray:
+        """[M] area around the vertices `rows`, relative to that of most of them, at most 1."""
+        triangles = self._morphable.face_model.triangles
+        corners = face.vertices.numpy()[0][triangles]
+        area = np.linalg.norm(np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0]), axis=1)
+        around = np.bincount(triangles.ravel(), np.repeat(area, 3), len(face.vertices[0]))[rows]
+        return np.minimum(around / np.median(around[self._hairline.usual[rows] > 0]), 1)
 
     def _brow_colour(self, skin: np.ndarray) -> np.ndarray:
         """[3] albedo of hair as in the brows of `skin` [N, 3], of their darker half."""
