@@ -19,7 +19,7 @@ SIZE = 96
 CAMERA, WIDE = Camera((SIZE, SIZE)), widened(Camera((SIZE, SIZE)))
 MARGIN = (WIDE.image_size[0] - SIZE) // 2
 HAIR, SKIN, WALL = [45, 30, 20], [205, 150, 125], [90, 120, 200]
-SHORT, BOB, DOWN = 60.0, -85.0, -200.0  # canonical heights [mm] at which hair ends
+SHORT, OVER_EARS, BOB, DOWN = 60.0, -10.0, -85.0, -200.0  # canonical heights [mm] at which hair ends
 WIDTH = 102.0  # distance [mm] of its outline from the middle
 
 
@@ -38,7 +38,7 @@ class Heads:
         self.height = np.polyval(np.polyfit(y[beside], self.places[beside, 1], 1), row)
         self.across = np.polyval(np.polyfit(x[beside], self.places[beside, 0], 1), column)
 
-    def photo(self, end: float, colour: list = HAIR, sides: tuple = (-1, 1), wall: list = WALL):
+    def photo(self, end: float, colour: list = HAIR, sides: tuple = (-1, 1), wall: list = WALL, ears: bool = False):
         """A photo with hair down to a height, and the pixels [SIZE, SIZE] of the crop that show the face's skin."""
         clip = WIDE.clip_coordinates(self.face.vertices)
         ids = triangle_ids(clip, self.morphable.triangles, WIDE.image_size)[0].numpy()
@@ -47,6 +47,7 @@ class Heads:
         face = (self.model.triangles < self.count).all(axis=1)[ids] & head
         hanging = (np.abs(self.across) < WIDTH) & (self.height < 75) & (self.height > end)
         hanging &= np.isin(np.sign(self.across), sides) & (~head | ~face & (np.abs(self.across) > 40))
+        hanging &= ~(head & ears & (self.height > -32))
         hair = scalp | hanging | ~head & (cv2.dilate(np.uint8(scalp), np.ones([7, 7])) > 0)
         skin = cv2.erode(np.uint8(head & face & ~hair), np.ones([3, 3]))
         pixels = np.where(hair[..., None], colour, np.where(head[..., None], SKIN, wall))
@@ -105,10 +106,35 @@ def test_ears_under_hair_are_flat(heads, long):
     assert apart.std() < 0.5 * before.std()
 
 
+def test_hair_may_end_over_the_ears(heads):
+    found = heads.volume(OVER_EARS).curtain
+    assert found.share[heads.places[:, 1] < -40].max() < 0.5
+    assert found.lift[(np.abs(heads.places[:, 0]) > 75) & (np.abs(heads.places[:, 1] - 15) < 15)].any()
+
+
+def test_ears_that_the_photo_shows_stay_before_long_hair(heads):
+    found = heads.volume(DOWN, ears=True).curtain
+    x, y, z = heads.places.T
+    assert not found.lift[(np.abs(x) > 70) & (z > -85) & (np.abs(y) < 40)].any()
+    assert found.lift[(z < -140) & (y < -50)].any()
+
+
 @pytest.mark.parametrize(
     "more",
-    [{"end": SHORT}, {"end": DOWN, "sides": (1,)}, {"end": DOWN, "colour": SKIN}, {"end": DOWN, "wall": HAIR}],
-    ids=["short", "on one side only", "in the colour of the skin", "before a wall like it"],
+    [
+        {"end": SHORT},
+        {"end": OVER_EARS, "ears": True},
+        {"end": DOWN, "sides": (1,)},
+        {"end": DOWN, "colour": SKIN},
+        {"end": DOWN, "wall": HAIR},
+    ],
+    ids=[
+        "short",
+        "beside ears that are seen",
+        "on one side only",
+        "in the colour of the skin",
+        "before a wall like it",
+    ],
 )
 def test_other_photos_have_no_long_hair(heads, more):
     assert heads.volume(**more).curtain is None
