@@ -62,7 +62,7 @@ def augment(
 
 
 # XLA fuses the changes into few passes over the pixels, a fifth of the time; its random numbers would be slow.
-@tf.function(jit_compile=True)
+@tf.function(jit_compile=True, autograph=False)
 def _changed(faces, replaced, box, plain, colour, factor, blurred, strength, grain):
     replaced, plain, blurred, strength = (v[:, None, None, None] for v in (replaced, plain, blurred, strength))
     faces = tf.cast(faces, tf.float32) / 255.0

@@ -50,14 +50,14 @@ class IdentityTask:
         labels = tf.constant(self.labels[positions], tf.int32)
         return self._augmented(images, tf.constant(seed)), labels, tf.constant(margin)
 
-    @tf.function
+    @tf.function(autograph=False)
     def _augmented(self, images, seed):
         section = self.section
         light = tf.zeros([images.shape[0], LIGHT])
         seen = augment(images, light, seed, section.gain, section.noise, section.background, section.boxes).images
         return move(seen, seed + 1, section.shift, section.zoom)
 
-    @tf.function
+    @tf.function(autograph=False)
     def update(self, images: tf.Tensor, labels: tf.Tensor, margin: tf.Tensor) -> dict[str, tf.Tensor]:
         """Trains on `inputs`; returns the loss terms."""
         with tf.GradientTape() as tape:

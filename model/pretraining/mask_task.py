@@ -72,7 +72,7 @@ class MaskTask:
         picture = pixels.reshape(SIDE, 2, SIDE, 2, 3).mean((1, 3)) / 255
         return [level.astype(np.float16) for level in crop_features(pixels)], picture.astype(np.float16), share
 
-    @tf.function
+    @tf.function(autograph=False)
     def update(self, maps: list[tf.Tensor], pictures: tf.Tensor, shares: tf.Tensor) -> dict[str, tf.Tensor]:
         """Trains on `inputs`; returns the loss terms."""
         with tf.GradientTape() as tape:

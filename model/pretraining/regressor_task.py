@@ -68,7 +68,7 @@ class RegressorTask:
         truth = tf.constant(self.faces.coefficients[indices])
         return self._augmented(tf.constant(self.faces.images[indices]), truth, tf.constant(seed))
 
-    @tf.function
+    @tf.function(autograph=False)
     def _augmented(self, images, truth, seed):
         section = self.section
         if self.mirror is not None:
@@ -77,7 +77,7 @@ class RegressorTask:
         seen = augment(images, parts.light, seed, section.gain, section.noise, section.background, section.boxes)
         return seen.images, seen.alpha, self.layout.join(Coefficients(**{**vars(parts), "light": seen.light}))
 
-    @tf.function
+    @tf.function(autograph=False)
     def update(self, images: tf.Tensor, alpha: tf.Tensor, truth: tf.Tensor) -> dict[str, tf.Tensor]:
         """Trains on `inputs`; returns the unweighted terms and their weighted total."""
         section, few = self.section, self.weak_count

@@ -18,7 +18,9 @@ _INCIDENCE_LIMIT = 32
 @functools.cache
 def _traced(function, *signature):
     """A graph for any number of points."""
-    return tf.function(function, input_signature=[tf.TensorSpec(shape, dtype) for shape, dtype in signature])
+    return tf.function(
+        function, input_signature=[tf.TensorSpec(shape, dtype) for shape, dtype in signature], autograph=False
+    )
 
 
 def sh_basis(normals: np.ndarray) -> np.ndarray:
@@ -54,7 +56,7 @@ def rotation(angles: np.ndarray) -> np.ndarray:
 
 @functools.cache
 def _projection(camera: Camera):
-    return tf.function(camera.project, input_signature=[tf.TensorSpec((None, 3), tf.float64)])
+    return tf.function(camera.project, input_signature=[tf.TensorSpec((None, 3), tf.float64)], autograph=False)
 
 
 def project(camera: Camera, points: np.ndarray) -> np.ndarray:
@@ -64,7 +66,9 @@ def project(camera: Camera, points: np.ndarray) -> np.ndarray:
 
 @functools.cache
 def _clip_space(camera: Camera):
-    return tf.function(camera.clip_coordinates, input_signature=[tf.TensorSpec((1, None, 3), tf.float32)])
+    return tf.function(
+        camera.clip_coordinates, input_signature=[tf.TensorSpec((1, None, 3), tf.float32)], autograph=False
+    )
 
 
 def clip_coordinates(camera: Camera, points: np.ndarray) -> np.ndarray:
