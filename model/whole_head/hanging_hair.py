@@ -19,30 +19,35 @@ from model.whole_head.wide_view import WideView
 
 # Depth of the axis.
 AXIS = -95.0
-# Hair is looked for in rows this far apart, from the upper to the lower end.
-EAR_HIGH, EAR_LOW, BASE, ROW = 45.0, -25.0, -132.0, 3.0
+# Hair is looked for in rows this far apart, from the ears' upper end to the base of the neck.
+ROW, EAR_HIGH, EAR_LOW, CHIN, BASE = 3.0, 45.0, -25.0, -60.0, -132.0
 HEIGHTS = np.arange(EAR_HIGH, BASE - ROW, -ROW)
-# It is followed from here, and is long if it hangs down to this height. Less may hang over the ears: to this height on
-# both sides, or to this one if the photo shows one side only.
-START, LONG, MEDIUM, TO_LOBE = 28.0, -47.0, 13.0, -28.0
-# It is looked for from this far inside the outline of the bare head, up to this far outside, and must stand out by
-# this much. It begins this near to the outline, but may hang apart from the neck.
-INWARDS, FARTHEST, STANDS_OUT, NEAR, APART, CHIN = 10, 60, 4, 6, 40, -60.0
-# Log of the odds of hair to wall or skin: subtracted for each millimetre; least sum and mean over the hair, the latter
-# also of hair to skin alone; least difference from what is beyond it; least mean over the ear that hair hides.
-THRIFT, LEAST_SUM, LEAST_MEAN, LEAST_CONTRAST, OVER_EAR = 0.15, 4.0, 0.6, 1.2, 0.7
-# Least mean of the log of the odds of hair to skin over the scalp: bald heads have less.
-DISTINCT = 0.8
-# Share of an ear's pixels that hair covers if the ear is hidden.
-HIDDEN = 0.58
-# What is compared beyond the hair, and inside the outline of the ear.
-BEYOND, EAR_RIM = 8, 12
+# Hair is followed downwards from here.
+START = 28.0
+# It is long if it hangs down to this height.
+LONG = -47.0
+# Hair that covers the ears may end here, or if the photo shows one side only, at the lobe.
+OVER_BOTH_EARS, TO_LOBE = 13.0, -28.0
+# In a row, it is looked for from this far inside the outline of the bare head up to this far outside.
+INWARDS, FARTHEST = 10, 60
+# It begins this near to the outline, below the chin this near, and ends this far outside at least.
+NEAR, APART, STANDS_OUT = 6, 40, 4
+# The log of its odds, less this for each millimetre, must sum up to this, and have this mean: also that to skin alone.
+THRIFT, LEAST_SUM, LEAST_MEAN = 0.15, 4.0, 0.6
+# The mean of the odds must exceed that over so many millimetres beyond it by this.
+BEYOND, LEAST_CONTRAST = 8, 1.2
+# Otherwise, it may lie flat on the ear: then the odds have this mean so far inwards from the outline.
+EAR_RIM, FLAT_ON_EAR = 12, 0.7
 # Gaps up to this long are bridged. An outline that jumps farther than this from row to row is that of something else.
 GAP, JUMP = 12.0, 9.0
+# Hair hides an ear if this share of its pixels looks like hair.
+HIDDEN = 0.58
+# Least mean of the log of the odds of hair to skin over the scalp: bald heads have less.
+DISTINCT = 0.8
 # Silhouettes nearer to the front than this azimuth are those of the cheek.
 CHEEK = np.radians(74.0)
-# The odds are blurred by this much, and the lines in which hair is looked for are this long.
-BLUR, REACH = 1.5, 150
+# The odds are blurred by this much, and the rows are this long.
+BLUR, REACH = 1.5, 170
 
 
 @dataclass(frozen=True)
@@ -129,7 +134,7 @@ def find_sides(
         over_ear = not visible.any() or (odds.any[visible] > 0).mean() > HIDDEN
         sides.append(HairSide(azimuth, end, radius, bool(over_ear)))
     one, other = sides
-    least = TO_LOBE if one is None or other is None else MEDIUM
+    least = TO_LOBE if one is None or other is None else OVER_BOTH_EARS
     for side in sides:
         if side is not None and side.end > (least if side.over_ear else LONG):
             return None
@@ -194,6 +199,6 @@ def _row(score: np.ndarray, to_skin: np.ndarray, bare: int, height: float) -> fl
     beyond = score[outline + 1 : outline + 1 + BEYOND]
     if stands_out and clear and score[hair].mean() - beyond.mean() > LEAST_CONTRAST:
         return outline
-    if height > EAR_LOW and score[max(bare - EAR_RIM, 0) : bare].mean() > OVER_EAR:
+    if height > EAR_LOW and score[max(bare - EAR_RIM, 0) : bare].mean() > FLAT_ON_EAR:
         return bare
     return np.nan
