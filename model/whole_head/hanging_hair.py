@@ -67,6 +67,7 @@ class HairSide:
     over_ear: bool
 
     def mirrored(self) -> "HairSide":
+        """The same hair on the other side."""
         return HairSide(-self.azimuth, self.end, self.radius, self.over_ear)
 
 

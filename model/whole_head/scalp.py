@@ -62,7 +62,7 @@ class _Seen:
 
     Attributes:
       points: [1, M, 2] in pixels of the wide camera.
-      visible: [M] in [0, 1], 1 for vertices of triangles that the camera sees, and where long hair is, if that shows.
+      visible: [M] in [0, 1], 1 for vertices of triangles that the camera sees; those of long hair must look like hair.
       colour: [M, 3] in the photo, without light.
       share: [N] of hair at all vertices.
       shown: [S, S] in [0, 1], pixels that show hair or the face's skin.
@@ -108,7 +108,7 @@ class Scalp:
           readable: [H, W] pixels of the crop that show the face's skin.
           region: the photo's pixels around the crop; None if they show nothing but the face.
           wall: odds of hair to what is behind the head, if that is known; the head may be drawn too large.
-          curtain: long hair.
+          curtain: long hair; None if the photo shows none.
 
         Returns:
           The colours; those of the brows if the photo hardly shows the scalp.
@@ -190,7 +190,7 @@ class Scalp:
         return _Seen(points, visible, colour, share, np.maximum(readable, hairy))
 
     def _relative_areas(self, face: PosedFace, rows: np.ndarray) -> np.ndarray:
-        """[M] area around the vertices `rows`, relative to that of most of them, at most 1."""
+        """[M] area around the vertices `rows`, relative to the scalp's median, at most 1."""
         triangles = self._morphable.face_model.triangles
         corners = face.vertices.numpy()[0][triangles]
         area = np.linalg.norm(np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0]), axis=1)

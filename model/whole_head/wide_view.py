@@ -56,5 +56,5 @@ class WideView:
         return self.ids >= 0
 
     def shown(self, triangles: np.ndarray) -> np.ndarray:
-        """Bool [S, S], pixels that show one of some triangles, bool [F]."""
+        """Bool [S, S], pixels that show one of the given triangles, bool [F]."""
         return triangles[self.ids] & self.head
