@@ -6,6 +6,7 @@ the photo the network's albedo decides, at the photo's exposure. It is computed 
 texture chart do not matter.
 """
 
+import dataclasses
 from dataclasses import dataclass
 
 import cv2
@@ -56,8 +57,14 @@ class SkinChart:
         raster, count = rasterize_chart(chart, size), len(mirror_index)
         laplacian = edge_laplacian(chart.mesh_triangles, count)
         parts = np.zeros((count, 0)) if parts is None else parts
-        texels = np.moveaxis(raster.interpolate(parts) > WHOLE, -1, 0)
+        texels = _part_texels(raster, parts)
         return cls(chart, raster, skin, laplacian, mirror_map(chart, raster, mirror_index), parts, texels)
+
+    def with_part(self, part: np.ndarray) -> "SkinChart":
+        """The chart with one more part of one colour, [N] in [0, 1]."""
+        parts = part[:, None]
+        texels = np.concatenate([self.part_texels, _part_texels(self.raster, parts)])
+        return dataclasses.replace(self, parts=np.concatenate([self.parts, parts], axis=1), part_texels=texels)
 
     def mirrored(self, texture: np.ndarray) -> np.ndarray:
         """A texture [T, T, C] as the mirrored side has it; 0 where there is no mirrored texel."""
@@ -67,6 +74,11 @@ class SkinChart:
             for part in np.split(texture, range(3, texture.shape[-1], 3), axis=-1)
         ]
         return np.dstack(parts)
+
+
+def _part_texels(raster: ChartRaster, parts: np.ndarray) -> np.ndarray:
+    """Bool [P, T, T], the texels of parts [N, P]."""
+    return np.moveaxis(raster.interpolate(parts) > WHOLE, -1, 0)
 
 
 def edge_laplacian(triangles: np.ndarray, vertex_count: int) -> sp.csr_matrix:

@@ -72,7 +72,7 @@ class SkinView:
             visibility=face_gcn.coarse.sampled.visibility[0, :, 0].numpy(),
             frontality=face_gcn.coarse.face.normals[0, :, 2].numpy(),
             lift=result.lift,
-            hair=np.zeros(len(albedo), np.float32) if scalp is None else scalp.share,
+            hair=np.zeros(len(albedo), np.float32) if scalp is None else scalp.strands,
             texture=None if textures is None else SeenTexture(textures.albedo, textures.weight, textures.density),
         )
 

@@ -96,13 +96,13 @@ class TextureBaker:
         )
         footprint = uv_chart.texel_footprint(self._chart, points, self.raster.size)
         photo = texture_baking.sample_photo(self.raster, result.region.pixels, points, footprint)
-        alike, hair = (1.0, None) if scalp is None else (scalp.alike, scalp.share)
-        grain = self.grain(photo, weight, hair)
+        alike, hair, cloth = (1.0, None, None) if scalp is None else (scalp.alike, scalp.strands, scalp.cloth)
+        grain = self.grain(photo, weight, hair, cloth)
         known = (face_gcn.colour, face_gcn.albedo, face_gcn.coarse.face.shading)
         appearance, albedo, shading = (tensor[0].numpy() for tensor in known)
-        baked = texture_baking.blend(
-            self._skin, photo, weight, appearance, albedo, shading, alike * self._paired, grain
-        )
+        # The ratio of the photo to the face's colours says nothing about cloth.
+        skin = self._skin if cloth is None or not cloth.any() else self._skin.with_part(cloth)
+        baked = texture_baking.blend(skin, photo, weight, appearance, albedo, shading, alike * self._paired, grain)
         normals = self.relief(face_gcn.coarse.face.shape[0].numpy(), baked.albedo, weight)
         density = self.raster.interpolate(footprint[:, None])[..., 0].astype(np.float32)
         return FaceTextures(texture_bytes(baked.albedo), texture_bytes(baked.lit), normals, weight, density)

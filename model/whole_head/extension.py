@@ -133,6 +133,7 @@ class HeadExtension:
         if self._scalp is not None:
             scalp = self._scalp(face, albedo[0].numpy(), readable, region, volume.wall, volume.curtain)
             share = tf.constant(scalp.share[None, :, None])
+            face = dataclasses.replace(face, shading=tf.constant(scalp.light[None]))
             coarse, albedo, appearance = (
                 skin + share * (scalp.albedo[None] - skin) for skin in (coarse, albedo, appearance)
             )

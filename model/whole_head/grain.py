@@ -73,24 +73,30 @@ class Grain:
         """[T, T] strands all over the head."""
         return _field(self._places, self._raster.inside, _strands)
 
-    def __call__(self, photo: np.ndarray, weight: np.ndarray, hair: np.ndarray | None = None) -> np.ndarray:
+    def __call__(
+        self,
+        photo: np.ndarray,
+        weight: np.ndarray,
+        hair: np.ndarray | None = None,
+        cloth: np.ndarray | None = None,
+    ) -> np.ndarray:
         """Log of brightness [T, T] of the grain, all over hair and skin.
 
         Args:
           photo: [T, T, 3] the photo at the texels.
           weight: [T, T] of the photo.
-          hair: [N] its share at the vertices; none by default.
+          hair, cloth: [N] their shares at the vertices; none by default. Cloth has no grain.
         """
-        hair = np.zeros_like(self._plain) if hair is None else hair
-        parts = self._raster.interpolate(np.stack([hair, self._plain * (1 - hair)], axis=1))
+        hair, cloth = (np.zeros_like(self._plain) if part is None else part for part in (hair, cloth))
+        parts = self._raster.interpolate(np.stack([hair, self._plain * (1 - hair - cloth)], axis=1))
         log = np.log(np.maximum(photo.mean(axis=-1), 0) + DARKEST)
         grain = np.zeros_like(log)
         strands = self._long_hair if (parts[..., 0] > SURE)[~self._scalp].any() else self._hair
         for part, field, limits in zip(np.moveaxis(parts, -1, 0), (strands, self._skin), (HAIR, SKIN), strict=True):
-            seen, contrast = (weight > SURE) & (part > SURE), limits.usual
+            seen, spread = (weight > SURE) & (part > SURE), limits.usual
             if seen.mean() > ENOUGH:
-                contrast = min(limits.own * _contrast(log, seen), limits.largest)
-            grain += contrast * part * field
+                spread = min(limits.own * contrast(log, seen), limits.largest)
+            grain += spread * part * field
         return grain
 
 
@@ -99,7 +105,7 @@ def _field(places: np.ndarray, where: np.ndarray, brightness: Callable[[np.ndarr
     field = np.zeros(where.shape, np.float32)
     if where.any():
         field[where] = brightness(places[where])
-        field /= _contrast(field, where)
+        field /= contrast(field, where)
     return field
 
 
@@ -125,7 +131,7 @@ def _blotches(places: np.ndarray) -> np.ndarray:
     return np.sum(layers, axis=0)
 
 
-def _contrast(values: np.ndarray, where: np.ndarray) -> float:
+def contrast(values: np.ndarray, where: np.ndarray) -> float:
     """Spread of the fine detail of values [T, T] at some texels, unmoved by rare highlights and edges."""
     square = 2 * [max(round(FINE * len(values)), 3)]
     share = cv2.blur(where.astype(np.float32), square)

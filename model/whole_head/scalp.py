@@ -16,7 +16,8 @@ from model.morphable_model import MorphableModel, PosedFace
 from model.projection import delit_albedo, facing_cosine
 from model.whole_head.curtain import Curtain
 from model.whole_head.hairline import Hairline
-from model.whole_head.scalp_mesh import ScalpMesh, widened
+from model.whole_head.headwear import Headwear, HeadwearFinder
+from model.whole_head.scalp_mesh import ScalpMesh, SeenScalp, widened
 from model.whole_head.wall import behind_head
 
 # Least share of the scalp that the photo must show: a few vertices at the border are as much wall as hair.
@@ -44,6 +45,8 @@ class PaintedScalp:
     Attributes:
       albedo: [N, 3] colour of hair or cap without light, RGB; 0 elsewhere.
       share: [N] float32 in [0, 1], share of that colour at each vertex.
+      cloth: [N] float32 in [0, 1], the part of the share that is cloth.
+      light: [N, 3] float32 shading of the whole head, which falls on cloth in its own way.
       alike: [N] in [0, 1], share of the mirrored side's detail that fits: strands must not end up on skin.
       camera: that of the crops with a wider field of view, because crops end below the crown.
       readable: [S, S] float32, 1 on pixels of that camera whose colours may be read, on the scalp and the face.
@@ -51,28 +54,16 @@ class PaintedScalp:
 
     albedo: np.ndarray
     share: np.ndarray
+    cloth: np.ndarray
+    light: np.ndarray
     alike: np.ndarray
     camera: Camera
     readable: np.ndarray
 
-
-@dataclass(frozen=True, eq=False)
-class _Seen:
-    """The photo at the M vertices that may carry hair.
-
-    Attributes:
-      points: [1, M, 2] in pixels of the wide camera.
-      visible: [M] in [0, 1], 1 for vertices of triangles that the camera sees; those of long hair must look like hair.
-      colour: [M, 3] in the photo, without light.
-      share: [N] of hair at all vertices.
-      shown: [S, S] in [0, 1], pixels that show hair or the face's skin.
-    """
-
-    points: tf.Tensor
-    visible: np.ndarray
-    colour: np.ndarray
-    share: np.ndarray
-    shown: np.ndarray
+    @property
+    def strands(self) -> np.ndarray:
+        """[N] in [0, 1], the part of the share that is hair."""
+        return self.share - self.cloth
 
 
 class Scalp:
@@ -89,6 +80,7 @@ class Scalp:
         model = morphable.face_model
         self._count, self._hairline = count, Hairline(model, count)
         self._mesh = ScalpMesh(model, self._hairline.reach)
+        self._headwear = HeadwearFinder(model, self._mesh.rows)
         self._plain = (np.asarray(model.skin_mask, bool) & (model.regions["brow"] == 0))[model.triangles].all(axis=1)
 
     def __call__(
@@ -114,6 +106,7 @@ class Scalp:
           The colours; those of the brows if the photo hardly shows the scalp.
         """
         camera, mesh, albedo = self._wide, self._mesh, np.zeros_like(skin)
+        light, none = face.shading.numpy()[0], np.zeros(len(skin), np.float32)
         if curtain is not None:
             mesh = ScalpMesh(self._morphable.face_model, self._hairline.reach | (curtain.share > 0))
         rows = mesh.rows
@@ -122,19 +115,60 @@ class Scalp:
             image, inside = region.frame(self._camera.image_size[0], camera.image_size[0])
             seen = self._seen(face, rows, image, readable, inside, wall, curtain)
             share, shown = seen.share, seen.shown
-            weight = share[rows] * seen.visible * self._trusted(face, rows, seen.points, shown)
+            trusted = seen.visible * self._trusted(face, rows, seen.points, shown)
+            weight = share[rows] * trusted
             if weight.sum() >= LEAST_SEEN * self._hairline.usual.sum():
-                like_hair = BARE_WEIGHT + (1 - BARE_WEIGHT) * _covered(seen.colour, skin[rows])
-                # Bright cloth keeps its hue.
-                colour = seen.colour / np.maximum(seen.colour.max(axis=1, keepdims=True), 1)
+                covered = _covered(seen.colour, skin[rows])
+                colour = _below_one(seen.colour)
+                headwear = None if curtain is not None else self._headwear(seen, colour, trusted, covered)
+                if headwear is not None:
+                    return self._with_headwear(headwear, seen, light, trusted, covered, skin)
+                like_hair = BARE_WEIGHT + (1 - BARE_WEIGHT) * covered
                 if curtain is not None:  # ears are dense, and what hangs over them is mostly in shadow
                     like_hair = like_hair * self._relative_areas(face, rows)
                 hidden = membrane(mesh.laplacian, colour, _typical(colour, weight * like_hair))
                 albedo[rows] = np.clip(hidden + weight[:, None] * (colour - hidden), 0, 1)
-                return PaintedScalp(albedo, share, self._hairline.alike(share), camera, shown)
+                return PaintedScalp(albedo, share, none, light, self._hairline.alike(share), camera, shown)
         albedo[rows] = np.clip(self._brow_colour(skin), 0, 1)
         usual = self._hairline.usual
-        return PaintedScalp(albedo, usual, self._hairline.alike(usual), camera, readable)
+        return PaintedScalp(albedo, usual, none, light, self._hairline.alike(usual), camera, readable)
+
+    def _with_headwear(
+        self,
+        headwear: Headwear,
+        seen: SeenScalp,
+        light: np.ndarray,
+        weight: np.ndarray,
+        covered: np.ndarray,
+        skin: np.ndarray,
+    ) -> PaintedScalp:
+        """A scalp with cloth on it, and the person's own hair below.
+
+        Args:
+          headwear: at the M vertices of the scalp's mesh.
+          seen: the photo there.
+          light: [N, 3] shading of the whole head.
+          weight: [M] in [0, 1], how well the photo shows a vertex.
+          covered: [M] in [0, 1], how surely it shows no skin there.
+          skin: [N, 3] albedo of the bare head.
+        """
+        mesh, rows, woven = self._mesh, self._mesh.rows, headwear.cloth
+        cloth, albedo, light = np.zeros_like(seen.share), np.zeros_like(skin), light.copy()
+        cloth[rows] = woven
+        share = np.maximum(seen.share, cloth)
+        weight = share[rows] * weight
+        light[rows] = headwear.light(light[rows], seen.pixels, weight * covered)
+        colour = _below_one(delit_albedo(seen.pixels, light[rows]).numpy())
+        hidden = np.broadcast_to(self._brow_colour(skin), colour.shape)
+        own = weight * (1 - woven) * covered * (1 - headwear.alike)
+        if own.sum() >= LEAST_SEEN * self._hairline.usual.sum():
+            hidden = membrane(mesh.laplacian, colour, _typical(colour, own))
+        fabric = membrane(mesh.laplacian, colour, _typical(colour, weight * woven * headwear.alike))
+        hidden = hidden + woven[:, None] * (fabric - hidden)
+        albedo[rows] = np.clip(hidden + weight[:, None] * (colour - hidden), 0, 1)
+        # The other side has other logos.
+        alike = self._hairline.alike(share) * (1 - cloth)
+        return PaintedScalp(albedo, share, cloth, light, alike, self._wide, seen.shown)
 
     def _seen(
         self,
@@ -145,7 +179,7 @@ class Scalp:
         inside: np.ndarray,
         wall: ColourRatio | None,
         curtain: Curtain | None,
-    ) -> "_Seen":
+    ) -> SeenScalp:
         """The photo at the vertices that may carry hair.
 
         Args:
@@ -187,7 +221,7 @@ class Scalp:
             hair = sample_image(tf.constant(curtain.shown[None, ..., None], tf.float32), points).numpy()[0, :, 0]
             visible = visible * np.where(hanging[rows] > 0, hair, 1)
         hairy = (share[triangles].mean(axis=1) > 0.5)[ids] & (ids >= 0) & inside
-        return _Seen(points, visible, colour, share, np.maximum(readable, hairy))
+        return SeenScalp(image, points, visible, pixels, colour, share, hairy, np.maximum(readable, hairy))
 
     def _relative_areas(self, face: PosedFace, rows: np.ndarray) -> np.ndarray:
         """[M] area around the vertices `rows`, relative to the scalp's median, at most 1."""
@@ -221,6 +255,11 @@ class Scalp:
 def _covered(colours: np.ndarray, skin: np.ndarray) -> np.ndarray:
     """[N] how surely colours [N, 3] are not of the skin [N, 3]: 0 for skin, 1 for anything else."""
     return np.clip((_apart(colours, skin) - BARE) / (COVERED - BARE), 0, 1)
+
+
+def _below_one(colours: np.ndarray) -> np.ndarray:
+    """Colours [N, 3], at most 1; bright cloth keeps its hue."""
+    return colours / np.maximum(colours.max(axis=1, keepdims=True), 1)
 
 
 def _typical(colours: np.ndarray, weight: np.ndarray) -> np.ndarray:

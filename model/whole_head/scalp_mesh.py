@@ -1,9 +1,11 @@
 """Parts of a whole head's mesh where hair may be, and the camera that shows them."""
 
 import dataclasses
+from dataclasses import dataclass
 
 import numpy as np
 import scipy.sparse
+import tensorflow as tf
 
 from lib.face_image.region import AROUND
 from lib.face_model.face_model import FaceModel
@@ -39,6 +41,31 @@ class ScalpMesh:
     def mean(self, values: np.ndarray) -> np.ndarray:
         """Values [M] or [M, C], half replaced by the means of their neighbours."""
         return 0.5 * values + self._mean @ values
+
+
+@dataclass(frozen=True, eq=False)
+class SeenScalp:
+    """A photo at the M vertices that may carry hair.
+
+    Attributes:
+      image: [S, S, 3] float32 RGB of the wide camera.
+      points: [1, M, 2] in its pixels.
+      visible: [M] in [0, 1], 1 for vertices of triangles that the camera sees; those of long hair must look like hair.
+      pixels: [M, 3] colours in the photo.
+      colour: [M, 3] these without light.
+      share: [N] of hair at all vertices.
+      hairy: bool [S, S], pixels that show hair, or what covers it.
+      shown: [S, S] in [0, 1], pixels that show that or the face's skin.
+    """
+
+    image: np.ndarray
+    points: tf.Tensor
+    visible: np.ndarray
+    pixels: np.ndarray
+    colour: np.ndarray
+    share: np.ndarray
+    hairy: np.ndarray
+    shown: np.ndarray
 
 
 def widened(camera: Camera) -> Camera:

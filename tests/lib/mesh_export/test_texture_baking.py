@@ -164,10 +164,12 @@ def test_grain_is_added_where_neither_side_is_seen(kind):
     np.testing.assert_allclose(alone[128, :150, 0], 0.6, atol=0.02)
 
 
-def test_a_part_of_one_colour_has_it_where_it_is_not_seen():
+@pytest.mark.parametrize("later", [False, True])
+def test_a_part_of_one_colour_has_it_where_it_is_not_seen(later):
     side = GRID.raster.size
     part = (np.abs(GRID.chart.uv[:, 1] - 0.5) < 0.3).astype(float)  # on both sides, the right one hidden
-    eyes = SkinChart.of(GRID.chart, side, np.zeros(len(part), bool), np.arange(len(part)), part[:, None])
+    plain = GRID.chart, side, np.zeros(len(part), bool), np.arange(len(part))
+    eyes = SkinChart.of(*plain).with_part(part) if later else SkinChart.of(*plain, part[:, None])
     photo, vertices = np.full((SIZE, SIZE, 3), 0.25, np.float32), [np.full((len(part), 3), 0.5)] * 2
     lit = blend(eyes, photo, half(), *vertices, np.ones((len(part), 3))).lit[..., 0]
     np.testing.assert_allclose(lit[SIZE // 2, :20], 0.25, atol=0.01)

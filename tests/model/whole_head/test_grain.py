@@ -5,7 +5,7 @@ import pytest
 
 from lib.mesh_export.uv_chart import rasterize_chart
 from lib.synthetic.appearance.canonical import CanonicalFace
-from model.whole_head.grain import HAIR, SKIN, Grain, _contrast, _strands
+from model.whole_head.grain import HAIR, SKIN, Grain, _strands, contrast
 
 SIZE = 512
 
@@ -18,9 +18,9 @@ def case(extended):
     return extended.model, raster, Grain(extended.model, raster), scalp
 
 
-def grainy(contrast: float) -> np.ndarray:
+def grainy(spread: float) -> np.ndarray:
     """A photo [SIZE, SIZE, 3] with noise from pixel to pixel."""
-    noise = np.random.default_rng(0).normal(0, contrast, (SIZE, SIZE, 1))
+    noise = np.random.default_rng(0).normal(0, spread, (SIZE, SIZE, 1))
     return np.repeat(0.4 * np.exp(noise), 3, axis=-1).astype(np.float32)
 
 
@@ -36,28 +36,28 @@ def test_they_close_behind_the_head():
     np.testing.assert_allclose(_strands(left), _strands(right), atol=0.02)
 
 
-@pytest.mark.parametrize("contrast", [0.02, 0.15])
-def test_they_are_as_distinct_as_those_in_the_photo(case, contrast):
+@pytest.mark.parametrize("spread", [0.02, 0.15])
+def test_they_are_as_distinct_as_those_in_the_photo(case, spread):
     model, _, grain, scalp = case
-    field = grain(grainy(contrast), np.ones((SIZE, SIZE), np.float32), model.regions["scalp"])
-    assert _contrast(field, scalp > 0.9) == pytest.approx(contrast, rel=0.15)
+    field = grain(grainy(spread), np.ones((SIZE, SIZE), np.float32), model.regions["scalp"])
+    assert contrast(field, scalp > 0.9) == pytest.approx(spread, rel=0.15)
 
 
 def test_without_hair_in_the_photo_they_are_as_usual_and_only_on_the_hair(case):
     model, _, grain, scalp = case
     field = grain(grainy(0.02), np.zeros((SIZE, SIZE), np.float32), model.regions["scalp"])
-    assert _contrast(field, scalp > 0.9) == pytest.approx(HAIR.usual, rel=0.15)
+    assert contrast(field, scalp > 0.9) == pytest.approx(HAIR.usual, rel=0.15)
     bald = grain(grainy(0.02), np.zeros((SIZE, SIZE), np.float32))
-    assert _contrast(bald, scalp > 0.9) == pytest.approx(SKIN.usual, rel=0.15)
+    assert contrast(bald, scalp > 0.9) == pytest.approx(SKIN.usual, rel=0.15)
     np.testing.assert_array_equal(field[scalp == 0], bald[scalp == 0])
 
 
-@pytest.mark.parametrize("contrast", [0.005, 0.03, 0.5])
-def test_skin_is_as_blotchy_as_in_the_photo_within_limits(case, contrast):
+@pytest.mark.parametrize("spread", [0.005, 0.03, 0.5])
+def test_skin_is_as_blotchy_as_in_the_photo_within_limits(case, spread):
     model, raster, grain, scalp = case
     skin = (scalp == 0) & (raster.interpolate(np.float32(model.skin_mask)[:, None])[..., 0] == 1)
-    field = grain(grainy(contrast), np.ones((SIZE, SIZE), np.float32))
-    assert _contrast(field, skin) == pytest.approx(min(SKIN.own * contrast, SKIN.largest), rel=0.2)
+    field = grain(grainy(spread), np.ones((SIZE, SIZE), np.float32))
+    assert contrast(field, skin) == pytest.approx(min(SKIN.own * spread, SKIN.largest), rel=0.2)
     assert not field[raster.interpolate(np.float32(model.skin_mask)[:, None])[..., 0] == 0].any(), "eyes and teeth"
 
 

@@ -17,7 +17,7 @@ from model.whole_head.scalp import BROW_CONTRAST, Scalp
 from model.whole_head.wide_view import WideView
 
 SIZE, PHOTO = 64, 120  # sides of the crop and of the photo around it
-SKIN, HAIR, WALL = (np.array(colour) for colour in ([0.7, 0.5, 0.4], [0.2, 0.6, 0.2], [0.1, 0.1, 0.9]))
+SKIN, HAIR, WALL = (np.array(colour) for colour in ([0.7, 0.5, 0.4], [0.3, 0.15, 0.02], [0.1, 0.1, 0.9]))
 
 
 @pytest.fixture(scope="module")
