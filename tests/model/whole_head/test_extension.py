@@ -1,12 +1,14 @@
 """Ears, skull and neck beyond a reconstructed face: geometry and colours continue it."""
 
 import dataclasses
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import tensorflow as tf
 
 from configs import schema
+from lib.face_image.region import PhotoRegion
 from lib.face_model_files.human_head import ExtendedHead, human_head_model
 from lib.geometry.camera import Camera
 from lib.geometry.rotation import rotation_matrix
@@ -14,6 +16,7 @@ from lib.human_head.shipped import SHIPPED, HumanHead
 from lib.mesh_renderer.fragments import interpolate
 from model.face_gcn import FaceGCN
 from model.morphable_model import MorphableModel
+from model.reconstruction.baking import TextureBaker
 from model.reconstruction.new_views import FACE_REACH, framing, shape_view
 from model.whole_head.extension import HeadExtension
 
@@ -211,3 +214,24 @@ def test_hair_with_volume_changes_shape_light_and_outline_but_no_landmark(case, 
         face.normals[0].numpy(), extension.morphable.normals(face.vertices)[0].numpy(), atol=1e-6
     )
     assert (hairy.reconstruction.mask.numpy() > 0.5).sum() > (flat.mask.numpy() > 0.5).sum()
+
+
+def test_cloth_has_the_photos_hue_all_around_in_its_own_light(case, extended):
+    _, result, _, face_model = case
+    camera, margin, blue = Camera((SIZE, SIZE)), 20, np.array([0.24, 0.33, 0.54])
+    coefficients = face_model.layout.join(result.coarse.face.coefficients).numpy()
+    pixels = np.tile(np.float32([0.4, 0.3, 0.25]), (SIZE + 2 * margin, SIZE + 2 * margin, 1))
+    pixels[: margin + 16] = blue
+    region = PhotoRegion(np.uint8(pixels * 255), np.array([[1.0, 0, margin], [0, 1.0, margin]]))
+    readable = np.where(np.arange(SIZE)[:, None] > 16, 1.0, 0.0) * np.ones(SIZE)
+    extension = HeadExtension(face_model, extended, camera, volume=False)
+    whole = extension(result, coefficients, readable, region)
+    reconstruction, scalp = whole.reconstruction, whole.scalp
+    np.testing.assert_array_equal(reconstruction.coarse.face.shading[0], scalp.light)
+    baker = TextureBaker(extension.morphable, camera, extension.chart, 256, False)
+    textures = baker(SimpleNamespace(reconstruction=reconstruction, readable=readable, scalp=scalp, region=region))
+    cloth = baker.raster.interpolate(scalp.cloth[:, None])[..., 0] > 0.99
+    assert cloth.sum() > 1000
+    lit = textures.lit[cloth].astype(float)
+    hue = lit / lit.sum(axis=1, keepdims=True)
+    np.testing.assert_allclose(np.quantile(hue, [0.01, 0.99], axis=0), [blue / blue.sum()] * 2, atol=0.015)
