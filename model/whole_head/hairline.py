@@ -32,6 +32,7 @@ class Hairline:
       usual: [N] in [0, 1], share of hair without a photo.
       reach: [N] bool, vertices that hair or a cap may cover.
       crown: [N] bool, the scalp well above the natural hairline.
+      behind: [N] bool, the scalp behind the ears, which carries hair whatever the photo shows there.
     """
 
     def __init__(self, model: FaceModel, count: int):
@@ -44,6 +45,7 @@ class Hairline:
         self.reach = (self.usual > 0) | (free & front & (height > LOWEST))
         self._judged = self.reach & front & (height < HIGHEST)
         self.crown = (self.usual > 0) & (height > CROWN)
+        self.behind = (self.usual > 0) & ~front
         self._mirror = model.mirror_index
         laplacian = edge_laplacian(model.triangles, model.vertex_count)
         degree = laplacian.diagonal()

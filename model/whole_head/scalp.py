@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+import cv2
 import numpy as np
 import tensorflow as tf
 
@@ -204,9 +205,15 @@ class Scalp:
         skin = image[(readable > 0.5) & (ids >= 0) & self._plain[ids]]
         hair = pixels[(known * self._hairline.crown)[rows] * (self._cosine(face, rows) > FULL_COSINE) > 0]
         if len(skin) and len(hair):
-            covered[rows] = np.clip(
-                (ColourRatio(density(hair), density(skin))(pixels) - SKIN) / (HAIR - SKIN), 0, 1
-            ) * (1 - skinny[:, 0])
+            odds = ColourRatio(density(hair), density(skin))
+            covered[rows] = _hairy(odds(pixels)) * (1 - skinny[:, 0])
+            # The ear of a photo is hardly ever where the head has it, and no hair is seen on the scalp behind it.
+            ear = self._hairline.behind[triangles].all(axis=1)[ids] & (ids >= 0) & (_hairy(odds(image)) < 0.5)
+            ear = cv2.dilate(ear.astype(np.uint8), np.ones((3, 3), np.uint8)) > 0
+            inside, readable = inside & ~ear, readable * ~ear
+            visible = visible & (
+                sample_image(tf.constant(ear[None, ..., None], tf.float32), points)[0, :, 0].numpy() == 0
+            )
         else:
             known[:] = 0
         share = self._hairline(known, covered).astype(np.float32)
@@ -255,6 +262,11 @@ class Scalp:
 def _covered(colours: np.ndarray, skin: np.ndarray) -> np.ndarray:
     """[N] how surely colours [N, 3] are not of the skin [N, 3]: 0 for skin, 1 for anything else."""
     return np.clip((_apart(colours, skin) - BARE) / (COVERED - BARE), 0, 1)
+
+
+def _hairy(odds: np.ndarray) -> np.ndarray:
+    """Share of hair in [0, 1] of pixels with these odds (log) of hair to skin."""
+    return np.clip((odds - SKIN) / (HAIR - SKIN), 0, 1)
 
 
 def _below_one(colours: np.ndarray) -> np.ndarray:

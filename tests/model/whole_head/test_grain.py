@@ -5,7 +5,7 @@ import pytest
 
 from lib.mesh_export.uv_chart import rasterize_chart
 from lib.synthetic.appearance.canonical import CanonicalFace
-from model.whole_head.grain import HAIR, SKIN, Grain, _strands, contrast
+from model.whole_head.grain import COMBED, HAIR, SKIN, TUFTED, Grain, _strands, contrast, directedness
 
 SIZE = 512
 
@@ -41,6 +41,22 @@ def test_they_are_as_distinct_as_those_in_the_photo(case, spread):
     model, _, grain, scalp = case
     field = grain(grainy(spread), np.ones((SIZE, SIZE), np.float32), model.regions["scalp"])
     assert contrast(field, scalp > 0.9) == pytest.approx(spread, rel=0.15)
+
+
+def test_detail_without_direction_is_continued_as_cropped_hair(case):
+    model, raster, grain, scalp = case
+    everywhere, inside = np.ones((SIZE, SIZE), np.float32), scalp > 0.9
+    combed = np.repeat(0.4 * np.exp(0.2 * grain._hair)[..., None], 3, axis=-1).astype(np.float32)
+    assert directedness(np.log(grainy(0.2)[..., 0]), raster.inside) < TUFTED < COMBED
+    for seen, least, most in ((grainy(0.2), 0, TUFTED), (combed, COMBED, 1)):
+        field = grain(seen, everywhere, model.regions["scalp"])
+        assert least < directedness(field, inside) < most
+
+
+def test_faint_detail_tells_nothing_of_its_direction(case):
+    model, _, grain, scalp = case
+    field = grain(grainy(0.05), np.ones((SIZE, SIZE), np.float32), model.regions["scalp"])
+    assert directedness(field, scalp > 0.9) > COMBED
 
 
 def test_without_hair_in_the_photo_they_are_as_usual_and_only_on_the_hair(case):

@@ -1,5 +1,7 @@
 """Hair on the scalp of a whole head: read where the photo shows it, continued elsewhere, guessed from the brows."""
 
+import dataclasses
+
 import cv2
 import numpy as np
 import pytest
@@ -13,7 +15,7 @@ from lib.synthetic.appearance.canonical import CanonicalFace
 from lib.synthetic.appearance.hair import above_hairline
 from model.morphable_model import MorphableModel
 from model.whole_head.hair_shape import HairShape
-from model.whole_head.scalp import BROW_CONTRAST, Scalp
+from model.whole_head.scalp import BROW_CONTRAST, PaintedScalp, Scalp
 from model.whole_head.wide_view import WideView
 
 SIZE, PHOTO = 64, 120  # sides of the crop and of the photo around it
@@ -181,3 +183,34 @@ def test_strands_are_not_mirrored_near_the_end_of_hair_of_either_side(case):
         "the crown has hair on both sides"
     )
     assert alike[(usual > 0.3) & (usual < 0.7)].max() == 0
+
+
+def test_an_ear_where_the_head_has_hair_is_not_read(case):
+    """The ear of a photo lies a little behind that of the head."""
+    scalp, _, skin = case
+    morphable, wide = scalp._morphable, scalp._wide
+    model, side = morphable.face_model, wide.image_size[0]
+    turned = dataclasses.replace(
+        morphable.layout.split(tf.zeros([1, model.layout.size])), angles=tf.constant([[0, 0.8, 0.0]])
+    )
+    face = morphable.posed(morphable.layout.join(turned), scalp._camera)
+    ids = triangle_ids(wide.clip_coordinates(face.vertices), morphable.triangles, wide.image_size)[0].numpy()
+    hairy = (scalp._hairline.usual[model.triangles].mean(axis=1) > 0.5)[ids] & (ids >= 0)
+    behind = scalp._hairline.behind[model.triangles].all(axis=1)[ids] & (ids >= 0)
+    pixels = np.where(hairy[..., None], HAIR, np.where((ids >= 0)[..., None], SKIN, WALL))
+    margin, mask = (side - SIZE) // 2, (~hairy & (ids >= 0)).astype(np.float32)
+    inner = slice(margin, margin + SIZE)
+
+    def read(picture: np.ndarray) -> PaintedScalp:
+        seen = PhotoRegion(np.uint8(picture * 255), np.array([[1.0, 0, margin], [0, 1.0, margin]]))
+        return scalp(face, skin, mask[inner, inner], seen)
+
+    rows, columns = np.nonzero(cv2.erode(behind.astype(np.uint8), np.ones((7, 7), np.uint8)))
+    ear = np.hypot(*(np.indices(ids.shape) - np.array([rows[0], columns[0]])[:, None, None])) < 3
+    with_ear = np.where(ear[..., None], SKIN, pixels)
+    without, found = read(pixels), read(with_ear)
+    assert without.readable[ear].all()
+    assert not found.readable[ear].any()
+    near = (found.share > 0.9) & scalp._hairline.behind
+    assert distance(found.albedo[near], HAIR).max() < 0.05
+    np.testing.assert_array_equal(found.share, without.share)
