@@ -43,3 +43,14 @@ def test_brows_and_lashes_are_no_rims(face):
 def test_a_line_with_a_gap_is_no_rim(face):
     worn, _ = with_glasses(*face, end=300)
     assert not rims(worn, face[1]).any()
+
+
+def test_a_dark_brow_and_the_fold_below_the_eye_are_no_rim(face):
+    """They close a line around the eye too."""
+    grey, points = face
+    worn, drawn = with_glasses(grey, points)
+    rows = np.indices(grey.shape)[0]
+    eye = points[list(LEFT_EYE + RIGHT_EYE), 1].mean()
+    fold = drawn & (rows > eye)
+    worn[fold] = grey[fold] - 0.12
+    assert not rims(worn, points).any()
