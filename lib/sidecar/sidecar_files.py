@@ -16,7 +16,10 @@ at the image's left and the one at its right. The 68 points are those of the iBU
 the photo's alpha.
 """
 
+import contextlib
 import dataclasses
+import os
+from collections.abc import Iterable
 from pathlib import Path
 
 import cv2
@@ -54,20 +57,57 @@ class GivenLandmarks:
 
 def landmarks_path(photo: Path) -> Path | None:
     """Path of a photo's landmark file; None if there is none."""
-    stem = photo.with_suffix("")
-    candidates = (
-        photo.with_name(f"{stem.name}.npy"),
-        photo.with_name(f"{stem.name}.txt"),
-        photo.with_name(f"{stem.name}.pts"),
-        photo.parent / "detections" / f"{stem.name}.txt",
-    )
-    return next((path for path in candidates if names_file(path)), None)
+    return next((path for path in _landmark_places(photo) if names_file(path)), None)
 
 
 def mask_path(photo: Path) -> Path | None:
     """Path of a photo's mask file; None if there is none."""
-    path = photo.with_name(f"{photo.stem}{MASK_ENDING}")
+    path = _mask_place(photo)
     return path if names_file(path) else None
+
+
+def sidecar_files(photos: Iterable[Path]) -> dict[Path, tuple[Path, ...]]:
+    """The landmark and mask files of photos, as they are now; photos without any have an empty tuple.
+
+    Each folder is listed once: to look for each file by its name takes long on a file system of a network.
+    """
+    listed: dict[Path, frozenset[str]] = {}
+
+    def is_there(path: Path) -> bool:
+        if path.parent not in listed:
+            listed[path.parent] = _file_names(path.parent)
+        return path.name in listed[path.parent]
+
+    found = {}
+    for photo in photos:
+        landmarks = next(filter(is_there, _landmark_places(photo)), None)
+        found[photo] = (*filter(None, [landmarks]), *filter(is_there, [_mask_place(photo)]))
+    return found
+
+
+def check_still_there(files: Iterable[Path]) -> None:
+    """Raises Unusable if a sidecar file that a run has found at its start is gone, so that nothing else is used."""
+    for file in files:
+        if not names_file(file):
+            raise Unusable(
+                FAULT, f"{file.name}: must stay until its photo is read, got it deleted (run again to do without it)"
+            )
+
+
+def _landmark_places(photo: Path) -> tuple[Path, ...]:
+    names = [f"{photo.stem}{suffix}" for suffix in (".npy", ".txt", ".pts")]
+    return (*map(photo.with_name, names), photo.parent / "detections" / f"{photo.stem}.txt")
+
+
+def _mask_place(photo: Path) -> Path:
+    return photo.with_name(f"{photo.stem}{MASK_ENDING}")
+
+
+def _file_names(folder: Path) -> frozenset[str]:
+    """Names of the files in a folder; none if it cannot be listed."""
+    with contextlib.suppress(OSError), os.scandir(folder) as entries:
+        return frozenset(entry.name for entry in entries if entry.is_file())
+    return frozenset()
 
 
 def given_landmarks(photo: Path, size: tuple[int, int]) -> GivenLandmarks | None:

@@ -2,7 +2,7 @@
 
 import functools
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +13,7 @@ from lib.errors import UserError
 from lib.face_image.photo_io import photo_paths, read_photo, result_names
 from lib.face_image.region import face_region
 from lib.files.disk_list import DiskList
+from lib.sidecar.sidecar_files import sidecar_files
 from model.person.estimator import BATCH, Gallery, PersonEstimator, batches
 from model.person.files import PERSON_FOLDER, PersonRecord, write_person
 from model.photos.errors import failure_reason, photo_barrier
@@ -42,16 +43,17 @@ def reconstruct_people(config: schema.Config, source: Path, output: Path) -> dic
     """
     source, output = Path(source), Path(output)
     people = person_folders(source, output)
+    sidecars = sidecar_files(photo_paths(source, skip=output))
     reconstruct = FaceReconstructor.load(config)
     export = reconstruct.export  # a face model that cannot have rigs is refused before the work
     estimator = PersonEstimator(reconstruct)
     written = ResultFolder(source, output, report_data(reconstruct))
-    with written.reported_at_the_end(len(photo_paths(source, skip=output))):
+    with written.reported_at_the_end(len(sidecars)):
         for folder in tqdm(people, "reconstruct", unit="person", dynamic_ncols=True):
             paths = photo_paths(folder, skip=output)
             person = folder.relative_to(source) / PERSON_FOLDER
             names = result_names(paths, source, taken=(*RUN_FILES, person.as_posix()))
-            records = _reconstruct_person(estimator, written, names)
+            records = _reconstruct_person(estimator, written, names, sidecars)
             if len(records):
                 with photo_barrier(functools.partial(_fail, written, source / person)):
                     write_person(output / person, reconstruct, export, records)
@@ -82,14 +84,19 @@ def person_folders(source: Path, output: Path | None = None) -> list[Path]:
 
 
 def _reconstruct_person(
-    estimator: PersonEstimator, written: ResultFolder, names: dict[Path, str]
+    estimator: PersonEstimator,
+    written: ResultFolder,
+    names: dict[Path, str],
+    sidecars: Mapping[Path, Iterable[Path]],
 ) -> DiskList[PersonRecord]:
     """Reconstructs one person's photos, writes each to its folder in `names`, and returns their records.
+
+    `sidecars` are the sidecar files of all photos when the run began.
 
     Only one batch of photos is in memory at a time; between passes, crops are stored on disk and photos are read again.
     """
     started = time.monotonic()
-    gallery, paths = _fit_each(estimator, written, list(names))
+    gallery, paths = _fit_each(estimator, written, {path: sidecars.get(path, ()) for path in names})
     records: DiskList[PersonRecord] = DiskList()
     if not paths:
         return records
@@ -120,15 +127,17 @@ def _reconstruct_person(
     return records
 
 
-def _fit_each(estimator: PersonEstimator, written: ResultFolder, paths: list[Path]) -> tuple[Gallery, list[Path]]:
-    """Fits each photo alone; returns the drafts of those that succeeded, and their paths."""
+def _fit_each(
+    estimator: PersonEstimator, written: ResultFolder, sidecars: Mapping[Path, Iterable[Path]]
+) -> tuple[Gallery, list[Path]]:
+    """Fits each photo alone, the keys of `sidecars`; returns the drafts of those that succeeded, and their paths."""
     gallery, kept = Gallery(), []
     reconstruct = estimator.reconstruct
-    for batch in batches(paths):
+    for batch in batches(list(sidecars)):
         drafts = {}
         for path in batch:
             with photo_barrier(functools.partial(_fail, written, path)):
-                photo, _ = reconstruct.reader.read(path)
+                photo, _ = reconstruct.reader.read(path, sidecars[path])
                 drafts[path] = reconstruct.initial_estimate(photo)
         for path, draft in _fitted(estimator.fit_each, written, list(drafts), list(drafts.values())).items():
             gallery.append(draft)

@@ -1,6 +1,7 @@
 """Reads photos, from files or arrays, and aligns their faces to crops."""
 
 import dataclasses
+from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +17,7 @@ from lib.face_mesh.network import find_mesh_points
 from lib.face_model.face_model import LANDMARKS, FaceModel
 from lib.geometry.camera import Camera
 from lib.images.display import to_bytes
-from lib.sidecar.sidecar_files import GivenLandmarks, given_landmarks, given_mask
+from lib.sidecar.sidecar_files import GivenLandmarks, check_still_there, given_landmarks, given_mask
 from model.photos.landmark_check import LandmarkCheck
 
 # np.rot90's quarter turns (counter-clockwise) -> the remark on a photo that needs them.
@@ -99,29 +100,30 @@ class PhotoReader:
         self._template = five_points(face_model.mean_shape[face_model.landmarks])
         self._check_landmarks = LandmarkCheck(face_model, camera)
 
-    def read(self, path: Path) -> tuple[AlignedPhoto, PhotoRegion]:
+    def read(self, path: Path, expected: Iterable[Path] = ()) -> tuple[AlignedPhoto, PhotoRegion]:
         """Reads a photo; returns its largest face, aligned, and the original pixels around it, for textures.
 
-        Raises:
-          UserError: the file is not an image, its sidecar files do not fit, or it shows no face.
+        Arguments and errors as in `find`.
         """
-        found = self.find(path, 1)
+        found = self.find(path, 1, expected)
         return self.with_region(path.name, found, found.faces[0])
 
-    def find(self, path: Path, most: int | None = None) -> FoundFaces:
+    def find(self, path: Path, most: int | None = None, expected: Iterable[Path] = ()) -> FoundFaces:
         """Reads a photo and detects its faces.
 
         Args:
           path: the photo.
           most: return at most this many of the largest faces; None for all.
+          expected: its sidecar files when the run began.
 
         Raises:
-          UserError: the file is not an image, its sidecar files do not fit, or it shows no face.
+          UserError: the file is not an image, its sidecar files do not fit or are gone, or it shows no face.
         """
         photo = read_photo(path)
         given = None
         if self.sidecars:
             given, mask = given_landmarks(path, photo.shape[:2]), given_mask(path, photo.shape[:2])
+            check_still_there(expected)  # last, because they may be deleted at any moment before
             if mask is not None:
                 photo = np.dstack([photo[..., :3], mask])
         if given is not None:

@@ -13,9 +13,11 @@ class Job:
       photo: name of the photo in the records.
       crop: file for the crop; with several faces, a number is appended to the stem.
       key: hash of the photo, its sidecar files and the options; stored in the record.
+      sidecars: its sidecar files when the run began.
     """
 
     path: Path
     photo: str
     crop: Path
     key: str
+    sidecars: tuple[Path, ...] = ()

@@ -11,6 +11,7 @@ from lib.face_image.quality import DELETED
 from lib.files.file_names import fitting_stem
 from lib.files.shards import options_digest, shared_recipe
 from lib.sidecar.photo_key import photo_key
+from lib.sidecar.sidecar_files import sidecar_files
 from model.preparation.job import Job
 
 _ADDED = len("~999_999.png")  # bytes that a crop's name may have in addition to its photo's
@@ -29,6 +30,7 @@ class PhotoFolder:
       flat: names of their crops, without suffix.
       options: hash of method, options and weights.
       beside: sidecar files count.
+      sidecars: those of each photo when the run began.
     """
 
     source: Path
@@ -37,13 +39,14 @@ class PhotoFolder:
     flat: dict[Path, str]
     options: str
     beside: bool
+    sidecars: dict[Path, tuple[Path, ...]]
 
     @classmethod
     def find(cls, config: schema.Config, source: Path, output: Path) -> "PhotoFolder":
         """Lists the photos below `source`; raises UserError if there are none."""
         source, paths = input_photos(source, skip=output)
         flat = _flat_names(result_names(paths, source))
-        return cls(source, output, paths, flat, _options_key(config), config.prepare.beside)
+        return cls(source, output, paths, flat, _options_key(config), config.prepare.beside, sidecar_files(paths))
 
     @property
     def crops(self) -> Path:
@@ -74,7 +77,8 @@ class PhotoFolder:
 
     def job(self, path: Path) -> Job:
         """The work on a photo."""
-        return Job(path, self.photo(path), self.crops / f"{self.flat[path]}.png", self.key(path))
+        crop = self.crops / f"{self.flat[path]}.png"
+        return Job(path, self.photo(path), crop, self.key(path), self.sidecars[path])
 
     def without_deleted(self, record: dict) -> dict:
         """Removes crops that the user has deleted from an earlier run's record; they stay left out from then on."""

@@ -50,7 +50,7 @@ class Preparer:
 
         record = {"photo": job.photo, "key": job.key, "crops": crops, "left_out": left_out, "remark": ""}
         with photo_barrier(functools.partial(leave_out, "unreadable")):
-            found = self.reader.find(job.path, None if every else 1)
+            found = self.reader.find(job.path, None if every else 1, job.sidecars)
         if found is None:
             return record
         for number, face in enumerate(found.faces):

@@ -16,6 +16,7 @@ from lib.files.file_names import printable
 from lib.runtime.collection import paused_collection
 from lib.runtime.memory import affordable
 from lib.runtime.worker_pool import Outcome, run_in_processes, use_one_thread
+from lib.sidecar.sidecar_files import sidecar_files
 from model.reconstruction.result_folder import RUN_FILES, Job, PhotoOutcome, ResultFolder, shown_name
 
 # Photos per worker process: starting one takes as long as about two photos, on a core that would otherwise be idle.
@@ -61,7 +62,12 @@ def find_jobs(source: Path, output: Path) -> tuple[Path, list[Job]]:
     """Lists the photos of an input, and the folder they are named from; raises UserError if there are none."""
     source, paths = input_photos(source, skip=output)
     names = result_names(paths, source, taken=RUN_FILES)
-    return source, [Job(number, path, shown_name(path, source), names[path], True) for number, path in enumerate(paths)]
+    sidecars = sidecar_files(paths)
+    jobs = [
+        Job(number, path, shown_name(path, source), names[path], True, sidecars[path])
+        for number, path in enumerate(paths)
+    ]
+    return source, jobs
 
 
 def reconstruct_photos(

@@ -77,6 +77,7 @@ class Job:
       shown: its name for display.
       folder: folder for its results, relative to the output folder.
       row: whether its row of sheet.png may be needed.
+      sidecars: its sidecar files when the run began.
     """
 
     number: int
@@ -84,6 +85,7 @@ class Job:
     shown: str
     folder: str
     row: bool
+    sidecars: tuple[Path, ...] = ()
 
 
 @dataclasses.dataclass(frozen=True)

@@ -47,7 +47,7 @@ class Worker:
         started = time.monotonic()
         found: FoundFaces | None = None
         with photo_barrier(fail):
-            reading = self.reconstruct.reader.find(job.path, None if self.every else 1)
+            reading = self.reconstruct.reader.find(job.path, None if self.every else 1, job.sidecars)
             remove_other_faces(self.output / job.folder, len(reading.faces) if self.every else None)
             found = reading
         for number, face in enumerate(found.faces if found is not None else ()):

@@ -87,6 +87,32 @@ def test_masks(photo):
             beside.given_mask(photo, (120, 100))
 
 
+def test_the_sidecar_files_of_a_folder_are_those_that_each_photo_uses(photo):
+    folder, photos = photo.parent, [photo, *(photo.parent / name for name in ("b.png", "c.png", "gone/d.png"))]
+    (folder / "detections").mkdir()
+    for name in ("a.b.pts", "a.b.txt", "a.b_mask.png", "detections/a.b.txt", "detections/b.txt"):
+        (folder / name).touch()
+    (folder / "c.npy").mkdir()
+    found = beside.sidecar_files(photos)
+    names = [[file.relative_to(folder).as_posix() for file in found[photo]] for photo in photos]
+    assert names == [["a.b.txt", "a.b_mask.png"], ["detections/b.txt"], [], []]
+    assert [found[photo] for photo in photos[:2]] == [
+        (beside.landmarks_path(photo), beside.mask_path(photo)),
+        (beside.landmarks_path(photos[1]),),
+    ]
+
+
+def test_a_sidecar_file_that_is_gone_is_named(photo):
+    files = [photo.with_suffix(".txt"), photo.with_name("a.b_mask.png")]
+    for file in files:
+        file.touch()
+    beside.check_still_there(files)
+    files[1].unlink()
+    with pytest.raises(Unusable, match=r"a\.b_mask\.png: must stay until its photo is read, got it deleted") as caught:
+        beside.check_still_there(files)
+    assert caught.value.kind == "bad landmarks or mask"
+
+
 def test_a_photo_whose_sidecar_files_could_not_be_named_has_none(tmp_path):
     photo = tmp_path / f"{'x' * 251}.ok"
     photo.touch()

@@ -113,7 +113,7 @@ def test_every_photo_of_a_batch_has_its_share_of_the_fit(tmp_path, monkeypatch):
     }.items():
         monkeypatch.setattr(person, name, stand_in)
     written = SimpleNamespace(source=tmp_path, output=tmp_path, wants_rows=False, add=lambda entry: None)
-    person._reconstruct_person(estimator, written, {path: path.stem for path in paths})
+    person._reconstruct_person(estimator, written, {path: path.stem for path in paths}, {})
     assert seconds == [1 + 5 + 1] * 2  # half of the joint fit, half of the batch's, and its own textures
 
 

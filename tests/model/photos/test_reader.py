@@ -14,6 +14,7 @@ from lib.face_mesh.groups import mirror_numbers
 from lib.face_mesh.network import find_mesh_points
 from lib.geometry.camera import Camera
 from lib.sidecar.landmark_order import MIRRORED_68
+from lib.sidecar.sidecar_files import sidecar_files
 from lib.synthetic.builtin.face_generator import build_face_model
 from model.morphable_model import MorphableModel
 from model.photos.reader import PhotoReader
@@ -88,6 +89,17 @@ def test_landmarks_in_any_known_order_give_the_same_face(tmp_path, reader, sixty
     given = {5: photo.face.points, 68: photo.face.landmarks, 468: photo.face.mesh}[count]
     np.testing.assert_allclose(given, points, atol=1e-4)
     assert photo.face.given == "p.npy"
+
+
+def test_landmarks_that_are_deleted_before_they_are_read_are_missed(tmp_path, reader):
+    path = beside(tmp_path, FIVE)
+    files = sidecar_files([path])[path]
+    assert reader.find(path, 1, files).faces[0].given == "p.npy"
+    (tmp_path / "p.npy").unlink()
+    with pytest.raises(Unusable, match=r"p\.npy: must stay until its photo is read"):
+        reader.find(path, 1, files)
+    ignoring = PhotoReader(build_face_model(2000), Camera(), 0.9, sidecars=False)
+    assert not ignoring.find(path, 1, files).faces[0].given
 
 
 def test_the_five_of_468_points_are_the_detectors(reader):

@@ -246,6 +246,15 @@ def test_landmarks_that_are_none_are_said_and_can_be_ignored(tmp_path):
     assert run(tmp_path, tmp_path / "out", **{"prepare.beside": False}) == {}
 
 
+def test_landmarks_that_are_deleted_meanwhile_are_missed(tmp_path, prepare_once_loaded, monkeypatch):
+    portrait().save(tmp_path / "a.png")
+    (tmp_path / "a.txt").touch()
+    make = preparation.make_preparer
+    monkeypatch.setattr(preparation, "make_preparer", lambda config: (tmp_path / "a.txt").unlink() or make(config))
+    with pytest.raises(UserError, match=r"a\.txt: must stay until its photo is read, got it deleted"):
+        run(tmp_path, tmp_path / "out")
+
+
 def test_a_dangling_link_is_a_job_like_any_other(tmp_path):
     """The worker says what is wrong with it; before there was a worker, it ended the whole folder."""
     link = tmp_path / "a.png"

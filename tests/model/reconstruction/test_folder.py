@@ -16,7 +16,7 @@ from lib.errors import UserError
 from lib.face_image.alignment import FIVE_FROM_68
 from model.fitting.masks import readable_mask
 from model.fitting.placement import PointPlacement
-from model.reconstruction.folder import reconstruct_folder
+from model.reconstruction import folder as reconstruction
 from tests.support.helpers import read_mesh
 from tests.support.photo_corpus import BAD_PHOTOS, portrait, write_bad
 from tests.support.reconstruction_parts import SIZE, untrained_parts
@@ -45,12 +45,12 @@ def run(monkeypatch, pipeline, source, output, **overrides):
     config = schema.load(
         overrides={"data.workers": 1, "fit.steps": 30, "data.image_size": SIZE, "export.texture_size": 256} | overrides
     )
-    return reconstruct_folder(config, source, output)
+    return reconstruction.reconstruct_folder(config, source, output)
 
 
 @pytest.fixture(scope="module")
 def done(tmp_path_factory, pipeline):
-    """One folder with everything in it: a portrait, the same with its own mask, a cup, a broken file."""
+    """One folder with everything in it: portraits, their masks, a cup, a broken file, landmarks that are deleted."""
     portrait = skimage.data.astronaut()[:300, 80:380]
     alpha = np.zeros(portrait.shape[:2] + (1,), np.uint8)
     alpha[85:185, 105:190] = 255
@@ -65,15 +65,20 @@ def done(tmp_path_factory, pipeline):
         elsewhere_png=np.concatenate([portrait, elsewhere], axis=-1),
         cup_jpg=skimage.data.coffee(),
         broken_jpg=b"\xff\xd8\xff no photo",
+        lost_png=portrait,
     )
+    np.save(source / "lost.npy", np.zeros([5, 2]))
+    lost, make = source / "lost.npy", reconstruction.make_worker
     with pytest.MonkeyPatch.context() as monkeypatch:
+        monkeypatch.setattr(reconstruction, "make_worker", lambda *given: lost.unlink() or make(*given))
         failed = run(monkeypatch, pipeline, source, root / "out")
     return root / "out", failed
 
 
 def test_bad_photos_do_not_stop_the_folder(done):
     output, failed = done
-    assert set(failed) == {"cup.jpg", "broken.jpg", "elsewhere.png"}
+    assert set(failed) == {"cup.jpg", "broken.jpg", "elsewhere.png", "lost.png"}
+    assert failed["lost.png"].startswith("lost.npy: must stay until its photo is read")
     assert "mask must overlap the face, got no overlap" in failed["elsewhere.png"]
     assert failed["cup.jpg"].startswith("no face found")
     lines = (output / "failed.txt").read_text().splitlines()
@@ -129,7 +134,7 @@ def test_coefficients_draw_the_same_landmarks_on_the_photo(done, pipeline):
 def test_metrics_and_summaries_agree(done):
     output, failed = done
     summary = json.loads((output / "summary.json").read_text())
-    assert (summary["given"], summary["reconstructed"], summary["failed"]) == (6, 3, failed)
+    assert (summary["given"], summary["reconstructed"], summary["failed"]) == (7, 3, failed)
     single = [json.loads(path.read_text()) for path in sorted(output.glob("*/metrics.json"))]
     for key in ("psnr_coarse", "psnr_fine", "coverage"):
         assert summary[key] == pytest.approx(np.mean([metrics[key] for metrics in single]), abs=1e-3)
@@ -143,7 +148,7 @@ def test_metrics_and_summaries_agree(done):
     with open(output / "summary.csv", newline="") as stream:
         rows = list(csv.DictReader(stream))
     assert [row["photo"] for row in rows] == ["masked.png", "portrait.jpg", "portrait.png", *sorted(failed)]
-    assert [bool(row["failed"]) for row in rows] == [False] * 3 + [True] * 3
+    assert [bool(row["failed"]) for row in rows] == [False] * 3 + [True] * 4
     with Image.open(output / "sheet.png") as sheet:
         assert sheet.width % SIZE == 0
         assert sheet.height > 3 * SIZE
@@ -152,7 +157,7 @@ def test_metrics_and_summaries_agree(done):
 def test_the_page_has_every_photo_and_every_failure(done):
     text = (done[0] / "index.html").read_text(encoding="utf-8")
     assert re.findall('<article data-name="([^"]+)"', text) == ["masked.png", "portrait.jpg", "portrait.png"]
-    assert re.findall('<li data-name="([^"]+)"', text) == ["broken.jpg", "cup.jpg", "elsewhere.png"]
+    assert re.findall('<li data-name="([^"]+)"', text) == ["broken.jpg", "cup.jpg", "elsewhere.png", "lost.png"]
     assert all((done[0] / link).is_dir() for link in re.findall('<a href="([^"]+)"', text))
 
 
