@@ -6,7 +6,7 @@ import pytest
 from lib.errors import UserError
 from lib.face_model_files.formats.obj_files import read_obj, read_vertices, vertex_count
 from lib.face_model_files.polygons import triangulate
-from tests.support.helpers import SHARED
+from tests.support.helpers import shared_file
 
 SQUARE = "v 0 0 0\nv 1 0 0\nv 1 1 0\nv 0 1 0\nf 1 2 3 4\n"
 
@@ -118,10 +118,13 @@ def test_damaged_files_are_refused_in_one_line(tmp_path, text, message):
     assert "\n" not in str(caught.value)
 
 
-@pytest.mark.parametrize("name", ["hostile_4.obj", "obj-17.obj"])
-def test_shared_damaged_files_are_refused(name):
-    path = SHARED / "cases" / "reliability" / name
-    if not path.is_file():
-        pytest.skip(f"{path} is not there")
-    with pytest.raises(UserError):
-        read_obj(path)
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("hostile_4.obj", "must name vertices by numbers"),
+        ("obj-17.obj", "must have two numbers for each texture coordinate"),
+    ],
+)
+def test_shared_damaged_files_are_refused(name, message):
+    with pytest.raises(UserError, match=message):
+        read_obj(shared_file(f"cases/reliability/{name}"))

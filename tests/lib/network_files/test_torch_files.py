@@ -137,20 +137,28 @@ def forged(path, change):
     return path
 
 
-def test_a_directory_that_promises_more_than_there_is_gives_no_memory_of_others(tmp_path):
-    storage = np.zeros(2**16, np.float32)
-    content = {"x": View(storage[:4], 0, (2**16,), (1,))}
-    path = save_torch(tmp_path / "a.pth", content)
+@pytest.mark.parametrize(
+    ("stored", "message"),
+    [(False, "as PyTorch saves it, got another archive"), (True, "as PyTorch saves it, got a damaged one")],
+)
+def test_a_directory_that_promises_more_than_there_is_gives_no_memory_of_others(tmp_path, stored, message):
+    path = save_torch(tmp_path / "a.pth", {"x": View(np.zeros(4, np.float32), 0, (2**16,), (1,))})
     with zipfile.ZipFile(path) as archive:
         told = archive.read("archive/data.pkl").replace(b"K\x04", b"J\x00\x00\x01\x00", 1)
-    path = rewritten(path, data_pkl=told)
-    for change in (
-        lambda name, stored, size, flags: (stored, 2**18 if "/data/" in name else size, flags),
-        lambda name, stored, size, flags: (*(2 * [2**18 if "/data/" in name else size]), flags),
-    ):
-        with pytest.raises(UserError) as caught:
-            TorchCheckpoint(forged(path, change)).arrays()
-        assert "\n" not in str(caught.value)
+
+    def promise(name, stored_size, size, flags):
+        return (2**18 if stored else stored_size, 2**18, flags) if "/data/" in name else (stored_size, size, flags)
+
+    with pytest.raises(UserError, match=message) as caught:
+        TorchCheckpoint(forged(rewritten(path, data_pkl=told), promise)).arrays()
+    assert "\n" not in str(caught.value)
+
+
+def test_a_file_that_is_written_again_meanwhile_gives_no_memory_of_others(tmp_path):
+    checkpoint = TorchCheckpoint(save_torch(tmp_path / "a.pth", {"x": np.zeros(2**16, np.float32)}))
+    save_torch(tmp_path / "a.pth", {"x": np.zeros(4, np.float32)})
+    with pytest.raises(UserError, match="got a storage of 16 bytes for the 65,536 of 'x'"):
+        checkpoint.arrays()
 
 
 def test_an_encrypted_storage_is_refused_in_one_line(tmp_path):
