@@ -210,22 +210,37 @@ def _means(rows: Sequence[dict[str, float]], weights: Sequence[float]) -> dict[s
 
 
 def _photos(config: schema.Config) -> dict | None:
-    """Measurements of the last `--mode test` in test.output; None if there is none or it was a video."""
-    summary = read_json(Path(config.test.output) / "summary.json")
+    """Measurements of the last `--mode test` in test.output; None if there is none or it was a video.
+
+    Raises:
+      UserError: the file is damaged or another program's.
+    """
+    path = Path(config.test.output) / "summary.json"
+    summary = read_json(path)
     if not summary.get("reconstructed"):
         return None
     keys = ("given", "reconstructed", "psnr_coarse", "psnr_fine", "five_point_residual_px_max", "coverage", "seconds")
-    return {key: summary[key] for key in keys}
+    found = {key: summary.get(key) for key in keys}
+    if not all(isinstance(value, int | float) for value in found.values()):
+        raise _foreign(path)
+    return found
 
 
 def _seconds(config: schema.Config) -> dict[str, float]:
-    """Wall-clock seconds of the earlier stages, read from the files they wrote."""
+    """Wall-clock seconds of the earlier stages, read from the files they wrote.
+
+    Raises:
+      UserError: a file is damaged or another program's.
+    """
     sources = {
         "create_bin": manifest_path(config.records_path),
         "train": config.run_dir / "training.json",
         "test": Path(config.test.output) / "summary.json",
     }
     found = {stage: read_json(path).get("seconds") for stage, path in sources.items()}
+    for stage, seconds in found.items():
+        if not isinstance(seconds, int | float | None):
+            raise _foreign(sources[stage])
     return {stage: seconds for stage, seconds in found.items() if seconds is not None}
 
 
@@ -233,7 +248,7 @@ def read_json(path: Path) -> dict:
     """Reads a JSON file that another mode wrote; {} if that mode has not run.
 
     Raises:
-      UserError: the file is damaged.
+      UserError: the file is damaged or another program's.
     """
     if not path.is_file():
         return {}
@@ -244,5 +259,9 @@ def read_json(path: Path) -> dict:
             f"{path}: must be JSON that this program wrote, got a damaged file ({error}; delete it)"
         ) from None
     if not isinstance(content, dict):
-        raise UserError(f"{path}: must be JSON that this program wrote, got another file (delete it)")
+        raise _foreign(path)
     return content
+
+
+def _foreign(path: Path) -> UserError:
+    return UserError(f"{path}: must be JSON that this program wrote, got another file (delete it)")

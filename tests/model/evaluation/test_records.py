@@ -274,6 +274,26 @@ def test_a_video_or_a_run_without_a_photo_has_no_photos_to_repeat(root, tmp_path
     config = configuration(root, test__output=str(tmp_path))
     assert evaluation._photos(config) is None
     assert "test" not in evaluation._seconds(config)
-    (tmp_path / "summary.json").write_text("{")
-    with pytest.raises(UserError, match=r"summary\.json: must be JSON that this program wrote.*delete it"):
+
+
+@pytest.mark.parametrize(
+    ("content", "got"),
+    [
+        ("{", "a damaged file"),
+        ("[]", "another file"),
+        ('{"reconstructed": 2}', "another file"),
+        ('{"reconstructed": "two", "seconds": "many"}', "another file"),
+    ],
+)
+def test_a_damaged_or_foreign_summary_is_named(tmp_path, content, got):
+    (tmp_path / "summary.json").write_text(content)
+    config = schema.load(overrides={"test.output": str(tmp_path), "data.root_dir": str(tmp_path)})
+    with pytest.raises(UserError, match=rf"summary\.json: must be JSON that this program wrote, got {got}.*delete it"):
         evaluation._photos(config)
+
+
+def test_foreign_seconds_of_a_stage_are_named(tmp_path):
+    (tmp_path / "summary.json").write_text('{"seconds": "many"}')
+    config = schema.load(overrides={"test.output": str(tmp_path), "data.root_dir": str(tmp_path)})
+    with pytest.raises(UserError, match=r"summary\.json: must be JSON that this program wrote, got another file"):
+        evaluation._seconds(config)
