@@ -21,6 +21,7 @@ from lib.mesh_export.stored_chart import load_chart
 from lib.mesh_export.textured_obj import write_textured_obj
 from model.morphable_model import MorphableModel
 from model.reconstruction.baking import FaceTextures, TextureBaker
+from model.reconstruction.new_views import framing
 from model.rig import RigWriter
 
 if TYPE_CHECKING:
@@ -57,7 +58,7 @@ class Exporter:
       chart: texture chart; by default the face model's own.
 
     Raises:
-      UserError: the formats include rigs, and the face model cannot have any.
+      UserError: the formats include rigs, and the face model cannot have any; or the camera is inside the head.
     """
 
     def __init__(
@@ -77,6 +78,7 @@ class Exporter:
         self.textured = bool(TEXTURED & set(formats))
         if "rig" in formats:
             BlendShapes.of(morphable.face_model)
+        framing(morphable.face_model.mean_shape, camera)  # refuses before the work what no picture can show
 
     @classmethod
     def of(

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 import tensorflow as tf
 
+from lib.errors import UserError
 from lib.geometry.camera import Camera
 from lib.geometry.lighting import shading
 from lib.geometry.rotation import rotation_matrix
@@ -66,12 +67,20 @@ def framing(mean_shape: np.ndarray, camera: Camera) -> tuple[Camera, np.ndarray]
     Args:
       mean_shape: [N, 3] of the face model.
       camera: of the crops, which shows a face that is turned about its origin.
+
+    Raises:
+      UserError: the camera is inside a head that turns about its middle.
     """
     low, high = mean_shape.min(axis=0), mean_shape.max(axis=0)
     if np.linalg.norm(high - low) / 2 <= FACE_REACH:
         return camera, np.zeros(3, np.float32)
     middle = (low + HAIR[0] + high + HAIR[1]) / 2
     radius = float(np.linalg.norm(mean_shape - middle, axis=1).max())
+    if camera.distance <= radius:
+        raise UserError(
+            f"camera.distance must be more than {radius:.1f} dm for a head of this size, got {camera.distance:g} "
+            "(give the distance of your crops' camera, or export.area=face)"
+        )
     # A sphere looks larger than its middle plane: its outline is where rays from the camera touch it.
     focal_ratio = 0.5 * math.sqrt(camera.distance**2 - radius**2) / radius
     return dataclasses.replace(camera, focal_ratio=focal_ratio), middle

@@ -1,0 +1,33 @@
+"""The camera of pictures of whole heads from other sides."""
+
+from pathlib import Path
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+
+from lib.errors import UserError
+from lib.geometry.camera import Camera
+from model.reconstruction.export import Exporter
+from model.reconstruction.new_views import FACE_REACH, framing
+
+CORNERS = np.array([[x, y, z] for x in (-1, 1) for y in (-1, 1) for z in (-1, 1)], np.float32)
+HEAD = CORNERS * FACE_REACH  # a box whose corners are 2.9 dm from the middle of a head with hair
+
+
+def test_a_camera_inside_the_head_is_refused():
+    assert framing(HEAD, Camera(distance=3.2))[0].focal_ratio > 0
+    for distance in (2.5, 1.0):
+        with pytest.raises(UserError, match=rf"camera\.distance must be more than 2\.9 dm .* got {distance:g} \("):
+            framing(HEAD, Camera(distance=distance))
+
+
+def test_a_camera_near_a_face_stays_as_it_is():
+    near = Camera(distance=1.0)
+    assert framing(CORNERS * 0.5, near)[0] is near
+
+
+def test_a_camera_inside_the_head_is_refused_before_the_work():
+    morphable = SimpleNamespace(face_model=SimpleNamespace(mean_shape=HEAD))
+    with pytest.raises(UserError, match=r"camera\.distance must be more than"):
+        Exporter(morphable, Camera(distance=2.0), (), 256, False, Path("cache"))
