@@ -90,11 +90,14 @@ def test_gpus_are_counted_by_tensorflow_in_another_process(tmp_path, monkeypatch
     """One of a test's own, which takes no seconds to start."""
     package, names = tmp_path / "tensorflow.py", "SimpleNamespace(list_physical_devices=lambda kind: [kind] * 3)"
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
     package.write_text(f"from types import SimpleNamespace\nprint('a notice')\nconfig = {names}\n")
     assert count_gpus() == 3
     package.write_text("raise ImportError('no library')\n")
     with pytest.raises(UserError, match="TensorFlow must start to count the GPUs, got ImportError: no library"):
         count_gpus()
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "-1")
+    assert count_gpus() == 0, "hidden ones need no TensorFlow"
 
 
 @pytest.fixture(scope="module")
