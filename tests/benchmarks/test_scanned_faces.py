@@ -5,12 +5,12 @@ import pytest
 from scipy.spatial.transform import Rotation
 
 from benchmarks.scanned_faces import Scans, Surface, fit
-from lib.synthetic.builtin.face_generator import build_face_model
+from tests.support.faces import built_in_face
 
 
 @pytest.fixture(scope="module")
 def surface():
-    return Surface(build_face_model(2500))
+    return Surface(built_in_face(2500))
 
 
 def scanned(surface, shape):

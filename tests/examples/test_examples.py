@@ -13,8 +13,8 @@ import skimage.data
 from PIL import Image
 
 from examples import new_view, one_photo, train_on_crops
-from lib.synthetic.builtin.face_generator import build_face_model
 from model.training import loop
+from tests.support.faces import built_in_face
 from tests.support.helpers import eager_functions
 from tests.support.toy_faces import ToyFaces
 
@@ -34,7 +34,7 @@ def train_eagerly(*arguments):
 def trained(tmp_path_factory):
     """The folder of a run, and a photo."""
     root = tmp_path_factory.mktemp("examples")
-    faces, crops = ToyFaces(build_face_model(2500), 224, seed=2), root / "crops"
+    faces, crops = ToyFaces(built_in_face(2500), 224, seed=2), root / "crops"
     crops.mkdir()
     for index in range(4):
         sample = faces.sample(index)

@@ -197,7 +197,7 @@ def test_batch_of_two_equals_two_of_one_in_a_graph_of_any_batch(projection, arra
     coefficients = random_coefficients(2)
     crop = tf.constant(np.random.default_rng(1).uniform(size=(2, 64, 64, 4)), tf.float32)
 
-    @tf.function(input_signature=[tf.TensorSpec([None, 64, 64, 4]), tf.TensorSpec([None, 257])])
+    @tf.function(input_signature=[tf.TensorSpec([None, 64, 64, 4]), tf.TensorSpec([None, 257])], autograph=False)
     def reconstruct(crop, coefficients):
         result = face_gcn(crop, coefficients, tf.zeros([tf.shape(crop)[0], 4]))
         return result, face_gcn.terms(result, crop)
@@ -251,7 +251,7 @@ def test_gradients_reach_the_albedo_and_descend():
     albedo = tf.Variable(tf.fill(coarse.albedo.shape, 0.5))
     optimizer = tf.keras.optimizers.Adam(0.03)
 
-    @tf.function
+    @tf.function(autograph=False)
     def step():
         with tf.GradientTape() as tape:
             terms = face_gcn.terms(face_gcn.render(coarse, albedo, crop), crop)

@@ -5,11 +5,8 @@ import pytest
 
 from lib.face_mesh.groups import POINTS
 from lib.face_model_files.arkit import ARKIT
-from lib.face_model_files.human_head import human_head_model
 from lib.geometry.camera import Camera
 from lib.geometry.rotation import rotation_arrays
-from lib.human_head.shipped import SHIPPED, HumanHead
-from lib.synthetic.builtin.face_generator import build_face_model
 from model.gaze import (
     CORNERS,
     FULL,
@@ -24,6 +21,7 @@ from model.gaze import (
     with_gaze,
 )
 from model.video.face_track import held
+from tests.support.faces import built_in_face, coarse_head
 
 CAMERA = Camera()
 ANGLES, TRANSLATION = np.array([0.1, -0.3, 0.05]), np.array([0.1, -0.2, 0.3])
@@ -31,7 +29,7 @@ ANGLES, TRANSLATION = np.array([0.1, -0.3, 0.05]), np.array([0.1, -0.2, 0.3])
 
 @pytest.fixture(scope="module")
 def eyes():
-    return Eyeballs.of(human_head_model(HumanHead.load(SHIPPED), build_face_model(2000), level=0))
+    return Eyeballs.of(coarse_head("face"))
 
 
 @pytest.fixture(scope="module")
@@ -129,7 +127,7 @@ def test_sliders_turn_one_eye(eyes):
 
 def test_models_without_eyeballs_of_their_own_have_no_gaze(eyes):
     assert still_gaze(eyes.model).tolist() == [0, 0]
-    assert still_gaze(build_face_model(2000)) is None
+    assert still_gaze(built_in_face(2000)) is None
 
 
 def test_closed_eyes_of_a_video_stay_where_they_were():

@@ -213,7 +213,7 @@ def test_a_conditional_term_has_the_value_and_the_gradient_of_the_branch_that_ru
     def term(x):
         return tf.reduce_sum(tf.numpy_function(lambda y: runs.append(1) or y, [x], tf.float32) * 0 + x**3)
 
-    @tf.function
+    @tf.function(autograph=False)
     def step(x, needed):
         with tf.GradientTape() as tape:
             tape.watch(x)

@@ -33,7 +33,9 @@ def test_any_sizes_in_a_graph_with_open_batch():
     morphable = MorphableModel(small_face_model())
     camera = Camera((32, 40))
     layout = morphable.layout
-    graph = tf.function(lambda c: morphable.posed(c, camera), input_signature=[tf.TensorSpec([None, layout.size])])
+    graph = tf.function(
+        lambda c: morphable.posed(c, camera), input_signature=[tf.TensorSpec([None, layout.size])], autograph=False
+    )
     coefficients = np.random.default_rng(0).normal(size=(3, layout.size)).astype(np.float32)
     batch = graph(coefficients)
     assert batch.vertices.shape == (3, 5, 3)

@@ -12,11 +12,11 @@ from lib.face_model.coefficients import CoefficientLayout
 from lib.files import headed_npz
 from lib.geometry.camera import Camera
 from lib.geometry.lighting import sh_basis
-from lib.synthetic.builtin.face_generator import build_face_model
 from model.face_gcn import FaceGCN
 from model.fitting.light import with_solved_light
 from model.morphable_model import MorphableModel
 from model.pipeline import Pipeline, load_regressed_errors
+from tests.support.faces import built_in_face
 from tests.support.toy_faces import ToyFaces
 
 SIZE = 96
@@ -31,7 +31,7 @@ def shading(model: MorphableModel, light: np.ndarray, coefficients: np.ndarray) 
 @pytest.mark.parametrize("option", ["solved", "regressed"])
 def test_the_light_is_solved_for_if_the_configuration_says_so(option):
     """A regressor that is right but for the light, which it misses."""
-    face_model, camera = build_face_model(2500), Camera((SIZE, SIZE))
+    face_model, camera = built_in_face(2500), Camera((SIZE, SIZE))
     model, sample = MorphableModel(face_model), ToyFaces(face_model, SIZE, seed=5).sample(0)
     regressed = sample.coefficients.copy()
     regressed[model.layout.slices["light"]] = 0
@@ -74,7 +74,7 @@ def test_stored_light_belongs_to_its_camera():
 
 def test_a_crop_without_skin_has_plain_light():
     """Nothing is known of its light, so it is the expected one, and finite."""
-    face_model, camera = build_face_model(2500), Camera((SIZE, SIZE))
+    face_model, camera = built_in_face(2500), Camera((SIZE, SIZE))
     model = MorphableModel(face_model)
     coefficients = np.zeros([1, model.layout.size], np.float32)
     coefficients[:, model.layout.slices["light"]] = 0.2

@@ -5,13 +5,11 @@ import numpy as np
 import pytest
 
 from lib.face_model_files.arkit import ARKIT
-from lib.face_model_files.human_head import human_head_model
-from lib.human_head.shipped import SHIPPED, HumanHead
 from lib.mesh_export.gltf import Material
 from lib.mesh_export.uv_chart import rasterize_chart, uncut
-from lib.synthetic.builtin.face_generator import build_face_model
 from model.morphable_model import MorphableModel
 from model.rig import RigWriter
+from tests.support.faces import coarse_head
 from tests.support.gltf.rigs import Rig
 from tests.support.gltf.three_viewer import SIZE, ThreeViewer, chromium
 from tests.support.gltf.validator import faults
@@ -24,7 +22,7 @@ OPEN = {"jawOpen": 0.3, "eyeBlinkLeft": 0.6}
 
 @pytest.fixture(scope="module")
 def morphable():
-    return MorphableModel(human_head_model(HumanHead.load(SHIPPED), build_face_model(2000), level=0))
+    return MorphableModel(coarse_head("face"))
 
 
 @pytest.fixture(scope="module")

@@ -12,7 +12,7 @@ import create_bin
 import main
 from tests.programs.test_create_bin import SIZE, crop, folder_of_crops, run
 from tests.support.helpers import ROOT
-from tests.support.one_line import one_line
+from tests.support.programs.one_line import one_line
 
 # Small parts, so that few crops have several.
 PROGRAM = """

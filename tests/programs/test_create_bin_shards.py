@@ -12,7 +12,7 @@ from lib.records.record_file import RecordReader
 from lib.records.record_index import open_records
 from lib.records.splits import load_split
 from tests.programs.test_create_bin import SIZE, crop, folder_of_crops, run
-from tests.support.one_line import one_line
+from tests.support.programs.one_line import one_line
 
 COUNT = 3
 

@@ -25,7 +25,7 @@ from model.weights.pretrained import read_metadata
 from tests.support.golden_face import golden_face_model
 from tests.support.helpers import shared_file
 from tests.support.meshes import wavy_grid
-from tests.support.one_line import one_line
+from tests.support.programs.one_line import one_line
 from tests.support.published_files.torch_writer import save_torch
 
 KINDS = {reader.name: reader for reader in READERS}

@@ -8,7 +8,7 @@ from lib.errors import DiskFull
 from lib.files.atomic import atomic_path, space_for
 from lib.files.disk_list import DiskList
 from tests.support.damage import files_of_at_most
-from tests.support.one_line import one_line
+from tests.support.programs.one_line import one_line
 
 
 @pytest.fixture

@@ -18,8 +18,8 @@ from lib.errors import UserError
 from lib.files import headed_npz
 from model.runs import processes
 from tests.support.helpers import ROOT
-from tests.support.one_line import one_line
 from tests.support.programs.main_program import called_instead
+from tests.support.programs.one_line import one_line
 from tests.support.toy_faces import ToyFaces, save_toy_model, save_toy_records, toy_configuration
 
 SIZE, SECONDS = 32, 400  # the machine may be busy

@@ -14,8 +14,8 @@ from lib.files.locks import LOCK_FILE, sole_user, sole_writer
 from lib.files.shards import FOLDER
 from lib.synthetic.face_set import recipe, set_folder
 from model.pretraining import mask_training
-from tests.support.one_line import is_empty_but_for, one_line
 from tests.support.programs.main_program import called_instead
+from tests.support.programs.one_line import is_empty_but_for, one_line
 from tests.support.toy_faces import save_toy_model, toy_configuration
 
 FOLDER_MODES = {

@@ -25,7 +25,7 @@ from lib.records.packing import pack
 from lib.records.record_file import MAGIC, RecordReader
 from lib.records.record_writer import RecordWriter
 from lib.sidecar.sidecar_files import given_landmarks
-from tests.support.one_line import is_empty_but_for, one_line
+from tests.support.programs.one_line import is_empty_but_for, one_line
 
 TRIANGLES = np.array([[0, 1, 2], [1, 3, 2]])
 

@@ -45,8 +45,8 @@ def write_bad(folder: Path) -> None:
     frames = [Image.new("P", (64, 64), value) for value in (0, 80, 160)]
     frames[0].save(folder / "animated.gif", save_all=True, append_images=frames[1:])
     bomb(folder / "bomb.png")
-    Image.fromarray(skimage.data.chelsea()).save(folder / "cat.png")
-    Image.fromarray(skimage.data.coffee()).save(folder / "cup.jpg")
+    Image.fromarray(skimage.data.chelsea()[::2, ::2]).save(folder / "cat.png")
+    Image.fromarray(skimage.data.coffee()[::2, ::2]).save(folder / "cup.jpg")
     portrait().save(folder / "whole.jpg")
     whole = (folder / "whole.jpg").read_bytes()
     (folder / "whole.jpg").unlink()

@@ -8,7 +8,6 @@ import pytest
 import tensorflow as tf
 
 from lib.geometry.camera import Camera
-from lib.synthetic.builtin.face_generator import build_face_model
 from model.face_gcn import FaceGCN
 from model.fitting.fitter import Fitter
 from model.fitting.person import PersonFitter
@@ -17,13 +16,14 @@ from model.networks.encoding import EncodedFaces
 from model.person import estimator
 from model.projection import SampledColours, projected_albedo
 from model.reconstruction import face_reconstructor
+from tests.support.faces import built_in_face
 
 SIZE = 112
 
 
 def untrained_parts() -> SimpleNamespace:
     """Components with an untrained regressor's answer: the mean face, frontal; the de-lit projection as texture."""
-    face_model, camera = build_face_model(2500), Camera((SIZE, SIZE))
+    face_model, camera = built_in_face(2500), Camera((SIZE, SIZE))
 
     def texture(embedding, coarse, colour, visibility, shading, training=False):
         return projected_albedo(coarse, SampledColours(colour, visibility), shading)

@@ -10,15 +10,15 @@ import tensorflow as tf
 from lib.geometry.camera import Camera
 from lib.images.display import to_bytes
 from lib.mesh_export.uv_chart import rasterize_chart, uncut
-from lib.synthetic.builtin.face_generator import build_face_model
 from model.face_gcn import FaceGCN
 from model.morphable_model import MorphableModel
 from model.reconstruction.new_views import new_views
 from model.report.card import shared_data
+from tests.support.faces import built_in_face
 
 SIZE = 64
 CAMERA = Camera((SIZE, SIZE))
-FACE_MODEL = build_face_model(2500)
+FACE_MODEL = built_in_face(2500)
 CHART = uncut(FACE_MODEL.uv, FACE_MODEL.triangles)
 RASTER = rasterize_chart(CHART, 256)
 SHARED = shared_data(FACE_MODEL, CHART, CAMERA)

@@ -8,9 +8,7 @@ import pytest
 from lib.errors import UserError
 from lib.face_model.face_model import FaceModel
 from lib.face_model_files.arkit import ARKIT, BlendShapes, arkit_weights
-from lib.face_model_files.human_head import human_head_model
-from lib.human_head.shipped import SHIPPED, HumanHead
-from lib.synthetic.builtin.face_generator import build_face_model
+from tests.support.faces import built_in_face, coarse_head
 from tests.support.helpers import shared_file
 
 MODELS = ("built-in", "human head", "ICT-FaceKit")
@@ -27,7 +25,7 @@ LACKING = {
 
 @pytest.fixture(scope="module")
 def built_in() -> FaceModel:
-    return build_face_model(2000)
+    return built_in_face(2000)
 
 
 @pytest.fixture(scope="module")
@@ -55,7 +53,7 @@ def models(built_in) -> dict[str, FaceModel]:
     )
     return {
         "built-in": built_in,
-        "human head": human_head_model(HumanHead.load(SHIPPED), built_in, level=0),
+        "human head": coarse_head("face"),
         "ICT-FaceKit": published,
     }
 

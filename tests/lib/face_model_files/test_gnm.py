@@ -12,14 +12,14 @@ from lib.face_model_files.formats.gnm import load_gnm
 from lib.face_model_files.landmark_files import FILE
 from lib.face_model_files.published import load_published
 from lib.mesh_export.uv_chart import chart_fault
-from lib.synthetic.builtin.face_generator import build_face_model
+from tests.support.faces import built_in_face
 from tests.support.published_files.gnm_files import gnm_arrays, write_gnm
 from tests.support.published_files.pinned import check_conversion
 
 
 @pytest.fixture(scope="module")
 def built_in() -> FaceModel:
-    return build_face_model(2000)
+    return built_in_face(2000)
 
 
 @pytest.fixture(scope="module")

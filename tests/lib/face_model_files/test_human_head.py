@@ -8,20 +8,19 @@ import pytest
 from configs import schema
 from lib.face_model.face_model import FaceModel
 from lib.face_model_files import human_head
-from lib.face_model_files.human_head import ExtendedHead, human_head_model, level_for
-from lib.human_head.shipped import SHIPPED, HumanHead
+from lib.face_model_files.human_head import ExtendedHead, level_for
 from lib.mesh_export.uv_chart import chart_fault
 from lib.mesh_sampling.hierarchy import build_hierarchy
 from lib.synthetic.appearance.face_units import FULL, sample_face_units
-from lib.synthetic.builtin.face_generator import build_face_model
 from lib.synthetic.photos import PhotoSettings, SyntheticFaces
 from model import face_model_source
 from model.networks.mirroring import mirror_matrix
+from tests.support.faces import built_in_face, coarse_head, extended_head
 
 
 @pytest.fixture(scope="module")
 def model() -> FaceModel:
-    return human_head_model(HumanHead.load(SHIPPED), build_face_model(2000), "face", 0)
+    return coarse_head("face")
 
 
 def test_model_is_complete(model):
@@ -35,7 +34,7 @@ def test_model_is_complete(model):
 
 @pytest.fixture(scope="module")
 def extended() -> ExtendedHead:
-    return ExtendedHead.build(HumanHead.load(SHIPPED), build_face_model(2000), "face", "head", 0)
+    return extended_head()
 
 
 def test_the_extended_head_begins_with_the_faces_vertices(model, extended):
@@ -63,7 +62,7 @@ def test_the_extended_head_has_one_skin_and_a_chart_that_favours_the_face(model,
         return np.prod(np.ptp(uv[vertices], axis=0))
 
     front = np.flatnonzero(np.isin(chart.vertex, np.flatnonzero(model.front_mask & (model.regions["skin"] > 0.9))))
-    whole = human_head_model(HumanHead.load(SHIPPED), build_face_model(2000), "head", 0)
+    whole = coarse_head("head")
     assert share(chart.uv, front) > 2.5 * share(whole.uv, front)
 
 
@@ -154,7 +153,7 @@ def test_configuration_selects_the_head(monkeypatch, tmp_path):
 
 
 def test_model_is_built_once(monkeypatch, tmp_path):
-    small = build_face_model(2000)
+    small = built_in_face(2000)
     monkeypatch.setattr(human_head, "load_built_in", lambda _: small)
     first = human_head.load_human_head(tmp_path, "face", 2500)
     monkeypatch.setattr(human_head, "human_head_model", None)

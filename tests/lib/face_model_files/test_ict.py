@@ -6,7 +6,7 @@ import pytest
 from lib.errors import UserError
 from lib.face_model_files.formats.ict import STRENGTH, load_ict
 from lib.face_model_files.published import load_published
-from lib.synthetic.builtin.face_generator import build_face_model
+from tests.support.faces import built_in_face
 from tests.support.helpers import ROOT, shared_file
 from tests.support.published_files.ict_files import SMALL, small_arrays, write_folder
 from tests.support.published_files.pinned import check_conversion
@@ -14,7 +14,7 @@ from tests.support.published_files.pinned import check_conversion
 
 @pytest.fixture(scope="module")
 def built_in():
-    return build_face_model(2000)
+    return built_in_face(2000)
 
 
 def check(model, arrays) -> None:
@@ -59,7 +59,7 @@ def test_the_published_folder():
         pytest.skip("needs ICT-FaceKit's folder FaceXModel in data/ict (data/README.md)")
     with np.load(shared_file("data/ict_face_model.npz")) as data:
         arrays = dict(data)
-    model = load_ict(folder, build_face_model(2000))
+    model = load_ict(folder, built_in_face(2000))
     check(model, arrays)
     np.testing.assert_array_equal(model.triangles, arrays["triangles"])
 

@@ -6,17 +6,16 @@ import numpy as np
 import pytest
 
 from lib.face_model.face_model import FaceModel
-from lib.face_model_files.human_head import ExtendedHead, HeadAroundFace, human_head_model
+from lib.face_model_files.human_head import ExtendedHead, HeadAroundFace
 from lib.face_model_files.neck import with_neck
 from lib.human_head.chart import ROW
-from lib.human_head.shipped import SHIPPED, HumanHead
 from lib.mesh_export.uv_chart import UvChart, rasterize_chart, tangents
-from lib.synthetic.builtin.face_generator import build_face_model
+from tests.support.faces import coarse_head, extended_head
 
 
 @pytest.fixture(scope="module")
 def extended() -> ExtendedHead:
-    return ExtendedHead.build(HumanHead.load(SHIPPED), build_face_model(2000), "face", "head", 0)
+    return extended_head()
 
 
 def normals_of(shape: np.ndarray, triangles: np.ndarray) -> np.ndarray:
@@ -26,7 +25,7 @@ def normals_of(shape: np.ndarray, triangles: np.ndarray) -> np.ndarray:
 
 @pytest.fixture(scope="module")
 def head() -> FaceModel:
-    model = human_head_model(HumanHead.load(SHIPPED), build_face_model(2000), "head", 0)
+    model = coarse_head("head")
     return HeadAroundFace(**{field.name: getattr(model, field.name) for field in dataclasses.fields(model)})
 
 

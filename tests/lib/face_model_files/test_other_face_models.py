@@ -16,7 +16,7 @@ from lib.face_model_files.formats.statismo import NAMED, load_statismo
 from lib.face_model_files.formats.template import load_template
 from lib.face_model_files.landmark_files import FILE, complete_landmarks, read_landmarks
 from lib.face_model_files.published import known_forms, load_published
-from lib.synthetic.builtin.face_generator import build_face_model
+from tests.support.faces import built_in_face
 from tests.support.published_files.other_files import (
     corners_of,
     turned,
@@ -30,7 +30,7 @@ from tests.support.published_files.pinned import check_conversion
 
 @pytest.fixture(scope="module")
 def built_in() -> FaceModel:
-    return build_face_model(2000)
+    return built_in_face(2000)
 
 
 @pytest.fixture(autouse=True)

@@ -18,8 +18,8 @@ from lib.face_model_files.formats.eos_files import read_eos_model
 from lib.face_model_files.formats.surrey import MARKS, NAME, load_surrey
 from lib.face_model_files.landmark_files import FILE
 from lib.face_model_files.published import form_of, load_published
-from lib.synthetic.builtin.face_generator import build_face_model
-from tests.support.one_line import one_line
+from tests.support.faces import built_in_face
+from tests.support.programs.one_line import one_line
 from tests.support.published_files.pinned import check_conversion
 from tests.support.published_files.surrey_files import (
     MODEL,
@@ -39,7 +39,7 @@ from tests.support.published_files.surrey_files import (
 
 @pytest.fixture(scope="module")
 def built_in() -> FaceModel:
-    return build_face_model(2000)
+    return built_in_face(2000)
 
 
 @pytest.fixture

@@ -8,13 +8,13 @@ import pytest
 from lib.errors import UserError
 from lib.face_model_files.formats.template import TEMPLATE, load_template
 from lib.face_model_files.landmark_files import FILE
-from lib.synthetic.builtin.face_generator import build_face_model
+from tests.support.faces import built_in_face
 from tests.support.published_files.other_files import turned, write_obj, write_template
 
 
 @pytest.fixture(scope="module")
 def built_in():
-    return build_face_model(2000)
+    return built_in_face(2000)
 
 
 def stray(where, place):

@@ -13,7 +13,7 @@ from lib.mesh_export.uv_chart import (
     uncut,
     unwrap,
 )
-from lib.synthetic.builtin.face_generator import build_face_model
+from tests.support.faces import built_in_face
 
 SQUARE = np.array([[0, 0], [1, 0], [1, 1], [0, 1]], np.float32)
 HALVES = np.array([[0, 1, 2], [0, 2, 3]], np.int32)
@@ -65,7 +65,7 @@ def test_unusable_charts_are_recognised_and_replaced(uv, fault):
 
 
 def test_the_built_in_model_brings_a_chart_of_its_own():
-    model = build_face_model(2500)
+    model = built_in_face(2500)
     assert chart_fault(model.uv, model.triangles) is None
 
 

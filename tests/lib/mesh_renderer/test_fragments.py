@@ -208,7 +208,7 @@ def test_eager_equals_a_graph_with_unknown_batch_size():
             loss = tf.reduce_sum(image**2)
         return fragments, image, tape.gradient(loss, clip)
 
-    @tf.function(input_signature=[tf.TensorSpec([None, None, 4]), tf.TensorSpec([None, None, 3])])
+    @tf.function(input_signature=[tf.TensorSpec([None, None, 4]), tf.TensorSpec([None, None, 3])], autograph=False)
     def graph(clip, attributes):
         fragments, image, gradient = render(clip, attributes)
         assert fragments.triangle_id.shape[1:] == SIZE

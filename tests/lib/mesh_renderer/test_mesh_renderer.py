@@ -219,7 +219,9 @@ def test_gradients_are_finite_where_the_mirrored_light_and_the_camera_are_at_a_r
 def test_graph_with_unknown_batch_size_equals_eager():
     arguments = quad()
 
-    @tf.function(input_signature=[tf.TensorSpec([None, 4, 3])] * 2 + [tf.TensorSpec([None, None, 3])] * 2)
+    @tf.function(
+        input_signature=[tf.TensorSpec([None, 4, 3])] * 2 + [tf.TensorSpec([None, None, 3])] * 2, autograph=False
+    )
     def render(vertices, colors, light_positions, light_intensities):
         changes = {"light_positions": light_positions, "light_intensities": light_intensities}
         image = mesh_renderer.mesh_renderer(**quad(vertices=vertices, diffuse_colors=colors, **changes))

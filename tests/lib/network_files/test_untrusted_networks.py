@@ -6,7 +6,7 @@ import tensorflow as tf
 import main
 from lib.errors import UserError
 from lib.face_mask.parsing import FaceParser
-from tests.support.one_line import is_empty_but_for, one_line
+from tests.support.programs.one_line import is_empty_but_for, one_line
 
 
 def test_a_network_that_reads_other_files_is_refused(tmp_path):

@@ -11,13 +11,13 @@ from lib.face_mesh.groups import EYES, INNER_LIPS, LIP_PAIRS, POINTS, mirror_num
 from lib.face_mesh.surface_points import SurfacePoints, Views
 from lib.face_model_files.human_head import human_head_model
 from lib.human_head.shipped import SHIPPED, HumanHead
-from lib.synthetic.builtin.face_generator import build_face_model
 from model.dense_landmarks import calibration, source
+from tests.support.faces import built_in_face
 
 
 @pytest.fixture(scope="module")
 def face_model():
-    return build_face_model(2500)
+    return built_in_face(2500)
 
 
 @pytest.fixture(scope="module")
@@ -30,7 +30,7 @@ def placed(face_model) -> np.ndarray:
 def test_the_built_in_faces_points_are_shipped():
     """Fails when the built-in face changes: python main.py --mode landmarks --config configs/built_in.yaml."""
     config = schema.load(schema.REPOSITORY / "configs" / "built_in.yaml")
-    model = build_face_model(config.face_model.vertex_count, config.face_model.seed)
+    model = built_in_face(config.face_model.vertex_count, config.face_model.seed)
     stored = source.read_points(source.SHIPPED["built-in face"])
     assert stored.fingerprint == model.fingerprint
     assert stored.method == source.METHOD
@@ -43,7 +43,7 @@ def test_the_built_in_faces_points_are_shipped():
 def human_head():
     """The default area and density of the human head."""
     config = schema.load()
-    built_in = build_face_model(config.face_model.vertex_count, config.face_model.seed)
+    built_in = built_in_face(config.face_model.vertex_count, config.face_model.seed)
     return human_head_model(HumanHead.load(SHIPPED), built_in, config.face_model.area)
 
 

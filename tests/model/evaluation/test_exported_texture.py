@@ -10,15 +10,15 @@ from lib.face_model.coefficients import Coefficients
 from lib.geometry.camera import Camera
 from lib.images.display import to_bytes
 from lib.mesh_renderer.fragments import interpolate, rasterize
-from lib.synthetic.builtin.face_generator import build_face_model
 from model.evaluation.exported_texture import ExportedTexture, psnr_in_views, ssim_in_views
 from model.evaluation.new_views import NewViews, render_new_views
 from model.face_gcn import FaceGCN
 from model.metrics.images import structural_similarity
 from model.morphable_model import MorphableModel
+from tests.support.faces import built_in_face
 
 CAMERA = Camera((112, 112))
-MORPHABLE = MorphableModel(build_face_model(2500))
+MORPHABLE = MorphableModel(built_in_face(2500))
 
 
 def coefficients(yaw):

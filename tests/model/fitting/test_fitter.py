@@ -12,13 +12,13 @@ from lib.geometry.camera import Camera
 from lib.geometry.lighting import sh_basis
 from lib.images.sampling import sample_image
 from lib.mesh_renderer.fragments import interpolate, rasterize
-from lib.synthetic.builtin.face_generator import build_face_model
 from model.fitting import energy as terms
 from model.fitting.fitter import Fitter, blurred
 from model.fitting.light import solve_light
 from model.fitting.outline import OUTLINE_POINTS, lower_outline, pair_outline
 from model.fitting.surface import SurfaceSteps, visible_surface
 from model.morphable_model import MorphableModel
+from tests.support.faces import built_in_face
 from tests.support.toy_faces import ToyFaces
 
 SIZE = 112
@@ -27,7 +27,7 @@ SIZE = 112
 @pytest.fixture(scope="module")
 def faces():
     """A small built-in model, its fitter, and two of its faces drawn plainly."""
-    face_model = build_face_model(2500)
+    face_model = built_in_face(2500)
     model = MorphableModel(face_model)
     samples = [ToyFaces(face_model, SIZE, seed=5).sample(index) for index in (0, 3)]
     fitter = Fitter(model, Camera((SIZE, SIZE)))

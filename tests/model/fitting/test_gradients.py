@@ -6,13 +6,13 @@ import tensorflow as tf
 
 from lib.face_model.coefficients import Coefficients
 from lib.geometry.camera import Camera
-from lib.synthetic.builtin.face_generator import build_face_model
 from model.fitting import energy
 from model.fitting.fitter import Fitter
 from model.fitting.outline import lower_outline
 from model.fitting.surface import SurfaceSteps, visible_surface
 from model.fitting.weights import RegressedErrors
 from model.morphable_model import MorphableModel
+from tests.support.faces import built_in_face
 from tests.support.toy_faces import ToyFaces
 
 SIZE = 112
@@ -70,7 +70,7 @@ def test_gradients_of_a_term(name):
 
 def test_gradient_of_the_whole_energy_through_the_face_model():
     """Along random directions within each group of coefficients: the face model computes in float32."""
-    face_model = build_face_model(2500)
+    face_model = built_in_face(2500)
     model, camera = MorphableModel(face_model), Camera((SIZE, SIZE))
     fitter, sample = Fitter(model, camera), ToyFaces(face_model, SIZE, seed=5).sample(0)
     alpha = tf.constant(sample.alpha[None, ..., None] / 255, tf.float32)
@@ -105,7 +105,7 @@ def test_the_prior_is_centred_on_what_was_regressed():
     """In units of the regressor's errors; photos of one person share it like any prior."""
     from model.fitting.person import PersonFitter
 
-    face_model = build_face_model(2500)
+    face_model = built_in_face(2500)
     model, camera = MorphableModel(face_model), Camera((SIZE, SIZE))
     layout, rng = model.layout, np.random.default_rng(2)
     errors = RegressedErrors(*(rng.uniform(0.2, 1, n).astype(np.float32) for n in (layout.identity, layout.albedo)))
@@ -135,7 +135,7 @@ def test_priors_of_what_photos_share_count_once():
     """B photos of one person carry 1 / B of the shared priors each, so that their sum is one prior."""
     from model.fitting.person import PersonFitter
 
-    face_model = build_face_model(2500)
+    face_model = built_in_face(2500)
     model, camera = MorphableModel(face_model), Camera((SIZE, SIZE))
     layout, rng = model.layout, np.random.default_rng(1)
     row = np.zeros([1, layout.size], np.float32)

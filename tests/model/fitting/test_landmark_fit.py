@@ -10,7 +10,6 @@ from lib.face_mesh.groups import EYES, JAW, LIP_PAIRS, LIPS, POINTS
 from lib.face_mesh.surface_points import SurfacePoints
 from lib.geometry.camera import Camera
 from lib.geometry.rotation import rotation_arrays, rotation_matrix
-from lib.synthetic.builtin.face_generator import build_face_model
 from model.dense_landmarks.source import SHIPPED, at_texture_coordinates, read_points
 from model.fitting.energy import FitTargets
 from model.fitting.fitter import Fitter
@@ -18,6 +17,7 @@ from model.fitting.landmark_fit import LandmarkFitter, LandmarkResiduals, PointS
 from model.fitting.mesh_term import MeshTerm
 from model.fitting.weights import PAIRS, FitWeights, RegressedErrors
 from model.morphable_model import MorphableModel
+from tests.support.faces import built_in_face
 
 SIZE = 112
 WEIGHTS = FitWeights(mesh_observations=300.0, feature_sigma=0.8)
@@ -25,7 +25,7 @@ WEIGHTS = FitWeights(mesh_observations=300.0, feature_sigma=0.8)
 
 @pytest.fixture(scope="module")
 def model():
-    return MorphableModel(build_face_model(2500))
+    return MorphableModel(built_in_face(2500))
 
 
 @pytest.fixture(scope="module")

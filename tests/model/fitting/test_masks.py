@@ -8,9 +8,9 @@ import tensorflow as tf
 from lib.face_image.alignment import Alignment
 from lib.face_mesh.network import find_mesh_points
 from lib.geometry.camera import Camera
-from lib.synthetic.builtin.face_generator import build_face_model
 from model.fitting.masks import MaskFinder
 from model.morphable_model import MorphableModel
+from tests.support.faces import built_in_face
 
 # Eyes, nose and mouth corners of the astronaut, by eye, and a crop around them.
 FIVE = np.array([[200.0, 104], [246, 104], [222, 130], [202, 140], [246, 142]]) - (112, 8)
@@ -26,7 +26,7 @@ def alignment():
 
 @pytest.fixture(scope="module")
 def model():
-    return MorphableModel(build_face_model(2000))
+    return MorphableModel(built_in_face(2000))
 
 
 class Circle:

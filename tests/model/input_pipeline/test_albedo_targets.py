@@ -7,17 +7,17 @@ import tensorflow as tf
 from lib.geometry.camera import Camera
 from lib.records.record_file import RecordReader
 from lib.records.record_writer import RecordWriter
-from lib.synthetic.builtin.face_generator import build_face_model
 from model.face_gcn import FaceGCN
 from model.input_pipeline.albedo_targets import albedo_targets, cached_albedo_targets, seen_albedo
 from model.morphable_model import MorphableModel
+from tests.support.faces import built_in_face
 
 SIZE = 96
 
 
 @pytest.fixture(scope="module")
 def face_gcn():
-    return FaceGCN(MorphableModel(build_face_model(2000)), Camera((SIZE, SIZE)), None)
+    return FaceGCN(MorphableModel(built_in_face(2000)), Camera((SIZE, SIZE)), None)
 
 
 def coefficients(face_gcn, shift=0.0):

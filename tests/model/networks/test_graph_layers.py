@@ -101,7 +101,7 @@ def test_product_and_gradients_equal_the_dense_ones(method, compiled):
             total = tf.reduce_sum(result * upstream)
         return result, product.forward(x, addend, 2.0, -0.5), tape.gradient(total, x)
 
-    plain, combined, to_x = (tf.function(run) if compiled else run)(x, addend)
+    plain, combined, to_x = (tf.function(run, autograph=False) if compiled else run)(x, addend)
     expected = np.einsum("mn,nbc->mbc", dense, x)
     assert_close(plain, expected, 1e-6)
     assert_close(combined, 2 * expected - 0.5 * addend.numpy(), 1e-6)
@@ -155,7 +155,7 @@ def naive_convolution(laplacian, x, weights, order):
     return tf.reshape(basis, [*x.shape[:2], -1]) @ weights
 
 
-@pytest.mark.parametrize("widths", [(2, 5), (5, 2), (4, 4)])
+@pytest.mark.parametrize("widths", [(2, 5), (5, 2), (2, 2)])  # products of one width, compiled once
 @pytest.mark.parametrize("order", [1, 2, 6])
 def test_convolution_and_two_orders_of_gradients_equal_the_naive_ones(grid, product, widths, order):
     laplacian = grid[2]
@@ -225,7 +225,7 @@ def test_batch_of_two_is_two_batches_of_one(product):
 
 def test_an_unknown_batch_size_is_accepted(product):
     layer = ChebyshevConvolution(product, 3, 3)
-    call = tf.function(layer, input_signature=[tf.TensorSpec([42, None, 4])])
+    call = tf.function(layer, input_signature=[tf.TensorSpec([42, None, 4])], autograph=False)
     for batch in (1, 3):
         x = tf.constant(random(42, batch, 4))
         assert_close(call(x), layer(x), 1e-6)
@@ -269,7 +269,7 @@ def test_initial_weights_are_truncated_he_normal(product):
 def test_matrices_are_captured_not_copied_into_graphs(product):
     layer = ChebyshevConvolution(product, 3, 3)
     layer.build((42, 1, 4))
-    concrete = tf.function(layer).get_concrete_function(tf.TensorSpec([42, 1, 4]))
+    concrete = tf.function(layer, autograph=False).get_concrete_function(tf.TensorSpec([42, 1, 4]))
     definition = concrete.graph.as_graph_def(add_shapes=False)
     assert definition.ByteSize() < 30_000
     bodies = list(definition.library.function)

@@ -10,10 +10,10 @@ import tensorflow as tf
 from lib.errors import UserError
 from lib.geometry.camera import Camera
 from lib.mesh_renderer.fragments import interpolate, rasterize
-from lib.synthetic.builtin.face_generator import build_face_model
 from model.morphable_model import MorphableModel
 from model.networks.mirroring import BothSides, from_both_sides, mirrored_coefficients
 from model.pretraining.augmentation import mirror_some
+from tests.support.faces import built_in_face
 from tests.support.golden_face import golden_face_model
 
 SIZE = 64
@@ -21,7 +21,7 @@ SIZE = 64
 
 @pytest.fixture(scope="module")
 def face_model():
-    return build_face_model(2000)
+    return built_in_face(2000)
 
 
 def drawn(model: MorphableModel, coefficients: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -75,7 +75,7 @@ def test_pictures_and_their_truth_are_mirrored_together():
 
 def test_coefficients_that_change_nothing_do_not_run_away():
     """Bases carried over to a mesh without eyes hold what only eyes showed: next to nothing."""
-    model = build_face_model(2000)
+    model = built_in_face(2000)
     basis = model.albedo_basis.copy()
     basis[7] = 1e-7 * np.random.default_rng(0).normal(size=basis[7].shape)
     matrix = mirrored_coefficients(dataclasses.replace(model, albedo_basis=basis))

@@ -33,9 +33,31 @@ def randomise(network) -> None:
         variable.assign(spread if spread is not None else generator.normal(0, 0.2, variable.shape))
 
 
-def test_untrained_regressor_answers_with_the_mean_face():
+@pytest.fixture(scope="module")
+def built():
+    """Two equal networks and their variables, untrained: to build one takes half a second."""
+    networks = small(), small()
+    return *networks, [np.asarray(variable) for variable in networks[0].weights]
+
+
+@pytest.fixture
+def source(built) -> Regressor:
+    """A network of random variables."""
+    randomise(built[0])
+    return built[0]
+
+
+@pytest.fixture
+def target(built) -> Regressor:
+    """An untrained network."""
+    for variable, value in zip(built[1].weights, built[2], strict=True):
+        variable.assign(value)
+    return built[1]
+
+
+def test_untrained_regressor_answers_with_the_mean_face(target):
     images = tf.random.uniform([3, 48, 40, 3], seed=1)
-    coefficients, features = small()(images)
+    coefficients, features = target(images)
     assert coefficients.shape == (3, LAYOUT.size)
     assert features.shape == (3, 64)
     np.testing.assert_array_equal(coefficients, 0.0)
@@ -56,22 +78,20 @@ def test_resnet50_has_the_published_number_of_parameters():
     assert sum(int(np.prod(v.shape)) for v in network.trainable_variables) == 25_557_032 - 2_049_000
 
 
-def test_published_input_is_bgr_bytes():
+def test_published_input_is_bgr_bytes(target):
     images = tf.random.uniform([1, 32, 32, 3], seed=2)
     published = small(input_range="published")
-    centred = small(input_range="centred")
+    centred = target
     expected = published.resnet(images[..., ::-1] * 255.0)
     assert_close(published(images)[1], tf.reduce_mean(expected, axis=(1, 2)))
     assert_close(centred(images)[1], tf.reduce_mean(centred.resnet(images * 2.0 - 1.0), axis=(1, 2)))
 
 
-def test_a_photo_in_a_batch_gets_the_answer_it_gets_alone():
-    network = small()
-    randomise(network)
+def test_a_photo_in_a_batch_gets_the_answer_it_gets_alone(source):
     images = tf.random.uniform([4, 32, 32, 3], seed=3)
-    together = network(images)[0]
+    together = source(images)[0]
     for i in range(4):
-        assert_close(network(images[i : i + 1])[0][0], together[i], 1e-5)
+        assert_close(source(images[i : i + 1])[0][0], together[i], 1e-5)
 
 
 def test_resizing_keeps_constants_means_and_gradients():
@@ -99,9 +119,7 @@ def assert_stored(read, written):
             np.testing.assert_array_equal(ours, theirs)
 
 
-def test_weights_survive_the_file(tmp_path):
-    source, target = small(), small()
-    randomise(source)
+def test_weights_survive_the_file(tmp_path, source, target):
     path = tmp_path / "weights.npz"
     save_weights(path, source, "cafe", {"seed": 3, "landmarks": 2.5})
     assert load_weights(path, target, "cafe") == {"seed": 3, "landmarks": 2.5}
@@ -136,9 +154,7 @@ def test_large_kernels_take_a_byte_an_entry_and_are_read_as_they_were_measured(t
     np.testing.assert_array_equal(source.weights[0], np.float32(kernel))
 
 
-def test_weights_in_half_precision_are_still_read(tmp_path):
-    source, target = small(), small()
-    randomise(source)
+def test_weights_in_half_precision_are_still_read(tmp_path, source, target):
     arrays = {name: np.float16(variable) for name, variable in network_variables(source.weights).items()}
     header = {"format": "weights-2", "face_model": "cafe", "metadata": {}}
     headed_npz.write(tmp_path / "weights.npz", arrays, header)
@@ -147,9 +163,7 @@ def test_weights_in_half_precision_are_still_read(tmp_path):
         np.testing.assert_allclose(ours, theirs, rtol=5e-4, atol=1e-7)
 
 
-def test_weights_of_another_face_model_are_refused_and_nothing_changes(tmp_path):
-    source, target = small(), small()
-    randomise(source)
+def test_weights_of_another_face_model_are_refused_and_nothing_changes(tmp_path, source, target):
     path = tmp_path / "weights.npz"
     save_weights(path, source, "cafe", {})
     before = [np.asarray(v) for v in target.weights]
@@ -159,18 +173,16 @@ def test_weights_of_another_face_model_are_refused_and_nothing_changes(tmp_path)
         np.testing.assert_array_equal(old, new)
 
 
-def test_weights_of_another_network_are_refused(tmp_path):
+def test_weights_of_another_network_are_refused(tmp_path, source):
     path = tmp_path / "weights.npz"
-    save_weights(path, small(width=8), "cafe", {})
+    save_weights(path, source, "cafe", {})
     with pytest.raises(UserError, match=r"must be \[7, 7, 3, 4\], got \[7, 7, 3, 8\]: another depth"):
         load_weights(path, small(width=4), "cafe")
     with pytest.raises(UserError, match="another depth"):
         load_weights(path, Regressor(LAYOUT, 34, 8, 32), "cafe")
 
 
-def test_weights_go_by_their_names_whatever_their_order(tmp_path):
-    source, target = small(), small()
-    randomise(source)
+def test_weights_go_by_their_names_whatever_their_order(tmp_path, source, target):
     save_weights(tmp_path / "weights.npz", source, "cafe", {})
     header, arrays = headed_npz.read(tmp_path / "weights.npz")
     headed_npz.write(tmp_path / "backwards.npz", dict(reversed(arrays.items())), header)
@@ -178,9 +190,7 @@ def test_weights_go_by_their_names_whatever_their_order(tmp_path):
     assert_stored(target, source)
 
 
-def test_two_swapped_arrays_of_one_shape_are_refused(tmp_path):
-    source = small()
-    randomise(source)
+def test_two_swapped_arrays_of_one_shape_are_refused(tmp_path, source, target):
     path = tmp_path / "weights.npz"
     save_weights(path, source, "cafe", {})
     with np.load(path) as data:
@@ -190,27 +200,25 @@ def test_two_swapped_arrays_of_one_shape_are_refused(tmp_path):
     arrays[first], arrays[second] = arrays[second], arrays[first]
     np.savez(path, **arrays)
     with pytest.raises(UserError, match=r"stage1_block1/.* is not the one that was written under this name"):
-        load_weights(path, small(), "cafe")
+        load_weights(path, target, "cafe")
 
 
-def test_files_that_are_no_weights_are_refused(tmp_path):
-    network = small()
+def test_files_that_are_no_weights_are_refused(tmp_path, target):
     with pytest.raises(UserError, match="got none"):
-        load_weights(tmp_path / "none.npz", network, "cafe")
+        load_weights(tmp_path / "none.npz", target, "cafe")
     (tmp_path / "text.npz").write_text("not weights")
     np.savez(tmp_path / "other.npz", x=np.zeros(3))
     np.savez(tmp_path / "old.npz", header=np.frombuffer(json.dumps({"format": "0"}).encode(), np.uint8))
-    save_weights(tmp_path / "cut.npz", network, "cafe", {})
+    save_weights(tmp_path / "cut.npz", target, "cafe", {})
     whole = (tmp_path / "cut.npz").read_bytes()
     (tmp_path / "cut.npz").write_bytes(whole[: len(whole) // 2])
     for name in ("text", "other", "old", "cut"):
         with pytest.raises(UserError, match=f"{name}.npz: must be weights"):
-            load_weights(tmp_path / f"{name}.npz", network, "cafe")
+            load_weights(tmp_path / f"{name}.npz", target, "cafe")
 
 
-def test_weights_beyond_half_precision_are_refused(tmp_path):
-    network = small()
-    network.weights[0].assign(np.full(network.weights[0].shape, 1e5))
+def test_weights_beyond_half_precision_are_refused(tmp_path, target):
+    target.weights[0].assign(np.full(target.weights[0].shape, 1e5))
     with pytest.raises(ValueError, match="half precision"):
-        save_weights(tmp_path / "w.npz", network, "cafe", {})
+        save_weights(tmp_path / "w.npz", target, "cafe", {})
     assert not list(tmp_path.iterdir())

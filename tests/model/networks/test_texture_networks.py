@@ -62,7 +62,7 @@ def test_published_networks_and_gradients(data, published_hierarchy, variant):
     names = network.named_variables()
     concat, fc = names["mesh_concat/weights"].value, names["mesh_decoder/fc/weights"].value
 
-    @tf.function
+    @tf.function(autograph=False)
     def run(embedding, inputs):
         with tf.GradientTape() as tape:
             tape.watch([embedding, inputs])
@@ -260,7 +260,7 @@ def test_an_unknown_batch_size_is_accepted(hierarchy):
     network = network_of(hierarchy)
     arguments = inputs_of(hierarchy, batch=3)
     specs = [tf.TensorSpec([None, *a.shape[1:]], a.dtype) for a in arguments]
-    compiled = tf.function(lambda *a: network(*a), input_signature=specs)
+    compiled = tf.function(lambda *a: network(*a), input_signature=specs, autograph=False)
     assert_close(compiled(*arguments), network(*arguments), 1e-5)
 
 
@@ -281,7 +281,7 @@ def test_the_default_learns_to_copy_the_photo(hierarchy):
     target = tf.clip_by_value(arguments[2] / arguments[4], 0.0, 1.0)
     optimizer = keras.optimizers.Adam(3e-3)
 
-    @tf.function
+    @tf.function(autograph=False)
     def update():
         with tf.GradientTape() as tape:
             loss = tf.reduce_mean(arguments[3] * tf.abs(network(*arguments, training=True) - target))
@@ -305,7 +305,7 @@ def test_the_default_learns_what_only_the_embedding_tells(hierarchy):
     optimizer.build(network.trainable_variables)
     decay = schema.load().loss.weight_decay
 
-    @tf.function
+    @tf.function(autograph=False)
     def update():
         with tf.GradientTape() as tape:
             albedo = network(embedding, *rest, training=True)[..., 3:]

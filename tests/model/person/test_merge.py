@@ -7,13 +7,13 @@ import pytest
 
 from lib.face_model.face_model import FaceModel
 from lib.mesh_export.uv_chart import rasterize_chart, uncut
-from lib.synthetic.builtin.face_generator import build_face_model
 from model.person.merge import SeenTexture, SkinView, merge
+from tests.support.faces import built_in_face
 
 
 @pytest.fixture(scope="module")
 def model() -> FaceModel:
-    return build_face_model(2000)
+    return built_in_face(2000)
 
 
 def view(albedo, visibility, texture=None, lift=0.0):

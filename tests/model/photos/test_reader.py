@@ -15,9 +15,9 @@ from lib.face_mesh.network import find_mesh_points
 from lib.geometry.camera import Camera
 from lib.sidecar.landmark_order import MIRRORED_68
 from lib.sidecar.sidecar_files import sidecar_files
-from lib.synthetic.builtin.face_generator import build_face_model
 from model.morphable_model import MorphableModel
 from model.photos.reader import PhotoReader
+from tests.support.faces import built_in_face
 from tests.support.helpers import shared_file
 
 PORTRAIT = skimage.data.astronaut()[:300, 80:380]
@@ -26,13 +26,13 @@ FIVE = np.array([[124.0, 101], [165.5, 102.5], [144, 127], [122.5, 139.5], [166.
 
 @pytest.fixture(scope="module")
 def reader():
-    return PhotoReader(build_face_model(2000), Camera(), 0.9)
+    return PhotoReader(built_in_face(2000), Camera(), 0.9)
 
 
 @pytest.fixture(scope="module")
 def sixty_eight():
     """[68, 2] landmarks of a face about where the portrait's is."""
-    model = build_face_model(2000)
+    model = built_in_face(2000)
     coefficients = np.zeros([1, model.layout.size], np.float32)
     coefficients[0, model.layout.slices["angles"]] = (0.1, -0.2, 0.05)
     landmarks = MorphableModel(model).posed(coefficients, Camera()).landmarks[0].numpy().astype(np.float64)
@@ -98,7 +98,7 @@ def test_landmarks_that_are_deleted_before_they_are_read_are_missed(tmp_path, re
     (tmp_path / "p.npy").unlink()
     with pytest.raises(Unusable, match=r"p\.npy: must stay until its photo is read"):
         reader.find(path, 1, files)
-    ignoring = PhotoReader(build_face_model(2000), Camera(), 0.9, sidecars=False)
+    ignoring = PhotoReader(built_in_face(2000), Camera(), 0.9, sidecars=False)
     assert not ignoring.find(path, 1, files).faces[0].given
 
 

@@ -5,13 +5,13 @@ import tensorflow as tf
 
 from lib.geometry.camera import Camera
 from lib.mesh_export.texture_baking import inside_mask
-from lib.synthetic.builtin.face_generator import build_face_model
 from model.face_gcn import FaceGCN
 from model.morphable_model import MorphableModel
 from model.reconstruction.careful_albedo import reconstruct_carefully
+from tests.support.faces import built_in_face
 
 CAMERA = Camera((96, 96))
-MORPHABLE = MorphableModel(build_face_model(2500))
+MORPHABLE = MorphableModel(built_in_face(2500))
 
 
 def visibility_twice(embedding, coarse, sampled, visibility, shading, training=False):

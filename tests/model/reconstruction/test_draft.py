@@ -11,18 +11,18 @@ from lib.face_image.alignment import align, five_points
 from lib.face_image.detection import Face
 from lib.face_mesh.groups import POINTS
 from lib.face_mesh.network import find_mesh_points
-from lib.synthetic.builtin.face_generator import build_face_model
 from model.fitting.energy import FitTargets
 from model.fitting.weights import FitWeights
 from model.photos.reader import AlignedPhoto
 from model.reconstruction.draft import SUPPORT, Draft, fit_targets, mesh_points, uncovered
+from tests.support.faces import built_in_face
 
 FIVE = np.array([[200.0, 104], [246, 104], [222, 130], [202, 140], [246, 142]])
 WEIGHTS = FitWeights()
 
 
 def astronaut(**face) -> AlignedPhoto:
-    model = build_face_model(2000)
+    model = built_in_face(2000)
     photo = skimage.data.astronaut()
     alignment = align(photo, FIVE, five_points(model.mean_shape[model.landmarks]), 112)
     return AlignedPhoto("astronaut", photo.shape[:2], Face(np.zeros(4), FIVE, 1.0, **face), alignment, None)

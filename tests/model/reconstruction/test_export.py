@@ -18,7 +18,6 @@ from lib.geometry.camera import Camera
 from lib.images.sampling import sample_image
 from lib.mesh_export.stored_chart import load_chart
 from lib.mesh_renderer.fragments import interpolate, rasterize
-from lib.synthetic.builtin.face_generator import build_face_model
 from model.face_gcn import FaceGCN
 from model.fitting.masks import readable_mask
 from model.morphable_model import MorphableModel
@@ -26,6 +25,7 @@ from model.projection import SampledColours, projected_albedo
 from model.reconstruction.description import describe
 from model.reconstruction.export import Exporter
 from model.reconstruction.photo_result import PhotoResult
+from tests.support.faces import built_in_face
 from tests.support.gltf.rigs import Rig
 from tests.support.gltf.validator import faults
 from tests.support.helpers import read_mesh
@@ -44,7 +44,7 @@ def lines() -> np.ndarray:
 
 @pytest.fixture(scope="module")
 def morphable():
-    return MorphableModel(build_face_model(2500))
+    return MorphableModel(built_in_face(2500))
 
 
 @pytest.fixture(scope="module")
@@ -283,7 +283,7 @@ def test_only_what_is_asked_for_is_there_afterwards(tmp_path, morphable, result,
 
 
 def test_a_model_without_a_chart_is_unwrapped_once(tmp_path, result, capsys):
-    bare = build_face_model(2500)
+    bare = built_in_face(2500)
     bare = MorphableModel(dataclasses.replace(bare, uv=np.zeros_like(bare.uv)))
     export = Exporter(bare, CAMERA, ("obj", "glb"), 1024, True, tmp_path)
     export(tmp_path / "out", baked(export, result))

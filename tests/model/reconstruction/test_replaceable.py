@@ -9,7 +9,7 @@ from lib.files import own_files
 from model.evaluation import records
 from model.preparation import prepare
 from model.reconstruction.result_folder import check_replaceable
-from tests.support.one_line import one_line
+from tests.support.programs.one_line import one_line
 
 OWN = {
     "index.html": b"<!DOCTYPE html>\n<title>3D faces from photos</title>",

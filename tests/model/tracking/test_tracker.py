@@ -10,7 +10,6 @@ from lib.face_image.detection import Face
 from lib.face_mesh.groups import POINTS
 from lib.face_mesh.network import MeshPoints
 from lib.geometry.camera import Camera
-from lib.synthetic.builtin.face_generator import build_face_model
 from model.dense_landmarks.source import SHIPPED, at_texture_coordinates, read_points
 from model.fitting.weights import FitWeights, fitting_prior
 from model.morphable_model import MorphableModel
@@ -19,6 +18,7 @@ from model.tracking.expression_fit import ExpressionFitter
 from model.tracking.frame_place import crop_at
 from model.tracking.newcomer import FRAMES, Newcomer
 from model.tracking.tracker import FaceTracker
+from tests.support.faces import built_in_face
 
 CAMERA = Camera((112, 112))
 FRAME = np.zeros([480, 640, 3], np.uint8)
@@ -27,7 +27,7 @@ RATE = 30.0
 
 @pytest.fixture(scope="module")
 def model():
-    return MorphableModel(build_face_model(2500))
+    return MorphableModel(built_in_face(2500))
 
 
 @pytest.fixture(scope="module")

@@ -53,7 +53,7 @@ def test_thin_gradients_give_the_update_of_the_stored_gradient(any_size, clip_no
     plain = built(keras.optimizers.Adam(0.1, clipnorm=clip_norm), [theirs])
     decay = tf.constant(0.3)
 
-    @tf.function
+    @tf.function(autograph=False)
     def thin_step(x, target):
         with collected_products() as products, tf.GradientTape() as tape:
             loss = tf.reduce_sum(tf.square(multiply(x, ours) - target)) + decay * weight_decay([ours])

@@ -1,6 +1,5 @@
 """Training of the texture networks, end to end on a tiny face model, with the real parts."""
 
-import dataclasses
 import json
 import os
 import re
@@ -30,7 +29,6 @@ from model.runs import checkpoints, symptoms
 from model.runs.symptoms import FOLLOWED, SATURATED, Symptoms
 from model.training import loop as training
 from model.training import run_folder
-from model.training.plan import TrainingPlan, loss_weights
 from model.training.resuming import compare_options, run_options
 from model.training.run_log import RunLog
 from model.training.trainer import TextureTrainer
@@ -69,9 +67,19 @@ def killed(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def finished(root, killed, tmp_path_factory):
+def traced():
+    """The trainer of the undisturbed run, in a list: to trace another takes as long as the run."""
+    return []
+
+
+@pytest.fixture(scope="module")
+def finished(root, killed, traced, tmp_path_factory):
     """A run of 2 epochs x 3 updates, undisturbed: its folder and what `train` returned."""
     folder, log = tmp_path_factory.mktemp("run"), RunLog.training
+
+    def kept(*arguments):
+        traced.append(TextureTrainer(*arguments))
+        return traced[0]
 
     def keep(self, terms, update):
         log(self, terms, update)
@@ -81,6 +89,7 @@ def finished(root, killed, tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(run_folder, "CHECKPOINT_SECONDS", 0)
         patch.setattr(RunLog, "training", keep)
+        patch.setattr(training, "TextureTrainer", kept)
         return folder, training.train(configuration(root, **FULL), folder)
 
 
@@ -109,21 +118,24 @@ def test_a_run_leaves_what_it_promises(root, finished):
     assert list((folder / "logs").iterdir())
 
 
-def test_a_killed_run_goes_on_to_the_same_weights(root, finished, killed):
+def test_a_killed_run_goes_on_to_the_same_weights(root, finished, killed, traced, monkeypatch):
     header, _ = headed_npz.read(killed / "latest.npz")
     assert header["progress"]["update"] == 1, "the last that was saved"
     assert not (killed / "best.npz").exists()
+    for group in traced[0].state().values():
+        for variable in group.values():
+            variable.assign(np.ones(variable.shape))  # a new process knows nothing but the checkpoint
+    monkeypatch.setattr(training, "TextureTrainer", lambda *_: traced[0])
     training.train(configuration(root, train__restore=True, **FULL), killed)
     whole, resumed = weights_of(finished[0] / "latest.npz"), weights_of(killed / "latest.npz")
     for a, b in zip(whole, resumed, strict=True):
         np.testing.assert_allclose(b, a, rtol=1e-4, atol=1e-6)
 
 
-def test_validation_is_the_mean_over_every_crop(root, finished):
-    folder, result = finished
+def test_validation_is_the_mean_over_every_crop(root, finished, traced):
+    (folder, result), (trainer,) = finished, traced
     config = configuration(root)
     pipeline = load_pipeline(config)
-    trainer = TextureTrainer(pipeline)
     checkpoints.restore(folder / "latest.npz", trainer.network_state(), pipeline.signature())
     records = RecordReader(config.records_path)
     encoded = encode_records(records, pipeline.encode, config.generated_dir, pipeline.cache_key)
@@ -215,38 +227,6 @@ def test_a_checkpoint_belongs_to_its_encoder_and_mesh_levels(root, finished):
         assert {name for name in belongs_to if belongs_to[name] != saved[name]} == {key}
         with pytest.raises(UserError, match=f"{key} {belongs_to[key]}, got {saved[key]}"):
             checkpoints.restore(finished[0] / "latest.npz", {}, belongs_to)
-
-
-def test_stages_select_their_terms(root):
-    progress = checkpoints.Progress(update=50, epoch=3)
-    everything = loss_weights(configuration(root), progress, 100)
-    assert all(value > 0 for value in everything.values())
-    rec = loss_weights(configuration(root, train__stage="rec"), progress, 100)
-    assert {name for name, value in rec.items() if value} == {"coarse", "weight_decay"}
-    render = loss_weights(configuration(root, train__stage="render"), progress, 100)
-    assert {name for name, value in render.items() if not value} == {"coarse"}
-
-
-def test_the_published_stages_start_with_the_copy_alone(root):
-    paper = configuration(root, schedule__stages="published", loss__identity=0.2, gan__enabled=True)
-    first = loss_weights(paper, checkpoints.Progress(), 100)
-    assert {name for name, value in first.items() if value} == {"coarse", "weight_decay"}
-    later = loss_weights(paper, checkpoints.Progress(epoch=5), 100)
-    assert later["coarse"] == pytest.approx(0.2 * paper.loss.coarse)
-    assert later["identity"] == pytest.approx(0.2)
-    assert later["adversarial"] == pytest.approx(1e-3)
-
-
-def test_the_plan_reads_every_crop_once_an_epoch_in_another_order_each(root):
-    config = configuration(root)
-    plan = TrainingPlan(config, list(range(6)))
-    first, second = plan.order(checkpoints.Progress()), plan.order(checkpoints.Progress(epoch=1, update=3))
-    assert sorted(first) == sorted(second) == list(range(6))
-    assert first != second
-    assert plan.order(checkpoints.Progress(update_in_epoch=1, update=1)) == first[2:]
-    longer = TrainingPlan(dataclasses.replace(config, train=dataclasses.replace(config.train, updates_per_epoch=5)),
-                            list(range(6)))  # fmt: skip
-    assert len(longer.order(checkpoints.Progress())) == 10
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])

@@ -35,7 +35,7 @@ def wait_forever(connected: workers.ConnectedWorkers) -> None:
 def run(index: int, addresses: tuple[str, ...], reader: int, writer: int) -> dict:
     connected = workers.connect(Cluster(addresses, index))
     rows = tf.fill([1, 2], float(index + 1))
-    mean, join = tf.function(connected.mean), tf.function(connected.join)
+    mean, join = (tf.function(function, autograph=False) for function in (connected.mean, connected.join))
     found = {
         "chief": connected.chief,
         "mean": [value.numpy().tolist() for value in mean([rows, rows[0, 0] * 10])],

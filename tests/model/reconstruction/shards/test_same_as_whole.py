@@ -41,7 +41,7 @@ def photos(tmp_path) -> Path:
     two.save(source / "two.png")
     good.save(source / "good.png")
     good.rotate(90).save(source / "below" / "lying.png")
-    Image.fromarray(skimage.data.coffee()).save(source / "cup.jpg")
+    Image.fromarray(skimage.data.coffee()[::2, ::2]).save(source / "cup.jpg")
     (source / "broken.jpg").write_bytes(b"\xff\xd8\xff no photo")
     return source
 

@@ -1,0 +1,47 @@
+"""The plan of a training: which terms count at each stage, and the order of the crops."""
+
+import dataclasses
+
+import pytest
+
+from model.runs import checkpoints
+from model.training.plan import TrainingPlan, loss_weights
+from tests.support.toy_faces import toy_configuration
+
+SIZE = 32
+
+
+def configuration(folder, **overrides):
+    return toy_configuration(folder, SIZE, train__epochs=2, train__batch_size=2, schedule__warmup=1, **overrides)
+
+
+def test_stages_select_their_terms(tmp_path):
+    progress = checkpoints.Progress(update=50, epoch=3)
+    everything = loss_weights(configuration(tmp_path), progress, 100)
+    assert all(value > 0 for value in everything.values())
+    rec = loss_weights(configuration(tmp_path, train__stage="rec"), progress, 100)
+    assert {name for name, value in rec.items() if value} == {"coarse", "weight_decay"}
+    render = loss_weights(configuration(tmp_path, train__stage="render"), progress, 100)
+    assert {name for name, value in render.items() if not value} == {"coarse"}
+
+
+def test_the_published_stages_start_with_the_copy_alone(tmp_path):
+    paper = configuration(tmp_path, schedule__stages="published", loss__identity=0.2, gan__enabled=True)
+    first = loss_weights(paper, checkpoints.Progress(), 100)
+    assert {name for name, value in first.items() if value} == {"coarse", "weight_decay"}
+    later = loss_weights(paper, checkpoints.Progress(epoch=5), 100)
+    assert later["coarse"] == pytest.approx(0.2 * paper.loss.coarse)
+    assert later["identity"] == pytest.approx(0.2)
+    assert later["adversarial"] == pytest.approx(1e-3)
+
+
+def test_the_plan_reads_every_crop_once_an_epoch_in_another_order_each(tmp_path):
+    config = configuration(tmp_path)
+    plan = TrainingPlan(config, list(range(6)))
+    first, second = plan.order(checkpoints.Progress()), plan.order(checkpoints.Progress(epoch=1, update=3))
+    assert sorted(first) == sorted(second) == list(range(6))
+    assert first != second
+    assert plan.order(checkpoints.Progress(update_in_epoch=1, update=1)) == first[2:]
+    longer = TrainingPlan(dataclasses.replace(config, train=dataclasses.replace(config.train, updates_per_epoch=5)),
+                            list(range(6)))  # fmt: skip
+    assert len(longer.order(checkpoints.Progress())) == 10
