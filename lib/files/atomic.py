@@ -4,8 +4,8 @@ import contextlib
 import errno
 import hashlib
 import os
+import secrets
 import sys
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -17,6 +17,7 @@ from lib.files.locks import is_in_place, lock
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 _MARK = "-unfinished-"  # in the names of temporary files
 _PART_BYTES = 60  # of stem and suffix that are repeated in the temporary name
+_RANDOM_BYTES = 4  # that tell temporary names apart
 _swept: set[Path] = set()  # folders in which this process has removed leftovers
 
 
@@ -74,10 +75,6 @@ def _beside(path: Path, durable: bool) -> Iterator[Path]:
         if sys.platform == "win32":  # which does not rename open files
             os.close(handle)
         yield temporary
-        # mkstemp makes the file private; the result should follow the user's umask like any other file.
-        umask = os.umask(0)
-        os.umask(umask)
-        temporary.chmod(0o666 & ~umask)
         if durable:
             _synchronise(temporary)
         temporary.replace(path)
@@ -92,13 +89,26 @@ def _beside(path: Path, durable: bool) -> Iterator[Path]:
 def _locked_temporary(path: Path) -> tuple[int, Path]:
     """Creates a temporary file for `path` and locks it, so that no other process takes it for a leftover."""
     # A name may already be as long as the file system allows.
-    stem, suffix = (os.fsdecode(os.fsencode(part)[:_PART_BYTES]) for part in (path.stem, path.suffix))
+    stem, suffix = (_beginning(part) for part in (path.stem, path.suffix))
     while True:
-        handle, name = tempfile.mkstemp(prefix=f".{stem}{_MARK}", suffix=suffix, dir=path.parent)
+        temporary = path.with_name(f".{stem}{_MARK}{secrets.token_hex(_RANDOM_BYTES)}{suffix}")
+        try:
+            # The rights of any other new file. `tempfile` would make it private, and the umask, which says what these
+            # rights are, cannot be read without changing it for all threads.
+            handle = os.open(temporary, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o666)
+        except FileExistsError:
+            continue
         lock(handle, wait=True)
-        if is_in_place(handle, Path(name)):
-            return handle, Path(name)
+        if is_in_place(handle, temporary):
+            return handle, temporary
         os.close(handle)
+
+
+def _beginning(part: str) -> str:
+    """As many whole characters of a name as `_PART_BYTES` hold: some file systems refuse half a character."""
+    while len(os.fsencode(part)) > _PART_BYTES:
+        part = part[:-1]
+    return part
 
 
 def _remove_leftovers(folder: Path) -> None:

@@ -55,6 +55,16 @@ def test_the_file_gets_the_rights_of_any_other(tmp_path):
     assert os.stat(tmp_path / "a").st_mode == os.stat(tmp_path / "b").st_mode
 
 
+def test_the_umask_of_the_other_threads_is_left_alone(tmp_path, monkeypatch):
+    before = os.umask(0o027)
+    try:
+        with monkeypatch.context() as patched, atomic_path(tmp_path / "a"):
+            patched.setattr(os, "umask", lambda _: pytest.fail("two threads at a time would exchange their values"))
+    finally:
+        os.umask(before)
+    assert stat.S_IMODE(os.stat(tmp_path / "a").st_mode) == 0o640
+
+
 WRITER = """
 import os, signal, sys
 from lib.files.atomic import atomic_path
@@ -81,9 +91,12 @@ def test_temporary_files_of_killed_runs_go_and_those_in_use_stay(tmp_path, monke
     assert (tmp_path / "in use.json").read_text() == "whole"
 
 
-@pytest.mark.parametrize("name", ["x" * 250 + ".json", "é" * 125, "é" * 100 + "." + "ü" * 27])
+@pytest.mark.parametrize(
+    "name", ["x" * 250 + ".json", "é" * 125, "é" * 100 + "." + "ü" * 27, "a" + "漢" * 40 + ".b" + "é" * 60]
+)
 def test_names_may_be_as_long_as_the_file_system_allows(tmp_path, name):
     with atomic_path(tmp_path / name) as temporary:
+        temporary.name.encode()  # whole characters: macOS and Windows refuse others
         temporary.write_text("x")
     assert [path.name for path in tmp_path.iterdir()] == [name]
 
