@@ -6,6 +6,7 @@ they also work on NFS.
 
 import contextlib
 import errno
+import functools
 import hashlib
 import json
 import os
@@ -61,8 +62,14 @@ def lock(descriptor: int, wait: bool, shared: bool = False) -> bool:
     except OSError as error:
         if error.errno not in _UNSUPPORTED:
             raise
-        print(f"this file system has no locks ({error.strerror}): run one command at a time here", file=sys.stderr)
+        _report_no_locks(error.strerror)
     return True
+
+
+@functools.cache
+def _report_no_locks(reason: str) -> None:
+    """Prints it once: every file that is written takes a lock."""
+    print(f"this file system has no locks ({reason}): run one command at a time here", file=sys.stderr)
 
 
 def is_in_place(descriptor: int, path: Path) -> bool:
@@ -88,11 +95,16 @@ def sole_user(folder: Path, purpose: str, lock_file: str = LOCK_FILE) -> Iterato
     """
     folder = Path(folder)
     created = [parent for parent in (folder, *folder.parents) if not parent.exists()]
-    make_folder(folder)
     path = folder / lock_file
     while True:
+        make_folder(folder)
         with contextlib.ExitStack() as opened:
-            descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
+            try:
+                descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
+            except FileNotFoundError:
+                if path.is_symlink():
+                    raise
+                continue  # its last user has just removed the empty folder
             opened.callback(os.close, descriptor)
             if not lock(descriptor, wait=False):
                 raise _in_use(folder, path)

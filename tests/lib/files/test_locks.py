@@ -1,5 +1,6 @@
 """One run at a time in a folder: the second is told who holds it, and a dead holder's lock is taken over."""
 
+import errno
 import json
 import os
 import signal
@@ -9,6 +10,7 @@ import sys
 import pytest
 
 from lib.errors import UserError
+from lib.files import locks
 from lib.files.locks import LOCK_FILE, sole_user
 from tests.support.helpers import ROOT
 
@@ -46,6 +48,40 @@ def test_a_folder_that_received_nothing_does_not_stay(tmp_path):
     with sole_user(tmp_path / "used", "a test"):
         (tmp_path / "used" / "file").touch()
     assert [path.name for path in tmp_path.iterdir()] == ["used"]
+
+
+def test_a_folder_that_its_last_user_removes_meanwhile_is_made_again(tmp_path, monkeypatch):
+    folder, opened, entered = tmp_path / "run", os.open, []
+
+    def removed_first(path, *arguments):
+        if not entered:
+            entered.append(path)
+            folder.rmdir()
+        return opened(path, *arguments)
+
+    monkeypatch.setattr(os, "open", removed_first)
+    with sole_user(folder, "a test"):
+        assert (folder / LOCK_FILE).exists()
+
+
+def test_a_link_in_place_of_the_lock_file_is_an_error(tmp_path):
+    (tmp_path / LOCK_FILE).symlink_to(tmp_path / "missing" / "file")
+    with pytest.raises(FileNotFoundError), sole_user(tmp_path, "a test"):
+        pytest.fail("it must not be entered")
+
+
+def test_a_file_system_without_locks_is_reported_once(tmp_path, monkeypatch, capsys):
+    def refused(*_):
+        raise OSError(errno.ENOLCK, "No locks available")
+
+    locks._report_no_locks.cache_clear()
+    monkeypatch.setattr(locks.fcntl, "flock", refused)
+    for number in range(3):
+        with sole_user(tmp_path / str(number), "a test"):
+            pass
+    assert capsys.readouterr().err.splitlines() == [
+        "this file system has no locks (No locks available): run one command at a time here"
+    ]
 
 
 def test_the_lock_ends_with_an_error(tmp_path):
