@@ -28,6 +28,10 @@ class Unusable(UserError):
         super().__init__(reason)
         self.kind = kind
 
+    def __reduce__(self) -> tuple[type["Unusable"], tuple[str, str]]:
+        """For its way out of a worker process; exceptions are copied by their `args`, which lack the kind."""
+        return type(self), (self.kind, str(self))
+
 
 def check_size(scale: float, least: float) -> float:
     """Returns the face's width in pixels of the photo.

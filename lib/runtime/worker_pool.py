@@ -260,9 +260,18 @@ def _serve(connection: Connection, pickled: bytes) -> None:
                     function = make(*arguments)
                 answer: tuple[bool, Any] = (True, function(job))
             except Exception as error:
-                answer = (False, (error, traceback.format_exc()))
+                answer = (False, (_portable(error), traceback.format_exc()))
             connection.send(answer)
     leave(0)
+
+
+def _portable(error: Exception) -> Exception:
+    """The exception; one of the same text in place of one that cannot be copied to the parent."""
+    try:
+        pickle.loads(pickle.dumps(error))
+    except Exception:
+        return RuntimeError(f"{type(error).__name__}: {error}")
+    return error
 
 
 def _exit(*_: int | FrameType | None) -> None:

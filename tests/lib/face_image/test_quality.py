@@ -1,5 +1,7 @@
 """Reasons for leaving a face out say what was measured and what is needed."""
 
+import pickle
+
 import cv2
 import numpy as np
 import pytest
@@ -17,6 +19,8 @@ def test_size():
     with pytest.raises(quality.Unusable, match=r"face too small: 28 px wide, needs 48") as caught:
         quality.check_size(20.0, 48)
     assert caught.value.kind == "too small"
+    copied = pickle.loads(pickle.dumps(caught.value))  # as from a worker process
+    assert (copied.kind, str(copied)) == ("too small", str(caught.value))
 
 
 def test_blur_grows_with_blurring():

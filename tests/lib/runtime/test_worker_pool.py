@@ -3,12 +3,14 @@
 import contextlib
 import multiprocessing
 import os
+import pickle
 import signal
 import time
 
 import pytest
 
 from lib.errors import UserError
+from lib.runtime import worker_pool
 from lib.runtime.worker_pool import run_in_processes, run_jobs
 
 
@@ -37,6 +39,22 @@ def test_every_job_once(workers):
     assert list(run_jobs([3], Square, (0,), workers, lost)) == [9]
     with pytest.raises(UserError, match="got -1"):
         list(run_jobs([1, -1, 2], Square, (0,), workers, lost))
+
+
+class Fragile(Exception):
+    """An exception whose copy lacks an argument."""
+
+    def __init__(self, kind, reason):
+        super().__init__(reason)
+
+
+def test_an_exception_that_cannot_be_copied_goes_to_the_parent_as_its_text():
+    """Otherwise the parent would end with the error of its copy, or take the process for killed."""
+    known = UserError("a.jpg: must be b")
+    assert worker_pool._portable(known) is known
+    for fault in (Fragile("kind", "got 1"), ValueError(lambda: None)):
+        sent = pickle.loads(pickle.dumps(worker_pool._portable(fault)))
+        assert str(sent) == f"{type(fault).__name__}: {fault}"
 
 
 def test_a_killed_process_is_said_with_what_it_was_doing():
