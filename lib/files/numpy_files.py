@@ -178,8 +178,9 @@ def _check_array(stream: IO[bytes], size: int, name: str) -> tuple[tuple[int, ..
         raise DamagedFile(f"{name!r} must be a NumPy array, got something else ({_one_line(error)})") from error
     if dtype.hasobject:
         raise DamagedFile(f"{name!r} holds pickled Python objects, which can run code and are not read")
-    if min(shape, default=0) < 0:
-        raise DamagedFile(f"{name!r} declares the shape {shape}")
+    if min(shape, default=0) < 0 or (dtype.itemsize == 0 and 0 not in shape):
+        # NumPy enlarges texts without characters to one: no bytes in the file, any number of them in memory.
+        raise DamagedFile(f"{name!r} declares the shape {shape} of {dtype.itemsize} bytes each")
     announced, found = math.prod(shape) * dtype.itemsize, size - stream.tell()
     if announced != found:
         raise DamagedFile(f"{name!r} declares {announced:,} bytes of numbers and has {found:,}")

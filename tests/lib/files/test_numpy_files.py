@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays_of
 
 from lib.files import headed_npz
-from lib.files.numpy_files import MAX_RATIO, SMALL, DamagedFile, check_unpacked, read_npz, write_npz
+from lib.files.numpy_files import MAX_RATIO, SMALL, DamagedFile, check_unpacked, read_npy, read_npz, write_npz
 from tests.support.damage import damaged
 
 ARRAYS = st.dictionaries(
@@ -102,3 +102,15 @@ def test_two_arrays_that_changed_places_are_noticed(tmp_path):
     write_npz(tmp_path / "a.npz", stored | {"a": stored["b"], "b": stored["a"]})
     with pytest.raises(DamagedFile, match="is not the one that was written under this name"):
         headed_npz.read(tmp_path / "a.npz")
+
+
+@pytest.mark.parametrize("kind", ["<U0", "|S0", "|V0"])
+def test_numbers_without_bytes_take_no_memory(tmp_path, kind):
+    npy = io.BytesIO()
+    np.lib.format.write_array_header_1_0(npy, {"descr": kind, "fortran_order": False, "shape": (10**15,)})
+    (tmp_path / "a.npy").write_bytes(npy.getvalue())
+    with zipfile.ZipFile(tmp_path / "a.npz", "w") as archive:
+        archive.writestr("a.npy", npy.getvalue())
+    for read in (lambda: read_npy(tmp_path / "a.npy"), lambda: read_npz(tmp_path / "a.npz")):
+        with pytest.raises(DamagedFile, match="0 bytes each"):
+            read()
