@@ -66,11 +66,14 @@ def register_heif() -> bool:
 
 
 def _start(path: Path) -> bytes:
-    """The first bytes of a file; empty for folders and devices."""
+    """The first bytes of a file; empty for folders, devices and files that cannot be read."""
     if not path.is_file():
         return b""
-    with open(path, "rb") as stream:
-        return stream.read(16)
+    try:
+        with open(path, "rb") as stream:
+            return stream.read(16)
+    except OSError:
+        return b""
 
 
 def _brand(start: bytes) -> bytes:

@@ -172,9 +172,13 @@ def _opened(path: str | os.PathLike, use):
         raise UserError(f"{path}: must be an image, got a file in an unknown format") from None
     except MemoryError:
         raise
+    except OSError as error:
+        if error.errno is None:  # Pillow's own, of a damaged file
+            raise UserError(_damaged(path, error)) from None
+        raise UserError(f"{path}: must be readable, got: {error.strerror}") from None
     except Exception as error:
         # Pillow's decoders raise exceptions of any kind for damaged files: TypeError, KeyError, struct.error, ...
-        raise UserError(f"{path}: must be a complete image, got a damaged one ({_one_line(error)})") from None
+        raise UserError(_damaged(path, error)) from None
 
 
 def _decoded(image: Image.Image, path: Path) -> np.ndarray:
@@ -200,13 +204,13 @@ def _to_bytes(image: Image.Image, path: Path) -> np.ndarray:
         return np.repeat(SIXTEEN_TO_EIGHT[values][..., None], 3, axis=-1)
     if image.mode == "F":
         raise UserError(f"{path}: pixels must be 8- or 16-bit integers, got floating point (convert the image first)")
-    transparent = "A" in image.getbands() or "a" in image.getbands() or "transparency" in image.info
-    return np.asarray(image.convert("RGBA" if transparent else "RGB")).copy()
+    return np.asarray(image.convert("RGBA" if image.has_transparency_data else "RGB")).copy()
 
 
 def _too_large(path: Path, size: str, limit: int) -> str:
     return f"{path}: must have at most {limit / 1e6:.3g} million pixels, got {size} (scale it down)"
 
 
-def _one_line(error: BaseException) -> str:
-    return " ".join(str(error).split()) or type(error).__name__
+def _damaged(path: Path, error: BaseException) -> str:
+    reason = " ".join(str(error).split()) or type(error).__name__
+    return f"{path}: must be a complete image, got a damaged one ({reason})"

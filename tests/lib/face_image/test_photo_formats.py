@@ -1,5 +1,8 @@
 """Recognition of the photos among the files of a folder."""
 
+import errno
+from pathlib import Path
+
 import numpy as np
 import pytest
 from PIL import Image
@@ -32,6 +35,24 @@ def test_other_files_are_not_photos(tmp_path):
     for name, content in {"a.txt": b"1 2", "b": b"", "c.npy": b"\x93NUMPY", "d.mp4": b"\0\0\0\x18ftypmp42"}.items():
         (tmp_path / name).write_bytes(content)
         assert not photo_formats.is_photo(tmp_path / name)
+
+
+def test_a_file_that_may_not_be_read_stops_no_folder(tmp_path, monkeypatch):
+    for name in ("a.png", "b.png"):
+        Image.fromarray(SMOOTH).save(tmp_path / name)
+    (tmp_path / "notes").write_bytes(b"private")
+    opened = open
+
+    def refused(path, *arguments, **options):
+        if Path(path).name in ("a.png", "notes"):
+            raise PermissionError(errno.EACCES, "Permission denied", str(path))
+        return opened(path, *arguments, **options)
+
+    monkeypatch.setattr("builtins.open", refused)
+    assert photo_io.photo_paths(tmp_path) == [tmp_path / "a.png", tmp_path / "b.png"]
+    for read in (photo_io.read_photo, photo_io.photo_size):
+        with pytest.raises(UserError, match=r"a\.png: must be readable, got: Permission denied"):
+            read(tmp_path / "a.png")
 
 
 @pytest.mark.parametrize(

@@ -55,6 +55,11 @@ def test_sixteen_bits_are_scaled_not_cut(tmp_path):
     np.testing.assert_array_equal(pixels[0, :, 0], [0, 1, 128, 255])
 
 
+def test_the_axis_a_of_lab_is_no_alpha(tmp_path):
+    lab = Image.fromarray(np.full([6, 9, 3], 120, np.uint8)).convert("LAB")
+    assert photo_io.read_photo(saved(tmp_path, lab, "lab.tiff")).shape == (6, 9, 3)
+
+
 def test_cmyk_is_converted(tmp_path):
     white_black = np.zeros([8, 16, 4], np.uint8)
     white_black[:, 8:, 3] = 255
