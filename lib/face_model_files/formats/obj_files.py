@@ -93,17 +93,25 @@ def _content(path: Path) -> bytes:
 
 
 def _vertices(path: Path, content: bytes, kept: int | None = None, total: int | None = None) -> np.ndarray:
-    lines = [line.split()[:3] for line in _STATEMENTS[b"v"].findall(content)]
+    lines = _STATEMENTS[b"v"].findall(content)
     if len(lines) < (kept or 1) or (total is not None and len(lines) != total):
         expected = f"at least {kept or 1}" if total is None else f"{total}, as the other meshes in its folder,"
         raise UserError(f"{path}: must have {expected} vertices, got {len(lines)}")
     try:
-        vertices = np.array(lines[:kept], np.float64).reshape(-1, 3)
+        vertices = _first_numbers(lines[:kept], 3)
     except ValueError as error:
         raise UserError(f"{path}: must have three numbers for each vertex, got something else ({error})") from None
     if not np.isfinite(vertices).all():
         raise UserError(f"{path}: coordinates must be finite, got NaN or infinity")
     return vertices
+
+
+def _first_numbers(lines: list[bytes], width: int) -> np.ndarray:
+    """[len(lines), width] numbers at the beginning of each line; raises ValueError if one has fewer, or other words."""
+    words = [line.split()[:width] for line in lines]
+    if (shortest := min(map(len, words), default=width)) < width:
+        raise ValueError(f"{shortest} in a line")
+    return np.array(words, np.float64).reshape(-1, width)
 
 
 def _numbers(path: Path, words: list[bytes]) -> np.ndarray:
@@ -132,8 +140,7 @@ def _texture_coordinates(
 ) -> np.ndarray | None:
     """Texture coordinates [N, 2] of the vertices; None if a corner has none, or a vertex has several (a seam)."""
     try:
-        chart = np.array([line.split()[:2] for line in _STATEMENTS[b"vt"].findall(content)], np.float64)
-        chart = chart.reshape(-1, 2)
+        chart = _first_numbers(_STATEMENTS[b"vt"].findall(content), 2)
     except ValueError as error:
         raise UserError(f"{path}: must have two numbers for each texture coordinate, got others ({error})") from None
     if not len(chart) or index.min() < 0 or index.max() >= len(chart):

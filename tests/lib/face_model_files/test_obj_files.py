@@ -107,6 +107,8 @@ def test_a_polygon_that_crosses_itself_is_split_all_the_same():
         (SQUARE.replace("f 1 2 3 4", "f 1 2"), "three corners or more"),
         (SQUARE.replace("v 1 1 0", "v 1 1"), "three numbers for each vertex"),
         (SQUARE.replace("v 1 1 0", "v 1 1 1e999"), "finite"),
+        ("v 1 2\nv 3 4\nv 5 6\nf 1 2 3\n", r"three numbers for each vertex, got something else \(2 in a line\)"),
+        ("vt 0\n" * 8 + SQUARE.replace("f 1 2 3 4", "f 1/1 2/2 3/3 4/4"), "two numbers for each texture coordinate"),
         ("vt 0 0\nvt 0.5 0.3\x143\n" + SQUARE.replace("f 1 2 3 4", "f 1/1 2/2 3/1 4/1"), "each texture coordinate"),
         (SQUARE.replace("f 1 2 3 4", "f 1/a 2/2 3/1 4/1"), "by numbers"),
         ("", "at least 1 vertices"),
