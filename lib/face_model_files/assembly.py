@@ -7,7 +7,7 @@ import numpy as np
 from lib.errors import UserError
 from lib.face_model.face_model import FaceModel
 from lib.face_model_files.completion import cylindrical_chart, mirror_by_position
-from lib.face_model_files.correspondence import Correspondence
+from lib.face_model_files.correspondence import find_correspondence
 from lib.synthetic.builtin.expressions import expression_prior
 
 # Maximum distance [dm] of face vertices from the warped source face; beyond are the back of the head, neck, shoulders.
@@ -57,7 +57,7 @@ def assemble(published: PublishedModel, source: FaceModel) -> FaceModel:
     """
     mirror = mirror_by_position(published.shape) if published.mirror is None else published.mirror
     shape = published.shape - published.shape.mean(axis=0)
-    match = Correspondence(shape, published.triangles, published.landmarks, mirror, source)
+    match = find_correspondence(published.where, shape, published.triangles, published.landmarks, mirror, source)
 
     def given_or_carried(given: np.ndarray | None, of_source: np.ndarray) -> np.ndarray:
         return match.carry(of_source) if given is None else given
@@ -116,7 +116,8 @@ def face_only(head: PublishedModel, source: FaceModel) -> PublishedModel:
 def _face_area(head: PublishedModel, source: FaceModel) -> np.ndarray:
     """[N] bool: vertices near the face, or landmarks, that are corners of a triangle of such vertices."""
     no_mirror = np.arange(len(head.shape))
-    near = Correspondence(head.shape, head.triangles, head.landmarks, no_mirror, source).distance < FACE_REACH
+    match = find_correspondence(head.where, head.shape, head.triangles, head.landmarks, no_mirror, source)
+    near = match.distance < FACE_REACH
     near[head.landmarks] = True
     used = np.zeros(len(head.shape), bool)
     used[head.triangles[near[head.triangles].all(axis=1)]] = True

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import scipy.sparse
 
+from lib.errors import UserError
 from lib.face_model.face_model import FaceModel
 from lib.mesh_sampling.transfer import upsampling_matrix
 from lib.synthetic.appearance.head import border_loops
@@ -20,10 +21,17 @@ PRESENT = 0.5  # a region whose weight stays below this everywhere is not on the
 
 
 def warp_between(landmarks: np.ndarray, onto: np.ndarray) -> "RBFInterpolator":
-    """Thin-plate spline that maps points [M, 3] close to points [M, 3], in dm; call it with [P, 3]."""
+    """Thin-plate spline that maps points [M, 3] close to points [M, 3], in dm; call it with [P, 3].
+
+    Raises:
+      ValueError: the points to map lie in one plane.
+    """
     from scipy.interpolate import RBFInterpolator  # slow to import, and needed only to convert face models
 
-    return RBFInterpolator(landmarks, onto, kernel="thin_plate_spline", smoothing=SMOOTHING)
+    try:
+        return RBFInterpolator(landmarks, onto, kernel="thin_plate_spline", smoothing=SMOOTHING)
+    except np.linalg.LinAlgError:
+        raise ValueError("landmarks must not all lie in one plane, got such ones") from None
 
 
 class Correspondence:
@@ -73,6 +81,21 @@ class Correspondence:
         """Transfers the source's regions, except those missing on this face, such as eyeballs if the eyes are holes."""
         carried = {name: np.clip(self.matrix @ weight, 0.0, 1.0) for name, weight in self.source.regions.items()}
         return {name: weight for name, weight in carried.items() if weight.max() > PRESENT}
+
+
+def find_correspondence(
+    where: object,
+    shape: np.ndarray,
+    triangles: np.ndarray,
+    landmarks: np.ndarray,
+    mirror_index: np.ndarray,
+    source: FaceModel,
+) -> Correspondence:
+    """`Correspondence` of a face from the file or folder `where`; raises UserError if its landmarks define no warp."""
+    try:
+        return Correspondence(shape, triangles, landmarks, mirror_index, source)
+    except ValueError as error:
+        raise UserError(f"{where}: {error}") from error
 
 
 def _behind_holes(warped: np.ndarray, triangles: np.ndarray, source: FaceModel) -> np.ndarray:

@@ -17,7 +17,8 @@ FEWEST = 6  # minimum number of known landmarks for the warp that completes the 
 def read_landmarks(path: Path, shape: np.ndarray, used: np.ndarray | None = None) -> np.ndarray:
     """Reads [68] landmark vertices from a text file with one line per landmark: a 0-based vertex or three coordinates.
 
-    Landmarks are in iBUG order, starting with the jaw at the left of the image. Text after # is a comment.
+    Landmarks are in iBUG order, starting with the jaw at the left of the image. Text after # is a comment. The file may
+    begin with a byte-order mark, as editors on Windows write it.
 
     Args:
       path: the file.
@@ -28,7 +29,7 @@ def read_landmarks(path: Path, shape: np.ndarray, used: np.ndarray | None = None
       UserError: the file does not hold 68 such lines, or a vertex does not exist or is not used.
     """
     try:
-        lines = [line.split("#")[0].split() for line in path.read_text(encoding="utf-8").splitlines()]
+        lines = [line.split("#")[0].split() for line in path.read_text(encoding="utf-8-sig").splitlines()]
         numbers = np.array([line for line in lines if line], np.float64)
     except (OSError, ValueError) as error:
         raise UserError(

@@ -23,7 +23,7 @@ import numpy as np
 from lib.errors import UserError
 from lib.face_model.face_model import LANDMARKS, FaceModel
 from lib.face_model_files.assembly import FACE_REACH
-from lib.face_model_files.correspondence import Correspondence
+from lib.face_model_files.correspondence import Correspondence, find_correspondence
 from lib.face_model_files.inner_parts import head_albedo, head_regions, is_inner
 from lib.face_model_files.landmark_files import FILE, nearest_vertices, read_landmarks
 from lib.files.numpy_files import DamagedFile, array_names, read_npz
@@ -71,7 +71,8 @@ def load_gnm(path: Path, source: FaceModel) -> FaceModel:
     head = _read(file)
     landmarks = _landmarks(file, head)
     no_mirror = np.arange(len(head.shape))
-    near = Correspondence(head.shape, head.triangles, landmarks, no_mirror, source).distance < FACE_REACH
+    match = find_correspondence(file, head.shape, head.triangles, landmarks, no_mirror, source)
+    near = match.distance < FACE_REACH
     near[landmarks] = True
     skin = head.group("skin") > 0.5
     kept = (np.where(skin & (head.group("mouth_sock") < 0.5), near, True)) & (head.group("eye_exteriors") < 0.5)

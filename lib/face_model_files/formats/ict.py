@@ -19,7 +19,7 @@ import numpy as np
 from lib.errors import UserError
 from lib.face_model.face_model import LANDMARKS, FaceModel
 from lib.face_model_files.completion import mirror_by_position
-from lib.face_model_files.correspondence import Correspondence
+from lib.face_model_files.correspondence import find_correspondence
 from lib.face_model_files.formats.obj_files import read_vertices, vertex_count
 from lib.face_model_files.polygons import split_quads
 
@@ -76,7 +76,7 @@ def load_ict(folder: Path, source: FaceModel, extent: Extent | None = None) -> F
     mirror = mirror_by_position(neutral / CENTIMETRES)
     shape = (neutral - neutral.mean(axis=0)) / CENTIMETRES
     triangles = split_quads(neutral, quads)
-    match = Correspondence(shape, triangles, landmarks, mirror, source)
+    match = find_correspondence(folder, shape, triangles, landmarks, mirror, source)
     try:
         return FaceModel(
             name=NAME,

@@ -108,23 +108,28 @@ def _linear(
     if mean.size % 3 or (size is not None and mean.size != size):
         raise UserError(f"{path}: '{part}/model/mean' must have {size or '3 N'} numbers, got {mean.size}")
     variance = _array(path, data, f"{part}/model/pcaVariance").astype(np.float64).ravel()[:count]
-    basis = data.get(f"{part}/model/pcaBasis")
-    if basis is None or basis.ndim != 2 or basis.shape[0] != mean.size or basis.shape[1] < variance.size:
-        got = "none" if basis is None else list(basis.shape)
-        raise UserError(f"{path}: '{part}/model/pcaBasis' must be [{mean.size}, K] with K variances, got {got}")
-    basis = basis[:, : variance.size]
-    if not np.isfinite(basis).all():
-        raise UserError(f"{path}: '{part}/model/pcaBasis' must be finite, got NaN or infinity")
+    name = f"{part}/model/pcaBasis"
+    stored = _dataset(path, data, name)
+    if stored.ndim != 2 or stored.shape[0] != mean.size or stored.shape[1] < variance.size:
+        raise UserError(f"{path}: '{name}' must be [{mean.size}, K] with K variances, got {list(stored.shape)}")
+    basis = _finite(path, name, stored[:, : variance.size])
     columns = basis.astype(np.float64) * (np.sqrt(np.maximum(variance, 0.0)) / unit)
     return mean.reshape(-1, 3) / unit, columns.T.reshape(variance.size, -1, 3)
 
 
 def _array(path: Path, data: h5py.File, name: str) -> np.ndarray:
+    return _finite(path, name, np.asarray(_dataset(path, data, name)))
+
+
+def _dataset(path: Path, data: h5py.File, name: str) -> h5py.Dataset:
     if not isinstance(data.get(name), h5py.Dataset):
         raise UserError(f"{path}: must hold '{name}', as the Basel Face Models of 2017 and 2019 do, got no such array")
-    values = np.asarray(data[name])
-    if values.dtype.kind == "f" and not np.isfinite(values).all():
-        raise UserError(f"{path}: '{name}' must be finite, got NaN or infinity")
+    return data[name]
+
+
+def _finite(path: Path, name: str, values: np.ndarray) -> np.ndarray:
+    if values.dtype.kind not in "fiu" or not np.isfinite(values).all():
+        raise UserError(f"{path}: '{name}' must be finite numbers, got others")
     return values
 
 
@@ -135,6 +140,9 @@ def _named_points(path: Path, data: h5py.File) -> dict[str, np.ndarray]:
     try:
         raw = np.asarray(data["metadata/landmarks/json"]).ravel()[0]
         entries = json.loads(raw.decode("utf-8") if isinstance(raw, bytes) else str(raw))
-        return {entry["id"]: np.array(entry["coordinates"], np.float64).reshape(3) for entry in entries}
+        points = {entry["id"]: np.array(entry["coordinates"], np.float64).reshape(3) for entry in entries}
+        if not np.isfinite(list(points.values())).all():
+            raise ValueError("NaN or infinity")
+        return points
     except (ValueError, LookupError, TypeError, OverflowError, RecursionError) as error:
         raise UserError(f"{path}: 'metadata/landmarks/json' must list named points, got others ({error})") from None

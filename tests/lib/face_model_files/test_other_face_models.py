@@ -1,6 +1,7 @@
 """Face models in their publishers' forms, written from a known model: what is read must be that model again."""
 
 import dataclasses
+import json
 
 import h5py
 import numpy as np
@@ -86,6 +87,32 @@ def test_a_basel_file_with_an_empty_array_is_refused_by_its_name(tmp_path, built
         data[name] = empty
     with pytest.raises(UserError, match=name):
         load_statismo(path, built_in)
+
+
+@pytest.mark.parametrize("name", ["shape/model/mean", "shape/model/pcaBasis", "color/model/pcaVariance"])
+@pytest.mark.parametrize("words", [True, False])
+def test_a_basel_file_of_words_or_folders_is_refused_by_its_name(tmp_path, built_in, name, words):
+    write_statismo(tmp_path / "model.h5", built_in, np.zeros_like(built_in.mean_shape))
+    with h5py.File(tmp_path / "model.h5", "r+") as data:
+        shape = data[name].shape
+        del data[name]
+        if words:
+            data[name] = np.full(shape, b"x")
+        else:
+            data.create_group(name)
+    with pytest.raises(UserError, match=f"model.h5: .*'{name}'"):
+        load_statismo(tmp_path / "model.h5", built_in)
+
+
+@pytest.mark.parametrize(("place", "message"), [([0, 0, 0], "in one plane"), ([float("nan"), 0, 0], "named points")])
+def test_points_of_a_basel_file_that_are_no_face_are_refused(tmp_path, built_in, place, message):
+    write_statismo(tmp_path / "model.h5", built_in, np.zeros_like(built_in.mean_shape))
+    with h5py.File(tmp_path / "model.h5", "r+") as data:
+        del data["metadata/landmarks/json"]
+        points = [{"id": name, "coordinates": place} for name in NAMED]
+        data["metadata/landmarks/json"] = np.array([json.dumps(points).encode()])
+    with pytest.raises(UserError, match=f"model.h5: .*{message}"):
+        load_statismo(tmp_path / "model.h5", built_in)
 
 
 @pytest.mark.parametrize("first", [0, 17])
@@ -240,6 +267,11 @@ def test_wrong_templates_are_refused(tmp_path, built_in):
 
 def test_landmarks_as_coordinates(tmp_path, built_in):
     (tmp_path / FILE).write_text("\n".join(" ".join(map(str, p)) for p in built_in.mean_shape[built_in.landmarks]))
+    np.testing.assert_array_equal(read_landmarks(tmp_path / FILE, built_in.mean_shape), built_in.landmarks)
+
+
+def test_landmarks_from_a_windows_editor(tmp_path, built_in):
+    (tmp_path / FILE).write_text("\r\n".join(map(str, built_in.landmarks)), encoding="utf-8-sig", newline="")
     np.testing.assert_array_equal(read_landmarks(tmp_path / FILE, built_in.mean_shape), built_in.landmarks)
 
 
