@@ -14,24 +14,29 @@ def write_mesh(
 ) -> None:
     """Writes a mesh; the suffix, .obj or .ply, selects the format.
 
-    Coordinates keep float32 precision, vertices and triangles keep their order, colours are rounded to 8 bits.
+    Coordinates are float32 in .ply and have seven decimals in .obj, vertices and triangles keep their order, colours
+    are rounded to 8 bits.
 
     Args:
       path: the file; its folder is created.
       vertices: [N, 3], any unit.
-      triangles: [F, 3] int, 0-based, counter-clockwise from outside.
+      triangles: [F, 3] int, 0-based, counter-clockwise from outside; F = 0 for points alone.
       colours: [N, 3] RGB, clipped to [0, 1]; None for the shape alone.
 
     Raises:
       ValueError: another suffix, wrong shapes, indices out of range or values that are not finite.
     """
     path = Path(path)
-    vertices, triangles = np.asarray(vertices), np.asarray(triangles)
+    # In a small type such as uint8, the 1-based indices of .obj would overflow.
+    vertices, triangles = np.asarray(vertices), np.asarray(triangles).astype(np.int64)
     shown = np.zeros_like(vertices) if colours is None else np.asarray(colours)
     if vertices.ndim != 2 or vertices.shape[1] != 3 or shown.shape != vertices.shape:
         raise ValueError(f"vertices and colours must be [N, 3], got {list(vertices.shape)} and {list(shown.shape)}")
-    if triangles.ndim != 2 or triangles.shape[1] != 3 or triangles.min() < 0 or triangles.max() >= len(vertices):
-        raise ValueError(f"triangles must be [F, 3] with indices below {len(vertices)}, got {list(triangles.shape)}")
+    if triangles.ndim != 2 or triangles.shape[1] != 3:
+        raise ValueError(f"triangles must be [F, 3], got {list(triangles.shape)}")
+    if len(triangles) and (triangles.min() < 0 or triangles.max() >= len(vertices)):
+        got = f"{triangles.min()} to {triangles.max()}"
+        raise ValueError(f"triangles must hold indices below {len(vertices)}, from 0, got {got}")
     if not (np.isfinite(vertices).all() and np.isfinite(shown).all()):
         raise ValueError("vertices and colours must be finite, got NaN or infinity")
     vertices = vertices.astype(np.float32)

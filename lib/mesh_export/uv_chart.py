@@ -85,6 +85,8 @@ def chart_fault(uv: np.ndarray, triangles: np.ndarray) -> str | None:
     if degenerate > DEGENERATE_SHARE:
         return f"{degenerate:.0%} of the triangles have no area"
     covered = int((_draw(uv, triangles, TRIAL_SIZE) >= 0).sum())
+    if not covered:
+        return "the whole chart is smaller than a texel"
     overlap = areas.sum() / covered - 1
     if overlap > OVERLAP_SHARE:
         return f"triangles overlap on {overlap:.0%} of the chart"
@@ -140,7 +142,7 @@ def tangents(chart: UvChart, vertices: np.ndarray, normals: np.ndarray) -> np.nd
     Args:
       chart: chart of the mesh.
       vertices: [N, 3].
-      normals: [N, 3] unit vectors.
+      normals: [N, 3] unit vectors; a vertex without triangles may have 0, which counts as the z axis as in glTF files.
 
     Returns:
       [M, 4] unit vectors along u, orthogonal to the normal, and the sign w of the third axis, which points along v:
@@ -149,6 +151,7 @@ def tangents(chart: UvChart, vertices: np.ndarray, normals: np.ndarray) -> np.nd
     along_u, along_v, _ = _derivatives(chart, vertices)
     sums = vertex_sums(chart.triangles, np.column_stack([along_u, along_v]), len(chart.uv))
     normals = np.asarray(normals, np.float64)[chart.vertex]
+    normals = np.where(normals.any(axis=1, keepdims=True), normals, [0, 0, 1])
     tangent = sums[:, :3] - normals * (sums[:, :3] * normals).sum(axis=1, keepdims=True)
     length = np.linalg.norm(tangent, axis=1, keepdims=True)
     # Where the chart defines no direction, use any direction orthogonal to the normal.

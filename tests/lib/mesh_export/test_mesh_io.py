@@ -39,11 +39,23 @@ def test_obj_lists_colours_as_other_programs_expect(tmp_path):
     assert [line for line in lines if line.startswith("f ")] == ["f 1 2 3"]
 
 
+def test_indices_of_a_small_type_do_not_overflow(tmp_path):
+    write_mesh(tmp_path / "a.obj", np.zeros((256, 3)), np.array([[253, 254, 255]], np.uint8))
+    assert "\nf 254 255 256\n" in (tmp_path / "a.obj").read_text()
+
+
+@pytest.mark.parametrize("name", ["a.obj", "a.ply"])
+def test_points_need_no_triangles(tmp_path, name):
+    write_mesh(tmp_path / name, np.eye(3), np.zeros((0, 3), int))
+    vertices = trimesh.load(tmp_path / name, process=False).vertices
+    np.testing.assert_array_equal(vertices, np.eye(3))
+
+
 def test_wrong_meshes_are_refused(tmp_path):
     vertices, triangles, colours = mesh()
     with pytest.raises(ValueError, match=r"\.obj or \.ply"):
         write_mesh(tmp_path / "face.stl", vertices, triangles, colours)
-    with pytest.raises(ValueError, match="indices below"):
+    with pytest.raises(ValueError, match=r"indices below 164, from 0, got 164 to 327"):
         write_mesh(tmp_path / "a.ply", vertices, triangles + len(vertices), colours)
     with pytest.raises(ValueError, match="finite"):
         write_mesh(tmp_path / "a.ply", vertices * np.nan, triangles, colours)

@@ -56,6 +56,7 @@ def test_what_lies_outside_takes_its_nearest_texel():
         (SQUARE * 1.5, "must lie in"),
         (np.zeros((4, 2)), "no area"),
         (np.array([[0, 0], [1, 0], [1, 1], [0.9, 0.1]]), "overlap"),
+        (1e-4 + 2e-4 * SQUARE, "smaller than a texel"),
     ],
 )
 def test_unusable_charts_are_recognised_and_replaced(uv, fault):
@@ -97,3 +98,12 @@ def test_tangents_point_along_u_and_their_third_axis_along_v(mirrored):
     np.testing.assert_allclose(found[:, :3], np.tile([0.8 * along_u, 0, -0.6 * along_u], (4, 1)), atol=1e-6)
     third = found[:, 3:] * np.cross(normals, found[:, :3])
     np.testing.assert_allclose(third, np.tile([0, 1, 0], (4, 1)), atol=1e-6)
+
+
+def test_a_vertex_without_triangles_has_a_tangent_too():
+    vertices, chart = np.vstack([SQUARE, [0.5, 0.5]]), uncut(np.vstack([SQUARE, [0.5, 0.5]]), HALVES)
+    normals = np.tile([0.0, 0, 1], (5, 1))
+    normals[4] = 0
+    found = tangents(chart, np.column_stack([vertices, np.zeros(5)]), normals)
+    np.testing.assert_allclose(np.linalg.norm(found[:, :3], axis=1), 1)
+    np.testing.assert_allclose(found[:, 2], 0)
