@@ -26,8 +26,6 @@ SPECKLE = 3
 # Bounds of the ratio of photo to vertex colour (at least DARKEST); larger differences are not detail of the skin.
 DETAIL_RANGE = (0.4, 2.0)
 DARKEST = 0.02
-# Least ratio of photo to shaded albedo; bicubic sampling makes black pixels negative.
-LEAST_RATIO = 0.01
 # Side at which the photo is read at the vertices: a texel there is about as large as the mesh's triangles.
 COARSE_SIZE = 128
 # Limit of the mirrored detail, log of the ratio: more is a shadow or a highlight of the other side.
@@ -191,7 +189,7 @@ def _log_ratio(photo, vertices, weight, ratio):
             if weight[row, column] > 0:
                 for k in range(3):
                     relit = vertices[row, column, 6 + k] + DARKEST
-                    ratio[row, column, k] = np.log(max(photo[row, column, k] + DARKEST, LEAST_RATIO * relit) / relit)
+                    ratio[row, column, k] = np.log((photo[row, column, k] + DARKEST) / relit)
 
 
 @compiled(nogil=True)
