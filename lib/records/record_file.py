@@ -46,7 +46,8 @@ class RecordReader(Records):
     def __init__(self, path: str | os.PathLike, image_size: int | None = None):
         """Args:
           path: the file.
-          image_size: side of the images [px]; required for the original's headerless file, checked for ours.
+          image_size: side of the RGBA images [px]; required for the original's headerless file. Ours is checked, or,
+            without a size, may hold records of any shape.
 
         Raises:
           UserError: the file is missing, truncated or of another kind, version or image size.
@@ -91,10 +92,12 @@ class RecordReader(Records):
         if any(stream.read(header["offset"] - stream.tell())):
             raise UserError(f"{self.path}: zeros must follow the header, got damage (make it again)")
         self.metadata = header["metadata"]
-        if image_size is not None and self.shape[:2] != (image_size, image_size):
+        if image_size is not None and self.shape != (image_size, image_size, 4):
+            is_rgba = len(self.shape) == 3 and self.shape[2] == 4
+            got = f"{self.shape[1]} x {self.shape[0]}" if is_rgba else f"records of {list(self.shape)}, not RGBA images"
             raise UserError(
-                f"{self.path}: images must be {image_size} px, got {self.shape[1]} x {self.shape[0]} "
-                "(pack them again with this --img_size, or use theirs)"
+                f"{self.path}: images must be {image_size} px, got {got} (pack them again with this --img_size, or use "
+                "theirs)"
             )
         stream.seek(size - header["index_length"])
         index = stream.read(header["index_length"])

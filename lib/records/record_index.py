@@ -70,7 +70,7 @@ class IndexedRecords(Records):
 
     def intact(self, index: int) -> bool:
         """True if a record matches its checksum."""
-        reader, row = self._place(index)
+        reader, row = self._place(self._position(index))
         return reader.intact(row)
 
     def _place(self, index: int) -> tuple[RecordReader, int]:

@@ -13,6 +13,7 @@ import pytest
 from lib.errors import UserError
 from lib.files import atomic
 from lib.records.record_file import MAGIC, RecordReader
+from lib.records.record_index import write_index
 from lib.records.record_writer import RecordWriter
 from tests.support.helpers import ROOT
 
@@ -153,6 +154,23 @@ def test_another_image_size_is_refused(tmp_path):
     assert len(RecordReader(path, image_size=8)) == 2
     with pytest.raises(UserError, match="images must be 16 px, got 8 x 8"):
         RecordReader(path, image_size=16)
+
+
+@pytest.mark.parametrize("shape", [(8,), (8, 8), (8, 8, 3)])
+def test_records_that_are_no_rgba_images_are_refused_where_images_are_wanted(tmp_path, shape):
+    path = write(tmp_path / "a.bin", np.zeros((2, *shape), np.uint8))
+    assert RecordReader(path).shape == shape
+    with pytest.raises(UserError, match=rf"must be 8 px, got records of \[{', '.join(map(str, shape))}\], not RGBA"):
+        RecordReader(path, image_size=8)
+
+
+def test_records_of_an_index_are_checked_under_numbers_from_both_ends(tmp_path):
+    for name in ("a", "b"):
+        with RecordWriter(tmp_path / f"{name}.bin", (8, 8, 4)) as writer:
+            for number, image in enumerate(images(2)):
+                writer.append(image, f"{name}{number}.png")
+    records = write_index(tmp_path / "index.json", [tmp_path / "a.bin", tmp_path / "b.bin"])
+    assert [records.intact(index) for index in (0, 3, -1, -4)] == [True] * 4
 
 
 def legacy_file(path: Path, records: np.ndarray) -> Path:
