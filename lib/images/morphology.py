@@ -48,7 +48,10 @@ def _filtered(operation: Callable[..., np.ndarray], mask: tf.Tensor, kernel: np.
     mask, ones = tf.convert_to_tensor(mask), kernel.astype(np.uint8)
 
     def run(masks: np.ndarray) -> np.ndarray:
-        return np.stack([operation(image[..., 0], ones) for image in masks])[..., None]
+        filtered = np.empty_like(masks)  # also of a batch without images
+        for image, place in zip(masks, filtered, strict=True):
+            place[..., 0] = operation(image[..., 0], ones)
+        return filtered
 
     result = tf.numpy_function(run, [tf.stop_gradient(mask)], mask.dtype, stateful=False)
     result.set_shape(mask.shape)

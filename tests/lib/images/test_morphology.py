@@ -36,6 +36,10 @@ def test_against_another_implementation():
     np.testing.assert_allclose(dilate(mask, kernel)[0, ..., 0], highest, atol=1e-6)
 
 
+def test_a_batch_may_be_empty():
+    assert published_erosion(tf.zeros([0, 7, 5, 1])).shape == (0, 7, 5, 1)
+
+
 def test_in_a_graph_with_open_sizes():
     arrays = golden("erosion")
     graph = tf.function(published_erosion, input_signature=[tf.TensorSpec([None, None, None, 1])])
