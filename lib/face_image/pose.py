@@ -51,7 +51,8 @@ def solve_pose(points: np.ndarray, positions: np.ndarray, camera: Camera, basis:
     """
     points, positions = np.asarray(points, np.float64), np.asarray(positions, np.float64)
     if points.ndim != 2 or points.shape[1] != 2 or positions.shape != (len(points), 3) or len(points) < 4:
-        raise ValueError(f"points must be [M, 2], positions [M, 3], got {list(points.shape)}, {list(positions.shape)}")
+        got = f"{list(points.shape)}, {list(positions.shape)}"
+        raise ValueError(f"points must be [M, 2], positions [M, 3], M at least 4, got {got}")
     basis = np.zeros((0, *positions.shape)) if basis is None else np.asarray(basis, np.float64)
     if basis.ndim != 3 or basis.shape[1:] != positions.shape:
         raise ValueError(f"basis must be [K, {len(points)}, 3], got {list(basis.shape)}")

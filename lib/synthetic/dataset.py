@@ -166,8 +166,8 @@ def _make_renderer(face_model: FaceModel, folder: Path, image_size: int, seed: i
 
 def _lost(indices: list[int]) -> str:
     return (
-        f"rendering must keep its processes, got one killed at one of the crops {sorted(indices)} (too little memory? "
-        "use --workers 1 and repeat the command; it continues where it stopped)"
+        f"rendering must keep its processes, got one killed at {crop_name(indices[0])} (too little memory? use "
+        "--workers 1 and repeat the command; it continues where it stopped)"
     )
 
 

@@ -50,7 +50,7 @@ def hold_out(identities: np.ndarray, share: float) -> np.ndarray:
     People are selected by a hash of the identity number, so that more faces do not change the assignment.
 
     Raises:
-      UserError: no people are left for training, or fewer than two people with two faces each are held out.
+      UserError: no people are left for training, fewer than two are held out, or none of these has two faces.
     """
     people, counts = np.unique(identities, return_counts=True)
     digest = {p: int.from_bytes(hashlib.sha256(f"held out {p}".encode()).digest()[:8]) / 2.0**64 for p in people}
@@ -152,10 +152,11 @@ def _make_renderer(make_source: Callable, arguments: tuple) -> Callable[[tuple[i
     return lambda job: (job[0], _render(source, job[1]))
 
 
-def _lost(jobs: list) -> str:
+def _lost(jobs: list[tuple[int, list[int]]]) -> str:
+    ((_, faces),) = jobs
     return (
-        f"rendering must keep its processes, got one killed with {len(jobs)} chunks in progress (too little memory? "
-        "use --workers 1 and repeat the command; it continues where it stopped)"
+        f"rendering must keep its processes, got one killed at one of the faces {faces[0]} to {faces[-1]} (too little "
+        "memory? use --workers 1 and repeat the command; it continues where it stopped)"
     )
 
 

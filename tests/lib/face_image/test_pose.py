@@ -52,7 +52,7 @@ def test_more_modes_than_points_stay_near_the_prior():
 
 
 def test_wrong_input_is_refused():
-    with pytest.raises(ValueError, match="points must be"):
+    with pytest.raises(ValueError, match="M at least 4, got"):
         solve_pose(np.zeros((3, 2)), FIVE[:3], CAMERA)
     with pytest.raises(ValueError, match="basis must be"):
         solve_pose(np.zeros((5, 2)), FIVE, CAMERA, np.zeros((2, 4, 3)))
