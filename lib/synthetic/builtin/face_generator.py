@@ -101,8 +101,9 @@ def build_face_model(vertex_count: int = 10000, seed: int = 0) -> FaceModel:
     half = surface.build_surface(half_grid)
     row_count, column_count = half.shape[:2]
     columns = 2 * column_count - 1
-    masks = {name: _whole(mask) for name, mask in skin_albedo.region_masks(half_grid, half).items()}
-    colour = _whole(skin_albedo.mean_albedo(half_grid, half, skin_albedo.region_masks(half_grid, half)))
+    half_masks = skin_albedo.region_masks(half_grid, half)
+    masks = {name: _whole(mask) for name, mask in half_masks.items()}
+    colour = _whole(skin_albedo.mean_albedo(half_grid, half, half_masks))
 
     identity = identity_basis.identity_components(half_grid, half, IDENTITY_COUNT, seed)
     identity = np.array([_whole(component, _flip(component)) for component in identity])
