@@ -13,10 +13,15 @@ _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 def write_csv(path: str | os.PathLike, rows: Iterable[Sequence[object]], line_end: str = "\r\n") -> None:
     """Writes or replaces a table, UTF-8; texts that look like formulas are quoted by `cell`.
 
+    Bytes of a file name that are not UTF-8, which Python stores as lone surrogates, are escaped.
+
     Raises:
       DiskFull: the earlier file, if any, is unchanged.
     """
-    with atomic_path(path) as temporary, open(temporary, "w", newline="", encoding="utf-8") as stream:
+    with (
+        atomic_path(path) as temporary,
+        open(temporary, "w", newline="", encoding="utf-8", errors="backslashreplace") as stream,
+    ):
         csv.writer(stream, lineterminator=line_end).writerows([cell(value) for value in row] for row in rows)
 
 

@@ -18,7 +18,8 @@ def test_everything_else_stays(value):
 
 
 def test_a_table_comes_back(tmp_path):
-    rows = [["photo", "dB"], ["=evil.png", -1.5], ['a,"b"\n.png', None]]
+    rows = [["photo", "dB"], ["=evil.png", -1.5], ['a,"b"\n.png', None], ["\udc80é.png", 1]]
     write_csv(tmp_path / "t.csv", rows)
     with open(tmp_path / "t.csv", newline="", encoding="utf-8") as stream:
-        assert list(csv.reader(stream)) == [["photo", "dB"], ["'=evil.png", "-1.5"], ['a,"b"\n.png', ""]]
+        read = list(csv.reader(stream))
+    assert read == [["photo", "dB"], ["'=evil.png", "-1.5"], ['a,"b"\n.png', ""], ["\\udc80é.png", "1"]]
