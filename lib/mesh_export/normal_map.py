@@ -29,7 +29,7 @@ def detail_normals(albedo: np.ndarray, weight: np.ndarray, lengths: np.ndarray) 
     size = albedo.shape[0]
     darkness = np.log(albedo @ LUMINANCE + 0.02)
     band = _blur(darkness, FINEST * size) - _blur(darkness, COARSEST * size)
-    height = DEPTH * np.clip(band, -LARGEST, LARGEST) * weight
+    height = (DEPTH * np.clip(band, -LARGEST, LARGEST) * weight).astype(np.float32)  # for OpenCV
     smallest = np.finfo(np.float32).tiny
     slope_u = cv2.Sobel(height, cv2.CV_32F, 1, 0, scale=1 / 8) / np.maximum(lengths[..., 0], smallest)
     slope_v = -cv2.Sobel(height, cv2.CV_32F, 0, 1, scale=1 / 8) / np.maximum(lengths[..., 1], smallest)

@@ -98,7 +98,7 @@ def membrane(laplacian: sp.csr_matrix, values: np.ndarray, weight: np.ndarray) -
 
     Args:
       laplacian: [N, N] from `edge_laplacian`.
-      values: [N, C]; ignored where the weight is 0.
+      values: [N, C], finite; without influence where the weight is 0.
       weight: [N] in [0, 1].
 
     Returns:

@@ -207,3 +207,5 @@ def test_a_dark_spot_is_a_dent_in_opengl_s_convention():
     np.testing.assert_allclose(normals[20, 20], [0.5, 0.5, 1], atol=1e-4)
     hidden = detail_normals(albedo, 0 * ones, np.full((SIZE, SIZE, 2), 0.005, np.float32))
     np.testing.assert_allclose(hidden, np.tile([0.5, 0.5, 1], (SIZE, SIZE, 1)), atol=1e-6)
+    doubled = detail_normals(albedo.astype(np.float64), ones.astype(np.float64), np.full((SIZE, SIZE, 2), 0.005))
+    np.testing.assert_allclose(doubled, normals, atol=1e-5)
