@@ -18,10 +18,12 @@ def affordable(processes: int, each: int) -> int:
 
 
 def available_bytes() -> int | None:
-    """Memory that new processes can use, also within a container's limit; None on systems without /proc."""
+    """Memory that new processes can use, also within a container's limit; None on systems that do not tell it."""
     if not _MEMINFO.is_file():
         return None
     entries = dict(line.split(":") for line in _MEMINFO.read_text(encoding="utf-8").splitlines())
+    if "MemAvailable" not in entries:  # as in the first Windows Subsystem for Linux
+        return None
     available = int(entries["MemAvailable"].split()[0]) * 1024
     if _LIMIT.is_file() and (limit := _LIMIT.read_text(encoding="utf-8").strip()) != "max":
         available = min(available, max(int(limit) - int(_USED.read_text(encoding="utf-8")), 0))

@@ -22,6 +22,8 @@ def test_processes_fit_into_the_container(tmp_path, monkeypatch, limit, processe
         (tmp_path / name).write_text(content)
         monkeypatch.setattr(memory, name, tmp_path / name)
     assert memory.affordable(8, 2**30) == processes
+    (tmp_path / "_MEMINFO").write_text("MemTotal:  99 kB\nMemFree:   9 kB\n")
+    assert memory.affordable(8, 2**30) == 8, "what is free says little"
     monkeypatch.setattr(memory, "_MEMINFO", tmp_path / "none")
     assert memory.affordable(8, 2**30) == 8
 
