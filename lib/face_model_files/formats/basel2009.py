@@ -233,8 +233,9 @@ def _mirror(folder: Path, shape: np.ndarray, cropped_to_full: np.ndarray | None)
         pairs = np.loadtxt(path, dtype=np.int64, ndmin=2)
     except ValueError as error:
         raise UserError(f"{path}: must hold two whole numbers per line, got something else ({error})") from None
-    if pairs.shape[1] != 2 or pairs.min() < 0:
-        raise UserError(f"{path}: must hold pairs of vertices of the full model, got {list(pairs.shape)} numbers")
+    if pairs.shape[1] != 2 or pairs.min() < 0 or pairs.max() > FULL:  # counted from 0 or from 1
+        got = f"{list(pairs.shape)} numbers" + (f" from {pairs.min()} to {pairs.max()}" if pairs.size else "")
+        raise UserError(f"{path}: must hold pairs of the full model's {FULL:,} vertices, got {got}")
     # Some copies of this list are 0-based, others 1-based; the mean face decides.
     candidates = [_cropped_pairs(pairs - base, cropped_to_full) for base in (0, 1) if pairs.min() >= base]
     errors = [np.abs(shape[p[:, 0]] * [-1, 1, 1] - shape[p[:, 1]]).mean() if len(p) else np.inf for p in candidates]

@@ -116,6 +116,7 @@ def test_what_speaks_of_the_full_model_is_used_with_the_converted_one_or_refused
         ("std_exp.txt", b"1 2 3", r"std_exp.*79 positive numbers"),
         ("std_exp.txt", b"one two", r"std_exp.*must hold numbers"),
         ("facemodel_info.mat", {"tri": np.array([[1.0, 2.0, 99.0]])}, r"facemodel_info.*'tri'.*1 to 40"),
+        ("face05_symlist.txt", b"1 1000000000000", r"face05_symlist.*pairs of the full model's 53,490.*to 10{12}"),
     ],
 )
 def test_a_wrong_file_is_named(raw, tmp_path, name, content, message):
