@@ -73,7 +73,9 @@ def load_statismo(path: Path, source: FaceModel) -> FaceModel:
                 colour = _linear(file, data, "color", ALBEDO, 1.0, shape.size)
             triangles = _array(file, data, "shape/representer/cells").astype(np.int64)
             points = _named_points(file, data)
-    except OSError as error:
+    except (UserError, MemoryError):
+        raise
+    except Exception as error:  # what h5py raises for damaged bytes follows no list
         raise UserError(f"{file}: must be an HDF5 file of a Basel Face Model, got something else ({error})") from None
     if triangles.ndim == 2 and triangles.shape[0] == 3:
         triangles = triangles.T

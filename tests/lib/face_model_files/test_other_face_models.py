@@ -77,6 +77,18 @@ def test_a_basel_file_without_an_array_is_refused_by_its_name(tmp_path, built_in
         load_statismo(path, built_in)
 
 
+@pytest.mark.parametrize("fault", [RuntimeError("bad heap free list"), KeyError("address"), ValueError("precision")])
+def test_whatever_the_reader_of_a_damaged_basel_file_raises_is_told(tmp_path, built_in, monkeypatch, fault):
+    write_statismo(tmp_path / "model.h5", built_in, np.zeros_like(built_in.mean_shape))
+
+    def fail(*_):
+        raise fault
+
+    monkeypatch.setattr(h5py.Group, "__contains__", fail)
+    with pytest.raises(UserError, match=rf"model\.h5: must be an HDF5 file.*{fault.args[0]}"):
+        load_statismo(tmp_path / "model.h5", built_in)
+
+
 @pytest.mark.parametrize("name", ["shape/representer/cells", "metadata/landmarks/json"])
 def test_a_basel_file_with_an_empty_array_is_refused_by_its_name(tmp_path, built_in, name):
     path = tmp_path / "model.h5"
