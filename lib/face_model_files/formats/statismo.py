@@ -22,6 +22,7 @@ from lib.errors import UserError
 from lib.face_model.face_model import FaceModel
 from lib.face_model_files.assembly import PublishedModel, assemble, face_only
 from lib.face_model_files.landmark_files import FILE, complete_landmarks, read_landmarks
+from lib.files.numpy_files import check_unpacked
 
 MILLIMETRES = 100.0  # in a decimetre
 IDENTITY, EXPRESSION, ALBEDO = 80, 64, 80  # maximum numbers of components, as in the Basel Face Model 2009
@@ -126,6 +127,7 @@ def _array(path: Path, data: h5py.File, name: str) -> np.ndarray:
 def _dataset(path: Path, data: h5py.File, name: str) -> h5py.Dataset:
     if not isinstance(data.get(name), h5py.Dataset):
         raise UserError(f"{path}: must hold '{name}', as the Basel Face Models of 2017 and 2019 do, got no such array")
+    check_unpacked(data[name].nbytes, path.stat().st_size)  # parts that were never written take no bytes in the file
     return data[name]
 
 
@@ -140,7 +142,7 @@ def _named_points(path: Path, data: h5py.File) -> dict[str, np.ndarray]:
     if "metadata/landmarks/json" not in data:
         return {}
     try:
-        raw = np.asarray(data["metadata/landmarks/json"]).ravel()[0]
+        raw = np.asarray(_dataset(path, data, "metadata/landmarks/json")).ravel()[0]
         entries = json.loads(raw.decode("utf-8") if isinstance(raw, bytes) else str(raw))
         points = {entry["id"]: np.array(entry["coordinates"], np.float64).reshape(3) for entry in entries}
         if not np.isfinite(list(points.values())).all():
