@@ -51,7 +51,7 @@ def run_jobs(
     make: Callable[..., Callable[[Job], Result]],
     arguments: tuple,
     workers: int,
-    lost: Callable[[list[Job]], str],
+    lost: Callable[[Job], str],
 ) -> Iterator[Result]:
     """Yields `make(*arguments)(job)` for every job, in order of completion; few results are in memory at a time.
 
@@ -61,7 +61,7 @@ def run_jobs(
       jobs: picklable jobs, smaller than a pipe's buffer (64 KiB on Linux).
       make: builds the function that does the work, once in each process; picklable, like its `arguments`.
       workers: number of processes; with one (or with a single job) everything runs in the calling process.
-      lost: returns the error message for a killed process, given the job in progress as a list of one.
+      lost: returns the error message for a process that was killed during a job.
 
     Raises:
       UserError: a process was killed. Exceptions of a job are raised unchanged.
@@ -79,7 +79,7 @@ def run_jobs(
     with contextlib.closing(run_in_processes(waiting, make, arguments, workers)) as outcomes:
         for outcome in outcomes:
             if outcome.killed:
-                raise UserError(lost([outcome.job]))
+                raise UserError(lost(outcome.job))
             yield cast(Result, outcome.result)
 
 

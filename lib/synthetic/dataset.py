@@ -164,9 +164,9 @@ def _make_renderer(face_model: FaceModel, folder: Path, image_size: int, seed: i
     return render
 
 
-def _lost(indices: list[int]) -> str:
+def _lost(index: int) -> str:
     return (
-        f"rendering must keep its processes, got one killed at {crop_name(indices[0])} (too little memory? use "
+        f"rendering must keep its processes, got one killed at {crop_name(index)} (too little memory? use "
         "--workers 1 and repeat the command; it continues where it stopped)"
     )
 

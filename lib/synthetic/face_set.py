@@ -152,8 +152,8 @@ def _make_renderer(make_source: Callable, arguments: tuple) -> Callable[[tuple[i
     return lambda job: (job[0], _render(source, job[1]))
 
 
-def _lost(jobs: list[tuple[int, list[int]]]) -> str:
-    ((_, faces),) = jobs
+def _lost(job: tuple[int, list[int]]) -> str:
+    _, faces = job
     return (
         f"rendering must keep its processes, got one killed at one of the faces {faces[0]} to {faces[-1]} (too little "
         "memory? use --workers 1 and repeat the command; it continues where it stopped)"

@@ -160,10 +160,10 @@ def make_preparer(config: schema.Config) -> Callable[[Job], dict]:
     return Preparer(config)
 
 
-def _lost(jobs: list) -> str:
+def _lost(job: Job) -> str:
     return (
-        "preparing must keep its processes, got one killed (too little memory? use --workers 1 and repeat the command; "
-        f"it continues where it stopped) at one of {', '.join(job.photo for job in jobs)}"
+        f"preparing must keep its processes, got one killed at {printable(job.photo)} (too little memory? use "
+        "--workers 1 and repeat the command; it continues where it stopped)"
     )
 
 

@@ -28,8 +28,8 @@ class Square:
         return number * number + self.offset
 
 
-def lost(jobs):
-    return f"one of {sorted(jobs)} was lost"
+def lost(job):
+    return f"{job} was lost"
 
 
 @pytest.mark.parametrize("workers", [1, 2])
@@ -58,7 +58,7 @@ def test_an_exception_that_cannot_be_copied_goes_to_the_parent_as_its_text():
 
 
 def test_a_killed_process_is_said_with_what_it_was_doing():
-    with pytest.raises(UserError, match=r"one of \[.*0.*\] was lost"):
+    with pytest.raises(UserError, match="0 was lost"):
         list(run_jobs([0, 1, 2, 3], Square, (0,), 2, lost))
 
 
