@@ -65,7 +65,7 @@ def main():
     camera = Camera((arguments.image_size, arguments.image_size))
     model = MorphableModel(build_face_model(arguments.vertices))
     points, weights = at_texture_coordinates(model.face_model, read_points(SHIPPED["built-in face"]).uv), FitWeights()
-    reader = PhotoReader(model.face_model, arguments.image_size, 0.5)
+    reader = PhotoReader(model.face_model, camera, 0.5)
     fitter = Fitter(model, camera, 0.05, weights, points)
     fit_landmarks = LandmarkFitter(model.face_model, camera, points, weights)
     place, find_mask = PointPlacement(model.face_model, camera), MaskFinder(model, camera)
