@@ -43,10 +43,12 @@ class Test(Section):
     same_person: bool = option("all photos in a folder show the same person; each sub-folder is another person")
     video: bool = option("treat the input as a video or a folder of frames (--video)")
     frame_rate: float = option(
-        "frames per second of a folder of frames, or of a video file without a frame rate", above=0
+        "frames per second of a folder of frames, or of a video file without a frame rate", low=0.01, high=65_535
     )
     smoothing: float = option(
-        "cut-off frequency of the motion filter [Hz]; faster motion in a video is treated as noise", above=0
+        "cut-off frequency of the motion filter [Hz], 1/2000 to 1/2 of the frame rate; faster motion in a video is "
+        "treated as noise",
+        above=0,
     )
 
 

@@ -84,7 +84,7 @@ def track_face(
             rows.append(draft.coefficients)
             transforms.append(draft.photo.alignment.photo_to_crop)
             gazes.append(reconstruct.gaze(draft))
-    nearest = np.abs(np.arange(len(seen))[:, None] - frames).argmin(axis=1)
+    nearest = nearest_rows(frames, len(seen))
     coefficients, crops = np.stack(rows)[nearest], np.stack(transforms)[nearest]
     gaze = None if reconstruct.pipeline.face_gcn.morphable.eyes is None else held(gazes)[nearest]
     for appearance in own:
@@ -98,6 +98,13 @@ def track_face(
     numbers = np.flatnonzero(found).tolist()
     keys = {numbers[row]: draft for row, draft in person.keys.items()}
     return Track(coefficients, crops, landmarks, seen, shown, found & ~seen, keys, gaze)
+
+
+def nearest_rows(frames: np.ndarray, count: int) -> np.ndarray:
+    """For each of `count` frames, [T], the row of the nearest of `frames` [n], which increase; of two, the earlier."""
+    after = np.searchsorted(frames, np.arange(count)).clip(1, max(len(frames) - 1, 1))
+    later = np.minimum(after, len(frames) - 1)
+    return np.where(2 * np.arange(count) > frames[after - 1] + frames[later], later, after - 1)
 
 
 def held(gazes: Sequence[np.ndarray | None]) -> np.ndarray:

@@ -7,19 +7,23 @@ Eilers, "A perfect smoother", 2003). Frames of weight 0 are bridged with the lea
 import numpy as np
 from scipy.linalg import solveh_banded
 
+# Lowest cutoff, as a share of the frame rate: below it, rounding would be amplified by more than 1e10.
+LEAST_CUTOFF = 1 / 2000
+
 
 def stiffness(cutoff: float, frame_rate: float) -> float:
     """Stiffness that halves the amplitude of a sine wave of frequency `cutoff`; lower frequencies pass.
 
     Args:
       cutoff: Hz.
-      frame_rate: Hz; at least twice the cutoff.
+      frame_rate: Hz; at least twice the cutoff, at most 1 / `LEAST_CUTOFF` times.
 
     Raises:
-      ValueError: the cutoff is not between 0 and half the frame rate.
+      ValueError: the cutoff is too low or too high for the frame rate.
     """
-    if not 0 < cutoff <= frame_rate / 2:
-        raise ValueError(f"cutoff must lie above 0 and up to half of the frame rate {frame_rate:g} Hz, got {cutoff:g}")
+    low, high = LEAST_CUTOFF * frame_rate, frame_rate / 2
+    if not low <= cutoff <= high:
+        raise ValueError(f"cutoff must be {low:g} to {high:g} Hz at {frame_rate:g} frames a second, got {cutoff:g}")
     return float((2 - 2 * np.cos(2 * np.pi * cutoff / frame_rate)) ** -2)
 
 

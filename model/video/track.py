@@ -27,6 +27,7 @@ from model.video.animation import write_animated_rig, write_weights
 from model.video.face_track import NoFace, Track, track_face
 from model.video.frames import FrameSource, FrameTracker, fill_gaps, write_video
 from model.video.outputs import OVERLAY, POSE, check_replaceable
+from model.video.smoothing import stiffness
 
 
 def overlay(
@@ -65,11 +66,10 @@ def reconstruct_video(config: schema.Config, source: Path, output: Path) -> dict
     source, output, settings = Path(source), Path(output), config.test
     check_replaceable(source, output)
     frames = FrameSource(source, settings.frame_rate, output)
-    if settings.smoothing > frames.frame_rate / 2:
-        raise UserError(
-            f"test.smoothing: must be at most half of the frame rate {frames.frame_rate:g} Hz, "
-            f"got {settings.smoothing:g}"
-        )
+    try:
+        stiffness(settings.smoothing, frames.frame_rate)
+    except ValueError as error:
+        raise UserError(f"test.smoothing: {error}") from error
     reconstruct = FaceReconstructor.load(config)
     export = reconstruct.export  # a face model that cannot have rigs is refused before the work
     try:

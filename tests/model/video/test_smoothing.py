@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from model.video.smoothing import smooth, stiffness
+from model.video.face_track import nearest_rows
+from model.video.smoothing import LEAST_CUTOFF, smooth, stiffness
 
 RATE = 25.0
 
@@ -44,5 +45,23 @@ def test_says_what_is_wrong():
         smooth(np.zeros((3, 1)), np.zeros(3), 1.0)
     with pytest.raises(ValueError, match="cutoff"):
         stiffness(13.0, RATE)
+    with pytest.raises(ValueError, match="cutoff must be 0.0125 to 12.5 Hz at 25 frames a second, got 0.012"):
+        stiffness(0.012, RATE)
+
+
+def test_the_lowest_cutoff_is_still_exact():
+    """Rounding is amplified by the stiffness; below it, the line bends or the equations cannot be solved."""
+    line, weights = np.linspace(500, 900, 600)[:, None], np.ones(600)
+    weights[200:212] = 0
+    found = smooth(line, weights, stiffness(LEAST_CUTOFF * RATE, RATE))
+    np.testing.assert_allclose(found, line, atol=0.05)
+
+
+def test_a_long_video_needs_little_memory():
+    frames = np.arange(3, 300_000, 3)
+    nearest = nearest_rows(frames, 300_000)  # a table of all distances would have 240 GB
+    assert nearest[:8].tolist() == [0, 0, 0, 0, 0, 1, 1, 1]
+    assert (nearest[-1], nearest_rows(np.array([4]), 9).tolist()) == (len(frames) - 1, [0] * 9)
+    assert nearest_rows(np.array([0, 4]), 6).tolist() == [0, 0, 0, 1, 1, 1]
     with pytest.raises(ValueError, match=r"\[T, D\]"):
         smooth(np.zeros(3), np.ones(3), 1.0)
