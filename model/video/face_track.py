@@ -1,7 +1,9 @@
 """Track of a face through the frames of a video: one identity and albedo; pose, expression and light smoothed."""
 
+import contextlib
 import dataclasses
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
 
 import numpy as np
 import tensorflow as tf
@@ -22,7 +24,16 @@ SMOOTHED = ("expression", "angles", "light")
 
 
 class NoFace(UserError):
-    """No frame shows a face; the message does not name the video."""
+    """No frame shows a face; the message does not name the video, see `naming`."""
+
+
+@contextlib.contextmanager
+def naming(source: Path) -> Iterator[None]:
+    """Context manager that raises UserError, with the name of the video, in place of `NoFace`."""
+    try:
+        yield
+    except NoFace as error:
+        raise UserError(f"{source}: {error}") from error
 
 
 @dataclasses.dataclass(frozen=True)

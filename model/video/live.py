@@ -10,7 +10,6 @@ import numpy as np
 from tqdm import tqdm
 
 from configs import schema
-from lib.errors import UserError
 from lib.files.json_files import write_json
 from lib.runtime.interruption import DeferredStop, advised
 from model.person.estimator import PersonEstimator
@@ -25,10 +24,19 @@ from model.tracking.stages import StageTimes
 from model.tracking.tracker import FaceTracker, TrackedFace
 from model.video.animation import write_animated_rig
 from model.video.appearances import main_person
-from model.video.face_track import KEY_FRAMES, NoFace, Track, estimate_person, find_faces, frame_landmarks, held
+from model.video.face_track import (
+    KEY_FRAMES,
+    NoFace,
+    Track,
+    estimate_person,
+    find_faces,
+    frame_landmarks,
+    held,
+    naming,
+)
 from model.video.frame_tables import FrameTables, frame_tables
 from model.video.frames import FrameSource, FrameTracker, write_video
-from model.video.outputs import OVERLAY, check_replaceable
+from model.video.outputs import OVERLAY, POSE, check_replaceable, remove_earlier
 from model.video.track import drawn, key_records, report_frame, write_arrays
 
 # Time between the frames from which the person is estimated, seconds.
@@ -57,26 +65,25 @@ def track_video(config: schema.Config, source: Path, output: Path) -> None:
     frames = FrameSource(source, config.test.frame_rate, output)
     reconstruct = FaceReconstructor.load(config)
     export = reconstruct.export  # a face model that cannot have rigs is refused before the work
-    try:
+    with naming(source):
         shared, keys = first_person(reconstruct, frames)
-    except NoFace as error:
-        raise UserError(f"{source}: {error}") from error
     skin = write_person(output / PERSON_FOLDER, reconstruct, export, key_records(reconstruct, export, frames, keys))
     times, model, camera = StageTimes(), reconstruct.pipeline.face_model, reconstruct.pipeline.camera
     tracker = live_tracker(reconstruct, config, shared, list(keys.values()), times)
     with DeferredStop() as stop:
         started = time.perf_counter()
+        remove_earlier(output, keep=(POSE, "arkit.csv"))
         with frame_tables(output, model, camera, frames.frame_rate) as tables:
             faces, damaged = _track_frames(tracker, frames, tables, times, stop)
         elapsed = time.perf_counter() - started
         if stop.requested and not any(faces):
             raise stop.interruption("no frame was tracked before")
-        track = _joined(reconstruct, shared, faces, keys)
+        with naming(source):
+            track = _joined(reconstruct, shared, faces, keys)
         speed = {"frames_per_second": round(len(faces) / elapsed, 2), "milliseconds": times.summary()}
         _write_track(output, track, frames.frame_rate, damaged, speed)
         write_animated_rig(output, export, skin, track.coefficients, track.gaze, frames.frame_rate)
     if stop.requested:
-        (output / OVERLAY).unlink(missing_ok=True)  # of an earlier run, with another motion
         raise stop.interruption(f"the first {len(faces)} frames are in {output}, without overlay.mp4")
     with advised(lambda: f"everything but overlay.mp4 is in {output}"):
         write_video(output / OVERLAY, drawn(reconstruct, frames, track, skin.albedo), frames.frame_rate)
@@ -90,12 +97,12 @@ def _joined(
     """The tracked frames as arrays; frames without the face repeat the last one with it, or the first.
 
     Raises:
-      UserError: no frame shows the face.
+      NoFace: no frame shows the face.
     """
     seen = np.array([face is not None for face in faces], bool)
     known = np.flatnonzero(seen)
     if not len(known):
-        raise UserError(f"at least one frame must show a face that can be tracked, got none in {len(faces)}")
+        raise NoFace(f"at least one frame must show a face that can be tracked, got none in {len(faces)}")
     layout = reconstruct.pipeline.face_model.layout
     rows, crops, gazes = [], [], []
     for place in np.maximum(np.searchsorted(known, np.arange(len(faces)), "right") - 1, 0):

@@ -1,5 +1,6 @@
 """Output folder of a video: nothing is replaced but the files of an earlier run, and none of those is left over."""
 
+from collections.abc import Collection
 from pathlib import Path
 
 from lib.errors import UserError
@@ -15,6 +16,7 @@ _KINDS = {
     POSE: _is_table,
     "coefficients.npz": begins(b"PK\x03\x04"),
 }
+_MOTION = (*_KINDS, OVERLAY, "rig.glb", "rig.usdz")
 
 
 def check_replaceable(source: Path, output: Path) -> None:
@@ -23,3 +25,15 @@ def check_replaceable(source: Path, output: Path) -> None:
     if overlay.exists() and overlay.samefile(source):
         raise UserError(f"{output}: must not hold the video as {OVERLAY}, got it there (choose another --output)")
     own_files.check_replaceable(output, _KINDS)
+
+
+def remove_earlier(output: Path, keep: Collection[str]) -> None:
+    """Removes what shows an earlier run's motion, so that a run that ends too soon leaves nothing of it.
+
+    Args:
+      output: folder of the results.
+      keep: names of files that are replaced already, or at once.
+    """
+    for name in _MOTION:
+        if name not in keep:
+            (output / name).unlink(missing_ok=True)

@@ -24,9 +24,9 @@ from model.reconstruction.draft import Draft
 from model.reconstruction.export import Exporter
 from model.reconstruction.face_reconstructor import FaceReconstructor
 from model.video.animation import write_animated_rig, write_weights
-from model.video.face_track import NoFace, Track, track_face
+from model.video.face_track import Track, naming, track_face
 from model.video.frames import FrameSource, FrameTracker, fill_gaps, write_video
-from model.video.outputs import OVERLAY, POSE, check_replaceable
+from model.video.outputs import OVERLAY, check_replaceable, remove_earlier
 from model.video.smoothing import stiffness
 
 
@@ -72,13 +72,11 @@ def reconstruct_video(config: schema.Config, source: Path, output: Path) -> dict
         raise UserError(f"test.smoothing: {error}") from error
     reconstruct = FaceReconstructor.load(config)
     export = reconstruct.export  # a face model that cannot have rigs is refused before the work
-    try:
+    with naming(source):
         track, damaged = _track_frames(reconstruct, frames, settings.smoothing)
-    except NoFace as error:
-        raise UserError(f"{source}: {error}") from error
     records = key_records(reconstruct, export, frames, track.keys)
     bridged = _write_track(output, track, frames.frame_rate, damaged)
-    (output / POSE).unlink(missing_ok=True)  # of an earlier --mode track, with another motion
+    remove_earlier(output, keep=("coefficients.npz", "summary.json"))
     write_weights(
         output / "arkit.csv",
         reconstruct.pipeline.face_model,

@@ -301,11 +301,13 @@ def test_an_overlay_that_cannot_be_written_costs_no_numbers(tmp_path, unfitted, 
         raise UserError("overlay.mp4: OpenCV must be able to write MPEG-4")
 
     monkeypatch.setattr(video, "write_video", broken)
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out/overlay.mp4").write_bytes(b"of an earlier run")
     with pytest.raises(UserError, match="MPEG-4"):
         video.reconstruct_video(unfitted, tmp_path / "in.mp4", tmp_path / "out")
-    assert (tmp_path / "out/coefficients.npz").is_file()
-    assert (tmp_path / "out/summary.json").is_file()
-    assert (tmp_path / "out/person/mesh.ply").is_file()
+    numbers = ("coefficients.npz", "summary.json", "person/mesh.ply")
+    assert all((tmp_path / "out" / name).is_file() for name in numbers)
+    assert not (tmp_path / "out/overlay.mp4").exists()
 
 
 def test_a_video_leaves_nothing_of_an_earlier_tracking(tmp_path, unfitted):

@@ -5,6 +5,7 @@ import dataclasses
 import json
 import os
 import signal
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -13,6 +14,7 @@ from configs import schema
 from lib.errors import UserError
 from lib.runtime.interruption import Interrupted
 from model.video import live
+from model.video.face_track import naming
 from model.video.frames import FrameSource, write_video
 from tests.support.gltf.rigs import Rig
 from tests.support.photo_corpus import portrait
@@ -91,10 +93,12 @@ def test_told_to_stop_it_keeps_the_frames_before(tmp_path, config, clip, monkeyp
     def stopping(tables, face):
         add(tables, face)
         if len(rows(tmp_path / "pose.csv")) == 5:
+            assert not any((tmp_path / name).exists() for name in earlier)
             os.kill(os.getpid(), signal.SIGTERM)
 
-    for name in ("rig.glb", "overlay.mp4"):
-        (tmp_path / name).write_bytes(b"of an earlier run")
+    earlier = ("rig.glb", "overlay.mp4", "summary.json", "coefficients.npz")
+    for name in earlier:
+        (tmp_path / name).touch()
     monkeypatch.setattr(live.FrameTables, "add", stopping)
     plain = dataclasses.replace(config, export=dataclasses.replace(config.export, formats=()))
     with pytest.raises(Interrupted, match=f"the first 5 frames are in {tmp_path}, without overlay.mp4") as stopped:
@@ -110,3 +114,9 @@ def test_a_clip_without_a_face_is_one_line(tmp_path, config):
     write_video(tmp_path / "in.mp4", [np.full((120, 120, 3), 90, np.uint8)] * 3, RATE)
     with pytest.raises(UserError, match=r"in\.mp4: at least one frame must show a face, got none in 3"):
         live.track_video(config, tmp_path / "in.mp4", tmp_path / "out")
+
+
+def test_a_clip_without_a_face_that_can_be_tracked_is_named():
+    wanted = r"in\.mp4: at least one frame must show a face that can be tracked, got none in 3"
+    with pytest.raises(UserError, match=wanted), naming(Path("in.mp4")):
+        live._joined(None, None, [None] * 3, {})

@@ -45,7 +45,7 @@ def test_says_what_is_wrong():
         smooth(np.zeros((3, 1)), np.zeros(3), 1.0)
     with pytest.raises(ValueError, match="cutoff"):
         stiffness(13.0, RATE)
-    with pytest.raises(ValueError, match="cutoff must be 0.0125 to 12.5 Hz at 25 frames a second, got 0.012"):
+    with pytest.raises(ValueError, match=r"cutoff must be 0\.0125 to 12\.5 Hz at 25 frames a second, got 0\.012"):
         stiffness(0.012, RATE)
 
 
