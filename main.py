@@ -279,7 +279,7 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
     )
     parser.add_options(flags.OPTIONS)
     args = parser.parse(argv)
-    flags.check_distribution(args)
+    flags.check_mode(args)
     if args.divided and args.mode not in PHOTOS_PER_PART:
         raise UserError(f"{args.divided} must come with --mode prepare or test, got --mode {args.mode}")
     if args.video is not None:

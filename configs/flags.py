@@ -42,6 +42,10 @@ OPTIONS = {
 }
 
 
+# Flags whose options other modes would ignore -> the modes that have them.
+MODES_OF = {"faces": ("prepare", "test"), "same-person": ("test",)}
+
+
 class Parser(argparse.ArgumentParser):
     """Parser that raises UserError for a bad command line and accepts `section.key=value` anywhere among the flags."""
 
@@ -95,7 +99,7 @@ class Parser(argparse.ArgumentParser):
         return group
 
     def add_distribution(self) -> None:
-        """Adds --distribute and --replicas; see `check_distribution`."""
+        """Adds --distribute and --replicas; see `check_mode`."""
         self.add_argument(
             "--distribute",
             choices=("mirrored", "multi_worker"),
@@ -148,8 +152,11 @@ def set_folders(args: argparse.Namespace, modes: Sequence[str]) -> None:
             args.overrides.append(f"{args.mode}.{flag}={value}")
 
 
-def check_distribution(args: argparse.Namespace) -> None:
-    """Raises UserError if --distribute or --replicas comes without what it needs, or the number is none."""
+def check_mode(args: argparse.Namespace) -> None:
+    """Raises UserError if a flag comes with a mode that would ignore it, or --replicas without what it needs."""
+    for flag, modes in MODES_OF.items():
+        if getattr(args, flag.replace("-", "_")) is not None and args.mode not in modes:
+            raise UserError(f"--{flag} must come with --mode {' or '.join(modes)}, got --mode {args.mode}")
     if args.distribute and args.mode != "train":
         raise UserError(f"--distribute must come with --mode train, got --mode {args.mode}")
     if args.replicas is not None and args.distribute != "mirrored":
