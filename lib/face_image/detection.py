@@ -16,6 +16,8 @@ WORKING_SIDE = 640
 # sizes are tried first: the smallest faces take nearly all of the detector's time.
 SMALLEST = 20
 LARGE = 60
+# Longer strips (long side / short side) show less than half of the smallest face, and their border takes gigabytes.
+MOST_ELONGATED = 50
 # Second pass: the upright face in squares whose sides are these multiples of its box.
 SQUARES = (0.9, 0.97, 1.03, 1.1)
 # If the second pass moves the points by more than this share of the box, it has found another face.
@@ -76,6 +78,8 @@ def detect_faces(image: np.ndarray, refine: bool = True, smallest: int = SMALLES
         raise ValueError(f"image must be uint8 [H, W, 3 or 4], got {image.dtype} {list(image.shape)}")
     # The border lets the detector find faces that fill the image; small images are enlarged to allow an image pyramid.
     height, width = image.shape[:2]
+    if max(height, width) > MOST_ELONGATED * min(height, width):
+        return []
     border = round(0.15 * max(height, width))
     padded = cv2.copyMakeBorder(image, border, border, border, border, cv2.BORDER_REPLICATE)
     scale = WORKING_SIDE / max(padded.shape[:2])

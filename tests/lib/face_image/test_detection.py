@@ -97,6 +97,12 @@ def test_no_face_is_an_error_naming_the_photo(image):
         detection.detect_confident_faces(image, "cup.jpg", 0.0, 1)[0]
 
 
+@pytest.mark.parametrize("shape", [(1, 100_000), (51, 1)])
+def test_a_narrow_strip_takes_no_border_of_gigabytes(shape, monkeypatch):
+    monkeypatch.setattr(cv2, "copyMakeBorder", None)
+    assert detection.detect_faces(np.zeros((*shape, 3), np.uint8)) == []
+
+
 def test_wrong_arrays_are_refused():
     with pytest.raises(ValueError, match="image must be uint8"):
         detection.detect_faces(np.zeros((50, 50, 3), np.float32))
