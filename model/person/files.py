@@ -25,11 +25,13 @@ from model.person.merge import MergedSkin, SkinView, merge
 from model.reconstruction.baking import FaceTextures, texture_bytes
 from model.reconstruction.export import Exporter, rig_files
 from model.reconstruction.face_reconstructor import FaceReconstructor
+from model.reconstruction.files import remove_results
 from model.reconstruction.new_views import NEW_VIEWS, framing, turned_view
 from model.reconstruction.photo_result import PhotoResult
 from model.reconstruction.result_folder import SHEET_ROWS
 
 PERSON_FOLDER = "person"
+SHEET = "sheet.png"
 # [27] spherical harmonics of light from the camera: skin that faces it has about the brightness of its albedo.
 FRONT_LIGHT = np.tile(np.eye(BANDS, dtype=np.float32)[2] * 0.16, 3)
 
@@ -95,10 +97,16 @@ def write_person(
         if len(rows) < SHEET_ROWS:
             merged = f"merged  {psnr[record.name]:.1f} dB"
             rows.append([(record.name, to_bytes(record.rgb)), (merged, to_bytes(drawn[..., :3]))])
-    with atomic_path(folder / "sheet.png") as path:
+    with atomic_path(folder / SHEET) as path:
         contact_sheet([turned_views(export, shared.identity, skin), *rows]).save(path)
     _write_numbers(folder, reconstruct, records, psnr)
     return skin
+
+
+def remove_person(folder: Path) -> None:
+    """Removes an earlier run's files of `write_person` from the folder of a person whose photos have all failed now."""
+    remove_results(folder)
+    (folder / SHEET).unlink(missing_ok=True)
 
 
 def turned_views(export: Exporter, identity: np.ndarray, skin: MergedSkin) -> list[Tile]:

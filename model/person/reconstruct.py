@@ -15,11 +15,11 @@ from lib.face_image.region import face_region
 from lib.files.disk_list import DiskList
 from lib.sidecar.sidecar_files import sidecar_files
 from model.person.estimator import BATCH, Gallery, PersonEstimator, batches
-from model.person.files import PERSON_FOLDER, PersonRecord, write_person
+from model.person.files import PERSON_FOLDER, PersonRecord, remove_person, write_person
 from model.photos.errors import failure_reason, photo_barrier
 from model.reconstruction.draft import Draft
 from model.reconstruction.face_reconstructor import FaceReconstructor
-from model.reconstruction.files import remove_other_faces
+from model.reconstruction.files import remove_other_faces, remove_results
 from model.reconstruction.result_folder import RUN_FILES, ResultFolder, shown_name
 from model.reconstruction.worker import report_data, save
 
@@ -54,9 +54,14 @@ def reconstruct_people(config: schema.Config, source: Path, output: Path) -> dic
             person = folder.relative_to(source) / PERSON_FOLDER
             names = result_names(paths, source, taken=(*RUN_FILES, person.as_posix()))
             records = _reconstruct_person(estimator, written, names, sidecars)
+            for path, name in names.items():
+                if shown_name(path, source) in written.failed:
+                    remove_results(output / name)
             if len(records):
                 with photo_barrier(functools.partial(_fail, written, source / person)):
                     write_person(output / person, reconstruct, export, records)
+            else:
+                remove_person(output / person)
     return written.failed
 
 

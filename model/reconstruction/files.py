@@ -1,5 +1,6 @@
 """Files written by test mode for each photo: pictures and numbers."""
 
+import contextlib
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -52,6 +53,12 @@ def remove_other_faces(folder: Path, faces: int | None) -> None:
     for other in others:
         if not any(other.iterdir()):  # nobody else's files are in it
             other.rmdir()
+
+
+def remove_results(folder: Path) -> None:
+    """Removes the results of an earlier run from the folder of a photo, or of a face, that has failed now."""
+    with contextlib.suppress(OSError):  # perhaps the reason of the failure
+        remove_other_faces(folder, 0)
 
 
 def write(folder: Path, result: "PhotoResult") -> None:

@@ -258,7 +258,7 @@ def write_summary(
       metrics: photo -> its numbers.
       failed: photo -> reason.
       seconds: time for the whole folder.
-      sheet: rows of pictures; without rows, sheet.png is not written.
+      sheet: rows of pictures; without rows, there is no sheet.png.
     """
     done = [[name, *(round(numbers[column], 4) for column in COLUMNS), ""] for name, numbers in metrics.items()]
     others = [[name, *[""] * len(COLUMNS), reason] for name, reason in failed.items()]
@@ -277,6 +277,8 @@ def write_summary(
     if sheet:
         with atomic_path(output / "sheet.png") as path:
             contact_sheet(sheet).save(path)
+    else:
+        (output / "sheet.png").unlink(missing_ok=True)  # of an earlier run
     _print_table(output, metrics, failed)
 
 

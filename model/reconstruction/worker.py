@@ -13,7 +13,7 @@ from model.photos.errors import failure_reason, photo_barrier
 from model.photos.reader import FoundFaces
 from model.reconstruction.baking import FaceTextures
 from model.reconstruction.face_reconstructor import FaceReconstructor
-from model.reconstruction.files import remove_other_faces, sheet_row
+from model.reconstruction.files import remove_other_faces, remove_results, sheet_row
 from model.reconstruction.photo_result import PhotoResult
 from model.reconstruction.result_folder import Job, PhotoEntry, PhotoOutcome, face_folder, face_name
 from model.report.card import render_card, shared_data
@@ -42,6 +42,7 @@ class Worker:
         failed: list[tuple[int | None, str]] = []
 
         def fail(error: Exception, face: int | None = None) -> None:
+            remove_results(self.output / face_folder(job.folder, face))
             failed.append((face, failure_reason(job.path, error)))
 
         started = time.monotonic()

@@ -236,10 +236,14 @@ def test_landmarks_in_3d_and_their_vertices(done, pipeline):
 
 def test_nothing_reconstructed_is_an_error_that_says_why(tmp_path, monkeypatch, pipeline):
     source = folder_of(tmp_path / "in", cup_jpg=skimage.data.coffee()[::2, ::2])
+    earlier = [tmp_path / "out" / name for name in ("sheet.png", "cup/mesh.obj", "cup/face_0/mesh.glb")]
+    (tmp_path / "out/cup/face_0").mkdir(parents=True)
+    for path in earlier:
+        path.touch()
     with pytest.raises(UserError, match=r"none of 1 reconstructed .*cup\.jpg: no face found"):
         run(monkeypatch, pipeline, source, tmp_path / "out")
     assert (tmp_path / "out" / "failed.txt").read_text().startswith("cup.jpg: no face found")
-    assert not (tmp_path / "out" / "sheet.png").exists()
+    assert not any(path.exists() for path in earlier), "results of an earlier run would look like this one's"
 
 
 @pytest.mark.parametrize(
