@@ -5,6 +5,7 @@ The crops are PNGs whose alpha is 255 on skin and 0 elsewhere. With --shard, man
 """
 
 import argparse
+import shlex
 import sys
 import time
 from pathlib import Path
@@ -92,7 +93,8 @@ def index_shards(config: schema.Config, folder: Path) -> int:
     with sole_user(config.params_dir, "packing"):
         index = folder / INDEX
         split_and_report(config, index, write_index(index, PackedShards(folder).files).names)
-    print(f"train on the shards as they are: python main.py --name {config.data.name} data.records={index}")
+    command = shlex.join(["python", "main.py", "--name", config.data.name, f"data.records={index}"])
+    print(f"train on the shards as they are: {command}")
     return 0
 
 

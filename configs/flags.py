@@ -143,12 +143,18 @@ class Parser(argparse.ArgumentParser):
 
 
 def set_folders(args: argparse.Namespace, modes: Sequence[str]) -> None:
-    """Turns --input and --output into options of the mode's section; raises UserError if it is none of `modes`."""
+    """Turns --input and --output into options of the mode's section.
+
+    Raises:
+      UserError: the mode is none of `modes`, or a path is empty.
+    """
     for flag in ("input", "output"):
         if (value := getattr(args, flag)) is not None:
             if args.mode not in modes:
                 *most, last = modes
                 raise UserError(f"--{flag} must come with --mode {', '.join(most)} or {last}, got --mode {args.mode}")
+            if not value:  # Path("") would be the current folder, e.g. if a variable of the shell is not set
+                raise UserError(f"--{flag} must be a path, got an empty text (the current folder is .)")
             args.overrides.append(f"{args.mode}.{flag}={value}")
 
 

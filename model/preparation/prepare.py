@@ -4,6 +4,7 @@ This module runs in the main process and does not import TensorFlow; the worker 
 (`model.preparation.worker`).
 """
 
+import shlex
 import signal
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -214,5 +215,5 @@ def _report(output: Path, source: Path, records: list[dict], skipped: int, pages
     done = f", {skipped} of them in an earlier run" if skipped else ""
     print(f"{crops} crops of {len(records) - len(failed)} of {len(records)} photos{done}, in {output / 'crops'}")
     print(f"review {output / 'sheets'} ({pages} pages) and delete bad crops, then run:")
-    print(f"python create_bin.py --name mine --input {output / 'crops'}")
+    print(shlex.join(["python", "create_bin.py", "--name", "mine", "--input", str(output / "crops")]))
     return failed

@@ -332,3 +332,9 @@ def test_no_flag_is_without_a_check_and_every_one_sets_an_option():
         set(flags.OPTIONS.values()) | {f"{mode}.{flag}" for mode in main.FOLDERS for flag in ("input", "output")}
         <= known
     )
+
+
+@pytest.mark.parametrize("flag", ["--input", "--output", "--video"])
+def test_an_empty_path_is_not_the_current_folder(flag):
+    with pytest.raises(UserError, match=r"--(input|output) must be a path, got an empty text"):
+        main.parse(["--mode", "test", flag, ""])

@@ -4,6 +4,7 @@ import csv
 import functools
 import json
 import os
+import shlex
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -303,3 +304,10 @@ def test_a_photo_that_changed_after_its_shard_is_named(tmp_path, mixed):
     os.utime(source / "two.png", ns=(1, 1))
     with pytest.raises(UserError, match=r"two\.png: must be as its shard left it.*--shard 1/2 again"):
         merge_shards(config, source, output)
+
+
+def test_the_next_command_can_be_copied_whatever_the_folder_is_called(capsys):
+    record = {"photo": "a.jpg", "crops": [{"file": "a.png"}], "left_out": [], "remark": ""}
+    preparation._report(Path("Anna's photos"), Path("in"), [record], 0, 1)
+    command = capsys.readouterr().out.splitlines()[-1]
+    assert shlex.split(command)[2:] == ["--name", "mine", "--input", "Anna's photos/crops"]
