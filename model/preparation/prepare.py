@@ -6,6 +6,7 @@ This module runs in the main process and does not import TensorFlow; the worker 
 
 import shlex
 import signal
+import sys
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -14,7 +15,7 @@ from tqdm import tqdm
 
 from configs import schema
 from lib.errors import UserError
-from lib.face_image.quality import KINDS
+from lib.face_image.quality import DELETED, KINDS
 from lib.files.atomic import space_for
 from lib.files.csv_files import write_csv
 from lib.files.file_names import printable
@@ -98,12 +99,21 @@ def prepare_photos(
     """
     folder.crops.mkdir(parents=True, exist_ok=True)
     jobs: list[Job] = []
+    deleted = 0
     for job in map(folder.job, paths):
         record = earlier.get(job.photo)
         if record and record["key"] == job.key:
             records[job.photo] = folder.without_deleted(record)
-        else:
-            jobs.append(job)
+            continue
+        jobs.append(job)
+        if record:
+            deleted += sum(entry["kind"] == DELETED for entry in folder.without_deleted(record)["left_out"])
+    if deleted:
+        print(
+            f"{folder.crops}: crops deleted by hand are made again where photos or options have changed, got "
+            f"{deleted} (look through the sheets again)",
+            file=sys.stderr,
+        )
     remove_stale(folder.crops, earlier.values(), records.values())
     write_journal(journal, folder.origin, records.values())
     _run(config, folder, jobs, records, journal, len(paths))

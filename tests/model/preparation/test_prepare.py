@@ -311,3 +311,16 @@ def test_the_next_command_can_be_copied_whatever_the_folder_is_called(capsys):
     preparation._report(Path("Anna's photos"), Path("in"), [record], 0, 1)
     command = capsys.readouterr().out.splitlines()[-1]
     assert shlex.split(command)[2:] == ["--name", "mine", "--input", "Anna's photos/crops"]
+
+
+def test_deleted_crops_that_come_back_are_counted(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(preparation, "_run", lambda *_: None)
+    (tmp_path / "a.png").touch()
+    photos = photo_folder.PhotoFolder(
+        tmp_path, tmp_path / "out", [tmp_path / "a.png"], {tmp_path / "a.png": "a"}, "", False
+    )
+    for key, said in ((photos.key(tmp_path / "a.png"), ""), ("of other options", "have changed, got 1 (look through")):
+        record = {"photo": "a.png", "key": key, "crops": [{"file": "a.png"}], "left_out": []}
+        preparation.prepare_photos(schema.load(), photos, photos.paths, {"a.png": record}, tmp_path / "journal", {})
+        assert said in (shown := capsys.readouterr().err)
+        assert bool(said) == bool(shown)
