@@ -82,8 +82,8 @@ def with_yaw(reconstruct: FaceReconstructor, draft: Draft, degrees: float) -> Dr
 
 
 def print_speed(reconstruct: FaceReconstructor, drafts: list[Draft]) -> None:
-    """Prints the seconds of a fit per photo, by batch size, after a first call."""
-    for size in (1, 2, 4, BATCH):
+    """Prints the seconds of a fit per photo, by batch size up to the number of drafts, after a first call."""
+    for size in (size for size in (1, 2, 4, BATCH) if size <= len(drafts)):
         fitter = Fitter(reconstruct.pipeline.face_gcn.morphable, reconstruct.pipeline.camera, reconstruct.learning_rate)
         reconstruct.fit(drafts[:size], fitter)
         wall, processor = time.perf_counter(), time.process_time()
