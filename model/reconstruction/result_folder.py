@@ -214,6 +214,8 @@ class ResultFolder:
             print(f"{name}: {remark}")
         if self.shared is not None:
             print(f"page with all results: {self._report.finish(self.shared, names).resolve()}")
+        else:  # every process was killed before its first result
+            (self.output / "index.html").unlink(missing_ok=True)  # of an earlier run
 
     def _check_any(self) -> None:
         if not self.metrics:

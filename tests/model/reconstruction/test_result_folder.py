@@ -59,3 +59,12 @@ def test_a_complete_run_is_reported_once_and_fails_if_all_photos_did():
     with pytest.raises(UserError, match="at least one photo must show a face"), results.reported_at_the_end(2):
         pass
     assert results.written == 1
+
+
+def test_a_run_without_a_page_leaves_none_of_an_earlier_run(tmp_path):
+    (tmp_path / "index.html").touch()
+    results = ResultFolder(tmp_path / "in", tmp_path)
+    results.fail("a.png", "the process that worked on it was killed")
+    with pytest.raises(UserError, match=r"a\.png: the process that worked on it was killed"):
+        results.finish()
+    assert not (tmp_path / "index.html").exists()
