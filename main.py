@@ -40,6 +40,7 @@ PHOTOS_PER_PART = {"prepare": 64, "test": 16}
 def main(argv: list[str] | None = None) -> int:
     """Runs the mode that the command line names and returns its exit code."""
     args = parse(argv)
+    flags.check_mode(args)
     config = schema.load(args.config, args.overrides)
     if args.mode in USES_NETWORK and not config.texture_path.is_relative_to(config.run_dir):
         print(f"uses the shipped texture network, {config.texture.weights}: nothing was trained in {config.run_dir}")
@@ -279,7 +280,6 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
     )
     parser.add_options(flags.OPTIONS)
     args = parser.parse(argv)
-    flags.check_mode(args)
     if args.divided and args.mode not in PHOTOS_PER_PART:
         raise UserError(f"{args.divided} must come with --mode prepare or test, got --mode {args.mode}")
     if args.video is not None:

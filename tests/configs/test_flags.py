@@ -320,7 +320,7 @@ def test_help_may_contain_per_cent(flag, monkeypatch):
 @pytest.mark.parametrize(("mode", "words"), [("track", "--same-person"), ("serve", "--faces all")])
 def test_a_flag_that_the_mode_would_ignore_is_refused(mode, words):
     with pytest.raises(UserError, match=rf"--(same-person|faces) must come with --mode .*test, got --mode {mode}"):
-        main.parse(["--mode", mode, *words.split()])
+        main.main(["--mode", mode, *words.split()])
 
 
 def test_no_flag_is_without_a_check_and_every_one_sets_an_option():
