@@ -11,6 +11,7 @@ from pathlib import Path
 from tqdm import tqdm
 
 from configs import schema
+from lib.errors import UserError
 from lib.face_image.photo_io import input_photos, result_names
 from lib.files.file_names import printable
 from lib.runtime.collection import paused_collection
@@ -59,8 +60,15 @@ def reconstruct_folder(config: schema.Config, source: Path, output: Path) -> dic
 
 
 def find_jobs(source: Path, output: Path) -> tuple[Path, list[Job]]:
-    """Lists the photos of an input, and the folder they are named from; raises UserError if there are none."""
+    """Lists the photos of an input, and the folder they are named from.
+
+    Raises:
+      UserError: there are none, or the run would replace one.
+    """
     source, paths = input_photos(source, skip=output)
+    for path in paths:
+        if path.name in RUN_FILES and path.resolve().parent == output.resolve():
+            raise UserError(f"{path}: must not lie where the run writes its {path.name} (choose another --output)")
     names = result_names(paths, source, taken=RUN_FILES)
     sidecars = sidecar_files(paths)
     jobs = [

@@ -1,5 +1,6 @@
 """A run replaces the files of an earlier run, and no others."""
 
+import numpy as np
 import pytest
 from PIL import Image
 
@@ -8,6 +9,7 @@ from lib.errors import UserError
 from lib.files import own_files
 from model.evaluation import records
 from model.preparation import prepare
+from model.reconstruction.folder import find_jobs
 from model.reconstruction.result_folder import check_replaceable
 from tests.support.programs.one_line import one_line
 
@@ -82,3 +84,12 @@ def test_every_mode_checks_its_folder_before_it_begins(tmp_path, capsys):
         line = one_line(main.main, ["--mode", mode, "--input", tmp_path, "--output", tmp_path / mode], capsys)
         assert f"{tmp_path / mode / name}: must be an earlier run's file" in line
         assert (tmp_path / mode / name).read_text() == "mine"
+
+
+def test_a_photo_in_the_place_of_a_result_is_refused(tmp_path):
+    """The run would replace it, or remove it if it shows no face."""
+    photo = tmp_path / "sheet.png"
+    Image.fromarray(np.zeros((8, 8, 3), np.uint8)).save(photo)
+    with pytest.raises(UserError, match=r"sheet\.png: must not lie where the run writes its sheet\.png"):
+        find_jobs(photo, tmp_path)
+    assert len(find_jobs(photo, tmp_path / "out")[1]) == 1
