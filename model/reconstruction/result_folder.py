@@ -207,15 +207,15 @@ class ResultFolder:
         names = sorted(self._places, key=self._places.__getitem__)
         self.metrics, self.failed = _in_order(self.metrics, names), _in_order(self.failed, names)
         self.remarks = _in_order(self.remarks, names)
-        sheet = [self._rows[place] for place in sorted(self._rows)]
+        rows = [self._rows[place] for place in sorted(self._rows)]
         seconds = time.monotonic() - self.started if seconds is None else seconds
-        write_summary(self.output, self.metrics, self.failed, seconds, sheet)
+        write_summary(self.output, self.metrics, self.failed, seconds, rows)
         for name, remark in self.remarks.items():
             print(f"{name}: {remark}")
         if self.shared is not None:
             print(f"page with all results: {self._report.finish(self.shared, names).resolve()}")
-        else:  # every process was killed before its first result
-            (self.output / "index.html").unlink(missing_ok=True)  # of an earlier run
+        else:  # every process was killed before its first result; the page is an earlier run's
+            (self.output / "index.html").unlink(missing_ok=True)
 
     def _check_any(self) -> None:
         if not self.metrics:
@@ -270,9 +270,8 @@ def write_summary(
         summary[key] = _mean([numbers[key] for numbers in metrics.values()])
     residuals = [numbers["five_point_residual_px"] for numbers in metrics.values()]
     summary["five_point_residual_px_max"] = round(max(residuals), 3) if residuals else None
-    summary["seconds"] = round(seconds, 1)
-    summary["seconds_per_photo"] = _mean([numbers["seconds"] for numbers in metrics.values()])
-    summary["failed"] = failed
+    per_photo = _mean([numbers["seconds"] for numbers in metrics.values()])
+    summary |= {"seconds": round(seconds, 1), "seconds_per_photo": per_photo, "failed": failed}
     write_json(output / "summary.json", summary)
     with atomic_path(output / "failed.txt") as path:
         path.write_text("".join(f"{name}: {reason}\n" for name, reason in failed.items()), encoding="utf-8")
