@@ -15,7 +15,7 @@ def test_who_fails_leaves_nothing_of_an_earlier_run(tmp_path, monkeypatch):
         path.parent.mkdir(parents=True, exist_ok=True)
         path.touch()
 
-    def fail(estimator, written, names):
+    def fail(estimator, written, names, sidecars):
         written.fail("a.png", "no face found")
         return []
 

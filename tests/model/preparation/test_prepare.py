@@ -317,7 +317,7 @@ def test_deleted_crops_that_come_back_are_counted(tmp_path, monkeypatch, capsys)
     monkeypatch.setattr(preparation, "_run", lambda *_: None)
     (tmp_path / "a.png").touch()
     photos = photo_folder.PhotoFolder(
-        tmp_path, tmp_path / "out", [tmp_path / "a.png"], {tmp_path / "a.png": "a"}, "", False
+        tmp_path, tmp_path / "out", [tmp_path / "a.png"], {tmp_path / "a.png": "a"}, "", False, {tmp_path / "a.png": ()}
     )
     for key, said in ((photos.key(tmp_path / "a.png"), ""), ("of other options", "have changed, got 1 (look through")):
         record = {"photo": "a.png", "key": key, "crops": [{"file": "a.png"}], "left_out": []}
