@@ -125,7 +125,9 @@ class HeadwearFinder:
         alike = np.exp(-apart)
         line = self._border(weight * (2 * alike - 1))
         above = self._height - np.interp(self._azimuth, _MIDDLES, line, period=2 * np.pi)
-        return Headwear(smoothstep(0.5 + above / (2 * EDGE)), alike)
+        cloth = smoothstep(0.5 + above / (2 * EDGE))
+        # Coloured lamps on a temple have no border below which they end.
+        return Headwear(cloth, alike) if on_head @ (cloth * alike) > 0 else None
 
     def _border(self, evidence: np.ndarray) -> np.ndarray:
         """Height [SECTORS] of the lower border, for evidence [M] of cloth, negative where there is something else."""

@@ -207,7 +207,7 @@ class Scalp:
         if len(skin) and len(hair):
             odds = ColourRatio(density(hair), density(skin))
             covered[rows] = _hairy(odds(pixels)) * (1 - skinny[:, 0])
-            # The ear of a photo is hardly ever where the head has it, and no hair is seen on the scalp behind it.
+            # The photo's ear is hardly ever just where the head's is. What sticks out over the scalp behind is no hair.
             ear = self._hairline.behind[triangles].all(axis=1)[ids] & (ids >= 0) & (_hairy(odds(image)) < 0.5)
             ear = cv2.dilate(ear.astype(np.uint8), np.ones((3, 3), np.uint8)) > 0
             inside, readable = inside & ~ear, readable * ~ear

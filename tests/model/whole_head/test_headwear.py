@@ -11,7 +11,7 @@ from lib.mesh_renderer.fragments import triangle_ids
 from lib.synthetic.appearance.canonical import CanonicalFace
 from model.morphable_model import MorphableModel
 from model.whole_head.grain import Grain
-from model.whole_head.headwear import SPREAD, Headwear
+from model.whole_head.headwear import SECTORS, SPREAD, Headwear
 from model.whole_head.scalp import Scalp
 
 SIZE = 96
@@ -154,3 +154,10 @@ def test_cloth_has_no_grain(extended):
     photo, weight = np.full([size, size, 3], 0.5, np.float32), np.zeros([size, size], np.float32)
     found = Grain(model, raster)(photo, weight, scalp * 0, scalp)
     assert not found[raster.interpolate(scalp[:, None])[..., 0] == 1].any()
+
+
+def test_coloured_skin_below_the_border_is_no_headwear(heads, monkeypatch):
+    monkeypatch.setattr(heads.scalp._headwear, "_border", lambda evidence: np.full(SECTORS, 500.0))
+    found = heads(BLUE)
+    assert not found.cloth.any()
+    assert np.isfinite(found.light).all()
