@@ -1,6 +1,6 @@
 """Strands of hair and grain of skin in the texture where no photo shows them, as distinct as those in the photo."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -103,11 +103,11 @@ class Grain:
         parts = self._raster.interpolate(np.stack([hair, self._plain * (1 - hair - cloth)], axis=1))
         log = np.log(np.maximum(photo.mean(axis=-1), 0) + DARKEST)
         grain = np.zeros_like(log)
-        for part, limits in zip(np.moveaxis(parts, -1, 0), (HAIR, SKIN), strict=True):
-            seen, spread = (weight > SURE) & (part > SURE), limits.usual
-            if seen.mean() > ENOUGH:
-                spread = min(limits.own * contrast(log, seen), limits.largest)
-            grain += spread * part * (self._skin if limits is SKIN else self._hair_field(part, log, seen, spread))
+        of_hair, of_skin = np.moveaxis(parts, -1, 0)
+        seen, spread = _seen(log, weight, of_hair, HAIR)
+        grain += spread * of_hair * self._hair_field(of_hair, log, seen, spread)
+        _, spread = _seen(log, weight, of_skin, SKIN)
+        grain += spread * of_skin * self._skin
         return grain
 
     def _hair_field(self, share: np.ndarray, log: np.ndarray, seen: np.ndarray, spread: float) -> np.ndarray:
@@ -120,13 +120,27 @@ class Grain:
         """
         if (share > SURE)[~self._scalp].any():
             return self._long_hair
-        # Faint detail is the camera's, whatever its direction.
-        if spread <= HAIR.usual or seen.mean() <= ENOUGH:
+        # Faint detail is the camera's, whatever its direction; a photo that shows too little has the usual contrast.
+        if spread <= HAIR.usual:
             return self._hair
         combed = np.clip((directedness(log, seen) - TUFTED) / (COMBED - TUFTED), 0, 1)
         if combed == 1:
             return self._hair
         return combed**0.5 * self._hair + (1 - combed) ** 0.5 * self._cropped
+
+
+def _seen(log: np.ndarray, weight: np.ndarray, share: np.ndarray, limits: Contrast) -> tuple[np.ndarray, float]:
+    """Texels [T, T] of which the photo surely shows one part of the head, and the contrast to give that part.
+
+    Args:
+      log: [T, T] of the photo's brightness; weight: [T, T] of the photo.
+      share: [T, T] of the part.
+      limits: of its contrast.
+    """
+    seen = (weight > SURE) & (share > SURE)
+    if seen.mean() <= ENOUGH:
+        return seen, limits.usual
+    return seen, min(limits.own * contrast(log, seen), limits.largest)
 
 
 def _field(places: np.ndarray, where: np.ndarray, brightness: Callable[[np.ndarray], np.ndarray]) -> np.ndarray:
@@ -153,18 +167,19 @@ def _strands(places: np.ndarray) -> np.ndarray:
 
 def _tufts(places: np.ndarray) -> np.ndarray:
     """[P] log of the brightness of cropped hair, at any scale, at canonical places [P, 3] in millimetres."""
-    layers = [
-        share * noise(places, size, seed=21 + number)
-        for number, (size, share) in enumerate(zip(TUFTS, TUFT_SHARES, strict=True))
-    ]
-    return np.sum(layers, axis=0)
+    return _specks(places, TUFTS, TUFT_SHARES, seed=21)
 
 
 def _blotches(places: np.ndarray) -> np.ndarray:
     """[P] log of the brightness of skin, at any scale, at canonical places [P, 3] in millimetres."""
+    return _specks(places, BLOTCHES, BLOTCH_SHARES, seed=11)
+
+
+def _specks(places: np.ndarray, sizes: Sequence[float], shares: Sequence[float], seed: int) -> np.ndarray:
+    """[P] noise without direction at places [P, 3]: layers of these sizes by their shares."""
     layers = [
-        share * noise(places, size, seed=11 + number)
-        for number, (size, share) in enumerate(zip(BLOTCHES, BLOTCH_SHARES, strict=True))
+        share * noise(places, size, seed=seed + number)
+        for number, (size, share) in enumerate(zip(sizes, shares, strict=True))
     ]
     return np.sum(layers, axis=0)
 
