@@ -13,13 +13,22 @@ import scipy.sparse.linalg
 import scipy.spatial
 
 from lib.geometry.smoothstep import smoothstep
-from lib.images.colour_ratio import ColourRatio
 from lib.mesh_export.texture_fill import edge_laplacian
 from lib.synthetic.appearance.canonical import CanonicalFace
 from lib.synthetic.appearance.hair import hair_flow
 from lib.synthetic.appearance.noise import noise
 from model.morphable_model import MorphableModel, PosedFace
-from model.whole_head.hanging_hair import AXIS, BASE, EAR_HIGH, EAR_LOW, HEIGHTS, HairOdds, HairSide, find_sides
+from model.whole_head.hanging_hair import (
+    AXIS,
+    BASE,
+    EAR_HIGH,
+    EAR_LOW,
+    HEIGHTS,
+    HairOdds,
+    HairSide,
+    find_sides,
+    heights,
+)
 from model.whole_head.wide_view import WideView
 
 # Azimuths between which the curtain begins: beside ears that it covers, on the neck, and behind ears that are seen.
@@ -89,16 +98,16 @@ class CurtainShape:
         self._scalp = model.regions["scalp"][model.triangles].mean(axis=1) > 0.5
         self._locks = 1 + LOCKS * noise(np.pad(hair_flow(places), ((0, 0), (0, 1))), LOCK_SIZE, seed=3, octaves=2)
 
-    def __call__(self, face: PosedFace, lift: np.ndarray, view: WideView, wall: ColourRatio) -> Curtain | None:
+    def __call__(self, face: PosedFace, lift: np.ndarray, view: WideView, wall: np.ndarray) -> Curtain | None:
         """The long hair in a photo; None if the photo shows none.
 
         Args:
           face: the bare head, a batch of one.
           lift: [N, 3] what the hair's volume adds to its shape, decimetres.
           view: the photo around it.
-          wall: odds of hair to what is behind the head.
+          wall: [S, S] log of the odds of hair to what is behind the head.
         """
-        odds = HairOdds.of(view, self._scalp, self._plain, wall)
+        odds = HairOdds.of(view, self._scalp, self._plain, wall, heights(face, view, self._placement))
         sides = None if odds is None else find_sides(face, view, odds, self._placement, self._ears)
         if odds is None or sides is None:
             return None

@@ -6,7 +6,6 @@ import numpy as np
 import scipy.sparse.csgraph
 import tensorflow as tf
 
-from lib.images.colour_ratio import ColourRatio
 from lib.mesh_export.texture_fill import membrane
 from lib.synthetic.appearance.canonical import CanonicalFace
 from lib.synthetic.appearance.hair import hair_flow
@@ -47,12 +46,12 @@ class HairVolume:
 
     Attributes:
       lift: [N, 3] float32 displacement of the head's vertices before the pose, decimetres.
-      wall: odds of the hair's colours to those behind the head; None if the photo does not show both.
+      wall: [S, S] log of the odds of hair to what is behind the head; None if the photo does not show both.
       curtain: long hair, which `lift` includes; None if the photo shows none.
     """
 
     lift: np.ndarray
-    wall: ColourRatio | None
+    wall: np.ndarray | None
     curtain: Curtain | None
 
 
@@ -124,7 +123,7 @@ class HairShape:
         result[self._mesh.rows] = (lift / np.linalg.norm(outwards, axis=1))[:, None] * outwards
         return result
 
-    def _outline(self, view: WideView, middle: np.ndarray) -> tuple[np.ndarray, np.ndarray, ColourRatio | None]:
+    def _outline(self, view: WideView, middle: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray | None]:
         """Thickness [D] of the hair in the directions `_ANGLES` of the picture, the trust in it [D], and the wall.
 
         Args:
@@ -140,17 +139,17 @@ class HairShape:
         row, column = np.indices(view.head.shape) + 0.5
         nearest = np.rint(np.arctan2(centre[1] - row, column - centre[0]) / (2 * np.pi) * DIRECTIONS).astype(int)
         around = hairy[nearest % DIRECTIONS] & view.inside
-        colours = hair_to_wall(view.image, view.head, scalp & view.inside, view.skin, around, scale)
-        if colours is None:
+        odds = hair_to_wall(view.image, view.person, view.head, scalp & view.inside, view.skin, around, scale)
+        if odds is None:
             return np.full(DIRECTIONS, USUAL), np.zeros(DIRECTIONS), None
         steps = np.arange(-round(INWARDS * scale), round((LARGEST + EDGE) * scale) + 1)
         points = centre + (skull[:, None] + steps)[..., None] * rays[:, None]
         at = tuple(np.clip(points[..., axis].astype(int), 0, size - 1) for axis in (1, 0))
-        ratio = colours(view.image[at]) * view.inside[at]
+        ratio = odds[at] * view.inside[at]
         best, trust = _boundary(ratio, view.inside[at], scale)
         valid = hairy * trust
         found = np.where(valid > 0, np.clip(steps[best] / scale, 0, LARGEST), np.nan)
-        return _median(found), valid, colours
+        return _median(found), valid, odds
 
 
 _ANGLES = np.arange(DIRECTIONS) * (2 * np.pi / DIRECTIONS)

@@ -4,6 +4,7 @@ Lengths and heights are canonical millimetres (lib/synthetic/appearance/canonica
 vertical axis, 0 in front and positive towards positive x.
 """
 
+import dataclasses
 from dataclasses import dataclass
 
 import cv2
@@ -11,10 +12,10 @@ import numpy as np
 import tensorflow as tf
 
 from lib.geometry.rotation import rotation_matrix
-from lib.images.colour_ratio import ColourRatio, density
+from lib.images.colour_ratio import BOUND, ColourRatio, density, without
 from lib.synthetic.appearance.canonical import Placement
 from model.morphable_model import PosedFace
-from model.whole_head.wall import hair_pixels
+from model.whole_head.wall import LEAST_PIXELS, hair_pixels
 from model.whole_head.wide_view import WideView
 
 # Depth of the axis.
@@ -46,6 +47,8 @@ HIDDEN = 0.58
 DISTINCT = 0.8
 # Silhouettes nearer to the front than this azimuth are those of the cheek.
 CHEEK = np.radians(74.0)
+# Below this height, the photo shows clothes and hair.
+SHOULDERS = -90.0
 # The odds are blurred by this much, and the rows are this long.
 BLUR, REACH = 1.5, 170
 
@@ -84,25 +87,49 @@ class HairOdds:
     skin: np.ndarray
 
     @classmethod
-    def of(cls, view: WideView, scalp: np.ndarray, skin: np.ndarray, wall: ColourRatio) -> "HairOdds | None":
+    def of(
+        cls, view: WideView, scalp: np.ndarray, skin: np.ndarray, wall: np.ndarray, height: np.ndarray
+    ) -> "HairOdds | None":
         """The odds in a photo; None if it does not show both hair and skin in their own colours.
 
         Args:
           view: the photo.
           scalp, skin: bool [F], triangles of the scalp and of plain skin.
-          wall: odds of hair to what is behind the head.
+          wall: [S, S] log of the odds of hair to what is behind the head.
+          height: [S, S] along the head's axis.
         """
         scale = view.camera.focal_length / view.camera.distance
         hair = hair_pixels(view.head, view.shown(scalp) & view.inside, view.skin, scale)
         plain = view.skin & view.shown(skin)
         if not hair.any() or not plain.any():
             return None
-        to_skin = ColourRatio(density(view.image[hair]), density(view.image[plain]))(view.image)
-        if to_skin[hair].mean() < DISTINCT:
+        hairy = density(view.image[hair])
+        to_skin = ColourRatio(hairy, density(view.image[plain]))(view.image)
+        # Whatever the person has beside the ears is hair, even if it looks like skin.
+        around = (view.person > 0) & view.inside & ~view.head
+        beside = around & (height > CHIN) & (height < EAR_HIGH)
+        to_skin[beside] = BOUND
+        if to_skin[hair | beside].mean() < DISTINCT:
             return None
         # The scalp does not have all shades of long hair, so only what looks like skin is taken for skin.
-        either = np.clip(wall(view.image) + 2 * np.minimum(to_skin, 0), -2, 2)
+        either = wall + 2 * np.minimum(to_skin, 0)
+        clothes = around & (height < SHOULDERS)
+        if clothes.sum() >= LEAST_PIXELS:
+            to_clothes = ColourRatio(hairy, without(density(view.image[clothes]), hairy))(view.image)
+            either = either + 2 * np.minimum(to_clothes, 0)
+        either = np.clip(either, -BOUND, BOUND)
         return cls(*(cv2.GaussianBlur(odds, (0, 0), BLUR / 100 * scale) for odds in (either, to_skin)))
+
+
+def heights(face: PosedFace, view: WideView, placement: Placement) -> np.ndarray:
+    """[S, S] height of each pixel along the axis of a bare head, a batch of one."""
+    ends = np.array([[0, EAR_HIGH, AXIS], [0, BASE, AXIS]])
+    places = placement.to_model(ends) @ rotation_matrix(face.coefficients.angles)[0].numpy()
+    places = places + face.coefficients.translation[0].numpy()
+    high, low = view.camera.project(tf.constant(places[None], tf.float32)).numpy()[0]
+    down = (low - high) / np.square(low - high).sum()
+    row, column = np.indices(view.head.shape) + 0.5
+    return EAR_HIGH + ((column - high[0]) * down[0] + (row - high[1]) * down[1]) * (BASE - EAR_HIGH)
 
 
 def find_sides(
@@ -134,6 +161,9 @@ def find_sides(
         visible = view.shown(ear)
         over_ear = not visible.any() or (odds.any[visible] > 0).mean() > HIDDEN
         sides.append(HairSide(azimuth, end, radius, bool(over_ear)))
+    if any(side is not None and side.over_ear and side.end <= LONG for side in sides):
+        # Hair in the colour of skin on an ear looks like the ear. If it stands out beside it, it hides that, too.
+        sides = [side and dataclasses.replace(side, over_ear=side.over_ear or side.end > LONG) for side in sides]
     one, other = sides
     least = TO_LOBE if one is None or other is None else OVER_BOTH_EARS
     for side in sides:
@@ -167,6 +197,9 @@ def _outline(lines: np.ndarray, view: WideView, odds: HairOdds) -> tuple[np.ndar
             break
         row = score[i], odds.skin[at][i]
         radius[i] = _row(*row, bare, HEIGHTS[i])
+        if np.isinf(radius[i]):
+            end, radius[i] = float(HEIGHTS[i]), np.nan
+            continue
         if last is not None and radius[i] - last > JUMP:
             radius[i] = np.nan
         if not np.isnan(radius[i]):
@@ -176,11 +209,13 @@ def _outline(lines: np.ndarray, view: WideView, odds: HairOdds) -> tuple[np.ndar
     if unseen is not None and end < EAR_LOW and end - HEIGHTS[unseen] <= GAP:
         end = BASE  # the photo ends before the hair
     radius[end > HEIGHTS] = np.nan
+    if (known := ~np.isnan(radius)).any():
+        radius[radius - np.median(radius[known]) > 2 * JUMP] = np.nan
     return radius, end
 
 
 def _row(score: np.ndarray, to_skin: np.ndarray, bare: int, height: float) -> float:
-    """Radius of the hair's outline in one row; NaN if there is none.
+    """Radius of the hair's outline in one row; NaN if there is none, infinite if it is out of reach.
 
     Args:
       score: [REACH] odds along the row, -2 outside the photo.
@@ -197,6 +232,8 @@ def _row(score: np.ndarray, to_skin: np.ndarray, bare: int, height: float) -> fl
     hair = slice(begin, outline + 1)
     stands_out = outline - bare > STANDS_OUT and begin <= bare + (NEAR if height > CHIN else APART)
     clear = rise.max() > LEAST_SUM and min(score[hair].mean(), to_skin[hair].mean()) > LEAST_MEAN
+    if begin <= bare + NEAR and clear and outline - bare >= FARTHEST - 1:
+        return np.inf
     beyond = score[outline + 1 : outline + 1 + BEYOND]
     if stands_out and clear and score[hair].mean() - beyond.mean() > LEAST_CONTRAST:
         return outline

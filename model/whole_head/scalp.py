@@ -90,7 +90,7 @@ class Scalp:
         skin: np.ndarray,
         readable: np.ndarray,
         region: PhotoRegion | None,
-        wall: ColourRatio | None = None,
+        wall: np.ndarray | None = None,
         curtain: Curtain | None = None,
     ) -> PaintedScalp:
         """Reads the scalp's colours in a photo and continues them where it is not seen.
@@ -100,7 +100,7 @@ class Scalp:
           skin: [N, 3] albedo of the bare head.
           readable: [H, W] pixels of the crop that show the face's skin.
           region: the photo's pixels around the crop; None if they show nothing but the face.
-          wall: odds of hair to what is behind the head, if that is known; the head may be drawn too large.
+          wall: [S, S] log of the odds of hair to what is behind the head, if known; the head may be drawn too large.
           curtain: long hair; None if the photo shows none.
 
         Returns:
@@ -178,7 +178,7 @@ class Scalp:
         image: np.ndarray,
         readable: np.ndarray,
         inside: np.ndarray,
-        wall: ColourRatio | None,
+        wall: np.ndarray | None,
         curtain: Curtain | None,
     ) -> SeenScalp:
         """The photo at the vertices that may carry hair.
@@ -195,7 +195,7 @@ class Scalp:
         visible = np.isin(rows, triangles[ids[ids >= 0]])
         points = tf.gather(camera.project(face.vertices), rows, axis=1)
         if wall is not None:
-            inside = inside & ~behind_head(wall(image), ids >= 0, inside & (readable < 0.5))
+            inside = inside & ~behind_head(wall, ids >= 0, inside & (readable < 0.5))
         stack = np.concatenate([image, readable[..., None], inside[..., None]], axis=-1)
         read = sample_image(tf.constant(stack[None], tf.float32), points)
         colour = delit_albedo(read[..., :3], tf.gather(face.shading, rows, axis=1)).numpy()[0]

@@ -1,9 +1,9 @@
-"""The wall: what a photo shows behind a head, as far as its colours differ from those of hair or cap."""
+"""The wall: what a photo shows behind a head, by its colours and by what shows the person."""
 
 import cv2
 import numpy as np
 
-from lib.images.colour_ratio import ColourRatio, density, without
+from lib.images.colour_ratio import BOUND, ColourRatio, density, without
 
 # Lengths in decimetres from the outline of the bare head. Hair is surely found this far inside; the wall surely this
 # far outside, and up to the last distance. Nearer, pixels count less: in proportion, or for the wall, where hair stands
@@ -18,15 +18,22 @@ BEHIND, WINDOW = -0.65, 1 / 70
 
 
 def hair_to_wall(
-    image: np.ndarray, head: np.ndarray, scalp: np.ndarray, skin: np.ndarray, around: np.ndarray, scale: float
-) -> ColourRatio | None:
-    """Odds of the colours of hair to those of the wall; None if the photo does not show both.
+    image: np.ndarray,
+    person: np.ndarray,
+    head: np.ndarray,
+    scalp: np.ndarray,
+    skin: np.ndarray,
+    around: np.ndarray,
+    scale: float,
+) -> np.ndarray | None:
+    """Log [S, S] of the odds of hair to the wall, within `BOUND`; None if the photo does not show both.
 
     The wall is not only what is far away: another one may begin there, or the photo may be pasted on a plain ground.
-    Near the head there may be hair, too, whose colours are taken out of the wall's.
+    Near the head there may be hair, too: its colours are taken out of the wall's if the person's outline is not known.
 
     Args:
       image: [S, S, 3] float32 RGB in [0, 1].
+      person: [S, S] log of the odds of the person to what is behind.
       head: bool [S, S], the bare head.
       scalp: bool [S, S], part of it that the photo shows.
       skin: bool [S, S], skin by the mask, such as a high forehead, which is no hair.
@@ -34,13 +41,16 @@ def hair_to_wall(
       scale: pixels per decimetre.
     """
     beyond = _distance(~head) / scale
-    wall = around & (beyond > MARGIN) & (beyond < FARTHEST)
+    wall = around & (person <= 0) & (beyond > MARGIN) & (beyond < FARTHEST)
     hair, within = hair_pixels(head, scalp, skin, scale), _distance(head) / scale
     if min(hair.sum(), wall.sum()) < LEAST_PIXELS:
         return None
     hairy = density(image[hair], np.minimum(within[hair] / SURELY_HAIR, 1))
     behind = density(image[wall], np.minimum((beyond[wall] - MARGIN) / SURELY_WALL, 1) ** POWER)
-    return ColourRatio(hairy, without(behind, hairy))
+    if not person.any():
+        behind = without(behind, hairy)
+    colours = ColourRatio(hairy, behind)(image)
+    return np.clip(colours + person, -BOUND, BOUND).astype(np.float32)
 
 
 def hair_pixels(head: np.ndarray, scalp: np.ndarray, skin: np.ndarray, scale: float) -> np.ndarray:

@@ -6,10 +6,14 @@ from functools import cached_property
 import numpy as np
 
 from lib.face_image.region import PhotoRegion
+from lib.face_mask.person import person_log_odds
 from lib.geometry.camera import Camera
 from lib.mesh_renderer.fragments import triangle_ids
 from model.morphable_model import MorphableModel, PosedFace
 from model.whole_head.scalp_mesh import widened
+
+# What shows the person is believed if that holds for this share of the bare head's pixels, and up to these log odds.
+RECOGNISED, SURE = 0.8, 2.0
 
 
 @dataclass(frozen=True, eq=False)
@@ -22,6 +26,7 @@ class WideView:
       inside: bool [S, S], pixels that the photo covers.
       skin: bool [S, S], pixels that show the face's skin.
       ids: int [S, S], the triangle in each pixel, -1 where there is none.
+      person: [S, S] float32, log of the odds of the person to what is behind; 0 if the head itself is not recognised.
     """
 
     camera: Camera
@@ -29,6 +34,7 @@ class WideView:
     inside: np.ndarray
     skin: np.ndarray
     ids: np.ndarray
+    person: np.ndarray
 
     @classmethod
     def of(
@@ -48,7 +54,10 @@ class WideView:
         image, inside = region.frame(crop.image_size[0], size)
         ids = triangle_ids(camera.clip_coordinates(face.vertices), morphable.triangles, camera.image_size)
         skin = np.pad(readable > 0.5, (size - len(readable)) // 2)
-        return cls(camera, image, inside, skin, ids.numpy()[0])
+        head, person = ids.numpy()[0] >= 0, person_log_odds(image)
+        recognised = (person[head & inside] > 0).mean() if (head & inside).any() else 0
+        person = np.clip(person, -SURE, SURE) * (recognised > RECOGNISED)
+        return cls(camera, image, inside, skin, ids.numpy()[0], person)
 
     @cached_property
     def head(self) -> np.ndarray:

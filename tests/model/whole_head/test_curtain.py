@@ -1,5 +1,7 @@
 """Long hair: found where a photo shows it on both sides, as wide and as long as there, and nowhere else."""
 
+import dataclasses
+
 import cv2
 import numpy as np
 import pytest
@@ -55,9 +57,14 @@ class Heads:
         region = PhotoRegion(np.uint8(pixels.clip(0, 255)), np.array([[1.0, 0, MARGIN], [0, 1.0, MARGIN]]))
         return region, skin[MARGIN : MARGIN + SIZE, MARGIN : MARGIN + SIZE].astype(float)
 
-    def volume(self, *args, **more):
+    def volume(self, *args, outlined: bool = False, **more):
+        """The volume of the hair in a photo; with the person's outline if that is known."""
         region, readable = self.photo(*args, **more)
-        return self.shape(self.face, WideView.of(self.morphable, CAMERA, self.face, readable, region))
+        view = WideView.of(self.morphable, CAMERA, self.face, readable, region)
+        if outlined:
+            wall = np.abs(view.image * 255 - WALL).max(axis=2) < 6
+            view = dataclasses.replace(view, person=np.where(wall, -2, 2).astype(np.float32))
+        return self.shape(self.face, view)
 
 
 @pytest.fixture(scope="module")
@@ -138,6 +145,29 @@ def test_ears_that_the_photo_shows_stay_before_long_hair(heads):
 )
 def test_other_photos_have_no_long_hair(heads, more):
     assert heads.volume(**more).curtain is None
+
+
+def test_hair_in_the_colour_of_the_skin_is_found_by_the_persons_outline(heads, long):
+    found = heads.volume(DOWN, outlined=True, colour=SKIN).curtain
+    assert found is not None
+    beside = (np.abs(heads.places[:, 1] + 30) < 20) & (long.curtain.share > 0.99)
+    assert beside.any()
+    assert found.share[beside].min() > 0.9
+
+
+@pytest.mark.parametrize("more", [{"end": SHORT}, {"end": DOWN, "sides": (1,)}], ids=["short", "on one side only"])
+def test_the_persons_outline_alone_is_no_long_hair(heads, more):
+    assert heads.volume(outlined=True, **more).curtain is None
+
+
+def test_clothes_below_are_no_hair(heads):
+    region, readable = heads.photo(SHORT)
+    view = WideView.of(heads.morphable, CAMERA, heads.face, readable, region)
+    shoulders = (heads.height < -85) & (np.abs(heads.across) < 150)
+    image = np.where(shoulders[..., None], np.float32([0.2, 0.5, 0.3]), view.image)
+    wall = np.abs(image * 255 - WALL).max(axis=2) < 6
+    view = dataclasses.replace(view, image=image, person=np.where(wall, -2, 2).astype(np.float32))
+    assert heads.shape(heads.face, view).curtain is None
 
 
 def test_a_head_cut_off_by_the_photo_has_no_long_hair(heads):

@@ -58,8 +58,9 @@ def test_hair_is_as_thick_as_its_outline(case, thickness):
     lengths = beside(shape, face, found.lift)
     assert len(lengths) > 10
     assert np.median(lengths) == pytest.approx(thickness, abs=0.06)
-    assert found.wall(np.float32(HAIR) / 255) > 1
-    assert found.wall(np.float32(WALL) / 255) < -1
+    outside = cv2.distanceTransform(np.uint8(~head), cv2.DIST_L2, cv2.DIST_MASK_PRECISE)
+    assert np.median(found.wall[outside <= thickness * scale]) > 1
+    assert np.median(found.wall[outside > thickness * scale + 1]) < -1
 
 
 def test_only_the_scalp_moves_smoothly_and_not_too_far(case):

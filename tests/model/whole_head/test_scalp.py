@@ -9,7 +9,6 @@ import tensorflow as tf
 
 from lib.face_image.region import PhotoRegion
 from lib.geometry.camera import Camera
-from lib.images.colour_ratio import ColourRatio, density
 from lib.mesh_renderer.fragments import triangle_ids
 from lib.synthetic.appearance.canonical import CanonicalFace
 from lib.synthetic.appearance.hair import above_hairline
@@ -129,7 +128,8 @@ def test_what_is_known_to_be_behind_the_head_is_no_colour_of_hair(case):
     scalp, face, skin = case
     seen = photo(hairline=14)
     seen.pixels[:, PHOTO // 2 :] = np.uint8(WALL * 255)
-    wall = ColourRatio(density(np.float32([HAIR])), density(np.float32([WALL])))
+    side = scalp._wide.image_size[0]
+    wall = np.where(np.arange(side) < side // 2, 2.0, -2.0) * np.ones([side, 1])
     without, with_wall = (scalp(face, skin, np.zeros([SIZE, SIZE]), seen, known) for known in (None, wall))
     inside = scalp._hairline.usual > 0.99
     assert distance(without.albedo[inside], HAIR).max() > 0.3

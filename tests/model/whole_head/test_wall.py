@@ -1,4 +1,4 @@
-"""What a photo shows behind a head: told from hair by its colours, wherever the head is drawn."""
+"""What a photo shows behind a head: told from hair by its colours and by the person's outline."""
 
 import numpy as np
 import pytest
@@ -6,6 +6,7 @@ import pytest
 from model.whole_head.wall import LEAST_PIXELS, behind_head, hair_to_wall
 
 SIDE, SCALE = 200, 40.0  # of a picture, and its pixels per decimetre
+NOTHING = np.zeros([SIDE, SIDE], np.float32)
 HAIR, SKIN, WALL, GROUND = ([0.3, 0.2, 0.1], [0.8, 0.6, 0.5], [0.1, 0.5, 0.2], [0.1, 0.1, 0.12])
 
 
@@ -15,13 +16,12 @@ def disc(radius: float) -> np.ndarray:
     return np.hypot(row, column) < radius * SCALE
 
 
-def odds(hair: float, wall: float, head: float = 1.0) -> np.ndarray:
+def odds(hair: float, wall: float, head: float = 1.0, person: np.ndarray = NOTHING, colour: list = WALL) -> np.ndarray:
     """[S, S] for hair and a wall of these radii, on a plain ground, and a bare head; its lower half is skin."""
     skin = disc(head) & (np.arange(SIDE)[:, None] > SIDE / 2)
-    image = np.select([part[..., None] for part in (skin, disc(hair), disc(wall))], [SKIN, HAIR, WALL], GROUND)
+    image = np.select([part[..., None] for part in (skin, disc(hair), disc(wall))], [SKIN, HAIR, colour], GROUND)
     image = np.float32(image + np.random.default_rng(0).normal(0, 0.01, image.shape))
-    found = hair_to_wall(image, disc(head), disc(head) & ~skin, skin, ~disc(head), SCALE)
-    return found(image)
+    return hair_to_wall(image, person, disc(head), disc(head) & ~skin, skin, ~disc(head), SCALE)
 
 
 @pytest.mark.parametrize("hair", [0.9, 1.0, 1.3], ids=["thinner than the head", "as thick", "thicker"])
@@ -47,8 +47,20 @@ def test_hair_in_the_colours_of_the_wall_stays_within_other_hair():
 def test_hair_that_cannot_be_told_from_the_wall_is_nowhere_behind_the_head():
     same = np.full([SIDE, SIDE, 3], 0.1, np.float32)
     nothing = np.zeros([SIDE, SIDE], bool)
-    found = hair_to_wall(same, disc(1), disc(1), nothing, ~disc(1), SCALE)
-    assert not behind_head(found(same), disc(1), ~nothing).any()
+    found = hair_to_wall(same, NOTHING, disc(1), disc(1), nothing, ~disc(1), SCALE)
+    assert not behind_head(found, disc(1), ~nothing).any()
     few = np.zeros([SIDE, SIDE], bool)
     few.flat[: LEAST_PIXELS // 2] = True
-    assert hair_to_wall(same, disc(1), disc(1), nothing, few, SCALE) is None
+    assert hair_to_wall(same, NOTHING, disc(1), disc(1), nothing, few, SCALE) is None
+
+
+def test_the_persons_outline_tells_hair_from_a_wall_of_its_colour():
+    found = odds(1.3, wall=5, person=np.where(disc(1.3), 2.0, -2.0), colour=HAIR)
+    assert np.median(found[disc(1.25)]) > 1
+    assert np.median(found[~disc(1.35)]) < -1
+
+
+def test_where_all_around_is_the_person_there_is_no_wall():
+    image = np.random.default_rng(0).uniform(0, 1, [SIDE, SIDE, 3]).astype(np.float32)
+    nothing = np.zeros([SIDE, SIDE], bool)
+    assert hair_to_wall(image, NOTHING + 10, disc(1), disc(1), nothing, ~disc(1), SCALE) is None
