@@ -5,6 +5,7 @@ from pathlib import Path
 
 from configs import schema
 from lib.errors import UserError
+from lib.face_mask.person import load_network
 from lib.face_model_files.formats.basel2009 import is_basel_2009
 from lib.face_model_files.published import form_of, known_forms
 from lib.files.atomic import file_sha256
@@ -73,6 +74,7 @@ def _fault(config: schema.Config) -> str | None:
         load_identity(config, face_model)
         load_decoder(config)
         load_parser(config)
+        load_network()
         if config.texture.weights:
             read_metadata(schema.asset_path(config.texture.weights), "train")
     except UserError as error:

@@ -1,19 +1,22 @@
 """Which pixels of a photo show a person: MediaPipe's selfie segmentation (Apache-2.0), 8 ms a photo.
 
-The network ends in a layer that LiteRT lacks, a transposed convolution of stride 2 with a kernel of 2 x 2: every pixel of
-its input becomes a block of four. That layer is computed here.
+The network ends in a layer that LiteRT lacks, a transposed convolution of stride 2 with a kernel of 2 x 2, which makes a
+block of four pixels of each pixel. This module computes that layer.
 """
 
 import functools
+import hashlib
 from pathlib import Path
 
 import cv2
 import numpy as np
 
+from lib.errors import UserError
 from lib.network_files.tflite_constants import constants
 from lib.network_files.tflite_network import TfliteNetwork
 
 SHIPPED = Path(__file__).resolve().parents[2] / "data" / "person" / "selfie_segmentation.tflite"
+SHA256 = "8d13b7fae74af625c641226813616a2117bd6bca19eb3b75574621fc08557f27"
 FEATURES, KERNEL, BIAS = "add_13__xeno_compat__1", "segment/Kernel", "segment/Bias"
 # The network's own log odds grow without limit.
 LIMIT = 10.0
@@ -24,8 +27,11 @@ def person_log_odds(image: np.ndarray) -> np.ndarray:
 
     Args:
       image: [H, W, 3] float32 RGB in [0, 1], with a head and preferably its shoulders.
+
+    Raises:
+      UserError: see `load_network`.
     """
-    network, kernel, bias = _network()
+    network, kernel, bias = load_network()
     side = network.input_shape[1]
     method = cv2.INTER_AREA if min(image.shape[:2]) > side else cv2.INTER_LINEAR
     small = cv2.resize(np.ascontiguousarray(image, np.float32), (side, side), interpolation=method)
@@ -35,7 +41,17 @@ def person_log_odds(image: np.ndarray) -> np.ndarray:
 
 
 @functools.cache
-def _network() -> tuple[TfliteNetwork, np.ndarray, np.ndarray]:
-    """The network without its last layer, and that layer's kernel and bias, loaded once per process."""
-    kernel, bias = constants(SHIPPED.read_bytes(), (KERNEL, BIAS))
+def load_network() -> tuple[TfliteNetwork, np.ndarray, np.ndarray]:
+    """The network without its last layer, and that layer's kernel and bias, loaded once per process.
+
+    Raises:
+      UserError: the file is missing or damaged.
+    """
+    try:
+        content = SHIPPED.read_bytes()
+    except OSError as error:
+        raise UserError(f"{SHIPPED}: must be readable, got {error.strerror} (git checkout restores it)") from error
+    if hashlib.sha256(content).hexdigest() != SHA256:
+        raise UserError(f"{SHIPPED}: must be MediaPipe's network, got another content (git checkout restores it)")
+    kernel, bias = constants(content, (KERNEL, BIAS))
     return TfliteNetwork(SHIPPED, outputs=(FEATURES,)), kernel, bias

@@ -12,6 +12,7 @@ import tensorflow as tf
 
 from configs import schema
 from lib.face_image.region import PhotoRegion
+from lib.face_mask.person import load_network
 from lib.face_model.face_model import FaceModel
 from lib.face_model_files.human_head import NAME, ExtendedHead
 from lib.geometry.camera import Camera
@@ -82,6 +83,8 @@ class HeadExtension:
         self._camera, self._count, self._face_triangles = camera, face.vertex_count, tf.constant(face.triangles)
         self._scalp = Scalp(self.morphable, camera, self._count) if hair else None
         self._hair = HairShape(self.morphable, self._count) if hair and volume else None
+        if self._hair is not None:
+            load_network()  # a missing file is refused before the first photo
         self._front = np.flatnonzero(face.front_mask)
         apart = np.linalg.norm(head.mean_shape[: self._count] - face.mean_shape, axis=1)
         self._known = np.zeros(head.vertex_count, bool)

@@ -4,6 +4,8 @@ import numpy as np
 import pytest
 import skimage.data
 
+from lib.errors import UserError
+from lib.face_mask import person
 from lib.face_mask.person import LIMIT, person_log_odds
 
 
@@ -29,3 +31,13 @@ def test_the_picture_may_have_any_size(astronaut, side):
     found, expected = person_log_odds(picture[rows][:, rows]), person_log_odds(picture)[rows][:, rows]
     assert found.shape == (side, side)
     assert ((found > 0) == (expected > 0)).mean() > 0.97
+
+
+@pytest.mark.parametrize("content", [None, b"", b"TFL3" * 100], ids=["missing", "empty", "another file"])
+def test_a_file_that_is_not_the_network_is_refused(tmp_path, monkeypatch, content):
+    path = tmp_path / "network.tflite"
+    if content is not None:
+        path.write_bytes(content)
+    monkeypatch.setattr(person, "SHIPPED", path)
+    with pytest.raises(UserError, match=r"network.tflite: must be .* \(git checkout restores it\)"):
+        person.load_network.__wrapped__()

@@ -1,5 +1,6 @@
 """Photos on their side, and landmarks beside photos in every order that people give."""
 
+import dataclasses
 from types import SimpleNamespace
 
 import numpy as np
@@ -7,6 +8,7 @@ import pytest
 import skimage.data
 from PIL import Image
 
+import model.photos.reader
 from lib.face_image import detection
 from lib.face_image.alignment import five_points
 from lib.face_image.quality import Unusable
@@ -163,6 +165,19 @@ def test_equally_certain_faces_of_a_turned_photo_all_count(monkeypatch, reader):
     turned = reader.find_in_array(PORTRAIT, "two")
     assert turned.turns == 1
     assert [face.box[0] for face in turned.faces] == [0, 10]
+
+
+@pytest.mark.parametrize(("confidence", "count"), [(0.95, 1), (0.995, 2)])
+def test_a_doubtful_detection_beside_a_face_needs_confirmation(monkeypatch, reader, confidence, count):
+    photo = skimage.data.astronaut()
+    (real,) = detection.detect_confident_faces(photo, "astronaut", reader.min_confidence)
+    away = np.array([-150.0, 60.0])  # on the flag
+    false = dataclasses.replace(real, box=real.box + [*away, 0, 0], points=real.points + away, confidence=confidence)
+    monkeypatch.setattr(model.photos.reader, "detect_confident_faces", lambda *_: [real, false])
+    assert len(reader.find_in_array(photo, "astronaut").faces) == count
+    doubtful = dataclasses.replace(real, confidence=0.95)
+    monkeypatch.setattr(model.photos.reader, "detect_confident_faces", lambda *_: [real, doubtful])
+    assert len(reader.find_in_array(photo, "astronaut").faces) == 2, "confirmed"
 
 
 def with_mask(ground):
