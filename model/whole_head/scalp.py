@@ -47,7 +47,7 @@ class PaintedScalp:
       albedo: [N, 3] colour of hair or cap without light, RGB; 0 elsewhere.
       share: [N] float32 in [0, 1], share of that colour at each vertex.
       cloth: [N] float32 in [0, 1], the part of the share that is cloth.
-      light: [N, 3] float32 shading of the whole head, which falls on cloth in its own way.
+      light: [N, 3] float32 shading of the whole head; on hair it has one hue, and it falls on cloth in its own way.
       alike: [N] in [0, 1], share of the mirrored side's detail that fits: strands must not end up on skin.
       camera: that of the crops with a wider field of view, because crops end below the crown.
       readable: [S, S] float32, 1 on pixels of that camera whose colours may be read, on the scalp and the face.
@@ -114,7 +114,8 @@ class Scalp:
         readable = np.pad(readable.astype(np.float32), (camera.image_size[0] - len(readable)) // 2)
         if region is not None:
             image, inside = region.frame(self._camera.image_size[0], camera.image_size[0])
-            seen = self._seen(face, rows, image, readable, inside, wall, curtain)
+            even = self._of_one_hue(light)
+            seen = self._seen(face, even, rows, image, readable, inside, wall, curtain)
             share, shown = seen.share, seen.shown
             trusted = seen.visible * self._trusted(face, rows, seen.points, shown)
             weight = share[rows] * trusted
@@ -129,6 +130,7 @@ class Scalp:
                     like_hair = like_hair * self._relative_areas(face, rows)
                 hidden = membrane(mesh.laplacian, colour, _typical(colour, weight * like_hair))
                 albedo[rows] = np.clip(hidden + weight[:, None] * (colour - hidden), 0, 1)
+                light = light + share[:, None] * (even - light)
                 return PaintedScalp(albedo, share, none, light, self._hairline.alike(share), camera, shown)
         albedo[rows] = np.clip(self._brow_colour(skin), 0, 1)
         usual = self._hairline.usual
@@ -174,6 +176,7 @@ class Scalp:
     def _seen(
         self,
         face: PosedFace,
+        light: np.ndarray,
         rows: np.ndarray,
         image: np.ndarray,
         readable: np.ndarray,
@@ -185,6 +188,7 @@ class Scalp:
 
         Args:
           face: as in `__call__`.
+          light: [N, 3] that falls on hair.
           rows: [M] numbers of these vertices.
           image: [S, S, 3] of the wide camera; its pixels `readable` of skin and those `inside` the photo, [S, S].
           wall, curtain: as in `__call__`.
@@ -198,7 +202,7 @@ class Scalp:
             inside = inside & ~behind_head(wall, ids >= 0, inside & (readable < 0.5))
         stack = np.concatenate([image, readable[..., None], inside[..., None]], axis=-1)
         read = sample_image(tf.constant(stack[None], tf.float32), points)
-        colour = delit_albedo(read[..., :3], tf.gather(face.shading, rows, axis=1)).numpy()[0]
+        colour = delit_albedo(read[..., :3], tf.constant(light[None, rows])).numpy()[0]
         known, covered = np.zeros([2, len(self._hairline.usual)], np.float32)
         pixels, skinny, shown = np.split(read.numpy()[0], [3, 4], axis=1)
         known[rows] = visible * (shown[:, 0] > WHOLE) * (self._cosine(face, rows) > LEAST_COSINE)
@@ -229,6 +233,14 @@ class Scalp:
             visible = visible * np.where(hanging[rows] > 0, hair, 1)
         hairy = (share[triangles].mean(axis=1) > 0.5)[ids] & (ids >= 0) & inside
         return SeenScalp(image, points, visible, pixels, colour, share, hairy, np.maximum(readable, hairy))
+
+    def _of_one_hue(self, light: np.ndarray) -> np.ndarray:
+        """Light [N, 3] as bright, everywhere in the scalp's mean hue.
+
+        Spherical harmonics that were fitted to skin say little about hues behind: white hair would turn pink there.
+        """
+        mean = light[self._hairline.usual > 0].mean(axis=0)
+        return (light.mean(axis=1, keepdims=True) * (mean / mean.mean())).astype(np.float32)
 
     def _relative_areas(self, face: PosedFace, rows: np.ndarray) -> np.ndarray:
         """[M] area around the vertices `rows`, relative to the scalp's median, at most 1."""
