@@ -21,6 +21,7 @@ from model.morphable_model import MorphableModel, PosedFace
 from model.whole_head.hanging_hair import (
     AXIS,
     BASE,
+    BROAD,
     EAR_HIGH,
     EAR_LOW,
     HEIGHTS,
@@ -107,14 +108,18 @@ class CurtainShape:
           view: the photo around it.
           wall: [S, S] log of the odds of hair to what is behind the head.
         """
-        odds = HairOdds.of(view, self._scalp, self._plain, wall, heights(face, view, self._placement))
-        sides = None if odds is None else find_sides(face, view, odds, self._placement, self._ears)
-        if odds is None or sides is None:
-            return None
-        places = self._placement.to_canonical(face.shape[0].numpy() + lift)
-        hanging, share = self._hanging(places, sides)
-        more = (hanging - places) / self._placement.scale
-        return Curtain(more.astype(np.float32), share.astype(np.float32), odds.any > 0)
+        height = heights(face, view, self._placement)
+        for by_outline in (False, True) if view.person.any() else (False,):
+            odds = HairOdds.of(view, self._scalp, self._plain, wall, height, by_outline)
+            if odds is None:
+                continue
+            sides = find_sides(face, view, odds, self._placement, self._ears, BROAD if by_outline else 0)
+            if sides is not None:
+                places = self._placement.to_canonical(face.shape[0].numpy() + lift)
+                hanging, share = self._hanging(places, sides)
+                more = (hanging - places) / self._placement.scale
+                return Curtain(more.astype(np.float32), share.astype(np.float32), odds.any > 0)
+        return None
 
     def _hanging(self, places: np.ndarray, sides: tuple[HairSide, HairSide]) -> tuple[np.ndarray, np.ndarray]:
         """Places [N, 3] of a head with long hair for those without, and the share [N] of hair."""

@@ -49,6 +49,8 @@ DISTINCT = 0.8
 CHEEK = np.radians(74.0)
 # Below this height, the photo shows clothes and hair.
 SHOULDERS = -90.0
+# Hair in the colours of skin stands out so far beside the jaw, between these heights; ears and beards less.
+BROAD, JAW_HIGH, JAW_LOW = 36.0, -36.0, -54.0
 # The odds are blurred by this much, and the rows are this long.
 BLUR, REACH = 1.5, 170
 
@@ -62,16 +64,18 @@ class HairSide:
       end: height of the hair's lower end.
       radius: [len(HEIGHTS)] distance of the outline from the axis; NaN where it was not found.
       over_ear: whether the hair hides the ear.
+      breadth: how far the outline stands out beside the jaw; 0 if it was not found there.
     """
 
     azimuth: float
     end: float
     radius: np.ndarray
     over_ear: bool
+    breadth: float
 
     def mirrored(self) -> "HairSide":
         """The same hair on the other side."""
-        return HairSide(-self.azimuth, self.end, self.radius, self.over_ear)
+        return dataclasses.replace(self, azimuth=-self.azimuth)
 
 
 @dataclass(frozen=True, eq=False)
@@ -88,7 +92,7 @@ class HairOdds:
 
     @classmethod
     def of(
-        cls, view: WideView, scalp: np.ndarray, skin: np.ndarray, wall: np.ndarray, height: np.ndarray
+        cls, view: WideView, scalp: np.ndarray, skin: np.ndarray, wall: np.ndarray, height: np.ndarray, by_outline: bool
     ) -> "HairOdds | None":
         """The odds in a photo; None if it does not show both hair and skin in their own colours.
 
@@ -97,6 +101,8 @@ class HairOdds:
           scalp, skin: bool [F], triangles of the scalp and of plain skin.
           wall: [S, S] log of the odds of hair to what is behind the head.
           height: [S, S] along the head's axis.
+          by_outline: whether all that the person has beside the head, from ears to chin, is hair, even if it looks like
+            skin.
         """
         scale = view.camera.focal_length / view.camera.distance
         hair = hair_pixels(view.head, view.shown(scalp) & view.inside, view.skin, scale)
@@ -105,11 +111,12 @@ class HairOdds:
             return None
         hairy = density(view.image[hair])
         to_skin = ColourRatio(hairy, density(view.image[plain]))(view.image)
-        # Whatever the person has beside the ears is hair, even if it looks like skin.
         around = (view.person > 0) & view.inside & ~view.head
-        beside = around & (height > CHIN) & (height < EAR_HIGH)
-        to_skin[beside] = BOUND
-        if to_skin[hair | beside].mean() < DISTINCT:
+        if by_outline:
+            beside = around & (height > CHIN) & (height < EAR_HIGH)
+            to_skin[beside] = BOUND
+            hair = hair | beside
+        if to_skin[hair].mean() < DISTINCT:
             return None
         # The scalp does not have all shades of long hair, so only what looks like skin is taken for skin.
         either = wall + 2 * np.minimum(to_skin, 0)
@@ -133,7 +140,12 @@ def heights(face: PosedFace, view: WideView, placement: Placement) -> np.ndarray
 
 
 def find_sides(
-    face: PosedFace, view: WideView, odds: HairOdds, placement: Placement, ears: tuple[np.ndarray, np.ndarray]
+    face: PosedFace,
+    view: WideView,
+    odds: HairOdds,
+    placement: Placement,
+    ears: tuple[np.ndarray, np.ndarray],
+    least_breadth: float,
 ) -> tuple[HairSide, HairSide] | None:
     """Long hair at the head's negative and positive x; None unless all that the photo shows of the sides has it.
 
@@ -143,6 +155,7 @@ def find_sides(
       odds: of hair in the photo.
       placement: of canonical coordinates.
       ears: bool [F], the triangles of each ear.
+      least_breadth: of the hair on one side at least.
     """
     turn = rotation_matrix(face.coefficients.angles)[0].numpy()
     upwards = turn[1] * [1, 1, 0]
@@ -157,11 +170,13 @@ def find_sides(
         axis = np.stack([np.zeros_like(HEIGHTS), HEIGHTS, np.full_like(HEIGHTS, AXIS)], axis=1)
         start = placement.to_model(axis) @ turn + face.coefficients.translation[0].numpy()
         lines = start[:, None] + (np.arange(REACH) / placement.scale)[:, None] * sideways
-        radius, end = _outline(lines, view, odds)
+        radius, end, breadth = _outline(lines, view, odds)
         visible = view.shown(ear)
         over_ear = not visible.any() or (odds.any[visible] > 0).mean() > HIDDEN
-        sides.append(HairSide(azimuth, end, radius, bool(over_ear)))
-    if any(side is not None and side.over_ear and side.end <= LONG for side in sides):
+        sides.append(HairSide(azimuth, end, radius, bool(over_ear), breadth))
+    if max((side.breadth for side in sides if side is not None), default=0) < least_breadth:
+        return None
+    if least_breadth and any(side is not None and side.over_ear and side.end <= LONG for side in sides):
         # Hair in the colour of skin on an ear looks like the ear. If it stands out beside it, it hides that, too.
         sides = [side and dataclasses.replace(side, over_ear=side.over_ear or side.end > LONG) for side in sides]
     one, other = sides
@@ -169,16 +184,21 @@ def find_sides(
     for side in sides:
         if side is not None and side.end > (least if side.over_ear else LONG):
             return None
-    if one is None:
+    # Hair may be wider than it is looked for; then the other side tells its width.
+    if one is None or np.isnan(one.radius).all():
         one, other = other, one
-    if one is None:
+    if one is None or np.isnan(one.radius).all():
         return None
-    other = one.mirrored() if other is None else other
+    other = one.mirrored() if other is None or np.isnan(other.radius).all() else other
     return (one, other) if one.azimuth < 0 else (other, one)
 
 
-def _outline(lines: np.ndarray, view: WideView, odds: HairOdds) -> tuple[np.ndarray, float]:
-    """The outline's radius [rows] along lines [rows, REACH, 3] from the axis, NaN below the hair's end, and the end."""
+def _outline(lines: np.ndarray, view: WideView, odds: HairOdds) -> tuple[np.ndarray, float, float]:
+    """The hair's outline along lines [rows, REACH, 3] from the axis.
+
+    Returns:
+      Its radius [rows], NaN where it was not found and below the hair's end; that end; its breadth beside the jaw.
+    """
     size = len(view.image)
     places = view.camera.project(tf.constant(lines.reshape(1, -1, 3), tf.float32)).numpy().reshape(*lines.shape[:2], 2)
     column, row = np.moveaxis(np.floor(places).astype(int), -1, 0)
@@ -186,7 +206,7 @@ def _outline(lines: np.ndarray, view: WideView, odds: HairOdds) -> tuple[np.ndar
     at = np.clip(row, 0, size - 1), np.clip(column, 0, size - 1)
     inside, head = within & view.inside[at], within & view.head[at]
     score = np.where(inside, odds.any[at], -2.0)
-    radius = np.full(len(HEIGHTS), np.nan)
+    radius, apart = np.full([2, len(HEIGHTS)], np.nan)
     end, last, unseen = START, None, None
     for i in np.flatnonzero(HEIGHTS < START):
         bare = int(np.flatnonzero(head[i]).max(initial=0))
@@ -197,6 +217,7 @@ def _outline(lines: np.ndarray, view: WideView, odds: HairOdds) -> tuple[np.ndar
             break
         row = score[i], odds.skin[at][i]
         radius[i] = _row(*row, bare, HEIGHTS[i])
+        apart[i] = radius[i] - bare
         if np.isinf(radius[i]):
             end, radius[i] = float(HEIGHTS[i]), np.nan
             continue
@@ -211,7 +232,8 @@ def _outline(lines: np.ndarray, view: WideView, odds: HairOdds) -> tuple[np.ndar
     radius[end > HEIGHTS] = np.nan
     if (known := ~np.isnan(radius)).any():
         radius[radius - np.median(radius[known]) > 2 * JUMP] = np.nan
-    return radius, end
+    apart = apart[(HEIGHTS <= JAW_HIGH) & (HEIGHTS >= JAW_LOW) & ~np.isnan(apart)]
+    return radius, end, float(np.median(apart)) if len(apart) else 0.0
 
 
 def _row(score: np.ndarray, to_skin: np.ndarray, bare: int, height: float) -> float:

@@ -13,6 +13,7 @@ from lib.mesh_renderer.fragments import triangle_ids
 from lib.synthetic.appearance.canonical import CanonicalFace
 from model.morphable_model import MorphableModel
 from model.whole_head.hair_shape import HairShape
+from model.whole_head.hanging_hair import HairOdds
 from model.whole_head.scalp import Scalp
 from model.whole_head.scalp_mesh import widened
 from model.whole_head.wide_view import WideView
@@ -40,14 +41,22 @@ class Heads:
         self.height = np.polyval(np.polyfit(y[beside], self.places[beside, 1], 1), row)
         self.across = np.polyval(np.polyfit(x[beside], self.places[beside, 0], 1), column)
 
-    def photo(self, end: float, colour: list = HAIR, sides: tuple = (-1, 1), wall: list = WALL, ears: bool = False):
+    def photo(
+        self,
+        end: float,
+        colour: list = HAIR,
+        sides: tuple = (-1, 1),
+        wall: list = WALL,
+        ears: bool = False,
+        width: float = WIDTH,
+    ):
         """A photo with hair down to a height, and the pixels [SIZE, SIZE] of the crop that show the face's skin."""
         clip = WIDE.clip_coordinates(self.face.vertices)
         ids = triangle_ids(clip, self.morphable.triangles, WIDE.image_size)[0].numpy()
         head = ids >= 0
         scalp = (self.model.regions["scalp"][self.model.triangles].mean(axis=1) > 0.5)[ids] & head
         face = (self.model.triangles < self.count).all(axis=1)[ids] & head
-        hanging = (np.abs(self.across) < WIDTH) & (self.height < 75) & (self.height > end)
+        hanging = (np.abs(self.across) < width) & (self.height < 75) & (self.height > end)
         hanging &= np.isin(np.sign(self.across), sides) & (~head | ~face & (np.abs(self.across) > 40))
         hanging &= ~(head & ears & (self.height > -32))
         hair = scalp | hanging | ~head & (cv2.dilate(np.uint8(scalp), np.ones([7, 7])) > 0)
@@ -155,19 +164,45 @@ def test_hair_in_the_colour_of_the_skin_is_found_by_the_persons_outline(heads, l
     assert found.share[beside].min() > 0.9
 
 
-@pytest.mark.parametrize("more", [{"end": SHORT}, {"end": DOWN, "sides": (1,)}], ids=["short", "on one side only"])
+@pytest.mark.parametrize(
+    "more",
+    [{"end": SHORT}, {"end": DOWN, "sides": (1,)}, {"end": -60.0, "colour": SKIN, "width": 94.0}],
+    ids=["short", "on one side only", "ears and cheeks larger than the head's"],
+)
 def test_the_persons_outline_alone_is_no_long_hair(heads, more):
     assert heads.volume(outlined=True, **more).curtain is None
 
 
-def test_clothes_below_are_no_hair(heads):
-    region, readable = heads.photo(SHORT)
+def outlined(heads, region, readable, where: np.ndarray) -> WideView:
+    """A photo with green cloth outside the head, and the person's outline."""
     view = WideView.of(heads.morphable, CAMERA, heads.face, readable, region)
-    shoulders = (heads.height < -85) & (np.abs(heads.across) < 150)
-    image = np.where(shoulders[..., None], np.float32([0.2, 0.5, 0.3]), view.image)
+    image = np.where((where & ~view.head)[..., None], np.float32([0.2, 0.5, 0.3]), view.image)
     wall = np.abs(image * 255 - WALL).max(axis=2) < 6
-    view = dataclasses.replace(view, image=image, person=np.where(wall, -2, 2).astype(np.float32))
-    assert heads.shape(heads.face, view).curtain is None
+    return dataclasses.replace(view, image=image, person=np.where(wall, -2, 2).astype(np.float32))
+
+
+def test_raised_shoulders_are_no_hair(heads):
+    where = (heads.height < OVER_EARS) & (np.abs(heads.across) < 140) & (np.abs(heads.across) > WIDTH)
+    view = outlined(heads, *heads.photo(OVER_EARS), where | (heads.height < -90))
+    curtain = heads.shape._curtain
+    odds = HairOdds.of(view, curtain._scalp, curtain._plain, view.person, heads.height, by_outline=True)
+    assert np.median(odds.any[where & (heads.height > -55)]) < -1
+    hair = (heads.height > OVER_EARS + 5) & (heads.height < 40) & (np.abs(heads.across) < WIDTH - 5) & ~view.head
+    assert np.median(odds.any[hair]) > 1
+
+
+@pytest.mark.parametrize("sides", [(-1, 1), (1,)], ids=["both sides", "one side"])
+def test_hair_wider_than_it_is_looked_for_takes_its_width_from_the_other_side(heads, sides):
+    wide = np.isin(np.sign(heads.across), sides) & (heads.height < 40) & (heads.height > -80)
+    view = outlined(heads, *heads.photo(BOB), wide)
+    view = dataclasses.replace(view, image=np.where(wide[..., None], np.float32(HAIR) / 255, view.image))
+    found = heads.shape(heads.face, view).curtain
+    if sides == (1,):
+        moved = heads.places + found.lift * CanonicalFace(heads.model).placement.scale
+        row = (np.abs(moved[:, 1] + 50) < 20) & (found.share > 0.9)
+        assert np.abs(moved[row, 0]).max() == pytest.approx(WIDTH, abs=12)
+    else:
+        assert found is None
 
 
 def test_a_head_cut_off_by_the_photo_has_no_long_hair(heads):
