@@ -1,13 +1,19 @@
-"""Small, untrained components for tests of whole reconstructions, and steps of the fit traced once."""
+"""Small, untrained components for tests of whole reconstructions; what is slow in them, done once for equal inputs."""
 
 import contextlib
-from collections.abc import Callable
+import hashlib
+from collections.abc import Callable, Iterator
 from types import SimpleNamespace
 
+import numpy as np
 import pytest
 import tensorflow as tf
 
+from lib.face_image.cascade import Cascade
+from lib.face_mesh.surface_points import SurfacePoints
+from lib.face_model.face_model import FaceModel
 from lib.geometry.camera import Camera
+from model.dense_landmarks import source
 from model.face_gcn import FaceGCN
 from model.fitting.fitter import Fitter
 from model.fitting.person import PersonFitter
@@ -19,6 +25,9 @@ from model.reconstruction import face_reconstructor
 from tests.support.faces import built_in_face
 
 SIZE = 112
+
+# What the detector found in all tests of this process; few photos are shown in many of them.
+_FOUND: dict[tuple, tuple[np.ndarray, ...]] = {}
 
 
 def untrained_parts() -> SimpleNamespace:
@@ -56,4 +65,28 @@ def fitters_traced_once():
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(face_reconstructor, "Fitter", once(Fitter))
         patch.setattr(estimator, "PersonFitter", once(PersonFitter))
+        yield
+
+
+@contextlib.contextmanager
+def detected_once() -> Iterator[None]:
+    """Within, the detector's cascade sees each picture once, and a face model's 468 points are looked up once."""
+    detect, look_up = Cascade.detect, source.at_texture_coordinates
+    points: dict[int, tuple[FaceModel, np.ndarray, SurfacePoints]] = {}
+
+    def detected(self: Cascade, image: np.ndarray, smallest: int) -> tuple[np.ndarray, ...]:
+        key = (image.shape, hashlib.sha256(image.tobytes()).digest(), smallest)
+        if key not in _FOUND:
+            _FOUND[key] = detect(self, image, smallest)
+        return tuple(array.copy() for array in _FOUND[key])
+
+    def looked_up(face_model: FaceModel, uv: np.ndarray) -> SurfacePoints:
+        known = points.get(id(face_model))
+        if known is None or not np.array_equal(known[1], uv):
+            known = points[id(face_model)] = face_model, uv.copy(), look_up(face_model, uv)
+        return known[2]
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Cascade, "detect", detected)
+        patch.setattr(source, "at_texture_coordinates", looked_up)
         yield

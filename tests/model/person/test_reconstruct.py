@@ -29,7 +29,7 @@ from model.whole_head.extension import HeadExtension
 from tests.support.gltf.rigs import Rig
 from tests.support.gltf.validator import faults
 from tests.support.helpers import read_mesh
-from tests.support.reconstruction_parts import SIZE, fitters_traced_once, untrained_parts
+from tests.support.reconstruction_parts import SIZE, detected_once, fitters_traced_once, untrained_parts
 
 
 @pytest.fixture(scope="module")
@@ -39,7 +39,7 @@ def pipeline():
 
 @pytest.fixture(scope="module")
 def traced_once():
-    with fitters_traced_once():
+    with fitters_traced_once(), detected_once():
         yield
 
 

@@ -22,6 +22,7 @@ from model.preparation import prepare as preparation
 from model.preparation.shards import merge_shards, prepare_shard
 from tests.support.photo_corpus import BAD_PHOTOS, portrait, write_bad
 from tests.support.pinned import check_pinned
+from tests.support.reconstruction_parts import detected_once
 
 PINNED_METHOD = "regressed face, parsed mask, 2"
 PINNED = [79477.165, 137.117, -98.441, -4.882, -69.115, 262.111]
@@ -38,8 +39,8 @@ def records(output):
 
 @pytest.fixture(scope="module")
 def prepare_once_loaded():
-    """Networks that are loaded and traced once for all runs with the same options."""
-    with pytest.MonkeyPatch.context() as patch:
+    """Networks that are loaded and traced once for all runs with the same options, and see each photo once."""
+    with pytest.MonkeyPatch.context() as patch, detected_once():
         patch.setattr(preparation, "make_preparer", functools.cache(preparation.make_preparer))
         yield
 

@@ -18,7 +18,7 @@ from lib.face_image.alignment import FIVE_FROM_68
 from model.reconstruction.face_reconstructor import FaceReconstructor
 from model.whole_head.extension import WholeHead
 from tests.support.helpers import read_mesh
-from tests.support.reconstruction_parts import SIZE, untrained_parts
+from tests.support.reconstruction_parts import SIZE, detected_once, untrained_parts
 
 PORTRAIT = np.ascontiguousarray(skimage.data.astronaut()[:300, 80:380])
 
@@ -26,7 +26,8 @@ PORTRAIT = np.ascontiguousarray(skimage.data.astronaut()[:300, 80:380])
 @pytest.fixture(scope="module")
 def reconstructor():
     overrides = {"fit.steps": 10, "data.image_size": SIZE, "export.texture_size": 256, "export.formats": ["ply"]}
-    return FaceReconstructor(schema.load(overrides=overrides), untrained_parts())
+    with detected_once():
+        yield FaceReconstructor(schema.load(overrides=overrides), untrained_parts())
 
 
 @pytest.fixture(scope="module")

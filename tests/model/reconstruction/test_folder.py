@@ -19,12 +19,13 @@ from model.fitting.placement import PointPlacement
 from model.reconstruction import folder as reconstruction
 from tests.support.helpers import read_mesh
 from tests.support.photo_corpus import BAD_PHOTOS, portrait, write_bad
-from tests.support.reconstruction_parts import SIZE, untrained_parts
+from tests.support.reconstruction_parts import SIZE, detected_once, untrained_parts
 
 
 @pytest.fixture(scope="module")
 def pipeline():
-    return untrained_parts()
+    with detected_once():
+        yield untrained_parts()
 
 
 def folder_of(path, **images):

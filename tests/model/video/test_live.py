@@ -18,14 +18,15 @@ from model.video.face_track import naming
 from model.video.frames import FrameSource, write_video
 from tests.support.gltf.rigs import Rig
 from tests.support.photo_corpus import portrait
-from tests.support.reconstruction_parts import SIZE, untrained_parts
+from tests.support.reconstruction_parts import SIZE, detected_once, untrained_parts
 
 RATE = 25.0
 
 
 @pytest.fixture(scope="module")
 def pipeline():
-    return untrained_parts()
+    with detected_once():
+        yield untrained_parts()
 
 
 @pytest.fixture

@@ -12,7 +12,7 @@ from lib.files.shards import FOLDER, Shard
 from model.reconstruction import folder, result_folder, worker
 from model.reconstruction.shards.run import merge_shards, reconstruct_shard
 from tests.support.photo_corpus import portrait
-from tests.support.reconstruction_parts import SIZE, untrained_parts
+from tests.support.reconstruction_parts import SIZE, detected_once, untrained_parts
 
 COUNT = 2
 
@@ -21,7 +21,7 @@ COUNT = 2
 def small_reconstructor():
     """An untrained one, whose clock stands still: the seconds are the only numbers that differ between runs."""
     pipeline, standing = untrained_parts(), SimpleNamespace(monotonic=lambda: 0.0)
-    with pytest.MonkeyPatch.context() as patch:
+    with pytest.MonkeyPatch.context() as patch, detected_once():
         patch.setattr("model.reconstruction.face_reconstructor.load_pipeline", lambda config: pipeline)
         patch.setattr("model.reconstruction.face_reconstructor.restore_texture_network", lambda loaded: None)
         patch.setattr(folder, "use_one_thread", lambda: None)  # it would last beyond this test
