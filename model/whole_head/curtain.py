@@ -80,7 +80,8 @@ class CurtainShape:
     def __init__(self, morphable: MorphableModel, count: int):
         model = morphable.face_model
         canonical = CanonicalFace(model)
-        places, self._placement = canonical.points, canonical.placement
+        self._places, self._placement = canonical.points, canonical.placement
+        places = self._places
         self._laplacian = edge_laplacian(model.triangles, model.vertex_count)
         face = np.arange(len(places)) < count
         hollow = np.max([model.regions[name] for name in ("eye", "teeth", "mouth_inside")], axis=0) > 0
@@ -120,6 +121,14 @@ class CurtainShape:
                 more = (hanging - places) / self._placement.scale
                 return Curtain(more.astype(np.float32), share.astype(np.float32), odds.any > 0)
         return None
+
+    def usual(self) -> np.ndarray:
+        """Canonical places [N, 3] of the mean head with hair down to the neck's base, as wide as the skull."""
+        skull = self._skull(self._places)
+        sides = [
+            HairSide(x, BASE, np.full(len(HEIGHTS), skull(np.array(x))), True, 0.0) for x in (-np.pi / 2, np.pi / 2)
+        ]
+        return self._hanging(self._places, (sides[0], sides[1]))[0]
 
     def _hanging(self, places: np.ndarray, sides: tuple[HairSide, HairSide]) -> tuple[np.ndarray, np.ndarray]:
         """Places [N, 3] of a head with long hair for those without, and the share [N] of hair."""

@@ -12,6 +12,8 @@ from lib.mesh_export.uv_chart import ChartRaster
 from lib.synthetic.appearance.canonical import REGIONS, CanonicalFace
 from lib.synthetic.appearance.hair import RADIUS, above_hairline, hair_flow
 from lib.synthetic.appearance.noise import noise
+from model.morphable_model import MorphableModel
+from model.whole_head.curtain import CurtainShape
 from model.whole_head.hairline import LOWEST
 
 # Widths of locks and strands [mm], how much longer than wide they are, and their shares of the contrast.
@@ -65,7 +67,7 @@ class Grain:
     """
 
     def __init__(self, model: FaceModel, raster: ChartRaster):
-        self._raster = raster
+        self._model, self._raster = model, raster
         face = CanonicalFace(model)
         brow = face.regions[:, REGIONS.index("brow")] > 0
         self._plain = (np.asarray(model.skin_mask, bool) & ~brow).astype(np.float32)
@@ -82,8 +84,9 @@ class Grain:
 
     @cached_property
     def _long_hair(self) -> np.ndarray:
-        """[T, T] strands all over the head."""
-        return _field(self._places, self._raster.inside, _strands)
+        """[T, T] strands all over a head with long hair: its ears are flat, so strands do not follow their folds."""
+        hanging = CurtainShape(MorphableModel(self._model), count=0).usual()
+        return _field(self._raster.interpolate(hanging), self._raster.inside, _strands)
 
     def __call__(
         self,

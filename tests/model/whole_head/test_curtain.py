@@ -114,12 +114,19 @@ def test_hair_ends_where_it_does_in_the_photo(heads):
 def test_ears_under_hair_are_flat(heads, long):
     x, y, z = heads.places.T
     ear = (x > 70) & (z > -110) & (z < -60) & (np.abs(y) < 40)
-    hidden = heads.places + long.curtain.lift * CanonicalFace(heads.model).placement.scale
-    azimuth = np.arctan2(hidden[ear, 0], hidden[ear, 2] + 95)
-    around = np.polyfit(azimuth, np.hypot(hidden[ear, 0], hidden[ear, 2] + 95), 3)
-    apart = np.hypot(hidden[ear, 0], hidden[ear, 2] + 95) - np.polyval(around, azimuth)
+    lifted = heads.places + long.curtain.lift * CanonicalFace(heads.model).placement.scale
     before = np.hypot(x[ear], z[ear] + 95)
-    assert apart.std() < 0.5 * before.std()
+    for hidden in (lifted, heads.shape._curtain.usual()):
+        azimuth = np.arctan2(hidden[ear, 0], hidden[ear, 2] + 95)
+        around = np.polyfit(azimuth, np.hypot(hidden[ear, 0], hidden[ear, 2] + 95), 3)
+        apart = np.hypot(hidden[ear, 0], hidden[ear, 2] + 95) - np.polyval(around, azimuth)
+        assert apart.std() < 0.5 * before.std()
+
+
+def test_usual_long_hair_hangs_as_wide_as_the_skull(heads):
+    x, y, z = heads.shape._curtain.usual().T
+    upper, lower = (np.abs(x[(np.abs(y - height) < 10) & (np.abs(z + 95) < 25)]).max() for height in (60, -90))
+    assert lower == pytest.approx(upper, abs=12)
 
 
 def test_hair_may_end_over_the_ears(heads):
