@@ -17,7 +17,7 @@ from lib.images.guided_filter import guided_filter
 # All lengths are pixels of a crop of this side; every crop is resized to it.
 WORKING_SIDE = 224
 # Weights of the decoder's log odds and of the oval's.
-DECODER, OVAL_PRIOR = 1.0, 0.2
+DECODER, OVAL_PRIOR = 1.0, 0.05
 # The oval's log odds grow by one in this distance from its border, up to a limit.
 OVAL_STEP, OVAL_LIMIT = 3.0, 6.0
 # Below the eyes, where ears and neck have the face's colours, the log odds fall by one per pixel beyond this distance.
@@ -37,7 +37,7 @@ RADIUS, EPSILON = 5, 1e-3
 # Parts of the face that are not skin-coloured, as outlines.
 FEATURES = (LEFT_EYE, RIGHT_EYE, LEFT_BROW, RIGHT_BROW, OUTER_LIPS, INNER_LIPS)
 # Pieces smaller than this share of the largest are dropped, holes smaller than this (pixels) are filled.
-LEAST_PIECE, LARGEST_HOLE = 0.15, 60
+LEAST_PIECE, LARGEST_HOLE = 0.15, 130
 
 
 def dense_mask(

@@ -71,6 +71,32 @@ def test_the_decoder_corrects_colours_that_do_not_differ(points):
     assert overlap(dense_mask(image, points, decoded(visible, square), square, INSIDE), visible) > 0.93
 
 
+def test_the_decoder_overrules_the_place_in_the_face(points):
+    """A hand as light as the face: the decoder, even in some doubt, knows better than that faces are oval."""
+    image, visible = painted(points, np.random.default_rng(0))
+    image[:] = SKIN
+    hand = np.zeros(visible.shape, bool)
+    row, column = np.rint(points[205][::-1]).astype(int)  # a cheek
+    hand[row - 12 : row + 12, column - 12 : column + 12] = True
+    square = square_around(points)
+    log_odds = decoded(visible, square)
+    log_odds[decoded(hand, square) > 0] = -1.8
+    mask = dense_mask(image, points, log_odds, square, INSIDE)
+    assert (mask[hand] > 0.5).mean() < 0.45
+    assert overlap(mask, visible & ~hand) > 0.9
+
+
+def test_a_hole_of_the_size_of_a_brow_is_filled(points):
+    image, visible = painted(points, np.random.default_rng(0))
+    row, column = np.rint(points[205][::-1]).astype(int)
+    spot = np.zeros(visible.shape, bool)
+    spot[row - 4 : row + 4, column - 6 : column + 6] = True
+    image[spot] = HAIR
+    square = square_around(points)
+    mask = dense_mask(image, points, decoded(visible & ~spot, square), square, INSIDE)
+    assert (mask[spot] > 0.5).all()
+
+
 def test_an_eye_is_filled_unless_the_decoder_sees_it_covered(points):
     image, visible = painted(points, np.random.default_rng(0))
     eye = np.zeros(visible.shape, np.uint8)
