@@ -3,7 +3,7 @@
 Lengths, heights and azimuths are those of model/whole_head/hanging_hair.py.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -21,7 +21,6 @@ from model.morphable_model import MorphableModel, PosedFace
 from model.whole_head.hanging_hair import (
     AXIS,
     BASE,
-    BROAD,
     EAR_HIGH,
     EAR_LOW,
     HEIGHTS,
@@ -100,21 +99,24 @@ class CurtainShape:
         self._scalp = model.regions["scalp"][model.triangles].mean(axis=1) > 0.5
         self._locks = 1 + LOCKS * noise(np.pad(hair_flow(places), ((0, 0), (0, 1))), LOCK_SIZE, seed=3, octaves=2)
 
-    def __call__(self, face: PosedFace, lift: np.ndarray, view: WideView, wall: np.ndarray) -> Curtain | None:
+    def __call__(
+        self, face: PosedFace, lift: np.ndarray, views: Sequence[tuple[WideView, np.ndarray | None]]
+    ) -> Curtain | None:
         """The long hair in a photo; None if the photo shows none.
 
         Args:
           face: the bare head, a batch of one.
           lift: [N, 3] what the hair's volume adds to its shape, decimetres.
-          view: the photo around it.
-          wall: [S, S] log of the odds of hair to what is behind the head.
+          views: the photo around it, and the log [S, S] of the odds of hair to what is behind the head, if known; then
+            the same without the person's outline.
         """
-        height = heights(face, view, self._placement)
-        for by_outline in (False, True) if view.person.any() else (False,):
-            odds = HairOdds.of(view, self._scalp, self._plain, wall, height, by_outline)
+        attempts = [(*views[0], False), *((*view, False) for view in views[1:]), (*views[0], True)]
+        height = heights(face, views[0][0], self._placement)
+        for view, wall, by_outline in attempts:
+            odds = None if wall is None else HairOdds.of(view, self._scalp, self._plain, wall, height, by_outline)
             if odds is None:
                 continue
-            sides = find_sides(face, view, odds, self._placement, self._ears, BROAD if by_outline else 0)
+            sides = find_sides(face, view, odds, self._placement, self._ears, by_outline)
             if sides is not None:
                 places = self._placement.to_canonical(face.shape[0].numpy() + lift)
                 hanging, share = self._hanging(places, sides)

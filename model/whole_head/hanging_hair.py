@@ -27,8 +27,8 @@ HEIGHTS = np.arange(EAR_HIGH, BASE - ROW, -ROW)
 START = 28.0
 # It is long if it hangs down to this height.
 LONG = -47.0
-# Hair that covers the ears may end here, or if the photo shows one side only, at the lobe.
-OVER_BOTH_EARS, TO_LOBE = 13.0, -28.0
+# Hair that covers the ears may end here; in the colours of skin, here; if the photo shows one side only, at the lobe.
+OVER_BOTH_EARS, MIDDLE_OF_EARS, TO_LOBE = 13.0, 0.0, -28.0
 # In a row, it is looked for from this far inside the outline of the bare head up to this far outside.
 INWARDS, FARTHEST = 10, 60
 # It begins this near to the outline, below the chin this near, and ends this far outside at least.
@@ -145,7 +145,7 @@ def find_sides(
     odds: HairOdds,
     placement: Placement,
     ears: tuple[np.ndarray, np.ndarray],
-    least_breadth: float,
+    by_outline: bool,
 ) -> tuple[HairSide, HairSide] | None:
     """Long hair at the head's negative and positive x; None unless all that the photo shows of the sides has it.
 
@@ -155,7 +155,7 @@ def find_sides(
       odds: of hair in the photo.
       placement: of canonical coordinates.
       ears: bool [F], the triangles of each ear.
-      least_breadth: of the hair on one side at least.
+      by_outline: as in `HairOdds.of`.
     """
     turn = rotation_matrix(face.coefficients.angles)[0].numpy()
     upwards = turn[1] * [1, 1, 0]
@@ -174,13 +174,13 @@ def find_sides(
         visible = view.shown(ear)
         over_ear = not visible.any() or (odds.any[visible] > 0).mean() > HIDDEN
         sides.append(HairSide(azimuth, end, radius, bool(over_ear), breadth))
-    if max((side.breadth for side in sides if side is not None), default=0) < least_breadth:
+    if by_outline and max((side.breadth for side in sides if side is not None), default=0) < BROAD:
         return None
-    if least_breadth and any(side is not None and side.over_ear and side.end <= LONG for side in sides):
+    if by_outline and any(side is not None and side.over_ear and side.end <= LONG for side in sides):
         # Hair in the colour of skin on an ear looks like the ear. If it stands out beside it, it hides that, too.
         sides = [side and dataclasses.replace(side, over_ear=side.over_ear or side.end > LONG) for side in sides]
     one, other = sides
-    least = TO_LOBE if one is None or other is None else OVER_BOTH_EARS
+    least = TO_LOBE if one is None or other is None else MIDDLE_OF_EARS if by_outline else OVER_BOTH_EARS
     for side in sides:
         if side is not None and side.end > (least if side.over_ear else LONG):
             return None

@@ -1,5 +1,6 @@
 """A photo as a camera with a wider field of view than the crops sees it: crops end below the crown."""
 
+import dataclasses
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -58,6 +59,10 @@ class WideView:
         recognised = (person[head & inside] > 0).mean() if (head & inside).any() else 0
         person = np.clip(person, -SURE, SURE) * (recognised > RECOGNISED)
         return cls(camera, image, inside, skin, ids.numpy()[0], person)
+
+    def without_person(self) -> "WideView":
+        """The view without knowledge of the person's outline."""
+        return dataclasses.replace(self, person=np.zeros_like(self.person))
 
     @cached_property
     def head(self) -> np.ndarray:

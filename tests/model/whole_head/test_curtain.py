@@ -180,6 +180,13 @@ def test_the_persons_outline_alone_is_no_long_hair(heads, more):
     assert heads.volume(outlined=True, **more).curtain is None
 
 
+def test_hair_that_the_network_leaves_out_of_the_person_is_found_by_its_colours(heads):
+    region, readable = heads.photo(DOWN)
+    view = WideView.of(heads.morphable, CAMERA, heads.face, readable, region)
+    view = dataclasses.replace(view, person=np.where(view.head, 2, -2).astype(np.float32))
+    assert heads.shape(heads.face, view).curtain is not None
+
+
 def outlined(heads, region, readable, where: np.ndarray) -> WideView:
     """A photo with green cloth outside the head, and the person's outline."""
     view = WideView.of(heads.morphable, CAMERA, heads.face, readable, region)
