@@ -86,6 +86,22 @@ def test_the_decoder_overrules_the_place_in_the_face(points):
     assert overlap(mask, visible & ~hand) > 0.9
 
 
+def test_doubt_between_the_features_is_no_occluder(points):
+    """Shadow beside the nose, where hardly anything covers a face; on the cheek, the same doubt counts."""
+    image, visible = painted(points, np.random.default_rng(0))
+    image[:] = SKIN
+    square, kept = square_around(points), []
+    for number in (6, 123):  # the nose's bridge, the border of a cheek
+        row, column = np.rint(points[number][::-1]).astype(int)
+        spot = np.zeros(visible.shape, bool)
+        spot[row - 8 : row + 8, column - 8 : column + 8] = True
+        log_odds = decoded(visible, square)
+        log_odds[decoded(spot, square) > 0] = -2.8
+        kept.append((dense_mask(image, points, log_odds, square, INSIDE)[spot & visible] > 0.5).mean())
+    assert kept[0] > 0.9
+    assert kept[1] < 0.5
+
+
 def test_a_hole_of_the_size_of_a_brow_is_filled(points):
     image, visible = painted(points, np.random.default_rng(0))
     row, column = np.rint(points[205][::-1]).astype(int)
