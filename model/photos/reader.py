@@ -169,7 +169,8 @@ class PhotoReader:
         """Detects faces, and turns the photo if it shows faces only then.
 
         The detector finds hardly any faces that lie on their side. In turned photos the 468-point network must confirm
-        each face, because four attempts find four times as many false ones; so it must a doubtful one beside another.
+        each face, because four attempts find four times as many false ones. It must also confirm a doubtful face beside
+        a larger one.
         """
         try:
             faces = detect_confident_faces(photo, name, self.min_confidence, most)

@@ -107,10 +107,12 @@ class CurtainShape:
         Args:
           face: the bare head, a batch of one.
           lift: [N, 3] what the hair's volume adds to its shape, decimetres.
-          views: the photo around it, and the log [S, S] of the odds of hair to what is behind the head, if known; then
-            the same without the person's outline.
+          views: the photo around it, and the log [S, S] of the odds of hair to what is behind the head, if known. If the
+            view knows the person's outline, the same without it comes second.
         """
-        attempts = [(*views[0], False), *((*view, False) for view in views[1:]), (*views[0], True)]
+        attempts = [(*known, False) for known in views]
+        if len(views) > 1:
+            attempts.append((*views[0], True))
         height = heights(face, views[0][0], self._placement)
         for view, wall, by_outline in attempts:
             odds = None if wall is None else HairOdds.of(view, self._scalp, self._plain, wall, height, by_outline)

@@ -105,9 +105,12 @@ class HairShape:
         thick = membrane(self._mesh.laplacian, values[:, None], np.minimum(joined, 1))[:, 0]
         lift, curtain = self._raised(face, np.clip(thick, 0, LARGEST) * self._full), None
         if view is not None and wall is not None:
-            # Thin hair may be left out of the person, so that its colours alone are better.
-            views = [(view, wall), (blind := view.without_person(), self._outline(blind, middle)[2])]
-            curtain = self._curtain(face, lift, views if view.person.any() else views[:1])
+            views: list[tuple[WideView, np.ndarray | None]] = [(view, wall)]
+            if view.person.any():
+                # Thin hair may be left out of the person, so that its colours alone are better.
+                blind = view.without_person()
+                views.append((blind, self._outline(blind, middle)[2]))
+            curtain = self._curtain(face, lift, views)
         return HairVolume(lift if curtain is None else lift + curtain.lift, wall, curtain)
 
     def _raised(self, face: PosedFace, thick: np.ndarray) -> np.ndarray:

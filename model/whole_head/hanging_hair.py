@@ -27,7 +27,8 @@ HEIGHTS = np.arange(EAR_HIGH, BASE - ROW, -ROW)
 START = 28.0
 # It is long if it hangs down to this height.
 LONG = -47.0
-# Hair that covers the ears may end here; in the colours of skin, here; if the photo shows one side only, at the lobe.
+# Hair that covers the ears may end at these heights: in its own colours, in those of skin, and if the photo shows one
+# side only.
 OVER_BOTH_EARS, MIDDLE_OF_EARS, TO_LOBE = 13.0, 0.0, -28.0
 # In a row, it is looked for from this far inside the outline of the bare head up to this far outside.
 INWARDS, FARTHEST = 10, 60

@@ -240,7 +240,7 @@ class Scalp:
         Spherical harmonics that were fitted to skin say little about hues behind: white hair would turn pink there.
         """
         mean = light[self._hairline.usual > 0].mean(axis=0)
-        return (light.mean(axis=1, keepdims=True) * (mean / mean.mean())).astype(np.float32)
+        return (light.mean(axis=1, keepdims=True) * (mean / max(mean.mean(), DARKEST))).astype(np.float32)
 
     def _relative_areas(self, face: PosedFace, rows: np.ndarray) -> np.ndarray:
         """[M] area around the vertices `rows`, relative to the scalp's median, at most 1."""

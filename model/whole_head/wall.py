@@ -1,4 +1,4 @@
-"""The wall: what a photo shows behind a head, by its colours and by what shows the person."""
+"""The wall: what a photo shows behind a head, by its colours and by the outline of the person."""
 
 import cv2
 import numpy as np
