@@ -107,8 +107,8 @@ class CurtainShape:
         Args:
           face: the bare head, a batch of one.
           lift: [N, 3] what the hair's volume adds to its shape, decimetres.
-          views: the photo around it, and the log [S, S] of the odds of hair to what is behind the head, if known. A view
-            that knows the person's outline comes first, the same without it second.
+          views: the photo around it, and the log [S, S] of the odds of hair to what is behind the head, if known; first
+            with the person's outline, if the photo tells it, then without.
         """
         attempts = [(*known, False) for known in views]
         if len(views) > 1:
