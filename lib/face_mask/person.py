@@ -1,4 +1,4 @@
-"""Which pixels of a photo show a person: MediaPipe's selfie segmentation (Apache-2.0), 8 ms a photo.
+"""Which pixels of a photo show a person: MediaPipe's selfie segmentation (Apache-2.0).
 
 The network ends in a layer that LiteRT lacks: a transposed convolution of stride 2 with a kernel of 2 x 2, which makes
 four pixels of each. This module computes that layer.

@@ -3,7 +3,7 @@
 Lengths, heights and azimuths are those of model/whole_head/hanging_hair.py.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -26,10 +26,10 @@ from model.whole_head.hanging_hair import (
     HEIGHTS,
     HairOdds,
     HairSide,
+    Look,
     find_sides,
     heights,
 )
-from model.whole_head.wide_view import WideView
 
 # Azimuths between which the curtain begins: beside ears that it covers, on the neck, and behind ears that are seen.
 OVER_EARS, BESIDE_NECK, BEHIND_EARS = (np.radians(pair) for pair in ((72.0, 98.0), (72.0, 96.0), (104.0, 124.0)))
@@ -99,26 +99,20 @@ class CurtainShape:
         self._scalp = model.regions["scalp"][model.triangles].mean(axis=1) > 0.5
         self._locks = 1 + LOCKS * noise(np.pad(hair_flow(places), ((0, 0), (0, 1))), LOCK_SIZE, seed=3, octaves=2)
 
-    def __call__(
-        self, face: PosedFace, lift: np.ndarray, views: Sequence[tuple[WideView, np.ndarray | None]]
-    ) -> Curtain | None:
+    def __call__(self, face: PosedFace, lift: np.ndarray, looks: Iterable[Look]) -> Curtain | None:
         """The long hair in a photo; None if the photo shows none.
 
         Args:
           face: the bare head, a batch of one.
           lift: [N, 3] what the hair's volume adds to its shape, decimetres.
-          views: the photo around it, and the log [S, S] of the odds of hair to what is behind the head, if known; first
-            with the person's outline, if the photo tells it, then without.
+          looks: at the photo around it; the first that finds long hair counts.
         """
-        attempts = [(*known, False) for known in views]
-        if len(views) > 1:
-            attempts.append((*views[0], True))
-        height = heights(face, views[0][0], self._placement)
-        for view, wall, by_outline in attempts:
-            odds = None if wall is None else HairOdds.of(view, self._scalp, self._plain, wall, height, by_outline)
+        for look in looks:
+            height = heights(face, look.view, self._placement)
+            odds = HairOdds.of(look, self._scalp, self._plain, height)
             if odds is None:
                 continue
-            sides = find_sides(face, view, odds, self._placement, self._ears, by_outline)
+            sides = find_sides(face, look, odds, self._placement, self._ears)
             if sides is not None:
                 places = self._placement.to_canonical(face.shape[0].numpy() + lift)
                 hanging, share = self._hanging(places, sides)

@@ -1,5 +1,6 @@
 """The volume of hair, or of a cap, over the scalp of a whole head, from its outline in the photo."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,6 +13,7 @@ from lib.synthetic.appearance.hair import hair_flow
 from lib.synthetic.appearance.noise import noise
 from model.morphable_model import MorphableModel, PosedFace
 from model.whole_head.curtain import Curtain, CurtainShape
+from model.whole_head.hanging_hair import Look
 from model.whole_head.scalp_mesh import ScalpMesh
 from model.whole_head.wall import hair_to_wall
 from model.whole_head.wide_view import WideView
@@ -105,13 +107,19 @@ class HairShape:
         thick = membrane(self._mesh.laplacian, values[:, None], np.minimum(joined, 1))[:, 0]
         lift, curtain = self._raised(face, np.clip(thick, 0, LARGEST) * self._full), None
         if view is not None and wall is not None:
-            views: list[tuple[WideView, np.ndarray | None]] = [(view, wall)]
-            if view.person.any():
-                # Thin hair may be left out of the person, so that its colours alone are better.
-                blind = view.without_person()
-                views.append((blind, self._outline(blind, middle)[2]))
-            curtain = self._curtain(face, lift, views)
+            curtain = self._curtain(face, lift, self._looks(view, wall, middle))
         return HairVolume(lift if curtain is None else lift + curtain.lift, wall, curtain)
+
+    def _looks(self, view: WideView, wall: np.ndarray, middle: np.ndarray) -> Iterator[Look]:
+        """Ways to look for long hair, the best first; `middle` as in `_outline`."""
+        yield Look(view, wall)
+        if view.person.any():
+            # Thin hair may be left out of the person, so that its colours alone are better.
+            blind = view.without_person()
+            by_colours = self._outline(blind, middle)[2]
+            if by_colours is not None:
+                yield Look(blind, by_colours)
+            yield Look(view, wall, by_outline=True)
 
     def _raised(self, face: PosedFace, thick: np.ndarray) -> np.ndarray:
         """Displacement [N, 3] for a thickness [M]."""

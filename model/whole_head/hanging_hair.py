@@ -80,6 +80,22 @@ class HairSide:
 
 
 @dataclass(frozen=True, eq=False)
+class Look:
+    """A way to look for long hair in a photo.
+
+    Attributes:
+      view: the photo around a bare head.
+      wall: [S, S] log of the odds of hair to what is behind the head.
+      by_outline: whether all that the person has beside the head, from ears to chin, is hair, even if it looks like
+        skin.
+    """
+
+    view: WideView
+    wall: np.ndarray
+    by_outline: bool = False
+
+
+@dataclass(frozen=True, eq=False)
 class HairOdds:
     """Log of the odds of hair, [S, S] each, within -2 and 2.
 
@@ -92,19 +108,15 @@ class HairOdds:
     skin: np.ndarray
 
     @classmethod
-    def of(
-        cls, view: WideView, scalp: np.ndarray, skin: np.ndarray, wall: np.ndarray, height: np.ndarray, by_outline: bool
-    ) -> "HairOdds | None":
+    def of(cls, look: Look, scalp: np.ndarray, skin: np.ndarray, height: np.ndarray) -> "HairOdds | None":
         """The odds in a photo; None if it does not show both hair and skin in their own colours.
 
         Args:
-          view: the photo.
+          look: at the photo.
           scalp, skin: bool [F], triangles of the scalp and of plain skin.
-          wall: [S, S] log of the odds of hair to what is behind the head.
           height: [S, S] along the head's axis.
-          by_outline: whether all that the person has beside the head, from ears to chin, is hair, even if it looks like
-            skin.
         """
+        view = look.view
         scale = view.camera.focal_length / view.camera.distance
         hair = hair_pixels(view.head, view.shown(scalp) & view.inside, view.skin, scale)
         plain = view.skin & view.shown(skin)
@@ -113,14 +125,14 @@ class HairOdds:
         hairy = density(view.image[hair])
         to_skin = ColourRatio(hairy, density(view.image[plain]))(view.image)
         around = (view.person > 0) & view.inside & ~view.head
-        if by_outline:
+        if look.by_outline:
             beside = around & (height > CHIN) & (height < EAR_HIGH)
             to_skin[beside] = BOUND
             hair = hair | beside
         if to_skin[hair].mean() < DISTINCT:
             return None
         # The scalp does not have all shades of long hair, so only what looks like skin is taken for skin.
-        either = wall + 2 * np.minimum(to_skin, 0)
+        either = look.wall + 2 * np.minimum(to_skin, 0)
         clothes = around & (height < SHOULDERS)
         if clothes.sum() >= LEAST_PIXELS:
             to_clothes = ColourRatio(hairy, without(density(view.image[clothes]), hairy))(view.image)
@@ -142,23 +154,21 @@ def heights(face: PosedFace, view: WideView, placement: Placement) -> np.ndarray
 
 def find_sides(
     face: PosedFace,
-    view: WideView,
+    look: Look,
     odds: HairOdds,
     placement: Placement,
     ears: tuple[np.ndarray, np.ndarray],
-    by_outline: bool,
 ) -> tuple[HairSide, HairSide] | None:
     """Long hair at the head's negative and positive x; None unless all that the photo shows of the sides has it.
 
     Args:
       face: the bare head, a batch of one.
-      view: the photo around it.
+      look: at the photo around it, in which `odds` were found.
       odds: of hair in the photo.
       placement: of canonical coordinates.
       ears: bool [F], the triangles of each ear.
-      by_outline: as in `HairOdds.of`.
     """
-    turn = rotation_matrix(face.coefficients.angles)[0].numpy()
+    view, turn = look.view, rotation_matrix(face.coefficients.angles)[0].numpy()
     upwards = turn[1] * [1, 1, 0]
     sides: list[HairSide | None] = []
     for sign, ear in zip((-1, 1), ears, strict=True):
@@ -175,13 +185,13 @@ def find_sides(
         visible = view.shown(ear)
         over_ear = not visible.any() or (odds.any[visible] > 0).mean() > HIDDEN
         sides.append(HairSide(azimuth, end, radius, bool(over_ear), breadth))
-    if by_outline and max((side.breadth for side in sides if side is not None), default=0) < BROAD:
+    if look.by_outline and max((side.breadth for side in sides if side is not None), default=0) < BROAD:
         return None
-    if by_outline and any(side is not None and side.over_ear and side.end <= LONG for side in sides):
+    if look.by_outline and any(side is not None and side.over_ear and side.end <= LONG for side in sides):
         # Hair in the colour of skin on an ear looks like the ear. If it stands out beside it, it hides that, too.
         sides = [side and dataclasses.replace(side, over_ear=side.over_ear or side.end > LONG) for side in sides]
     one, other = sides
-    least = TO_LOBE if one is None or other is None else MIDDLE_OF_EARS if by_outline else OVER_BOTH_EARS
+    least = TO_LOBE if one is None or other is None else MIDDLE_OF_EARS if look.by_outline else OVER_BOTH_EARS
     for side in sides:
         if side is not None and side.end > (least if side.over_ear else LONG):
             return None

@@ -13,7 +13,7 @@ from lib.mesh_renderer.fragments import triangle_ids
 from lib.synthetic.appearance.canonical import CanonicalFace
 from model.morphable_model import MorphableModel
 from model.whole_head.hair_shape import HairShape
-from model.whole_head.hanging_hair import HairOdds
+from model.whole_head.hanging_hair import HairOdds, Look
 from model.whole_head.scalp import Scalp
 from model.whole_head.scalp_mesh import widened
 from model.whole_head.wide_view import WideView
@@ -199,7 +199,8 @@ def test_raised_shoulders_are_no_hair(heads):
     where = (heads.height < OVER_EARS) & (np.abs(heads.across) < 140) & (np.abs(heads.across) > WIDTH)
     view = outlined(heads, *heads.photo(OVER_EARS), where | (heads.height < -90))
     curtain = heads.shape._curtain
-    odds = HairOdds.of(view, curtain._scalp, curtain._plain, view.person, heads.height, by_outline=True)
+    look = Look(view, view.person, by_outline=True)
+    odds = HairOdds.of(look, curtain._scalp, curtain._plain, heads.height)
     assert np.median(odds.any[where & (heads.height > -55)]) < -1
     hair = (heads.height > OVER_EARS + 5) & (heads.height < 40) & (np.abs(heads.across) < WIDTH - 5) & ~view.head
     assert np.median(odds.any[hair]) > 1
