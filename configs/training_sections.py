@@ -129,11 +129,15 @@ class Pretrain(Section):
     clip_norm: float = option("maximum global gradient norm", above=0)
     checkpoint_every: int = option("updates between checkpoints; an interrupted run resumes from the last one", low=1)
     gain: float = option("augmentation: spread of the light's gain; the light coefficients change with it", low=0)
+    pattern: float = option(
+        "augmentation: spread of a smooth pattern of light and shadow that no light coefficient expresses", low=0
+    )
     noise: float = option(
         "augmentation: maximum standard deviation of the pixel noise, for values in [0, 1]", low=0, high=1
     )
     background: float = option("augmentation: share of faces given the background of another photo", low=0, high=1)
     boxes: float = option("augmentation: share of faces partly covered by a box from another photo", low=0, high=1)
+    coarse: float = option("augmentation: share of faces shown as small photos, enlarged", low=0, high=1)
     mirror: bool = option("augmentation, regressor: add mirrored faces with mirrored coefficients")
     shift: float = option("augmentation, identity: maximum shift, as a share of the side", low=0, high=0.5)
     zoom: float = option("augmentation, identity: spread of the logarithm of the scale", low=0, high=1)

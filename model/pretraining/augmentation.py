@@ -5,11 +5,13 @@ perspective in a way that the coefficients cannot express. `mirror_some` mirrors
 `move` moves pixels, for the identity network, which does not predict coefficients.
 """
 
+import dataclasses
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import tensorflow as tf
 
+from configs import training_sections
 from lib.geometry.lighting import ambient_light, light_channels
 from lib.tensor_structure import TensorStructure
 
@@ -29,51 +31,96 @@ class Augmented(TensorStructure):
     light: tf.Tensor
 
 
-def augment(
-    faces: tf.Tensor,
-    light: tf.Tensor,
-    seed: tf.Tensor | tuple[int, int],
-    gain: float,
-    noise: float,
-    background: float,
-    boxes: float,
-) -> Augmented:
-    """Changes level and tint of the light, background, occluders, blur and noise.
+# The pattern of light has this many nodes along each side.
+PATTERN_NODES = 3
+# Coarse pictures are reduced to these shares of their side, the first as often as the second.
+COARSE_SIDES = (1 / 2, 5 / 16)
+
+
+@dataclass(frozen=True)
+class Changes:
+    """Strengths of the changes that `augment` makes.
+
+    Attributes:
+      gain: standard deviation of the logarithm of the light's gain; the tint varies by a third of that.
+      pattern: standard deviation of the logarithm of a smooth pattern of light and shadow, which no light coefficient
+        expresses. Real photos have cast shadows and near lamps; a network that has seen neither takes them for shape.
+      noise: largest standard deviation of the pixel noise.
+      background: share of faces whose background is replaced by another photo.
+      boxes: share of faces that are partly covered by a rectangle from another photo.
+      coarse: share of faces shown as small photos, enlarged.
+    """
+
+    gain: float = 0.0
+    pattern: float = 0.0
+    noise: float = 0.0
+    background: float = 0.0
+    boxes: float = 0.0
+    coarse: float = 0.0
+
+    @classmethod
+    def of(cls, section: training_sections.Pretrain) -> "Changes":
+        """The changes of a configuration's section `pretrain`."""
+        return cls(**{field.name: getattr(section, field.name) for field in dataclasses.fields(cls)})
+
+
+def augment(faces: tf.Tensor, light: tf.Tensor, seed: tf.Tensor | tuple[int, int], changes: Changes) -> Augmented:
+    """Changes level, tint and pattern of the light, background, occluders, resolution, blur and noise.
 
     Args:
       faces: [B, H, W, 4] uint8 RGBA, alpha on visible skin.
       light: [B, 27] the light the faces were rendered with.
       seed: [2] integers; equal seeds give equal changes.
-      gain: standard deviation of the logarithm of the light's gain; the tint varies by a third of that.
-      noise: largest standard deviation of the pixel noise.
-      background: share of faces whose background is replaced by another photo.
-      boxes: share of faces that are partly covered by a rectangle from another photo.
+      changes: strengths of the changes.
     """
-    keys = iter(tf.unstack(tf.random.experimental.stateless_split(seed, 12)))
+    keys = iter(tf.unstack(tf.random.experimental.stateless_split(seed, 14)))
     batch, height, width = faces.shape[0], faces.shape[1], faces.shape[2]
-    replaced = _uniform(keys, [batch]) < background
-    box = _rectangles(keys, batch, height, width) * tf.cast(_uniform(keys, [batch, 1, 1, 1]) < boxes, tf.float32)
+    replaced = _uniform(keys, [batch]) < changes.background
+    box = _rectangles(keys, batch, height, width) * tf.cast(
+        _uniform(keys, [batch, 1, 1, 1]) < changes.boxes, tf.float32
+    )
     plain, colour = _uniform(keys, [batch]) < 0.5, _uniform(keys, [batch, 3])
-    factor = tf.exp(gain * (_normal(keys, [batch, 1]) + _normal(keys, [batch, 3]) / 3.0))
-    blurred, strength = _uniform(keys, [batch]) < 0.25, noise * _uniform(keys, [batch])
+    factor = tf.exp(changes.gain * (_normal(keys, [batch, 1]) + _normal(keys, [batch, 3]) / 3.0))
+    blurred, strength = _uniform(keys, [batch]) < 0.25, changes.noise * _uniform(keys, [batch])
     grain = _normal(keys, [batch, height, width, 3])
-    rgb, alpha = _changed(faces, replaced, box, plain, colour, factor, blurred, strength, grain)
-    return Augmented(rgb, alpha, scale_light(light, factor))
+    nodes = changes.pattern * _normal(keys, [batch, PATTERN_NODES, PATTERN_NODES, 1])
+    # Without its mean, which would be a gain that the light coefficients do not follow.
+    pattern = tf.exp(tf.image.resize(nodes - tf.reduce_mean(nodes, (1, 2), keepdims=True), (height, width), "bicubic"))
+    rgb, alpha = _lit(faces, replaced, box, plain, colour, factor, pattern)
+    rgb = _some_coarse(rgb, _uniform(keys, [batch]), changes.coarse)
+    return Augmented(_photographed(rgb, blurred, strength, grain), alpha, scale_light(light, factor))
 
 
 # XLA fuses the changes into few passes over the pixels, a fifth of the time; its random numbers would be slow.
 @tf.function(jit_compile=True, autograph=False)
-def _changed(faces, replaced, box, plain, colour, factor, blurred, strength, grain):
-    replaced, plain, blurred, strength = (v[:, None, None, None] for v in (replaced, plain, blurred, strength))
+def _lit(faces, replaced, box, plain, colour, factor, pattern):
+    replaced, plain = (v[:, None, None, None] for v in (replaced, plain))
     faces = tf.cast(faces, tf.float32) / 255.0
     rgb, alpha = faces[..., :3], faces[..., 3:]
     # Another picture of the batch serves as background and occluder, upside down so that it is not a second face.
     other = tf.reverse(tf.roll(rgb, 1, axis=0), axis=[1])
     rgb += tf.where(replaced, 1.0 - _box_blur(alpha), 0.0) * (other - rgb)
     occluder = tf.where(plain, colour[:, None, None, :], tf.roll(other, 1, axis=0))
-    rgb = (rgb + box * (occluder - rgb)) * factor[:, None, None, :]
-    rgb = tf.where(blurred, _box_blur(rgb), rgb)
-    return tf.clip_by_value(rgb + strength * grain, 0.0, 1.0), alpha * (1.0 - box)
+    return (rgb + box * (occluder - rgb)) * factor[:, None, None, :] * pattern, alpha * (1.0 - box)
+
+
+@tf.function(jit_compile=True, autograph=False)
+def _photographed(rgb, blurred, strength, grain):
+    blurred, strength = (v[:, None, None, None] for v in (blurred, strength))
+    return tf.clip_by_value(tf.where(blurred, _box_blur(rgb), rgb) + strength * grain, 0.0, 1.0)
+
+
+def _some_coarse(images: tf.Tensor, draws: tf.Tensor, share: float) -> tf.Tensor:
+    """Shows `share` of the images [B, H, W, 3] at one of the lower resolutions, those with the smallest draws [B]."""
+    if not share:
+        return images
+    sides = images.shape[1:3]
+    for number, scale in enumerate(COARSE_SIDES):
+        small = tf.image.resize(images, [max(round(scale * side), 1) for side in sides], antialias=True)
+        low, high = (share * k / len(COARSE_SIDES) for k in (number, number + 1))
+        chosen = ((draws >= low) & (draws < high))[:, None, None, None]
+        images = tf.where(chosen, tf.image.resize(small, sides, "bicubic"), images)
+    return images
 
 
 def _box_blur(images: tf.Tensor) -> tf.Tensor:

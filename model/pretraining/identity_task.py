@@ -9,7 +9,7 @@ from lib.face_model.coefficients import LIGHT
 from lib.synthetic.face_set import FaceSet
 from model.networks.identity import build_identity_network, cosine_softmax_loss
 from model.networks.variable_names import network_variables, optimizer_variables
-from model.pretraining.augmentation import augment, move
+from model.pretraining.augmentation import Changes, augment, move
 from model.pretraining.task import build_optimizer
 
 MARGIN_RAMP = 0.5  # share of the updates over which the margin grows to its final value
@@ -54,7 +54,7 @@ class IdentityTask:
     def _augmented(self, images, seed):
         section = self.section
         light = tf.zeros([images.shape[0], LIGHT])
-        seen = augment(images, light, seed, section.gain, section.noise, section.background, section.boxes).images
+        seen = augment(images, light, seed, Changes.of(section)).images
         return move(seen, seed + 1, section.shift, section.zoom)
 
     @tf.function(autograph=False)

@@ -13,7 +13,7 @@ from model.morphable_model import MorphableModel
 from model.networks.mirroring import mirrored_coefficients
 from model.networks.regressor import build_regressor
 from model.networks.variable_names import network_variables, optimizer_variables
-from model.pretraining.augmentation import augment, mirror_some
+from model.pretraining.augmentation import Changes, augment, mirror_some
 from model.pretraining.losses import DirectSupervision, WeakSupervision, total_weak_loss
 from model.pretraining.task import build_optimizer
 from model.weights.resnet_weights import initialise
@@ -70,11 +70,10 @@ class RegressorTask:
 
     @tf.function(autograph=False)
     def _augmented(self, images, truth, seed):
-        section = self.section
         if self.mirror is not None:
             images, truth = mirror_some(images, truth, self.mirror, seed + 1)
         parts = self.layout.split(truth)
-        seen = augment(images, parts.light, seed, section.gain, section.noise, section.background, section.boxes)
+        seen = augment(images, parts.light, seed, Changes.of(self.section))
         return seen.images, seen.alpha, self.layout.join(Coefficients(**{**vars(parts), "light": seen.light}))
 
     @tf.function(autograph=False)

@@ -4,10 +4,8 @@ import numpy as np
 import tensorflow as tf
 
 from lib.geometry.lighting import shading
-from model.pretraining.augmentation import augment, move, scale_light
+from model.pretraining.augmentation import Changes, augment, move, scale_light
 from tests.support.helpers import assert_close
-
-OFF = {"gain": 0.0, "noise": 0.0, "background": 0.0, "boxes": 0.0}
 
 
 def faces(batch: int = 6) -> np.ndarray:
@@ -31,7 +29,7 @@ def test_scaled_light_scales_the_shading():
 
 def test_gain_brightens_the_picture_as_much_as_the_light():
     images = faces()
-    seen = augment(images, light(), (1, 2), **{**OFF, "gain": 0.2})
+    seen = augment(images, light(), (1, 2), Changes(gain=0.2))
     normals = tf.constant([[[0.0, 0.0, 1.0]]] * 6)
     factor = (shading(normals, seen.light) / shading(normals, light()))[:, 0]
     assert np.std(factor) > 0.02
@@ -44,7 +42,7 @@ def test_gain_brightens_the_picture_as_much_as_the_light():
 
 def test_background_leaves_the_inside_of_the_face_alone():
     images = faces()
-    seen = augment(images, light(), (5, 2), **{**OFF, "background": 1.0})
+    seen = augment(images, light(), (5, 2), Changes(background=1.0))
     inside = images[:, 8:16, 8:16, :3] / 255.0
     kept = [np.abs(seen.images[i, 8:16, 8:16] - inside[i]).max() < 1e-5 for i in range(6)]
     assert np.mean(kept) >= 0.5  # the others are blurred
@@ -53,16 +51,44 @@ def test_background_leaves_the_inside_of_the_face_alone():
 
 def test_covered_skin_leaves_the_mask():
     images = faces()
-    seen = augment(images, light(), (4, 2), **{**OFF, "boxes": 1.0})
+    seen = augment(images, light(), (4, 2), Changes(boxes=1.0))
     removed = (images[..., 3:] / 255.0) - seen.alpha.numpy()
     assert removed.min() >= 0.0
     assert removed.max() == 1.0
 
 
+def test_a_pattern_of_light_is_smooth_and_leaves_the_light_alone():
+    images = np.full((40, 24, 24, 4), 100, np.uint8)
+    seen = augment(images, light(40), (6, 2), Changes(pattern=0.2))
+    assert_close(seen.light, light(40), 1e-6)
+    logarithms = np.log(seen.images.numpy() / (100 / 255))
+    assert np.abs(logarithms - logarithms[..., :1]).max() < 1e-5  # no colour
+    spread = logarithms.std(axis=(1, 2)).mean()
+    assert 0.07 < spread < 0.25
+    assert logarithms.mean(axis=(1, 2)).std() < 0.3 * spread
+    assert np.sqrt(np.square(np.diff(logarithms, axis=1)).mean()) < 0.3 * spread  # white noise: 1.4
+
+
+def test_coarse_pictures_lose_detail_but_not_their_place():
+    images = np.zeros((60, 32, 32, 4), np.uint8)
+    images[..., :3] = np.random.default_rng(1).integers(0, 256, (32, 32, 1))
+    images[:, :, :16, :3] //= 4
+    kept = augment(images, light(60), (7, 2), Changes())
+    seen = augment(images, light(60), (7, 2), Changes(coarse=0.5)).images.numpy()
+    changed = np.abs(seen - kept.images.numpy()).max(axis=(1, 2, 3)) > 0.05
+    assert 0.3 < changed.mean() < 0.7
+    rough = np.abs(np.diff(seen, axis=1)).mean(axis=(1, 2, 3))
+    sharp = np.abs(np.diff(kept.images.numpy(), axis=1)).mean(axis=(1, 2, 3))
+    # Some are blurred without being coarse, so pictures are compared with themselves.
+    assert (rough[changed] < 0.8 * sharp[changed]).all()
+    halves = seen[..., 16:, :].mean(axis=(1, 2, 3)) - seen[..., :16, :].mean(axis=(1, 2, 3))
+    np.testing.assert_allclose(halves, 0.375, atol=0.03)
+
+
 def test_equal_seeds_give_equal_pictures_and_others_do_not():
-    options = {"gain": 0.1, "noise": 0.03, "background": 0.5, "boxes": 0.5}
-    first, again = (augment(faces(), light(), (3, 7), **options) for _ in range(2))
-    other = augment(faces(), light(), (3, 8), **options)
+    changes = Changes(gain=0.1, pattern=0.2, noise=0.03, background=0.5, boxes=0.5, coarse=0.5)
+    first, again = (augment(faces(), light(), (3, 7), changes) for _ in range(2))
+    other = augment(faces(), light(), (3, 8), changes)
     np.testing.assert_array_equal(first.images, again.images)
     np.testing.assert_array_equal(first.light, again.light)
     assert np.abs(first.images - other.images).max() > 0.05
