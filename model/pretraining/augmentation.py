@@ -44,7 +44,7 @@ class Changes:
     Attributes:
       gain: standard deviation of the logarithm of the light's gain; the tint varies by a third of that.
       pattern: standard deviation of the logarithm of a smooth pattern of light and shadow, which no light coefficient
-        expresses. Real photos have cast shadows and near lamps; a network that has seen neither takes them for shape.
+        expresses. Without it, the regressor reads more shape out of shading than real photos bear.
       noise: largest standard deviation of the pixel noise.
       background: share of faces whose background is replaced by another photo.
       boxes: share of faces that are partly covered by a rectangle from another photo.
