@@ -14,8 +14,8 @@ from lib.synthetic.appearance.canonical import REGIONS, CanonicalFace
 from model.face_gcn import FaceReconstruction
 from model.morphable_model import MorphableModel
 from model.projection import surface_view
-from model.whole_head.grain import Grain
-from model.whole_head.scalp import PaintedScalp
+from model.whole_head.scalp.grain import Grain
+from model.whole_head.scalp.painted import PaintedScalp
 
 
 @dataclass(frozen=True, eq=False, repr=False)

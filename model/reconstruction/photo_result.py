@@ -19,7 +19,7 @@ from model.reconstruction.baking import FaceTextures
 from model.reconstruction.export import Exporter
 from model.reconstruction.new_views import new_views
 from model.report.pictures import rendered, rendering_alpha
-from model.whole_head.scalp import PaintedScalp
+from model.whole_head.scalp.painted import PaintedScalp
 
 
 @dataclasses.dataclass(frozen=True, eq=False)

@@ -25,9 +25,9 @@ from lib.mesh_renderer.fragments import Fragments, interpolate, rasterize
 from model.face_gcn import FaceReconstruction
 from model.morphable_model import MorphableModel, PosedFace
 from model.projection import SampledColours
-from model.whole_head.curtain import Curtain
-from model.whole_head.hair_shape import HairShape, HairVolume
-from model.whole_head.scalp import PaintedScalp, Scalp
+from model.whole_head.hair.curtain import Curtain
+from model.whole_head.hair.hair_shape import HairShape, HairVolume
+from model.whole_head.scalp.painted import PaintedScalp, Scalp
 from model.whole_head.wide_view import WideView
 
 # Skin known on the face fades, over about this many edges beyond it, into that expected there; its light fades faster:

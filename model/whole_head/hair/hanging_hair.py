@@ -15,7 +15,7 @@ from lib.geometry.rotation import rotation_matrix
 from lib.images.colour_ratio import BOUND, ColourRatio, density, without
 from lib.synthetic.appearance.canonical import Placement
 from model.morphable_model import PosedFace
-from model.whole_head.wall import LEAST_PIXELS, hair_pixels
+from model.whole_head.hair.wall import LEAST_PIXELS, hair_pixels
 from model.whole_head.wide_view import WideView
 
 # Depth of the axis.

@@ -12,10 +12,10 @@ from lib.synthetic.appearance.canonical import CanonicalFace
 from lib.synthetic.appearance.hair import hair_flow
 from lib.synthetic.appearance.noise import noise
 from model.morphable_model import MorphableModel, PosedFace
-from model.whole_head.curtain import Curtain, CurtainShape
-from model.whole_head.hanging_hair import Look
+from model.whole_head.hair.curtain import Curtain, CurtainShape
+from model.whole_head.hair.hanging_hair import Look
+from model.whole_head.hair.wall import hair_to_wall
 from model.whole_head.scalp_mesh import ScalpMesh
-from model.whole_head.wall import hair_to_wall
 from model.whole_head.wide_view import WideView
 
 # Lengths in decimetres. Hair is this thick where the photo does not show its outline, and never thicker than the other.

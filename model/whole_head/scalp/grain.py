@@ -13,8 +13,8 @@ from lib.synthetic.appearance.canonical import REGIONS, CanonicalFace
 from lib.synthetic.appearance.hair import RADIUS, above_hairline, hair_flow
 from lib.synthetic.appearance.noise import noise
 from model.morphable_model import MorphableModel
-from model.whole_head.curtain import CurtainShape
-from model.whole_head.hairline import LOWEST
+from model.whole_head.hair.curtain import CurtainShape
+from model.whole_head.scalp.hairline import LOWEST
 
 # Widths of locks and strands [mm], how much longer than wide they are, and their shares of the contrast.
 WIDTHS, STRETCH, SHARES = (6.0, 2.8, 1.4), 14.0, (0.5, 0.8, 1.0)

@@ -13,8 +13,8 @@ from lib.mesh_renderer.fragments import triangle_ids
 from lib.synthetic.appearance.canonical import CanonicalFace
 from lib.synthetic.appearance.hair import above_hairline
 from model.morphable_model import MorphableModel
-from model.whole_head.hair_shape import HairShape
-from model.whole_head.scalp import BROW_CONTRAST, PaintedScalp, Scalp
+from model.whole_head.hair.hair_shape import HairShape
+from model.whole_head.scalp.painted import BROW_CONTRAST, PaintedScalp, Scalp
 from model.whole_head.wide_view import WideView
 
 SIZE, PHOTO = 64, 120  # sides of the crop and of the photo around it

@@ -1,6 +1,6 @@
 """The shape of long hair: a curtain around the sides and the back of a whole head, instead of its ears and neck.
 
-Lengths, heights and azimuths are those of model/whole_head/hanging_hair.py.
+Lengths, heights and azimuths are those of model/whole_head/hair/hanging_hair.py.
 """
 
 from collections.abc import Callable, Iterable
@@ -18,7 +18,7 @@ from lib.synthetic.appearance.canonical import CanonicalFace
 from lib.synthetic.appearance.hair import hair_flow
 from lib.synthetic.appearance.noise import noise
 from model.morphable_model import MorphableModel, PosedFace
-from model.whole_head.hanging_hair import (
+from model.whole_head.hair.hanging_hair import (
     AXIS,
     BASE,
     EAR_HIGH,

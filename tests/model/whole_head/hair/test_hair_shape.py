@@ -13,7 +13,7 @@ from lib.mesh_export.gltf import Material
 from lib.mesh_renderer.fragments import triangle_ids
 from model import rig
 from model.morphable_model import MorphableModel
-from model.whole_head.hair_shape import LARGEST, USUAL, HairShape
+from model.whole_head.hair.hair_shape import LARGEST, USUAL, HairShape
 from model.whole_head.scalp_mesh import widened
 from model.whole_head.wide_view import WideView
 

@@ -5,7 +5,7 @@ import pytest
 
 from lib.mesh_export.uv_chart import rasterize_chart
 from lib.synthetic.appearance.canonical import CanonicalFace
-from model.whole_head.grain import COMBED, HAIR, SKIN, TUFTED, Grain, _strands, contrast, directedness
+from model.whole_head.scalp.grain import COMBED, HAIR, SKIN, TUFTED, Grain, _strands, contrast, directedness
 
 SIZE = 512
 

@@ -10,9 +10,9 @@ from lib.mesh_export.uv_chart import rasterize_chart
 from lib.mesh_renderer.fragments import triangle_ids
 from lib.synthetic.appearance.canonical import CanonicalFace
 from model.morphable_model import MorphableModel
-from model.whole_head.grain import Grain
-from model.whole_head.headwear import SECTORS, SPREAD, Headwear
-from model.whole_head.scalp import Scalp
+from model.whole_head.scalp.grain import Grain
+from model.whole_head.scalp.headwear import SECTORS, SPREAD, Headwear
+from model.whole_head.scalp.painted import Scalp
 
 SIZE = 96
 SKIN, BROW, WALL = [0.7, 0.5, 0.4], [0.2, 0.12, 0.08], [0.5, 0.5, 0.5]

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from model.whole_head.wall import LEAST_PIXELS, behind_head, hair_to_wall
+from model.whole_head.hair.wall import LEAST_PIXELS, behind_head, hair_to_wall
 
 SIDE, SCALE = 200, 40.0  # of a picture, and its pixels per decimetre
 NOTHING = np.zeros([SIDE, SIDE], np.float32)

@@ -12,9 +12,9 @@ from lib.geometry.camera import Camera
 from lib.mesh_renderer.fragments import triangle_ids
 from lib.synthetic.appearance.canonical import CanonicalFace
 from model.morphable_model import MorphableModel
-from model.whole_head.hair_shape import HairShape
-from model.whole_head.hanging_hair import HairOdds, Look
-from model.whole_head.scalp import Scalp
+from model.whole_head.hair.hair_shape import HairShape
+from model.whole_head.hair.hanging_hair import HairOdds, Look
+from model.whole_head.scalp.painted import Scalp
 from model.whole_head.scalp_mesh import widened
 from model.whole_head.wide_view import WideView
 

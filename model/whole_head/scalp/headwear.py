@@ -13,8 +13,8 @@ import scipy.ndimage
 from lib.face_model.face_model import FaceModel
 from lib.geometry.smoothstep import smoothstep
 from lib.synthetic.appearance.canonical import CanonicalFace
-from model.whole_head.grain import contrast
-from model.whole_head.hairline import MIDDLE
+from model.whole_head.scalp.grain import contrast
+from model.whole_head.scalp.hairline import MIDDLE
 from model.whole_head.scalp_mesh import SeenScalp
 
 # Pigments of hair are brown and yellowish red, so its hues [degrees in CIELAB] lie between these, and that of hair

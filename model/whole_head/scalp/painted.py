@@ -15,11 +15,11 @@ from lib.mesh_export.texture_fill import membrane
 from lib.mesh_renderer.fragments import triangle_ids
 from model.morphable_model import MorphableModel, PosedFace
 from model.projection import delit_albedo, facing_cosine
-from model.whole_head.curtain import Curtain
-from model.whole_head.hairline import Hairline
-from model.whole_head.headwear import Headwear, HeadwearFinder
+from model.whole_head.hair.curtain import Curtain
+from model.whole_head.hair.wall import behind_head
+from model.whole_head.scalp.hairline import Hairline
+from model.whole_head.scalp.headwear import Headwear, HeadwearFinder
 from model.whole_head.scalp_mesh import ScalpMesh, SeenScalp, widened
-from model.whole_head.wall import behind_head
 
 # Least share of the scalp that the photo must show: a few vertices at the border are as much wall as hair.
 LEAST_SEEN = 0.02
