@@ -3,11 +3,8 @@
 import dataclasses
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cached_property
 
 import numpy as np
-import scipy.sparse
-import scipy.sparse.linalg
 import tensorflow as tf
 
 from configs import schema
@@ -20,19 +17,16 @@ from lib.geometry.lighting import shade, shading
 from lib.geometry.rotation import rotation_matrix
 from lib.human_head.area import AREAS
 from lib.images.holes import holes
-from lib.mesh_export.texture_fill import edge_laplacian
 from lib.mesh_renderer.fragments import Fragments, interpolate, rasterize
 from model.face_gcn import FaceReconstruction
 from model.morphable_model import MorphableModel, PosedFace
 from model.projection import SampledColours
+from model.whole_head.continuation import LIGHT_FADES, SKIN_FADES, Continuation
 from model.whole_head.hair.curtain import Curtain
 from model.whole_head.hair.hair_shape import HairShape, HairVolume
 from model.whole_head.scalp.painted import PaintedScalp, Scalp
 from model.whole_head.wide_view import WideView
 
-# Skin known on the face fades, over about this many edges beyond it, into that expected there; its light fades faster:
-# shade on the cheeks says little about the light on the back of the head.
-SKIN_FADES, LIGHT_FADES = 30.0, 10.0
 # The border of the face's mesh is straightened: vertices farther than this [dm] from where the head has them are new.
 SAME = 1e-5
 # Light on the skull stays within these quantiles of that on the front of the face: spherical harmonics that were fitted
@@ -57,6 +51,15 @@ class WholeHead:
     """
 
     reconstruction: FaceReconstruction
+    scalp: PaintedScalp | None
+    lift: np.ndarray
+
+
+@dataclass(frozen=True, eq=False)
+class _Dressed:
+    """A head with its hair: its shape and light, its scalp, and what the hair adds to the shape."""
+
+    face: PosedFace
     scalp: PaintedScalp | None
     lift: np.ndarray
 
@@ -89,6 +92,8 @@ class HeadExtension:
         apart = np.linalg.norm(head.mean_shape[: self._count] - face.mean_shape, axis=1)
         self._known = np.zeros(head.vertex_count, bool)
         self._known[: self._count] = apart < SAME
+        self._beyond = Continuation(head, self._known)
+        self._at_border = tf.constant(self._beyond.widened(~self._known)[None, :, None], tf.float32)
         self._unshadowed = self._shadow_factors()
 
     @classmethod
@@ -125,18 +130,14 @@ class HeadExtension:
         """
         face = self.morphable.posed(tf.constant(coefficients), self._camera, gaze)
         coarse = face.albedo
-        albedo = self._extend(result.albedo, coarse)
-        appearance = albedo + self._extend(result.appearance - result.albedo, tf.zeros_like(albedo))
-        volume = self._volume(face, readable, region)
-        face = face if self._hair is None else self._lifted(face, volume.lift)
-        own = result.coarse.face.shading
-        face = dataclasses.replace(face, shading=self._light(own, face, volume.curtain))
+        albedo = self._beyond(result.albedo, coarse, SKIN_FADES)
+        appearance = albedo + self._beyond(result.appearance - result.albedo, tf.zeros_like(albedo), SKIN_FADES)
+        dressed = self._dressed(face, result.coarse.face.shading, albedo, readable, region)
+        face, scalp = dressed.face, dressed.scalp
         fragments = self._fragments(face)
-        scalp, share = None, tf.zeros([1, len(self._known), 1])
-        if self._scalp is not None:
-            scalp = self._scalp(face, albedo[0].numpy(), readable, region, volume.wall, volume.curtain)
+        share = tf.zeros([1, len(self._known), 1])
+        if scalp is not None:
             share = tf.constant(scalp.share[None, :, None])
-            face = dataclasses.replace(face, shading=tf.constant(scalp.light[None]))
             coarse, albedo, appearance = (
                 skin + share * (scalp.albedo[None] - skin) for skin in (coarse, albedo, appearance)
             )
@@ -161,18 +162,42 @@ class HeadExtension:
             rendering=rendering,
             mask=mask,
         )
-        return WholeHead(whole, scalp, volume.lift)
+        return WholeHead(whole, scalp, dressed.lift)
 
     def _fragments(self, face: PosedFace) -> Fragments:
         camera = self._camera
         return rasterize(camera.clip_coordinates(face.vertices), self.morphable.triangles, camera.image_size)
 
-    def _volume(self, face: PosedFace, readable: np.ndarray, region: PhotoRegion | None) -> HairVolume:
-        """Volume of the hair on a bare head; arguments as in `__call__`."""
-        if self._hair is None:
-            return HairVolume(np.zeros([self.morphable.vertex_count, 3], np.float32), None, None)
-        view = None if region is None else WideView.of(self.morphable, self._camera, face, readable, region)
-        return self._hair(face, view)
+    def _dressed(
+        self,
+        bare: PosedFace,
+        own: tf.Tensor,
+        albedo: tf.Tensor,
+        readable: np.ndarray,
+        region: PhotoRegion | None,
+        bald: bool = False,
+    ) -> "_Dressed":
+        """A bare head with the hair that the photo shows.
+
+        Args:
+          bare: the bare head.
+          own: [1, M, 3] light of its face.
+          albedo: [1, N, 3] of its skin.
+          readable, region: as in `__call__`.
+          bald: whether it is known to have none.
+        """
+        face, volume = bare, HairVolume(np.zeros([self.morphable.vertex_count, 3], np.float32), None, None)
+        if self._hair is not None:
+            view = None if region is None else WideView.of(self.morphable, self._camera, bare, readable, region)
+            volume = self._hair(bare, view, bald)
+            face = self._lifted(bare, volume.lift)
+        face = dataclasses.replace(face, shading=self._light(own, face, volume.curtain))
+        if self._scalp is None:
+            return _Dressed(face, None, volume.lift)
+        scalp = self._scalp(face, albedo[0].numpy(), readable, region, volume.wall, volume.curtain, bald)
+        if scalp.bald and not bald:
+            return self._dressed(bare, own, albedo, readable, region, bald=True)
+        return _Dressed(dataclasses.replace(face, shading=tf.constant(scalp.light[None])), scalp, volume.lift)
 
     def _lifted(self, face: PosedFace, lift: np.ndarray) -> PosedFace:
         """A posed head whose shape is displaced by `lift` [N, 3]; the light is that of its new normals."""
@@ -217,7 +242,7 @@ class HeadExtension:
         """
         expected, count = self._expected_light(own, face), self._count
         own = expected[:, :count] + _facing(face)[:, :count] * (own - expected[:, :count])
-        light = self._extend(own, expected, LIGHT_FADES) * self._unshadowed
+        light = self._beyond(own, expected, LIGHT_FADES) * self._unshadowed
         if curtain is None:
             return light
         return light + (curtain.share * ~self._known)[:, None] * (expected - light)
@@ -231,7 +256,7 @@ class HeadExtension:
         near, distance = self._known, np.zeros(model.vertex_count)
         for _ in range(IN_SHADOW):
             distance += ~near
-            near = self._widened(near)
+            near = self._beyond.widened(near)
         open_sky = np.minimum(model.regions["sky"] / OPEN_SKY, 1) ** DEEPER
         share = (1 - model.regions["scalp"]) * distance / IN_SHADOW
         # What does not see the sky sees skin in the same light: E = s + (1 - s) albedo E.
@@ -256,38 +281,6 @@ class HeadExtension:
         expected = middle + half * tf.tanh((brightness - middle) / half)
         facing = _facing(face)
         return (middle + facing * (expected - middle)) * (usual + facing * (hue - usual))
-
-    def _extend(self, values: tf.Tensor, expected: tf.Tensor, fading: float = SKIN_FADES) -> tf.Tensor:
-        """Values [1, N, 3] of the face, continued smoothly beyond it into the expected ones [1, M, 3]."""
-        wanted = expected.numpy()[0].astype(np.float64)
-        difference = np.zeros_like(wanted)
-        difference[: self._count] = values.numpy()[0] - wanted[: self._count]
-        solve, border = self._membranes[fading]
-        difference[~self._known] = solve(border @ difference[self._known])
-        return tf.constant((wanted + difference)[None], tf.float32)
-
-    @cached_property
-    def _laplacian(self) -> scipy.sparse.csr_matrix:
-        return edge_laplacian(self.morphable.face_model.triangles, self.morphable.face_model.vertex_count)
-
-    def _widened(self, part: np.ndarray) -> np.ndarray:
-        """Bool [N], a part [N] of the vertices and their neighbours."""
-        return (abs(self._laplacian) @ part > 0) | part
-
-    @cached_property
-    def _at_border(self) -> tf.Tensor:
-        """[1, N, 1] 1 on the triangles at the border of the face and beyond it, 0 from the next row on."""
-        return tf.constant(self._widened(~self._known)[None, :, None], tf.float32)
-
-    @cached_property
-    def _membranes(self):
-        return {length: self._membrane(length) for length in (SKIN_FADES, LIGHT_FADES)}
-
-    def _membrane(self, length: float):
-        """Screened Laplace equation beyond the face: its solver, and the matrix from known values to its right side."""
-        known, laplacian = self._known, self._laplacian.astype(np.float64)
-        system = laplacian[~known] + scipy.sparse.identity(len(known), format="csr")[~known] / length**2
-        return scipy.sparse.linalg.splu(system[:, ~known].tocsc()).solve, -system[:, known]
 
 
 def _facing(face: PosedFace) -> tf.Tensor:

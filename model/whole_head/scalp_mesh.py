@@ -54,6 +54,8 @@ class SeenScalp:
       pixels: [M, 3] colours in the photo.
       colour: [M, 3] these without light.
       share: [N] of hair at all vertices.
+      ids: int [S, S], the head's triangle in each pixel, -1 where there is none.
+      skin: [S, S] in [0, 1], pixels that show the face's skin.
       hairy: bool [S, S], pixels that show hair, or what covers it.
       shown: [S, S] in [0, 1], pixels that show that or the face's skin.
     """
@@ -64,6 +66,8 @@ class SeenScalp:
     pixels: np.ndarray
     colour: np.ndarray
     share: np.ndarray
+    ids: np.ndarray
+    skin: np.ndarray
     hairy: np.ndarray
     shown: np.ndarray
 

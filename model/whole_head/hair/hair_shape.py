@@ -83,13 +83,15 @@ class HairShape:
         self._full = np.where(places[:, 2] < BEHIND_EARS, self._full, 1)
         self._locks = 1 + LOCKS * noise(np.pad(hair_flow(places), ((0, 0), (0, 1))), LOCK_SIZE, seed=1, octaves=2)
 
-    def __call__(self, face: PosedFace, view: WideView | None) -> "HairVolume":
+    def __call__(self, face: PosedFace, view: WideView | None, bald: bool = False) -> "HairVolume":
         """The volume of the hair of one head.
 
         Args:
           face: the bare head, a batch of one.
           view: the photo around it; None if it must not be read.
+          bald: whether it has none. What the outline shows is then the skull.
         """
+        usual = 0.0 if bald else USUAL
         rows = self._mesh.rows
         places = face.vertices.numpy()[0, rows]
         middle = places.mean(axis=0)
@@ -103,10 +105,10 @@ class HairShape:
             weight = beside * np.interp(angle, _ANGLES, trust, period=2 * np.pi)
         paired = np.where(self._mirror >= 0, MIRRORED * weight[self._mirror], 0)
         joined = weight + paired + PRIOR
-        values = (weight * values + paired * values[self._mirror] + PRIOR * USUAL) / joined
+        values = (weight * values + paired * values[self._mirror] + PRIOR * usual) / joined
         thick = membrane(self._mesh.laplacian, values[:, None], np.minimum(joined, 1))[:, 0]
         lift, curtain = self._raised(face, np.clip(thick, 0, LARGEST) * self._full), None
-        if view is not None and wall is not None:
+        if view is not None and wall is not None and not bald:
             curtain = self._curtain(face, lift, self._looks(view, wall, middle))
         return HairVolume(lift if curtain is None else lift + curtain.lift, wall, curtain)
 

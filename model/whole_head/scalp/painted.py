@@ -17,6 +17,8 @@ from model.morphable_model import MorphableModel, PosedFace
 from model.projection import delit_albedo, facing_cosine
 from model.whole_head.hair.curtain import Curtain
 from model.whole_head.hair.wall import behind_head
+from model.whole_head.scalp.baldness import Baldness
+from model.whole_head.scalp.colours import DARKEST, below_one, share_of_hair, typical, unlike_skin
 from model.whole_head.scalp.hairline import Hairline
 from model.whole_head.scalp.headwear import Headwear, HeadwearFinder
 from model.whole_head.scalp_mesh import ScalpMesh, SeenScalp, widened
@@ -27,16 +29,8 @@ LEAST_SEEN = 0.02
 BROW_CONTRAST = 2.5
 # Weight of what looks like bare skin for the colour of what is not seen: a high forehead is no colour of hair.
 BARE_WEIGHT = 0.05
-# Differences (root mean square of the log of colours) from the skin at which the scalp counts as bare and as covered.
-BARE, COVERED = 0.2, 0.45
-DARKEST = 0.03
-# Log of the ratio of colour densities, hair to skin, of what is surely skin and surely not.
-SKIN, HAIR = -1.2, -0.4
 # Share of the photo from which a vertex counts as inside it.
 WHOLE = 0.99
-# Colours that differ this much (root mean square of the log) from the typical one count half for what is not seen: the
-# shadow under a brim, a logo, or hair below a cap is not what goes on behind.
-UNUSUAL = 0.3
 
 
 @dataclass(frozen=True, eq=False)
@@ -51,6 +45,7 @@ class PaintedScalp:
       alike: [N] in [0, 1], share of the mirrored side's detail that fits: strands must not end up on skin.
       camera: that of the crops with a wider field of view, because crops end below the crown.
       readable: [S, S] float32, 1 on pixels of that camera whose colours may be read, on the scalp and the face.
+      bald: whether the photo shows that the scalp is bare.
     """
 
     albedo: np.ndarray
@@ -60,6 +55,7 @@ class PaintedScalp:
     alike: np.ndarray
     camera: Camera
     readable: np.ndarray
+    bald: bool = False
 
     @property
     def strands(self) -> np.ndarray:
@@ -83,6 +79,7 @@ class Scalp:
         self._mesh = ScalpMesh(model, self._hairline.reach)
         self._headwear = HeadwearFinder(model, self._mesh.rows)
         self._plain = (np.asarray(model.skin_mask, bool) & (model.regions["brow"] == 0))[model.triangles].all(axis=1)
+        self._baldness = Baldness(model, self._hairline.crown, self._plain)
 
     def __call__(
         self,
@@ -92,6 +89,7 @@ class Scalp:
         region: PhotoRegion | None,
         wall: np.ndarray | None = None,
         curtain: Curtain | None = None,
+        bald: bool = False,
     ) -> PaintedScalp:
         """Reads the scalp's colours in a photo and continues them where it is not seen.
 
@@ -102,6 +100,7 @@ class Scalp:
           region: the photo's pixels around the crop; None if they show nothing but the face.
           wall: [S, S] log of the odds of hair to what is behind the head, if known; the head may be drawn too large.
           curtain: long hair; None if the photo shows none.
+          bald: whether the scalp is known to be bare.
 
         Returns:
           The colours; those of the brows if the photo hardly shows the scalp.
@@ -114,27 +113,43 @@ class Scalp:
         readable = np.pad(readable.astype(np.float32), (camera.image_size[0] - len(readable)) // 2)
         if region is not None:
             image, inside = region.frame(self._camera.image_size[0], camera.image_size[0])
+            if bald:
+                shown = np.maximum(readable, self._bare(face, inside, wall))
+                return PaintedScalp(albedo, none, none, light, self._hairline.alike(none), camera, shown, bald=True)
             even = self._of_one_hue(light)
             seen = self._seen(face, even, rows, image, readable, inside, wall, curtain)
             share, shown = seen.share, seen.shown
             trusted = seen.visible * self._trusted(face, rows, seen.points, shown)
+            if self._baldness(seen, trusted, skin, rows, inside):
+                return PaintedScalp(albedo, none, none, light, none, camera, shown, bald=True)
             weight = share[rows] * trusted
             if weight.sum() >= LEAST_SEEN * self._hairline.usual.sum():
-                covered = _covered(seen.colour, skin[rows])
-                colour = _below_one(seen.colour)
+                covered = unlike_skin(seen.colour, skin[rows])
+                colour = below_one(seen.colour)
                 headwear = None if curtain is not None else self._headwear(seen, colour, trusted, covered)
                 if headwear is not None:
                     return self._with_headwear(headwear, seen, light, trusted, covered, skin)
                 like_hair = BARE_WEIGHT + (1 - BARE_WEIGHT) * covered
                 if curtain is not None:  # ears are dense, and what hangs over them is mostly in shadow
                     like_hair = like_hair * self._relative_areas(face, rows)
-                hidden = membrane(mesh.laplacian, colour, _typical(colour, weight * like_hair))
+                hidden = membrane(mesh.laplacian, colour, typical(colour, weight * like_hair))
                 albedo[rows] = np.clip(hidden + weight[:, None] * (colour - hidden), 0, 1)
                 light = light + share[:, None] * (even - light)
                 return PaintedScalp(albedo, share, none, light, self._hairline.alike(share), camera, shown)
         albedo[rows] = np.clip(self._brow_colour(skin), 0, 1)
         usual = self._hairline.usual
         return PaintedScalp(albedo, usual, none, light, self._hairline.alike(usual), camera, readable)
+
+    def _ids(self, face: PosedFace) -> np.ndarray:
+        """[S, S], the head's triangle in each pixel, -1 where there is none."""
+        clip = self._wide.clip_coordinates(face.vertices)
+        return triangle_ids(clip, self._morphable.triangles, self._wide.image_size).numpy()[0]
+
+    def _bare(self, face: PosedFace, inside: np.ndarray, wall: np.ndarray | None) -> np.ndarray:
+        """Bool [S, S], pixels inside the photo that show a bald scalp."""
+        ids, triangles = self._ids(face), self._morphable.face_model.triangles
+        scalp = (self._hairline.usual[triangles].min(axis=1) > 0.5)[ids] & (ids >= 0) & inside
+        return scalp if wall is None else scalp & ~behind_head(wall, ids >= 0, inside)
 
     def _with_headwear(
         self,
@@ -161,12 +176,12 @@ class Scalp:
         share = np.maximum(seen.share, cloth)
         weight = share[rows] * weight
         light[rows] = headwear.light(light[rows], seen.pixels, weight * covered)
-        colour = _below_one(delit_albedo(seen.pixels, light[rows]).numpy())
+        colour = below_one(delit_albedo(seen.pixels, light[rows]).numpy())
         hidden = np.broadcast_to(self._brow_colour(skin), colour.shape)
         own = weight * (1 - woven) * covered * (1 - headwear.alike)
         if own.sum() >= LEAST_SEEN * self._hairline.usual.sum():
-            hidden = membrane(mesh.laplacian, colour, _typical(colour, own))
-        fabric = membrane(mesh.laplacian, colour, _typical(colour, weight * woven * headwear.alike))
+            hidden = membrane(mesh.laplacian, colour, typical(colour, own))
+        fabric = membrane(mesh.laplacian, colour, typical(colour, weight * woven * headwear.alike))
         hidden = hidden + woven[:, None] * (fabric - hidden)
         albedo[rows] = np.clip(hidden + weight[:, None] * (colour - hidden), 0, 1)
         # The other side has other logos.
@@ -193,11 +208,9 @@ class Scalp:
           image: [S, S, 3] of the wide camera; its pixels `readable` of skin and those `inside` the photo, [S, S].
           wall, curtain: as in `__call__`.
         """
-        camera, triangles = self._wide, self._morphable.face_model.triangles
-        clip = camera.clip_coordinates(face.vertices)
-        ids = triangle_ids(clip, self._morphable.triangles, camera.image_size).numpy()[0]
+        ids, triangles = self._ids(face), self._morphable.face_model.triangles
         visible = np.isin(rows, triangles[ids[ids >= 0]])
-        points = tf.gather(camera.project(face.vertices), rows, axis=1)
+        points = tf.gather(self._wide.project(face.vertices), rows, axis=1)
         if wall is not None:
             inside = inside & ~behind_head(wall, ids >= 0, inside & (readable < 0.5))
         stack = np.concatenate([image, readable[..., None], inside[..., None]], axis=-1)
@@ -210,9 +223,9 @@ class Scalp:
         hair = pixels[(known * self._hairline.crown)[rows] * (self._cosine(face, rows) > FULL_COSINE) > 0]
         if len(skin) and len(hair):
             odds = ColourRatio(density(hair), density(skin))
-            covered[rows] = _hairy(odds(pixels)) * (1 - skinny[:, 0])
+            covered[rows] = share_of_hair(odds(pixels)) * (1 - skinny[:, 0])
             # The photo's ear is hardly ever just where the head's is. What sticks out over the scalp behind is no hair.
-            ear = self._hairline.behind[triangles].all(axis=1)[ids] & (ids >= 0) & (_hairy(odds(image)) < 0.5)
+            ear = self._hairline.behind[triangles].all(axis=1)[ids] & (ids >= 0) & (share_of_hair(odds(image)) < 0.5)
             ear = cv2.dilate(ear.astype(np.uint8), np.ones((3, 3), np.uint8)) > 0
             inside, readable = inside & ~ear, readable * ~ear
             visible = visible & (
@@ -232,7 +245,9 @@ class Scalp:
             hair = sample_image(tf.constant(curtain.shown[None, ..., None], tf.float32), points).numpy()[0, :, 0]
             visible = visible * np.where(hanging[rows] > 0, hair, 1)
         hairy = (share[triangles].mean(axis=1) > 0.5)[ids] & (ids >= 0) & inside
-        return SeenScalp(image, points, visible, pixels, colour, share, hairy, np.maximum(readable, hairy))
+        return SeenScalp(
+            image, points, visible, pixels, colour, share, ids, readable, hairy, np.maximum(readable, hairy)
+        )
 
     def _of_one_hue(self, light: np.ndarray) -> np.ndarray:
         """Light [N, 3] as bright, everywhere in the scalp's mean hue.
@@ -269,30 +284,3 @@ class Scalp:
         """[M] between the normals of the vertices `rows` and the view."""
         vertices, normals = (tf.gather(values, rows, axis=1) for values in (face.vertices, face.normals))
         return facing_cosine(vertices, normals, self._wide).numpy()[0, :, 0]
-
-
-def _covered(colours: np.ndarray, skin: np.ndarray) -> np.ndarray:
-    """[N] how surely colours [N, 3] are not of the skin [N, 3]: 0 for skin, 1 for anything else."""
-    return np.clip((_apart(colours, skin) - BARE) / (COVERED - BARE), 0, 1)
-
-
-def _hairy(odds: np.ndarray) -> np.ndarray:
-    """Share of hair in [0, 1] of pixels with these odds (log) of hair to skin."""
-    return np.clip((odds - SKIN) / (HAIR - SKIN), 0, 1)
-
-
-def _below_one(colours: np.ndarray) -> np.ndarray:
-    """Colours [N, 3], at most 1; bright cloth keeps its hue."""
-    return colours / np.maximum(colours.max(axis=1, keepdims=True), 1)
-
-
-def _typical(colours: np.ndarray, weight: np.ndarray) -> np.ndarray:
-    """Weights [N] with less for colours [N, 3] that differ from their median."""
-    order = np.argsort(colours.mean(axis=1))
-    middle = order[np.searchsorted(np.cumsum(weight[order]), 0.5 * weight.sum())]
-    return weight / (1 + np.square(_apart(colours, colours[middle]) / UNUSUAL))
-
-
-def _apart(one: np.ndarray, other: np.ndarray) -> np.ndarray:
-    """Root mean square [N] of the log of the ratio of colours [N, 3]."""
-    return np.sqrt(np.square(np.log((np.maximum(one, 0) + DARKEST) / (np.maximum(other, 0) + DARKEST))).mean(axis=1))

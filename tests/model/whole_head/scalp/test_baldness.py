@@ -1,0 +1,66 @@
+"""Bald heads are told from hair in the colours of skin, and carry no hair."""
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from lib.face_image.region import PhotoRegion
+from lib.geometry.camera import Camera
+from lib.geometry.lighting import AMBIENT
+from model.morphable_model import MorphableModel
+from model.whole_head.scalp.painted import Scalp
+
+SIZE, PHOTO = 128, 240  # sides of the crop and of the photo around it
+SKIN, GREY = np.array([0.7, 0.5, 0.4]), np.array([0.52, 0.53, 0.54])
+HAIRLINE = 29  # row of the crop
+
+
+@pytest.fixture(scope="module")
+def case(extended, count):
+    """The scalp of a head, the posed head in ambient light, and its skin."""
+    morphable, camera = MorphableModel(extended.model), Camera((SIZE, SIZE))
+    face = morphable.posed(tf.zeros([1, extended.model.layout.size]), camera)
+    skin = np.tile(SKIN, (extended.model.vertex_count, 1)).astype(np.float32)
+    return Scalp(morphable, camera, count), face, skin
+
+
+def painted(case, top: np.ndarray, roughness: float = 0.0, bald: bool = False):
+    """The scalp of a person whose head has a colour, and streaks of some strength, above the hairline."""
+    scalp, face, skin = case
+    margin = (PHOTO - SIZE) // 2
+    noise = np.random.default_rng(0).normal(size=[2, PHOTO, PHOTO, 1])
+    pixels = SKIN * np.exp(0.02 * noise[0])
+    pixels[: margin + HAIRLINE] = top * np.exp((0.02 * noise[0] + roughness * noise[1, :1])[: margin + HAIRLINE])
+    region = PhotoRegion(
+        np.uint8(np.clip(AMBIENT * pixels, 0, 1) * 255), np.array([[1.0, 0, margin], [0, 1.0, margin]])
+    )
+    mask = np.where(np.arange(SIZE)[:, None] > HAIRLINE, 1.0, 0.0) * np.ones(SIZE)
+    return scalp(face, skin, mask, region, bald=bald)
+
+
+def test_a_crown_like_the_skin_is_bald(case):
+    found = painted(case, SKIN)
+    assert found.bald
+    assert not found.share.any()
+    assert not found.strands.any()
+
+
+def test_hair_of_other_hue_brightness_or_with_strands_is_none(case):
+    for top, roughness in ((GREY, 0.0), (0.55 * SKIN, 0.0), (SKIN, 0.15)):
+        found = painted(case, top, roughness)
+        assert not found.bald
+        assert found.share.max() > 0.9
+
+
+def test_the_photo_is_read_on_a_bald_scalp(case):
+    hairy, bald = painted(case, GREY), painted(case, SKIN, bald=True)
+    assert bald.bald
+    margin = (len(bald.readable) - SIZE) // 2
+    top = bald.readable[: margin + HAIRLINE - 4]
+    assert top.sum() > 0.5 * hairy.readable[: margin + HAIRLINE - 4].sum() > 100
+
+
+def test_what_is_not_shown_is_not_bald(case):
+    scalp, face, skin = case
+    below = PhotoRegion(np.uint8(np.full([8, 8, 3], AMBIENT) * SKIN * 255), np.array([[1.0, 0, -60], [0, 1.0, -110]]))
+    assert not scalp(face, skin, np.ones([SIZE, SIZE]), below).bald
