@@ -232,7 +232,8 @@ def _outline(lines: np.ndarray, view: WideView, odds: HairOdds) -> tuple[np.ndar
         if np.isinf(radius[i]):
             end, radius[i] = float(HEIGHTS[i]), np.nan
             continue
-        if last is not None and radius[i] - last > JUMP:
+        # Between rows of hair that stands out, one that lies flat on the ear does not show its outline.
+        if last is not None and (radius[i] - last > JUMP or (radius[i] == bare and last - bare > JUMP)):
             radius[i] = np.nan
         if not np.isnan(radius[i]):
             end, last = float(HEIGHTS[i]), radius[i]

@@ -220,6 +220,19 @@ def test_hair_wider_than_it_is_looked_for_takes_its_width_from_the_other_side(he
         assert found is None
 
 
+def test_a_gap_beside_the_ear_does_not_show_the_width_of_wide_hair(heads):
+    view = outlined(heads, *heads.photo(DOWN), np.zeros_like(heads.height, bool))
+    row, beside, below = np.abs(heads.height + 11) < 3, np.abs(heads.across) > 50, heads.height < -14
+    gap, hair = row & ~view.head, (row & view.head & beside) | (below & ~view.head)
+    image = np.where(gap[..., None], np.float32(WALL) / 255, view.image)
+    image = np.where(hair[..., None], np.float32(HAIR) / 255, image)
+    person = np.where(gap, -2, np.where(hair, 2, view.person)).astype(np.float32)
+    view = dataclasses.replace(view, image=image, person=person, inside=view.inside & (heads.height > -85))
+    moved = heads.places + heads.shape(heads.face, view).lift * CanonicalFace(heads.model).placement.scale
+    row = np.abs(moved[:, 1] + 60) < 20
+    assert np.abs(moved[row, 0]).max() == pytest.approx(WIDTH, abs=8)
+
+
 def test_a_head_cut_off_by_the_photo_has_no_long_hair(heads):
     region, readable = heads.photo(DOWN)
     half = region.pixels.shape[1] // 2
