@@ -1,0 +1,126 @@
+"""Measures the regressor and the identity network on real photos of known people.
+
+python -m benchmarks.real_people --input FOLDER --output FILE.json [section.key=value ...]
+
+FOLDER holds a folder of photos for each person, as the data set Labeled Faces in the Wild does; people with a single
+photo count, too. The largest face of each photo is used, without any fit. The file holds:
+
+* landmarks_percent: distance between the 468 points that MediaPipe's network finds and those of the regressed face,
+  placed on the detector's five points, in per cent of the outer-eye distance (median over the photos). The regressor is
+  trained on synthetic photos only, so this is its gap to real ones;
+* shape_auc, albedo_auc: how often two photos of one person have closer regressed shapes (root mean square over the
+  front of the face), or albedo coefficients, than two photos of different people;
+* identity: verification by the identity network, as in `--mode evaluate`;
+* photos, people, left_out: numbers of photos and people, and the photos without a face that both networks find.
+"""
+
+import argparse
+import json
+import sys
+from pathlib import Path
+
+import numpy as np
+import tensorflow as tf
+from sklearn.metrics import roc_auc_score
+from tqdm import tqdm
+
+from configs import schema
+from lib.errors import UserError
+from lib.face_image.photo_io import photo_paths
+from lib.face_model.face_model import FaceModel
+from lib.files.atomic import atomic_path
+from model.metrics.networks import identity_metrics
+from model.reconstruction.draft import mesh_points, rgba
+from model.reconstruction.face_reconstructor import FaceReconstructor
+
+# Outer corners of the eyes among the 468 points.
+OUTER_EYES = (33, 263)
+
+
+def parse_arguments(argv=None):
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--input", type=Path, required=True, help="folder with a folder of photos for each person")
+    parser.add_argument("--output", type=Path, required=True, help="JSON file of the numbers")
+    parser.add_argument("overrides", nargs="*", help="options of the configuration, section.key=value")
+    return parser.parse_args(argv)
+
+
+def photos_of_people(folder: Path) -> list[tuple[str, Path]]:
+    """The person and the path of each photo.
+
+    Raises:
+      UserError: there are no two people, or nobody has two photos.
+    """
+    relative = [path.relative_to(folder) for path in photo_paths(folder)]
+    people = [(path.parts[0], folder / path) for path in relative if len(path.parts) > 1]
+    names = [name for name, _ in people]
+    if len(set(names)) < 2 or len(set(names)) == len(names):
+        raise UserError(
+            f"{folder}: must hold folders of photos of at least two people, one of them with two, got {len(names)} "
+            f"photos of {len(set(names))} people"
+        )
+    return people
+
+
+def measure_photo(reconstruct: FaceReconstructor, path: Path) -> tuple[float, np.ndarray, np.ndarray] | None:
+    """Landmark error [%], coefficients [K] and identity embedding [E] of a photo; None without a face."""
+    try:
+        photo, _ = reconstruct.reader.read(path)
+    except UserError:
+        return None
+    found, _ = mesh_points(photo)
+    if found is None or reconstruct.mesh is None:
+        return None
+    encoded = reconstruct.pipeline.regress(rgba(photo.rgb, np.ones(photo.rgb.shape[:2], np.float32)))
+    placed = reconstruct.place(encoded.coefficients.numpy(), photo.alignment.points)
+    camera = reconstruct.pipeline.camera
+    face = reconstruct.pipeline.face_gcn.morphable.posed(tf.constant(placed), camera)
+    points = camera.project(tf.constant(reconstruct.mesh.on(face.vertices.numpy())))[0].numpy()
+    eyes = np.linalg.norm(found[OUTER_EYES[0]] - found[OUTER_EYES[1]])
+    error = 100 * np.linalg.norm(points - found, axis=1).mean() / eyes
+    return float(error), placed[0], encoded.identity_embedding[0].numpy()
+
+
+def summarise(model: FaceModel, names: list[str], rows: list[tuple[float, np.ndarray, np.ndarray]]) -> dict:
+    """The measures over all photos, see the module's docstring."""
+    errors, coefficients, embeddings = (np.stack(column) for column in zip(*rows, strict=True))
+    parts = [model.layout.split(row) for row in coefficients]
+    front = np.flatnonzero(model.front_mask)
+    shapes = np.tensordot([part.identity for part in parts], model.identity_basis[:, front], 1).reshape(len(rows), -1)
+    people = np.unique(names, return_inverse=True)[1]
+    first, second = np.triu_indices(len(rows), 1)
+    same = people[first] == people[second]
+
+    def auc(values: np.ndarray) -> float:
+        return float(roc_auc_score(same, -np.linalg.norm(values[first] - values[second], axis=1)))
+
+    return {
+        "landmarks_percent": float(np.median(errors)),
+        "shape_auc": auc(shapes),
+        "albedo_auc": auc(np.stack([part.albedo for part in parts])),
+        "identity": identity_metrics(embeddings, people),
+        "photos": len(rows),
+        "people": len(set(names)),
+    }
+
+
+def main(argv=None) -> int:
+    arguments = parse_arguments(argv)
+    try:
+        photos = photos_of_people(arguments.input)
+        reconstruct = FaceReconstructor.load(schema.load(overrides=arguments.overrides))
+    except UserError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    measured = [(name, measure_photo(reconstruct, path)) for name, path in tqdm(photos, unit="photo")]
+    kept = [(name, row) for name, row in measured if row is not None]
+    summary = summarise(reconstruct.pipeline.face_model, [name for name, _ in kept], [row for _, row in kept])
+    summary["left_out"] = [str(path) for (_, path), (_, row) in zip(photos, measured, strict=True) if row is None]
+    with atomic_path(arguments.output) as path:
+        path.write_text(json.dumps(summary, indent=1) + "\n", encoding="utf-8")
+    print(json.dumps({name: value for name, value in summary.items() if name != "left_out"}, indent=1))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
