@@ -32,7 +32,7 @@ NAME = "human head"
 # Part of the cache key: increase the number when a change makes the same file give a different model.
 METHOD = "human head, 3"
 # Likewise, for `ExtendedHead`.
-EXTENSION_METHOD = "extended head, 6"
+EXTENSION_METHOD = "extended head, 7"
 # Hair begins and is full at these heights [mm] above the natural hairline.
 HAIR_BEGINS, HAIR_FULL = -3.0, 6.0
 # Amplitude and wavelength [mm] of the ragged hairline.
@@ -142,8 +142,10 @@ class ExtendedHead:
         chart = UvChart(new, enlarged(whole.uv, whole.uv[order[: len(first)]][smaller.front_mask]), whole.triangles)
         arrays = {field.name: getattr(model, field.name) for field in dataclasses.fields(model)}
         changed = {"mean_shape": model.mean_shape + shift, "regions": regions}
-        longer, chart = with_neck(HeadAroundFace(**arrays | changed), chart, len(first))
-        return cls(dataclasses.replace(longer, regions={**longer.regions, "sky": _open_sky(longer)}), chart)
+        extended = HeadAroundFace(**arrays | changed)
+        if area == "head":  # others end beside the face, and their lowest border lies in the mouth
+            extended, chart = with_neck(extended, chart, len(first))
+        return cls(dataclasses.replace(extended, regions={**extended.regions, "sky": _open_sky(extended)}), chart)
 
 
 def _rearranged(model: FaceModel, rows: np.ndarray, place: np.ndarray) -> FaceModel:

@@ -106,7 +106,8 @@ class HeadExtension:
         if face.name != NAME or AREAS.index(wanted) <= AREAS.index(section.area):
             return None
         extended = ExtendedHead.load(config.generated_dir, section.area, wanted, section.vertex_count)
-        return cls(face, extended, camera, config.export.hair, config.export.hair_volume)
+        # Hair has volume on whole skulls only: cut through, they have no outline.
+        return cls(face, extended, camera, config.export.hair, config.export.hair_volume and wanted == "head")
 
     def __call__(
         self,

@@ -9,6 +9,7 @@ from configs import schema
 from lib.face_model.face_model import FaceModel
 from lib.face_model_files import human_head
 from lib.face_model_files.human_head import ExtendedHead, level_for
+from lib.human_head.shipped import SHIPPED, HumanHead
 from lib.mesh_export.uv_chart import chart_fault
 from lib.mesh_sampling.hierarchy import build_hierarchy
 from lib.synthetic.appearance.face_units import FULL, sample_face_units
@@ -158,3 +159,12 @@ def test_model_is_built_once(monkeypatch, tmp_path):
     first = human_head.load_human_head(tmp_path, "face", 2500)
     monkeypatch.setattr(human_head, "human_head_model", None)
     assert human_head.load_human_head(tmp_path, "face", 2500).fingerprint == first.fingerprint
+
+
+def test_an_area_cut_beside_the_ears_gets_no_neck(model):
+    head, source = HumanHead.load(SHIPPED), built_in_face(2000)
+    extended = ExtendedHead.build(head, source, "face", "ears", 0)
+    whole = human_head.human_head_model(head, source, "ears", 0)
+    np.testing.assert_array_equal(extended.chart.mesh_triangles, extended.model.triangles)
+    assert model.vertex_count < extended.model.vertex_count <= whole.vertex_count
+    np.testing.assert_allclose(np.ptp(extended.model.mean_shape, axis=0), np.ptp(whole.mean_shape, axis=0), atol=1e-5)
