@@ -25,7 +25,7 @@ class IdentityTask:
       training: indices into `faces` of the training faces.
     """
 
-    name = "identity"
+    name, rates = "identity", "pretrain"
 
     def __init__(self, config: schema.Config, faces: FaceSet, training: np.ndarray):
         self.faces, self.training, self.section = faces, training, config.pretrain

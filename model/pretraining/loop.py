@@ -170,7 +170,7 @@ def run_updates(
         for update in remaining:
             task.optimizer.learning_rate = warmup_cosine(update, task.updates, section.learning_rate, WARMUP)
             terms = task.update(*next(inputs))
-            check_finite(terms, task.name, update, "pretrain", checkpoint)
+            check_finite(terms, task.name, update, task.rates, checkpoint)
             symptoms.measure(terms, update)
             progress = dataclasses.replace(progress, update=update + 1, seconds=time.monotonic() - started)
             bar.update()

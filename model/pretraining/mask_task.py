@@ -29,7 +29,7 @@ class MaskTask:
       squares: the face mesh network's, of all faces.
     """
 
-    name = "mask"
+    name, rates = "mask", "mask"
 
     def __init__(
         self,

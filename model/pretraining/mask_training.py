@@ -18,11 +18,10 @@ from lib.synthetic.face_set import FaceSet, load_or_render, recipe, set_folder
 from model.dense_landmarks.source import surface_points
 from model.face_model_source import load_face_model
 from model.morphable_model import MorphableModel
-from model.networks.mask_decoder import MaskDecoder
 from model.pretraining.loop import run_updates
 from model.pretraining.mask_faces import COVERS, make_faces
 from model.pretraining.mask_task import MaskTask, mask_metrics
-from model.weights.mask_weights import landmark_network, load_mask_weights, save_mask_decoder
+from model.weights.mask_weights import check_mask_replaceable, landmark_network, save_mask_decoder
 from model.weights.pretrained import keep_previous
 from utils import seed_everything
 
@@ -40,8 +39,8 @@ def train_mask_decoder(config: schema.Config) -> dict[str, float]:
       The measured accuracy, which is also stored in the weight file.
 
     Raises:
-      UserError: weights of another kind would be overwritten, there are too few faces or too little disk space, or a
-        loss term is not finite.
+      UserError: weights of another kind would be overwritten or cannot be written, there are too few faces or too
+        little disk space, or a loss term is not finite.
     """
     section, path = config.mask, schema.asset_path(config.mask.weights)
     training, _ = _split(section.count)
@@ -50,8 +49,7 @@ def train_mask_decoder(config: schema.Config) -> dict[str, float]:
             f"mask.batch_size: must be at most the {len(training)} training faces, got {section.batch_size} (give a "
             "larger mask.count)"
         )
-    if path.is_file():
-        load_mask_weights(path, MaskDecoder())
+    check_mask_replaceable(path)
     face_model = load_face_model(config)
     faces_recipe = {**recipe(face_model, IMAGE_SIZE, section.seed, section.count), "covers": COVERS}
     with sole_user(set_folder(config.generated_dir, faces_recipe), "training of the mask decoder"):
@@ -79,7 +77,8 @@ def _train(config: schema.Config, face_model: FaceModel, faces: FaceSet) -> dict
     )
     task = MaskTask(section, settings, faces, training, squares)
     deterministic = [True] if config.train.deterministic else []  # never continues a run that was not
-    whole = [dataclasses.asdict(section), faces.folder.name, *deterministic]
+    options = {name: value for name, value in dataclasses.asdict(section).items() if name != "weights"}
+    whole = [options, settings.clip_norm, faces.folder.name, *deterministic]
     key = hashlib.sha256(json.dumps(whole).encode()).hexdigest()[:12]
     belongs_to = {"face model": face_model.fingerprint, "mask training": key}
     seconds = run_updates(task, settings, faces.folder / f"mask-{key}.npz", belongs_to)

@@ -34,7 +34,7 @@ class RegressorTask:
       identity_network: frozen network for the weak perceptual term.
     """
 
-    name = "regressor"
+    name, rates = "regressor", "pretrain"
 
     def __init__(
         self,

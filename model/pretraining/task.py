@@ -18,6 +18,7 @@ class PretrainingTask(Protocol):
 
     Attributes:
       name: "identity", "regressor" or "mask"; also the network's section of the configuration.
+      rates: section of the configuration with the learning rate.
       updates: number of updates.
       faces: all synthetic faces.
       training: indices into `faces` of the training faces.
@@ -27,6 +28,7 @@ class PretrainingTask(Protocol):
     """
 
     name: str
+    rates: str
     updates: int
     faces: FaceSet
     training: np.ndarray

@@ -9,7 +9,7 @@ from lib.files.atomic import file_sha256
 from lib.network_files.tflite_network import packaged_network
 from model.networks.fixed.mask import FixedMaskDecoder
 from model.networks.mask_decoder import MaskDecoder
-from model.weights.pretrained import load_fixed, load_weights, read_metadata, save_weights
+from model.weights.pretrained import check_replaceable, load_fixed, read_metadata, save_weights
 
 # The decoder does not depend on the face model of its training faces, so its files name none.
 _ANY_FACE_MODEL = "any"
@@ -26,19 +26,18 @@ def save_mask_decoder(path: Path, network: MaskDecoder, metadata: Mapping) -> No
     save_weights(path, network, _ANY_FACE_MODEL, metadata)
 
 
-def load_mask_weights(path: Path, network: MaskDecoder) -> None:
-    """Loads a file's weights into a decoder.
+def check_mask_replaceable(path: Path) -> None:
+    """Refuses to overwrite anything but a decoder's weights, for any landmark network; see `check_replaceable`."""
+    check_replaceable(path, MaskDecoder(), _ANY_FACE_MODEL, "mask.weights=FILE.npz", _MODE)
+
+
+def load_mask_decoder(path: Path) -> FixedMaskDecoder:
+    """Loads a decoder for use.
 
     Raises:
       UserError: the file is missing, damaged, or holds another network's weights, or another landmark network is
         installed than the one that the decoder was trained with.
     """
-    load_weights(path, network, _ANY_FACE_MODEL, _MODE)
-    _check_landmark_network(path)
-
-
-def load_mask_decoder(path: Path) -> FixedMaskDecoder:
-    """Loads a decoder for use; see `load_mask_weights` for the errors."""
     network = load_fixed(path, FixedMaskDecoder, _ANY_FACE_MODEL, _MODE)
     _check_landmark_network(path)
     return network

@@ -136,13 +136,14 @@ def load_fixed(path: Path, make: Callable[[Take], Network], face_model: str, mod
     return make(lambda name, *_: arrays[name])
 
 
-def check_replaceable(path: Path, network, face_model: str, elsewhere: str) -> None:
+def check_replaceable(path: Path, network, face_model: str, elsewhere: str, mode: str = "pretrain") -> None:
     """Refuses to overwrite anything but weights of the same network and face model, or to write where it cannot.
 
     Args:
       path: the .npz that the run will write; its description, a .json, will be beside it.
       network, face_model: network and face model of the weights.
       elsewhere: advice on options that choose another file.
+      mode: as in `load_weights`.
 
     Raises:
       UserError: the file cannot be written, or it exists and does not hold weights of such a network for this face
@@ -153,7 +154,7 @@ def check_replaceable(path: Path, network, face_model: str, elsewhere: str) -> N
         raise UserError(f"{path}: must be a .npz file that can be written, got {fault} (choose another: {elsewhere})")
     if not path.is_file():
         return
-    header, arrays = _read(path)
+    header, arrays = _read(path, mode)
     if fault := _fault(header, arrays, shapes_of(network_variables(network.weights)), face_model):
         raise UserError(
             f"{path}: would be replaced by weights of another kind, {fault} (write the new ones elsewhere: {elsewhere})"

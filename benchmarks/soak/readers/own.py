@@ -39,12 +39,9 @@ def _read_weights(folder: Path) -> Any:
 
 
 def _mask_weights(folder: Path) -> Any:
-    from model.networks.mask_decoder import MaskDecoder
-    from model.weights.mask_weights import load_mask_weights
+    from model.weights.mask_weights import load_mask_decoder
 
-    decoder = MaskDecoder()
-    load_mask_weights(folder / "mask.npz", decoder)
-    return [np.asarray(variable) for variable in decoder.weights]
+    return load_mask_decoder(folder / "mask.npz")
 
 
 def _records(folder: Path) -> RecordReader:

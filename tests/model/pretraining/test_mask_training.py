@@ -7,7 +7,9 @@ import pytest
 
 from configs import schema
 from lib.errors import UserError
+from model.networks.mask_decoder import MaskDecoder
 from model.pretraining import mask_training
+from model.weights.mask_weights import check_mask_replaceable, load_mask_decoder, save_mask_decoder
 from tests.support.toy_faces import save_toy_model, toy_configuration
 
 
@@ -21,6 +23,24 @@ def test_a_batch_of_more_faces_than_there_are_is_refused_before_the_rendering(tm
     monkeypatch.setattr(mask_training, "load_or_render", lambda *_: pytest.fail("rendering must not begin"))
     with pytest.raises(UserError, match=r"mask\.batch_size: must be at most the 30 training faces, got 31"):
         mask_training.train_mask_decoder(config)
+
+
+@pytest.mark.parametrize(("name", "fault"), [("mask.json", "suffix"), ("folder.npz", "a folder")])
+def test_a_file_that_cannot_be_written_is_refused_before_the_rendering(tmp_path, monkeypatch, name, fault):
+    config = toy_configuration(tmp_path, 32, mask__weights=str(tmp_path / name))
+    (tmp_path / "folder.npz").mkdir()
+    save_toy_model(config)
+    monkeypatch.setattr(mask_training, "load_or_render", lambda *_: pytest.fail("rendering must not begin"))
+    with pytest.raises(UserError, match=fault):
+        mask_training.train_mask_decoder(config)
+
+
+def test_weights_for_another_landmark_network_may_be_replaced(tmp_path):
+    path = tmp_path / "mask.npz"
+    save_mask_decoder(path, MaskDecoder(), {"landmark_network": "another"})
+    check_mask_replaceable(path)
+    with pytest.raises(UserError, match="--mode masks"):
+        load_mask_decoder(path)
 
 
 def test_the_updates_take_the_options_of_the_mask_decoder(tmp_path, monkeypatch):
