@@ -23,8 +23,8 @@ FULL_DENSITY = 1.0
 # Textures are blended by this power of their weights: fits are off by a pixel, so an even blend would be blurred.
 SHARPNESS = 3.0
 
-# (texture [T, T, 3], weight [T, T] of the photos, share [N] of hair) -> log of brightness [T, T], see `Grain`.
-MadeUp = Callable[[np.ndarray, np.ndarray, np.ndarray], np.ndarray]
+# (texture [T, T, 3], weight [T, T] of the photos, shares [N] of hair and cloth) -> log of brightness [T, T]: `Grain`.
+MadeUp = Callable[[np.ndarray, np.ndarray, np.ndarray, np.ndarray], np.ndarray]
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -51,7 +51,7 @@ class SkinView:
       visibility: [N] in [0, 1].
       frontality: [N] cosine between normal and viewing direction, negative where turned away.
       lift: [N, 3] or [3], the volume of hair, see `PhotoResult`.
-      hair: [N] in [0, 1], its share.
+      hair, cloth: [N] in [0, 1], their shares.
       texture: texture of this photo, or None.
     """
 
@@ -60,6 +60,7 @@ class SkinView:
     frontality: np.ndarray
     lift: np.ndarray
     hair: np.ndarray
+    cloth: np.ndarray
     texture: SeenTexture | None
 
     @classmethod
@@ -67,12 +68,14 @@ class SkinView:
         """View of a reconstructed photo."""
         face_gcn, scalp = result.reconstruction, result.scalp
         albedo = face_gcn.albedo[0].numpy()
+        none = np.zeros(len(albedo), np.float32)
         return cls(
             albedo=albedo,
             visibility=face_gcn.coarse.sampled.visibility[0, :, 0].numpy(),
             frontality=face_gcn.coarse.face.normals[0, :, 2].numpy(),
             lift=result.lift,
-            hair=np.zeros(len(albedo), np.float32) if scalp is None else scalp.strands,
+            hair=none if scalp is None else scalp.strands,
+            cloth=none if scalp is None else scalp.cloth,
             texture=None if textures is None else SeenTexture(textures.albedo, textures.weight, textures.density),
         )
 
@@ -156,8 +159,11 @@ def merge(views: SkinViews, raster: ChartRaster | None = None, grain: MadeUp | N
         return MergedSkin(albedo, lift, None)
     texture = _merge_textures(views, gains, albedo, raster)
     if grain is not None:
-        hair = np.median([views[int(index)].hair for index in chosen], axis=0).astype(np.float32)
-        hidden = (1 - texture.weight) * grain(texture.albedo, texture.weight, hair)
+        hair, cloth = (
+            np.median([getattr(views[int(index)], part) for index in chosen], axis=0).astype(np.float32)
+            for part in ("hair", "cloth")
+        )
+        hidden = (1 - texture.weight) * grain(texture.albedo, texture.weight, hair, cloth)
         grainy = np.clip(texture.albedo * np.exp(hidden)[..., None], 0, 1)
         texture = dataclasses.replace(texture, albedo=raster.dilate(grainy))
     return MergedSkin(albedo, lift, texture)

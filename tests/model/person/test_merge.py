@@ -16,7 +16,7 @@ def model() -> FaceModel:
     return built_in_face(2000)
 
 
-def view(albedo, visibility, texture=None, lift=0.0):
+def view(albedo, visibility, texture=None, lift=0.0, cloth=None):
     albedo = np.array(albedo)
     return SkinView(
         albedo=albedo,
@@ -24,6 +24,7 @@ def view(albedo, visibility, texture=None, lift=0.0):
         frontality=np.ones(len(albedo)),
         lift=np.full(albedo.shape, lift, np.float32),
         hair=np.zeros(len(albedo), np.float32),
+        cloth=np.zeros(len(albedo), np.float32) if cloth is None else cloth,
         texture=texture,
     )
 
@@ -70,15 +71,19 @@ def test_what_no_photo_shows_has_grain_by_the_hair_that_most_see(model):
     raster = rasterize_chart(uncut(model.uv, model.triangles), 64)
     left, skin = np.arange(64)[None] < np.full((64, 1), 32), np.full((model.vertex_count, 3), 0.5)
     seen = SeenTexture(np.full((64, 64, 3), 127, np.uint8), np.float32(left), np.ones((64, 64), np.float32))
-    views = [dataclasses.replace(view(skin, np.ones(len(skin)), seen), hair=skin[:, 0] * hair) for hair in (0, 1, 1)]
+    views = [
+        dataclasses.replace(view(skin, np.ones(len(skin)), seen, cloth=skin[:, 1] * cloth), hair=skin[:, 0] * hair)
+        for hair, cloth in ((0, 0), (1, 0.5), (1, 0.5))
+    ]
     asked = []
 
-    def grain(photo, weight, hair):
-        asked.append((weight, hair))
+    def grain(photo, weight, hair, cloth):
+        asked.append((weight, hair, cloth))
         return np.full(weight.shape, np.log(1.2), np.float32)
 
     merged = merge(views, raster, grain).texture
     np.testing.assert_array_equal(asked[0][0], merged.weight)
     np.testing.assert_array_equal(asked[0][1], 0.5)
+    np.testing.assert_array_equal(asked[0][2], 0.25)
     np.testing.assert_allclose(merged.albedo[raster.inside & left], 0.5, atol=0.01)
     np.testing.assert_allclose(merged.albedo[raster.inside & ~left], 0.6, atol=0.01)
