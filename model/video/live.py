@@ -67,12 +67,12 @@ def track_video(config: schema.Config, source: Path, output: Path) -> None:
     export = reconstruct.export  # a face model that cannot have rigs is refused before the work
     with naming(source):
         shared, keys = first_person(reconstruct, frames)
+    remove_earlier(output, keep=(POSE, "arkit.csv"))
     skin = write_person(output / PERSON_FOLDER, reconstruct, export, key_records(reconstruct, export, frames, keys))
     times, model, camera = StageTimes(), reconstruct.pipeline.face_model, reconstruct.pipeline.camera
     tracker = live_tracker(reconstruct, config, shared, list(keys.values()), times)
     with DeferredStop() as stop:
         started = time.perf_counter()
-        remove_earlier(output, keep=(POSE, "arkit.csv"))
         with frame_tables(output, model, camera, frames.frame_rate) as tables:
             faces, damaged = _track_frames(tracker, frames, tables, times, stop)
         elapsed = time.perf_counter() - started
