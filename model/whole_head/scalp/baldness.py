@@ -4,7 +4,7 @@ import cv2
 import numpy as np
 
 from lib.face_model.face_model import FaceModel
-from model.whole_head.scalp.colours import log_ratio
+from model.whole_head.scalp.colours import log_brightness, log_ratio
 from model.whole_head.scalp.grain import contrast
 from model.whole_head.scalp_mesh import SeenScalp
 
@@ -13,7 +13,6 @@ LEAST_PIXELS, MARGIN = 200, 2
 # The crown of a bald head is as bright as skin and has its hue (mean and spread over the channels of the log of the
 # ratio of colours, without light), and its detail has at most so many times the contrast of the skin's.
 BRIGHTNESS, HUE, ROUGHNESS = 0.18, 0.045, 1.6
-DARKEST = 0.03
 
 
 class Baldness:
@@ -48,7 +47,7 @@ class Baldness:
             return False
         ratio = log_ratio(seen.colour, skin[rows])
         brightness, hue = np.average(ratio.mean(axis=1), weights=weight), np.average(ratio.std(axis=1), weights=weight)
-        detail = np.log(seen.image.mean(axis=-1) + DARKEST)
+        detail = log_brightness(seen.image)
         smooth = contrast(detail, crown) < ROUGHNESS * contrast(detail, plain)
         return bool(abs(brightness) < BRIGHTNESS and hue < HUE and smooth)
 

@@ -34,6 +34,11 @@ def typical(colours: np.ndarray, weight: np.ndarray) -> np.ndarray:
     return weight / (1 + np.square(apart(colours, colours[middle]) / UNUSUAL))
 
 
+def log_brightness(colours: np.ndarray) -> np.ndarray:
+    """Log [...] of the mean over the channels of colours [..., 3]."""
+    return np.log(np.maximum(colours.mean(axis=-1), 0) + DARKEST)
+
+
 def apart(one: np.ndarray, other: np.ndarray) -> np.ndarray:
     """Root mean square [N] of the log of the ratio of colours [N, 3]."""
     return np.sqrt(np.square(log_ratio(one, other)).mean(axis=1))

@@ -14,6 +14,7 @@ from lib.synthetic.appearance.hair import RADIUS, above_hairline, hair_flow
 from lib.synthetic.appearance.noise import noise
 from model.morphable_model import MorphableModel
 from model.whole_head.hair.curtain import CurtainShape
+from model.whole_head.scalp.colours import log_brightness
 from model.whole_head.scalp.hairline import LOWEST
 
 # Widths of locks and strands [mm], how much longer than wide they are, and their shares of the contrast.
@@ -35,7 +36,6 @@ FINE = 17 / 1024
 ENOUGH = 2e-3
 # Weight of the photo and share of hair or skin from which a texel tells the contrast.
 SURE = 0.9
-DARKEST = 0.03
 # Ratio of a normal distribution's standard deviation to its median deviation.
 NORMAL = 1.4826
 
@@ -104,7 +104,7 @@ class Grain:
         """
         hair, cloth = (np.zeros_like(self._plain) if part is None else part for part in (hair, cloth))
         parts = self._raster.interpolate(np.stack([hair, self._plain * (1 - hair - cloth)], axis=1))
-        log = np.log(np.maximum(photo.mean(axis=-1), 0) + DARKEST)
+        log = log_brightness(photo)
         grain = np.zeros_like(log)
         of_hair, of_skin = np.moveaxis(parts, -1, 0)
         seen, spread = _seen(log, weight, of_hair, HAIR)

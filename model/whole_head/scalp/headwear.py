@@ -13,6 +13,7 @@ import scipy.ndimage
 from lib.face_model.face_model import FaceModel
 from lib.geometry.smoothstep import smoothstep
 from lib.synthetic.appearance.canonical import CanonicalFace
+from model.whole_head.scalp.colours import DARKEST, log_brightness, log_ratio
 from model.whole_head.scalp.grain import contrast
 from model.whole_head.scalp.hairline import MIDDLE
 from model.whole_head.scalp_mesh import SeenScalp
@@ -36,7 +37,6 @@ LEAST_SEEN = 0.01
 # Hues (log of the ratio of colours without their mean) that differ this much from the cloth's count 1/e; so do colours
 # that are brighter or darker by this factor (log).
 UNLIKE, SHADED = 0.15, 1.0
-DARKEST = 0.03
 # Least variance of the log of light that tells anything about its effect.
 EVEN = 1e-4
 # Cloth is at least so uneven, relative to what is expected.
@@ -120,7 +120,7 @@ class HeadwearFinder:
         if detail >= STRANDS or on_head @ unlike_hair <= least:
             return None
         usual = np.median(albedo[unlike_hair & (on_head > 0)], axis=0)
-        difference = np.log((np.maximum(albedo, 0) + DARKEST) / (usual + DARKEST))
+        difference = log_ratio(albedo, usual)
         apart = np.square(difference.std(axis=1) / UNLIKE) + np.square(difference.mean(axis=1) / SHADED)
         alike = np.exp(-apart)
         line = self._border(weight * (2 * alike - 1))
@@ -161,4 +161,4 @@ def _cloth(colours: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 def _detail(image: np.ndarray, part: np.ndarray) -> float:
     """Spread of the log of the brightness of an image [S, S, 3] around its local mean, well inside a part [S, S]."""
     part = cv2.erode(np.uint8(part), np.ones([MARGIN, MARGIN])) > 0
-    return contrast(np.log(image.mean(axis=-1) + DARKEST), part) if part.any() else np.inf
+    return contrast(log_brightness(image), part) if part.any() else np.inf
