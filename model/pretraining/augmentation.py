@@ -5,7 +5,6 @@ perspective in a way that the coefficients cannot express. `mirror_some` mirrors
 `move` moves pixels, for the identity network, which does not predict coefficients.
 """
 
-import dataclasses
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
@@ -61,7 +60,14 @@ class Changes:
     @classmethod
     def of(cls, section: training_sections.Pretrain) -> "Changes":
         """The changes of a configuration's section `pretrain`."""
-        return cls(**{field.name: getattr(section, field.name) for field in dataclasses.fields(cls)})
+        return cls(
+            gain=section.gain,
+            pattern=section.pattern,
+            noise=section.noise,
+            background=section.background,
+            boxes=section.boxes,
+            coarse=section.coarse,
+        )
 
 
 def augment(faces: tf.Tensor, light: tf.Tensor, seed: tf.Tensor | tuple[int, int], changes: Changes) -> Augmented:
