@@ -43,7 +43,7 @@ class Changes:
     Attributes:
       gain: standard deviation of the logarithm of the light's gain; the tint varies by a third of that.
       pattern: standard deviation of the logarithm of a smooth pattern of light and shadow, which no light coefficient
-        expresses. Without it, the regressor reads more shape out of shading than real photos bear.
+        expresses, as near lamps and cast shadows make it in real photos.
       noise: largest standard deviation of the pixel noise.
       background: share of faces whose background is replaced by another photo.
       boxes: share of faces that are partly covered by a rectangle from another photo.

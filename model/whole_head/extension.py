@@ -177,7 +177,7 @@ class HeadExtension:
         readable: np.ndarray,
         region: PhotoRegion | None,
         bald: bool = False,
-    ) -> "_Dressed":
+    ) -> _Dressed:
         """A bare head with the hair that the photo shows.
 
         Args:
