@@ -29,7 +29,7 @@ class Guard:
 
     A page of another site can make a browser send requests here. Such a request carries the other site's `Origin`; or,
     if that site has pointed its own name at this address (DNS rebinding), its name as `Host`. An IP address as `Host`
-    cannot be rebound.
+    cannot be rebound. A link from elsewhere, or the way back from a log-in, may open the page.
 
     Args:
       app: the application.
@@ -49,13 +49,13 @@ class Guard:
                 MutableHeaders(scope=message).update(HEADERS)
             await send(message)
 
-        fault = self.fault(Headers(scope=scope))
+        fault = self.fault(scope["method"], Headers(scope=scope))
         if fault is not None:
             await JSONResponse({"error": fault}, 403)(scope, receive, send_with_headers)
             return
         await self.app(scope, receive, send_with_headers)
 
-    def fault(self, headers: Headers) -> str | None:
+    def fault(self, method: str, headers: Headers) -> str | None:
         """The reason why a request must be refused; None if it may pass."""
         host, origin = headers.get("host", ""), headers.get("origin")
         if not self._permitted(host):
@@ -65,7 +65,8 @@ class Guard:
         if origin is not None and _netloc(origin) != host.lower():
             return f"requests must come from the page itself, got one from {origin[:200]!r}"
         # Older browsers do not send it; they send Origin with all requests that change anything.
-        if headers.get("sec-fetch-site", "same-origin") not in ("same-origin", "none"):
+        elsewhere = headers.get("sec-fetch-site", "same-origin") not in ("same-origin", "none")
+        if elsewhere and not _opens_a_page(method, headers):
             return "requests must come from the page itself, got one from another site"
         return None
 
@@ -81,6 +82,12 @@ class Guard:
         except ValueError:
             return False
         return True
+
+
+def _opens_a_page(method: str, headers: Headers) -> bool:
+    """Whether a request fills a window of its own, whose contents the other site cannot read."""
+    kind = headers.get("sec-fetch-mode"), headers.get("sec-fetch-dest")
+    return method == "GET" and kind == ("navigate", "document")
 
 
 def _netloc(origin: str) -> str | None:

@@ -5,77 +5,13 @@ import threading
 import time
 
 import pytest
-from PIL import Image
 
-from configs import schema
-from lib.errors import UserError
-from model.serving.app import Service
+pytest.importorskip("starlette.testclient", reason="needs requirements-serve.txt")
+
 from model.serving.guard import POLICY
 from model.serving.photo_queue import DONE, NO_SPACE, WORKING, PhotoQueue
 from tests.support.helpers import ROOT
-
-testclient = pytest.importorskip("starlette.testclient", reason="needs requirements-serve.txt")
-HERE = "http://127.0.0.1:8000"
-
-
-def picture(kind="PNG"):
-    stream = io.BytesIO()
-    Image.new("RGB", (40, 30), (200, 150, 130)).save(stream, kind)
-    return stream.getvalue()
-
-
-class Bench:
-    """A server whose work waits until it is let go."""
-
-    def __init__(self, folder, **limits):
-        overrides = {"serve.queue": 2, "serve.upload_mb": 0.01, "serve.minutes": 1.0} | limits
-        self.section = schema.load(overrides=overrides).serve
-        self.go, self.now, self.folder = threading.Event(), 0.0, folder
-        self.photos = PhotoQueue(
-            folder, self.work, self.section.queue, self.section.results, 60 * self.section.minutes, lambda: self.now
-        )
-        self.photos.start()
-        app = Service(self.section, self.photos, {"": b"<html>"}).app()
-        self.client = testclient.TestClient(app, base_url=HERE)
-
-    def work(self, job, progress):
-        progress.enter("finding the face")
-        if "early" in job.name:
-            job.results.mkdir()
-            (job.results / "face.json").write_text("{}")
-            progress.show({"seconds": 0.5})
-        assert self.go.wait(10)
-        progress.enter("fitting")
-        if "bad" in job.name:
-            raise UserError(f"{job.photo}: no face found")
-        if "broken" in job.name:
-            raise OSError(28, "No space left on device")
-        job.results.mkdir(exist_ok=True)
-        (job.results / "coefficients.json").write_text("{}")
-        (job.results / "secret.txt").write_text("not offered")
-        return {"seconds": 1.0}
-
-    def upload(self, name="a.png", content=None, **settings):
-        return self.client.post("/photos", params={"name": name}, content=content or picture(), **settings)
-
-    def until(self, identifier, *states):
-        deadline = time.monotonic() + 10
-        while (found := self.client.get(f"/photos/{identifier}").json())["state"] not in states:
-            assert time.monotonic() < deadline
-            time.sleep(0.005)
-        return found
-
-
-@pytest.fixture
-def bench(tmp_path):
-    made = Bench(tmp_path)
-    yield made
-    made.go.set()
-    made.photos.stop()
-
-
-def error(response):
-    return response.json()["error"]
+from tests.support.serving.photo_service import HERE, Bench, error, picture
 
 
 def test_a_photo_from_upload_to_download(bench):
@@ -229,6 +165,26 @@ def test_only_the_page_itself_may_ask(bench, headers, status):
     if status == 403:
         assert bench.client.post("/photos", headers=headers, content=picture()).status_code == 403
         assert list(bench.folder.iterdir()) == []
+
+
+LINK = {"sec-fetch-site": "cross-site", "sec-fetch-mode": "navigate", "sec-fetch-dest": "document"}
+
+
+@pytest.mark.parametrize(
+    ("method", "headers", "status"),
+    [
+        ("GET", LINK, 200),
+        ("GET", LINK | {"sec-fetch-site": "same-site"}, 200),
+        ("GET", LINK | {"sec-fetch-dest": "iframe"}, 403),
+        ("GET", LINK | {"sec-fetch-mode": "no-cors"}, 403),
+        ("GET", LINK | {"origin": "http://evil.example"}, 403),
+        ("GET", LINK | {"host": "evil.example"}, 403),
+        ("POST", LINK, 403),
+    ],
+)
+def test_a_link_from_elsewhere_opens_the_page_and_nothing_else(bench, method, headers, status):
+    address = "/photos" if method == "POST" else "/"
+    assert bench.client.request(method, address, headers=headers).status_code == status
 
 
 def test_a_name_of_the_operator_is_permitted(tmp_path):

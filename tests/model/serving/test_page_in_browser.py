@@ -1,10 +1,8 @@
-"""The local page in headless Chromium, with a small reconstructor behind it."""
+"""The local page in headless Chromium."""
 
 import base64
-import contextlib
 import io
 import json
-import threading
 import time
 import urllib.request
 import zipfile
@@ -13,95 +11,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from configs import schema
-from lib.runtime.interruption import DeferredStop
-from model.reconstruction.face_reconstructor import FaceReconstructor
-from tests.support.gltf.three_viewer import chromium
 from tests.support.photo_corpus import portrait
-from tests.support.reconstruction_parts import SIZE, untrained_parts
+from tests.support.serving.served_page import FRAMES, MAY_WRITE, wait
 
-pytest.importorskip("uvicorn", reason="needs requirements-serve.txt")
-playwright = pytest.importorskip("playwright.sync_api", reason="needs playwright of requirements-dev.txt")
-CAMERA = ("--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream")
 OVERFLOW = "document.documentElement.scrollWidth - innerWidth"
-
-
-MAY_WRITE = threading.Event()  # cleared, the work on a photo waits before it writes the files for download
-FRAMES = []  # shapes of the webcam's frames that arrived
-
-
-def nodding(weights):
-    """A face that nods, and opens every other frame whatever it can."""
-
-    def follow(frame, seconds):
-        FRAMES.append(frame.shape)
-        if len(FRAMES) < 3:
-            return {"state": "learning", "missing": 3 - len(FRAMES)}
-        level = len(FRAMES) % 2
-        return {"state": "face", "angles": [0.3 * level, 0.2, 0.0], "weights": [0.6 * level] * weights}
-
-    return follow
-
-
-@pytest.fixture(scope="module")
-def served(tmp_path_factory):
-    """Address of a page, and the folders of its uploads and of what it keeps."""
-    from model.serving.app import Service
-    from model.serving.live import LiveRequests
-    from model.serving.photo_queue import PhotoQueue
-    from model.serving.reconstruction import PhotoWork
-    from model.serving.server import PageServer, address, assets, listen
-
-    class Work(PhotoWork):
-        def write_files(self, folder, result):
-            assert MAY_WRITE.wait(60)
-            super().write_files(folder, result)
-
-    root = tmp_path_factory.mktemp("serve")
-    MAY_WRITE.set()
-    overrides = {
-        "fit.steps": 0,
-        "fit.landmarks": False,
-        "data.image_size": SIZE,
-        "export.texture_size": 256,
-        "serve.port": 0,
-    }
-    overrides |= {"data.root_dir": str(root), "serve.queue": 2}
-    config = schema.load(overrides=overrides)
-    (root / "uploads").mkdir()
-    work = Work(FaceReconstructor(config, untrained_parts()), root / "kept")
-    complaints = io.StringIO()
-    with contextlib.redirect_stderr(complaints):
-        work.warm_up(lambda stage: None)
-    assert complaints.getvalue() == ""
-    photos = PhotoQueue(root / "uploads", work, config.serve.queue, 10, 60)
-    with listen(config.serve) as listening:
-        sliders = len(work.weights(np.zeros(work.reconstruct.pipeline.face_model.layout.expression), None))
-        live = LiveRequests(lambda: nodding(sliders))
-        service = Service(config.serve, photos, assets(config.serve, work.shared(), live=True), live)
-        running = PageServer(service, DeferredStop())
-        thread = threading.Thread(target=running.run, kwargs={"sockets": [listening]})
-        photos.start()
-        thread.start()
-        yield address(listening).split()[1], root
-        running.should_exit = True
-        thread.join()
-        photos.stop()
-
-
-@pytest.fixture(scope="module")
-def browser():
-    with playwright.sync_playwright() as started:
-        instance = chromium(started, *CAMERA)
-        yield instance
-        instance.close()
-
-
-def wait(page, condition, seconds=60):
-    deadline = time.monotonic() + seconds
-    while not page.evaluate(condition):
-        assert time.monotonic() < deadline, f"must come true within {seconds} s: {condition}"
-        page.wait_for_timeout(20)
 
 
 def view(page):
