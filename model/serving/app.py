@@ -1,6 +1,7 @@
 """The page's requests: upload of a photo, its progress, its results, and the page's own files."""
 
 import asyncio
+import contextlib
 import sys
 from collections.abc import Mapping
 from pathlib import Path
@@ -8,10 +9,10 @@ from pathlib import Path
 from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
-from starlette.middleware import Middleware
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import FileResponse, JSONResponse, Response
 from starlette.routing import Route
+from starlette.types import ASGIApp
 
 from configs.serve_sections import Serve
 from lib.errors import DiskFull, UserError
@@ -21,7 +22,7 @@ from model.photos.errors import failure_reason
 from model.serving.guard import Guard
 from model.serving.live import LiveRequests
 from model.serving.photo_queue import FAILED, NO_SPACE, WORKING, Job, PhotoQueue, QueueFull
-from model.serving.refusal import Refused, refusal
+from model.serving.refusal import Refused, fault, refusal
 
 # Time that a browser may take to send a photo, seconds.
 UPLOAD_SECONDS = 120.0
@@ -54,7 +55,7 @@ class Service:
     ):
         self.section, self.photos, self.assets, self.live = section, photos, assets, live
 
-    def app(self) -> Starlette:
+    def app(self) -> ASGIApp:
         """The ASGI application, behind its guard."""
         routes = [
             Route("/photos", self.upload, methods=["POST"]),
@@ -64,11 +65,9 @@ class Service:
             *(self.live.routes() if self.live else []),
             Route("/{path:path}", self.asset, methods=["GET"]),
         ]
-        return Starlette(
-            routes=routes,
-            middleware=[Middleware(Guard, names=self.section.names)],
-            exception_handlers={Refused: refusal, HTTPException: refusal},
-        )
+        handlers = {Refused: refusal, HTTPException: refusal, Exception: fault}
+        # Starlette answers faults outside of its own middleware, without the guard's headers.
+        return Guard(Starlette(routes=routes, exception_handlers=handlers), self.section.names)
 
     async def upload(self, request: Request) -> Response:
         """POST /photos?name=NAME with the file as body: 202 and the job."""
@@ -113,10 +112,14 @@ class Service:
         """GET /photos/ID/FILE: one of `FILES`."""
         job, name = self._job(request), request.path_params["file"]
         path = job.results / name
-        if not job.facts or name not in FILES or not path.is_file():
+        if not job.facts or name not in FILES:
             raise Refused(404, "there is no such result")
+        try:
+            found = path.stat()
+        except FileNotFoundError:  # not written, or removed at this moment
+            raise Refused(404, "there is no such result") from None
         stem = Path(job.name).stem
-        return FileResponse(path, media_type=FILES[name], filename=f"{stem}_{name}")
+        return FileResponse(path, media_type=FILES[name], filename=f"{stem}_{name}", stat_result=found)
 
     async def asset(self, request: Request) -> Response:
         """GET of the page and its own files, all held in memory."""
@@ -169,12 +172,14 @@ class Service:
 
     @staticmethod
     async def _drain(request: Request, most: int) -> None:
-        """Reads a body that is refused, up to the size limit: browsers read no answer before they have sent all."""
+        """Reads a body that is refused, up to the limits: browsers read no answer before they have sent all."""
         size = 0
-        async for chunk in request.stream():
-            size += len(chunk)
-            if size > most:
-                return
+        with contextlib.suppress(TimeoutError, ClientDisconnect):  # the refusal is the answer in any case
+            async with asyncio.timeout(UPLOAD_SECONDS):
+                async for chunk in request.stream():
+                    size += len(chunk)
+                    if size > most:
+                        return
 
 
 def _check_photo(job: Job) -> None:

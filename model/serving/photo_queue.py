@@ -43,7 +43,8 @@ class Job:
       state: UPLOADING, WAITING, WORKING, DONE or FAILED.
       stage: what is being done while it is WORKING.
       error: why it FAILED.
-      facts: numbers and remarks of the result, for the page; not empty as soon as its face can be shown.
+      facts: numbers and remarks of the result, for the page; not empty as soon as its face can be shown, also if the
+        work FAILED after that.
       ended: when it was DONE or FAILED, in the clock's seconds.
       removed: the user has taken it back.
     """
@@ -141,6 +142,8 @@ class PhotoQueue:
             if sum(job.state in (UPLOADING, WAITING, WORKING) for job in self._jobs.values()) >= self.most:
                 raise QueueFull
             job = Job(secrets.token_urlsafe(16), name, self.folder / secrets.token_hex(16))
+            # Systems that tidy up their temporary folder remove one that nobody has used for days.
+            self.folder.mkdir(mode=0o700, exist_ok=True)
             job.folder.mkdir(mode=0o700)
             self._jobs[job.id] = job
         return job
@@ -187,8 +190,8 @@ class PhotoQueue:
                     print(error, file=sys.stderr)
                     error = NO_SPACE
             with self._changed:
-                job.state, job.error, job.facts = (FAILED if error else DONE), error, facts
-                job.ended = self._clock()
+                job.error, job.facts, job.ended = error, facts or job.facts, self._clock()
+                job.state = FAILED if error else DONE  # last: requests read a job without the lock
                 if job.removed:
                     shutil.rmtree(job.folder, ignore_errors=True)
                 self._expire()
