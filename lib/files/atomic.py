@@ -2,6 +2,7 @@
 
 import contextlib
 import errno
+import functools
 import hashlib
 import os
 import secrets
@@ -18,7 +19,7 @@ _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 _MARK = "-unfinished-"  # in the names of temporary files
 _PART_BYTES = 60  # of stem and suffix that are repeated in the temporary name
 _RANDOM_BYTES = 4  # that tell temporary names apart
-_swept: set[Path] = set()  # folders in which this process has removed leftovers
+_KNOWN_FOLDERS = 1000  # that are not searched for leftovers again; a server makes new ones for ever
 
 
 def is_disk_full(error: BaseException) -> bool:
@@ -111,11 +112,14 @@ def _beginning(part: str) -> str:
     return part
 
 
+@functools.lru_cache(_KNOWN_FOLDERS)
 def _remove_leftovers(folder: Path) -> None:
-    """Deletes temporary files of killed runs in a folder: those that no process has locked. Once per process."""
-    if folder in _swept or sys.platform == "win32":
+    """Deletes temporary files of killed runs in a folder: those that no process has locked.
+
+    Once per process, unless it writes to more than `_KNOWN_FOLDERS` folders.
+    """
+    if sys.platform == "win32":
         return
-    _swept.add(folder)
     for leftover in folder.glob(f".*{_MARK}*"):
         with contextlib.suppress(OSError):  # gone meanwhile, a link, a folder, or somebody else's
             handle = os.open(leftover, os.O_RDWR | getattr(os, "O_NOFOLLOW", 0))

@@ -74,16 +74,16 @@ with atomic_path(sys.argv[1]) as temporary:
 """
 
 
-def test_temporary_files_of_killed_runs_go_and_those_in_use_stay(tmp_path, monkeypatch):
+def test_temporary_files_of_killed_runs_go_and_those_in_use_stay(tmp_path):
     subprocess.run([sys.executable, "-c", WRITER, str(tmp_path / "killed.json")], cwd=ROOT, check=False)
     (leftover,) = tmp_path.iterdir()
     assert leftover.name.startswith(".killed-unfinished-")
     users = tmp_path / ".mine-unfinished"
     users.mkdir()
-    monkeypatch.setattr(atomic, "_swept", set())
+    atomic._remove_leftovers.cache_clear()
     with atomic_path(tmp_path / "in use.json") as temporary:
         assert not leftover.exists()
-        monkeypatch.setattr(atomic, "_swept", set())  # as in another process
+        atomic._remove_leftovers.cache_clear()  # as in another process
         with atomic_path(tmp_path / "other.json"):
             pass
         temporary.write_text("whole")

@@ -221,7 +221,7 @@ WRITER = """
 """
 
 
-def test_a_killed_writer_leaves_the_old_file_and_the_next_one_cleans_up(tmp_path, monkeypatch):
+def test_a_killed_writer_leaves_the_old_file_and_the_next_one_cleans_up(tmp_path):
     path = write(tmp_path / "a.bin", images(2))
     before = path.read_bytes()
     process = subprocess.Popen(
@@ -232,14 +232,14 @@ def test_a_killed_writer_leaves_the_old_file_and_the_next_one_cleans_up(tmp_path
     )
     assert process.stdout.readline() == "written\n"
     assert len(os.listdir(tmp_path)) == 2, "the unfinished file has another name"
-    monkeypatch.setattr(atomic, "_swept", set())
+    atomic._remove_leftovers.cache_clear()
     write(tmp_path / "a.bin", images(2))
     assert len(os.listdir(tmp_path)) == 2, "a file that is still being written is nobody's leftover"
     process.send_signal(signal.SIGKILL)
     process.wait()
     process.stdout.close()
     assert path.read_bytes() == before
-    monkeypatch.setattr(atomic, "_swept", set())  # as in another process
+    atomic._remove_leftovers.cache_clear()  # as in another process
     write(path, images(4, seed=1))
     assert os.listdir(tmp_path) == ["a.bin"]
     np.testing.assert_array_equal(RecordReader(path)[3], images(4, seed=1)[3])
