@@ -35,7 +35,8 @@ class LiveFace:
 
     Args:
       config: the effective configuration, with fit.landmarks.
-      reconstruct: the page's reconstructor, of which only constants are used: its networks belong to another thread.
+      reconstruct: the page's reconstructor, of which only constants are used: its networks belong to another thread,
+        but for the detector, which keeps no state.
       work: gives the weights of the page's sliders.
     """
 

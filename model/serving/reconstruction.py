@@ -40,7 +40,7 @@ NOT_KEPT = "could not be stored for good: download it before it is removed"
 
 
 class PhotoWork:
-    """Reconstructs uploaded photos; used by one thread.
+    """Reconstructs uploaded photos, in one thread; the live head asks for `weights` in others.
 
     Args:
       reconstruct: the reconstructor.

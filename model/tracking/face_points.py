@@ -12,7 +12,9 @@ SMALLEST_SQUARE = 32
 
 
 class FacePoints:
-    """Follows the largest face; has a network of its own, so that it may run in a thread of its own.
+    """Follows the largest face, possibly in a thread of its own.
+
+    It therefore has a landmark network of its own. The detector is the process's, whose networks keep no state.
 
     Args:
       min_confidence: detections below it are ignored.
