@@ -36,8 +36,10 @@ class FaceView {
     this.stale = true;
   }
 
+  // Gives up the face and the memory of its picture.
   clear() {
     this.face = this.pose = this.held = null;
+    this.canvas.width = this.canvas.height = 1;
   }
 
   // Where the face should be at a time in seconds.

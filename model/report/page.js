@@ -144,6 +144,17 @@ function arrange() {
   document.getElementById("nothing").hidden = count > 0;
 }
 
+// Goes to a card of the chart; one that the filter hides is brought back.
+function pick(card) {
+  if (card.hidden) {
+    list.elements.text.value = "";
+    list.elements.show.value = "all";
+    arrange();
+  }
+  card.scrollIntoView({ block: "start" });
+  card.querySelector("canvas").focus({ preventScroll: true });
+}
+
 async function start() {
   for (const event of ["input", "change"]) list.addEventListener(event, arrange);
   for (const form of [list, display]) form.addEventListener("submit", (event) => event.preventDefault());
@@ -152,10 +163,7 @@ async function start() {
     setPose("photo"); // nothing moves unasked
   }
   readLook();
-  drawChart(document.getElementById("chart"), cards, (card) => {
-    card.scrollIntoView({ block: "start" });
-    card.querySelector("canvas").focus({ preventScroll: true });
-  });
+  drawChart(document.getElementById("chart"), cards, pick);
   arrange();
   try {
     geometry = await decodeShared(shared.mesh);

@@ -238,6 +238,10 @@ def test_enlarged_face(opened, small):
     page.keyboard.press("Escape")
     wait(page, "!enlarged.face && !dialog.open")
     assert page.locator("form.display").count() == 1
+    assert page.evaluate("[enlarged.canvas.width, enlarged.canvas.height]") == [
+        1,
+        1,
+    ]  # nothing of it is in the next one
 
 
 def names(page):
@@ -260,6 +264,24 @@ def test_sort_and_filter(opened, small):
     page.fill("input[name=text]", "nowhere")
     assert page.locator("#nothing").is_visible()
     assert page.evaluate("window.broken") is None
+
+
+def test_the_chart_leads_to_the_cards(opened, small):
+    """Its bars, by their fine PSNR: photo0 to photo3."""
+    page = opened(small)
+    bars = page.locator("#chart button")
+    stops = "[...document.querySelectorAll('#chart button')].map((bar) => bar.tabIndex).join()"
+    assert page.evaluate(stops) == "0,-1,-1,-1"
+    bars.first.focus()
+    for key, place in (("ArrowRight", 1), ("End", 3), ("ArrowRight", 3), ("ArrowLeft", 2), ("Home", 0), ("End", 3)):
+        page.keyboard.press(key)
+        assert page.evaluate("[...document.querySelectorAll('#chart button')].indexOf(document.activeElement)") == place
+    assert page.evaluate(stops) == "-1,-1,-1,0"
+    page.fill("input[name=text]", "photo1")
+    assert names(page) == ["photo1.jpg"]
+    bars.last.click()
+    assert names(page) == [f"photo{i}.jpg" for i in range(4)]
+    assert page.evaluate("document.activeElement === views.get(cards[3]).canvas")
 
 
 def test_pictures_are_shown(opened, small):
@@ -298,6 +320,7 @@ def test_many_photos(opened, tmp_path):
     page.evaluate("cards[60].scrollIntoView()")
     wait(page, "views.get(cards[60]).face && views.get(cards[60]).canvas.height > 150")
     wait(page, "!views.get(cards[0]).face")
+    assert page.evaluate("views.get(cards[0]).canvas.width") == 1  # a picture is kept only while it may be seen
     assert page.evaluate(decoded) <= 6
     page.fill("input[name=text]", "photo79")
     wait(page, "views.get(cards[79]).face")
