@@ -20,7 +20,8 @@ from typing import Any
 HEAD_DRAWN = "(name) => opened?.name === name && view.face && !view.stale && view.canvas.height > 100"
 ALL_WRITTEN = "(name) => photos.find((photo) => photo.name === name)?.state === 'done'"
 FAILED = "(name) => photos.find((photo) => photo.name === name && photo.state === 'failed')?.item.innerText"
-SHOW = "(name) => photos.filter((photo) => photo.name === name && opened?.id !== photo.id).forEach((p) => show(p))"
+SHOW = """(name) => photos.filter((photo) => photo.name === name && (loading ?? opened)?.id !== photo.id)
+    .forEach((photo) => show(photo))"""
 CAN_BE_SHOWN = "(name) => photos.some((photo) => photo.name === name && photo.facts)"
 LONGEST = 120.0  # seconds for a photo
 

@@ -4,29 +4,32 @@
 
 const camera = document.getElementById("camera"), video = camera.querySelector("video");
 const fault = camera.querySelector(".fault"), shoot = document.getElementById("shoot");
-let stream = null;
+let stream = null, starting = null; // `starting` tells a start from one before, whose permission is given late
 
 function stopCamera() {
+  starting = null;
   stream?.getTracks().forEach((track) => track.stop());
   stream = video.srcObject = null;
 }
 
 async function startCamera() {
+  const mine = starting = {};
   fault.textContent = "";
   shoot.disabled = true;
   camera.showModal();
   try {
     const started = await navigator.mediaDevices.getUserMedia({ video: { facingMode: "user", width: { ideal: 1280 } } });
-    if (!camera.open) return started.getTracks().forEach((track) => track.stop());
+    if (starting !== mine) return started.getTracks().forEach((track) => track.stop());
     stream = video.srcObject = started;
     await video.play();
-    shoot.disabled = false;
+    if (starting === mine) shoot.disabled = false;
   } catch (error) {
-    fault.textContent = `The camera cannot be used: ${error.message || error.name}.`;
+    if (starting === mine) fault.textContent = `The camera cannot be used: ${error.message || error.name}.`;
   }
 }
 
 async function takePhoto() {
+  shoot.disabled = true; // a second click would take a second photo
   const canvas = document.createElement("canvas");
   [canvas.width, canvas.height] = [video.videoWidth, video.videoHeight];
   canvas.getContext("2d").drawImage(video, 0, 0); // the picture, not its mirror image

@@ -12,7 +12,8 @@ const sliders = result.querySelector("form.sliders");
 const look = { texture: "textured", light: "lit", pose: "turn" };
 const view = new FaceView(result.querySelector("canvas"), look);
 let shared = null, renderer = null, geometry = null, moves = [];
-let opened = null; // what is shown: { id, name, mesh, positions, weights }
+let opened = null; // what is shown: { id, name }, and { mesh, positions, weights } if it can be drawn
+let loading = null; // what will be shown as soon as it is decoded: { id }
 
 function element(tag, text, attributes = {}) {
   const made = document.createElement(tag);
@@ -22,18 +23,35 @@ function element(tag, text, attributes = {}) {
 }
 
 async function fetchJson(address, settings) {
-  const answer = await fetch(address, settings);
-  const content = answer.status === 204 ? {} : await answer.json();
-  if (!answer.ok) throw Object.assign(new Error(content.error), { status: answer.status });
-  return content;
+  const answer = await fetch(address, settings).catch(() => {
+    throw new Error("the program does not answer; has it been stopped?");
+  });
+  if (answer.ok) return answer.json();
+  const { status } = answer, content = await answer.json().catch(() => null); // a proxy's answer may be in HTML
+  throw Object.assign(new Error(content?.error ?? `the server's answer is ${status}`), { status });
 }
 
-// What all faces share is loaded once, while the first photo is in work.
+// What all faces share is loaded once, while the first photo is in work; after a failure, the next call tries again.
 let preparing = null;
+function prepared() {
+  return preparing ??= prepare().catch((error) => {
+    preparing = null;
+    throw error;
+  });
+}
+
 async function prepare() {
   shared = await fetchJson("/shared.json");
-  geometry = await decodeShared(shared.mesh);
-  moves = await decodeMoves(shared.blend_shapes, shared.mesh.vertices);
+  try {
+    geometry = await decodeShared(shared.mesh);
+    moves = await decodeMoves(shared.blend_shapes, shared.mesh.vertices);
+    renderer = new Renderer(shared.camera, geometry.chart);
+  } catch (error) {
+    document.getElementById("no-webgl").hidden = false;
+    document.body.classList.add("without-webgl");
+    console.warn(error.message);
+    return;
+  }
   document.getElementById("expression").hidden = !moves.length;
   for (const name of shared.blend_shapes.names) {
     const words = name.replace(/([A-Z])/g, " $1").toLowerCase();
@@ -41,31 +59,38 @@ async function prepare() {
     label.append(element("span", words), element("input", "", { type: "range", name, min: 0, max: 1, step: 0.02 }), element("output", ""));
     document.getElementById("movements").append(label);
   }
+}
+
+// Shows a photo's result; the page stays as it is until that is decoded. Returns whether it is shown: another photo may
+// have been chosen meanwhile.
+async function openResult(photo) {
+  const mine = loading = { id: photo.id };
   try {
-    renderer = new Renderer(shared.camera, geometry.chart);
-  } catch (error) {
-    document.getElementById("no-webgl").hidden = false;
-    document.body.classList.add("without-webgl");
-    console.warn(error.message);
+    await prepared();
+    const face = await fetchJson(`/photos/${photo.id}/face.json`);
+    const head = renderer ? await decodeHead(face) : null;
+    if (loading !== mine) {
+      Object.values(head?.images ?? {}).forEach((image) => image.close());
+      return false;
+    }
+    opened = { id: photo.id, name: photo.name };
+    result.hidden = false;
+    describe(photo);
+    if (head) showHead(face, head);
+    return true;
+  } finally {
+    if (loading === mine) loading = null;
   }
 }
 
-async function openResult(photo) {
-  const wanted = opened = { id: photo.id, name: photo.name };
-  preparing ??= prepare();
-  await preparing;
-  const { mesh, textures, weights } = await fetchJson(`/photos/${photo.id}/face.json`);
+async function decodeHead({ mesh, textures }) {
   const decoded = await decodeFace(mesh, shared.mesh.vertices, geometry);
-  const images = renderer ? await decodeTextures(textures) : {};
   const positions = await decodePositions(mesh, shared.mesh.vertices);
-  if (opened !== wanted) {
-    Object.values(images).forEach((image) => image.close());
-    return;
-  }
+  return { decoded, positions, images: await decodeTextures(textures) };
+}
+
+function showHead({ mesh, weights }, { decoded, positions, images }) {
   Object.assign(opened, { mesh, positions, weights });
-  result.hidden = false;
-  describe(photo);
-  if (!renderer) return;
   if (view.face) renderer.release(view.face);
   view.clear();
   view.show(renderer.upload(decoded, mesh, images));
@@ -88,10 +113,14 @@ function describe({ id, name, facts, files, state }) {
     `PSNR ${facts.psnr_coarse} dB coarse, ${facts.psnr_fine} dB fine; ${facts.seconds} s.${remark}`;
   const link = (file, text) => element("a", text, { href: `/photos/${id}/${file}`, download: "" });
   const items = Object.entries(DOWNLOADS).filter(([file]) => files.includes(file)).map(([file, text]) => link(file, text));
-  const picture = element("a", "This view (PNG)", { href: "#", id: "this-view" });
-  picture.addEventListener("click", saveView);
-  const rest = state === "working" ? [element("span", "other files are being written")] : [];
-  document.getElementById("downloads").replaceChildren(...[...items, picture, ...rest].map((item) => {
+  if (renderer) {
+    const picture = element("a", "This view (PNG)", { href: "#", id: "this-view" });
+    picture.addEventListener("click", saveView);
+    items.push(picture);
+  }
+  const rest = { working: "other files are being written", failed: "there are no other files" }[state];
+  if (rest) items.push(element("span", rest));
+  document.getElementById("downloads").replaceChildren(...items.map((item) => {
     const entry = document.createElement("li");
     entry.append(item);
     return entry;

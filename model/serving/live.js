@@ -3,9 +3,14 @@
 // pose and expression of the face in them. Everything is shown as in a mirror.
 
 const LIVE_HEIGHT = 480, LIVE_QUALITY = 0.8;
+const TOLD = {
+  learning: "look at the camera for a moment", lost: "no face in the picture", face: "the head follows your face",
+};
 const RATE_SECONDS = 2; // over which the frames a second are counted
 const live = document.getElementById("live"), liveButton = live.querySelector("button");
-const liveVideo = live.querySelector("video"), liveState = live.querySelector("p");
+const liveVideo = live.querySelector("video");
+const liveState = live.querySelector("[role=status]"); // read out when it changes
+const liveRate = live.querySelector(".rate");
 let session = null; // { id, stream, wake: ends the wait for a frame, ends: times of the last answers }
 
 async function startLive() {
@@ -15,28 +20,31 @@ async function startLive() {
   try {
     mine.stream = await navigator.mediaDevices.getUserMedia({ video: { facingMode: "user", height: { ideal: LIVE_HEIGHT } } });
     if (session !== mine) return release(mine);
+    mine.stream.getVideoTracks()[0].addEventListener("ended", () => {
+      if (session === mine) stopLive("The camera has been switched off.");
+    });
     liveVideo.srcObject = mine.stream;
     liveVideo.hidden = false;
     await liveVideo.play();
     mine.id = (await fetchJson("/live", { method: "POST" })).id;
-    view.canvas.classList.add("mirrored");
+    if (session === mine) view.canvas.classList.add("mirrored");
     while (session === mine) await liveFrame(mine);
     release(mine);
   } catch (error) {
     release(mine);
     if (session !== mine) return; // stopped while a frame was under way
-    stopLive();
-    liveState.textContent = mine.stream ? error.message : `The camera cannot be used: ${error.message || error.name}.`;
+    stopLive(mine.stream ? error.message : `The camera cannot be used: ${error.message || error.name}.`);
   }
 }
 
-function stopLive() {
+function stopLive(reason = "") {
   session?.wake?.();
   session = null;
   liveButton.setAttribute("aria-pressed", "false");
   liveVideo.srcObject = null;
   liveVideo.hidden = true;
-  liveState.textContent = "";
+  liveState.textContent = reason;
+  liveRate.textContent = "";
   view.canvas.classList.remove("mirrored");
   view.reset();
   if (opened?.mesh) sliders.reset();
@@ -44,7 +52,7 @@ function stopLive() {
 
 function release({ id, stream }) {
   stream?.getTracks().forEach((track) => track.stop());
-  if (id) fetch(`/live/${id}`, { method: "DELETE" }).catch(() => {});
+  if (id) fetch(`/live/${id}`, { method: "DELETE", keepalive: true }).catch(() => {}); // it ends by itself soon
 }
 
 // One frame: taken when it is new, sent, and its answer shown.
@@ -68,8 +76,9 @@ async function liveFrame(mine) {
   mine.ends = [...mine.ends.filter((end) => now - end < 1000 * RATE_SECONDS), now];
   const seconds = (now - mine.ends[0]) / 1000;
   const rate = seconds > 0.5 ? `${((mine.ends.length - 1) / seconds).toFixed(0)} frames a second` : "";
-  const text = { learning: "look at the camera for a moment", lost: "no face in the picture" }[answer.state];
-  liveState.textContent = text ?? `${rate}, ${Math.round(now - taken)} ms from frame to head`;
+  const text = TOLD[answer.state];
+  if (liveState.textContent !== text) liveState.textContent = text;
+  liveRate.textContent = answer.state === "face" ? `${rate}, ${Math.round(now - taken)} ms from frame to head` : "";
 }
 
 function showLive({ state, angles, weights }) {
@@ -81,4 +90,9 @@ function showLive({ state, angles, weights }) {
 }
 
 liveButton.addEventListener("click", () => { if (session) stopLive(); else startLive(); });
+addEventListener("pagehide", () => { // the next visitor need not wait
+  if (!session) return;
+  release(session);
+  stopLive();
+});
 if (!navigator.mediaDevices || !HTMLVideoElement.prototype.requestVideoFrameCallback) live.hidden = true;

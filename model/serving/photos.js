@@ -12,17 +12,21 @@ function add(photo) {
   const image = element("img", "", { alt: "" });
   const open = element("button", photo.name, { type: "button", class: "open", disabled: "" });
   const remove = element("button", "×", { type: "button", class: "remove", "aria-label": `Remove ${photo.name}` });
-  item.append(image, open, element("span", "", { class: "state" }), remove, element("progress", "", { "aria-label": photo.name }));
+  const lines = ["state", "trouble"].map((name) => element("span", "", { class: name }));
+  item.append(image, open, ...lines, remove, element("progress", "", { "aria-label": photo.name }));
   if (photo.file) {
-    image.src = URL.createObjectURL(photo.file);
-    image.addEventListener("load", () => URL.revokeObjectURL(image.src), { once: true });
+    const address = URL.createObjectURL(photo.file);
+    for (const end of ["load", "error"]) {
+      image.addEventListener(end, () => URL.revokeObjectURL(address), { once: true });
+    }
+    image.src = address;
   }
   open.addEventListener("click", () => show(photo, true));
   remove.addEventListener("click", () => discard(photo));
   Object.assign(photo, { item });
   photos.push(photo);
   list.append(item);
-  (preparing ??= prepare()).catch(() => {}); // whoever opens a result is told
+  prepared().catch(() => {}); // whoever opens a result is told
 }
 
 // Shows what is known of a photo.
@@ -33,40 +37,76 @@ function update(photo, state, text) {
   item.className = state;
   item.querySelector(".state").textContent = text;
   item.querySelector("progress").hidden = ended;
-  item.querySelector(".open").disabled = state === "failed" || !photo.facts;
+  item.querySelector(".open").disabled = !photo.files?.length;
   remember();
 }
 
 // A reload of the page finds its photos again; they are this tab's alone.
+const storage = (() => {
+  try {
+    return sessionStorage;
+  } catch {
+    return null; // the user's browser stores nothing for pages: a reload begins anew
+  }
+})();
 function remember() {
-  sessionStorage.setItem("photos", JSON.stringify(photos.filter(({ id }) => id).map(({ id, name }) => ({ id, name }))));
+  storage?.setItem("photos", JSON.stringify(photos.filter(({ id }) => id).map(({ id, name }) => ({ id, name }))));
 }
 
-async function discard(photo) {
-  photos.splice(photos.indexOf(photo), 1);
+function discard(photo) {
+  const place = photos.indexOf(photo), focused = photo.item.contains(document.activeElement);
+  photos.splice(place, 1);
   photo.item.remove();
   remember();
-  if (opened?.id && opened.id === photo.id) closeResult();
-  if (photo.id) await fetch(`/photos/${photo.id}`, { method: "DELETE" }).catch(() => {});
+  if (focused) { // the keyboard goes on where it was
+    const next = photos[Math.min(place, photos.length - 1)];
+    (next ? next.item.querySelector(".remove") : document.getElementById("choose")).focus();
+  }
+  if (!photo.id) return; // its upload finds out
+  if (opened?.id === photo.id) closeResult();
+  if (loading?.id === photo.id) loading = null;
+  forget(photo.id);
 }
 
-function show(photo, focus) {
-  for (const { item } of photos) item.removeAttribute("aria-current");
-  photo.item.setAttribute("aria-current", "true");
-  openResult(photo).then(() => { if (focus) result.querySelector("h2").focus(); }, (error) => update(photo, "failed", error.message));
+// If the program does not hear of it, the photo is removed by its age.
+function forget(id) {
+  fetch(`/photos/${id}`, { method: "DELETE" }).catch((error) => console.warn(error.message));
+}
+
+async function show(photo, focus) {
+  const trouble = photo.item.querySelector(".trouble");
+  trouble.textContent = "";
+  try {
+    if (!await openResult(photo)) return;
+    for (const { item } of photos) item.removeAttribute("aria-current");
+    photo.item.setAttribute("aria-current", "true");
+    if (focus) result.querySelector("h2").focus();
+  } catch (error) {
+    if (!photos.includes(photo)) return;
+    if (error.status === 404) lose(photo, error);
+    else news.textContent = trouble.textContent = `The head cannot be shown: ${error.message}`;
+  }
+}
+
+// The program has removed the photo.
+function lose(photo, error) {
+  photo.files = [];
+  update(photo, "failed", error.message);
+  if (opened?.id === photo.id) describe(photo);
 }
 
 function take(status, photo) {
+  if (!photos.includes(photo)) return; // removed while the answer was under way
   const { state, position, stage, error } = status;
   const ahead = position === 1 ? "one photo is before it" : `${position} photos are before it`;
   const text = { waiting: position ? `waiting: ${ahead}` : "waiting", working: stage, done: "done", failed: error }[state];
-  const shown = photo.files?.length, done = state === "done" && photo.state !== "done";
+  const shown = photo.files?.length, ended = (state === "done" || state === "failed") && photo.state !== state;
   Object.assign(photo, status, { state: photo.state });
   update(photo, state, text ?? state);
-  if (done) photo.item.querySelector("img").src = `/photos/${photo.id}/crop.png`;
-  if (opened && opened.id === photo.id) {
-    if (done || photo.files.length !== shown) describe(photo);
-  } else if (photo.facts && !shown && !opened) show(photo, false);
+  if (ended && photo.files?.includes("crop.png")) photo.item.querySelector("img").src = `/photos/${photo.id}/crop.png`;
+  if (opened?.id === photo.id) {
+    if (ended || photo.files.length !== shown) describe(photo);
+  } else if (photo.facts && !shown && !opened && !loading) show(photo, false);
 }
 
 // Uploads wait for one another, and for a place where the queue is full.
@@ -84,16 +124,30 @@ function give(files) {
   }
 }
 
+// A dropped folder looks like a file until it is read.
+async function readable(file) {
+  try {
+    await file.slice(0, 1).arrayBuffer();
+    return true;
+  } catch {
+    return false;
+  }
+}
+
 async function upload(photo) {
-  while (photos.includes(photo)) {
+  const sound = await readable(photo.file);
+  if (!sound && photos.includes(photo)) update(photo, "failed", "it cannot be read: it is a folder, or gone");
+  while (sound && photos.includes(photo)) {
     try {
       const query = new URLSearchParams({ name: photo.name });
-      take(await fetchJson(`/photos?${query}`, { method: "POST", body: photo.file }), photo);
-      if (!photos.includes(photo)) fetch(`/photos/${photo.id}`, { method: "DELETE" });
+      const status = await fetchJson(`/photos?${query}`, { method: "POST", body: photo.file });
+      take(status, photo);
+      if (!photos.includes(photo)) forget(status.id);
       break;
     } catch (error) {
+      if (!photos.includes(photo)) break;
       if (error.status !== 429) {
-        update(photo, "failed", error.status ? error.message : "the program does not answer; has it been stopped?");
+        update(photo, "failed", error.message);
         break;
       }
       update(photo, "uploading", error.message);
@@ -109,8 +163,9 @@ async function poll() {
       try {
         take(await fetchJson(`/photos/${photo.id}`), photo);
       } catch (error) {
-        if (error.status) update(photo, "failed", error.message);
-        else update(photo, photo.state, "the program does not answer; has it been stopped?");
+        if (!photos.includes(photo)) continue;
+        if (error.status === 404) lose(photo, error);
+        else update(photo, photo.state, error.message); // such as a proxy's, whose program may come back
       }
     }
     await sleep(POLL_SECONDS);
@@ -127,7 +182,7 @@ for (const type of ["dragenter", "dragover", "dragleave", "drop"]) {
     if (type === "drop") give(event.dataTransfer.files);
   });
 }
-for (const { id, name } of JSON.parse(sessionStorage.getItem("photos") ?? "[]")) {
+for (const { id, name } of JSON.parse(storage?.getItem("photos") ?? "[]")) {
   const photo = { id, name, file: null };
   add(photo);
   update(photo, "waiting", "");

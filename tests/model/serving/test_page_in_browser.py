@@ -149,7 +149,7 @@ def test_the_head_follows_the_webcam(served, browser, tmp_path):
     page.get_by_role("button", name="Live").click()
     wait(page, "view.held?.angles[0] === 0.3 && changes[0] !== 0")
     wait(page, "view.held?.angles[0] === 0")
-    wait(page, "/^[0-9]+ frames a second, [0-9]+ ms/.test(liveState.textContent)")
+    wait(page, "/^[0-9]+ frames a second, [0-9]+ ms/.test(liveRate.textContent)")
     assert set(FRAMES) == {(480, 640, 3)}
     assert page.evaluate("view.canvas.classList.contains('mirrored')")
     page.get_by_role("button", name="Live").click()

@@ -1,0 +1,209 @@
+"""The local page in headless Chromium where something fails or is done at the wrong moment."""
+
+import contextlib
+import json
+import time
+import urllib.error
+import urllib.request
+
+import pytest
+
+from tests.support.photo_corpus import portrait
+from tests.support.serving.served_page import MAY_WRITE, MUST_FAIL, wait
+
+ENDED = "photos.every(({ state }) => state == 'done' || state == 'failed')"
+
+
+@pytest.fixture
+def opened(served, browser):
+    """Opens the page; afterwards no exception may have reached the browser, and all photos are removed."""
+    pages, problems = [], []
+
+    def open_page(script=""):
+        page = browser.new_page(viewport={"width": 1200, "height": 900}, reduced_motion="reduce")
+        page.on("pageerror", lambda error: problems.append(str(error)))
+        page.add_init_script(script)
+        page.goto(served[0])
+        pages.append(page)
+        return page
+
+    yield open_page
+    for page in pages:
+        for button in page.locator("#photos .remove").all()[::-1]:
+            button.click()
+        page.close()
+    assert problems == []
+
+
+def give(page, folder, *names):
+    for name in names:
+        portrait().save(folder / name)
+    page.set_input_files("#choose", [folder / name for name in names])
+
+
+def test_a_head_that_does_not_come_leaves_the_page_as_it_was(opened, tmp_path):
+    page = opened()
+    give(page, tmp_path, "one.png", "two.png")
+    wait(page, f"photos.length == 2 && {ENDED} && opened && !loading")
+    first, second = page.locator("#photos li").all()
+    page.route("**/face.json", lambda route: route.abort())
+    second.locator(".open").click()
+    wait(page, "!loading && photos[1].item.querySelector('.trouble').textContent")
+    assert second.locator(".trouble").inner_text().startswith("The head cannot be shown: the program does not answer")
+    assert second.locator(".state").inner_text() == "done"
+    assert page.evaluate("opened.id === photos[0].id && opened.mesh !== undefined")
+    assert [item.get_attribute("aria-current") for item in (first, second)] == ["true", None]
+
+    page.unroute("**/face.json")
+    second.locator(".open").click()
+    wait(page, "opened.id === photos[1].id && view.face && !view.stale")
+    assert second.locator(".trouble").inner_text() == ""
+    assert [item.get_attribute("aria-current") for item in (first, second)] == [None, "true"]
+
+    gone = {"status": 404, "body": json.dumps({"error": "this photo is gone"})}
+    page.route("**/face.json", lambda route: route.fulfill(**gone))
+    first.locator(".open").click()
+    wait(page, "photos[0].state === 'failed'")
+    assert first.locator(".state").inner_text() == "this photo is gone"
+    assert first.locator(".open").is_disabled()
+    assert page.evaluate("opened.id === photos[1].id")
+
+
+def test_what_all_heads_share_is_asked_for_again(opened, tmp_path):
+    page = opened()
+    page.route("**/shared.json", lambda route: route.fulfill(status=503, body="<html>busy"))
+    give(page, tmp_path, "me.png")
+    wait(page, f"{ENDED} && photos[0].item.querySelector('.trouble').textContent")
+    assert page.locator(".trouble").inner_text() == "The head cannot be shown: the server's answer is 503"
+    assert page.evaluate("opened === null && result.hidden")
+    page.unroute("**/shared.json")
+    page.locator("#photos .open").click()
+    wait(page, "view.face && !view.stale")
+    assert page.locator("#movements input").count() == page.evaluate("shared.blend_shapes.names.length") > 0
+
+
+def test_browsers_that_cannot_unpack_a_head_show_pictures_and_files(opened, tmp_path):
+    page = opened("delete window.DecompressionStream")
+    give(page, tmp_path, "me.png")
+    wait(page, "photos[0]?.state === 'done' && opened")
+    assert page.locator("#no-webgl").is_visible()
+    links = page.locator("#downloads").inner_text()
+    assert "GLB" in links
+    assert "This view" not in links
+    assert page.locator("#pictures img").count() == 4
+    assert [page.locator(place).is_visible() for place in ("form.sliders", "canvas")] == [False, False]
+
+
+def test_a_head_stays_where_its_files_cannot_be_written(opened, tmp_path, capsys):
+    page = opened()
+    MUST_FAIL.set()
+    try:
+        MAY_WRITE.clear()
+        give(page, tmp_path, "me.png")
+        wait(page, "view.face && !view.stale")
+        assert "other files are being written" in page.locator("#downloads").inner_text()
+        MAY_WRITE.set()
+        wait(page, "photos[0].state === 'failed'")
+    finally:
+        MAY_WRITE.set()
+        MUST_FAIL.clear()
+    assert page.locator("#downloads").inner_text().split("\n") == ["This view (PNG)", "there are no other files"]
+    assert page.locator("#photos .state").inner_text() == "the disk of this page's program is full; try again later"
+    assert page.locator("#photos .open").is_enabled()
+    assert page.locator("#photos [aria-current]").count() == 1
+
+
+def test_files_that_are_gone_and_photos_that_are_removed_meanwhile(opened, tmp_path):
+    """In a browser that stores nothing for pages."""
+    page = opened("Object.defineProperty(window, 'sessionStorage', { get() { throw new DOMException('no'); } })")
+    page.evaluate("void (uploads = new Promise((done) => { window.begin = done; }))")
+    give(page, tmp_path, "moved.png", "removed.png")
+    (tmp_path / "moved.png").unlink()
+    page.evaluate("window.removed = photos[1], discard(removed), begin()")
+    wait(page, ENDED)
+    assert page.locator("#photos .state").all_inner_texts() == ["it cannot be read: it is a folder, or gone"]
+    late = {"id": "a", "state": "done", "position": 0, "facts": {"seconds": 1}, "files": ["face.json"]}
+    page.evaluate("(status) => take(status, removed)", late)
+    assert page.evaluate("[loading, opened, news.textContent.includes('removed')]") == [None, None, False]
+
+
+def test_the_keyboard_stays_in_the_list_of_photos(opened, tmp_path):
+    page = opened()
+    for name in ("one.png", "two.png"):
+        (tmp_path / name).write_text("no picture")
+    page.set_input_files("#choose", [tmp_path / "one.png", tmp_path / "two.png"])
+    wait(page, f"photos.length === 2 && {ENDED}")
+    page.locator("#photos .remove").first.focus()
+    page.keyboard.press("Enter")
+    assert page.evaluate("document.activeElement.getAttribute('aria-label')") == "Remove two.png"
+    page.keyboard.press("Enter")
+    assert page.evaluate("document.activeElement.id") == "choose"
+
+
+def live_is_free(url):
+    """Whether another visitor could begin at this moment."""
+    with contextlib.suppress(urllib.error.HTTPError):
+        started = json.load(urllib.request.urlopen(urllib.request.Request(f"{url}live", method="POST")))
+        urllib.request.urlopen(urllib.request.Request(f"{url}live/{started['id']}", method="DELETE"))
+        return True
+    return False
+
+
+def test_the_live_head_ends_in_time(served, opened, tmp_path):
+    """Stopped while it begins; with its camera; with the page."""
+    page, held = opened(), []
+    give(page, tmp_path, "me.png")
+    wait(page, f"{ENDED} && view.face && !view.stale")
+    button = page.get_by_role("button", name="Live")
+    page.route("**/live", lambda route: held.append(route))
+    button.click()
+    for _ in range(500):
+        if not held:
+            page.wait_for_timeout(20)
+    button.click()
+    with page.expect_request_finished(lambda request: request.method == "DELETE"):
+        held[0].continue_()
+    assert page.evaluate("session === null && !view.canvas.classList.contains('mirrored')")
+    page.unroute("**/live")
+
+    button.click()
+    wait(page, "liveState.textContent === TOLD.face && liveRate.textContent.endsWith('from frame to head')")
+    page.evaluate("session.stream.getVideoTracks()[0].dispatchEvent(new Event('ended'))")
+    assert page.evaluate("[session, liveState.textContent]") == [None, "The camera has been switched off."]
+    page.wait_for_timeout(500)
+
+    button.click()
+    wait(page, "session?.id && view.held")
+    assert not live_is_free(served[0])
+    page.evaluate("forget(photos[0].id)")
+    page.goto("about:blank")
+    deadline = time.monotonic() + 3  # after five seconds, it would be free in any case
+    while not live_is_free(served[0]):
+        assert time.monotonic() < deadline
+        page.wait_for_timeout(100)
+
+
+def test_a_camera_that_is_granted_too_late_is_switched_off(opened):
+    page = opened("""
+        const real = MediaDevices.prototype.getUserMedia;
+        [window.grants, window.streams] = [[], []];
+        MediaDevices.prototype.getUserMedia = function (wanted) {
+            return new Promise((done) => grants.push(async () => {
+                const stream = await real.call(this, wanted);
+                streams.push(stream);
+                done(stream);
+            }));
+        };
+    """)
+    button = page.get_by_role("button", name="Take a photo")
+    button.click()
+    page.keyboard.press("Escape")
+    wait(page, "!camera.open && starting === null")
+    button.click()
+    page.evaluate("grants[0]()")
+    page.evaluate("grants[1]()")
+    wait(page, "!shoot.disabled && video.videoWidth > 0")
+    states = "streams.map((given) => given.getVideoTracks()[0].readyState)"
+    assert page.evaluate(states) == ["ended", "live"]
+    page.keyboard.press("Escape")
+    wait(page, f"{states}.join() === 'ended,ended'")
