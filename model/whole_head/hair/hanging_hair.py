@@ -48,7 +48,8 @@ HIDDEN = 0.58
 DISTINCT = 0.8
 # Silhouettes nearer to the front than this azimuth are those of the cheek.
 CHEEK = np.radians(74.0)
-# Below this height, the photo shows clothes and hair.
+# Below this height, the photo shows clothes and hair. If it shows one side only and there the ear, hair hangs down to
+# here: what ends higher is mostly the nape of a turned head, or tied hair.
 SHOULDERS = -90.0
 # Hair in the colours of skin stands out so far beside the jaw, between these heights; ears and beards less.
 BROAD, JAW_HIGH, JAW_LOW = 36.0, -36.0, -54.0
@@ -185,16 +186,19 @@ def find_sides(
         visible = view.shown(ear)
         over_ear = not visible.any() or (odds.any[visible] > 0).mean() > HIDDEN
         sides.append(HairSide(azimuth, end, radius, bool(over_ear), breadth))
-    if look.by_outline and max((side.breadth for side in sides if side is not None), default=0) < BROAD:
+    one_sided = any(side is None for side in sides)
+    # Beside a turned head, neck and collar stand out as hair does.
+    if look.by_outline and (one_sided or max(side.breadth for side in sides if side is not None) < BROAD):
         return None
     if look.by_outline and any(side is not None and side.over_ear and side.end <= LONG for side in sides):
         # Hair in the colour of skin on an ear looks like the ear. If it stands out beside it, it hides that, too.
         sides = [side and dataclasses.replace(side, over_ear=side.over_ear or side.end > LONG) for side in sides]
-    one, other = sides
-    least = TO_LOBE if one is None or other is None else MIDDLE_OF_EARS if look.by_outline else OVER_BOTH_EARS
+    least = TO_LOBE if one_sided else MIDDLE_OF_EARS if look.by_outline else OVER_BOTH_EARS
+    lowest = SHOULDERS if one_sided else LONG
     for side in sides:
-        if side is not None and side.end > (least if side.over_ear else LONG):
+        if side is not None and side.end > (least if side.over_ear else lowest):
             return None
+    one, other = sides
     # Hair may be wider than it is looked for; then the other side tells its width.
     if one is None or np.isnan(one.radius).all():
         one, other = other, one

@@ -27,6 +27,8 @@ from model.whole_head.scalp_mesh import ScalpMesh, SeenScalp, widened
 LEAST_SEEN = 0.02
 # Brows differ from the skin as hair does, but less (exponent of the ratio): skin shows between their hairs.
 BROW_CONTRAST = 2.5
+# Brightness of hair that the photo does not show, relative to the skin, at most: faint brows do not mean pink hair.
+LIGHTEST = 0.55
 # Weight of what looks like bare skin for the colour of what is not seen: a high forehead is no colour of hair.
 BARE_WEIGHT = 0.05
 # Share of the photo from which a vertex counts as inside it.
@@ -273,7 +275,8 @@ class Scalp:
         brightness = brows.mean(axis=1)
         hair = brows[brightness <= np.median(brightness)].mean(axis=0)
         bare = np.median(skin[model.front_mask & model.skin_mask & (brow == 0)], axis=0)
-        return bare * (hair / np.maximum(bare, DARKEST)) ** BROW_CONTRAST
+        ratio = (hair / np.maximum(bare, DARKEST)) ** BROW_CONTRAST
+        return bare * ratio * min(1, LIGHTEST / ratio.mean())
 
     def _trusted(self, face: PosedFace, rows: np.ndarray, points: tf.Tensor, shown: np.ndarray) -> np.ndarray:
         """[M] in [0, 1] for the vertices `rows`, less near the outlines of head and mask: other colours lie beyond."""

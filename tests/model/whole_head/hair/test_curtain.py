@@ -9,6 +9,7 @@ import tensorflow as tf
 
 from lib.face_image.region import PhotoRegion
 from lib.geometry.camera import Camera
+from lib.geometry.rotation import rotation_matrix
 from lib.mesh_renderer.fragments import triangle_ids
 from lib.synthetic.appearance.canonical import CanonicalFace
 from model.morphable_model import MorphableModel
@@ -27,19 +28,23 @@ WIDTH = 102.0  # distance [mm] of its outline from the middle
 
 
 class Heads:
-    """A head in the middle of pictures with hair of several lengths."""
+    """A head in the middle of pictures with hair of several lengths, turned by an angle (radians)."""
 
-    def __init__(self, model, count: int):
+    def __init__(self, model, count: int, yaw: float = 0.0):
         self.model, self.morphable, self.count = model, MorphableModel(model), count
         self.shape = HairShape(self.morphable, count)
         self.places = CanonicalFace(model).points
-        self.face = self.morphable.posed(tf.zeros([1, model.layout.size]), CAMERA)
+        angles = np.float32([[0.0, yaw, 0.0]])
+        coefficients = np.zeros([1, model.layout.size], np.float32)
+        coefficients[:, model.layout.slices["angles"]] = angles
+        self.face = self.morphable.posed(tf.constant(coefficients), CAMERA)
         x, y = WIDE.project(self.face.vertices)[0].numpy().T
-        # The picture's pixels in canonical millimetres, in the plane of the ears.
-        beside = np.abs(self.places[:, 2] + 85) < 25
+        # The picture's pixels in canonical millimetres, in the plane of the ears, or of whatever is beside the head.
+        turned = (self.places + [0, 0, 85]) @ rotation_matrix(tf.constant(angles))[0].numpy()
+        beside = np.abs(turned[:, 2]) < 25
         row, column = np.indices(WIDE.image_size) + 0.5
-        self.height = np.polyval(np.polyfit(y[beside], self.places[beside, 1], 1), row)
-        self.across = np.polyval(np.polyfit(x[beside], self.places[beside, 0], 1), column)
+        self.height = np.polyval(np.polyfit(y[beside], turned[beside, 1], 1), row)
+        self.across = np.polyval(np.polyfit(x[beside], turned[beside, 0], 1), column)
 
     def photo(
         self,
@@ -185,6 +190,27 @@ def test_hair_that_the_network_leaves_out_of_the_person_is_found_by_its_colours(
     view = WideView.of(heads.morphable, CAMERA, heads.face, readable, region)
     view = dataclasses.replace(view, person=np.where(view.head, 2, -2).astype(np.float32))
     assert heads.shape(heads.face, view).curtain is not None
+
+
+@pytest.fixture(scope="module")
+def turned(extended, count):
+    return Heads(extended.model, count, yaw=0.6)
+
+
+@pytest.mark.parametrize(
+    "more", [{"end": BOB}, {"end": DOWN}, {"end": DOWN, "ears": True}], ids=["over the ear", "longer", "behind the ear"]
+)
+def test_one_side_of_a_turned_head_shows_long_hair(turned, more):
+    assert turned.volume(**more).curtain is not None
+
+
+@pytest.mark.parametrize(
+    "more",
+    [{"end": BOB, "ears": True}, {"end": DOWN, "colour": SKIN, "outlined": True, "width": 125.0}],
+    ids=["a nape, or hair that is tied, behind the ear", "by the outline, which neck and collar share"],
+)
+def test_one_side_of_a_turned_head_is_no_proof_of_long_hair(turned, more):
+    assert turned.volume(**more).curtain is None
 
 
 def outlined(heads, region, readable, where: np.ndarray) -> WideView:

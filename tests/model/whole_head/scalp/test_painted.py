@@ -14,7 +14,7 @@ from lib.synthetic.appearance.canonical import CanonicalFace
 from lib.synthetic.appearance.hair import above_hairline
 from model.morphable_model import MorphableModel
 from model.whole_head.hair.hair_shape import HairShape
-from model.whole_head.scalp.painted import BROW_CONTRAST, PaintedScalp, Scalp
+from model.whole_head.scalp.painted import BROW_CONTRAST, LIGHTEST, PaintedScalp, Scalp
 from model.whole_head.wide_view import WideView
 
 SIZE, PHOTO = 64, 120  # sides of the crop and of the photo around it
@@ -88,6 +88,16 @@ def test_an_unseen_scalp_has_the_colour_of_the_brows(case):
     # A photo that ends below the hairline does not show it either.
     below = PhotoRegion(np.full([8, 8, 3], 200, np.uint8), np.array([[1.0, 0, -28], [0, 1.0, -52]]))
     np.testing.assert_array_equal(scalp(face, skin, mask, below).albedo, found.albedo)
+
+
+def test_faint_brows_do_not_give_hair_in_the_colour_of_skin(case):
+    scalp, face, skin = case
+    faint = skin.copy()
+    faint[scalp._morphable.face_model.regions["brow"] > 0.5] = 0.95 * SKIN
+    found = scalp(face, faint, np.zeros([SIZE, SIZE]), None)
+    hair = np.median(found.albedo[found.share > 0], axis=0)
+    assert hair.mean() == pytest.approx(LIGHTEST * SKIN.mean(), rel=0.02)
+    assert distance(hair[None], SKIN).max() < 0.01
 
 
 def forehead(scalp: Scalp, face, low: float, high: float) -> np.ndarray:
