@@ -32,14 +32,14 @@ def main(argv: list[str] | None = None) -> int:
     """Packs or verifies what the command line names and returns the exit code."""
     args = parse(argv)
     config = schema.load(args.config, args.overrides)
-    if args.verify:
+    if args.verify is not None:
         return verify(Path(args.verify), config.data.image_size if args.img_size else None)
-    output = Path(args.output) if args.output else config.packed_path
+    output = Path(args.output) if args.output is not None else config.packed_path
     if args.shard:
         return write_shard(config, args, output)
     if args.index:
         return index_shards(config, shards_folder(output))
-    args.count = run_shards(config, args, output) if args.cluster else None
+    args.count = run_shards(config, args, output) if args.cluster is not None else None
     if output.resolve() != config.packed_path.resolve():
         with sole_writer(output, f"packing {output.name}"):
             result = pack(config, args, output)
@@ -107,7 +107,7 @@ def pack(config: schema.Config, args: argparse.Namespace, output: Path) -> packi
         packing.report(result)
         return result
 
-    if args.merge or args.cluster:
+    if args.merge or args.cluster is not None:
         return write(PackedShards(shards_folder(output), args.count))
     if args.input is None:
         # Runs with other names or options share the folder and would replace its crops.

@@ -147,7 +147,7 @@ def run_divided(
         with user_of_shard(output, args.shard, f"shard {args.shard}"):
             run(config, source, output, args.shard)
         return 0  # even if photos failed, because a scheduler would repeat the part: merging reports them
-    if args.cluster:
+    if args.cluster is not None:
         photos, each, paths = input_photos(source, skip=output)[1], PHOTOS_PER_PART[args.mode], (source, output)
         with user_of_cluster(output, "all parts"):
             job = Job("main", args.arguments, len(photos), each, paths, schema.REPOSITORY)

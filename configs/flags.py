@@ -42,6 +42,9 @@ OPTIONS = {
 }
 
 
+# Flags of both programs whose values are texts. An empty one, e.g. of a variable of the shell that is not set, must not
+# stand for a flag that was not given: Path("") is the current folder, and without --verify, create_bin.py packs.
+TEXTS = ("config", "input", "output", "video", "verify", "cluster")
 # Flags whose options other modes would ignore -> the modes that have them.
 MODES_OF = {"faces": ("prepare", "test"), "same-person": ("test",)}
 
@@ -121,10 +124,14 @@ class Parser(argparse.ArgumentParser):
         --distribute and --replicas.
 
         Raises:
-          UserError: unknown flag, or a value outside a flag's choices.
+          UserError: unknown flag, a value outside a flag's choices, or an empty text as one of `TEXTS`.
         """
         words = sys.argv[1:] if argv is None else list(argv)
         args, rest = self.parse_known_args(words)
+        for flag in TEXTS:
+            if getattr(args, flag, None) == "":
+                must = "local or an address" if flag == "cluster" else "a path"
+                raise UserError(f"--{flag} must be {must}, got an empty text (a variable that is not set?)")
         if hasattr(args, "shard"):
             args.shard = None if args.shard is None else Shard.parse(args.shard)
             args.divided = "--cluster" if args.cluster else "--shard and --merge" if args.shard or args.merge else ""
@@ -146,15 +153,13 @@ def set_folders(args: argparse.Namespace, modes: Sequence[str]) -> None:
     """Turns --input and --output into options of the mode's section.
 
     Raises:
-      UserError: the mode is none of `modes`, or a path is empty.
+      UserError: the mode is none of `modes`.
     """
     for flag in ("input", "output"):
         if (value := getattr(args, flag)) is not None:
             if args.mode not in modes:
                 *most, last = modes
                 raise UserError(f"--{flag} must come with --mode {', '.join(most)} or {last}, got --mode {args.mode}")
-            if not value:  # Path("") would be the current folder, e.g. if a variable of the shell is not set
-                raise UserError(f"--{flag} must be a path, got an empty text (the current folder is .)")
             args.overrides.append(f"{args.mode}.{flag}={value}")
 
 

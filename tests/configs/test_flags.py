@@ -334,7 +334,7 @@ def test_no_flag_is_without_a_check_and_every_one_sets_an_option():
     )
 
 
-@pytest.mark.parametrize("flag", ["--input", "--output", "--video"])
+@pytest.mark.parametrize("flag", ["--config", "--input", "--output", "--video", "--cluster"])
 def test_an_empty_path_is_not_the_current_folder(flag):
-    with pytest.raises(UserError, match=r"--(input|output) must be a path, got an empty text"):
+    with pytest.raises(UserError, match=rf"{flag} must be (a path|local or an address), got an empty text"):
         main.parse(["--mode", "test", flag, ""])
