@@ -11,6 +11,9 @@ READ = (
 )  # fmt: skip
 # Read with the package pillow-heif.
 HEIF = (".heic", ".heics", ".heif", ".heifs", ".hif")
+# Pillow's names of these formats, the only ones that it may try: for PostScript, whatever its file is called, it would
+# start Ghostscript. JPEG stands for MPO, too. TGA, known by nothing but plausible numbers, comes last.
+_PILLOW = ("JPEG", "PNG", "WEBP", "AVIF", "TIFF", "JPEG2000", "GIF", "BMP", "DIB", "PPM", "TGA")
 # Photos, but not read. Pillow would take a raw file for a TIFF and read the thumbnail.
 RAW = (
     ".3fr", ".arw", ".cr2", ".cr3", ".crw", ".dng", ".erf", ".kdc", ".mrw", ".nef", ".nrw", ".orf", ".pef", ".raf",
@@ -40,6 +43,11 @@ def is_photo(path: Path) -> bool:
 def is_heif(path: Path) -> bool:
     """True if a file is HEIF (.heic), by its content."""
     return _brand(_start(path)) in HEIF_BRANDS
+
+
+def pillow_formats() -> tuple[str, ...]:
+    """The formats that Pillow may recognise in a photo."""
+    return ("HEIF", *_PILLOW) if register_heif() else _PILLOW
 
 
 def fault(path: Path) -> str | None:

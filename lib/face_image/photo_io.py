@@ -1,10 +1,11 @@
-"""Reading of photos as 8-bit arrays: any Pillow format, upright, RGB or RGBA."""
+"""Reading of photos as 8-bit arrays: upright, RGB or RGBA, in sRGB."""
 
 import os
 import warnings
 from collections import Counter
 from collections.abc import Iterable
 from pathlib import Path
+from typing import NoReturn
 
 import cv2
 import numpy as np
@@ -13,6 +14,7 @@ from PIL import Image, ImageOps
 from lib.errors import UserError
 from lib.face_image import photo_formats
 from lib.files.file_names import is_portable
+from lib.images.colour_profile import in_srgb
 
 # A 100-megapixel photo takes 400 MB during conversion; anything larger is a mistake or an attack.
 MAX_PIXELS = 100_000_000
@@ -32,12 +34,13 @@ SIXTEEN_TO_EIGHT = np.rint(np.arange(65536) / 257).astype(np.uint8)
 def read_photo(path: str | os.PathLike) -> np.ndarray:
     """Reads a photo as an image viewer would show it.
 
-    Applies the EXIF orientation, converts grey, palette and CMYK images to RGB, reduces 16 bits to 8 and takes the
-    first frame of an animation. Any transparency becomes alpha, without changing the colours below it. Photos of more
-    than `WORKING_PIXELS` are reduced to 1/2, 1/4, ... of their size.
+    Applies the EXIF orientation and the colour profile (see `in_srgb`, also about damaged ones), converts grey, palette
+    and CMYK images to RGB, reduces 16 bits to 8 and takes the first frame of an animation. Any transparency becomes
+    alpha, without changing the colours below it. Photos of more than `WORKING_PIXELS` are reduced to 1/2, 1/4, ... of
+    their size.
 
     Args:
-      path: an image file in any format that Pillow reads.
+      path: an image file in one of the formats of `photo_formats`.
 
     Returns:
       uint8 [H, W, 3] RGB, or [H, W, 4] RGBA if the file has transparency.
@@ -75,7 +78,7 @@ def photo_paths(folder: str | os.PathLike, skip: str | os.PathLike | None = None
       skip: a sub-folder to leave out, such as the folder of the results.
 
     Raises:
-      UserError: the folder is missing or holds no images.
+      UserError: the folder is missing or holds no images, or a folder in it cannot be listed.
     """
     folder = Path(folder)
     if not folder.is_dir():
@@ -86,7 +89,7 @@ def photo_paths(folder: str | os.PathLike, skip: str | os.PathLike | None = None
     if folder.resolve() == skipped:
         raise UserError(f"{folder}: --input and --output must be two folders, got the same for both")
     paths = []
-    for parent, folders, names in os.walk(folder):
+    for parent, folders, names in os.walk(folder, onerror=_unlisted):
         folders[:] = [f for f in folders if not f.startswith(".") and (Path(parent) / f).resolve() != skipped]
         images = [n for n in names if not n.startswith(".") and photo_formats.is_photo(Path(parent) / n)]
         masks = {f"{Path(name).stem}{MASK_ENDING}" for name in images}
@@ -148,6 +151,11 @@ def given_alpha(photo: np.ndarray) -> np.ndarray | None:
     return photo[..., 3]
 
 
+def _unlisted(error: OSError) -> NoReturn:
+    """Refuses a folder whose photos would disappear, because `os.walk` skips what it cannot list."""
+    raise UserError(f"{error.filename}: must be a folder that can be read, got: {error.strerror}") from None
+
+
 def _opened(path: str | os.PathLike, use):
     """Opens an image and returns `use(image, path)`; raises UserError if it is too large or damaged."""
     path = Path(path)
@@ -159,7 +167,7 @@ def _opened(path: str | os.PathLike, use):
         with warnings.catch_warnings():
             # Pillow's own limit is lower and only warns; ours is checked below, before decoding any pixels.
             warnings.simplefilter("ignore", Image.DecompressionBombWarning)
-            with Image.open(path) as image:
+            with Image.open(path, formats=photo_formats.pillow_formats()) as image:
                 limit = MAX_JPEG_PIXELS if image.format == "JPEG" else MAX_PIXELS
                 if image.width * image.height > limit:
                     raise UserError(_too_large(path, f"{image.width} x {image.height}", limit))
@@ -201,10 +209,11 @@ def _to_bytes(image: Image.Image, path: Path) -> np.ndarray:
         values = np.asarray(image)
         if values.min() < 0 or values.max() > 65535:
             raise UserError(f"{path}: grey values must be 8 or 16 bits, got {values.min()}..{values.max()}")
-        return np.repeat(SIXTEEN_TO_EIGHT[values][..., None], 3, axis=-1)
+        grey = Image.fromarray(SIXTEEN_TO_EIGHT[values])
+        return np.array(in_srgb(grey, image.info.get("icc_profile")))
     if image.mode == "F":
         raise UserError(f"{path}: pixels must be 8- or 16-bit integers, got floating point (convert the image first)")
-    return np.asarray(image.convert("RGBA" if image.has_transparency_data else "RGB")).copy()
+    return np.array(in_srgb(image, image.info.get("icc_profile")))
 
 
 def _too_large(path: Path, size: str, limit: int) -> str:

@@ -17,6 +17,7 @@ from tqdm import tqdm
 from lib.errors import UserError
 from lib.files.file_names import line_fault, name_fault, printable
 from lib.files.json_files import with_checksum, write_json
+from lib.images.colour_profile import in_srgb
 from lib.records.crop_faults import crop_fault
 from lib.records.record_file import RecordReader
 from lib.records.record_writer import RecordWriter, manifest_path
@@ -136,7 +137,7 @@ def read_crop(path: Path, image_size: int) -> np.ndarray:
       image_size: required side [px].
 
     Returns:
-      [image_size, image_size, 4] uint8; alpha 255 on skin, 0 elsewhere.
+      [image_size, image_size, 4] uint8, colours in sRGB; alpha 255 on skin, 0 elsewhere.
 
     Raises:
       BadImage: the file is unreadable, not RGBA, of another size, or its alpha marks no skin.
@@ -147,7 +148,7 @@ def read_crop(path: Path, image_size: int) -> np.ndarray:
                 raise BadImage(f"must be RGBA, got {image.mode}")
             if image.size != (image_size, image_size):
                 raise BadImage(f"must be {image_size} x {image_size} px, got {image.width} x {image.height}")
-            crop = np.asarray(image)
+            crop = np.asarray(in_srgb(image, image.info.get("icc_profile")))
     except UnidentifiedImageError:
         raise BadImage("must be a PNG, got another kind of file") from None
     except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
@@ -288,7 +289,7 @@ def write_example_photos(folder: Path, crops: Path, names: Sequence[str], count:
     temporary = folder.with_name(f".{folder.name}-unfinished")
     temporary.mkdir(parents=True, exist_ok=True)
     for i, name in enumerate(names[:count]):
-        with Image.open(crops / name) as image:
+        with Image.open(crops / name, formats=["PNG"]) as image:
             (image if i == 0 else image.convert("RGB")).save(temporary / name)
     Image.fromarray(astronaut()).save(temporary / "astronaut.png")
     temporary.rename(folder)

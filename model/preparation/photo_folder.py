@@ -16,7 +16,7 @@ from model.preparation.job import Job
 
 _ADDED = len("~999_999.png")  # bytes that a crop's name may have in addition to its photo's
 # Part of every crop's key. Raise it whenever the same photo, options and weights give a different crop or record.
-METHOD = "regressed face, parsed mask, 2"
+METHOD = "regressed face, parsed mask, 3"
 
 
 @dataclasses.dataclass(frozen=True)

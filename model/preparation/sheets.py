@@ -61,5 +61,5 @@ def _pages(crops: Path, names: Sequence[str]) -> Iterator[Image.Image]:
 
 
 def _tile(path: Path) -> Tile:
-    with Image.open(path) as image:
+    with Image.open(path, formats=["PNG"]) as image:
         return path.stem, outlined(np.asarray(image), CELL)

@@ -132,7 +132,8 @@ class MakeHumanFiles:
 
     def mask(self, name: str, chart: np.ndarray) -> np.ndarray:
         """Values [T] in [0, 1] of a mask at texture coordinates [T, 2]; nearest pixel."""
-        picture = np.asarray(Image.open(io.BytesIO(self._read(f"{MASKS}/mpfb_{name}.jpg"))).convert("L"))
+        content = io.BytesIO(self._read(f"{MASKS}/mpfb_{name}.jpg"))
+        picture = np.asarray(Image.open(content, formats=["JPEG"]).convert("L"))
         height, width = picture.shape
         column = np.clip((chart[:, 0] * width).astype(int), 0, width - 1)
         row = np.clip(((1 - chart[:, 1]) * height).astype(int), 0, height - 1)

@@ -93,3 +93,20 @@ def test_one_file_is_an_input(tmp_path):
     (tmp_path / "c.txt").write_text("no image")
     with pytest.raises(UserError, match="must be an image"):
         photo_io.input_photos(tmp_path / "c.txt")
+
+
+def test_what_starts_other_programs_is_not_tried(tmp_path):
+    """Pillow hands PostScript to Ghostscript."""
+    Image.fromarray(SMOOTH).save(tmp_path / "a.eps", "EPS")
+    (tmp_path / "a.jpg").write_bytes((tmp_path / "a.eps").read_bytes())
+    for name in ("a.eps", "a.jpg"):
+        with pytest.raises(UserError, match=f"{name}: must be an image, got a file in an unknown format"):
+            photo_io.photo_size(tmp_path / name)
+
+
+def test_every_suffix_that_is_read_belongs_to_a_format_that_is_tried():
+    tried = {*photo_formats.pillow_formats(), "MPO"}
+    Image.init()
+    known = Image.registered_extensions()
+    assert {known[suffix] for suffix in photo_formats.READ} | {"HEIF"} >= tried - {"HEIF"}
+    assert {known[suffix] for suffix in photo_formats.READ} <= tried

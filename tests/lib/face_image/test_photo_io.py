@@ -1,7 +1,10 @@
 """Photos of every kind become upright RGB bytes; what cannot be read is one clear line."""
 
+import errno
+import os
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -174,3 +177,18 @@ def test_a_jpeg_of_a_hundred_megapixels_takes_little_memory(tmp_path):
     *shape, megabytes = map(int, done.stdout.split())
     assert shape == [4000, 6250, 3]
     assert megabytes < 250
+
+
+def test_a_sub_folder_that_cannot_be_listed_is_named(tmp_path, monkeypatch):
+    (tmp_path / "closed").mkdir()
+    saved(tmp_path, Image.fromarray(RGB), "a.png")
+    listed = os.scandir
+
+    def refused(path):
+        if Path(path).name == "closed":
+            raise PermissionError(errno.EACCES, "Permission denied", str(path))
+        return listed(path)
+
+    monkeypatch.setattr("os.scandir", refused)
+    with pytest.raises(UserError, match="closed: must be a folder that can be read, got: Permission denied"):
+        photo_io.photo_paths(tmp_path)

@@ -24,7 +24,7 @@ from tests.support.photo_corpus import BAD_PHOTOS, portrait, write_bad
 from tests.support.pinned import check_pinned
 from tests.support.reconstruction_parts import detected_once
 
-PINNED_METHOD = "regressed face, parsed mask, 2"
+PINNED_METHOD = "regressed face, parsed mask, 3"
 PINNED = [79453.831, 138.888, -97.355, -6.277, -68.209, 261.233]
 
 
