@@ -85,6 +85,8 @@ class RecordFile:
             )
         self.path, self._reader = path, RecordReader(path, image_size)
         self.names, self.image_size = self._reader.names, image_size
+        if not self.names:
+            raise UserError(f"{path}: must hold at least one record, got none")
         self._damaged = set(verify(self._reader))
 
     def read(self, index: int) -> np.ndarray:

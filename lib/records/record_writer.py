@@ -104,8 +104,11 @@ class RecordWriter:
 
 
 def manifest_path(path: Path) -> Path:
-    """Path of a record file's manifest."""
-    return path.with_name(fitting(path.stem, ".manifest.json"))
+    """Path of a record file's manifest.
+
+    Files of other suffixes keep theirs, so that no two files of a folder share a manifest, nor pass for each other's.
+    """
+    return path.with_name(fitting(path.stem if path.suffix == ".bin" else path.name, ".manifest.json"))
 
 
 def _check_replaceable(path: Path) -> None:

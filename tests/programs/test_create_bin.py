@@ -15,6 +15,7 @@ from configs import flags
 from lib.errors import UserError
 from lib.records.packing import write_example_photos
 from lib.records.record_file import RecordReader
+from lib.records.record_writer import RecordWriter
 from lib.records.splits import load_split
 from tests.support.helpers import ROOT
 
@@ -203,6 +204,12 @@ def test_verify_packs_nothing_beside(flags):
         create_bin.parse(["--verify", "face.bin", *flags])
 
 
+@pytest.mark.parametrize("flag", ["--config", "--input", "--output", "--verify", "--cluster"])
+def test_an_empty_text_is_not_a_flag_that_was_not_given(flag):
+    with pytest.raises(UserError, match=rf"{flag} must be (a path|local or an address), got an empty text"):
+        create_bin.parse([f"{flag}="])
+
+
 def test_verify_finds_one_flipped_byte(tmp_path, capsys):
     folder = folder_of_crops(tmp_path / "crops", 6)
     run(tmp_path, "--input", str(folder))
@@ -233,6 +240,28 @@ def test_the_originals_file_is_verified_and_converted(tmp_path, capsys):
     reader = RecordReader(tmp_path / "data" / "face.bin", SIZE)
     assert reader.names == ["000000", "000001", "000002", "000004"]
     np.testing.assert_array_equal(reader.batch(range(4)), crops[[0, 1, 2, 4]])
+
+
+def test_files_of_other_suffixes_are_neither_replaced_nor_share_a_manifest(tmp_path, capsys):
+    folder, data = folder_of_crops(tmp_path / "crops", 6), tmp_path / "data"
+    assert run(tmp_path, "--input", str(folder)) == 0
+    manifest = (data / "face.manifest.json").read_bytes()
+    np.savez(data / "face.npz", somebody=np.arange(9))
+    foreign = (data / "face.npz").read_bytes()
+    capsys.readouterr()
+    assert run(tmp_path, "--input", str(folder), "--output", str(data / "face.npz")) == 2
+    assert_one_error_line(capsys.readouterr().err, "face.npz: must be a record file to be replaced")
+    assert (data / "face.npz").read_bytes() == foreign
+    assert run(tmp_path, "--input", str(folder), "--output", str(data / "face.dat")) == 0
+    assert (data / "face.manifest.json").read_bytes() == manifest
+    assert json.loads((data / "face.dat.manifest.json").read_text())["file"] == "face.dat"
+
+
+def test_a_record_file_without_records_is_refused(tmp_path, capsys):
+    with RecordWriter(tmp_path / "none.bin", (SIZE, SIZE, 4)):
+        pass
+    assert run(tmp_path, "--input", str(tmp_path / "none.bin")) == 2
+    assert_one_error_line(capsys.readouterr().err, "none.bin: must hold at least one record, got none")
 
 
 def test_example_photos_are_written_once(tmp_path):
