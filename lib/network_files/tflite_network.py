@@ -1,5 +1,6 @@
 """TensorFlow Lite networks run with LiteRT: small trained networks included in installed packages."""
 
+import threading
 from collections.abc import Sequence
 from importlib.util import find_spec
 from pathlib import Path
@@ -13,7 +14,7 @@ from lib.runtime.quiet_tensorflow import without_notes
 
 
 class TfliteNetwork:
-    """A network with one input of fixed size, on the CPU.
+    """A network with one input of fixed size, on the CPU; threads may share it, one runs at a time.
 
     Args:
       path: the .tflite file.
@@ -39,6 +40,7 @@ class TfliteNetwork:
                 self._interpreter.allocate_tensors()
         except (ValueError, RuntimeError) as error:
             raise UserError(f"{path}: must be a .tflite network, got: {' '.join(str(error).split())}") from error
+        self._lock = threading.Lock()  # input and outputs lie in the interpreter
         inputs = self._interpreter.get_input_details()
         if len(inputs) != 1:
             raise UserError(f"{path}: must take one input, got {len(inputs)}")
@@ -48,9 +50,11 @@ class TfliteNetwork:
 
     def __call__(self, values: np.ndarray) -> dict[str, np.ndarray]:
         """Runs the network on an input of `input_shape`; returns name -> output."""
-        self._interpreter.set_tensor(self._input, np.ascontiguousarray(values, np.float32))
-        self._interpreter.invoke()
-        return {name: self._interpreter.get_tensor(index) for name, index in self._outputs.items()}
+        content = np.ascontiguousarray(values, np.float32)
+        with self._lock:
+            self._interpreter.set_tensor(self._input, content)
+            self._interpreter.invoke()
+            return {name: self._interpreter.get_tensor(index) for name, index in self._outputs.items()}
 
 
 def packaged_network(package: str, name: str) -> Path:

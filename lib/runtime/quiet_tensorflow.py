@@ -8,6 +8,7 @@ import os
 import re
 import sys
 import tempfile
+import threading
 from collections.abc import Iterator
 
 from lib.runtime.collection import paused_collection
@@ -75,8 +76,43 @@ def quiet_import() -> Iterator[None]:
 def without_notes() -> Iterator[None]:
     """Context manager that captures stderr and afterwards prints only the warnings and errors.
 
-    The messages are written directly to the file descriptor, not to `sys.stderr`, before any log level is read.
+    The messages are written directly to the file descriptor, not to `sys.stderr`, before any log level is read. The
+    descriptor is the process's: of several threads inside, the first captures it and the last prints.
     """
+    _capture.enter()
+    try:
+        yield
+    finally:
+        _capture.leave()
+
+
+class _Capture:
+    """stderr in a file, as long as any thread is inside `without_notes`.
+
+    Threads do not wait for each other inside: one that imports TensorFlow would wait for import locks of the others.
+    """
+
+    def __init__(self) -> None:
+        self._lock, self._inside, self._stack = threading.Lock(), 0, contextlib.ExitStack()
+
+    def enter(self) -> None:
+        with self._lock:
+            if not self._inside:
+                self._stack.enter_context(_captured())
+            self._inside += 1
+
+    def leave(self) -> None:
+        with self._lock:
+            self._inside -= 1
+            if not self._inside:
+                self._stack.close()
+
+
+_capture = _Capture()
+
+
+@contextlib.contextmanager
+def _captured() -> Iterator[None]:
     sys.stderr.flush()
     original = os.dup(2)
     with tempfile.TemporaryFile() as captured:

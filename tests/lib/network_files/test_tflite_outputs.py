@@ -1,5 +1,7 @@
 """Inner tensors of a .tflite network as its outputs: what LiteRT's slow kernels compute, at full speed."""
 
+from concurrent.futures import ThreadPoolExecutor
+
 import numpy as np
 import pytest
 from ai_edge_litert.interpreter import Interpreter, OpResolverType
@@ -40,3 +42,14 @@ def test_an_unknown_tensor_is_named(tmp_path):
         with_outputs(path.read_bytes(), ["p_re_lu_2", "p_re_lu_99"])
     with pytest.raises(UserError, match=r"must be a \.tflite network, got"):
         TfliteNetwork(path, outputs=["p_re_lu_99"])
+
+
+def test_threads_that_share_a_network_get_their_own_outputs():
+    network = TfliteNetwork(packaged_network(PACKAGE, FILE))
+    inputs = np.random.default_rng(0).random((4, *network.input_shape)).astype(np.float32)
+    expected = [network(values) for values in inputs]
+    with ThreadPoolExecutor(4) as pool:
+        found = list(pool.map(lambda turn: network(inputs[turn % 4]), range(40)))
+    for turn, outputs in enumerate(found):
+        for name, values in outputs.items():
+            np.testing.assert_array_equal(values, expected[turn % 4][name])

@@ -70,3 +70,29 @@ def test_operations_take_half_of_the_processors_unless_the_user_says_otherwise(m
     monkeypatch.setattr(os, "cpu_count", lambda: processors)
     share_processors()
     assert os.environ["TF_NUM_INTRAOP_THREADS"] == threads
+
+
+THREADS = """
+import os, threading
+from lib.runtime.quiet_tensorflow import without_notes
+first_out, second_in = threading.Event(), threading.Event()
+def first():
+    with without_notes():
+        second.start()
+        second_in.wait()
+    first_out.set()
+def stay():
+    with without_notes():
+        second_in.set()
+        first_out.wait()
+        os.write(2, b"I0000 note\\nE0000 broken driver\\n")
+second = threading.Thread(target=stay)
+first()
+second.join()
+os.write(2, b"after\\n")
+"""
+
+
+def test_stderr_is_itself_again_after_the_last_of_several_threads():
+    done = subprocess.run([sys.executable, "-c", THREADS], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert done.stderr == "E0000 broken driver\nafter\n"
