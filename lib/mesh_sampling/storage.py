@@ -83,7 +83,7 @@ def load_hierarchy(
         raise UserError(f"{folder / _HEADER}: must be a mesh hierarchy, got a damaged file ({error})") from error
     if found != mesh_hash(vertices, triangles, factors):
         raise UserError(f"{folder}: must belong to this mesh and these factors, got files made from others (delete it)")
-    matrices = _read_matrices(folder, len(factors))
+    matrices = _read_matrices(folder, len(factors), len(vertices))
     levels = range(len(factors) + 1)
     if missing := [f"vertices{i}" for i in levels if f"vertices{i}" not in header]:
         raise UserError(f"{folder / _HEADER}: must hold {missing[0]}, got a file without (delete the folder)")
@@ -125,11 +125,12 @@ def load_or_build(
 
 
 def _load_original(folder: Path, vertices, triangles, factors) -> MeshHierarchy:
-    matrices = _read_matrices(folder, len(factors))
+    matrices = _read_matrices(folder, len(factors), len(vertices))
     if (folder / f"{_MATRICES['laplacian']}{len(factors) + 1}.npz").exists():
         raise UserError(f"{folder}: must hold {len(factors) + 1} mesh levels, got more (change the number of factors)")
     expected = adjacency_matrix(triangles, len(vertices))
-    if abs(expected - matrices["adjacency"][0]).nnz:
+    finest = matrices["adjacency"][0]
+    if finest.shape != expected.shape or abs(expected - finest).nnz:
         raise UserError(f"{folder}: adjacency0.npz must match this mesh's triangles, got another mesh's")
     level_vertices = [vertices]
     for down in matrices["down"]:
@@ -146,11 +147,11 @@ def _is_foreign(folder: Path) -> bool:
     return (folder / f"{_MATRICES['laplacian']}0.npz").is_file() and not (folder / _HEADER).is_file()
 
 
-def _read_matrices(folder: Path, steps: int) -> dict[str, tuple[scipy.sparse.csr_matrix, ...]]:
-    """Reads all matrices in a folder and checks that their sizes are consistent."""
+def _read_matrices(folder: Path, steps: int, most: int) -> dict[str, tuple[scipy.sparse.csr_matrix, ...]]:
+    """Reads all matrices in a folder and checks that their sizes are consistent and at most `most`, the mesh's."""
     counts = {"adjacency": steps + 1, "laplacian": steps + 1, "down": steps, "up": steps}
     matrices = {
-        field: tuple(_read_matrix(folder / f"{_MATRICES[field]}{i}.npz") for i in range(count))
+        field: tuple(_read_matrix(folder / f"{_MATRICES[field]}{i}.npz", most) for i in range(count))
         for field, count in counts.items()
     }
     sizes = [matrix.shape[0] for matrix in matrices["laplacian"]]
@@ -163,9 +164,11 @@ def _read_matrices(folder: Path, steps: int) -> dict[str, tuple[scipy.sparse.csr
     return matrices
 
 
-def _read_matrix(path: Path) -> scipy.sparse.csr_matrix:
+def _read_matrix(path: Path, most: int) -> scipy.sparse.csr_matrix:
     try:
-        matrix = _csr_matrix(read_npz(path))
+        matrix = _csr_matrix(path, read_npz(path), most)
+    except UserError:
+        raise
     except FileNotFoundError as error:
         raise UserError(f"{path}: must be a matrix of the mesh hierarchy, got no such file") from error
     except _DAMAGED as error:
@@ -176,8 +179,10 @@ def _read_matrix(path: Path) -> scipy.sparse.csr_matrix:
     return matrix
 
 
-def _csr_matrix(arrays: dict[str, np.ndarray]) -> scipy.sparse.csr_matrix:
+def _csr_matrix(path: Path, arrays: dict[str, np.ndarray], most: int) -> scipy.sparse.csr_matrix:
     """The matrix in the arrays of `scipy.sparse.save_npz`; raises ValueError or KeyError unless they are one.
+
+    Rows take memory whether they hold numbers or not, so that the shape is compared with the mesh first.
 
     SciPy's own reader does not check the indices, and its products read beyond the arrays if they are wrong.
     """
@@ -186,6 +191,8 @@ def _csr_matrix(arrays: dict[str, np.ndarray]) -> scipy.sparse.csr_matrix:
     if kind not in _FORMATS:
         raise ValueError(f"a matrix of format {kind!r} ({', '.join(_FORMATS)} are read)")
     shape = tuple(int(n) for n in arrays["shape"])
+    if max(shape) > most:
+        raise UserError(f"{path}: must match this mesh's {most} vertices, got {list(shape)} (another mesh's?)")
     parts: tuple[np.ndarray, tuple[np.ndarray, np.ndarray]] | tuple[np.ndarray, np.ndarray, np.ndarray]
     if kind == "coo":
         parts = (arrays["data"], (arrays["row"], arrays["col"]))

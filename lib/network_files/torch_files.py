@@ -7,8 +7,10 @@ description; any other name makes it refuse the file. Descriptions become arrays
 
 import collections
 import dataclasses
+import io
 import math
 import pickle
+import pickletools
 import zipfile
 from pathlib import Path
 from typing import Any, NoReturn
@@ -22,6 +24,8 @@ _TYPES = {
     "ShortStorage": "<i2", "CharStorage": "i1", "ByteStorage": "u1", "BoolStorage": "?",
 }  # fmt: skip
 _MAX_PICKLE = 64 * 2**20  # bytes of names and shapes; the values are outside the pickle
+_MAX_SHARE = 4  # tensors that share storages may take this many times the file's size
+_MEMO = ("PUT", "BINPUT", "LONG_BINPUT", "MEMOIZE")  # operations of a pickle that number an object
 _LEGACY = b"\x80\x02\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19."  # first bytes of files written by PyTorch before 1.6
 
 
@@ -80,8 +84,9 @@ class TorchCheckpoint:
                 order = f"{self._root}byteorder"
                 if order in self._sizes and archive.read(order) != b"little":
                     self._fail("got one of a big-endian machine")
-                with archive.open(pickles[0]) as stream:
-                    self._content = _Unpickler(stream, self.path).load()
+                content = archive.read(pickles[0])
+                _check_memo(content)
+                self._content = _Unpickler(io.BytesIO(content), self.path).load()
         except UserError:
             raise
         except zipfile.BadZipFile as error:
@@ -97,7 +102,8 @@ class TorchCheckpoint:
           keys: keys that lead to the dictionary, e.g. "net_recon"; none for the outermost one.
 
         Raises:
-          UserError: there is no such dictionary, or a tensor does not fit its storage.
+          UserError: there is no such dictionary, a tensor does not fit its storage, or tensors that share storages
+            take far more memory than the file.
         """
         found = self._content
         for key in keys:
@@ -110,7 +116,13 @@ class TorchCheckpoint:
         tensors = {str(name): value for name, value in found.items() if isinstance(value, _Tensor)}
         try:
             with zipfile.ZipFile(self.path) as archive:
-                return {name: self._array(archive, name, tensor) for name, tensor in tensors.items()}
+                arrays, room = {}, _MAX_SHARE * self.path.stat().st_size
+                for name, tensor in tensors.items():
+                    arrays[name] = array = self._array(archive, name, tensor)
+                    room -= array.nbytes
+                    if room < 0:
+                        self._fail(f"got tensors that share storages and take over {_MAX_SHARE} times the file's size")
+                return arrays
         except UserError:
             raise
         except Exception as error:
@@ -174,6 +186,16 @@ class _Unpickler(pickle.Unpickler):
         if kind != "storage" or not isinstance(key, str):
             raise pickle.UnpicklingError("a reference to something other than a storage")
         return _Storage(storage_type, key, count)
+
+
+def _check_memo(content: bytes) -> None:
+    """Raises UnpicklingError if a pickle numbers its objects with gaps: memory is taken up to the largest number."""
+    count = 0
+    for operation, number, _ in pickletools.genops(content):
+        if operation.name in _MEMO:
+            if number is not None and number > count:
+                raise pickle.UnpicklingError(f"object {number:,} after {count:,} others")
+            count += 1
 
 
 def _tensor(storage, offset, shape, strides, *_) -> _Tensor:

@@ -54,8 +54,12 @@ def read_arrays(path: Path) -> tuple[dict[str, np.ndarray], list[str]]:
     if order is None or struct.unpack_from(f"{order}H", data, 124)[0] != 0x0100:
         later = bytes(data[:10]) == b"MATLAB 7.3"
         raise DamagedFile(f"a file of {'version 7.3 (save it with -v7)' if later else 'another kind'}")
+    inflated = 0
     for kind, part in _elements(data[_HEADER:], order):
-        matrix = _inflated(part, order, size) if kind == _COMPRESSED else part
+        matrix = part
+        if kind == _COMPRESSED:
+            matrix = _inflated(part, order, size, inflated)
+            inflated += len(matrix)
         if kind in (_MATRIX, _COMPRESSED) and len(matrix):
             _read_matrix(matrix, order, arrays, programs)
     return arrays, programs
@@ -81,8 +85,8 @@ def _elements(data: memoryview, order: str) -> Iterator[tuple[int, memoryview]]:
         yield kind, data[start : start + size]
 
 
-def _inflated(part: memoryview, order: str, file_size: int) -> memoryview:
-    """The matrix in a compressed element."""
+def _inflated(part: memoryview, order: str, file_size: int, before: int) -> memoryview:
+    """The matrix in a compressed element; those before it took `before` bytes."""
     inflate = zlib.decompressobj()
     try:
         tag = inflate.decompress(part, 8)
@@ -91,7 +95,7 @@ def _inflated(part: memoryview, order: str, file_size: int) -> memoryview:
         kind, size = struct.unpack(f"{order}II", tag)
         if kind != _MATRIX:
             raise DamagedFile(f"a compressed element of type {kind}")
-        check_unpacked(size, file_size)
+        check_unpacked(before + size, file_size)
         content = inflate.decompress(inflate.unconsumed_tail, size) if size else b""
         inflate.decompress(inflate.unconsumed_tail, 1)  # so that the checksum at the end is read and compared
     except zlib.error as error:

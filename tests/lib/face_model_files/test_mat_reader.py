@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from lib.errors import UserError
 from lib.face_model_files.formats.mat_files import MatFile
 from lib.face_model_files.formats.mat_reader import read_arrays
+from lib.files import numpy_files
 from lib.files.numpy_files import DamagedFile
 from tests.support.damage import damaged
 from tests.support.helpers import shared_file
@@ -77,3 +78,15 @@ def test_other_files_are_refused(tmp_path, content):
     (tmp_path / "a.mat").write_bytes(content)
     with pytest.raises(UserError, match=r"a\.mat: must be a MATLAB 5 file"):
         MatFile(tmp_path / "a.mat")
+
+
+def test_elements_that_unpack_to_too_much_together_are_refused(tmp_path, monkeypatch):
+    monkeypatch.setattr(numpy_files, "SMALL", 2**20)
+    monkeypatch.setattr(numpy_files, "MAX_RATIO", 1)
+    many = {f"a{i}": np.zeros((2**16, 1)) for i in range(3)}  # half of what is allowed, each
+    for count in (1, 3):
+        scipy.io.savemat(tmp_path / "a.mat", dict(list(many.items())[:count]), do_compression=True)
+        if count == 1:
+            assert read_arrays(tmp_path / "a.mat")[0].keys() == {"a0"}
+    with pytest.raises(DamagedFile, match="more than the 1,048,576 they may unpack to"):
+        read_arrays(tmp_path / "a.mat")

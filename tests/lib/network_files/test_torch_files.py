@@ -167,3 +167,19 @@ def test_an_encrypted_storage_is_refused_in_one_line(tmp_path):
     with pytest.raises(UserError, match="got a damaged one") as caught:
         TorchCheckpoint(path).arrays()
     assert "\n" not in str(caught.value)
+
+
+def test_views_of_one_storage_may_not_fill_the_memory(tmp_path):
+    storage = np.zeros(2**14, np.float32)
+    content = {f"x{i}": View(storage, 0, (2**14,), (1,)) for i in range(9)}
+    checkpoint = TorchCheckpoint(save_torch(tmp_path / "a.pth", content))
+    with pytest.raises(UserError, match="tensors that share storages and take over 4 times the file's size"):
+        checkpoint.arrays()
+
+
+@pytest.mark.parametrize("number", [b"r\xff\xff\xff\x7f", b"q\x01", b"p9\n"])
+def test_a_pickle_that_numbers_its_objects_with_gaps_is_refused(tmp_path, number):
+    """The memory for objects reaches to the largest number."""
+    path = save_torch(tmp_path / "a.pth", {"x": np.zeros(4, np.float32)})
+    with pytest.raises(UserError, match=r"object [0-9,]+ after 0 others"):
+        TorchCheckpoint(rewritten(path, data_pkl=b"\x80\x02}" + number + b"."))

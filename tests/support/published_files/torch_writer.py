@@ -67,9 +67,11 @@ def save_torch(path: Path, content: Any, compression: int = zipfile.ZIP_STORED) 
         def persistent_id(self, item):
             if not isinstance(item, np.ndarray):
                 return None
-            storages.append(item)
+            if all(item is not known for known in storages):
+                storages.append(item)
+            number = next(n for n, known in enumerate(storages) if known is item)
             kind = getattr(torch, STORAGES[str(item.dtype)])
-            return "storage", kind, str(len(storages) - 1), "cpu", item.size
+            return "storage", kind, str(number), "cpu", item.size
 
     with _fake_torch() as torch:
         Pickler(stream, protocol=2).dump(_views(content))
