@@ -6,7 +6,7 @@ on tensors are allowed; a file with any other is refused before it runs.
 
 import graphlib
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import tensorflow as tf
@@ -34,7 +34,7 @@ ALLOWED = frozenset(
 )  # fmt: skip
 # Weights of at least this many bytes are passed to the graph as inputs; constants in the graph would be copied.
 LARGE = 1024
-MAX_ELEMENTS = 2**28  # maximum size of a constant; a protobuf message is limited to 2 GiB
+MAX_ELEMENTS = 2**28  # maximum size of all constants together; a protobuf message is limited to 2 GiB
 
 
 class FrozenGraph:
@@ -59,22 +59,12 @@ class FrozenGraph:
         missing = [name for name in (*inputs, *outputs) if _node(name) not in names]
         if missing:
             raise UserError(f"{self.path}: must hold the tensors {', '.join((*inputs, *outputs))}; missing: {missing}")
-        live, outputs = resolve_switches(graph, outputs, settings or {}, self.path)
-        weights = {
-            f"{node.name}:0": tf.constant(tf.make_ndarray(node.attr["value"].tensor))
-            for node in live.node
-            if node.op == "Const" and node.attr["value"].tensor.ByteSize() >= LARGE
-        }
-
-        def build():
-            handed = {name: tf.identity(weight) for name, weight in weights.items()}
-            tf.graph_util.import_graph_def(live, input_map=handed, name="")
-
         try:
-            wrapped = tf.compat.v1.wrap_function(build, [])
-            element = wrapped.graph.as_graph_element
-            self._function = wrapped.prune([element(name) for name in inputs], [element(name) for name in outputs])
-        except (ValueError, KeyError, TypeError, tf.errors.OpError) as error:
+            live, outputs = resolve_switches(graph, outputs, settings or {}, self.path)
+            self._function = _function(live, inputs, outputs)
+        except UserError:
+            raise
+        except (ValueError, LookupError, TypeError, tf.errors.OpError) as error:
             reason = " ".join(str(error).split())
             raise UserError(f"{self.path}: must be a graph that TensorFlow can import ({reason})") from None
 
@@ -110,15 +100,37 @@ def read_graph(path: Path) -> GraphDef:
     return graph
 
 
+def _function(graph: GraphDef, inputs: Sequence[str], outputs: Sequence[str]) -> Callable[..., list[tf.Tensor]]:
+    """A graph without switches as a function; raises what TensorFlow does for a graph that it cannot import."""
+    weights = {
+        f"{node.name}:0": tf.constant(tf.make_ndarray(node.attr["value"].tensor))
+        for node in graph.node
+        if node.op == "Const" and node.attr["value"].tensor.ByteSize() >= LARGE
+    }
+
+    def build():
+        handed = {name: tf.identity(weight) for name, weight in weights.items()}
+        tf.graph_util.import_graph_def(graph, input_map=handed, name="")
+
+    wrapped = tf.compat.v1.wrap_function(build, [])
+    element = wrapped.graph.as_graph_element
+    return wrapped.prune([element(name) for name in inputs], [element(name) for name in outputs])
+
+
 def _check_constants(nodes: Sequence, path: Path) -> None:
     """Limits the size of constants: a repeated number takes a few bytes in the file, but any amount of memory."""
+    total = 0
     for node in nodes:
         if node.op != "Const":
             continue
         tensor = node.attr["value"].tensor
         sides = [side.size for side in tensor.tensor_shape.dim]
-        if tensor.tensor_shape.unknown_rank or min(sides, default=1) < 0 or math.prod(sides) > MAX_ELEMENTS:
-            raise UserError(f"{path}: constants must have up to {MAX_ELEMENTS:,} numbers, got {sides} of '{node.name}'")
+        wrong = tensor.tensor_shape.unknown_rank or min(sides, default=1) < 0
+        total += 0 if wrong else math.prod(sides)
+        if wrong or total > MAX_ELEMENTS:
+            raise UserError(
+                f"{path}: constants must have up to {MAX_ELEMENTS:,} numbers together, got {sides} of '{node.name}'"
+            )
 
 
 def resolve_switches(

@@ -5,10 +5,12 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import tensorflow as tf
+from tensorflow.core.framework.graph_pb2 import GraphDef
 
 from configs import schema
 from lib.errors import UserError
 from lib.face_model.coefficients import CoefficientLayout
+from lib.network_files import frozen_graph
 from lib.network_files.frozen_graph import FrozenGraph, read_graph
 from model.networks.identity import IdentityNetwork
 from model.networks.regressor import PUBLISHED, Regressor
@@ -167,3 +169,56 @@ def test_a_configuration_that_names_a_graph_uses_it_and_cannot_train_it(tmp_path
         load_identity(config, face_model)
     with pytest.raises(UserError, match=r"regressor\.weights: must be an \.npz to be written"):
         pretrain(config)
+
+
+def rewired(path, change):
+    """The switched graph with a change of the node that `change` names, by its function."""
+    graph = GraphDef.FromString(switched(path).read_bytes())
+    name, edit = change
+    edit(next(node for node in graph.node if node.name == name))
+    path.write_bytes(graph.SerializeToString())
+    return path
+
+
+def without_second_input(node):
+    del node.input[1:]
+
+
+def of_another_output(node):
+    node.input[0] = "Switch:2"
+
+
+def after_a_control_edge(node):
+    node.input[0] = "^x"
+
+
+def of_a_wrong_size(node):
+    node.attr["value"].tensor.tensor_content = bytes(1204)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        ("Switch", without_second_input),
+        ("y", of_another_output),
+        ("cond/pred_id", after_a_control_edge),
+        ("weight", of_a_wrong_size),
+    ],
+    ids=["inputs", "output", "edge", "constant"],
+)
+def test_damaged_graphs_are_refused_in_one_line(tmp_path, change):
+    with pytest.raises(UserError, match=r"s\.pb: must be a graph that TensorFlow can import") as caught:
+        FrozenGraph(rewired(tmp_path / "s.pb", change), ["x:0"], ["y:0"], {"phase_train:0": False})
+    assert "\n" not in str(caught.value)
+
+
+def test_constants_that_would_fill_the_memory_together_are_refused(tmp_path, monkeypatch):
+    monkeypatch.setattr(frozen_graph, "MAX_ELEMENTS", 400)
+    assert read_graph(switched(tmp_path / "s.pb")).node
+    graph = GraphDef.FromString((tmp_path / "s.pb").read_bytes())
+    twin = graph.node.add()
+    twin.CopyFrom(next(node for node in graph.node if node.name == "weight"))
+    twin.name = "twin"
+    (tmp_path / "s.pb").write_bytes(graph.SerializeToString())
+    with pytest.raises(UserError, match=r"up to 400 numbers together, got \[300\] of 'twin'"):
+        read_graph(tmp_path / "s.pb")

@@ -81,5 +81,5 @@ def test_a_constant_that_would_fill_the_memory_is_refused(tmp_path):
     constant = next(node for node in graph.node if node.op == "Const")
     constant.attr["value"].tensor.tensor_shape.dim.add().size = 2**40
     path.write_bytes(graph.SerializeToString())
-    with pytest.raises(UserError, match=r"up to 268,435,456 numbers, got \[1099511627776\]"):
+    with pytest.raises(UserError, match=r"up to 268,435,456 numbers together, got \[1099511627776\]"):
         read_graph(path)
