@@ -67,30 +67,38 @@ def _clip_ears(points: np.ndarray) -> list[tuple[int, int, int]]:
     Cuts off convex corners whose triangle holds no other corner. A polygon that crosses itself may have none: then the
     corner that turns most is cut off.
     """
-    left, triangles = list(range(len(points))), []
-    while len(left) > 3:
-        ring = np.array(left)
-        before, after = np.roll(ring, 1), np.roll(ring, -1)
-        turns = _turns(points[before], points[ring], points[after])
-        ears = [
-            place
-            for place in np.flatnonzero(turns > 0)
-            if not _contains(points[[before[place], ring[place], after[place]]], _others(points, ring, int(place)))
-        ]
-        place = max(ears, key=lambda ear: turns[ear]) if ears else int(turns.argmax())
-        triangles.append((int(before[place]), int(ring[place]), int(after[place])))
-        left.pop(place)
-    return [*triangles, (left[0], left[1], left[2])]
+    count = len(points)
+    before, after = np.roll(np.arange(count), 1), np.roll(np.arange(count), -1)
+    turns = _turns(points[before], points, points[after])
+    left, triangles = np.ones(count, bool), []
+    held = np.array([_held(points, left, before[k], k, after[k]) for k in range(count)])
+    for _ in range(count - 3):
+        ears = left & (turns > 0) & (held < 0)
+        corner = int(np.where(ears if ears.any() else left, turns, -np.inf).argmax())
+        first, last = int(before[corner]), int(after[corner])
+        triangles.append((first, corner, last))
+        left[corner] = False
+        after[first], before[last] = last, first
+        # The others' triangles are what they were, and hold the corners that they held, but for this one.
+        for k in {first, last, *map(int, np.flatnonzero(left & (held == corner)))}:
+            turns[k] = _turns(points[before[k]], points[k], points[after[k]])
+            held[k] = _held(points, left, before[k], k, after[k])
+    a, b, c = map(int, np.flatnonzero(left))
+    return [*triangles, (a, b, c)]
 
 
-def _others(points: np.ndarray, ring: np.ndarray, place: int) -> np.ndarray:
-    """Points of the ring apart from one corner and its neighbours, and from points in the same places (bridges)."""
-    corner = points[[ring[place - 1], ring[place], ring[(place + 1) % len(ring)]]]
-    others = points[np.delete(ring, [place - 1, place, (place + 1) % len(ring)])]
-    return others[~(others[:, None] == corner).all(axis=2).any(axis=1)]
+def _held(points: np.ndarray, left: np.ndarray, before: int, at: int, after: int) -> int:
+    """One of the corners that are left, within the triangle of a convex one and its neighbours, borders included.
 
-
-def _contains(triangle: np.ndarray, points: np.ndarray) -> bool:
-    """True if a counter-clockwise triangle [3, 2] holds any of the points [K, 2], borders included."""
-    sides = [_turns(triangle[k], triangle[(k + 1) % 3], points) for k in range(3)]
-    return bool((np.stack(sides) >= 0).all(axis=0).any())
+    Returns:
+      -1 if there is none, apart from corners in the same places as these three (bridges), or if the corner at `at`
+      does not turn left.
+    """
+    triangle = points[[before, at, after]]
+    if _turns(*triangle) <= 0:
+        return -1
+    inside = left.copy()
+    for k in range(3):
+        inside &= _turns(triangle[k], triangle[(k + 1) % 3], points) >= 0
+        inside &= (points != triangle[k]).any(axis=1)
+    return int(inside.argmax()) if inside.any() else -1

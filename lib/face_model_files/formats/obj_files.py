@@ -12,6 +12,8 @@ from lib.face_model_files.polygons import triangulate
 
 # A statement's arguments up to the end of the line or a comment. The format allows blanks and tabs anywhere.
 _STATEMENTS = {word: re.compile(rb"^[ \t]*" + word + rb"[ \t]+([^\n#]*)", re.MULTILINE) for word in (b"v", b"vt", b"f")}
+# More corners of a concave polygon take seconds each, and come from no modelling program.
+_MAX_CORNERS = 1000
 _CONTINUED = re.compile(rb"\\[ \t]*\n")
 
 
@@ -56,6 +58,8 @@ def read_obj(path: Path) -> ObjMesh:
     polygons = [[corner.split(b"/") for corner in statement[1].split()] for statement in statements]
     if not polygons or min(map(len, polygons)) < 3:
         raise UserError(f"{path}: must have polygons of three corners or more, got {len(polygons)} polygons")
+    if (most := max(map(len, polygons))) > _MAX_CORNERS:
+        raise UserError(f"{path}: polygons must have at most {_MAX_CORNERS} corners, got {most} (triangulate them)")
     starts = np.array([statement.start() for statement in statements])
     sizes = np.array([len(polygon) for polygon in polygons])
     flat = _numbers(path, [corner[0] for polygon in polygons for corner in polygon])

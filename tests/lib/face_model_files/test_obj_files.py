@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from lib.errors import UserError
+from lib.face_model_files import polygons
 from lib.face_model_files.formats.obj_files import read_obj, read_vertices, vertex_count
 from lib.face_model_files.polygons import triangulate
 from tests.support.helpers import shared_file
@@ -130,3 +131,22 @@ def test_damaged_files_are_refused_in_one_line(tmp_path, text, message):
 def test_shared_damaged_files_are_refused(name, message):
     with pytest.raises(UserError, match=message):
         read_obj(shared_file(f"cases/reliability/{name}"))
+
+
+def test_a_large_concave_polygon_takes_few_tests(monkeypatch):
+    """After a cut, only the neighbours' triangles are looked at again, and those that held the corner cut off."""
+    tested, count = [], 400
+    held = polygons._held
+    monkeypatch.setattr(polygons, "_held", lambda *given: tested.append(1) or held(*given))
+    angle = np.linspace(0, 2 * np.pi, count, endpoint=False)
+    radius = np.where(np.arange(count) % 2, 1.0, 0.9)
+    star = np.column_stack([radius * np.cos(angle), radius * np.sin(angle), np.zeros(count)])
+    areas = area(star, triangulate(star, np.arange(count)[None]))
+    assert (areas > 0).all()
+    assert len(tested) < 6 * count
+
+
+def test_a_polygon_of_more_corners_than_anybody_draws_is_refused(tmp_path):
+    text = "v 0 0 0\nv 1 0 0\nv 1 1 0\nf " + "1 2 3 " * 334
+    with pytest.raises(UserError, match=r"mesh\.obj: polygons must have at most 1000 corners, got 1002"):
+        read_obj(written(tmp_path, text))
