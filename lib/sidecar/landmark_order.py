@@ -29,13 +29,15 @@ def in_pixels(points: np.ndarray, size: tuple[int, int]) -> tuple[np.ndarray, st
     Returns:
       The points, and a remark for the user, empty if nothing was changed.
     """
-    if np.abs(points).max() > LARGEST_SHARE:
+    if not _are_shares(points):
         return points, ""
     return points * size[::-1], "landmarks were shares of the photo's size; converted them to pixels"
 
 
 def in_order(points: np.ndarray, size: tuple[int, int]) -> tuple[np.ndarray, str]:
     """Brings points [M, 2] of a photo with (height, width) `size` into this program's order and frame.
+
+    Shares of the photo's size remain shares; `in_pixels` comes afterwards, because it must know rows from columns.
 
     Returns:
       The points, and a remark for the user, empty if nothing was changed.
@@ -49,10 +51,15 @@ def in_order(points: np.ndarray, size: tuple[int, int]) -> tuple[np.ndarray, str
     if down_y > abs(down_x):
         return points[_mirror(len(points))], "landmarks had left and right exchanged; exchanged them back"
     if -down_y > abs(down_x):
-        return np.stack([points[:, 0], size[0] - points[:, 1]], axis=1), "landmarks had y pointing up; flipped it"
+        height = 1 if _are_shares(points) else size[0]
+        return np.stack([points[:, 0], height - points[:, 1]], axis=1), "landmarks had y pointing up; flipped it"
     if down_x > abs(down_y):
         return points[:, ::-1], "landmarks were (row, column); read them as (y, x)"
     raise ValueError("a face that is inside out")
+
+
+def _are_shares(points: np.ndarray) -> bool:
+    return bool(np.abs(points).max() <= LARGEST_SHARE)
 
 
 def _orientation(points: np.ndarray) -> float:

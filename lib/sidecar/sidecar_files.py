@@ -135,13 +135,13 @@ def given_landmarks(photo: Path, size: tuple[int, int]) -> GivenLandmarks | None
             "(prepare.beside=false ignores such files)",
         ) from None
     height, width = photo_size(photo)
-    points, unit = in_pixels(points, (height, width))
     try:
         points, order = in_order(points, (height, width))
     except ValueError as error:
         raise Unusable(
             FAULT, f"{path.name}: points must be pixels with y down, in this program's order, got {error} ({ORDER})"
         ) from None
+    points, unit = in_pixels(points, (height, width))
     # Detectors may place points of a face at the border slightly outside the photo.
     margin, five = 0.25 * max(height, width), five_points(points)
     if (five < -margin).any() or (five > (width + margin, height + margin)).any():

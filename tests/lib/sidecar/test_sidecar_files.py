@@ -44,6 +44,24 @@ def test_what_was_changed_is_said(photo, spoil, remark):
     assert given.file == "a.b.txt"
 
 
+@pytest.mark.parametrize("size", [(120, 400), (400, 120)])
+@pytest.mark.parametrize(
+    ("spoil", "remark"),
+    [
+        (lambda p: p[:, ::-1], "landmarks were (row, column)"),
+        (lambda p: np.stack([p[:, 0], 1 - p[:, 1]], axis=1), "landmarks had y pointing up"),
+    ],
+)
+def test_shares_in_another_order_are_of_the_side_that_they_belong_to(tmp_path, size, spoil, remark):
+    photo = tmp_path / "a.png"
+    Image.new("RGB", size[::-1]).save(photo)
+    np.save(tmp_path / "a.npy", spoil(FIVE / size[::-1]))
+    given = beside.given_landmarks(photo, size)
+    np.testing.assert_allclose(given.points, FIVE)
+    assert "shares of the photo's size" in given.remark
+    assert remark in given.remark
+
+
 def test_pts_files_are_found(photo):
     points = np.full((68, 2), 50.0)
     points[36:42], points[42:48], points[[30, 48, 54]] = FIVE[0], FIVE[1], FIVE[2:]
