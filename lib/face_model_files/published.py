@@ -113,13 +113,17 @@ def _digest(path: Path) -> str:
     """Short hash of the names, sizes and times of a model's files and of the conversion method."""
     digest = hashlib.sha256(f"{METHOD}\n{BUILT_IN_METHOD}\n".encode())
     for file in _files(path):
-        state = file.stat()
+        try:
+            state = file.stat()
+        except FileNotFoundError:  # another program's, deleted since it was listed
+            continue
         digest.update(f"{file.relative_to(path.parent)} {state.st_size} {state.st_mtime_ns}\n".encode())
     return digest.hexdigest()[:16]
 
 
 def _files(path: Path) -> Iterable[Path]:
-    if path.is_dir():
-        return sorted(file for file in path.rglob("*") if file.is_file())
-    # Other files in the folder, such as landmarks, may belong to the model.
-    return sorted(file for file in path.parent.iterdir() if file.is_file())
+    """The files that may belong to the model: not hidden ones, to which those that are being written belong."""
+    # Beside a file, too, there are others that belong to it, such as landmarks.
+    folder, found = (path, path.rglob("*")) if path.is_dir() else (path.parent, path.parent.iterdir())
+    shown = [file for file in found if not any(part.startswith(".") for part in file.relative_to(folder).parts)]
+    return sorted(file for file in shown if file.is_file())

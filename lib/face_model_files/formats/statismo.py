@@ -127,8 +127,12 @@ def _array(path: Path, data: h5py.File, name: str) -> np.ndarray:
 def _dataset(path: Path, data: h5py.File, name: str) -> h5py.Dataset:
     if not isinstance(data.get(name), h5py.Dataset):
         raise UserError(f"{path}: must hold '{name}', as the Basel Face Models of 2017 and 2019 do, got no such array")
-    check_unpacked(data[name].nbytes, path.stat().st_size)  # parts that were never written take no bytes in the file
-    return data[name]
+    found = data[name]
+    # HDF5 follows a file's links to any other file that its user may read.
+    if found.external or found.is_virtual or found.file.filename != data.filename:
+        raise UserError(f"{path}: must hold '{name}' itself, got one in another file (copy it into this one)")
+    check_unpacked(found.nbytes, path.stat().st_size)  # parts that were never written take no bytes in the file
+    return found
 
 
 def _finite(path: Path, name: str, values: np.ndarray) -> np.ndarray:
