@@ -7,8 +7,9 @@ from pathlib import Path
 _MEMINFO = Path("/proc/meminfo")
 # Parameters of glibc's mallopt.
 _TRIM_THRESHOLD, _MMAP_MAX, _ARENA_MAX = -1, -4, -8
-# Limit and use of a container: control groups version 2.
+# Limit and use of a container, and what the use consists of: control groups version 2.
 _LIMIT, _USED = Path("/sys/fs/cgroup/memory.max"), Path("/sys/fs/cgroup/memory.current")
+_PARTS = Path("/sys/fs/cgroup/memory.stat")
 
 
 def affordable(processes: int, each: int) -> int:
@@ -26,8 +27,14 @@ def available_bytes() -> int | None:
         return None
     available = int(entries["MemAvailable"].split()[0]) * 1024
     if _LIMIT.is_file() and (limit := _LIMIT.read_text(encoding="utf-8").strip()) != "max":
-        available = min(available, max(int(limit) - int(_USED.read_text(encoding="utf-8")), 0))
+        available = min(available, max(int(limit) - _needed_bytes(), 0))
     return available
+
+
+def _needed_bytes() -> int:
+    """What a container uses, without files in the page cache that nobody has read lately: they make room."""
+    parts = dict(line.split() for line in _PARTS.read_text(encoding="utf-8").splitlines())
+    return int(_USED.read_text(encoding="utf-8")) - int(parts.get("inactive_file", 0))
 
 
 def keep_freed_memory() -> None:

@@ -17,7 +17,8 @@ def test_processes_fit_into_the_container(tmp_path, monkeypatch, limit, processe
     for name, content in {
         "_MEMINFO": "MemTotal:  99 kB\nMemAvailable:   16777216 kB\n",
         "_LIMIT": limit,
-        "_USED": "1073741824\n",
+        "_USED": "3221225472\n",
+        "_PARTS": "anon 1073741824\ninactive_file 2147483648\n",
     }.items():
         (tmp_path / name).write_text(content)
         monkeypatch.setattr(memory, name, tmp_path / name)
