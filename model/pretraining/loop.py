@@ -41,6 +41,7 @@ from model.weights.resnet_weights import initialise
 from utils import seed_everything
 
 WARMUP = 50  # updates
+LIGHT_ADVICE = "start again with a larger pretrain.light or a lower pretrain.learning_rate"
 
 
 def pretrain(config: schema.Config) -> dict[str, dict]:
@@ -162,7 +163,7 @@ def run_updates(
         progress = checkpoints.restore(checkpoint, task.state, belongs_to)
     started = time.monotonic() - progress.seconds
     batches = BatchOrder(len(task.training), section.batch_size, section.seed)
-    symptoms = Symptoms(task.name, smooth=100)
+    symptoms = Symptoms(task.name, smooth=100, light_advice=LIGHT_ADVICE)
     bar = tqdm(total=task.updates, initial=progress.update, desc=f"pretrain {task.name}", unit="update")
     remaining = range(progress.update, task.updates)
     inputs = prefetch(lambda update: task.inputs(batches[update], (section.seed, update)), remaining)
@@ -170,7 +171,7 @@ def run_updates(
         for update in remaining:
             task.optimizer.learning_rate = warmup_cosine(update, task.updates, section.learning_rate, WARMUP)
             terms = task.update(*next(inputs))
-            check_finite(terms, task.name, update, task.rates, checkpoint)
+            check_finite(terms, task.name, update, task.rates)  # other options have another checkpoint
             symptoms.measure(terms, update)
             progress = dataclasses.replace(progress, update=update + 1, seconds=time.monotonic() - started)
             bar.update()

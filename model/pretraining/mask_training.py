@@ -22,7 +22,7 @@ from model.pretraining.loop import run_updates
 from model.pretraining.mask_faces import COVERS, make_faces
 from model.pretraining.mask_task import MaskTask, mask_metrics
 from model.weights.mask_weights import check_mask_replaceable, landmark_network, save_mask_decoder
-from model.weights.pretrained import keep_previous
+from model.weights.pretrained import keep_previous, stored_precision
 from utils import seed_everything
 
 IMAGE_SIZE = 224
@@ -82,7 +82,8 @@ def _train(config: schema.Config, face_model: FaceModel, faces: FaceSet) -> dict
     key = hashlib.sha256(json.dumps(whole).encode()).hexdigest()[:12]
     belongs_to = {"face model": face_model.fingerprint, "mask training": key}
     seconds = run_updates(task, settings, faces.folder / f"mask-{key}.npz", belongs_to)
-    measured = mask_metrics(task.network, task, held_out, section.batch_size)
+    with stored_precision(task.network):
+        measured = mask_metrics(task.network, task, held_out, section.batch_size)
     metadata = {
         "network": task.name,
         "command": "python main.py --mode masks",

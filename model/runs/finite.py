@@ -8,7 +8,9 @@ from typing import SupportsFloat
 from lib.errors import UserError
 
 
-def check_finite(terms: Mapping[str, SupportsFloat], network: str, update: int, section: str, checkpoint: Path) -> None:
+def check_finite(
+    terms: Mapping[str, SupportsFloat], network: str, update: int, section: str, checkpoint: Path | None = None
+) -> None:
     """Stops a run at the first loss term that is NaN or infinite.
 
     Args:
@@ -16,7 +18,7 @@ def check_finite(terms: Mapping[str, SupportsFloat], network: str, update: int, 
       network: name of the trained network, for the message.
       update: 0-based number of the update.
       section: section of the configuration that has the learning rate, for the message.
-      checkpoint: path of the run's last checkpoint, which may not exist yet.
+      checkpoint: the run's last checkpoint, which may not exist yet; None if none can be continued with other options.
 
     Raises:
       UserError: a term is not finite.
@@ -24,10 +26,13 @@ def check_finite(terms: Mapping[str, SupportsFloat], network: str, update: int, 
     for name, term in terms.items():
         value = float(term)
         if not math.isfinite(value):
-            kept = f"; {checkpoint} holds an earlier state" if checkpoint.is_file() else ""
+            advice = f"lower {section}.learning_rate or the term's weight"
+            if checkpoint is None:
+                advice += ", which starts this training again"
+            elif checkpoint.is_file():
+                advice += f"; {checkpoint} holds an earlier state"
             raise UserError(
-                f"loss term '{name}' of the {network} must be finite, got {value} at update {update} "
-                f"(lower {section}.learning_rate or the term's weight{kept})"
+                f"loss term '{name}' of the {network} must be finite, got {value} at update {update} ({advice})"
             )
 
 

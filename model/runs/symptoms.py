@@ -23,6 +23,10 @@ EARLIEST = 200  # updates before which networks may still predict the mean
 # light leaves 0.01 or less there.
 SATURATED = 0.15
 DARK, BRIGHT = 0.02, 0.98  # photos are not black or overexposed between these, RGB in [0, 1]
+LIGHT_ADVICE = (
+    "the regressor's light does not fit these photos: compare both in the sample sheets, leave such photos out, or "
+    "train a regressor for them with --mode pretrain"
+)
 # Mean separation of the critic (`TextureTrainer.update_critic`) over `WINDOW` updates. Above it, and if it has grown
 # since the window before, the critic has left the slope of 1 that the gradient penalty asks for.
 SEPARATION = 2.0
@@ -102,10 +106,11 @@ class Symptoms:
     Args:
       network: name of the trained network, for the messages.
       smooth: number of measurements over which `followed` and `saturated` are averaged.
+      light_advice: what to do about saturated light.
     """
 
-    def __init__(self, network: str, smooth: int = 1):
-        self.network, self._smooth = network, smooth
+    def __init__(self, network: str, smooth: int = 1, light_advice: str = LIGHT_ADVICE):
+        self.network, self._smooth, self._light_advice = network, smooth, light_advice
         self._recent: dict[str, deque[float]] = {}
         self._said: set[str] = set()
         self._separations: list[float] = []
@@ -133,8 +138,7 @@ class Symptoms:
                 self._say(
                     name,
                     f"{np.mean(recent):.0%} of the faces are black or overexposed in the coarse rendering and not in "
-                    "the photos (the regressor's light does not fit these photos: compare both in the sample sheets, "
-                    "leave such photos out, or train a regressor for them with --mode pretrain)",
+                    f"the photos ({self._light_advice})",
                 )
             elif name != "saturated" and max(recent) < FOLLOWED:
                 what = name.removeprefix("dependence").strip() or "texture"

@@ -1,6 +1,7 @@
 """Training of the mask decoder: what it refuses before the rendering, and the options of its updates."""
 
 import dataclasses
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -8,8 +9,9 @@ import pytest
 from configs import schema
 from lib.errors import UserError
 from model.networks.mask_decoder import MaskDecoder
-from model.pretraining import mask_training
+from model.pretraining import mask_task, mask_training
 from model.weights.mask_weights import check_mask_replaceable, load_mask_decoder, save_mask_decoder
+from model.weights.pretrained import stored_precision
 from tests.support.toy_faces import save_toy_model, toy_configuration
 
 
@@ -62,6 +64,44 @@ def test_the_updates_take_the_options_of_the_mask_decoder(tmp_path, monkeypatch)
         mask_training._train(config, face_model, faces)
     wanted = dataclasses.replace(config.pretrain, seed=seed, batch_size=4, learning_rate=0.25)
     assert given == [wanted]
+
+
+def test_the_accuracy_is_that_of_the_stored_weights(tmp_path, monkeypatch):
+    config = configured(tmp_path)
+    face_model = save_toy_model(config)
+    (tmp_path / "recipe.json").write_text("{}")
+    task = SimpleNamespace(network=MaskDecoder(), name="mask", updates=0)
+    seen = []
+
+    def note(network, *_):
+        seen.append([np.array(variable) for variable in network.weights])
+        return {"iou": 0.5}
+
+    monkeypatch.setattr(mask_training, "_squares", lambda *_: [None] * 32)
+    monkeypatch.setattr(mask_training, "MaskTask", lambda *_: task)
+    monkeypatch.setattr(mask_training, "run_updates", lambda *_: 0.0)
+    monkeypatch.setattr(mask_training, "mask_metrics", note)
+    mask_training._train(config, face_model, SimpleNamespace(folder=tmp_path))
+    measured, exact = seen[0], [np.array(variable) for variable in task.network.weights]
+    assert any((a != b).any() for a, b in zip(measured, exact, strict=True))
+    with stored_precision(task.network):
+        for variable, value in zip(task.network.weights, measured, strict=True):
+            np.testing.assert_array_equal(variable, value)
+
+
+def test_memory_for_feature_maps_is_bounded_without_other_faces(monkeypatch):
+    monkeypatch.setattr(mask_task, "KEPT", 1)
+    task = mask_task.MaskTask.__new__(mask_task.MaskTask)
+    task.seed, task._examples, drawn = 3, {}, []
+
+    def look(index, generator):
+        drawn.append((index, generator.uniform()))
+        return drawn[-1]
+
+    monkeypatch.setattr(task, "_look", look)
+    first = [task._example(index, 0) for index in (0, 1)]
+    assert [task._example(index, 0) for index in (0, 1)] == first
+    assert [index for index, _ in drawn] == [0, 1, 1]
 
 
 def test_seeds_that_no_generator_takes_are_refused():

@@ -20,6 +20,11 @@ def test_a_term_that_is_not_finite_is_named(tmp_path, value):
         check_finite(terms, "regressor", 7, "pretrain", tmp_path / "latest.npz")
 
 
+def test_training_whose_options_cannot_change_starts_again():
+    with pytest.raises(UserError, match=r"\(lower mask\.learning_rate .*, which starts this training again\)$"):
+        check_finite({"total": np.nan}, "mask", 7, "mask")
+
+
 def test_finite_terms_pass(tmp_path):
     check_finite({"render": 1e30, "total": tf.constant(-2.0)}, "regressor", 0, "train", tmp_path / "latest.npz")
 

@@ -95,6 +95,10 @@ def test_saturated_light_is_reported_once(capsys):
     (line,) = reports(capsys, saturated, saturated, saturated)
     assert line.startswith("warning: 30% of the faces are black or overexposed")
     assert "--mode pretrain" in line
+    pretraining = Symptoms("regressor", light_advice="start again")
+    for _ in range(2):
+        pretraining.measure(saturated, EARLIEST)
+    assert capsys.readouterr().err.endswith("not in the photos (start again)\n")
     assert reports(capsys, HEALTHY, HEALTHY, HEALTHY) == []
 
 
