@@ -21,6 +21,8 @@ SHIPPED = {
     HUMAN_HEAD: schema.REPOSITORY / "data" / "face_mesh" / "human_head.npz",
     BUILT_IN: schema.REPOSITORY / "data" / "face_mesh" / "built_in.npz",
 }
+# The model's names in the configuration. A model of one's own may have any name, also one of those above.
+_SOURCES = {"human-head": HUMAN_HEAD, "built-in": BUILT_IN}
 # Change this whenever the same face model would get different points.
 METHOD = "renders 1"
 
@@ -49,7 +51,7 @@ def surface_points(config: schema.Config, face_model: FaceModel) -> SurfacePoint
 def remake(config: schema.Config, face_model: FaceModel) -> Path:
     """Calibrates the points of a face model and stores them.
 
-    Those of the program's own models with default area and density go to the repository's `SHIPPED` files.
+    Those of the program's own models with default area, density and seed go to the repository's `SHIPPED` files.
     """
     # Rendering takes a while to import, and the points are nearly always there.
     from model.dense_landmarks.calibration import calibrate
@@ -57,8 +59,8 @@ def remake(config: schema.Config, face_model: FaceModel) -> Path:
     points = calibrate(face_model)
     path = _cache_path(config, face_model)
     section, default = config.face_model, schema.load().face_model
-    if (section.area, section.vertex_count) == (default.area, default.vertex_count):
-        path = SHIPPED.get(face_model.name, path)
+    if section == dataclasses.replace(default, source=section.source) and section.source in _SOURCES:
+        path = SHIPPED[_SOURCES[section.source]]
     arrays = {
         "vertices": points.vertices,
         "barycentrics": points.barycentrics,

@@ -67,6 +67,24 @@ def test_other_areas_of_the_head_are_calibrated_for_themselves(human_head, monke
     assert source.remake(config, other) == config.generated_dir / f"face_mesh_{other.fingerprint}.npz"
 
 
+@pytest.mark.parametrize(
+    ("options", "name", "shipped"),
+    [
+        (["face_model.source=built-in"], "built-in face", True),
+        (["face_model.source=built-in", "face_model.seed=5"], "built-in face", False),
+        (["face_model.source=mine.npz"], "human head", False),
+    ],
+)
+def test_only_the_programs_own_models_replace_shipped_points(face_model, monkeypatch, tmp_path, options, name, shipped):
+    points = SurfacePoints(np.zeros([POINTS, 3], np.int32), np.full([POINTS, 3], 1 / 3, np.float32))
+    monkeypatch.setattr(calibration, "calibrate", lambda _: points)
+    monkeypatch.setattr(source, "SHIPPED", {key: tmp_path / f"{key}.npz" for key in source.SHIPPED})
+    config = schema.load(overrides=[f"data.root_dir={tmp_path}", *options])
+    made = source.remake(config, dataclasses.replace(face_model, name=name))
+    assert made.is_file()
+    assert (made == source.SHIPPED[name]) == shipped
+
+
 def test_shipped_points_lie_on_their_features(placed, face_model):
     landmarks = 100 * face_model.mean_shape[face_model.landmarks]
     for ours, theirs in ((33, 36), (263, 45), (61, 48), (291, 54), (1, 30), (152, 8)):
