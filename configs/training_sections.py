@@ -48,7 +48,7 @@ class Schedule(Section):
     decay: float = option("factor per epoch of `staircase` (paper 0.98)", above=0, high=1)
     stages: str = option(
         "ramp: the coarse weight decays once, the others are constant; "
-        "published: factor clip(0.2 epoch, 0, 1) on all but coarse",
+        "published: factor clip(0.2 epoch, 0, 1) on all but coarse; not from texture.weights",
         choices=("ramp", "published"),
     )
     coarse_end: float = option("`ramp`: final weight of the coarse term", low=0)

@@ -18,7 +18,7 @@ from lib.files.numpy_files import DamagedFile
 from model.networks.variable_names import mismatch, shapes_of
 
 FORMAT = 2
-ADDED = ("records", "split")  # identifiers that checkpoints of earlier versions lack
+ADDED = ("records", "split", "camera")  # identifiers that checkpoints of earlier versions lack
 
 
 @dataclasses.dataclass(frozen=True)
@@ -29,7 +29,7 @@ class Progress:
     update_in_epoch: int = 0  # updates made in the current epoch
     update: int = 0  # updates made in total
     best_psnr: float | None = None  # best validation PSNR so far [dB]; None before the first validation
-    seconds: float = 0.0  # spent on the updates, summed over resumed processes
+    seconds: float = 0.0  # spent so far, summed over resumed processes
 
     def after_update(self) -> "Progress":
         return dataclasses.replace(self, update=self.update + 1, update_in_epoch=self.update_in_epoch + 1)
@@ -44,6 +44,7 @@ def save(
     progress: Progress,
     belongs_to: Mapping[str, str],
     options: Mapping[str, Any] | None = None,
+    validation: Mapping[str, float] | None = None,
 ) -> None:
     """Writes a checkpoint atomically; when it returns, the checkpoint also survives a power failure.
 
@@ -54,6 +55,7 @@ def save(
       progress: position of the run.
       belongs_to: identifiers to compare in `restore`, e.g. {"face model": fingerprint}.
       options: options of the run, for the `compare` of `restore`; JSON values.
+      validation: what was measured with these variables.
 
     Raises:
       UserError: a variable is not finite; the earlier checkpoint is left as it is.
@@ -70,6 +72,8 @@ def save(
     header = {"format": FORMAT, "progress": dataclasses.asdict(progress), "belongs_to": dict(belongs_to)}
     if options is not None:
         header["options"] = dict(options)
+    if validation is not None:
+        header["validation"] = dict(validation)
     headed_npz.write(path, arrays, header)
 
 
@@ -89,8 +93,25 @@ def read_options(path: Path) -> Mapping[str, Any] | None:
     Raises:
       UserError: the file is missing or damaged.
     """
-    options = _read(path)[0].get("options")
-    return options if isinstance(options, dict) else None
+    return _entry(path, "options")
+
+
+def read_validation(path: Path) -> Mapping[str, float | None] | None:
+    """What was measured with a checkpoint's variables, None for NaN; None in an earlier version's.
+
+    Raises:
+      UserError: the file is missing or damaged.
+    """
+    return _entry(path, "validation")
+
+
+def read_identifiers(path: Path) -> Mapping[str, str]:
+    """What a checkpoint belongs to, as given to `save`.
+
+    Raises:
+      UserError: the file is missing or damaged.
+    """
+    return _entry(path, "belongs_to") or {}
 
 
 def restore(
@@ -137,6 +158,12 @@ def restore(
         for name, variable in variables.items():
             variable.assign(arrays[f"{group}/{name}"])
     return progress
+
+
+def _entry(path: Path, name: str) -> dict | None:
+    """An entry of a checkpoint's header; None if it is missing."""
+    entry = _read(path)[0].get(name)
+    return entry if isinstance(entry, dict) else None
 
 
 def _read(path: Path) -> tuple[dict, dict[str, np.ndarray]]:

@@ -90,17 +90,18 @@ def _train(
     with sole_user(run_dir, "training") if workers.chief else contextlib.nullcontext():
         with workers.chief_first():  # it stores what the others only read
             pipeline = load_pipeline(config)
-            config = begin_from_weights(config, pipeline, run_dir / "latest.npz", workers.chief)
+            config, from_weights = begin_from_weights(config, pipeline, run_dir / "latest.npz", workers.chief)
             batches_of = _crop_reader(pipeline, records, training + held_out, encoded)
         plan = TrainingPlan(config, training)
         trainer, belongs_to = TextureTrainer(pipeline, workers), pipeline.signature() | belongs_to
         del pipeline  # frees the regressor, whose outputs are cached
         if workers.chief and not config.train.restore:  # a resumed run was examined when it began
             read = functools.partial(batches_of, workers=config.workers, buffer_size=config.data.buffer_size)
-            look(trainer, read, training, config.train.batch_size, records.names, run_dir)
-        run = RunFolder(config, run_dir, trainer, belongs_to)
+            share = share_of_batch(config.train.batch_size, workers.count)
+            look(trainer, read, training, share, records.names, run_dir)
+        run = RunFolder(config, run_dir, trainer, belongs_to, started)
         with workers.chief_first():
-            progress = run.begin()
+            progress = run.begin(from_weights)
         if workers.count > 1:
             start = {"first update": progress.update, "weights at the start": checkpoints.digest(trainer.state())}
             workers.compare(belongs_to | start)
@@ -109,9 +110,7 @@ def _train(
             with DeferredStop(_MERGE_SECONDS if workers.count > 1 else 0.0) as stop:
                 progress, validation = _run_updates(plan, batches_of, trainer, run, log, progress, stop)
             if workers.chief:
-                run.write_summary(progress.update, time.monotonic() - started, validation)
-                if config.train.weights:
-                    run.write_weights()
+                run.finish(progress, validation)
             workers.barrier()  # a process that left earlier would seem lost to the others
     return validation
 
@@ -149,6 +148,7 @@ def _run_updates(
                     log.training(terms, progress.update)
                     if plan.validates_after(progress):
                         weights = loss_weights(config, progress, plan.total)
+                        progress = run.measure_start(progress, log.validate)
                         validation = log.validate(progress.update)
                         symptoms.measure(validation, progress.update, learns_from_photos(weights))
                         progress = run.keep_best(progress, validation)
@@ -157,7 +157,7 @@ def _run_updates(
             progress = progress.after_epoch()
             if workers.chief:
                 log.sample_sheet(progress.update)
-                run.save(progress)
+                progress = run.save(progress)
     if not workers.chief:
         return progress, {}
     # A run that was killed after its last update has lost the means of its last validation.

@@ -1,12 +1,15 @@
 """Folder of a training run: its checkpoints, configuration and summary."""
 
 import dataclasses
+import itertools
 import json
 import math
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
+
+import numpy as np
 
 from configs import schema
 from lib.errors import UserError
@@ -15,13 +18,19 @@ from lib.files.json_files import write_json
 from lib.runtime.interruption import DeferredStop
 from model.runs import checkpoints
 from model.runs.checkpoints import Progress
+from model.runs.finite import check_finite
 from model.training.resuming import compare_options, run_options
 from model.training.trainer import TextureTrainer
-from model.weights.pretrained import keep_previous
+from model.weights.pretrained import keep_previous, read_metadata
 from model.weights.texture_weights import save_texture_network
 
 # Sections of the configuration that are kept with the weights.
-_RECIPE = ("data", "face_model", "camera", "texture", "loss", "schedule", "train")
+_RECIPE = ("data", "face_model", "camera", "texture", "loss", "schedule", "train", "gan")
+# Identifiers of a run's data, which its weights do not depend on.
+_DATA = ("records", "split")
+# What is set aside for a new run. The last checkpoint comes first: after a kill halfway, --restore finds none, rather
+# than one without its best state.
+_EARLIER = ("latest.npz", "best.npz", "training.json", "logs", "samples", "config.yaml")
 CHECKPOINT_SECONDS = 120  # a killed run loses at most this much work
 
 
@@ -33,16 +42,27 @@ class RunFolder:
       run_dir: the folder.
       trainer: trainer whose variables are saved and restored.
       belongs_to: identifiers that checkpoints must match, see `Pipeline.signature`.
+      started: time.monotonic() when this process began with the run.
     """
 
-    def __init__(self, config: schema.Config, run_dir: Path, trainer: TextureTrainer, belongs_to: Mapping[str, str]):
+    def __init__(
+        self,
+        config: schema.Config,
+        run_dir: Path,
+        trainer: TextureTrainer,
+        belongs_to: Mapping[str, str],
+        started: float,
+    ):
         self.config, self.folder, self.trainer, self.belongs_to = config, Path(run_dir), trainer, belongs_to
         self.latest, self.best = self.folder / "latest.npz", self.folder / "best.npz"
         self.summary = self.folder / "training.json"
-        self._saved = time.monotonic()
+        self._started, self._saved = started, time.monotonic()
 
-    def begin(self) -> Progress:
-        """Restores the last checkpoint if `train.restore` is set, else renames an earlier run's; writes config.yaml.
+    def begin(self, from_weights: bool = False) -> Progress:
+        """Restores the last checkpoint if `train.restore` is set, else sets an earlier run aside; writes config.yaml.
+
+        Args:
+          from_weights: the network has trained weights, which become best.npz until a validation finds better ones.
 
         Raises:
           UserError: there is no checkpoint to resume, it belongs to another configuration, or the run is finished.
@@ -50,11 +70,12 @@ class RunFolder:
         progress = Progress()
         if self.config.train.restore:
             progress = checkpoints.restore(self.latest, self.trainer.state(), self.belongs_to, self._compare)
-            if progress.epoch >= self.config.train.epochs and self._is_summarised(progress):
+            if progress.epoch >= self.config.train.epochs and self._is_finished(progress):
                 raise UserError(
                     f"{self.latest}: has completed {progress.epoch} epochs, got --epoch {self.config.train.epochs} "
                     "(give a larger number to continue training)"
                 )
+            self._started -= progress.seconds
         elif self.trainer.workers.chief:
             self._set_earlier_aside()
         if not self.trainer.workers.chief:
@@ -62,24 +83,38 @@ class RunFolder:
         self.folder.mkdir(parents=True, exist_ok=True)
         with atomic_path(self.folder / "config.yaml") as path:
             path.write_text(schema.to_yaml(self.config), encoding="utf-8")
+        if from_weights:
+            checkpoints.save(self.best, self.trainer.network_state(), progress, self.belongs_to)
         return progress
 
-    def _is_summarised(self, progress: Progress) -> bool:
-        """True if training.json describes this progress; a run killed at its very end leaves an old one or none."""
+    def _is_finished(self, progress: Progress) -> bool:
+        """True if training.json describes this progress and train.weights, if any, this run.
+
+        A run killed at its very end leaves an old training.json or none; train.weights may have been given only now.
+        """
         try:
-            return json.loads(self.summary.read_text(encoding="utf-8"))["updates"] == progress.update
-        except (OSError, ValueError, KeyError, TypeError, RecursionError):
+            summary = json.loads(self.summary.read_text(encoding="utf-8"))
+            if summary["updates"] != progress.update:
+                return False
+            if not self.config.train.weights:
+                return True
+            path = schema.asset_path(self.config.train.weights)
+            written = read_metadata(path, "train")["run"] if path.is_file() else {}
+            return all(written.get(key) == summary[key] for key in ("updates", "seconds"))
+        except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
             return False
 
     def _set_earlier_aside(self) -> None:
-        """Renames an earlier run's checkpoints: they may have taken weeks, and --restore must not pick them up."""
-        for path in (self.latest, self.best):
-            if path.is_file():
-                aside = path.with_suffix(".previous.npz")
-                path.replace(aside)
-                print(f"{aside}: the earlier run's checkpoint (--restore would have continued from it)")
-        if self.summary.is_file():  # it would be taken for the summary of this run
-            self.summary.replace(self.summary.with_suffix(".previous.json"))
+        """Moves an earlier run to a folder of its own: it may have taken weeks, and --restore must not pick it up."""
+        earlier = [path for name in _EARLIER if (path := self.folder / name).exists()]
+        if not earlier:
+            return
+        folders = (self.folder / f"previous-{number}" for number in itertools.count(1))
+        aside = next(folder for folder in folders if not folder.exists())
+        aside.mkdir()
+        print(f"{aside}: the earlier run{' (--restore would have continued it)' if self.latest in earlier else ''}")
+        for path in earlier:
+            path.replace(aside / path.name)
 
     def _compare(self, earlier: Mapping[str, Any] | None) -> None:
         compare_options(self.config, earlier, self.latest)
@@ -98,23 +133,47 @@ class RunFolder:
             self.trainer.workers.barrier()
             raise stop.interruption(self.advice())
 
-    def save(self, progress: Progress) -> None:
-        """Writes latest.npz."""
+    def save(self, progress: Progress) -> Progress:
+        """Writes latest.npz; returns the progress with the seconds of this process and of those before it."""
+        progress = dataclasses.replace(progress, seconds=time.monotonic() - self._started)
         checkpoints.save(self.latest, self.trainer.state(), progress, self.belongs_to, run_options(self.config))
         self._saved = time.monotonic()
+        return progress
 
     def save_when_due(self, progress: Progress) -> None:
         """Writes latest.npz if the last one is older than CHECKPOINT_SECONDS."""
         if time.monotonic() - self._saved > CHECKPOINT_SECONDS:
             self.save(progress)
 
+    def measure_start(self, progress: Progress, validate: Callable[[int], dict[str, float]]) -> Progress:
+        """Before a run's first validation, validates the trained weights that it started from; returns the progress.
+
+        Training may only have made them worse. They are measured no earlier, so that training begins at once.
+
+        Args:
+          progress: position of the run.
+          validate: measures the network after the given number of updates.
+        """
+        if progress.best_psnr is not None or not self.best.is_file():
+            return progress
+        state = self.trainer.network_state()
+        trained = {name: np.array(variable) for name, variable in state["texture"].items()}
+        start = checkpoints.restore(self.best, state, self.belongs_to)
+        start = self.keep_best(start, validate(start.update))
+        for name, variable in state["texture"].items():
+            variable.assign(trained[name])
+        return dataclasses.replace(progress, best_psnr=start.best_psnr)
+
     def keep_best(self, progress: Progress, validation: Mapping[str, float]) -> Progress:
         """Writes best.npz if the validation's PSNR is the best so far; returns the updated progress.
 
         Raises:
-          UserError: no validation crop shows any of the face, so the best state cannot be found.
+          UserError: no validation crop shows any of the face, so the best state cannot be found; or the weights are not
+            finite.
         """
         if math.isnan(validation["psnr_fine"]):
+            # This term compares textures, whatever the masks show.
+            check_finite({"coarse": validation["coarse"]}, "texture network", progress.update, "train", self.latest)
             raise UserError(
                 f"the validation crops must show the face, got none whose mask does after update {progress.update} "
                 "(their masks miss the face, or the face has left the picture)"
@@ -122,27 +181,33 @@ class RunFolder:
         if progress.best_psnr is not None and validation["psnr_fine"] <= progress.best_psnr:
             return progress
         progress = dataclasses.replace(progress, best_psnr=validation["psnr_fine"])
-        checkpoints.save(self.best, self.trainer.network_state(), progress, self.belongs_to)
+        state = self.trainer.network_state()
+        checkpoints.save(self.best, state, progress, self.belongs_to, validation=validation)
         return progress
 
-    def write_weights(self) -> None:
+    def finish(self, progress: Progress, validation: Mapping[str, float]) -> None:
+        """Writes train.weights, if any, and training.json: the run's length and the means of its last validation."""
+        length = {"updates": progress.update, "seconds": round(progress.seconds, 1)}
+        if self.config.train.weights:
+            self._write_weights(length)
+        # Last, because --restore takes a run with a summary for finished.
+        write_json(self.summary, {**length, **validation})
+
+    def _write_weights(self, length: Mapping[str, float]) -> None:
         """Writes the best weights to train.weights, with recipe and accuracy in a .json beside it."""
         path = schema.asset_path(self.config.train.weights)
         progress = checkpoints.restore(self.best, self.trainer.network_state(), self.belongs_to)
-        signature = {key: value for key, value in self.belongs_to.items() if key not in checkpoints.ADDED}
+        signature = {key: value for key, value in self.belongs_to.items() if key not in _DATA}
+        # Whether the run was ever interrupted does not matter to its weights.
+        config = dataclasses.replace(self.config, train=dataclasses.replace(self.config.train, restore=False))
         metadata = {
             "network": "texture",
             "command": "python main.py --mode train",
-            "config": {name: dataclasses.asdict(getattr(self.config, name)) for name in _RECIPE},
+            "config": {name: dataclasses.asdict(getattr(config, name)) for name in _RECIPE},
             "updates": progress.update,
-            "run": json.loads(self.summary.read_text(encoding="utf-8")),
+            "run": {**length, **(checkpoints.read_validation(self.best) or {})},
         }
         keep_previous(path, metadata)
         save_texture_network(path, self.trainer.network, self.belongs_to["face model"], signature, metadata)
         write_json(path.with_suffix(".json"), metadata)
         print(f"{path}: the best weights of this run")
-
-    def write_summary(self, updates: int, seconds: float, validation: Mapping[str, float]) -> None:
-        """Writes training.json: the length of the run and the means of its last validation."""
-        summary = {"updates": updates, "seconds": round(seconds, 1), **validation}
-        write_json(self.summary, summary)

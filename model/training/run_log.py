@@ -15,7 +15,7 @@ from model.input_pipeline.batches import CropBatch
 from model.runs.symptoms import Dependence
 from model.training.trainer import TextureTrainer
 
-SCALAR_EVERY = 10  # updates between training scalars, because reading them slows training down
+SCALAR_EVERY = 10  # updates between training scalars, which would otherwise fill the disk in long runs
 
 
 class RunLog:

@@ -7,6 +7,7 @@ from typing import Any
 
 from configs import schema
 from configs.training_sections import EPOCHS, EPOCHS_FROM_WEIGHTS, RATE, RATE_FROM_WEIGHTS
+from lib.errors import UserError
 from model.pipeline import Pipeline, load_texture_weights
 from model.runs import checkpoints
 from model.weights.pretrained import check_replaceable
@@ -19,7 +20,9 @@ FROM_WEIGHTS = {
 }
 
 
-def begin_from_weights(config: schema.Config, pipeline: Pipeline, latest: Path, say: bool = True) -> schema.Config:
+def begin_from_weights(
+    config: schema.Config, pipeline: Pipeline, latest: Path, say: bool = True
+) -> tuple[schema.Config, bool]:
     """Loads texture.weights into the texture network if they belong to it, and settles the length of the run.
 
     Args:
@@ -31,18 +34,25 @@ def begin_from_weights(config: schema.Config, pipeline: Pipeline, latest: Path, 
     Returns:
       The configuration with train.epochs and train.learning_rate filled in where they are 0: from the run that is
       continued, or to suit the start. In runs that start from trained weights, schedule.coarse_fraction is 0.
+      And whether the texture network has trained weights now.
 
     Raises:
-      UserError: the weights are missing or damaged; or train.weights names a file that the run must not replace.
+      UserError: the weights are missing or damaged, or schedule.stages would undo them; or train.weights names a file
+        that the run must not replace.
     """
     if config.train.weights:
         path = schema.asset_path(config.train.weights)
         network, face_model = pipeline.texture_network, pipeline.face_model.fingerprint
         check_replaceable(path, network, face_model, "train.weights=FILE.npz")
     if config.train.restore and latest.is_file():
-        return _settled(config, checkpoints.read_options(latest) or {})
+        return _settled(config, checkpoints.read_options(latest) or {}), False
     section = config.texture
     reason = load_texture_weights(pipeline) if section.weights else "texture.weights is empty"
+    if not reason and config.schedule.stages == "published":
+        raise UserError(
+            f"schedule.stages: must be ramp in a run that starts from {section.weights}, got published, which first "
+            "trains a copy of the coarse albedo (texture.weights= starts from random weights)"
+        )
     config = _settled(config, {} if reason else FROM_WEIGHTS)
     if say and not config.train.restore:
         start = f"random weights ({section.weights}: {reason})" if section.weights and reason else "random weights"
@@ -50,7 +60,7 @@ def begin_from_weights(config: schema.Config, pipeline: Pipeline, latest: Path, 
             f"training starts from {start if reason else section.weights}: {config.train.epochs} epochs, learning rate "
             f"{config.train.learning_rate:g}"
         )
-    return config
+    return config, not reason
 
 
 def _settled(config: schema.Config, options: Mapping[str, Any]) -> schema.Config:

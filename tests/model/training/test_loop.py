@@ -206,12 +206,12 @@ def test_an_earlier_run_is_set_aside(root, finished, tmp_path, monkeypatch, caps
     monkeypatch.setattr(training, "_run_updates", kill)
     with pytest.raises(KeyboardInterrupt):
         training.train(configuration(root, **FULL), tmp_path / "run")
-    printed = capsys.readouterr().out
+    aside = tmp_path / "run" / "previous-1"
+    assert f"{aside}: the earlier run (--restore would have continued it)" in capsys.readouterr().out
     for name, content in earlier.items():
-        assert (tmp_path / "run" / f"{name}.previous.npz").read_bytes() == content
-        assert f"{name}.previous.npz: the earlier run's" in printed
+        assert (aside / f"{name}.npz").read_bytes() == content
         assert not (tmp_path / "run" / f"{name}.npz").exists(), "--restore would go on from it"
-    assert (tmp_path / "run" / "training.previous.json").read_text() == summary
+    assert (aside / "training.json").read_text() == summary
     assert not (tmp_path / "run" / "training.json").exists(), "it is not this run's"
 
 

@@ -14,6 +14,7 @@ from model.pipeline import Pipeline, load_face_model, load_pipeline, load_textur
 from model.runs import checkpoints
 from model.training.loop import train
 from model.training.resuming import compare_options, run_options
+from model.training.run_log import RunLog
 from model.training.start import begin_from_weights
 from model.weights.texture_weights import save_texture_network
 from tests.support.helpers import eager_functions
@@ -47,7 +48,7 @@ def values(pipeline: Pipeline) -> list[np.ndarray]:
 
 def settled(config: schema.Config) -> tuple[schema.Config, Pipeline]:
     pipeline = load_pipeline(config)
-    return begin_from_weights(config, pipeline, config.run_dir / "latest.npz"), pipeline
+    return begin_from_weights(config, pipeline, config.run_dir / "latest.npz")[0], pipeline
 
 
 def test_a_run_of_the_same_networks_starts_from_the_weights(root, capsys):
@@ -148,6 +149,25 @@ def test_photos_use_the_weights_until_there_is_a_run(root, tmp_path):
     restore_texture_network(trained)
     assert all((value == 0.5).all() for value in values(trained))
     assert config.texture_path == config.run_dir / "best.npz"
+
+
+def test_trained_weights_are_validated_before_their_successors(root, tmp_path, monkeypatch):
+    asked = []
+
+    def getting_worse(self, update):
+        asked.append(update)
+        return {"psnr_fine": 30.0 - update}
+
+    monkeypatch.setattr(RunLog, "validate", getting_worse)
+    small = {"train__epochs": 1, "train__batch_size": 2, "train__samples": 1}
+    config = configured(root, data__root_dir=str(tmp_path), **small)
+    save_toy_records(config, ToyFaces(load_face_model(config), SIZE, 3), 10)
+    with eager_functions():
+        train(config, config.run_dir)
+    assert asked == [0, 3]
+    trained = load_pipeline(config)
+    restore_texture_network(trained)
+    assert all(np.allclose(value, 0.25, rtol=0.01) for value in values(trained)), "the best are still the first"
 
 
 def test_the_best_weights_are_written_for_the_next_run(root, tmp_path):

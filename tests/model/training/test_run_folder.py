@@ -1,0 +1,153 @@
+"""A run's folder: what is set aside, what counts as the best and the finished run, and the seconds of all processes."""
+
+import json
+import time
+from pathlib import Path
+from types import SimpleNamespace
+
+import keras
+import numpy as np
+import pytest
+
+from configs import schema
+from lib.errors import UserError
+from lib.files import headed_npz
+from model.networks.variable_names import network_variables
+from model.runs import checkpoints
+from model.runs.checkpoints import Progress
+from model.training.run_folder import RunFolder
+from model.training.workers import Workers
+from model.weights.pretrained import read_metadata
+
+LAST = Progress(epoch=2, update=6)  # position at the end of a run of two epochs
+
+
+def run_in(folder: Path, started: float | None = None, **options) -> RunFolder:
+    """A run whose network is a single variable."""
+    config = schema.load(overrides={"train.epochs": 2} | {key.replace("__", "."): v for key, v in options.items()})
+    network = SimpleNamespace(weights=[keras.Variable(np.zeros(3, np.float32), name="kernel")])
+    state = {"texture": network_variables(network.weights)}
+    trainer = SimpleNamespace(workers=Workers(), network=network, state=lambda: state, network_state=lambda: state)
+    started = time.monotonic() if started is None else started
+    return RunFolder(config, folder, trainer, {"face model": "f", "records": "r", "camera": "c"}, started)
+
+
+def kernel(run: RunFolder) -> keras.Variable:
+    return run.trainer.network.weights[0]
+
+
+def measured(psnr: float, coarse: float = 0.1) -> dict[str, float]:
+    return {"psnr_fine": psnr, "coarse": coarse}
+
+
+def finished(folder: Path, **options) -> None:
+    """A run whose first validation was better than its last."""
+    run = run_in(folder, **options)
+    progress = run.keep_best(run.begin(), measured(31.0))
+    kernel(run).assign([1, 2, 3])
+    run.keep_best(progress, measured(29.0))
+    run.finish(run.save(LAST), measured(29.0))
+
+
+def test_every_earlier_run_is_set_aside_with_logs_and_samples(tmp_path, capsys):
+    for number in range(3):
+        run = run_in(tmp_path)
+        run.begin()
+        run.save(Progress(update=number))
+        for name in ("logs", "samples"):
+            (tmp_path / name).mkdir()
+            (tmp_path / name / "file").write_text(f"{number}")
+    for number in range(2):
+        aside = tmp_path / f"previous-{number + 1}"
+        assert checkpoints.restore(aside / "latest.npz", {}, {}).update == number
+        assert (aside / "config.yaml").is_file()
+        assert {(aside / name / "file").read_text() for name in ("logs", "samples")} == {f"{number}"}
+    assert checkpoints.restore(tmp_path / "latest.npz", {}, {}).update == 2
+    assert capsys.readouterr().out.count("the earlier run (--restore would have continued it)") == 2
+
+
+def test_weights_come_with_the_accuracy_of_the_best_validation(tmp_path):
+    weights = tmp_path / "texture.npz"
+    finished(tmp_path / "run", train__weights=str(weights))
+    metadata = json.loads(weights.with_suffix(".json").read_text())
+    assert metadata["run"]["psnr_fine"] == 31, "not the last validation's"
+    assert metadata["run"]["updates"] == 6
+    assert "critic_steps" in metadata["config"]["gan"]
+    belongs_to = read_metadata(weights)["belongs_to"]
+    assert belongs_to == {"face model": "f", "camera": "c"}, "weights do not depend on a run's data"
+    assert json.loads((tmp_path / "run" / "training.json").read_text())["psnr_fine"] == 29
+    assert not headed_npz.read(weights)[1]["kernel"].any(), "the best state"
+
+
+def test_a_run_that_ends_while_its_weights_are_written_goes_on_to_write_them(tmp_path, monkeypatch):
+    def kill(*_):
+        raise KeyboardInterrupt
+
+    weights = {"train__weights": str(tmp_path / "texture.npz")}
+    with monkeypatch.context() as patch:
+        patch.setattr(RunFolder, "_write_weights", kill)
+        with pytest.raises(KeyboardInterrupt):
+            finished(tmp_path / "run", **weights)
+    assert not (tmp_path / "run" / "training.json").exists(), "it would be taken for a finished run"
+    again = run_in(tmp_path / "run", train__restore=True, **weights)
+    progress = again.begin()
+    assert (progress.epoch, progress.update) == (2, 6)
+    again.finish(progress, measured(29.0))
+    assert read_metadata(tmp_path / "texture.npz")["run"]["psnr_fine"] == 31
+    with pytest.raises(UserError, match="has completed 2 epochs"):
+        run_in(tmp_path / "run", train__restore=True, **weights).begin()
+
+
+def test_a_finished_run_still_writes_weights_that_are_asked_for_later(tmp_path):
+    finished(tmp_path / "run")
+    with pytest.raises(UserError, match="has completed 2 epochs"):
+        run_in(tmp_path / "run", train__restore=True).begin()
+    weights = {"train__weights": str(tmp_path / "texture.npz")}
+    again = run_in(tmp_path / "run", train__restore=True, **weights)
+    again.finish(again.begin(), measured(29.0))
+    assert (tmp_path / "texture.npz").is_file()
+    with pytest.raises(UserError, match="has completed 2 epochs"):
+        run_in(tmp_path / "run", train__restore=True, **weights).begin()
+    finished(tmp_path / "other", started=time.monotonic() - 5)
+    other = run_in(tmp_path / "other", train__restore=True, **weights)
+    assert other.begin().update == 6, "the file holds another run's weights"
+
+
+def test_the_seconds_are_those_of_all_processes(tmp_path):
+    first = run_in(tmp_path, started=time.monotonic() - 100)
+    first.save(first.begin())
+    second = run_in(tmp_path, started=time.monotonic() - 20, train__restore=True)
+    assert second.save(second.begin()).seconds == pytest.approx(120, abs=2)
+
+
+def test_training_that_makes_trained_weights_worse_ends_with_those_it_began_with(tmp_path):
+    begun = run_in(tmp_path)
+    kernel(begun).assign([5, 5, 5])
+    begun.save(begun.begin(from_weights=True))
+    run = run_in(tmp_path, train__restore=True)  # also if it was interrupted before the first validation
+    run.begin()
+    kernel(run).assign([1, 2, 3])
+    asked = []
+
+    def validate(update: int) -> dict[str, float]:
+        asked.append((update, kernel(run).numpy().tolist()))
+        return measured(35.0)
+
+    progress = run.measure_start(Progress(update=3), validate)
+    assert asked == [(0, [5, 5, 5])]
+    assert kernel(run).numpy().tolist() == [1, 2, 3], "training continues with its own"
+    assert progress == Progress(update=3, best_psnr=35.0)
+    assert run.measure_start(progress, validate) == progress
+    assert len(asked) == 1
+    run.keep_best(progress, measured(33.0))
+    assert checkpoints.restore(run.best, run.trainer.network_state(), {}).update == 0
+    assert kernel(run).numpy().tolist() == [5, 5, 5]
+    assert checkpoints.read_validation(run.best) == measured(35.0)
+
+
+@pytest.mark.parametrize(
+    ("coarse", "message"), [(0.1, "validation crops must show the face"), (np.nan, r"lower train\.learning_rate")]
+)
+def test_a_validation_without_a_psnr_blames_masks_or_weights(tmp_path, coarse, message):
+    with pytest.raises(UserError, match=message):
+        run_in(tmp_path).keep_best(Progress(update=3), measured(np.nan, coarse))
