@@ -108,6 +108,7 @@ class Pipeline:
             "mesh levels": "/".join(map(str, texture.factors)),
             "projection": texture.projection,
             "regressor and identity network": self.encoder_key,
+            "camera": f"{self.config.camera.focal_ratio:g}/{self.config.camera.distance:g}",
         }
 
 

@@ -11,6 +11,7 @@ from model.networks.texture_networks import TextureNetwork
 from model.weights.pretrained import load_weights, read_metadata, save_weights
 
 _MODE = "train"
+_ADDED = ("camera",)  # identifiers that files of earlier versions lack
 
 
 def save_texture_network(
@@ -41,7 +42,8 @@ def load_texture_network(path: Path, network: TextureNetwork, face_model: str, s
     if not isinstance(belongs_to, dict):
         return "not the weights of a texture network"
     for key, wanted in signature.items():
-        if belongs_to.get(key) != wanted:
-            return f"made for {key} {belongs_to.get(key)}, not {wanted}"
+        found = belongs_to.get(key)
+        if found != wanted and not (found is None and key in _ADDED):
+            return f"made for {key} {found}, not {wanted}"
     load_weights(path, network, face_model, _MODE)
     return ""

@@ -219,6 +219,7 @@ def test_a_checkpoint_belongs_to_its_encoder_and_mesh_levels(root, finished):
     changes = {
         "mesh levels": {"texture__factors": [3, 3, 3, 2]},
         "regressor and identity network": {"regressor__mirror": False},
+        "camera": {"camera__distance": 11.0},
     }
     saved = load_pipeline(configuration(root, **FULL)).signature()
     for key, change in changes.items():
@@ -313,10 +314,10 @@ def test_a_restored_run_keeps_its_order_and_says_what_else_changes(root, changes
     assert "by an earlier version" in capsys.readouterr().out
 
 
-@pytest.mark.parametrize("key", ["records", "split"])
-def test_a_checkpoint_belongs_to_its_records_and_split(tmp_path, key):
+@pytest.mark.parametrize("key", ["records", "split", "camera"])
+def test_a_checkpoint_belongs_to_its_records_split_and_camera(tmp_path, key):
     variables: dict = {}
-    belongs_to = {"face model": "m", "records": "r", "split": "s"}
+    belongs_to = {"face model": "m", "records": "r", "split": "s", "camera": "c"}
     checkpoints.save(tmp_path / "c.npz", variables, checkpoints.Progress(update=3), belongs_to)
     assert checkpoints.restore(tmp_path / "c.npz", variables, belongs_to).update == 3
     with pytest.raises(UserError, match=f"must belong to {key} other, got {belongs_to[key]}"):

@@ -74,6 +74,23 @@ def test_other_networks_start_from_random_weights_and_say_why(root, capsys, chan
     assert words in capsys.readouterr().out
 
 
+def test_stages_that_would_undo_trained_weights_are_refused(root):
+    with pytest.raises(UserError, match=r"schedule\.stages: must be ramp in a run that starts from .*texture\.npz"):
+        settled(configured(root, schedule__stages="published"))
+    config, _ = settled(configured(root, schedule__stages="published", texture__weights=""))
+    assert config.schedule.stages == "published"
+
+
+@pytest.mark.parametrize("since", [True, False])
+def test_weights_belong_to_their_camera_unless_they_are_older(root, tmp_path, since):
+    pipeline = load_pipeline(configured(root))
+    signature = {key: value for key, value in pipeline.signature().items() if since or key != "camera"}
+    path = tmp_path / "texture.npz"
+    save_texture_network(path, pipeline.texture_network, pipeline.face_model.fingerprint, signature, {})
+    other = load_pipeline(configured(root, texture__weights=str(path), camera__distance=11.0))
+    assert load_texture_weights(other) == ("made for camera 4.53125/10, not 4.53125/11" if since else "")
+
+
 def test_given_numbers_stay(root):
     config, _ = settled(configured(root, train__epochs=5, train__learning_rate=0.01))
     assert (config.train.epochs, config.train.learning_rate) == (5, 0.01)
