@@ -37,13 +37,13 @@ def look(
     names: Sequence[str],
     folder: Path,
 ) -> None:
-    """Examines about `CROPS` training crops, spread over all; prints those that look bad, and writes a sheet of all.
+    """Examines up to `CROPS` training crops, spread over all; prints those that look bad, and writes a sheet of all.
 
     Args:
       trainer: poses the faces.
       batches_of: yields batches of the given records and size.
       indices: the training crops, at least `batch_size`.
-      batch_size: batch size of the training, so that its compiled functions serve here as well.
+      batch_size: this process's batch size in training, so that its compiled functions serve here as well.
       names: of all records.
       folder: the run's folder, receives `SHEET`: photo, mask, coarse face over the photo.
 
@@ -51,12 +51,14 @@ def look(
       UserError: no crop's mask shows any of the face, so there is nothing to learn.
     """
     count = max(min(CROPS, len(indices)) // batch_size, 1) * batch_size
-    chosen = [indices[i] for i in np.linspace(0, len(indices) - 1, count).astype(int)]
+    examined = min(count, CROPS)
+    chosen = [indices[i] for i in np.linspace(0, len(indices) - 1, examined).astype(int)]
     rows: list[list[tuple[str, np.ndarray]]] = []
     faults: defaultdict[str, list[str]] = defaultdict(list)
     unseen = 0
-    for posed in map(trainer.pose, batches_of(chosen, batch_size)):
-        for row in range(batch_size):
+    # Batches of more than `CROPS` are filled up by repetition.
+    for posed in map(trainer.pose, batches_of(np.resize(chosen, count).tolist(), batch_size)):
+        for row in range(min(batch_size, examined)):
             unseen += not np.any(posed.coarse.loss_mask[row] * posed.coarse.fragments.mask[row])
             for fault in crop_faults(posed, row):
                 faults[fault].append(printable(names[chosen[len(rows)]]))

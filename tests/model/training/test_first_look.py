@@ -4,9 +4,11 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from lib.records.crop_faults import crop_fault
-from model.training.first_look import crop_faults, report
+from model.training import first_look
+from model.training.first_look import CROPS, crop_faults, look, report
 
 SIZE = 32
 
@@ -56,6 +58,27 @@ def test_faults_of_a_crop(changes, fault):
         assert found == []
     else:
         assert any(text.startswith(fault) for text in found), found
+
+
+@pytest.mark.parametrize(("batch_size", "examined", "passed_on"), [(5, 15, 15), (64, CROPS, 64), (16, CROPS, 16)])
+def test_as_many_crops_are_examined_whatever_the_batch(tmp_path, monkeypatch, capsys, batch_size, examined, passed_on):
+    asked, sheets = [], []
+
+    def batches_of(indices, size):
+        asked.extend(indices)
+        return (indices[start : start + size] for start in range(0, len(indices), size))
+
+    monkeypatch.setattr(first_look, "_tiles", lambda posed, row: row)
+    monkeypatch.setattr(first_look, "contact_sheet", lambda rows: sheets.append(rows) or Image.new("RGB", (8, 8)))
+    monkeypatch.setattr(first_look, "crop_faults", lambda posed, row: ["black"])
+    coarse = SimpleNamespace(loss_mask=np.ones(batch_size), fragments=SimpleNamespace(mask=np.ones(batch_size)))
+    trainer = SimpleNamespace(pose=lambda batch: SimpleNamespace(coarse=coarse))
+    names = [f"{index}.png" for index in range(100)]
+    look(trainer, batches_of, range(100), batch_size, names, tmp_path)
+    assert len(asked) == passed_on, "whole batches, for which the functions are compiled"
+    assert (asked[0], asked[examined - 1]) == (0, 99), "from the whole data set"
+    assert len(sheets[0]) == examined
+    assert f"warning: {examined} of {examined} training crops: black (0.png, " in capsys.readouterr().err
 
 
 def test_a_fault_of_most_crops_is_the_data_sets():
