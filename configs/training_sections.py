@@ -26,7 +26,7 @@ class Loss(Section):
     )
     symmetry: float = option("albedo difference of mirrored vertices; the paper's 0.5 costs detail (L_sym)", low=0)
     albedo: float = option(
-        "`intrinsic`: L1 between the albedo and the true albedo of synthetic crops, or the appearance in other crops",
+        "`intrinsic`: L1 between the albedo and the true albedo if all crops are create_bin.py's, else the appearance",
         low=0,
     )
     variance: float = option("variance of the albedo over the skin (L_std, paper 0.01)", low=0)

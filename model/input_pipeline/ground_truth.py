@@ -1,18 +1,22 @@
 """Ground truth of record files that were packed from the synthetic crops of create_bin.py."""
 
+import sys
 from pathlib import Path
 
 import numpy as np
 
 from configs import schema
 from lib.errors import UserError
+from lib.files.file_names import printable
 from lib.records.packing import read_crop
 from lib.records.records import Records
 from lib.synthetic.dataset import TRUTH, load_truth
 
 
 def record_truth(config: schema.Config, records: Records, fingerprint: str) -> dict[str, np.ndarray] | None:
-    """Ground truth of every record, in the order of the records; None if they are not synthetic crops.
+    """Ground truth of every record, in the order of the records; None if they are not all synthetic crops.
+
+    If there is a truth, but for other crops, the reason is printed.
 
     Args:
       config: the effective configuration, which locates the synthetic crops.
@@ -31,7 +35,11 @@ def record_truth(config: schema.Config, records: Records, fingerprint: str) -> d
     truth = load_truth(folder)
     rows = {name: row for row, name in enumerate(truth["names"].tolist())}
     names = list(records.names)
-    if not all(name in rows for name in names) or not _same_crop(records, 0, folder / names[0]):
+    foreign = [name for name in names if name not in rows]
+    if not foreign and not _same_crop(records, 0, folder / names[0]):
+        foreign = names[:1]  # the others need not be compared
+    if foreign:
+        print(f"{folder / TRUTH}: not used, {printable(foreign[0])} is not one of its crops", file=sys.stderr)
         return None
     found = str(truth["face_model"])
     if found != fingerprint:

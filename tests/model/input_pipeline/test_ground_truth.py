@@ -47,19 +47,22 @@ def test_truth_comes_in_the_records_order(config):
     np.testing.assert_allclose(truth["true_albedo"][:, 0, 0], [0.2, 0.1, 0.0], atol=1e-3)
 
 
-def test_no_truth_for_other_crops_even_of_the_same_names(config):
+def test_no_truth_for_other_crops_even_of_the_same_names(config, capsys):
     records = records_of(config, ["a.png", "b.png"])
     other = np.full((SIZE, SIZE, 4), 255, np.uint8)
     Image.fromarray(other, "RGBA").save(config.crops_dir / "a.png")
     assert record_truth(config, records, FACE_MODEL) is None
+    assert capsys.readouterr().err == f"{config.crops_dir / 'truth.npz'}: not used, a.png is not one of its crops\n"
     records = records_of(config, ["a.png", "b.png"])
     np.savez(
         config.crops_dir / "truth.npz", key="k", face_model=FACE_MODEL, names=["a.png"], coefficients=np.zeros([1, 1]),
         identity_id=[0], true_albedo=np.zeros([1, 5, 3]), landmarks=np.zeros([1, 68, 2]),
     )  # fmt: skip
     assert record_truth(config, records, FACE_MODEL) is None
+    assert "not used, b.png is not" in capsys.readouterr().err
     (config.crops_dir / "truth.npz").unlink()
     assert record_truth(config, records, FACE_MODEL) is None
+    assert capsys.readouterr().err == "", "there is none that could be expected to count"
 
 
 def test_truth_of_another_face_model_is_refused(config):
