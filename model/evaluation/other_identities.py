@@ -73,7 +73,7 @@ class OtherIdentity:
       path: path of the YAML file.
 
     Raises:
-      UserError: the YAML file or the network cannot be used.
+      UserError: the YAML file or the network cannot be used, or they do not fit together.
     """
 
     def __init__(self, path: Path):
@@ -81,6 +81,10 @@ class OtherIdentity:
         file = self.path.parent / self.description.file
         self._run = _frozen(file, self.description) if file.suffix == ".pb" else _onnx(file)
         self._channels_first = (self.description.layout or ("nhwc" if file.suffix == ".pb" else "nchw")) == "nchw"
+        # A wrong description must not wait for the first photo. Grey alone could lead to a division by its spread of 0.
+        side = self.description.size
+        noise = np.random.default_rng(0).uniform(size=(1, side, side, 3))
+        self(tf.constant(noise, tf.float32), np.asarray(self.description.points) + 0.5)
 
     def __call__(self, picture: tf.Tensor, points: np.ndarray) -> tf.Tensor:
         """Computes the embedding [1, E] of a picture.

@@ -85,10 +85,10 @@ def test_a_frozen_graph_gets_its_channels_last_and_its_settings(tmp_path, pictur
     np.testing.assert_allclose(network(picture, POINTS)[0], means(picture).mean((0, 1)), atol=5e-3)
 
 
-def test_a_network_of_another_size_is_refused_in_one_line(tmp_path, picture):
+def test_a_network_of_another_size_is_refused_in_one_line(tmp_path):
     flattening(tmp_path / "net.onnx")
     with pytest.raises(UserError, match=r"net\.yaml: must describe what the network takes, got"):
-        OtherIdentity(described(tmp_path, size=20))(picture, POINTS)
+        OtherIdentity(described(tmp_path, size=20))  # before any photo
 
 
 @pytest.mark.parametrize(
