@@ -24,8 +24,7 @@ def fresh_photos(pipeline: Pipeline) -> FaceSet | None:
       UserError: evaluate.seed was also used for training data.
     """
     config = pipeline.config
-    section = config.evaluate
-    count = max(section.detector_faces, PER_PERSON * section.identity_people)
+    section, count = config.evaluate, _photo_count(config)
     if count == 0:
         return None
     check_seed(config)
@@ -41,8 +40,14 @@ def fresh_photos(pipeline: Pipeline) -> FaceSet | None:
     )
 
 
+def _photo_count(config: schema.Config) -> int:
+    return max(config.evaluate.detector_faces, PER_PERSON * config.evaluate.identity_people)
+
+
 def check_seed(config: schema.Config) -> None:
-    """Raises UserError if the new photos would show people that a network was trained on."""
+    """Raises UserError if the new photos, if any, would show people that a network was trained on."""
+    if _photo_count(config) == 0:
+        return
     for key, seed in (("data.synthetic_seed", config.data.synthetic_seed), ("pretrain.seed", config.pretrain.seed)):
         if config.evaluate.seed == seed:
             raise UserError(

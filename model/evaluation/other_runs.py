@@ -1,16 +1,49 @@
-"""Texture networks of other runs, to be measured on the same faces."""
+"""Texture networks of other runs, to be measured on the same faces, and the data that runs were trained on."""
 
 import dataclasses
+import sys
+from collections.abc import Mapping
 
 from configs import schema
 from configs.network_sections import VARIANTS
 from lib.errors import UserError
 from model.face_gcn import FaceGCN
 from model.pipeline import load_pipeline, restore_texture_network
+from model.runs import checkpoints
 
 
-def other_runs(config: schema.Config) -> tuple[dict[str, FaceGCN], list[str]]:
-    """Loads the runs of evaluate.runs that were trained on the same records, except the configuration's own run.
+def check_training_data(config: schema.Config, data: Mapping[str, str]) -> None:
+    """Compares the data of the configuration's run, if there is one, with the data to be measured.
+
+    Other records with the same split, such as the same crops packed again, are only reported. Checkpoints of earlier
+    versions do not say what they were trained on.
+
+    Args:
+      config: names the run.
+      data: fingerprint of the records and hash of the split.
+
+    Raises:
+      UserError: the split differs.
+    """
+    best = config.run_dir / "best.npz"
+    if not best.is_file():
+        return
+    trained = checkpoints.read_identifiers(best)
+    if trained.get("split", data["split"]) != data["split"]:
+        raise UserError(
+            f"{best}: must be trained with the present split, {data['split']}, got {trained['split']} (it may have "
+            "seen the crops to be measured: train again, or pack those that it was trained on)"
+        )
+    if trained.get("records", data["records"]) != data["records"]:
+        print(f"{best}: trained on other records of the same names; these are measured", file=sys.stderr)
+
+
+def other_runs(config: schema.Config, data: Mapping[str, str]) -> tuple[dict[str, FaceGCN], list[str]]:
+    """Loads the runs of evaluate.runs that were trained with the same split, except the configuration's own run.
+
+    Args:
+      config: the effective configuration.
+      data: as for `check_training_data`.
 
     Returns:
       The `FaceGCN` of each run with its best weights; and for each run left out, a line with the reason and a remedy.
@@ -25,6 +58,7 @@ def other_runs(config: schema.Config) -> tuple[dict[str, FaceGCN], list[str]]:
             left_out.append(f"{name}: not trained (python main.py --mode train {option} {name})")
             continue
         try:
+            check_training_data(run, data)
             texture = schema.load(run.run_dir / "config.yaml").texture
             other = load_pipeline(dataclasses.replace(run, texture=texture))
             restore_texture_network(other)

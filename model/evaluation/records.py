@@ -39,11 +39,11 @@ from lib.files.own_files import check_replaceable, contains, has_keys, is_png
 from lib.records.record_index import open_records
 from lib.records.record_writer import manifest_path
 from lib.records.records import Records
-from lib.records.splits import load_split
+from lib.records.splits import load_split, split_hash
 from model.evaluation.fresh_photos import check_seed, fresh_photos, measure_detector, measure_identity
 from model.evaluation.images import FILES as IMAGE_FILES
 from model.evaluation.images import ImageEvaluation, print_means
-from model.evaluation.other_runs import other_runs, run_name
+from model.evaluation.other_runs import check_training_data, other_runs, run_name
 from model.evaluation.page import write_evaluation_page
 from model.evaluation.tables import print_report, sheet
 from model.evaluation.textures import ALIGNED, COLUMNS, KINDS, MeasuredFace, TextureMeasure, TrueFace
@@ -76,7 +76,7 @@ def evaluate(config: schema.Config, output: Path) -> dict:
       The content of metrics.json.
 
     Raises:
-      UserError: there are no records or no trained network.
+      UserError: there are no records or no trained network, or it was trained with another split.
     """
     started, output = time.monotonic(), Path(output)
     check_replaceable(output, FILES)
@@ -84,13 +84,16 @@ def evaluate(config: schema.Config, output: Path) -> dict:
     check_seed(config)
     photos_before, seconds = _photos(config), _seconds(config)  # damaged files fail early
     records = open_records(config.records_path, config.data.image_size)
-    indices = _held_out(config, records)
+    split = load_split(config.params_dir, records.names)
+    indices = _held_out(config, records, split)
+    data = {"records": records.fingerprint, "split": split_hash(split)}
+    check_training_data(config, data)
     pipeline = load_pipeline(config)
     restore_texture_network(pipeline)
-    others, left_out = other_runs(config)
+    others, left_out = other_runs(config, data)
+    images = ImageEvaluation(pipeline)
     encoded = encode_records(records, pipeline.encode, config.generated_dir, pipeline.cache_key)
     truth = record_truth(config, records, pipeline.face_model.fingerprint)
-    images = ImageEvaluation(pipeline)
     faces = _measure_faces(TextureMeasure(pipeline, others), images, records, encoded, indices, truth)
     photos = fresh_photos(pipeline)
     identity = photos and measure_identity(pipeline, photos)
@@ -115,13 +118,13 @@ def evaluate(config: schema.Config, output: Path) -> dict:
     return metrics
 
 
-def _held_out(config: schema.Config, records: Records) -> list[int]:
+def _held_out(config: schema.Config, records: Records, split: Mapping[str, list[str]]) -> list[int]:
     """Records of the split to measure, at most evaluate.faces of them.
 
     Raises:
       UserError: the split is empty.
     """
-    indices = records.indices(load_split(config.params_dir, records.names)[config.evaluate.split])
+    indices = records.indices(split[config.evaluate.split])
     if not indices:
         raise UserError(f"{config.params_dir}: the {config.evaluate.split} split must hold a crop, got none")
     return indices[: config.evaluate.faces or None]
@@ -220,10 +223,10 @@ def _photos(config: schema.Config) -> dict | None:
     if not summary.get("reconstructed"):
         return None
     keys = ("given", "reconstructed", "psnr_coarse", "psnr_fine", "five_point_residual_px_max", "coverage", "seconds")
-    found = {key: summary.get(key) for key in keys}
-    if not all(isinstance(value, int | float) for value in found.values()):
+    # JSON's null stands for the PSNR of photos in which mask and face do not overlap.
+    if not all(key in summary and isinstance(summary[key], int | float | None) for key in keys):
         raise _foreign(path)
-    return found
+    return {key: summary[key] for key in keys}
 
 
 def _seconds(config: schema.Config) -> dict[str, float]:

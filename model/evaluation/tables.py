@@ -69,9 +69,13 @@ def print_report(metrics: Mapping, left_out: Sequence[str], output: Path) -> Non
     if photos := metrics["photos"]:
         print(
             f"{photos['reconstructed']} of {photos['given']} photos reconstructed: "
-            f"coarse {photos['psnr_coarse']:.2f} dB, fine {photos['psnr_fine']:.2f} dB"
+            f"coarse {_decibels(photos['psnr_coarse'])}, fine {_decibels(photos['psnr_fine'])}"
         )
     print(f"numbers: {output.resolve() / 'metrics.json'}   table and pictures: {output.resolve() / 'index.html'}")
+
+
+def _decibels(value: float | None) -> str:
+    return "-" if value is None else f"{value:.2f} dB"
 
 
 def verification(identity: Mapping) -> str:

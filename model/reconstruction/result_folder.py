@@ -265,13 +265,11 @@ def write_summary(
     done = [[name, *(round(numbers[column], 4) for column in COLUMNS), ""] for name, numbers in metrics.items()]
     others = [[name, *[""] * len(COLUMNS), reason] for name, reason in failed.items()]
     write_csv(output / "summary.csv", [["photo", *COLUMNS, "failed"], *done, *others])
-    summary: dict[str, Any] = {"given": len(metrics) + len(failed), "reconstructed": len(metrics)}
-    for key in ("psnr_coarse", "psnr_fine", "coverage", "five_point_residual_px"):
-        summary[key] = _mean([numbers[key] for numbers in metrics.values()])
+    means = {key: _mean([numbers[key] for numbers in metrics.values()]) for key in COLUMNS}
+    summary: dict[str, Any] = {"given": len(metrics) + len(failed), "reconstructed": len(metrics), **means}
     residuals = [numbers["five_point_residual_px"] for numbers in metrics.values()]
     summary["five_point_residual_px_max"] = round(max(residuals), 3) if residuals else None
-    per_photo = _mean([numbers["seconds"] for numbers in metrics.values()])
-    summary |= {"seconds": round(seconds, 1), "seconds_per_photo": per_photo, "failed": failed}
+    summary |= {"seconds": round(seconds, 1), "seconds_per_photo": means["seconds"], "failed": failed}
     write_json(output / "summary.json", summary)
     with atomic_path(output / "failed.txt") as path:
         path.write_text("".join(f"{name}: {reason}\n" for name, reason in failed.items()), encoding="utf-8")
@@ -284,7 +282,8 @@ def write_summary(
 
 
 def _mean(values: list[float]) -> float | None:
-    return round(float(np.mean(values)), 3) if values else None
+    known = [value for value in values if not np.isnan(value)]  # of photos in which mask and face overlap
+    return round(float(np.mean(known)), 3) if known else None
 
 
 def _print_table(output: Path, metrics: dict[str, dict[str, float]], failed: dict[str, str]) -> None:

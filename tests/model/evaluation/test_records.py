@@ -16,11 +16,16 @@ from lib.records.splits import save_split
 from lib.synthetic.dataset import crop_name
 from model.evaluation import fresh_photos as evaluation_photos
 from model.evaluation import records as evaluation
+from model.evaluation.fresh_photos import check_seed
+from model.evaluation.other_runs import check_training_data
 from model.evaluation.records import evaluate
+from model.evaluation.tables import print_report
 from model.evaluation.textures import ALIGNED, COLUMNS, KINDS
 from model.morphable_model import MorphableModel
 from model.networks.variable_names import network_variables
 from model.pipeline import load_pipeline
+from model.reconstruction.result_folder import COLUMNS as PHOTO_COLUMNS
+from model.reconstruction.result_folder import write_summary
 from model.runs import checkpoints
 from model.runs.checkpoints import Progress
 from tests.support.golden_face import golden_face_model
@@ -235,7 +240,8 @@ def test_truth_of_another_face_model_is_refused(root, tmp_path):
 @pytest.mark.parametrize(("key", "seed"), [("data.synthetic_seed", 1), ("pretrain.seed", 100)])
 def test_fresh_photos_must_not_show_people_that_were_trained_on(root, tmp_path, key, seed):
     with pytest.raises(UserError, match=f"evaluate.seed: must differ from {key}, got {seed} for both"):
-        evaluate(configuration(root, evaluate__seed=seed), tmp_path)
+        evaluate(configuration(root, evaluate__seed=seed, evaluate__identity_people=2), tmp_path)
+    check_seed(configuration(root, evaluate__seed=seed))  # no photo is drawn
 
 
 def toy_source(face_model: FaceModel, size: int, seed: int) -> ToyFaces:
@@ -297,3 +303,45 @@ def test_foreign_seconds_of_a_stage_are_named(tmp_path):
     config = schema.load(overrides={"test.output": str(tmp_path), "data.root_dir": str(tmp_path)})
     with pytest.raises(UserError, match=r"summary\.json: must be JSON that this program wrote, got another file"):
         evaluation._seconds(config)
+
+
+def test_photos_without_a_psnr_leave_it_to_the_others_or_out(tmp_path, capsys):
+    """Mask and face of a photo may not overlap."""
+    config = schema.load(overrides={"test.output": str(tmp_path), "data.root_dir": str(tmp_path)})
+    good = dict.fromkeys(PHOTO_COLUMNS, 20.0)
+    bad = good | {"psnr_coarse": np.nan, "psnr_fine": np.nan}
+    write_summary(tmp_path, {"a.jpg": good, "b.jpg": bad}, {}, 1.0, [])
+    assert evaluation._photos(config)["psnr_fine"] == 20
+    write_summary(tmp_path, {"b.jpg": bad}, {}, 1.0, [])
+    photos = evaluation._photos(config)
+    assert photos["psnr_fine"] is None
+    metrics = dict.fromkeys(("regressor", "detector", "identity")) | {"faces": 1, "variants": {}, "photos": photos}
+    print_report(metrics | {"textures": dict.fromkeys(COLUMNS)}, [], tmp_path)
+    assert "1 of 1 photos reconstructed: coarse -, fine -" in capsys.readouterr().out
+
+
+def test_a_run_that_may_have_seen_the_crops_is_refused(tmp_path, capsys):
+    config = schema.load(overrides={"data.root_dir": str(tmp_path)})
+    data = {"records": "r", "split": "s"}
+    check_training_data(config, data)  # there is no run
+    best = config.run_dir / "best.npz"
+    for belongs_to in ({}, data):  # an earlier version's says nothing
+        checkpoints.save(best, {}, Progress(), belongs_to)
+        check_training_data(config, data)
+    assert capsys.readouterr().err == ""
+    check_training_data(config, data | {"records": "others"})
+    assert capsys.readouterr().err == f"{best}: trained on other records of the same names; these are measured\n"
+    with pytest.raises(UserError, match=r"best\.npz: must be trained with the present split, t, got s \(it may have"):
+        check_training_data(config, data | {"split": "t"})
+
+
+def test_evaluation_compares_the_split_of_every_run(root, tmp_path, capsys, eagerly):
+    config = configuration(root, train__suffix="foreign")
+    save_run(config)
+    pipeline = load_pipeline(config)
+    state = {"texture": network_variables(pipeline.texture_network.weights)}
+    checkpoints.save(config.run_dir / "best.npz", state, Progress(), pipeline.signature() | {"split": "another"})
+    with pytest.raises(UserError, match=r"must be trained with the present split, .*, got another"):
+        evaluate(config, tmp_path)
+    evaluate(configuration(root, evaluate__runs=["foreign"]), tmp_path)
+    assert "foreign: left out, " in capsys.readouterr().out
