@@ -1,5 +1,6 @@
 """A run's folder: what is set aside, what counts as the best and the finished run, and the seconds of all processes."""
 
+import dataclasses
 import json
 import time
 from pathlib import Path
@@ -43,7 +44,7 @@ def measured(psnr: float, coarse: float = 0.1) -> dict[str, float]:
 def finished(folder: Path, **options) -> None:
     """A run whose first validation was better than its last."""
     run = run_in(folder, **options)
-    progress = run.keep_best(run.begin(), measured(31.0))
+    progress = run.keep_best(dataclasses.replace(run.begin(), update=3), measured(31.0))
     kernel(run).assign([1, 2, 3])
     run.keep_best(progress, measured(29.0))
     run.finish(run.save(LAST), measured(29.0))
@@ -66,7 +67,7 @@ def test_every_earlier_run_is_set_aside_with_logs_and_samples(tmp_path, capsys):
     assert capsys.readouterr().out.count("the earlier run (--restore would have continued it)") == 2
 
 
-def test_weights_come_with_the_accuracy_of_the_best_validation(tmp_path):
+def test_weights_come_with_the_accuracy_of_the_best_validation(tmp_path, capsys):
     weights = tmp_path / "texture.npz"
     finished(tmp_path / "run", train__weights=str(weights))
     metadata = json.loads(weights.with_suffix(".json").read_text())
@@ -76,6 +77,7 @@ def test_weights_come_with_the_accuracy_of_the_best_validation(tmp_path):
     belongs_to = read_metadata(weights)["belongs_to"]
     assert belongs_to == {"face model": "f", "camera": "c"}, "weights do not depend on a run's data"
     assert json.loads((tmp_path / "run" / "training.json").read_text())["psnr_fine"] == 29
+    assert "started from" not in capsys.readouterr().out
     assert not headed_npz.read(weights)[1]["kernel"].any(), "the best state"
 
 
@@ -120,7 +122,7 @@ def test_the_seconds_are_those_of_all_processes(tmp_path):
     assert second.save(second.begin()).seconds == pytest.approx(120, abs=2)
 
 
-def test_training_that_makes_trained_weights_worse_ends_with_those_it_began_with(tmp_path):
+def test_training_that_makes_trained_weights_worse_ends_with_those_it_began_with(tmp_path, capsys):
     begun = run_in(tmp_path)
     kernel(begun).assign([5, 5, 5])
     begun.save(begun.begin(from_weights=True))
@@ -140,6 +142,8 @@ def test_training_that_makes_trained_weights_worse_ends_with_those_it_began_with
     assert run.measure_start(progress, validate) == progress
     assert len(asked) == 1
     run.keep_best(progress, measured(33.0))
+    run.finish(LAST, measured(33.0))
+    assert "best.npz: the weights that the run started from" in capsys.readouterr().out
     assert checkpoints.restore(run.best, run.trainer.network_state(), {}).update == 0
     assert kernel(run).numpy().tolist() == [5, 5, 5]
     assert checkpoints.read_validation(run.best) == measured(35.0)
