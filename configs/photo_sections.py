@@ -28,7 +28,7 @@ class Fit(Section):
     detected_sigma: float = option(
         "expected error of the five detected points when used with landmarks [px at 224 px]", above=0
     )
-    given_sigma: float = option("expected error of landmarks from a sidecar file [px at 224 px]", above=0)
+    given_sigma: float = option("expected error of landmarks from a file beside the photo [px at 224 px]", above=0)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -94,18 +94,18 @@ class Export(Section):
 
 @dataclasses.dataclass(frozen=True)
 class Prepare(Section):
-    """Conversion of photos to RGBA crops; test mode also uses `faces`, the sidecar files and the parser."""
+    """Conversion of photos to RGBA crops; test mode also uses `faces`, the files beside photos and the parser."""
 
     input: str = option("folder of photos, including sub-folders, or one photo")
-    output: str = option("folder for the crops, the contact sheets and the table of skipped faces")
+    output: str = option("folder for the crops, the contact sheets and left_out.csv")
     faces: str = option(
         "faces to take from each photo: the largest, or all (not for videos and --same-person)",
         choices=("largest", "all"),
     )
     min_confidence: float = option("detections with a lower confidence are ignored", low=0, high=1)
-    min_width: float = option("faces narrower than this are skipped [px of the photo, across the cheeks]", low=1)
-    max_blur: float = option("faces blurrier than this are skipped (0: sharp, 1: fully blurred)", above=0, high=1)
-    beside: bool = option("use sidecar files with landmarks and masks (name.txt, .npy, .pts, name_mask.png)")
+    min_width: float = option("faces narrower than this are left out [px of the photo, across the cheeks]", low=1)
+    max_blur: float = option("faces blurrier than this are left out (0: sharp, 1: fully blurred)", above=0, high=1)
+    beside: bool = option("use landmarks and masks beside the photos (name.txt, .npy, .pts, name_mask.png)")
     parser: str = option(
         "face-parsing network (.onnx, .tflite) that computes the masks; empty: the mask decoder in test mode with "
         "fit.landmarks, otherwise a graph cut"
