@@ -3,6 +3,9 @@
 import dataclasses
 from pathlib import Path
 
+# Entry of a record: the next run does the photo again, because a failure may have had a cause outside of it.
+RETRY = "retry"
+
 
 @dataclasses.dataclass(frozen=True)
 class Job:

@@ -8,7 +8,7 @@ import shlex
 import signal
 import sys
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from tqdm import tqdm
@@ -22,13 +22,16 @@ from lib.files.file_names import printable
 from lib.files.json_files import write_json
 from lib.files.own_files import begins, check_replaceable, has_keys
 from lib.runtime.interruption import Interrupted
-from lib.runtime.worker_pool import run_jobs
-from model.preparation.job import Job
+from lib.runtime.memory import affordable
+from lib.runtime.worker_pool import run_jobs, use_one_thread
+from model.preparation.job import RETRY, Job
 from model.preparation.journal import journal_line, read_journal, write_journal
 from model.preparation.photo_folder import PhotoFolder
 from model.preparation.sheets import write_sheets
 
 JOURNAL = "progress.jsonl"
+# Peak of a process with the default configuration: photos of 12 megapixels.
+PROCESS_BYTES = 5 * 2**28
 PRINTED = 20  # number of left-out faces that are printed; left_out.csv lists all of them
 _KINDS = {
     "prepared.json": has_keys("source", "photos", "crops", "records"),
@@ -42,7 +45,8 @@ def prepare_folder(config: schema.Config, source: Path, output: Path) -> dict[st
     Writes to `output`: crops/ (RGBA PNGs of data.image_size, alpha 255 on the face, for `create_bin.py --input`),
     sheets/ (pages of crops with their masks' outlines), prepared.json (a record of every photo) and left_out.csv. With
     progress.jsonl the same command resumes: a photo is processed again only if it, its sidecar files, the options or
-    `METHOD` changed. Crops whose photo no longer exists are removed.
+    `METHOD` changed, or if it failed for a reason that may lie outside of it. Crops whose photo no longer exists are
+    removed.
 
     Args:
       config: the effective configuration.
@@ -83,8 +87,9 @@ def prepare_photos(
     earlier: Mapping[str, dict],
     journal: Path,
     records: dict[str, dict],
+    others: Collection[dict] = (),
 ) -> int:
-    """Prepares photos whose earlier records are missing or outdated.
+    """Prepares photos whose earlier records are missing, outdated, or of a failure that may be mended by now.
 
     Args:
       config: the effective configuration.
@@ -93,6 +98,7 @@ def prepare_photos(
       earlier: records of an earlier run; crops of theirs that no record holds any longer are removed.
       journal: receives the records as they arrive.
       records: also receives them, by photo.
+      others: records of other photos that the journal keeps.
 
     Returns:
       The number of photos whose earlier record still holds.
@@ -102,7 +108,7 @@ def prepare_photos(
     deleted = 0
     for job in map(folder.job, paths):
         record = earlier.get(job.photo)
-        if record and record["key"] == job.key:
+        if record and record["key"] == job.key and not record.get(RETRY):
             records[job.photo] = folder.without_deleted(record)
             continue
         jobs.append(job)
@@ -115,7 +121,7 @@ def prepare_photos(
             file=sys.stderr,
         )
     remove_stale(folder.crops, earlier.values(), records.values())
-    write_journal(journal, folder.origin, records.values())
+    write_journal(journal, folder.origin, [*others, *records.values()])
     _run(config, folder, jobs, records, journal, len(paths))
     return len(paths) - len(jobs)
 
@@ -151,21 +157,27 @@ def _run(
         open(journal, "a", encoding="utf-8") as stream,
         tqdm(total=count, initial=len(records), desc="prepare", unit="photo", dynamic_ncols=True) as bar,
     ):
-        for record in run_jobs(jobs, make_preparer, (config,), config.workers, _lost):
+        for record in run_jobs(jobs, make_preparer, (config,), process_count(config, len(jobs)), _lost):
             records[record["photo"]] = record
             stream.write(journal_line(record, folder.origin))
             stream.flush()
             bar.update()
 
 
+def process_count(config: schema.Config, photos: int) -> int:
+    """Number of processes for so many photos: data.workers, or one for each core if memory suffices."""
+    return max(min(config.data.workers or affordable(config.workers, PROCESS_BYTES), photos), 1)
+
+
 def make_preparer(config: schema.Config) -> Callable[[Job], dict]:
-    """Creates the function that prepares one photo; called once in each worker process."""
+    """Creates the function that prepares one photo; called once in each process that does so.
+
+    Crops do not depend on the number of processes, because each uses one thread.
+    """
+    use_one_thread()
     from lib.runtime.quiet_tensorflow import import_tensorflow
 
     import_tensorflow()
-    import cv2
-
-    cv2.setNumThreads(1)  # processes run in parallel, and no environment variable limits OpenCV's threads
     from model.preparation.worker import Preparer
 
     return Preparer(config)
@@ -193,7 +205,9 @@ def _write_tables(output: Path, config: schema.Config, source: Path, records: li
         "photos": len(records),
         "crops": sum(len(record["crops"]) for record in records),
         "left_out": dict(Counter(kind for _, kind, _ in _left_out(records))),
-        "records": [{name: value for name, value in record.items() if name != "key"} for record in records],
+        "records": [
+            {name: value for name, value in record.items() if name not in ("key", RETRY)} for record in records
+        ],
     }
     write_json(output / "prepared.json", content)
 

@@ -21,6 +21,7 @@ from model.preparation.photo_folder import PhotoFolder
 from model.preparation.prepare import JOURNAL, check_output, finish, prepare_photos, remove_stale
 
 _SUFFIX = ".json"
+_JOURNALS = "*-of-*[0-9].jsonl"  # of the shards of every division
 
 
 def prepare_shard(config: schema.Config, source: Path, output: Path, shard: Shard) -> None:
@@ -39,12 +40,16 @@ def prepare_shard(config: schema.Config, source: Path, output: Path, shard: Shar
     folder = PhotoFolder.find(config, source, output)
     paths = shard.part(folder.paths)
     journal = output / FOLDER / f"{shard.name}.jsonl"
-    known = read_journal(output / JOURNAL, folder.origin) | read_journal(journal, folder.origin)
+    own = read_journal(journal, folder.origin)
+    known = read_journal(output / JOURNAL, folder.origin) | own
     photos = [folder.photo(path) for path in paths]
     earlier = {photo: known[photo] for photo in photos if photo in known}
+    # Photos that are gone or another shard's by now: merging removes the crops of theirs that no shard has made again.
+    # Without their keys, because another shard may have replaced the crops.
+    others = [record | {"key": ""} for photo, record in own.items() if photo not in earlier]
     records: dict[str, dict] = {}
     try:
-        prepare_photos(config, folder, paths, earlier, journal, records)
+        prepare_photos(config, folder, paths, earlier, journal, records, others)
     except KeyboardInterrupt as error:
         advice = f"{len(records)} of {len(paths)} photos of the shard are done; the same command prepares the others"
         raise Interrupted(advice, getattr(error, "number", signal.SIGINT)) from error
@@ -80,7 +85,8 @@ def merge_shards(config: schema.Config, source: Path, output: Path, count: int |
             raise changed_photo(path, next(shard for shard in every if path in shard.part(folder.paths)))
     journal = output / JOURNAL
     ordered = [folder.without_deleted(records[photo]) for photo in folder.photos]
-    remove_stale(folder.crops, read_journal(journal, folder.origin).values(), ordered)
+    for earlier in (journal, *(output / FOLDER).glob(_JOURNALS)):
+        remove_stale(folder.crops, read_journal(earlier, folder.origin).values(), ordered)
     write_journal(journal, folder.origin, ordered)
     return finish(config, folder, ordered, skipped=0)
 

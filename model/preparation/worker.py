@@ -2,6 +2,7 @@
 
 import functools
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
@@ -17,7 +18,7 @@ from model.morphable_model import MorphableModel
 from model.photos.errors import failure_reason, photo_barrier
 from model.photos.reader import AlignedPhoto, FoundFaces, PhotoReader
 from model.pipeline import build_camera, load_face_model, load_parser, load_regressor
-from model.preparation.job import Job
+from model.preparation.job import RETRY, Job
 
 
 class Preparer:
@@ -45,10 +46,20 @@ class Preparer:
         found: FoundFaces | None = None
 
         def leave_out(kind: str, error: Exception) -> None:
+            # What is not known to be the photo's fault may be mended without a change to the photo: a missing package,
+            # the right to read it, too little memory.
+            record[RETRY] |= not isinstance(error, quality.Unusable)
             kind = error.kind if isinstance(error, quality.Unusable) else kind
             left_out.append({"kind": kind, "reason": failure_reason(job.path, error)})
 
-        record = {"photo": job.photo, "key": job.key, "crops": crops, "left_out": left_out, "remark": ""}
+        record: dict[str, Any] = {
+            "photo": job.photo,
+            "key": job.key,
+            "crops": crops,
+            "left_out": left_out,
+            "remark": "",
+        }
+        record[RETRY] = False
         with photo_barrier(functools.partial(leave_out, "unreadable")):
             found = self.reader.find(job.path, None if every else 1, job.sidecars)
         if found is None:

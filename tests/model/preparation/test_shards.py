@@ -1,0 +1,64 @@
+"""--mode prepare in shards whose photos change, move to another shard, or are gone."""
+
+import functools
+import os
+
+import pytest
+from PIL import Image
+
+from configs import schema
+from lib.errors import UserError
+from lib.files.shards import Shard
+from model.preparation import prepare as preparation
+from model.preparation.shards import merge_shards, prepare_shard
+from tests.support.photo_corpus import portrait
+from tests.support.reconstruction_parts import detected_once
+
+
+@pytest.fixture(scope="module", autouse=True)
+def prepare_once_loaded():
+    """Networks that are loaded and traced once for all runs with the same options, and see each photo once."""
+    with pytest.MonkeyPatch.context() as patch, detected_once():
+        patch.setattr(preparation, "use_one_thread", lambda: None)  # it would last beyond this test
+        patch.setattr(preparation, "make_preparer", functools.cache(preparation.make_preparer))
+        yield
+
+
+def show_two(*paths):
+    """Writes a photo of two faces."""
+    wide = Image.new("RGB", (700, 300))
+    wide.paste(portrait(), (0, 0))
+    wide.paste(portrait().transpose(Image.Transpose.FLIP_LEFT_RIGHT), (400, 0))
+    for path in paths:
+        wide.save(path)
+
+
+def test_crops_of_photos_that_are_gone_are_not_merged(tmp_path):
+    """Also if their shard has run again since, or does not look after them any longer."""
+    source, output = tmp_path / "in", tmp_path / "out"
+    source.mkdir()
+    show_two(*(source / f"{name}.png" for name in "abc"))
+    every = schema.load(overrides={"data.workers": 1, "prepare.faces": "all"})
+    largest = schema.load(overrides={"data.workers": 1})
+    for index in range(2):
+        prepare_shard(every, source, output, Shard(index, 2))
+    assert len(list((output / "crops").iterdir())) == 6
+    (source / "b.png").unlink()
+    show_two(source / "d.png")
+    for _ in range(2):
+        for index in range(2):
+            prepare_shard(largest, source, output, Shard(index, 2))
+    assert merge_shards(largest, source, output) == {}
+    assert sorted(path.name for path in (output / "crops").iterdir()) == ["a.png", "c.png", "d.png"]
+
+
+def test_a_photo_that_changed_after_its_shard_is_named(tmp_path):
+    source, output = tmp_path / "in", tmp_path / "out"
+    source.mkdir()
+    show_two(source / "two.png")
+    config = schema.load(overrides={"data.workers": 1})
+    for index in range(2):
+        prepare_shard(config, source, output, Shard(index, 2))
+    os.utime(source / "two.png", ns=(1, 1))
+    with pytest.raises(UserError, match=r"two\.png: must be as its shard left it.*--shard 1/2 again"):
+        merge_shards(config, source, output)
