@@ -58,8 +58,8 @@ class Preparer:
             "crops": crops,
             "left_out": left_out,
             "remark": "",
+            RETRY: False,
         }
-        record[RETRY] = False
         with photo_barrier(functools.partial(leave_out, "unreadable")):
             found = self.reader.find(job.path, None if every else 1, job.sidecars)
         if found is None:

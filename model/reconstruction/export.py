@@ -21,6 +21,7 @@ from lib.mesh_export.stored_chart import load_chart
 from lib.mesh_export.textured_obj import write_textured_obj
 from model.morphable_model import MorphableModel
 from model.reconstruction.baking import FaceTextures, TextureBaker
+from model.reconstruction.files import FILES, TEXTURES
 from model.reconstruction.new_views import framing
 from model.rig import RigWriter
 
@@ -29,19 +30,8 @@ if TYPE_CHECKING:
 
 # Units of OBJ and PLY files per decimetre.
 UNITS = {"mm": 100.0, "dm": 1.0, "m": 0.1}
-# Texture -> its file, in the folder of mesh.obj.
-TEXTURES = {"albedo": "mesh_albedo.png", "lit": "mesh_lit.png", "normals": "mesh_normals.png"}
 # Formats with textures.
 TEXTURED = frozenset({"obj", "glb", "rig", "usdz"})
-# Format -> the files it may write.
-FILES = {
-    "obj": ("mesh.obj", "mesh.mtl", *TEXTURES.values()),
-    "glb": ("mesh.glb", "mesh_lit.glb", "mesh_vertex_colors.glb"),
-    "ply": ("mesh.ply",),
-    "neutral": ("neutral.obj",),
-    "rig": ("rig.glb",),
-    "usdz": ("mesh.usdz", "rig.usdz"),
-}
 
 
 class Exporter:

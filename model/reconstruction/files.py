@@ -1,41 +1,27 @@
-"""Files written by test mode for each photo: pictures and numbers."""
+"""Names of the files that test mode writes for each photo, and their removal.
+
+This module does not import TensorFlow: the process that starts the others removes what a killed one has left.
+"""
 
 import contextlib
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-import numpy as np
-
-from lib.files.atomic import atomic_path
-from lib.files.json_files import write_json
-from lib.images.contact_sheet import Tile
-from lib.images.display import to_bytes
-from lib.images.png import png_bytes
-from model.reconstruction.description import describe, landmark_tables
-from model.reconstruction.export import FILES
-from model.report.pictures import crop_pictures, pictures, rendering_alpha
-
-if TYPE_CHECKING:
-    from model.reconstruction.photo_result import PhotoResult
-
-
+# Texture -> its file, in the folder of mesh.obj.
+TEXTURES = {"albedo": "mesh_albedo.png", "lit": "mesh_lit.png", "normals": "mesh_normals.png"}
+# Format of meshes -> the files it may write.
+FILES = {
+    "obj": ("mesh.obj", "mesh.mtl", *TEXTURES.values()),
+    "glb": ("mesh.glb", "mesh_lit.glb", "mesh_vertex_colors.glb"),
+    "ply": ("mesh.ply",),
+    "neutral": ("neutral.obj",),
+    "rig": ("rig.glb",),
+    "usdz": ("mesh.usdz", "rig.usdz"),
+}
 # Of a result, with meshes in all formats.
 _ALL_FILES = (
     "crop.png", "coarse.png", "fine.png", "overlay.png", "landmarks.png", "landmarks.txt", "landmarks_now.txt",
     "coefficients.json", "metrics.json", *(name for names in FILES.values() for name in names),
 )  # fmt: skip
-
-
-def sheet_row(result: "PhotoResult") -> list[Tile]:
-    """Pictures of a result, captioned with titles and numbers: one row of sheet.png."""
-    metrics, tiles = result.metrics, pictures(result)
-    captions = {title: title for title in tiles} | {
-        "photo": result.photo.name,
-        "coarse": f"coarse  {metrics['psnr_coarse']:.1f} dB",
-        "fine": f"fine  {metrics['psnr_fine']:.1f} dB",
-        "landmarks": f"landmarks, points {metrics['five_point_residual_px']:.2f} px",
-    }
-    return [(captions[title], picture) for title, picture in tiles.items()]
 
 
 def remove_other_faces(folder: Path, faces: int | None) -> None:
@@ -59,37 +45,3 @@ def remove_results(folder: Path) -> None:
     """Removes the results of an earlier run from the folder of a photo, or of a face, that has failed now."""
     with contextlib.suppress(OSError):  # perhaps the reason of the failure
         remove_other_faces(folder, 0)
-
-
-def write(folder: Path, result: "PhotoResult") -> None:
-    """Writes the pictures and numbers of one photo.
-
-    The files are crop.png (the aligned photo with its mask as alpha), coarse.png and fine.png (renderings with a
-    transparent background), overlay.png, landmarks.png, landmarks.txt, landmarks_now.txt, coefficients.json and
-    metrics.json.
-
-    Args:
-      folder: created if missing.
-      result: result of the photo.
-    """
-    mask = rendering_alpha(result)
-    cells = crop_pictures(result)
-    images = {
-        "crop": np.concatenate([cells["photo"], to_bytes(result.alpha[..., None])], axis=-1),
-        "coarse": np.concatenate([cells["coarse"], to_bytes(mask)], axis=-1),
-        "fine": result.rendering,
-        "overlay": cells["overlay"],
-        "landmarks": cells["landmarks"],
-    }
-    for name, pixels in images.items():
-        with atomic_path(folder / f"{name}.png") as path:
-            path.write_bytes(png_bytes(pixels))
-    write_json(folder / "coefficients.json", describe(result))
-    for name, text in landmark_tables(result).items():
-        with atomic_path(folder / name) as path:
-            path.write_text(text, encoding="utf-8")
-    write_json(folder / "metrics.json", {"photo": result.photo.name, **_rounded(result.metrics)})
-
-
-def _rounded(numbers: dict[str, float]) -> dict[str, float]:
-    return {name: round(value, 4) for name, value in numbers.items()}

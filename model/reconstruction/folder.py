@@ -18,6 +18,7 @@ from lib.runtime.collection import paused_collection
 from lib.runtime.memory import affordable
 from lib.runtime.worker_pool import Outcome, run_in_processes, use_one_thread
 from lib.sidecar.sidecar_files import sidecar_files
+from model.reconstruction.files import remove_results
 from model.reconstruction.result_folder import RUN_FILES, Job, PhotoOutcome, ResultFolder, shown_name
 
 # Photos per worker process: starting one takes as long as about two photos, on a core that would otherwise be idle.
@@ -103,6 +104,8 @@ def reconstruct_photos(
         for done in outcomes:
             bar.set_postfix_str(printable(done.job.path.name), refresh=False)
             bar.update()
+            if done.result is None:  # what the process has left is half-written, or an earlier run's
+                remove_results(output / done.job.folder)
             yield done.job, done.result or PhotoOutcome(None, failed=[(None, _KILLED)], lost=True)
 
 

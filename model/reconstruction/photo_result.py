@@ -9,16 +9,19 @@ from pathlib import Path
 import numpy as np
 
 from lib.face_image.region import PhotoRegion
+from lib.files.atomic import atomic_path
+from lib.files.json_files import write_json
 from lib.geometry.lighting import BANDS
 from lib.geometry.rotation import rotation_matrix
 from lib.images.display import to_bytes
+from lib.images.png import png_bytes
 from model.face_gcn import FaceReconstruction
 from model.photos.reader import AlignedPhoto
-from model.reconstruction import files
 from model.reconstruction.baking import FaceTextures
+from model.reconstruction.description import describe, landmark_tables
 from model.reconstruction.export import Exporter
 from model.reconstruction.new_views import new_views
-from model.report.pictures import rendered, rendering_alpha
+from model.report.pictures import crop_pictures, rendered, rendering_alpha
 from model.whole_head.scalp.painted import PaintedScalp
 
 
@@ -163,5 +166,31 @@ class PhotoResult:
         """
         folder = Path(folder)
         textures = self.export(folder, self, formats)
-        files.write(folder, self)
+        _write_pictures(folder, self)
+        _write_numbers(folder, self)
         return textures
+
+
+def _write_pictures(folder: Path, result: PhotoResult) -> None:
+    """Writes crop.png (the photo, with its mask as alpha) and the renderings, whose ground is transparent."""
+    cells = crop_pictures(result)
+    images = {
+        "crop": np.concatenate([cells["photo"], to_bytes(result.alpha[..., None])], axis=-1),
+        "coarse": np.concatenate([cells["coarse"], to_bytes(rendering_alpha(result))], axis=-1),
+        "fine": result.rendering,
+        "overlay": cells["overlay"],
+        "landmarks": cells["landmarks"],
+    }
+    for name, pixels in images.items():
+        with atomic_path(folder / f"{name}.png") as path:
+            path.write_bytes(png_bytes(pixels))
+
+
+def _write_numbers(folder: Path, result: PhotoResult) -> None:
+    """Writes coefficients.json, the tables of landmarks and, last of all files, metrics.json."""
+    write_json(folder / "coefficients.json", describe(result))
+    for name, text in landmark_tables(result).items():
+        with atomic_path(folder / name) as path:
+            path.write_text(text, encoding="utf-8")
+    metrics = {name: round(value, 4) for name, value in result.metrics.items()}
+    write_json(folder / "metrics.json", {"photo": result.photo.name, **metrics})

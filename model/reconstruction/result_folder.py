@@ -96,7 +96,7 @@ class PhotoOutcome:
       shared: `model.report.card.shared_data`, with the first photo of a process.
       entries: one for each face that was reconstructed, with its number (None if there is only one).
       failed: number of the face, or None for the photo as a whole, and the reason.
-      lost: the process was killed, so that the photo itself may be good.
+      lost: something failed for a reason that may lie outside of the photo, such as a killed process.
     """
 
     shared: dict[str, Any] | None
@@ -177,7 +177,7 @@ class ResultFolder:
         try:
             yield
         except KeyboardInterrupt as error:
-            done = len(self.metrics) + len(self.failed)
+            done = len({photo for photo, _ in self._places.values()})
             if done:
                 self._write()
             advice = (

@@ -9,14 +9,17 @@ from pathlib import Path
 from typing import Any
 
 from configs import schema
+from lib.face_image.quality import Unusable
+from lib.images.contact_sheet import Tile
 from model.photos.errors import failure_reason, photo_barrier
 from model.photos.reader import FoundFaces
 from model.reconstruction.baking import FaceTextures
 from model.reconstruction.face_reconstructor import FaceReconstructor
-from model.reconstruction.files import remove_other_faces, remove_results, sheet_row
+from model.reconstruction.files import remove_other_faces, remove_results
 from model.reconstruction.photo_result import PhotoResult
 from model.reconstruction.result_folder import Job, PhotoEntry, PhotoOutcome, face_folder, face_name
 from model.report.card import render_card, shared_data
+from model.report.pictures import pictures
 
 
 class Worker:
@@ -40,10 +43,13 @@ class Worker:
         """Reconstructs a photo: no fault of the photo is raised."""
         entries: list[tuple[int | None, PhotoEntry]] = []
         failed: list[tuple[int | None, str]] = []
+        lost: list[Exception] = []
 
         def fail(error: Exception, face: int | None = None) -> None:
             remove_results(self.output / face_folder(job.folder, face))
             failed.append((face, failure_reason(job.path, error)))
+            if not isinstance(error, Unusable):
+                lost.append(error)
 
         started = time.monotonic()
         found: FoundFaces | None = None
@@ -63,7 +69,7 @@ class Worker:
             started = time.monotonic()
         # A fault of the chart, which all photos share, is raised here.
         shared, self._shared = None if self._shared is None else self._shared.result(), None
-        return PhotoOutcome(shared, entries, failed)
+        return PhotoOutcome(shared, entries, failed, lost=bool(lost))
 
 
 def report_data(reconstruct: FaceReconstructor) -> dict[str, Any]:
@@ -93,8 +99,20 @@ def save(
     with ThreadPoolExecutor(1) as thread:
         card = thread.submit(render_card, result, folder, name, _scenes(result.export.formats))
         textures = result.save(output / folder)
-        pictures = sheet_row(result) if row else None
-        return PhotoEntry(name, result.metrics, card.result(), pictures, result.photo.remark), textures
+        tiles = sheet_row(result) if row else None
+        return PhotoEntry(name, result.metrics, card.result(), tiles, result.photo.remark), textures
+
+
+def sheet_row(result: PhotoResult) -> list[Tile]:
+    """Pictures of a result, captioned with titles and numbers: one row of sheet.png."""
+    metrics, tiles = result.metrics, pictures(result)
+    captions = {title: title for title in tiles} | {
+        "photo": result.photo.name,
+        "coarse": f"coarse  {metrics['psnr_coarse']:.1f} dB",
+        "fine": f"fine  {metrics['psnr_fine']:.1f} dB",
+        "landmarks": f"landmarks, points {metrics['five_point_residual_px']:.2f} px",
+    }
+    return [(captions[title], picture) for title, picture in tiles.items()]
 
 
 def _scenes(formats: Sequence[str]) -> list[str]:

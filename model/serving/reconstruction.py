@@ -24,8 +24,8 @@ from model.gaze import NAMES as LOOKS
 from model.gaze import gaze_weights, look_displacements
 from model.photos.errors import failure_reason
 from model.photos.reader import FoundFaces
-from model.reconstruction.export import TEXTURES
 from model.reconstruction.face_reconstructor import FaceReconstructor
+from model.reconstruction.files import TEXTURES
 from model.reconstruction.photo_result import PhotoResult
 from model.report.face_data import encode_columns, encode_mesh, encode_shared, encode_textures
 from model.serving.photo_queue import Job, Progress, Stopped

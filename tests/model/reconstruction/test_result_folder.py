@@ -17,6 +17,7 @@ class Folder(ResultFolder):
         self.source, self.output, self.written, self.fault = Path("in"), Path("out"), 0, fault
         self.metrics = {f"{i}.jpg": {} for i in range(done)}
         self.failed = {f"bad{i}.jpg": "no face found" for i in range(failed)}
+        self._places = {name: (number, 0) for number, name in enumerate((*self.metrics, *self.failed))}
 
     def _write(self, seconds: float | None = None) -> None:
         self.written += 1
@@ -32,6 +33,13 @@ def test_an_interrupted_run_reports_what_is_done(stop):
     assert results.written == 1
     assert caught.value.number == getattr(stop, "number", 2)
     assert caught.value.advice.startswith("the results of 3 of 9 photos are in out; ")
+
+
+def test_an_interrupted_run_counts_photos_and_not_their_faces():
+    results = Folder(3, 1)
+    results._places = {"0.jpg": (0, 0), "1.jpg": (0, 1), "2.jpg": (0, 2), "bad0.jpg": (1, 0)}
+    with pytest.raises(Interrupted, match="the results of 2 of 9 photos"), results.reported_at_the_end(9):
+        raise KeyboardInterrupt
 
 
 def test_an_interrupted_run_without_results_writes_nothing():

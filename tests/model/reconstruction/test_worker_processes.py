@@ -33,6 +33,7 @@ class Stub:
             time.sleep(0.5)
         name = job.path.stem
         if name.startswith("kill"):
+            (self.output / job.folder / "metrics.json").write_text("half-wri")
             os.kill(os.getpid(), signal.SIGKILL)
         if name.startswith("full"):
             raise UserError("nothing can be written")
@@ -58,9 +59,12 @@ def run(tmp_path, monkeypatch):
     return run
 
 
-def test_results_are_in_the_order_of_the_photos_and_a_killed_process_is_named(run):
+def test_results_are_in_the_order_of_the_photos_and_a_killed_process_is_named(run, tmp_path):
     names = ["a", "b", "kill", "noface", *"pqrs"]
+    (tmp_path / "out/kill").mkdir(parents=True)
+    (tmp_path / "out/kill/mesh.obj").write_text("of an earlier run")
     failed, output = run(names)
+    assert not any((output / "kill").iterdir())
     assert list(failed) == ["kill.png", "noface.png"]
     assert failed["kill.png"].startswith("the process that worked on it was killed")
     rows = (output / "summary.csv").read_text().splitlines()[1:]
