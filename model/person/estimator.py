@@ -1,7 +1,8 @@
 """Estimates one identity and one albedo from any number of photos or frames of a person, in bounded memory."""
 
 import dataclasses
-from collections.abc import Iterable, Iterator
+import functools
+from collections.abc import Callable, Iterable, Iterator
 from itertools import islice
 from typing import TypeVar
 
@@ -10,6 +11,7 @@ import numpy as np
 from lib.files.disk_list import DiskList
 from model.fitting.person import PersonFitter, shared_slots, with_shared_mean
 from model.person.similarity import Similarity
+from model.photos.errors import photo_barrier
 from model.reconstruction.draft import Draft
 from model.reconstruction.face_reconstructor import FaceReconstructor
 
@@ -113,6 +115,31 @@ class Gallery:
     def regressed(self) -> np.ndarray:
         """Regressed coefficients [P, K]."""
         return np.stack(self._regressed)
+
+
+def fit_apart(
+    fit: Callable[[list[Draft]], list[Draft]], drafts: list[Draft], fail: Callable[[int, Exception], None]
+) -> list[Draft | None]:
+    """Fits a batch; if that fails, each draft alone, so that a bad one does not cost the others.
+
+    Args:
+      fit: fits a list of drafts independently.
+      drafts: the batch.
+      fail: takes the position of a draft that cannot be fitted, and the reason.
+
+    Returns:
+      The fitted drafts, with None in place of those that cannot be fitted.
+    """
+    whole: list[Draft | None] = []
+    with photo_barrier(lambda _: None):  # whoever is to blame fails again, alone
+        whole += fit(drafts)
+        return whole
+    for position, draft in enumerate(drafts):
+        fitted = None
+        with photo_barrier(functools.partial(fail, position)):
+            (fitted,) = fit([draft])
+        whole.append(fitted)
+    return whole
 
 
 def spread(angles: np.ndarray, count: int) -> np.ndarray:

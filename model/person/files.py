@@ -1,5 +1,6 @@
 """Writes the folder `person`: meshes, textures, numbers and pictures of one person, merged from all photos."""
 
+import contextlib
 import dataclasses
 from pathlib import Path
 
@@ -104,9 +105,10 @@ def write_person(
 
 
 def remove_person(folder: Path) -> None:
-    """Removes an earlier run's files of `write_person` from the folder of a person whose photos have all failed now."""
+    """Removes the files of `write_person` from the folder of a person whom a run cannot write, or has yet to write."""
     remove_results(folder)
-    (folder / SHEET).unlink(missing_ok=True)
+    with contextlib.suppress(OSError):  # perhaps the reason of the failure
+        (folder / SHEET).unlink(missing_ok=True)
 
 
 def turned_views(export: Exporter, identity: np.ndarray, skin: MergedSkin) -> list[Tile]:
@@ -157,7 +159,7 @@ def write_meshes(folder: Path, export: Exporter, shared: Coefficients, skin: Mer
 
 
 def neutral_shape(export: Exporter, identity: np.ndarray, skin: MergedSkin) -> tf.Tensor:
-    """The exported area [1, N, 3] of an identity [K] without expression, with the volume of the hair."""
+    """The exported area [1, N, 3] of an identity [Ki] without expression, with the volume of the hair."""
     return (
         export.morphable.shape(tf.constant(identity[None]), tf.zeros([1, export.morphable.layout.expression]))
         + skin.lift

@@ -1,6 +1,7 @@
 """Reconstructs people from several photos each: one identity and albedo per person, textures merged by visibility."""
 
 import functools
+import sys
 import time
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
@@ -13,8 +14,9 @@ from lib.errors import UserError
 from lib.face_image.photo_io import photo_paths, read_photo, result_names
 from lib.face_image.region import face_region
 from lib.files.disk_list import DiskList
+from lib.files.file_names import printable
 from lib.sidecar.sidecar_files import sidecar_files
-from model.person.estimator import BATCH, Gallery, PersonEstimator, batches
+from model.person.estimator import BATCH, Gallery, PersonEstimator, batches, fit_apart
 from model.person.files import PERSON_FOLDER, PersonRecord, remove_person, write_person
 from model.photos.errors import failure_reason, photo_barrier
 from model.reconstruction.draft import Draft
@@ -36,7 +38,7 @@ def reconstruct_people(config: schema.Config, source: Path, output: Path) -> dic
       output: folder for the results, with a sub-folder for each person if `source` has them.
 
     Returns:
-      The photos that could not be reconstructed: name -> reason.
+      The photos that could not be reconstructed, and the people that could not be merged: name -> reason.
 
     Raises:
       UserError: there is no photo or no trained network, or all photos failed.
@@ -48,6 +50,7 @@ def reconstruct_people(config: schema.Config, source: Path, output: Path) -> dic
     export = reconstruct.export  # a face model that cannot have rigs is refused before the work
     estimator = PersonEstimator(reconstruct)
     written = ResultFolder(source, output, report_data(reconstruct))
+    unmerged: dict[str, str] = {}
     with written.reported_at_the_end(len(sidecars)):
         for folder in tqdm(people, "reconstruct", unit="person", dynamic_ncols=True):
             paths = photo_paths(folder, skip=output)
@@ -58,11 +61,11 @@ def reconstruct_people(config: schema.Config, source: Path, output: Path) -> dic
                 if shown_name(path, source) in written.failed:
                     remove_results(output / name)
             if len(records):
-                with photo_barrier(functools.partial(_fail, written, source / person)):
+                with photo_barrier(functools.partial(_fail_person, unmerged, output, person)):
                     write_person(output / person, reconstruct, export, records)
             else:
                 remove_person(output / person)
-    return written.failed
+    return written.failed | unmerged
 
 
 def person_folders(source: Path, output: Path | None = None) -> list[Path]:
@@ -153,12 +156,17 @@ def _fit_each(
 def _fitted(
     fit: Callable[[list[Draft]], list[Draft]], written: ResultFolder, paths: list[Path], drafts: list[Draft]
 ) -> dict[Path, Draft]:
-    """Fits a batch; if that fails, records all its photos as failed and returns no drafts."""
-    fitted: dict[Path, Draft] = {}
-    if drafts:
-        with photo_barrier(functools.partial(_fail_all, written, paths)):
-            fitted = dict(zip(paths, fit(drafts), strict=True))
-    return fitted
+    """Fits a batch; leaves out the photos that cannot be fitted, and records them as failed."""
+    fitted = fit_apart(fit, drafts, lambda position, error: _fail(written, paths[position], error)) if drafts else []
+    return {path: draft for path, draft in zip(paths, fitted, strict=True) if draft is not None}
+
+
+def _fail_person(unmerged: dict[str, str], output: Path, person: Path, error: Exception) -> None:
+    """Tells, apart from the photos' failures, that a person cannot be merged; removes what there is of the result."""
+    remove_person(output / person)
+    name = printable(person.as_posix())
+    unmerged[name] = failure_reason(person, error)
+    tqdm.write(f"{name}: not merged, {unmerged[name]}", file=sys.stderr)
 
 
 def _fail_all(written: ResultFolder, paths: list[Path], error: Exception) -> None:

@@ -43,13 +43,13 @@ class Worker:
         """Reconstructs a photo: no fault of the photo is raised."""
         entries: list[tuple[int | None, PhotoEntry]] = []
         failed: list[tuple[int | None, str]] = []
-        lost: list[Exception] = []
+        lost = False
 
         def fail(error: Exception, face: int | None = None) -> None:
+            nonlocal lost
+            lost |= not isinstance(error, Unusable)
             remove_results(self.output / face_folder(job.folder, face))
             failed.append((face, failure_reason(job.path, error)))
-            if not isinstance(error, Unusable):
-                lost.append(error)
 
         started = time.monotonic()
         found: FoundFaces | None = None
@@ -69,7 +69,7 @@ class Worker:
             started = time.monotonic()
         # A fault of the chart, which all photos share, is raised here.
         shared, self._shared = None if self._shared is None else self._shared.result(), None
-        return PhotoOutcome(shared, entries, failed, lost=bool(lost))
+        return PhotoOutcome(shared, entries, failed, lost)
 
 
 def report_data(reconstruct: FaceReconstructor) -> dict[str, Any]:
