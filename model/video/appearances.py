@@ -1,6 +1,6 @@
 """Appearances of faces in a video: when a face is there without a cut, and whether it is the same person's."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -25,6 +25,10 @@ class Appearance:
 
     frames: np.ndarray
     embedding: np.ndarray
+
+    def among(self, frames: np.ndarray) -> "Appearance":
+        """The appearance in those of its frames that are among `frames` [n]."""
+        return replace(self, frames=self.frames[np.isin(self.frames, frames)])
 
     @property
     def span(self) -> slice:

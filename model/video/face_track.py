@@ -2,15 +2,19 @@
 
 import contextlib
 import dataclasses
-from collections.abc import Iterable, Iterator, Sequence
+import functools
+import sys
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import tensorflow as tf
 from tqdm import tqdm
 
 from lib.errors import UserError
-from model.person.estimator import Gallery, PersonEstimator, batches, spread
+from model.person.estimator import Gallery, PersonEstimator, batches, fit_apart, spread
+from model.photos.errors import failure_reason, photo_barrier
 from model.photos.reader import AlignedPhoto
 from model.reconstruction.draft import Draft
 from model.reconstruction.face_reconstructor import FaceReconstructor
@@ -76,28 +80,29 @@ def track_face(
       cutoff: Hz; faster motion is smoothed away as noise.
 
     Raises:
-      NoFace: no frame shows a face.
+      NoFace: no frame shows a face that can be fitted.
     """
     gallery, found, appearances = find_faces(reconstruct, photos)
-    own = main_person(appearances)
+    own, numbers = main_person(appearances), np.flatnonzero(found)
     frames = np.concatenate([appearance.frames for appearance in own])
+    drafts = np.flatnonzero(np.isin(numbers, frames)).tolist()  # positions of the person's in the gallery
+    estimator = PersonEstimator(reconstruct)
+    person = estimate_person(estimator, gallery, drafts)
+    fitted = fit_frames(estimator, person.shared, gallery, drafts)
+    found[frames] = [fit is not None for fit in fitted]
+    fits, frames = [fit for fit in fitted if fit is not None], frames[found[frames]]
+    if not fits:
+        raise NoFace(f"at least one frame must show a face that can be fitted, got none in {len(found)}")
+    own = [appearance.among(frames) for appearance in own if np.isin(appearance.frames, frames).any()]
     seen, shown = np.zeros([2, len(found)], bool)
     seen[frames] = True
     for appearance in own:
         shown[appearance.span] = True
-    drafts = [int(row) for row in np.flatnonzero(seen[found])]  # positions of the person's in the gallery
-    estimator = PersonEstimator(reconstruct)
-    person = estimate_person(estimator, gallery, drafts)
-    rows, transforms, gazes = [], [], []
-    own_drafts = (gallery.drafts[index] for index in drafts)
-    for batch in batches(tqdm(own_drafts, "fit", total=len(drafts), unit="frame", dynamic_ncols=True)):
-        for draft in estimator.fit_with_identity(person.shared, batch):
-            rows.append(draft.coefficients)
-            transforms.append(draft.photo.alignment.photo_to_crop)
-            gazes.append(reconstruct.gaze(draft))
     nearest = nearest_rows(frames, len(seen))
-    coefficients, crops = np.stack(rows)[nearest], np.stack(transforms)[nearest]
-    gaze = None if reconstruct.pipeline.face_gcn.morphable.eyes is None else held(gazes)[nearest]
+    coefficients = np.stack([fit.coefficients for fit in fits])[nearest]
+    crops = np.stack([fit.photo_to_crop for fit in fits])[nearest]
+    eyes = reconstruct.pipeline.face_gcn.morphable.eyes
+    gaze = None if eyes is None else held([fit.gaze for fit in fits])[nearest]
     for appearance in own:
         span = appearance.span  # a face jumps from one to the next
         coefficients[span], crops[span] = smooth_track(
@@ -106,9 +111,47 @@ def track_face(
         if gaze is not None:
             gaze[span] = smooth(gaze[span], seen[span], stiffness(cutoff, frame_rate))
     landmarks = frame_landmarks(reconstruct, coefficients, crops)
-    numbers = np.flatnonzero(found).tolist()
-    keys = {numbers[row]: draft for row, draft in person.keys.items()}
+    keys = {int(numbers[row]): draft for row, draft in person.keys.items()}
     return Track(coefficients, crops, landmarks, seen, shown, found & ~seen, keys, gaze)
+
+
+class FittedFrame(NamedTuple):
+    """Coefficients [K] of a frame's face, its `photo_to_crop` [2, 3], and its gaze [2], None if it is not known."""
+
+    coefficients: np.ndarray
+    photo_to_crop: np.ndarray
+    gaze: np.ndarray | None
+
+
+def fit_frames(
+    estimator: PersonEstimator, shared: np.ndarray, gallery: Gallery, drafts: list[int]
+) -> list[FittedFrame | None]:
+    """Fits the drafts, positions in the gallery, to a person with coefficients `shared` [K].
+
+    Returns:
+      One for each draft; None, and a line that says why, in place of those that cannot be fitted.
+    """
+    fits: list[FittedFrame | None] = []
+    own = (gallery.drafts[index] for index in drafts)
+    for batch in batches(tqdm(own, "fit", total=len(drafts), unit="frame", dynamic_ncols=True)):
+        for draft in _fitted(functools.partial(estimator.fit_with_identity, shared), batch):
+            fit = None
+            if draft is not None:
+                with photo_barrier(functools.partial(report_frame, draft.photo.name)):
+                    gaze = estimator.reconstruct.gaze(draft)
+                    fit = FittedFrame(draft.coefficients, draft.photo.alignment.photo_to_crop, gaze)
+            fits.append(fit)
+    return fits
+
+
+def _fitted(fit: Callable[[list[Draft]], list[Draft]], drafts: list[Draft]) -> list[Draft | None]:
+    """Fits drafts of frames; None, and a line that says why, in place of those that cannot be fitted."""
+    return fit_apart(fit, drafts, lambda position, error: report_frame(drafts[position].photo.name, error))
+
+
+def report_frame(name: str, error: Exception) -> None:
+    """Prints why a frame could not be used."""
+    tqdm.write(f"{name}: left out, {failure_reason(Path(name), error)}", file=sys.stderr)
 
 
 def nearest_rows(frames: np.ndarray, count: int) -> np.ndarray:
@@ -140,30 +183,42 @@ class TrackedPerson:
 
 
 def estimate_person(estimator: PersonEstimator, gallery: Gallery, drafts: list[int]) -> TrackedPerson:
-    """Estimates a person from those of the drafts, positions in the gallery, whose poses differ most."""
+    """Estimates a person from those of the drafts, positions in the gallery, whose poses differ most.
+
+    Raises:
+      NoFace: none of them can be fitted.
+    """
     layout, keys = estimator.reconstruct.pipeline.face_model.layout, Gallery()
     chosen = [drafts[index] for index in spread(layout.split(gallery.regressed[drafts]).angles, KEY_FRAMES)]
-    for draft in estimator.fit_each([gallery.drafts[index] for index in chosen]):
+    fitted = dict(zip(chosen, _fitted(estimator.fit_each, [gallery.drafts[index] for index in chosen]), strict=True))
+    alone = {index: draft for index, draft in fitted.items() if draft is not None}
+    for draft in alone.values():
         keys.append(draft)
-    shared = estimator.fit_shared(keys)
-    fitted = estimator.fit_with_identity(shared, list(keys.drafts))
-    return TrackedPerson(shared, dict(zip(chosen, fitted, strict=True)))
+    if alone:
+        shared = estimator.fit_shared(keys)
+        again = _fitted(functools.partial(estimator.fit_with_identity, shared), list(keys.drafts))
+        if found := {index: draft for index, draft in zip(alone, again, strict=True) if draft is not None}:
+            return TrackedPerson(shared, found)
+    raise NoFace(f"at least one key frame must show a face that can be fitted, got none of {len(chosen)}")
 
 
 def find_faces(
     reconstruct: FaceReconstructor, photos: Iterable[AlignedPhoto | None]
 ) -> tuple[Gallery, np.ndarray, list[Appearance]]:
-    """Initial estimates of all faces, the frames with a face [T] bool, and the appearances; raises NoFace."""
+    """Initial estimates of all faces, the frames with one [T] bool, and the appearances; raises NoFace."""
     gallery, found = Gallery(), []
     size = reconstruct.pipeline.identity.embedding_size
     centres, widths, embeddings = [], [], []
     for photo in photos:
-        found.append(photo is not None)
+        draft = None
         if photo is not None:
-            draft = reconstruct.initial_estimate(photo)
+            with photo_barrier(functools.partial(report_frame, photo.name)):
+                draft = reconstruct.initial_estimate(photo)
+        found.append(draft is not None)
+        if draft is not None:
             gallery.append(draft)
-            centres.append(photo.face.points.mean(axis=0))
-            widths.append(photo.face.box[2])
+            centres.append(draft.photo.face.points.mean(axis=0))
+            widths.append(draft.photo.face.box[2])
             embeddings.append(np.asarray(draft.embedding)[0, -size:])
     if not centres:
         raise NoFace(f"at least one frame must show a face, got none in {len(found)}")

@@ -131,7 +131,7 @@ class FrameSource:
 
 @contextlib.contextmanager
 def _opened(path: Path) -> Iterator[cv2.VideoCapture]:
-    capture = cv2.VideoCapture(str(path))
+    capture = cv2.VideoCapture(str(path.absolute()))  # FFmpeg takes what precedes a colon for a protocol
     try:
         yield capture
     finally:
@@ -234,7 +234,7 @@ def write_video(path: Path, frames: Iterable[np.ndarray], frame_rate: float) -> 
                 if writer is None:
                     size = frame.shape
                     code = cv2.VideoWriter.fourcc(*"mp4v")
-                    writer = cv2.VideoWriter(str(temporary), code, frame_rate, size[1::-1])
+                    writer = cv2.VideoWriter(str(temporary.absolute()), code, frame_rate, size[1::-1])
                     if not writer.isOpened():
                         temporary.write_bytes(bytes(_HEADER_BYTES))  # OpenCV does not say whether the disk is full
                         raise UserError(

@@ -13,7 +13,7 @@ from configs import schema
 from lib.files.json_files import write_json
 from lib.runtime.interruption import DeferredStop, advised
 from model.person.estimator import PersonEstimator
-from model.person.files import PERSON_FOLDER, write_person
+from model.person.files import PERSON_FOLDER, remove_person, write_person
 from model.photos.errors import photo_barrier
 from model.photos.reader import AlignedPhoto
 from model.reconstruction.draft import Draft
@@ -33,11 +33,12 @@ from model.video.face_track import (
     frame_landmarks,
     held,
     naming,
+    report_frame,
 )
 from model.video.frame_tables import FrameTables, frame_tables
 from model.video.frames import FrameSource, FrameTracker, write_video
 from model.video.outputs import OVERLAY, POSE, check_replaceable, remove_earlier
-from model.video.track import drawn, key_records, report_frame, write_arrays
+from model.video.track import drawn, key_records, write_arrays
 
 # Time between the frames from which the person is estimated, seconds.
 KEY_SECONDS = 0.25
@@ -68,6 +69,7 @@ def track_video(config: schema.Config, source: Path, output: Path) -> None:
     with naming(source):
         shared, keys = first_person(reconstruct, frames)
     remove_earlier(output, keep=(POSE, "arkit.csv"))
+    remove_person(output / PERSON_FOLDER)
     skin = write_person(output / PERSON_FOLDER, reconstruct, export, key_records(reconstruct, export, frames, keys))
     times, model, camera = StageTimes(), reconstruct.pipeline.face_model, reconstruct.pipeline.camera
     tracker = live_tracker(reconstruct, config, shared, list(keys.values()), times)
@@ -198,8 +200,9 @@ def _first_photos(
         if index < following:
             continue
         photo = None
-        with photo_barrier(functools.partial(report_frame, index)):
-            photo = tracker(frame, f"frame {index}")
+        name = f"frame {index}"
+        with photo_barrier(functools.partial(report_frame, name)):
+            photo = tracker(frame, name)
         numbers.append(index)
         yield photo
         count += photo is not None
@@ -224,7 +227,8 @@ def _track_frames(
         with times("delay"):
             face = None
             if isinstance(frame, np.ndarray):
-                face = tracker(frame, len(faces) / frames.frame_rate)
+                with photo_barrier(functools.partial(report_frame, f"frame {len(faces)}")):
+                    face = tracker(frame, len(faces) / frames.frame_rate)
             else:
                 damaged.append(len(faces))
             with times("write"):

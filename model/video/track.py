@@ -1,7 +1,6 @@
 """--mode test --video: tracks the face of a video and writes the results."""
 
 import functools
-import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
@@ -17,14 +16,14 @@ from lib.files.disk_list import DiskList
 from lib.files.json_files import write_json
 from lib.files.numpy_files import write_npz
 from lib.runtime.interruption import advised
-from model.person.files import PERSON_FOLDER, PersonRecord, write_person
-from model.photos.errors import failure_reason, photo_barrier
+from model.person.files import PERSON_FOLDER, PersonRecord, remove_person, write_person
+from model.photos.errors import photo_barrier
 from model.photos.reader import AlignedPhoto
 from model.reconstruction.draft import Draft
 from model.reconstruction.export import Exporter
 from model.reconstruction.face_reconstructor import FaceReconstructor
 from model.video.animation import write_animated_rig, write_weights
-from model.video.face_track import Track, naming, track_face
+from model.video.face_track import Track, naming, report_frame, track_face
 from model.video.frames import FrameSource, FrameTracker, fill_gaps, write_video
 from model.video.outputs import OVERLAY, check_replaceable, remove_earlier
 from model.video.smoothing import stiffness
@@ -39,7 +38,8 @@ def overlay(
     centres[:, 2] += 0.5 * crop[:, :2].sum(axis=1) - 0.5
     size = frame.shape[1::-1]
     layers = cv2.warpAffine(layers, centres, size, flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP)
-    blended = layers[..., 3:] * layers[..., :3] * 255 + (1 - layers[..., 3:]) * frame
+    # The colours are 0 around the face, so that the warp has already multiplied them by alpha.
+    blended = layers[..., :3] * 255 + (1 - layers[..., 3:]) * frame
     return np.rint(np.clip(blended, 0, 255)).astype(np.uint8)
 
 
@@ -74,9 +74,9 @@ def reconstruct_video(config: schema.Config, source: Path, output: Path) -> dict
     export = reconstruct.export  # a face model that cannot have rigs is refused before the work
     with naming(source):
         track, damaged = _track_frames(reconstruct, frames, settings.smoothing)
-    records = key_records(reconstruct, export, frames, track.keys)
     bridged = _write_track(output, track, frames.frame_rate, damaged)
     remove_earlier(output, keep=("coefficients.npz", "summary.json"))
+    remove_person(output / PERSON_FOLDER)
     write_weights(
         output / "arkit.csv",
         reconstruct.pipeline.face_model,
@@ -85,13 +85,13 @@ def reconstruct_video(config: schema.Config, source: Path, output: Path) -> dict
         track.seen,
         frames.frame_rate,
     )
-    skin = write_person(output / PERSON_FOLDER, reconstruct, export, records)
+    skin = write_person(
+        output / PERSON_FOLDER, reconstruct, export, key_records(reconstruct, export, frames, track.keys)
+    )
     write_animated_rig(output, export, skin, track.coefficients, track.gaze, frames.frame_rate)
     write_video(output / OVERLAY, drawn(reconstruct, frames, track, skin.albedo), frames.frame_rate)
-    print(
-        f"{len(track.seen)} frames, {bridged} bridged without a face ({len(damaged)} of them damaged), results in "
-        f"{output}"
-    )
+    without = f"{len(bridged)} bridged without a face ({len(bridged & set(damaged))} of them damaged)"
+    print(f"{len(track.seen)} frames, {without}, results in {output}")
     _print_left_out(track)
     return {}
 
@@ -132,37 +132,46 @@ def _track_frames(reconstruct: FaceReconstructor, frames: FrameSource, cutoff: f
             photo = None
             if frame is None:
                 damaged.append(index)
-            with photo_barrier(functools.partial(report_frame, index)):
-                photo = tracker(frame, f"frame {index}")
+            name = f"frame {index}"
+            with photo_barrier(functools.partial(report_frame, name)):
+                photo = tracker(frame, name)
             yield photo
 
     return track_face(reconstruct, photos(), frames.frame_rate, cutoff), damaged
 
 
-def report_frame(index: int, error: Exception) -> None:
-    """Prints why a frame could not be used."""
-    name = f"frame {index}"
-    tqdm.write(f"{name}: bridged, {failure_reason(Path(name), error)}", file=sys.stderr)
-
-
 def key_records(
     reconstruct: FaceReconstructor, export: Exporter, frames: FrameSource, keys: Mapping[int, Draft]
 ) -> DiskList[PersonRecord]:
-    """Records of key frames, number of the frame -> draft, refined and textured from the full-resolution frames."""
+    """Records of key frames, number of the frame -> draft, refined and textured from the full-resolution frames.
+
+    A frame that fails is left out.
+
+    Raises:
+      UserError: all of them failed.
+    """
     records: DiskList[PersonRecord] = DiskList()
+    last = max(keys)
     for index, frame in enumerate(frames):
         if index in keys:
             draft = keys[index]
             assert frame is not None, "a face was found in it"
-            result = reconstruct.finish(draft, face_region(frame, draft.photo.alignment))
-            records.append(PersonRecord.named(result, result.textures if export.textured else None, result.photo.name))
-            if len(records) == len(keys):
-                break
+            with photo_barrier(functools.partial(report_frame, draft.photo.name)):
+                result = reconstruct.finish(draft, face_region(frame, draft.photo.alignment))
+                textures = result.textures if export.textured else None
+                records.append(PersonRecord.named(result, textures, result.photo.name))
+        if index == last:
+            break
+    if not len(records):
+        raise UserError(
+            f"{frames.source}: at least one key frame must be reconstructed, got none of {len(keys)} (for the reasons "
+            "above)"
+        )
     return records
 
 
-def _write_track(output: Path, track: Track, frame_rate: float, damaged: list[int]) -> int:
-    """Writes coefficients.npz and summary.json; returns the number of bridged frames."""
+def _write_track(output: Path, track: Track, frame_rate: float, damaged: list[int]) -> set[int]:
+    """Writes coefficients.npz and summary.json; returns the numbers of the bridged frames."""
     write_arrays(output, track)
     bridged = np.flatnonzero(track.shown & ~track.seen).tolist()
     summary = {
@@ -175,7 +184,7 @@ def _write_track(output: Path, track: Track, frame_rate: float, damaged: list[in
         "key_frames": [key.photo.name for key in track.keys.values()],
     }
     write_json(output / "summary.json", summary)
-    return len(bridged)
+    return set(bridged)
 
 
 def write_arrays(output: Path, track: Track) -> None:

@@ -3,6 +3,7 @@
 import itertools
 import os
 import struct
+from pathlib import Path
 
 import cv2
 import numpy as np
@@ -188,6 +189,13 @@ def test_a_video_that_does_not_fit_on_the_disk_is_told_and_replaces_nothing(tmp_
 def test_a_video_that_fits_has_all_frames(tmp_path, count):
     write_video(tmp_path / "out.mp4", noise(count), RATE)
     assert len(list(FrameSource(tmp_path / "out.mp4", 25.0))) == count
+
+
+def test_names_may_have_colons(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    path = Path("12:30.mp4")
+    write_video(path, noise(3), RATE)
+    assert len(list(FrameSource(path, 25.0))) == 3
 
 
 def test_a_size_that_cannot_be_written_is_named(tmp_path):
