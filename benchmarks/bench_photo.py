@@ -92,6 +92,7 @@ def main():
         point_sigma=tf.constant([weights.detected_sigma]),
         mesh=tf.constant(mesh[None], tf.float32),
         mesh_weight=tf.ones([1]),
+        mouth_seen=tf.ones([1], tf.bool),
     )
     timed(f"fit, {arguments.steps} steps", lambda: fitter.fit(targets, start, arguments.steps), arguments.repeats)
 

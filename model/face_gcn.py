@@ -118,7 +118,6 @@ class FaceGCN:
         self.camera = camera
         self.texture_network = texture_network
         self.published = projection == "published"
-        self.projection = projection
         self.identity_features = identity_features
 
     def __call__(

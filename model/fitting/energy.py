@@ -35,6 +35,9 @@ class FitTargets(TensorStructure):
       point_sigma: [B] expected error of the points, pixels of a 224 crop; None to use the fitter's.
       mesh: [B, 468, 2] the face mesh's points, pixels of the crop; None without them.
       mesh_weight: [B] weight of these points; 0 where the network saw no face.
+      mouth_seen: [B] whether landmarks show how far the mouth is open, so that the prior need not favour closed lips;
+        None if they do in no crop.
+      inside: [B, H, W] pixels that the photos cover, at whose borders masks end without an outline; None for all.
       regressed: [B, K] the regressor's coefficients, the expected values of identity and albedo; None to expect the
         face model's mean.
     """
@@ -47,12 +50,14 @@ class FitTargets(TensorStructure):
     point_sigma: tf.Tensor | None = None
     mesh: tf.Tensor | None = None
     mesh_weight: tf.Tensor | None = None
+    mouth_seen: tf.Tensor | None = None
+    inside: tf.Tensor | None = None
     regressed: tf.Tensor | None = None
 
     @classmethod
     def blank(cls, size: int, landmarks: int, regressed: tf.Tensor, mesh: bool) -> "FitTargets":
         """Measurements of a crop that shows nothing, with or without the face mesh's points."""
-        points = {"mesh": tf.zeros([1, POINTS, 2]), "mesh_weight": tf.zeros([1])} if mesh else {}
+        points = {"mesh": tf.zeros([1, POINTS, 2]), "mesh_weight": tf.zeros([1]), "mouth_seen": tf.ones([1], tf.bool)}
         return cls(
             image=tf.zeros([1, size, size, 3]),
             alpha=tf.zeros([1, size, size, 1]),
@@ -60,8 +65,9 @@ class FitTargets(TensorStructure):
             landmarks=tf.zeros([1, landmarks, 2]),
             landmark_weight=tf.zeros([1, landmarks]),
             point_sigma=tf.ones([1]),
+            inside=tf.ones([1, size, size], tf.bool),
             regressed=regressed,
-            **points,
+            **(points if mesh else {}),
         )
 
 

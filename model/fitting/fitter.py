@@ -26,7 +26,7 @@ from model.fitting.energy import (
 )
 from model.fitting.light import solve_light
 from model.fitting.mesh_term import MeshTerm
-from model.fitting.outline import lower_outline
+from model.fitting.outline import lower_outlines
 from model.fitting.surface import Surface, SurfaceSteps, visible_surface, visible_weights
 from model.fitting.weights import FitWeights, RegressedErrors, fitting_prior, with_landmarks
 from model.morphable_model import MorphableModel
@@ -43,10 +43,9 @@ TERMS = ("points", "landmarks", "photometric", "outline", "prior", "light", "asy
 
 @dataclasses.dataclass(frozen=True)
 class FitResult:
-    """Fitted coefficients [B, K], mean distance [B] of the five points in pixels of 224, energies of the last step."""
+    """Fitted coefficients [B, K], energies of the last step."""
 
     coefficients: np.ndarray
-    point_residual: np.ndarray
     energies: dict[str, np.ndarray]
 
 
@@ -113,7 +112,8 @@ class Fitter:
         """
         size = self.camera.image_size[0]
         coefficients = tf.zeros([1, self.model.layout.size])
-        targets = FitTargets.blank(size, self._five.shape[1], coefficients, self._mesh is not None)
+        blank = FitTargets.blank(size, self._five.shape[1], coefficients, self._mesh is not None)
+        targets = dataclasses.replace(blank, inside=None)  # as in `fit`
         zero, surface = tf.constant(0), Surface.blank(self.model, size)
         arguments = (coefficients,) * 3 + (zero, zero, tf.constant(1.0), targets, surface, tf.constant(1.0))
         if self._stored is not None and self._stored.is_stored(*arguments):
@@ -141,10 +141,8 @@ class Fitter:
         ends = np.round(np.cumsum(shares) * steps)
         first, second = tf.zeros_like(coefficients), tf.zeros_like(coefficients)
         advance = self._advance_one if len(coefficients) == 1 else self._advance
-        outlines = [
-            lower_outline(alpha[..., 0], points)
-            for alpha, points in zip(targets.alpha.numpy(), targets.points.numpy(), strict=True)
-        ]
+        outlines = lower_outlines(targets.alpha, targets.points, targets.inside)
+        targets = dataclasses.replace(targets, inside=None)  # for the outlines alone
         energies: dict[str, tf.Tensor] = {}
         for start in range(0, steps, REFRESH):
             level = used[min(int((start >= ends).sum()), len(used) - 1)]
@@ -168,17 +166,11 @@ class Fitter:
                     tf.constant(level[1]),
                 )
             energies = dict(zip(TERMS, last, strict=True))
-        residual = self.point_residual(coefficients, targets.points)
-        return FitResult(coefficients.numpy(), residual.numpy(), {name: e.numpy() for name, e in energies.items()})
+        return FitResult(coefficients.numpy(), {name: e.numpy() for name, e in energies.items()})
 
     def shared_gradient(self, slope: tf.Tensor) -> tf.Tensor:
         """Gradient [B, K] to follow; here it is unchanged, because the crops share no coefficients."""
         return slope
-
-    def point_residual(self, coefficients: tf.Tensor, points: tf.Tensor) -> tf.Tensor:
-        """Mean distance [B] between projected and given five points, pixels of 224."""
-        found = self.five_points(self.model.posed(coefficients, self.camera).landmarks)
-        return tf.reduce_mean(tf.norm(found - points, axis=-1), axis=-1) * (REFERENCE_SIZE / self.camera.image_size[0])
 
     def five_points(self, landmarks: tf.Tensor) -> tf.Tensor:
         """Landmarks [B, 68, C] to the detector's five points [B, 5, C]."""
@@ -216,7 +208,7 @@ class Fitter:
                 size,
                 settings.outline_sigma,
             ),
-            "prior": self.prior(posed.coefficients, targets),
+            "prior": self.prior(posed.coefficients, targets, self.prior_share(coefficients)),
             "light": light_energy(posed.coefficients.light),
             "asymmetry": asymmetry_energy(
                 posed.albedo, self.model.symmetric_pairs, settings.asymmetry_sigma, settings.observations / 4
@@ -224,13 +216,19 @@ class Fitter:
             **self.mesh_energies(posed.vertices, targets),
         }
 
+    def prior_share(self, coefficients: tf.Tensor) -> float | tf.Tensor:
+        """Share of the priors of identity and albedo that each crop carries; here all of them."""
+        return 1.0
+
     def prior(self, parts: Coefficients, targets: FitTargets, share: float | tf.Tensor = 1.0) -> tf.Tensor:
-        """Prior energy [B] of the coefficients; with the 468 points, it does not favour closed lips.
+        """Prior energy [B] of the coefficients; where the mouth is seen, it does not favour closed lips.
 
         Args:
           share: of the priors of identity and albedo.
         """
-        sigma = self._expression_sigma if targets.mesh is None else self._sigma_with_landmarks
+        sigma = self._expression_sigma
+        if targets.mouth_seen is not None:
+            sigma = tf.where(targets.mouth_seen[:, None], self._sigma_with_landmarks, sigma)
         identity, albedo = parts.identity, parts.albedo
         if self._identity_error is not None and targets.regressed is not None:
             expected = self.model.layout.split(targets.regressed)

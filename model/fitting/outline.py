@@ -14,6 +14,8 @@ from lib.tensor_structure import TensorStructure
 OUTLINE_POINTS = 96
 # Pairs farther apart than this (pixels of 224) are mistakes: hair across the cheek, a neck taken for the face.
 REACH = 14.0
+# Pixels so close to the border of the crop or of the photo are cut by it.
+MARGIN = 2
 
 
 @dataclasses.dataclass(frozen=True)
@@ -39,14 +41,22 @@ class OutlinePairs(TensorStructure):
     weight: tf.Tensor
 
 
-def lower_outline(alpha: np.ndarray, five_points: np.ndarray) -> Outline:
-    """The outline of a mask below the eyes, left out where the image's border cuts it.
+def lower_outlines(alpha: tf.Tensor, five_points: tf.Tensor, inside: tf.Tensor | None) -> list[Outline]:
+    """`lower_outline` of each crop: alpha [B, H, W, 1], five_points [B, 5, 2], inside [B, H, W]."""
+    masks = alpha.numpy()[..., 0]
+    covered = [None] * len(masks) if inside is None else inside.numpy()
+    return [lower_outline(*one) for one in zip(masks, five_points.numpy(), covered, strict=True)]
+
+
+def lower_outline(alpha: np.ndarray, five_points: np.ndarray, inside: np.ndarray | None = None) -> Outline:
+    """The outline of a mask below the eyes, left out where the border of the crop or of the photo cuts it.
 
     Above the eyes the mask ends at the hair, which is not part of the face model.
 
     Args:
       alpha: [H, W] in [0, 1].
       five_points: [5, 2] eyes, nose, mouth corners, pixels.
+      inside: bool [H, W], pixels that the photo covers; None for all.
     """
     size = alpha.shape[0]
     soft = cv2.GaussianBlur(alpha.astype(np.float32), (0, 0), 2.0 * size / REFERENCE_SIZE)
@@ -61,8 +71,10 @@ def lower_outline(alpha: np.ndarray, five_points: np.ndarray) -> Outline:
     eyes, mouth = five_points[:2].mean(0), five_points[3:].mean(0)
     down = (mouth - eyes) / max(np.linalg.norm(mouth - eyes), 1e-6)
     below = (pixels + 0.5 - eyes) @ down > 0.15 * np.linalg.norm(mouth - eyes)
-    inside = ((pixels > 1) & (pixels < size - 2)).all(1)
-    kept = np.flatnonzero(below & inside & (length > 1e-4))
+    covered = np.ones(alpha.shape, np.uint8) if inside is None else inside.astype(np.uint8)
+    covered = cv2.erode(covered, np.ones([2 * MARGIN + 1] * 2, np.uint8), borderType=cv2.BORDER_CONSTANT, borderValue=0)
+    uncut = covered[pixels[:, 1], pixels[:, 0]] > 0
+    kept = np.flatnonzero(below & uncut & (length > 1e-4))
     if not len(kept):
         return empty
     kept = kept[np.linspace(0, len(kept) - 1, min(OUTLINE_POINTS, len(kept))).astype(int)]

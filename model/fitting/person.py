@@ -48,10 +48,12 @@ class PersonFitter(Fitter):
     ) -> dict[str, tf.Tensor]:
         """See `Fitter.energies`; each of B crops carries 1 / B of the priors of identity and albedo."""
         terms = super().energies(coefficients, targets, surface, colour_factor)
-        share = 1 / tf.cast(tf.shape(coefficients)[0], tf.float32)
-        terms["prior"] = self.prior(self.model.layout.split(coefficients), targets, share)
-        terms["asymmetry"] = share * terms["asymmetry"]
+        terms["asymmetry"] = self.prior_share(coefficients) * terms["asymmetry"]
         return terms
+
+    def prior_share(self, coefficients: tf.Tensor) -> float | tf.Tensor:
+        """1 / B."""
+        return 1 / tf.cast(tf.shape(coefficients)[0], tf.float32)
 
     def shared_gradient(self, slope: tf.Tensor) -> tf.Tensor:
         """Sums the gradient of the shared coefficients over the crops."""

@@ -133,6 +133,7 @@ def fit_targets(
     weight = np.zeros([len(drafts), 68], np.float32)
     mesh, mesh_weight = np.zeros([len(drafts), POINTS, 2], np.float32), np.zeros(len(drafts), np.float32)
     sigma = np.full(len(drafts), weights.point_sigma, np.float32)
+    mouth_seen = np.zeros(len(drafts), bool)
     for row, draft in enumerate(drafts):
         face, alignment = draft.photo.face, draft.photo.alignment
         if draft.mesh is not None:
@@ -150,9 +151,8 @@ def fit_targets(
             mesh_weight[row] *= SUPPORT
         elif draft.mesh is None:
             weight[row] = 1.0
-    # With `mesh`, even without weight, the prior does not favour closed lips.
-    used = mesh_weight.any() or any(draft.photo.face.landmarks is not None for draft in drafts)
-    found = {} if not used else {"mesh": tf.constant(mesh), "mesh_weight": tf.constant(mesh_weight)}
+        mouth_seen[row] = draft.mesh is not None or face.landmarks is not None
+    found = {"mesh": mesh, "mesh_weight": mesh_weight, "mouth_seen": mouth_seen} if mouth_seen.any() else {}
     return FitTargets(
         image=tf.constant(np.stack([draft.photo.rgb for draft in drafts])),
         alpha=tf.constant(np.stack([draft.alpha for draft in drafts])[..., None]),
@@ -160,8 +160,9 @@ def fit_targets(
         landmarks=tf.constant(weak),
         landmark_weight=tf.constant(weight),
         point_sigma=tf.constant(sigma),
+        inside=tf.constant(np.stack([draft.photo.alignment.inside for draft in drafts])),
         regressed=None if regressed is None else tf.constant(regressed, tf.float32),
-        **found,
+        **{name: tf.constant(values) for name, values in found.items()},
     )
 
 

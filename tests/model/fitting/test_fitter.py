@@ -51,6 +51,12 @@ def start(model, truth):
     )
 
 
+def point_residuals(fitter, result, points):
+    """Mean distance [B] of the projected five points from the given ones, pixels."""
+    found = fitter.five_points(fitter.model.posed(tf.constant(result.coefficients), fitter.camera).landmarks)
+    return np.linalg.norm(found - points, axis=-1).mean(axis=-1)
+
+
 def vertex_errors(model, coefficients, truth):
     """Mean distance of posed vertices [dm], mean albedo error."""
     camera = Camera((SIZE, SIZE))
@@ -64,7 +70,7 @@ def test_known_faces_are_found_again(faces):
     before = vertex_errors(model, start(model, truth), truth)
     result = fitter.fit(targets, start(model, truth), 60)
     after = vertex_errors(model, result.coefficients, truth)
-    assert (result.point_residual < 1).all()
+    assert (point_residuals(fitter, result, targets.points) < 0.5).all()
     assert after[0] < 0.5 * before[0]
     assert after[1] < 0.7 * before[1]
     assert np.isfinite(result.coefficients).all()
@@ -77,7 +83,7 @@ def test_without_landmark_targets_points_and_colours_do(faces):
     model, fitter, targets, truth = faces
     blind = dataclasses.replace(targets, landmarks=tf.zeros_like(targets.landmarks), landmark_weight=tf.zeros([2, 68]))
     result = fitter.fit(blind, start(model, truth), 60)
-    assert (result.point_residual < 1).all()
+    assert (point_residuals(fitter, result, targets.points) < 0.5).all()
     assert (result.energies["landmarks"] == 0).all()
     before, after = (vertex_errors(model, c, truth)[0] for c in (start(model, truth), result.coefficients))
     assert after < 0.8 * before
@@ -253,6 +259,33 @@ def test_outline_cut_by_the_image_does_not_count():
     assert len(cut.points) > 20
     assert (cut.points[:, 1] < SIZE - 1.5).all()
     assert len(no_outline().points) == 0
+
+
+def test_outline_cut_by_the_photo_does_not_count():
+    """A face that the photo's border cuts within the crop has no outline there."""
+    inside = np.zeros([SIZE, SIZE], bool)
+    inside[:, 40:] = True
+    cut = lower_outline(disc() * inside, POINTS, inside)
+    assert len(cut.points) > 20
+    assert (cut.points[:, 0] > 41.5).all()
+    assert (lower_outline(disc() * inside, POINTS).points[:, 0] < 41).any()
+
+
+def test_the_fit_leaves_out_what_the_photo_cuts(faces, monkeypatch):
+    model, fitter, targets, truth = faces
+    seen = []
+    monkeypatch.setattr("model.fitting.fitter.visible_surface", lambda *given: seen.append(given[-1]) or stop())
+    for inside in (None, tf.ones([2, SIZE, SIZE], tf.bool), tf.zeros([2, SIZE, SIZE], tf.bool)):
+        with pytest.raises(KeyboardInterrupt):
+            fitter.fit(dataclasses.replace(targets, inside=inside), start(model, truth), 1)
+    counts = [[len(outline.points) for outline in outlines] for outlines in seen]
+    assert counts[0] == counts[1]
+    assert min(counts[0]) > 0
+    assert counts[2] == [0, 0]
+
+
+def stop():
+    raise KeyboardInterrupt
 
 
 def test_silhouette_meets_the_outline(faces):

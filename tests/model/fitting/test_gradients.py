@@ -1,5 +1,7 @@
 """Gradients of the fit's energy against finite differences: every term in float64, the whole through the face model."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -129,6 +131,25 @@ def test_the_prior_is_centred_on_what_was_regressed():
     surface = visible_surface(SurfaceSteps(model, camera), rows, targets.alpha, outlines)
     together = PersonFitter(model, camera, regressed_errors=errors).energies(rows, targets, surface, 1.0)
     assert float(tf.reduce_sum(together["prior"])) == pytest.approx(expected, rel=1e-5)
+
+
+def test_each_crop_has_the_prior_of_its_own_mouth():
+    """Whatever landmarks the other crops of the batch have."""
+    fitter = Fitter(MorphableModel(built_in_face(2500)), Camera((SIZE, SIZE)))
+    layout = fitter.model.layout
+    opened = np.zeros([2, layout.size], np.float32)
+    opened[:, layout.slices["expression"]] = 1.0
+    empty = tf.zeros([2, SIZE, SIZE, 3])
+    targets = energy.FitTargets(
+        empty, empty[..., :1], tf.zeros([2, 5, 2]), tf.zeros([2, 68, 2]), tf.zeros([2, 68])
+    )  # fmt: skip
+    seen, unseen, mixed = (
+        fitter.prior(layout.split(tf.constant(opened)), dataclasses.replace(targets, mouth_seen=tf.constant(rows)))
+        for rows in ([True, True], [False, False], [True, False])
+    )
+    assert float(seen[0]) < float(unseen[0])
+    np.testing.assert_array_equal(mixed, [seen[0], unseen[1]])
+    np.testing.assert_array_equal(fitter.prior(layout.split(tf.constant(opened)), targets), unseen)
 
 
 def test_priors_of_what_photos_share_count_once():

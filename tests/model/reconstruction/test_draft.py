@@ -111,6 +111,13 @@ def test_given_68_landmarks_may_open_the_mouth():
     photo = astronaut(given="a.txt", landmarks=np.full((68, 2), 200.0))
     targets = fit_targets([draft(photo)], weak(), WEIGHTS)
     np.testing.assert_array_equal(targets.mesh_weight, [0])
+    np.testing.assert_array_equal(targets.mouth_seen, [True])
+
+
+def test_what_other_photos_of_a_batch_show_opens_no_mouth():
+    drafts = [draft(astronaut(), np.zeros([POINTS, 2])), draft(astronaut())]
+    np.testing.assert_array_equal(fit_targets(drafts, weak(2), WEIGHTS).mouth_seen, [True, False])
+    assert fit_targets(drafts[1:], weak(), WEIGHTS).mouth_seen is None
 
 
 @pytest.mark.parametrize("mesh", [None, np.zeros([POINTS, 2])])
