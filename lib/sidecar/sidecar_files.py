@@ -19,7 +19,9 @@ the photo's alpha.
 import contextlib
 import dataclasses
 import os
-from collections.abc import Iterable
+import sys
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 import cv2
@@ -28,7 +30,7 @@ import numpy as np
 from lib.face_image.alignment import five_points
 from lib.face_image.photo_io import MASK_ENDING, photo_size, read_photo
 from lib.face_image.quality import Unusable
-from lib.files.file_names import names_file
+from lib.files.file_names import names_file, printable
 from lib.sidecar.landmark_order import in_order, in_pixels
 from lib.sidecar.landmark_reading import read_points
 
@@ -83,6 +85,29 @@ def sidecar_files(photos: Iterable[Path]) -> dict[Path, tuple[Path, ...]]:
         landmarks = next(filter(is_there, _landmark_places(photo)), None)
         found[photo] = (*filter(None, [landmarks]), *filter(is_there, [_mask_place(photo)]))
     return found
+
+
+def report_shared(sidecars: Mapping[Path, Iterable[Path]]) -> None:
+    """Tells of landmark and mask files that belong to several photos, as portrait.txt does to portrait.jpg and .png.
+
+    They are right for one picture in several formats, and wrong for all but one of several pictures.
+
+    Args:
+      sidecars: `sidecar_files` of the photos of a run.
+    """
+    owners: dict[Path, list[str]] = defaultdict(list)
+    for photo, files in sidecars.items():
+        for file in files:
+            owners[file].append(photo.name)
+    shared = {file: photos for file, photos in owners.items() if len(photos) > 1}
+    if shared:
+        file, names = next(iter(shared.items()))
+        more = f"; {len(shared) - 1} more such files" if len(shared) > 1 else ""
+        print(
+            f"{printable(str(file))}: used for {' and '.join(map(printable, names))}, which must show the same picture "
+            f"(otherwise rename all but one{more})",
+            file=sys.stderr,
+        )
 
 
 def check_still_there(files: Iterable[Path]) -> None:

@@ -179,11 +179,7 @@ class PhotoReader:
             best, certainty = None, 0.0
             for turns, remark in TURNS.items():
                 turned = np.ascontiguousarray(np.rot90(photo, turns))
-                confirmed: list[tuple[float, Face]] = []
-                for face in self._detect_any(turned, name, most):
-                    seen = find_mesh_points(turned[..., :3], face.points)
-                    if seen.is_face:
-                        confirmed.append((seen.face, face))
+                confirmed = self._confirmed(turned, name)[:most]
                 surest = max((probability for probability, _ in confirmed), default=0.0)
                 if surest > certainty:
                     best, certainty = FoundFaces(turned, [face for _, face in confirmed], turns, remark), surest
@@ -191,12 +187,17 @@ class PhotoReader:
                 raise
             return best
 
-    def _detect_any(self, photo: np.ndarray, name: str, most: int | None) -> list[Face]:
-        """Confidently detected faces; empty without any."""
+    def _confirmed(self, photo: np.ndarray, name: str) -> list[tuple[float, Face]]:
+        """Confidently detected faces that the 468-point network confirms, each with its probability; largest first.
+
+        All detections are asked about: beside a real face, the largest may be a false one.
+        """
         try:
-            return detect_confident_faces(photo, name, self.min_confidence, most)
+            faces = detect_confident_faces(photo, name, self.min_confidence)
         except Unusable:
             return []
+        seen = [find_mesh_points(photo[..., :3], face.points) for face in faces]
+        return [(points.face, face) for points, face in zip(seen, faces, strict=True) if points.is_face]
 
 
 def _is_face(photo: np.ndarray, face: Face) -> bool:

@@ -24,6 +24,7 @@ from lib.files.own_files import begins, check_replaceable, has_keys
 from lib.runtime.interruption import Interrupted
 from lib.runtime.memory import affordable
 from lib.runtime.worker_pool import run_jobs, use_one_thread
+from lib.sidecar.sidecar_files import report_shared
 from model.preparation.job import RETRY, Job
 from model.preparation.journal import journal_line, read_journal, write_journal
 from model.preparation.photo_folder import PhotoFolder
@@ -103,6 +104,8 @@ def prepare_photos(
     Returns:
       The number of photos whose earlier record still holds.
     """
+    if config.prepare.beside:
+        report_shared({path: folder.sidecars[path] for path in paths})
     folder.crops.mkdir(parents=True, exist_ok=True)
     jobs: list[Job] = []
     deleted = 0

@@ -136,3 +136,13 @@ def test_a_photo_whose_sidecar_files_could_not_be_named_has_none(tmp_path):
     photo.touch()
     assert beside.mask_path(photo) is None
     assert beside.landmarks_path(tmp_path / f"{'x' * 252}.j") is None
+
+
+def test_files_that_several_photos_share_are_told_once(tmp_path, capsys):
+    for name in ("a.jpg", "a.png", "a.txt", "a_mask.png", "b.jpg", "b.txt", "c.jpg"):
+        (tmp_path / name).touch()
+    beside.report_shared(beside.sidecar_files(tmp_path / name for name in ("b.jpg", "c.jpg")))
+    assert not capsys.readouterr().err
+    beside.report_shared(beside.sidecar_files(tmp_path / name for name in ("a.jpg", "a.png", "b.jpg")))
+    told = f"{tmp_path}/a.txt: used for a.jpg and a.png, which must show the same picture (otherwise rename all but one"
+    assert capsys.readouterr().err == f"{told}; 1 more such files)\n"

@@ -153,7 +153,7 @@ def test_equally_certain_faces_of_a_turned_photo_all_count(monkeypatch, reader):
     faces = [detection.Face(np.array([x, 0.0, 9, 9]), FIVE, 1.0) for x in (0, 10)]
     found = iter([None, faces, None, None])
 
-    def detect(photo, name, confidence, most):
+    def detect(photo, name, confidence, most=None):
         if (seen := next(found)) is None:
             raise Unusable("no face", "none")
         return seen
@@ -165,6 +165,23 @@ def test_equally_certain_faces_of_a_turned_photo_all_count(monkeypatch, reader):
     turned = reader.find_in_array(PORTRAIT, "two")
     assert turned.turns == 1
     assert [face.box[0] for face in turned.faces] == [0, 10]
+
+
+def test_a_false_detection_in_a_turned_photo_hides_no_smaller_face(monkeypatch, reader):
+    """Also where only the largest face is wanted."""
+    detected = {1: [detection.Face(np.array([x, 0.0, side, side]), FIVE, 1.0) for x, side in ((0, 99), (10, 50))]}
+
+    def detect(photo, name, confidence, most=None):
+        turns = next(turns for turns in range(4) if np.array_equal(photo, np.rot90(PORTRAIT, turns)))
+        if turns not in detected:
+            raise Unusable("no face", "none")
+        return detected[turns][:most]
+
+    answers = iter([SimpleNamespace(is_face=False, face=0.1), SimpleNamespace(is_face=True, face=0.9)])
+    monkeypatch.setattr("model.photos.reader.detect_confident_faces", detect)
+    monkeypatch.setattr("model.photos.reader.find_mesh_points", lambda image, points: next(answers))
+    turned = reader.find_in_array(PORTRAIT, "two", 1)
+    assert (turned.turns, [face.box[0] for face in turned.faces]) == (1, [10])
 
 
 @pytest.mark.parametrize(("confidence", "count"), [(0.95, 1), (0.995, 2)])
