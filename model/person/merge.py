@@ -66,13 +66,13 @@ class SkinView:
     @classmethod
     def of(cls, result: PhotoResult, textures: FaceTextures | None) -> "SkinView":
         """View of a reconstructed photo."""
-        face_gcn, scalp = result.reconstruction, result.scalp
-        albedo = face_gcn.albedo[0].numpy()
+        reconstruction, scalp = result.reconstruction, result.scalp
+        albedo = reconstruction.albedo[0].numpy()
         none = np.zeros(len(albedo), np.float32)
         return cls(
             albedo=albedo,
-            visibility=face_gcn.coarse.sampled.visibility[0, :, 0].numpy(),
-            frontality=face_gcn.coarse.face.normals[0, :, 2].numpy(),
+            visibility=reconstruction.coarse.sampled.visibility[0, :, 0].numpy(),
+            frontality=reconstruction.coarse.face.normals[0, :, 2].numpy(),
             lift=result.lift,
             hair=none if scalp is None else scalp.strands,
             cloth=none if scalp is None else scalp.cloth,

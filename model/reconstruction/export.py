@@ -138,8 +138,8 @@ class Exporter:
         if unknown := [name for name in formats if name not in FILES]:
             raise UserError(f"formats must be of {', '.join(FILES)}, got {', '.join(map(str, unknown))}")
         self.remove_earlier(folder, formats)
-        face_gcn, triangles = result.reconstruction, self.morphable.face_model.triangles
-        shape, albedo = face_gcn.coarse.face.shape, face_gcn.albedo[0].numpy()
+        reconstruction, triangles = result.reconstruction, self.morphable.face_model.triangles
+        shape, albedo = reconstruction.coarse.face.shape, reconstruction.albedo[0].numpy()
         textures = result.textures if TEXTURED & set(formats) else None
         if textures is not None:
             images = {
@@ -162,7 +162,7 @@ class Exporter:
         if "ply" in formats:
             write_mesh(folder / "mesh.ply", self.scale * shape[0].numpy(), triangles, albedo)
         if "neutral" in formats:
-            fitted = face_gcn.coarse.face.coefficients
+            fitted = reconstruction.coarse.face.coefficients
             neutral = self.morphable.shape(fitted.identity, tf.zeros_like(fitted.expression))
             write_mesh(folder / "neutral.obj", self.scale * neutral[0].numpy(), triangles)
         return textures

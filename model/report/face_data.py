@@ -54,12 +54,16 @@ def encode_mesh(result: ReportedPhoto) -> dict:
       angles, translation: [3] pose in the photo (lib/geometry/rotation.py).
       light: [3][16] result of `light_forms`.
     """
-    face_gcn = result.reconstruction
-    face = face_gcn.coarse.face
+    reconstruction = result.reconstruction
+    face = reconstruction.coarse.face
     shape = np.asarray(face.shape)[0].astype(np.float64)
     low, high = shape.min(axis=0), shape.max(axis=0)
     positions = np.rint((shape - low) / np.maximum(high - low, 1e-9) * 65535).astype(np.uint16)
-    colours = {"coarse": face_gcn.coarse.albedo, "fine": face_gcn.albedo, "appearance": face_gcn.appearance}
+    colours = {
+        "coarse": reconstruction.coarse.albedo,
+        "fine": reconstruction.albedo,
+        "appearance": reconstruction.appearance,
+    }
     tops, columns = {}, list(positions.T)
     for name in COLOURS:
         colour = np.asarray(colours[name])[0]

@@ -80,15 +80,17 @@ def pictures(result: ReportedPhoto) -> dict[str, np.ndarray]:
 
 def crop_pictures(result: ReportedPhoto) -> dict[str, np.ndarray]:
     """Pictures of a `PhotoResult` in the photo's view: title -> uint8 [H, W, 3]."""
-    face_gcn, rgb = result.reconstruction, result.photo.rgb
+    reconstruction, rgb = result.reconstruction, result.photo.rgb
     mask = result.alpha[..., None]
     return {
         "photo": to_bytes(rgb),
         "mask": to_bytes(rgb * mask + np.array([1.0, 0.0, 1.0]) * (1 - mask)),
-        "coarse": rendered(result, face_gcn.coarse.rendering),
-        "fine": rendered(result, face_gcn.rendering),
-        "overlay": to_bytes(clipped(face_gcn.overlay)[0].numpy()),
-        "landmarks": landmark_picture(rgb, face_gcn.coarse.face.landmarks[0].numpy(), result.photo.alignment.points),
+        "coarse": rendered(result, reconstruction.coarse.rendering),
+        "fine": rendered(result, reconstruction.rendering),
+        "overlay": to_bytes(clipped(reconstruction.overlay)[0].numpy()),
+        "landmarks": landmark_picture(
+            rgb, reconstruction.coarse.face.landmarks[0].numpy(), result.photo.alignment.points
+        ),
     }
 
 
