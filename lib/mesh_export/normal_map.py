@@ -12,8 +12,8 @@ import numpy as np
 # Band of the relief's wavelengths, as standard deviations of two blurs in shares of the texture's side: below is noise,
 # above is detail that the mesh itself represents.
 FINEST, COARSEST = 1 / 900, 1 / 120
-# Depth [dm] per unit of log darkness relative to the surroundings, and the limit of that log difference.
-DEPTH, LARGEST = 0.01, 0.15
+# Height [dm] per unit of log brightness relative to the surroundings, and the limit of that log difference.
+HEIGHT, LARGEST = 0.01, 0.15
 # Luminance weights for linear RGB (Rec. 709); accurate enough for encoded colours here.
 LUMINANCE = np.array([0.2126, 0.7152, 0.0722], np.float32)
 
@@ -27,9 +27,9 @@ def detail_normals(albedo: np.ndarray, weight: np.ndarray, lengths: np.ndarray) 
       lengths: [T, T, 2] size of a texel on the surface along u and v, decimetres.
     """
     size = albedo.shape[0]
-    darkness = np.log(albedo @ LUMINANCE + 0.02)
-    band = _blur(darkness, FINEST * size) - _blur(darkness, COARSEST * size)
-    height = (DEPTH * np.clip(band, -LARGEST, LARGEST) * weight).astype(np.float32)  # for OpenCV
+    brightness = np.log(albedo @ LUMINANCE + 0.02)
+    band = _blur(brightness, FINEST * size) - _blur(brightness, COARSEST * size)
+    height = (HEIGHT * np.clip(band, -LARGEST, LARGEST) * weight).astype(np.float32)  # for OpenCV
     smallest = np.finfo(np.float32).tiny
     slope_u = cv2.Sobel(height, cv2.CV_32F, 1, 0, scale=1 / 8) / np.maximum(lengths[..., 0], smallest)
     slope_v = -cv2.Sobel(height, cv2.CV_32F, 0, 1, scale=1 / 8) / np.maximum(lengths[..., 1], smallest)
