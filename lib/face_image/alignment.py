@@ -95,6 +95,8 @@ def align(photo: np.ndarray, points: np.ndarray, template: np.ndarray, size: int
     if points.shape != (5, 2) or template.shape != (5, 3):
         raise ValueError(f"points must be [5, 2], template [5, 3], got {list(points.shape)} and {list(template.shape)}")
     height, width = photo.shape[:2]
+    # The published formula mirrors rows by height - 1 - y, as if points counted from pixel centres. They count from
+    # pixel edges, so crops lie one pixel of the photo off. Kept: the shipped networks were trained on such crops.
     scale, shift = fit_scale_shift(np.stack([points[:, 0], height - 1 - points[:, 1]], axis=1), template)
     if not scale >= 1:
         raise ValueError(f"points must span a face, got a scale of {scale:.3g} pixels per decimetre")

@@ -33,6 +33,7 @@ def place(five: np.ndarray, template: np.ndarray, jitter: np.ndarray, camera: Ca
     translation = np.zeros(3)
     for _ in range(20):
         seen = detected_points(five + translation, jitter, camera)
+        # size - 1 - y: one pixel off, as `lib.face_image.alignment.align` is.
         scale, shift = fit_scale_shift(np.stack([seen[:, 0], size - 1 - seen[:, 1]], axis=1), template)
         depth = camera.distance - (five[:, 2].mean() + translation[2])
         translation[2] += depth * (1 - scale / target)
