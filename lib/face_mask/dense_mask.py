@@ -40,6 +40,8 @@ RADIUS, EPSILON = 5, 1e-3
 FEATURES = (LEFT_EYE, RIGHT_EYE, LEFT_BROW, RIGHT_BROW, OUTER_LIPS, INNER_LIPS)
 # Pieces smaller than this share of the largest are dropped, holes smaller than this (pixels) are filled.
 LEAST_PIECE, LARGEST_HOLE = 0.15, 130
+# Width of a piece's soft border, pixels.
+SOFT_BORDER = 2
 
 
 def dense_mask(
@@ -66,7 +68,8 @@ def dense_mask(
     image, points = np.ascontiguousarray(crop), points * scale
     decoded = spread_out(log_odds, square)
     alpha = _opacity(image, points, decoded)
-    alpha = cv2.resize(alpha, (size, size), interpolation=cv2.INTER_LINEAR) if size != WORKING_SIDE else alpha
+    method = cv2.INTER_AREA if size < WORKING_SIDE else cv2.INTER_LINEAR
+    alpha = cv2.resize(alpha, (size, size), interpolation=method) if size != WORKING_SIDE else alpha
     return alpha * inside
 
 
@@ -161,9 +164,16 @@ def _in_few_pieces(alpha: np.ndarray) -> np.ndarray:
             continue
         small = areas < (LEAST_PIECE * areas[1:].max() if value else LARGEST_HOLE)
         small[0] = False
-        speck = cv2.dilate(small[parts].astype(np.uint8), np.ones((3, 3), np.uint8)) > 0
-        alpha = np.where(speck & ((alpha > 0.5) == value), 1 - value, alpha)
+        speck = small[parts]
+        # With its soft border, except for what may be that of a piece that stays.
+        ring = _widened(speck) & ~_widened((parts > 0) & ~speck)
+        alpha = np.where(speck | ring, 1 - value, alpha)
     return alpha.astype(np.float32)
+
+
+def _widened(part: np.ndarray) -> np.ndarray:
+    side = 2 * SOFT_BORDER + 1
+    return cv2.dilate(part.astype(np.uint8), np.ones((side, side), np.uint8)) > 0
 
 
 def _sigmoid(values: np.ndarray) -> np.ndarray:

@@ -74,7 +74,7 @@ def _closed_line(darker: np.ndarray, eye: np.ndarray, across: np.ndarray) -> np.
 def _is_rim(darker: np.ndarray, line: np.ndarray) -> bool:
     values = _at(darker, line)
     # Rays begin at one side of the eye and go round below it.
-    below, above = (half[RAYS // 20 : -RAYS // 20].mean() for half in np.split(values, 2))
+    below, above = (half[RAYS // 20 : -(RAYS // 20)].mean() for half in np.split(values, 2))
     closed = values.reshape(SECTORS, -1).max(1).min() > LEAST
     return bool(closed and values.mean() > DARKER and below > BELOW * above)
 

@@ -67,7 +67,8 @@ class FaceParser:
                 f"{self.path}: must give scores [1, C, h, w] or classes [1, h, w], got {list(scores.shape)}"
             )
         face = np.isin(np.rint(scores[0]).astype(np.int64), self.classes).astype(np.float32)
-        return cv2.resize(face, crop.shape[1::-1], interpolation=cv2.INTER_LINEAR)
+        method = cv2.INTER_AREA if crop.shape[0] < face.shape[0] else cv2.INTER_LINEAR
+        return cv2.resize(face, crop.shape[1::-1], interpolation=method)
 
 
 def _wrong_size(path: Path, size: int, reason: str) -> UserError:

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 import skimage.data
 
-from lib.face_mask.dense_mask import OUTSIDE, WORKING_SIDE, dense_mask, spread_out
+from lib.face_mask.dense_mask import OUTSIDE, WORKING_SIDE, _in_few_pieces, dense_mask, spread_out
 from lib.face_mesh.groups import LEFT_EYE, OVAL
 from lib.face_mesh.network import Square, find_mesh_points, square_around
 
@@ -113,6 +113,19 @@ def test_a_hole_of_the_size_of_a_brow_is_filled(points):
     assert (mask[spot] > 0.5).all()
 
 
+def test_dropped_pieces_and_filled_holes_leave_no_soft_rings():
+    sharp = np.zeros((80, 80), np.float32)
+    sharp[10:60, 10:60] = 1  # with a hole, and specks far from it and near
+    sharp[30:36, 30:36] = 0
+    sharp[66:72, 66:72] = sharp[30:34, 62:65] = 1
+    soft = cv2.blur(sharp, (3, 3))
+    alpha = _in_few_pieces(soft)
+    assert (alpha[62:, 62:] == 0).all()
+    assert (alpha[25:41, 25:41] == 1).all()
+    np.testing.assert_array_equal(alpha[8:12], soft[8:12], err_msg="the border of what stays")
+    assert (alpha[28:36, 62:] == 0).all()
+
+
 def test_an_eye_is_filled_unless_the_decoder_sees_it_covered(points):
     image, visible = painted(points, np.random.default_rng(0))
     eye = np.zeros(visible.shape, np.uint8)
@@ -139,3 +152,12 @@ def test_other_sizes_and_what_the_photo_does_not_cover(points):
     assert mask.dtype == np.float32
     assert mask[:, :200].max() == 0
     assert overlap(mask[::2, ::2][:, 100:], visible[:, 100:]) > 0.95
+
+
+def test_masks_of_small_crops_are_means_of_the_working_size(monkeypatch):
+    """Not every seventh pixel, which a strand of hair may cover or miss."""
+    strands = np.tile(np.arange(WORKING_SIDE) % 7 != 3, (WORKING_SIDE, 1)).astype(np.float32)
+    monkeypatch.setattr("lib.face_mask.dense_mask._opacity", lambda *_: strands)
+    crop, square = np.zeros((32, 32, 3), np.uint8), Square(np.full(2, 16.0), 20.0, 0.0)
+    mask = dense_mask(crop, np.zeros((468, 2)), np.zeros((96, 96), np.float32), square, np.ones((32, 32), bool))
+    np.testing.assert_allclose(mask, 6 / 7, atol=1e-6)

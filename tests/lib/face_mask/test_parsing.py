@@ -35,6 +35,12 @@ def test_the_crop_is_brought_to_the_network_s_size(tmp_path):
     assert alpha[:, :10].max() == alpha[:, 38:].max() == 0
 
 
+def test_masks_of_crops_smaller_than_the_network_are_means(tflite_network):
+    parser = FaceParser(tflite_network, 16, MEAN, STD, (1,))
+    parser._scores = lambda image: np.tile(np.arange(16) % 4 == 0, (1, 16, 1))
+    np.testing.assert_array_equal(parser(np.zeros((4, 4, 3), np.uint8)), 0.25)
+
+
 @pytest.fixture(scope="module")
 def tflite_network(tmp_path_factory):
     """A .tflite file for 16 px whose scores are the channels of its input."""
