@@ -26,6 +26,8 @@ CORNERS = LIDS[:, [0, 8]]
 RADIUS = 0.12
 # Angle at weight 1.
 FULL = np.radians(30)
+# Sine of the largest angle that is found.
+FARTHEST = 0.9
 # The iris of an eye that is open by less than this share of its width is not looked at: the network guesses it.
 LEAST_OPEN = 0.18
 # Weights in the order of `gaze_weights`: name without side -> (which angle, its sign for the left eye and the right).
@@ -121,14 +123,19 @@ def find_gaze(
         seen.append(rotation @ (nearest - inside * ray))
     if not seen:
         return None
-    across, up, _ = np.clip(np.mean(seen, axis=0) / RADIUS, -0.9, 0.9)
-    return np.arcsin([across, up])
+    across, up, _ = np.mean(seen, axis=0) / RADIUS
+    pitch = np.arcsin(np.clip(up, -FARTHEST, FARTHEST))
+    # Yaw turns the iris of an eye that looks up or down on a smaller circle.
+    return np.array([np.arcsin(np.clip(across / np.cos(pitch), -FARTHEST, FARTHEST)), pitch])
 
 
 def eye_quaternions(gaze: np.ndarray, radius: float) -> np.ndarray:
     """[..., 4] rotations x, y, z, w that move the iris of an eyeball of a radius [dm] as far as gazes [..., 2]."""
-    half = np.arcsin(np.clip(np.sin(gaze) * RADIUS / radius, -1, 1)) / 2
-    (across, up), (turned, raised) = np.moveaxis(np.sin(half), -1, 0), np.moveaxis(np.cos(half), -1, 0)
+    yaw, pitch = np.moveaxis(np.asarray(gaze), -1, 0)
+    lifted = np.arcsin(np.clip(np.sin(pitch) * RADIUS / radius, -1, 1))
+    level = np.maximum(np.cos(lifted), np.finfo(np.float32).eps)  # 0: the iris is at the ball's pole
+    aside = np.arcsin(np.clip(np.sin(yaw) * np.cos(pitch) * RADIUS / radius / level, -1, 1))
+    across, up, turned, raised = (function(angle / 2) for function in (np.sin, np.cos) for angle in (aside, lifted))
     # The product of the turn about y and the one about x, which is negative upwards.
     return np.stack([-turned * up, across * raised, across * up, turned * raised], axis=-1) + 0.0  # no -0.0
 

@@ -61,7 +61,7 @@ def seen(eyes: Eyeballs, shape: np.ndarray, gaze, opening: float = 0.3):
     return points, irises, points[CORNERS]
 
 
-@pytest.mark.parametrize("gaze", [(0.0, 0.0), (0.35, 0.1), (-0.3, -0.2), (0.1, 0.3)])
+@pytest.mark.parametrize("gaze", [(0.0, 0.0), (0.35, 0.1), (-0.3, -0.2), (0.1, 0.3), (0.6, 0.6)])
 def test_turned_eyes_are_found_again(eyes, shape, gaze):
     """Though the fitted face lies some pixels off."""
     points, irises, corners = seen(eyes, shape, gaze)
@@ -95,7 +95,7 @@ def test_irises_move_as_far_as_those_of_human_eyes(eyes, shape):
         assert radius > 1.1 * RADIUS
         front = rows[np.argmax(shape[rows, 2])]
         towards = (turned[front] - centre) / np.linalg.norm(turned[front] - centre)
-        np.testing.assert_allclose(radius * towards[:2] / RADIUS, np.sin(gaze), atol=0.01)
+        np.testing.assert_allclose(radius * towards[:2] / RADIUS, [np.sin(0.3) * np.cos(0.2), np.sin(0.2)], atol=2e-3)
 
 
 def test_weights_have_arkit_s_sides(eyes):
