@@ -8,6 +8,7 @@ import tensorflow as tf
 
 from configs.network_sections import PROJECTIONS
 from lib.geometry.camera import Camera
+from lib.geometry.reference import REFERENCE_SIZE
 from lib.images.sampling import sample_image
 from lib.mesh_export import texture_baking
 from lib.mesh_renderer.fragments import Fragments, gather_at_corners, interpolate, triangle_ids_and_depth
@@ -26,7 +27,8 @@ LEAST_SHARE = 0.1
 DARKEST_SHADING, BRIGHTEST_ALBEDO = 0.08, 2.0
 # The slack for slanted surfaces grows with their slope, up to the slope at this cosine of the viewing angle.
 GRAZING_COSINE = 0.1
-# Pixels of the z-buffer per pixel of the crop. It must resolve half a millimetre, to find the texels behind a nose.
+# Pixels of the z-buffer per pixel of a crop of REFERENCE_SIZE. It must resolve half a millimetre, to find the texels
+# behind a nose.
 ZBUFFER_SCALE = 4
 
 
@@ -166,11 +168,20 @@ def check_projection(projection: str) -> None:
 
 
 def surface_view(
-    morphable: MorphableModel, camera: Camera, face: PosedFace, mask: np.ndarray
+    morphable: MorphableModel, camera: Camera, face: PosedFace, mask: np.ndarray, crop_side: int
 ) -> texture_baking.SurfaceView:
-    """The crop camera's view of a face (a batch of one), restricted to a mask [H, W] of the crop."""
+    """A camera's view of a face.
+
+    Args:
+      morphable: the face model.
+      camera: of the crops, or one as sharp with a wider picture.
+      face: a batch of one.
+      mask: [H, W] of the camera's picture, 1 where colours may be read.
+      crop_side: side of the crops.
+    """
+    scale = max(round(ZBUFFER_SCALE * REFERENCE_SIZE / crop_side), 1)
     height, width = camera.image_size
-    fine = dataclasses.replace(camera, image_size=(height * ZBUFFER_SCALE, width * ZBUFFER_SCALE))
+    fine = dataclasses.replace(camera, image_size=(height * scale, width * scale))
     clip = fine.clip_coordinates(face.vertices)
     ids, z = triangle_ids_and_depth(clip, morphable.triangles, fine.image_size)
     zbuffer = tf.where(ids >= 0, fine.depth_of_clip(z), np.inf)
@@ -185,4 +196,5 @@ def surface_view(
         cosine=np.where(skin, cosine[0, :, 0].numpy(), 1),
         zbuffer=zbuffer[0].numpy(),
         mask=mask,
+        reference_pixel=scale * crop_side / REFERENCE_SIZE,
     )

@@ -18,8 +18,8 @@ LEAST_COSINE, FULL_COSINE = 0.2, 0.55
 LEAST_DEPTH, FULL_DEPTH = 1.5 / 224, 8 / 224
 # Width of the blend at self-occlusions, as a share of the texture's side; lips and lids allow no more.
 HIDDEN_FEATHER = 1 / 400
-# Surfaces this far behind [dm] an occluding outline count as hidden within this distance [px of the mask] of it:
-# otherwise, colours of a nose that is fitted two pixels off would land on the cheek.
+# Surfaces this far behind [dm] an occluding outline count as hidden within this distance [px of a crop of
+# REFERENCE_SIZE] of it: otherwise, colours of a nose that is fitted two pixels off would land on the cheek.
 FAR_BEHIND, OUTLINE = 0.12, 1.5
 # Side of the square over which visible and hidden texels are majority-filtered, to remove noise of the depth test.
 SPECKLE = 3
@@ -43,6 +43,7 @@ class SurfaceView:
       cosine: [N] between normal and direction to the camera.
       zbuffer: [H, W] float32 depth of every pixel, infinite in the background.
       mask: [h, w] float, 1 where colours may be read; covers the z-buffer's image, at any resolution.
+      reference_pixel: side of a pixel of a crop of REFERENCE_SIZE in pixels of the z-buffer.
     """
 
     points: np.ndarray
@@ -51,6 +52,7 @@ class SurfaceView:
     cosine: np.ndarray
     zbuffer: np.ndarray
     mask: np.ndarray
+    reference_pixel: float
 
 
 @dataclass(frozen=True, eq=False)
@@ -80,7 +82,7 @@ def photo_weight(raster: ChartRaster, view: SurfaceView) -> np.ndarray:
     column = np.clip(x, 0, width - 1).astype(np.intp)
     row = np.clip(y, 0, height - 1).astype(np.intp)
     scale_x, scale_y = view.mask.shape[1] / width, view.mask.shape[0] / height
-    reach = 2 * round(OUTLINE / scale_x) + 1
+    reach = 2 * round(OUTLINE * view.reference_pixel) + 1
     around = cv2.erode(view.zbuffer, np.ones((reach, reach), np.uint8))
     seen = depth <= np.minimum(view.zbuffer[row, column], around[row, column] + FAR_BEHIND) + slack
     trusted = inside_mask(view.mask)
@@ -224,6 +226,20 @@ def _compose(photo, vertices, weight, smooth, own, mirrored, grain, lit, albedo)
                 # The photo is undefined where it has no share.
                 colour = relit[k] + (photo[row, column, k] - relit[k]) * share if share > 0 else relit[k]
                 relit[k], painted[k] = min(max(colour, 0), 1), min(max(painted[k], 0), 1)
+
+
+def with_grain(texture: np.ndarray, grain: np.ndarray) -> np.ndarray:
+    """A texture [T, T, 3] with grain [T, T], log of the brightness of detail; float32 in [0, 1]."""
+    grainy = np.array(texture, np.float32)
+    _add_all_grain(grainy, grain)
+    return np.clip(grainy, 0, 1)
+
+
+@compiled(nogil=True)
+def _add_all_grain(texture, grain):
+    for row in range(grain.shape[0]):
+        for column in range(grain.shape[1]):
+            _add_grain(texture[row, column], grain[row, column])
 
 
 @compiled(nogil=True)

@@ -6,6 +6,7 @@ from typing import Protocol
 
 import numpy as np
 
+from lib.mesh_export.texture_baking import with_grain
 from lib.mesh_export.uv_chart import ChartRaster
 from model.reconstruction.baking import FaceTextures
 from model.reconstruction.photo_result import PhotoResult
@@ -164,8 +165,7 @@ def merge(views: SkinViews, raster: ChartRaster | None = None, grain: MadeUp | N
             for part in ("hair", "cloth")
         )
         hidden = (1 - texture.weight) * grain(texture.albedo, texture.weight, hair, cloth)
-        grainy = np.clip(texture.albedo * np.exp(hidden)[..., None], 0, 1)
-        texture = dataclasses.replace(texture, albedo=raster.dilate(grainy))
+        texture = dataclasses.replace(texture, albedo=raster.dilate(with_grain(texture.albedo, hidden)))
     return MergedSkin(albedo, lift, texture)
 
 

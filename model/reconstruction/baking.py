@@ -89,7 +89,7 @@ class TextureBaker:
         """Bakes the textures of a reconstructed photo, such as a `PhotoResult`."""
         face_gcn, scalp = result.reconstruction, result.scalp
         camera, mask = (self._camera, result.readable) if scalp is None else (scalp.camera, scalp.readable)
-        view = surface_view(self._morphable, camera, face_gcn.coarse.face, mask)
+        view = surface_view(self._morphable, camera, face_gcn.coarse.face, mask, self._camera.image_size[0])
         weight = texture_baking.photo_weight(self.raster, view)
         points = result.region.from_crop(
             self._camera.project(face_gcn.coarse.face.vertices)[0].numpy().astype(np.float64)

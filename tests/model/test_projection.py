@@ -8,6 +8,7 @@ from lib.geometry.camera import Camera
 from lib.geometry.normals import incident_triangles, vertex_normals
 from lib.images.morphology import published_erosion
 from lib.mesh_renderer.fragments import gather_at_corners, interpolate, rasterize
+from model.morphable_model import MorphableModel
 from model.projection import (
     SampledColours,
     delit_albedo,
@@ -15,8 +16,11 @@ from model.projection import (
     facing_cosine,
     projected_albedo,
     published_projection,
+    surface_view,
     zbuffer_projection,
 )
+from model.whole_head.scalp_mesh import widened
+from tests.support.faces import built_in_face
 from tests.support.helpers import assert_close, assert_gradient, golden
 from tests.support.published_files.published import camera_of_fov, unit_square
 
@@ -251,3 +255,17 @@ def test_gradients_of_albedo_and_angles_are_those_of_finite_differences():
     )  # fmt: skip
     cosine = np.array([0.05, 0.3, 0.7, 0.95, -0.4])[None, :, None]  # steepest views have a slack of their own
     assert_gradient(lambda *both: depth_slack(*both, CAMERA), generator.uniform(9, 11, (1, 5, 1)), cosine)
+
+
+@pytest.mark.parametrize(("side", "pixels"), [(32, 896), (224, 896), (1024, 1024)])
+def test_the_z_buffer_resolves_the_same_length_whatever_the_size_of_the_crops(side, pixels):
+    """Half a millimetre at 32 px; no gigabyte at 1,024 px."""
+    morphable, camera = MorphableModel(built_in_face(2000)), Camera((side, side))
+    face = morphable.posed(tf.zeros([1, morphable.layout.size]), camera)
+    view = surface_view(morphable, camera, face, np.ones((side, side)), side)
+    assert view.zbuffer.shape == (pixels, pixels)
+    assert view.reference_pixel == pixels / 224
+    wide = widened(camera)
+    wider = surface_view(morphable, wide, face, np.ones(wide.image_size), side)
+    assert len(wider.zbuffer) == wide.image_size[0] * pixels // side
+    np.testing.assert_allclose(np.ptp(wider.points, axis=0), np.ptp(view.points, axis=0), rtol=1e-4)

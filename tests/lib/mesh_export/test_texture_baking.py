@@ -1,5 +1,7 @@
 """Baking on a plane seen head on, where every texel's colour is known."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 
@@ -39,7 +41,7 @@ def corners(side):
 def view(zbuffer=None, mask=None, cosine=1.0, side=512):
     zbuffer = np.full((side, side), 10, np.float32) if zbuffer is None else zbuffer
     mask = np.ones((side // 4, side // 4)) if mask is None else mask
-    return SurfaceView(corners(side), np.full(4, 10.0), np.full(4, 0.02), np.full(4, cosine), zbuffer, mask)
+    return SurfaceView(corners(side), np.full(4, 10.0), np.full(4, 0.02), np.full(4, cosine), zbuffer, mask, 4.0)
 
 
 def test_a_photo_finer_than_the_texture_is_averaged_and_a_coarser_one_interpolated():
@@ -68,6 +70,10 @@ def test_the_photo_counts_where_the_surface_is_seen():
     assert (farther[16:-16, 128:130] == 0).all()
     assert (weight[16:-16, 129] > 0).all()
     assert (farther[16:-16, 150:-16] == 1).all()
+    # A little is so many pixels of the usual crop, whatever the size of this one.
+    finer = photo_weight(RASTER, dataclasses.replace(view(half), reference_pixel=16.0))
+    assert (finer[16:-16, 138] == 0).all()
+    assert (farther[16:-16, 138] > 0).all()
 
 
 def test_the_photo_counts_inside_the_mask_and_fades_at_its_border():

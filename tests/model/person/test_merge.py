@@ -87,3 +87,16 @@ def test_what_no_photo_shows_has_grain_by_the_hair_that_most_see(model):
     np.testing.assert_array_equal(asked[0][2], 0.25)
     np.testing.assert_allclose(merged.albedo[raster.inside & left], 0.5, atol=0.01)
     np.testing.assert_allclose(merged.albedo[raster.inside & ~left], 0.6, atol=0.01)
+
+
+def test_bright_grain_is_less_saturated_as_in_a_single_photo(model):
+    raster, blond = rasterize_chart(uncut(model.uv, model.triangles), 64), np.array([0.5, 0.4, 0.2])
+    unseen = SeenTexture(np.zeros((64, 64, 3), np.uint8), *np.zeros((2, 64, 64), np.float32))
+    skin = np.tile(blond, (model.vertex_count, 1))
+    for factor, expected in ((1.3, blond + 0.3 * blond.mean()), (0.7, 0.7 * blond)):
+
+        def grain(photo, weight, hair, cloth, factor=factor):
+            return np.full(weight.shape, np.log(factor), np.float32)
+
+        merged = merge([view(skin, np.ones(len(skin)), unseen)], raster, grain).texture
+        np.testing.assert_allclose(merged.albedo[raster.inside], np.tile(expected, (raster.inside.sum(), 1)), atol=1e-5)
