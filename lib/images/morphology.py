@@ -61,6 +61,8 @@ def _filtered(operation: Callable[..., np.ndarray], mask: tf.Tensor, kernel: np.
 def published_erosion(alpha: tf.Tensor) -> tf.Tensor:
     """Processes the input alpha as in the paper: one dilation, which closes small holes, then two erosions.
 
+    The sizes are pixels of crops of any size, as in the published code; the authors' crops have 224.
+
     Args:
       alpha: [B, H, W, 1] in [0, 1], 1 = skin.
 

@@ -13,6 +13,7 @@ from lib.face_mask.segmentation import segment
 from lib.face_mesh.features import crop_features
 from lib.face_mesh.network import SIDE, square_around
 from lib.geometry.camera import Camera
+from lib.geometry.reference import REFERENCE_SIZE
 from lib.mesh_renderer.fragments import triangle_ids
 from model.morphable_model import MorphableModel
 
@@ -91,9 +92,11 @@ class MaskFinder:
 def readable_mask(alpha: np.ndarray, given: bool) -> np.ndarray:
     """Weights [H, W], float32, of the pixels whose colours may be used, for a photo with the mask `alpha` [H, W].
 
-    A mask that came with the photo (`given`) is used as it is. A found one is right to a pixel or two, so its last
-    pixel is left out: hair and background there would show as a seam as soon as the face is turned.
+    A mask that came with the photo (`given`) is used as it is. A found one is right to a pixel or two of a crop of
+    REFERENCE_SIZE, so one such pixel is left out at its border: hair and background there would show as a seam as soon
+    as the face is turned.
     """
     if given:
         return alpha
-    return cv2.erode((alpha >= 0.5).astype(np.float32), np.ones((3, 3), np.uint8))
+    reach = 2 * max(round(len(alpha) / REFERENCE_SIZE), 1) + 1
+    return cv2.erode((alpha >= 0.5).astype(np.float32), np.ones((reach, reach), np.uint8))

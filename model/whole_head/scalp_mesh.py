@@ -3,6 +3,7 @@
 import dataclasses
 from dataclasses import dataclass
 
+import cv2
 import numpy as np
 import scipy.sparse
 import tensorflow as tf
@@ -10,7 +11,11 @@ import tensorflow as tf
 from lib.face_image.region import AROUND
 from lib.face_model.face_model import FaceModel
 from lib.geometry.camera import Camera
+from lib.geometry.reference import REFERENCE_SIZE
 from lib.mesh_export.texture_fill import edge_laplacian
+
+# Pixels this near to an outline show both sides of it; pixels of the wide picture around a crop of REFERENCE_SIZE.
+MIXED = 2
 
 
 class ScalpMesh:
@@ -74,6 +79,20 @@ class SeenScalp:
 
 def widened(camera: Camera) -> Camera:
     """The camera with a margin of `AROUND` on each side of its square picture."""
-    side = camera.image_size[0]
-    wide = side + 2 * round(AROUND * side)
+    wide = _widened(camera.image_size[0])
     return dataclasses.replace(camera, image_size=(wide, wide), focal_ratio=camera.focal_length / wide)
+
+
+def reference_scale(side: int) -> float:
+    """Size of a wide picture with this side, relative to that around a crop of REFERENCE_SIZE."""
+    return side / _widened(REFERENCE_SIZE)
+
+
+def well_inside(part: np.ndarray) -> np.ndarray:
+    """Bool [S, S], pixels of a part [S, S] of a wide picture that are not at its outline."""
+    side = 2 * max(round(MIXED * reference_scale(len(part))), 1) + 1
+    return cv2.erode(part.astype(np.uint8), np.ones((side, side), np.uint8)) > 0
+
+
+def _widened(side: int) -> int:
+    return side + 2 * round(AROUND * side)

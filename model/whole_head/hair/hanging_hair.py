@@ -15,7 +15,7 @@ from lib.geometry.rotation import rotation_matrix
 from lib.images.colour_ratio import BOUND, ColourRatio, density, without
 from lib.synthetic.appearance.canonical import Placement
 from model.morphable_model import PosedFace
-from model.whole_head.hair.wall import LEAST_PIXELS, hair_pixels
+from model.whole_head.hair.wall import enough, hair_pixels
 from model.whole_head.wide_view import WideView
 
 # Depth of the axis.
@@ -135,7 +135,7 @@ class HairOdds:
         # The scalp does not have all shades of long hair, so only what looks like skin is taken for skin.
         either = look.wall + 2 * np.minimum(to_skin, 0)
         clothes = around & (height < SHOULDERS)
-        if clothes.sum() >= LEAST_PIXELS:
+        if clothes.sum() >= enough(scale):
             to_clothes = ColourRatio(hairy, without(density(view.image[clothes]), hairy))(view.image)
             either = either + 2 * np.minimum(to_clothes, 0)
         either = np.clip(either, -BOUND, BOUND)

@@ -11,8 +11,8 @@ from lib.images.colour_ratio import BOUND, ColourRatio, density, without
 SURELY_HAIR, SURELY_WALL, FARTHEST, POWER = 0.3, 0.6, 1.15, 2
 # Pixels this near the outline and the mask of the skin count for neither: they are mixed.
 MARGIN, MASK_MARGIN = 0.05, 0.02
-# Each needs this many pixels.
-LEAST_PIXELS = 100
+# Each needs this area in square decimetres (100 pixels around a crop of REFERENCE_SIZE), and at least so many pixels.
+LEAST_AREA, FEWEST = 0.0097, 10
 # Mean log of the odds of hair to wall below which a pixel shows the wall, over a square of this share of the picture.
 BEHIND, WINDOW = -0.65, 1 / 70
 
@@ -43,7 +43,7 @@ def hair_to_wall(
     beyond = _distance(~head) / scale
     wall = around & (person <= 0) & (beyond > MARGIN) & (beyond < FARTHEST)
     hair, within = hair_pixels(head, scalp, skin, scale), _distance(head) / scale
-    if min(hair.sum(), wall.sum()) < LEAST_PIXELS:
+    if min(hair.sum(), wall.sum()) < enough(scale):
         return None
     hairy = density(image[hair], np.minimum(within[hair] / SURELY_HAIR, 1))
     behind = density(image[wall], np.minimum((beyond[wall] - MARGIN) / SURELY_WALL, 1) ** POWER)
@@ -57,7 +57,12 @@ def hair_pixels(head: np.ndarray, scalp: np.ndarray, skin: np.ndarray, scale: fl
     """Bool [S, S], pixels that show hair, or the scalp of a bald head; arguments as in `hair_to_wall`."""
     own = scalp & (_distance(head) > MARGIN * scale)
     hair = own & (_distance(~skin) > MASK_MARGIN * scale)
-    return hair if hair.sum() >= LEAST_PIXELS else own
+    return hair if hair.sum() >= enough(scale) else own
+
+
+def enough(scale: float) -> float:
+    """Number of pixels that tell colours, for so many pixels per decimetre."""
+    return max(LEAST_AREA * scale**2, FEWEST)
 
 
 def behind_head(odds: np.ndarray, head: np.ndarray, free: np.ndarray) -> np.ndarray:

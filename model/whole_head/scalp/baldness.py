@@ -1,15 +1,15 @@
 """Tells bald heads from hair in the colours of skin."""
 
-import cv2
 import numpy as np
 
 from lib.face_model.face_model import FaceModel
 from model.whole_head.scalp.colours import log_brightness, log_ratio
 from model.whole_head.scalp.grain import contrast
-from model.whole_head.scalp_mesh import SeenScalp
+from model.whole_head.scalp_mesh import SeenScalp, reference_scale, well_inside
 
-# The photo must show the crown and plain skin with this many pixels each, apart from those so near to their outlines.
-LEAST_PIXELS, MARGIN = 200, 2
+# The photo must show the crown and plain skin, away from their outlines, with this many pixels each of the wide picture
+# around a crop of REFERENCE_SIZE, and with so many of its own, which the contrast is told from.
+LEAST_PIXELS, FEWEST = 200, 20
 # The crown of a bald head is as bright as skin and has its hue (mean and spread over the channels of the log of the
 # ratio of colours, without light), and its detail has at most so many times the contrast of the skin's.
 BRIGHTNESS, HUE, ROUGHNESS = 0.18, 0.045, 1.6
@@ -41,18 +41,13 @@ class Baldness:
           inside: bool [S, S], pixels that the photo covers.
         """
         weight = weight * self._crown[rows]
-        crown = _inner((seen.ids >= 0) & self._top[seen.ids] & inside)
-        plain = _inner((seen.ids >= 0) & self._plain[seen.ids] & (seen.skin > 0.5))
-        if not weight.any() or min(crown.sum(), plain.sum()) < LEAST_PIXELS:
+        crown = well_inside((seen.ids >= 0) & self._top[seen.ids] & inside)
+        plain = well_inside((seen.ids >= 0) & self._plain[seen.ids] & (seen.skin > 0.5))
+        least = max(LEAST_PIXELS * reference_scale(len(seen.image)) ** 2, FEWEST)
+        if not weight.any() or min(crown.sum(), plain.sum()) < least:
             return False
         ratio = log_ratio(seen.colour, skin[rows])
         brightness, hue = np.average(ratio.mean(axis=1), weights=weight), np.average(ratio.std(axis=1), weights=weight)
         detail = log_brightness(seen.image)
         smooth = contrast(detail, crown) < ROUGHNESS * contrast(detail, plain)
         return bool(abs(brightness) < BRIGHTNESS and hue < HUE and smooth)
-
-
-def _inner(part: np.ndarray) -> np.ndarray:
-    """Bool [S, S], pixels of a part [S, S] that are not at its outline."""
-    side = 2 * MARGIN + 1
-    return cv2.erode(part.astype(np.uint8), np.ones((side, side), np.uint8)) > 0

@@ -16,7 +16,7 @@ from lib.synthetic.appearance.canonical import CanonicalFace
 from model.whole_head.scalp.colours import DARKEST, log_brightness, log_ratio
 from model.whole_head.scalp.grain import contrast
 from model.whole_head.scalp.hairline import MIDDLE
-from model.whole_head.scalp_mesh import SeenScalp
+from model.whole_head.scalp_mesh import SeenScalp, well_inside
 
 # Pigments of hair are brown and yellowish red, so its hues [degrees in CIELAB] lie between these, and that of hair
 # with more than the second chroma, between narrower ones. Below the first chroma, it may be the sky's reflection.
@@ -27,8 +27,6 @@ PALE = 80.0
 # Contrast of the detail (standard deviation of the log of its brightness) that strands of hair have at least, also dyed
 # ones, and that even hair which shines has.
 STRANDS, SMOOTH = 0.035, 0.017
-# Side of the square [pixels of the wide picture] by which borders are left out.
-MARGIN = 5
 # Share of what covers the head that must have such a hue, both in the photo and without its light: coloured lamps make
 # hair blue, and the light that was estimated may be wrong, but hardly both.
 LEAST_SHARE = 0.4
@@ -160,5 +158,5 @@ def _cloth(colours: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 def _detail(image: np.ndarray, part: np.ndarray) -> float:
     """Spread of the log of the brightness of an image [S, S, 3] around its local mean, well inside a part [S, S]."""
-    part = cv2.erode(np.uint8(part), np.ones([MARGIN, MARGIN])) > 0
+    part = well_inside(part)
     return contrast(log_brightness(image), part) if part.any() else np.inf

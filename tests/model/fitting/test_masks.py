@@ -8,7 +8,7 @@ import tensorflow as tf
 from lib.face_image.alignment import Alignment
 from lib.face_mesh.network import find_mesh_points
 from lib.geometry.camera import Camera
-from model.fitting.masks import MaskFinder
+from model.fitting.masks import MaskFinder, readable_mask
 from model.morphable_model import MorphableModel
 from tests.support.faces import built_in_face
 
@@ -64,3 +64,11 @@ def test_a_given_mask_and_a_parser_come_first(alignment, model):
     none = np.zeros((1, 1), np.float32)
     assert find(alignment, given, none, mesh=mesh) is given
     np.testing.assert_array_equal(find(alignment, None, none, mesh=mesh), 0.75 * alignment.inside)
+
+
+@pytest.mark.parametrize(("side", "left_out"), [(32, 1), (224, 1), (1024, 5)])
+def test_the_border_that_is_not_read_grows_with_the_crop(side, left_out):
+    alpha, inner = np.zeros((side, side), np.float32), np.zeros((side, side), np.float32)
+    alpha[8:24, 8:24] = 1
+    inner[8 + left_out : 24 - left_out, 8 + left_out : 24 - left_out] = 1
+    np.testing.assert_array_equal(readable_mask(alpha, given=False), inner)

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from model.whole_head.hair.wall import LEAST_PIXELS, behind_head, hair_to_wall
+from model.whole_head.hair.wall import FEWEST, behind_head, enough, hair_to_wall
 
 SIDE, SCALE = 200, 40.0  # of a picture, and its pixels per decimetre
 NOTHING = np.zeros([SIDE, SIDE], np.float32)
@@ -49,9 +49,20 @@ def test_hair_that_cannot_be_told_from_the_wall_is_nowhere_behind_the_head():
     nothing = np.zeros([SIDE, SIDE], bool)
     found = hair_to_wall(same, NOTHING, disc(1), disc(1), nothing, ~disc(1), SCALE)
     assert not behind_head(found, disc(1), ~nothing).any()
-    few = np.zeros([SIDE, SIDE], bool)
-    few.flat[: LEAST_PIXELS // 2] = True
-    assert hair_to_wall(same, NOTHING, disc(1), disc(1), nothing, few, SCALE) is None
+
+
+@pytest.mark.parametrize(("scale", "pixels"), [(101.5, 100), (464.0, 2089), (14.5, FEWEST)])
+def test_the_area_that_tells_colours_is_the_same_in_crops_of_any_size(scale, pixels):
+    assert np.ceil(enough(scale)) == pixels
+
+
+def test_too_small_a_wall_tells_nothing():
+    image, nothing = np.zeros([SIDE, SIDE, 3], np.float32), np.zeros([SIDE, SIDE], bool)
+    for pixels, told in ((15, False), (16, True)):
+        wall = np.flatnonzero(~disc(1.2) & disc(1.4))[:pixels]
+        around = np.isin(np.arange(SIDE**2), wall).reshape(SIDE, SIDE)
+        found = hair_to_wall(image, NOTHING, disc(1), disc(1), nothing, around, SCALE)
+        assert (found is not None) == told
 
 
 def test_the_persons_outline_tells_hair_from_a_wall_of_its_colour():

@@ -64,3 +64,12 @@ def test_what_is_not_shown_is_not_bald(case):
     scalp, face, skin = case
     below = PhotoRegion(np.uint8(np.full([8, 8, 3], AMBIENT) * SKIN * 255), np.array([[1.0, 0, -60], [0, 1.0, -110]]))
     assert not scalp(face, skin, np.ones([SIZE, SIZE]), below).bald
+
+
+def test_a_strip_of_the_crown_is_enough_in_small_crops(case):
+    """134 pixels: as large a part of this crop as 400 of one of 224 pixels."""
+    scalp, face, skin = case
+    pixels = np.clip(AMBIENT * SKIN * np.exp(0.02 * np.random.default_rng(0).normal(size=[PHOTO, 12, 1])), 0, 1)
+    strip = PhotoRegion(np.uint8(pixels * 255), np.array([[1.0, 0, 6 - SIZE / 2], [0, 1.0, (PHOTO - SIZE) / 2]]))
+    mask = np.where(np.arange(SIZE)[:, None] > HAIRLINE, 1.0, 0.0) * np.ones(SIZE)
+    assert scalp(face, skin, mask, strip).bald
