@@ -53,7 +53,7 @@ def check_sharpness(crop: np.ndarray, most: float) -> float:
     """Returns the face's blur after Crete et al. 2007 (The blur effect): 0 sharp, 1 so blurred that more has no effect.
 
     Args:
-      crop: uint8 [S, S, 3], aligned.
+      crop: uint8 [S, S, 3], aligned; S is REFERENCE_SIZE, because smaller crops of a photo are sharper.
       most: maximum blur.
 
     Raises:
@@ -75,19 +75,19 @@ def check_mask(alpha: np.ndarray, silhouette: np.ndarray, inside: np.ndarray, gi
       alpha: [S, S] in [0, 1].
       silhouette: bool [S, S], the posed face.
       inside: bool [S, S], pixels of the crop that the photo covers.
-      given: the mask came with the photo; it only has to be non-empty on the face.
+      given: the mask came with the photo; it only has to be non-empty on the posed face.
 
     Raises:
       Unusable: the photo cuts the face off, or the mask does not match the face.
     """
-    if given:
-        if not (alpha >= 0.5).any():
-            raise Unusable("mask failed", "mask failed: the given mask is empty on the face")
-        return float((alpha >= 0.5).sum() / max(silhouette.sum(), 1))
     covered = float(inside[silhouette].mean()) if silhouette.any() else 0.0
     if covered < LEAST_INSIDE:
         raise Unusable("cut off", f"face cut off: {covered:.0%} of it is inside the photo, needs {LEAST_INSIDE:.0%}")
     share = float((alpha >= 0.5).sum() / silhouette.sum())
+    if given:
+        if not (alpha[silhouette] >= 0.5).any():
+            raise Unusable("mask failed", "mask failed: the given mask is empty on the face")
+        return share
     low, high = MASK_SHARES
     if not low <= share <= high:
         raise Unusable(

@@ -16,6 +16,7 @@ from lib.face_mesh.groups import POINTS
 from lib.face_mesh.network import find_mesh_points
 from lib.face_model.face_model import LANDMARKS, FaceModel
 from lib.geometry.camera import Camera
+from lib.geometry.reference import REFERENCE_SIZE
 from lib.images.display import to_bytes
 from lib.sidecar.sidecar_files import GivenLandmarks, check_still_there, given_landmarks, given_mask
 from model.photos.landmark_check import LandmarkCheck
@@ -30,6 +31,8 @@ TURNS = {
 CERTAIN = 0.99
 # The ground of a cut-out has one colour: this share of its pixels are within so many levels of 255.
 PLAIN, LEVELS = 0.9, 3
+# A photo's own alpha is no mask if it is opaque on this share of the face's crop.
+OPAQUE = 0.98
 
 
 @dataclasses.dataclass(frozen=True)
@@ -44,6 +47,7 @@ class AlignedPhoto:
       alpha: [H, W] float32 mask of the crop if one was supplied with the photo, else None.
       turns: quarter turns, counter-clockwise, that made the photo upright; everything else refers to the turned photo.
       remark: what was changed in the photo or its landmarks, for the user; empty if nothing was.
+      own_alpha: whether the mask is the photo's own alpha channel, which may show more than the face.
     """
 
     name: str
@@ -53,6 +57,7 @@ class AlignedPhoto:
     alpha: np.ndarray | None
     turns: int = 0
     remark: str = ""
+    own_alpha: bool = False
 
     @property
     def rgb(self) -> np.ndarray:
@@ -79,12 +84,14 @@ class FoundFaces:
       pixels: uint8 [H, W, 3 or 4], with alpha if the photo or a sidecar file has a mask; turned upright.
       faces: largest first, or the single face whose landmarks are given in a sidecar file.
       turns, remark: as in `AlignedPhoto`.
+      mask_file: whether the alpha of `pixels` is a sidecar file's.
     """
 
     pixels: np.ndarray
     faces: list[Face]
     turns: int = 0
     remark: str = ""
+    mask_file: bool = False
 
 
 class PhotoReader:
@@ -122,22 +129,22 @@ class PhotoReader:
           UserError: the file is not an image, its sidecar files do not fit or are gone, or it shows no face.
         """
         photo = read_photo(path)
-        given = None
+        given = mask = None
         if self.sidecars:
             given, mask = given_landmarks(path, photo.shape[:2]), given_mask(path, photo.shape[:2])
             check_still_there(expected)  # last, because they may be deleted at any moment before
             if mask is not None:
                 photo = np.dstack([photo[..., :3], mask])
         if given is not None:
-            return FoundFaces(photo, [_given_face(given)], remark=given.remark)
-        return self._detected(photo, path.name, most)
+            return FoundFaces(photo, [_given_face(given)], remark=given.remark, mask_file=mask is not None)
+        return dataclasses.replace(self._detected(photo, path.name, most), mask_file=mask is not None)
 
     def find_in_array(self, pixels: np.ndarray, name: str, most: int | None = None) -> FoundFaces:
         """Same as `find`, for an image in memory.
 
         Args:
           pixels: [H, W, 3] RGB or [H, W, 4] RGBA, uint8, or floating point in [0, 1]; an alpha channel that is not
-            opaque everywhere is the face's mask.
+            opaque all over the face's crop is the face's mask.
           name: name of the image in messages.
           most: as in `find`.
 
@@ -146,8 +153,19 @@ class PhotoReader:
         """
         return self._detected(photo_bytes(pixels, name), name, most)
 
-    def aligned(self, name: str, photo: np.ndarray, face: Face, turns: int = 0, remark: str = "") -> AlignedPhoto:
+    def aligned(
+        self,
+        name: str,
+        photo: np.ndarray,
+        face: Face,
+        turns: int = 0,
+        remark: str = "",
+        mask_file: bool = False,
+    ) -> AlignedPhoto:
         """Crops and aligns a face of a photo, uint8 [H, W, 3 or 4].
+
+        A photo's own alpha that is opaque all over the crop, as beside rounded corners, is no mask. A mask file's
+        (`mask_file`) always is.
 
         Raises:
           Unusable: given landmarks do not fit a face.
@@ -158,11 +176,20 @@ class PhotoReader:
         alpha = None
         if given_alpha(photo) is not None:
             alpha = alignment.crop[..., 3].astype(np.float32) / 255
-        return AlignedPhoto(name, photo.shape[:2], face, alignment, alpha, turns, remark)
+            if not mask_file and (alpha[alignment.inside] >= 0.5).mean() >= OPAQUE:
+                alpha = None
+        own = alpha is not None and not mask_file
+        return AlignedPhoto(name, photo.shape[:2], face, alignment, alpha, turns, remark, own)
+
+    def reference_crop(self, photo: np.ndarray, aligned: AlignedPhoto) -> np.ndarray:
+        """The crop of a photo's face at REFERENCE_SIZE, uint8 RGB, whatever the size of the other crops."""
+        if self.crop_size == REFERENCE_SIZE:
+            return aligned.alignment.crop[..., :3]
+        return align(photo[..., :3], aligned.face.points, self._template).crop
 
     def with_region(self, name: str, found: FoundFaces, face: Face) -> tuple[AlignedPhoto, PhotoRegion]:
         """Aligns one of the found faces; returns it and the original pixels around it."""
-        aligned = self.aligned(name, found.pixels, face, found.turns, found.remark)
+        aligned = self.aligned(name, found.pixels, face, found.turns, found.remark, found.mask_file)
         return aligned, face_region(found.pixels, aligned.alignment)
 
     def _detected(self, photo: np.ndarray, name: str, most: int | None) -> FoundFaces:

@@ -15,6 +15,7 @@ from lib.files.atomic import atomic_path
 from model.fitting.masks import MaskFinder
 from model.fitting.placement import PointPlacement
 from model.morphable_model import MorphableModel
+from model.photos.cut_outs import without_cut_out
 from model.photos.errors import failure_reason, photo_barrier
 from model.photos.reader import AlignedPhoto, FoundFaces, PhotoReader
 from model.pipeline import build_camera, load_face_model, load_parser, load_regressor
@@ -42,6 +43,7 @@ class Preparer:
         """Prepares a photo; returns its record: crops with their origin, and faces left out with the reasons."""
         crops: list[dict] = []
         left_out: list[dict] = []
+        remarks: list[str] = []
         every = self.section.faces == "all"
         found: FoundFaces | None = None
 
@@ -67,19 +69,22 @@ class Preparer:
         for number, face in enumerate(found.faces):
             file = job.crop.with_stem(f"{job.crop.stem}_{number}") if every else job.crop
             with photo_barrier(functools.partial(leave_out, "mask failed")):
-                crops.append(self._write(job, file, found, face))
-        return record | {"remark": found.remark}
+                crop, remark = self._write(job, file, found, face)
+                crops.append(crop)
+                remarks.append(remark)
+        return record | {"remark": "; ".join(dict.fromkeys(filter(None, (found.remark, *remarks))))}
 
-    def _write(self, job: Job, file: Path, found: FoundFaces, face: Face) -> dict:
-        aligned = self.reader.aligned(job.path.name, found.pixels, face)
+    def _write(self, job: Job, file: Path, found: FoundFaces, face: Face) -> tuple[dict, str]:
+        """Writes a face's crop; returns its record and the remark on its photo."""
+        aligned = self.reader.aligned(job.path.name, found.pixels, face, mask_file=found.mask_file)
         alignment = aligned.alignment
         width = quality.check_size(alignment.scale, self.section.min_width)
-        blur = quality.check_sharpness(alignment.crop[..., :3], self.section.max_blur)
-        alpha, share = self._mask(aligned)
+        blur = quality.check_sharpness(self.reader.reference_crop(found.pixels, aligned), self.section.max_blur)
+        aligned, alpha, share = self._mask(aligned)
         pixels = np.dstack([alignment.crop[..., :3], np.rint(alpha * 255).astype(np.uint8)])
         with atomic_path(file) as path:
             Image.fromarray(pixels).save(path)
-        return {
+        record = {
             "file": file.name,
             "face_width_px": round(width, 1),
             "blur": round(blur, 3),
@@ -92,13 +97,18 @@ class Preparer:
             "points_in_photo": np.round(face.points, 2).tolist(),
             "photo_to_crop": alignment.photo_to_crop.tolist(),
         }
+        return record, aligned.remark
 
-    def _mask(self, photo: AlignedPhoto) -> tuple[np.ndarray, float]:
-        """Alpha [S, S] around the regressed face placed on the five points, and its share of that face's area."""
+    def _mask(self, photo: AlignedPhoto) -> tuple[AlignedPhoto, np.ndarray, float]:
+        """The photo without a cut-out of a person; alpha [S, S] and its share of the posed face's area.
+
+        That face is the regressed one, placed on the five points.
+        """
         regressed = self._regress(tf.constant(photo.rgb[None])).numpy()
         coefficients = self.place(regressed, photo.alignment.points)
+        photo = without_cut_out(photo, self.find_mask, coefficients)
         silhouette = self.find_mask.silhouette(coefficients)
         # The regressed face leaves out the ears, so treat it like a fitted one.
         alpha = self.find_mask(photo.alignment, photo.alpha, coefficients, fitted=True)
         share = quality.check_mask(alpha, silhouette, photo.alignment.inside, photo.alpha is not None)
-        return alpha, share
+        return photo, alpha, share

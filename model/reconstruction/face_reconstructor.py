@@ -29,6 +29,7 @@ from model.fitting.masks import MaskFinder, readable_mask
 from model.fitting.placement import PointPlacement
 from model.fitting.two_phase import fit_with_masks
 from model.fitting.weights import FitWeights
+from model.photos.cut_outs import without_cut_out
 from model.photos.reader import AlignedPhoto, FoundFaces, PhotoReader
 from model.pipeline import Pipeline, load_decoder, load_parser, load_pipeline, restore_texture_network
 from model.reconstruction.careful_albedo import reconstruct_carefully
@@ -171,11 +172,11 @@ class FaceReconstructor:
 
     def initial_estimate(self, photo: AlignedPhoto) -> Draft:
         """Runs the frozen networks, places the regressed face on the landmarks, and finds a first mask."""
-        crop = rgba(photo.rgb, np.ones(photo.rgb.shape[:2], np.float32))
-        encoded = self.pipeline.regress(crop)
+        encoded = self.pipeline.regress(rgba(photo.rgb, np.ones(photo.rgb.shape[:2], np.float32)))
         regressed = self.place(encoded.coefficients.numpy(), photo.alignment.points)[0]
         mesh, irises = (None, None) if self.mesh is None else mesh_points(photo)
         coefficients = regressed if mesh is None or not self.steps else self.fit_landmarks(regressed, mesh)
+        photo = without_cut_out(photo, self.find_mask, coefficients[None])
         mask = self.find_mask(photo.alignment, photo.alpha, coefficients[None], mesh=mesh)
         if not self.steps:
             coefficients = self.pipeline.with_light(coefficients[None], rgba(photo.rgb, mask))[0].numpy()

@@ -45,3 +45,8 @@ def test_masks_that_follow_something_else():
     assert quality.check_mask(FACE * half, FACE, everywhere, True) == 0.5
     with pytest.raises(quality.Unusable, match="the given mask is empty"):
         quality.check_mask(np.zeros(FACE.shape), FACE, everywhere, True)
+    beside = np.roll(FACE, 110, axis=1) & ~FACE  # another face's
+    with pytest.raises(quality.Unusable, match="the given mask is empty"):
+        quality.check_mask(beside * 1.0, FACE, everywhere, True)
+    with pytest.raises(quality.Unusable, match="face cut off"):
+        quality.check_mask(FACE * 1.0, FACE, np.broadcast_to(half, FACE.shape), True)

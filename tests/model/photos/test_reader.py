@@ -219,6 +219,31 @@ def test_cut_outs_show_no_surroundings(reader, ground, shown):
     assert reader.with_region("p", found, found.faces[0])[0].shows_surroundings == shown
 
 
+def test_alpha_that_is_opaque_on_the_face_is_no_mask(tmp_path, reader):
+    """Rounded corners and padding; a mask file is one, whatever it shows."""
+    corner = np.full(PORTRAIT.shape[:2], 255, np.uint8)
+    corner[:30, :30] = 0
+    found = reader.find_in_array(np.dstack([PORTRAIT, corner]), "p", 1)
+    photo = reader.with_region("p", found, found.faces[0])[0]
+    assert photo.alignment.crop.shape[-1] == 4
+    assert photo.alpha is None
+    Image.fromarray(PORTRAIT).save(tmp_path / "p.png")
+    Image.fromarray(corner).save(tmp_path / "p_mask.png")
+    photo = reader.read(tmp_path / "p.png")[0]
+    assert photo.alpha.min() >= 0
+    assert not photo.own_alpha
+    found = reader.find_in_array(with_mask(PORTRAIT), "p", 1)
+    assert reader.with_region("p", found, found.faces[0])[0].own_alpha
+
+
+@pytest.mark.parametrize("size", [32, 224])
+def test_blur_is_measured_at_one_size(reader, size):
+    other = PhotoReader(built_in_face(2000), Camera((size, size)), 0.9)
+    face = detection.Face(np.zeros(4), FIVE, 1.0)
+    crop = other.reference_crop(PORTRAIT, other.aligned("p", PORTRAIT, face))
+    np.testing.assert_array_equal(crop, reader.aligned("p", PORTRAIT, face).alignment.crop)
+
+
 def test_photos_without_a_mask_show_surroundings(reader):
     found = reader.find_in_array(PORTRAIT, "p", 1)
     assert reader.with_region("p", found, found.faces[0])[0].shows_surroundings
