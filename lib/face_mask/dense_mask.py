@@ -110,7 +110,7 @@ def _opacity(image: np.ndarray, points: np.ndarray, decoded: np.ndarray) -> np.n
         if feature.any() and decoded[feature].mean() > 0:
             alpha[feature] = np.maximum(alpha[feature], _sigmoid(DECODER * decoded[feature]))
     alpha = _in_few_pieces(alpha)
-    alpha[rims(guide, points)] = 0
+    alpha[rims(guide, _sigmoid(decoded).astype(np.float32), points)] = 0
     return alpha
 
 

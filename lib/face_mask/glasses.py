@@ -1,4 +1,8 @@
-"""Rims of glasses: thin dark closed lines around both eyes, which a mask of 96 px is too coarse to cut out."""
+"""Rims of glasses: thin dark closed lines around both eyes, which a mask of 96 px is too coarse to cut out.
+
+A line is a rim if it is dark all along, or if the decoder sees less skin there than beside it: rims of metal are light in
+places, and a brow may be darker than the rim below it.
+"""
 
 import cv2
 import numpy as np
@@ -19,15 +23,19 @@ SECTORS = 22
 # Least darkness of the line below an eye, as a share of that above: a brow and the fold below an eye close a line too,
 # but the fold is half as dark (0.5 to 0.7; rims 0.8 to 1.8).
 BELOW = 0.75
+# How much less skin the decoder sees on the line than beside it: the mean (0.15 and more on rims, at most 0.09 on faces
+# without), what is some in a sector, and the share of sectors that show some (0.64 and more, at most 0.36).
+LESS_SKIN, SOME, AROUND = 0.12, 0.1, 0.5
 # Pixels beside the line belong to the rim down to this share of the line's mean.
 SHARE = 0.35
 
 
-def rims(grey: np.ndarray, points: np.ndarray) -> np.ndarray:
+def rims(grey: np.ndarray, skin: np.ndarray, points: np.ndarray) -> np.ndarray:
     """Pixels [H, W], bool, of the rims of glasses; none if there are no glasses.
 
     Args:
       grey: [H, W] float32 in [0, 1].
+      skin: [H, W] float32 in [0, 1], share of skin that the decoder sees.
       points: [468, 2] the face mesh's points, pixels (pixel edges).
     """
     eyes = [points[list(eye)].mean(0) for eye in (LEFT_EYE, RIGHT_EYE)]
@@ -35,17 +43,18 @@ def rims(grey: np.ndarray, points: np.ndarray) -> np.ndarray:
     distance = float(np.linalg.norm(across))
     side = max(3, round(WIDEST * distance) | 1)
     kernel = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (side, side))
-    darker = cv2.morphologyEx(grey, cv2.MORPH_BLACKHAT, kernel)
-    lines = [_closed_line(darker, eye, across) for eye in eyes]
+    darker, covered = (cv2.morphologyEx(picture, cv2.MORPH_BLACKHAT, kernel) for picture in (grey, skin))
+    strength = darker + covered
+    lines = [_closed_line(strength, eye, across) for eye in eyes]
     found = np.zeros(grey.shape, np.uint8)
-    if not all(_is_rim(darker, line) for line in lines):
+    if not all(_is_dark(darker, line) for line in lines) and not all(_is_seen(covered, line) for line in lines):
         return found > 0
     for line in lines:
-        level = SHARE * float(_at(darker, line).mean())
+        level = SHARE * float(_at(strength, line).mean())
         drawn = np.zeros(grey.shape, np.uint8)
         corners = np.rint((line - 0.5) * 16).astype(np.int32).reshape(-1, 1, 2)
         cv2.polylines(drawn, [corners], True, 1, max(3, side // 2), cv2.LINE_8, 4)
-        found |= drawn & (darker > level)
+        found |= drawn & (strength > level)
     return found > 0
 
 
@@ -71,7 +80,13 @@ def _closed_line(darker: np.ndarray, eye: np.ndarray, across: np.ndarray) -> np.
     return line
 
 
-def _is_rim(darker: np.ndarray, line: np.ndarray) -> bool:
+def _is_seen(covered: np.ndarray, line: np.ndarray) -> bool:
+    values = _at(covered, line)
+    around = (values.reshape(SECTORS, -1).max(1) > SOME).mean()
+    return bool(values.mean() > LESS_SKIN and around > AROUND)
+
+
+def _is_dark(darker: np.ndarray, line: np.ndarray) -> bool:
     values = _at(darker, line)
     # Rays begin at one side of the eye and go round below it.
     below, above = (half[RAYS // 20 : -(RAYS // 20)].mean() for half in np.split(values, 2))
