@@ -1,7 +1,7 @@
 """Rims of glasses: thin dark closed lines around both eyes, which a mask of 96 px is too coarse to cut out.
 
-A line is a rim if it is dark all along, or if the decoder sees less skin there than beside it: rims of metal are light in
-places, and a brow may be darker than the rim below it.
+A line is a rim if it is dark all along, or if the decoder sees less skin there than beside it: rims of metal are light
+in places, and a brow may be darker than the rim below it.
 """
 
 import cv2
