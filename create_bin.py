@@ -35,6 +35,8 @@ def main(argv: list[str] | None = None) -> int:
     if args.verify is not None:
         return verify(Path(args.verify), config.data.image_size if args.img_size else None)
     output = Path(args.output) if args.output is not None else config.packed_path
+    if not output.suffix:  # its manifest would be that of the .bin beside it
+        raise UserError(f"--output must have a suffix, such as .bin, got {output}")
     if args.shard:
         return write_shard(config, args, output)
     if args.index:

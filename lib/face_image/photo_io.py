@@ -5,7 +5,6 @@ import warnings
 from collections import Counter
 from collections.abc import Iterable
 from pathlib import Path
-from typing import NoReturn
 
 import cv2
 import numpy as np
@@ -25,6 +24,8 @@ MAX_JPEG_PIXELS = 178_000_000
 WORKING_PIXELS = 25_000_000
 # Suffix of a mask file's name after the photo's stem.
 MASK_ENDING = "_mask.png"
+# Folders that file systems keep for themselves on a disk, and that only the system may list.
+SYSTEM_FOLDERS = ("lost+found", "System Volume Information", "$RECYCLE.BIN")
 # EXIF orientations that swap rows and columns.
 ORIENTATION_TAG, SIDEWAYS = 0x0112, (5, 6, 7, 8)
 # Lookup table from 16-bit to 8-bit grey values.
@@ -151,8 +152,10 @@ def given_alpha(photo: np.ndarray) -> np.ndarray | None:
     return photo[..., 3]
 
 
-def _unlisted(error: OSError) -> NoReturn:
+def _unlisted(error: OSError) -> None:
     """Refuses a folder whose photos would disappear, because `os.walk` skips what it cannot list."""
+    if isinstance(error, FileNotFoundError) or Path(error.filename).name in SYSTEM_FOLDERS:
+        return
     raise UserError(f"{error.filename}: must be a folder that can be read, got: {error.strerror}") from None
 
 

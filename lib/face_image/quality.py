@@ -75,7 +75,7 @@ def check_mask(alpha: np.ndarray, silhouette: np.ndarray, inside: np.ndarray, gi
       alpha: [S, S] in [0, 1].
       silhouette: bool [S, S], the posed face.
       inside: bool [S, S], pixels of the crop that the photo covers.
-      given: the mask came with the photo; it only has to be non-empty on the posed face.
+      given: the mask came with the photo; its area is not checked; it must show some of the posed face.
 
     Raises:
       Unusable: the photo cuts the face off, or the mask does not match the face.

@@ -58,14 +58,14 @@ def rims(grey: np.ndarray, skin: np.ndarray, points: np.ndarray) -> np.ndarray:
     return found > 0
 
 
-def _closed_line(darker: np.ndarray, eye: np.ndarray, across: np.ndarray) -> np.ndarray:
-    """The darkest smooth closed line [RAYS, 2] around an eye, in pixels: dynamic programming over distances per ray."""
+def _closed_line(strength: np.ndarray, eye: np.ndarray, across: np.ndarray) -> np.ndarray:
+    """The strongest smooth closed line [RAYS, 2] around an eye, pixels: dynamic programming over distances per ray."""
     angle = np.arange(RAYS) * 2 * np.pi / RAYS
     down = np.array([-across[1], across[0]])
     directions = np.cos(angle)[:, None] * LENS[0] * across + np.sin(angle)[:, None] * LENS[1] * down
     steps = np.linspace(NEAREST, FARTHEST, SAMPLES)
     places = eye + directions[:, None] * steps[:, None]
-    values = _at(darker, places)
+    values = _at(strength, places)
     # Twice around, so that the second round starts where it ends.
     best, came = values[0], np.zeros((2 * RAYS, SAMPLES), int)
     for step in range(1, 2 * RAYS):

@@ -29,7 +29,7 @@ def in_srgb(image: Image.Image, profile: bytes | None) -> Image.Image:
       profile: the file's ICC profile, if any.
     """
     plain = image.convert("RGBA" if image.has_transparency_data else "RGB")
-    transform = _to_srgb(profile, image.mode) if profile else None
+    transform = _to_srgb(profile, image.mode) if isinstance(profile, bytes) and profile else None
     if transform is None:
         return plain
     # Pillow warns of palettes with transparency unless they are converted to RGBA first.

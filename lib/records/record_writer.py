@@ -106,7 +106,7 @@ class RecordWriter:
 def manifest_path(path: Path) -> Path:
     """Path of a record file's manifest.
 
-    Files of other suffixes keep theirs, so that no two files of a folder share a manifest, nor pass for each other's.
+    Files of other suffixes keep theirs, so that face.dat and face.bin do not pass for each other.
     """
     return path.with_name(fitting(path.stem if path.suffix == ".bin" else path.name, ".manifest.json"))
 

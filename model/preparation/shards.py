@@ -7,6 +7,7 @@ shard resumes.
 
 import json
 import signal
+import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -85,8 +86,14 @@ def merge_shards(config: schema.Config, source: Path, output: Path, count: int |
             raise changed_photo(path, next(shard for shard in every if path in shard.part(folder.paths)))
     journal = output / JOURNAL
     ordered = [folder.without_deleted(records[photo]) for photo in folder.photos]
-    for earlier in (journal, *(output / FOLDER).glob(_JOURNALS)):
-        remove_stale(folder.crops, read_journal(earlier, folder.origin).values(), ordered)
+    remove_stale(folder.crops, read_journal(journal, folder.origin).values(), ordered)
+    for earlier in (output / FOLDER).glob(_JOURNALS):
+        try:
+            found = read_journal(earlier, folder.origin)
+        except UserError as error:  # of a division that was given up, of another folder of photos
+            print(f"{error}; crops of that journal are left alone", file=sys.stderr)
+        else:
+            remove_stale(folder.crops, found.values(), ordered)
     write_journal(journal, folder.origin, ordered)
     return finish(config, folder, ordered, skipped=0)
 

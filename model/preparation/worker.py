@@ -110,5 +110,5 @@ class Preparer:
         silhouette = self.find_mask.silhouette(coefficients)
         # The regressed face leaves out the ears, so treat it like a fitted one.
         alpha = self.find_mask(photo.alignment, photo.alpha, coefficients, fitted=True)
-        share = quality.check_mask(alpha, silhouette, photo.alignment.inside, photo.alpha is not None)
+        share = quality.check_mask(alpha, silhouette, photo.covered, photo.alpha is not None)
         return photo, alpha, share

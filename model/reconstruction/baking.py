@@ -87,23 +87,23 @@ class TextureBaker:
 
     def __call__(self, result: Bakeable) -> FaceTextures:
         """Bakes the textures of a reconstructed photo, such as a `PhotoResult`."""
-        face_gcn, scalp = result.reconstruction, result.scalp
+        reconstruction, scalp = result.reconstruction, result.scalp
         camera, mask = (self._camera, result.readable) if scalp is None else (scalp.camera, scalp.readable)
-        view = surface_view(self._morphable, camera, face_gcn.coarse.face, mask, self._camera.image_size[0])
+        view = surface_view(self._morphable, camera, reconstruction.coarse.face, mask, self._camera.image_size[0])
         weight = texture_baking.photo_weight(self.raster, view)
         points = result.region.from_crop(
-            self._camera.project(face_gcn.coarse.face.vertices)[0].numpy().astype(np.float64)
+            self._camera.project(reconstruction.coarse.face.vertices)[0].numpy().astype(np.float64)
         )
         footprint = uv_chart.texel_footprint(self._chart, points, self.raster.size)
         photo = texture_baking.sample_photo(self.raster, result.region.pixels, points, footprint)
         alike, hair, cloth = (1.0, None, None) if scalp is None else (scalp.alike, scalp.strands, scalp.cloth)
         grain = self.grain(photo, weight, hair, cloth)
-        known = (face_gcn.colour, face_gcn.albedo, face_gcn.coarse.face.shading)
+        known = (reconstruction.colour, reconstruction.albedo, reconstruction.coarse.face.shading)
         appearance, albedo, shading = (tensor[0].numpy() for tensor in known)
         # The ratio of the photo to the face's colours says nothing about cloth.
         skin = self._skin if cloth is None or not cloth.any() else self._skin.with_part(cloth)
         baked = texture_baking.blend(skin, photo, weight, appearance, albedo, shading, alike * self._paired, grain)
-        normals = self.relief(face_gcn.coarse.face.shape[0].numpy(), baked.albedo, weight)
+        normals = self.relief(reconstruction.coarse.face.shape[0].numpy(), baked.albedo, weight)
         density = self.raster.interpolate(footprint[:, None])[..., 0].astype(np.float32)
         return FaceTextures(texture_bytes(baked.albedo), texture_bytes(baked.lit), normals, weight, density)
 

@@ -160,7 +160,7 @@ def fit_targets(
         landmarks=tf.constant(weak),
         landmark_weight=tf.constant(weight),
         point_sigma=tf.constant(sigma),
-        inside=tf.constant(np.stack([draft.photo.alignment.inside for draft in drafts])),
+        inside=tf.constant(np.stack([draft.photo.covered for draft in drafts])),
         regressed=None if regressed is None else tf.constant(regressed, tf.float32),
         **{name: tf.constant(values) for name, values in found.items()},
     )

@@ -187,7 +187,7 @@ class RunFolder:
 
     def finish(self, progress: Progress, validation: Mapping[str, float]) -> None:
         """Writes train.weights, if any, and training.json: the run's length and the means of its last validation."""
-        if checkpoints.restore(self.best, {}, self.belongs_to).update == 0:
+        if self.best.is_file() and checkpoints.restore(self.best, {}, self.belongs_to).update == 0:
             print(f"{self.best}: the weights that the run started from, as no validation was better")
         length = {"updates": progress.update, "seconds": round(progress.seconds, 1)}
         if self.config.train.weights:

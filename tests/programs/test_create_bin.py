@@ -156,9 +156,9 @@ def test_a_file_of_another_kind_is_not_replaced(tmp_path, capsys):
     assert run(tmp_path, "--input", str(folder), "--output", str(photo)) == 2
     assert_one_error_line(capsys.readouterr().err, "holiday.jpg: must be a record file to be replaced")
     assert photo.read_bytes() == b"\xff\xd8\xff a photo"
-    os.mkfifo(tmp_path / "pipe")
-    assert run(tmp_path, "--input", str(folder), "--output", str(tmp_path / "pipe")) == 2
-    assert_one_error_line(capsys.readouterr().err, "pipe: must be a regular file to be replaced")
+    os.mkfifo(tmp_path / "pipe.bin")
+    assert run(tmp_path, "--input", str(folder), "--output", str(tmp_path / "pipe.bin")) == 2
+    assert_one_error_line(capsys.readouterr().err, "pipe.bin: must be a regular file to be replaced")
     assert run(tmp_path, "--input", str(folder)) == 0
     path = tmp_path / "data" / "face.bin"
     path.write_bytes(b"damaged" + path.read_bytes()[7:])
@@ -240,6 +240,12 @@ def test_the_originals_file_is_verified_and_converted(tmp_path, capsys):
     reader = RecordReader(tmp_path / "data" / "face.bin", SIZE)
     assert reader.names == ["000000", "000001", "000002", "000004"]
     np.testing.assert_array_equal(reader.batch(range(4)), crops[[0, 1, 2, 4]])
+
+
+def test_an_output_without_a_suffix_is_refused(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(UserError, match=r"--output must have a suffix, such as \.bin, got data/face$"):
+        create_bin.main(["--output", "data/face"])
 
 
 def test_files_of_other_suffixes_are_neither_replaced_nor_share_a_manifest(tmp_path, capsys):

@@ -12,7 +12,7 @@ from lib.face_model_files.polygons import triangulate
 
 # A statement's arguments up to the end of the line or a comment. The format allows blanks and tabs anywhere.
 _STATEMENTS = {word: re.compile(rb"^[ \t]*" + word + rb"[ \t]+([^\n#]*)", re.MULTILINE) for word in (b"v", b"vt", b"f")}
-# More corners of a concave polygon take seconds each, and come from no modelling program.
+# Polygons with more corners take seconds each if they are concave, and come from no modelling program.
 _MAX_CORNERS = 1000
 _CONTINUED = re.compile(rb"\\[ \t]*\n")
 

@@ -179,16 +179,32 @@ def test_a_jpeg_of_a_hundred_megapixels_takes_little_memory(tmp_path):
     assert megabytes < 250
 
 
-def test_a_sub_folder_that_cannot_be_listed_is_named(tmp_path, monkeypatch):
-    (tmp_path / "closed").mkdir()
-    saved(tmp_path, Image.fromarray(RGB), "a.png")
+def refuse(name: str, error: type[OSError], number: int, monkeypatch):
+    """Lets the listing of folders with this name fail."""
     listed = os.scandir
 
     def refused(path):
-        if Path(path).name == "closed":
-            raise PermissionError(errno.EACCES, "Permission denied", str(path))
+        if Path(path).name == name:
+            raise error(number, os.strerror(number), str(path))
         return listed(path)
 
     monkeypatch.setattr("os.scandir", refused)
+
+
+@pytest.mark.parametrize(
+    ("name", "error", "number"),
+    [("lost+found", PermissionError, errno.EACCES), ("removed meanwhile", FileNotFoundError, errno.ENOENT)],
+)
+def test_a_disks_own_folders_and_vanished_ones_hold_no_photos(tmp_path, monkeypatch, name, error, number):
+    (tmp_path / name).mkdir()
+    saved(tmp_path, Image.fromarray(RGB), "a.png")
+    refuse(name, error, number, monkeypatch)
+    assert photo_io.photo_paths(tmp_path) == [tmp_path / "a.png"]
+
+
+def test_a_sub_folder_that_cannot_be_listed_is_named(tmp_path, monkeypatch):
+    (tmp_path / "closed").mkdir()
+    saved(tmp_path, Image.fromarray(RGB), "a.png")
+    refuse("closed", PermissionError, errno.EACCES, monkeypatch)
     with pytest.raises(UserError, match="closed: must be a folder that can be read, got: Permission denied"):
         photo_io.photo_paths(tmp_path)

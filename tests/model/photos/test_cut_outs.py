@@ -45,6 +45,7 @@ def test_a_whole_person_only_bounds_the_mask_that_is_found(find_mask, coefficien
     assert found.alpha is None
     assert found.remark == f"x; {REMARK}"
     np.testing.assert_array_equal(found.alignment.inside, given.alignment.inside & (person > 0))
+    np.testing.assert_array_equal(found.covered, given.alignment.inside)
     assert find_mask(found.alignment, found.alpha, coefficients)[:, :60].max() == 0
 
 

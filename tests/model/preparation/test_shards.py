@@ -52,6 +52,19 @@ def test_crops_of_photos_that_are_gone_are_not_merged(tmp_path):
     assert sorted(path.name for path in (output / "crops").iterdir()) == ["a.png", "c.png", "d.png"]
 
 
+def test_a_journal_of_another_folders_division_does_not_stop_a_merge(tmp_path, capsys):
+    source, output = tmp_path / "in", tmp_path / "out"
+    source.mkdir()
+    portrait().save(source / "a.png")
+    config = schema.load(overrides={"data.workers": 1})
+    prepare_shard(config, source, output, Shard(0, 1))
+    given_up = output / ".shards" / "00000-of-00009.jsonl"
+    given_up.write_text('{"of": "something else"}\n', encoding="utf-8")
+    assert merge_shards(config, source, output) == {}
+    assert f"{given_up}: must be " in capsys.readouterr().err
+    assert (output / "crops" / "a.png").is_file()
+
+
 def test_a_photo_that_changed_after_its_shard_is_named(tmp_path):
     source, output = tmp_path / "in", tmp_path / "out"
     source.mkdir()
