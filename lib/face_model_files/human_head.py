@@ -12,6 +12,7 @@ from lib.face_model_files.assembly import FACE_REACH
 from lib.face_model_files.correspondence import Correspondence
 from lib.face_model_files.inner_parts import head_albedo, head_regions, is_inner
 from lib.face_model_files.neck import with_neck
+from lib.face_model_files.throat import with_throat
 from lib.files.numpy_files import DamagedFile, read_npz, report_remade, write_npz
 from lib.geometry.smoothstep import smoothstep
 from lib.human_head.area import MILLIMETRES
@@ -32,7 +33,7 @@ NAME = "human head"
 # Part of the cache key: increase the number when a change makes the same file give a different model.
 METHOD = "human head, 3"
 # Likewise, for `ExtendedHead`.
-EXTENSION_METHOD = "extended head, 7"
+EXTENSION_METHOD = "extended head, 8"
 # Hair begins and is full at these heights [mm] above the natural hairline.
 HAIR_BEGINS, HAIR_FULL = -3.0, 6.0
 # Amplitude and wavelength [mm] of the ragged hairline.
@@ -143,7 +144,8 @@ class ExtendedHead:
         arrays = {field.name: getattr(model, field.name) for field in dataclasses.fields(model)}
         changed = {"mean_shape": model.mean_shape + shift, "regions": regions}
         extended = HeadAroundFace(**arrays | changed)
-        if area == "head":  # others end beside the face, and their lowest border lies in the mouth
+        extended, chart = with_throat(extended, chart)
+        if area == "head":  # others end beside the face
             extended, chart = with_neck(extended, chart, len(first))
         return cls(dataclasses.replace(extended, regions={**extended.regions, "sky": _open_sky(extended)}), chart)
 

@@ -8,9 +8,9 @@ from typing import Any, TypeVar
 
 import numpy as np
 import scipy.sparse
-import scipy.sparse.csgraph
 
 from lib.face_model.face_model import FaceModel
+from lib.face_model_files.fans import borders, with_fan
 from lib.human_head.chart import MARGIN, ROW
 from lib.mesh_export.texture_fill import edge_laplacian
 from lib.mesh_export.uv_chart import UvChart
@@ -87,7 +87,8 @@ def with_neck(model: Model, chart: UvChart, fixed: int) -> tuple[Model, UvChart]
         for name in ("identity_basis", "expression_basis")
     }
     longer = dataclasses.replace(longer, mean_shape=(relax @ longer.mean_shape).astype(np.float32), **bases)
-    return _closed(longer, chart)
+    # On the chart, the fan hangs below the base.
+    return with_fan(longer, chart, _Border.of(longer, chart).ends, -_FAN, is_skin=True)
 
 
 def _lengthened(model: Model, chart: UvChart, loop: np.ndarray) -> tuple[Model, UvChart]:
@@ -250,41 +251,6 @@ def _first_uv(chart: UvChart, vertices: int) -> np.ndarray:
     return uv
 
 
-def _closed(model: Model, chart: UvChart) -> tuple[Model, UvChart]:
-    """A head with a fan of triangles over its base, about a new vertex, the last one, which is the mean of the base.
-
-    On the chart, the fan's triangles hang below the base's edges.
-    """
-    border = _Border.of(model, chart)
-    ends, ring = border.ends, border.loop
-    middle, count = model.vertex_count, len(ends)
-    vertex = np.append(chart.vertex, np.full(count, middle)).astype(np.int32)
-    uv = np.concatenate([chart.uv, chart.uv[ends].mean(axis=1) - np.array([0, _FAN], np.float32)])
-    fan = np.column_stack([ends[:, ::-1], len(chart.vertex) + np.arange(count)]).astype(np.int32)
-    closed = UvChart(vertex, uv, np.concatenate([chart.triangles, fan]))
-
-    def extended(values: np.ndarray, axis: int = 0) -> np.ndarray:
-        mean = np.take(values, ring, axis=axis).mean(axis=axis, keepdims=True)
-        return np.concatenate([values, mean.astype(values.dtype)], axis=axis)
-
-    changed: dict[str, Any] = {name: extended(getattr(model, name)) for name in ("mean_shape", "mean_albedo", "uv")}
-    changed |= {name: extended(getattr(model, name), 1) for name in ("identity_basis", "expression_basis")}
-    changed |= {"albedo_basis": extended(model.albedo_basis, 1), "triangles": closed.mesh_triangles}
-    changed |= {name: np.append(getattr(model, name), of) for name, of in (("skin_mask", True), ("front_mask", False))}
-    changed |= {"mirror_index": np.append(model.mirror_index, middle).astype(model.mirror_index.dtype)}
-    changed |= {"regions": {name: extended(weight) for name, weight in model.regions.items()}}
-    return dataclasses.replace(model, **changed), closed
-
-
 def _lowest_border(model: FaceModel, edges: np.ndarray) -> np.ndarray:
     """[B] numbers of the directed edges [E, 2] that form the lowest of the mesh's borders."""
-    low, high = np.sort(edges, axis=1).T
-    _, edge = np.unique(low.astype(np.int64) * model.vertex_count + high, return_inverse=True)
-    open_edges = np.flatnonzero(np.bincount(edge.ravel())[edge.ravel()] == 1)
-    ones = np.ones(len(open_edges))
-    shape = (model.vertex_count, model.vertex_count)
-    joined = scipy.sparse.coo_matrix((ones, edges[open_edges].T), shape)
-    loop = scipy.sparse.csgraph.connected_components(joined, directed=False)[1][edges[open_edges, 0]]
-    names, place = np.unique(loop, return_inverse=True)
-    height = np.bincount(place.ravel(), model.mean_shape[edges[open_edges, 0], 1]) / np.bincount(place.ravel())
-    return open_edges[loop == names[height.argmin()]]
+    return min(borders(edges, model.vertex_count), key=lambda border: model.mean_shape[edges[border, 0], 1].mean())

@@ -8,6 +8,7 @@ import tensorflow as tf
 
 from lib.face_image.region import PhotoRegion
 from lib.images.display import to_bytes
+from lib.images.holes import holes
 from lib.mesh_export.texture_baking import inside_mask
 from model.evaluation.new_views import NewViews, new_view_angles
 from model.face_gcn import FaceReconstruction
@@ -54,7 +55,7 @@ class ExportedTexture:
             inside = tf.constant(inside_mask(mask)[None, ..., None])
             result = dataclasses.replace(result, albedo=self._careful(result.coarse, embedding, inside))
         region = PhotoRegion(to_bytes(pixels[..., :3]), np.eye(2, 3))
-        return self.export.baker(BakedCrop(result, mask, region))
+        return self.export.baker(BakedCrop(result, mask * ~holes(result.mask[0].numpy()), region))
 
     def draw(self, albedo: np.ndarray, coefficients: np.ndarray, light: np.ndarray) -> list[np.ndarray]:
         """Pictures [H, W, 3] of an albedo texture [T, T, 3] on the true shape in each new view.

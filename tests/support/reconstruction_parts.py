@@ -30,9 +30,13 @@ SIZE = 112
 _FOUND: dict[tuple, tuple[np.ndarray, ...]] = {}
 
 
-def untrained_parts() -> SimpleNamespace:
-    """Components with an untrained regressor's answer: the mean face, frontal; the de-lit projection as texture."""
-    face_model, camera = built_in_face(2500), Camera((SIZE, SIZE))
+def untrained_parts(face_model: FaceModel | None = None) -> SimpleNamespace:
+    """Components with an untrained regressor's answer: the mean face, frontal; the de-lit projection as texture.
+
+    Args:
+      face_model: the built-in face by default.
+    """
+    face_model, camera = face_model or built_in_face(2500), Camera((SIZE, SIZE))
 
     def texture(embedding, coarse, colour, visibility, shading, training=False):
         return projected_albedo(coarse, SampledColours(colour, visibility), shading)

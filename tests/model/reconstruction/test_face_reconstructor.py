@@ -1,5 +1,6 @@
 """The Python interface, with the de-lit projection in the texture network's place."""
 
+import dataclasses
 import json
 import subprocess
 import sys
@@ -15,8 +16,10 @@ from PIL import Image
 from configs import schema
 from lib.errors import UserError
 from lib.face_image.alignment import FIVE_FROM_68
+from lib.images.holes import holes
 from model.reconstruction.face_reconstructor import FaceReconstructor
 from model.whole_head.extension import WholeHead
+from tests.support.faces import built_in_face
 from tests.support.helpers import read_mesh
 from tests.support.reconstruction_parts import SIZE, detected_once, untrained_parts
 
@@ -79,6 +82,20 @@ def test_the_mask_of_an_unfitted_face_is_that_of_a_fitted_one(face):
     unfitted = FaceReconstructor(schema.load(overrides=overrides), untrained_parts())(PORTRAIT)
     np.testing.assert_array_equal(unfitted.alpha, face.alpha)
     assert unfitted.gaze is None
+
+
+def test_what_shows_through_a_hole_is_not_read():
+    """The fitted lips end a pixel or two beside the photo's: the dark corner of an open mouth would stain them."""
+    whole = built_in_face(2500)
+    lips = np.maximum(whole.regions["lips"], whole.regions["mouth_inside"]) > 0.5
+    open_mouth = dataclasses.replace(whole, triangles=whole.triangles[~lips[whole.triangles].any(axis=1)])
+    overrides = {"fit.steps": 0, "fit.landmarks": False, "data.image_size": SIZE}
+    with detected_once():
+        face = FaceReconstructor(schema.load(overrides=overrides), untrained_parts(open_mouth))(PORTRAIT)
+    hole = holes(face.reconstruction.mask[0].numpy())
+    assert hole.sum() > 20
+    assert (face.readable[hole] == 0).all()
+    assert face.readable.mean() > 0.2
 
 
 @pytest.mark.parametrize("cut_out", [False, True])

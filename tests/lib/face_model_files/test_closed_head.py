@@ -1,4 +1,4 @@
-"""The neck of a whole head goes down to a level base and is closed from below."""
+"""A whole head is closed: its neck goes down to a level base, and its mouth ends in a wall."""
 
 import dataclasses
 
@@ -8,6 +8,7 @@ import pytest
 from lib.face_model.face_model import FaceModel
 from lib.face_model_files.human_head import ExtendedHead, HeadAroundFace
 from lib.face_model_files.neck import with_neck
+from lib.face_model_files.throat import with_throat
 from lib.human_head.chart import ROW
 from lib.mesh_export.uv_chart import UvChart, rasterize_chart, tangents
 from tests.support.faces import coarse_head, extended_head
@@ -134,3 +135,53 @@ def test_colours_of_the_border_fade_into_their_mean_instead_of_running_down_in_b
     assert (np.diff(spread) < 0).all()
     assert spread[0] < 0.8 * spotted[loop].std(axis=0).max()
     assert spread[-1] < 0.2 * spotted[loop].std(axis=0).max()
+
+
+@pytest.fixture(scope="module")
+def wall(extended) -> np.ndarray:
+    """[B, 3] the triangles of the wall: those about its middle, which no other part of the mouth's inside uses."""
+    model = extended.model
+    inside = np.flatnonzero(
+        (model.regions["mouth_inside"] > 0.5) & (model.mirror_index == np.arange(model.vertex_count))
+    )
+    used = np.bincount(model.triangles.ravel(), minlength=model.vertex_count)
+    middle = inside[used[inside].argmax()]
+    return model.triangles[(model.triangles == middle).any(axis=1)]
+
+
+def test_nobody_looks_through_the_mouth_into_the_head(extended, wall):
+    """The wall faces the front and leaves no gap around it."""
+    model = extended.model
+    assert len(wall) > 20
+    corners = model.mean_shape[wall]
+    facing = np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])
+    assert (facing[:, 2] > 0).all(), "it is seen from the front"
+    places = np.unique(model.mean_shape, axis=0, return_inverse=True)[1].ravel()
+    edges = np.sort(places[model.triangles][:, [0, 1, 1, 2, 2, 0]].reshape(-1, 2), axis=1)
+    edges, count = np.unique(edges, axis=0, return_counts=True)
+    assert (count[np.isin(edges, places[wall]).any(axis=1)] == 2).all(), "watertight"
+
+
+def test_the_wall_is_dark_and_no_skin(extended, wall):
+    model = extended.model
+    vertices = np.unique(wall)
+    assert not (model.skin_mask | model.front_mask)[vertices].any()
+    assert model.mean_albedo[vertices].max() < 0.15
+    assert model.regions["mouth_inside"][vertices].min() > 0.99
+
+
+def test_the_wall_has_a_place_of_their_own_on_the_chart(extended, wall):
+    chart = extended.chart
+    fan = np.flatnonzero((chart.mesh_triangles[:, :, None] == wall[0]).any(axis=(1, 2)))
+    assert len(fan)
+    a, b, c = (chart.uv[chart.triangles[:, k]] for k in range(3))
+    area = np.abs(np.cross(b - a, c - a))
+    of_wall = np.isin(chart.mesh_triangles, wall).all(axis=1)
+    assert (area[of_wall] > 0).all()
+
+
+def test_a_head_without_a_mouth_is_refused(extended):
+    model = extended.model
+    closed = dataclasses.replace(model, regions={**model.regions, "mouth_inside": np.zeros(model.vertex_count)})
+    with pytest.raises(ValueError, match="must have one border at the back, got 0"):
+        with_throat(closed, extended.chart)
