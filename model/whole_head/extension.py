@@ -188,8 +188,9 @@ class HeadExtension:
           bald: whether it is known to have none.
         """
         face, volume = bare, HairVolume(np.zeros([self.morphable.vertex_count, 3], np.float32), None, None)
-        if self._hair is not None:
+        if self._hair is not None and self._scalp is not None:
             view = None if region is None else WideView.of(self.morphable, self._camera, bare, readable, region)
+            bald = bald or (view is not None and self._scalp.shows_no_hair(view))
             volume = self._hair(bare, view, bald)
             face = self._lifted(bare, volume.lift)
         face = dataclasses.replace(face, shading=self._light(own, face, volume.curtain))

@@ -1,4 +1,4 @@
-"""Tells bald heads from hair in the colours of skin."""
+"""Tells bald heads from hair in the colours of skin, and from hair that the photo does not show."""
 
 import numpy as np
 
@@ -6,6 +6,7 @@ from lib.face_model.face_model import FaceModel
 from model.whole_head.scalp.colours import log_brightness, log_ratio
 from model.whole_head.scalp.grain import contrast
 from model.whole_head.scalp_mesh import SeenScalp, reference_scale, well_inside
+from model.whole_head.wide_view import WideView
 
 # The photo must show the crown and plain skin, away from their outlines, with this many pixels each of the wide picture
 # around a crop of REFERENCE_SIZE, and with so many of its own, which the contrast is told from.
@@ -13,6 +14,9 @@ LEAST_PIXELS, FEWEST = 200, 20
 # The crown of a bald head is as bright as skin and has its hue (mean and spread over the channels of the log of the
 # ratio of colours, without light), and its detail has at most so many times the contrast of the skin's.
 BRIGHTNESS, HUE, ROUGHNESS = 0.18, 0.045, 1.6
+# Of somebody who looks up, a photo shows hardly any scalp. Hair would still cover that of the bare head's: without
+# hair, more than this share of it lies outside the person, at these log odds. (Bald: 0.7; with hair: up to 0.3.)
+OUTSIDE, SURELY_OUTSIDE = 0.5, -1.0
 
 
 class Baldness:
@@ -20,12 +24,13 @@ class Baldness:
 
     Args:
       model: a head.
-      crown: bool [N], the scalp well above the natural hairline.
+      scalp: bool [F], triangles above the natural hairline.
+      crown: bool [N], the scalp well above it.
       plain: bool [F], triangles of skin without brows.
     """
 
-    def __init__(self, model: FaceModel, crown: np.ndarray, plain: np.ndarray):
-        self._crown, self._plain = crown, plain
+    def __init__(self, model: FaceModel, scalp: np.ndarray, crown: np.ndarray, plain: np.ndarray):
+        self._scalp, self._crown, self._plain = scalp, crown, plain
         self._top = crown[model.triangles].all(axis=1)
 
     def __call__(
@@ -51,3 +56,10 @@ class Baldness:
         detail = log_brightness(seen.image)
         smooth = contrast(detail, crown) < ROUGHNESS * contrast(detail, plain)
         return bool(abs(brightness) < BRIGHTNESS and hue < HUE and smooth)
+
+    def outside(self, view: WideView) -> bool:
+        """Whether the scalp of the bare head mostly lies outside the person that the photo shows."""
+        scalp = view.shown(self._scalp) & view.inside
+        if scalp.sum() < max(LEAST_PIXELS * reference_scale(len(view.image)) ** 2, FEWEST):
+            return False
+        return bool((view.person[scalp] <= SURELY_OUTSIDE).mean() > OUTSIDE)

@@ -22,6 +22,7 @@ from model.whole_head.scalp.colours import DARKEST, below_one, share_of_hair, ty
 from model.whole_head.scalp.hairline import Hairline
 from model.whole_head.scalp.headwear import Headwear, HeadwearFinder
 from model.whole_head.scalp_mesh import ScalpMesh, SeenScalp, widened
+from model.whole_head.wide_view import WideView
 
 # Least share of the scalp that the photo must show: a few vertices at the border are as much wall as hair.
 LEAST_SEEN = 0.02
@@ -81,7 +82,12 @@ class Scalp:
         self._mesh = ScalpMesh(model, self._hairline.reach)
         self._headwear = HeadwearFinder(model, self._mesh.rows)
         self._plain = (np.asarray(model.skin_mask, bool) & (model.regions["brow"] == 0))[model.triangles].all(axis=1)
-        self._baldness = Baldness(model, self._hairline.crown, self._plain)
+        self._drawn = self._hairline.usual[model.triangles].min(axis=1) > 0.5
+        self._baldness = Baldness(model, self._drawn, self._hairline.crown, self._plain)
+
+    def shows_no_hair(self, view: WideView) -> bool:
+        """Whether a photo shows a head without hair by its outline; its colours may still tell that."""
+        return self._baldness.outside(view)
 
     def __call__(
         self,
@@ -149,8 +155,8 @@ class Scalp:
 
     def _bare(self, face: PosedFace, inside: np.ndarray, wall: np.ndarray | None) -> np.ndarray:
         """Bool [S, S], pixels inside the photo that show a bald scalp."""
-        ids, triangles = self._ids(face), self._morphable.face_model.triangles
-        scalp = (self._hairline.usual[triangles].min(axis=1) > 0.5)[ids] & (ids >= 0) & inside
+        ids = self._ids(face)
+        scalp = self._drawn[ids] & (ids >= 0) & inside
         return scalp if wall is None else scalp & ~behind_head(wall, ids >= 0, inside)
 
     def _with_headwear(

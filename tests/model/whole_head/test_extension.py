@@ -18,6 +18,7 @@ from model.face_gcn import FaceGCN
 from model.morphable_model import MorphableModel
 from model.reconstruction.baking import TextureBaker
 from model.reconstruction.new_views import FACE_REACH, framing, shape_view
+from model.whole_head import wide_view
 from model.whole_head.extension import HeadExtension
 
 SIZE = 64
@@ -235,3 +236,24 @@ def test_cloth_has_the_photos_hue_all_around_in_its_own_light(case, extended):
     lit = textures.lit[cloth].astype(float)
     hue = lit / lit.sum(axis=1, keepdims=True)
     np.testing.assert_allclose(np.quantile(hue, [0.01, 0.99], axis=0), [blue / blue.sum()] * 2, atol=0.015)
+
+
+def test_a_head_that_shows_no_hair_gets_none(case, extended, monkeypatch):
+    """Blue above the face is hair or a cap, unless the person's outline says that it is the sky."""
+    _, result, _, face_model = case
+    camera, margin = Camera((SIZE, SIZE)), 20
+    coefficients = face_model.layout.join(result.coarse.face.coefficients).numpy()
+    pixels = np.full([SIZE + 2 * margin] * 2 + [3], [0.24, 0.33, 0.54])
+    region = PhotoRegion(np.uint8(pixels * 255), np.array([[1.0, 0, margin], [0, 1.0, margin]]))
+    readable = np.where(np.arange(SIZE)[:, None] > 16, 1.0, 0.0) * np.ones(SIZE)
+    extension, found = HeadExtension(face_model, extended, camera), {}
+    for sky in (0.0, -9.0):
+        monkeypatch.setattr(wide_view, "person_log_odds", lambda image, sky=sky: outline(len(image), 27, sky))
+        found[sky] = extension(result, coefficients, readable, region).scalp
+    assert found[0.0].share.max() > 0.9
+    assert found[-9.0].bald
+
+
+def outline(side: int, row: int, above: float) -> np.ndarray:
+    """[side, side] log odds of a person who begins at a row of the picture; `above` are those above it."""
+    return np.tile(np.where(np.arange(side)[:, None] < row, above, 9.0), (1, side))

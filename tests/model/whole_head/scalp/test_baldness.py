@@ -7,8 +7,10 @@ import tensorflow as tf
 from lib.face_image.region import PhotoRegion
 from lib.geometry.camera import Camera
 from lib.geometry.lighting import AMBIENT
-from model.morphable_model import MorphableModel
+from model.morphable_model import MorphableModel, PosedFace
 from model.whole_head.scalp.painted import Scalp
+from model.whole_head.scalp_mesh import widened
+from model.whole_head.wide_view import WideView
 
 SIZE, PHOTO = 128, 240  # sides of the crop and of the photo around it
 SKIN, GREY = np.array([0.7, 0.5, 0.4]), np.array([0.52, 0.53, 0.54])
@@ -73,3 +75,29 @@ def test_a_strip_of_the_crown_is_enough_in_small_crops(case):
     strip = PhotoRegion(np.uint8(pixels * 255), np.array([[1.0, 0, 6 - SIZE / 2], [0, 1.0, (PHOTO - SIZE) / 2]]))
     mask = np.where(np.arange(SIZE)[:, None] > HAIRLINE, 1.0, 0.0) * np.ones(SIZE)
     assert scalp(face, skin, mask, strip).bald
+
+
+@pytest.mark.parametrize(
+    ("outside", "odds", "bald"), [(0.7, -2.0, True), (0.3, -2.0, False), (0.7, -0.5, False), (0.7, 0.0, False)]
+)
+def test_a_scalp_outside_the_persons_outline_is_bald(case, outside, odds, bald):
+    """Somebody who looks up: a share of the scalp lies outside the person, as surely as the odds say."""
+    scalp, face, _ = case
+    view = seen(scalp, face, outside, odds, np.ones([1, 1], bool))
+    assert scalp.shows_no_hair(view) == bald
+
+
+def test_a_scalp_beyond_the_photo_says_nothing(case):
+    scalp, face, _ = case
+    assert not scalp.shows_no_hair(seen(scalp, face, 0.7, -2.0, np.zeros([1, 1], bool)))
+
+
+def seen(scalp: Scalp, face: PosedFace, outside: float, odds: float, inside: np.ndarray) -> WideView:
+    """A view of a head of whose scalp the upper part, a share `outside`, has these odds of the person, the rest 2."""
+    camera = widened(Camera((SIZE, SIZE)))
+    ids = scalp._ids(face)
+    rows = np.nonzero(scalp._drawn[ids] & (ids >= 0))[0]
+    person = np.full(ids.shape, 2.0, np.float32)
+    person[: int(np.quantile(rows, outside))] = odds
+    inside = np.broadcast_to(inside, ids.shape)
+    return WideView(camera, np.zeros([*ids.shape, 3], np.float32), inside, np.zeros(ids.shape, bool), ids, person)
