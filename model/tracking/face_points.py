@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from lib.face_image.detection import LARGE, detect_faces
+from lib.face_image.detection import LARGE, SMALLEST, detect_faces
 from lib.face_mesh.network import MeshNetwork, MeshPoints, Square, square_around
 
 # The detector takes ten times as long as tracking; while the face is lost, it runs at most once in this time.
@@ -43,15 +43,21 @@ class FacePoints:
             found, self.moved = _usable(self._network.find_in_square(frame, self._square), frame), False
         if found is None and seconds - self._detected >= DETECTION_SECONDS:
             self._detected, self.moved = seconds, True
-            for face in detect_faces(frame, refine=False, smallest=LARGE):
-                if face.confidence >= self._min_confidence:
-                    found = _usable(self._network.find(frame, face.points), frame)
-                    if found is not None:
-                        break
+            found = self._detect(frame)
         if found is not None:  # else the face may come back where it was
             self._square = square_around(found.points)
             self.irises = found.irises
         return None if found is None else found.points
+
+    def _detect(self, frame: np.ndarray) -> MeshPoints | None:
+        """The largest usable face in a frame; small faces, which take most of the time, only if there is no other."""
+        for smallest in (LARGE, SMALLEST):
+            for face in detect_faces(frame, refine=False, smallest=smallest):
+                if face.confidence >= self._min_confidence:
+                    found = _usable(self._network.find(frame, face.points), frame)
+                    if found is not None:
+                        return found
+        return None
 
     def forget(self) -> None:
         """Gives up the place of the face, which turned out to be something else."""

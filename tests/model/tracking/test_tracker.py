@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from lib.face_image.detection import Face
+from lib.face_image.detection import LARGE, SMALLEST, Face
 from lib.face_mesh.groups import POINTS
 from lib.face_mesh.network import MeshPoints
 from lib.geometry.camera import Camera
@@ -225,6 +225,7 @@ class Network:
 
     def __init__(self):
         self.there, self.squares, self.starts = True, [], 0
+        self.smallest = LARGE  # size of faces that the detector must look for to find it
         self.points = np.random.default_rng(0).uniform(200, 300, (POINTS, 2))
 
     def find_in_square(self, frame, square):
@@ -238,13 +239,13 @@ class Network:
 
 @pytest.fixture
 def looking(monkeypatch):
-    """A `FacePoints` with its network, and the list of the detector's runs."""
+    """A `FacePoints` with its network, and the list of the detector's runs: the least size of each."""
     network, runs = Network(), []
     monkeypatch.setattr(face_points, "MeshNetwork", lambda: network)
 
-    def detect(frame, **_):
-        runs.append(frame)
-        return [Face(np.array([200.0, 200, 100, 100]), np.zeros([5, 2]), 0.95)]
+    def detect(frame, smallest, **_):
+        runs.append(smallest)
+        return [] if smallest > network.smallest else [Face(np.array([200.0, 200, 100, 100]), np.zeros([5, 2]), 0.95)]
 
     monkeypatch.setattr(face_points, "detect_faces", detect)
     return face_points.FacePoints(0.9), network, runs
@@ -260,12 +261,19 @@ def test_the_detector_starts_and_then_rests(looking):
     assert len(network.squares) == 9
 
 
+def test_small_faces_are_looked_for_where_there_is_no_large_one(looking):
+    look, network, runs = looking
+    network.smallest = SMALLEST
+    assert look(FRAME, 0.0) is not None
+    assert runs == [LARGE, SMALLEST]
+
+
 def test_a_lost_face_is_looked_for_at_a_bounded_rate(looking):
     look, network, runs = looking
     look(FRAME, 0.0)
     network.there = False
     assert [look(FRAME, 0.05 * frame) for frame in range(1, 32)] == [None] * 31  # until 1.55 s
-    assert len(runs) == 1 + 3  # 0.4 s apart
+    assert runs == [LARGE, *[LARGE, SMALLEST] * 3]  # 0.4 s apart
     network.there = True
     assert look(FRAME, 1.56) is not None  # where it was, without the detector
     assert not look.moved
@@ -282,4 +290,4 @@ def test_faces_that_are_small_or_outside_are_none(looking):
         assert look(FRAME, 1.0 + len(runs)) is None
     weak = face_points.FacePoints(0.96)
     assert weak(FRAME, 0.0) is None
-    assert network.starts == 2
+    assert network.starts == 4  # both are looked for among small faces, too
