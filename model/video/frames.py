@@ -221,7 +221,7 @@ def fill_gaps(frames: Iterable[np.ndarray | None]) -> Iterator[np.ndarray]:
 
 
 def write_video(path: Path, frames: Iterable[np.ndarray], frame_rate: float) -> None:
-    """Writes frames (uint8 [H, W, 3] RGB of one size) as MPEG-4.
+    """Writes frames (uint8 [H, W, 3] RGB of one size) as MPEG-4, at the closest rate that OpenCV can write.
 
     Raises:
       UserError: this build of OpenCV cannot write MPEG-4 of this size and rate, or the frames differ in size.
@@ -234,7 +234,7 @@ def write_video(path: Path, frames: Iterable[np.ndarray], frame_rate: float) -> 
                 if writer is None:
                     size = frame.shape
                     code = cv2.VideoWriter.fourcc(*"mp4v")
-                    writer = cv2.VideoWriter(str(temporary.absolute()), code, frame_rate, size[1::-1])
+                    writer = cv2.VideoWriter(str(temporary.absolute()), code, _written_rate(frame_rate), size[1::-1])
                     if not writer.isOpened():
                         temporary.write_bytes(bytes(_HEADER_BYTES))  # OpenCV does not say whether the disk is full
                         raise UserError(
@@ -249,6 +249,12 @@ def write_video(path: Path, frames: Iterable[np.ndarray], frame_rate: float) -> 
             if writer is not None:
                 writer.release()
         _check_written(path, temporary, count)
+
+
+def _written_rate(frame_rate: float) -> float:
+    """A frame rate, Hz, with as many decimals as OpenCV can write, which makes it n / 10^k."""
+    decimals = next((places for places in (3, 2, 1) if round(frame_rate, places) * 10**places <= MOST_HERTZ), 0)
+    return round(frame_rate, decimals)
 
 
 def _check_written(path: Path, temporary: Path, count: int) -> None:

@@ -191,6 +191,13 @@ def test_a_video_that_fits_has_all_frames(tmp_path, count):
     assert len(list(FrameSource(tmp_path / "out.mp4", 25.0))) == count
 
 
+@pytest.mark.parametrize("rate", [0.01, 24000 / 1001, 65.5373, 1000 / 14, 240.006, 655.353, 6553.6, 10_000.3, 65_535])
+def test_a_video_has_its_rate_however_fast(tmp_path, rate):
+    """MPEG-4 stores it as a fraction of 16-bit numbers, and OpenCV has powers of ten below the line."""
+    write_video(tmp_path / "out.mp4", noise(3), rate)
+    assert FrameSource(tmp_path / "out.mp4", 25.0).frame_rate == pytest.approx(rate, rel=1e-4)
+
+
 def test_names_may_have_colons(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     path = Path("12:30.mp4")
