@@ -11,7 +11,7 @@ from lib.mesh_export.uv_chart import ChartRaster
 from model.reconstruction.baking import FaceTextures
 from model.reconstruction.photo_result import PhotoResult
 
-# Weight of a photo's albedo on hidden skin: where no photo shows the skin, the networks' predictions are averaged.
+# Weight of all photos' albedo together on hidden skin: where no photo shows it, the networks' predictions are averaged.
 UNSEEN = 0.01
 # Skin seen at a grazing angle is smeared, so the weight falls with this power of the cosine.
 FRONTALITY_POWER = 2.0
@@ -152,7 +152,7 @@ def merge(views: SkinViews, raster: ChartRaster | None = None, grain: MadeUp | N
     gains = []
     for view in views:
         gains.append(view.gain(common))
-        weight = view.weight + UNSEEN
+        weight = view.weight + UNSEEN / len(views)
         total += weight[:, None] * view.albedo * gains[-1]
         mass += weight
     albedo = (total / mass[:, None]).astype(np.float32)

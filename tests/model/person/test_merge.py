@@ -42,6 +42,12 @@ def test_albedo_comes_from_who_saw_it():
     np.testing.assert_allclose(merged[3], 0.4, atol=0.1)
 
 
+def test_guesses_do_not_outvote_the_one_who_saw_it_however_many_they_are():
+    views = [view(np.full((100, 3), 0.4), np.arange(100) > 0) for _ in range(200)]
+    views[70] = view([[0.8] * 3, *[[0.4] * 3] * 99], np.ones(100))
+    np.testing.assert_allclose(merge(views).albedo[0], 0.8, atol=0.02)
+
+
 def test_a_brighter_photo_leaves_no_seam():
     albedo = np.random.default_rng(2).uniform(0.3, 0.6, (50, 3))
     seen = np.ones(50)
