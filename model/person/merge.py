@@ -145,9 +145,8 @@ def merge(views: SkinViews, raster: ChartRaster | None = None, grain: MadeUp | N
       raster: raster of the texture chart; None to merge no textures.
       grain: of the texture where no photo shows the skin or the hair; None for none.
     """
-    chosen = np.unique(np.linspace(0, len(views) - 1, min(MEDIAN_PHOTOS, len(views))).round().astype(int))
-    common = np.median([views[int(index)].albedo for index in chosen], axis=0)
-    lift = np.median([views[int(index)].lift for index in chosen], axis=0).astype(np.float32)
+    medians = _medians(views)
+    common, lift = medians["albedo"], medians["lift"].astype(np.float32)
     total, mass = np.zeros(common.shape), np.zeros(len(common))
     gains = []
     for view in views:
@@ -160,13 +159,20 @@ def merge(views: SkinViews, raster: ChartRaster | None = None, grain: MadeUp | N
         return MergedSkin(albedo, lift, None)
     texture = _merge_textures(views, gains, albedo, raster)
     if grain is not None:
-        hair, cloth = (
-            np.median([getattr(views[int(index)], part) for index in chosen], axis=0).astype(np.float32)
-            for part in ("hair", "cloth")
-        )
+        hair, cloth = (medians[part].astype(np.float32) for part in ("hair", "cloth"))
         hidden = (1 - texture.weight) * grain(texture.albedo, texture.weight, hair, cloth)
         texture = dataclasses.replace(texture, albedo=raster.dilate(with_grain(texture.albedo, hidden)))
     return MergedSkin(albedo, lift, texture)
+
+
+def _medians(views: SkinViews) -> dict[str, np.ndarray]:
+    """Medians of albedo, lift, hair and cloth over at most `MEDIAN_PHOTOS` of the views, each read once."""
+    rows: dict[str, list[np.ndarray]] = {part: [] for part in ("albedo", "lift", "hair", "cloth")}
+    for index in np.unique(np.linspace(0, len(views) - 1, min(MEDIAN_PHOTOS, len(views))).round().astype(int)):
+        view = views[int(index)]
+        for part, values in rows.items():
+            values.append(getattr(view, part))
+    return {part: np.median(values, axis=0) for part, values in rows.items()}
 
 
 def _merge_textures(
