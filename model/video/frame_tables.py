@@ -61,7 +61,7 @@ class FrameTables:
 
 @contextlib.contextmanager
 def frame_tables(folder: Path, model: FaceModel, camera: Camera, frame_rate: float) -> Iterator[FrameTables]:
-    """Context manager with new tables in a folder; an earlier arkit.csv is removed if the model has no such names."""
+    """Context manager with new tables in a folder, which holds none of an earlier run."""
     with contextlib.ExitStack() as files:
 
         def table(name: str, columns: Sequence[str]) -> TextIO:
@@ -70,10 +70,7 @@ def frame_tables(folder: Path, model: FaceModel, camera: Camera, frame_rate: flo
             files.enter_context(space_for(folder / name))
             return files.enter_context(open(folder / name, "a", newline="", encoding="utf-8"))
 
-        weights, still = None, arkit_weights(model, np.zeros(len(model.expression_basis)))
+        still = arkit_weights(model, np.zeros(len(model.expression_basis)))
         names = list(with_gaze(still, still_gaze(model)))
-        if names:
-            weights = table("arkit.csv", names)
-        else:
-            (folder / "arkit.csv").unlink(missing_ok=True)
+        weights = table("arkit.csv", names) if names else None
         yield FrameTables(table(POSE, POSE_COLUMNS), weights, model, camera, frame_rate)

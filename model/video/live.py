@@ -37,7 +37,7 @@ from model.video.face_track import (
 )
 from model.video.frame_tables import FrameTables, frame_tables
 from model.video.frames import FrameSource, FrameTracker, write_video
-from model.video.outputs import OVERLAY, POSE, check_replaceable, remove_earlier
+from model.video.outputs import OVERLAY, check_replaceable, remove_earlier
 from model.video.track import drawn, key_records, write_arrays
 
 # Time between the frames from which the person is estimated, seconds.
@@ -68,7 +68,7 @@ def track_video(config: schema.Config, source: Path, output: Path) -> None:
     export = reconstruct.export  # a face model that cannot have rigs is refused before the work
     with naming(source):
         shared, keys = first_person(reconstruct, frames)
-    remove_earlier(output, keep=(POSE, "arkit.csv"))
+    remove_earlier(output)
     remove_person(output / PERSON_FOLDER)
     skin = write_person(output / PERSON_FOLDER, reconstruct, export, key_records(reconstruct, export, frames, keys))
     times, model, camera = StageTimes(), reconstruct.pipeline.face_model, reconstruct.pipeline.camera

@@ -5,18 +5,22 @@ from pathlib import Path
 
 from lib.errors import UserError
 from lib.files import own_files
-from lib.files.own_files import begins, has_keys
+from lib.files.own_files import begins, contains, has_keys
 
 OVERLAY = "overlay.mp4"
+SUMMARY = "summary.json"
 POSE = "pose.csv"  # of --mode track alone
 _is_table = begins(b"frame,seconds,seen")
 _KINDS = {
-    "summary.json": has_keys("frames", "frame_rate", "key_frames"),
+    SUMMARY: has_keys("frames", "frame_rate", "key_frames"),
     "arkit.csv": _is_table,
     POSE: _is_table,
     "coefficients.npz": begins(b"PK\x03\x04"),
+    "rig.glb": contains(b'"generator":"3d-face-gcns"'),
+    "rig.usdz": contains(b'doc = "3d-face-gcns"'),
 }
-_MOTION = (*_KINDS, OVERLAY, "rig.glb", "rig.usdz")
+# All that shows a motion. The overlay, which only the summary beside it tells from somebody's own video, goes first.
+_MOTION = (OVERLAY, *_KINDS)
 
 
 def check_replaceable(source: Path, output: Path) -> None:
@@ -24,10 +28,10 @@ def check_replaceable(source: Path, output: Path) -> None:
     overlay = output / OVERLAY
     if overlay.exists() and overlay.samefile(source):
         raise UserError(f"{output}: must not hold the video as {OVERLAY}, got it there (choose another --output)")
-    own_files.check_replaceable(output, _KINDS)
+    own_files.check_replaceable(output, {**_KINDS, OVERLAY: lambda _: (output / SUMMARY).is_file()})
 
 
-def remove_earlier(output: Path, keep: Collection[str]) -> None:
+def remove_earlier(output: Path, keep: Collection[str] = ()) -> None:
     """Removes what shows an earlier run's motion, so that a run that ends too soon leaves nothing of it.
 
     Args:

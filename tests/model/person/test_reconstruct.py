@@ -302,6 +302,7 @@ def test_an_overlay_that_cannot_be_written_costs_no_numbers(tmp_path, unfitted, 
     monkeypatch.setattr(video, "write_video", broken)
     (tmp_path / "out").mkdir()
     (tmp_path / "out/overlay.mp4").write_bytes(b"of an earlier run")
+    (tmp_path / "out/summary.json").touch()
     with pytest.raises(UserError, match="MPEG-4"):
         video.reconstruct_video(unfitted, tmp_path / "in.mp4", tmp_path / "out")
     numbers = ("coefficients.npz", "summary.json", "person/mesh.ply")

@@ -11,7 +11,8 @@ import numpy as np
 import pytest
 
 from configs import schema
-from lib.errors import UserError
+from lib.errors import DiskFull, UserError
+from lib.files.csv_files import write_csv
 from lib.runtime.interruption import Interrupted
 from model.video import live
 from model.video.face_track import naming
@@ -109,6 +110,18 @@ def test_told_to_stop_it_keeps_the_frames_before(tmp_path, config, clip, monkeyp
     assert json.loads((tmp_path / "summary.json").read_text())["frames"] == 5
     assert len(rows(tmp_path / "arkit.csv")) == 5
     assert not (tmp_path / "overlay.mp4").exists()
+
+
+def test_a_run_that_fails_leaves_no_tables_of_an_earlier_one(tmp_path, config, clip, monkeypatch):
+    def full(*_):
+        raise DiskFull("mesh.obj: must fit on its disk")
+
+    monkeypatch.setattr(live, "write_person", full)
+    for name in ("pose.csv", "arkit.csv"):
+        write_csv(tmp_path / name, [["frame", "seconds", "seen"]])
+    with pytest.raises(DiskFull):
+        live.track_video(config, clip, tmp_path)
+    assert not [path.name for path in tmp_path.iterdir() if path.is_file()]
 
 
 def test_a_clip_without_a_face_is_one_line(tmp_path, config):

@@ -1,5 +1,7 @@
 """A video's results replace those of an earlier run, and nothing else."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 
@@ -9,12 +11,16 @@ from lib.errors import UserError
 from lib.files.csv_files import write_csv
 from lib.files.json_files import write_json
 from lib.files.numpy_files import write_npz
+from lib.mesh_export.gltf import Material
+from lib.mesh_export.rig import write_rig
+from lib.mesh_export.usdz import write_usdz
 from lib.runtime.interruption import Interrupted
 from model.reconstruction.face_reconstructor import FaceReconstructor
 from model.video import live, track
 from model.video.animation import FRAME_COLUMNS
 from model.video.frames import write_video
-from model.video.outputs import OVERLAY, check_replaceable
+from model.video.outputs import OVERLAY, check_replaceable, remove_earlier
+from tests.support.gltf.sheets import NAMES, PNG, WEIGHTS, sheet
 
 
 @pytest.fixture
@@ -43,7 +49,9 @@ def test_told_to_stop_it_says_what_the_same_command_does(tmp_path, clip, run, mo
     assert (told.value.number, told.value.advice) == (15, "the same command starts again with the first frame")
 
 
-@pytest.mark.parametrize("name", ["summary.json", "arkit.csv", "pose.csv", "coefficients.npz"])
+@pytest.mark.parametrize(
+    "name", ["summary.json", "arkit.csv", "pose.csv", "coefficients.npz", "rig.glb", "rig.usdz", OVERLAY]
+)
 def test_files_of_others_are_not_replaced(tmp_path, clip, name):
     (tmp_path / name).write_text("mine")
     with pytest.raises(UserError, match=f"{name}: must be an earlier run's file to be replaced, got another one"):
@@ -56,5 +64,25 @@ def test_an_earlier_run_is_replaced(tmp_path, clip):
     for name in ("arkit.csv", "pose.csv"):
         write_csv(tmp_path / name, [[*FRAME_COLUMNS, "jawOpen"]])
     write_npz(tmp_path / "coefficients.npz", {"seen": np.ones(1)}, compress=True)
+    for name, write in (("rig.glb", write_rig), ("rig.usdz", write_usdz)):
+        write(tmp_path / name, [sheet("face")], NAMES, WEIGHTS, Material(PNG))
     check_replaceable(clip, tmp_path)
     check_replaceable(clip, tmp_path / "new")
+    remove_earlier(tmp_path)
+    assert list(tmp_path.iterdir()) == [clip]
+
+
+def test_an_overlay_alone_goes_before_what_tells_it(tmp_path, clip, monkeypatch):
+    """A run that is killed meanwhile leaves nothing that the next one refuses."""
+    for name in ("summary.json", OVERLAY):
+        (tmp_path / name).write_bytes(b"x" * (name == OVERLAY))
+    unlink = Path.unlink
+
+    def killed(path, **more):
+        unlink(path, **more)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Path, "unlink", killed)
+    with pytest.raises(KeyboardInterrupt):
+        remove_earlier(tmp_path)
+    check_replaceable(clip, tmp_path)
