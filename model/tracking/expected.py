@@ -51,6 +51,8 @@ class Expected:
         except UserError:
             return cls(prior, rest, sigmas)
         for shape in shapes.shapes:
+            if shape.weight == "rest":  # its coefficient is that of a shape with ARKit's name, too
+                continue
             sigma[list(shape.moved)] = LEADING.get(_without_side(shape.name), ACCOMPANYING) / shapes.strength
             if shape.name == "jawOpen":
                 moved = np.linalg.norm(points.on(face_model.expression_basis[list(shape.moved)].sum(axis=0)), axis=1)
