@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-import tensorflow as tf
 from tqdm import tqdm
 
 from lib.errors import UserError
+from lib.geometry.rotation import rotation_arrays
 from model.person.estimator import Gallery, PersonEstimator, batches, fit_apart, spread
 from model.photos.errors import failure_reason, photo_barrier
 from model.photos.reader import AlignedPhoto
@@ -98,21 +98,20 @@ def track_face(
     seen[frames] = True
     for appearance in own:
         shown[appearance.span] = True
-    nearest = nearest_rows(frames, len(seen))
-    coefficients = np.stack([fit.coefficients for fit in fits])[nearest]
-    crops = np.stack([fit.photo_to_crop for fit in fits])[nearest]
-    eyes = reconstruct.pipeline.face_gcn.morphable.eyes
-    gaze = None if eyes is None else held([fit.gaze for fit in fits])[nearest]
-    for appearance in own:
-        span = appearance.span  # a face jumps from one to the next
-        coefficients[span], crops[span] = smooth_track(
-            reconstruct, coefficients[span], crops[span], seen[span], stiffness(cutoff, frame_rate)
-        )
-        if gaze is not None:
-            gaze[span] = smooth(gaze[span], seen[span], stiffness(cutoff, frame_rate))
+    coefficients, crops, gaze = smoothed_motion(
+        reconstruct, fits, frames, own, len(found), stiffness(cutoff, frame_rate)
+    )
     landmarks = frame_landmarks(reconstruct, coefficients, crops)
     keys = {int(numbers[row]): draft for row, draft in person.keys.items()}
     return Track(coefficients, crops, landmarks, seen, shown, found & ~seen, keys, gaze)
+
+
+class Motion(NamedTuple):
+    """Coefficients [T, K], `photo_to_crop` [T, 2, 3] and gaze [T, 2] of T frames, see `Track`."""
+
+    coefficients: np.ndarray
+    photo_to_crop: np.ndarray
+    gaze: np.ndarray | None
 
 
 class FittedFrame(NamedTuple):
@@ -227,6 +226,39 @@ def find_faces(
     return gallery, np.array(found), appearances
 
 
+def smoothed_motion(
+    reconstruct: FaceReconstructor,
+    fits: Sequence[FittedFrame],
+    frames: np.ndarray,
+    appearances: Sequence[Appearance],
+    count: int,
+    stiff: float,
+) -> Motion:
+    """The motion in `count` frames, smoothed in each appearance; frames outside of them repeat the nearest one.
+
+    Args:
+      reconstruct: of the fits.
+      fits: of the frames with the face.
+      frames: [n] their numbers, increasing.
+      appearances: of these frames; a face jumps from one to the next.
+      count: number of all frames.
+      stiff: stiffness, see `model.video.smoothing`.
+    """
+    nearest, seen = nearest_rows(frames, count), np.zeros(count, bool)
+    seen[frames] = True
+    coefficients = np.stack([fit.coefficients for fit in fits])[nearest]
+    crops = np.stack([fit.photo_to_crop for fit in fits])[nearest]
+    eyes = reconstruct.pipeline.face_gcn.morphable.eyes
+    gaze = None if eyes is None else held([fit.gaze for fit in fits])[nearest]
+    rows = frames[nearest]  # of a frame that is not shown: the nearest frame's
+    for span in (appearance.span for appearance in appearances):
+        rows[span] = np.arange(span.start, span.stop)
+        coefficients[span], crops[span] = smooth_track(reconstruct, coefficients[span], crops[span], seen[span], stiff)
+        if gaze is not None:
+            gaze[span] = smooth(gaze[span], seen[span], stiff)
+    return Motion(coefficients[rows], crops[rows], None if gaze is None else gaze[rows])
+
+
 def smooth_track(
     reconstruct: FaceReconstructor, coefficients: np.ndarray, crops: np.ndarray, seen: np.ndarray, stiff: float
 ) -> tuple[np.ndarray, np.ndarray]:
@@ -256,8 +288,10 @@ def smooth_track(
 
 def frame_landmarks(reconstruct: FaceReconstructor, coefficients: np.ndarray, crops: np.ndarray) -> np.ndarray:
     """Landmarks [T, 68, 2] in pixels of the frames, for coefficients [T, K] in crops [T, 2, 3]."""
-    pipeline = reconstruct.pipeline
-    landmarks = np.concatenate(
-        [pipeline.face_gcn.morphable.posed(tf.constant(row[None]), pipeline.camera).landmarks for row in coefficients]
-    )
+    model, camera = reconstruct.pipeline.face_model, reconstruct.pipeline.camera
+    parts, vertices = model.layout.split(coefficients), model.landmarks
+    shapes = model.mean_shape[vertices] + np.tensordot(parts.identity, model.identity_basis[:, vertices], 1)
+    shapes = shapes + np.tensordot(parts.expression, model.expression_basis[:, vertices], 1)
+    posed = shapes @ rotation_arrays(parts.angles) + parts.translation[:, None]
+    landmarks = camera.project(posed).numpy().astype(np.float32)
     return (landmarks - crops[:, None, :, 2]) / crop_scales(crops)[:, None]
