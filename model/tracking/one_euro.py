@@ -46,6 +46,10 @@ class OneEuroFilter:
         self._seconds = seconds
         return self._values.copy()
 
+    def reset(self) -> None:
+        """Forgets all values: the next ones are another motion's first."""
+        self._values = None
+
 
 def _share(cutoff: float | np.ndarray, elapsed: float) -> float | np.ndarray:
     """Share of the new value in exponential smoothing with a cut-off frequency, after `elapsed` seconds."""

@@ -101,6 +101,9 @@ class FaceTracker:
 
     def _fitted(self, points: np.ndarray, seconds: float) -> TrackedFace | None:
         camera, count = self._camera, self._fit.count
+        if self._find.moved:  # after a cut, say: the last frame's motion does not lead here
+            for smooth in (self._smooth_expression, self._smooth_angles, self._smooth_place, self._smooth_gaze):
+                smooth.reset()
         if self._last is None or self._find.moved:
             crop, pose = first_pose(points, self._own_five, self._template, camera)
             unknowns, steps = np.concatenate([np.zeros(count), pose.angles, pose.translation]), FIRST_STEPS

@@ -38,6 +38,15 @@ def test_speed_is_measured_in_the_unit_given():
     np.testing.assert_allclose(both[:, 1], 100 * both[:, 0])
 
 
+def test_a_reset_filter_starts_anew():
+    smooth, fresh = OneEuroFilter(1.0, 1.0), OneEuroFilter(1.0, 1.0)
+    for frame in range(5):
+        smooth(np.array([float(frame)]), frame / RATE)
+    smooth.reset()
+    for frame, value in enumerate((90.0, 91.0, 90.5), 5):
+        assert smooth(np.array([value]), frame / RATE) == fresh(np.array([value]), frame / RATE)
+
+
 def test_time_must_pass():
     smooth = OneEuroFilter(1.0, 0.0)
     smooth(np.zeros(2), 1.0)

@@ -200,6 +200,20 @@ def test_a_face_at_rest_is_smoothed(model, points, identity):
     assert np.diff(yaws(1.0)).std() < 0.4 * np.diff(yaws(1000.0)).std()
 
 
+def test_after_a_cut_a_face_is_where_it_is_at_once(model, points, identity):
+    """However strongly a face at rest is smoothed."""
+    before = in_frame(project(model, points, face(model, identity)))
+    after = in_frame(project(model, points, face(model, identity, (0.0, 0.3, 0.0), jaw_open=1.0))) + (150, -60)
+
+    def track(rows, moved):
+        tracker = FaceTracker(Looks(rows, moved), model.face_model, identity, CAMERA, points, FitWeights(), cutoff=0.01)
+        return [tracker(FRAME, frame / RATE) for frame in range(len(rows))][-1]
+
+    found, wanted = track([before] * 5 + [after], [True, *[False] * 4, True]), track([after], [True])
+    for name in ("expression", "angles", "translation", "photo_to_crop"):
+        np.testing.assert_allclose(getattr(found, name), getattr(wanted, name), atol=1e-6)
+
+
 def test_closed_eyes_keep_their_gaze(model, points, identity, monkeypatch):
     """Straight ahead before they were ever open."""
     gazes = [None, np.array([0.2, -0.1]), None]
