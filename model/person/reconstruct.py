@@ -58,6 +58,7 @@ def reconstruct_people(config: schema.Config, source: Path, output: Path) -> dic
             paths = photo_paths(folder, skip=output)
             person = folder.relative_to(source) / PERSON_FOLDER
             names = result_names(paths, source, taken=(*RUN_FILES, person.as_posix()))
+            remove_person(output / person)  # a run that is stopped now would leave it beside other photos' results
             records = _reconstruct_person(estimator, written, names, sidecars)
             for path, name in names.items():
                 if shown_name(path, source) in written.failed:
@@ -65,8 +66,6 @@ def reconstruct_people(config: schema.Config, source: Path, output: Path) -> dic
             if len(records):
                 with photo_barrier(functools.partial(_fail_person, unmerged, output, person)):
                     write_person(output / person, reconstruct, export, records)
-            else:
-                remove_person(output / person)
     return written.failed | unmerged
 
 

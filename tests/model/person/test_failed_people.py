@@ -56,6 +56,7 @@ def test_who_fails_leaves_nothing_of_an_earlier_run(tmp_path, people):
         path.touch()
 
     def fail(estimator, written, names, sidecars):
+        assert not any((tmp_path / "out/person").iterdir())  # so that a run that is stopped leaves none either
         written.fail("a.png", "no face found")
         return []
 
