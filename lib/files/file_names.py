@@ -54,6 +54,12 @@ def fitting_stem(stem: str, ending: int) -> str:
     return encoded[: room - len(mark)].decode(errors="ignore") + mark
 
 
+def by_numbers(name: str) -> tuple[list[tuple[str, int]], str]:
+    """Key that sorts names as people number them: `frame2` before `frame10`."""
+    parts = re.findall(r"([^0-9]*)([0-9]*)", name)
+    return [(text, int(number or 0)) for text, number in parts], name
+
+
 def names_file(path: Path) -> bool:
     """True if a path names a file; unlike `Path.is_file`, also for names that are too long for any."""
     return len(os.fsencode(path.name)) <= MOST_BYTES and path.is_file()

@@ -13,6 +13,7 @@ from lib.errors import DiskFull, UserError
 from lib.face_image.detection import Face, detect_faces
 from lib.face_image.photo_io import photo_paths, photo_size, read_photo
 from lib.files.atomic import atomic_path
+from lib.files.file_names import by_numbers
 from model.photos.reader import AlignedPhoto, PhotoReader
 from model.video.appearances import LOST, REACH
 from model.video.frame_times import FrameTimes
@@ -40,7 +41,7 @@ class FrameSource:
     Iterating raises UserError if a frame is not as it was before: the file or an image was deleted or replaced.
 
     Args:
-      source: a file that OpenCV can read, or a folder of images of equal size, ordered by name.
+      source: a file that OpenCV can read, or a folder of images of equal size, ordered by name (frame2, frame10).
       frame_rate: Hz, used if the source does not specify it.
       skip: a folder within `source` to ignore.
 
@@ -54,7 +55,7 @@ class FrameSource:
         # Of a folder's images; None for a video.
         self.paths: list[Path] | None = None
         if source.is_dir():
-            self.paths = photo_paths(source, skip)
+            self.paths = sorted(photo_paths(source, skip), key=lambda path: by_numbers(path.as_posix()))
             _check_sizes(self.paths)
         else:
             self.frame_rate = self._announced_rate() or frame_rate

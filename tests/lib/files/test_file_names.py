@@ -4,7 +4,7 @@ import os
 
 import pytest
 
-from lib.files.file_names import fitting
+from lib.files.file_names import by_numbers, fitting
 
 
 @pytest.mark.parametrize("letter", ["x", "ä", "人"])
@@ -18,3 +18,10 @@ def test_a_name_that_is_too_long_gets_a_hash(tmp_path, letter):
     assert 250 < len(os.fsencode(cut)) <= 255
     (tmp_path / cut).touch()
     assert fitting(whole[:-1] + "y", ".manifest.json") != cut, "names that differ at the end stay different"
+
+
+def test_names_are_ordered_by_their_numbers():
+    names = ["b1", "frame10.png", "frame2.png", "frame1.png", "a/10/2", "a/9/12", "frame01.png", "frame", "7", "10"]
+    assert sorted(names, key=by_numbers) == [
+        "7", "10", "a/9/12", "a/10/2", "b1", "frame", "frame01.png", "frame1.png", "frame2.png", "frame10.png"
+    ]  # fmt: skip

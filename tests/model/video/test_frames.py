@@ -142,6 +142,12 @@ def test_a_video_that_changes_meanwhile_is_told(avi):
     assert len(list(source)) == 40
 
 
+def test_frames_of_a_folder_are_ordered_by_their_numbers(tmp_path):
+    for number in range(1, 13):
+        cv2.imwrite(str(tmp_path / f"frame{number}.png"), np.full([8, 8, 3], number, np.uint8))
+    assert [frame[0, 0, 0] for frame in FrameSource(tmp_path, 25.0)] == list(range(1, 13))
+
+
 def test_a_header_that_announces_billions_of_frames_keeps_nobody_waiting(avi, capfd, monkeypatch):
     announce(avi, frames=2**31 - 1)
     reads, opened = itertools.count(), cv2.VideoCapture
