@@ -7,12 +7,13 @@ from itertools import islice
 from typing import TypeVar
 
 import numpy as np
+import tensorflow as tf
 
 from lib.files.disk_list import DiskList
 from model.fitting.person import PersonFitter, shared_slots, with_shared_mean
 from model.person.similarity import Similarity
 from model.photos.errors import photo_barrier
-from model.reconstruction.draft import Draft
+from model.reconstruction.draft import Draft, fit_targets
 from model.reconstruction.face_reconstructor import FaceReconstructor
 
 Item = TypeVar("Item")
@@ -75,8 +76,11 @@ class PersonEstimator:
         share = 1.0 if known else 0.5
         start[:, identity] += share * (with_shared_mean(layout, regressed) - start)[:, identity]
         chosen = spread(layout.split(coefficients).angles, JOINT_PHOTOS)
-        targets = self.reconstruct.targets([gallery.drafts[index] for index in chosen], regressed[chosen])
-        found = np.array(self._together.fit(targets, start[chosen], steps, settled=True).coefficients[0])
+        pipeline, together = self.reconstruct.pipeline, self._together
+        weak = pipeline.face_gcn.morphable.posed(tf.constant(regressed[chosen]), pipeline.camera).landmarks
+        # With the weights of the joint fit, in which landmarks of the user are as exact as in that of a single photo.
+        targets = fit_targets([gallery.drafts[index] for index in chosen], weak, together.weights, regressed[chosen])
+        found = np.array(together.fit(targets, start[chosen], steps, settled=True).coefficients[0])
         found[identity] = self._similarity.taken_from(found[identity], start[0, identity])
         return found
 
