@@ -16,6 +16,8 @@ SHARED = ("identity", "albedo")
 # Huber's constant: photos count less if their coefficients are farther from the mean than this many median distances.
 ROBUST = 1.345
 MEAN_ITERATIONS = 10
+# Vectors closer than this, in standard deviations of the prior, are of copies of one photo.
+SAME = 0.05
 
 
 class PersonFitter(Fitter):
@@ -82,10 +84,23 @@ def with_shared_mean(layout: CoefficientLayout, coefficients: np.ndarray) -> np.
 
 
 def robust_mean(vectors: np.ndarray) -> np.ndarray:
-    """Mean [K] of vectors [B, K], those far from the others weighed down (Huber, re-weighted least squares)."""
+    """Mean [K] of vectors [B, K], those far from the others weighed down (Huber, re-weighted least squares).
+
+    Copies count once: many would be the median, with a distance of 0 from it, and silence all others.
+    """
+    vectors = _different(vectors)
     mean = np.median(vectors, axis=0)
     for _ in range(MEAN_ITERATIONS):
         distance = np.linalg.norm(vectors - mean, axis=-1)
         weight = 1 / np.maximum(distance / max(ROBUST * np.median(distance), 1e-9), 1)
         mean = weight @ vectors / weight.sum()
     return mean
+
+
+def _different(vectors: np.ndarray) -> np.ndarray:
+    """The first of each group of equal vectors [B, K]."""
+    kept = [0]
+    for row in range(1, len(vectors)):
+        if np.linalg.norm(vectors[kept] - vectors[row], axis=-1).min() >= SAME:
+            kept.append(row)
+    return vectors[kept]
