@@ -38,7 +38,7 @@ class FrameSource:
     A damaged frame is returned as None, so that later frames keep their positions; damaged frames at the end are
     dropped. A video that was cut off, as by an interrupted download, or lacks frames is reported once.
 
-    Iterating raises UserError if a frame is not as it was before: the file or an image was deleted or replaced.
+    Iterating raises UserError if the file or a frame is not as it was before: it was deleted or replaced.
 
     Args:
       source: a file that OpenCV can read, or a folder of images of equal size, ordered by name (frame2, frame10).
@@ -52,6 +52,7 @@ class FrameSource:
 
     def __init__(self, source: Path, frame_rate: float, skip: Path | None = None):
         self.source, self.frame_rate = source, frame_rate
+        self._marks: dict[Path, tuple[int, int]] = {}  # size and time of the files that were read before
         # Of a folder's images; None for a video.
         self.paths: list[Path] | None = None
         if source.is_dir():
@@ -64,7 +65,7 @@ class FrameSource:
 
     def __iter__(self) -> Iterator[np.ndarray | None]:
         damaged = number = 0
-        for number, frame in enumerate(self._video() if self.paths is None else _images(self.paths), 1):
+        for number, frame in enumerate(self._video() if self.paths is None else self._images(self.paths), 1):
             self._compare(number - 1, DAMAGED if frame is None else READABLE)
             if frame is None:
                 damaged += 1
@@ -81,6 +82,16 @@ class FrameSource:
         elif self._states[number] != state:
             got = f"{state} as frame {number}, {self._states[number]} before"
             raise UserError(f"{self.source}: must stay as it is during the run, got {got} (run the same command again)")
+
+    def _check_unchanged(self, path: Path) -> None:
+        """Keeps size and time of a file; raises UserError if they were others before."""
+        try:
+            found = path.stat()
+        except OSError:
+            return  # whoever reads it says why that fails
+        mark = found.st_size, found.st_mtime_ns
+        if self._marks.setdefault(path, mark) != mark:
+            raise UserError(f"{path}: must stay as it is during the run, got it replaced (run the same command again)")
 
     def _announced_rate(self) -> float:
         """The frame rate of the file, Hz; 0 if it has none."""
@@ -99,6 +110,7 @@ class FrameSource:
         if not self.source.is_file():
             got = "a device or a pipe" if self.source.exists() else "no such file"
             raise UserError(f"{self.source}: must be a video file or a folder of frames, got {got}")
+        self._check_unchanged(self.source)
         with _opened(self.source) as capture:
             if not capture.isOpened():
                 raise UserError(
@@ -129,6 +141,14 @@ class FrameSource:
             for fault in times.faults():
                 print(fault, file=sys.stderr)
 
+    def _images(self, paths: list[Path]) -> Iterator[np.ndarray | None]:
+        for path in paths:
+            self._check_unchanged(path)
+            try:
+                yield np.ascontiguousarray(read_photo(path)[..., :3])
+            except UserError:
+                yield None
+
 
 @contextlib.contextmanager
 def _opened(path: Path) -> Iterator[cv2.VideoCapture]:
@@ -137,14 +157,6 @@ def _opened(path: Path) -> Iterator[cv2.VideoCapture]:
         yield capture
     finally:
         capture.release()
-
-
-def _images(paths: list[Path]) -> Iterator[np.ndarray | None]:
-    for path in paths:
-        try:
-            yield np.ascontiguousarray(read_photo(path)[..., :3])
-        except UserError:
-            yield None
 
 
 def _check_sizes(paths: list[Path]) -> None:

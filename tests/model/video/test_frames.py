@@ -127,19 +127,40 @@ def test_gaps_between_the_frames_of_other_videos_are_told_once(tmp_path, capfd):
     assert capfd.readouterr().err == f"{told} up to {missing / RATE:.1f} s early\n"
 
 
-def test_a_video_that_changes_meanwhile_is_told(avi):
-    source = FrameSource(avi, 25.0)
+def test_a_video_that_is_replaced_meanwhile_is_told(avi):
+    """Also by one of as many frames."""
+    source, content = FrameSource(avi, 25.0), avi.read_bytes()
     assert len(list(source)) == 40
-    content = avi.read_bytes()
-    for count, got in ((30, "no frame as frame 30, a readable"), (50, "a readable frame as frame 40, no")):
-        write_clip(avi, noise(count))
-        with pytest.raises(UserError, match=f"in.avi: must stay as it is during the run, got {got} frame before"):
-            list(source)
+    time = avi.stat().st_mtime_ns
+    avi.write_bytes(content[::-1])
+    os.utime(avi, ns=(time, time + 1_000_000))
+    with pytest.raises(UserError, match=r"in\.avi: must stay as it is during the run, got it replaced \(run the same"):
+        list(source)
     avi.unlink()
     with pytest.raises(UserError, match=r"in\.avi: must be a video file or a folder of frames, got no such file"):
         list(source)
     avi.write_bytes(content)
+    os.utime(avi, ns=(time, time))
     assert len(list(source)) == 40
+
+
+def test_a_frame_that_is_replaced_meanwhile_is_told(tmp_path):
+    for number in range(2):
+        cv2.imwrite(str(tmp_path / f"{number}.png"), np.zeros([8, 8, 3], np.uint8))
+    source = FrameSource(tmp_path, 25.0)
+    assert len(list(source)) == 2
+    cv2.imwrite(str(tmp_path / "1.png"), noise(1, 8)[0])
+    with pytest.raises(UserError, match=r"1\.png: must stay as it is during the run, got it replaced"):
+        list(source)
+
+
+def test_a_video_that_is_decoded_otherwise_is_told(avi, monkeypatch):
+    source, frames = FrameSource(avi, 25.0), noise(3)
+    assert len(list(source)) == 40
+    for count, got in ((30, "no frame as frame 30, a readable"), (50, "a readable frame as frame 40, no")):
+        monkeypatch.setattr(FrameSource, "_video", lambda self, count=count: iter(frames[:1] * count))
+        with pytest.raises(UserError, match=f"in.avi: must stay as it is during the run, got {got} frame before"):
+            list(source)
 
 
 def test_frames_of_a_folder_are_ordered_by_their_numbers(tmp_path):
