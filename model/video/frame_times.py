@@ -58,7 +58,8 @@ class FrameTimes:
     def faults(self) -> list[str]:
         """What is wrong with the video, a line each, after the last frame."""
         found, announced = [], self.announced / self._rate
-        if announced - self._end > (_TOLERANCE / self._rate if self._even else CUT_OFF):
+        tolerance = _TOLERANCE / self._rate  # the last frame begins one before the end
+        if announced - self._end > (tolerance if self._even else max(CUT_OFF, tolerance)):
             found.append(f"cut off or damaged: its frames end after {self._end:.1f} of {announced:,.1f} s")
         if self._timed and self._late > _TOLERANCE:
             found.append(

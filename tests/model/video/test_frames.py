@@ -22,8 +22,8 @@ def noise(count, size=64):
     return [random.integers(0, 256, (size, size, 3), np.uint8) for _ in range(count)]
 
 
-def write_clip(path, frames):
-    writer = cv2.VideoWriter(str(path), cv2.VideoWriter.fourcc(*"MJPG"), RATE, (64, 64))
+def write_clip(path, frames, rate=RATE):
+    writer = cv2.VideoWriter(str(path), cv2.VideoWriter.fourcc(*"MJPG"), rate, (64, 64))
     for frame in frames:
         writer.write(frame)
     writer.release()
@@ -50,6 +50,16 @@ def announce(path, frames=None, rate=None):
 
 def test_a_whole_video_is_read_without_remarks(avi, capfd):
     assert len(list(FrameSource(avi, 25.0))) == 40
+    assert capfd.readouterr().err == ""
+
+
+@pytest.mark.parametrize("suffix", [".avi", ".mkv", ".mp4"])
+@pytest.mark.parametrize("rate", [0.1, 0.5])
+def test_a_whole_video_of_few_frames_is_not_called_cut_off(tmp_path, suffix, rate, capfd):
+    path = tmp_path / f"in{suffix}"
+    write_clip(path, noise(5), rate)
+    capfd.readouterr()  # OpenCV's choice of a codec
+    assert len(list(FrameSource(path, 25.0))) == 5
     assert capfd.readouterr().err == ""
 
 
