@@ -39,11 +39,12 @@ class FrameTables:
         self._place, self._angles = np.zeros(3), np.zeros(3)
         self._expression = np.zeros(len(model.expression_basis))
         self._gaze = still_gaze(model)
-        self._count = 0
+        self._count, self._known = 0, False
 
     def add(self, face: TrackedFace | None) -> None:
-        """Writes the next frame's rows; a frame without the face repeats the last ones."""
+        """Writes the next frame's rows; a frame without the face repeats the last ones, which are empty at first."""
         if face is not None:
+            self._known = True
             self._place = place_in_frame(self._camera, face.translation, face.photo_to_crop)
             self._angles, self._expression, self._gaze = face.angles, face.expression, face.gaze
         pose = np.concatenate([np.degrees(self._angles), self._place[:2], np.exp(self._place[2:])])
@@ -54,8 +55,11 @@ class FrameTables:
         self._count += 1
 
     def _write(self, stream: TextIO, values: np.ndarray, seen: bool) -> None:
+        row: list[float | str] = [*frame_row(self._count, self._rate, seen, values)]
+        if not self._known:
+            row[len(FRAME_COLUMNS) :] = [""] * len(values)
         with space_for(stream.name):
-            csv.writer(stream).writerow(frame_row(self._count, self._rate, seen, values))
+            csv.writer(stream).writerow(row)
             stream.flush()
 
 
