@@ -45,7 +45,8 @@ def surface_points(config: schema.Config, face_model: FaceModel) -> SurfacePoint
         stored = read_points(path)
         if stored.method == METHOD:
             return stored.points
-    return read_points(remake(config, face_model)).points
+    _calibrate(face_model, path)
+    return read_points(path).points
 
 
 def remake(config: schema.Config, face_model: FaceModel) -> Path:
@@ -53,14 +54,19 @@ def remake(config: schema.Config, face_model: FaceModel) -> Path:
 
     Those of the program's own models with default area, density and seed go to the repository's `SHIPPED` files.
     """
-    # Rendering takes a while to import, and the points are nearly always there.
-    from model.dense_landmarks.calibration import calibrate
-
-    points = calibrate(face_model)
     path = _cache_path(config, face_model)
     section, default = config.face_model, schema.load().face_model
     if section == dataclasses.replace(default, source=section.source) and section.source in _SOURCES:
         path = SHIPPED[_SOURCES[section.source]]
+    _calibrate(face_model, path)
+    return path
+
+
+def _calibrate(face_model: FaceModel, path: Path) -> None:
+    # Rendering takes a while to import, and the points are nearly always there.
+    from model.dense_landmarks.calibration import calibrate
+
+    points = calibrate(face_model)
     arrays = {
         "vertices": points.vertices,
         "barycentrics": points.barycentrics,
@@ -68,7 +74,6 @@ def remake(config: schema.Config, face_model: FaceModel) -> Path:
     }
     header = {"face model": face_model.fingerprint, "method": METHOD}
     headed_npz.write(path, arrays, header, compress=True)
-    return path
 
 
 def _cache_path(config: schema.Config, face_model: FaceModel) -> Path:
@@ -106,7 +111,7 @@ class StoredPoints:
 
 
 def read_points(path: Path) -> StoredPoints:
-    """Reads a file that `remake` wrote.
+    """Reads a file of points.
 
     Raises:
       UserError: the file is damaged or holds other data.

@@ -163,6 +163,20 @@ def test_other_models_are_calibrated_once(tmp_path, face_model, monkeypatch):
     assert len(calls) == 3
 
 
+def test_a_reconstruction_leaves_the_shipped_points_as_they_are(tmp_path, face_model, monkeypatch):
+    """Also where the program's own model has become another one, as by other rounding."""
+    points = SurfacePoints(np.tile(face_model.triangles[:1], (POINTS, 1)), np.full([POINTS, 3], 1 / 3, np.float32))
+    monkeypatch.setattr(calibration, "calibrate", lambda _: points)
+    shipped = tmp_path / "human_head.npz"
+    shipped.write_bytes(source.SHIPPED["human head"].read_bytes())
+    monkeypatch.setattr(source, "SHIPPED", {"human head": shipped})
+    config = schema.load(overrides=[f"data.root_dir={tmp_path}"])
+    other, before = dataclasses.replace(face_model, name="human head"), shipped.read_bytes()
+    np.testing.assert_array_equal(source.surface_points(config, other).vertices, points.vertices)
+    assert shipped.read_bytes() == before
+    assert source.remake(config, other) == shipped
+
+
 def test_damaged_files_are_refused(tmp_path):
     (tmp_path / "points.npz").write_bytes(b"no archive")
     with pytest.raises(UserError, match="must hold landmark points, got a damaged file"):
