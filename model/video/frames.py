@@ -236,6 +236,8 @@ def fill_gaps(frames: Iterable[np.ndarray | None]) -> Iterator[np.ndarray]:
 def write_video(path: Path, frames: Iterable[np.ndarray], frame_rate: float) -> None:
     """Writes frames (uint8 [H, W, 3] RGB of one size) as MPEG-4, at the closest rate that OpenCV can write.
 
+    The format has even sides only: odd ones get a second last row or column.
+
     Raises:
       UserError: this build of OpenCV cannot write MPEG-4 of this size and rate, or the frames differ in size.
       DiskFull: the earlier file, if any, is unchanged.
@@ -247,7 +249,8 @@ def write_video(path: Path, frames: Iterable[np.ndarray], frame_rate: float) -> 
                 if writer is None:
                     size = frame.shape
                     code = cv2.VideoWriter.fourcc(*"mp4v")
-                    writer = cv2.VideoWriter(str(temporary.absolute()), code, _written_rate(frame_rate), size[1::-1])
+                    even = tuple(side + side % 2 for side in size[1::-1])
+                    writer = cv2.VideoWriter(str(temporary.absolute()), code, _written_rate(frame_rate), even)
                     if not writer.isOpened():
                         temporary.write_bytes(bytes(_HEADER_BYTES))  # OpenCV does not say whether the disk is full
                         raise UserError(
@@ -256,6 +259,8 @@ def write_video(path: Path, frames: Iterable[np.ndarray], frame_rate: float) -> 
                         )
                 if frame.shape != size:
                     raise UserError(f"{path}: frames must have one size, got {size} and {frame.shape}")
+                odd_height, odd_width = frame.shape[0] % 2, frame.shape[1] % 2
+                frame = cv2.copyMakeBorder(frame, 0, odd_height, 0, odd_width, cv2.BORDER_REPLICATE)
                 writer.write(cv2.cvtColor(frame, cv2.COLOR_RGB2BGR))
                 count += 1
         finally:

@@ -228,6 +228,17 @@ def test_a_video_that_fits_has_all_frames(tmp_path, count):
     assert len(list(FrameSource(tmp_path / "out.mp4", 25.0))) == count
 
 
+def test_frames_of_odd_size_lose_no_row_and_no_column(tmp_path):
+    frame = np.full([61, 81, 3], 40, np.uint8)
+    frame[-1], frame[:, -1] = 220, 220
+    write_video(tmp_path / "out.mp4", [frame] * 3, RATE)
+    read = next(iter(FrameSource(tmp_path / "out.mp4", 25.0)))
+    assert read.shape == (62, 82, 3)
+    assert read[-2:].min() > 160
+    assert read[:, -2:].min() > 160
+    assert read[:-6, :-6].max() < 90
+
+
 @pytest.mark.parametrize("rate", [0.01, 24000 / 1001, 65.5373, 1000 / 14, 240.006, 655.353, 6553.6, 10_000.3, 65_535])
 def test_a_video_has_its_rate_however_fast(tmp_path, rate):
     """MPEG-4 stores it as a fraction of 16-bit numbers, and OpenCV has powers of ten below the line."""
