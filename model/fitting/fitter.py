@@ -189,7 +189,7 @@ class Fitter:
         return {
             "points": point_energy(five, targets.points, size, point_sigma),
             "landmarks": landmark_energy(
-                posed.landmarks, targets.landmarks, targets.landmark_weight, size, settings.landmark_sigma
+                posed.landmarks, targets.landmarks, targets.landmark_weight, size, settings.regressed_sigma
             ),
             "photometric": photometric_energy(
                 colour,

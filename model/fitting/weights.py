@@ -20,7 +20,7 @@ class FitWeights:
       point_sigma: error of the five detected points if there are no others, pixels of 224.
       detected_sigma: error of the five detected points next to the 468 points, pixels of 224.
       given_sigma: error of points and landmarks that the user supplied, pixels of 224.
-      landmark_sigma: error of the regressor's 68 landmarks, pixels of 224.
+      regressed_sigma: error of the regressor's 68 landmarks, pixels of 224.
       colour_sigma: error of a colour, RGB in [0, 1].
       observations: number of independent measurements that the colours of a face represent.
       asymmetry_sigma: difference in albedo between the two sides of a face.
@@ -36,7 +36,7 @@ class FitWeights:
     point_sigma: float = 0.5
     detected_sigma: float = 5.0
     given_sigma: float = 0.5
-    landmark_sigma: float = 2.5
+    regressed_sigma: float = 2.5
     colour_sigma: float = 0.06
     observations: float = 300.0
     asymmetry_sigma: float = 0.04

@@ -27,7 +27,7 @@ JOINT_PHOTOS = 8
 JOINT_STEPS = 1 / 3
 # Errors of landmarks, both the regressor's and the 468, are correlated between a person's photos; errors of colour are
 # not.
-JOINT_WEIGHTS = {"landmark_sigma": 6.0, "mesh_observations": 25.0, "observations": 1000.0, "colour_sigma": 0.04}
+JOINT_WEIGHTS = {"regressed_sigma": 6.0, "mesh_observations": 25.0, "observations": 1000.0, "colour_sigma": 0.04}
 
 
 class PersonEstimator:
@@ -134,16 +134,15 @@ def fit_apart(
     Returns:
       The fitted drafts, with None in place of those that cannot be fitted.
     """
-    whole: list[Draft | None] = []
     with photo_barrier(lambda _: None):  # whoever is to blame fails again, alone
-        whole += fit(drafts)
-        return whole
+        return [*fit(drafts)]
+    apart: list[Draft | None] = []
     for position, draft in enumerate(drafts):
         fitted = None
         with photo_barrier(functools.partial(fail, position)):
             (fitted,) = fit([draft])
-        whole.append(fitted)
-    return whole
+        apart.append(fitted)
+    return apart
 
 
 def spread(angles: np.ndarray, count: int) -> np.ndarray:

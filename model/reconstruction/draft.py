@@ -145,9 +145,9 @@ def fit_targets(
             sigma[row] = weights.given_sigma
         if face.landmarks is not None:
             weak[row] = alignment.to_crop(face.landmarks)
-            weight[row] = (weights.landmark_sigma / weights.given_sigma) ** 2
+            weight[row] = (weights.regressed_sigma / weights.given_sigma) ** 2
             # No vertex is the jaw's: the points slide along the contour.
-            weight[row, JAW_68] = (weights.landmark_sigma / weights.contour_sigma) ** 2
+            weight[row, JAW_68] = (weights.regressed_sigma / weights.contour_sigma) ** 2
             mesh_weight[row] *= SUPPORT
         elif draft.mesh is None:
             weight[row] = 1.0

@@ -57,7 +57,7 @@ def test_landmarks_of_the_user_are_as_exact_in_the_joint_fit_as_in_a_single_phot
         )
 
     def fit(fitter, targets, start, *_, **__):
-        seen.append(fitter.weights.landmark_sigma / np.sqrt(targets.landmark_weight.numpy()))
+        seen.append(fitter.weights.regressed_sigma / np.sqrt(targets.landmark_weight.numpy()))
         return SimpleNamespace(coefficients=start)
 
     monkeypatch.setattr(PersonFitter, "fit", fit)
@@ -72,4 +72,4 @@ def test_landmarks_of_the_user_are_as_exact_in_the_joint_fit_as_in_a_single_phot
     given, regressed = seen[0]
     np.testing.assert_allclose(given[17:], weights.given_sigma, rtol=1e-6)
     np.testing.assert_allclose(given[:17], weights.contour_sigma, rtol=1e-6)
-    np.testing.assert_allclose(regressed, JOINT_WEIGHTS["landmark_sigma"])
+    np.testing.assert_allclose(regressed, JOINT_WEIGHTS["regressed_sigma"])

@@ -73,9 +73,9 @@ def test_landmarks_that_users_give_are_what_is_fitted():
     photo = astronaut(given="a.txt", landmarks=landmarks)
     targets = fit_targets([draft(photo, np.zeros([POINTS, 2]))], weak(), WEIGHTS)
     np.testing.assert_allclose(targets.landmarks[0], photo.alignment.to_crop(landmarks), rtol=1e-5)
-    np.testing.assert_allclose(targets.landmark_weight[0, 17:], (WEIGHTS.landmark_sigma / WEIGHTS.given_sigma) ** 2)
+    np.testing.assert_allclose(targets.landmark_weight[0, 17:], (WEIGHTS.regressed_sigma / WEIGHTS.given_sigma) ** 2)
     # Points of the jaw slide along the contour.
-    np.testing.assert_allclose(targets.landmark_weight[0, :17], (WEIGHTS.landmark_sigma / WEIGHTS.contour_sigma) ** 2)
+    np.testing.assert_allclose(targets.landmark_weight[0, :17], (WEIGHTS.regressed_sigma / WEIGHTS.contour_sigma) ** 2)
     np.testing.assert_allclose(targets.mesh_weight, [SUPPORT])
 
 
