@@ -121,17 +121,17 @@ class FrameSource:
 
     def _video(self) -> Iterator[np.ndarray | None]:
         with self._capture() as capture:
-            times, missed = FrameTimes(self.source, capture, self.frame_rate), 0
-            while missed <= MOST_DAMAGED:
+            times, in_a_row = FrameTimes(self.source, capture, self.frame_rate), 0
+            while in_a_row <= MOST_DAMAGED:
                 read, frame = capture.read()
                 if read:
-                    if (missed := times.read()) > MOST_DAMAGED:
+                    if (left_out := times.read()) > MOST_DAMAGED:
                         break
-                    yield from [None] * missed
-                    missed = 0
+                    yield from [None] * left_out
+                    in_a_row = 0
                     yield cv2.cvtColor(frame, cv2.COLOR_BGR2RGB)
                 elif times.count + 1 < times.announced:
-                    missed += 1
+                    in_a_row += 1
                     times.miss()
                     yield None
                 else:

@@ -10,7 +10,6 @@ import numpy as np
 from tqdm import tqdm
 
 from configs import schema
-from lib.files.json_files import write_json
 from lib.runtime.interruption import DeferredStop, advised
 from model.person.estimator import PersonEstimator
 from model.person.files import PERSON_FOLDER, remove_person, write_person
@@ -38,7 +37,7 @@ from model.video.face_track import (
 from model.video.frame_tables import FrameTables, frame_tables
 from model.video.frames import FrameSource, FrameTracker, write_video
 from model.video.outputs import OVERLAY, check_replaceable, remove_earlier
-from model.video.track import drawn, key_records, write_arrays
+from model.video.track import drawn, key_records, write_track
 
 # Time between the frames from which the person is estimated, seconds.
 KEY_SECONDS = 0.25
@@ -83,7 +82,7 @@ def track_video(config: schema.Config, source: Path, output: Path) -> None:
         with naming(source):
             track = _joined(reconstruct, shared, faces, keys)
         speed = {"frames_per_second": round(len(faces) / elapsed, 2), "milliseconds": times.summary()}
-        _write_track(output, track, frames.frame_rate, damaged, speed)
+        write_track(output, track, frames.frame_rate, damaged, speed)
         write_animated_rig(output, export, skin, track.coefficients, track.gaze, frames.frame_rate)
     if stop.requested:
         raise stop.interruption(f"the first {len(faces)} frames are in {output}, without overlay.mp4")
@@ -107,8 +106,8 @@ def _joined(
         raise NoFace(f"at least one frame must show a face that can be tracked, got none in {len(faces)}")
     layout = reconstruct.pipeline.face_model.layout
     rows, crops, gazes = [], [], []
-    for place in np.maximum(np.searchsorted(known, np.arange(len(faces)), "right") - 1, 0):
-        face = faces[known[place]]
+    for row in np.maximum(np.searchsorted(known, np.arange(len(faces)), "right") - 1, 0):
+        face = faces[known[row]]
         assert face is not None
         pose = {"expression": face.expression, "angles": face.angles, "translation": face.translation}
         rows.append(layout.join(dataclasses.replace(layout.split(shared), **pose)))
@@ -118,20 +117,6 @@ def _joined(
     landmarks = frame_landmarks(reconstruct, coefficients, transforms)
     gaze = None if reconstruct.pipeline.face_gcn.morphable.eyes is None else held(gazes)
     return Track(coefficients, transforms, landmarks, seen, seen, np.zeros_like(seen), keys, gaze)
-
-
-def _write_track(output: Path, track: Track, frame_rate: float, damaged: list[int], speed: dict[str, object]) -> None:
-    """Writes coefficients.npz and summary.json."""
-    write_arrays(output, track)
-    summary = {
-        "frames": len(track.seen),
-        "frame_rate": frame_rate,
-        "damaged": damaged,
-        "without_face": np.flatnonzero(~track.seen).tolist(),
-        "key_frames": [key.photo.name for key in track.keys.values()],
-        **speed,
-    }
-    write_json(output / "summary.json", summary)
 
 
 def live_tracker(

@@ -25,7 +25,7 @@ from model.reconstruction.face_reconstructor import FaceReconstructor
 from model.video.animation import write_animated_rig, write_weights
 from model.video.face_track import Track, naming, report_frame, track_face
 from model.video.frames import FrameSource, FrameTracker, fill_gaps, write_video
-from model.video.outputs import OVERLAY, check_replaceable, remove_earlier
+from model.video.outputs import OVERLAY, SUMMARY, check_replaceable, remove_earlier
 from model.video.smoothing import stiffness
 
 
@@ -74,8 +74,10 @@ def reconstruct_video(config: schema.Config, source: Path, output: Path) -> dict
     export = reconstruct.export  # a face model that cannot have rigs is refused before the work
     with naming(source):
         track, damaged = _track_frames(reconstruct, frames, settings.smoothing)
-    bridged = _write_track(output, track, frames.frame_rate, damaged)
-    remove_earlier(output, keep=("coefficients.npz", "summary.json"))
+    bridged = np.flatnonzero(track.shown & ~track.seen).tolist()
+    more = {"bridged": bridged, "other_people": np.flatnonzero(track.others).tolist()}
+    write_track(output, track, frames.frame_rate, damaged, more)
+    remove_earlier(output, keep=("coefficients.npz", SUMMARY))
     remove_person(output / PERSON_FOLDER)
     write_weights(
         output / "arkit.csv",
@@ -90,7 +92,7 @@ def reconstruct_video(config: schema.Config, source: Path, output: Path) -> dict
     )
     write_animated_rig(output, export, skin, track.coefficients, track.gaze, frames.frame_rate)
     write_video(output / OVERLAY, drawn(reconstruct, frames, track, skin.albedo), frames.frame_rate)
-    without = f"{len(bridged)} bridged without a face ({len(bridged & set(damaged))} of them damaged)"
+    without = f"{len(bridged)} bridged without a face ({len(set(bridged) & set(damaged))} of them damaged)"
     print(f"{len(track.seen)} frames, {without}, results in {output}")
     _print_left_out(track)
     return {}
@@ -170,24 +172,16 @@ def key_records(
     return records
 
 
-def _write_track(output: Path, track: Track, frame_rate: float, damaged: list[int]) -> set[int]:
-    """Writes coefficients.npz and summary.json; returns the numbers of the bridged frames."""
-    write_arrays(output, track)
-    bridged = np.flatnonzero(track.shown & ~track.seen).tolist()
+def write_track(output: Path, track: Track, frame_rate: float, damaged: list[int], more: Mapping[str, object]) -> None:
+    """Writes coefficients.npz and summary.json, which holds numbers of frames and `more`."""
+    arrays = ("coefficients", "photo_to_crop", "landmarks", "seen", "shown")
+    write_npz(output / "coefficients.npz", {name: getattr(track, name) for name in arrays}, compress=True)
     summary = {
         "frames": len(track.seen),
         "frame_rate": frame_rate,
-        "bridged": bridged,
         "damaged": damaged,
         "without_face": np.flatnonzero(~track.shown & ~track.others).tolist(),
-        "other_people": np.flatnonzero(track.others).tolist(),
         "key_frames": [key.photo.name for key in track.keys.values()],
+        **more,
     }
-    write_json(output / "summary.json", summary)
-    return set(bridged)
-
-
-def write_arrays(output: Path, track: Track) -> None:
-    """Writes coefficients.npz."""
-    arrays = ("coefficients", "photo_to_crop", "landmarks", "seen", "shown")
-    write_npz(output / "coefficients.npz", {name: getattr(track, name) for name in arrays}, compress=True)
+    write_json(output / SUMMARY, summary)
