@@ -15,5 +15,7 @@ COPY --chown=face:face Makefile requirements.txt requirements-serve.txt ./
 RUN make .venv/.serving
 
 COPY --chown=face:face . .
+# The copied requirements may be younger than the installation, which make would then repeat.
+RUN touch .venv/.runtime .venv/.serving
 ENTRYPOINT [".venv/bin/python", "main.py"]
 CMD ["--mode", "doctor"]

@@ -34,6 +34,14 @@ def test_what_it_copies_first_is_all_that_target_needs(steps):
     assert copied[1][1:] == [".", "."]
 
 
+def test_make_does_not_install_again_in_a_container(steps):
+    """Stamps older than the copied requirements would be made again, in every container."""
+    stamps = re.findall(r"^\$\(VENV\)/(\.\w+):", (ROOT / "Makefile").read_text(), re.MULTILINE)
+    copied = [i for i, (name, _) in enumerate(steps) if name == "COPY"][-1]
+    touched = [shlex.split(arguments)[1:] for name, arguments in steps[copied:] if arguments.startswith("touch ")]
+    assert touched == [[f".venv/{stamp}" for stamp in stamps if stamp != ".development"]]
+
+
 def test_root_installs_no_python_package_and_does_not_run_it(steps):
     names = [name for name, _ in steps]
     user = names.index("USER")

@@ -40,6 +40,8 @@ PROGRAMS = (
     "pytest",
     "npm",
     "curl",
+    "mkdir",
+    "sudo",
 )
 # The reader is told to write or to bring these.
 READERS_OWN = ("data/mine", "data/bfm09", "data/ict", "data/gnm", "data/sfm", "data/resnet_v1_50.ckpt")
