@@ -1,16 +1,15 @@
 """Tries to break what docs/RELIABILITY.md promises, and writes that page: python -m benchmarks.soak, or `make soak`.
 
 The outcome of every attempt is appended to results/soak/journal.jsonl; the next soak continues where this one stopped.
+When the program's code has changed, all attempts are made anew.
 """
 
 import argparse
 import multiprocessing
 from pathlib import Path
 
-from benchmarks.provenance import commit
 from benchmarks.soak import report
-from benchmarks.soak.attempts import Journal
-from benchmarks.soak.work import all_scenarios, help_soak, soak
+from benchmarks.soak.work import all_scenarios, help_soak, journal_of, soak
 from benchmarks.soak.world import World
 from configs import schema
 
@@ -26,9 +25,7 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--jobs", type=int, default=1, help="processes that share the attempts (default: 1)")
     parser.add_argument("--seed", type=int, default=0, help="another seed makes other attempts (default: 0)")
     parser.add_argument("--again", action="store_true", help="make lost attempts again, after a fault was mended")
-    parser.add_argument(
-        "--folder", type=Path, default=schema.REPOSITORY / "results" / "soak", help="inputs and journal"
-    )
+    parser.add_argument("--folder", type=Path, default=FOLDER, help="inputs and journal (default: %(default)s)")
     parser.add_argument("--page", type=Path, default=report.PAGE, help="the page to write (default: %(default)s)")
     arguments = parser.parse_args(argv)
     if arguments.jobs < 1:
@@ -39,8 +36,7 @@ def main(argv: list[str] | None = None) -> int:
     chosen = [name.strip() for name in arguments.only.split(",") if name.strip()] or list(known)
     if unknown := [name for name in chosen if name not in known]:
         parser.error(f"--only must name scenarios ({', '.join(known)}), got {', '.join(unknown)}")
-    about = {"seed": arguments.seed, "commit": commit()}
-    journal = Journal(world.folder / "journal.jsonl", about, arguments.again)
+    journal = journal_of(world.folder, arguments.seed, arguments.again)
     shared = (arguments.seed, chosen, arguments.minutes, arguments.again)
     helpers = [
         multiprocessing.get_context("spawn").Process(target=help_soak, args=(world.folder, worker, *shared))

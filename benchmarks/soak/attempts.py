@@ -4,6 +4,7 @@ import contextlib
 import dataclasses
 import json
 from collections.abc import Callable, Iterable, Iterator
+from datetime import date
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -82,19 +83,20 @@ class Journal:
 
     Args:
       path: the journal; created if missing.
-      about: facts stored with every attempt (commit, seed). Attempts of another seed are other attempts, and are
-        ignored.
+      about: facts stored with every attempt: commit, seed and version of the code. Attempts of another seed are other
+        attempts, and those at another version of the code say nothing about this one; both must be made.
       again: make lost attempts again, after a fault was mended.
 
     Attributes:
       entries: scenario -> attempt -> its last outcome.
-      mended: losses that a later outcome of the same attempt replaced.
+      mended: losses after which the same attempt survived, at any version of the code.
     """
 
     def __init__(self, path: Path, about: dict[str, Any], again: bool = False):
         self.path, self.about = path, about
         self.entries: dict[str, dict[int, dict[str, Any]]] = {}
         self.mended: list[dict[str, Any]] = []
+        self._losses: dict[tuple[str, int], dict[str, Any]] = {}  # not mended yet
         self._read = 0  # bytes of the file
         self._claim: TextIO | None = None
         self._open: set[tuple[str, int]] = set()
@@ -109,6 +111,7 @@ class Journal:
             "attempt": index,
             **dataclasses.asdict(outcome),
             "seconds": round(seconds, 3),
+            "date": date.today().isoformat(),
             **self.about,
         }
         self.path.parent.mkdir(parents=True, exist_ok=True)
@@ -132,7 +135,6 @@ class Journal:
             entry = json.loads(line)
             if entry["seed"] == self.about["seed"]:
                 self._note(entry)
-                self._open.discard((entry["scenario"], entry["attempt"]))
 
     def claim(self, name: str) -> bool:
         """Takes an attempt, or all of a scenario, until the next `add`; False if another process holds it."""
@@ -152,10 +154,14 @@ class Journal:
         return [entry for _, entry in sorted(self.entries.get(scenario, {}).items())]
 
     def _note(self, entry: dict[str, Any]) -> None:
-        before = self.entries.get(entry["scenario"], {}).get(entry["attempt"])
-        if before is not None and before["state"] == LOST and entry["state"] == SURVIVED:
-            self.mended.append(before)
-        self.entries.setdefault(entry["scenario"], {})[entry["attempt"]] = entry
+        attempt = entry["scenario"], entry["attempt"]
+        if entry["state"] == LOST:
+            self._losses[attempt] = entry
+        elif entry["state"] == SURVIVED and attempt in self._losses:
+            self.mended.append(self._losses.pop(attempt))
+        if entry.get("code") == self.about["code"]:
+            self.entries.setdefault(attempt[0], {})[attempt[1]] = entry
+            self._open.discard(attempt)
 
 
 def next_attempt(scenarios: Iterable[Scenario], journal: Journal) -> tuple[Scenario, int] | None:

@@ -3,7 +3,6 @@
 import re
 from collections import Counter
 from collections.abc import Sequence
-from datetime import date
 from pathlib import Path
 from string import Template
 from typing import Any
@@ -23,12 +22,13 @@ VERSIONS = ("tensorflow", "numpy", "keras", "hypothesis")
 
 def summary(scenarios: Sequence[Scenario], journal: Journal) -> dict[str, Any]:
     """Content of soak.json."""
+    every = [entry for scenario in scenarios for entry in journal.outcomes(scenario.name)]
     content: dict[str, Any] = {
-        "date": date.today().isoformat(),
+        "date": max((entry["date"] for entry in every), default=None),
         "seed": journal.about["seed"],
         "machine": machine(),
         "versions": versions(VERSIONS),
-        "commits": sorted({e["commit"] for s in scenarios for e in journal.outcomes(s.name)}),
+        "commits": sorted({entry["commit"] for entry in every}),
         "mended": [
             f"{e['scenario']}, attempt {e['attempt']}, at {e['commit']}: {_brief(e['reason'], journal)}"
             for e in journal.mended
@@ -106,9 +106,15 @@ def page_text(content: dict[str, Any], scenarios: Sequence[Scenario]) -> str:
         proofs="\n".join(proofs),
         losses="\n".join(losses) if losses else "None.",
         mended="\n".join(f"- {loss}" for loss in content["mended"]) if content["mended"] else "None.",
-        run=f"{content['date']}, seed {content['seed']}, commit {', '.join(content['commits'])}; {content['machine']}; "
-        f"{versions}",
+        run=f"{_when(content)}; {content['machine']}; {versions}",
     )
+
+
+def _when(content: dict[str, Any]) -> str:
+    """The last attempt's day, and where the attempts come from."""
+    if content["date"] is None:
+        return f"no attempts at this version of the code yet, seed {content['seed']}"
+    return f"last attempt {content['date']}, seed {content['seed']}, commit {', '.join(content['commits'])}"
 
 
 def _notes(entry: dict[str, Any]) -> str:

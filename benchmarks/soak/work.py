@@ -8,7 +8,7 @@ from tqdm import tqdm
 from benchmarks.provenance import commit
 from benchmarks.soak import damage, endurance, fuzzing, hardship, kills
 from benchmarks.soak.attempts import LOST, Journal, Scenario, next_attempt
-from benchmarks.soak.world import World
+from benchmarks.soak.world import World, code_version
 
 
 def all_scenarios(world: World, seed: int) -> list[Scenario]:
@@ -20,6 +20,11 @@ def all_scenarios(world: World, seed: int) -> list[Scenario]:
         *hardship.scenarios(world, hardship.own_mounts()),
         *endurance.scenarios(world),
     ]
+
+
+def journal_of(folder: Path, seed: int, again: bool) -> Journal:
+    """The journal of a soak's folder, for attempts at the present code."""
+    return Journal(folder / "journal.jsonl", {"seed": seed, "commit": commit(), "code": code_version()}, again)
 
 
 def soak(scenarios: list[Scenario], journal: Journal, minutes: float | None) -> None:
@@ -42,4 +47,4 @@ def soak(scenarios: list[Scenario], journal: Journal, minutes: float | None) -> 
 def help_soak(folder: Path, worker: int, seed: int, chosen: list[str], minutes: float | None, again: bool) -> None:
     """Body of a further process of a soak."""
     scenarios = [scenario for scenario in all_scenarios(World(folder, worker), seed) if scenario.name in chosen]
-    soak(scenarios, Journal(folder / "journal.jsonl", {"seed": seed, "commit": commit()}, again), minutes)
+    soak(scenarios, journal_of(folder, seed, again), minutes)

@@ -3,6 +3,7 @@
 import dataclasses
 import subprocess
 import sys
+from datetime import date
 from types import SimpleNamespace
 
 import numpy as np
@@ -19,6 +20,8 @@ from benchmarks.soak.world import World, differing, digests
 from configs import schema
 from lib.errors import UserError
 
+ABOUT = {"seed": 0, "commit": "abc", "code": "one"}
+
 
 def scenario(run, name="trial", attempts=4) -> Scenario:
     return Scenario(name, f"a {name}", "it must hold", attempts, run)
@@ -31,7 +34,7 @@ def test_losses_reach_file_and_page_and_a_fault_of_the_soak_is_one(tmp_path):
         return lost("bytes are missing") if index == 1 else survived("whole")
 
     trial = scenario(run)
-    journal = Journal(tmp_path / "journal.jsonl", {"seed": 0, "commit": "abc"})
+    journal = Journal(tmp_path / "journal.jsonl", ABOUT)
     soak([trial], journal, None)
     content = report.summary([trial], journal)
     report.write(content, [trial], tmp_path / "soak.json", tmp_path / "page.md")
@@ -46,7 +49,7 @@ def test_losses_reach_file_and_page_and_a_fault_of_the_soak_is_one(tmp_path):
 def test_the_page_names_a_reason_in_one_line_without_the_soaks_folder(tmp_path):
     reasons = [f"{tmp_path}/a.bin:\n  torn " + "x" * 1000, "png: exit code 1: ^^\n  File f\nValueError: torn\n more"]
     trial = scenario(lambda index, _: lost(reasons[index]), attempts=2)
-    journal = Journal(tmp_path / "journal.jsonl", {"seed": 0, "commit": "abc"})
+    journal = Journal(tmp_path / "journal.jsonl", ABOUT)
     soak([trial], journal, None)
     long, error = report.summary([trial], journal)["scenarios"]["trial"]["losses"]
     assert long.startswith("attempt 0: a.bin: torn xxx")
@@ -64,7 +67,7 @@ def test_a_soak_goes_on_where_it_stopped_and_spreads_its_time(tmp_path):
         return survived()
 
     two = [scenario(run, "one", 2), scenario(run, "two", 4)]
-    about = {"seed": 0, "commit": "abc"}
+    about = ABOUT
     with pytest.raises(KeyboardInterrupt):
         soak(two, Journal(tmp_path / "j", about), None)
     soak(two, Journal(tmp_path / "j", about), None)
@@ -77,7 +80,7 @@ def test_a_soak_goes_on_where_it_stopped_and_spreads_its_time(tmp_path):
 
 
 def test_processes_that_share_a_journal_make_every_attempt_once(tmp_path):
-    about = {"seed": 0, "commit": "abc"}
+    about = ABOUT
     first, second = (Journal(tmp_path / "j", about) for _ in range(2))
     pair, batch = scenario(lambda *_: survived(), "pair", 2), scenario(lambda *_: survived(), "batch", 2)
     batch = dataclasses.replace(batch, alone=True)
@@ -120,7 +123,7 @@ def test_the_command_lists_every_scenario_on_the_page(tmp_path, monkeypatch):
 def test_a_lost_attempt_is_made_again_only_on_demand_and_stays_on_record(tmp_path):
     outcomes = iter([lost("torn"), survived()])
     trial = scenario(lambda index, generator: next(outcomes), attempts=1)
-    about = {"seed": 0, "commit": "abc"}
+    about = ABOUT
     soak([trial], Journal(tmp_path / "j", about), None)
     soak([trial], Journal(tmp_path / "j", about), None)
     soak([trial], Journal(tmp_path / "j", about, again=True), None)
@@ -128,6 +131,22 @@ def test_a_lost_attempt_is_made_again_only_on_demand_and_stays_on_record(tmp_pat
     assert (content["scenarios"]["trial"]["attempts"], content["scenarios"]["trial"]["survived"]) == (1, 1)
     assert content["mended"] == ["trial, attempt 0, at abc: torn"]
     assert "- trial, attempt 0, at abc: torn" in report.page_text(content, [trial])
+
+
+def test_attempts_at_other_code_are_made_again_and_the_page_names_the_last_ones_day(tmp_path):
+    trial = scenario(lambda index, generator: lost("torn") if index == 0 else survived(), attempts=2)
+    soak([trial], Journal(tmp_path / "j", ABOUT), None)
+    (tmp_path / "j").write_text((tmp_path / "j").read_text().replace(date.today().isoformat(), "2026-01-02"))
+    content = report.summary([trial], Journal(tmp_path / "j", ABOUT))
+    assert "Run: last attempt 2026-01-02, seed 0, commit abc;" in report.page_text(content, [trial])
+    other = ABOUT | {"commit": "def", "code": "two"}
+    content = report.summary([trial], Journal(tmp_path / "j", other))
+    assert (content["scenarios"]["trial"]["attempts"], content["commits"], content["mended"]) == (0, [], [])
+    assert "Run: no attempts at this version of the code yet" in report.page_text(content, [trial])
+    soak([scenario(lambda *_: survived(), attempts=2)], Journal(tmp_path / "j", other), None)
+    content = report.summary([trial], Journal(tmp_path / "j", other))
+    assert (content["scenarios"]["trial"]["survived"], content["commits"]) == (2, ["def"])
+    assert content["mended"] == ["trial, attempt 0, at abc: torn"]
 
 
 def reads(result, said=""):
