@@ -65,8 +65,15 @@ def damaged(content: bytes, generator: np.random.Generator) -> bytes:
 
 
 def judge(reader: Reader, folder: Path, whole: str, target: Path) -> Outcome:
-    """Reads a folder with a damaged file, and judges how it ended."""
-    printed = io.StringIO()
+    """Reads a folder with a damaged file, and judges how it ended.
+
+    Args:
+      reader: the kind of file.
+      folder: holds the damaged file.
+      whole: digest of what is read from the whole file.
+      target: the damaged file.
+    """
+    kept, printed = target.read_bytes(), io.StringIO()
     try:
         with contextlib.redirect_stderr(printed):
             found = digest(reader.read(folder))
@@ -84,8 +91,11 @@ def judge(reader: Reader, folder: Path, whole: str, target: Path) -> Outcome:
         return lost(_where(error), "traceback")
     said = printed.getvalue()
     if found == whole:
-        mentioned = target.name in said or str(target.parent) in said
-        return survived("made again, with a message" if mentioned else "harmless: the same content was read")
+        if target.name in said or str(target.parent) in said:
+            return survived("made again, with a message")
+        if not target.is_file() or target.read_bytes() != kept:
+            return lost("the damaged file was replaced without a message", "made again silently")
+        return survived("harmless: the same content was read")
     if reader.origin == OPEN:
         return survived("another content of the same form")
     return lost(f"other content was read silently ({said.strip()[:200]})", "silent")
@@ -107,6 +117,8 @@ def digest(value: Any) -> str:
             hasher.update(f"{part.dtype} {part.shape}".encode() + np.ascontiguousarray(part).tobytes())
         elif dataclasses.is_dataclass(part) and not isinstance(part, type):
             add({field.name: getattr(part, field.name) for field in dataclasses.fields(part)})
+        elif type(part).__repr__ is object.__repr__:
+            raise TypeError(f"what a reader returns must be arrays, texts and numbers, got {part}")  # shows an address
         else:
             hasher.update(part if isinstance(part, bytes) else repr(part).encode())
 

@@ -6,6 +6,7 @@ error of the write, where a mapped page would end the process.
 """
 
 import os
+import sys
 import zlib
 from collections.abc import Mapping
 from pathlib import Path
@@ -118,7 +119,10 @@ class FaceFiles:
     @staticmethod
     def _resize(path: Path, length: int) -> None:
         with space_for(path), open(path, "ab") as stream:
-            if os.fstat(stream.fileno()).st_size != length:
+            size = os.fstat(stream.fileno()).st_size
+            if size > length:
+                print(f"{path}: must have {length} bytes, got {size}; the rest is cut off", file=sys.stderr)
+            if size != length:
                 stream.truncate(length)
 
     @staticmethod

@@ -113,7 +113,8 @@ def load_or_render(
         "identities": ((count,), np.int64),
     }
     files = FaceFiles(folder, shapes, CHUNK)
-    if not files.exists:
+    begun = files.exists
+    if not begun:
         _check_space(folder, files.size, count_option)
     missing, damaged = files.examine()
     if damaged:
@@ -124,6 +125,8 @@ def load_or_render(
         )
     write_json(folder / "recipe.json", recipe)
     jobs = [(chunk, list(range(chunk * CHUNK, min((chunk + 1) * CHUNK, count)))) for chunk in missing]
+    if begun and (lacking := sum(len(faces) for chunk, faces in jobs if chunk not in damaged)):
+        print(f"{folder}: {lacking} of {count} faces are missing, rendered now", file=sys.stderr)
     bar = tqdm(total=count, initial=count - sum(len(j[1]) for j in jobs), desc="render faces", unit="face")
     with bar:
         for chunk, faces in run_jobs(jobs, _make_renderer, (make_source, arguments), workers, _lost):

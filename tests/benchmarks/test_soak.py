@@ -149,8 +149,10 @@ def test_attempts_at_other_code_are_made_again_and_the_page_names_the_last_ones_
     assert content["mended"] == ["trial, attempt 0, at abc: torn"]
 
 
-def reads(result, said=""):
+def reads(result, said="", makes=None):
     def read(folder):
+        if makes is not None:
+            (folder / "a.bin").write_text(makes)
         if isinstance(result, Exception):
             raise result
         print(said, end="", file=sys.stderr)
@@ -163,7 +165,8 @@ def reads(result, said=""):
     ("origin", "read", "state", "how"),
     [
         (MADE, reads("whole"), SURVIVED, "harmless"),
-        (MADE, reads("whole", "a.bin: damaged, made again"), SURVIVED, "made again"),
+        (MADE, reads("whole", "a.bin: damaged, made again", makes="whole"), SURVIVED, "made again, with a message"),
+        (MADE, reads("whole", makes="whole"), LOST, "made again silently"),
         (MADE, reads("other"), LOST, "silent"),
         (USERS, reads("other"), LOST, "silent"),
         (OPEN, reads("other"), SURVIVED, "another content"),
@@ -175,6 +178,7 @@ def reads(result, said=""):
 )
 def test_how_a_damaged_file_may_end(tmp_path, origin, read, state, how):
     reader = Reader("trial", "trials", origin, lambda folder: None, read)
+    (tmp_path / "a.bin").write_text("damaged")
     outcome = damage.judge(reader, tmp_path, damage.digest("whole"), tmp_path / "a.bin")
     assert outcome.state == state
     assert how in outcome.how
@@ -186,6 +190,12 @@ def test_damage_changes_a_file():
     assert sum(other != content for other in changed) > 50
     assert {len(other) < 200 for other in changed} == {len(other) > 200 for other in changed} == {True, False}
     assert damage.damaged(b"", np.random.default_rng(0))
+
+
+def test_a_digest_is_of_contents_and_not_of_places_in_memory():
+    assert damage.digest([np.ones(2), "a"]) == damage.digest((np.ones(2), "a")) != damage.digest([np.ones(3), "a"])
+    with pytest.raises(TypeError, match="must be arrays, texts and numbers"):
+        damage.digest([object()])
 
 
 class Run:

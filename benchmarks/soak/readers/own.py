@@ -39,9 +39,14 @@ def _read_weights(folder: Path) -> Any:
 
 
 def _mask_weights(folder: Path) -> Any:
+    from lib.face_mesh.features import MAPS
+    from model.networks.mask_decoder import SIDE
     from model.weights.mask_weights import load_mask_decoder
 
-    return load_mask_decoder(folder / "mask.npz")
+    generator = np.random.default_rng(0)
+    maps = [generator.normal(size=(1, side, side, count)).astype(np.float32) for side, count in MAPS.values()]
+    picture = generator.random((1, SIDE, SIDE, 3), np.float32)
+    return np.asarray(load_mask_decoder(folder / "mask.npz")(maps, picture))
 
 
 def _records(folder: Path) -> RecordReader:

@@ -66,6 +66,18 @@ def test_one_damaged_chunk_is_named_and_rendered_alone(folder, capsys):
     assert f"{path.parent}: faces 32 to 63 are damaged, rendered again" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("name", ["images", "checksums"])
+def test_nothing_is_made_again_or_cut_off_in_silence(folder, capsys, name):
+    (path,) = folder.glob(f"*/{name}.raw")
+    whole = path.read_bytes()
+    path.write_bytes(whole + b"more")
+    assert render(folder) == []
+    assert f"{path}: must have {len(whole)} bytes, got {len(whole) + 4}" in capsys.readouterr().err
+    path.write_bytes(whole[:-4])
+    assert render(folder) == list(range(64, 70))
+    assert f"{path.parent}: " in capsys.readouterr().err
+
+
 def test_faces_of_an_earlier_version_are_taken_over(folder):
     (sums,) = folder.glob(f"*/{CHECKSUMS}")
     before = sums.read_bytes()
