@@ -1,21 +1,23 @@
 """A full disk, folders that may not be written to, and files that vanish, in every mode."""
 
 import contextlib
+import csv
 import os
 import subprocess
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
 
-from benchmarks.soak.attempts import Outcome, Scenario, lost, skipped, survived
+from benchmarks.soak.attempts import SURVIVED, Outcome, Scenario, lost, skipped, survived
 from benchmarks.soak.child import Ended, Limits
 from benchmarks.soak.kills import Killable, KillScenario, commands
 from benchmarks.soak.world import World, differing, digests
 
 MODES = ("packing", "eager training", "pretraining", "preparing", "testing", "evaluating", "masks")
 # Further ones, in scenarios of their own, so that the attempts of the others keep their numbers.
-PEOPLE = ("video", "frames", "tracking", "same person", "landmarks")
+MERGED = "same person"
+PEOPLE = ("video", "frames", "tracking", MERGED, "landmarks")
 NETWORKS = ("checkpoints/**/*.npz", "data/params/**/*", "data/generated/**/*.npz")
 # What each mode reads in the course of a run, its own intermediate files included.
 READ = {
@@ -29,7 +31,7 @@ READ = {
     "video": ("clip.mp4", *NETWORKS),
     "frames": ("frames/*", *NETWORKS),
     "tracking": ("clip.mp4", *NETWORKS),
-    "same person": ("people/**/*.*", *NETWORKS),
+    MERGED: ("people/**/*.*", *NETWORKS),
     "landmarks": ("people/**/*.txt", "people/**/*.*", *NETWORKS),
 }
 # Spellings of the causes in messages of the system and of the program.
@@ -130,8 +132,7 @@ class Hardship:
     def read_only(self, index: int, generator: np.random.Generator) -> Outcome:
         """A folder whose permissions forbid writing, in a tree that is otherwise writable."""
         reference = self.references[index % len(self.references)]
-        command = reference.command
-        reference.reference()
+        command, expected = reference.command, reference.reference()
         folder = self.world.copy(command.stage(), command.name)
         (folder / "data").mkdir(exist_ok=True)
         folders = [folder, *sorted(path for path in folder.rglob("*") if path.is_dir())]
@@ -139,8 +140,11 @@ class Hardship:
         denied.chmod(0o555)
         ended = command.start(folder, limits=Limits(override=False)).wait()
         denied.chmod(0o755)
+        what = f"{command.name}, {denied.relative_to(folder)} read-only"
         if wrong := fault(ended, (0, 2), DENIED):
-            return lost(f"{command.name}, {denied.relative_to(folder)} read-only: {wrong}", "wrong ending")
+            return lost(f"{what}: {wrong}", "wrong ending")
+        if ended.code == 0 and (different := differing(digests(folder, command.outputs), expected["digests"])):
+            return lost(f"{what}: {', '.join(different[:5])} differ", "other output")
         self.world.remove(folder)
         return survived("named" if ended.code == 2 else "nothing is written there", mode=command.name)
 
@@ -156,12 +160,76 @@ class Hardship:
         files = sorted({path for pattern in patterns for path in folder.glob(pattern) if path.is_file()})
         victim = files[int(generator.integers(len(files)))] if files else folder / "soak.yaml"
         victim.unlink(missing_ok=True)
-        ended = child.wait()
+        outcome = self._judge_vanished(child.wait(), command, folder, victim, expected["digests"])
+        if outcome.state == SURVIVED:
+            self.world.remove(folder)
+        return outcome
+
+    def _judge_vanished(
+        self, ended: Ended, command: Killable, folder: Path, victim: Path, expected: dict[str, str]
+    ) -> Outcome:
+        """The file was needed no longer, was named, or never belonged to the run; what does not need it is equal."""
+        name = victim.relative_to(folder).as_posix()
+        what = f"{command.name} without {name}"
         if wrong := fault(ended, (0, 2, 3)):
-            return lost(f"{command.name} without {victim.relative_to(folder)}: {wrong}", "wrong ending")
-        self.world.remove(folder)
-        how = {0: "was no longer needed", 2: "named", 3: "listed; the other photos done"}[ended.code]
-        return survived(how, mode=command.name)
+            return lost(f"{what}: {wrong}", "wrong ending")
+        if ended.code == 2:
+            return survived("named", mode=command.name)
+        different = [path for path in differing(digests(folder, command.outputs), expected) if path != name]
+        if ended.code == 3:
+            failed = listed(folder / "out")
+            if not any(victim.name in f"{photo}: {reason}" for photo, reason in failed.items()):
+                return lost(f"{what}: exit code 3, but no list of failures names it", "not listed")
+            if different := [path for path in different if not concerns(path, failed, command.name == MERGED)]:
+                return lost(f"{what}: {', '.join(different[:5])} of other photos differ", "other output")
+            return survived("listed; the other photos done", mode=command.name)
+        if not different:
+            return survived("was no longer needed", mode=command.name)
+        if victim.name in ended.errors:
+            return survived("left out, with a message", mode=command.name)
+        found = digests(folder, command.outputs)
+        if found == self._without(command, name):
+            return survived("deleted before the run looked for it", mode=command.name)
+        return lost(f"{what}: exit code 0, but {', '.join(different[:5])} differ", "other output")
+
+    def _without(self, command: Killable, name: str) -> dict[str, str] | None:
+        """Digests of a run that never had one of its inputs; None if it is no input, or the run cannot do without."""
+        folder = self.world.copy(command.stage(), command.name)
+        if not (folder / name).is_file():
+            return None
+        (folder / name).unlink()
+        ended = command.start(folder).wait()
+        return digests(folder, command.outputs) if ended.code == 0 else None
+
+
+def listed(output: Path) -> dict[str, str]:
+    """Photos that a run lists as failed or left out, with the reasons."""
+    failed = {}
+    if (path := output / "failed.txt").is_file():
+        failed |= dict(line.split(": ", 1) for line in path.read_text(encoding="utf-8").splitlines())
+    if (path := output / "left_out.csv").is_file():
+        with open(path, newline="", encoding="utf-8") as stream:
+            failed |= {row["photo"]: row["reason"] for row in csv.DictReader(stream)}
+    return failed
+
+
+def concerns(path: str, failed: Iterable[str], merged: bool) -> bool:
+    """True if an output file may differ because some photos failed: their own, and those of the whole run.
+
+    Args:
+      path: of the file, below the run's folder.
+      failed: names of the photos.
+      merged: photos of a person share what is found in all of them.
+    """
+    folders = Path(path).parts[1:-1]
+    if folders in ((), ("sheets",)):
+        return True
+    for photo in map(Path, failed):
+        own = photo.parent if merged else photo.with_suffix("")
+        crop = "__".join(photo.with_suffix("").parts)
+        if Path(*folders).is_relative_to(own) or path == f"out/crops/{crop}.png":
+            return True
+    return False
 
 
 def scenarios(world: World, with_mounts: bool) -> list[Scenario]:
@@ -177,25 +245,26 @@ def _scenarios(
 ) -> list[Scenario]:
     """Three scenarios with so many rounds of the modes; suffixes distinguish their names and titles."""
     hardship = Hardship(world, with_mounts, modes)
-    listed, count = ", ".join(modes), len(modes)
+    names, count = ", ".join(modes), len(modes)
     return [
         Scenario(
             f"full disk{suffix}", f"a disk that fills up{what}",
             "by turns, no file may exceed a random size, or the disk is a memory disk with random space left; the run "
             "must end with one line that names the cause, and the same command, repeated with space, must make the "
-            f"undisturbed run's files ({listed})",
+            f"undisturbed run's files ({names})",
             rounds[0] * count, hardship.full_disk,
         ),
         Scenario(
             f"read-only{suffix}", f"a folder without permission to write{what}",
-            f"one line that names the cause, or success if nothing is written there ({listed})",
+            "one line that names the cause, or the undisturbed run's files if nothing is written there "
+            f"({names})",
             rounds[1] * count, hardship.read_only,
         ),
         Scenario(
             f"vanishing{suffix}", f"a file that is deleted meanwhile{what}",
             "a random file among those that the mode reads, its own intermediate ones included, at a random moment: "
-            "success if it was no longer needed; one line; or the photo listed with the reason, and the others done "
-            f"({listed})",
+            "the undisturbed run's files if it was no longer needed, or those of a run that never had it; one line; or "
+            f"the photo listed with the reason, and the files of the others as in the undisturbed run ({names})",
             rounds[2] * count, hardship.vanishing,
         ),
     ]  # fmt: skip

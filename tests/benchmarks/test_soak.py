@@ -16,7 +16,7 @@ from benchmarks.soak.child import Child, Ended, Limits
 from benchmarks.soak.kills import Killable, KillScenario
 from benchmarks.soak.readers.kinds import MADE, OPEN, USERS, Reader
 from benchmarks.soak.work import soak
-from benchmarks.soak.world import World, differing, digests
+from benchmarks.soak.world import differing, digests
 from configs import schema
 from lib.errors import UserError
 
@@ -281,23 +281,6 @@ def test_times_do_not_count_as_a_difference(tmp_path, name, content):
     assert differing(found["a"], found["b"]) == []
     assert differing(found["a"], found["c"]) == [name]
     assert differing(found["a"], {}) == [name]
-
-
-def test_which_endings_of_a_hard_run_are_faults():
-    def ended(code, errors):
-        return Ended(code, "", errors, 0.1)
-
-    assert not hardship.fault(ended(2, "bar\nerror: a.bin: must fit on its disk"), (0, 2), hardship.FULL)
-    assert "cause" in hardship.fault(ended(2, "error: something"), (0, 2), hardship.FULL)
-    assert "traceback" in hardship.fault(ended(1, "Traceback (most recent call last):\n  x\nKeyError"), (0, 1))
-    assert "exit code -7" in hardship.fault(ended(-7, ""), (0, 2))
-    assert "no line" in hardship.fault(ended(2, "usage"), (0, 2))
-
-
-def test_every_attempt_at_a_mode_is_of_both_kinds(tmp_path):
-    for modes in (hardship.MODES, hardship.PEOPLE):
-        assert len(modes) % 2 == 1, "every other attempt is of another kind"
-        assert set(modes) <= hardship.READ.keys() & kills.commands(World(tmp_path)).keys()
 
 
 def test_growth_of_a_long_run_is_noticed():

@@ -1,0 +1,129 @@
+"""What the soak accepts of runs whose files vanish or whose folders are read-only."""
+
+import dataclasses
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+
+from benchmarks.soak import hardship, kills
+from benchmarks.soak.attempts import LOST, SURVIVED
+from benchmarks.soak.child import Ended
+from benchmarks.soak.hardship import Hardship, concerns
+from benchmarks.soak.kills import Killable, KillScenario
+from benchmarks.soak.world import World, digests
+
+PHOTOS = ("a.jpg", "more/b.jpg")
+OUTPUTS = ("out/**/*",)
+
+
+def test_which_endings_of_a_hard_run_are_faults():
+    def ended(code, errors):
+        return Ended(code, "", errors, 0.1)
+
+    assert not hardship.fault(ended(2, "bar\nerror: a.bin: must fit on its disk"), (0, 2), hardship.FULL)
+    assert "cause" in hardship.fault(ended(2, "error: something"), (0, 2), hardship.FULL)
+    assert "traceback" in hardship.fault(ended(1, "Traceback (most recent call last):\n  x\nKeyError"), (0, 1))
+    assert "exit code -7" in hardship.fault(ended(-7, ""), (0, 2))
+    assert "no line" in hardship.fault(ended(2, "usage"), (0, 2))
+
+
+def test_every_attempt_at_a_mode_is_of_both_kinds(tmp_path):
+    for modes in (hardship.MODES, hardship.PEOPLE):
+        assert len(modes) % 2 == 1, "every other attempt is of another kind"
+        assert set(modes) <= hardship.READ.keys() & kills.commands(World(tmp_path)).keys()
+
+
+def run_on(folder, listing="", code=0, errors="", spoil=None) -> Ended:
+    """A program that copies its photos, notes their number, and lists some as failed."""
+    photos = sorted(path for path in (folder / "photos").rglob("*") if path.is_file())
+    failed = [line.split(":")[0] for line in listing.splitlines()]
+    for path in photos:
+        name = path.relative_to(folder / "photos")
+        if str(name) not in failed:
+            copy = folder / "out" / name.with_suffix("") / "copy"
+            copy.parent.mkdir(parents=True, exist_ok=True)
+            copy.write_text("spoilt" if spoil == str(name) else path.read_text())
+    (folder / "out" / "summary.csv").write_text(f"photos\n{len(photos)}\n")
+    (folder / "out" / "failed.txt").write_text(listing)
+    return Ended(code, "", errors, 0.1)
+
+
+def child(wait):
+    """A child process that is never waited for in vain."""
+    return SimpleNamespace(process=SimpleNamespace(join=lambda _: None), wait=wait)
+
+
+@pytest.fixture
+def soak(tmp_path):
+    """Runs an attempt: soak(scenario, **what the disturbed run does) -> outcome."""
+
+    def stage():
+        return tmp_path / "stage"
+
+    for name in PHOTOS:
+        (stage() / "photos" / name).parent.mkdir(parents=True, exist_ok=True)
+        (stage() / "photos" / name).write_text(name)
+    world = World(tmp_path / "soak")
+    expected = {"seconds": 0.0, "digests": {}}
+
+    def attempt(kind, early=False, **disturbed):
+        runs = []
+
+        @dataclasses.dataclass(frozen=True)
+        class Command(Killable):
+            def start(self, folder, **options):
+                """The first run is the disturbed one, which has read its photos before they vanish, unless `early`."""
+                runs.append(folder)
+                how = disturbed if len(runs) == 1 else {}
+                if early or len(runs) > 1:
+                    return SimpleNamespace(
+                        process=SimpleNamespace(join=lambda _: None), wait=lambda: run_on(folder, **how)
+                    )
+                ended = run_on(folder, **how)
+                return child(lambda: ended)
+
+        hard = Hardship.__new__(Hardship)
+        reference = KillScenario(world, Command("testing", "main", lambda _: (), stage, OUTPUTS))
+        reference._reference = expected
+        hard.world, hard.references = world, [reference]
+        return getattr(hard, kind)(1, np.random.default_rng(0))
+
+    run_on(world.copy(stage(), "testing"))
+    expected["digests"] = digests(world.attempts / "testing", OUTPUTS)
+    return attempt
+
+
+@pytest.mark.parametrize(
+    ("disturbed", "state", "how"),
+    [
+        ({}, SURVIVED, "no longer needed"),
+        ({"early": True}, SURVIVED, "before the run looked"),
+        ({"code": 2, "errors": "error: a.jpg: must be there"}, SURVIVED, "named"),
+        ({"spoil": "a.jpg"}, LOST, "other output"),
+        ({"spoil": "a.jpg", "errors": "a.jpg: left out"}, SURVIVED, "with a message"),
+        ({"code": 3, "listing": "a.jpg: a.jpg is gone\n"}, SURVIVED, "listed"),
+        ({"code": 3, "listing": "a.jpg: a.jpg is gone\n", "spoil": "more/b.jpg"}, LOST, "other output"),
+        ({"code": 3, "listing": "more/b.jpg: no face\n"}, LOST, "not listed"),
+    ],
+)
+def test_what_may_become_of_a_run_whose_photo_vanishes(soak, monkeypatch, disturbed, state, how):
+    monkeypatch.setitem(hardship.READ, "testing", ("photos/a.jpg",))
+    outcome = soak("vanishing", **disturbed)
+    assert (outcome.state, how in outcome.how) == (state, True), outcome
+
+
+def test_success_in_a_read_only_folder_needs_the_whole_output(soak):
+    assert soak("read_only").state == SURVIVED
+    outcome = soak("read_only", spoil="a.jpg")
+    assert (outcome.state, outcome.how) == (LOST, "other output")
+
+
+def test_which_files_may_differ_because_a_photo_failed():
+    assert concerns("out/summary.csv", [], False)
+    assert concerns("out/sheets/page_001.png", [], False)
+    assert concerns("out/more/b/mesh.obj", ["more/b.jpg"], False)
+    assert concerns("out/crops/more__b.png", ["more/b.jpg"], False)
+    assert not concerns("out/more/c/mesh.obj", ["more/b.jpg"], False)
+    assert concerns("out/more/c/mesh.obj", ["more/b.jpg"], True)
+    assert not concerns("out/other/c/mesh.obj", ["more/b.jpg"], True)
