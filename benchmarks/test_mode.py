@@ -2,11 +2,12 @@
 
 python -m benchmarks.test_mode [--photos FOLDER] [--count 100] [--rounds 3] [--root_dir .] [--workers 0]
 
-Both variants run alternately in the same minutes, so their ratio holds on a busy machine. Every run is a new process of
-main.py; its times include the start. The folder's photos are repeated until there are --count; by default,
-scikit-image's portrait. `first` is the time until the first metrics.json, `processor` the processor time of all
-processes, which depends less than the others on what else the machine does, `memory` the peak of all processes together
-(each with its shared libraries, so that the sum is an upper bound). The runs' coefficients must agree byte for byte.
+Both variants run in turns, after a first one that fills caches, so their ratio holds on a busy machine. Every run is a
+new process of main.py; its times include the start. The folder's photos are repeated until there are --count; by
+default, scikit-image's portrait. `first` is the time until the first metrics.json, `processor` the processor time of
+all processes, which depends less than the others on what else the machine does, `memory` the peak of all processes
+together (each with its shared libraries, so that the sum is an upper bound). The runs' coefficients must agree byte for
+byte.
 """
 
 import argparse
@@ -22,6 +23,8 @@ import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
+
+from benchmarks.turns import rounds
 
 ROOT = Path(__file__).resolve().parents[1]
 POLL_SECONDS = 0.02
@@ -48,8 +51,12 @@ def parse_arguments() -> argparse.Namespace:
 
 
 def write_photos(folder: Path, source: Path | None, count: int) -> None:
-    """Fills a folder with `count` photos: those of `source` again and again, or scikit-image's portrait."""
+    """Fills a folder with `count` photos, those of `source` again and again, or scikit-image's portrait.
+
+    Landmark and mask files beside a photo are copied with it.
+    """
     from lib.face_image.photo_io import photo_paths
+    from lib.sidecar.sidecar_files import sidecar_files
 
     folder.mkdir()
     if source is None:
@@ -59,9 +66,10 @@ def write_photos(folder: Path, source: Path | None, count: int) -> None:
         source = folder.parent / "portrait"
         source.mkdir()
         Image.fromarray(skimage.data.astronaut()[:300, 80:380]).save(source / "portrait.png")
-    for number, path in zip(range(count), itertools.cycle(photo_paths(source)), strict=False):
-        for file in path.parent.glob(f"{path.stem}.*"):  # with its landmarks
-            shutil.copy(file, folder / f"{number:04d}{file.suffix}")
+    beside = sidecar_files(photo_paths(source))
+    for number, (path, files) in zip(range(count), itertools.cycle(beside.items()), strict=False):
+        for file in (path, *files):
+            shutil.copy(file, folder / f"{number:04d}{file.name.removeprefix(path.stem)}")
 
 
 def tree_memory(root: int) -> int:
@@ -86,21 +94,28 @@ def run(photos: Path, output: Path, root_dir: Path, *options: str) -> Run:
 
 
 def watch(command: list[str], has_result: Callable[[], bool]) -> Run:
-    """Runs a program; `has_result` is asked until it finds the program's first result."""
+    """Runs a program; `has_result` is asked until it finds the program's first result.
+
+    Raises:
+      RuntimeError: the program failed, or ended without a result.
+    """
     started, first, memory, processor = time.monotonic(), None, 0, _processor_seconds()
-    with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, cwd=ROOT) as process:
-        while process.poll() is None:
-            memory = max(memory, tree_memory(process.pid))
-            if first is None and has_result():
-                first = time.monotonic() - started
-            time.sleep(POLL_SECONDS)
+    # A file, because a program that fills a pipe which nobody reads waits for ever.
+    with tempfile.TemporaryFile("w+", errors="replace") as errors:
+        with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=errors, cwd=ROOT) as process:
+            while process.poll() is None:
+                memory = max(memory, tree_memory(process.pid))
+                if first is None and has_result():
+                    first = time.monotonic() - started
+                time.sleep(POLL_SECONDS)
         seconds = time.monotonic() - started
-        assert process.stderr is not None
-        errors = process.stderr.read()
-    if first is None and has_result():
-        first = seconds
-    if process.returncode or first is None:
-        raise SystemExit(f"{' '.join(command)} ended with exit code {process.returncode}:\n{errors}")
+        if first is None and has_result():
+            first = seconds
+        if process.returncode or first is None:
+            errors.seek(0)
+            raise RuntimeError(
+                f"{' '.join(command)} must end with a result, got exit code {process.returncode}:\n{errors.read()}"
+            )
     return Run(seconds, first, _processor_seconds() - processor, memory)
 
 
@@ -123,13 +138,15 @@ def describe(name: str, runs: list[Run], count: int) -> None:
 
 
 def compare(name: str, folder: Path, arguments: argparse.Namespace, *options: str) -> None:
-    """Runs one process and all cores alternately, and prints both with the ratio of their times."""
+    """Runs one process and all cores in turns, after one that does not count, and prints both with their ratio."""
     runs: dict[str, list[Run]] = {"1": [], str(arguments.workers): []}
-    for _ in range(arguments.rounds):
-        for workers, done in runs.items():
+    for turn, order in rounds(list(runs), arguments.rounds):
+        for workers in order:
             output = folder / f"out{workers}"
             shutil.rmtree(output, ignore_errors=True)
-            done.append(run(folder / "photos", output, arguments.root_dir, "--workers", workers, *options))
+            done = run(folder / "photos", output, arguments.root_dir, "--workers", workers, *options)
+            if turn:
+                runs[workers].append(done)
         check_equal(folder / "out1", folder / f"out{arguments.workers}")
     for workers, done in runs.items():
         describe(f"{name}, workers {workers}", done, arguments.count)
@@ -138,30 +155,37 @@ def compare(name: str, folder: Path, arguments: argparse.Namespace, *options: st
 
 
 def check_equal(one: Path, other: Path) -> None:
-    """Exits if the coefficients of two output folders differ."""
+    """Raises RuntimeError if the coefficients of two output folders differ."""
     names = sorted(path.relative_to(one) for path in one.glob("*/coefficients.json"))
     different = [str(name) for name in names if (one / name).read_bytes() != (other / name).read_bytes()]
     if different or not names:
-        raise SystemExit(f"coefficients must be equal in {one} and {other}, got differences in {different}")
+        raise RuntimeError(f"coefficients must be equal in {one} and {other}, got differences in {different}")
 
 
 def main() -> None:
     arguments = parse_arguments()
     if arguments.workers == 1 or arguments.count < 1 or arguments.rounds < 1:
         raise SystemExit("--workers must not be 1, --count and --rounds at least 1")
-    with tempfile.TemporaryDirectory() as temporary:
-        folder = Path(temporary)
-        write_photos(folder / "photos", arguments.photos, arguments.count)
-        (folder / "single").mkdir()
-        for file in (folder / "photos").glob("0000.*"):
-            shutil.copy(file, folder / "single")
-        single = [
-            run(folder / "single", folder / f"single{number}", arguments.root_dir)
-            for number in range(arguments.rounds + 1)  # the first one compiles and fills caches
-        ]
-        describe("one photo, cold start", single[1:], 1)
-        compare("with fit", folder, arguments)
-        compare("--fit 0", folder, arguments, "--fit", "0")
+    try:
+        with tempfile.TemporaryDirectory() as temporary:
+            measure(Path(temporary), arguments)
+    except RuntimeError as error:
+        raise SystemExit(str(error)) from None
+
+
+def measure(folder: Path, arguments: argparse.Namespace) -> None:
+    """Makes all runs below a folder and prints their figures."""
+    write_photos(folder / "photos", arguments.photos, arguments.count)
+    (folder / "single").mkdir()
+    for file in (folder / "photos").glob("0000[._]*"):
+        shutil.copy(file, folder / "single")
+    single = [
+        run(folder / "single", folder / f"single{number}", arguments.root_dir)
+        for number in range(arguments.rounds + 1)  # the first one compiles and fills caches
+    ]
+    describe("one photo, cold start", single[1:], 1)
+    compare("with fit", folder, arguments)
+    compare("--fit 0", folder, arguments, "--fit", "0")
 
 
 if __name__ == "__main__":

@@ -8,7 +8,7 @@ import contextlib
 import json
 import subprocess
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 Figures = dict[str, float]
 
@@ -70,6 +70,16 @@ def serve(prepare: Callable[[], Callable[[int], Figures]]) -> None:
             print(json.dumps(answer), file=answers, flush=True)
 
 
+def rounds(sides: Sequence[str], turns: int) -> Iterator[tuple[int, list[str]]]:
+    """Number of each turn and the order of its sides; another one begins in each.
+
+    Turn 0, which compiles and fills caches, should not count; so many `turns` follow.
+    """
+    for turn in range(turns + 1):
+        first = turn % len(sides)
+        yield turn, [*sides[first:], *sides[:first]]
+
+
 def take_turns(sides: Mapping[str, Side], turns: int, count: int) -> dict[str, dict[str, list[float]]]:
     """Figures of all turns, by side and name; the side that begins changes from turn to turn.
 
@@ -79,10 +89,8 @@ def take_turns(sides: Mapping[str, Side], turns: int, count: int) -> dict[str, d
       count: steps of a turn.
     """
     found: dict[str, dict[str, list[float]]] = {name: {} for name in sides}
-    order = list(sides)
-    for _ in range(turns):
+    for _, order in rounds(list(sides), turns - 1):  # all count: the sides have compiled before
         for name in order:
             for figure, value in sides[name].measure(count).items():
                 found[name].setdefault(figure, []).append(value)
-        order = [*order[1:], order[0]]
     return found

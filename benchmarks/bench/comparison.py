@@ -29,12 +29,13 @@ class Row:
     """One comparison.
 
     Attributes:
-      name: key in bench.json.
+      name: key in bench.json; what follows a colon names the row on the page.
       unit: unit of the figures.
       peer: the other side; empty if there is none.
       ratio: bar on the ratio, how many times better than the peer; None for no such bar.
       limit: bar on our own figure: at most this (at least, if more is better); None for no such bar.
       more_is_better: True for rates; otherwise less is better.
+      figure: name of the figure among those that the sides measure; empty if `measure` tells by itself.
     """
 
     name: str
@@ -43,6 +44,7 @@ class Row:
     ratio: float | None = None
     limit: float | None = None
     more_is_better: bool = False
+    figure: str = ""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -53,11 +55,13 @@ class Samples:
       ours: one figure for each turn.
       peer: the peer's figures in the same turns; empty if it was not measured.
       missing: why the peer, or the whole row, was not measured.
+      inputs: what was measured, where the user chooses it.
     """
 
     ours: Sequence[float] = ()
     peer: Sequence[float] = ()
     missing: str = ""
+    inputs: str = ""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -67,7 +71,7 @@ class Benchmark:
     Attributes:
       name: short name, for --only.
       title: heading of the rows on the page.
-      sizes: sizes of the inputs, and how they are measured.
+      sizes: sizes of the inputs as far as they are always the same, and how they are measured.
       rows: in the order of the page.
       packages: packages whose versions matter.
       measure: returns the samples of each row, by its name.
@@ -98,6 +102,7 @@ def entry(row: Row, samples: Samples) -> dict[str, Any]:
         "peer_name": row.peer,
         "more_is_better": row.more_is_better,
         "missing": samples.missing,
+        **({"inputs": samples.inputs} if samples.inputs else {}),
     }
 
 

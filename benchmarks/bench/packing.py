@@ -1,6 +1,5 @@
 """Packing of crops beside the published loop to float32."""
 
-import itertools
 import os
 import tempfile
 import time
@@ -10,6 +9,7 @@ from PIL import Image
 
 from benchmarks.bench.comparison import Benchmark, Row, Samples, Settings
 from benchmarks.bench_records import crop, pack_as_the_original
+from benchmarks.turns import rounds
 from lib.records.packing import PngFolder, pack
 
 COUNT, SIDE = 400, 224
@@ -27,11 +27,12 @@ def measure(settings: Settings) -> dict[str, Samples]:
             "ours": lambda: pack(source, folder / "face.bin", cores),
             "loop": lambda: pack_as_the_original(folder, names, folder / "loop.bin"),
         }
-        for turn, name in itertools.product(range(settings.turns + 1), sides):
-            started = time.perf_counter()
-            sides[name]()
-            if turn:  # the first one fills the caches
-                rates[name].append(COUNT / (time.perf_counter() - started))
+        for turn, order in rounds(list(sides), settings.turns):
+            for name in order:
+                started = time.perf_counter()
+                sides[name]()
+                if turn:
+                    rates[name].append(COUNT / (time.perf_counter() - started))
     return {ROWS[0].name: Samples(rates["ours"], rates["loop"])}
 
 

@@ -6,10 +6,13 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 from benchmarks.bench.comparison import Benchmark, Row, Samples, Settings
 from benchmarks.test_mode import Run, check_equal, run, watch, write_photos
+from benchmarks.turns import rounds
+from lib.face_image.photo_io import photo_paths
 
 GIB = 2**30
 UNTRAINED = "needs a trained default network (make demo)"
@@ -33,17 +36,25 @@ def test_mode(settings: Settings) -> dict[str, Samples]:
         folder = Path(temporary)
         write_photos(folder / "photos", settings.photos, settings.count)
         for name, options in (("with fit", ()), ("--fit 0", ("--fit", "0"))):
-            one, all_cores = [], []
-            for _ in range(settings.turns):
-                for runs, workers in ((one, "1"), (all_cores, "0")):
+            runs: dict[str, list[Run]] = {"1": [], "0": []}
+            for turn, order in rounds(list(runs), settings.turns):
+                for workers in order:
                     shutil.rmtree(folder / workers, ignore_errors=True)
-                    runs.append(
-                        run(folder / "photos", folder / workers, settings.root_dir, "--workers", workers, *options)
-                    )
+                    done = run(folder / "photos", folder / workers, settings.root_dir, "--workers", workers, *options)
+                    if turn:
+                        runs[workers].append(done)
                 check_equal(folder / "1", folder / "0")
-            samples[f"test mode: {name}"] = Samples([r.seconds for r in all_cores], [r.seconds for r in one])
-            samples[f"test mode: {name}, first result"] = Samples([r.first for r in all_cores], [r.first for r in one])
+            one, all_cores = runs.values()
+            for row, figure in ((f"test mode: {name}", "seconds"), (f"test mode: {name}, first result", "first")):
+                ours, peer = ([getattr(done, figure) for done in side] for side in (all_cores, one))
+                samples[row] = Samples(ours, peer, inputs=_photos(settings, settings.count))
     return samples
+
+
+def _photos(settings: Settings, count: int) -> str:
+    """Number and source of the photos that are measured."""
+    source = f"from the folder '{settings.photos.resolve().name}'" if settings.photos else "of scikit-image's portrait"
+    return f"{count} photo{'s' if count > 1 else ''} {source}"
 
 
 def cold_start(settings: Settings) -> dict[str, Samples]:
@@ -53,29 +64,35 @@ def cold_start(settings: Settings) -> dict[str, Samples]:
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary)
         write_photos(folder / "photos", settings.photos, 1)
-        photo = next(path for path in sorted((folder / "photos").iterdir()) if path.suffix != ".txt")
+        photo = photo_paths(folder / "photos")[0]
         api = "import sys; from model import FaceReconstructor; " + (
             "FaceReconstructor.load(overrides={'data.root_dir': sys.argv[1]})(sys.argv[2]).save(sys.argv[3])"
         )
-        missing = _eos_missing(settings.root_dir)
-        runs: dict[str, list[Run]] = {"test mode": [], "Python API": [], "eos": []}
-        for turn in range(settings.turns + 1):
-            outputs = [folder / f"{name}{turn}" for name in ("program", "api")]
-            made = {"test mode": run(folder / "photos", outputs[0], settings.root_dir)}
-            command = [sys.executable, "-c", api, str(settings.root_dir.resolve()), str(photo), str(outputs[1])]
-            made["Python API"] = watch(command, lambda output=outputs[1]: (output / "metrics.json").is_file())
-            if not missing:
-                command = [sys.executable, "-m", "benchmarks.bench.eos_fit", str(settings.root_dir.resolve() / FACES)]
-                made["eos"] = watch(command, lambda: True)
-            if turn:  # the first one compiles and fills caches
-                for name, done in made.items():
+        root, missing = settings.root_dir.resolve(), _eos_missing(settings.root_dir)
+
+        def with_api(output: Path) -> Run:
+            command = [sys.executable, "-c", api, str(root), str(photo), str(output)]
+            return watch(command, lambda: (output / "metrics.json").is_file())
+
+        sides: dict[str, Callable[[Path], Run]] = {
+            "test mode": lambda output: run(folder / "photos", output, root),
+            "Python API": with_api,
+        }
+        if not missing:
+            eos = [sys.executable, "-m", "benchmarks.bench.eos_fit", str(root / FACES)]
+            sides["eos"] = lambda _: watch(eos, lambda: True)
+        runs: dict[str, list[Run]] = {name: [] for name in (*sides, "eos")}
+        for turn, order in rounds(list(sides), settings.turns):
+            for name in order:
+                done = sides[name](folder / f"{name} {turn}")
+                if turn:
                     runs[name].append(done)
-    samples = {}
+    samples, inputs = {}, _photos(settings, 1)
     for name in ("test mode", "Python API"):
         ours, eos = runs[name], runs["eos"]
-        samples[f"one photo: {name}"] = Samples([r.seconds for r in ours], [r.seconds for r in eos], missing)
+        samples[f"one photo: {name}"] = Samples([r.seconds for r in ours], [r.seconds for r in eos], missing, inputs)
         memory = [[r.memory / GIB for r in side] for side in (ours, eos)]
-        samples[f"one photo: {name}, memory"] = Samples(memory[0], memory[1], missing)
+        samples[f"one photo: {name}, memory"] = Samples(memory[0], memory[1], missing, inputs)
     return samples
 
 

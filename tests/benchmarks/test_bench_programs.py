@@ -1,0 +1,62 @@
+"""Whole programs that are timed: turns, inputs, and what becomes of a program that fails."""
+
+import sys
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from benchmarks.bench import programs
+from benchmarks.bench.comparison import Settings
+from benchmarks.test_mode import Run, watch, write_photos
+from benchmarks.turns import rounds
+
+
+def test_another_side_begins_in_each_turn():
+    assert list(rounds(["a", "b", "c"], 2)) == [(0, ["a", "b", "c"]), (1, ["b", "c", "a"]), (2, ["c", "a", "b"])]
+
+
+@pytest.mark.parametrize("count", [1, 3])
+def test_test_mode_takes_turns_and_its_first_turn_does_not_count(tmp_path, monkeypatch, count):
+    (tmp_path / "checkpoints" / "run").mkdir(parents=True)
+    (tmp_path / "checkpoints" / "run" / "best.npz").touch()
+    calls, equal = [], []
+
+    def run(photos, output, root, *options):
+        calls.append(options[1])
+        return Run(float(len(calls)), 0.5, 0.0, 0)
+
+    monkeypatch.setattr(programs, "run", run)
+    monkeypatch.setattr(programs, "check_equal", lambda one, other: equal.append((one.name, other.name)))
+    monkeypatch.setattr(programs, "write_photos", lambda *arguments: None)
+    found = programs.test_mode(Settings(2, tmp_path, None, count))
+    assert calls[:6] == ["1", "0", "0", "1", "1", "0"]
+    assert (found["test mode: with fit"].ours, found["test mode: with fit"].peer) == ([3.0, 6.0], [4.0, 5.0])
+    assert equal == [("1", "0")] * 6
+    assert found["test mode: --fit 0"].inputs == f"{count} photo{'s' * (count > 1)} of scikit-image's portrait"
+
+
+def test_a_program_that_fails_is_an_error_of_its_measurement_and_may_say_much():
+    assert watch([sys.executable, "-c", "import sys; sys.stderr.write('x' * 300_000)"], lambda: True).seconds > 0
+    with pytest.raises(RuntimeError, match="exit code 3:\nno face"):
+        watch([sys.executable, "-c", "import sys; sys.stderr.write('no face'); sys.exit(3)"], lambda: True)
+    with pytest.raises(RuntimeError, match="must end with a result"):
+        watch([sys.executable, "-c", ""], lambda: False)
+
+
+def test_photos_are_copied_one_by_one_with_what_lies_beside_them(tmp_path: Path):
+    source = tmp_path / "photos"
+    source.mkdir()
+    for name in ("a.jpg", "a.png", "b[1].png", "a_mask.png"):
+        Image.new("RGB", (8, 8)).save(source / name)
+    (source / "b[1].txt").write_text("landmarks")
+    write_photos(tmp_path / "copies", source, 4)
+    copies = {path.name for path in (tmp_path / "copies").iterdir()}
+    assert {name for name in copies if "mask" not in name} == {
+        "0000.jpg",
+        "0001.png",
+        "0002.png",
+        "0002.txt",
+        "0003.jpg",
+    }
+    assert "0000_mask.png" in copies
