@@ -9,17 +9,25 @@ from pathlib import Path
 
 from configs import schema
 
+WRITTEN = ("docs", "results")  # where benchmarks write
+
 
 def commit() -> str:
-    """Short hash of the checked-out commit, with a + if files other than documentation differ from it."""
+    """Short hash of the checked-out commit, with a + if files differ from it that are no results of benchmarks.
+
+    "unknown" where there is no git, or no history.
+    """
 
     def git(*arguments: str) -> str:
         done = subprocess.run(["git", *arguments], cwd=schema.REPOSITORY, capture_output=True, text=True, check=True)
         return done.stdout.strip()
 
-    # The pages that benchmarks write are documentation.
-    changed = git("status", "--porcelain", "--untracked-files=no", "--", ":/", ":(top,exclude)docs")
-    return git("rev-parse", "--short", "HEAD") + ("+" if changed else "")
+    others = (f":(top,exclude){folder}" for folder in WRITTEN)
+    try:
+        changed = git("status", "--porcelain", "--untracked-files=no", "--", ":/", *others)
+        return git("rev-parse", "--short", "HEAD") + ("+" if changed else "")
+    except (OSError, subprocess.CalledProcessError):
+        return "unknown"
 
 
 def machine() -> str:

@@ -6,7 +6,7 @@ python -m benchmarks.bench [--only NAMES] [--turns 7] [--root_dir .] [--photos F
 import argparse
 import sys
 import traceback
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from benchmarks.bench import convolution, growth, hierarchy, packing, programs, renderer, report, results, step
@@ -28,7 +28,7 @@ GROWTH = "growth"
 NAMES = (*(benchmark.name for benchmark in BENCHMARKS), GROWTH)
 
 
-def bench(benchmarks: Sequence[Benchmark], settings: Settings, path: Path) -> list[str]:
+def bench(benchmarks: Sequence[Benchmark], settings: Settings, path: Path, origin: Mapping[str, str]) -> list[str]:
     """Measures benchmarks one after the other and merges their rows into a file; returns the names of failed ones."""
     failed = []
     for benchmark in benchmarks:
@@ -40,7 +40,7 @@ def bench(benchmarks: Sequence[Benchmark], settings: Settings, path: Path) -> li
             failed.append(benchmark.name)
             samples = {row.name: Samples(missing=f"failed: {error}") for row in benchmark.rows}
         entries = {row.name: entry(row, samples[row.name]) for row in benchmark.rows}
-        results.merge(path, entries, results.provenance(benchmark.packages, benchmark.sizes))
+        results.merge(path, entries, benchmark.sizes, benchmark.packages, origin)
         for name, found in entries.items():
             bar = {True: "met", False: "not met", None: found["missing"] or "no bar"}[found["met"]]
             print(f"{name}: ours {found['ours']}, peer {found['peer']}, ratio {found['ratio']} ({bar})", flush=True)
@@ -65,18 +65,24 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
     return arguments
 
 
+def write_page(page: Path, figures: Path) -> None:
+    """Writes the page from a file of figures."""
+    names = [curve.name for curve in growth.CURVES]
+    report.write(page, BENCHMARKS, names, growth.SIZES, results.read(figures))
+
+
 def main(argv: list[str] | None = None) -> int:
     arguments = parse(argv)
     settings = Settings(arguments.turns, arguments.root_dir, arguments.photos, arguments.count)
     chosen = [benchmark for benchmark in BENCHMARKS if benchmark.name in arguments.chosen]
+    origin = results.origin()
     try:
-        failed = bench(chosen, settings, arguments.results)
+        failed = bench(chosen, settings, arguments.results, origin)
         if GROWTH in arguments.chosen:
-            origin = results.provenance(convolution.BENCHMARK.packages, growth.SIZES)
-            results.merge(arguments.results, growth.measure(max(arguments.turns // 2, 1)), origin)
+            curves = growth.measure(max(arguments.turns // 2, 1))  # as many turns would take half an hour
+            results.merge(arguments.results, curves, growth.SIZES, convolution.BENCHMARK.packages, origin)
     finally:
-        entries = results.read(arguments.results)
-        report.write(arguments.page, BENCHMARKS, tuple(growth.CURVES), growth.SIZES, entries)
+        write_page(arguments.page, arguments.results)
     print(f"{arguments.results} and {arguments.page} hold all figures")
     return 1 if failed else 0
 

@@ -1,5 +1,6 @@
 """Times of renderer, convolution and hierarchy as vertices, image and batch grow, with exponents."""
 
+import dataclasses
 import itertools
 import math
 import statistics
@@ -15,18 +16,52 @@ VERTICES = (2_500, 10_000, 35_721, 140_000)
 SIDES = (64, 128, 224, 512)
 BATCHES = (1, 2, 4, 8, 16, 32)
 CHANNELS = 16
-# Curve -> what grows, and its values.
-CURVES: dict[str, tuple[str, Sequence[int]]] = {
-    "renderer with vertex gradient, vertices": ("vertices", VERTICES),
-    "renderer with vertex gradient, image": ("px", SIDES),
-    "renderer with vertex gradient, batch": ("images", BATCHES),
-    "convolution with gradient, vertices": ("vertices", VERTICES),
-    "convolution with gradient, batch": ("images", BATCHES),
-    "hierarchy, vertices": ("vertices", VERTICES),
-}
+CALLS = 3  # of a turn; the shortest counts
 SIZES = (
     "12 channels, batch 4, 224 px, 35,721 vertices where they do not grow; convolution with K = 6 and 16 channels in "
     "and out; the exponent is that of the growth between two neighbouring sizes"
+)
+
+
+@dataclasses.dataclass(frozen=True)
+class Curve:
+    """Times of a call as one of its sizes grows.
+
+    Attributes:
+      name: key in bench.json.
+      unit: unit of the size.
+      values: the sizes.
+      step: prepares the call for a size.
+    """
+
+    name: str
+    unit: str
+    values: Sequence[int]
+    step: Callable[[int], Callable[[], Any]]
+
+
+def _rendering(vertices: int = renderer.VERTICES, side: int = 224, batch: int = renderer.BATCH) -> Callable[[], Any]:
+    return renderer.calls(renderer.render, vertices, 12, batch, side)["vertex gradient"]
+
+
+def _convolving(vertices: int = renderer.VERTICES, batch: int = renderer.BATCH) -> Callable[[], Any]:
+    return convolution.our_step(convolution.sheet_laplacian(vertices), CHANNELS, batch)
+
+
+def _coarsening(vertices: int) -> Callable[[], Any]:
+    from lib.mesh_sampling import build_hierarchy
+
+    mesh = face_like_sheet(vertices)
+    return lambda: build_hierarchy(*mesh) and []
+
+
+CURVES = (
+    Curve("renderer with vertex gradient, vertices", "vertices", VERTICES, _rendering),
+    Curve("renderer with vertex gradient, image", "px", SIDES, lambda side: _rendering(side=side)),
+    Curve("renderer with vertex gradient, batch", "images", BATCHES, lambda batch: _rendering(batch=batch)),
+    Curve("convolution with gradient, vertices", "vertices", VERTICES, _convolving),
+    Curve("convolution with gradient, batch", "images", BATCHES, lambda batch: _convolving(batch=batch)),
+    Curve("hierarchy, vertices", "vertices", VERTICES, _coarsening),
 )
 
 
@@ -34,25 +69,8 @@ def ours() -> Callable[[int], Figures]:
     """All points of all curves, one after the other; each is prepared, measured and dropped."""
     renderer.start_as_training_does()
     return lambda count: {
-        f"{name}/{value}": _shortest(_step(name, value), count)
-        for name, (_, values) in CURVES.items()
-        for value in values
+        f"{curve.name}/{value}": _shortest(curve.step(value), count) for curve in CURVES for value in curve.values
     }
-
-
-def _step(name: str, value: int) -> Callable[[], Any]:
-    what, grows = name.split(", ")
-    vertices = value if grows == "vertices" else renderer.VERTICES
-    batch = value if grows == "batch" else renderer.BATCH
-    if what == "hierarchy":
-        from lib.mesh_sampling import build_hierarchy
-
-        mesh = face_like_sheet(vertices)
-        return lambda: build_hierarchy(*mesh) and []
-    if what.startswith("convolution"):
-        return convolution.our_step(convolution.sheet_laplacian(vertices), CHANNELS, batch)
-    side = value if grows == "image" else 224
-    return renderer.calls(renderer.render, vertices, 12, batch, side)["vertex gradient"]
 
 
 def _shortest(step: Callable[[], Any], count: int) -> float:
@@ -63,16 +81,17 @@ def _shortest(step: Callable[[], Any], count: int) -> float:
 
 def measure(turns: int) -> dict[str, dict[str, Any]]:
     """Entries of the curves in bench.json."""
-    found, _ = in_turns("growth", ("ours",), turns, 3)
+    found, _ = in_turns("growth", ("ours",), turns, CALLS)
     entries = {}
-    for name, (unit, values) in CURVES.items():
-        times = [statistics.median(found["ours"][f"{name}/{value}"]) for value in values]
-        entries[name] = {
-            "x": list(values),
-            "x_unit": unit,
+    for curve in CURVES:
+        times = [statistics.median(found["ours"][f"{curve.name}/{value}"]) for value in curve.values]
+        entries[curve.name] = {
+            "x": list(curve.values),
+            "x_unit": curve.unit,
             "ours": [float(f"{milliseconds:.4g}") for milliseconds in times],
             "unit": "ms",
-            "exponents": exponents(values, times),
+            "exponents": exponents(curve.values, times),
+            "turns": turns,
         }
     return entries
 

@@ -94,13 +94,16 @@ def errors(fine: list[np.ndarray], round_trips: list[np.ndarray]) -> Figures:
 
 def measure(settings: Settings) -> dict[str, Samples]:
     found, missing = in_turns("hierarchy", ("ours", "qslim"), settings.turns, 1)
-    return {row.name: samples_of(found, "ours", "qslim", row.name.removeprefix("hierarchy: "), missing) for row in ROWS}
+    return {row.name: samples_of(found, "ours", "qslim", row.figure, missing) for row in ROWS}
 
 
 PEER = "libigl's qslim"
 ROWS = (
-    Row("hierarchy: time", "s", PEER, limit=1.0),
-    *(Row(f"hierarchy: error of step {i + 1}", "1/1000", PEER, ratio=1.0) for i in range(len(FACTORS))),
+    Row("hierarchy: time", "s", PEER, limit=1.0, figure="time"),
+    *(
+        Row(f"hierarchy: {figure}", "1/1000", PEER, ratio=1.0, figure=figure)
+        for figure in (f"error of step {i + 1}" for i in range(len(FACTORS)))
+    ),
 )
 BENCHMARK = Benchmark(
     "hierarchy",

@@ -107,15 +107,13 @@ def calls(renderer: Render, vertices: int, channels: int, batch: int, side: int)
 
 def measure(settings: Settings) -> dict[str, Samples]:
     found, missing = in_turns("renderer", ("ours", "package"), settings.turns, 5)
-    return {
-        row.name: samples_of(found, "ours", "package", row.name.removeprefix("renderer: "), missing) for row in ROWS
-    }
+    return {row.name: samples_of(found, "ours", "package", row.figure, missing) for row in ROWS}
 
 
 ROWS = tuple(
-    Row(f"renderer: {name}, {channels} channels", "ms", "mesh-renderer 1.4", ratio=bar)
+    Row(f"renderer: {figure}", "ms", "mesh-renderer 1.4", ratio=bar, figure=figure)
     for channels in CHANNELS
-    for name, bar in BARS.items()
+    for figure, bar in ((f"{name}, {channels} channels", bar) for name, bar in BARS.items())
 )
 BENCHMARK = Benchmark(
     "renderer",

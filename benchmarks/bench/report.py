@@ -25,32 +25,50 @@ def write(
 
 def page_text(benchmarks: Sequence[Benchmark], curves: Sequence[str], curve_sizes: str, entries: Entries) -> str:
     """The template's prose around the tables."""
-    sections = [_section(benchmark, entries) for benchmark in benchmarks]
-    growth = "\n".join(_curve(name, entries[name]) for name in curves if name in entries) or "Not measured yet."
+    several = len({known["machine"] for known in entries.values()}) > 1
+    sections = [_section(benchmark, entries, several) for benchmark in benchmarks]
+    grown = {name: entries[name] for name in curves if name in entries}
     return Template(TEMPLATE.read_text(encoding="utf-8")).substitute(
-        sections="\n\n".join(sections), growth=growth, growth_sizes=curve_sizes, origins=_origins(entries)
+        sections="\n\n".join(sections),
+        growth="\n".join(_curve(name, known) for name, known in grown.items()) or "Not measured yet.",
+        growth_sizes=curve_sizes,
+        growth_measured=_measured(grown, several),
+        origins=_origins(entries),
     )
 
 
-def _section(benchmark: Benchmark, entries: Entries) -> str:
+def _section(benchmark: Benchmark, entries: Entries, several: bool) -> str:
     found = {row.name: entries[row.name] for row in benchmark.rows if row.name in entries}
     lines = [_line(row.name, found.get(row.name) or entry(row, Samples())) for row in benchmark.rows]
     notes = sorted({known["missing"] for known in found.values() if known["missing"]})
     text = f"### {benchmark.title}\n\n{HEADER}\n" + "\n".join(lines)
     text += f"\n\n{benchmark.sizes[0].upper()}{benchmark.sizes[1:].rstrip('.')}. `make bench BENCH_ONLY="
-    text += f'"{benchmark.name}"` measures these rows{_measured(found)}.'
-    return text + "".join(f"\nMissing: {note}." for note in notes)
+    text += f'"{benchmark.name}"` measures these rows{_measured(found, several)}.'
+    text += "".join(f"\nMissing: {note}." for note in notes)
+    for later in sorted({known["last_run"] for known in found.values() if "last_run" in known}):
+        rows = [f"`{_what(name)}`" for name, known in found.items() if known.get("last_run") == later]
+        text += f"\nLast run of {', '.join(rows)}: {later.rstrip('.')}; the figures are those of the run before."
+    return text
 
 
-def _measured(found: Entries) -> str:
-    """When they were, as text."""
-    when = sorted({f"{known['date']} at {known['commit']}, {known['turns']} turns" for known in found.values()})
-    return f" (last: {'; '.join(when)})" if when else ""
+def _measured(found: Entries, several: bool) -> str:
+    """When they were, at which code and with what; and on which machine, if the page has figures of `several`."""
+    when = set()
+    for known in found.values():
+        turns = f"{known['turns']} turn{'s' if known['turns'] != 1 else ''}" if "turns" in known else ""
+        machine = f"on {known['machine']}" if several else ""
+        facts = (f"{known['date']} at {known['commit']}", turns, known.get("inputs"), machine)
+        when.add(", ".join(filter(None, facts)))
+    return f" (last: {'; '.join(sorted(when))})" if when else ""
+
+
+def _what(name: str) -> str:
+    """What a row measures, without its benchmark's name."""
+    return name.partition(": ")[2] or name
 
 
 def _line(name: str, measured: Mapping[str, Any]) -> str:
     """A row of the table."""
-    what = name.partition(": ")[2] or name
     spread, unit = measured["spread"], measured["unit"]
     ours = f"{_figure(measured['ours'], spread['ours'])} {unit}" if measured["ours"] is not None else "not measured"
     peer = measured["peer_name"]
@@ -58,7 +76,7 @@ def _line(name: str, measured: Mapping[str, Any]) -> str:
         peer += f": {_figure(measured['peer'], spread['peer'])}"
     ratio = _figure(measured["ratio"], spread["ratio"], "{:.2f}") if measured["ratio"] is not None else ""
     met = {True: "yes", False: "no", None: ""}[measured["met"]]
-    return f"| {what} | {ours} | {peer} | {ratio} | {_bar(measured)} | {met} |"
+    return f"| {_what(name)} | {ours} | {peer} | {ratio} | {_bar(measured)} | {met} |"
 
 
 def _bar(measured: Mapping[str, Any]) -> str:

@@ -1,16 +1,23 @@
 """The harness of `make bench`: ratios and bars, merged files, the page, sides in turns."""
 
 import json
+import subprocess
 import sys
 
+import numpy as np
 import pytest
+import tensorflow as tf
 
 from benchmarks.bench import __main__ as program
-from benchmarks.bench import growth, report, results
+from benchmarks.bench import convolution, growth, report, results
 from benchmarks.bench.comparison import Benchmark, Row, Samples, Settings, entry
+from benchmarks.published_step import chebyshev_convolution, sparse_tensor
 from benchmarks.turns import MissingPeer, Side, take_turns
+from model.networks.graph_layers import rescaled_laplacian
+from tests.support.helpers import ROOT, assert_close
 
-ORIGIN = {"sizes": "small", "versions": {"numpy": "2"}, "machine": "a machine", "commit": "abc", "date": "2026-01-02"}
+RUN = {"machine": "a machine", "commit": "abc", "date": "2026-01-02"}
+ORIGIN = {"sizes": "small", "versions": {"numpy": "2"}} | RUN
 
 
 @pytest.mark.parametrize(
@@ -42,18 +49,35 @@ def test_an_entry_holds_medians_and_spreads():
     assert found["bar"] == {"ratio": 2.0, "limit": None}
 
 
+def merged(path, entries, commit="abc"):
+    """The file after a merge of a run at a commit."""
+    return results.merge(path, entries, "small", ("numpy",), RUN | {"commit": commit})
+
+
 def test_rows_that_are_not_measured_stay_with_their_origin(tmp_path):
     path, row = tmp_path / "bench.json", Row("a", "ms", "peer")
-    results.merge(path, {"a": entry(row, Samples([1], [2])), "b": entry(row, Samples([3], [4]))}, ORIGIN)
-    later = ORIGIN | {"commit": "def"}
-    results.merge(path, {"b": entry(row, Samples([5], [6])), "c": entry(row, Samples(missing="none"))}, later)
-    results.merge(path, {"a": entry(row, Samples(missing="failed"))}, later | {"commit": "ghi"})
+    merged(path, {"a": entry(row, Samples([1], [2])), "b": entry(row, Samples([3], [4]))})
+    merged(path, {"b": entry(row, Samples([5], [6])), "c": entry(row, Samples(missing="none"))}, "def")
+    merged(path, {"a": entry(row, Samples(missing="failed"))}, "ghi")
     found = json.loads(path.read_text())
     assert {name: (kept["ours"], kept["commit"]) for name, kept in found.items()} == {
         "a": (1, "abc"),
         "b": (5, "def"),
         "c": (None, "def"),
     }
+
+
+def test_a_run_that_measured_less_keeps_the_figures_and_is_told(tmp_path):
+    path, row = tmp_path / "bench.json", Row("one: a", "ms", "peer", ratio=2.0)
+    merged(path, {row.name: entry(row, Samples([1], [2]))})
+    for samples, why in ((Samples([3], missing="no compiler"), "no compiler"), (Samples(missing="by zero"), "by zero")):
+        found = merged(path, {row.name: entry(row, samples)}, "def")
+        assert (found[row.name]["ours"], found[row.name]["peer"], found[row.name]["commit"]) == (1, 2, "abc")
+        page = report.page_text((trial("one", (row,), None),), (), "Sizes", found)
+        assert f"Last run of `a`: 2026-01-02 at def: {why}; the figures are those of the run before." in page
+    assert "Last run" not in report.page_text(
+        (trial("one", (row,), None),), (), "Sizes", merged(path, {row.name: entry(row, Samples([5], [6]))}, "ghi")
+    )
 
 
 def trial(name: str, rows: tuple[Row, ...], measure) -> Benchmark:
@@ -70,7 +94,7 @@ def test_a_benchmark_that_fails_does_not_stop_the_others(tmp_path, capsys):
         trial("two", rows[1:], lambda settings: {"two: slow": Samples([3.0], [2.0])}),
     )
     path = tmp_path / "bench.json"
-    assert program.bench(benchmarks, Settings(1, tmp_path, None, 1), path) == ["one"]
+    assert program.bench(benchmarks, Settings(1, tmp_path, None, 1), path, RUN) == ["one"]
     assert "ZeroDivisionError" in capsys.readouterr().err
     page = report.page_text(benchmarks, (), "sizes", results.read(path))
     assert "Missing: failed: by zero." in page
@@ -93,6 +117,31 @@ def test_the_page_shows_spread_limit_origin_and_growth():
     assert "- a machine: numpy 2" in page
 
 
+def test_machines_are_told_apart_where_there_are_several_and_inputs_are_named():
+    row, other = Row("one: a", "s"), Row("two: b", "s")
+    here = entry(row, Samples([1.0], inputs="100 photos from the folder 'faces'")) | ORIGIN
+    there = entry(other, Samples([2.0])) | ORIGIN | {"machine": "another one"}
+    benchmarks = trial("one", (row,), None), trial("two", (other,), None)
+    page = report.page_text(benchmarks, (), "Sizes", {row.name: here, other.name: there})
+    assert "(last: 2026-01-02 at abc, 1 turn, 100 photos from the folder 'faces', on a machine)" in page
+    assert "(last: 2026-01-02 at abc, 1 turn, on another one)" in page
+    assert "on a machine)" not in report.page_text(benchmarks, (), "Sizes", {row.name: here})
+
+
+def test_the_page_is_that_of_the_stored_figures_whose_commits_exist(tmp_path):
+    program.write_page(tmp_path / "page.md", program.RESULTS)
+    assert (tmp_path / "page.md").read_text() == report.PAGE.read_text()
+    found = subprocess.run(
+        ["git", "rev-parse", "--is-shallow-repository"], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    if found.stdout.strip() != "false":
+        pytest.skip("needs the history of the repository")
+    commits = {known["commit"].rstrip("+") for known in results.read(program.RESULTS).values()}
+    for commit in commits:
+        here = ["git", "merge-base", "--is-ancestor", commit, "HEAD"]
+        assert subprocess.run(here, cwd=ROOT, check=False).returncode == 0, commit
+
+
 def test_the_exponent_is_that_between_neighbouring_sizes():
     assert growth.exponents([1, 10, 100], [1.0, 10.0, 10.0]) == [1.0, 0.0]
 
@@ -106,6 +155,22 @@ def test_the_command_refuses_unknown_names_and_writes_the_page(tmp_path, capsys)
     page = (tmp_path / "p.md").read_text()
     assert "Missing: needs a trained default network (make demo)." in page
     assert all(f"### {benchmark.title}" in page for benchmark in program.BENCHMARKS)
+
+
+def test_all_sides_of_the_convolution_compute_the_result_and_both_gradients():
+    laplacian = convolution.sheet_laplacian(400)
+    signal, weights, upstream = convolution.inputs(3, 2, 400)
+    ours = [np.asarray(part) for part in convolution.our_step(laplacian, 3, 2)()]
+    x, y = (np.ascontiguousarray(part.transpose(1, 0, 2)) for part in (signal, upstream))
+    matrix = rescaled_laplacian(laplacian)
+    result, to_signal, to_weights = convolution.scipy_step(matrix, x, weights, y)
+    for part, expected in zip(ours, (result, to_signal, to_weights), strict=True):
+        assert_close(part, np.reshape(expected, part.shape), 1e-3)
+    published = convolution.with_gradients(
+        lambda x, w: chebyshev_convolution(sparse_tensor(matrix), x, w, convolution.ORDER),
+        *map(tf.constant, (signal, weights, upstream)),
+    )
+    assert_close(published()[0], ours[0].transpose(1, 0, 2), 1e-3)
 
 
 SERVER = """

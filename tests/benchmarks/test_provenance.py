@@ -11,9 +11,9 @@ def test_changed_code_is_marked_and_the_pages_that_a_benchmark_writes_are_not(tm
     def git(*arguments):
         subprocess.run(["git", "-c", "user.name=a", "-c", "user.email=a@b", *arguments], cwd=tmp_path, check=True)
 
-    (tmp_path / "docs").mkdir()
-    code, page = tmp_path / "code.py", tmp_path / "docs" / "PAGE.md"
-    for path in (code, page):
+    code, page, figures = (tmp_path / name for name in ("code.py", "docs/PAGE.md", "results/bench.json"))
+    for path in (code, page, figures):
+        path.parent.mkdir(exist_ok=True)
         path.write_text("as committed")
     git("init", "-q")
     git("add", ".")
@@ -21,6 +21,15 @@ def test_changed_code_is_marked_and_the_pages_that_a_benchmark_writes_are_not(tm
     clean = provenance.commit()
     assert not clean.endswith("+")
     page.write_text("of the next run")
+    figures.write_text("of the first rows of this run")
     assert provenance.commit() == clean
     code.write_text("changed")
     assert provenance.commit() == f"{clean}+"
+
+
+def test_without_a_history_the_commit_is_unknown(tmp_path, monkeypatch):
+    monkeypatch.setattr(provenance.schema, "REPOSITORY", tmp_path)
+    monkeypatch.setenv("GIT_CEILING_DIRECTORIES", str(tmp_path.parent))
+    assert provenance.commit() == "unknown"
+    monkeypatch.setenv("PATH", "")
+    assert provenance.commit() == "unknown"
