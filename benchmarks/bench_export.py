@@ -1,6 +1,6 @@
-"""Measures time and memory of exporting one photo: scikit-image's portrait, reconstructed by the default run.
+"""Measures time and memory of exporting one photo: scikit-image's portrait, reconstructed by a configuration's run.
 
-python -m benchmarks.bench_export [--sizes 1024 2048] [--repeats 5]
+python -m benchmarks.bench_export [--config FILE.yaml] [--sizes 1024 2048] [--repeats 5] [section.key=value ...]
 """
 
 import argparse
@@ -17,6 +17,8 @@ def parse_arguments():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--sizes", type=int, nargs="+", default=[1024, 2048], help="sides of the textures")
     parser.add_argument("--repeats", type=int, default=5)
+    parser.add_argument("--config", help="configuration (default: configs/default.yaml)")
+    parser.add_argument("overrides", nargs="*", help="section.key=value")
     return parser.parse_args()
 
 
@@ -34,7 +36,7 @@ def main():
     from model.reconstruction.face_reconstructor import FaceReconstructor
 
     cv2.setNumThreads(1)
-    config = schema.load()
+    config = schema.load(arguments.config, arguments.overrides)
     pipeline = load_pipeline(config)
     restore_texture_network(pipeline)
     reconstruct = FaceReconstructor(config, pipeline)

@@ -1,4 +1,6 @@
-"""Measures fits of faces at large yaw: python -m benchmarks.large_yaw [--faces 24] [--starts] [--speed].
+"""Measures fits of faces at large yaw.
+
+python -m benchmarks.large_yaw [--config FILE.yaml] [--faces 24] [--starts] [--speed] [section.key=value ...]
 
 The photos are new synthetic ones with 45 to 75 degrees of yaw, aligned at the points a detector would find. Measures
 are the angle between true and fitted rotation, the distance of the 68 landmarks (px of 224), and the share of faces
@@ -93,13 +95,14 @@ def print_speed(reconstruct: FaceReconstructor, drafts: list[Draft]) -> None:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--faces", type=int, default=24)
     parser.add_argument("--starts", action="store_true")
     parser.add_argument("--speed", action="store_true")
+    parser.add_argument("--config", help="configuration (default: configs/default.yaml)")
     parser.add_argument("overrides", nargs="*", help="section.key=value")
     args = parser.parse_args()
-    config = schema.load(overrides=args.overrides)
+    config = schema.load(args.config, args.overrides)
     pipeline = load_pipeline(config)
     reconstruct = FaceReconstructor(config, pipeline)
     faces = turned_faces(config, pipeline.face_model, args.faces)
