@@ -12,6 +12,7 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+from packaging.requirements import Requirement
 
 from configs import flags
 from lib.errors import UserError
@@ -136,3 +137,15 @@ def parsed() -> list[tuple[str, ast.AST]]:
             name = path.relative_to(ROOT).as_posix()
             found += [(name, node) for node in ast.walk(ast.parse(text)) if hasattr(node, "lineno")]
     return found
+
+
+@pytest.mark.parametrize(
+    ("system", "machine", "wanted"),
+    [("linux", "x86_64", True), ("linux", "aarch64", False), ("darwin", "arm64", True), ("win32", "AMD64", True)],
+)
+def test_the_development_requirements_can_be_installed_where_a_wheel_is_missing(system, machine, wanted):
+    lines = (ROOT / "requirements-dev.txt").read_text().splitlines()
+    (line,) = (line for line in lines if line.startswith("usd-core"))
+    marker = Requirement(line).marker
+    place = {"sys_platform": system, "platform_machine": machine}
+    assert (marker is None or marker.evaluate(place)) == wanted

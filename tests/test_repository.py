@@ -87,7 +87,7 @@ def test_imports_point_down():
 
 def required(path: str) -> dict[str, str]:
     """Package -> version of a requirements file."""
-    lines = [line.split("#")[0].strip() for line in (ROOT / path).read_text().splitlines()]
+    lines = [re.split("[#;]", line)[0].strip() for line in (ROOT / path).read_text().splitlines()]
     return dict(line.lower().split("==") for line in lines if line)
 
 
@@ -117,7 +117,7 @@ def test_the_package_reads_its_dependencies_from_the_requirements():
     named = {path for extra in dynamic["optional-dependencies"].values() for path in extra["file"]}
     assert named == {path.name for path in ROOT.glob("requirements-*.txt")}
     lines = [line for path in ROOT.glob("requirements*.txt") for line in path.read_text().splitlines() if line]
-    assert [line for line in lines if not re.fullmatch(r"#.*|[\w.-]+==[\w.]+", line)] == []
+    assert [line for line in lines if not re.fullmatch(r"#.*|[\w.-]+==[\w.]+(; .+)?", line)] == []
 
 
 def test_the_test_command_of_ci_is_the_readmes():
