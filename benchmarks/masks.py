@@ -10,7 +10,8 @@ glasses, caps, hands. The file holds these measures, and each photo's numbers un
 * iou: intersection over union of the mask and of the face without occluders; iou_lowest: of the worst photo;
 * leak: share of the occluders' pixels inside the face that the mask takes as skin, over all photos;
 * lost: share of the uncovered face that the mask leaves out;
-* seconds: to find the 468 points and the mask.
+* seconds: to find the 468 points and the mask;
+* left_out: photos that cannot be measured, with the reason.
 
 Overlays show the mask in green where it is right, red where it is not skin, blue where it misses skin.
 """
@@ -30,6 +31,7 @@ from lib.face_image.photo_io import photo_paths
 from lib.files.atomic import atomic_path
 
 SUBPIXEL = 4  # fractional bits of the polygons' corners
+KINDS = ("face", "occluders")
 LARGE = 3  # factor by which overlays are enlarged
 
 
@@ -97,36 +99,56 @@ def overlay(crop: np.ndarray, mask: np.ndarray, face: np.ndarray, occluders: np.
     return np.hstack([large, cv2.resize(shown, None, fx=LARGE, fy=LARGE, interpolation=cv2.INTER_NEAREST)])
 
 
+def read_outline(photo: Path) -> dict[str, list]:
+    """The polygons of a photo, by kind.
+
+    Raises:
+      UserError: the file is missing or holds something else.
+    """
+    path = outline_path(photo)
+    if not path.is_file():
+        raise UserError(f"{path}: must hold the outline of {photo.name}, got no such file")
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+        return {kind: [np.asarray(polygon, np.float64).reshape(-1, 2) for polygon in content[kind]] for kind in KINDS}
+    except (ValueError, KeyError, TypeError) as error:
+        raise UserError(f"{path}: must hold the polygons {' and '.join(KINDS)}, got something else ({error})") from None
+
+
 def measure(folder: Path, overlays: Path | None, overrides: list[str]) -> dict:
     """Finds and scores the masks of a folder's photos.
 
     Raises:
-      UserError: a photo cannot be read, or has no outline.
+      UserError: a photo has no outline, or none can be measured.
     """
+    outlines = {path: read_outline(path) for path in photo_paths(folder)}  # faults are told before the work
     from model import FaceReconstructor
+    from model.photos.errors import failure_reason, photo_barrier
 
     reconstructor = FaceReconstructor.load(None, overrides)
-    photos = {}
-    for path in photo_paths(folder):
-        outline = outline_path(path)
-        if not outline.is_file():
-            raise UserError(f"{outline}: must hold the outline of {path.name}, got no such file")
-        polygons = json.loads(outline.read_text(encoding="utf-8"))
-        aligned, _ = reconstructor.reader.read(path)
-        draft = reconstructor.initial_estimate(aligned)
-        started = time.perf_counter()
-        reconstructor.initial_estimate(aligned)
-        seconds = time.perf_counter() - started
-        (draft,) = reconstructor.fit([draft], reconstructor.fitter)
-        to_crop, size = aligned.alignment.photo_to_crop, aligned.alignment.crop.shape[0]
-        face, occluders = (drawn(polygons[kind], to_crop, size) for kind in ("face", "occluders"))
-        mask = draft.alpha >= 0.5
-        photos[path.name] = {**compare(mask, face, occluders), "seconds": seconds}
-        if overlays is not None:
-            overlays.mkdir(parents=True, exist_ok=True)
-            picture = overlay(aligned.alignment.crop[..., :3], mask, face, occluders)
-            Image.fromarray(picture).save(overlays / f"{path.stem}.png")
-    return {**summarise(photos), "photos": photos}
+    photos: dict[str, dict] = {}
+    left_out: dict[str, str] = {}
+    for path, polygons in outlines.items():
+        name = path.relative_to(folder).as_posix()
+        with photo_barrier(lambda error, path=path, name=name: left_out.update({name: failure_reason(path, error)})):
+            aligned, _ = reconstructor.reader.read(path)
+            if not photos:
+                reconstructor.initial_estimate(aligned)  # compiles
+            started = time.perf_counter()
+            draft = reconstructor.initial_estimate(aligned)
+            seconds = time.perf_counter() - started
+            (draft,) = reconstructor.fit([draft], reconstructor.fitter)
+            to_crop, size = aligned.alignment.photo_to_crop, aligned.alignment.crop.shape[0]
+            face, occluders = (drawn(polygons[kind], to_crop, size) for kind in KINDS)
+            mask = draft.alpha >= 0.5
+            photos[name] = {**compare(mask, face, occluders), "seconds": seconds}
+            if overlays is not None:
+                picture = (overlays / name).with_suffix(".png")
+                picture.parent.mkdir(parents=True, exist_ok=True)
+                Image.fromarray(overlay(aligned.alignment.crop[..., :3], mask, face, occluders)).save(picture)
+    if not photos:
+        raise UserError(f"{folder}: at least one photo must show a face, got none of {len(outlines)}: {left_out}")
+    return {**summarise(photos), "left_out": left_out, "photos": photos}
 
 
 def main(argv=None) -> int:
@@ -140,7 +162,9 @@ def main(argv=None) -> int:
         path.write_text(json.dumps(numbers, indent=1) + "\n", encoding="utf-8")
     for name, row in numbers["photos"].items():
         print(f"{name:30}  iou {row['iou']:.3f}  leak {row['leak']:.2f}  lost {row['lost']:.3f}")
-    print({name: round(value, 3) for name, value in numbers.items() if name != "photos"})
+    for name, reason in numbers["left_out"].items():
+        print(f"{name:30}  left out: {reason}")
+    print({name: round(value, 3) for name, value in numbers.items() if name not in ("photos", "left_out")})
     return 0
 
 

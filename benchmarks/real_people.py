@@ -11,7 +11,7 @@ photo count, too. The largest face of each photo is used, without any fit. The f
 * shape_auc, albedo_auc: how often two photos of one person have closer regressed shapes (root mean square over the
   front of the face), or albedo coefficients, than two photos of different people;
 * identity: verification by the identity network, as in `--mode evaluate`;
-* photos, people, left_out: numbers of photos and people, and the photos without a face that both networks find.
+* photos, people: their numbers; left_out: the other photos with the reason, such as no face that both networks find.
 """
 
 import argparse
@@ -30,6 +30,7 @@ from lib.face_image.photo_io import photo_paths
 from lib.face_model.face_model import FaceModel
 from lib.files.atomic import atomic_path
 from model.metrics.networks import identity_metrics
+from model.photos.errors import failure_reason, photo_barrier
 from model.reconstruction.draft import mesh_points, rgba
 from model.reconstruction.face_reconstructor import FaceReconstructor
 
@@ -62,15 +63,16 @@ def photos_of_people(folder: Path) -> list[tuple[str, Path]]:
     return people
 
 
-def measure_photo(reconstruct: FaceReconstructor, path: Path) -> tuple[float, np.ndarray, np.ndarray] | None:
-    """Landmark error [%], coefficients [K] and identity embedding [E] of a photo; None without a face."""
-    try:
-        photo, _ = reconstruct.reader.read(path)
-    except UserError:
-        return None
+def measure_photo(reconstruct: FaceReconstructor, path: Path) -> tuple[float, np.ndarray, np.ndarray]:
+    """Landmark error [%], coefficients [K] and identity embedding [E] of a photo.
+
+    Raises:
+      UserError: the photo cannot be read, or shows no face.
+    """
+    photo, _ = reconstruct.reader.read(path)
     found, _ = mesh_points(photo)
     if found is None or reconstruct.mesh is None:
-        return None
+        raise UserError("must show a face with 468 points, got none")
     encoded = reconstruct.pipeline.regress(rgba(photo.rgb, np.ones(photo.rgb.shape[:2], np.float32)))
     placed = reconstruct.place(encoded.coefficients.numpy(), photo.alignment.points)
     camera = reconstruct.pipeline.camera
@@ -79,6 +81,18 @@ def measure_photo(reconstruct: FaceReconstructor, path: Path) -> tuple[float, np
     eyes = np.linalg.norm(found[OUTER_EYES[0]] - found[OUTER_EYES[1]])
     error = 100 * np.linalg.norm(points - found, axis=1).mean() / eyes
     return float(error), placed[0], encoded.identity_embedding[0].numpy()
+
+
+def measure_photos(
+    reconstruct: FaceReconstructor, photos: list[tuple[str, Path]]
+) -> tuple[list[str], list[tuple[float, np.ndarray, np.ndarray]], dict[str, str]]:
+    """Person and measures of each photo, and the photos that cannot be measured: path -> reason."""
+    people, rows, left_out = [], [], {}
+    for person, path in tqdm(photos, unit="photo"):
+        with photo_barrier(lambda error, path=path: left_out.update({str(path): failure_reason(path, error)})):
+            rows.append(measure_photo(reconstruct, path))
+            people.append(person)
+    return people, rows, left_out
 
 
 def summarise(model: FaceModel, names: list[str], rows: list[tuple[float, np.ndarray, np.ndarray]]) -> dict:
@@ -112,10 +126,15 @@ def main(argv=None) -> int:
     except UserError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
-    measured = [(name, measure_photo(reconstruct, path)) for name, path in tqdm(photos, unit="photo")]
-    kept = [(name, row) for name, row in measured if row is not None]
-    summary = summarise(reconstruct.pipeline.face_model, [name for name, _ in kept], [row for _, row in kept])
-    summary["left_out"] = [str(path) for (_, path), (_, row) in zip(photos, measured, strict=True) if row is None]
+    people, rows, left_out = measure_photos(reconstruct, photos)
+    if len(set(people)) < 2 or len(set(people)) == len(people):
+        print(
+            f"error: {arguments.input}: two people and two photos of one must be left, got {len(people)} photos of "
+            f"{len(set(people))} ({len(left_out)} left out, first {next(iter(left_out.items()), 'none')})",
+            file=sys.stderr,
+        )
+        return 2
+    summary = summarise(reconstruct.pipeline.face_model, people, rows) | {"left_out": left_out}
     with atomic_path(arguments.output) as path:
         path.write_text(json.dumps(summary, indent=1) + "\n", encoding="utf-8")
     print(json.dumps({name: value for name, value in summary.items() if name != "left_out"}, indent=1))

@@ -1,9 +1,15 @@
 """The benchmark's measures of a mask, on rectangles whose areas are known."""
 
+import json
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
+from PIL import Image
 
-from benchmarks.masks import compare, drawn, overlay, summarise
+from benchmarks.masks import compare, drawn, measure, overlay, summarise
+from lib.errors import UserError
+from model import FaceReconstructor
 
 
 def block(rows, columns):
@@ -45,3 +51,54 @@ def test_colours_of_the_overlay():
     assert right[6, 15].argmax() == 0, "not skin"
     assert right[39, 15].argmax() == 2, "skin missed"
     np.testing.assert_array_equal(right[55, 55], 100)
+
+
+def folder_with_outlines(folder):
+    for name in ("a.png", "b.png"):
+        Image.new("RGB", (20, 20)).save(folder / name)
+        outline = {"face": [[[4, 4], [16, 4], [16, 16], [4, 16]]], "occluders": []}
+        (folder / name).with_suffix(".outline.json").write_text(json.dumps(outline))
+    return folder
+
+
+class Reconstructor:
+    """Takes the whole crop as skin; photos named in `bad` cannot be read."""
+
+    def __init__(self, bad):
+        self.bad, self.estimated, self.fitter = bad, [], None
+        self.reader = self
+
+    def read(self, path):
+        if path.name in self.bad:
+            raise UserError(f"{path.name}: must show a face, got none")
+        alignment = SimpleNamespace(photo_to_crop=np.eye(2, 3), crop=np.zeros((20, 20, 4), np.uint8))
+        return SimpleNamespace(alignment=alignment), None
+
+    def initial_estimate(self, photo):
+        self.estimated.append(photo)
+        return SimpleNamespace(alpha=np.ones((20, 20)))
+
+    def fit(self, drafts, fitter):
+        return drafts
+
+
+@pytest.mark.parametrize("bad", [("a.png",), ("a.png", "b.png")])
+def test_a_photo_that_cannot_be_read_is_left_out_and_the_others_count(tmp_path, monkeypatch, bad):
+    reconstructor = Reconstructor(bad)
+    monkeypatch.setattr(FaceReconstructor, "load", lambda *_: reconstructor)
+    folder = folder_with_outlines(tmp_path)
+    if len(bad) == 2:
+        with pytest.raises(UserError, match="at least one photo must show a face"):
+            measure(folder, None, [])
+        return
+    found = measure(folder, None, [])
+    assert found["left_out"] == {"a.png": "must show a face, got none"}
+    assert found["photos"]["b.png"]["iou"] == pytest.approx(144 / 400, abs=0.07)
+    assert len(reconstructor.estimated) == 2, "one compiles, the other is measured and used"
+
+
+@pytest.mark.parametrize("content", ["{", "[]", '{"face": []}'])
+def test_an_outline_of_another_form_is_named_before_the_work(tmp_path, content):
+    (folder_with_outlines(tmp_path) / "b.outline.json").write_text(content)
+    with pytest.raises(UserError, match=r"b\.outline\.json: must hold the polygons face and occluders"):
+        measure(tmp_path, None, [])

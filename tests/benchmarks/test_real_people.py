@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from benchmarks import real_people
 from benchmarks.real_people import photos_of_people, summarise
 from lib.errors import UserError
 from lib.synthetic.builtin.face_generator import build_face_model
@@ -29,6 +30,21 @@ def test_photos_belong_to_the_folder_they_lie_in(tmp_path):
 def test_verification_needs_two_people_and_two_photos_of_one(tmp_path, names):
     with pytest.raises(UserError, match="at least two people"):
         photos_of_people(folder_of(tmp_path, *names))
+
+
+def test_a_photo_that_fails_is_left_out_with_its_reason(tmp_path, monkeypatch):
+    def measure(reconstruct, path):
+        if path.name == "1.png":
+            raise ValueError("a fault of the decoder")
+        return 1.0, np.zeros(3), np.zeros(2)
+
+    monkeypatch.setattr(real_people, "measure_photo", measure)
+    folder = folder_of(tmp_path, "ann/1.png", "ann/2.png", "bob/3.png")
+    people, rows, left_out = real_people.measure_photos(None, photos_of_people(folder))
+    assert (people, len(rows)) == (["ann", "bob"], 2)
+    ((path, reason),) = left_out.items()
+    assert path == str(folder / "ann" / "1.png")
+    assert reason == "a fault of the decoder"
 
 
 def test_people_are_told_apart_by_what_differs_between_them():
