@@ -8,13 +8,14 @@ python -m benchmarks.detector_check --count 60 --controls face_model.source=data
 A detection rate alone proves little: the detector also responds to features painted on a smooth egg, and to features in
 shape with uniform colour. The controls measure both effects. They remove each face's features in shape (an egg of the
 same size), in albedo (the mean colour of the skin), or in both; head, hair, light and background stay. With both
-removed, the detector must find less than 5 % of the faces; otherwise it responds to the surroundings. The controls show
-no glasses, hands or strands of hair, because these are features as well.
+removed, the detector must find less than 5 % of the faces; otherwise it responds to the surroundings, and the exit code
+is 1. The controls show no glasses, hands or strands of hair, because these are features as well.
 """
 
 import argparse
 import dataclasses
 import itertools
+import sys
 from collections.abc import Iterator
 
 import numpy as np
@@ -29,11 +30,12 @@ from model.evaluation.detector import find_face, summary
 from model.face_model_source import load_face_model
 
 EGG_DEGREE = 3  # degree of the polynomial in the direction that gives an egg's radius
+FEATURELESS = 0.05  # share of faces without features that may be found
 UNFOLDING = 300  # rounds of averaging, enough to remove all creases
 
 
-def main() -> None:
-    args = parse()
+def main(argv: list[str] | None = None) -> int:
+    args = parse(argv)
     model = load_face_model(schema.load(overrides=args.overrides))
     if args.controls:
         print(f"{args.count} faces each, yaw {args.min_yaw:g} to {args.yaw:g} degrees, no occluders")
@@ -44,8 +46,9 @@ def main() -> None:
             ("featureless shape, flat albedo", flat_albedo(featureless_shape(model, UNFOLDING)), False),
         ):
             settings = PhotoSettings(photos_per_identity=1, detail=detail, occluders=False)
-            print(f"{name}: {describe(check(face_model, settings, args)[1])}", flush=True)
-        return
+            findings = check(face_model, settings, args)[1]
+            print(f"{name}: {describe(findings)}", flush=True)
+        return 1 if summary(findings)["found"] >= FEATURELESS else 0  # the last ones have no features
     indices, findings = check(model, PhotoSettings(photos_per_identity=1), args)
     print(f"yaw {args.min_yaw:g} to {args.yaw:g} degrees: {describe(findings)}")
     errors = np.array([finding.errors for finding in findings if finding is not None])
@@ -56,9 +59,10 @@ def main() -> None:
         print(", ".join(f"{name} {value:.1f}" for name, value in zip(names, errors.mean(axis=0), strict=True)))
     if args.show_missed:
         print("not found:", *[i for i, finding in zip(indices, findings, strict=True) if finding is None])
+    return 0
 
 
-def parse() -> argparse.Namespace:
+def parse(argv: list[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--count", type=int, default=500, help="number of photos within the limits of yaw")
     parser.add_argument("--yaw", type=float, default=30.0, help="largest yaw in degrees")
@@ -69,7 +73,7 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--show-missed", action="store_true", help="print the indices of faces not found")
     parser.add_argument("--controls", action="store_true", help="use faces without features in shape, albedo or both")
     parser.add_argument("overrides", nargs="*", help="section.key=value, for another face model")
-    args = parser.parse_args()
+    args = parser.parse_args(argv)
     if not 0 <= args.min_yaw < args.yaw <= 60 or args.count < 1:
         parser.error(
             f"must be 0 <= --min-yaw < --yaw <= 60 and --count at least 1, got {args.min_yaw:g}, {args.yaw:g} and "
@@ -166,4 +170,4 @@ def border_vertices(triangles: np.ndarray) -> np.ndarray:
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

@@ -5,7 +5,7 @@ python -m benchmarks.judges --input DIR --output FILE.json [--results DIR] [sect
 Runs test mode on a folder of photos, then measures with networks that are in no training loss of this program:
 MediaPipe's 468 points (which the fit uses, so compare with dlib's 68 as well), dlib's 68 landmarks and dlib's face
 recogniser. Needs the packages dlib-bin and face-recognition-models of requirements-dev.txt. Pixels are those of a 224
-crop. The file holds the mean of every measure, and each photo's numbers under "photos":
+crop. The file holds the mean of every measure, and each photo's numbers under "photos", by its folder of results:
 
 * landmarks.{all, lips, eyes, jaw}_px: distance between the 468 points in the photo and those of the fitted mesh;
 * lip_gap, lid_gap: correlation over the photos, and mean error, of the openings of mouth and eyes;
@@ -44,6 +44,7 @@ from lib.face_mesh.network import find_mesh_points
 from lib.face_mesh.surface_points import SurfacePoints
 from lib.face_model.face_model import FaceModel
 from lib.files.atomic import atomic_path
+from lib.files.json_files import write_json
 from lib.geometry.camera import Camera
 from lib.geometry.rotation import rotation_matrix
 from lib.images.display import to_bytes
@@ -61,6 +62,7 @@ VIEWS = ("photo_view", "front", *(f"{name}_{degrees}" for name in ("turned", "fr
 SIDE, BACKGROUND = 448, 127
 LIGHT = np.array([-0.35, 0.4, 0.85]) / np.linalg.norm([-0.35, 0.4, 0.85])
 INNER = slice(17, 68)
+MADE_BY = "judges.json"  # beside the results: what they were made of
 # dlib's landmarks expect the square of its detector: its size relative to the extent of the face, and upward shift.
 DLIB_BOX, DLIB_RAISED = 1.1, 0.14
 
@@ -70,7 +72,7 @@ def parse_arguments(argv=None):
     parser.add_argument("--input", type=Path, required=True, help="folder of photos")
     parser.add_argument("--output", type=Path, required=True, help="JSON file of the numbers")
     parser.add_argument(
-        "--results", type=Path, help="folder for the output of test mode; existing results in it are used"
+        "--results", type=Path, help="folder for the output of test mode; results of the same options in it are used"
     )
     parser.add_argument("overrides", nargs="*", help="options of the configuration, section.key=value")
     return parser.parse_args(argv)
@@ -116,7 +118,6 @@ class Recogniser:
 class Result:
     """Test mode's results for a photo: crop, fine rendering, textured mesh, pose, detected points, metrics."""
 
-    name: str
     crop: np.ndarray
     fine: np.ndarray
     vertices: np.ndarray
@@ -136,7 +137,6 @@ class Result:
         to_crop = np.array(described["photo_to_crop"])
         pixels = {name: np.asarray(Image.open(folder / f"{name}.png")) for name in ("crop", "fine", "mesh_lit")}
         return cls(
-            name=described["photo"],
             crop=pixels["crop"][..., :3],
             fine=pixels["fine"],
             vertices=np.array([line[1:4] for line in lines if line[0] == "v"], np.float32),
@@ -254,21 +254,36 @@ def judge(source: Path, results: Path, overrides: list[str]) -> dict:
     """Runs test mode if there are no results yet, and measures them.
 
     Raises:
-      UserError: test mode failed.
+      UserError: test mode failed, or the results are those of other photos or options.
     """
-    if not (results / "summary.json").is_file():
-        code = program.main(["--mode", "test", "--input", str(source), "--output", str(results), *overrides])
-        if code not in (0, program.PARTIAL_SUCCESS):
-            raise UserError(f"{source}: test mode must succeed, got exit code {code}")
+    run_test_mode(source, results, overrides)
     config = schema.load(None, overrides)
     model = load_face_model(config)
     points, recognise = surface_points(config, model), Recogniser()
     photos = {}
     for folder in sorted(path.parent for path in results.rglob("coefficients.json")):
-        result = Result.read(folder)
-        photos[result.name] = judge_photo(result, recognise, model, points)
+        name = folder.relative_to(results).as_posix()  # photos in different folders may share theirs
+        photos[name] = judge_photo(Result.read(folder), recognise, model, points)
     summary = json.loads((results / "summary.json").read_text(encoding="utf-8"))
     return {**summarise(photos), "seconds_per_photo": summary["seconds_per_photo"], "photos": photos}
+
+
+def run_test_mode(source: Path, results: Path, overrides: list[str]) -> None:
+    """Runs test mode, unless the folder holds its results for the same photos and options.
+
+    Raises:
+      UserError: test mode failed, or the results are those of other photos or options, or of unknown ones.
+    """
+    wanted, note = {"input": str(source.resolve()), "options": sorted(overrides)}, results / MADE_BY
+    if (results / "summary.json").is_file():
+        made = json.loads(note.read_text(encoding="utf-8")) if note.is_file() else "results that another command wrote"
+        if made != wanted:
+            raise UserError(f"{results}: must hold the results of {wanted}, got {made} (choose another --results)")
+        return
+    code = program.main(["--mode", "test", "--input", str(source), "--output", str(results), *overrides])
+    if code not in (0, program.PARTIAL_SUCCESS):
+        raise UserError(f"{source}: test mode must succeed, got exit code {code}")
+    write_json(note, wanted)
 
 
 def main(argv=None) -> int:

@@ -155,11 +155,11 @@ def main() -> None:
             print(f"  jitter {jitter(found.landmarks, np.zeros_like(found.landmarks)):.2f} px, motion included")
             return
         describe(model, found, true, seen)
-        if args.compared:
-            fitted, fitted_seen = fit_as_video(config, reconstruct, frames, args.compared)
-            describe(model, fitted, true.some(np.arange(args.compared)), fitted_seen)
-            print(f"tracked, the same {args.compared} frames:")
-            first = np.arange(len(seen)) < args.compared
+        if compared := min(args.compared, len(seen)):
+            fitted, fitted_seen = fit_as_video(config, reconstruct, frames, compared)
+            describe(model, fitted, true.some(np.arange(compared)), fitted_seen)
+            print(f"tracked, the same {compared} frames:")
+            first = np.arange(len(seen)) < compared
             describe(model, found.some(first[seen]), true.some(first), seen[first])
 
 

@@ -16,6 +16,7 @@ import subprocess
 import tempfile
 import threading
 from pathlib import Path
+from urllib.parse import quote, unquote
 
 import numpy as np
 from PIL import Image
@@ -24,7 +25,7 @@ PAGE = """<!doctype html><script type="importmap">{"imports": {"three": "/three/
 <script type="module">
 import * as THREE from "three";
 import { GLTFLoader } from "/three/examples/jsm/loaders/GLTFLoader.js";
-const report = (name, body) => fetch("/result/" + name, { method: "POST", body });
+const report = (name, body) => fetch("/result/" + encodeURIComponent(name), { method: "POST", body });
 try {
   const jobs = await (await fetch("/jobs")).json();
   for (const job of jobs) {
@@ -73,15 +74,14 @@ def jobs_of(folder: Path) -> list[dict]:
     posed = np.eye(4)
     posed[:3, :3] = 10 * np.array(content["pose"]["rotation"])  # a .glb is in metres
     posed[:3, 3] = content["pose"]["translation"]
-    jobs = [{**view, "glb": f"/results/{folder.name}/mesh_lit.glb", "matrix": posed, "name": f"{folder.name}-photo"}]
+    glb = f"/results/{quote(folder.name)}/"
+    jobs = [{**view, "glb": f"{glb}mesh_lit.glb", "matrix": posed, "name": f"{folder.name}-photo"}]
     for degrees in (-35, 0, 35):
         sine, cosine = np.sin(np.radians(degrees)), np.cos(np.radians(degrees))
         turned = np.diag([10.0, 10, 10, 1]) @ [[cosine, 0, sine, 0], [0, 1, 0, 0], [-sine, 0, cosine, 0], [0, 0, 0, 1]]
         for kind in ("mesh", "mesh_lit"):
             name = f"{folder.name}-{kind}{degrees:+d}"
-            jobs.append(
-                {**view, "size": 2 * size, "glb": f"/results/{folder.name}/{kind}.glb", "matrix": turned, "name": name}
-            )
+            jobs.append({**view, "size": 2 * size, "glb": f"{glb}{kind}.glb", "matrix": turned, "name": name})
     return [job | {"matrix": job["matrix"].reshape(-1).tolist()} for job in jobs]
 
 
@@ -92,7 +92,7 @@ def draw(jobs: list[dict], arguments) -> dict[str, np.ndarray]:
 
     class Handler(http.server.BaseHTTPRequestHandler):
         def do_GET(self):
-            first, _, rest = self.path.strip("/").partition("/")
+            first, _, rest = unquote(self.path).strip("/").partition("/")
             kind = "text/javascript" if self.path.endswith(".js") else "text/html"
             if first in roots:
                 body = (roots[first] / rest).read_bytes()
@@ -104,7 +104,7 @@ def draw(jobs: list[dict], arguments) -> dict[str, np.ndarray]:
             self.wfile.write(body)
 
         def do_POST(self):
-            name = self.path.removeprefix("/result/")
+            name = unquote(self.path).removeprefix("/result/")
             body = self.rfile.read(int(self.headers["Content-Length"]))
             self.send_response(204)
             self.end_headers()
