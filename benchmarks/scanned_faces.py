@@ -7,8 +7,10 @@ most one). Errors are distances from the open skin of the scan, the vertices wit
 see more than half of the sky, to the fitted surface without eyeballs and the inside of the mouth.
 
 Written values, all in mm: `scan_mm` mean error over the people, `mean_face_mm` error of the fitted mean face,
-`unfitted_mm` mean distance of the people from the model's mean face, `fitted_spread_mm` and `true_spread_mm` standard
-deviation of the open skin over the people, as fitted and as scanned.
+`unfitted_mm` mean distance of the people from the model's mean face. Spreads are standard deviations over the people:
+`true_spread_mm` of the scans' open skin, `fitted_spread_mm` of fixed points of the fitted surfaces (those closest to
+the mean face's open skin), and `rigid_spread_mm` of the same points without identity, which the rigid motions alone
+make.
 """
 
 import argparse
@@ -81,18 +83,37 @@ class Surface:
 
 
 @dataclass(frozen=True)
+class SurfacePlaces:
+    """Points of a surface: corners [P, 3] of their triangles, and weights [P, 3] of these."""
+
+    corners: np.ndarray
+    weights: np.ndarray
+
+    def on(self, shape: np.ndarray) -> np.ndarray:
+        """Their positions [P, 3] on vertices [N, 3]."""
+        return np.einsum("pvc,pv->pc", shape[self.corners], self.weights)
+
+
+@dataclass(frozen=True)
 class Fit:
     """A fitted surface.
 
     Attributes:
       coefficients: [K] identity.
       distances: [P] of the points of open skin from the surface, mm.
-      places: [P, 3] closest points on the surface, moved to the scan.
+      closest: the points of the surface that are closest to them.
+      turn, shift: rotation [3, 3] and translation [3] from the scan to the surface.
     """
 
     coefficients: np.ndarray
     distances: np.ndarray
-    places: np.ndarray
+    closest: SurfacePlaces
+    turn: np.ndarray
+    shift: np.ndarray
+
+    def moved(self, surface: Surface, places: SurfacePlaces) -> np.ndarray:
+        """Places of the fitted surface, moved to the scan: [P, 3]."""
+        return (places.on(surface.shape(self.coefficients)) - self.shift) @ self.turn
 
 
 def fit(surface: Surface, scan: np.ndarray, scans: Scans, with_identity: bool = True) -> Fit:
@@ -114,8 +135,13 @@ def fit(surface: Surface, scan: np.ndarray, scans: Scans, with_identity: bool = 
         coefficients = coefficients + step[6:]
         change = Rotation.from_rotvec(step[:3]).as_matrix()
         turn, shift = change @ turn, change @ shift + step[3:6]
-    *_, distances, _, place = closest()
-    return Fit(coefficients, distances, (place - shift) @ turn)
+    shape, _, distances, corners, place = closest()
+    return Fit(coefficients, distances, SurfacePlaces(corners, _weights(shape, corners, place)), turn, shift)
+
+
+def _weights(shape, corners, place) -> np.ndarray:
+    """Weights [P, 3] of the corners [P, 3] of triangles at places [P, 3] within these."""
+    return np.asarray(igl.barycentric_coordinates(place, *(shape[corners[:, i]] for i in range(3))))
 
 
 def _step(shape, moved, corners, place, basis, coefficients) -> np.ndarray:
@@ -126,7 +152,7 @@ def _step(shape, moved, corners, place, basis, coefficients) -> np.ndarray:
     a, b, c = (shape[corners[:, i]] for i in range(3))
     normals = np.cross(b - a, c - a)
     normals /= np.linalg.norm(normals, axis=1, keepdims=True) + 1e-12
-    weights = np.asarray(igl.barycentric_coordinates(place, a, b, c))
+    weights = _weights(shape, corners, place)
     moves = np.einsum("kpvc,pv->pck", basis[:, corners], weights) if len(basis) else np.zeros((*place.shape, 0))
     cross = np.cross(np.eye(3), moved[:, None, :]).transpose(0, 2, 1)  # d(turned point) / d(rotation vector)
     jacobian = np.concatenate([cross, np.tile(np.eye(3), (len(moved), 1, 1)), -moves], axis=2)
@@ -162,17 +188,19 @@ def measure(face_model: FaceModel, scans: Scans, name: str) -> dict[str, float]:
     surface = Surface(face_model)
     fits = [fit(surface, scan, scans) for scan in tqdm(scans.people, name, unit="face")]
     plain = [fit(surface, scan, scans, with_identity=False) for scan in scans.people]
+    mean = fit(surface, scans.mean, scans)
     return {
         "scan_mm": float(np.mean([one.distances.mean() for one in fits])),
-        "mean_face_mm": float(fit(surface, scans.mean, scans).distances.mean()),
+        "mean_face_mm": float(mean.distances.mean()),
         "unfitted_mm": float(np.mean([one.distances.mean() for one in plain])),
-        "fitted_spread_mm": _spread(np.stack([one.places for one in fits])),
-        "true_spread_mm": _spread(scans.people[:, scans.open_skin]),
+        "fitted_spread_mm": spread(np.stack([one.moved(surface, mean.closest) for one in fits])),
+        "rigid_spread_mm": spread(np.stack([one.moved(surface, mean.closest) for one in plain])),
+        "true_spread_mm": spread(scans.people[:, scans.open_skin]),
         "modes": len(surface.identity),
     }
 
 
-def _spread(shapes: np.ndarray) -> float:
+def spread(shapes: np.ndarray) -> float:
     """Root of the mean square distance of points [S, P, 3] from their means over the people."""
     return float(np.sqrt(np.square(shapes - shapes.mean(axis=0)).sum(axis=-1).mean()))
 
