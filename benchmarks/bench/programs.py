@@ -53,8 +53,9 @@ def test_mode(settings: Settings) -> dict[str, Samples]:
 
 def _photos(settings: Settings, count: int) -> str:
     """Number and source of the photos that are measured."""
-    source = f"from the folder '{settings.photos.resolve().name}'" if settings.photos else "of scikit-image's portrait"
-    return f"{count} photo{'s' if count > 1 else ''} {source}"
+    if settings.photos is None:
+        return f"{count} times scikit-image's portrait" if count > 1 else "scikit-image's portrait"
+    return f"{count} photo{'s' if count > 1 else ''} from the folder '{settings.photos.resolve().name}'"
 
 
 def cold_start(settings: Settings) -> dict[str, Samples]:

@@ -16,8 +16,15 @@ def test_another_side_begins_in_each_turn():
     assert list(rounds(["a", "b", "c"], 2)) == [(0, ["a", "b", "c"]), (1, ["b", "c", "a"]), (2, ["c", "a", "b"])]
 
 
-@pytest.mark.parametrize("count", [1, 3])
-def test_test_mode_takes_turns_and_its_first_turn_does_not_count(tmp_path, monkeypatch, count):
+@pytest.mark.parametrize(
+    ("photos", "count", "inputs"),
+    [
+        (None, 1, "scikit-image's portrait"),
+        (None, 3, "3 times scikit-image's portrait"),
+        (Path("some", "faces"), 3, "3 photos from the folder 'faces'"),
+    ],
+)
+def test_test_mode_takes_turns_and_its_first_turn_does_not_count(tmp_path, monkeypatch, photos, count, inputs):
     (tmp_path / "checkpoints" / "run").mkdir(parents=True)
     (tmp_path / "checkpoints" / "run" / "best.npz").touch()
     calls, equal = [], []
@@ -29,11 +36,11 @@ def test_test_mode_takes_turns_and_its_first_turn_does_not_count(tmp_path, monke
     monkeypatch.setattr(programs, "run", run)
     monkeypatch.setattr(programs, "check_equal", lambda one, other: equal.append((one.name, other.name)))
     monkeypatch.setattr(programs, "write_photos", lambda *arguments: None)
-    found = programs.test_mode(Settings(2, tmp_path, None, count))
+    found = programs.test_mode(Settings(2, tmp_path, photos, count))
     assert calls[:6] == ["1", "0", "0", "1", "1", "0"]
     assert (found["test mode: with fit"].ours, found["test mode: with fit"].peer) == ([3.0, 6.0], [4.0, 5.0])
     assert equal == [("1", "0")] * 6
-    assert found["test mode: --fit 0"].inputs == f"{count} photo{'s' * (count > 1)} of scikit-image's portrait"
+    assert found["test mode: --fit 0"].inputs == inputs
 
 
 def test_a_program_that_fails_is_an_error_of_its_measurement_and_may_say_much():
