@@ -12,7 +12,7 @@ from pathlib import Path
 
 from lib.errors import DiskFull, UserError
 from lib.files.folders import make_folder
-from lib.files.locks import is_in_place, lock
+from lib.files.locks import Outcome, is_in_place, lock
 
 # No space left, quota exceeded, file too large (a limit of the process or of the file system).
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
@@ -53,7 +53,7 @@ def atomic_path(path: str | os.PathLike, durable: bool = False) -> Iterator[Path
     folder removes the temporary one. Its name keeps the suffix, because writers choose their format by it.
 
     Args:
-      path: the file to create or replace.
+      path: the file to create or replace; a link to a file stays, and the file is replaced.
       durable: wait until contents and name are on the disk, so that the file also survives a power failure.
 
     Raises:
@@ -63,15 +63,16 @@ def atomic_path(path: str | os.PathLike, durable: bool = False) -> Iterator[Path
     path = Path(path)
     if not path.is_file() and path.exists():
         raise UserError(f"{path}: must be a regular file to be replaced, got {_kind(path)} (choose another name)")
-    with space_for(path), _beside(path, durable) as temporary:
+    place = path.resolve() if path.is_symlink() and path.is_file() else path
+    with space_for(path), _beside(place, path.name, durable) as temporary:
         yield temporary
 
 
 @contextlib.contextmanager
-def _beside(path: Path, durable: bool) -> Iterator[Path]:
+def _beside(path: Path, name: str, durable: bool) -> Iterator[Path]:
     make_folder(path.parent)
     _remove_leftovers(path.parent.resolve())
-    handle, temporary = _locked_temporary(path)
+    handle, temporary = _locked_temporary(path.parent, name)
     try:
         if sys.platform == "win32":  # which does not rename open files
             os.close(handle)
@@ -87,12 +88,12 @@ def _beside(path: Path, durable: bool) -> Iterator[Path]:
             os.close(handle)
 
 
-def _locked_temporary(path: Path) -> tuple[int, Path]:
-    """Creates a temporary file for `path` and locks it, so that no other process takes it for a leftover."""
+def _locked_temporary(folder: Path, name: str) -> tuple[int, Path]:
+    """Creates a temporary file for one of this name and locks it, so that no other process takes it for a leftover."""
     # A name may already be as long as the file system allows.
-    stem, suffix = (_beginning(part) for part in (path.stem, path.suffix))
+    stem, suffix = (_beginning(part) for part in (Path(name).stem, Path(name).suffix))
     while True:
-        temporary = path.with_name(f".{stem}{_MARK}{secrets.token_hex(_RANDOM_BYTES)}{suffix}")
+        temporary = folder / f".{stem}{_MARK}{secrets.token_hex(_RANDOM_BYTES)}{suffix}"
         try:
             # The rights of any other new file. `tempfile` would make it private, and the umask, which says what these
             # rights are, cannot be read without changing it for all threads.
@@ -116,7 +117,8 @@ def _beginning(part: str) -> str:
 def _remove_leftovers(folder: Path) -> None:
     """Deletes temporary files of killed runs in a folder: those that no process has locked.
 
-    Once per process, unless it writes to more than `_KNOWN_FOLDERS` folders.
+    On a file system without locks, all stay: another process may be writing them. Once per process, unless it
+    writes to more than `_KNOWN_FOLDERS` folders.
     """
     if sys.platform == "win32":
         return
@@ -124,14 +126,15 @@ def _remove_leftovers(folder: Path) -> None:
         with contextlib.suppress(OSError):  # gone meanwhile, a link, a folder, or somebody else's
             handle = os.open(leftover, os.O_RDWR | getattr(os, "O_NOFOLLOW", 0))
             try:
-                if lock(handle, wait=False) and leftover.is_file():
+                if lock(handle, wait=False) is Outcome.LOCKED and leftover.is_file():
                     leftover.unlink()
             finally:
                 os.close(handle)
 
 
 def _synchronise(path: Path) -> None:
-    handle = os.open(path, os.O_RDONLY)
+    # Windows synchronises only files that are open for writing, other systems do not open folders for it.
+    handle = os.open(path, os.O_RDONLY if path.is_dir() else os.O_RDWR)
     try:
         os.fsync(handle)
     finally:

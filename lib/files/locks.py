@@ -5,6 +5,7 @@ they also work on NFS.
 """
 
 import contextlib
+import enum
 import errno
 import functools
 import hashlib
@@ -33,12 +34,23 @@ _LOCKED_BYTE = 1 << 30
 _PAUSE = 0.05  # seconds between two attempts to lock it
 
 
-def lock(descriptor: int, wait: bool, shared: bool = False) -> bool:
-    """Locks an open file; returns whether it is locked now.
+class Outcome(enum.Enum):
+    """Of an attempt to lock a file; true unless another process holds it."""
+
+    LOCKED = "locked for this process"
+    HELD = "held by another process"
+    UNSUPPORTED = "the file system has no locks; whether another process uses the file is unknown"
+
+    def __bool__(self) -> bool:
+        return self is not Outcome.HELD
+
+
+def lock(descriptor: int, wait: bool, shared: bool = False) -> Outcome:
+    """Locks an open file.
 
     Args:
       descriptor: of the file; the lock ends when it is closed.
-      wait: wait for another holder; otherwise return False if there is one.
+      wait: wait for another holder; otherwise return `Outcome.HELD` if there is one.
       shared: keep out only those whose lock is not shared (on Windows: everybody).
     """
     if sys.platform == "win32":
@@ -48,22 +60,23 @@ def lock(descriptor: int, wait: bool, shared: bool = False) -> bool:
             while True:
                 try:
                     msvcrt.locking(descriptor, msvcrt.LK_NBLCK, 1)
-                    return True
+                    return Outcome.LOCKED
                 except PermissionError:
                     if not wait:
-                        return False
+                        return Outcome.HELD
                     time.sleep(_PAUSE)
         finally:
             os.lseek(descriptor, position, os.SEEK_SET)
     try:
         fcntl.flock(descriptor, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | (0 if wait else fcntl.LOCK_NB))
     except BlockingIOError:
-        return False
+        return Outcome.HELD
     except OSError as error:
         if error.errno not in _UNSUPPORTED:
             raise
         _report_no_locks(error.strerror)
-    return True
+        return Outcome.UNSUPPORTED
+    return Outcome.LOCKED
 
 
 @functools.cache

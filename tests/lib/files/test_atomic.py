@@ -1,6 +1,7 @@
 """Atomic files: at every moment the earlier content or the new one, never a part of either."""
 
 import contextlib
+import errno
 import os
 import shutil
 import stat
@@ -12,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lib.errors import DiskFull, UserError
-from lib.files import atomic, headed_npz
+from lib.files import atomic, headed_npz, locks
 from lib.files.atomic import atomic_path
 from tests.support.helpers import ROOT
 
@@ -91,6 +92,21 @@ def test_temporary_files_of_killed_runs_go_and_those_in_use_stay(tmp_path):
     assert (tmp_path / "in use.json").read_text() == "whole"
 
 
+def test_without_locks_the_temporary_files_of_other_processes_stay(tmp_path, monkeypatch):
+    """Of those in use and of those left over, nobody can tell which is which."""
+
+    def refused(*_):
+        raise OSError(errno.ENOSYS, "Function not implemented")
+
+    monkeypatch.setattr(locks.fcntl, "flock", refused)
+    with atomic_path(tmp_path / "in use.json") as temporary:
+        temporary.write_text("whole")
+        atomic._remove_leftovers.cache_clear()  # as in another process
+        with atomic_path(tmp_path / "other.json"):
+            pass
+    assert (tmp_path / "in use.json").read_text() == "whole"
+
+
 @pytest.mark.parametrize(
     "name", ["x" * 250 + ".json", "é" * 125, "é" * 100 + "." + "ü" * 27, "a" + "漢" * 40 + ".b" + "é" * 60]
 )
@@ -112,6 +128,20 @@ def test_only_regular_files_are_replaced(tmp_path):
     assert sorted(path.name for path in tmp_path.iterdir()) == ["device", "folder", "pipe"]
 
 
+def test_a_link_stays_and_the_file_behind_it_is_replaced(tmp_path):
+    """Whose name need not have the suffix by which writers choose their format."""
+    (tmp_path / "shared").mkdir()
+    stored, link = tmp_path / "shared" / "stored", tmp_path / "link.json"
+    stored.write_text("old")
+    link.symlink_to("shared/stored")
+    with atomic_path(link) as temporary:
+        assert (temporary.parent, temporary.suffix) == (stored.parent, ".json")
+        temporary.write_text("new")
+    assert link.is_symlink()
+    assert stored.read_text() == "new"
+    assert list(stored.parent.iterdir()) == [stored]
+
+
 @pytest.mark.parametrize("folder", ["file", "file/below", "link"])
 def test_a_file_in_the_place_of_the_folder_is_named(tmp_path, folder):
     (tmp_path / "file").write_text("mine")
@@ -126,6 +156,8 @@ def test_a_durable_file_and_its_folder_are_synchronised(tmp_path, monkeypatch):
     synchronised, fsync = [], os.fsync
 
     def note(handle):
+        if stat.S_ISREG(os.fstat(handle).st_mode):
+            os.write(handle, b"")  # Windows refuses what is open for reading alone
         synchronised.append(stat.S_IFMT(os.fstat(handle).st_mode))
         fsync(handle)
 
