@@ -114,7 +114,7 @@ def detect_confident_faces(image: np.ndarray, name: str, min_confidence: float, 
             found = detect_faces(image, refine=False, smallest=smallest)
             confident = [face for face in found if face.confidence >= min_confidence]
             # The passes see the photo at different sizes, so each may find a face that the other misses.
-            faces += [face for face in confident if not any(_same_face(face, other) for other in faces)]
+            faces += [face for face in confident if not any(same_face(face, other) for other in faces)]
     faces = sorted(faces, key=lambda face: face.area, reverse=True)[:most]
     if not faces:
         seen = f"; the best detection has confidence {max(f.confidence for f in found):.2f}" if found else ""
@@ -127,7 +127,7 @@ def detect_confident_faces(image: np.ndarray, name: str, min_confidence: float, 
     return [_refined(pixels, face) for face in faces]
 
 
-def _same_face(one: Face, other: Face) -> bool:
+def same_face(one: Face, other: Face) -> bool:
     """True if one of the boxes covers most of the other."""
     low = np.maximum(one.box[:2], other.box[:2])
     high = np.minimum(one.box[:2] + one.box[2:], other.box[:2] + other.box[2:])

@@ -2,8 +2,11 @@
 
 In an image with y down, (right eye - left eye) x (mouth - eyes) is positive for every face that is seen from the front,
 however it is turned. Exchanged sides, y up and exchanged coordinates all make it negative. The direction from the eyes
-to the mouth, which is down on almost every photo, distinguishes the three.
+to the mouth, which is down on almost every photo, distinguishes the three. Two of them together leave the orientation
+right; only the photo tells that something is wrong (`other_orders`).
 """
+
+import itertools
 
 import numpy as np
 
@@ -56,6 +59,26 @@ def in_order(points: np.ndarray, size: tuple[int, int]) -> tuple[np.ndarray, str
     if down_x > abs(down_y):
         return points[:, ::-1], "landmarks were (row, column); read them as (y, x)"
     raise ValueError("a face that is inside out")
+
+
+def other_orders(points: np.ndarray, size: tuple[int, int]) -> list[tuple[np.ndarray, str]]:
+    """All orders and frames that points [M, 2] of a photo with (height, width) `size` may be in, except as they are.
+
+    Those are left out that show the face inside out. Shares of the photo's size remain shares.
+
+    Returns:
+      The points in this program's order and frame for each, and the remark for the user.
+    """
+    height, width = (1, 1) if _are_shares(points) else size
+    orders = []
+    for swapped, up, left, exchanged in itertools.product((False, True), repeat=4):
+        moved = points[:, ::-1] if swapped else points
+        moved = np.where((left, up), (width, height) - moved, moved)
+        moved = moved[_mirror(len(points))] if exchanged else moved
+        parts = ("(row, column)" * swapped, "y up" * up, "x to the left" * left, "left and right exchanged" * exchanged)
+        if any(parts) and _orientation(moved) > -CLEAR:
+            orders.append((moved, f"by the photo, landmarks had {', '.join(filter(None, parts))}; put them right"))
+    return orders
 
 
 def _are_shares(points: np.ndarray) -> bool:

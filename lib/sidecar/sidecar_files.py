@@ -31,7 +31,7 @@ from lib.face_image.alignment import five_points
 from lib.face_image.photo_io import MASK_ENDING, photo_size, read_photo
 from lib.face_image.quality import Unusable
 from lib.files.file_names import names_file, printable
-from lib.sidecar.landmark_order import in_order, in_pixels
+from lib.sidecar.landmark_order import in_order, in_pixels, other_orders
 from lib.sidecar.landmark_reading import read_points
 
 FAULT = "bad landmarks or mask"
@@ -50,11 +50,13 @@ class GivenLandmarks:
       points: [M, 2] pixels of the photo as it was read, M of 5, 68 or 468.
       file: name of the file.
       remark: what was changed to bring them into this program's order and frame; empty if nothing was.
+      others: the same for each other order and frame that the file may be in.
     """
 
     points: np.ndarray
     file: str
     remark: str
+    others: tuple["GivenLandmarks", ...] = ()
 
 
 def landmarks_path(photo: Path) -> Path | None:
@@ -159,20 +161,25 @@ def given_landmarks(photo: Path, size: tuple[int, int]) -> GivenLandmarks | None
             f"{path.name}: must hold 5, 68 or 468 points, a line 'x y' each, got {error} "
             "(prepare.beside=false ignores such files)",
         ) from None
-    height, width = photo_size(photo)
+    true_size = height, width = photo_size(photo)
+
+    def as_given(points: np.ndarray, order: str) -> GivenLandmarks:
+        points, unit = in_pixels(points, true_size)
+        remark = f"{path.name}: {'; '.join(filter(None, (unit, order)))}" if unit or order else ""
+        return GivenLandmarks(points * (size[1] / width, size[0] / height), path.name, remark)
+
     try:
-        points, order = in_order(points, (height, width))
+        given = as_given(*in_order(points, true_size))
     except ValueError as error:
         raise Unusable(
             FAULT, f"{path.name}: points must be pixels with y down, in this program's order, got {error} ({ORDER})"
         ) from None
-    points, unit = in_pixels(points, (height, width))
     # Detectors may place points of a face at the border slightly outside the photo.
-    margin, five = 0.25 * max(height, width), five_points(points)
-    if (five < -margin).any() or (five > (width + margin, height + margin)).any():
+    margin, five = 0.25 * max(size), five_points(given.points)
+    if (five < -margin).any() or (five > (size[1] + margin, size[0] + margin)).any():
         raise Unusable(FAULT, f"{path.name}: points must lie in the photo of {width} x {height} px, got others")
-    remark = f"{path.name}: {'; '.join(filter(None, (unit, order)))}" if unit or order else ""
-    return GivenLandmarks(points * (size[1] / width, size[0] / height), path.name, remark)
+    others = [as_given(*order) for order in other_orders(points, true_size)]
+    return dataclasses.replace(given, others=tuple(others))
 
 
 def given_mask(photo: Path, size: tuple[int, int]) -> np.ndarray | None:

@@ -12,13 +12,13 @@ from lib.face_image.detection import Face, detect_confident_faces
 from lib.face_image.photo_io import given_alpha, read_photo
 from lib.face_image.quality import Unusable
 from lib.face_image.region import PhotoRegion, face_region
-from lib.face_mesh.groups import POINTS
 from lib.face_mesh.network import find_mesh_points
-from lib.face_model.face_model import LANDMARKS, FaceModel
+from lib.face_model.face_model import FaceModel
 from lib.geometry.camera import Camera
 from lib.geometry.reference import REFERENCE_SIZE
 from lib.images.display import to_bytes
-from lib.sidecar.sidecar_files import GivenLandmarks, check_still_there, given_landmarks, given_mask
+from lib.sidecar.sidecar_files import check_still_there, given_landmarks, given_mask
+from model.photos.given_faces import GivenFaces
 from model.photos.landmark_check import LandmarkCheck
 
 # np.rot90's quarter turns (counter-clockwise) -> the remark on a photo that needs them.
@@ -114,6 +114,7 @@ class PhotoReader:
     def __init__(self, face_model: FaceModel, camera: Camera, min_confidence: float, sidecars: bool = True):
         self.crop_size, self.min_confidence, self.sidecars = camera.image_size[0], min_confidence, sidecars
         self._template = five_points(face_model.mean_shape[face_model.landmarks])
+        self._given_face = GivenFaces(self._template, min_confidence)
         self._check_landmarks = LandmarkCheck(face_model, camera)
 
     def read(self, path: Path, expected: Iterable[Path] = ()) -> tuple[AlignedPhoto, PhotoRegion]:
@@ -143,7 +144,8 @@ class PhotoReader:
             if mask is not None:
                 photo = np.dstack([photo[..., :3], mask])
         if given is not None:
-            return FoundFaces(photo, [_given_face(given)], remark=given.remark, mask_file=mask is not None)
+            face, remark = self._given_face(photo, given)
+            return FoundFaces(photo, [face], remark=remark, mask_file=mask is not None)
         return dataclasses.replace(self._detected(photo, path.name, most), mask_file=mask is not None)
 
     def find_in_array(self, pixels: np.ndarray, name: str, most: int | None = None) -> FoundFaces:
@@ -261,19 +263,3 @@ def photo_bytes(pixels: np.ndarray, name: str) -> np.ndarray:
             "(divide by 255, or pass uint8)"
         )
     return to_bytes(pixels)
-
-
-def _given_face(given: GivenLandmarks) -> Face:
-    """Face at given landmarks, with a box about as large as a detector's."""
-    points, count = five_points(given.points), len(given.points)
-    eyes, mouth = points[:2].mean(0), points[3:].mean(0)
-    side = 2.5 * max(np.linalg.norm(mouth - eyes), np.linalg.norm(points[1] - points[0]))
-    corner = (eyes + mouth) / 2 - side / 2
-    return Face(
-        box=np.array([*corner, side, side]),
-        points=points,
-        confidence=1.0,
-        given=given.file,
-        landmarks=given.points if count == LANDMARKS else None,
-        mesh=given.points if count == POINTS else None,
-    )

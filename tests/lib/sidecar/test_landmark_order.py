@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from lib.face_mesh.groups import mirror_numbers
-from lib.sidecar.landmark_order import MIRRORED_68, in_order, in_pixels
+from lib.sidecar.landmark_order import MIRRORED_68, in_order, in_pixels, other_orders
 
 SIZE = (120, 100)  # height, width
 FIVE = np.array([[30.0, 40], [60, 41], [45, 55], [34, 70], [56, 71]])
@@ -48,6 +48,24 @@ def test_other_orders_are_put_right_with_a_word(count, turn, spoil, remark):
     put_right, said = in_order(spoil(points), SIZE)
     np.testing.assert_allclose(put_right, points)
     assert remark.replace("\\", "") in said
+
+
+@pytest.mark.parametrize("count", [5, 68, 468])
+@pytest.mark.parametrize("share", [False, True])
+@pytest.mark.parametrize(
+    ("spoil", "remark"),
+    [
+        (lambda p, s: (p * (1, -1) + (0, s[0]))[mirror(len(p))], "y up, left and right exchanged"),
+        (lambda p, s: p[mirror(len(p)), ::-1], "(row, column), left and right exchanged"),
+        (lambda p, s: p[:, ::-1] * (1, -1) + (0, s[1]), "(row, column), x to the left"),
+        (lambda p, s: s[::-1] - p, "y up, x to the left"),
+    ],
+)
+def test_two_reflections_are_among_the_other_orders(count, share, spoil, remark):
+    points, size = (face(count) / SIZE[::-1], (1, 1)) if share else (face(count), SIZE)
+    found = {word: order for order, word in other_orders(spoil(points, size), SIZE)}
+    np.testing.assert_allclose(found[f"by the photo, landmarks had {remark}; put them right"], points, atol=1e-12)
+    assert len(found) == 7
 
 
 def mirror(count: int) -> list[int]:
