@@ -5,9 +5,10 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from lib.errors import UserError
-from lib.face_model.face_model import FaceModel
+from lib.face_model.face_model import LANDMARKS, FaceModel
 from lib.face_model_files.completion import cylindrical_chart, mirror_by_position
 from lib.face_model_files.correspondence import find_correspondence
+from lib.face_model_files.landmark_files import FILE
 from lib.synthetic.builtin.expressions import expression_prior
 
 # Maximum distance [dm] of face vertices from the warped source face; beyond are the back of the head, neck, shoulders.
@@ -88,10 +89,20 @@ def assemble(published: PublishedModel, source: FaceModel) -> FaceModel:
 
 
 def face_only(head: PublishedModel, source: FaceModel) -> PublishedModel:
-    """Cuts a head model to its face: drops vertices far from the source's face (back of the head, neck, shoulders)."""
+    """Cuts a head model to its face: drops vertices far from the source's face (back of the head, neck, shoulders).
+
+    Raises:
+      UserError: a landmark is on a dropped vertex.
+    """
     if head.mirror is not None:
         raise ValueError("mirror must be None for a model that is cut to its face, got indices over the whole head")
     kept = _face_area(head, source)
+    if not kept[head.landmarks].all():
+        number = int(np.flatnonzero(~kept[head.landmarks])[0])
+        raise UserError(
+            f"{head.where}: landmarks must lie on the face, got landmark {number} on vertex {head.landmarks[number]}, "
+            f"which is not part of it (correct them, or put all {LANDMARKS} into {FILE} in its folder)"
+        )
     new_index = np.cumsum(kept) - 1
 
     def vertices(values: np.ndarray | None) -> np.ndarray | None:

@@ -8,6 +8,7 @@ import scipy.spatial
 from lib.errors import UserError
 from lib.face_model.face_model import LANDMARKS, FaceModel
 from lib.face_model_files.correspondence import warp_between
+from lib.sidecar.landmark_reading import landmark_numbers, landmark_text
 
 FILE = "landmarks.txt"
 LARGEST = 1e100  # of a coordinate, so that its square is a number
@@ -17,8 +18,8 @@ FEWEST = 6  # minimum number of known landmarks for the warp that completes the 
 def read_landmarks(path: Path, shape: np.ndarray, used: np.ndarray | None = None) -> np.ndarray:
     """Reads [68] landmark vertices from a text file with one line per landmark: a 0-based vertex or three coordinates.
 
-    Landmarks are in iBUG order, starting with the jaw at the left of the image. Text after # is a comment. The file may
-    begin with a byte-order mark, as editors on Windows write it.
+    Landmarks are in iBUG order, starting with the jaw at the left of the image. Marks of encodings, separators and
+    comments are those of photos' landmark files (`lib.sidecar.landmark_reading`).
 
     Args:
       path: the file.
@@ -29,8 +30,7 @@ def read_landmarks(path: Path, shape: np.ndarray, used: np.ndarray | None = None
       UserError: the file does not hold 68 such lines, or a vertex does not exist or is not used.
     """
     try:
-        lines = [line.split("#")[0].split() for line in path.read_text(encoding="utf-8-sig").splitlines()]
-        numbers = np.array([line for line in lines if line], np.float64)
+        numbers = landmark_numbers(landmark_text(path))
     except (OSError, ValueError) as error:
         raise UserError(
             f"{path}: must have {LANDMARKS} lines, each a vertex number from 0 or three coordinates, got others "
@@ -39,7 +39,7 @@ def read_landmarks(path: Path, shape: np.ndarray, used: np.ndarray | None = None
     if not (np.abs(numbers) < LARGEST).all():
         raise UserError(f"{path}: numbers must be finite and below {LARGEST:g}, got others")
     if numbers.shape == (LANDMARKS, 3):
-        return nearest_vertices(shape, numbers) if used is None else used[nearest_vertices(shape[used], numbers)]
+        return _nearest_used(shape, numbers, used)
     if numbers.shape != (LANDMARKS, 1) or (numbers != np.rint(numbers)).any():
         raise UserError(
             f"{path}: must have {LANDMARKS} lines, each a vertex number from 0 or three coordinates, got "
@@ -57,12 +57,18 @@ def read_landmarks(path: Path, shape: np.ndarray, used: np.ndarray | None = None
     return vertices
 
 
+def _nearest_used(shape: np.ndarray, points: np.ndarray, used: np.ndarray | None) -> np.ndarray:
+    return nearest_vertices(shape, points) if used is None else used[nearest_vertices(shape[used], points)]
+
+
 def nearest_vertices(shape: np.ndarray, points: np.ndarray) -> np.ndarray:
     """[M] vertices of a mesh [N, 3] nearest to points [M, 3]."""
     return scipy.spatial.cKDTree(shape).query(points)[1]
 
 
-def complete_landmarks(where: str, shape: np.ndarray, known: dict[int, np.ndarray], source: FaceModel) -> np.ndarray:
+def complete_landmarks(
+    where: str, shape: np.ndarray, known: dict[int, np.ndarray], source: FaceModel, used: np.ndarray | None = None
+) -> np.ndarray:
     """Completes [68] landmark vertices: the known landmarks define a warp that places the source's others on the face.
 
     Args:
@@ -70,6 +76,7 @@ def complete_landmarks(where: str, shape: np.ndarray, known: dict[int, np.ndarra
       shape: [N, 3] dm, axes as in `FaceModel`.
       known: landmark number -> [3] position, dm.
       source: a model with all landmarks.
+      used: numbers of the vertices that polygons use; None for all.
 
     Raises:
       UserError: fewer than FEWEST landmarks are known.
@@ -84,4 +91,4 @@ def complete_landmarks(where: str, shape: np.ndarray, known: dict[int, np.ndarra
     reference = source.mean_shape[source.landmarks].astype(np.float64)
     points = warp_between(reference[numbers], places)(reference)
     points[numbers] = places
-    return nearest_vertices(shape, points)
+    return _nearest_used(shape, points, used)

@@ -2,6 +2,7 @@
 
 import dataclasses
 import hashlib
+import os
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,7 +11,7 @@ from lib.errors import UserError
 from lib.face_model.face_model import FaceModel
 from lib.face_model_files.formats.basel2009 import is_basel_2009, load_basel_2009
 from lib.face_model_files.formats.flame import find_flame, load_flame
-from lib.face_model_files.formats.gnm import find_gnm, load_gnm
+from lib.face_model_files.formats.gnm import find_gnm, gnm_tables, load_gnm
 from lib.face_model_files.formats.ict import is_ict, load_ict
 from lib.face_model_files.formats.statismo import find_statismo, load_statismo
 from lib.face_model_files.formats.surrey import find_surrey, load_surrey
@@ -31,11 +32,13 @@ class Form:
       description: name of the model and of its files, for messages.
       recognise: returns whether a path, file or folder, has this format.
       load: reads a path; the second argument gives the built-in model, which supplies missing parts.
+      elsewhere: returns the files outside of the path's folder that `load` reads, too.
     """
 
     description: str
     recognise: Callable[[Path], bool]
     load: Callable[[Path, Callable[[], FaceModel]], FaceModel]
+    elsewhere: Callable[[Path], Iterable[Path]] = lambda _: ()
 
 
 FORMS = (
@@ -56,19 +59,21 @@ FORMS = (
         lambda path, built_in: load_template(path, built_in()),
     ),
     Form(
-        "FLAME (.npz with v_template, shapedirs and f, or a folder with one)",
-        lambda path: find_flame(path) is not None,
-        lambda path, built_in: load_flame(path, built_in()),
-    ),
-    Form(
         "GNM Head (gnm_head.npz, or a folder with it)",
         lambda path: find_gnm(path) is not None,
         lambda path, built_in: load_gnm(path, built_in()),
+        gnm_tables,
     ),
     Form(
         "Surrey Face Model (sfm_shape_3448.bin of the eos library, or a folder with it)",
         lambda path: find_surrey(path) is not None,
         lambda path, built_in: load_surrey(path, built_in()),
+    ),
+    # The last, because a .pkl in its folder is taken for FLAME's, to say how to convert it.
+    Form(
+        "FLAME (.npz with v_template, shapedirs and f, or a folder with one)",
+        lambda path: find_flame(path) is not None,
+        lambda path, built_in: load_flame(path, built_in()),
     ),
 )
 
@@ -99,25 +104,25 @@ def load_published(path: Path, cache_dir: Path) -> FaceModel:
     path = Path(path)
     form = form_of(path)
     if form is None:
-        if path.suffix == ".npz":
+        if path.suffix.lower() == ".npz":
             model = FaceModel.load(path)
             if model.expression_prior is None:  # files of earlier versions hold no prior
                 model = dataclasses.replace(model, expression_prior=expression_prior(model.expression_names))
             return model
         raise UserError(f"{path}: must be a face model in a known form ({known_forms()}), got none of them")
-    cached = Path(cache_dir) / f"{path.stem}-{_digest(path)}.npz"
+    cached = Path(cache_dir) / f"{path.stem}-{_digest(path, form.elsewhere(path))}.npz"
     return FaceModel.cached(cached, lambda: form.load(path, lambda: load_built_in(cache_dir)))
 
 
-def _digest(path: Path) -> str:
-    """Short hash of the names, sizes and times of a model's files and of the conversion method."""
+def _digest(path: Path, elsewhere: Iterable[Path] = ()) -> str:
+    """Short hash of the names, sizes and times of a model's files, also `elsewhere`, and of the conversion method."""
     digest = hashlib.sha256(f"{METHOD}\n{BUILT_IN_METHOD}\n".encode())
-    for file in _files(path):
+    for file in [*_files(path), *elsewhere]:
         try:
             state = file.stat()
         except FileNotFoundError:  # another program's, deleted since it was listed
             continue
-        digest.update(f"{file.relative_to(path.parent)} {state.st_size} {state.st_mtime_ns}\n".encode())
+        digest.update(f"{os.path.relpath(file, path.parent)} {state.st_size} {state.st_mtime_ns}\n".encode())
     return digest.hexdigest()[:16]
 
 

@@ -6,6 +6,15 @@ from pathlib import Path
 from lib.errors import UserError
 
 
+def visible_files(folder: Path, *suffixes: str) -> list[Path]:
+    """The files in a folder with one of these suffixes (lower case), in any case, sorted; without hidden ones.
+
+    Other systems write hidden files beside visible ones under their names and suffixes, such as macOS's `._head.obj`.
+    """
+    found = (file for file in folder.glob("*") if file.suffix.lower() in suffixes and not file.name.startswith("."))
+    return sorted(file for file in found if not file.is_dir())
+
+
 def make_folder(folder: Path) -> None:
     """Creates a folder, with its parents, if it is missing.
 

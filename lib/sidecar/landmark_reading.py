@@ -34,8 +34,8 @@ def read_points(path: Path) -> np.ndarray:
             raise ValueError(f"an array of type {array.dtype}")
         points = _shaped(array.astype(np.float64))
     else:
-        text = _text(path)
-        points = _shaped(_numbers(text))
+        text = landmark_text(path)
+        points = _shaped(landmark_numbers(text))
         if PTS_HEADER in text:
             points = points - PTS_ORIGIN
     if not np.isfinite(points).all():
@@ -45,14 +45,19 @@ def read_points(path: Path) -> np.ndarray:
     return points
 
 
-def _text(path: Path) -> str:
+def landmark_text(path: Path) -> str:
+    """The text of a file of numbers, in UTF-8 or with the byte-order mark of another encoding."""
     content = path.read_bytes()
     encoding = next((name for mark, name in MARKS.items() if content.startswith(mark)), "utf-8")
     return content.decode(encoding, errors="replace")  # headers may be in any encoding, numbers are ASCII
 
 
-def _numbers(text: str) -> np.ndarray:
-    """Rows of numbers [R, C], or all numbers [N] if the rows differ in length; lines of words alone are left out."""
+def landmark_numbers(text: str) -> np.ndarray:
+    """Rows of numbers [R, C], or all numbers [N] if the rows differ in length; lines of words alone are left out.
+
+    Raises:
+      ValueError: a line holds numbers and words.
+    """
     rows: list[list[float]] = []
     for line in text.splitlines():
         words = line.split("#")[0].translate(_SEPARATORS).split()

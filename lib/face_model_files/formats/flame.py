@@ -17,6 +17,7 @@ from lib.errors import UserError
 from lib.face_model.face_model import LANDMARKS, FaceModel
 from lib.face_model_files.assembly import PublishedModel, assemble, face_only
 from lib.face_model_files.landmark_files import FILE, complete_landmarks, read_landmarks
+from lib.files.folders import visible_files
 from lib.files.numpy_files import DamagedFile, array_names, read_npz
 
 DECIMETRES = 10.0  # in a metre
@@ -33,11 +34,11 @@ CONVERT = (
 def find_flame(path: Path) -> Path | None:
     """The model's file: an .npz with FLAME's arrays, or else a .pkl, which `load_flame` refuses."""
     path = Path(path)
-    candidates = [path] if path.is_file() else sorted(path.glob("*.npz")) + sorted(path.glob("*.pkl"))
+    candidates = [path] if path.is_file() else visible_files(path, ".npz") + visible_files(path, ".pkl")
     for file in candidates:
-        if file.suffix == ".pkl":
+        if file.suffix.lower() == ".pkl":
             return file
-        if file.suffix == ".npz" and array_names(file) >= set(_NEEDED):
+        if file.suffix.lower() == ".npz" and array_names(file) >= set(_NEEDED):
             return file
     return None
 
@@ -55,7 +56,7 @@ def load_flame(path: Path, source: FaceModel) -> FaceModel:
     file = find_flame(path)
     if file is None:
         raise UserError(f"{path}: must be an .npz with {', '.join(_NEEDED)}, or a folder with one, got none")
-    if file.suffix == ".pkl":
+    if file.suffix.lower() == ".pkl":
         raise UserError(f"{file}: must be an .npz of plain arrays, got a pickle ({CONVERT})")
     try:
         arrays = {name: array for name, array in read_npz(file).items() if name in _NEEDED or "lmk" in name}
@@ -79,11 +80,12 @@ def load_flame(path: Path, source: FaceModel) -> FaceModel:
     expression = basis[PUBLISHED_IDENTITY : PUBLISHED_IDENTITY + EXPRESSION]
     shape = template.astype(np.float64) * DECIMETRES
     # landmarks.txt may hold vertex numbers, or coordinates in metres like the model's own.
-    marks = file.parent / FILE
+    marks, used = file.parent / FILE, np.unique(triangles)
     if marks.is_file():
-        landmarks = read_landmarks(marks, template.astype(np.float64))
+        landmarks = read_landmarks(marks, template.astype(np.float64), used)
     else:
-        landmarks = complete_landmarks(str(file), shape, _embedded(file, arrays, shape, triangles), source)
+        known = _embedded(file, arrays, shape, triangles)
+        landmarks = complete_landmarks(str(file), shape, known, source, used)
     head = PublishedModel(
         where=str(file),
         name=file.stem,
@@ -108,6 +110,11 @@ def _embedded(path: Path, arrays: dict, shape: np.ndarray, triangles: np.ndarray
             raise UserError(
                 f"{path}: '{kind}_lmk_faces_idx' must be {count} triangles and '{kind}_lmk_bary_coords' [{count}, 3] "
                 f"weights, got {list(faces.shape)} and {list(weights.shape)}"
+            )
+        if faces.dtype.kind not in "iu" or weights.dtype.kind not in "fiu":
+            raise UserError(
+                f"{path}: '{kind}_lmk_faces_idx' must be integers and '{kind}_lmk_bary_coords' numbers, got "
+                f"{faces.dtype} and {weights.dtype}"
             )
         faces, weights = faces.astype(np.int64).ravel(), weights.astype(np.float64).reshape(-1, 3)
         if faces.min() < 0 or faces.max() >= len(triangles) or not np.isfinite(weights).all():

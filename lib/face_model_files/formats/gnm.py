@@ -26,6 +26,7 @@ from lib.face_model_files.assembly import FACE_REACH
 from lib.face_model_files.correspondence import Correspondence, find_correspondence
 from lib.face_model_files.inner_parts import head_albedo, head_regions, is_inner
 from lib.face_model_files.landmark_files import FILE, nearest_vertices, read_landmarks
+from lib.files.folders import visible_files
 from lib.files.numpy_files import DamagedFile, array_names, read_npz
 from lib.human_head.chart import above_row, fitted, in_cell, upright
 
@@ -49,10 +50,19 @@ _LIPS_INSIDE = 62  # landmark at the inner border of the upper lip
 def find_gnm(path: Path) -> Path | None:
     """The model's file: the path itself or an .npz in the folder that holds GNM's arrays; None if there is none."""
     path = Path(path)
-    for file in [path] if path.is_file() else sorted(path.glob("*.npz")):
-        if file.suffix == ".npz" and array_names(file) >= _RECOGNISED:
+    for file in [path] if path.is_file() else visible_files(path, ".npz"):
+        if file.suffix.lower() == ".npz" and array_names(file) >= _RECOGNISED:
             return file
     return None
+
+
+def gnm_tables(path: Path) -> list[Path]:
+    """The publishers' tables of landmarks, the first of which counts.
+
+    Beside the model, or where a clone of their repository has it (versions/v3_0/ and landmarks/).
+    """
+    folder = path.parent if path.is_file() else path
+    return [table for table in (folder / SPARSE, folder.parent.parent / "landmarks" / SPARSE) if table.is_file()]
 
 
 def load_gnm(path: Path, source: FaceModel) -> FaceModel:
@@ -117,6 +127,8 @@ def _read(file: Path) -> _Head:
         arrays = read_npz(file, _NEEDED)
     except (DamagedFile, OSError) as error:
         raise UserError(f"{file}: must hold {NAME}'s plain arrays {', '.join(_NEEDED)}, got {error}") from None
+    if single := [name for name in _NEEDED if not arrays[name].ndim]:
+        raise UserError(f"{file}: '{single[0]}' must be an array, got a single value")
     vertices, triangles = (len(arrays[name]) for name in ("template_vertex_positions", "triangles"))
     names = {kind: [str(name) for name in arrays[f"{kind}_names"]] for kind in ("identity", "expression")}
     groups = [str(name) for name in arrays["vertex_group_names"]]
@@ -173,14 +185,12 @@ def _landmarks(file: Path, head: _Head) -> np.ndarray:
     """[68] vertices of the outer skin, from `landmarks.txt` or the publishers' table."""
     if (own := file.parent / FILE).is_file():
         return read_landmarks(own, head.shape / DECIMETRES)
-    # Beside the model, or where a clone of the publishers' repository has it (versions/v3_0/ and landmarks/).
-    tables = file.parent / SPARSE, file.parent.parent.parent / "landmarks" / SPARSE
-    table = next((path for path in tables if path.is_file()), None)
-    if table is None:
+    if not (tables := gnm_tables(file)):
         raise UserError(
             f"{file}: must have {SPARSE} of {SOURCE} (gnm/shape/data/landmarks) or a {FILE} beside it, got neither; "
             "copy the file there"
         )
+    table = tables[0]
     wanted = f"{LANDMARKS} lines of three vertices and their weights (i0 w0 i1 w1 i2 w2)"
     try:
         rows = np.array(

@@ -13,6 +13,7 @@ landmarks; a `landmarks.txt` in the same folder takes precedence.
 """
 
 import json
+import math
 from pathlib import Path
 
 import h5py
@@ -22,6 +23,7 @@ from lib.errors import UserError
 from lib.face_model.face_model import FaceModel
 from lib.face_model_files.assembly import PublishedModel, assemble, face_only
 from lib.face_model_files.landmark_files import FILE, complete_landmarks, read_landmarks
+from lib.files.folders import visible_files
 from lib.files.numpy_files import check_unpacked
 
 MILLIMETRES = 100.0  # in a decimetre
@@ -41,8 +43,8 @@ def find_statismo(path: Path) -> Path | None:
     """The model's file: the path itself, or the only .h5 file in a folder."""
     path = Path(path)
     if path.is_file():
-        return path if path.suffix in _SUFFIXES else None
-    files = [file for file in sorted(path.glob("*")) if file.suffix in _SUFFIXES]
+        return path if path.suffix.lower() in _SUFFIXES else None
+    files = visible_files(path, *_SUFFIXES)
     return files[0] if len(files) == 1 else None
 
 
@@ -67,10 +69,10 @@ def load_statismo(path: Path, source: FaceModel) -> FaceModel:
             shape, identity = _linear(file, data, "shape", IDENTITY, MILLIMETRES)
             expression = colour = None
             neutral = shape
-            if "expression" in data:
+            if _linked(file, data, "expression"):
                 moved, expression = _linear(file, data, "expression", EXPRESSION, MILLIMETRES, shape.size)
                 shape = shape + moved
-            if "color" in data:
+            if _linked(file, data, "color"):
                 colour = _linear(file, data, "color", ALBEDO, 1.0, shape.size)
             triangles = _array(file, data, "shape/representer/cells").astype(np.int64)
             points = _named_points(file, data)
@@ -83,12 +85,12 @@ def load_statismo(path: Path, source: FaceModel) -> FaceModel:
     valid = triangles.ndim == 2 and triangles.shape[1] == 3 and len(triangles) > 0
     if not valid or triangles.min() < 0 or triangles.max() >= len(shape):
         raise UserError(f"{file}: 'shape/representer/cells' must be [3, F] vertices within 0..{len(shape) - 1}")
-    marks = file.parent / FILE
+    marks, used = file.parent / FILE, np.unique(triangles)
     if marks.is_file():
-        landmarks = read_landmarks(marks, neutral * MILLIMETRES)
+        landmarks = read_landmarks(marks, neutral * MILLIMETRES, used)
     else:
         known = {NAMED[name]: point / MILLIMETRES for name, point in points.items() if name in NAMED}
-        landmarks = complete_landmarks(str(file), neutral, known, source)
+        landmarks = complete_landmarks(str(file), neutral, known, source, used)
     head = PublishedModel(
         where=str(file),
         name=file.stem,
@@ -125,14 +127,36 @@ def _array(path: Path, data: h5py.File, name: str) -> np.ndarray:
 
 
 def _dataset(path: Path, data: h5py.File, name: str) -> h5py.Dataset:
-    if not isinstance(data.get(name), h5py.Dataset):
+    if not _linked(path, data, name) or not isinstance(data[name], h5py.Dataset):
         raise UserError(f"{path}: must hold '{name}', as the Basel Face Models of 2017 and 2019 do, got no such array")
     found = data[name]
-    # HDF5 follows a file's links to any other file that its user may read.
-    if found.external or found.is_virtual or found.file.filename != data.filename:
-        raise UserError(f"{path}: must hold '{name}' itself, got one in another file (copy it into this one)")
-    check_unpacked(found.nbytes, path.stat().st_size)  # parts that were never written take no bytes in the file
+    if found.external or found.is_virtual:
+        raise _elsewhere(path, name)
+    # Parts that were never written take no bytes in the file; of others, whole chunks are unpacked.
+    size = path.stat().st_size
+    check_unpacked(found.nbytes, size)
+    check_unpacked(math.prod(found.chunks or ()) * found.dtype.itemsize, size)
     return found
+
+
+def _linked(path: Path, data: h5py.File, name: str) -> bool:
+    """Whether the file holds `name`, all parts of which must be in the file itself.
+
+    HDF5 follows links of other kinds to any file that its user may read, and waits for ever for a pipe.
+    """
+    group = data
+    for part in name.split("/"):
+        link = group.get(part, getlink=True) if isinstance(group, h5py.Group) else None
+        if link is None:
+            return False
+        if not isinstance(link, h5py.HardLink):
+            raise _elsewhere(path, name)
+        group = group[part]
+    return True
+
+
+def _elsewhere(path: Path, name: str) -> UserError:
+    return UserError(f"{path}: must hold '{name}' itself, got one in another file or a link (copy it into this one)")
 
 
 def _finite(path: Path, name: str, values: np.ndarray) -> np.ndarray:
@@ -143,7 +167,7 @@ def _finite(path: Path, name: str, values: np.ndarray) -> np.ndarray:
 
 def _named_points(path: Path, data: h5py.File) -> dict[str, np.ndarray]:
     """Name -> [3] millimetres; empty if the file has no named points."""
-    if "metadata/landmarks/json" not in data:
+    if not _linked(path, data, "metadata/landmarks/json"):
         return {}
     try:
         raw = np.asarray(_dataset(path, data, "metadata/landmarks/json")).ravel()[0]

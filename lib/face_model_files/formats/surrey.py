@@ -19,6 +19,7 @@ from lib.face_model_files.assembly import PublishedModel, assemble
 from lib.face_model_files.completion import mirror_by_connection
 from lib.face_model_files.formats.eos_files import EosModel, Linear, read_blendshapes, read_eos_model
 from lib.face_model_files.landmark_files import FILE, complete_landmarks, read_landmarks
+from lib.files.folders import visible_files
 
 NAME = "Surrey Face Model"
 MILLIMETRES = 100.0  # in a decimetre
@@ -32,8 +33,8 @@ def find_surrey(path: Path) -> Path | None:
     """The model's file: a .bin, or the only sfm_*.bin in a folder."""
     path = Path(path)
     if path.is_file():
-        return path if path.suffix == ".bin" else None
-    files = sorted(path.glob("sfm_*.bin"))
+        return path if path.suffix.lower() == ".bin" else None
+    files = [file for file in visible_files(path, ".bin") if file.name.startswith("sfm_")]
     return files[0] if len(files) == 1 else None
 
 

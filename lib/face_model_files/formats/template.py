@@ -20,6 +20,7 @@ from lib.face_model.face_model import FaceModel
 from lib.face_model_files.assembly import PublishedModel, assemble
 from lib.face_model_files.formats.obj_files import ObjMesh, read_obj, read_vertices
 from lib.face_model_files.landmark_files import FILE, read_landmarks
+from lib.files.folders import visible_files
 
 TEMPLATE = "template.obj"
 IDENTITY, EXPRESSIONS = "identity", "expressions"
@@ -71,7 +72,7 @@ def load_template(folder: Path, source: FaceModel) -> FaceModel:
     _check_winding(path, shape, surface.triangles, landmarks)
 
     def offsets(kind: str) -> tuple[np.ndarray | None, tuple[str, ...]]:
-        files = sorted((folder / kind).glob("*.obj"))
+        files = visible_files(folder / kind, ".obj")
         if not files:
             return None, ()
         moved = [read_vertices(file, total=len(mesh.vertices)) - mesh.vertices for file in files]

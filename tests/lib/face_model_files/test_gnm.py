@@ -102,6 +102,8 @@ def test_landmarks_where_a_clone_has_them_or_of_ones_choice(tmp_path, folder, ar
     [
         ({"triangles": None}, r"no array 'triangles'"),
         ({"expression_basis": np.zeros((3, 7, 3))}, r"'expression_basis' must be \[\d+, \d+, 3\], got \[3, 7, 3\]"),
+        ({"triangles": np.array(1)}, r"'triangles' must be an array, got a single value"),
+        ({"identity_names": np.array("head_0")}, r"'identity_names' must be an array, got a single value"),
         ({"mirror_indices": "roll"}, r"'mirror_indices' must be an involution, got \d+ vertices"),
         ({"triangles": np.zeros((0, 3), int), "triangle_uvs": np.zeros((0, 3, 2))}, r"'triangles' must not be empty"),
         ({"triangles": "high"}, r"'triangles' must lie within 0\.\.\d+, got 0\.\.1000000"),

@@ -81,10 +81,10 @@ def test_a_basel_file_without_an_array_is_refused_by_its_name(tmp_path, built_in
 def test_whatever_the_reader_of_a_damaged_basel_file_raises_is_told(tmp_path, built_in, monkeypatch, fault):
     write_statismo(tmp_path / "model.h5", built_in, np.zeros_like(built_in.mean_shape))
 
-    def fail(*_):
+    def fail(*_, getlink):
         raise fault
 
-    monkeypatch.setattr(h5py.Group, "__contains__", fail)
+    monkeypatch.setattr(h5py.Group, "get", fail)
     with pytest.raises(UserError, match=rf"model\.h5: must be an HDF5 file.*{fault.args[0]}"):
         load_statismo(tmp_path / "model.h5", built_in)
 

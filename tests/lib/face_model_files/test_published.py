@@ -1,14 +1,21 @@
 """Published face models: the files on which the validity of their cache depends, and arrays that lie in other files."""
 
+import os
+
 import h5py
 import numpy as np
 import pytest
 
 from lib.errors import UserError
 from lib.face_model_files import published
-from lib.face_model_files.formats.statismo import load_statismo
+from lib.face_model_files.formats.flame import find_flame, load_flame
+from lib.face_model_files.formats.gnm import SPARSE, find_gnm
+from lib.face_model_files.formats.statismo import find_statismo, load_statismo
+from lib.face_model_files.formats.surrey import find_surrey
+from lib.face_model_files.landmark_files import FILE, read_landmarks
+from lib.face_model_files.published import form_of, load_published
 from tests.support.faces import built_in_face
-from tests.support.published_files.other_files import write_statismo
+from tests.support.published_files.other_files import corners_of, write_flame, write_statismo
 
 VARIANCE = "shape/model/pcaVariance"
 
@@ -84,3 +91,117 @@ def test_arrays_in_other_files_are_refused(tmp_path, built_in, elsewhere, monkey
         elsewhere(data, VARIANCE, values)
     with pytest.raises(UserError, match=r"model\.h5: must hold 'shape/model/\w+' itself, got one in another file"):
         load_statismo(tmp_path / "model.h5", built_in)
+
+
+@pytest.mark.parametrize("name", ["shape/representer/cells", "expression", "metadata/landmarks/json"])
+def test_a_link_to_a_pipe_does_not_hang(tmp_path, built_in, name):
+    write_statismo(tmp_path / "model.h5", built_in, np.zeros_like(built_in.mean_shape))
+    os.mkfifo(tmp_path / "pipe")
+    with h5py.File(tmp_path / "model.h5", "r+") as data:
+        del data[name]
+        data[name] = h5py.ExternalLink(str(tmp_path / "pipe"), "/x")
+    with pytest.raises(UserError, match=r"model\.h5: must hold '.*' itself, got one in another file or a link"):
+        load_statismo(tmp_path / "model.h5", built_in)
+
+
+def test_a_chunk_that_unpacks_to_gigabytes_is_refused(tmp_path, built_in):
+    write_statismo(tmp_path / "model.h5", built_in, np.zeros_like(built_in.mean_shape))
+    with h5py.File(tmp_path / "model.h5", "r+") as data:
+        del data[VARIANCE]
+        data.create_dataset(VARIANCE, (4,), "f8", chunks=(2**28,), maxshape=(None,), compression="gzip")
+    with pytest.raises(UserError, match=r"model\.h5: .*declare 2,147,483,648"):
+        load_statismo(tmp_path / "model.h5", built_in)
+
+
+def with_a_far_vertex(model):
+    """Vertices and triangles of a head with four more vertices at its back: three of a triangle, one of none."""
+    back = [[0, 0, -2], [5, 0, -2], [0, 5, -2], [0, 0, -2.1]]
+    far = model.vertex_count
+    return np.concatenate([model.mean_shape, back]), np.concatenate([model.triangles, [[far, far + 1, far + 2]]])
+
+
+@pytest.mark.parametrize(
+    ("beyond", "message"), [(0, "must lie on the face, got landmark 5 on vertex"), (3, "no polygon")]
+)
+def test_a_landmark_on_a_vertex_that_is_dropped_is_refused(tmp_path, built_in, beyond, message):
+    vertices, triangles = with_a_far_vertex(built_in)
+    directions = np.zeros((len(vertices), 3, 400), np.float32)
+    np.savez(tmp_path / "flame.npz", v_template=vertices / 10, shapedirs=directions, f=triangles)
+    marks = built_in.landmarks.copy()
+    marks[5] = built_in.vertex_count + beyond
+    (tmp_path / FILE).write_text("\n".join(map(str, marks)))
+    with pytest.raises(UserError, match=message):
+        load_flame(tmp_path, built_in)
+
+
+def test_landmarks_are_found_on_vertices_that_polygons_use(tmp_path, built_in):
+    vertices = np.concatenate([built_in.mean_shape, built_in.mean_shape[built_in.landmarks]])
+    directions = np.zeros((len(vertices), 3, 400), np.float32)
+    marks = corners_of(built_in, 0)
+    np.savez(tmp_path / "flame.npz", v_template=vertices / 10, shapedirs=directions, f=built_in.triangles, **marks)
+    np.testing.assert_array_equal(load_flame(tmp_path, built_in).landmarks, built_in.landmarks)
+    (tmp_path / FILE).write_text("\n".join(" ".join(map(str, p / 10)) for p in built_in.mean_shape[built_in.landmarks]))
+    np.testing.assert_array_equal(load_flame(tmp_path, built_in).landmarks, built_in.landmarks)
+
+
+def test_suffixes_in_capitals_count_and_hidden_files_do_not(tmp_path, built_in):
+    for folder in "abc":
+        (tmp_path / folder).mkdir()
+    write_statismo(tmp_path / "a" / "MODEL.H5", built_in, np.zeros_like(built_in.mean_shape))
+    write_flame(tmp_path / "b" / "flame.npz", built_in)
+    (tmp_path / "b" / "flame.npz").rename(tmp_path / "b" / "FLAME.NPZ")
+    (tmp_path / "c" / "sfm_shape_3448.BIN").touch()
+    for hidden in ("a/._MODEL.H5", "b/._FLAME.NPZ", "c/._sfm_shape_3448.BIN"):
+        (tmp_path / hidden).touch()
+    assert find_statismo(tmp_path / "a") == tmp_path / "a" / "MODEL.H5"
+    assert find_flame(tmp_path / "b") == tmp_path / "b" / "FLAME.NPZ"
+    assert find_surrey(tmp_path / "c") == tmp_path / "c" / "sfm_shape_3448.BIN"
+    for file in ("a/MODEL.H5", "b/FLAME.NPZ", "c/sfm_shape_3448.BIN"):
+        assert form_of(tmp_path / file) is not None
+
+
+def test_landmarks_of_flame_that_are_texts_are_refused(tmp_path, built_in):
+    write_flame(
+        tmp_path / "flame.npz", built_in, **(corners_of(built_in, 0) | {"full_lmk_faces_idx": np.full(68, "x")})
+    )
+    with pytest.raises(UserError, match=r"'full_lmk_faces_idx' must be integers .*got <U1 and float64"):
+        load_flame(tmp_path, built_in)
+
+
+def test_landmarks_of_a_mesh_are_read_like_those_of_a_photo(tmp_path, built_in):
+    points = built_in.mean_shape[built_in.landmarks]
+    (tmp_path / FILE).write_text("x, y, z\n" + "\n".join(", ".join(map(str, point)) for point in points))
+    np.testing.assert_array_equal(read_landmarks(tmp_path / FILE, built_in.mean_shape), built_in.landmarks)
+    (tmp_path / FILE).write_text("\n".join(map(str, built_in.landmarks)), encoding="utf-16")
+    np.testing.assert_array_equal(read_landmarks(tmp_path / FILE, built_in.mean_shape), built_in.landmarks)
+    (tmp_path / FILE).write_text("12 a\n" * 68)
+    with pytest.raises(UserError, match=r"landmarks\.txt: must have 68 lines.*numbers and words in one line"):
+        read_landmarks(tmp_path / FILE, built_in.mean_shape)
+
+
+def test_a_pickle_beside_another_model_does_not_make_it_flames(tmp_path):
+    names = ("template_vertex_positions", "vertex_identity_basis")
+    np.savez(tmp_path / "gnm_head.npz", **{name: np.zeros(1) for name in names})
+    (tmp_path / "notes.pkl").touch()
+    assert form_of(tmp_path).recognise(tmp_path / "gnm_head.npz")
+    assert find_gnm(tmp_path) is not None
+    assert "GNM" in form_of(tmp_path).description
+
+
+def test_the_table_of_landmarks_in_a_clone_of_gnm_counts(tmp_path, monkeypatch):
+    folder = tmp_path / "versions" / "v3_0"
+    folder.mkdir(parents=True)
+    names = ("template_vertex_positions", "vertex_identity_basis")
+    np.savez(folder / "gnm_head.npz", **{name: np.zeros(1) for name in names})
+    table = tmp_path / "landmarks" / SPARSE
+    table.parent.mkdir()
+    seen = []
+    monkeypatch.setattr(published.FaceModel, "cached", lambda path, make: seen.append(path))
+    for text in ("1", "1 2", "1 2"):
+        table.write_text(text)
+        os.utime(table, ns=(1, 1))
+        for path in (folder, folder / "gnm_head.npz"):
+            load_published(path, tmp_path)
+    assert seen[0] != seen[2]
+    assert seen[1] != seen[3]
+    assert seen[2:4] == seen[4:]
