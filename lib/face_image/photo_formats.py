@@ -25,7 +25,8 @@ MAGIC = (
     b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n", b"GIF87a", b"GIF89a", b"II*\0", b"MM\0*", b"\0\0\0\x0cjP  ",
     b"\0\0\0\x0cJXL ", b"\xff\x4f\xff\x51", b"\xff\x0a",
 )  # fmt: skip
-_BOX = b"ftyp"  # bytes 4 to 7 of HEIF and AVIF, followed by the brand
+# Bytes 4 to 7 of HEIF and AVIF, followed by the brand, a version, and up to the size of this box other brands that fit.
+_BOX, _OTHER_BRANDS, _START = b"ftyp", 16, 256
 HEIF_BRANDS = (b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1")
 AVIF_BRANDS = (b"avif", b"avis")
 
@@ -37,12 +38,13 @@ def is_photo(path: Path) -> bool:
         return True
     start = _start(path)
     webp = start[:4] == b"RIFF" and start[8:12] == b"WEBP"
-    return start.startswith(MAGIC) or webp or _brand(start) in HEIF_BRANDS + AVIF_BRANDS
+    return start.startswith(MAGIC) or webp or not _brands(start).isdisjoint(HEIF_BRANDS + AVIF_BRANDS)
 
 
 def is_heif(path: Path) -> bool:
-    """True if a file is HEIF (.heic), by its content."""
-    return _brand(_start(path)) in HEIF_BRANDS
+    """True if a file is HEIF (.heic), by its content; AVIF may have the brand of HEIF's container before its own."""
+    brands = _brands(_start(path))
+    return not brands.isdisjoint(HEIF_BRANDS) and brands.isdisjoint(AVIF_BRANDS)
 
 
 def pillow_formats() -> tuple[str, ...]:
@@ -79,10 +81,14 @@ def _start(path: Path) -> bytes:
         return b""
     try:
         with open(path, "rb") as stream:
-            return stream.read(16)
+            return stream.read(_START)
     except OSError:
         return b""
 
 
-def _brand(start: bytes) -> bytes:
-    return start[8:12] if start[4:8] == _BOX else b""
+def _brands(start: bytes) -> set[bytes]:
+    """The brands of a HEIF or AVIF file, from its first bytes; none of other files."""
+    if start[4:8] != _BOX:
+        return set()
+    size = min(int.from_bytes(start[:4]), len(start))
+    return {start[8:12], *(start[place : place + 4] for place in range(_OTHER_BRANDS, size - 3, 4))}

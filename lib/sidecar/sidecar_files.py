@@ -28,12 +28,14 @@ import cv2
 import numpy as np
 
 from lib.face_image.alignment import five_points
-from lib.face_image.photo_io import MASK_ENDING, photo_size, read_photo
+from lib.face_image.photo_io import MASK_ENDING, given_alpha, photo_size, read_photo
 from lib.face_image.quality import Unusable
 from lib.files.file_names import names_file, printable
 from lib.sidecar.landmark_order import in_order, in_pixels, other_orders
 from lib.sidecar.landmark_reading import read_points
 
+# Smallest value of the face in a mask, and the largest difference between the channels of a grey pixel.
+WHITE, GREY = 128, 16
 FAULT = "bad landmarks or mask"
 # Explains refused points.
 ORDER = (
@@ -193,7 +195,7 @@ def given_mask(photo: Path, size: tuple[int, int]) -> np.ndarray | None:
       uint8 [H, W], 255 on the face.
 
     Raises:
-      Unusable: the mask's size differs from the photo's, or the mask is empty or covers everything.
+      Unusable: the mask's size differs from the photo's, it has colours, or it is empty or covers everything.
     """
     path = mask_path(photo)
     if path is None:
@@ -203,7 +205,20 @@ def given_mask(photo: Path, size: tuple[int, int]) -> np.ndarray | None:
         raise Unusable(
             FAULT, f"{path.name}: must have the photo's {wanted[1]} x {wanted[0]} px, got {got[1]} x {got[0]}"
         )
-    mask = read_photo(path)[..., 0]
+    mask = _grey(read_photo(path), path.name)
     if mask.min() == 255 or mask.max() == 0:
         raise Unusable(FAULT, f"{path.name}: must be white on the face alone, got {mask.max()} everywhere")
+    if (most := mask.max()) < WHITE:
+        hint = " (a mask of 0 and 1? multiply it by 255)" if most == 1 else ""
+        raise Unusable(FAULT, f"{path.name}: must be 255 on the face, got at most {most}{hint}")
     return cv2.resize(mask, size[::-1], interpolation=cv2.INTER_AREA)
+
+
+def _grey(pixels: np.ndarray, name: str) -> np.ndarray:
+    """The mask [H, W] in an image, uint8 [H, W, 3 or 4]: its alpha unless that is opaque, or else its grey values."""
+    alpha = given_alpha(pixels)
+    if alpha is not None:
+        return alpha
+    if (np.ptp(pixels[..., :3], axis=2) > GREY).any():
+        raise Unusable(FAULT, f"{name}: must be white on the face and black elsewhere, got colours (save it in grey)")
+    return pixels[..., 0]

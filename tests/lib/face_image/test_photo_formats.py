@@ -31,6 +31,31 @@ def test_photos_of_other_names_are_recognised_by_their_content(tmp_path, form, n
     assert photo_io.photo_paths(tmp_path) == [tmp_path / name]
 
 
+@pytest.mark.parametrize(
+    ("brands", "heif"),
+    [
+        (b"heic\0\0\0\0mif1heic", True),
+        (b"mif1\0\0\0\0mif1heic", True),
+        (b"avif\0\0\0\0avifmif1miaf", False),
+        (b"mif1\0\0\0\0mif1avifmiaf", False),
+    ],
+)
+def test_avif_in_the_container_of_heif_is_avif(tmp_path, brands, heif):
+    """As some encoders write it: AVIF's own brand is among those that fit."""
+    start = (8 + len(brands)).to_bytes(4) + b"ftyp" + brands
+    (tmp_path / "a").write_bytes(start + b"\0\0\0\x20metaavif")
+    assert photo_formats.is_heif(tmp_path / "a") == heif
+    assert photo_formats.is_photo(tmp_path / "a")
+
+
+def test_avif_with_the_brand_of_its_container_is_read(tmp_path, monkeypatch):
+    monkeypatch.setattr(photo_formats, "register_heif", lambda: False)
+    Image.fromarray(SMOOTH).save(tmp_path / "a.avif")
+    content = (tmp_path / "a.avif").read_bytes()
+    (tmp_path / "a.avif").write_bytes(content[:8] + b"mif1" + content[12:])
+    assert photo_io.read_photo(tmp_path / "a.avif").shape == SMOOTH.shape
+
+
 def test_other_files_are_not_photos(tmp_path):
     for name, content in {"a.txt": b"1 2", "b": b"", "c.npy": b"\x93NUMPY", "d.mp4": b"\0\0\0\x18ftypmp42"}.items():
         (tmp_path / name).write_bytes(content)

@@ -105,6 +105,34 @@ def test_masks(photo):
             beside.given_mask(photo, (120, 100))
 
 
+def test_a_masks_alpha_counts_where_it_is_not_opaque(photo):
+    face = np.zeros((120, 100), np.uint8)
+    face[20:80, 30:70] = 255
+    cut_out = np.dstack([np.full((120, 100, 3), (200, 90, 60), np.uint8), face])
+    file = photo.parent / "a.b_mask.png"
+    Image.fromarray(cut_out).save(file)
+    np.testing.assert_array_equal(beside.given_mask(photo, (120, 100)), face)
+    Image.fromarray(np.dstack([face, face, face, np.full_like(face, 255)])).save(file)
+    np.testing.assert_array_equal(beside.given_mask(photo, (120, 100)), face)
+
+
+@pytest.mark.parametrize(
+    ("value", "message"),
+    [
+        ((255, 0, 0), "must be white on the face and black elsewhere, got colours"),
+        ((0, 0, 255), "got colours"),
+        (1, r"must be 255 on the face, got at most 1 \(a mask of 0 and 1\? multiply it by 255\)"),
+        (100, "must be 255 on the face, got at most 100"),
+    ],
+)
+def test_masks_that_are_no_masks_are_refused_with_the_cause(photo, value, message):
+    mask = np.zeros((120, 100, 3), np.uint8)
+    mask[20:80, 30:70] = value
+    Image.fromarray(mask).save(photo.parent / "a.b_mask.png")
+    with pytest.raises(Unusable, match=rf"a\.b_mask\.png: .*{message}"):
+        beside.given_mask(photo, (120, 100))
+
+
 def test_the_sidecar_files_of_a_folder_are_those_that_each_photo_uses(photo):
     folder, photos = photo.parent, [photo, *(photo.parent / name for name in ("b.png", "c.png", "gone/d.png"))]
     (folder / "detections").mkdir()
