@@ -3,8 +3,20 @@
 import cv2
 import numpy as np
 
+SKIN = 128  # smallest alpha of skin; a mask without any would train nothing
 BLACK = 8  # a crop whose skin is nowhere brighter is black (0..255)
 FLAT = 2.0  # a crop whose skin varies less has one colour (standard deviation, 0..255)
+
+
+def alpha_fault(crop: np.ndarray) -> str | None:
+    """The reason why the alpha of a crop, uint8 [H, W, 4], marks no skin; None if it does."""
+    most = crop[..., 3].max()
+    if not most:
+        return "alpha must mark some skin, got 0 everywhere"
+    if most < SKIN:
+        hint = " (a mask of 0 and 1? multiply it by 255)" if most == 1 else ""
+        return f"alpha must be 255 on skin, got at most {most}{hint}"
+    return None
 
 
 def crop_fault(crop: np.ndarray) -> str | None:

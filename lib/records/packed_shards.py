@@ -40,7 +40,7 @@ def pack_shard(source: PngFolder, shard: Shard, folder: Path, workers: int, stri
     """
     part = PngFolder(source.folder, shard.part(source.names), source.image_size)
     recipe = {
-        "source": str(source.folder),
+        "source": str(source.folder.resolve()),  # as typed, one folder has many names
         "image_size": source.image_size,
         "list of images": names_digest(source.names),
         "number of shards": shard.count,

@@ -3,6 +3,7 @@
 import collections
 import concurrent.futures
 import dataclasses
+import errno
 import hashlib
 import sys
 import time
@@ -18,13 +19,12 @@ from lib.errors import UserError
 from lib.files.file_names import line_fault, name_fault, printable
 from lib.files.json_files import with_checksum, write_json
 from lib.images.colour_profile import in_srgb
-from lib.records.crop_faults import crop_fault
+from lib.records.crop_faults import alpha_fault, crop_fault
 from lib.records.record_file import RecordReader
 from lib.records.record_writer import RecordWriter, manifest_path
 from lib.records.records import Records
 
-# Smallest alpha of skin; a mask without any would train nothing.
-SKIN = 128
+_OF_THE_FILE = (None, errno.EINVAL, errno.ENOENT)  # numbers of errors: Pillow's own, an impossible seek, a file gone
 REPORTED = 10  # number of skipped images that are printed; the manifest lists all
 
 
@@ -90,12 +90,12 @@ class RecordFile:
         self._damaged = set(verify(self._reader))
 
     def read(self, index: int) -> np.ndarray:
-        """Record `index`; raises BadImage if it is damaged."""
+        """Record `index`; raises BadImage if it is damaged or its alpha marks no skin."""
         if fault := line_fault(self.names[index]):
             raise BadImage(fault)
         if index in self._damaged:
             raise BadImage("record must be intact, got damage")
-        return self._reader[index]
+        return _with_skin(self._reader[index])
 
 
 @dataclasses.dataclass(frozen=True)
@@ -142,7 +142,8 @@ def read_crop(path: Path, image_size: int) -> np.ndarray:
       [image_size, image_size, 4] uint8, colours in sRGB; alpha 255 on skin, 0 elsewhere.
 
     Raises:
-      BadImage: the file is unreadable, not RGBA, of another size, or its alpha marks no skin.
+      BadImage: the file is damaged, gone, not RGBA, of another size, or its alpha marks no skin.
+      OSError: the system fails, so that the file may be good.
     """
     try:
         with Image.open(path, formats=["PNG"]) as image:
@@ -155,17 +156,18 @@ def read_crop(path: Path, image_size: int) -> np.ndarray:
         raise BadImage("must be a PNG, got another kind of file") from None
     except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
         # Pillow reports broken PNG chunks as SyntaxError.
-        if isinstance(error, BadImage):
+        if isinstance(error, BadImage) or (isinstance(error, OSError) and error.errno not in _OF_THE_FILE):
             raise
         raise BadImage(f"must be readable, got: {' '.join(str(error).split())}") from error
-    most = crop[..., 3].max()
-    if not most:
-        raise BadImage("alpha must mark some skin, got 0 everywhere")
-    if most < SKIN:
-        hint = " (a mask of 0 and 1? multiply it by 255)" if most == 1 else ""
-        raise BadImage(f"alpha must be 255 on skin, got at most {most}{hint}")
     if not path.name.isprintable():
         raise BadImage("file name must be printable UTF-8, got other characters in it")
+    return _with_skin(crop)
+
+
+def _with_skin(crop: np.ndarray) -> np.ndarray:
+    """Returns a crop, [H, W, 4] uint8; raises BadImage if its alpha marks no skin."""
+    if fault := alpha_fault(crop):
+        raise BadImage(fault)
     return crop
 
 

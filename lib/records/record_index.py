@@ -15,6 +15,7 @@ from pathlib import Path
 import numpy as np
 
 from lib.errors import UserError
+from lib.files.atomic import atomic_path
 from lib.files.file_names import name_fault
 from lib.files.json_files import write_json
 from lib.records.record_file import RecordReader, fingerprint_of
@@ -82,6 +83,8 @@ class IndexedRecords(Records):
 def write_index(path: Path, files: Sequence[Path]) -> Records:
     """Writes the index of record files in its folder or below, which are opened and checked; returns their records.
 
+    An earlier index stays as it is if the files cannot be read as one.
+
     Files without records, such as a shard without good images, are left out.
     """
     readers = [reader for reader in map(_open, files) if len(reader)]
@@ -91,7 +94,10 @@ def write_index(path: Path, files: Sequence[Path]) -> Records:
         {"file": r.path.relative_to(path.parent).as_posix(), "count": len(r), "fingerprint": r.fingerprint}
         for r in readers
     ]
-    write_json(path, {"format": FORMAT, "shards": entries})
+    # The suffix of the temporary file is that of an index, and its folder the same.
+    with atomic_path(path) as temporary:
+        write_json(temporary, {"format": FORMAT, "shards": entries})
+        IndexedRecords(temporary)
     return IndexedRecords(path)
 
 

@@ -1,10 +1,12 @@
 """create_bin.py: good and bad images, manifest, splits, --strict, --verify, conversion of the original's file."""
 
+import errno
 import json
 import os
 import subprocess
 import sys
 from pathlib import Path
+from unittest.mock import ANY
 
 import numpy as np
 import pytest
@@ -240,6 +242,33 @@ def test_the_originals_file_is_verified_and_converted(tmp_path, capsys):
     reader = RecordReader(tmp_path / "data" / "face.bin", SIZE)
     assert reader.names == ["000000", "000001", "000002", "000004"]
     np.testing.assert_array_equal(reader.batch(range(4)), crops[[0, 1, 2, 4]])
+
+
+def test_records_without_skin_are_left_out_as_images_are(tmp_path):
+    crops = np.stack([crop(i) for i in range(3)])
+    crops[1, ..., 3] //= 255
+    values = (crops / [127.5, 127.5, 127.5, 255.0] - [1.0, 1.0, 1.0, 0.0]).astype(np.float32)
+    (tmp_path / "old.bin").write_bytes(values.tobytes())
+    assert run(tmp_path, "--input", str(tmp_path / "old.bin")) == 0
+    (left_out,) = json.loads((tmp_path / "data" / "face.manifest.json").read_text())["left_out"]
+    assert left_out == {"name": "000001", "reason": ANY}
+    assert "alpha must be 255 on skin, got at most 1 (a mask of 0 and 1" in left_out["reason"]
+
+
+@pytest.mark.parametrize(("number", "code"), [(errno.ESTALE, 2), (errno.EIO, 2), (errno.ENOENT, 0)])
+def test_a_failing_system_ends_the_run_instead_of_leaving_crops_out(tmp_path, capsys, monkeypatch, number, code):
+    folder = folder_of_crops(tmp_path / "crops", 3)
+    opened = Image.open
+
+    def failing(path, formats):
+        if path.name == "001.png":
+            raise OSError(number, os.strerror(number), str(path))
+        return opened(path, formats=formats)
+
+    monkeypatch.setattr(Image, "open", failing)
+    assert run(tmp_path, "--input", str(folder)) == code
+    assert os.strerror(number) in capsys.readouterr().err
+    assert (tmp_path / "data" / "face.bin").exists() == (code == 0)
 
 
 def test_an_output_without_a_suffix_is_refused(tmp_path, monkeypatch):

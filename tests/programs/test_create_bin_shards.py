@@ -9,7 +9,7 @@ from PIL import Image
 import create_bin
 from lib.errors import UserError
 from lib.records.record_file import RecordReader
-from lib.records.record_index import open_records
+from lib.records.record_index import open_records, write_index
 from lib.records.splits import load_split
 from tests.programs.test_create_bin import SIZE, crop, folder_of_crops, run
 from tests.support.programs.one_line import one_line
@@ -76,6 +76,26 @@ def test_an_index_reads_the_shards_as_one_file(folder, tmp_path, capsys):
     assert run(tmp_path, "--input", str(folder), "--shard", f"1/{COUNT}") == 0
     with pytest.raises(UserError, match=r"00001-of-00003\.bin: must be the file that index\.json names"):
         open_records(index, SIZE)
+
+
+def test_an_index_is_replaced_only_by_one_that_can_be_read(folder, tmp_path, capsys):
+    pack_all(tmp_path, folder)
+    assert run(tmp_path, "--index") == 0
+    shards = tmp_path / "data" / "face.shards"
+    before = (shards / "index.json").read_bytes()
+    first, second, _ = sorted(shards.glob("*.bin"))
+    with pytest.raises(UserError, match="names must be unique across its files"):
+        write_index(shards / "index.json", [first, second, first])
+    assert (shards / "index.json").read_bytes() == before
+    assert open_records(shards / "index.json").names
+
+
+def test_shards_may_name_their_folder_in_several_ways(folder, tmp_path, monkeypatch):
+    (tmp_path / "link").symlink_to(folder)
+    monkeypatch.chdir(tmp_path)
+    for index, name in enumerate((folder, "crops", "link/../link")):
+        assert run(tmp_path, "--input", str(name), "--shard", f"{index}/{COUNT}") == 0
+    assert run(tmp_path, "--merge") == 0
 
 
 def test_what_is_missing_or_mixed_is_refused(folder, tmp_path, capsys):
