@@ -9,7 +9,6 @@ import difflib
 import functools
 import json
 import math
-import os
 import sys
 import types
 import unicodedata
@@ -28,6 +27,7 @@ from configs import (
 )
 from configs.section import LARGEST, Section, shown
 from lib.errors import UserError
+from lib.runtime.resources import processors
 
 DEFAULT = Path(__file__).resolve().parent / "default.yaml"
 REPOSITORY = DEFAULT.parents[1]
@@ -70,8 +70,7 @@ class Config:
         """Number of processes or threads that prepare data."""
         if self.data.workers:
             return self.data.workers
-        # A container may have been given fewer processors than the machine has.
-        return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+        return processors()
 
     @property
     def records_path(self) -> Path:

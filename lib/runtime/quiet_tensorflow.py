@@ -13,7 +13,7 @@ from collections.abc import Iterator
 
 from lib.runtime.collection import paused_collection
 from lib.runtime.hidden_imports import deferred, hidden
-from lib.runtime.memory import keep_freed_memory
+from lib.runtime.resources import keep_freed_memory, processors
 
 # Informational messages, their header, and the error about a CUDA driver that is not installed (303).
 _NOISE = re.compile(
@@ -56,7 +56,7 @@ def share_processors(processes: int = 1) -> None:
     divided among all processors then wait for each other, which costs a fifth of the processor time on two processors.
     TF_NUM_INTRAOP_THREADS prevails if it is set.
     """
-    os.environ.setdefault("TF_NUM_INTRAOP_THREADS", str(max((os.cpu_count() or 1) // 2 // processes, 1)))
+    os.environ.setdefault("TF_NUM_INTRAOP_THREADS", str(max(processors() // 2 // processes, 1)))
 
 
 @contextlib.contextmanager

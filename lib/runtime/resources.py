@@ -1,15 +1,26 @@
-"""Memory: what is still available for new processes, and what a process keeps of the memory that it frees."""
+"""Processors that this process may use, memory for new processes, and what a process keeps of the memory it frees."""
 
+import contextlib
 import ctypes
+import os
 import platform
+from collections.abc import Iterator
 from pathlib import Path
 
 _MEMINFO = Path("/proc/meminfo")
 # Parameters of glibc's mallopt.
 _TRIM_THRESHOLD, _MMAP_MAX, _ARENA_MAX = -1, -4, -8
-# Limit and use of a container, and what the use consists of: control groups version 2.
-_LIMIT, _USED = Path("/sys/fs/cgroup/memory.max"), Path("/sys/fs/cgroup/memory.current")
-_PARTS = Path("/sys/fs/cgroup/memory.stat")
+# The control groups of this process, to which containers and batch systems give limits, and where their files are.
+_GROUPS, _GROUP_FILES = Path("/proc/self/cgroup"), Path("/sys/fs/cgroup")
+# Files of limit and use in a group, and the name of the part of the use that is files in the page cache that nobody has
+# read lately: they make room. Of control groups version 2 and 1.
+_VERSION_2 = ("memory.max", "memory.current", "inactive_file")
+_VERSION_1 = ("memory.limit_in_bytes", "memory.usage_in_bytes", "total_inactive_file")
+
+
+def processors() -> int:
+    """Number of processors: a container or a batch system may give a process fewer than the machine has."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def affordable(processes: int, each: int) -> int:
@@ -19,22 +30,35 @@ def affordable(processes: int, each: int) -> int:
 
 
 def available_bytes() -> int | None:
-    """Memory that new processes can use, also within a container's limit; None on systems that do not tell it."""
+    """Memory that new processes can use, also within the limits of its groups; None on systems that do not tell it."""
     if not _MEMINFO.is_file():
         return None
     entries = dict(line.split(":") for line in _MEMINFO.read_text(encoding="utf-8").splitlines())
     if "MemAvailable" not in entries:  # as in the first Windows Subsystem for Linux
         return None
     available = int(entries["MemAvailable"].split()[0]) * 1024
-    if _LIMIT.is_file() and (limit := _LIMIT.read_text(encoding="utf-8").strip()) != "max":
-        available = min(available, max(int(limit) - _needed_bytes(), 0))
-    return available
+    return min([available, *_rooms()])
 
 
-def _needed_bytes() -> int:
-    """What a container uses, without files in the page cache that nobody has read lately: they make room."""
-    parts = dict(line.split() for line in _PARTS.read_text(encoding="utf-8").splitlines())
-    return int(_USED.read_text(encoding="utf-8")) - int(parts.get("inactive_file", 0))
+def _rooms() -> Iterator[int]:
+    """What the control groups of this process, from its own to the outermost, have left for it."""
+    lines = _GROUPS.read_text(encoding="utf-8").splitlines() if _GROUPS.is_file() else []
+    for _, controllers, own in (line.split(":", 2) for line in lines):
+        if controllers and "memory" not in controllers.split(","):
+            continue
+        top, names = (_GROUP_FILES / "memory", _VERSION_1) if controllers else (_GROUP_FILES, _VERSION_2)
+        # A container may see its own group as the outermost one, under which its path does not exist.
+        parts = [part for part in own.split("/") if part not in ("", "..")]
+        for depth in range(len(parts) + 1):
+            with contextlib.suppress(OSError, ValueError):  # no such file, or "max"
+                yield _room(top.joinpath(*parts[:depth]), *names)
+
+
+def _room(group: Path, limit: str, used: str, cached: str) -> int:
+    """The memory that a group has left; raises ValueError if it has no limit."""
+    most, now = (int((group / name).read_text(encoding="utf-8")) for name in (limit, used))
+    parts = dict(line.split() for line in (group / "memory.stat").read_text(encoding="utf-8").splitlines())
+    return max(most - now + int(parts.get(cached, 0)), 0)
 
 
 def keep_freed_memory() -> None:

@@ -22,7 +22,7 @@ from lib.files.file_names import printable
 from lib.files.json_files import write_json
 from lib.files.own_files import begins, check_replaceable, has_keys
 from lib.runtime.interruption import Interrupted
-from lib.runtime.memory import affordable
+from lib.runtime.resources import affordable
 from lib.runtime.worker_pool import run_jobs, use_one_thread
 from lib.sidecar.sidecar_files import report_shared
 from model.preparation.job import RETRY, Job

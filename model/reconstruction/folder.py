@@ -15,7 +15,7 @@ from lib.errors import UserError
 from lib.face_image.photo_io import input_photos, result_names
 from lib.files.file_names import printable
 from lib.runtime.collection import paused_collection
-from lib.runtime.memory import affordable
+from lib.runtime.resources import affordable
 from lib.runtime.worker_pool import Outcome, run_in_processes, use_one_thread
 from lib.sidecar.sidecar_files import report_shared, sidecar_files
 from model.reconstruction.files import remove_results

@@ -1,13 +1,13 @@
 """Adam's update of a matrix whose gradient is given by thin factors, in one pass over memory."""
 
 import itertools
-import os
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache
 
 import numpy as np
 
 from lib.runtime.compilation import compiled
+from lib.runtime.resources import processors
 
 _BLOCKS_PER_THREAD = 4
 
@@ -60,5 +60,5 @@ def update_matrix(
 
 @cache
 def _pool() -> tuple[ThreadPoolExecutor, int]:
-    threads = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    threads = processors()
     return ThreadPoolExecutor(threads, "adam"), threads

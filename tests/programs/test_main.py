@@ -15,6 +15,7 @@ from lib.errors import DiskFull, UserError
 from lib.records.record_writer import RecordWriter
 from lib.records.splits import save_split
 from lib.runtime.interruption import Interrupted
+from lib.runtime.resources import processors
 from tests.support.helpers import ROOT
 from tests.support.programs.main_program import ORIGINAL_FLAGS, called_instead
 
@@ -35,7 +36,7 @@ def test_training_leaves_processors_for_the_next_batch(monkeypatch):
     monkeypatch.setenv("TF_NUM_INTRAOP_THREADS", "")  # so that it is as before after the test
     monkeypatch.delenv("TF_NUM_INTRAOP_THREADS")
     assert main.main(["--mode", "train"]) == 0
-    assert int(os.environ["TF_NUM_INTRAOP_THREADS"]) <= max((os.cpu_count() or 1) // 2, 1)
+    assert int(os.environ["TF_NUM_INTRAOP_THREADS"]) <= max(processors() // 2, 1)
 
 
 def test_every_original_flag_is_there_with_its_real_default(capsys):

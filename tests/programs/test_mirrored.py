@@ -16,6 +16,7 @@ from configs import schema
 from lib.cluster.gpus import count_gpus
 from lib.errors import UserError
 from lib.files import headed_npz
+from lib.runtime.resources import processors
 from model.runs import processes
 from tests.support.helpers import ROOT
 from tests.support.programs.main_program import called_instead
@@ -55,7 +56,7 @@ def test_each_gpu_gets_the_command_as_a_worker(machine):
     assert (config.data.name, config.train.batch_size, config.loss.symmetry) == ("mine", 8, 0.1)
     assert environments == [{"CUDA_VISIBLE_DEVICES": "0"}, {"CUDA_VISIBLE_DEVICES": "1"}]
     assert folder == config.run_dir
-    assert int(os.environ["TF_NUM_INTRAOP_THREADS"]) == max((os.cpu_count() or 1) // 4, 1), "shared by two processes"
+    assert int(os.environ["TF_NUM_INTRAOP_THREADS"]) == max(processors() // 4, 1), "shared by two processes"
 
 
 @pytest.mark.parametrize(("gpus", "replicas"), [(0, []), (1, []), (4, ["--replicas", "1"])])

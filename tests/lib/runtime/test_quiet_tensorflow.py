@@ -6,6 +6,7 @@ import sys
 
 import pytest
 
+from lib.runtime import quiet_tensorflow
 from lib.runtime.quiet_tensorflow import share_processors
 from tests.support.helpers import ROOT
 
@@ -67,7 +68,7 @@ def test_operations_take_half_of_the_processors_unless_the_user_says_otherwise(m
     monkeypatch.setenv("TF_NUM_INTRAOP_THREADS", given or "")  # so that it is as before after the test
     if given is None:
         monkeypatch.delenv("TF_NUM_INTRAOP_THREADS")
-    monkeypatch.setattr(os, "cpu_count", lambda: processors)
+    monkeypatch.setattr(quiet_tensorflow, "processors", lambda: processors)
     share_processors()
     assert os.environ["TF_NUM_INTRAOP_THREADS"] == threads
 

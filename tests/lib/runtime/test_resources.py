@@ -1,37 +1,80 @@
-"""The number of processes that memory allows, and the memory that a process keeps."""
+"""Processors, the number of processes that memory allows, and the memory that a process keeps."""
 
+import os
 import platform
 import subprocess
 import sys
 
 import pytest
 
-from lib.runtime import memory
+from lib.runtime import resources
 from tests.support.helpers import ROOT
+
+GIGABYTE = 2**30
+UNLIMITED = 2**63 - 4096  # of version 1, for none
+
+
+@pytest.fixture
+def machine(tmp_path, monkeypatch):
+    """Writes /proc and /sys/fs/cgroup of a machine with 16 GB to spare."""
+    monkeypatch.setattr(resources, "_MEMINFO", tmp_path / "meminfo")
+    monkeypatch.setattr(resources, "_GROUPS", tmp_path / "groups")
+    monkeypatch.setattr(resources, "_GROUP_FILES", tmp_path / "cgroup")
+    (tmp_path / "meminfo").write_text("MemTotal:  99 kB\nMemAvailable:   16777216 kB\n")
+
+    def write(groups, limits):
+        (tmp_path / "groups").write_text(groups)
+        for group, limit in limits.items():
+            folder = tmp_path / "cgroup" / group
+            folder.mkdir(parents=True)
+            first = group.startswith("memory")
+            names = ("memory.limit_in_bytes", "memory.usage_in_bytes") if first else ("memory.max", "memory.current")
+            (folder / names[0]).write_text(f"{limit}\n")
+            (folder / names[1]).write_text(f"{3 * GIGABYTE}\n")
+            cached = f"{'total_' * first}inactive_file {2 * GIGABYTE}"
+            (folder / "memory.stat").write_text(f"anon {GIGABYTE}\ninactive_file {2 * GIGABYTE}\n{cached}\n")
+
+    return write
 
 
 @pytest.mark.parametrize(
-    ("limit", "processes"), [("max\n", 8), ("4294967296\n", 3), ("1073741824\n", 1)], ids=["host", "container", "least"]
+    ("groups", "limits", "processes"),
+    [
+        ("", {}, 8),
+        ("0::/\n", {"": "max"}, 8),
+        ("0::/\n", {"": 4 * GIGABYTE}, 3),
+        ("0::/\n", {"": GIGABYTE}, 1),
+        ("0::/slurm/job_1\n", {"slurm": 8 * GIGABYTE, "slurm/job_1": 4 * GIGABYTE}, 3),
+        ("0::/slurm/job_1\n", {"slurm": 4 * GIGABYTE, "slurm/job_1": "max"}, 3),
+        ("0::/docker/its_own\n", {"": 4 * GIGABYTE}, 3),
+        ("9:cpu:/x\n4:memory:/a/b\n0::/\n", {"memory": UNLIMITED, "memory/a/b": 6 * GIGABYTE}, 5),
+        ("4:cpu,memory:/a/b\n", {"memory": 7 * GIGABYTE, "memory/a/b": UNLIMITED}, 6),
+        ("0::/../..\n", {"": 4 * GIGABYTE}, 3),
+    ],
 )
-def test_processes_fit_into_the_container(tmp_path, monkeypatch, limit, processes):
-    for name, content in {
-        "_MEMINFO": "MemTotal:  99 kB\nMemAvailable:   16777216 kB\n",
-        "_LIMIT": limit,
-        "_USED": "3221225472\n",
-        "_PARTS": "anon 1073741824\ninactive_file 2147483648\n",
-    }.items():
-        (tmp_path / name).write_text(content)
-        monkeypatch.setattr(memory, name, tmp_path / name)
-    assert memory.affordable(8, 2**30) == processes
-    (tmp_path / "_MEMINFO").write_text("MemTotal:  99 kB\nMemFree:   9 kB\n")
-    assert memory.affordable(8, 2**30) == 8, "what is free says little"
-    monkeypatch.setattr(memory, "_MEMINFO", tmp_path / "none")
-    assert memory.affordable(8, 2**30) == 8
+def test_processes_fit_into_the_least_room_of_all_groups(machine, groups, limits, processes):
+    machine(groups, limits)
+    assert resources.affordable(8, GIGABYTE) == processes
+
+
+def test_a_system_that_does_not_tell_allows_all(tmp_path, monkeypatch):
+    monkeypatch.setattr(resources, "_MEMINFO", tmp_path / "none")
+    assert resources.affordable(8, GIGABYTE) == 8
+    (tmp_path / "none").write_text("MemTotal:  99 kB\nMemFree:   9 kB\n")
+    assert resources.affordable(8, GIGABYTE) == 8, "what is free says little"
+
+
+def test_processors_are_those_of_this_process(monkeypatch):
+    monkeypatch.setattr(os, "cpu_count", lambda: 64)
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: {3, 5, 7}, raising=False)
+    assert resources.processors() == 3
+    monkeypatch.delattr(os, "sched_getaffinity")
+    assert resources.processors() == 64
 
 
 FAULTS = """
 import resource, sys, threading
-from lib.runtime.memory import keep_freed_memory
+from lib.runtime.resources import keep_freed_memory
 if sys.argv[1] == "kept":
     keep_freed_memory()
 def faults():
