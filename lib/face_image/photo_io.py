@@ -6,7 +6,6 @@ from collections import Counter
 from collections.abc import Iterable
 from pathlib import Path
 
-import cv2
 import numpy as np
 from PIL import Image, ImageOps
 
@@ -28,6 +27,8 @@ MASK_ENDING = "_mask.png"
 SYSTEM_FOLDERS = ("lost+found", "System Volume Information", "$RECYCLE.BIN")
 # EXIF orientations that swap rows and columns.
 ORIENTATION_TAG, SIDEWAYS = 0x0112, (5, 6, 7, 8)
+# Modes whose values may be averaged.
+_AVERAGED = ("L", "LA", "RGB", "RGBA", "CMYK")
 # Lookup table from 16-bit to 8-bit grey values.
 SIXTEEN_TO_EIGHT = np.rint(np.arange(65536) / 257).astype(np.uint8)
 
@@ -200,23 +201,36 @@ def _decoded(image: Image.Image, path: Path) -> np.ndarray:
     if factor > 1:
         image.draft(None, wanted)  # has no effect except for JPEG
     rest = factor // max(round(wanted[0] * factor / image.width), 1)
-    pixels = _to_bytes(ImageOps.exif_transpose(image), path)
-    if rest <= 1:
-        return pixels
-    height, width = (max(side // rest, 1) for side in pixels.shape[:2])
-    return cv2.resize(pixels, (width, height), interpolation=cv2.INTER_AREA)
+    image.load()  # before their ends, PNGs do not tell their orientation, and TIFFs have not been turned
+    orientation, profile = image.getexif().get(ORIENTATION_TAG), image.info.get("icc_profile")
+    # Reduced first: each further step would take as much memory as the whole photo.
+    small = _eight_bits(image, path)
+    small = small if rest <= 1 else _reduced(small, rest)
+    if orientation is not None:
+        small.getexif()[ORIENTATION_TAG] = orientation
+    ImageOps.exif_transpose(small, in_place=True)
+    return np.array(in_srgb(small, profile))
 
 
-def _to_bytes(image: Image.Image, path: Path) -> np.ndarray:
+def _eight_bits(image: Image.Image, path: Path) -> Image.Image:
     if image.mode.startswith("I;16") or image.mode == "I":
         values = np.asarray(image)
         if values.min() < 0 or values.max() > 65535:
             raise UserError(f"{path}: grey values must be 8 or 16 bits, got {values.min()}..{values.max()}")
-        grey = Image.fromarray(SIXTEEN_TO_EIGHT[values])
-        return np.array(in_srgb(grey, image.info.get("icc_profile")))
+        return Image.fromarray(SIXTEEN_TO_EIGHT[values])
     if image.mode == "F":
         raise UserError(f"{path}: pixels must be 8- or 16-bit integers, got floating point (convert the image first)")
-    return np.array(in_srgb(image, image.info.get("icc_profile")))
+    return image
+
+
+def _reduced(image: Image.Image, factor: int) -> Image.Image:
+    """An image of 8 bits at 1 / `factor` of its size: means of its pixels."""
+    if image.mode not in _AVERAGED or (image.has_transparency_data and image.mode not in ("LA", "RGBA")):
+        image = image.convert("L" if image.mode == "1" else "RGBA" if image.has_transparency_data else "RGB")
+    size = max(image.width // factor, 1), max(image.height // factor, 1)
+    # One by one, because Pillow would weight colours by alpha and lose those at alpha 0.
+    bands = [image.getchannel(band).resize(size, Image.Resampling.BOX) for band in range(len(image.getbands()))]
+    return Image.merge(image.mode, bands)
 
 
 def _too_large(path: Path, size: str, limit: int) -> str:
