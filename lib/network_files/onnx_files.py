@@ -1,14 +1,12 @@
 """Check of ONNX files before a runtime opens them: all weights must be in the file itself.
 
 The format lets a tensor refer to any other file on the machine for its values. The field numbers are those of
-onnx.proto (https://github.com/onnx/onnx); the check needs only the protobuf library, not the onnx package.
+onnx.proto (https://github.com/onnx/onnx). The messages are read in place: protobuf's library would copy the weights
+once for each message around them.
 """
 
+from collections.abc import Iterator
 from pathlib import Path
-
-from google.protobuf.empty_pb2 import Empty
-from google.protobuf.message import DecodeError
-from google.protobuf.unknown_fields import UnknownFieldSet
 
 from lib.errors import UserError
 
@@ -24,28 +22,67 @@ _PARTS = {
     "Tensor": {},
 }
 _EXTERNAL_DATA, _DATA_LOCATION = 13, 14
-_LENGTH_DELIMITED = 2
+# Kinds of fields, and the bytes of those of fixed length.
+_VARINT, _LENGTH_DELIMITED, _FIXED = 0, 2, {1: 8, 5: 4}
 
 
 def check_onnx(path: Path) -> None:
     """Raises UserError if a file is not an ONNX network or takes weights from other files."""
     try:
-        _check("Model", path.read_bytes(), path)
-    except (DecodeError, RecursionError) as error:
+        _check("Model", memoryview(path.read_bytes()), path)
+    except (ValueError, IndexError, RecursionError) as error:
+        if isinstance(error, UserError):
+            raise
         raise UserError(f"{path}: must be an ONNX network, got a file of another kind ({error})") from None
 
 
-def _check(kind: str, data: bytes, path: Path) -> None:
-    message = Empty()
-    message.ParseFromString(data)
-    for field in UnknownFieldSet(message):
-        if kind == "Tensor" and (
-            field.field_number == _EXTERNAL_DATA or (field.field_number == _DATA_LOCATION and field.data)
-        ):
+def _check(kind: str, data: memoryview, path: Path) -> None:
+    for field, value in _fields(data):
+        if kind == "Tensor" and (field == _EXTERNAL_DATA or (field == _DATA_LOCATION and value)):
             raise UserError(
                 f"{path}: must hold its weights itself, got a network that reads other files (onnx.save with "
                 "save_as_external_data=False makes one file of it)"
             )
-        part = _PARTS[kind].get(field.field_number)
-        if part and field.wire_type == _LENGTH_DELIMITED:
-            _check(part, field.data, path)
+        part = _PARTS[kind].get(field)
+        if part and isinstance(value, memoryview):
+            _check(part, value, path)
+
+
+def _fields(data: memoryview) -> Iterator[tuple[int, int | memoryview]]:
+    """Numbers and values of a message's fields; texts, numbers of fixed length and messages as views of `data`.
+
+    Raises:
+      ValueError, IndexError: not a message, or one with groups, which ONNX does not use.
+    """
+    place = 0
+    while place < len(data):
+        key, place = _varint(data, place)
+        field, wire = key >> 3, key & 7
+        if not field:
+            raise ValueError("a field without a number")
+        if wire == _VARINT:
+            value, place = _varint(data, place)
+            yield field, value
+            continue
+        if wire == _LENGTH_DELIMITED:
+            size, place = _varint(data, place)
+        elif wire in _FIXED:
+            size = _FIXED[wire]
+        else:
+            raise ValueError(f"a field of kind {wire}")
+        if size > len(data) - place:
+            raise ValueError(f"a field of {size:,} bytes where {len(data) - place:,} are left")
+        yield field, data[place : place + size]
+        place += size
+
+
+def _varint(data: memoryview, place: int) -> tuple[int, int]:
+    """A number of up to ten bytes, seven bits each, the lowest first; and the place behind it."""
+    value = 0
+    for shift in range(0, 70, 7):
+        byte = data[place]
+        place += 1
+        value |= (byte & 0x7F) << shift
+        if byte < 0x80:
+            return value, place
+    raise ValueError("a number of more than ten bytes")

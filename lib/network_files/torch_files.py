@@ -7,11 +7,13 @@ description; any other name makes it refuse the file. Descriptions become arrays
 
 import collections
 import dataclasses
+import functools
 import io
 import math
 import pickle
 import pickletools
 import zipfile
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -25,7 +27,12 @@ _TYPES = {
 }  # fmt: skip
 _MAX_PICKLE = 64 * 2**20  # bytes of names and shapes; the values are outside the pickle
 _MAX_SHARE = 4  # tensors that share storages may take this many times the file's size
-_MEMO = ("PUT", "BINPUT", "LONG_BINPUT", "MEMOIZE")  # operations of a pickle that number an object
+# Operations of a pickle that number an object, that give one again, and whose objects have no hash.
+_MEMO, _AGAIN = ("PUT", "BINPUT", "LONG_BINPUT", "MEMOIZE"), ("GET", "BINGET", "LONG_BINGET")
+_UNHASHED = (
+    "EMPTY_LIST", "LIST", "APPEND", "APPENDS", "EMPTY_DICT", "DICT", "SETITEM", "SETITEMS", "EMPTY_SET", "ADDITEMS",
+)  # fmt: skip
+_MAX_DEPTH = 16  # of tuples in tuples and calls; PyTorch's have 3
 _LEGACY = b"\x80\x02\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19."  # first bytes of files written by PyTorch before 1.6
 
 
@@ -85,7 +92,7 @@ class TorchCheckpoint:
                 if order in self._sizes and archive.read(order) != b"little":
                     self._fail("got one of a big-endian machine")
                 content = archive.read(pickles[0])
-                _check_memo(content)
+                _check_objects(content)
                 self._content = _Unpickler(io.BytesIO(content), self.path).load()
         except UserError:
             raise
@@ -117,8 +124,9 @@ class TorchCheckpoint:
         try:
             with zipfile.ZipFile(self.path) as archive:
                 arrays, room = {}, _MAX_SHARE * self.path.stat().st_size
+                read = functools.lru_cache(maxsize=1)(archive.read)  # views of one storage follow each other
                 for name, tensor in tensors.items():
-                    arrays[name] = array = self._array(archive, name, tensor)
+                    arrays[name] = array = self._array(read, name, tensor)
                     room -= array.nbytes
                     if room < 0:
                         self._fail(f"got tensors that share storages and take over {_MAX_SHARE} times the file's size")
@@ -128,7 +136,7 @@ class TorchCheckpoint:
         except Exception as error:
             self._fail(f"got a damaged one ({_one_line(error)})")
 
-    def _array(self, archive: zipfile.ZipFile, name: str, tensor: _Tensor) -> np.ndarray:
+    def _array(self, read: Callable[[str], bytes], name: str, tensor: _Tensor) -> np.ndarray:
         storage, numbers = tensor.storage, (tensor.offset,)
         if isinstance(tensor.shape, tuple) and isinstance(tensor.strides, tuple):
             numbers += tensor.shape + tensor.strides
@@ -149,7 +157,7 @@ class TorchCheckpoint:
             self._fail(f"got '{name}' {list(tensor.shape)} beyond its storage of {storage.count:,} numbers")
         if not count:
             return np.zeros(tensor.shape, dtype)
-        content = archive.read(member)
+        content = read(member)
         if len(content) != storage.count * dtype.itemsize:  # the archive's directory may be wrong
             self._fail(f"got a storage of {len(content):,} bytes for the {storage.count:,} of '{name}'")
         values = np.frombuffer(content, dtype)[tensor.offset :]
@@ -188,14 +196,43 @@ class _Unpickler(pickle.Unpickler):
         return _Storage(storage_type, key, count)
 
 
-def _check_memo(content: bytes) -> None:
-    """Raises UnpicklingError if a pickle numbers its objects with gaps: memory is taken up to the largest number."""
-    count = 0
+def _check_objects(content: bytes) -> None:
+    """Raises UnpicklingError for two kinds of pickles that are small and would fill the memory or take for ever.
+
+    Memory for objects is taken up to the largest number that the pickle gives one. The hash of a tuple, needed where it
+    is a key, hashes its parts, each of which may be the same tuple twice, and so on.
+    """
+    stack: list[int | None] = []  # depth of each object; None for a mark
+    memo: list[int] = []
     for operation, number, _ in pickletools.genops(content):
         if operation.name in _MEMO:
-            if number is not None and number > count:
-                raise pickle.UnpicklingError(f"object {number:,} after {count:,} others")
-            count += 1
+            place = len(memo) if number is None else int(number)
+            if place > len(memo):
+                raise pickle.UnpicklingError(f"object {place:,} after {len(memo):,} others")
+            memo[place : place + 1] = [stack[-1] or 0]
+            continue
+        if operation.name in _AGAIN and number is not None:
+            stack.append(memo[int(number)])
+            continue
+        if operation.name == "DUP":
+            stack.append(stack[-1])
+            continue
+        taken = _taken(stack, operation)
+        depth = 0 if operation.name in _UNHASHED else 1 + max(taken) if taken else 0
+        if depth > _MAX_DEPTH:
+            raise pickle.UnpicklingError(f"tuples nested more than {_MAX_DEPTH} times")
+        stack += [None if made is pickletools.markobject else depth for made in operation.stack_after]
+
+
+def _taken(stack: list[int | None], operation: pickletools.OpcodeInfo) -> list[int]:
+    """Takes what an operation uses from the stack; returns the depths of these objects."""
+    taken: list[int] = []
+    wanted = len(operation.stack_before)
+    if pickletools.markobject in operation.stack_before:
+        while (depth := stack.pop()) is not None:
+            taken.append(depth)
+        wanted = operation.stack_before.index(pickletools.markobject)
+    return taken + [stack.pop() or 0 for _ in range(wanted)]
 
 
 def _tensor(storage, offset, shape, strides, *_) -> _Tensor:

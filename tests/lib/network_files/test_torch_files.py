@@ -177,6 +177,30 @@ def test_views_of_one_storage_may_not_fill_the_memory(tmp_path):
         checkpoint.arrays()
 
 
+def test_a_storage_that_views_share_is_read_once(tmp_path, monkeypatch):
+    storage, reads, read = np.zeros(2**12, np.float32), [], zipfile.ZipFile.read
+    content = {f"x{i}": View(storage, i, (4,), (1,)) for i in range(9)}
+    checkpoint = TorchCheckpoint(save_torch(tmp_path / "a.pth", content))
+    monkeypatch.setattr(zipfile.ZipFile, "read", lambda self, name: reads.append(name) or read(self, name))
+    assert len(checkpoint.arrays()) == 9
+    assert reads == ["archive/data/0"]
+
+
+@pytest.mark.parametrize("kind", ["doubled", "numbered", "called"])
+def test_objects_whose_hash_would_take_for_ever_are_refused(tmp_path, kind):
+    """Each holds the one before twice, and the last is a key."""
+
+    def level(number: int) -> bytes:
+        put, get = b"q" + bytes([number]), b"h" + bytes([number])
+        called = put + b"ctorch._utils\n_rebuild_tensor_v2\n(" + 4 * get + b"tR"
+        return {"doubled": b"2\x86", "numbered": put + get + b"\x86", "called": called}[kind]
+
+    content = b"\x80\x02})" + b"".join(map(level, range(100))) + b"Ns."
+    path = rewritten(save_torch(tmp_path / "a.pth", {}), data_pkl=content)
+    with pytest.raises(UserError, match="tuples nested more than 16 times"):
+        TorchCheckpoint(path)
+
+
 @pytest.mark.parametrize("number", [b"r\xff\xff\xff\x7f", b"q\x01", b"p9\n"])
 def test_a_pickle_that_numbers_its_objects_with_gaps_is_refused(tmp_path, number):
     """The memory for objects reaches to the largest number."""

@@ -1,11 +1,14 @@
 """Networks made to do harm: refused in one line before anything in them runs."""
 
+import tracemalloc
+
 import pytest
 import tensorflow as tf
 
 import main
 from lib.errors import UserError
 from lib.face_mask.parsing import FaceParser
+from lib.network_files.onnx_files import check_onnx
 from tests.support.programs.one_line import is_empty_but_for, one_line
 
 
@@ -28,6 +31,49 @@ def test_a_network_that_reads_other_files_is_refused(tmp_path):
     path.write_bytes(b"\xff" * 50)
     with pytest.raises(UserError, match="must be an ONNX network"):
         FaceParser(path, 16, MEAN, STD, (1,))
+
+
+def field(number: int, content: bytes) -> bytes:
+    """A field of bytes in a message of protobuf."""
+    size, length = len(content), b""
+    while size > 127:
+        length, size = length + bytes([size & 127 | 128]), size >> 7
+    return bytes([number << 3 | 2]) + length + bytes([size]) + content
+
+
+def test_the_weights_of_a_network_are_not_copied_to_be_checked(tmp_path):
+    weights = bytes(4_000_000)
+    (tmp_path / "a.onnx").write_bytes(field(7, field(5, field(9, weights))))
+    tracemalloc.start()
+    try:
+        check_onnx(tmp_path / "a.onnx")
+        assert tracemalloc.get_traced_memory()[1] < 1.1 * len(weights)
+    finally:
+        tracemalloc.stop()
+
+
+@pytest.mark.parametrize(
+    "content",
+    [b"\x3a\x05ab", b"\x3b", b"\x02\x00", b"\x08" + b"\xff" * 11, b"\x08\xff", b"\x09abc", field(7, b"\x2a\x01")],
+)
+def test_what_is_no_message_is_no_network(tmp_path, content):
+    (tmp_path / "a.onnx").write_bytes(content)
+    with pytest.raises(UserError, match=r"a\.onnx: must be an ONNX network, got a file of another kind"):
+        check_onnx(tmp_path / "a.onnx")
+
+
+@pytest.mark.parametrize("elsewhere", [field(13, b"location"), b"\x70\x01"])
+@pytest.mark.parametrize(
+    "around",
+    [
+        lambda tensor: field(7, field(5, tensor)),
+        lambda tensor: field(7, b"\x08\x01\x15abcd\x19abcdefgh" + field(1, field(5, field(6, field(5, tensor))))),
+    ],
+)
+def test_tensors_at_any_depth_are_checked(tmp_path, around, elsewhere):
+    (tmp_path / "a.onnx").write_bytes(around(elsewhere))
+    with pytest.raises(UserError, match="reads other files"):
+        check_onnx(tmp_path / "a.onnx")
 
 
 def graph_file(path, build):
