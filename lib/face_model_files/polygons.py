@@ -17,7 +17,7 @@ def triangulate(vertices: np.ndarray, polygons: np.ndarray) -> np.ndarray:
     triangles = split_quads(vertices, polygons) if size == 4 else _fans(polygons)
     triangles = triangles.reshape(count, size - 2, 3)
     if size > 3:
-        for row in np.flatnonzero(~_convex(vertices[polygons])):
+        for row in np.flatnonzero(~convex(vertices[polygons])):
             triangles[row] = polygons[row][_clip_ears(_flattened(vertices[polygons[row]][None])[0])]
     return triangles.reshape(-1, 3)
 
@@ -53,7 +53,7 @@ def _turns(before: np.ndarray, at: np.ndarray, after: np.ndarray) -> np.ndarray:
     return first[..., 0] * second[..., 1] - first[..., 1] * second[..., 0]
 
 
-def _convex(corners: np.ndarray) -> np.ndarray:
+def convex(corners: np.ndarray) -> np.ndarray:
     """[P] bool: polygons [P, S, 3] none of whose corners turn inwards."""
     flat = _flattened(corners)
     turns = _turns(np.roll(flat, 1, axis=1), flat, np.roll(flat, -1, axis=1))

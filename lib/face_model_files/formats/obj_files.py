@@ -8,12 +8,14 @@ from pathlib import Path
 import numpy as np
 
 from lib.errors import UserError
-from lib.face_model_files.polygons import triangulate
+from lib.face_model_files.polygons import convex, triangulate
 
 # A statement's arguments up to the end of the line or a comment. The format allows blanks and tabs anywhere.
 _STATEMENTS = {word: re.compile(rb"^[ \t]*" + word + rb"[ \t]+([^\n#]*)", re.MULTILINE) for word in (b"v", b"vt", b"f")}
 # Polygons with more corners take seconds each if they are concave, and come from no modelling program.
 _MAX_CORNERS = 1000
+# Largest sum of squared numbers of corners of all concave polygons, which their triangulation takes time for: a minute.
+_MOST_WORK = 5_000_000
 _CONTINUED = re.compile(rb"\\[ \t]*\n")
 
 
@@ -67,16 +69,20 @@ def read_obj(path: Path) -> ObjMesh:
     if flat.min() < 0 or flat.max() >= len(vertices):
         wrong = flat.max() if flat.max() >= len(vertices) else flat.min()
         raise UserError(f"{path}: polygons must use the {len(vertices)} vertices there are, got {wrong + 1}")
-    corners, pieces = np.split(flat, np.cumsum(sizes)[:-1]), []
-    for size in np.unique(sizes):
-        same = np.array([polygon for polygon in corners if len(polygon) == size])
-        pieces.append(triangulate(vertices, same))
+    corners = np.split(flat, np.cumsum(sizes)[:-1])
+    groups = [np.array([polygon for polygon in corners if len(polygon) == size]) for size in np.unique(sizes)]
+    work = sum(int((~convex(vertices[group])).sum()) * group.shape[1] ** 2 for group in groups if group.shape[1] > 3)
+    if work > _MOST_WORK:
+        raise UserError(
+            f"{path}: the squared numbers of corners of concave polygons must add up to {_MOST_WORK:,} at most, got "
+            f"{work:,} (triangulate them)"
+        )
     texture = [corner[1] if len(corner) > 1 else b"" for polygon in polygons for corner in polygon]
     uv = None
     if b"" not in texture:
         index = _from_zero(_numbers(path, texture), content, b"vt", np.repeat(starts, sizes))
         uv = _texture_coordinates(path, content, index, flat, len(vertices))
-    return ObjMesh(vertices, np.concatenate(pieces), uv)
+    return ObjMesh(vertices, np.concatenate([triangulate(vertices, group) for group in groups]), uv)
 
 
 def _content(path: Path) -> bytes:

@@ -5,6 +5,7 @@ import pytest
 
 from lib.errors import UserError
 from lib.face_model_files import polygons
+from lib.face_model_files.formats import obj_files
 from lib.face_model_files.formats.obj_files import read_obj, read_vertices, vertex_count
 from lib.face_model_files.polygons import triangulate
 from tests.support.helpers import shared_file
@@ -144,6 +145,15 @@ def test_a_large_concave_polygon_takes_few_tests(monkeypatch):
     areas = area(star, triangulate(star, np.arange(count)[None]))
     assert (areas > 0).all()
     assert len(tested) < 6 * count
+
+
+def test_more_concave_polygons_than_can_be_split_in_a_minute_are_refused(tmp_path, monkeypatch):
+    monkeypatch.setattr(obj_files, "_MOST_WORK", 100)
+    corners = "v 0 0 0\nv 2 0 0\nv 2 2 0\nv 1 0.5 0\nv 0 2 0\n"
+    concave, convex = "f 1 2 3 4 5\n", "f 1 2 3 5\n"
+    assert len(read_obj(written(tmp_path, corners + 4 * concave + 50 * convex)).triangles) == 4 * 3 + 50 * 2
+    with pytest.raises(UserError, match=r"mesh\.obj: the squared .* add up to 100 at most, got 125 \(triangulate them"):
+        read_obj(written(tmp_path, corners + 5 * concave))
 
 
 def test_a_polygon_of_more_corners_than_anybody_draws_is_refused(tmp_path):
