@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Any, NoReturn
 
 from configs import schema
-from lib.errors import DiskFull, UserError
+from lib.errors import DiskFull, UserError, one_line
 from lib.files.shards import Shard
 from lib.runtime.interruption import Interrupted, signals_interrupt
 
@@ -211,7 +211,7 @@ def run(program: Callable[[], int | None], resume: str) -> int:
         with signals_interrupt():
             return program() or 0
     except (UserError, OSError, DiskFull) as error:
-        message, code = f"error: {' '.join(str(error).split())}", 2
+        message, code = f"error: {one_line(error)}", 2
     except KeyboardInterrupt as error:
         advice, number = (error.advice, error.number) if isinstance(error, Interrupted) else ("", signal.SIGINT)
         message, code = f"\ninterrupted; {advice or resume}", 128 + number

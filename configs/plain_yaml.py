@@ -11,6 +11,8 @@ from typing import Any
 
 import yaml
 
+from lib.errors import one_line
+
 MAX_DEPTH = 8
 _TIMESTAMP = "tag:yaml.org,2002:timestamp"
 
@@ -74,5 +76,5 @@ class _PlainLoader(yaml.SafeLoader):
 
 
 def _one_line(error: BaseException) -> str:
-    text = " ".join(str(error).split()) or type(error).__name__
+    text = one_line(error)
     return text if len(text) <= 300 else f"{text[:300]}..."

@@ -1,4 +1,4 @@
-"""Exceptions for expected failures: bad user input and a full disk. This module imports nothing."""
+"""Exceptions for expected failures, bad user input and a full disk, and their messages. This module imports nothing."""
 
 
 class UserError(ValueError):
@@ -7,3 +7,8 @@ class UserError(ValueError):
 
 class DiskFull(Exception):
     """The disk is full; not caught by code that skips bad photos, because every following photo would fail too."""
+
+
+def one_line(error: object, most: int | None = None) -> str:
+    """The message of an exception as one line of at most `most` characters; its type if it has none."""
+    return " ".join(str(error).split())[:most] or type(error).__name__

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageOps
 
-from lib.errors import UserError
+from lib.errors import UserError, one_line
 from lib.face_image import photo_formats
 from lib.files.file_names import is_portable
 from lib.images.colour_profile import in_srgb
@@ -238,5 +238,5 @@ def _too_large(path: Path, size: str, limit: int) -> str:
 
 
 def _damaged(path: Path, error: BaseException) -> str:
-    reason = " ".join(str(error).split()) or type(error).__name__
+    reason = one_line(error)
     return f"{path}: must be a complete image, got a damaged one ({reason})"

@@ -6,7 +6,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from lib.errors import UserError
+from lib.errors import UserError, one_line
 from lib.network_files.onnx_network import open_network
 from lib.network_files.tflite_network import TfliteNetwork
 
@@ -83,7 +83,7 @@ def _onnx_scores(path: Path, size: int, threads: int) -> Callable[[np.ndarray], 
         try:
             return session.run([output], {entry: image.transpose(2, 0, 1)[None]})[0]
         except Exception as error:  # onnxruntime's own exceptions share no public base class
-            raise _wrong_size(path, size, " ".join(str(error).split())) from error
+            raise _wrong_size(path, size, one_line(error)) from error
 
     return scores
 

@@ -16,6 +16,7 @@ from typing import IO
 import numpy as np
 from numpy.typing import ArrayLike
 
+from lib.errors import one_line
 from lib.files.atomic import atomic_path
 
 # A compressed archive may unpack to this many times its size. Index arrays of sparse matrices reach a dozen.
@@ -101,7 +102,7 @@ def _read_member(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> np.ndarra
 
 def report_remade(path: str | os.PathLike, reason: object) -> None:
     """Prints that a file of this program was damaged and is made again, in one line on stderr."""
-    text = " ".join(str(reason).split()).removeprefix(f"{path}: ")
+    text = one_line(reason).removeprefix(f"{path}: ")
     print(f"{path}: damaged, made again ({text})", file=sys.stderr)
 
 
@@ -135,9 +136,9 @@ def _damage_named(what: str) -> Iterator[None]:
     except OSError as error:
         if error.filename is not None:
             raise
-        raise DamagedFile(f"{what}: {_one_line(error)}") from error
+        raise DamagedFile(f"{what}: {one_line(error, 200)}") from error
     except Exception as error:
-        raise DamagedFile(f"{what}: {_one_line(error)}") from error
+        raise DamagedFile(f"{what}: {one_line(error, 200)}") from error
 
 
 def check_unpacked(unpacked: int, size: int) -> None:
@@ -175,7 +176,7 @@ def _check_array(stream: IO[bytes], size: int, name: str) -> tuple[tuple[int, ..
         read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
         shape, fortran_order, dtype = read(stream)
     except Exception as error:  # NumPy parses the header as Python source, see `_damage_named`
-        raise DamagedFile(f"{name!r} must be a NumPy array, got something else ({_one_line(error)})") from error
+        raise DamagedFile(f"{name!r} must be a NumPy array, got something else ({one_line(error, 200)})") from error
     if dtype.hasobject:
         raise DamagedFile(f"{name!r} holds pickled Python objects, which can run code and are not read")
     if min(shape, default=0) < 0 or (dtype.itemsize == 0 and 0 not in shape):
@@ -185,7 +186,3 @@ def _check_array(stream: IO[bytes], size: int, name: str) -> tuple[tuple[int, ..
     if announced != found:
         raise DamagedFile(f"{name!r} declares {announced:,} bytes of numbers and has {found:,}")
     return shape, fortran_order, dtype
-
-
-def _one_line(error: BaseException) -> str:
-    return " ".join(str(error).split())[:200] or type(error).__name__

@@ -13,7 +13,7 @@ import tensorflow as tf
 from google.protobuf.message import DecodeError
 from tensorflow.core.framework.graph_pb2 import GraphDef  # tf.compat.v1 takes half a second to import
 
-from lib.errors import UserError
+from lib.errors import UserError, one_line
 
 # Pure functions of tensors, enough for any trained network. Switch and Merge select between training and inference;
 # they are resolved before the graph runs.
@@ -65,7 +65,7 @@ class FrozenGraph:
         except UserError:
             raise
         except (ValueError, LookupError, TypeError, tf.errors.OpError) as error:
-            reason = " ".join(str(error).split())
+            reason = one_line(error)
             raise UserError(f"{self.path}: must be a graph that TensorFlow can import ({reason})") from None
 
     def __call__(self, *tensors) -> list[tf.Tensor]:

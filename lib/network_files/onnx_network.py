@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from lib.errors import UserError
+from lib.errors import UserError, one_line
 from lib.network_files.onnx_files import check_onnx
 
 
@@ -33,7 +33,7 @@ def open_network(path: Path, option: str, threads: int = 1):
     try:
         session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
     except Exception as error:  # onnxruntime's own exceptions share no public base class
-        raise UserError(f"{path}: must be an ONNX network, got: {' '.join(str(error).split())}") from error
+        raise UserError(f"{path}: must be an ONNX network, got: {one_line(error)}") from error
     inputs = session.get_inputs()
     if len(inputs) != 1 or len(inputs[0].shape) != 4:
         shapes = ", ".join(str(entry.shape) for entry in inputs)

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 from ai_edge_litert.interpreter import Interpreter
 
-from lib.errors import UserError
+from lib.errors import UserError, one_line
 from lib.network_files.tflite_outputs import with_outputs
 from lib.runtime.quiet_tensorflow import without_notes
 
@@ -39,7 +39,7 @@ class TfliteNetwork:
                 self._interpreter = Interpreter(model_content=content, num_threads=threads)
                 self._interpreter.allocate_tensors()
         except (ValueError, RuntimeError) as error:
-            raise UserError(f"{path}: must be a .tflite network, got: {' '.join(str(error).split())}") from error
+            raise UserError(f"{path}: must be a .tflite network, got: {one_line(error)}") from error
         self._lock = threading.Lock()  # input and outputs lie in the interpreter
         inputs = self._interpreter.get_input_details()
         if len(inputs) != 1:

@@ -19,7 +19,7 @@ from typing import Any, NoReturn
 
 import numpy as np
 
-from lib.errors import UserError
+from lib.errors import UserError, one_line
 
 _TYPES = {
     "DoubleStorage": "<f8", "FloatStorage": "<f4", "HalfStorage": "<f2", "LongStorage": "<i8", "IntStorage": "<i4",
@@ -100,7 +100,7 @@ class TorchCheckpoint:
             self._fail(f"got a file of another kind ({error})")
         # A flipped bit can make zipfile and pickle raise anything, OSError without a file's name among it.
         except Exception as error:
-            self._fail(f"got a damaged archive, or a pickle of something else ({_one_line(error)})")
+            self._fail(f"got a damaged archive, or a pickle of something else ({one_line(error, 200)})")
 
     def arrays(self, *keys: str) -> dict[str, np.ndarray]:
         """The tensors in one dictionary of the checkpoint: name -> array.
@@ -134,7 +134,7 @@ class TorchCheckpoint:
         except UserError:
             raise
         except Exception as error:
-            self._fail(f"got a damaged one ({_one_line(error)})")
+            self._fail(f"got a damaged one ({one_line(error, 200)})")
 
     def _array(self, read: Callable[[str], bytes], name: str, tensor: _Tensor) -> np.ndarray:
         storage, numbers = tensor.storage, (tensor.offset,)
@@ -241,7 +241,3 @@ def _tensor(storage, offset, shape, strides, *_) -> _Tensor:
 
 def _parameter(tensor, *_) -> Any:
     return tensor
-
-
-def _one_line(error: BaseException) -> str:
-    return " ".join(str(error).split())[:200] or type(error).__name__

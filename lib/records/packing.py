@@ -15,7 +15,7 @@ import numpy as np
 from PIL import Image, UnidentifiedImageError
 from tqdm import tqdm
 
-from lib.errors import UserError
+from lib.errors import UserError, one_line
 from lib.files.file_names import line_fault, name_fault, printable
 from lib.files.json_files import with_checksum, write_json
 from lib.images.colour_profile import in_srgb
@@ -158,7 +158,7 @@ def read_crop(path: Path, image_size: int) -> np.ndarray:
         # Pillow reports broken PNG chunks as SyntaxError.
         if isinstance(error, BadImage) or (isinstance(error, OSError) and error.errno not in _OF_THE_FILE):
             raise
-        raise BadImage(f"must be readable, got: {' '.join(str(error).split())}") from error
+        raise BadImage(f"must be readable, got: {one_line(error)}") from error
     if not path.name.isprintable():
         raise BadImage("file name must be printable UTF-8, got other characters in it")
     return _with_skin(crop)

@@ -10,7 +10,7 @@ import tensorflow as tf
 from skimage.transform import SimilarityTransform
 
 from configs import plain_yaml
-from lib.errors import UserError
+from lib.errors import UserError, one_line
 from lib.network_files.frozen_graph import FrozenGraph
 from lib.network_files.onnx_network import open_network
 from model.networks.identity import central_square
@@ -100,7 +100,7 @@ class OtherIdentity:
         try:
             embedding = np.asarray(self._run(values.transpose(0, 3, 1, 2) if self._channels_first else values))
         except Exception as error:  # onnxruntime's own exceptions share no public base class
-            reason = " ".join(str(error).split())
+            reason = one_line(error)
             raise UserError(f"{self.path}: must describe what the network takes, got: {reason}") from error
         if not np.isfinite(embedding).all():
             raise UserError(f"{self.path}: the network must give finite numbers, got others")
@@ -134,7 +134,7 @@ def read_description(path: Path) -> NetworkDescription:
     try:
         values = plain_yaml.parse(path.read_text(encoding="utf-8"))
     except (plain_yaml.BadYaml, UnicodeDecodeError) as error:
-        raise UserError(f"{path}: must be YAML, got: {' '.join(str(error).split())}") from error
+        raise UserError(f"{path}: must be YAML, got: {one_line(error)}") from error
     fields = {field.name for field in dataclasses.fields(NetworkDescription)}
     if not isinstance(values, dict) or not {"file", "size"} <= values.keys() <= fields:
         raise UserError(f"{path}: must hold file and size, and only keys among {', '.join(sorted(fields))}, got others")

@@ -5,7 +5,7 @@ import traceback
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from lib.errors import DiskFull, UserError
+from lib.errors import DiskFull, UserError, one_line
 from lib.files.atomic import is_disk_full
 from lib.files.file_names import printable
 
@@ -36,7 +36,7 @@ def failure_reason(path: Path, error: BaseException) -> str:
 
     Exceptions of unexpected types, which may be a fault of this program, are named with the place they came from.
     """
-    reason = " ".join(str(error).split()) or type(error).__name__
+    reason = one_line(error)
     reason = printable(reason.removeprefix(f"{path}: ").removeprefix(f"{path.name}: "))
     if isinstance(error, _EXPLAINED):
         return reason

@@ -10,7 +10,7 @@ import numpy as np
 import tensorflow as tf
 
 from configs import schema
-from lib.errors import UserError
+from lib.errors import UserError, one_line
 from model.networks.resnet import ConvolutionNorm, ResNet
 
 SLIM_SCOPE = "resnet_v1_50"
@@ -38,14 +38,14 @@ def load_slim(path: Path, network: ResNet) -> list[str]:
         reader = tf.train.load_checkpoint(str(path))
         shapes = reader.get_variable_to_shape_map()
     except (tf.errors.OpError, ValueError) as error:
-        reason = " ".join(str(error).split())
+        reason = one_line(error)
         raise UserError(f"{path}: must be a TensorFlow checkpoint, got a file of another kind ({reason})") from None
     wanted = {name: variable for place in _places(network) for name, variable in _slim(*place)}
     _check(path, SLIM_SCOPE, wanted, shapes)
     try:
         values = {name: reader.get_tensor(name) for name in wanted}
     except tf.errors.OpError as error:
-        raise UserError(f"{path}: must be a whole checkpoint, got {' '.join(str(error).split())}") from None
+        raise UserError(f"{path}: must be a whole checkpoint, got {one_line(error)}") from None
     _assign(path, wanted, values)
     return sorted(set(shapes) - set(wanted))
 
