@@ -69,6 +69,14 @@ def test_the_user_is_believed_where_neither_network_sees_a_face(placed):
     assert not remark
 
 
+def test_rough_points_are_believed(placed):
+    """As annotations of turned faces may be; another order does not fit better."""
+    points = FIVE + (7, 3)
+    face, remark = placed(PHOTO, given(points))
+    np.testing.assert_array_equal(face.points, points)
+    assert not remark
+
+
 def test_a_face_beside_another_ones_is_believed(placed):
     """As that of a person in profile in a group, whom only the user can see."""
     profile = FIVE * (0.4, 1) + (260, 150)
