@@ -103,7 +103,10 @@ class Prepare(Section):
         choices=("largest", "all"),
     )
     min_confidence: float = option("detections with a lower confidence are ignored", low=0, high=1)
-    min_width: float = option("faces narrower than this are left out [px of the photo, across the cheeks]", low=1)
+    min_width: float = option(
+        "faces narrower than this are left out [px across the cheeks; photos above 25 megapixels are reduced before]",
+        low=1,
+    )
     max_blur: float = option("faces blurrier than this are left out (0: sharp, 1: fully blurred)", above=0, high=1)
     beside: bool = option("use landmarks and masks beside the photos (name.txt, .npy, .pts, name_mask.png)")
     parser: str = option(

@@ -1,6 +1,9 @@
 """The photos that --mode prepare turns into crops, the crops' names, and what determines their contents."""
 
 import dataclasses
+import os
+import re
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +16,9 @@ from lib.files.shards import options_digest, shared_recipe
 from lib.sidecar.photo_key import photo_key
 from lib.sidecar.sidecar_files import sidecar_files
 from model.preparation.job import Job
+from model.preparation.journal import read_journal
 
+JOURNAL = "progress.jsonl"
 _ADDED = len("~999_999.png")  # bytes that a crop's name may have in addition to its photo's
 # Part of every crop's key. Raise it whenever the same photo, options and weights give a different crop or record.
 METHOD = "regressed face, parsed mask, 3"
@@ -31,6 +36,9 @@ class PhotoFolder:
       options: hash of method, options and weights.
       beside: sidecar files count.
       sidecars: those of each photo when the run began.
+      earlier: records of earlier runs, by photo.
+      one: the run was given one of the folder's photos, and leaves the others alone.
+      others: records of those.
     """
 
     source: Path
@@ -40,13 +48,24 @@ class PhotoFolder:
     options: str
     beside: bool
     sidecars: dict[Path, tuple[Path, ...]]
+    earlier: dict[str, dict] = dataclasses.field(default_factory=dict)
+    one: bool = False
+    others: list[dict] = dataclasses.field(default_factory=list)
 
     @classmethod
     def find(cls, config: schema.Config, source: Path, output: Path) -> "PhotoFolder":
-        """Lists the photos below `source`; raises UserError if there are none."""
-        source, paths = input_photos(source, skip=output)
-        flat = _flat_names(result_names(paths, source))
-        return cls(source, output, paths, flat, _options_key(config), config.prepare.beside, sidecar_files(paths))
+        """Lists the photos below `source`, or the one that it is, and reads the records of earlier runs.
+
+        Raises:
+          UserError: there is no photo, or `output` holds crops of another folder.
+        """
+        folder, paths = input_photos(source, skip=output)
+        earlier = read_journal(output / JOURNAL, _origin(folder))
+        one = Path(source).is_file()
+        others = _left_alone(earlier, folder, paths) if one else []
+        flat = _flat_names(result_names(paths, folder), _stems(others, config.prepare.faces))
+        options, beside = _options_key(config), config.prepare.beside
+        return cls(folder, output, paths, flat, options, beside, sidecar_files(paths), earlier, one, others)
 
     @property
     def crops(self) -> Path:
@@ -56,7 +75,7 @@ class PhotoFolder:
     @property
     def origin(self) -> dict[str, str]:
         """First line of the journal."""
-        return {"source": str(self.source.resolve())}
+        return _origin(self.source)
 
     @property
     def photos(self) -> list[str]:
@@ -80,6 +99,14 @@ class PhotoFolder:
         crop = self.crops / f"{self.flat[path]}.png"
         return Job(path, self.photo(path), crop, self.key(path), self.sidecars[path])
 
+    def with_others(self, records: Iterable[dict]) -> list[dict]:
+        """The records of this run and those of the photos that it leaves alone, by name."""
+        return sorted([*records, *map(self.without_deleted, self.others)], key=lambda record: Path(record["photo"]))
+
+    def left_alone(self, earlier: Mapping[str, dict]) -> list[dict]:
+        """Earlier records that this run neither renews nor removes."""
+        return _left_alone(earlier, self.source, self.paths) if self.one else []
+
     def without_deleted(self, record: dict) -> dict:
         """Removes crops that the user has deleted from an earlier run's record; they stay left out from then on."""
         gone = [crop for crop in record["crops"] if not (self.crops / crop["file"]).is_file()]
@@ -90,10 +117,26 @@ class PhotoFolder:
         return record | {"crops": kept, "left_out": [*record["left_out"], *reasons]}
 
 
-def _flat_names(names: dict[Path, str]) -> dict[Path, str]:
-    """Flattens nested names, with `__` between folders; names that would collide get a number."""
+def _origin(folder: Path) -> dict[str, str]:
+    return {"source": str(folder.resolve())}
+
+
+def _left_alone(earlier: Mapping[str, dict], folder: Path, paths: Iterable[Path]) -> list[dict]:
+    """The records of photos that still exist, apart from `paths`."""
+    given = {path.relative_to(folder).as_posix() for path in paths}
+    return [record for photo, record in earlier.items() if photo not in given and os.path.lexists(folder / photo)]
+
+
+def _stems(records: Iterable[dict], faces: str) -> set[str]:
+    """Flat names that a photo must not have, because its crops would replace some of the records'."""
+    stems = [Path(crop["file"]).stem.casefold() for record in records for crop in record["crops"]]
+    return {re.sub(r"_\d+$", "", stem) if faces == "all" else stem for stem in stems}
+
+
+def _flat_names(names: Mapping[Path, str], taken: Iterable[str] = ()) -> dict[Path, str]:
+    """Flattens nested names, with `__` between folders; names that would collide, also with `taken`, get a number."""
     flat: dict[Path, str] = {}
-    used: set[str] = set()
+    used = set(taken)
     for path, name in names.items():
         stem = fitting_stem(name.replace("/", "__"), _ADDED)
         candidate, number = stem, 1
@@ -106,7 +149,7 @@ def _flat_names(names: dict[Path, str]) -> dict[Path, str]:
 
 
 def _options_key(config: schema.Config) -> str:
-    """Hash of everything that determines a crop apart from the photo: method, options, weights."""
+    """Hash of everything that determines a crop apart from the photo: method, options, face model, weights."""
     section = dataclasses.asdict(config.prepare)
     for name in ("input", "output"):
         section.pop(name)
@@ -118,6 +161,11 @@ def _options_key(config: schema.Config) -> str:
         dataclasses.asdict(config.regressor),
         config.data.image_size,
     ]
+    source = schema.asset_path(config.face_model.source)
+    if config.face_model.source not in ("built-in", "human-head") and source.exists():
+        from lib.face_model_files.published import load_published  # half a second
+
+        parts.append(load_published(source, config.generated_dir).fingerprint)
     files = [schema.asset_path(config.regressor.weights)]
     if config.prepare.parser:
         files.append(Path(config.prepare.parser))

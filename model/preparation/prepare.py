@@ -26,11 +26,10 @@ from lib.runtime.resources import affordable
 from lib.runtime.worker_pool import run_jobs, use_one_thread
 from lib.sidecar.sidecar_files import report_shared
 from model.preparation.job import RETRY, Job
-from model.preparation.journal import journal_line, read_journal, write_journal
-from model.preparation.photo_folder import PhotoFolder
+from model.preparation.journal import journal_line, write_journal
+from model.preparation.photo_folder import JOURNAL, PhotoFolder
 from model.preparation.sheets import write_sheets
 
-JOURNAL = "progress.jsonl"
 # Peak of a process with the default configuration: photos of 12 megapixels.
 PROCESS_BYTES = 5 * 2**28
 PRINTED = 20  # number of left-out faces that are printed; left_out.csv lists all of them
@@ -47,7 +46,7 @@ def prepare_folder(config: schema.Config, source: Path, output: Path) -> dict[st
     sheets/ (pages of crops with their masks' outlines), prepared.json (a record of every photo) and left_out.csv. With
     progress.jsonl the same command resumes: a photo is processed again only if it, its sidecar files, the options or
     `METHOD` changed, or if it failed for a reason that may lie outside of it. Crops whose photo no longer exists are
-    removed.
+    removed. One photo of a folder is added to the crops of the others.
 
     Args:
       config: the effective configuration.
@@ -55,7 +54,7 @@ def prepare_folder(config: schema.Config, source: Path, output: Path) -> dict[st
       output: created if missing.
 
     Returns:
-      Photos without any crop: name -> reason.
+      Photos that gave no crop: name -> reason.
 
     Raises:
       UserError: there is no photo, no photo gave a crop, or `output` holds a foreign file under the name of an output.
@@ -65,10 +64,10 @@ def prepare_folder(config: schema.Config, source: Path, output: Path) -> dict[st
     journal = output / JOURNAL
     records: dict[str, dict] = {}
     try:
-        skipped = prepare_photos(config, folder, folder.paths, read_journal(journal, folder.origin), journal, records)
+        skipped = prepare_photos(config, folder, folder.paths, folder.earlier, journal, records, folder.others)
     except KeyboardInterrupt as error:
         done = [records[photo] for photo in folder.photos if photo in records]
-        _write_tables(output, config, folder.source, done)
+        _write_results(config, folder, folder.with_others(done))
         advice = (
             f"{len(done)} of {len(folder.paths)} photos are prepared in {output}; the same command prepares the others"
         )
@@ -99,7 +98,7 @@ def prepare_photos(
       earlier: records of an earlier run; crops of theirs that no record holds any longer are removed.
       journal: receives the records as they arrive.
       records: also receives them, by photo.
-      others: records of other photos that the journal keeps.
+      others: records of other photos that the journal keeps, and whose crops are not removed.
 
     Returns:
       The number of photos whose earlier record still holds.
@@ -123,7 +122,7 @@ def prepare_photos(
             f"{deleted} (look through the sheets again)",
             file=sys.stderr,
         )
-    remove_stale(folder.crops, earlier.values(), records.values())
+    remove_stale(folder.crops, earlier.values(), [*others, *records.values()])
     write_journal(journal, folder.origin, [*others, *records.values()])
     _run(config, folder, jobs, records, journal, len(paths))
     return len(paths) - len(jobs)
@@ -137,7 +136,7 @@ def remove_stale(crops: Path, earlier: Iterable[dict], records: Iterable[dict]) 
 
 
 def finish(config: schema.Config, folder: PhotoFolder, records: list[dict], skipped: int) -> dict[str, str]:
-    """Writes tables and contact sheets and prints the report; returns the photos without any crop.
+    """Writes tables and contact sheets and prints the report; returns the photos that gave no crop.
 
     Args:
       config: the effective configuration.
@@ -145,10 +144,16 @@ def finish(config: schema.Config, folder: PhotoFolder, records: list[dict], skip
       records: one for each, in order.
       skipped: number of photos that an earlier run prepared.
     """
+    records, skipped = folder.with_others(records), skipped + len(folder.others)
+    pages = _write_results(config, folder, records)
+    return _report(folder.output, folder.source, records, skipped, pages)
+
+
+def _write_results(config: schema.Config, folder: PhotoFolder, records: list[dict]) -> int:
+    """Writes tables and contact sheets; returns the number of sheets."""
     _write_tables(folder.output, config, folder.source, records)
     files = [crop["file"] for record in records for crop in record["crops"]]
-    pages = write_sheets(folder.output / "sheets", folder.crops, files)
-    return _report(folder.output, folder.source, records, skipped, pages)
+    return write_sheets(folder.output / "sheets", folder.crops, files)
 
 
 def _run(
@@ -216,7 +221,7 @@ def _write_tables(output: Path, config: schema.Config, source: Path, records: li
 
 
 def _report(output: Path, source: Path, records: list[dict], skipped: int, pages: int) -> dict[str, str]:
-    """Prints a table of the faces and photos left out; returns the photos without any crop."""
+    """Prints a table of the faces and photos left out; returns the photos that gave no crop, also before a deletion."""
     entries = list(_left_out(records))
     counts = Counter(kind for _, kind, _ in entries)
     width = max((len(photo) for photo, _, _ in entries[:PRINTED]), default=0)
@@ -232,15 +237,16 @@ def _report(output: Path, source: Path, records: list[dict], skipped: int, pages
     if len(remarks) > PRINTED:
         print(f"{len(remarks) - PRINTED} more remarks in {output / 'prepared.json'}")
     crops = sum(len(record["crops"]) for record in records)
-    failed = {printable(r["photo"]): r["left_out"][0]["reason"] for r in records if not r["crops"]}
+    empty = [record for record in records if not record["crops"]]
     if not crops:
-        photo, reason = next(iter(failed.items()))
+        photo, reason = printable(empty[0]["photo"]), empty[0]["left_out"][0]["reason"]
         raise UserError(
             f"{source}: at least one photo must show a face, got none of {len(records)} (the first, {photo}: {reason}; "
             f"all are listed in {output / 'left_out.csv'})"
         )
     done = f", {skipped} of them in an earlier run" if skipped else ""
-    print(f"{crops} crops of {len(records) - len(failed)} of {len(records)} photos{done}, in {output / 'crops'}")
+    print(f"{crops} crops of {len(records) - len(empty)} of {len(records)} photos{done}, in {output / 'crops'}")
     print(f"review {output / 'sheets'} ({pages} pages) and delete bad crops, then run:")
     print(shlex.join(["python", "create_bin.py", "--name", "mine", "--input", str(output / "crops")]))
-    return failed
+    failed = [record for record in empty if all(entry["kind"] != DELETED for entry in record["left_out"])]
+    return {printable(record["photo"]): record["left_out"][0]["reason"] for record in failed}

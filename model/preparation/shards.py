@@ -18,8 +18,8 @@ from lib.files.json_files import with_checksum, without_checksum, write_json
 from lib.files.shards import FOLDER, Shard, changed_photo, check_same_recipe, finished
 from lib.runtime.interruption import Interrupted
 from model.preparation.journal import read_journal, write_journal
-from model.preparation.photo_folder import PhotoFolder
-from model.preparation.prepare import JOURNAL, check_output, finish, prepare_photos, remove_stale
+from model.preparation.photo_folder import JOURNAL, PhotoFolder
+from model.preparation.prepare import check_output, finish, prepare_photos, remove_stale
 
 _SUFFIX = ".json"
 _JOURNALS = "*-of-*[0-9].jsonl"  # of the shards of every division
@@ -42,7 +42,7 @@ def prepare_shard(config: schema.Config, source: Path, output: Path, shard: Shar
     paths = shard.part(folder.paths)
     journal = output / FOLDER / f"{shard.name}.jsonl"
     own = read_journal(journal, folder.origin)
-    known = read_journal(output / JOURNAL, folder.origin) | own
+    known = folder.earlier | own
     photos = [folder.photo(path) for path in paths]
     earlier = {photo: known[photo] for photo in photos if photo in known}
     # Photos that are gone or another shard's by now: merging removes the crops of theirs that no shard has made again.
@@ -84,17 +84,17 @@ def merge_shards(config: schema.Config, source: Path, output: Path, count: int |
         if photo not in records or records[photo]["key"] != folder.key(path):
             every = (Shard(index, len(shards)) for index in range(len(shards)))
             raise changed_photo(path, next(shard for shard in every if path in shard.part(folder.paths)))
-    journal = output / JOURNAL
     ordered = [folder.without_deleted(records[photo]) for photo in folder.photos]
-    remove_stale(folder.crops, read_journal(journal, folder.origin).values(), ordered)
+    kept = [*folder.others, *ordered]
+    remove_stale(folder.crops, folder.earlier.values(), kept)
     for earlier in (output / FOLDER).glob(_JOURNALS):
         try:
             found = read_journal(earlier, folder.origin)
         except UserError as error:  # of a division that was given up, of another folder of photos
             print(f"{error}; crops of that journal are left alone", file=sys.stderr)
         else:
-            remove_stale(folder.crops, found.values(), ordered)
-    write_journal(journal, folder.origin, ordered)
+            remove_stale(folder.crops, found.values(), [*kept, *folder.left_alone(found)])
+    write_journal(output / JOURNAL, folder.origin, kept)
     return finish(config, folder, ordered, skipped=0)
 
 

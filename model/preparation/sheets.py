@@ -21,7 +21,7 @@ def write_sheets(folder: Path, crops: Path, names: Sequence[str]) -> int:
     Args:
       folder: folder for the pages, created if missing.
       crops: folder of the RGBA crops.
-      names: file names of the crops, in order.
+      names: file names of the crops, in order; those that are gone by now are left out.
 
     Returns:
       The number of pages.
@@ -56,10 +56,15 @@ def outlined(crop: np.ndarray, side: int) -> np.ndarray:
 
 def _pages(crops: Path, names: Sequence[str]) -> Iterator[Image.Image]:
     for first in range(0, len(names), COLUMNS * ROWS):
-        tiles = [_tile(crops / name) for name in names[first : first + COLUMNS * ROWS]]
-        yield contact_sheet([tiles[row : row + COLUMNS] for row in range(0, len(tiles), COLUMNS)], GAP)
+        files = [crops / name for name in names[first : first + COLUMNS * ROWS]]
+        tiles = [tile for tile in map(_tile, files) if tile is not None]
+        if tiles:
+            yield contact_sheet([tiles[row : row + COLUMNS] for row in range(0, len(tiles), COLUMNS)], GAP)
 
 
-def _tile(path: Path) -> Tile:
-    with Image.open(path, formats=["PNG"]) as image:
-        return path.stem, outlined(np.asarray(image), CELL)
+def _tile(path: Path) -> Tile | None:
+    try:
+        with Image.open(path, formats=["PNG"]) as image:
+            return path.stem, outlined(np.asarray(image), CELL)
+    except FileNotFoundError:  # deleted by hand since it was listed
+        return None

@@ -11,6 +11,7 @@ from PIL import Image
 from configs import schema
 from lib.face_image import quality
 from lib.face_image.detection import Face
+from lib.face_image.photo_io import photo_size
 from lib.files.atomic import atomic_path
 from model.fitting.masks import MaskFinder
 from model.fitting.placement import PointPlacement
@@ -84,18 +85,20 @@ class Preparer:
         pixels = np.dstack([alignment.crop[..., :3], np.rint(alpha * 255).astype(np.uint8)])
         with atomic_path(file) as path:
             Image.fromarray(pixels).save(path)
+        full, larger = _full_size(job.path, found)
+        to_crop = alignment.photo_to_crop
         record = {
             "file": file.name,
-            "face_width_px": round(width, 1),
+            "face_width_px": round(width * float(larger[0]), 1),
             "blur": round(blur, 3),
             "mask_share": round(share, 3),
             "mask_given": aligned.alpha is not None,
             "landmarks_given": bool(face.given),
             "confidence": round(face.confidence, 3),
-            "photo_size": list(found.pixels.shape[:2]),
+            "photo_size": full,
             "quarter_turns": found.turns,
-            "points_in_photo": np.round(face.points, 2).tolist(),
-            "photo_to_crop": alignment.photo_to_crop.tolist(),
+            "points_in_photo": np.round(face.points * larger, 2).tolist(),
+            "photo_to_crop": np.column_stack([to_crop[:, :2] / larger, to_crop[:, 2]]).tolist(),
         }
         return record, aligned.remark
 
@@ -112,3 +115,11 @@ class Preparer:
         alpha = self.find_mask(photo.alignment, photo.alpha, coefficients, fitted=True)
         share = quality.check_mask(alpha, silhouette, photo.covered, photo.alpha is not None)
         return photo, alpha, share
+
+
+def _full_size(path: Path, found: FoundFaces) -> tuple[list[int], np.ndarray]:
+    """[height, width] of the upright photo in its file, and by how much it is larger in x and y than what was read."""
+    full = photo_size(path)
+    height, width = full[::-1] if found.turns % 2 else full
+    rows, columns = found.pixels.shape[:2]
+    return [height, width], np.array([width / columns, height / rows])

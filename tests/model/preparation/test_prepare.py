@@ -181,7 +181,7 @@ def test_a_crop_deleted_by_hand_stays_away(tmp_path, mixed):
     run(source, output)
     (output / "crops" / "two.png").unlink()
     for _ in range(2):
-        assert run(source, output) == {"two.png": "two.png was deleted by hand"}
+        assert (run(source, output), left_out(output)[0]["reason"]) == ({}, "two.png was deleted by hand")
         assert [p.name for p in (output / "crops").iterdir()] == ["given.png"]
 
 
@@ -325,7 +325,7 @@ def test_merged_shards_are_the_files_of_one_process(mixed, tmp_path):
     run(mixed.source, mixed.output)
     assert merge_shards(config, mixed.source, output) == run(mixed.source, mixed.output)
     for path in mixed.output.rglob("*"):
-        if path.is_file() and path.name != preparation.JOURNAL:
+        if path.is_file() and path.name != photo_folder.JOURNAL:
             assert (output / path.relative_to(mixed.output)).read_bytes() == path.read_bytes(), path
     assert not list(tmp_path.glob("out/crops/.*"))
 

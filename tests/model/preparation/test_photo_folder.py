@@ -1,0 +1,152 @@
+"""--mode prepare into the output of an earlier run: what it renews, keeps and removes."""
+
+import functools
+import json
+
+import numpy as np
+import pytest
+
+from configs import schema
+from lib.face_image import photo_io
+from lib.files.shards import Shard
+from model.preparation import prepare as preparation
+from model.preparation.photo_folder import PhotoFolder
+from model.preparation.shards import merge_shards, prepare_shard
+from tests.support.golden_face import small_face_model
+from tests.support.photo_corpus import portrait
+from tests.support.reconstruction_parts import detected_once
+
+
+@pytest.fixture(scope="module", autouse=True)
+def prepare_once_loaded():
+    """Networks that are loaded and traced once for all runs with the same options, and see each photo once."""
+    with pytest.MonkeyPatch.context() as patch, detected_once():
+        patch.setattr(preparation, "use_one_thread", lambda: None)  # it would last beyond this test
+        patch.setattr(preparation, "make_preparer", functools.cache(preparation.make_preparer))
+        yield
+
+
+def run(source, output, **overrides):
+    return preparation.prepare_folder(schema.load(overrides={"data.workers": 1} | overrides), source, output)
+
+
+def show(folder, *names):
+    """Writes photos of a face."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for name in names:
+        portrait().save(folder / name)
+    return folder
+
+
+def crops(output):
+    return sorted(path.name for path in (output / "crops").iterdir())
+
+
+def listed(output):
+    return [record["photo"] for record in json.loads((output / "prepared.json").read_text())["records"]]
+
+
+def test_one_photo_is_added_to_the_crops_of_the_others(tmp_path, capsys):
+    source, output = show(tmp_path / "in", "a.png", "b.png", "c.png"), tmp_path / "out"
+    run(source, output)
+    show(source, "x.png")
+    (source / "c.png").unlink()
+    capsys.readouterr()
+    assert run(source / "x.png", output) == {}
+    assert crops(output) == ["a.png", "b.png", "x.png"]
+    assert listed(output) == ["a.png", "b.png", "x.png"]
+    assert "3 crops of 3 of 3 photos, 2 of them in an earlier run" in capsys.readouterr().out
+    run(source, output)
+    assert "3 of them in an earlier run" in capsys.readouterr().out, "their records are kept, too"
+
+
+def test_one_photo_is_merged_with_the_crops_of_the_others(tmp_path):
+    source, output = show(tmp_path / "in", "a.png", "b.png"), tmp_path / "out"
+    config = schema.load(overrides={"data.workers": 1})
+    for index in range(2):
+        prepare_shard(config, source, output, Shard(index, 2))
+    show(source, "x.png")
+    prepare_shard(config, source / "x.png", output, Shard(0, 1))
+    assert merge_shards(config, source / "x.png", output, 1) == {}
+    assert crops(output) == ["a.png", "b.png", "x.png"], "also before their own merge"
+    merge_shards(config, source / "x.png", output, 1)
+    run(source, output)
+    run(source / "a.png", output)
+    assert listed(output) == ["a.png", "b.png", "x.png"]
+
+
+@pytest.mark.parametrize(("faces", "crop"), [("largest", "a__b.png"), ("all", "a__b_0.png")])
+def test_the_crops_of_one_photo_do_not_replace_those_of_another(tmp_path, faces, crop):
+    source, output = tmp_path / "in", tmp_path / "out"
+    show(source / "a", "b.png")
+    run(source, output, **{"prepare.faces": faces})
+    assert crops(output) == [crop]
+    show(source, "a__b.png")
+    run(source / "a__b.png", output, **{"prepare.faces": faces})
+    assert crops(output) == sorted([crop, crop.replace("a__b", "a__b~2")])
+
+
+def test_a_photo_whose_crops_were_deleted_by_hand_has_not_failed(tmp_path):
+    source, output = show(tmp_path / "in", "a.png", "b.png"), tmp_path / "out"
+    assert run(source, output) == {}
+    (output / "crops" / "a.png").unlink()
+    for _ in range(2):
+        assert run(source, output) == {}
+    assert "a.png was deleted by hand" in (output / "left_out.csv").read_text()
+
+
+def test_a_crop_may_be_deleted_before_the_run_ends(tmp_path, monkeypatch):
+    source, output = show(tmp_path / "in", "a.png", "b.png"), tmp_path / "out"
+    write = preparation._write_tables
+
+    def deleting(*arguments):
+        (output / "crops" / "a.png").unlink()
+        write(*arguments)
+
+    monkeypatch.setattr(preparation, "_write_tables", deleting)
+    assert run(source, output) == {}
+    assert crops(output) == ["b.png"]
+
+
+def test_an_interrupted_run_has_sheets_of_what_was_done(tmp_path, monkeypatch):
+    source, output = show(tmp_path / "in", "a.png", "b.png"), tmp_path / "out"
+    run(source, output)
+    sheet = output / "sheets" / "page_001.png"
+    sheet.unlink()
+    show(source, "c.png")
+
+    def stopped(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(preparation, "_run", stopped)
+    with pytest.raises(KeyboardInterrupt, match="2 of 3 photos are prepared"):
+        run(source, output)
+    assert sheet.is_file()
+
+
+def test_crops_of_another_face_model_are_made_again(tmp_path):
+    """A face model's file that was replaced under its name."""
+    source, file = show(tmp_path / "in", "a.png"), tmp_path / "face.npz"
+    config = schema.load(overrides={"face_model.source": str(file)})
+    small_face_model().save(file)
+    first = PhotoFolder.find(config, source, tmp_path / "out").options
+    assert PhotoFolder.find(config, source, tmp_path / "out").options == first
+    small_face_model(mean_albedo=np.full((5, 3), 0.3)).save(file)
+    assert PhotoFolder.find(config, source, tmp_path / "out").options != first
+
+
+def test_large_photos_are_described_in_their_own_pixels(tmp_path, monkeypatch):
+    """Not in those of the smaller photo that was read."""
+    source, output = show(tmp_path / "in", "a.png"), tmp_path / "out"
+    run(source, output)
+    first = json.loads((output / "prepared.json").read_text())["records"][0]["crops"][0]
+    portrait().resize((600, 600)).save(source / "a.png")
+    monkeypatch.setattr(photo_io, "WORKING_PIXELS", 100_000)
+    run(source, output)
+    large = json.loads((output / "prepared.json").read_text())["records"][0]["crops"][0]
+    assert large["photo_size"] == [600, 600]
+    np.testing.assert_allclose(large["face_width_px"], 2 * first["face_width_px"], rtol=0.03)
+    np.testing.assert_allclose(large["points_in_photo"], 2 * np.array(first["points_in_photo"]), atol=4)
+    transform, before = np.array(large["photo_to_crop"]), np.array(first["photo_to_crop"])
+    np.testing.assert_allclose(transform[:, :2], before[:, :2] / 2, rtol=0.03, atol=0.01)
+    np.testing.assert_allclose(transform[:, 2], before[:, 2], atol=5)
