@@ -20,6 +20,7 @@ from lib.synthetic.rendering.lights import sample_light
 from lib.tensor_structure import TensorStructure
 from model.morphable_model import MorphableModel
 from model.projection import zbuffer_projection
+from model.reconstruction.new_views import framing
 
 NEW_YAWS = (30.0, 60.0)  # degrees, away from the side that the photo shows
 _LIGHTS = 7919  # seed of the new lights, used for nothing else
@@ -81,7 +82,7 @@ def render_new_views(
 ) -> NewViews:
     """Renders albedos on the true shape, turned by 30 and 60 degrees to show the side that the photo shows less of.
 
-    The head is upright in the middle of the picture, with the photo's expression.
+    The head is upright in the middle of the picture, with the photo's expression; whole heads are shown smaller.
 
     Args:
       morphable: the face model.
@@ -94,7 +95,8 @@ def render_new_views(
     views, count = len(NEW_YAWS), albedos.shape[0]
     angles = new_view_angles(parts.angles)
     shape = tf.repeat(morphable.shape(parts.identity, parts.expression), views, axis=0)
-    vertices = tf.matmul(shape, rotation_matrix(angles))
+    camera, middle = framing(morphable.face_model.mean_shape, camera)
+    vertices = tf.matmul(shape - middle, rotation_matrix(angles))
     arriving = shading(morphable.normals(vertices), tf.repeat(light, views, axis=0))
     colours = tf.clip_by_value(albedos[None] * arriving[:, None], 0.0, 1.0)
     colours = tf.reshape(tf.transpose(colours, [0, 2, 1, 3]), [views, morphable.vertex_count, 3 * count])

@@ -7,6 +7,7 @@ import pytest
 import tensorflow as tf
 
 from lib.face_model.coefficients import Coefficients
+from lib.face_model_files.human_head import load_human_head
 from lib.geometry.camera import Camera
 from lib.images.display import to_bytes
 from lib.mesh_renderer.fragments import interpolate, rasterize
@@ -21,8 +22,7 @@ CAMERA = Camera((112, 112))
 MORPHABLE = MorphableModel(built_in_face(2500))
 
 
-def coefficients(yaw):
-    layout = MORPHABLE.layout
+def coefficients(yaw, layout=MORPHABLE.layout):
     zeros = {name: np.zeros((1, count), np.float32) for name, count in layout.counts.items()}
     zeros["angles"] = np.array([[0.1, yaw, 0.0]], np.float32)
     return layout.join(Coefficients(**zeros))[0]
@@ -30,11 +30,15 @@ def coefficients(yaw):
 
 @pytest.fixture(scope="module")
 def exported(tmp_path_factory):
+    return exported_texture(MORPHABLE, tmp_path_factory.mktemp("charts"))
+
+
+def exported_texture(morphable, cache):
     def texture(embedding, coarse, sampled, visibility, shading, training=False):
         return coarse
 
-    config = SimpleNamespace(generated_dir=tmp_path_factory.mktemp("charts"), texture=SimpleNamespace(intrinsic=False))
-    return ExportedTexture(SimpleNamespace(face_gcn=FaceGCN(MORPHABLE, CAMERA, texture), camera=CAMERA, config=config))
+    config = SimpleNamespace(generated_dir=cache, texture=SimpleNamespace(intrinsic=False))
+    return ExportedTexture(SimpleNamespace(face_gcn=FaceGCN(morphable, CAMERA, texture), camera=CAMERA, config=config))
 
 
 @pytest.mark.parametrize("yaw", [0.4, -0.4])
@@ -49,6 +53,21 @@ def test_a_texture_of_the_vertices_colours_looks_like_them(exported, yaw):
     drawn = exported.draw(to_bytes(raster.dilate(raster.interpolate(albedo))), true, light)
     assert min(psnr_in_views(drawn, views)) > 32
     assert ssim_in_views(drawn, views) > 0.95
+
+
+@pytest.mark.parametrize("area", ["face", "ears", "head"])
+def test_texture_and_vertices_are_drawn_at_the_same_place(area, tmp_path_factory):
+    """Whole heads are shown smaller than a photo's face."""
+    morphable = MorphableModel(load_human_head(tmp_path_factory.getbasetemp(), area, 2900))
+    true, light = coefficients(0.4, morphable.layout), np.zeros(27, np.float32)
+    flat = tf.fill([1, morphable.vertex_count, 3], 0.4)
+    views = render_new_views(morphable, CAMERA, tf.constant(true[None]), tf.constant(light[None]), flat)
+    exported = exported_texture(morphable, tmp_path_factory.mktemp("charts"))
+    drawn = exported.draw(np.full((512, 512, 3), 102, np.uint8), true, light)
+    assert views.skin.numpy().any()
+    for picture, face in zip(drawn, views.face.numpy(), strict=True):
+        assert ((picture.max(-1) > 0) != (face[..., 0] > 0)).mean() < 0.03, "less than a pixel at the outline"
+    assert min(psnr_in_views(drawn, views)) > 30
 
 
 def test_what_the_photo_shows_between_the_vertices_is_in_the_texture(exported):
