@@ -150,7 +150,8 @@ def _load_network(config: schema.Config, face_model: FaceModel) -> FixedRegresso
         return published_regressor(path, face_model.layout)
     section = config.regressor
     sizes = (face_model.layout, section.depth, section.width, section.image_size, section.input_range)
-    return load_fixed(path, lambda take: FixedRegressor(take, *sizes), face_model.fingerprint)
+    options = {"regressor.image_size": section.image_size, "regressor.input_range": section.input_range}
+    return load_fixed(path, lambda take: FixedRegressor(take, *sizes), face_model.fingerprint, options=options)
 
 
 def load_regressed_errors(config: schema.Config, layout: CoefficientLayout) -> RegressedErrors | None:
@@ -184,7 +185,8 @@ def load_identity(config: schema.Config, face_model: FaceModel) -> FixedIdentity
         return FrozenIdentity(path, config.identity.crop_fraction)
     section = config.identity
     sizes = (section.embedding, section.depth, section.width, section.image_size, section.crop_fraction)
-    return load_fixed(path, lambda take: FixedIdentityNetwork(take, *sizes), face_model.fingerprint)
+    options = {"identity.image_size": section.image_size, "identity.crop_fraction": section.crop_fraction}
+    return load_fixed(path, lambda take: FixedIdentityNetwork(take, *sizes), face_model.fingerprint, options=options)
 
 
 def restore_texture_network(pipeline: Pipeline) -> None:

@@ -11,7 +11,7 @@ import shutil
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -115,15 +115,23 @@ def load_weights(path: Path, network, face_model: str, mode: str = "pretrain") -
     return header["metadata"]
 
 
-def load_fixed(path: Path, make: Callable[[Take], Network], face_model: str, mode: str = "pretrain") -> Network:
+def load_fixed(
+    path: Path,
+    make: Callable[[Take], Network],
+    face_model: str,
+    mode: str = "pretrain",
+    options: Mapping[str, Any] | None = None,
+) -> Network:
     """Makes a network with fixed weights (`model.networks.fixed`) from a file that `save_weights` wrote.
 
     Args:
       path: the file.
       make: makes the network of the arrays that it takes; called twice, first with zeros, to learn their shapes.
       face_model, mode: as in `load_weights`, whose errors it shares.
+      options: `section.key` -> value of options that must be those of the training; not all show in arrays' shapes.
     """
     header, arrays = _read(path, mode)
+    _check_options(path, header["metadata"].get("config"), options or {}, mode)
     shapes: dict[str, tuple[int, ...]] = {}
 
     def zeros(name: str, *shape: int) -> np.ndarray:
@@ -181,6 +189,21 @@ def _fault(
         return f"the weights must belong to the face model {face_model}, got weights for {header['face_model']}"
     fault = mismatch(wanted, {name: array.shape for name, array in arrays.items()})
     return f"{fault}: another depth, width or kind of network, or another number of coefficients" if fault else ""
+
+
+def _check_options(path: Path, trained: Any, options: Mapping[str, Any], mode: str) -> None:
+    """Raises UserError if options differ from those that the weights were trained with, as far as these are known."""
+    for option, value in options.items():
+        section, key = option.split(".")
+        try:
+            wanted = trained[section][key]
+        except (KeyError, TypeError):  # not written by this program's training
+            continue
+        if wanted != value:
+            raise UserError(
+                f"{option}: must be {wanted}, with which {path} was trained, got {value} (leave it out, or "
+                f"{_advice(mode)})"
+            )
 
 
 def read_metadata(path: Path, mode: str = "pretrain") -> dict:

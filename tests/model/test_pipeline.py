@@ -13,9 +13,10 @@ from lib.files import headed_npz
 from lib.geometry.camera import Camera
 from lib.geometry.lighting import sh_basis
 from model.face_gcn import FaceGCN
+from model.face_model_source import load_face_model
 from model.fitting.light import with_solved_light
 from model.morphable_model import MorphableModel
-from model.pipeline import Pipeline, load_regressed_errors
+from model.pipeline import Pipeline, load_identity, load_regressed_errors, load_regressor
 from tests.support.faces import built_in_face
 from tests.support.toy_faces import ToyFaces
 
@@ -115,3 +116,19 @@ def test_errors_that_cannot_be_are_refused_by_name(tmp_path, measured, fault):
     headed_npz.write(path, {"kernel": np.zeros(2, np.float16)}, header)
     with pytest.raises(UserError, match=rf"regressor\.npz: coefficient_errors must be 120 positive .*{fault}"):
         load_regressed_errors(schema.load(None, [f"regressor.weights={path}"]), HEAD)
+
+
+@pytest.mark.parametrize(
+    ("option", "value", "trained"),
+    [
+        ("regressor.image_size", 128, "96"),
+        ("regressor.input_range", "published", "centred"),
+        ("identity.image_size", 112, "96"),
+        ("identity.crop_fraction", 0.9, "0.8"),
+    ],
+)
+def test_shipped_networks_see_what_they_were_trained_on(option, value, trained):
+    config = schema.load(overrides={option: value})
+    load = load_regressor if option.startswith("regressor") else load_identity
+    with pytest.raises(UserError, match=rf"{option}: must be {trained}, with which .*npz was trained, got {value} "):
+        load(config, load_face_model(config))
