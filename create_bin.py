@@ -86,7 +86,9 @@ def run_shards(config: schema.Config, args: argparse.Namespace, output: Path) ->
     source, folder = crops_to_divide(config, args), shards_folder(output)
     with sole_writer(folder / "cluster", f"packing {output.name}"):
         paths = (source.folder, folder)
-        job = Job("create_bin", args.arguments, len(source.names), CROPS_PER_PART, paths, schema.REPOSITORY)
+        job = Job(
+            "create_bin", flags.for_parts(args.arguments), len(source.names), CROPS_PER_PART, paths, schema.REPOSITORY
+        )
         return run_parts(args.cluster, config.workers, job)
 
 

@@ -150,7 +150,7 @@ def run_divided(
     if args.cluster is not None:
         photos, each, paths = input_photos(source, skip=output)[1], PHOTOS_PER_PART[args.mode], (source, output)
         with user_of_cluster(output, "all parts"):
-            job = Job("main", args.arguments, len(photos), each, paths, schema.REPOSITORY)
+            job = Job("main", flags.for_parts(args.arguments), len(photos), each, paths, schema.REPOSITORY)
             count = run_parts(args.cluster, cpus, job)
     with user_of_all_shards(output, "merging"):
         return exit_code(merge(config, source, output, count))

@@ -42,11 +42,47 @@ OPTIONS = {
 }
 
 
-# Flags of both programs whose values are texts. An empty one, e.g. of a variable of the shell that is not set, must not
-# stand for a flag that was not given: Path("") is the current folder, and without --verify, create_bin.py packs.
-TEXTS = ("config", "input", "output", "video", "verify", "cluster")
-# Flags whose options other modes would ignore -> the modes that have them.
-MODES_OF = {"faces": ("prepare", "test"), "same-person": ("test",)}
+# Flags of both programs whose values are texts -> what they must be. An empty one, e.g. of a variable of the shell that
+# is not set, must not stand for a flag that was not given: Path("") is the current folder, and without --verify,
+# create_bin.py packs.
+TEXTS = {
+    **dict.fromkeys(("config", "input", "output", "video", "verify", "root_dir"), "a path"),
+    **dict.fromkeys(("name", "suffix"), "a name"),
+    "cluster": "local or an address",
+    "export": "formats, or none",
+}
+_PHOTOS = ("test", "track", "evaluate", "serve")
+_NETWORK = ("train", *_PHOTOS)
+# Flags whose options other modes would ignore -> the modes that have them. The original program's flags also come with
+# the original's modes, train and test; --mode doctor examines the configuration of any command.
+MODES_OF = {
+    **dict.fromkeys(("stage", "restore", "batch_size", "epoch", "eval", "lr", "adv_lambda"), ("train", "test")),
+    **dict.fromkeys(("name", "suffix", "gan", "wide", "model", "nz", "drop_rate", "seed"), _NETWORK),
+    "img_size": (*_NETWORK, "prepare"),
+    "buffer_size": ("train", "test", "evaluate"),
+    "workers": ("train", "test", "prepare", "pretrain", "evaluate", "masks"),
+    "deterministic": ("train", "pretrain", "masks"),
+    "fit": _PHOTOS,
+    "export": ("test", "track", "serve"),
+    "faces": ("prepare", "test"),
+    "same-person": ("test",),
+}
+# What these modes have instead of a flag.
+_INSTEAD = {
+    "pretrain": {
+        "lr": "pretrain.learning_rate",
+        "batch_size": "pretrain.batch_size",
+        "epoch": "pretrain.regressor_updates and pretrain.identity_updates",
+        "seed": "pretrain.seed",
+        "img_size": "pretrain.image_size",
+    },
+    "masks": {
+        "lr": "mask.learning_rate",
+        "batch_size": "mask.batch_size",
+        "epoch": "mask.updates",
+        "seed": "mask.seed",
+    },
+}
 
 
 class Parser(argparse.ArgumentParser):
@@ -124,13 +160,13 @@ class Parser(argparse.ArgumentParser):
         --distribute and --replicas.
 
         Raises:
-          UserError: unknown flag, a value outside a flag's choices, or an empty text as one of `TEXTS`.
+          UserError: unknown flag, a value outside a flag's choices, an empty text as one of `TEXTS`, or an option that
+            is given twice with different values.
         """
         words = sys.argv[1:] if argv is None else list(argv)
         args, rest = self.parse_known_args(words)
-        for flag in TEXTS:
+        for flag, must in TEXTS.items():
             if getattr(args, flag, None) == "":
-                must = "local or an address" if flag == "cluster" else "a path"
                 raise UserError(f"--{flag} must be {must}, got an empty text (a variable that is not set?)")
         if hasattr(args, "shard"):
             args.shard = None if args.shard is None else Shard.parse(args.shard)
@@ -146,6 +182,7 @@ class Parser(argparse.ArgumentParser):
         values = {name: getattr(args, name.replace("-", "_"), None) for name in OPTIONS}
         given = {OPTIONS[name]: value for name, value in values.items() if value is not None}
         args.overrides = [f"{key}={'true' if value is True else value}" for key, value in given.items()] + rest
+        _check_once(args.overrides)
         return args
 
 
@@ -161,19 +198,38 @@ def set_folders(args: argparse.Namespace, modes: Sequence[str]) -> None:
                 *most, last = modes
                 raise UserError(f"--{flag} must come with --mode {', '.join(most)} or {last}, got --mode {args.mode}")
             args.overrides.append(f"{args.mode}.{flag}={value}")
+    _check_once(args.overrides)
+
+
+def _check_once(overrides: Iterable[str]) -> None:
+    """Raises UserError if an option has two values, by a flag and by `section.key=value`, or twice by the latter."""
+    values: dict[str, str] = {}
+    for text in overrides:
+        key, _, value = text.partition("=")
+        if values.setdefault(key, value) != value:
+            raise UserError(f"{key}: must be given once, got {values[key]} and {value} (leave one of them out)")
 
 
 def check_mode(args: argparse.Namespace) -> None:
     """Raises UserError if a flag comes with a mode that would ignore it, or --replicas without what it needs."""
     for flag, modes in MODES_OF.items():
-        if getattr(args, flag.replace("-", "_")) is not None and args.mode not in modes:
-            raise UserError(f"--{flag} must come with --mode {' or '.join(modes)}, got --mode {args.mode}")
+        if getattr(args, flag.replace("-", "_")) is not None and args.mode not in (*modes, "doctor"):
+            *most, last = modes
+            must = f"{', '.join(most)} or {last}" if most else last
+            other = _INSTEAD.get(args.mode, {}).get(flag)
+            advice = f" (use {other})" if other else ""
+            raise UserError(f"--{flag} must come with --mode {must}, got --mode {args.mode}{advice}")
     if args.distribute and args.mode != "train":
         raise UserError(f"--distribute must come with --mode train, got --mode {args.mode}")
     if args.replicas is not None and args.distribute != "mirrored":
         raise UserError(f"--replicas must come with --distribute mirrored, got {args.distribute or 'no --distribute'}")
     if args.replicas is not None and args.replicas < 1:
         raise UserError(f"--replicas must be at least 1, got {args.replicas} (leave it out for one for each GPU)")
+
+
+def for_parts(words: Iterable[str]) -> list[str]:
+    """A command line for the parts of a cluster, which says how many processes they use."""
+    return _without(words, ("--workers", OPTIONS["workers"]))
 
 
 def _without(words: Iterable[str], flags: Sequence[str]) -> list[str]:
@@ -189,8 +245,8 @@ def _without(words: Iterable[str], flags: Sequence[str]) -> list[str]:
 
 
 def _as_list(text: str) -> str:
-    """A flag's comma-separated list as a YAML list; `none` is the empty list."""
-    return "[]" if text == "none" else f"[{text}]"
+    """A flag's comma-separated list as a YAML list; `none` is the empty list. An empty text stays one."""
+    return "[]" if text == "none" else f"[{text}]" if text else ""
 
 
 def run(program: Callable[[], int | None], resume: str) -> int:

@@ -139,6 +139,8 @@ def check_program(script: str, words: list[str]) -> None:
         assert (ROOT / script).is_file()
         return
     args = {"main.py": main, "create_bin.py": create_bin}[script].parse(words)
+    if script == "main.py":
+        flags.check_mode(args)
     own = args.config is not None and args.config.startswith(READERS_OWN)
     schema.load(None if own else args.config, args.overrides)
 

@@ -119,7 +119,7 @@ def test_the_runs_folder():
         ("--batch_size", "argument --batch_size: expected one argument"),
         ("--model unet", "texture.variant: must be one of default, normal, resnet, got unet"),
         ("--stage both", "train.stage: must be one of all, rec, render, got both"),
-        ("--export fbx", "export.formats: must be one of obj, glb, ply, neutral, rig, usdz, got fbx"),
+        ("--mode test --export fbx", "export.formats: must be one of obj, glb, ply, neutral, rig, usdz, got fbx"),
         ("export.texture_size=128", "export.texture_size: must be at least 256, got 128"),
         ("--lr nan", "train.learning_rate: must be finite, got nan"),
         ("loss.idenity=1", "unknown key 'loss.idenity'; did you mean 'loss.identity'?"),
