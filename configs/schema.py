@@ -165,8 +165,12 @@ def to_yaml(config: Config) -> str:
 
 
 def _scalar(value: Any) -> str:
-    """A value as JSON, which is valid YAML except for 1e-05: YAML reads it as a string, so write 1.0e-05."""
+    """A value as JSON, which is valid YAML except for 1e-05: YAML reads it as a string, so write 1.0e-05.
+
+    Bytes of file names that are not UTF-8 become escapes, so that the text can be written to a file.
+    """
     text = json.dumps(list(value) if isinstance(value, tuple) else value, ensure_ascii=False)
+    text = text.encode("utf-8", "backslashreplace").decode("utf-8")
     if isinstance(value, float) and "e" in text and "." not in text:
         text = text.replace("e", ".0e")
     return text

@@ -31,7 +31,7 @@ class Loss(Section):
     )
     variance: float = option("variance of the albedo over the skin (L_std, paper 0.01)", low=0)
     coarse: float = option(
-        "L1 between fine and coarse albedo, at the start; the network first learns to copy (L_rec)", low=0
+        "L1 between fine and coarse albedo, at the start; the network first learns to copy (L_rec); 0: never", low=0
     )
     weight_decay: float = option("L2 on the fully connected layers (paper 5e-4)", low=0)
 
@@ -65,7 +65,7 @@ class Train(Section):
 
     suffix: str = option("second part of the run folder's name; empty: texture.variant, plus _gan with --gan")
     stage: str = option(
-        "all: all loss terms; rec: only the coarse term; render: all but the coarse term",
+        "all: all loss terms; rec: only the coarse term, not from texture.weights; render: all but the coarse term",
         choices=("all", "rec", "render"),
     )
     restore: bool = option("continue from the run's last checkpoint instead of starting over")

@@ -30,6 +30,7 @@ class Progress:
     update: int = 0  # updates made in total
     best_psnr: float | None = None  # best validation PSNR so far [dB]; None before the first validation
     seconds: float = 0.0  # spent so far, summed over resumed processes
+    unmeasured: bool = False  # the validation after the last update is still due
 
     def after_update(self) -> "Progress":
         return dataclasses.replace(self, update=self.update + 1, update_in_epoch=self.update_in_epoch + 1)

@@ -33,6 +33,8 @@ def published_stage_weights(epoch: int) -> tuple[float, float]:
 
 
 def coarse_decay(update: int, total_updates: int, start: float, end: float, fraction: float) -> float:
-    """Weight of the coarse-albedo term: linear from `start` to `end` over the first `fraction` of the run."""
+    """Weight of the coarse-albedo term: linear from `start` to `end` over the first `fraction` of the run; 0: `end`."""
+    if fraction == 0:
+        return end
     ramp = max(fraction * total_updates, 1.0)
     return start + (end - start) * min(update / ramp, 1.0)

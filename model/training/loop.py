@@ -1,6 +1,7 @@
 """Training loop of the texture networks, from records to checkpoints."""
 
 import contextlib
+import dataclasses
 import functools
 import time
 from collections.abc import Callable, Iterator
@@ -31,8 +32,8 @@ from model.runs.symptoms import Symptoms
 from model.training.first_look import look
 from model.training.plan import TrainingPlan, check_batch_size, learns_from_photos, loss_weights
 from model.training.resuming import run_options
-from model.training.run_folder import RunFolder
-from model.training.run_log import RunLog
+from model.training.run_folder import RunFolder, full_disk_advised
+from model.training.run_log import Abandoned, RunLog
 from model.training.start import begin_from_weights
 from model.training.trainer import PosedBatch, TextureTrainer
 from model.training.workers import Workers
@@ -105,9 +106,10 @@ def _train(
         if workers.count > 1:
             start = {"first update": progress.update, "weights at the start": checkpoints.digest(trainer.state())}
             workers.compare(belongs_to | start)
-        log = RunLog(run_dir, trainer, functools.partial(batches_of, held_out, 1), config.train.samples)
-        with workers.watched(run.advice), advised(run.advice):
-            with DeferredStop(_MERGE_SECONDS if workers.count > 1 else 0.0) as stop:
+        stop = DeferredStop(_MERGE_SECONDS if workers.count > 1 else 0.0)
+        log = RunLog(run_dir, trainer, functools.partial(batches_of, held_out, 1), config.train.samples, stop)
+        with workers.watched(run.advice), advised(run.advice), full_disk_advised(run.advice):
+            with stop:
                 progress, validation = _run_updates(plan, batches_of, trainer, run, log, progress, stop)
             if workers.chief:
                 run.finish(progress, validation)
@@ -134,6 +136,10 @@ def _run_updates(
         disable=not workers.chief,
     )  # fmt: skip
     with bar:
+        if progress.unmeasured:
+            if workers.chief:
+                progress, validation = _validate(plan, run, log, symptoms, progress)
+            run.stop_if_told(stop, progress)
         while progress.epoch < config.train.epochs:
             order = workers.part(plan.order(progress), config.train.batch_size)
             batches = prefetch(trainer.pose, batches_of(order, size, config.workers, config.data.buffer_size))
@@ -147,11 +153,7 @@ def _run_updates(
                     _show(bar, terms["total"], config.train.batch_size)
                     log.training(terms, progress.update)
                     if plan.validates_after(progress):
-                        weights = loss_weights(config, progress, plan.total)
-                        progress = run.measure_start(progress, log.validate)
-                        validation = log.validate(progress.update)
-                        symptoms.measure(validation, progress.update, learns_from_photos(weights))
-                        progress = run.keep_best(progress, validation)
+                        progress, validation = _validate(plan, run, log, symptoms, progress)
                     run.save_when_due(progress)
                 run.stop_if_told(stop, progress)
             progress = progress.after_epoch()
@@ -161,7 +163,29 @@ def _run_updates(
     if not workers.chief:
         return progress, {}
     # A run that was killed after its last update has lost the means of its last validation.
-    return progress, validation or log.validate(progress.update)
+    try:
+        return progress, validation or log.validate(progress.update)
+    except Abandoned:
+        raise stop.interruption(run.advice()) from None
+
+
+def _validate(
+    plan: TrainingPlan, run: RunFolder, log: RunLog, symptoms: Symptoms, progress: Progress
+) -> tuple[Progress, dict[str, float]]:
+    """Validates the network and keeps it if it is the best; returns the progress and the means.
+
+    The run is saved before. If it is told to stop meanwhile, there are no means, and it repeats the validation when it
+    continues.
+    """
+    due = run.save(dataclasses.replace(progress, unmeasured=True))
+    try:
+        progress = run.measure_start(dataclasses.replace(due, unmeasured=False), log.validate)
+        validation = log.validate(progress.update)
+    except Abandoned:
+        return due, {}
+    learns = learns_from_photos(loss_weights(plan.config, progress, plan.total))
+    symptoms.measure(validation, progress.update, learns)
+    return run.keep_best(progress, validation), validation
 
 
 def _crop_reader(

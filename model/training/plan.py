@@ -89,11 +89,12 @@ def loss_weights(config: schema.Config, progress: Progress, total: int) -> dict[
         coarse *= loss.coarse
     else:
         others = 1.0
-        coarse = schedule.coarse_decay(progress.update, total, loss.coarse, stages.coarse_end, stages.coarse_fraction)
+        end = stages.coarse_end if loss.coarse > 0 else 0.0
+        coarse = schedule.coarse_decay(progress.update, total, loss.coarse, end, stages.coarse_fraction)
     if config.train.stage == "rec":
         others = 0.0
     elif config.train.stage == "render":
-        coarse = 0.0
+        coarse, others = 0.0, 1.0  # the published stages begin with the coarse term alone
     weights = {
         "coarse": coarse,
         "render": others * loss.render,

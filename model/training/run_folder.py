@@ -1,18 +1,19 @@
 """Folder of a training run: its checkpoints, configuration and summary."""
 
+import contextlib
 import dataclasses
 import itertools
 import json
 import math
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from configs import schema
-from lib.errors import UserError
+from lib.errors import DiskFull, UserError
 from lib.files.atomic import atomic_path
 from lib.files.json_files import write_json
 from lib.runtime.interruption import DeferredStop
@@ -32,6 +33,16 @@ _DATA = ("records", "split")
 # than one without its best state.
 _EARLIER = ("latest.npz", "best.npz", "training.json", "logs", "samples", "config.yaml")
 CHECKPOINT_SECONDS = 120  # a killed run loses at most this much work
+
+
+@contextlib.contextmanager
+def full_disk_advised(advice: Callable[[], str]) -> Iterator[None]:
+    """Context manager in which a full disk comes with advice on how to continue: the same command starts over."""
+    try:
+        yield
+    except DiskFull as error:
+        told = str(error).rpartition(" (free space")[0] or str(error)
+        raise DiskFull(f"{told} (free space; {advice()})") from error
 
 
 class RunFolder:
@@ -76,16 +87,22 @@ class RunFolder:
                     "(give a larger number to continue training)"
                 )
             self._started -= progress.seconds
-        elif self.trainer.workers.chief:
-            self._set_earlier_aside()
+            progress = dataclasses.replace(progress, best_psnr=self._best_psnr(progress))
         if not self.trainer.workers.chief:
             return progress
         self.folder.mkdir(parents=True, exist_ok=True)
         with atomic_path(self.folder / "config.yaml") as path:
             path.write_text(schema.to_yaml(self.config), encoding="utf-8")
+            if not self.config.train.restore:  # only now that the run can begin
+                self._set_earlier_aside()
         if from_weights:
             checkpoints.save(self.best, self.trainer.network_state(), progress, self.belongs_to)
         return progress
+
+    def _best_psnr(self, progress: Progress) -> float | None:
+        """PSNR of best.npz, which may be newer than the checkpoint; None if neither was validated."""
+        best = checkpoints.restore(self.best, {}, self.belongs_to).best_psnr if self.best.is_file() else None
+        return max((psnr for psnr in (progress.best_psnr, best) if psnr is not None), default=None)
 
     def _is_finished(self, progress: Progress) -> bool:
         """True if training.json describes this progress and train.weights, if any, this run.
@@ -159,9 +176,11 @@ class RunFolder:
         state = self.trainer.network_state()
         trained = {name: np.array(variable) for name, variable in state["texture"].items()}
         start = checkpoints.restore(self.best, state, self.belongs_to)
-        start = self.keep_best(start, validate(start.update))
-        for name, variable in state["texture"].items():
-            variable.assign(trained[name])
+        try:
+            start = self.keep_best(start, validate(start.update))
+        finally:
+            for name, variable in state["texture"].items():
+                variable.assign(trained[name])
         return dataclasses.replace(progress, best_psnr=start.best_psnr)
 
     def keep_best(self, progress: Progress, validation: Mapping[str, float]) -> Progress:

@@ -11,11 +11,16 @@ import tensorflow as tf
 from lib.files.atomic import atomic_path
 from lib.images.contact_sheet import contact_sheet
 from lib.images.display import to_bytes
+from lib.runtime.interruption import DeferredStop
 from model.input_pipeline.batches import CropBatch
 from model.runs.symptoms import Dependence
 from model.training.trainer import TextureTrainer
 
 SCALAR_EVERY = 10  # updates between training scalars, which would otherwise fill the disk in long runs
+
+
+class Abandoned(Exception):
+    """A validation was given up, because the run was told to stop."""
 
 
 class RunLog:
@@ -26,12 +31,19 @@ class RunLog:
       trainer: computes validation terms and reconstructions.
       validation: function that yields single-crop batches of the validation split.
       sample_count: number of faces on a sheet.
+      stop: tells between two crops of a validation whether to give it up.
     """
 
     def __init__(
-        self, folder: Path, trainer: TextureTrainer, validation: Callable[[], Iterable[CropBatch]], sample_count: int
+        self,
+        folder: Path,
+        trainer: TextureTrainer,
+        validation: Callable[[], Iterable[CropBatch]],
+        sample_count: int,
+        stop: DeferredStop,
     ):
         self.folder, self.trainer, self.validation, self.sample_count = Path(folder), trainer, validation, sample_count
+        self._stop = stop
         logged = trainer.workers.chief
         self.writer = (
             tf.summary.create_file_writer(str(self.folder / "logs")) if logged else tf.summary.create_noop_writer()
@@ -46,10 +58,15 @@ class RunLog:
         """Logs and returns the means of all that `TextureTrainer.validate` measures, over the validation crops.
 
         `dependence` tells how far the texture follows the photo, over all crops (`Dependence`).
+
+        Raises:
+          Abandoned: the process was told to stop.
         """
         sums: dict[str, list[float]] = defaultdict(list)
         dependence = Dependence()
         for batch in self.validation():
+            if self._stop.requested:
+                raise Abandoned
             terms, texture = self.trainer.validate(batch)
             dependence.add(texture)
             for name, value in terms.items():

@@ -37,8 +37,8 @@ def begin_from_weights(
       And whether the texture network has trained weights now.
 
     Raises:
-      UserError: the weights are missing or damaged, or schedule.stages would undo them; or train.weights names a file
-        that the run must not replace.
+      UserError: the weights are missing or damaged, or schedule.stages or train.stage would undo them; or train.weights
+        names a file that the run must not replace.
     """
     if config.train.weights:
         path = schema.asset_path(config.train.weights)
@@ -52,6 +52,11 @@ def begin_from_weights(
         raise UserError(
             f"schedule.stages: must be ramp in a run that starts from {section.weights}, got published, which first "
             "trains a copy of the coarse albedo (texture.weights= starts from random weights)"
+        )
+    if not reason and config.train.stage == "rec":
+        raise UserError(
+            f"train.stage: must be all or render in a run that starts from {section.weights}, got rec, which trains "
+            "nothing but a copy of the coarse albedo (texture.weights= starts from random weights)"
         )
     config = _settled(config, {} if reason else FROM_WEIGHTS)
     if say and not config.train.restore:

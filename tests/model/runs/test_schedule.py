@@ -35,3 +35,7 @@ def test_coarse_weight_is_linear_then_constant():
     assert schedule.coarse_decay(5, 100, 1.0, 0.1, 0.1) == pytest.approx(0.55)
     for update in (10, 99):
         assert schedule.coarse_decay(update, 100, 1.0, 0.1, 0.1) == pytest.approx(0.1)
+
+
+def test_a_coarse_weight_that_decays_over_no_share_of_the_run_has_ended_at_once():
+    assert schedule.coarse_decay(0, 100, 1.0, 0.1, 0.0) == 0.1

@@ -35,6 +35,19 @@ def test_the_published_stages_start_with_the_copy_alone(tmp_path):
     assert later["adversarial"] == pytest.approx(1e-3)
 
 
+def test_the_published_stages_do_not_delay_a_run_without_the_copy(tmp_path):
+    paper = configuration(tmp_path, schedule__stages="published", train__stage="render")
+    first = loss_weights(paper, checkpoints.Progress(), 100)
+    assert first == loss_weights(paper, checkpoints.Progress(epoch=9), 100)
+    assert first["render"] > 0 == first["coarse"]
+
+
+def test_a_coarse_weight_of_zero_switches_the_term_off(tmp_path):
+    config = configuration(tmp_path, loss__coarse=0.0)
+    assert config.schedule.coarse_end > 0
+    assert {loss_weights(config, checkpoints.Progress(update=u), 100)["coarse"] for u in (0, 5, 99)} == {0.0}
+
+
 def test_the_plan_reads_every_crop_once_an_epoch_in_another_order_each(tmp_path):
     config = configuration(tmp_path)
     plan = TrainingPlan(config, list(range(6)))

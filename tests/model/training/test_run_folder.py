@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import os
 import time
 from pathlib import Path
 from types import SimpleNamespace
@@ -11,12 +12,13 @@ import numpy as np
 import pytest
 
 from configs import schema
-from lib.errors import UserError
+from lib.errors import DiskFull, UserError
 from lib.files import headed_npz
+from lib.files.atomic import space_for
 from model.networks.variable_names import network_variables
 from model.runs import checkpoints
 from model.runs.checkpoints import Progress
-from model.training.run_folder import RunFolder
+from model.training.run_folder import RunFolder, full_disk_advised
 from model.training.workers import Workers
 from model.weights.pretrained import read_metadata
 
@@ -155,3 +157,48 @@ def test_training_that_makes_trained_weights_worse_ends_with_those_it_began_with
 def test_a_validation_without_a_psnr_blames_masks_or_weights(tmp_path, coarse, message):
     with pytest.raises(UserError, match=message):
         run_in(tmp_path).keep_best(Progress(update=3), measured(np.nan, coarse))
+
+
+def test_a_best_state_that_is_newer_than_the_checkpoint_stays(tmp_path):
+    """The run was killed after the validation, before its next checkpoint."""
+    run = run_in(tmp_path)
+    progress = run.save(dataclasses.replace(run.begin(), update=3))
+    run.keep_best(progress, measured(31.0))
+    resumed = run_in(tmp_path, train__restore=True)
+    progress = resumed.begin()
+    assert (progress.update, progress.best_psnr) == (3, 31.0)
+    best = (tmp_path / "best.npz").read_bytes()
+    assert resumed.keep_best(progress, measured(30.0)).best_psnr == 31.0
+    assert (tmp_path / "best.npz").read_bytes() == best
+
+
+def test_a_path_that_is_not_utf_8_is_written_and_read(tmp_path):
+    source = os.fsdecode(b"caf\xe9")
+    run_in(tmp_path, test__input=source).begin()
+    assert schema.load(tmp_path / "config.yaml").test.input == source
+
+
+def test_an_earlier_run_stays_if_the_new_one_cannot_begin(tmp_path, monkeypatch):
+    finished(tmp_path)
+    before = sorted(tmp_path.iterdir())
+
+    def full(*_):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(schema, "to_yaml", full)
+    with pytest.raises((OSError, DiskFull)):
+        run_in(tmp_path).begin()
+    assert sorted(tmp_path.iterdir()) == before
+
+
+def test_a_full_disk_comes_with_the_runs_advice(tmp_path):
+    run = run_in(tmp_path)
+    run.save(run.begin())
+    with (
+        pytest.raises(
+            DiskFull, match=r"got: full; .* \(free space; .*latest\.npz is saved; .* with --restore continues from"
+        ),
+        full_disk_advised(run.advice),
+        space_for(tmp_path / "logs"),
+    ):
+        raise OSError(28, "full")

@@ -81,6 +81,13 @@ def test_stages_that_would_undo_trained_weights_are_refused(root):
     assert config.schedule.stages == "published"
 
 
+def test_a_stage_that_would_undo_trained_weights_is_refused(root):
+    with pytest.raises(UserError, match=r"train\.stage: must be all or render in a run that starts from .*, got rec"):
+        settled(configured(root, train__stage="rec"))
+    for changes in ({"train__stage": "render"}, {"train__stage": "rec", "texture__weights": ""}):
+        settled(configured(root, **changes))
+
+
 @pytest.mark.parametrize("since", [True, False])
 def test_weights_belong_to_their_camera_unless_they_are_older(root, tmp_path, since):
     pipeline = load_pipeline(configured(root))
