@@ -1,15 +1,18 @@
-"""Measures face detector and identity network on new synthetic photos, several of each person."""
+"""Measures the networks: detector and identity network on new synthetic photos, several of each person."""
+
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import tensorflow as tf
 
 from configs import schema
 from lib.errors import UserError
+from lib.records.records import Records
 from lib.synthetic.face_set import FaceSet, load_or_render, recipe
 from lib.synthetic.photos import PhotoSettings, SyntheticFaces
 from lib.synthetic.rendering.placement import five_points
 from model.evaluation.detector import detector_metrics
-from model.metrics.networks import identity_metrics, predict
+from model.metrics.networks import identity_metrics, predict, regressor_metrics
 from model.pipeline import Pipeline
 
 PER_PERSON = PhotoSettings().photos_per_identity
@@ -21,13 +24,13 @@ def fresh_photos(pipeline: Pipeline) -> FaceSet | None:
     Their number is the larger of evaluate.detector_faces and four times evaluate.identity_people; None if both are 0.
 
     Raises:
-      UserError: evaluate.seed was also used for training data.
+      UserError: see `check_new_photos`.
     """
     config = pipeline.config
     section, count = config.evaluate, _photo_count(config)
     if count == 0:
         return None
-    check_seed(config)
+    check_new_photos(config)
     size = config.data.image_size
     return load_or_render(
         config.generated_dir / "evaluate",
@@ -44,10 +47,11 @@ def _photo_count(config: schema.Config) -> int:
     return max(config.evaluate.detector_faces, PER_PERSON * config.evaluate.identity_people)
 
 
-def check_seed(config: schema.Config) -> None:
-    """Raises UserError if the new photos, if any, would show people that a network was trained on."""
+def check_new_photos(config: schema.Config) -> None:
+    """Raises UserError if the new photos, if any, would show trained people, or another camera than the configured."""
     if _photo_count(config) == 0:
         return
+    config.camera.check_synthetic()
     for key, seed in (("data.synthetic_seed", config.data.synthetic_seed), ("pretrain.seed", config.pretrain.seed)):
         if config.evaluate.seed == seed:
             raise UserError(
@@ -80,3 +84,27 @@ def measure_identity(pipeline: Pipeline, photos: FaceSet) -> dict | None:
     if pipeline.config.evaluate.identity_people < 2:
         return None
     return identity_metrics(predict(pipeline.identity, photos.images[:count]), photos.identities[:count])
+
+
+def measure_networks(
+    pipeline: Pipeline,
+    records: Records,
+    indices: Sequence[int],
+    truth: Mapping[str, np.ndarray] | None,
+    found: dict[str, dict | None],
+) -> None:
+    """Measures detector, regressor and identity network as far as there is something to measure; fills `found`."""
+    photos = fresh_photos(pipeline)
+    if photos:
+        found["identity"] = measure_identity(pipeline, photos)
+        found["detector"] = measure_detector(pipeline, photos)
+    if truth:
+        regressed = _regressed(pipeline, records, indices)
+        true = truth["coefficients"][indices]
+        found["regressor"] = regressor_metrics(pipeline.face_model, pipeline.camera, regressed, true)
+
+
+def _regressed(pipeline: Pipeline, records: Records, indices: Sequence[int]) -> np.ndarray:
+    """The regressor's own coefficients [S, K] of records; those of `Pipeline.encode` may have another light."""
+    crops = (records.batch([index]).astype(np.float32) / 255 for index in indices)
+    return np.concatenate([pipeline.regress(crop).coefficients for crop in crops])

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from configs import schema
 from configs.network_sections import VARIANTS
 from lib.errors import UserError
+from model.evaluation.textures import KINDS
 from model.face_gcn import FaceGCN
 from model.pipeline import load_pipeline, restore_texture_network
 from model.runs import checkpoints
@@ -47,8 +48,15 @@ def other_runs(config: schema.Config, data: Mapping[str, str]) -> tuple[dict[str
 
     Returns:
       The `FaceGCN` of each run with its best weights; and for each run left out, a line with the reason and a remedy.
+
+    Raises:
+      UserError: a run has the name of a texture, in whose row it would stand.
     """
     runs, left_out = {}, []
+    if taken := [name for name in config.evaluate.runs if name in KINDS]:
+        raise UserError(
+            f"evaluate.runs: names must not be {', '.join(KINDS)}, got {', '.join(taken)} (rename the run's folder)"
+        )
     for name in config.evaluate.runs:
         run = dataclasses.replace(config, train=dataclasses.replace(config.train, suffix=name))
         if run.run_dir == config.run_dir:

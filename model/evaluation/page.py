@@ -33,6 +33,7 @@ def write_evaluation_page(output: Path, metrics: Mapping, sheet: Image.Image) ->
     best = {name: _best(name, {k: v for k, v in columns[name].items() if k != "optimum"}) for name in columns}
     page = TEMPLATES.get_template("evaluation.html").render(
         faces=metrics["faces"],
+        partial=metrics["partial"],
         style=read_asset("style.css"),
         columns=columns,
         kinds=kinds,

@@ -22,6 +22,7 @@ import dataclasses
 import importlib.metadata
 import json
 import platform
+import signal
 import time
 from collections.abc import Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -40,7 +41,8 @@ from lib.records.record_index import open_records
 from lib.records.record_writer import manifest_path
 from lib.records.records import Records
 from lib.records.splits import load_split, split_hash
-from model.evaluation.fresh_photos import check_seed, fresh_photos, measure_detector, measure_identity
+from lib.runtime.interruption import Interrupted
+from model.evaluation.fresh_photos import check_new_photos, measure_networks
 from model.evaluation.images import FILES as IMAGE_FILES
 from model.evaluation.images import ImageEvaluation, print_means
 from model.evaluation.other_runs import check_training_data, other_runs, run_name
@@ -50,9 +52,8 @@ from model.evaluation.textures import ALIGNED, COLUMNS, KINDS, MeasuredFace, Tex
 from model.input_pipeline import batches as crop_batches
 from model.input_pipeline.frozen_outputs import encode_records
 from model.input_pipeline.ground_truth import record_truth
-from model.metrics.networks import regressor_metrics
 from model.networks.encoding import EncodedFaces
-from model.pipeline import Pipeline, load_pipeline, restore_texture_network
+from model.pipeline import load_pipeline, restore_texture_network
 from utils import seed_everything
 
 PACKAGES = ("tensorflow", "keras", "numpy", "scipy", "numba", "pillow", "opencv-python-headless", "mtcnn")
@@ -77,63 +78,66 @@ def evaluate(config: schema.Config, output: Path) -> dict:
 
     Raises:
       UserError: there are no records or no trained network, or it was trained with another split.
+      Interrupted: what was measured until then is written, marked as partial.
     """
     started, output = time.monotonic(), Path(output)
     check_replaceable(output, FILES)
     seed_everything(config.train.seed)
-    check_seed(config)
+    check_new_photos(config)
     photos_before, seconds = _photos(config), _seconds(config)  # damaged files fail early
-    records = open_records(config.records_path, config.data.image_size)
-    split = load_split(config.params_dir, records.names)
-    indices = _held_out(config, records, split)
-    data = {"records": records.fingerprint, "split": split_hash(split)}
+    records, indices, data = _held_out(config)
     check_training_data(config, data)
     pipeline = load_pipeline(config)
     restore_texture_network(pipeline)
-    others, left_out = other_runs(config, data)
-    images = ImageEvaluation(pipeline)
-    encoded = encode_records(records, pipeline.encode, config.generated_dir, pipeline.cache_key)
+    (others, left_out), images = other_runs(config, data), ImageEvaluation(pipeline)
+    encoded = encode_records(records, pipeline.encode, config.generated_dir, pipeline.cache_key, needed=indices)
     truth = record_truth(config, records, pipeline.face_model.fingerprint)
-    faces = _measure_faces(TextureMeasure(pipeline, others), images, records, encoded, indices, truth)
-    photos = fresh_photos(pipeline)
-    identity = photos and measure_identity(pipeline, photos)
-    metrics = {
-        "detector": photos and measure_detector(pipeline, photos),
-        "regressor": truth
-        and regressor_metrics(
-            pipeline.face_model, pipeline.camera, _regressed(pipeline, records, indices), truth["coefficients"][indices]
-        ),
-        **_texture_metrics(faces, run_name(config), list(others)),
-        "split": config.evaluate.split,
-        "images": images.means(),
-        "identity_auc": identity and identity["auc"],
-        "identity": identity,
-        "photos": photos_before,
-        "seconds": seconds | {"evaluate": round(time.monotonic() - started, 1)},
-        "versions": {"python": platform.python_version()} | {p: importlib.metadata.version(p) for p in PACKAGES},
-    }
-    _write(output, metrics, images, sheet(faces[: config.evaluate.sheet_faces]))
+    faces: list[MeasuredFace] = []
+    networks: dict[str, dict | None] = dict.fromkeys(("detector", "regressor", "identity"))
+
+    def write(partial: bool) -> dict:
+        metrics = {
+            "partial": partial,
+            **networks,
+            "identity_auc": networks["identity"] and networks["identity"]["auc"],
+            **_texture_metrics(faces, run_name(config), list(others)),
+            "split": config.evaluate.split,
+            "images": images.means(),
+            "photos": photos_before,
+            "seconds": seconds | {"evaluate": round(time.monotonic() - started, 1)},
+            "versions": {"python": platform.python_version()} | {p: importlib.metadata.version(p) for p in PACKAGES},
+        }
+        _write(output, metrics, images, sheet(faces[: config.evaluate.sheet_faces]))
+        return metrics
+
+    try:
+        _measure_faces(TextureMeasure(pipeline, others), images, records, encoded, indices, truth, faces)
+        measure_networks(pipeline, records, indices, truth, networks)
+    except KeyboardInterrupt as error:
+        if not faces:
+            raise
+        write(partial=True)
+        advice = f"{len(faces)} of {len(indices)} crops were measured, in {output}; the same command starts again"
+        raise Interrupted(advice, getattr(error, "number", signal.SIGINT)) from error
+    metrics = write(partial=False)
     print_report(metrics, left_out, output)
     print_means(metrics["images"])
     return metrics
 
 
-def _held_out(config: schema.Config, records: Records, split: Mapping[str, list[str]]) -> list[int]:
-    """Records of the split to measure, at most evaluate.faces of them.
+def _held_out(config: schema.Config) -> tuple[Records, list[int], dict[str, str]]:
+    """The records, those of the split to measure, at most evaluate.faces of them, and both's identifiers.
 
     Raises:
-      UserError: the split is empty.
+      UserError: there are no records, or the split is empty.
     """
+    records = open_records(config.records_path, config.data.image_size)
+    split = load_split(config.params_dir, records.names)
     indices = records.indices(split[config.evaluate.split])
     if not indices:
         raise UserError(f"{config.params_dir}: the {config.evaluate.split} split must hold a crop, got none")
-    return indices[: config.evaluate.faces or None]
-
-
-def _regressed(pipeline: Pipeline, records: Records, indices: Sequence[int]) -> np.ndarray:
-    """The regressor's own coefficients [S, K] of records; those of `Pipeline.encode` may have another light."""
-    crops = (records.batch([index]).astype(np.float32) / 255 for index in indices)
-    return np.concatenate([pipeline.regress(crop).coefficients for crop in crops])
+    data = {"records": records.fingerprint, "split": split_hash(split)}
+    return records, indices[: config.evaluate.faces or None], data
 
 
 def _measure_faces(
@@ -143,10 +147,10 @@ def _measure_faces(
     encoded: EncodedFaces,
     indices: Sequence[int],
     truth: Mapping[str, np.ndarray] | None,
-) -> list[MeasuredFace]:
-    """Measures the textures of each crop, and adds the measures of the paper's comparison to `images`."""
+    faces: list[MeasuredFace],
+) -> None:
+    """Measures the textures of each crop; adds to `faces`, and the measures of the paper's comparison to `images`."""
     config = measure.pipeline.config
-    faces: list[MeasuredFace] = []
     batches = crop_batches.batches(records, encoded, indices, 1, config.workers, config.data.buffer_size)
     bar = tqdm(batches, "evaluate", len(indices), unit="face", dynamic_ncols=True)
     # The second core measures the images while the first measures the textures.
@@ -166,7 +170,6 @@ def _measure_faces(
             faces.append(face)
         if added is not None:
             added.result()
-    return faces
 
 
 def _write(output: Path, metrics: Mapping, images: ImageEvaluation, picture: Image.Image) -> None:

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 import tensorflow as tf
 
+from lib.errors import UserError
 from lib.records.records import Records
 from model.networks.encoding import EncodedFaces
 
@@ -49,13 +50,21 @@ def batches(
       workers: threads that read and check records.
       buffer_size: number of batches to prefetch.
       targets: [S, N, 3] true albedo of all records, None if unknown.
+
+    Raises:
+      UserError: a record is damaged.
     """
     outputs = [getattr(encoded, field.name) for field in dataclasses.fields(encoded)]
     known = outputs + ([] if targets is None else [targets])
     shapes = [records.shape, *(values.shape[1:] for values in known)]
+    faults: list[UserError] = []  # TensorFlow makes another exception of them
 
     def read(indices):
-        crops = records.batch(indices).astype(np.float32) / 255.0
+        try:
+            crops = records.batch(indices).astype(np.float32) / 255.0
+        except UserError as error:
+            faults.append(error)
+            raise
         return crops, *(values[indices].astype(np.float32) for values in known)
 
     def load(indices):
@@ -67,4 +76,14 @@ def batches(
     dataset = tf.data.Dataset.from_tensor_slices(np.asarray(order, np.int64)).batch(batch_size)
     dataset = dataset.map(load, num_parallel_calls=max(workers, 1), deterministic=True)
     dataset = dataset.prefetch(buffer_size)
-    return (CropBatch(crop, EncodedFaces(*rest[: len(outputs)]), *rest[len(outputs) :]) for crop, *rest in dataset)
+
+    def made() -> Iterator[CropBatch]:
+        try:
+            for crop, *rest in dataset:
+                yield CropBatch(crop, EncodedFaces(*rest[: len(outputs)]), *rest[len(outputs) :])
+        except tf.errors.OpError as error:
+            if not faults:
+                raise
+            raise faults[0] from error
+
+    return made()

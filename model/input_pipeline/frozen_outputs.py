@@ -5,7 +5,7 @@ computed once: about 1.5 KB per crop with the shipped networks, instead of two n
 """
 
 import dataclasses
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -26,11 +26,13 @@ def encode_records(
     key: str,
     batch_size: int = 16,
     part_size: int = 1024,
+    needed: Collection[int] | None = None,
 ) -> EncodedFaces:
     """Runs `encode` over all crops of a record file, or loads its earlier results.
 
     Results are stored in parts, so that an interrupted run resumes with the first missing part. A damaged part is
-    reported and computed again.
+    reported and computed again. If only some crops are needed, only those of missing parts are computed, and not
+    stored.
 
     Args:
       records: S RGBA crops.
@@ -39,26 +41,33 @@ def encode_records(
       key: identifies the networks behind `encode`; it must change when their weights do.
       batch_size: crops per call.
       part_size: crops per file.
+      needed: indices of the crops whose outputs will be used; None for all.
 
     Returns:
-      float32 arrays of S rows, in the order of the records.
+      float32 arrays of S rows, in the order of the records; NaN where they are not needed.
     """
     folder = Path(cache_folder) / f"encoded-{key}-{records.fingerprint}"
     encoded: dict[str, np.ndarray] = {}
-    with tqdm(desc="encode crops", total=len(records), unit="crop", dynamic_ncols=True) as bar:
+    wanted = frozenset(range(len(records)) if needed is None else needed)
+    with tqdm(desc="encode crops", total=len(wanted), unit="crop", dynamic_ncols=True) as bar:
         for start in range(0, len(records), part_size):
             indices = range(start, min(start + part_size, len(records)))
+            rows = [index for index in indices if index in wanted]
+            if not rows:
+                continue
             path = folder / f"{start:09d}-{part_size}.npz"
             part = _kept(path, len(indices))
-            if part is None:
-                part = _encode(records, indices, encode, batch_size, bar)
-                write_npz(path, part)
+            if part is not None:
+                part = {name: values[[row - start for row in rows]] for name, values in part.items()}
+                bar.update(len(rows))
             else:
-                bar.update(len(indices))
-            for name, rows in part.items():
+                part = _encode(records, rows, encode, batch_size, bar)
+                if len(rows) == len(indices):
+                    write_npz(path, part)
+            for name, values in part.items():
                 if name not in encoded:
-                    encoded[name] = np.empty([len(records), rows.shape[1]], np.float32)
-                encoded[name][indices.start : indices.stop] = rows
+                    encoded[name] = np.full([len(records), values.shape[1]], np.nan, np.float32)
+                encoded[name][rows] = values
     return EncodedFaces(**encoded)
 
 
@@ -80,11 +89,15 @@ def _kept(path: Path, count: int) -> dict[str, np.ndarray] | None:
 
 
 def _encode(
-    records: Records, indices: range, encode: Callable[[np.ndarray], EncodedFaces], batch_size: int, bar: tqdm
+    records: Records,
+    indices: Sequence[int],
+    encode: Callable[[np.ndarray], EncodedFaces],
+    batch_size: int,
+    bar: tqdm,
 ) -> dict[str, np.ndarray]:
     found: list[EncodedFaces] = []
-    for start in range(indices.start, indices.stop, batch_size):
-        crops = records.batch(range(start, min(start + batch_size, indices.stop)))
+    for start in range(0, len(indices), batch_size):
+        crops = records.batch(indices[start : start + batch_size])
         found.append(encode(crops.astype(np.float32) / 255.0))
         bar.update(len(crops))
     return {name: _rows([getattr(outputs, name) for outputs in found]) for name in _ARRAYS}

@@ -8,7 +8,7 @@ import numpy as np
 from configs import schema
 from lib.errors import UserError
 from lib.files.file_names import printable
-from lib.records.packing import read_crop
+from lib.records.packing import BadImage, read_crop
 from lib.records.records import Records
 from lib.synthetic.dataset import TRUTH, load_truth
 
@@ -27,7 +27,7 @@ def record_truth(config: schema.Config, records: Records, fingerprint: str) -> d
       coefficients [S, K] float32, and true_albedo [S, N, 3] float16, RGB in [0, 1] including skin detail.
 
     Raises:
-      UserError: the truth belongs to another face model.
+      UserError: the truth belongs to another face model, or the configured camera is not that of the crops.
     """
     folder = config.crops_dir
     if not (folder / TRUTH).is_file():
@@ -41,6 +41,7 @@ def record_truth(config: schema.Config, records: Records, fingerprint: str) -> d
     if foreign:
         print(f"{folder / TRUTH}: not used, {printable(foreign[0])} is not one of its crops", file=sys.stderr)
         return None
+    config.camera.check_synthetic()
     found = str(truth["face_model"])
     if found != fingerprint:
         raise UserError(
@@ -53,4 +54,7 @@ def record_truth(config: schema.Config, records: Records, fingerprint: str) -> d
 
 def _same_crop(records: Records, index: int, path: Path) -> bool:
     """Compares pixels, because other crops can have the same file names."""
-    return path.is_file() and np.array_equal(records.batch([index])[0], read_crop(path, records.shape[0]))
+    try:
+        return path.is_file() and np.array_equal(records.batch([index])[0], read_crop(path, records.shape[0]))
+    except BadImage:
+        return False

@@ -16,7 +16,7 @@ from lib.records.splits import save_split
 from lib.synthetic.dataset import crop_name
 from model.evaluation import fresh_photos as evaluation_photos
 from model.evaluation import records as evaluation
-from model.evaluation.fresh_photos import check_seed
+from model.evaluation.fresh_photos import check_new_photos
 from model.evaluation.other_runs import check_training_data
 from model.evaluation.records import evaluate
 from model.evaluation.tables import print_report
@@ -145,7 +145,7 @@ def test_exact_coefficients_leave_no_error(root, tmp_path, monkeypatch, eagerly)
     face_model = golden_face_model()
     elsewhere = ~(face_model.skin_mask & face_model.front_mask)
 
-    def exact(records, *others):
+    def exact(records, *others, **_):
         truth = record_truth(config, records, face_model.fingerprint)
         return dataclasses.replace(encode(records, *others), coefficients=truth["coefficients"])
 
@@ -153,7 +153,7 @@ def test_exact_coefficients_leave_no_error(root, tmp_path, monkeypatch, eagerly)
         return record_truth(config, records, face_model.fingerprint)["coefficients"][indices]
 
     monkeypatch.setattr(evaluation, "encode_records", exact)
-    monkeypatch.setattr(evaluation, "_regressed", exactly_regressed)
+    monkeypatch.setattr(evaluation_photos, "_regressed", exactly_regressed)
     metrics = evaluate(config, tmp_path)
     _assert_exact(metrics)
     assert metrics["textures"]["new_views"]["coarse"] > 55
@@ -241,7 +241,7 @@ def test_truth_of_another_face_model_is_refused(root, tmp_path):
 def test_fresh_photos_must_not_show_people_that_were_trained_on(root, tmp_path, key, seed):
     with pytest.raises(UserError, match=f"evaluate.seed: must differ from {key}, got {seed} for both"):
         evaluate(configuration(root, evaluate__seed=seed, evaluate__identity_people=2), tmp_path)
-    check_seed(configuration(root, evaluate__seed=seed))  # no photo is drawn
+    check_new_photos(configuration(root, evaluate__seed=seed))  # no photo is drawn
 
 
 def toy_source(face_model: FaceModel, size: int, seed: int) -> ToyFaces:

@@ -5,6 +5,7 @@ import shutil
 import numpy as np
 import pytest
 
+from lib.errors import UserError
 from lib.files.numpy_files import read_npz
 from lib.records.record_file import RecordReader
 from lib.records.record_writer import RecordWriter
@@ -123,6 +124,33 @@ def test_batches_keep_crops_and_encodings_together(tmp_path):
     np.testing.assert_array_equal(embedding, np.outer(order, [10, 100]))
     crops = np.concatenate([batch.crop for batch in made])
     np.testing.assert_allclose(crops * 255, records.batch(order), atol=1e-4)
+
+
+def test_only_needed_crops_of_missing_parts_are_encoded(tmp_path):
+    records, encoder = records_of(tmp_path), Encoder()
+    expected = encode_records(records, Encoder(), tmp_path / "whole", "a")
+    found = encode_records(records, encoder, tmp_path, "a", batch_size=2, part_size=3, needed=[5, 2])
+    assert encoder.seen == 2
+    np.testing.assert_array_equal(found.coefficients[[2, 5]], expected.coefficients[[2, 5]])
+    assert np.isnan(np.delete(found.coefficients, [2, 5], axis=0)).all()
+    assert not list(tmp_path.glob("encoded-a-*/*.npz"))
+    encode_records(records, encoder, tmp_path, "a", part_size=3)
+    found = encode_records(records, encoder, tmp_path, "a", part_size=3, needed=[6])
+    assert encoder.seen == 9
+    np.testing.assert_array_equal(found.coefficients[6], expected.coefficients[6])
+
+
+def test_a_damaged_record_is_named(tmp_path):
+    """Not as the error of the function of TensorFlow's that reads it."""
+    records = records_of(tmp_path)
+    path = tmp_path / "0.bin"
+    content, crop = bytearray(path.read_bytes()), records[6].tobytes()
+    content[content.index(crop)] ^= 1
+    path.write_bytes(content)
+    encoded = EncodedFaces(*[np.zeros((7, 1), np.float32)] * 3)
+    with pytest.raises(UserError, match=r"0\.bin: record 6"):
+        list(batches(RecordReader(path), encoded, range(7), 2))
+    assert len(list(batches(records, encoded, range(6), 2))) == 3
 
 
 def test_batches_bring_the_true_albedo_where_it_is_given(tmp_path):

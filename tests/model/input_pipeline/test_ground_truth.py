@@ -1,5 +1,7 @@
 """model/input_pipeline/ground_truth.py."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 from PIL import Image
@@ -70,3 +72,17 @@ def test_truth_of_another_face_model_is_refused(config):
     records = records_of(config, ["a.png"])
     with pytest.raises(UserError, match=f"the configured face model, another, got faces drawn from {FACE_MODEL}"):
         record_truth(config, records, "another")
+
+
+def test_truth_of_another_camera_is_refused(config):
+    records = records_of(config, ["a.png"])
+    other = dataclasses.replace(config, camera=dataclasses.replace(config.camera, focal_ratio=3.0))
+    with pytest.raises(UserError, match=r"camera\.distance: must be .* for synthetic faces, got 3 and 10"):
+        record_truth(other, records, FACE_MODEL)
+
+
+def test_a_damaged_crop_is_another(config, capsys):
+    records = records_of(config, ["a.png"])
+    (config.crops_dir / "a.png").write_bytes(b"no image")
+    assert record_truth(config, records, FACE_MODEL) is None
+    assert "not used, a.png is not one of its crops" in capsys.readouterr().err
