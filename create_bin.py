@@ -5,15 +5,17 @@ The crops are PNGs whose alpha is 255 on skin and 0 elsewhere. With --shard, man
 """
 
 import argparse
+import contextlib
 import shlex
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 from configs import flags, schema
 from lib.cluster.ray_parts import Job, run_parts
 from lib.errors import UserError
-from lib.files.locks import sole_user, sole_writer
+from lib.files.locks import LOCK_FILE, check_unlocked, sole_user, sole_writer
 from lib.records import packing
 from lib.records.packed_shards import CROPS_PER_PART, INDEX, PackedShards, pack_shard, shards_folder
 from lib.records.record_index import open_records, write_index
@@ -40,7 +42,7 @@ def main(argv: list[str] | None = None) -> int:
     if args.shard:
         return write_shard(config, args, output)
     if args.index:
-        return index_shards(config, shards_folder(output))
+        return index_shards(config, args, shards_folder(output))
     args.count = run_shards(config, args, output) if args.cluster is not None else None
     if output.resolve() != config.packed_path.resolve():
         with sole_writer(output, f"packing {output.name}"):
@@ -67,6 +69,7 @@ def write_shard(config: schema.Config, args: argparse.Namespace, output: Path) -
     """--shard: packs one part of a folder of crops into a record file of its own."""
     source, folder = crops_to_divide(config, args), shards_folder(output)
     with sole_writer(folder / args.shard.name, f"packing shard {args.shard}"):
+        check_unlocked([folder / LOCK_FILE], folder)
         result = pack_shard(source, args.shard, folder, config.workers, args.strict)
     packing.report(result)
     print(f"{result.path}: {len(result.names)} crops, shard {args.shard}; --merge or --index joins all shards")
@@ -92,12 +95,22 @@ def run_shards(config: schema.Config, args: argparse.Namespace, output: Path) ->
         return run_parts(args.cluster, config.workers, job)
 
 
-def index_shards(config: schema.Config, folder: Path) -> int:
+@contextlib.contextmanager
+def joining_shards(folder: Path) -> Iterator[None]:
+    """Context manager that keeps the shards as they are; raises UserError while one is being packed."""
+    with sole_user(folder, "joining shards"):
+        check_unlocked((path for path in folder.glob(f"*{LOCK_FILE}") if path.name != LOCK_FILE), folder)
+        yield
+
+
+def index_shards(config: schema.Config, args: argparse.Namespace, folder: Path) -> int:
     """--index: writes the index of all shards, instead of merging them, and the split."""
-    with sole_user(config.params_dir, "packing"):
+    with sole_user(config.params_dir, "packing"), joining_shards(folder):
         index = folder / INDEX
         split_and_report(config, index, write_index(index, PackedShards(folder).files).names)
-    command = shlex.join(["python", "main.py", "--name", config.data.name, f"data.records={index}"])
+    given = {"--config": args.config, "--root_dir": args.root_dir, "--img_size": args.img_size}
+    options = [word for flag, value in given.items() if value is not None for word in (flag, value)]
+    command = shlex.join(["python", "main.py", "--name", config.data.name, *options, f"data.records={index}"])
     print(f"train on the shards as they are: {command}")
     return 0
 
@@ -112,7 +125,8 @@ def pack(config: schema.Config, args: argparse.Namespace, output: Path) -> packi
         return result
 
     if args.merge or args.cluster is not None:
-        return write(PackedShards(shards_folder(output), args.count))
+        with joining_shards(shards_folder(output)):
+            return write(PackedShards(shards_folder(output), args.count))
     if args.input is None:
         # Runs with other names or options share the folder and would replace its crops.
         with sole_user(config.crops_dir, "rendering crops"):

@@ -53,7 +53,8 @@ class FaceModel(Section):
         "'human-head', 'built-in' (a face drawn by formulas), or a face model's file or folder (forms: data/README.md)"
     )
     area: str = option(
-        "part of the human head that is reconstructed; ears: face with ears", choices=("face", "ears", "head")
+        "part of the human head that is reconstructed; ears: face with ears; face with any other source",
+        choices=("face", "ears", "head"),
     )
     vertex_count: int = option(
         "approximate vertex count of the built-in model, or of the human head's face (2,900, 10,900, 42,000 "
@@ -64,6 +65,13 @@ class FaceModel(Section):
     seed: int = option(
         "seed of the built-in model's bases; its shipped weights fit the default seed only", low=0, high=SEEDS
     )
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.area != "face" and self.source != "human-head":
+            raise UserError(
+                f"face_model.area: must be face unless face_model.source is human-head, got {self.area} (leave it out)"
+            )
 
 
 @dataclasses.dataclass(frozen=True)

@@ -30,7 +30,7 @@ class Regressor(ResidualNetwork):
         choices=("centred", "published"),
     )
     mirror: bool = option(
-        "average the predictions for the crop and its mirror image; needs a face model with symmetric bases"
+        "average the predictions for the crop and its mirror image; no effect if the face model's bases are asymmetric"
     )
     light: str = option(
         "solved: the light that fits the crop best, given the regressed shape and albedo (test mode with a fit always "

@@ -72,7 +72,7 @@ class Export(Section):
     formats: tuple[str, ...] = option(
         "obj: textured, with .mtl and PNG textures; glb: textured, relit or as in the photo; ply: vertex colours; "
         "neutral: the shape without expression; rig: a .glb with ARKit's morph targets; usdz: for Apple's viewers, "
-        "and with rig also a rig; none: no mesh",
+        "and with rig also a rig; an empty list (--export none): no mesh",
         choices=("obj", "glb", "ply", "neutral", "rig", "usdz"),
     )
     area: str = option(

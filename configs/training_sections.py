@@ -96,6 +96,10 @@ class Train(Section):
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        if self.eval_every > 1 and not self.eval_every.is_integer():
+            raise UserError(
+                f"train.eval_every: must be at most 1 or a whole number of updates, got {self.eval_every:g}"
+            )
         if self.suffix and (fault := plain_name_fault(self.suffix)):
             raise UserError(f"train.suffix: {fault}")
 

@@ -35,6 +35,9 @@ from model.weights.published_networks import FrozenIdentity, FrozenRegressor, To
 from model.weights.texture_weights import load_texture_network
 from utils import init_sampling
 
+# In place of texture.nz in the signature of networks without bottleneck: what the shipped weights name.
+_NO_BOTTLENECK = 64
+
 
 @dataclass(frozen=True)
 class Pipeline:
@@ -100,7 +103,8 @@ class Pipeline:
     def signature(self) -> dict[str, str]:
         """Names and hashes that a checkpoint of the texture network must match."""
         texture = self.config.texture
-        network = f"{texture.variant}/{texture.head}/{texture.inputs}/K{texture.order}/nz{texture.nz}"
+        bottleneck = texture.nz if texture.variant == "normal" else _NO_BOTTLENECK
+        network = f"{texture.variant}/{texture.head}/{texture.inputs}/K{texture.order}/nz{bottleneck}"
         flags = ("/wide" if texture.wide else "") + ("/intrinsic" if texture.intrinsic else "")
         return {
             "face model": self.face_model.fingerprint,

@@ -24,11 +24,11 @@ from lib.errors import UserError
 from lib.runtime.leaving import leave
 from lib.runtime.quiet_tensorflow import quiet_import
 
-_ONE_THREAD = dict.fromkeys(
-    ("OMP_NUM_THREADS", "NUMBA_NUM_THREADS", "TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS"), "1"
-)
 # Environment of a process for one of several parts of a job.
-ONE_THREAD_NO_GPU = {**_ONE_THREAD, "CUDA_VISIBLE_DEVICES": "-1"}
+ONE_THREAD_NO_GPU = {
+    **dict.fromkeys(("OMP_NUM_THREADS", "NUMBA_NUM_THREADS", "TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS"), "1"),
+    "CUDA_VISIBLE_DEVICES": "-1",
+}
 WAITING = 2  # jobs sent to each process: one running and one waiting
 MOST_KILLED = 3  # processes killed in a row, without a finished job in between, before all is given up
 STOPPING_SECONDS = 5.0  # for a process to clean up when the run ends early
@@ -229,11 +229,11 @@ def _single_threaded_children() -> Iterator[None]:
 
 
 def use_one_thread() -> None:
-    """Limits this process to one thread for its numerical work; call it before TensorFlow is imported.
+    """Limits this process to one thread for its numerical work, and no GPU; call it before TensorFlow is imported.
 
-    Sums over threads are rounded differently: with one thread, this process and a worker get the same results.
+    Sums over threads are rounded differently, and so are a GPU's: this process and a worker get the same results.
     """
-    os.environ.update(_ONE_THREAD)
+    os.environ.update(ONE_THREAD_NO_GPU)
     threadpoolctl.threadpool_limits(1)  # BLAS, which may already be loaded
     cv2.setNumThreads(1)  # no environment variable limits OpenCV's threads
 

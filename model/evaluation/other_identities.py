@@ -61,6 +61,9 @@ class NetworkDescription:
             _require(values.shape in ((1,), (COUNTS[self.channels],)), key, "one number, or one per channel", values)
             _require(key == "mean" or bool((values > 0).all()), key, "above 0", values)
         _require(0 < self.crop_fraction <= 1, "crop_fraction", "above 0 and at most 1", self.crop_fraction)
+        _require(
+            not self.points or self.crop_fraction == 1, "crop_fraction", "absent beside points", self.crop_fraction
+        )
         _require(not self.points or np.shape(self.points) == (5, 2), "points", "five pairs x, y", self.points)
         if Path(self.file).suffix == ".pb":
             _require(bool(self.input and self.output), "input, output", "the names of the .pb's tensors", "none")

@@ -146,7 +146,7 @@ def finish(config: schema.Config, folder: PhotoFolder, records: list[dict], skip
     """
     records, skipped = folder.with_others(records), skipped + len(folder.others)
     pages = _write_results(config, folder, records)
-    return _report(folder.output, folder.source, records, skipped, pages)
+    return _report(config, folder.output, folder.source, records, skipped, pages)
 
 
 def _write_results(config: schema.Config, folder: PhotoFolder, records: list[dict]) -> int:
@@ -220,7 +220,16 @@ def _write_tables(output: Path, config: schema.Config, source: Path, records: li
     write_json(output / "prepared.json", content)
 
 
-def _report(output: Path, source: Path, records: list[dict], skipped: int, pages: int) -> dict[str, str]:
+def _flags(config: schema.Config) -> list[str]:
+    """Flags by which the next command works on the same crops."""
+    data, default = config.data, schema.load().data
+    size = [] if data.image_size == default.image_size else ["--img_size", str(data.image_size)]
+    return size + ([] if data.root_dir == default.root_dir else ["--root_dir", data.root_dir])
+
+
+def _report(
+    config: schema.Config, output: Path, source: Path, records: list[dict], skipped: int, pages: int
+) -> dict[str, str]:
     """Prints a table of the faces and photos left out; returns the photos that gave no crop, also before a deletion."""
     entries = list(_left_out(records))
     counts = Counter(kind for _, kind, _ in entries)
@@ -247,6 +256,6 @@ def _report(output: Path, source: Path, records: list[dict], skipped: int, pages
     done = f", {skipped} of them in an earlier run" if skipped else ""
     print(f"{crops} crops of {len(records) - len(empty)} of {len(records)} photos{done}, in {output / 'crops'}")
     print(f"review {output / 'sheets'} ({pages} pages) and delete bad crops, then run:")
-    print(shlex.join(["python", "create_bin.py", "--name", "mine", "--input", str(output / "crops")]))
+    print(shlex.join(["python", "create_bin.py", "--name", "mine", *_flags(config), "--input", str(output / "crops")]))
     failed = [record for record in empty if all(entry["kind"] != DELETED for entry in record["left_out"])]
     return {printable(record["photo"]): record["left_out"][0]["reason"] for record in failed}

@@ -88,6 +88,8 @@ def test_the_effective_configuration_reads_back_equal(tmp_path, overrides):
         ("loss: {", "must be YAML, got:"),
         ("loss:\n  1: 2", "keys must be words, got loss.1"),
         ("data:\n  name: 7", "data.name: must be a text (in quotes), got 7"),
+        ("train:\n  eval_every: 1.9", "train.eval_every: must be at most 1 or a whole number of updates, got 1.9"),
+        ("face_model:\n  source: built-in\n  area: head", "face_model.area: must be face unless face_model.source is"),
         ("gan:\n  enabled: 1", "gan.enabled: must be true or false, got 1"),
         ("train:\n  epochs: true", "train.epochs: must be a whole number, got True"),
         ("train:\n  epochs: 2.5", "train.epochs: must be a whole number, got 2.5"),

@@ -132,3 +132,14 @@ def test_shipped_networks_see_what_they_were_trained_on(option, value, trained):
     load = load_regressor if option.startswith("regressor") else load_identity
     with pytest.raises(UserError, match=rf"{option}: must be {trained}, with which .*npz was trained, got {value} "):
         load(config, load_face_model(config))
+
+
+@pytest.mark.parametrize(("variant", "counts"), [("default", False), ("resnet", False), ("normal", True)])
+def test_the_bottleneck_counts_in_networks_that_have_one(variant, counts):
+    signatures = set()
+    for size in (64, 16):
+        config = schema.load(overrides={"texture.variant": variant, "texture.nz": size, "regressor.light": "regressed"})
+        pipeline = Pipeline(config, SimpleNamespace(fingerprint="f"), Camera(), None, None, None, None)
+        signatures.add(pipeline.signature()["texture network"])
+    assert (len(signatures) == 2) == counts
+    assert any("nz64" in signature for signature in signatures)

@@ -8,6 +8,7 @@ from PIL import Image
 
 import create_bin
 from lib.errors import UserError
+from lib.files.locks import sole_user, sole_writer
 from lib.records.record_file import RecordReader
 from lib.records.record_index import open_records, write_index
 from lib.records.splits import load_split
@@ -55,7 +56,8 @@ def test_an_index_reads_the_shards_as_one_file(folder, tmp_path, capsys):
     pack_all(tmp_path, folder)
     assert run(tmp_path, "--index") == 0
     index = tmp_path / "data" / "face.shards" / "index.json"
-    assert f"data.records={index}" in capsys.readouterr().out
+    command = capsys.readouterr().out.splitlines()[-1]
+    assert command.endswith(f" --name face --root_dir {tmp_path} --img_size {SIZE} data.records={index}")
     found = open_records(index, SIZE)
     load_split(tmp_path / "data" / "params" / "face", found.names)
     assert run(tmp_path, "--merge") == 0
@@ -142,3 +144,16 @@ def test_a_damaged_index_is_named(tmp_path, content):
 )
 def test_a_command_that_makes_no_sense_is_one_line(tmp_path, capsys, arguments, message):
     assert message in one_line(create_bin.main, ["--root_dir", tmp_path, *arguments], capsys)
+
+
+@pytest.mark.parametrize("flag", ["--merge", "--index"])
+def test_shards_are_not_joined_while_one_is_packed_again(folder, tmp_path, capsys, flag):
+    pack_all(tmp_path, folder)
+    shards = tmp_path / "data" / "face.shards"
+    with sole_writer(shards / f"00001-of-0000{COUNT}", "packing shard 1/3"):
+        assert run(tmp_path, flag) == 2
+    assert "must be used by one run at a time, got packing shard 1/3 by process" in capsys.readouterr().err
+    with sole_user(shards, "joining shards"):
+        assert run(tmp_path, "--input", str(folder), "--shard", f"1/{COUNT}") == 2
+    assert "got joining shards by process" in capsys.readouterr().err
+    assert run(tmp_path, flag) == 0

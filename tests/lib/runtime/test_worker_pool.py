@@ -81,6 +81,16 @@ def test_workers_use_one_thread_and_leave_the_interruption_to_the_parent(monkeyp
     assert found == ["1"] * 6
 
 
+def test_a_process_that_does_the_jobs_itself_uses_what_a_worker_does(monkeypatch):
+    for name in worker_pool.ONE_THREAD_NO_GPU:
+        monkeypatch.setenv(name, "7")
+    monkeypatch.setattr(worker_pool.threadpoolctl, "threadpool_limits", lambda _: None)
+    monkeypatch.setattr(worker_pool.cv2, "setNumThreads", lambda _: None)
+    worker_pool.use_one_thread()
+    assert {name: os.environ[name] for name in worker_pool.ONE_THREAD_NO_GPU} == worker_pool.ONE_THREAD_NO_GPU
+    assert os.environ["CUDA_VISIBLE_DEVICES"] == "-1"
+
+
 def test_a_killed_process_costs_only_its_job():
     """The jobs that were waiting for it are done by the others, and its own is named."""
     with contextlib.closing(run_in_processes([1, 0, 2, 3, 4, 5], Square, (1,), 2)) as outcomes:

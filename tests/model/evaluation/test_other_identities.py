@@ -101,6 +101,10 @@ def test_a_network_of_another_size_is_refused_in_one_line(tmp_path):
         ({"std": 0}, "std must be above 0"),
         ({"mean": "dark"}, "could not convert string to float"),
         ({"points": [[1, 2]]}, "points must be five pairs x, y"),
+        (
+            {"crop_fraction": 0.5, "points": [[n, 2] for n in range(5)]},
+            "crop_fraction must be absent beside points, got 0.5",
+        ),
         ({"crop_fraction": 2}, "crop_fraction must be above 0 and at most 1, got 2"),
         ({"file": "net.h5"}, "file must be a .pb or .onnx file, got net.h5"),
         ({"file": "net.pb"}, "input, output must be the names of the .pb's tensors"),
