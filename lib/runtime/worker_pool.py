@@ -24,11 +24,12 @@ from lib.errors import UserError
 from lib.runtime.leaving import leave
 from lib.runtime.quiet_tensorflow import quiet_import
 
+_ONE_THREAD = dict.fromkeys(
+    ("OMP_NUM_THREADS", "NUMBA_NUM_THREADS", "TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS"), "1"
+)
+_NO_GPU = {"CUDA_VISIBLE_DEVICES": "-1"}
 # Environment of a process for one of several parts of a job.
-ONE_THREAD_NO_GPU = {
-    **dict.fromkeys(("OMP_NUM_THREADS", "NUMBA_NUM_THREADS", "TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS"), "1"),
-    "CUDA_VISIBLE_DEVICES": "-1",
-}
+ONE_THREAD_NO_GPU = {**_ONE_THREAD, **_NO_GPU}
 WAITING = 2  # jobs sent to each process: one running and one waiting
 MOST_KILLED = 3  # processes killed in a row, without a finished job in between, before all is given up
 STOPPING_SECONDS = 5.0  # for a process to clean up when the run ends early
@@ -228,12 +229,15 @@ def _single_threaded_children() -> Iterator[None]:
                 os.environ[name] = value
 
 
-def use_one_thread() -> None:
-    """Limits this process to one thread for its numerical work, and no GPU; call it before TensorFlow is imported.
+def use_one_thread(hide_gpu: bool = False) -> None:
+    """Limits this process to one thread for its numerical work; call it before TensorFlow is imported.
 
-    Sums over threads are rounded differently, and so are a GPU's: this process and a worker get the same results.
+    Sums over threads are rounded differently: with one thread, this process and a worker get the same results.
+
+    Args:
+      hide_gpu: also keep TensorFlow from a GPU, which workers do not use.
     """
-    os.environ.update(ONE_THREAD_NO_GPU)
+    os.environ.update(ONE_THREAD_NO_GPU if hide_gpu else _ONE_THREAD)
     threadpoolctl.threadpool_limits(1)  # BLAS, which may already be loaded
     cv2.setNumThreads(1)  # no environment variable limits OpenCV's threads
 

@@ -182,7 +182,7 @@ def make_preparer(config: schema.Config) -> Callable[[Job], dict]:
 
     Crops do not depend on the number of processes, because each uses one thread.
     """
-    use_one_thread()
+    use_one_thread(hide_gpu=True)  # crops must not depend on the number of processes
     from lib.runtime.quiet_tensorflow import import_tensorflow
 
     import_tensorflow()

@@ -81,14 +81,15 @@ def test_workers_use_one_thread_and_leave_the_interruption_to_the_parent(monkeyp
     assert found == ["1"] * 6
 
 
-def test_a_process_that_does_the_jobs_itself_uses_what_a_worker_does(monkeypatch):
+@pytest.mark.parametrize("hide_gpu", [False, True])
+def test_a_process_that_does_the_jobs_itself_uses_as_many_threads_as_a_worker(monkeypatch, hide_gpu):
     for name in worker_pool.ONE_THREAD_NO_GPU:
         monkeypatch.setenv(name, "7")
     monkeypatch.setattr(worker_pool.threadpoolctl, "threadpool_limits", lambda _: None)
     monkeypatch.setattr(worker_pool.cv2, "setNumThreads", lambda _: None)
-    worker_pool.use_one_thread()
-    assert {name: os.environ[name] for name in worker_pool.ONE_THREAD_NO_GPU} == worker_pool.ONE_THREAD_NO_GPU
-    assert os.environ["CUDA_VISIBLE_DEVICES"] == "-1"
+    worker_pool.use_one_thread(hide_gpu)
+    expected = worker_pool.ONE_THREAD_NO_GPU | ({} if hide_gpu else {"CUDA_VISIBLE_DEVICES": "7"})
+    assert {name: os.environ[name] for name in expected} == expected
 
 
 def test_a_killed_process_costs_only_its_job():

@@ -21,7 +21,7 @@ from tests.support.reconstruction_parts import detected_once
 def prepare_once_loaded():
     """Networks that are loaded and traced once for all runs with the same options, and see each photo once."""
     with pytest.MonkeyPatch.context() as patch, detected_once():
-        patch.setattr(preparation, "use_one_thread", lambda: None)  # it would last beyond this test
+        patch.setattr(preparation, "use_one_thread", lambda hide_gpu: None)  # it would last beyond this test
         patch.setattr(preparation, "make_preparer", functools.cache(preparation.make_preparer))
         yield
 

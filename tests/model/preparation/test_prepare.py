@@ -48,7 +48,7 @@ def records(output):
 @pytest.fixture(scope="module", autouse=True)
 def own_threads():
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(preparation, "use_one_thread", lambda: None)  # it would last beyond this test
+        patch.setattr(preparation, "use_one_thread", lambda hide_gpu: None)  # it would last beyond this test
         yield
 
 

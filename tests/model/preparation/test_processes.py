@@ -10,7 +10,8 @@ def test_one_process_uses_one_thread_as_each_of_several_does(monkeypatch):
     class Called(Exception):
         pass
 
-    def called():
+    def called(hide_gpu):
+        assert hide_gpu
         raise Called
 
     monkeypatch.setattr(preparation, "use_one_thread", called)
