@@ -93,7 +93,8 @@ def judge(reader: Reader, folder: Path, whole: str, target: Path) -> Outcome:
     if found == whole:
         if target.name in said or str(target.parent) in said:
             return survived("made again, with a message")
-        if not target.is_file() or target.read_bytes() != kept:
+        # Parts that are joined with others are deleted: their content is in the whole.
+        if target.is_file() and target.read_bytes() != kept:
             return lost("the damaged file was replaced without a message", "made again silently")
         return survived("harmless: the same content was read")
     if reader.origin == OPEN:
