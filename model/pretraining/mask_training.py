@@ -72,15 +72,17 @@ def _train(config: schema.Config, face_model: FaceModel, faces: FaceSet) -> dict
     training, held_out = _split(len(squares))
 
     seed_everything(section.seed)
+    # Optimizer and updates read the section `pretrain`; here it carries the decoder's options.
     settings = dataclasses.replace(
         config.pretrain, seed=section.seed, batch_size=section.batch_size, learning_rate=section.learning_rate
     )
     task = MaskTask(section, settings, faces, training, squares)
     deterministic = [True] if config.train.deterministic else []  # never continues a run that was not
     options = {name: value for name, value in dataclasses.asdict(section).items() if name != "weights"}
-    whole = [options, settings.clip_norm, faces.folder.name, *deterministic]
+    features = landmark_network()  # whose feature maps the decoder reads
+    whole = [options, settings.clip_norm, faces.folder.name, features, *deterministic]
     key = hashlib.sha256(json.dumps(whole).encode()).hexdigest()[:12]
-    belongs_to = {"face model": face_model.fingerprint, "mask training": key}
+    belongs_to = {"face model": face_model.fingerprint, "landmark network": features, "mask training": key}
     seconds = run_updates(task, settings, faces.folder / f"mask-{key}.npz", belongs_to)
     with stored_precision(task.network):
         measured = mask_metrics(task.network, task, held_out, section.batch_size)
@@ -89,7 +91,7 @@ def _train(config: schema.Config, face_model: FaceModel, faces: FaceSet) -> dict
         "command": "python main.py --mode masks",
         "config": {name: dataclasses.asdict(getattr(config, name)) for name in ("mask", "face_model")},
         "faces": json.loads((faces.folder / "recipe.json").read_text(encoding="utf-8")),
-        "landmark_network": landmark_network(),
+        "landmark_network": features,
         "updates": task.updates,
         "seconds": round(seconds),
         "held_out": measured,

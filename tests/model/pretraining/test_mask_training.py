@@ -66,6 +66,28 @@ def test_the_updates_take_the_options_of_the_mask_decoder(tmp_path, monkeypatch)
     assert given == [wanted]
 
 
+def test_another_landmark_network_never_continues_from_an_earlier_checkpoint(tmp_path, monkeypatch):
+    """Else its finished updates, for the feature maps of the earlier network, would be written as the new decoder."""
+    config = configured(tmp_path)
+    face_model = save_toy_model(config)
+    given = []
+
+    def note(task, section, checkpoint, belongs_to):
+        given.append((checkpoint, belongs_to["landmark network"]))
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(mask_training, "_squares", lambda *_: [None] * 32)
+    monkeypatch.setattr(mask_training, "MaskTask", lambda *arguments: arguments)
+    monkeypatch.setattr(mask_training, "run_updates", note)
+    for installed in ("first", "second"):
+        monkeypatch.setattr(mask_training, "landmark_network", lambda installed=installed: installed)
+        with pytest.raises(KeyboardInterrupt):
+            mask_training._train(config, face_model, SimpleNamespace(folder=tmp_path))
+    (first, _), (second, _) = given
+    assert first != second
+    assert [network for _, network in given] == ["first", "second"]
+
+
 def test_the_accuracy_is_that_of_the_stored_weights(tmp_path, monkeypatch):
     config = configured(tmp_path)
     face_model = save_toy_model(config)
