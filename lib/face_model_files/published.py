@@ -9,6 +9,7 @@ from pathlib import Path
 
 from lib.errors import UserError
 from lib.face_model.face_model import FaceModel
+from lib.face_model.own_model import check_own_model
 from lib.face_model_files.formats.basel2009 import is_basel_2009, load_basel_2009
 from lib.face_model_files.formats.flame import find_flame, load_flame
 from lib.face_model_files.formats.gnm import find_gnm, gnm_tables, load_gnm
@@ -106,6 +107,7 @@ def load_published(path: Path, cache_dir: Path) -> FaceModel:
     if form is None:
         if path.suffix.lower() == ".npz":
             model = FaceModel.load(path)
+            check_own_model(model, str(path))
             if model.expression_prior is None:  # files of earlier versions hold no prior
                 model = dataclasses.replace(model, expression_prior=expression_prior(model.expression_names))
             return model

@@ -1,0 +1,48 @@
+"""A face model of the user's own in other units, colours or orientation is refused, with the likely cause."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+
+from lib.errors import UserError
+from lib.face_model.own_model import check_own_model
+from lib.face_model_files.published import load_published
+from tests.support.faces import built_in_face, coarse_head
+from tests.support.golden_face import golden_face_model
+
+
+@pytest.mark.parametrize("make", [golden_face_model, lambda: built_in_face(2000), lambda: coarse_head("head")])
+def test_models_in_order_are_accepted(make):
+    check_own_model(make(), "model.npz")
+
+
+def scaled(model, factor):
+    return {
+        name: getattr(model, name) * np.float32(factor) for name in ("mean_shape", "identity_basis", "expression_basis")
+    }
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        (lambda m: scaled(m, 0.1), r"mean_shape must be in decimetres, .* got 0\.1175 \(metres\? multiply .* by 10\)"),
+        (lambda m: scaled(m, 10), r"got 11\.75 \(centimetres\? multiply .* by 0\.1\)"),
+        (lambda m: scaled(m, 100), r"got 117\.5 \(millimetres\? multiply .* by 0\.01\)"),
+        (lambda m: scaled(m, 1e4), "other units, or landmarks in another order"),
+        (lambda m: {"mean_albedo": 255 * m.mean_albedo}, r"mean_albedo must be within 0\.\.1, got .*0 to 255\?"),
+        (lambda m: {"mean_albedo": m.mean_albedo - 0.5}, r"mean_albedo must be within 0\.\.1, got -.*clip it"),
+        (
+            lambda m: {"triangles": m.triangles[:, ::-1]},
+            r"triangles must be counter-clockwise .* got .*reverse every row",
+        ),
+    ],
+)
+def test_a_model_of_other_conventions_is_refused(tmp_path, monkeypatch, changes, message):
+    model = golden_face_model()
+    monkeypatch.setattr(type(model), "CENTROID_TOLERANCE", 10.0)
+    model = dataclasses.replace(model, **changes(model))
+    path = tmp_path / "mine.npz"
+    model.save(path)
+    with pytest.raises(UserError, match=rf"mine\.npz: .*{message}"):
+        load_published(path, tmp_path)
