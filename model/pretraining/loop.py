@@ -240,7 +240,7 @@ def _ship(
         "held_out": measured,
         **more,
     }
-    keep_previous(path, metadata)
+    keep_previous(path, task.network)
     save_weights(path, task.network, face_model.fingerprint, metadata)
     write_json(path.with_suffix(".json"), {**metadata, "face_model_fingerprint": face_model.fingerprint})
     print(f"{path}: {json.dumps(measured)}")

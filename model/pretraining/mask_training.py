@@ -96,7 +96,7 @@ def _train(config: schema.Config, face_model: FaceModel, faces: FaceSet) -> dict
         "seconds": round(seconds),
         "held_out": measured,
     }
-    keep_previous(path, metadata)
+    keep_previous(path, task.network)
     save_mask_decoder(path, task.network, metadata)
     write_json(path.with_suffix(".json"), metadata)
     print(f"{path}: {json.dumps(measured)}")

@@ -228,7 +228,7 @@ class RunFolder:
             "updates": progress.update,
             "run": {**length, **(checkpoints.read_validation(self.best) or {})},
         }
-        keep_previous(path, metadata)
+        keep_previous(path, self.trainer.network)
         save_texture_network(path, self.trainer.network, self.belongs_to["face model"], signature, metadata)
         write_json(path.with_suffix(".json"), metadata)
         print(f"{path}: the best weights of this run")

@@ -5,7 +5,6 @@ belong to, and free metadata (configuration, seed, updates, time, accuracy, comm
 float16 scale for each output channel, `NAME/scale`; the other arrays are float16.
 """
 
-import json
 import os
 import shutil
 from collections.abc import Callable, Iterator, Mapping
@@ -19,7 +18,6 @@ from lib.errors import UserError
 from lib.files import headed_npz
 from lib.files.atomic import atomic_path
 from lib.files.file_names import fitting
-from lib.files.json_files import json_text
 from lib.files.numpy_files import DamagedFile
 from model.networks.fixed.layers import Take
 from model.networks.variable_names import mismatch, network_variables, shapes_of
@@ -220,13 +218,15 @@ def read_metadata(path: Path, mode: str = "pretrain") -> dict:
     return {**header["metadata"], "face_model": header["face_model"]}
 
 
-def keep_previous(path: Path, metadata: dict) -> None:
-    """Copies the weights of another run (with other metadata) to *.previous.npz before they are overwritten."""
+def keep_previous(path: Path, network) -> None:
+    """Copies a file of other weights than the network's to *.previous.npz, before it is overwritten."""
     if not path.is_file():
         return
-    earlier = read_metadata(path)
-    if all(earlier.get(key) == value for key, value in json.loads(json_text(metadata)).items()):
-        return  # the same run
+    _, earlier = _read(path)
+    with stored_precision(network):
+        new = {name: np.asarray(variable) for name, variable in network_variables(network.weights).items()}
+    if new.keys() == earlier.keys() and all(np.array_equal(new[name], earlier[name]) for name in new):
+        return  # of the same run, perhaps continued with other options
     previous = path.with_name(fitting(path.stem, ".previous.npz"))
     with atomic_path(previous) as temporary:
         shutil.copyfile(path, temporary)
