@@ -15,6 +15,7 @@ from lib.geometry.camera import Camera
 from lib.geometry.reference import REFERENCE_SIZE
 from lib.images.display import to_bytes
 from lib.synthetic.appearance.canonical import CanonicalFace
+from lib.synthetic.appearance.head import Head
 from lib.synthetic.appearance.sampling_priors import Moment, Person, ToneAxis, sample_moment, sample_person
 from lib.synthetic.appearance.skin_detail import FIELDS, broad_fields, paint
 from lib.synthetic.occlusion.covers import sample_covers
@@ -60,6 +61,12 @@ class SyntheticFace:
     linear: np.ndarray
 
 
+def check_renderable(face_model: FaceModel) -> None:
+    """Raises UserError if no photos can be rendered of a face model, faster than by rendering one."""
+    Head(CanonicalFace(face_model), face_model)
+    ToneAxis.of(face_model)
+
+
 class SyntheticFaces:
     """An endless, reproducible collection of synthetic photos.
 
@@ -70,6 +77,7 @@ class SyntheticFaces:
       settings: contents of the photos.
 
     Raises:
+      UserError: the face model has no border, or no skin at its front.
       ValueError: image_size too small to show a face.
     """
 

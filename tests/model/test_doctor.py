@@ -9,12 +9,15 @@ import scipy.io
 
 import main
 from configs import schema
+from lib.face_model_files import published
 from lib.face_model_files.formats.basel2009 import INFO, load_basel_2009
 from model.doctor import diagnose
 from model.weights import assets
+from tests.support.golden_face import golden_face_model
 from tests.support.helpers import ROOT
 from tests.support.published_files.basel_files import write_ready
 from tests.support.published_files.paper_files import write_stand_ins
+from tests.support.toy_faces import toy_configuration
 
 
 def configured(folder, **more) -> schema.Config:
@@ -172,8 +175,9 @@ def test_other_forms_of_face_models_are_recognised_and_named_where_nothing_is(tm
     (mine / "template.obj").write_text("v 0 0 0\n")
     diagnose(configured(mine), "paper")
     shown = capsys.readouterr().out
-    (line,) = [line for line in shown.splitlines() if "template.obj" in line]
+    (line,) = [line for line in shown.splitlines() if "a mesh of your own" in line]
     assert line.strip().startswith("ok")
+    assert "BROKEN" in shown, "the mesh is one vertex"
     assert "01_MorphableModel.mat" not in shown
     surrey = tmp_path / "share"
     surrey.mkdir()
@@ -207,3 +211,21 @@ def test_pytorch_and_slim_checkpoints_are_looked_for_where_they_are_named(tmp_pa
     assert f"ok       {paths[0]}" in shown
     assert f"ok       {paths[1]}.index" in shown
     assert f"BROKEN   {paths[0]}" in shown  # one byte is no checkpoint
+
+
+def test_a_face_model_of_ones_own_is_looked_at_before_its_networks_are_trained(tmp_path, capsys):
+    """Photos of its faces could not be rendered: it is a closed surface, or has no skin at its front."""
+    model = golden_face_model()
+    closed = np.concatenate([model.triangles, model.triangles[:, ::-1]])
+    for changes, message in (
+        ({"triangles": closed}, "triangles must have a border to join the head to, got a closed surface"),
+        ({"skin_mask": ~model.front_mask}, "skin_mask and front_mask must share a vertex, got none in both"),
+    ):
+        config = toy_configuration(tmp_path, 32)
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(published, "check_own_model", lambda *_: None)  # a doubled surface faces both ways
+            dataclasses.replace(model, **changes).save(config.face_model.source)
+            assert not diagnose(config, "mine.yaml")
+        shown = capsys.readouterr().out
+        assert f"BROKEN   face model 'golden': {message}" in shown
+        assert "regressor.npz: python main.py --mode pretrain --config mine.yaml" in shown

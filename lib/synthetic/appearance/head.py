@@ -4,6 +4,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from lib.errors import UserError
+from lib.face_model.face_model import FaceModel
 from lib.geometry.smoothstep import smoothstep
 from lib.synthetic.appearance.canonical import CanonicalFace
 
@@ -59,18 +61,24 @@ def grid_triangles(rows: int, columns: int, closed: bool) -> np.ndarray:
 
 
 class Head:
-    """Topology of the head for one face model, and its shape for one person; ValueError for a closed surface.
+    """Topology of the head for one face model, and its shape for one person.
 
     Attributes:
       border: [L] vertex ids of the face's border.
       needs_ears: true if the face model lacks ears.
+
+    Raises:
+      UserError: the face model has no border.
     """
 
-    def __init__(self, face: CanonicalFace, triangles: np.ndarray):
+    def __init__(self, face: CanonicalFace, model: FaceModel):
         self.face = face
-        loops = border_loops(triangles, face.points)
+        loops = border_loops(model.triangles, face.points)
         if not loops:
-            raise ValueError("the face mesh must have a border to join the head to, got a closed surface")
+            raise UserError(
+                f"face model {model.name!r}: triangles must have a border to join the head to, got a closed surface "
+                "(leave out the back of the head)"
+            )
         self.border = loops[0]
         beside = np.abs(face.points[:, 0]).max() - np.abs(face.landmarks[[0, 16], 0]).max()
         self.needs_ears = bool(beside < EAR_STAND_OFF)

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from lib.errors import UserError
 from lib.face_model.face_model import FaceModel
 from lib.human_head.population import ANCESTRIES, YEARS, YOUNGEST, Mixture
 from lib.synthetic.appearance.face_units import FULL, is_face_units, sample_face_units
@@ -44,7 +45,8 @@ class Person:
       hair, brow, iris: [3] RGB.
       curl: 0 straight to 1 tight curls; receding: 0 to 1.
       brow_thickness: millimetres; brow_density: 0 to 1.
-      freckles, mottling, pores, oil: strengths 0 to 1.
+      freckles: strength from 0, seldom above 1.
+      mottling, pores, oil: strengths 0 to 1.
       moles: [M, 5] x, y, z, radius (millimetres) and darkness.
       beard: strength of the growth 0 to 1.
       habit, shaving: usual style of hair and beard, names of HAIR_STYLES and BEARDS.
@@ -122,9 +124,12 @@ class ToneAxis:
 
     @classmethod
     def of(cls, model: FaceModel):
+        """The axis of a model; UserError if it has no skin at its front."""
         vertices = np.flatnonzero(model.skin_mask & model.front_mask)
         if not len(vertices):
-            raise ValueError(f"face model {model.name!r}: some vertices must be both skin and front, got none")
+            raise UserError(
+                f"face model {model.name!r}: skin_mask and front_mask must share a vertex, got none in both"
+            )
         vertices = vertices[:: max(1, len(vertices) // 1500)]
         basis, colour = model.albedo_basis[:, vertices], model.mean_albedo[vertices]
         slope = -(basis.mean(1) @ LUMINANCE)

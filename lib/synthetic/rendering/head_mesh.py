@@ -50,7 +50,7 @@ class HeadBuilder:
 
     def __init__(self, model: FaceModel, face: CanonicalFace, settings: PhotoSettings):
         self.model, self.face = model, face
-        self._head = Head(face, model.triangles)
+        self._head = Head(face, model)
         self.scalp = Scalp(face, model.triangles, self._head)
         self._openings = Openings(face, model.triangles)
         self._light = FaceLight(model, face, self._head) if settings.extra_light else None
