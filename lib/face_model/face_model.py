@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import math
 import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -270,7 +271,8 @@ def _rounded_projections(array: np.ndarray) -> bytes:
     The directions come from raw random bits, so they are the same on every machine. A difference in the last bit (6e-8)
     moves a projection by a millionth of a step, so the rounded value changes only within that distance of a half step.
     """
-    rows = array.reshape(len(array), -1) if array.ndim == 3 else array.reshape(1, -1)
+    # A basis may be empty, and then -1 would be ambiguous.
+    rows = array.reshape(len(array), math.prod(array.shape[1:])) if array.ndim == 3 else array.reshape(1, -1)
     directions = np.random.default_rng(0).random((rows.shape[1], 2)) - 0.5
     steps = np.einsum("kd,dp->kp", rows.astype(np.float64), directions) / FINGERPRINT_STEP
     return np.round(steps).astype(np.int64).tobytes()

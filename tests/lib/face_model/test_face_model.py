@@ -59,6 +59,15 @@ def test_fingerprint_follows_contents_not_the_name():
     assert small_face_model(expression_names=()).fingerprint != model.fingerprint
 
 
+def test_a_model_may_lack_expressions_or_colours(tmp_path):
+    none = np.zeros((0, 5, 3))
+    still = small_face_model(expression_basis=none, expression_names=())
+    grey = small_face_model(albedo_basis=none)
+    assert len({small_face_model().fingerprint, still.fingerprint, grey.fingerprint}) == 3
+    still.save(tmp_path / "still.npz")
+    assert FaceModel.load(tmp_path / "still.npz").fingerprint == still.fingerprint
+
+
 def test_fingerprint_is_that_of_the_same_model_made_on_another_processor():
     rng = np.random.default_rng(5)
     model = golden_face_model()
