@@ -95,8 +95,12 @@ class Config:
     @property
     def crops_dir(self) -> Path:
         """Folder of the synthetic crops: `faces` for the default data set, `faces_<name>` for others."""
-        default = (self.face_model.source, self.data.name) == ("human-head", "face")
-        return self.generated_dir / ("faces" if default else f"faces_{self.data.name}")
+        return self.generated_dir / ("faces" if self.is_default_data else f"faces_{self.data.name}")
+
+    @property
+    def is_default_data(self) -> bool:
+        """True for the data set of the default face model, which has the default name."""
+        return (self.face_model.source, self.data.name) == ("human-head", "face")
 
     @property
     def run_dir(self) -> Path:
