@@ -46,7 +46,9 @@ def render_dataset(
     folder = Path(folder)
     make_folder(folder)
     key = _key(face_model, image_size, seed)
-    done = _finished(folder, key)
+    collected = _collected(folder, key)
+    _remove_others(folder, key, collected)
+    done = _finished(folder, key, collected)
     missing = [i for i in range(count) if i not in done]
     if missing:
         _render(face_model, folder, missing, image_size, seed, workers, key)
@@ -92,31 +94,43 @@ def write_part(folder: Path, key: str, index: int, truth: Mapping[str, np.ndarra
     write_npz(_part(folder, key, index), truth)
 
 
-def _finished(folder: Path, key: str) -> set[int]:
-    """Indices of the finished crops; deletes files that belong to another model, renderer, size or seed."""
-    for leftover in folder.glob(".face_*.png"):
-        leftover.unlink()  # of a killed run
-    collected: set[int] = set()
+def _collected(folder: Path, key: str) -> int:
+    """Number of crops whose truth is in truth.npz; 0 if it is damaged, or of another model, renderer, size or seed."""
     truth = folder / TRUTH
-    if truth.exists():
-        try:
-            data = read_npz(truth, ("key", "names", "face_model", *_PER_CROP))
-            if str(data["key"]) == key:
-                collected = set(range(len(data["names"])))
-        except DamagedFile as error:
-            report_remade(truth, error)
-        if not collected:
-            truth.unlink()
+    if not truth.exists():
+        return 0
+    try:
+        data = read_npz(truth, ("key", "names", "face_model", *_PER_CROP))
+    except DamagedFile as error:
+        report_remade(truth, error)
+        return 0
+    return len(data["names"]) if str(data["key"]) == key else 0
+
+
+def _remove_others(folder: Path, key: str, collected: int) -> None:
+    """Deletes what belongs to another model, renderer, size or seed, and leftovers of a killed run."""
+    for leftover in folder.glob(".face_*.png"):
+        leftover.unlink()
+    if not collected:
+        (folder / TRUTH).unlink(missing_ok=True)
     for other in folder.glob(".parts-*"):
         if other.name != f".parts-{key}":
-            for part in other.iterdir():
-                part.unlink()
-            other.rmdir()
+            _remove_folder(other)
     if not collected and not (folder / f".parts-{key}").exists():
         for crop in folder.glob("face_[0-9][0-9][0-9][0-9][0-9][0-9].png"):
             crop.unlink()
+
+
+def _remove_folder(folder: Path) -> None:
+    for file in folder.iterdir():
+        file.unlink()
+    folder.rmdir()
+
+
+def _finished(folder: Path, key: str, collected: int) -> set[int]:
+    """Indices of the finished crops."""
     parts = {int(path.stem) for path in (folder / f".parts-{key}").glob("[0-9]*.npz") if _is_intact(path)}
-    return {i for i in collected | parts if (folder / crop_name(i)).is_file()}
+    return {i for i in parts.union(range(collected)) if (folder / crop_name(i)).is_file()}
 
 
 def _is_intact(part: Path) -> bool:
@@ -172,7 +186,7 @@ def _lost(index: int) -> str:
 
 
 def _collect(folder: Path, count: int, key: str, fingerprint: str) -> None:
-    """Moves the parts into truth.npz, which then holds crops 0..count-1 or more."""
+    """Moves the parts of crops 0..count-1 into truth.npz; those of later crops stay for a larger count."""
     truth, parts = folder / TRUTH, _part(folder, key, 0).parent
     if not parts.exists():
         return
@@ -187,6 +201,7 @@ def _collect(folder: Path, count: int, key: str, fingerprint: str) -> None:
     names = [crop_name(i) for i in range(max(count, known))]
     stacked = {name: np.stack(values) for name, values in rows.items()}
     write_npz(truth, {"names": names, "key": key, "face_model": fingerprint, **stacked})
-    for part in parts.iterdir():
-        part.unlink()
-    parts.rmdir()
+    for i in range(len(names)):
+        _part(folder, key, i).unlink(missing_ok=True)
+    if not any(parts.glob("[0-9]*.npz")):
+        _remove_folder(parts)

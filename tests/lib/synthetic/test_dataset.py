@@ -71,6 +71,18 @@ def test_a_killed_run_goes_on_and_a_larger_count_keeps_what_is_there(rendered, f
     assert len(load_truth(rendered)["names"]) == 5, "a smaller count deletes nothing"
 
 
+def test_a_smaller_count_keeps_what_an_interrupted_run_has_finished(face_model, tmp_path, monkeypatch):
+    with monkeypatch.context() as patch:
+        patch.setattr(dataset, "_collect", lambda *_: None)
+        render_dataset(face_model, tmp_path, 4, SIZE, 7, 1)
+    render_dataset(face_model, tmp_path, 2, SIZE, 7, 1)
+    assert len(load_truth(tmp_path)["names"]) == 2
+    monkeypatch.setattr(dataset, "_render", lambda *_: pytest.fail("all four are finished"))
+    render_dataset(face_model, tmp_path, 4, SIZE, 7, 1)
+    assert load_truth(tmp_path)["names"].tolist() == [crop_name(i) for i in range(4)]
+    assert sorted(os.listdir(tmp_path)) == [*(crop_name(i) for i in range(4)), TRUTH]
+
+
 def test_another_seed_replaces_everything(rendered, face_model):
     before = contents(rendered)
     render_dataset(face_model, rendered, 1, SIZE, 8, 1)
