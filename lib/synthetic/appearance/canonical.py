@@ -93,5 +93,6 @@ class CanonicalFace:
         centre = self.landmarks[list(EYES[side]), :2].mean(0)
         if "iris" in model.regions:
             weight = model.regions["iris"] * (self.points[:, 0] * centre[0] > 0)
-            return (self.points[:, :2] * weight[:, None]).sum(0) / weight.sum()
+            if weight.any():  # a model's region may leave out an eye
+                return (self.points[:, :2] * weight[:, None]).sum(0) / weight.sum()
         return centre
