@@ -57,8 +57,8 @@ class FaceModel(Section):
         choices=("face", "ears", "head"),
     )
     vertex_count: int = option(
-        "approximate vertex count of the built-in model, or of the human head's face (2,900, 10,900, 42,000 "
-        "or 151,700, the nearest of these); more vertices: finer and slower",
+        "approximate vertex count of the built-in model, or of the human head's face (3,800, 11,000, 39,000 "
+        "or 152,000, the nearest of these); more vertices: finer and slower",
         low=2000,
         high=200000,
     )

@@ -43,12 +43,12 @@ GROUND = 0.1
 # Rounds of smoothing of the share of the sky that a vertex sees.
 SKY_ROUNDS = 3
 # Vertices of the face at each level of subdivision, for the choice of the level.
-_COUNTS = (2900, 10_900, 42_000, 151_700)
+COUNTS = (3826, 11_011, 39_314, 151_721)
 
 
 def level_for(vertex_count: int) -> int:
     """Level of subdivision whose face comes nearest to a number of vertices, in proportion."""
-    return int(np.argmin([abs(np.log(vertex_count / count)) for count in _COUNTS]))
+    return int(np.argmin([abs(np.log(vertex_count / count)) for count in COUNTS]))
 
 
 def load_human_head(cache_dir: Path, area: str = "face", vertex_count: int = 10_000) -> FaceModel:

@@ -46,7 +46,8 @@ class Surface:
       balls: the eyeballs, the subject's right first.
       triangles: [F, 3] counter-clockwise from outside.
       uv: [N, 2]; mirror: [N].
-      landmarks: [68].
+      landmarks: [68]. At level 0, where edges have no middles, those between two vertices are at the nearer one of the
+        shipped head's: up to 4.3 mm off at the brows.
       regions: name -> [N] in [0, 1].
       origin: [N, 2] number of each vertex on the whole head, and of its place on the chart, the same in all areas of
         one level. A seam of the chart splits a vertex into several of one number.

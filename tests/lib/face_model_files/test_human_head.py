@@ -10,6 +10,7 @@ from lib.face_model.face_model import FaceModel
 from lib.face_model_files import human_head
 from lib.face_model_files.human_head import ExtendedHead, level_for
 from lib.human_head.shipped import SHIPPED, HumanHead
+from lib.human_head.surface import build_surface
 from lib.mesh_export.uv_chart import chart_fault
 from lib.mesh_sampling.hierarchy import build_hierarchy
 from lib.synthetic.appearance.face_units import FULL, sample_face_units
@@ -143,6 +144,13 @@ def test_mesh_levels_can_be_built(model):
 
 def test_densities():
     assert [level_for(count) for count in (2000, 10_000, 40_000, 140_000)] == [0, 1, 2, 3]
+    assert [level_for(count) for count in human_head.COUNTS] == [0, 1, 2, 3]
+    assert level_for(schema.load().face_model.vertex_count) == 1, "whose networks are shipped"
+
+
+@pytest.mark.parametrize("level", range(3))
+def test_each_density_has_as_many_vertices_as_the_choice_assumes(level):
+    assert build_surface(HumanHead.load(SHIPPED), "face", level).matrix.shape[0] == human_head.COUNTS[level]
 
 
 def test_configuration_selects_the_head(monkeypatch, tmp_path):
