@@ -11,7 +11,8 @@ ANCESTRIES = ("african", "asian", "caucasian")
 SHARES = (0.20, 0.25, 0.55)  # of people with this dominant ancestry
 DOMINANT = 0.70  # least share of the dominant ancestry in a person
 SEXES = ("female", "male")
-# MakeHuman's ages in years at the targets: between two of them, their weights change linearly.
+# Years at MakeHuman's targets: between two of them, their weights change linearly. MakeHuman's child is 10; 12 is a
+# choice, with which the youngest people of photos, of 15, look a little younger.
 AGES = {"child": 12.0, "young": 25.0, "old": 90.0}
 AVERAGE = "averagemuscle-averageweight"
 YOUNGEST, YEARS = 15.0, 65.0

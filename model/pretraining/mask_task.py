@@ -14,7 +14,7 @@ from model.pretraining.mask_faces import random_crop
 from model.pretraining.task import build_optimizer
 
 # Random changes of each face. Their feature maps are kept in memory (550 kB each), because computing them takes as long
-# as everything else; 4000 of them are those of the default number of faces, twice, and 2.2 GB.
+# as everything else: 1.1 GB for the default number of faces, 1,000, and never more than 2.2 GB.
 VARIANTS = 2
 KEPT = 4000
 
