@@ -41,6 +41,13 @@ from model.weights.resnet_weights import initialise
 from utils import seed_everything
 
 WARMUP = 50  # updates
+# The sections that determine the weights, and their options that do not.
+_WITHOUT_EFFECT = {
+    "camera": (),
+    "regressor": ("weights", "mirror", "light"),  # the last two affect how it is used
+    "identity": ("weights",),
+    "pretrain": ("checkpoint_every",),
+}
 LIGHT_ADVICE = "start again with a larger pretrain.light or a lower pretrain.learning_rate"
 
 
@@ -205,12 +212,10 @@ class BatchOrder:
 
 def _fingerprint(config: schema.Config, faces: FaceSet) -> str:
     """Hash of everything that determines the weights, apart from this program's code."""
-    parts = [dataclasses.asdict(getattr(config, name)) for name in ("camera", "regressor", "identity", "pretrain")]
-    for key in ("weights", "checkpoint_every"):
-        for part in parts:
-            part.pop(key, None)
-    for key in ("mirror", "light"):  # they affect how the regressor is used, not how it is trained
-        parts[1].pop(key)
+    parts = []
+    for name, left_out in _WITHOUT_EFFECT.items():
+        options = dataclasses.asdict(getattr(config, name))
+        parts.append({option: value for option, value in options.items() if option not in left_out})
     if not config.pretrain.initial:
         parts[-1].pop("initial")  # lets runs resume that were started before this option existed
     deterministic = [True] if config.train.deterministic else []  # never continues a run that was not

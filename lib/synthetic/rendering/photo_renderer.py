@@ -71,10 +71,10 @@ class PhotoRenderer:
         seen = (canvas.face & ~canvas.covered).reshape(side, side).astype(np.float32)
         alpha = np.where(reduce(seen, factor) >= 0.5, 255, 0).astype(np.uint8)
         covered = reduce((canvas.face & canvas.covered).reshape(side, side).astype(np.float32), factor) >= 0.5
-        nearest = depth.reshape(self.size, factor, self.size, factor).max((1, 3))
+        farthest = depth.reshape(self.size, factor, self.size, factor).max((1, 3))
         if self.settings.extra_light:
             image = soft_shoulder(image)
-        return Picture(image.astype(np.float32), alpha, covered & (alpha == 0), nearest)
+        return Picture(image.astype(np.float32), alpha, covered & (alpha == 0), farthest)
 
     def _layer(self, vertices: np.ndarray, triangles: np.ndarray, channels: Mapping[str, np.ndarray]) -> Layer:
         clip = compiled.clip_coordinates(self.camera, vertices)

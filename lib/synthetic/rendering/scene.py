@@ -81,7 +81,8 @@ class Picture:
 
     Attributes:
       image: float32 [H, W, 3]; alpha: uint8 [H, W]; occluder: bool [H, W].
-      depth: [H, W] of the nearest surface of the head, infinite in the background.
+      depth: [H, W] of the surface of the head that is seen, where it is farthest in the pixel; infinite in the
+        background.
     """
 
     image: np.ndarray
