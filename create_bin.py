@@ -52,10 +52,8 @@ def main(argv: list[str] | None = None) -> int:
     with sole_user(config.params_dir, "packing"):
         result = pack(config, args, output)
         parts = split_and_report(config, output, result.names)
-    # A try-out of another face model would fill the folder for good with faces that the shipped networks do not fit.
-    if args.input is None and not args.merge and config.is_default_data:
-        photos = Path(config.data.root_dir) / config.test.input
-        packing.write_example_photos(photos, config.crops_dir, parts["test"])
+    if args.input is None and not args.merge:
+        packing.write_example_photos(Path(config.test.input), config.crops_dir, parts["test"])
     return 0
 
 

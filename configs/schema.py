@@ -95,12 +95,8 @@ class Config:
     @property
     def crops_dir(self) -> Path:
         """Folder of the synthetic crops: `faces` for the default data set, `faces_<name>` for others."""
-        return self.generated_dir / ("faces" if self.is_default_data else f"faces_{self.data.name}")
-
-    @property
-    def is_default_data(self) -> bool:
-        """True for the data set of the default face model, which has the default name."""
-        return (self.face_model.source, self.data.name) == ("human-head", "face")
+        default = (self.face_model.source, self.data.name) == ("human-head", "face")
+        return self.generated_dir / ("faces" if default else f"faces_{self.data.name}")
 
     @property
     def run_dir(self) -> Path:
