@@ -15,6 +15,7 @@ import numpy as np
 
 from lib.errors import UserError
 from lib.face_model.coefficients import CoefficientLayout
+from lib.files.folders import cache_in
 from lib.files.numpy_files import DamagedFile, read_npz, report_remade, write_npz
 
 FORMAT = "face-model-1"
@@ -230,7 +231,7 @@ class FaceModel:
         """The model in a cache file; a missing or damaged one is made again, the latter with a message.
 
         Raises:
-          OSError: the cache can be neither read nor written.
+          OSError: the cache cannot be read.
         """
         if path.is_file():
             try:
@@ -238,7 +239,8 @@ class FaceModel:
             except UserError as error:
                 report_remade(path, error)
         model = make()
-        model.save(path)
+        with cache_in(path.parent):
+            model.save(path)
         return model
 
     def _check_shapes(self, count: int) -> None:

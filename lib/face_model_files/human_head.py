@@ -13,6 +13,7 @@ from lib.face_model_files.correspondence import Correspondence
 from lib.face_model_files.inner_parts import head_albedo, head_regions, is_inner
 from lib.face_model_files.neck import with_neck
 from lib.face_model_files.throat import with_throat
+from lib.files.folders import cache_in
 from lib.files.numpy_files import DamagedFile, read_npz, report_remade, write_npz
 from lib.geometry.smoothstep import smoothstep
 from lib.human_head.area import MILLIMETRES
@@ -61,7 +62,7 @@ def load_human_head(cache_dir: Path, area: str = "face", vertex_count: int = 10_
 
     Raises:
       UserError: the shipped file is missing or damaged.
-      OSError: the cache can be neither read nor written.
+      OSError: the cache cannot be read.
     """
     level = level_for(vertex_count)
     return FaceModel.cached(
@@ -101,7 +102,7 @@ class ExtendedHead:
 
         Raises:
           UserError: the shipped file is missing or damaged.
-          OSError: the cache can be neither read nor written.
+          OSError: the cache cannot be read.
         """
         level = level_for(vertex_count)
         path = _cached(cache_dir, f"{inner}_{area}", level, EXTENSION_METHOD)
@@ -115,9 +116,10 @@ class ExtendedHead:
                 report_remade(charted, error)
         source = load_built_in(cache_dir)
         extended = cls.build(HumanHead.load(SHIPPED), source, inner, area, level)
-        extended.model.save(path)
         chart = extended.chart
-        write_npz(charted, {"vertex": chart.vertex, "uv": chart.uv, "triangles": chart.triangles})
+        with cache_in(path.parent):
+            extended.model.save(path)
+            write_npz(charted, {"vertex": chart.vertex, "uv": chart.uv, "triangles": chart.triangles})
         return extended
 
     @classmethod

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from lib.errors import DiskFull, UserError
-from lib.files.folders import make_folder
+from lib.files.folders import make_folder, writing_to
 from lib.files.locks import Outcome, is_in_place, lock
 
 # No space left, quota exceeded, file too large (a limit of the process or of the file system).
@@ -58,6 +58,7 @@ def atomic_path(path: str | os.PathLike, durable: bool = False) -> Iterator[Path
 
     Raises:
       UserError: `path` is a folder, a device or anything else than a regular file; or its folder is a file.
+      UnwritableFolder: its folder may not be written.
       DiskFull: see `space_for`.
     """
     path = Path(path)
@@ -97,7 +98,8 @@ def _locked_temporary(folder: Path, name: str) -> tuple[int, Path]:
         try:
             # The rights of any other new file. `tempfile` would make it private, and the umask, which says what these
             # rights are, cannot be read without changing it for all threads.
-            handle = os.open(temporary, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o666)
+            with writing_to(folder):
+                handle = os.open(temporary, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o666)
         except FileExistsError:
             continue
         lock(handle, wait=True)

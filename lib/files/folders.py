@@ -1,9 +1,21 @@
 """Folders that a run writes to."""
 
+import contextlib
+import errno
+import functools
 import os
+import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 from lib.errors import UserError
+
+# No permission, not even for the administrator, a file system that is only read.
+_UNWRITABLE = (errno.EACCES, errno.EPERM, errno.EROFS)
+
+
+class UnwritableFolder(UserError, PermissionError):
+    """Nothing may be written to a folder."""
 
 
 def visible_files(folder: Path, *suffixes: str) -> list[Path]:
@@ -20,9 +32,45 @@ def make_folder(folder: Path) -> None:
 
     Raises:
       UserError: the folder, or one of its parents, is a file.
+      UnwritableFolder: it must not be made.
     """
     try:
-        folder.mkdir(parents=True, exist_ok=True)
+        with writing_to(folder):
+            folder.mkdir(parents=True, exist_ok=True)
     except (FileExistsError, NotADirectoryError):
         file = next(path for path in (folder, *folder.parents) if os.path.lexists(path))
         raise UserError(f"{file}: must be a folder, got a file or a broken link (choose another folder)") from None
+
+
+@contextlib.contextmanager
+def writing_to(folder: Path) -> Iterator[None]:
+    """Context manager for making a folder, or a file in it.
+
+    Raises:
+      UnwritableFolder: in place of an OSError that forbids it; other errors pass through.
+    """
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in _UNWRITABLE:
+            raise
+        closed = next((path for path in (folder, *folder.parents) if path.exists()), folder)
+        raise UnwritableFolder(
+            f"{closed.absolute()}: must be a folder that can be written, got: {error.strerror} (change its rights, or "
+            "choose another folder with --output or --root_dir)"
+        ) from error
+
+
+@contextlib.contextmanager
+def cache_in(folder: Path) -> Iterator[None]:
+    """Context manager for storing what can be made again: where nothing may be written, the run goes on without."""
+    try:
+        yield
+    except UnwritableFolder:
+        _report_no_cache(folder)
+
+
+@functools.cache
+def _report_no_cache(folder: Path) -> None:
+    """Prints it once: a run stores several files."""
+    print(f"{folder}: cannot be written; what would be kept here is made again in each run", file=sys.stderr)

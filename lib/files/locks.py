@@ -18,7 +18,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from lib.errors import UserError
-from lib.files.folders import make_folder
+from lib.files.folders import make_folder, writing_to
 
 if sys.platform == "win32":
     import msvcrt
@@ -104,7 +104,7 @@ def sole_user(folder: Path, purpose: str, lock_file: str = LOCK_FILE) -> Iterato
 
     Raises:
       UserError: another run uses the folder; the message names its process and computer. Or the folder, or one of its
-        parents, is a file.
+        parents, is a file, or may not be written.
     """
     folder = Path(folder)
     created = [parent for parent in (folder, *folder.parents) if not parent.exists()]
@@ -113,7 +113,8 @@ def sole_user(folder: Path, purpose: str, lock_file: str = LOCK_FILE) -> Iterato
         make_folder(folder)
         with contextlib.ExitStack() as opened:
             try:
-                descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
+                with writing_to(folder):
+                    descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
             except FileNotFoundError:
                 if path.is_symlink():
                     raise

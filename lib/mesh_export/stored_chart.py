@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from lib.face_model.face_model import FaceModel
+from lib.files.folders import cache_in
 from lib.files.numpy_files import DamagedFile, read_npz, report_remade, write_npz
 from lib.mesh_export import uv_chart
 
@@ -26,7 +27,8 @@ def load_chart(model: FaceModel, cache: Path) -> uv_chart.UvChart:
             report_remade(path, error)
     print(f"{model.name}: its texture coordinates cannot be used ({fault}); unwrapping the mesh once, into {path}")
     chart = uv_chart.unwrap(model.mean_shape, model.triangles)
-    write_npz(path, {"vertex": chart.vertex, "uv": chart.uv, "triangles": chart.triangles})
+    with cache_in(cache):
+        write_npz(path, {"vertex": chart.vertex, "uv": chart.uv, "triangles": chart.triangles})
     return chart
 
 

@@ -20,6 +20,7 @@ import scipy.sparse
 
 from lib.errors import UserError
 from lib.files.atomic import atomic_path
+from lib.files.folders import cache_in
 from lib.files.numpy_files import read_npz, write_npz
 from lib.mesh_sampling.graph import adjacency_matrix
 from lib.mesh_sampling.hierarchy import MeshHierarchy, build_hierarchy, check_factors, check_mesh, mesh_hash
@@ -120,7 +121,8 @@ def load_or_build(
         except UserError as reason:
             print(f"the mesh levels are made again ({reason})", file=sys.stderr)
     hierarchy = build_hierarchy(vertices, triangles, factors)
-    save_hierarchy(folder, hierarchy)
+    with cache_in(folder):
+        save_hierarchy(folder, hierarchy)
     return hierarchy
 
 

@@ -12,6 +12,7 @@ from lib.face_mesh.surface_points import SurfacePoints
 from lib.face_model.face_model import FaceModel
 from lib.face_model_files.human_head import NAME as HUMAN_HEAD
 from lib.files import headed_npz
+from lib.files.folders import cache_in
 from lib.files.numpy_files import DamagedFile
 
 # Points of the program's own face models, by their names, made for the default density and area. Other densities of the
@@ -45,8 +46,10 @@ def surface_points(config: schema.Config, face_model: FaceModel) -> SurfacePoint
         stored = read_points(path)
         if stored.method == METHOD:
             return stored.points
-    _calibrate(face_model, path)
-    return read_points(path).points
+    points = _calibrated(face_model)
+    with cache_in(path.parent):
+        _write(path, points, face_model)
+    return points
 
 
 def remake(config: schema.Config, face_model: FaceModel) -> Path:
@@ -58,15 +61,18 @@ def remake(config: schema.Config, face_model: FaceModel) -> Path:
     section, default = config.face_model, schema.load().face_model
     if section == dataclasses.replace(default, source=section.source) and section.source in _SOURCES:
         path = SHIPPED[_SOURCES[section.source]]
-    _calibrate(face_model, path)
+    _write(path, _calibrated(face_model), face_model)
     return path
 
 
-def _calibrate(face_model: FaceModel, path: Path) -> None:
+def _calibrated(face_model: FaceModel) -> SurfacePoints:
     # Rendering takes a while to import, and the points are nearly always there.
     from model.dense_landmarks.calibration import calibrate
 
-    points = calibrate(face_model)
+    return calibrate(face_model)
+
+
+def _write(path: Path, points: SurfacePoints, face_model: FaceModel) -> None:
     arrays = {
         "vertices": points.vertices,
         "barycentrics": points.barycentrics,
