@@ -244,6 +244,8 @@ def use_one_thread(hide_gpu: bool = False) -> None:
 
 # In the worker process.
 
+_stopping = threading.Event()  # it was told to
+
 
 def _serve(connection: Connection, pickled: bytes) -> None:
     """Works on the jobs that arrive, until the parent closes the connection or ends."""
@@ -264,6 +266,8 @@ def _serve(connection: Connection, pickled: bytes) -> None:
                     function = make(*arguments)
                 answer: tuple[bool, Any] = (True, function(job))
             except Exception as error:
+                if _stopping.is_set():  # an extension that was being imported has made another error of it
+                    raise SystemExit(1) from error
                 answer = (False, (_portable(error), traceback.format_exc()))
             connection.send(answer)
     leave(0)
@@ -280,6 +284,7 @@ def _portable(error: Exception) -> Exception:
 
 def _exit(*_: int | FrameType | None) -> None:
     """Signal handler: leaves through `finally` blocks, which remove unfinished files."""
+    _stopping.set()
     raise SystemExit(1)
 
 

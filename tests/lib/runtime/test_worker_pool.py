@@ -57,6 +57,22 @@ def test_an_exception_that_cannot_be_copied_goes_to_the_parent_as_its_text():
         assert str(sent) == f"{type(fault).__name__}: {fault}"
 
 
+class Import:
+    """Is told to stop in the import of an extension, which makes another error of whatever is raised in it."""
+
+    def __call__(self, number):
+        try:
+            os.kill(os.getpid(), signal.SIGTERM)
+        except SystemExit:
+            raise ImportError("cannot be imported") from None
+
+
+def test_a_process_that_is_told_to_stop_during_an_import_counts_as_killed():
+    """As an error of the job, the failed import would end the whole run."""
+    with contextlib.closing(run_in_processes([1], Import, (), 1)) as outcomes:
+        assert [outcome.killed for outcome in outcomes] == [True]
+
+
 def test_a_killed_process_is_said_with_what_it_was_doing():
     with pytest.raises(UserError, match="0 was lost"):
         list(run_jobs([0, 1, 2, 3], Square, (0,), 2, lost))
