@@ -4,6 +4,11 @@ The crops are PNGs whose alpha is 255 on skin and 0 elsewhere. With --shard, man
 --merge or --index joins the parts; --cluster does both on Ray.
 """
 
+from configs import starting
+
+if __name__ == "__main__":
+    starting.begin()
+
 import argparse
 import contextlib
 import shlex

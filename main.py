@@ -1,10 +1,15 @@
 """Command line of the program: trains networks, prepares and reconstructs photos, evaluates the results."""
 
+from configs import starting
+
+if __name__ == "__main__":
+    starting.begin()
+
 import argparse
 import os
 from collections.abc import Callable, Collection
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
 from configs import flags, schema
 from lib.cluster.meeting import Cluster
@@ -291,10 +296,5 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
     return args
 
 
-def console() -> NoReturn:
-    """Console entry point: reports an error as one line and an exit code."""
-    leave(flags.run(main, "train resumes with --restore; prepare, pretrain and masks without it; others start again"))
-
-
 if __name__ == "__main__":
-    console()
+    leave(flags.run(main, "train resumes with --restore; prepare, pretrain and masks without it; others start again"))

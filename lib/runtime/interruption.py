@@ -27,12 +27,12 @@ class Interrupted(KeyboardInterrupt):
 
 @contextlib.contextmanager
 def signals_interrupt() -> Iterator[None]:
-    """Context manager in which SIGTERM and SIGHUP raise Interrupted, as Ctrl-C raises KeyboardInterrupt."""
+    """Context manager in which orders to stop raise Interrupted."""
 
     def interrupt(number: int, _: FrameType | None) -> None:
         raise Interrupted(number=number)
 
-    with _handled(interrupt, [number for number in _SIGNALS if number != signal.SIGINT]):
+    with _handled(interrupt, _SIGNALS):
         yield
 
 

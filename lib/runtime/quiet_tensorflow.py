@@ -113,6 +113,9 @@ _capture = _Capture()
 
 @contextlib.contextmanager
 def _captured() -> Iterator[None]:
+    if sys.stderr is None:  # it is closed, or Windows has no console
+        yield
+        return
     sys.stderr.flush()
     original = os.dup(2)
     with tempfile.TemporaryFile() as captured:
