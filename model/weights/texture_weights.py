@@ -7,6 +7,7 @@ outputs it has learnt to read. The file holds those identifiers, `Pipeline.signa
 from collections.abc import Mapping
 from pathlib import Path
 
+from lib.errors import UserError
 from model.networks.texture_networks import TextureNetwork
 from model.weights.pretrained import load_weights, read_metadata, save_weights
 
@@ -36,11 +37,15 @@ def load_texture_network(path: Path, network: TextureNetwork, face_model: str, s
       Empty if the weights were loaded; otherwise why they do not belong to it.
 
     Raises:
-      UserError: the file is missing or damaged.
+      UserError: the file is missing or damaged, or holds another kind of network.
     """
-    belongs_to = read_metadata(path, _MODE).get("belongs_to")
+    metadata = read_metadata(path, _MODE)
+    belongs_to = metadata.get("belongs_to")
     if not isinstance(belongs_to, dict):
-        return "not the weights of a texture network"
+        raise UserError(
+            f"{path}: must hold the weights of a texture network, got those of another kind "
+            f"({metadata.get('network', 'unnamed')}; give another texture.weights)"
+        )
     for key, wanted in signature.items():
         found = belongs_to.get(key)
         if found != wanted and not (found is None and key in _ADDED):

@@ -132,6 +132,8 @@ def test_missing_and_foreign_files_are_named(root, tmp_path):
     (tmp_path / "foreign.npz").write_bytes(b"PK")
     with pytest.raises(UserError, match=r"foreign\.npz: must be weights written by this program"):
         settled(configured(root, texture__weights=str(tmp_path / "foreign.npz")))
+    with pytest.raises(UserError, match=r"regressor\.npz: must hold the weights of a texture network, got .* another"):
+        settled(configured(root, texture__weights=str(root / "regressor.npz")))
 
 
 def test_weights_of_another_kind_are_not_replaced(root):
