@@ -24,6 +24,7 @@ from lib.runtime.determinism import make_deterministic
 from lib.runtime.leaving import leave
 from lib.runtime.quiet_tensorflow import import_tensorflow, share_processors
 from model.runs.processes import run_mirrored
+from model.runs.set_aside import why_unused
 from utils import seed_everything
 
 PARTIAL_SUCCESS = 3
@@ -31,8 +32,7 @@ EPILOG = """
 Any option of the configuration may follow as section.key=value, e.g. loss.symmetry=0.1: see configs/default.yaml.
 
 Exit codes: 0 success; 2 an error in the command or its files, reported in one line; 3 --mode test, prepare or evaluate
-processed only some of the photos (the output folder lists which ones failed and why); 130, 143, 129 told to stop by
-Ctrl-C, SIGTERM or SIGHUP.
+processed only some of the photos (the output lists the others); 130, 143, 129 stopped by Ctrl-C, SIGTERM, SIGHUP.
 """
 # Modes that use the texture network without training it.
 USES_NETWORK = ("test", "track", "evaluate", "serve")
@@ -48,7 +48,7 @@ def main(argv: list[str] | None = None) -> int:
     flags.check_mode(args)
     config = schema.load(args.config, args.overrides)
     if args.mode in USES_NETWORK and not config.texture_path.is_relative_to(config.run_dir):
-        print(f"uses the shipped texture network, {config.texture.weights}: nothing was trained in {config.run_dir}")
+        print(f"uses the shipped texture network, {config.texture.weights}: {why_unused(config.run_dir)}")
     return MODES[args.mode](config, args)
 
 

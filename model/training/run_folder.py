@@ -20,6 +20,7 @@ from lib.runtime.interruption import DeferredStop
 from model.runs import checkpoints
 from model.runs.checkpoints import Progress
 from model.runs.finite import check_finite
+from model.runs.set_aside import PREFIX
 from model.training.resuming import compare_options, run_options
 from model.training.trainer import TextureTrainer
 from model.weights.pretrained import keep_previous, read_metadata
@@ -126,7 +127,7 @@ class RunFolder:
         earlier = [path for name in _EARLIER if (path := self.folder / name).exists()]
         if not earlier:
             return
-        folders = (self.folder / f"previous-{number}" for number in itertools.count(1))
+        folders = (self.folder / f"{PREFIX}{number}" for number in itertools.count(1))
         aside = next(folder for folder in folders if not folder.exists())
         aside.mkdir()
         print(f"{aside}: the earlier run{' (--restore would have continued it)' if self.latest in earlier else ''}")
