@@ -7,13 +7,16 @@ PyYAML would convert (here they stay texts).
 
 import copy
 import functools
+from pathlib import Path
 from typing import Any
 
 import yaml
 
-from lib.errors import one_line
+from configs.section import shown
+from lib.errors import UserError, one_line
 
 MAX_DEPTH = 8
+MAX_BYTES = 100_000  # of a configuration file; default.yaml has a fifth of that
 _TIMESTAMP = "tag:yaml.org,2002:timestamp"
 
 
@@ -28,6 +31,39 @@ def parse(text: str) -> Any:
       BadYaml: the text is not YAML, or uses what this module does not accept.
     """
     return copy.deepcopy(_parsed(text))
+
+
+def read_sections(path: Path) -> dict[str, dict[str, Any]]:
+    """The sections of a configuration file.
+
+    Raises:
+      UserError: it cannot be read, or holds something else.
+    """
+    try:
+        size = path.stat().st_size
+        if size > MAX_BYTES:
+            raise UserError(f"{path}: must be a configuration file of at most {MAX_BYTES:,} bytes, got {size:,}")
+        text = path.read_text(encoding="utf-8")
+    except FileNotFoundError as error:
+        raise UserError(f"{path}: must be a configuration file, got none (see configs/)") from error
+    except (OSError, UnicodeDecodeError) as error:
+        raise UserError(f"{path}: must be a readable configuration file, got: {error}") from error
+    try:
+        values = parse(text)
+    except BadYaml as error:
+        raise UserError(f"{path}: must be YAML, got: {error}") from error
+    if values is None:
+        return {}
+    if not isinstance(values, dict):
+        raise UserError(f"{path}: must hold sections of `key: value` lines, got {shown(values)}")
+    for section, block in values.items():
+        if not isinstance(block, dict):
+            got = "none" if block is None else shown(block)
+            raise UserError(
+                f"{path}: section {shown(section)} must hold `key: value` lines, got {got} (indent them, or delete the "
+                "section)"
+            )
+    return values
 
 
 @functools.lru_cache(maxsize=64)  # PyYAML's scanner takes 40 ms for configs/default.yaml, which every load reads

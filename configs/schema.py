@@ -16,6 +16,8 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, get_type_hints
 
+import numpy as np
+
 from configs import (
     data_sections,
     evaluation_sections,
@@ -31,7 +33,6 @@ from lib.runtime.resources import processors
 
 DEFAULT = Path(__file__).resolve().parent / "default.yaml"
 REPOSITORY = DEFAULT.parents[1]
-MAX_BYTES = 100_000  # of a configuration file; default.yaml has a fifth of that
 
 
 @dataclasses.dataclass(frozen=True)
@@ -121,7 +122,7 @@ def asset_path(path: str) -> Path:
     return REPOSITORY / path
 
 
-def load(path: str | Path | None = None, overrides: Iterable[str] | Mapping[str, Any] = ()) -> Config:
+def load(path: str | os.PathLike[str] | None = None, overrides: Iterable[str] | Mapping[str, Any] = ()) -> Config:
     """Reads a configuration.
 
     Args:
@@ -131,11 +132,13 @@ def load(path: str | Path | None = None, overrides: Iterable[str] | Mapping[str,
     Raises:
       UserError: unreadable file, unknown section or key, or a value of the wrong type or out of bounds.
     """
-    values = _read(DEFAULT)
+    if path is not None and not isinstance(path, str | os.PathLike):
+        raise UserError(f"a configuration must be the path of a YAML file, got {shown(path)} (overrides come after it)")
+    values = plain_yaml.read_sections(DEFAULT)
     if missing := set(_keys()) - _flatten(values, DEFAULT).keys():
         raise UserError(f"{DEFAULT}: every key must be given, got none for {', '.join(sorted(missing))}")
     if path is not None and Path(path).resolve() != DEFAULT:
-        for key, value in _flatten(_read(Path(path)), path).items():
+        for key, value in _flatten(plain_yaml.read_sections(Path(path)), path).items():
             _assign(values, key, value, str(path))
     for key, value in _parse_overrides(overrides).items():
         _assign(values, key, value, "command line")
@@ -176,35 +179,7 @@ def _scalar(value: Any) -> str:
     return text
 
 
-def _read(path: Path) -> dict[str, dict[str, Any]]:
-    try:
-        size = path.stat().st_size
-        if size > MAX_BYTES:
-            raise UserError(f"{path}: must be a configuration file of at most {MAX_BYTES:,} bytes, got {size:,}")
-        text = path.read_text(encoding="utf-8")
-    except FileNotFoundError as error:
-        raise UserError(f"{path}: must be a configuration file, got none (see configs/)") from error
-    except (OSError, UnicodeDecodeError) as error:
-        raise UserError(f"{path}: must be a readable configuration file, got: {error}") from error
-    try:
-        values = plain_yaml.parse(text)
-    except plain_yaml.BadYaml as error:
-        raise UserError(f"{path}: must be YAML, got: {error}") from error
-    if values is None:
-        return {}
-    if not isinstance(values, dict):
-        raise UserError(f"{path}: must hold sections of `key: value` lines, got {shown(values)}")
-    for section, block in values.items():
-        if not isinstance(block, dict):
-            got = "none" if block is None else shown(block)
-            raise UserError(
-                f"{path}: section {shown(section)} must hold `key: value` lines, got {got} (indent them, or delete the "
-                "section)"
-            )
-    return values
-
-
-def _flatten(values: dict[str, dict[str, Any]], source: str | Path) -> dict[str, Any]:
+def _flatten(values: dict[str, dict[str, Any]], source: str | os.PathLike[str]) -> dict[str, Any]:
     flat = {}
     for section, block in values.items():
         for key, value in block.items():
@@ -218,10 +193,12 @@ def _flatten(values: dict[str, dict[str, Any]], source: str | Path) -> dict[str,
 
 def _parse_overrides(overrides: Iterable[str] | Mapping[str, Any]) -> dict[str, Any]:
     if isinstance(overrides, Mapping):
-        return dict(overrides)
+        return {key: _plain(value) for key, value in overrides.items()}
+    if isinstance(overrides, str) or not isinstance(overrides, Iterable):
+        raise UserError(f"overrides must be a list of section.key=value or a dict, got {shown(overrides)}")
     parsed = {}
     for text in overrides:
-        key, equals, value = text.partition("=")
+        key, equals, value = text.partition("=") if isinstance(text, str) else ("", "", "")
         if not equals or "." not in key:
             raise UserError(f"an override must be section.key=value, got {shown(text)}")
         _check_known(key, "command line")
@@ -236,10 +213,19 @@ def _parse_overrides(overrides: Iterable[str] | Mapping[str, Any]) -> dict[str, 
     return parsed
 
 
-def _check_known(key: str, source: str | Path) -> None:
+def _plain(value: Any) -> Any:
+    """A Python caller's value as YAML would give it: paths as texts, NumPy's numbers as Python's."""
+    if isinstance(value, list | tuple):
+        return [_plain(item) for item in value]
+    if isinstance(value, os.PathLike):
+        return os.fspath(value)
+    return value.tolist() if isinstance(value, np.generic | np.ndarray) else value
+
+
+def _check_known(key: str, source: str | os.PathLike[str]) -> None:
     known = _keys()
     if key not in known:
-        guess = difflib.get_close_matches(key, known, n=1, cutoff=0.5)
+        guess = difflib.get_close_matches(str(key), known, n=1, cutoff=0.5)
         hint = f"did you mean '{guess[0]}'?" if guess else "configs/default.yaml lists all keys"
         raise UserError(f"{source}: unknown key '{key}'; {hint}")
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from lib.arguments import finite_number
 from lib.errors import UserError
 from lib.face_model.face_model import FaceModel
 from lib.face_model_files.formats import ict
@@ -124,14 +125,16 @@ class BlendShapes:
           wanted: name -> weight in place of the face's own; other weights stay.
 
         Raises:
-          UserError: the model has no blend shape of a name.
+          UserError: the model has no blend shape of a name, or a weight is not a number.
         """
+        if not isinstance(wanted, Mapping):
+            raise UserError(f'an expression must be names and weights, such as {{"jawOpen": 0.5}}, got {wanted!r:.60}')
         if unknown := [name for name in wanted if name not in self.names]:
-            raise UserError(f"expressions must be of {', '.join(self.names)}, got {', '.join(unknown)}")
+            raise UserError(f"expressions must be of {', '.join(self.names)}, got {', '.join(map(str, unknown))}")
         change = np.zeros(len(self.names))
         for name, weight in wanted.items():
             place = self.names.index(name)
-            change[place] = weight - self.weights(expression)[place]
+            change[place] = finite_number(f"the weight of {name}", weight) - self.weights(expression)[place]
         return vertices + np.tensordot(change, self.displacements(model), 1).astype(np.float32)
 
     def displacements(self, model: FaceModel) -> np.ndarray:

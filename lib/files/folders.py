@@ -31,15 +31,19 @@ def make_folder(folder: Path) -> None:
     """Creates a folder, with its parents, if it is missing.
 
     Raises:
-      UserError: the folder, or one of its parents, is a file.
+      UserError: the folder, or one of its parents, is a file; or there cannot be a folder of its name.
       UnwritableFolder: it must not be made.
     """
+    if "\0" in str(folder):
+        raise UserError(f"a folder's name must be without null characters, got {str(folder)!r}")
     try:
         with writing_to(folder):
             folder.mkdir(parents=True, exist_ok=True)
     except (FileExistsError, NotADirectoryError):
         file = next(path for path in (folder, *folder.parents) if os.path.lexists(path))
         raise UserError(f"{file}: must be a folder, got a file or a broken link (choose another folder)") from None
+    except FileNotFoundError as error:  # although its parents are made: a file system of the kernel, such as /proc
+        raise UserError(f"{folder}: must be a folder that can be made, got: {error.strerror}") from error
 
 
 @contextlib.contextmanager

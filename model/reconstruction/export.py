@@ -108,7 +108,7 @@ class Exporter:
         self.baker  # noqa: B018 - created once, kept
 
     def __call__(
-        self, folder: Path, result: "PhotoResult", formats: Sequence[str] | None = None
+        self, folder: Path, result: "PhotoResult", formats: Sequence[str] | str | None = None
     ) -> FaceTextures | None:
         """Writes the meshes of a reconstructed photo.
 
@@ -126,7 +126,7 @@ class Exporter:
         Args:
           folder: created if missing.
           result: the reconstructed photo.
-          formats: keys of `FILES`; by default those of this exporter.
+          formats: one or more keys of `FILES`; by default those of this exporter.
 
         Returns:
           The textures, if the formats have any.
@@ -134,7 +134,7 @@ class Exporter:
         Raises:
           UserError: a format is unknown, or the face model cannot have rigs.
         """
-        formats = self.formats if formats is None else formats
+        formats = self.formats if formats is None else (formats,) if isinstance(formats, str) else formats
         if unknown := [name for name in formats if name not in FILES]:
             raise UserError(f"formats must be of {', '.join(FILES)}, got {', '.join(map(str, unknown))}")
         self.remove_earlier(folder, formats)

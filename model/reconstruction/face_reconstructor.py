@@ -11,11 +11,11 @@ import numpy as np
 import tensorflow as tf
 
 from configs import schema
+from lib.arguments import finite_number
 from lib.errors import UserError
 from lib.face_image.detection import Face
 from lib.face_image.region import PhotoRegion
 from lib.face_model_files.arkit import BlendShapes
-from lib.geometry.lighting import BANDS
 from lib.images.clipping import clipped
 from lib.images.display import to_bytes
 from lib.images.holes import holes
@@ -36,7 +36,7 @@ from model.pipeline import Pipeline, load_decoder, load_parser, load_pipeline, r
 from model.reconstruction.careful_albedo import reconstruct_carefully
 from model.reconstruction.draft import Draft, draft_gaze, figures, fit_targets, mesh_points, rgba, with_refined_lips
 from model.reconstruction.export import Exporter
-from model.reconstruction.new_views import turned_view
+from model.reconstruction.new_views import checked_light, resized, turned_view
 from model.reconstruction.photo_result import PhotoResult
 from model.whole_head.extension import HeadExtension
 
@@ -98,12 +98,9 @@ class FaceReconstructor:
             option is unknown.
         """
         if not isinstance(config, schema.Config):
-            config = schema.load(None if config is None else Path(config), overrides)
+            config = schema.load(config, overrides)
         elif overrides:
-            raise UserError(
-                "overrides must come with a YAML file or the default configuration, got a loaded configuration "
-                "(give them to configs.schema.load)"
-            )
+            raise UserError("overrides must come with a YAML file or none, got a loaded one (give them to schema.load)")
         pipeline = load_pipeline(config)
         restore_texture_network(pipeline)
         return cls(config, pipeline)
@@ -271,24 +268,26 @@ class FaceReconstructor:
           face: a result of this reconstructor.
           yaw, pitch, roll: radians, about y (positive turns the face to the right of the picture), x and z.
           light: [3, 9] spherical harmonics, such as the `light` of another face; by default the photo's light.
-          size: side of the picture, pixels; by default the crops' side.
+          size: side of the picture, at most 4,096 pixels; by default the crops' side.
           expression: ARKit's names -> weights in place of the photo's, e.g. {"jawOpen": 0.5}; 1 is full strength.
 
         Returns:
           uint8 [size, size, 4] RGBA; alpha is the face's share of each pixel.
+
+        Raises:
+          UserError: an argument is of another kind or out of bounds.
         """
-        light = np.asarray(face.light if light is None else light, np.float32)
-        if light.shape != (3, BANDS):
-            raise UserError(f"light must be [3, {BANDS}], got {list(light.shape)}")
-        camera = self.pipeline.camera
-        if size is not None:
-            camera = dataclasses.replace(camera, image_size=(size, size))
+        if not isinstance(face, PhotoResult):
+            raise UserError(f"a face to render must be a result of this reconstructor, got {type(face).__name__}")
+        angles = [finite_number(name, angle) for name, angle in (("pitch", pitch), ("yaw", yaw), ("roll", roll))]
+        light = checked_light(face.light if light is None else light)
+        camera = self.pipeline.camera if size is None else resized(self.pipeline.camera, size)
         morphable, chart, albedo = self.export.morphable, self.export.chart, face.textures.albedo
         vertices = face.vertices
         if expression is not None:
             own = morphable.layout.split(face.coefficients).expression
             vertices = BlendShapes.of(morphable.face_model).changed(morphable.face_model, vertices, own, expression)
-        return to_bytes(turned_view(morphable, chart, vertices, albedo, (pitch, yaw, roll), camera, light.reshape(-1)))
+        return to_bytes(turned_view(morphable, chart, vertices, albedo, angles, camera, light))
 
     def draw(self, coefficients: np.ndarray, albedo: tf.Tensor) -> np.ndarray:
         """Renders the face with coefficients [1, K], also with the albedo [1, N, 3] of a whole head: RGBA [H, W, 4]."""

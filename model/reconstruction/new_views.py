@@ -2,14 +2,16 @@
 
 import dataclasses
 import math
+import operator
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
 
 from lib.errors import UserError
 from lib.geometry.camera import Camera
-from lib.geometry.lighting import shading
+from lib.geometry.lighting import BANDS, shading
 from lib.geometry.rotation import rotation_matrix
 from lib.images.holes import without_holes
 from lib.mesh_export.uv_chart import UvChart
@@ -21,12 +23,37 @@ from model.morphable_model import MorphableModel
 # Yaw angles (radians) of the new views, and side [px] of their pictures.
 NEW_VIEWS = (-0.6, 0.6)
 VIEW_SIZE = 600
+LARGEST_VIEW = 4096
 # Half the diagonal [dm] of the box of the largest face; larger meshes are whole heads.
 FACE_REACH = 1.6
 # Space [dm] for the hair of whole heads, beyond the low and the high corner of their box.
 HAIR = np.array([[-0.3, 0.0, -0.3], [0.3, 0.3, 0.0]], np.float32)
 # Direction of the light on the picture of the bare shape.
 STUDIO_LIGHT = np.array([-0.35, 0.4, 0.85]) / np.linalg.norm([-0.35, 0.4, 0.85])
+
+
+def checked_light(light: Any) -> np.ndarray:
+    """The light of a view, float32 [27]; raises UserError unless it is [3, 9] finite numbers."""
+    try:
+        light = np.asarray(light, np.float32)
+    except (TypeError, ValueError):
+        raise UserError(f"light must be [3, {BANDS}] numbers, got {type(light).__name__}") from None
+    if light.shape != (3, BANDS):
+        raise UserError(f"light must be [3, {BANDS}], got {list(light.shape)}")
+    if not np.isfinite(light).all():
+        raise UserError(f"light must be finite, got {np.count_nonzero(~np.isfinite(light))} numbers that are not")
+    return light.reshape(-1)
+
+
+def resized(camera: Camera, size: Any) -> Camera:
+    """The camera with square pictures of another side [px]; raises UserError unless it is 1 to `LARGEST_VIEW`."""
+    try:
+        side = operator.index(size)
+    except TypeError:
+        side = 0
+    if not 1 <= side <= LARGEST_VIEW:
+        raise UserError(f"size must be a whole number from 1 to {LARGEST_VIEW}, got {size!r:.60}")
+    return dataclasses.replace(camera, image_size=(side, side))
 
 
 def turned_view(

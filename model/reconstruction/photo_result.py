@@ -10,6 +10,7 @@ import numpy as np
 
 from lib.face_image.region import PhotoRegion
 from lib.files.atomic import atomic_path
+from lib.files.folders import make_folder
 from lib.files.json_files import write_json
 from lib.geometry.lighting import BANDS
 from lib.geometry.rotation import rotation_matrix
@@ -147,7 +148,7 @@ class PhotoResult:
         colours = rendered(self, self.reconstruction.rendering)
         return np.concatenate([colours, to_bytes(rendering_alpha(self))], axis=-1)
 
-    def save(self, folder: str | os.PathLike[str], formats: Sequence[str] | None = None) -> FaceTextures | None:
+    def save(self, folder: str | os.PathLike[str], formats: Sequence[str] | str | None = None) -> FaceTextures | None:
         """Writes the same files as `main.py --mode test` to a folder.
 
         They are meshes and textures in `formats` (see `Exporter`), crop.png, coarse.png, fine.png, overlay.png,
@@ -155,16 +156,17 @@ class PhotoResult:
 
         Args:
           folder: created if missing; an earlier result in it is replaced.
-          formats: any of "obj", "glb", "ply", "neutral", "rig", "usdz"; by default those of the configuration's section
-            `export`.
+          formats: one or more of "obj", "glb", "ply", "neutral", "rig", "usdz"; by default those of the configuration's
+            section `export`.
 
         Returns:
           The textures that were written, if the formats have any.
 
         Raises:
-          UserError: a format is unknown, or the face model cannot have rigs.
+          UserError: a format is unknown, the face model cannot have rigs, or the folder cannot be made.
         """
         folder = Path(folder)
+        make_folder(folder)
         textures = self.export(folder, self, formats)
         _write_pictures(folder, self)
         _write_numbers(folder, self)

@@ -4,6 +4,7 @@ import ast
 import dataclasses
 import math
 
+import numpy as np
 import pytest
 import yaml
 
@@ -200,3 +201,20 @@ def test_shares_that_leave_nothing_to_train_on_are_refused():
         UserError, match=r"data\.validation and data\.test: must add up to less than 1, got 0\.5 and 0\.5"
     ):
         schema.load(overrides={"data.validation": 0.5, "data.test": 0.5})
+
+
+def test_values_of_python_are_those_of_yaml(tmp_path):
+    values = {
+        "fit.steps": np.int64(3),
+        "fit.learning_rate": np.float32(0.25),
+        "fit.landmarks": np.bool_(False),
+        "data.root_dir": tmp_path,
+        "export.formats": np.array(["obj", "glb"]),
+        "prepare.parser_mean": [np.float64(0.5)] * 3,
+    }
+    config = schema.load(overrides=values)
+    assert (config.fit.steps, config.fit.learning_rate, config.fit.landmarks) == (3, 0.25, False)
+    assert (config.data.root_dir, config.export.formats) == (str(tmp_path), ("obj", "glb"))
+    assert schema.load(overrides={"fit.steps": 3}).fit == dataclasses.replace(schema.load().fit, steps=3)
+    with pytest.raises(UserError, match=r"fit\.steps: must be a whole number, got 0.5"):
+        schema.load(overrides={"fit.steps": np.float64(0.5)})
