@@ -80,10 +80,13 @@ class Camera(Section):
 
     focal_ratio: float = option(
         "focal length divided by image side; synthetic faces need the published alignment's 1015 px / 224 px",
-        above=0,
+        low=0.1,
+        high=100,
     )
     distance: float = option(
-        "distance from the camera to the origin [dm]; synthetic faces need the published alignment's 10", above=1
+        "distance from the camera to the origin [dm]; synthetic faces need the published alignment's 10",
+        above=1,
+        high=1000,
     )
 
     def check_synthetic(self) -> None:

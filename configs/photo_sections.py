@@ -46,8 +46,8 @@ class Test(Section):
         "frames per second of a folder of frames, or of a video file without a frame rate", low=0.01, high=65_535
     )
     smoothing: float = option(
-        "cut-off frequency of the motion filter [Hz], 1/2000 to 1/2 of the frame rate; faster motion in a video is "
-        "treated as noise",
+        "cut-off frequency of the motion filter [Hz], from 1/2000 of the frame rate, and no higher than half of it; "
+        "faster motion in a video is treated as noise",
         above=0,
     )
 

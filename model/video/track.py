@@ -66,14 +66,11 @@ def reconstruct_video(config: schema.Config, source: Path, output: Path) -> dict
     source, output, settings = Path(source), Path(output), config.test
     check_replaceable(source, output)
     frames = FrameSource(source, settings.frame_rate, output)
-    try:
-        stiffness(settings.smoothing, frames.frame_rate)
-    except ValueError as error:
-        raise UserError(f"test.smoothing: {error}") from error
+    cutoff = usable_cutoff(settings.smoothing, frames.frame_rate)
     reconstruct = FaceReconstructor.load(config)
     export = reconstruct.export  # a face model that cannot have rigs is refused before the work
     with naming(source):
-        track, damaged = _track_frames(reconstruct, frames, settings.smoothing)
+        track, damaged = _track_frames(reconstruct, frames, cutoff)
     bridged = np.flatnonzero(track.shown & ~track.seen).tolist()
     more = {"bridged": bridged, "other_people": np.flatnonzero(track.others).tolist()}
     write_track(output, track, frames.frame_rate, damaged, more)
@@ -96,6 +93,22 @@ def reconstruct_video(config: schema.Config, source: Path, output: Path) -> dict
     print(f"{len(track.seen)} frames, {without}, results in {output}")
     _print_left_out(track)
     return {}
+
+
+def usable_cutoff(smoothing: float, frame_rate: float) -> float:
+    """The cut-off frequency `test.smoothing`; if frames are too slow to show it, half their rate, and a line says so.
+
+    Raises:
+      UserError: it is too low for the frame rate.
+    """
+    cutoff = min(smoothing, frame_rate / 2)
+    try:
+        stiffness(cutoff, frame_rate)
+    except ValueError as error:
+        raise UserError(f"test.smoothing: {error}") from error
+    if cutoff < smoothing:
+        print(f"test.smoothing: {cutoff:g} Hz, half the frame rate, in place of {smoothing:g} Hz")
+    return cutoff
 
 
 def drawn(

@@ -3,8 +3,11 @@
 import numpy as np
 import pytest
 
+from configs import schema
+from lib.errors import UserError
 from model.video.face_track import nearest_rows
 from model.video.smoothing import LEAST_CUTOFF, smooth, stiffness
+from model.video.track import usable_cutoff
 
 RATE = 25.0
 
@@ -47,6 +50,16 @@ def test_says_what_is_wrong():
         stiffness(13.0, RATE)
     with pytest.raises(ValueError, match=r"cutoff must be 0\.0125 to 12\.5 Hz at 25 frames a second, got 0\.012"):
         stiffness(0.012, RATE)
+
+
+def test_frames_too_slow_for_the_default_are_smoothed_as_little_as_they_can_be(capsys):
+    default = schema.load().test.smoothing
+    assert usable_cutoff(default, 25) == default
+    assert capsys.readouterr().out == ""
+    assert usable_cutoff(default, 0.5) == 0.25
+    assert capsys.readouterr().out == f"test.smoothing: 0.25 Hz, half the frame rate, in place of {default:g} Hz\n"
+    with pytest.raises(UserError, match=r"test\.smoothing: cutoff must be 0\.0125 to 12\.5 Hz"):
+        usable_cutoff(0.01, 25)
 
 
 def test_the_lowest_cutoff_is_still_exact():
