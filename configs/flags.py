@@ -3,6 +3,8 @@
 import argparse
 import difflib
 import io
+import os
+import re
 import signal
 import sys
 from collections.abc import Callable, Iterable, Sequence
@@ -92,6 +94,8 @@ class Parser(argparse.ArgumentParser):
         super().__init__(allow_abbrev=False, formatter_class=argparse.RawDescriptionHelpFormatter, **arguments)
 
     def error(self, message: str) -> NoReturn:
+        if given := re.match(r"argument (\S+): ignored explicit argument (.*)", message):
+            raise UserError(f"{given[1]} takes no value, got {given[2]} (leave the flag out if it shall not be set)")
         raise UserError(f"{message} (see --help)")
 
     def add_options(self, names: Iterable[str]) -> None:
@@ -166,7 +170,10 @@ class Parser(argparse.ArgumentParser):
         words = sys.argv[1:] if argv is None else list(argv)
         args, rest = self.parse_known_args(words)
         for flag, must in TEXTS.items():
-            if getattr(args, flag, None) == "":
+            value = getattr(args, flag, None)
+            if value is not None and must == "a path":
+                setattr(args, flag, os.path.expanduser(value))  # in quotes, the shell has not done so
+            if value == "":
                 raise UserError(f"--{flag} must be {must}, got an empty text (a variable that is not set?)")
         if hasattr(args, "shard"):
             args.shard = None if args.shard is None else Shard.parse(args.shard)
@@ -179,6 +186,9 @@ class Parser(argparse.ArgumentParser):
                 raise UserError(
                     f"unknown flag '{flag}'" + (f"; did you mean '{close[0]}'?" if close else " (see --help)")
                 )
+            before = words[max(words.index(text) - 2, 0)]  # a flag, its value, and what it does not take
+            if "=" not in text and before in [f"--{flag}" for flag in TEXTS]:
+                raise UserError(f"{before} takes one value, got {text!r:.60} after it (quote a name with spaces)")
         values = {name: getattr(args, name.replace("-", "_"), None) for name in OPTIONS}
         given = {OPTIONS[name]: value for name, value in values.items() if value is not None}
         args.overrides = [f"{key}={'true' if value is True else value}" for key, value in given.items()] + rest
@@ -245,8 +255,8 @@ def _without(words: Iterable[str], flags: Sequence[str]) -> list[str]:
 
 
 def _as_list(text: str) -> str:
-    """A flag's comma-separated list as a YAML list; `none` is the empty list. An empty text stays one."""
-    return "[]" if text == "none" else f"[{text}]" if text else ""
+    """A flag's comma-separated list as a YAML list; `none` and an empty text stay as they are."""
+    return text.strip() if text.strip() in ("", "none") else f"[{text}]"
 
 
 def run(program: Callable[[], int | None], resume: str) -> int:

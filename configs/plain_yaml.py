@@ -1,15 +1,18 @@
 """Reads YAML of nested plain values from untrusted sources in bounded time.
 
 Not accepted: anchors and aliases (a few lines of them describe a list of billions), nesting beyond `MAX_DEPTH` (the
-scanner's time grows with the square of the depth), repeated keys (PyYAML accepts them silently), and dates, which
-PyYAML would convert (here they stay texts).
+scanner's time grows with the square of the depth), and repeated keys (PyYAML accepts them silently). Dates, `010` and
+`1:30`, of which PyYAML would make dates, 8 and 90, stay texts.
 """
 
 import copy
 import functools
+import os
+import re
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import yaml
 
 from configs.section import shown
@@ -18,6 +21,13 @@ from lib.errors import UserError, one_line
 MAX_DEPTH = 8
 MAX_BYTES = 100_000  # of a configuration file; default.yaml has a fifth of that
 _TIMESTAMP = "tag:yaml.org,2002:timestamp"
+# PyYAML's patterns without octal and sexagesimal numbers.
+_NUMBERS = {
+    "tag:yaml.org,2002:int": re.compile(r"[-+]?(?:0b[01_]+|0x[0-9a-fA-F_]+|0|[1-9][0-9_]*)$"),
+    "tag:yaml.org,2002:float": re.compile(
+        r"(?:[-+]?(?:[0-9][0-9_]*\.[0-9_]*|\.[0-9][0-9_]*)(?:[eE][-+][0-9]+)?|[-+]?\.(?:inf|Inf|INF)|\.(?:nan|NaN|NAN))$"
+    ),
+}
 
 
 class BadYaml(ValueError):
@@ -66,6 +76,15 @@ def read_sections(path: Path) -> dict[str, dict[str, Any]]:
     return values
 
 
+def plain_value(value: Any) -> Any:
+    """A Python caller's value as YAML would give it: paths as texts, NumPy's numbers as Python's."""
+    if isinstance(value, list | tuple):
+        return [plain_value(item) for item in value]
+    if isinstance(value, os.PathLike):
+        return os.fspath(value)
+    return value.tolist() if isinstance(value, np.generic | np.ndarray) else value
+
+
 @functools.lru_cache(maxsize=64)  # PyYAML's scanner takes 40 ms for configs/default.yaml, which every load reads
 def _parsed(text: str) -> Any:
     try:
@@ -81,7 +100,7 @@ class _PlainLoader(yaml.SafeLoader):
     """SafeLoader that rejects what the module's docstring lists as soon as it appears."""
 
     yaml_implicit_resolvers = {  # noqa: RUF012 - PyYAML's own attribute
-        first: [(tag, pattern) for tag, pattern in resolvers if tag != _TIMESTAMP]
+        first: [(tag, _NUMBERS.get(tag, pattern)) for tag, pattern in resolvers if tag != _TIMESTAMP]
         for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
     }
     depth = 0
@@ -112,5 +131,5 @@ class _PlainLoader(yaml.SafeLoader):
 
 
 def _one_line(error: BaseException) -> str:
-    text = one_line(error)
+    text = one_line(str(error).replace('in "<unicode string>", ', "at ") or type(error).__name__)
     return text if len(text) <= 300 else f"{text[:300]}..."

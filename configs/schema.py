@@ -16,8 +16,6 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, get_type_hints
 
-import numpy as np
-
 from configs import (
     data_sections,
     evaluation_sections,
@@ -137,11 +135,23 @@ def load(path: str | os.PathLike[str] | None = None, overrides: Iterable[str] | 
     values = plain_yaml.read_sections(DEFAULT)
     if missing := set(_keys()) - _flatten(values, DEFAULT).keys():
         raise UserError(f"{DEFAULT}: every key must be given, got none for {', '.join(sorted(missing))}")
+    given: dict[str, Any] = {}
     if path is not None and Path(path).resolve() != DEFAULT:
-        for key, value in _flatten(plain_yaml.read_sections(Path(path)), path).items():
+        given = _flatten(plain_yaml.read_sections(Path(path)), path)
+        for key, value in given.items():
             _assign(values, key, value, str(path))
-    for key, value in _parse_overrides(overrides).items():
+    changed = _parse_overrides(overrides)
+    for key, value in changed.items():
         _assign(values, key, value, "command line")
+    try:
+        return _built(values)
+    except UserError as error:
+        if str(error).partition(":")[0] in given.keys() - changed.keys():
+            raise UserError(f"{path}: {error}") from None
+        raise
+
+
+def _built(values: dict[str, dict[str, Any]]) -> Config:
     built: dict[str, Any] = {}
     for section, kind in section_types().items():
         hints = get_type_hints(kind)
@@ -193,7 +203,7 @@ def _flatten(values: dict[str, dict[str, Any]], source: str | os.PathLike[str]) 
 
 def _parse_overrides(overrides: Iterable[str] | Mapping[str, Any]) -> dict[str, Any]:
     if isinstance(overrides, Mapping):
-        return {key: _plain(value) for key, value in overrides.items()}
+        return {key: plain_yaml.plain_value(value) for key, value in overrides.items()}
     if isinstance(overrides, str) or not isinstance(overrides, Iterable):
         raise UserError(f"overrides must be a list of section.key=value or a dict, got {shown(overrides)}")
     parsed = {}
@@ -207,19 +217,10 @@ def _parse_overrides(overrides: Iterable[str] | Mapping[str, Any]) -> dict[str, 
             parsed[key] = value  # not YAML: names such as 007 stay strings, and paths may hold YAML syntax
             continue
         try:
-            parsed[key] = plain_yaml.parse(value)
+            parsed[key] = plain_yaml.parse(value) if value.strip() else ""
         except plain_yaml.BadYaml as error:
             raise UserError(f"{key}: the value must be YAML, got {shown(value)}") from error
     return parsed
-
-
-def _plain(value: Any) -> Any:
-    """A Python caller's value as YAML would give it: paths as texts, NumPy's numbers as Python's."""
-    if isinstance(value, list | tuple):
-        return [_plain(item) for item in value]
-    if isinstance(value, os.PathLike):
-        return os.fspath(value)
-    return value.tolist() if isinstance(value, np.generic | np.ndarray) else value
 
 
 def _check_known(key: str, source: str | os.PathLike[str]) -> None:
@@ -243,10 +244,14 @@ def _assign(values: dict[str, dict[str, Any]], key: str, value: Any, source: str
 
 def _convert(value: Any, wanted: Any, key: str) -> Any:
     """Converts `value` to the annotated type; apart from int to float and numeric strings, other types are errors."""
+    if value == "" and wanted is not str:
+        raise UserError(f"{key}: must be {_described(wanted)}, got an empty text (a variable that is not set?)")
     if isinstance(wanted, types.GenericAlias):  # tuple[int, ...]
         (item, _) = wanted.__args__
+        if item is str and isinstance(value, str):
+            value = [] if value == "none" else [value]
         if not isinstance(value, (list, tuple)):
-            raise UserError(f"{key}: must be a list of {item.__name__}, got {shown(value)}")
+            raise UserError(f"{key}: must be {_described(wanted)}, got {shown(value)}")
         return tuple(_convert(v, item, key) for v in value)
     if wanted is float and isinstance(value, str):
         try:
@@ -261,13 +266,21 @@ def _convert(value: Any, wanted: Any, key: str) -> Any:
         except OverflowError:
             raise UserError(f"{key}: must be finite, got {shown(value)}") from None
     if type(value) is not wanted:
-        names = {bool: "true or false", int: "a whole number", float: "a number", str: "a text (in quotes)"}
-        raise UserError(f"{key}: must be {names[wanted]}, got {shown(value)}")
+        raise UserError(f"{key}: must be {_described(wanted)}, got {shown(value)}")
     if wanted is float and not math.isfinite(value):
         raise UserError(f"{key}: must be finite, got {value}")
+    if wanted is str and (value == "~" or value.startswith("~/")):
+        value = os.path.expanduser(value)  # in a file, or in quotes, no shell has done so
     if wanted is str and any(_is_unprintable(character) for character in value):
         raise UserError(f"{key}: must be a text without control characters, got {shown(value)}")
     return value
+
+
+def _described(wanted: Any) -> str:
+    """A type for messages."""
+    if isinstance(wanted, types.GenericAlias):
+        return f"a list of {wanted.__args__[0].__name__}"
+    return {bool: "true or false", int: "a whole number", float: "a number", str: "a text (in quotes)"}[wanted]
 
 
 def _is_unprintable(character: str) -> bool:

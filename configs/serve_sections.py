@@ -3,6 +3,7 @@
 import dataclasses
 
 from configs.section import Section, option
+from lib.errors import UserError
 
 
 @dataclasses.dataclass(frozen=True)
@@ -19,3 +20,11 @@ class Serve(Section):
     results: int = option("finished photos to hold; the oldest are removed first", low=1, high=10000)
     minutes: float = option("time after which a finished photo and its results are removed [minutes]", above=0)
     keep: str = option("folder where results are also stored for good; empty: nothing is stored")
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if not self.host.strip():  # to sockets, every address of this computer
+            raise UserError(
+                "serve.host: must be an address to listen on, got an empty text (a variable that is not set? 0.0.0.0 "
+                "listens on all)"
+            )
