@@ -29,7 +29,7 @@ from model.networks.mirroring import BothSides, from_both_sides
 from model.networks.texture_networks import TextureNetwork
 from model.networks.variable_names import network_variables
 from model.runs import checkpoints
-from model.runs.set_aside import what_is_left
+from model.runs.set_aside import missing
 from model.weights.mask_weights import load_mask_decoder
 from model.weights.pretrained import is_frozen, load_fixed, read_metadata
 from model.weights.published_networks import FrozenIdentity, FrozenRegressor, TorchRegressor, published_regressor
@@ -205,10 +205,7 @@ def restore_texture_network(pipeline: Pipeline) -> None:
         state = {"texture": network_variables(pipeline.texture_network.weights)}
         checkpoints.restore(best, state, pipeline.signature())
     elif reason := load_texture_weights(pipeline):
-        advice = what_is_left(best.parent) or "run `python main.py --mode train` first"
-        raise UserError(
-            f"{best}: a checkpoint must be here, got none ({advice}; {pipeline.config.texture.weights} is {reason})"
-        )
+        raise UserError(f"{missing(best)}; {pipeline.config.texture.weights} is {reason}")
 
 
 def load_texture_weights(pipeline: Pipeline) -> str:

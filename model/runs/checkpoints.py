@@ -16,7 +16,7 @@ from lib.errors import UserError
 from lib.files import headed_npz
 from lib.files.numpy_files import DamagedFile
 from model.networks.variable_names import mismatch, shapes_of
-from model.runs.set_aside import what_is_left
+from model.runs.set_aside import missing
 
 FORMAT = 2
 ADDED = ("records", "split", "camera")  # identifiers that checkpoints of earlier versions lack
@@ -170,8 +170,7 @@ def _entry(path: Path, name: str) -> dict | None:
 
 def _read(path: Path) -> tuple[dict, dict[str, np.ndarray]]:
     if not Path(path).is_file():
-        advice = what_is_left(Path(path).parent) or "run `python main.py --mode train` first"
-        raise UserError(f"{path}: a checkpoint must be here, got none ({advice})")
+        raise UserError(missing(Path(path)))
     try:
         header, arrays = headed_npz.read(path)
     except (DamagedFile, OSError) as error:

@@ -15,6 +15,13 @@ def what_is_left(run_dir: Path) -> str:
     return "; ".join(parts)
 
 
+def missing(checkpoint: Path) -> str:
+    """The error of a missing checkpoint."""
+    left = what_is_left(checkpoint.parent)
+    advice = f"; {left}" if left else " (run `python main.py --mode train` first)"
+    return f"{checkpoint}: a checkpoint must be here, got none{advice}"
+
+
 def why_unused(run_dir: Path) -> str:
     """Why a run without best.npz does not reconstruct photos, for a message."""
     left = what_is_left(run_dir)

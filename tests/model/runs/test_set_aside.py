@@ -31,7 +31,7 @@ def test_the_newest_run_with_trained_weights_is_named(tmp_path, run_dir):
 
 @pytest.mark.parametrize("name", ["latest.npz", "best.npz"])
 def test_a_missing_checkpoint_is_refused_with_what_is_left(run_dir, name):
-    with pytest.raises(UserError, match=rf"{name}: a checkpoint must be here, got none \(an earlier run is in .*-10 "):
+    with pytest.raises(UserError, match=rf"{name}: a checkpoint must be here, got none; an earlier run is in .*-10 "):
         checkpoints.restore(run_dir / name, {}, {})
 
 
