@@ -9,6 +9,7 @@ import difflib
 import functools
 import json
 import math
+import os
 import sys
 import types
 import unicodedata

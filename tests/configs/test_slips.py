@@ -23,8 +23,9 @@ def refusal(*argv: str) -> str:
 @pytest.mark.parametrize(
     ("argv", "message"),
     [
-        (["--export", ""], "export.formats: must be a list of str, got an empty text (a variable that is not set?)"),
-        (["--export", " "], "export.formats: must be a list of str, got an empty text"),
+        (["--export", ""], "--export must be formats, or none, got an empty text (a variable that is not set?)"),
+        (["--export", " "], "--export must be formats, or none, got an empty text"),
+        (["export.formats="], "export.formats: must be a list of str, got an empty text"),
         (["--fit", ""], "fit.steps: must be a whole number, got an empty text (a variable that is not set?)"),
         (["fit.landmarks="], "fit.landmarks: must be true or false, got an empty text"),
         (["serve.host="], "serve.host: must be an address to listen on, got an empty text"),
