@@ -38,6 +38,12 @@ def has_keys(*keys: str) -> IsOwn:
 is_png = begins(b"\x89PNG\r\n\x1a\n")
 
 
+def is_own(path: Path, kind: IsOwn) -> bool:
+    """Whether a file is of a kind."""
+    with open(path, "rb") as stream:
+        return kind(stream.read(None if path.suffix in _WHOLE else _START))
+
+
 def check_replaceable(folder: Path, kinds: Mapping[str, IsOwn]) -> None:
     """Checks the files of a folder that a run would replace; empty files may always be.
 
@@ -48,13 +54,9 @@ def check_replaceable(folder: Path, kinds: Mapping[str, IsOwn]) -> None:
     Raises:
       UserError: a file was not written by this program.
     """
-    for name, is_own in kinds.items():
+    for name, kind in kinds.items():
         path = folder / name
-        if not path.is_file():
-            continue
-        with open(path, "rb") as stream:
-            content = stream.read(None if path.suffix in _WHOLE else _START)
-        if content and not is_own(content):
+        if path.is_file() and path.stat().st_size and not is_own(path, kind):
             raise UserError(
                 f"{path}: must be an earlier run's file to be replaced, got another one (choose another --output)"
             )

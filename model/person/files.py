@@ -26,7 +26,7 @@ from model.person.merge import MergedSkin, SkinView, merge
 from model.reconstruction.baking import FaceTextures, texture_bytes
 from model.reconstruction.export import Exporter, rig_files
 from model.reconstruction.face_reconstructor import FaceReconstructor
-from model.reconstruction.files import remove_results
+from model.reconstruction.files import MARK, check_result_folder, foreign_file, remove_results
 from model.reconstruction.new_views import NEW_VIEWS, framing, turned_view
 from model.reconstruction.photo_result import PhotoResult
 from model.reconstruction.result_folder import SHEET_ROWS
@@ -83,10 +83,15 @@ def write_person(
 
     Returns:
       The merged skin.
+
+    Raises:
+      UserError: the folder holds somebody's own file under the name of a result's.
     """
+    check_result_folder(folder, SHEET)
     layout = reconstruct.pipeline.face_model.layout
     skin = merge(records, *((export.raster, export.baker.grain) if export.textured else ()))
     shared = layout.split(records[0].coefficients)
+    _write_coefficients(folder, reconstruct, records)  # first, because it marks the folder
     write_meshes(folder, export, shared, skin)
     psnr: dict[str, float] = {}
     rows: list[list[Tile]] = []
@@ -100,15 +105,17 @@ def write_person(
             rows.append([(record.name, to_bytes(record.rgb)), (merged, to_bytes(drawn[..., :3]))])
     with atomic_path(folder / SHEET) as path:
         contact_sheet([turned_views(export, shared.identity, skin), *rows]).save(path)
-    _write_numbers(folder, reconstruct, records, psnr)
+    write_json(folder / "metrics.json", {"photos": len(records), "psnr_merged": psnr})
+    export.remove_earlier(folder, export.formats)
     return skin
 
 
 def remove_person(folder: Path) -> None:
     """Removes the files of `write_person` from the folder of a person whom a run cannot write, or has yet to write."""
-    remove_results(folder)
     with contextlib.suppress(OSError):  # perhaps the reason of the failure
-        (folder / SHEET).unlink(missing_ok=True)
+        if foreign_file(folder, SHEET) is None:
+            (folder / SHEET).unlink(missing_ok=True)
+            remove_results(folder)
 
 
 def turned_views(export: Exporter, identity: np.ndarray, skin: MergedSkin) -> list[Tile]:
@@ -135,7 +142,6 @@ def turned_views(export: Exporter, identity: np.ndarray, skin: MergedSkin) -> li
 
 def write_meshes(folder: Path, export: Exporter, shared: Coefficients, skin: MergedSkin) -> None:
     """Writes the meshes that `write_person` describes; of the coefficients, identity and albedo are used."""
-    export.remove_earlier(folder, export.formats)
     morphable, triangles = export.morphable, export.morphable.face_model.triangles
     shape = neutral_shape(export, shared.identity, skin)
     vertices, normals = shape[0].numpy(), morphable.normals(shape)[0].numpy()
@@ -184,19 +190,13 @@ def rig_material(export: Exporter, textures: dict[str, np.ndarray], shared: Coef
     return gltf.Material(png_bytes(texture), png_bytes(textures["normals"]) if "normals" in textures else None)
 
 
-def _write_numbers(
-    folder: Path, reconstruct: FaceReconstructor, records: DiskList[PersonRecord], psnr: dict[str, float]
-) -> None:
-    """Writes coefficients.json and metrics.json."""
+def _write_coefficients(folder: Path, reconstruct: FaceReconstructor, records: DiskList[PersonRecord]) -> None:
+    """Writes coefficients.json."""
     face_model = reconstruct.pipeline.face_model
     shared = face_model.layout.split(records[0].coefficients)
-    contents = {
-        "coefficients": {
-            "photos": list(psnr),
-            "face_model": {"name": face_model.name, "fingerprint": face_model.fingerprint},
-            "coefficients": {"identity": shared.identity.tolist(), "albedo": shared.albedo.tolist()},
-        },
-        "metrics": {"photos": len(records), "psnr_merged": psnr},
+    content = {
+        "photos": [record.name for record in records],
+        "face_model": {"name": face_model.name, "fingerprint": face_model.fingerprint},
+        "coefficients": {"identity": shared.identity.tolist(), "albedo": shared.albedo.tolist()},
     }
-    for name, content in contents.items():
-        write_json(folder / f"{name}.json", content)
+    write_json(folder / MARK, content)

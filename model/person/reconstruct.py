@@ -128,9 +128,9 @@ def _reconstruct_person(
                 pixels = np.rot90(read_photo(path), draft.photo.turns)
                 region = face_region(pixels, draft.photo.alignment)
                 result = estimator.reconstruct.finish(draft, region)
-                remove_other_faces(written.output / names[path], None)
                 shown, taken = shown_name(path, written.source), spent + time.monotonic() - began
                 entry, textures = save(result, written.output, names[path], shown, taken, written.wants_rows)
+                remove_other_faces(written.output / names[path], None)
                 written.add(entry)
                 records.append(PersonRecord.named(result, textures, names[path]))
     return records

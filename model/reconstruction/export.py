@@ -121,7 +121,7 @@ class Exporter:
           rig.glb: the shape without expression, with morph targets whose weights give the photo's expression.
           mesh.usdz, rig.usdz: as mesh.glb and rig.glb; the latter only if the formats also include rigs.
 
-        Files of other formats are removed, because they would show an earlier result.
+        Files of other formats stay: see `remove_earlier`.
 
         Args:
           folder: created if missing.
@@ -134,10 +134,7 @@ class Exporter:
         Raises:
           UserError: a format is unknown, or the face model cannot have rigs.
         """
-        formats = self.formats if formats is None else (formats,) if isinstance(formats, str) else formats
-        if unknown := [name for name in formats if name not in FILES]:
-            raise UserError(f"formats must be of {', '.join(FILES)}, got {', '.join(map(str, unknown))}")
-        self.remove_earlier(folder, formats)
+        formats = self.chosen(formats)
         reconstruction, triangles = result.reconstruction, self.morphable.face_model.triangles
         shape, albedo = reconstruction.coarse.face.shape, reconstruction.albedo[0].numpy()
         textures = result.textures if TEXTURED & set(formats) else None
@@ -166,6 +163,13 @@ class Exporter:
             neutral = self.morphable.shape(fitted.identity, tf.zeros_like(fitted.expression))
             write_mesh(folder / "neutral.obj", self.scale * neutral[0].numpy(), triangles)
         return textures
+
+    def chosen(self, formats: Sequence[str] | None) -> Sequence[str]:
+        """The formats, by default those of this exporter; one may come without a list. Raises UserError for others."""
+        formats = self.formats if formats is None else (formats,) if isinstance(formats, str) else formats
+        if unknown := [name for name in formats if name not in FILES]:
+            raise UserError(f"formats must be of {', '.join(FILES)}, got {', '.join(map(str, unknown))}")
+        return formats
 
     def write_obj(self, folder: Path, vertices: np.ndarray, normals: np.ndarray, images: dict[str, bytes]) -> None:
         """Writes mesh.obj, mesh.mtl and textures (names in `TEXTURES` -> PNG bytes); vertices dm, normals [N, 3]."""
@@ -199,7 +203,10 @@ class Exporter:
         self.rig(paths, *face, result.gaze, gltf.Material(png_bytes(texture), normal_map), lift=result.lift)
 
     def remove_earlier(self, folder: Path, formats: Sequence[str]) -> None:
-        """Removes files of other formats from a folder of results."""
+        """Removes files of other formats from a folder of results, which would show an earlier result.
+
+        This comes last: if the new files do not fit on the disk, the earlier ones stay.
+        """
         unwanted = [name for form, names in FILES.items() if form not in formats for name in names]
         if "rig" not in formats:
             unwanted.append("rig.usdz")

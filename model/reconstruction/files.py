@@ -1,10 +1,14 @@
-"""Names of the files that test mode writes for each photo, and their removal.
+"""Names of the files that test mode writes for each photo, and their removal; files of others are left alone.
 
 This module does not import TensorFlow: the process that starts the others removes what a killed one has left.
 """
 
 import contextlib
+import os
 from pathlib import Path
+
+from lib.errors import UserError
+from lib.files.own_files import has_keys, is_own
 
 # Texture -> its file, in the folder of mesh.obj.
 TEXTURES = {"albedo": "mesh_albedo.png", "lit": "mesh_lit.png", "normals": "mesh_normals.png"}
@@ -17,11 +21,43 @@ FILES = {
     "rig": ("rig.glb",),
     "usdz": ("mesh.usdz", "rig.usdz"),
 }
+# A result's mark is written before all its other files, and removed after them.
+MARK = "coefficients.json"
+_MARKS = {
+    "metrics.json": (has_keys("photo", "psnr_coarse"), has_keys("photos", "psnr_merged")),
+    MARK: (has_keys("coefficients", "face_model"),),
+}
 # Of a result, with meshes in all formats.
 _ALL_FILES = (
     "crop.png", "coarse.png", "fine.png", "overlay.png", "landmarks.png", "landmarks.txt", "landmarks_now.txt",
-    "coefficients.json", "metrics.json", *(name for names in FILES.values() for name in names),
+    *(name for names in FILES.values() for name in names), *_MARKS,
 )  # fmt: skip
+
+
+def check_result_folder(folder: Path, *also: str) -> None:
+    """Checks that the files of a result, and `also` others, may be written to a folder.
+
+    Raises:
+      UserError: it holds a file under one of these names that is not of an earlier result.
+    """
+    if (file := foreign_file(folder, *also)) is not None:
+        raise UserError(
+            f"{file}: must be an earlier result's file to be replaced, got another one (choose another folder, or move "
+            "the file)"
+        )
+
+
+def foreign_file(folder: Path, *also: str) -> Path | None:
+    """A file under the name of a result's, or one of `also`, in a folder without a result's mark; None if none is.
+
+    Empty files do not count.
+    """
+    present = set(os.listdir(folder)) if folder.is_dir() else set()
+    files = [folder / name for name in (*_ALL_FILES, *also) if name in present]
+    taken = [file for file in files if file.is_file() and file.stat().st_size]
+    marks = [file for file in taken if file.name in _MARKS]
+    foreign = [file for file in marks if not any(is_own(file, kind) for kind in _MARKS[file.name])]
+    return next(iter(foreign if marks else taken), None)
 
 
 def remove_other_faces(folder: Path, faces: int | None) -> None:
@@ -34,6 +70,8 @@ def remove_other_faces(folder: Path, faces: int | None) -> None:
     kept = {f"face_{number}" for number in range(faces or 0)}
     others = [path for path in folder.glob("face_[0-9]*") if path.is_dir() and path.name not in kept]
     for other in others if faces is None else [folder, *others]:
+        if foreign_file(other) is not None:
+            continue
         for name in _ALL_FILES:
             (other / name).unlink(missing_ok=True)
     for other in others:

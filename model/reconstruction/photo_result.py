@@ -21,6 +21,7 @@ from model.photos.reader import AlignedPhoto
 from model.reconstruction.baking import FaceTextures
 from model.reconstruction.description import describe, landmark_tables
 from model.reconstruction.export import Exporter
+from model.reconstruction.files import MARK, check_result_folder
 from model.reconstruction.new_views import new_views
 from model.report.pictures import crop_pictures, rendered, rendering_alpha
 from model.whole_head.scalp.painted import PaintedScalp
@@ -155,7 +156,7 @@ class PhotoResult:
         landmarks.png, landmarks.txt, landmarks_now.txt, coefficients.json and metrics.json.
 
         Args:
-          folder: created if missing; an earlier result in it is replaced.
+          folder: created if missing; an earlier result in it is replaced as a whole, also its files in other formats.
           formats: one or more of "obj", "glb", "ply", "neutral", "rig", "usdz"; by default those of the configuration's
             section `export`.
 
@@ -163,13 +164,17 @@ class PhotoResult:
           The textures that were written, if the formats have any.
 
         Raises:
-          UserError: a format is unknown, the face model cannot have rigs, or the folder cannot be made.
+          UserError: a format is unknown, the face model cannot have rigs, the folder cannot be made, or it holds
+            somebody's own file under the name of a result's.
         """
-        folder = Path(folder)
+        folder, formats = Path(folder), self.export.chosen(formats)
         make_folder(folder)
+        check_result_folder(folder)
+        write_json(folder / MARK, describe(self))
         textures = self.export(folder, self, formats)
         _write_pictures(folder, self)
         _write_numbers(folder, self)
+        self.export.remove_earlier(folder, formats)
         return textures
 
 
@@ -189,8 +194,7 @@ def _write_pictures(folder: Path, result: PhotoResult) -> None:
 
 
 def _write_numbers(folder: Path, result: PhotoResult) -> None:
-    """Writes coefficients.json, the tables of landmarks and, last of all files, metrics.json."""
-    write_json(folder / "coefficients.json", describe(result))
+    """Writes the tables of landmarks and, last of all files, metrics.json."""
     for name, text in landmark_tables(result).items():
         with atomic_path(folder / name) as path:
             path.write_text(text, encoding="utf-8")

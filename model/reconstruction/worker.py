@@ -1,5 +1,6 @@
 """Worker of --mode test: reconstructs one photo after the other, and writes the folder of each."""
 
+import contextlib
 import dataclasses
 import functools
 import time
@@ -15,7 +16,7 @@ from model.photos.errors import failure_reason, photo_barrier
 from model.photos.reader import FoundFaces
 from model.reconstruction.baking import FaceTextures
 from model.reconstruction.face_reconstructor import FaceReconstructor
-from model.reconstruction.files import remove_other_faces, remove_results
+from model.reconstruction.files import check_result_folder, remove_other_faces, remove_results
 from model.reconstruction.photo_result import PhotoResult
 from model.reconstruction.result_folder import Job, PhotoEntry, PhotoOutcome, face_folder, face_name
 from model.report.card import render_card, shared_data
@@ -54,9 +55,9 @@ class Worker:
         started = time.monotonic()
         found: FoundFaces | None = None
         with photo_barrier(fail):
-            reading = self.reconstruct.reader.find(job.path, None if self.every else 1, job.sidecars)
-            remove_other_faces(self.output / job.folder, len(reading.faces) if self.every else None)
-            found = reading
+            if not self.every:
+                check_result_folder(self.output / job.folder)
+            found = self.reconstruct.reader.find(job.path, None if self.every else 1, job.sidecars)
         for number, face in enumerate(found.faces if found is not None else ()):
             shown = number if self.every else None  # the largest face first
             with photo_barrier(functools.partial(fail, face=shown)):
@@ -67,6 +68,9 @@ class Worker:
                 )
                 entries.append((shown, entry))
             started = time.monotonic()
+        if found is not None:  # after the new files are written: if they do not fit on the disk, the earlier ones stay
+            with contextlib.suppress(OSError):
+                remove_other_faces(self.output / job.folder, len(found.faces) if self.every else None)
         # A fault of the chart, which all photos share, is raised here.
         shared, self._shared = None if self._shared is None else self._shared.result(), None
         return PhotoOutcome(shared, entries, failed, lost)

@@ -277,6 +277,7 @@ def test_only_what_is_asked_for_is_there_afterwards(tmp_path, morphable, result,
         (tmp_path / name).write_text("earlier")
     export = Exporter(morphable, CAMERA, formats, 256, False, tmp_path / "cache")
     export(tmp_path, baked(export, result))
+    export.remove_earlier(tmp_path, formats)
     assert {path.name for path in tmp_path.iterdir()} == {*files, "own.obj"}
     if "obj" in formats:
         assert "norm " not in (tmp_path / "mesh.mtl").read_text()

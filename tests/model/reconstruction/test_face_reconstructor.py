@@ -14,11 +14,12 @@ import tensorflow as tf
 from PIL import Image
 
 from configs import schema
-from lib.errors import UserError
+from lib.errors import DiskFull, UserError
 from lib.face_image.alignment import FIVE_FROM_68
 from lib.images.holes import holes
 from model.reconstruction.face_reconstructor import FaceReconstructor
 from model.whole_head.extension import WholeHead
+from tests.support.damage import files_of_at_most
 from tests.support.faces import built_in_face
 from tests.support.helpers import read_mesh
 from tests.support.reconstruction_parts import SIZE, detected_once, untrained_parts
@@ -131,6 +132,26 @@ def test_files_are_those_of_test_mode(tmp_path, face):
     assert not (tmp_path / "all/mesh.obj").exists()
     with pytest.raises(UserError, match="formats must be of obj, glb, ply, neutral, rig, usdz, got fbx"):
         face.save(tmp_path / "none", formats=("fbx",))
+
+
+def test_a_result_replaces_an_earlier_one_and_nobody_elses_files(tmp_path, face):
+    (tmp_path / "mesh.ply").write_text("mine")
+    with pytest.raises(UserError, match=r"mesh\.ply: must be an earlier result's file to be replaced, got another one"):
+        face.save(tmp_path, formats=("neutral",))
+    assert [(path.name, path.read_text()) for path in tmp_path.iterdir()] == [("mesh.ply", "mine")]
+    (tmp_path / "mesh.ply").unlink()
+    face.save(tmp_path, formats=("ply",))
+    (tmp_path / "own.obj").touch()
+    face.save(tmp_path, formats=("neutral",))
+    assert {path.suffix for path in tmp_path.iterdir()} == {".obj", ".png", ".txt", ".json"}
+    assert {path.name for path in tmp_path.glob("*.obj")} == {"neutral.obj", "own.obj"}
+
+
+def test_a_full_disk_costs_nothing_of_an_earlier_result(tmp_path, face):
+    face.save(tmp_path, formats=("neutral",))
+    with files_of_at_most(2**16), pytest.raises(DiskFull, match="earlier files are unchanged"):
+        face.save(tmp_path, formats=("ply",))
+    assert (tmp_path / "neutral.obj").exists()
 
 
 def test_new_views(reconstructor, face):
