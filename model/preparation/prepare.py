@@ -21,6 +21,7 @@ from lib.files.csv_files import write_csv
 from lib.files.file_names import printable
 from lib.files.json_files import write_json
 from lib.files.own_files import begins, check_replaceable, has_keys
+from lib.files.shards import FOLDER
 from lib.runtime.interruption import Interrupted
 from lib.runtime.resources import affordable
 from lib.runtime.worker_pool import run_jobs, use_one_thread
@@ -37,6 +38,9 @@ _KINDS = {
     "prepared.json": has_keys("source", "photos", "crops", "records"),
     "left_out.csv": begins(b"photo,kind,reason"),
 }
+# An earlier run leaves at least one of the first; without any, files like the others are somebody's own.
+_MARKS = (JOURNAL, "prepared.json", f"{FOLDER}/*.json*")
+_PICTURES = ("crops/*.png", "sheets/page_*.png")
 
 
 def prepare_folder(config: schema.Config, source: Path, output: Path) -> dict[str, str]:
@@ -78,6 +82,13 @@ def prepare_folder(config: schema.Config, source: Path, output: Path) -> dict[st
 def check_output(output: Path) -> None:
     """Raises UserError if a run would replace a file that is not of an earlier run."""
     check_replaceable(output, _KINDS)
+    if not any(any(output.glob(pattern)) for pattern in _MARKS):
+        for pattern in _PICTURES:
+            if foreign := sorted(output.glob(pattern)):
+                raise UserError(
+                    f"{foreign[0]}: must be an earlier run's file to be replaced, got another one (choose another "
+                    "--output)"
+                )
 
 
 def prepare_photos(

@@ -76,6 +76,19 @@ def test_the_other_modes_replace_their_own_files_only(tmp_path, kinds, own):
         (tmp_path / name).write_bytes(content)
 
 
+@pytest.mark.parametrize("name", ["crops/a.png", "sheets/page_001.png"])
+def test_pictures_are_an_earlier_preparations_only_beside_its_records(tmp_path, name):
+    (tmp_path / name).parent.mkdir()
+    (tmp_path / name).write_bytes(b"mine")
+    with pytest.raises(UserError, match=f"{name}: must be an earlier run's file to be replaced"):
+        prepare.check_output(tmp_path)
+    (tmp_path / ".shards").mkdir()
+    for mark in ("progress.jsonl", "prepared.json", ".shards/00000-of-00002.jsonl"):
+        (tmp_path / mark).write_bytes(PREPARED["prepared.json"])
+        prepare.check_output(tmp_path)
+        (tmp_path / mark).unlink()
+
+
 def test_every_mode_checks_its_folder_before_it_begins(tmp_path, capsys):
     Image.new("RGB", (8, 8)).save(tmp_path / "a.png")
     for mode, name in (("prepare", "prepared.json"), ("evaluate", "images.json")):
