@@ -11,6 +11,7 @@ from PIL import Image, ImageOps
 
 from lib.errors import UserError, one_line
 from lib.face_image import photo_formats
+from lib.face_image.photo_walk import photo_folders
 from lib.files.file_names import is_portable
 from lib.images.colour_profile import in_srgb
 
@@ -23,8 +24,6 @@ MAX_JPEG_PIXELS = 178_000_000
 WORKING_PIXELS = 25_000_000
 # Suffix of a mask file's name after the photo's stem.
 MASK_ENDING = "_mask.png"
-# Folders that file systems keep for themselves on a disk, and that only the system may list.
-SYSTEM_FOLDERS = ("lost+found", "System Volume Information", "$RECYCLE.BIN")
 # EXIF orientations that swap rows and columns.
 ORIENTATION_TAG, SIDEWAYS = 0x0112, (5, 6, 7, 8)
 # Modes whose values may be averaged.
@@ -69,7 +68,7 @@ def photo_size(path: str | os.PathLike) -> tuple[int, int]:
 
 
 def photo_paths(folder: str | os.PathLike, skip: str | os.PathLike | None = None) -> list[Path]:
-    """Lists the image files in `folder` and its sub-folders, sorted by name, without hidden files.
+    """Lists the image files in `folder` and its sub-folders, sorted by name, without hidden files and earlier results.
 
     Files in formats that cannot be read are also listed, so that they fail with a reason instead of disappearing.
 
@@ -91,11 +90,10 @@ def photo_paths(folder: str | os.PathLike, skip: str | os.PathLike | None = None
     if folder.resolve() == skipped:
         raise UserError(f"{folder}: --input and --output must be two folders, got the same for both")
     paths = []
-    for parent, folders, names in os.walk(folder, onerror=_unlisted):
-        folders[:] = [f for f in folders if not f.startswith(".") and (Path(parent) / f).resolve() != skipped]
-        images = [n for n in names if not n.startswith(".") and photo_formats.is_photo(Path(parent) / n)]
+    for parent, names in photo_folders(folder, skipped):
+        images = [n for n in names if not n.startswith(".") and photo_formats.is_photo(parent / n)]
         masks = {f"{Path(name).stem}{MASK_ENDING}" for name in images}
-        paths += [Path(parent) / name for name in images if name not in masks]
+        paths += [parent / name for name in images if name not in masks]
     if not paths:
         raise UserError(f"{folder}: must hold photos (JPEG, PNG, WebP, TIFF, ...), got none")
     return sorted(paths)
@@ -151,13 +149,6 @@ def given_alpha(photo: np.ndarray) -> np.ndarray | None:
     if photo.shape[-1] == 3 or photo[..., 3].min() == 255:
         return None
     return photo[..., 3]
-
-
-def _unlisted(error: OSError) -> None:
-    """Refuses a folder whose photos would disappear, because `os.walk` skips what it cannot list."""
-    if isinstance(error, FileNotFoundError) or Path(error.filename).name in SYSTEM_FOLDERS:
-        return
-    raise UserError(f"{error.filename}: must be a folder that can be read, got: {error.strerror}") from None
 
 
 def _opened(path: str | os.PathLike, use):

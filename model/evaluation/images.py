@@ -19,10 +19,11 @@ import tensorflow as tf
 
 from lib.errors import UserError
 from lib.face_image.alignment import FIVE_FROM_68
+from lib.face_image.earlier_results import is_evaluation
 from lib.files.atomic import atomic_path
 from lib.files.csv_files import write_csv
 from lib.files.json_files import write_json
-from lib.files.own_files import begins, has_keys, is_png
+from lib.files.own_files import begins, is_png
 from lib.images.clipping import clipped
 from lib.images.contact_sheet import Tile, contact_sheet
 from lib.images.display import to_bytes
@@ -46,7 +47,7 @@ PROTOCOL = {
 }
 
 # The files of `write`, see `check_replaceable`.
-FILES = {"images.csv": begins(b"image,"), "images.json": has_keys("images", "protocol", "mean"), "images.png": is_png}
+FILES = {"images.csv": begins(b"image,"), "images.json": is_evaluation, "images.png": is_png}
 
 
 class ImageEvaluation:

@@ -8,6 +8,7 @@ import os
 from pathlib import Path
 
 from lib.errors import UserError
+from lib.face_image.earlier_results import PICTURES, is_coefficients
 from lib.files.own_files import has_keys, is_own
 
 # Texture -> its file, in the folder of mesh.obj.
@@ -25,13 +26,11 @@ FILES = {
 MARK = "coefficients.json"
 _MARKS = {
     "metrics.json": (has_keys("photo", "psnr_coarse"), has_keys("photos", "psnr_merged")),
-    MARK: (has_keys("coefficients", "face_model"),),
+    MARK: (is_coefficients,),
 }
 # Of a result, with meshes in all formats.
-_ALL_FILES = (
-    "crop.png", "coarse.png", "fine.png", "overlay.png", "landmarks.png", "landmarks.txt", "landmarks_now.txt",
-    *(name for names in FILES.values() for name in names), *_MARKS,
-)  # fmt: skip
+_MESHES = (name for names in FILES.values() for name in names)
+_ALL_FILES = (*PICTURES, "landmarks.txt", "landmarks_now.txt", *_MESHES, *_MARKS)
 
 
 def check_result_folder(folder: Path, *also: str) -> None:

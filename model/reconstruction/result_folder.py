@@ -14,12 +14,13 @@ from typing import Any, TypeVar
 import numpy as np
 
 from lib.errors import DiskFull, UserError
+from lib.face_image.earlier_results import is_summary
 from lib.files import own_files
 from lib.files.atomic import atomic_path
 from lib.files.csv_files import write_csv
 from lib.files.file_names import printable
 from lib.files.json_files import write_json
-from lib.files.own_files import begins, contains, has_keys, is_png
+from lib.files.own_files import begins, contains, is_png
 from lib.images.contact_sheet import Tile, contact_sheet
 from lib.runtime.interruption import Interrupted
 from model.report.page import Card, Report
@@ -38,7 +39,7 @@ def _is_list(content: bytes) -> bool:
 _KINDS: Mapping[str, own_files.IsOwn] = {
     "index.html": contains(b"<title>3D faces from "),
     "summary.csv": begins(b"photo,psnr_coarse,"),
-    "summary.json": has_keys("given", "reconstructed", "failed"),
+    "summary.json": is_summary,
     "failed.txt": _is_list,
     "sheet.png": is_png,
 }
