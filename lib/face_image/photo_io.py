@@ -11,6 +11,7 @@ from PIL import Image, ImageOps
 
 from lib.errors import UserError, one_line
 from lib.face_image import photo_formats
+from lib.face_image.jpeg2000 import in_eight_bits
 from lib.face_image.photo_walk import photo_folders
 from lib.files.file_names import is_portable
 from lib.images.colour_profile import in_srgb
@@ -195,7 +196,7 @@ def _decoded(image: Image.Image, path: Path) -> np.ndarray:
     image.load()  # before their ends, PNGs do not tell their orientation, and TIFFs have not been turned
     orientation, profile = image.getexif().get(ORIENTATION_TAG), image.info.get("icc_profile")
     # Reduced first: each further step would take as much memory as the whole photo.
-    small = _eight_bits(image, path)
+    small = _eight_bits(in_eight_bits(image, path), path)
     small = small if rest <= 1 else _reduced(small, rest)
     if orientation is not None:
         small.getexif()[ORIENTATION_TAG] = orientation
