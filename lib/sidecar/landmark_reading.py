@@ -45,11 +45,36 @@ def read_points(path: Path) -> np.ndarray:
     return points
 
 
+def is_other_text(path: Path) -> bool:
+    """True if a text beside a photo holds no landmarks at all, such as a caption; false if it cannot be read.
+
+    Landmarks have two numbers in lines of numbers, or at least five lines with two numbers among words.
+    """
+    if path.suffix != ".txt":
+        return False
+    try:
+        rows = _rows(landmark_text(path))
+    except OSError:
+        return False
+    alone = sum(len(numbers) for numbers, words in rows if len(numbers) == len(words))
+    return alone < 2 and sum(len(numbers) >= 2 for numbers, _ in rows) < COUNTS[0]
+
+
 def landmark_text(path: Path) -> str:
     """The text of a file of numbers, in UTF-8 or with the byte-order mark of another encoding."""
     content = path.read_bytes()
     encoding = next((name for mark, name in MARKS.items() if content.startswith(mark)), "utf-8")
     return content.decode(encoding, errors="replace")  # headers may be in any encoding, numbers are ASCII
+
+
+def _rows(text: str) -> list[tuple[list[str], list[str]]]:
+    """The numbers of each line, and its words, which include them; without empty lines and comments."""
+    rows = []
+    for line in text.splitlines():
+        words = line.split("#")[0].translate(_SEPARATORS).split()
+        if words and not words[0].endswith(":"):  # "version: 1" of a .pts file
+            rows.append(([word for word in words if _is_number(word)], words))
+    return rows
 
 
 def landmark_numbers(text: str) -> np.ndarray:
@@ -59,13 +84,9 @@ def landmark_numbers(text: str) -> np.ndarray:
       ValueError: a line holds numbers and words.
     """
     rows: list[list[float]] = []
-    for line in text.splitlines():
-        words = line.split("#")[0].translate(_SEPARATORS).split()
-        if not words or words[0].endswith(":"):  # "version: 1" of a .pts file
-            continue
-        numbers = [word for word in words if _is_number(word)]
+    for numbers, words in _rows(text):
         if numbers and len(numbers) < len(words):
-            raise ValueError(f"numbers and words in one line ('{line.strip()[:40]}')")
+            raise ValueError(f"numbers and words in one line ('{' '.join(words)[:40]}')")
         if numbers:
             rows.append([float(word) for word in numbers])
     if len({len(row) for row in rows}) == 1:

@@ -8,7 +8,7 @@ from lib.sidecar.sidecar_files import landmarks_path, mask_path
 
 
 def photo_key(path: Path, options: str, beside: bool, name: str) -> str:
-    """Hash of what a result depends on; it changes when a file is written again, and contents are not read.
+    """Hash of what a result depends on; it changes when a file is written again.
 
     Args:
       path: the photo; a link may lead nowhere.

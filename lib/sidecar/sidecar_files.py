@@ -12,6 +12,8 @@ Coordinates are pixels of the upright photo, origin at the top left, y down (in 
 at the image's left and the one at its right. The 68 points are those of the iBUG annotation (dlib, face-alignment), the
 468 those of MediaPipe's face mesh.
 
+A `name.txt` without any line of numbers, such as a caption, is ignored.
+
 `folder/name_mask.png` is the mask: same size as the photo, white on the face, black elsewhere. It takes precedence over
 the photo's alpha.
 """
@@ -32,7 +34,7 @@ from lib.face_image.photo_io import MASK_ENDING, given_alpha, photo_size, read_p
 from lib.face_image.quality import Unusable
 from lib.files.file_names import names_file, printable
 from lib.sidecar.landmark_order import in_order, in_pixels, other_orders
-from lib.sidecar.landmark_reading import read_points
+from lib.sidecar.landmark_reading import is_other_text, read_points
 
 # Smallest value of the face in a mask, and the largest difference between the channels of a grey pixel.
 WHITE, GREY = 128, 16
@@ -62,8 +64,8 @@ class GivenLandmarks:
 
 
 def landmarks_path(photo: Path) -> Path | None:
-    """Path of a photo's landmark file; None if there is none."""
-    return next((path for path in _landmark_places(photo) if names_file(path)), None)
+    """Path of a photo's landmark file; None if there is none. Texts without landmarks, such as captions, are none."""
+    return next((path for path in _landmark_places(photo) if names_file(path) and not is_other_text(path)), None)
 
 
 def mask_path(photo: Path) -> Path | None:
@@ -91,10 +93,10 @@ def sidecar_files(photos: Iterable[Path]) -> dict[Path, tuple[Path, ...]]:
     return found
 
 
-def report_shared(sidecars: Mapping[Path, Iterable[Path]]) -> None:
-    """Tells of landmark and mask files that belong to several photos, as portrait.txt does to portrait.jpg and .png.
+def report_sidecars(sidecars: Mapping[Path, Iterable[Path]]) -> None:
+    """Tells of texts that are no landmarks, and of files that several photos share, as portrait.jpg and .png would.
 
-    They are right for one picture in several formats, and wrong for all but one of several pictures.
+    The latter are right for one picture in several formats, and wrong for all but one of several pictures.
 
     Args:
       sidecars: `sidecar_files` of the photos of a run.
@@ -103,7 +105,11 @@ def report_shared(sidecars: Mapping[Path, Iterable[Path]]) -> None:
     for photo, files in sidecars.items():
         for file in files:
             owners[file].append(photo.name)
-    shared = {file: photos for file, photos in owners.items() if len(photos) > 1}
+    texts = [file for file in owners if is_other_text(file)]
+    if texts:
+        which = f"{len(texts)} texts, the first " if len(texts) > 1 else ""
+        print(f"no landmarks, ignored: {which}{printable(str(texts[0]))}", file=sys.stderr)
+    shared = {file: photos for file, photos in owners.items() if len(photos) > 1 and file not in texts}
     if shared:
         file, names = next(iter(shared.items()))
         more = f"; {len(shared) - 1} more such files" if len(shared) > 1 else ""

@@ -15,7 +15,7 @@ from lib.face_image.photo_io import photo_paths, read_photo, result_names
 from lib.face_image.region import face_region
 from lib.files.disk_list import DiskList
 from lib.files.file_names import printable
-from lib.sidecar.sidecar_files import report_shared, sidecar_files
+from lib.sidecar.sidecar_files import report_sidecars, sidecar_files
 from model.person.estimator import BATCH, Gallery, PersonEstimator, batches, fit_apart
 from model.person.files import PERSON_FOLDER, PersonRecord, remove_person, write_person
 from model.photos.errors import failure_reason, photo_barrier
@@ -47,7 +47,7 @@ def reconstruct_people(config: schema.Config, source: Path, output: Path) -> dic
     people = person_folders(source, output)
     sidecars = sidecar_files(photo_paths(source, skip=output))
     if config.prepare.beside:
-        report_shared(sidecars)
+        report_sidecars(sidecars)
     reconstruct = FaceReconstructor.load(config)
     export = reconstruct.export  # a face model that cannot have rigs is refused before the work
     estimator = PersonEstimator(reconstruct)

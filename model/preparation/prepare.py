@@ -25,7 +25,7 @@ from lib.files.shards import FOLDER
 from lib.runtime.interruption import Interrupted
 from lib.runtime.resources import affordable
 from lib.runtime.worker_pool import run_jobs, use_one_thread
-from lib.sidecar.sidecar_files import report_shared
+from lib.sidecar.sidecar_files import report_sidecars
 from model.preparation.job import RETRY, Job
 from model.preparation.journal import journal_line, write_journal
 from model.preparation.photo_folder import JOURNAL, PhotoFolder
@@ -115,7 +115,7 @@ def prepare_photos(
       The number of photos whose earlier record still holds.
     """
     if config.prepare.beside:
-        report_shared({path: folder.sidecars[path] for path in paths})
+        report_sidecars({path: folder.sidecars[path] for path in paths})
     folder.crops.mkdir(parents=True, exist_ok=True)
     jobs: list[Job] = []
     deleted = 0

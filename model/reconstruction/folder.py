@@ -17,7 +17,7 @@ from lib.files.file_names import printable
 from lib.runtime.collection import paused_collection
 from lib.runtime.resources import affordable
 from lib.runtime.worker_pool import Outcome, run_in_processes, use_one_thread
-from lib.sidecar.sidecar_files import report_shared, sidecar_files
+from lib.sidecar.sidecar_files import report_sidecars, sidecar_files
 from model.reconstruction.files import remove_results
 from model.reconstruction.result_folder import RUN_FILES, Job, PhotoOutcome, ResultFolder, shown_name
 
@@ -91,7 +91,7 @@ def reconstruct_photos(
       wants_row: whether a photo's row of sheet.png may be needed; asked when its turn comes.
     """
     if config.prepare.beside:
-        report_shared({job.path: job.sidecars for job in jobs})
+        report_sidecars({job.path: job.sidecars for job in jobs})
     count = process_count(config, len(jobs))
     function = make_worker(config, output) if count == 1 else None
     wanted = (dataclasses.replace(job, row=wants_row(job)) for job in jobs)

@@ -79,12 +79,32 @@ def test_points_follow_the_upright_photo(tmp_path):
     np.testing.assert_allclose(beside.given_landmarks(path, (120, 100)).points, FIVE)
 
 
-@pytest.mark.parametrize("text", ["1 2\n3 4\n", "five points", "1 2 3 4 5 6 7 8 9 nan", "1 2 3 4 5 6 7 8 9 9000"])
+@pytest.mark.parametrize("text", ["1 2\n3 4\n", "1 2 3 4 5 6 7 8 9 nan", "1 2 3 4 5 6 7 8 9 9000"])
 def test_what_is_no_landmarks_is_refused(photo, text):
     photo.with_suffix(".txt").write_text(text)
     with pytest.raises(Unusable, match=r"a\.b\.txt: (must hold 5, 68 or 468|points must lie)") as caught:
         beside.given_landmarks(photo, (120, 100))
     assert caught.value.kind == "bad landmarks or mask"
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["", "a photo of a woman, smiling, 35mm", "1985", "two people, 2 of 3, f 1.8\nSteps: 20, seed 7 8\n", "# 1 2\n"],
+)
+def test_captions_are_ignored_with_one_word_for_all(photo, text, capsys):
+    photo.with_suffix(".txt").write_text(text)
+    assert beside.given_landmarks(photo, (120, 100)) is None
+    files = beside.sidecar_files([photo, photo.with_suffix(".png")])
+    beside.report_sidecars(files)
+    assert capsys.readouterr().err == f"no landmarks, ignored: {photo.with_suffix('.txt')}\n"
+    np.savetxt(photo.with_suffix(".pts"), FIVE)
+    np.testing.assert_allclose(beside.given_landmarks(photo, (120, 100)).points, FIVE)
+
+
+def test_landmarks_in_a_layout_that_is_not_read_are_no_caption(photo):
+    photo.with_suffix(".txt").write_text("".join(f"point {x} {y}\n" for x, y in FIVE))
+    with pytest.raises(Unusable, match="got numbers and words in one line"):
+        beside.given_landmarks(photo, (120, 100))
 
 
 def test_masks(photo):
@@ -137,7 +157,7 @@ def test_the_sidecar_files_of_a_folder_are_those_that_each_photo_uses(photo):
     folder, photos = photo.parent, [photo, *(photo.parent / name for name in ("b.png", "c.png", "gone/d.png"))]
     (folder / "detections").mkdir()
     for name in ("a.b.pts", "a.b.txt", "a.b_mask.png", "detections/a.b.txt", "detections/b.txt"):
-        (folder / name).touch()
+        (folder / name).write_text("1 2\n")
     (folder / "c.npy").mkdir()
     found = beside.sidecar_files(photos)
     names = [[file.relative_to(folder).as_posix() for file in found[photo]] for photo in photos]
@@ -168,9 +188,9 @@ def test_a_photo_whose_sidecar_files_could_not_be_named_has_none(tmp_path):
 
 def test_files_that_several_photos_share_are_told_once(tmp_path, capsys):
     for name in ("a.jpg", "a.png", "a.txt", "a_mask.png", "b.jpg", "b.txt", "c.jpg"):
-        (tmp_path / name).touch()
-    beside.report_shared(beside.sidecar_files(tmp_path / name for name in ("b.jpg", "c.jpg")))
+        (tmp_path / name).write_text("1 2\n")
+    beside.report_sidecars(beside.sidecar_files(tmp_path / name for name in ("b.jpg", "c.jpg")))
     assert not capsys.readouterr().err
-    beside.report_shared(beside.sidecar_files(tmp_path / name for name in ("a.jpg", "a.png", "b.jpg")))
+    beside.report_sidecars(beside.sidecar_files(tmp_path / name for name in ("a.jpg", "a.png", "b.jpg")))
     told = f"{tmp_path}/a.txt: used for a.jpg and a.png, which must show the same picture (otherwise rename all but one"
     assert capsys.readouterr().err == f"{told}; 1 more such files)\n"
