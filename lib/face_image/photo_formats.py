@@ -4,6 +4,8 @@ import functools
 import importlib.util
 from pathlib import Path
 
+from PIL import TiffImagePlugin
+
 # Read by Pillow.
 READ = (
     ".apng", ".avif", ".avifs", ".bmp", ".dib", ".gif", ".j2c", ".j2k", ".jfif", ".jp2", ".jpe", ".jpeg", ".jpf",
@@ -19,12 +21,18 @@ RAW = (
     ".3fr", ".arw", ".cr2", ".cr3", ".crw", ".dng", ".erf", ".kdc", ".mrw", ".nef", ".nrw", ".orf", ".pef", ".raf",
     ".raw", ".rw2", ".rwl", ".sr2", ".srf", ".srw", ".x3f",
 )  # fmt: skip
-OTHERS = (".exr", ".hdr", ".jxl", ".psd", ".svg", ".xcf")
+OTHERS = (
+    ".cur", ".dcx", ".dds", ".emf", ".eps", ".exr", ".hdr", ".icns", ".ico", ".im", ".jxl", ".jxr", ".pcx", ".pdf",
+    ".ps", ".psb", ".psd", ".rgb", ".sgi", ".svg", ".wdp", ".wmf", ".xcf", ".xpm",
+)  # fmt: skip
+# No photos, but given in place of one.
+VIDEOS = (".avi", ".m4v", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg", ".webm", ".wmv")
 # First bytes of files that are photos whatever their names.
 MAGIC = (
     b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n", b"GIF87a", b"GIF89a", b"II*\0", b"MM\0*", b"\0\0\0\x0cjP  ",
     b"\0\0\0\x0cJXL ", b"\xff\x4f\xff\x51", b"\xff\x0a",
 )  # fmt: skip
+_FLOAT = 3  # among a TIFF's formats of numbers
 # Bytes 4 to 7 of HEIF and AVIF, followed by the brand, a version, and up to the size of this box other brands that fit.
 _BOX, _OTHER_BRANDS, _START = b"ftyp", 16, 256
 HEIF_BRANDS = (b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1")
@@ -59,9 +67,23 @@ def fault(path: Path) -> str | None:
         return f"a camera's raw file ({suffix}; export it as JPEG or TIFF)"
     if suffix in OTHERS:
         return f"a {suffix} file (convert it to JPEG or PNG)"
+    if suffix in VIDEOS:
+        return "a video (--mode test takes it with --video)"
     if is_heif(path) and not register_heif():
         return "HEIC, which needs another package (pip install -r requirements-heic.txt, or convert it to JPEG)"
     return None
+
+
+def is_float_tiff(path: Path) -> bool:
+    """True if a file is a TIFF of floating-point numbers, which Pillow does not recognise if it has colours."""
+    try:
+        with open(path, "rb") as stream:
+            directory = TiffImagePlugin.ImageFileDirectory_v2(stream.read(8))
+            stream.seek(directory.next)
+            directory.load(stream)
+            return _FLOAT in directory.get(TiffImagePlugin.SAMPLEFORMAT, ())
+    except Exception:  # of any kind, for what is no TIFF
+        return False
 
 
 @functools.cache

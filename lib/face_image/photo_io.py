@@ -14,6 +14,7 @@ from lib.face_image import photo_formats
 from lib.face_image.jpeg2000 import in_eight_bits
 from lib.face_image.photo_walk import photo_folders
 from lib.files.file_names import is_portable
+from lib.files.folders import kind_of
 from lib.images.colour_profile import in_srgb
 
 # A 100-megapixel photo takes 400 MB during conversion; anything larger is a mistake or an attack.
@@ -156,7 +157,9 @@ def _opened(path: str | os.PathLike, use):
     """Opens an image and returns `use(image, path)`; raises UserError if it is too large or damaged."""
     path = Path(path)
     if not path.is_file():
-        raise UserError(f"{path}: must be an image file, got {'a folder' if path.is_dir() else 'no such file'}")
+        raise UserError(f"{path}: must be an image file, got {kind_of(path)}")
+    if not path.stat().st_size:
+        raise UserError(f"{path}: must be an image, got an empty file")
     if (fault := photo_formats.fault(path)) is not None:
         raise UserError(f"{path}: must be a photo in a supported format (JPEG, PNG, ...), got {fault}")
     try:
@@ -173,6 +176,8 @@ def _opened(path: str | os.PathLike, use):
     except Image.DecompressionBombError:
         raise UserError(_too_large(path, "more than that", MAX_PIXELS)) from None
     except Image.UnidentifiedImageError:
+        if photo_formats.is_float_tiff(path):
+            raise UserError(_floating(path)) from None
         raise UserError(f"{path}: must be an image, got a file in an unknown format") from None
     except MemoryError:
         raise
@@ -209,9 +214,11 @@ def _eight_bits(image: Image.Image, path: Path) -> Image.Image:
         values = np.asarray(image)
         if values.min() < 0 or values.max() > 65535:
             raise UserError(f"{path}: grey values must be 8 or 16 bits, got {values.min()}..{values.max()}")
-        return Image.fromarray(SIXTEEN_TO_EIGHT[values])
+        # 8 bits are also stored in 32.
+        table = np.arange(256, dtype=np.uint8) if image.mode == "I" and values.max() <= 255 else SIXTEEN_TO_EIGHT
+        return Image.fromarray(table[values])
     if image.mode == "F":
-        raise UserError(f"{path}: pixels must be 8- or 16-bit integers, got floating point (convert the image first)")
+        raise UserError(_floating(path))
     return image
 
 
@@ -223,6 +230,10 @@ def _reduced(image: Image.Image, factor: int) -> Image.Image:
     # One by one, because Pillow would weight colours by alpha and lose those at alpha 0.
     bands = [image.getchannel(band).resize(size, Image.Resampling.BOX) for band in range(len(image.getbands()))]
     return Image.merge(image.mode, bands)
+
+
+def _floating(path: Path) -> str:
+    return f"{path}: pixels must be 8- or 16-bit integers, got floating point (convert the image first)"
 
 
 def _too_large(path: Path, size: str, limit: int) -> str:

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from lib.errors import DiskFull, UserError
-from lib.files.folders import make_folder, writing_to
+from lib.files.folders import kind_of, make_folder, writing_to
 from lib.files.locks import Outcome, is_in_place, lock
 
 # No space left, quota exceeded, file too large (a limit of the process or of the file system).
@@ -63,7 +63,7 @@ def atomic_path(path: str | os.PathLike, durable: bool = False) -> Iterator[Path
     """
     path = Path(path)
     if not path.is_file() and path.exists():
-        raise UserError(f"{path}: must be a regular file to be replaced, got {_kind(path)} (choose another name)")
+        raise UserError(f"{path}: must be a regular file to be replaced, got {kind_of(path)} (choose another name)")
     place = path.resolve() if path.is_symlink() and path.is_file() else path
     with space_for(path), _beside(place, path.name, durable) as temporary:
         yield temporary
@@ -141,10 +141,6 @@ def _synchronise(path: Path) -> None:
         os.fsync(handle)
     finally:
         os.close(handle)
-
-
-def _kind(path: Path) -> str:
-    return "a folder" if path.is_dir() else "a device, a pipe or a socket"
 
 
 def file_sha256(path: str | os.PathLike) -> str:

@@ -1,4 +1,4 @@
-"""Folders that a run writes to."""
+"""Folders that a run writes to, and what else may lie in their place."""
 
 import contextlib
 import errno
@@ -78,3 +78,14 @@ def cache_in(folder: Path) -> Iterator[None]:
 def _report_no_cache(folder: Path) -> None:
     """Prints it once: a run stores several files."""
     print(f"{folder}: cannot be written; what would be kept here is made again in each run", file=sys.stderr)
+
+
+def kind_of(path: Path) -> str:
+    """What a path leads to that should lead to a file, for messages."""
+    if path.is_dir():
+        return "a folder"
+    if path.is_fifo():
+        return "a pipe"
+    if path.exists():
+        return "a device or a socket"
+    return "a link to nothing" if path.is_symlink() else "no such file"

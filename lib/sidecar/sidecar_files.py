@@ -39,6 +39,7 @@ from lib.sidecar.landmark_reading import is_other_text, read_points
 # Smallest value of the face in a mask, and the largest difference between the channels of a grey pixel.
 WHITE, GREY = 128, 16
 FAULT = "bad landmarks or mask"
+ADVICE = "prepare.beside=false ignores such files"
 # Explains refused points.
 ORDER = (
     "five points are eye, eye, nose tip, mouth corner, mouth corner, each pair from the image's left to its right; "
@@ -166,8 +167,7 @@ def given_landmarks(photo: Path, size: tuple[int, int]) -> GivenLandmarks | None
     except (OSError, ValueError, TypeError) as error:
         raise Unusable(
             FAULT,
-            f"{path.name}: must hold 5, 68 or 468 points, a line 'x y' each, got {error} "
-            "(prepare.beside=false ignores such files)",
+            f"{path.name}: must hold 5, 68 or 468 points, a line 'x y' each, got {error} ({ADVICE})",
         ) from None
     true_size = height, width = photo_size(photo)
 
@@ -185,7 +185,9 @@ def given_landmarks(photo: Path, size: tuple[int, int]) -> GivenLandmarks | None
     # Detectors may place points of a face at the border slightly outside the photo.
     margin, five = 0.25 * max(size), five_points(given.points)
     if (five < -margin).any() or (five > (size[1] + margin, size[0] + margin)).any():
-        raise Unusable(FAULT, f"{path.name}: points must lie in the photo of {width} x {height} px, got others")
+        raise Unusable(
+            FAULT, f"{path.name}: points must lie in the photo of {width} x {height} px, got others ({ADVICE})"
+        )
     others = [as_given(*order) for order in other_orders(points, true_size)]
     return dataclasses.replace(given, others=tuple(others))
 
@@ -208,12 +210,11 @@ def given_mask(photo: Path, size: tuple[int, int]) -> np.ndarray | None:
         return None
     wanted, got = photo_size(photo), photo_size(path)
     if wanted != got:
-        raise Unusable(
-            FAULT, f"{path.name}: must have the photo's {wanted[1]} x {wanted[0]} px, got {got[1]} x {got[0]}"
-        )
+        sizes = f"{wanted[1]} x {wanted[0]} px, got {got[1]} x {got[0]}"
+        raise Unusable(FAULT, f"{path.name}: must have the photo's {sizes} ({ADVICE})")
     mask = _grey(read_photo(path), path.name)
     if mask.min() == 255 or mask.max() == 0:
-        raise Unusable(FAULT, f"{path.name}: must be white on the face alone, got {mask.max()} everywhere")
+        raise Unusable(FAULT, f"{path.name}: must be white on the face alone, got {mask.max()} everywhere ({ADVICE})")
     if (most := mask.max()) < WHITE:
         hint = " (a mask of 0 and 1? multiply it by 255)" if most == 1 else ""
         raise Unusable(FAULT, f"{path.name}: must be 255 on the face, got at most {most}{hint}")

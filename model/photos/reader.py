@@ -17,7 +17,7 @@ from lib.face_model.face_model import FaceModel
 from lib.geometry.camera import Camera
 from lib.geometry.reference import REFERENCE_SIZE
 from lib.images.display import to_bytes
-from lib.sidecar.sidecar_files import check_still_there, given_landmarks, given_mask
+from lib.sidecar.sidecar_files import ADVICE, FAULT, check_still_there, given_landmarks, given_mask
 from model.photos.given_faces import GivenFaces
 from model.photos.landmark_check import LandmarkCheck
 
@@ -179,7 +179,12 @@ class PhotoReader:
         Raises:
           Unusable: given landmarks do not fit a face.
         """
-        alignment = align(photo, face.points, self._template, self.crop_size)
+        try:
+            alignment = align(photo, face.points, self._template, self.crop_size)
+        except ValueError as error:
+            if not face.given:
+                raise
+            raise Unusable(FAULT, f"{face.given}: {error} ({ADVICE})") from None
         if face.given:
             self._check_landmarks(face, alignment)
         alpha = None

@@ -15,7 +15,7 @@ BAD_PHOTOS = {
     "cat.png": "no face found",
     "cup.jpg": "no face found",
     "deep/er/truncated.jpg": "damaged",
-    "empty.jpg": "unknown format",
+    "empty.jpg": "an empty file",
     "noise.png": "no face found",
     "one.png": "no face found",
     "text.png": "unknown format",

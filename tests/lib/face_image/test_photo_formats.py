@@ -82,7 +82,10 @@ def test_a_file_that_may_not_be_read_stops_no_folder(tmp_path, monkeypatch):
 
 @pytest.mark.parametrize(
     ("name", "reason"),
-    [("a.NEF", "raw file"), ("a.jxl", "convert it"), ("a.psd", "convert it"), ("a.svg", "convert it")],
+    [
+        ("a.NEF", "raw file"),
+        *((f"a.{suffix}", "convert it") for suffix in ("jxl", "psd", "svg", "ico", "pcx", "im", "eps", "PDF")),
+    ],
 )
 def test_photos_that_cannot_be_read_are_listed_and_say_why(tmp_path, name, reason):
     Image.fromarray(SMOOTH).save(tmp_path / name, "TIFF")  # raw files are TIFFs with a thumbnail in front
@@ -118,14 +121,17 @@ def test_one_file_is_an_input(tmp_path):
     (tmp_path / "c.txt").write_text("no image")
     with pytest.raises(UserError, match="must be an image"):
         photo_io.input_photos(tmp_path / "c.txt")
+    (tmp_path / "d.MP4").write_bytes(b"\0\0\0\x18ftypmp42")
+    with pytest.raises(UserError, match=r"got a video \(--mode test takes it with --video\)"):
+        photo_io.input_photos(tmp_path / "d.MP4")
 
 
 def test_what_starts_other_programs_is_not_tried(tmp_path):
     """Pillow hands PostScript to Ghostscript."""
     Image.fromarray(SMOOTH).save(tmp_path / "a.eps", "EPS")
     (tmp_path / "a.jpg").write_bytes((tmp_path / "a.eps").read_bytes())
-    for name in ("a.eps", "a.jpg"):
-        with pytest.raises(UserError, match=f"{name}: must be an image, got a file in an unknown format"):
+    for name, found in {"a.eps": r"a \.eps file", "a.jpg": "a file in an unknown format"}.items():
+        with pytest.raises(UserError, match=f"{name}: must be .*, got {found}"):
             photo_io.photo_size(tmp_path / name)
 
 

@@ -6,6 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 from PIL import Image
@@ -105,12 +106,30 @@ def test_unreadable_files_are_one_line_naming_them(tmp_path):
         with pytest.raises(UserError, match=name) as caught:
             photo_io.read_photo(tmp_path / name)
         assert "\n" not in str(caught.value)
-    for path in (tmp_path, tmp_path / "nowhere.png"):
-        with pytest.raises(UserError, match="must be an image file"):
-            photo_io.read_photo(path)
-    floating = saved(tmp_path, Image.fromarray(RGB[..., 0].astype(np.float32)), "float.tiff")
-    with pytest.raises(UserError, match="floating point"):
-        photo_io.read_photo(floating)
+    with pytest.raises(UserError, match="must be an image, got an empty file"):
+        photo_io.read_photo(tmp_path / "empty.png")
+    (tmp_path / "broken.png").symlink_to("gone.png")
+    os.mkfifo(tmp_path / "pipe.png")
+    places = {".": "a folder", "nowhere.png": "no such file", "broken.png": "a link to nothing", "pipe.png": "a pipe"}
+    for name, found in places.items():
+        with pytest.raises(UserError, match=f"must be an image file, got {found}"):
+            photo_io.read_photo(tmp_path / name)
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_floating_point_is_named(tmp_path, channels):
+    values = np.ones((8, 8, channels), np.float32).squeeze()
+    assert cv2.imwrite(str(tmp_path / "a.tiff"), values)
+    with pytest.raises(UserError, match="must be 8- or 16-bit integers, got floating point"):
+        photo_io.read_photo(tmp_path / "a.tiff")
+
+
+@pytest.mark.parametrize(("highest", "factor"), [(255, 1), (65535, 257)])
+def test_grey_of_32_bits_has_the_range_of_8_or_16(tmp_path, highest, factor):
+    grey = np.linspace(0, 255, 64).astype(np.int32).reshape(8, 8)
+    path = saved(tmp_path, Image.fromarray(grey * factor), "a.tiff")
+    assert (grey * factor).max() == highest
+    np.testing.assert_array_equal(photo_io.read_photo(path)[..., 0], grey)
 
 
 @pytest.mark.parametrize("limit", [40, 10])

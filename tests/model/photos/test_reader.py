@@ -125,6 +125,12 @@ def test_five_points_that_are_no_face_are_refused(tmp_path, reader, points):
     assert caught.value.kind == "bad landmarks or mask"
 
 
+@pytest.mark.parametrize("points", [np.full((5, 2), 40.0), FIVE * [0.1, 0.1] - 40])
+def test_points_that_span_no_face_of_the_photo_are_named(tmp_path, reader, points):
+    with pytest.raises(Unusable, match=r"p\.npy: points must .*\(prepare\.beside=false ignores such files\)"):
+        reader.read(beside(tmp_path, points))
+
+
 def test_68_points_in_another_order_are_refused(tmp_path, reader, sixty_eight):
     other = sixty_eight.copy()
     other[:27] = sixty_eight[26::-1]  # brows first; the five points are right
