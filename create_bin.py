@@ -22,6 +22,7 @@ from lib.cluster.ray_parts import Job, run_parts
 from lib.errors import UserError
 from lib.files.locks import LOCK_FILE, check_unlocked, sole_user, sole_writer
 from lib.records import packing
+from lib.records.example_photos import write_example_photos
 from lib.records.packed_shards import CROPS_PER_PART, INDEX, PackedShards, pack_shard, shards_folder
 from lib.records.record_index import open_records, write_index
 from lib.records.splits import save_split, split
@@ -58,7 +59,7 @@ def main(argv: list[str] | None = None) -> int:
         result = pack(config, args, output)
         parts = split_and_report(config, output, result.names)
     if args.input is None and not args.merge:
-        packing.write_example_photos(Path(config.test.input), config.crops_dir, parts["test"])
+        write_example_photos(Path(config.test.input), config.crops_dir, parts["test"])
     return 0
 
 

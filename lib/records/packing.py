@@ -17,6 +17,7 @@ from tqdm import tqdm
 
 from lib.errors import UserError, one_line
 from lib.files.file_names import line_fault, name_fault, printable
+from lib.files.folders import kind_of
 from lib.files.json_files import with_checksum, write_json
 from lib.images.colour_profile import in_srgb
 from lib.records.crop_faults import alpha_fault, crop_fault
@@ -120,12 +121,19 @@ class Packed:
 
 
 def file_names(folder: Path) -> list[str]:
-    """Sorted names of the files in a folder, without hidden files.
+    """Sorted names of the files in a folder, without hidden ones, and of what else is called a PNG there.
 
     Raises:
-      UserError: the folder holds no files.
+      UserError: the folder holds no files, or is that of prepared photos instead of their crops'.
     """
-    names = sorted(p.name for p in folder.iterdir() if p.is_file() and not p.name.startswith("."))
+    names = sorted(
+        path.name
+        for path in folder.iterdir()
+        if not path.name.startswith(".") and (path.is_file() or path.suffix.lower() == ".png")
+    )
+    crops = folder / "crops"
+    if crops.is_dir() and not any(name.lower().endswith(".png") for name in names):
+        raise UserError(f"{folder}: must hold RGBA PNGs, got none (did you mean {crops}?)")
     if not names:
         raise UserError(f"{folder}: must hold RGBA PNGs, got an empty folder")
     return names
@@ -145,6 +153,8 @@ def read_crop(path: Path, image_size: int) -> np.ndarray:
       BadImage: the file is damaged, gone, not RGBA, of another size, or its alpha marks no skin.
       OSError: the system fails, so that the file may be good.
     """
+    if not path.is_file():
+        raise BadImage(f"must be a PNG, got {kind_of(path)}")
     try:
         with Image.open(path, formats=["PNG"]) as image:
             if image.mode != "RGBA":
@@ -273,28 +283,3 @@ def report(result: Packed) -> None:
 def verify(reader: Records) -> list[int]:
     """Finds the indices of damaged records; shows a progress bar."""
     return reader.verify(lambda steps: tqdm(steps, "verify", unit="record", dynamic_ncols=True))
-
-
-def write_example_photos(folder: Path, crops: Path, names: Sequence[str], count: int = 3) -> None:
-    """Writes example photos for `--mode test`: held-out synthetic faces and the portrait in scikit-image.
-
-    All but the first are saved without alpha, so that the mask has to be computed. An existing folder is not changed.
-
-    Args:
-      folder: the default input folder of `--mode test`.
-      crops: folder of the synthetic crops.
-      names: names of the held-out crops.
-      count: number of crops to use.
-    """
-    if folder.exists():
-        return
-    from skimage.data import astronaut  # slow to import, and needed here only
-
-    temporary = folder.with_name(f".{folder.name}-unfinished")
-    temporary.mkdir(parents=True, exist_ok=True)
-    for i, name in enumerate(names[:count]):
-        with Image.open(crops / name, formats=["PNG"]) as image:
-            (image if i == 0 else image.convert("RGB")).save(temporary / name)
-    Image.fromarray(astronaut()).save(temporary / "astronaut.png")
-    temporary.rename(folder)
-    print(f"{folder}: {len(list(folder.iterdir()))} example photos for --mode test")

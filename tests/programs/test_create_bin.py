@@ -15,7 +15,7 @@ from PIL import Image
 import create_bin
 from configs import flags
 from lib.errors import UserError
-from lib.records.packing import write_example_photos
+from lib.records.example_photos import write_example_photos
 from lib.records.record_file import RecordReader
 from lib.records.record_writer import RecordWriter
 from lib.records.splits import load_split
@@ -41,6 +41,28 @@ def run(tmp_path: Path, *arguments: str) -> int:
     """Exit code of create_bin.py with a root folder in tmp_path and small images."""
     command = ["--root_dir", str(tmp_path), "--img_size", str(SIZE), "--workers", "2", *arguments]
     return flags.run(lambda: create_bin.main(command), "")
+
+
+def test_what_is_called_a_png_is_never_left_out_silently(tmp_path):
+    folder = folder_of_crops(tmp_path / "crops", 20)
+    (folder / "folder.png").mkdir()
+    (folder / "link.png").symlink_to("nothing")
+    os.mkfifo(folder / "pipe.PNG")
+    assert run(tmp_path, "--input", str(folder), "--name", "mine") == 0
+    left_out = json.loads((tmp_path / "data" / "mine.manifest.json").read_text())["left_out"]
+    assert {entry["name"]: entry["reason"].partition("got ")[2] for entry in left_out} == {
+        "folder.png": "a folder",
+        "link.png": "a link to nothing",
+        "pipe.PNG": "a pipe",
+    }
+
+
+def test_the_folder_around_the_crops_is_told_from_theirs(tmp_path, capsys):
+    (tmp_path / "prepared").mkdir()
+    (tmp_path / "prepared" / "prepared.json").write_text("{}")
+    folder_of_crops(tmp_path / "prepared" / "crops", 1)
+    assert run(tmp_path, "--input", str(tmp_path / "prepared"), "--name", "mine") == 2
+    assert f"got none (did you mean {tmp_path / 'prepared' / 'crops'}?)" in capsys.readouterr().err
 
 
 def test_a_folder_becomes_a_file_a_manifest_and_a_split(tmp_path, capsys):
