@@ -33,7 +33,7 @@ class Stub:
             time.sleep(0.5)
         name = job.path.stem
         if name.startswith("kill"):
-            (self.output / job.folder / "metrics.json").write_text("half-wri")
+            (self.output / job.folder / "mesh.obj").write_text("half-wri")
             os.kill(os.getpid(), signal.SIGKILL)
         if name.startswith("full"):
             raise UserError("nothing can be written")
@@ -62,7 +62,7 @@ def run(tmp_path, monkeypatch):
 def test_results_are_in_the_order_of_the_photos_and_a_killed_process_is_named(run, tmp_path):
     names = ["a", "b", "kill", "noface", *"pqrs"]
     (tmp_path / "out/kill").mkdir(parents=True)
-    (tmp_path / "out/kill/mesh.obj").write_text("of an earlier run")
+    (tmp_path / "out/kill/coefficients.json").write_text('{"face_model": {}, "coefficients": {}}')
     failed, output = run(names)
     assert not any((output / "kill").iterdir())
     assert list(failed) == ["kill.png", "noface.png"]
