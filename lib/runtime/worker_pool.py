@@ -32,6 +32,10 @@ _NO_GPU = {"CUDA_VISIBLE_DEVICES": "-1"}
 ONE_THREAD_NO_GPU = {**_ONE_THREAD, **_NO_GPU}
 WAITING = 2  # jobs sent to each process: one running and one waiting
 MOST_KILLED = 3  # processes killed in a row, without a finished job in between, before all is given up
+_GIVEN_UP = (
+    f"worker processes must not be killed, got {MOST_KILLED} killed one after the other (too little memory? use "
+    "--workers 1)"
+)
 STOPPING_SECONDS = 5.0  # for a process to clean up when the run ends early
 
 Job = TypeVar("Job")
@@ -89,8 +93,8 @@ def run_in_processes(
 ) -> Generator[Outcome[Job, Result], None, None]:
     """Like `run_jobs`, always in processes; a killed process costs only the job it was working on.
 
-    The other processes take over its remaining jobs. It is not replaced while others are left, because most processes
-    are killed for lack of memory.
+    The other processes take over its remaining jobs, and all of them if it was killed before it began with the first.
+    It is not replaced while others are left, because most processes are killed for lack of memory.
 
     Close the iterator (`contextlib.closing`) to end the processes when not all outcomes are consumed.
 
@@ -119,15 +123,14 @@ def run_in_processes(
         while any(worker.jobs for worker in running):
             for worker in _with_news([worker for worker in running if worker.jobs]):
                 outcome = worker.receive()
+                if outcome is None:
+                    continue
                 if outcome.killed:
                     killed_in_a_row += 1
                     if killed_in_a_row == MOST_KILLED:
-                        raise UserError(
-                            f"worker processes must not be killed, got {MOST_KILLED} killed one after the other (too "
-                            "little memory? use --workers 1)"
-                        )
+                        raise UserError(_GIVEN_UP)
                     running.remove(worker)
-                    waiting.extend(worker.jobs)
+                    waiting.extend([outcome.job, *worker.jobs] if worker.starting else worker.jobs)
                     worker.stop()
                     worker.join()
                     if not running and (rest := list(next_jobs(WAITING))):
@@ -137,7 +140,8 @@ def run_in_processes(
                     killed_in_a_row = 0
                 for other in running:
                     other.give(next_jobs(WAITING - len(other.jobs)))
-                yield outcome
+                if not worker.starting:
+                    yield outcome
     finally:
         for worker in running:
             worker.stop()
@@ -150,10 +154,12 @@ class _Worker(Generic[Job]):
 
     Attributes:
       jobs: given to the process and not finished, the one in progress first.
+      starting: the process has not begun with its first job.
     """
 
     def __init__(self, pickled: bytes):
         self.jobs: collections.deque[Job] = collections.deque()
+        self.starting = True
         # Start a new interpreter for each worker: a fork would copy TensorFlow's threads in an unusable state.
         context = multiprocessing.get_context("spawn")
         self._connection, theirs = context.Pipe()
@@ -174,16 +180,20 @@ class _Worker(Generic[Job]):
         """Readable when `receive` returns at once."""
         return self._connection
 
-    def receive(self) -> Outcome[Job, Any]:
-        """Waits for the outcome of the job in progress.
+    def receive(self) -> Outcome[Job, Any] | None:
+        """Waits for the outcome of the job in progress; None means that the process begins with its first one.
 
         Raises:
           The exception of the job.
         """
         try:
-            done, value = self._connection.recv()
+            answer = self._connection.recv()
         except (EOFError, OSError):
             return Outcome(self.jobs.popleft(), None, killed=True)
+        self.starting = False
+        if answer is None:
+            return None
+        done, value = answer
         job = self.jobs.popleft()
         if not done:
             error, trace = value
@@ -264,6 +274,7 @@ def _serve(connection: Connection, pickled: bytes) -> None:
                     with quiet_import():
                         make, arguments = pickle.loads(pickled)
                     function = make(*arguments)
+                    connection.send(None)
                 answer: tuple[bool, Any] = (True, function(job))
             except Exception as error:
                 if _stopping.is_set():  # an extension that was being imported has made another error of it

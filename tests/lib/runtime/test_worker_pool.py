@@ -123,6 +123,35 @@ def test_the_last_process_is_replaced_and_the_third_killed_in_a_row_ends_the_run
             next(outcomes)
 
 
+class Late:
+    """Works only in the second process that is made: the first is killed before it begins."""
+
+    def __init__(self, killed):
+        if not killed.exists():
+            killed.touch()
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    def __call__(self, number):
+        return number
+
+
+def test_a_process_that_is_killed_before_it_begins_costs_no_job(tmp_path):
+    with contextlib.closing(run_in_processes([1, 2, 3], Late, (tmp_path / "killed",), 1)) as outcomes:
+        assert sorted((outcome.job, outcome.killed) for outcome in outcomes) == [(1, False), (2, False), (3, False)]
+
+
+def test_processes_that_are_all_killed_before_they_begin_end_the_run():
+    with pytest.raises(UserError, match="must not be killed, got 3 killed one after the other"):
+        list(run_in_processes([1, 2, 3], Stillborn, (), 2))
+
+
+class Stillborn:
+    """Never begins."""
+
+    def __init__(self):
+        os.kill(os.getpid(), signal.SIGKILL)
+
+
 def test_a_run_that_is_given_up_leaves_no_process_behind(tmp_path):
     outcomes = run_in_processes([tmp_path / "a", tmp_path / "b"], Sleeper, (), 2)
     with contextlib.closing(outcomes), pytest.raises(UserError, match="woken"):
