@@ -21,6 +21,7 @@ from configs import flags, schema
 from lib.cluster.ray_parts import Job, run_parts
 from lib.errors import UserError
 from lib.files.locks import LOCK_FILE, check_unlocked, sole_user, sole_writer
+from lib.messages import counted
 from lib.records import packing
 from lib.records.example_photos import write_example_photos
 from lib.records.packed_shards import CROPS_PER_PART, INDEX, PackedShards, pack_shard, shards_folder
@@ -53,7 +54,9 @@ def main(argv: list[str] | None = None) -> int:
     if output.resolve() != config.packed_path.resolve():
         with sole_writer(output, f"packing {output.name}"):
             result = pack(config, args, output)
-        print(f"{output}: {len(result.names)} crops, not split: train and evaluate read {config.packed_path}")
+        print(
+            f"{output}: {counted(len(result.names), 'crop')}, not split: train and evaluate read {config.packed_path}"
+        )
         return 0
     with sole_user(config.params_dir, "packing"):
         result = pack(config, args, output)
@@ -67,7 +70,7 @@ def split_and_report(config: schema.Config, path: Path, names: list[str]) -> dic
     """Splits the packed crops and prints the sizes of the parts."""
     parts = split(names, {"val": config.data.validation, "test": config.data.test}, config.data.split_seed)
     save_split(config.params_dir, parts)
-    print(f"{path}: {len(names)} crops, {', '.join(f'{len(v)} {k}' for k, v in parts.items())}")
+    print(f"{path}: {counted(len(names), 'crop')}, {', '.join(f'{len(v)} {k}' for k, v in parts.items())}")
     return parts
 
 
@@ -78,7 +81,9 @@ def write_shard(config: schema.Config, args: argparse.Namespace, output: Path) -
         check_unlocked([folder / LOCK_FILE], folder)
         result = pack_shard(source, args.shard, folder, config.workers, args.strict)
     packing.report(result)
-    print(f"{result.path}: {len(result.names)} crops, shard {args.shard}; --merge or --index joins all shards")
+    print(
+        f"{result.path}: {counted(len(result.names), 'crop')}, shard {args.shard}; --merge or --index joins all shards"
+    )
     return 0
 
 

@@ -13,6 +13,7 @@ from configs import schema
 from lib.face_image.photo_io import photo_paths, result_names
 from lib.files.file_names import printable
 from lib.files.own_files import check_replaceable
+from lib.messages import counted
 from lib.records.packing import read_crop
 from model.evaluation.images import FILES, ImageEvaluation, print_means
 from model.face_gcn import FaceReconstruction
@@ -62,7 +63,7 @@ def evaluate_folder(config: schema.Config, source: Path, output: Path) -> dict[s
             print(f"{len(images.rows)} of {len(paths)} images measured, in {Path(output).resolve() / 'images.csv'}")
         raise
     summary = images.write(output)
-    print(f"{summary['images']} of {len(paths)} images, {time.monotonic() - started:.0f} s")
+    print(f"{summary['images']} of {counted(len(paths), 'image')}, {time.monotonic() - started:.0f} s")
     print_means(summary["mean"])
     for name, reason in images.failed.items():
         print(f"  left out: {name}: {reason}")

@@ -22,6 +22,7 @@ from lib.files.file_names import printable
 from lib.files.json_files import write_json
 from lib.files.own_files import begins, check_replaceable, has_keys
 from lib.files.shards import FOLDER
+from lib.messages import counted
 from lib.runtime.interruption import Interrupted
 from lib.runtime.resources import affordable
 from lib.runtime.worker_pool import run_jobs, use_one_thread
@@ -265,8 +266,9 @@ def _report(
             f"all are listed in {output / 'left_out.csv'})"
         )
     done = f", {skipped} of them in an earlier run" if skipped else ""
-    print(f"{crops} crops of {len(records) - len(empty)} of {len(records)} photos{done}, in {output / 'crops'}")
-    print(f"review {output / 'sheets'} ({pages} pages) and delete bad crops, then run:")
+    every = counted(len(records), "photo")
+    print(f"{counted(crops, 'crop')} of {len(records) - len(empty)} of {every}{done}, in {output / 'crops'}")
+    print(f"review {output / 'sheets'} ({counted(pages, 'page')}) and delete bad crops, then run:")
     print(shlex.join(["python", "create_bin.py", "--name", "mine", *_flags(config), "--input", str(output / "crops")]))
     failed = [record for record in empty if all(entry["kind"] != DELETED for entry in record["left_out"])]
     return {printable(record["photo"]): record["left_out"][0]["reason"] for record in failed}

@@ -16,6 +16,7 @@ from configs import schema
 from lib.errors import UserError
 from lib.files.json_files import with_checksum, without_checksum, write_json
 from lib.files.shards import FOLDER, Shard, changed_photo, check_same_recipe, finished
+from lib.messages import counted
 from lib.runtime.interruption import Interrupted
 from model.preparation.journal import read_journal, write_journal
 from model.preparation.photo_folder import JOURNAL, PhotoFolder
@@ -57,7 +58,7 @@ def prepare_shard(config: schema.Config, source: Path, output: Path, shard: Shar
     ordered = [records[photo] for photo in photos]
     write_shard(output / FOLDER / f"{shard.name}{_SUFFIX}", folder.recipe(shard.count), ordered)
     crops = sum(len(record["crops"]) for record in ordered)
-    print(f"shard {shard}: {crops} crops of {len(paths)} photos; --merge joins all shards")
+    print(f"shard {shard}: {counted(crops, 'crop')} of {counted(len(paths), 'photo')}; --merge joins all shards")
 
 
 def merge_shards(config: schema.Config, source: Path, output: Path, count: int | None = None) -> dict[str, str]:

@@ -11,25 +11,21 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
-import numpy as np
-
 from lib.errors import DiskFull, UserError
 from lib.face_image.earlier_results import is_summary
 from lib.files import own_files
-from lib.files.atomic import atomic_path
-from lib.files.csv_files import write_csv
 from lib.files.file_names import printable
-from lib.files.json_files import write_json
 from lib.files.own_files import begins, contains, is_png
-from lib.images.contact_sheet import Tile, contact_sheet
+from lib.images.contact_sheet import Tile
+from lib.messages import print_lines
 from lib.runtime.interruption import Interrupted
 from model.report.page import Card, Report
+from model.report.summary import table, write_summary
 
 # Number of photos on the sheet, the first ones of a folder.
 SHEET_ROWS = 24
 # Files in the same folder as the photos' folders, which must not have these names.
 RUN_FILES = ("index.html", "sheet.png", "summary.csv", "summary.json", "failed.txt")
-COLUMNS = ("psnr_coarse", "psnr_fine", "coverage", "five_point_residual_px", "five_point_residual_px_max", "seconds")
 
 
 def _is_list(content: bytes) -> bool:
@@ -189,7 +185,7 @@ class ResultFolder:
         except Exception:
             # The fault is not a photo's, for example a full disk; it is reported even if the page cannot be written.
             if self.metrics or self.failed:
-                with contextlib.suppress(DiskFull, OSError):
+                with contextlib.suppress(DiskFull, OSError, UserError):
                     self._write()
             raise
         self.finish()
@@ -204,19 +200,21 @@ class ResultFolder:
         self._check_any()
 
     def _write(self, seconds: float | None = None) -> None:
-        """Writes and prints the table of metrics, and writes the page."""
+        """Writes the table of metrics and the page, and prints the table."""
         names = sorted(self._places, key=self._places.__getitem__)
         self.metrics, self.failed = _in_order(self.metrics, names), _in_order(self.failed, names)
         self.remarks = _in_order(self.remarks, names)
         rows = [self._rows[place] for place in sorted(self._rows)]
         seconds = time.monotonic() - self.started if seconds is None else seconds
         write_summary(self.output, self.metrics, self.failed, seconds, rows)
-        for name, remark in self.remarks.items():
-            print(f"{name}: {remark}")
         if self.shared is not None:
-            print(f"page with all results: {self._report.finish(self.shared, names).resolve()}")
+            page = f"page with all results: {self._report.finish(self.shared, names).resolve()}"
         else:  # every process was killed before its first result; the page is an earlier run's
             (self.output / "index.html").unlink(missing_ok=True)
+            page = ""
+        remarks = [f"{name}: {remark}" for name, remark in self.remarks.items()]
+        lines = [*table(self.output, self.metrics, self.failed), *remarks, *filter(None, [page])]
+        print_lines(lines, f"all results are in {self.output}")
 
     def _check_any(self) -> None:
         if not self.metrics:
@@ -249,52 +247,3 @@ def face_folder(folder: str, face: int | None) -> str:
 def check_replaceable(output: Path) -> None:
     """Raises UserError if a run over photos would replace a file that is not of an earlier run."""
     own_files.check_replaceable(output, _KINDS)
-
-
-def write_summary(
-    output: Path, metrics: dict[str, dict[str, float]], failed: dict[str, str], seconds: float, sheet: list[list[Tile]]
-) -> None:
-    """Writes summary.csv, summary.json, failed.txt and sheet.png, and prints the table.
-
-    Args:
-      output: folder of the results.
-      metrics: photo -> its numbers.
-      failed: photo -> reason.
-      seconds: time for the whole folder.
-      sheet: rows of pictures; without rows, there is no sheet.png.
-    """
-    done = [[name, *(round(numbers[column], 4) for column in COLUMNS), ""] for name, numbers in metrics.items()]
-    others = [[name, *[""] * len(COLUMNS), reason] for name, reason in failed.items()]
-    write_csv(output / "summary.csv", [["photo", *COLUMNS, "failed"], *done, *others])
-    means = {key: _mean([numbers[key] for numbers in metrics.values()]) for key in COLUMNS}
-    summary: dict[str, Any] = {"given": len(metrics) + len(failed), "reconstructed": len(metrics), **means}
-    residuals = [numbers["five_point_residual_px"] for numbers in metrics.values()]
-    summary["five_point_residual_px_max"] = round(max(residuals), 3) if residuals else None
-    summary |= {"seconds": round(seconds, 1), "seconds_per_photo": means["seconds"], "failed": failed}
-    write_json(output / "summary.json", summary)
-    with atomic_path(output / "failed.txt") as path:
-        path.write_text("".join(f"{name}: {reason}\n" for name, reason in failed.items()), encoding="utf-8")
-    if sheet:
-        with atomic_path(output / "sheet.png") as path:
-            contact_sheet(sheet).save(path)
-    else:
-        (output / "sheet.png").unlink(missing_ok=True)  # of an earlier run
-    _print_table(output, metrics, failed)
-
-
-def _mean(values: list[float]) -> float | None:
-    known = [value for value in values if not np.isnan(value)]  # of photos in which mask and face overlap
-    return round(float(np.mean(known)), 3) if known else None
-
-
-def _print_table(output: Path, metrics: dict[str, dict[str, float]], failed: dict[str, str]) -> None:
-    width = max([len(name) for name in (*metrics, *failed)], default=5)
-    print(f"{'photo':<{width}}  coarse dB  fine dB  covered  points px  seconds")
-    for name, numbers in metrics.items():
-        print(
-            f"{name:<{width}}  {numbers['psnr_coarse']:9.2f}  {numbers['psnr_fine']:7.2f}  {numbers['coverage']:7.1%}  "
-            f"{numbers['five_point_residual_px']:9.2f}  {numbers['seconds']:7.2f}"
-        )
-    for name, reason in failed.items():
-        print(f"{name:<{width}}  not reconstructed: {reason}")
-    print(f"{len(metrics)} of {len(metrics) + len(failed)} photos reconstructed, results in {output}")

@@ -25,6 +25,7 @@ from lib.files.shards import (
     options_digest,
     shared_recipe,
 )
+from lib.messages import counted
 from lib.runtime.interruption import Interrupted
 from lib.sidecar.photo_key import photo_key
 from model.reconstruction.folder import find_jobs, reconstruct_photos
@@ -94,7 +95,7 @@ def reconstruct_shard(config: schema.Config, source: Path, output: Path, shard: 
         raise Interrupted(advice, getattr(error, "number", signal.SIGINT)) from error
     part.results.finish(photos.recipe(shard.count), [job.folder for job in part.jobs])
     done = sum(known.faces > 0 for known in part.known.values())
-    print(f"shard {shard}: {done} of {len(part.jobs)} photos reconstructed; --merge joins all shards")
+    print(f"shard {shard}: {done} of {counted(len(part.jobs), 'photo')} reconstructed; --merge joins all shards")
 
 
 def merge_shards(config: schema.Config, source: Path, output: Path, count: int | None = None) -> dict[str, str]:

@@ -24,8 +24,8 @@ from model.evaluation.textures import ALIGNED, COLUMNS, KINDS
 from model.morphable_model import MorphableModel
 from model.networks.variable_names import network_variables
 from model.pipeline import load_pipeline
-from model.reconstruction.result_folder import COLUMNS as PHOTO_COLUMNS
-from model.reconstruction.result_folder import write_summary
+from model.report.summary import COLUMNS as PHOTO_COLUMNS
+from model.report.summary import write_summary
 from model.runs import checkpoints
 from model.runs.checkpoints import Progress
 from tests.support.golden_face import golden_face_model

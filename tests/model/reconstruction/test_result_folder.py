@@ -69,6 +69,18 @@ def test_a_complete_run_is_reported_once_and_fails_if_all_photos_did():
     assert results.written == 1
 
 
+def test_the_page_is_written_though_the_table_cannot_be_printed(tmp_path, monkeypatch):
+    def closed(*_):
+        raise BrokenPipeError
+
+    results = ResultFolder(tmp_path / "in", tmp_path, {"mesh": {}, "camera": {}})
+    results.fail("a.png", "no face found")
+    monkeypatch.setattr("builtins.print", closed)
+    with pytest.raises(UserError, match=rf"standard output .* closed \(all results are in {tmp_path}\)"):
+        results.finish()
+    assert "no face found" in (tmp_path / "index.html").read_text(encoding="utf-8")
+
+
 def test_a_run_without_a_page_leaves_none_of_an_earlier_run(tmp_path):
     (tmp_path / "index.html").touch()
     results = ResultFolder(tmp_path / "in", tmp_path)

@@ -1,0 +1,39 @@
+"""Wording of messages, and printing of a run's report to a standard output that its reader may have closed."""
+
+import contextlib
+import io
+import os
+import sys
+from collections.abc import Iterable
+
+from lib.errors import UserError
+
+
+def counted(number: int, noun: str) -> str:
+    """A number with its noun: "1 photo", "2 photos"."""
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+
+
+def print_lines(lines: Iterable[str], advice: str) -> None:
+    """Prints lines.
+
+    Args:
+      lines: the lines.
+      advice: what is done nevertheless if they cannot be printed.
+
+    Raises:
+      UserError: standard output is closed.
+    """
+    try:
+        for line in lines:
+            print(line)
+        sys.stdout.flush()
+    except BrokenPipeError:
+        _discard()
+        raise UserError(f"standard output must stay open to the end, got it closed ({advice})") from None
+
+
+def _discard() -> None:
+    """Lets what is printed from now on, and what is left in the buffer at the end, go nowhere instead of failing."""
+    with contextlib.suppress(io.UnsupportedOperation), open(os.devnull, "wb") as nowhere:
+        os.dup2(nowhere.fileno(), sys.stdout.fileno())
