@@ -71,6 +71,8 @@ class Service:
 
     async def upload(self, request: Request) -> Response:
         """POST /photos?name=NAME with the file as body: 202 and the job."""
+        if request.headers.get("content-type", "").lower().startswith("multipart/"):
+            raise Refused(415, "a photo must be the body of the request itself, got a form (curl: --data-binary @FILE)")
         most = round(self.section.upload_mb * 1e6)
         declared = request.headers.get("content-length", "")
         if declared.isdecimal() and int(declared) > most:
@@ -132,7 +134,8 @@ class Service:
     def _job(self, request: Request) -> Job:
         job = self.photos.get(request.path_params["id"])
         if job is None:
-            raise Refused(404, f"this photo is gone: photos are removed after {self.section.minutes:g} minutes")
+            minutes = f"{self.section.minutes:g} minutes"
+            raise Refused(404, f"there is no such photo, or no longer: photos are removed after {minutes}")
         return job
 
     def _described(self, job: Job) -> dict:

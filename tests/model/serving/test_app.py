@@ -31,7 +31,7 @@ def test_a_photo_from_upload_to_download(bench):
     for name in ("secret.txt", "..%2Fphoto.png", "rig.glb"):
         assert bench.client.get(f"/photos/{identifier}/{name}").status_code == 404
     assert bench.client.delete(f"/photos/{identifier}").status_code == 204
-    assert "is gone" in error(bench.client.get(f"/photos/{identifier}"))
+    assert "there is no such photo, or no longer" in error(bench.client.get(f"/photos/{identifier}"))
 
 
 def test_a_face_is_shown_while_its_files_are_written(bench):
@@ -107,6 +107,14 @@ def test_wrong_uploads_are_refused_and_leave_nothing(bench, name, content, statu
     assert message in error(refused)
     assert list(bench.folder.iterdir()) == []
     assert bench.upload().status_code == 202
+
+
+def test_a_form_is_no_photo(bench):
+    refused = bench.upload("a.png", b"--x\r\n", headers={"content-type": "multipart/form-data; boundary=x"})
+    assert (refused.status_code, error(refused)) == (
+        415, "a photo must be the body of the request itself, got a form (curl: --data-binary @FILE)"
+    )  # fmt: skip
+    assert list(bench.folder.iterdir()) == []
 
 
 @pytest.mark.parametrize("made", [True, False])
@@ -228,7 +236,7 @@ def test_only_so_many_results_are_held(tmp_path):
 def test_unknown_addresses_and_methods_are_one_line(bench):
     assert error(bench.client.get("/../etc/passwd")) == "there is no such page"
     assert bench.client.put("/photos").status_code == 405
-    assert "is gone" in error(bench.client.get("/photos/guess"))
+    assert "there is no such photo, or no longer" in error(bench.client.get("/photos/guess"))
 
 
 def test_names_are_harmless(bench):
