@@ -55,9 +55,10 @@ class Worker:
         started = time.monotonic()
         found: FoundFaces | None = None
         with photo_barrier(fail):
-            if not self.every:
+            reading = self.reconstruct.reader.find(job.path, None if self.every else 1, job.sidecars)
+            if not self.every:  # before the work; of several faces, before the files of each
                 check_result_folder(self.output / job.folder)
-            found = self.reconstruct.reader.find(job.path, None if self.every else 1, job.sidecars)
+            found = reading
         for number, face in enumerate(found.faces if found is not None else ()):
             shown = number if self.every else None  # the largest face first
             with photo_barrier(functools.partial(fail, face=shown)):
