@@ -24,12 +24,10 @@ from lib.errors import UserError
 from lib.runtime.leaving import leave
 from lib.runtime.quiet_tensorflow import quiet_import
 
-_ONE_THREAD = dict.fromkeys(
-    ("OMP_NUM_THREADS", "NUMBA_NUM_THREADS", "TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS"), "1"
-)
-_NO_GPU = {"CUDA_VISIBLE_DEVICES": "-1"}
+_THREADS = ("OMP_NUM_THREADS", "NUMBA_NUM_THREADS", "TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS")
+_ONE_THREAD = dict.fromkeys(_THREADS, "1")
 # Environment of a process for one of several parts of a job.
-ONE_THREAD_NO_GPU = {**_ONE_THREAD, **_NO_GPU}
+ONE_THREAD_NO_GPU = {**_ONE_THREAD, "CUDA_VISIBLE_DEVICES": "-1"}
 WAITING = 2  # jobs sent to each process: one running and one waiting
 MOST_KILLED = 3  # processes killed in a row, without a finished job in between, before all is given up
 _GIVEN_UP = (
@@ -232,20 +230,15 @@ def _single_threaded_children() -> Iterator[None]:
     try:
         yield
     finally:
-        for name, value in before.items():
-            if value is None:
-                del os.environ[name]
-            else:
-                os.environ[name] = value
+        for name in before:
+            del os.environ[name]
+        os.environ.update({name: value for name, value in before.items() if value is not None})
 
 
 def use_one_thread(hide_gpu: bool = False) -> None:
-    """Limits this process to one thread for its numerical work; call it before TensorFlow is imported.
+    """Limits this process to one thread, also without a GPU, as workers are; call it before TensorFlow is imported.
 
     Sums over threads are rounded differently: with one thread, this process and a worker get the same results.
-
-    Args:
-      hide_gpu: also keep TensorFlow from a GPU, which workers do not use.
     """
     os.environ.update(ONE_THREAD_NO_GPU if hide_gpu else _ONE_THREAD)
     threadpoolctl.threadpool_limits(1)  # BLAS, which may already be loaded

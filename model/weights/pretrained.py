@@ -129,7 +129,8 @@ def load_fixed(
       options: `section.key` -> value of options that must be those of the training; not all show in arrays' shapes.
     """
     header, arrays = _read(path, mode)
-    _check_options(path, header["metadata"].get("config"), options or {}, mode)
+    if header["face_model"] == face_model:  # another one is the graver fault, and named below
+        _check_options(path, header["metadata"].get("config"), options or {}, mode)
     shapes: dict[str, tuple[int, ...]] = {}
 
     def zeros(name: str, *shape: int) -> np.ndarray:

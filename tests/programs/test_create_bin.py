@@ -343,15 +343,3 @@ def test_the_program_itself_reports_in_one_line():
     )
     assert done.returncode == 2
     assert done.stderr == "error: unknown flag '--inptu'; did you mean '--input'?\n"
-
-
-def test_synthetic_crops_of_another_camera_are_refused(tmp_path, capsys):
-    """They would be rendered by the published one, and every fit would be off."""
-    assert flags.run(lambda: create_bin.main(["--root_dir", str(tmp_path), "camera.distance=12"]), "") == 2
-    message = "camera.focal_ratio, camera.distance: must be 4.53125 and 10 for synthetic faces, got 4.53125 and 12"
-    assert message in capsys.readouterr().err
-
-
-def test_synthetic_crops_of_a_face_model_that_is_not_there_are_refused(tmp_path, capsys):
-    assert run(tmp_path, "face_model.source=data/other.npz") == 2
-    assert_one_error_line(capsys.readouterr().err, "data/other.npz: no such file or folder")
