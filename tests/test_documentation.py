@@ -232,7 +232,7 @@ def test_the_architecture_names_every_package_and_the_floors():
                 assert re.search(rf"^  {re.escape(name)} ", below, re.MULTILINE), f"{folder}/{name}"
     contracts = configparser.ConfigParser()
     contracts.read(ROOT / ".importlinter")
-    for text, name in zip(floors, ("model", "lib"), strict=False):
+    for text, name in zip(floors, ("model", "lib"), strict=True):
         assert text.strip() == contracts[f"importlinter:contract:{name}"]["layers"].strip()
 
 

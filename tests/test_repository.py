@@ -1,6 +1,7 @@
 """Rules for the repository as a whole: sizes of files, imports, requirements."""
 
 import ast
+import importlib
 import pkgutil
 import re
 import shutil
@@ -159,3 +160,11 @@ def test_names_of_the_program_in_comments_and_docstrings_exist():
 def test_a_name_that_is_nothing_is_noticed():
     assert resolves("lib.records.record_file.RecordReader.batch")
     assert not resolves("lib.records.RecordReader")
+
+
+def test_console_scripts_exist():
+    scripts = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["scripts"]
+    assert scripts
+    for name, target in scripts.items():
+        module, _, function = target.partition(":")
+        assert callable(getattr(importlib.import_module(module), function, None)), name

@@ -218,3 +218,8 @@ def test_values_of_python_are_those_of_yaml(tmp_path):
     assert schema.load(overrides={"fit.steps": 3}).fit == dataclasses.replace(schema.load().fit, steps=3)
     with pytest.raises(UserError, match=r"fit\.steps: must be a whole number, got 0.5"):
         schema.load(overrides={"fit.steps": np.float64(0.5)})
+
+
+@pytest.mark.parametrize("file", sorted((ROOT / "configs").glob("*.yaml")), ids=lambda file: file.stem)
+def test_shipped_configurations_are_valid(file):
+    schema.load(file)

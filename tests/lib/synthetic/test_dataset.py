@@ -111,12 +111,12 @@ if __name__ == "__main__":
 """
 
 
-@pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="finds processes in /proc")
 def test_a_killed_process_is_said_with_the_faces_it_rendered():
     assert "got one killed at face_000007.png (" in dataset._lost(7)
     assert "got one killed at one of the faces 32 to 63 (" in face_set._lost((1, list(range(32, 64))))
 
 
+@pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="finds processes in /proc")
 def test_a_killed_program_leaves_no_worker_behind(tmp_path):
     script = tmp_path / "render.py"
     script.write_text(SCRIPT)
