@@ -5,11 +5,14 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+import skimage.data
 
 from configs import schema
 from lib.errors import UserError
+from lib.face_mesh.network import Square
 from model.networks.mask_decoder import MaskDecoder
 from model.pretraining import mask_task, mask_training
+from model.pretraining.mask_task import MaskTask, mask_metrics
 from model.weights.mask_weights import check_mask_replaceable, load_mask_decoder, save_mask_decoder
 from model.weights.pretrained import stored_precision
 from tests.support.toy_faces import save_toy_model, toy_configuration
@@ -129,3 +132,34 @@ def test_memory_for_feature_maps_is_bounded_without_other_faces(monkeypatch):
 def test_seeds_that_no_generator_takes_are_refused():
     with pytest.raises(UserError, match=r"mask\.seed: must be at most"):
         schema.load(overrides={"mask.seed": int(np.iinfo(np.uint32).max)})
+
+
+@pytest.fixture(scope="module")
+def task():
+    """Three faces: a portrait, and its lower and left half covered by a plain colour."""
+    portrait = np.ascontiguousarray(skimage.data.astronaut()[:224, 112:336])
+    row, column = np.mgrid[:224, :224]
+    skin = (((row - 112) / 70) ** 2 + ((column - 112) / 50) ** 2 < 1).astype(np.uint8) * 255
+    pictures = []
+    for covered in (row < 0, row > 130, column < 112):
+        rgb = np.where(covered[..., None], (20, 90, 160), portrait)
+        pictures.append(np.dstack([rgb, np.where(covered, 0, skin)]).astype(np.uint8))
+    section = dataclasses.replace(schema.load().mask, batch_size=3)
+    settings = dataclasses.replace(schema.load().pretrain, batch_size=3, learning_rate=0.01)
+    square = Square(np.array([112.0, 112.0]), 200.0, 0.0)
+    return MaskTask(section, settings, SimpleNamespace(images=np.stack(pictures)), np.arange(3), [square] * 3)
+
+
+def test_updates_learn_the_masks_of_some_faces(task):
+    inputs = task.unchanged(np.arange(3))
+    losses = [task.update(*inputs) for _ in range(40)]
+    for term in ("cross-entropy", "overlap", "total"):
+        assert float(losses[-1][term]) < 0.6 * float(losses[0][term]), term
+
+
+def test_the_measured_overlap_is_that_of_the_masks(task):
+    rows = iter(task.unchanged(np.array([index]))[2] for index in (0, 1, 2, 0, 1, 2))
+    right = mask_metrics(lambda maps, pictures: next(rows) - 0.5, task, np.arange(3), 1)
+    assert right == {"faces": 3, "iou": 1.0, "iou_lowest": 1.0}
+    wrong = mask_metrics(lambda maps, pictures: 0.5 - next(rows), task, np.arange(3), 1)
+    assert wrong["iou"] < 0.05
