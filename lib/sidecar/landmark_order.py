@@ -64,7 +64,8 @@ def in_order(points: np.ndarray, size: tuple[int, int]) -> tuple[np.ndarray, str
 def other_orders(points: np.ndarray, size: tuple[int, int]) -> list[tuple[np.ndarray, str]]:
     """All orders and frames that points [M, 2] of a photo with (height, width) `size` may be in, except as they are.
 
-    Those are left out that show the face inside out. Shares of the photo's size remain shares.
+    Those are left out that show the face inside out, and the mirror image, which no program writes: it shows every face
+    upright in another place, where another person may be. Shares of the photo's size remain shares.
 
     Returns:
       The points in this program's order and frame for each, and the remark for the user.
@@ -72,6 +73,8 @@ def other_orders(points: np.ndarray, size: tuple[int, int]) -> list[tuple[np.nda
     height, width = (1, 1) if _are_shares(points) else size
     orders = []
     for swapped, up, left, exchanged in itertools.product((False, True), repeat=4):
+        if left and not (swapped or up):
+            continue
         moved = points[:, ::-1] if swapped else points
         moved = np.where((left, up), (width, height) - moved, moved)
         moved = moved[_mirror(len(points))] if exchanged else moved

@@ -4,7 +4,7 @@ Other orders than this program's, other frames and photos of another size may pl
 its side or beside the photo's. The network of 468 points settles on a face near the given five points: where it is
 sure of one, but not at these points, or sees none, the other orders are tried. If none fits, the points are refused
 only if the detector explains why they are wrong. Otherwise the user is believed: neither network knows every profile,
-painting and mask.
+painting and mask. So is one who marks a person in a group, where moved points may always fall on another person.
 """
 
 import numpy as np
@@ -47,12 +47,15 @@ class GivenFaces:
         apart, seen = self._apart(pixels, given)
         if apart <= APART and seen:
             return given_face(given), given.remark
+        detected = self._detected(pixels, given.file)
+        if len(detected) != 1:  # which of several the points are to be compared with, only the user knows
+            return given_face(given), given.remark
         others = [(*self._apart(pixels, other), other) for other in given.others]
         fitting = [(distance, other) for distance, sure, other in others if sure and distance <= APART]
         if fitting:
             _, given = min(fitting, key=lambda pair: pair[0])
             return given_face(given), given.remark
-        self._check_elsewhere(pixels, given_face(given), overlapping=seen)
+        self._check_elsewhere(given_face(given), detected[0], overlapping=seen)
         return given_face(given), given.remark
 
     def _apart(self, pixels: np.ndarray, given: GivenLandmarks) -> tuple[float, bool]:
@@ -63,23 +66,24 @@ class GivenFaces:
         found = find_mesh_points(pixels, five)
         return self._distance(five, five_points(found.points)), found.is_face
 
-    def _check_elsewhere(self, pixels: np.ndarray, face: Face, overlapping: bool) -> None:
-        """Refuses a face of which a detected one is a scaled or shifted copy, or that is off one which it overlaps."""
+    def _detected(self, pixels: np.ndarray, file: str) -> list[Face]:
         try:
-            detected = detect_confident_faces(pixels, face.given, self._min_confidence)
+            return detect_confident_faces(pixels, file, self._min_confidence)
         except Unusable:
+            return []
+
+    def _check_elsewhere(self, face: Face, found: Face, overlapping: bool) -> None:
+        """Refuses a face of which the only detected one is a scaled or shifted copy, or that is off it on top of it."""
+        distance = self._distance(face.points, found.points)
+        if distance <= ROUGH:
             return
-        apart = [self._distance(face.points, other.points) for other in detected]
-        if min(apart) <= ROUGH:
-            return
-        for other, distance in zip(detected, apart, strict=True):
-            change = self._change(face.points, other.points)
-            if change or (overlapping and same_face(face, other)):
-                raise Unusable(
-                    FAULT,
-                    f"{face.given}: points must lie on the photo's face, got points {distance:.0f} px of 224 beside it"
-                    f"{change} (correct them, or delete the file to have the face found)",
-                )
+        change = self._change(face.points, found.points)
+        if change or (overlapping and same_face(face, found)):
+            raise Unusable(
+                FAULT,
+                f"{face.given}: points must lie on the photo's face, got points {distance:.0f} px of 224 beside it"
+                f"{change} (correct them, or delete the file to have the face found)",
+            )
 
     def _change(self, given: np.ndarray, found: np.ndarray) -> str:
         """The scale or shift that brings given points to a detected face's, for a message; empty if there is none."""

@@ -65,7 +65,7 @@ def test_two_reflections_are_among_the_other_orders(count, share, spoil, remark)
     points, size = (face(count) / SIZE[::-1], (1, 1)) if share else (face(count), SIZE)
     found = {word: order for order, word in other_orders(spoil(points, size), SIZE)}
     np.testing.assert_allclose(found[f"by the photo, landmarks had {remark}; put them right"], points, atol=1e-12)
-    assert len(found) == 7
+    assert len(found) == 6
 
 
 def mirror(count: int) -> list[int]:

@@ -23,9 +23,9 @@ def placed():
     return GivenFaces(five_points(model.mean_shape[model.landmarks]), 0.9)
 
 
-def given(points):
-    points, remark = in_order(points, PHOTO.shape[:2])
-    others = tuple(GivenLandmarks(other, "p.txt", word) for other, word in other_orders(points, PHOTO.shape[:2]))
+def given(points, size=PHOTO.shape[:2]):
+    points, remark = in_order(points, size)
+    others = tuple(GivenLandmarks(other, "p.txt", word) for other, word in other_orders(points, size))
     return GivenLandmarks(points, "p.txt", remark, others)
 
 
@@ -82,6 +82,24 @@ def test_a_face_beside_another_ones_is_believed(placed):
     profile = FIVE * (0.4, 1) + (260, 150)
     face, _ = placed(PHOTO, given(profile))
     np.testing.assert_array_equal(face.points, profile)
+
+
+@pytest.mark.parametrize("mirrored", [False, True])
+def test_a_person_in_a_group_whom_the_networks_miss_is_believed(placed, mirrored):
+    """Though the points fit another person if shifted, or if x pointed to the left."""
+    turned = FIVE[EXCHANGED] * (-1, 1) + (511, 0) if mirrored else FIVE
+    hidden = PHOTO[:, ::-1].copy() if mirrored else PHOTO.copy()
+    hidden[:200] = 128
+    marked = turned + (1024, 0)
+    face, remark = placed(np.hstack([PHOTO, PHOTO, hidden]), given(marked, (512, 1536)))
+    np.testing.assert_array_equal(face.points, marked)
+    assert not remark
+
+
+def test_a_mirrored_place_is_no_other_order_as_it_may_be_another_persons():
+    remarks = [remark for _, remark in other_orders(FIVE, PHOTO.shape[:2])]
+    assert remarks
+    assert not [remark for remark in remarks if remark.startswith("by the photo, landmarks had x to the left")]
 
 
 def test_right_points_cost_one_look(placed, monkeypatch):
