@@ -38,6 +38,10 @@ from lib.sidecar.landmark_reading import is_other_text, read_points
 
 # Smallest value of the face in a mask, and the largest difference between the channels of a grey pixel.
 WHITE, GREY = 128, 16
+# Values up to the first are black and from the second on white, as JPEGs and brushes leave them.
+_BLACK, _PURE_WHITE = 16, 239
+# Share of the pixels that may be otherwise: coloured, or between black and white.
+_FEW = 0.01
 FAULT = "bad landmarks or mask"
 ADVICE = "prepare.beside=false ignores such files"
 # Explains refused points.
@@ -213,7 +217,7 @@ def given_mask(photo: Path, size: tuple[int, int]) -> np.ndarray | None:
         sizes = f"{wanted[1]} x {wanted[0]} px, got {got[1]} x {got[0]}"
         raise Unusable(FAULT, f"{path.name}: must have the photo's {sizes} ({ADVICE})")
     mask = _grey(read_photo(path), path.name)
-    if mask.min() == 255 or mask.max() == 0:
+    if mask.min() >= WHITE or mask.max() == 0:
         raise Unusable(FAULT, f"{path.name}: must be white on the face alone, got {mask.max()} everywhere ({ADVICE})")
     if (most := mask.max()) < WHITE:
         hint = " (a mask of 0 and 1? multiply it by 255)" if most == 1 else ""
@@ -222,10 +226,24 @@ def given_mask(photo: Path, size: tuple[int, int]) -> np.ndarray | None:
 
 
 def _grey(pixels: np.ndarray, name: str) -> np.ndarray:
-    """The mask [H, W] in an image, uint8 [H, W, 3 or 4]: its alpha unless that is opaque, or else its grey values."""
+    """The mask [H, W] in an image, uint8 [H, W, 3 or 4]: its black and white, or else its alpha, or its grey values.
+
+    Programs that write images may leave any alpha in a mask: all but opaque, or transparent at one of its two colours.
+    """
+    colours = pixels[..., :3]
+    coloured = float(np.mean(np.ptp(colours, axis=2) > GREY))
+    grey = np.rint(colours.mean(axis=2)).astype(np.uint8)
+    if coloured <= _FEW and _is_mask(grey):
+        return grey
     alpha = given_alpha(pixels)
-    if alpha is not None:
+    if alpha is not None and alpha.min() < WHITE <= alpha.max():
         return alpha
-    if (np.ptp(pixels[..., :3], axis=2) > GREY).any():
+    if coloured > _FEW:
         raise Unusable(FAULT, f"{name}: must be white on the face and black elsewhere, got colours (save it in grey)")
-    return pixels[..., 0]
+    return grey
+
+
+def _is_mask(grey: np.ndarray) -> bool:
+    """Whether values [H, W] are black and white, both of them."""
+    black, white = grey <= _BLACK, grey >= _PURE_WHITE
+    return bool(black.any() and white.any() and np.mean(black | white) >= 1 - _FEW)

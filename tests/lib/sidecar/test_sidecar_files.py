@@ -136,6 +136,46 @@ def test_a_masks_alpha_counts_where_it_is_not_opaque(photo):
     np.testing.assert_array_equal(beside.given_mask(photo, (120, 100)), face)
 
 
+def palette(face):
+    """Black and white, of which the latter is transparent."""
+    image = Image.fromarray(face // 255, "P")
+    image.putpalette([0, 0, 0, 255, 255, 255])
+    return image, {"transparency": 1}
+
+
+def with_few_colours(face):
+    pixels = np.dstack([face] * 3)
+    pixels[0, :100] = (250, 10, 40)  # 100 of 12000, of which the mean is below WHITE
+    return Image.fromarray(pixels), {}
+
+
+@pytest.mark.parametrize(
+    "made",
+    [
+        lambda face: (Image.fromarray(np.dstack([face, face, face, np.full_like(face, 254)])), {}),
+        lambda face: (Image.fromarray(np.dstack([face, face, face, 255 - face])), {}),
+        lambda face: (Image.fromarray(np.dstack([255 - face // 255 * 135] * 3 + [face])), {}),
+        palette,
+        with_few_colours,
+    ],
+)
+def test_a_mask_in_black_and_white_counts_whatever_its_alpha(photo, made):
+    """And one that is neither is told by its alpha; a few coloured pixels, as of a logo, do not matter."""
+    face = np.zeros((120, 100), np.uint8)
+    face[20:80, 30:70] = 255
+    image, options = made(face)
+    image.save(photo.parent / "a.b_mask.png", **options)
+    np.testing.assert_array_equal(beside.given_mask(photo, (120, 100)) >= beside.WHITE, face == 255)
+
+
+def test_an_alpha_that_is_nearly_the_same_everywhere_marks_no_face(photo):
+    pixels = np.full((120, 100, 4), 255, np.uint8)
+    pixels[:60, :, 3] = 254
+    Image.fromarray(pixels).save(photo.parent / "a.b_mask.png")
+    with pytest.raises(Unusable, match="must be white on the face alone, got 255 everywhere"):
+        beside.given_mask(photo, (120, 100))
+
+
 @pytest.mark.parametrize(
     ("value", "message"),
     [
