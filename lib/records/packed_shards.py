@@ -39,8 +39,8 @@ def pack_shard(source: PngFolder, shard: Shard, folder: Path, workers: int, stri
       strict: stop at the first bad image.
     """
     part = PngFolder(source.folder, shard.part(source.names), source.image_size)
+    # Not the folder: machines that share the work mount it in different places, and the list tells it from others.
     recipe = {
-        "source": str(source.folder.resolve()),  # as typed, one folder has many names
         "image_size": source.image_size,
         "list of images": names_digest(source.names),
         "number of shards": shard.count,
@@ -62,8 +62,8 @@ class PackedShards:
 
     def __init__(self, folder: Path, count: int | None = None):
         manifests = {path: _manifest(path) for path in finished(folder, MANIFEST, count)}
-        recipe = check_same_recipe({path: content["recipe"] for path, content in manifests.items()})
-        self.path, self.image_size = Path(recipe["source"]), recipe["image_size"]
+        recipe = check_same_recipe({path: _compared(content["recipe"]) for path, content in manifests.items()})
+        self.path, self.image_size = Path(next(iter(manifests.values()))["source"]), recipe["image_size"]
         self.files: list[Path] = []
         self.names: list[str] = []
         # Of each name: the file and row of its record, or the reason why it has none.
@@ -88,13 +88,18 @@ class PackedShards:
         return reader[row]
 
 
+def _compared(recipe: Mapping[str, Any]) -> dict[str, Any]:
+    """A recipe without the folder, which earlier versions wrote into it."""
+    return {key: value for key, value in recipe.items() if key != "source"}
+
+
 def _manifest(path: Path) -> Mapping[str, Any]:
     try:
         content = json.loads(path.read_bytes())
         if content.keys() != _UNCHECKED:
             content = without_checksum(content)
         recipe, images, names, left_out = (content[key] for key in ("recipe", "images", "names", "left_out"))
-        whole = isinstance(recipe["source"], str) and type(recipe["image_size"]) is int
+        whole = isinstance(content["source"], str) and type(recipe["image_size"]) is int
         whole &= len(images) == len(names) + len(left_out) and set(names) <= set(images)
         whole &= all(isinstance(entry["reason"], str) for entry in left_out)
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError):

@@ -1,6 +1,7 @@
 """create_bin.py --shard, --merge and --index: the bytes of one process, or the same records without a copy."""
 
 import json
+import shutil
 
 import numpy as np
 import pytest
@@ -8,6 +9,7 @@ from PIL import Image
 
 import create_bin
 from lib.errors import UserError
+from lib.files.json_files import with_checksum, without_checksum, write_json
 from lib.files.locks import sole_user, sole_writer
 from lib.records.record_file import RecordReader
 from lib.records.record_index import open_records, write_index
@@ -98,6 +100,22 @@ def test_shards_may_name_their_folder_in_several_ways(folder, tmp_path, monkeypa
     for index, name in enumerate((folder, "crops", "link/../link")):
         assert run(tmp_path, "--input", str(name), "--shard", f"{index}/{COUNT}") == 0
     assert run(tmp_path, "--merge") == 0
+
+
+def test_shards_may_be_packed_where_the_folder_is_mounted_elsewhere(folder, tmp_path, capsys):
+    """Those of earlier versions, too, of which the recipe held the folder."""
+    places = [folder, tmp_path / "mnt" / "crops", tmp_path / "nfs" / "faces"]
+    for place in places[1:]:
+        shutil.copytree(folder, place)
+    for index, place in enumerate(places):
+        assert run(tmp_path, "--input", str(place), "--shard", f"{index}/{COUNT}") == 0
+    manifest = tmp_path / "data" / "face.shards" / f"00001-of-0000{COUNT}.manifest.json"
+    content = without_checksum(json.loads(manifest.read_text()))
+    content["recipe"]["source"] = str(places[1])
+    write_json(manifest, with_checksum(content))
+    assert run(tmp_path, "--merge") == 0
+    assert len(RecordReader(tmp_path / "data" / "face.bin").names) == 10
+    assert without_seconds(tmp_path / "data" / "face.manifest.json")["source"] == str(folder)
 
 
 def test_what_is_missing_or_mixed_is_refused(folder, tmp_path, capsys):
