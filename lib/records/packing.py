@@ -5,6 +5,7 @@ import concurrent.futures
 import dataclasses
 import errno
 import hashlib
+import os
 import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -25,7 +26,10 @@ from lib.records.record_file import RecordReader
 from lib.records.record_writer import RecordWriter, manifest_path
 from lib.records.records import Records
 
-_OF_THE_FILE = (None, errno.EINVAL, errno.ENOENT)  # numbers of errors: Pillow's own, an impossible seek, a file gone
+# Numbers of the errors of one file: Pillow's own, an impossible seek, one gone, closed, a circle of links, a folder.
+_OF_THE_FILE = (
+    None, errno.EINVAL, errno.ENOENT, errno.EACCES, errno.EPERM, errno.ELOOP, errno.EISDIR,
+)  # fmt: skip
 REPORTED = 10  # number of skipped images that are printed; the manifest lists all
 
 
@@ -129,7 +133,7 @@ def file_names(folder: Path) -> list[str]:
     names = sorted(
         path.name
         for path in folder.iterdir()
-        if not path.name.startswith(".") and (path.is_file() or path.suffix.lower() == ".png")
+        if not path.name.startswith(".") and (os.path.isfile(path) or path.suffix.lower() == ".png")
     )
     crops = folder / "crops"
     if crops.is_dir() and not any(name.lower().endswith(".png") for name in names):
@@ -150,12 +154,12 @@ def read_crop(path: Path, image_size: int) -> np.ndarray:
       [image_size, image_size, 4] uint8, colours in sRGB; alpha 255 on skin, 0 elsewhere.
 
     Raises:
-      BadImage: the file is damaged, gone, not RGBA, of another size, or its alpha marks no skin.
-      OSError: the system fails, so that the file may be good.
+      BadImage: the file is damaged, gone, closed to this user, not RGBA, of another size, or its alpha marks no skin.
+      UserError: the system fails, so that the file may be good.
     """
-    if not path.is_file():
-        raise BadImage(f"must be a PNG, got {kind_of(path)}")
     try:
+        if not path.is_file():
+            raise BadImage(f"must be a PNG, got {kind_of(path)}")
         with Image.open(path, formats=["PNG"]) as image:
             if image.mode != "RGBA":
                 raise BadImage(f"must be RGBA, got {image.mode}")
@@ -166,8 +170,10 @@ def read_crop(path: Path, image_size: int) -> np.ndarray:
         raise BadImage("must be a PNG, got another kind of file") from None
     except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
         # Pillow reports broken PNG chunks as SyntaxError.
-        if isinstance(error, BadImage) or (isinstance(error, OSError) and error.errno not in _OF_THE_FILE):
+        if isinstance(error, BadImage):
             raise
+        if isinstance(error, OSError) and error.errno not in _OF_THE_FILE:
+            raise UserError(f"{path}: must be readable, got: {error.strerror} (run the same command again)") from error
         raise BadImage(f"must be readable, got: {one_line(error)}") from error
     if not path.name.isprintable():
         raise BadImage("file name must be printable UTF-8, got other characters in it")
