@@ -131,7 +131,8 @@ def pack(config: schema.Config, args: argparse.Namespace, output: Path) -> packi
     started = time.monotonic()
 
     def write(source: packing.Source) -> packing.Packed:
-        result = packing.pack(source, output, config.workers, args.strict, started)
+        follow = args.output is not None
+        result = packing.pack(source, output, config.workers, args.strict, started, follow=follow)
         packing.report(result)
         return result
 

@@ -46,15 +46,17 @@ def space_for(path: str | os.PathLike) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def atomic_path(path: str | os.PathLike, durable: bool = False) -> Iterator[Path]:
+def atomic_path(path: str | os.PathLike, durable: bool = False, follow: bool = False) -> Iterator[Path]:
     """Yields a temporary path in the same folder; it replaces `path` when the block ends without an exception.
 
     If the run is killed or the disk fills up, the earlier file stays untouched, and the next run that writes to the
     folder removes the temporary one. Its name keeps the suffix, because writers choose their format by it.
 
     Args:
-      path: the file to create or replace; a link to a file stays, and the file is replaced.
+      path: the file to create or replace. A link is replaced, not what it leads to, which may belong to another run or
+        have been chosen by somebody else.
       durable: wait until contents and name are on the disk, so that the file also survives a power failure.
+      follow: replace the file behind a link, and leave the link; for a path that the user has named.
 
     Raises:
       UserError: `path` is a folder, a device or anything else than a regular file; or its folder is a file.
@@ -64,7 +66,7 @@ def atomic_path(path: str | os.PathLike, durable: bool = False) -> Iterator[Path
     path = Path(path)
     if not path.is_file() and path.exists():
         raise UserError(f"{path}: must be a regular file to be replaced, got {kind_of(path)} (choose another name)")
-    place = path.resolve() if path.is_symlink() and path.is_file() else path
+    place = path.resolve() if follow and path.is_symlink() and path.is_file() else path
     with space_for(path), _beside(place, path.name, durable) as temporary:
         yield temporary
 

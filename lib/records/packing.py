@@ -194,6 +194,7 @@ def pack(
     strict: bool = False,
     started: float | None = None,
     shard_manifest: Mapping[str, Any] | None = None,
+    follow: bool = False,
 ) -> Packed:
     """Writes all good images of `source`, in order, to a record file, and the manifest next to it.
 
@@ -204,6 +205,7 @@ def pack(
       strict: stop at the first bad image.
       started: time.monotonic() at the start of the work if before this call; the manifest gives the duration.
       shard_manifest: what the manifest of a shard holds in addition; a shard may hold no good image.
+      follow: see `lib.files.atomic.atomic_path`; the manifest lies beside the link.
 
     Raises:
       UserError: no image is good, or with `strict` one is bad; an earlier file stays unchanged.
@@ -213,7 +215,8 @@ def pack(
     left_out: dict[str, str] = {}
     suspicious: dict[str, str] = {}
     first_of: dict[bytes, str] = {}
-    with RecordWriter(path, (size, size, 4), {"source": source.path.name, "channels": "RGBA"}) as writer:
+    metadata = {"source": source.path.name, "channels": "RGBA"}
+    with RecordWriter(path, (size, size, 4), metadata, follow) as writer:
         decoded = _in_order(source, workers)
         for name, crop in tqdm(decoded, "pack", len(source.names), unit="crop", dynamic_ncols=True):
             if isinstance(crop, BadImage):

@@ -26,16 +26,24 @@ class RecordWriter:
     A killed run leaves an earlier file of that name untouched; the next run removes the temporary file it left.
     """
 
-    def __init__(self, path: str | os.PathLike, shape: Sequence[int], metadata: Mapping[str, Any] | None = None):
+    def __init__(
+        self,
+        path: str | os.PathLike,
+        shape: Sequence[int],
+        metadata: Mapping[str, Any] | None = None,
+        follow: bool = False,
+    ):
         """Args:
         path: the file to create or replace.
         shape: shape of every record, e.g. (224, 224, 4).
         metadata: any JSON-serialisable values.
+        follow: see `lib.files.atomic.atomic_path`.
         """
         self.path = Path(path)
         self.shape = tuple(int(n) for n in shape)
         if not self.shape or min(self.shape) < 1:
             raise ValueError(f"shape must be positive numbers, got {shape}")
+        self._follow = follow
         self._metadata = dict(metadata or {})
         room = PREAMBLE.size + len(json.dumps(self._metadata).encode()) + _HEADER_ROOM
         self._start = -(-room // _PAGE) * _PAGE
@@ -46,7 +54,7 @@ class RecordWriter:
     def __enter__(self) -> "RecordWriter":
         _check_replaceable(self.path)
         with contextlib.ExitStack() as opening:
-            temporary = opening.enter_context(atomic_path(self.path, durable=True))
+            temporary = opening.enter_context(atomic_path(self.path, durable=True, follow=self._follow))
             self._stream = opening.enter_context(open(temporary, "wb"))
             self._stream.write(bytes(self._start))
             self._resources = opening.pop_all()

@@ -128,17 +128,19 @@ def test_only_regular_files_are_replaced(tmp_path):
     assert sorted(path.name for path in tmp_path.iterdir()) == ["device", "folder", "pipe"]
 
 
-def test_a_link_stays_and_the_file_behind_it_is_replaced(tmp_path):
-    """Whose name need not have the suffix by which writers choose their format."""
+@pytest.mark.parametrize("follow", [False, True])
+def test_a_link_is_replaced_unless_the_user_has_named_it(tmp_path, follow):
+    """The file behind it may be another run's; its name need not have the suffix by which writers choose a format."""
     (tmp_path / "shared").mkdir()
     stored, link = tmp_path / "shared" / "stored", tmp_path / "link.json"
     stored.write_text("old")
     link.symlink_to("shared/stored")
-    with atomic_path(link) as temporary:
-        assert (temporary.parent, temporary.suffix) == (stored.parent, ".json")
+    with atomic_path(link, follow=follow) as temporary:
+        assert (temporary.parent, temporary.suffix) == (stored.parent if follow else tmp_path, ".json")
         temporary.write_text("new")
-    assert link.is_symlink()
-    assert stored.read_text() == "new"
+    assert link.is_symlink() == follow
+    assert link.read_text() == "new"
+    assert stored.read_text() == ("new" if follow else "old")
     assert list(stored.parent.iterdir()) == [stored]
 
 
