@@ -226,9 +226,11 @@ def _reduced(image: Image.Image, factor: int) -> Image.Image:
     """An image of 8 bits at 1 / `factor` of its size: means of its pixels."""
     if image.mode not in _AVERAGED or (image.has_transparency_data and image.mode not in ("LA", "RGBA")):
         image = image.convert("L" if image.mode == "1" else "RGBA" if image.has_transparency_data else "RGB")
-    size = max(image.width // factor, 1), max(image.height // factor, 1)
+    # Of whole blocks, as far as there are any. `resize` would round twice, in columns and in rows, and brighten.
+    x, y = min(factor, image.width), min(factor, image.height)
+    box = (0, 0, image.width // x * x, image.height // y * y)
     # One by one, because Pillow would weight colours by alpha and lose those at alpha 0.
-    bands = [image.getchannel(band).resize(size, Image.Resampling.BOX) for band in range(len(image.getbands()))]
+    bands = [image.getchannel(band).reduce((x, y), box) for band in range(len(image.getbands()))]
     return Image.merge(image.mode, bands)
 
 

@@ -222,6 +222,18 @@ def test_large_photos_of_every_mode_are_means_of_their_pixels(tmp_path, monkeypa
     np.testing.assert_array_equal(pixels, whole[::4, ::4])
 
 
+@pytest.mark.parametrize("mode", ["L", "RGB", "RGBA"])
+def test_large_photos_are_neither_brightened_nor_darkened(tmp_path, monkeypatch, mode):
+    """Rows and columns that fill no block are left out."""
+    values = np.random.default_rng(1).integers(0, 256, (83, 122, len(mode)), np.uint8)
+    path = saved(tmp_path, Image.fromarray(values.squeeze(), mode), "huge.png")
+    monkeypatch.setattr(photo_io, "WORKING_PIXELS", 1000)
+    pixels = photo_io.read_photo(path).astype(np.float64)
+    means = values[:80, :120].reshape(20, 4, 30, 4, -1).mean((1, 3))
+    assert np.abs(pixels - means).max() <= 0.5
+    assert abs((pixels - means).mean()) < 0.1
+
+
 @pytest.mark.parametrize("mode", ["RGB", "RGBA"])
 def test_a_png_of_a_hundred_megapixels_takes_little_more_than_its_pixels(tmp_path, mode):
     """Which are 400 MB in memory; turned and converted whole it would be three times as much."""
