@@ -17,7 +17,7 @@ import numpy as np
 from lib.errors import UserError
 from lib.files.atomic import atomic_path
 from lib.files.file_names import name_fault
-from lib.files.json_files import write_json
+from lib.files.json_files import json_text
 from lib.records.record_file import RecordReader, fingerprint_of
 from lib.records.records import Records
 
@@ -96,7 +96,9 @@ def write_index(path: Path, files: Sequence[Path]) -> Records:
     ]
     # The suffix of the temporary file is that of an index, and its folder the same.
     with atomic_path(path) as temporary:
-        write_json(temporary, {"format": FORMAT, "shards": entries})
+        # In place: another file under its name would not have its lock, by which it is told from a leftover.
+        content = json_text({"format": FORMAT, "shards": entries}, indent=1)
+        temporary.write_text(f"{content}\n", encoding="utf-8")
         IndexedRecords(temporary)
     return IndexedRecords(path)
 

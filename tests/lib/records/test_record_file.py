@@ -12,6 +12,7 @@ import pytest
 
 from lib.errors import UserError
 from lib.files import atomic
+from lib.records import record_index
 from lib.records.record_file import MAGIC, RecordReader
 from lib.records.record_index import write_index
 from lib.records.record_writer import RecordWriter
@@ -171,6 +172,19 @@ def test_records_of_an_index_are_checked_under_numbers_from_both_ends(tmp_path):
                 writer.append(image, f"{name}{number}.png")
     records = write_index(tmp_path / "index.json", [tmp_path / "a.bin", tmp_path / "b.bin"])
     assert [records.intact(index) for index in (0, 3, -1, -4)] == [True] * 4
+
+
+def test_an_index_is_no_leftover_while_it_is_checked(tmp_path, monkeypatch):
+    """Another process may begin to write to the folder just then."""
+
+    class Checked(record_index.IndexedRecords):
+        def __init__(self, path):
+            atomic._remove_leftovers.__wrapped__(tmp_path)
+            super().__init__(path)
+
+    monkeypatch.setattr(record_index, "IndexedRecords", Checked)
+    files = [write(tmp_path / "a.bin", images(2))]
+    assert len(write_index(tmp_path / "index.json", files)) == 2
 
 
 def legacy_file(path: Path, records: np.ndarray) -> Path:
