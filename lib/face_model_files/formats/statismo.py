@@ -36,6 +36,7 @@ NAMED = {
     "center.lips.upper.outer": 51, "left.lips.philtrum_ridge": 52, "left.lips.corner": 54,
     "center.lips.lower.outer": 57, "center.lips.upper.inner": 62, "center.lips.lower.inner": 66,
 }  # fmt: skip
+_HOPS = 8  # links within a file that lead to one of its arrays
 _SUFFIXES = (".h5", ".hdf5")
 
 
@@ -140,23 +141,33 @@ def _dataset(path: Path, data: h5py.File, name: str) -> h5py.Dataset:
 
 
 def _linked(path: Path, data: h5py.File, name: str) -> bool:
-    """Whether the file holds `name`, all parts of which must be in the file itself.
+    """Whether the file holds `name`, all parts of which must be in the file itself, be it by links within it.
 
     HDF5 follows links of other kinds to any file that its user may read, and waits for ever for a pipe.
     """
-    group = data
-    for part in name.split("/"):
+    group, parts, hops = data, name.split("/"), 0
+    while parts:
+        part = parts.pop(0)
+        if part in ("", "."):
+            continue
         link = group.get(part, getlink=True) if isinstance(group, h5py.Group) else None
-        if link is None:
+        if isinstance(link, h5py.SoftLink):
+            hops += 1
+            if hops > _HOPS:
+                return False
+            group = data if link.path.startswith("/") else group
+            parts = link.path.split("/") + parts
+        elif isinstance(link, h5py.HardLink):
+            group = group[part]
+        elif link is None:
             return False
-        if not isinstance(link, h5py.HardLink):
+        else:
             raise _elsewhere(path, name)
-        group = group[part]
     return True
 
 
 def _elsewhere(path: Path, name: str) -> UserError:
-    return UserError(f"{path}: must hold '{name}' itself, got one in another file or a link (copy it into this one)")
+    return UserError(f"{path}: must hold '{name}' itself, got one in another file (copy it into this one)")
 
 
 def _finite(path: Path, name: str, values: np.ndarray) -> np.ndarray:
