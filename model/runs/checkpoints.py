@@ -15,6 +15,7 @@ import numpy as np
 from lib.errors import UserError
 from lib.files import headed_npz
 from lib.files.numpy_files import DamagedFile
+from model.networks.identifiers import differing
 from model.networks.variable_names import mismatch, shapes_of
 from model.runs.set_aside import missing
 
@@ -142,13 +143,11 @@ def restore(
             raise TypeError("a header of another form")
     except (KeyError, TypeError) as error:
         raise UserError(f"{path}: must be a checkpoint written by this program, got another header ({error})") from None
-    for key, wanted in belongs_to.items():
-        found = header["belongs_to"].get(key)
-        if found != wanted and not (found is None and key in ADDED):
-            raise UserError(
-                f"{path}: the checkpoint must belong to {key} {wanted}, got {found} "
-                "(use the configuration it was trained with, or train again)"
-            )
+    for key, wanted, found in differing(header["belongs_to"], belongs_to, ADDED):
+        raise UserError(
+            f"{path}: the checkpoint must belong to {key} {wanted}, got {found} "
+            "(use the configuration it was trained with, or train again)"
+        )
     if compare is not None:
         compare(header.get("options"))
     for group, variables in groups.items():

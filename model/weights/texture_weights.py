@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from lib.errors import UserError
+from model.networks.identifiers import differing
 from model.networks.texture_networks import TextureNetwork
 from model.weights.pretrained import load_weights, read_metadata, save_weights
 
@@ -46,9 +47,7 @@ def load_texture_network(path: Path, network: TextureNetwork, face_model: str, s
             f"{path}: must hold the weights of a texture network, got those of another kind "
             f"({metadata.get('network', 'unnamed')}; give another texture.weights)"
         )
-    for key, wanted in signature.items():
-        found = belongs_to.get(key)
-        if found != wanted and not (found is None and key in _ADDED):
-            return f"made for {key} {found}, not {wanted}"
+    for key, wanted, found in differing(belongs_to, signature, _ADDED):
+        return f"made for {key} {found}, not {wanted}"
     load_weights(path, network, face_model, _MODE)
     return ""

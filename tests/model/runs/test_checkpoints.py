@@ -119,3 +119,19 @@ def test_weights_that_are_no_numbers_never_replace_good_ones(tmp_path):
     with pytest.raises(UserError, match=r"must be finite to be saved, got NaN .*after update 2 .*c\.npz is left"):
         checkpoints.save(path, {"texture": broken}, Progress(update=2), IDENTITY)
     assert path.read_bytes() == before
+
+
+@pytest.mark.parametrize(
+    ("variant", "stored", "fits"),
+    [("default", "nz128", True), ("resnet", "nz16", True), ("normal", "nz128", False), ("normal", "nz64", True)],
+)
+def test_earlier_checkpoints_may_name_a_bottleneck_that_their_network_lacks(tmp_path, variant, stored, fits):
+    """Earlier versions named texture.nz in the identifier of every network; it has an effect in `normal` only."""
+    network = f"{variant}/one/all/K6/{{}}/wide"
+    earlier, present = (IDENTITY | {"texture network": network.format(size)} for size in (stored, "nz64"))
+    checkpoints.save(tmp_path / "c.npz", {"texture": _variables(0)}, Progress(), earlier)
+    if fits:
+        checkpoints.restore(tmp_path / "c.npz", {"texture": _variables(1)}, present)
+        return
+    with pytest.raises(UserError, match=r"must belong to texture network normal/.*/nz64/wide, got normal/.*/nz128/"):
+        checkpoints.restore(tmp_path / "c.npz", {"texture": _variables(1)}, present)

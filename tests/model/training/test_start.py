@@ -212,3 +212,13 @@ def test_the_best_weights_are_written_for_the_next_run(root, tmp_path):
     for variable in pipeline.texture_network.weights:
         wanted = best[f"texture/{variable.path}"]
         np.testing.assert_allclose(variable, wanted, atol=0.01 * np.abs(wanted).max() + 1e-6)
+
+
+def test_earlier_weights_may_name_a_bottleneck_that_their_network_lacks(root, tmp_path):
+    pipeline = load_pipeline(configured(root))
+    signature = pipeline.signature()
+    signature["texture network"] = signature["texture network"].replace("/nz64", "/nz128")
+    path = tmp_path / "texture.npz"
+    save_texture_network(path, pipeline.texture_network, pipeline.face_model.fingerprint, signature, {})
+    assert "/nz128" in signature["texture network"]
+    assert load_texture_weights(load_pipeline(configured(root, texture__weights=str(path)))) == ""
