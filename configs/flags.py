@@ -46,10 +46,10 @@ OPTIONS = {
 
 # Flags of both programs whose values are texts -> what they must be. An empty one, e.g. of a variable of the shell that
 # is not set, must not stand for a flag that was not given: Path("") is the current folder, and without --verify,
-# create_bin.py packs.
+# create_bin.py packs. An empty --suffix is its default.
 TEXTS = {
     **dict.fromkeys(("config", "input", "output", "video", "verify", "root_dir"), "a path"),
-    **dict.fromkeys(("name", "suffix"), "a name"),
+    "name": "a name",
     "cluster": "local or an address",
     "export": "formats, or none",
 }

@@ -67,7 +67,6 @@ def test_the_parts_of_a_cluster_are_told_their_number_of_processes():
     [
         *((flag, "a path") for flag in ("--config", "--input", "--output", "--video", "--root_dir")),
         ("--name", "a name"),
-        ("--suffix", "a name"),
         ("--cluster", "local or an address"),
         ("--export", "formats, or none"),
     ],
@@ -75,3 +74,7 @@ def test_the_parts_of_a_cluster_are_told_their_number_of_processes():
 def test_an_empty_text_does_not_stand_for_a_flag_that_was_not_given(flag, must):
     with pytest.raises(UserError, match=f"{flag} must be {must}, got an empty text"):
         main.parse(["--mode", "test", flag, ""])
+
+
+def test_an_empty_suffix_is_the_default():
+    assert main.parse(["--mode", "test", "--suffix", ""]).overrides == ["train.suffix="]
