@@ -87,11 +87,21 @@ _INSTEAD = {
 }
 
 
+class _Once(argparse._StoreAction):
+    """Stores a flag's value, and refuses a second one that differs: of two, argparse would take the last."""
+
+    def __call__(self, parser: Any, namespace: argparse.Namespace, values: Any, option_string: Any = None) -> None:
+        if (first := vars(namespace).setdefault("given", {}).setdefault(option_string, values)) != values:
+            raise UserError(f"{option_string} must be given once, got {first} and {values} (leave one of them out)")
+        super().__call__(parser, namespace, values, option_string)
+
+
 class Parser(argparse.ArgumentParser):
     """Parser that raises UserError for a bad command line and accepts `section.key=value` anywhere among the flags."""
 
     def __init__(self, **arguments: Any):
         super().__init__(allow_abbrev=False, formatter_class=argparse.RawDescriptionHelpFormatter, **arguments)
+        self.register("action", None, _Once)
 
     def error(self, message: str) -> NoReturn:
         if given := re.match(r"argument (\S+): ignored explicit argument (.*)", message):
@@ -164,11 +174,12 @@ class Parser(argparse.ArgumentParser):
         --distribute and --replicas.
 
         Raises:
-          UserError: unknown flag, a value outside a flag's choices, an empty text as one of `TEXTS`, or an option that
-            is given twice with different values.
+          UserError: unknown flag, a value outside a flag's choices, an empty text as one of `TEXTS`, or a flag or an
+            option that is given twice with different values.
         """
         words = sys.argv[1:] if argv is None else list(argv)
         args, rest = self.parse_known_args(words)
+        vars(args).pop("given", None)
         for flag, must in TEXTS.items():
             value = getattr(args, flag, None)
             if value is not None and must == "a path":

@@ -48,12 +48,16 @@ def test_the_originals_flags_come_with_its_modes_and_every_flag_with_doctor(monk
         ("--input a test.input=b", "test.input: must be given once, got b and a"),
         ("--fit 5 fit.steps=7", "fit.steps: must be given once, got 5 and 7"),
         ("fit.steps=5 fit.steps=7", "fit.steps: must be given once, got 5 and 7"),
+        ("--epoch 3 --epoch=5", "--epoch must be given once, got 3 and 5"),
+        ("--input a --input b", "--input must be given once, got a and b"),
+        ("--shard 0/2 --shard 1/2", "--shard must be given once, got 0/2 and 1/2"),
+        ("--mode train", "--mode must be given once, got test and train"),
     ],
 )
 def test_an_option_has_one_value(words, message):
     with pytest.raises(UserError, match=message):
         main.parse(["--mode", "test", *words.split()])
-    main.parse(["--mode", "test", "--fit", "5", "fit.steps=5"])
+    main.parse(["--mode", "test", "--fit", "5", "--fit=5", "fit.steps=5"])
 
 
 def test_the_parts_of_a_cluster_are_told_their_number_of_processes():

@@ -52,7 +52,8 @@ class Program:
         self.data("face")
 
     def argv(self, *argv):
-        return ["--root_dir", str(self.root), "--img_size", str(SIZE), *TINY, *self.files, *argv]
+        size = [] if "--img_size" in argv else ["--img_size", str(SIZE)]
+        return ["--root_dir", str(self.root), *size, *TINY, *self.files, *argv]
 
     def config(self, *argv) -> schema.Config:
         args = main.parse(self.argv(*argv))
