@@ -204,11 +204,11 @@ def serve_page(config: schema.Config, _: argparse.Namespace) -> int:
 def examine_assets(config: schema.Config, args: argparse.Namespace) -> int:
     """--mode doctor: lists the files a configuration needs, and which of them are missing."""
     import_tensorflow()
-    from model.doctor import DEFAULT, diagnose
+    from model.doctor import DEFAULT, diagnose, diagnose_file
 
     chosen = diagnose(config, args.config or DEFAULT)
     if args.config is None:
-        diagnose(schema.load(schema.REPOSITORY / "configs" / "paper.yaml", args.overrides), "configs/paper.yaml")
+        diagnose_file("configs/paper.yaml", args.overrides)
     return 0 if chosen else 2
 
 

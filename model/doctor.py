@@ -1,6 +1,6 @@
 """Checks the files that a configuration needs, and lists each missing one with its purpose and source."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from configs import schema
@@ -57,6 +57,16 @@ def diagnose(config: schema.Config, name: str) -> bool:
         print(f"    {'ok' if there else 'not yet':8} {path}" + ("" if there else f": {command}"))
     print(f"  {'this configuration can run' if ready else 'this configuration cannot run: see above'}\n")
     return ready
+
+
+def diagnose_file(name: str, overrides: Iterable[str]) -> None:
+    """`diagnose` of a configuration of the repository, or one line if the overrides fit other ones only."""
+    try:
+        config = schema.load(schema.REPOSITORY / name, overrides)
+    except UserError as error:
+        print(f"{name}: not listed, {error}")
+    else:
+        diagnose(config, name)
 
 
 def _fault(config: schema.Config, complete: bool) -> str | None:

@@ -167,6 +167,13 @@ def test_the_command_says_both_configurations_and_its_exit_code_the_chosen_one(r
     assert main.main(["--mode", "doctor", "--config", str(ROOT / "configs" / "paper.yaml"), *folder]) == 2
 
 
+def test_options_that_the_second_configuration_refuses_cost_its_listing_alone(root, capsys):
+    assert main.main(["--mode", "doctor", "--root_dir", str(root), "face_model.area=head"]) == 2
+    *listing, last = capsys.readouterr().out.splitlines()
+    assert "  this configuration cannot run: see above" in listing, "the shipped regressor is the face's"
+    assert last.startswith("configs/paper.yaml: not listed, face_model.area: must be face unless face_model.source is ")
+
+
 def test_other_forms_of_face_models_are_recognised_and_named_where_nothing_is(tmp_path, capsys):
     mine = tmp_path / "mine"
     mine.mkdir()
