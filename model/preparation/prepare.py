@@ -4,6 +4,7 @@ This module runs in the main process and does not import TensorFlow; the worker 
 (`model.preparation.worker`).
 """
 
+import contextlib
 import shlex
 import signal
 import sys
@@ -35,6 +36,7 @@ from model.preparation.sheets import write_sheets
 # Peak of a process with the default configuration: photos of 12 megapixels.
 PROCESS_BYTES = 5 * 2**28
 PRINTED = 20  # number of left-out faces that are printed; left_out.csv lists all of them
+INTERRUPTED_SHEETS = 5000  # crops whose sheets are drawn after an order to stop: in 20 seconds
 _KINDS = {
     "prepared.json": has_keys("source", "photos", "crops", "records"),
     "left_out.csv": begins(b"photo,kind,reason"),
@@ -51,7 +53,7 @@ def prepare_folder(config: schema.Config, source: Path, output: Path) -> dict[st
     sheets/ (pages of crops with their masks' outlines), prepared.json (a record of every photo) and left_out.csv. With
     progress.jsonl the same command resumes: a photo is processed again only if it, its sidecar files, the options or
     `METHOD` changed, or if it failed for a reason that may lie outside of it. Crops whose photo no longer exists are
-    removed. One photo of a folder is added to the crops of the others.
+    removed. One photo of a folder is added to the crops of the others; tables and sheets hold all of them.
 
     Args:
       config: the effective configuration.
@@ -59,7 +61,7 @@ def prepare_folder(config: schema.Config, source: Path, output: Path) -> dict[st
       output: created if missing.
 
     Returns:
-      Photos that gave no crop: name -> reason.
+      Photos of this run that gave no crop: name -> reason.
 
     Raises:
       UserError: there is no photo, no photo gave a crop, or `output` holds a foreign file under the name of an output.
@@ -71,13 +73,22 @@ def prepare_folder(config: schema.Config, source: Path, output: Path) -> dict[st
     try:
         skipped = prepare_photos(config, folder, folder.paths, folder.earlier, journal, records, folder.others)
     except KeyboardInterrupt as error:
-        done = [records[photo] for photo in folder.photos if photo in records]
-        _write_results(config, folder, folder.with_others(done))
-        advice = (
-            f"{len(done)} of {len(folder.paths)} photos are prepared in {output}; the same command prepares the others"
-        )
+        advice = _write_interrupted(config, folder, [records[photo] for photo in folder.photos if photo in records])
         raise Interrupted(advice, getattr(error, "number", signal.SIGINT)) from error
     return finish(config, folder, [records[photo] for photo in folder.photos], skipped)
+
+
+def _write_interrupted(config: schema.Config, folder: PhotoFolder, done: list[dict]) -> str:
+    """Writes the results of a run that was told to stop, sheets only if they take seconds; returns how to continue."""
+    advice = f"{len(done)} of {len(folder.paths)} photos are prepared in {folder.output}; the same command prepares the"
+    records = folder.with_others(done)
+    _write_tables(folder.output, config, folder.source, records)
+    if len(crops := _crop_files(records)) > INTERRUPTED_SHEETS:
+        return f"{advice} others and draws the sheets"
+    print(f"\n{advice} others; drawing the sheets (stop again to leave them out)", file=sys.stderr)
+    with contextlib.suppress(KeyboardInterrupt):
+        write_sheets(folder.output / "sheets", folder.crops, crops)
+    return f"{advice} others"
 
 
 def check_output(output: Path) -> None:
@@ -156,16 +167,16 @@ def finish(config: schema.Config, folder: PhotoFolder, records: list[dict], skip
       records: one for each, in order.
       skipped: number of photos that an earlier run prepared.
     """
-    records, skipped = folder.with_others(records), skipped + len(folder.others)
-    pages = _write_results(config, folder, records)
-    return _report(config, folder.output, folder.source, records, skipped, pages)
+    every = folder.with_others(records)
+    _write_tables(folder.output, config, folder.source, every)
+    pages = write_sheets(folder.output / "sheets", folder.crops, _crop_files(every))
+    failed = _report_left_out(folder.output, folder.source, records)
+    _report_crops(config, folder.output, every, skipped + len(folder.others), pages)
+    return failed
 
 
-def _write_results(config: schema.Config, folder: PhotoFolder, records: list[dict]) -> int:
-    """Writes tables and contact sheets; returns the number of sheets."""
-    _write_tables(folder.output, config, folder.source, records)
-    files = [crop["file"] for record in records for crop in record["crops"]]
-    return write_sheets(folder.output / "sheets", folder.crops, files)
+def _crop_files(records: Iterable[dict]) -> list[str]:
+    return [crop["file"] for record in records for crop in record["crops"]]
 
 
 def _run(
@@ -223,7 +234,7 @@ def _write_tables(output: Path, config: schema.Config, source: Path, records: li
         "source": str(source.resolve()),
         "image_size": config.data.image_size,
         "photos": len(records),
-        "crops": sum(len(record["crops"]) for record in records),
+        "crops": len(_crop_files(records)),
         "left_out": dict(Counter(kind for _, kind, _ in _left_out(records))),
         "records": [
             {name: value for name, value in record.items() if name not in ("key", RETRY)} for record in records
@@ -239,9 +250,7 @@ def _flags(config: schema.Config) -> list[str]:
     return size + ([] if data.root_dir == default.root_dir else ["--root_dir", data.root_dir])
 
 
-def _report(
-    config: schema.Config, output: Path, source: Path, records: list[dict], skipped: int, pages: int
-) -> dict[str, str]:
+def _report_left_out(output: Path, source: Path, records: list[dict]) -> dict[str, str]:
     """Prints a table of the faces and photos left out; returns the photos that gave no crop, also before a deletion."""
     entries = list(_left_out(records))
     counts = Counter(kind for _, kind, _ in entries)
@@ -257,18 +266,22 @@ def _report(
         print(remark)
     if len(remarks) > PRINTED:
         print(f"{len(remarks) - PRINTED} more remarks in {output / 'prepared.json'}")
-    crops = sum(len(record["crops"]) for record in records)
     empty = [record for record in records if not record["crops"]]
-    if not crops:
-        photo, reason = printable(empty[0]["photo"]), empty[0]["left_out"][0]["reason"]
+    failed = [record for record in empty if all(entry["kind"] != DELETED for entry in record["left_out"])]
+    if failed and len(empty) == len(records):
+        photo, reason = printable(failed[0]["photo"]), failed[0]["left_out"][0]["reason"]
         raise UserError(
             f"{source}: at least one photo must show a face, got none of {len(records)} (the first, {photo}: {reason}; "
             f"all are listed in {output / 'left_out.csv'})"
         )
+    return {printable(record["photo"]): record["left_out"][0]["reason"] for record in failed}
+
+
+def _report_crops(config: schema.Config, output: Path, records: list[dict], skipped: int, pages: int) -> None:
+    """Prints what there is by now, and the next command."""
+    crops, with_crops = len(_crop_files(records)), sum(bool(record["crops"]) for record in records)
     done = f", {skipped} of them in an earlier run" if skipped else ""
     every = counted(len(records), "photo")
-    print(f"{counted(crops, 'crop')} of {len(records) - len(empty)} of {every}{done}, in {output / 'crops'}")
+    print(f"{counted(crops, 'crop')} of {with_crops} of {every}{done}, in {output / 'crops'}")
     print(f"review {output / 'sheets'} ({counted(pages, 'page')}) and delete bad crops, then run:")
     print(shlex.join(["python", "create_bin.py", "--name", "mine", *_flags(config), "--input", str(output / "crops")]))
-    failed = [record for record in empty if all(entry["kind"] != DELETED for entry in record["left_out"])]
-    return {printable(record["photo"]): record["left_out"][0]["reason"] for record in failed}

@@ -5,8 +5,10 @@ import json
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from configs import schema
+from lib.errors import UserError
 from lib.face_image import photo_io
 from lib.files.shards import Shard
 from model.preparation import prepare as preparation
@@ -93,6 +95,7 @@ def test_a_photo_whose_crops_were_deleted_by_hand_has_not_failed(tmp_path):
     for _ in range(2):
         assert run(source, output) == {}
     assert "a.png was deleted by hand" in (output / "left_out.csv").read_text()
+    assert run(source / "a.png", output) == {}, "also if it is the only one that is looked at"
 
 
 def test_a_crop_may_be_deleted_before_the_run_ends(tmp_path, monkeypatch):
@@ -108,20 +111,65 @@ def test_a_crop_may_be_deleted_before_the_run_ends(tmp_path, monkeypatch):
     assert crops(output) == ["b.png"]
 
 
-def test_an_interrupted_run_has_sheets_of_what_was_done(tmp_path, monkeypatch):
+def no_face(folder, name):
+    folder.mkdir(parents=True, exist_ok=True)
+    Image.new("RGB", (300, 300), "gray").save(folder / name)
+
+
+def test_a_photo_that_is_added_does_not_answer_for_the_others(tmp_path, capsys):
+    source, output = show(tmp_path / "in", "a.png"), tmp_path / "out"
+    no_face(source, "empty.png")
+    assert run(source, output).keys() == {"empty.png"}
+    show(source, "x.png")
+    capsys.readouterr()
+    assert run(source / "x.png", output) == {}
+    shown = capsys.readouterr().out
+    assert "empty.png" not in shown
+    assert "2 crops of 2 of 3 photos, 2 of them in an earlier run" in shown
+    assert "empty.png" in (output / "left_out.csv").read_text()
+    assert listed(output) == ["a.png", "empty.png", "x.png"]
+    no_face(source, "y.png")
+    with pytest.raises(UserError, match=r"at least one photo must show a face, got none of 1 \(the first, y\.png: "):
+        run(source / "y.png", output)
+    assert crops(output) == ["a.png", "x.png"]
+
+
+@pytest.mark.parametrize(("most", "advice"), [(2, "the others"), (1, "the others and draws the sheets")])
+def test_an_interrupted_run_has_sheets_of_what_was_done_if_it_is_little(tmp_path, monkeypatch, capsys, most, advice):
     source, output = show(tmp_path / "in", "a.png", "b.png"), tmp_path / "out"
     run(source, output)
-    sheet = output / "sheets" / "page_001.png"
+    sheet, table = output / "sheets" / "page_001.png", output / "prepared.json"
     sheet.unlink()
+    table.unlink()
     show(source, "c.png")
 
     def stopped(*_):
         raise KeyboardInterrupt
 
     monkeypatch.setattr(preparation, "_run", stopped)
-    with pytest.raises(KeyboardInterrupt, match="2 of 3 photos are prepared"):
+    monkeypatch.setattr(preparation, "INTERRUPTED_SHEETS", most)
+    capsys.readouterr()
+    with pytest.raises(KeyboardInterrupt) as caught:
         run(source, output)
-    assert sheet.is_file()
+    assert caught.value.advice == f"2 of 3 photos are prepared in {output}; the same command prepares {advice}"
+    assert (sheet.is_file(), table.is_file()) == (most == 2, True)
+    assert ("drawing the sheets" in capsys.readouterr().err) == (most == 2)
+
+
+def test_told_to_stop_again_an_interrupted_run_leaves_its_sheets_out(tmp_path, monkeypatch):
+    source, output = show(tmp_path / "in", "a.png", "b.png"), tmp_path / "out"
+    run(source, output)
+    (output / "prepared.json").unlink()
+
+    def stopped(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(preparation, "_run", stopped)
+    monkeypatch.setattr(preparation, "write_sheets", stopped)
+    with pytest.raises(KeyboardInterrupt) as caught:
+        run(source, output)
+    assert "2 of 2 photos are prepared" in caught.value.advice
+    assert listed(output) == ["a.png", "b.png"]
 
 
 def test_crops_of_another_face_model_are_made_again(tmp_path):

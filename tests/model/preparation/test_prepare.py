@@ -332,7 +332,7 @@ def test_merged_shards_are_the_files_of_one_process(mixed, tmp_path):
 def test_the_next_command_can_be_copied_whatever_the_folder_is_called(capsys):
     record = {"photo": "a.jpg", "crops": [{"file": "a.png"}], "left_out": [], "remark": ""}
     config = schema.load(None, ["data.image_size=112", "data.root_dir=my root"])
-    preparation._report(config, Path("Anna's photos"), Path("in"), [record], 0, 1)
+    preparation._report_crops(config, Path("Anna's photos"), [record], 0, 1)
     command = shlex.split(capsys.readouterr().out.splitlines()[-1])
     assert command[4:] == ["--img_size", "112", "--root_dir", "my root", "--input", "Anna's photos/crops"]
 
