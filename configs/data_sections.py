@@ -89,9 +89,14 @@ class Camera(Section):
         high=1000,
     )
 
+    @property
+    def is_synthetic(self) -> bool:
+        """Whether synthetic faces show this camera."""
+        return (self.focal_ratio, self.distance) == (FOCAL_RATIO, DISTANCE)
+
     def check_synthetic(self) -> None:
         """Raises UserError if synthetic faces would show another camera than this one."""
-        if (self.focal_ratio, self.distance) != (FOCAL_RATIO, DISTANCE):
+        if not self.is_synthetic:
             raise UserError(
                 f"camera.focal_ratio, camera.distance: must be {FOCAL_RATIO:g} and {DISTANCE:g} for synthetic faces, "
                 f"got {self.focal_ratio:g} and {self.distance:g} (leave them out, or train on crops of photos)"

@@ -1,5 +1,6 @@
 """Measures the networks: detector and identity network on new synthetic photos, several of each person."""
 
+import sys
 from collections.abc import Mapping, Sequence
 
 import numpy as np
@@ -21,7 +22,8 @@ PER_PERSON = PhotoSettings().photos_per_identity
 def fresh_photos(pipeline: Pipeline) -> FaceSet | None:
     """Photos that no network was trained on, rendered once and stored under data/generated/evaluate.
 
-    Their number is the larger of evaluate.detector_faces and four times evaluate.identity_people; None if both are 0.
+    Their number is the larger of evaluate.detector_faces and four times evaluate.identity_people. None if both are 0,
+    or if synthetic faces do not show the configured camera, which is printed.
 
     Raises:
       UserError: see `check_new_photos`.
@@ -29,6 +31,13 @@ def fresh_photos(pipeline: Pipeline) -> FaceSet | None:
     config = pipeline.config
     section, count = config.evaluate, _photo_count(config)
     if count == 0:
+        return None
+    if not config.camera.is_synthetic:
+        print(
+            "detector and identity network: not measured, because synthetic photos show another camera than "
+            f"camera.focal_ratio {config.camera.focal_ratio:g} and camera.distance {config.camera.distance:g}",
+            file=sys.stderr,
+        )
         return None
     check_new_photos(config)
     size = config.data.image_size
@@ -48,10 +57,9 @@ def _photo_count(config: schema.Config) -> int:
 
 
 def check_new_photos(config: schema.Config) -> None:
-    """Raises UserError if the new photos, if any, would show trained people, or another camera than the configured."""
-    if _photo_count(config) == 0:
+    """Raises UserError if the new photos, if any, would show people that were trained on."""
+    if _photo_count(config) == 0 or not config.camera.is_synthetic:
         return
-    config.camera.check_synthetic()
     for key, seed in (("data.synthetic_seed", config.data.synthetic_seed), ("pretrain.seed", config.pretrain.seed)):
         if config.evaluate.seed == seed:
             raise UserError(

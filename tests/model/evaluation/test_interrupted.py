@@ -10,7 +10,7 @@ from lib.errors import UserError
 from lib.runtime.interruption import Interrupted
 from model.evaluation import records as evaluation
 from model.evaluation.textures import TextureMeasure
-from tests.model.evaluation.test_records import configuration, root
+from tests.model.evaluation.test_records import configuration, root, save_run
 from tests.support.helpers import eager_functions
 
 __all__ = ["root"]  # the fixture
@@ -69,10 +69,22 @@ def test_only_the_crops_to_be_measured_are_encoded(root, tmp_path, monkeypatch):
     assert np.isfinite(found["rows"].coefficients).all(axis=1).tolist() == [False, False, True, False]
 
 
-def test_synthetic_truth_and_new_photos_need_their_camera(root, tmp_path):
-    other = {"camera__distance": 11.0, "train__suffix": "default"}
+def test_crops_of_another_camera_are_measured_without_new_photos(root, tmp_path, capsys):
+    config = configuration(root, camera__distance=12.0, train__suffix="far", evaluate__detector_faces=2)
+    save_run(config)
     with pytest.raises(UserError, match=r"camera\.distance: must be .* for synthetic faces"):
-        evaluation.evaluate(configuration(root, evaluate__detector_faces=2, **other), tmp_path)
+        evaluation.evaluate(config, tmp_path / "out")  # the crops are synthetic, their camera is known
+    truth = config.crops_dir / "truth.npz"
+    truth.rename(tmp_path / "truth.npz")
+    capsys.readouterr()
+    try:
+        metrics = evaluation.evaluate(config, tmp_path / "out")
+    finally:
+        (tmp_path / "truth.npz").rename(truth)
+    assert (metrics["detector"], metrics["identity"], metrics["faces"]) == (None, None, 2)
+    shown = capsys.readouterr().err
+    assert "not measured, because synthetic photos show another camera than" in shown
+    assert "camera.distance 12" in shown
 
 
 def test_a_run_cannot_stand_in_the_row_of_a_texture(root, tmp_path):
