@@ -19,7 +19,7 @@ INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 # A process a core, and a BLAS that keeps to it: threads of several processes would wait for each other.
 PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n auto --maxprocesses 4 --dist loadfile
 
-.PHONY: demo evaluate test coverage soak bench site environment clean
+.PHONY: demo evaluate test coverage soak bench site clean
 .DELETE_ON_ERROR:
 
 # Exit code 3 of --mode test means that some photos could not be reconstructed; the table says which.
@@ -53,16 +53,15 @@ bench: $(VENV)/.development
 site: $(VENV)/.development
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
 
-# An environment that works is kept, whoever made it; one that is half made, or whose Python is gone or too old, is not.
+# An environment is kept, whoever made it, if it has pip and a Python that is new enough; any other is made again.
 $(VENV)/.runtime: requirements.txt
-	@$(BIN)/python -c 'import sys, pip; sys.exit(sys.version_info < (3, 11))' 2> /dev/null || $(MAKE) --no-print-directory environment
+	@$(BIN)/python -c 'import sys, pip; sys.exit(sys.version_info < (3, 11))' 2> /dev/null || { \
+	command -v $(PYTHON) > /dev/null || { echo "Python 3.11 or newer must be installed, got no '$(PYTHON)' (name it: make PYTHON=/path/to/python3)" >&2; exit 1; }; \
+	$(PYTHON) -c 'import sys; v = sys.version_info; v >= (3, 11) or sys.exit(f"Python must be 3.11 or newer, got {v.major}.{v.minor} (name another: make PYTHON=/path/to/python3.11)")' || exit 1; \
+	echo "$(PYTHON) -m venv --clear $(VENV)"; \
+	$(PYTHON) -m venv --clear $(VENV); }
 	$(INSTALL) -r $<
 	@touch $@
-
-environment:
-	@command -v $(PYTHON) > /dev/null || { echo "Python 3.11 or newer must be installed, got no '$(PYTHON)' (name it: make PYTHON=/path/to/python3)" >&2; exit 1; }
-	@$(PYTHON) -c 'import sys; v = sys.version_info; v >= (3, 11) or sys.exit(f"Python must be 3.11 or newer, got {v.major}.{v.minor} (name another: make PYTHON=/path/to/python3.11)")'
-	$(PYTHON) -m venv --clear $(VENV)
 
 $(VENV)/.serving: $(VENV)/.runtime requirements-serve.txt
 	$(INSTALL) -r requirements-serve.txt

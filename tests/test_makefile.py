@@ -1,5 +1,6 @@
 """The environment of the Makefile: one that works is kept, any other is made again."""
 
+import os
 import shutil
 import subprocess
 
@@ -13,6 +14,7 @@ echo "$0 $*" >> calls
 if [ "$2" = venv ]; then rm -rf "$4"; mkdir -p "$4/bin"; cp "$0" "$4/bin/python"; fi
 """
 BROKEN = "#!/bin/sh\nexit 1\n"
+HANDED_ON = ("MAKEFLAGS", "MFLAGS", "MAKEOVERRIDES", "MAKELEVEL", "VENV", "PYTHON")
 
 
 def write_program(path, text):
@@ -21,12 +23,14 @@ def write_program(path, text):
     path.chmod(0o755)
 
 
-def make(folder, python="./python3"):
+def make(folder, python="./python3", target=".venv/.runtime"):
     """Makes the environment; returns how the Pythons were called, and what was said."""
     for name in ("Makefile", "requirements.txt"):
         shutil.copy(ROOT / name, folder)
-    command = ["make", ".venv/.runtime", f"PYTHON={python}"]
-    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
+    command = ["make", target, f"PYTHON={python}"]
+    # `make test` hands its own settings on to every make below it.
+    own = {name: value for name, value in os.environ.items() if name not in HANDED_ON}
+    done = subprocess.run(command, cwd=folder, env=own, capture_output=True, text=True, check=False)
     calls = (folder / "calls").read_text().splitlines() if (folder / "calls").is_file() else []
     return done, [call for call in calls if " -c " not in call]
 
@@ -69,3 +73,20 @@ def test_without_python_nothing_is_removed(folder):
     assert (done.returncode, calls) == (2, [])
     assert "Python 3.11 or newer must be installed, got no 'no-such-python'" in done.stderr
     assert (folder / ".venv" / "installed").is_file()
+
+
+def test_no_target_empties_an_environment_that_works(folder):
+    write_program(folder / ".venv" / "bin" / "python", PYTHON)
+    (folder / ".venv" / "installed").touch()
+    done, calls = make(folder, target="environment")
+    assert (done.returncode, calls) == (2, []), "there is no such target"
+    assert (folder / ".venv" / "installed").is_file()
+
+
+def test_settings_of_a_make_around_the_tests_do_not_count(folder, monkeypatch):
+    monkeypatch.setenv("MAKEFLAGS", "n -- VENV=elsewhere")
+    monkeypatch.setenv("MAKELEVEL", "1")
+    done, calls = make(folder)
+    assert done.returncode == 0, done.stderr
+    assert (folder / ".venv" / ".runtime").is_file()
+    assert calls[0].endswith("-m venv --clear .venv")
