@@ -85,8 +85,8 @@ class ExtendedHead:
     along the seams of the texture chart.
 
     Attributes:
-      model: the larger area; its last vertex closes the neck. Its region "scalp" is where hair grows; "sky" is the
-        share of the light of a sky, brightest above, that reaches each vertex.
+      model: the larger area; new vertices at the end close the mouth and, of a whole head, the neck. Its region "scalp"
+        is where hair grows; "sky" is the share of the light of a sky, brightest above, that reaches each vertex.
       chart: its texture chart.
     """
 
