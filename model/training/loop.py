@@ -136,10 +136,13 @@ def _run_updates(
         disable=not workers.chief,
     )  # fmt: skip
     with bar:
-        if progress.unmeasured:
+        # A run that was killed after its last update has lost the means of its last validation.
+        if progress.unmeasured or progress.update >= plan.total:
             if workers.chief:
                 progress, validation = _validate(plan, run, log, symptoms, progress)
             run.stop_if_told(stop, progress)
+            if workers.chief:
+                progress = run.save(progress)
         while progress.epoch < config.train.epochs:
             order = workers.part(plan.order(progress), config.train.batch_size)
             batches = prefetch(trainer.pose, batches_of(order, size, config.workers, config.data.buffer_size))
@@ -160,13 +163,7 @@ def _run_updates(
             if workers.chief:
                 log.sample_sheet(progress.update)
                 progress = run.save(progress)
-    if not workers.chief:
-        return progress, {}
-    # A run that was killed after its last update has lost the means of its last validation.
-    try:
-        return progress, validation or log.validate(progress.update)
-    except Abandoned:
-        raise stop.interruption(run.advice()) from None
+    return progress, validation
 
 
 def _validate(

@@ -8,6 +8,7 @@ import pytest
 from lib.files import headed_npz
 from lib.runtime.interruption import Interrupted
 from model.training import loop as training
+from model.training.run_folder import RunFolder
 from model.training.run_log import RunLog
 from model.training.trainer import TextureTrainer
 from tests.support.helpers import eager_functions
@@ -69,3 +70,34 @@ def test_a_validation_that_is_given_up_is_repeated(root, tmp_path, monkeypatch, 
     assert validated == [3, 3]
     assert progress_of(tmp_path / "best.npz")["best_psnr"] == pytest.approx(result["psnr_fine"])
     assert not progress_of(tmp_path / "latest.npz")["unmeasured"]
+
+
+def test_the_last_validation_can_be_given_up_again(root, tmp_path, monkeypatch):
+    """That of a run which was killed after its last update, before its summary was written."""
+    validate, stops, asked = TextureTrainer.validate, [], []
+    told = RunFolder.stop_if_told
+
+    def stopping(self, batch):
+        if stops:
+            os.kill(os.getpid(), stops.pop())
+        return validate(self, batch)
+
+    def noted(self, stop, progress):
+        asked.append(stop.requested)
+        told(self, stop, progress)
+
+    monkeypatch.setattr(TextureTrainer, "validate", stopping)
+    monkeypatch.setattr(RunFolder, "stop_if_told", noted)
+    with eager_functions():
+        whole = training.train(configuration(root), tmp_path)
+        (tmp_path / "training.json").unlink()
+        stops.append(signal.SIGTERM)
+        asked.clear()
+        with pytest.raises(Interrupted):
+            training.train(configuration(root, train__restore=True), tmp_path)
+        assert asked == [True], "all processes stop together"
+        assert progress_of(tmp_path / "latest.npz")["unmeasured"]
+        result = training.train(configuration(root, train__restore=True), tmp_path)
+    assert result == pytest.approx(whole)
+    assert not progress_of(tmp_path / "latest.npz")["unmeasured"]
+    assert (tmp_path / "training.json").is_file()
