@@ -67,5 +67,5 @@ def test_a_command_without_parts_is_refused(program, command, message, capsys):
 
 
 def test_a_part_gets_the_command_line_without_the_cluster():
-    words = ["--mode", "prepare", "--cluster", "auto", "--input", "x", "--cluster=local"]
+    words = ["--mode", "prepare", "--cluster", "local", "--input", "x", "--cluster=local"]
     assert main.parse(words).arguments == ["--mode", "prepare", "--input", "x"]
