@@ -199,7 +199,8 @@ class Parser(argparse.ArgumentParser):
                 )
             before = words[max(words.index(text) - 2, 0)]  # a flag, its value, and what it does not take
             if "=" not in text and before in [f"--{flag}" for flag in TEXTS]:
-                raise UserError(f"{before} takes one value, got {text!r:.60} after it (quote a name with spaces)")
+                advice = "separate formats by commas" if before == "--export" else "quote a name with spaces"
+                raise UserError(f"{before} takes one value, got {text!r:.60} after it ({advice})")
         values = {name: getattr(args, name.replace("-", "_"), None) for name in OPTIONS}
         given = {OPTIONS[name]: value for name, value in values.items() if value is not None}
         args.overrides = [f"{key}={'true' if value is True else value}" for key, value in given.items()] + rest

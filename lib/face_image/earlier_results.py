@@ -24,6 +24,7 @@ _MARKS: dict[str, tuple[IsOwn, tuple[str, ...]]] = {
     "images.json": (is_evaluation, ("images.png", "sheet.png")),
     "progress.jsonl": (begins(b'{"source": '), _PREPARED),
 }  # fmt: skip
+_LARGEST = 50_000_000  # bytes of a mark; others' lists of pictures may be far larger
 _told: set[Path] = set()
 
 
@@ -31,9 +32,16 @@ def results_in(folder: Path, folders: Collection[str], names: Collection[str]) -
     """Those of the sub-folders and files of a folder that an earlier run has written, and that look like photos."""
     results = {*_PREPARED} if FOLDER in folders else set()
     for mark, (kind, pictures) in _MARKS.items():
-        if mark in names and (folder / mark).is_file() and is_own(folder / mark, kind):
+        if mark in names and {*pictures}.intersection([*folders, *names]) and _is_mark(folder / mark, kind):
             results.update(pictures)
     return results.intersection([*folders, *names])
+
+
+def _is_mark(path: Path, kind: IsOwn) -> bool:
+    try:
+        return path.is_file() and path.stat().st_size <= _LARGEST and is_own(path, kind)
+    except OSError:  # somebody else's, whatever it is
+        return False
 
 
 def tell_of_results(folders: Collection[Path]) -> None:

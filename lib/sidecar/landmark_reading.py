@@ -1,5 +1,6 @@
 """Reading of landmark files: NumPy arrays, text in the layouts that other programs write, and the 300-W's .pts."""
 
+import re
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +17,8 @@ PTS_ORIGIN, PTS_HEADER = 0.5, "n_points"
 # No photo has so many pixels in a row; products of larger coordinates would overflow.
 FARTHEST = 10_000_000
 _SEPARATORS = str.maketrans(dict.fromkeys(",;()[]{}", " "))
+# A number, whatever stands around it, but no part of a word such as 35mm.
+_NUMBER = re.compile(r"(?<![\w.])-?\d+(?:\.\d+)?(?![\w])")
 
 
 def read_points(path: Path) -> np.ndarray:
@@ -48,14 +51,18 @@ def read_points(path: Path) -> np.ndarray:
 def is_other_text(path: Path) -> bool:
     """True if a text beside a photo holds no landmarks at all, such as a caption; false if it cannot be read.
 
-    Landmarks have two numbers in lines of numbers, or at least five lines with two numbers among words.
+    Landmarks have two numbers in lines of numbers, at least five lines with two numbers among words, or at least ten
+    numbers between labels and brackets: then their layout is not read, which is no reason to ignore them.
     """
     if path.suffix != ".txt":
         return False
     try:
-        rows = _rows(landmark_text(path))
+        text = landmark_text(path)
     except OSError:
         return False
+    if len(_NUMBER.findall(text)) >= 2 * COUNTS[0]:
+        return False
+    rows = _rows(text)
     alone = sum(len(numbers) for numbers, words in rows if len(numbers) == len(words))
     return alone < 2 and sum(len(numbers) >= 2 for numbers, _ in rows) < COUNTS[0]
 

@@ -93,8 +93,10 @@ def sidecar_files(photos: Iterable[Path]) -> dict[Path, tuple[Path, ...]]:
 
     found = {}
     for photo in photos:
-        landmarks = next(filter(is_there, _landmark_places(photo)), None)
-        found[photo] = (*filter(None, [landmarks]), *filter(is_there, [_mask_place(photo)]))
+        present = list(filter(is_there, _landmark_places(photo)))
+        used = next((number for number, path in enumerate(present) if not is_other_text(path)), len(present))
+        # With the texts before it, of which `report_sidecars` tells.
+        found[photo] = (*present[: used + 1], *filter(is_there, [_mask_place(photo)]))
     return found
 
 

@@ -65,6 +65,11 @@ class PersonRecord(SkinView):
         )
 
 
+def check_person(folder: Path) -> None:
+    """Refuses a person's folder that holds somebody's own file under the name of a result's, with a UserError."""
+    check_result_folder(folder, SHEET)
+
+
 def write_person(
     folder: Path, reconstruct: FaceReconstructor, export: Exporter, records: DiskList[PersonRecord]
 ) -> MergedSkin:
@@ -87,7 +92,7 @@ def write_person(
     Raises:
       UserError: the folder holds somebody's own file under the name of a result's.
     """
-    check_result_folder(folder, SHEET)
+    check_person(folder)
     layout = reconstruct.pipeline.face_model.layout
     skin = merge(records, *((export.raster, export.baker.grain) if export.textured else ()))
     shared = layout.split(records[0].coefficients)

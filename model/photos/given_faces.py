@@ -48,14 +48,15 @@ class GivenFaces:
         if apart <= APART and seen:
             return given_face(given), given.remark
         detected = self._detected(pixels, given.file)
-        if len(detected) != 1:  # which of several the points are to be compared with, only the user knows
+        if len(detected) > 1:  # which of several the points are to be compared with, only the user knows
             return given_face(given), given.remark
         others = [(*self._apart(pixels, other), other) for other in given.others]
         fitting = [(distance, other) for distance, sure, other in others if sure and distance <= APART]
         if fitting:
             _, given = min(fitting, key=lambda pair: pair[0])
             return given_face(given), given.remark
-        self._check_elsewhere(given_face(given), detected[0], overlapping=seen)
+        if detected:
+            self._check_elsewhere(given_face(given), detected[0], overlapping=seen)
         return given_face(given), given.remark
 
     def _apart(self, pixels: np.ndarray, given: GivenLandmarks) -> tuple[float, bool]:

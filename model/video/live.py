@@ -12,7 +12,7 @@ from tqdm import tqdm
 from configs import schema
 from lib.runtime.interruption import DeferredStop, advised
 from model.person.estimator import PersonEstimator
-from model.person.files import PERSON_FOLDER, remove_person, write_person
+from model.person.files import PERSON_FOLDER, check_person, remove_person, write_person
 from model.photos.errors import photo_barrier
 from model.photos.reader import AlignedPhoto
 from model.reconstruction.draft import Draft
@@ -62,6 +62,7 @@ def track_video(config: schema.Config, source: Path, output: Path) -> None:
       Interrupted: told to stop; everything but overlay.mp4 is there for the frames tracked until then.
     """
     check_replaceable(source, output)
+    check_person(output / PERSON_FOLDER)
     frames = FrameSource(source, config.test.frame_rate, output)
     reconstruct = FaceReconstructor.load(config)
     export = reconstruct.export  # a face model that cannot have rigs is refused before the work

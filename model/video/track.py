@@ -16,7 +16,7 @@ from lib.files.disk_list import DiskList
 from lib.files.json_files import write_json
 from lib.files.numpy_files import write_npz
 from lib.runtime.interruption import advised
-from model.person.files import PERSON_FOLDER, PersonRecord, remove_person, write_person
+from model.person.files import PERSON_FOLDER, PersonRecord, check_person, remove_person, write_person
 from model.photos.errors import photo_barrier
 from model.photos.reader import AlignedPhoto
 from model.reconstruction.draft import Draft
@@ -65,6 +65,7 @@ def reconstruct_video(config: schema.Config, source: Path, output: Path) -> dict
     """
     source, output, settings = Path(source), Path(output), config.test
     check_replaceable(source, output)
+    check_person(output / PERSON_FOLDER)
     frames = FrameSource(source, settings.frame_rate, output)
     cutoff = usable_cutoff(settings.smoothing, frames.frame_rate)
     reconstruct = FaceReconstructor.load(config)

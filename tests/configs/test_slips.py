@@ -30,6 +30,7 @@ def refusal(*argv: str) -> str:
         (["fit.landmarks="], "fit.landmarks: must be true or false, got an empty text"),
         (["serve.host="], "serve.host: must be an address to listen on, got an empty text"),
         (["--mode", "test", "--input", "one", "two"], "--input takes one value, got 'two' after it (quote a name"),
+        (["--export", "obj", "glb"], "--export takes one value, got 'glb' after it (separate formats by commas)"),
         (["one"], "an override must be section.key=value, got 'one'"),
         (["--restore=false"], "--restore takes no value, got 'false' (leave the flag out"),
         (["camera.focal_ratio=1e-30"], "camera.focal_ratio: must be at least 0.1, got 1e-30"),

@@ -5,6 +5,7 @@ import json
 import pytest
 
 from lib.errors import UserError
+from lib.face_image import earlier_results
 from lib.face_image.earlier_results import tell_of_results
 from lib.face_image.photo_io import photo_paths
 from model.reconstruction.files import _ALL_FILES
@@ -81,3 +82,23 @@ def test_links_to_folders_are_followed_once(tmp_path):
     }.items():
         (tmp_path / link).symlink_to(target, target_is_directory=True)
     assert found(tmp_path / "in", skip=tmp_path / "out") == ["a/1.png", "disk/4.png", "disk/b/3.png", "hidden/2.png"]
+
+
+@pytest.mark.parametrize("fault", ["too large", "a folder", "closed"])
+def test_a_mark_that_is_nobodys_result_costs_nothing(tmp_path, monkeypatch, fault):
+    """Such as another program's list of a million pictures beside them."""
+    files(tmp_path, "sheet.png")
+    mark = tmp_path / "images.json"
+    if fault == "a folder":
+        mark.mkdir()
+    else:
+        marked(tmp_path, mark.name)
+    if fault == "too large":
+        monkeypatch.setattr(earlier_results, "_LARGEST", 10)
+    if fault == "closed":
+
+        def closed(path, kind):
+            raise PermissionError(13, "Permission denied", str(path))
+
+        monkeypatch.setattr(earlier_results, "is_own", closed)
+    assert found(tmp_path) == ["sheet.png"]

@@ -1,5 +1,7 @@
 """Landmarks and masks beside photos: their formats, and what is refused."""
 
+import json
+
 import numpy as np
 import pytest
 from PIL import Image
@@ -105,6 +107,30 @@ def test_landmarks_in_a_layout_that_is_not_read_are_no_caption(photo):
     photo.with_suffix(".txt").write_text("".join(f"point {x} {y}\n" for x, y in FIVE))
     with pytest.raises(Unusable, match="got numbers and words in one line"):
         beside.given_landmarks(photo, (120, 100))
+
+
+LABELLED = {
+    "with colons": "".join(f"eye{x:.0f}: {x} {y}\n" for x, y in FIVE),
+    "as JSON": json.dumps({f"point {n}": place for n, place in enumerate(FIVE.tolist())}),
+    "as assignments": "".join(f"x={x} y={y}\n" for x, y in FIVE),
+}
+
+
+@pytest.mark.parametrize("text", LABELLED.values(), ids=LABELLED)
+def test_labelled_landmarks_are_no_caption_either(photo, text):
+    photo.with_suffix(".txt").write_text(text)
+    with pytest.raises(Unusable, match="must hold 5, 68 or 468 points"):
+        beside.given_landmarks(photo, (120, 100))
+
+
+def test_the_files_that_are_used_are_those_that_are_watched(photo):
+    """Behind a caption, too: a file that vanishes during a run must not be taken for one that never was."""
+    photo.with_suffix(".txt").write_text("a caption")
+    landmarks = photo.parent / "detections" / photo.with_suffix(".txt").name
+    landmarks.parent.mkdir()
+    np.savetxt(landmarks, FIVE)
+    assert landmarks in beside.sidecar_files([photo])[photo]
+    assert beside.landmarks_path(photo) == landmarks
 
 
 def test_masks(photo):

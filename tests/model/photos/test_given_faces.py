@@ -69,6 +69,16 @@ def test_the_user_is_believed_where_neither_network_sees_a_face(placed):
     assert not remark
 
 
+def test_other_orders_are_tried_where_the_detector_sees_no_face(placed, monkeypatch):
+    def no_face(*_):
+        raise Unusable("no face", "no face found")
+
+    monkeypatch.setattr(given_faces, "detect_confident_faces", no_face)
+    face, said = placed(PHOTO, given((FIVE * (1, -1) + (0, 512))[EXCHANGED]))
+    assert np.linalg.norm(face.points - FIVE, axis=1).mean() < 4
+    assert "y up, left and right exchanged" in said
+
+
 def test_rough_points_are_believed(placed):
     """As annotations of turned faces may be; another order does not fit better."""
     points = FIVE + (7, 3)

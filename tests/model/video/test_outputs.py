@@ -49,6 +49,15 @@ def test_told_to_stop_it_says_what_the_same_command_does(tmp_path, clip, run, mo
     assert (told.value.number, told.value.advice) == (15, "the same command starts again with the first frame")
 
 
+@pytest.mark.parametrize("run", [live.track_video, track.reconstruct_video])
+def test_a_person_of_others_is_refused_before_the_work(tmp_path, clip, run, monkeypatch):
+    (tmp_path / "out" / "person").mkdir(parents=True)
+    (tmp_path / "out" / "person" / "mesh.obj").write_text("mine")
+    monkeypatch.setattr(FaceReconstructor, "load", lambda *_: pytest.fail("the work must not begin"))
+    with pytest.raises(UserError, match=r"mesh\.obj: must be an earlier result's file to be replaced, got another"):
+        run(schema.load(), clip, tmp_path / "out")
+
+
 @pytest.mark.parametrize(
     "name", ["summary.json", "arkit.csv", "pose.csv", "coefficients.npz", "rig.glb", "rig.usdz", OVERLAY]
 )
