@@ -6,7 +6,19 @@ class UserError(ValueError):
 
 
 class DiskFull(Exception):
-    """The disk is full; not caught by code that skips bad photos, because every following photo would fail too."""
+    """The disk is full; not caught by code that skips bad photos, because every following photo would fail too.
+
+    Args:
+      fact: what did not fit.
+      advice: what to do, for the end of the message.
+    """
+
+    def __init__(self, fact: str, advice: str = "free space or choose another folder, then run the same command again"):
+        super().__init__(fact, advice)
+        self.fact, self.advice = fact, advice
+
+    def __str__(self) -> str:
+        return f"{self.fact} ({self.advice})"
 
 
 def one_line(error: object, most: int | None = None) -> str:

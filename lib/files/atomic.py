@@ -39,10 +39,8 @@ def space_for(path: str | os.PathLike) -> Iterator[None]:
     except OSError as error:
         if not is_disk_full(error):
             raise
-        raise DiskFull(
-            f"{path}: must fit on its disk, got: {error.strerror}; earlier files are unchanged (free space or choose "
-            "another folder, then run the same command again)"
-        ) from error
+        fact = f"{path}: must fit on its disk, got: {error.strerror}; earlier files are unchanged"
+        raise DiskFull(fact) from error
 
 
 @contextlib.contextmanager

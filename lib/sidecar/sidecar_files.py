@@ -94,9 +94,10 @@ def sidecar_files(photos: Iterable[Path]) -> dict[Path, tuple[Path, ...]]:
     found = {}
     for photo in photos:
         present = list(filter(is_there, _landmark_places(photo)))
-        used = next((number for number, path in enumerate(present) if not is_other_text(path)), len(present))
-        # With the texts before it, of which `report_sidecars` tells.
-        found[photo] = (*present[: used + 1], *filter(is_there, [_mask_place(photo)]))
+        if len(present) > 1:  # the one that is used, and the texts before it, of which `report_sidecars` tells
+            used = next((number for number, path in enumerate(present) if not is_other_text(path)), len(present))
+            present = present[: used + 1]
+        found[photo] = (*present, *filter(is_there, [_mask_place(photo)]))
     return found
 
 

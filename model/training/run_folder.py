@@ -42,8 +42,7 @@ def full_disk_advised(advice: Callable[[], str]) -> Iterator[None]:
     try:
         yield
     except DiskFull as error:
-        told = str(error).rpartition(" (free space")[0] or str(error)
-        raise DiskFull(f"{told} (free space; {advice()})") from error
+        raise DiskFull(error.fact, f"free space; {advice()}") from error
 
 
 class RunFolder:

@@ -280,7 +280,4 @@ def _check_written(path: Path, temporary: Path, count: int) -> None:
     with _opened(temporary) as capture:
         written = int(capture.get(cv2.CAP_PROP_FRAME_COUNT)) if capture.isOpened() else 0
     if written < count:
-        raise DiskFull(
-            f"{path}: must fit on its disk, got no whole video (free space or choose "
-            "another folder, then run the same command again)"
-        )
+        raise DiskFull(f"{path}: must fit on its disk, got no whole video")

@@ -1,6 +1,7 @@
 """Small, untrained components for tests of whole reconstructions; what is slow in them, done once for equal inputs."""
 
 import contextlib
+import functools
 import hashlib
 from collections.abc import Callable, Iterator
 from types import SimpleNamespace
@@ -20,6 +21,7 @@ from model.fitting.person import PersonFitter
 from model.morphable_model import MorphableModel
 from model.networks.encoding import EncodedFaces
 from model.person import estimator
+from model.preparation import prepare
 from model.projection import SampledColours, projected_albedo
 from model.reconstruction import face_reconstructor
 from tests.support.faces import built_in_face
@@ -93,4 +95,13 @@ def detected_once() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(Cascade, "detect", detected)
         patch.setattr(source, "at_texture_coordinates", looked_up)
+        yield
+
+
+@contextlib.contextmanager
+def preparer_loaded_once() -> Iterator[None]:
+    """Within, photos are prepared by networks that are loaded and traced once for all runs with the same options."""
+    with pytest.MonkeyPatch.context() as patch, detected_once():
+        patch.setattr(prepare, "use_one_thread", lambda hide_gpu: None)  # it would last beyond this test
+        patch.setattr(prepare, "make_preparer", functools.cache(prepare.make_preparer))
         yield

@@ -1,6 +1,5 @@
 """--mode prepare in shards whose photos change, move to another shard, or are gone."""
 
-import functools
 import os
 
 import pytest
@@ -9,18 +8,14 @@ from PIL import Image
 from configs import schema
 from lib.errors import UserError
 from lib.files.shards import Shard
-from model.preparation import prepare as preparation
 from model.preparation.shards import merge_shards, prepare_shard
 from tests.support.photo_corpus import portrait
-from tests.support.reconstruction_parts import detected_once
+from tests.support.reconstruction_parts import preparer_loaded_once
 
 
 @pytest.fixture(scope="module", autouse=True)
 def prepare_once_loaded():
-    """Networks that are loaded and traced once for all runs with the same options, and see each photo once."""
-    with pytest.MonkeyPatch.context() as patch, detected_once():
-        patch.setattr(preparation, "use_one_thread", lambda hide_gpu: None)  # it would last beyond this test
-        patch.setattr(preparation, "make_preparer", functools.cache(preparation.make_preparer))
+    with preparer_loaded_once():
         yield
 
 
