@@ -218,7 +218,8 @@ def test_faults_and_interruptions_are_one_line(monkeypatch, capsys, error, code,
 
 
 @pytest.mark.parametrize(
-    ("kind", "line"), [(UserError, "error: a"), (DiskFull, "error: a"), (Interrupted, "\ninterrupted; a")]
+    ("kind", "line"),
+    [(UserError, "error: a"), (DiskFull, f"error: {DiskFull('a')}"), (Interrupted, "\ninterrupted; a")],
 )
 def test_the_message_comes_after_the_progress_bar(capsys, kind, line):
     def work(numbers):
