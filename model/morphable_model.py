@@ -49,6 +49,7 @@ class MorphableModel:
       landmark_vertices: [68] int32.
       skin_vertices: [S] int32.
       skin_mask: [N] float32, 1 at the skin vertices, 0 elsewhere.
+      hairy: [N] float32, 1 where brows and beards grow, 0 elsewhere, also if the face model has no such regions.
       symmetric_pairs: [P, 2] int32.
 
     Args:
@@ -83,6 +84,7 @@ class MorphableModel:
         self.landmark_vertices = tf.constant(face_model.landmarks)
         self.skin_vertices = tf.constant(np.flatnonzero(face_model.skin_mask), tf.int32)
         self.skin_mask = tf.constant(face_model.skin_mask, tf.float32)
+        self.hairy = tf.constant(_hairy(face_model))
         self.symmetric_pairs = tf.constant(
             symmetric_pairs(face_model.mirror_index) if pairs is None else pairs, tf.int32
         )
@@ -155,3 +157,10 @@ def symmetric_pairs(mirror_index: np.ndarray) -> np.ndarray:
 def _flat_basis(*bases: np.ndarray) -> tf.Tensor:
     """Stacks bases [K_i, N, 3] into one matrix [sum K_i, 3 N]."""
     return tf.concat([basis.reshape(len(basis), -1) for basis in bases], axis=0)
+
+
+def _hairy(face_model: FaceModel) -> np.ndarray:
+    """[N] float32, 1 inside the regions of brows and beard; their soft borders are narrow."""
+    nowhere = np.zeros(face_model.vertex_count, np.float32)
+    brow, beard = (face_model.regions.get(name, nowhere) for name in ("brow", "beard"))
+    return np.clip(np.maximum(2 * brow, 1.5 * beard), 0, 1).astype(np.float32)

@@ -2,11 +2,11 @@
 
 import dataclasses
 
+import numpy as np
 import tensorflow as tf
 
 from lib.face_mesh.groups import POINTS
 from lib.face_model.coefficients import Coefficients
-from lib.geometry.lighting import light_channels
 from lib.geometry.reference import REFERENCE_SIZE
 from lib.images.sampling import sample_image
 from lib.tensor_structure import TensorStructure
@@ -144,11 +144,15 @@ def prior_energy(parts: Coefficients, one_sided: tf.Tensor, expression_sigma: tf
 
 def light_energy(light: tf.Tensor) -> tf.Tensor:
     """Energy [B] of light coefficients [B, 27] under a prior of moderate, nearly white light."""
-    channels = light_channels(light)
-    mean = tf.reduce_mean(channels, axis=1, keepdims=True)
-    common = tf.square(mean / tf.constant(LIGHT_SIGMA, light.dtype))
-    coloured = tf.square((channels - mean) / tf.constant(LIGHT_COLOUR_SIGMA, light.dtype))
-    return 0.5 * (tf.reduce_sum(common, axis=[1, 2]) + tf.reduce_sum(coloured, axis=[1, 2]))
+    return 0.5 * tf.reduce_sum(tf.matmul(light, tf.constant(light_precision(), light.dtype)) * light, axis=-1)
+
+
+def light_precision() -> np.ndarray:
+    """[27, 27] float32, inverse covariance of the light: of the channels' mean, and of how far each differs from it."""
+    mean = np.full((3, 3), 1 / 9)  # the square of the channels' mean
+    difference = np.eye(3) - np.full((3, 3), 1 / 3)
+    common, coloured = (np.diag(np.square(1 / np.array(sigma))) for sigma in (LIGHT_SIGMA, LIGHT_COLOUR_SIGMA))
+    return (np.kron(mean, common) + np.kron(difference, coloured)).astype(np.float32)
 
 
 def asymmetry_energy(albedo: tf.Tensor, pairs: tf.Tensor, sigma: float, observations: float) -> tf.Tensor:

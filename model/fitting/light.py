@@ -7,14 +7,16 @@ import tensorflow as tf
 from lib.geometry.camera import Camera
 from lib.geometry.lighting import AMBIENT, BANDS, sh_basis
 from lib.images.sampling import sample_image
-from model.fitting.energy import LIGHT_SIGMA
+from model.fitting.energy import light_energy, light_precision
 from model.fitting.surface import SurfaceSteps, visible_weights
 from model.fitting.weights import FitWeights
 from model.morphable_model import MorphableModel
 
-ITERATIONS = 4
+ITERATIONS = 6
+# On synthetic faces, the two starts' energies differ by 1 % (median) and by 12 % at most; under a black cap by 74 %.
+CLEARLY_WORSE = 1.2
 # Part of the names of caches of solved light. Increase it with every change to `with_solved_light` or what it calls.
-METHOD = 1
+METHOD = 2
 
 
 def solve_light(
@@ -27,7 +29,10 @@ def solve_light(
 ) -> tf.Tensor:
     """Replaces the light with the one that fits the image best, given shape and albedo.
 
-    Iteratively re-weighted ridge regression: the robust weights suppress dark hair and caps in the mask.
+    Iteratively re-weighted least squares with the Geman-McClure loss, which ignores dark hair and caps in the mask.
+    What it ignores depends on the start. The first one leaves out brows and beard: the face model's albedo hardly has
+    them, and light from above would explain a full beard as well. If the result is clearly worse than from a start with
+    all vertices, as below a cap that covers much of the rest, that one's result counts.
 
     Args:
       model: the face model.
@@ -44,18 +49,35 @@ def solve_light(
     basis = sh_basis(posed.normals)
     wanted = sample_image(image, camera.project(posed.vertices))
     share = weight / tf.maximum(tf.reduce_sum(weight, axis=-1, keepdims=True), 1e-6)
-    scale = weights.observations / weights.colour_sigma**2 * share
-    ridge = tf.linalg.diag(1 / tf.square(tf.constant(LIGHT_SIGMA)))
+    variance = weights.colour_sigma**2
+    scale = weights.observations / variance * share
+    prior = tf.constant(light_precision())
     albedo = tf.transpose(posed.albedo, [0, 2, 1])  # [B, 3, N]
     products = tf.reshape(basis[..., :, None] * basis[..., None, :], [-1, model.vertex_count, BANDS * BANDS])
     rest = tf.transpose(wanted, [0, 2, 1]) - AMBIENT * albedo * basis[:, None, :, 0]
-    for _ in range(ITERATIONS):
+
+    def solved(scale):
         weighted = scale[:, None] * albedo
-        normal = tf.reshape(tf.matmul(weighted * albedo, products), [-1, 3, BANDS, BANDS]) + ridge
-        light = tf.linalg.solve(normal, tf.matmul(weighted * rest, basis)[..., None])[..., 0]  # [B, 3, 9]
-        error = tf.reduce_sum(tf.square(rest - albedo * tf.matmul(light, basis, transpose_b=True)), axis=1)
-        scale = share * weights.observations / (weights.colour_sigma**2 + error)
-    return model.layout.join(dataclasses.replace(posed.coefficients, light=tf.reshape(light, [-1, 3 * BANDS])))
+        own = tf.reshape(tf.matmul(weighted * albedo, products), [-1, 3, 1, BANDS, BANDS])
+        normal = tf.transpose(own * tf.eye(3)[..., None, None], [0, 1, 3, 2, 4])  # [B, 3, 9, 3, 9]
+        moment = tf.reshape(tf.matmul(weighted * rest, basis), [-1, 3 * BANDS, 1])
+        return tf.linalg.solve(tf.reshape(normal, [-1, 3 * BANDS, 3 * BANDS]) + prior, moment)[..., 0]
+
+    def squared_error(light):
+        shading = tf.matmul(tf.reshape(light, [-1, 3, BANDS]), basis, transpose_b=True)
+        return tf.reduce_sum(tf.square(rest - albedo * shading), axis=1)
+
+    found = []
+    for start in (scale, scale * (1 - model.hairy)):
+        light = solved(start)
+        for _ in range(ITERATIONS - 1):
+            light = solved(scale / tf.square(1 + squared_error(light) / variance))
+        error = squared_error(light)
+        loss = 0.5 * tf.reduce_sum(scale * error / (1 + error / variance), axis=-1)
+        found.append((light, loss + light_energy(light)))
+    (light, energy), (shaved, energy_shaved) = found
+    light = tf.where((energy_shaved > CLEARLY_WORSE * energy)[:, None], light, shaved)
+    return model.layout.join(dataclasses.replace(posed.coefficients, light=light))
 
 
 def with_solved_light(model: MorphableModel, camera: Camera, coefficients: tf.Tensor, crops: tf.Tensor) -> tf.Tensor:
