@@ -156,12 +156,13 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
     parser.add_argument(
         "--input",
         help="folder of RGBA PNGs, or a record file to convert (this program's or the original's float32 file); "
-        "without --input, synthetic crops are rendered to data/generated/faces",
+        "without --input, synthetic crops are rendered to data/generated/faces, with another --name or face model to "
+        "data/generated/faces_<name>",
     )
     parser.add_argument(
         "--output",
-        help="binary file to write instead of data/<name>.bin in the root folder; only the latter is split, trained on "
-        "and evaluated",
+        help="binary file to write instead of data/<name>.bin in the root folder; it is not split, so training on it "
+        "(data.records) needs the split of a data/<name>.bin with the same records",
     )
     parser.add_argument("--strict", action="store_true", help="stop at the first bad image instead of leaving it out")
     parser.add_argument(

@@ -1,4 +1,4 @@
-"""Command line of the program: trains networks, prepares and reconstructs photos, evaluates the results."""
+"""Command line of the program: trains networks, reconstructs and tracks faces, serves a local page, measures."""
 
 from configs import starting
 
@@ -31,8 +31,9 @@ PARTIAL_SUCCESS = 3
 EPILOG = """
 Any option of the configuration may follow as section.key=value, e.g. loss.symmetry=0.1: see configs/default.yaml.
 
-Exit codes: 0 success; 2 an error in the command or its files, reported in one line; 3 --mode test, prepare or evaluate
-processed only some of the photos (the output lists the others); 130, 143, 129 stopped by Ctrl-C, SIGTERM, SIGHUP.
+Exit codes: 0 success; 2 an error in the command or its files, or not one photo could be processed, reported in one
+line; 3 --mode test, prepare or evaluate processed only some of the photos (the output lists the others); 130, 143, 129
+stopped by Ctrl-C, SIGTERM, SIGHUP.
 """
 # Modes that use the texture network without training it.
 USES_NETWORK = ("test", "track", "evaluate", "serve")
@@ -87,9 +88,11 @@ def reconstruct(config: schema.Config, args: argparse.Namespace) -> int:
         raise UserError(f"{source}: must be a video or a folder of frames, got no such file or folder")
     if config.prepare.faces == "all" and (section.video or section.same_person):
         raise UserError("prepare.faces must be largest for a video or photos of the same person, got all")
-    if args.divided and (section.video or section.same_person):
-        got = "--video" if section.video else "--same-person"
-        raise UserError(f"{args.divided} must come with photos one by one, got {got} (run it as a whole)")
+    whole = "--video" if section.video else "--same-person" if section.same_person else ""
+    if whole and args.divided:
+        raise UserError(f"{args.divided} must come with photos one by one, got {whole} (run it as a whole)")
+    if whole and args.workers is not None:
+        raise UserError(f"--workers must come with photos one by one, got {whole} (leave it out: one process does all)")
     if section.same_person:
         photo_paths(source, skip=section.output)
     elif not section.video:

@@ -16,7 +16,8 @@ class Data(Section):
     )
     root_dir: str = option("folder that holds data/ and checkpoints/")
     records: str = option(
-        "record file to train on, or the index of several (`create_bin.py --index`); empty: data/<name>.bin"
+        "record file to train on, or the index of several (`create_bin.py --index`); the split in data/params/<name>/ "
+        "must name exactly its records; empty: data/<name>.bin"
     )
     image_size: int = option("side of the square crops [px]; the camera scales with it", low=32, high=1024)
     synthetic_count: int = option("synthetic crops that create_bin.py renders when run without --input", low=3)
@@ -30,7 +31,8 @@ class Data(Section):
     )
     buffer_size: int = option("batches prefetched while the network computes", low=1)
     workers: int = option(
-        "processes or threads that prepare data or reconstruct a folder of photos; 0: one per processor",
+        "processes or threads that prepare data or reconstruct photos (--mode test: at most one per two photos); 0: "
+        "one per processor, in --mode test and prepare fewer if memory is short",
         low=0,
         high=256,
     )

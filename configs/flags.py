@@ -65,7 +65,7 @@ MODES_OF = {
     "workers": ("train", "test", "prepare", "pretrain", "evaluate", "masks"),
     "deterministic": ("train", "pretrain", "masks"),
     "fit": _PHOTOS,
-    "export": ("test", "track", "serve"),
+    "export": ("test", "track"),
     "faces": ("prepare", "test"),
     "same-person": ("test",),
 }

@@ -16,7 +16,7 @@ PROJECTIONS = ("zbuffer", "published")
 class ResidualNetwork(Section):
     """Size of a residual network and of its input image."""
 
-    depth: int = option("layers of the residual network (50 in the paper's regressor)", choices=(18, 34, 50))
+    depth: int = option("layers of the residual network (18, 34 or 50)", choices=(18, 34, 50))
     width: int = option("channels of the first stage (64 in the original ResNet)", low=4, high=128)
     image_size: int = option("side of the network's input, to which the crop is resized [px]", low=32, high=512)
 

@@ -26,7 +26,8 @@ class Loss(Section):
     )
     symmetry: float = option("albedo difference of mirrored vertices; the paper's 0.5 costs detail (L_sym)", low=0)
     albedo: float = option(
-        "`intrinsic`: L1 between the albedo and the true albedo if all crops are create_bin.py's, else the appearance",
+        "with texture.intrinsic: L1 between the predicted and the true albedo; between the predicted albedo and the "
+        "appearance unless all crops are synthetic ones of create_bin.py",
         low=0,
     )
     variance: float = option("variance of the albedo over the skin (L_std, paper 0.01)", low=0)
@@ -87,8 +88,8 @@ class Train(Section):
         "interval between validations; 0: one epoch, below 1: share of an epoch, otherwise: number of updates", low=0
     )
     deterministic: bool = option(
-        "equal weights on every run with the same processor, whatever the number of workers and threads; slower; CPU "
-        "only; also in --mode pretrain and masks"
+        "equal weights on every run with the same processor, whatever the number of workers and threads; slower with "
+        "more than four processors; CPU only; also in --mode pretrain and masks"
     )
     hide: float = option("share of crops with a random part hidden, which the network must fill in", low=0, high=1)
     samples: int = option("faces per sample sheet", low=1, high=64)

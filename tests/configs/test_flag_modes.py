@@ -23,7 +23,10 @@ from tests.support.programs.main_program import ORIGINAL_FLAGS
         ("pretrain", "--seed 3", r"evaluate or serve, got --mode pretrain \(use pretrain.seed\)"),
         ("pretrain", "--img_size 64", r"got --mode pretrain \(use pretrain.image_size\)"),
         ("train", "--fit 0", "--fit must come with --mode test, track, evaluate or serve, got --mode train"),
-        ("train", "--export none", "--export must come with --mode test, track or serve, got --mode train"),
+        ("train", "--export none", "--export must come with --mode test or track, got --mode train"),
+        ("serve", "--export glb", "--export must come with --mode test or track, got --mode serve"),
+        ("test", "--workers 2 --video docs", "--workers must come with photos one by one, got --video"),
+        ("test", "--workers 2 --same-person", "--workers must come with photos one by one, got --same-person"),
         ("evaluate", "--restore", "--restore must come with --mode train or test, got --mode evaluate"),
     ],
 )
