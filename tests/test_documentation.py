@@ -221,9 +221,9 @@ def test_the_site_builds(tmp_path):
     assert "docs/guide/train.html" in (tmp_path / "site" / "index.html").read_text(encoding="utf-8")
 
 
-def test_the_architecture_names_every_package_and_the_floors():
+def test_the_architecture_names_every_package_and_the_layers():
     page = text_of(ROOT / "docs" / "architecture.md")
-    tree, *floors = blocks(page, "text")
+    tree, *layers = blocks(page, "text")
     for folder in ("lib", "model"):
         below = tree[tree.index(f"\n{folder}/") :]
         for path in (ROOT / folder).iterdir():
@@ -232,7 +232,7 @@ def test_the_architecture_names_every_package_and_the_floors():
                 assert re.search(rf"^  {re.escape(name)} ", below, re.MULTILINE), f"{folder}/{name}"
     contracts = configparser.ConfigParser()
     contracts.read(ROOT / ".importlinter")
-    for text, name in zip(floors, ("model", "lib"), strict=True):
+    for text, name in zip(layers, ("model", "lib"), strict=True):
         assert text.strip() == contracts[f"importlinter:contract:{name}"]["layers"].strip()
 
 

@@ -42,15 +42,16 @@ def bench(benchmarks: Sequence[Benchmark], settings: Settings, path: Path, origi
         entries = {row.name: entry(row, samples[row.name]) for row in benchmark.rows}
         results.merge(path, entries, benchmark.sizes, benchmark.packages, origin)
         for name, found in entries.items():
-            bar = {True: "met", False: "not met", None: found["missing"] or "no bar"}[found["met"]]
-            print(f"{name}: ours {found['ours']}, peer {found['peer']}, ratio {found['ratio']} ({bar})", flush=True)
+            target = {True: "met", False: "not met", None: found["missing"] or "no target"}[found["met"]]
+            figures = f"ours {found['ours']}, baseline {found['peer']}, ratio {found['ratio']}"
+            print(f"{name}: {figures} ({target})", flush=True)
     return failed
 
 
 def parse(argv: list[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--only", default="", help=f"names, separated by commas, of {', '.join(NAMES)} (default: all)")
-    parser.add_argument("--turns", type=int, default=7, help="turns of each side (default: %(default)s)")
+    parser.add_argument("--turns", type=int, default=7, help="rounds of measuring (default: %(default)s)")
     parser.add_argument("--root_dir", type=Path, default=Path(), help="folder with data/ and checkpoints/")
     parser.add_argument("--photos", type=Path, help="photos for test mode (default: scikit-image's portrait)")
     parser.add_argument("--count", type=int, default=8, help="photos of a run of test mode (default: %(default)s)")

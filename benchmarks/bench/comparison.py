@@ -1,4 +1,4 @@
-"""Rows of the table: what is compared, the bar to pass, and the entry that measurements make."""
+"""Rows of the table: what is compared, the target, and the entry that measurements make."""
 
 import dataclasses
 import statistics
@@ -12,7 +12,7 @@ class Settings:
     """Inputs of the benchmarks that run whole programs.
 
     Attributes:
-      turns: turns of each side.
+      turns: rounds of measuring.
       root_dir: folder with data/ and checkpoints/ of a trained default network.
       photos: folder of photos for test mode; None for scikit-image's portrait.
       count: photos of a run.
@@ -31,9 +31,9 @@ class Row:
     Attributes:
       name: key in bench.json; what follows a colon names the row on the page.
       unit: unit of the figures.
-      peer: the other side; empty if there is none.
-      ratio: bar on the ratio, how many times better than the peer; None for no such bar.
-      limit: bar on our own figure: at most this (at least, if more is better); None for no such bar.
+      peer: the baseline; empty if there is none.
+      ratio: target of the ratio, how many times better than the peer; None for no such target.
+      limit: target of our own figure: at most this (at least, if more is better); None for no such target.
       more_is_better: True for rates; otherwise less is better.
       figure: name of the figure among those that the sides measure; empty if `measure` tells by itself.
     """
@@ -52,8 +52,8 @@ class Samples:
     """Measurements of a row.
 
     Attributes:
-      ours: one figure for each turn.
-      peer: the peer's figures in the same turns; empty if it was not measured.
+      ours: one figure for each round.
+      peer: the peer's figures in the same rounds; empty if it was not measured.
       missing: why the peer, or the whole row, was not measured.
       inputs: what was measured, where the user chooses it.
     """
@@ -107,7 +107,7 @@ def entry(row: Row, samples: Samples) -> dict[str, Any]:
 
 
 def _ratios(row: Row, samples: Samples) -> list[float]:
-    """How many times better than the peer, turn by turn."""
+    """How many times better than the peer, round by round."""
     if not samples.peer:
         return []
     pairs = zip(samples.ours, samples.peer, strict=True)
@@ -115,7 +115,7 @@ def _ratios(row: Row, samples: Samples) -> list[float]:
 
 
 def _met(row: Row, ours: float | None, ratio: float | None) -> bool | None:
-    """True if every bar is passed, False if one is not, None if a bar's figure is missing or there is no bar."""
+    """True if every target is met, False if one is not, None if a target's figure is missing or there is no target."""
     passed: list[bool | None] = []
     if row.ratio is not None:
         passed.append(None if ratio is None else ratio >= row.ratio)

@@ -8,10 +8,11 @@ from typing import Any
 from benchmarks.bench.comparison import Benchmark, Samples, entry
 from configs import schema
 from lib.files.atomic import atomic_path
+from lib.messages import counted
 
 PAGE = schema.REPOSITORY / "docs" / "BENCHMARKS.md"
 TEMPLATE = Path(__file__).with_name("benchmarks_page.md")
-HEADER = "| what | ours | peer | times better | bar | met |\n|---|---:|---:|---:|---:|---|"
+HEADER = "| what | ours | baseline | ratio | target | met |\n|---|---:|---:|---:|---:|---|"
 Entries = Mapping[str, Mapping[str, Any]]
 
 
@@ -55,9 +56,9 @@ def _measured(found: Entries, several: bool) -> str:
     """When they were, at which code and with what; and on which machine, if the page has figures of `several`."""
     when = set()
     for known in found.values():
-        turns = f"{known['turns']} turn{'s' if known['turns'] != 1 else ''}" if "turns" in known else ""
+        rounds = counted(known["turns"], "round") if "turns" in known else ""
         machine = f"on {known['machine']}" if several else ""
-        facts = (f"{known['date']} at {known['commit']}", turns, known.get("inputs"), machine)
+        facts = (f"{known['date']} at {known['commit']}", rounds, known.get("inputs"), machine)
         when.add(", ".join(filter(None, facts)))
     return f" (last: {'; '.join(sorted(when))})" if when else ""
 
@@ -76,14 +77,14 @@ def _line(name: str, measured: Mapping[str, Any]) -> str:
         peer += f": {_figure(measured['peer'], spread['peer'])}"
     ratio = _figure(measured["ratio"], spread["ratio"], "{:.2f}") if measured["ratio"] is not None else ""
     met = {True: "yes", False: "no", None: ""}[measured["met"]]
-    return f"| {_what(name)} | {ours} | {peer} | {ratio} | {_bar(measured)} | {met} |"
+    return f"| {_what(name)} | {ours} | {peer} | {ratio} | {_target(measured)} | {met} |"
 
 
-def _bar(measured: Mapping[str, Any]) -> str:
-    bars = [f"{measured['bar']['ratio']:g} times"] if measured["bar"]["ratio"] is not None else []
+def _target(measured: Mapping[str, Any]) -> str:
+    targets = [f"ratio {measured['bar']['ratio']:g}"] if measured["bar"]["ratio"] is not None else []
     if (limit := measured["bar"]["limit"]) is not None:
-        bars.append(f"{limit:g} {measured['unit']} at {'least' if measured['more_is_better'] else 'most'}")
-    return ", ".join(bars)
+        targets.append(f"{limit:g} {measured['unit']} at {'least' if measured['more_is_better'] else 'most'}")
+    return ", ".join(targets)
 
 
 def _figure(median: float, spread: Sequence[float], form: str = "{:.4g}") -> str:

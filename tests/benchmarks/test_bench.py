@@ -98,8 +98,8 @@ def test_a_benchmark_that_fails_does_not_stop_the_others(tmp_path, capsys):
     assert "ZeroDivisionError" in capsys.readouterr().err
     page = report.page_text(benchmarks, (), "sizes", results.read(path))
     assert "Missing: failed: by zero." in page
-    assert "| fast | not measured | peer |  | 2 times |  |" in page
-    assert "| slow | 3 ms | peer: 2 | 0.67 | 2 times | no |" in page
+    assert "| fast | not measured | peer |  | ratio 2 |  |" in page
+    assert "| slow | 3 ms | peer: 2 | 0.67 | ratio 2 | no |" in page
 
 
 def test_the_page_shows_spread_limit_origin_and_growth():
@@ -110,9 +110,9 @@ def test_the_page_shows_spread_limit_origin_and_growth():
     }
     page = report.page_text((trial("one", (row,), None),), ("curve",), "Sizes", entries)
     assert (
-        "| rate | 45 (40 to 50) crops/s | peer: 20 | 2.25 (2.00 to 2.50) | 2 times, 30 crops/s at least | yes |" in page
+        "| rate | 45 (40 to 50) crops/s | peer: 20 | 2.25 (2.00 to 2.50) | ratio 2, 30 crops/s at least | yes |" in page
     )
-    assert "(last: 2026-01-02 at abc, 3 turns)" in page
+    assert "(last: 2026-01-02 at abc, 3 rounds)" in page
     assert "| time, exponent | 2 ms | 20 ms, 0.50 |" in page
     assert "- a machine: numpy 2" in page
 
@@ -123,8 +123,8 @@ def test_machines_are_told_apart_where_there_are_several_and_inputs_are_named():
     there = entry(other, Samples([2.0])) | ORIGIN | {"machine": "another one"}
     benchmarks = trial("one", (row,), None), trial("two", (other,), None)
     page = report.page_text(benchmarks, (), "Sizes", {row.name: here, other.name: there})
-    assert "(last: 2026-01-02 at abc, 1 turn, 100 photos from the folder 'faces', on a machine)" in page
-    assert "(last: 2026-01-02 at abc, 1 turn, on another one)" in page
+    assert "(last: 2026-01-02 at abc, 1 round, 100 photos from the folder 'faces', on a machine)" in page
+    assert "(last: 2026-01-02 at abc, 1 round, on another one)" in page
     assert "on a machine)" not in report.page_text(benchmarks, (), "Sizes", {row.name: here})
 
 
