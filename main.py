@@ -31,9 +31,8 @@ PARTIAL_SUCCESS = 3
 EPILOG = """
 Any option of the configuration may follow as section.key=value, e.g. loss.symmetry=0.1: see configs/default.yaml.
 
-Exit codes: 0 success; 2 an error in the command or its files, or not one photo could be processed, reported in one
-line; 3 --mode test, prepare or evaluate processed only some of the photos (the output lists the others); 130, 143, 129
-stopped by Ctrl-C, SIGTERM, SIGHUP.
+Exit codes: 0 success; 2 an error in the command or its files, or not one photo was processed; 3 --mode test, prepare or
+evaluate processed only some photos (the output lists the others); 130, 143, 129 stopped by Ctrl-C, SIGTERM, SIGHUP.
 """
 # Modes that use the texture network without training it.
 USES_NETWORK = ("test", "track", "evaluate", "serve")
@@ -88,11 +87,9 @@ def reconstruct(config: schema.Config, args: argparse.Namespace) -> int:
         raise UserError(f"{source}: must be a video or a folder of frames, got no such file or folder")
     if config.prepare.faces == "all" and (section.video or section.same_person):
         raise UserError("prepare.faces must be largest for a video or photos of the same person, got all")
-    whole = "--video" if section.video else "--same-person" if section.same_person else ""
-    if whole and args.divided:
-        raise UserError(f"{args.divided} must come with photos one by one, got {whole} (run it as a whole)")
-    if whole and args.workers is not None:
-        raise UserError(f"--workers must come with photos one by one, got {whole} (leave it out: one process does all)")
+    if (section.video or section.same_person) and (args.divided or args.workers is not None):
+        flag, got = args.divided or "--workers", "--video" if section.video else "--same-person"
+        raise UserError(f"{flag} must come with photos one by one, got {got} (run it as a whole, in one process)")
     if section.same_person:
         photo_paths(source, skip=section.output)
     elif not section.video:
