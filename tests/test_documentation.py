@@ -6,6 +6,7 @@ import importlib
 import itertools
 import os
 import re
+import shlex
 import subprocess
 import sys
 import tomllib
@@ -109,7 +110,7 @@ def test_the_readme_shows_the_commands_users_need():
 @pytest.mark.parametrize("command", sorted({command for page in PAGES for command in commands(page)}))
 def test_every_command_of_the_pages_exists(command, monkeypatch):
     monkeypatch.chdir(ROOT)
-    program, *words = command.split()
+    program, *words = shlex.split(command)
     assert program in PROGRAMS
     if program == "make":
         targets = re.findall(r"^(\w+):", (ROOT / "Makefile").read_text(), re.MULTILINE)
