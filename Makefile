@@ -1,11 +1,15 @@
-# make demo      the three commands on the embedded default, then the measurements
-# make evaluate  the measurements again, on many more fresh faces, for what the demo (or you) trained
+# make demo      renders and packs crops, trains, reconstructs four photos and measures the result; 3 to 6 minutes
+# make evaluate  measures what the demo (or you) trained again, on many more fresh faces
 # make test      lint, types, and the whole test suite
 # make coverage  the test suite again, with the share of lines that it covers; a third slower
-# make soak      kills, damage, full disks and long runs; hours, or SOAK_MINUTES=30; goes on where it stopped; SOAK_JOBS=2
-# make bench     speed and memory beside other programs: docs/BENCHMARKS.md; an hour, or BENCH_ONLY="renderer,packing"
+# make soak      kills, damage, full disks and long runs: docs/RELIABILITY.md; takes hours, continues where it stopped;
+#                SOAK_MINUTES=30 ends sooner; SOAK_JOBS=2; SOAK_ONLY=damage,packing; SOAK_AGAIN=1 repeats lost attempts
+# make bench     speed and memory compared with other programs: docs/BENCHMARKS.md; takes an hour;
+#                BENCH_ONLY="renderer,packing"; BENCH_PHOTOS=FOLDER BENCH_COUNT=100, the photos of test mode
 # make site      the documentation as a site, in site/
-# make clean     removes the environment, caches and what the demo generated; checkpoints and results/raw stay
+# make clean     removes the environment, caches and what the demo generated; checkpoints, results/raw and data/test/raw
+#                stay
+# make help      prints these lines
 #
 # Each makes what it needs of the environment in .venv, and again only when its requirements changed.
 
@@ -19,7 +23,7 @@ INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 # A process a core, and a BLAS that keeps to it: threads of several processes would wait for each other.
 PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n auto --maxprocesses 4 --dist loadfile
 
-.PHONY: demo evaluate test coverage soak bench site clean
+.PHONY: demo evaluate test coverage soak bench site clean help
 .DELETE_ON_ERROR:
 
 # Exit code 3 of --mode test means that some photos could not be reconstructed; the table says which.
@@ -70,6 +74,9 @@ $(VENV)/.serving: $(VENV)/.runtime requirements-serve.txt
 $(VENV)/.development: $(VENV)/.runtime $(REQUIREMENTS)
 	$(INSTALL) $(REQUIREMENTS:%=-r %)
 	@touch $@
+
+help:
+	@sed -n '/^#/!q; s/^# \{0,1\}//p' Makefile
 
 clean:
 	rm -rf $(VENV) .pytest_cache .ruff_cache .mypy_cache .coverage site data/generated data/params/face data/face.bin data/face.manifest.json results/evaluate

@@ -1,6 +1,7 @@
 """The environment of the Makefile: one that works is kept, any other is made again."""
 
 import os
+import re
 import shutil
 import subprocess
 
@@ -81,6 +82,13 @@ def test_no_target_empties_an_environment_that_works(folder):
     done, calls = make(folder, target="environment")
     assert (done.returncode, calls) == (2, []), "there is no such target"
     assert (folder / ".venv" / "installed").is_file()
+
+
+def test_help_describes_every_target(folder):
+    done, calls = make(folder, target="help")
+    assert (done.returncode, done.stderr, calls) == (0, "", [])
+    targets = re.search(r"^\.PHONY: (.+)$", (ROOT / "Makefile").read_text(), re.MULTILINE)[1].split()
+    assert re.findall(r"^make (\w+) ", done.stdout, re.MULTILINE) == targets
 
 
 def test_settings_of_a_make_around_the_tests_do_not_count(folder, monkeypatch):
