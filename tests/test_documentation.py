@@ -31,6 +31,8 @@ PROGRAMS = (
     "make",
     "docker",
     "python",
+    "python3",
+    "source",
     "pip",
     "tensorboard",
     "git",
@@ -117,7 +119,7 @@ def test_every_command_of_the_pages_exists(command, monkeypatch):
         assert words[0] in targets
     elif program == "pip" and "-r" in words:
         assert (ROOT / words[words.index("-r") + 1]).is_file()
-    elif program == "python" and words[0] == "-m":
+    elif program in ("python", "python3") and words[0] == "-m":
         check_module(words[1], words[2:])
     elif program == "python" and words[0].endswith(".py") and words[1:] != ["--help"]:
         check_program(words[0], words[1:])
