@@ -28,8 +28,9 @@ from lib.files.numpy_files import read_npz, write_npz
 from model.reconstruction.face_reconstructor import FaceReconstructor
 from model.tracking.stages import StageTimes
 from model.video.face_track import frame_landmarks, track_face
-from model.video.frames import FrameSource, FrameTracker, fill_gaps, write_video
+from model.video.frames import FrameSource, FrameTracker, fill_gaps
 from model.video.live import first_person, live_tracker
+from model.video.video_file import write_video
 
 
 @dataclasses.dataclass(frozen=True)
@@ -73,7 +74,7 @@ def track(config: schema.Config, reconstruct: FaceReconstructor, frames: FrameSo
         if frame is None:
             break
         with times("delay"):
-            face = tracker(frame, len(seen) / frames.frame_rate)
+            face = tracker(frame, frames.seconds[len(seen)])
         seen.append(face is not None)
         if face is not None:
             pose = {"expression": face.expression, "angles": face.angles, "translation": face.translation}

@@ -43,7 +43,9 @@ class Test(Section):
     same_person: bool = option("all photos in a folder show the same person; each sub-folder is another person")
     video: bool = option("treat the input as a video or a folder of frames (--video)")
     frame_rate: float = option(
-        "frames per second of a folder of frames, or of a video file without a frame rate", low=0.01, high=65_535
+        "frames per second of a folder of frames, or of a video file with neither a frame rate nor times",
+        low=0.01,
+        high=65_535,
     )
     smoothing: float = option(
         "cut-off frequency of the motion filter [Hz], from 1/2000 of the frame rate, and no higher than half of it; "

@@ -111,13 +111,13 @@ class RigWriter:
         np.maximum.at(largest, model.triangles, ratios[:, None])
         return largest
 
-    def motion(self, coefficients: np.ndarray, gaze: np.ndarray, frame_rate: float) -> RigMotion:
+    def motion(self, coefficients: np.ndarray, gaze: np.ndarray, seconds: Sequence[float]) -> RigMotion:
         """The expressions and the rotations of head and eyes in the frames of a video.
 
         Args:
           coefficients: [F, K]; the first frame gives the identity.
           gaze: [F, 2], see `model.gaze`.
-          frame_rate: Hz.
+          seconds: [F] times of the frames.
         """
         from scipy.spatial.transform import Rotation  # slow to import, and needed only for videos
 
@@ -129,7 +129,7 @@ class RigWriter:
         turns = np.sign((rotations[1:] * rotations[:-1]).sum(axis=1))
         rotations[1:] *= np.cumprod(np.where(turns == 0, 1, turns))[:, None]
         return RigMotion(
-            np.arange(len(coefficients)) / frame_rate,
+            np.asarray(seconds, np.float64),
             self.blend_shapes.weights(parts.expression),
             rotations,
             self._eye_turns(parts.identity[0], gaze),

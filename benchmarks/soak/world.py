@@ -73,7 +73,7 @@ def make_people(folder: str) -> None:
     """Adds a short video, its frames as a folder, and photos of two people with landmark files; runs in a child."""
     from lib.face_image.detection import detect_faces
     from lib.images.png import png_bytes
-    from model.video.frames import write_video
+    from model.video.video_file import write_video
     from tests.support.photo_corpus import portrait
 
     root, photo = Path(folder), portrait().resize((200, 200))

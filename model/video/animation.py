@@ -1,5 +1,6 @@
 """Expressions of a video by ARKit's names: weights of every frame as a table, and an animated rig."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -23,7 +24,7 @@ def write_weights(
     coefficients: np.ndarray,
     gaze: np.ndarray | None,
     seen: np.ndarray,
-    frame_rate: float,
+    seconds: Sequence[float],
 ) -> None:
     """Writes ARKit's weights of every frame; removes an earlier file if the face model has none.
 
@@ -32,7 +33,7 @@ def write_weights(
       face_model: model of the coefficients [T, K].
       gaze: [T, 2], see `Track`.
       seen: [T] bool, frames that show the face.
-      frame_rate: Hz.
+      seconds: [T] times of the frames.
     """
     weights = with_gaze(arkit_weights(face_model, face_model.layout.split(coefficients).expression), gaze)
     if not weights:
@@ -40,14 +41,15 @@ def write_weights(
         return
     rows = np.stack(list(weights.values()), axis=1)
     numbered = [
-        frame_row(frame, frame_rate, known, row) for frame, (known, row) in enumerate(zip(seen, rows, strict=True))
+        frame_row(frame, time, known, row)
+        for frame, (time, known, row) in enumerate(zip(seconds, seen, rows, strict=True))
     ]
     write_csv(path, [[*FRAME_COLUMNS, *weights], *numbered])
 
 
-def frame_row(frame: int, frame_rate: float, seen: bool, values: np.ndarray) -> list[float]:
+def frame_row(frame: int, seconds: float, seen: bool, values: np.ndarray) -> list[float]:
     """A frame's row of a table: `FRAME_COLUMNS`, then values [D]."""
-    return [frame, round(frame / frame_rate, 4), int(seen), *np.round(values, DECIMALS).tolist()]
+    return [frame, round(seconds, 4), int(seen), *np.round(values, DECIMALS).tolist()]
 
 
 def write_animated_rig(
@@ -56,7 +58,7 @@ def write_animated_rig(
     skin: MergedSkin,
     coefficients: np.ndarray,
     gaze: np.ndarray | None,
-    frame_rate: float,
+    seconds: Sequence[float],
 ) -> None:
     """Writes the rig of the person in a video, which moves and turns as the face does, in the formats to be exported.
 
@@ -68,7 +70,7 @@ def write_animated_rig(
       skin: the person's skin, with textures.
       coefficients: [T, K]; the identity is that of the first frame.
       gaze: [T, 2], see `Track`.
-      frame_rate: Hz.
+      seconds: [T] times of the frames.
     """
     wanted = rig_files(folder, export.formats) if "rig" in export.formats else []
     for path in rig_files(folder, ("usdz",)):
@@ -80,5 +82,5 @@ def write_animated_rig(
     neutral = neutral_shape(export, first.identity, skin)
     material = rig_material(export, skin_textures(export, neutral[0].numpy(), skin), first)
     looks = np.zeros([len(coefficients), 2]) if gaze is None else gaze
-    motion = export.rig.motion(coefficients, looks, frame_rate)
+    motion = export.rig.motion(coefficients, looks, seconds)
     export.rig(wanted, first.identity, first.expression, looks[0], material, motion, lift=skin.lift)

@@ -30,32 +30,36 @@ class FrameTables:
       weights: stream of arkit.csv; None if the face model has no expressions that ARKit names.
       model: the face model.
       camera: camera of the crops.
-      frame_rate: Hz.
     """
 
-    def __init__(self, pose: TextIO, weights: TextIO | None, model: FaceModel, camera: Camera, frame_rate: float):
-        self._pose, self._weights, self._camera, self._rate = pose, weights, camera, frame_rate
+    def __init__(self, pose: TextIO, weights: TextIO | None, model: FaceModel, camera: Camera):
+        self._pose, self._weights, self._camera = pose, weights, camera
         self._shapes = None if weights is None else BlendShapes.of(model)
         self._place, self._angles = np.zeros(3), np.zeros(3)
         self._expression = np.zeros(len(model.expression_basis))
         self._gaze = still_gaze(model)
         self._count, self._known = 0, False
 
-    def add(self, face: TrackedFace | None) -> None:
-        """Writes the next frame's rows; a frame without the face repeats the last ones, which are empty at first."""
+    def add(self, face: TrackedFace | None, seconds: float) -> None:
+        """Writes the next frame's rows; a frame without the face repeats the last ones, which are empty at first.
+
+        Args:
+          face: in the frame; None if it was not found.
+          seconds: time of the frame.
+        """
         if face is not None:
             self._known = True
             self._place = place_in_frame(self._camera, face.translation, face.photo_to_crop)
             self._angles, self._expression, self._gaze = face.angles, face.expression, face.gaze
         pose = np.concatenate([np.degrees(self._angles), self._place[:2], np.exp(self._place[2:])])
-        self._write(self._pose, pose, face is not None)
+        self._write(self._pose, seconds, face is not None, pose)
         if self._weights is not None and self._shapes is not None:
             weights = with_gaze(self._shapes.arkit_weights(self._expression), self._gaze)
-            self._write(self._weights, np.array(list(weights.values())), face is not None)
+            self._write(self._weights, seconds, face is not None, np.array(list(weights.values())))
         self._count += 1
 
-    def _write(self, stream: TextIO, values: np.ndarray, seen: bool) -> None:
-        row: list[float | str] = [*frame_row(self._count, self._rate, seen, values)]
+    def _write(self, stream: TextIO, seconds: float, seen: bool, values: np.ndarray) -> None:
+        row: list[float | str] = [*frame_row(self._count, seconds, seen, values)]
         if not self._known:
             row[len(FRAME_COLUMNS) :] = [""] * len(values)
         with space_for(stream.name):
@@ -64,7 +68,7 @@ class FrameTables:
 
 
 @contextlib.contextmanager
-def frame_tables(folder: Path, model: FaceModel, camera: Camera, frame_rate: float) -> Iterator[FrameTables]:
+def frame_tables(folder: Path, model: FaceModel, camera: Camera) -> Iterator[FrameTables]:
     """Context manager with new tables in a folder, which holds none of an earlier run."""
     with contextlib.ExitStack() as files:
 
@@ -77,4 +81,4 @@ def frame_tables(folder: Path, model: FaceModel, camera: Camera, frame_rate: flo
         still = arkit_weights(model, np.zeros(len(model.expression_basis)))
         names = list(with_gaze(still, still_gaze(model)))
         weights = table("arkit.csv", names) if names else None
-        yield FrameTables(table(POSE, POSE_COLUMNS), weights, model, camera, frame_rate)
+        yield FrameTables(table(POSE, POSE_COLUMNS), weights, model, camera)

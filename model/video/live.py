@@ -35,9 +35,10 @@ from model.video.face_track import (
     report_frame,
 )
 from model.video.frame_tables import FrameTables, frame_tables
-from model.video.frames import FrameSource, FrameTracker, write_video
+from model.video.frames import FrameSource, FrameTracker
 from model.video.outputs import OVERLAY, check_replaceable, remove_earlier
 from model.video.track import drawn, key_records, write_track
+from model.video.video_file import write_video
 
 # Time between the frames from which the person is estimated, seconds.
 KEY_SECONDS = 0.25
@@ -75,7 +76,7 @@ def track_video(config: schema.Config, source: Path, output: Path) -> None:
     tracker = live_tracker(reconstruct, config, shared, list(keys.values()), times)
     with DeferredStop() as stop:
         started = time.perf_counter()
-        with frame_tables(output, model, camera, frames.frame_rate) as tables:
+        with frame_tables(output, model, camera) as tables:
             faces, damaged = _track_frames(tracker, frames, tables, times, stop)
         elapsed = time.perf_counter() - started
         if stop.requested and not any(faces):
@@ -84,7 +85,7 @@ def track_video(config: schema.Config, source: Path, output: Path) -> None:
             track = _joined(reconstruct, shared, faces, keys)
         speed = {"frames_per_second": round(len(faces) / elapsed, 2), "milliseconds": times.summary()}
         write_track(output, track, frames.frame_rate, damaged, speed)
-        write_animated_rig(output, export, skin, track.coefficients, track.gaze, frames.frame_rate)
+        write_animated_rig(output, export, skin, track.coefficients, track.gaze, frames.seconds[: len(faces)])
     if stop.requested:
         raise stop.interruption(f"the first {len(faces)} frames are in {output}, without overlay.mp4")
     with advised(lambda: f"everything but overlay.mp4 is in {output}"):
@@ -210,14 +211,15 @@ def _track_frames(
             frame = next(rest, end)
         if frame is end:
             break
+        seconds = frames.seconds[len(faces)]
         with times("delay"):
             face = None
             if isinstance(frame, np.ndarray):
                 with photo_barrier(functools.partial(report_frame, f"frame {len(faces)}")):
-                    face = tracker(frame, len(faces) / frames.frame_rate)
+                    face = tracker(frame, seconds)
             else:
                 damaged.append(len(faces))
             with times("write"):
-                tables.add(face)
+                tables.add(face, seconds)
         faces.append(face)
     return faces, damaged

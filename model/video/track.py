@@ -24,9 +24,10 @@ from model.reconstruction.export import Exporter
 from model.reconstruction.face_reconstructor import FaceReconstructor
 from model.video.animation import write_animated_rig, write_weights
 from model.video.face_track import Track, naming, report_frame, track_face
-from model.video.frames import FrameSource, FrameTracker, fill_gaps, write_video
+from model.video.frames import FrameSource, FrameTracker, fill_gaps
 from model.video.outputs import OVERLAY, SUMMARY, check_replaceable, remove_earlier
 from model.video.smoothing import stiffness
+from model.video.video_file import write_video
 
 
 def overlay(
@@ -83,12 +84,12 @@ def reconstruct_video(config: schema.Config, source: Path, output: Path) -> dict
         track.coefficients,
         track.gaze,
         track.seen,
-        frames.frame_rate,
+        frames.seconds[: len(track.seen)],
     )
     skin = write_person(
         output / PERSON_FOLDER, reconstruct, export, key_records(reconstruct, export, frames, track.keys)
     )
-    write_animated_rig(output, export, skin, track.coefficients, track.gaze, frames.frame_rate)
+    write_animated_rig(output, export, skin, track.coefficients, track.gaze, frames.seconds[: len(track.seen)])
     write_video(output / OVERLAY, drawn(reconstruct, frames, track, skin.albedo), frames.frame_rate)
     without = f"{len(bridged)} bridged without a face ({len(set(bridged) & set(damaged))} of them damaged)"
     print(f"{len(track.seen)} frames, {without}, results in {output}")

@@ -24,7 +24,8 @@ from model.person import reconstruct as person
 from model.person.estimator import batches, spread
 from model.reconstruction.face_reconstructor import FaceReconstructor
 from model.video import track as video
-from model.video.frames import FrameSource, fill_gaps, write_video
+from model.video.frames import FrameSource, fill_gaps
+from model.video.video_file import write_video
 from model.whole_head.extension import HeadExtension
 from tests.support.gltf.rigs import Rig
 from tests.support.gltf.validator import faults
@@ -257,40 +258,6 @@ def test_what_is_no_video_is_one_line(tmp_path, content, capfd):
     with pytest.raises(UserError, match=r"a\.mp4: must be a video"):
         FrameSource(tmp_path / "a.mp4", 25.0)
     assert capfd.readouterr().err == ""
-
-
-def test_damaged_frames_keep_their_place(tmp_path):
-    frames = [np.roll(portrait(), 6 * index, axis=1) for index in range(24)]
-    write_video(tmp_path / "in.mp4", frames, 25.0)
-    data = bytearray((tmp_path / "in.mp4").read_bytes())
-    middle = len(data) // 2
-    data[middle : middle + len(data) // 4] = bytes(len(data) // 4)
-    (tmp_path / "in.mp4").write_bytes(data)
-    found = list(FrameSource(tmp_path / "in.mp4", 1.0))
-    damaged = [index for index, frame in enumerate(found) if frame is None]
-    assert len(found) == 24
-    assert damaged
-    assert 6 < damaged[0] <= damaged[-1] < 20
-    assert np.abs(found[5].astype(float) - frames[5]).mean() < 8
-    assert found[23] is not None
-
-
-def test_an_unreadable_image_among_frames_is_damaged(tmp_path):
-    for index in range(4):
-        Image.fromarray(portrait()).save(tmp_path / f"{index}.png")
-    (tmp_path / "1.png").write_bytes(b"no image")
-    (tmp_path / "3.png").write_bytes(b"no image")
-    source = FrameSource(tmp_path, 25.0)
-    assert [frame is None for frame in source] == [False, True, False]
-
-
-def test_frames_of_several_sizes_are_refused_before_any_work(tmp_path):
-    for index in range(3):
-        Image.fromarray(portrait()).save(tmp_path / f"{index}.png")
-    (tmp_path / "0.png").write_bytes(b"no image")
-    Image.fromarray(portrait()[:200]).save(tmp_path / "2.png")
-    with pytest.raises(UserError, match=r"2\.png: the frames must have one size, 300 x 300 as 1\.png, got 300 x 200"):
-        FrameSource(tmp_path, 25.0)
 
 
 def test_an_overlay_that_cannot_be_written_costs_no_numbers(tmp_path, unfitted, monkeypatch):

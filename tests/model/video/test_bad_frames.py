@@ -1,5 +1,6 @@
 """Frames that fail: they are left out, and the others make the result."""
 
+import csv
 import json
 from types import SimpleNamespace
 
@@ -12,6 +13,7 @@ from lib.errors import UserError
 from model.reconstruction.face_reconstructor import FaceReconstructor
 from model.tracking.stages import StageTimes
 from model.video import face_track, live, track
+from model.video.frames import FrameSource
 from tests.support.photo_corpus import portrait
 from tests.support.reconstruction_parts import SIZE, detected_once, untrained_parts
 
@@ -66,6 +68,14 @@ def test_frames_that_fail_are_bridged(tmp_path, run, monkeypatch, capsys):
     assert sorted(photos) == ["frame 1", "frame 3", "frame 5"]
 
 
+def test_the_table_has_the_times_of_the_frames(tmp_path, run, monkeypatch):
+    images = FrameSource._images
+    monkeypatch.setattr(FrameSource, "_images", lambda *_: ((frame, time**2) for frame, time in images(*_)))
+    run()
+    with open(tmp_path / "out/arkit.csv", newline="") as stream:
+        assert [float(row["seconds"]) for row in csv.DictReader(stream)] == [round((n / 25) ** 2, 4) for n in range(6)]
+
+
 def test_without_any_key_frame_the_track_is_there_and_no_person_of_an_earlier_run(tmp_path, run, monkeypatch):
     (tmp_path / "out/person").mkdir(parents=True)
     (tmp_path / "out/person/mesh.obj").touch()
@@ -103,8 +113,10 @@ def test_tracking_goes_on_after_a_frame_that_fails(capsys):
 
     frames = [np.array([number == 1]) for number in range(3)]
     added = []
-    source = type("Source", (), {"__iter__": lambda self: iter(frames), "frame_rate": 25.0})()
-    tables, stop = SimpleNamespace(add=added.append), SimpleNamespace(requested=False)
+    source = type("Source", (), {"__iter__": lambda self: iter(frames), "seconds": [0.0, 0.05, 0.08]})()
+    tables = SimpleNamespace(add=lambda face, seconds: added.append((face, seconds)))
+    stop = SimpleNamespace(requested=False)
     faces, damaged = live._track_frames(tracker, source, tables, StageTimes(), stop)
-    assert (faces, added, damaged) == (["face", None, "face"],) * 2 + ([],)
+    assert (faces, damaged) == (["face", None, "face"], [])
+    assert added == list(zip(faces, source.seconds, strict=True))
     assert "frame 1: left out, no eyes" in capsys.readouterr().err

@@ -22,9 +22,9 @@ def test_before_the_first_face_there_are_no_values(tmp_path):
     expression = np.zeros(pipeline.face_model.layout.expression)
     crop = np.array([[0.5, 0, 0], [0, 0.5, 0]])
     face = TrackedFace(expression, np.zeros(3), np.zeros(3), crop, gaze=np.zeros(2))
-    with frame_tables(tmp_path, pipeline.face_model, pipeline.camera, 25.0) as tables:
-        for seen in (None, None, face, None):
-            tables.add(seen)
+    with frame_tables(tmp_path, pipeline.face_model, pipeline.camera) as tables:
+        for number, seen in enumerate((None, None, face, None)):
+            tables.add(seen, number / 25)
     for name, column in (("pose.csv", "pixels_per_decimetre"), ("arkit.csv", "jawOpen")):
         rows = read(tmp_path / name)
         assert [row["seen"] for row in rows] == ["0", "0", "1", "0"]
@@ -38,9 +38,9 @@ def test_a_full_disk_is_told_with_the_table_and_earlier_rows_stay(tmp_path):
     pipeline = untrained_parts()
 
     def fill():
-        with frame_tables(tmp_path, pipeline.face_model, pipeline.camera, 25.0) as tables:
+        with frame_tables(tmp_path, pipeline.face_model, pipeline.camera) as tables:
             for _ in range(1000):
-                tables.add(None)
+                tables.add(None, 0.0)
 
     wanted = r"\.csv: must fit on its disk, got: File too large"
     with files_of_at_most(4096), pytest.raises(DiskFull, match=wanted):

@@ -16,7 +16,8 @@ from lib.files.csv_files import write_csv
 from lib.runtime.interruption import Interrupted
 from model.video import live
 from model.video.face_track import naming
-from model.video.frames import FrameSource, write_video
+from model.video.frames import FrameSource
+from model.video.video_file import write_video
 from tests.support.gltf.rigs import Rig
 from tests.support.photo_corpus import portrait
 from tests.support.reconstruction_parts import SIZE, detected_once, untrained_parts
@@ -92,8 +93,8 @@ def test_a_face_is_tracked_through_a_clip(tmp_path, config, clip):
 def test_told_to_stop_it_keeps_the_frames_before(tmp_path, config, clip, monkeypatch):
     add = live.FrameTables.add
 
-    def stopping(tables, face):
-        add(tables, face)
+    def stopping(tables, face, seconds):
+        add(tables, face, seconds)
         if len(rows(tmp_path / "pose.csv")) == 5:
             assert not any((tmp_path / name).exists() for name in earlier)
             os.kill(os.getpid(), signal.SIGTERM)

@@ -18,8 +18,8 @@ from lib.runtime.interruption import Interrupted
 from model.reconstruction.face_reconstructor import FaceReconstructor
 from model.video import live, track
 from model.video.animation import FRAME_COLUMNS
-from model.video.frames import write_video
 from model.video.outputs import OVERLAY, check_replaceable, remove_earlier
+from model.video.video_file import write_video
 from tests.support.gltf.sheets import NAMES, PNG, WEIGHTS, sheet
 
 
