@@ -5,6 +5,10 @@ class UserError(ValueError):
     """Bad user input (a flag, a file, a folder); the programs print it as one line and exit with code 2."""
 
 
+class GivenUp(UserError):
+    """Processes were killed one after the other, so that no more are started."""
+
+
 class DiskFull(Exception):
     """The disk is full; not caught by code that skips bad photos, because every following photo would fail too.
 

@@ -20,7 +20,7 @@ from typing import Any, Generic, TypeVar, cast
 import cv2
 import threadpoolctl
 
-from lib.errors import UserError
+from lib.errors import GivenUp, UserError
 from lib.runtime.leaving import leave
 from lib.runtime.quiet_tensorflow import quiet_import
 
@@ -97,7 +97,7 @@ def run_in_processes(
     Close the iterator (`contextlib.closing`) to end the processes when not all outcomes are consumed.
 
     Raises:
-      UserError: `MOST_KILLED` processes in a row were killed.
+      GivenUp: `MOST_KILLED` processes in a row were killed.
     """
     waiting = collections.deque[Job]()
     source = iter(jobs)
@@ -126,7 +126,7 @@ def run_in_processes(
                 if outcome.killed:
                     killed_in_a_row += 1
                     if killed_in_a_row == MOST_KILLED:
-                        raise UserError(_GIVEN_UP)
+                        raise GivenUp(_GIVEN_UP)
                     running.remove(worker)
                     waiting.extend([outcome.job, *worker.jobs] if worker.starting else worker.jobs)
                     worker.stop()

@@ -5,37 +5,33 @@ This module runs in the main process and does not import TensorFlow; the worker 
 """
 
 import contextlib
-import shlex
+import re
 import signal
 import sys
-from collections import Counter
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Generator, Iterable, Mapping, Sequence
 from pathlib import Path
 
 from tqdm import tqdm
 
 from configs import schema
-from lib.errors import UserError
-from lib.face_image.quality import DELETED, KINDS
+from lib.errors import GivenUp, UserError
+from lib.face_image.quality import DELETED
 from lib.files.atomic import space_for
-from lib.files.csv_files import write_csv
-from lib.files.file_names import printable
-from lib.files.json_files import write_json
 from lib.files.own_files import begins, check_replaceable, has_keys
 from lib.files.shards import FOLDER
-from lib.messages import counted
 from lib.runtime.interruption import Interrupted
 from lib.runtime.resources import affordable
-from lib.runtime.worker_pool import run_jobs, use_one_thread
+from lib.runtime.worker_pool import Outcome, run_in_processes, use_one_thread
 from lib.sidecar.sidecar_files import report_sidecars
 from model.preparation.job import RETRY, Job
 from model.preparation.journal import journal_line, write_journal
 from model.preparation.photo_folder import JOURNAL, PhotoFolder
+from model.preparation.report import crop_files, report_crops, report_left_out, write_tables
 from model.preparation.sheets import write_sheets
 
+KILLED = "the process that worked on it was killed (too little memory? give more, or use fewer --workers)"
 # Peak of a process with the default configuration: photos of 12 megapixels.
 PROCESS_BYTES = 5 * 2**28
-PRINTED = 20  # number of left-out faces that are printed; left_out.csv lists all of them
 INTERRUPTED_SHEETS = 5000  # crops whose sheets are drawn after an order to stop: in 20 seconds
 _KINDS = {
     "prepared.json": has_keys("source", "photos", "crops", "records"),
@@ -82,8 +78,8 @@ def _write_interrupted(config: schema.Config, folder: PhotoFolder, done: list[di
     """Writes the results of a run that was told to stop, sheets only if they take seconds; returns how to continue."""
     advice = f"{len(done)} of {len(folder.paths)} photos are prepared in {folder.output}; the same command prepares the"
     records = folder.with_others(done)
-    _write_tables(folder.output, config, folder.source, records)
-    if len(crops := _crop_files(records)) > INTERRUPTED_SHEETS:
+    write_tables(folder.output, config, folder.source, records)
+    if len(crops := crop_files(records)) > INTERRUPTED_SHEETS:
         return f"{advice} others and draws the sheets"
     print(f"\n{advice} others; drawing the sheets (stop again to leave them out)", file=sys.stderr)
     with contextlib.suppress(KeyboardInterrupt):
@@ -147,7 +143,10 @@ def prepare_photos(
         )
     remove_stale(folder.crops, earlier.values(), [*others, *records.values()])
     write_journal(journal, folder.origin, [*others, *records.values()])
-    _run(config, folder, jobs, records, journal, len(paths))
+    killed = {
+        photo for photo, record in earlier.items() if any(each["reason"] == KILLED for each in record["left_out"])
+    }
+    _run(config, folder, jobs, records, journal, len(paths), killed)
     return len(paths) - len(jobs)
 
 
@@ -168,31 +167,71 @@ def finish(config: schema.Config, folder: PhotoFolder, records: list[dict], skip
       skipped: number of photos that an earlier run prepared.
     """
     every = folder.with_others(records)
-    _write_tables(folder.output, config, folder.source, every)
-    pages = write_sheets(folder.output / "sheets", folder.crops, _crop_files(every))
-    failed = _report_left_out(folder.output, folder.source, records)
-    _report_crops(config, folder.output, every, skipped + len(folder.others), pages)
+    write_tables(folder.output, config, folder.source, every)
+    pages = write_sheets(folder.output / "sheets", folder.crops, crop_files(every))
+    failed = report_left_out(folder.output, folder.source, records)
+    report_crops(config, folder.output, every, skipped + len(folder.others), pages)
     return failed
 
 
-def _crop_files(records: Iterable[dict]) -> list[str]:
-    return [crop["file"] for record in records for crop in record["crops"]]
-
-
 def _run(
-    config: schema.Config, folder: PhotoFolder, jobs: list[Job], records: dict[str, dict], journal: Path, count: int
+    config: schema.Config,
+    folder: PhotoFolder,
+    jobs: list[Job],
+    records: dict[str, dict],
+    journal: Path,
+    count: int,
+    killed: Collection[str],
 ) -> None:
-    """Runs the jobs; adds their records to `records` and to the journal as they arrive."""
+    """Runs the jobs; adds their records to `records` and to the journal as they arrive.
+
+    Args:
+      killed: photos at which an earlier run's process was killed. They come last, and wait for the next run if too many
+        processes are killed at them again, because all others are done.
+    """
+    jobs = sorted(jobs, key=lambda job: job.photo in killed)
     with (
         space_for(journal),
         open(journal, "a", encoding="utf-8") as stream,
         tqdm(total=count, initial=len(records), desc="prepare", unit="photo", dynamic_ncols=True) as bar,
     ):
-        for record in run_jobs(jobs, make_preparer, (config,), process_count(config, len(jobs)), _lost):
-            records[record["photo"]] = record
+
+        def add(job: Job, record: dict | None) -> None:
+            records[job.photo] = record = record or _lost(config, job)
             stream.write(journal_line(record, folder.origin))
             stream.flush()
             bar.update()
+
+        try:
+            with contextlib.closing(_outcomes(config, jobs, count)) as outcomes:
+                for outcome in outcomes:
+                    add(outcome.job, outcome.result)
+        except GivenUp as error:
+            rest = [job for job in jobs if job.photo not in records]
+            if any(job.photo not in killed for job in rest):
+                raise UserError(f"{error}; repeat the command to go on with the others") from error
+            for job in rest:
+                add(job, None)
+
+
+def _outcomes(config: schema.Config, jobs: list[Job], count: int) -> Generator[Outcome[Job, dict], None, None]:
+    """Prepares photos, in this process only if the user wants one, or there is one photo: it may kill the process."""
+    if config.data.workers != 1 and count > 1 and jobs:
+        yield from run_in_processes(jobs, make_preparer, (config,), process_count(config, len(jobs)))
+    elif jobs:
+        prepare = make_preparer(config)
+        for job in jobs:
+            yield Outcome(job, prepare(job))
+
+
+def _lost(config: schema.Config, job: Job) -> dict:
+    """The record of a photo whose process was killed; its crops are removed."""
+    names = f"{re.escape(job.crop.stem)}{r'_[0-9]+' if config.prepare.faces == 'all' else ''}"
+    for path in job.crop.parent.iterdir():
+        if re.fullmatch(names + re.escape(job.crop.suffix), path.name):
+            path.unlink()
+    left_out = [{"kind": "unreadable", "reason": KILLED}]
+    return {"photo": job.photo, "key": job.key, "crops": [], "left_out": left_out, "remark": "", RETRY: True}
 
 
 def process_count(config: schema.Config, photos: int) -> int:
@@ -212,76 +251,3 @@ def make_preparer(config: schema.Config) -> Callable[[Job], dict]:
     from model.preparation.worker import Preparer
 
     return Preparer(config)
-
-
-def _lost(job: Job) -> str:
-    return (
-        f"preparing must keep its processes, got one killed at {printable(job.photo)} (too little memory? use "
-        "--workers 1 and repeat the command; it continues where it stopped)"
-    )
-
-
-def _left_out(records: list[dict]) -> Iterator[tuple[str, str, str]]:
-    """Photo, kind and reason for each face or photo that was left out."""
-    for record in records:
-        for entry in record["left_out"]:
-            yield printable(record["photo"]), entry["kind"], entry["reason"]
-
-
-def _write_tables(output: Path, config: schema.Config, source: Path, records: list[dict]) -> None:
-    write_csv(output / "left_out.csv", [("photo", "kind", "reason"), *_left_out(records)])
-    content = {
-        "source": str(source.resolve()),
-        "image_size": config.data.image_size,
-        "photos": len(records),
-        "crops": len(_crop_files(records)),
-        "left_out": dict(Counter(kind for _, kind, _ in _left_out(records))),
-        "records": [
-            {name: value for name, value in record.items() if name not in ("key", RETRY)} for record in records
-        ],
-    }
-    write_json(output / "prepared.json", content)
-
-
-def _flags(config: schema.Config) -> list[str]:
-    """Flags by which the next command works on the same crops."""
-    data, default = config.data, schema.load().data
-    size = [] if data.image_size == default.image_size else ["--img_size", str(data.image_size)]
-    return size + ([] if data.root_dir == default.root_dir else ["--root_dir", data.root_dir])
-
-
-def _report_left_out(output: Path, source: Path, records: list[dict]) -> dict[str, str]:
-    """Prints a table of the faces and photos left out; returns the photos that gave no crop, also before a deletion."""
-    entries = list(_left_out(records))
-    counts = Counter(kind for _, kind, _ in entries)
-    width = max((len(photo) for photo, _, _ in entries[:PRINTED]), default=0)
-    for photo, _, reason in entries[:PRINTED]:
-        print(f"{photo:<{width}}  left out: {reason}")
-    if len(entries) > PRINTED:
-        print(f"{len(entries) - PRINTED} more in {output / 'left_out.csv'}")
-    if entries:
-        print("left out: " + ", ".join(f"{counts[kind]} {kind}" for kind in KINDS if counts[kind]))
-    remarks = [f"{printable(record['photo'])}: {record['remark']}" for record in records if record.get("remark")]
-    for remark in remarks[:PRINTED]:
-        print(remark)
-    if len(remarks) > PRINTED:
-        print(f"{len(remarks) - PRINTED} more remarks in {output / 'prepared.json'}")
-    empty = [record for record in records if not record["crops"]]
-    failed = [record for record in empty if all(entry["kind"] != DELETED for entry in record["left_out"])]
-    if failed and len(empty) == len(records):
-        photo, reason = printable(failed[0]["photo"]), failed[0]["left_out"][0]["reason"]
-        raise UserError(
-            f"{source}: at least one photo must show a face, got none of {len(records)} (the first, {photo}: {reason}; "
-            f"all are listed in {output / 'left_out.csv'})"
-        )
-    return {printable(record["photo"]): record["left_out"][0]["reason"] for record in failed}
-
-
-def _report_crops(config: schema.Config, output: Path, records: list[dict], skipped: int, pages: int) -> None:
-    """Prints what there is by now, and the next command."""
-    crops, with_crops = len(_crop_files(records)), sum(bool(record["crops"]) for record in records)
-    done = f", {skipped} of them in an earlier run" if skipped else ""
-    every = counted(len(records), "photo")
-    print(f"{counted(crops, 'crop')} of {with_crops} of {every}{done}, in {output / 'crops'}")
-    print(f"review {output / 'sheets'} ({counted(pages, 'page')}) and delete bad crops, then run:")
-    print(shlex.join(["python", "create_bin.py", "--name", "mine", *_flags(config), "--input", str(output / "crops")]))

@@ -96,13 +96,13 @@ def test_a_photo_whose_crops_were_deleted_by_hand_has_not_failed(tmp_path):
 
 def test_a_crop_may_be_deleted_before_the_run_ends(tmp_path, monkeypatch):
     source, output = show(tmp_path / "in", "a.png", "b.png"), tmp_path / "out"
-    write = preparation._write_tables
+    write = preparation.write_tables
 
     def deleting(*arguments):
         (output / "crops" / "a.png").unlink()
         write(*arguments)
 
-    monkeypatch.setattr(preparation, "_write_tables", deleting)
+    monkeypatch.setattr(preparation, "write_tables", deleting)
     assert run(source, output) == {}
     assert crops(output) == ["b.png"]
 

@@ -205,7 +205,7 @@ def test_a_killed_first_run_already_belongs_to_its_folder(tmp_path, mixed, monke
         (tmp_path / name).mkdir()
         (tmp_path / name / f"{name}.png").write_bytes((mixed.source / "two.png").read_bytes())
     with monkeypatch.context() as patch:
-        patch.setattr(preparation, "_write_tables", lambda *_: stop())
+        patch.setattr(preparation, "write_tables", lambda *_: stop())
         with pytest.raises(KeyboardInterrupt):
             run(tmp_path / "one", tmp_path / "out")
     with pytest.raises(UserError, match=r"must be new or hold crops of .*other, got those of .*one \(choose another"):
@@ -332,7 +332,7 @@ def test_merged_shards_are_the_files_of_one_process(mixed, tmp_path):
 def test_the_next_command_can_be_copied_whatever_the_folder_is_called(capsys):
     record = {"photo": "a.jpg", "crops": [{"file": "a.png"}], "left_out": [], "remark": ""}
     config = schema.load(None, ["data.image_size=112", "data.root_dir=my root"])
-    preparation._report_crops(config, Path("Anna's photos"), [record], 0, 1)
+    preparation.report_crops(config, Path("Anna's photos"), [record], 0, 1)
     command = shlex.split(capsys.readouterr().out.splitlines()[-1])
     assert command[4:] == ["--img_size", "112", "--root_dir", "my root", "--input", "Anna's photos/crops"]
 

@@ -1,8 +1,15 @@
-"""--mode prepare: how many processes prepare, and with how many threads."""
+"""--mode prepare: how many processes prepare, with how many threads, and what is left when one is killed."""
+
+import contextlib
+import json
+import os
+import signal
 
 import pytest
+from PIL import Image
 
 from configs import schema
+from lib.errors import UserError
 from model.preparation import prepare as preparation
 
 
@@ -24,3 +31,53 @@ def test_number_of_processes(monkeypatch, workers, photos, expected):
     monkeypatch.setattr(preparation, "affordable", lambda wanted, each: min(wanted, 3))
     monkeypatch.setattr(schema.Config, "workers", property(lambda self: self.data.workers or 16))
     assert preparation.process_count(schema.load(overrides={"data.workers": workers}), photos) == expected
+
+
+class Stub:
+    """In the preparer's place: writes a crop, and is killed at photos of such a name once their crop is there."""
+
+    def __init__(self, config):
+        pass
+
+    def __call__(self, job):
+        job.crop.write_bytes(b"crop")
+        if job.photo.startswith("kill"):
+            os.kill(os.getpid(), signal.SIGKILL)
+        crops = [{"file": job.crop.name}]
+        return {"photo": job.photo, "key": job.key, "crops": crops, "left_out": [], "remark": "", "retry": False}
+
+
+@pytest.fixture
+def run(tmp_path, monkeypatch):
+    monkeypatch.setattr(preparation, "make_preparer", Stub)
+    monkeypatch.setattr(preparation, "write_sheets", lambda *_: 1)
+    (tmp_path / "in").mkdir()
+
+    def run(*names):
+        for name in names:
+            Image.new("RGB", (8, 8)).save(tmp_path / f"in/{name}.png")
+        preparation.prepare_folder(schema.load(overrides={"data.workers": 2}), tmp_path / "in", tmp_path / "out")
+        records = json.loads((tmp_path / "out/prepared.json").read_text())["records"]
+        crops = [crop["file"] for record in records for crop in record["crops"]]
+        assert sorted(path.name for path in (tmp_path / "out/crops").iterdir()) == crops
+        return {record["photo"]: [each["reason"] for each in record["left_out"]] for record in records}
+
+    return run
+
+
+def test_a_photo_that_kills_its_process_is_left_out_and_tried_again(run, tmp_path):
+    left_out = run("a", "kill", "z")
+    assert left_out == {"a.png": [], "kill.png": [preparation.KILLED], "z.png": []}
+    assert run("another") == left_out | {"another.png": []}
+    (tmp_path / "in/kill.png").rename(tmp_path / "in/mended.png")
+    assert run() == {"a.png": [], "another.png": [], "mended.png": [], "z.png": []}
+
+
+def test_photos_that_kill_one_process_after_the_other_do_not_keep_out_the_rest_for_ever(run):
+    """A run is given up as for lack of memory, and the next one leaves them for the end."""
+    with pytest.raises(UserError, match=r"got 3 killed .*; repeat the command to go on"):
+        run("kill0", "kill1", "kill2", "kill3")
+    with contextlib.suppress(UserError):
+        run("z")
+    left_out = run()
+    assert left_out == {f"kill{number}.png": [preparation.KILLED] for number in range(4)} | {"z.png": []}
