@@ -168,10 +168,9 @@ def read_crop(path: Path, image_size: int) -> np.ndarray:
             crop = np.asarray(in_srgb(image, image.info.get("icc_profile")))
     except UnidentifiedImageError:
         raise BadImage("must be a PNG, got another kind of file") from None
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
-        # Pillow reports broken PNG chunks as SyntaxError.
-        if isinstance(error, BadImage):
-            raise
+    except (BadImage, MemoryError):
+        raise
+    except Exception as error:  # Pillow reports broken PNG chunks as SyntaxError, IndexError, ...
         if isinstance(error, OSError) and error.errno not in _OF_THE_FILE:
             raise UserError(f"{path}: must be readable, got: {error.strerror} (run the same command again)") from error
         raise BadImage(f"must be readable, got: {one_line(error)}") from error

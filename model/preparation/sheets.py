@@ -1,5 +1,7 @@
 """Contact sheets for review before training: every crop with the outline of its mask and its name."""
 
+import re
+import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -7,12 +9,14 @@ import cv2
 import numpy as np
 from PIL import Image
 
+from lib.errors import one_line
 from lib.files.atomic import atomic_path
 from lib.images.contact_sheet import Tile, contact_sheet
 
 COLUMNS, ROWS = 8, 6
 CELL, GAP = 176, 4  # pixels
 OUTLINE = (0, 255, 0)
+_PAGE = re.compile(r"page_\d{3,}\.png")  # another file may be the user's notes
 
 
 def write_sheets(folder: Path, crops: Path, names: Sequence[str]) -> int:
@@ -21,7 +25,8 @@ def write_sheets(folder: Path, crops: Path, names: Sequence[str]) -> int:
     Args:
       folder: folder for the pages, created if missing.
       crops: folder of the RGBA crops.
-      names: file names of the crops, in order; those that are gone by now are left out.
+      names: file names of the crops, in order; those that are gone by now are left out, and those that are no
+        pictures any more, with a line that says so.
 
     Returns:
       The number of pages.
@@ -33,7 +38,7 @@ def write_sheets(folder: Path, crops: Path, names: Sequence[str]) -> int:
             page.save(path)
         wanted.add(f"page_{number:03d}.png")
     for path in folder.glob("page_*.png"):
-        if path.name not in wanted:
+        if path.name not in wanted and _PAGE.fullmatch(path.name):
             path.unlink()
     return len(wanted)
 
@@ -65,6 +70,11 @@ def _pages(crops: Path, names: Sequence[str]) -> Iterator[Image.Image]:
 def _tile(path: Path) -> Tile | None:
     try:
         with Image.open(path, formats=["PNG"]) as image:
-            return path.stem, outlined(np.asarray(image), CELL)
+            return path.stem, outlined(np.asarray(image.convert("RGBA")), CELL)
     except FileNotFoundError:  # deleted by hand since it was listed
+        return None
+    except Exception as error:  # edited by hand; Pillow raises many kinds
+        if isinstance(error, MemoryError):
+            raise
+        print(f"{path}: must be a PNG, got {one_line(error)} (left out of the sheets)", file=sys.stderr)
         return None

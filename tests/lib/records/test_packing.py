@@ -2,6 +2,8 @@
 
 import errno
 import os
+import struct
+import zlib
 from pathlib import Path
 
 import numpy as np
@@ -53,6 +55,16 @@ def test_a_crop_whose_kind_may_not_be_known_is_left_out(folder, monkeypatch):
     assert file_names(folder) == ["a.png", "b.png"]
     with pytest.raises(BadImage, match=r"must be readable, got: .*Permission denied"):
         read_crop(folder / "a.png", SIDE)
+
+
+def test_a_crop_with_a_broken_chunk_is_left_out(folder, tmp_path):
+    """An empty colour profile whose checksum is right, at which Pillow raises an IndexError."""
+    png = (folder / "a.png").read_bytes()
+    chunk = bytes(4) + b"iCCP" + struct.pack(">I", zlib.crc32(b"iCCP"))
+    (folder / "a.png").write_bytes(png[:-12] + chunk + png[-12:])  # behind the pixels
+    packed = pack(PngFolder(folder, file_names(folder), SIDE), tmp_path / "a.bin", 1)
+    assert packed.names == ["b.png"]
+    assert packed.left_out["a.png"].startswith("must be readable, got: ")
 
 
 @pytest.mark.parametrize("named", [False, True])
