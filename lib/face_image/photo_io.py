@@ -7,11 +7,11 @@ from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
-from PIL import Image, ImageOps
+from PIL import Image
 
 from lib.errors import UserError, one_line
 from lib.face_image import photo_formats
-from lib.face_image.jpeg2000 import in_eight_bits
+from lib.face_image.deep_colours import floating, in_eight_bits
 from lib.face_image.photo_walk import photo_folders
 from lib.files.file_names import is_portable
 from lib.files.folders import kind_of
@@ -26,12 +26,20 @@ MAX_JPEG_PIXELS = 178_000_000
 WORKING_PIXELS = 25_000_000
 # Suffix of a mask file's name after the photo's stem.
 MASK_ENDING = "_mask.png"
-# EXIF orientations that swap rows and columns.
-ORIENTATION_TAG, SIDEWAYS = 0x0112, (5, 6, 7, 8)
+# EXIF's orientation -> what makes a photo upright; of the last four, rows become columns.
+_ORIENTATION = 0x0112
+_UPRIGHT = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+_SIDEWAYS = (5, 6, 7, 8)
 # Modes whose values may be averaged.
 _AVERAGED = ("L", "LA", "RGB", "RGBA", "CMYK")
-# Lookup table from 16-bit to 8-bit grey values.
-SIXTEEN_TO_EIGHT = np.rint(np.arange(65536) / 257).astype(np.uint8)
 
 
 def read_photo(path: str | os.PathLike) -> np.ndarray:
@@ -63,7 +71,7 @@ def photo_size(path: str | os.PathLike) -> tuple[int, int]:
 
     def size(image: Image.Image, path: Path) -> tuple[int, int]:
         # Pillow itself applies the orientation of TIFFs.
-        sideways = image.format != "TIFF" and image.getexif().get(ORIENTATION_TAG) in SIDEWAYS
+        sideways = image.format != "TIFF" and _orientation(image) in _SIDEWAYS
         return (image.width, image.height) if sideways else (image.height, image.width)
 
     return _opened(path, size)
@@ -166,8 +174,9 @@ def _opened(path: str | os.PathLike, use):
         with warnings.catch_warnings():
             # Pillow's own limit is lower and only warns; ours is checked below, before decoding any pixels.
             warnings.simplefilter("ignore", Image.DecompressionBombWarning)
+            warnings.filterwarnings("ignore", module="PIL")  # about damaged EXIF, which costs the orientation at most
             with Image.open(path, formats=photo_formats.pillow_formats()) as image:
-                limit = MAX_JPEG_PIXELS if image.format == "JPEG" else MAX_PIXELS
+                limit = MAX_JPEG_PIXELS if image.format in ("JPEG", "MPO") else MAX_PIXELS
                 if image.width * image.height > limit:
                     raise UserError(_too_large(path, f"{image.width} x {image.height}", limit))
                 return use(image, path)
@@ -177,7 +186,7 @@ def _opened(path: str | os.PathLike, use):
         raise UserError(_too_large(path, "more than that", MAX_PIXELS)) from None
     except Image.UnidentifiedImageError:
         if photo_formats.is_float_tiff(path):
-            raise UserError(_floating(path)) from None
+            raise UserError(floating(path)) from None
         raise UserError(f"{path}: must be an image, got a file in an unknown format") from None
     except MemoryError:
         raise
@@ -199,27 +208,21 @@ def _decoded(image: Image.Image, path: Path) -> np.ndarray:
         image.draft(None, wanted)  # has no effect except for JPEG
     rest = factor // max(round(wanted[0] * factor / image.width), 1)
     image.load()  # before their ends, PNGs do not tell their orientation, and TIFFs have not been turned
-    orientation, profile = image.getexif().get(ORIENTATION_TAG), image.info.get("icc_profile")
+    orientation, profile = _orientation(image), image.info.get("icc_profile")
     # Reduced first: each further step would take as much memory as the whole photo.
-    small = _eight_bits(in_eight_bits(image, path), path)
+    small = in_eight_bits(image, path)
     small = small if rest <= 1 else _reduced(small, rest)
-    if orientation is not None:
-        small.getexif()[ORIENTATION_TAG] = orientation
-    ImageOps.exif_transpose(small, in_place=True)
+    if orientation in _UPRIGHT:
+        small = small.transpose(_UPRIGHT[orientation])
     return np.array(in_srgb(small, profile))
 
 
-def _eight_bits(image: Image.Image, path: Path) -> Image.Image:
-    if image.mode.startswith("I;16") or image.mode == "I":
-        values = np.asarray(image)
-        if values.min() < 0 or values.max() > 65535:
-            raise UserError(f"{path}: grey values must be 8 or 16 bits, got {values.min()}..{values.max()}")
-        # 8 bits are also stored in 32.
-        table = np.arange(256, dtype=np.uint8) if image.mode == "I" and values.max() <= 255 else SIXTEEN_TO_EIGHT
-        return Image.fromarray(table[values])
-    if image.mode == "F":
-        raise UserError(_floating(path))
-    return image
+def _orientation(image: Image.Image) -> int:
+    """The EXIF orientation; 1, upright, if there is none or EXIF is damaged: the pixels are whole nevertheless."""
+    try:
+        return int(image.getexif().get(_ORIENTATION, 1))
+    except Exception:  # of any kind
+        return 1
 
 
 def _reduced(image: Image.Image, factor: int) -> Image.Image:
@@ -232,10 +235,6 @@ def _reduced(image: Image.Image, factor: int) -> Image.Image:
     # One by one, because Pillow would weight colours by alpha and lose those at alpha 0.
     bands = [image.getchannel(band).reduce((x, y), box) for band in range(len(image.getbands()))]
     return Image.merge(image.mode, bands)
-
-
-def _floating(path: Path) -> str:
-    return f"{path}: pixels must be 8- or 16-bit integers, got floating point (convert the image first)"
 
 
 def _too_large(path: Path, size: str, limit: int) -> str:

@@ -1,4 +1,7 @@
-"""JPEG 2000 of more than 8 bits: white stays white."""
+"""Pixels of more than 8 bits: rounded, and the white of JPEG 2000 stays white."""
+
+import struct
+import zlib
 
 import cv2
 import numpy as np
@@ -6,7 +9,7 @@ import pytest
 from PIL import Image
 
 from lib.errors import UserError
-from lib.face_image.jpeg2000 import in_eight_bits
+from lib.face_image.deep_colours import in_eight_bits
 from lib.face_image.photo_io import read_photo
 
 LOSSLESS = [cv2.IMWRITE_JPEG2000_COMPRESSION_X1000, 1000]
@@ -59,3 +62,33 @@ def test_what_cannot_be_decoded_is_named(tmp_path, capfd):
     with pytest.raises(UserError, match=r"a\.jp2: must be a complete image"):
         read_photo(path)
     assert not capfd.readouterr().err
+
+
+@pytest.mark.parametrize("channels", [1, 3, 4])
+@pytest.mark.parametrize("suffix", ["png", "tiff"])
+def test_sixteen_bits_are_rounded_in_colour_as_in_grey(tmp_path, suffix, channels):
+    values = np.random.default_rng(0).integers(0, 65536, (600, 4, channels), np.uint16)
+    assert cv2.imwrite(str(tmp_path / f"a.{suffix}"), values[..., [2, 1, 0, 3][:channels]] if channels > 1 else values)
+    rounded = np.rint(values / 257).astype(np.uint8)
+    np.testing.assert_array_equal(
+        read_photo(tmp_path / f"a.{suffix}"), rounded if channels > 1 else np.repeat(rounded, 3, axis=-1)
+    )
+
+
+def with_chunk(path, name, content):
+    """Adds a chunk to a PNG, behind its header."""
+    png = path.read_bytes()
+    chunk = struct.pack(">I", len(content)) + name + content + struct.pack(">I", zlib.crc32(name + content))
+    path.write_bytes(png[:33] + chunk + png[33:])
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_a_transparent_value_of_sixteen_bits_becomes_alpha(tmp_path, channels):
+    values = np.full((6, 9, channels), 1000, np.uint16)
+    values[2] = 1001
+    assert cv2.imwrite(str(tmp_path / "a.png"), values)
+    with_chunk(tmp_path / "a.png", b"tRNS", struct.pack(f">{channels}H", *[1001] * channels))
+    pixels = read_photo(tmp_path / "a.png")
+    assert pixels.shape == (6, 9, 4)
+    np.testing.assert_array_equal(pixels[..., 3], np.where(np.arange(6) == 2, 0, 255)[:, None].repeat(9, 1))
+    assert (pixels[..., :3] == 4).all()

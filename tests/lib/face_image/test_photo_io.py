@@ -9,7 +9,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, ImageOps
 
 from lib.errors import UserError
 from lib.face_image import photo_io
@@ -41,6 +41,43 @@ def test_jpeg_follows_the_orientation_tag(tmp_path):
     rotated = photo_io.read_photo(saved(tmp_path, image, "rotated.jpg", exif=exif, quality=95))
     assert rotated.shape == (90, 60, 3)
     assert np.abs(rotated.astype(int) - np.rot90(smooth, -1)).mean() < 6
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_every_orientation_becomes_upright(tmp_path, orientation):
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    path = saved(tmp_path, Image.fromarray(RGB), "a.png", exif=exif)
+    with Image.open(path) as image:
+        upright = np.asarray(ImageOps.exif_transpose(image))
+    np.testing.assert_array_equal(photo_io.read_photo(path), upright)
+    assert photo_io.photo_size(path) == upright.shape[:2]
+
+
+def test_damaged_exif_costs_the_orientation_at_most(tmp_path, recwarn):
+    """Cut off, with a wrong number of values, or of a kind that cannot be written again."""
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    exif[0x010F] = "camera"
+    whole = saved(tmp_path, Image.fromarray(RGB), "a.jpg", exif=exif).read_bytes()
+    begin = whole.index(b"Exif")
+    assert photo_io.read_photo(tmp_path / "a.jpg").shape == (9, 6, 3)
+    shapes = set()
+    for place in range(begin + 6, begin + 50):
+        for value in (0, 2, 255):
+            (tmp_path / "a.jpg").write_bytes(whole[:place] + bytes([value]) + whole[place + 1 :])
+            shapes.add(photo_io.read_photo(tmp_path / "a.jpg").shape)
+            assert photo_io.photo_size(tmp_path / "a.jpg") == photo_io.read_photo(tmp_path / "a.jpg").shape[:2]
+    assert shapes == {(9, 6, 3), (6, 9, 3)}
+    assert not recwarn.list
+
+
+def test_a_jpeg_of_several_pictures_may_be_as_large_as_one(tmp_path, monkeypatch):
+    """Phones store a smaller picture behind the photo, which Pillow then calls MPO."""
+    image = Image.fromarray(RGB)
+    image.save(tmp_path / "a.jpg", format="MPO", save_all=True, append_images=[image])
+    monkeypatch.setattr(photo_io, "MAX_PIXELS", 40)
+    assert photo_io.read_photo(tmp_path / "a.jpg").shape == (6, 9, 3)
 
 
 def test_grey_and_palette_become_rgb(tmp_path):
