@@ -16,7 +16,6 @@ from lib.cluster.meeting import Cluster
 from lib.cluster.ray_parts import Job, run_parts
 from lib.errors import UserError
 from lib.face_image.photo_io import input_photos, photo_paths
-from lib.files.locks import sole_user
 from lib.files.shards import user_of_all_shards, user_of_cluster, user_of_shard
 from lib.records.record_index import open_records
 from lib.records.splits import load_split
@@ -124,7 +123,7 @@ def track_face(config: schema.Config, _: argparse.Namespace) -> int:
     start_tensorflow(config.train.seed)
     from model.video.live import track_video
 
-    with sole_user(output, "tracking"):
+    with user_of_all_shards(output, "tracking"):
         track_video(config, source, output)
     return 0
 
@@ -178,13 +177,13 @@ def measure(config: schema.Config, _: argparse.Namespace) -> int:
         start_tensorflow(config.train.seed)
         from model.evaluation.folder import evaluate_folder
 
-        with sole_user(output, "evaluating"):
+        with user_of_all_shards(output, "evaluating"):
             return exit_code(evaluate_folder(config, Path(config.evaluate.input), output))
     check_records(config)
     start_tensorflow(config.train.seed)
     from model.evaluation.records import evaluate
 
-    with sole_user(output, "evaluating"):
+    with user_of_all_shards(output, "evaluating"):
         evaluate(config, output)
     return 0
 

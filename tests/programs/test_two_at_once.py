@@ -41,6 +41,20 @@ def test_a_second_run_into_an_output_folder_is_refused(mode, tmp_path, monkeypat
     assert main.main([str(argument) for argument in command]) == 0
 
 
+@pytest.mark.parametrize("mode", ["track", "evaluate"])
+def test_shards_keep_out_what_else_writes_to_their_folder(mode, tmp_path, monkeypatch, capsys):
+    Image.new("RGB", (8, 8)).save(tmp_path / "a.png")
+    others = {"track": ("model.video.live", "track_video")}
+    calls = called_instead(monkeypatch, *(FOLDER_MODES | others)[mode], {})
+    output = tmp_path / "out"
+    command = ["--mode", mode, "--input", tmp_path, "--output", output]
+    with sole_writer(output / FOLDER / "00001-of-00003", "an earlier run"):
+        line = one_line(main.main, command, capsys)
+    assert f"{output}: must be used by one run at a time, got an earlier run by process {os.getpid()}" in line
+    assert not any(len(arguments) == 3 for arguments in calls), "the mode must not begin"
+    assert main.main([str(argument) for argument in command]) == 0
+
+
 @pytest.mark.parametrize("mode", SHARDED)
 @pytest.mark.parametrize("all_photos", [[], ["--merge"]])
 def test_shards_and_a_run_of_all_photos_keep_each_other_out(mode, all_photos, tmp_path, monkeypatch, capsys):
