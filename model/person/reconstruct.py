@@ -19,6 +19,7 @@ from lib.sidecar.sidecar_files import report_sidecars, sidecar_files
 from model.person.estimator import BATCH, Gallery, PersonEstimator, batches, fit_apart
 from model.person.files import PERSON_FOLDER, PersonRecord, remove_person, write_person
 from model.photos.errors import failure_reason, photo_barrier
+from model.photos.unchanged import UnchangedFiles
 from model.reconstruction.draft import Draft
 from model.reconstruction.face_reconstructor import FaceReconstructor
 from model.reconstruction.files import remove_other_faces, remove_results
@@ -105,7 +106,8 @@ def _reconstruct_person(
     Only one batch of photos is in memory at a time; between passes, crops are stored on disk and photos are read again.
     """
     started = time.monotonic()
-    gallery, paths = _fit_each(estimator, written, {path: sidecars.get(path, ()) for path in names})
+    unchanged = UnchangedFiles()
+    gallery, paths = _fit_each(estimator, written, {path: sidecars.get(path, ()) for path in names}, unchanged)
     records: DiskList[PersonRecord] = DiskList()
     if not paths:
         return records
@@ -125,6 +127,7 @@ def _reconstruct_person(
         for path, draft in fitted.items():
             began = time.monotonic()
             with photo_barrier(functools.partial(_fail, written, path)):
+                unchanged.check(path)
                 pixels = np.rot90(read_photo(path), draft.photo.turns)
                 region = face_region(pixels, draft.photo.alignment)
                 result = estimator.reconstruct.finish(draft, region)
@@ -137,7 +140,10 @@ def _reconstruct_person(
 
 
 def _fit_each(
-    estimator: PersonEstimator, written: ResultFolder, sidecars: Mapping[Path, Iterable[Path]]
+    estimator: PersonEstimator,
+    written: ResultFolder,
+    sidecars: Mapping[Path, Iterable[Path]],
+    unchanged: UnchangedFiles,
 ) -> tuple[Gallery, list[Path]]:
     """Fits each photo alone, the keys of `sidecars`; returns the drafts of those that succeeded, and their paths."""
     gallery, kept = Gallery(), []
@@ -146,6 +152,7 @@ def _fit_each(
         drafts = {}
         for path in batch:
             with photo_barrier(functools.partial(_fail, written, path)):
+                unchanged.check(path)
                 photo, _ = reconstruct.reader.read(path, sidecars[path])
                 drafts[path] = reconstruct.initial_estimate(photo)
         for path, draft in _fitted(estimator.fit_each, written, list(drafts), list(drafts.values())).items():

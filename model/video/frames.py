@@ -13,6 +13,7 @@ from lib.face_image.detection import Face, detect_faces
 from lib.face_image.photo_io import photo_paths, photo_size, read_photo
 from lib.files.file_names import by_numbers
 from model.photos.reader import AlignedPhoto, PhotoReader
+from model.photos.unchanged import UnchangedFiles
 from model.video.appearances import LOST, REACH
 from model.video.frame_times import FrameTimes, Rate, video_rate
 from model.video.video_file import check_rate, open_video, square_size
@@ -49,7 +50,7 @@ class FrameSource:
     def __init__(self, source: Path, frame_rate: float, skip: Path | None = None):
         self.source = source
         self.seconds: list[float] = []
-        self._marks: dict[Path, tuple[int, int]] = {}  # size and time of the files that were read before
+        self._unchanged = UnchangedFiles()
         # Of a folder's images; None for a video.
         self.paths: list[Path] | None = None
         self._rate = Rate(frame_rate, timed=False, measured=False)
@@ -57,7 +58,7 @@ class FrameSource:
             self.paths = sorted(photo_paths(source, skip), key=lambda path: by_numbers(path.as_posix()))
             _check_sizes(self.paths)
         else:
-            self._check_unchanged(source)
+            self._unchanged.check(source)
             with open_video(source) as capture:
                 self._rate = video_rate(source, capture, frame_rate)
             check_rate(source, self._rate.hertz)
@@ -88,18 +89,8 @@ class FrameSource:
             got = f"{state} as frame {number}, {self._states[number]} before"
             raise UserError(f"{self.source}: must stay as it is during the run, got {got} (run the same command again)")
 
-    def _check_unchanged(self, path: Path) -> None:
-        """Keeps size and time of a file; raises UserError if they were others before."""
-        try:
-            found = path.stat()
-        except OSError:
-            return  # whoever reads it says why that fails
-        mark = found.st_size, found.st_mtime_ns
-        if self._marks.setdefault(path, mark) != mark:
-            raise UserError(f"{path}: must stay as it is during the run, got it replaced (run the same command again)")
-
     def _video(self) -> Iterator[tuple[np.ndarray | None, float]]:
-        self._check_unchanged(self.source)
+        self._unchanged.check(self.source)
         with open_video(self.source) as capture:
             times, in_a_row = FrameTimes(self.source, capture, self._rate), 0
             wider, higher = square_size(capture)
@@ -126,7 +117,7 @@ class FrameSource:
 
     def _images(self, paths: list[Path]) -> Iterator[tuple[np.ndarray | None, float]]:
         for number, path in enumerate(paths):
-            self._check_unchanged(path)
+            self._unchanged.check(path)
             frame = None
             with contextlib.suppress(UserError):
                 frame = np.ascontiguousarray(read_photo(path)[..., :3])

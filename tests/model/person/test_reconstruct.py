@@ -21,7 +21,7 @@ from lib.mesh_export.uv_chart import uncut
 from model.fitting.energy import FitTargets
 from model.fitting.person import PersonFitter, robust_mean, shared_slots
 from model.person import reconstruct as person
-from model.person.estimator import batches, spread
+from model.person.estimator import PersonEstimator, batches, spread
 from model.reconstruction.face_reconstructor import FaceReconstructor
 from model.video import track as video
 from model.video.frames import FrameSource, fill_gaps
@@ -298,6 +298,24 @@ def test_a_key_frame_that_vanishes_meanwhile_is_one_line(tmp_path, unfitted, mon
     monkeypatch.setattr(video, "track_face", track)
     with pytest.raises(UserError, match=rf"{tmp_path}: must stay as it is during the run, got a damaged or missing"):
         video.reconstruct_video(unfitted, tmp_path, tmp_path / "out")
+
+
+def test_a_photo_that_is_replaced_meanwhile_fails_alone(tmp_path, unfitted, monkeypatch):
+    """Its textures would be those of another picture under the old fit."""
+    (tmp_path / "in").mkdir()
+    for index in range(SHOWN):
+        Image.fromarray(portrait(4 * index)).save(tmp_path / f"in/{index}.png")
+    fitted = PersonEstimator.fit_shared
+
+    def fit(estimator, gallery):
+        Image.fromarray(portrait(40)).save(tmp_path / "in/1.png")
+        return fitted(estimator, gallery)
+
+    monkeypatch.setattr(PersonEstimator, "fit_shared", fit)
+    failed = person.reconstruct_people(unfitted, tmp_path / "in", tmp_path / "out")
+    assert failed == {"1.png": "must stay as it is during the run, got it replaced (run the same command again)"}
+    assert not list((tmp_path / "out/1").glob("*"))
+    assert (tmp_path / "out/person/mesh.obj").is_file()
 
 
 def test_the_last_good_frame_stands_in_for_a_damaged_one():
