@@ -67,8 +67,7 @@ class FaceView {
     if (!size || !(moved || this.stale || size !== this.canvas.width)) return;
     if (size !== this.canvas.width) this.canvas.width = this.canvas.height = size;
     this.pose = pose;
-    this.stale = false;
-    renderer.draw(this.face, this.canvas, pose, this.look);
+    this.stale = !renderer.draw(this.face, this.canvas, pose, this.look);
   }
 
   reset() {

@@ -93,6 +93,7 @@ class Renderer {
     gl.bindBuffer(gl.ARRAY_BUFFER, uv);
     gl.bufferData(gl.ARRAY_BUFFER, chart.uv, gl.STATIC_DRAW);
     this.attribute(3, uv, gl.UNSIGNED_SHORT, 2);
+    gl.bindBuffer(gl.ARRAY_BUFFER, null); // nothing else may be written into it
     this.anisotropy = gl.getExtension("EXT_texture_filter_anisotropic");
     this.generation = (this.generation ?? 0) + 1;
   }
@@ -124,6 +125,7 @@ class Renderer {
     const gl = this.gl;
     Object.assign(face.decoded, attributes);
     face.mesh = mesh;
+    if (face.generation !== this.generation) return; // its buffers were lost with their context: it is drawn anew
     for (const [name, values] of Object.entries(attributes)) {
       gl.bindBuffer(gl.ARRAY_BUFFER, face.buffers[name]);
       gl.bufferData(gl.ARRAY_BUFFER, values, gl.STATIC_DRAW);
@@ -137,9 +139,9 @@ class Renderer {
   }
 
   // Draws a face into a 2D canvas. pose: { angles, translation, middle, zoom }, turned about `middle`, which moves to
-  // `translation`; look: { texture, light, pose }.
+  // `translation`; look: { texture, light, pose }. Returns whether it could.
   draw(face, target, pose, look) {
-    if (this.lost) return;
+    if (this.lost) return false;
     if (face.generation !== this.generation) Object.assign(face, this.upload(face.decoded, face.mesh, face.images));
     const { gl, uniforms, canvas } = this;
     const size = target.width;
@@ -174,6 +176,7 @@ class Renderer {
       context.fillStyle = "rgba(255, 255, 255, 0.7)";
       context.fillRect(half, 0, 1, size);
     }
+    return true;
   }
 
   // Sets up one kind of texture: colours of the vertices, or a picture. The lit picture brings its light along.

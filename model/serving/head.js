@@ -6,6 +6,7 @@ const DOWNLOADS = {
   "coefficients.json": "coefficients.json", "fine.png": "PNG",
 };
 const PICTURES = { crop: "the aligned photo", coarse: "coarse rendering", fine: "fine rendering", overlay: "laid over the photo" };
+const VALUE = { class: "value", "aria-hidden": "true" }; // beside a slider, which tells it by its own aria-valuetext
 const result = document.getElementById("result");
 const display = result.querySelector("form.display");
 const sliders = result.querySelector("form.sliders");
@@ -56,7 +57,7 @@ async function prepare() {
   for (const name of shared.blend_shapes.names) {
     const words = name.replace(/([A-Z])/g, " $1").toLowerCase();
     const label = element("label", "");
-    label.append(element("span", words), element("input", "", { type: "range", name, min: 0, max: 1, step: 0.02 }), element("output", ""));
+    label.append(element("span", words), element("input", "", { type: "range", name, min: 0, max: 1, step: 0.02 }), element("span", "", VALUE));
     document.getElementById("movements").append(label);
   }
 }
@@ -112,30 +113,41 @@ function describe({ id, name, facts, files, state }) {
   result.querySelector(".facts").textContent =
     `PSNR ${facts.psnr_coarse} dB coarse, ${facts.psnr_fine} dB fine; ${facts.seconds} s.${remark}`;
   const link = (file, text) => element("a", text, { href: `/photos/${id}/${file}`, download: "" });
-  const items = Object.entries(DOWNLOADS).filter(([file]) => files.includes(file)).map(([file, text]) => link(file, text));
-  if (renderer) {
-    const picture = element("a", "This view (PNG)", { href: "#", id: "this-view" });
-    picture.addEventListener("click", saveView);
-    items.push(picture);
-  }
+  const items = Object.entries(DOWNLOADS).filter(([file]) => files.includes(file))
+    .map(([file, text]) => [`${id}/${file}`, () => [link(file, text)]]);
+  if (renderer) items.push(["this view", () => [viewLink()]]);
   const rest = { working: "other files are being written", failed: "there are no other files" }[state];
-  if (rest) items.push(element("span", rest));
-  document.getElementById("downloads").replaceChildren(...items.map((item) => {
-    const entry = document.createElement("li");
-    entry.append(item);
-    return entry;
-  }));
+  if (rest) items.push([rest, () => [element("span", rest)]]);
+  arrange(document.getElementById("downloads"), "li", items);
   const pictures = Object.entries(PICTURES).filter(([file]) => files.includes(`${file}.png`));
-  document.getElementById("pictures").replaceChildren(...pictures.map(([file, text]) => {
-    const figure = document.createElement("figure");
-    figure.append(element("img", "", { src: `/photos/${id}/${file}.png`, alt: `${name}: ${text}` }), element("figcaption", text));
-    return figure;
-  }));
+  arrange(document.getElementById("pictures"), "figure", pictures.map(([file, text]) => [`${id}/${file}`, () => [
+    element("img", "", { src: `/photos/${id}/${file}.png`, alt: `${name}: ${text}` }), element("figcaption", text),
+  ]]));
+}
+
+// Removes what is not wanted and adds what is missing; the rest stays, with the keyboard's focus, and pictures are not
+// fetched again. wanted: [key, () => content] in order.
+function arrange(parent, tag, wanted) {
+  const keys = wanted.map(([key]) => key);
+  for (const child of [...parent.children]) if (!keys.includes(child.dataset.key)) child.remove();
+  wanted.forEach(([key, content], place) => {
+    if (parent.children[place]?.dataset.key === key) return;
+    const child = element(tag, "", { "data-key": key });
+    child.append(...content());
+    parent.insertBefore(child, parent.children[place] ?? null);
+  });
+}
+
+function viewLink() {
+  const link = element("a", "This view (PNG)", { href: "#", id: "this-view" });
+  link.addEventListener("click", saveView);
+  return link;
 }
 
 function saveView(event) {
   event.preventDefault();
   const { name } = opened;
+  if (view.face) view.update(renderer, frames.clock, 0); // out of sight, it is not drawn
   view.canvas.toBlob((blob) => {
     const address = URL.createObjectURL(blob);
     element("a", "", { href: address, download: `${name.replace(/\.[^.]*$/, "")}_view.png` }).click();
@@ -143,14 +155,18 @@ function saveView(event) {
   });
 }
 
-const frames = new FrameLoop(() => (view.face ? [view] : []), () => renderer);
+const frames = new FrameLoop(() => (view.face && view.visible ? [view] : []), () => renderer);
+new IntersectionObserver((entries) => {
+  view.visible = entries.at(-1).isIntersecting;
+  frames.request();
+}).observe(view.canvas);
 
 const inputs = () => [...document.querySelectorAll("#movements input")];
 function showValues() {
   for (const input of sliders.querySelectorAll("input")) {
     const unit = input.name === "turned" ? "°" : " %";
     const value = Math.round(input.value * (input.closest("#movements") ? 100 : 1)) + unit;
-    input.nextElementSibling.value = value;
+    input.nextElementSibling.textContent = value;
     input.setAttribute("aria-valuetext", value);
   }
 }

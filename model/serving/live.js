@@ -6,6 +6,7 @@ const LIVE_HEIGHT = 480, LIVE_QUALITY = 0.8;
 const TOLD = {
   learning: "look at the camera for a moment", lost: "no face in the picture", face: "the head follows your face",
 };
+const MOST_FAILURES = 5; // frames in a row that the program may fail at
 const RATE_SECONDS = 2; // over which the frames a second are counted
 const live = document.getElementById("live"), liveButton = live.querySelector("button");
 const liveVideo = live.querySelector("video");
@@ -14,7 +15,7 @@ const liveRate = live.querySelector(".rate");
 let session = null; // { id, stream, wake: ends the wait for a frame, ends: times of the last answers }
 
 async function startLive() {
-  const mine = session = { id: null, stream: null, ends: [] };
+  const mine = session = { id: null, stream: null, ends: [], failures: 0 };
   liveButton.setAttribute("aria-pressed", "true");
   liveState.textContent = "starting the camera";
   try {
@@ -68,8 +69,9 @@ async function liveFrame(mine) {
   [canvas.width, canvas.height] = [liveVideo.videoWidth, liveVideo.videoHeight].map((side) => Math.round(share * side));
   canvas.getContext("2d").drawImage(liveVideo, 0, 0, canvas.width, canvas.height);
   const body = await new Promise((done) => canvas.toBlob(done, "image/jpeg", LIVE_QUALITY));
-  const answer = await fetchJson(`/live/${mine.id}`, { method: "POST", body });
+  const answer = await fetchJson(`/live/${mine.id}`, { method: "POST", body }).catch((error) => failedFrame(mine, error));
   if (session !== mine) return;
+  if (answer.milliseconds !== undefined) mine.failures = 0;
   showLive(answer);
   if (session !== mine) return;
   const now = performance.now();
@@ -79,6 +81,13 @@ async function liveFrame(mine) {
   const text = TOLD[answer.state];
   if (liveState.textContent !== text) liveState.textContent = text;
   liveRate.textContent = answer.state === "face" ? `${rate}, ${Math.round(now - taken)} ms from frame to head` : "";
+}
+
+// A frame that the program failed at, or for which it was busy, shows no face; what it refuses for good ends the session.
+function failedFrame(mine, error) {
+  mine.failures += 1;
+  if (!(error.status === 429 || error.status >= 500) || mine.failures === MOST_FAILURES) throw error;
+  return { state: "lost" };
 }
 
 function showLive({ state, angles, weights }) {

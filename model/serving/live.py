@@ -4,9 +4,11 @@ import asyncio
 import functools
 import io
 import secrets
+import sys
 import threading
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -17,6 +19,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from configs import schema
+from model.photos.errors import failure_reason, photo_barrier
 from model.reconstruction.face_reconstructor import FaceReconstructor
 from model.serving.reconstruction import PhotoWork
 from model.serving.refusal import Refused
@@ -47,9 +50,22 @@ class LiveFace:
         assert reconstruct.mesh is not None, "fit.landmarks is true"
         self._newcomer = Newcomer(model, camera, reconstruct.mesh, reconstruct.weights)
         self._tracker: FaceTracker | None = None
+        self._reported = ""
 
     def __call__(self, frame: np.ndarray, seconds: float) -> dict[str, Any]:
-        """The face in a frame, uint8 [H, W, 3], as the page's script reads it."""
+        """The face in a frame, uint8 [H, W, 3], as the page's script reads it; none if the frame fails."""
+        with photo_barrier(self._report):
+            return self._followed(frame, seconds)
+        return {"state": "lost"}
+
+    def _report(self, error: Exception) -> None:
+        """Prints why a frame failed, once for all that follow with the same reason."""
+        reason = failure_reason(Path("frame"), error)
+        if reason != self._reported:
+            print(f"a frame of the live head failed: {reason}", file=sys.stderr)
+        self._reported = reason
+
+    def _followed(self, frame: np.ndarray, seconds: float) -> dict[str, Any]:
         if self._tracker is None:
             points = self._find(frame, seconds)
             if points is None:

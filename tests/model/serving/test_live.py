@@ -131,7 +131,7 @@ def test_other_sites_cannot_look_through_the_page(bench):
     assert bench.frames == []
 
 
-def test_a_face_is_learned_and_then_followed():
+def test_a_face_is_learned_and_then_followed(capsys):
     """The real tracking, of a portrait that moves to the right through the picture."""
     from model.reconstruction.face_reconstructor import FaceReconstructor
     from model.serving.live import LiveFace
@@ -148,3 +148,9 @@ def test_a_face_is_learned_and_then_followed():
     assert np.abs(answers[9]["angles"]).max() < 0.5
     assert np.subtract(answers[9]["angles"], answers[8]["angles"]) == pytest.approx([0, 0, 0], abs=0.03)
     assert follow(np.zeros_like(photo), 1.0) == {"state": "lost"}
+    capsys.readouterr()
+    for frame in (photo[..., :1], photo[..., :1], photo[:0]):  # no frames, which the networks refuse
+        assert follow(frame, 2.0 + len(frame)) == {"state": "lost"}
+    told = capsys.readouterr().err.splitlines()
+    assert len(told) == 2
+    assert all(line.startswith("a frame of the live head failed: ") for line in told)

@@ -1,6 +1,5 @@
 """The local page in headless Chromium."""
 
-import base64
 import io
 import json
 import time
@@ -12,26 +11,9 @@ import pytest
 from PIL import Image
 
 from tests.support.photo_corpus import portrait
-from tests.support.serving.served_page import FRAMES, MAY_WRITE, wait
+from tests.support.serving.served_page import FRAMES, MAY_WRITE, move, view, wait
 
 OVERFLOW = "document.documentElement.scrollWidth - innerWidth"
-
-
-def view(page):
-    wait(page, "view.face && !view.stale && view.canvas.height > 100")
-    data = page.evaluate("view.canvas.toDataURL().split(',')[1]")
-    return np.asarray(Image.open(io.BytesIO(base64.b64decode(data))).convert("RGBA"), int)
-
-
-def move(page, name, value):
-    page.evaluate(
-        """([name, value]) => {
-            const input = sliders.elements[name];
-            input.value = value;
-            input.dispatchEvent(new Event("input", { bubbles: true }));
-        }""",
-        [name, value],
-    )
 
 
 def test_photos_become_heads_that_move(served, browser, tmp_path):
@@ -58,6 +40,10 @@ def test_photos_become_heads_that_move(served, browser, tmp_path):
         move(page, *change)
         assert np.abs(view(page) - before).mean() > 0.1, change
     assert page.evaluate("look.texture") == "relit"  # the photo's own pixels cannot be lit anew
+    # A slider tells its value itself; live regions beside it would be read out at each step, and with every live frame.
+    assert page.locator("#result output").count() == 0
+    shown = page.locator(".sliders label").filter(has=page.locator("[name=gain]")).locator(".value")
+    assert (shown.inner_text(), shown.get_attribute("aria-hidden")) == ("40 %", "true")
     page.get_by_role("button", name="As in the photo").click()
     page.locator("#result input[value=textured]").check()
     wait(page, "sliders.elements.jawOpen.value < 0.9 && !view.stale")
@@ -110,8 +96,12 @@ def test_the_head_is_shown_before_its_files_are_written(served, browser, tmp_pat
     assert page.evaluate("photos[0].state") == "working"
     assert page.locator("#downloads").inner_text().split("\n") == ["This view (PNG)", "other files are being written"]
     assert page.locator("#pictures img").count() == 0
+    page.locator("#this-view").focus()
     MAY_WRITE.set()
     wait(page, "photos[0].state == 'done'")
+    assert page.evaluate("document.activeElement.id") == "this-view"  # links are added beside it
+    page.evaluate("window.shown = [...document.querySelectorAll('#pictures img')], describe(photos[0])")
+    assert page.evaluate("shown.every((image) => image.isConnected)")  # and pictures are not fetched again
     assert "OBJ (zip)" in page.locator("#downloads").inner_text()
     assert "being written" not in page.locator("#downloads").inner_text()
     wait(page, "[...document.querySelectorAll('#pictures img')].filter((image) => image.naturalWidth > 0).length == 4")

@@ -6,10 +6,11 @@ import time
 import urllib.error
 import urllib.request
 
+import numpy as np
 import pytest
 
 from tests.support.photo_corpus import portrait
-from tests.support.serving.served_page import MAY_WRITE, MUST_FAIL, wait
+from tests.support.serving.served_page import MAY_WRITE, MUST_FAIL, move, view, wait
 
 ENDED = "photos.every(({ state }) => state == 'done' || state == 'failed')"
 
@@ -181,6 +182,75 @@ def test_the_live_head_ends_in_time(served, opened, tmp_path):
     while not live_is_free(served[0]):
         assert time.monotonic() < deadline
         page.wait_for_timeout(100)
+
+
+def test_a_frame_that_fails_does_not_end_the_live_head(opened, tmp_path):
+    page, failures = opened(), []
+    give(page, tmp_path, "me.png")
+    wait(page, f"{ENDED} && view.face && !view.stale")
+
+    def fail(route, most):
+        if route.request.method == "POST" and len(failures) < most:
+            failures.append(429 if len(failures) % 2 else 500)
+            return route.fulfill(status=failures[-1], body=json.dumps({"error": "it has failed"}))
+        return route.continue_()
+
+    page.route("**/live/*", lambda route: fail(route, 4))
+    page.get_by_role("button", name="Live").click()
+    wait(page, "liveState.textContent === TOLD.face")
+    assert failures == [500, 429, 500, 429]
+    page.unroute("**/live/*")
+    page.route("**/live/*", lambda route: fail(route, 1000))
+    wait(page, "session === null")
+    assert page.evaluate("liveState.textContent") == "it has failed"
+    assert len(failures) == 9
+
+
+def lose_graphics(page, meanwhile="null"):
+    """Takes the page's WebGL context away, and gives it back after a script."""
+    page.evaluate("(window.loss = renderer.gl.getExtension('WEBGL_lose_context')).loseContext()")
+    wait(page, "renderer.lost")
+    page.evaluate(meanwhile)
+    page.evaluate("new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))")
+    page.evaluate("loss.restoreContext()")
+    wait(page, "!renderer.lost")
+
+
+def test_a_head_outlives_the_loss_of_its_graphics(opened, tmp_path):
+    page = opened()
+    give(page, tmp_path, "me.png")
+    wait(page, f"{ENDED} && view.face && !view.stale")
+    move(page, "jawOpen", 1)
+    open_mouth = view(page)
+    page.get_by_role("button", name="As in the photo").click()
+    wait(page, "changes.every((change) => Math.abs(change) < 1e-6)")
+    assert np.abs(view(page) - open_mouth).mean() > 0.1
+    lose_graphics(page)
+    move(page, "jawOpen", 1)
+    assert np.abs(view(page) - open_mouth).mean() < 0.1
+
+    choose = "document.querySelector('#result input[value={}]').click()"
+    page.evaluate(choose.format("coarse"))
+    coarse = view(page)
+    page.evaluate(choose.format("textured"))
+    assert np.abs(view(page) - coarse).mean() > 1
+    lose_graphics(page, meanwhile=choose.format("coarse"))
+    assert np.abs(view(page) - coarse).mean() < 0.1
+
+
+def test_a_head_out_of_sight_is_not_drawn(opened, tmp_path):
+    page = opened()
+    give(page, tmp_path, "me.png")
+    wait(page, f"{ENDED} && view.face && !view.stale")
+    page.set_viewport_size({"width": 375, "height": 500})
+    page.evaluate("document.querySelector('#pictures').lastElementChild.scrollIntoView()")
+    wait(page, "!view.visible && frames.frame === 0")
+    move(page, "jawOpen", 1)
+    wait(page, "frames.frame === 0")
+    assert page.evaluate("view.stale")
+    page.evaluate("view.canvas.scrollIntoView()")
+    wait(page, "view.visible && !view.stale && frames.frame !== 0")
+    page.set_viewport_size({"width": 1200, "height": 900})
 
 
 def test_a_camera_that_is_granted_too_late_is_switched_off(opened):

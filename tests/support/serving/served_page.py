@@ -1,5 +1,6 @@
 """The page of --mode serve with a small reconstructor behind it, for tests in a browser."""
 
+import base64
 import contextlib
 import io
 import threading
@@ -8,6 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
+from PIL import Image
 
 from configs import schema
 from lib.runtime.interruption import DeferredStop
@@ -85,3 +87,22 @@ def wait(page, condition, seconds=60):
     while not page.evaluate(condition):
         assert time.monotonic() < deadline, f"must come true within {seconds} s: {condition}"
         page.wait_for_timeout(20)
+
+
+def view(page):
+    """The head's picture, int [H, W, 4], as soon as it is drawn."""
+    wait(page, "view.face && !view.stale && view.canvas.height > 100")
+    data = page.evaluate("view.canvas.toDataURL().split(',')[1]")
+    return np.asarray(Image.open(io.BytesIO(base64.b64decode(data))).convert("RGBA"), int)
+
+
+def move(page, name, value):
+    """Moves a slider."""
+    page.evaluate(
+        """([name, value]) => {
+            const input = sliders.elements[name];
+            input.value = value;
+            input.dispatchEvent(new Event("input", { bubbles: true }));
+        }""",
+        [name, value],
+    )
