@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 import sys
-from collections.abc import Mapping
+from collections.abc import AsyncGenerator, Mapping
 from pathlib import Path
 
 from starlette.applications import Starlette
@@ -24,8 +24,8 @@ from model.serving.live import LiveRequests
 from model.serving.photo_queue import FAILED, NO_SPACE, WORKING, Job, PhotoQueue, QueueFull
 from model.serving.refusal import Refused, fault, refusal
 
-# Time that a browser may take to send a photo, seconds.
-UPLOAD_SECONDS = 120.0
+# Seconds in which more of a photo must arrive; and all of it, or so many for each MB that it may have.
+PAUSE_SECONDS, UPLOAD_SECONDS, SECONDS_PER_MB = 30.0, 120.0, 4.0
 # Results that the page shows or offers for download -> their type.
 FILES = {
     "face.json": "application/json",
@@ -159,30 +159,49 @@ class Service:
         """Writes the body to the job's folder as it arrives."""
         size = 0
         try:
-            async with asyncio.timeout(UPLOAD_SECONDS):
-                with open(job.photo, "wb") as stream:
-                    async for chunk in request.stream():
+            with open(job.photo, "wb") as stream:
+                async with contextlib.aclosing(self._arriving(request)) as chunks:
+                    async for chunk in chunks:
                         size += len(chunk)
                         if size > most:
                             raise self._too_large()
                         stream.write(chunk)
         except TimeoutError:
-            raise Refused(408, f"a photo must arrive within {UPLOAD_SECONDS:g} s, got {size:,} bytes") from None
+            raise Refused(
+                408,
+                f"a photo must arrive within {self._upload_seconds:g} s and without pauses of {PAUSE_SECONDS:g} s, got "
+                f"{size:,} bytes",
+            ) from None
         except ClientDisconnect:
             raise Refused(400, "the upload was broken off") from None
         if not size:
             raise Refused(400, "a photo must be sent as the body of the request, got nothing")
 
-    @staticmethod
-    async def _drain(request: Request, most: int) -> None:
+    async def _drain(self, request: Request, most: int) -> None:
         """Reads a body that is refused, up to the limits: browsers read no answer before they have sent all."""
         size = 0
         with contextlib.suppress(TimeoutError, ClientDisconnect):  # the refusal is the answer in any case
-            async with asyncio.timeout(UPLOAD_SECONDS):
-                async for chunk in request.stream():
+            async with contextlib.aclosing(self._arriving(request)) as chunks:
+                async for chunk in chunks:
                     size += len(chunk)
                     if size > most:
                         return
+
+    @property
+    def _upload_seconds(self) -> float:
+        """Time that a browser may take to send a photo."""
+        return max(UPLOAD_SECONDS, SECONDS_PER_MB * self.section.upload_mb)
+
+    async def _arriving(self, request: Request) -> AsyncGenerator[bytes, None]:
+        """The body as it arrives; raises TimeoutError if it pauses or takes too long."""
+        body, clock = aiter(request.stream()), asyncio.get_running_loop().time
+        end = clock() + self._upload_seconds
+        while True:
+            async with asyncio.timeout_at(min(clock() + PAUSE_SECONDS, end)):
+                chunk = await anext(body, None)
+            if chunk is None:
+                return
+            yield chunk
 
 
 def _check_photo(job: Job) -> None:

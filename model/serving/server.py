@@ -3,6 +3,7 @@
 import contextlib
 import functools
 import ipaddress
+import math
 import socket
 import tempfile
 from collections.abc import Generator, Mapping
@@ -49,19 +50,26 @@ def serve(config: schema.Config) -> None:
         listening = stack.enter_context(listen(section))
         if keep is not None:
             stack.enter_context(sole_user(keep, "results of --mode serve"))
-        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="face-gcn-")))
         reconstruct = FaceReconstructor.load(config)
         work = PhotoWork(reconstruct, keep)
-        photos = PhotoQueue(folder, work, section.queue, section.results, 60 * section.minutes, prepare=work.warm_up)
         live = None
         if config.fit.landmarks:
             live = LiveRequests(functools.partial(LiveFace, config, reconstruct, work))
-        service = Service(section, photos, assets(section, work.shared(), live is not None), live)
-        print(address(listening), flush=True)
-        photos.start()
-        stack.callback(photos.stop)
-        with DeferredStop() as stop:
-            PageServer(service, stop).run(sockets=[listening])
+        files = assets(section, work.shared(), live is not None)
+        # A second order to stop has nothing to hasten: it would leave the visitors' photos behind.
+        with (
+            DeferredStop(merge_seconds=math.inf) as stop,
+            tempfile.TemporaryDirectory(prefix="face-gcn-") as folder,
+        ):
+            photos = PhotoQueue(
+                Path(folder), work, section.queue, section.results, 60 * section.minutes, prepare=work.warm_up
+            )
+            print(address(listening), flush=True)
+            photos.start()
+            try:
+                PageServer(Service(section, photos, files, live), stop).run(sockets=[listening])
+            finally:
+                photos.stop()
         if stop.requested:
             raise stop.interruption(stored)
 

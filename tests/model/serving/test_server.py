@@ -1,5 +1,6 @@
 """Address, limits and the end of the server."""
 
+import json
 import os
 import signal
 import socket
@@ -11,6 +12,7 @@ import types
 import urllib.request
 
 import pytest
+from PIL import Image
 
 import main
 from configs import flags, schema
@@ -83,3 +85,62 @@ def test_told_to_stop_it_leaves_nothing(tmp_path, monkeypatch, capsys, number, c
     assert output.err == "\ninterrupted; photos and results are removed\n"
     assert not [thread for thread in threading.enumerate() if thread.name == "reconstruction"]
     assert "uvicorn" in sys.modules
+
+
+def test_a_second_order_to_stop_leaves_nothing_either(tmp_path, monkeypatch, capsys):
+    """It comes while the first waits for a photo that is in work and writes."""
+    from model.serving import server
+    from model.serving.photo_queue import Stopped
+
+    def work(job, progress):
+        try:
+            while True:
+                progress.enter("fitting")
+                time.sleep(0.005)
+        except Stopped:
+            os.kill(os.getpid(), signal.SIGINT)
+            time.sleep(0.1)
+            job.results.mkdir()
+            (job.results / "mesh.glb").touch()
+            raise
+
+    work.shared, work.warm_up = lambda: b"{}", lambda enter: None
+    monkeypatch.setattr(server, "FaceReconstructor", types.SimpleNamespace(load=lambda config: None))
+    monkeypatch.setattr(server, "PhotoWork", lambda reconstruct, keep: work)
+    monkeypatch.setattr(main, "start_tensorflow", lambda seed: None)
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "temporary"))
+    (tmp_path / "temporary").mkdir()
+    Image.new("RGB", (8, 8)).save(tmp_path / "a.png")
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        address = f"http://127.0.0.1:{free.getsockname()[1]}/photos"
+
+    def visit():
+        photo, identifier = (tmp_path / "a.png").read_bytes(), None
+        while not ended:
+            try:
+                if identifier is None:
+                    identifier = json.load(urllib.request.urlopen(address, photo))["id"]
+                if json.load(urllib.request.urlopen(f"{address}/{identifier}"))["state"] == "working":
+                    os.kill(os.getpid(), signal.SIGINT)
+                    return
+            except OSError:
+                pass
+            time.sleep(0.02)
+
+    ended = []
+    visitor = threading.Thread(target=visit)
+    visitor.start()
+    ended.append(flags.run(lambda: main.main(["--mode", "serve", f"serve.port={address.split(':')[2][:-7]}"]), ""))
+    visitor.join()
+    assert ended == [130]
+    assert list((tmp_path / "temporary").iterdir()) == []
+    assert capsys.readouterr().err == "\ninterrupted; photos and results are removed\n"
+    assert not [thread for thread in threading.enumerate() if thread.name == "reconstruction"]
+
+
+def test_visitors_do_not_learn_where_results_are_kept(tmp_path):
+    from model.serving.server import assets
+
+    pages = [assets(schema.load(overrides={"serve.keep": keep}).serve, b"{}", False)[""] for keep in ("", "/home/anna")]
+    assert [b"also stores the results" in page for page in pages] == [False, True]
+    assert b"anna" not in pages[1]

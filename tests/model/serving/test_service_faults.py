@@ -1,6 +1,7 @@
 """What goes wrong on the server's side: work that fails late, visitors who leave, folders that vanish."""
 
 import asyncio
+import json
 import shutil
 from pathlib import Path
 
@@ -12,7 +13,7 @@ from starlette.testclient import TestClient
 
 from model.serving.guard import POLICY
 from model.serving.photo_queue import DONE, FAILED, NO_SPACE
-from tests.support.serving.photo_service import HERE, error
+from tests.support.serving.photo_service import HERE, error, picture
 
 
 def test_a_face_that_was_shown_outlives_the_failure_of_its_files(bench):
@@ -22,6 +23,13 @@ def test_a_face_that_was_shown_outlives_the_failure_of_its_files(bench):
     assert failed["error"] == NO_SPACE
     assert (failed["facts"], failed["files"]) == ({"seconds": 0.5}, ["face.json"])
     assert bench.client.get(f"/photos/{identifier}/face.json").content == b"{}"
+
+
+def upload_scope():
+    """A request's head."""
+    host = HERE.removeprefix("http://").encode()
+    headers = {"headers": [(b"host", host)], "query_string": b"name=a.png"}
+    return {"type": "http", "method": "POST", "path": "/photos", **headers}
 
 
 @pytest.mark.parametrize("visitor", ["gone", "silent"])
@@ -39,10 +47,37 @@ def test_a_refused_upload_is_not_waited_for(bench, monkeypatch, visitor):
     async def send(message):
         sent.append(message)
 
-    scope = {"type": "http", "method": "POST", "path": "/photos", "query_string": b"name=a.png"}
-    scope["headers"] = [(b"host", HERE.removeprefix("http://").encode())]
-    asyncio.run(asyncio.wait_for(bench.app(scope, receive, send), 10))
+    asyncio.run(asyncio.wait_for(bench.app(upload_scope(), receive, send), 10))
     assert sent[0]["status"] == 429
+
+
+def sent_slowly(bench, pause):
+    """Status and body of the answer to a photo that is sent in two parts, with a pause between them."""
+    parts, sent = [picture()[:40], picture()[40:]], []
+
+    async def receive():
+        if len(parts) == 1:
+            await asyncio.sleep(pause)
+        return {"type": "http.request", "body": parts.pop(0), "more_body": bool(parts)}
+
+    async def send(message):
+        sent.append(message)
+
+    asyncio.run(bench.app(upload_scope(), receive, send))
+    return sent[0]["status"], json.loads(sent[1]["body"])
+
+
+def test_an_upload_that_pauses_too_long_is_refused(bench, monkeypatch):
+    monkeypatch.setattr("model.serving.app.PAUSE_SECONDS", 0.05)
+    told = "a photo must arrive within 120 s and without pauses of 0.05 s, got 40 bytes"
+    assert sent_slowly(bench, 60) == (408, {"error": told})
+
+
+@pytest.mark.parametrize(("seconds_per_mb", "status"), [(0.0, 408), (1e6, 202)])
+def test_a_larger_photo_has_more_time(bench, monkeypatch, seconds_per_mb, status):
+    monkeypatch.setattr("model.serving.app.UPLOAD_SECONDS", 0.0)
+    monkeypatch.setattr("model.serving.app.SECONDS_PER_MB", seconds_per_mb)
+    assert sent_slowly(bench, 0.1)[0] == status
 
 
 def test_a_fault_of_the_program_is_told_in_json_and_to_the_operator(bench, monkeypatch):
