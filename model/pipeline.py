@@ -73,8 +73,9 @@ class Pipeline:
         """Outputs of the frozen networks for RGBA crops [B, H, W, 4] in [0, 1]."""
         return encode(self.regressor, self.identity, tf.convert_to_tensor(crops)[..., :3])
 
-    def with_light(self, coefficients: tf.Tensor, crops: np.ndarray) -> tf.Tensor:
+    def with_light(self, coefficients: tf.Tensor | np.ndarray, crops: np.ndarray) -> tf.Tensor:
         """Coefficients [B, K] with the light solved for from RGBA crops [B, H, W, 4], if regressor.light says so."""
+        coefficients = tf.convert_to_tensor(coefficients)
         if self.config.regressor.light == "regressed":
             return coefficients
         return light.with_solved_light(self.face_gcn.morphable, self.camera, coefficients, tf.convert_to_tensor(crops))

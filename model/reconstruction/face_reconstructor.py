@@ -169,17 +169,17 @@ class FaceReconstructor:
         return self.finish(draft, region)
 
     def initial_estimate(self, photo: AlignedPhoto) -> Draft:
-        """Runs the frozen networks, places the regressed face on the landmarks, and finds a first mask."""
+        """Runs the frozen networks and finds a first mask; a face to be fitted is also placed on the landmarks."""
         encoded = self.pipeline.regress(rgba(photo.rgb, np.ones(photo.rgb.shape[:2], np.float32)))
-        regressed = self.place(encoded.coefficients.numpy(), photo.alignment.points)[0]
+        placed = self.place(encoded.coefficients.numpy(), photo.alignment.points)[0]
         mesh, irises = (None, None) if self.mesh is None else mesh_points(photo)
-        coefficients = regressed if mesh is None or not self.steps else self.fit_landmarks(regressed, mesh)
+        coefficients = placed if mesh is None or not self.steps else self.fit_landmarks(placed, mesh)
         photo = without_cut_out(photo, self.find_mask, coefficients[None])
         mask = self.find_mask(photo.alignment, photo.alpha, coefficients[None], mesh=mesh)
-        if not self.steps:
-            coefficients = self.pipeline.with_light(coefficients[None], rgba(photo.rgb, mask))[0].numpy()
+        if not self.steps:  # placing the face was for the mask: the result is the regressor's
+            coefficients = self.pipeline.with_light(encoded.coefficients, rgba(photo.rgb, mask))[0].numpy()
             mesh = irises = None  # eyes that are not fitted lie elsewhere than these irises
-        return Draft(photo, mask, coefficients, encoded.embedding, regressed, mesh, irises)
+        return Draft(photo, mask, coefficients, encoded.embedding, placed, mesh, irises)
 
     def gaze(self, draft: Draft) -> np.ndarray | None:
         """The gaze [2] of a fitted draft, or None, see `draft_gaze`."""

@@ -14,9 +14,11 @@ import tensorflow as tf
 from PIL import Image
 
 from configs import schema
+from configs.network_sections import LIGHTS
 from lib.errors import DiskFull, UserError
 from lib.face_image.alignment import FIVE_FROM_68
 from lib.images.holes import holes
+from model.pipeline import Pipeline
 from model.reconstruction.face_reconstructor import FaceReconstructor
 from model.whole_head.extension import WholeHead
 from tests.support.damage import files_of_at_most
@@ -83,6 +85,21 @@ def test_the_mask_of_an_unfitted_face_is_that_of_a_fitted_one(face):
     unfitted = FaceReconstructor(schema.load(overrides=overrides), untrained_parts())(PORTRAIT)
     np.testing.assert_array_equal(unfitted.alpha, face.alpha)
     assert unfitted.gaze is None
+
+
+@pytest.mark.parametrize("light", LIGHTS)
+def test_a_face_that_is_not_fitted_has_the_configurations_light(light):
+    overrides = {"fit.steps": 0, "fit.landmarks": False, "data.image_size": SIZE, "regressor.light": light}
+    config, parts = schema.load(overrides=overrides), untrained_parts()
+    pipeline = Pipeline(config, parts.face_model, parts.camera, None, None, None, parts.face_gcn)
+    parts.with_light = pipeline.with_light
+    with detected_once():
+        reconstructor = FaceReconstructor(config, parts)
+        found = reconstructor.reader.find_in_array(PORTRAIT, "photo", 1)
+        photo, _ = reconstructor.reader.with_region("photo", found, found.faces[0])
+        draft = reconstructor.initial_estimate(photo)
+    solved = parts.face_model.layout.split(draft.coefficients).light
+    assert (np.abs(solved).max() > 0.05) == (light == "solved")
 
 
 def test_what_shows_through_a_hole_is_not_read():
