@@ -265,7 +265,7 @@ class FaceReconstructor:
         """Renders a new view: the face in the middle of the picture, rotated, with its albedo texture.
 
         Args:
-          face: a result of this reconstructor.
+          face: a result of this reconstructor or another one, which is drawn with its own face model.
           yaw, pitch, roll: radians, about y (positive turns the face to the right of the picture), x and z.
           light: [3, 9] spherical harmonics, such as the `light` of another face; by default the photo's light.
           size: side of the picture, at most 4,096 pixels; by default the crops' side.
@@ -278,16 +278,15 @@ class FaceReconstructor:
           UserError: an argument is of another kind or out of bounds.
         """
         if not isinstance(face, PhotoResult):
-            raise UserError(f"a face to render must be a result of this reconstructor, got {type(face).__name__}")
+            raise UserError(f"a face to render must be a result of a reconstructor, got {type(face).__name__}")
         angles = [finite_number(name, angle) for name, angle in (("pitch", pitch), ("yaw", yaw), ("roll", roll))]
         light = checked_light(face.light if light is None else light)
-        camera = self.pipeline.camera if size is None else resized(self.pipeline.camera, size)
-        morphable, chart, albedo = self.export.morphable, self.export.chart, face.textures.albedo
-        vertices = face.vertices
+        export, vertices, albedo = face.export, face.vertices, face.textures.albedo
+        morphable, camera = export.morphable, export.camera if size is None else resized(export.camera, size)
         if expression is not None:
             own = morphable.layout.split(face.coefficients).expression
             vertices = BlendShapes.of(morphable.face_model).changed(morphable.face_model, vertices, own, expression)
-        return to_bytes(turned_view(morphable, chart, vertices, albedo, angles, camera, light))
+        return to_bytes(turned_view(morphable, export.chart, vertices, albedo, angles, camera, light))
 
     def draw(self, coefficients: np.ndarray, albedo: tf.Tensor) -> np.ndarray:
         """Renders the face with coefficients [1, K], also with the albedo [1, N, 3] of a whole head: RGBA [H, W, 4]."""

@@ -69,7 +69,7 @@ def test_numbers_of_other_libraries_are_numbers(reconstructor, face):
 
 
 def test_only_results_are_rendered(reconstructor):
-    with pytest.raises(UserError, match="must be a result of this reconstructor, got ndarray"):
+    with pytest.raises(UserError, match="must be a result of a reconstructor, got ndarray"):
         reconstructor.render(np.zeros([8, 8, 3]))
 
 

@@ -190,6 +190,13 @@ def test_new_views(reconstructor, face):
         reconstructor.render(face, light=np.zeros(27))
 
 
+def test_a_view_of_another_reconstructors_face_is_its_own(reconstructor, face):
+    overrides = {"fit.steps": 0, "fit.landmarks": False, "data.image_size": SIZE, "export.texture_size": 256}
+    with detected_once():
+        other = FaceReconstructor(schema.load(overrides=overrides), untrained_parts(built_in_face(4000)))
+    np.testing.assert_array_equal(other.render(face, yaw=0.3), reconstructor.render(face, yaw=0.3))
+
+
 @pytest.mark.parametrize(
     ("pixels", "message"),
     [
