@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -156,7 +157,7 @@ def symmetric_pairs(mirror_index: np.ndarray) -> np.ndarray:
 
 def _flat_basis(*bases: np.ndarray) -> tf.Tensor:
     """Stacks bases [K_i, N, 3] into one matrix [sum K_i, 3 N]."""
-    return tf.concat([basis.reshape(len(basis), -1) for basis in bases], axis=0)
+    return tf.concat([basis.reshape(len(basis), math.prod(basis.shape[1:])) for basis in bases], axis=0)
 
 
 def _hairy(face_model: FaceModel) -> np.ndarray:

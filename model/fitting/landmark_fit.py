@@ -250,7 +250,7 @@ class LandmarkFitter:
             gradient = slopes @ residuals + prior**2 * (expression - parts.expression) + pushing * expression
             step = -np.linalg.solve(normal, gradient)
             expression += step
-            if np.abs(step).max() < CONVERGED:
+            if np.abs(step).max(initial=0) < CONVERGED:  # a face model may have no expressions
                 break
         return self._layout.join(dataclasses.replace(parts, expression=expression)).astype(np.float32)
 

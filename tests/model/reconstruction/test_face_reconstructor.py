@@ -87,6 +87,20 @@ def test_the_mask_of_an_unfitted_face_is_that_of_a_fitted_one(face):
     assert unfitted.gaze is None
 
 
+@pytest.mark.parametrize("part", ["identity", "expression", "albedo"])
+def test_a_face_model_may_leave_a_part_of_the_face_alone(part):
+    whole = built_in_face(2500)
+    fewer = {f"{part}_basis": np.zeros((0, whole.vertex_count, 3), np.float32)}
+    if part == "expression":
+        fewer |= {"expression_names": (), "expression_prior": None}
+    parts = untrained_parts(dataclasses.replace(whole, **fewer))
+    overrides = {"fit.steps": 2, "data.image_size": SIZE, "export.texture_size": 256}
+    with detected_once():
+        found = FaceReconstructor(schema.load(overrides=overrides), parts)(PORTRAIT)
+    assert getattr(parts.face_model.layout.split(found.coefficients), part).size == 0
+    assert found.metrics["five_point_residual_px"] < 6
+
+
 @pytest.mark.parametrize("light", LIGHTS)
 def test_a_face_that_is_not_fitted_has_the_configurations_light(light):
     overrides = {"fit.steps": 0, "fit.landmarks": False, "data.image_size": SIZE, "regressor.light": light}
