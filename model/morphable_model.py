@@ -13,7 +13,7 @@ from lib.face_model.coefficients import Coefficients
 from lib.face_model.face_model import FaceModel
 from lib.geometry.camera import Camera
 from lib.geometry.lighting import shading
-from lib.geometry.normals import corner_indices, incident_triangles, vertex_normals, without_crowded
+from lib.geometry.normals import corner_indices, incident_corners, vertex_normals, without_crowded
 from lib.geometry.rotation import rotation_matrix
 from lib.tensor_structure import TensorStructure
 from model.gaze import Eyeballs
@@ -73,15 +73,15 @@ class MorphableModel:
         self.vertex_count = face_model.vertex_count
         self.normal_weighting = normal_weighting
         self.triangles = tf.constant(face_model.triangles)
-        table = incident_triangles(face_model.triangles, face_model.vertex_count, incidence_limit)
-        table, crowded, crowded_rows = without_crowded(table, len(face_model.triangles))
+        corners = incident_corners(face_model.triangles, face_model.vertex_count, incidence_limit)
+        corners, crowded, crowded_corners = without_crowded(corners, face_model.triangles.size)
         # Separate attributes, because stored functions look their constants up by name.
-        self._incidence, self._crowded, self._crowded_incidence = map(tf.constant, (table, crowded, crowded_rows))
+        self._incidence, self._crowded = tf.constant(corners // 3), tf.constant(crowded)
+        self._crowded_incidence = tf.constant(crowded_corners // 3)
         self._corners = self._crowded_corners = None
         if incidence_limit is None:  # with a limit, the table is not the transpose of the triangles
-            vertices = np.arange(self.vertex_count)
-            self._corners = tf.constant(corner_indices(face_model.triangles, vertices, table))
-            self._crowded_corners = tf.constant(corner_indices(face_model.triangles, crowded, crowded_rows))
+            self._corners = tf.constant(corner_indices(corners, len(face_model.triangles)))
+            self._crowded_corners = tf.constant(corner_indices(crowded_corners, len(face_model.triangles)))
         self.landmark_vertices = tf.constant(face_model.landmarks)
         self.skin_vertices = tf.constant(np.flatnonzero(face_model.skin_mask), tf.int32)
         self.skin_mask = tf.constant(face_model.skin_mask, tf.float32)

@@ -11,17 +11,17 @@ SMALLEST_SQUARED_LENGTH = 1e-20
 CROWDED_SHARE = 0.01
 
 
-def incident_triangles(triangles: np.ndarray, vertex_count: int, limit: int | None = None) -> np.ndarray:
-    """The triangles around each vertex.
+def incident_corners(triangles: np.ndarray, vertex_count: int, limit: int | None = None) -> np.ndarray:
+    """The corners of triangles that each vertex is; a triangle that names a vertex twice has two of them there.
 
     Args:
       triangles: [F, 3] vertex indices.
       vertex_count: N.
-      limit: maximum number of triangles per vertex, lowest indices first; the published tables hold 8.
+      limit: maximum number of corners per vertex, lowest indices first; the published tables hold 8.
 
     Returns:
-      [N, D] int32 triangle indices in ascending order; unused entries are F. D is the largest number of triangles at a
-      vertex (at least 1) or `limit`.
+      [N, D] int32 in ascending order, 3 f + k for corner k of triangle f; unused entries are 3 F. D is the largest
+      number of corners at a vertex (at least 1) or `limit`.
     """
     triangles = np.asarray(triangles)
     if triangles.ndim != 2 or triangles.shape[1] != 3:
@@ -32,44 +32,46 @@ def incident_triangles(triangles: np.ndarray, vertex_count: int, limit: int | No
     order = np.argsort(corners, kind="stable")
     counts = np.bincount(corners, minlength=vertex_count)
     slots = np.arange(corners.size) - np.repeat(np.cumsum(counts) - counts, counts)
-    table = np.full((vertex_count, max(int(counts.max(initial=1)), 1)), len(triangles), np.int32)
-    table[corners[order], slots] = order // 3
+    table = np.full((vertex_count, max(int(counts.max(initial=1)), 1)), corners.size, np.int32)
+    table[corners[order], slots] = order
     return table if limit is None else table[:, :limit]
 
 
-def without_crowded(table: np.ndarray, triangle_count: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def incident_triangles(triangles: np.ndarray, vertex_count: int, limit: int | None = None) -> np.ndarray:
+    """The triangles [N, D] int32 of `incident_corners`; unused entries are F."""
+    return incident_corners(triangles, vertex_count, limit) // 3
+
+
+def without_crowded(table: np.ndarray, unused: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Separates the few vertices with many triangles, such as the middle of a pupil, which make the table wide.
 
     Args:
-      table: [N, D] from `incident_triangles`.
-      triangle_count: F.
+      table: [N, D] from `incident_corners` or `incident_triangles`.
+      unused: its unused entries, 3 F or F.
 
     Returns:
-      The table [N, d] without the triangles of the crowded vertices; these vertices [C], and their rows [C, D].
+      The table [N, d] without the entries of the crowded vertices; these vertices [C], and their rows [C, D].
     """
-    counts = (table < triangle_count).sum(axis=1)
+    counts = (table < unused).sum(axis=1)
     columns = max(int(np.quantile(counts, 1 - CROWDED_SHARE, method="higher")), 1)
     crowded = np.flatnonzero(counts > columns).astype(np.int32)
     narrow = table[:, :columns].copy()
-    narrow[crowded] = triangle_count
+    narrow[crowded] = unused
     return narrow, crowded, table[crowded]
 
 
-def corner_indices(triangles: np.ndarray, vertices: np.ndarray, rows: np.ndarray) -> np.ndarray:
-    """Which corners of their triangles vertices [M] are.
+def corner_indices(table: np.ndarray, triangle_count: int) -> np.ndarray:
+    """The corners of a table from `incident_corners` as `vertex_normals` counts them.
 
     Args:
-      triangles: [F, 3].
-      vertices: [M] vertex indices.
-      rows: [M, D] the triangles around them; unused entries are F.
+      table: [M, D].
+      triangle_count: F.
 
     Returns:
       [M, D] int32, k F + f for corner k of triangle f; unused entries are 3 F.
     """
-    count = len(triangles)
-    padded = np.concatenate([triangles, np.full((1, 3), -1, np.int32)])
-    corner = np.argmax(padded[rows] == vertices[:, None, None], axis=-1)
-    return np.where(rows < count, corner * count + rows, 3 * count).astype(np.int32)
+    unused = 3 * triangle_count
+    return np.where(table < unused, table % 3 * triangle_count + table // 3, unused).astype(np.int32)
 
 
 def vertex_normals(
@@ -116,6 +118,9 @@ def vertex_normals(
     first, second, third = tf.split(at_corners(rows), 3)
     cross = tf.linalg.cross(first - second, second - third)
     if weighting == "uniform":
+        # Collapsed triangles count nothing: normalising them would make their gradients huge.
+        squared = tf.reduce_sum(tf.square(cross), axis=-1, keepdims=True)
+        cross = tf.where(squared > SMALLEST_SQUARED_LENGTH, cross, 0.0)
         cross = tf.math.l2_normalize(cross, axis=-1, epsilon=SMALLEST_SQUARED_LENGTH)
     normals = tf.math.l2_normalize(around_vertices(cross), axis=-1, epsilon=SMALLEST_SQUARED_LENGTH)
     return tf.transpose(normals, [1, 0, 2])

@@ -3,7 +3,7 @@ import pytest
 import tensorflow as tf
 
 from lib.geometry.camera import Camera
-from lib.geometry.normals import corner_indices, incident_triangles, vertex_normals, without_crowded
+from lib.geometry.normals import corner_indices, incident_corners, incident_triangles, vertex_normals, without_crowded
 from lib.geometry.rotation import rotation_matrix
 from tests.support.golden_face import golden_face_model
 from tests.support.helpers import assert_close, golden
@@ -98,20 +98,22 @@ def test_rotating_a_mesh_rotates_its_normals(weighting):
 
 @pytest.mark.parametrize("weighting", ["area", "uniform"])
 def test_normals_of_crowded_vertices_are_the_same(weighting):
-    """A fan of 40 triangles on a strip of 300: one vertex in a hundred has many."""
+    """A fan of 40 triangles on a strip of 300: one vertex in a hundred has many.
+
+    Some triangles name a vertex twice, as in scans whose vertices were merged.
+    """
     fan = [[0, i, i + 1] for i in range(1, 41)]
     strip = [[i, i + 1, i + 2] if i % 2 else [i + 1, i, i + 2] for i in range(42, 342)]
-    triangles = np.array(fan + strip, np.int32)
+    collapsed = [[5, 5, 6], [7, 8, 7], [100, 101, 101]]
+    triangles = np.array(fan + strip + collapsed, np.int32)
     count = triangles.max() + 1
     table = incident_triangles(triangles, count)
-    narrow, crowded, theirs = without_crowded(table, len(triangles))
-    assert (table.shape[1], narrow.shape[1], crowded.tolist()) == (40, 3, [0])
+    of_corners, crowded, crowded_corners = without_crowded(incident_corners(triangles, count), triangles.size)
+    narrow, theirs = of_corners // 3, crowded_corners // 3
+    assert (table.shape[1], narrow.shape[1], crowded.tolist()) == (40, 4, [0, 101])
     vertices = tf.constant(np.random.default_rng(0).normal(size=(2, count, 3)), tf.float32)
     results = []
-    corners = (
-        corner_indices(triangles, np.arange(count), narrow),
-        corner_indices(triangles, crowded, theirs),
-    )
+    corners = tuple(corner_indices(rows, len(triangles)) for rows in (of_corners, crowded_corners))
     ways = (
         (table, weighting),
         (narrow, weighting, (crowded, theirs)),
