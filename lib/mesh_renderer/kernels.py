@@ -52,9 +52,15 @@ def _edges(triangles, clip, triangle, px, py):
 @compiled(nogil=True, error_model="numpy")
 def barycentrics(triangles, clip, ids, result):
     """Fills `result` [H, W, 3] for clip coordinates [N, 4]."""
-    height, width = ids.shape
-    for row in range(height):
-        py = 1.0 - (2 * row + 1) / height
+    barycentrics_of_rows(triangles, clip, ids, 0, ids.shape[0], result)
+
+
+@compiled(nogil=True, error_model="numpy")
+def barycentrics_of_rows(triangles, clip, ids, first, height, result):
+    """As `barycentrics`, for the rows from `first` on of a picture with `height` rows."""
+    rows, width = ids.shape
+    for row in range(rows):
+        py = 1.0 - (2 * (first + row) + 1) / height
         for column in range(width):
             if ids[row, column] < 0:
                 result[row, column, 0] = result[row, column, 1] = result[row, column, 2] = 0.0

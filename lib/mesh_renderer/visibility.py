@@ -79,7 +79,13 @@ def _project(clip, height, width):
 @compiled(nogil=True, error_model="numpy")
 def _draw(triangles, clip, ids, depth):
     """Fills `ids` and `depth` of one image; see `visible_triangles`."""
-    height, width = ids.shape
+    _draw_rows(triangles, clip, 0, ids.shape[0], ids, depth)
+
+
+@compiled(nogil=True, error_model="numpy")
+def _draw_rows(triangles, clip, first, height, ids, depth):
+    """Fills `ids` and `depth` [R, W] of the rows from `first` on of an image with `height` rows."""
+    rows, width = ids.shape
     column, row, in_front = _project(clip, height, width)
     corners = np.empty((3, 4))
     centre_x = (2 * np.arange(width) + 1) / width - 1.0
@@ -100,6 +106,7 @@ def _draw(triangles, clip, ids, depth):
             continue
         first_column, end_column = _clipped_range(x_low, x_high, width)
         first_row, end_row = _clipped_range(y_low, y_high, height)
+        first_row, end_row = max(first_row, first), min(end_row, first + rows)
         if first_column >= end_column or first_row >= end_row:
             continue
 
@@ -127,9 +134,9 @@ def _draw(triangles, clip, ids, depth):
                 if not w > 0.0:
                     continue
                 z = (e0 * z0 + e1 * z1 + e2 * z2) / total / w
-                if z >= -1.0 and z <= 1.0 and z <= depth[iy, ix] + EQUAL_DEPTH:
-                    depth[iy, ix] = z
-                    ids[iy, ix] = f
+                if z >= -1.0 and z <= 1.0 and z <= depth[iy - first, ix] + EQUAL_DEPTH:
+                    depth[iy - first, ix] = z
+                    ids[iy - first, ix] = f
 
 
 def visible_triangles(
@@ -155,6 +162,23 @@ def visible_triangles(
     depth = np.ones((batch, *image_size), np.float64)
     each_image(_draw, triangles, clip_vertices, ids, depth)
     return ids, depth.astype(clip_vertices.dtype)
+
+
+def visible_in_rows(
+    clip_vertices: np.ndarray, triangles: np.ndarray, image_size: tuple[int, int], first: int, rows: int
+) -> np.ndarray:
+    """Ids [rows, W] as those of `visible_triangles`, of the rows from `first` on of one image.
+
+    Args:
+      clip_vertices: [N, 4]; triangles and image_size as there.
+      first: number of the first row.
+      rows: their number.
+    """
+    check_indices(triangles, len(clip_vertices))
+    height, width = image_size
+    ids, depth = np.full((rows, width), -1, np.int32), np.ones((rows, width), np.float64)
+    _draw_rows(triangles, clip_vertices, first, height, ids, depth)
+    return ids
 
 
 def check_indices(triangles: np.ndarray, vertex_count: int) -> None:
