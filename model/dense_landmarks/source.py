@@ -39,7 +39,7 @@ def surface_points(config: schema.Config, face_model: FaceModel) -> SurfacePoint
         stored = read_points(shipped)
         if stored.fingerprint == face_model.fingerprint:
             return stored.points
-        if face_model.name == BUILT_IN:
+        if face_model.name == BUILT_IN and config.face_model.source in _SOURCES:
             return at_texture_coordinates(face_model, stored.uv)
     path = _cache_path(config, face_model)
     if path.is_file():
@@ -87,7 +87,7 @@ def _cache_path(config: schema.Config, face_model: FaceModel) -> Path:
 
 
 def at_texture_coordinates(face_model: FaceModel, uv: np.ndarray) -> SurfacePoints:
-    """Surface points at texture coordinates [M, 2]; coordinates outside the chart take the closest place on it."""
+    """Surface points at texture coordinates [M, 2]; those outside the chart take a place near them, on a triangle."""
     corners = face_model.uv[face_model.triangles].astype(np.float64)
     first, second = corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0]
     area = first[:, 0] * second[:, 1] - first[:, 1] * second[:, 0]

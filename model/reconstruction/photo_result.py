@@ -31,7 +31,8 @@ from model.whole_head.scalp.painted import PaintedScalp
 class Pose:
     """Rigid transform of a face from model to world frame: world = rotation @ vertex + translation.
 
-    World frame: right-handed, x right, y up, z towards the camera, which is at (0, 0, 10) and looks at the origin.
+    World frame: right-handed, x right, y up, z towards the camera, which is at (0, 0, `camera.distance`), by default
+    10, and looks at the origin.
 
     Attributes:
       angles: [3] pitch about x, yaw about y, roll about z, radians.

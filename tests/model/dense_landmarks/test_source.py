@@ -164,6 +164,15 @@ def test_other_models_are_calibrated_once(tmp_path, face_model, monkeypatch):
     assert len(calls) == 3
 
 
+def test_a_model_of_ones_own_is_calibrated_whatever_its_name(tmp_path, face_model, monkeypatch):
+    """Its texture coordinates need not be those of the program's model of that name."""
+    points = SurfacePoints(np.tile(face_model.triangles[:1], (POINTS, 1)), np.full([POINTS, 3], 1 / 3, np.float32))
+    monkeypatch.setattr(calibration, "calibrate", lambda _: points)
+    namesake = dataclasses.replace(face_model, name="built-in face", uv=face_model.uv[:, ::-1].copy())
+    config = schema.load(overrides=[f"data.root_dir={tmp_path}", "face_model.source=mine.npz"])
+    np.testing.assert_array_equal(source.surface_points(config, namesake).vertices, points.vertices)
+
+
 def test_a_reconstruction_leaves_the_shipped_points_as_they_are(tmp_path, face_model, monkeypatch):
     """Also where the program's own model has become another one, as by other rounding."""
     points = SurfacePoints(np.tile(face_model.triangles[:1], (POINTS, 1)), np.full([POINTS, 3], 1 / 3, np.float32))
