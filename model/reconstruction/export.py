@@ -66,8 +66,7 @@ class Exporter:
         self.texture_size, self.normal_map, self.cache = texture_size, normal_map, cache
         self.unit, self.scale, self._given_chart = unit, UNITS[unit], chart
         self.textured = bool(TEXTURED & set(formats))
-        if "rig" in formats:
-            BlendShapes.of(morphable.face_model)
+        self.chosen(formats)
         framing(morphable.face_model.mean_shape, camera)  # refuses before the work what no picture can show
 
     @classmethod
@@ -165,10 +164,16 @@ class Exporter:
         return textures
 
     def chosen(self, formats: Sequence[str] | None) -> Sequence[str]:
-        """The formats, by default those of this exporter; one may come without a list. Raises UserError for others."""
+        """The formats, by default those of this exporter; one may come without a list.
+
+        Raises:
+          UserError: a format is unknown, or the face model cannot have rigs.
+        """
         formats = self.formats if formats is None else (formats,) if isinstance(formats, str) else formats
         if unknown := [name for name in formats if name not in FILES]:
             raise UserError(f"formats must be of {', '.join(FILES)}, got {', '.join(map(str, unknown))}")
+        if "rig" in formats:
+            BlendShapes.of(self.morphable.face_model)
         return formats
 
     def write_obj(self, folder: Path, vertices: np.ndarray, normals: np.ndarray, images: dict[str, bytes]) -> None:

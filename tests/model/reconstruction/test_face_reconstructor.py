@@ -178,6 +178,21 @@ def test_a_result_replaces_an_earlier_one_and_nobody_elses_files(tmp_path, face)
     assert {path.name for path in tmp_path.glob("*.obj")} == {"neutral.obj", "own.obj"}
 
 
+def test_a_rig_that_cannot_be_costs_nothing_of_an_earlier_result(tmp_path, face):
+    nameless = dataclasses.replace(face.export.morphable.face_model, expression_names=())
+    options = {"fit.steps": 0, "fit.landmarks": False, "data.image_size": SIZE, "export.texture_size": 256}
+    with detected_once():
+        reconstructor = FaceReconstructor(schema.load(overrides=options), untrained_parts(nameless))
+    other = reconstructor(PORTRAIT)
+    face.save(tmp_path / "out", formats=("neutral",))
+    before = {path.name: path.read_bytes() for path in (tmp_path / "out").iterdir()}
+    for folder in ("out", "new"):
+        with pytest.raises(UserError, match="a rig needs a face model with expressions that ARKit names"):
+            other.save(tmp_path / folder, formats="rig")
+    assert {path.name: path.read_bytes() for path in (tmp_path / "out").iterdir()} == before
+    assert not (tmp_path / "new").exists()
+
+
 def test_a_full_disk_costs_nothing_of_an_earlier_result(tmp_path, face):
     face.save(tmp_path, formats=("neutral",))
     with files_of_at_most(2**16), pytest.raises(DiskFull, match="earlier files are unchanged"):
