@@ -44,7 +44,7 @@ class Photos:
     Attributes:
       source: folder that they are named from.
       jobs: the photos.
-      options: hash of code, options and weights.
+      options: hash of code, options, weights and face model.
       beside: sidecar files count.
     """
 
@@ -193,7 +193,7 @@ class _Part:
 
 
 def _options(config: schema.Config) -> str:
-    """Hash of everything that determines the results apart from the photos: code, options, weights."""
+    """Hash of everything that determines the results apart from the photos: code, options, weights, face model."""
     sections = {
         name: {key: value for key, value in section.items() if key not in ("input", "output")}
         for name, section in dataclasses.asdict(config).items()
@@ -202,6 +202,17 @@ def _options(config: schema.Config) -> str:
     sections["data"] = {"image_size": config.data.image_size}
     files = [config.texture_path, *(schema.asset_path(s.weights) for s in (config.regressor, config.identity))]
     files += [schema.asset_path(config.mask.weights), *map(Path, filter(None, [config.prepare.parser]))]
-    # Networks name the face model that they belong to. Whoever loads a missing file says what makes it.
-    present = [path for path in files if path.is_file()]
+    # The 468 points of the program's own face models. Those of others follow from the model and the code, and are made
+    # on first use: their file would tell the first shard from the others.
+    files += sorted((schema.REPOSITORY / "data" / "face_mesh").glob("*.npz"))
+    # Whoever loads a missing file says what makes it.
+    present = [path for path in [*files, *_face_model_files(config)] if path.is_file()]
     return options_digest([code_version(), sections, config.train.seed], present)
+
+
+def _face_model_files(config: schema.Config) -> list[Path]:
+    """The files of a face model of one's own: what the fit expects of its expressions is not in its fingerprint."""
+    if config.face_model.source in ("built-in", "human-head"):
+        return []
+    path = schema.asset_path(config.face_model.source)
+    return sorted(path.rglob("[!.]*")) if path.is_dir() else [path]

@@ -126,6 +126,18 @@ def test_a_repeated_shard_does_only_what_has_changed(work):
     assert work.done() == ["c", "d"]
 
 
+@pytest.mark.parametrize("kind", ["file", "folder"])
+def test_another_face_model_in_the_same_place_makes_other_results(work, tmp_path, kind):
+    work.add("ab")
+    model = tmp_path / "mine.npz" if kind == "file" else tmp_path / "mine" / "template.obj"
+    model.parent.mkdir(exist_ok=True)
+    own = {"face_model.source": str(model if kind == "file" else model.parent)}
+    for content, expected in (("one", ["a", "b"]), ("one", []), ("another", ["a", "b"])):
+        model.write_text(content)
+        work.shard(0, 1, **own)
+        assert work.done() == expected
+
+
 def test_a_shard_that_begins_again_does_not_look_finished(work, monkeypatch):
     work.add("ab")
     work.shard(0, 1)
