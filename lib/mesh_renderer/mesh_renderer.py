@@ -99,7 +99,10 @@ def tone_mapper(image, gamma) -> tf.Tensor:
     Returns:
       [B, H, W, C] in [0, 1]; black images stay black.
     """
-    corrected = tf.pow(tf.convert_to_tensor(image, tf.float32), gamma)
+    image, gamma = tf.convert_to_tensor(image, tf.float32), tf.convert_to_tensor(gamma, tf.float32)
+    # As in `_highlights`: the slope of zero's power is infinite for exponents below one.
+    dark = image == 0.0
+    corrected = tf.where(dark, tf.where(gamma == 0.0, 1.0, 0.0), tf.pow(tf.where(dark, 1.0, image), gamma))
     maximum = tf.reduce_max(corrected, axis=[1, 2, 3], keepdims=True)
     return tf.clip_by_value(tf.math.divide_no_nan(corrected, maximum), 0.0, 1.0)
 

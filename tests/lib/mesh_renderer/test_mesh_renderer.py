@@ -241,6 +241,23 @@ def test_tone_mapper_scales_each_image_by_its_own_maximum():
     assert not mapped[2].any()
 
 
+@pytest.mark.parametrize("gamma", [0.0, 0.5, 1.0])
+def test_gradients_of_tone_mapping_end_at_unlit_pixels(gamma):
+    image = np.zeros((2, 2, 2, 3), np.float32)
+    image[0, 0, 0] = [1, 4, 16]
+    image = tf.constant(image)
+    with tf.GradientTape() as tape:
+        tape.watch(image)
+        mapped = mesh_renderer.tone_mapper(image, gamma)
+        score = tf.reduce_sum(mapped[0, 0, 0, :2])
+    assert_close(mapped[1], np.full((2, 2, 3), gamma == 0), 1e-6)
+    gradient = tape.gradient(score, image).numpy()
+    assert np.isfinite(gradient).all()
+    assert not gradient[1].any()
+    if gamma == 0.5:
+        assert_close(gradient[0, 0, 0], [1 / 8, 1 / 16, -3 / 128], 1e-6)
+
+
 FLAT = np.zeros((4, 3), np.float32)
 
 
