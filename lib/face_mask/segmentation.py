@@ -9,6 +9,7 @@ forehead, rims of glasses and other objects in front of the face may or may not 
 import cv2
 import numpy as np
 
+from lib.face_image.quality import Unusable
 from lib.face_mask.skin import skin_posterior
 
 # Every crop is resized to this side; all lengths below are in its pixels.
@@ -60,6 +61,7 @@ def segment(
 
     Raises:
       ValueError: wrong shapes or an empty silhouette.
+      Unusable: the photo covers nothing of the hull of the points.
     """
     if crop.dtype != np.uint8 or crop.ndim != 3 or crop.shape[-1] != 3 or crop.shape[0] != crop.shape[1]:
         raise ValueError(f"crop must be uint8 [H, H, 3], got {crop.dtype} {list(crop.shape)}")
@@ -111,7 +113,12 @@ def _near(face: np.ndarray, bands: tuple[int, int]) -> np.ndarray:
 
 
 def unlike_the_face(image: np.ndarray, sure: np.ndarray) -> np.ndarray:
-    """Distance of each pixel's colour from the sure face's in standard deviations, negative for darker pixels."""
+    """Distance of each pixel's colour from the sure face's in standard deviations, negative for darker pixels.
+
+    It is 0 everywhere if the sure face has fewer than two pixels, of which nothing follows for the others.
+    """
+    if np.count_nonzero(sure) < 2:
+        return np.zeros(sure.shape)
     lab = cv2.cvtColor(cv2.GaussianBlur(image, (0, 0), 1.5), cv2.COLOR_RGB2LAB).astype(np.float64)
     sample = lab[sure]
     centre = np.median(sample, axis=0)
@@ -131,6 +138,8 @@ def _trimap(
     """GrabCut's labels: sure background, sure face (hull of the points) and the two probable classes."""
     near = _near(face, bands) & inside
     hull = _hull(points) & inside
+    if not hull.any():
+        raise Unusable("cut off", "face cut off: eyes, nose and mouth are outside the photo")
     labels = np.full(face.shape, cv2.GC_BGD, np.uint8)
     labels[near] = cv2.GC_PR_BGD
     labels[face & near] = cv2.GC_PR_FGD

@@ -4,8 +4,9 @@ import cv2
 import numpy as np
 import pytest
 
+from lib.face_image.quality import Unusable
 from lib.face_mask import segmentation
-from lib.face_mask.segmentation import segment
+from lib.face_mask.segmentation import segment, unlike_the_face
 
 POINTS = np.array([[82.0, 90], [142, 90], [112, 120], [90, 146], [134, 146]])
 
@@ -104,6 +105,23 @@ def test_nothing_outside_of_the_photo():
     alpha = segment(crop, POINTS, silhouette(), valid)
     assert (alpha[:, :70] == 0).all()
     assert alpha[115, 90] == 255
+
+
+def test_a_face_whose_features_are_outside_of_the_photo_is_cut_off():
+    crop, _ = painted()
+    valid = np.zeros((224, 224), bool)
+    valid[:, :10] = True
+    with pytest.raises(Unusable, match="face cut off: eyes, nose and mouth are outside the photo"):
+        segment(crop, POINTS, silhouette(), valid)
+
+
+@pytest.mark.parametrize("count", [0, 1, 2])
+def test_colours_are_compared_with_however_few(count):
+    sure = np.zeros((224, 224), bool)
+    sure[100, 100 : 100 + count] = True
+    unlike = unlike_the_face(painted()[0], sure)
+    assert np.isfinite(unlike).all()
+    assert unlike.any() == (count == 2)
 
 
 def test_soft_border_other_sizes_and_determinism():
