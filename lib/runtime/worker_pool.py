@@ -29,6 +29,7 @@ _ONE_THREAD = dict.fromkeys(_THREADS, "1")
 # Environment of a process for one of several parts of a job.
 ONE_THREAD_NO_GPU = {**_ONE_THREAD, "CUDA_VISIBLE_DEVICES": "-1"}
 WAITING = 2  # jobs sent to each process: one running and one waiting
+REPLACED_AFTER = 20  # jobs finished since a process was killed, or replaced, before another one takes its place
 MOST_KILLED = 3  # processes killed in a row, without a finished job in between, before all is given up
 _GIVEN_UP = (
     f"worker processes must not be killed, got {MOST_KILLED} killed one after the other (too little memory? use "
@@ -92,7 +93,7 @@ def run_in_processes(
     """Like `run_jobs`, always in processes; a killed process costs only the job it was working on.
 
     The other processes take over its remaining jobs, and all of them if it was killed before it began with the first.
-    It is not replaced while others are left, because most processes are killed for lack of memory.
+    It is not replaced until these have finished `REPLACED_AFTER` jobs: most processes are killed for lack of memory.
 
     Close the iterator (`contextlib.closing`) to end the processes when not all outcomes are consumed.
 
@@ -104,7 +105,7 @@ def run_in_processes(
     # Passed as bytes: unpickling may import TensorFlow, and each worker would print its start-up messages.
     pickled = pickle.dumps((make, arguments))
     running = [_Worker[Job](pickled) for _ in range(workers)]
-    killed_in_a_row = 0
+    killed_in_a_row = finished = 0
 
     def next_jobs(count: int) -> Iterator[Job]:
         for _ in range(count):
@@ -124,20 +125,22 @@ def run_in_processes(
                 if outcome is None:
                     continue
                 if outcome.killed:
-                    killed_in_a_row += 1
+                    killed_in_a_row, finished = killed_in_a_row + 1, 0
                     if killed_in_a_row == MOST_KILLED:
                         raise GivenUp(_GIVEN_UP)
                     running.remove(worker)
                     waiting.extend([outcome.job, *worker.jobs] if worker.starting else worker.jobs)
                     worker.stop()
                     worker.join()
-                    if not running and (rest := list(next_jobs(WAITING))):
-                        running.append(_Worker(pickled))
-                        running[0].give(rest)
                 else:
-                    killed_in_a_row = 0
+                    killed_in_a_row, finished = 0, finished + 1
                 for other in running:
                     other.give(next_jobs(WAITING - len(other.jobs)))
+                missing = len(running) < workers and finished >= REPLACED_AFTER
+                if (missing or not running) and (rest := list(next_jobs(WAITING))):
+                    running.append(_Worker(pickled))
+                    running[-1].give(rest)
+                    finished = 0
                 if not worker.starting:
                     yield outcome
     finally:
@@ -153,6 +156,7 @@ class _Worker(Generic[Job]):
     Attributes:
       jobs: given to the process and not finished, the one in progress first.
       starting: the process has not begun with its first job.
+      connection: readable when `receive` returns at once.
     """
 
     def __init__(self, pickled: bytes):
@@ -160,7 +164,7 @@ class _Worker(Generic[Job]):
         self.starting = True
         # Start a new interpreter for each worker: a fork would copy TensorFlow's threads in an unusable state.
         context = multiprocessing.get_context("spawn")
-        self._connection, theirs = context.Pipe()
+        self.connection, theirs = context.Pipe()
         self._process: BaseProcess = context.Process(target=_serve, args=(theirs, pickled), daemon=True)
         with _single_threaded_children():
             self._process.start()
@@ -171,12 +175,7 @@ class _Worker(Generic[Job]):
         for job in jobs:
             self.jobs.append(job)
             with contextlib.suppress(OSError):  # the process was killed, which `receive` finds
-                self._connection.send(job)
-
-    @property
-    def connection(self) -> Connection:
-        """Readable when `receive` returns at once."""
-        return self._connection
+                self.connection.send(job)
 
     def receive(self) -> Outcome[Job, Any] | None:
         """Waits for the outcome of the job in progress; None means that the process begins with its first one.
@@ -185,7 +184,7 @@ class _Worker(Generic[Job]):
           The exception of the job.
         """
         try:
-            answer = self._connection.recv()
+            answer = self.connection.recv()
         except (EOFError, OSError):
             return Outcome(self.jobs.popleft(), None, killed=True)
         self.starting = False
@@ -201,7 +200,7 @@ class _Worker(Generic[Job]):
 
     def stop(self) -> None:
         """Tells the process to end."""
-        self._connection.close()
+        self.connection.close()
         if self.jobs:
             self._process.terminate()
 
@@ -238,7 +237,7 @@ def _single_threaded_children() -> Iterator[None]:
 def use_one_thread(hide_gpu: bool = False) -> None:
     """Limits this process to one thread, also without a GPU, as workers are; call it before TensorFlow is imported.
 
-    Sums over threads are rounded differently: with one thread, this process and a worker get the same results.
+    Sums over threads and on a GPU are rounded differently: without either, this process gets the results of a worker.
     """
     os.environ.update(ONE_THREAD_NO_GPU if hide_gpu else _ONE_THREAD)
     threadpoolctl.threadpool_limits(1)  # BLAS, which may already be loaded

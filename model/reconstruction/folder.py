@@ -35,7 +35,8 @@ def reconstruct_folder(config: schema.Config, source: Path, output: Path) -> dic
     with prepare.faces=all, those of each face to a folder face_0, face_1, ... in it, the largest face first. `output`
     also receives index.html, a page that shows all results, summary.csv, summary.json, failed.txt and sheet.png.
 
-    The results do not depend on the number of processes, because each uses one thread.
+    The results do not depend on the number of processes, because each uses one thread; except with a GPU, which only a
+    single process uses, and which rounds differently.
 
     Args:
       config: the effective configuration.

@@ -123,6 +123,32 @@ def test_the_last_process_is_replaced_and_the_third_killed_in_a_row_ends_the_run
             next(outcomes)
 
 
+def test_a_killed_process_is_replaced_once_the_others_have_worked_for_a_while(tmp_path):
+    def jobs():
+        yield tmp_path / "killed"
+        for number in range(60_000):  # until there is another process
+            if len(list(tmp_path.iterdir())) == 3:
+                return
+            yield tmp_path / f"{number}"
+
+    with contextlib.closing(run_in_processes(jobs(), Who, (), 2)) as outcomes:
+        done = [outcome.result for outcome in outcomes if not outcome.killed]
+    assert len(set(done)) == 2
+    others = next(index for index, process in enumerate(done) if process != done[0])
+    assert others >= worker_pool.REPLACED_AFTER
+
+
+class Who:
+    """Tells which process it is, and leaves a file of that name; one job kills it."""
+
+    def __call__(self, path):
+        path.with_name(f"{os.getpid()}").touch()
+        if path.name == "killed":
+            os.kill(os.getpid(), signal.SIGKILL)
+        time.sleep(0.001)
+        return os.getpid()
+
+
 class Late:
     """Works only in the second process that is made: the first is killed before it begins."""
 
