@@ -123,29 +123,32 @@ def test_the_last_process_is_replaced_and_the_third_killed_in_a_row_ends_the_run
             next(outcomes)
 
 
-def test_a_killed_process_is_replaced_once_the_others_have_worked_for_a_while(tmp_path):
+@pytest.mark.parametrize(("most", "processes"), [(worker_pool.REPLACED_AFTER - 5, 2), (6_000, 3)])
+def test_a_killed_process_is_replaced_once_the_others_have_worked_for_a_while(tmp_path, most, processes):
     def jobs():
         yield tmp_path / "killed"
-        for number in range(60_000):  # until there is another process
+        for number in range(most):
             if len(list(tmp_path.iterdir())) == 3:
                 return
             yield tmp_path / f"{number}"
 
     with contextlib.closing(run_in_processes(jobs(), Who, (), 2)) as outcomes:
         done = [outcome.result for outcome in outcomes if not outcome.killed]
-    assert len(set(done)) == 2
-    others = next(index for index, process in enumerate(done) if process != done[0])
-    assert others >= worker_pool.REPLACED_AFTER
+    assert len(set(done)) == processes - 1
+    assert {path.name for path in tmp_path.iterdir()} > set(map(str, done))
+    assert len(list(tmp_path.iterdir())) == processes
 
 
 class Who:
-    """Tells which process it is, and leaves a file of that name; one job kills it."""
+    """Tells which process it is, and leaves a file of that name; one job kills it, and the others wait for that."""
 
     def __call__(self, path):
         path.with_name(f"{os.getpid()}").touch()
         if path.name == "killed":
             os.kill(os.getpid(), signal.SIGKILL)
-        time.sleep(0.001)
+        while len(list(path.parent.iterdir())) < 2:
+            time.sleep(0.001)
+        time.sleep(0.01)
         return os.getpid()
 
 
