@@ -100,8 +100,7 @@ def run_in_processes(
     Raises:
       GivenUp: `MOST_KILLED` processes in a row were killed.
     """
-    waiting = collections.deque[Job]()
-    source = iter(jobs)
+    waiting, source = collections.deque[Job](), iter(jobs)
     # Passed as bytes: unpickling may import TensorFlow, and each worker would print its start-up messages.
     pickled = pickle.dumps((make, arguments))
     running = [_Worker[Job](pickled) for _ in range(workers)]

@@ -89,7 +89,8 @@ def test_a_large_picture_takes_little_more_memory_than_its_pixels():
         "import re; from pathlib import Path; import numpy as np; from lib.mesh_renderer.textured import draw_textured;"
         "peak = lambda: int(re.search(r'VmHWM:\\s+(\\d+)', Path('/proc/self/status').read_text())[1]);"
         "uv = np.array([[0, 0], [1, 0], [1, 1], [0, 1]], np.float32); clip = np.column_stack([2 * uv - 1, 0 * uv]);"
-        "clip[:, 3] = 1; faces = np.array([[0, 1, 2], [0, 2, 3]], np.int32); white = np.full((64, 64, 3), 255, np.uint8);"
+        "clip[:, 3] = 1; faces = np.array([[0, 1, 2], [0, 2, 3]], np.int32);"
+        "white = np.full((64, 64, 3), 255, np.uint8);"
         "draw = lambda size: draw_textured(clip, faces, uv, white, size, np.ones((4, 3)));"
         "draw(8); before = peak(); print(draw(2048).min(), (peak() - before) // 1024)"
     )
