@@ -10,6 +10,7 @@ import os
 import sys
 import zipfile
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
@@ -24,6 +25,7 @@ MAX_RATIO = 100
 SMALL = 64 * 2**20  # bytes that any archive may unpack to: constant arrays compress a thousandfold
 MAX_UNPACKED = 4 * 2**30  # bytes that no compressed archive may exceed unpacked; stored ones are bounded by their size
 _CHUNK = 2**20  # bytes read at a time
+_LOCAL_HEADER, _LOCAL_LENGTHS = 30, 26  # bytes of a zip member's own header, and before its two lengths
 _METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
 
 
@@ -69,6 +71,53 @@ def read_npz(path: str | os.PathLike, names: Iterable[str] | None = None) -> dic
         if missing := [name for name in wanted if name not in members]:
             raise DamagedFile(f"no array '{missing[0]}'")
         return {name: _read_member(archive, members[name]) for name in wanted}
+
+
+@dataclass(frozen=True)
+class StoredArray:
+    """An array of an uncompressed .npz, whose rows can be read without the others.
+
+    Attributes:
+      path: the .npz.
+      offset: bytes of the file before the array's numbers.
+      shape, dtype: the array's.
+    """
+
+    path: Path
+    offset: int
+    shape: tuple[int, ...]
+    dtype: np.dtype
+
+    def rows(self, indices: np.ndarray) -> np.ndarray:
+        """A copy of the rows `indices`; the file is open only meanwhile.
+
+        Raises:
+          OSError, ValueError: the file has been deleted or cut since.
+        """
+        return np.memmap(self.path, self.dtype, "r", self.offset, self.shape)[indices]
+
+
+def stored_arrays(path: str | os.PathLike, names: Iterable[str]) -> dict[str, StoredArray]:
+    """Where the arrays `names` lie in an uncompressed .npz that `read_npz` has found whole.
+
+    Raises:
+      DamagedFile: an array is compressed, or its first index varies fastest.
+      OSError: the file cannot be read.
+    """
+    found = {}
+    with _damage_named("a damaged archive"), zipfile.ZipFile(path) as archive, open(path, "rb") as file:
+        for name in names:
+            member = archive.getinfo(f"{name}.npy")
+            with archive.open(member) as stream:
+                shape, fortran_order, dtype = _check_array(stream, member.file_size, member.filename)
+                header = stream.tell()
+            if member.compress_type != zipfile.ZIP_STORED or fortran_order:
+                raise DamagedFile(f"{member.filename!r} must be stored row after row, uncompressed")
+            file.seek(member.header_offset + _LOCAL_LENGTHS)
+            lengths = [int.from_bytes(file.read(2), "little") for _ in ("name", "extra field")]
+            offset = member.header_offset + _LOCAL_HEADER + sum(lengths) + header
+            found[name] = StoredArray(Path(path), offset, shape, dtype)
+    return found
 
 
 def array_names(path: str | os.PathLike) -> set[str]:

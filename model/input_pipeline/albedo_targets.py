@@ -18,10 +18,12 @@ from lib.files.numpy_files import DamagedFile, read_npz, report_remade, write_np
 from lib.mesh_renderer.fragments import interpolate, rasterize
 from lib.records.records import Records
 from model.face_gcn import FaceGCN
+from model.input_pipeline.stored_rows import StoredRows
 from model.projection import zbuffer_projection
 
 # Part of the cache's name. Increase it with every change to `seen_albedo` or what it calls.
 METHOD = 1
+_HASHED = 1024  # rows hashed at a time, which need not all be in memory
 
 
 def cached_albedo_targets(
@@ -30,10 +32,12 @@ def cached_albedo_targets(
     face_gcn: FaceGCN,
     records: Records,
     indices: Sequence[int],
-    predicted: np.ndarray,
+    predicted: np.ndarray | StoredRows,
     truth: Mapping[str, np.ndarray],
 ) -> np.ndarray:
     """`albedo_targets`, kept in a file for the next start; a damaged file is reported and made again.
+
+    They replace the true albedo in `truth`.
 
     Args:
       cache_folder: folder of the file. Its name contains a hash of everything that the targets depend on.
@@ -41,14 +45,13 @@ def cached_albedo_targets(
     """
     rows = np.asarray(indices, np.int64)
     path = Path(cache_folder) / f"albedo_targets-{_hash(key, face_gcn, records, rows, predicted, truth)}.npz"
-    seen = _kept(path, truth["true_albedo"][rows].shape)
+    seen = _kept(path, (len(rows), *truth["true_albedo"].shape[1:]))
     if seen is None:
         targets = albedo_targets(face_gcn, records, indices, predicted, truth)
         write_npz(path, {"targets": targets[rows]})
         return targets
-    targets = truth["true_albedo"].copy()
-    targets[rows] = seen
-    return targets
+    truth["true_albedo"][rows] = seen
+    return truth["true_albedo"]
 
 
 def _hash(
@@ -56,14 +59,15 @@ def _hash(
     face_gcn: FaceGCN,
     records: Records,
     rows: np.ndarray,
-    predicted: np.ndarray,
+    predicted: np.ndarray | StoredRows,
     truth: Mapping[str, np.ndarray],
 ) -> str:
     parts = (METHOD, key, face_gcn.morphable.face_model.fingerprint, face_gcn.camera, records.fingerprint)
     digest = hashlib.sha256(repr(parts).encode())
     for array in (rows, predicted, truth["coefficients"], truth["true_albedo"]):
         digest.update(f"{array.dtype} {array.shape}".encode())
-        digest.update(np.ascontiguousarray(array).tobytes())
+        for start in range(0, len(array), _HASHED):
+            digest.update(np.ascontiguousarray(array[start : start + _HASHED]).tobytes())
     return digest.hexdigest()[:16]
 
 
@@ -86,10 +90,12 @@ def albedo_targets(
     face_gcn: FaceGCN,
     records: Records,
     indices: Sequence[int],
-    predicted: np.ndarray,
+    predicted: np.ndarray | StoredRows,
     truth: Mapping[str, np.ndarray],
 ) -> np.ndarray:
     """Targets [S, N, 3] float16: `seen_albedo` for the crops `indices`, the true albedo for all others.
+
+    They replace the true albedo in `truth`: at 66 KB a crop with the built-in face, memory need not hold both.
 
     Args:
       face_gcn: provides the face model and the camera of the crops.
@@ -98,11 +104,11 @@ def albedo_targets(
       predicted: [S, K] coefficients.
       truth: coefficients [S, K] and true_albedo [S, N, 3] of all records.
     """
-    targets = truth["true_albedo"].copy()
+    targets = truth["true_albedo"]
     compute = tf.function(lambda *arguments: seen_albedo(face_gcn, *arguments), reduce_retracing=True, autograph=False)
     for index in tqdm(indices, "albedo targets", unit="crop", dynamic_ncols=True):
         alpha = records.batch([index])[..., 3:].astype(np.float32) / 255
-        rows = (predicted, truth["coefficients"], truth["true_albedo"])
+        rows = (predicted, truth["coefficients"], targets)
         targets[index] = compute(alpha, *(tf.constant(row[index][None], tf.float32) for row in rows))[0]
     return targets
 

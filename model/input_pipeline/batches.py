@@ -44,7 +44,7 @@ def batches(
 
     Args:
       records: S RGBA crops.
-      encoded: the frozen networks' outputs, arrays of S rows.
+      encoded: the frozen networks' outputs, arrays or `StoredRows` of S rows.
       order: indices into the records; a smaller last batch is yielded as well.
       batch_size: B.
       workers: threads that read and check records.
@@ -52,7 +52,7 @@ def batches(
       targets: [S, N, 3] true albedo of all records, None if unknown.
 
     Raises:
-      UserError: a record is damaged.
+      UserError: a record is damaged, or a file of the frozen networks' outputs has been deleted.
     """
     outputs = [getattr(encoded, field.name) for field in dataclasses.fields(encoded)]
     known = outputs + ([] if targets is None else [targets])
@@ -62,10 +62,10 @@ def batches(
     def read(indices):
         try:
             crops = records.batch(indices).astype(np.float32) / 255.0
+            return crops, *(values[indices].astype(np.float32) for values in known)
         except UserError as error:
             faults.append(error)
             raise
-        return crops, *(values[indices].astype(np.float32) for values in known)
 
     def load(indices):
         batch = tf.numpy_function(read, [indices], [tf.float32] * len(shapes), stateful=False)

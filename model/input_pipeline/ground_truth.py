@@ -49,7 +49,8 @@ def record_truth(config: schema.Config, records: Records, fingerprint: str) -> d
             "(run python create_bin.py again with this configuration)"
         )
     kept = [rows[name] for name in names]
-    return {name: truth[name][kept] for name in ("coefficients", "true_albedo")}
+    # `pop`, so that the albedos of all crops are in memory no more than twice, and once afterwards.
+    return {name: truth.pop(name)[kept] for name in ("coefficients", "true_albedo")}
 
 
 def _same_crop(records: Records, index: int, path: Path) -> bool:

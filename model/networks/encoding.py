@@ -9,7 +9,7 @@ from lib.tensor_structure import TensorStructure
 
 @dataclass(frozen=True)
 class EncodedFaces(TensorStructure):
-    """Outputs of the frozen networks for B crops: tensors for a batch, NumPy arrays for a whole record file.
+    """Outputs of the frozen networks for B crops: tensors for a batch, arrays or `StoredRows` for a whole record file.
 
     Attributes:
       coefficients: [B, K] coefficients of the face model.

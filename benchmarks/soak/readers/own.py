@@ -64,7 +64,8 @@ def _encoded(folder: Path) -> Any:
         rows = crops.reshape(len(crops), -1)[:, :9]
         return EncodedFaces(*(rows + number for number in range(len(dataclasses.fields(EncodedFaces)))))
 
-    return dataclasses.asdict(encode_records(_records(folder), encode, folder / "cache", "key"))
+    encoded = encode_records(_records(folder), encode, folder / "cache", "key")
+    return {name: np.asarray(rows) for name, rows in vars(encoded).items()}
 
 
 def _albedo_targets(folder: Path) -> Any:

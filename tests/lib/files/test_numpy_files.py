@@ -10,7 +10,9 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays_of
 
 from lib.files import headed_npz
-from lib.files.numpy_files import MAX_RATIO, SMALL, DamagedFile, check_unpacked, read_npy, read_npz, write_npz
+from lib.files.numpy_files import (
+    MAX_RATIO, SMALL, DamagedFile, check_unpacked, read_npy, read_npz, stored_arrays, write_npz,
+)  # fmt: skip
 from tests.support.damage import damaged
 
 ARRAYS = st.dictionaries(
@@ -40,6 +42,21 @@ def assert_same(found: dict[str, np.ndarray], arrays: dict[str, np.ndarray]) -> 
 def test_arrays_come_back(folder, arrays, compress):
     write_npz(folder / "a.npz", arrays, compress)
     assert_same(read_npz(folder / "a.npz"), arrays)
+
+
+def test_rows_are_read_from_where_they_lie(folder):
+    numbers = np.random.default_rng(0).normal(size=(9, 5)).astype(np.float32)
+    write_npz(folder / "rows.npz", {"other": np.arange(3), "long name é": numbers})
+    stored = stored_arrays(folder / "rows.npz", ["long name é"])["long name é"]
+    assert stored.shape == (9, 5)
+    np.testing.assert_array_equal(stored.rows(np.array([8, 0, 8])), numbers[[8, 0, 8]])
+
+
+@pytest.mark.parametrize(("numbers", "compress"), [(np.ones((9, 5)), True), (np.ones((5, 9)).T, False)])
+def test_only_plain_rows_are_read_from_where_they_lie(folder, numbers, compress):
+    write_npz(folder / "packed.npz", {"a": numbers}, compress)
+    with pytest.raises(DamagedFile, match="row after row, uncompressed"):
+        stored_arrays(folder / "packed.npz", ["a"])
 
 
 @given(ARRAYS, st.booleans())

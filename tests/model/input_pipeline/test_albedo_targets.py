@@ -72,10 +72,12 @@ def crops(face_gcn, tmp_path):
 
 def test_only_the_used_crops_are_looked_at(face_gcn, crops):
     records, predicted, truth = crops
+    true = truth["true_albedo"].copy()
     targets = albedo_targets(face_gcn, records, [0, 2], predicted, truth)
-    np.testing.assert_array_equal(targets[1], truth["true_albedo"][1])
+    assert targets is truth["true_albedo"], "memory holds them once"
+    np.testing.assert_array_equal(targets[1], true[1])
     for index in (0, 2):
-        assert (targets[index] != truth["true_albedo"][index]).mean() > 0.2
+        assert (targets[index] != true[index]).mean() > 0.2
 
 
 def test_targets_are_computed_once(face_gcn, crops, tmp_path, monkeypatch, capsys):
@@ -84,14 +86,17 @@ def test_targets_are_computed_once(face_gcn, crops, tmp_path, monkeypatch, capsy
 
     def counted(*arguments):
         calls.append(arguments)
-        targets = arguments[-1]["true_albedo"].copy()
+        targets = arguments[-1]["true_albedo"]
         targets[arguments[2]] = 0.25 * len(calls)
         return targets
 
     monkeypatch.setattr("model.input_pipeline.albedo_targets.albedo_targets", counted)
 
     def cached(key="", indices=(0, 2), predicted=predicted, truth=truth):
-        return cached_albedo_targets(tmp_path, key, face_gcn, records, list(indices), predicted, truth)
+        own = truth | {"true_albedo": truth["true_albedo"].copy()}
+        targets = cached_albedo_targets(tmp_path, key, face_gcn, records, list(indices), predicted, own)
+        assert targets is own["true_albedo"], "memory holds them once"
+        return targets
 
     first = cached()
     np.testing.assert_array_equal(cached(), first)

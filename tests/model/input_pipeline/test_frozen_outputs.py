@@ -1,6 +1,7 @@
 """Outputs of the frozen networks: computed once, kept, read back in the right order."""
 
 import shutil
+import tracemalloc
 
 import numpy as np
 import pytest
@@ -82,7 +83,7 @@ def test_other_weights_other_records_and_damage_are_encoded_anew(tmp_path):
     encode_records(records, encoder, tmp_path, "weights-b")
     assert encoder.seen == 28
     np.savez(caches[0], coefficients=np.zeros((7, 1)), embeddings=np.zeros((7, 3)))  # an earlier version's arrays
-    assert encode_records(records, encoder, tmp_path, "weights-b").coefficients.any()
+    assert np.any(encode_records(records, encoder, tmp_path, "weights-b").coefficients)
     assert encoder.seen == 35
 
 
@@ -138,6 +139,51 @@ def test_only_needed_crops_of_missing_parts_are_encoded(tmp_path):
     found = encode_records(records, encoder, tmp_path, "a", part_size=3, needed=[6])
     assert encoder.seen == 9
     np.testing.assert_array_equal(found.coefficients[6], expected.coefficients[6])
+
+
+def test_rows_are_selected_as_those_of_an_array(tmp_path):
+    records = records_of(tmp_path)
+    whole = np.stack([records[i] for i in range(7)]).astype(np.float32) / 255
+    rows = encode_records(records, Encoder(), tmp_path, "a", batch_size=7, part_size=3).features
+    expected = whole.mean(axis=(1, 2))[:, 1:3]
+    assert rows.shape == (7, 2)
+    for key in (4, -1, slice(2, 5), [6, 0, 6, 3], np.array([5, 1]), np.arange(7) > 4, []):
+        np.testing.assert_array_equal(rows[key], expected[key])
+    with pytest.raises(IndexError):
+        rows[7]
+
+
+def test_memory_does_not_grow_with_the_crops(tmp_path):
+    """Of 512 crops with 100,000 outputs each, 200 MB, a batch's rows are read."""
+    with RecordWriter(tmp_path / "many.bin", (1, 1, 4)) as writer:
+        for i in range(512):
+            writer.append(np.full((1, 1, 4), i % 256, np.uint8), f"{i}.png")
+    records = RecordReader(tmp_path / "many.bin")
+
+    def encode(crops):
+        rows = np.tile(crops[:, 0, 0, :1], 100_000).astype(np.float32)
+        return EncodedFaces(rows, rows[:, :1], rows[:, :1])
+
+    for _ in ("computed", "kept"):
+        tracemalloc.start()
+        encoded = encode_records(records, encode, tmp_path, "a", part_size=16)
+        batch = next(batches(records, encoded, [500, 3], 2))
+        peak = tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
+        assert peak < 40e6
+        np.testing.assert_allclose(batch.encoded.coefficients[:, -1] * 255, [500 - 256, 3], rtol=1e-6)
+
+
+def test_outputs_that_are_deleted_meanwhile_are_named(tmp_path):
+    records = records_of(tmp_path)
+    encoded = encode_records(records, Encoder(), tmp_path, "a")
+    (cache,) = tmp_path.glob("encoded-a-*/*.npz")
+    cache.write_bytes(cache.read_bytes()[:200])
+    with pytest.raises(UserError, match="must stay as long as its crops are in use, got mmap length"):
+        list(batches(records, encoded, [1], 1))
+    cache.unlink()
+    with pytest.raises(UserError, match="must stay as long as its crops are in use, got .*No such file"):
+        list(batches(records, encoded, [1], 1))
 
 
 def test_a_damaged_record_is_named(tmp_path):
