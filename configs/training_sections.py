@@ -84,6 +84,7 @@ class Train(Section):
         high=1,
     )
     clip_norm: float = option("maximum gradient norm per variable (paper 5)", above=0)
+    epsilon: float = option("Adam's epsilon, added to the root of the mean square (paper 1e-8)", above=0, high=1)
     eval_every: float = option(
         "interval between validations; 0: one epoch, below 1: share of an epoch, otherwise: number of updates", low=0
     )

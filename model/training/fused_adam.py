@@ -38,10 +38,11 @@ class FusedAdam(keras.optimizers.Adam):
     Args:
       learning_rate: initial rate.
       clip_norm: maximum norm of each variable's gradient.
+      epsilon: added to the root of each velocity.
     """
 
-    def __init__(self, learning_rate: float, clip_norm: float):
-        super().__init__(learning_rate, clipnorm=clip_norm, name="adam")
+    def __init__(self, learning_rate: float, clip_norm: float, epsilon: float):
+        super().__init__(learning_rate, clipnorm=clip_norm, epsilon=epsilon, name="adam")
         self._buffers = _OwnBuffers()
 
     def _clip_by_norm(self, values: tf.Tensor, axes=None) -> tf.Tensor:

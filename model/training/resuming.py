@@ -14,9 +14,11 @@ _FREE = ("train.restore", "train.suffix", "train.samples")
 # Options that a resumed run may change, to train longer or to continue after a loss that was not finite; changes are
 # printed. The others (seed, batch size, schedule, ...) determine the order of the crops or the meaning of the progress.
 _CHANGEABLE = (
-    "train.epochs", "train.eval_every", "train.learning_rate", "train.clip_norm", "gan.adversarial", "gan.penalty",
-    "gan.learning_rate", "train.deterministic", "train.weights",
+    "train.epochs", "train.eval_every", "train.learning_rate", "train.clip_norm", "train.epsilon", "gan.adversarial",
+    "gan.penalty", "gan.learning_rate", "train.deterministic", "train.weights",
 )  # fmt: skip
+# What applied before there was an option for it, in runs whose checkpoints lack it.
+_BEFORE = {"train.epsilon": 1e-7}
 
 
 def run_options(config: schema.Config) -> dict[str, Any]:
@@ -44,6 +46,7 @@ def compare_options(config: schema.Config, earlier: Mapping[str, Any] | None, ch
     if earlier is None:
         print(f"{checkpoint}: written by an earlier version without its options, so they cannot be compared")
         return
+    earlier = _BEFORE | dict(earlier)
     differing = {key: value for key, value in run_options(config).items() if key in earlier and earlier[key] != value}
     for key, value in differing.items():
         if key not in _CHANGEABLE and not key.startswith("loss."):

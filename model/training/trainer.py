@@ -56,7 +56,7 @@ class TextureTrainer:
         self.workers = workers or Workers()
         config = pipeline.config
         self.face_gcn, self.network = pipeline.face_gcn, pipeline.texture_network
-        self.optimizer = FusedAdam(config.train.learning_rate, config.train.clip_norm)
+        self.optimizer = FusedAdam(config.train.learning_rate, config.train.clip_norm, config.train.epsilon)
         self.optimizer.build(self.network.trainable_variables)
         for layer in dropout_layers(self.network):
             layer.part, layer.parts = self.workers.index, self.workers.count
@@ -64,7 +64,7 @@ class TextureTrainer:
         self.points = tf.constant(pipeline.face_model.mean_shape, tf.float32)
         self.critic = Critic(config.data.image_size) if self.gan.enabled else None
         if self.critic is not None:
-            self.critic_optimizer = FusedAdam(self.gan.learning_rate, config.train.clip_norm)
+            self.critic_optimizer = FusedAdam(self.gan.learning_rate, config.train.clip_norm, config.train.epsilon)
             self.critic_optimizer.build(self.critic.trainable_variables)
 
     def network_state(self) -> dict[str, dict[str, keras.Variable]]:

@@ -11,7 +11,14 @@ from hypothesis.extra import numpy as arrays_of
 
 from lib.files import headed_npz
 from lib.files.numpy_files import (
-    MAX_RATIO, SMALL, DamagedFile, check_unpacked, read_npy, read_npz, stored_arrays, write_npz,
+    MAX_RATIO,
+    SMALL,
+    DamagedFile,
+    check_unpacked,
+    read_npy,
+    read_npz,
+    stored_arrays,
+    write_npz,
 )  # fmt: skip
 from tests.support.damage import damaged
 

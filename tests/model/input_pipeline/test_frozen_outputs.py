@@ -182,7 +182,7 @@ def test_outputs_that_are_deleted_meanwhile_are_named(tmp_path):
     with pytest.raises(UserError, match="must stay as long as its crops are in use, got mmap length"):
         list(batches(records, encoded, [1], 1))
     cache.unlink()
-    with pytest.raises(UserError, match="must stay as long as its crops are in use, got .*No such file"):
+    with pytest.raises(UserError, match=r"must stay as long as its crops are in use, got .*No such file"):
         list(batches(records, encoded, [1], 1))
 
 

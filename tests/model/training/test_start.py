@@ -126,6 +126,15 @@ def test_a_run_that_is_continued_keeps_its_start(root, tmp_path, began_with, wei
     compare_options(continued, options, config.run_dir / "latest.npz")
 
 
+def test_a_run_from_before_the_option_went_on_with_the_epsilon_of_keras(root, tmp_path, capsys):
+    options = run_options(configured(root))
+    del options["train.epsilon"]
+    compare_options(configured(root), options, tmp_path / "latest.npz")
+    assert capsys.readouterr().err == ""
+    compare_options(configured(root, train__epsilon=1e-8), options, tmp_path / "latest.npz")
+    assert capsys.readouterr().err == "continuing with train.epsilon 1e-08 (so far 1e-07)\n"
+
+
 def test_missing_and_foreign_files_are_named(root, tmp_path):
     with pytest.raises(UserError, match=r"none\.npz: network weights must be here, got none .*--mode train"):
         settled(configured(root, texture__weights=str(tmp_path / "none.npz")))
