@@ -199,11 +199,13 @@ def render_synthetic(config: schema.Config) -> list[str]:
     """Renders crops with the configured face model to `crops_dir`; returns their names."""
     from lib.synthetic.dataset import render_dataset
     from model.face_model_source import load_face_model
+    from model.weights.pretraining_seeds import check_synthetic_seed
 
     config.camera.check_synthetic()
-    data = config.data
+    data, face_model = config.data, load_face_model(config)
+    check_synthetic_seed(config, face_model)
     return render_dataset(
-        load_face_model(config),
+        face_model,
         config.crops_dir, data.synthetic_count, data.image_size, data.synthetic_seed, config.workers,
     )  # fmt: skip
 

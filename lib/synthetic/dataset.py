@@ -1,6 +1,7 @@
 """Rendering of synthetic RGBA crops with ground truth into a folder, in parallel and resumable."""
 
 import hashlib
+import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
@@ -45,7 +46,7 @@ def render_dataset(
     """
     folder = Path(folder)
     make_folder(folder)
-    key = _key(face_model, image_size, seed)
+    key = crops_key(face_model.fingerprint, image_size, seed)
     collected = _collected(folder, key)
     _remove_others(folder, key, collected)
     done = _finished(folder, key, collected)
@@ -59,6 +60,21 @@ def render_dataset(
 def crop_name(index: int) -> str:
     """File name of a synthetic crop."""
     return f"face_{index:06d}.png"
+
+
+def is_crop_name(name: str) -> bool:
+    """True if `crop_name` gives such a name."""
+    return re.fullmatch(r"face_\d{6,}\.png", name) is not None
+
+
+def load_names(folder: Path) -> tuple[list[str], str]:
+    """Names of the crops whose ground truth is in `folder`, and their `crops_key`, as `load_truth` but much faster.
+
+    Raises:
+      OSError, DamagedFile: the folder holds no ground truth.
+    """
+    truth = read_npz(Path(folder) / TRUTH, ("names", "key"))
+    return truth["names"].tolist(), str(truth["key"])
 
 
 def load_truth(folder: Path) -> dict[str, np.ndarray]:
@@ -80,9 +96,9 @@ def load_truth(folder: Path) -> dict[str, np.ndarray]:
         ) from error
 
 
-def _key(face_model: FaceModel, image_size: int, seed: int) -> str:
-    """Hash of all inputs of the crops: rendering method, face model, size and seed."""
-    return hashlib.sha256(f"{METHOD} {face_model.fingerprint} {image_size} {seed}".encode()).hexdigest()[:16]
+def crops_key(face_model: str, image_size: int, seed: int) -> str:
+    """Hash of all inputs of the crops: rendering method, fingerprint of the face model, size and seed."""
+    return hashlib.sha256(f"{METHOD} {face_model} {image_size} {seed}".encode()).hexdigest()[:16]
 
 
 def _part(folder: Path, key: str, index: int) -> Path:

@@ -9,12 +9,14 @@ import tensorflow as tf
 from configs import schema
 from lib.errors import UserError
 from lib.records.records import Records
+from lib.synthetic.dataset import crops_key
 from lib.synthetic.face_set import FaceSet, load_or_render, recipe
 from lib.synthetic.photos import PhotoSettings, SyntheticFaces
 from lib.synthetic.rendering.placement import five_points
 from model.evaluation.detector import detector_metrics
 from model.metrics.networks import identity_metrics, predict, regressor_metrics
 from model.pipeline import Pipeline
+from model.weights.pretraining_seeds import pretraining_seeds
 
 PER_PERSON = PhotoSettings().photos_per_identity
 
@@ -60,11 +62,29 @@ def check_new_photos(config: schema.Config) -> None:
     """Raises UserError if the new photos, if any, would show people that were trained on."""
     if _photo_count(config) == 0 or not config.camera.is_synthetic:
         return
-    for key, seed in (("data.synthetic_seed", config.data.synthetic_seed), ("pretrain.seed", config.pretrain.seed)):
+    configured = {"data.synthetic_seed": config.data.synthetic_seed, "pretrain.seed": config.pretrain.seed}
+    trained = {f"that of the faces of {option}": seed for option, seed in pretraining_seeds(config).items()}
+    for key, seed in (configured | trained).items():
         if config.evaluate.seed == seed:
             raise UserError(
                 f"evaluate.seed: must differ from {key}, got {seed} for both (the networks would be measured on faces "
                 "they were trained on)"
+            )
+
+
+def check_crops(config: schema.Config, face_model: str, crops: str) -> None:
+    """Raises UserError if the crops to be measured show people that a frozen network was trained on.
+
+    Args:
+      config: names the networks' weights.
+      face_model: fingerprint of the face model.
+      crops: of the crops, see `model.input_pipeline.ground_truth.rendered_as`.
+    """
+    for option, seed in pretraining_seeds(config, face_model).items():
+        if crops == crops_key(face_model, config.data.image_size, seed):
+            raise UserError(
+                f"{config.records_path}: must not show the people that {option} was trained on, got crops of the same "
+                f"seed, {seed} (python create_bin.py with another data.synthetic_seed renders others)"
             )
 
 

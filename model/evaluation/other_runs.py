@@ -11,32 +11,50 @@ from model.evaluation.textures import KINDS
 from model.face_gcn import FaceGCN
 from model.pipeline import load_pipeline, restore_texture_network
 from model.runs import checkpoints
+from model.runs.training_data import of_weights
+from model.weights.pretrained import read_metadata
 
 
 def check_training_data(config: schema.Config, data: Mapping[str, str]) -> None:
-    """Compares the data of the configuration's run, if there is one, with the data to be measured.
+    """Compares what the configuration's texture network was trained on with the data to be measured.
 
-    Other records with the same split, such as the same crops packed again, are only reported. Checkpoints of earlier
-    versions do not say what they were trained on.
+    Other records with the same split, such as the same crops packed again, are only reported; so is a network of which
+    is not known what it was trained on, such as some of earlier versions.
 
     Args:
-      config: names the run.
-      data: fingerprint of the records and hash of the split.
+      config: names the run; while there is none, texture.weights.
+      data: of the data to be measured, see `TrainingData.seen`.
 
     Raises:
-      UserError: the split differs.
+      UserError: the run's split differs, or the network has been trained on crops of another split of the same.
     """
-    best = config.run_dir / "best.npz"
-    if not best.is_file():
+    path = config.texture_path
+    if not path.is_file():  # whoever loads it reports it
         return
-    trained = checkpoints.read_identifiers(best)
-    if trained.get("split", data["split"]) != data["split"]:
+    if path == config.run_dir / "best.npz":
+        trained = checkpoints.read_identifiers(path)
+        if trained.get("split", data["split"]) != data["split"]:
+            raise UserError(
+                f"{path}: must be trained with the present split, {data['split']}, got {trained['split']} (it may have "
+                "seen the crops to be measured: train again, or pack those that it was trained on)"
+            )
+        if trained.get("records", data["records"]) != data["records"]:
+            print(f"{path}: trained on other records of the same names; these are measured", file=sys.stderr)
+        face_model, runs = trained.get("face model", ""), checkpoints.read_training_data(path)
+    else:
+        metadata = read_metadata(path, "train")
+        face_model, runs = metadata["face_model"], of_weights(metadata)
+    seen = {run.seen(face_model, config.data.image_size, data): run for run in runs}
+    if run := seen.get(True):
+        crops = "these records" if run.synthetic_seed is None else f"crops of data.synthetic_seed {run.synthetic_seed}"
         raise UserError(
-            f"{best}: must be trained with the present split, {data['split']}, got {trained['split']} (it may have "
-            "seen the crops to be measured: train again, or pack those that it was trained on)"
+            f"{path}: must not have seen the crops to be measured, got a network that was trained on another split of "
+            f"{crops} (measure others: python create_bin.py with another --name and data.synthetic_seed)"
         )
-    if trained.get("records", data["records"]) != data["records"]:
-        print(f"{best}: trained on other records of the same names; these are measured", file=sys.stderr)
+    if None in seen:
+        print(
+            f"{path}: it is unknown whether all that this network was trained on excludes these crops", file=sys.stderr
+        )
 
 
 def other_runs(config: schema.Config, data: Mapping[str, str]) -> tuple[dict[str, FaceGCN], list[str]]:

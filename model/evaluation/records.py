@@ -42,7 +42,7 @@ from lib.records.record_writer import manifest_path
 from lib.records.records import Records
 from lib.records.splits import load_split, split_hash
 from lib.runtime.interruption import Interrupted
-from model.evaluation.fresh_photos import check_new_photos, measure_networks
+from model.evaluation.fresh_photos import check_crops, check_new_photos, measure_networks
 from model.evaluation.images import FILES as IMAGE_FILES
 from model.evaluation.images import ImageEvaluation, print_means
 from model.evaluation.other_runs import check_training_data, other_runs, run_name
@@ -51,7 +51,7 @@ from model.evaluation.tables import print_report, sheet
 from model.evaluation.textures import ALIGNED, COLUMNS, KINDS, MeasuredFace, TextureMeasure, TrueFace
 from model.input_pipeline import batches as crop_batches
 from model.input_pipeline.frozen_outputs import encode_records
-from model.input_pipeline.ground_truth import record_truth
+from model.input_pipeline.ground_truth import record_truth, rendered_as
 from model.networks.encoding import EncodedFaces
 from model.pipeline import load_pipeline, restore_texture_network
 from utils import seed_everything
@@ -77,7 +77,7 @@ def evaluate(config: schema.Config, output: Path) -> dict:
       The content of metrics.json.
 
     Raises:
-      UserError: there are no records or no trained network, or it was trained with another split.
+      UserError: there are no records or no trained network, or a network was trained on what would be measured.
       Interrupted: what was measured until then is written, marked as partial.
     """
     started, output = time.monotonic(), Path(output)
@@ -88,6 +88,7 @@ def evaluate(config: schema.Config, output: Path) -> dict:
     records, indices, data = _held_out(config)
     check_training_data(config, data)
     pipeline = load_pipeline(config)
+    check_crops(config, pipeline.face_model.fingerprint, data["crops"])
     restore_texture_network(pipeline)
     (others, left_out), images = other_runs(config, data), ImageEvaluation(pipeline)
     encoded = encode_records(records, pipeline.encode, config.generated_dir, pipeline.cache_key, needed=indices)
@@ -136,7 +137,8 @@ def _held_out(config: schema.Config) -> tuple[Records, list[int], dict[str, str]
     indices = records.indices(split[config.evaluate.split])
     if not indices:
         raise UserError(f"{config.params_dir}: the {config.evaluate.split} split must hold a crop, got none")
-    data = {"records": records.fingerprint, "split": split_hash(split)}
+    crops = rendered_as(config, records)
+    data = {"records": records.fingerprint, "split": split_hash(split), "crops": crops}
     return records, indices[: config.evaluate.faces or None], data
 
 

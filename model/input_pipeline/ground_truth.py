@@ -1,6 +1,7 @@
 """Ground truth of record files that were packed from the synthetic crops of create_bin.py."""
 
 import sys
+from collections.abc import Container
 from pathlib import Path
 
 import numpy as np
@@ -8,9 +9,11 @@ import numpy as np
 from configs import schema
 from lib.errors import UserError
 from lib.files.file_names import printable
+from lib.files.numpy_files import DamagedFile
 from lib.records.packing import BadImage, read_crop
 from lib.records.records import Records
-from lib.synthetic.dataset import TRUTH, load_truth
+from lib.synthetic.dataset import TRUTH, is_crop_name, load_names, load_truth
+from model.runs.training_data import UNTOLD
 
 
 def record_truth(config: schema.Config, records: Records, fingerprint: str) -> dict[str, np.ndarray] | None:
@@ -34,12 +37,9 @@ def record_truth(config: schema.Config, records: Records, fingerprint: str) -> d
         return None
     truth = load_truth(folder)
     rows = {name: row for row, name in enumerate(truth["names"].tolist())}
-    names = list(records.names)
-    foreign = [name for name in names if name not in rows]
-    if not foreign and not _same_crop(records, 0, folder / names[0]):
-        foreign = names[:1]  # the others need not be compared
-    if foreign:
-        print(f"{folder / TRUTH}: not used, {printable(foreign[0])} is not one of its crops", file=sys.stderr)
+    foreign = _foreign(records, rows, folder)
+    if foreign is not None:
+        print(f"{folder / TRUTH}: not used, {printable(foreign)} is not one of its crops", file=sys.stderr)
         return None
     config.camera.check_synthetic()
     found = str(truth["face_model"])
@@ -48,9 +48,33 @@ def record_truth(config: schema.Config, records: Records, fingerprint: str) -> d
             f"{folder / TRUTH}: must belong to the configured face model, {fingerprint}, got faces drawn from {found} "
             "(run python create_bin.py again with this configuration)"
         )
-    kept = [rows[name] for name in names]
+    kept = [rows[name] for name in records.names]
     # `pop`, so that the albedos of all crops are in memory no more than twice, and once afterwards.
     return {name: truth.pop(name)[kept] for name in ("coefficients", "true_albedo")}
+
+
+def rendered_as(config: schema.Config, records: Records) -> str:
+    """`crops_key` of create_bin.py's crops if records hold them; empty for others, `UNTOLD` if it cannot be told.
+
+    Args:
+      config: the effective configuration, which locates the synthetic crops.
+      records: the packed crops.
+    """
+    if not all(is_crop_name(name) for name in records.names):
+        return ""
+    try:
+        names, key = load_names(config.crops_dir)
+    except (OSError, DamagedFile):
+        return UNTOLD
+    return UNTOLD if _foreign(records, frozenset(names), config.crops_dir) is not None else key
+
+
+def _foreign(records: Records, names: Container[str], folder: Path) -> str | None:
+    """Name of a record that is not one of the crops `names` in a folder; None if all are."""
+    foreign = next((name for name in records.names if name not in names), None)
+    if foreign is None and not _same_crop(records, 0, folder / records.names[0]):
+        return records.names[0]  # the others need not be compared
+    return foreign
 
 
 def _same_crop(records: Records, index: int, path: Path) -> bool:

@@ -5,7 +5,7 @@ A checkpoint replaces the earlier one only when it is complete, so an interrupte
 
 import dataclasses
 import hashlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +17,9 @@ from lib.files import headed_npz
 from lib.files.numpy_files import DamagedFile
 from model.networks.identifiers import differing
 from model.networks.variable_names import mismatch, shapes_of
+from model.runs import training_data
 from model.runs.set_aside import missing
+from model.runs.training_data import TrainingData
 
 FORMAT = 2
 ADDED = ("records", "split", "camera")  # identifiers that checkpoints of earlier versions lack
@@ -48,6 +50,7 @@ def save(
     belongs_to: Mapping[str, str],
     options: Mapping[str, Any] | None = None,
     validation: Mapping[str, float] | None = None,
+    trained_on: Iterable[TrainingData] | None = None,
 ) -> None:
     """Writes a checkpoint atomically; when it returns, the checkpoint also survives a power failure.
 
@@ -59,6 +62,7 @@ def save(
       belongs_to: identifiers to compare in `restore`, e.g. {"face model": fingerprint}.
       options: options of the run, for the `compare` of `restore`; JSON values.
       validation: what was measured with these variables.
+      trained_on: the crops of the run, and of the weights that it started from.
 
     Raises:
       UserError: a variable is not finite; the earlier checkpoint is left as it is.
@@ -77,6 +81,8 @@ def save(
         header["options"] = dict(options)
     if validation is not None:
         header["validation"] = dict(validation)
+    if trained_on is not None:
+        header[training_data.ENTRY] = training_data.to_json(trained_on)
     headed_npz.write(path, arrays, header)
 
 
@@ -115,6 +121,15 @@ def read_identifiers(path: Path) -> Mapping[str, str]:
       UserError: the file is missing or damaged.
     """
     return _entry(path, "belongs_to") or {}
+
+
+def read_training_data(path: Path) -> tuple[TrainingData, ...]:
+    """The crops of the run that wrote a checkpoint, and of the weights that it started from.
+
+    Raises:
+      UserError: the file is missing or damaged.
+    """
+    return training_data.from_json(_read(path)[0].get(training_data.ENTRY))
 
 
 def restore(

@@ -4,7 +4,7 @@ import contextlib
 import dataclasses
 import functools
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 from tqdm import tqdm
@@ -17,11 +17,12 @@ from lib.records.records import Records
 from lib.records.splits import load_split, split_hash
 from lib.runtime.interruption import DeferredStop, advised
 from lib.runtime.prefetch import prefetch
+from lib.synthetic.dataset import crops_key
 from model.input_pipeline import batches as crop_batches
 from model.input_pipeline.albedo_targets import cached_albedo_targets
 from model.input_pipeline.batches import CropBatch
 from model.input_pipeline.frozen_outputs import encode_records
-from model.input_pipeline.ground_truth import record_truth
+from model.input_pipeline.ground_truth import record_truth, rendered_as
 from model.networks.encoding import EncodedFaces
 from model.pipeline import Pipeline, load_pipeline
 from model.runs import checkpoints
@@ -29,6 +30,7 @@ from model.runs.checkpoints import Progress
 from model.runs.finite import SeeingCheck, check_finite
 from model.runs.processes import check_processes, share_of_batch
 from model.runs.symptoms import Symptoms
+from model.runs.training_data import TrainingData
 from model.training.first_look import look
 from model.training.plan import TrainingPlan, check_batch_size, learns_from_photos, loss_weights
 from model.training.resuming import run_options
@@ -91,8 +93,10 @@ def _train(
     with sole_user(run_dir, "training") if workers.chief else contextlib.nullcontext():
         with workers.chief_first():  # it stores what the others only read
             pipeline = load_pipeline(config)
-            config, from_weights = begin_from_weights(config, pipeline, run_dir / "latest.npz", workers.chief)
+            config, start = begin_from_weights(config, pipeline, run_dir / "latest.npz", workers.chief)
             batches_of = _crop_reader(pipeline, records, training + held_out, encoded)
+        own = own_crops(config, records, belongs_to, pipeline.face_model.fingerprint)
+        trained_on = tuple(dict.fromkeys([own, *start.trained_on]))
         plan = TrainingPlan(config, training)
         trainer, belongs_to = TextureTrainer(pipeline, workers), pipeline.signature() | belongs_to
         del pipeline  # frees the regressor, whose outputs are cached
@@ -100,12 +104,12 @@ def _train(
             read = functools.partial(batches_of, workers=config.workers, buffer_size=config.data.buffer_size)
             share = share_of_batch(config.train.batch_size, workers.count)
             look(trainer, read, training, share, records.names, run_dir)
-        run = RunFolder(config, run_dir, trainer, belongs_to, started)
+        run = RunFolder(config, run_dir, trainer, belongs_to, started, start, trained_on)
         with workers.chief_first():
-            progress = run.begin(from_weights)
+            progress = run.begin()
         if workers.count > 1:
-            start = {"first update": progress.update, "weights at the start": checkpoints.digest(trainer.state())}
-            workers.compare(belongs_to | start)
+            state = {"first update": progress.update, "weights at the start": checkpoints.digest(trainer.state())}
+            workers.compare(belongs_to | state)
         stop = DeferredStop(_MERGE_SECONDS if workers.count > 1 else 0.0)
         log = RunLog(run_dir, trainer, functools.partial(batches_of, held_out, 1), config.train.samples, stop)
         with workers.watched(run.advice), advised(run.advice), full_disk_advised(run.advice):
@@ -115,6 +119,13 @@ def _train(
                 run.finish(progress, validation)
             workers.barrier()  # a process that left earlier would seem lost to the others
     return validation
+
+
+def own_crops(config: schema.Config, records: Records, data: Mapping[str, str], face_model: str) -> TrainingData:
+    """Describes the run's crops, given their fingerprint and split, for those who measure its network."""
+    seed = config.data.synthetic_seed
+    synthetic = rendered_as(config, records) == crops_key(face_model, config.data.image_size, seed)
+    return TrainingData(data["records"], data["split"], seed if synthetic else None)
 
 
 def _run_updates(

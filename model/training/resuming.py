@@ -17,6 +17,8 @@ _CHANGEABLE = (
     "train.epochs", "train.eval_every", "train.learning_rate", "train.clip_norm", "train.epsilon", "gan.adversarial",
     "gan.penalty", "gan.learning_rate", "train.deterministic", "train.weights",
 )  # fmt: skip
+# Key of the options that the run's start has overruled, as they were given, among those of a checkpoint.
+GIVEN = "given"
 # What applied before there was an option for it, in runs whose checkpoints lack it.
 _BEFORE = {"train.epsilon": 1e-7}
 
@@ -50,9 +52,15 @@ def compare_options(config: schema.Config, earlier: Mapping[str, Any] | None, ch
     differing = {key: value for key, value in run_options(config).items() if key in earlier and earlier[key] != value}
     for key, value in differing.items():
         if key not in _CHANGEABLE and not key.startswith("loss."):
-            raise UserError(
-                f"{key}: must be {earlier[key]} as in the run that --restore continues, got {value} (give the earlier "
-                f"value, or train without --restore; {checkpoint})"
-            )
+            check_unchanged(key, earlier[key], value, checkpoint)
     for key, value in differing.items():
         print(f"continuing with {key} {value} (so far {earlier[key]})", file=sys.stderr)
+
+
+def check_unchanged(key: str, earlier: Any, value: Any, checkpoint: Path) -> None:
+    """Raises UserError if an option differs that a resumed run must not change."""
+    if earlier != value:
+        raise UserError(
+            f"{key}: must be {earlier} as in the run that --restore continues, got {value} (give the earlier value, or "
+            f"train without --restore; {checkpoint})"
+        )

@@ -6,7 +6,7 @@ import itertools
 import json
 import math
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +21,9 @@ from model.runs import checkpoints
 from model.runs.checkpoints import Progress
 from model.runs.finite import check_finite
 from model.runs.set_aside import PREFIX
-from model.training.resuming import compare_options, run_options
+from model.runs.training_data import ENTRY, TrainingData, to_json
+from model.training.resuming import GIVEN, compare_options, run_options
+from model.training.start import Start
 from model.training.trainer import TextureTrainer
 from model.weights.pretrained import keep_previous, read_metadata
 from model.weights.texture_weights import save_texture_network
@@ -54,6 +56,8 @@ class RunFolder:
       trainer: trainer whose variables are saved and restored.
       belongs_to: identifiers that checkpoints must match, see `Pipeline.signature`.
       started: time.monotonic() when this process began with the run.
+      start: where the run starts. Trained weights become best.npz until a validation finds better ones.
+      trained_on: the crops of the run, and of the weights that it started from.
     """
 
     def __init__(
@@ -63,17 +67,17 @@ class RunFolder:
         trainer: TextureTrainer,
         belongs_to: Mapping[str, str],
         started: float,
+        start: Start,
+        trained_on: Sequence[TrainingData],
     ):
         self.config, self.folder, self.trainer, self.belongs_to = config, Path(run_dir), trainer, belongs_to
         self.latest, self.best = self.folder / "latest.npz", self.folder / "best.npz"
         self.summary = self.folder / "training.json"
+        self.start, self.trained_on = start, trained_on
         self._started, self._saved = started, time.monotonic()
 
-    def begin(self, from_weights: bool = False) -> Progress:
+    def begin(self) -> Progress:
         """Restores the last checkpoint if `train.restore` is set, else sets an earlier run aside; writes config.yaml.
-
-        Args:
-          from_weights: the network has trained weights, which become best.npz until a validation finds better ones.
 
         Raises:
           UserError: there is no checkpoint to resume, it belongs to another configuration, or the run is finished.
@@ -95,8 +99,8 @@ class RunFolder:
             path.write_text(schema.to_yaml(self.config), encoding="utf-8")
             if not self.config.train.restore:  # only now that the run can begin
                 self._set_earlier_aside()
-        if from_weights:
-            checkpoints.save(self.best, self.trainer.network_state(), progress, self.belongs_to)
+        if self.start.from_weights:
+            self._save_best(progress)
         return progress
 
     def _best_psnr(self, progress: Progress) -> float | None:
@@ -153,7 +157,9 @@ class RunFolder:
     def save(self, progress: Progress) -> Progress:
         """Writes latest.npz; returns the progress with the seconds of this process and of those before it."""
         progress = dataclasses.replace(progress, seconds=time.monotonic() - self._started)
-        checkpoints.save(self.latest, self.trainer.state(), progress, self.belongs_to, run_options(self.config))
+        options = run_options(self.config) | {GIVEN: dict(self.start.given)}
+        state = self.trainer.state()
+        checkpoints.save(self.latest, state, progress, self.belongs_to, options, trained_on=self.trained_on)
         self._saved = time.monotonic()
         return progress
 
@@ -200,9 +206,12 @@ class RunFolder:
         if progress.best_psnr is not None and validation["psnr_fine"] <= progress.best_psnr:
             return progress
         progress = dataclasses.replace(progress, best_psnr=validation["psnr_fine"])
-        state = self.trainer.network_state()
-        checkpoints.save(self.best, state, progress, self.belongs_to, validation=validation)
+        self._save_best(progress, validation)
         return progress
+
+    def _save_best(self, progress: Progress, validation: Mapping[str, float] | None = None) -> None:
+        state = self.trainer.network_state()
+        checkpoints.save(self.best, state, progress, self.belongs_to, validation=validation, trained_on=self.trained_on)
 
     def finish(self, progress: Progress, validation: Mapping[str, float]) -> None:
         """Writes train.weights, if any, and training.json: the run's length and the means of its last validation."""
@@ -226,6 +235,7 @@ class RunFolder:
             "command": "python main.py --mode train",
             "config": {name: dataclasses.asdict(getattr(config, name)) for name in _RECIPE},
             "updates": progress.update,
+            ENTRY: to_json(self.trained_on),
             "run": {**length, **(checkpoints.read_validation(self.best) or {})},
         }
         keep_previous(path, self.trainer.network)

@@ -10,7 +10,9 @@ from configs.training_sections import EPOCHS, EPOCHS_FROM_WEIGHTS, RATE, RATE_FR
 from lib.errors import UserError
 from model.pipeline import Pipeline, load_texture_weights
 from model.runs import checkpoints
-from model.weights.pretrained import check_replaceable
+from model.runs.training_data import TrainingData, of_weights
+from model.training.resuming import GIVEN, check_unchanged
+from model.weights.pretrained import check_replaceable, read_metadata
 
 # Options of runs from trained weights, which need not learn to copy the coarse albedo first.
 FROM_WEIGHTS = {
@@ -18,11 +20,27 @@ FROM_WEIGHTS = {
     "train.learning_rate": RATE_FROM_WEIGHTS,
     "schedule.coarse_fraction": 0.0,
 }
+_OVERRULED = "schedule.coarse_fraction"
+
+
+@dataclasses.dataclass(frozen=True)
+class Start:
+    """Where a run starts.
+
+    Attributes:
+      from_weights: the texture network has trained weights now.
+      given: options that the start overrules, as they were given.
+      trained_on: the crops of the weights that the run started from, and those of the run if it is continued.
+    """
+
+    from_weights: bool = False
+    given: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    trained_on: tuple[TrainingData, ...] = ()
 
 
 def begin_from_weights(
     config: schema.Config, pipeline: Pipeline, latest: Path, say: bool = True
-) -> tuple[schema.Config, bool]:
+) -> tuple[schema.Config, Start]:
     """Loads texture.weights into the texture network if they belong to it, and settles the length of the run.
 
     Args:
@@ -34,18 +52,23 @@ def begin_from_weights(
     Returns:
       The configuration with train.epochs and train.learning_rate filled in where they are 0: from the run that is
       continued, or to suit the start. In runs that start from trained weights, schedule.coarse_fraction is 0.
-      And whether the texture network has trained weights now.
+      And the start.
 
     Raises:
       UserError: the weights are missing or damaged, or schedule.stages or train.stage would undo them; or train.weights
-        names a file that the run must not replace.
+        names a file that the run must not replace; or schedule.coarse_fraction is not that of the continued run.
     """
     if config.train.weights:
         path = schema.asset_path(config.train.weights)
         network, face_model = pipeline.texture_network, pipeline.face_model.fingerprint
         check_replaceable(path, network, face_model, "train.weights=FILE.npz")
+    given = {_OVERRULED: config.schedule.coarse_fraction}
     if config.train.restore and latest.is_file():
-        return _settled(config, checkpoints.read_options(latest) or {}), False
+        options = checkpoints.read_options(latest) or {}
+        before = options.get(GIVEN, {}).get(_OVERRULED)  # earlier versions have not kept it
+        if before is not None:
+            check_unchanged(_OVERRULED, before, given[_OVERRULED], latest)
+        return _settled(config, options), Start(False, given, checkpoints.read_training_data(latest))
     section = config.texture
     reason = load_texture_weights(pipeline) if section.weights else "texture.weights is empty"
     if not reason and config.schedule.stages == "published":
@@ -65,7 +88,9 @@ def begin_from_weights(
             f"training starts from {start if reason else section.weights}: {config.train.epochs} epochs, learning rate "
             f"{config.train.learning_rate:g}"
         )
-    return config, not reason
+    if reason:
+        return config, Start(False, given)
+    return config, Start(True, given, of_weights(read_metadata(schema.asset_path(section.weights))))
 
 
 def _settled(config: schema.Config, options: Mapping[str, Any]) -> schema.Config:

@@ -16,8 +16,6 @@ from lib.records.splits import save_split
 from lib.synthetic.dataset import crop_name
 from model.evaluation import fresh_photos as evaluation_photos
 from model.evaluation import records as evaluation
-from model.evaluation.fresh_photos import check_new_photos
-from model.evaluation.other_runs import check_training_data
 from model.evaluation.records import evaluate
 from model.evaluation.tables import print_report
 from model.evaluation.textures import ALIGNED, COLUMNS, KINDS
@@ -237,13 +235,6 @@ def test_truth_of_another_face_model_is_refused(root, tmp_path):
         path.write_bytes(whole)
 
 
-@pytest.mark.parametrize(("key", "seed"), [("data.synthetic_seed", 1), ("pretrain.seed", 100)])
-def test_fresh_photos_must_not_show_people_that_were_trained_on(root, tmp_path, key, seed):
-    with pytest.raises(UserError, match=f"evaluate.seed: must differ from {key}, got {seed} for both"):
-        evaluate(configuration(root, evaluate__seed=seed, evaluate__identity_people=2), tmp_path)
-    check_new_photos(configuration(root, evaluate__seed=seed))  # no photo is drawn
-
-
 def toy_source(face_model: FaceModel, size: int, seed: int) -> ToyFaces:
     return ToyFaces(face_model, size, seed)
 
@@ -318,21 +309,6 @@ def test_photos_without_a_psnr_leave_it_to_the_others_or_out(tmp_path, capsys):
     metrics = dict.fromkeys(("regressor", "detector", "identity")) | {"faces": 1, "variants": {}, "photos": photos}
     print_report(metrics | {"textures": dict.fromkeys(COLUMNS)}, [], tmp_path)
     assert "1 of 1 photos reconstructed: coarse -, fine -" in capsys.readouterr().out
-
-
-def test_a_run_that_may_have_seen_the_crops_is_refused(tmp_path, capsys):
-    config = schema.load(overrides={"data.root_dir": str(tmp_path)})
-    data = {"records": "r", "split": "s"}
-    check_training_data(config, data)  # there is no run
-    best = config.run_dir / "best.npz"
-    for belongs_to in ({}, data):  # an earlier version's says nothing
-        checkpoints.save(best, {}, Progress(), belongs_to)
-        check_training_data(config, data)
-    assert capsys.readouterr().err == ""
-    check_training_data(config, data | {"records": "others"})
-    assert capsys.readouterr().err == f"{best}: trained on other records of the same names; these are measured\n"
-    with pytest.raises(UserError, match=r"best\.npz: must be trained with the present split, t, got s \(it may have"):
-        check_training_data(config, data | {"split": "t"})
 
 
 def test_evaluation_compares_the_split_of_every_run(root, tmp_path, capsys, eagerly):

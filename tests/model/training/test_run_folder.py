@@ -18,21 +18,26 @@ from lib.files.atomic import space_for
 from model.networks.variable_names import network_variables
 from model.runs import checkpoints
 from model.runs.checkpoints import Progress
+from model.runs.training_data import TrainingData, of_weights
 from model.training.run_folder import RunFolder, full_disk_advised
+from model.training.start import Start
 from model.training.workers import Workers
 from model.weights.pretrained import read_metadata
 
+OWN, BEFORE = TrainingData("r", "s", 1), TrainingData("q", "p", 700)
 LAST = Progress(epoch=2, update=6)  # position at the end of a run of two epochs
 
 
-def run_in(folder: Path, started: float | None = None, **options) -> RunFolder:
+def run_in(folder: Path, started: float | None = None, start: Start | None = None, **options) -> RunFolder:
     """A run whose network is a single variable."""
     config = schema.load(overrides={"train.epochs": 2} | {key.replace("__", "."): v for key, v in options.items()})
     network = SimpleNamespace(weights=[keras.Variable(np.zeros(3, np.float32), name="kernel")])
     state = {"texture": network_variables(network.weights)}
     trainer = SimpleNamespace(workers=Workers(), network=network, state=lambda: state, network_state=lambda: state)
     started = time.monotonic() if started is None else started
-    return RunFolder(config, folder, trainer, {"face model": "f", "records": "r", "camera": "c"}, started)
+    belongs_to = {"face model": "f", "records": "r", "camera": "c"}
+    start = start or Start()
+    return RunFolder(config, folder, trainer, belongs_to, started, start, (OWN, *start.trained_on))
 
 
 def kernel(run: RunFolder) -> keras.Variable:
@@ -44,7 +49,7 @@ def measured(psnr: float, coarse: float = 0.1) -> dict[str, float]:
 
 
 def finished(folder: Path, **options) -> None:
-    """A run whose first validation was better than its last."""
+    """A run whose first validation was better than its last; options as for `run_in`."""
     run = run_in(folder, **options)
     progress = run.keep_best(dataclasses.replace(run.begin(), update=3), measured(31.0))
     kernel(run).assign([1, 2, 3])
@@ -81,6 +86,17 @@ def test_weights_come_with_the_accuracy_of_the_best_validation(tmp_path, capsys)
     assert json.loads((tmp_path / "run" / "training.json").read_text())["psnr_fine"] == 29
     assert "started from" not in capsys.readouterr().out
     assert not headed_npz.read(weights)[1]["kernel"].any(), "the best state"
+
+
+def test_checkpoints_and_weights_name_the_crops_of_the_run_and_of_its_start(tmp_path):
+    weights = tmp_path / "texture.npz"
+    finished(tmp_path / "run", start=Start(trained_on=(BEFORE,)), train__weights=str(weights))
+    assert of_weights(read_metadata(weights)) == (OWN, BEFORE)
+    for name in ("latest.npz", "best.npz"):
+        assert checkpoints.read_training_data(tmp_path / "run" / name) == (OWN, BEFORE)
+    begun = run_in(tmp_path / "begun", start=Start(from_weights=True, trained_on=(BEFORE,)))
+    begun.begin()
+    assert checkpoints.read_training_data(begun.best) == (OWN, BEFORE), "also before the first validation"
 
 
 def test_a_run_that_ends_while_its_weights_are_written_goes_on_to_write_them(tmp_path, monkeypatch):
@@ -125,9 +141,9 @@ def test_the_seconds_are_those_of_all_processes(tmp_path):
 
 
 def test_training_that_makes_trained_weights_worse_ends_with_those_it_began_with(tmp_path, capsys):
-    begun = run_in(tmp_path)
+    begun = run_in(tmp_path, start=Start(from_weights=True))
     kernel(begun).assign([5, 5, 5])
-    begun.save(begun.begin(from_weights=True))
+    begun.save(begun.begin())
     run = run_in(tmp_path, train__restore=True)  # also if it was interrupted before the first validation
     run.begin()
     kernel(run).assign([1, 2, 3])

@@ -12,10 +12,11 @@ from lib.errors import UserError
 from lib.files import headed_npz
 from model.pipeline import Pipeline, load_face_model, load_pipeline, load_texture_weights, restore_texture_network
 from model.runs import checkpoints
+from model.runs.training_data import ENTRY, UNKNOWN, TrainingData, of_weights, to_json
 from model.training.loop import train
 from model.training.resuming import compare_options, run_options
 from model.training.run_log import RunLog
-from model.training.start import begin_from_weights
+from model.training.start import Start, begin_from_weights
 from model.weights.texture_weights import save_texture_network
 from tests.support.helpers import eager_functions
 from tests.support.toy_faces import ToyFaces, save_toy_model, save_toy_records, toy_configuration
@@ -126,6 +127,33 @@ def test_a_run_that_is_continued_keeps_its_start(root, tmp_path, began_with, wei
     compare_options(continued, options, config.run_dir / "latest.npz")
 
 
+def test_a_continued_run_refuses_another_coarse_fraction_than_was_given(root, tmp_path):
+    """Although trained weights overrule it; an earlier version's checkpoint does not tell what was given."""
+    config = configured(root, train__restore=True, data__root_dir=str(tmp_path), schedule__coarse_fraction=0.2)
+    config.run_dir.mkdir(parents=True)
+    latest = config.run_dir / "latest.npz"
+    overruled = run_options(config) | {"schedule.coarse_fraction": 0.0}
+    for options in (overruled | {"given": {"schedule.coarse_fraction": 0.2}}, overruled):
+        checkpoints.save(latest, {}, checkpoints.Progress(), {}, options)
+        assert settled(config)[0].schedule.coarse_fraction == 0
+    checkpoints.save(latest, {}, checkpoints.Progress(), {}, overruled | {"given": {"schedule.coarse_fraction": 0.1}})
+    with pytest.raises(UserError, match=r"schedule\.coarse_fraction: must be 0\.1 as in the run .*, got 0\.2"):
+        settled(config)
+
+
+def test_a_start_brings_the_crops_of_its_weights_along(root, tmp_path):
+    seen, pipeline = TrainingData("r", "s", 700), load_pipeline(configured(root))
+    path, signature = tmp_path / "texture.npz", pipeline.signature()
+    metadata = {ENTRY: to_json([seen])}
+    save_texture_network(path, pipeline.texture_network, pipeline.face_model.fingerprint, signature, metadata)
+    config = configured(root, texture__weights=str(path), schedule__coarse_fraction=0.2)
+    start = begin_from_weights(config, pipeline, tmp_path / "latest.npz")[1]
+    assert start == Start(True, {"schedule.coarse_fraction": 0.2}, (seen,))
+    checkpoints.save(tmp_path / "latest.npz", {}, checkpoints.Progress(), {}, {}, trained_on=[UNKNOWN, seen])
+    config = configured(root, texture__weights=str(path), train__restore=True)
+    assert begin_from_weights(config, pipeline, tmp_path / "latest.npz")[1].trained_on == (UNKNOWN, seen)
+
+
 def test_a_run_from_before_the_option_went_on_with_the_epsilon_of_keras(root, tmp_path, capsys):
     options = run_options(configured(root))
     del options["train.epsilon"]
@@ -214,7 +242,10 @@ def test_the_best_weights_are_written_for_the_next_run(root, tmp_path):
     save_toy_records(config, ToyFaces(load_face_model(config), SIZE, 3), 10)
     with eager_functions():  # compiling would take longer than three updates
         train(config, config.run_dir)
-    assert json.loads(path.with_suffix(".json").read_text())["run"]["updates"] == 3
+    stored = json.loads(path.with_suffix(".json").read_text())
+    assert stored["run"]["updates"] == 3
+    belongs_to = checkpoints.read_identifiers(config.run_dir / "best.npz")
+    assert of_weights(stored) == (TrainingData(belongs_to["records"], belongs_to["split"]),)
     pipeline = load_pipeline(configured(root, texture__weights=str(path)))
     assert load_texture_weights(pipeline) == ""
     _, best = headed_npz.read(config.run_dir / "best.npz")
