@@ -18,6 +18,7 @@ from model.training.trainer import PosedBatch, TextureTrainer
 
 CROPS = 16  # number of crops to examine
 SHEET = "first_crops.png"
+REFUSED = "refused_crops.png"  # the sheet until the run begins, and of a run that does not; an earlier run's stays
 # Share of the mask that the regressed face covers, and of the face that the mask covers, below which a crop is bad.
 # Masks of good crops cover 0.6 to 0.95 of the face: hair, hands and glasses are left out.
 COVERED = 0.3
@@ -45,7 +46,8 @@ def look(
       indices: the training crops, at least `batch_size`.
       batch_size: this process's batch size in training, so that its compiled functions serve here as well.
       names: of all records.
-      folder: the run's folder, receives `SHEET`: photo, mask, coarse face over the photo.
+      folder: the run's folder, receives `REFUSED`: photo, mask, coarse face over the photo; `RunFolder.begin` makes it
+        `SHEET`.
 
     Raises:
       UserError: no crop's mask shows any of the face, so there is nothing to learn.
@@ -63,13 +65,14 @@ def look(
             for fault in crop_faults(posed, row):
                 faults[fault].append(printable(names[chosen[len(rows)]]))
             rows.append(_tiles(posed, row))
-    with atomic_path(folder / SHEET) as path:
+    with atomic_path(folder / REFUSED) as path:
         contact_sheet(rows).save(path, compress_level=1)  # the default takes half a second
+    sheet = folder / (REFUSED if unseen == len(chosen) else SHEET)
     for line in report(faults, len(chosen)):
-        print(f"{line}; see {folder / SHEET}", file=sys.stderr)
+        print(f"{line}; see {sheet}", file=sys.stderr)
     if unseen == len(chosen):
         raise UserError(
-            f"{folder / SHEET}: the masks of the training crops must show the face, got none that does in {unseen} "
+            f"{sheet}: the masks of the training crops must show the face, got none that does in {unseen} "
             "crops (alpha must be 255 on the face and 0 elsewhere, and the face must be where --mode prepare puts it)"
         )
 

@@ -22,6 +22,7 @@ from model.runs.checkpoints import Progress
 from model.runs.finite import check_finite
 from model.runs.set_aside import PREFIX
 from model.runs.training_data import ENTRY, TrainingData, to_json
+from model.training.first_look import REFUSED, SHEET
 from model.training.resuming import GIVEN, compare_options, run_options
 from model.training.start import Start
 from model.training.trainer import TextureTrainer
@@ -34,7 +35,7 @@ _RECIPE = ("data", "face_model", "camera", "texture", "loss", "schedule", "train
 _DATA = ("records", "split")
 # What is set aside for a new run. The last checkpoint comes first: after a kill halfway, --restore finds none, rather
 # than one without its best state.
-_EARLIER = ("latest.npz", "best.npz", "training.json", "logs", "samples", "config.yaml")
+_EARLIER = ("latest.npz", "best.npz", "training.json", "logs", "samples", "config.yaml", SHEET)
 CHECKPOINT_SECONDS = 120  # a killed run loses at most this much work
 
 
@@ -99,6 +100,8 @@ class RunFolder:
             path.write_text(schema.to_yaml(self.config), encoding="utf-8")
             if not self.config.train.restore:  # only now that the run can begin
                 self._set_earlier_aside()
+        if not self.config.train.restore and (self.folder / REFUSED).exists():
+            (self.folder / REFUSED).replace(self.folder / SHEET)
         if self.start.from_weights:
             self._save_best(progress)
         return progress
@@ -128,7 +131,7 @@ class RunFolder:
     def _set_earlier_aside(self) -> None:
         """Moves an earlier run to a folder of its own: it may have taken weeks, and --restore must not pick it up."""
         earlier = [path for name in _EARLIER if (path := self.folder / name).exists()]
-        if not earlier:
+        if earlier in ([], [self.folder / SHEET]):  # an earlier version's start that was refused leaves a sheet
             return
         folders = (self.folder / f"{PREFIX}{number}" for number in itertools.count(1))
         aside = next(folder for folder in folders if not folder.exists())

@@ -283,10 +283,16 @@ def test_crops_whose_masks_miss_the_face_stop_the_run_and_are_shown(root, tmp_pa
             crop[:3, :3, 3] = 255
             writer.append(crop, name)
     save_split(config.params_dir, {"train": source.names[:6], "val": source.names[6:9], "test": source.names[9:]})
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / "first_crops.png").write_text("an earlier run's")
+    refused = tmp_path / "run" / "refused_crops.png"
     with pytest.raises(UserError, match=r"the masks of the training crops must show the face, got none .* in 6 crops"):
         training.train(config, tmp_path / "run")
-    assert "6 of 6 training crops: mask and face hardly overlap (0.png, " in capsys.readouterr().err
-    assert (tmp_path / "run" / "first_crops.png").is_file()
+    said = capsys.readouterr().err
+    assert "6 of 6 training crops: mask and face hardly overlap (0.png, " in said
+    assert said.rstrip().endswith(f"; see {refused}")
+    assert refused.is_file()
+    assert (tmp_path / "run" / "first_crops.png").read_text() == "an earlier run's"
 
 
 @pytest.mark.parametrize(

@@ -74,6 +74,27 @@ def test_every_earlier_run_is_set_aside_with_logs_and_samples(tmp_path, capsys):
     assert capsys.readouterr().out.count("the earlier run (--restore would have continued it)") == 2
 
 
+def test_every_run_keeps_its_own_first_crops(tmp_path):
+    """The crops of a run are examined before it begins, and before the earlier one is set aside."""
+    first, refused = tmp_path / "first_crops.png", tmp_path / "refused_crops.png"
+    for number in range(2):
+        refused.write_text(f"{number}")
+        run_in(tmp_path).begin()
+        assert first.read_text() == f"{number}"
+        assert not refused.exists()
+    run_in(tmp_path).save(LAST)
+    refused.write_text("refused")
+    run_in(tmp_path, train__restore=True, train__epochs=3).begin()
+    assert first.read_text() == "1", "a run that is continued has its own"
+    assert (tmp_path / "previous-1" / "first_crops.png").read_text() == "0"
+
+
+def test_a_sheet_alone_is_no_earlier_run(tmp_path):
+    (tmp_path / "first_crops.png").touch()
+    run_in(tmp_path).begin()
+    assert not (tmp_path / "previous-1").exists()
+
+
 def test_weights_come_with_the_accuracy_of_the_best_validation(tmp_path, capsys):
     weights = tmp_path / "texture.npz"
     finished(tmp_path / "run", train__weights=str(weights))
