@@ -7,7 +7,7 @@ import numpy as np
 from PIL import Image
 
 from lib.files.atomic import atomic_path
-from model.evaluation.tables import DIGITS, HEADINGS, verification
+from model.evaluation.tables import DIGITS, HEADINGS, SPLIT_NOTES, verification
 from model.report.face_data import webp
 from model.report.page import TEMPLATES, read_asset
 
@@ -33,6 +33,8 @@ def write_evaluation_page(output: Path, metrics: Mapping, sheet: Image.Image) ->
     best = {name: _best(name, {k: v for k, v in columns[name].items() if k != "optimum"}) for name in columns}
     page = TEMPLATES.get_template("evaluation.html").render(
         faces=metrics["faces"],
+        split=metrics["split"],
+        note=SPLIT_NOTES[metrics["split"]],
         partial=metrics["partial"],
         style=read_asset("style.css"),
         columns=columns,

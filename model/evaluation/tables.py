@@ -24,6 +24,14 @@ HEADINGS = {
 DIGITS = {"photo_view": 2, "identity": 4, "new_views": 2, "new_views_ssim": 3, "albedo_visible": 4, "albedo_hidden": 4}
 
 
+# What the splits of the records are to the texture network's training.
+SPLIT_NOTES = {
+    "test": "The texture network's training held them out.",
+    "val": "The texture network's training chose its best state by them, so they are not neutral.",
+    "train": "The texture network trains on them, so these figures do not tell how it does on others.",
+}
+
+
 def sheet(faces: Sequence[MeasuredFace]) -> Image.Image:
     """Sheet with one face per row: photo, four textures, overlay; then truth and textures in each new view."""
     return contact_sheet([_tiles(face) for face in faces])
@@ -43,7 +51,11 @@ def _caption(name: str, decibels: float | None) -> str:
 
 def print_report(metrics: Mapping, left_out: Sequence[str], output: Path) -> None:
     """Prints the measurements, starting with the table of textures."""
-    print(f"{metrics['faces']} held-out faces, predicted coefficients; PSNR [dB], cosine, mean absolute albedo error")
+    split = metrics["split"]
+    print(f"{metrics['faces']} faces of the {split} split, predicted coefficients; ", end="")
+    print("PSNR [dB], cosine, mean absolute albedo error")
+    if split != "test":
+        print(f"  {SPLIT_NOTES[split]}")
     print(f"{'':12}" + "".join(f"{HEADINGS[column]:>16}" for column in COLUMNS))
     rows = {kind: {column: metrics["textures"][column] for column in COLUMNS} for kind in KINDS}
     for kind, columns in rows.items():

@@ -16,6 +16,7 @@ from lib.records.splits import save_split
 from lib.synthetic.dataset import crop_name
 from model.evaluation import fresh_photos as evaluation_photos
 from model.evaluation import records as evaluation
+from model.evaluation.page import write_evaluation_page
 from model.evaluation.records import evaluate
 from model.evaluation.tables import print_report
 from model.evaluation.textures import ALIGNED, COLUMNS, KINDS
@@ -112,6 +113,21 @@ def test_the_file_holds_every_number_in_its_place(measured):
     assert metrics["identity_auc"] is None
     assert "Identity network" not in (output / "index.html").read_text(encoding="utf-8")
     assert metrics["photos"] is None
+
+
+@pytest.mark.parametrize(
+    ("split", "note"), [("test", "held them out"), ("val", "chose its best state by them"), ("train", "trains on them")]
+)
+def test_page_and_table_name_the_split_and_what_it_is_worth(measured, tmp_path, capsys, split, note):
+    metrics = measured[0] | {"split": split}
+    page = write_evaluation_page(tmp_path, metrics, Image.new("RGB", (8, 8))).read_text(encoding="utf-8")
+    print_report(metrics, [], tmp_path)
+    said = capsys.readouterr().out
+    assert f"<h1>Measured on 2 faces of the {split} split</h1>" in page
+    assert f"<title>Measured on 2 faces of the {split} split</title>" in page
+    assert f"2 faces of the {split} split, predicted coefficients" in said
+    assert note in page
+    assert (note in said) == (split != "test")
 
 
 def test_new_views_are_the_mean_of_their_angles(measured):
@@ -306,7 +322,8 @@ def test_photos_without_a_psnr_leave_it_to_the_others_or_out(tmp_path, capsys):
     write_summary(tmp_path, {"b.jpg": bad}, {}, 1.0, [])
     photos = evaluation._photos(config)
     assert photos["psnr_fine"] is None
-    metrics = dict.fromkeys(("regressor", "detector", "identity")) | {"faces": 1, "variants": {}, "photos": photos}
+    metrics = dict.fromkeys(("regressor", "detector", "identity"))
+    metrics |= {"faces": 1, "variants": {}, "photos": photos, "split": "test"}
     print_report(metrics | {"textures": dict.fromkeys(COLUMNS)}, [], tmp_path)
     assert "1 of 1 photos reconstructed: coarse -, fine -" in capsys.readouterr().out
 
