@@ -163,9 +163,10 @@ def run_task(
     from lib.runtime.quiet_tensorflow import import_tensorflow
 
     import_tensorflow()
-    from model.training import loop, run_folder
+    from model.runs import checkpoints
+    from model.training import loop
 
-    run_folder.CHECKPOINT_SECONDS = checkpoint_seconds
+    checkpoints.SECONDS = checkpoint_seconds
     trainers: list[loop.TextureTrainer] = []
     times: list[float] = []
 

@@ -199,7 +199,7 @@ def _training(world: World, name: str, *flags: str, eager: bool = False) -> Kill
         ),
         aims=TRAINING_AIMS,
         kills=2,
-        settings={"model.training.run_folder:CHECKPOINT_SECONDS": 0},
+        settings={"model.runs.checkpoints:SECONDS": 0},
         finished="has completed",
         eager=eager,
     )

@@ -168,7 +168,7 @@ def run_updates(
     progress = Progress()
     if checkpoint.is_file():
         progress = checkpoints.restore(checkpoint, task.state, belongs_to)
-    started = time.monotonic() - progress.seconds
+    started, saved = time.monotonic() - progress.seconds, time.monotonic()
     batches = BatchOrder(len(task.training), section.batch_size, section.seed)
     symptoms = Symptoms(task.name, smooth=100, light_advice=LIGHT_ADVICE)
     bar = tqdm(total=task.updates, initial=progress.update, desc=f"pretrain {task.name}", unit="update")
@@ -186,8 +186,9 @@ def run_updates(
                 rate = (bar.format_dict["rate"] or 0.0) * section.batch_size
                 bar.set_postfix(loss=f"{float(terms['total']):.3f}", images_per_s=f"{rate:.0f}")
             due = progress.update % section.checkpoint_every == 0 or progress.update == task.updates
-            if due or stop.requested:
+            if due or stop.requested or time.monotonic() - saved > checkpoints.SECONDS:
                 checkpoints.save(checkpoint, task.state, progress, belongs_to)
+                saved = time.monotonic()
                 tqdm.write(_line(task.name, progress.update, terms), file=sys.stderr)
             if stop.requested:
                 raise stop.interruption(f"{checkpoint} is saved; the same command continues from it")

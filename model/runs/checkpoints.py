@@ -22,6 +22,7 @@ from model.runs.set_aside import missing
 from model.runs.training_data import TrainingData
 
 FORMAT = 2
+SECONDS = 120  # between checkpoints: a killed run repeats at most this much training
 ADDED = ("records", "split", "camera")  # identifiers that checkpoints of earlier versions lack
 
 

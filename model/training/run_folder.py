@@ -36,7 +36,6 @@ _DATA = ("records", "split")
 # What is set aside for a new run. The last checkpoint comes first: after a kill halfway, --restore finds none, rather
 # than one without its best state.
 _EARLIER = ("latest.npz", "best.npz", "training.json", "logs", "samples", "config.yaml", SHEET)
-CHECKPOINT_SECONDS = 120  # a killed run loses at most this much work
 
 
 @contextlib.contextmanager
@@ -167,8 +166,8 @@ class RunFolder:
         return progress
 
     def save_when_due(self, progress: Progress) -> None:
-        """Writes latest.npz if the last one is older than CHECKPOINT_SECONDS."""
-        if time.monotonic() - self._saved > CHECKPOINT_SECONDS:
+        """Writes latest.npz if the last one is older than `checkpoints.SECONDS`."""
+        if time.monotonic() - self._saved > checkpoints.SECONDS:
             self.save(progress)
 
     def measure_start(self, progress: Progress, validate: Callable[[int], dict[str, float]]) -> Progress:

@@ -22,6 +22,7 @@ from model.pretraining.identity_task import IdentityTask
 from model.pretraining.loop import BatchOrder, run_updates
 from model.pretraining.losses import DirectSupervision, rotation_distance
 from model.pretraining.regressor_task import DIRECT, RegressorTask
+from model.runs import checkpoints
 from model.weights.pretrained import load_weights, save_weights
 from tests.support.golden_face import golden_face_model
 from tests.support.helpers import assert_close, eager_functions
@@ -180,6 +181,17 @@ def test_kill_and_resume_equals_never_stopped(tmp_path, faces, kind):
         np.testing.assert_array_equal(resumed, expected)
     with pytest.raises(UserError, match="must belong to"):
         run_updates(task, config.pretrain, tmp_path / "killed.npz", {"pre-training": "another"})
+
+
+def test_checkpoints_are_written_by_time_as_well(tmp_path, faces, eagerly, monkeypatch):
+    """A slow computer may take more than two minutes for the updates between two."""
+    monkeypatch.setattr(checkpoints, "SECONDS", 0)
+    task = make_task(small_config(tmp_path, weak=0.0, checkpoint_every=100), faces, "identity")
+    update, numbers = task.update, itertools.count()
+    task.update = lambda *inputs: update(*inputs) if next(numbers) < 2 else stop()
+    with pytest.raises(KeyboardInterrupt):
+        run_updates(task, small_config(tmp_path, checkpoint_every=100).pretrain, tmp_path / "killed.npz", {})
+    assert checkpoints.restore(tmp_path / "killed.npz", {}, {}).update == 2
 
 
 def test_options_of_a_networks_use_do_not_begin_another_run():

@@ -28,7 +28,6 @@ from model.pipeline import load_pipeline
 from model.runs import checkpoints, symptoms
 from model.runs.symptoms import FOLLOWED, SATURATED, Symptoms
 from model.training import loop as training
-from model.training import run_folder
 from model.training.resuming import compare_options, run_options
 from model.training.run_log import RunLog
 from model.training.trainer import TextureTrainer
@@ -87,7 +86,7 @@ def finished(root, killed, traced, tmp_path_factory):
             shutil.copytree(folder, killed)
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(run_folder, "CHECKPOINT_SECONDS", 0)
+        patch.setattr(checkpoints, "SECONDS", 0)
         patch.setattr(RunLog, "training", keep)
         patch.setattr(training, "TextureTrainer", kept)
         return folder, training.train(configuration(root, **FULL), folder)
