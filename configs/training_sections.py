@@ -133,7 +133,9 @@ class Pretrain(Section):
     identity_updates: int = option("updates of the identity network", low=0)
     learning_rate: float = option("Adam's peak learning rate; warm-up, then cosine decay to zero", above=0, high=1)
     clip_norm: float = option("maximum global gradient norm", above=0)
-    checkpoint_every: int = option("updates between checkpoints, at most two minutes; an interrupted run resumes from the last one", low=1)
+    checkpoint_every: int = option(
+        "updates between checkpoints, at most two minutes; an interrupted run resumes from the last one", low=1
+    )
     gain: float = option("augmentation: spread of the light's gain; the light coefficients change with it", low=0)
     pattern: float = option(
         "augmentation: spread of a smooth pattern of light and shadow that no light coefficient expresses", low=0
