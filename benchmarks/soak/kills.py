@@ -2,14 +2,14 @@
 
 import json
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from benchmarks.soak.attempts import Outcome, Scenario, lost, survived
-from benchmarks.soak.child import Aim, Child, inside_file
+from benchmarks.soak.child import Aim, Child, Ended, inside_file
 from benchmarks.soak.world import World, code_version, differing, digests, run, succeed
 
 # A run that ends before it is killed is repeated with a fresh folder, at most so often.
@@ -22,6 +22,7 @@ VALIDATION = "model.training.run_log:RunLog.validate"
 ENCODING = "model.training.loop:encode_records"
 FACE_MODEL = "model.pipeline:load_face_model"
 LEVELS = "model.pipeline:load_hierarchy"
+IN_PLACE = "model.training.fused_adam:FusedAdam.update_thin"
 TRAINING_AIMS = (
     (CHECKPOINT, 8),
     (BEST, 2),
@@ -48,6 +49,7 @@ class Killable:
       kills: kills of an attempt.
       settings, eager: see `Child`.
       finished: text on stderr by which a repeated command says that nothing is left to do.
+      last: the command line that makes the outputs of what the command has left, which is not killed; empty: none.
     """
 
     name: str
@@ -60,11 +62,16 @@ class Killable:
     settings: dict[str, Any] = field(default_factory=dict)
     eager: bool = False
     finished: str = "\0"
+    last: Sequence[str] = ()
 
     def start(self, folder: Path, **options: Any) -> Child:
         """Starts the command, or goes on with it; the options are those of `Child`."""
         arguments = self.arguments(folder)
         return run(folder, self.program, *arguments, settings=self.settings, eager=self.eager, **options)
+
+    def complete(self, folder: Path) -> Ended | None:
+        """Runs the last command; None if there is none."""
+        return run(folder, self.program, *self.last, eager=self.eager).wait() if self.last else None
 
 
 class KillScenario:
@@ -119,6 +126,8 @@ class KillScenario:
                 folder = self._fresh()
                 before = {path: path.stat().st_mtime_ns for path in folder.rglob("*")}
                 ended = succeed(self.command.start(folder))
+                if (last := self.command.complete(folder)) is not None and last.code != 0:
+                    raise RuntimeError(f"an undisturbed run must succeed, got exit code {last.code}: {last.last_line}")
                 written = [p.stat().st_size for p in folder.rglob("*") if before.get(p) != p.stat().st_mtime_ns]
                 reference = {
                     "seconds": ended.seconds,
@@ -141,6 +150,9 @@ class KillScenario:
                 break
         else:
             return lost(f"repeated, exit code {ended.code}: {ended.last_line}", "cannot go on", **figures)
+        last = self.command.complete(folder)
+        if last is not None and last.code != 0:
+            return lost(f"the last command, exit code {last.code}: {last.last_line}", "cannot go on", **figures)
         different = differing(digests(folder, self.command.outputs), expected["digests"])
         if different:
             return lost(f"differ from the undisturbed run: {', '.join(different[:5])}", "other output", **figures)
@@ -164,12 +176,15 @@ def commands(world: World) -> dict[str, Killable]:
         _training(world, "training"),
         _training(world, "critic", "--gan"),
         _training(world, "eager training", eager=True),
+        _in_place(_training(world, "in place", eager=True)),
         _eager("pretraining", _pretrain, world.unpretrained, ("*.npz", "data/generated/**/*")),
         Killable("packing", "create_bin", lambda _: (), world.base, ("data/**/*",)),
         _eager("preparing", lambda _: ("--mode", "prepare", *photos), world.base, ("out/**/*",)),
         _eager("testing", lambda _: ("--mode", "test", *photos), world.trained, ("out/**/*",)),
         _eager("evaluating", lambda _: ("--mode", "evaluate", "--output", "out"), world.trained, ("out/**/*",)),
         _eager("masks", _train_masks, world.base, ("mask.npz",)),
+        _part("prepared part", "prepare", world.base),
+        _part("tested part", "test", world.trained),
         _people(world, "video", "test", "--video", "clip.mp4", "--export", "rig"),
         _people(world, "frames", "test", "--video", "frames"),
         _people(world, "tracking", "track", "--input", "clip.mp4", "--export", "rig"),
@@ -199,10 +214,23 @@ def _training(world: World, name: str, *flags: str, eager: bool = False) -> Kill
         ),
         aims=TRAINING_AIMS,
         kills=2,
-        settings={"model.runs.checkpoints:SECONDS": 0},
+        settings={"model.runs.checkpoints:SECONDS": 0},  # after every update
         finished="has completed",
         eager=eager,
     )
+
+
+def _in_place(command: Killable) -> Killable:
+    """A training in which matrices of any size are updated in place; the small configuration has no large one."""
+    settings = command.settings | {"model.networks.products.dense:LEAST_ENTRIES": 1}
+    return replace(command, aims=((IN_PLACE, 8), *command.aims), settings=settings)
+
+
+def _part(name: str, mode: str, stage: Callable[[], Path]) -> Killable:
+    """A part of `--shard`, compared after `--merge`; its own record in .shards holds times in checksummed lines."""
+    arguments = ("--mode", mode, "--input", "photos", "--output", "out")
+    command = _eager(name, lambda _: (*arguments, "--shard", "0/1"), stage, ("out/[!.]*", "out/[!.]*/**/*"))
+    return replace(command, last=(*arguments, "--merge"))
 
 
 def _eager(name: str, arguments: Callable, stage: Callable[[], Path], outputs: Sequence[str]) -> Killable:
@@ -226,10 +254,15 @@ KILLED = {
     "training": (8, "training, killed twice"),
     "critic": (5, "training with a critic, killed twice"),
     "eager training": (16, "training without compiled functions, killed twice"),
+    "in place": (8, "training with weights updated in place, killed twice"),
     "pretraining": (30, "pre-training, killed while it renders or trains"),
+    "masks": (12, "training of the mask decoder, killed while it renders or trains"),
     "packing": (30, "rendering and packing crops"),
     "preparing": (30, "preparing photos"),
+    "prepared part": (12, "preparing a part of `--shard`"),
     "testing": (30, "reconstructing photos"),
+    "tested part": (12, "reconstructing a part of `--shard`"),
+    "evaluating": (12, "measuring held-out crops"),
     "video": (8, "a video, killed twice"),
     "tracking": (8, "tracking, killed twice"),
     "same person": (8, "several photos of one person, killed twice"),
@@ -248,5 +281,7 @@ def scenarios(world: World) -> list[Scenario]:
         moment = "a random moment"
         if known[name].aims:
             moment += ", and before that inside a checkpoint's write, a cache's making or a validation"
+            if known[name].aims[0][0] == IN_PLACE:
+                moment += ", or an update in place"
         made.append(Scenario(name, title, proof.format(moment=moment), attempts, KillScenario(world, known[name])))
     return made

@@ -241,6 +241,35 @@ def test_a_killed_run_must_leave_the_undisturbed_output(tmp_path, endings, outpu
     assert (outcome.state, outcome.how) == (state, how)
 
 
+@pytest.mark.parametrize(("code", "state"), [(0, SURVIVED), (2, LOST)])
+def test_the_last_command_makes_what_is_compared(tmp_path, code, state):
+    (folder := tmp_path / "run").mkdir()
+    runs = iter([-9, 0])
+
+    @dataclasses.dataclass(frozen=True)
+    class Command(Killable):
+        def start(self, folder, **options):
+            return Run(next(runs))
+
+        def complete(self, folder):
+            (folder / "out.txt").write_text("merged")
+            return Ended(code, "", "", 0.1)
+
+    world = SimpleNamespace(folder=tmp_path, copy=lambda stage, name: folder, remove=lambda path: None)
+    trial = KillScenario(world, Command("run", "main", lambda _: (), lambda: folder, ("*.txt",)))
+    (folder / "out.txt").write_text("merged")
+    trial._reference = {"seconds": 0.1, "digests": digests(folder, ("*.txt",))}
+    (folder / "out.txt").unlink()
+    assert trial(0, np.random.default_rng(0)).state == state
+
+
+def test_every_kind_of_work_that_the_page_promises_is_killed(tmp_path):
+    assert set(kills.KILLED) <= kills.commands(kills.World(tmp_path)).keys()
+    assert kills.KILLED.keys() >= {"in place", "masks", "evaluating", "prepared part", "tested part"}
+    proofs = {scenario.name: scenario.proof for scenario in kills.scenarios(kills.World(tmp_path))}
+    assert [name for name, proof in proofs.items() if "an update in place" in proof] == ["in place"]
+
+
 def test_the_undisturbed_run_is_made_again_when_the_code_changes(tmp_path, monkeypatch):
     made = []
 
