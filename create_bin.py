@@ -26,6 +26,7 @@ from lib.records import packing
 from lib.records.example_photos import write_example_photos
 from lib.records.packed_shards import CROPS_PER_PART, INDEX, PackedShards, pack_shard, shards_folder
 from lib.records.record_index import open_records, write_index
+from lib.records.records import Records
 from lib.records.splits import save_split, split
 from lib.runtime.leaving import leave
 
@@ -60,17 +61,19 @@ def main(argv: list[str] | None = None) -> int:
         return 0
     with sole_user(config.params_dir, "packing"):
         result = pack(config, args, output)
-        parts = split_and_report(config, output, result.names)
+        parts = split_and_report(config, open_records(result.path))
     if args.input is None and not args.merge:
         write_example_photos(Path(config.test.input), config.crops_dir, parts["test"])
     return 0
 
 
-def split_and_report(config: schema.Config, path: Path, names: list[str]) -> dict[str, list[str]]:
-    """Splits the packed crops and prints the sizes of the parts."""
-    parts = split(names, {"val": config.data.validation, "test": config.data.test}, config.data.split_seed)
+def split_and_report(config: schema.Config, records: Records) -> dict[str, list[str]]:
+    """Splits the packed crops, repeats into one part, and prints the sizes of the parts."""
+    fractions = {"val": config.data.validation, "test": config.data.test}
+    parts = split(records.names, fractions, config.data.split_seed, records.repeats())
     save_split(config.params_dir, parts)
-    print(f"{path}: {counted(len(names), 'crop')}, {', '.join(f'{len(v)} {k}' for k, v in parts.items())}")
+    sizes = ", ".join(f"{len(names)} {part}" for part, names in parts.items())
+    print(f"{records.path}: {counted(len(records), 'crop')}, {sizes}")
     return parts
 
 
@@ -118,7 +121,7 @@ def index_shards(config: schema.Config, args: argparse.Namespace, folder: Path) 
     """--index: writes the index of all shards, instead of merging them, and the split."""
     with sole_user(config.params_dir, "packing"), joining_shards(folder):
         index = folder / INDEX
-        split_and_report(config, index, write_index(index, PackedShards(folder).files).names)
+        split_and_report(config, write_index(index, PackedShards(folder).files))
     given = {"--config": args.config, "--root_dir": args.root_dir, "--img_size": args.img_size}
     options = [word for flag, value in given.items() if value is not None for word in (flag, value)]
     command = shlex.join(["python", "main.py", "--name", config.data.name, *options, f"data.records={index}"])

@@ -40,7 +40,6 @@ class RecordReader(Records):
 
     Attributes:
       legacy: the file is the original program's.
-      checksums: CRC-32 of each record, uint32; empty if `legacy`.
     """
 
     def __init__(self, path: str | os.PathLike, image_size: int | None = None):

@@ -57,12 +57,13 @@ class IndexedRecords(Records):
         self.names = [name for reader in self._files for name in reader.names]
         if len(set(self.names)) != len(self.names):
             raise UserError(f"{self.path}: names must be unique across its files, got some twice")
+        self.checksums = np.concatenate([reader.checksums for reader in self._files])
         self._ends = np.cumsum([len(reader) for reader in self._files])
 
     @functools.cached_property
     def fingerprint(self) -> str:
         """Hexadecimal digest of names and contents, equal to that of one file with the same records."""
-        return fingerprint_of(self.names, self.shape, b"".join(r.checksums.tobytes() for r in self._files))
+        return fingerprint_of(self.names, self.shape, self.checksums.tobytes())
 
     def __getitem__(self, index: int) -> np.ndarray:
         """Record `index` as a new uint8 array of `shape`; raises UserError if it does not match its checksum."""

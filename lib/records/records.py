@@ -1,6 +1,7 @@
 """Interface of packed crops, in one file or in several."""
 
 import functools
+import hashlib
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable
 from pathlib import Path
@@ -19,12 +20,14 @@ class Records(ABC):
       shape: shape of a record.
       names: one per record.
       metadata: as passed to the writer; empty for the original's file.
+      checksums: CRC-32 of each record, uint32; empty for the original's file.
     """
 
     path: Path
     shape: tuple[int, ...]
     names: list[str]
     metadata: dict[str, Any]
+    checksums: np.ndarray
 
     @abstractmethod
     def __getitem__(self, index: int) -> np.ndarray:
@@ -64,6 +67,22 @@ class Records(ABC):
                 f"({len(missing)} missing; python create_bin.py writes both)"
             )
         return [places[name] for name in names]
+
+    def repeats(self) -> dict[str, str]:
+        """Names of the records whose content is that of an earlier one -> the name of the first of these.
+
+        Raises:
+          UserError: a record that may be a repeat is damaged.
+        """
+        same = np.unique(self.checksums, return_inverse=True, return_counts=True)
+        candidates = np.flatnonzero(same[2][same[1]] > 1)  # different contents can have one checksum
+        first: dict[tuple[int, bytes], str] = {}
+        found = {}
+        for index in candidates.tolist():
+            key = int(self.checksums[index]), hashlib.sha256(self[index].tobytes()).digest()
+            if (name := first.setdefault(key, self.names[index])) != self.names[index]:
+                found[self.names[index]] = name
+        return found
 
     def verify(self, progress: Callable[[Iterable[int]], Iterable[int]] = iter) -> list[int]:
         """Re-reads all records; returns the indices of damaged ones (in the original's file: values out of range).

@@ -5,6 +5,7 @@ import itertools
 import json
 from collections.abc import Iterable, Mapping
 from pathlib import Path
+from types import MappingProxyType
 
 from lib.errors import UserError
 from lib.files.atomic import atomic_path
@@ -16,7 +17,9 @@ CHECKSUMS = "split.json"
 _AGAIN = "python create_bin.py writes both again"
 
 
-def split(names: Iterable[str], fractions: Mapping[str, float], seed: int) -> dict[str, list[str]]:
+def split(
+    names: Iterable[str], fractions: Mapping[str, float], seed: int, repeats: Mapping[str, str] = MappingProxyType({})
+) -> dict[str, list[str]]:
     """Assigns every name by a hash of name and seed, so that adding or removing files does not move others.
 
     If a part stays empty by chance (few files), it gets the name with the closest hash from a part that can spare one:
@@ -26,6 +29,8 @@ def split(names: Iterable[str], fractions: Mapping[str, float], seed: int) -> di
       names: unique file names, in any order.
       fractions: shares of "val" and "test", together below 1; the rest is for training.
       seed: different seeds give independent splits.
+      repeats: name of an image -> that of another with the same content, which is no repeat itself; it goes to the same
+        part, so that no image is both trained on and held out.
 
     Returns:
       {"train", "val", "test"}: sorted names.
@@ -37,6 +42,7 @@ def split(names: Iterable[str], fractions: Mapping[str, float], seed: int) -> di
     test_end, val_end = fractions["test"], fractions["test"] + fractions["val"]
     if min(fractions["test"], fractions["val"]) < 0 or val_end >= 1:
         raise ValueError(f"fractions of val and test must be at least 0 and together below 1, got {dict(fractions)}")
+    names = [name for name in names if name not in repeats]
     position = {name: _position(name, seed) for name in names}
     parts: dict[str, list[str]] = {part: [] for part in PARTS}
     for name in names:
@@ -53,6 +59,9 @@ def split(names: Iterable[str], fractions: Mapping[str, float], seed: int) -> di
             moved = min(candidates, key=lambda name: (abs(position[name] - middle[part]), name))
             next(members for members in parts.values() if moved in members).remove(moved)
             parts[part].append(moved)
+    part_of = {name: part for part, members in parts.items() for name in members}
+    for repeat, first in repeats.items():
+        parts[part_of[first]].append(repeat)
     return {part: sorted(members) for part, members in parts.items()}
 
 

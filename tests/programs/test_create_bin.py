@@ -170,7 +170,9 @@ def test_crops_that_teach_nothing_are_packed_and_named(tmp_path, capsys):
     for name, reason in expected.items():
         assert found[name].startswith(reason)
         assert f"suspicious {name}: {reason}" in printed
-    assert len(RecordReader(tmp_path / "data" / "face.bin")) == 7
+    reader = RecordReader(tmp_path / "data" / "face.bin")
+    assert len(reader) == 7
+    assert reader.repeats() == {"same.png": "001.png"}
 
 
 def test_a_file_of_another_kind_is_not_replaced(tmp_path, capsys):

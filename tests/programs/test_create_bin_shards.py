@@ -61,7 +61,9 @@ def test_an_index_reads_the_shards_as_one_file(folder, tmp_path, capsys):
     command = capsys.readouterr().out.splitlines()[-1]
     assert command.endswith(f" --name face --root_dir {tmp_path} --img_size {SIZE} data.records={index}")
     found = open_records(index, SIZE)
-    load_split(tmp_path / "data" / "params" / "face", found.names)
+    parts = load_split(tmp_path / "data" / "params" / "face", found.names)
+    assert found.repeats() == {"009.png": "000.png"}, "of another shard"
+    assert any({"000.png", "009.png"} <= set(part) for part in parts.values()), "neither trained on and held out"
     assert run(tmp_path, "--merge") == 0
     merged = RecordReader(tmp_path / "data" / "face.bin")
     assert (found.names, found.shape, found.fingerprint) == (merged.names, merged.shape, merged.fingerprint)

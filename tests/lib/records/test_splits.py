@@ -58,6 +58,20 @@ def test_a_part_that_is_not_wanted_stays_empty():
     assert parts["test"]
 
 
+def test_repeats_stay_together_and_move_nothing_else():
+    repeats = {f"copy_{i}_of_{name}": name for name in names(300) for i in range(2)}
+    parts = split([*names(300), *repeats], TENTHS, 0, repeats)
+    alone = split(names(300), TENTHS, 0)
+    for part in PARTS:
+        members = set(parts[part])
+        assert members == set(alone[part]) | {repeat for repeat, first in repeats.items() if first in members}
+        assert parts[part] == sorted(members)
+    same = dict.fromkeys(["b", "c", "d"], "a")
+    assert split(["a", *same, "e"], TENTHS, 0, same) in (
+        {"train": ["a", "b", "c", "d"], "val": ["e"], "test": []}, {"train": ["e"], "val": ["a", *same], "test": []},
+    )  # fmt: skip
+
+
 def test_bad_arguments_are_named():
     with pytest.raises(ValueError, match="names must be unique, got 'a' twice"):
         split(["a", "b", "a"], TENTHS, 0)
