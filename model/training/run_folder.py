@@ -24,6 +24,7 @@ from model.runs.set_aside import PREFIX
 from model.runs.training_data import ENTRY, TrainingData, to_json
 from model.training.first_look import REFUSED, SHEET
 from model.training.resuming import GIVEN, compare_options, run_options
+from model.training.run_log import PSNR
 from model.training.start import Start
 from model.training.trainer import TextureTrainer
 from model.weights.pretrained import keep_previous, read_metadata
@@ -195,12 +196,13 @@ class RunFolder:
         """Writes best.npz if the validation's PSNR is the best so far; returns the updated progress.
 
         Raises:
-          UserError: no validation crop shows any of the face, so the best state cannot be found; or the weights are not
-            finite.
+          UserError: no validation crop shows any of the face, so the best state cannot be found; or another mean is not
+            finite, as of weights that are not, or of a single crop.
         """
+        # The others compare textures, whatever the masks show; photos that are all alike have no dependence.
+        terms = {k: v for k, v in validation.items() if not k.startswith(PSNR) and k != "dependence"}
+        check_finite(terms, "texture network", progress.update, "train", self.latest)
         if math.isnan(validation["psnr_fine"]):
-            # This term compares textures, whatever the masks show.
-            check_finite({"coarse": validation["coarse"]}, "texture network", progress.update, "train", self.latest)
             raise UserError(
                 f"the validation crops must show the face, got none whose mask does after update {progress.update} "
                 "(their masks miss the face, or the face has left the picture)"

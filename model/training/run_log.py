@@ -19,6 +19,9 @@ from model.training.trainer import TextureTrainer
 SCALAR_EVERY = 10  # updates between training scalars, which would otherwise fill the disk in long runs
 
 
+PSNR = "psnr_"  # beginning of the names of what crops lack in which the mask shows nothing of the face
+
+
 class Abandoned(Exception):
     """A validation was given up, because the run was told to stop."""
 
@@ -57,6 +60,8 @@ class RunLog:
     def validate(self, update: int) -> dict[str, float]:
         """Logs and returns the means of all that `TextureTrainer.validate` measures, over the validation crops.
 
+        Crops without a PSNR are left out of its mean. Any other value that is not finite makes its mean so, too.
+
         `dependence` tells how far the texture follows the photo, over all crops (`Dependence`).
 
         Raises:
@@ -72,8 +77,7 @@ class RunLog:
             for name, value in terms.items():
                 sums[name].append(float(value))
         sums["dependence"] = [dependence.share()]
-        # Crops in which the mask shows nothing of the face have no PSNR.
-        means = {name: float(np.nanmean(v)) if np.isfinite(v).any() else np.nan for name, v in sums.items()}
+        means = {name: _mean(values, name.startswith(PSNR)) for name, values in sums.items()}
         self._scalars("validation", means, update)
         return means
 
@@ -96,3 +100,8 @@ class RunLog:
         with self.writer.as_default(update):
             for name, value in values.items():
                 tf.summary.scalar(f"{group}/{name}", value)
+
+
+def _mean(values: list[float], some_missing: bool) -> float:
+    known = [value for value in values if not (some_missing and np.isnan(value))]
+    return float(np.mean(known)) if known else np.nan

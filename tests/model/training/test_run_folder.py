@@ -10,16 +10,20 @@ from types import SimpleNamespace
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 
 from configs import schema
 from lib.errors import DiskFull, UserError
 from lib.files import headed_npz
 from lib.files.atomic import space_for
+from lib.runtime.interruption import DeferredStop
 from model.networks.variable_names import network_variables
 from model.runs import checkpoints
 from model.runs.checkpoints import Progress
+from model.runs.symptoms import PredictedTexture
 from model.runs.training_data import TrainingData, of_weights
 from model.training.run_folder import RunFolder, full_disk_advised
+from model.training.run_log import RunLog
 from model.training.start import Start
 from model.training.workers import Workers
 from model.weights.pretrained import read_metadata
@@ -194,6 +198,27 @@ def test_training_that_makes_trained_weights_worse_ends_with_those_it_began_with
 def test_a_validation_without_a_psnr_blames_masks_or_weights(tmp_path, coarse, message):
     with pytest.raises(UserError, match=message):
         run_in(tmp_path).keep_best(Progress(update=3), measured(np.nan, coarse))
+
+
+def validated(folder: Path, psnr: list[float], coarse: list[float]) -> dict[str, float]:
+    """Means of a validation of crops with these values."""
+    rows = iter(zip(psnr, coarse, strict=True))
+    texture = PredictedTexture(tf.zeros([1, 2, 3]), tf.zeros([1, 2, 3]), tf.ones([1, 2, 1]))
+    trainer = SimpleNamespace(
+        workers=Workers(), validate=lambda _: (dict(zip(("psnr_fine", "coarse"), next(rows), strict=True)), texture)
+    )
+    return RunLog(folder, trainer, lambda: range(len(psnr)), 1, DeferredStop()).validate(3)
+
+
+def test_a_crop_without_a_psnr_is_left_out_and_any_other_fault_is_not(tmp_path):
+    good = validated(tmp_path / "log", [30.0, np.nan, 32.0], [0.1, 0.2, 0.3])
+    assert good["psnr_fine"] == 31
+    assert run_in(tmp_path / "run").keep_best(Progress(update=3), good).best_psnr == 31
+    for value in (np.nan, np.inf):
+        bad = validated(tmp_path / "log", [30.0, np.nan, 32.0], [0.1, value, 0.3])
+        with pytest.raises(UserError, match="loss term 'coarse' of the texture network must be finite, got"):
+            run_in(tmp_path / "bad").keep_best(Progress(update=3), bad)
+    assert not (tmp_path / "bad" / "best.npz").exists()
 
 
 def test_a_best_state_that_is_newer_than_the_checkpoint_stays(tmp_path):
