@@ -17,6 +17,7 @@ import argparse
 import json
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
@@ -28,6 +29,8 @@ from lib.errors import UserError
 from lib.files.json_files import write_json
 from lib.records.record_index import open_records
 from lib.records.splits import load_split
+from model.evaluation.fresh_photos import check_crops
+from model.evaluation.other_runs import check_training_data, identifiers
 from model.input_pipeline.ground_truth import record_truth
 from model.reconstruction.face_reconstructor import FaceReconstructor
 
@@ -76,12 +79,31 @@ def main() -> None:
     parser.add_argument("overrides", nargs="*", metavar="section.key=value")
     arguments = parser.parse_args()
     config = schema.load(None, arguments.overrides)
-    reconstructor = FaceReconstructor.load(config)
+    try:
+        result = measure_crops(config, arguments.count)
+    except UserError as error:
+        parser.error(str(error))
+    print(json.dumps(result, indent=1))
+    if arguments.output:
+        write_json(arguments.output, result)
+
+
+def measure_crops(config: schema.Config, count: int) -> dict[str, Any]:
+    """Means over the first `count` test crops.
+
+    Raises:
+      UserError: the records are no synthetic crops, or a network was trained on them, or no face is found.
+    """
     records = open_records(config.records_path, config.data.image_size)
+    split = load_split(config.params_dir, records.names)
+    data = identifiers(config, records, split)
+    check_training_data(config, data)
+    reconstructor = FaceReconstructor.load(config)
+    check_crops(config, reconstructor.pipeline.face_model.fingerprint, data["crops"])
     truth = record_truth(config, records, reconstructor.pipeline.face_model.fingerprint)
     if truth is None:
-        parser.error(f"{config.records_path} must hold synthetic crops (python create_bin.py), got others")
-    indices = records.indices(load_split(config.params_dir, records.names)["test"])[: arguments.count]
+        raise UserError(f"{config.records_path} must hold synthetic crops (python create_bin.py), got others")
+    indices = records.indices(split["test"])[:count]
     rows = []
     for index in tqdm(indices, "fit", unit="face", dynamic_ncols=True):
         own = {key: values[index] for key, values in truth.items()}
@@ -90,15 +112,12 @@ def main() -> None:
         except UserError as error:
             tqdm.write(f"{records.names[index]} is left out: {error}")
     if not rows:
-        parser.error("a face must be found in one of the crops, got none")
+        raise UserError("a face must be found in one of the crops, got none")
     means = {
         group: {key: round(float(np.mean([row[group][key] for row in rows])), 4) for key in rows[0][group]}
         for group in rows[0]
     }
-    result = {"faces": len(rows), **means}
-    print(json.dumps(result, indent=1))
-    if arguments.output:
-        write_json(arguments.output, result)
+    return {"faces": len(rows), **means}
 
 
 if __name__ == "__main__":

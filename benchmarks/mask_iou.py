@@ -8,6 +8,8 @@ Masks are PNGs: the alpha channel of RGBA images; otherwise white is face. Outli
 * `<stem>.json`: a list of polygons, each a list of [x, y];
 * `<stem>.txt`: a line `x y` for each corner, an empty line between polygons.
 
+An outline without a mask, of a photo in which no face was found, counts as 0.
+
 Polygons are in pixels, origin at the top left, y down; where two of them overlap, there is a hole.
 
 Outlines are in the masks' frame. If the masks are crops of `--mode prepare` (with prepared.json in their parent
@@ -27,6 +29,7 @@ from PIL import Image
 from lib.errors import UserError
 from lib.files.csv_files import write_csv
 
+OUTLINES = (".png", ".json", ".txt")
 SUBPIXEL = 4  # fractional bits of the polygons' corners
 
 
@@ -89,7 +92,7 @@ def outline_mask(path: Path, size: tuple[int, int], to_crop: np.ndarray | None, 
 
 
 def score(masks: Path, outlines: Path) -> dict[str, float]:
-    """IoU of each mask that has an outline.
+    """IoU of each mask that has an outline, 0 of each outline that has no mask: no face was found there.
 
     Raises:
       UserError: no mask has an outline, or an outline does not fit.
@@ -102,7 +105,7 @@ def score(masks: Path, outlines: Path) -> dict[str, float]:
                 frames[crop["file"]] = crop["photo_to_crop"], crop["photo_size"]
     scores = {}
     for path in sorted(masks.glob("*.png")):
-        found = [outlines / f"{path.stem}{suffix}" for suffix in (".png", ".json", ".txt")]
+        found = [outlines / f"{path.stem}{suffix}" for suffix in OUTLINES]
         outline = next((candidate for candidate in found if candidate.is_file()), None)
         if outline is not None:
             mask = read_mask(path)
@@ -110,7 +113,9 @@ def score(masks: Path, outlines: Path) -> dict[str, float]:
             scores[path.name] = float((mask & truth).sum() / max((mask | truth).sum(), 1))
     if not scores:
         raise UserError(f"{outlines}: must hold outlines named like the masks in {masks}, got none")
-    return scores
+    stems = {path.stem for path in masks.glob("*.png")}
+    drawn = {path.stem: path.name for path in sorted(outlines.iterdir()) if path.suffix in OUTLINES}
+    return scores | {name: 0.0 for stem, name in drawn.items() if stem not in stems}
 
 
 def main(argv=None) -> int:

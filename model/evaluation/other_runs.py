@@ -2,17 +2,26 @@
 
 import dataclasses
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from configs import schema
 from configs.network_sections import VARIANTS
 from lib.errors import UserError
+from lib.records.records import Records
+from lib.records.splits import split_hash
 from model.evaluation.textures import KINDS
 from model.face_gcn import FaceGCN
+from model.input_pipeline.ground_truth import rendered_as
 from model.pipeline import load_pipeline, restore_texture_network
 from model.runs import checkpoints
 from model.runs.training_data import of_weights
 from model.weights.pretrained import read_metadata
+
+
+def identifiers(config: schema.Config, records: Records, split: Mapping[str, Sequence[str]]) -> dict[str, str]:
+    """Identifiers of records and their split, for `check_training_data`."""
+    crops = rendered_as(config, records)
+    return {"records": records.fingerprint, "split": split_hash(split), "crops": crops}
 
 
 def check_training_data(config: schema.Config, data: Mapping[str, str]) -> None:
@@ -23,7 +32,7 @@ def check_training_data(config: schema.Config, data: Mapping[str, str]) -> None:
 
     Args:
       config: names the run; while there is none, texture.weights.
-      data: of the data to be measured, see `TrainingData.seen`.
+      data: `identifiers` of the data to be measured.
 
     Raises:
       UserError: the run's split differs, or the network has been trained on crops of another split of the same.

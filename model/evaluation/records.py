@@ -40,18 +40,18 @@ from lib.files.own_files import check_replaceable, contains, has_keys, is_png
 from lib.records.record_index import open_records
 from lib.records.record_writer import manifest_path
 from lib.records.records import Records
-from lib.records.splits import load_split, split_hash
+from lib.records.splits import load_split
 from lib.runtime.interruption import Interrupted
 from model.evaluation.fresh_photos import check_crops, check_new_photos, measure_networks
 from model.evaluation.images import FILES as IMAGE_FILES
 from model.evaluation.images import ImageEvaluation, print_means
-from model.evaluation.other_runs import check_training_data, other_runs, run_name
+from model.evaluation.other_runs import check_training_data, identifiers, other_runs, run_name
 from model.evaluation.page import write_evaluation_page
 from model.evaluation.tables import print_report, sheet
 from model.evaluation.textures import ALIGNED, COLUMNS, KINDS, MeasuredFace, TextureMeasure, TrueFace
 from model.input_pipeline import batches as crop_batches
 from model.input_pipeline.frozen_outputs import encode_records
-from model.input_pipeline.ground_truth import record_truth, rendered_as
+from model.input_pipeline.ground_truth import record_truth
 from model.networks.encoding import EncodedFaces
 from model.pipeline import load_pipeline, restore_texture_network
 from utils import seed_everything
@@ -137,9 +137,7 @@ def _held_out(config: schema.Config) -> tuple[Records, list[int], dict[str, str]
     indices = records.indices(split[config.evaluate.split])
     if not indices:
         raise UserError(f"{config.params_dir}: the {config.evaluate.split} split must hold a crop, got none")
-    crops = rendered_as(config, records)
-    data = {"records": records.fingerprint, "split": split_hash(split), "crops": crops}
-    return records, indices[: config.evaluate.faces or None], data
+    return records, indices[: config.evaluate.faces or None], identifiers(config, records, split)
 
 
 def _measure_faces(

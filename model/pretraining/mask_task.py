@@ -52,6 +52,8 @@ class MaskTask:
 
     def inputs(self, positions: np.ndarray, seed: tuple[int, int]) -> tuple[list[tf.Tensor], tf.Tensor, tf.Tensor]:
         """Feature maps, pictures [B, 96, 96, 3] and shares of skin [B, 96, 96] of the faces training[positions]."""
+        # NumPy fills seeds up with zeros, so this is also the stream of the order of the pass `seed[1]` (`BatchOrder`),
+        # and of the first variant of the face `seed[1]` (`_example`). The shipped weights were trained so; it stays.
         variants = np.random.default_rng(seed).integers(VARIANTS, size=len(positions))
         rows = zip(self.training[positions].tolist(), variants.tolist(), strict=True)
         return _stacked([self._example(index, variant) for index, variant in rows])

@@ -48,7 +48,8 @@ class TrainingPlan:
         gan = self.config.gan
         if not gan.enabled or loss_weights(self.config, progress, self.total)["adversarial"] == 0:
             return []
-        return np.random.default_rng([self.seed, progress.update]).uniform(size=gan.critic_steps).tolist()
+        # Four numbers: NumPy fills up with zeros, so that fewer could be the seed of a pass's order (`shuffled`).
+        return np.random.default_rng([self.seed, progress.update, 0, 1]).uniform(size=gan.critic_steps).tolist()
 
     def learning_rate(self, progress: Progress) -> float:
         """Learning rate of the texture network."""

@@ -50,6 +50,20 @@ def test_outlines_of_the_photo_are_moved_into_the_crop(folders):
     assert mask_iou.score(masks, outlines)["a.png"] > 0.94
 
 
+def test_a_photo_without_a_mask_lowers_the_mean(folders, capsys):
+    masks, outlines = folders
+    for stem in "ab":
+        (outlines / f"{stem}.json").write_text(json.dumps([[[20, 20], [60, 20], [60, 60], [20, 60]]]))
+    (outlines / "notes.md").touch()
+    scores = mask_iou.score(masks, outlines)
+    assert scores == {"a.png": pytest.approx(1, abs=0.05), "b.json": 0.0}
+    assert mask_iou.main(["--masks", str(masks), "--outlines", str(outlines)]) == 0
+    printed = capsys.readouterr().out.splitlines()
+    assert printed[1] == "b.json  0.000"
+    assert printed[2].startswith("mean    0.")
+    assert printed[2].endswith("lowest 0.000")
+
+
 def test_what_does_not_fit_is_said(folders, capsys):
     masks, outlines = folders
     with pytest.raises(UserError, match="must hold outlines named like the masks"):

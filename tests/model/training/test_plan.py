@@ -2,6 +2,7 @@
 
 import dataclasses
 
+import numpy as np
 import pytest
 
 from model.runs import checkpoints
@@ -58,3 +59,13 @@ def test_the_plan_reads_every_crop_once_an_epoch_in_another_order_each(tmp_path)
     longer = TrainingPlan(dataclasses.replace(config, train=dataclasses.replace(config.train, updates_per_epoch=5)),
                             list(range(6)))  # fmt: skip
     assert len(longer.order(checkpoints.Progress())) == 10
+
+
+def test_the_critics_draws_are_not_those_of_any_order(tmp_path):
+    """NumPy fills seeds up with zeros: [2, 3] and [2, 3, 0] are one stream."""
+    plan = TrainingPlan(configuration(tmp_path, gan__enabled=True), list(range(6)))
+    draws = plan.critic_draws(checkpoints.Progress(update=3))
+    for repetition in range(3):
+        order = np.random.default_rng([plan.seed, 3, repetition])
+        assert order.uniform(size=len(draws)).tolist() != draws
+    assert draws != plan.critic_draws(checkpoints.Progress(update=4))
