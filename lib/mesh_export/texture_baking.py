@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
+from lib.geometry.reference import REFERENCE_SIZE
 from lib.geometry.smoothstep import smoothstep
 from lib.mesh_export.texture_fill import SkinChart, at_vertices, membrane
 from lib.mesh_export.uv_chart import ChartRaster
@@ -13,9 +14,9 @@ from lib.runtime.compilation import compiled
 # Cosines between normal and view at which the photo's weight is 0 and 1: pixels are smeared in grazing views, and an
 # outline that is fitted two pixels off puts background on the cheek.
 LEAST_COSINE, FULL_COSINE = 0.2, 0.55
-# Distances from the border of the mask at which the photo's weight is 0 and 1, as shares of the mask's side: what is
-# smeared along an outline is the most visible error of a turned face.
-LEAST_DEPTH, FULL_DEPTH = 1.5 / 224, 8 / 224
+# Distances from the border of the mask at which the photo's weight is 0 and 1, in pixels of a crop of REFERENCE_SIZE:
+# what is smeared along an outline is the most visible error of a turned face.
+LEAST_DEPTH, FULL_DEPTH = 1.5, 8.0
 # Width of the blend at self-occlusions, as a share of the texture's side; lips and lids allow no more.
 HIDDEN_FEATHER = 1 / 400
 # Surfaces this far behind [dm] an occluding outline count as hidden within this distance [px of a crop of
@@ -85,7 +86,7 @@ def photo_weight(raster: ChartRaster, view: SurfaceView) -> np.ndarray:
     reach = 2 * round(OUTLINE * view.reference_pixel) + 1
     around = cv2.erode(view.zbuffer, np.ones((reach, reach), np.uint8))
     seen = depth <= np.minimum(view.zbuffer[row, column], around[row, column] + FAR_BEHIND) + slack
-    trusted = inside_mask(view.mask)
+    trusted = inside_mask(view.mask, view.reference_pixel * scale_y)
     # The mask is 0 outside its image.
     trusted = cv2.remap(trusted, x * scale_x - 0.5, y * scale_y - 0.5, cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT)
     # Texels outside the chart must not cause fading.
@@ -97,10 +98,17 @@ def photo_weight(raster: ChartRaster, view: SurfaceView) -> np.ndarray:
     return weight * raster.inside
 
 
-def inside_mask(mask: np.ndarray) -> np.ndarray:
-    """Weights [h, w] float32 of a mask's pixels: 0 at its border and outside, 1 well inside."""
+def inside_mask(mask: np.ndarray, reference_pixel: float | None = None) -> np.ndarray:
+    """Weights [h, w] float32 of a mask's pixels: 0 at its border and outside, 1 well inside.
+
+    Args:
+      mask: [h, w], 1 inside.
+      reference_pixel: side of a pixel of a crop of REFERENCE_SIZE in pixels of the mask; by default, the mask is that
+        of a crop.
+    """
+    pixel = len(mask) / REFERENCE_SIZE if reference_pixel is None else reference_pixel
     counts = np.pad(np.uint8(mask > 0.5), 1)
-    distance = cv2.distanceTransform(counts, cv2.DIST_L2, cv2.DIST_MASK_5)[1:-1, 1:-1] / mask.shape[0]
+    distance = cv2.distanceTransform(counts, cv2.DIST_L2, cv2.DIST_MASK_5)[1:-1, 1:-1] / pixel
     return smoothstep((distance - LEAST_DEPTH) / (FULL_DEPTH - LEAST_DEPTH)).astype(np.float32)
 
 

@@ -8,6 +8,7 @@ import tensorflow as tf
 
 from lib.face_image.region import PhotoRegion
 from lib.geometry.camera import Camera
+from lib.geometry.reference import REFERENCE_SIZE
 from lib.images.colour_ratio import ColourRatio, density
 from lib.images.sampling import sample_image
 from lib.mesh_export.texture_baking import FULL_COSINE, LEAST_COSINE, inside_mask
@@ -286,7 +287,8 @@ class Scalp:
 
     def _trusted(self, face: PosedFace, rows: np.ndarray, points: tf.Tensor, shown: np.ndarray) -> np.ndarray:
         """[M] in [0, 1] for the vertices `rows`, less near the outlines of head and mask: other colours lie beyond."""
-        well_inside = sample_image(tf.constant(inside_mask(shown)[None, ..., None]), points)[0, :, 0].numpy()
+        trusted = inside_mask(shown, self._camera.image_size[0] / REFERENCE_SIZE)
+        well_inside = sample_image(tf.constant(trusted[None, ..., None]), points)[0, :, 0].numpy()
         return well_inside * np.clip((self._cosine(face, rows) - LEAST_COSINE) / (FULL_COSINE - LEAST_COSINE), 0, 1)
 
     def _cosine(self, face: PosedFace, rows: np.ndarray) -> np.ndarray:

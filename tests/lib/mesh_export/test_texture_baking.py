@@ -7,7 +7,7 @@ import pytest
 
 from lib.mesh_export import texture_baking
 from lib.mesh_export.normal_map import detail_normals
-from lib.mesh_export.texture_baking import SurfaceView, blend, photo_weight, sample_photo
+from lib.mesh_export.texture_baking import SurfaceView, blend, inside_mask, photo_weight, sample_photo
 from lib.mesh_export.texture_fill import SkinChart
 from lib.mesh_export.uv_chart import UvChart, texel_footprint
 
@@ -80,11 +80,29 @@ def test_the_photo_counts_inside_the_mask_and_fades_at_its_border():
     """The border's own pixels, which may show hair or background, do not count at all."""
     mask = np.ones((224, 224))
     mask[:, :112] = 0
-    weight = photo_weight(RASTER, view(mask=mask))[128]
+    weight = photo_weight(RASTER, dataclasses.replace(view(mask=mask), reference_pixel=512 / 224))[128]
     assert (weight[:129] == 0).all()
     assert (weight[140:-16] == 1).all()
     assert (np.diff(weight[120:140]) >= 0).all()
     assert 0 < weight[133] < 1
+
+
+def test_a_wider_picture_has_the_same_border():
+    mask, margin = np.zeros((224, 224)), 67
+    mask[60:150, 80:190] = 1
+    inside = inside_mask(mask)
+    wider = inside_mask(np.pad(mask, margin), reference_pixel=1.0)
+    np.testing.assert_array_equal(wider[margin:-margin, margin:-margin], inside)
+    # The plane fills the middle of a picture that shows more around it.
+    near = dataclasses.replace(view(mask=mask, side=448), reference_pixel=2.0)
+    far = dataclasses.replace(
+        near,
+        points=near.points + 2 * margin,
+        zbuffer=np.pad(near.zbuffer, 2 * margin, constant_values=np.inf),
+        mask=np.pad(mask, margin),
+    )
+    np.testing.assert_allclose(photo_weight(RASTER, far), photo_weight(RASTER, near), atol=1e-5)
+    assert photo_weight(RASTER, near).any()
 
 
 def test_grazing_views_count_less():
