@@ -23,7 +23,7 @@ from model.morphable_model import MorphableModel, PosedFace
 from model.projection import SampledColours
 from model.whole_head.continuation import LIGHT_FADES, SKIN_FADES, Continuation
 from model.whole_head.hair.curtain import Curtain
-from model.whole_head.hair.hair_shape import HairShape, HairVolume
+from model.whole_head.hair.hair_shape import HairShape
 from model.whole_head.scalp.painted import PaintedScalp, Scalp
 from model.whole_head.wide_view import WideView
 
@@ -85,7 +85,7 @@ class HeadExtension:
         self.morphable, self.chart = MorphableModel(head), extended.chart
         self._camera, self._count, self._face_triangles = camera, face.vertex_count, tf.constant(face.triangles)
         self._scalp = Scalp(self.morphable, camera, self._count) if hair else None
-        self._hair = HairShape(self.morphable, self._count) if hair and volume else None
+        self._hair = HairShape(self.morphable, self._count, volume) if hair else None
         if self._hair is not None:
             load_network()  # a missing file is refused before the first photo
         self._front = np.flatnonzero(face.front_mask)
@@ -187,15 +187,14 @@ class HeadExtension:
           readable, region: as in `__call__`.
           bald: whether it is known to have none.
         """
-        face, volume = bare, HairVolume(np.zeros([self.morphable.vertex_count, 3], np.float32), None, None)
-        if self._hair is not None and self._scalp is not None:
-            view = None if region is None else WideView.of(self.morphable, self._camera, bare, readable, region)
-            bald = bald or (view is not None and self._scalp.shows_no_hair(view))
-            volume = self._hair(bare, view, bald)
-            face = self._lifted(bare, volume.lift)
+        if self._hair is None or self._scalp is None:
+            face = dataclasses.replace(bare, shading=self._light(own, bare, None))
+            return _Dressed(face, None, np.zeros([self.morphable.vertex_count, 3], np.float32))
+        view = None if region is None else WideView.of(self.morphable, self._camera, bare, readable, region)
+        bald = bald or (view is not None and self._scalp.shows_no_hair(view))
+        volume = self._hair(bare, view, bald)
+        face = self._lifted(bare, volume.lift)
         face = dataclasses.replace(face, shading=self._light(own, face, volume.curtain))
-        if self._scalp is None:
-            return _Dressed(face, None, volume.lift)
         scalp = self._scalp(face, albedo[0].numpy(), readable, region, volume.wall, volume.curtain, bald)
         if scalp.bald and not bald:
             return self._dressed(bare, own, albedo, readable, region, bald=True)

@@ -67,10 +67,11 @@ class HairShape:
     Args:
       morphable: a head whose model has the region "scalp".
       count: number of vertices of its face, which come first.
+      volume: whether hair displaces anything; otherwise only the wall behind the head is found.
     """
 
-    def __init__(self, morphable: MorphableModel, count: int):
-        self._morphable, self._curtain = morphable, CurtainShape(morphable, count)
+    def __init__(self, morphable: MorphableModel, count: int, volume: bool = True):
+        self._morphable, self._curtain = morphable, CurtainShape(morphable, count) if volume else None
         model = morphable.face_model
         self._scalp = model.regions["scalp"]
         self._mesh = mesh = ScalpMesh(model, self._scalp > 0)
@@ -99,6 +100,9 @@ class HairShape:
         values, weight, wall = np.zeros(len(rows)), np.zeros(len(rows)), None
         if view is not None:
             thickness, trust, wall = self._outline(view, middle)
+        if self._curtain is None:
+            return HairVolume(np.zeros([self._morphable.vertex_count, 3], np.float32), wall, None)
+        if view is not None:
             angle = np.arctan2(outwards[:, 1], outwards[:, 0])
             values = np.interp(angle, _ANGLES, thickness, period=2 * np.pi)
             beside = np.exp(-np.square(outwards[:, 2] / BESIDE))

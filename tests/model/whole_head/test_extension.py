@@ -238,7 +238,8 @@ def test_cloth_has_the_photos_hue_all_around_in_its_own_light(case, extended):
     np.testing.assert_allclose(np.quantile(hue, [0.01, 0.99], axis=0), [blue / blue.sum()] * 2, atol=0.015)
 
 
-def test_a_head_that_shows_no_hair_gets_none(case, extended, monkeypatch):
+@pytest.mark.parametrize("volume", [True, False])
+def test_a_head_that_shows_no_hair_gets_none(case, extended, monkeypatch, volume):
     """Blue above the face is hair or a cap, unless the person's outline says that it is the sky."""
     _, result, _, face_model = case
     camera, margin = Camera((SIZE, SIZE)), 20
@@ -246,7 +247,7 @@ def test_a_head_that_shows_no_hair_gets_none(case, extended, monkeypatch):
     pixels = np.full([SIZE + 2 * margin] * 2 + [3], [0.24, 0.33, 0.54])
     region = PhotoRegion(np.uint8(pixels * 255), np.array([[1.0, 0, margin], [0, 1.0, margin]]))
     readable = np.where(np.arange(SIZE)[:, None] > 16, 1.0, 0.0) * np.ones(SIZE)
-    extension, found = HeadExtension(face_model, extended, camera), {}
+    extension, found = HeadExtension(face_model, extended, camera, volume=volume), {}
     for sky in (0.0, -9.0):
         monkeypatch.setattr(wide_view, "person_log_odds", lambda image, sky=sky: outline(len(image), 27, sky))
         found[sky] = extension(result, coefficients, readable, region).scalp

@@ -63,6 +63,15 @@ def test_hair_is_as_thick_as_its_outline(case, thickness):
     assert np.median(found.wall[outside > thickness * scale + 1]) < -1
 
 
+def test_hair_without_volume_is_told_from_the_wall(case, count):
+    shape, face, head, scale = case
+    seen = view(shape, face, head, 0.15 * scale)
+    flat = HairShape(shape._morphable, count, volume=False)(face, seen)
+    assert not flat.lift.any()
+    assert flat.curtain is None
+    np.testing.assert_array_equal(flat.wall, shape(face, seen).wall)
+
+
 def test_only_the_scalp_moves_smoothly_and_not_too_far(case):
     shape, face, head, scale = case
     lift = shape(face, view(shape, face, head, 0.4 * scale)).lift
