@@ -20,7 +20,8 @@ from lib.mesh_export.uv_chart import ChartRaster, UvChart, rasterize_chart
 # Lengths over which a membrane smooths its data, and over which it fades to 0 beyond them: in edges of the mesh, as
 # shares of the square root of its vertex count. On the built-in model 0.12 is 12 edges, two centimetres.
 SMOOTHED, FADED = 0.04, 0.12
-# Limit of the deviations from their median that are continued: more is a shadow, a highlight, or hair inside the mask.
+# Usual limit of the deviations of colours, or of their log, from their median that are continued: more is a shadow, a
+# highlight, or hair inside the mask.
 LARGEST_CONTINUED = 0.25
 # Relative residual to which the membrane is solved, below one grey level, and the largest number of steps.
 TOLERANCE, STEPS = 1e-3, 300
@@ -90,7 +91,9 @@ def edge_laplacian(triangles: np.ndarray, vertex_count: int) -> sp.csr_matrix:
     return (sp.diags(np.asarray(adjacency.sum(axis=1)).ravel()) - adjacency).tocsr().astype(np.float32)
 
 
-def membrane(laplacian: sp.csr_matrix, values: np.ndarray, weight: np.ndarray) -> np.ndarray:
+def membrane(
+    laplacian: sp.csr_matrix, values: np.ndarray, weight: np.ndarray, limit: float = LARGEST_CONTINUED
+) -> np.ndarray:
     """Smooth function over the mesh: close to `values` where they have weight, fading to their median beyond.
 
     Minimises k sum_i w_i |m_i - v_i|^2 + sum_edges |m_i - m_j|^2 + f sum_i |m_i|^2 over the deviations m from the
@@ -100,15 +103,16 @@ def membrane(laplacian: sp.csr_matrix, values: np.ndarray, weight: np.ndarray) -
       laplacian: [N, N] from `edge_laplacian`.
       values: [N, C], finite; without influence where the weight is 0.
       weight: [N] in [0, 1].
+      limit: of the deviations of the values from their median; larger ones are reduced to it.
 
     Returns:
-      [N, C] float32.
+      [N, C] float32; 0 if nothing has weight.
     """
     if not weight.any():
         return np.zeros(values.shape, np.float32)
     middle = _medians(values, weight)
     weight = weight[:, None]
-    values = np.clip(values - middle, -LARGEST_CONTINUED, LARGEST_CONTINUED)
+    values = np.clip(values - middle, -limit, limit)
     side = np.sqrt(len(values))
     data = (weight / (SMOOTHED * side) ** 2).astype(np.float32)
     pull = np.float32(1 / (FADED * side) ** 2)

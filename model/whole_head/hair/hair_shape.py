@@ -110,7 +110,8 @@ class HairShape:
         paired = np.where(self._mirror >= 0, MIRRORED * weight[self._mirror], 0)
         joined = weight + paired + PRIOR
         values = (weight * values + paired * values[self._mirror] + PRIOR * usual) / joined
-        thick = membrane(self._mesh.laplacian, values[:, None], np.minimum(joined, 1))[:, 0]
+        # `LARGEST` limits the thickness, and the outline has no outliers.
+        thick = membrane(self._mesh.laplacian, values[:, None], np.minimum(joined, 1), limit=np.inf)[:, 0]
         lift, curtain = self._raised(face, np.clip(thick, 0, LARGEST) * self._full), None
         if view is not None and wall is not None and not bald:
             curtain = self._curtain(face, lift, self._looks(view, wall, middle))
@@ -163,6 +164,7 @@ class HairShape:
             return np.full(DIRECTIONS, USUAL), np.zeros(DIRECTIONS), None
         steps = np.arange(-round(INWARDS * scale), round((LARGEST + EDGE) * scale) + 1)
         points = centre + (skull[:, None] + steps)[..., None] * rays[:, None]
+        # The picture's border is taken to go on beyond it: thick hair ends just before it, and would not count.
         at = tuple(np.clip(points[..., axis].astype(int), 0, size - 1) for axis in (1, 0))
         ratio = odds[at] * view.inside[at]
         best, trust = _boundary(ratio, view.inside[at], scale)

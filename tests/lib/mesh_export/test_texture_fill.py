@@ -56,6 +56,13 @@ def test_single_outliers_are_limited():
     assert found.min() > -0.3
 
 
+def test_values_without_outliers_are_not_limited():
+    chain = np.stack([np.arange(398), np.arange(1, 399), np.arange(2, 400)], axis=1)
+    values = np.where(np.arange(400) < 150, 1.0, 0.0)[:, None]
+    found = membrane(edge_laplacian(chain, 400), values, np.ones(400), limit=np.inf)
+    assert found[75] > 0.8
+
+
 def test_mirrored_texels_and_cuts():
     """Two squares side by side; the right one is cut off from the left one along their common edge."""
     uv = np.array([[0, 0], [0.4, 0], [0, 1], [0.4, 1], [0.6, 0], [1, 0], [0.6, 1], [1, 1]], np.float32)

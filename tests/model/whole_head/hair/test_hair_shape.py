@@ -1,5 +1,6 @@
 """Thickness of the hair on a whole head, from the outline that the photo shows."""
 
+import dataclasses
 from pathlib import Path
 
 import cv2
@@ -61,6 +62,17 @@ def test_hair_is_as_thick_as_its_outline(case, thickness):
     outside = cv2.distanceTransform(np.uint8(~head), cv2.DIST_L2, cv2.DIST_MASK_PRECISE)
     assert np.median(found.wall[outside <= thickness * scale]) > 1
     assert np.median(found.wall[outside > thickness * scale + 1]) < -1
+
+
+def test_a_tuft_is_thicker_than_hair_around_it(case):
+    """Only the top of the outline is hair; what the photo does not show of the scalp has the usual thickness."""
+    shape, face, head, scale = case
+    seen = view(shape, face, head, 0.45 * scale)
+    row = np.arange(len(head))[:, None]
+    below = ~head & (row > np.flatnonzero(head.any(axis=1))[0] + 0.06 * len(head))
+    image = np.where(below[..., None], np.float32(WALL) / 255, seen.image)
+    lift = shape(face, dataclasses.replace(seen, image=image)).lift
+    assert np.median(beside(shape, face, lift)) > USUAL + 0.02
 
 
 def test_hair_without_volume_is_told_from_the_wall(case, count):
