@@ -236,20 +236,6 @@ def _compose(photo, vertices, weight, smooth, own, mirrored, grain, lit, albedo)
                 relit[k], painted[k] = min(max(colour, 0), 1), min(max(painted[k], 0), 1)
 
 
-def with_grain(texture: np.ndarray, grain: np.ndarray) -> np.ndarray:
-    """A texture [T, T, 3] with grain [T, T], log of the brightness of detail; float32 in [0, 1]."""
-    grainy = np.array(texture, np.float32)
-    _add_all_grain(grainy, grain)
-    return np.clip(grainy, 0, 1)
-
-
-@compiled(nogil=True)
-def _add_all_grain(texture, grain):
-    for row in range(grain.shape[0]):
-        for column in range(grain.shape[1]):
-            _add_grain(texture[row, column], grain[row, column])
-
-
 @compiled(nogil=True)
 def _add_grain(colour, log_brightness):
     """Changes the brightness of a colour [3] in place: towards black, or towards white as a highlight does."""

@@ -94,7 +94,7 @@ def write_person(
     """
     check_person(folder)
     layout = reconstruct.pipeline.face_model.layout
-    skin = merge(records, *((export.raster, export.baker.grain) if export.textured else ()))
+    skin = merge(records, export.raster if export.textured else None)
     shared = layout.split(records[0].coefficients)
     _write_coefficients(folder, reconstruct, records)  # first, because it marks the folder
     write_meshes(folder, export, shared, skin)

@@ -1,17 +1,17 @@
 """Merges the photos of a person into one skin: vertex colours and textures, weighted by visibility."""
 
 import dataclasses
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Protocol
 
 import numpy as np
 
-from lib.mesh_export.texture_baking import with_grain
 from lib.mesh_export.uv_chart import ChartRaster
 from model.reconstruction.baking import FaceTextures
 from model.reconstruction.photo_result import PhotoResult
 
-# Weight of all photos' albedo together on hidden skin: where no photo shows it, the networks' predictions are averaged.
+# Weight of all photos together on hidden skin: where no photo shows it, the networks' predictions are averaged, and so
+# is what the photos' textures have there, the mirrored side's detail and grain.
 UNSEEN = 0.01
 # Skin seen at a grazing angle is smeared, so the weight falls with this power of the cosine.
 FRONTALITY_POWER = 2.0
@@ -23,9 +23,6 @@ MEDIAN_PHOTOS = 32
 FULL_DENSITY = 1.0
 # Textures are blended by this power of their weights: fits are off by a pixel, so an even blend would be blurred.
 SHARPNESS = 3.0
-
-# (texture [T, T, 3], weight [T, T] of the photos, shares [N] of hair and cloth) -> log of brightness [T, T]: `Grain`.
-MadeUp = Callable[[np.ndarray, np.ndarray, np.ndarray, np.ndarray], np.ndarray]
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -132,18 +129,18 @@ class MergedSkin:
     texture: MergedTexture | None
 
 
-def merge(views: SkinViews, raster: ChartRaster | None = None, grain: MadeUp | None = None) -> MergedSkin:
+def merge(views: SkinViews, raster: ChartRaster | None = None) -> MergedSkin:
     """Merges P photos, read one after the other, into one skin.
 
     Photos are weighted by visibility and by how frontally they show the skin, in textures also by their pixels per
     texel. Skin that no photo shows becomes the mean of the networks' predictions. Before merging, each photo's colours
     are scaled to the median of all photos on the skin it shows, because one photo cannot separate exposure from albedo.
-    The volume of the hair is the photos' median: each sees its outline from one side and guesses the rest.
+    The volume of the hair is the photos' median: each sees its outline from one side and guesses the rest. Textures are
+    merged as detail, what they have beyond their photo's vertex colours, because that has no seams between photos.
 
     Args:
       views: views of the P photos; all must have textures if there is a raster.
       raster: raster of the texture chart; None to merge no textures.
-      grain: of the texture where no photo shows the skin or the hair; None for none.
     """
     medians = _medians(views)
     common, lift = medians["albedo"], medians["lift"].astype(np.float32)
@@ -157,12 +154,7 @@ def merge(views: SkinViews, raster: ChartRaster | None = None, grain: MadeUp | N
     albedo = (total / mass[:, None]).astype(np.float32)
     if raster is None:
         return MergedSkin(albedo, lift, None)
-    texture = _merge_textures(views, gains, albedo, raster)
-    if grain is not None:
-        hair, cloth = (medians[part].astype(np.float32) for part in ("hair", "cloth"))
-        hidden = (1 - texture.weight) * grain(texture.albedo, texture.weight, hair, cloth)
-        texture = dataclasses.replace(texture, albedo=raster.dilate(with_grain(texture.albedo, hidden)))
-    return MergedSkin(albedo, lift, texture)
+    return MergedSkin(albedo, lift, _merge_textures(views, gains, albedo, medians, raster))
 
 
 def _medians(views: SkinViews) -> dict[str, np.ndarray]:
@@ -176,9 +168,17 @@ def _medians(views: SkinViews) -> dict[str, np.ndarray]:
 
 
 def _merge_textures(
-    views: SkinViews, gains: list[np.ndarray], albedo: np.ndarray, raster: ChartRaster
+    views: SkinViews,
+    gains: list[np.ndarray],
+    albedo: np.ndarray,
+    medians: dict[str, np.ndarray],
+    raster: ChartRaster,
 ) -> MergedTexture:
-    """Merges the views' textures; texels without any photo take the vertices' merged albedo [N, 3]."""
+    """Adds the views' detail, after their gains [3], to the vertices' merged albedo [N, 3].
+
+    Where a photo shows hair or cloth and most others do not, or the other way round, its detail does not count: strands
+    must not end up on skin.
+    """
     size = raster.size
     total, mass = np.zeros((size, size, 3), np.float32), np.zeros((size, size), np.float32)
     share = np.zeros((size, size), np.float32)
@@ -186,11 +186,14 @@ def _merge_textures(
         seen = view.texture
         if seen is None:
             raise ValueError("views must have textures to be merged, got one without")
-        weight = (seen.share * np.minimum(seen.density / FULL_DENSITY, 1) ** 2) ** SHARPNESS
-        total += weight[..., None] * (seen.albedo / np.float32(255)) * gain.astype(np.float32)
+        alike = (1 - np.abs(view.hair - medians["hair"])) * (1 - np.abs(view.cloth - medians["cloth"]))
+        vertices = raster.interpolate(np.column_stack([np.clip(view.albedo, 0, 1), alike]))
+        sharp = seen.share * np.minimum(seen.density / FULL_DENSITY, 1) ** 2 + UNSEEN / len(views)
+        weight = np.maximum(vertices[..., 3], 0) * sharp**SHARPNESS
+        detail = seen.albedo / np.float32(255) - vertices[..., :3]
+        total += weight[..., None] * detail * gain.astype(np.float32)
         mass += weight
         share = np.maximum(share, seen.share)
-    photos = total / np.maximum(mass, np.finfo(np.float32).tiny)[..., None]
-    vertices = raster.interpolate(np.clip(albedo, 0, 1))
-    texture = vertices + (photos - vertices) * (share * (mass > 0))[..., None]
+    detail = total / np.maximum(mass, np.finfo(np.float32).tiny)[..., None]
+    texture = raster.interpolate(np.clip(albedo, 0, 1)) + detail
     return MergedTexture(raster.dilate(np.clip(texture, 0, 1)).astype(np.float32), share)

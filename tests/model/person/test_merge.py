@@ -60,12 +60,12 @@ def test_a_texture_comes_from_who_saw_it_sharpest(model):
     left = np.arange(64)[None] < np.full((64, 1), 32)
     skin = np.full((model.vertex_count, 3), 0.5)
 
-    def textured(level, weight, density):
-        albedo = np.full((64, 64, 3), level, np.uint8)
+    def levelled(level, weight, density):
+        albedo = np.where(left[..., None], np.uint8(level), np.uint8(127))
         weight, density = np.float32(weight * np.ones((64, 64))), np.full((64, 64), density, np.float32)
         return view(skin, np.ones(len(skin)), SeenTexture(albedo, weight, density))
 
-    views = [textured(200, left, 0.8), textured(50, left, 0.1), textured(100, left * 0.2, 0.8)]
+    views = [levelled(200, left, 0.8), levelled(50, left, 0.1), levelled(100, left * 0.2, 0.8)]
     merged = merge(views, raster).texture
     seen, unseen = raster.inside & left, raster.inside & ~left
     np.testing.assert_allclose(255 * merged.albedo[seen], 200, atol=3)
@@ -73,36 +73,41 @@ def test_a_texture_comes_from_who_saw_it_sharpest(model):
     np.testing.assert_array_equal(merged.weight[seen], 1)
 
 
-def test_what_no_photo_shows_has_grain_by_the_hair_that_most_see(model):
+def textured(albedo, vertices, share, **parts):
+    """A view whose texture [T, T, 3] in [0, 1] is the photo's by a share [T, T]."""
+    seen = SeenTexture(np.uint8(np.rint(255 * albedo)), np.float32(share), np.ones(share.shape, np.float32))
+    return dataclasses.replace(view(vertices, np.ones(len(vertices)), seen), **parts)
+
+
+def test_the_texture_of_one_photo_stays_as_it_is(model):
+    """Also where the photo fades, and what it has where it shows nothing: the mirrored side's detail and grain."""
+    raster, random = rasterize_chart(uncut(model.uv, model.triangles), 64), np.random.default_rng(3)
+    albedo, vertices = random.uniform(0.2, 0.8, (64, 64, 3)), random.uniform(0.2, 0.8, (model.vertex_count, 3))
+    share = np.tile(np.linspace(-1, 1, 64).clip(0), (64, 1))
+    merged = merge([textured(albedo, vertices, share)], raster).texture
+    np.testing.assert_allclose(merged.albedo[raster.inside], albedo[raster.inside], atol=0.5 / 255 + 1e-5)
+    np.testing.assert_array_equal(merged.weight, np.float32(share))
+
+
+def test_textures_of_different_colours_have_no_seam_where_one_photo_follows_another(model):
+    """One shows the left half of the chart and one the right half; their detail stays."""
     raster = rasterize_chart(uncut(model.uv, model.triangles), 64)
-    left, skin = np.arange(64)[None] < np.full((64, 1), 32), np.full((model.vertex_count, 3), 0.5)
-    seen = SeenTexture(np.full((64, 64, 3), 127, np.uint8), np.float32(left), np.ones((64, 64), np.float32))
+    left, stripes = np.arange(64)[None] < np.full((64, 1), 32), 0.05 * (np.arange(64) % 2)[None, :, None]
+    rising = 0.4 + 0.2 * np.repeat(model.uv[:, 1:], 3, axis=1)
     views = [
-        dataclasses.replace(view(skin, np.ones(len(skin)), seen, cloth=skin[:, 1] * cloth), hair=skin[:, 0] * hair)
-        for hair, cloth in ((0, 0), (1, 0.5), (1, 0.5))
+        textured(raster.interpolate(vertices) + stripes, vertices, share)
+        for vertices, share in ((rising, left), (1 - rising, ~left))
     ]
-    asked = []
-
-    def grain(photo, weight, hair, cloth):
-        asked.append((weight, hair, cloth))
-        return np.full(weight.shape, np.log(1.2), np.float32)
-
-    merged = merge(views, raster, grain).texture
-    np.testing.assert_array_equal(asked[0][0], merged.weight)
-    np.testing.assert_array_equal(asked[0][1], 0.5)
-    np.testing.assert_array_equal(asked[0][2], 0.25)
-    np.testing.assert_allclose(merged.albedo[raster.inside & left], 0.5, atol=0.01)
-    np.testing.assert_allclose(merged.albedo[raster.inside & ~left], 0.6, atol=0.01)
+    merged = merge(views, raster)
+    expected = raster.interpolate(merged.albedo) + stripes
+    np.testing.assert_allclose(merged.texture.albedo[raster.inside], expected[raster.inside], atol=0.01)
 
 
-def test_bright_grain_is_less_saturated_as_in_a_single_photo(model):
-    raster, blond = rasterize_chart(uncut(model.uv, model.triangles), 64), np.array([0.5, 0.4, 0.2])
-    unseen = SeenTexture(np.zeros((64, 64, 3), np.uint8), *np.zeros((2, 64, 64), np.float32))
-    skin = np.tile(blond, (model.vertex_count, 1))
-    for factor, expected in ((1.3, blond + 0.3 * blond.mean()), (0.7, 0.7 * blond)):
-
-        def grain(photo, weight, hair, cloth, factor=factor):
-            return np.full(weight.shape, np.log(factor), np.float32)
-
-        merged = merge([view(skin, np.ones(len(skin)), unseen)], raster, grain).texture
-        np.testing.assert_allclose(merged.albedo[raster.inside], np.tile(expected, (raster.inside.sum(), 1)), atol=1e-5)
+def test_strands_that_one_photo_alone_shows_do_not_end_up_on_skin(model):
+    raster, vertices = rasterize_chart(uncut(model.uv, model.triangles), 64), np.full((model.vertex_count, 3), 0.5)
+    skin, strands = np.full((64, 64, 3), 0.5), np.full((64, 64, 3), 0.7)
+    for part in ("hair", "cloth"):
+        odd = textured(strands, vertices, np.ones((64, 64)), **{part: np.ones(len(vertices), np.float32)})
+        views = [odd, *[textured(skin, vertices, np.full((64, 64), 0.3))] * 2]
+        np.testing.assert_allclose(merge(views, raster).texture.albedo[raster.inside], 0.5, atol=0.01)
+    np.testing.assert_allclose(merge([odd, odd], raster).texture.albedo[raster.inside], 0.7, atol=0.01)
