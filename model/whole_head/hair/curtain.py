@@ -163,8 +163,11 @@ class CurtainShape:
         sector = np.floor(azimuth[used] / SECTOR).astype(int) % sectors
         widest = np.zeros(sectors)
         np.maximum.at(widest, sector, radius[used])
-        widest = scipy.ndimage.gaussian_filter1d(widest, 1.0, mode="wrap")
         middles = (np.arange(sectors) + 0.5) * SECTOR
+        # A coarse mesh has sectors without vertices.
+        found = widest > 0
+        widest = np.interp(middles, middles[found], widest[found], period=2 * np.pi)
+        widest = scipy.ndimage.gaussian_filter1d(widest, 1.0, mode="wrap")
         return lambda angle: np.interp(angle, middles, widest, period=2 * np.pi)
 
     def _without_ears(self, places: np.ndarray, covered: list[bool]) -> np.ndarray:

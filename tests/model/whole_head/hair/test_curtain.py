@@ -13,6 +13,7 @@ from lib.geometry.rotation import rotation_matrix
 from lib.mesh_renderer.fragments import triangle_ids
 from lib.synthetic.appearance.canonical import CanonicalFace
 from model.morphable_model import MorphableModel
+from model.whole_head.hair.curtain import CurtainShape
 from model.whole_head.hair.hair_shape import HairShape
 from model.whole_head.hair.hanging_hair import HairOdds, Look
 from model.whole_head.scalp.painted import Scalp
@@ -287,3 +288,10 @@ def test_hair_that_the_photo_cuts_off_goes_down_to_the_base(heads, long):
     found = heads.shape(heads.face, WideView.of(heads.morphable, CAMERA, heads.face, readable, cut)).curtain
     lowest = np.argmin(np.where(long.curtain.share > 0.99, heads.places[:, 1], np.inf))
     assert found.share[lowest] > 0.99
+
+
+def test_a_coarse_head_has_no_groove_where_it_has_no_vertices(extended, count):
+    """This head has none at the middle of the back, in a sector of six degrees."""
+    shape = CurtainShape(MorphableModel(extended.model), count)
+    behind = shape._skull(shape._places)(np.radians(np.arange(165, 196)))
+    assert np.ptp(behind) < 0.05 * behind.mean()
