@@ -86,7 +86,8 @@ class BlendShapes:
           UserError: none of the names is known.
         """
         names = model.expression_names
-        if set(names) & set(_built_in_names()):
+        # A model with ARKit's names may have one of the built-in face's besides, such as "smile".
+        if set(names) & set(_built_in_names()) and not set(names) & set(_arkit_names()):
             shapes, strength = _built_in_shapes(names), 1 / FULL_STRENGTH
         else:
             shapes, strength = _named_shapes(names), _STRENGTHS.get(model.name, 1.0)
@@ -197,6 +198,12 @@ def _named_shapes(names: Sequence[str]) -> list[_Shape]:
             shapes.append(_Shape(plain, both, both, weight="common"))
         shapes.append(_Shape(name, (number,), both, weight="rest"))
     return shapes
+
+
+def _arkit_names() -> list[str]:
+    """ARKit's names, also with _L and _R as ICT-FaceKit has them."""
+    sides = [f"{name.removesuffix(side)}_{side[0]}" for name in ARKIT for side in ("Left", "Right")]
+    return [*ARKIT, *sides]
 
 
 def _built_in_names() -> list[str]:

@@ -153,3 +153,14 @@ def test_weights_by_name_replace_the_face_s_own(built_in):
     np.testing.assert_allclose(changed, wanted, atol=1e-4)
     with pytest.raises(UserError, match=r"expressions must be of .*jawOpen.*, got jawopen"):
         shapes.changed(built_in, face, own, {"jawopen": 1.0})
+
+
+@pytest.mark.parametrize("first", ["mouthSmileLeft", "mouthSmile_L"])
+def test_arkits_names_count_beside_one_that_the_built_in_face_has(built_in, first):
+    """At weight 1 the expression is that of the file, and nothing is split or scaled."""
+    names = (first, "jawOpen", "smile", "frown")
+    names += tuple(f"own_{number}" for number in range(len(names), len(built_in.expression_names)))
+    model = dataclasses.replace(built_in, name="mesh", expression_names=names)
+    shapes = BlendShapes.of(model)
+    assert shapes.names == ("jawOpen", "mouthSmileLeft", *names[2:])
+    np.testing.assert_allclose(shapes.displacements(model)[0], built_in.expression_basis[1], atol=1e-6)
