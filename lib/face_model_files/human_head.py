@@ -14,13 +14,14 @@ from lib.face_model_files.inner_parts import head_albedo, head_regions, is_inner
 from lib.face_model_files.neck import with_neck
 from lib.face_model_files.throat import with_throat
 from lib.files.folders import cache_in
-from lib.files.numpy_files import DamagedFile, read_npz, report_remade, write_npz
+from lib.files.numpy_files import DamagedFile, report_remade
 from lib.geometry.smoothstep import smoothstep
 from lib.human_head.area import MILLIMETRES
 from lib.human_head.chart import enlarged
 from lib.human_head.expressions import STRENGTH, expression_prior
 from lib.human_head.shipped import SHIPPED, HumanHead
 from lib.human_head.surface import build_surface
+from lib.mesh_export.stored_chart import read_chart, write_chart
 from lib.mesh_export.uv_chart import UvChart
 from lib.synthetic.appearance.canonical import CanonicalFace
 from lib.synthetic.appearance.hair import above_hairline
@@ -35,6 +36,10 @@ NAME = "human head"
 METHOD = "human head, 3"
 # Likewise, for `ExtendedHead`.
 EXTENSION_METHOD = "extended head, 8"
+# The border of the face's mesh is straightened: vertices farther than this [dm] from where the head has them are new.
+SAME = 1e-5
+# Least share of a face's vertices that are where its head has them; 0.95 are, and none of another area or density.
+LEAST_SHARED = 0.8
 # Hair begins and is full at these heights [mm] above the natural hairline.
 HAIR_BEGINS, HAIR_FULL = -3.0, 6.0
 # Amplitude and wavelength [mm] of the ragged hairline.
@@ -109,18 +114,28 @@ class ExtendedHead:
         charted = path.with_suffix(".chart.npz")
         if path.is_file() and charted.is_file():
             try:
-                return cls(HeadAroundFace.load(path), UvChart(**read_npz(charted, ("vertex", "uv", "triangles"))))
+                model = HeadAroundFace.load(path)
+                return cls(model, read_chart(charted, model.triangles))
             except UserError as error:
                 report_remade(path, error)
             except DamagedFile as error:
                 report_remade(charted, error)
         source = load_built_in(cache_dir)
         extended = cls.build(HumanHead.load(SHIPPED), source, inner, area, level)
-        chart = extended.chart
         with cache_in(path.parent):
             extended.model.save(path)
-            write_npz(charted, {"vertex": chart.vertex, "uv": chart.uv, "triangles": chart.triangles})
+            write_chart(charted, extended.chart)
         return extended
+
+    def shared(self, face: FaceModel) -> np.ndarray:
+        """Bool [M], vertices of the smaller area that are where this one has them."""
+        return np.linalg.norm(self.model.mean_shape[: face.vertex_count] - face.mean_shape, axis=1) < SAME
+
+    def continues(self, face: FaceModel) -> bool:
+        """Whether a face is the smaller area, with this one's coefficients, and no other area or density."""
+        if face.vertex_count > self.model.vertex_count or face.layout != self.model.layout:
+            return False
+        return bool(self.shared(face).mean() >= LEAST_SHARED)
 
     @classmethod
     def build(cls, head: HumanHead, source: FaceModel, inner: str, area: str, level: int) -> "ExtendedHead":

@@ -27,8 +27,6 @@ from model.whole_head.hair.hair_shape import HairShape
 from model.whole_head.scalp.painted import PaintedScalp, Scalp
 from model.whole_head.wide_view import WideView
 
-# The border of the face's mesh is straightened: vertices farther than this [dm] from where the head has them are new.
-SAME = 1e-5
 # Light on the skull stays within these quantiles of that on the front of the face: spherical harmonics that were fitted
 # to the front say little about the back.
 LIGHT_RANGE = (0.1, 0.9)
@@ -89,9 +87,8 @@ class HeadExtension:
         if self._hair is not None:
             load_network()  # a missing file is refused before the first photo
         self._front = np.flatnonzero(face.front_mask)
-        apart = np.linalg.norm(head.mean_shape[: self._count] - face.mean_shape, axis=1)
         self._known = np.zeros(head.vertex_count, bool)
-        self._known[: self._count] = apart < SAME
+        self._known[: self._count] = extended.shared(face)
         self._beyond = Continuation(head, self._known)
         self._at_border = tf.constant(self._beyond.widened(~self._known)[None, :, None], tf.float32)
         self._unshadowed = self._shadow_factors()
@@ -100,12 +97,20 @@ class HeadExtension:
     def of(cls, config: schema.Config, face: FaceModel, camera: Camera) -> "HeadExtension | None":
         """The extension that a configuration's `export.area` names.
 
-        None if the face already has that area or a larger one, or is not the human head's.
+        None if the face already has that area or a larger one, or is not the human head's. A file may hold another
+        area or density of the human head than the options say; then the program says so, and there is no extension.
         """
         section, wanted = config.face_model, config.export.area
         if face.name != NAME or AREAS.index(wanted) <= AREAS.index(section.area):
             return None
         extended = ExtendedHead.load(config.generated_dir, section.area, wanted, section.vertex_count)
+        if not extended.continues(face):
+            print(
+                f"{section.source}: is exported without the rest of the head, because its vertices are not those of the "
+                f"human head's area {section.area} with face_model.vertex_count={section.vertex_count} (set it to the "
+                "file's)"
+            )
+            return None
         # Hair has volume on whole skulls only: cut through, they have no outline.
         return cls(face, extended, camera, config.export.hair, config.export.hair_volume and wanted == "head")
 

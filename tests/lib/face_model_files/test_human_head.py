@@ -11,6 +11,7 @@ from lib.face_model_files import human_head
 from lib.face_model_files.human_head import ExtendedHead, level_for
 from lib.human_head.shipped import SHIPPED, HumanHead
 from lib.human_head.surface import build_surface
+from lib.mesh_export.stored_chart import write_chart
 from lib.mesh_export.uv_chart import chart_fault
 from lib.mesh_sampling.hierarchy import build_hierarchy
 from lib.synthetic.appearance.face_units import FULL, sample_face_units
@@ -89,11 +90,18 @@ def test_the_extended_head_is_built_once(tmp_path, monkeypatch, extended, capsys
     assert again.model.fingerprint == first.model.fingerprint
     np.testing.assert_array_equal(again.chart.uv, extended.chart.uv)
     (damaged,) = tmp_path.glob("*.chart.npz")
-    damaged.write_bytes(damaged.read_bytes()[:1000])
     monkeypatch.setattr(ExtendedHead, "build", lambda *_: extended)
-    ExtendedHead.load(tmp_path, "face", "head", 2900)
-    assert damaged.name in capsys.readouterr().err
-    np.testing.assert_array_equal(ExtendedHead.load(tmp_path, "face", "head", 2900).chart.uv, extended.chart.uv)
+    other = dataclasses.replace(extended.chart, triangles=extended.chart.triangles[::-1])
+    for damage in (
+        lambda: damaged.write_bytes(damaged.read_bytes()[:1000]),
+        lambda: write_chart(damaged, other),
+    ):
+        damage()
+        ExtendedHead.load(tmp_path, "face", "head", 2900)
+        assert damaged.name in capsys.readouterr().err
+        again = ExtendedHead.load(tmp_path, "face", "head", 2900)
+        np.testing.assert_array_equal(again.chart.triangles, extended.chart.triangles)
+        assert not capsys.readouterr().err
 
 
 def test_bases_are_symmetric(model):

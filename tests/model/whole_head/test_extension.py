@@ -184,6 +184,15 @@ def test_only_smaller_areas_of_the_head_are_extended(case, source, extended, mon
         assert HeadExtension.of(schema.load(overrides=options), face_model, camera) is None
 
 
+@pytest.mark.parametrize(("area", "level"), [("ears", 0), ("face", 1)])
+def test_a_file_of_another_area_or_density_is_not_extended(source, extended, monkeypatch, capsys, area, level):
+    monkeypatch.setattr(ExtendedHead, "load", lambda *arguments: extended)
+    other = human_head_model(HumanHead.load(SHIPPED), source, area, level)
+    config = schema.load(overrides={"face_model.source": "head.npz", "face_model.vertex_count": 3800})
+    assert HeadExtension.of(config, other, Camera((SIZE, SIZE))) is None
+    assert "head.npz: is exported without the rest of the head" in capsys.readouterr().out
+
+
 def test_whole_heads_are_framed_about_their_middle(case, extended):
     camera = Camera((SIZE, SIZE))
     same, middle = framing(case[3].mean_shape, camera)
