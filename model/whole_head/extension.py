@@ -106,9 +106,9 @@ class HeadExtension:
         extended = ExtendedHead.load(config.generated_dir, section.area, wanted, section.vertex_count)
         if not extended.continues(face):
             print(
-                f"{section.source}: is exported without the rest of the head, because its vertices are not those of the "
-                f"human head's area {section.area} with face_model.vertex_count={section.vertex_count} (set it to the "
-                "file's)"
+                f"{section.source}: is exported without the rest of the head, because its vertices are not those of "
+                f"the human head's area {section.area} with face_model.vertex_count={section.vertex_count} (set it to "
+                "the file's)"
             )
             return None
         # Hair has volume on whole skulls only: cut through, they have no outline.
