@@ -68,7 +68,9 @@ class ExportedTexture:
         morphable, parts = self.face_gcn.morphable, self.face_gcn.morphable.layout.split(coefficients[None])
         shape = morphable.shape(tf.constant(parts.identity), tf.constant(parts.expression))[0].numpy()
         drawn = [
-            turned_view(morphable, self.export.chart, shape, albedo, angles, self.face_gcn.camera, light)
+            turned_view(
+                morphable, self.export.chart, shape, albedo, angles, self.face_gcn.camera, light, complete=False
+            )
             for angles in new_view_angles(tf.constant(parts.angles)).numpy()
         ]
         return [picture[..., :3] * (picture[..., 3:] > 0) for picture in drawn]

@@ -135,7 +135,7 @@ def turned_views(export: Exporter, identity: np.ndarray, skin: MergedSkin) -> li
             )
             picture = view[..., :3] * view[..., 3:]
         else:
-            camera, middle = framing(morphable.face_model.mean_shape, export.camera)
+            camera, middle = framing(morphable.face_model.mean_shape, export.camera, shape[0].numpy())
             turned = tf.matmul(shape - middle, rotation_matrix(tf.constant([[0.0, yaw, 0.0]])))
             light = shading(morphable.normals(turned), tf.constant(FRONT_LIGHT[None]))
             fragments = rasterize(camera.clip_coordinates(turned), morphable.triangles, camera.image_size)

@@ -25,7 +25,7 @@ NEW_VIEWS = (-0.6, 0.6)
 VIEW_SIZE = 600
 LARGEST_VIEW = 4096
 # Half the diagonal [dm] of the box of the largest face; larger meshes are whole heads.
-FACE_REACH = 1.6
+LARGEST_FACE = 1.6
 # Space [dm] for the hair of whole heads, beyond the low and the high corner of their box.
 HAIR = np.array([[-0.3, 0.0, -0.3], [0.3, 0.3, 0.0]], np.float32)
 # Direction of the light on the picture of the bare shape.
@@ -64,6 +64,7 @@ def turned_view(
     angles: Sequence[float],
     camera: Camera,
     light: np.ndarray | None = None,
+    complete: bool = True,
 ) -> np.ndarray:
     """Draws a textured face in the middle of the picture, rotated.
 
@@ -74,11 +75,12 @@ def turned_view(
       angles: pitch, yaw and roll, radians.
       camera: with square pictures.
       light: [27] spherical harmonics to light the texture with; None to show its own colours.
+      complete: whether heads that are larger than usual are drawn smaller, so that the picture shows all of them.
 
     Returns:
       float32 [S, S, 4] RGBA in [0, 1]; alpha is the face's share of each pixel.
     """
-    camera, middle = framing(morphable.face_model.mean_shape, camera)
+    camera, middle = framing(morphable.face_model.mean_shape, camera, shape if complete else None)
     turned = tf.matmul(tf.constant((shape - middle)[None]), rotation_matrix(tf.constant([angles], tf.float32)))
     clip = camera.clip_coordinates(turned)[0].numpy()[chart.vertex]
     arriving = None
@@ -88,18 +90,19 @@ def turned_view(
     return draw_textured(clip, chart.triangles, chart.uv, texture, camera.image_size[0], arriving)
 
 
-def framing(mean_shape: np.ndarray, camera: Camera) -> tuple[Camera, np.ndarray]:
+def framing(mean_shape: np.ndarray, camera: Camera, shape: np.ndarray | None = None) -> tuple[Camera, np.ndarray]:
     """Camera and middle [3] of pictures of a mesh in any pose: whole heads are shown smaller, about their middle.
 
     Args:
       mean_shape: [N, 3] of the face model.
       camera: of the crops, which shows a face that is turned about its origin.
+      shape: [N, 3] without pose, of which the pictures show all: long hair may reach farther than the mean head.
 
     Raises:
       UserError: the camera is inside a head that turns about its middle.
     """
     low, high = mean_shape.min(axis=0), mean_shape.max(axis=0)
-    if np.linalg.norm(high - low) / 2 <= FACE_REACH:
+    if np.linalg.norm(high - low) / 2 <= LARGEST_FACE:
         return camera, np.zeros(3, np.float32)
     middle = (low + HAIR[0] + high + HAIR[1]) / 2
     radius = float(np.linalg.norm(mean_shape - middle, axis=1).max())
@@ -108,6 +111,10 @@ def framing(mean_shape: np.ndarray, camera: Camera) -> tuple[Camera, np.ndarray]
             f"camera.distance must be more than {radius:.1f} dm for a head of this size, got {camera.distance:g} "
             "(give the distance of your crops' camera, or export.area=face)"
         )
+    if shape is not None:
+        # Halfway to the camera at most.
+        reach = float(np.linalg.norm(shape - middle, axis=1).max())
+        radius = max(radius, min(reach, (radius + camera.distance) / 2))
     # A sphere looks larger than its middle plane: its outline is where rays from the camera touch it.
     focal_ratio = 0.5 * math.sqrt(camera.distance**2 - radius**2) / radius
     return dataclasses.replace(camera, focal_ratio=focal_ratio), middle
@@ -120,7 +127,7 @@ def shape_view(morphable: MorphableModel, result: FaceReconstruction, camera: Ca
     """
     light, face = tf.constant(STUDIO_LIGHT[:, None], tf.float32), result.coarse.face
     grey = 0.15 + 0.8 * tf.maximum(face.normals @ light, 0) * tf.ones([1, 1, 3])
-    framed, middle = framing(morphable.face_model.mean_shape, camera)
+    framed, middle = framing(morphable.face_model.mean_shape, camera, face.shape[0].numpy())
     fragments = result.coarse.fragments
     if framed != camera:
         vertices = tf.matmul(face.shape - middle, rotation_matrix(face.coefficients.angles))

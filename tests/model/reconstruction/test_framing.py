@@ -5,14 +5,15 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+import tensorflow as tf
 
 from lib.errors import UserError
 from lib.geometry.camera import Camera
 from model.reconstruction.export import Exporter
-from model.reconstruction.new_views import FACE_REACH, framing
+from model.reconstruction.new_views import LARGEST_FACE, framing
 
 CORNERS = np.array([[x, y, z] for x in (-1, 1) for y in (-1, 1) for z in (-1, 1)], np.float32)
-HEAD = CORNERS * FACE_REACH  # a box whose corners are 2.9 dm from the middle of a head with hair
+HEAD = CORNERS * LARGEST_FACE  # a box whose corners are 2.9 dm from the middle of a head with hair
 
 
 def test_a_camera_inside_the_head_is_refused():
@@ -20,6 +21,20 @@ def test_a_camera_inside_the_head_is_refused():
     for distance in (2.5, 1.0):
         with pytest.raises(UserError, match=rf"camera\.distance must be more than 2\.9 dm .* got {distance:g} \("):
             framing(HEAD, Camera(distance=distance))
+
+
+@pytest.mark.parametrize("longer", [1.0, 1.4])
+def test_a_head_with_long_hair_is_shown_as_a_whole(longer):
+    camera = Camera((100, 100))
+    long = np.where(HEAD[:, 1:2] < 0, HEAD * longer, HEAD)
+    (framed, middle), (usual, _) = framing(HEAD, camera, long), framing(HEAD, camera)
+    assert (framed == usual) == (longer == 1)
+    for yaw in np.linspace(0, 2 * np.pi, 13):
+        turn = np.array([[np.cos(yaw), 0, -np.sin(yaw)], [0, 1, 0], [np.sin(yaw), 0, np.cos(yaw)]])
+        pixels = framed.project(tf.constant(((long - middle) @ turn)[None], tf.float32))[0].numpy()
+        assert pixels.min() > -1e-3
+        assert pixels.max() < 100 + 1e-3
+    assert framing(HEAD, Camera(distance=3.2), long)[0].focal_ratio > 0
 
 
 def test_a_camera_near_a_face_stays_as_it_is():

@@ -17,7 +17,7 @@ from lib.mesh_renderer.fragments import interpolate
 from model.face_gcn import FaceGCN
 from model.morphable_model import MorphableModel
 from model.reconstruction.baking import TextureBaker
-from model.reconstruction.new_views import FACE_REACH, framing, shape_view
+from model.reconstruction.new_views import LARGEST_FACE, framing, shape_view
 from model.whole_head import wide_view
 from model.whole_head.extension import HeadExtension
 
@@ -206,7 +206,7 @@ def test_whole_heads_are_framed_about_their_middle(case, extended):
         pixels = smaller.project(tf.constant(turned[None], tf.float32))[0].numpy()
         assert pixels.min() > 0
         assert pixels.max() < SIZE
-    assert np.linalg.norm(np.ptp(case[3].mean_shape, axis=0)) / 2 < FACE_REACH
+    assert np.linalg.norm(np.ptp(case[3].mean_shape, axis=0)) / 2 < LARGEST_FACE
 
 
 def test_hair_with_volume_changes_shape_light_and_outline_but_no_landmark(case, extended):
