@@ -5,6 +5,7 @@ This module does not import TensorFlow: the process that starts the others remov
 
 import contextlib
 import os
+import re
 from pathlib import Path
 
 from lib.errors import UserError
@@ -67,12 +68,14 @@ def remove_other_faces(folder: Path, faces: int | None) -> None:
       faces: number of its folders face_0, face_1, ... that stay; None if the one result is in `folder` itself.
     """
     kept = {f"face_{number}" for number in range(faces or 0)}
-    others = [path for path in folder.glob("face_[0-9]*") if path.is_dir() and path.name not in kept]
+    others = [path for path in folder.glob("face_[0-9]*") if path.is_dir() and re.fullmatch(r"face_\d+", path.name)]
+    others = [path for path in others if path.name not in kept]
     for other in others if faces is None else [folder, *others]:
         if foreign_file(other) is not None:
             continue
-        for name in _ALL_FILES:
-            (other / name).unlink(missing_ok=True)
+        for file in (other / name for name in _ALL_FILES):
+            if file.is_file():
+                file.unlink()
     for other in others:
         if not any(other.iterdir()):  # nobody else's files are in it
             other.rmdir()

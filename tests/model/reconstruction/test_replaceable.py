@@ -174,3 +174,12 @@ def test_folders_of_other_faces_are_looked_at_one_by_one(tmp_path):
     assert not own.exists()
     assert (foreign / "mesh.obj").read_text() == "mine"
     assert not (folder / "coefficients.json").exists()
+
+
+def test_folders_of_other_names_stay_and_a_folder_called_like_a_file_stops_nothing(tmp_path):
+    folder = folder_of(tmp_path / "a", coefficients_json=MARK, mesh_obj="v")
+    kept = folder_of(folder / "face_1_backup", coefficients_json=MARK, mesh_obj="v")
+    (folder / "crop.png").mkdir()
+    remove_other_faces(folder, 1)
+    assert sorted(path.name for path in kept.iterdir()) == ["coefficients.json", "mesh.obj"]
+    assert sorted(path.name for path in folder.iterdir()) == ["crop.png", "face_1_backup"]
