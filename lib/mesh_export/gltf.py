@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from lib.geometry.lengths import lengths
 from lib.mesh_export.glb_file import FLOAT, INDEX_BUFFER, UNSIGNED_INT, UNSIGNED_SHORT, VERTEX_BUFFER, GlbFile
 
 METRES_PER_DECIMETRE = 0.1
@@ -109,8 +110,8 @@ def add_primitive(
 
 def unit_normals(normals: np.ndarray) -> np.ndarray:
     """Normals [M, 3] scaled to length 1, float32; a vertex without triangles has none and gets the z axis."""
-    lengths = np.linalg.norm(normals, axis=-1, keepdims=True)
-    return np.where(lengths > 0, normals / np.where(lengths > 0, lengths, 1), [0, 0, 1]).astype(np.float32)
+    length = lengths(normals)
+    return np.where(length > 0, normals / np.where(length > 0, length, 1), [0, 0, 1]).astype(np.float32)
 
 
 def add_material(file: GlbFile, material: Material) -> dict[str, Any]:

@@ -9,6 +9,8 @@ relief is kept shallow.
 import cv2
 import numpy as np
 
+from lib.geometry.lengths import lengths
+
 # Band of the relief's wavelengths, as standard deviations of two blurs in shares of the texture's side: below is noise,
 # above is detail that the mesh itself represents.
 FINEST, COARSEST = 1 / 900, 1 / 120
@@ -18,24 +20,24 @@ HEIGHT, LARGEST = 0.01, 0.15
 LUMINANCE = np.array([0.2126, 0.7152, 0.0722], np.float32)
 
 
-def detail_normals(albedo: np.ndarray, weight: np.ndarray, lengths: np.ndarray) -> np.ndarray:
+def detail_normals(albedo: np.ndarray, weight: np.ndarray, texels: np.ndarray) -> np.ndarray:
     """Computes a normal map [T, T, 3], encoded in [0, 1], from an albedo texture.
 
     Args:
       albedo: [T, T, 3] RGB in [0, 1], row 0 at v = 1.
       weight: [T, T] in [0, 1], strength of the relief: 1 on skin visible in the photo.
-      lengths: [T, T, 2] size of a texel on the surface along u and v, decimetres.
+      texels: [T, T, 2] size of a texel on the surface along u and v, decimetres.
     """
     size = albedo.shape[0]
     brightness = np.log(albedo @ LUMINANCE + 0.02)
     band = _blur(brightness, FINEST * size) - _blur(brightness, COARSEST * size)
     height = (HEIGHT * np.clip(band, -LARGEST, LARGEST) * weight).astype(np.float32)  # for OpenCV
     smallest = np.finfo(np.float32).tiny
-    slope_u = cv2.Sobel(height, cv2.CV_32F, 1, 0, scale=1 / 8) / np.maximum(lengths[..., 0], smallest)
-    slope_v = -cv2.Sobel(height, cv2.CV_32F, 0, 1, scale=1 / 8) / np.maximum(lengths[..., 1], smallest)
+    slope_u = cv2.Sobel(height, cv2.CV_32F, 1, 0, scale=1 / 8) / np.maximum(texels[..., 0], smallest)
+    slope_v = -cv2.Sobel(height, cv2.CV_32F, 0, 1, scale=1 / 8) / np.maximum(texels[..., 1], smallest)
     normals = np.stack([-slope_u, -slope_v, np.ones_like(slope_u)], axis=-1)
-    normals[lengths.min(axis=-1) <= 0] = [0, 0, 1]  # outside the chart
-    return normals / np.linalg.norm(normals, axis=-1, keepdims=True) / 2 + 0.5
+    normals[np.minimum(texels[..., 0], texels[..., 1]) <= 0] = [0, 0, 1]  # outside the chart
+    return normals / lengths(normals) / 2 + 0.5
 
 
 def _blur(image: np.ndarray, deviation: float) -> np.ndarray:

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from lib.geometry.lengths import lengths
 from lib.mesh_export.glb_file import FLOAT, GlbFile
 from lib.mesh_export.gltf import METRES_PER_DECIMETRE, Material, add_material, add_primitive, unit_normals
 
@@ -152,4 +153,4 @@ def _animation(
 
 def _without_noise(values: np.ndarray, smallest: float) -> np.ndarray:
     """Vectors [M, 3], those of less than a length set to zero."""
-    return np.where(np.linalg.norm(values, axis=1, keepdims=True) < smallest, 0, values).astype(np.float32)
+    return np.where(lengths(values) < smallest, 0, values).astype(np.float32)
