@@ -45,7 +45,7 @@ def write_usdz(
       names: [T] of the blend shapes; without any, the meshes are static.
       weights: [T] with which the file opens.
       material: of all meshes; lit, with a texture.
-      motion: an animation of weights and head.
+      motion: an animation of weights, head and eyes.
     """
     if material.base_colour is None or material.unlit:
         raise ValueError("the material of a .usdz must be lit and have a texture")

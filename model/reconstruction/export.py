@@ -28,7 +28,7 @@ from model.rig import RigWriter
 if TYPE_CHECKING:
     from model.reconstruction.photo_result import PhotoResult
 
-# Units of OBJ and PLY files per decimetre.
+# Units of OBJ and PLY files, also neutral.obj, and of 3D landmarks, per decimetre.
 UNITS = {"mm": 100.0, "dm": 1.0, "m": 0.1}
 # Formats with textures.
 TEXTURED = frozenset({"obj", "glb", "rig", "usdz"})
@@ -43,7 +43,7 @@ class Exporter:
       formats: formats as in `configs.photo_sections.Export`.
       texture_size: T, texels per side.
       normal_map: add normal maps to textured meshes.
-      unit: of OBJ and PLY files, a key of `UNITS`; glTF's is the metre.
+      unit: of what `UNITS` are for, one of its keys; glTF's and USD's is the metre.
       cache: folder where the chart is stored if the face model does not come with a usable one.
       chart: texture chart; by default the face model's own.
 
@@ -99,11 +99,7 @@ class Exporter:
         return self.baker.raster
 
     def prepare(self) -> None:
-        """Creates or loads the chart now.
-
-        Raises:
-          UserError: the stored chart is damaged.
-        """
+        """Creates or loads the chart now; a damaged one is made again."""
         self.baker  # noqa: B018 - created once, kept
 
     def __call__(
