@@ -138,7 +138,10 @@ class HeadExtension:
         coarse = face.albedo
         albedo = self._beyond(result.albedo, coarse, SKIN_FADES)
         appearance = albedo + self._beyond(result.appearance - result.albedo, tf.zeros_like(albedo), SKIN_FADES)
-        dressed = self._dressed(face, result.coarse.face.shading, albedo, readable, region)
+        view = None
+        if self._scalp is not None and region is not None:
+            view = WideView.of(self.morphable, self._camera, face, readable, region)
+        dressed = self._dressed(face, result.coarse.face.shading, albedo, readable, region, view)
         face, scalp = dressed.face, dressed.scalp
         fragments = self._fragments(face)
         share = tf.zeros([1, len(self._known), 1])
@@ -181,6 +184,7 @@ class HeadExtension:
         albedo: tf.Tensor,
         readable: np.ndarray,
         region: PhotoRegion | None,
+        view: WideView | None,
         bald: bool = False,
     ) -> _Dressed:
         """A bare head with the hair that the photo shows.
@@ -190,19 +194,19 @@ class HeadExtension:
           own: [1, M, 3] light of its face.
           albedo: [1, N, 3] of its skin.
           readable, region: as in `__call__`.
+          view: the photo around the bare head.
           bald: whether it is known to have none.
         """
         if self._hair is None or self._scalp is None:
             face = dataclasses.replace(bare, shading=self._light(own, bare, None))
             return _Dressed(face, None, np.zeros([self.morphable.vertex_count, 3], np.float32))
-        view = None if region is None else WideView.of(self.morphable, self._camera, bare, readable, region)
         bald = bald or (view is not None and self._scalp.shows_no_hair(view))
         volume = self._hair(bare, view, bald)
         face = self._lifted(bare, volume.lift)
         face = dataclasses.replace(face, shading=self._light(own, face, volume.curtain))
         scalp = self._scalp(face, albedo[0].numpy(), readable, region, volume.wall, volume.curtain, bald)
         if scalp.bald and not bald:
-            return self._dressed(bare, own, albedo, readable, region, bald=True)
+            return self._dressed(bare, own, albedo, readable, region, view, bald=True)
         return _Dressed(dataclasses.replace(face, shading=tf.constant(scalp.light[None])), scalp, volume.lift)
 
     def _lifted(self, face: PosedFace, lift: np.ndarray) -> PosedFace:

@@ -12,12 +12,13 @@ import scipy.ndimage
 import scipy.sparse.linalg
 import scipy.spatial
 
+from lib.face_model.face_model import FaceModel
 from lib.geometry.smoothstep import smoothstep
 from lib.mesh_export.texture_fill import edge_laplacian
 from lib.synthetic.appearance.canonical import CanonicalFace
 from lib.synthetic.appearance.hair import hair_flow
 from lib.synthetic.appearance.noise import noise
-from model.morphable_model import MorphableModel, PosedFace
+from model.morphable_model import PosedFace
 from model.whole_head.hair.hanging_hair import (
     AXIS,
     BASE,
@@ -72,12 +73,11 @@ class CurtainShape:
     """Displaces ears, neck and the lower back of a head to the outline of long hair.
 
     Args:
-      morphable: a whole head.
+      model: a whole head.
       count: number of vertices of its face, which come first and stay where they are.
     """
 
-    def __init__(self, morphable: MorphableModel, count: int):
-        model = morphable.face_model
+    def __init__(self, model: FaceModel, count: int):
         canonical = CanonicalFace(model)
         self._places, self._placement = canonical.points, canonical.placement
         places = self._places

@@ -71,8 +71,8 @@ class HairShape:
     """
 
     def __init__(self, morphable: MorphableModel, count: int, volume: bool = True):
-        self._morphable, self._curtain = morphable, CurtainShape(morphable, count) if volume else None
         model = morphable.face_model
+        self._morphable, self._curtain = morphable, CurtainShape(model, count) if volume else None
         self._scalp = model.regions["scalp"]
         self._mesh = mesh = ScalpMesh(model, self._scalp > 0)
         self._depth = _depth(mesh, model.mean_shape)

@@ -12,7 +12,6 @@ from lib.mesh_export.uv_chart import ChartRaster
 from lib.synthetic.appearance.canonical import REGIONS, CanonicalFace
 from lib.synthetic.appearance.hair import RADIUS, above_hairline, hair_flow
 from lib.synthetic.appearance.noise import noise
-from model.morphable_model import MorphableModel
 from model.whole_head.hair.curtain import CurtainShape
 from model.whole_head.scalp.colours import log_brightness
 from model.whole_head.scalp.hairline import LOWEST
@@ -85,7 +84,7 @@ class Grain:
     @cached_property
     def _long_hair(self) -> np.ndarray:
         """[T, T] strands all over a head with long hair: its ears are flat, so strands do not follow their folds."""
-        hanging = CurtainShape(MorphableModel(self._model), count=0).usual()
+        hanging = CurtainShape(self._model, count=0).usual()
         return _field(self._raster.interpolate(hanging), self._raster.inside, _strands)
 
     def __call__(

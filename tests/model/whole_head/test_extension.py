@@ -20,6 +20,7 @@ from model.reconstruction.baking import TextureBaker
 from model.reconstruction.new_views import LARGEST_FACE, framing, shape_view
 from model.whole_head import wide_view
 from model.whole_head.extension import HeadExtension
+from model.whole_head.scalp.baldness import Baldness
 
 SIZE = 64
 STEP = 1.5  # at the border, relative to the largest on the face
@@ -262,6 +263,18 @@ def test_a_head_that_shows_no_hair_gets_none(case, extended, monkeypatch, volume
         found[sky] = extension(result, coefficients, readable, region).scalp
     assert found[0.0].share.max() > 0.9
     assert found[-9.0].bald
+
+
+def test_the_photo_of_a_bald_head_is_looked_at_once(case, extended, monkeypatch):
+    """Its colours tell that it is bald; then it is dressed again, without hair."""
+    _, result, _, face_model = case
+    coefficients = face_model.layout.join(result.coarse.face.coefficients).numpy()
+    region = PhotoRegion(np.full([SIZE + 40] * 2 + [3], 120, np.uint8), np.array([[1.0, 0, 20], [0, 1.0, 20]]))
+    extension, looks = HeadExtension(face_model, extended, Camera((SIZE, SIZE))), []
+    monkeypatch.setattr(wide_view, "person_log_odds", lambda image: looks.append(1) or outline(len(image), 0, 0.0))
+    monkeypatch.setattr(Baldness, "__call__", lambda *_: True)
+    assert extension(result, coefficients, np.ones([SIZE, SIZE]), region).scalp.bald
+    assert len(looks) == 1
 
 
 def outline(side: int, row: int, above: float) -> np.ndarray:

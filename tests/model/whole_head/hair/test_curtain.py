@@ -292,6 +292,6 @@ def test_hair_that_the_photo_cuts_off_goes_down_to_the_base(heads, long):
 
 def test_a_coarse_head_has_no_groove_where_it_has_no_vertices(extended, count):
     """This head has none at the middle of the back, in a sector of six degrees."""
-    shape = CurtainShape(MorphableModel(extended.model), count)
+    shape = CurtainShape(extended.model, count)
     behind = shape._skull(shape._places)(np.radians(np.arange(165, 196)))
     assert np.ptp(behind) < 0.05 * behind.mean()
