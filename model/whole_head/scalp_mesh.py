@@ -14,6 +14,9 @@ from lib.geometry.camera import Camera
 from lib.geometry.reference import REFERENCE_SIZE
 from lib.mesh_export.texture_fill import edge_laplacian
 
+# A part is judged from this many pixels of the wide picture around a crop of REFERENCE_SIZE, and this many of the
+# photo's own.
+LEAST_PIXELS, FEWEST = 200, 20
 # Pixels this near to an outline show both sides of it; pixels of the wide picture around a crop of REFERENCE_SIZE.
 MIXED = 2
 
@@ -92,6 +95,11 @@ def well_inside(part: np.ndarray) -> np.ndarray:
     """Bool [S, S], pixels of a part [S, S] of a wide picture that are not at its outline."""
     side = 2 * max(round(MIXED * reference_scale(len(part))), 1) + 1
     return cv2.erode(part.astype(np.uint8), np.ones((side, side), np.uint8)) > 0
+
+
+def enough(part: np.ndarray) -> bool:
+    """Whether a part bool [S, S] of a wide picture is large enough to tell what it shows."""
+    return bool(part.sum() >= max(LEAST_PIXELS * reference_scale(len(part)) ** 2, FEWEST))
 
 
 def _widened(side: int) -> int:

@@ -84,6 +84,11 @@ def hair_flow(places: np.ndarray, curl: float = 0.0) -> np.ndarray:
     return np.stack([angle * RADIUS, along * (1 + 2.0 * curl)], axis=1)
 
 
+def below_bare_top(places: np.ndarray) -> np.ndarray:
+    """[N] millimetres of canonical places [N, 3] below a bald top, around which only a ring of hair is left."""
+    return 86 - places[:, 1] + 60 * np.clip(_azimuth(places) - 1.2, -0.6, 0.4)
+
+
 def _above(places: np.ndarray, line: np.ndarray) -> np.ndarray:
     """[N] millimetres above a border that is given by its heights in `_DIRECTIONS`."""
     return places[:, 1] - np.interp(_azimuth(places), _DIRECTIONS, line)
@@ -166,13 +171,11 @@ class Scalp:
         if style == "fringe":
             depth = generator.uniform(8, 26)
             line[:5] -= depth * np.array([1, 1, 0.95, 0.75, 0.4])
-        direction = _azimuth(places)
         parted = style == "fringe" and generator.random() < 0.5
         lean = generator.uniform(-0.5, 0.5) * places[:, 0] if parted else 0.0
         cover = _above(places, line) + lean * (places[:, 1] < 104) * (places[:, 2] > -60)
         if style == "bald":
-            # Only a ring of hair around the head is left.
-            cover = np.minimum(cover, 86 - places[:, 1] + 60 * np.clip(direction - 1.2, -0.6, 0.4))
+            cover = np.minimum(cover, below_bare_top(places))
         return cover
 
     def _curtain(self, vertices, style, length, inset, generator) -> Sheet:

@@ -5,12 +5,9 @@ import numpy as np
 from lib.face_model.face_model import FaceModel
 from model.whole_head.scalp.colours import log_brightness, log_ratio
 from model.whole_head.scalp.grain import contrast
-from model.whole_head.scalp_mesh import SeenScalp, reference_scale, well_inside
+from model.whole_head.scalp_mesh import SeenScalp, enough, well_inside
 from model.whole_head.wide_view import WideView
 
-# The photo must show the crown and plain skin, away from their outlines, with this many pixels each of the wide picture
-# around a crop of REFERENCE_SIZE, and with so many of its own, which the contrast is told from.
-LEAST_PIXELS, FEWEST = 200, 20
 # The crown of a bald head is as bright as skin and has its hue (mean and spread over the channels of the log of the
 # ratio of colours, without light), and its detail has at most so many times the contrast of the skin's.
 BRIGHTNESS, HUE, ROUGHNESS = 0.18, 0.045, 1.6
@@ -48,8 +45,7 @@ class Baldness:
         weight = weight * self._crown[rows]
         crown = well_inside((seen.ids >= 0) & self._top[seen.ids] & inside)
         plain = well_inside((seen.ids >= 0) & self._plain[seen.ids] & (seen.skin > 0.5))
-        least = max(LEAST_PIXELS * reference_scale(len(seen.image)) ** 2, FEWEST)
-        if not weight.any() or min(crown.sum(), plain.sum()) < least:
+        if not weight.any() or not (enough(crown) and enough(plain)):
             return False
         ratio = log_ratio(seen.colour, skin[rows])
         brightness, hue = np.average(ratio.mean(axis=1), weights=weight), np.average(ratio.std(axis=1), weights=weight)
@@ -60,6 +56,6 @@ class Baldness:
     def outside(self, view: WideView) -> bool:
         """Whether the scalp of the bare head mostly lies outside the person that the photo shows."""
         scalp = view.shown(self._scalp) & view.inside
-        if scalp.sum() < max(LEAST_PIXELS * reference_scale(len(view.image)) ** 2, FEWEST):
+        if not enough(scalp):
             return False
         return bool((view.person[scalp] <= SURELY_OUTSIDE).mean() > OUTSIDE)

@@ -19,6 +19,7 @@ from model.projection import delit_albedo, facing_cosine
 from model.whole_head.hair.curtain import Curtain
 from model.whole_head.hair.wall import behind_head
 from model.whole_head.scalp.baldness import Baldness
+from model.whole_head.scalp.bare_top import BareTop
 from model.whole_head.scalp.colours import DARKEST, below_one, share_of_hair, typical, unlike_skin
 from model.whole_head.scalp.hairline import Hairline
 from model.whole_head.scalp.headwear import Headwear, HeadwearFinder
@@ -49,7 +50,7 @@ class PaintedScalp:
       alike: [N] in [0, 1], share of the mirrored side's detail that fits: strands must not end up on skin.
       camera: that of the crops with a wider field of view, because crops end below the crown.
       readable: [S, S] float32, 1 on pixels of that camera whose colours may be read, on the scalp and the face.
-      bald: whether the photo shows that the scalp is bare.
+      bald: whether the photo shows that the scalp is bare, but for a ring of hair.
     """
 
     albedo: np.ndarray
@@ -85,6 +86,7 @@ class Scalp:
         self._plain = (np.asarray(model.skin_mask, bool) & (model.regions["brow"] == 0))[model.triangles].all(axis=1)
         self._drawn = self._hairline.usual[model.triangles].min(axis=1) > 0.5
         self._baldness = Baldness(model, self._drawn, self._hairline.crown, self._plain)
+        self._bare_top = BareTop(model, self._hairline.usual, self._hairline.crown, self._plain)
 
     def shows_no_hair(self, view: WideView) -> bool:
         """Whether a photo shows a head without hair by its outline; its colours may still tell that."""
@@ -109,7 +111,7 @@ class Scalp:
           region: the photo's pixels around the crop; None if they show nothing but the face.
           wall: [S, S] log of the odds of hair to what is behind the head, if known; the head may be drawn too large.
           curtain: long hair; None if the photo shows none.
-          bald: whether the scalp is known to be bare.
+          bald: whether the scalp is known to be bare, but for a ring of hair.
 
         Returns:
           The colours; those of the brows if the photo hardly shows the scalp.
@@ -122,14 +124,16 @@ class Scalp:
         readable = np.pad(readable.astype(np.float32), (camera.image_size[0] - len(readable)) // 2)
         if region is not None:
             image, inside = region.frame(self._camera.image_size[0], camera.image_size[0])
-            if bald:
-                shown = np.maximum(readable, self._bare(face, inside, wall))
-                return PaintedScalp(albedo, none, none, light, self._hairline.alike(none), camera, shown, bald=True)
             even = self._of_one_hue(light)
             seen = self._seen(face, even, rows, image, readable, inside, wall, curtain)
+            trusted = seen.visible * self._trusted(face, rows, seen.points, seen.shown)
+            if bald:
+                shown = np.maximum(readable, self._bare(face, inside, wall))
+                trusted = seen.visible * self._trusted(face, rows, seen.points, shown)
+                return self._with_ring(seen, trusted, light, even, skin, shown)
             share, shown = seen.share, seen.shown
-            trusted = seen.visible * self._trusted(face, rows, seen.points, shown)
-            if self._baldness(seen, trusted, skin, rows, inside):
+            looks = seen, trusted, skin, rows, inside
+            if self._baldness(*looks) or self._bare_top(*looks):
                 return PaintedScalp(albedo, none, none, light, none, camera, shown, bald=True)
             weight = share[rows] * trusted
             if weight.sum() >= LEAST_SEEN * self._hairline.usual.sum():
@@ -159,6 +163,34 @@ class Scalp:
         ids = self._ids(face)
         scalp = self._drawn[ids] & (ids >= 0) & inside
         return scalp if wall is None else scalp & ~behind_head(wall, ids >= 0, inside)
+
+    def _with_ring(
+        self,
+        seen: SeenScalp,
+        weight: np.ndarray,
+        light: np.ndarray,
+        even: np.ndarray,
+        skin: np.ndarray,
+        shown: np.ndarray,
+    ) -> PaintedScalp:
+        """A scalp that is bare but for the ring of hair that the photo shows, if any.
+
+        Args:
+          seen: the photo at the M vertices of the scalp's mesh.
+          weight: [M] in [0, 1], how well it shows a vertex.
+          light, even: [N, 3] shading of the whole head, and that of hair.
+          skin: [N, 3] albedo of the bare head.
+          shown: [S, S] in [0, 1], pixels that show face or scalp.
+        """
+        mesh, rows, albedo = self._mesh, self._mesh.rows, np.zeros_like(skin)
+        share = self._bare_top.ring(seen, weight, skin, rows)
+        if share.any():
+            colour = below_one(seen.colour)
+            like_hair = share[rows] * weight * unlike_skin(seen.colour, skin[rows])
+            albedo[rows] = np.clip(membrane(mesh.laplacian, colour, typical(colour, like_hair)), 0, 1)
+            light = light + share[:, None] * (even - light)
+        alike, cloth = self._hairline.alike(share), np.zeros_like(share)
+        return PaintedScalp(albedo, share, cloth, light, alike, self._wide, shown, bald=True)
 
     def _with_headwear(
         self,

@@ -1,0 +1,68 @@
+"""Heads that are bald on top, with a ring of hair around it, as far as there is one."""
+
+import numpy as np
+
+from lib.face_model.face_model import FaceModel
+from lib.synthetic.appearance.canonical import CanonicalFace
+from lib.synthetic.appearance.hair import below_bare_top
+from model.whole_head.scalp.colours import log_brightness, unlike_skin
+from model.whole_head.scalp.grain import contrast
+from model.whole_head.scalp_mesh import SeenScalp, enough, well_inside
+
+# The crown is bare if at least this share of what the photo shows of it has the colours of skin, and is smoother than
+# that: contrast of its detail relative to that of the face's skin. (Bare tops: 0.5; white or light hair: from 1.0.)
+LIKE_SKIN, SMOOTH = 0.4, 0.8
+# How well a photo must show a vertex.
+SEEN = 0.3
+# Hair grows around the top if the photo shows this share of its place, and enough of that does not look like skin.
+# (Shaved heads: up to 0.1.)
+LEAST_SEEN, GROWS = 0.01, 0.3
+# Width of the upper border of the ring, millimetres.
+BORDER = 14.0
+
+
+class BareTop:
+    """Decides whether a photo shows a bare crown, and what hair is left then.
+
+    Args:
+      model: a head.
+      usual: [N] in [0, 1], share of hair without a photo.
+      crown: bool [N], the scalp well above the natural hairline.
+      plain: bool [F], triangles of skin without brows.
+    """
+
+    def __init__(self, model: FaceModel, usual: np.ndarray, crown: np.ndarray, plain: np.ndarray):
+        self._triangles, self._crown, self._plain = model.triangles, crown, plain
+        below = np.clip(0.5 + below_bare_top(CanonicalFace(model).points) / BORDER, 0, 1)
+        self._ring = (usual * below).astype(np.float32)
+
+    def __call__(
+        self, seen: SeenScalp, weight: np.ndarray, skin: np.ndarray, rows: np.ndarray, inside: np.ndarray
+    ) -> bool:
+        """Whether most of the crown that the photo shows is smooth skin; arguments as in `Baldness.__call__`."""
+        covered = unlike_skin(seen.colour, skin[rows])
+        judged = self._crown[rows] & (weight > SEEN)
+        if not judged.any() or (covered[judged] == 0).mean() <= LIKE_SKIN:
+            return False
+        bare = np.zeros(len(skin), bool)
+        bare[rows] = judged & (covered == 0)
+        crown = well_inside((seen.ids >= 0) & bare[self._triangles].all(axis=1)[seen.ids] & inside)
+        plain = well_inside((seen.ids >= 0) & self._plain[seen.ids] & (seen.skin > 0.5))
+        if not (enough(crown) and enough(plain)):
+            return False
+        detail = log_brightness(seen.image)
+        return contrast(detail, crown) < SMOOTH * contrast(detail, plain)
+
+    def ring(self, seen: SeenScalp, weight: np.ndarray, skin: np.ndarray, rows: np.ndarray) -> np.ndarray:
+        """Share of hair [N] in [0, 1] around a bare top: 0 everywhere if the photo shows no hair there.
+
+        Args:
+          seen: the bare head's scalp in the photo.
+          weight, skin, rows: as in `Baldness.__call__`.
+        """
+        covered, share = unlike_skin(seen.colour, skin[rows]), self._ring.copy()
+        known = weight * np.clip(2 * share[rows] - 1, 0, 1)  # its border may be elsewhere
+        if known.sum() < LEAST_SEEN * share.sum() or np.average(covered, weights=known) < GROWS:
+            return np.zeros_like(share)
+        share[rows] *= 1 + weight * (covered - 1)
+        return share
