@@ -24,7 +24,8 @@ from model.projection import SampledColours
 from model.whole_head.continuation import LIGHT_FADES, SKIN_FADES, Continuation
 from model.whole_head.hair.curtain import Curtain
 from model.whole_head.hair.hair_shape import HairShape
-from model.whole_head.scalp.painted import PaintedScalp, Scalp
+from model.whole_head.scalp.painted import PaintedScalp
+from model.whole_head.scalp.scalp import Scalp
 from model.whole_head.wide_view import WideView
 
 # Light on the skull stays within these quantiles of that on the front of the face: spherical harmonics that were fitted

@@ -16,7 +16,7 @@ from model.morphable_model import MorphableModel
 from model.whole_head.hair.curtain import CurtainShape
 from model.whole_head.hair.hair_shape import HairShape
 from model.whole_head.hair.hanging_hair import HairOdds, Look
-from model.whole_head.scalp.painted import Scalp
+from model.whole_head.scalp.scalp import Scalp
 from model.whole_head.scalp_mesh import widened
 from model.whole_head.wide_view import WideView
 

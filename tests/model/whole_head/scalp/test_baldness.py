@@ -8,7 +8,7 @@ from lib.face_image.region import PhotoRegion
 from lib.geometry.camera import Camera
 from lib.geometry.lighting import AMBIENT
 from model.morphable_model import MorphableModel, PosedFace
-from model.whole_head.scalp.painted import Scalp
+from model.whole_head.scalp.scalp import Scalp
 from model.whole_head.scalp_mesh import widened
 from model.whole_head.wide_view import WideView
 

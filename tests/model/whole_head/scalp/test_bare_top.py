@@ -11,7 +11,7 @@ from lib.synthetic.appearance.canonical import CanonicalFace
 from lib.synthetic.appearance.hair import below_bare_top
 from model.morphable_model import MorphableModel
 from model.whole_head.scalp.colours import apart
-from model.whole_head.scalp.painted import Scalp
+from model.whole_head.scalp.scalp import Scalp
 
 SIZE, MARGIN = 128, 56  # side of the crop; pixels of the photo around it
 SKIN, GREY = np.array([0.7, 0.5, 0.4]), np.array([0.3, 0.31, 0.32])

@@ -12,7 +12,7 @@ from lib.synthetic.appearance.canonical import CanonicalFace
 from model.morphable_model import MorphableModel
 from model.whole_head.scalp.grain import Grain
 from model.whole_head.scalp.headwear import SECTORS, SPREAD, Headwear
-from model.whole_head.scalp.painted import Scalp
+from model.whole_head.scalp.scalp import Scalp
 
 SIZE = 96
 SKIN, BROW, WALL = [0.7, 0.5, 0.4], [0.2, 0.12, 0.08], [0.5, 0.5, 0.5]

@@ -14,7 +14,8 @@ from lib.synthetic.appearance.canonical import CanonicalFace
 from lib.synthetic.appearance.hair import above_hairline
 from model.morphable_model import MorphableModel
 from model.whole_head.hair.hair_shape import HairShape
-from model.whole_head.scalp.painted import BROW_CONTRAST, LIGHTEST, PaintedScalp, Scalp
+from model.whole_head.scalp.painted import PaintedScalp
+from model.whole_head.scalp.scalp import BROW_CONTRAST, LIGHTEST, Scalp
 from model.whole_head.wide_view import WideView
 
 SIZE, PHOTO = 64, 120  # sides of the crop and of the photo around it
