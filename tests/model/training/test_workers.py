@@ -25,7 +25,7 @@ from model.training.plan import loss_weights
 from model.training.trainer import TextureTrainer
 from model.training.workers import Workers
 from tests.support.golden_face import golden_face_model
-from tests.support.helpers import ROOT
+from tests.support.helpers import ROOT, eager_functions
 from tests.support.toy_faces import toy_configuration
 from utils import seed_everything
 
@@ -92,9 +92,9 @@ class ThreadWorkers(Workers):
         return values
 
 
-def trainers_of(folder, everyone: list[Workers]) -> list[TextureTrainer]:
+def trainers_of(folder, everyone: list[Workers], **changed) -> list[TextureTrainer]:
     """Trainers of equal networks, with all that depends on rows: dropout, hidden vertices, dense layers."""
-    overrides = {"texture__drop_rate": 0.3, "train__hide": 0.5, "train__batch_size": BATCH}
+    overrides = {"texture__drop_rate": 0.3, "train__hide": 0.5, "train__batch_size": BATCH} | changed
     config, face_model = toy_configuration(folder, SIZE, **overrides), golden_face_model()
     hierarchy, morphable = load_hierarchy(config, face_model), MorphableModel(face_model)
     trainers = []
@@ -107,41 +107,95 @@ def trainers_of(folder, everyone: list[Workers]) -> list[TextureTrainer]:
     return trainers
 
 
+def random_batch(trainer: TextureTrainer) -> CropBatch:
+    rng, coefficients = np.random.default_rng(0), trainer.face_gcn.morphable.layout.size
+    crops = rng.uniform(size=[BATCH, SIZE, SIZE, 4])
+    crops[1, :, :, 3] = 0  # one half of the batch counts fewer pixels than the other
+    outputs = rng.normal(0, 0.1, [BATCH, coefficients]), rng.normal(size=[BATCH, EMBEDDING]), np.zeros([BATCH, 0])
+    crop, *encoded = (tf.constant(values, tf.float32) for values in (crops, *outputs))
+    return CropBatch(crop, EncodedFaces(*encoded))
+
+
+def state_of(trainer: TextureTrainer) -> dict[str, np.ndarray]:
+    state = trainer.state()
+    return {f"{group}/{name}": np.array(value) for group in state for name, value in state[group].items()}
+
+
 def update(
-    trainer: TextureTrainer, batch: CropBatch, weights: dict[str, float]
+    trainer: TextureTrainer, batch: CropBatch, weights: dict[str, float], rate: float = 1e-3
 ) -> tuple[dict[str, np.ndarray], dict[str, float]]:
     """The trainer's state, and the loss terms, after an update by its rows of the batch."""
     rows, encoded = trainer.workers.rows, batch.encoded
     outputs = map(rows, (encoded.coefficients, encoded.features, encoded.identity_embedding))
     posed = trainer.pose(CropBatch(rows(batch.crop), EncodedFaces(*outputs)))
-    terms = trainer.update(posed, weights, 1e-3, (0, 0))
-    state = trainer.state()
-    return {f"{group}/{name}": np.asarray(value) for group in state for name, value in state[group].items()}, terms
+    terms = trainer.update(posed, weights, rate, (0, 0))
+    return state_of(trainer), terms
 
 
 def test_two_processes_make_the_update_of_one(tmp_path, monkeypatch):
     monkeypatch.setattr(dense, "LEAST_ENTRIES", 200)
     meeting, table = threading.Barrier(2), {}
     trainers = trainers_of(tmp_path, [Workers(), *(ThreadWorkers(index, 2, meeting, table) for index in range(2))])
-    rng, coefficients = np.random.default_rng(0), trainers[0].face_gcn.morphable.layout.size
-    crops = rng.uniform(size=[BATCH, SIZE, SIZE, 4])
-    crops[1, :, :, 3] = 0  # one half of the batch counts fewer pixels than the other
-    outputs = rng.normal(0, 0.1, [BATCH, coefficients]), rng.normal(size=[BATCH, EMBEDDING]), np.zeros([BATCH, 0])
-    crop, *encoded = (tf.constant(values, tf.float32) for values in (crops, *outputs))
-    batch = CropBatch(crop, EncodedFaces(*encoded))
+    batch = random_batch(trainers[0])
     weights = loss_weights(toy_configuration(tmp_path, SIZE, loss__identity=0), Progress(), 10)
-    tf.config.run_functions_eagerly(True)
-    try:
+    with eager_functions():
         one, terms = update(trainers[0], batch, weights)
         with ThreadPoolExecutor(2) as pool:
             (first, first_terms), (second, second_terms) = pool.map(update, trainers[1:], [batch] * 2, [weights] * 2)
-    finally:
-        tf.config.run_functions_eagerly(False)
     assert first_terms == second_terms == pytest.approx(terms, rel=1e-5)
     for name, value in one.items():
         np.testing.assert_array_equal(first[name], second[name], err_msg=name)
         if name.endswith("momentum"):  # a tenth of the gradient; weights follow its sign alone, which rounding can turn
             np.testing.assert_allclose(first[name], value, atol=1e-5 * np.abs(value).max(), err_msg=name)
+
+
+@pytest.mark.parametrize("group", ["texture", "critic"])
+def test_the_update_is_made_at_the_given_rate(tmp_path, monkeypatch, group):
+    monkeypatch.setattr(dense, "LEAST_ENTRIES", 200)  # of both kinds: in the graph, and in place
+    rates, steps = (0.0, 1e-3, 2e-3), []
+    trainers = trainers_of(tmp_path, [Workers()] * len(rates), gan__enabled=True)
+    batch = random_batch(trainers[0])
+    for trainer, rate in zip(trainers, rates, strict=True):
+        before = {"texture": trainer.network, "critic": trainer.critic}[group].trainable_variables
+        start = [np.array(variable) for variable in before]
+        with eager_functions():
+            posed = trainer.pose(batch)
+            if group == "texture":
+                trainer.update(posed, {"coarse": 1.0, "weight_decay": 1e-3}, rate, (0, 0))
+            else:
+                trainer.update_critic(posed, 0.3, rate)
+        steps.append([np.array(variable) - was for variable, was in zip(before, start, strict=True)])
+    none, once, twice = steps
+    assert not any(step.any() for step in none)
+    assert max(np.abs(step).max() for step in once) > 5e-4
+    for small, large in zip(once, twice, strict=True):
+        np.testing.assert_allclose(large, 2 * small, atol=2e-6)
+
+
+@pytest.mark.parametrize("hide", [0.0, 1.0])
+def test_hidden_vertices_are_neither_seen_nor_counted(tmp_path, monkeypatch, hide):
+    (trainer,), given = trainers_of(tmp_path, [Workers()], train__hide=hide), []
+    refine, terms = trainer.face_gcn.refine, trainer.face_gcn.terms
+
+    def refined(*arrays, training, unoccluded):
+        given.append(unoccluded)
+        return refine(*arrays, training=training, unoccluded=unoccluded)
+
+    def measured(result, crop, embedding, true_albedo, unoccluded, mean):
+        given.append(unoccluded)
+        return terms(result, crop, embedding, true_albedo, unoccluded, mean)
+
+    monkeypatch.setattr(trainer.face_gcn, "refine", refined)
+    monkeypatch.setattr(trainer.face_gcn, "terms", measured)
+    with eager_functions():
+        update(trainer, random_batch(trainer), {"coarse": 1.0})
+    seen, counted = given
+    if not hide:
+        assert seen is counted is None
+        return
+    assert seen.shape == (BATCH, trainer.points.shape[0], 1)
+    assert (seen.numpy().min(axis=(1, 2)) == 0).all()  # of every face
+    np.testing.assert_array_equal(seen, counted)
 
 
 def test_two_real_processes():
