@@ -153,7 +153,7 @@ def _merge_equal_nodes(graph: GraphDef) -> None:
     """
     for function in graph.library.function:
         kept = _merge_equal(function.node_def)
-        for output, tensor in function.ret.items():
+        for output, tensor in list(function.ret.items()):  # assigning reorders the map
             function.ret[output] = _renamed(tensor, kept)
     suffix = hashlib.sha256(graph.SerializeToString(deterministic=True)).hexdigest()[:16]
     for function in graph.library.function:

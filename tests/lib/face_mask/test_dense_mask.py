@@ -6,8 +6,9 @@ import pytest
 import skimage.data
 
 from lib.face_mask.dense_mask import OUTSIDE, WORKING_SIDE, _in_few_pieces, dense_mask, spread_out
-from lib.face_mesh.groups import LEFT_EYE, OVAL
+from lib.face_mesh.groups import LEFT_BROW, LEFT_EYE, OVAL, RIGHT_BROW
 from lib.face_mesh.network import Square, find_mesh_points, square_around
+from tests.lib.face_mask.test_glasses import with_glasses
 
 SKIN, HAIR = (205, 160, 140), (50, 40, 35)
 INSIDE = np.ones((WORKING_SIDE, WORKING_SIDE), bool)
@@ -100,6 +101,67 @@ def test_doubt_between_the_features_is_no_occluder(points):
         kept.append((dense_mask(image, points, log_odds, square, INSIDE)[spot & visible] > 0.5).mean())
     assert kept[0] > 0.9
     assert kept[1] < 0.5
+
+
+def test_a_neck_that_the_decoder_takes_for_skin_is_none_of_the_face(points):
+    image, visible = painted(points, np.random.default_rng(0))
+    neck = np.zeros(visible.shape, bool)
+    left, right = points[[172, 397]].astype(int)  # corners of the jaw
+    neck[left[1] :, left[0] : right[0]] = True
+    neck &= ~visible
+    image[neck] = SKIN
+    square = square_around(points)
+    log_odds = decoded(visible, square)
+    log_odds[decoded(neck, square) > 0] = 1.0
+    mask = dense_mask(image, points, log_odds, square, INSIDE)
+    beyond = cv2.distanceTransform((~visible).astype(np.uint8), cv2.DIST_L2, 5) > 12
+    assert mask[neck & beyond].mean() < 0.01
+    assert overlap(mask, visible) > 0.93
+
+
+def test_dark_strands_above_the_brows_are_hair_whatever_the_decoder_sees(points):
+    image, visible = painted(points, np.random.default_rng(0))
+    image[~visible] = (235, 235, 240)  # a wall, so that nothing around the head is as dark
+    strands = visible & ((np.arange(WORKING_SIDE) + 4) // 12 % 2 == 0)
+    strands[int(points[list(LEFT_BROW + RIGHT_BROW), 1].min()) :] = False
+    image[strands] = (30, 22, 18)
+    square = square_around(points)
+    mask = dense_mask(image, points, decoded(visible, square, 3.0), square, INSIDE)
+    assert mask[strands].mean() < 0.5
+    assert overlap(mask, visible & ~strands) > 0.9
+
+
+@pytest.mark.parametrize(("log_odds", "least", "most"), [(-1.0, 0.0, 0.2), (0.0, 0.85, 1.0)])
+def test_a_shade_that_no_example_has_is_judged_by_all_that_is_likely(points, log_odds, least, most):
+    """Shadow on a forehead: neither the cheeks nor what is around the head show its colour."""
+    image, visible = painted(points, np.random.default_rng(0))
+    shade = visible.copy()
+    shade[: int(points[:, 1].min()) + 6] = False
+    shade[int(points[list(LEFT_BROW + RIGHT_BROW), 1].min()) - 4 :] = False
+    image[shade] = np.random.default_rng(1).normal((150, 110, 95), 4, (shade.sum(), 3))
+    square = square_around(points)
+    seen = decoded(visible, square)
+    seen[decoded(shade, square) > 0] = log_odds
+    assert least <= dense_mask(image, points, seen, square, INSIDE)[shade].mean() <= most
+
+
+def test_doubtful_pixels_do_not_vote_for_themselves(points):
+    """A deep fringe of which the decoder is rather sure that it is skin hardly leaks into the mask."""
+    image, visible = painted(points, np.random.default_rng(0), fringe=50)
+    _, whole = painted(points, np.random.default_rng(0))
+    square = square_around(points)
+    mask = dense_mask(image, points, decoded(whole, square, 2.0), square, INSIDE)
+    assert (mask[whole & ~visible] > 0.5).mean() < 0.2
+
+
+def test_the_rims_of_glasses_are_cut_out(points):
+    image, visible = painted(points, np.random.default_rng(0))
+    grey = cv2.cvtColor(image, cv2.COLOR_RGB2GRAY).astype(np.float32) / 255
+    _, rims = with_glasses(grey, points)
+    image[rims] = 25
+    square = square_around(points)
+    mask = dense_mask(image, points, decoded(visible, square), square, INSIDE)
+    assert (mask[rims] == 0).mean() > 0.95
 
 
 def test_a_hole_of_the_size_of_a_brow_is_filled(points):

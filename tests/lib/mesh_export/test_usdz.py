@@ -81,6 +81,25 @@ def test_an_eye_turns_about_its_pivot(parts, tmp_path):
     np.testing.assert_allclose(points_in_scene(path, "eyeLeft", 500.0), wanted, atol=1e-6)
 
 
+@pytest.mark.parametrize("has_normals", [True, False])
+def test_the_skin_reads_colours_as_srgb_and_normals_as_they_are(parts, tmp_path, has_normals):
+    UsdShade = pytest.importorskip("pxr.UsdShade", reason=WHY)
+    write_usdz(tmp_path / "a.usdz", parts, NAMES, WEIGHTS, Material(PNG, PNG if has_normals else None))
+    stage = opened(tmp_path / "a.usdz")
+    skin = UsdShade.MaterialBindingAPI(stage.GetPrimAtPath("/head/face")).ComputeBoundMaterial()[0]
+    surface, *_ = skin.ComputeSurfaceSource("")
+    fed, told = {}, ("sourceColorSpace", "scale", "bias")
+    for entry in surface.GetInputs():
+        if entry.HasConnectedSource():
+            source, output, _ = entry.GetConnectedSource()
+            texture = UsdShade.Shader(source.GetPrim())
+            values = {name: texture.GetInput(name).Get() for name in told if texture.GetInput(name)}
+            fed[entry.GetBaseName()] = output, texture.GetInput("file").Get().path, values
+    assert fed.pop("diffuseColor") == ("rgb", "textures/albedo.png", {"sourceColorSpace": "sRGB"})
+    signed = {"sourceColorSpace": "raw", "scale": (2, 2, 2, 1), "bias": (-1, -1, -1, 0)}
+    assert fed == ({"normal": ("rgb", "textures/normals.png", signed)} if has_normals else {})
+
+
 def test_files_are_stored_and_aligned(path):
     with zipfile.ZipFile(path) as archive:
         entries = archive.infolist()

@@ -59,6 +59,17 @@ def test_it_tells_whether_a_graph_is_stored(tmp_path):
     assert not call.is_stored({"x": tf.ones([3, 200])})
 
 
+def test_many_results_of_a_loop_may_be_the_same(tmp_path):
+    count = 20
+
+    def function(x):
+        start = (tf.constant(0), *[tf.zeros_like(x)] * count)
+        return tf.while_loop(lambda i, *_: i < 3, lambda i, *each: (i + 1, *[tf.sin(x)] * count), start)[1:]
+
+    for found in stored(tmp_path, function)(tf.linspace(0.0, 1.0, 5)):
+        np.testing.assert_allclose(found, np.sin(np.linspace(0, 1, 5)), rtol=1e-6)
+
+
 def test_nodes_that_compute_the_same_are_stored_once(tmp_path):
     def function(x):
         def body(i, total):

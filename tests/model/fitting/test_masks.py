@@ -5,12 +5,15 @@ import pytest
 import skimage.data
 import tensorflow as tf
 
+from configs import schema
 from lib.face_image.alignment import Alignment
 from lib.face_mesh.network import find_mesh_points
 from lib.geometry.camera import Camera
 from model.fitting.masks import MaskFinder, readable_mask
 from model.morphable_model import MorphableModel
+from model.pipeline import load_decoder
 from tests.support.faces import built_in_face
+from tests.support.helpers import golden
 
 # Eyes, nose and mouth corners of the astronaut, by eye, and a crop around them.
 FIVE = np.array([[200.0, 104], [246, 104], [222, 130], [202, 140], [246, 142]]) - (112, 8)
@@ -52,6 +55,15 @@ def test_the_decoder_is_asked_if_the_points_are_known(alignment, model):
     ]  # fmt: skip
     assert decoder.picture.shape == (1, 96, 96, 3)
     assert 0 <= tf.reduce_min(decoder.picture) < tf.reduce_max(decoder.picture) <= 1
+
+
+def test_the_shipped_mask_of_the_portrait(alignment, model):
+    """Against the mask that was looked at, in tests/golden."""
+    find = MaskFinder(model, Camera((224, 224)), decoder=load_decoder(schema.load()))
+    mesh = find_mesh_points(alignment.crop, alignment.points).points
+    found = find(alignment, None, np.zeros((1, 1), np.float32), mesh=mesh) > 0.5
+    expected = np.unpackbits(golden("portrait_mask")["bits"]).reshape(found.shape) > 0
+    assert (found & expected).sum() / (found | expected).sum() > 0.95
 
 
 def test_a_given_mask_and_a_parser_come_first(alignment, model):

@@ -217,7 +217,8 @@ def test_photos_beside_folders_are_refused(tmp_path):
 def test_a_video_with_a_gap(tmp_path, loaded):
     frames = [portrait(2 * index) for index in range(SHOWN + 1)]
     frames[2] = np.full_like(frames[2], 90)
-    write_video(tmp_path / "in.mp4", frames, 25.0)
+    rate = 12.5  # other than test.frame_rate
+    write_video(tmp_path / "in.mp4", frames, rate)
     rigged = dataclasses.replace(loaded, export=dataclasses.replace(loaded.export, formats=("rig", "usdz")))
     video.reconstruct_video(rigged, tmp_path / "in.mp4", tmp_path / "out")
     summary = json.loads((tmp_path / "out/summary.json").read_text())
@@ -230,12 +231,12 @@ def test_a_video_with_a_gap(tmp_path, loaded):
     with open(tmp_path / "out/arkit.csv", newline="") as stream:
         rows = list(csv.DictReader(stream))
     assert [(row["frame"], row["seen"]) for row in rows[1:]] == [("1", "1"), ("2", "0"), ("3", "1")]
-    assert rows[3]["seconds"] == "0.12"
+    assert rows[3]["seconds"] == "0.24"
     weights = np.array([[float(row[name]) for name in ("jawOpen", "eyeBlinkLeft")] for row in rows])
     assert ((weights > -0.05) & (weights < 1.05)).all()
     rig, still = (Rig.read(tmp_path / "out" / name) for name in ("rig.glb", "person/rig.glb"))
     face = rig.content["animations"][0]["samplers"][1]
-    assert rig.values(face["input"])[:, 0] == pytest.approx(np.arange(4) / 25)
+    assert rig.values(face["input"])[:, 0] == pytest.approx(np.arange(4) / rate)
     played = rig.values(face["output"]).reshape(4, -1)[:, rig.names("face").index("jawOpen")]
     np.testing.assert_allclose(played, weights[:, 0], atol=1e-4)
     assert not np.any(still.mesh("face")["weights"])
@@ -243,8 +244,9 @@ def test_a_video_with_a_gap(tmp_path, loaded):
     assert {path.name for path in (tmp_path / "out").rglob("*.usdz")} == {"rig.usdz", "mesh.usdz"}
     with zipfile.ZipFile(tmp_path / "out/rig.usdz") as archive:
         assert b"blendShapeWeights.timeSamples = {0: " in archive.read("head.usda")
-    drawn = list(FrameSource(tmp_path / "out/overlay.mp4", 1.0))
+    drawn = FrameSource(tmp_path / "out/overlay.mp4", 1.0)
     assert [frame.shape for frame in drawn] == [frames[0].shape] * 4
+    assert (drawn.frame_rate, summary["frame_rate"]) == (rate, rate)
 
 
 @pytest.mark.parametrize("content", ["text", "half a video"])

@@ -18,11 +18,14 @@ from configs.network_sections import LIGHTS
 from lib.errors import DiskFull, UserError
 from lib.face_image.alignment import FIVE_FROM_68
 from lib.images.holes import holes
+from model.fitting.weights import RegressedErrors
+from model.networks.encoding import EncodedFaces
 from model.pipeline import Pipeline
 from model.reconstruction.face_reconstructor import FaceReconstructor
 from model.whole_head.extension import WholeHead
 from tests.support.damage import files_of_at_most
 from tests.support.faces import built_in_face
+from tests.support.gltf.rigs import Rig
 from tests.support.helpers import read_mesh
 from tests.support.reconstruction_parts import SIZE, detected_once, untrained_parts
 
@@ -116,6 +119,26 @@ def test_a_face_that_is_not_fitted_has_the_configurations_light(light):
     assert (np.abs(solved).max() > 0.05) == (light == "solved")
 
 
+@pytest.mark.parametrize("trusted", [True, False])
+def test_the_fit_stays_near_a_trusted_regressor(trusted):
+    """The photo's colours and points pull at the face; what the regressor says of it holds it as far as it is known."""
+    parts = untrained_parts()
+    layout = parts.face_model.layout
+    regressed = np.zeros([1, layout.size], np.float32)
+    regressed[:, layout.slices["identity"]] = 0.8
+    parts.regress = lambda crops: EncodedFaces(tf.constant(regressed), tf.zeros([1, 2]), tf.ones([1, 2]))
+    errors = (np.full(count, 0.05, np.float32) for count in (layout.identity, layout.albedo))
+    parts.regressed_errors = RegressedErrors(*errors) if trusted else None
+    overrides = {"fit.steps": 20, "fit.landmarks": False, "data.image_size": SIZE, "export.formats": ["ply"]}
+    with detected_once():
+        reconstructor = FaceReconstructor(schema.load(overrides=overrides), parts)
+        found = reconstructor.reader.find_in_array(PORTRAIT, "photo", 1)
+        draft = reconstructor.initial_estimate(reconstructor.reader.with_region("photo", found, found.faces[0])[0])
+    (fitted,) = reconstructor.fit([draft], reconstructor.fitter)
+    apart = np.abs(fitted.coefficients - draft.regressed)[layout.slices["identity"]].max()
+    assert apart < 0.1 if trusted else apart > 0.3
+
+
 def test_what_shows_through_a_hole_is_not_read():
     """The fitted lips end a pixel or two beside the photo's: the dark corner of an open mouth would stain them."""
     whole = built_in_face(2500)
@@ -163,6 +186,29 @@ def test_files_are_those_of_test_mode(tmp_path, face):
     assert not (tmp_path / "all/mesh.obj").exists()
     with pytest.raises(UserError, match="formats must be of obj, glb, ply, neutral, rig, usdz, got fbx"):
         face.save(tmp_path / "none", formats=("fbx",))
+
+
+def test_meshes_are_lit_with_fine_relief_or_as_in_the_photo(tmp_path, reconstructor, face):
+    face.save(tmp_path, formats=("glb", "rig", "obj"))
+    for name in ("mesh.glb", "rig.glb"):
+        file = Rig.read(tmp_path / name)
+        skin = file.content["meshes"][0]["primitives"][0]
+        material = file.content["materials"][skin["material"]]
+        assert "TANGENT" in skin["attributes"]
+        assert "KHR_materials_unlit" not in material.get("extensions", {})
+        texture = file.content["textures"][material["normalTexture"]["index"]]
+        image = file.content["images"][texture["source"]]
+        assert file.image(image) == (tmp_path / "mesh_normals.png").read_bytes()
+    file = Rig.read(tmp_path / "mesh_lit.glb")
+    (material,) = file.content["materials"]
+    assert "KHR_materials_unlit" in material["extensions"]
+    assert "normalTexture" not in material
+    # The same as OBJ: the albedo is the colour.
+    written = dict(line.split(" ", 1) for line in (tmp_path / "mesh.mtl").read_text().splitlines() if line[0] != "#")
+    assert (written["map_Kd"], written["norm"]) == ("mesh_albedo.png", "mesh_normals.png")
+    rows = [line.split()[1:] for line in (tmp_path / "mesh.obj").read_text().splitlines() if line.startswith("vn ")]
+    normals = reconstructor.export.morphable.normals(face.reconstruction.coarse.face.shape)[0]
+    np.testing.assert_allclose(np.array(rows, float), normals, atol=1e-5)
 
 
 def test_a_result_replaces_an_earlier_one_and_nobody_elses_files(tmp_path, face):

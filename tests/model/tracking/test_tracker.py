@@ -228,6 +228,20 @@ def test_closed_eyes_keep_their_gaze(model, points, identity, monkeypatch):
     np.testing.assert_allclose(found, [[0, 0], gazes[1], gazes[1]], atol=1e-4)
 
 
+def test_a_gaze_at_rest_is_smoothed(model, points, identity, monkeypatch):
+    monkeypatch.setattr(tracker.Eyeballs, "of", lambda model: types.SimpleNamespace(person=lambda identity: "spheres"))
+    rows = [in_frame(project(model, points, face(model, identity)))] * 12
+
+    def variation(cutoff):
+        seen = iter([np.array([0.02, -0.01]), np.array([-0.02, 0.01])] * 6)  # noise of a degree
+        monkeypatch.setattr(tracker, "find_gaze", lambda spheres, *_: next(seen))
+        look = Looks(rows, [False] * 12)
+        track = FaceTracker(look, model.face_model, identity, CAMERA, points, FitWeights(), cutoff)
+        return np.diff([track(FRAME, frame / RATE).gaze for frame in range(12)], axis=0).std()
+
+    assert variation(1.0) < 0.4 * variation(1000.0)
+
+
 def test_a_face_without_eyeballs_has_no_gaze(model, points, identity):
     look = Looks([in_frame(project(model, points, face(model, identity)))], [True])
     track = FaceTracker(look, model.face_model, identity, CAMERA, points, FitWeights(), cutoff=1.0)

@@ -7,9 +7,10 @@ import pytest
 import tensorflow as tf
 
 from model.morphable_model import MorphableModel
+from model.tracking.frame_place import place_in_frame
 from model.video.appearances import Appearance
 from model.video.face_track import FittedFrame, frame_landmarks, smoothed_motion
-from model.video.smoothing import stiffness
+from model.video.smoothing import smooth, stiffness
 from tests.support.reconstruction_parts import untrained_parts
 
 
@@ -38,6 +39,29 @@ def test_frames_without_the_face_repeat_the_nearest_one_as_smoothed(reconstruct)
     for rows in motion[:2]:
         for frame, nearest in {0: 2, 1: 2, 6: 5, 7: 5, 8: 10, 9: 10, 16: 15, 17: 15}.items():
             np.testing.assert_array_equal(rows[frame], rows[nearest])
+
+
+def test_pose_expression_light_and_gaze_are_smoothed(reconstruct, monkeypatch):
+    pipeline, seen = reconstruct.pipeline, np.ones(9)
+    layout, stiff = pipeline.face_model.layout, stiffness(1.0, 25.0)
+    coefficients, crops = random_rows(pipeline, 9)
+    gazes = np.random.default_rng(5).normal(0, 0.2, (9, 2))
+    monkeypatch.setattr(pipeline.face_gcn.morphable, "eyes", "eyeballs")
+    fits = [FittedFrame(*row) for row in zip(coefficients, crops, gazes, strict=True)]
+    motion = smoothed_motion(reconstruct, fits, np.arange(9), [Appearance(np.arange(9), np.ones(1))], 9, stiff)
+    for name in ("expression", "angles", "light"):
+        part = layout.slices[name]
+        expected = smooth(coefficients[:, part].astype(np.float64), seen, stiff)
+        assert np.abs(expected - coefficients[:, part]).max() > 0.1
+        np.testing.assert_allclose(motion.coefficients[:, part], expected, atol=1e-6, err_msg=name)
+    for name in ("identity", "albedo"):
+        np.testing.assert_array_equal(motion.coefficients[:, layout.slices[name]], coefficients[:, layout.slices[name]])
+    # The head's place is smoothed in the frame: crops jump.
+    place = layout.slices["translation"]
+    before, after = (place_in_frame(pipeline.camera, rows[:, place], crops) for rows in (coefficients, motion[0]))
+    np.testing.assert_allclose(after, smooth(before, seen, stiff), atol=1e-4)
+    np.testing.assert_allclose(motion.gaze, smooth(gazes, seen, stiff))
+    assert np.abs(motion.gaze - gazes).max() > 0.1
 
 
 def test_landmarks_are_the_model_s_without_the_rest_of_the_mesh(reconstruct, monkeypatch):

@@ -47,6 +47,12 @@ class Rig:
         found[rows[:, 0]] = self._view(sparse["values"]["bufferView"], accessor["componentType"], width)
         return found
 
+    def image(self, image: dict) -> bytes:
+        """The file of an embedded image."""
+        view = self.content["bufferViews"][image["bufferView"]]
+        start = view.get("byteOffset", 0)
+        return self.binary[start : start + view["byteLength"]]
+
     def _view(self, index: int, component: int, width: int) -> np.ndarray:
         view = self.content["bufferViews"][index]
         start, kind = view["byteOffset"], COMPONENTS[component]
