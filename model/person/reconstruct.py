@@ -117,13 +117,13 @@ def _reconstruct_person(
     if shared is None:  # the joint fit failed, so all its photos did
         return records
     fit = functools.partial(estimator.fit_with_identity, shared)
-    seconds = (time.monotonic() - started) / len(paths)  # the joint fit is shared equally
+    jointly = time.monotonic() - started
     for first in range(0, len(paths), BATCH):
         batch = paths[first : first + BATCH]
         began = time.monotonic()
         drafts = [gallery.drafts[first + offset] for offset in range(len(batch))]
         fitted = _fitted(fit, written, batch, drafts)
-        spent = seconds + (time.monotonic() - began) / len(batch)
+        together = time.monotonic() - began
         for path, draft in fitted.items():
             began = time.monotonic()
             with photo_barrier(functools.partial(_fail, written, path)):
@@ -131,12 +131,24 @@ def _reconstruct_person(
                 pixels = np.rot90(read_photo(path), draft.photo.turns)
                 region = face_region(pixels, draft.photo.alignment)
                 result = estimator.reconstruct.finish(draft, region)
-                shown, taken = shown_name(path, written.source), spent + time.monotonic() - began
+                shown, alone = shown_name(path, written.source), time.monotonic() - began
+                taken = own_seconds(jointly, len(paths), together, len(batch), alone)
                 entry, textures = save(result, written.output, names[path], shown, taken, written.wants_rows)
                 remove_other_faces(written.output / names[path], None)
                 written.add(entry)
                 records.append(PersonRecord.named(result, textures, names[path]))
     return records
+
+
+def own_seconds(jointly: float, photos: int, together: float, batch: int, alone: float) -> float:
+    """Time of one photo: equal shares of the person's joint fit and of its batch's fit, and what was spent on it alone.
+
+    Args:
+      jointly, photos: seconds of the joint fit, and the number of its photos.
+      together, batch: seconds of the batch's fit, and the number of its photos.
+      alone: seconds.
+    """
+    return jointly / photos + together / batch + alone
 
 
 def _fit_each(

@@ -176,6 +176,19 @@ def test_vertices_may_refuse_the_mirrored_detail(kind):
     np.testing.assert_allclose(getattr(baked, kind)[128, 30:90, 0], 0.5, atol=0.02)
 
 
+def test_smeared_colours_at_the_border_hardly_reach_the_hidden_side():
+    """Background beside an outline, say, of which the photo's weight is almost 0."""
+    photo, weight, vertices = np.full((SIZE, SIZE, 3), 0.5, np.float32), half(), [np.full((len(GRID.skin), 3), 0.5)] * 2
+    weight[:, 128:132] = 0.2
+    smeared = photo.copy()
+    smeared[:, 128:132] = 0.9
+    clean, stained = (
+        blend(GRID, picture, weight, *vertices, np.ones_like(vertices[0]), np.zeros(len(GRID.skin))).lit
+        for picture in (photo, smeared)
+    )
+    assert np.abs(stained - clean)[:, :120].max() < 0.01
+
+
 @pytest.mark.parametrize("kind", ["lit", "albedo"])
 def test_grain_is_added_where_neither_side_is_seen(kind):
     photo, grain = np.full((SIZE, SIZE, 3), 0.5, np.float32), np.full((SIZE, SIZE), np.log(1.2), np.float32)

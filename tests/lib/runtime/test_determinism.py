@@ -52,6 +52,7 @@ def test_sums_are_equal_whatever_the_number_of_threads():
 @pytest.mark.parametrize(
     ("mode", "function"),
     [
+        ("train", ("model.training.loop", "train")),
         ("pretrain", ("model.pretraining.loop", "pretrain")),
         ("masks", ("model.pretraining.mask_training", "train_mask_decoder")),
     ],
@@ -59,6 +60,8 @@ def test_sums_are_equal_whatever_the_number_of_threads():
 @pytest.mark.parametrize("flag", [[], ["--deterministic"]])
 def test_every_mode_that_trains_takes_the_flag(mode, function, flag, monkeypatch):
     called_instead(monkeypatch, *function)
+    for check in ("check_records", "share_processors"):
+        monkeypatch.setattr(main, check, lambda *_: None)
     started: list[bool] = []
     monkeypatch.setattr(main, "start_tensorflow", lambda seed, fixed=False, **_: started.append(fixed))
     assert main.main(["--mode", mode, *flag]) == 0

@@ -16,7 +16,7 @@ from model.fitting import energy as terms
 from model.fitting.fitter import Fitter, blurred
 from model.fitting.light import solve_light
 from model.fitting.outline import OUTLINE_POINTS, lower_outline, pair_outline
-from model.fitting.surface import SurfaceSteps, visible_surface
+from model.fitting.surface import SurfaceSteps, visible_surface, visible_weights
 from model.morphable_model import MorphableModel
 from tests.support.faces import built_in_face
 from tests.support.toy_faces import ToyFaces
@@ -140,6 +140,18 @@ def test_hidden_and_masked_vertices_weigh_nothing(faces):
     x = fitter.camera.project(posed.vertices).numpy()[..., 0]
     assert (weight[x < SIZE / 2 - 1] == 0).all()
     assert weight.sum() > 0
+
+
+def test_what_lies_beyond_the_crop_weighs_nothing(faces):
+    """There, the border's pixels are repeated."""
+    model, fitter, targets, truth = faces
+    parts = model.layout.split(truth)
+    aside = tf.constant(model.layout.join(dataclasses.replace(parts, translation=np.float32([[0.9, 0, 0]] * 2))))
+    weight = visible_weights(SurfaceSteps(model, fitter.camera), aside, tf.ones_like(targets.alpha)).weight.numpy()
+    points = fitter.camera.project(model.posed(aside, fitter.camera).vertices).numpy()
+    outside = ((points < 0) | (points > SIZE)).any(axis=-1)
+    assert min(outside.mean(), (weight > 0).mean()) > 0.1
+    assert (weight[outside] == 0).all()
 
 
 def test_what_lies_behind_the_nose_weighs_nothing(faces):

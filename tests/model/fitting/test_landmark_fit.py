@@ -106,6 +106,14 @@ def test_the_regressed_identity_is_expected(model, points, camera):
     assert np.abs(mistrusting[identity] - regressed[identity]).max() > 0.5
 
 
+def test_an_expression_that_fits_is_not_refined(model, points, camera):
+    """However strong it is: the prior expects it."""
+    truth = face(model, 6, jaw=1.5)
+    fitter = LandmarkFitter(model.face_model, camera, points, WEIGHTS)
+    refined = fitter.refine_expression(truth, project(model, points, camera, truth))
+    np.testing.assert_allclose(refined, truth, atol=1e-3)
+
+
 def test_the_refined_expression_moves_the_lips_alone(model, points, camera):
     truth = face(model, 6, jaw=0.8)
     found, fitter = project(model, points, camera, truth), LandmarkFitter(model.face_model, camera, points, WEIGHTS)

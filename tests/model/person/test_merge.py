@@ -7,7 +7,7 @@ import pytest
 
 from lib.face_model.face_model import FaceModel
 from lib.mesh_export.uv_chart import rasterize_chart, uncut
-from model.person.merge import SeenTexture, SkinView, merge
+from model.person.merge import UNSEEN, SeenTexture, SkinView, merge
 from tests.support.faces import built_in_face
 
 
@@ -16,12 +16,12 @@ def model() -> FaceModel:
     return built_in_face(2000)
 
 
-def view(albedo, visibility, texture=None, lift=0.0, cloth=None):
+def view(albedo, visibility, texture=None, lift=0.0, cloth=None, frontality=1.0):
     albedo = np.array(albedo)
     return SkinView(
         albedo=albedo,
         visibility=np.asarray(visibility, float),
-        frontality=np.ones(len(albedo)),
+        frontality=np.full(len(albedo), frontality),
         lift=np.full(albedo.shape, lift, np.float32),
         hair=np.zeros(len(albedo), np.float32),
         cloth=np.zeros(len(albedo), np.float32) if cloth is None else cloth,
@@ -40,6 +40,22 @@ def test_albedo_comes_from_who_saw_it():
     merged = merge(views).albedo
     assert merged[0, 0] > 0.6
     np.testing.assert_allclose(merged[3], 0.4, atol=0.1)
+
+
+def test_a_grazing_view_counts_less():
+    """With the square of the cosine, beside what each photo counts unseen."""
+    ours, theirs = (np.array(levels)[:, None] * np.ones(3) for levels in ([0.4, 0.6], [0.6, 0.4]))  # equally bright
+    merged = merge([view(ours, [1, 1]), view(theirs, [1, 1], frontality=0.3)]).albedo
+    weights = 1 + UNSEEN / 2, 0.3**2 + UNSEEN / 2
+    np.testing.assert_allclose(merged, (weights[0] * ours + weights[1] * theirs) / sum(weights), rtol=1e-6)
+    away = view(theirs, [1, 1], frontality=-0.5)
+    assert not away.weight.any()
+
+
+@pytest.mark.parametrize(("factor", "gain"), [(4.0, 1 / 1.5), (1.2, 1 / 1.2), (0.25, 1.5)])
+def test_the_gain_on_a_photo_is_bounded(factor, gain):
+    albedo = np.random.default_rng(2).uniform(0.1, 0.2, (50, 3))
+    np.testing.assert_allclose(view(factor * albedo, np.ones(50)).gain(albedo), gain)
 
 
 def test_guesses_do_not_outvote_the_one_who_saw_it_however_many_they_are():

@@ -4,7 +4,6 @@ import csv
 import dataclasses
 import json
 import zipfile
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -90,34 +89,9 @@ def test_rows_share_identity_and_albedo_alone(pipeline, frozen):
     assert np.abs(found[0, ~shared] - found[1, ~shared]).max() > 1e-3
 
 
-def test_every_photo_of_a_batch_has_its_share_of_the_fit(tmp_path, monkeypatch):
-    clock = [0.0]
-
-    def lasting(seconds, result=None):
-        clock[0] += seconds
-        return result
-
-    paths = [tmp_path / f"{index}.png" for index in range(2)]
-    aligned = SimpleNamespace(turns=0, alignment=None)
-    drafts = [SimpleNamespace(photo=aligned)] * 2
-    estimator = SimpleNamespace(
-        fit_shared=lambda gallery: lasting(2, "shared"),
-        fit_with_identity=lambda shared, batch: lasting(10, batch),
-        reconstruct=SimpleNamespace(finish=lambda draft, region: lasting(1)),
-    )
-    seconds = []
-    for name, stand_in in {
-        "time": SimpleNamespace(monotonic=lambda: clock[0]),
-        "_fit_each": lambda *_: (SimpleNamespace(drafts=drafts), paths),
-        "read_photo": lambda path: np.zeros([4, 4, 3], np.uint8),
-        "face_region": lambda pixels, alignment: None,
-        "save": lambda result, output, folder, shown, taken, row: (seconds.append(taken), None),
-        "PersonRecord": SimpleNamespace(named=lambda *_: "record"),
-    }.items():
-        monkeypatch.setattr(person, name, stand_in)
-    written = SimpleNamespace(source=tmp_path, output=tmp_path, wants_rows=False, add=lambda entry: None)
-    person._reconstruct_person(estimator, written, {path: path.stem for path in paths}, {})
-    assert seconds == [1 + 5 + 1] * 2  # half of the joint fit, half of the batch's, and its own textures
+def test_every_photo_of_a_batch_has_its_share_of_the_fit():
+    """A third of the joint fit, half of the batch's, and its own textures."""
+    assert person.own_seconds(6.0, 3, 10.0, 2, 1.0) == 2 + 5 + 1
 
 
 def test_a_person_and_the_one_photo_that_fails(tmp_path, loaded, unfitted, pipeline):

@@ -1,4 +1,4 @@
-"""Textures of a photo's hidden side: mirrored detail on the skin, none on the eyes."""
+"""Textures of a photo: relief on the skin alone; the hidden side has mirrored detail, but not on the eyes."""
 
 import dataclasses
 
@@ -7,12 +7,30 @@ import numpy as np
 import skimage.data
 
 from configs import schema
+from lib.geometry.camera import Camera
 from lib.mesh_export.texture_fill import at_vertices
+from lib.mesh_export.uv_chart import uncut
 from lib.synthetic.appearance.canonical import REGIONS, CanonicalFace
+from model.morphable_model import MorphableModel
+from model.reconstruction.baking import TextureBaker
 from model.reconstruction.face_reconstructor import FaceReconstructor
+from tests.support.faces import built_in_face
 from tests.support.reconstruction_parts import SIZE, untrained_parts
 
 PORTRAIT = np.ascontiguousarray(skimage.data.astronaut()[:300, 80:380])
+
+
+def test_only_skin_has_relief():
+    model, flat = MorphableModel(built_in_face(2500)), (128, 128, 255)
+    baker = TextureBaker(model, Camera((SIZE, SIZE)), uncut(model.face_model.uv, model.face_model.triangles), 256, True)
+    noise = np.random.default_rng(0).uniform(0.3, 0.7, (256, 256, 3)).astype(np.float32)
+    relief = baker.relief(model.face_model.mean_shape, noise, np.ones((256, 256), np.float32))
+    skin = baker.raster.interpolate(model.face_model.skin_mask[:, None].astype(np.float32))[..., 0]
+    near = cv2.dilate(skin, np.ones((5, 5)))  # slopes reach to the neighbouring texels
+    none = baker.raster.inside & (near == 0)
+    assert min(none.sum(), (skin == 1).sum()) > 100
+    assert (relief[none] == flat).all()
+    assert (relief[skin == 1] != flat).any(axis=-1).mean() > 0.5
 
 
 def test_a_hidden_eye_takes_no_detail_from_the_other_one():

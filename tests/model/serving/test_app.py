@@ -1,5 +1,6 @@
 """The page's requests, with a stand-in for the reconstruction."""
 
+import asyncio
 import io
 import threading
 import time
@@ -136,6 +137,22 @@ def test_an_upload_to_a_full_disk_is_refused_and_leaves_nothing(bench, monkeypat
     assert f"{bench.folder}: must fit on its disk, got: No space left" in capsys.readouterr().err
     assert list(bench.folder.iterdir()) == []
     assert [bench.upload().status_code for _ in range(2)] == [202, 202]  # its place is free
+
+
+def test_a_body_of_a_declared_size_that_is_too_large_is_not_read(bench):
+    async def receive():
+        pytest.fail("the body must not be read")
+
+    async def send(message):
+        answers.append(message)
+
+    answers, host = [], HERE.removeprefix("http://").encode()
+    headers = [(b"host", host), (b"content-length", b"10001")]
+    scope = {"type": "http", "http_version": "1.1", "method": "POST", "scheme": "http", "path": "/photos"}
+    scope |= {"query_string": b"name=a.png", "headers": headers, "server": None, "client": None, "root_path": ""}
+    asyncio.run(bench.app(scope, receive, send))
+    assert answers[0]["status"] == 413
+    assert list(bench.folder.iterdir()) == []
 
 
 def test_a_body_of_undeclared_size_is_cut_off(bench):

@@ -1,13 +1,51 @@
-"""Results that `serve.keep` stores: whole or not at all, whatever happens to its disk."""
+"""What the page receives of a head; results that `serve.keep` stores: whole or not at all, whatever its disk does."""
 
+import json
 import shutil
 
+import numpy as np
 import pytest
 
 pytest.importorskip("uvicorn", reason="needs requirements-serve.txt")
 
+from configs import schema
+from lib.face_model_files.arkit import ARKIT, BlendShapes
+from model.gaze import NAMES, gaze_weights, look_displacements
+from model.reconstruction.face_reconstructor import FaceReconstructor
 from model.serving.photo_queue import Job
-from model.serving.reconstruction import PAGE_FILES, UNFINISHED, store
+from model.serving.reconstruction import PAGE_FILES, UNFINISHED, PhotoWork, store
+from tests.support.faces import coarse_head
+from tests.support.reconstruction_parts import SIZE, untrained_parts
+from tests.support.report_pages import decode_columns
+
+
+@pytest.fixture(scope="module")
+def work(tmp_path_factory):
+    overrides = {"fit.steps": 0, "fit.landmarks": False, "data.image_size": SIZE, "export.area": "face"}
+    overrides["data.root_dir"] = str(tmp_path_factory.mktemp("root"))
+    return PhotoWork(FaceReconstructor(schema.load(overrides=overrides), untrained_parts(coarse_head("face"))), None)
+
+
+def test_blend_shapes_arrive_with_all_their_digits(work):
+    model, eyes = coarse_head("face"), work.reconstruct.export.morphable.eyes
+    sent = json.loads(work.shared())["blend_shapes"]
+    shapes = BlendShapes.of(model)
+    own = [place for place, name in enumerate(shapes.names) if name in ARKIT]
+    assert sent["names"] == [*(shapes.names[place] for place in own), *NAMES]
+    moves = np.concatenate([shapes.displacements(model)[own], look_displacements(eyes)])
+    columns = decode_columns(sent["block"], model.vertex_count, ["u2"] * 3 * len(moves))
+    decoded = np.stack(columns).reshape(len(moves), 3, -1).transpose(0, 2, 1)
+    for found, scale, move in zip(decoded, sent["scales"], moves, strict=True):
+        np.testing.assert_allclose((found - 32768.0) / 32767 * scale, move, atol=0.51 * scale / 32767)
+        assert np.abs(found - 32768.0).max() == 32767  # of the whole range
+
+
+def test_sliders_show_where_the_eyes_look(work):
+    expression = np.zeros(work.reconstruct.pipeline.face_model.layout.expression)
+    for gaze in ([0.3, 0.0], [-0.1, 0.2]):
+        looks = gaze_weights(np.array(gaze))
+        assert work.weights(expression, np.array(gaze))[-8:] == [round(float(looks[name]), 5) for name in NAMES]
+    assert work.weights(expression, None)[-8:] == [0] * 8
 
 
 @pytest.fixture

@@ -47,6 +47,12 @@ def test_missing_packages_are_named(monkeypatch):
         main.main(["--mode", "serve"])
 
 
+def test_so_many_connections_are_served_at_a_time(bench):
+    from model.serving.server import PageServer
+
+    assert PageServer(types.SimpleNamespace(app=lambda: bench.app), None).config.limit_concurrency == 100
+
+
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130), (signal.SIGHUP, 129)])
 def test_told_to_stop_it_leaves_nothing(tmp_path, monkeypatch, capsys, number, code):
     """The program as users run it, apart from the networks."""

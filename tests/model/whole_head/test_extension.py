@@ -11,6 +11,7 @@ from configs import schema
 from lib.face_image.region import PhotoRegion
 from lib.face_model_files.human_head import ExtendedHead, human_head_model
 from lib.geometry.camera import Camera
+from lib.geometry.lighting import shading
 from lib.geometry.rotation import rotation_matrix
 from lib.human_head.shipped import SHIPPED, HumanHead
 from lib.mesh_renderer.fragments import interpolate
@@ -85,6 +86,17 @@ def drawn_border(extension, result, whole):
     head = interpolate(border, extension.morphable.triangles, fragments)
     face = interpolate(border[:, : extension._count], extension._face_triangles, result.coarse.fragments)
     return tf.maximum(head, face * fragments.mask)[0, ..., 0].numpy()
+
+
+def test_hair_has_the_light_of_its_own_surface(case):
+    extension, _, whole, _ = case
+    bare = whole.coarse.face
+    lift = np.random.default_rng(0).uniform(0, 0.3, (extension.morphable.vertex_count, 3)).astype(np.float32)
+    lifted = extension._lifted(bare, lift)
+    np.testing.assert_allclose(lifted.normals, extension.morphable.normals(lifted.vertices), atol=1e-6)
+    lit, unlit = (shading(normals, bare.coefficients.light) for normals in (lifted.normals, bare.normals))
+    np.testing.assert_allclose(lifted.shading, lit, atol=1e-6)
+    assert np.abs(lit - unlit).mean() > 0.02
 
 
 def test_no_line_is_drawn_where_the_face_ends(case):
