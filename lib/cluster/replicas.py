@@ -17,7 +17,7 @@ from lib.errors import UserError
 from lib.runtime.interruption import DeferredStop
 
 _LOOK_SECONDS = 0.1
-_LEAVING_SECONDS = 5.0  # for a process to end after another one
+LEAVING_SECONDS = 5.0
 _TOLD_TO_STOP = 128 + signal.SIGTERM  # exit code of a process that has saved its work and said so
 _PR_SET_PDEATHSIG = 1
 
@@ -45,7 +45,12 @@ def replica_environments(wanted: int | None, gpus: int, environment: Mapping[str
     return [{"CUDA_VISIBLE_DEVICES": name.strip()} for name in names][: wanted or gpus]
 
 
-def run_replicas(command: Sequence[str], environments: Sequence[Mapping[str, str]], folder: Path) -> int:
+def run_replicas(
+    command: Sequence[str],
+    environments: Sequence[Mapping[str, str]],
+    folder: Path,
+    leaving_seconds: float = LEAVING_SECONDS,
+) -> int:
     """Runs a command in one process for each environment, with all of them listed in TF_CONFIG.
 
     The first one, the chief, has this process's output. A first signal to stop reaches the chief, which ends the others
@@ -56,6 +61,7 @@ def run_replicas(command: Sequence[str], environments: Sequence[Mapping[str, str
       environments: what each adds to this process's environment.
       folder: created if missing; worker-1.log and so on in it receive what the others write, and are deleted if all
         goes well.
+      leaving_seconds: how long a process may take to end after another one.
 
     Returns:
       The chief's exit code; 128 plus the number of a signal to stop.
@@ -78,8 +84,8 @@ def run_replicas(command: Sequence[str], environments: Sequence[Mapping[str, str
                 task = {"cluster": {"worker": cluster.addresses}, "task": {"type": "worker", "index": index}}
                 variables = {**environment, "TF_CONFIG": json.dumps(task)}
                 processes.append(_start(command, variables, logs[index - 1] if index else None))
-            code = _watch(processes, cluster, logs, stop)
-            _wait(processes, _LEAVING_SECONDS)
+            code = _watch(processes, cluster, logs, stop, leaving_seconds)
+            _wait(processes, leaving_seconds)
         finally:
             for process in processes:
                 process.kill()
@@ -119,7 +125,13 @@ def _linked_to_this_process() -> Callable[[], None] | None:
     return link
 
 
-def _watch(processes: Sequence[subprocess.Popen], cluster: Cluster, logs: Sequence[Path], stop: DeferredStop) -> int:
+def _watch(
+    processes: Sequence[subprocess.Popen],
+    cluster: Cluster,
+    logs: Sequence[Path],
+    stop: DeferredStop,
+    leaving_seconds: float,
+) -> int:
     """Waits for the end of the chief; returns the exit code of the program.
 
     Once all processes have met, the chief notices the end of another one and says how to go on. Before, it would wait
@@ -133,7 +145,7 @@ def _watch(processes: Sequence[subprocess.Popen], cluster: Cluster, logs: Sequen
             told = True
         lost = [index for index, process in enumerate(processes) if index and process.poll()]
         if lost and not deadline:
-            deadline = time.monotonic() + _LEAVING_SECONDS if missing else float("inf")
+            deadline = time.monotonic() + leaving_seconds if missing else float("inf")
         if lost and time.monotonic() > deadline:
             raise _lost(cluster.name(lost[0]), processes[lost[0]].returncode, f"see {logs[lost[0] - 1]}")
         missing = cluster.unreachable(missing)

@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -192,7 +193,8 @@ def test_two_processes_stopped_and_resumed_train_like_one(root):
     assert all(map(is_gone, workers))
     saved = two.folder / "latest.npz"
     assert two.lines[-1] == f"interrupted; {saved} is saved; the same command with --restore continues from it"
-    assert headed_npz.read(saved)[0]["progress"]["update"] == 1, "no update is lost"
+    shown = [int(count) for line in two.lines for count in re.findall(r"\b(\d)/3\b", line)]
+    assert headed_npz.read(saved)[0]["progress"]["update"] >= max(1, *shown), "no update is lost"
     with Training(root, "two", *MIRRORED, "--replicas", "2", "--restore") as resumed:
         assert resumed.code() == 0, resumed.lines
     assert not list(resumed.folder.glob("worker-*.log")), "nothing has failed"

@@ -177,7 +177,7 @@ def test_a_signal_that_comes_before_the_chief_can_save(tmp_path):
 def test_a_second_signal_ends_all_at_once(tmp_path):
     with waiting(tmp_path, "never") as launcher:
         launcher.send_signal(signal.SIGTERM)
-        time.sleep(0.5)
+        wait_for(lambda: list(tmp_path.glob("told-*")))
         assert launcher.poll() is None
         launcher.send_signal(signal.SIGTERM)
         code, _, err = finished(launcher)

@@ -179,9 +179,9 @@ def test_vertices_may_refuse_the_mirrored_detail(kind):
 def test_smeared_colours_at_the_border_hardly_reach_the_hidden_side():
     """Background beside an outline, say, of which the photo's weight is almost 0."""
     photo, weight, vertices = np.full((SIZE, SIZE, 3), 0.5, np.float32), half(), [np.full((len(GRID.skin), 3), 0.5)] * 2
-    weight[:, 128:132] = 0.2
+    weight[:, 128:140] = 0.2
     smeared = photo.copy()
-    smeared[:, 128:132] = 0.9
+    smeared[:, 128:140] = 0.9
     clean, stained = (
         blend(GRID, picture, weight, *vertices, np.ones_like(vertices[0]), np.zeros(len(GRID.skin))).lit
         for picture in (photo, smeared)

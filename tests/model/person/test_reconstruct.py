@@ -202,6 +202,9 @@ def test_a_video_with_a_gap(tmp_path, loaded):
         assert track["seen"].tolist() == [True, True, False, True]
     assert abs(x[2] - (x[1] + x[3]) / 2) < 1.0
     assert np.all(np.diff(x) < 0)  # the window moves to the right
+    drawn = FrameSource(tmp_path / "out/overlay.mp4", 1.0)
+    assert [frame.shape for frame in drawn] == [frames[0].shape] * 4
+    assert (drawn.frame_rate, summary["frame_rate"]) == (rate, rate)
     with open(tmp_path / "out/arkit.csv", newline="") as stream:
         rows = list(csv.DictReader(stream))
     assert [(row["frame"], row["seen"]) for row in rows[1:]] == [("1", "1"), ("2", "0"), ("3", "1")]
@@ -218,9 +221,6 @@ def test_a_video_with_a_gap(tmp_path, loaded):
     assert {path.name for path in (tmp_path / "out").rglob("*.usdz")} == {"rig.usdz", "mesh.usdz"}
     with zipfile.ZipFile(tmp_path / "out/rig.usdz") as archive:
         assert b"blendShapeWeights.timeSamples = {0: " in archive.read("head.usda")
-    drawn = FrameSource(tmp_path / "out/overlay.mp4", 1.0)
-    assert [frame.shape for frame in drawn] == [frames[0].shape] * 4
-    assert (drawn.frame_rate, summary["frame_rate"]) == (rate, rate)
 
 
 @pytest.mark.parametrize("content", ["text", "half a video"])

@@ -11,16 +11,18 @@ import signal
 import socket
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 FOREVER = 60.0
+LEAVING_SECONDS = 1.0  # after a loss, in place of the program's own
 BEFORE_THE_MEETING = "worker 1 killed before the meeting"
 # What process `index` does once all have started, and its exit code.
 _ENDINGS = {
     "well": lambda index: 0,
     "when told to stop": lambda index: _wait(),
     "by the signal": lambda index: _wait(signal.SIG_DFL),
-    "never": lambda index: _wait(signal.SIG_IGN),
+    "never": lambda index: _wait(_noted),
     "refused": lambda index: 2,
     "the chief killed": lambda index: _killed() if index == 0 else _wait(),
     "worker 1 killed": lambda index: _killed() if index == 1 else _report(),
@@ -28,7 +30,12 @@ _ENDINGS = {
 }
 
 
-def _wait(handler: signal.Handlers | None = None) -> int:
+def _noted(*_) -> None:
+    """What a process does that is told to stop, and goes on."""
+    Path(sys.argv[1], f"told-{os.getpid()}").touch()
+
+
+def _wait(handler: Callable[..., None] | signal.Handlers | None = None) -> int:
     """Waits until this process or another one is told to stop, if no other handler is given."""
     folder, told = Path(sys.argv[1]), []
     signal.signal(signal.SIGTERM, (lambda *_: told.append(True)) if handler is None else handler)
@@ -48,7 +55,7 @@ def _killed() -> int:
 
 def _report() -> int:
     """Notices the loss late, as a chief does that computes something long."""
-    time.sleep(6)
+    time.sleep(2 * LEAVING_SECONDS)
     print("error: worker 1 is lost", file=sys.stderr)
     return 2
 
@@ -66,8 +73,12 @@ def process(folder: Path, count: int, ending: str) -> int:
         time.sleep(0.05)
     if ending == BEFORE_THE_MEETING:
         return _ENDINGS[ending](index)
-    with socket.create_server(("", int(configuration["cluster"]["worker"][index].split(":")[1]))):
-        time.sleep(0.5)  # so that all answer at a time
+    with socket.create_server(("", int(configuration["cluster"]["worker"][index].split(":")[1]))) as server:
+        server.settimeout(FOREVER)
+        server.accept()[0].close()
+        (folder / f"met-{index}").touch()
+        while len(list(folder.glob("met-*"))) < count:
+            time.sleep(0.05)
         return _ENDINGS[ending](index)
 
 
@@ -78,7 +89,8 @@ def launch(folder: Path, count: int, ending: str) -> int:
 
     command = [sys.executable, "-m", "tests.support.programs.replicas", str(folder), str(count), ending]
     environments = [{"CUDA_VISIBLE_DEVICES": str(index)} for index in range(count)]
-    return flags.run(lambda: run_replicas(command, environments, folder), "in general like this")
+    more = [LEAVING_SECONDS] if "killed" in ending else []
+    return flags.run(lambda: run_replicas(command, environments, folder, *more), "in general like this")
 
 
 if __name__ == "__main__":

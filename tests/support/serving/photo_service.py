@@ -13,6 +13,7 @@ from model.serving.app import Service
 from model.serving.photo_queue import PhotoQueue
 
 HERE = "http://127.0.0.1:8000"
+SECONDS = 60  # for anything to happen; the machine may be busy
 
 
 def picture(kind="PNG"):
@@ -41,7 +42,7 @@ class Bench:
             job.results.mkdir()
             (job.results / "face.json").write_text("{}")
             progress.show({"seconds": 0.5})
-        assert self.go.wait(10)
+        assert self.go.wait(SECONDS)
         progress.enter("fitting")
         if "bad" in job.name:
             raise UserError(f"{job.photo}: no face found")
@@ -56,7 +57,7 @@ class Bench:
         return self.client.post("/photos", params={"name": name}, content=content or picture(), **settings)
 
     def until(self, identifier, *states):
-        deadline = time.monotonic() + 10
+        deadline = time.monotonic() + SECONDS
         while (found := self.client.get(f"/photos/{identifier}").json())["state"] not in states:
             assert time.monotonic() < deadline
             time.sleep(0.005)
