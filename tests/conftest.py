@@ -1,7 +1,29 @@
 """Settings of all tests."""
 
+import os
+from pathlib import Path
+
 import hypothesis
+import pytest
+
+from configs import schema
+from tests.support.helpers import ROOT
 
 # The same examples in every run, and no limit of time: the machine may be busy with other tests.
 hypothesis.settings.register_profile("repeatable", derandomize=True, deadline=None, max_examples=60)
 hypothesis.settings.load_profile("repeatable")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def checkout_stays_clean(tmp_path_factory):
+    """What tests with the default data.root_dir generate goes to a folder of this run, which its processes share."""
+    base = tmp_path_factory.getbasetemp()
+    shared, own = base.parent if "PYTEST_XDIST_WORKER" in os.environ else base, schema.Config.generated_dir.fget
+
+    def generated_dir(config: schema.Config) -> Path:
+        in_checkout = Path(config.data.root_dir).resolve() == ROOT
+        return shared / "generated" if in_checkout else own(config)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(schema.Config, "generated_dir", property(generated_dir))
+        yield
