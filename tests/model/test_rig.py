@@ -14,7 +14,6 @@ from tests.support.gltf.rigs import Rig
 from tests.support.gltf.three_viewer import SIZE, ThreeViewer, chromium
 from tests.support.gltf.validator import faults
 
-playwright = pytest.importorskip("playwright.sync_api", reason="needs playwright of requirements-dev.txt")
 # Rows of the picture, as shares of its height: eyes and brows are above the first, mouth and jaw below the second.
 EYES_END, MOUTH_BEGINS = 0.5, 0.5
 OPEN = {"jawOpen": 0.3, "eyeBlinkLeft": 0.6}
@@ -44,6 +43,7 @@ def path(morphable, tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def viewer(path):
+    playwright = pytest.importorskip("playwright.sync_api", reason="needs playwright of requirements-dev.txt")
     with playwright.sync_playwright() as started:
         browser = chromium(started)
         yield ThreeViewer(browser, path)

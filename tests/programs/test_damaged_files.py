@@ -2,6 +2,7 @@
 
 import json
 import shutil
+import zipfile
 
 import numpy as np
 import pytest
@@ -23,44 +24,73 @@ from lib.synthetic.builtin.face_generator import load_face_model
 from model.runs import checkpoints
 from model.weights.pretrained import read_metadata
 from tests.support.golden_face import golden_face_model
-from tests.support.helpers import shared_file
 from tests.support.meshes import wavy_grid
 from tests.support.programs.one_line import one_line
 from tests.support.published_files.torch_writer import save_torch
 
 KINDS = {reader.name: reader for reader in READERS}
-CONFIGS = ("bomb_first", "factorsneg", "suffix_path", "hexint", "date", "deep", "bigint2")
+LOSSES = ("render", "project", "hidden", "identity", "symmetry", "albedo", "variance", "coarse", "weight_decay")
+# Ten times the one before, each.
+BOMB = "loss:\n" + "".join(
+    f"  {name}: &a{level} [{','.join([f'*a{level - 1}' if level else '1'] * 10)}]\n"
+    for level, name in enumerate(LOSSES)
+)
+CONFIGS = {
+    "bomb": BOMB,
+    "negative factor": "texture:\n  factors: [-4]\n",
+    "path as suffix": 'train:\n  suffix: "../../../../escape"\n',
+    "no digits": "train:\n  seed: 0x_\n",
+    "date": "train:\n  seed: 2001-99-99\n",
+    "deep": f"train:\n  seed: {'[' * 3000}{']' * 3000}\n",
+    "digits": f"train:\n  batch_size: -{'9' * 400}\n",
+}
 
 
 @pytest.mark.parametrize("name", CONFIGS)
-def test_a_hostile_configuration_is_one_line(name, capsys, monkeypatch):
-    line = one_line(main.main, ["--config", shared_file(f"cases/reliability/config/{name}.yaml")], capsys)
+def test_a_hostile_configuration_is_one_line(name, tmp_path, capsys):
+    (tmp_path / "hostile.yaml").write_text(CONFIGS[name])
+    line = one_line(main.main, ["--config", tmp_path / "hostile.yaml"], capsys)
     assert len(line) < 700
 
 
-@pytest.mark.parametrize("name", ["npz_errno22", "npz_tok"])
-def test_an_archive_that_misleads_its_parsers_is_named(name, tmp_path, capsys):
-    path = shared_file(f"cases/reliability/{name}.npz")
+def cut_in_the_middle(path) -> None:
+    """The directory at its end then claims a place before the file's beginning: OSError 22."""
+    np.savez(path, coefficients=np.ones([40, 159], np.float32), embeddings=np.ones([40, 384], np.float32))
+    content = path.read_bytes()
+    path.write_bytes(content[:40_000] + content[40_100:])
+
+
+def unclosed_header(path) -> None:
+    """Of an array: Python's tokenizer fails in its own way."""
+    header = b'{"descr": "<f8", "fortran_order": False, "shape": (3,)'.ljust(74) + b"\n"
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("a.npy", b"\x93NUMPY\1\0" + len(header).to_bytes(2, "little") + header)
+
+
+@pytest.mark.parametrize("write", [cut_in_the_middle, unclosed_header])
+def test_an_archive_that_misleads_its_parsers_is_named(write, tmp_path, capsys):
+    path = tmp_path / "misleading.npz"
+    write(path)
     with pytest.raises(DamagedFile):
         read_npz(path)
     for read in (FaceModel.load, read_metadata, lambda file: checkpoints.restore(file, {}, {})):
-        with pytest.raises(UserError, match=rf"{name}\.npz: must be"):
+        with pytest.raises(UserError, match=r"misleading\.npz: must be"):
             read(path)
     arguments = ["--mode", "pretrain", f"face_model.source={path}", "--root_dir", tmp_path]
-    assert f"{name}.npz" in one_line(main.main, arguments, capsys)
+    assert "misleading.npz" in one_line(main.main, arguments, capsys)
 
 
-@pytest.mark.parametrize(
-    ("name", "target"),
-    [
-        ("laplacians0_one_bit.npz", "laplacians0.npz"),
-        ("damage/upsamp_trans1.npz-3-byte_at_846", "upsamp_trans1.npz"),
-    ],
-)
-def test_a_damaged_matrix_is_named_and_made_again(name, target, tmp_path, capsys):
+def flipped(content: bytes, position: int | None = None) -> bytes:
+    """One bit of it changed, by default in the middle."""
+    position = len(content) // 2 if position is None else position
+    return content[:position] + bytes([content[position] ^ 4]) + content[position + 1 :]
+
+
+@pytest.mark.parametrize(("target", "position"), [("laplacians0.npz", None), ("upsamp_trans1.npz", 846)])
+def test_a_damaged_matrix_is_named_and_made_again(target, position, tmp_path, capsys):
     vertices, triangles = wavy_grid(12, 12)
     built = load_or_build(tmp_path, vertices, triangles)
-    shutil.copy(shared_file(f"cases/reliability/{name}"), tmp_path / target)
+    (tmp_path / target).write_bytes(flipped((tmp_path / target).read_bytes(), position))
     again = load_or_build(tmp_path, vertices, triangles)
     assert again.hash == built.hash
     message = capsys.readouterr().err
@@ -89,11 +119,6 @@ def test_whatever_happens_to_a_matrix_the_levels_are_the_same(tmp_path_factory, 
     assert again.hash == built.hash
     for ours, theirs in zip(again.up, built.up, strict=True):
         np.testing.assert_array_equal(ours.toarray(), theirs.toarray())
-
-
-def flipped(content: bytes) -> bytes:
-    middle = len(content) // 2
-    return content[:middle] + bytes([content[middle] ^ 4]) + content[middle + 1 :]
 
 
 @pytest.mark.parametrize("damage", [lambda content: b"", lambda content: content[:-99], flipped])
@@ -133,20 +158,26 @@ def test_a_damaged_model_or_checkpoint_of_the_users_is_named(tmp_path_factory, d
         assert str(path) in str(error)  # noqa: PT017 - without an error, the damage was harmless
 
 
-@pytest.mark.parametrize("name", ["image_train.txt-103-trunc_at_64", "image_val.txt-96-empty_at_0"])
-def test_a_truncated_split_is_refused(name, tmp_path):
+@pytest.mark.parametrize(("name", "length"), [("image_train.txt", 64), ("image_val.txt", 0)])
+def test_a_truncated_split_is_refused(name, length, tmp_path):
     names = [f"face_{i:06d}.png" for i in range(40)]
     save_split(tmp_path, split(names, {"val": 0.1, "test": 0.1}, 0))
-    shutil.copy(shared_file(f"cases/reliability/damage/{name}"), tmp_path / name.partition("-")[0])
+    (tmp_path / name).write_bytes((tmp_path / name).read_bytes()[:length])
     with pytest.raises(UserError, match="the split does not belong to the record file"):
         load_split(tmp_path, names)
 
 
-def test_landmarks_and_caches_found_damaged_are_seen_as_such():
+def test_damaged_headers_of_landmarks_and_caches_are_seen_as_such(tmp_path):
+    np.save(tmp_path / "a.npy", np.full([5, 2], 9.0))
+    content = (tmp_path / "a.npy").read_bytes()
+    (tmp_path / "a.npy").write_bytes(content[:10] + bytes(4) + content[14:])
     with pytest.raises(DamagedFile):
-        read_npy(shared_file("cases/reliability/landmarks_damaged.npy"))
+        read_npy(tmp_path / "a.npy")
+    np.savez(tmp_path / "a.npz", coefficients=np.ones([40, 159], np.float32))
+    content = (tmp_path / "a.npz").read_bytes()
+    (tmp_path / "a.npz").write_bytes(content.replace(b"'shape': (", b"'shape':  ", 1))  # one bit
     with pytest.raises(DamagedFile):
-        read_npz(shared_file("cases/reliability/damage/encoded_cache-47-bit_at_126"))
+        read_npz(tmp_path / "a.npz")
 
 
 @pytest.mark.parametrize("offset", [6, 8, 10], ids=["version", "flags", "method"])

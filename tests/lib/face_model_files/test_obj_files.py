@@ -8,7 +8,6 @@ from lib.face_model_files import polygons
 from lib.face_model_files.formats import obj_files
 from lib.face_model_files.formats.obj_files import read_obj, read_vertices, vertex_count
 from lib.face_model_files.polygons import triangulate
-from tests.support.helpers import shared_file
 
 SQUARE = "v 0 0 0\nv 1 0 0\nv 1 1 0\nv 0 1 0\nf 1 2 3 4\n"
 
@@ -120,18 +119,6 @@ def test_damaged_files_are_refused_in_one_line(tmp_path, text, message):
     with pytest.raises(UserError, match=message) as caught:
         read_obj(written(tmp_path, text))
     assert "\n" not in str(caught.value)
-
-
-@pytest.mark.parametrize(
-    ("name", "message"),
-    [
-        ("hostile_4.obj", "must name vertices by numbers"),
-        ("obj-17.obj", "must have two numbers for each texture coordinate"),
-    ],
-)
-def test_shared_damaged_files_are_refused(name, message):
-    with pytest.raises(UserError, match=message):
-        read_obj(shared_file(f"cases/reliability/{name}"))
 
 
 def test_a_large_concave_polygon_takes_few_tests(monkeypatch):

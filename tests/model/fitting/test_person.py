@@ -34,7 +34,9 @@ def test_what_photos_share_counts_once():
     targets = FitTargets.blank(SIZE, 68, tf.constant(coefficients), False)
 
     def energies(kind, count):
-        several = tf.nest.map_structure(lambda array: tf.repeat(array, count, axis=0), (targets, Surface.blank(model, SIZE)))
+        several = tf.nest.map_structure(
+            lambda array: tf.repeat(array, count, axis=0), (targets, Surface.blank(model, SIZE))
+        )
         found = kind(model, camera).energies(tf.repeat(coefficients, count, axis=0), *several, 1.0)
         return {name: float(tf.reduce_sum(found[name])) for name in ("asymmetry", "prior", "points")}
 

@@ -262,22 +262,18 @@ def test_all_faces_hold_the_largest_on_a_shared_photo(reader):
 
 
 @pytest.mark.parametrize(
-    ("case", "remark"),
+    ("points", "start", "remark"),
     [
-        ("b_left_and_right_swapped/p.png", "left and right"),
-        ("c_y_up/p.png", "y pointing up"),
-        ("g_npy_2x68/p.png", ""),
-        ("f_bom/p.png", ""),
+        (FIVE[[1, 0, 2, 4, 3]], "", "left and right"),
+        (FIVE * (1, -1) + (0, len(PORTRAIT)), "", "y pointing up"),
+        (FIVE, "\ufeff", ""),  # as Windows begins a text
     ],
 )
-def test_shared_landmarks_give_the_right_crop(reader, case, remark):
-    right = reader.read(shared_file("cases/field/landmarks/a_right_order/p.png"))[0]
-    photo = reader.read(shared_file(f"cases/field/landmarks/{case}"))[0]
-    assert np.abs(photo.alignment.points - right.alignment.points).max() < 1.5
+def test_a_text_of_landmarks_is_understood_and_its_order_told(tmp_path, reader, points, start, remark):
+    Image.fromarray(PORTRAIT).save(tmp_path / "p.png")
+    text = "".join(f"{x:.2f} {y:.2f}\n" for x, y in points)
+    (tmp_path / "p.txt").write_text(start + text, encoding="utf-8")
+    photo = reader.read(tmp_path / "p.png")[0]
+    np.testing.assert_allclose(photo.face.points, FIVE, atol=0.01)
     assert remark in photo.remark
     assert bool(remark) == bool(photo.remark)
-
-
-def test_shared_landmarks_of_dlib_are_refused(reader):
-    with pytest.raises(Unusable, match="points must"):
-        reader.read(shared_file("cases/field/landmarks/e_dlib5/p.png"))

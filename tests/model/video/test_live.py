@@ -17,13 +17,9 @@ from lib.runtime.interruption import Interrupted
 from model.dense_landmarks.source import SHIPPED, at_texture_coordinates, read_points
 from model.video import live, track
 from model.video.face_track import naming
-<<<<<<< HEAD
 from model.video.frames import FrameSource
 from model.video.video_file import write_video
-=======
-from model.video.frames import FrameSource, write_video
 from tests.support.faces import coarse_head
->>>>>>> b7a5bf2 (Stored graphs keep all results of a loop; tests of trusted regressors, overlays, smoothing, masks and materials)
 from tests.support.gltf.rigs import Rig
 from tests.support.photo_corpus import portrait
 from tests.support.reconstruction_parts import SIZE, detected_once, untrained_parts
@@ -114,7 +110,9 @@ def test_eyeballs_look_where_the_person_looks(tmp_path, clip, run, monkeypatch):
     write_video(tmp_path / "in.mp4", list(FrameSource(clip, 1.0))[:3], RATE)
     with detected_once():
         run(config, tmp_path / "in.mp4", tmp_path / "out")
-    looks = [[float(row[name]) for name in row if name.startswith("eyeLook")] for row in rows(tmp_path / "out/arkit.csv")]
+    looks = [
+        [float(row[name]) for name in row if name.startswith("eyeLook")] for row in rows(tmp_path / "out/arkit.csv")
+    ]
     assert np.shape(looks) == (3, 8)
     rig = Rig.read(tmp_path / "out/rig.glb")
     moving = {rig.content["nodes"][one["target"]["node"]]["name"] for one in rig.content["animations"][0]["channels"]}
