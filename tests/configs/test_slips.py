@@ -7,16 +7,12 @@ import pytest
 import main
 from configs import schema
 from lib.errors import UserError
-
-
-def loaded(*argv: str) -> schema.Config:
-    args = main.parse(list(argv))
-    return schema.load(args.config, args.overrides)
+from tests.support.programs.main_program import config_of
 
 
 def refusal(*argv: str) -> str:
     with pytest.raises(UserError) as caught:
-        loaded(*argv)
+        config_of(*argv)
     return str(caught.value)
 
 

@@ -17,12 +17,7 @@ from lib.records.splits import save_split
 from lib.runtime.interruption import Interrupted
 from lib.runtime.resources import processors
 from tests.support.helpers import ROOT
-from tests.support.programs.main_program import ORIGINAL_FLAGS, called_instead
-
-
-def config_of(*argv: str) -> schema.Config:
-    args = main.parse(list(argv))
-    return schema.load(args.config, args.overrides)
+from tests.support.programs.main_program import ORIGINAL_FLAGS, called_instead, config_of
 
 
 def test_without_arguments_it_is_the_embedded_default():

@@ -1,6 +1,7 @@
 """Shared by the tests: reference numbers, optional development data, comparisons."""
 
 import contextlib
+import csv
 from pathlib import Path
 
 import numpy as np
@@ -68,6 +69,12 @@ def eager_functions():
         yield
     finally:
         tf.config.run_functions_eagerly(False)
+
+
+def csv_rows(path: Path) -> list[dict[str, str]]:
+    """The rows of a table: column -> text."""
+    with open(path, newline="", encoding="utf-8") as stream:
+        return list(csv.DictReader(stream))
 
 
 def read_mesh(path: Path) -> tuple[np.ndarray, np.ndarray, np.ndarray | None]:

@@ -23,9 +23,18 @@ BAD_PHOTOS = {
 }
 
 
+# Eyes, nose and mouth corners of skimage's astronaut, by eye.
+ASTRONAUT_FIVE = np.array([[200.0, 104], [246, 104], [222, 130], [202, 140], [246, 142]])
+
+
 def portrait() -> Image.Image:
     """The astronaut's head and shoulders, 300 x 300."""
-    return Image.fromarray(skimage.data.astronaut()[:300, 80:380])
+    return Image.fromarray(portrait_pixels())
+
+
+def portrait_pixels() -> np.ndarray:
+    """The same, uint8 [300, 300, 3]."""
+    return np.ascontiguousarray(skimage.data.astronaut()[:300, 80:380])
 
 
 def bomb(path: Path, side: int = 30000) -> None:

@@ -9,11 +9,10 @@ from lib.face_mask.dense_mask import OUTSIDE, WORKING_SIDE, _in_few_pieces, dens
 from lib.face_mesh.groups import LEFT_BROW, LEFT_EYE, OVAL, RIGHT_BROW
 from lib.face_mesh.network import Square, find_mesh_points, square_around
 from tests.lib.face_mask.test_glasses import with_glasses
+from tests.support.photo_corpus import ASTRONAUT_FIVE as FIVE
 
 SKIN, HAIR = (205, 160, 140), (50, 40, 35)
 INSIDE = np.ones((WORKING_SIDE, WORKING_SIDE), bool)
-# Eyes, nose and mouth corners of the astronaut, by eye.
-FIVE = np.array([[200.0, 104], [246, 104], [222, 130], [202, 140], [246, 142]])
 
 
 @pytest.fixture(scope="module")

@@ -8,8 +8,7 @@ import skimage.data
 from lib.face_mask.glasses import rims
 from lib.face_mesh.groups import LEFT_BROW, LEFT_EYE, RIGHT_BROW, RIGHT_EYE
 from lib.face_mesh.network import find_mesh_points
-
-FIVE = np.array([[200.0, 104], [246, 104], [222, 130], [202, 140], [246, 142]])
+from tests.support.photo_corpus import ASTRONAUT_FIVE as FIVE
 
 
 @pytest.fixture(scope="module")

@@ -21,9 +21,7 @@ from lib.face_mesh.groups import (
 )
 from lib.face_mesh.network import Square, find_mesh_points
 from lib.network_files.tflite_network import TfliteNetwork, packaged_network
-
-# Eyes, nose and mouth corners of the astronaut, by eye.
-FIVE = np.array([[200.0, 104], [246, 104], [222, 130], [202, 140], [246, 142]])
+from tests.support.photo_corpus import ASTRONAUT_FIVE as FIVE
 
 
 @pytest.fixture(scope="module")

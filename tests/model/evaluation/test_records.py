@@ -290,26 +290,20 @@ def test_a_video_or_a_run_without_a_photo_has_no_photos_to_repeat(root, tmp_path
 
 
 @pytest.mark.parametrize(
-    ("content", "got"),
+    ("read", "content", "got"),
     [
-        ("{", "a damaged file"),
-        ("[]", "another file"),
-        ('{"reconstructed": 2}', "another file"),
-        ('{"reconstructed": "two", "seconds": "many"}', "another file"),
+        (evaluation._photos, "{", "a damaged file"),
+        (evaluation._photos, "[]", "another file"),
+        (evaluation._photos, '{"reconstructed": 2}', "another file"),
+        (evaluation._photos, '{"reconstructed": "two", "seconds": "many"}', "another file"),
+        (evaluation._seconds, '{"seconds": "many"}', "another file"),
     ],
 )
-def test_a_damaged_or_foreign_summary_is_named(tmp_path, content, got):
+def test_a_damaged_or_foreign_summary_is_named(tmp_path, read, content, got):
     (tmp_path / "summary.json").write_text(content)
     config = schema.load(overrides={"test.output": str(tmp_path), "data.root_dir": str(tmp_path)})
     with pytest.raises(UserError, match=rf"summary\.json: must be JSON that this program wrote, got {got}.*delete it"):
-        evaluation._photos(config)
-
-
-def test_foreign_seconds_of_a_stage_are_named(tmp_path):
-    (tmp_path / "summary.json").write_text('{"seconds": "many"}')
-    config = schema.load(overrides={"test.output": str(tmp_path), "data.root_dir": str(tmp_path)})
-    with pytest.raises(UserError, match=r"summary\.json: must be JSON that this program wrote, got another file"):
-        evaluation._seconds(config)
+        read(config)
 
 
 def test_photos_without_a_psnr_leave_it_to_the_others_or_out(tmp_path, capsys):

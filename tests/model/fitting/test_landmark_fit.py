@@ -10,14 +10,13 @@ from lib.face_mesh.groups import EYES, JAW, LIP_PAIRS, LIPS, POINTS
 from lib.face_mesh.surface_points import SurfacePoints
 from lib.geometry.camera import Camera
 from lib.geometry.rotation import rotation_arrays, rotation_matrix
-from model.dense_landmarks.source import SHIPPED, at_texture_coordinates, read_points
 from model.fitting.energy import FitTargets
 from model.fitting.fitter import Fitter
 from model.fitting.landmark_fit import LandmarkFitter, LandmarkResiduals, PointShape
 from model.fitting.mesh_term import MeshTerm
 from model.fitting.weights import PAIRS, FitWeights, RegressedErrors
 from model.morphable_model import MorphableModel
-from tests.support.faces import built_in_face
+from tests.support.faces import built_in_face, built_in_points
 
 SIZE = 112
 WEIGHTS = FitWeights(mesh_observations=300.0, feature_sigma=0.8)
@@ -29,8 +28,8 @@ def model():
 
 
 @pytest.fixture(scope="module")
-def points(model) -> SurfacePoints:
-    return at_texture_coordinates(model.face_model, read_points(SHIPPED["built-in face"]).uv)
+def points() -> SurfacePoints:
+    return built_in_points()
 
 
 @pytest.fixture(scope="module")

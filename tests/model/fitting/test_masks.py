@@ -14,9 +14,9 @@ from model.morphable_model import MorphableModel
 from model.pipeline import load_decoder
 from tests.support.faces import built_in_face
 from tests.support.helpers import golden
+from tests.support.photo_corpus import ASTRONAUT_FIVE
 
-# Eyes, nose and mouth corners of the astronaut, by eye, and a crop around them.
-FIVE = np.array([[200.0, 104], [246, 104], [222, 130], [202, 140], [246, 142]]) - (112, 8)
+FIVE = ASTRONAUT_FIVE - (112, 8)  # in a crop around them
 
 
 @pytest.fixture(scope="module")

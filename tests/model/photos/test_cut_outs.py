@@ -14,9 +14,7 @@ from model.morphable_model import MorphableModel
 from model.photos.cut_outs import REMARK, without_cut_out
 from model.photos.reader import AlignedPhoto
 from tests.support.faces import built_in_face
-
-# Eyes, nose and mouth corners of the astronaut, by eye.
-FIVE = np.array([[200.0, 104], [246, 104], [222, 130], [202, 140], [246, 142]])
+from tests.support.photo_corpus import ASTRONAUT_FIVE as FIVE
 
 
 @pytest.fixture(scope="module")

@@ -21,8 +21,9 @@ from model.morphable_model import MorphableModel
 from model.photos.reader import PhotoReader
 from tests.support.faces import built_in_face
 from tests.support.helpers import shared_file
+from tests.support.photo_corpus import portrait_pixels
 
-PORTRAIT = skimage.data.astronaut()[:300, 80:380]
+PORTRAIT = portrait_pixels()
 FIVE = np.array([[124.0, 101], [165.5, 102.5], [144, 127], [122.5, 139.5], [166.5, 139]])
 
 

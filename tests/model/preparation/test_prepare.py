@@ -1,7 +1,6 @@
 """--mode prepare on a folder with everything in it: crops that create_bin.py packs, a reason for each of the rest."""
 
 import csv
-import functools
 import json
 import os
 import shlex
@@ -23,9 +22,10 @@ from model.preparation import prepare as preparation
 from model.preparation.job import RETRY
 from model.preparation.shards import merge_shards, prepare_shard
 from model.preparation.worker import Preparer
+from tests.support.helpers import csv_rows
 from tests.support.photo_corpus import BAD_PHOTOS, portrait, write_bad
 from tests.support.pinned import check_pinned
-from tests.support.reconstruction_parts import detected_once
+from tests.support.reconstruction_parts import preparer_loaded_once
 
 PINNED_METHOD = "regressed face, parsed mask, 3"
 PINNED = [79453.831, 138.888, -97.355, -6.277, -68.209, 261.233]
@@ -37,8 +37,7 @@ def run(source, output, **overrides):
 
 
 def left_out(output):
-    with open(output / "left_out.csv", newline="") as stream:
-        return list(csv.DictReader(stream))
+    return csv_rows(output / "left_out.csv")
 
 
 def records(output):
@@ -54,9 +53,7 @@ def own_threads():
 
 @pytest.fixture(scope="module")
 def prepare_once_loaded():
-    """Networks that are loaded and traced once for all runs with the same options, and see each photo once."""
-    with pytest.MonkeyPatch.context() as patch, detected_once():
-        patch.setattr(preparation, "make_preparer", functools.cache(preparation.make_preparer))
+    with preparer_loaded_once():
         yield
 
 

@@ -2,11 +2,11 @@
 
 import numpy as np
 import pytest
-import skimage.data
 
 from configs import schema
 from lib.errors import UserError
 from model.reconstruction.face_reconstructor import FaceReconstructor
+from tests.support.photo_corpus import portrait_pixels
 from tests.support.reconstruction_parts import SIZE, detected_once, untrained_parts
 
 
@@ -19,7 +19,7 @@ def reconstructor():
 
 @pytest.fixture(scope="module")
 def face(reconstructor):
-    return reconstructor(np.ascontiguousarray(skimage.data.astronaut()[:300, 80:380]))
+    return reconstructor(portrait_pixels())
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,6 @@ import dataclasses
 
 import cv2
 import numpy as np
-import skimage.data
 
 from configs import schema
 from lib.geometry.camera import Camera
@@ -15,9 +14,10 @@ from model.morphable_model import MorphableModel
 from model.reconstruction.baking import TextureBaker
 from model.reconstruction.face_reconstructor import FaceReconstructor
 from tests.support.faces import built_in_face
+from tests.support.photo_corpus import portrait_pixels
 from tests.support.reconstruction_parts import SIZE, untrained_parts
 
-PORTRAIT = np.ascontiguousarray(skimage.data.astronaut()[:300, 80:380])
+PORTRAIT = portrait_pixels()
 
 
 def test_only_skin_has_relief():

@@ -16,8 +16,8 @@ from model.fitting.weights import FitWeights
 from model.photos.reader import AlignedPhoto
 from model.reconstruction.draft import SUPPORT, Draft, fit_targets, mesh_points, uncovered
 from tests.support.faces import built_in_face
+from tests.support.photo_corpus import ASTRONAUT_FIVE as FIVE
 
-FIVE = np.array([[200.0, 104], [246, 104], [222, 130], [202, 140], [246, 142]])
 WEIGHTS = FitWeights()
 
 

@@ -9,7 +9,6 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
-import skimage.data
 import tensorflow as tf
 from PIL import Image
 
@@ -27,9 +26,10 @@ from tests.support.damage import files_of_at_most
 from tests.support.faces import built_in_face
 from tests.support.gltf.rigs import Rig
 from tests.support.helpers import read_mesh
+from tests.support.photo_corpus import portrait_pixels
 from tests.support.reconstruction_parts import SIZE, detected_once, untrained_parts
 
-PORTRAIT = np.ascontiguousarray(skimage.data.astronaut()[:300, 80:380])
+PORTRAIT = portrait_pixels()
 
 
 @pytest.fixture(scope="module")

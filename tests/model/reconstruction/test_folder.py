@@ -18,7 +18,7 @@ from model.fitting.masks import readable_mask
 from model.fitting.placement import PointPlacement
 from model.reconstruction import folder as reconstruction
 from tests.support.helpers import read_mesh
-from tests.support.photo_corpus import BAD_PHOTOS, portrait, write_bad
+from tests.support.photo_corpus import BAD_PHOTOS, portrait, portrait_pixels, write_bad
 from tests.support.reconstruction_parts import SIZE, detected_once, untrained_parts
 
 
@@ -52,7 +52,7 @@ def run(monkeypatch, pipeline, source, output, **overrides):
 @pytest.fixture(scope="module")
 def done(tmp_path_factory, pipeline):
     """One folder with everything in it: portraits, their masks, a cup, a broken file, landmarks that are deleted."""
-    portrait = skimage.data.astronaut()[:300, 80:380]
+    portrait = portrait_pixels()
     alpha = np.zeros(portrait.shape[:2] + (1,), np.uint8)
     alpha[85:185, 105:190] = 255
     root = tmp_path_factory.mktemp("photos")
@@ -110,7 +110,7 @@ def test_files_of_a_photo(done, pipeline):
 
 
 def test_no_mesh_is_written_when_none_is_wanted(tmp_path, monkeypatch, pipeline):
-    source = folder_of(tmp_path / "in", portrait_png=skimage.data.astronaut()[:300, 80:380])
+    source = folder_of(tmp_path / "in", portrait_png=portrait_pixels())
     run(monkeypatch, pipeline, source, tmp_path / "out", **{"fit.steps": 0, "export.formats": []})
     assert not list((tmp_path / "out" / "portrait").glob("*mesh*"))
     assert (tmp_path / "out" / "portrait" / "fine.png").exists()
@@ -176,7 +176,7 @@ def test_a_given_mask_is_taken(done):
 
 
 def test_all_faces_of_a_photo_have_results_of_their_own(tmp_path, monkeypatch, pipeline, capsys):
-    portrait = skimage.data.astronaut()[:300, 80:380]
+    portrait = portrait_pixels()
     two = np.zeros((300, 700, 3), np.uint8)
     two[:, :300], two[:240, 460:] = portrait, portrait[:240, ::-1][:, 30:270]
     source = folder_of(tmp_path / "in", two_png=two, portrait_png=portrait, cup_jpg=skimage.data.coffee()[::2, ::2])
@@ -205,7 +205,7 @@ def test_all_faces_of_a_photo_have_results_of_their_own(tmp_path, monkeypatch, p
 
 
 def test_one_photo_is_an_input_and_what_was_changed_is_said(tmp_path, monkeypatch, pipeline, capsys):
-    portrait = skimage.data.astronaut()[:300, 80:380]
+    portrait = portrait_pixels()
     source = folder_of(tmp_path / "in", lying_png=np.rot90(portrait), other_png=portrait)
     options = {"fit.steps": 0, "export.formats": []}
     assert run(monkeypatch, pipeline, source / "lying.png", tmp_path / "out", **options) == {}
@@ -255,7 +255,7 @@ def test_nothing_reconstructed_is_an_error_that_says_why(tmp_path, monkeypatch, 
     ],
 )
 def test_whatever_fails_in_a_photo_is_listed_and_the_next_one_is_done(tmp_path, monkeypatch, pipeline, fault, reason):
-    portrait = skimage.data.astronaut()[:300, 80:380]
+    portrait = portrait_pixels()
     source = folder_of(tmp_path / "in", a_png=portrait, b_png=portrait)
     place = PointPlacement.__call__
     raised = [fault]
@@ -273,7 +273,7 @@ def test_whatever_fails_in_a_photo_is_listed_and_the_next_one_is_done(tmp_path, 
 
 
 def test_without_a_fit_the_coefficients_are_the_regressors(tmp_path, monkeypatch, pipeline):
-    source = folder_of(tmp_path / "in", portrait_png=skimage.data.astronaut()[:300, 80:380])
+    source = folder_of(tmp_path / "in", portrait_png=portrait_pixels())
     assert run(monkeypatch, pipeline, source, tmp_path / "out", **{"fit.steps": 0}) == {}
     found = json.loads((tmp_path / "out/portrait/coefficients.json").read_text())["coefficients"]
     regressed = pipeline.regress(np.zeros([1, SIZE, SIZE, 4], np.float32)).coefficients[0].numpy()
@@ -313,7 +313,7 @@ def test_photos_named_like_the_results_files_and_in_other_encodings(tmp_path, mo
 
 
 def test_confidence_bound_is_used(tmp_path, monkeypatch, pipeline):
-    source = folder_of(tmp_path / "in", portrait_png=skimage.data.astronaut()[:300, 80:380])
+    source = folder_of(tmp_path / "in", portrait_png=portrait_pixels())
     with pytest.raises(UserError, match="no face found"):
         run(monkeypatch, pipeline, source, tmp_path / "out", **{"test.min_confidence": 1.0})
 

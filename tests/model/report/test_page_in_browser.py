@@ -4,8 +4,6 @@ import base64
 import functools
 import io
 import itertools
-import os
-import shutil
 import time
 
 import numpy as np
@@ -16,6 +14,7 @@ from lib.mesh_renderer.textured import draw_textured
 from model.metrics.images import masked_psnr
 from model.report.card import render_card
 from model.report.page import Card, Report
+from tests.support.gltf.three_viewer import chromium, wait
 from tests.support.report_pages import CAMERA, CHART, FACE_GCN, SHARED, photo_result
 
 playwright = pytest.importorskip("playwright.sync_api", reason="needs playwright of requirements-dev.txt")
@@ -29,18 +28,12 @@ OUTSIDE = """() => [...document.querySelectorAll("body *")].filter((element) => 
     const box = element.getBoundingClientRect();
     return box.width && (box.left < 0 || box.right > innerWidth + 0.5);
 }).map((element) => element.outerHTML.slice(0, 80))"""
-FLAGS = ["--use-gl=angle", "--use-angle=swiftshader", "--enable-unsafe-swiftshader"]
 
 
 @pytest.fixture(scope="module")
 def browser():
-    names = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
-    executable = next(filter(None, map(shutil.which, names)), None)
-    if executable is None:
-        pytest.skip(f"needs a Chromium on the PATH ({', '.join(names)})")
-    as_root = ["--no-sandbox"] if os.geteuid() == 0 else []
     with playwright.sync_playwright() as started:
-        instance = started.chromium.launch(executable_path=executable, args=FLAGS + as_root)
+        instance = chromium(started)
         yield instance
         instance.close()
 
@@ -91,14 +84,6 @@ def opened(browser, request):
         assert messages == []
         assert [url for url in requests if not url.startswith("data:")] == [path.as_uri()]
         assert wide <= 0
-
-
-def wait(page, condition, seconds=120):
-    """Waits until a JavaScript expression holds; playwright's own waiting evaluates text, which the page forbids."""
-    deadline = time.monotonic() + seconds
-    while not page.evaluate(condition):
-        assert time.monotonic() < deadline, f"must come true within {seconds} s: {condition}"
-        page.wait_for_timeout(20)
 
 
 def still(page):

@@ -10,8 +10,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from tests.support.gltf.three_viewer import wait
 from tests.support.photo_corpus import portrait
-from tests.support.serving.served_page import FRAMES, MAY_WRITE, move, view, wait
+from tests.support.serving.served_page import FRAMES, MAY_WRITE, move, view
 
 OVERFLOW = "document.documentElement.scrollWidth - innerWidth"
 

@@ -9,8 +9,9 @@ import urllib.request
 import numpy as np
 import pytest
 
+from tests.support.gltf.three_viewer import wait
 from tests.support.photo_corpus import portrait
-from tests.support.serving.served_page import MAY_WRITE, MUST_FAIL, move, view, wait
+from tests.support.serving.served_page import MAY_WRITE, MUST_FAIL, move, view
 
 ENDED = "photos.every(({ state }) => state == 'done' || state == 'failed')"
 

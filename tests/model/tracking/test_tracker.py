@@ -10,7 +10,6 @@ from lib.face_image.detection import LARGE, SMALLEST, Face
 from lib.face_mesh.groups import POINTS
 from lib.face_mesh.network import MeshPoints
 from lib.geometry.camera import Camera
-from model.dense_landmarks.source import SHIPPED, at_texture_coordinates, read_points
 from model.fitting.weights import FitWeights, fitting_prior
 from model.morphable_model import MorphableModel
 from model.tracking import face_points, tracker
@@ -18,7 +17,7 @@ from model.tracking.expression_fit import ExpressionFitter
 from model.tracking.frame_place import crop_at
 from model.tracking.newcomer import FRAMES, Newcomer
 from model.tracking.tracker import FaceTracker
-from tests.support.faces import built_in_face
+from tests.support.faces import built_in_face, built_in_points
 
 CAMERA = Camera((112, 112))
 FRAME = np.zeros([480, 640, 3], np.uint8)
@@ -31,8 +30,8 @@ def model():
 
 
 @pytest.fixture(scope="module")
-def points(model):
-    return at_texture_coordinates(model.face_model, read_points(SHIPPED["built-in face"]).uv)
+def points():
+    return built_in_points()
 
 
 @pytest.fixture(scope="module")

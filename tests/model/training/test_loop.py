@@ -31,6 +31,7 @@ from model.training import loop as training
 from model.training.resuming import compare_options, run_options
 from model.training.run_log import RunLog
 from model.training.trainer import TextureTrainer
+from tests.support.helpers import eager_functions
 from tests.support.toy_faces import ToyFaces, save_toy_model, save_toy_records, toy_configuration
 
 SIZE, COUNT = 32, 10
@@ -95,9 +96,8 @@ def finished(root, killed, traced, tmp_path_factory):
 @pytest.fixture
 def eagerly():
     """Without compiling, which takes longer than the few updates of a run that is stopped."""
-    tf.config.run_functions_eagerly(True)
-    yield
-    tf.config.run_functions_eagerly(False)
+    with eager_functions():
+        yield
 
 
 def test_training_brings_the_render_closer_to_the_photo(root, tmp_path):
@@ -154,11 +154,8 @@ def test_a_finished_run_says_so(root, finished):
 def test_a_run_killed_before_its_summary_gets_one(root, finished, tmp_path):
     folder = shutil.copytree(finished[0], tmp_path / "run")
     (folder / "training.json").unlink()
-    tf.config.run_functions_eagerly(True)  # one validation: compiling takes longer
-    try:
+    with eager_functions():  # one validation
         training.train(configuration(root, train__restore=True, **FULL), folder)
-    finally:
-        tf.config.run_functions_eagerly(False)
     found, expected = (json.loads((path / "training.json").read_text()) for path in (folder, finished[0]))
     assert found.keys() == expected.keys()
     assert found["updates"] == expected["updates"]

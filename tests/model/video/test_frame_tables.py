@@ -1,7 +1,5 @@
 """Tables that grow with every frame: before the first face, and on a disk that fills up."""
 
-import csv
-
 import numpy as np
 import pytest
 
@@ -9,12 +7,8 @@ from lib.errors import DiskFull
 from model.tracking.tracker import TrackedFace
 from model.video.frame_tables import frame_tables
 from tests.support.damage import files_of_at_most
+from tests.support.helpers import csv_rows
 from tests.support.reconstruction_parts import untrained_parts
-
-
-def read(path):
-    with open(path, newline="", encoding="utf-8") as stream:
-        return list(csv.DictReader(stream))
 
 
 def test_before_the_first_face_there_are_no_values(tmp_path):
@@ -26,7 +20,7 @@ def test_before_the_first_face_there_are_no_values(tmp_path):
         for number, seen in enumerate((None, None, face, None)):
             tables.add(seen, number / 25)
     for name, column in (("pose.csv", "pixels_per_decimetre"), ("arkit.csv", "jawOpen")):
-        rows = read(tmp_path / name)
+        rows = csv_rows(tmp_path / name)
         assert [row["seen"] for row in rows] == ["0", "0", "1", "0"]
         assert [row["seconds"] for row in rows] == ["0.0", "0.04", "0.08", "0.12"]
         assert rows[0][column] == rows[1][column] == ""
@@ -45,6 +39,6 @@ def test_a_full_disk_is_told_with_the_table_and_earlier_rows_stay(tmp_path):
     wanted = r"\.csv: must fit on its disk, got: File too large"
     with files_of_at_most(4096), pytest.raises(DiskFull, match=wanted):
         fill()
-    rows = read(tmp_path / "pose.csv")
+    rows = csv_rows(tmp_path / "pose.csv")
     assert [row["frame"] for row in rows] == [str(number) for number in range(len(rows))]
     assert len(rows) > 5

@@ -1,6 +1,5 @@
 """--mode track on a short clip, with the de-lit projection in the texture network's place."""
 
-import csv
 import dataclasses
 import json
 import os
@@ -21,6 +20,7 @@ from model.video.frames import FrameSource
 from model.video.video_file import write_video
 from tests.support.faces import coarse_head
 from tests.support.gltf.rigs import Rig
+from tests.support.helpers import csv_rows
 from tests.support.photo_corpus import portrait
 from tests.support.reconstruction_parts import SIZE, detected_once, untrained_parts
 
@@ -59,11 +59,6 @@ def clip(tmp_path_factory):
     return path
 
 
-def rows(path):
-    with open(path, newline="", encoding="utf-8") as stream:
-        return list(csv.DictReader(stream))
-
-
 def test_a_face_is_tracked_through_a_clip(tmp_path, config, clip):
     live.track_video(config, clip, tmp_path)
     summary = json.loads((tmp_path / "summary.json").read_text())
@@ -76,7 +71,7 @@ def test_a_face_is_tracked_through_a_clip(tmp_path, config, clip):
     assert times.keys() == {"read", "landmarks", "fit", "write", "delay"}
     assert all(0 < figures["median"] <= figures["95th_percentile"] for figures in times.values())
     assert times["delay"]["median"] >= times["landmarks"]["median"]
-    pose, weights = rows(tmp_path / "pose.csv"), rows(tmp_path / "arkit.csv")
+    pose, weights = csv_rows(tmp_path / "pose.csv"), csv_rows(tmp_path / "arkit.csv")
     assert [row["seen"] for row in pose] == [row["seen"] for row in weights] == ["1"] * 8 + ["0"] * 3 + ["1"] * 5
     moved = np.diff([float(row["x"]) for row in pose])
     assert np.median(moved[3:7]) == pytest.approx(3, abs=1)
@@ -111,7 +106,7 @@ def test_eyeballs_look_where_the_person_looks(tmp_path, clip, run, monkeypatch):
     with detected_once():
         run(config, tmp_path / "in.mp4", tmp_path / "out")
     looks = [
-        [float(row[name]) for name in row if name.startswith("eyeLook")] for row in rows(tmp_path / "out/arkit.csv")
+        [float(row[name]) for name in row if name.startswith("eyeLook")] for row in csv_rows(tmp_path / "out/arkit.csv")
     ]
     assert np.shape(looks) == (3, 8)
     rig = Rig.read(tmp_path / "out/rig.glb")
@@ -126,7 +121,7 @@ def test_told_to_stop_it_keeps_the_frames_before(tmp_path, config, clip, monkeyp
 
     def stopping(tables, face, seconds):
         add(tables, face, seconds)
-        if len(rows(tmp_path / "pose.csv")) == 5:
+        if len(csv_rows(tmp_path / "pose.csv")) == 5:
             assert not any((tmp_path / name).exists() for name in earlier)
             os.kill(os.getpid(), signal.SIGTERM)
 
@@ -140,7 +135,7 @@ def test_told_to_stop_it_keeps_the_frames_before(tmp_path, config, clip, monkeyp
     assert stopped.value.number == signal.SIGTERM
     assert not (tmp_path / "rig.glb").exists()
     assert json.loads((tmp_path / "summary.json").read_text())["frames"] == 5
-    assert len(rows(tmp_path / "arkit.csv")) == 5
+    assert len(csv_rows(tmp_path / "arkit.csv")) == 5
     assert not (tmp_path / "overlay.mp4").exists()
 
 

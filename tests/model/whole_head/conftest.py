@@ -1,23 +1,23 @@
-"""The coarsest whole head, built once."""
+"""The coarsest whole head."""
 
 import pytest
 
-from lib.face_model_files.human_head import ExtendedHead, human_head_model
-from lib.human_head.shipped import SHIPPED, HumanHead
-from lib.synthetic.builtin.face_generator import build_face_model
+from lib.face_model.face_model import FaceModel
+from lib.face_model_files.human_head import ExtendedHead
+from tests.support.faces import built_in_face, coarse_head, extended_head
 
 
 @pytest.fixture(scope="package")
-def source():
-    return build_face_model(2000)
+def source() -> FaceModel:
+    return built_in_face(2000)
 
 
 @pytest.fixture(scope="package")
-def extended(source) -> ExtendedHead:
-    return ExtendedHead.build(HumanHead.load(SHIPPED), source, "face", "head", 0)
+def extended() -> ExtendedHead:
+    return extended_head()
 
 
 @pytest.fixture(scope="package")
-def count(source) -> int:
+def count() -> int:
     """Number of vertices of the face."""
-    return human_head_model(HumanHead.load(SHIPPED), source, "face", 0).vertex_count
+    return coarse_head("face").vertex_count

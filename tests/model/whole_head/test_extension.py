@@ -9,11 +9,10 @@ import tensorflow as tf
 
 from configs import schema
 from lib.face_image.region import PhotoRegion
-from lib.face_model_files.human_head import ExtendedHead, human_head_model
+from lib.face_model_files.human_head import ExtendedHead
 from lib.geometry.camera import Camera
 from lib.geometry.lighting import shading
 from lib.geometry.rotation import rotation_matrix
-from lib.human_head.shipped import SHIPPED, HumanHead
 from lib.mesh_renderer.fragments import interpolate
 from model.face_gcn import FaceGCN
 from model.morphable_model import MorphableModel
@@ -22,15 +21,16 @@ from model.reconstruction.new_views import LARGEST_FACE, framing, shape_view
 from model.whole_head import wide_view
 from model.whole_head.extension import HeadExtension
 from model.whole_head.scalp.baldness import Baldness
+from tests.support.faces import coarse_head
 
 SIZE = 64
 STEP = 1.5  # at the border, relative to the largest on the face
 
 
 @pytest.fixture(scope="module")
-def case(source, extended):
+def case(extended):
     """Extension, reconstruction of a random face in warm light from one side, its extension, and its coefficients."""
-    face_model, camera = human_head_model(HumanHead.load(SHIPPED), source, "face", 0), Camera((SIZE, SIZE))
+    face_model, camera = coarse_head("face"), Camera((SIZE, SIZE))
     tan = tf.constant([0.10, 0.0, -0.08])
 
     def texture(embedding, coarse, colour, visibility, shading, training=False):

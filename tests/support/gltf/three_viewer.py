@@ -5,6 +5,7 @@ import io
 import mimetypes
 import os
 import shutil
+import time
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -57,6 +58,14 @@ def chromium(started, *flags: str):
         pytest.skip(f"needs a Chromium on the PATH ({', '.join(names)})")
     as_root = ["--no-sandbox"] if os.geteuid() == 0 else []
     return started.chromium.launch(executable_path=executable, args=[*FLAGS, *flags, *as_root])
+
+
+def wait(page, condition: str, seconds: float = 120) -> None:
+    """Waits until a JavaScript expression holds; playwright's own waiting evaluates text, which our pages forbid."""
+    deadline = time.monotonic() + seconds
+    while not page.evaluate(condition):
+        assert time.monotonic() < deadline, f"must come true within {seconds} s: {condition}"
+        page.wait_for_timeout(20)
 
 
 class ThreeViewer:

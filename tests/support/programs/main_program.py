@@ -4,6 +4,7 @@ import sys
 import types
 
 import main
+from configs import schema
 
 ORIGINAL_FLAGS = (
     *(
@@ -22,6 +23,12 @@ ORIGINAL_FLAGS = (
     ),
     *("img_size", "nz", "lr", "buffer_size", "workers", "drop_rate", "adv_lambda", "seed", "input", "output"),
 )
+
+
+def config_of(*argv: str) -> schema.Config:
+    """The configuration of a command."""
+    args = main.parse(list(argv))
+    return schema.load(args.config, args.overrides)
 
 
 def called_instead(monkeypatch, module: str, function: str, result=None) -> list[tuple]:

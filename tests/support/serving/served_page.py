@@ -4,7 +4,6 @@ import base64
 import contextlib
 import io
 import threading
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -14,6 +13,7 @@ from PIL import Image
 from configs import schema
 from lib.runtime.interruption import DeferredStop
 from model.reconstruction.face_reconstructor import FaceReconstructor
+from tests.support.gltf.three_viewer import wait
 from tests.support.reconstruction_parts import SIZE, untrained_parts
 
 MAY_WRITE = threading.Event()  # cleared, the work on a photo waits before it writes the files for download
@@ -79,14 +79,6 @@ def served_page(root: Path) -> Iterator[str]:
         running.should_exit = True
         thread.join()
         photos.stop()
-
-
-def wait(page, condition, seconds=60):
-    """Waits until a JavaScript expression holds."""
-    deadline = time.monotonic() + seconds
-    while not page.evaluate(condition):
-        assert time.monotonic() < deadline, f"must come true within {seconds} s: {condition}"
-        page.wait_for_timeout(20)
 
 
 def view(page):
