@@ -22,7 +22,7 @@ from model.runs import processes
 from tests.support.helpers import ROOT
 from tests.support.programs.main_program import called_instead
 from tests.support.programs.one_line import one_line
-from tests.support.toy_faces import ToyFaces, save_toy_model, save_toy_records, toy_configuration
+from tests.support.toy_faces import save_toy_root, toy_configuration
 
 SIZE, SECONDS = 32, 400  # the machine may be busy
 MIRRORED = ("--distribute", "mirrored")
@@ -109,7 +109,7 @@ def root(tmp_path_factory) -> Path:
     settings = {"batch_size": 2, "epochs": 1, "learning_rate": 1e-4}
     changes = {f"train__{name}": value for name, value in settings.items()}
     config = toy_configuration(folder, SIZE, **changes, schedule__warmup=1, texture__weights="", texture__drop_rate=0.2)
-    save_toy_records(config, ToyFaces(save_toy_model(config), SIZE, 3), 10)
+    save_toy_root(config, 10)
     (folder / "config.yaml").write_text(schema.to_yaml(config), encoding="utf-8")
     return folder
 

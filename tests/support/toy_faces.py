@@ -86,6 +86,11 @@ def save_toy_records(config: schema.Config, faces: ToyFaces, count: int) -> None
     save_split(config.params_dir, {"train": names[:6], "val": names[6:9], "test": names[9:]})
 
 
+def save_toy_root(config: schema.Config, count: int) -> None:
+    """Writes all that a training needs: face model, untrained networks, and `count` packed and split crops."""
+    save_toy_records(config, ToyFaces(save_toy_model(config), config.data.image_size, 3), count)
+
+
 def save_untrained_networks(config: schema.Config, face_model: FaceModel) -> None:
     """Regressor and identity network of a configuration, as --mode pretrain would leave them before any update."""
     for section, network in (

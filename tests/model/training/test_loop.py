@@ -32,7 +32,7 @@ from model.training.resuming import compare_options, run_options
 from model.training.run_log import RunLog
 from model.training.trainer import TextureTrainer
 from tests.support.helpers import eager_functions
-from tests.support.toy_faces import ToyFaces, save_toy_model, save_toy_records, toy_configuration
+from tests.support.toy_faces import save_toy_root, toy_configuration
 
 SIZE, COUNT = 32, 10
 
@@ -42,7 +42,7 @@ def root(tmp_path_factory):
     """A root folder with records, split, face model and (untrained) weights."""
     folder = tmp_path_factory.mktemp("root")
     config = configuration(folder)
-    save_toy_records(config, ToyFaces(save_toy_model(config), SIZE, 3), COUNT)
+    save_toy_root(config, COUNT)
     return folder
 
 

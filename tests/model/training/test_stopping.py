@@ -12,7 +12,7 @@ from model.training.run_folder import RunFolder
 from model.training.run_log import RunLog
 from model.training.trainer import TextureTrainer
 from tests.support.helpers import eager_functions
-from tests.support.toy_faces import ToyFaces, save_toy_model, save_toy_records, toy_configuration
+from tests.support.toy_faces import save_toy_root, toy_configuration
 
 SIZE, COUNT = 32, 10  # crops: six to train, three to validate
 
@@ -25,7 +25,7 @@ class Killed(BaseException):
 def root(tmp_path_factory):
     folder = tmp_path_factory.mktemp("root")
     config = configuration(folder)
-    save_toy_records(config, ToyFaces(save_toy_model(config), SIZE, 3), COUNT)
+    save_toy_root(config, COUNT)
     return folder
 
 
