@@ -9,10 +9,11 @@ import tensorflow as tf
 
 from configs import schema
 from lib.face_image.region import PhotoRegion
-from lib.face_model_files.human_head import ExtendedHead
+from lib.face_model_files.human_head import ExtendedHead, human_head_model
 from lib.geometry.camera import Camera
 from lib.geometry.lighting import shading
 from lib.geometry.rotation import rotation_matrix
+from lib.human_head.shipped import SHIPPED, HumanHead
 from lib.mesh_renderer.fragments import interpolate
 from model.face_gcn import FaceGCN
 from model.morphable_model import MorphableModel
