@@ -5,13 +5,15 @@ import numpy as np
 from lib.face_model.face_model import FaceModel
 from lib.synthetic.appearance.canonical import CanonicalFace
 from lib.synthetic.appearance.hair import below_bare_top
-from model.whole_head.scalp.colours import log_brightness, unlike_skin
+from model.whole_head.scalp.colours import log_brightness, log_ratio, unlike_skin
 from model.whole_head.scalp.grain import contrast
+from model.whole_head.scalp.headwear import no_hue_of_hair
 from model.whole_head.scalp_mesh import SeenScalp, enough, well_inside
 
-# The crown is bare if at least this share of what the photo shows of it has the colours of skin, and is smoother than
-# that: contrast of its detail relative to that of the face's skin. (Bare tops: 0.5; white or light hair: from 1.0.)
-LIKE_SKIN, SMOOTH = 0.4, 0.8
+# The crown is bare if at least this share of what the photo shows of it has the colours of skin, the mean of those has
+# its hue (spread over the channels of the log of the ratio; bare tops: 0.03 and 0.06, beige cloth: from 0.08), and they
+# are smoother (contrast of detail, relative to that of the face's skin; bare tops: 0.5, white or light hair: from 1).
+LIKE_SKIN, HUE, SMOOTH = 0.4, 0.067, 0.8
 # How well a photo must show a vertex.
 SEEN = 0.3
 # Hair grows around the top if the photo shows this share of its place, and enough of that does not look like skin.
@@ -46,6 +48,8 @@ class BareTop:
             return False
         bare = np.zeros(len(skin), bool)
         bare[rows] = judged & (covered == 0)
+        if log_ratio(seen.colour, skin[rows])[bare[rows]].mean(axis=0).std() > HUE:
+            return False
         crown = well_inside((seen.ids >= 0) & bare[self._triangles].all(axis=1)[seen.ids] & inside)
         plain = well_inside((seen.ids >= 0) & self._plain[seen.ids] & (seen.skin > 0.5))
         if not (enough(crown) and enough(plain)):
@@ -60,7 +64,7 @@ class BareTop:
           seen: the bare head's scalp in the photo.
           weight, skin, rows: as in `Baldness.__call__`.
         """
-        covered, share = unlike_skin(seen.colour, skin[rows]), self._ring.copy()
+        share, covered = self._ring.copy(), unlike_skin(seen.colour, skin[rows]) * ~no_hue_of_hair(seen.colour)
         known = weight * np.clip(2 * share[rows] - 1, 0, 1)  # its border may be elsewhere
         if known.sum() < LEAST_SEEN * share.sum() or np.average(covered, weights=known) < GROWS:
             return np.zeros_like(share)

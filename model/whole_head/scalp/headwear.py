@@ -111,7 +111,8 @@ class HeadwearFinder:
           weight: [M] in [0, 1], how well it shows a vertex.
           covered: [M] in [0, 1], how surely it shows something else than skin there.
         """
-        coloured, pale = (one & other for one, other in zip(_cloth(seen.pixels), _cloth(albedo), strict=True))
+        coloured = no_hue_of_hair(seen.pixels) & no_hue_of_hair(albedo)
+        pale = _pale(seen.pixels) & _pale(albedo)
         detail, on_head = _detail(seen.image, seen.hairy), weight * covered
         unlike_hair = coloured | pale if detail < SMOOTH else coloured
         least = max(LEAST_SHARE * on_head.sum(), LEAST_SEEN * len(weight))
@@ -146,14 +147,24 @@ _MIDDLES = (np.arange(SECTORS) + 0.5) * (2 * np.pi / SECTORS)
 _MIDDLES = (_MIDDLES + np.pi) % (2 * np.pi) - np.pi
 
 
-def _cloth(colours: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Bool [M] each: which colours [M, 3] have a hue that hair does not have, and which are as pale as it hardly is."""
+def no_hue_of_hair(colours: np.ndarray) -> np.ndarray:
+    """Bool [M], which colours [M, 3] have a hue that hair does not have."""
+    _, hue, chroma = _lightness_hue_chroma(colours)
+    low, high = np.where((chroma > VIVID)[:, None], VIVID_HUES, HUES).T
+    return (chroma > LEAST_CHROMA) & ((hue < low) | (hue > high))
+
+
+def _pale(colours: np.ndarray) -> np.ndarray:
+    """Bool [M], which colours [M, 3] are as pale as hair hardly is."""
+    lightness, _, chroma = _lightness_hue_chroma(colours)
+    return (chroma <= LEAST_CHROMA) & (lightness > PALE)
+
+
+def _lightness_hue_chroma(colours: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """CIELAB's lightness, hue in degrees and chroma [M] of colours [M, 3]."""
     pixels = np.ascontiguousarray(colours[:, None], np.float32)
     lightness, a, b = cv2.cvtColor(pixels, cv2.COLOR_RGB2LAB)[:, 0].T
-    hue, chroma = np.degrees(np.arctan2(b, a)), np.hypot(a, b)
-    low, high = np.where((chroma > VIVID)[:, None], VIVID_HUES, HUES).T
-    coloured = (chroma > LEAST_CHROMA) & ((hue < low) | (hue > high))
-    return coloured, (chroma <= LEAST_CHROMA) & (lightness > PALE)
+    return lightness, np.degrees(np.arctan2(b, a)), np.hypot(a, b)
 
 
 def _detail(image: np.ndarray, part: np.ndarray) -> float:

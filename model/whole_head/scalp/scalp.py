@@ -20,7 +20,7 @@ from model.whole_head.scalp.baldness import Baldness
 from model.whole_head.scalp.bare_top import BareTop
 from model.whole_head.scalp.colours import DARKEST, below_one, share_of_hair, typical, unlike_skin
 from model.whole_head.scalp.hairline import Hairline
-from model.whole_head.scalp.headwear import Headwear, HeadwearFinder
+from model.whole_head.scalp.headwear import Headwear, HeadwearFinder, no_hue_of_hair
 from model.whole_head.scalp.painted import PaintedScalp
 from model.whole_head.scalp_mesh import ScalpMesh, SeenScalp, widened
 from model.whole_head.wide_view import WideView
@@ -97,7 +97,7 @@ class Scalp:
             seen = self._seen(face, even, rows, image, readable, inside, wall, curtain)
             share, shown = seen.share, seen.shown
             if bald:
-                shown = np.maximum(readable, self._bare(face, inside, wall))
+                shown = np.maximum(readable, self._bare(seen.ids, inside, wall))
             trusted = seen.visible * self._trusted(face, rows, seen.points, shown)
             if bald:
                 return self._with_ring(seen, trusted, light, even, skin, shown)
@@ -127,9 +127,8 @@ class Scalp:
         clip = self._wide.clip_coordinates(face.vertices)
         return triangle_ids(clip, self._morphable.triangles, self._wide.image_size).numpy()[0]
 
-    def _bare(self, face: PosedFace, inside: np.ndarray, wall: np.ndarray | None) -> np.ndarray:
-        """Bool [S, S], pixels inside the photo that show a bald scalp."""
-        ids = self._ids(face)
+    def _bare(self, ids: np.ndarray, inside: np.ndarray, wall: np.ndarray | None) -> np.ndarray:
+        """Bool [S, S], pixels inside the photo that show a bald scalp, by the head's triangles `ids` [S, S]."""
         scalp = self._drawn[ids] & (ids >= 0) & inside
         return scalp if wall is None else scalp & ~behind_head(wall, ids >= 0, inside)
 
@@ -155,7 +154,7 @@ class Scalp:
         share = self._bare_top.ring(seen, weight, skin, rows)
         if share.any():
             colour = below_one(seen.colour)
-            like_hair = share[rows] * weight * unlike_skin(seen.colour, skin[rows])
+            like_hair = share[rows] * weight * unlike_skin(seen.colour, skin[rows]) * ~no_hue_of_hair(seen.colour)
             albedo[rows] = np.clip(membrane(mesh.laplacian, colour, typical(colour, like_hair)), 0, 1)
             light = light + share[:, None] * (even - light)
         alike, cloth = self._hairline.alike(share), np.zeros_like(share)

@@ -14,16 +14,16 @@ from model.fitting.light import solve_light
 from model.fitting.surface import SurfaceSteps, visible_weights
 from model.fitting.weights import FitWeights
 from model.morphable_model import MorphableModel
-from tests.support.faces import built_in_face
+from tests.support.faces import built_in_face, coarse_head
 
 CAMERA = Camera((112, 112))
 # From above and the left, a little warm.
 LIGHT = np.float32([0.1, 0.25, -0.1, 0.15, 0, 0, 0, 0, 0] + np.array([[0.03], [0], [-0.03]]))  # [3, 9]
 
 
-@pytest.fixture(scope="module")
-def model():
-    return MorphableModel(built_in_face(2500))
+@pytest.fixture(scope="module", params=["built-in", "human head"])
+def model(request):
+    return MorphableModel(built_in_face(2500) if request.param == "built-in" else coarse_head("face"))
 
 
 def face_of(model, light):
@@ -58,15 +58,35 @@ def error_of(model, factor):
     return np.abs(found - true)[seen].mean() / np.abs(ambient[0] - true)[seen].mean()
 
 
+def top_of(model, share):
+    """Bool [N], the highest vertices, a share of the front's."""
+    height = model.face_model.mean_shape[:, 1]
+    return height > np.quantile(height[model.face_model.front_mask], 1 - share)
+
+
 def test_a_beard_is_no_shadow(model):
     beard = model.face_model.regions["beard"]
     assert error_of(model, np.ones(model.vertex_count)) < 0.1
-    assert error_of(model, 1 - 0.7 * (beard > 0.3)) < 0.15
+    for darker in (0.4, 0.7):
+        assert error_of(model, 1 - darker * (beard > 0.3)) < 0.15
 
 
-def test_a_black_cap_is_no_shadow(model):
-    height = model.face_model.mean_shape[:, 1]
-    assert error_of(model, 1 - 0.95 * (height > np.quantile(height, 0.85))) < 0.15
+@pytest.mark.parametrize(("share", "darker", "most"), [(0.15, 0.95, 0.1), (0.25, 0.5, 0.4), (0.3, 0.95, 0.6)])
+def test_a_cap_or_hair_is_no_shadow(model, share, darker, most):
+    assert error_of(model, 1 - darker * top_of(model, share)) < most
+
+
+def test_each_face_of_a_batch_has_its_own_start(model):
+    beard = model.face_model.regions["beard"]
+    factors = 1 - 0.7 * (beard > 0.3), 1 - 0.95 * top_of(model, 0.15), np.ones(model.vertex_count)
+    images, masks = (tf.concat(parts, axis=0) for parts in zip(*(photo_of(model, f) for f in factors), strict=True))
+    dark = tf.constant(np.repeat(face_of(model, np.zeros([3, 9])), 3, axis=0))
+    weight = visible_weights(SurfaceSteps(model, CAMERA), dark, masks).weight
+    together = solve_light(model, CAMERA, dark, images, weight, FitWeights())
+    for row in range(3):
+        one = slice(row, row + 1)
+        alone = solve_light(model, CAMERA, dark[one], images[one], weight[one], FitWeights())
+        np.testing.assert_allclose(together[row], alone[0], atol=1e-4)
 
 
 def test_a_model_without_hairy_regions_has_its_light_found(model):

@@ -276,6 +276,7 @@ def test_a_head_that_shows_no_hair_gets_none(case, extended, monkeypatch, volume
         found[sky] = extension(result, coefficients, readable, region).scalp
     assert found[0.0].share.max() > 0.9
     assert found[-9.0].bald
+    assert not found[-9.0].share.any()
 
 
 def test_the_photo_of_a_bald_head_is_looked_at_once(case, extended, monkeypatch):

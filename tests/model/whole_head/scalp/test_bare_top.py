@@ -27,8 +27,8 @@ def case(extended, count):
     return Scalp(morphable, camera, count), face, below_bare_top(CanonicalFace(extended.model).points)
 
 
-def painted(case, sides: np.ndarray, bald: bool = False, grain: float = 0.005):
-    """The scalp of a person with skin on top, of some grain, and sides of a colour."""
+def painted(case, sides: np.ndarray, bald: bool = False, grain: float = 0.005, top: np.ndarray = SKIN):
+    """The scalp of a person with a top of some colour and grain, and sides of a colour."""
     scalp, face, below = case
     ids = scalp._ids(face)
     outside = (len(ids) - SIZE) // 2
@@ -39,7 +39,7 @@ def painted(case, sides: np.ndarray, bald: bool = False, grain: float = 0.005):
     on_scalp = (usual[triangles].min(axis=1) > 0.5)[ids] & (ids >= 0)
     ring = on_scalp & (below[triangles].max(axis=1) > 0)[ids]
     noise = np.random.default_rng(0).normal(size=[*ids.shape, 1])
-    pixels = SKIN * np.exp(np.where(on_scalp, grain, 0.02)[..., None] * noise)
+    pixels = np.where(on_scalp[..., None], top, SKIN) * np.exp(np.where(on_scalp, grain, 0.02)[..., None] * noise)
     pixels[ring] = sides * np.exp(0.05 * noise[ring])
     place = np.array([[1.0, 0, MARGIN], [0, 1.0, MARGIN]])
     region = PhotoRegion(np.uint8(np.clip(AMBIENT * pixels, 0, 1) * 255), place)
@@ -65,6 +65,17 @@ def test_without_hair_around_it_there_is_no_ring(case):
     assert found.bald
     assert not found.share.any()
     assert not found.albedo.any()
+
+
+def test_blue_around_a_bare_top_is_no_hair(case):
+    found = painted(case, np.array([0.2, 0.4, 0.9]), bald=True)
+    assert found.bald
+    assert not found.share.any()
+
+
+@pytest.mark.parametrize("beige", [(0.62, 0.5, 0.45), (0.6, 0.5, 0.42), (0.58, 0.46, 0.4), (0.66, 0.52, 0.34)])
+def test_a_beige_cap_is_no_bare_top(case, beige):
+    assert not painted(case, np.array(beige), top=np.array(beige), grain=0.01).bald
 
 
 def test_a_top_with_the_grain_of_hair_is_not_bare(case):
