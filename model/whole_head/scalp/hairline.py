@@ -17,6 +17,8 @@ BEYOND = -10.0
 HIGHEST = 45.0
 # Hair is surely found this far above the natural hairline.
 CROWN = 15.0
+# Rings of vertices that hair spreads beyond its places surrounded by hair.
+WIDE = 2
 # Rounds of smoothing over the mesh, and of spreading to what is near the end of hair.
 ROUNDS, NEARBY = 3, 10
 
@@ -77,9 +79,16 @@ class Hairline:
         return np.maximum(1 - np.clip(2 * most, 0, 1), np.clip(2 * least - 1, 0, 1))
 
     def _connected(self, hairy: np.ndarray) -> np.ndarray:
-        """[N] 1 where `hairy` [N] is connected to the usual scalp; darkness elsewhere is shadow."""
-        rows = np.flatnonzero(hairy)
+        """[N] 1 where `hairy` [N] is connected to the usual scalp; darkness elsewhere is shadow.
+
+        Below the natural hairline, what is no wider than two vertices is none of it: rims and arms of glasses.
+        """
+        surrounded = self._mean @ hairy.astype(np.float32) > 0.99
+        core = hairy & ((self.usual > 0.5) | surrounded)
+        rows = np.flatnonzero(core)
         pieces = scipy.sparse.csgraph.connected_components(self._neighbours[rows][:, rows], directed=False)[1]
-        result = np.zeros(len(hairy))
-        result[rows[np.isin(pieces, pieces[self.usual[rows] > 0.5])]] = 1
-        return result
+        kept = np.zeros(len(hairy), np.float32)
+        kept[rows[np.isin(pieces, pieces[self.usual[rows] > 0.5])]] = 1
+        for _ in range(WIDE):
+            kept = np.maximum(kept, hairy * (self._neighbours @ kept > 0))
+        return kept
