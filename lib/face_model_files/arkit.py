@@ -86,8 +86,9 @@ class BlendShapes:
           UserError: none of the names is known.
         """
         names = model.expression_names
-        # A model with ARKit's names may have one of the built-in face's besides, such as "smile".
-        if set(names) & set(_built_in_names()) and not set(names) & set(_arkit_names()):
+        # The coefficients of a model have one scale, so most of its names tell: some of ARKit's may have "smile" besides,
+        # some of the built-in face's "tongueOut".
+        if len(set(names) & set(_built_in_names())) > len(set(names) & set(_arkit_names())):
             shapes, strength = _built_in_shapes(names), 1 / FULL_STRENGTH
         else:
             shapes, strength = _named_shapes(names), _STRENGTHS.get(model.name, 1.0)

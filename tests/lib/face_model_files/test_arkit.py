@@ -9,6 +9,7 @@ import pytest
 from lib.errors import UserError
 from lib.face_model.face_model import FaceModel
 from lib.face_model_files.arkit import ARKIT, BlendShapes, arkit_weights
+from lib.synthetic.builtin.expressions import FULL_STRENGTH
 from tests.support.faces import built_in_face, coarse_head
 from tests.support.helpers import shared_file
 
@@ -164,3 +165,27 @@ def test_arkits_names_count_beside_one_that_the_built_in_face_has(built_in, firs
     shapes = BlendShapes.of(model)
     assert shapes.names == ("jawOpen", "mouthSmileLeft", *names[2:])
     np.testing.assert_allclose(shapes.displacements(model)[0], built_in.expression_basis[1], atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("names", "strength", "wanted"),
+    [
+        (
+            ("jaw_open", "smile", "blink", "brow_lower", "pucker", "tongueOut"),
+            1 / FULL_STRENGTH,
+            {"jawOpen", "mouthSmileLeft", "mouthSmileRight", "eyeBlinkLeft", "eyeBlinkRight", "browDownLeft",
+             "browDownRight", "mouthPucker", "tongueOut"},
+        ),
+        (("jawOpen", "eyeBlink_L", "eyeBlink_R", "smile"), 1, {"jawOpen", "eyeBlinkLeft", "eyeBlinkRight", "smile"}),
+        (("jawOpen", "smile"), 1, {"jawOpen", "smile"}),
+    ],
+)  # fmt: skip
+def test_most_names_tell_whose_they_are(built_in, names, strength, wanted):
+    """One name of the other vocabulary is no reason to lose the rest, and if there are as many, ARKit's are surer."""
+    basis = built_in.expression_basis[: len(names)]
+    model = dataclasses.replace(
+        built_in, name="mesh", expression_names=names, expression_basis=basis, expression_prior=None
+    )
+    shapes = BlendShapes.of(model)
+    assert set(shapes.names) == wanted
+    assert shapes.strength == strength
