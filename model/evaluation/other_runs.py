@@ -52,7 +52,7 @@ def check_training_data(config: schema.Config, data: Mapping[str, str]) -> None:
         face_model, runs = trained.get("face model", ""), checkpoints.read_training_data(path)
     else:
         metadata = read_metadata(path, "train")
-        face_model, runs = metadata["face_model"], of_weights(metadata)
+        face_model, runs = metadata["face_model"], of_weights(path, metadata)
     seen = {run.seen(face_model, config.data.image_size, data): run for run in runs}
     if run := seen.get(True):
         crops = "these records" if run.synthetic_seed is None else f"crops of data.synthetic_seed {run.synthetic_seed}"

@@ -5,13 +5,13 @@ A run that starts from trained weights keeps the crops of these, too.
 
 import dataclasses
 from collections.abc import Iterable, Mapping
+from pathlib import Path
 from typing import Any
 
-from lib.records.splits import split, split_hash
-from lib.synthetic.dataset import crop_name, crops_key
+from lib.files.atomic import file_sha256
+from lib.synthetic.dataset import crops_key
 
 ENTRY = "trained_on"  # in the headers of checkpoints and weight files
-_MOST = 10**6  # crops whose split is computed; a damaged file may name any number
 UNTOLD = "?"  # instead of `crops_key`, of crops that may be create_bin.py's, but do not lie beside their truth
 
 
@@ -48,6 +48,12 @@ class TrainingData:
 
 
 UNKNOWN = TrainingData()
+# SHA-256 of the shipped texture network, which an earlier version wrote -> the crops of configs/texture_weights.yaml.
+_SHIPPED = {
+    "61af07228bb41740ee3cdabd6ab920ca29dc28861b567322fb224adc603dc914": TrainingData(
+        split="4e1661b1c9b1f24f", synthetic_seed=700
+    )
+}
 
 
 def to_json(runs: Iterable[TrainingData]) -> list[dict[str, Any]]:
@@ -65,19 +71,11 @@ def from_json(value: Any) -> tuple[TrainingData, ...]:
     return runs
 
 
-def of_weights(metadata: Mapping[str, Any]) -> tuple[TrainingData, ...]:
-    """Runs behind a weight file, given its metadata.
+def of_weights(path: Path, metadata: Mapping[str, Any]) -> tuple[TrainingData, ...]:
+    """Runs behind a weight file, given its metadata; an unknown one if an earlier version wrote it.
 
-    Those of an earlier version name the options of create_bin.py's crops. It is assumed that the run used them: such is
-    the shipped network.
+    What an earlier version's options say is no evidence: a run may have read other crops than they name.
     """
     if ENTRY in metadata:
         return from_json(metadata[ENTRY])
-    try:
-        data, start = metadata["config"]["data"], metadata["config"]["texture"]["weights"]
-        names = [crop_name(index) for index in range(min(data["synthetic_count"], _MOST))]
-        parts = split(names, {"val": data["validation"], "test": data["test"]}, data["split_seed"])
-        own = TrainingData(split=split_hash(parts), synthetic_seed=data["synthetic_seed"])
-    except (KeyError, TypeError, ValueError):
-        return (UNKNOWN,)
-    return (own, UNKNOWN) if start else (own,)
+    return (_SHIPPED.get(file_sha256(path), UNKNOWN),)

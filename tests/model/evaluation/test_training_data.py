@@ -1,11 +1,15 @@
 """Networks are not measured on crops that they, or the weights that they started from, were trained on."""
 
+import dataclasses
+import shutil
+
 import numpy as np
 import pytest
 from PIL import Image
 
 from configs import schema
 from lib.errors import UserError
+from lib.files import headed_npz
 from lib.records.record_file import RecordReader
 from lib.records.record_writer import RecordWriter
 from lib.records.splits import split, split_hash
@@ -70,6 +74,21 @@ def test_the_shipped_network_is_not_measured_on_its_own_crops(config, capsys):
     assert "texture.npz: it is unknown whether" in capsys.readouterr().err
 
 
+def test_of_other_weights_of_earlier_versions_nothing_is_assumed(config, tmp_path, capsys):
+    """Their options may name crops that they were not trained on, such as data.records of one's own."""
+    path = tmp_path / "texture.npz"
+    header = headed_npz.read_header(SHIPPED)
+    assert ENTRY not in header["metadata"]
+    headed_npz.write(path, {"kernel": np.zeros(1)}, header)
+    config = dataclasses.replace(config, texture=dataclasses.replace(config.texture, weights=str(path)))
+    for seed in (1, 700):
+        check_training_data(config, {"records": "r", "split": "s", "crops": shipped_crops(seed)})
+        assert capsys.readouterr().err.startswith(f"{path}: it is unknown whether")
+    shutil.copyfile(SHIPPED, path)
+    with pytest.raises(UserError, match=r"must not have seen"):
+        check_training_data(config, {"records": "r", "split": "s", "crops": shipped_crops(700)})
+
+
 def test_what_a_run_started_from_counts_as_well(config, capsys):
     face_model = read_metadata(SHIPPED)["face_model"]
     data = {"records": "r", "split": "s", "crops": shipped_crops(1)}
@@ -91,13 +110,12 @@ def test_what_a_run_started_from_counts_as_well(config, capsys):
 @pytest.mark.parametrize("stored", [None, 3, ["r"], [{"other": 1}], [{"records": []}]])
 def test_foreign_entries_say_nothing(stored):
     assert from_json(stored) == (UNKNOWN,)
-    assert of_weights({ENTRY: stored}) == (UNKNOWN,)
+    assert of_weights(SHIPPED, {ENTRY: stored}) == (UNKNOWN,)
 
 
 def test_entries_come_back():
     runs = (TrainingData("r", "s", 3), UNKNOWN)
     assert from_json(to_json(runs)) == runs
-    assert of_weights({"config": {"data": {}}}) == (UNKNOWN,)
 
 
 def records_of(config: schema.Config, names: list[str]) -> RecordReader:
