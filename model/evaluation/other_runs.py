@@ -24,7 +24,7 @@ def identifiers(config: schema.Config, records: Records, split: Mapping[str, Seq
     return {"records": records.fingerprint, "split": split_hash(split), "crops": crops}
 
 
-def check_training_data(config: schema.Config, data: Mapping[str, str]) -> None:
+def check_training_data(config: schema.Config, data: Mapping[str, str]) -> bool | None:
     """Compares what the configuration's texture network was trained on with the data to be measured.
 
     Other records with the same split, such as the same crops packed again, are only reported; so is a network of which
@@ -34,12 +34,15 @@ def check_training_data(config: schema.Config, data: Mapping[str, str]) -> None:
       config: names the run; while there is none, texture.weights.
       data: `identifiers` of the data to be measured.
 
+    Returns:
+      Whether the network was trained with this split of the data, and not on another data set; None if that is unknown.
+
     Raises:
       UserError: the run's split differs, or the network has been trained on crops of another split of the same.
     """
-    path = config.texture_path
+    path, own_split = config.texture_path, None
     if not path.is_file():  # whoever loads it reports it
-        return
+        return None
     if path == config.run_dir / "best.npz":
         trained = checkpoints.read_identifiers(path)
         if trained.get("split", data["split"]) != data["split"]:
@@ -49,10 +52,12 @@ def check_training_data(config: schema.Config, data: Mapping[str, str]) -> None:
             )
         if trained.get("records", data["records"]) != data["records"]:
             print(f"{path}: trained on other records of the same names; these are measured", file=sys.stderr)
+        own_split = trained.get("split")  # also of a run of an earlier version
         face_model, runs = trained.get("face model", ""), checkpoints.read_training_data(path)
     else:
         metadata = read_metadata(path, "train")
         face_model, runs = metadata["face_model"], of_weights(path, metadata)
+        own_split = runs[0].split
     seen = {run.seen(face_model, config.data.image_size, data): run for run in runs}
     if run := seen.get(True):
         crops = "these records" if run.synthetic_seed is None else f"crops of data.synthetic_seed {run.synthetic_seed}"
@@ -64,6 +69,9 @@ def check_training_data(config: schema.Config, data: Mapping[str, str]) -> None:
         print(
             f"{path}: it is unknown whether all that this network was trained on excludes these crops", file=sys.stderr
         )
+    if own_split == data["split"]:
+        return True
+    return None if None in seen else False
 
 
 def other_runs(config: schema.Config, data: Mapping[str, str]) -> tuple[dict[str, FaceGCN], list[str]]:

@@ -7,7 +7,7 @@ import numpy as np
 from PIL import Image
 
 from lib.files.atomic import atomic_path
-from model.evaluation.tables import DIGITS, HEADINGS, SPLIT_NOTES, verification
+from model.evaluation.tables import DIGITS, HEADINGS, split_note, verification
 from model.report.face_data import webp
 from model.report.page import TEMPLATES, read_asset
 
@@ -34,7 +34,7 @@ def write_evaluation_page(output: Path, metrics: Mapping, sheet: Image.Image) ->
     page = TEMPLATES.get_template("evaluation.html").render(
         faces=metrics["faces"],
         split=metrics["split"],
-        note=SPLIT_NOTES[metrics["split"]],
+        note=split_note(metrics),
         partial=metrics["partial"],
         style=read_asset("style.css"),
         columns=columns,

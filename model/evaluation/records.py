@@ -86,7 +86,7 @@ def evaluate(config: schema.Config, output: Path) -> dict:
     check_new_photos(config)
     photos_before, seconds = _photos(config), _seconds(config)  # damaged files fail early
     records, indices, data = _held_out(config)
-    check_training_data(config, data)
+    trained_with_split = check_training_data(config, data)
     pipeline = load_pipeline(config)
     check_crops(config, pipeline.face_model.fingerprint, data["crops"])
     restore_texture_network(pipeline)
@@ -103,6 +103,7 @@ def evaluate(config: schema.Config, output: Path) -> dict:
             "identity_auc": networks["identity"] and networks["identity"]["auc"],
             **_texture_metrics(faces, run_name(config), list(others)),
             "split": config.evaluate.split,
+            "trained_with_split": trained_with_split,
             "images": images.means(),
             "photos": photos_before,
             "seconds": seconds | {"evaluate": round(time.monotonic() - started, 1)},

@@ -24,12 +24,21 @@ HEADINGS = {
 DIGITS = {"photo_view": 2, "identity": 4, "new_views": 2, "new_views_ssim": 3, "albedo_visible": 4, "albedo_hidden": 4}
 
 
-# What the splits of the records are to the texture network's training.
-SPLIT_NOTES = {
+# What the splits of the records are to the training of a texture network that was trained with them.
+_SPLIT_NOTES = {
     "test": "The texture network's training held them out.",
     "val": "The texture network's training chose its best state by them, so they are not neutral.",
     "train": "The texture network trains on them, so these figures do not tell how it does on others.",
 }
+
+
+def split_note(metrics: Mapping) -> str:
+    """What the measured crops are to the texture network's training."""
+    if metrics["trained_with_split"]:
+        return _SPLIT_NOTES[metrics["split"]]
+    if metrics["trained_with_split"] is None:
+        return "It is unknown whether the texture network was trained on them."
+    return "The texture network was trained on another data set."
 
 
 def sheet(faces: Sequence[MeasuredFace]) -> Image.Image:
@@ -55,7 +64,7 @@ def print_report(metrics: Mapping, left_out: Sequence[str], output: Path) -> Non
     print(f"{metrics['faces']} faces of the {split} split, predicted coefficients; ", end="")
     print("PSNR [dB], cosine, mean absolute albedo error")
     if split != "test":
-        print(f"  {SPLIT_NOTES[split]}")
+        print(f"  {split_note(metrics)}")
     print(f"{'':12}" + "".join(f"{HEADINGS[column]:>16}" for column in COLUMNS))
     rows = {kind: {column: metrics["textures"][column] for column in COLUMNS} for kind in KINDS}
     for kind, columns in rows.items():

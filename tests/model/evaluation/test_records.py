@@ -119,7 +119,7 @@ def test_the_file_holds_every_number_in_its_place(measured):
     ("split", "note"), [("test", "held them out"), ("val", "chose its best state by them"), ("train", "trains on them")]
 )
 def test_page_and_table_name_the_split_and_what_it_is_worth(measured, tmp_path, capsys, split, note):
-    metrics = measured[0] | {"split": split}
+    metrics = measured[0] | {"split": split, "trained_with_split": True}
     page = write_evaluation_page(tmp_path, metrics, Image.new("RGB", (8, 8))).read_text(encoding="utf-8")
     print_report(metrics, [], tmp_path)
     said = capsys.readouterr().out
@@ -128,6 +128,16 @@ def test_page_and_table_name_the_split_and_what_it_is_worth(measured, tmp_path, 
     assert f"2 faces of the {split} split, predicted coefficients" in said
     assert note in page
     assert (note in said) == (split != "test")
+
+
+def test_what_a_split_is_worth_is_said_only_of_a_network_that_was_trained_with_it(measured, tmp_path, capsys):
+    assert measured[0]["trained_with_split"] is None, "checkpoints of earlier versions do not tell"
+    for trained, note in ((None, "It is unknown whether the"), (False, "network was trained on another data set")):
+        metrics = measured[0] | {"split": "val", "trained_with_split": trained}
+        page = write_evaluation_page(tmp_path, metrics, Image.new("RGB", (8, 8))).read_text(encoding="utf-8")
+        print_report(metrics, [], tmp_path)
+        assert note in capsys.readouterr().out
+        assert [text in page for text in (note, "chose its best state")] == [True, False]
 
 
 def test_new_views_are_the_mean_of_their_angles(measured):

@@ -49,10 +49,11 @@ def test_a_run_that_may_have_seen_the_crops_is_refused(config, capsys):
     data = {"records": "r", "split": "s", "crops": ""}
     for belongs_to in ({}, data):  # an earlier version's says nothing
         best = saved(config, belongs_to)
-        check_training_data(config, data)
+        known = True if belongs_to else None  # the split at least
+        assert check_training_data(config, data) is known
         assert capsys.readouterr().err.startswith(f"{best}: it is unknown whether")
     best = saved(config, data, [TrainingData("r", "s")])
-    check_training_data(config, data)
+    assert check_training_data(config, data) is True
     assert capsys.readouterr().err == ""
     check_training_data(config, data | {"records": "others"})
     assert capsys.readouterr().err == f"{best}: trained on other records of the same names; these are measured\n"
@@ -63,14 +64,14 @@ def test_a_run_that_may_have_seen_the_crops_is_refused(config, capsys):
 def test_the_shipped_network_is_not_measured_on_its_own_crops(config, capsys):
     """--mode evaluate uses it while there is no run; all but 20 of its 4,000 crops were trained on or chosen by."""
     data = {"records": "r", "split": "s", "crops": shipped_crops(1)}
-    check_training_data(config, data)
+    assert check_training_data(config, data) is False
     names = [crop_name(index) for index in range(4000)]
     its_own = split_hash(split(names, {"val": 0.02, "test": 0.005}, 0))
-    check_training_data(config, data | {"crops": shipped_crops(700), "split": its_own})
+    assert check_training_data(config, data | {"crops": shipped_crops(700), "split": its_own}) is True
     assert capsys.readouterr().err == ""
     with pytest.raises(UserError, match=r"texture\.npz: must not have seen .* split of crops of data\.synth.* 700"):
         check_training_data(config, data | {"crops": shipped_crops(700)})
-    check_training_data(config, data | {"crops": UNTOLD})
+    assert check_training_data(config, data | {"crops": UNTOLD}) is None
     assert "texture.npz: it is unknown whether" in capsys.readouterr().err
 
 

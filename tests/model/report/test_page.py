@@ -218,7 +218,8 @@ def test_the_page_of_an_evaluation_has_table_and_sheet(tmp_path):
     cosine = {"coarse": 0.44, "projection": 0.99693, "fine": 0.99804, "optimum": 0.9999}
     textures = {"photo_view": psnr, "identity": cosine, "new_views": None, "albedo_hidden": error}
     identity = {"auc": 0.97931, "tar_at_far": {"0.01": 0.7512, "0.001": None}, "people": 16}
-    metrics = {"partial": False, "faces": 56, "split": "test", "textures": textures, "identity": identity}
+    metrics = {"partial": False, "faces": 56, "textures": textures, "identity": identity}
+    metrics |= {"split": "test", "trained_with_split": True}
     picture = Image.new("RGB", (40, 20000), "red")  # higher than WebP takes
     written = page(write_evaluation_page(tmp_path, metrics, picture))
     words = [word.strip() for word in written.words if word.strip()]
