@@ -8,7 +8,8 @@ Masks are PNGs: the alpha channel of RGBA images; otherwise white is face. Outli
 * `<stem>.json`: a list of polygons, each a list of [x, y];
 * `<stem>.txt`: a line `x y` for each corner, an empty line between polygons.
 
-An outline without a mask, of a photo in which no face was found, counts as 0.
+An outline of a photo that gave no crop, according to the masks' prepared.json (see below), counts as 0. Other files
+without a mask are ignored.
 
 Polygons are in pixels, origin at the top left, y down; where two of them overlap, there is a hole.
 
@@ -27,7 +28,9 @@ import numpy as np
 from PIL import Image
 
 from lib.errors import UserError
+from lib.face_image.photo_io import result_names
 from lib.files.csv_files import write_csv
+from model.preparation.photo_folder import flat_names
 
 OUTLINES = (".png", ".json", ".txt")
 SUBPIXEL = 4  # fractional bits of the polygons' corners
@@ -92,30 +95,38 @@ def outline_mask(path: Path, size: tuple[int, int], to_crop: np.ndarray | None, 
 
 
 def score(masks: Path, outlines: Path) -> dict[str, float]:
-    """IoU of each mask that has an outline, 0 of each outline that has no mask: no face was found there.
+    """IoU of each mask that has an outline, and 0 of each outline of a photo that gave no crop.
 
     Raises:
       UserError: no mask has an outline, or an outline does not fit.
     """
-    frames = {}
     manifest = masks.parent / "prepared.json"
-    if manifest.is_file():
-        for record in json.loads(manifest.read_text(encoding="utf-8"))["records"]:
-            for crop in record["crops"]:
-                frames[crop["file"]] = crop["photo_to_crop"], crop["photo_size"]
+    records = json.loads(manifest.read_text(encoding="utf-8"))["records"] if manifest.is_file() else []
+    crops = [crop for record in records for crop in record["crops"]]
+    frames = {crop["file"]: (crop["photo_to_crop"], crop["photo_size"]) for crop in crops}
     scores = {}
     for path in sorted(masks.glob("*.png")):
-        found = [outlines / f"{path.stem}{suffix}" for suffix in OUTLINES]
-        outline = next((candidate for candidate in found if candidate.is_file()), None)
-        if outline is not None:
+        if outline := outline_of(path.stem, outlines):
             mask = read_mask(path)
             truth = outline_mask(outline, mask.shape, *frames.get(path.name, (None, None)))
             scores[path.name] = float((mask & truth).sum() / max((mask | truth).sum(), 1))
     if not scores:
         raise UserError(f"{outlines}: must hold outlines named like the masks in {masks}, got none")
-    stems = {path.stem for path in masks.glob("*.png")}
-    drawn = {path.stem: path.name for path in sorted(outlines.iterdir()) if path.suffix in OUTLINES}
-    return scores | {name: 0.0 for stem, name in drawn.items() if stem not in stems}
+    missed = [outline_of(stem, outlines) for stem in without_crop(records)]
+    return scores | {outline.name: 0.0 for outline in missed if outline}
+
+
+def outline_of(stem: str, outlines: Path) -> Path | None:
+    """The outline of a stem; None if there is none."""
+    found = (outlines / f"{stem}{suffix}" for suffix in OUTLINES)
+    return next((candidate for candidate in found if candidate.is_file()), None)
+
+
+def without_crop(records: list[dict]) -> list[str]:
+    """Stems that the masks of photos without any crop would have, given the records of prepared.json."""
+    gave = {Path(record["photo"]): bool(record["crops"]) for record in records}
+    stems = flat_names(result_names(gave, Path()))
+    return [stems[photo] for photo in sorted(gave) if not gave[photo]]
 
 
 def main(argv=None) -> int:

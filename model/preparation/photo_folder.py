@@ -63,7 +63,7 @@ class PhotoFolder:
         earlier = read_journal(output / JOURNAL, _origin(folder))
         one = Path(source).is_file()
         others = _left_alone(earlier, folder, paths) if one else []
-        flat = _flat_names(result_names(paths, folder), _stems(others, config.prepare.faces))
+        flat = flat_names(result_names(paths, folder), _stems(others, config.prepare.faces))
         options, beside = _options_key(config), config.prepare.beside
         return cls(folder, output, paths, flat, options, beside, sidecar_files(paths), earlier, one, others)
 
@@ -133,7 +133,7 @@ def _stems(records: Iterable[dict], faces: str) -> set[str]:
     return {re.sub(r"_\d+$", "", stem) if faces == "all" else stem for stem in stems}
 
 
-def _flat_names(names: Mapping[Path, str], taken: Iterable[str] = ()) -> dict[Path, str]:
+def flat_names(names: Mapping[Path, str], taken: Iterable[str] = ()) -> dict[Path, str]:
     """Flattens nested names, with `__` between folders; names that would collide, also with `taken`, get a number."""
     flat: dict[Path, str] = {}
     used = set(taken)

@@ -40,7 +40,7 @@ def test_polygons_and_pngs(folders):
 def test_outlines_of_the_photo_are_moved_into_the_crop(folders):
     masks, outlines = folders
     frame = {"file": "a.png", "photo_to_crop": [[0.5, 0, -10], [0, 0.5, -20]], "photo_size": [300, 200]}
-    (masks.parent / "prepared.json").write_text(json.dumps({"records": [{"crops": [frame]}]}))
+    (masks.parent / "prepared.json").write_text(json.dumps({"records": [{"photo": "a.jpg", "crops": [frame]}]}))
     corners = [[60, 80], [140, 80], [140, 160], [60, 160]]
     (outlines / "a.json").write_text(json.dumps([corners]))
     assert mask_iou.score(masks, outlines)["a.png"] > 0.94
@@ -52,16 +52,25 @@ def test_outlines_of_the_photo_are_moved_into_the_crop(folders):
 
 def test_a_photo_without_a_mask_lowers_the_mean(folders, capsys):
     masks, outlines = folders
-    for stem in "ab":
+    frame = {"file": "a.png", "photo_to_crop": [[1, 0, 0], [0, 1, 0]], "photo_size": [100, 100]}
+    second = {**frame, "file": "two_0.png"}
+    photos = {"a.jpg": [frame], "b.jpg": [], "c/d.jpg": [], "two.jpg": [second], "nothing drawn.jpg": []}
+    records = [{"photo": photo, "crops": crops} for photo, crops in photos.items()]
+    (masks.parent / "prepared.json").write_text(json.dumps({"records": records}))
+    for stem in ("a", "b", "c__d", "two", "of another folder"):
         (outlines / f"{stem}.json").write_text(json.dumps([[[20, 20], [60, 20], [60, 60], [20, 60]]]))
-    (outlines / "notes.md").touch()
+    for name in ("notes.md", "README.txt", "prepared.json", "sheet.png"):
+        (outlines / name).touch()
+    (outlines / "c__d.json").rename(outlines / "c__d.txt")
     scores = mask_iou.score(masks, outlines)
-    assert scores == {"a.png": pytest.approx(1, abs=0.05), "b.json": 0.0}
+    assert scores == {"a.png": pytest.approx(1, abs=0.05), "b.json": 0.0, "c__d.txt": 0.0}
     assert mask_iou.main(["--masks", str(masks), "--outlines", str(outlines)]) == 0
     printed = capsys.readouterr().out.splitlines()
-    assert printed[1] == "b.json  0.000"
-    assert printed[2].startswith("mean    0.")
-    assert printed[2].endswith("lowest 0.000")
+    assert printed[1] == "b.json    0.000"
+    assert printed[3].startswith("mean      0.3")
+    assert printed[3].endswith("lowest 0.000")
+    (masks.parent / "prepared.json").unlink()
+    assert mask_iou.score(masks, outlines).keys() == {"a.png"}, "nobody says which photos there were"
 
 
 def test_what_does_not_fit_is_said(folders, capsys):

@@ -300,7 +300,7 @@ def test_a_dangling_link_is_a_job_like_any_other(tmp_path):
 
 def test_crops_of_nested_folders_with_long_names_have_names_that_fit(tmp_path):
     names = {Path(f"{n}"): f"{'a' * 200}/{'b' * 246}{n}" for n in range(3)}
-    flat = photo_folder._flat_names(names)
+    flat = photo_folder.flat_names(names)
     assert len(set(flat.values())) == 3
     for name in flat.values():
         (tmp_path / f"{name}_17.png").touch()
