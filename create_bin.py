@@ -68,12 +68,14 @@ def main(argv: list[str] | None = None) -> int:
 
 
 def split_and_report(config: schema.Config, records: Records) -> dict[str, list[str]]:
-    """Splits the packed crops, repeats into one part, and prints the sizes of the parts."""
+    """Splits the packed crops, repeats into one part, and prints the sizes of the parts and the number of repeats."""
     fractions = {"val": config.data.validation, "test": config.data.test}
-    parts = split(records.names, fractions, config.data.split_seed, records.repeats())
+    repeats = records.repeats()
+    parts = split(records.names, fractions, config.data.split_seed, repeats)
     save_split(config.params_dir, parts)
     sizes = ", ".join(f"{len(names)} {part}" for part, names in parts.items())
-    print(f"{records.path}: {counted(len(records), 'crop')}, {sizes}")
+    again = f"; {counted(len(repeats), 'repeated crop')}, in the part of the first" if repeats else ""
+    print(f"{records.path}: {counted(len(records), 'crop')}, {sizes}{again}")
     return parts
 
 

@@ -23,7 +23,7 @@ def split(
     """Assigns every name by a hash of name and seed, so that adding or removing files does not move others.
 
     If a part stays empty by chance (few files), it gets the name with the closest hash from a part that can spare one:
-    three or more files fill all parts, two fill train and val, one goes to train.
+    three or more distinct images fill all parts, two fill train and val, one goes to train.
 
     Args:
       names: unique file names, in any order.

@@ -88,7 +88,7 @@ def _train(
     if not held_out:
         raise UserError(
             f"{config.params_dir}: the val split must hold a crop to find the best weights by, got none (pack two "
-            "images or more, and keep data.validation above 0)"
+            "distinct images or more, and keep data.validation above 0)"
         )
     with sole_user(run_dir, "training") if workers.chief else contextlib.nullcontext():
         with workers.chief_first():  # it stores what the others only read

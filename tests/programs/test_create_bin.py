@@ -166,10 +166,11 @@ def test_crops_that_teach_nothing_are_packed_and_named(tmp_path, capsys):
     manifest = json.loads((tmp_path / "data" / "face.manifest.json").read_text())
     found = {entry["name"]: entry["reason"] for entry in manifest["suspicious"]}
     assert found.keys() == expected.keys()
-    printed = capsys.readouterr().err
+    printed = capsys.readouterr()
     for name, reason in expected.items():
         assert found[name].startswith(reason)
-        assert f"suspicious {name}: {reason}" in printed
+        assert f"suspicious {name}: {reason}" in printed.err
+    assert "; 1 repeated crop, in the part of the first\n" in printed.out
     reader = RecordReader(tmp_path / "data" / "face.bin")
     assert len(reader) == 7
     assert reader.repeats() == {"same.png": "001.png"}

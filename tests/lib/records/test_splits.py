@@ -70,6 +70,7 @@ def test_repeats_stay_together_and_move_nothing_else():
     assert split(["a", *same, "e"], TENTHS, 0, same) in (
         {"train": ["a", "b", "c", "d"], "val": ["e"], "test": []}, {"train": ["e"], "val": ["a", *same], "test": []},
     )  # fmt: skip
+    assert split(["a", *same], TENTHS, 0, same)["val"] == [], "four files, but one image"
 
 
 def test_bad_arguments_are_named():
