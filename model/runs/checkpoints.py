@@ -3,9 +3,10 @@
 A checkpoint replaces the earlier one only when it is complete, so an interrupted run or a full disk leaves a good one.
 """
 
+import contextlib
 import dataclasses
 import hashlib
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -101,7 +102,7 @@ def read_options(path: Path) -> Mapping[str, Any] | None:
     """Options of the run that wrote a checkpoint; None in an earlier version's.
 
     Raises:
-      UserError: the file is missing or damaged.
+      UserError: the file is missing or its header is damaged.
     """
     return _entry(path, "options")
 
@@ -110,7 +111,7 @@ def read_validation(path: Path) -> Mapping[str, float | None] | None:
     """What was measured with a checkpoint's variables, None for NaN; None in an earlier version's.
 
     Raises:
-      UserError: the file is missing or damaged.
+      UserError: the file is missing or its header is damaged.
     """
     return _entry(path, "validation")
 
@@ -119,7 +120,7 @@ def read_identifiers(path: Path) -> Mapping[str, str]:
     """What a checkpoint belongs to, as given to `save`.
 
     Raises:
-      UserError: the file is missing or damaged.
+      UserError: the file is missing or its header is damaged.
     """
     return _entry(path, "belongs_to") or {}
 
@@ -128,9 +129,9 @@ def read_training_data(path: Path) -> tuple[TrainingData, ...]:
     """The crops of the run that wrote a checkpoint, and of the weights that it started from.
 
     Raises:
-      UserError: the file is missing or damaged.
+      UserError: the file is missing or its header is damaged.
     """
-    return training_data.from_json(_read(path)[0].get(training_data.ENTRY))
+    return training_data.from_json(_header(path).get(training_data.ENTRY))
 
 
 def restore(
@@ -179,20 +180,38 @@ def restore(
 
 def _entry(path: Path, name: str) -> dict | None:
     """An entry of a checkpoint's header; None if it is missing."""
-    entry = _read(path)[0].get(name)
+    entry = _header(path).get(name)
     return entry if isinstance(entry, dict) else None
 
 
+def _header(path: Path) -> dict:
+    """A checkpoint's header, without its arrays."""
+    with _damage_named(path):
+        header = headed_npz.read_header(path)
+    return _checked(path, header)
+
+
 def _read(path: Path) -> tuple[dict, dict[str, np.ndarray]]:
+    with _damage_named(path):
+        header, arrays = headed_npz.read(path)
+    return _checked(path, header), arrays
+
+
+@contextlib.contextmanager
+def _damage_named(path: Path) -> Iterator[None]:
+    """Context manager for reading a checkpoint; raises UserError if it is missing, damaged or foreign."""
     if not Path(path).is_file():
         raise UserError(missing(Path(path)))
     try:
-        header, arrays = headed_npz.read(path)
+        yield
     except (DamagedFile, OSError) as error:
         raise UserError(
             f"{path}: must be a checkpoint written by this program, got a damaged or foreign file "
             f"({error}; delete it and train again)"
         ) from error
+
+
+def _checked(path: Path, header: dict) -> dict:
     if header.get("format") != FORMAT:
         raise UserError(f"{path}: checkpoint format must be {FORMAT}, got {header.get('format')} (train again)")
-    return header, arrays
+    return header

@@ -5,6 +5,7 @@ import pytest
 from lib.errors import DiskFull, UserError
 from model.runs import checkpoints
 from model.runs.checkpoints import Progress
+from model.runs.training_data import UNKNOWN
 
 IDENTITY = {"face model": "abc", "texture network": "default"}
 
@@ -44,6 +45,8 @@ def test_two_swapped_arrays_of_one_shape_are_refused(tmp_path):
     np.savez(path, **arrays)
     with pytest.raises(UserError, match="'texture/layer/v0' is not the one that was written under this name"):
         checkpoints.restore(path, {}, IDENTITY)
+    assert checkpoints.read_identifiers(path) == IDENTITY, "an entry of the header does not need gigabytes of arrays"
+    assert checkpoints.read_training_data(path) == (UNKNOWN,)
 
 
 def test_a_renamed_variable_is_refused(tmp_path):
@@ -93,6 +96,8 @@ def test_missing_truncated_and_foreign_files_are_refused_in_one_line(tmp_path):
         with pytest.raises(UserError, match="damaged or foreign") as caught:
             checkpoints.restore(path, {}, {})
         assert "\n" not in str(caught.value)
+        with pytest.raises(UserError, match="damaged or foreign"):
+            checkpoints.read_training_data(path)
 
 
 def test_a_failed_save_keeps_the_last_good_checkpoint(tmp_path, monkeypatch):
