@@ -10,19 +10,25 @@ from pathlib import Path
 from lib.errors import UserError
 from lib.face_model.face_model import FaceModel
 from lib.face_model.own_model import check_own_model
-from lib.face_model_files.formats.basel2009 import is_basel_2009, load_basel_2009
+from lib.face_model_files.formats.basel2009 import DEVIATIONS, PAIRS, is_basel_2009, load_basel_2009
 from lib.face_model_files.formats.flame import find_flame, load_flame
 from lib.face_model_files.formats.gnm import find_gnm, gnm_tables, load_gnm
-from lib.face_model_files.formats.ict import is_ict, load_ict
+from lib.face_model_files.formats.ict import INDICES, is_ict, load_ict
 from lib.face_model_files.formats.statismo import find_statismo, load_statismo
-from lib.face_model_files.formats.surrey import find_surrey, load_surrey
-from lib.face_model_files.formats.template import is_template, load_template
+from lib.face_model_files.formats.surrey import MARKS, find_surrey, load_surrey
+from lib.face_model_files.formats.template import EXPRESSIONS, IDENTITY, is_template, load_template
+from lib.face_model_files.landmark_files import FILE as LANDMARKS
+from lib.files.folders import visible_files
 from lib.synthetic.builtin.expressions import expression_prior
 from lib.synthetic.builtin.face_generator import METHOD as BUILT_IN_METHOD
 from lib.synthetic.builtin.face_generator import load_face_model as load_built_in
 
 # Part of the cache key: increase the number when a change makes the same files give a different model.
 METHOD = "published forms, 1"
+_SUFFIXES = (".npz", ".h5", ".hdf5", ".mat", ".bin", ".obj")  # of models and their parts, in `_FOLDERS` of a folder
+_FOLDERS = ("", IDENTITY, EXPRESSIONS)
+_TABLES = (LANDMARKS, MARKS, INDICES, DEVIATIONS, PAIRS)  # texts that belong to a model beside them
+_BESIDE = "expression_blendshapes_*.bin"  # binary files that belong to a model beside them
 
 
 @dataclass(frozen=True)
@@ -87,6 +93,22 @@ def form_of(path: Path) -> Form | None:
 def known_forms() -> str:
     """Descriptions of all formats that `load_published` reads, for messages."""
     return "; ".join(["a face model of this program (.npz)", *(form.description for form in FORMS)])
+
+
+def model_files(path: Path) -> list[Path]:
+    """The files of a model's file or folder that `load_published` may read, sorted.
+
+    Others in the same folder, such as notes, do not tell two copies of a model apart.
+    """
+    path = Path(path)
+    if path.is_dir():
+        folder = path
+        models = [file for name in _FOLDERS for file in visible_files(path / name, *_SUFFIXES)]
+    else:
+        folder = path.parent
+        models = [path, *folder.glob(_BESIDE)]
+    found = {*models, *(folder / name for name in _TABLES), *gnm_tables(path)}
+    return sorted(file for file in found if file.is_file())
 
 
 def load_published(path: Path, cache_dir: Path) -> FaceModel:

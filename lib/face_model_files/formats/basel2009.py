@@ -27,7 +27,8 @@ MICROMETRES = 100_000.0  # in a decimetre
 IDENTITY, EXPRESSION, ALBEDO = 80, 64, 80
 READY = ("BFM_model_front.mat", "bfm2009_face.mat")
 EXPRESSION_INDEX, FRONT_INDEX, SELECTED = "BFM_exp_idx.mat", "BFM_front_idx.mat", "select_vertex_id.mat"
-RAW = ("01_MorphableModel.mat", "Exp_Pca.bin", "std_exp.txt", EXPRESSION_INDEX, FRONT_INDEX)
+DEVIATIONS = "std_exp.txt"
+RAW = ("01_MorphableModel.mat", "Exp_Pca.bin", DEVIATIONS, EXPRESSION_INDEX, FRONT_INDEX)
 SEGMENTS, PAIRS = "face05_4seg.mat", "face05_symlist.txt"
 FULL = 53490  # vertices of the publishers' model
 INFO = "facemodel_info.mat"
@@ -201,7 +202,7 @@ def _expressions(folder: Path, vertices: int, count: int) -> np.ndarray:
             f"{path}: must hold at least {count} components of {vertices} vertices and {expected} bytes for the "
             f"{found} components it declares, got {size} bytes"
         )
-    numbers = folder / "std_exp.txt"
+    numbers = folder / DEVIATIONS
     try:
         deviations = np.array(numbers.read_text(encoding="ascii").split(), np.float64)
     except (ValueError, UnicodeDecodeError) as error:

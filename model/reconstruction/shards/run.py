@@ -214,5 +214,7 @@ def _face_model_files(config: schema.Config) -> list[Path]:
     """The files of a face model of one's own: what the fit expects of its expressions is not in its fingerprint."""
     if config.face_model.source in ("built-in", "human-head"):
         return []
-    path = schema.asset_path(config.face_model.source)
-    return sorted(path.rglob("[!.]*")) if path.is_dir() else [path]
+    # The readers of published files take half a second to import.
+    from lib.face_model_files.published import model_files
+
+    return model_files(schema.asset_path(config.face_model.source))
