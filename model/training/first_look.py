@@ -67,9 +67,10 @@ def look(
             rows.append(_tiles(posed, row))
     with atomic_path(folder / REFUSED) as path:
         contact_sheet(rows).save(path, compress_level=1)  # the default takes half a second
-    sheet = folder / (REFUSED if unseen == len(chosen) else SHEET)
+    sheet = folder / REFUSED
+    later = "" if unseen == len(chosen) else f" ({SHEET} once the run begins)"
     for line in report(faults, len(chosen)):
-        print(f"{line}; see {sheet}", file=sys.stderr)
+        print(f"{line}; see {sheet}{later}", file=sys.stderr)
     if unseen == len(chosen):
         raise UserError(
             f"{sheet}: the masks of the training crops must show the face, got none that does in {unseen} "

@@ -1,5 +1,6 @@
 """Examination of the first crops: good ones pass, bad ones are named."""
 
+from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
@@ -78,7 +79,10 @@ def test_as_many_crops_are_examined_whatever_the_batch(tmp_path, monkeypatch, ca
     assert len(asked) == passed_on, "whole batches, for which the functions are compiled"
     assert (asked[0], asked[examined - 1]) == (0, 99), "from the whole data set"
     assert len(sheets[0]) == examined
-    assert f"warning: {examined} of {examined} training crops: black (0.png, " in capsys.readouterr().err
+    printed = capsys.readouterr().err
+    assert f"warning: {examined} of {examined} training crops: black (0.png, " in printed
+    sheet = printed.partition("; see ")[2].partition(" (first_crops.png once the run begins)\n")[0]
+    assert Path(sheet).is_file(), "a sheet that can be opened now"
 
 
 def test_a_fault_of_most_crops_is_the_data_sets():
