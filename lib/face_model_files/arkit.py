@@ -86,8 +86,8 @@ class BlendShapes:
           UserError: none of the names is known.
         """
         names = model.expression_names
-        # The coefficients of a model have one scale, so most of its names tell: some of ARKit's may have "smile" besides,
-        # some of the built-in face's "tongueOut".
+        # All coefficients of a model have one scale, so its most frequent kind of names decides: a model with ARKit's
+        # may have "smile" besides, and one with the built-in face's may have "tongueOut".
         if len(set(names) & set(_built_in_names())) > len(set(names) & set(_arkit_names())):
             shapes, strength = _built_in_shapes(names), 1 / FULL_STRENGTH
         else:

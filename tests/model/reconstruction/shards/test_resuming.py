@@ -142,13 +142,13 @@ def test_only_files_that_the_loader_reads_tell_face_models_apart(work, tmp_path)
     """Copies of the folder on other machines may have notes of their own, or a file manager's or git's files."""
     work.add("a")
     model = tmp_path / "mine"
-    files = dict.fromkeys(("template.obj", "landmarks.txt", "expressions/smile.obj", "identity/wide.obj"), ["a"])
-    files |= dict.fromkeys(("notes.txt", ".git/config", ".obj", "Thumbs.db", "scans/raw.obj", "expressions/a.md"), [])
-    for name, expected in files.items():
+    read = ["template.obj", "landmarks.txt", "expressions/smile.obj", "identity/wide.obj"]
+    others = ["notes.txt", ".git/config", ".obj", "Thumbs.db", "scans/raw.obj", "expressions/a.md"]
+    for name in (*read, *others):
         (model / name).parent.mkdir(parents=True, exist_ok=True)
         (model / name).write_text(name)
         work.shard(0, 1, **{"face_model.source": str(model)})
-        assert work.done() == expected, name
+        assert work.done() == (["a"] if name in read else []), name
 
 
 def test_a_shard_that_begins_again_does_not_look_finished(work, monkeypatch):
