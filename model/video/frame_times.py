@@ -81,9 +81,15 @@ def _measured_rate(times: list[float]) -> float:
 
 
 def _contradict(times: list[float], rate: float) -> bool:
-    """Whether frames at `times` in seconds are of another rate than the announced one; 0 if it is not announced."""
+    """Whether frames at `times` in seconds are of another rate than the announced one; 0 if it is not announced.
+
+    A file may announce the rate between its gaps, or that of all its time, gaps included: MP4 has the latter.
+    """
     measured = _measured_rate(times)
-    return measured > 0 and not rate / _CONTRADICTION < measured < rate * _CONTRADICTION
+    if not measured:
+        return False
+    mean = (len(times) - 1) / (times[-1] - times[0])
+    return not any(rate / _CONTRADICTION < shown < rate * _CONTRADICTION for shown in (measured, mean))
 
 
 class FrameTimes:

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from model.video.frames import FrameSource
+from model.video.video_file import write_video
 
 COUNT, RATE = 60, 30.0
 # Elements of Matroska: those that hold others, and three of one value.
@@ -68,6 +69,39 @@ def test_a_browsers_recording_has_the_rate_of_its_times(tmp_path, capfd):
     np.testing.assert_allclose(source.seconds, times / 1000, atol=1e-9)
     said = f"{path}: announces 1000 frames a second, but its frames' times show {source.frame_rate:.4g}\n"
     assert capfd.readouterr().err == said
+
+
+def write_mp4(path, spacings):
+    """A video of noise with these times between its frames, in frames at `RATE`; the last one is the last's length."""
+    random = np.random.default_rng(0)
+    write_video(path, [random.integers(0, 256, (64, 64, 3), np.uint8) for _ in spacings], RATE)
+    content = bytearray(path.read_bytes())
+    table = content.index(b"stts") - 4  # of runs of frames: here one, of all
+    runs, _, length = struct.unpack_from(">III", content, table + 12)
+    assert runs == 1
+    entries = b"".join(struct.pack(">II", 1, spacing * length) for spacing in spacings)
+    content[table + 16 : table + 24] = entries
+    struct.pack_into(">I", content, table + 12, len(spacings))
+    for name in (b"moov", b"trak", b"mdia", b"minf", b"stbl", b"stts"):
+        place = content.rindex(name, 0, table + 8) - 4
+        struct.pack_into(">I", content, place, struct.unpack_from(">I", content, place)[0] + len(entries) - 8)
+    path.write_bytes(content.replace(b"edts", b"free"))  # it ends the video after its former length
+
+
+def test_bursts_with_gaps_have_the_announced_mean_rate(tmp_path, capfd):
+    """At the rate of the bursts, the overlay would leave out all gaps and last a sixth of the time."""
+    path = tmp_path / "in.mp4"
+    spacings = ([1] * 11 + [60]) * 10 + [1]
+    write_mp4(path, spacings)
+    capfd.readouterr()
+    source = FrameSource(path, 25.0)
+    assert source.frame_rate == pytest.approx(RATE * len(spacings) / sum(spacings))
+    assert len(list(source)) == len(spacings)
+    np.testing.assert_allclose(np.diff(source.seconds[12:]), np.array(spacings[12:-1]) / RATE, atol=1e-3)
+    assert source.seconds[-1] == pytest.approx(sum(spacings[:-1]) / RATE, abs=0.1)
+    told = capfd.readouterr().err
+    assert told.startswith(f"{path}: its frames are unevenly spaced")
+    assert "announces" not in told
 
 
 def test_even_frames_have_even_times_without_the_rounding_of_the_file(tmp_path, capfd):
