@@ -29,11 +29,11 @@ _ONE_THREAD = dict.fromkeys(_THREADS, "1")
 # Environment of a process for one of several parts of a job.
 ONE_THREAD_NO_GPU = {**_ONE_THREAD, "CUDA_VISIBLE_DEVICES": "-1"}
 WAITING = 2  # jobs sent to each process: one running and one waiting
-REPLACED_AFTER = 20  # jobs finished since a process was killed, or replaced, before another one takes its place
+REPLACED_AFTER = 20  # jobs finished since a process was killed before another one takes its place, the first time
 MOST_KILLED = 3  # processes killed in a row, without a finished job in between, before all is given up
 _GIVEN_UP = (
-    f"worker processes must not be killed, got {MOST_KILLED} killed one after the other (too little memory? use "
-    "--workers 1)"
+    f"worker processes must not be killed, got {MOST_KILLED} killed one after the other (too little memory? use fewer "
+    "--workers)"
 )
 STOPPING_SECONDS = 5.0  # for a process to clean up when the run ends early
 
@@ -93,18 +93,18 @@ def run_in_processes(
     """Like `run_jobs`, always in processes; a killed process costs only the job it was working on.
 
     The other processes take over its remaining jobs, and all of them if it was killed before it began with the first.
-    It is not replaced until these have finished `REPLACED_AFTER` jobs: most processes are killed for lack of memory.
+    These do `REPLACED_AFTER` jobs before it is replaced, each time twice as many: most are killed for lack of memory.
 
     Close the iterator (`contextlib.closing`) to end the processes when not all outcomes are consumed.
 
     Raises:
-      GivenUp: `MOST_KILLED` processes in a row were killed.
+      GivenUp: `MOST_KILLED` processes in a row were killed; the outcome of the last one's job comes before.
     """
     waiting, source = collections.deque[Job](), iter(jobs)
     # Passed as bytes: unpickling may import TensorFlow, and each worker would print its start-up messages.
     pickled = pickle.dumps((make, arguments))
     running = [_Worker[Job](pickled) for _ in range(workers)]
-    killed_in_a_row = finished = 0
+    killed_in_a_row, finished, replaced_after = 0, 0, REPLACED_AFTER
 
     def next_jobs(count: int) -> Iterator[Job]:
         for _ in range(count):
@@ -126,6 +126,8 @@ def run_in_processes(
                 if outcome.killed:
                     killed_in_a_row, finished = killed_in_a_row + 1, 0
                     if killed_in_a_row == MOST_KILLED:
+                        if not worker.starting:
+                            yield outcome
                         raise GivenUp(_GIVEN_UP)
                     running.remove(worker)
                     waiting.extend([outcome.job, *worker.jobs] if worker.starting else worker.jobs)
@@ -135,11 +137,11 @@ def run_in_processes(
                     killed_in_a_row, finished = 0, finished + 1
                 for other in running:
                     other.give(next_jobs(WAITING - len(other.jobs)))
-                missing = len(running) < workers and finished >= REPLACED_AFTER
+                missing = len(running) < workers and finished >= replaced_after
                 if (missing or not running) and (rest := list(next_jobs(WAITING))):
                     running.append(_Worker(pickled))
                     running[-1].give(rest)
-                    finished = 0
+                    finished, replaced_after = 0, replaced_after * (2 if missing else 1)
                 if not worker.starting:
                     yield outcome
     finally:

@@ -1,6 +1,7 @@
 """Jobs in processes: every job done once, errors unchanged, killed processes reported, one thread each."""
 
 import contextlib
+import itertools
 import multiprocessing
 import os
 import pickle
@@ -118,8 +119,8 @@ def test_a_killed_process_costs_only_its_job():
 
 def test_the_last_process_is_replaced_and_the_third_killed_in_a_row_ends_the_run():
     with contextlib.closing(run_in_processes([0, 2, 0, 0, 0, 3], Square, (0,), 1)) as outcomes:
-        assert [(next(outcomes).killed) for _ in range(4)] == [True, False, True, True]
-        with pytest.raises(UserError, match="must not be killed, got 3 killed one after the other"):
+        assert [next(outcomes).killed for _ in range(5)] == [True, False, True, True, True]
+        with pytest.raises(UserError, match=r"got 3 killed one after the other .*use fewer --workers"):
             next(outcomes)
 
 
@@ -139,12 +140,35 @@ def test_a_killed_process_is_replaced_once_the_others_have_worked_for_a_while(tm
     assert len(list(tmp_path.iterdir())) == processes
 
 
+@pytest.mark.parametrize(("rest", "replaced"), [(2, False), (200, True)])
+def test_a_second_replacement_waits_for_twice_the_jobs(tmp_path, rest, replaced):
+    """There may be no memory for as many processes: each replacement may cost the job of one that is killed."""
+
+    def jobs():
+        yield tmp_path / "killed"
+        for number in itertools.count():
+            if len(process_files(tmp_path)) == 3:
+                break
+            yield tmp_path / f"{number}"
+        yield tmp_path / "killed too"
+        yield from (tmp_path / f"last {number}" for number in range(worker_pool.REPLACED_AFTER + rest))
+
+    with contextlib.closing(run_in_processes(jobs(), Who, (), 2)) as outcomes:
+        assert sum(outcome.killed for outcome in outcomes) == 2
+    assert len(process_files(tmp_path)) == (4 if replaced else 3)
+
+
+def process_files(folder):
+    """Those that `Who` leaves."""
+    return list(folder.iterdir())
+
+
 class Who:
     """Tells which process it is, and leaves a file of that name; one job kills it, and the others wait for that."""
 
     def __call__(self, path):
         path.with_name(f"{os.getpid()}").touch()
-        if path.name == "killed":
+        if path.name.startswith("killed"):
             os.kill(os.getpid(), signal.SIGKILL)
         while len(list(path.parent.iterdir())) < 2:
             time.sleep(0.001)
