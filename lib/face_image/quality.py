@@ -5,8 +5,11 @@ import numpy as np
 from lib.errors import UserError
 
 # Kinds of reasons, for tables.
-DELETED = "deleted"
-KINDS = ("no face", "too small", "blurred", "cut off", "mask failed", "bad landmarks or mask", "unreadable", DELETED)
+KILLED, DELETED = "killed", "deleted"
+KINDS = (
+    *("no face", "too small", "blurred", "cut off", "mask failed", "bad landmarks or mask", "unreadable"),
+    *(KILLED, DELETED),
+)
 # Width of a face at the cheekbones in decimetres; converts the scale of the alignment to a width in pixels.
 FACE_BREADTH = 1.4
 # Borders of the window in an aligned crop where blur is measured: brows to chin, without hair and background.

@@ -15,7 +15,7 @@ from tqdm import tqdm
 
 from configs import schema
 from lib.errors import GivenUp, UserError
-from lib.face_image.quality import DELETED
+from lib.face_image.quality import DELETED, KILLED
 from lib.files.atomic import space_for
 from lib.files.own_files import begins, check_replaceable, has_keys
 from lib.files.shards import FOLDER
@@ -29,7 +29,7 @@ from model.preparation.photo_folder import JOURNAL, PhotoFolder
 from model.preparation.report import crop_files, report_crops, report_left_out, write_tables
 from model.preparation.sheets import write_sheets
 
-KILLED = "the process that worked on it was killed (too little memory? give more, or use fewer --workers)"
+_KILLED = "the process that worked on it was killed (too little memory? give more, or use fewer --workers)"
 # Peak of a process with the default configuration: photos of 12 megapixels.
 PROCESS_BYTES = 5 * 2**28
 INTERRUPTED_SHEETS = 5000  # crops whose sheets are drawn after an order to stop: in 20 seconds
@@ -143,9 +143,7 @@ def prepare_photos(
         )
     remove_stale(folder.crops, earlier.values(), [*others, *records.values()])
     write_journal(journal, folder.origin, [*others, *records.values()])
-    killed = {
-        photo for photo, record in earlier.items() if any(each["reason"] == KILLED for each in record["left_out"])
-    }
+    killed = {photo for photo, record in earlier.items() if any(each["kind"] == KILLED for each in record["left_out"])}
     _run(config, folder, jobs, records, journal, len(paths), killed)
     return len(paths) - len(jobs)
 
@@ -215,8 +213,8 @@ def _run(
 
 
 def _outcomes(config: schema.Config, jobs: list[Job], count: int) -> Generator[Outcome[Job, dict], None, None]:
-    """Prepares photos, in this process only if the user wants one, or there is one photo: it may kill the process."""
-    if config.data.workers != 1 and count > 1 and jobs:
+    """Prepares photos, in this process only if there is one: a photo that kills its process must not end the others."""
+    if count > 1 and jobs:
         yield from run_in_processes(jobs, make_preparer, (config,), process_count(config, len(jobs)))
     elif jobs:
         prepare = make_preparer(config)
@@ -230,7 +228,7 @@ def _lost(config: schema.Config, job: Job) -> dict:
     for path in job.crop.parent.iterdir():
         if re.fullmatch(names + re.escape(job.crop.suffix), path.name):
             path.unlink()
-    left_out = [{"kind": "unreadable", "reason": KILLED}]
+    left_out = [{"kind": KILLED, "reason": _KILLED}]
     return {"photo": job.photo, "key": job.key, "crops": [], "left_out": left_out, "remark": "", RETRY: True}
 
 

@@ -3,8 +3,9 @@
 import contextlib
 import functools
 import hashlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -14,6 +15,7 @@ from lib.face_image.cascade import Cascade
 from lib.face_mesh.surface_points import SurfacePoints
 from lib.face_model.face_model import FaceModel
 from lib.geometry.camera import Camera
+from lib.runtime.worker_pool import Outcome, run_in_processes
 from model.dense_landmarks import source
 from model.face_gcn import FaceGCN
 from model.fitting.fitter import Fitter
@@ -104,4 +106,17 @@ def preparer_loaded_once() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch, detected_once():
         patch.setattr(prepare, "use_one_thread", lambda hide_gpu: None)  # it would last beyond this test
         patch.setattr(prepare, "make_preparer", functools.cache(prepare.make_preparer))
+        patch.setattr(prepare, "run_in_processes", in_this_process)
         yield
+
+
+def in_this_process(
+    jobs: Iterable[Any], make: Callable[..., Callable[[Any], Any]], arguments: tuple, workers: int
+) -> Iterator[Outcome]:
+    """In the place of `run_in_processes` with one process, which would load all networks again."""
+    if workers > 1:
+        yield from run_in_processes(jobs, make, arguments, workers)
+        return
+    function = make(*arguments)
+    for job in jobs:
+        yield Outcome(job, function(job))

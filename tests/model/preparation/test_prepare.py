@@ -25,7 +25,7 @@ from model.preparation.worker import Preparer
 from tests.support.helpers import csv_rows
 from tests.support.photo_corpus import BAD_PHOTOS, portrait, write_bad
 from tests.support.pinned import check_pinned
-from tests.support.reconstruction_parts import preparer_loaded_once
+from tests.support.reconstruction_parts import in_this_process, preparer_loaded_once
 
 PINNED_METHOD = "regressed face, parsed mask, 3"
 PINNED = [79453.831, 138.888, -97.355, -6.277, -68.209, 261.233]
@@ -48,6 +48,7 @@ def records(output):
 def own_threads():
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(preparation, "use_one_thread", lambda hide_gpu: None)  # it would last beyond this test
+        patch.setattr(preparation, "run_in_processes", in_this_process)
         yield
 
 

@@ -10,6 +10,7 @@ from PIL import Image
 
 from configs import schema
 from lib.errors import UserError
+from lib.face_image.quality import KILLED
 from model.preparation import prepare as preparation
 
 
@@ -53,22 +54,26 @@ def run(tmp_path, monkeypatch):
     monkeypatch.setattr(preparation, "write_sheets", lambda *_: 1)
     (tmp_path / "in").mkdir()
 
-    def run(*names):
+    def run(*names, workers=2):
         for name in names:
             Image.new("RGB", (8, 8)).save(tmp_path / f"in/{name}.png")
-        preparation.prepare_folder(schema.load(overrides={"data.workers": 2}), tmp_path / "in", tmp_path / "out")
+        preparation.prepare_folder(schema.load(overrides={"data.workers": workers}), tmp_path / "in", tmp_path / "out")
         records = json.loads((tmp_path / "out/prepared.json").read_text())["records"]
         crops = [crop["file"] for record in records for crop in record["crops"]]
         assert sorted(path.name for path in (tmp_path / "out/crops").iterdir()) == crops
-        return {record["photo"]: [each["reason"] for each in record["left_out"]] for record in records}
+        return {record["photo"]: [each["kind"] for each in record["left_out"]] for record in records}
 
     return run
 
 
-def test_a_photo_that_kills_its_process_is_left_out_and_tried_again(run, tmp_path):
-    left_out = run("a", "kill", "z")
-    assert left_out == {"a.png": [], "kill.png": [preparation.KILLED], "z.png": []}
-    assert run("another") == left_out | {"another.png": []}
+@pytest.mark.parametrize("workers", [1, 2])
+def test_a_photo_that_kills_its_process_is_left_out_and_tried_again(run, tmp_path, capsys, workers):
+    left_out = run("a", "kill", "z", workers=workers)
+    assert left_out == {"a.png": [], "kill.png": [KILLED], "z.png": []}
+    assert "left out: 1 killed\n" in capsys.readouterr().out
+    reason = "the process that worked on it was killed (too little memory? give more, or use fewer --workers)"
+    assert f'kill.png,killed,"{reason}"' in (tmp_path / "out/left_out.csv").read_text()
+    assert run("another", workers=workers) == left_out | {"another.png": []}
     (tmp_path / "in/kill.png").rename(tmp_path / "in/mended.png")
     assert run() == {"a.png": [], "another.png": [], "mended.png": [], "z.png": []}
 
@@ -80,4 +85,10 @@ def test_photos_that_kill_one_process_after_the_other_do_not_keep_out_the_rest_f
     with contextlib.suppress(UserError):
         run("z")
     left_out = run()
-    assert left_out == {f"kill{number}.png": [preparation.KILLED] for number in range(4)} | {"z.png": []}
+    assert left_out == {f"kill{number}.png": [KILLED] for number in range(4)} | {"z.png": []}
+
+
+def test_the_third_photo_in_a_row_is_recorded_too(run):
+    """With nothing else left, the run ends as others do that lost photos."""
+    killed = {f"kill{number}.png": [KILLED] for number in range(3)}
+    assert run("a", *(name.removesuffix(".png") for name in killed), workers=1) == {"a.png": []} | killed
