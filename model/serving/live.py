@@ -31,6 +31,7 @@ from model.tracking.tracker import FaceTracker
 MOST_BYTES, LONGEST_SIDE, UPLOAD_SECONDS = 1_000_000, 1280, 10.0
 # A visitor who has sent no frame for this time has left; the next one may begin.
 IDLE_SECONDS = 5.0
+MOST_TOLD = 10  # different reasons for failed frames of a visitor that are printed
 
 
 class LiveFace:
@@ -50,20 +51,24 @@ class LiveFace:
         assert reconstruct.mesh is not None, "fit.landmarks is true"
         self._newcomer = Newcomer(model, camera, reconstruct.mesh, reconstruct.weights)
         self._tracker: FaceTracker | None = None
-        self._reported = ""
+        self._told: set[str] = set()
 
     def __call__(self, frame: np.ndarray, seconds: float) -> dict[str, Any]:
-        """The face in a frame, uint8 [H, W, 3], as the page's script reads it; none if the frame fails."""
+        """The face in a frame, uint8 [H, W, 3], as the page's script reads it.
+
+        Raises:
+          Refused: the program has failed. The page forgives that at a few frames in a row.
+        """
         with photo_barrier(self._report):
             return self._followed(frame, seconds)
-        return {"state": "lost"}
+        raise Refused(500, "the program has failed at the webcam's frames; its output says why")
 
     def _report(self, error: Exception) -> None:
-        """Prints why a frame failed, once for all that follow with the same reason."""
+        """Prints why a frame failed, once for all with the same reason."""
         reason = failure_reason(Path("frame"), error)
-        if reason != self._reported:
+        if reason not in self._told and len(self._told) < MOST_TOLD:
             print(f"a frame of the live head failed: {reason}", file=sys.stderr)
-        self._reported = reason
+            self._told.add(reason)
 
     def _followed(self, frame: np.ndarray, seconds: float) -> dict[str, Any]:
         if self._tracker is None:

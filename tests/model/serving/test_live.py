@@ -1,6 +1,7 @@
 """Requests of the live head, with a stand-in for the tracking; and the tracking of a photo that moves."""
 
 import io
+import itertools
 import threading
 import types
 
@@ -131,8 +132,8 @@ def test_other_sites_cannot_look_through_the_page(bench):
     assert bench.frames == []
 
 
-def test_a_face_is_learned_and_then_followed(capsys):
-    """The real tracking, of a portrait that moves to the right through the picture."""
+def real_face():
+    """The real tracking."""
     from model.reconstruction.face_reconstructor import FaceReconstructor
     from model.serving.live import LiveFace
     from tests.support.reconstruction_parts import SIZE, untrained_parts
@@ -140,7 +141,12 @@ def test_a_face_is_learned_and_then_followed(capsys):
     config = schema.load(overrides={"fit.steps": 0, "data.image_size": SIZE})
     pipeline = untrained_parts()
     work = types.SimpleNamespace(weights=lambda expression, gaze: [float(np.abs(expression).max())])
-    follow = LiveFace(config, FaceReconstructor(config, pipeline), work)
+    return LiveFace(config, FaceReconstructor(config, pipeline), work)
+
+
+def test_a_face_is_learned_and_then_followed():
+    """A portrait that moves to the right through the picture."""
+    follow = real_face()
     photo = np.asarray(portrait().convert("RGB"))
     answers = [follow(np.roll(photo, 2 * frame, axis=1), frame / 30) for frame in range(10)]
     assert [answer["state"] for answer in answers] == ["learning"] * 8 + ["face"] * 2
@@ -148,9 +154,26 @@ def test_a_face_is_learned_and_then_followed(capsys):
     assert np.abs(answers[9]["angles"]).max() < 0.5
     assert np.subtract(answers[9]["angles"], answers[8]["angles"]) == pytest.approx([0, 0, 0], abs=0.03)
     assert follow(np.zeros_like(photo), 1.0) == {"state": "lost"}
+
+
+def test_a_lasting_fault_is_told_to_the_visitor_and_each_reason_once(bench, monkeypatch, capsys):
+    """As a face that is lost, it would go on for ever, with a line a frame if two reasons took turns."""
+    from model.serving.live import MOST_TOLD
+
+    bench.follow = real_face()
+    reasons = itertools.chain([ValueError("one"), TypeError("two")] * 3, map(ValueError, range(50)))
+    monkeypatch.setattr(bench.follow, "_find", lambda frame, seconds: fail(next(reasons)))
+    identifier = bench.start().json()["id"]
     capsys.readouterr()
-    for frame in (photo[..., :1], photo[..., :1], photo[:0]):  # no frames, which the networks refuse
-        assert follow(frame, 2.0 + len(frame)) == {"state": "lost"}
+    for _ in range(6):
+        failed = bench.send(identifier)
+        assert (failed.status_code, error(failed)[:23]) == (500, "the program has failed ")
     told = capsys.readouterr().err.splitlines()
-    assert len(told) == 2
-    assert all(line.startswith("a frame of the live head failed: ") for line in told)
+    assert [line[:36] for line in told] == [f"a frame of the live head failed: {reason}" for reason in ("one", "two")]
+    for _ in range(50):
+        bench.send(identifier)
+    assert len(capsys.readouterr().err.splitlines()) == MOST_TOLD - 2
+
+
+def fail(error):
+    raise error
