@@ -1,4 +1,4 @@
-"""Seeded split of images into training, validation and test sets by name, independent of the other files."""
+"""Seeded split of images into training, validation and test sets by name; copies of an image stay together."""
 
 import hashlib
 import itertools
@@ -21,6 +21,8 @@ def split(
     names: Iterable[str], fractions: Mapping[str, float], seed: int, repeats: Mapping[str, str] = MappingProxyType({})
 ) -> dict[str, list[str]]:
     """Assigns every name by a hash of name and seed, so that adding or removing files does not move others.
+
+    Of images with the same content, the first one's name counts: a copy that is called something earlier may move them.
 
     If a part stays empty by chance (few files), it gets the name with the closest hash from a part that can spare one:
     three or more distinct images fill all parts, two fill train and val, one goes to train.

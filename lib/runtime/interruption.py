@@ -65,10 +65,11 @@ class DeferredStop:
 
     Attributes:
       requested: whether the process was told to stop.
+      repeated: whether it was told so again, however soon.
     """
 
     def __init__(self, merge_seconds: float = 0.0) -> None:
-        self.requested = False
+        self.requested = self.repeated = False
         self._merge_seconds, self._first = merge_seconds, 0.0
         self._number = int(signal.SIGINT)
         self._resources = contextlib.ExitStack()
@@ -87,7 +88,9 @@ class DeferredStop:
     def _note(self, number: int, _: FrameType | None) -> None:
         if not self.requested:
             self.requested, self._number, self._first = True, number, time.monotonic()
-        elif time.monotonic() - self._first >= self._merge_seconds:
+            return
+        self.repeated = True
+        if time.monotonic() - self._first >= self._merge_seconds:
             raise Interrupted(number=number)
 
 

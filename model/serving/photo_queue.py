@@ -123,13 +123,14 @@ class PhotoQueue:
         """Starts the thread."""
         self._thread.start()
 
-    def stop(self) -> None:
-        """Ends the thread after the stage it is in."""
+    def stop(self, seconds: float | None = None) -> bool:
+        """Ends the thread after the stage it is in; waits for that at most so long, and returns whether it has ended."""
         with self._changed:
             self._stopping = True
             self._changed.notify_all()
         if self._thread.is_alive():
-            self._thread.join()
+            self._thread.join(seconds)
+        return not self._thread.is_alive()
 
     def reserve(self, name: str) -> Job:
         """A place for a photo that is about to be uploaded; `submit` or `remove` must follow.

@@ -4,7 +4,9 @@ import contextlib
 import functools
 import ipaddress
 import math
+import shutil
 import socket
+import sys
 import tempfile
 from collections.abc import Generator, Mapping
 from pathlib import Path
@@ -33,6 +35,8 @@ LIVE = ("live.js",)  # if a head can follow the webcam
 MOST_CONNECTIONS = 100
 # Time that running requests have when the server is told to stop.
 SHUTDOWN_SECONDS = 2
+# Time that a photo's stage has to end after a further order to stop, and how often the server looks for one.
+LEAVING_SECONDS, LOOK_SECONDS = 10.0, 0.5
 
 
 def serve(config: schema.Config) -> None:
@@ -56,7 +60,7 @@ def serve(config: schema.Config) -> None:
         if config.fit.landmarks:
             live = LiveRequests(functools.partial(LiveFace, config, reconstruct, work))
         files = assets(section, work.shared(), live is not None)
-        # A second order to stop has nothing to hasten: it would leave the visitors' photos behind.
+        # A further order to stop must not interrupt the removal of the visitors' photos.
         with (
             DeferredStop(merge_seconds=math.inf) as stop,
             tempfile.TemporaryDirectory(prefix="face-gcn-") as folder,
@@ -69,9 +73,20 @@ def serve(config: schema.Config) -> None:
             try:
                 PageServer(Service(section, photos, files, live), stop).run(sockets=[listening])
             finally:
-                photos.stop()
+                end_work(photos, stop)
         if stop.requested:
             raise stop.interruption(stored)
+
+
+def end_work(photos: PhotoQueue, stop: DeferredStop) -> None:
+    """Waits until the photo in work has ended its stage, after a further order to stop at most `LEAVING_SECONDS`."""
+    while not photos.stop(LOOK_SECONDS):
+        if stop.repeated:
+            print(f"\nwaits at most {LEAVING_SECONDS:g} s for the stage of the photo in work", file=sys.stderr)
+            if not photos.stop(LEAVING_SECONDS):
+                # Twice, here and with the temporary folder: the thread may be writing.
+                shutil.rmtree(photos.folder, ignore_errors=True)
+            return
 
 
 def listen(section: Serve) -> socket.socket:

@@ -93,22 +93,9 @@ def test_told_to_stop_it_leaves_nothing(tmp_path, monkeypatch, capsys, number, c
     assert "uvicorn" in sys.modules
 
 
-def test_a_second_order_to_stop_leaves_nothing_either(tmp_path, monkeypatch, capsys):
-    """It comes while the first waits for a photo that is in work and writes."""
+def stopped_at_work(work, tmp_path, monkeypatch, numbers=(signal.SIGINT,)):
+    """Exit code of the program if it is told to stop while a photo is in work."""
     from model.serving import server
-    from model.serving.photo_queue import Stopped
-
-    def work(job, progress):
-        try:
-            while True:
-                progress.enter("fitting")
-                time.sleep(0.005)
-        except Stopped:
-            os.kill(os.getpid(), signal.SIGINT)
-            time.sleep(0.1)
-            job.results.mkdir()
-            (job.results / "mesh.glb").touch()
-            raise
 
     work.shared, work.warm_up = lambda: b"{}", lambda enter: None
     monkeypatch.setattr(server, "FaceReconstructor", types.SimpleNamespace(load=lambda config: None))
@@ -127,7 +114,8 @@ def test_a_second_order_to_stop_leaves_nothing_either(tmp_path, monkeypatch, cap
                 if identifier is None:
                     identifier = json.load(urllib.request.urlopen(address, photo))["id"]
                 if json.load(urllib.request.urlopen(f"{address}/{identifier}"))["state"] == "working":
-                    os.kill(os.getpid(), signal.SIGINT)
+                    for number in numbers:
+                        os.kill(os.getpid(), number)
                     return
             except OSError:
                 pass
@@ -138,10 +126,50 @@ def test_a_second_order_to_stop_leaves_nothing_either(tmp_path, monkeypatch, cap
     visitor.start()
     ended.append(flags.run(lambda: main.main(["--mode", "serve", f"serve.port={address.split(':')[2][:-7]}"]), ""))
     visitor.join()
-    assert ended == [130]
+    return ended[0]
+
+
+def test_a_second_order_to_stop_leaves_nothing_either(tmp_path, monkeypatch, capsys):
+    """It comes while the first waits for a photo that is in work and writes."""
+    from model.serving.photo_queue import Stopped
+
+    def work(job, progress):
+        try:
+            while True:
+                progress.enter("fitting")
+                time.sleep(0.005)
+        except Stopped:
+            os.kill(os.getpid(), signal.SIGINT)
+            time.sleep(0.1)
+            job.results.mkdir()
+            (job.results / "mesh.glb").touch()
+            raise
+
+    assert stopped_at_work(work, tmp_path, monkeypatch) == 130
     assert list((tmp_path / "temporary").iterdir()) == []
-    assert capsys.readouterr().err == "\ninterrupted; photos and results are removed\n"
+    assert capsys.readouterr().err.endswith("\ninterrupted; photos and results are removed\n")
     assert not [thread for thread in threading.enumerate() if thread.name == "reconstruction"]
+
+
+def test_a_stage_that_does_not_end_is_left_after_a_second_order(tmp_path, monkeypatch, capsys):
+    """Otherwise only SIGKILL would help, which leaves the visitors' photos behind."""
+    from model.serving import server
+
+    monkeypatch.setattr(server, "LEAVING_SECONDS", 0.1)
+    hangs = threading.Event()
+
+    def work(job, progress):
+        progress.enter("fitting")
+        hangs.wait(60)
+        return {}
+
+    assert stopped_at_work(work, tmp_path, monkeypatch, (signal.SIGINT, signal.SIGTERM)) == 130
+    assert list((tmp_path / "temporary").iterdir()) == []
+    told = "\nwaits at most 0.1 s for the stage of the photo in work\n\ninterrupted; photos and results are removed\n"
+    assert capsys.readouterr().err == told
+    hangs.set()
+    for thread in [thread for thread in threading.enumerate() if thread.name == "reconstruction"]:
+        thread.join()
 
 
 def test_visitors_do_not_learn_where_results_are_kept(tmp_path):
