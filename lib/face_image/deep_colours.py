@@ -10,7 +10,7 @@ from typing import Any
 
 import cv2
 import numpy as np
-from PIL import Image
+from PIL import Image, TiffImagePlugin
 
 from lib.errors import UserError
 
@@ -25,23 +25,31 @@ _SIXTEEN_TO_EIGHT = np.rint(np.arange(65536) / 257).astype(np.uint8)
 # Ends of Pillow's names of 16-bit layouts -> those of the swapped bytes: it keeps the lower byte of these. N is native.
 _SWAPPED = {";16B": ";16L", ";16L": ";16B", ";16N": {"little": ";16B", "big": ";16L"}[sys.byteorder]}
 _ROWS = 512  # of pixels that are rounded at once
+# TIFF's tags of the bits of each channel, of the compression, and of the order of colours; 1 is none, 2 is in planes.
+_BITS, _COMPRESSION, _PLANAR = 258, 259, 284
 
 
-def in_eight_bits(image: Image.Image, path: Path) -> Image.Image:
+def in_eight_bits(image: Image.Image, path: Path, cut: bool = False) -> Image.Image:
     """The image itself; its pixels in 8 bits if the file has more, and with alpha if one value means transparency.
 
     Args:
       image: as it was loaded from the file; its pixels may be changed.
       path: the file.
+      cut: 16-bit colours may be cut off, because to round them takes twice the time and memory.
 
     Raises:
       UserError: the file's pixels are not of 8 or 16 bits, or cannot be decoded.
     """
+    if _in_deep_planes(image):
+        raise UserError(
+            f"{path}: a TIFF of more than 8 bits must have its colours beside each other or be compressed, got "
+            "uncompressed planes (convert it to PNG)"
+        )
     if image.mode.startswith("I;16") or image.mode == "I":
         return _grey(image, path)
     if image.mode == "F":
         raise UserError(floating(path))
-    if image.format in ("PNG", "TIFF"):
+    if image.format in ("PNG", "TIFF") and not (cut and "transparency" not in image.info):
         return _rounded(image, path)
     if image.format == "JPEG2000" and (bits := _most_bits(path)) > 8:
         return _jpeg2000(image, path, bits)
@@ -63,6 +71,14 @@ def _grey(image: Image.Image, path: Path) -> Image.Image:
     if isinstance(transparent, int):
         grey.putalpha(Image.fromarray(np.where(values == transparent, 0, 255).astype(np.uint8)))
     return grey
+
+
+def _in_deep_planes(image: Image.Image) -> bool:
+    """Whether a file is an uncompressed TIFF of planes, which Pillow reads as if they had 8 bits, whatever they have."""
+    if not isinstance(image, TiffImagePlugin.TiffImageFile):
+        return False
+    bits, tags = image.tag_v2.get(_BITS, (1,)), image.tag_v2
+    return tags.get(_PLANAR) == 2 and tags.get(_COMPRESSION, 1) == 1 and len(bits) > 1 and max(bits) > 8
 
 
 def _rounded(image: Image.Image, path: Path) -> Image.Image:

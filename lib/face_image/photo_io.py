@@ -17,7 +17,8 @@ from lib.files.file_names import is_portable
 from lib.files.folders import kind_of
 from lib.images.colour_profile import in_srgb
 
-# A 100-megapixel photo takes 400 MB during conversion; anything larger is a mistake or an attack.
+# A 100-megapixel photo takes 400 MB once it is decoded, and several times that in some formats of 16 bits; anything
+# larger is a mistake or an attack.
 MAX_PIXELS = 100_000_000
 # JPEGs may be larger: they can be decoded at 1/2, 1/4 or 1/8 size, using only the memory of the smaller image. Beyond
 # this limit Pillow itself refuses.
@@ -209,8 +210,8 @@ def _decoded(image: Image.Image, path: Path) -> np.ndarray:
     rest = factor // max(round(wanted[0] * factor / image.width), 1)
     image.load()  # before their ends, PNGs do not tell their orientation, and TIFFs have not been turned
     orientation, profile = _orientation(image), image.info.get("icc_profile")
-    # Reduced first: each further step would take as much memory as the whole photo.
-    small = in_eight_bits(image, path)
+    small = in_eight_bits(image, path, cut=rest > 1)
+    # Before the other steps: each of them would take as much memory as the whole photo.
     small = small if rest <= 1 else _reduced(small, rest)
     if orientation in _UPRIGHT:
         small = small.transpose(_UPRIGHT[orientation])

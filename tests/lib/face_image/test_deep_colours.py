@@ -9,6 +9,7 @@ import pytest
 from PIL import Image
 
 from lib.errors import UserError
+from lib.face_image import photo_io
 from lib.face_image.deep_colours import in_eight_bits
 from lib.face_image.photo_io import read_photo
 
@@ -73,6 +74,50 @@ def test_sixteen_bits_are_rounded_in_colour_as_in_grey(tmp_path, suffix, channel
     np.testing.assert_array_equal(
         read_photo(tmp_path / f"a.{suffix}"), rounded if channels > 1 else np.repeat(rounded, 3, axis=-1)
     )
+
+
+def write_planes(path, values, order, compressed):
+    """A TIFF of 16-bit RGB in planes; `order` is that of its bytes, < or >."""
+    height, width, count = values.shape
+    planes = [values[..., channel].astype(f"{order}u2").tobytes() for channel in range(count)]
+    planes = [zlib.compress(plane) if compressed else plane for plane in planes]
+    sizes = [len(plane) for plane in planes]
+    tags = {256: width, 257: height, 258: None, 259: 8 if compressed else 1, 262: 2, 273: None, 277: 3, 278: height}
+    tags |= {279: None, 284: 2}
+    place = 10 + 12 * len(tags) + 4
+    starts = [place + 30 + sum(sizes[:channel]) for channel in range(count)]
+    lists = {258: ("H", place, [16] * count), 273: ("I", place + 6, starts), 279: ("I", place + 18, sizes)}
+    content = {"<": b"II*\0", ">": b"MM\0*"}[order] + struct.pack(f"{order}IH", 8, len(tags))
+    for tag, value in tags.items():
+        if value is None:
+            kind, where, _ = lists[tag]
+            content += struct.pack(f"{order}HHII", tag, 3 if kind == "H" else 4, count, where)
+        else:
+            content += struct.pack(f"{order}HHIHH", tag, 3, 1, value, 0)
+    content += bytes(4) + b"".join(struct.pack(f"{order}{count}{kind}", *items) for kind, _, items in lists.values())
+    path.write_bytes(content + b"".join(planes))
+
+
+@pytest.mark.parametrize("order", ["<", ">"])
+def test_planes_of_sixteen_bits_do_not_become_noise(tmp_path, order):
+    values = np.random.default_rng(0).integers(0, 65536, (20, 30, 3), np.uint16)
+    write_planes(tmp_path / "compressed.tiff", values, order, compressed=True)
+    assert np.abs(read_photo(tmp_path / "compressed.tiff") - values / 257).max() <= 1
+    write_planes(tmp_path / "a.tiff", values, order, compressed=False)
+    with pytest.raises(UserError, match=r"a\.tiff: a TIFF of more than 8 bits must .* got uncompressed planes \(convert"):
+        read_photo(tmp_path / "a.tiff")
+
+
+@pytest.mark.parametrize("transparent", [False, True])
+def test_large_photos_are_not_decoded_twice_without_need(tmp_path, monkeypatch, transparent):
+    """They are reduced, and the second time would be most of the time."""
+    monkeypatch.setattr(photo_io, "WORKING_PIXELS", 100)
+    assert cv2.imwrite(str(tmp_path / "a.png"), np.full((20, 10, 3), 0x01FF, np.uint16))
+    if transparent:
+        with_chunk(tmp_path / "a.png", b"tRNS", struct.pack(">3H", 0x01FF, 0x01FF, 0x01FF))
+    pixels = read_photo(tmp_path / "a.png")
+    assert pixels.shape == (10, 5, 4 if transparent else 3)
+    assert pixels.reshape(50, -1).T.tolist() == ([[2] * 50] * 3 + [[0] * 50] if transparent else [[1] * 50] * 3)
 
 
 def with_chunk(path, name, content):
