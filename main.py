@@ -86,7 +86,8 @@ def reconstruct(config: schema.Config, args: argparse.Namespace) -> int:
         raise UserError(f"{source}: must be a video or a folder of frames, got no such file or folder")
     if config.prepare.faces == "all" and (section.video or section.same_person):
         raise UserError("prepare.faces must be largest for a video or photos of the same person, got all")
-    if (section.video or section.same_person) and (args.divided or args.workers is not None):
+    several = args.divided or (args.workers is not None and config.data.workers != 1)
+    if (section.video or section.same_person) and several:
         flag, got = args.divided or "--workers", "--video" if section.video else "--same-person"
         raise UserError(f"{flag} must come with photos one by one, got {got} (run it as a whole, in one process)")
     if section.same_person:

@@ -32,9 +32,13 @@ def upload_scope():
     return {"type": "http", "method": "POST", "path": "/photos", **headers}
 
 
-@pytest.mark.parametrize("visitor", ["gone", "silent"])
-def test_a_refused_upload_is_not_waited_for(bench, monkeypatch, visitor):
-    monkeypatch.setattr("model.serving.app.UPLOAD_SECONDS", 0.05)
+@pytest.mark.parametrize(
+    ("visitor", "limit"), [("gone", "UPLOAD_SECONDS"), ("silent", "UPLOAD_SECONDS"), ("silent", "PAUSE_SECONDS")]
+)
+def test_a_refused_upload_is_not_waited_for(bench, monkeypatch, visitor, limit):
+    limits = {"SECONDS_PER_MB": 0.0, "UPLOAD_SECONDS": 60.0, "PAUSE_SECONDS": 60.0} | {limit: 0.05}
+    for name, seconds in limits.items():
+        monkeypatch.setattr(f"model.serving.app.{name}", seconds)
     for _ in range(2):
         bench.upload()
     sent = []
