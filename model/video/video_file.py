@@ -20,9 +20,15 @@ cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
 LEAST_HERTZ, MOST_HERTZ = 0.01, 65_535
 # More than the beginning of an MPEG-4 file takes.
 _HEADER_BYTES = 65_536
-# Texts that name files or addresses, which FFmpeg would open: HLS, its own lists, DASH and other XML, SDP; also behind
-# an ID3 tag.
-_PLAYLIST = re.compile(rb"(?:\xef\xbb\xbf)?\s*(?:#EXTM3U|ffconcat|<|v=0|ID3)|(?:.*?[\r\n])??c=IN IP", re.I | re.S)
+# Texts that name files or addresses, which FFmpeg would open: HLS, its own lists, DASH and other XML, SDP. An ID3 tag may
+# stand before one.
+_PLAYLIST = re.compile(
+    rb"(?:\xef\xbb\xbf)?\s*(?:#EXTM3U|ffconcat|v=0|(?P<wrap><|ID3))|(?:.*?[\r\n])??c=IN IP", re.I | re.S
+)
+_WRAPPED = re.compile(rb"#EXTM3U|ffconcat|<(?:\w+:)?MPD", re.I)
+_LIST = "a list of other files (give those, each in a run of its own)"
+# What else begins as a list may; it may still name files, further down.
+_NO_LIST = {b"<": "XML or HTML", b"id3": "a file that begins with an ID3 tag, such as MP3 (convert a video to .mp4)"}
 # No video has pixels so much wider than high, or higher than wide; a damaged header may announce them.
 _MOST_STRETCH = 4.0
 
@@ -38,8 +44,8 @@ def open_video(path: Path) -> Iterator[cv2.VideoCapture]:
     if not path.is_file():
         got = "a device or a pipe" if path.exists() else "no such file"
         raise UserError(f"{path}: must be a video file or a folder of frames, got {got}")
-    if is_playlist(path):
-        raise UserError(f"{path}: must be a video, got a list of other files (give those, each in a run of its own)")
+    if got := playlist(path):
+        raise UserError(f"{path}: must be a video, got {got}")
     with _opened(path) as capture:
         if not capture.isOpened():
             raise UserError(
@@ -49,13 +55,17 @@ def open_video(path: Path) -> Iterator[cv2.VideoCapture]:
         yield capture
 
 
-def is_playlist(path: Path) -> bool:
-    """Whether a file is one of the texts for which FFmpeg opens other files, whatever its name."""
+def playlist(path: Path) -> str:
+    """What a file is if FFmpeg may open other files for it, whatever its name; empty for all others."""
     try:
         with open(path, "rb") as stream:
-            return _PLAYLIST.match(stream.read(4096)) is not None
+            start = stream.read(4096)
     except OSError:
-        return False  # whoever reads it says why that fails
+        return ""  # whoever reads it says why that fails
+    if (found := _PLAYLIST.match(start)) is None:
+        return ""
+    wrap = found["wrap"]
+    return _LIST if wrap is None or _WRAPPED.search(start) else _NO_LIST[wrap.lower()]
 
 
 def check_rate(path: Path, rate: float) -> None:

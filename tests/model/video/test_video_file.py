@@ -56,6 +56,7 @@ PLAYLISTS = {
     "dash": '\ufeff<?xml version="1.0"?>\n<MPD></MPD>',
     "sdp": "v=0\nm=video 5004 RTP/AVP 26\n",
     "sdp without its version": "s=a\nc=IN IP4 127.0.0.1\nm=video 5004 RTP/AVP 26\n",
+    "dash of a namespace": '<?xml version="1.0"?>\n<!-- a -->\n<d:MPD xmlns:d="urn:mpeg:dash:schema:mpd:2011"/>',
     "behind a tag": "ID3\x03\0\0\0\0\0\0#EXTM3U\n",
 }
 
@@ -68,6 +69,20 @@ def test_a_list_of_other_files_is_no_video(tmp_path, name, content):
     (tmp_path / name).write_text(content, encoding="utf-8")
     with pytest.raises(UserError, match=r"in\.\w+: must be a video, got a list of other files \(give those"):
         FrameSource(tmp_path / name, 25.0)
+
+
+OTHERS = {
+    "svg": ('<svg xmlns="http://www.w3.org/2000/svg"/>', "XML or HTML"),
+    "xml": ("\ufeff<?xml version='1.0'?>\n<a/>", "XML or HTML"),
+    "mp3": ("ID3\x03\0\0\0\0\0\0\x7f\x7f", r"a file that begins with an ID3 tag, such as MP3 \(convert a video to"),
+}
+
+
+@pytest.mark.parametrize(("content", "got"), OTHERS.values(), ids=OTHERS)
+def test_what_only_begins_as_a_list_is_not_called_one(tmp_path, content, got):
+    (tmp_path / "in.mp4").write_text(content, encoding="utf-8")
+    with pytest.raises(UserError, match=rf"in\.mp4: must be a video, got {got}"):
+        FrameSource(tmp_path / "in.mp4", 25.0)
 
 
 def test_a_video_too_slow_to_be_written_is_refused_before_the_work(tmp_path):
