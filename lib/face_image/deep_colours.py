@@ -74,7 +74,7 @@ def _grey(image: Image.Image, path: Path) -> Image.Image:
 
 
 def _in_deep_planes(image: Image.Image) -> bool:
-    """Whether a file is an uncompressed TIFF of planes, which Pillow reads as if they had 8 bits, whatever they have."""
+    """Whether a file is an uncompressed TIFF of planes of over 8 bits, which Pillow reads as if they had 8."""
     if not isinstance(image, TiffImagePlugin.TiffImageFile):
         return False
     bits, tags = image.tag_v2.get(_BITS, (1,)), image.tag_v2

@@ -115,13 +115,11 @@ def run_in_processes(
 
     try:
         # One job for each process before any gets its second.
-        for count in range(1, WAITING + 1):
-            for worker in running:
-                worker.give(next_jobs(count - len(worker.jobs)))
+        for count, worker in itertools.product(range(1, WAITING + 1), running):
+            worker.give(next_jobs(count - len(worker.jobs)))
         while any(worker.jobs for worker in running):
             for worker in _with_news([worker for worker in running if worker.jobs]):
-                outcome = worker.receive()
-                if outcome is None:
+                if (outcome := worker.receive()) is None:
                     continue
                 if outcome.killed:
                     killed_in_a_row, finished = killed_in_a_row + 1, 0

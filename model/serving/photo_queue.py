@@ -124,7 +124,7 @@ class PhotoQueue:
         self._thread.start()
 
     def stop(self, seconds: float | None = None) -> bool:
-        """Ends the thread after the stage it is in; waits for that at most so long, and returns whether it has ended."""
+        """Ends the thread after the stage it is in; waits at most so long, and returns whether it has ended."""
         with self._changed:
             self._stopping = True
             self._changed.notify_all()

@@ -20,8 +20,8 @@ cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
 LEAST_HERTZ, MOST_HERTZ = 0.01, 65_535
 # More than the beginning of an MPEG-4 file takes.
 _HEADER_BYTES = 65_536
-# Texts that name files or addresses, which FFmpeg would open: HLS, its own lists, DASH and other XML, SDP. An ID3 tag may
-# stand before one.
+# Texts that name files or addresses, which FFmpeg would open: HLS, its own lists, DASH and other XML, SDP; also behind
+# an ID3 tag.
 _PLAYLIST = re.compile(
     rb"(?:\xef\xbb\xbf)?\s*(?:#EXTM3U|ffconcat|v=0|(?P<wrap><|ID3))|(?:.*?[\r\n])??c=IN IP", re.I | re.S
 )

@@ -137,7 +137,7 @@ def test_the_runs_folder():
         ("--mode test --input docs --same-person --merge", "one by one, got --same-person (run it as a whole"),
         ("--mode test --same-person --faces all --input docs", "prepare.faces must be largest for a video or"),
         ("--mode test --same-person --input README.md", "README.md: must be a folder of photos, got a file"),
-        ("--mode test --same-person --workers 1 --input README.md", "README.md: must be a folder of photos, got a file"),
+        ("--mode test --same-person --workers 1 --input README.md", "README.md: must be a folder of photos"),
         ("--mode evaluate --input missing", "missing: must be a folder of photos, got no such folder"),
         ("--mode evaluate --root_dir missing", "missing/data/face.bin: must be a record file, got none"),
         (

@@ -104,7 +104,7 @@ def test_planes_of_sixteen_bits_do_not_become_noise(tmp_path, order):
     write_planes(tmp_path / "compressed.tiff", values, order, compressed=True)
     assert np.abs(read_photo(tmp_path / "compressed.tiff") - values / 257).max() <= 1
     write_planes(tmp_path / "a.tiff", values, order, compressed=False)
-    with pytest.raises(UserError, match=r"a\.tiff: a TIFF of more than 8 bits must .* got uncompressed planes \(convert"):
+    with pytest.raises(UserError, match=r"a\.tiff: a TIFF of more than 8 bits must .*uncompressed planes \(convert"):
         read_photo(tmp_path / "a.tiff")
 
 

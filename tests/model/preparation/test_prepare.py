@@ -32,8 +32,7 @@ PINNED = [79453.831, 138.888, -97.355, -6.277, -68.209, 261.233]
 
 
 def run(source, output, **overrides):
-    config = schema.load(overrides={"data.workers": 1} | overrides)
-    return preparation.prepare_folder(config, source, output)
+    return preparation.prepare_folder(schema.load(overrides={"data.workers": 1} | overrides), source, output)
 
 
 def left_out(output):
