@@ -56,7 +56,7 @@ def check_training_data(config: schema.Config, data: Mapping[str, str]) -> bool 
         face_model, runs = trained.get("face model", ""), checkpoints.read_training_data(path)
     else:
         metadata = read_metadata(path, "train")
-        face_model, runs = metadata["face_model"], of_weights(path, metadata)
+        face_model, runs = metadata["face_model"], of_weights(metadata)
         own_split = runs[0].split
     seen = {run.seen(face_model, config.data.image_size, data): run for run in runs}
     if run := seen.get(True):

@@ -5,10 +5,8 @@ A run that starts from trained weights keeps the crops of these, too.
 
 import dataclasses
 from collections.abc import Iterable, Mapping
-from pathlib import Path
 from typing import Any
 
-from lib.files.atomic import file_sha256
 from lib.synthetic.dataset import crops_key
 
 ENTRY = "trained_on"  # in the headers of checkpoints and weight files
@@ -48,12 +46,6 @@ class TrainingData:
 
 
 UNKNOWN = TrainingData()
-# SHA-256 of the shipped texture network, which an earlier version wrote -> the crops of configs/texture_weights.yaml.
-_SHIPPED = {
-    "61af07228bb41740ee3cdabd6ab920ca29dc28861b567322fb224adc603dc914": TrainingData(
-        split="4e1661b1c9b1f24f", synthetic_seed=700
-    )
-}
 
 
 def to_json(runs: Iterable[TrainingData]) -> list[dict[str, Any]]:
@@ -71,11 +63,9 @@ def from_json(value: Any) -> tuple[TrainingData, ...]:
     return runs
 
 
-def of_weights(path: Path, metadata: Mapping[str, Any]) -> tuple[TrainingData, ...]:
+def of_weights(metadata: Mapping[str, Any]) -> tuple[TrainingData, ...]:
     """Runs behind a weight file, given its metadata; an unknown one if an earlier version wrote it.
 
     What an earlier version's options say is no evidence: a run may have read other crops than they name.
     """
-    if ENTRY in metadata:
-        return from_json(metadata[ENTRY])
-    return (_SHIPPED.get(file_sha256(path), UNKNOWN),)
+    return from_json(metadata.get(ENTRY))

@@ -91,7 +91,7 @@ def begin_from_weights(
     if reason:
         return config, Start(False, given)
     path = schema.asset_path(section.weights)
-    return config, Start(True, given, of_weights(path, read_metadata(path)))
+    return config, Start(True, given, of_weights(read_metadata(path)))
 
 
 def _settled(config: schema.Config, options: Mapping[str, Any]) -> schema.Config:

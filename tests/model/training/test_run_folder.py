@@ -116,7 +116,7 @@ def test_weights_come_with_the_accuracy_of_the_best_validation(tmp_path, capsys)
 def test_checkpoints_and_weights_name_the_crops_of_the_run_and_of_its_start(tmp_path):
     weights = tmp_path / "texture.npz"
     finished(tmp_path / "run", start=Start(trained_on=(BEFORE,)), train__weights=str(weights))
-    assert of_weights(weights, read_metadata(weights)) == (OWN, BEFORE)
+    assert of_weights(read_metadata(weights)) == (OWN, BEFORE)
     for name in ("latest.npz", "best.npz"):
         assert checkpoints.read_training_data(tmp_path / "run" / name) == (OWN, BEFORE)
     begun = run_in(tmp_path / "begun", start=Start(from_weights=True, trained_on=(BEFORE,)))

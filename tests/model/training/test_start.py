@@ -245,7 +245,7 @@ def test_the_best_weights_are_written_for_the_next_run(root, tmp_path):
     stored = json.loads(path.with_suffix(".json").read_text())
     assert stored["run"]["updates"] == 3
     belongs_to = checkpoints.read_identifiers(config.run_dir / "best.npz")
-    assert of_weights(path, stored) == (TrainingData(belongs_to["records"], belongs_to["split"]),)
+    assert of_weights(stored) == (TrainingData(belongs_to["records"], belongs_to["split"]),)
     pipeline = load_pipeline(configured(root, texture__weights=str(path)))
     assert load_texture_weights(pipeline) == ""
     _, best = headed_npz.read(config.run_dir / "best.npz")
