@@ -25,7 +25,7 @@ from model.reconstruction.result_folder import RUN_FILES, Job, PhotoOutcome, Res
 PHOTOS_PER_PROCESS = 2
 # Peak of a process with the default configuration: photos of 12 megapixels, textures of 1,024 texels.
 PROCESS_BYTES = 3 * 2**29
-_KILLED = "the process that worked on it was killed (too little memory? use --workers 1)"
+_KILLED = "the process that worked on it was killed (too little memory? use fewer --workers)"
 
 
 def reconstruct_folder(config: schema.Config, source: Path, output: Path) -> dict[str, str]:
