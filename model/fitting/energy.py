@@ -76,9 +76,9 @@ def robust(squared: tf.Tensor) -> tf.Tensor:
     return tf.sqrt(1 + squared) - 1
 
 
-def forgetful(squared: tf.Tensor) -> tf.Tensor:
-    """Geman-McClure loss: half the square near 0, constant far out to ignore outliers; half its limit at 3 sigma."""
-    return 0.5 * squared / (1 + squared / 9)
+def forgetful(squared: tf.Tensor, half: float = 9.0) -> tf.Tensor:
+    """Geman-McClure loss: half the square near 0, constant far out to ignore outliers; half its limit at `half`."""
+    return 0.5 * squared / (1 + squared / half)
 
 
 def point_energy(found: tf.Tensor, wanted: tf.Tensor, image_size: int, sigma: float | tf.Tensor) -> tf.Tensor:

@@ -7,7 +7,7 @@ import tensorflow as tf
 from lib.geometry.camera import Camera
 from lib.geometry.lighting import AMBIENT, BANDS, sh_basis
 from lib.images.sampling import sample_image
-from model.fitting.energy import light_energy, light_precision
+from model.fitting.energy import forgetful, light_energy, light_precision
 from model.fitting.surface import SurfaceSteps, visible_weights
 from model.fitting.weights import FitWeights
 from model.morphable_model import MorphableModel
@@ -73,8 +73,7 @@ def solve_light(
         light = solved(start)
         for _ in range(ITERATIONS - 1):
             light = solved(scale / tf.square(1 + squared_error(light) / variance))
-        error = squared_error(light)
-        loss = 0.5 * tf.reduce_sum(scale * error / (1 + error / variance), axis=-1)
+        loss = tf.reduce_sum(scale * variance * forgetful(squared_error(light) / variance, half=1.0), axis=-1)
         found.append((light, loss + light_energy(light)))
     (light, energy), (shaved, energy_shaved) = found
     light = tf.where((energy_shaved > CLEARLY_WORSE * energy)[:, None], light, shaved)
