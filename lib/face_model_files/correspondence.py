@@ -7,6 +7,7 @@ import scipy.sparse
 
 from lib.errors import UserError
 from lib.face_model.face_model import FaceModel
+from lib.face_model.landmark_order import check_landmarks
 from lib.mesh_sampling.transfer import upsampling_matrix
 from lib.synthetic.appearance.head import border_loops
 
@@ -91,7 +92,12 @@ def find_correspondence(
     mirror_index: np.ndarray,
     source: FaceModel,
 ) -> Correspondence:
-    """`Correspondence` of a face from the file or folder `where`; raises UserError if its landmarks define no warp."""
+    """`Correspondence` of a face from the file or folder `where`.
+
+    Raises:
+      UserError: its landmarks are in another order, or define no warp.
+    """
+    check_landmarks(shape[landmarks], source, where)
     try:
         return Correspondence(shape, triangles, landmarks, mirror_index, source)
     except ValueError as error:

@@ -24,7 +24,7 @@ from lib.synthetic.builtin.face_generator import METHOD as BUILT_IN_METHOD
 from lib.synthetic.builtin.face_generator import load_face_model as load_built_in
 
 # Part of the cache key: increase the number when a change makes the same files give a different model.
-METHOD = "published forms, 1"
+METHOD = "published forms, 2"
 _SUFFIXES = (".npz", ".h5", ".hdf5", ".mat", ".bin", ".obj")  # of models and their parts, in `_FOLDERS` of a folder
 _FOLDERS = ("", IDENTITY, EXPRESSIONS)
 _TABLES = (LANDMARKS, MARKS, INDICES, DEVIATIONS, PAIRS)  # texts that belong to a model beside them
@@ -40,12 +40,14 @@ class Form:
       recognise: returns whether a path, file or folder, has this format.
       load: reads a path; the second argument gives the built-in model, which supplies missing parts.
       elsewhere: returns the files outside of the path's folder that `load` reads, too.
+      own: whether users write parts of the files, such as landmarks, or convert them, so that units may be wrong.
     """
 
     description: str
     recognise: Callable[[Path], bool]
     load: Callable[[Path, Callable[[], FaceModel]], FaceModel]
     elsewhere: Callable[[Path], Iterable[Path]] = lambda _: ()
+    own: bool = True
 
 
 FORMS = (
@@ -53,6 +55,7 @@ FORMS = (
         "Basel Face Model 2009 (folder with 01_MorphableModel.mat or BFM_model_front.mat)",
         is_basel_2009,
         lambda path, _: load_basel_2009(path),
+        own=False,
     ),
     Form(
         "Basel Face Model 2017 or 2019 (.h5, or a folder with one)",
@@ -129,13 +132,20 @@ def load_published(path: Path, cache_dir: Path) -> FaceModel:
     if form is None:
         if path.suffix.lower() == ".npz":
             model = FaceModel.load(path)
-            check_own_model(model, str(path))
+            check_own_model(model, str(path), load_built_in(cache_dir))
             if model.expression_prior is None:  # files of earlier versions hold no prior
                 model = dataclasses.replace(model, expression_prior=expression_prior(model.expression_names))
             return model
         raise UserError(f"{path}: must be a face model in a known form ({known_forms()}), got none of them")
     cached = Path(cache_dir) / f"{path.stem}-{_digest(path, form.elsewhere(path))}.npz"
-    return FaceModel.cached(cached, lambda: form.load(path, lambda: load_built_in(cache_dir)))
+    return FaceModel.cached(cached, lambda: _converted(form, path, cache_dir))
+
+
+def _converted(form: Form, path: Path, cache_dir: Path) -> FaceModel:
+    model = form.load(path, lambda: load_built_in(cache_dir))
+    if form.own:
+        check_own_model(model, str(path), load_built_in(cache_dir), converted=True)
+    return model
 
 
 def _digest(path: Path, elsewhere: Iterable[Path] = ()) -> str:

@@ -230,7 +230,7 @@ def test_a_face_model_of_ones_own_is_looked_at_before_its_networks_are_trained(t
     ):
         config = toy_configuration(tmp_path, 32)
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(published, "check_own_model", lambda *_: None)  # a doubled surface faces both ways
+            patch.setattr(published, "check_own_model", lambda *_, **__: None)  # a doubled surface faces both ways
             dataclasses.replace(model, **changes).save(config.face_model.source)
             assert not diagnose(config, "mine.yaml")
         shown = capsys.readouterr().out

@@ -6,7 +6,7 @@ from lib.geometry.camera import Camera
 from lib.geometry.lighting import shade
 from lib.mesh_renderer.fragments import interpolate, rasterize
 from model.morphable_model import MorphableModel, symmetric_pairs
-from tests.support.golden_face import golden_face_model, small_face_model
+from tests.support.golden_face import golden_face_model, reference_face_model, small_face_model
 from tests.support.helpers import assert_close, golden
 from tests.support.published_files.published import y_up
 
@@ -15,7 +15,7 @@ from tests.support.published_files.published import y_up
 def test_reference(weighting, variant):
     arrays = golden("face_decoder")
     camera = Camera()
-    face = MorphableModel(golden_face_model(), weighting, incidence_limit=8).posed(arrays["coeff"], camera)
+    face = MorphableModel(reference_face_model(), weighting, incidence_limit=8).posed(arrays["coeff"], camera)
     assert_close(face.shape, arrays["face_shape"])
     assert_close(face.vertices, arrays["face_shape_t"])
     assert_close(face.normals, arrays[f"normal_rot_{variant}"])

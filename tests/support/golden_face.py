@@ -1,15 +1,26 @@
 """The tiny face model behind the reference numbers of face_decoder and pipeline, in the program's conventions."""
 
+import dataclasses
 import functools
 
 import numpy as np
 
 from lib.face_model.face_model import FaceModel
+from lib.face_model_files.landmark_files import nearest_vertices
+from tests.support.faces import built_in_face
 from tests.support.helpers import golden
 
 
 @functools.cache
 def golden_face_model() -> FaceModel:
+    """`reference_face_model` with landmarks where a face has them: those of the file are random vertices."""
+    source, model = built_in_face(2000), reference_face_model()
+    landmarks = nearest_vertices(model.mean_shape, source.mean_shape[source.landmarks])
+    return dataclasses.replace(model, landmarks=landmarks)
+
+
+@functools.cache
+def reference_face_model() -> FaceModel:
     """220 vertices, coefficients 80 + 64 + 80; the file counts from 1, in 0..255, and leaves the mean off centre."""
     arrays = {name.removeprefix("model/"): array for name, array in golden("face_decoder").items()}
     count = arrays["skin_mask"].size

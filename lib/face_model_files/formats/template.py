@@ -13,10 +13,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from trimesh.registration import procrustes
 
 from lib.errors import UserError
 from lib.face_model.face_model import FaceModel
+from lib.face_model.landmark_order import check_landmarks
 from lib.face_model_files.assembly import PublishedModel, assemble
 from lib.face_model_files.formats.obj_files import ObjMesh, read_obj, read_vertices
 from lib.face_model_files.landmark_files import FILE, read_landmarks
@@ -24,8 +24,6 @@ from lib.files.folders import visible_files
 
 TEMPLATE = "template.obj"
 IDENTITY, EXPRESSIONS = "identity", "expressions"
-# Maximum RMS distance [dm] of the aligned landmarks; beyond it they are in another order or belong to another mesh.
-LANDMARK_MISFIT = 0.15
 # Sizes of a face, in the file's units, whose squares are numbers; and how many times as far a vertex may lie.
 SIZES, FARTHEST = (1e-100, 1e100), 1000.0
 
@@ -56,18 +54,10 @@ def load_template(folder: Path, source: FaceModel) -> FaceModel:
     surface = _surface(path, mesh)
     landmarks = read_landmarks(marks, mesh.vertices, surface.vertices)
     _check_size(path, mesh.vertices[surface.vertices], mesh.vertices[landmarks])
-    # Scale, rotation and shift in closed form (Umeyama 1991), for column vectors. In float64, as read: float32 would
-    # round coordinates far from the origin.
-    similarity, _, _ = procrustes(mesh.vertices[landmarks], source.mean_shape[source.landmarks], reflection=False)
+    # In float64, as read: float32 would round coordinates far from the origin.
+    similarity = check_landmarks(mesh.vertices[landmarks], source, marks)
     linear = similarity[:3, :3].T
     shape = mesh.vertices @ linear + similarity[:3, 3]
-    misfit = shape[landmarks] - source.mean_shape[source.landmarks]
-    error = float(np.sqrt(np.square(misfit).sum(axis=1).mean()))
-    if error > LANDMARK_MISFIT:
-        raise UserError(
-            f"{marks}: landmarks must lie as on a face, within {LANDMARK_MISFIT * 100:g} mm of the built-in face's in "
-            f"the mean, got {error * 100:.0f} mm (the usual 68 in their order, 0 at the jaw at the left of the image?)"
-        )
     shape, landmarks = shape[surface.vertices], surface.number[landmarks]
     _check_winding(path, shape, surface.triangles, landmarks)
 

@@ -14,7 +14,11 @@ from tests.support.golden_face import golden_face_model
 
 @pytest.mark.parametrize("make", [golden_face_model, lambda: built_in_face(2000), lambda: coarse_head("head")])
 def test_models_in_order_are_accepted(make):
-    check_own_model(make(), "model.npz")
+    check_own_model(make(), "model.npz", built_in_face(2000))
+
+
+# All landmarks but the outer corners of the eyes in another order, so that the distance between these stays.
+SHUFFLED = np.insert(np.random.default_rng(0).permutation(np.delete(np.arange(68), (36, 45))), (36, 44), (36, 45))
 
 
 def scaled(model, factor):
@@ -26,16 +30,21 @@ def scaled(model, factor):
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        (lambda m: scaled(m, 0.1), r"mean_shape must be in decimetres, .* got 0\.1175 \(metres\? multiply .* by 10\)"),
-        (lambda m: scaled(m, 10), r"got 11\.75 \(centimetres\? multiply .* by 0\.1\)"),
-        (lambda m: scaled(m, 100), r"got 117\.5 \(millimetres\? multiply .* by 0\.01\)"),
-        (lambda m: scaled(m, 1e4), "other units, or landmarks in another order"),
+        (lambda m: scaled(m, 0.1), r"mean_shape must be in decimetres, .* got 0\.09447 \(metres\? multiply .* by 10\)"),
+        (lambda m: scaled(m, 10), r"got 9\.447 \(centimetres\? multiply .* by 0\.1\)"),
+        (lambda m: scaled(m, 100), r"got 94\.47 \(millimetres\? multiply .* by 0\.01\)"),
+        (lambda m: scaled(m, 1e4), r"got 9447 \(other units\?\)"),
         (lambda m: {"mean_albedo": 255 * m.mean_albedo}, r"mean_albedo must be within 0\.\.1, got .*0 to 255\?"),
         (lambda m: {"mean_albedo": m.mean_albedo - 0.5}, r"mean_albedo must be within 0\.\.1, got -.*clip it"),
         (
             lambda m: {"triangles": m.triangles[:, ::-1]},
             r"triangles must be counter-clockwise .* got .*reverse every row",
         ),
+        (
+            lambda m: {"mean_shape": m.mean_shape[:, [0, 2, 1]] * np.float32([1, -1, 1])},
+            r"mean_shape must be a face that looks along \+z, .*, got one turned by 9\d degrees",
+        ),
+        (lambda m: {"landmarks": m.landmarks[SHUFFLED]}, r"landmarks must lie as on a face, within 25 mm .*, got \d\d mm"),
     ],
 )
 def test_a_model_of_other_conventions_is_refused(tmp_path, monkeypatch, changes, message):

@@ -237,3 +237,39 @@ def test_the_table_of_landmarks_in_a_clone_of_gnm_counts(tmp_path, monkeypatch):
     assert seen[0] != seen[2]
     assert seen[1] != seen[3]
     assert seen[2:4] == seen[4:]
+
+
+@pytest.mark.parametrize("order", [np.random.default_rng(0).permutation(68), np.roll(np.arange(68), 17)])
+def test_landmarks_in_another_order_are_refused_in_every_form(tmp_path, built_in, order):
+    """Warped by them, the wrong part of the head would be kept, with colours from wrong places."""
+    (tmp_path / "flame").mkdir()
+    write_flame(tmp_path / "flame" / "flame.npz", built_in)
+    (tmp_path / "basel").mkdir()
+    write_statismo(tmp_path / "basel" / "model.h5", built_in, np.zeros_like(built_in.mean_shape))
+    for folder, load in (("flame", load_flame), ("basel", load_statismo)):
+        (tmp_path / folder / FILE).write_text("\n".join(map(str, built_in.landmarks[order])))
+        with pytest.raises(UserError, match="landmarks must lie as on a face, within 25 mm"):
+            load(tmp_path / folder, built_in)
+        (tmp_path / folder / FILE).write_text("\n".join(map(str, built_in.landmarks)))
+        np.testing.assert_array_equal(load(tmp_path / folder, built_in).landmarks, built_in.landmarks)
+
+
+@pytest.mark.parametrize(
+    ("changed", "message"),
+    [
+        (lambda a: {"v_template": 1000 * a["v_template"]}, r"got 9\d\d\.\d after conversion \(multiply all .* by 0\.001\)"),
+        (lambda a: {"f": a["f"][:, ::-1]}, r"triangles must be counter-clockwise .* reverse every row"),
+        (lambda a: {"v_template": a["v_template"][:, [1, 0, 2]] * [1, -1, 1]}, "got one turned by 90 degrees"),
+    ],
+    ids=["millimetres", "inside out", "lying"],
+)
+def test_a_converted_model_in_other_conventions_is_refused(tmp_path, built_in, changed, message):
+    """FLAME's users convert its file themselves; other tools write other units."""
+    write_flame(tmp_path / "right.npz", built_in, **corners_of(built_in, 0))
+    with np.load(tmp_path / "right.npz") as data:
+        arrays = dict(data)
+    (tmp_path / "wrong").mkdir()
+    np.savez(tmp_path / "wrong" / "flame.npz", **arrays | changed(arrays))
+    with pytest.raises(UserError, match=rf"flame\.npz: .*{message}"):
+        load_published(tmp_path / "wrong" / "flame.npz", tmp_path / "cache")
+    assert not list((tmp_path / "cache").glob("flame-*"))

@@ -6,6 +6,8 @@ from pathlib import Path
 import numpy as np
 
 from lib.face_model_files.formats.ict import Extent
+from lib.face_model_files.landmark_files import nearest_vertices
+from tests.support.faces import built_in_face
 
 ROWS, COLUMNS = 9, 11
 SMALL = Extent(vertices=ROWS * COLUMNS, polygons=(ROWS - 1) * (COLUMNS - 1), narrow_vertices=60, identities=3)
@@ -45,13 +47,16 @@ def small_arrays() -> dict:
     y, x = np.meshgrid(np.linspace(-9, 9, ROWS), np.linspace(-7, 7, COLUMNS), indexing="ij")
     index = np.arange(ROWS * COLUMNS).reshape(ROWS, COLUMNS)
     corners = [index[:-1, :-1], index[:-1, 1:], index[1:, 1:], index[1:, :-1]]
+    shape = np.stack([x, y, 10 - x**2 / 10 - y**2 / 20], axis=-1).reshape(-1, 3)
+    face = built_in_face(2000)
+    places = 10 * face.mean_shape[face.landmarks] + (0, 0, shape[:, 2].mean())
     return {
-        "mean_shape": np.stack([x, y, 10 - x**2 / 10 - y**2 / 20], axis=-1).reshape(-1, 3),
+        "mean_shape": shape,
         "identity_basis": rng.normal(size=(3, ROWS * COLUMNS, 3)),
         "expression_basis": rng.normal(size=(2, ROWS * COLUMNS, 3)),
         "expression_names": ["jawOpen", "noseSneer_R"],
         "quads": np.stack([corner.ravel() for corner in corners], axis=-1),
         "uv": rng.uniform(size=(ROWS * COLUMNS, 2)),
-        "landmarks68": rng.permutation(ROWS * COLUMNS)[:68],
+        "landmarks68": nearest_vertices(shape, places),
         "mirror_index": index[:, ::-1].ravel(),
     }
