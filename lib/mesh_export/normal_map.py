@@ -1,7 +1,9 @@
 """Normal maps of detail finer than the mesh, in tangent space as in glTF.
 
-Red is the component along u (right on the texture), green along v (up: OpenGL's convention, not DirectX's), blue along
-the vertex normal; 0.5 is zero. The relief is not measured but inferred from the photo's fine shading: dark pixels are
+Red is the component along u (right on the texture), blue along the vertex normal, green along the third axis, which is
+orthogonal to both and on the side of v (up: OpenGL's convention, not DirectX's); 0.5 is zero. Viewers make the third
+axis from the other two (glTF 2.0, section 3.7.2.1, and MikkTSpace), so where u and v are not at right angles on the
+surface, it is not v's direction. The relief is not measured but inferred from the photo's fine shading: dark pixels are
 assumed to be deep (Beeler et al., "High-Quality Single-Shot Capture of Facial Geometry", 2010, section 6), and the
 relief is kept shallow.
 """
@@ -16,6 +18,8 @@ from lib.geometry.lengths import lengths
 FINEST, COARSEST = 1 / 900, 1 / 120
 # Height [dm] per unit of log brightness relative to the surroundings, and the limit of that log difference.
 HEIGHT, LARGEST = 0.01, 0.15
+# Limit of the cosine between u and v: slopes of a chart that is nearly a line would be infinite.
+MOST_SHEARED = 0.9
 # Luminance weights for linear RGB (Rec. 709); accurate enough for encoded colours here.
 LUMINANCE = np.array([0.2126, 0.7152, 0.0722], np.float32)
 
@@ -26,7 +30,8 @@ def detail_normals(albedo: np.ndarray, weight: np.ndarray, texels: np.ndarray) -
     Args:
       albedo: [T, T, 3] RGB in [0, 1], row 0 at v = 1.
       weight: [T, T] in [0, 1], strength of the relief: 1 on skin visible in the photo.
-      texels: [T, T, 2] size of a texel on the surface along u and v, decimetres.
+      texels: [T, T, 3] length of a texel on the surface along u and v, decimetres, and the cosine of the angle between
+        these directions; 0 outside the chart.
     """
     size = albedo.shape[0]
     brightness = np.log(albedo @ LUMINANCE + 0.02)
@@ -35,7 +40,10 @@ def detail_normals(albedo: np.ndarray, weight: np.ndarray, texels: np.ndarray) -
     smallest = np.finfo(np.float32).tiny
     slope_u = cv2.Sobel(height, cv2.CV_32F, 1, 0, scale=1 / 8) / np.maximum(texels[..., 0], smallest)
     slope_v = -cv2.Sobel(height, cv2.CV_32F, 0, 1, scale=1 / 8) / np.maximum(texels[..., 1], smallest)
-    normals = np.stack([-slope_u, -slope_v, np.ones_like(slope_u)], axis=-1)
+    # v's direction is cosine * (u's) + sqrt(1 - cosine^2) * (the third axis), and slopes along directions likewise.
+    cosine = np.clip(texels[..., 2], -MOST_SHEARED, MOST_SHEARED)
+    across = (slope_v - cosine * slope_u) / np.sqrt(1 - np.square(cosine))
+    normals = np.stack([-slope_u, -across, np.ones_like(slope_u)], axis=-1)
     normals[np.minimum(texels[..., 0], texels[..., 1]) <= 0] = [0, 0, 1]  # outside the chart
     return normals / lengths(normals) / 2 + 0.5
 

@@ -119,8 +119,8 @@ def rasterize_chart(chart: UvChart, size: int) -> ChartRaster:
     return ChartRaster(size, inside, chart.mesh_triangles, ids, barycentrics, outside, nearest)
 
 
-def texel_lengths(chart: UvChart, vertices: np.ndarray, size: int) -> np.ndarray:
-    """Length of one texel on the surface, along u and along v.
+def texel_shapes(chart: UvChart, vertices: np.ndarray, size: int) -> np.ndarray:
+    """Length of one texel on the surface along u and along v, and how far it is sheared.
 
     Args:
       chart: chart of the mesh.
@@ -128,12 +128,15 @@ def texel_lengths(chart: UvChart, vertices: np.ndarray, size: int) -> np.ndarray
       size: T, texels per side.
 
     Returns:
-      [N, 2] in the unit of `vertices`, area-weighted means over the triangles around each vertex.
+      [N, 3]: two lengths in the unit of `vertices`, and the cosine of the angle between the directions of u and v on
+      the surface: 0 on a right-angled chart. Means over the triangles around each vertex, weighted by area.
     """
     along_u, along_v, area = _derivatives(chart, vertices)
+    tiny = np.finfo(np.float32).tiny
     lengths = [np.linalg.norm(along, axis=1) for along in (along_u, along_v)]
-    sums = vertex_sums(chart.mesh_triangles, np.column_stack([*lengths, area]), len(vertices))
-    return sums[:, :2] / np.maximum(sums[:, 2:], np.finfo(np.float32).tiny) / size
+    cosine = (along_u * along_v).sum(axis=1) / np.maximum(lengths[0] * lengths[1], tiny)
+    sums = vertex_sums(chart.mesh_triangles, np.column_stack([*lengths, cosine * area, area]), len(vertices))
+    return sums[:, :3] / np.maximum(sums[:, 3:], tiny) / (size, size, 1)
 
 
 def tangents(chart: UvChart, vertices: np.ndarray, normals: np.ndarray) -> np.ndarray:

@@ -115,9 +115,9 @@ class TextureBaker:
         """
         if not self._normal_map:
             return None
-        lengths = self.raster.interpolate(uv_chart.texel_lengths(self._chart, shape, self.raster.size))
+        texels = self.raster.interpolate(uv_chart.texel_shapes(self._chart, shape, self.raster.size))
         skin = self.raster.interpolate(self._morphable.face_model.skin_mask[:, None])[..., 0]
-        return texture_bytes(normal_map.detail_normals(albedo, weight * skin, lengths))
+        return texture_bytes(normal_map.detail_normals(albedo, weight * skin, texels))
 
 
 def texture_bytes(texture: np.ndarray) -> np.ndarray:

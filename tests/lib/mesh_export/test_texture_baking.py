@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 
 from lib.mesh_export import texture_baking
-from lib.mesh_export.normal_map import detail_normals
 from lib.mesh_export.texture_baking import SurfaceView, blend, inside_mask, photo_weight, sample_photo
 from lib.mesh_export.texture_fill import SkinChart
 from lib.mesh_export.uv_chart import UvChart, texel_footprint
@@ -230,19 +229,3 @@ def test_detail_is_bounded():
     vertices = [np.full((4, 3), value) for value in (0.01, 0.3, 1.0)]
     baked = blend(SKIN, photo, np.ones((SIZE, SIZE), np.float32), *vertices)
     np.testing.assert_allclose(baked.albedo, 0.3 * texture_baking.DETAIL_RANGE[1], atol=1e-6)
-
-
-def test_a_dark_spot_is_a_dent_in_opengl_s_convention():
-    albedo = np.full((SIZE, SIZE, 3), 0.5, np.float32)
-    row, column = np.indices((SIZE, SIZE))
-    albedo *= (1 - 0.1 * np.exp(-((row - 128.0) ** 2 + (column - 128.0) ** 2) / 8))[..., None]
-    ones = np.ones((SIZE, SIZE), np.float32)
-    normals = detail_normals(albedo, ones, np.full((SIZE, SIZE, 2), 0.005, np.float32))
-    np.testing.assert_allclose(np.linalg.norm(normals * 2 - 1, axis=-1), 1, atol=1e-5)
-    assert normals[128, 126, 0] > 0.51 > 0.49 > normals[128, 130, 0]  # walls look at the middle
-    assert normals[130, 128, 1] > 0.51 > 0.49 > normals[126, 128, 1]  # rows go down, green goes up
-    np.testing.assert_allclose(normals[20, 20], [0.5, 0.5, 1], atol=1e-4)
-    hidden = detail_normals(albedo, 0 * ones, np.full((SIZE, SIZE, 2), 0.005, np.float32))
-    np.testing.assert_allclose(hidden, np.tile([0.5, 0.5, 1], (SIZE, SIZE, 1)), atol=1e-6)
-    doubled = detail_normals(albedo.astype(np.float64), ones.astype(np.float64), np.full((SIZE, SIZE, 2), 0.005))
-    np.testing.assert_allclose(doubled, normals, atol=1e-5)

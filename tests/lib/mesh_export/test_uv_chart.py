@@ -9,7 +9,7 @@ from lib.mesh_export.uv_chart import (
     rasterize_chart,
     tangents,
     texel_footprint,
-    texel_lengths,
+    texel_shapes,
     uncut,
     unwrap,
 )
@@ -83,7 +83,9 @@ def test_a_closed_surface_is_cut_the_same_way_every_time():
 
 def test_sizes_of_texels():
     vertices, chart = plane()
-    np.testing.assert_allclose(texel_lengths(chart, vertices, 10), np.full((4, 2), [0.2, 0.3]), rtol=1e-6)
+    np.testing.assert_allclose(texel_shapes(chart, vertices, 10), np.full((4, 3), [0.2, 0.3, 0]), rtol=1e-6)
+    sheared = np.column_stack([SQUARE @ [[2, 0], [3, 4]], np.ones(4)])
+    np.testing.assert_allclose(texel_shapes(chart, sheared, 10), np.full((4, 3), [0.2, 0.5, 0.6]), rtol=1e-6)
     pixels = SQUARE * [50, 200]
     np.testing.assert_allclose(texel_footprint(chart, pixels, 10), np.full(4, 10), rtol=1e-6)
 
