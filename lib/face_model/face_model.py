@@ -77,7 +77,8 @@ class FaceModel:
       regions: name -> [N] weight in [0, 1].
       expression_names: one name for each expression coefficient, or empty.
       expression_prior: None for unit variance and both signs. Only fitting uses it, so it is not part of the
-        fingerprint: weights trained with the model stay valid.
+        fingerprint: weights trained with the model stay valid. `lib.face_model_files.published` replaces None by the
+        prior that the expressions' names suggest; `ExpressionPrior.standard` stays.
       people: arrays that describe how identities are distributed (lib.human_head.population), to draw random people;
         empty where the standard normal distribution of the coefficients is all that is known.
 

@@ -11,12 +11,13 @@ import numpy as np
 
 from lib.arguments import finite_number
 from lib.errors import UserError
-from lib.face_model.face_model import FaceModel
+from lib.face_model.face_model import ExpressionPrior, FaceModel
 from lib.face_model_files.formats import ict
 from lib.face_model_files.human_head import NAME as HUMAN_HEAD
 from lib.geometry.smoothstep import smoothstep
 from lib.human_head.expressions import STRENGTH as HUMAN_HEAD_STRENGTH
 from lib.synthetic.builtin.expressions import FULL_STRENGTH, SIGNED
+from lib.synthetic.builtin.expressions import expression_prior as built_in_prior
 
 _EYES = ("eyeBlink", "eyeLookDown", "eyeLookIn", "eyeLookOut", "eyeLookUp", "eyeSquint", "eyeWide")
 _MOUTH = ("mouthSmile", "mouthFrown", "mouthDimple", "mouthStretch")
@@ -159,6 +160,21 @@ def arkit_weights(model: FaceModel, expression: np.ndarray) -> dict[str, np.ndar
     except UserError:
         return {}
     return shapes.arkit_weights(expression)
+
+
+def prior_of_names(names: Sequence[str]) -> ExpressionPrior | None:
+    """The prior of expressions named as ARKit's, or as the built-in face's units; None if none of them is.
+
+    ARKit's weights are not negative: with both signs, jaws would open upwards in fits. All other expressions count as
+    two-sided with unit variance.
+    """
+    known = set(_arkit_names())
+    one_sided = np.array([name in known for name in names], bool)
+    prior = built_in_prior(names)
+    if not one_sided.any():
+        return prior
+    prior = prior or ExpressionPrior.standard(len(names))
+    return ExpressionPrior(prior.one_sided | one_sided, prior.sigma)
 
 
 def _weight(shape: _Shape, values: np.ndarray) -> np.ndarray:

@@ -9,7 +9,6 @@ from lib.face_model.face_model import LANDMARKS, FaceModel
 from lib.face_model_files.completion import cylindrical_chart, mirror_by_position
 from lib.face_model_files.correspondence import find_correspondence
 from lib.face_model_files.landmark_files import FILE
-from lib.synthetic.builtin.expressions import expression_prior
 
 # Maximum distance [dm] of face vertices from the warped source face; beyond are the back of the head, neck, shoulders.
 FACE_REACH = 0.3
@@ -82,7 +81,6 @@ def assemble(published: PublishedModel, source: FaceModel) -> FaceModel:
             uv=cylindrical_chart(shape) if published.uv is None else published.uv,
             regions=match.regions(),
             expression_names=names,
-            expression_prior=expression_prior(names),
         )
     except ValueError as error:
         raise UserError(f"{published.where}: {error}") from error

@@ -10,6 +10,7 @@ from pathlib import Path
 from lib.errors import UserError
 from lib.face_model.face_model import FaceModel
 from lib.face_model.own_model import check_own_model
+from lib.face_model_files.arkit import prior_of_names
 from lib.face_model_files.formats.basel2009 import DEVIATIONS, PAIRS, is_basel_2009, load_basel_2009
 from lib.face_model_files.formats.flame import find_flame, load_flame
 from lib.face_model_files.formats.gnm import find_gnm, gnm_tables, load_gnm
@@ -19,7 +20,6 @@ from lib.face_model_files.formats.surrey import MARKS, find_surrey, load_surrey
 from lib.face_model_files.formats.template import EXPRESSIONS, IDENTITY, is_template, load_template
 from lib.face_model_files.landmark_files import FILE as LANDMARKS
 from lib.files.folders import visible_files
-from lib.synthetic.builtin.expressions import expression_prior
 from lib.synthetic.builtin.face_generator import METHOD as BUILT_IN_METHOD
 from lib.synthetic.builtin.face_generator import load_face_model as load_built_in
 
@@ -133,9 +133,7 @@ def load_published(path: Path, cache_dir: Path) -> FaceModel:
         if path.suffix.lower() == ".npz":
             model = FaceModel.load(path)
             check_own_model(model, str(path), load_built_in(cache_dir))
-            if model.expression_prior is None:  # files of earlier versions hold no prior
-                model = dataclasses.replace(model, expression_prior=expression_prior(model.expression_names))
-            return model
+            return _with_prior(model)
         raise UserError(f"{path}: must be a face model in a known form ({known_forms()}), got none of them")
     cached = Path(cache_dir) / f"{path.stem}-{_digest(path, form.elsewhere(path))}.npz"
     return FaceModel.cached(cached, lambda: _converted(form, path, cache_dir))
@@ -145,7 +143,14 @@ def _converted(form: Form, path: Path, cache_dir: Path) -> FaceModel:
     model = form.load(path, lambda: load_built_in(cache_dir))
     if form.own:
         check_own_model(model, str(path), load_built_in(cache_dir), converted=True)
-    return model
+    return _with_prior(model)
+
+
+def _with_prior(model: FaceModel) -> FaceModel:
+    """The model with the prior of its expressions' names if it has none of its own."""
+    if model.expression_prior is not None:
+        return model
+    return dataclasses.replace(model, expression_prior=prior_of_names(model.expression_names))
 
 
 def _digest(path: Path, elsewhere: Iterable[Path] = ()) -> str:

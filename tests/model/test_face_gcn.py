@@ -12,7 +12,7 @@ from model.morphable_model import MorphableModel
 from model.pipeline import build_camera, build_texture_network
 from model.runs.checkpoints import Progress
 from model.training.plan import loss_weights
-from tests.support.golden_face import golden_face_model
+from tests.support.golden_face import golden_face_model, reference_face_model
 from tests.support.helpers import ROOT, assert_close, golden, sparse
 from tests.support.published_files.published import assign, camera_of_fov, unit_square
 
@@ -46,7 +46,7 @@ def paper_config(arrays):
 def published_face_gcn(arrays, network):
     """The paper's configuration; face model, pairs and identity features are the reference's."""
     config, pairs = paper_config(arrays), np.stack([arrays["left_index"], arrays["right_index"]], -1)
-    morphable = MorphableModel(golden_face_model(), pairs=pairs)
+    morphable = MorphableModel(reference_face_model(), pairs=pairs)
     camera = build_camera(config)
     return FaceGCN(morphable, camera, network, config.texture.projection, block_features(arrays))
 

@@ -8,8 +8,8 @@ import pytest
 
 from lib.errors import UserError
 from lib.face_model.face_model import FaceModel
-from lib.face_model_files.arkit import ARKIT, BlendShapes, arkit_weights
-from lib.synthetic.builtin.expressions import FULL_STRENGTH
+from lib.face_model_files.arkit import ARKIT, BlendShapes, arkit_weights, prior_of_names
+from lib.synthetic.builtin.expressions import FULL_STRENGTH, PARTING_SIGMA
 from tests.support.faces import built_in_face, coarse_head
 from tests.support.helpers import shared_file
 
@@ -189,3 +189,15 @@ def test_most_names_tell_whose_they_are(built_in, names, strength, wanted):
     shapes = BlendShapes.of(model)
     assert set(shapes.names) == wanted
     assert shapes.strength == strength
+
+
+def test_expressions_with_arkits_names_have_one_sign():
+    """Also in ICT-FaceKit's spelling; components of other models have both."""
+    names = ("jawOpen", "eyeBlink_L", "browInnerUp_R", "mouthSmileRight", "pc_0", "jaw_open", "jaw_sideways", "smile")
+    prior = prior_of_names(names)
+    assert prior.one_sided.tolist() == [True, True, True, True, False, True, False, False]
+    np.testing.assert_allclose(prior.sigma, [1, 1, 1, 1, 1, PARTING_SIGMA, 1, 1])
+    ict = prior_of_names(loaded("ICT-FaceKit").expression_names)
+    assert ict.one_sided.all()
+    assert prior_of_names(("lower_face_region_000", "anger")) is None
+    assert prior_of_names(()) is None

@@ -1,11 +1,15 @@
 """ICT-FaceKit's folder as published: a small made-up one, and one written from the reference arrays."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 
 from lib.errors import UserError
+from lib.face_model.face_model import ExpressionPrior
 from lib.face_model_files.formats.ict import STRENGTH, load_ict
 from lib.face_model_files.published import load_published
+from model.fitting.weights import fitting_prior
 from tests.support.faces import built_in_face
 from tests.support.helpers import ROOT, shared_file
 from tests.support.published_files.ict_files import SMALL, small_arrays, write_folder
@@ -50,6 +54,12 @@ def test_the_published_model(tmp_path):
     check(model, arrays)
     np.testing.assert_array_equal(model.triangles, arrays["triangles"])
     assert model.front_mask.sum() == arrays["narrow_face_vertex_count"]
+    assert fitting_prior(model).one_sided.all()
+    plain = dataclasses.replace(model, expression_prior=None)
+    plain.save(tmp_path / "own.npz")
+    assert load_published(tmp_path / "own.npz", tmp_path / "cache").expression_prior.one_sided.all()
+    dataclasses.replace(model, expression_prior=ExpressionPrior.standard(53)).save(tmp_path / "own.npz")
+    assert not load_published(tmp_path / "own.npz", tmp_path / "cache").expression_prior.one_sided.any()
 
 
 def test_the_published_folder():
