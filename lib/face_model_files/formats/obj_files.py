@@ -27,11 +27,13 @@ class ObjMesh:
       vertices: [N, 3] in the file's units, float64.
       triangles: [F, 3], larger polygons split.
       uv: [N, 2] texture coordinates; None if missing, or if a vertex has several.
+      on_seams: number of vertices that have several.
     """
 
     vertices: np.ndarray
     triangles: np.ndarray
     uv: np.ndarray | None
+    on_seams: int = 0
 
 
 def read_vertices(path: Path, kept: int | None = None, total: int | None = None) -> np.ndarray:
@@ -78,11 +80,11 @@ def read_obj(path: Path) -> ObjMesh:
             f"{work:,} (triangulate them)"
         )
     texture = [corner[1] if len(corner) > 1 else b"" for polygon in polygons for corner in polygon]
-    uv = None
+    uv, on_seams = None, 0
     if b"" not in texture:
         index = _from_zero(_numbers(path, texture), content, b"vt", np.repeat(starts, sizes))
-        uv = _texture_coordinates(path, content, index, flat, len(vertices))
-    return ObjMesh(vertices, np.concatenate([triangulate(vertices, group) for group in groups]), uv)
+        uv, on_seams = _texture_coordinates(path, content, index, flat, len(vertices))
+    return ObjMesh(vertices, np.concatenate([triangulate(vertices, group) for group in groups]), uv, on_seams)
 
 
 def _content(path: Path) -> bytes:
@@ -147,14 +149,18 @@ def _from_zero(numbers: np.ndarray, content: bytes, word: bytes, places: np.ndar
 
 def _texture_coordinates(
     path: Path, content: bytes, index: np.ndarray, corners: np.ndarray, count: int
-) -> np.ndarray | None:
-    """Texture coordinates [N, 2] of the vertices; None if a corner has none, or a vertex has several (a seam)."""
+) -> tuple[np.ndarray | None, int]:
+    """Texture coordinates [N, 2] of the vertices; None if a corner has none, or some vertices have several (a seam).
+
+    Also returns the number of the latter.
+    """
     try:
         chart = _first_numbers(_STATEMENTS[b"vt"].findall(content), 2)
     except ValueError as error:
         raise UserError(f"{path}: must have two numbers for each texture coordinate, got others ({error})") from None
     if not len(chart) or index.min() < 0 or index.max() >= len(chart):
-        return None
+        return None, 0
     uv = np.zeros((count, 2))
     uv[corners] = chart[index]
-    return uv if np.array_equal(uv[corners], chart[index]) else None
+    on_seams = len(np.unique(corners[(uv[corners] != chart[index]).any(axis=1)]))
+    return (None if on_seams else uv), on_seams

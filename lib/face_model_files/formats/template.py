@@ -51,6 +51,11 @@ def load_template(folder: Path, source: FaceModel) -> FaceModel:
         raise UserError(
             f"{marks}: must name the 68 landmarks of {TEMPLATE}, got no such file (docs/guide/own_face_model.md)"
         )
+    if mesh.on_seams:
+        print(
+            f"{path}: its texture coordinates are not used, because {mesh.on_seams} vertices have several (seams); a "
+            "cylinder takes their place, or exports unwrap the mesh"
+        )
     surface = _surface(path, mesh)
     landmarks = read_landmarks(marks, mesh.vertices, surface.vertices)
     _check_size(path, mesh.vertices[surface.vertices], mesh.vertices[landmarks])

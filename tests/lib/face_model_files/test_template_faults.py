@@ -65,3 +65,28 @@ def test_a_pipe_among_the_meshes_is_refused_instead_of_waited_for(tmp_path, buil
     os.mkfifo(pipe := folder / kind / "smile.obj")
     with pytest.raises(UserError, match=f"{pipe}: must be an OBJ file, got a device, a pipe or a socket"):
         load_template(folder, built_in)
+
+
+@pytest.mark.parametrize("doubled", [0, 3])
+def test_a_chart_with_seams_is_replaced_and_that_is_told(tmp_path, built_in, doubled, capsys):
+    """Textures that were made for it would not fit the exports."""
+    folder = tmp_path / "mine"
+    write_template(folder, built_in)
+    corners = built_in.triangles + 1
+    texture = corners.copy()
+    texture[:doubled, 0] = len(built_in.uv) + 1
+    lines = [f"v {x:.7f} {y:.7f} {z:.7f}" for x, y, z in turned(built_in.mean_shape)]
+    lines += [f"vt {u:.7f} {v:.7f}" for u, v in [*built_in.uv, (0.5, 0.5)]]
+    lines += ["f " + " ".join(map("{}/{}".format, *row)) for row in zip(corners, texture, strict=True)]
+    (folder / TEMPLATE).write_text("\n".join(lines))
+    model = load_template(folder, built_in)
+    shown = capsys.readouterr().out
+    if doubled:
+        moved = texture != corners
+        count = len(np.intersect1d(corners[moved], corners[~moved]))
+        assert count > 0
+        assert f"template.obj: its texture coordinates are not used, because {count} vertices have several" in shown
+        assert np.abs(model.uv - built_in.uv).max() > 0.1
+    else:
+        assert not shown
+        np.testing.assert_allclose(model.uv, built_in.uv, atol=1e-6)
