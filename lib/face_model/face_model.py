@@ -15,13 +15,12 @@ import numpy as np
 
 from lib.errors import UserError
 from lib.face_model.coefficients import CoefficientLayout
+from lib.face_model.fingerprint import rounded_projections
 from lib.files.folders import cache_in
 from lib.files.numpy_files import DamagedFile, read_npz, report_remade, write_npz
 
 FORMAT = "face-model-1"
 LANDMARKS = 68
-# Rounding step of the random projections in the fingerprint: smaller changes of the arrays do not alter it.
-FINGERPRINT_STEP = 1e-4
 
 _FLOAT = ("mean_shape", "identity_basis", "expression_basis", "mean_albedo", "albedo_basis", "uv")
 _INTEGER = ("triangles", "landmarks", "mirror_index")
@@ -29,6 +28,7 @@ _BOOLEAN = ("skin_mask", "front_mask")
 _ARRAYS = _FLOAT + _INTEGER + _BOOLEAN
 # Optional arrays of a file: both or neither.
 ONE_SIDED, SIGMA = "expression_prior/one_sided", "expression_prior/sigma"
+_STRENGTH = "expression_strength"  # also optional
 _REGIONS, _PEOPLE = "regions/", "people/"
 
 
@@ -79,6 +79,8 @@ class FaceModel:
       expression_prior: None for unit variance and both signs. Only fitting uses it, so it is not part of the
         fingerprint: weights trained with the model stay valid. `lib.face_model_files.published` replaces None by the
         prior that the expressions' names suggest; `ExpressionPrior.standard` stays.
+      expression_strength: share of full strength that named expressions have at a coefficient of 1, for ARKit's weights
+        and rigs; None if names alone decide (`lib.face_model_files.arkit`). Not part of the fingerprint either.
       people: arrays that describe how identities are distributed (lib.human_head.population), to draw random people;
         empty where the standard normal distribution of the coefficients is all that is known.
 
@@ -104,6 +106,7 @@ class FaceModel:
     regions: dict[str, np.ndarray] = field(default_factory=dict)
     expression_names: tuple[str, ...] = ()
     expression_prior: ExpressionPrior | None = None
+    expression_strength: float | None = None
     people: dict[str, np.ndarray] = field(default_factory=dict)
 
     def __post_init__(self):
@@ -137,13 +140,13 @@ class FaceModel:
         arrays |= {f"regions/{name}": self.regions[name] for name in sorted(self.regions)}
         for name, array in arrays.items():
             digest.update(f"{name} {array.dtype} {array.shape}".encode())
-            digest.update(_rounded_projections(array) if array.dtype == np.float32 else array.tobytes())
+            digest.update(rounded_projections(array) if array.dtype == np.float32 else array.tobytes())
         digest.update("\n".join(self.expression_names).encode())
         for name in sorted(self.people):
             array = self.people[name]
             digest.update(f"people/{name} {array.shape}".encode())
             is_float = array.dtype.kind == "f"
-            digest.update(_rounded_projections(array) if is_float else "\n".join(array.tolist()).encode())
+            digest.update(rounded_projections(array) if is_float else "\n".join(array.tolist()).encode())
         return digest.hexdigest()[:16]
 
     def validate(self) -> None:
@@ -180,6 +183,9 @@ class FaceModel:
                     self._fail(f"expression_prior.{name}", f"{list(shape)}", list(found))
             if not (np.isfinite(prior.sigma).all() and (prior.sigma > 0).all()):
                 self._fail("expression_prior.sigma", "positive and finite", prior.sigma.tolist())
+        strength = self.expression_strength
+        if strength is not None and not (math.isfinite(strength) and strength > 0):
+            self._fail("expression_strength", "positive and finite", strength)
         centroid = self.mean_shape.mean(axis=0, dtype=np.float64)
         if np.abs(centroid).max() > self.CENTROID_TOLERANCE:
             position = ", ".join(f"{c:.4g}" for c in centroid)
@@ -194,6 +200,8 @@ class FaceModel:
         arrays |= {f"{_PEOPLE}{name}": array for name, array in self.people.items()}
         if (prior := self.expression_prior) is not None:
             arrays |= {ONE_SIDED: prior.one_sided, SIGMA: prior.sigma}
+        if self.expression_strength is not None:
+            arrays |= {_STRENGTH: np.array(self.expression_strength)}
         write_npz(path, arrays)
 
     @classmethod
@@ -222,6 +230,7 @@ class FaceModel:
                 people=_group(arrays, _PEOPLE),
                 expression_names=tuple(arrays["expression_names"].tolist()),
                 expression_prior=ExpressionPrior(arrays[ONE_SIDED], arrays[SIGMA]) if SIGMA in arrays else None,
+                expression_strength=arrays[_STRENGTH].item() if _STRENGTH in arrays else None,
                 **{name: arrays[name] for name in _ARRAYS},
             )
         except (ValueError, TypeError, OverflowError) as error:  # also of NumPy, for arrays of other types
@@ -266,19 +275,6 @@ class FaceModel:
 
 def _group(arrays: Mapping[str, np.ndarray], prefix: str) -> dict[str, np.ndarray]:
     return {name[len(prefix) :]: array for name, array in arrays.items() if name.startswith(prefix)}
-
-
-def _rounded_projections(array: np.ndarray) -> bytes:
-    """Two random projections of every [N, ...] part, rounded to multiples of `FINGERPRINT_STEP`.
-
-    The directions come from raw random bits, so they are the same on every machine. A difference in the last bit (6e-8)
-    moves a projection by a millionth of a step, so the rounded value changes only within that distance of a half step.
-    """
-    # A basis may be empty, and then -1 would be ambiguous.
-    rows = array.reshape(len(array), math.prod(array.shape[1:])) if array.ndim == 3 else array.reshape(1, -1)
-    directions = np.random.default_rng(0).random((rows.shape[1], 2)) - 0.5
-    steps = np.einsum("kd,dp->kp", rows.astype(np.float64), directions) / FINGERPRINT_STEP
-    return np.round(steps).astype(np.int64).tobytes()
 
 
 def _read_only(array, dtype) -> np.ndarray:

@@ -45,8 +45,8 @@ def check_own_model(model: FaceModel, where: str, source: FaceModel, *, converte
     if turn > LARGEST_TURN:
         _fail(
             where, "the mean face" if converted else "mean_shape",
-            "a face that looks along +z, with x to the right of its image and y up", f"one turned by {turn:.0f} degrees",
-            "turn it and all bases of shapes",
+            "a face that looks along +z, with x to the right of its image and y up",
+            f"one turned by {turn:.0f} degrees", "turn it and all bases of shapes",
         )  # fmt: skip
     lowest, highest = float(model.mean_albedo.min()), float(model.mean_albedo.max())
     if lowest < -ALBEDO_TOLERANCE or highest > 1 + ALBEDO_TOLERANCE:

@@ -12,10 +12,7 @@ import numpy as np
 from lib.arguments import finite_number
 from lib.errors import UserError
 from lib.face_model.face_model import ExpressionPrior, FaceModel
-from lib.face_model_files.formats import ict
-from lib.face_model_files.human_head import NAME as HUMAN_HEAD
 from lib.geometry.smoothstep import smoothstep
-from lib.human_head.expressions import STRENGTH as HUMAN_HEAD_STRENGTH
 from lib.synthetic.builtin.expressions import FULL_STRENGTH, SIGNED
 from lib.synthetic.builtin.expressions import expression_prior as built_in_prior
 
@@ -40,8 +37,6 @@ _UNITS = {
     "mouth_sideways": "mouth", "smile": "mouthSmile", "mouth_stretch": "mouthStretch", "frown": "mouthFrown",
     "brow_outer_raise": "browOuterUp", "brow_lower": "browDown", "blink": "eyeBlink", "squint": "eyeSquint",
 }  # fmt: skip
-# Names of published models whose coefficients of 1 are a share of full strength; those of others are full strength.
-_STRENGTHS = {HUMAN_HEAD: HUMAN_HEAD_STRENGTH, ict.NAME: ict.STRENGTH}
 # A unit that moves both sides is split into halves that blend over this distance [dm] on each side of the midline.
 HALF_WIDTH = 0.1
 SOURCES = "built-in, human-head and ICT-FaceKit have them, and meshes with expressions named as ARKit's"
@@ -90,16 +85,17 @@ class BlendShapes:
         # All coefficients of a model have one scale, so its most frequent kind of names decides: a model with ARKit's
         # may have "smile" besides, and one with the built-in face's may have "tongueOut".
         if len(set(names) & set(_built_in_names())) > len(set(names) & set(_arkit_names())):
-            shapes, strength = _built_in_shapes(names), 1 / FULL_STRENGTH
+            shapes, usual = _built_in_shapes(names), 1 / FULL_STRENGTH
         else:
-            shapes, strength = _named_shapes(names), _STRENGTHS.get(model.name, 1.0)
+            shapes, usual = _named_shapes(names), 1.0
         if not any(shape.name in ARKIT for shape in shapes):
             got = f"{len(model.expression_basis)} without such names" if names else "expressions without names"
             raise UserError(
                 f"a rig needs a face model with expressions that ARKit names ({SOURCES}), got {model.name!r} with "
                 f"{got}; leave rig out of --export or choose another face_model.source"
             )
-        return cls(tuple(sorted(shapes, key=_place)), strength)
+        strength = model.expression_strength
+        return cls(tuple(sorted(shapes, key=_place)), usual if strength is None else strength)
 
     @property
     def names(self) -> tuple[str, ...]:

@@ -28,6 +28,7 @@ class PublishedModel:
       mean_albedo, albedo: [N, 3] and [K, N, 3], RGB in [0, 1].
       uv: [N, 2].
       expression_names: one for each expression, or empty.
+      expression_strength: as in `FaceModel`.
       mirror: [N] mirrored vertex of each vertex.
     """
 
@@ -42,6 +43,7 @@ class PublishedModel:
     albedo: np.ndarray | None = None
     uv: np.ndarray | None = None
     expression_names: tuple[str, ...] = ()
+    expression_strength: float | None = None
     mirror: np.ndarray | None = None
 
 
@@ -81,6 +83,7 @@ def assemble(published: PublishedModel, source: FaceModel) -> FaceModel:
             uv=cylindrical_chart(shape) if published.uv is None else published.uv,
             regions=match.regions(),
             expression_names=names,
+            expression_strength=published.expression_strength,
         )
     except ValueError as error:
         raise UserError(f"{published.where}: {error}") from error

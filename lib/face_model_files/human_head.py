@@ -33,7 +33,7 @@ from lib.synthetic.rendering.shadows import averaging, bake_occlusion
 
 NAME = "human head"
 # Part of the cache key: increase the number when a change makes the same file give a different model.
-METHOD = "human head, 3"
+METHOD = "human head, 4"
 # Likewise, for `ExtendedHead`.
 EXTENSION_METHOD = "extended head, 8"
 # The border of the face's mesh is straightened: vertices farther than this [dm] from where the head has them are new.
@@ -245,5 +245,6 @@ def human_head_model(head: HumanHead, source: FaceModel, area: str = "face", lev
         regions=regions,
         expression_names=head.names["expressions"],
         expression_prior=expression_prior(),
+        expression_strength=STRENGTH,
         people={**head.population, "names": np.array(head.names["targets"])},
     )

@@ -93,6 +93,7 @@ def load_ict(folder: Path, source: FaceModel, extent: Extent | None = None) -> F
             uv=uv,
             regions=match.regions(),
             expression_names=tuple(names),
+            expression_strength=STRENGTH,
         )
     except ValueError as error:
         raise UserError(f"{folder}: {error}") from error

@@ -54,13 +54,14 @@ def load_surrey(path: Path, source: FaceModel) -> FaceModel:
         raise UserError(f"{path}: must be a .bin file, or a folder with exactly one sfm_*.bin, got neither")
     model = read_eos_model(file)
     shape = model.shape.mean / MILLIMETRES
-    expression, names = None, tuple[str, ...]()
+    expression, names, strength = None, tuple[str, ...](), None
     if isinstance(model.expression, Linear):
         # The coefficients of a `FaceModel` have zero mean, so the mean expression is added to the mean face.
         shape = shape + model.expression.mean / MILLIMETRES
         expression = model.expression.components[:EXPRESSION] / MILLIMETRES
     elif shapes := model.expression or _blendshapes_beside(file, len(model.shape.mean)):
         names, expression = tuple(shapes), np.array(list(shapes.values())) * (STRENGTH / MILLIMETRES)
+        strength = STRENGTH
     landmarks = _landmarks(file, model, shape, source)
     shape = shape - shape.mean(axis=0)  # moves the plane of symmetry to x = 0; it is 0.1 mm off in the file
     colour = model.colour
@@ -76,6 +77,7 @@ def load_surrey(path: Path, source: FaceModel) -> FaceModel:
         albedo=None if colour is None else colour.components[:ALBEDO],
         uv=model.uv,
         expression_names=names,
+        expression_strength=strength,
         mirror=mirror_by_connection(shape, model.shape.triangles),
     )
     return assemble(published, source)

@@ -44,6 +44,7 @@ def loaded(name: str) -> FaceModel:
     mean = (ict["mean_shape"] - ict["mean_shape"].mean(axis=0)) / 10
     return FaceModel(
         name="ICT-FaceKit",
+        expression_strength=0.25,
         mean_shape=mean,
         identity_basis=np.zeros((1, count, 3)),
         expression_basis=ict["expression_basis"] / 40,
@@ -201,3 +202,20 @@ def test_expressions_with_arkits_names_have_one_sign():
     assert ict.one_sided.all()
     assert prior_of_names(("lower_face_region_000", "anger")) is None
     assert prior_of_names(()) is None
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_the_strength_of_expressions_is_the_models_under_any_name(tmp_path, name):
+    """Whoever changes a published model and saves it under a name of his own keeps rigs and weights."""
+    model = loaded(name)
+    dataclasses.replace(model, name="mine").save(tmp_path / "mine.npz")
+    own = FaceModel.load(tmp_path / "mine.npz")
+    ones = np.ones(len(model.expression_basis))
+    assert arkit_weights(own, ones) == arkit_weights(model, ones)
+    assert own.fingerprint == dataclasses.replace(own, expression_strength=None).fingerprint
+
+
+@pytest.mark.parametrize("strength", [0.0, -1.0, float("nan"), float("inf")])
+def test_a_strength_that_is_none_is_refused(built_in, strength):
+    with pytest.raises(ValueError, match="expression_strength must be positive and finite"):
+        dataclasses.replace(built_in, expression_strength=strength)

@@ -118,7 +118,9 @@ def test_a_basel_file_of_anything_but_numbers_is_refused(tmp_path, built_in, nam
         load_statismo(tmp_path / "model.h5", built_in)
 
 
-@pytest.mark.parametrize(("place", "message"), [([0, 0, 0], "lie as on a face"), ([float("nan"), 0, 0], "named points")])
+@pytest.mark.parametrize(
+    ("place", "message"), [([0, 0, 0], "lie as on a face"), ([float("nan"), 0, 0], "named points")]
+)
 def test_points_of_a_basel_file_that_are_no_face_are_refused(tmp_path, built_in, place, message):
     write_statismo(tmp_path / "model.h5", built_in, np.zeros_like(built_in.mean_shape))
     with h5py.File(tmp_path / "model.h5", "r+") as data:

@@ -257,7 +257,10 @@ def test_landmarks_in_another_order_are_refused_in_every_form(tmp_path, built_in
 @pytest.mark.parametrize(
     ("changed", "message"),
     [
-        (lambda a: {"v_template": 1000 * a["v_template"]}, r"got 9\d\d\.\d after conversion \(multiply all .* by 0\.001\)"),
+        (
+            lambda a: {"v_template": 1000 * a["v_template"]},
+            r"got 9\d\d\.\d after conversion \(multiply all .* by 0\.001\)",
+        ),
         (lambda a: {"f": a["f"][:, ::-1]}, r"triangles must be counter-clockwise .* reverse every row"),
         (lambda a: {"v_template": a["v_template"][:, [1, 0, 2]] * [1, -1, 1]}, "got one turned by 90 degrees"),
     ],

@@ -18,7 +18,7 @@ def test_two_sides_of_one_blend_shape_are_expected_as_it_is():
     points = at_texture_coordinates(model, read_points(SHIPPED["built-in face"]).uv)
     names = ["browInnerUp_L", "browInnerUp_R", "cheekPuff_L", "cheekPuff_R", "jawOpen"]
     names += [f"own{number}" for number in range(len(model.expression_basis) - len(names))]
-    renamed = dataclasses.replace(model, name=ict.NAME, expression_names=tuple(names))
+    renamed = dataclasses.replace(model, expression_strength=ict.STRENGTH, expression_names=tuple(names))
     sigma = ict.STRENGTH * Expected.of(renamed, points, FitWeights().mesh_sigmas).prior.sigma
     wanted = [LEADING["browInnerUp"]] * 2 + [ACCOMPANYING] * 2 + [LEADING["jawOpen"]]
     np.testing.assert_allclose(sigma[:5], wanted, rtol=1e-6)
