@@ -134,7 +134,13 @@ def load_published(path: Path, cache_dir: Path) -> FaceModel:
             model = FaceModel.load(path)
             check_own_model(model, str(path), load_built_in(cache_dir))
             return _with_prior(model)
-        raise UserError(f"{path}: must be a face model in a known form ({known_forms()}), got none of them")
+        files = visible_files(path, *_SUFFIXES) if path.is_dir() else []
+        if files:
+            names = ", ".join(file.name for file in files[:5]) + (", ..." if len(files) > 5 else "")
+            got = f"a folder with {names} (is one of them the model? name the file)"
+        else:
+            got = "none of them"
+        raise UserError(f"{path}: must be a face model in a known form ({known_forms()}), got {got}")
     cached = Path(cache_dir) / f"{path.stem}-{_digest(path, form.elsewhere(path))}.npz"
     return FaceModel.cached(cached, lambda: _converted(form, path, cache_dir))
 

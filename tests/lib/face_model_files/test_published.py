@@ -276,3 +276,15 @@ def test_a_converted_model_in_other_conventions_is_refused(tmp_path, built_in, c
     with pytest.raises(UserError, match=rf"flame\.npz: .*{message}"):
         load_published(tmp_path / "wrong" / "flame.npz", tmp_path / "cache")
     assert not list((tmp_path / "cache").glob("flame-*"))
+
+
+def test_a_folder_with_models_of_which_none_is_meant_names_them(tmp_path, built_in):
+    """Two of a kind, or this program's own form, which has no folder."""
+    (tmp_path / "two").mkdir()
+    (tmp_path / "own").mkdir()
+    for name in ("a.h5", "b.h5"):
+        (tmp_path / "two" / name).touch()
+    built_in.save(tmp_path / "own" / "model.npz")
+    for folder, names in (("two", "a.h5, b.h5"), ("own", "model.npz")):
+        with pytest.raises(UserError, match=rf"{folder}: must be .*, got a folder with {names} \(is one of them"):
+            load_published(tmp_path / folder, tmp_path / "cache")
