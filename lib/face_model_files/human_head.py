@@ -19,7 +19,7 @@ from lib.geometry.smoothstep import smoothstep
 from lib.human_head.area import MILLIMETRES
 from lib.human_head.chart import enlarged
 from lib.human_head.expressions import STRENGTH, expression_prior
-from lib.human_head.shipped import SHIPPED, HumanHead
+from lib.human_head.shipped import SHIPPED, HumanHead, shipped_bytes
 from lib.human_head.surface import build_surface
 from lib.mesh_export.stored_chart import read_chart, write_chart
 from lib.mesh_export.uv_chart import UvChart
@@ -207,7 +207,7 @@ def _open_sky(model: FaceModel) -> np.ndarray:
 
 
 def _cached(cache_dir: Path, area: str, level: int, method: str = "") -> Path:
-    digest = hashlib.sha256(f"{METHOD}\n{BUILT_IN_METHOD}\n{method}".encode() + SHIPPED.read_bytes()).hexdigest()[:16]
+    digest = hashlib.sha256(f"{METHOD}\n{BUILT_IN_METHOD}\n{method}".encode() + shipped_bytes()).hexdigest()[:16]
     return Path(cache_dir) / f"human_head_{area}_{level}_{digest}.npz"
 
 

@@ -29,7 +29,8 @@ class HumanHead:
       quads, chart, chart_quads, mirror: as in `ControlMesh`.
       helpers: name -> [h] vertices; tongue_quads: [q, 4].
       masks: name -> [T] in [0, 1] over the chart.
-      places: "landmarks" [68, 2] ends of an edge, equal for a vertex, and "lips_inside" [2], upper and lower.
+      places: "landmarks" [68, 2] ends of an edge, equal for a vertex, and "lips_inside" [2], upper and lower. The
+        shipped file also holds "upper_contact" and "lower_contact", where the lips touch, which only the build reads.
       population: arrays of `IdentityModel` other than mean and basis.
       names: "expressions" and "targets" -> names.
     """
@@ -75,9 +76,7 @@ class HumanHead:
                 **plain,
             )
         except (OSError, DamagedFile, KeyError) as error:
-            raise UserError(
-                f"{path}: must be the human head of this program, got {error} (git checkout restores it)"
-            ) from error
+            raise _no_head(path, error) from error
 
     def save(self, path: str | os.PathLike) -> None:
         """Writes the file atomically, compressed."""
@@ -90,6 +89,22 @@ class HumanHead:
         arrays |= {f"population/{name}": a.astype(np.float32) for name, a in self.population.items()}
         header = {**self.header, "format": FORMAT, "names": {k: list(v) for k, v in self.names.items()}}
         headed_npz.write(path, arrays, header, compress=True)
+
+
+def shipped_bytes() -> bytes:
+    """The contents of the shipped file, whatever they are.
+
+    Raises:
+      UserError: the file cannot be read.
+    """
+    try:
+        return SHIPPED.read_bytes()
+    except OSError as error:
+        raise _no_head(SHIPPED, error) from error
+
+
+def _no_head(path: str | os.PathLike, error: Exception) -> UserError:
+    return UserError(f"{path}: must be the human head of this program, got {error} (git checkout restores it)")
 
 
 _INTEGERS = ("quads", "chart_quads", "mirror", "tongue_quads")

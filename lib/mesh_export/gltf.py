@@ -1,7 +1,7 @@
 """Export of one mesh as a binary glTF 2.0 file, textured or with vertex colours.
 
 trimesh's exporter supports neither unlit materials nor vertex colours of more than 8 bits. Vertex colours are linear in
-glTF, so 8 bits would cause errors of up to 12 / 255 in dark colours. Files pass the Khronos validator
+glTF, so 8 bits would cause errors of up to 6 / 255 in dark colours. Files pass the Khronos validator
 (tests/lib/mesh_export/test_gltf.py).
 """
 

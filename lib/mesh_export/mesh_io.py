@@ -62,7 +62,7 @@ def _obj(vertices: np.ndarray, triangles: np.ndarray, rgba: np.ndarray | None) -
     rows, form = vertices.astype(np.float64), "v %.7f %.7f %.7f"
     if rgba is not None:
         rows, form = np.column_stack([rows, rgba[:, :3] / 255]), form + " %.7f %.7f %.7f"
-    text = "# \n" + text_rows(form, rows) + text_rows("f %d %d %d", triangles + 1) + "\n"
+    text = "# 3d-face-gcns\n" + text_rows(form, rows) + text_rows("f %d %d %d", triangles + 1) + "\n"
     return text.encode("utf-8")
 
 

@@ -92,7 +92,7 @@ def load_flame(path: Path, source: FaceModel) -> FaceModel:
         shape=shape,
         triangles=triangles,
         landmarks=landmarks,
-        identity=basis[: min(IDENTITY, PUBLISHED_IDENTITY)],
+        identity=basis[:IDENTITY],
         expression=expression if len(expression) else None,
     )
     return assemble(face_only(head, source), source)

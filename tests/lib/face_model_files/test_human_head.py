@@ -6,9 +6,11 @@ import numpy as np
 import pytest
 
 from configs import schema
+from lib.errors import UserError
 from lib.face_model.face_model import FaceModel
 from lib.face_model_files import human_head
 from lib.face_model_files.human_head import ExtendedHead, level_for
+from lib.human_head import shipped
 from lib.human_head.shipped import SHIPPED, HumanHead
 from lib.human_head.surface import build_surface
 from lib.mesh_export.stored_chart import write_chart
@@ -184,3 +186,11 @@ def test_an_area_cut_beside_the_ears_gets_no_neck(model):
     np.testing.assert_array_equal(extended.chart.mesh_triangles, extended.model.triangles)
     assert model.vertex_count < extended.model.vertex_count <= whole.vertex_count
     np.testing.assert_allclose(np.ptp(extended.model.mean_shape, axis=0), np.ptp(whole.mean_shape, axis=0), atol=1e-5)
+
+
+def test_a_missing_shipped_file_is_told_with_what_to_do(monkeypatch, tmp_path):
+    """Its bytes are part of the cache's key, so they are read before the head is."""
+    monkeypatch.setattr(shipped, "SHIPPED", tmp_path / "human_head.npz")
+    for load in (human_head.load_human_head, lambda folder: ExtendedHead.load(folder, "face", "head")):
+        with pytest.raises(UserError, match=r"human_head\.npz: must be the human head .* \(git checkout restores it\)"):
+            load(tmp_path)
