@@ -15,9 +15,10 @@ import numpy as np
 from benchmarks.synthetic_photos import aligned_photo
 from configs import schema
 from lib.face_model.face_model import FaceModel
+from lib.geometry.lengths import MILLIMETRES
 from lib.synthetic.photos import PhotoSettings, SyntheticFaces
 from model.fitting.person import with_shared_mean
-from model.metrics.shape import MILLIMETRES, aligned_distance
+from model.metrics.shape import aligned_distance
 from model.person.estimator import Gallery, PersonEstimator, batches
 from model.pipeline import load_pipeline
 from model.reconstruction.face_reconstructor import FaceReconstructor

@@ -15,8 +15,8 @@ from lib.face_model_files.neck import with_neck
 from lib.face_model_files.throat import with_throat
 from lib.files.folders import cache_in
 from lib.files.numpy_files import DamagedFile, report_remade
+from lib.geometry.lengths import MILLIMETRES
 from lib.geometry.smoothstep import smoothstep
-from lib.human_head.area import MILLIMETRES
 from lib.human_head.chart import enlarged
 from lib.human_head.expressions import STRENGTH, expression_prior
 from lib.human_head.shipped import SHIPPED, HumanHead, shipped_bytes

@@ -1,6 +1,8 @@
-"""Lengths of vectors."""
+"""Lengths of vectors, and their units."""
 
 import numpy as np
+
+MILLIMETRES = 100.0  # in a decimetre
 
 
 def lengths(vectors: np.ndarray) -> np.ndarray:

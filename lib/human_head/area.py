@@ -4,11 +4,11 @@ import numpy as np
 import scipy.sparse
 import scipy.sparse.csgraph
 
+from lib.geometry.lengths import MILLIMETRES
 from lib.human_head.parts import EYES
 from lib.human_head.shipped import HumanHead
 
 AREAS = ("face", "ears", "head")
-MILLIMETRES = 100.0  # per decimetre
 SOCKET_RINGS = 1  # of quads behind the rims of the lids; the rest of the socket is never seen
 MOUTH_DEPTH = 0.5  # dm behind the lips, where the inside of the mouth ends
 # The face ends here: degrees round a vertical axis 80 mm behind the eyes, and mm above and below the tip of the nose.

@@ -35,11 +35,20 @@ class Part:
     mirror: np.ndarray
 
 
+def cornea_height(share: np.ndarray) -> np.ndarray:
+    """Distance of eyeball and cornea from the ball's centre, in radii of the ball.
+
+    Args:
+      share: angle from the direction of the gaze, as a share of that of the iris's border.
+    """
+    return 1 + CORNEA * np.clip(1 - share**2, 0, None)
+
+
 def eyeball() -> Part:
     """The front of an eyeball of radius 1 about the origin, looking along z."""
     around = 2 * np.pi * np.arange(SECTORS) / SECTORS
     angles = np.radians(RING_ANGLES)[:, None]
-    height = 1 + CORNEA * np.clip(1 - (angles / np.radians(IRIS)) ** 2, 0, None)
+    height = cornea_height(angles / np.radians(IRIS))
     rings = np.stack(
         np.broadcast_arrays(
             height * np.sin(angles) * np.cos(around), height * np.sin(angles) * np.sin(around), height * np.cos(angles)

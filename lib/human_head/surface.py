@@ -5,7 +5,8 @@ from dataclasses import dataclass
 import numpy as np
 import scipy.sparse
 
-from lib.human_head.area import MILLIMETRES, in_area, seen_quads, smooth_border
+from lib.geometry.lengths import MILLIMETRES
+from lib.human_head.area import in_area, seen_quads, smooth_border
 from lib.human_head.chart import above_row, components, fitted, in_cell, upright
 from lib.human_head.parts import (
     EYES,

@@ -3,7 +3,7 @@
 import numpy as np
 from trimesh.registration import procrustes
 
-MILLIMETRES = 100.0  # per decimetre, the unit of shapes
+from lib.geometry.lengths import MILLIMETRES
 
 
 def aligned_distance(shape: np.ndarray, truth: np.ndarray, scaled: bool = False) -> float:

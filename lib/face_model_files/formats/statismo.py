@@ -25,8 +25,8 @@ from lib.face_model_files.assembly import PublishedModel, assemble, face_only
 from lib.face_model_files.landmark_files import FILE, complete_landmarks, read_landmarks
 from lib.files.folders import visible_files
 from lib.files.numpy_files import check_unpacked
+from lib.geometry.lengths import MILLIMETRES
 
-MILLIMETRES = 100.0  # in a decimetre
 IDENTITY, EXPRESSION, ALBEDO = 80, 64, 80  # maximum numbers of components, as in the Basel Face Model 2009
 # Names in the file of those of the 68 landmarks that it holds.
 NAMED = {

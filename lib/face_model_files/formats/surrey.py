@@ -20,9 +20,9 @@ from lib.face_model_files.completion import mirror_by_connection
 from lib.face_model_files.formats.eos_files import EosModel, Linear, read_blendshapes, read_eos_model
 from lib.face_model_files.landmark_files import FILE, complete_landmarks, read_landmarks
 from lib.files.folders import visible_files
+from lib.geometry.lengths import MILLIMETRES
 
 NAME = "Surrey Face Model"
-MILLIMETRES = 100.0  # in a decimetre
 MARKS = "ibug_to_sfm.txt"
 IDENTITY, EXPRESSION, ALBEDO = 80, 64, 80  # maximum numbers of components, as in the Basel models
 # Blendshape strengths are in 0..1, coefficients have both signs: half strength is two deviations, as for ICT-FaceKit.

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 import numpy as np
 import scipy.linalg
 
+from lib.geometry.lengths import MILLIMETRES
 from lib.geometry.sphere import fit_sphere
-from lib.human_head.area import MILLIMETRES
 from lib.human_head.building.control_mesh import ControlMesh
 from lib.human_head.building.smooth_fields import FieldPlaces, smooth_fields
 from lib.human_head.parts import EYES

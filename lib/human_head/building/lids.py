@@ -6,7 +6,7 @@ import scipy.sparse
 from lib.geometry.sphere import fit_sphere
 from lib.human_head.building.control_mesh import ControlMesh
 from lib.human_head.expressions import NAMES, SIDES
-from lib.human_head.parts import CORNEA, EYES, IRIS
+from lib.human_head.parts import EYES, IRIS, cornea_height
 from lib.human_head.subdivision import subdivide
 
 CLEARANCE = 0.004  # dm between the subdivided lids and the ball
@@ -72,6 +72,6 @@ def penetration(points: np.ndarray, centre: np.ndarray, radius: float) -> tuple[
     distance = np.linalg.norm(offset, axis=1)
     outward = offset / distance[:, None]
     angle = np.degrees(np.arccos(np.clip(outward[:, 2], -1, 1)))
-    surface = radius * (1 + CORNEA * np.clip(1 - (angle / IRIS) ** 2, 0, None))
+    surface = radius * cornea_height(angle / IRIS)
     depth = np.clip(surface + CLEARANCE - distance, 0, None)
     return np.where(angle < 90, depth, 0.0), outward

