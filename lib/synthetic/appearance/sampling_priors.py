@@ -221,6 +221,8 @@ def sample_moment(generator: np.random.Generator, model: FaceModel, person: Pers
         expression *= generator.uniform(0.4, 1.0)
         expression[_PARTING] *= generator.random() < 0.3  # most people keep their lips closed
         if generator.random() < 0.45:
+            # One moment in a hundred exceeds FULL_STRENGTH so. The shipped weights were trained on such pictures: it
+            # stays until the pictures change anyway (`lib.synthetic.method`).
             expression += _camera_smile(generator)
         strength = dict(zip(EXPRESSION_NAMES, np.abs(expression) / 2.5, strict=True))
         folds = (strength["brow_inner_raise"], strength["smile_left"], strength["brow_lower_left"])
