@@ -48,9 +48,9 @@ class Surface:
       triangles: [F, 3] counter-clockwise from outside.
       uv: [N, 2]; mirror: [N].
       landmarks: [68]. At level 0, where edges have no middles, those between two vertices are at the nearer one of the
-        shipped head's: up to 4.3 mm off at the brows. On a seam, the first of a vertex's copies: 41 and 46, on the lower
-        lids, are on the islands behind the lids, so their places are right, but their normals and masks are not the
-        skin's. The copy on the skin would be another model, to which no shipped network belongs.
+        shipped head's: up to 4.3 mm off at the brows. On a seam, the first of a vertex's copies counts: 41 and 46, at
+        the lower lids, are on the islands behind the lids. Their places are right, but normals and masks there are not
+        the skin's. With the copies on the skin, it would be another model, to which no shipped network belongs.
       regions: name -> [N] in [0, 1].
       origin: [N, 2] number of each vertex on the whole head, and of its place on the chart, the same in all areas of
         one level. A seam of the chart splits a vertex into several of one number.

@@ -168,8 +168,8 @@ def draw_object(size: int, landmarks: np.ndarray, generator: np.random.Generator
     first = np.clip(generator.beta(1, 1) + generator.normal(0, 0.15, 3), 0.03, 0.95)
     # Shaded like a cup or a ball: darker towards the sides, brightest slightly off the centre.
     rows, columns = np.mgrid[:size, :size].astype(np.float32) + 0.5
-    # Along the object's axis if the sign were +: the shading is turned the other way. The shipped weights were trained on
-    # such pictures, so it stays until the pictures change anyway (`lib.synthetic.method`).
+    # It would be along the object's axis if the sign were +: the shading is turned the other way. The shipped weights
+    # were trained on such pictures, so it stays until the pictures change anyway (`lib.synthetic.method`).
     sideways = (columns - anchor[0]) * np.cos(turn) - (rows - anchor[1]) * np.sin(turn)
     u = np.clip(sideways / (1.05 * radius[0]), -1, 1)
     light = generator.uniform(-0.5, 0.5)

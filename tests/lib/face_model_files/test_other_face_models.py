@@ -16,7 +16,7 @@ from lib.face_model_files.formats.obj_files import read_obj
 from lib.face_model_files.formats.statismo import NAMED, load_statismo
 from lib.face_model_files.formats.template import load_template
 from lib.face_model_files.landmark_files import FILE, complete_landmarks, read_landmarks
-from lib.face_model_files.published import known_forms, load_published
+from lib.face_model_files.published import load_published
 from tests.support.faces import built_in_face
 from tests.support.published_files.other_files import (
     corners_of,
@@ -324,12 +324,6 @@ def test_where_the_mesh_has_holes_lids_do_not_look_like_eyes(built_in):
     match = Correspondence(built_in.mean_shape, triangles, built_in.landmarks, built_in.mirror_index, built_in)
     assert "eye" not in match.regions()
     assert "lips" in match.regions()
-
-
-def test_what_is_no_model_is_told_all_forms(tmp_path):
-    with pytest.raises(UserError, match=r"ICT-FaceKit.*template\.obj.*FLAME"):
-        load_published(tmp_path, tmp_path / "cache")
-    assert "Basel Face Model 2017" in known_forms()
 
 
 def test_photos_of_a_model_with_holes_have_eyes(built_in):

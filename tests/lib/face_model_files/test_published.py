@@ -13,7 +13,7 @@ from lib.face_model_files.formats.gnm import SPARSE, find_gnm
 from lib.face_model_files.formats.statismo import find_statismo, load_statismo
 from lib.face_model_files.formats.surrey import find_surrey
 from lib.face_model_files.landmark_files import FILE, read_landmarks
-from lib.face_model_files.published import form_of, load_published
+from lib.face_model_files.published import form_of, known_forms, load_published
 from tests.support.faces import built_in_face
 from tests.support.published_files.other_files import corners_of, write_flame, write_statismo
 
@@ -288,3 +288,9 @@ def test_a_folder_with_models_of_which_none_is_meant_names_them(tmp_path, built_
     for folder, names in (("two", "a.h5, b.h5"), ("own", "model.npz")):
         with pytest.raises(UserError, match=rf"{folder}: must be .*, got a folder with {names} \(is one of them"):
             load_published(tmp_path / folder, tmp_path / "cache")
+
+
+def test_what_is_no_model_is_told_all_forms(tmp_path):
+    with pytest.raises(UserError, match=r"ICT-FaceKit.*template\.obj.*FLAME"):
+        load_published(tmp_path, tmp_path / "cache")
+    assert "Basel Face Model 2017" in known_forms()
