@@ -192,7 +192,8 @@ def _named_shapes(names: Sequence[str]) -> list[_Shape]:
     """Blend shapes of expressions named like ARKit's, or like ICT-FaceKit's with _L and _R for Left and Right.
 
     Where the model has a left and a right expression and ARKit a single one, ARKit's gets what both coefficients have
-    in common; the remainder of each stays under the model's names.
+    in common; the remainder of each stays under the model's names. So does an expression whose ARKit name another one
+    has already: meshes from two sources may have both spellings.
     """
     shapes = []
     for number, name in enumerate(names):
@@ -200,10 +201,11 @@ def _named_shapes(names: Sequence[str]) -> list[_Shape]:
         if sided:
             plain = name[:-2]
         if not sided or plain + sided in ARKIT:
-            shapes.append(_Shape(plain + (sided or ""), (number,), (number,)))
+            full = plain + (sided or "")
+            shapes.append(_Shape(name if full in names else full, (number,), (number,)))
             continue
         other = f"{plain}_{'R' if sided == 'Left' else 'L'}"
-        if plain not in ARKIT or other not in names:
+        if plain not in ARKIT or plain in names or other not in names:
             shapes.append(_Shape(name, (number,), (number,)))
             continue
         both = (number, names.index(other))

@@ -219,3 +219,19 @@ def test_the_strength_of_expressions_is_the_models_under_any_name(tmp_path, name
 def test_a_strength_that_is_none_is_refused(built_in, strength):
     with pytest.raises(ValueError, match="expression_strength must be positive and finite"):
         dataclasses.replace(built_in, expression_strength=strength)
+
+
+def test_two_spellings_of_one_expression_stay_two(built_in):
+    """Two blend shapes of one name would be an invalid file, and one of the weights would be lost."""
+    names = ("mouthSmile_L", "mouthSmileLeft", "mouthSmile_R", "browInnerUp", "browInnerUp_L", "browInnerUp_R")
+    basis = built_in.expression_basis[: len(names)]
+    model = dataclasses.replace(
+        built_in, name="mesh", expression_names=names, expression_basis=basis, expression_prior=None
+    )
+    shapes = BlendShapes.of(model)
+    assert sorted(shapes.names) == sorted({*names, "mouthSmileRight"} - {"mouthSmile_R"})
+    values = dict(zip(shapes.names, shapes.weights(np.arange(1.0, 7)), strict=True))
+    assert values == {
+        "mouthSmile_L": 1, "mouthSmileLeft": 2, "mouthSmileRight": 3,
+        "browInnerUp": 4, "browInnerUp_L": 5, "browInnerUp_R": 6,
+    }  # fmt: skip
