@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from lib.mesh_sampling import MeshHierarchy, load_or_build
+from lib.mesh_sampling import MeshHierarchy, Step, load_or_build
 
 
 def seed_everything(seed: int) -> None:
@@ -19,7 +19,10 @@ def seed_everything(seed: int) -> None:
 
 
 def init_sampling(
-    refer_mesh: Mapping[str, np.ndarray], data_dir: str | os.PathLike, ds_factors: Sequence[float] = (4, 4, 4, 4)
+    refer_mesh: Mapping[str, np.ndarray],
+    data_dir: str | os.PathLike,
+    ds_factors: Sequence[float] = (4, 4, 4, 4),
+    steps: Sequence[Step] | None = None,
 ) -> MeshHierarchy:
     """Loads the mesh levels that the graph networks pool over; the first call computes and saves them.
 
@@ -32,6 +35,8 @@ def init_sampling(
       refer_mesh: "vertices" [N, 3] and "faces" [F, 3] of the reference mesh.
       data_dir: folder of the files, data/params/<name>.
       ds_factors: reduction factor of each step.
+      steps: the levels that a network was trained on (`lib.mesh_sampling.read_carried`), which are not saved; None
+        to choose them.
 
     Returns:
       Laplacians, down- and up-sampling matrices and level sizes, finest first.
@@ -39,4 +44,4 @@ def init_sampling(
     Raises:
       UserError: the folder was written by another program and does not fit this mesh.
     """
-    return load_or_build(data_dir, refer_mesh["vertices"], refer_mesh["faces"], ds_factors)
+    return load_or_build(data_dir, refer_mesh["vertices"], refer_mesh["faces"], ds_factors, steps)

@@ -15,8 +15,9 @@ from lib.face_mask.parsing import FaceParser
 from lib.face_model.coefficients import CoefficientLayout
 from lib.face_model.face_model import FaceModel
 from lib.files.atomic import file_sha256
+from lib.files.numpy_files import DamagedFile
 from lib.geometry.camera import Camera
-from lib.mesh_sampling import MeshHierarchy
+from lib.mesh_sampling import MeshHierarchy, read_carried
 from model.face_gcn import FaceGCN
 from model.face_model_source import load_face_model
 from model.fitting import light
@@ -25,6 +26,7 @@ from model.morphable_model import MorphableModel
 from model.networks.encoding import EncodedFaces, encode
 from model.networks.fixed.encoders import FixedIdentityNetwork, FixedRegressor
 from model.networks.fixed.mask import FixedMaskDecoder
+from model.networks.identifiers import LEVELS
 from model.networks.mirroring import BothSides, from_both_sides
 from model.networks.texture_networks import TextureNetwork
 from model.networks.variable_names import network_variables
@@ -112,14 +114,20 @@ class Pipeline:
             "face model": self.face_model.fingerprint,
             "texture network": network + flags,
             "mesh levels": "/".join(map(str, texture.factors)),
+            LEVELS: self.texture_network.hierarchy.choice,
             "projection": texture.projection,
             "regressor and identity network": self.encoder_key,
             "camera": f"{self.config.camera.focal_ratio:g}/{self.config.camera.distance:g}",
         }
 
 
-def load_pipeline(config: schema.Config) -> Pipeline:
-    """Loads or builds all components that a configuration names.
+def load_pipeline(config: schema.Config, weights: Path | None = None) -> Pipeline:
+    """Loads or builds all components that a configuration names; the texture network has random weights.
+
+    Args:
+      config: the configuration.
+      weights: file whose weights the texture network will get, which brings its mesh levels; None for those that
+        reconstruct photos, `config.texture_path`.
 
     Raises:
       UserError: a file is missing or belongs to another face model.
@@ -127,7 +135,7 @@ def load_pipeline(config: schema.Config) -> Pipeline:
     face_model = load_face_model(config)
     regressor = load_regressor(config, face_model)
     identity = load_identity(config, face_model)
-    hierarchy = load_hierarchy(config, face_model)
+    hierarchy = load_hierarchy(config, face_model, weights or config.texture_path)
     embedding_size = regressor.feature_size + identity.embedding_size
     texture = build_texture_network(config, hierarchy, embedding_size, face_model.mirror_index)
     camera = build_camera(config)
@@ -245,10 +253,20 @@ def load_decoder(config: schema.Config) -> FixedMaskDecoder | None:
     return load_mask_decoder(schema.asset_path(config.mask.weights)) if config.fit.landmarks else None
 
 
-def load_hierarchy(config: schema.Config, face_model: FaceModel) -> MeshHierarchy:
-    """Loads the face model's mesh hierarchy; on first use it is built and stored with the data set's parameters."""
-    mesh = {"vertices": face_model.mean_shape, "faces": face_model.triangles}
-    return init_sampling(mesh, config.params_dir, config.texture.factors)
+def load_hierarchy(config: schema.Config, face_model: FaceModel, weights: Path | None = None) -> MeshHierarchy:
+    """The face model's mesh hierarchy: the levels that the file `weights` carries, if any.
+
+    Otherwise those stored with the data set's parameters, where they are built and stored on first use.
+    """
+    vertices, triangles = face_model.mean_shape, face_model.triangles
+    try:
+        carried = (
+            weights and weights.is_file() and read_carried(weights, len(vertices), triangles, config.texture.factors)
+        )
+    except (DamagedFile, OSError):  # whoever loads the weights says so
+        carried = None
+    mesh = {"vertices": vertices, "faces": triangles}
+    return init_sampling(mesh, config.params_dir, config.texture.factors, carried or None)
 
 
 def build_camera(config: schema.Config) -> Camera:

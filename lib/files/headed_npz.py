@@ -43,10 +43,16 @@ def read(path: str | os.PathLike) -> tuple[dict, dict[str, np.ndarray]]:
     header, checksums = _split_header(arrays)
     if missing := sorted(checksums.keys() ^ arrays.keys()):
         raise DamagedFile(f"array {missing[0]!r} is missing or not in the header")
-    for name, array in arrays.items():
-        if checksums[name] != _checksum(name, array):
-            raise DamagedFile(f"array {name!r} is not the one that was written under this name")
+    _check(arrays, checksums)
     return header, arrays
+
+
+def read_group(path: str | os.PathLike, prefix: str) -> dict[str, np.ndarray]:
+    """Reads the arrays whose names begin with `prefix`; raises the errors of `read` as far as they concern these."""
+    _, checksums = _split_header(read_npz(path, (_HEADER,)))
+    arrays = read_npz(path, [name for name in checksums if name.startswith(prefix)])
+    _check(arrays, checksums)
+    return arrays
 
 
 def read_header(path: str | os.PathLike) -> dict:
@@ -61,6 +67,12 @@ def _split_header(arrays: dict[str, np.ndarray]) -> tuple[dict, dict]:
         return header, dict(header.pop(_CHECKSUMS))
     except (KeyError, ValueError, TypeError, AttributeError, RecursionError) as error:
         raise DamagedFile(f"no header of this program ({error})") from error
+
+
+def _check(arrays: Mapping[str, np.ndarray], checksums: Mapping[str, int]) -> None:
+    for name, array in arrays.items():
+        if checksums[name] != _checksum(name, array):
+            raise DamagedFile(f"array {name!r} is not the one that was written under this name")
 
 
 def _checksum(name: str, array: np.ndarray) -> int:

@@ -23,7 +23,7 @@ from lib.files.atomic import atomic_path
 from lib.files.folders import cache_in
 from lib.files.numpy_files import read_npz, write_npz
 from lib.mesh_sampling.graph import adjacency_matrix
-from lib.mesh_sampling.hierarchy import MeshHierarchy, build_hierarchy, check_factors, check_mesh, mesh_hash
+from lib.mesh_sampling.hierarchy import MeshHierarchy, Step, build_hierarchy, check_factors, check_mesh, mesh_hash
 
 _HEADER = "hierarchy.npz"
 _MATRICES = {
@@ -91,6 +91,7 @@ def load_hierarchy(
     hierarchy = MeshHierarchy(
         vertices=tuple(header[f"vertices{i}"] for i in levels),
         triangles=tuple(header.get(f"triangles{i}") for i in levels),
+        factors=factors,
         hash=found,
         **matrices,
     )
@@ -104,10 +105,14 @@ def load_or_build(
     vertices: np.ndarray,
     triangles: np.ndarray,
     factors: Sequence[float] = (4, 4, 4, 4),
+    steps: Sequence[Step] | None = None,
 ) -> MeshHierarchy:
     """Loads a folder if it matches the mesh and the settings; otherwise builds the hierarchy and writes the folder.
 
     Stale and damaged files of this program are replaced, with one line on stderr.
+
+    Levels given by `steps` (see `build_hierarchy`) are built and not stored: the folder keeps those that networks
+    without levels of their own were trained on. The original program's files are loaded nevertheless.
 
     Raises:
       UserError: the folder is the original program's and does not match; it is left unchanged.
@@ -115,6 +120,8 @@ def load_or_build(
     folder = Path(path)
     if _is_foreign(folder):
         return load_hierarchy(folder, vertices, triangles, factors)
+    if steps is not None:
+        return build_hierarchy(vertices, triangles, factors, steps)
     if (folder / _HEADER).is_file():
         try:
             return load_hierarchy(folder, vertices, triangles, factors)
@@ -140,6 +147,7 @@ def _load_original(folder: Path, vertices, triangles, factors) -> MeshHierarchy:
     return MeshHierarchy(
         vertices=tuple(level_vertices),
         triangles=(triangles,) + (None,) * len(factors),
+        factors=factors,
         hash=_matrix_digest(matrices),
         **matrices,
     )

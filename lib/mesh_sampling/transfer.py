@@ -1,5 +1,7 @@
 """Matrices that transfer vertex signals between two levels."""
 
+import itertools
+
 import igl
 import numpy as np
 import scipy.sparse
@@ -20,7 +22,11 @@ def downsampling_matrix(kept: np.ndarray, fine_count: int) -> scipy.sparse.csr_m
 
 
 def upsampling_matrix(
-    fine_vertices: np.ndarray, coarse_vertices: np.ndarray, coarse_triangles: np.ndarray, kept: np.ndarray
+    fine_vertices: np.ndarray,
+    coarse_vertices: np.ndarray,
+    coarse_triangles: np.ndarray,
+    kept: np.ndarray,
+    on: np.ndarray | None = None,
 ) -> scipy.sparse.csr_matrix:
     """U [N, M]: interpolates at the closest point on the coarse surface with barycentric weights.
 
@@ -32,6 +38,7 @@ def upsampling_matrix(
       coarse_vertices: [M, 3].
       coarse_triangles: [F, 3] over the coarse numbering.
       kept: [M] fine vertex of each coarse vertex.
+      on: [N] coarse triangle for each fine vertex, among those that are nearest but for rounding; None for any.
     """
     fine = np.ascontiguousarray(fine_vertices, np.float64)
     coarse = np.ascontiguousarray(coarse_vertices, np.float64)
@@ -39,6 +46,12 @@ def upsampling_matrix(
     _, nearest, points = igl.point_mesh_squared_distance(fine, coarse, triangles)
     corners = triangles[nearest]
     weights = _barycentric_weights(points, coarse[corners])
+    if on is not None:
+        used = (corners[:, :, None] == triangles[on][:, None]).any(axis=2)
+        for i in np.flatnonzero((~used & (weights > 0)).any(axis=1)):
+            corners[i] = triangles[on[i]]
+            _, _, point = igl.point_mesh_squared_distance(fine[i : i + 1], coarse, corners[i : i + 1])
+            weights[i : i + 1] = _barycentric_weights(point.reshape(1, 3), coarse[corners[i : i + 1]])
     weights[kept] = 0.0
     weights[kept, 0] = 1.0
     corners[kept, 0] = np.arange(len(kept))
@@ -47,6 +60,17 @@ def upsampling_matrix(
     matrix.sum_duplicates()
     matrix.eliminate_zeros()
     return matrix.astype(np.float32)
+
+
+def interpolated_triangles(matrix: scipy.sparse.csr_matrix, coarse_triangles: np.ndarray) -> np.ndarray:
+    """[N] a triangle of [F, 3] whose corners each row of an upsampling matrix [N, M] interpolates, for its `on`."""
+    of_corners: dict[tuple[int, ...], int] = {}
+    for index, corners in enumerate(np.sort(coarse_triangles, axis=1).tolist()):
+        for count in (1, 2, 3):
+            for part in itertools.combinations(corners, count):
+                of_corners.setdefault(part, index)
+    rows = np.split(matrix.indices, matrix.indptr[1:-1])
+    return np.array([of_corners[tuple(sorted(row.tolist()))] for row in rows], np.int32)
 
 
 def _barycentric_weights(points: np.ndarray, corners: np.ndarray) -> np.ndarray:

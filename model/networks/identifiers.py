@@ -3,6 +3,10 @@
 import re
 from collections.abc import Collection, Iterator, Mapping
 
+# Which vertices the mesh levels keep. They differ from what the factors give only if the files in the data set's folder
+# do, because files of weights bring their levels.
+LEVELS = "vertices of the mesh levels"
+
 
 def differing(
     stored: Mapping[str, str], wanted: Mapping[str, str], added: Collection[str]

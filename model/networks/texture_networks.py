@@ -78,6 +78,7 @@ class TextureNetwork(keras.Model):
         self.variant, self.head, self.inputs = variant, head, inputs
         self.embedding_size = embedding_size
         self.order = order
+        self.hierarchy = hierarchy
         self.levels = MeshLevels(hierarchy)
         self.vertex_count = self.levels.sizes[0]
         self.channels = _CHANNELS[inputs]

@@ -16,7 +16,7 @@ import numpy as np
 from lib.errors import UserError
 from lib.files import headed_npz
 from lib.files.numpy_files import DamagedFile
-from model.networks.identifiers import differing
+from model.networks.identifiers import LEVELS, differing
 from model.networks.variable_names import mismatch, shapes_of
 from model.runs import training_data
 from model.runs.set_aside import missing
@@ -24,7 +24,7 @@ from model.runs.training_data import TrainingData
 
 FORMAT = 2
 SECONDS = 120  # between checkpoints: a killed run repeats at most this much training
-ADDED = ("records", "split", "camera")  # identifiers that checkpoints of earlier versions lack
+ADDED = ("records", "split", "camera", LEVELS)  # identifiers that checkpoints of earlier versions lack
 
 
 @dataclasses.dataclass(frozen=True)
@@ -53,6 +53,7 @@ def save(
     options: Mapping[str, Any] | None = None,
     validation: Mapping[str, float] | None = None,
     trained_on: Iterable[TrainingData] | None = None,
+    levels: Mapping[str, np.ndarray] | None = None,
 ) -> None:
     """Writes a checkpoint atomically; when it returns, the checkpoint also survives a power failure.
 
@@ -65,11 +66,12 @@ def save(
       options: options of the run, for the `compare` of `restore`; JSON values.
       validation: what was measured with these variables.
       trained_on: the crops of the run, and of the weights that it started from.
+      levels: mesh levels that the file carries, from `carried_arrays`.
 
     Raises:
       UserError: a variable is not finite; the earlier checkpoint is left as it is.
     """
-    arrays = {}
+    arrays = dict(levels or {})
     for group, variables in groups.items():
         for name, variable in variables.items():
             arrays[f"{group}/{name}"] = value = np.asarray(variable)
@@ -161,9 +163,10 @@ def restore(
     except (KeyError, TypeError) as error:
         raise UserError(f"{path}: must be a checkpoint written by this program, got another header ({error})") from None
     for key, wanted, found in differing(header["belongs_to"], belongs_to, ADDED):
+        means = "level files in data/params" if key == LEVELS else "configuration"
         raise UserError(
             f"{path}: the checkpoint must belong to {key} {wanted}, got {found} "
-            "(use the configuration it was trained with, or train again)"
+            f"(use the {means} it was trained with, or train again)"
         )
     if compare is not None:
         compare(header.get("options"))

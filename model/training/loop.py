@@ -36,7 +36,7 @@ from model.training.plan import TrainingPlan, check_batch_size, learns_from_phot
 from model.training.resuming import run_options
 from model.training.run_folder import RunFolder, full_disk_advised
 from model.training.run_log import Abandoned, RunLog
-from model.training.start import begin_from_weights
+from model.training.start import begin_from_weights, weights_at_start
 from model.training.trainer import PosedBatch, TextureTrainer
 from model.training.workers import Workers
 from utils import seed_everything
@@ -92,8 +92,9 @@ def _train(
         )
     with sole_user(run_dir, "training") if workers.chief else contextlib.nullcontext():
         with workers.chief_first():  # it stores what the others only read
-            pipeline = load_pipeline(config)
-            config, start = begin_from_weights(config, pipeline, run_dir / "latest.npz", workers.chief)
+            latest = run_dir / "latest.npz"
+            pipeline = load_pipeline(config, weights_at_start(config, latest))
+            config, start = begin_from_weights(config, pipeline, latest, workers.chief)
             batches_of = _crop_reader(pipeline, records, training + held_out, encoded)
         own = own_crops(config, records, belongs_to, pipeline.face_model.fingerprint)
         trained_on = tuple(dict.fromkeys([own, *start.trained_on]))

@@ -16,6 +16,7 @@ from configs import schema
 from lib.errors import DiskFull, UserError
 from lib.files.atomic import atomic_path
 from lib.files.json_files import write_json
+from lib.mesh_sampling import carried_arrays
 from lib.runtime.interruption import DeferredStop
 from model.runs import checkpoints
 from model.runs.checkpoints import Progress
@@ -75,6 +76,7 @@ class RunFolder:
         self.latest, self.best = self.folder / "latest.npz", self.folder / "best.npz"
         self.summary = self.folder / "training.json"
         self.start, self.trained_on = start, trained_on
+        self._levels = carried_arrays(trainer.network.hierarchy)
         self._started, self._saved = started, time.monotonic()
 
     def begin(self) -> Progress:
@@ -162,7 +164,9 @@ class RunFolder:
         progress = dataclasses.replace(progress, seconds=time.monotonic() - self._started)
         options = run_options(self.config) | {GIVEN: dict(self.start.given)}
         state = self.trainer.state()
-        checkpoints.save(self.latest, state, progress, self.belongs_to, options, trained_on=self.trained_on)
+        checkpoints.save(
+            self.latest, state, progress, self.belongs_to, options, trained_on=self.trained_on, levels=self._levels
+        )
         self._saved = time.monotonic()
         return progress
 
@@ -215,7 +219,7 @@ class RunFolder:
 
     def _save_best(self, progress: Progress, validation: Mapping[str, float] | None = None) -> None:
         state = self.trainer.network_state()
-        checkpoints.save(self.best, state, progress, self.belongs_to, validation=validation, trained_on=self.trained_on)
+        checkpoints.save(self.best, state, progress, self.belongs_to, None, validation, self.trained_on, self._levels)
 
     def finish(self, progress: Progress, validation: Mapping[str, float]) -> None:
         """Writes train.weights, if any, and training.json: the run's length and the means of its last validation."""

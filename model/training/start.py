@@ -38,6 +38,11 @@ class Start:
     trained_on: tuple[TrainingData, ...] = ()
 
 
+def weights_at_start(config: schema.Config, latest: Path) -> Path:
+    """The file of the texture network's weights when a run starts or continues; none if its weights are random."""
+    return latest if config.train.restore and latest.is_file() else schema.asset_path(config.texture.weights)
+
+
 def begin_from_weights(
     config: schema.Config, pipeline: Pipeline, latest: Path, say: bool = True
 ) -> tuple[schema.Config, Start]:
@@ -63,7 +68,7 @@ def begin_from_weights(
         network, face_model = pipeline.texture_network, pipeline.face_model.fingerprint
         check_replaceable(path, network, face_model, "train.weights=FILE.npz")
     given = {_OVERRULED: config.schedule.coarse_fraction}
-    if config.train.restore and latest.is_file():
+    if weights_at_start(config, latest) == latest:
         options = checkpoints.read_options(latest) or {}
         before = options.get(GIVEN, {}).get(_OVERRULED)  # earlier versions have not kept it
         if before is not None:

@@ -19,6 +19,7 @@ from lib.files import headed_npz
 from lib.files.atomic import atomic_path
 from lib.files.file_names import fitting
 from lib.files.numpy_files import DamagedFile
+from lib.mesh_sampling import carried
 from model.networks.fixed.layers import Take
 from model.networks.variable_names import mismatch, network_variables, shapes_of
 
@@ -35,7 +36,9 @@ def is_frozen(weights: str | Path) -> bool:
     return Path(weights).suffix in (".pb", ".pth")
 
 
-def save_weights(path: Path, network, face_model: str, metadata: Mapping) -> None:
+def save_weights(
+    path: Path, network, face_model: str, metadata: Mapping, levels: Mapping[str, np.ndarray] | None = None
+) -> None:
     """Writes all variables of `network` atomically, as `stored_precision` rounds them.
 
     Args:
@@ -43,11 +46,12 @@ def save_weights(path: Path, network, face_model: str, metadata: Mapping) -> Non
       network: a built Keras layer or model.
       face_model: fingerprint of the face model whose coefficients or faces it was trained on.
       metadata: JSON values.
+      levels: mesh levels that the file carries, from `carried_arrays`.
 
     Raises:
       ValueError: a variable is outside the range of half precision.
     """
-    arrays: dict[str, np.ndarray] = {}
+    arrays = dict(levels or {})
     for name, variable in network_variables(network.weights).items():
         arrays |= _encode(name, np.asarray(variable, np.float32))
     headed_npz.write(
@@ -243,7 +247,7 @@ def _read(path: Path, mode: str = "pretrain") -> tuple[dict, dict[str, np.ndarra
     with _foreign_named(path, mode):
         header, arrays = headed_npz.read(path)
         _check_header(header)
-        return header, _decode(arrays)
+        return header, _decode({name: array for name, array in arrays.items() if not name.startswith(carried.PREFIX)})
 
 
 def _check_header(header: Mapping) -> None:

@@ -1,19 +1,20 @@
 """Weight file of the texture network: where a training starts, and what reconstructs photos before any training.
 
 Unlike the regressor, the network fits one configuration only: its mesh levels, its inputs and the frozen networks whose
-outputs it has learnt to read. The file holds those identifiers, `Pipeline.signature`.
+outputs it has learnt to read. The file holds those identifiers, `Pipeline.signature`, and the levels themselves.
 """
 
 from collections.abc import Mapping
 from pathlib import Path
 
 from lib.errors import UserError
-from model.networks.identifiers import differing
+from lib.mesh_sampling import carried_arrays
+from model.networks.identifiers import LEVELS, differing
 from model.networks.texture_networks import TextureNetwork
 from model.weights.pretrained import load_weights, read_metadata, save_weights
 
 _MODE = "train"
-_ADDED = ("camera",)  # identifiers that files of earlier versions lack
+_ADDED = ("camera", LEVELS)  # identifiers that files of earlier versions lack
 
 
 def save_texture_network(
@@ -28,7 +29,8 @@ def save_texture_network(
       signature: identifiers of everything else that the network fits.
       metadata: JSON values.
     """
-    save_weights(path, network, face_model, {**metadata, "belongs_to": dict(signature)})
+    levels = carried_arrays(network.hierarchy)
+    save_weights(path, network, face_model, {**metadata, "belongs_to": dict(signature)}, levels)
 
 
 def load_texture_network(path: Path, network: TextureNetwork, face_model: str, signature: Mapping[str, str]) -> str:
@@ -48,6 +50,7 @@ def load_texture_network(path: Path, network: TextureNetwork, face_model: str, s
             f"({metadata.get('network', 'unnamed')}; give another texture.weights)"
         )
     for key, wanted, found in differing(belongs_to, signature, _ADDED):
-        return f"made for {key} {found}, not {wanted}"
+        where = ", those of the level files in data/params" if key == LEVELS else ""
+        return f"made for {key} {found}, not {wanted}{where}"
     load_weights(path, network, face_model, _MODE)
     return ""

@@ -121,6 +121,7 @@ def reference_hierarchy(arrays):
         laplacian=tuple(sparse(arrays, f"L{level}") for level in range(5)),
         down=tuple(sparse(arrays, f"D{level}") for level in range(4)),
         up=tuple(sparse(arrays, f"U{level}") for level in range(4)),
+        factors=(),
         hash="",
     )
 

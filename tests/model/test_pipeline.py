@@ -139,7 +139,8 @@ def test_the_bottleneck_counts_in_networks_that_have_one(variant, counts):
     signatures = set()
     for size in (64, 16):
         config = schema.load(overrides={"texture.variant": variant, "texture.nz": size, "regressor.light": "regressed"})
-        pipeline = Pipeline(config, SimpleNamespace(fingerprint="f"), Camera(), None, None, None, None)
+        network = SimpleNamespace(hierarchy=SimpleNamespace(choice="c"))
+        pipeline = Pipeline(config, SimpleNamespace(fingerprint="f"), Camera(), None, None, network, None)
         signatures.add(pipeline.signature()["texture network"])
     assert (len(signatures) == 2) == counts
     assert any("nz64" in signature for signature in signatures)

@@ -33,6 +33,7 @@ def published_hierarchy(data):
         laplacian=tuple(sparse(data, f"L{i}") for i in range(5)),
         down=tuple(sparse(data, f"D{i}") for i in range(4)),
         up=tuple(sparse(data, f"U{i}") for i in range(4)),
+        factors=(),
         hash="",
     )
 

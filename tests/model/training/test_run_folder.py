@@ -16,6 +16,7 @@ from configs import schema
 from lib.errors import DiskFull, UserError
 from lib.files import headed_npz
 from lib.files.atomic import space_for
+from lib.mesh_sampling import build_hierarchy
 from lib.runtime.interruption import DeferredStop
 from model.networks.variable_names import network_variables
 from model.runs import checkpoints
@@ -27,6 +28,7 @@ from model.training.run_log import RunLog
 from model.training.start import Start
 from model.training.workers import Workers
 from model.weights.pretrained import read_metadata
+from tests.support.meshes import wavy_grid
 
 OWN, BEFORE = TrainingData("r", "s", 1), TrainingData("q", "p", 700)
 LAST = Progress(epoch=2, update=6)  # position at the end of a run of two epochs
@@ -35,7 +37,8 @@ LAST = Progress(epoch=2, update=6)  # position at the end of a run of two epochs
 def run_in(folder: Path, started: float | None = None, start: Start | None = None, **options) -> RunFolder:
     """A run whose network is a single variable."""
     config = schema.load(overrides={"train.epochs": 2} | {key.replace("__", "."): v for key, v in options.items()})
-    network = SimpleNamespace(weights=[keras.Variable(np.zeros(3, np.float32), name="kernel")])
+    variables = [keras.Variable(np.zeros(3, np.float32), name="kernel")]
+    network = SimpleNamespace(weights=variables, hierarchy=build_hierarchy(*wavy_grid(4, 4), (2,)))
     state = {"texture": network_variables(network.weights)}
     trainer = SimpleNamespace(workers=Workers(), network=network, state=lambda: state, network_state=lambda: state)
     started = time.monotonic() if started is None else started
