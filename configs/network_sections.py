@@ -72,7 +72,8 @@ class Texture(Section):
     """The graph networks that refine the coarse albedo."""
 
     variant: str = option(
-        "normal, resnet: as published; default: the decoder of `normal`, with a U-Net with skip connections as refiner",
+        "normal, resnet: the published branches (the published networks: configs/paper.yaml); default: the decoder of "
+        "`normal`, with a U-Net with skip connections as refiner",
         choices=VARIANTS,
     )
     head: str = option(

@@ -141,8 +141,7 @@ def texture_terms(
       coarse ones, at hidden vertices. `coarse`: fine appearance against the coarse albedo. `albedo`: fine albedo
       against its target. `symmetry`, `variance`: of the fine albedo.
     """
-    # The published renderer antialiases the silhouette, so the published loss rounds the mask.
-    mask = tf.round(inputs.render_mask) * inputs.image_mask
+    mask = inputs.render_mask * inputs.image_mask
     (pixels,) = mean([tf.stop_gradient(tf.reduce_sum(mask))])
     visible = inputs.visibility
     return {

@@ -2,9 +2,11 @@
 
 import dataclasses
 import json
+import re
 
 import numpy as np
 import pytest
+import yaml
 from PIL import Image
 
 import create_bin
@@ -13,7 +15,7 @@ from configs import schema
 from lib.face_model.coefficients import CoefficientLayout
 from model.pipeline import load_pipeline, restore_texture_network
 from model.runs.checkpoints import Progress
-from model.training.plan import loss_weights
+from model.training.plan import TrainingPlan, loss_weights
 from model.training.run_log import RunLog
 from tests.support.helpers import ROOT, eager_functions
 from tests.support.published_files.paper_files import write_stand_ins
@@ -66,6 +68,36 @@ def changes(config: schema.Config) -> set[str]:
     """The options whose values are not those of paper.yaml."""
     ours, paper = dataclasses.asdict(config), dataclasses.asdict(schema.load(PAPER))
     return {f"{name}.{key}" for name, block in paper.items() for key in block if ours[name][key] != block[key]}
+
+
+def test_the_page_lists_every_option_that_differs_from_the_default():
+    """And the values are the paper's, as far as they are numbers of the paper."""
+    page = (ROOT / "docs" / "paper.md").read_text()
+    rows = re.findall(r"^\| `(\w+\.\w+)` \| (.*) \| (.*) \|$", page, re.MULTILINE)
+    listed = {option: tuple(yaml.safe_load(value.strip("`").replace("empty", "''")) for value in values)
+              for option, *values in rows}  # fmt: skip
+    paper, default = dataclasses.asdict(schema.load(PAPER)), dataclasses.asdict(schema.load())
+    differing = changes(schema.load())
+    assert listed.keys() == differing
+    for option, values in listed.items():
+        section, key = option.split(".")
+        assert tuple(map(_number, values)) == (paper[section][key], default[section][key]), option
+
+
+def _number(value):
+    """YAML 1.1 reads 1e-08, which has no point, as a text."""
+    return float(value) if isinstance(value, str) and re.fullmatch(r"\de-\d+", value) else value
+
+
+def test_the_rates_fall_with_the_epochs_alone():
+    """Of both networks; the critic's own steps do not count."""
+    config = schema.load(PAPER, ["gan.enabled=true", "gan.learning_rate=3e-4"])
+    plan = TrainingPlan(config, list(range(40)))
+    for epoch in (0, 1, 49):
+        for update in (epoch * 10, epoch * 10 + 9):
+            progress = Progress(epoch=epoch, update_in_epoch=update % 10, update=update)
+            assert plan.learning_rate(progress) == pytest.approx(1e-4 * 0.98**epoch)
+            assert plan.critic_rate(progress) == pytest.approx(3e-4 * 0.98**epoch)
 
 
 def test_every_published_term_counts(trained):

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from model.runs import checkpoints
+from model.runs.schedule import warmup_cosine
 from model.training.plan import TrainingPlan, loss_weights
 from tests.support.toy_faces import toy_configuration
 
@@ -59,6 +60,16 @@ def test_the_plan_reads_every_crop_once_an_epoch_in_another_order_each(tmp_path)
     longer = TrainingPlan(dataclasses.replace(config, train=dataclasses.replace(config.train, updates_per_epoch=5)),
                             list(range(6)))  # fmt: skip
     assert len(longer.order(checkpoints.Progress())) == 10
+
+
+def test_the_default_rates_follow_the_updates(tmp_path):
+    config = configuration(tmp_path, gan__enabled=True, train__learning_rate=3e-3, gan__learning_rate=1e-4)
+    plan = TrainingPlan(config, list(range(200)))  # 100 updates an epoch
+    for epoch, update in ((0, 0), (0, 50), (1, 50), (1, 150)):
+        progress = checkpoints.Progress(epoch=epoch, update=update)
+        share = warmup_cosine(update, 200, 1.0, 1)
+        assert plan.learning_rate(progress) == pytest.approx(3e-3 * share)
+        assert plan.critic_rate(progress) == pytest.approx(1e-4 * share)
 
 
 def test_the_critics_draws_are_not_those_of_any_order(tmp_path):
