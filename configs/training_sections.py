@@ -26,8 +26,9 @@ class Loss(Section):
     )
     symmetry: float = option("albedo difference of mirrored vertices; the paper's 0.5 costs detail (L_sym)", low=0)
     albedo: float = option(
-        "with texture.intrinsic: L1 between the predicted and the true albedo; between the predicted albedo and the "
-        "appearance unless all crops are synthetic ones of create_bin.py",
+        "with texture.intrinsic: L1 between the predicted and the true albedo; unless all crops are synthetic ones of "
+        "create_bin.py, between the predicted albedo and that of the weights that the run started from, or the "
+        "appearance if it started from random weights",
         low=0,
     )
     variance: float = option("variance of the albedo over the skin (L_std, paper 0.01)", low=0)

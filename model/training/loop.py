@@ -36,7 +36,7 @@ from model.training.plan import TrainingPlan, check_batch_size, learns_from_phot
 from model.training.resuming import run_options
 from model.training.run_folder import RunFolder, full_disk_advised
 from model.training.run_log import Abandoned, RunLog
-from model.training.start import begin_from_weights, weights_at_start
+from model.training.start import begin_from_weights, keeps_albedo, weights_at_start
 from model.training.trainer import PosedBatch, TextureTrainer
 from model.training.workers import Workers
 from utils import seed_everything
@@ -95,11 +95,12 @@ def _train(
             latest = run_dir / "latest.npz"
             pipeline = load_pipeline(config, weights_at_start(config, latest))
             config, start = begin_from_weights(config, pipeline, latest, workers.chief)
-            batches_of = _crop_reader(pipeline, records, training + held_out, encoded)
+            batches_of, albedo_known = _crop_reader(pipeline, records, training + held_out, encoded)
         own = own_crops(config, records, belongs_to, pipeline.face_model.fingerprint)
         trained_on = tuple(dict.fromkeys([own, *start.trained_on]))
         plan = TrainingPlan(config, training)
-        trainer, belongs_to = TextureTrainer(pipeline, workers), pipeline.signature() | belongs_to
+        keep_albedo = keeps_albedo(config, start, albedo_known, workers.chief)
+        trainer, belongs_to = TextureTrainer(pipeline, workers, keep_albedo), pipeline.signature() | belongs_to
         del pipeline  # frees the regressor, whose outputs are cached
         if workers.chief and not config.train.restore:  # a resumed run was examined when it began
             read = functools.partial(batches_of, workers=config.workers, buffer_size=config.data.buffer_size)
@@ -199,8 +200,10 @@ def _validate(
 
 def _crop_reader(
     pipeline: Pipeline, records: Records, used: list[int], encoded: EncodedFaces | None
-) -> Callable[..., Iterator[CropBatch]]:
+) -> tuple[Callable[..., Iterator[CropBatch]], bool]:
     """Creates a function that yields `batches` of the records, with frozen outputs and true albedos where known.
+
+    Also returns whether they are known.
 
     Args:
       pipeline: the frozen networks, face model and configuration.
@@ -219,7 +222,7 @@ def _crop_reader(
         targets = cached_albedo_targets(
             config.generated_dir, kind, pipeline.face_gcn, records, used, encoded.coefficients, truth
         )
-    return functools.partial(crop_batches.batches, records, encoded, targets=targets)
+    return functools.partial(crop_batches.batches, records, encoded, targets=targets), targets is not None
 
 
 def _make_update(

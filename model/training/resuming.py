@@ -19,6 +19,8 @@ _CHANGEABLE = (
 )  # fmt: skip
 # Key of the options that the run's start has overruled, as they were given, among those of a checkpoint.
 GIVEN = "given"
+# Key of whether the run keeps the albedo of the weights that it started from (`TextureTrainer`), among the same.
+KEEPS_ALBEDO = "keeps_albedo"
 # What applied before there was an option for it, in runs whose checkpoints lack it.
 _BEFORE = {"train.epsilon": 1e-7}
 

@@ -24,7 +24,7 @@ from model.runs.finite import check_finite
 from model.runs.set_aside import PREFIX
 from model.runs.training_data import ENTRY, TrainingData, to_json
 from model.training.first_look import REFUSED, SHEET
-from model.training.resuming import GIVEN, compare_options, run_options
+from model.training.resuming import GIVEN, KEEPS_ALBEDO, compare_options, run_options
 from model.training.run_log import PSNR
 from model.training.start import Start
 from model.training.trainer import TextureTrainer
@@ -162,8 +162,8 @@ class RunFolder:
     def save(self, progress: Progress) -> Progress:
         """Writes latest.npz; returns the progress with the seconds of this process and of those before it."""
         progress = dataclasses.replace(progress, seconds=time.monotonic() - self._started)
-        options = run_options(self.config) | {GIVEN: dict(self.start.given)}
-        state = self.trainer.state()
+        started = {GIVEN: dict(self.start.given), KEEPS_ALBEDO: self.trainer.start is not None}
+        options, state = run_options(self.config) | started, self.trainer.state()
         checkpoints.save(
             self.latest, state, progress, self.belongs_to, options, trained_on=self.trained_on, levels=self._levels
         )

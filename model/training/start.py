@@ -11,7 +11,7 @@ from lib.errors import UserError
 from model.pipeline import Pipeline, load_texture_weights
 from model.runs import checkpoints
 from model.runs.training_data import TrainingData, of_weights
-from model.training.resuming import GIVEN, check_unchanged
+from model.training.resuming import GIVEN, KEEPS_ALBEDO, check_unchanged
 from model.weights.pretrained import check_replaceable, read_metadata
 
 # Options of runs from trained weights, which need not learn to copy the coarse albedo first.
@@ -31,11 +31,13 @@ class Start:
       from_weights: the texture network has trained weights now.
       given: options that the start overrules, as they were given.
       trained_on: the crops of the weights that the run started from, and those of the run if it is continued.
+      keeps_albedo: the continued run keeps the albedo of the weights that it started from.
     """
 
     from_weights: bool = False
     given: Mapping[str, Any] = dataclasses.field(default_factory=dict)
     trained_on: tuple[TrainingData, ...] = ()
+    keeps_albedo: bool = False
 
 
 def weights_at_start(config: schema.Config, latest: Path) -> Path:
@@ -73,7 +75,8 @@ def begin_from_weights(
         before = options.get(GIVEN, {}).get(_OVERRULED)  # earlier versions have not kept it
         if before is not None:
             check_unchanged(_OVERRULED, before, given[_OVERRULED], latest)
-        return _settled(config, options), Start(False, given, checkpoints.read_training_data(latest))
+        trained_on, keeps_albedo = checkpoints.read_training_data(latest), options.get(KEEPS_ALBEDO, False)
+        return _settled(config, options), Start(False, given, trained_on, keeps_albedo)
     section = config.texture
     reason = load_texture_weights(pipeline) if section.weights else "texture.weights is empty"
     if not reason and config.schedule.stages == "published":
@@ -97,6 +100,24 @@ def begin_from_weights(
         return config, Start(False, given)
     path = schema.asset_path(section.weights)
     return config, Start(True, given, of_weights(read_metadata(path)))
+
+
+def keeps_albedo(config: schema.Config, start: Start, albedo_known: bool, say: bool = True) -> bool:
+    """Whether the run's target for the albedo is that of the weights that it started from, for want of a true one.
+
+    Args:
+      config: the configuration.
+      start: where the run starts.
+      albedo_known: the true albedos of the crops are known.
+      say: print what the target is, if it is no true one.
+    """
+    if albedo_known or not config.texture.intrinsic or config.loss.albedo == 0:
+        return False
+    kept = start.from_weights or start.keeps_albedo
+    if say:
+        target = "keeps the albedo that it has" if kept else "takes the appearance, with shadows and highlights, for it"
+        print(f"the true albedo of these crops is unknown: the network {target}")
+    return kept
 
 
 def _settled(config: schema.Config, options: Mapping[str, Any]) -> schema.Config:

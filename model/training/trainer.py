@@ -1,5 +1,6 @@
 """Training steps of the texture network and its critic."""
 
+import dataclasses
 import functools
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -15,8 +16,9 @@ from model.metrics.images import masked_psnr
 from model.networks.critic import Critic, critic_loss, generator_loss, gradient_penalty
 from model.networks.encoding import EncodedFaces
 from model.networks.products.dense import DenseProduct, collected_products
+from model.networks.texture_networks import TextureNetwork
 from model.networks.variable_names import dropout_layers, dropout_seeds, network_variables, optimizer_variables
-from model.pipeline import Pipeline
+from model.pipeline import Pipeline, build_texture_network
 from model.projection import delit_albedo
 from model.runs.symptoms import PredictedTexture, saturation
 from model.training.fused_adam import FusedAdam, ThinGradient
@@ -50,9 +52,12 @@ class TextureTrainer:
     Args:
       pipeline: the texture network to train, and the frozen components.
       workers: the processes that train it; each computes its rows of a batch.
+      keep_albedo: where the true albedo is unknown, the target is that of the network as it is now, or as it was when
+        the run began, if `state` is restored. Otherwise it is the appearance (`FaceGCN.loss_inputs`), with which a
+        trained network would unlearn to tell the two apart.
     """
 
-    def __init__(self, pipeline: Pipeline, workers: Workers | None = None):
+    def __init__(self, pipeline: Pipeline, workers: Workers | None = None, keep_albedo: bool = False):
         self.workers = workers or Workers()
         config = pipeline.config
         self.face_gcn, self.network = pipeline.face_gcn, pipeline.texture_network
@@ -61,6 +66,7 @@ class TextureTrainer:
         for layer in dropout_layers(self.network):
             layer.part, layer.parts = self.workers.index, self.workers.count
         self.gan, self.hide = config.gan, config.train.hide
+        self.start = _copied(pipeline) if keep_albedo else None
         self.points = tf.constant(pipeline.face_model.mean_shape, tf.float32)
         self.critic = Critic(config.data.image_size) if self.gan.enabled else None
         if self.critic is not None:
@@ -77,6 +83,8 @@ class TextureTrainer:
             "texture_random": dropout_seeds(self.network),
             "texture_optimizer": optimizer_variables(self.optimizer),
         }
+        if self.start is not None:
+            state["texture_start"] = network_variables(self.start.weights)
         if self.critic is not None:
             state["critic"] = network_variables(self.critic.variables)
             state["critic_optimizer"] = optimizer_variables(self.critic_optimizer)
@@ -149,7 +157,8 @@ class TextureTrainer:
         self, crop: tf.Tensor, encoded: EncodedFaces, true_albedo: tf.Tensor | None
     ) -> tuple[dict[str, tf.Tensor], PredictedTexture]:
         result = self.face_gcn(crop, encoded.coefficients, encoded.embedding, training=False)
-        terms = self.face_gcn.terms(result, crop, encoded.identity_embedding, true_albedo)
+        known = self._known_albedo(encoded, result.coarse, true_albedo)
+        terms = self.face_gcn.terms(result, crop, encoded.identity_embedding, known)
         mask = result.mask * crop[..., 3:]
         terms |= {
             "psnr_coarse": tf.reduce_mean(masked_psnr(clipped(result.coarse.rendering), crop[..., :3], mask)),
@@ -180,12 +189,11 @@ class TextureTrainer:
         if self.hide > 0:
             whole_batch = tf.shape(crop)[0] * self.workers.count
             unoccluded = self.workers.rows(unoccluded_vertices(self.points, whole_batch, seed, self.hide))
+        known = self._known_albedo(encoded, coarse, true_albedo)
         with collected_products(self.workers.count) as products, tf.GradientTape() as tape:
             texture = self.face_gcn.refine(encoded.embedding, coarse, training=True, unoccluded=unoccluded)
             result = self.face_gcn.render(coarse, texture, crop)
-            terms = self.face_gcn.terms(
-                result, crop, encoded.identity_embedding, true_albedo, unoccluded, self.workers.mean
-            )
+            terms = self.face_gcn.terms(result, crop, encoded.identity_embedding, known, unoccluded, self.workers.mean)
             decays = {one.path: losses.weight_decay([one]) for one in self.network.regularised_variables()}
             terms["weight_decay"] = sum(decays.values(), tf.zeros([]))
             if self.critic is not None:
@@ -202,6 +210,19 @@ class TextureTrainer:
         # Gradients are clipped after averaging, like the gradients of a whole batch.
         self.optimizer.apply(self.workers.mean(gradients[: len(variables)]), variables)
         return dict(zip(terms, self.workers.mean(list(terms.values())), strict=True)), thin
+
+    def _known_albedo(
+        self, encoded: EncodedFaces, coarse: CoarseFace, true_albedo: tf.Tensor | None
+    ) -> tf.Tensor | None:
+        """Target [B, N, 3] of the albedo: the true one, or the starting network's; None if there is neither."""
+        if true_albedo is not None or self.start is None:
+            return true_albedo
+        sampled, shading = coarse.sampled, coarse.face.shading
+        # In training mode, for its own albedo also where the photo shows none.
+        texture = self.start(
+            encoded.embedding, coarse.albedo, sampled.colour, sampled.visibility, shading, training=True
+        )
+        return texture[..., 3:]
 
     def _thin_gradient(
         self, product: DenseProduct, upstream: tf.Tensor, own_decay: tf.Tensor, weights: Mapping[str, tf.Tensor]
@@ -232,3 +253,15 @@ class TextureTrainer:
         distance = tf.reduce_mean(tf.norm(2.0 * tf.reshape(real - fake, [tf.shape(crop)[0], -1]), axis=1))
         apart = tf.reduce_mean(scores[0]) - tf.reduce_mean(scores[1])
         return {"critic": loss, "separation": tf.math.divide_no_nan(apart, distance)}
+
+
+def _copied(pipeline: Pipeline) -> TextureNetwork:
+    """A copy of the pipeline's texture network that is not trained and has no dropout."""
+    network, config = pipeline.texture_network, pipeline.config
+    without_dropout = dataclasses.replace(config, texture=dataclasses.replace(config.texture, drop_rate=0.0))
+    mirror = pipeline.face_model.mirror_index
+    copy = build_texture_network(without_dropout, network.hierarchy, network.embedding_size, mirror)
+    copy.trainable = False
+    for ours, theirs in zip(copy.weights, network.weights, strict=True):
+        ours.assign(theirs)
+    return copy

@@ -40,7 +40,9 @@ def run_in(folder: Path, started: float | None = None, start: Start | None = Non
     variables = [keras.Variable(np.zeros(3, np.float32), name="kernel")]
     network = SimpleNamespace(weights=variables, hierarchy=build_hierarchy(*wavy_grid(4, 4), (2,)))
     state = {"texture": network_variables(network.weights)}
-    trainer = SimpleNamespace(workers=Workers(), network=network, state=lambda: state, network_state=lambda: state)
+    trainer = SimpleNamespace(
+        workers=Workers(), network=network, state=lambda: state, network_state=lambda: state, start=None
+    )
     started = time.monotonic() if started is None else started
     belongs_to = {"face model": "f", "records": "r", "camera": "c"}
     start = start or Start()
