@@ -56,8 +56,6 @@ class MorphableModel:
     Args:
       face_model: the model to evaluate.
       normal_weighting: "area" (the paper) or "uniform" (Deep3D).
-      incidence_limit: largest number of triangles that contribute to a vertex normal; 8 in the published tables, None
-        for all.
       pairs: [P, 2] vertices that should look alike; by default the pairs of the model's mirror map.
     """
 
@@ -65,7 +63,6 @@ class MorphableModel:
         self,
         face_model: FaceModel,
         normal_weighting: str = "area",
-        incidence_limit: int | None = None,
         pairs: np.ndarray | None = None,
     ):
         self.face_model = face_model
@@ -73,15 +70,13 @@ class MorphableModel:
         self.vertex_count = face_model.vertex_count
         self.normal_weighting = normal_weighting
         self.triangles = tf.constant(face_model.triangles)
-        corners = incident_corners(face_model.triangles, face_model.vertex_count, incidence_limit)
+        corners = incident_corners(face_model.triangles, face_model.vertex_count)
         corners, crowded, crowded_corners = without_crowded(corners, face_model.triangles.size)
         # Separate attributes, because stored functions look their constants up by name.
         self._incidence, self._crowded = tf.constant(corners // 3), tf.constant(crowded)
         self._crowded_incidence = tf.constant(crowded_corners // 3)
-        self._corners = self._crowded_corners = None
-        if incidence_limit is None:  # with a limit, the table is not the transpose of the triangles
-            self._corners = tf.constant(corner_indices(corners, len(face_model.triangles)))
-            self._crowded_corners = tf.constant(corner_indices(crowded_corners, len(face_model.triangles)))
+        self._corners = tf.constant(corner_indices(corners, len(face_model.triangles)))
+        self._crowded_corners = tf.constant(corner_indices(crowded_corners, len(face_model.triangles)))
         self.landmark_vertices = tf.constant(face_model.landmarks)
         self.skin_vertices = tf.constant(np.flatnonzero(face_model.skin_mask), tf.int32)
         self.skin_mask = tf.constant(face_model.skin_mask, tf.float32)
@@ -107,7 +102,7 @@ class MorphableModel:
     def normals(self, vertices: tf.Tensor) -> tf.Tensor:
         """Unit normals of [B, N, 3] vertices, in their frame."""
         crowded = (self._crowded, self._crowded_incidence) if len(self._crowded) else None
-        corners = None if self._corners is None else (self._corners, self._crowded_corners)
+        corners = self._corners, self._crowded_corners
         return vertex_normals(vertices, self.triangles, self._incidence, self.normal_weighting, crowded, corners)
 
     @cached_property

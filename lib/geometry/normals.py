@@ -11,17 +11,16 @@ SMALLEST_SQUARED_LENGTH = 1e-20
 CROWDED_SHARE = 0.01
 
 
-def incident_corners(triangles: np.ndarray, vertex_count: int, limit: int | None = None) -> np.ndarray:
+def incident_corners(triangles: np.ndarray, vertex_count: int) -> np.ndarray:
     """The corners of triangles that each vertex is; a triangle that names a vertex twice has two of them there.
 
     Args:
       triangles: [F, 3] vertex indices.
       vertex_count: N.
-      limit: maximum number of corners per vertex, lowest indices first; the published tables hold 8.
 
     Returns:
       [N, D] int32 in ascending order, 3 f + k for corner k of triangle f; unused entries are 3 F. D is the largest
-      number of corners at a vertex (at least 1) or `limit`.
+      number of corners at a vertex (at least 1).
     """
     triangles = np.asarray(triangles)
     if triangles.ndim != 2 or triangles.shape[1] != 3:
@@ -34,12 +33,12 @@ def incident_corners(triangles: np.ndarray, vertex_count: int, limit: int | None
     slots = np.arange(corners.size) - np.repeat(np.cumsum(counts) - counts, counts)
     table = np.full((vertex_count, max(int(counts.max(initial=1)), 1)), corners.size, np.int32)
     table[corners[order], slots] = order
-    return table if limit is None else table[:, :limit]
+    return table
 
 
-def incident_triangles(triangles: np.ndarray, vertex_count: int, limit: int | None = None) -> np.ndarray:
+def incident_triangles(triangles: np.ndarray, vertex_count: int) -> np.ndarray:
     """The triangles [N, D] int32 of `incident_corners`; unused entries are F."""
-    return incident_corners(triangles, vertex_count, limit) // 3
+    return incident_corners(triangles, vertex_count) // 3
 
 
 def without_crowded(table: np.ndarray, unused: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

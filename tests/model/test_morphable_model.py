@@ -15,7 +15,7 @@ from tests.support.published_files.published import y_up
 def test_reference(weighting, variant):
     arrays = golden("face_decoder")
     camera = Camera()
-    face = MorphableModel(reference_face_model(), weighting, incidence_limit=8).posed(arrays["coeff"], camera)
+    face = MorphableModel(reference_face_model(), weighting).posed(arrays["coeff"], camera)
     assert_close(face.shape, arrays["face_shape"])
     assert_close(face.vertices, arrays["face_shape_t"])
     assert_close(face.normals, arrays[f"normal_rot_{variant}"])
@@ -83,7 +83,7 @@ def test_reference_rendering():
     """Deep3D's picture: unclipped colours, averaged over 4 x 4 pixels, and how many pixels face and front cover."""
     arrays = golden("face_decoder")
     camera = Camera(near=0.01, far=50.0)
-    morphable = MorphableModel(golden_face_model(), "uniform", incidence_limit=8)
+    morphable = MorphableModel(golden_face_model(), "uniform")
     face = morphable.posed(arrays["coeff"], camera)
     clip = camera.clip_coordinates(face.vertices)
     fragments = rasterize(clip, morphable.triangles, camera.image_size)
