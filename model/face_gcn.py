@@ -1,26 +1,25 @@
 """The method in the order of the paper's figure: from a face crop to a face with its fine texture, and to its loss.
 
-    crop [B, H, W, 4]          coefficients [B, K]                      embedding [B, E]
-      │                          │ morphable model, camera                │
-      │                          v                                        │
-      │             1. coarse face: vertices, albedo, shading             │
-      │                │         │ rasterised once                        │
-      │                v         v                                        │
-      └──> 2. sampled colours at the projected vertices, visibility       │
-                       │                                                  │
-                       v                                                  v
-                    refiner ──────────> 3. combine <────────────────── decoder
-                                             │
-                                             v
-                                 appearance, albedo [B, N, 3]
-                                             │
-                appearance x shading = 4. colour (shade)
-                                             │ same fragments
-                                             v
-                             5. rendering, overlay on the crop
-                                             │
-                                             v
-                  6. loss terms: pixels, vertex colours, identity, albedo
+    crop [B, H, W, 4]        coefficients [B, K]                      embedding [B, E]
+      │                        │ morphable model, camera                │
+      │                        v                                        │
+      │             1. coarse face: vertices, albedo, shading; fragments, rasterised once
+      │                │ vertices, fragments   │ albedo, shading        │
+      │                v                       │                        │
+      └──> 2. sampled colours, visibility      │                        │
+                       │                       │                        v
+                       └─> vertex inputs <─────┘                     decoder
+                             │       └───────> refiner ─────┐           │
+                             └─(residual head)────────> 3. combine <────┘
+                                                            │
+                   albedo (exported; in 6), appearance [B, N, 3]
+                                                │
+                         appearance x shading = 4. colour (shade)
+                                                │ fragments of 1
+                                                v
+                                5. rendering, overlay on the crop
+                                                v
+                     6. loss terms: pixels, vertex colours, identity, albedo
 
 `FaceGCN` has one method per step: `coarse` and `sample_crop` (1, 2), `refine` (3), `shade` and `render` (4, 5), `terms`
 (6). Decoder, refiner and combination are `model.networks.texture_networks`; the terms' formulas are `model.losses`.
