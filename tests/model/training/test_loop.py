@@ -127,9 +127,14 @@ def test_a_killed_run_goes_on_to_the_same_weights(root, finished, killed, traced
             variable.assign(np.ones(variable.shape))  # a new process knows nothing but the checkpoint
     monkeypatch.setattr(training, "TextureTrainer", lambda *_: traced[0])
     training.train(configuration(root, train__restore=True, **FULL), killed)
-    whole, resumed = weights_of(finished[0] / "latest.npz"), weights_of(killed / "latest.npz")
-    for a, b in zip(whole, resumed, strict=True):
-        np.testing.assert_allclose(b, a, rtol=1e-4, atol=1e-6)
+    (_, whole), (_, resumed) = (headed_npz.read(folder / "latest.npz") for folder in (finished[0], killed))
+    assert {name.partition("/")[0] for name in whole} >= {"texture", "texture_random", "texture_optimizer", "critic"}
+    assert whole.keys() == resumed.keys()
+    for name, value in whole.items():
+        if os.environ.get("OMP_NUM_THREADS") == "1":  # with more threads, sums are rounded in another order
+            np.testing.assert_array_equal(resumed[name], value, err_msg=name)
+        elif value.dtype.kind == "f":
+            np.testing.assert_allclose(resumed[name], value, rtol=1e-4, atol=1e-6, err_msg=name)
 
 
 def test_validation_is_the_mean_over_every_crop(root, finished, traced):
