@@ -33,7 +33,9 @@ class Loss(Section):
     )
     variance: float = option("variance of the albedo over the skin (L_std, paper 0.01)", low=0)
     coarse: float = option(
-        "L1 between fine and coarse albedo, at the start; the network first learns to copy (L_rec); 0: never", low=0
+        "L1 between fine and coarse albedo, at the start; the network first learns to copy (L_rec); later, and in runs "
+        "from texture.weights at once, at most schedule.coarse_end; 0: never",
+        low=0,
     )
     weight_decay: float = option("L2 on the fully connected layers (paper 5e-4)", low=0)
 
@@ -46,14 +48,14 @@ class Schedule(Section):
         "cosine: warm-up, then cosine decay to zero; staircase: multiplied by `decay` every epoch (paper)",
         choices=("cosine", "staircase"),
     )
-    warmup: int = option("updates of the linear warm-up of `cosine`", low=0)
+    warmup: int = option("updates of the linear warm-up of `cosine`, at most a tenth of the run", low=0)
     decay: float = option("factor per epoch of `staircase` (paper 0.98)", above=0, high=1)
     stages: str = option(
         "ramp: the coarse weight decays once, the others are constant; "
         "published: factor clip(0.2 epoch, 0, 1) on all but coarse; not from texture.weights",
         choices=("ramp", "published"),
     )
-    coarse_end: float = option("`ramp`: final weight of the coarse term", low=0)
+    coarse_end: float = option("`ramp`: final weight of the coarse term, at most loss.coarse", low=0)
     coarse_fraction: float = option(
         "`ramp`: share of the run over which the coarse weight decays; at once if it starts from texture.weights",
         low=0,

@@ -4,14 +4,15 @@ import math
 
 
 def warmup_cosine(update: int, total_updates: int, peak: float, warmup: int) -> float:
-    """Linear warm-up over `warmup` updates, then half a cosine down to zero at the last update.
+    """Linear warm-up, then half a cosine, which would reach zero in the update after the last.
 
     Args:
       update: 0-based number of the next update.
       total_updates: length of the run.
       peak: learning rate at the end of the warm-up.
-      warmup: number of updates of the warm-up.
+      warmup: number of updates of the warm-up; shortened to a tenth of the run, so that short ones get to the peak.
     """
+    warmup = min(warmup, total_updates // 10)
     if update < warmup:
         return peak * (update + 1) / warmup
     progress = (update - warmup) / max(total_updates - warmup, 1)

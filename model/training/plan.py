@@ -90,7 +90,7 @@ def loss_weights(config: schema.Config, progress: Progress, total: int) -> dict[
         coarse *= loss.coarse
     else:
         others = 1.0
-        end = stages.coarse_end if loss.coarse > 0 else 0.0
+        end = min(stages.coarse_end, loss.coarse)
         coarse = schedule.coarse_decay(progress.update, total, loss.coarse, end, stages.coarse_fraction)
     if config.train.stage == "rec":
         others = 0.0

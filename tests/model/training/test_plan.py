@@ -50,6 +50,14 @@ def test_a_coarse_weight_of_zero_switches_the_term_off(tmp_path):
     assert {loss_weights(config, checkpoints.Progress(update=u), 100)["coarse"] for u in (0, 5, 99)} == {0.0}
 
 
+@pytest.mark.parametrize("fraction", [0.1, 0.0])
+def test_the_coarse_weight_never_rises(tmp_path, fraction):
+    """Also one that begins below the weight that others end at."""
+    config = configuration(tmp_path, loss__coarse=0.02, schedule__coarse_fraction=fraction)
+    weights = [loss_weights(config, checkpoints.Progress(update=u), 1000)["coarse"] for u in (0, 50, 100, 999)]
+    assert weights == pytest.approx([0.02] * 4)
+
+
 def test_the_plan_reads_every_crop_once_an_epoch_in_another_order_each(tmp_path):
     config = configuration(tmp_path)
     plan = TrainingPlan(config, list(range(6)))
@@ -63,7 +71,8 @@ def test_the_plan_reads_every_crop_once_an_epoch_in_another_order_each(tmp_path)
 
 
 def test_the_default_rates_follow_the_updates(tmp_path):
-    config = configuration(tmp_path, gan__enabled=True, train__learning_rate=3e-3, gan__learning_rate=1e-4)
+    rates = {"train__learning_rate": 3e-3, "gan__learning_rate": 1e-4}
+    config = configuration(tmp_path, gan__enabled=True, **rates)
     plan = TrainingPlan(config, list(range(200)))  # 100 updates an epoch
     for epoch, update in ((0, 0), (0, 50), (1, 50), (1, 150)):
         progress = checkpoints.Progress(epoch=epoch, update=update)
