@@ -60,6 +60,11 @@ class FaceParser:
         method = cv2.INTER_AREA if crop.shape[0] > self.size else cv2.INTER_LINEAR
         image = cv2.resize(np.ascontiguousarray(crop), (self.size, self.size), interpolation=method)
         scores = self._scores((image.astype(np.float32) / 255 - self._mean) / self._std)
+        if scores.ndim == 4 and scores.shape[1] < 2:
+            raise UserError(
+                f"{self.path}: must give scores of at least two classes, one of them the background, got "
+                f"{list(scores.shape)} (let the exported network end with its decision, classes [1, h, w])"
+            )
         if scores.ndim == 4:
             scores = scores.argmax(1)
         if scores.ndim != 3 or len(scores) != 1:

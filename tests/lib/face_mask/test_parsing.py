@@ -41,6 +41,13 @@ def test_masks_of_crops_smaller_than_the_network_are_means(tflite_network):
     np.testing.assert_array_equal(parser(np.zeros((4, 4, 3), np.uint8)), 0.25)
 
 
+def test_scores_of_a_single_class_are_refused_rather_than_read_as_background(tflite_network):
+    parser = FaceParser(tflite_network, 16, MEAN, STD, (1,))
+    parser._scores = lambda image: np.full((1, 1, 16, 16), 5.0)
+    with pytest.raises(UserError, match=r"must give scores of at least two classes, .* got \[1, 1, 16, 16\]"):
+        parser(np.zeros((4, 4, 3), np.uint8))
+
+
 @pytest.fixture(scope="module")
 def tflite_network(tmp_path_factory):
     """A .tflite file for 16 px whose scores are the channels of its input."""
