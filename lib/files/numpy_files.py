@@ -73,6 +73,20 @@ def read_npz(path: str | os.PathLike, names: Iterable[str] | None = None) -> dic
         return {name: _read_member(archive, members[name]) for name in wanted}
 
 
+def check_npz(path: str | os.PathLike, names: Iterable[str]) -> None:
+    """Reads arrays of an .npz without keeping them; raises the errors of `read_npz`."""
+    with _damage_named("a damaged archive"), zipfile.ZipFile(path) as archive:
+        _check_sizes(archive.infolist(), os.path.getsize(path))
+        for name in names:
+            if f"{name}.npy" not in archive.namelist():
+                raise DamagedFile(f"no array '{name}'")
+            member = archive.getinfo(f"{name}.npy")
+            with archive.open(member) as stream:
+                _check_array(stream, member.file_size, member.filename)
+                while stream.read(_CHUNK):  # at the end, zipfile compares the checksum
+                    pass
+
+
 @dataclass(frozen=True)
 class StoredArray:
     """An array of an uncompressed .npz, whose rows can be read without the others.

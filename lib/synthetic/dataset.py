@@ -13,7 +13,7 @@ from lib.errors import UserError
 from lib.face_model.face_model import FaceModel
 from lib.files.atomic import atomic_path
 from lib.files.folders import make_folder
-from lib.files.numpy_files import DamagedFile, read_npz, report_remade, write_npz
+from lib.files.numpy_files import DamagedFile, check_npz, read_npz, report_remade, write_npz
 from lib.runtime.quiet_tensorflow import import_tensorflow
 from lib.runtime.worker_pool import run_jobs
 from lib.synthetic.method import METHOD
@@ -116,7 +116,8 @@ def _collected(folder: Path, key: str) -> int:
     if not truth.exists():
         return 0
     try:
-        data = read_npz(truth, ("key", "names", "face_model", *_PER_CROP))
+        data = read_npz(truth, ("key", "names", "face_model"))
+        check_npz(truth, _PER_CROP)  # which take hundreds of megabytes for thousands of crops
     except DamagedFile as error:
         report_remade(truth, error)
         return 0
@@ -206,18 +207,31 @@ def _collect(folder: Path, count: int, key: str, fingerprint: str) -> None:
     truth, parts = folder / TRUTH, _part(folder, key, 0).parent
     if not parts.exists():
         return
-    rows: dict[str, list[np.ndarray]] = {name: [] for name in _PER_CROP}
     earlier: dict[str, np.ndarray] = load_truth(folder) if truth.exists() else {}
-    known = len(earlier.get("names", ()))
-    for i in range(max(count, known)):
-        part = _part(folder, key, i)
-        row = read_npz(part, _PER_CROP) if part.exists() else {name: earlier[name][i] for name in _PER_CROP}
-        for name in _PER_CROP:
-            rows[name].append(row[name])
-    names = [crop_name(i) for i in range(max(count, known))]
-    stacked = {name: np.stack(values) for name, values in rows.items()}
+    total = max(count, len(earlier.get("names", ())))
+    stacked: dict[str, np.ndarray] = {}
+    for name in _PER_CROP:
+        stacked[name] = _joined(folder, key, name, total, earlier.pop(name, None))  # one of them twice at a time
+    names = [crop_name(i) for i in range(total)]
     write_npz(truth, {"names": names, "key": key, "face_model": fingerprint, **stacked})
     for i in range(len(names)):
         _part(folder, key, i).unlink(missing_ok=True)
     if not any(parts.glob("[0-9]*.npz")):
         _remove_folder(parts)
+
+
+def _joined(folder: Path, key: str, name: str, count: int, earlier: np.ndarray | None) -> np.ndarray:
+    """An array of the truth of crops 0..count-1: the rows of the parts, and the earlier ones of the others."""
+    joined = None
+    for i in range(count):
+        part = _part(folder, key, i)
+        if part.exists():
+            row = read_npz(part, (name,))[name]
+        elif earlier is not None:
+            row = earlier[i]
+        else:
+            raise FileNotFoundError(part)
+        if joined is None:
+            joined = np.empty((count, *row.shape), row.dtype)
+        joined[i] = row
+    return np.zeros(0) if joined is None else joined

@@ -4,6 +4,7 @@ import os
 import subprocess
 import sys
 import time
+import tracemalloc
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +12,7 @@ import pytest
 from PIL import Image
 
 from lib.errors import UserError
+from lib.files.numpy_files import write_npz
 from lib.synthetic import dataset, face_set
 from lib.synthetic.builtin.face_generator import build_face_model
 from lib.synthetic.dataset import TRUTH, crop_name, load_truth, render_dataset
@@ -81,6 +83,27 @@ def test_a_smaller_count_keeps_what_an_interrupted_run_has_finished(face_model, 
     render_dataset(face_model, tmp_path, 4, SIZE, 7, 1)
     assert load_truth(tmp_path)["names"].tolist() == [crop_name(i) for i in range(4)]
     assert sorted(os.listdir(tmp_path)) == [*(crop_name(i) for i in range(4)), TRUTH]
+
+
+def test_a_start_does_not_hold_the_whole_truth(tmp_path):
+    albedo = np.random.default_rng(0).integers(0, 99, (40, 50_000), np.int64)
+    truth = dict.fromkeys(("coefficients", "identity_id", "landmarks"), np.zeros(40)) | {"true_albedo": albedo}
+    names = [crop_name(i) for i in range(40)]
+    write_npz(tmp_path / TRUTH, {"names": names, "key": "k", "face_model": "f", **truth})
+    tracemalloc.start()
+    try:
+        assert dataset._collected(tmp_path, "k") == 40
+        assert tracemalloc.get_traced_memory()[1] < albedo.nbytes / 2
+    finally:
+        tracemalloc.stop()
+
+
+def test_damage_of_a_single_number_of_the_truth_is_noticed_at_the_start(rendered, tmp_path, capsys):
+    content = bytearray((rendered / TRUTH).read_bytes())
+    content[len(content) // 2] ^= 4  # in the albedo, which takes nearly all of the file
+    (tmp_path / TRUTH).write_bytes(content)
+    assert dataset._collected(tmp_path, "any") == 0
+    assert "damaged, made again (a damaged archive: Bad CRC-32 for file 'true_albedo.npy'" in capsys.readouterr().err
 
 
 def test_another_seed_replaces_everything(rendered, face_model):
