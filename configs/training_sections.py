@@ -146,7 +146,12 @@ class Pretrain(Section):
     noise: float = option(
         "augmentation: maximum standard deviation of the pixel noise, for values in [0, 1]", low=0, high=1
     )
-    background: float = option("augmentation: share of faces given the background of another photo", low=0, high=1)
+    background: float = option(
+        "augmentation: share of faces for which another photo replaces all that is not visible skin: background, hair, "
+        "neck, clothes, and what is in front of the face",
+        low=0,
+        high=1,
+    )
     boxes: float = option("augmentation: share of faces partly covered by a box from another photo", low=0, high=1)
     coarse: float = option("augmentation: share of faces shown as small photos, enlarged", low=0, high=1)
     mirror: bool = option("augmentation, regressor: add mirrored faces with mirrored coefficients")

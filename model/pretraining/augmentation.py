@@ -45,7 +45,8 @@ class Changes:
       pattern: standard deviation of the logarithm of a smooth pattern of light and shadow, which no light coefficient
         expresses, as near lamps and cast shadows make it in real photos.
       noise: largest standard deviation of the pixel noise.
-      background: share of faces whose background is replaced by another photo.
+      background: share of faces for which another photo replaces all that is not visible skin: background, hair, neck,
+        clothes, and what is in front of the face.
       boxes: share of faces that are partly covered by a rectangle from another photo.
       coarse: share of faces shown as small photos, enlarged.
     """
@@ -103,7 +104,8 @@ def _lit(faces, replaced, box, plain, colour, factor, pattern):
     replaced, plain = (v[:, None, None, None] for v in (replaced, plain))
     faces = tf.cast(faces, tf.float32) / 255.0
     rgb, alpha = faces[..., :3], faces[..., 3:]
-    # Another picture of the batch serves as background and occluder, upside down so that it is not a second face.
+    # Another picture of the batch replaces whatever is not skin, or covers it, upside down so that it is not a second
+    # face.
     other = tf.reverse(tf.roll(rgb, 1, axis=0), axis=[1])
     rgb += tf.where(replaced, 1.0 - _box_blur(alpha), 0.0) * (other - rgb)
     occluder = tf.where(plain, colour[:, None, None, :], tf.roll(other, 1, axis=0))
