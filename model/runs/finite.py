@@ -26,7 +26,8 @@ def check_finite(
     for name, term in terms.items():
         value = float(term)
         if not math.isfinite(value):
-            advice = f"lower {section}.learning_rate or the term's weight"
+            weight = "" if section == "mask" else " or the term's weight"  # the mask decoder's terms have none
+            advice = f"lower {section}.learning_rate{weight}"
             if checkpoint is None:
                 advice += ", which starts this training again"
             elif checkpoint.is_file():

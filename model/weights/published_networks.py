@@ -89,9 +89,7 @@ class TorchRegressor:
         heads = [(f"final_layers.{i}", count) for i, count in enumerate(self.counts)]
         for name, count in heads:
             for part, shape in (("weight", (count, self.feature_size, 1, 1)), ("bias", (count,))):
-                array = arrays.get(f"{name}.{part}", np.zeros(0))
-                if array.shape != shape or not np.isfinite(array).all():
-                    raise UserError(f"{path}: '{name}.{part}' must be {list(shape)}, finite, got {list(array.shape)}")
+                _check_head(path, f"{name}.{part}", arrays.get(f"{name}.{part}"), shape)
         kernel = np.concatenate([arrays[f"{name}.weight"][:, :, 0, 0] for name, _ in heads])
         self._kernel = tf.constant(kernel.T, tf.float32)
         self._bias = tf.constant(np.concatenate([arrays[f"{name}.bias"] for name, _ in heads]), tf.float32)
@@ -101,6 +99,16 @@ class TorchRegressor:
         maps = self._maps(resize_square(crop, REGRESSOR_SIZE))
         features = tf.reduce_mean(maps, axis=(1, 2))
         return tf.matmul(features, self._kernel) + self._bias, features
+
+
+def _check_head(path: Path, name: str, array: np.ndarray | None, shape: tuple[int, ...]) -> None:
+    """Raises UserError unless an array of a head is there, has this shape and is finite."""
+    if array is None:
+        raise UserError(f"{path}: must hold '{name}', got a file without it (another network?)")
+    if array.shape != shape:
+        raise UserError(f"{path}: '{name}' must be {list(shape)}, got {list(array.shape)}")
+    if not np.isfinite(array).all():
+        raise UserError(f"{path}: '{name}' must be finite, got NaN or infinity (a damaged file?)")
 
 
 class FrozenIdentity:

@@ -68,7 +68,12 @@ def load_torch(path: Path, arrays: Mapping[str, np.ndarray], network: ResNet, pr
         for name in wanted
         if name in arrays
     }
-    _check(path, f"{prefix}conv1 ... {prefix}layer4", wanted, {name: array.shape for name, array in turned.items()})
+    _check(
+        path,
+        f"a ResNet-50 ({prefix}conv1 to {prefix}layer4)",
+        wanted,
+        {name: array.shape for name, array in turned.items()},
+    )
     _assign(path, wanted, turned)
 
 
@@ -107,7 +112,7 @@ def _check(path: Path, what: str, wanted: Mapping, shapes: Mapping) -> None:
     if missing:
         found = ", ".join(sorted(shapes)[:3]) or "nothing"
         raise UserError(
-            f"{path}: must hold the {len(wanted)} variables of {what}, got none of {len(missing)} "
+            f"{path}: must hold all {len(wanted)} variables of {what}, got a file without {len(missing)} of them "
             f"(the first: {missing[0]}; it holds {found}, ...)"
         )
     for name, variable in wanted.items():

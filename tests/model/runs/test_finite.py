@@ -21,7 +21,7 @@ def test_a_term_that_is_not_finite_is_named(tmp_path, value):
 
 
 def test_training_whose_options_cannot_change_starts_again():
-    with pytest.raises(UserError, match=r"\(lower mask\.learning_rate .*, which starts this training again\)$"):
+    with pytest.raises(UserError, match=r"\(lower mask\.learning_rate, which starts this training again\)$"):
         check_finite({"total": np.nan}, "mask", 7, "mask")
 
 

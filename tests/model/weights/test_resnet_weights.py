@@ -194,11 +194,17 @@ def test_the_pytorch_regressor_from_file_to_coefficients(tmp_path, weights, stat
 @pytest.mark.parametrize(
     ("name", "value", "message"),
     [
-        ("backbone.layer3.5.bn2.running_var", None, r"none of 1 \(the first: backbone\.layer3\.5\.bn2\.running_var"),
+        (
+            "backbone.layer3.5.bn2.running_var",
+            None,
+            r"all 265 variables of a ResNet-50 \(backbone\.conv1 to backbone\.layer4\), got a file without 1 of them "
+            r"\(the first: backbone\.layer3\.5\.bn2\.running_var",
+        ),
         ("backbone.conv1.weight", np.zeros((64, 3, 3, 3), np.float32), r"conv1\.weight' must be \[7, 7, 3, 64\]"),
         ("backbone.bn1.bias", np.full(64, np.inf, np.float32), r"bn1\.bias' must hold finite"),
-        ("final_layers.4.bias", None, r"final_layers\.4\.bias' must be \[27\]"),
-        ("final_layers.0.bias", np.full(80, np.nan, np.float32), r"final_layers\.0\.bias' must be .*finite"),
+        ("final_layers.4.bias", None, r"must hold 'final_layers\.4\.bias', got a file without it"),
+        ("final_layers.4.bias", np.zeros(9, np.float32), r"final_layers\.4\.bias' must be \[27\], got \[9\]"),
+        ("final_layers.0.bias", np.full(80, np.nan, np.float32), r"final_layers\.0\.bias' must be finite, got NaN"),
     ],
 )
 def test_a_state_that_does_not_fit_is_refused(tmp_path, state, name, value, message):
@@ -224,7 +230,7 @@ def test_a_checkpoint_that_does_not_fit_is_refused(tmp_path, slim_file):
         load_slim(tmp_path / "a.ckpt", network)
     other = str(tmp_path / "other.ckpt")
     tf.raw_ops.SaveV2(prefix=other, tensor_names=["x"], shape_and_slices=[""], tensors=[np.zeros(3, np.float32)])
-    with pytest.raises(UserError, match=r"must hold the 265 variables of resnet_v1_50, .* it holds x"):
+    with pytest.raises(UserError, match=r"must hold all 265 variables of resnet_v1_50, .* it holds x"):
         load_slim(other, network)
     narrow = ResNet(50, 8)
     narrow(tf.zeros([1, 32, 32, 3]))
