@@ -52,6 +52,14 @@ class Identity(ResidualNetwork):
     embedding: int = option("length of the unit embedding", low=8, high=4096)
     weights: str = option("trained weights (.npz, written by --mode pretrain), or the published FaceNet (.pb)")
 
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.weights.endswith(".pth"):
+            raise UserError(
+                f"identity.weights: must be a .npz or the published FaceNet (.pb), got {self.weights} (a .pth is only "
+                "read as regressor.weights)"
+            )
+
 
 @dataclasses.dataclass(frozen=True)
 class Mask(Section):

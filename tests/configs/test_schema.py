@@ -57,6 +57,12 @@ def test_the_papers_numbers_are_the_papers():
     assert config.camera.focal_ratio == pytest.approx(1015 / 224, abs=1e-12)
 
 
+def test_a_checkpoint_of_pytorch_is_no_identity_network():
+    with pytest.raises(UserError, match=r"identity\.weights: must be a \.npz or the published FaceNet \(\.pb\), got x"):
+        schema.load(overrides={"identity.weights": "x.pth"})
+    assert schema.load(overrides={"regressor.weights": "x.pth", "identity.weights": "x.pb"})
+
+
 def test_overrides_beat_the_file_and_the_file_beats_the_default(tmp_path):
     path = tmp_path / "mine.yaml"
     path.write_text("loss:\n  symmetry: 0.3\n  project: 2\n")
