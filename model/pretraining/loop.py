@@ -36,7 +36,14 @@ from model.runs.checkpoints import Progress
 from model.runs.finite import check_finite
 from model.runs.schedule import warmup_cosine
 from model.runs.symptoms import Symptoms
-from model.weights.pretrained import check_replaceable, is_frozen, keep_previous, save_weights, stored_precision
+from model.weights.pretrained import (
+    check_replaceable,
+    is_frozen,
+    keep_previous,
+    recipe_sections,
+    save_weights,
+    stored_precision,
+)
 from model.weights.resnet_weights import initialise
 from utils import seed_everything
 
@@ -48,6 +55,11 @@ _WITHOUT_EFFECT = {
     "identity": ("weights",),
     "pretrain": ("checkpoint_every",),
 }
+# Options of the section `pretrain` that only the regressor's training reads.
+_REGRESSOR_ONLY = (
+    "initial", "regressor_updates", "mirror", "vertices", "coefficients", "landmarks", "dense", "turned", "rotation",
+    "translation", "canonical", "albedo", "light", "weak", "weak_share",
+)  # fmt: skip
 LIGHT_ADVICE = "start again with a larger pretrain.light or a lower pretrain.learning_rate"
 
 
@@ -124,11 +136,12 @@ def train_networks(config: schema.Config, face_model: FaceModel, faces: FaceSet)
     section = config.pretrain
     training, held_out = faces.split(section.held_out)
     camera = Camera((section.image_size,) * 2, config.camera.focal_ratio, config.camera.distance)
-    belongs_to = {"face model": face_model.fingerprint, "pre-training": _fingerprint(config, faces)}
+    key = _fingerprint(config, faces)
 
     seed_everything(section.seed)
     identity = IdentityTask(config, faces, training)
-    seconds = run_updates(identity, section, faces.folder / f"identity-{belongs_to['pre-training']}.npz", belongs_to)
+    own_key = key if (faces.folder / f"identity-{key}.npz").is_file() else _identity_fingerprint(config, faces)
+    seconds = _updates(identity, config, faces, face_model, own_key)
     with stored_precision(identity.network):
         embeddings = predict(identity.network, faces.images[held_out])
     measured = {"identity": identity_metrics(embeddings, faces.identities[held_out])}
@@ -136,7 +149,7 @@ def train_networks(config: schema.Config, face_model: FaceModel, faces: FaceSet)
 
     seed_everything(section.seed + 1)
     regressor = RegressorTask(config, faces, training, face_model, camera, identity.network)
-    seconds = run_updates(regressor, section, faces.folder / f"regressor-{belongs_to['pre-training']}.npz", belongs_to)
+    seconds = _updates(regressor, config, faces, face_model, key)
     used = from_both_sides(regressor.network, face_model) if config.regressor.mirror else regressor.network
     with stored_precision(regressor.network):
         predicted = predict(used, faces.images[held_out])
@@ -144,6 +157,12 @@ def train_networks(config: schema.Config, face_model: FaceModel, faces: FaceSet)
     errors = coefficient_errors(face_model.layout, predicted, faces.coefficients[held_out])
     _ship(config, regressor, face_model, measured["regressor"], seconds, {"coefficient_errors": errors})
     return measured
+
+
+def _updates(task: PretrainingTask, config: schema.Config, faces: FaceSet, face_model: FaceModel, key: str) -> float:
+    """`run_updates` with a checkpoint beside the faces, named after the hash of what determines the weights."""
+    belongs_to = {"face model": face_model.fingerprint, "pre-training": key}
+    return run_updates(task, config.pretrain, faces.folder / f"{task.name}-{key}.npz", belongs_to)
 
 
 def run_updates(
@@ -211,8 +230,19 @@ class BatchOrder:
         return self._order[batch * self.batch_size : (batch + 1) * self.batch_size]
 
 
+def _identity_fingerprint(config: schema.Config, faces: FaceSet) -> str:
+    """Hash of everything that determines the identity network's weights, apart from this program's code.
+
+    Earlier versions named its checkpoints as the regressor's, so that an option of the regressor trained both again.
+    """
+    pretrain = {**dataclasses.asdict(config.pretrain), **dict.fromkeys(_REGRESSOR_ONLY + _WITHOUT_EFFECT["pretrain"])}
+    identity = {**dataclasses.asdict(config.identity), **dict.fromkeys(_WITHOUT_EFFECT["identity"])}
+    whole = [identity, pretrain, faces.folder.name, config.train.deterministic]
+    return hashlib.sha256(json.dumps(whole, sort_keys=True).encode()).hexdigest()[:12]
+
+
 def _fingerprint(config: schema.Config, faces: FaceSet) -> str:
-    """Hash of everything that determines the weights, apart from this program's code."""
+    """Hash of everything that determines the regressor's weights, apart from this program's code."""
     parts = []
     for name, left_out in _WITHOUT_EFFECT.items():
         options = dataclasses.asdict(getattr(config, name))
@@ -236,10 +266,8 @@ def _ship(
     path = schema.asset_path(getattr(config, task.name).weights)
     metadata = {
         "network": task.name,
-        "command": "python main.py --mode pretrain",
-        "config": {
-            name: dataclasses.asdict(getattr(config, name)) for name in (task.name, "pretrain", "face_model", "camera")
-        },
+        # The regressor's perceptual loss uses the identity network.
+        "config": recipe_sections(config, (task.name, "identity", "pretrain", "face_model", "camera")),
         "faces": face_recipe(config, face_model),
         "updates": task.updates,
         "seconds": round(seconds),

@@ -22,7 +22,7 @@ from model.pretraining.loop import run_updates
 from model.pretraining.mask_faces import COVERS, make_faces
 from model.pretraining.mask_task import MaskTask, mask_metrics
 from model.weights.mask_weights import check_mask_replaceable, landmark_network, save_mask_decoder
-from model.weights.pretrained import keep_previous, stored_precision
+from model.weights.pretrained import keep_previous, recipe_sections, stored_precision
 from utils import seed_everything
 
 IMAGE_SIZE = 224
@@ -88,8 +88,7 @@ def _train(config: schema.Config, face_model: FaceModel, faces: FaceSet) -> dict
         measured = mask_metrics(task.network, task, held_out, section.batch_size)
     metadata = {
         "network": task.name,
-        "command": "python main.py --mode masks",
-        "config": {name: dataclasses.asdict(getattr(config, name)) for name in ("mask", "face_model")},
+        "config": recipe_sections(config, ("mask", "face_model")) | {"pretrain": {"clip_norm": settings.clip_norm}},
         "faces": json.loads((faces.folder / "recipe.json").read_text(encoding="utf-8")),
         "landmark_network": features,
         "updates": task.updates,

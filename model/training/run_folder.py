@@ -240,7 +240,6 @@ class RunFolder:
         config = dataclasses.replace(self.config, train=dataclasses.replace(self.config.train, restore=False))
         metadata = {
             "network": "texture",
-            "command": "python main.py --mode train",
             "config": {name: dataclasses.asdict(getattr(config, name)) for name in _RECIPE},
             "updates": progress.update,
             ENTRY: to_json(self.trained_on),

@@ -9,7 +9,7 @@ from lib.files.atomic import file_sha256
 from lib.network_files.tflite_network import packaged_network
 from model.networks.fixed.mask import FixedMaskDecoder
 from model.networks.mask_decoder import MaskDecoder
-from model.weights.pretrained import check_replaceable, load_fixed, read_metadata, save_weights
+from model.weights.pretrained import MASK_FACES, check_replaceable, load_fixed, read_metadata, save_weights
 
 # The decoder does not depend on the face model of its training faces, so its files name none.
 _ANY_FACE_MODEL = "any"
@@ -48,5 +48,5 @@ def _check_landmark_network(path: Path) -> None:
     if trained_with != landmark_network():
         raise UserError(
             f"{path}: must belong to the installed landmark network {landmark_network()}, got weights for "
-            f"{trained_with} (pip install -r requirements.txt, or python main.py --mode masks)"
+            f"{trained_with} (pip install -r requirements.txt, or python main.py --mode masks {MASK_FACES})"
         )

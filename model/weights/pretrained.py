@@ -1,19 +1,21 @@
 """Weight files: one compact .npz per network, without pickle, with configuration and measured accuracy.
 
 A file holds arrays under the names of the network's variables, and a header: the fingerprint of the face model they
-belong to, and free metadata (configuration, seed, updates, time, accuracy, command). Large kernels are int8 with a
+belong to, and free metadata (configuration, seed, updates, time, accuracy). Large kernels are int8 with a
 float16 scale for each output channel, `NAME/scale`; the other arrays are float16.
 """
 
+import dataclasses
 import os
 import shutil
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
 
 import numpy as np
 
+from configs import schema
 from lib.errors import UserError
 from lib.files import headed_npz
 from lib.files.atomic import atomic_path
@@ -28,6 +30,12 @@ Network = TypeVar("Network")
 FORMAT = "weights-3"
 _HALF_PRECISION = "weights-2"  # the same without int8 arrays; still read
 _SCALE = "/scale"
+# Files below data/ that come with the program.
+_SHIPPED = (
+    "weights/regressor.npz", "weights/identity.npz", "weights/mask.npz", "weights/texture.npz",
+    "built_in/regressor.npz", "built_in/identity.npz",
+)  # fmt: skip
+MASK_FACES = "face_model.source=built-in"  # the faces that the shipped mask decoder was trained on
 _LARGE = 1 << 14  # entries of a kernel from which eight bits for each are enough
 
 
@@ -147,6 +155,12 @@ def load_fixed(
     return make(lambda name, *_: arrays[name])
 
 
+def recipe_sections(config: schema.Config, sections: Sequence[str]) -> dict[str, dict[str, Any]]:
+    """The options that weights were trained with, for their metadata: some sections, and train.deterministic."""
+    options = {name: dataclasses.asdict(getattr(config, name)) for name in sections}
+    return options | {"train": {"deterministic": config.train.deterministic}}
+
+
 def check_replaceable(path: Path, network, face_model: str, elsewhere: str, mode: str = "pretrain") -> None:
     """Refuses to overwrite anything but weights of the same network and face model, or to write where it cannot.
 
@@ -239,8 +253,17 @@ def keep_previous(path: Path, network) -> None:
 
 
 def _advice(mode: str) -> str:
-    # With another configuration, the command would overwrite the shipped weights.
+    """How to make weights that fit; with another configuration, the command would overwrite the shipped ones."""
+    if mode == "masks":  # trained on the human head, masks end too low on real foreheads
+        return f"run `python main.py --mode masks {MASK_FACES}` to make them"
     return f"run `python main.py --mode {mode}` with the same --config and options to make them"
+
+
+def _remedy(path: Path, mode: str) -> str:
+    """What to do about a file that is missing or damaged."""
+    if path.absolute() in (schema.REPOSITORY / "data" / name for name in _SHIPPED):
+        return "git checkout restores it"
+    return _advice(mode)
 
 
 def _read(path: Path, mode: str = "pretrain") -> tuple[dict, dict[str, np.ndarray]]:
@@ -261,8 +284,11 @@ def _check_header(header: Mapping) -> None:
 def _foreign_named(path: Path, mode: str = "pretrain") -> Iterator[None]:
     """Turns what reading a missing or foreign file raises into UserError."""
     if not Path(path).is_file():
-        raise UserError(f"{path}: network weights must be here, got none ({_advice(mode)})")
+        raise UserError(f"{path}: network weights must be here, got none ({_remedy(Path(path), mode)})")
     try:
         yield
     except (DamagedFile, KeyError) as error:
-        raise UserError(f"{path}: must be weights written by this program, got something else ({error})") from error
+        raise UserError(
+            f"{path}: must be weights written by this program, got something else ({error}; "
+            f"{_remedy(Path(path), mode)})"
+        ) from error

@@ -139,7 +139,7 @@ def test_weights_of_another_face_model_cannot_run(complete, capsys):
 @pytest.mark.parametrize(
     ("option", "file", "message"),
     [
-        ("mask.weights", "mask.npz", "network weights must be here, got none (run `python main.py --mode masks` with"),
+        ("mask.weights", "mask.npz", "network weights must be here, got none (run `python main.py --mode masks f"),
         ("prepare.parser", "parser.tflite", "must be"),
     ],
 )
