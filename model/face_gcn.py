@@ -235,7 +235,7 @@ class FaceGCN:
           result: the reconstruction of `crop`.
           crop: [B, H, W, 4] RGBA in [0, 1].
           photo_features: [B, E2] identity features of the crop's RGB; computed here if None.
-          true_albedo: [B, N, 3] RGB in [0, 1], or None if unknown.
+          true_albedo: [B, N, 3] RGB in [0, 1], or what stands for it; None if unknown.
           unoccluded: [B, N, 1] as passed to `refine`. Faces with hidden vertices are left out of the identity term,
             which would otherwise teach the network to guess hidden parts instead of using the visible ones.
           mean: see `texture_terms`.
