@@ -12,6 +12,7 @@ import hashlib
 import json
 import os
 import platform
+import stat
 import sys
 import time
 from collections.abc import Iterable, Iterator
@@ -32,6 +33,8 @@ _UNSUPPORTED = (errno.ENOLCK, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, err
 # Windows keeps other processes from reading what is locked, so this byte is far behind the contents.
 _LOCKED_BYTE = 1 << 30
 _PAUSE = 0.05  # seconds between two attempts to lock it
+_START = b'{"pid": '  # of the contents of a lock file
+_MOST = 4096  # bytes of the contents
 
 
 class Outcome(enum.Enum):
@@ -104,7 +107,7 @@ def sole_user(folder: Path, purpose: str, lock_file: str = LOCK_FILE) -> Iterato
 
     Raises:
       UserError: another run uses the folder; the message names its process and computer. Or the folder, or one of its
-        parents, is a file, or may not be written.
+        parents, is a file, or may not be written. Or another program's file, or a link, has the name of the lock file.
     """
     folder = Path(folder)
     created = [parent for parent in (folder, *folder.parents) if not parent.exists()]
@@ -114,16 +117,16 @@ def sole_user(folder: Path, purpose: str, lock_file: str = LOCK_FILE) -> Iterato
         with contextlib.ExitStack() as opened:
             try:
                 with writing_to(folder):
-                    descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
+                    descriptor = _open(path)
             except FileNotFoundError:
-                if path.is_symlink():
-                    raise
                 continue  # its last user has just removed the empty folder
             opened.callback(os.close, descriptor)
             if not lock(descriptor, wait=False):
                 raise _in_use(folder, path)
             if not is_in_place(descriptor, path):
                 continue  # its last holder deleted it in between
+            _check_own(descriptor, path)
+            os.lseek(descriptor, 0, os.SEEK_SET)
             os.truncate(descriptor, 0)
             os.write(descriptor, json.dumps({"pid": os.getpid(), "host": platform.node(), "for": purpose}).encode())
             try:
@@ -139,6 +142,27 @@ def sole_user(folder: Path, purpose: str, lock_file: str = LOCK_FILE) -> Iterato
                     for empty in created:
                         empty.rmdir()
             return
+
+
+def _open(path: Path) -> int:
+    """Opens or creates a lock file, but not what a link in its place leads to: that may be anybody's."""
+    try:
+        return os.open(path, os.O_RDWR | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0), 0o644)
+    except OSError:
+        if path.is_symlink():
+            raise UserError(f"{path}: must be a file, got a link (delete it or choose another folder)") from None
+        raise
+
+
+def _check_own(descriptor: int, path: Path) -> None:
+    """Raises UserError if an open file is not a lock file of this program, which may replace and delete it."""
+    state = os.fstat(descriptor)
+    start = os.read(descriptor, len(_START)) if stat.S_ISREG(state.st_mode) else b"?"
+    # A power failure may leave the beginning of the contents, or zeros in their place.
+    if state.st_size > _MOST or (start.strip(b"\0") and not _START.startswith(start)):
+        raise UserError(
+            f"{path}: must be a lock file of this program, got another file (move it away or choose another folder)"
+        )
 
 
 def sole_writer(path: Path, purpose: str) -> contextlib.AbstractContextManager[None]:

@@ -64,10 +64,14 @@ def test_a_folder_that_its_last_user_removes_meanwhile_is_made_again(tmp_path, m
         assert (folder / LOCK_FILE).exists()
 
 
-def test_a_link_in_place_of_the_lock_file_is_an_error(tmp_path):
-    (tmp_path / LOCK_FILE).symlink_to(tmp_path / "missing" / "file")
-    with pytest.raises(FileNotFoundError), sole_user(tmp_path, "a test"):
+@pytest.mark.parametrize("target", ["missing/file", "missing", "victim"])
+def test_a_link_in_place_of_the_lock_file_is_an_error(tmp_path, target):
+    (tmp_path / "victim").write_text("mine")
+    (tmp_path / LOCK_FILE).symlink_to(tmp_path / target)
+    with pytest.raises(UserError, match=r"\.lock: must be a file, got a link"), sole_user(tmp_path, "a test"):
         pytest.fail("it must not be entered")
+    assert (tmp_path / "victim").read_text() == "mine"
+    assert sorted(path.name for path in tmp_path.iterdir()) == [LOCK_FILE, "victim"]
 
 
 def test_a_file_system_without_locks_is_reported_once(tmp_path, monkeypatch, capsys):
@@ -91,11 +95,20 @@ def test_the_lock_ends_with_an_error(tmp_path):
         pass
 
 
-def test_a_lock_file_of_anything_is_no_obstacle(tmp_path):
-    (tmp_path / LOCK_FILE).write_text("no JSON")
+@pytest.mark.parametrize("content", [b"", bytes(70), b'{"pi', b'{"pid": 1, "host": "a", "fo'])
+def test_a_lock_file_torn_by_a_power_failure_is_no_obstacle(tmp_path, content):
+    (tmp_path / LOCK_FILE).write_bytes(content)
     with sole_user(tmp_path, "a test"):
-        assert (tmp_path / LOCK_FILE).exists()
+        assert json.loads((tmp_path / LOCK_FILE).read_bytes())["pid"] == os.getpid()
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("content", [b"state", b'{"pid": 1}' + bytes(5000), b'{"name": "x"}', bytes(1 << 20)])
+def test_another_programs_file_of_this_name_stays(tmp_path, content):
+    (tmp_path / LOCK_FILE).write_bytes(content)
+    with pytest.raises(UserError, match="must be a lock file of this program"), sole_user(tmp_path, "a test"):
+        pytest.fail("it must not be entered")
+    assert (tmp_path / LOCK_FILE).read_bytes() == content
 
 
 def test_other_folders_are_free(tmp_path):
