@@ -120,6 +120,10 @@ def sole_user(folder: Path, purpose: str, lock_file: str = LOCK_FILE) -> Iterato
                     descriptor = _open(path)
             except FileNotFoundError:
                 continue  # its last user has just removed the empty folder
+            except PermissionError:
+                if not _delete_other_users(path, folder):
+                    raise
+                continue
             opened.callback(os.close, descriptor)
             if not lock(descriptor, wait=False):
                 raise _in_use(folder, path)
@@ -154,6 +158,32 @@ def _open(path: Path) -> int:
         raise
 
 
+def _delete_other_users(path: Path, folder: Path) -> bool:
+    """Deletes the lock file of a dead run of another user, which this one may not write; False if it cannot be read.
+
+    Raises:
+      UserError: the other user's run still holds the lock, or the file may not be deleted.
+    """
+    with contextlib.ExitStack() as opened:
+        try:
+            descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_NOFOLLOW", 0))
+        except OSError:
+            return False
+        opened.callback(os.close, descriptor)
+        if not lock(descriptor, wait=False, shared=True):
+            raise _in_use(folder, path)
+        if is_in_place(descriptor, path):
+            _check_own(descriptor, path)
+            try:
+                path.unlink()
+            except PermissionError as error:
+                raise UserError(
+                    f"{path}: must be deleted, got: {error.strerror} (another user's dead run has left it; delete it, "
+                    "or choose another folder)"
+                ) from None
+    return True
+
+
 def _check_own(descriptor: int, path: Path) -> None:
     """Raises UserError if an open file is not a lock file of this program, which may replace and delete it."""
     state = os.fstat(descriptor)
@@ -186,7 +216,8 @@ def check_unlocked(lock_files: Iterable[Path], folder: Path) -> None:
     for path in lock_files:
         with contextlib.ExitStack() as opened:
             try:
-                descriptor = os.open(path, os.O_RDWR)
+                # Only to read, which is enough for a shared lock: it may be another user's.
+                descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0))
             except FileNotFoundError:  # its holder has ended
                 continue
             opened.callback(os.close, descriptor)

@@ -6,12 +6,14 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
+from pathlib import Path
 
 import pytest
 
 from lib.errors import UserError
 from lib.files import locks
-from lib.files.locks import LOCK_FILE, sole_user
+from lib.files.locks import LOCK_FILE, check_unlocked, sole_user
 from tests.support.helpers import ROOT
 
 HOLDER = """
@@ -40,6 +42,63 @@ def test_a_second_run_is_told_who_holds_the_folder_and_takes_over_from_the_dead(
     with sole_user(folder, "a test"):
         assert json.loads((folder / LOCK_FILE).read_text())["pid"] == os.getpid()
     assert not list(folder.iterdir())
+
+
+@pytest.fixture
+def shared_folder():
+    """A folder that everybody may write to, in one that everybody may enter."""
+    with tempfile.TemporaryDirectory() as place:
+        os.chmod(place, 0o755)
+        folder = Path(place, "shared")
+        folder.mkdir()
+        os.chmod(folder, 0o777)
+        yield folder
+
+
+as_another_user = pytest.mark.skipif(
+    not hasattr(os, "geteuid") or os.geteuid() != 0, reason="only root becomes another user"
+)
+
+
+def as_nobody(work):
+    os.seteuid(65534)
+    try:
+        return work()
+    finally:
+        os.seteuid(0)
+
+
+def enter(folder):
+    with sole_user(folder, "a test"):
+        return (folder / LOCK_FILE).stat().st_uid
+
+
+@as_another_user
+def test_another_users_run_is_named_and_its_lock_taken_over_when_it_is_dead(shared_folder):
+    holder = subprocess.Popen(
+        [sys.executable, "-c", HOLDER, str(shared_folder)], cwd=ROOT, stdout=subprocess.PIPE, text=True
+    )
+    try:
+        assert holder.stdout.readline() == "held\n"
+        with pytest.raises(UserError, match=rf"one run at a time, got training by process {holder.pid} "):
+            as_nobody(lambda: enter(shared_folder))
+        with pytest.raises(UserError, match=rf"one run at a time, got training by process {holder.pid} "):
+            as_nobody(lambda: check_unlocked([shared_folder / LOCK_FILE], shared_folder))
+    finally:
+        holder.kill()
+        holder.wait()
+        holder.stdout.close()
+    as_nobody(lambda: check_unlocked([shared_folder / LOCK_FILE], shared_folder))
+    assert as_nobody(lambda: enter(shared_folder)) == 65534
+    assert not list(shared_folder.iterdir())
+
+
+@as_another_user
+def test_a_dead_lock_that_another_user_may_not_delete_is_named(shared_folder):
+    (shared_folder / LOCK_FILE).touch(0o644)
+    os.chmod(shared_folder, 0o1777)
+    with pytest.raises(UserError, match=r"\.lock: must be deleted, got: .*another user's dead run"):
+        as_nobody(lambda: enter(shared_folder))
 
 
 def test_a_folder_that_received_nothing_does_not_stay(tmp_path):
