@@ -130,10 +130,8 @@ def sole_user(folder: Path, purpose: str, lock_file: str = LOCK_FILE) -> Iterato
             if not is_in_place(descriptor, path):
                 continue  # its last holder deleted it in between
             _check_own(descriptor, path)
-            os.lseek(descriptor, 0, os.SEEK_SET)
-            os.truncate(descriptor, 0)
-            os.write(descriptor, json.dumps({"pid": os.getpid(), "host": platform.node(), "for": purpose}).encode())
             try:
+                _write_holder(descriptor, purpose)
                 yield
             finally:
                 if sys.platform == "win32":  # which does not delete open files
@@ -156,6 +154,14 @@ def _open(path: Path) -> int:
         if path.is_symlink():
             raise UserError(f"{path}: must be a file, got a link (delete it or choose another folder)") from None
         raise
+
+
+def _write_holder(descriptor: int, purpose: str) -> None:
+    """Writes who holds a lock; a full disk is left to the run's first result, whose message names the file."""
+    with contextlib.suppress(OSError):  # the lock itself needs no contents
+        os.truncate(descriptor, 0)
+        os.lseek(descriptor, 0, os.SEEK_SET)
+        os.write(descriptor, json.dumps({"pid": os.getpid(), "host": platform.node(), "for": purpose}).encode())
 
 
 def _delete_other_users(path: Path, folder: Path) -> bool:

@@ -14,6 +14,7 @@ import pytest
 from lib.errors import UserError
 from lib.files import locks
 from lib.files.locks import LOCK_FILE, check_unlocked, sole_user
+from tests.support.damage import files_of_at_most
 from tests.support.helpers import ROOT
 
 HOLDER = """
@@ -145,6 +146,13 @@ def test_a_file_system_without_locks_is_reported_once(tmp_path, monkeypatch, cap
     assert capsys.readouterr().err.splitlines() == [
         "this file system has no locks (No locks available): run one command at a time here"
     ]
+
+
+def test_a_full_disk_does_not_keep_a_run_from_its_lock(tmp_path):
+    folder = tmp_path / "new" / "run"
+    with files_of_at_most(0), sole_user(folder, "a test"):
+        assert (folder / LOCK_FILE).exists()
+    assert not list(tmp_path.iterdir())
 
 
 def test_the_lock_ends_with_an_error(tmp_path):
