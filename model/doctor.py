@@ -10,6 +10,7 @@ from lib.face_model_files.formats.basel2009 import is_basel_2009
 from lib.face_model_files.published import form_of, known_forms
 from lib.files.atomic import file_sha256
 from lib.human_head.shipped import SHIPPED
+from lib.runtime.quiet_tensorflow import devices
 from model.weights import assets
 from model.weights.assets import Asset
 from model.weights.pretrained import is_frozen, read_metadata
@@ -32,6 +33,7 @@ def diagnose(config: schema.Config, name: str) -> bool:
       together.
     """
     print(f"{name}")
+    print(f"  computes on {devices()}")
     ready, option = True, f" --config {name}" if name != DEFAULT else ""
     model_is_there = all(state in _USABLE for state, _ in _face_model(config))
     for heading, lines in (

@@ -1,6 +1,7 @@
 """Import of TensorFlow: with oneDNN, and without start-up messages that cannot be disabled.
 
-Warnings and errors still appear.
+Errors still appear. TensorFlow's own warnings do not, unless TF_CPP_MIN_LOG_LEVEL asks for them: it warns of the end of
+each data set. `devices` says what they would say of GPUs.
 """
 
 import contextlib
@@ -11,6 +12,7 @@ import tempfile
 import threading
 from collections.abc import Iterator
 
+from lib.messages import counted
 from lib.runtime.collection import paused_collection
 from lib.runtime.hidden_imports import deferred, hidden
 from lib.runtime.resources import keep_freed_memory, processors
@@ -27,7 +29,7 @@ _AT_ONCE = (f"{_INTERFACE}distribute", f"{_INTERFACE}lite")
 
 
 def import_tensorflow(keep_memory: bool = False) -> None:
-    """Imports TensorFlow and lists GPUs; of the messages printed meanwhile, only warnings and errors are shown.
+    """Imports TensorFlow and lists GPUs, without the notes that this prints; TensorFlow keeps its warnings to itself.
 
     Args:
       keep_memory: `keep_freed_memory`, for programs that compute with the same large tensors again and again.
@@ -45,6 +47,15 @@ def import_tensorflow(keep_memory: bool = False) -> None:
             paused_collection(),
         ):
             import tensorflow  # noqa: F401
+
+
+def devices() -> str:
+    """What TensorFlow, which must be imported, computes on, in words."""
+    import tensorflow as tf
+
+    if gpus := len(tf.config.list_physical_devices("GPU")):
+        return counted(gpus, "GPU")
+    return "the CPU, as TensorFlow finds no GPU (with TF_CPP_MIN_LOG_LEVEL=1, --mode doctor says what a GPU lacks)"
 
 
 def share_processors(processes: int = 1) -> None:
@@ -74,7 +85,7 @@ def quiet_import() -> Iterator[None]:
 
 @contextlib.contextmanager
 def without_notes() -> Iterator[None]:
-    """Context manager that captures stderr and afterwards prints only the warnings and errors.
+    """Context manager that leaves known notes out of stderr.
 
     The messages are written directly to the file descriptor, not to `sys.stderr`, before any log level is read. The
     descriptor is the process's: of several threads inside, the first captures it and the last prints.

@@ -17,6 +17,7 @@ from lib.records.records import Records
 from lib.records.splits import load_split, split_hash
 from lib.runtime.interruption import DeferredStop, advised
 from lib.runtime.prefetch import prefetch
+from lib.runtime.quiet_tensorflow import devices
 from lib.synthetic.dataset import crops_key
 from model.input_pipeline import batches as crop_batches
 from model.input_pipeline.albedo_targets import cached_albedo_targets
@@ -82,6 +83,8 @@ def _train(
     belongs_to = {"records": records.fingerprint, "split": split_hash(split)}
     workers.compare(run_options(config) | {"train.restore": config.train.restore} | belongs_to)
     check_processes(config, workers.count)
+    if workers.chief:
+        print(f"trains on {devices()}")
     seed_everything(config.train.seed)
     training, held_out = records.indices(split["train"]), records.indices(split["val"])
     check_batch_size(config, training, str(records.path))

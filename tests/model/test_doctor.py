@@ -63,6 +63,7 @@ def test_the_embedded_default_can_run_on_a_fresh_clone(root, capsys):
     assert diagnose(schema.load(overrides={"data.root_dir": str(root)}), "default")
     shown = capsys.readouterr().out
     assert "this configuration can run" in shown
+    assert "computes on " in shown
     assert "not yet" in shown
     assert "python create_bin.py --config default" in shown
 

@@ -7,7 +7,7 @@ import sys
 import pytest
 
 from lib.runtime import quiet_tensorflow
-from lib.runtime.quiet_tensorflow import share_processors
+from lib.runtime.quiet_tensorflow import devices, share_processors
 from tests.support.helpers import ROOT
 
 SCRIPT = """
@@ -59,6 +59,14 @@ def test_what_is_not_noise_is_shown(tmp_path):
     assert "broken driver" in done.stderr
     assert "ImportError: no such library" in done.stderr
     assert "note" not in done.stderr
+
+
+@pytest.mark.parametrize(("gpus", "words"), [(0, "the CPU, as TensorFlow finds no GPU"), (1, "1 GPU"), (2, "2 GPUs")])
+def test_what_tensorflow_computes_on_is_said_because_its_own_warnings_are_off(monkeypatch, gpus, words):
+    import tensorflow as tf
+
+    monkeypatch.setattr(tf.config, "list_physical_devices", lambda kind: [kind] * gpus)
+    assert devices().startswith(words)
 
 
 @pytest.mark.parametrize(

@@ -209,7 +209,9 @@ def test_an_earlier_run_is_set_aside(root, finished, tmp_path, monkeypatch, caps
     with pytest.raises(KeyboardInterrupt):
         training.train(configuration(root, **FULL), tmp_path / "run")
     aside = tmp_path / "run" / "previous-1"
-    assert f"{aside}: the earlier run (--restore would have continued it)" in capsys.readouterr().out
+    printed = capsys.readouterr().out
+    assert printed.startswith("trains on ")
+    assert f"{aside}: the earlier run (--restore would have continued it)" in printed
     for name, content in earlier.items():
         assert (aside / f"{name}.npz").read_bytes() == content
         assert not (tmp_path / "run" / f"{name}.npz").exists(), "--restore would go on from it"
