@@ -15,8 +15,8 @@ from lib.cluster.part_task import run_part
 from lib.cluster.ray_session import LOCAL, ray_session
 from lib.errors import UserError
 from lib.files.shards import Shard
+from lib.runtime.determinism import ONE_THREAD_NO_GPU
 from lib.runtime.interruption import advised
-from lib.runtime.worker_pool import ONE_THREAD_NO_GPU
 
 ATTEMPTS = 3  # at a part, before it is given up
 MOST_PARTS = 1000

@@ -4,6 +4,14 @@ A sum over threads depends on its partition, because additions of floats are rou
 partition by the number of threads that they find; here it is always the same.
 """
 
+import contextlib
+import os
+from collections.abc import Iterator
+
+_LIMITS = ("OMP_NUM_THREADS", "NUMBA_NUM_THREADS", "TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS")
+_ONE_THREAD = dict.fromkeys(_LIMITS, "1")
+# Environment of a process for one of several parts of a job.
+ONE_THREAD_NO_GPU = {**_ONE_THREAD, "CUDA_VISIBLE_DEVICES": "-1"}
 # Threads of TensorFlow's pools. The partition follows the pool's size, not the number of processors, so that a machine
 # with fewer of them gets the same result.
 THREADS = 4
@@ -27,3 +35,32 @@ def make_deterministic() -> None:
     tf.config.experimental.enable_op_determinism()
     threadpoolctl.threadpool_limits(1)
     # Worker processes, which start later, are limited to one thread each by `run_jobs`.
+
+
+@contextlib.contextmanager
+def single_threaded_children() -> Iterator[None]:
+    """Limits processes started in the block to one thread each and hides GPUs from them.
+
+    Uses environment variables, because numerical libraries read them on import, before any of our code runs.
+    """
+    before = {name: os.environ.get(name) for name in ONE_THREAD_NO_GPU}
+    os.environ.update(ONE_THREAD_NO_GPU)
+    try:
+        yield
+    finally:
+        for name in before:
+            del os.environ[name]
+        os.environ.update({name: value for name, value in before.items() if value is not None})
+
+
+def use_one_thread(hide_gpu: bool = False) -> None:
+    """Limits this process to one thread, also without a GPU, as workers are; call it before TensorFlow is imported.
+
+    Sums over threads and on a GPU are rounded differently: without either, this process gets the results of a worker.
+    """
+    import cv2
+    import threadpoolctl
+
+    os.environ.update(ONE_THREAD_NO_GPU if hide_gpu else _ONE_THREAD)
+    threadpoolctl.threadpool_limits(1)  # BLAS, which may already be loaded
+    cv2.setNumThreads(1)  # no environment variable limits OpenCV's threads

@@ -9,6 +9,7 @@ import multiprocessing.connection
 import os
 import pickle
 import signal
+import sys
 import threading
 import traceback
 from collections.abc import Callable, Generator, Iterable, Iterator
@@ -17,24 +18,16 @@ from multiprocessing.process import BaseProcess
 from types import FrameType
 from typing import Any, Generic, TypeVar, cast
 
-import cv2
-import threadpoolctl
-
-from lib.errors import GivenUp, UserError
+from lib.errors import GivenUp, UserError, one_line
+from lib.runtime.determinism import single_threaded_children
 from lib.runtime.leaving import leave
 from lib.runtime.quiet_tensorflow import quiet_import
 
-_THREADS = ("OMP_NUM_THREADS", "NUMBA_NUM_THREADS", "TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS")
-_ONE_THREAD = dict.fromkeys(_THREADS, "1")
-# Environment of a process for one of several parts of a job.
-ONE_THREAD_NO_GPU = {**_ONE_THREAD, "CUDA_VISIBLE_DEVICES": "-1"}
 WAITING = 2  # jobs sent to each process: one running and one waiting
 REPLACED_AFTER = 20  # jobs finished since a process was killed before another one takes its place, the first time
-MOST_KILLED = 3  # processes killed in a row, without a finished job in between, before all is given up
-_GIVEN_UP = (
-    f"worker processes must not be killed, got {MOST_KILLED} killed one after the other (too little memory? use fewer "
-    "--workers)"
-)
+MOST_KILLED = 3  # processes killed in a row, without a finished job in between, before a job from elsewhere is tried
+_GIVEN_UP = "worker processes must not be killed, got several killed one after the other (too little memory?)"
+SET_ASIDE = 100  # jobs before that one: neighbours in a folder, such as the photos of one camera, are often alike
 STOPPING_SECONDS = 5.0  # for a process to clean up when the run ends early
 
 Job = TypeVar("Job")
@@ -97,47 +90,45 @@ def run_in_processes(
 
     Close the iterator (`contextlib.closing`) to end the processes when not all outcomes are consumed.
 
+    After `MOST_KILLED` in a row, the next `SET_ASIDE` jobs wait until another one is finished.
+
     Raises:
-      GivenUp: `MOST_KILLED` processes in a row were killed; the outcome of the last one's job comes before.
+      GivenUp: that one's process was killed, too, or a process before it began; the outcome of its job comes before.
     """
-    waiting, source = collections.deque[Job](), iter(jobs)
+    waiting = _Waiting(jobs)
     # Passed as bytes: unpickling may import TensorFlow, and each worker would print its start-up messages.
     pickled = pickle.dumps((make, arguments))
-    running = [_Worker[Job](pickled) for _ in range(workers)]
+    running = [_Worker[Job](pickled) for _ in range(workers)]  # whose errors at the start are everybody's
     killed_in_a_row, finished, replaced_after = 0, 0, REPLACED_AFTER
-
-    def next_jobs(count: int) -> Iterator[Job]:
-        for _ in range(count):
-            if waiting:
-                yield waiting.popleft()
-            else:
-                yield from itertools.islice(source, 1)
 
     try:
         # One job for each process before any gets its second.
         for count, worker in itertools.product(range(1, WAITING + 1), running):
-            worker.give(next_jobs(count - len(worker.jobs)))
+            worker.give(waiting.take(count - len(worker.jobs)))
         while any(worker.jobs for worker in running):
             for worker in _with_news([worker for worker in running if worker.jobs]):
                 if (outcome := worker.receive()) is None:
                     continue
                 if outcome.killed:
                     killed_in_a_row, finished = killed_in_a_row + 1, 0
-                    if killed_in_a_row == MOST_KILLED:
+                    if waiting.is_probe(outcome.job) or (worker.starting and killed_in_a_row >= MOST_KILLED):
                         if not worker.starting:
                             yield outcome
                         raise GivenUp(_GIVEN_UP)
                     running.remove(worker)
-                    waiting.extend([outcome.job, *worker.jobs] if worker.starting else worker.jobs)
                     worker.stop()
                     worker.join()
+                    waiting.put_back([outcome.job, *worker.jobs] if worker.starting else worker.jobs)
+                    if killed_in_a_row == MOST_KILLED:
+                        waiting.set_aside()
                 else:
                     killed_in_a_row, finished = 0, finished + 1
+                    waiting.return_aside()
                 for other in running:
-                    other.give(next_jobs(WAITING - len(other.jobs)))
+                    other.give(waiting.take(WAITING - len(other.jobs)))
                 missing = len(running) < workers and finished >= replaced_after
-                if (missing or not running) and (rest := list(next_jobs(WAITING))):
-                    running.append(_Worker(pickled))
+                if (missing or not running) and (rest := list(waiting.take(WAITING))):
+                    running.append(_Worker(pickled, replacement=True))
                     running[-1].give(rest)
                     finished, replaced_after = 0, replaced_after * (2 if missing else 1)
                 if not worker.starting:
@@ -149,6 +140,40 @@ def run_in_processes(
             worker.join()
 
 
+class _Waiting(Generic[Job]):
+    """The jobs that no process has been given."""
+
+    def __init__(self, jobs: Iterable[Job]):
+        self._next, self._source = collections.deque[Job](), iter(jobs)
+        self._aside: list[Job] = []  # the last one is tried before the others
+
+    def take(self, count: int) -> Iterator[Job]:
+        """Yields up to `count` jobs."""
+        for _ in range(count):
+            if self._next:
+                yield self._next.popleft()
+            else:
+                yield from itertools.islice(self._source, 1)
+
+    def put_back(self, jobs: Iterable[Job]) -> None:
+        """Takes back jobs of a killed process."""
+        self._next.extend(jobs)
+
+    def set_aside(self) -> None:
+        """Lets the next jobs wait, but for the last of them."""
+        self._aside = [*self._next, *itertools.islice(self._source, SET_ASIDE)]
+        self._next = collections.deque(self._aside[-1:])
+
+    def return_aside(self) -> None:
+        """Ends the wait."""
+        self._next.extendleft(reversed(self._aside[:-1]))
+        self._aside = []
+
+    def is_probe(self, job: Job) -> bool:
+        """True for the job that is tried while others wait."""
+        return len(self._aside) > 1 and job is self._aside[-1]
+
+
 class _Worker(Generic[Job]):
     """A worker process, seen from its parent.
 
@@ -158,14 +183,14 @@ class _Worker(Generic[Job]):
       connection: readable when `receive` returns at once.
     """
 
-    def __init__(self, pickled: bytes):
+    def __init__(self, pickled: bytes, replacement: bool = False):
         self.jobs: collections.deque[Job] = collections.deque()
-        self.starting = True
+        self.starting, self._replacement = True, replacement
         # Start a new interpreter for each worker: a fork would copy TensorFlow's threads in an unusable state.
         context = multiprocessing.get_context("spawn")
         self.connection, theirs = context.Pipe()
         self._process: BaseProcess = context.Process(target=_serve, args=(theirs, pickled), daemon=True)
-        with _single_threaded_children():
+        with single_threaded_children():
             self._process.start()
         theirs.close()  # so that the connection ends with the process
 
@@ -186,13 +211,16 @@ class _Worker(Generic[Job]):
             answer = self.connection.recv()
         except (EOFError, OSError):
             return Outcome(self.jobs.popleft(), None, killed=True)
-        self.starting = False
         if answer is None:
+            self.starting = False
             return None
         done, value = answer
         job = self.jobs.popleft()
         if not done:
             error, trace = value
+            if self.starting and self._replacement:  # others have begun, so the fault may be the moment's
+                print(f"a worker process could not start: {one_line(error)}", file=sys.stderr)
+                return Outcome(job, None, killed=True)
             error.add_note(f"in a worker process:\n{trace}")
             raise error
         return Outcome(job, value)
@@ -215,32 +243,6 @@ def _with_news(workers: list[_Worker[Job]]) -> list[_Worker[Job]]:
     """Waits until some of the processes have finished a job or were killed; returns these."""
     ready = multiprocessing.connection.wait([worker.connection for worker in workers])
     return [worker for worker in workers if worker.connection in ready]
-
-
-@contextlib.contextmanager
-def _single_threaded_children() -> Iterator[None]:
-    """Limits processes started in the block to one thread each and hides GPUs from them.
-
-    Uses environment variables, because numerical libraries read them on import, before any of our code runs.
-    """
-    before = {name: os.environ.get(name) for name in ONE_THREAD_NO_GPU}
-    os.environ.update(ONE_THREAD_NO_GPU)
-    try:
-        yield
-    finally:
-        for name in before:
-            del os.environ[name]
-        os.environ.update({name: value for name, value in before.items() if value is not None})
-
-
-def use_one_thread(hide_gpu: bool = False) -> None:
-    """Limits this process to one thread, also without a GPU, as workers are; call it before TensorFlow is imported.
-
-    Sums over threads and on a GPU are rounded differently: without either, this process gets the results of a worker.
-    """
-    os.environ.update(ONE_THREAD_NO_GPU if hide_gpu else _ONE_THREAD)
-    threadpoolctl.threadpool_limits(1)  # BLAS, which may already be loaded
-    cv2.setNumThreads(1)  # no environment variable limits OpenCV's threads
 
 
 # In the worker process.

@@ -19,9 +19,10 @@ from lib.face_image.quality import DELETED, KILLED
 from lib.files.atomic import space_for
 from lib.files.own_files import begins, check_replaceable, has_keys
 from lib.files.shards import FOLDER
+from lib.runtime.determinism import use_one_thread
 from lib.runtime.interruption import Interrupted
 from lib.runtime.resources import affordable
-from lib.runtime.worker_pool import Outcome, run_in_processes, use_one_thread
+from lib.runtime.worker_pool import Outcome, run_in_processes
 from lib.sidecar.sidecar_files import report_sidecars
 from model.preparation.job import RETRY, Job
 from model.preparation.journal import journal_line, write_journal

@@ -15,8 +15,9 @@ from lib.errors import UserError
 from lib.face_image.photo_io import input_photos, result_names
 from lib.files.file_names import printable
 from lib.runtime.collection import paused_collection
+from lib.runtime.determinism import use_one_thread
 from lib.runtime.resources import affordable
-from lib.runtime.worker_pool import Outcome, run_in_processes, use_one_thread
+from lib.runtime.worker_pool import Outcome, run_in_processes
 from lib.sidecar.sidecar_files import report_sidecars, sidecar_files
 from model.reconstruction.files import remove_results
 from model.reconstruction.result_folder import RUN_FILES, Job, PhotoOutcome, ResultFolder, shown_name

@@ -3,7 +3,7 @@
 import importlib.util
 
 from lib.errors import UserError
-from lib.runtime.worker_pool import use_one_thread
+from lib.runtime.determinism import use_one_thread
 
 PACKAGES = ("starlette", "uvicorn")
 

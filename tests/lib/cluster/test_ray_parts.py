@@ -12,7 +12,7 @@ import pytest
 from lib.cluster.ray_parts import ATTEMPTS, MOST_PARTS, Job, _Run, check_paths
 from lib.cluster.ray_session import check_installed, ray_session
 from lib.errors import UserError
-from lib.runtime.worker_pool import ONE_THREAD_NO_GPU
+from lib.runtime.determinism import ONE_THREAD_NO_GPU
 from tests.support.helpers import ROOT
 
 PROGRAM = "tests.support.programs.failing_program"

@@ -1,6 +1,7 @@
 """Jobs in processes: every job done once, errors unchanged, killed processes reported, one thread each."""
 
 import contextlib
+import dataclasses
 import itertools
 import multiprocessing
 import os
@@ -8,10 +9,13 @@ import pickle
 import signal
 import time
 
+import cv2
 import pytest
+import threadpoolctl
 
-from lib.errors import UserError
+from lib.errors import GivenUp, UserError
 from lib.runtime import worker_pool
+from lib.runtime.determinism import ONE_THREAD_NO_GPU, use_one_thread
 from lib.runtime.worker_pool import run_in_processes, run_jobs
 
 
@@ -100,12 +104,12 @@ def test_workers_use_one_thread_and_leave_the_interruption_to_the_parent(monkeyp
 
 @pytest.mark.parametrize("hide_gpu", [False, True])
 def test_a_process_that_does_the_jobs_itself_uses_as_many_threads_as_a_worker(monkeypatch, hide_gpu):
-    for name in worker_pool.ONE_THREAD_NO_GPU:
+    for name in ONE_THREAD_NO_GPU:
         monkeypatch.setenv(name, "7")
-    monkeypatch.setattr(worker_pool.threadpoolctl, "threadpool_limits", lambda _: None)
-    monkeypatch.setattr(worker_pool.cv2, "setNumThreads", lambda _: None)
-    worker_pool.use_one_thread(hide_gpu)
-    expected = worker_pool.ONE_THREAD_NO_GPU | ({} if hide_gpu else {"CUDA_VISIBLE_DEVICES": "7"})
+    monkeypatch.setattr(threadpoolctl, "threadpool_limits", lambda _: None)
+    monkeypatch.setattr(cv2, "setNumThreads", lambda _: None)
+    use_one_thread(hide_gpu)
+    expected = ONE_THREAD_NO_GPU | ({} if hide_gpu else {"CUDA_VISIBLE_DEVICES": "7"})
     assert {name: os.environ[name] for name in expected} == expected
 
 
@@ -117,11 +121,67 @@ def test_a_killed_process_costs_only_its_job():
     assert {job: outcome.result for job, outcome in done.items() if job} == {n: n * n + 1 for n in range(1, 6)}
 
 
-def test_the_last_process_is_replaced_and_the_third_killed_in_a_row_ends_the_run():
-    with contextlib.closing(run_in_processes([0, 2, 0, 0, 0, 3], Square, (0,), 1)) as outcomes:
-        assert [next(outcomes).killed for _ in range(5)] == [True, False, True, True, True]
-        with pytest.raises(UserError, match=r"got 3 killed one after the other .*use fewer --workers"):
+@pytest.mark.parametrize("workers", [1, 2, 4])
+def test_jobs_in_a_row_that_kill_their_processes_do_not_keep_the_others_from_being_done(workers):
+    killers = range(3, 11)
+    jobs = [Numbered(number, number in killers) for number in range(130)]
+    with contextlib.closing(run_in_processes(jobs, Doomed, (), workers)) as outcomes:
+        done = {outcome.job.number: outcome.killed for outcome in outcomes}
+    assert {number for number, killed in done.items() if killed} == set(killers)
+    assert len(done) == 130
+
+
+@dataclasses.dataclass(frozen=True)
+class Numbered:
+    """A job that may kill its process."""
+
+    number: int
+    kills: bool
+
+
+class Doomed:
+    """Does jobs that may kill it."""
+
+    def __call__(self, job):
+        if job.kills:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+
+def test_killers_at_the_end_of_the_list_do_not_end_the_run():
+    jobs = [Numbered(number, number > 2) for number in range(7)]
+    with contextlib.closing(run_in_processes(jobs, Doomed, (), 1)) as outcomes:
+        assert [outcome.job.number for outcome in outcomes] == list(range(7))
+
+
+def test_a_job_from_elsewhere_that_kills_its_process_as_well_ends_the_run():
+    jobs = [Numbered(number, number > 0) for number in range(worker_pool.SET_ASIDE + 50)]
+    with contextlib.closing(run_in_processes(jobs, Doomed, (), 1)) as outcomes:
+        done = [next(outcomes).job.number for _ in range(5)]
+        with pytest.raises(GivenUp, match=r"several killed one after the other \(too little memory\?\)"):
             next(outcomes)
+    assert done == [0, 1, 2, 3, 104]
+
+
+def test_a_replacement_that_cannot_start_costs_no_job(tmp_path, capsys):
+    jobs = [Numbered(number, number == 5) for number in range(100)]
+    with contextlib.closing(run_in_processes(jobs, Third, (tmp_path,), 2)) as outcomes:
+        assert sum(not outcome.killed for outcome in outcomes) == 99
+    assert capsys.readouterr().err == "a worker process could not start: no memory\n"
+
+
+class Third(Doomed):
+    """Cannot be made a third time; the last job waits for that."""
+
+    def __init__(self, folder):
+        self._folder = folder
+        folder.joinpath(f"{os.getpid()}").touch()
+        if len(list(folder.iterdir())) == 3:
+            raise MemoryError("no memory")
+
+    def __call__(self, job):
+        super().__call__(job)
+        while job.number == 99 and len(list(self._folder.iterdir())) < 3:
+            time.sleep(0.01)
 
 
 @pytest.mark.parametrize(("most", "processes"), [(worker_pool.REPLACED_AFTER - 5, 2), (6_000, 3)])
@@ -194,7 +254,7 @@ def test_a_process_that_is_killed_before_it_begins_costs_no_job(tmp_path):
 
 
 def test_processes_that_are_all_killed_before_they_begin_end_the_run():
-    with pytest.raises(UserError, match="must not be killed, got 3 killed one after the other"):
+    with pytest.raises(UserError, match="must not be killed, got several killed one after the other"):
         list(run_in_processes([1, 2, 3], Stillborn, (), 2))
 
 
