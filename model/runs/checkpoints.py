@@ -5,6 +5,7 @@ A checkpoint replaces the earlier one only when it is complete, so an interrupte
 
 import contextlib
 import dataclasses
+import errno
 import hashlib
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
@@ -202,12 +203,16 @@ def _read(path: Path) -> tuple[dict, dict[str, np.ndarray]]:
 
 @contextlib.contextmanager
 def _damage_named(path: Path) -> Iterator[None]:
-    """Context manager for reading a checkpoint; raises UserError if it is missing, damaged or foreign."""
+    """Context manager for reading a checkpoint; raises UserError if it is missing, unreadable, damaged or foreign."""
     if not Path(path).is_file():
         raise UserError(missing(Path(path)))
     try:
         yield
     except (DamagedFile, OSError) as error:
+        fault = error if isinstance(error, OSError) else error.__cause__
+        if isinstance(fault, OSError) and fault.errno not in (None, errno.EINVAL):
+            # Of rights, disk or network: the checkpoint may be good. A wrong offset in a damaged file is invalid.
+            raise UserError(f"{path}: must be readable, got: {fault.strerror}") from error
         raise UserError(
             f"{path}: must be a checkpoint written by this program, got a damaged or foreign file "
             f"({error}; delete it and train again)"

@@ -1,3 +1,6 @@
+import errno
+import zipfile
+
 import keras
 import numpy as np
 import pytest
@@ -98,6 +101,19 @@ def test_missing_truncated_and_foreign_files_are_refused_in_one_line(tmp_path):
         assert "\n" not in str(caught.value)
         with pytest.raises(UserError, match="damaged or foreign"):
             checkpoints.read_training_data(path)
+
+
+@pytest.mark.parametrize("named", [True, False])  # by the opening, or by a later read
+def test_a_checkpoint_that_cannot_be_read_now_is_not_called_damaged(tmp_path, monkeypatch, named):
+    path = tmp_path / "best.npz"
+    checkpoints.save(path, {"texture": _variables(0)}, Progress(), IDENTITY)
+
+    def failing(*_, **__):
+        raise OSError(errno.EIO, "Input/output error", *([str(path)] if named else []))
+
+    monkeypatch.setattr(zipfile.ZipFile, "open", failing)
+    with pytest.raises(UserError, match=r"best\.npz: must be readable, got: Input/output error$"):
+        checkpoints.read_options(path)
 
 
 def test_a_failed_save_keeps_the_last_good_checkpoint(tmp_path, monkeypatch):
