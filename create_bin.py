@@ -50,6 +50,11 @@ def main(argv: list[str] | None = None) -> int:
     if args.shard:
         return write_shard(config, args, output)
     if args.index:
+        if config.packed_path.exists() and output.resolve() != config.packed_path.resolve():
+            raise UserError(
+                f"--index of {output} must come with a --name of its own, got {config.data.name}: the split is that of "
+                f"{config.packed_path}, which would be replaced"
+            )
         return index_shards(config, args, shards_folder(output))
     args.count = run_shards(config, args, output) if args.cluster is not None else None
     if output.resolve() != config.packed_path.resolve():
@@ -126,6 +131,8 @@ def index_shards(config: schema.Config, args: argparse.Namespace, folder: Path) 
         split_and_report(config, write_index(index, PackedShards(folder).files))
     given = {"--config": args.config, "--root_dir": args.root_dir, "--img_size": args.img_size}
     options = [word for flag, value in given.items() if value is not None for word in (flag, value)]
+    shown = {"data.records", *(flags.OPTIONS[name] for name in OPTIONS if getattr(args, name) is not None)}
+    options += [text for text in args.overrides if text.partition("=")[0] not in shown]
     command = shlex.join(["python", "main.py", "--name", config.data.name, *options, f"data.records={index}"])
     print(f"train on the shards as they are: {command}")
     return 0
@@ -166,8 +173,8 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
     )
     parser.add_argument(
         "--output",
-        help="binary file to write instead of data/<name>.bin in the root folder; it is not split, so training on it "
-        "(data.records) needs the split of a data/<name>.bin with the same records",
+        help="binary file to write instead of data/<name>.bin in the root folder; unless --index joins its parts, it "
+        "is not split, so training on it (data.records) needs the split of a data/<name>.bin with the same records",
     )
     parser.add_argument("--strict", action="store_true", help="stop at the first bad image instead of leaving it out")
     parser.add_argument(

@@ -84,6 +84,20 @@ def test_an_index_reads_the_shards_as_one_file(folder, tmp_path, capsys):
         open_records(index, SIZE)
 
 
+def test_an_index_elsewhere_leaves_the_split_of_a_data_set_alone(folder, tmp_path, capsys):
+    elsewhere = ("--output", str(tmp_path / "disk" / "face.bin"))
+    pack_all(tmp_path, folder, *elsewhere)
+    assert run(tmp_path, "--index", *elsewhere, f"data.image_size={SIZE}", "loss.symmetry=0.1") == 0
+    command = capsys.readouterr().out.splitlines()[-1]
+    assert f" loss.symmetry=0.1 data.records={tmp_path / 'disk' / 'face.shards'}" in command
+    few = folder_of_crops(tmp_path / "few", 5)
+    assert run(tmp_path, "--input", str(few)) == 0
+    split = (tmp_path / "data" / "params" / "face" / "image_train.txt").read_bytes()
+    assert run(tmp_path, "--index", *elsewhere) == 2
+    assert "must come with a --name of its own, got face" in capsys.readouterr().err
+    assert (tmp_path / "data" / "params" / "face" / "image_train.txt").read_bytes() == split
+
+
 def test_an_index_is_replaced_only_by_one_that_can_be_read(folder, tmp_path, capsys):
     pack_all(tmp_path, folder)
     assert run(tmp_path, "--index") == 0
