@@ -12,6 +12,7 @@ from lib.files.json_files import without_checksum
 from lib.files.shards import Shard, check_same_recipe, finished, names_digest
 from lib.records.packing import BadImage, Packed, PngFolder, pack
 from lib.records.record_file import RecordReader
+from lib.runtime.resources import allow_open_files
 
 # On a cluster: seconds of work, so that the start of a process does not weigh more.
 CROPS_PER_PART = 2000
@@ -61,6 +62,7 @@ class PackedShards:
     """
 
     def __init__(self, folder: Path, count: int | None = None):
+        allow_open_files()
         manifests = {path: _manifest(path) for path in finished(folder, MANIFEST, count)}
         recipe = check_same_recipe({path: _compared(content["recipe"]) for path, content in manifests.items()})
         self.path, self.image_size = Path(next(iter(manifests.values()))["source"]), recipe["image_size"]

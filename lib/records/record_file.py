@@ -13,6 +13,8 @@ The same class reads the original program's headerless float32 file (RGB in [-1,
 is given.
 """
 
+import contextlib
+import errno
 import functools
 import hashlib
 import json
@@ -20,7 +22,7 @@ import math
 import os
 import struct
 import zlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -55,7 +57,7 @@ class RecordReader(Records):
         if not self.path.is_file():
             raise UserError(f"{self.path}: must be a record file, got none (python create_bin.py makes it)")
         size = self.path.stat().st_size
-        with open(self.path, "rb") as stream:
+        with _open_file_allowed(self.path), open(self.path, "rb") as stream:
             preamble = stream.read(PREAMBLE.size)
             self.legacy = not preamble.startswith(MAGIC)
             if self.legacy:
@@ -172,6 +174,20 @@ class RecordReader(Records):
     def _from_float(record: np.ndarray) -> np.ndarray:
         scaled = np.concatenate([(record[..., :3] + 1.0) * 127.5, record[..., 3:] * 255.0], axis=-1)
         return np.clip(np.rint(scaled), 0, 255).astype(np.uint8)
+
+
+@contextlib.contextmanager
+def _open_file_allowed(path: Path) -> Iterator[None]:
+    """Context manager for opening a file; raises UserError if too many are open, as of an index of many parts."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno != errno.EMFILE:
+            raise
+        raise UserError(
+            f"{path}: must be open together with all other parts, got: {error.strerror} (raise the limit, ulimit -n, "
+            "or pack fewer parts)"
+        ) from error
 
 
 def fingerprint_of(names: Sequence[str], shape: Sequence[int], contents: bytes) -> str:

@@ -20,6 +20,7 @@ from lib.files.file_names import name_fault
 from lib.files.json_files import json_text
 from lib.records.record_file import RecordReader, fingerprint_of
 from lib.records.records import Records
+from lib.runtime.resources import allow_open_files
 
 FORMAT = "record-index-1"
 SUFFIX = ".json"
@@ -41,6 +42,7 @@ class IndexedRecords(Records):
         Raises:
           UserError: the index is damaged, or one of its files is missing, damaged or not the one that was indexed.
         """
+        allow_open_files()
         self.path = Path(path)
         self._files = []
         for name, count, fingerprint in _entries(self.path):
@@ -88,13 +90,13 @@ def write_index(path: Path, files: Sequence[Path]) -> Records:
 
     Files without records, such as a shard without good images, are left out.
     """
-    readers = [reader for reader in map(_open, files) if len(reader)]
-    if not readers:
-        raise UserError(f"{path}: at least one of the files must hold records, got none in {len(files)}")
     entries = [
         {"file": r.path.relative_to(path.parent).as_posix(), "count": len(r), "fingerprint": r.fingerprint}
-        for r in readers
+        for r in map(_open, files)
+        if len(r)
     ]
+    if not entries:
+        raise UserError(f"{path}: at least one of the files must hold records, got none in {len(files)}")
     # The suffix of the temporary file is that of an index, and its folder the same.
     with atomic_path(path) as temporary:
         # In place: another file under its name would not have its lock, by which it is told from a leftover.
