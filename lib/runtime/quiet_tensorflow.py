@@ -5,18 +5,22 @@ each data set. `devices` says what they would say of GPUs.
 """
 
 import contextlib
+import functools
 import os
+import platform
 import re
 import sys
 import tempfile
 import threading
 from collections.abc import Iterator
+from pathlib import Path
 
 from lib.messages import counted
 from lib.runtime.collection import paused_collection
 from lib.runtime.hidden_imports import deferred, hidden
 from lib.runtime.resources import keep_freed_memory, processors
 
+_CPUINFO = Path("/proc/cpuinfo")
 # Informational messages, their header, and the error about a CUDA driver that is not installed (303).
 _NOISE = re.compile(
     r"I0000 |INFO: Created TensorFlow Lite|WARNING: All log messages before absl::InitializeLog"
@@ -58,6 +62,22 @@ def devices() -> str:
     return "the CPU, as TensorFlow finds no GPU (with TF_CPP_MIN_LOG_LEVEL=1, --mode doctor says what a GPU lacks)"
 
 
+@functools.cache
+def _report_no_avx() -> None:
+    """Prints it once, before TensorFlow aborts the process: its own message goes to the stderr that is captured."""
+    if _lacks_avx():
+        print("this processor has no AVX, which TensorFlow's packages need: they may end the program", file=sys.stderr)
+
+
+def _lacks_avx() -> bool:
+    """True if this is a processor of Intel's kind that is known to have no AVX."""
+    if platform.machine() not in ("x86_64", "AMD64") or not _CPUINFO.is_file():
+        return False
+    with open(_CPUINFO, encoding="utf-8", errors="replace") as stream:
+        flags = next((line for line in stream if line.startswith("flags")), "avx")
+    return "avx" not in flags.split()
+
+
 def share_processors(processes: int = 1) -> None:
     """Makes TensorFlow divide each operation among half of the processors; call it before TensorFlow is imported.
 
@@ -73,6 +93,7 @@ def share_processors(processes: int = 1) -> None:
 @contextlib.contextmanager
 def quiet_import() -> Iterator[None]:
     """Context manager for code that may import TensorFlow: the import is like that of `import_tensorflow`."""
+    _report_no_avx()
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     # TensorFlow enables oneDNN by default only on processors with AVX-512 VNNI or newer instructions. With AVX2 alone,
     # it trains convolutional networks in two thirds of the time; small operations take as long as without.

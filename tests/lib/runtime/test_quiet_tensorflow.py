@@ -61,6 +61,35 @@ def test_what_is_not_noise_is_shown(tmp_path):
     assert "note" not in done.stderr
 
 
+@pytest.mark.parametrize(
+    ("machine", "flags", "lacks"),
+    [
+        ("x86_64", "fpu sse4_2 avx avx2", False),
+        ("x86_64", "fpu sse4_2", True),
+        ("aarch64", "fp asimd", False),
+        ("x86_64", None, False),
+    ],
+)
+def test_a_processor_on_which_tensorflow_aborts_is_known_before(tmp_path, monkeypatch, machine, flags, lacks):
+    monkeypatch.setattr(quiet_tensorflow, "_CPUINFO", tmp_path / "cpuinfo")
+    monkeypatch.setattr(quiet_tensorflow.platform, "machine", lambda: machine)
+    if flags is not None:
+        (tmp_path / "cpuinfo").write_text(f"processor\t: 0\nflags\t\t: {flags}\n\nprocessor\t: 1\nflags\t\t: avx\n")
+    assert quiet_tensorflow._lacks_avx() == lacks
+
+
+def test_it_is_said_before_the_import(tmp_path):
+    (tmp_path / "tensorflow.py").write_text("import os; os.write(2, b'no AVX'); os.abort()\n")
+    script = (
+        f"import sys; sys.path.insert(0, {str(tmp_path)!r})\n"
+        "from lib.runtime import quiet_tensorflow\n"
+        "quiet_tensorflow._lacks_avx = lambda: True\n"
+        "quiet_tensorflow.import_tensorflow()\n"
+    )
+    done = subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.stderr == "this processor has no AVX, which TensorFlow's packages need: they may end the program\n"
+
+
 @pytest.mark.parametrize(("gpus", "words"), [(0, "the CPU, as TensorFlow finds no GPU"), (1, "1 GPU"), (2, "2 GPUs")])
 def test_what_tensorflow_computes_on_is_said_because_its_own_warnings_are_off(monkeypatch, gpus, words):
     import tensorflow as tf
