@@ -197,8 +197,8 @@ def _make_renderer(face_model: FaceModel, folder: Path, image_size: int, seed: i
 
 def _lost(index: int) -> str:
     return (
-        f"rendering must keep its processes, got one killed at {crop_name(index)} (too little memory? use "
-        "--workers 1 and repeat the command; it continues where it stopped)"
+        f"rendering must keep its processes, got one killed at {crop_name(index)} (too little memory? give "
+        "more, or use fewer --workers, and repeat the command; it continues where it stopped)"
     )
 
 

@@ -159,7 +159,7 @@ def _lost(job: tuple[int, list[int]]) -> str:
     _, faces = job
     return (
         f"rendering must keep its processes, got one killed at one of the faces {faces[0]} to {faces[-1]} (too little "
-        "memory? use --workers 1 and repeat the command; it continues where it stopped)"
+        "memory? give more, or use fewer --workers, and repeat the command; it continues where it stopped)"
     )
 
 

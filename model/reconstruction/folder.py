@@ -5,13 +5,14 @@ This module does not import TensorFlow: the processes that do the work import it
 
 import contextlib
 import dataclasses
+import sys
 from collections.abc import Callable, Generator, Iterator, Sequence
 from pathlib import Path
 
 from tqdm import tqdm
 
 from configs import schema
-from lib.errors import UserError
+from lib.errors import GivenUp, UserError
 from lib.face_image.photo_io import input_photos, result_names
 from lib.files.file_names import printable
 from lib.runtime.collection import paused_collection
@@ -19,6 +20,7 @@ from lib.runtime.determinism import use_one_thread
 from lib.runtime.resources import affordable
 from lib.runtime.worker_pool import Outcome, run_in_processes
 from lib.sidecar.sidecar_files import report_sidecars, sidecar_files
+from model.photos.in_hand import PhotosInHand
 from model.reconstruction.files import remove_results
 from model.reconstruction.result_folder import RUN_FILES, Job, PhotoOutcome, ResultFolder, shown_name
 
@@ -26,6 +28,8 @@ from model.reconstruction.result_folder import RUN_FILES, Job, PhotoOutcome, Res
 PHOTOS_PER_PROCESS = 2
 # Peak of a process with the default configuration: photos of 12 megapixels, textures of 1,024 texels.
 PROCESS_BYTES = 3 * 2**29
+# Name of the notes about photos that kill their processes, in the output folder.
+IN_HAND = ".photos-in-hand"
 _KILLED = "the process that worked on it was killed (too little memory? use fewer --workers)"
 
 
@@ -52,10 +56,10 @@ def reconstruct_folder(config: schema.Config, source: Path, output: Path) -> dic
     """
     output = Path(output)
     source, jobs = find_jobs(source, output)
-    results = ResultFolder(source, output)
+    results, notes = ResultFolder(source, output), PhotosInHand(output / IN_HAND)
     with (
         results.reported_at_the_end(len(jobs)),
-        contextlib.closing(reconstruct_photos(config, output, jobs, lambda _: results.wants_rows)) as outcomes,
+        contextlib.closing(reconstruct_photos(config, output, jobs, lambda _: results.wants_rows, notes)) as outcomes,
     ):
         for job, outcome in outcomes:
             results.add_photo(job, outcome)
@@ -82,35 +86,76 @@ def find_jobs(source: Path, output: Path) -> tuple[Path, list[Job]]:
 
 
 def reconstruct_photos(
-    config: schema.Config, output: Path, jobs: Sequence[Job], wants_row: Callable[[Job], bool]
+    config: schema.Config,
+    output: Path,
+    jobs: Sequence[Job],
+    wants_row: Callable[[Job], bool],
+    notes: PhotosInHand,
 ) -> Generator[tuple[Job, PhotoOutcome], None, None]:
     """Reconstructs photos and writes their folders; yields each as it is done, in any order.
+
+    Photos at which a process was killed, also that of an earlier run, come last and not in this process: they must not
+    end the others.
 
     Args:
       config: the effective configuration.
       output: folder for the results.
       jobs: the photos; `row` is set anew.
       wants_row: whether a photo's row of sheet.png may be needed; asked when its turn comes.
+      notes: of the photos that kill their processes.
     """
     if config.prepare.beside:
         report_sidecars({job.path: job.sidecars for job in jobs})
-    count = process_count(config, len(jobs))
-    function = make_worker(config, output) if count == 1 else None
-    wanted = (dataclasses.replace(job, row=wants_row(job)) for job in jobs)
+    killers = [job for job in jobs if notes.has_killed(job.folder, job.path)]
+    for job in killers:
+        print(f"{job.shown}: a process was killed at it in an earlier run; it comes last", file=sys.stderr)
+    last = {job.number for job in killers}
+    others = [job for job in jobs if job.number not in last]
+    wanted = (dataclasses.replace(job, row=wants_row(job)) for job in others)
     with (
         tqdm(total=len(jobs), desc="reconstruct", unit="photo", dynamic_ncols=True) as bar,
-        contextlib.closing(
-            run_in_processes(wanted, make_worker, (config, output), count)
-            if function is None
-            else _one_by_one(wanted, function, bar)
-        ) as outcomes,
+        contextlib.closing(_outcomes(config, output, len(others), wanted, killers, notes, bar)) as outcomes,
     ):
         for done in outcomes:
             bar.set_postfix_str(printable(done.job.path.name), refresh=False)
             bar.update()
             if done.result is None:  # what the process has left is half-written, or an earlier run's
                 remove_results(output / done.job.folder)
+                notes.add(done.job.folder, done.job.path)
+            else:
+                notes.remove(done.job.folder)
             yield done.job, done.result or PhotoOutcome(None, failed=[(None, _KILLED)], lost=True)
+
+
+def _outcomes(
+    config: schema.Config,
+    output: Path,
+    count: int,
+    others: Iterator[Job],
+    killers: Sequence[Job],
+    notes: PhotosInHand,
+    bar: tqdm,
+) -> Generator[Outcome[Job, PhotoOutcome], None, None]:
+    """Does `count` photos, in this process if there are few, and then those that have killed one, in others."""
+    if (processes := process_count(config, count)) > 1:
+        yield from run_in_processes(others, make_worker, (config, output), processes)
+    elif count:
+        function = make_worker(config, output)
+        for job in others:
+            bar.set_postfix_str(printable(job.path.name))
+            with notes.held(job.folder, job.path):
+                result = function(job)
+            yield Outcome(job, result)
+    if not killers:
+        return
+    rest = {job.number: dataclasses.replace(job, row=True) for job in killers}
+    alone = run_in_processes(list(rest.values()), make_worker, (config, output), 1)
+    with contextlib.suppress(GivenUp), contextlib.closing(alone) as outcomes:  # all others are done
+        for outcome in outcomes:
+            del rest[outcome.job.number]
+            yield outcome
+    for job in rest.values():
+        yield Outcome(job, None, killed=True)
 
 
 def process_count(config: schema.Config, photos: int) -> int:
@@ -135,12 +180,3 @@ def make_worker(config: schema.Config, output: Path) -> Callable[[Job], PhotoOut
 
         seed_everything(config.train.seed)
         return Worker(config, output)
-
-
-def _one_by_one(
-    jobs: Iterator[Job], function: Callable[[Job], PhotoOutcome], bar: tqdm
-) -> Generator[Outcome[Job, PhotoOutcome], None, None]:
-    """Does the jobs in this process, and shows which one is in progress."""
-    for job in jobs:
-        bar.set_postfix_str(printable(job.path.name))
-        yield Outcome(job, function(job))

@@ -28,7 +28,8 @@ from lib.files.shards import (
 from lib.messages import counted
 from lib.runtime.interruption import Interrupted
 from lib.sidecar.photo_key import photo_key
-from model.reconstruction.folder import find_jobs, reconstruct_photos
+from model.photos.in_hand import PhotosInHand
+from model.reconstruction.folder import IN_HAND, find_jobs, reconstruct_photos
 from model.reconstruction.result_folder import SHEET_ROWS, Job, ResultFolder, check_replaceable
 from model.reconstruction.shards.records import PhotoRecord
 from model.reconstruction.shards.result_file import SUFFIX, ShardResults, read_recipe, read_results
@@ -146,6 +147,7 @@ class _Part:
         self.config, self.photos, self.output = config, photos, output
         self.jobs = shard.part(photos.jobs)
         self.results = ShardResults(output, shard)
+        self.notes = PhotosInHand(output / FOLDER / f"{shard.name}{IN_HAND}")
         self.known: dict[str, _Known] = {}  # by folder
         self._rows: dict[int, int] = {}  # by the photo's number; without those that have none, so that it stays short
         own = {job.folder: job for job in self.jobs}
@@ -164,7 +166,9 @@ class _Part:
         while jobs := self._missing():  # again if a photo fails now whose row a later one must replace
             keys = {job.folder: self.photos.key(job) for job in jobs}  # of the photos as they are before they are read
             self.results.begin()
-            with contextlib.closing(reconstruct_photos(self.config, self.output, jobs, self._wants_row)) as outcomes:
+            with contextlib.closing(
+                reconstruct_photos(self.config, self.output, jobs, self._wants_row, self.notes)
+            ) as outcomes:
                 for job, outcome in outcomes:
                     if outcome.shared is not None:
                         self.results.share(outcome.shared, self.photos.options)

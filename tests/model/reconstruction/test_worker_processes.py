@@ -1,5 +1,6 @@
 """Test mode in several processes: the same files, killed processes named, light on one or two photos."""
 
+import contextlib
 import os
 import signal
 import subprocess
@@ -12,7 +13,8 @@ from PIL import Image
 
 from configs import schema
 from lib.errors import UserError
-from lib.runtime.interruption import Interrupted
+from lib.runtime.interruption import Interrupted, signals_interrupt
+from model.photos.in_hand import PhotosInHand
 from model.reconstruction import folder
 from model.reconstruction.result_folder import PhotoEntry, PhotoOutcome
 from model.report.page import Card
@@ -33,8 +35,11 @@ class Stub:
             time.sleep(0.5)
         name = job.path.stem
         if name.startswith("kill"):
+            (self.output / job.folder).mkdir(exist_ok=True)
             (self.output / job.folder / "mesh.obj").write_text("half-wri")
             os.kill(os.getpid(), signal.SIGKILL)
+        if name.startswith("stop"):
+            os.kill(os.getpid(), signal.SIGTERM)
         if name.startswith("full"):
             raise UserError("nothing can be written")
         if name.startswith("noface"):
@@ -73,6 +78,52 @@ def test_results_are_in_the_order_of_the_photos_and_a_killed_process_is_named(ru
     text = (output / "index.html").read_text()
     places = [text.index(f"<article data-name={name}>") for name in done]
     assert places == sorted(places)
+
+
+IN_THIS_PROCESS = """
+import sys
+from pathlib import Path
+from configs import schema
+from model.reconstruction import folder
+from tests.model.reconstruction.test_worker_processes import Stub
+folder.make_worker = Stub
+config = schema.load(overrides={"data.workers": 1})
+print(*folder.reconstruct_folder(config, Path(sys.argv[1], "in"), Path(sys.argv[1], "out")))
+"""
+
+
+def test_a_photo_that_ends_the_program_comes_last_in_the_next_run_and_in_a_process_of_its_own(tmp_path):
+    (tmp_path / "in").mkdir()
+    for name in ("a", "kill", "z"):
+        Image.new("RGB", (8, 8)).save(tmp_path / f"in/{name}.png")
+    command = [sys.executable, "-c", IN_THIS_PROCESS, str(tmp_path)]
+
+    def run():
+        return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+
+    assert run().returncode == -signal.SIGKILL
+    for _ in range(2):  # nor does it ever end the program again
+        done = run()
+        assert done.stdout.splitlines()[-1] == "kill.png", done.stderr
+        assert "kill.png: a process was killed at it in an earlier run; it comes last\n" in done.stderr
+        assert len((tmp_path / "out/summary.csv").read_text().splitlines()) == 4
+    (tmp_path / "in/kill.png").rename(tmp_path / "in/mended.png")
+    assert run().returncode == 0
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_an_order_to_stop_is_no_killing_photo(run, tmp_path, workers):
+    names = ["a", "stop", "z"] if workers == 1 else ["a", "b", "c", "d"]
+    with signals_interrupt(), pytest.raises(Interrupted) if workers == 1 else contextlib.nullcontext():
+        run(names, workers=workers)
+    assert not (tmp_path / "out" / folder.IN_HAND).exists()
+
+
+def test_a_photo_that_kills_one_of_several_processes_comes_last_too(run, tmp_path):
+    run(["a", "kill", *"pqrs"])
+    notes = PhotosInHand(tmp_path / "out" / folder.IN_HAND)
+    assert notes.has_killed("kill", tmp_path / "in/kill.png")
+    assert not notes.has_killed("a", tmp_path / "in/a.png")
 
 
 def test_a_fault_that_is_not_a_photos_ends_the_run_with_what_is_finished(run, tmp_path):

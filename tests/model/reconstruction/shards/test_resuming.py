@@ -157,7 +157,7 @@ def test_a_shard_that_begins_again_does_not_look_finished(work, monkeypatch):
 
     class Killed(Stub):
         def __call__(self, job):
-            assert names(self.output / FOLDER) == {"00000-of-00001.progress.jsonl"}
+            assert names(self.output / FOLDER) == {"00000-of-00001.progress.jsonl", "00000-of-00001.photos-in-hand"}
             raise UserError("stopped here")
 
     monkeypatch.setattr(folder, "make_worker", Killed)
