@@ -23,6 +23,7 @@ from lib.errors import UserError
 from lib.files.locks import LOCK_FILE, check_unlocked, sole_user, sole_writer
 from lib.messages import counted
 from lib.records import packing
+from lib.records.crop_files import file_names
 from lib.records.example_photos import write_example_photos
 from lib.records.packed_shards import CROPS_PER_PART, INDEX, PackedShards, pack_shard, shards_folder
 from lib.records.record_index import open_records, write_index
@@ -102,7 +103,7 @@ def crops_to_divide(config: schema.Config, args: argparse.Namespace) -> packing.
     if args.input is None or not Path(args.input).is_dir():
         flag = "--shard" if args.shard else "--cluster"
         raise UserError(f"{flag} must come with --input and a folder of RGBA PNGs, got {args.input or 'none'}")
-    return packing.PngFolder(Path(args.input), packing.file_names(Path(args.input)), config.data.image_size)
+    return packing.PngFolder(Path(args.input), file_names(Path(args.input)), config.data.image_size)
 
 
 def run_shards(config: schema.Config, args: argparse.Namespace, output: Path) -> int:
@@ -157,7 +158,7 @@ def pack(config: schema.Config, args: argparse.Namespace, output: Path) -> packi
             return write(packing.PngFolder(config.crops_dir, render_synthetic(config), config.data.image_size))
     if Path(args.input).is_dir():
         folder = Path(args.input)
-        return write(packing.PngFolder(folder, packing.file_names(folder), config.data.image_size))
+        return write(packing.PngFolder(folder, file_names(folder), config.data.image_size))
     return write(packing.RecordFile(Path(args.input), config.data.image_size))
 
 

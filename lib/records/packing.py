@@ -3,9 +3,7 @@
 import collections
 import concurrent.futures
 import dataclasses
-import errno
 import hashlib
-import os
 import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -13,28 +11,19 @@ from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
-from PIL import Image, UnidentifiedImageError
 from tqdm import tqdm
 
-from lib.errors import UserError, one_line
+from lib.errors import UserError
 from lib.files.file_names import line_fault, name_fault, printable
-from lib.files.folders import kind_of
 from lib.files.json_files import with_checksum, write_json
-from lib.images.colour_profile import in_srgb
-from lib.records.crop_faults import alpha_fault, crop_fault
+from lib.records.crop_faults import crop_fault
+from lib.records.crop_files import BadImage, UnreadableImage, read_crop, with_skin
 from lib.records.record_file import RecordReader
 from lib.records.record_writer import RecordWriter, manifest_path
 from lib.records.records import Records
 
-# Numbers of the errors of one file: Pillow's own, an impossible seek, one gone, closed, a circle of links, a folder.
-_OF_THE_FILE = (
-    None, errno.EINVAL, errno.ENOENT, errno.EACCES, errno.EPERM, errno.ELOOP, errno.EISDIR,
-)  # fmt: skip
+MOST_UNREADABLE = 3  # images in a row, after which the disk or the network fails rather than a sector
 REPORTED = 10  # number of skipped images that are printed; the manifest lists all
-
-
-class BadImage(ValueError):
-    """The image cannot be packed; the message gives the reason."""
 
 
 class Source(Protocol):
@@ -100,7 +89,7 @@ class RecordFile:
             raise BadImage(fault)
         if index in self._damaged:
             raise BadImage("record must be intact, got damage")
-        return _with_skin(self._reader[index])
+        return with_skin(self._reader[index])
 
 
 @dataclasses.dataclass(frozen=True)
@@ -124,68 +113,6 @@ class Packed:
     seconds: float
 
 
-def file_names(folder: Path) -> list[str]:
-    """Sorted names of the files in a folder, without hidden ones, and of what else is called a PNG there.
-
-    Raises:
-      UserError: the folder holds no files, or is that of prepared photos instead of their crops'.
-    """
-    names = sorted(
-        path.name
-        for path in folder.iterdir()
-        if not path.name.startswith(".") and (os.path.isfile(path) or path.suffix.lower() == ".png")
-    )
-    crops = folder / "crops"
-    if crops.is_dir() and not any(name.lower().endswith(".png") for name in names):
-        raise UserError(f"{folder}: must hold RGBA PNGs, got none (did you mean {crops}?)")
-    if not names:
-        raise UserError(f"{folder}: must hold RGBA PNGs, got an empty folder")
-    return names
-
-
-def read_crop(path: Path, image_size: int) -> np.ndarray:
-    """Reads an RGBA PNG of a face.
-
-    Args:
-      path: the file.
-      image_size: required side [px].
-
-    Returns:
-      [image_size, image_size, 4] uint8, colours in sRGB; alpha 255 on skin, 0 elsewhere.
-
-    Raises:
-      BadImage: the file is damaged, gone, closed to this user, not RGBA, of another size, or its alpha marks no skin.
-      UserError: the system fails, so that the file may be good.
-    """
-    try:
-        if not path.is_file():
-            raise BadImage(f"must be a PNG, got {kind_of(path)}")
-        with Image.open(path, formats=["PNG"]) as image:
-            if image.mode != "RGBA":
-                raise BadImage(f"must be RGBA, got {image.mode}")
-            if image.size != (image_size, image_size):
-                raise BadImage(f"must be {image_size} x {image_size} px, got {image.width} x {image.height}")
-            crop = np.asarray(in_srgb(image, image.info.get("icc_profile")))
-    except UnidentifiedImageError:
-        raise BadImage("must be a PNG, got another kind of file") from None
-    except (BadImage, MemoryError):
-        raise
-    except Exception as error:  # Pillow reports broken PNG chunks as SyntaxError, IndexError, ...
-        if isinstance(error, OSError) and error.errno not in _OF_THE_FILE:
-            raise UserError(f"{path}: must be readable, got: {error.strerror} (run the same command again)") from error
-        raise BadImage(f"must be readable, got: {one_line(error)}") from error
-    if not path.name.isprintable():
-        raise BadImage("file name must be printable UTF-8, got other characters in it")
-    return _with_skin(crop)
-
-
-def _with_skin(crop: np.ndarray) -> np.ndarray:
-    """Returns a crop, [H, W, 4] uint8; raises BadImage if its alpha marks no skin."""
-    if fault := alpha_fault(crop):
-        raise BadImage(fault)
-    return crop
-
-
 def pack(
     source: Source,
     path: Path,
@@ -207,18 +134,26 @@ def pack(
       follow: see `lib.files.atomic.atomic_path`; the manifest lies beside the link.
 
     Raises:
-      UserError: no image is good, or with `strict` one is bad; an earlier file stays unchanged.
+      UserError: no image is good, or with `strict` one is bad, or several in a row cannot be read; an earlier file
+        stays unchanged.
     """
     started = time.monotonic() if started is None else started
     size = source.image_size
     left_out: dict[str, str] = {}
     suspicious: dict[str, str] = {}
+    unreadable = 0  # images in a row
     first_of: dict[bytes, str] = {}
     metadata = {"source": source.path.name, "channels": "RGBA"}
     with RecordWriter(path, (size, size, 4), metadata, follow) as writer:
         decoded = _in_order(source, workers)
         for name, crop in tqdm(decoded, "pack", len(source.names), unit="crop", dynamic_ncols=True):
+            unreadable = unreadable + 1 if isinstance(crop, UnreadableImage) else 0
             if isinstance(crop, BadImage):
+                if unreadable == MOST_UNREADABLE:
+                    raise UserError(
+                        f"{source.path}/{printable(name)}: {crop} ({unreadable} images in a row; run the same command "
+                        "again)"
+                    )
                 if strict:
                     raise UserError(f"{source.path}/{printable(name)}: {crop}")
                 left_out[name] = str(crop)

@@ -14,7 +14,7 @@ from lib.face_image.photo_io import photo_paths, result_names
 from lib.files.file_names import printable
 from lib.files.own_files import check_replaceable
 from lib.messages import counted
-from lib.records.packing import read_crop
+from lib.records.crop_files import read_crop
 from model.evaluation.images import FILES, ImageEvaluation, print_means
 from model.face_gcn import FaceReconstruction
 from model.photos.errors import failure_reason, photo_barrier

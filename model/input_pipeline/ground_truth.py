@@ -10,7 +10,7 @@ from configs import schema
 from lib.errors import UserError
 from lib.files.file_names import printable
 from lib.files.numpy_files import DamagedFile
-from lib.records.packing import BadImage, read_crop
+from lib.records.crop_files import BadImage, read_crop
 from lib.records.records import Records
 from lib.synthetic.dataset import TRUTH, is_crop_name, load_names, load_truth
 from model.runs.training_data import UNTOLD

@@ -12,7 +12,8 @@ from PIL import Image
 
 import create_bin
 from lib.errors import UserError
-from lib.records.packing import BadImage, PngFolder, file_names, pack, read_crop
+from lib.records.crop_files import BadImage, file_names, read_crop
+from lib.records.packing import PngFolder, pack
 from lib.records.record_file import RecordReader
 
 SIDE = 32
@@ -81,7 +82,47 @@ def test_the_record_file_behind_a_link_is_replaced_if_the_user_names_the_link(fo
     assert RecordReader(link).names == ["a.png", "b.png"]
 
 
-@pytest.mark.parametrize("number", [errno.EIO, errno.EMFILE])
+def test_a_bad_sector_leaves_its_crop_out_and_several_in_a_row_end_the_run(folder, tmp_path, monkeypatch):
+    opened, bad = Image.open, {"b.png"}
+
+    def reading(path, *arguments, **more):
+        if path.name in bad:
+            raise OSError(errno.EIO, os.strerror(errno.EIO))
+        return opened(path, *arguments, **more)
+
+    for name in ("c.png", "d.png"):
+        (folder / name).write_bytes((folder / "a.png").read_bytes())
+    monkeypatch.setattr(Image, "open", reading)
+    source = PngFolder(folder, file_names(folder), SIDE)
+    packed = pack(source, tmp_path / "a.bin", 1)
+    assert packed.left_out == {"b.png": f"must be readable, got: {os.strerror(errno.EIO)}"}
+    bad |= {"a.png", "c.png"}
+    with pytest.raises(UserError, match=r"c\.png: must be readable, got: .* \(3 images in a row; run the same"):
+        pack(source, tmp_path / "a.bin", 1)
+
+
+def test_a_crop_that_can_be_read_after_all_is_packed(folder, monkeypatch):
+    opened, failures = Image.open, iter([errno.EIO, errno.ESTALE])
+
+    def reading(*arguments, **more):
+        if number := next(failures, None):
+            raise OSError(number, os.strerror(number))
+        return opened(*arguments, **more)
+
+    monkeypatch.setattr(Image, "open", reading)
+    assert read_crop(folder / "a.png", SIDE).shape == (SIDE, SIDE, 4)
+
+
+def test_no_file_is_looked_at_for_its_name(folder, monkeypatch):
+    (folder / "folder.png").mkdir()
+    (folder / "folder").mkdir()
+    (folder / "notes.txt").touch()
+    (folder / "loop").symlink_to(folder / "loop")
+    monkeypatch.setattr(os.path, "isfile", lambda _: pytest.fail("on a network, each look takes a round trip"))
+    assert file_names(folder) == ["a.png", "b.png", "folder.png", "notes.txt"]
+
+
+@pytest.mark.parametrize("number", [errno.ENFILE, errno.EMFILE])
 def test_a_failing_system_ends_the_run_and_names_the_file(folder, monkeypatch, number):
     fail(monkeypatch, Image, "open", number)
     with pytest.raises(UserError, match=rf"a\.png: must be readable, got: {os.strerror(number)}"):
