@@ -20,8 +20,25 @@ _VERSION_1 = ("memory.limit_in_bytes", "memory.usage_in_bytes", "total_inactive_
 
 
 def processors() -> int:
-    """Number of processors: a container or a batch system may give a process fewer than the machine has."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    """Number of processors: a container or a batch system may give a process fewer than the machine has.
+
+    It gives them themselves, or a share of the time of all, which is rounded up.
+    """
+    count = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return min([count, *_quotas()])
+
+
+def _quotas() -> Iterator[int]:
+    """Processors whose whole time the control groups of this process allow."""
+    for group, version in _groups("cpu"):
+        with contextlib.suppress(OSError, ValueError):  # no such file, or "max"
+            if version == 2:
+                quota, period = map(int, (group / "cpu.max").read_text(encoding="utf-8").split())
+            else:
+                names = ("cpu.cfs_quota_us", "cpu.cfs_period_us")
+                quota, period = (int((group / name).read_text(encoding="utf-8")) for name in names)
+            if quota > 0 and period > 0:  # -1 without a limit
+                yield -(-quota // period)
 
 
 def allow_open_files() -> None:
@@ -58,17 +75,23 @@ def available_bytes() -> int | None:
 
 
 def _rooms() -> Iterator[int]:
-    """What the control groups of this process, from its own to the outermost, have left for it."""
+    """What the control groups of this process have left for it."""
+    for group, version in _groups("memory"):
+        with contextlib.suppress(OSError, ValueError):  # no such file, or "max"
+            yield _room(group, *(_VERSION_2 if version == 2 else _VERSION_1))
+
+
+def _groups(controller: str) -> Iterator[tuple[Path, int]]:
+    """Folders of the control groups of this process, from the outermost to its own, with the version of each."""
     lines = _GROUPS.read_text(encoding="utf-8").splitlines() if _GROUPS.is_file() else []
     for _, controllers, own in (line.split(":", 2) for line in lines):
-        if controllers and "memory" not in controllers.split(","):
+        if controllers and controller not in controllers.split(","):
             continue
-        top, names = (_GROUP_FILES / "memory", _VERSION_1) if controllers else (_GROUP_FILES, _VERSION_2)
+        top, version = (_GROUP_FILES / controller, 1) if controllers else (_GROUP_FILES, 2)
         # A container may see its own group as the outermost one, under which its path does not exist.
         parts = [part for part in own.split("/") if part not in ("", "..")]
         for depth in range(len(parts) + 1):
-            with contextlib.suppress(OSError, ValueError):  # no such file, or "max"
-                yield _room(top.joinpath(*parts[:depth]), *names)
+            yield top.joinpath(*parts[:depth]), version
 
 
 def _room(group: Path, limit: str, used: str, cached: str) -> int:

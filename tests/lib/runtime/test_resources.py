@@ -64,7 +64,36 @@ def test_a_system_that_does_not_tell_allows_all(tmp_path, monkeypatch):
     assert resources.affordable(8, GIGABYTE) == 8, "what is free says little"
 
 
-def test_processors_are_those_of_this_process(monkeypatch):
+@pytest.mark.parametrize(
+    ("groups", "limits", "processors"),
+    [
+        ("0::/\n", {"cpu.max": "max 100000"}, 64),
+        ("0::/\n", {"cpu.max": "200000 100000"}, 2),
+        (
+            "0::/pods/one\n",
+            {"cpu.max": "max 100000", "pods/cpu.max": "800000 100000", "pods/one/cpu.max": "50000 100000"},
+            1,
+        ),
+        ("0::/docker/x\n", {"cpu.max": "150000 100000"}, 2),
+        ("3:cpu,cpuacct:/a\n", {"cpu/a/cpu.cfs_quota_us": "-1", "cpu/a/cpu.cfs_period_us": "100000"}, 64),
+        ("3:cpu,cpuacct:/a\n", {"cpu/a/cpu.cfs_quota_us": "300000", "cpu/a/cpu.cfs_period_us": "100000"}, 3),
+        ("2:cpuacct:/\n", {"cpu/cpu.cfs_quota_us": "1", "cpu/cpu.cfs_period_us": "100000"}, 64),
+    ],
+)
+def test_a_share_of_the_time_of_all_processors_is_fewer_processors(
+    machine, tmp_path, monkeypatch, groups, limits, processors
+):
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: set(range(64)), raising=False)
+    machine(groups, {})
+    for name, limit in limits.items():
+        path = tmp_path / "cgroup" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(f"{limit}\n")
+    assert resources.processors() == processors
+
+
+def test_processors_are_those_of_this_process(tmp_path, monkeypatch):
+    monkeypatch.setattr(resources, "_GROUPS", tmp_path / "none")
     monkeypatch.setattr(os, "cpu_count", lambda: 64)
     monkeypatch.setattr(os, "sched_getaffinity", lambda _: {3, 5, 7}, raising=False)
     assert resources.processors() == 3
