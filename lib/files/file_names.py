@@ -61,8 +61,11 @@ def by_numbers(name: str) -> tuple[list[tuple[str, int]], str]:
 
 
 def names_file(path: Path) -> bool:
-    """True if a path names a file; unlike `Path.is_file`, also for names that are too long for any."""
-    return len(os.fsencode(path.name)) <= MOST_BYTES and path.is_file()
+    """True if a path names a file that may be looked at; unlike `Path.is_file`, also for names too long for any."""
+    try:
+        return len(os.fsencode(path.name)) <= MOST_BYTES and path.is_file()
+    except PermissionError:  # of a folder above it
+        return False
 
 
 def printable(name: str) -> str:

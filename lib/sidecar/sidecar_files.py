@@ -147,10 +147,19 @@ def _mask_place(photo: Path) -> Path:
 
 
 def _file_names(folder: Path) -> frozenset[str]:
-    """Names of the files in a folder; none if it cannot be listed."""
-    with contextlib.suppress(OSError), os.scandir(folder) as entries:
-        return frozenset(entry.name for entry in entries if entry.is_file())
-    return frozenset()
+    """Names of the files in a folder; none if there is none. One that may not be listed is reported."""
+    names = set()
+    try:
+        with os.scandir(folder) as entries:
+            for entry in entries:
+                with contextlib.suppress(OSError):  # a circle of links
+                    if entry.is_file():
+                        names.add(entry.name)
+    except PermissionError as error:
+        print(f"{folder}: must be listed to find landmarks and masks, got: {error.strerror}", file=sys.stderr)
+    except OSError:
+        pass
+    return frozenset(names)
 
 
 def given_landmarks(photo: Path, size: tuple[int, int]) -> GivenLandmarks | None:

@@ -1,6 +1,9 @@
 """Landmarks and masks beside photos: their formats, and what is refused."""
 
 import json
+import os
+import tempfile
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -8,6 +11,7 @@ from PIL import Image
 
 from lib.face_image.quality import Unusable
 from lib.sidecar import sidecar_files as beside
+from lib.sidecar.photo_key import photo_key
 
 FIVE = np.array([[30.0, 40], [60, 41], [45, 55], [34, 70], [56, 71]])
 
@@ -232,6 +236,33 @@ def test_the_sidecar_files_of_a_folder_are_those_that_each_photo_uses(photo):
         (beside.landmarks_path(photo), beside.mask_path(photo)),
         (beside.landmarks_path(photos[1]),),
     ]
+
+
+def test_a_circle_of_links_hides_no_other_file(tmp_path):
+    for name in ("a.jpg", "a.npy"):
+        (tmp_path / name).touch()
+    (tmp_path / "loop").symlink_to(tmp_path / "loop")
+    assert beside.sidecar_files([tmp_path / "a.jpg"]) == {tmp_path / "a.jpg": (tmp_path / "a.npy",)}
+
+
+@pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() != 0, reason="only root becomes another user")
+def test_a_folder_of_landmarks_that_is_closed_to_this_user_is_reported_and_counts_as_empty(capsys):
+    with tempfile.TemporaryDirectory() as place:
+        folder = Path(place)
+        folder.chmod(0o755)
+        photo = folder / "a.jpg"
+        photo.touch()
+        (folder / "detections").mkdir(0o700)
+        (folder / "detections" / "a.txt").write_text("1 2\n" * 5)
+        os.seteuid(65534)
+        try:
+            assert beside.sidecar_files([photo]) == {photo: ()}
+            assert beside.landmarks_path(photo) is None
+            assert len(photo_key(photo, "options", True, "a")) == 16
+        finally:
+            os.seteuid(0)
+        said = f"{folder / 'detections'}: must be listed to find landmarks and masks, got: Permission denied\n"
+        assert capsys.readouterr().err == said
 
 
 def test_a_sidecar_file_that_is_gone_is_named(photo):
