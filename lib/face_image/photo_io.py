@@ -13,7 +13,7 @@ from lib.errors import UserError, one_line
 from lib.face_image import photo_formats
 from lib.face_image.deep_colours import floating, in_eight_bits
 from lib.face_image.photo_walk import photo_folders
-from lib.files.file_names import is_portable
+from lib.files.file_names import is_portable, without_foreign
 from lib.files.folders import kind_of
 from lib.images.colour_profile import in_srgb
 
@@ -127,9 +127,10 @@ def result_names(paths: Iterable[Path], folder: Path, taken: Iterable[str] = ())
     """A unique name for the results of each photo: its path relative to `folder`, without suffix, separated by `/`.
 
     Names that would clash keep the suffix: portrait.jpg and portrait.png become portrait_jpg and portrait_png; likewise
-    aux.jpg, because Windows cannot have a folder aux and results move between systems (`is_portable`). Names
-    clash if they are equal up to upper and lower case (some file systems ignore it), equal the name of a folder in the
-    same place, or equal one of `taken`, the names of other files in the results' folder.
+    aux.jpg, because Windows cannot have a folder aux and results move between systems (`is_portable`). Characters that
+    it does not have become `_`: 12:30.png gives 12_30_png. Names clash if they are equal up to upper and lower case
+    (some file systems ignore it), equal the name of a folder in the same place, or equal one of `taken`, the names of
+    other files in the results' folder.
     """
     relative = {path: path.relative_to(folder) for path in paths}
     short = {path: name.with_suffix("").as_posix() for path, name in relative.items()}
@@ -147,7 +148,7 @@ def result_names(paths: Iterable[Path], folder: Path, taken: Iterable[str] = ())
         if path in clear:
             names[path] = short[path]
             continue
-        long = name.with_name(name.name.replace(".", "_")).as_posix()
+        long = name.with_name(without_foreign(name.name.replace(".", "_"))).as_posix()
         while long.casefold() in used:
             long += "_"
         used.add(long.casefold())

@@ -6,8 +6,10 @@ import re
 from pathlib import Path, PurePosixPath
 
 _DRIVE = re.compile(r"[A-Za-z]:")
+# Characters that Windows, and file systems made for it (exFAT, network folders), do not have in names.
+_FOREIGN = re.compile(r'[<>:"|?*\x00-\x1f]')
 # Names that Windows keeps for devices, with any ending, and those whose last character it drops.
-_UNPORTABLE = re.compile(r"(con|prn|aux|nul|(com|lpt)[0-9])(\..*)?|.*[. ]", re.IGNORECASE)
+_RESERVED = re.compile(r"(con|prn|aux|nul|conin\$|conout\$|(com|lpt)[0-9¹²³])(\..*)?|.*[. ]", re.IGNORECASE)
 MOST_BYTES = 255  # in a name, on all common file systems
 
 
@@ -26,8 +28,13 @@ def name_fault(name: object) -> str | None:
 
 
 def is_portable(name: str) -> bool:
-    """False if Windows cannot have a file or folder of this name: aux, or a name that ends with a dot or a space."""
-    return _UNPORTABLE.fullmatch(name) is None
+    """False if Windows cannot have a file or folder of this name: aux, a:b, or a name that ends in a dot or a space."""
+    return _RESERVED.fullmatch(name) is None and _FOREIGN.search(name) is None
+
+
+def without_foreign(name: str) -> str:
+    """The name with `_` in place of characters that Windows does not have in names."""
+    return _FOREIGN.sub("_", name)
 
 
 def line_fault(name: str) -> str | None:

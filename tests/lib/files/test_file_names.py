@@ -4,7 +4,7 @@ import os
 
 import pytest
 
-from lib.files.file_names import by_numbers, fitting
+from lib.files.file_names import by_numbers, fitting, is_portable
 
 
 @pytest.mark.parametrize("letter", ["x", "ä", "人"])
@@ -25,3 +25,15 @@ def test_names_are_ordered_by_their_numbers():
     assert sorted(names, key=by_numbers) == [
         "7", "10", "a/9/12", "a/10/2", "b1", "frame", "frame01.png", "frame1.png", "frame2.png", "frame10.png"
     ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("name", "portable"),
+    [
+        ("a", True), ("auxiliary", True), ("com10", True), ("aux", False), ("NUL.txt", False), ("com¹", False),
+        ("conin$", False), ("a:b", False), ("a?b", False), ("a|b", False), ('a"b', False), ("a\tb", False),
+        ("a.", False),
+    ],
+)  # fmt: skip
+def test_names_that_other_systems_cannot_have(name, portable):
+    assert is_portable(name) == portable
