@@ -12,6 +12,8 @@ _PACKAGES = ("lib", "model", "configs")
 def code_version() -> str:
     """Hash of the program's modules."""
     digest = hashlib.sha256()
-    for path in sorted(path for package in _PACKAGES for path in (_CODE / package).rglob("*.py")):
+    modules = (path for package in _PACKAGES for path in (_CODE / package).rglob("*.py"))
+    # Editors leave hidden files beside those that are being edited, such as links to nothing.
+    for path in sorted(path for path in modules if not path.name.startswith(".")):
         digest.update(str(path.relative_to(_CODE)).encode() + path.read_bytes())
     return digest.hexdigest()
