@@ -250,6 +250,8 @@ def _convert(value: Any, wanted: Any, key: str) -> Any:
     if isinstance(wanted, types.GenericAlias):  # tuple[int, ...]
         (item, _) = wanted.__args__
         if item is str and isinstance(value, str):
+            if "," in value:
+                raise UserError(f"{key}: several texts must be written [a, b], got {shown(value)}")
             value = [] if value == "none" else [value]
         if not isinstance(value, (list, tuple)):
             raise UserError(f"{key}: must be {_described(wanted)}, got {shown(value)}")

@@ -109,6 +109,7 @@ def test_the_effective_configuration_reads_back_equal(tmp_path, overrides):
         ("texture:\n  variant: unet", "texture.variant: must be one of default, normal, resnet, got unet"),
         ("texture:\n  factors: [4, 4]", "texture.factors: must be four factors"),
         ("texture:\n  factors: [4, 4, 4, 1]", "texture.factors: must be at least 2, got 1"),
+        ("serve:\n  names: a.org,b.org", "serve.names: several texts must be written [a, b], got 'a.org,b.org'"),
         ("texture:\n  factors: 4", "texture.factors: must be a list of int, got 4"),
         ("pretrain:\n  seed: 1", "data.synthetic_seed: must differ from pretrain.seed"),
     ],
