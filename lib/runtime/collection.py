@@ -6,11 +6,15 @@ from collections.abc import Iterator
 
 
 @contextlib.contextmanager
-def paused_collection() -> Iterator[None]:
-    """Context manager without garbage collection; what it leaves behind is never examined by later ones, either.
+def paused_collection(freeze: bool = True) -> Iterator[None]:
+    """Context manager without garbage collection.
 
     While large packages are imported, every collection examines all objects so far and frees hardly any; that is a
-    tenth of the time. Each of the three generations would examine them once more after the block, which takes as long.
+    tenth of the time.
+
+    Args:
+      freeze: no later collection examines what there is after the block, either. Each of the three generations would do
+        so once more, which takes as long. Only for programs: it also keeps the garbage of somebody else's for ever.
     """
     enabled = gc.isenabled()
     gc.disable()
@@ -18,5 +22,6 @@ def paused_collection() -> Iterator[None]:
         yield
     finally:
         if enabled:
-            gc.freeze()
+            if freeze:
+                gc.freeze()
             gc.enable()

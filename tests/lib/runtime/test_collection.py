@@ -2,10 +2,13 @@
 
 import gc
 import importlib
+import subprocess
+import sys
 
 import pytest
 
 from lib.runtime.collection import paused_collection
+from tests.support.helpers import ROOT
 
 
 def test_collection_goes_on_after_the_block_if_it_was_on():
@@ -34,3 +37,22 @@ def test_collections_after_the_block_do_not_examine_what_it_left():
         assert not any(found is node for found in gc.get_objects())
     finally:
         gc.unfreeze()
+
+
+LIBRARY = """
+import gc, weakref
+import model
+class Node:
+    pass
+node = Node()
+node.itself, reference = node, weakref.ref(node)
+model.FaceReconstructor
+del node
+gc.collect()
+print(reference())
+"""
+
+
+def test_the_users_own_objects_are_still_freed_after_the_library_is_imported():
+    done = subprocess.run([sys.executable, "-c", LIBRARY], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert done.stdout == "None\n"
