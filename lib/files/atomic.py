@@ -64,9 +64,17 @@ def atomic_path(path: str | os.PathLike, durable: bool = False, follow: bool = F
     path = Path(path)
     if not path.is_file() and path.exists():
         raise UserError(f"{path}: must be a regular file to be replaced, got {kind_of(path)} (choose another name)")
-    place = path.resolve() if follow and path.is_symlink() and path.is_file() else path
+    place = _behind(path) if follow else path
     with space_for(path), _beside(place, path.name, durable) as temporary:
         yield temporary
+
+
+def _behind(path: Path) -> Path:
+    """The file that a link leads to, also if there is none yet; `path` itself if it is no link, or one of a circle."""
+    try:
+        return path.resolve() if path.is_symlink() else path
+    except (RuntimeError, OSError):
+        return path
 
 
 @contextlib.contextmanager

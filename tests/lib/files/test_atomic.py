@@ -128,6 +128,16 @@ def test_only_regular_files_are_replaced(tmp_path):
     assert sorted(path.name for path in tmp_path.iterdir()) == ["device", "folder", "pipe"]
 
 
+@pytest.mark.parametrize("target", ["disk/new/stored.bin", "link.bin"])
+def test_a_link_to_a_file_that_is_yet_to_be_made_is_followed_and_a_circle_replaced(tmp_path, target):
+    link = tmp_path / "link.bin"
+    link.symlink_to(tmp_path / target)
+    with atomic_path(link, follow=True) as temporary:
+        temporary.write_text("new")
+    assert link.is_symlink() == (target != "link.bin")
+    assert (tmp_path / target).read_text() == "new"
+
+
 @pytest.mark.parametrize("follow", [False, True])
 def test_a_link_is_replaced_unless_the_user_has_named_it(tmp_path, follow):
     """The file behind it may be another run's; its name need not have the suffix by which writers choose a format."""
