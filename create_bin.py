@@ -68,7 +68,7 @@ def main(argv: list[str] | None = None) -> int:
     with sole_user(config.params_dir, "packing"):
         result = pack(config, args, output)
         parts = split_and_report(config, open_records(result.path))
-    if args.input is None and not args.merge:
+    if args.input is None and not args.merge and config.test.input == schema.load().test.input:
         write_example_photos(Path(config.test.input), config.crops_dir, parts["test"])
     return 0
 

@@ -1,5 +1,8 @@
 """Example photos for the first run of test mode."""
 
+import secrets
+import shutil
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -10,6 +13,7 @@ def write_example_photos(folder: Path, crops: Path, names: Sequence[str], count:
     """Writes example photos for `--mode test`: held-out synthetic faces and the portrait in scikit-image.
 
     All but the first are saved without alpha, so that the mask has to be computed. An existing folder is not changed.
+    Where they cannot be written, a line says so: what they come with is done.
 
     Args:
       folder: the default input folder of `--mode test`.
@@ -19,13 +23,24 @@ def write_example_photos(folder: Path, crops: Path, names: Sequence[str], count:
     """
     if folder.exists():
         return
+    # Another run may write them at the same time.
+    temporary = folder.with_name(f".{folder.name}-unfinished-{secrets.token_hex(4)}")
+    try:
+        temporary.mkdir(parents=True)
+        _write(temporary, crops, names[:count])
+        temporary.rename(folder)
+    except OSError as error:
+        shutil.rmtree(temporary, ignore_errors=True)
+        if not folder.exists():
+            print(f"{folder}: no example photos for --mode test, got: {error.strerror or error}", file=sys.stderr)
+        return
+    print(f"{folder}: {len(list(folder.iterdir()))} example photos for --mode test")
+
+
+def _write(folder: Path, crops: Path, names: Sequence[str]) -> None:
     from skimage.data import astronaut  # slow to import, and needed here only
 
-    temporary = folder.with_name(f".{folder.name}-unfinished")
-    temporary.mkdir(parents=True, exist_ok=True)
-    for i, name in enumerate(names[:count]):
+    for i, name in enumerate(names):
         with Image.open(crops / name, formats=["PNG"]) as image:
-            (image if i == 0 else image.convert("RGB")).save(temporary / name)
-    Image.fromarray(astronaut()).save(temporary / "astronaut.png")
-    temporary.rename(folder)
-    print(f"{folder}: {len(list(folder.iterdir()))} example photos for --mode test")
+            (image if i == 0 else image.convert("RGB")).save(folder / name)
+    Image.fromarray(astronaut()).save(folder / "astronaut.png")

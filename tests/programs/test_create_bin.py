@@ -15,7 +15,6 @@ from PIL import Image
 import create_bin
 from configs import flags
 from lib.errors import UserError
-from lib.records.example_photos import write_example_photos
 from lib.records.record_file import RecordReader
 from lib.records.record_writer import RecordWriter
 from lib.records.splits import load_split
@@ -322,18 +321,6 @@ def test_a_record_file_without_records_is_refused(tmp_path, capsys):
         pass
     assert run(tmp_path, "--input", str(tmp_path / "none.bin")) == 2
     assert_one_error_line(capsys.readouterr().err, "none.bin: must hold at least one record, got none")
-
-
-def test_example_photos_are_written_once(tmp_path):
-    crops = folder_of_crops(tmp_path / "crops", 4)
-    photos = tmp_path / "test" / "raw"
-    write_example_photos(photos, crops, ["000.png", "002.png"])
-    assert sorted(os.listdir(photos)) == ["000.png", "002.png", "astronaut.png"]
-    modes = [Image.open(photos / name).mode for name in ("000.png", "002.png", "astronaut.png")]
-    assert modes == ["RGBA", "RGB", "RGB"]
-    (photos / "000.png").unlink()
-    write_example_photos(photos, crops, ["000.png"])
-    assert not (photos / "000.png").exists(), "a folder the user may have changed is left alone"
 
 
 def test_the_program_itself_reports_in_one_line():
