@@ -5,6 +5,10 @@ class UserError(ValueError):
     """Bad user input (a flag, a file, a folder); the programs print it as one line and exit with code 2."""
 
 
+class InUse(UserError):
+    """Another run uses a folder or a file, which it will leave sooner or later."""
+
+
 class GivenUp(UserError):
     """Processes were killed one after the other, so that no more are started."""
 

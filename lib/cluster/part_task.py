@@ -4,7 +4,7 @@ import importlib
 import os
 from collections.abc import Sequence
 
-from lib.errors import UserError
+from lib.errors import InUse, UserError
 
 
 def run_part(program: str, arguments: Sequence[str], folder: str) -> str:
@@ -22,6 +22,8 @@ def run_part(program: str, arguments: Sequence[str], folder: str) -> str:
     os.chdir(folder)
     try:
         importlib.import_module(program).main(list(arguments))
+    except InUse:  # perhaps by an earlier attempt at the part, on a machine that only seems lost
+        raise
     except UserError as error:
         return str(error) or "an error without a message"
     return ""

@@ -18,7 +18,7 @@ import time
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from lib.errors import UserError
+from lib.errors import InUse, UserError
 from lib.files.folders import make_folder, writing_to
 
 if sys.platform == "win32":
@@ -106,8 +106,9 @@ def sole_user(folder: Path, purpose: str, lock_file: str = LOCK_FILE) -> Iterato
       lock_file: name of the file that is locked in the folder.
 
     Raises:
-      UserError: another run uses the folder; the message names its process and computer. Or the folder, or one of its
-        parents, is a file, or may not be written. Or another program's file, or a link, has the name of the lock file.
+      InUse: another run uses the folder; the message names its process and computer.
+      UserError: the folder, or one of its parents, is a file, or may not be written; or another program's file, or a
+        link, has the name of the lock file.
     """
     folder = Path(folder)
     created = [parent for parent in (folder, *folder.parents) if not parent.exists()]
@@ -217,7 +218,7 @@ def check_unlocked(lock_files: Iterable[Path], folder: Path) -> None:
       folder: named in the message.
 
     Raises:
-      UserError: another run holds one of the locks.
+      InUse: another run holds one of the locks.
     """
     for path in lock_files:
         with contextlib.ExitStack() as opened:
@@ -231,8 +232,8 @@ def check_unlocked(lock_files: Iterable[Path], folder: Path) -> None:
                 raise _in_use(folder, path)
 
 
-def _in_use(folder: Path, lock_file: Path) -> UserError:
-    return UserError(
+def _in_use(folder: Path, lock_file: Path) -> InUse:
+    return InUse(
         f"{folder}: must be used by one run at a time, got {_holder(lock_file)} (wait for it, stop it, or choose "
         "another name or folder)"
     )

@@ -58,6 +58,12 @@ def test_a_part_that_always_dies_is_named_with_its_command(ray, tmp_path):
     assert attempts(tmp_path) == {"0-2": 1, "1-2": ATTEMPTS}
 
 
+def test_a_part_that_its_lost_twin_still_holds_is_tried_again(ray, tmp_path):
+    (tmp_path / "log").mkdir()
+    _Run(ray, job(tmp_path / "log", "held", 2)).finish_all()
+    assert attempts(tmp_path / "log") == {"0-2": 1, "1-2": 2}
+
+
 def test_a_refused_command_is_not_repeated(ray, tmp_path):
     with pytest.raises(UserError, match="shard 1/2: must be good, got bad"):
         _Run(ray, job(tmp_path, "refuses", 2)).finish_all()

@@ -1,17 +1,20 @@
 """A program with --shard whose parts end as its first argument says; tests run it on a cluster."""
 
+import contextlib
 import os
 import signal
 from pathlib import Path
 
 from lib.errors import UserError
+from lib.files.locks import sole_user
 
 
 def main(argv: list[str]) -> int:
     """Appends the part's name and its threads to a file in a folder, and then does what is wanted of that part.
 
     Args:
-      argv: folder, how part 1 ends (`once`: killed at the first attempt; `always`: killed; `refuses`), and --shard I/N.
+      argv: folder, how part 1 ends (`once`: killed at the first attempt; `always`: killed; `refuses`; `held`: its lock
+        is still held at the first attempt), and --shard I/N.
     """
     folder, ending, shard = Path(argv[0]), argv[1], argv[-1]
     log = folder / shard.replace("/", "-")
@@ -21,6 +24,11 @@ def main(argv: list[str]) -> int:
     if shard.startswith("1/"):
         if ending == "refuses":
             raise UserError("must be good, got bad")
+        if ending == "held":
+            with sole_user(folder.parent / "locks", "a test"), contextlib.ExitStack() as again:
+                if first:  # a lock is that of an open file, also within a process
+                    again.enter_context(sole_user(folder.parent / "locks", "a test"))
+            return 0
         if ending == "always" or first:
             os.kill(os.getpid(), signal.SIGKILL)
     return 0
