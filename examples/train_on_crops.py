@@ -9,7 +9,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # for a checkout that is not installed
 
 from configs import schema
-from lib.records import packing
+from lib.records import crop_files, packing
 from lib.records.splits import save_split, split
 from model import FaceReconstructor
 
@@ -17,7 +17,7 @@ from model import FaceReconstructor
 def main(crops: str, photo: str, run: str, updates: int = 1000) -> None:
     config = schema.load(overrides={"data.root_dir": run, "train.epochs": 1, "train.updates_per_epoch": int(updates)})
 
-    source = packing.PngFolder(Path(crops), packing.file_names(Path(crops)), config.data.image_size)
+    source = packing.PngFolder(Path(crops), crop_files.file_names(Path(crops)), config.data.image_size)
     packed = packing.pack(source, config.records_path, config.workers)
     parts = split(packed.names, {"val": config.data.validation, "test": config.data.test}, config.data.split_seed)
     save_split(config.params_dir, parts)

@@ -22,7 +22,7 @@ from benchmarks.soak.readers.kinds import MADE, OPEN, Reader
 from benchmarks.soak.world import World
 from lib.errors import UserError
 from lib.face_image.quality import Unusable
-from lib.records.packing import BadImage
+from lib.records.crop_files import BadImage
 
 BATCH = 40  # attempts per child
 SECONDS = 60  # within which a file must be read

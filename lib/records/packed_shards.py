@@ -10,7 +10,8 @@ import numpy as np
 from lib.errors import UserError
 from lib.files.json_files import without_checksum
 from lib.files.shards import Shard, check_same_recipe, finished, names_digest
-from lib.records.packing import BadImage, Packed, PngFolder, pack
+from lib.records.crop_files import BadImage
+from lib.records.packing import Packed, PngFolder, pack
 from lib.records.record_file import RecordReader
 from lib.runtime.resources import allow_open_files
 

@@ -11,7 +11,7 @@ from benchmarks.soak.readers.kinds import OPEN, Reader
 from configs import schema
 from lib.face_image.photo_formats import register_heif
 from lib.face_image.photo_io import read_photo
-from lib.records.packing import read_crop
+from lib.records.crop_files import read_crop
 from lib.sidecar.sidecar_files import given_landmarks, given_mask
 from tests.support.photo_corpus import portrait
 

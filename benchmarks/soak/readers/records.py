@@ -10,8 +10,9 @@ from PIL import Image
 
 from benchmarks.soak.readers.kinds import MADE, OPEN, Reader
 from lib.files.shards import Shard
+from lib.records.crop_files import BadImage, read_crop
 from lib.records.packed_shards import INDEX, MANIFEST, PackedShards, pack_shard
-from lib.records.packing import BadImage, PngFolder, read_crop
+from lib.records.packing import PngFolder
 from lib.records.record_file import RecordReader
 from lib.records.record_index import open_records, write_index
 from lib.records.record_writer import RecordWriter

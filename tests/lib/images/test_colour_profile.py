@@ -8,7 +8,7 @@ from PIL import Image, ImageCms
 
 from lib.face_image.photo_io import read_photo
 from lib.images.colour_profile import in_srgb
-from lib.records.packing import read_crop
+from lib.records.crop_files import read_crop
 
 # Columns of the matrices from linear RGB to XYZ under D50.
 DISPLAY_P3 = [(0.51512, 0.24120, -0.00105), (0.29198, 0.69225, 0.04189), (0.15710, 0.06657, 0.78407)]

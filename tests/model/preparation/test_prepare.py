@@ -15,7 +15,7 @@ from configs import schema
 from lib.errors import UserError
 from lib.face_image.quality import Unusable
 from lib.files.shards import Shard
-from lib.records import packing
+from lib.records import crop_files
 from lib.sidecar.photo_key import photo_key
 from model.preparation import photo_folder
 from model.preparation import prepare as preparation
@@ -86,10 +86,10 @@ def mixed(tmp_path_factory, prepare_once_loaded):
 
 
 def test_good_photos_become_crops_that_can_be_packed(mixed):
-    names = packing.file_names(mixed.output / "crops")
+    names = crop_files.file_names(mixed.output / "crops")
     assert names == ["a__same_jpg.png", "a__same_tiff.png", "given.png", "two.png"]
     for name in names:
-        crop = packing.read_crop(mixed.output / "crops" / name, 224)
+        crop = crop_files.read_crop(mixed.output / "crops" / name, 224)
         assert 0.1 < (crop[..., 3] > 127).mean() < 0.7
 
 
