@@ -9,7 +9,8 @@ Masks are PNGs: the alpha channel of RGBA images; otherwise white is face. Outli
 * `<stem>.txt`: a line `x y` for each corner, an empty line between polygons.
 
 An outline of a photo that gave no crop, according to the masks' prepared.json (see below), counts as 0. Other files
-without a mask are ignored.
+without a mask are ignored. Masks that came with their photos, as mask files or alpha, were not found by the program;
+they are named and do not count.
 
 Polygons are in pixels, origin at the top left, y down; where two of them overlap, there is a hole.
 
@@ -61,9 +62,14 @@ def read_polygons(path: Path) -> list[np.ndarray]:
             polygons = [np.array([line.split() for line in b.strip().splitlines()], np.float64) for b in blocks]
     except (ValueError, TypeError) as error:
         raise UserError(f"{path}: must hold polygons of x, y pairs, got: {' '.join(str(error).split())}") from error
-    if not polygons or any(p.ndim != 2 or p.shape[1] != 2 or len(p) < 3 for p in polygons):
+    if not polygons or not all(map(is_polygon, polygons)):
         raise UserError(f"{path}: must hold polygons of three corners or more, x and y each")
     return polygons
+
+
+def is_polygon(corners: np.ndarray) -> bool:
+    """Whether an array holds three corners or more, finite x and y each."""
+    return corners.ndim == 2 and corners.shape[1] == 2 and len(corners) >= 3 and bool(np.isfinite(corners).all())
 
 
 def outline_mask(path: Path, size: tuple[int, int], to_crop: np.ndarray | None, photo_size: list | None) -> np.ndarray:
@@ -94,24 +100,35 @@ def outline_mask(path: Path, size: tuple[int, int], to_crop: np.ndarray | None, 
     return filled > 0
 
 
+def prepared(masks: Path) -> list[dict]:
+    """The records of the prepared.json beside a folder of masks; empty if there is none."""
+    manifest = masks.parent / "prepared.json"
+    return json.loads(manifest.read_text(encoding="utf-8"))["records"] if manifest.is_file() else []
+
+
+def given_masks(masks: Path) -> set[str]:
+    """File names of the masks that came with their photos."""
+    return {crop["file"] for record in prepared(masks) for crop in record["crops"] if crop.get("mask_given")}
+
+
 def score(masks: Path, outlines: Path) -> dict[str, float]:
-    """IoU of each mask that has an outline, and 0 of each outline of a photo that gave no crop.
+    """IoU of each found mask that has an outline, and 0 of each outline of a photo that gave no crop.
 
     Raises:
-      UserError: no mask has an outline, or an outline does not fit.
+      UserError: no found mask has an outline, or an outline does not fit.
     """
-    manifest = masks.parent / "prepared.json"
-    records = json.loads(manifest.read_text(encoding="utf-8"))["records"] if manifest.is_file() else []
+    records, given = prepared(masks), given_masks(masks)
     crops = [crop for record in records for crop in record["crops"]]
     frames = {crop["file"]: (crop["photo_to_crop"], crop["photo_size"]) for crop in crops}
     scores = {}
     for path in sorted(masks.glob("*.png")):
-        if outline := outline_of(path.stem, outlines):
+        if path.name not in given and (outline := outline_of(path.stem, outlines)):
             mask = read_mask(path)
             truth = outline_mask(outline, mask.shape, *frames.get(path.name, (None, None)))
             scores[path.name] = float((mask & truth).sum() / max((mask | truth).sum(), 1))
     if not scores:
-        raise UserError(f"{outlines}: must hold outlines named like the masks in {masks}, got none")
+        came = f" ({len(given)} masks came with their photos and do not count)" if given else ""
+        raise UserError(f"{outlines}: must hold outlines named like the masks in {masks}, got none{came}")
     missed = [outline_of(stem, outlines) for stem in without_crop(records)]
     return scores | {outline.name: 0.0 for outline in missed if outline}
 
@@ -140,6 +157,8 @@ def main(argv=None) -> int:
     for name, value in scores.items():
         print(f"{name:<{width}}  {value:.3f}")
     print(f"{'mean':<{width}}  {np.mean(list(scores.values())):.3f}  lowest {min(scores.values()):.3f}")
+    for name in sorted(given_masks(arguments.masks)):
+        print(f"{name:<{width}}  left out: the mask came with its photo")
     if arguments.csv:
         write_csv(arguments.csv, [["mask", "iou"], *scores.items()])
     return 0

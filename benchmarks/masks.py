@@ -10,8 +10,12 @@ glasses, caps, hands. The file holds these measures, and each photo's numbers un
 * iou: intersection over union of the mask and of the face without occluders; iou_lowest: of the worst photo;
 * leak: share of the occluders' pixels inside the face that the mask takes as skin, over all photos;
 * lost: share of the uncovered face that the mask leaves out;
-* seconds: to find the 468 points and the mask;
+* seconds: of the first estimate: frozen networks, the 468 points, the fit to them and the first mask (without points,
+  as with fit.landmarks=false, no fit, and the final mask, which is found later, is not timed);
 * left_out: photos that cannot be measured, with the reason.
+
+Landmark and mask files beside the photos are ignored, and photos with an alpha channel of their own are left out:
+these masks are drawn, not found.
 
 Overlays show the mask in green where it is right, red where it is not skin, blue where it misses skin.
 """
@@ -26,12 +30,14 @@ import cv2
 import numpy as np
 from PIL import Image
 
+from benchmarks.mask_iou import is_polygon
 from lib.errors import UserError
 from lib.face_image.photo_io import photo_paths
 from lib.files.atomic import atomic_path
 
 SUBPIXEL = 4  # fractional bits of the polygons' corners
 KINDS = ("face", "occluders")
+FOUND = "prepare.beside=false"  # ignores landmark and mask files beside photos
 LARGE = 3  # factor by which overlays are enlarged
 
 
@@ -110,9 +116,16 @@ def read_outline(photo: Path) -> dict[str, list]:
         raise UserError(f"{path}: must hold the outline of {photo.name}, got no such file")
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
-        return {kind: [np.asarray(polygon, np.float64).reshape(-1, 2) for polygon in content[kind]] for kind in KINDS}
+        polygons = {kind: [np.asarray(polygon, np.float64) for polygon in content[kind]] for kind in KINDS}
     except (ValueError, KeyError, TypeError) as error:
         raise UserError(f"{path}: must hold the polygons {' and '.join(KINDS)}, got something else ({error})") from None
+    for kind in KINDS:
+        if wrong := [list(corners.shape) for corners in polygons[kind] if not is_polygon(corners)]:
+            raise UserError(
+                f"{path}: polygons of '{kind}' must have three corners or more, each [x, y] and finite, got an array "
+                f"of shape {wrong[0]}"
+            )
+    return polygons
 
 
 def measure(folder: Path, overlays: Path | None, overrides: list[str]) -> dict:
@@ -125,13 +138,15 @@ def measure(folder: Path, overlays: Path | None, overrides: list[str]) -> dict:
     from model import FaceReconstructor
     from model.photos.errors import failure_reason, photo_barrier
 
-    reconstructor = FaceReconstructor.load(None, overrides)
+    reconstructor = FaceReconstructor.load(None, [*overrides, FOUND])
     photos: dict[str, dict] = {}
     left_out: dict[str, str] = {}
     for path, polygons in outlines.items():
         name = path.relative_to(folder).as_posix()
         with photo_barrier(lambda error, path=path, name=name: left_out.update({name: failure_reason(path, error)})):
             aligned, _ = reconstructor.reader.read(path)
+            if aligned.alpha is not None:
+                raise UserError("must have no alpha channel, because that would be the mask, got one")
             if not photos:
                 reconstructor.initial_estimate(aligned)  # compiles
             started = time.perf_counter()

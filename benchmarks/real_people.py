@@ -21,6 +21,7 @@ from pathlib import Path
 
 import numpy as np
 import tensorflow as tf
+from scipy.spatial.distance import pdist
 from sklearn.metrics import roc_auc_score
 from tqdm import tqdm
 
@@ -34,6 +35,7 @@ from model.photos.errors import failure_reason, photo_barrier
 from model.reconstruction.draft import mesh_points, rgba
 from model.reconstruction.face_reconstructor import FaceReconstructor
 
+FOUND = "prepare.beside=false"  # ignores landmark files beside photos: the detector's points are asked for
 # Outer corners of the eyes among the 468 points.
 OUTER_EYES = (33, 263)
 
@@ -95,22 +97,28 @@ def measure_photos(
     return people, rows, left_out
 
 
+def front_map(model: FaceModel) -> np.ndarray:
+    """[K, K] matrix after which coefficients are as far apart as their shapes on the front of the face.
+
+    Distances between all pairs of photos take K numbers a photo then, not three for each vertex.
+    """
+    basis = model.identity_basis[:, model.front_mask].reshape(len(model.identity_basis), -1)
+    return np.linalg.qr(basis.T.astype(np.float64), mode="r").T
+
+
 def summarise(model: FaceModel, names: list[str], rows: list[tuple[float, np.ndarray, np.ndarray]]) -> dict:
     """The measures over all photos, see the module's docstring."""
     errors, coefficients, embeddings = (np.stack(column) for column in zip(*rows, strict=True))
     parts = [model.layout.split(row) for row in coefficients]
-    front = np.flatnonzero(model.front_mask)
-    shapes = np.tensordot([part.identity for part in parts], model.identity_basis[:, front], 1).reshape(len(rows), -1)
     people = np.unique(names, return_inverse=True)[1]
-    first, second = np.triu_indices(len(rows), 1)
-    same = people[first] == people[second]
+    same = np.concatenate([people[row] == people[row + 1 :] for row in range(len(rows))])
 
     def auc(values: np.ndarray) -> float:
-        return float(roc_auc_score(same, -np.linalg.norm(values[first] - values[second], axis=1)))
+        return float(roc_auc_score(same, -pdist(values)))
 
     return {
         "landmarks_percent": float(np.median(errors)),
-        "shape_auc": auc(shapes),
+        "shape_auc": auc(np.stack([part.identity for part in parts]) @ front_map(model)),
         "albedo_auc": auc(np.stack([part.albedo for part in parts])),
         "identity": identity_metrics(embeddings, people),
         "photos": len(rows),
@@ -122,7 +130,7 @@ def main(argv=None) -> int:
     arguments = parse_arguments(argv)
     try:
         photos = photos_of_people(arguments.input)
-        reconstruct = FaceReconstructor.load(schema.load(overrides=arguments.overrides))
+        reconstruct = FaceReconstructor.load(schema.load(overrides=[*arguments.overrides, FOUND]))
     except UserError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2

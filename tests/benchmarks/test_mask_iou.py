@@ -80,3 +80,18 @@ def test_what_does_not_fit_is_said(folders, capsys):
     (outlines / "a.json").write_text("[[[1, 2]]]")
     assert mask_iou.main(["--masks", str(masks), "--outlines", str(outlines)]) == 2
     assert "three corners" in capsys.readouterr().err
+
+
+def test_a_mask_that_came_with_its_photo_does_not_count(folders, capsys):
+    masks, outlines = folders
+    (outlines / "a.txt").write_text("".join(f"{x} {y}\n" for x, y in SQUARE))
+    frame = {"file": "a.png", "photo_to_crop": [[1, 0, 0], [0, 1, 0]], "photo_size": [100, 100], "mask_given": True}
+    records = [{"photo": "a.jpg", "crops": [frame]}]
+    (masks.parent / "prepared.json").write_text(json.dumps({"records": records}))
+    with pytest.raises(UserError, match=r"got none \(1 masks came with their photos"):
+        mask_iou.score(masks, outlines)
+    (masks / "b.png").write_bytes((masks / "a.png").read_bytes())
+    (outlines / "b.txt").write_bytes((outlines / "a.txt").read_bytes())
+    assert mask_iou.main(["--masks", str(masks), "--outlines", str(outlines)]) == 0
+    assert "a.png  left out: the mask came with its photo" in capsys.readouterr().out
+    assert mask_iou.score(masks, outlines).keys() == {"b.png"}

@@ -5,11 +5,12 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, ImageDraw
 
 from benchmarks.masks import compare, drawn, measure, overlay, summarise
 from lib.errors import UserError
 from model import FaceReconstructor
+from tests.support.photo_corpus import portrait
 
 
 def block(rows, columns):
@@ -72,7 +73,7 @@ class Reconstructor:
         if path.name in self.bad:
             raise UserError(f"{path.name}: must show a face, got none")
         alignment = SimpleNamespace(photo_to_crop=np.eye(2, 3), crop=np.zeros((20, 20, 4), np.uint8))
-        return SimpleNamespace(alignment=alignment), None
+        return SimpleNamespace(alignment=alignment, alpha=None), None
 
     def initial_estimate(self, photo):
         self.estimated.append(photo)
@@ -102,3 +103,32 @@ def test_an_outline_of_another_form_is_named_before_the_work(tmp_path, content):
     (folder_with_outlines(tmp_path) / "b.outline.json").write_text(content)
     with pytest.raises(UserError, match=r"b\.outline\.json: must hold the polygons face and occluders"):
         measure(tmp_path, None, [])
+
+
+@pytest.mark.parametrize("polygon", [[1, 2, 3, 4], [[1, 2], [3, 4]], [[1, 2, 9], [3, 4, 9], [5, 6, 9]], [[1, 2]] * 9])
+def test_corners_are_pairs_of_numbers(tmp_path, polygon):
+    if len(polygon) == 9:
+        polygon = [[1, float("nan")], *polygon]
+    outline = {"face": [[[4, 4], [16, 4], [16, 16]]], "occluders": [polygon]}
+    (folder_with_outlines(tmp_path) / "b.outline.json").write_text(json.dumps(outline))
+    with pytest.raises(UserError, match=r"b\.outline\.json: polygons of 'occluders' must have three corners or more"):
+        measure(tmp_path, None, [])
+
+
+def test_a_painted_mask_is_not_scored_as_a_found_one(tmp_path):
+    """With the real program: a mask file beside a photo changes nothing, a photo with alpha of its own is left out."""
+    disc = Image.new("L", (300, 300))
+    ImageDraw.Draw(disc).ellipse((100, 40, 190, 180), fill=255)
+    corners = [[145 + 45 * np.cos(angle), 110 + 70 * np.sin(angle)] for angle in np.linspace(0, 6, 30)]
+    outline = json.dumps({"face": [corners], "occluders": []})
+    for name in ("a", "b", "own"):
+        portrait().save(tmp_path / f"{name}.png")
+        (tmp_path / f"{name}.outline.json").write_text(outline)
+    disc.save(tmp_path / "b_mask.png")
+    cut = portrait()
+    cut.putalpha(disc)
+    cut.save(tmp_path / "own.png")
+    found = measure(tmp_path, None, ["fit.steps=0"])
+    numbers = [found["photos"][name]["iou"] for name in ("a.png", "b.png")]
+    assert numbers[0] == numbers[1] < 0.9
+    assert "alpha" in found["left_out"]["own.png"]

@@ -5,7 +5,7 @@ import pytest
 from PIL import Image
 
 from benchmarks import real_people
-from benchmarks.real_people import photos_of_people, summarise
+from benchmarks.real_people import front_map, photos_of_people, summarise
 from lib.errors import UserError
 from lib.synthetic.builtin.face_generator import build_face_model
 
@@ -62,3 +62,29 @@ def test_people_are_told_apart_by_what_differs_between_them():
     assert found["shape_auc"] == found["identity"]["auc"] == 1.0
     assert found["albedo_auc"] < 1.0
     assert (found["photos"], found["people"]) == (4, 2)
+
+
+def test_mapped_coefficients_are_as_far_apart_as_their_shapes():
+    model = build_face_model(2000)
+    one, other = np.random.default_rng(0).normal(size=(2, len(model.identity_basis)))
+    shapes = np.tensordot(one - other, model.identity_basis[:, model.front_mask], 1)
+    mapped = (one - other) @ front_map(model)
+    assert mapped.shape == one.shape
+    assert np.linalg.norm(mapped) == pytest.approx(np.linalg.norm(shapes), rel=1e-5)
+
+
+def test_landmark_files_beside_the_photos_are_not_taken_for_the_detectors(tmp_path, monkeypatch):
+    seen = []
+
+    class Stop(Exception):
+        pass
+
+    def load(config):
+        seen.append(config.prepare.beside)
+        raise Stop
+
+    monkeypatch.setattr(real_people.FaceReconstructor, "load", load)
+    folder = folder_of(tmp_path, "ann/1.png", "ann/2.png", "bob/3.png")
+    with pytest.raises(Stop):
+        real_people.main(["--input", str(folder), "--output", str(tmp_path / "out.json"), "prepare.beside=true"])
+    assert seen == [False]
