@@ -79,19 +79,18 @@ def judge(reader: Reader, folder: Path, whole: str, target: Path) -> Outcome:
             found = digest(reader.read(folder))
     except REFUSALS as error:
         message = str(error)
-        named = target.name in message or str(target.parent) in message or re.search(reader.named, message)
-        if named or isinstance(error, _NAMED_BY_CALLER):
+        if names(message, target) or re.search(reader.named, message) or isinstance(error, _NAMED_BY_CALLER):
             return survived("refused by name")
         return lost(f"refused without a name: {message}", "unnamed")
     except OSError as error:
-        if error.filename and target.name in str(error):
+        if error.filename and names(str(error), target):
             return survived("refused by name")
         return lost(_where(error), "traceback")
     except Exception as error:
         return lost(_where(error), "traceback")
     said = printed.getvalue()
     if found == whole:
-        if target.name in said or str(target.parent) in said:
+        if names(said, target):
             return survived("made again, with a message")
         # Parts that are joined with others are deleted: their content is in the whole.
         if target.is_file() and target.read_bytes() != kept:
@@ -100,6 +99,12 @@ def judge(reader: Reader, folder: Path, whole: str, target: Path) -> Outcome:
     if reader.origin == OPEN:
         return survived("another content of the same form")
     return lost(f"other content was read silently ({said.strip()[:200]})", "silent")
+
+
+def names(message: str, target: Path) -> bool:
+    """Whether a message names a file, or its folder as a whole; another file of the folder is not this one."""
+    file = rf"(?<![\w.-]){re.escape(target.name)}(?![\w-])"
+    return re.search(rf"{file}|{re.escape(str(target.parent))}(?!/[^\s'\",:;)]|[\w-])", message) is not None
 
 
 def digest(value: Any) -> str:

@@ -1,6 +1,7 @@
 """Networks, checkpoints and caches that the program writes."""
 
 import dataclasses
+import functools
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -19,23 +20,45 @@ from tests.support.meshes import wavy_grid
 DATA = schema.REPOSITORY / "data"
 
 
+LAYERS = {f"layer{number}": (5, 7) for number in range(3)}
+
+
 def _checkpoint(folder: Path) -> None:
     from model.runs import checkpoints
 
-    variables = {f"layer{number}": np.random.default_rng(number).normal(size=(5, 7)) for number in range(3)}
+    variables = {name: np.random.default_rng(number).normal(size=LAYERS[name]) for number, name in enumerate(LAYERS)}
     checkpoints.save(folder / "latest.npz", {"texture": variables}, checkpoints.Progress(2, 1, 7), {"mesh levels": "3"})
 
 
 def _read_checkpoint(folder: Path) -> Any:
+    import keras
+
     from model.runs import checkpoints
 
-    return dataclasses.asdict(checkpoints.restore(folder / "latest.npz", {}, {}))
+    variables = {name: keras.Variable(np.zeros(shape), dtype="float64") for name, shape in LAYERS.items()}
+    progress = checkpoints.restore(folder / "latest.npz", {"texture": variables}, {})
+    return progress, {name: np.asarray(variable) for name, variable in variables.items()}
+
+
+@functools.cache
+def _shipped_weights() -> tuple[str, dict[str, tuple[int, ...]]]:
+    """Face model and shapes of the shipped regressor."""
+    from model.weights.pretrained import read_metadata
+
+    path = DATA / "weights" / "regressor.npz"
+    with np.load(path) as arrays:
+        shapes = {name: arrays[name].shape for name in arrays.files if name != "header"}
+    scales = {f"{name}/scale" for name in shapes}
+    return read_metadata(path)["face_model"], {name: s for name, s in shapes.items() if name not in scales}
 
 
 def _read_weights(folder: Path) -> Any:
-    from model.weights.pretrained import read_metadata
+    from model.weights.pretrained import load_fixed, read_metadata
 
-    return read_metadata(folder / "regressor.npz")
+    face_model, shapes = _shipped_weights()
+    path = folder / "regressor.npz"
+    network: Any = load_fixed(path, lambda take: {name: take(name, *shapes[name]) for name in shapes}, face_model)
+    return network, read_metadata(path)
 
 
 def _mask_weights(folder: Path) -> Any:
@@ -85,7 +108,8 @@ def _albedo_targets(folder: Path) -> Any:
 
 def _levels(folder: Path) -> Any:
     hierarchy = load_or_build(folder, *wavy_grid(8, 8), (3, 3))
-    return hierarchy.hash, [matrix.toarray() for matrix in hierarchy.laplacian + hierarchy.up]
+    matrices = hierarchy.adjacency + hierarchy.laplacian + hierarchy.down + hierarchy.up
+    return hierarchy.hash, hierarchy.vertices, hierarchy.triangles, [matrix.toarray() for matrix in matrices]
 
 
 def _landmark_points(folder: Path) -> Any:

@@ -1,0 +1,69 @@
+"""What the soak compares, measures and limits in its children."""
+
+import sys
+
+import numpy as np
+import pytest
+
+from benchmarks.soak import endurance
+from benchmarks.soak.child import Child, Limits
+from benchmarks.soak.world import differing, digests
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("m.json", '[{"seconds": %d, "psnr": %d}]'),
+        ("m.csv", "photo,seconds,psnr\na.jpg,%d,%d\n"),
+        ("m.html", "<p><b>%d.25 s</b>, %d dB</p>"),
+    ],
+)
+def test_times_do_not_count_as_a_difference(tmp_path, name, content):
+    found = {}
+    for folder, numbers in {"a": (1, 20), "b": (3, 20), "c": (1, 21)}.items():
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / name).write_text(content % numbers)
+        found[folder] = digests(tmp_path / folder, ("*",))
+    assert differing(found["a"], found["b"]) == []
+    assert differing(found["a"], found["c"]) == [name]
+    assert differing(found["a"], {}) == [name]
+
+
+def test_growth_of_a_long_run_is_noticed():
+    calls = np.arange(1, 31) * 100.0
+    rows = np.stack([calls, calls * 0.1, np.full(30, 9e8), np.full(30, 40), np.full(30, 0.02)], axis=1)
+    assert endurance.flat(rows)[1] == ""
+    for column, growth, fault in ((1, calls**3 * 1e-7, "slows"), (2, calls * 1e5, "memory"), (3, calls / 100, "descr")):
+        grown = rows.copy()
+        grown[:, column] += growth
+        assert fault in endurance.flat(grown)[1]
+    assert endurance.flat(rows[:5])[1]
+
+
+def test_a_busy_computer_does_not_look_like_a_run_that_slows_down():
+    busy = np.where(np.arange(30) < 20, 1.0, 2.0)
+    rows = np.stack([np.arange(1, 31.0), busy.cumsum(), np.full(30, 9e8), np.full(30, 40), 0.02 * busy], axis=1)
+    figures, faults = endurance.flat(rows)
+    assert faults == ""
+    assert figures["seconds_per_call"] == [1.0, 2.0]
+    assert figures["slowdown"] == pytest.approx(1.0, abs=0.05)
+
+
+def talk_and_write(folder: str) -> None:
+    """Body of a child: prints more than it may write to a file."""
+    print("said " * 1000)
+    print("warned " * 1000, file=sys.stderr)
+    with open(f"{folder}/whole", "wb", buffering=0) as stream:
+        stream.write(bytes(2000))
+
+
+def test_the_limit_for_files_is_not_one_for_messages(tmp_path):
+    folder = tmp_path / "run"
+    folder.mkdir()
+    child = Child(
+        "tests.benchmarks.soak.test_measurements:talk_and_write", (str(folder),), folder, limits=Limits(file_bytes=1000)
+    )
+    ended = child.wait()
+    assert ended.code == 0, ended.errors[-2000:]
+    assert (folder / "whole").stat().st_size == 1000
+    assert (ended.output.count("said"), ended.errors.count("warned")) == (1000, 1000)
