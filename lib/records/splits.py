@@ -154,7 +154,9 @@ def _compare_checksums(folder: Path, contents: Mapping[str, bytes]) -> None:
     except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise UserError(f"{path}: must hold the split's checksums, got something else ({_AGAIN})") from error
     if wrong:
-        raise _foreign(split_path(folder, wrong[0]), "its checksum differs: truncated, changed or another file")
+        # The damage may be in either file.
+        reason = f"its checksum is not that in {CHECKSUMS}: one of the two is truncated, changed or of another file"
+        raise _foreign(split_path(folder, wrong[0]), reason)
 
 
 def _foreign(path: Path, reason: str) -> UserError:

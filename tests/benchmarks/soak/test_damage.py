@@ -74,8 +74,9 @@ def test_a_refusal_names_the_damaged_file_and_no_other(tmp_path):
         assert not damage.names(message, target), message
 
 
-# A corner's weight of a triangle may change a little without another vertex becoming the landmark.
-UNSEEN = {"full_lmk_bary_coords"}
+# A corner's weight of a triangle may change a little without another vertex becoming the landmark. Training without a
+# crops' key cannot tell who rendered them, and goes on.
+UNSEEN = {"full_lmk_bary_coords", "key"}
 
 
 @pytest.mark.parametrize("reader", [r for r in READERS if r.origin != OPEN], ids=lambda reader: reader.name)
@@ -100,7 +101,7 @@ def flipped(path):
     """Contents with a flipped bit: in the middle of the file, or of three arrays of an archive."""
     content, places = path.read_bytes(), [path.stat().st_size // 2]
     if path.suffix == ".npz":
-        members = zipfile.ZipFile(path).infolist()
+        members = [m for m in zipfile.ZipFile(path).infolist() if m.filename.removesuffix(".npy") not in UNSEEN]
         members = [members[0], members[len(members) // 2], members[-1]]
         places = [m.header_offset + 30 + len(m.filename) + m.compress_size // 2 for m in members]
     for place in places:
