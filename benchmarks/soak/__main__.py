@@ -36,6 +36,7 @@ def main(argv: list[str] | None = None) -> int:
     chosen = [name.strip() for name in arguments.only.split(",") if name.strip()] or list(known)
     if unknown := [name for name in chosen if name not in known]:
         parser.error(f"--only must name scenarios ({', '.join(known)}), got {', '.join(unknown)}")
+    world.forget_other_inputs()
     journal = journal_of(world.folder, arguments.seed, arguments.again)
     shared = (arguments.seed, chosen, arguments.minutes, arguments.again)
     helpers = [

@@ -85,7 +85,7 @@ class Journal:
       path: the journal; created if missing.
       about: facts stored with every attempt: commit, seed and version of the code. Attempts of another seed are other
         attempts, and those at another version of the code say nothing about this one; both must be made.
-      again: make lost attempts again, after a fault was mended.
+      again: make lost attempts again, after a fault was mended. Skipped ones are always tried again, once.
 
     Attributes:
       entries: scenario -> attempt -> its last outcome.
@@ -101,8 +101,10 @@ class Journal:
         self._claim: TextIO | None = None
         self._open: set[tuple[str, int]] = set()
         self.refresh()
-        lost_ones = [e for entries in self.entries.values() for e in entries.values() if e["state"] == LOST]
-        self._open = {(entry["scenario"], entry["attempt"]) for entry in lost_ones} if again else set()
+        # What this computer did not allow before, it may allow now.
+        states = {SKIPPED, LOST} if again else {SKIPPED}
+        entries = [entry for entries in self.entries.values() for entry in entries.values()]
+        self._open = {(entry["scenario"], entry["attempt"]) for entry in entries if entry["state"] in states}
 
     def add(self, scenario: str, index: int, outcome: Outcome, seconds: float) -> None:
         """Appends the outcome of an attempt."""

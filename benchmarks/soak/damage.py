@@ -16,9 +16,10 @@ from typing import Any
 import numpy as np
 
 from benchmarks.soak.attempts import Outcome, Scenario, lost, survived
-from benchmarks.soak.child import Child
+from benchmarks.soak.judging.naming import names
 from benchmarks.soak.readers import READERS
 from benchmarks.soak.readers.kinds import MADE, OPEN, Reader
+from benchmarks.soak.runs.child import Child
 from benchmarks.soak.world import World
 from lib.errors import UserError
 from lib.face_image.quality import Unusable
@@ -99,12 +100,6 @@ def judge(reader: Reader, folder: Path, whole: str, target: Path) -> Outcome:
     if reader.origin == OPEN:
         return survived("another content of the same form")
     return lost(f"other content was read silently ({said.strip()[:200]})", "silent")
-
-
-def names(message: str, target: Path) -> bool:
-    """Whether a message names a file, or its folder as a whole; another file of the folder is not this one."""
-    file = rf"(?<![\w.-]){re.escape(target.name)}(?![\w-])"
-    return re.search(rf"{file}|{re.escape(str(target.parent))}(?!/[^\s'\",:;)]|[\w-])", message) is not None
 
 
 def digest(value: Any) -> str:
@@ -201,7 +196,7 @@ class DamageScenario:
         results.parent.mkdir(parents=True, exist_ok=True)
         results.unlink(missing_ok=True)
         seeds = [[self.seed, index, *self.scenario.encode()] for index in indices]
-        inputs = self.world.folder / "inputs" / "files"
+        inputs = self.world.inputs / "files"
         child = Child(
             "benchmarks.soak.damage:judge_all", (indices, seeds, str(inputs), str(folder), str(results)), folder
         )

@@ -1,17 +1,20 @@
 """A full disk, folders that may not be written to, and files that vanish, in every mode."""
 
 import contextlib
-import csv
 import os
 import subprocess
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
-from benchmarks.soak.attempts import SURVIVED, Outcome, Scenario, lost, skipped, survived
-from benchmarks.soak.child import Ended, Limits
-from benchmarks.soak.kills import Killable, KillScenario, commands
+from benchmarks.soak.attempts import LOST, Outcome, Scenario, lost, skipped, survived
+from benchmarks.soak.judging.endings import DENIED, FULL, concerns, fault, listed, spoilt
+from benchmarks.soak.judging.naming import names
+from benchmarks.soak.kills import MISSES, KillScenario
+from benchmarks.soak.runs.child import Ended, Limits
+from benchmarks.soak.runs.commands import Killable, after_another, commands
 from benchmarks.soak.world import World, differing, digests
 
 MODES = ("packing", "eager training", "pretraining", "preparing", "testing", "evaluating", "masks")
@@ -34,9 +37,6 @@ READ = {
     MERGED: ("people/**/*.*", *NETWORKS),
     "landmarks": ("people/**/*.txt", "people/**/*.*", *NETWORKS),
 }
-# Spellings of the causes in messages of the system and of the program.
-FULL = ("must fit on its disk", "No space left", "File too large", "MB must be free", "Disk quota")
-DENIED = ("Permission denied", "Read-only file system", "Operation not permitted", "nothing may be written")
 
 
 def own_mounts() -> bool:
@@ -65,24 +65,8 @@ def small_disk(folder: Path, size: int) -> Iterator[Callable[[], None]]:
         subprocess.run(["umount", "--lazy", str(folder)], check=True)
 
 
-def fault(ended: Ended, codes: tuple[int, ...], causes: tuple[str, ...] = ()) -> str:
-    """The fault of an ending that must have one of some exit codes; empty if there is none.
-
-    Code 2 requires an error of one line, which names one of the `causes` if there are any.
-    """
-    if ended.traceback:
-        return f"a traceback: {ended.last_line}"
-    if ended.code not in codes:
-        return f"exit code {ended.code}: {ended.last_line}"
-    if ended.code == 2 and not ended.last_line.startswith("error: "):
-        return f"no line with the error: {ended.last_line}"
-    if ended.code == 2 and causes and not any(cause in ended.last_line for cause in causes):
-        return f"the error does not name the cause: {ended.last_line}"
-    return ""
-
-
 class Hardship:
-    """Attempts of one kind at several modes, in turn.
+    """Attempts of one kind at several modes, in turn, in folders that hold an earlier output of the mode.
 
     Args:
       world: folders of inputs and attempts.
@@ -93,7 +77,7 @@ class Hardship:
     def __init__(self, world: World, with_mounts: bool, modes: Sequence[str]):
         self.world, self.with_mounts = world, with_mounts
         known = commands(world)
-        self.references = [KillScenario(world, known[name]) for name in modes]
+        self.references = [KillScenario(world, after_another(world, known[name])) for name in modes]
 
     def full_disk(self, index: int, generator: np.random.Generator) -> Outcome:
         """Every other attempt on a memory disk, the others under a limit for the size of a file."""
@@ -104,7 +88,7 @@ class Hardship:
             limit = int(np.exp(generator.uniform(np.log(100), np.log(expected["largest"]))))
             self.world.copy(command.stage(), command.name)
             ended = command.start(folder, limits=Limits(file_bytes=limit)).wait()
-            return self._judge_full(ended, command, folder, expected["digests"], "a limit for files")
+            return self._kept(index, folder, self._judge_full(ended, command, folder, expected, "a limit for files"))
         if not self.with_mounts:
             return skipped("mounting a memory disk needs root")
         self.world.remove(folder)
@@ -112,21 +96,25 @@ class Hardship:
         size = int(needed + 65536 + generator.uniform(0.0, 1.0) * expected["written"])
         with small_disk(folder, size) as enlarge:
             subprocess.run(["cp", "-a", f"{command.stage()}/.", str(folder)], check=True)
+            self.world.own_weights(folder)
             ended = command.start(folder).wait()
             enlarge()
-            return self._judge_full(ended, command, folder, expected["digests"], "a small disk")
+            return self._kept(index, folder, self._judge_full(ended, command, folder, expected, "a small disk"))
 
-    def _judge_full(self, ended: Ended, command: Killable, folder: Path, expected: dict[str, str], how: str) -> Outcome:
+    def _judge_full(self, ended: Ended, command: Killable, folder: Path, expected: dict, how: str) -> Outcome:
         """The first ending must name the cause; repeated with space, the command must make what it should."""
+        what = f"{command.name}, {how}"
         if wrong := fault(ended, (0, 2), FULL):
-            return lost(f"{command.name}, {how}: {wrong}", "wrong ending")
-        if ended.code == 2 or differing(digests(folder, command.outputs), expected):
+            return lost(f"{what}: {wrong}", "wrong ending")
+        if ended.code == 2 and (gone := self._spoilt(command, folder, expected)):
+            return lost(f"{what}: {', '.join(gone[:5])} of earlier outputs spoilt", "earlier output")
+        if ended.code == 2 or differing(digests(folder, command.outputs), expected["digests"]):
             again = command.start(folder).wait()
-            if again.code != 0 and command.finished not in again.errors:
-                return lost(f"{command.name}, {how}, repeated: {again.last_line}", "cannot go on")
-        different = differing(digests(folder, command.outputs), expected)
+            if not command.is_done(again):
+                return lost(f"{what}, repeated: {again.last_line}", "cannot go on")
+        different = differing(digests(folder, command.outputs), expected["digests"])
         if different:
-            return lost(f"{command.name}, {how}: {', '.join(different[:5])} differ", "other output")
+            return lost(f"{what}: {', '.join(different[:5])} differ", "other output")
         return survived("named, and completed later" if ended.code == 2 else "enough space", mode=command.name)
 
     def read_only(self, index: int, generator: np.random.Generator) -> Outcome:
@@ -141,32 +129,41 @@ class Hardship:
         ended = command.start(folder, limits=Limits(override=False)).wait()
         denied.chmod(0o755)
         what = f"{command.name}, {denied.relative_to(folder)} read-only"
+        return self._kept(index, folder, self._judge_denied(ended, command, folder, expected, what))
+
+    def _judge_denied(self, ended: Ended, command: Killable, folder: Path, expected: dict, what: str) -> Outcome:
+        """The ending must name the cause, or the output be the undisturbed run's."""
         if wrong := fault(ended, (0, 2), DENIED):
             return lost(f"{what}: {wrong}", "wrong ending")
+        if ended.code == 2 and (gone := self._spoilt(command, folder, expected)):
+            return lost(f"{what}: {', '.join(gone[:5])} of earlier outputs spoilt", "earlier output")
         if ended.code == 0 and (different := differing(digests(folder, command.outputs), expected["digests"])):
             return lost(f"{what}: {', '.join(different[:5])} differ", "other output")
-        self.world.remove(folder)
         return survived("named" if ended.code == 2 else "nothing is written there", mode=command.name)
 
     def vanishing(self, index: int, generator: np.random.Generator) -> Outcome:
-        """A file that the mode reads is deleted at a random moment."""
+        """A file that the mode reads is deleted at a random moment, before the run has ended."""
         reference = self.references[index % len(self.references)]
         command, expected = reference.command, reference.reference()
-        folder = self.world.copy(command.stage(), command.name)
-        child = command.start(folder)
-        child.process.join(generator.uniform(0.0, 0.8) * expected["seconds"])
         # Every other time of the first kind, of which there are few files that are read late.
         patterns = READ[command.name][: 1 if index % 2 else None]
+        seconds = expected["seconds"]
+        for _ in range(MISSES):
+            folder = self.world.copy(command.stage(), command.name)
+            child = command.start(folder)
+            child.process.join(generator.uniform(0.0, 0.8) * seconds)
+            if child.process.exitcode is None:
+                break
+            seconds = min(child.wait().seconds, 0.8 * seconds)  # the computer may be less busy than before
+        else:
+            return lost(f"the run ended {MISSES} times before a file could be deleted", "the soak failed")
         files = sorted({path for pattern in patterns for path in folder.glob(pattern) if path.is_file()})
         victim = files[int(generator.integers(len(files)))] if files else folder / "soak.yaml"
         victim.unlink(missing_ok=True)
-        outcome = self._judge_vanished(child.wait(), command, folder, victim, expected["digests"])
-        if outcome.state == SURVIVED:
-            self.world.remove(folder)
-        return outcome
+        return self._kept(index, folder, self._judge_vanished(child.wait(), command, folder, victim, expected))
 
     def _judge_vanished(
-        self, ended: Ended, command: Killable, folder: Path, victim: Path, expected: dict[str, str]
+        self, ended: Ended, command: Killable, folder: Path, victim: Path, expected: dict[str, Any]
     ) -> Outcome:
         """The file was needed no longer, was named, or never belonged to the run; what does not need it is equal."""
         name = victim.relative_to(folder).as_posix()
@@ -174,8 +171,13 @@ class Hardship:
         if wrong := fault(ended, (0, 2, 3)):
             return lost(f"{what}: {wrong}", "wrong ending")
         if ended.code == 2:
+            if not names(ended.last_line, victim, folder):
+                return lost(f"{what}: the error does not name it: {ended.last_line}", "unnamed")
+            if gone := [path for path in self._spoilt(command, folder, expected) if path != name]:
+                return lost(f"{what}: {', '.join(gone[:5])} of earlier outputs spoilt", "earlier output")
             return survived("named", mode=command.name)
-        different = [path for path in differing(digests(folder, command.outputs), expected) if path != name]
+        found = digests(folder, command.outputs)
+        different = [path for path in differing(found, expected["digests"]) if path != name]
         if ended.code == 3:
             failed = listed(folder / "out")
             if not any(victim.name in f"{photo}: {reason}" for photo, reason in failed.items()):
@@ -185,12 +187,13 @@ class Hardship:
             return survived("listed; the other photos done", mode=command.name)
         if not different:
             return survived("was no longer needed", mode=command.name)
-        if victim.name in ended.errors:
+        photo = Path(*victim.relative_to(folder).parts[1:])
+        others = [path for path in different if not concerns(path, [str(photo)], command.name == MERGED)]
+        if names(ended.errors, victim, folder) and not others:
             return survived("left out, with a message", mode=command.name)
-        found = digests(folder, command.outputs)
         if found == self._without(command, name):
             return survived("deleted before the run looked for it", mode=command.name)
-        return lost(f"{what}: exit code 0, but {', '.join(different[:5])} differ", "other output")
+        return lost(f"{what}: exit code 0, but {', '.join((others or different)[:5])} differ", "other output")
 
     def _without(self, command: Killable, name: str) -> dict[str, str] | None:
         """Digests of a run that never had one of its inputs; None if it is no input, or the run cannot do without."""
@@ -201,35 +204,18 @@ class Hardship:
         ended = command.start(folder).wait()
         return digests(folder, command.outputs) if ended.code == 0 else None
 
+    def _spoilt(self, command: Killable, folder: Path, expected: dict[str, Any]) -> list[str]:
+        """Earlier outputs that are neither left as they were nor replaced by whole ones."""
+        earlier = digests(command.stage(), command.outputs)
+        return spoilt(digests(folder, command.outputs), earlier, expected["digests"])
 
-def listed(output: Path) -> dict[str, str]:
-    """Photos that a run lists as failed or left out, with the reasons."""
-    failed = {}
-    if (path := output / "failed.txt").is_file():
-        failed |= dict(line.split(": ", 1) for line in path.read_text(encoding="utf-8").splitlines())
-    if (path := output / "left_out.csv").is_file():
-        with open(path, newline="", encoding="utf-8") as stream:
-            failed |= {row["photo"]: row["reason"] for row in csv.DictReader(stream)}
-    return failed
-
-
-def concerns(path: str, failed: Iterable[str], merged: bool) -> bool:
-    """True if an output file may differ because some photos failed: their own, and those of the whole run.
-
-    Args:
-      path: of the file, below the run's folder.
-      failed: names of the photos.
-      merged: photos of a person share what is found in all of them.
-    """
-    folders = Path(path).parts[1:-1]
-    if folders in ((), ("sheets",)):
-        return True
-    for photo in map(Path, failed):
-        own = photo.parent if merged else photo.with_suffix("")
-        crop = "__".join(photo.with_suffix("").parts)
-        if Path(*folders).is_relative_to(own) or path == f"out/crops/{crop}.png":
-            return True
-    return False
+    def _kept(self, index: int, folder: Path, outcome: Outcome) -> Outcome:
+        """Keeps the folder of a lost attempt, and removes that of a survived one."""
+        if outcome.state == LOST:
+            self.world.keep(folder, f"{folder.name}-hardship-{index}")
+        elif not folder.is_mount():
+            self.world.remove(folder)
+        return outcome
 
 
 def scenarios(world: World, with_mounts: bool) -> list[Scenario]:
@@ -245,26 +231,28 @@ def _scenarios(
 ) -> list[Scenario]:
     """Three scenarios with so many rounds of the modes; suffixes distinguish their names and titles."""
     hardship = Hardship(world, with_mounts, modes)
-    names, count = ", ".join(modes), len(modes)
+    listed_modes, count = ", ".join(modes), len(modes)
     return [
         Scenario(
             f"full disk{suffix}", f"a disk that fills up{what}",
-            "by turns, no file may exceed a random size, or the disk is a memory disk with random space left; the run "
-            "must end with one line that names the cause, and the same command, repeated with space, must make the "
-            f"undisturbed run's files ({names})",
+            "in a folder with an earlier output of other options (not training), by turns, no file may exceed a random "
+            "size, or the disk is a memory disk with random space left; the run must end with one line that names the "
+            "cause, each earlier file be the old or the new one, and the same command, repeated with space, must make "
+            f"the undisturbed run's files ({listed_modes})",
             rounds[0] * count, hardship.full_disk,
         ),
         Scenario(
             f"read-only{suffix}", f"a folder without permission to write{what}",
-            "one line that names the cause, or the undisturbed run's files if nothing is written there "
-            f"({names})",
+            "in such a folder, one line that names the cause and every earlier file old or new, or the undisturbed "
+            f"run's files if nothing is written there ({listed_modes})",
             rounds[1] * count, hardship.read_only,
         ),
         Scenario(
             f"vanishing{suffix}", f"a file that is deleted meanwhile{what}",
-            "a random file among those that the mode reads, its own intermediate ones included, at a random moment: "
-            "the undisturbed run's files if it was no longer needed, or those of a run that never had it; one line; or "
-            f"the photo listed with the reason, and the files of the others as in the undisturbed run ({names})",
+            "in such a folder, a random file among those that the mode reads, its own intermediate ones included, at a "
+            "random moment of the run: the undisturbed run's files if it was no longer needed, or those of a run that "
+            "never had it; one line that names it, and every earlier file old or new; or the photo listed with the "
+            f"reason, and the files of the others as in the undisturbed run ({listed_modes})",
             rounds[2] * count, hardship.vanishing,
         ),
     ]  # fmt: skip

@@ -7,6 +7,7 @@ import hashlib
 import json
 import re
 import shutil
+import subprocess
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
@@ -15,12 +16,15 @@ import numpy as np
 import yaml
 
 from benchmarks.soak.attempts import locked
-from benchmarks.soak.child import Child, Ended
+from benchmarks.soak.runs.child import Child, Ended
 from configs import schema
 from lib.files.numpy_files import read_npz
 
 SIZE, CROPS, PHOTOS, FRAMES = 48, 8, 2, 8
 CONFIG = "soak.yaml"
+# What determines the programs' output, the inputs and the judges.
+FOLDERS = ("lib", "model", "configs", "data", "benchmarks/soak", "tests/support")
+CODE = (":(glob)*.py", ":(glob)requirements*.txt", *FOLDERS)
 # Names of values that hold a time, which no two runs share.
 _TIMES = ("seconds", "seconds_per_photo", "frames_per_second", "milliseconds")
 _SECONDS = re.compile(r"(?<=>)[0-9.]+ s(?=<)")  # on a page
@@ -95,10 +99,15 @@ class World:
     Args:
       folder: created if missing.
       worker: number of the process among those that share the folder; each makes its attempts in a folder of its own.
+
+    Attributes:
+      inputs: what attempts start from; made anew when the program or the soak has changed.
+      attempts, references: folders of attempts and of facts about undisturbed runs.
     """
 
     def __init__(self, folder: Path, worker: int = 0):
         self.folder = Path(folder).resolve()
+        self.inputs = self.folder / "inputs" / code_version()
         self.attempts = self.folder / "attempts" / str(worker)
         # Some files name the folder in which they were made, so each process has undisturbed runs of its own.
         self.references = self.folder / "references" / str(worker)
@@ -109,14 +118,14 @@ class World:
 
     def stage(self, name: str, before: str | None, make: Callable[[Path], None]) -> Path:
         """A folder of inputs, made once: `make` adds to a copy of the stage `before`."""
-        path = self.folder / "inputs" / name
+        path = self.inputs / name
         with self.lock(f"inputs-{name}"):
             if not path.exists():
-                building = self.folder / "inputs" / f"{name}.building"
+                building = self.inputs / f"{name}.building"
                 shutil.rmtree(building, ignore_errors=True)
                 building.mkdir(parents=True)
                 if before is not None:
-                    shutil.copytree(self.folder / "inputs" / before, building, dirs_exist_ok=True)
+                    shutil.copytree(self.inputs / before, building, dirs_exist_ok=True)
                 make(building)
                 building.rename(path)
         return path
@@ -165,7 +174,29 @@ class World:
         path = self.attempts / name
         self.remove(path)
         shutil.copytree(stage, path)
+        self.own_weights(path)
         return path
+
+    def own_weights(self, folder: Path) -> None:
+        """Lets a copy of a stage read its own copies of the weights."""
+        if (path := folder / CONFIG).is_file():
+            path.write_text(path.read_text().replace(str(self.inputs / "base"), str(folder)))
+
+    def forget_other_inputs(self) -> None:
+        """Removes the inputs that other versions of the code have made."""
+        for path in (self.folder / "inputs").glob("*"):
+            if path != self.inputs:
+                shutil.rmtree(path)
+
+    def keep(self, path: Path, name: str) -> None:
+        """Copies what a lost attempt has left, and the logs next to it, to losses/."""
+        if not path.is_dir():
+            return
+        kept = self.folder / "losses" / name
+        shutil.rmtree(kept, ignore_errors=True)
+        shutil.copytree(path, kept, symlinks=True)
+        for log in path.parent.glob(f"{path.name}.*"):
+            shutil.copy(log, kept.parent / f"{name}{log.name.removeprefix(path.name)}")
 
     def remove(self, path: Path) -> None:
         """Removes the folder of an attempt and the logs next to it."""
@@ -189,13 +220,25 @@ def succeed(child: Child) -> Ended:
 
 @functools.cache
 def code_version() -> str:
-    """Hash of everything in the repository that determines the programs' output."""
+    """Hash of everything in the repository that determines what attempts do and how they are judged."""
     digest = hashlib.sha256()
-    for pattern in ("*.py", "lib/**/*.py", "model/**/*.py", "configs/*", "data/*/*.npz"):
-        for path in sorted(schema.REPOSITORY.glob(pattern)):
-            if path.is_file() and "generated" not in path.parts:
-                digest.update(f"{path.relative_to(schema.REPOSITORY)}".encode() + path.read_bytes())
+    for name in _code_files():
+        digest.update(name.encode() + (schema.REPOSITORY / name).read_bytes())
     return digest.hexdigest()[:16]
+
+
+def _code_files() -> list[str]:
+    """Paths of the files of CODE in the repository; where there is no git, of all files of these folders."""
+    command = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard", "--", *CODE]
+    try:
+        done = subprocess.run(command, cwd=schema.REPOSITORY, capture_output=True, text=True, check=True)
+        names = {name for name in done.stdout.split("\0") if name}
+    except (OSError, subprocess.CalledProcessError):
+        patterns = [part.removeprefix(":(glob)") if "*" in part else f"{part}/**/*" for part in CODE]
+        found = [path for pattern in patterns for path in schema.REPOSITORY.glob(pattern)]
+        kept = [path.relative_to(schema.REPOSITORY) for path in found]
+        names = {path.as_posix() for path in kept if not {"__pycache__", "generated"} & set(path.parts)}
+    return sorted(name for name in names if (schema.REPOSITORY / name).is_file())
 
 
 def digests(folder: Path, patterns: Iterable[str]) -> dict[str, str]:

@@ -1,16 +1,19 @@
 """What the soak accepts of runs whose files vanish or whose folders are read-only."""
 
 import dataclasses
+from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
-from benchmarks.soak import hardship, kills
+from benchmarks.soak import hardship
 from benchmarks.soak.attempts import LOST, SURVIVED
-from benchmarks.soak.child import Ended
-from benchmarks.soak.hardship import Hardship, concerns
-from benchmarks.soak.kills import Killable, KillScenario
+from benchmarks.soak.hardship import Hardship
+from benchmarks.soak.judging.endings import DENIED, FULL, concerns, fault, spoilt
+from benchmarks.soak.kills import KillScenario
+from benchmarks.soak.runs.child import Ended
+from benchmarks.soak.runs.commands import Killable, commands
 from benchmarks.soak.world import World, digests
 
 PHOTOS = ("a.jpg", "more/b.jpg")
@@ -21,17 +24,17 @@ def test_which_endings_of_a_hard_run_are_faults():
     def ended(code, errors):
         return Ended(code, "", errors, 0.1)
 
-    assert not hardship.fault(ended(2, "bar\nerror: a.bin: must fit on its disk"), (0, 2), hardship.FULL)
-    assert "cause" in hardship.fault(ended(2, "error: something"), (0, 2), hardship.FULL)
-    assert "traceback" in hardship.fault(ended(1, "Traceback (most recent call last):\n  x\nKeyError"), (0, 1))
-    assert "exit code -7" in hardship.fault(ended(-7, ""), (0, 2))
-    assert "no line" in hardship.fault(ended(2, "usage"), (0, 2))
+    assert not fault(ended(2, "bar\nerror: a.bin: must fit on its disk"), (0, 2), FULL)
+    assert "cause" in fault(ended(2, "error: something"), (0, 2), FULL)
+    assert "traceback" in fault(ended(1, "Traceback (most recent call last):\n  x\nKeyError"), (0, 1))
+    assert "exit code -7" in fault(ended(-7, ""), (0, 2))
+    assert "no line" in fault(ended(2, "usage"), (0, 2))
 
 
 def test_every_attempt_at_a_mode_is_of_both_kinds(tmp_path):
     for modes in (hardship.MODES, hardship.PEOPLE):
         assert len(modes) % 2 == 1, "every other attempt is of another kind"
-        assert set(modes) <= hardship.READ.keys() & kills.commands(World(tmp_path)).keys()
+        assert set(modes) <= hardship.READ.keys() & commands(World(tmp_path)).keys()
 
 
 def run_on(folder, listing="", code=0, errors="", spoil=None) -> Ended:
@@ -49,9 +52,9 @@ def run_on(folder, listing="", code=0, errors="", spoil=None) -> Ended:
     return Ended(code, "", errors, 0.1)
 
 
-def child(wait):
-    """A child process that is never waited for in vain."""
-    return SimpleNamespace(process=SimpleNamespace(join=lambda _: None), wait=wait)
+def child(wait, exitcode=None):
+    """A child process that runs on, or has ended, when a file is to be deleted."""
+    return SimpleNamespace(process=SimpleNamespace(join=lambda _: None, exitcode=exitcode), wait=wait)
 
 
 @pytest.fixture
@@ -64,10 +67,13 @@ def soak(tmp_path):
     for name in PHOTOS:
         (stage() / "photos" / name).parent.mkdir(parents=True, exist_ok=True)
         (stage() / "photos" / name).write_text(name)
+        copy = stage() / "out" / Path(name).with_suffix("") / "copy"
+        copy.parent.mkdir(parents=True, exist_ok=True)
+        copy.write_text("of other options")
     world = World(tmp_path / "soak")
     expected = {"seconds": 0.0, "digests": {}}
 
-    def attempt(kind, early=False, **disturbed):
+    def attempt(kind, early=False, ended=0, **disturbed):
         runs = []
 
         @dataclasses.dataclass(frozen=True)
@@ -75,13 +81,13 @@ def soak(tmp_path):
             def start(self, folder, **options):
                 """The first run is the disturbed one, which has read its photos before they vanish, unless `early`."""
                 runs.append(folder)
-                how = disturbed if len(runs) == 1 else {}
-                if early or len(runs) > 1:
-                    return SimpleNamespace(
-                        process=SimpleNamespace(join=lambda _: None), wait=lambda: run_on(folder, **how)
-                    )
-                ended = run_on(folder, **how)
-                return child(lambda: ended)
+                if len(runs) <= ended:
+                    return child(lambda: Ended(0, "", "", 0.0), exitcode=0)
+                how = disturbed if len(runs) == 1 + ended else {}
+                if early or len(runs) > 1 + ended:
+                    return child(lambda: run_on(folder, **how))
+                done = run_on(folder, **how)
+                return child(lambda: done)
 
         hard = Hardship.__new__(Hardship)
         reference = KillScenario(world, Command("testing", "main", lambda _: (), stage, OUTPUTS))
@@ -101,7 +107,11 @@ def soak(tmp_path):
         ({"early": True}, SURVIVED, "before the run looked"),
         ({"code": 2, "errors": "error: a.jpg: must be there"}, SURVIVED, "named"),
         ({"spoil": "a.jpg"}, LOST, "other output"),
+        ({"code": 2, "errors": "error: the moon must be full"}, LOST, "unnamed"),
+        ({"code": 2, "errors": "error: more/b.jpg: must be there"}, LOST, "unnamed"),
+        ({"code": 2, "errors": "error: a.jpg: must be there", "spoil": "a.jpg"}, LOST, "earlier output"),
         ({"spoil": "a.jpg", "errors": "a.jpg: left out"}, SURVIVED, "with a message"),
+        ({"spoil": "more/b.jpg", "errors": "a.jpg: left out"}, LOST, "other output"),
         ({"code": 3, "listing": "a.jpg: a.jpg is gone\n"}, SURVIVED, "listed"),
         ({"code": 3, "listing": "a.jpg: a.jpg is gone\n", "spoil": "more/b.jpg"}, LOST, "other output"),
         ({"code": 3, "listing": "more/b.jpg: no face\n"}, LOST, "not listed"),
@@ -117,6 +127,24 @@ def test_success_in_a_read_only_folder_needs_the_whole_output(soak):
     assert soak("read_only").state == SURVIVED
     outcome = soak("read_only", spoil="a.jpg")
     assert (outcome.state, outcome.how) == (LOST, "other output")
+
+
+def test_a_refused_run_leaves_earlier_files_or_whole_new_ones(soak):
+    refused = {"code": 2, "errors": f"error: out: {DENIED[0]}"}
+    assert soak("read_only", **refused).how == "named"
+    assert soak("read_only", spoil="a.jpg", **refused).how == "earlier output"
+    earlier, expected = {"a": "1", "b": "2", "out/progress.jsonl": "3"}, {"a": "4", "c": "5"}
+    assert spoilt({"a": "4", "b": "2"}, earlier, expected) == []
+    assert spoilt({"a": "", "b": "2"}, earlier, expected) == ["a"]
+    assert spoilt({"a": "1", "b": "6"}, earlier, expected) == ["b"]
+    assert spoilt({"a": "1"}, earlier, expected) == [], "an undisturbed run removes it, too"
+
+
+def test_a_run_that_ended_before_its_file_was_deleted_is_made_again(soak, monkeypatch):
+    monkeypatch.setitem(hardship.READ, "testing", ("photos/a.jpg",))
+    assert soak("vanishing", ended=2).state == SURVIVED
+    outcome = soak("vanishing", ended=99)
+    assert (outcome.state, outcome.how) == (LOST, "the soak failed")
 
 
 def test_which_files_may_differ_because_a_photo_failed():

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from benchmarks.soak import endurance
-from benchmarks.soak.child import Child, Limits
+from benchmarks.soak.runs.child import Child, Limits
 from benchmarks.soak.world import differing, digests
 
 
@@ -31,18 +31,31 @@ def test_times_do_not_count_as_a_difference(tmp_path, name, content):
 
 def test_growth_of_a_long_run_is_noticed():
     calls = np.arange(1, 31) * 100.0
-    rows = np.stack([calls, calls * 0.1, np.full(30, 9e8), np.full(30, 40), np.full(30, 0.02)], axis=1)
+    resident, spare = np.full(30, 9e8), np.full(30, 3e7)
+    rows = np.stack([calls, calls * 0.1, resident, spare, np.full(30, 40), np.full(30, 0.02)], axis=1)
     assert endurance.flat(rows)[1] == ""
-    for column, growth, fault in ((1, calls**3 * 1e-7, "slows"), (2, calls * 1e5, "memory"), (3, calls / 100, "descr")):
+    growths = (
+        (1, calls**3 * 1e-7, "slows"),
+        (2, calls * 6e3, "memory in use"),
+        (3, calls * -6e3, "memory in use"),
+        (4, calls / 100, "descr"),
+    )
+    for column, growth, fault in growths:
         grown = rows.copy()
         grown[:, column] += growth
         assert fault in endurance.flat(grown)[1]
     assert endurance.flat(rows[:5])[1]
+    rows[20:, 2:4] += 3e7
+    figures, faults = endurance.flat(rows)
+    assert (faults, figures["kb_per_call"]) == ("", 0), "freed blocks that the C library keeps are not in use"
+    rows[20:, 2:4] += 6e7
+    assert endurance.flat(rows)[1] == "resident memory grows"
 
 
 def test_a_busy_computer_does_not_look_like_a_run_that_slows_down():
     busy = np.where(np.arange(30) < 20, 1.0, 2.0)
-    rows = np.stack([np.arange(1, 31.0), busy.cumsum(), np.full(30, 9e8), np.full(30, 40), 0.02 * busy], axis=1)
+    memory = [np.full(30, 9e8), np.zeros(30)]
+    rows = np.stack([np.arange(1, 31.0), busy.cumsum(), *memory, np.full(30, 40), 0.02 * busy], axis=1)
     figures, faults = endurance.flat(rows)
     assert faults == ""
     assert figures["seconds_per_call"] == [1.0, 2.0]

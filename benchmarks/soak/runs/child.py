@@ -4,7 +4,6 @@ The children are forked from a server that has imported TensorFlow's modules but
 spares each of them the import's 8 seconds. Everything behind the import is as on the command line.
 """
 
-import contextlib
 import ctypes
 import importlib
 import multiprocessing
@@ -15,10 +14,13 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+from benchmarks.soak.runs.aims import Aim, aimed, noting_durations, replace
+from benchmarks.soak.runs.watches import Watch, watched
 
 # Everything that a child would otherwise import anew. None of these starts a thread or TensorFlow's runtime.
 PRELOADED = [
@@ -47,38 +49,6 @@ ONE_THREAD = {
 PIPE_SECONDS = 30.0  # for what a child that has ended left in its pipes
 _RESUME = {"main": "", "create_bin": "run the same command again"}
 _CAPABILITIES_VERSION = 0x20080522
-
-
-@dataclass(frozen=True)
-class Aim:
-    """A moment at which a child kills itself: a while after it has entered one of the program's functions.
-
-    Attributes:
-      function: "module:Class.method", where the program looks the function up.
-      call: number of the call, from 1.
-      share: moment within the call, as a share of the duration of the previous one (of 20 ms if there was none).
-    """
-
-    function: str
-    call: int
-    share: float
-
-
-@dataclass(frozen=True)
-class Watch:
-    """Calls of one of the program's functions at which a child notes its memory, descriptors and time.
-
-    Attributes:
-      function: as in Aim.
-      every: calls between two notes.
-      notes: the file to which a line "call seconds RSS descriptors yardstick" is appended; the seconds are of processor
-        time, so that other work on the computer does not count, and the yardstick is that of a fixed computation,
-        because processor time, too, grows when other work shares caches and cores.
-    """
-
-    function: str
-    every: int
-    notes: Path
 
 
 @dataclass(frozen=True)
@@ -132,6 +102,7 @@ class Child:
       aim, watch, limits: see there.
       settings: "module:CONSTANT" -> value in place of the program's, e.g. a shorter interval.
       eager: run TensorFlow's functions without compiling them, which takes most of a short run.
+      timed: functions, as in Aim, whose calls' durations are noted, see `durations`.
     """
 
     def __init__(
@@ -144,6 +115,7 @@ class Child:
         limits: Limits | None = None,
         settings: Mapping[str, Any] | None = None,
         eager: bool = False,
+        timed: Sequence[str] = (),
     ):
         self._logs = [folder.parent / f"{folder.name}.{name}" for name in ("out", "err")]
         limits, outputs = limits or Limits(), self._logs
@@ -158,7 +130,7 @@ class Child:
         self.started = time.monotonic()
         self.process = server().Process(
             target=_run,
-            args=(program, list(arguments), folder, outputs, aim, watch, limits, settings or {}, eager),
+            args=(program, list(arguments), folder, outputs, aim, watch, limits, settings or {}, eager, list(timed)),
         )
         self.process.start()
 
@@ -191,6 +163,21 @@ def _copy(pipe: Path, log: Path) -> None:
         shutil.copyfileobj(source, target)
 
 
+def durations(folder: Path) -> dict[str, list[float]]:
+    """Function -> the seconds that each of its calls took in a run in which it was `timed`."""
+    found: dict[str, list[float]] = {}
+    if (path := durations_file(folder)).is_file():
+        for line in path.read_text().splitlines():
+            name, seconds = line.split()
+            found.setdefault(name, []).append(float(seconds))
+    return found
+
+
+def durations_file(folder: Path) -> Path:
+    """The file to which a child notes the durations of calls."""
+    return folder.parent / f"{folder.name}.durations"
+
+
 def inside_file(folder: Path) -> Path:
     """The file that exists while the function that an Aim names is running."""
     return folder.parent / f"{folder.name}.inside"
@@ -206,6 +193,7 @@ def _run(
     limits: Limits,
     settings: Mapping[str, Any],
     eager: bool,
+    timed: Sequence[str],
 ) -> None:
     """Body of a child."""
     for descriptor, path in zip((1, 2), logs, strict=True):
@@ -220,11 +208,13 @@ def _run(
 
         tf.config.run_functions_eagerly(True)
     for name, value in settings.items():
-        _replace(name, lambda _, value=value: value)
+        replace(name, lambda _, value=value: value)
     if aim is not None:
-        _replace(aim.function, lambda function: _aimed(function, aim, inside_file(folder)))
+        replace(aim.function, lambda function: aimed(function, aim, inside_file(folder)))
+    for name in timed:
+        replace(name, lambda function, name=name: noting_durations(function, name, durations_file(folder)))
     if watch is not None:
-        _replace(watch.function, lambda function: _watched(function, watch))
+        replace(watch.function, lambda function: watched(function, watch))
     _deny(limits)
     if program in _RESUME:
         from configs import flags
@@ -242,65 +232,3 @@ def _deny(limits: Limits) -> None:
         header = (ctypes.c_uint32 * 2)(_CAPABILITIES_VERSION, 0)
         if ctypes.CDLL(None, use_errno=True).capset(header, (ctypes.c_uint32 * 6)()):
             raise OSError(ctypes.get_errno(), "capset")
-
-
-def _replace(place: str, replacement: Callable[[Any], Any]) -> None:
-    """Replaces a function or constant "module:name" of the program, given the present one."""
-    module, _, name = place.partition(":")
-    *scopes, last = name.split(".")
-    owner: Any = importlib.import_module(module)
-    for scope in scopes:
-        owner = getattr(owner, scope)
-    setattr(owner, last, replacement(getattr(owner, last)))
-
-
-def _aimed(function: Callable, aim: Aim, inside: Path) -> Callable:
-    state = {"calls": 0, "seconds": 0.02}
-
-    def wrapped(*arguments: Any, **named: Any) -> Any:
-        state["calls"] += 1
-        if state["calls"] == aim.call:
-            inside.touch()
-            timer = threading.Timer(aim.share * state["seconds"], os.kill, (os.getpid(), signal.SIGKILL))
-            timer.daemon = True
-            timer.start()
-        started = time.monotonic()
-        result = function(*arguments, **named)
-        state["seconds"] = time.monotonic() - started
-        with contextlib.suppress(FileNotFoundError):
-            inside.unlink()
-        return result
-
-    return wrapped
-
-
-def _watched(function: Callable, watch: Watch) -> Callable:
-    state = {"calls": 0, "measuring": 0.0}
-    page = os.sysconf("SC_PAGE_SIZE")
-
-    def wrapped(*arguments: Any, **named: Any) -> Any:
-        result = function(*arguments, **named)
-        state["calls"] += 1
-        if state["calls"] % watch.every == 0:
-            spent = time.process_time() - state["measuring"]
-            resident = int(Path("/proc/self/statm").read_text().split()[1]) * page
-            descriptors = len(os.listdir("/proc/self/fd"))
-            yardstick = _yardstick()
-            with open(watch.notes, "a") as stream:
-                stream.write(f"{state['calls']} {spent:.2f} {resident} {descriptors} {yardstick:.5f}\n")
-            state["measuring"] = time.process_time() - spent
-        return result
-
-    return wrapped
-
-
-def _yardstick() -> float:
-    """Processor time of a fixed computation of some 20 ms, in arithmetic and in memory [s]."""
-    import numpy as np
-
-    numbers, matrix = np.arange(400_000) * 7919 % 104_729, np.full((256, 256), 0.5, np.float32)
-    started = time.process_time()
-    np.sort(numbers)
-    for _ in range(20):
-        matrix = matrix @ matrix * 0.01
-    return time.process_time() - started

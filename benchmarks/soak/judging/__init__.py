@@ -1,0 +1,1 @@
+"""How a disturbed run or reader may end."""
