@@ -1,12 +1,14 @@
 """What the soak compares, measures and limits in its children."""
 
 import sys
+import time
 
 import numpy as np
 import pytest
 
 from benchmarks.soak import endurance
-from benchmarks.soak.runs.child import Child, Limits
+from benchmarks.soak.runs.child import Child, Limits, durations
+from benchmarks.soak.runs.watches import Watch
 from benchmarks.soak.world import differing, digests
 
 
@@ -60,6 +62,35 @@ def test_a_busy_computer_does_not_look_like_a_run_that_slows_down():
     assert faults == ""
     assert figures["seconds_per_call"] == [1.0, 2.0]
     assert figures["slowdown"] == pytest.approx(1.0, abs=0.05)
+
+
+def work(seconds: float) -> None:
+    """Stands for a function of the program."""
+    time.sleep(seconds)
+
+
+def work_twice() -> None:
+    """Body of a child: calls a function whose durations and memory are noted."""
+    from tests.benchmarks.soak import test_measurements
+
+    for seconds in (0.0, 0.2):
+        test_measurements.work(seconds)
+
+
+def test_a_child_notes_durations_and_memory(tmp_path):
+    folder = tmp_path / "run"
+    folder.mkdir()
+    module = "tests.benchmarks.soak.test_measurements"
+    watch = Watch(f"{module}:work", 1, tmp_path / "notes")
+    ended = Child(f"{module}:work_twice", (), folder, watch=watch, timed=[f"{module}:work"]).wait()
+    assert ended.code == 0, ended.errors[-2000:]
+    first, second = durations(folder)[f"{module}:work"]
+    assert 0 <= first < second
+    assert second >= 0.2
+    rows = endurance.measured(tmp_path / "notes")
+    assert rows[:, 0].tolist() == [1, 2]
+    assert (rows[:, 2] > rows[:, 3]).all(), "freed blocks are part of the resident memory"
+    assert (rows[:, 4] > 2).all()
 
 
 def talk_and_write(folder: str) -> None:

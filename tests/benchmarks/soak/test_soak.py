@@ -7,10 +7,11 @@ from datetime import date
 
 import pytest
 
-from benchmarks.soak import hardship, report
+from benchmarks.soak import hardship, report, world
 from benchmarks.soak.__main__ import main
-from benchmarks.soak.attempts import Journal, Scenario, lost, next_attempt, survived
+from benchmarks.soak.attempts import Journal, Scenario, lost, next_attempt, skipped, survived
 from benchmarks.soak.work import soak
+from benchmarks.soak.world import World
 from configs import schema
 
 ABOUT = {"seed": 0, "commit": "abc", "code": "one"}
@@ -140,3 +141,59 @@ def test_attempts_at_other_code_are_made_again_and_the_page_names_the_last_ones_
     content = report.summary([trial], Journal(tmp_path / "j", other))
     assert (content["scenarios"]["trial"]["survived"], content["commits"]) == (2, ["def"])
     assert content["mended"] == ["trial, attempt 0, at abc: torn"]
+
+
+def test_skipped_attempts_are_tried_again_by_the_next_soak_and_not_by_this_one(tmp_path):
+    made = []
+
+    def run(index, generator):
+        made.append(index)
+        return skipped("it is not installed") if len(made) <= 2 else survived()
+
+    trial = scenario(run, attempts=2)
+    soak([trial], Journal(tmp_path / "j", ABOUT), None)
+    assert made == [0, 1]
+    soak([trial], Journal(tmp_path / "j", ABOUT), None)
+    assert made == [0, 1, 0, 1]
+    content = report.summary([trial], Journal(tmp_path / "j", ABOUT))["scenarios"]["trial"]
+    assert (content["survived"], content["skipped"]) == (2, [])
+    soak([trial], Journal(tmp_path / "j", ABOUT), None)
+    assert len(made) == 4
+
+
+def test_the_code_is_all_that_determines_outputs_inputs_and_judges():
+    found = set(world._code_files())
+    parts = (
+        "main.py",
+        "requirements.txt",
+        "model/report/",
+        "data/person/",
+        "benchmarks/soak/damage.py",
+        "tests/support",
+    )
+    for part in parts:
+        assert any(name.startswith(part) for name in found), part
+    assert any(name.endswith(".css") for name in found)
+    assert not any(name.startswith(("docs/", "data/generated", "tests/lib")) for name in found)
+
+
+def test_the_code_is_found_without_git(monkeypatch):
+    found = set(world._code_files())
+    monkeypatch.setenv("PATH", "")
+    assert found <= set(world._code_files())
+
+
+def test_inputs_are_made_anew_for_other_code(tmp_path, monkeypatch):
+    made = []
+
+    def make(folder):
+        made.append(folder)
+        (folder / "input").touch()
+
+    for code in ("one", "one", "two"):
+        monkeypatch.setattr(world, "code_version", lambda code=code: code)
+        found = World(tmp_path)
+        found.forget_other_inputs()
+        assert (found.stage("trial", None, make) / "input").is_file()
+    assert len(made) == 2
+    assert [path.name for path in (tmp_path / "inputs").iterdir()] == ["two"]
