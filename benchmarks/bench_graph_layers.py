@@ -99,7 +99,7 @@ def time_network(hierarchy, variant, batch, repeats):
     print(
         f"{variant:>8} {count} vertices, batch {batch}, {weights / 1e6:.2f} M weights: "
         f"forward {milliseconds(forward, repeats)}, forward and backward "
-        f"{milliseconds(forward_backward, repeats)}; first call {first:.1f} s; peak {memory:.2f} GB",
+        f"{milliseconds(forward_backward, repeats)}; first call {first:.1f} s; peak so far {memory:.2f} GiB",
         flush=True,
     )
 

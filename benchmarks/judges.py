@@ -37,6 +37,7 @@ from PIL import Image
 from sklearn.metrics import roc_auc_score
 
 import main as program
+from benchmarks.provenance import test_mode_origin
 from configs import schema
 from lib.errors import UserError
 from lib.face_mesh.groups import EYES, JAW, LID_PAIRS, LIP_PAIRS, LIPS, POINTS
@@ -72,7 +73,9 @@ def parse_arguments(argv=None):
     parser.add_argument("--input", type=Path, required=True, help="folder of photos")
     parser.add_argument("--output", type=Path, required=True, help="JSON file of the numbers")
     parser.add_argument(
-        "--results", type=Path, help="folder for the output of test mode; results of the same options in it are used"
+        "--results",
+        type=Path,
+        help="folder for the output of test mode; results of the same photos, options, networks and code are used",
     )
     parser.add_argument("overrides", nargs="*", help="options of the configuration, section.key=value")
     return parser.parse_args(argv)
@@ -269,16 +272,17 @@ def judge(source: Path, results: Path, overrides: list[str]) -> dict:
 
 
 def run_test_mode(source: Path, results: Path, overrides: list[str]) -> None:
-    """Runs test mode, unless the folder holds its results for the same photos and options.
+    """Runs test mode, unless the folder holds its results for the same photos, options, networks and code.
 
     Raises:
-      UserError: test mode failed, or the results are those of other photos or options, or of unknown ones.
+      UserError: test mode failed, or the results are of something else, or of unknown origin.
     """
-    wanted, note = {"input": str(source.resolve()), "options": sorted(overrides)}, results / MADE_BY
+    wanted, note = test_mode_origin(source, overrides), results / MADE_BY
     if (results / "summary.json").is_file():
-        made = json.loads(note.read_text(encoding="utf-8")) if note.is_file() else "results that another command wrote"
-        if made != wanted:
-            raise UserError(f"{results}: must hold the results of {wanted}, got {made} (choose another --results)")
+        made = json.loads(note.read_text(encoding="utf-8")) if note.is_file() else {}
+        other = [f"{name} {value}, got {made.get(name)}" for name, value in wanted.items() if made.get(name) != value]
+        if other:
+            raise UserError(f"{results}: must hold the results of {'; '.join(other)} (choose another --results)")
         return
     code = program.main(["--mode", "test", "--input", str(source), "--output", str(results), *overrides])
     if code not in (0, program.PARTIAL_SUCCESS):

@@ -20,7 +20,6 @@ from benchmarks.synthetic_photos import aligned_photo
 from configs import schema
 from lib.geometry.rotation import rotation_matrix
 from lib.synthetic import photos
-from model.fitting.fitter import Fitter
 from model.person.estimator import BATCH, batches
 from model.pipeline import load_pipeline
 from model.reconstruction.draft import Draft
@@ -84,12 +83,11 @@ def with_yaw(reconstruct: FaceReconstructor, draft: Draft, degrees: float) -> Dr
 
 
 def print_speed(reconstruct: FaceReconstructor, drafts: list[Draft]) -> None:
-    """Prints the seconds of a fit per photo, by batch size up to the number of drafts, after a first call."""
+    """Prints the seconds of test mode's fit per photo, by batch size up to the number of drafts, after a first call."""
     for size in (size for size in (1, 2, 4, BATCH) if size <= len(drafts)):
-        fitter = Fitter(reconstruct.pipeline.face_gcn.morphable, reconstruct.pipeline.camera, reconstruct.learning_rate)
-        reconstruct.fit(drafts[:size], fitter)
+        reconstruct.fit(drafts[:size], reconstruct.fitter)
         wall, processor = time.perf_counter(), time.process_time()
-        reconstruct.fit(drafts[:size], fitter)
+        reconstruct.fit(drafts[:size], reconstruct.fitter)
         wall, processor = time.perf_counter() - wall, time.process_time() - processor
         print(f"batch of {size}: {wall / size:.2f} s a photo, processor {processor / size:.2f} s", flush=True)
 

@@ -1,13 +1,16 @@
-"""Where and with what a benchmark was measured: commit, machine, versions."""
+"""Where and with what a benchmark was measured: commit, machine, versions; and what results were made of."""
 
+import hashlib
 import os
 import platform
 import subprocess
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 
 from configs import schema
+from lib.files.own_code import code_version
 
 WRITTEN = ("docs", "results")  # where benchmarks write
 
@@ -50,3 +53,24 @@ def _processor() -> str:
 
 def _cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def test_mode_origin(source: Path, overrides: list[str]) -> dict[str, Any]:
+    """What results of test mode are made of: photos and files beside them, options, networks and the program's code."""
+    config = schema.load(None, overrides)
+    networks = [config.texture_path, *map(schema.asset_path, (config.regressor.weights, config.identity.weights))]
+    return {
+        "input": str(source.resolve()),
+        "files": content_hash(source, sorted(path for path in source.rglob("*") if path.is_file())),
+        "options": sorted(overrides),
+        "networks": content_hash(schema.REPOSITORY, [path for path in networks if path.is_file()]),
+        "code": code_version()[:16],
+    }
+
+
+def content_hash(folder: Path, paths: Iterable[Path]) -> str:
+    """Short hash of the names, relative to a folder, and the contents of files."""
+    digest = hashlib.sha256()
+    for path in paths:
+        digest.update(os.path.relpath(path, folder).encode() + hashlib.sha256(path.read_bytes()).digest())
+    return digest.hexdigest()[:16]

@@ -6,8 +6,9 @@ import time
 
 
 def use_threads(count: int) -> None:
-    """Sets the number of threads of this process; call it before anything imports TensorFlow."""
-    os.environ["OMP_NUM_THREADS"] = str(count)
+    """Sets the number of threads of this process; call it before anything imports TensorFlow or Numba."""
+    for name in ("OMP_NUM_THREADS", "NUMBA_NUM_THREADS"):
+        os.environ[name] = str(count)
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     import tensorflow as tf
 

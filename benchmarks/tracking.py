@@ -20,7 +20,7 @@ import numpy as np
 from tqdm import tqdm
 
 from benchmarks.synthetic_clip import FRAME_RATE, Clip, true_gaze
-from benchmarks.video_jitter import jitter, lag
+from benchmarks.video_jitter import described_lag, jitter
 from configs import schema
 from lib.face_model.face_model import FaceModel
 from lib.face_model_files.arkit import arkit_weights
@@ -109,9 +109,9 @@ def describe(model: FaceModel, found: Motion, true: Motion, seen: np.ndarray) ->
     true = true.some(np.flatnonzero(seen))
     off = np.linalg.norm(found.landmarks - true.landmarks, axis=-1).mean()
     eyes = np.linalg.norm(true.landmarks[:, 36:42].mean(1) - true.landmarks[:, 42:48].mean(1), axis=-1).mean()
-    shift, jerk = lag(found.landmarks, true.landmarks), jitter(found.landmarks, true.landmarks)
+    shift, jerk = described_lag(found.landmarks, true.landmarks, FRAME_RATE), jitter(found.landmarks, true.landmarks)
     print(f"  landmarks {off:.2f} px off ({off / eyes:.1%} of the eyes' distance), jitter {jerk:.2f} px")
-    print(f"  landmarks lag {1e3 * shift / FRAME_RATE:+.0f} ms")
+    print(f"  landmarks lag {shift}")
     ours, theirs = (model.layout.split(motion.coefficients) for motion in (found, true))
     turned = np.degrees(np.abs((ours.angles - ours.angles.mean(0)) - (theirs.angles - theirs.angles.mean(0))))
     print(f"  angles {turned.mean():.2f} degrees off, apart from a constant")
@@ -127,7 +127,7 @@ def describe(model: FaceModel, found: Motion, true: Motion, seen: np.ndarray) ->
     others = np.delete(error, active, axis=1)
     print(f"  weights {error[:, active].mean():.3f} off where the face moves, {others.mean():.3f} elsewhere")
     print(f"  weights jitter {np.sqrt(np.mean(noise**2)):.3f}")
-    print(f"  weights lag {1e3 * lag(weights[:, active], truth[:, active]) / FRAME_RATE:+.0f} ms")
+    print(f"  weights lag {described_lag(weights[:, active], truth[:, active], FRAME_RATE)}")
     for place in active:
         alike = np.corrcoef(weights[:, place], truth[:, place])[0, 1]
         print(f"    {names[place]:18s} {error[:, place].mean():.3f} off, correlation {alike:.2f}")

@@ -22,6 +22,7 @@ from model.reconstruction.face_reconstructor import FaceReconstructor
 from model.video.face_track import frame_landmarks, track_face
 
 SEED, FRAME_RATE = 4321, 25.0
+LARGEST_LAG = 0.5  # seconds
 PIXEL_NOISE, POINT_NOISE = 0.02, 0.7  # RGB in [0, 1]; pixels
 
 
@@ -41,10 +42,16 @@ def jitter(found: np.ndarray, true: np.ndarray) -> float:
     return float(np.sqrt(np.mean(np.sum(np.diff(found - true, n=2, axis=0) ** 2, axis=-1))))
 
 
-def lag(found: np.ndarray, true: np.ndarray, reach: float = 3.0, step: float = 0.1) -> float:
-    """Number of frames by which trajectories [T, 68, 2] lag behind the true ones: the shift that correlates best."""
-    frames = np.arange(len(true))
-    inner = frames[int(reach) + 1 : -int(reach) - 1]
+def lag(found: np.ndarray, true: np.ndarray, frame_rate: float, step: float = 0.1) -> tuple[float, bool]:
+    """Seconds by which trajectories [T, ...] lag behind the true ones: the shift that correlates best.
+
+    Shifts of up to half a second are tried, in clips of less than two seconds of up to a quarter.
+
+    Returns:
+      the lag; and whether it may be larger, because the largest shift correlates best.
+    """
+    frames, reach = np.arange(len(true)), min(int(LARGEST_LAG * frame_rate), (len(true) - 2) // 4)
+    inner = frames[reach + 1 : -reach - 1]
     ours, theirs = found.reshape(len(found), -1), true.reshape(len(true), -1)
     centred = ours[inner] - ours[inner].mean(axis=0)
     shifts = np.arange(-reach, reach + step / 2, step)
@@ -53,7 +60,14 @@ def lag(found: np.ndarray, true: np.ndarray, reach: float = 3.0, step: float = 0
         moved = np.stack([np.interp(inner - shift, frames, column) for column in theirs.T], axis=-1)
         moved -= moved.mean(axis=0)
         scores.append((centred * moved).sum() / np.linalg.norm(centred) / np.linalg.norm(moved))
-    return float(shifts[int(np.argmax(scores))])
+    best = int(np.argmax(scores))
+    return float(shifts[best]) / frame_rate, best in (0, len(shifts) - 1)
+
+
+def described_lag(found: np.ndarray, true: np.ndarray, frame_rate: float) -> str:
+    """`lag` in words."""
+    seconds, more = lag(found, true, frame_rate)
+    return f"{'at least ' * more}{round(1e3 * seconds):+d} ms"
 
 
 def main() -> None:
@@ -88,7 +102,7 @@ def main() -> None:
     track = track_face(reconstruct, photos, FRAME_RATE, config.test.smoothing)
     for name, found in (("frame by frame", single), ("tracked", track.landmarks)):
         distance = np.linalg.norm(found - truth, axis=-1).mean()
-        moved = f"jitter {jitter(found, truth):.3f} px, lag {lag(found, truth):+.1f} frames"
+        moved = f"jitter {jitter(found, truth):.3f} px, lag {described_lag(found, truth, FRAME_RATE)}"
         print(f"{name:15s} {moved}, off {distance:.2f} px")
 
 

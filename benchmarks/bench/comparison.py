@@ -13,7 +13,7 @@ class Settings:
 
     Attributes:
       turns: rounds of measuring.
-      root_dir: folder with data/ and checkpoints/ of a trained default network.
+      root_dir: folder with data/ and checkpoints/; test mode uses the shipped network if there is no trained one.
       photos: folder of photos for test mode; None for scikit-image's portrait.
       count: photos of a run.
     """

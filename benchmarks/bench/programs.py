@@ -10,12 +10,12 @@ from collections.abc import Callable
 from pathlib import Path
 
 from benchmarks.bench.comparison import Benchmark, Row, Samples, Settings
-from benchmarks.test_mode import Run, check_equal, run, watch, write_photos
+from benchmarks.test_mode import Run, check_equal, left_out, run, watch, write_photos
 from benchmarks.turns import rounds
+from configs import schema
 from lib.face_image.photo_io import photo_paths
 
 GIB = 2**30
-UNTRAINED = "needs a trained default network (make demo)"
 FACES = Path("data", "sfm", "share")  # eos's folder with the Surrey model, under the root
 EOS_FILES = (
     "sfm_shape_3448.bin",
@@ -29,8 +29,6 @@ PACKAGES = ("tensorflow", "numpy", "numba", "opencv-python-headless", "pillow")
 
 def test_mode(settings: Settings) -> dict[str, Samples]:
     """Test mode on a folder of photos: one process and all cores in turns, with and without the fit."""
-    if not _is_trained(settings.root_dir):
-        return {row.name: Samples(missing=UNTRAINED) for row in TEST_MODE.rows}
     samples = {}
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary)
@@ -44,10 +42,11 @@ def test_mode(settings: Settings) -> dict[str, Samples]:
                     if turn:
                         runs[workers].append(done)
                 check_equal(folder / "1", folder / "0")
+            inputs = f"{_photos(settings, settings.count)}, {left_out(folder / '1') or 'none'} left out"
             one, all_cores = runs.values()
             for row, figure in ((f"test mode: {name}", "seconds"), (f"test mode: {name}, first result", "first")):
                 ours, peer = ([getattr(done, figure) for done in side] for side in (all_cores, one))
-                samples[row] = Samples(ours, peer, inputs=_photos(settings, settings.count))
+                samples[row] = Samples(ours, peer, inputs=f"{inputs}, {_network(settings.root_dir)}")
     return samples
 
 
@@ -60,8 +59,6 @@ def _photos(settings: Settings, count: int) -> str:
 
 def cold_start(settings: Settings) -> dict[str, Samples]:
     """One photo from a cold start with test mode and with the Python API, beside eos-py."""
-    if not _is_trained(settings.root_dir):
-        return {row.name: Samples(missing=UNTRAINED) for row in COLD_START.rows}
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary)
         write_photos(folder / "photos", settings.photos, 1)
@@ -88,7 +85,7 @@ def cold_start(settings: Settings) -> dict[str, Samples]:
                 done = sides[name](folder / f"{name} {turn}")
                 if turn:
                     runs[name].append(done)
-    samples, inputs = {}, _photos(settings, 1)
+    samples, inputs = {}, f"{_photos(settings, 1)}, {_network(settings.root_dir)}"
     for name in ("test mode", "Python API"):
         ours, eos = runs[name], runs["eos"]
         samples[f"one photo: {name}"] = Samples([r.seconds for r in ours], [r.seconds for r in eos], missing, inputs)
@@ -115,8 +112,11 @@ def default_training(settings: Settings) -> dict[str, Samples]:
     return {"training: updates": Samples(rate), "training: first update": Samples(first)}
 
 
-def _is_trained(root_dir: Path) -> bool:
-    return next((root_dir / "checkpoints").glob("*/best.npz"), None) is not None
+def _network(root_dir: Path) -> str:
+    """The texture network that test mode uses."""
+    config = schema.load(overrides={"data.root_dir": str(root_dir.resolve())})
+    own = config.texture_path == config.run_dir / "best.npz"
+    return f"the network of {config.run_dir.name}" if own else "the shipped network"
 
 
 def _eos_missing(root_dir: Path) -> str:

@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import shutil
 import subprocess
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -21,6 +22,7 @@ MODES = ("packing", "eager training", "pretraining", "preparing", "testing", "ev
 # Further ones, in scenarios of their own, so that the attempts of the others keep their numbers.
 MERGED = "same person"
 PEOPLE = ("video", "frames", "tracking", MERGED, "landmarks")
+REMOVING = ("video", "frames", "tracking", MERGED)  # their results belong together
 NETWORKS = ("checkpoints/**/*.npz", "data/params/**/*", "data/generated/**/*.npz")
 # What each mode reads in the course of a run, its own intermediate files included.
 READ = {
@@ -197,17 +199,22 @@ class Hardship:
 
     def _without(self, command: Killable, name: str) -> dict[str, str] | None:
         """Digests of a run that never had one of its inputs; None if it is no input, or the run cannot do without."""
-        folder = self.world.copy(command.stage(), command.name)
-        if not (folder / name).is_file():
+        if not (command.stage() / name).is_file():
             return None
+        folder = self.world.attempts / command.name
+        aside = folder.rename(folder.with_name(f"{folder.name} disturbed"))
+        self.world.copy(command.stage(), command.name)
         (folder / name).unlink()
         ended = command.start(folder).wait()
-        return digests(folder, command.outputs) if ended.code == 0 else None
+        found = digests(folder, command.outputs) if ended.code == 0 else None
+        shutil.rmtree(folder)
+        aside.rename(folder)
+        return found
 
     def _spoilt(self, command: Killable, folder: Path, expected: dict[str, Any]) -> list[str]:
         """Earlier outputs that are neither left as they were nor replaced by whole ones."""
         earlier = digests(command.stage(), command.outputs)
-        return spoilt(digests(folder, command.outputs), earlier, expected["digests"])
+        return spoilt(digests(folder, command.outputs), earlier, expected["digests"], command.name in REMOVING)
 
     def _kept(self, index: int, folder: Path, outcome: Outcome) -> Outcome:
         """Keeps the folder of a lost attempt, and removes that of a survived one."""
@@ -237,8 +244,9 @@ def _scenarios(
             f"full disk{suffix}", f"a disk that fills up{what}",
             "in a folder with an earlier output of other options (not training), by turns, no file may exceed a random "
             "size, or the disk is a memory disk with random space left; the run must end with one line that names the "
-            "cause, each earlier file be the old or the new one, and the same command, repeated with space, must make "
-            f"the undisturbed run's files ({listed_modes})",
+            "cause, each earlier file be the old or the new one (of videos, tracking and people: or removed, so that "
+            "none are mixed), and the same command, repeated with space, must make the undisturbed run's files "
+            f"({listed_modes})",
             rounds[0] * count, hardship.full_disk,
         ),
         Scenario(

@@ -195,7 +195,7 @@ class World:
         kept = self.folder / "losses" / name
         shutil.rmtree(kept, ignore_errors=True)
         shutil.copytree(path, kept, symlinks=True)
-        for log in path.parent.glob(f"{path.name}.*"):
+        for log in filter(Path.is_file, path.parent.glob(f"{path.name}.*")):  # and no pipes
             shutil.copy(log, kept.parent / f"{name}{log.name.removeprefix(path.name)}")
 
     def remove(self, path: Path) -> None:

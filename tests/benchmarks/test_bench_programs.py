@@ -6,6 +6,8 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
+import main
+from benchmarks import test_mode
 from benchmarks.bench import programs
 from benchmarks.bench.comparison import Settings
 from benchmarks.test_mode import Run, watch, write_photos
@@ -19,17 +21,20 @@ def test_another_side_begins_in_each_turn():
 @pytest.mark.parametrize(
     ("photos", "count", "inputs"),
     [
-        (None, 1, "scikit-image's portrait"),
-        (None, 3, "3 times scikit-image's portrait"),
-        (Path("some", "faces"), 3, "3 photos from the folder 'faces'"),
+        (None, 1, "scikit-image's portrait, none left out, the network of face_default"),
+        (None, 3, "3 times scikit-image's portrait, none left out, the network of face_default"),
+        (Path("some", "faces"), 3, "3 photos from the folder 'faces', 2 left out, the network of face_default"),
     ],
 )
 def test_test_mode_takes_turns_and_its_first_turn_does_not_count(tmp_path, monkeypatch, photos, count, inputs):
-    (tmp_path / "checkpoints" / "run").mkdir(parents=True)
-    (tmp_path / "checkpoints" / "run" / "best.npz").touch()
+    (tmp_path / "checkpoints" / "face_default").mkdir(parents=True)
+    (tmp_path / "checkpoints" / "face_default" / "best.npz").touch()
     calls, equal = [], []
 
-    def run(photos, output, root, *options):
+    def run(_, output, root, *options):
+        output.mkdir()
+        if photos is not None:
+            (output / "failed.txt").write_text("a.jpg: no face\nb.jpg: no face\n")
         calls.append(options[1])
         return Run(float(len(calls)), 0.5, 0.0, 0)
 
@@ -41,6 +46,39 @@ def test_test_mode_takes_turns_and_its_first_turn_does_not_count(tmp_path, monke
     assert (found["test mode: with fit"].ours, found["test mode: with fit"].peer) == ([3.0, 6.0], [4.0, 5.0])
     assert equal == [("1", "0")] * 6
     assert found["test mode: --fit 0"].inputs == inputs
+
+
+def test_other_runs_than_the_default_one_are_not_what_test_mode_uses(tmp_path):
+    (tmp_path / "checkpoints" / "face_normal").mkdir(parents=True)
+    (tmp_path / "checkpoints" / "face_normal" / "best.npz").touch()
+    assert programs._network(tmp_path) == "the shipped network"
+
+
+def test_a_photo_that_fails_does_not_end_a_benchmark(tmp_path, monkeypatch):
+    """With the program replaced by one that ends as test mode does if some photos fail."""
+    write = "import sys; from pathlib import Path; out = Path(sys.argv[sys.argv.index('--output') + 1]) / 'a'; "
+    (tmp_path / "main.py").write_text(f"{write}out.mkdir(parents=True); (out / 'metrics.json').touch(); sys.exit(3)")
+    monkeypatch.setattr(test_mode, "ROOT", tmp_path)
+    assert test_mode.PARTIAL_SUCCESS == main.PARTIAL_SUCCESS
+    assert test_mode.run(tmp_path, tmp_path / "out", tmp_path).seconds > 0
+
+
+def test_both_sides_must_have_the_same_photos_and_coefficients(tmp_path):
+    for side in ("one", "other"):
+        for photo in ("a", "b"):
+            (tmp_path / side / photo).mkdir(parents=True)
+            (tmp_path / side / photo / "coefficients.json").write_text("{}")
+    one, other = tmp_path / "one", tmp_path / "other"
+    test_mode.check_equal(one, other)
+    (other / "b" / "coefficients.json").write_text("[]")
+    with pytest.raises(RuntimeError, match=r"differences in .*b/coefficients"):
+        test_mode.check_equal(one, other)
+    (other / "b" / "coefficients.json").unlink()
+    for pair in ((one, other), (other, one)):
+        with pytest.raises(RuntimeError, match=r"differences in .*b/coefficients"):
+            test_mode.check_equal(*pair)
+    with pytest.raises(RuntimeError, match="got none"):
+        test_mode.check_equal(tmp_path, tmp_path)
 
 
 def test_a_program_that_fails_is_an_error_of_its_measurement_and_may_say_much():

@@ -7,7 +7,8 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from benchmarks import detector_check, judges, rigs, tracking, viewer_check
+from benchmarks import detector_check, judges, provenance, rigs, tracking, viewer_check
+from configs import schema
 from lib.errors import UserError
 from tests.support.gltf import validator
 
@@ -41,15 +42,37 @@ def test_photos_of_one_name_in_two_folders_are_judged_apart(made, tmp_path):
 
 
 def test_results_are_used_again_for_the_same_photos_and_options_only(made, tmp_path):
+    (source := tmp_path / "photos").mkdir()
     for _ in range(2):
-        judges.judge(tmp_path, tmp_path / "results", ["fit.steps=3"])
+        judges.judge(source, tmp_path / "results", ["fit.steps=3"])
     assert len(made) == 1
-    for source, options in ((tmp_path, []), (tmp_path / "others", ["fit.steps=3"])):
+    for folder, options in ((source, []), (tmp_path / "others", ["fit.steps=3"])):
         with pytest.raises(UserError, match="must hold the results of"):
-            judges.judge(source, tmp_path / "results", options)
+            judges.judge(folder, tmp_path / "results", options)
     (tmp_path / "results" / judges.MADE_BY).unlink()
-    with pytest.raises(UserError, match="got results that another command wrote"):
-        judges.judge(tmp_path, tmp_path / "results", ["fit.steps=3"])
+    with pytest.raises(UserError, match="got None"):
+        judges.judge(source, tmp_path / "results", ["fit.steps=3"])
+
+
+def test_results_of_other_photos_networks_or_code_are_not_judged_as_todays(made, tmp_path, monkeypatch):
+    (source := tmp_path / "photos").mkdir()
+    (source / "a.png").write_bytes(b"one")
+    options = [f"data.root_dir={tmp_path}", "texture.weights=other.npz"]
+    judges.judge(source, tmp_path / "results", options)
+    best = schema.load(None, options).run_dir / "best.npz"
+    best.parent.mkdir(parents=True)
+    best.write_bytes(b"trained meanwhile")
+    with pytest.raises(UserError, match=r"must hold the results of networks \w+, got \w+ \(choose"):
+        judges.judge(source, tmp_path / "results", options)
+    best.unlink()
+    (source / "a.png").write_bytes(b"two")
+    with pytest.raises(UserError, match="must hold the results of files"):
+        judges.judge(source, tmp_path / "results", options)
+    (source / "a.png").write_bytes(b"one")
+    monkeypatch.setattr(provenance, "code_version", lambda: "another")
+    with pytest.raises(UserError, match="must hold the results of code another"):
+        judges.judge(source, tmp_path / "results", options)
+    assert len(made) == 1
 
 
 def test_a_clip_shorter_than_the_frames_to_compare_is_compared_as_a_whole(tmp_path, monkeypatch):

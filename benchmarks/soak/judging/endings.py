@@ -31,13 +31,16 @@ def fault(ended: Ended, codes: tuple[int, ...], causes: tuple[str, ...] = ()) ->
     return ""
 
 
-def spoilt(found: Mapping[str, str], earlier: Mapping[str, str], expected: Mapping[str, str]) -> list[str]:
+def spoilt(
+    found: Mapping[str, str], earlier: Mapping[str, str], expected: Mapping[str, str], removed: bool = False
+) -> list[str]:
     """Files of earlier outputs that a failed run has neither left nor replaced by whole new ones.
 
     Args:
       found, earlier, expected: file -> digest after the failed run, before it, and after an undisturbed one.
+      removed: whether the mode removes earlier results before it writes its own, so that none are mixed.
     """
-    kept = {path for path in earlier if not path.endswith(GROWING)}
+    kept = {path for path in earlier if not path.endswith(GROWING) and (path in found or not removed)}
     return sorted(path for path in kept if found.get(path) not in (earlier[path], expected.get(path)))
 
 
@@ -61,7 +64,7 @@ def concerns(path: str, failed: Iterable[str], merged: bool) -> bool:
       merged: photos of a person share what is found in all of them.
     """
     folders = Path(path).parts[1:-1]
-    if folders in ((), ("sheets",)):
+    if folders in ((), ("sheets",)) or folders[:1] == ("params",):
         return True
     for photo in map(Path, failed):
         own = photo.parent if merged else photo.with_suffix("")

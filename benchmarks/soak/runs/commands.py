@@ -1,5 +1,6 @@
 """The commands that the soak disturbs, in the small configuration."""
 
+import shutil
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -86,14 +87,16 @@ def after_another(world: World, command: Killable) -> Killable:
         return command
 
     def make(folder: Path) -> None:
-        world.own_weights(folder)
-        arguments = (*command.arguments(folder), *command.earlier)
-        succeed(run(folder, command.program, *arguments, settings=command.settings, eager=command.eager))
-        text = (folder / CONFIG).read_text()  # the weights of any copy of this folder are its own
-        (folder / CONFIG).write_text(text.replace(str(folder), str(world.inputs / "base")))
+        # In the folder of the attempts, which some outputs name.
+        work = world.copy(command.stage(), command.name)
+        arguments = (*command.arguments(work), *command.earlier)
+        succeed(run(work, command.program, *arguments, settings=command.settings, eager=command.eager))
+        shutil.copytree(work, folder, dirs_exist_ok=True)
+        shutil.copy(command.stage() / CONFIG, folder)  # the weights of any copy of this folder are its own
+        world.remove(work)
 
     def stage() -> Path:
-        return world.stage(f"{command.name} done", command.stage().name, make)
+        return world.stage(f"{command.name} done {world.attempts.name}", None, make)
 
     return replace(command, stage=stage)
 
