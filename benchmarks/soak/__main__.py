@@ -51,12 +51,13 @@ def main(argv: list[str] | None = None) -> int:
             helper.join()
     finally:
         journal.refresh()
-        content = report.summary(scenarios, journal)
-        report.write(content, scenarios, world.folder.with_suffix(".json"), arguments.page)
+        results = world.folder.with_suffix(".json")
+        content = report.summary(scenarios, journal, report.read(results))
+        report.write(content, scenarios, results, arguments.page)
     if failed := [helper.name for helper in helpers if helper.exitcode]:
         raise SystemExit(f"error: these processes of the soak failed: {', '.join(failed)}; their attempts are missing")
     lost = sum(entry["lost"] for entry in content["scenarios"].values())
-    print(f"{lost} attempts lost; {world.folder.with_suffix('.json')} and {arguments.page} hold all figures")
+    print(f"{lost} attempts lost; {results} and {arguments.page} hold all figures")
     return 1 if lost else 0
 
 

@@ -22,7 +22,7 @@ MODES = ("packing", "eager training", "pretraining", "preparing", "testing", "ev
 # Further ones, in scenarios of their own, so that the attempts of the others keep their numbers.
 MERGED = "same person"
 PEOPLE = ("video", "frames", "tracking", MERGED, "landmarks")
-REMOVING = ("video", "frames", "tracking", MERGED)  # their results belong together
+REMOVING = ("preparing", "video", "frames", "tracking", MERGED)  # their results belong together
 NETWORKS = ("checkpoints/**/*.npz", "data/params/**/*", "data/generated/**/*.npz")
 # What each mode reads in the course of a run, its own intermediate files included.
 READ = {
@@ -239,13 +239,14 @@ def _scenarios(
     """Three scenarios with so many rounds of the modes; suffixes distinguish their names and titles."""
     hardship = Hardship(world, with_mounts, modes)
     listed_modes, count = ", ".join(modes), len(modes)
+    removing = ", ".join(name for name in modes if name in REMOVING)
     return [
         Scenario(
             f"full disk{suffix}", f"a disk that fills up{what}",
             "in a folder with an earlier output of other options (not training), by turns, no file may exceed a random "
             "size, or the disk is a memory disk with random space left; the run must end with one line that names the "
-            "cause, each earlier file be the old or the new one (of videos, tracking and people: or removed, so that "
-            "none are mixed), and the same command, repeated with space, must make the undisturbed run's files "
+            f"cause, each earlier file be the old or the new one (of {removing}: or removed, so that none are mixed), "
+            "and the same command, repeated with space, must make the undisturbed run's files "
             f"({listed_modes})",
             rounds[0] * count, hardship.full_disk,
         ),

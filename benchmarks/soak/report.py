@@ -1,10 +1,12 @@
 """results/soak.json and docs/RELIABILITY.md, from the journal of a soak."""
 
+import json
 import re
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from string import Template
+from types import MappingProxyType
 from typing import Any
 
 from benchmarks.provenance import machine, versions
@@ -20,32 +22,33 @@ _ERROR = re.compile(r"^ *(\w*Error: .*)$", re.MULTILINE)  # what a traceback end
 VERSIONS = ("tensorflow", "numpy", "keras", "hypothesis")
 
 
-def summary(scenarios: Sequence[Scenario], journal: Journal) -> dict[str, Any]:
-    """Content of soak.json."""
-    every = [entry for scenario in scenarios for entry in journal.outcomes(scenario.name)]
+def summary(
+    scenarios: Sequence[Scenario], journal: Journal, earlier: Mapping[str, Any] = MappingProxyType({})
+) -> dict[str, Any]:
+    """Content of soak.json: the attempts at the present code, and `earlier` ones of scenarios that have none yet."""
+    known = earlier.get("scenarios", {})
+    mended = [
+        f"{e['scenario']}, attempt {e['attempt']}, at {e['commit']}: {_brief(e['reason'], journal)}"
+        for e in journal.mended
+    ]
     content: dict[str, Any] = {
-        "date": max((entry["date"] for entry in every), default=None),
         "seed": journal.about["seed"],
-        "machine": machine(),
-        "versions": versions(VERSIONS),
-        "commits": sorted({entry["commit"] for entry in every}),
-        "mended": [
-            f"{e['scenario']}, attempt {e['attempt']}, at {e['commit']}: {_brief(e['reason'], journal)}"
-            for e in journal.mended
-        ],
+        "mended": list(dict.fromkeys([*earlier.get("mended", ()), *mended])),
         "scenarios": {},
     }
     for scenario in scenarios:
         entries = journal.outcomes(scenario.name)
         states = Counter(entry["state"] for entry in entries)
         made = [entry for entry in entries if entry["state"] != SKIPPED]
+        if not made and scenario.name in known:
+            content["scenarios"][scenario.name] = known[scenario.name]
+            continue
         content["scenarios"][scenario.name] = {
             "planned": scenario.attempts,
             "attempts": len(made),
             "survived": states[SURVIVED],
             "lost": states[LOST],
             "skipped": sorted({entry["reason"] for entry in entries if entry["state"] == SKIPPED}),
-            "seconds": round(sum(entry["seconds"] for entry in made)),
             "endings": dict(Counter(entry["how"] for entry in made).most_common()),
             "figures": _figures(made),
             "losses": [
@@ -53,8 +56,17 @@ def summary(scenarios: Sequence[Scenario], journal: Journal) -> dict[str, Any]:
                 for entry in made
                 if entry["state"] == LOST
             ],
+            "date": max((entry["date"] for entry in made), default=None),
+            "commits": sorted({entry["commit"] for entry in made}),
+            "machine": machine(),
+            "versions": versions(VERSIONS),
         }
     return content
+
+
+def read(results: Path) -> dict[str, Any]:
+    """What an earlier soak has written; empty if there is none."""
+    return json.loads(results.read_text(encoding="utf-8")) if results.is_file() else {}
 
 
 def _brief(reason: str, journal: Journal) -> str:
@@ -96,25 +108,33 @@ def page_text(content: dict[str, Any], scenarios: Sequence[Scenario]) -> str:
         planned = "" if entry["attempts"] >= entry["planned"] else f" of {entry['planned']} planned"
         rows.append(
             f"| {scenario.title} | {entry['attempts']}{planned} | {entry['survived']} | {entry['lost']} | "
-            f"{_notes(entry)} |"
+            f"{_notes(entry)} | {_when(entry)} |"
         )
         proofs.append(f"- **{scenario.title[0].upper()}{scenario.title[1:]}** (`{scenario.name}`): {scenario.proof}.")
     losses = [f"- {name}, {loss}" for name, entry in numbers.items() for loss in entry["losses"]]
-    versions = ", ".join(f"{name} {number}" for name, number in content["versions"].items())
     return Template(TEMPLATE.read_text(encoding="utf-8")).substitute(
         table="\n".join(rows),
         proofs="\n".join(proofs),
         losses="\n".join(losses) if losses else "None.",
         mended="\n".join(f"- {loss}" for loss in content["mended"]) if content["mended"] else "None.",
-        run=f"{_when(content)}; {content['machine']}; {versions}",
+        origins="\n".join(_origins(numbers.values())),
+        seed=content["seed"],
     )
 
 
-def _when(content: dict[str, Any]) -> str:
-    """The last attempt's day, and where the attempts come from."""
-    if content["date"] is None:
-        return f"no attempts at this version of the code yet, seed {content['seed']}"
-    return f"last attempt {content['date']}, seed {content['seed']}, commit {', '.join(content['commits'])}"
+def _when(entry: Mapping[str, Any]) -> str:
+    """Last day and commits of a scenario's attempts."""
+    return f"{entry['date']} at {', '.join(entry['commits'])}" if entry["date"] else "not yet"
+
+
+def _origins(entries: Iterable[Mapping[str, Any]]) -> list[str]:
+    """Machines and versions of all attempts."""
+    lines = {
+        f"- {entry['machine']}: {', '.join(f'{name} {number}' for name, number in entry['versions'].items())}"
+        for entry in entries
+        if entry["date"]
+    }
+    return sorted(lines) or ["Nothing was tried yet."]
 
 
 def _notes(entry: dict[str, Any]) -> str:
@@ -131,6 +151,7 @@ def _notes(entry: dict[str, Any]) -> str:
             f"{memory[0]:.0f} MB, then {memory[1]:.0f}; {files[0]} descriptors, then {files[1]}; "
             f"{seconds[0]:.3g} s of processor time a call, then {seconds[1]:.3g}"
             + (f", {figures['slowdown']} times as slow as before" if "slowdown" in figures else "")
+            + (f"; {figures['kb_per_call']:+g} kB in use a call" if "kb_per_call" in figures else "")
         )
     notes += [f"skipped: {reason}" for reason in entry["skipped"]]
     return "; ".join(notes)

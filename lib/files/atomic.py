@@ -39,7 +39,7 @@ def space_for(path: str | os.PathLike) -> Iterator[None]:
     except OSError as error:
         if not is_disk_full(error):
             raise
-        fact = f"{path}: must fit on its disk, got: {error.strerror}; earlier files are unchanged"
+        fact = f"{path}: must fit on its disk, got: {error.strerror}; no earlier file is damaged"
         raise DiskFull(fact) from error
 
 

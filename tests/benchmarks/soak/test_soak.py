@@ -8,9 +8,9 @@ from datetime import date
 import pytest
 
 from benchmarks.soak import hardship, report, world
-from benchmarks.soak.__main__ import main
+from benchmarks.soak.__main__ import FOLDER, main
 from benchmarks.soak.attempts import Journal, Scenario, lost, next_attempt, skipped, survived
-from benchmarks.soak.work import soak
+from benchmarks.soak.work import all_scenarios, soak
 from benchmarks.soak.world import World
 from configs import schema
 
@@ -35,7 +35,7 @@ def test_losses_reach_file_and_page_and_a_fault_of_the_soak_is_one(tmp_path):
     numbers = content["scenarios"]["trial"]
     assert (numbers["attempts"], numbers["survived"], numbers["lost"]) == (4, 2, 2)
     page = (tmp_path / "page.md").read_text()
-    assert "| a trial | 4 | 2 | 2 |" in page
+    assert "| a trial | 4 | 2 | 2 | 2 whole; 1 the soak failed |" in page
     assert "trial, attempt 1: bytes are missing" in page
     assert "trial, attempt 2: ZeroDivisionError: the soak's own" in page
 
@@ -128,19 +128,30 @@ def test_a_lost_attempt_is_made_again_only_on_demand_and_stays_on_record(tmp_pat
 
 
 def test_attempts_at_other_code_are_made_again_and_the_page_names_the_last_ones_day(tmp_path):
-    trial = scenario(lambda index, generator: lost("torn") if index == 0 else survived(), attempts=2)
+    trial = scenario(lambda index, generator: lost("torn", "torn") if index == 0 else survived(), attempts=2)
     soak([trial], Journal(tmp_path / "j", ABOUT), None)
     (tmp_path / "j").write_text((tmp_path / "j").read_text().replace(date.today().isoformat(), "2026-01-02"))
     content = report.summary([trial], Journal(tmp_path / "j", ABOUT))
-    assert "Run: last attempt 2026-01-02, seed 0, commit abc;" in report.page_text(content, [trial])
+    assert "| a trial | 2 | 1 | 1 | 1 torn | 2026-01-02 at abc |" in report.page_text(content, [trial])
     other = ABOUT | {"commit": "def", "code": "two"}
-    content = report.summary([trial], Journal(tmp_path / "j", other))
-    assert (content["scenarios"]["trial"]["attempts"], content["commits"], content["mended"]) == (0, [], [])
-    assert "Run: no attempts at this version of the code yet" in report.page_text(content, [trial])
+    first, content = content, report.summary([trial], Journal(tmp_path / "j", other))
+    assert (content["scenarios"]["trial"]["attempts"], content["mended"]) == (0, [])
+    assert "| a trial | 0 of 2 planned | 0 | 0 |  | not yet |" in report.page_text(content, [trial])
+    kept = report.summary([trial], Journal(tmp_path / "j", other), first)
+    assert kept["scenarios"] == first["scenarios"], "figures stay until there are new ones"
     soak([scenario(lambda *_: survived(), attempts=2)], Journal(tmp_path / "j", other), None)
     content = report.summary([trial], Journal(tmp_path / "j", other))
-    assert (content["scenarios"]["trial"]["survived"], content["commits"]) == (2, ["def"])
+    assert (content["scenarios"]["trial"]["survived"], content["scenarios"]["trial"]["commits"]) == (2, ["def"])
     assert content["mended"] == ["trial, attempt 0, at abc: torn"]
+    content = report.summary([trial], Journal(tmp_path / "j", other), kept | {"mended": ["earlier"]})
+    assert content["scenarios"]["trial"]["commits"] == ["def"]
+    assert content["mended"] == ["earlier", "trial, attempt 0, at abc: torn"]
+
+
+def test_the_page_is_that_of_the_stored_figures(tmp_path):
+    stored = report.read(FOLDER.with_suffix(".json"))
+    known = all_scenarios(World(tmp_path), stored["seed"])
+    assert report.page_text(stored, known) == report.PAGE.read_text(encoding="utf-8"), "make soak SOAK_MINUTES=0"
 
 
 def test_skipped_attempts_are_tried_again_by_the_next_soak_and_not_by_this_one(tmp_path):
