@@ -11,10 +11,13 @@ from lib.synthetic.photos import PhotoSettings, SyntheticFaces
 
 SIZE = 96
 BARE = PhotoSettings(supersampling=1, occluders=False, imaging=False)
-# Landmarks near which each occluder must cover something: eyes, brows, mouth and chin.
+JAW, BROWS, EYES, MOUTH = range(17), range(17, 27), range(36, 48), range(48, 68)
+# Landmarks near which each occluder must cover something on the first photo; a hand or an object may lie elsewhere.
 PLACES = {
-    "dark glasses": range(36, 48), "fringe": range(17, 27), "microphone": range(48, 68), "face mask": range(48, 60),
+    "dark glasses": EYES, "clear glasses": EYES, "fringe": BROWS, "side locks": JAW, "strands": (*BROWS, *EYES),
+    "microphone": MOUTH, "face mask": MOUTH, "hand": JAW, "object": JAW,
 }  # fmt: skip
+HEADWEAR = ("cap", "hat")
 
 
 @pytest.fixture(scope="module")
@@ -34,18 +37,40 @@ def photo(model, index, kind, monkeypatch):
     return SyntheticFaces(model, SIZE, 5, dataclasses.replace(BARE, covers=True)).sample(index)
 
 
-@pytest.mark.parametrize("kind", PLACES)
+def near(lost, without, landmarks) -> int:
+    """Number of pixels within 8 px of landmarks."""
+    rows, columns = np.nonzero(lost)
+    spots = without.landmarks[list(landmarks)]
+    return int((np.hypot(columns[:, None] + 0.5 - spots[:, 0], rows[:, None] + 0.5 - spots[:, 1]).min(1) < 8).sum())
+
+
+@pytest.mark.parametrize("kind", [*PLACES, *HEADWEAR])
 def test_each_kind_covers_skin_where_it_belongs(model, bare, monkeypatch, kind):
     without, covered = bare.sample(0), photo(model, 0, kind, monkeypatch)
     np.testing.assert_array_equal(covered.coefficients, without.coefficients)
     assert not (covered.alpha[covered.occluder] > 0).any()
     lost = (without.alpha > 0) & (covered.alpha == 0)
-    rows, columns = np.nonzero(lost)
-    spots = without.landmarks[list(PLACES[kind])]
-    distance = np.hypot(columns[:, None] + 0.5 - spots[:, 0], rows[:, None] + 0.5 - spots[:, 1]).min(1)
-    assert (distance < 8).sum() > 10
+    if kind in HEADWEAR:
+        above = np.arange(SIZE) < without.landmarks[list(BROWS), 1].min()
+        assert lost[above].sum() > 0.9 * lost.sum() > 200, "the forehead"
+        assert near(lost, without, EYES) == 0
+    else:
+        assert near(lost, without, PLACES[kind]) > 40
     changed = np.abs(covered.image.astype(int) - without.image).max(-1) > 8
     assert changed[lost].mean() > 0.5, "what is covered looks different"
+
+
+def test_every_kind_that_is_drawn_is_tested(bare):
+    generator = np.random.default_rng(0)
+    moment = dataclasses.replace(bare.moment(0), hair_style="short")
+    drawn = frozenset().union(*(covers.sample_covers(generator, moment).kinds for _ in range(500)))
+    assert drawn == {*PLACES, *HEADWEAR}
+
+
+def test_of_clear_glasses_the_rims_alone_cover_skin(model, bare, monkeypatch):
+    without = bare.sample(0).alpha > 0
+    dark, clear = (without & (photo(model, 0, f"{kind} glasses", monkeypatch).alpha == 0) for kind in ("dark", "clear"))
+    assert 0 < clear.sum() < 0.3 * dark.sum()
 
 
 @pytest.mark.parametrize("around", [False, True])

@@ -154,6 +154,8 @@ def test_a_killed_program_leaves_no_worker_behind(tmp_path):
     wait_until(lambda: len(workers()) == 2 or program.poll() is not None)
     started = workers()
     wait_until(lambda: (tmp_path / "faces" / crop_name(0)).exists() or program.poll() is not None)
+    assert program.poll() is None, "it must be killed while it renders"
+    assert len(started) == 2
     program.kill()
     program.wait()
     wait_until(lambda: not any(Path(f"/proc/{pid}").exists() for pid in started))
