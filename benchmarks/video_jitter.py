@@ -2,7 +2,7 @@
 
 The clip is rendered from the face model at 25 frames per second: the head turns and nods, the expression changes, and
 pixels and detected points are noisy. `track_face` is compared with fitting frame by frame, on the 68 landmarks: jitter
-is the RMS of the second difference of their error (px of 224), lag the shift in frames at which the recovered
+is the RMS of the second difference of their error (px of 224), lag the shift in time at which the recovered
 trajectories correlate best with the true ones.
 """
 
@@ -45,12 +45,12 @@ def jitter(found: np.ndarray, true: np.ndarray) -> float:
 def lag(found: np.ndarray, true: np.ndarray, frame_rate: float, step: float = 0.1) -> tuple[float, bool]:
     """Seconds by which trajectories [T, ...] lag behind the true ones: the shift that correlates best.
 
-    Shifts of up to half a second are tried, in clips of less than two seconds of up to a quarter.
+    Shifts of up to half a second are tried, in clips of less than four seconds of up to an eighth.
 
     Returns:
       the lag; and whether it may be larger, because the largest shift correlates best.
     """
-    frames, reach = np.arange(len(true)), min(int(LARGEST_LAG * frame_rate), (len(true) - 2) // 4)
+    frames, reach = np.arange(len(true)), min(int(LARGEST_LAG * frame_rate), (len(true) - 2) // 8)
     inner = frames[reach + 1 : -reach - 1]
     ours, theirs = found.reshape(len(found), -1), true.reshape(len(true), -1)
     centred = ours[inner] - ours[inner].mean(axis=0)

@@ -46,7 +46,10 @@ class IndexedRecords(Records):
         self.path = Path(path)
         self._files = []
         for name, count, fingerprint in _entries(self.path):
-            reader = _open(self.path.parent / name, image_size)
+            try:
+                reader = _open(self.path.parent / name, image_size)
+            except UserError as error:  # perhaps the index is at fault
+                raise UserError(f"{error}; {self.path.name} names this file") from None
             if (len(reader), reader.fingerprint) != (count, fingerprint):
                 raise UserError(
                     f"{reader.path}: must be the file that {self.path.name} names, {count} records {fingerprint}, got "
@@ -55,7 +58,10 @@ class IndexedRecords(Records):
             self._files.append(reader)
         self.shape, self.metadata = self._files[0].shape, self._files[0].metadata
         if other := next((reader for reader in self._files if reader.shape != self.shape), None):
-            raise UserError(f"{other.path}: records must be {list(self.shape)} as in the first file, got {other.shape}")
+            raise UserError(
+                f"{other.path}: records must be {list(self.shape)} as in the first file of {self.path.name}, got "
+                f"{list(other.shape)}"
+            )
         self.names = [name for reader in self._files for name in reader.names]
         if len(set(self.names)) != len(self.names):
             raise UserError(f"{self.path}: names must be unique across its files, got some twice")

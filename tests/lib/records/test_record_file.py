@@ -187,6 +187,18 @@ def test_an_index_is_no_leftover_while_it_is_checked(tmp_path, monkeypatch):
     assert len(write_index(tmp_path / "index.json", files)) == 2
 
 
+def test_what_is_wrong_with_a_file_of_an_index_is_said_with_the_index(tmp_path):
+    """A damaged index may name files that never were."""
+    write_index(tmp_path / "index.json", [write(tmp_path / "a.bin", images(2))])
+    index = (tmp_path / "index.json").read_text()
+    (tmp_path / "index.json").write_text(index.replace("a.bin", "!.bin"))
+    with pytest.raises(UserError, match=r"!\.bin: must be a record file, got none .*; index\.json names this file"):
+        record_index.IndexedRecords(tmp_path / "index.json")
+    write(tmp_path / "b.bin", images(2, size=4))
+    with pytest.raises(UserError, match=r"b\.bin: records must be \[8, 8, 4\] as in the first file of \.?index"):
+        write_index(tmp_path / "index.json", [tmp_path / "a.bin", tmp_path / "b.bin"])
+
+
 def legacy_file(path: Path, records: np.ndarray) -> Path:
     """As the original wrote it: RGB / 127.5 - 1, alpha / 255, float32, nothing else."""
     values = records / [127.5, 127.5, 127.5, 255.0] - [1.0, 1.0, 1.0, 0.0]
