@@ -72,8 +72,10 @@ def explore_file(reader: Reader, folder: Path, target: Path, examples: int, seed
     @hypothesis.given(st.one_of(edited, edited, st.binary(max_size=600), texts))
     def parse(content: bytes) -> None:
         signal.alarm(SECONDS)
-        check(reader, folder, target, content)
-        signal.alarm(0)
+        try:
+            check(reader, folder, target, content)
+        finally:
+            signal.alarm(0)
 
     parse()
 
