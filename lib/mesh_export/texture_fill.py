@@ -92,7 +92,11 @@ def edge_laplacian(triangles: np.ndarray, vertex_count: int) -> sp.csr_matrix:
 
 
 def membrane(
-    laplacian: sp.csr_matrix, values: np.ndarray, weight: np.ndarray, limit: float = LARGEST_CONTINUED
+    laplacian: sp.csr_matrix,
+    values: np.ndarray,
+    weight: np.ndarray,
+    limit: float = LARGEST_CONTINUED,
+    smoothed: float = SMOOTHED,
 ) -> np.ndarray:
     """Smooth function over the mesh: close to `values` where they have weight, fading to their median beyond.
 
@@ -104,6 +108,7 @@ def membrane(
       values: [N, C], finite; without influence where the weight is 0.
       weight: [N] in [0, 1].
       limit: of the deviations of the values from their median; larger ones are reduced to it.
+      smoothed: length over which the data are smoothed, as a share of the square root of the vertex count.
 
     Returns:
       [N, C] float32; 0 if nothing has weight.
@@ -114,7 +119,7 @@ def membrane(
     weight = weight[:, None]
     values = np.clip(values - middle, -limit, limit)
     side = np.sqrt(len(values))
-    data = (weight / (SMOOTHED * side) ** 2).astype(np.float32)
+    data = (weight / (smoothed * side) ** 2).astype(np.float32)
     pull = np.float32(1 / (FADED * side) ** 2)
     wanted = data * values.astype(np.float32)
     diagonal = laplacian.diagonal()[:, None] + data + pull

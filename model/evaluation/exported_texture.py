@@ -14,8 +14,9 @@ from model.evaluation.new_views import NewViews, new_view_angles
 from model.face_gcn import FaceReconstruction
 from model.metrics.images import SSIM_WINDOW, masked_psnr, structural_similarity
 from model.pipeline import Pipeline
+from model.reconstruction.albedo.careful import careful_albedo
+from model.reconstruction.albedo.detail import AlbedoDetail
 from model.reconstruction.baking import FaceTextures
-from model.reconstruction.careful_albedo import careful_albedo
 from model.reconstruction.export import Exporter
 from model.reconstruction.new_views import turned_view
 
@@ -42,6 +43,7 @@ class ExportedTexture:
         camera, cache = pipeline.camera, pipeline.config.generated_dir
         self._two_textures = pipeline.config.texture.intrinsic
         self.export = Exporter(self.face_gcn.morphable, camera, (), TEXTURE_SIZE, False, cache)
+        self._detail = AlbedoDetail(self.face_gcn.morphable.face_model)
         self._careful = tf.function(
             lambda coarse, embedding, inside: careful_albedo(self.face_gcn, coarse, embedding, inside),
             reduce_retracing=True,
@@ -53,7 +55,8 @@ class ExportedTexture:
         pixels, mask = crop[0].numpy(), crop[0, ..., 3].numpy()
         if self._two_textures:
             inside = tf.constant(inside_mask(mask)[None, ..., None])
-            result = dataclasses.replace(result, albedo=self._careful(result.coarse, embedding, inside))
+            albedo, readable = self._careful(result.coarse, embedding, inside)
+            result = dataclasses.replace(result, albedo=self._detail(albedo, result.appearance, readable))
         region = PhotoRegion(to_bytes(pixels[..., :3]), np.eye(2, 3))
         return self.export.baker(BakedCrop(result, mask * ~holes(result.mask[0].numpy()), region))
 

@@ -33,7 +33,8 @@ from model.fitting.weights import FitWeights
 from model.photos.cut_outs import without_cut_out
 from model.photos.reader import AlignedPhoto, FoundFaces, PhotoReader
 from model.pipeline import Pipeline, load_decoder, load_parser, load_pipeline, restore_texture_network
-from model.reconstruction.careful_albedo import reconstruct_carefully
+from model.reconstruction.albedo.careful import reconstruct_carefully
+from model.reconstruction.albedo.detail import AlbedoDetail
 from model.reconstruction.draft import Draft, draft_gaze, figures, fit_targets, mesh_points, rgba, with_refined_lips
 from model.reconstruction.export import Exporter
 from model.reconstruction.new_views import checked_light, resized, turned_view
@@ -75,6 +76,7 @@ class FaceReconstructor:
         self.fitter = Fitter(morphable, camera, self.learning_rate, self.weights, self.mesh, graphs, errors)
         if self.mesh is not None:
             self.fit_landmarks = LandmarkFitter(pipeline.face_model, camera, self.mesh, self.weights, errors)
+        self.detail = AlbedoDetail(pipeline.face_model)
         self.ahead = Ahead()  # for what the first photo needs only in `finish`
         if self.steps:
             self.ahead.start(self.fitter.prepare)
@@ -226,7 +228,7 @@ class FaceReconstructor:
         shown, inside = tf.constant(rgba(photo.rgb, readable)), tf.constant(inside_mask(readable)[None, ..., None])
         # Eagerly: tracing delays the first photo by 1.3 s and saves 0.3 s on each later one.
         face_gcn, gaze, faces = self.pipeline.face_gcn, self.gaze(draft), tf.constant(coefficients)
-        result = reconstruct_carefully(face_gcn, shown, faces, draft.embedding, inside, gaze)
+        result = reconstruct_carefully(face_gcn, shown, faces, draft.embedding, inside, self.detail, gaze)
         if not np.any(result.mask.numpy() * crop[..., 3:].numpy() >= 0.5):
             raise UserError("the photo's mask must overlap the face, got no overlap (another face's mask?)")
         five = self.fitter.five_points(result.coarse.face.landmarks)[0].numpy()

@@ -10,6 +10,9 @@ SKIN, HAIR = -1.2, -0.4
 # Colours that differ this much (root mean square of the log) from the typical one count half for what is not seen: the
 # shadow under a brim, a logo, or hair below a cap is not what goes on behind.
 UNUSUAL = 0.3
+# Exponent of the brightness of light on hair below its median: light passes through hair, so it is less dark than skin
+# that turns away from the light. Divided by the light of skin, hair there would shine.
+TRANSLUCENT = 0.5
 
 
 def unlike_skin(colours: np.ndarray, skin: np.ndarray) -> np.ndarray:
@@ -49,3 +52,18 @@ def apart(one: np.ndarray, other: np.ndarray) -> np.ndarray:
 def log_ratio(one: np.ndarray, other: np.ndarray) -> np.ndarray:
     """Log [N, 3] of the ratio of colours [N, 3]."""
     return np.log((np.maximum(one, 0) + DARKEST) / (np.maximum(other, 0) + DARKEST))
+
+
+def light_on_hair(light: np.ndarray, hairy: np.ndarray) -> np.ndarray:
+    """Light [N, 3] on hair, in one hue, and less dark than on skin where it is dark.
+
+    Spherical harmonics that were fitted to skin say little about hues behind: white hair would turn pink there.
+
+    Args:
+      light: [N, 3] on skin.
+      hairy: [N] bool, the usual scalp.
+    """
+    mean, brightness = light[hairy].mean(axis=0), np.maximum(light.mean(axis=1, keepdims=True), DARKEST)
+    middle = np.median(brightness[hairy])
+    on_hair = brightness * np.maximum(middle / brightness, 1) ** (1 - TRANSLUCENT)
+    return (on_hair * (mean / max(mean.mean(), DARKEST))).astype(np.float32)

@@ -18,7 +18,14 @@ from model.whole_head.hair.curtain import Curtain
 from model.whole_head.hair.wall import behind_head
 from model.whole_head.scalp.baldness import Baldness
 from model.whole_head.scalp.bare_top import BareTop
-from model.whole_head.scalp.colours import DARKEST, below_one, share_of_hair, typical, unlike_skin
+from model.whole_head.scalp.colours import (
+    DARKEST,
+    below_one,
+    light_on_hair,
+    share_of_hair,
+    typical,
+    unlike_skin,
+)
 from model.whole_head.scalp.hairline import Hairline
 from model.whole_head.scalp.headwear import Headwear, HeadwearFinder, no_hue_of_hair
 from model.whole_head.scalp.painted import PaintedScalp
@@ -93,7 +100,7 @@ class Scalp:
         readable = np.pad(readable.astype(np.float32), (camera.image_size[0] - len(readable)) // 2)
         if region is not None:
             image, inside = region.frame(self._camera.image_size[0], camera.image_size[0])
-            even = self._of_one_hue(light)
+            even = light_on_hair(light, self._hairline.usual > 0)
             seen = self._seen(face, even, rows, image, readable, inside, wall, curtain)
             share, shown = seen.share, seen.shown
             if bald:
@@ -257,14 +264,6 @@ class Scalp:
         return SeenScalp(
             image, points, visible, pixels, colour, share, ids, readable, hairy, np.maximum(readable, hairy)
         )
-
-    def _of_one_hue(self, light: np.ndarray) -> np.ndarray:
-        """Light [N, 3] as bright, everywhere in the scalp's mean hue.
-
-        Spherical harmonics that were fitted to skin say little about hues behind: white hair would turn pink there.
-        """
-        mean = light[self._hairline.usual > 0].mean(axis=0)
-        return (light.mean(axis=1, keepdims=True) * (mean / max(mean.mean(), DARKEST))).astype(np.float32)
 
     def _relative_areas(self, face: PosedFace, rows: np.ndarray) -> np.ndarray:
         """[M] area around the vertices `rows`, relative to the scalp's median, at most 1."""

@@ -7,7 +7,8 @@ from lib.geometry.camera import Camera
 from lib.mesh_export.texture_baking import inside_mask
 from model.face_gcn import FaceGCN
 from model.morphable_model import MorphableModel
-from model.reconstruction.careful_albedo import reconstruct_carefully
+from model.reconstruction.albedo.careful import reconstruct_carefully
+from model.reconstruction.albedo.detail import AlbedoDetail
 from tests.support.faces import built_in_face
 
 CAMERA = Camera((96, 96))
@@ -27,7 +28,9 @@ def reconstruct(texture=visibility_twice):
     crop = tf.constant(np.concatenate([np.full([96, 96, 3], 0.5, np.float32), mask[..., None]], axis=-1)[None])
     coefficients = tf.zeros([1, MORPHABLE.layout.size])
     inside = tf.constant(inside_mask(mask)[None, ..., None])
-    return reconstruct_carefully(face_gcn, crop, coefficients, tf.zeros([1, 4]), inside)
+    return reconstruct_carefully(
+        face_gcn, crop, coefficients, tf.zeros([1, 4]), inside, AlbedoDetail(MORPHABLE.face_model)
+    )
 
 
 def test_near_mask_and_outline_the_albedo_does_not_use_the_photo():
