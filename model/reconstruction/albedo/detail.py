@@ -12,7 +12,7 @@ from lib.synthetic.appearance.canonical import REGIONS, CanonicalFace
 # Share of the detail that each part takes over from the photo. On synthetic photos, whose albedo is known, this lowers
 # the error of skin, beards and eyes and leaves that of brows. Lids and lips, which shine and lie in shadow, would be
 # better with less there, but real people are hardly recognised without their creases and make-up.
-SKIN, LIDS, BEARD, BROWS, LIPS, EYES = 0.5, 0.5, 0.7, 1.0, 0.5, 0.9
+SKIN, LIDS, BEARD, BROWS, LIPS, EYES = 0.4, 0.4, 0.7, 1.0, 0.4, 0.9
 # Places on the canonical face [mm]. Each part fades between two distances: a brow from the curve of its landmarks and
 # beyond its ends, lids from their height and to the sides.
 BROW_HEIGHT, BROW_ENDS, LID_HEIGHT, LID_WIDTH = (10.0, 14.0), (6.0, 9.0), (10.0, 14.0), (54.0, 58.0)
