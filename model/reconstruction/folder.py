@@ -5,6 +5,7 @@ This module does not import TensorFlow: the processes that do the work import it
 
 import contextlib
 import dataclasses
+import itertools
 import sys
 from collections.abc import Callable, Generator, Iterator, Sequence
 from pathlib import Path
@@ -111,11 +112,19 @@ def reconstruct_photos(
         print(f"{job.shown}: a process was killed at it in an earlier run; it comes last", file=sys.stderr)
     last = {job.number for job in killers}
     others = [job for job in jobs if job.number not in last]
+    processes = process_count(config, len(others))
+    here = make_worker(config, output) if processes == 1 else None  # whose errors need no progress bar
     wanted = (dataclasses.replace(job, row=wants_row(job)) for job in others)
     with (
         tqdm(total=len(jobs), desc="reconstruct", unit="photo", dynamic_ncols=True) as bar,
-        contextlib.closing(_outcomes(config, output, len(others), wanted, killers, notes, bar)) as outcomes,
+        contextlib.closing(
+            _one_by_one(wanted, here, notes, bar)
+            if here is not None
+            else run_in_processes(wanted, make_worker, (config, output), processes)
+        ) as first,
+        contextlib.closing(_killers(config, output, killers)) as then,
     ):
+        outcomes = itertools.chain(first, then)
         for done in outcomes:
             bar.set_postfix_str(printable(done.job.path.name), refresh=False)
             bar.update()
@@ -127,28 +136,24 @@ def reconstruct_photos(
             yield done.job, done.result or PhotoOutcome(None, failed=[(None, _KILLED)], lost=True)
 
 
-def _outcomes(
-    config: schema.Config,
-    output: Path,
-    count: int,
-    others: Iterator[Job],
-    killers: Sequence[Job],
-    notes: PhotosInHand,
-    bar: tqdm,
+def _one_by_one(
+    jobs: Iterator[Job], function: Callable[[Job], PhotoOutcome], notes: PhotosInHand, bar: tqdm
 ) -> Generator[Outcome[Job, PhotoOutcome], None, None]:
-    """Does `count` photos, in this process if there are few, and then those that have killed one, in others."""
-    if (processes := process_count(config, count)) > 1:
-        yield from run_in_processes(others, make_worker, (config, output), processes)
-    elif count:
-        function = make_worker(config, output)
-        for job in others:
-            bar.set_postfix_str(printable(job.path.name))
-            with notes.held(job.folder, job.path):
-                result = function(job)
-            yield Outcome(job, result)
-    if not killers:
+    """Does the jobs in this process."""
+    for job in jobs:
+        bar.set_postfix_str(printable(job.path.name))
+        with notes.held(job.folder, job.path):
+            result = function(job)
+        yield Outcome(job, result)
+
+
+def _killers(
+    config: schema.Config, output: Path, jobs: Sequence[Job]
+) -> Generator[Outcome[Job, PhotoOutcome], None, None]:
+    """Does jobs that have killed a process, in others."""
+    if not jobs:
         return
-    rest = {job.number: dataclasses.replace(job, row=True) for job in killers}
+    rest = {job.number: dataclasses.replace(job, row=True) for job in jobs}
     alone = run_in_processes(list(rest.values()), make_worker, (config, output), 1)
     with contextlib.suppress(GivenUp), contextlib.closing(alone) as outcomes:  # all others are done
         for outcome in outcomes:

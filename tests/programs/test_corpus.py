@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.soak.fuzzing import check
+from benchmarks.soak.fuzzing import check, targets_of
 from benchmarks.soak.readers import READERS
 
 CORPUS = Path(__file__).parents[1] / "corpus"
@@ -31,5 +31,5 @@ def whole(tmp_path_factory):
 
 @pytest.mark.parametrize("path", sorted(CORPUS.rglob("*.*")), ids=lambda path: f"{path.parent.name}-{path.name}")
 def test_a_file_of_the_corpus_ends_well(path, whole):
-    kind = path.parent.name
-    check(BY_FOLDER[kind], whole(kind), path.read_bytes())
+    reader, folder = BY_FOLDER[path.parent.name], whole(path.parent.name)
+    check(reader, folder, targets_of(reader, folder)[0], path.read_bytes())

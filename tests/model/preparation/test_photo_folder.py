@@ -1,5 +1,6 @@
 """--mode prepare into the output of an earlier run: what it renews, keeps and removes."""
 
+import dataclasses
 import json
 
 import numpy as np
@@ -13,7 +14,7 @@ from lib.files.shards import Shard
 from model.preparation import prepare as preparation
 from model.preparation.photo_folder import PhotoFolder
 from model.preparation.shards import merge_shards, prepare_shard
-from tests.support.golden_face import small_face_model
+from tests.support.golden_face import golden_face_model
 from tests.support.photo_corpus import portrait
 from tests.support.reconstruction_parts import preparer_loaded_once
 
@@ -172,11 +173,11 @@ def test_crops_of_another_face_model_are_made_again(tmp_path):
     """A face model's file that was replaced under its name."""
     source, file = show(tmp_path / "in", "a.png"), tmp_path / "face.npz"
     config = schema.load(overrides={"face_model.source": str(file)})
-    shape = small_face_model().mean_shape / 2  # eyes 1 dm apart
-    small_face_model(mean_shape=shape).save(file)
+    model = golden_face_model()
+    model.save(file)
     first = PhotoFolder.find(config, source, tmp_path / "out").options
     assert PhotoFolder.find(config, source, tmp_path / "out").options == first
-    small_face_model(mean_shape=shape, mean_albedo=np.full((5, 3), 0.3)).save(file)
+    dataclasses.replace(model, mean_albedo=0.9 * model.mean_albedo).save(file)
     assert PhotoFolder.find(config, source, tmp_path / "out").options != first
 
 
