@@ -188,7 +188,6 @@ def _run(
       killed: photos at which an earlier run's process was killed. They come last, and wait for the next run if too many
         processes are killed at them again, because all others are done.
     """
-    jobs = sorted(jobs, key=lambda job: job.photo in killed)
     with (
         space_for(journal),
         open(journal, "a", encoding="utf-8") as stream,
@@ -201,15 +200,22 @@ def _run(
             stream.flush()
             bar.update()
 
-        try:
-            with contextlib.closing(_outcomes(config, jobs, count)) as outcomes:
-                for outcome in outcomes:
-                    add(outcome.job, outcome.result)
-        except GivenUp as error:
-            rest = [job for job in jobs if job.photo not in records]
-            if any(job.photo not in killed for job in rest):
-                raise UserError(f"{error}; repeat the command to go on with the others") from error
-            for job in rest:
+        def run(jobs: list[Job]) -> GivenUp | None:
+            try:
+                with contextlib.closing(_outcomes(config, jobs, count)) as outcomes:
+                    for outcome in outcomes:
+                        add(outcome.job, outcome.result)
+            except GivenUp as error:
+                return error
+            return None
+
+        others = [job for job in jobs if job.photo not in killed]
+        error = run(others)
+        if error is not None and any(job.photo not in records for job in others):
+            raise UserError(f"{error}; repeat the command to go on with the others") from error
+        run([job for job in jobs if job.photo in killed])
+        for job in jobs:
+            if job.photo not in records:
                 add(job, None)
 
 
