@@ -10,7 +10,7 @@ from configs import schema
 from lib.errors import UserError
 from lib.files.file_names import printable
 from lib.files.numpy_files import DamagedFile
-from lib.records.crop_files import BadImage, read_crop
+from lib.records.crop_files import BadImage, UnreadableImage, read_crop
 from lib.records.records import Records
 from lib.synthetic.dataset import TRUTH, is_crop_name, load_names, load_truth
 from model.runs.training_data import UNTOLD
@@ -30,7 +30,8 @@ def record_truth(config: schema.Config, records: Records, fingerprint: str) -> d
       coefficients [S, K] float32, and true_albedo [S, N, 3] float16, RGB in [0, 1] including skin detail.
 
     Raises:
-      UserError: the truth belongs to another face model, or the configured camera is not that of the crops.
+      UserError: the truth belongs to another face model, the configured camera is not that of the crops, or the disk or
+        the network fails.
     """
     folder = config.crops_dir
     if not (folder / TRUTH).is_file():
@@ -59,6 +60,9 @@ def rendered_as(config: schema.Config, records: Records) -> str:
     Args:
       config: the effective configuration, which locates the synthetic crops.
       records: the packed crops.
+
+    Raises:
+      UserError: the disk or the network fails.
     """
     if not all(is_crop_name(name) for name in records.names):
         return ""
@@ -81,5 +85,7 @@ def _same_crop(records: Records, index: int, path: Path) -> bool:
     """Compares pixels, because other crops can have the same file names."""
     try:
         return path.is_file() and np.array_equal(records.batch([index])[0], read_crop(path, records.shape[0]))
+    except UnreadableImage as error:  # which says nothing about the crop
+        raise UserError(f"{path}: {error} (run the same command again)") from error
     except BadImage:
         return False

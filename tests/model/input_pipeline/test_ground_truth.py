@@ -1,6 +1,8 @@
 """model/input_pipeline/ground_truth.py."""
 
 import dataclasses
+import errno
+import os
 
 import numpy as np
 import pytest
@@ -10,7 +12,8 @@ from configs import schema
 from lib.errors import UserError
 from lib.records.record_file import RecordReader
 from lib.records.record_writer import RecordWriter
-from model.input_pipeline.ground_truth import record_truth
+from lib.synthetic.dataset import crop_name
+from model.input_pipeline.ground_truth import record_truth, rendered_as
 
 SIZE, FACE_MODEL = 8, "0123456789abcdef"
 
@@ -86,3 +89,17 @@ def test_a_damaged_crop_is_another(config, capsys):
     (config.crops_dir / "a.png").write_bytes(b"no image")
     assert record_truth(config, records, FACE_MODEL) is None
     assert "not used, a.png is not one of its crops" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("read", [lambda *given: record_truth(*given, FACE_MODEL), rendered_as])
+def test_a_failing_disk_makes_no_crop_another(config, monkeypatch, read):
+    """Training would go on without the true albedos, and forget which crops it has seen."""
+    records = records_of(config, [crop_name(0)])
+
+    def fails(*_, **__):
+        raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+    monkeypatch.setattr(Image, "open", fails)
+    wanted = rf"{crop_name(0)}: must be readable, got: {os.strerror(errno.EIO)} \(run the same command again\)"
+    with pytest.raises(UserError, match=wanted):
+        read(config, records)
