@@ -80,7 +80,7 @@ class FaceModel:
         fingerprint: weights trained with the model stay valid. `lib.face_model_files.published` replaces None by the
         prior that the expressions' names suggest; `ExpressionPrior.standard` stays.
       expression_strength: share of full strength that named expressions have at a coefficient of 1, for ARKit's weights
-        and rigs; None if names alone decide (`lib.face_model_files.arkit`). Not part of the fingerprint either.
+        and rigs; None if names alone decide (`lib.face_model_files.arkit`, `published`). Not part of the fingerprint.
       people: arrays that describe how identities are distributed (lib.human_head.population), to draw random people;
         empty where the standard normal distribution of the coefficients is all that is known.
 

@@ -15,11 +15,15 @@ from lib.face_model_files.formats.basel2009 import DEVIATIONS, PAIRS, is_basel_2
 from lib.face_model_files.formats.flame import find_flame, load_flame
 from lib.face_model_files.formats.gnm import find_gnm, gnm_tables, load_gnm
 from lib.face_model_files.formats.ict import INDICES, is_ict, load_ict
+from lib.face_model_files.formats.ict import NAME as ICT
+from lib.face_model_files.formats.ict import STRENGTH as ICT_STRENGTH
 from lib.face_model_files.formats.statismo import find_statismo, load_statismo
 from lib.face_model_files.formats.surrey import MARKS, find_surrey, load_surrey
 from lib.face_model_files.formats.template import EXPRESSIONS, IDENTITY, is_template, load_template
+from lib.face_model_files.human_head import NAME as HUMAN_HEAD
 from lib.face_model_files.landmark_files import FILE as LANDMARKS
 from lib.files.folders import visible_files
+from lib.human_head.expressions import STRENGTH as HUMAN_HEAD_STRENGTH
 from lib.synthetic.builtin.face_generator import METHOD as BUILT_IN_METHOD
 from lib.synthetic.builtin.face_generator import load_face_model as load_built_in
 
@@ -28,6 +32,8 @@ METHOD = "published forms, 2"
 _SUFFIXES = (".npz", ".h5", ".hdf5", ".mat", ".bin", ".obj")  # of models and their parts, in `_FOLDERS` of a folder
 _FOLDERS = ("", IDENTITY, EXPRESSIONS)
 _TABLES = (LANDMARKS, MARKS, INDICES, DEVIATIONS, PAIRS)  # texts that belong to a model beside them
+# Files of these names without a strength of expressions were saved before files held it.
+_EARLIER_STRENGTHS = {HUMAN_HEAD: HUMAN_HEAD_STRENGTH, ICT: ICT_STRENGTH}
 _BESIDE = "expression_blendshapes_*.bin"  # binary files that belong to a model beside them
 
 
@@ -133,7 +139,7 @@ def load_published(path: Path, cache_dir: Path) -> FaceModel:
         if path.suffix.lower() == ".npz":
             model = FaceModel.load(path)
             check_own_model(model, str(path), load_built_in(cache_dir))
-            return _with_prior(model)
+            return _with_scale(model)
         files = visible_files(path, *_SUFFIXES) if path.is_dir() else []
         if files:
             names = ", ".join(file.name for file in files[:5]) + (", ..." if len(files) > 5 else "")
@@ -149,14 +155,17 @@ def _converted(form: Form, path: Path, cache_dir: Path) -> FaceModel:
     model = form.load(path, lambda: load_built_in(cache_dir))
     if form.own:
         check_own_model(model, str(path), load_built_in(cache_dir), converted=True)
-    return _with_prior(model)
+    return _with_scale(model)
 
 
-def _with_prior(model: FaceModel) -> FaceModel:
-    """The model with the prior of its expressions' names if it has none of its own."""
-    if model.expression_prior is not None:
-        return model
-    return dataclasses.replace(model, expression_prior=prior_of_names(model.expression_names))
+def _with_scale(model: FaceModel) -> FaceModel:
+    """The model with the prior and the strength that names give to its expressions, where it has none of its own."""
+    prior, strength = model.expression_prior, model.expression_strength
+    if prior is None:
+        prior = prior_of_names(model.expression_names)
+    if strength is None:
+        strength = _EARLIER_STRENGTHS.get(model.name)
+    return dataclasses.replace(model, expression_prior=prior, expression_strength=strength)
 
 
 def _digest(path: Path, elsewhere: Iterable[Path] = ()) -> str:

@@ -9,6 +9,7 @@ import pytest
 from lib.errors import UserError
 from lib.face_model.face_model import FaceModel
 from lib.face_model_files.arkit import ARKIT, BlendShapes, arkit_weights, prior_of_names
+from lib.face_model_files.published import load_published
 from lib.synthetic.builtin.expressions import FULL_STRENGTH, PARTING_SIGMA
 from tests.support.faces import built_in_face, coarse_head
 from tests.support.helpers import shared_file
@@ -213,6 +214,18 @@ def test_the_strength_of_expressions_is_the_models_under_any_name(tmp_path, name
     ones = np.ones(len(model.expression_basis))
     assert arkit_weights(own, ones) == arkit_weights(model, ones)
     assert own.fingerprint == dataclasses.replace(own, expression_strength=None).fingerprint
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_files_of_earlier_versions_keep_their_strength(tmp_path, name):
+    """They do not hold it: the model's name told it."""
+    model = loaded(name)
+    dataclasses.replace(model, expression_strength=None).save(tmp_path / "copy.npz")
+    copy = load_published(tmp_path / "copy.npz", tmp_path)
+    ones = np.ones(len(model.expression_basis))
+    assert arkit_weights(copy, ones) == arkit_weights(model, ones)
+    copy.save(tmp_path / "again.npz")
+    assert FaceModel.load(tmp_path / "again.npz").expression_strength == model.expression_strength
 
 
 @pytest.mark.parametrize("strength", [0.0, -1.0, float("nan"), float("inf")])
