@@ -29,9 +29,15 @@ def _end() -> None:
     except (BrokenPipeError, ValueError):  # its reader, such as head, has seen enough; or it is closed
         pass
     except OSError as error:
-        print(f"error: standard output must be writable to the end, got: {error.strerror}", file=sys.stderr)
+        _say(f"error: standard output must be writable to the end, got: {error.strerror}\n")
         code = code or 2
-    with contextlib.suppress(OSError, ValueError):  # where nothing can be said, the code remains
-        if sys.stderr is not None:
-            sys.stderr.flush()
+    _say("")
     os._exit(code)
+
+
+def _say(text: str) -> None:
+    """Writes to standard error; where nothing can be said, as in the same file on the full disk, the code remains."""
+    with contextlib.suppress(OSError, ValueError):
+        if sys.stderr is not None:
+            sys.stderr.write(text)
+            sys.stderr.flush()

@@ -36,13 +36,13 @@ def test_a_process_ends_with_its_code(end, code, printed):
     assert done.stdout.splitlines() == printed
 
 
-def run(end: str, output: int) -> subprocess.CompletedProcess:
-    """The program with another standard output."""
+def run(end: str, output: int, errors: int = subprocess.PIPE) -> subprocess.CompletedProcess:
+    """The program with another standard output, or also with another standard error."""
     command = [sys.executable, "-c", PROGRAM.format(end=end)]
     # Printed at the end, not at once.
     environment = {name: value for name, value in os.environ.items() if name != "PYTHONUNBUFFERED"}
     return subprocess.run(
-        command, env=environment, stdout=output, stderr=subprocess.PIPE, text=True, check=False, timeout=60
+        command, env=environment, stdout=output, stderr=errors, text=True, check=False, timeout=60
     )
 
 
@@ -62,3 +62,10 @@ def test_a_full_disk_below_standard_output_is_said(code, expected):
         done = run(f"leave({code})", full.fileno())
     assert done.returncode == expected
     assert done.stderr == "error: standard output must be writable to the end, got: No space left on device\n"
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="Linux has it")
+@pytest.mark.parametrize(("code", "expected"), [(0, 2), (3, 3)])
+def test_a_full_disk_below_both_streams_does_not_change_the_code(code, expected):
+    with open("/dev/full", "w") as full:
+        assert run(f"leave({code})", full.fileno(), full.fileno()).returncode == expected
