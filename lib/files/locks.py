@@ -166,10 +166,13 @@ def _write_holder(descriptor: int, purpose: str) -> None:
 
 
 def _delete_other_users(path: Path, folder: Path) -> bool:
-    """Deletes the lock file of a dead run of another user, which this one may not write; False if it cannot be read.
+    """Deletes the lock file of a dead run of another user, which this one may not write.
+
+    Returns:
+      False if the file cannot be read, or nothing may be written to the folder.
 
     Raises:
-      UserError: the other user's run still holds the lock, or the file may not be deleted.
+      UserError: the other user's run still holds the lock, or its file may not be deleted, as in a folder for all.
     """
     with contextlib.ExitStack() as opened:
         try:
@@ -183,7 +186,9 @@ def _delete_other_users(path: Path, folder: Path) -> bool:
             _check_own(descriptor, path)
             try:
                 path.unlink()
-            except PermissionError as error:
+            except OSError as error:
+                if error.errno in (errno.EACCES, errno.EROFS):  # EPERM is that of a folder with the sticky bit
+                    return False
                 raise UserError(
                     f"{path}: must be deleted, got: {error.strerror} (another user's dead run has left it; delete it, "
                     "or choose another folder)"

@@ -3,6 +3,7 @@
 import errno
 import json
 import os
+import shlex
 import signal
 import subprocess
 import sys
@@ -13,6 +14,7 @@ import pytest
 
 from lib.errors import UserError
 from lib.files import locks
+from lib.files.folders import UnwritableFolder
 from lib.files.locks import LOCK_FILE, check_unlocked, sole_user
 from tests.support.damage import files_of_at_most
 from tests.support.helpers import ROOT
@@ -100,6 +102,28 @@ def test_a_dead_lock_that_another_user_may_not_delete_is_named(shared_folder):
     os.chmod(shared_folder, 0o1777)
     with pytest.raises(UserError, match=r"\.lock: must be deleted, got: .*another user's dead run"):
         as_nobody(lambda: enter(shared_folder))
+
+
+@as_another_user
+def test_a_folder_that_may_not_be_written_is_named_not_the_dead_lock_in_it(shared_folder):
+    (shared_folder / LOCK_FILE).touch(0o644)
+    os.chmod(shared_folder, 0o755)
+    with pytest.raises(UnwritableFolder, match="must be a folder that can be written, got: Permission denied"):
+        as_nobody(lambda: enter(shared_folder))
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="mounts")
+def test_a_dead_lock_on_a_read_only_file_system_is_no_obstacle_to_saying_so(tmp_path):
+    (tmp_path / LOCK_FILE).touch()
+    mounted = f"mount --bind {tmp_path} {tmp_path} && mount -o remount,bind,ro {tmp_path} && "
+    if subprocess.run(["unshare", "-m", "sh", "-c", f"{mounted} true"], capture_output=True, check=False).returncode:
+        pytest.skip("only the administrator mounts")
+    held = shlex.join([sys.executable, "-c", HOLDER, str(tmp_path)])
+    done = subprocess.run(
+        ["unshare", "-m", "sh", "-c", mounted + held], cwd=ROOT, capture_output=True, text=True, check=False, timeout=60
+    )
+    assert "UnwritableFolder" in done.stderr.splitlines()[-1]
+    assert "must be a folder that can be written, got: Read-only file system" in done.stderr.splitlines()[-1]
 
 
 def test_a_folder_that_received_nothing_does_not_stay(tmp_path):
