@@ -12,7 +12,7 @@ import numpy as np
 
 from benchmarks.soak.attempts import LOST, Outcome, Scenario, lost, skipped, survived
 from benchmarks.soak.judging.endings import DENIED, FULL, concerns, fault, listed, spoilt
-from benchmarks.soak.judging.naming import names
+from benchmarks.soak.judging.naming import names, without_bars
 from benchmarks.soak.kills import MISSES, KillScenario
 from benchmarks.soak.runs.child import Ended, Limits
 from benchmarks.soak.runs.commands import Killable, after_another, commands
@@ -191,7 +191,7 @@ class Hardship:
             return survived("was no longer needed", mode=command.name)
         photo = Path(*victim.relative_to(folder).parts[1:])
         others = [path for path in different if not concerns(path, [str(photo)], command.name == MERGED)]
-        if names(ended.errors, victim, folder) and not others:
+        if names(without_bars(ended.errors), victim, folder) and not others:
             return survived("left out, with a message", mode=command.name)
         if found == self._without(command, name):
             return survived("deleted before the run looked for it", mode=command.name)

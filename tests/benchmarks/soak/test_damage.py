@@ -72,6 +72,16 @@ def test_a_refusal_names_the_damaged_file_and_no_other(tmp_path):
         assert damage.names(message, target), message
     for message in (f"{target.parent}/b.json: torn", f"{target.parent}s: torn", "aa.bin: torn", "a.bins", "torn"):
         assert not damage.names(message, target), message
+    for message in (
+        "error: records: torn",
+        "bar\nrecords: torn",
+        "see records/",
+        "in 'records'",
+        f"{target.parent}: torn",
+    ):
+        assert damage.names(message, target, tmp_path), message
+    for message in ("two records: torn", "no records here", "records/b.json: torn", "error: records must hold crops"):
+        assert not damage.names(message, target, tmp_path), message
 
 
 # A corner's weight of a triangle may change a little without another vertex becoming the landmark. Training without a

@@ -17,6 +17,7 @@ from benchmarks.soak.runs.commands import Killable, commands
 from benchmarks.soak.world import World, digests
 
 PHOTOS = ("a.jpg", "more/b.jpg")
+BAR = "\rreconstruct:   0%|          | 0/2 [00:00<?, ?photo/s]\rreconstruct:  50%|#####     | 1/2 [00:03<00:03, a.jpg]"
 OUTPUTS = ("out/**/*",)
 
 
@@ -108,9 +109,13 @@ def soak(tmp_path):
         ({"code": 2, "errors": "error: a.jpg: must be there"}, SURVIVED, "named"),
         ({"spoil": "a.jpg"}, LOST, "other output"),
         ({"code": 2, "errors": "error: the moon must be full"}, LOST, "unnamed"),
+        ({"code": 2, "errors": "error: the moon must be full for photos, got half"}, LOST, "unnamed"),
+        ({"code": 2, "errors": "error: photos: must hold photos"}, SURVIVED, "named"),
         ({"code": 2, "errors": "error: more/b.jpg: must be there"}, LOST, "unnamed"),
         ({"code": 2, "errors": "error: a.jpg: must be there", "spoil": "a.jpg"}, LOST, "earlier output"),
         ({"spoil": "a.jpg", "errors": "a.jpg: left out"}, SURVIVED, "with a message"),
+        ({"spoil": "a.jpg", "errors": BAR}, LOST, "other output"),
+        ({"spoil": "a.jpg", "errors": f"{BAR}a.jpg: left out\n{BAR}"}, SURVIVED, "with a message"),
         ({"spoil": "more/b.jpg", "errors": "a.jpg: left out"}, LOST, "other output"),
         ({"code": 3, "listing": "a.jpg: a.jpg is gone\n"}, SURVIVED, "listed"),
         ({"code": 3, "listing": "a.jpg: a.jpg is gone\n", "spoil": "more/b.jpg"}, LOST, "other output"),
