@@ -1,12 +1,14 @@
 """Example photos for the first run of test mode."""
 
-import secrets
 import shutil
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 
 from PIL import Image
+
+from lib.errors import InUse, UserError
+from lib.files.locks import sole_writer
 
 
 def write_example_photos(folder: Path, crops: Path, names: Sequence[str], count: int = 3) -> None:
@@ -23,16 +25,22 @@ def write_example_photos(folder: Path, crops: Path, names: Sequence[str], count:
     """
     if folder.exists():
         return
-    # Another run may write them at the same time.
-    temporary = folder.with_name(f".{folder.name}-unfinished-{secrets.token_hex(4)}")
+    temporary = folder.with_name(f".{folder.name}-unfinished")
     try:
-        temporary.mkdir(parents=True)
-        _write(temporary, crops, names[:count])
-        temporary.rename(folder)
-    except OSError as error:
-        shutil.rmtree(temporary, ignore_errors=True)
+        with sole_writer(folder, "writing example photos"):
+            shutil.rmtree(temporary, ignore_errors=True)  # of a run that was killed
+            try:
+                temporary.mkdir(parents=True)
+                _write(temporary, crops, names[:count])
+                temporary.rename(folder)
+            finally:
+                shutil.rmtree(temporary, ignore_errors=True)
+    except InUse:  # another run writes them
+        return
+    except (OSError, UserError) as error:
         if not folder.exists():
-            print(f"{folder}: no example photos for --mode test, got: {error.strerror or error}", file=sys.stderr)
+            reason = getattr(error, "strerror", None) or error
+            print(f"{folder}: no example photos for --mode test, got: {reason}", file=sys.stderr)
         return
     print(f"{folder}: {len(list(folder.iterdir()))} example photos for --mode test")
 
