@@ -3,6 +3,7 @@
 import contextlib
 import io
 import os
+import shlex
 import sys
 from collections.abc import Iterable
 
@@ -12,6 +13,11 @@ from lib.errors import UserError
 def counted(number: int, noun: str) -> str:
     """A number with its noun: "1 photo", "2 photos"."""
     return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+
+
+def restoring(path: str | os.PathLike) -> str:
+    """What to do about a file of the program that is missing or damaged."""
+    return f"`git checkout -- {shlex.quote(os.fspath(path))}` restores it, or a new copy of the program does"
 
 
 def print_lines(lines: Iterable[str], advice: str) -> None:

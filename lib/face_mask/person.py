@@ -12,6 +12,7 @@ import cv2
 import numpy as np
 
 from lib.errors import UserError
+from lib.messages import restoring
 from lib.network_files.tflite_constants import constants
 from lib.network_files.tflite_network import TfliteNetwork
 
@@ -50,8 +51,8 @@ def load_network() -> tuple[TfliteNetwork, np.ndarray, np.ndarray]:
     try:
         content = SHIPPED.read_bytes()
     except OSError as error:
-        raise UserError(f"{SHIPPED}: must be readable, got {error.strerror} (git checkout restores it)") from error
+        raise UserError(f"{SHIPPED}: must be readable, got {error.strerror} ({restoring(SHIPPED)})") from error
     if hashlib.sha256(content).hexdigest() != SHA256:
-        raise UserError(f"{SHIPPED}: must be MediaPipe's network, got another content (git checkout restores it)")
+        raise UserError(f"{SHIPPED}: must be MediaPipe's network, got another content ({restoring(SHIPPED)})")
     kernel, bias = constants(content, (KERNEL, BIAS))
     return TfliteNetwork(SHIPPED, outputs=(FEATURES,)), kernel, bias

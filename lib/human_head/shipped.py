@@ -10,6 +10,7 @@ import numpy as np
 from lib.errors import UserError
 from lib.files import headed_npz
 from lib.files.numpy_files import DamagedFile
+from lib.messages import restoring
 
 FORMAT = "human-head-1"
 SHIPPED = Path(__file__).resolve().parents[2] / "data" / "human_head" / "human_head.npz"
@@ -104,7 +105,7 @@ def shipped_bytes() -> bytes:
 
 
 def _no_head(path: str | os.PathLike, error: Exception) -> UserError:
-    return UserError(f"{path}: must be the human head of this program, got {error} (git checkout restores it)")
+    return UserError(f"{path}: must be the human head of this program, got {error} ({restoring(path)})")
 
 
 _INTEGERS = ("quads", "chart_quads", "mirror", "tongue_quads")

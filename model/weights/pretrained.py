@@ -22,6 +22,7 @@ from lib.files.atomic import atomic_path
 from lib.files.file_names import fitting
 from lib.files.numpy_files import DamagedFile
 from lib.mesh_sampling import carried
+from lib.messages import restoring
 from model.networks.fixed.layers import Take
 from model.networks.variable_names import mismatch, network_variables, shapes_of
 
@@ -262,7 +263,7 @@ def _advice(mode: str) -> str:
 def _remedy(path: Path, mode: str) -> str:
     """What to do about a file that is missing or damaged."""
     if path.absolute() in (schema.REPOSITORY / "data" / name for name in _SHIPPED):
-        return "git checkout restores it"
+        return restoring(path)
     return _advice(mode)
 
 

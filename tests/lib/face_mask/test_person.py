@@ -39,5 +39,5 @@ def test_a_file_that_is_not_the_network_is_refused(tmp_path, monkeypatch, conten
     if content is not None:
         path.write_bytes(content)
     monkeypatch.setattr(person, "SHIPPED", path)
-    with pytest.raises(UserError, match=r"network.tflite: must be .* \(git checkout restores it\)"):
+    with pytest.raises(UserError, match=r"\.tflite: must be .* \(`git checkout -- .*network\.tflite` restores it, or"):
         person.load_network.__wrapped__()

@@ -192,5 +192,7 @@ def test_a_missing_shipped_file_is_told_with_what_to_do(monkeypatch, tmp_path):
     """Its bytes are part of the cache's key, so they are read before the head is."""
     monkeypatch.setattr(shipped, "SHIPPED", tmp_path / "human_head.npz")
     for load in (human_head.load_human_head, lambda folder: ExtendedHead.load(folder, "face", "head")):
-        with pytest.raises(UserError, match=r"human_head\.npz: must be the human head .* \(git checkout restores it\)"):
+        with pytest.raises(
+            UserError, match=r"must be the human head .* \(`git checkout -- .*human_head\.npz` restores"
+        ):
             load(tmp_path)

@@ -41,9 +41,7 @@ def run(end: str, output: int, errors: int = subprocess.PIPE) -> subprocess.Comp
     command = [sys.executable, "-c", PROGRAM.format(end=end)]
     # Printed at the end, not at once.
     environment = {name: value for name, value in os.environ.items() if name != "PYTHONUNBUFFERED"}
-    return subprocess.run(
-        command, env=environment, stdout=output, stderr=errors, text=True, check=False, timeout=60
-    )
+    return subprocess.run(command, env=environment, stdout=output, stderr=errors, text=True, check=False, timeout=60)
 
 
 @pytest.mark.parametrize("code", [0, 3])

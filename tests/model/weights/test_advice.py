@@ -37,7 +37,8 @@ def test_shipped_files_are_restored_not_trained_again(checkout, damaged):
         if damaged:
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_bytes(b"PK")
-        with pytest.raises(UserError, match=r"git checkout restores it\)$"):
+        remedy = f"`git checkout -- {path}` restores it, or a new copy of the program does)"
+        with pytest.raises(UserError, match=f"{re.escape(remedy)}$"):
             read_metadata(path)
 
 
