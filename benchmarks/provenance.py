@@ -11,6 +11,7 @@ from typing import Any
 
 from configs import schema
 from lib.files.own_code import code_version
+from model.reconstruction.shards.run import files_in_use
 
 WRITTEN = ("docs", "results")  # where benchmarks write
 
@@ -56,14 +57,13 @@ def _cores() -> int:
 
 
 def test_mode_origin(source: Path, overrides: list[str]) -> dict[str, Any]:
-    """What results of test mode are made of: photos and files beside them, options, networks and the program's code."""
+    """What results of test mode are made of: photos and files beside them, options, networks, face model and code."""
     config = schema.load(None, overrides)
-    networks = [config.texture_path, *map(schema.asset_path, (config.regressor.weights, config.identity.weights))]
     return {
         "input": str(source.resolve()),
         "files": content_hash(source, sorted(path for path in source.rglob("*") if path.is_file())),
         "options": sorted(overrides),
-        "networks": content_hash(schema.REPOSITORY, [path for path in networks if path.is_file()]),
+        "networks": content_hash(schema.REPOSITORY, files_in_use(config)),
         "code": code_version()[:16],
     }
 

@@ -1,6 +1,8 @@
-"""The commit that a benchmark's results name."""
+"""The commit that a benchmark's results name, and what results of test mode are made of."""
 
 import subprocess
+
+import pytest
 
 from benchmarks import provenance
 
@@ -33,3 +35,15 @@ def test_without_a_history_the_commit_is_unknown(tmp_path, monkeypatch):
     assert provenance.commit() == "unknown"
     monkeypatch.setenv("PATH", "")
     assert provenance.commit() == "unknown"
+
+
+@pytest.mark.parametrize("option", ["regressor.weights", "mask.weights", "prepare.parser", "face_model.source"])
+def test_results_are_of_every_network_and_of_the_face_model(tmp_path, option):
+    """Also one that is replaced in its place, as by `--mode masks`."""
+    path = tmp_path / "own.npz"
+    path.write_bytes(b"one")
+    options = [f"{option}={path}"]
+    before = provenance.test_mode_origin(tmp_path / "photos", options)
+    assert provenance.test_mode_origin(tmp_path / "photos", options) == before
+    path.write_bytes(b"another")
+    assert provenance.test_mode_origin(tmp_path / "photos", options) != before

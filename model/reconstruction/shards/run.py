@@ -204,14 +204,18 @@ def _options(config: schema.Config) -> str:
         if name not in _OTHERS
     }
     sections["data"] = {"image_size": config.data.image_size}
+    return options_digest([code_version(), sections, config.train.seed], files_in_use(config))
+
+
+def files_in_use(config: schema.Config) -> list[Path]:
+    """The files of networks and face models that determine the results of test mode; missing ones are left out."""
     files = [config.texture_path, *(schema.asset_path(s.weights) for s in (config.regressor, config.identity))]
     files += [schema.asset_path(config.mask.weights), *map(Path, filter(None, [config.prepare.parser]))]
     # The 468 points of the program's own face models. Those of others follow from the model and the code, and are made
     # on first use: their file would tell the first shard from the others.
     files += sorted((schema.REPOSITORY / "data" / "face_mesh").glob("*.npz"))
     # Whoever loads a missing file says what makes it.
-    present = [path for path in [*files, *_face_model_files(config)] if path.is_file()]
-    return options_digest([code_version(), sections, config.train.seed], present)
+    return [path for path in [*files, *_face_model_files(config)] if path.is_file()]
 
 
 def _face_model_files(config: schema.Config) -> list[Path]:
