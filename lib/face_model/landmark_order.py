@@ -1,7 +1,6 @@
 """A check that 68 landmarks are in iBUG's order and lie as on a face."""
 
 import numpy as np
-from trimesh.registration import procrustes
 
 from lib.errors import UserError
 from lib.face_model.face_model import FaceModel
@@ -38,14 +37,15 @@ def check_landmarks(points: np.ndarray, source: FaceModel, where: object) -> np.
     """
     reference = source.mean_shape[source.landmarks].astype(np.float64)
     points = np.asarray(points, np.float64)
-    with np.errstate(all="ignore"):  # all points in one place
-        similarity, _, _ = procrustes(points, reference, reflection=False)
-    aligned = points @ similarity[:3, :3].T + similarity[:3, 3]
-    misfit = float(np.sqrt(np.square(aligned - reference).sum(axis=1).mean()))
+    similarity, aligned, misfit = _aligned(points, reference)
     if not misfit <= MISFIT:
+        mirrored = _aligned(points, reference, reflection=True)[2] <= MISFIT
+        hint = "the usual 68 in their order, 0 at the jaw at the left of the image?"
+        if mirrored:
+            hint = "is x mirrored, as in left-handed programs? otherwise all sides are exchanged"
         raise UserError(
-            f"{where}: landmarks must lie as on a face, within {MISFIT * 100:g} mm of the built-in face's in "
-            f"the mean, got {misfit * 100:.0f} mm (the usual 68 in their order, 0 at the jaw at the left of the image?)"
+            f"{where}: landmarks must lie as on a face, within {MISFIT * 100:g} mm of the built-in face's in the mean, "
+            f"got {misfit * 100:.0f} mm ({hint})"
         )
     for pairs, axis, place in ((SIDES, 0, "to the left of"), (HEIGHTS, 1, "above")):
         sign = 1 if axis else -1
@@ -56,3 +56,15 @@ def check_landmarks(points: np.ndarray, source: FaceModel, where: object) -> np.
                     f"the face, got them the other way round"
                 )
     return similarity
+
+
+def _aligned(
+    points: np.ndarray, reference: np.ndarray, reflection: bool = False
+) -> tuple[np.ndarray, np.ndarray, float]:
+    """The similarity [4, 4] of points [L, 3] and a reference [L, 3], the points moved by it, and their RMS distance."""
+    from trimesh.registration import procrustes  # a quarter of a second, and needed only for models of one's own
+
+    with np.errstate(all="ignore"):  # all points in one place
+        similarity, _, _ = procrustes(points, reference, reflection=reflection)
+    aligned = points @ similarity[:3, :3].T + similarity[:3, 3]
+    return similarity, aligned, float(np.sqrt(np.square(aligned - reference).sum(axis=1).mean()))

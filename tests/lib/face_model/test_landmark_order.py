@@ -1,12 +1,15 @@
 """Landmarks of another order are refused, also those that are hardly out of place; unusual faces are not."""
 
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 
 from lib.errors import UserError
 from lib.face_model.landmark_order import HEIGHTS, MISFIT, SIDES, check_landmarks
 from tests.support.faces import built_in_face, coarse_head
-from tests.support.helpers import shared_file
+from tests.support.helpers import ROOT, shared_file
 
 
 @pytest.fixture(scope="module")
@@ -74,8 +77,8 @@ MOUTH_ANTICLOCKWISE = [*range(48), 48, *range(59, 48, -1), 60, *range(67, 60, -1
 @pytest.mark.parametrize(
     ("order", "message"),
     [
-        (exchanged(*range(68)), "lie as on a face, within 25 mm"),
-        (exchanged(*JAW), "lie as on a face"),
+        (exchanged(*range(68)), r"lie as on a face, within 25 mm .*\(is x mirrored, .* all sides are exchanged"),
+        (exchanged(*JAW), r"lie as on a face, .*\(the usual 68 in their order"),
         (exchanged(*EYES), "lie as on a face"),
         (np.roll(np.arange(68), 17), "lie as on a face"),
         (np.roll(np.arange(68), 1), "lie as on a face"),
@@ -92,3 +95,16 @@ def test_other_orders_are_refused(built_in, order, message):
         points = model.mean_shape[model.landmarks][order]
         with pytest.raises(UserError, match=f"mine: landmarks must (be the usual 68 )?{message}"):
             check_landmarks(points, built_in, "mine")
+
+
+def test_a_left_handed_model_is_told_so(built_in):
+    """Its landmarks are right; whoever exchanged them would get a mirrored face."""
+    points = built_in.mean_shape[built_in.landmarks] * (-1, 1, 1)
+    with pytest.raises(UserError, match=r"must lie as on a face, .* got \d+ mm \(is x mirrored, as in left-handed"):
+        check_landmarks(points, built_in, "mine")
+
+
+def test_only_the_check_loads_trimesh():
+    """Every process of test mode imports the module, and most check no landmarks."""
+    script = "import sys, lib.face_model_files.human_head; sys.exit('trimesh' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", script], cwd=ROOT, check=False, timeout=60).returncode == 0
