@@ -6,7 +6,7 @@ program itself, only a note that nobody removed says so.
 
 import contextlib
 import json
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 from pathlib import Path
 
 from lib.errors import DiskFull, UserError
@@ -17,8 +17,9 @@ from lib.sidecar.photo_key import photo_key
 class PhotosInHand:
     """Photos that have killed their process, and have not changed since.
 
-    The file exists only while there are such photos, or one is in hand. It needs room on the disk and a folder that can
-    be written; without, the run goes on, because it is only needed if the worst happens.
+    The file exists only while there are such photos, or one is in hand; `keep_only` forgets those that are gone. It
+    needs room on the disk and a folder that can be written; without, the run goes on, because it is only needed if the
+    worst happens.
 
     Args:
       path: the file; one run at a time may use it.
@@ -31,6 +32,14 @@ class PhotosInHand:
     def has_killed(self, name: str, photo: Path) -> bool:
         """True if a process was killed at a photo of this name, in its present state."""
         return name in self._states and self._states[name] == _key(photo)
+
+    def keep_only(self, names: Container[str]) -> None:
+        """Removes the notes of all other photos, which have been deleted or renamed."""
+        gone = [name for name in self._states if name not in names]
+        for name in gone:
+            del self._states[name]
+        if gone:
+            self._write()
 
     @contextlib.contextmanager
     def held(self, name: str, photo: Path) -> Iterator[None]:

@@ -58,6 +58,7 @@ def reconstruct_folder(config: schema.Config, source: Path, output: Path) -> dic
     output = Path(output)
     source, jobs = find_jobs(source, output)
     results, notes = ResultFolder(source, output), PhotosInHand(output / IN_HAND)
+    notes.keep_only({job.folder for job in jobs})
     with (
         results.reported_at_the_end(len(jobs)),
         contextlib.closing(reconstruct_photos(config, output, jobs, lambda _: results.wants_rows, notes)) as outcomes,

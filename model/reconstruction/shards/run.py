@@ -163,6 +163,7 @@ class _Part:
 
     def do_missing(self) -> None:
         """Reconstructs the photos without results."""
+        self.notes.keep_only({job.folder for job in self.jobs})
         while jobs := self._missing():  # again if a photo fails now whose row a later one must replace
             keys = {job.folder: self.photos.key(job) for job in jobs}  # of the photos as they are before they are read
             self.results.begin()

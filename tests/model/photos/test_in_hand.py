@@ -37,6 +37,17 @@ def test_a_note_ends_with_a_change_of_the_photo_or_beside_it(tmp_path, photo, ch
     assert not PhotosInHand(tmp_path / "notes").has_killed("a", photo)
 
 
+def test_photos_that_are_gone_are_forgotten(tmp_path, photo):
+    notes = PhotosInHand(tmp_path / "notes")
+    notes.add("a", photo)
+    notes.add("b", photo)
+    notes.keep_only({"b", "c"})
+    assert not PhotosInHand(tmp_path / "notes").has_killed("a", photo)
+    assert PhotosInHand(tmp_path / "notes").has_killed("b", photo)
+    notes.keep_only(())
+    assert not (tmp_path / "notes").exists()
+
+
 def test_names_that_are_not_utf8_are_noted(tmp_path, photo):
     name = os.fsdecode(b"\xff")
     PhotosInHand(tmp_path / "notes").add(name, photo)

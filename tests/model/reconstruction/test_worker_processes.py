@@ -1,6 +1,5 @@
 """Test mode in several processes: the same files, killed processes named, light on one or two photos."""
 
-import contextlib
 import os
 import signal
 import subprocess
@@ -40,6 +39,9 @@ class Stub:
             os.kill(os.getpid(), signal.SIGKILL)
         if name.startswith("stop"):
             os.kill(os.getpid(), signal.SIGTERM)
+        if name.startswith("halt"):
+            os.killpg(0, signal.SIGTERM)
+            time.sleep(60)
         if name.startswith("full"):
             raise UserError("nothing can be written")
         if name.startswith("noface"):
@@ -80,15 +82,18 @@ def test_results_are_in_the_order_of_the_photos_and_a_killed_process_is_named(ru
     assert places == sorted(places)
 
 
-IN_THIS_PROCESS = """
+A_PROGRAM = """
 import sys
 from pathlib import Path
 from configs import schema
+from lib.runtime.interruption import signals_interrupt
 from model.reconstruction import folder
 from tests.model.reconstruction.test_worker_processes import Stub
-folder.make_worker = Stub
-config = schema.load(overrides={"data.workers": 1})
-print(*folder.reconstruct_folder(config, Path(sys.argv[1], "in"), Path(sys.argv[1], "out")))
+if __name__ == "__main__":
+    folder.make_worker = Stub
+    config = schema.load(overrides={"data.workers": int(sys.argv[2])})
+    with signals_interrupt():
+        print(*folder.reconstruct_folder(config, Path(sys.argv[1], "in"), Path(sys.argv[1], "out")))
 """
 
 
@@ -96,7 +101,7 @@ def test_a_photo_that_ends_the_program_comes_last_in_the_next_run_and_in_a_proce
     (tmp_path / "in").mkdir()
     for name in ("a", "kill", "z"):
         Image.new("RGB", (8, 8)).save(tmp_path / f"in/{name}.png")
-    command = [sys.executable, "-c", IN_THIS_PROCESS, str(tmp_path)]
+    command = [sys.executable, "-c", A_PROGRAM, str(tmp_path), "1"]
 
     def run():
         return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
@@ -109,13 +114,25 @@ def test_a_photo_that_ends_the_program_comes_last_in_the_next_run_and_in_a_proce
         assert len((tmp_path / "out/summary.csv").read_text().splitlines()) == 4
     (tmp_path / "in/kill.png").rename(tmp_path / "in/mended.png")
     assert run().returncode == 0
+    assert not (tmp_path / "out" / folder.IN_HAND).exists(), "the photo of this name is gone"
 
 
-@pytest.mark.parametrize("workers", [1, 2])
-def test_an_order_to_stop_is_no_killing_photo(run, tmp_path, workers):
-    names = ["a", "stop", "z"] if workers == 1 else ["a", "b", "c", "d"]
-    with signals_interrupt(), pytest.raises(Interrupted) if workers == 1 else contextlib.nullcontext():
-        run(names, workers=workers)
+def test_an_order_to_stop_is_no_killing_photo(run, tmp_path):
+    with signals_interrupt(), pytest.raises(Interrupted):
+        run(["a", "stop", "z"], workers=1)
+    assert not (tmp_path / "out" / folder.IN_HAND).exists()
+
+
+def test_an_order_to_stop_all_processes_is_no_killing_photo(tmp_path):
+    """As a scheduler sends it."""
+    (tmp_path / "in").mkdir()
+    for name in ("a", "b", "halt", "z"):
+        Image.new("RGB", (8, 8)).save(tmp_path / f"in/{name}.png")
+    command = [sys.executable, "-c", A_PROGRAM, str(tmp_path), "2"]
+    done = subprocess.run(
+        command, cwd=ROOT, capture_output=True, text=True, check=False, timeout=60, start_new_session=True
+    )
+    assert "Interrupted" in done.stderr.splitlines()[-1]
     assert not (tmp_path / "out" / folder.IN_HAND).exists()
 
 
