@@ -13,7 +13,7 @@ from tqdm import tqdm
 
 from lib.cluster.part_task import run_part
 from lib.cluster.ray_session import LOCAL, ray_session
-from lib.errors import UserError
+from lib.errors import InUse, UserError
 from lib.files.shards import Shard
 from lib.runtime.determinism import ONE_THREAD_NO_GPU
 from lib.runtime.interruption import advised
@@ -111,8 +111,9 @@ class _Run:
         self._task = ray.remote(num_cpus=1, max_calls=1, max_retries=0)(run_part)
         self._shards = [Shard(index, job.count) for index in range(job.count)]
         self._running: dict[Any, Shard] = {}  # by Ray's reference
+        self._held: list[Shard] = []  # by other runs, at the last attempt; tried again once no part runs
         self._failures: collections.Counter[Shard] = collections.Counter()
-        self._given_up: dict[Shard, str] = {}  # with the reasons
+        self._given_up: dict[Shard, Exception] = {}
         self._done = 0
 
     def advice(self) -> str:
@@ -126,7 +127,9 @@ class _Run:
             for shard in self._shards:
                 self._start(shard)
             with tqdm(total=len(photos), desc="cluster", unit="image", dynamic_ncols=True) as bar:
-                while self._running:
+                while self._running or self._held:
+                    if not self._running:
+                        self._start_held()
                     for reference in self._ray.wait(list(self._running), timeout=_LOOK_SECONDS)[0]:
                         shard = self._running.pop(reference)
                         if self._ended_well(shard, reference):
@@ -142,16 +145,23 @@ class _Run:
         arguments = [*self._job.arguments, "data.workers=1", "--shard", str(shard)]
         self._running[self._task.remote(self._job.program, arguments, os.getcwd())] = shard
 
+    def _start_held(self) -> None:
+        held, self._held = self._held, []
+        for shard in held:
+            self._start(shard)
+
     def _ended_well(self, shard: Shard, reference: Any) -> bool:
-        """Whether a part is done; starts it again if it is not."""
+        """Whether a part is done; starts it again if it is not, at once or, if another run holds it, later."""
         try:
             refusal = self._ray.get(reference)
         except self._ray.exceptions.RayError as error:
             self._failures[shard] += 1
-            if self._failures[shard] < ATTEMPTS:
-                self._start(shard)
+            if self._failures[shard] >= ATTEMPTS:
+                self._given_up[shard] = error
+            elif isinstance(_cause(error), InUse):
+                self._held.append(shard)
             else:
-                self._given_up[shard] = _reason(self._ray, error)
+                self._start(shard)
             return False
         if refusal:
             raise UserError(f"shard {shard}: {refusal}")
@@ -168,11 +178,15 @@ class _Run:
                 self._running = {reference: self._running[reference] for reference in left}
 
     def _failure(self) -> UserError:
-        listed = [f"{self._job.command(shard)} ({reason})" for shard, reason in self._given_up.items()]
+        errors = self._given_up
+        listed = [f"{self._job.command(shard)} ({_reason(self._ray, error)})" for shard, error in errors.items()]
+        advice = "run these by hand, then the same command again"
+        if all(isinstance(_cause(error), InUse) for error in errors.values()):
+            advice = "repeat the command when the runs that hold them have ended"
         more = f"; and {len(listed) - _LISTED} more" if len(listed) > _LISTED else ""
         return UserError(
             f"all {len(self._shards)} parts must be done, got {len(listed)} that failed {ATTEMPTS} times: "
-            f"{'; '.join(listed[:_LISTED])}{more}; run these by hand, then the same command again"
+            f"{'; '.join(listed[:_LISTED])}{more}; {advice}"
         )
 
 
@@ -185,5 +199,12 @@ def _reason(ray: Any, error: Exception) -> str:
         return "its process was killed: too little memory?"
     if isinstance(error, kinds.NodeDiedError):
         return "its machine was lost"
-    cause = getattr(error, "cause", None) or error
+    cause = _cause(error)
+    if isinstance(cause, InUse):
+        return str(cause)
     return f"{type(cause).__name__}: {next(iter(str(cause).strip().splitlines()), '')}"
+
+
+def _cause(error: Exception) -> Exception:
+    """What a task has raised, without Ray's envelope."""
+    return getattr(error, "cause", None) or error

@@ -12,6 +12,7 @@ import pytest
 from lib.cluster.ray_parts import ATTEMPTS, MOST_PARTS, Job, _Run, check_paths
 from lib.cluster.ray_session import check_installed, ray_session
 from lib.errors import UserError
+from lib.files.locks import sole_user
 from lib.runtime.determinism import ONE_THREAD_NO_GPU
 from tests.support.helpers import ROOT
 
@@ -62,6 +63,21 @@ def test_a_part_that_its_lost_twin_still_holds_is_tried_again(ray, tmp_path):
     (tmp_path / "log").mkdir()
     _Run(ray, job(tmp_path / "log", "held", 2)).finish_all()
     assert attempts(tmp_path / "log") == {"0-2": 1, "1-2": 2}
+
+
+def test_a_part_that_another_run_holds_is_tried_again_after_all_others(ray, tmp_path):
+    (tmp_path / "log").mkdir()
+    _Run(ray, job(tmp_path / "log", "later", 2)).finish_all()
+    assert attempts(tmp_path / "log") == {"0-2": 1, "1-2": 2}
+
+
+def test_a_part_that_a_living_run_holds_is_named_with_that_run(ray, tmp_path):
+    (tmp_path / "log").mkdir()
+    with sole_user(tmp_path / "locks", "another job"), pytest.raises(UserError) as caught:
+        _Run(ray, job(tmp_path / "log", "held", 2)).finish_all()
+    assert f"got another job by process {os.getpid()} on {platform.node()} (wait for it" in str(caught.value)
+    assert str(caught.value).endswith("; repeat the command when the runs that hold them have ended")
+    assert attempts(tmp_path / "log") == {"0-2": 1, "1-2": ATTEMPTS}
 
 
 def test_a_refused_command_is_not_repeated(ray, tmp_path):

@@ -3,9 +3,10 @@
 import contextlib
 import os
 import signal
+import time
 from pathlib import Path
 
-from lib.errors import UserError
+from lib.errors import InUse, UserError
 from lib.files.locks import sole_user
 
 
@@ -14,14 +15,21 @@ def main(argv: list[str]) -> int:
 
     Args:
       argv: folder, how part 1 ends (`once`: killed at the first attempt; `always`: killed; `refuses`; `held`: its lock
-        is still held at the first attempt), and --shard I/N.
+        is still held at the first attempt; `later`: held until part 0 is done), and --shard I/N.
     """
     folder, ending, shard = Path(argv[0]), argv[1], argv[-1]
     log = folder / shard.replace("/", "-")
     first = not log.exists()
     with open(log, "a", encoding="utf-8") as stream:
         stream.write(f"{os.environ['OMP_NUM_THREADS']} {os.environ['CUDA_VISIBLE_DEVICES']} {os.getcwd()}\n")
+    if ending == "later" and shard.startswith("0/"):
+        time.sleep(5)  # longer than three attempts at the other part
+        (folder.parent / "done").touch()
     if shard.startswith("1/"):
+        if ending == "later":
+            if not (folder.parent / "done").exists():
+                raise InUse("must be used by one run at a time")
+            return 0
         if ending == "refuses":
             raise UserError("must be good, got bad")
         if ending == "held":
