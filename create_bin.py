@@ -132,7 +132,7 @@ def index_shards(config: schema.Config, args: argparse.Namespace, folder: Path) 
         split_and_report(config, write_index(index, PackedShards(folder).files))
     given = {"--config": args.config, "--root_dir": args.root_dir, "--img_size": args.img_size}
     options = [word for flag, value in given.items() if value is not None for word in (flag, value)]
-    shown = {"data.records", *(flags.OPTIONS[name] for name in OPTIONS if getattr(args, name) is not None)}
+    shown = {"data.name", "data.records", *(flags.OPTIONS[name] for name in OPTIONS if getattr(args, name) is not None)}
     options += [text for text in args.overrides if text.partition("=")[0] not in shown]
     command = shlex.join(["python", "main.py", "--name", config.data.name, *options, f"data.records={index}"])
     print(f"train on the shards as they are: {command}")

@@ -90,6 +90,10 @@ def test_an_index_elsewhere_leaves_the_split_of_a_data_set_alone(folder, tmp_pat
     assert run(tmp_path, "--index", *elsewhere, f"data.image_size={SIZE}", "loss.symmetry=0.1") == 0
     command = capsys.readouterr().out.splitlines()[-1]
     assert f" loss.symmetry=0.1 data.records={tmp_path / 'disk' / 'face.shards'}" in command
+    assert run(tmp_path, "--index", *elsewhere, "data.name=other") == 0
+    command = capsys.readouterr().out.splitlines()[-1]
+    assert " --name other " in command
+    assert "data.name" not in command
     few = folder_of_crops(tmp_path / "few", 5)
     assert run(tmp_path, "--input", str(few)) == 0
     split = (tmp_path / "data" / "params" / "face" / "image_train.txt").read_bytes()
