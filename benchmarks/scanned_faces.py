@@ -27,6 +27,7 @@ from tqdm import tqdm
 from configs import schema
 from lib.face_model.face_model import FaceModel
 from lib.files.json_files import write_json
+from lib.geometry.lengths import MILLIMETRES
 from lib.geometry.normals import incident_triangles, vertex_normals
 from lib.synthetic.rendering.shadows import bake_occlusion
 from model.pipeline import load_face_model
@@ -37,7 +38,6 @@ REACH = 95.0  # mm from the tip of the nose
 OPEN = 0.5  # share of the sky
 ROUNDS = 20  # of closest points and least squares
 SLIDING = 0.3  # weight of the distance along the surface, beside that across it
-MILLIMETRES = 100.0  # per decimetre
 INNER = slice(17, None)  # landmarks of brows, eyes, nose and mouth
 UNSEEN = ("eye", "mouth_inside")  # regions without skin
 

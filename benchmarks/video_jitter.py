@@ -7,6 +7,7 @@ trajectories correlate best with the true ones.
 """
 
 import argparse
+import math
 
 import numpy as np
 import tensorflow as tf
@@ -45,12 +46,15 @@ def jitter(found: np.ndarray, true: np.ndarray) -> float:
 def lag(found: np.ndarray, true: np.ndarray, frame_rate: float, step: float = 0.1) -> tuple[float, bool]:
     """Seconds by which trajectories [T, ...] lag behind the true ones: the shift that correlates best.
 
-    Shifts of up to half a second are tried, in clips of less than four seconds of up to an eighth.
+    Shifts of up to half a second are tried, in clips of less than four seconds of up to an eighth; none in those of
+    fewer than ten frames.
 
     Returns:
-      the lag; and whether it may be larger, because the largest shift correlates best.
+      the lag, not a number if none is tried; and whether it may be larger, because the largest shift correlates best.
     """
     frames, reach = np.arange(len(true)), min(int(LARGEST_LAG * frame_rate), (len(true) - 2) // 8)
+    if reach < 1:
+        return math.nan, False
     inner = frames[reach + 1 : -reach - 1]
     ours, theirs = found.reshape(len(found), -1), true.reshape(len(true), -1)
     centred = ours[inner] - ours[inner].mean(axis=0)
@@ -67,6 +71,8 @@ def lag(found: np.ndarray, true: np.ndarray, frame_rate: float, step: float = 0.
 def described_lag(found: np.ndarray, true: np.ndarray, frame_rate: float) -> str:
     """`lag` in words."""
     seconds, more = lag(found, true, frame_rate)
+    if math.isnan(seconds):
+        return "unknown (too few frames)"
     return f"{'at least ' * more}{round(1e3 * seconds):+d} ms"
 
 

@@ -66,6 +66,13 @@ def test_a_lag_beyond_the_tried_shifts_is_said_to_be_one():
     true = np.cumsum(np.random.default_rng(0).normal(size=(150, 4)), axis=0)
     assert video_jitter.described_lag(np.roll(true, 14, axis=0), true, 25.0) == "at least +480 ms"
     assert video_jitter.described_lag(true[:32], true[:32], 25.0) == "+0 ms", "a short clip, too"
+    assert video_jitter.described_lag(true[:10], true[:10], 25.0) == "+0 ms"
+
+
+@pytest.mark.parametrize("frames", [1, 4, 9])
+def test_clips_too_short_for_any_shift_have_no_lag(frames):
+    true = np.random.default_rng(0).normal(size=(frames, 4))
+    assert video_jitter.described_lag(true, true, 25.0) == "unknown (too few frames)"
 
 
 def test_the_speed_of_a_fit_is_that_of_test_modes(capsys):
