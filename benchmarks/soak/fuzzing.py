@@ -150,7 +150,7 @@ def scenarios(world: World) -> list[Scenario]:
             "atheris", "contents guided by coverage",
             proof.format(
                 by=f"for {ATHERIS_SECONDS} s a file of at most {LARGEST // 1000} kB, atheris seeks contents that reach "
-                f"new code ({', '.join(INSTRUMENTED)}; of surrey the landmark table alone, as its model is larger); they"
+                f"new code ({', '.join(INSTRUMENTED)}; of surrey the landmark table alone, the model is larger); they"
             ),
             len(INSTRUMENTED), guided,
         ),
