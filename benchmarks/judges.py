@@ -16,6 +16,8 @@ crop. The file holds the mean of every measure, and each photo's numbers under "
   a cheek instead of a face;
 * dlib.{front, front_to_35, front_to_55}: distance between the photo and the lit mesh seen from the front, and between
   the mesh from the front and the same mesh turned: how much of the above is due to the turn alone;
+* dlib.{relit_front, relit_35}: distance between the photo and the mesh with its albedo texture under a light from the
+  left above, seen from the front and turned to both sides;
 * dlib.landmarks_inner: distance between dlib's 51 inner landmarks in the photo and the model's, relative to the
   outer-eye distance;
 * dlib.shape_auc: how often the untextured shape is closer to its photo than to another one;
@@ -23,7 +25,6 @@ crop. The file holds the mean of every measure, and each photo's numbers under "
 """
 
 import argparse
-import dataclasses
 import json
 import sys
 import tempfile
@@ -37,6 +38,7 @@ from PIL import Image
 from sklearn.metrics import roc_auc_score
 
 import main as program
+from benchmarks.judged_result import BACKGROUND, Result
 from benchmarks.provenance import test_mode_origin
 from configs import schema
 from lib.errors import UserError
@@ -48,9 +50,6 @@ from lib.files.atomic import atomic_path
 from lib.files.json_files import write_json
 from lib.geometry.camera import Camera
 from lib.geometry.rotation import rotation_matrix
-from lib.images.display import to_bytes
-from lib.mesh_renderer.fragments import interpolate, rasterize
-from lib.mesh_renderer.textured import draw_textured
 from model.dense_landmarks.source import surface_points
 from model.face_model_source import load_face_model
 
@@ -58,10 +57,14 @@ GROUPS = {"all": tuple(range(POINTS)), "lips": LIPS, "eyes": EYES, "jaw": JAW}
 # Pairs in the middle of the mouth, because its corners do not open.
 GAPS = {"lip_gap": LIP_PAIRS[:3], "lid_gap": LID_PAIRS}
 TURNS = (35, 55)
-VIEWS = ("photo_view", "front", *(f"{name}_{degrees}" for name in ("turned", "front_to") for degrees in TURNS))
-# Side of the pictures for dlib, and grey level (0 to 255) of the background behind a rendered face.
-SIDE, BACKGROUND = 448, 127
-LIGHT = np.array([-0.35, 0.4, 0.85]) / np.linalg.norm([-0.35, 0.4, 0.85])
+VIEWS = (
+    "photo_view",
+    "front",
+    *(f"{name}_{degrees}" for name in ("turned", "front_to") for degrees in TURNS),
+    "relit_front",
+    "relit_35",
+)
+SIDE = 448  # of the pictures for dlib
 INNER = slice(17, 68)
 MADE_BY = "judges.json"  # beside the results: what they were made of
 # dlib's landmarks expect the square of its detector: its size relative to the extent of the face, and upward shift.
@@ -117,67 +120,6 @@ class Recogniser:
         return np.array([[p.x + 0.5, p.y + 0.5] for p in shape.parts()]) / scale, np.array(embedding)
 
 
-@dataclasses.dataclass(frozen=True)
-class Result:
-    """Test mode's results for a photo: crop, fine rendering, textured mesh, pose, detected points, metrics."""
-
-    crop: np.ndarray
-    fine: np.ndarray
-    vertices: np.ndarray
-    texture_points: np.ndarray
-    corners: np.ndarray
-    texture: np.ndarray
-    rotation: np.ndarray
-    translation: np.ndarray
-    five_points: np.ndarray
-    metrics: dict
-
-    @classmethod
-    def read(cls, folder: Path) -> "Result":
-        lines = [line.split() for line in (folder / "mesh.obj").read_text().splitlines()]
-        described = json.loads((folder / "coefficients.json").read_text(encoding="utf-8"))
-        angles = np.array([described["coefficients"]["angles"]], np.float32)
-        to_crop = np.array(described["photo_to_crop"])
-        pixels = {name: np.asarray(Image.open(folder / f"{name}.png")) for name in ("crop", "fine", "mesh_lit")}
-        return cls(
-            crop=pixels["crop"][..., :3],
-            fine=pixels["fine"],
-            vertices=np.array([line[1:4] for line in lines if line[0] == "v"], np.float32),
-            texture_points=np.array([line[1:3] for line in lines if line[0] == "vt"], np.float32),
-            corners=np.array([[c.split("/")[:2] for c in line[1:4]] for line in lines if line[0] == "f"], int) - 1,
-            texture=pixels["mesh_lit"][..., :3],
-            rotation=rotation_matrix(tf.constant(angles))[0].numpy(),
-            translation=np.array(described["coefficients"]["translation"], np.float32),
-            five_points=np.array(described["detected_points_in_photo"]) @ to_crop[:, :2].T + to_crop[:, 2],
-            metrics=json.loads((folder / "metrics.json").read_text(encoding="utf-8")),
-        )
-
-    def draw(self, rotation: np.ndarray, translation: np.ndarray, camera: Camera, bare: bool = False) -> np.ndarray:
-        """Renders the lit mesh, or its untextured shape, in a pose: uint8 [H, W, 3]."""
-        posed = (self.vertices @ rotation + translation)[self.corners[..., 0]].reshape(-1, 3)
-        triangles = np.arange(len(posed), dtype=np.int32).reshape(-1, 3)
-        clip = camera.clip_coordinates(tf.constant(posed))
-        if not bare:
-            coordinates = self.texture_points[self.corners[..., 1]].reshape(-1, 2)
-            drawn = draw_textured(clip.numpy(), triangles, coordinates, self.texture, camera.image_size[0])
-            return to_bytes(drawn[..., :3] * drawn[..., 3:] + (1 - drawn[..., 3:]) * (BACKGROUND / 255))
-        fragments = rasterize(clip[None], triangles, camera.image_size)
-        grey = interpolate(tf.constant(self._shading(posed)[None], tf.float32), triangles, fragments)[0].numpy()
-        return np.where(fragments.mask[0].numpy() > 0, np.repeat(grey * 255, 3, -1), BACKGROUND).astype(np.uint8)
-
-    def _shading(self, posed: np.ndarray) -> np.ndarray:
-        """Grey levels [3 F, 1] of the triangles' corners, smooth over the surface."""
-        corners = posed.reshape(-1, 3, 3)
-        normals = np.zeros_like(self.vertices)
-        np.add.at(
-            normals,
-            self.corners[..., 0],
-            np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])[:, None],
-        )
-        normals /= np.maximum(np.linalg.norm(normals, axis=1, keepdims=True), 1e-12)
-        return (0.15 + 0.8 * np.maximum(normals @ LIGHT, 0))[self.corners[..., 0]].reshape(-1, 1)
-
-
 def opening(points: np.ndarray, pairs) -> float:
     """Mean distance between upper and lower points."""
     return float(np.mean([np.linalg.norm(points[upper] - points[lower]) for upper, lower in pairs]))
@@ -206,10 +148,10 @@ def judge_photo(result: Result, recognise: Recogniser, model: FaceModel, points:
     numbers["photo_view"] = float(np.linalg.norm(recognise(fine, fitted)[1] - own))
     drawn = Camera((SIDE, SIDE))
 
-    def turned(yaw: float) -> np.ndarray:
-        """Embedding of the lit mesh turned by degrees about its vertical axis."""
+    def turned(yaw: float, surface: str = "lit") -> np.ndarray:
+        """Embedding of the mesh turned by degrees about its vertical axis."""
         turn = rotation_matrix(tf.constant([[0.0, np.radians(yaw), 0.0]], tf.float32))[0].numpy()
-        picture = result.draw(turn, np.zeros(3, np.float32), drawn)
+        picture = result.draw(turn, np.zeros(3, np.float32), drawn, surface)
         place = drawn.project(tf.constant((result.vertices[model.landmarks] @ turn)[None], tf.float32))[0].numpy()
         return recognise.embedding(picture, place)
 
@@ -219,7 +161,10 @@ def judge_photo(result: Result, recognise: Recogniser, model: FaceModel, points:
         sides = np.stack([turned(-degrees), turned(degrees)])
         for name, other in (("turned", own), ("front_to", front)):
             numbers[f"{name}_{degrees}"] = float(np.linalg.norm(sides - other, axis=1).mean())
-    bare = result.draw(result.rotation, result.translation, drawn, bare=True)
+    relit = np.stack([turned(yaw, "albedo") for yaw in (0, -35, 35)]) - own
+    numbers["relit_front"], *sides = np.linalg.norm(relit, axis=1).tolist()
+    numbers["relit_35"] = float(np.mean(sides))
+    bare = result.draw(result.rotation, result.translation, drawn, "bare")
     shape = recognise(bare, fitted * (SIDE / size))[1]
     return {**numbers, "psnr_fine": result.metrics["psnr_fine"], "embeddings": (own, shape)}
 

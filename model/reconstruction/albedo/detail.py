@@ -70,6 +70,7 @@ class AlbedoDetail:
         self._eye = region["eye"][:, None].astype(np.float32)
         covered = np.maximum.reduce([brow > 0.3, region["eye"], region["lips"], region["lash"], beard])
         self._bare = ((1 - covered) * model.skin_mask).astype(np.float32)
+        self._mirror = model.mirror_index
         self._laplacian = edge_laplacian(model.triangles, model.vertex_count)
         degree = self._laplacian.diagonal()
         self._mean = (sp.diags(1 / np.maximum(degree, 1)) @ (sp.diags(degree) - self._laplacian)).tocsr()
@@ -79,7 +80,8 @@ class AlbedoDetail:
 
         Args:
           albedo, appearance: [1, N, 3] of the network, RGB.
-          readable: [1, N, 1] in [0, 1], vertices where the photo's colours count.
+          readable: [1, N, 1] in [0, 1], vertices where the photo's colours count. Others take the detail of the mirrored
+            vertex.
         """
         inside = readable[0, :, 0].numpy()
         for _ in range(BORDER):
@@ -95,7 +97,10 @@ class AlbedoDetail:
         hue = detail - brightness
         hue += self._eye * (np.clip(hue, -LARGEST_HUE, LARGEST_HUE) - hue)
         detail = brightness + hue
-        detailed = own * np.exp(self._share * inside[:, None] * detail) - DARKEST
+        added = self._share * inside[:, None] * detail
+        # The side that the photo does not show has the same brows and beard, but its eye looks elsewhere.
+        added += (1 - inside[:, None]) * (1 - self._eye) * added[self._mirror]
+        detailed = own * np.exp(added) - DARKEST
         return tf.constant(np.clip(detailed, 0, 1)[None].astype(np.float32))
 
 
