@@ -80,8 +80,8 @@ class AlbedoDetail:
 
         Args:
           albedo, appearance: [1, N, 3] of the network, RGB.
-          readable: [1, N, 1] in [0, 1], vertices where the photo's colours count. Others take the detail of the mirrored
-            vertex.
+          readable: [1, N, 1] in [0, 1], vertices where the photo's colours count. Others take the detail of their
+            mirrored vertices.
         """
         inside = readable[0, :, 0].numpy()
         for _ in range(BORDER):
