@@ -19,7 +19,7 @@ def __getattr__(name: str) -> Any:
     from lib.runtime.collection import paused_collection
     from lib.runtime.quiet_tensorflow import import_tensorflow
 
-    with paused_collection(freeze=False):
+    with paused_collection():
         import_tensorflow()
         from model.reconstruction.face_reconstructor import FaceReconstructor
 
