@@ -42,6 +42,7 @@ KILLED_OR_STOPPED = """
 import os, signal, sys
 from pathlib import Path
 from lib.records import example_photos
+signal.signal(signal.SIGINT, signal.default_int_handler)  # background jobs ignore it
 def interrupted(*_):
     Path(sys.argv[1]).parent.joinpath(".raw-unfinished", "000.png").touch()
     os.kill(os.getpid(), int(sys.argv[2]))
