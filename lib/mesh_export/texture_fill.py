@@ -91,6 +91,12 @@ def edge_laplacian(triangles: np.ndarray, vertex_count: int) -> sp.csr_matrix:
     return (sp.diags(np.asarray(adjacency.sum(axis=1)).ravel()) - adjacency).tocsr().astype(np.float32)
 
 
+def neighbour_mean(laplacian: sp.csr_matrix) -> sp.csr_matrix:
+    """[N, N] that takes the mean over each vertex's neighbours, from `edge_laplacian`."""
+    degree = laplacian.diagonal()
+    return (sp.diags(1 / np.maximum(degree, 1)) @ (sp.diags(degree) - laplacian).tocsr()).tocsr()
+
+
 def membrane(
     laplacian: sp.csr_matrix,
     values: np.ndarray,

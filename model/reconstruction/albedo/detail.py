@@ -1,24 +1,23 @@
 """The photo's detail of brows, eyes, beard and skin in the albedo of a reconstructed photo."""
 
 import numpy as np
-import scipy.sparse as sp
 import tensorflow as tf
 
 from lib.face_model.face_model import FaceModel
 from lib.mesh_export.texture_baking import DARKEST
-from lib.mesh_export.texture_fill import edge_laplacian, membrane
+from lib.mesh_export.texture_fill import edge_laplacian, membrane, neighbour_mean
 from lib.synthetic.appearance.canonical import REGIONS, CanonicalFace
 
 # Share of the detail that each part takes over from the photo. On synthetic photos, whose albedo is known, this lowers
-# the error of skin, beards and eyes and leaves that of brows. Lids and lips, which shine and lie in shadow, would be
-# better with less there, but real people are hardly recognised without their creases and make-up.
+# the error of eyes, beards and brows, and raises that of other skin, lids and lips a little: they shine and lie in
+# shadow. But real people are hardly recognised without their creases and make-up.
 SKIN, LIDS, BEARD, BROWS, LIPS, EYES = 0.4, 0.4, 0.7, 1.0, 0.4, 0.9
 # Places on the canonical face [mm]. Each part fades between two distances: a brow from the curve of its landmarks and
 # beyond its ends, lids from their height and to the sides.
 BROW_HEIGHT, BROW_ENDS, LID_HEIGHT, LID_WIDTH = (10.0, 14.0), (6.0, 9.0), (10.0, 14.0), (54.0, 58.0)
 LIDS_AT = 42.0
-# There may be a beard below these heights, and all parts end where the ears begin.
-BEARD_TOP, EARS = (-8.0, -12.0), -60.0
+# There may be a beard this far below the middle, and all parts end where the ears begin.
+BEARD_TOP, EARS = (8.0, 12.0), -60.0
 # Length over which the light that the network sees is smoothed, as a share of the square root of the vertex count.
 SMOOTHED = 0.02
 # Limits of the log of that light, and of what the eyes' detail may differ in hue: their white tells no other colour.
@@ -52,7 +51,7 @@ class AlbedoDetail:
             * before_ears
         )
         lid = _falling(np.abs(y - LIDS_AT), *LID_HEIGHT) * _falling(x, *LID_WIDTH) * before_ears
-        beard = (1 - _falling(-y, *(-height for height in BEARD_TOP))) * before_ears
+        beard = (1 - _falling(-y, *BEARD_TOP)) * before_ears
         share, darkens = np.full(len(y), SKIN), np.zeros(len(y))
         parts = (
             (lid, LIDS, 0),
@@ -72,8 +71,7 @@ class AlbedoDetail:
         self._bare = ((1 - covered) * model.skin_mask).astype(np.float32)
         self._mirror = model.mirror_index
         self._laplacian = edge_laplacian(model.triangles, model.vertex_count)
-        degree = self._laplacian.diagonal()
-        self._mean = (sp.diags(1 / np.maximum(degree, 1)) @ (sp.diags(degree) - self._laplacian)).tocsr()
+        self._mean = neighbour_mean(self._laplacian)
 
     def __call__(self, albedo: tf.Tensor, appearance: tf.Tensor, readable: tf.Tensor) -> tf.Tensor:
         """The albedo [1, N, 3] with the photo's detail.

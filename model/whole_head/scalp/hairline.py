@@ -5,7 +5,7 @@ import scipy.sparse
 import scipy.sparse.csgraph
 
 from lib.face_model.face_model import FaceModel
-from lib.mesh_export.texture_fill import edge_laplacian
+from lib.mesh_export.texture_fill import edge_laplacian, neighbour_mean
 from lib.synthetic.appearance.canonical import CanonicalFace
 from lib.synthetic.appearance.hair import above_hairline
 
@@ -50,9 +50,8 @@ class Hairline:
         self.behind = (self.usual > 0) & ~front
         self._mirror = model.mirror_index
         laplacian = edge_laplacian(model.triangles, model.vertex_count)
-        degree = laplacian.diagonal()
-        self._neighbours = (scipy.sparse.diags(degree) - laplacian).tocsr()
-        self._mean = (scipy.sparse.diags(1 / np.maximum(degree, 1)) @ self._neighbours).tocsr()
+        self._neighbours = (scipy.sparse.diags(laplacian.diagonal()) - laplacian).tocsr()
+        self._mean = neighbour_mean(laplacian)
 
     def __call__(self, seen: np.ndarray, covered: np.ndarray) -> np.ndarray:
         """Share of hair [N] in [0, 1].
