@@ -35,7 +35,7 @@ NAME = "human head"
 # Part of the cache key: increase the number when a change makes the same file give a different model.
 METHOD = "human head, 4"
 # Likewise, for `ExtendedHead`.
-EXTENSION_METHOD = "extended head, 8"
+EXTENSION_METHOD = "extended head, 9"
 # The border of the face's mesh is straightened: vertices farther than this [dm] from where the head has them are new.
 SAME = 1e-5
 # Least share of a face's vertices that are where its head has them; 0.95 are, and none of another area or density.

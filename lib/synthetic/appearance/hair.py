@@ -15,6 +15,8 @@ RADIUS = 75.0
 # Height of the hairline by the direction from the axis of the head: 0 the front, 90 the side, 180 the back.
 _DIRECTIONS = np.radians([0, 14, 28, 42, 54, 66, 78, 86, 92, 100, 112, 126, 150, 180])
 _HAIRLINE = np.array([100, 102, 102, 92, 76, 62, 44, 22, 16, 52, 40, -10, -55, -60.0])
+# The same for heads made from photos: short hair runs down close behind the ears and ends nearly level at the nape.
+_SHORT_HAIR = np.array([100, 102, 102, 92, 76, 62, 44, 22, 16, 52, 0, -46, -64, -62.0])
 _COVER = {
     # Lower borders for the same directions; None: the hairline.
     "beanie": np.array([84, 84, 82, 78, 72, 66, 60, 56, 54, 50, 40, 20, 0, -5.0]),
@@ -72,8 +74,8 @@ class Hair:
 
 
 def above_hairline(places: np.ndarray) -> np.ndarray:
-    """[N] millimetres of canonical places [N, 3] above the natural hairline; negative on face and neck."""
-    return _above(places, _HAIRLINE)
+    """[N] millimetres of canonical places [N, 3] above the hairline of short hair; negative on face and neck."""
+    return _above(places, _SHORT_HAIR)
 
 
 def hair_flow(places: np.ndarray, curl: float = 0.0) -> np.ndarray:

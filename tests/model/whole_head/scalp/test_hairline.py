@@ -35,3 +35,14 @@ def test_a_dark_island_is_shadow(head):
     island = hairline.reach & (np.hypot(x, y - 65) < 12) & (z > 0)
     assert island.sum() > 5
     assert share_of(head, island)[island].max() < 0.3
+
+
+def test_short_hair_ends_level_at_the_nape(head):
+    hairline, (x, y, z) = head[0], head[1].T
+    behind = (z < -95) & (np.abs(x) < 45) & hairline.reach
+    lower = [
+        y[behind & (np.abs(x) >= start) & (np.abs(x) < start + 15) & (hairline.usual > 0.5)].min()
+        for start in (0, 15, 30)
+    ]
+    assert max(lower) < -45
+    assert np.ptp(lower) < 15

@@ -110,7 +110,7 @@ def test_smooth_colours_that_hair_does_not_have_are_cloth(heads, colour):
 def test_hair_is_no_cloth(heads, colour, strands):
     found = heads(colour, strands)
     assert not found.cloth.any()
-    np.testing.assert_array_equal(found.light, heads.face.shading[0].numpy())
+    np.testing.assert_allclose(found.light, heads.face.shading[0].numpy(), atol=1e-6)
     np.testing.assert_array_equal(found.strands, found.share)
 
 
