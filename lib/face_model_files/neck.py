@@ -8,9 +8,11 @@ from typing import Any, TypeVar
 
 import numpy as np
 import scipy.sparse
+import scipy.spatial
 
 from lib.face_model.face_model import FaceModel
 from lib.face_model_files.fans import borders, with_fan
+from lib.geometry.smoothstep import smoothstep
 from lib.human_head.chart import MARGIN, ROW
 from lib.mesh_export.texture_fill import edge_laplacian
 from lib.mesh_export.uv_chart import UvChart
@@ -29,6 +31,10 @@ _LEAVING, _ARRIVING = 1.4, 0.6
 _SMOOTHING = 6
 # Where the neck begins, the mesh is smoothed, this many rounds and up to this many edges away.
 _RELAXED, _AROUND = 12, 5
+# The control mesh has the neck of a slender body: 302 mm around the mean head, where women have 325 mm and men 380 mm.
+# It is wider by this factor from the second height [dm] above the middle of the border downwards, not wider above the
+# first, and reaches that width this far [dm] from the vertices that stay.
+_GIRTH, _WIDENS, _CLEAR = 1.16, (0.55, -0.15), 0.35
 # Height on the chart of the triangles that close the neck.
 _FAN = 0.012
 # Share of the way on which hair and other regions of the border end.
@@ -82,11 +88,13 @@ def with_neck(model: Model, chart: UvChart, fixed: int) -> tuple[Model, UvChart]
     loop = _Border.of(model, chart).loop
     longer, chart = _lengthened(model, chart, loop)
     relax = _relaxation(longer, loop, fixed)
+    shape, axis = relax @ longer.mean_shape, longer.mean_shape[loop].mean(axis=0)
+    wider = _wider(shape, axis, fixed)
     bases: dict[str, Any] = {
-        name: np.stack([relax @ mode for mode in getattr(longer, name)]).astype(np.float32)
+        name: np.stack([wider * (relax @ mode) for mode in getattr(longer, name)]).astype(np.float32)
         for name in ("identity_basis", "expression_basis")
     }
-    longer = dataclasses.replace(longer, mean_shape=(relax @ longer.mean_shape).astype(np.float32), **bases)
+    longer = dataclasses.replace(longer, mean_shape=(axis + wider * (shape - axis)).astype(np.float32), **bases)
     # On the chart, the fan hangs below the base.
     return with_fan(longer, chart, _Border.of(longer, chart).ends, -_FAN, is_skin=True)
 
@@ -213,6 +221,14 @@ def _relaxation(model: FaceModel, loop: np.ndarray, fixed: int) -> scipy.sparse.
     for _ in range(_RELAXED):
         result = step @ result
     return _symmetric(result.tocsr(), model.mirror_index, model.mirror_index)
+
+
+def _wider(shape: np.ndarray, axis: np.ndarray, fixed: int) -> np.ndarray:
+    """[N, 3] factors by which vertices `shape` [N, 3] move away from the vertical axis through a point [3]."""
+    begin, full = _WIDENS
+    below = smoothstep((begin - (shape[:, 1] - axis[1])) / (begin - full))
+    clear = smoothstep(scipy.spatial.KDTree(shape[:fixed]).query(shape)[0] / _CLEAR)
+    return 1 + (_GIRTH - 1) * (below * clear)[:, None] * (1, 0, 1)
 
 
 def _symmetric(matrix: scipy.sparse.csr_matrix, rows: np.ndarray, columns: np.ndarray) -> scipy.sparse.csr_matrix:

@@ -4,6 +4,7 @@ import dataclasses
 
 import numpy as np
 import pytest
+import scipy.spatial
 
 from lib.face_model.face_model import FaceModel
 from lib.face_model_files.human_head import ExtendedHead, HeadAroundFace
@@ -24,6 +25,12 @@ def normals_of(shape: np.ndarray, triangles: np.ndarray) -> np.ndarray:
     return np.cross(b - a, c - a)
 
 
+def girth(shape: np.ndarray, height: float) -> float:
+    """Perimeter of the convex hull of the vertices near a height."""
+    level = shape[np.abs(shape[:, 1] - height) < 0.06][:, [0, 2]]
+    return float(scipy.spatial.ConvexHull(level).area)
+
+
 @pytest.fixture(scope="module")
 def head() -> FaceModel:
     model = coarse_head("head")
@@ -39,6 +46,14 @@ def test_the_base_is_level_and_well_below_the_chin(extended):
     # It stays where it is when the jaw opens.
     moved = np.abs(model.expression_basis[:, np.unique(fan)]).max()
     assert moved < 1e-6 < np.abs(model.expression_basis).max()
+
+
+def test_the_neck_has_the_girth_of_a_person(extended):
+    """The mean head lies between women, 325 mm, and men, 380 mm, where its neck is thinnest."""
+    model = extended.model
+    heights = model.mean_shape[model.landmarks[8], 1] + np.arange(-0.5, -0.1, 0.05)
+    girths = [girth(model.mean_shape, height) for height in heights]
+    assert 3.25 < min(girths) < 3.8, "dm"
 
 
 def test_the_neck_continues_the_surface(extended):
