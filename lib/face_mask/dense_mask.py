@@ -39,7 +39,8 @@ RADIUS, EPSILON = 5, 1e-3
 # Parts of the face that are not skin-coloured, as outlines.
 FEATURES = (LEFT_EYE, RIGHT_EYE, LEFT_BROW, RIGHT_BROW, OUTER_LIPS, INNER_LIPS)
 # Pieces smaller than this share of the largest are dropped, holes smaller than this (pixels) are filled.
-LEAST_PIECE, LARGEST_HOLE = 0.15, 130
+# So are pieces below the second share if they lie beside the part between the features.
+LEAST_PIECE, LARGEST_HOLE, LEAST_BESIDE = 0.15, 130, 0.5
 # Width of a piece's soft border, pixels.
 SOFT_BORDER = 2
 
@@ -109,7 +110,7 @@ def _opacity(image: np.ndarray, points: np.ndarray, decoded: np.ndarray) -> np.n
         # Sunglasses, hair and hands may cover an eye: the decoder, which knows eyes, decides.
         if feature.any() and decoded[feature].mean() > 0:
             alpha[feature] = np.maximum(alpha[feature], _sigmoid(DECODER * decoded[feature]))
-    alpha = _in_few_pieces(alpha)
+    alpha = _in_few_pieces(alpha, _between_features(points))
     alpha[rims(guide, _sigmoid(decoded).astype(np.float32), points)] = 0
     return alpha
 
@@ -119,10 +120,14 @@ def _oval_log_odds(points: np.ndarray) -> np.ndarray:
     filled = _filled(points[list(OVAL)]).astype(np.uint8)
     distance = cv2.distanceTransform(filled, cv2.DIST_L2, 5) - cv2.distanceTransform(1 - filled, cv2.DIST_L2, 5)
     everywhere = OVAL_PRIOR * np.clip(distance / OVAL_STEP, -OVAL_LIMIT, OVAL_LIMIT)
-    inner = np.concatenate([points[list(outline)] for outline in FEATURES]).astype(np.float32)
-    everywhere = everywhere + INNER_FACE * _filled(cv2.convexHull(inner))
+    everywhere = everywhere + INNER_FACE * _between_features(points)
     below = _towards_chin(points, points[list(EYES)].mean(0))
     return everywhere + below * np.clip(distance + JAW_FREE, OUTSIDE, 0)
+
+
+def _between_features(points: np.ndarray) -> np.ndarray:
+    """Pixels between brows, eyes and mouth, bool."""
+    return _filled(cv2.convexHull(np.concatenate([points[list(outline)] for outline in FEATURES]).astype(np.float32)))
 
 
 def _ring(oval: np.ndarray, points: np.ndarray) -> np.ndarray:
@@ -155,14 +160,20 @@ def _filled(outline: np.ndarray) -> np.ndarray:
     return mask > 0
 
 
-def _in_few_pieces(alpha: np.ndarray) -> np.ndarray:
-    """Drops small pieces and fills small holes: specks of skin colour in hair, of hair colour on skin."""
+def _in_few_pieces(alpha: np.ndarray, inner: np.ndarray) -> np.ndarray:
+    """Drops small pieces and fills small holes: specks of skin colour in hair, of hair colour on skin.
+
+    So is a larger piece beside the pixels `inner` [H, W] between the features, such as the light on a fringe.
+    """
     for value in (1.0, 0.0):
         _, parts, statistics, _ = cv2.connectedComponentsWithStats(((alpha > 0.5) == value).astype(np.uint8))
         areas = statistics[:, cv2.CC_STAT_AREA]
         if len(areas) == 1:
             continue
         small = areas < (LEAST_PIECE * areas[1:].max() if value else LARGEST_HOLE)
+        if value:
+            beside = np.bincount(parts[inner], minlength=len(areas)) == 0
+            small |= beside & (areas < LEAST_BESIDE * areas[1:].max())
         small[0] = False
         speck = small[parts]
         # With its soft border, except for what may be that of a piece that stays.

@@ -180,11 +180,24 @@ def test_dropped_pieces_and_filled_holes_leave_no_soft_rings():
     sharp[30:36, 30:36] = 0
     sharp[66:72, 66:72] = sharp[30:34, 62:65] = 1
     soft = cv2.blur(sharp, (3, 3))
-    alpha = _in_few_pieces(soft)
+    alpha = _in_few_pieces(soft, np.ones(soft.shape, bool))
     assert (alpha[62:, 62:] == 0).all()
     assert (alpha[25:41, 25:41] == 1).all()
     np.testing.assert_array_equal(alpha[8:12], soft[8:12], err_msg="the border of what stays")
     assert (alpha[28:36, 62:] == 0).all()
+
+
+@pytest.mark.parametrize(("rows", "kept"), [((40, 70), True), ((10, 20), False), ((4, 34), True)])
+def test_a_large_piece_that_lies_beside_the_features_is_no_skin(rows, kept):
+    """The features lie in rows 34 and below; a piece above them stays only if it is half as large as the face's."""
+    alpha = np.zeros((WORKING_SIDE, WORKING_SIDE), np.float32)
+    alpha[100:150, 60:110] = 1
+    piece = np.zeros_like(INSIDE)
+    piece[slice(*rows), 60:110] = True
+    alpha[piece] = 1
+    inner = np.zeros_like(INSIDE)
+    inner[34:140] = True
+    assert (_in_few_pieces(alpha, inner)[piece] == kept).all()
 
 
 def test_an_eye_is_filled_unless_the_decoder_sees_it_covered(points):
