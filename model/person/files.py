@@ -46,12 +46,14 @@ class PersonRecord(SkinView):
       coefficients: [K] final coefficients.
       rgb: [H, W, 3] the crop, RGB in [0, 1].
       alpha: [H, W] mask of the crop.
+      gaze: [2] of the eyes, None for straight ahead, see `PhotoResult`.
     """
 
     name: str
     coefficients: np.ndarray
     rgb: np.ndarray
     alpha: np.ndarray
+    gaze: np.ndarray | None
 
     @classmethod
     def named(cls, result: PhotoResult, textures: FaceTextures | None, name: str) -> "PersonRecord":
@@ -62,6 +64,7 @@ class PersonRecord(SkinView):
             coefficients=result.coefficients,
             rgb=result.photo.rgb,
             alpha=result.alpha,
+            gaze=result.gaze,
         )
 
 
@@ -101,7 +104,7 @@ def write_person(
     psnr: dict[str, float] = {}
     rows: list[list[Tile]] = []
     for record in records:
-        drawn = reconstruct.draw(record.coefficients[None], tf.constant(skin.albedo[None]))
+        drawn = reconstruct.draw(record.coefficients[None], tf.constant(skin.albedo[None]), record.gaze)
         mask = drawn[..., 3:] * record.alpha[..., None]
         compared = (tf.constant(picture[None]) for picture in (drawn[..., :3], record.rgb, mask))
         psnr[record.name] = round(float(masked_psnr(*compared)[0]), 4)

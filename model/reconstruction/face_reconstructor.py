@@ -290,10 +290,10 @@ class FaceReconstructor:
             vertices = BlendShapes.of(morphable.face_model).changed(morphable.face_model, vertices, own, expression)
         return to_bytes(turned_view(morphable, export.chart, vertices, albedo, angles, camera, light))
 
-    def draw(self, coefficients: np.ndarray, albedo: tf.Tensor) -> np.ndarray:
-        """Renders the face with coefficients [1, K], also with the albedo [1, N, 3] of a whole head: RGBA [H, W, 4]."""
+    def draw(self, coefficients: np.ndarray, albedo: tf.Tensor, gaze: np.ndarray | None = None) -> np.ndarray:
+        """Renders coefficients [1, K] with an albedo [1, N, 3], also a whole head's, and a gaze [2]: RGBA [H, W, 4]."""
         face_gcn, morphable, camera = self.pipeline.face_gcn, self.pipeline.face_gcn.morphable, self.pipeline.camera
-        face = morphable.posed(tf.constant(coefficients), camera)
+        face = morphable.posed(tf.constant(coefficients), camera, gaze)
         fragments = rasterize(camera.clip_coordinates(face.vertices), morphable.triangles, camera.image_size)
         colour = face_gcn.shade(albedo[:, : morphable.vertex_count], face)
         rendering = clipped(interpolate(colour, morphable.triangles, fragments))

@@ -1,6 +1,7 @@
 """--mode test --video: tracks the face of a video and writes the results."""
 
 import functools
+import itertools
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
@@ -31,10 +32,15 @@ from model.video.video_file import write_video
 
 
 def overlay(
-    reconstruct: FaceReconstructor, frame: np.ndarray, crop: np.ndarray, coefficients: np.ndarray, albedo: np.ndarray
+    reconstruct: FaceReconstructor,
+    frame: np.ndarray,
+    crop: np.ndarray,
+    coefficients: np.ndarray,
+    albedo: np.ndarray,
+    gaze: np.ndarray | None = None,
 ) -> np.ndarray:
-    """Draws the face with coefficients [K] and albedo [N, 3] over a frame, uint8 [H, W, 3]."""
-    layers = reconstruct.draw(coefficients[None], tf.constant(albedo[None]))
+    """Draws the face with coefficients [K], albedo [N, 3] and gaze [2] over a frame, uint8 [H, W, 3]."""
+    layers = reconstruct.draw(coefficients[None], tf.constant(albedo[None]), gaze)
     centres = np.array(crop, np.float64)  # OpenCV's origin is the centre of the first pixel, ours is its corner
     centres[:, 2] += 0.5 * crop[:, :2].sum(axis=1) - 0.5
     size = frame.shape[1::-1]
@@ -117,9 +123,10 @@ def drawn(
     reconstruct: FaceReconstructor, frames: FrameSource, track: Track, albedo: np.ndarray
 ) -> Iterator[np.ndarray]:
     """The frames with the face drawn over them where it is shown."""
-    rows = zip(track.shown, fill_gaps(frames), track.photo_to_crop, track.coefficients, strict=True)
-    for shown, frame, crop, coefficients in rows:
-        yield overlay(reconstruct, frame, crop, coefficients, albedo) if shown else frame
+    gazes = itertools.repeat(None, len(track.shown)) if track.gaze is None else track.gaze
+    rows = zip(track.shown, fill_gaps(frames), track.photo_to_crop, track.coefficients, gazes, strict=True)
+    for shown, frame, crop, coefficients, gaze in rows:
+        yield overlay(reconstruct, frame, crop, coefficients, albedo, gaze) if shown else frame
 
 
 def _print_left_out(track: Track) -> None:
