@@ -4,7 +4,7 @@ import importlib
 import os
 from collections.abc import Sequence
 
-from lib.errors import InUse, UserError
+from lib.errors import DiskFull, InUse, UserError
 
 
 def run_part(program: str, arguments: Sequence[str], folder: str) -> str:
@@ -16,14 +16,14 @@ def run_part(program: str, arguments: Sequence[str], folder: str) -> str:
       folder: where its relative paths start.
 
     Returns:
-      Why the program refuses the command, in its words; empty if the part is done. All else raises, and may pass if the
-      part is tried again.
+      Why the program refuses the command, or that the disk is full, in its words; empty if the part is done. All else
+      raises, and may pass if the part is tried again.
     """
     os.chdir(folder)
     try:
         importlib.import_module(program).main(list(arguments))
     except InUse:  # perhaps by an earlier attempt at the part, on a machine that only seems lost
         raise
-    except UserError as error:
+    except (UserError, DiskFull) as error:
         return str(error) or "an error without a message"
     return ""

@@ -65,7 +65,8 @@ def run_parts(address: str, cpus: int, job: Job) -> int:
       job: what to run.
 
     Raises:
-      UserError: there is no Ray, a machine lacks a folder, the program refuses the command, or a part failed each time.
+      UserError: there is no Ray, a machine lacks a folder, the program refuses the command, the disk is full, or a part
+        failed each time.
       Interrupted: told to stop; finished parts stay.
     """
     search = [str(job.code), *filter(None, [os.environ.get("PYTHONPATH")])]

@@ -86,6 +86,12 @@ def test_a_refused_command_is_not_repeated(ray, tmp_path):
     assert attempts(tmp_path)["1-2"] == 1
 
 
+def test_a_full_disk_ends_the_run_instead_of_being_filled_again(ray, tmp_path):
+    with pytest.raises(UserError, match=r"shard 1/2: no space left \(free space or choose another folder"):
+        _Run(ray, job(tmp_path, "full", 2)).finish_all()
+    assert attempts(tmp_path)["1-2"] == 1
+
+
 def test_a_machine_that_lacks_a_folder_is_named(ray, tmp_path):
     check_paths(ray, [tmp_path])
     with pytest.raises(UserError, match=f"{tmp_path}/none: must be the same folder .*, got none on {platform.node()}"):

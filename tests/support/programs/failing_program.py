@@ -6,7 +6,7 @@ import signal
 import time
 from pathlib import Path
 
-from lib.errors import InUse, UserError
+from lib.errors import DiskFull, InUse, UserError
 from lib.files.locks import sole_user
 
 
@@ -14,8 +14,8 @@ def main(argv: list[str]) -> int:
     """Appends the part's name and its threads to a file in a folder, and then does what is wanted of that part.
 
     Args:
-      argv: folder, how part 1 ends (`once`: killed at the first attempt; `always`: killed; `refuses`; `held`: its lock
-        is still held at the first attempt; `later`: held until part 0 is done), and --shard I/N.
+      argv: folder, how part 1 ends (`once`: killed at the first attempt; `always`: killed; `refuses`; `full`: by a full
+        disk; `held`: its lock is still held at the first attempt; `later`: held until part 0 is done), and --shard I/N.
     """
     folder, ending, shard = Path(argv[0]), argv[1], argv[-1]
     log = folder / shard.replace("/", "-")
@@ -32,6 +32,8 @@ def main(argv: list[str]) -> int:
             return 0
         if ending == "refuses":
             raise UserError("must be good, got bad")
+        if ending == "full":
+            raise DiskFull("no space left")
         if ending == "held":
             with sole_user(folder.parent / "locks", "a test"), contextlib.ExitStack() as again:
                 if first:  # a lock is that of an open file, also within a process
