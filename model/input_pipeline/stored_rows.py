@@ -31,9 +31,10 @@ class StoredRows:
         """A copy of rows, selected as those of an array by its first index.
 
         Raises:
+          IndexError: there is no such row.
           UserError: a file has been deleted or cut since the rows were stored.
         """
-        rows = np.arange(len(self))[key]
+        rows = self._numbers(key)
         wanted = np.atleast_1d(rows)
         found = np.full([len(wanted), self.shape[1]], np.nan, self.dtype)
         starts = wanted - wanted % self._part_size
@@ -42,6 +43,17 @@ class StoredRows:
                 of_part = starts == start
                 found[of_part] = _rows(part, wanted[of_part] - start)
         return found if np.ndim(rows) else found[0]
+
+    def _numbers(self, key: Any) -> np.ndarray:
+        """Numbers of the rows that a key selects; those of all rows are not listed for a few of them."""
+        if isinstance(key, slice):
+            return np.arange(*key.indices(len(self)))
+        rows = np.asarray(key)
+        if not np.issubdtype(rows.dtype, np.integer):  # a mask, for example
+            return np.arange(len(self))[key]
+        if outside := rows[(rows < -len(self)) | (rows >= len(self))].ravel().tolist():
+            raise IndexError(f"rows must be {-len(self)} to {len(self) - 1}, got {outside[0]}")
+        return np.where(rows < 0, rows + len(self), rows)
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
         return self[:].astype(dtype or self.dtype, copy=False)

@@ -11,6 +11,7 @@ from lib.records.record_file import RecordReader
 from lib.records.record_writer import RecordWriter
 from model.input_pipeline.batches import batches, shuffled
 from model.input_pipeline.frozen_outputs import encode_records
+from model.input_pipeline.stored_rows import StoredRows
 from model.networks.encoding import EncodedFaces
 
 
@@ -147,8 +148,22 @@ def test_rows_are_selected_as_those_of_an_array(tmp_path):
     assert rows.shape == (7, 2)
     for key in (4, -1, slice(2, 5), [6, 0, 6, 3], np.array([5, 1]), np.arange(7) > 4, []):
         np.testing.assert_array_equal(rows[key], expected[key])
-    with pytest.raises(IndexError):
-        rows[7]
+    for beyond in (7, -8, [0, 7]):
+        with pytest.raises(IndexError):
+            rows[beyond]
+
+
+@pytest.mark.parametrize(
+    ("key", "expected"), [(7, [7]), ([4, -1], [[4], [np.nan]]), (slice(8, 4, -2), [[8], [6]])]
+)
+def test_a_few_rows_take_no_memory_for_all_others(key, expected):
+    rows = StoredRows(10**7, 16, {0: np.arange(16.0, dtype=np.float32)[:, None]})
+    tracemalloc.start()
+    found = rows[key]
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    np.testing.assert_array_equal(found, expected)
+    assert peak < 1e5
 
 
 def test_memory_does_not_grow_with_the_crops(tmp_path):
