@@ -26,7 +26,7 @@ from lib.records import packing
 from lib.records.crop_files import file_names
 from lib.records.example_photos import write_example_photos
 from lib.records.packed_shards import CROPS_PER_PART, INDEX, PackedShards, pack_shard, shards_folder
-from lib.records.record_index import open_records, write_index
+from lib.records.record_index import SUFFIX, open_records, write_index
 from lib.records.records import Records
 from lib.records.splits import save_split, split
 from lib.runtime.leaving import leave
@@ -44,10 +44,13 @@ def main(argv: list[str] | None = None) -> int:
     args = parse(argv)
     config = schema.load(args.config, args.overrides)
     if args.verify is not None:
-        return verify(Path(args.verify), config.data.image_size if args.img_size else None)
+        sized = any(text.startswith("data.image_size=") for text in args.overrides)
+        return verify(Path(args.verify), config.data.image_size if sized else None)
     output = Path(args.output) if args.output is not None else config.packed_path
     if not output.suffix:  # its manifest would be that of the .bin beside it
         raise UserError(f"--output must have a suffix, such as .bin, got {output}")
+    if output.suffix == SUFFIX:
+        raise UserError(f"--output must not end in {SUFFIX}, which marks an index of record files, got {output}")
     if args.shard:
         return write_shard(config, args, output)
     if args.index:
@@ -168,8 +171,8 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--config", help="YAML file of the values that differ from configs/default.yaml")
     parser.add_argument(
         "--input",
-        help="folder of RGBA PNGs, or a record file to convert (this program's or the original's float32 file); "
-        "without --input, synthetic crops are rendered to data/generated/faces, with another --name or face model to "
+        help="folder of RGBA PNGs, or a record file to convert (this program's, an index of several, or the original's "
+        "float32 file); without --input, synthetic crops are rendered to data/generated/faces, with another --name or face model to "
         "data/generated/faces_<name>",
     )
     parser.add_argument(
@@ -194,6 +197,8 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
         raise UserError("--merge and --index must come without --input: the shards name their folder")
     if args.verify and (args.input or args.output or args.shard or args.merge or args.index or args.cluster):
         raise UserError("--verify must come alone: it re-reads the file that it names, and packs nothing")
+    if args.strict and (args.verify or args.index):
+        raise UserError("--strict must come with a command that packs, got --verify or --index, which pack nothing")
     return args
 
 

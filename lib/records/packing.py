@@ -18,7 +18,7 @@ from lib.files.file_names import line_fault, name_fault, printable
 from lib.files.json_files import with_checksum, write_json
 from lib.records.crop_faults import crop_fault
 from lib.records.crop_files import BadImage, UnreadableImage, read_crop, with_skin
-from lib.records.record_file import RecordReader
+from lib.records.record_index import open_records
 from lib.records.record_writer import RecordWriter, manifest_path
 from lib.records.records import Records
 
@@ -70,14 +70,14 @@ class PngFolder:
 
 
 class RecordFile:
-    """A record file as a source of records, e.g. the original program's float32 file for conversion."""
+    """A record file, or an index of several, as a source of records, e.g. the original program's float32 file."""
 
     def __init__(self, path: Path, image_size: int):
         if not path.exists():
             raise UserError(
                 f"{path}: --input must be a folder of RGBA PNGs or a record file, got no such file or folder"
             )
-        self.path, self._reader = path, RecordReader(path, image_size)
+        self.path, self._reader = path, open_records(path, image_size)
         self.names, self.image_size = self._reader.names, image_size
         if not self.names:
             raise UserError(f"{path}: must hold at least one record, got none")

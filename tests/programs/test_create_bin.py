@@ -230,6 +230,12 @@ def test_verify_packs_nothing_beside(flags):
         create_bin.parse(["--verify", "face.bin", *flags])
 
 
+@pytest.mark.parametrize("flags", [["--verify", "face.bin"], ["--index"]])
+def test_strict_needs_something_to_be_strict_about(flags):
+    with pytest.raises(UserError, match="--strict must come with a command that packs"):
+        create_bin.parse(["--strict", *flags])
+
+
 @pytest.mark.parametrize("flag", ["--config", "--input", "--output", "--verify", "--cluster"])
 def test_an_empty_text_is_not_a_flag_that_was_not_given(flag):
     with pytest.raises(UserError, match=rf"{flag} must be (a path|local or an address), got an empty text"):
@@ -262,6 +268,7 @@ def test_the_originals_file_is_verified_and_converted(tmp_path, capsys):
     old.write_bytes(values.tobytes())
     assert run(tmp_path, "--verify", str(old)) == 1
     assert "record 3" in capsys.readouterr().err
+    assert create_bin.main(["--verify", str(old), f"data.image_size={SIZE}"]) == 1, "as with --img_size"
     assert run(tmp_path, "--input", str(old)) == 0
     reader = RecordReader(tmp_path / "data" / "face.bin", SIZE)
     assert reader.names == ["000000", "000001", "000002", "000004"]
@@ -299,6 +306,8 @@ def test_an_output_without_a_suffix_is_refused(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     with pytest.raises(UserError, match=r"--output must have a suffix, such as \.bin, got data/face$"):
         create_bin.main(["--output", "data/face"])
+    with pytest.raises(UserError, match=r"--output must not end in \.json, which marks an index .*, got data/z\.json$"):
+        create_bin.main(["--output", "data/z.json"])
 
 
 def test_files_of_other_suffixes_are_neither_replaced_nor_share_a_manifest(tmp_path, capsys):

@@ -114,6 +114,14 @@ def test_an_index_is_replaced_only_by_one_that_can_be_read(folder, tmp_path, cap
     assert open_records(shards / "index.json").names
 
 
+def test_an_index_is_converted_as_a_record_file_is(folder, tmp_path):
+    pack_all(tmp_path, folder)
+    assert run(tmp_path, "--index") == 0
+    index = tmp_path / "data" / "face.shards" / "index.json"
+    assert run(tmp_path, "--input", str(index), "--name", "one") == 0
+    assert RecordReader(tmp_path / "data" / "one.bin").fingerprint == open_records(index).fingerprint
+
+
 def test_shards_may_name_their_folder_in_several_ways(folder, tmp_path, monkeypatch):
     (tmp_path / "link").symlink_to(folder)
     monkeypatch.chdir(tmp_path)
