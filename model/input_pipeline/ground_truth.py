@@ -38,9 +38,8 @@ def record_truth(config: schema.Config, records: Records, fingerprint: str) -> d
         return None
     truth = load_truth(folder)
     rows = {name: row for row, name in enumerate(truth["names"].tolist())}
-    foreign = _foreign(records, rows, folder)
-    if foreign is not None:
-        print(f"{folder / TRUTH}: not used, {printable(foreign)} is not one of its crops", file=sys.stderr)
+    if fault := _fault(records, rows, folder):
+        print(f"{folder / TRUTH}: not used, {fault}", file=sys.stderr)
         return None
     config.camera.check_synthetic()
     found = str(truth["face_model"])
@@ -70,22 +69,25 @@ def rendered_as(config: schema.Config, records: Records) -> str:
         names, key = load_names(config.crops_dir)
     except (OSError, DamagedFile):
         return UNTOLD
-    return UNTOLD if _foreign(records, frozenset(names), config.crops_dir) is not None else key
+    return UNTOLD if _fault(records, frozenset(names), config.crops_dir) else key
 
 
-def _foreign(records: Records, names: Container[str], folder: Path) -> str | None:
-    """Name of a record that is not one of the crops `names` in a folder; None if all are."""
+def _fault(records: Records, names: Container[str], folder: Path) -> str:
+    """Why records cannot be told to be the crops `names` in a folder; empty if they are."""
     foreign = next((name for name in records.names if name not in names), None)
-    if foreign is None and not _same_crop(records, 0, folder / records.names[0]):
-        return records.names[0]  # the others need not be compared
-    return foreign
+    return _crop_fault(records, 0, folder) if foreign is None else f"{printable(foreign)} is not one of its crops"
 
 
-def _same_crop(records: Records, index: int, path: Path) -> bool:
-    """Compares pixels, because other crops can have the same file names."""
+def _crop_fault(records: Records, index: int, folder: Path) -> str:
+    """Compares the pixels of one record, because other crops can have the same file names."""
+    path = folder / records.names[index]
+    name = printable(path.name)
+    if not path.is_file():
+        return f"{name} must be there to be compared, got it deleted (run python create_bin.py again)"
     try:
-        return path.is_file() and np.array_equal(records.batch([index])[0], read_crop(path, records.shape[0]))
+        same = np.array_equal(records.batch([index])[0], read_crop(path, records.shape[0]))
     except UnreadableImage as error:  # which says nothing about the crop
         raise UserError(f"{path}: {error} (run the same command again)") from error
-    except BadImage:
-        return False
+    except BadImage as error:
+        return f"{name} must be whole to be compared, got a damaged crop ({error}; run python create_bin.py again)"
+    return "" if same else f"{name} is not one of its crops"

@@ -153,9 +153,7 @@ def test_rows_are_selected_as_those_of_an_array(tmp_path):
             rows[beyond]
 
 
-@pytest.mark.parametrize(
-    ("key", "expected"), [(7, [7]), ([4, -1], [[4], [np.nan]]), (slice(8, 4, -2), [[8], [6]])]
-)
+@pytest.mark.parametrize(("key", "expected"), [(7, [7]), ([4, -1], [[4], [np.nan]]), (slice(8, 4, -2), [[8], [6]])])
 def test_a_few_rows_take_no_memory_for_all_others(key, expected):
     rows = StoredRows(10**7, 16, {0: np.arange(16.0, dtype=np.float32)[:, None]})
     tracemalloc.start()

@@ -84,11 +84,18 @@ def test_truth_of_another_camera_is_refused(config):
         record_truth(other, records, FACE_MODEL)
 
 
-def test_a_damaged_crop_is_another(config, capsys):
+@pytest.mark.parametrize(
+    ("spoil", "reason"),
+    [
+        (lambda path: path.write_bytes(b"no image"), "must be whole to be compared, got a damaged crop (must be a PNG"),
+        (lambda path: path.unlink(), "must be there to be compared, got it deleted (run python create_bin.py again)"),
+    ],
+)
+def test_a_crop_that_cannot_be_compared_is_not_called_another(config, capsys, spoil, reason):
     records = records_of(config, ["a.png"])
-    (config.crops_dir / "a.png").write_bytes(b"no image")
+    spoil(config.crops_dir / "a.png")
     assert record_truth(config, records, FACE_MODEL) is None
-    assert "not used, a.png is not one of its crops" in capsys.readouterr().err
+    assert f"not used, a.png {reason}" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("read", [lambda *given: record_truth(*given, FACE_MODEL), rendered_as])
