@@ -172,8 +172,8 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
     parser.add_argument(
         "--input",
         help="folder of RGBA PNGs, or a record file to convert (this program's, an index of several, or the original's "
-        "float32 file); without --input, synthetic crops are rendered to data/generated/faces, with another --name or face model to "
-        "data/generated/faces_<name>",
+        "float32 file); without --input, synthetic crops are rendered to data/generated/faces, with another --name or "
+        "face model to data/generated/faces_<name>",
     )
     parser.add_argument(
         "--output",
