@@ -7,7 +7,7 @@ from lib.errors import UserError
 # Kinds of reasons, for tables.
 KILLED, DELETED = "killed", "deleted"
 KINDS = (
-    *("no face", "too small", "blurred", "cut off", "mask failed", "bad landmarks or mask", "unreadable"),
+    *("no face", "too small", "blurred", "cut off", "mask failed", "bad landmarks or mask", "unreadable", "failed"),
     *(KILLED, DELETED),
 )
 # Width of a face at the cheekbones in decimetres; converts the scale of the alignment to a width in pixels.

@@ -112,9 +112,22 @@ class PhotoFolder:
         gone = [crop for crop in record["crops"] if not (self.crops / crop["file"]).is_file()]
         if not gone:
             return record
-        reasons = [{"kind": DELETED, "reason": f"{crop['file']} was deleted by hand"} for crop in gone]
         kept = [crop for crop in record["crops"] if crop not in gone]
-        return record | {"crops": kept, "left_out": [*record["left_out"], *reasons]}
+        return record | {"crops": kept, "left_out": [*record["left_out"], *map(_deletion, gone)]}
+
+    def deleted_again(self, record: dict, earlier: dict) -> dict:
+        """Removes from a photo's new record the crops that its earlier one calls deleted; deletes their files again."""
+        entries = [entry for entry in earlier["left_out"] if entry["kind"] == DELETED]
+        gone = [crop for crop in record["crops"] if _deletion(crop) in entries]
+        for crop in gone:
+            (self.crops / crop["file"]).unlink(missing_ok=True)
+        kept = [crop for crop in record["crops"] if crop not in gone]
+        return record | {"crops": kept, "left_out": [*record["left_out"], *entries]}
+
+
+def _deletion(crop: Mapping[str, Any]) -> dict[str, str]:
+    """Entry of a crop that the user has deleted."""
+    return {"kind": DELETED, "reason": f"{crop['file']} was deleted by hand"}
 
 
 def _origin(folder: Path) -> dict[str, str]:

@@ -27,7 +27,7 @@ from lib.sidecar.sidecar_files import report_sidecars
 from model.preparation.job import RETRY, Job
 from model.preparation.journal import journal_line, write_journal
 from model.preparation.photo_folder import JOURNAL, PhotoFolder
-from model.preparation.report import crop_files, report_crops, report_left_out, write_tables
+from model.preparation.report import crop_files, report_crops, report_left_out, report_strays, write_tables
 from model.preparation.sheets import write_sheets
 
 _KILLED = "the process that worked on it was killed (too little memory? give more, or use fewer --workers)"
@@ -127,7 +127,8 @@ def prepare_photos(
         report_sidecars({path: folder.sidecars[path] for path in paths})
     folder.crops.mkdir(parents=True, exist_ok=True)
     jobs: list[Job] = []
-    deleted = 0
+    known: dict[str, dict] = {}  # earlier records of photos to prepare
+    deleted, resumed = 0, journal.is_file()
     for job in map(folder.job, paths):
         record = earlier.get(job.photo)
         if record and record["key"] == job.key and not record.get(RETRY):
@@ -135,25 +136,37 @@ def prepare_photos(
             continue
         jobs.append(job)
         if record:
-            deleted += sum(entry["kind"] == DELETED for entry in folder.without_deleted(record)["left_out"])
+            known[job.photo] = record = folder.without_deleted(record)
+            if record["key"] != job.key:
+                deleted += sum(entry["kind"] == DELETED for entry in record["left_out"])
     if deleted:
         print(
             f"{folder.crops}: crops deleted by hand are made again where photos or options have changed, got "
             f"{deleted} (look through the sheets again)",
             file=sys.stderr,
         )
-    remove_stale(folder.crops, earlier.values(), [*others, *records.values()])
-    write_journal(journal, folder.origin, [*others, *records.values()])
-    killed = {photo for photo, record in earlier.items() if any(each["kind"] == KILLED for each in record["left_out"])}
-    _run(config, folder, jobs, records, journal, len(paths), killed)
+    kept = [*others, *records.values()]
+    # First, because crops that are gone while the journal holds them count as deleted by hand.
+    write_journal(journal, folder.origin, kept)
+    held = set(crop_files(kept))
+    remove_crops(folder.crops, set(crop_files(earlier.values())) - held)
+    if resumed:
+        remove_crops(folder.crops, _written(config, folder.crops, jobs) - held)
+    _run(config, folder, jobs, records, journal, len(paths), known)
     return len(paths) - len(jobs)
 
 
-def remove_stale(crops: Path, earlier: Iterable[dict], records: Iterable[dict]) -> None:
-    """Deletes the crops of earlier records that the present ones do not hold."""
-    kept = {crop["file"] for record in records for crop in record["crops"]}
-    for name in {crop["file"] for record in earlier for crop in record["crops"]} - kept:
-        (crops / name).unlink(missing_ok=True)
+def remove_crops(folder: Path, names: Iterable[str]) -> None:
+    """Deletes crops that no record holds any longer."""
+    for name in names:
+        (folder / name).unlink(missing_ok=True)
+
+
+def _written(config: schema.Config, folder: Path, jobs: Iterable[Job]) -> set[str]:
+    """Names of the crops of some photos that are there, also without a record, as a killed run leaves them."""
+    number = r"_[0-9]+$" if config.prepare.faces == "all" else r"$"
+    stems = {job.crop.stem for job in jobs}
+    return {path.name for path in folder.glob("*.png") if re.sub(number, "", path.stem) in stems}
 
 
 def finish(config: schema.Config, folder: PhotoFolder, records: list[dict], skipped: int) -> dict[str, str]:
@@ -169,6 +182,7 @@ def finish(config: schema.Config, folder: PhotoFolder, records: list[dict], skip
     write_tables(folder.output, config, folder.source, every)
     pages = write_sheets(folder.output / "sheets", folder.crops, crop_files(every))
     failed = report_left_out(folder.output, folder.source, records)
+    report_strays(folder.crops, every)
     report_crops(config, folder.output, every, skipped + len(folder.others), pages)
     return failed
 
@@ -180,14 +194,17 @@ def _run(
     records: dict[str, dict],
     journal: Path,
     count: int,
-    killed: Collection[str],
+    known: Mapping[str, dict],
 ) -> None:
     """Runs the jobs; adds their records to `records` and to the journal as they arrive.
 
+    Photos at which an earlier run's process was killed come last, and wait for the next run if too many processes are
+    killed at them again, because all others are done.
+
     Args:
-      killed: photos at which an earlier run's process was killed. They come last, and wait for the next run if too many
-        processes are killed at them again, because all others are done.
+      known: earlier records of the photos, by photo.
     """
+    killed = {photo for photo, record in known.items() if any(each["kind"] == KILLED for each in record["left_out"])}
     with (
         space_for(journal),
         open(journal, "a", encoding="utf-8") as stream,
@@ -195,7 +212,10 @@ def _run(
     ):
 
         def add(job: Job, record: dict | None) -> None:
-            records[job.photo] = record = record or _lost(config, job)
+            record = record or _lost(config, job)
+            if (before := known.get(job.photo)) and before["key"] == job.key:
+                record = folder.deleted_again(record, before)
+            records[job.photo] = record
             stream.write(journal_line(record, folder.origin))
             stream.flush()
             bar.update()
@@ -231,10 +251,7 @@ def _outcomes(config: schema.Config, jobs: list[Job], count: int) -> Generator[O
 
 def _lost(config: schema.Config, job: Job) -> dict:
     """The record of a photo whose process was killed; its crops are removed."""
-    names = f"{re.escape(job.crop.stem)}{r'_[0-9]+' if config.prepare.faces == 'all' else ''}"
-    for path in job.crop.parent.iterdir():
-        if re.fullmatch(names + re.escape(job.crop.suffix), path.name):
-            path.unlink()
+    remove_crops(job.crop.parent, _written(config, job.crop.parent, [job]))
     left_out = [{"kind": KILLED, "reason": _KILLED}]
     return {"photo": job.photo, "key": job.key, "crops": [], "left_out": left_out, "remark": "", RETRY: True}
 

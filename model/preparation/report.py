@@ -1,6 +1,7 @@
 """Tables of --mode prepare, and what it prints at the end."""
 
 import shlex
+import sys
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -14,6 +15,7 @@ from lib.files.json_files import write_json
 from lib.messages import counted
 from model.preparation.job import RETRY
 
+LISTED = 5  # names in one line
 PRINTED = 20  # number of left-out faces that are printed; left_out.csv lists all of them
 
 
@@ -77,6 +79,17 @@ def report_left_out(output: Path, source: Path, records: list[dict]) -> dict[str
             f"all are listed in {output / 'left_out.csv'})"
         )
     return {printable(record["photo"]): record["left_out"][0]["reason"] for record in failed}
+
+
+def report_strays(crops: Path, records: Iterable[dict]) -> None:
+    """Names the PNGs beside the crops that no record holds: a killed run's, or the user's own."""
+    if strays := sorted({path.name for path in crops.glob("*.png")}.difference(crop_files(records))):
+        listed = ", ".join(map(printable, strays[:LISTED])) + (", ..." if len(strays) > LISTED else "")
+        print(
+            f"{crops}: {counted(len(strays), 'PNG')} of no photo: {listed} (on no sheet, but create_bin.py packs every "
+            "PNG of the folder; delete what is not yours)",
+            file=sys.stderr,
+        )
 
 
 def report_crops(config: schema.Config, output: Path, records: list[dict], skipped: int, pages: int) -> None:

@@ -20,7 +20,8 @@ from lib.messages import counted
 from lib.runtime.interruption import Interrupted
 from model.preparation.journal import read_journal, write_journal
 from model.preparation.photo_folder import JOURNAL, PhotoFolder
-from model.preparation.prepare import check_output, finish, prepare_photos, remove_stale
+from model.preparation.prepare import check_output, finish, prepare_photos, remove_crops
+from model.preparation.report import crop_files
 
 _SUFFIX = ".json"
 _JOURNALS = "*-of-*[0-9].jsonl"  # of the shards of every division
@@ -47,7 +48,7 @@ def prepare_shard(config: schema.Config, source: Path, output: Path, shard: Shar
     photos = [folder.photo(path) for path in paths]
     earlier = {photo: known[photo] for photo in photos if photo in known}
     # Photos that are gone or another shard's by now: merging removes the crops of theirs that no shard has made again.
-    # Without their keys, because another shard may have replaced the crops.
+    # The empty key makes these records count as outdated: another shard may have replaced their crops.
     others = [record | {"key": ""} for photo, record in own.items() if photo not in earlier]
     records: dict[str, dict] = {}
     try:
@@ -87,15 +88,17 @@ def merge_shards(config: schema.Config, source: Path, output: Path, count: int |
             raise changed_photo(path, next(shard for shard in every if path in shard.part(folder.paths)))
     ordered = [folder.without_deleted(records[photo]) for photo in folder.photos]
     kept = [*folder.others, *ordered]
-    remove_stale(folder.crops, folder.earlier.values(), kept)
+    write_journal(output / JOURNAL, folder.origin, kept)  # first, as in `prepare_photos`
+    held = set(crop_files(kept))  # once: there may be a million crops and a thousand journals
+    remove_crops(folder.crops, set(crop_files(folder.earlier.values())) - held)
     for earlier in (output / FOLDER).glob(_JOURNALS):
         try:
             found = read_journal(earlier, folder.origin)
         except UserError as error:  # of a division that was given up, of another folder of photos
             print(f"{error}; crops of that journal are left alone", file=sys.stderr)
         else:
-            remove_stale(folder.crops, found.values(), [*kept, *folder.left_alone(found)])
-    write_journal(output / JOURNAL, folder.origin, kept)
+            alone = set(crop_files(folder.left_alone(found)))
+            remove_crops(folder.crops, set(crop_files(found.values())) - held - alone)
     return finish(config, folder, ordered, skipped=0)
 
 

@@ -69,7 +69,7 @@ class Preparer:
             return record
         for number, face in enumerate(found.faces):
             file = job.crop.with_stem(f"{job.crop.stem}_{number}") if every else job.crop
-            with photo_barrier(functools.partial(leave_out, "mask failed")):
+            with photo_barrier(functools.partial(leave_out, "failed")):
                 crop, remark = self._write(job, file, found, face)
                 crops.append(crop)
                 remarks.append(remark)
@@ -83,8 +83,6 @@ class Preparer:
         blur = quality.check_sharpness(self.reader.reference_crop(found.pixels, aligned), self.section.max_blur)
         aligned, alpha, share = self._mask(aligned)
         pixels = np.dstack([alignment.crop[..., :3], np.rint(alpha * 255).astype(np.uint8)])
-        with atomic_path(file) as path:
-            Image.fromarray(pixels).save(path)
         full, larger = _full_size(job.path, found)
         to_crop = alignment.photo_to_crop
         record = {
@@ -100,6 +98,8 @@ class Preparer:
             "points_in_photo": np.round(face.points * larger, 2).tolist(),
             "photo_to_crop": np.column_stack([to_crop[:, :2] / larger, to_crop[:, 2]]).tolist(),
         }
+        with atomic_path(file) as path:  # last, so that a photo that is gone by now leaves no crop without a record
+            Image.fromarray(pixels).save(path)
         return record, aligned.remark
 
     def _mask(self, photo: AlignedPhoto) -> tuple[AlignedPhoto, np.ndarray, float]:

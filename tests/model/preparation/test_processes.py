@@ -10,7 +10,7 @@ from PIL import Image
 
 from configs import schema
 from lib.errors import UserError
-from lib.face_image.quality import KILLED
+from lib.face_image.quality import DELETED, KILLED
 from model.preparation import prepare as preparation
 
 
@@ -35,17 +35,30 @@ def test_number_of_processes(monkeypatch, workers, photos, expected):
 
 
 class Stub:
-    """In the preparer's place: writes a crop, and is killed at photos of such a name once their crop is there."""
+    """In the preparer's place: writes a crop, or with several faces two, of which one may have failed.
+
+    It is killed at photos called kill once their crop is there, finds no face in those called empty, and cannot write a
+    third crop of those called group.
+    """
 
     def __init__(self, config):
-        pass
+        self.every = config.prepare.faces == "all"
 
     def __call__(self, job):
-        job.crop.write_bytes(b"crop")
+        crops, left_out = [], []
+        if job.photo.startswith("empty"):
+            left_out.append({"kind": "no face", "reason": "no face found"})
+        else:
+            for ending in ("_0", "_1") if self.every else ("",):
+                file = job.crop.with_stem(job.crop.stem + ending)
+                file.write_bytes(b"crop")
+                crops.append({"file": file.name})
         if job.photo.startswith("kill"):
             os.kill(os.getpid(), signal.SIGKILL)
-        crops = [{"file": job.crop.name}]
-        return {"photo": job.photo, "key": job.key, "crops": crops, "left_out": [], "remark": "", "retry": False}
+        if retry := job.photo.startswith("group"):
+            left_out.append({"kind": "failed", "reason": "Permission denied"})
+        record = {"photo": job.photo, "key": job.key, "crops": crops, "left_out": left_out}
+        return record | {"remark": "", "retry": retry}
 
 
 @pytest.fixture
@@ -54,13 +67,14 @@ def run(tmp_path, monkeypatch):
     monkeypatch.setattr(preparation, "write_sheets", lambda *_: 1)
     (tmp_path / "in").mkdir()
 
-    def run(*names, workers=2):
+    def run(*names, workers=2, strays=(), **options):
         for name in names:
             Image.new("RGB", (8, 8)).save(tmp_path / f"in/{name}.png")
-        preparation.prepare_folder(schema.load(overrides={"data.workers": workers}), tmp_path / "in", tmp_path / "out")
+        options = {f"prepare.{name}": value for name, value in options.items()} | {"data.workers": workers}
+        preparation.prepare_folder(schema.load(overrides=options), tmp_path / "in", tmp_path / "out")
         records = json.loads((tmp_path / "out/prepared.json").read_text())["records"]
         crops = [crop["file"] for record in records for crop in record["crops"]]
-        assert sorted(path.name for path in (tmp_path / "out/crops").iterdir()) == crops
+        assert sorted(path.name for path in (tmp_path / "out/crops").iterdir()) == sorted([*crops, *strays])
         return {record["photo"]: [each["kind"] for each in record["left_out"]] for record in records}
 
     return run
@@ -92,3 +106,50 @@ def test_the_third_photo_in_a_row_is_recorded_too(run):
     """With nothing else left, the run ends as others do that lost photos."""
     killed = {f"kill{number}.png": [KILLED] for number in range(3)}
     assert run("a", *(name.removesuffix(".png") for name in killed), workers=1) == {"a.png": []} | killed
+
+
+@pytest.mark.parametrize(("faces", "lost"), [("largest", ["empty.png"]), ("all", ["empty_0.png", "empty_12.png"])])
+def test_crops_that_a_killed_run_left_without_a_record_are_not_packed(run, tmp_path, faces, lost):
+    """The photo gives none any longer, perhaps by other options."""
+    run("a", faces=faces)
+    for name in lost:
+        (tmp_path / "out/crops" / name).write_bytes(b"crop")
+    assert run("empty", faces=faces) == {"a.png": [], "empty.png": ["no face"]}
+
+
+def test_pngs_that_are_no_photos_crops_stay_and_are_named(run, tmp_path, capsys):
+    run("a", "b")
+    assert "of no photo" not in capsys.readouterr().err
+    (tmp_path / "out/crops/mine.png").write_bytes(b"crop")
+    (tmp_path / "in/b.png").unlink()
+    run(strays=["mine.png"])
+    assert f"{tmp_path / 'out/crops'}: 1 PNG of no photo: mine.png (on no sheet, but" in capsys.readouterr().err
+
+
+def test_a_kill_amid_the_deletion_of_old_crops_is_not_taken_for_the_users(run, monkeypatch):
+    class Killed(BaseException):
+        pass
+
+    def killed(folder, names):
+        removed(folder, names)
+        raise Killed
+
+    run("a", "b")
+    removed = preparation.remove_crops
+    with monkeypatch.context() as patch:
+        patch.setattr(preparation, "remove_crops", killed)
+        with pytest.raises(Killed):
+            run(max_blur=0.1)
+    assert run() == {"a.png": [], "b.png": []}
+
+
+def test_a_crop_deleted_by_hand_does_not_come_back_with_a_face_that_is_tried_again(run, tmp_path, capsys):
+    run("group", faces="all")
+    (tmp_path / "out/crops/group_0.png").unlink()
+    for _ in range(2):
+        assert run(faces="all") == {"group.png": ["failed", DELETED]}
+        assert [path.name for path in (tmp_path / "out/crops").iterdir()] == ["group_1.png"]
+    assert "made again" not in capsys.readouterr().err
+    run(faces="all", max_blur=0.9)
+    assert "deleted by hand are made again where photos or options have changed, got 1" in capsys.readouterr().err
+    assert len(list((tmp_path / "out/crops").iterdir())) == 2

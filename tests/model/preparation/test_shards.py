@@ -8,6 +8,8 @@ from PIL import Image
 from configs import schema
 from lib.errors import UserError
 from lib.files.shards import Shard
+from model.preparation import shards
+from model.preparation.report import crop_files
 from model.preparation.shards import merge_shards, prepare_shard
 from tests.support.photo_corpus import portrait
 from tests.support.reconstruction_parts import preparer_loaded_once
@@ -58,6 +60,31 @@ def test_a_journal_of_another_folders_division_does_not_stop_a_merge(tmp_path, c
     assert merge_shards(config, source, output) == {}
     assert f"{given_up}: must be " in capsys.readouterr().err
     assert (output / "crops" / "a.png").is_file()
+
+
+def test_each_journal_of_a_shard_costs_its_own_records_when_shards_are_merged(tmp_path, monkeypatch):
+    """Not those of all photos, of which there may be a million, for each of a thousand journals."""
+    source, output = tmp_path / "in", tmp_path / "out"
+    source.mkdir()
+    show_two(source / "a.png", source / "b.png")
+    config = schema.load(overrides={"data.workers": 1})
+    for index in range(2):
+        prepare_shard(config, source, output, Shard(index, 2))
+    for index in range(9):
+        (output / ".shards" / f"0000{index}-of-00009.jsonl").write_bytes(
+            (output / ".shards" / "00000-of-00002.jsonl").read_bytes()
+        )
+    passed = []
+
+    def counted(records):
+        records = list(records)
+        passed.extend(records)
+        return crop_files(records)
+
+    monkeypatch.setattr(shards, "crop_files", counted)
+    assert merge_shards(config, source, output) == {}
+    assert len(passed) == 2 + 11
+    assert sorted(path.name for path in (output / "crops").iterdir()) == ["a.png", "b.png"]
 
 
 def test_a_photo_that_changed_after_its_shard_is_named(tmp_path):
