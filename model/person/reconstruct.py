@@ -17,12 +17,12 @@ from lib.files.disk_list import DiskList
 from lib.files.file_names import printable
 from lib.sidecar.sidecar_files import report_sidecars, sidecar_files
 from model.person.estimator import BATCH, Gallery, PersonEstimator, batches, fit_apart
-from model.person.files import PERSON_FOLDER, PersonRecord, remove_person, write_person
+from model.person.files import PERSON_FOLDER, PersonRecord, check_person, remove_person, write_person
 from model.photos.errors import failure_reason, photo_barrier
 from model.photos.unchanged import UnchangedFiles
 from model.reconstruction.draft import Draft
 from model.reconstruction.face_reconstructor import FaceReconstructor
-from model.reconstruction.files import remove_other_faces, remove_results
+from model.reconstruction.files import check_result_folder, remove_other_faces, remove_results
 from model.reconstruction.result_folder import RUN_FILES, ResultFolder, shown_name
 from model.reconstruction.worker import report_data, save
 
@@ -42,10 +42,13 @@ def reconstruct_people(config: schema.Config, source: Path, output: Path) -> dic
       The photos that could not be reconstructed, and the people that could not be merged: name -> reason.
 
     Raises:
-      UserError: there is no photo or no trained network, or all photos failed.
+      UserError: there is no photo or no trained network, a person's folder holds somebody's own files, or all photos
+        failed.
     """
     source, output = Path(source), Path(output)
-    people = person_folders(source, output)
+    people = {folder: folder.relative_to(source) / PERSON_FOLDER for folder in person_folders(source, output)}
+    for person in people.values():  # before the work
+        check_person(output / person)
     sidecars = sidecar_files(photo_paths(source, skip=output))
     if config.prepare.beside:
         report_sidecars(sidecars)
@@ -55,9 +58,8 @@ def reconstruct_people(config: schema.Config, source: Path, output: Path) -> dic
     written = ResultFolder(source, output, report_data(reconstruct))
     unmerged: dict[str, str] = {}
     with written.reported_at_the_end(len(sidecars)):
-        for folder in tqdm(people, "reconstruct", unit="person", dynamic_ncols=True):
+        for folder, person in tqdm(people.items(), "reconstruct", unit="person", dynamic_ncols=True):
             paths = photo_paths(folder, skip=output)
-            person = folder.relative_to(source) / PERSON_FOLDER
             names = result_names(paths, source, taken=(*RUN_FILES, person.as_posix()))
             remove_person(output / person)  # a run that is stopped now would leave it beside other photos' results
             records = _reconstruct_person(estimator, written, names, sidecars)
@@ -107,7 +109,7 @@ def _reconstruct_person(
     """
     started = time.monotonic()
     unchanged = UnchangedFiles()
-    gallery, paths = _fit_each(estimator, written, {path: sidecars.get(path, ()) for path in names}, unchanged)
+    gallery, paths = _fit_each(estimator, written, names, sidecars, unchanged)
     records: DiskList[PersonRecord] = DiskList()
     if not paths:
         return records
@@ -154,18 +156,20 @@ def own_seconds(jointly: float, photos: int, together: float, batch: int, alone:
 def _fit_each(
     estimator: PersonEstimator,
     written: ResultFolder,
+    names: Mapping[Path, str],
     sidecars: Mapping[Path, Iterable[Path]],
     unchanged: UnchangedFiles,
 ) -> tuple[Gallery, list[Path]]:
-    """Fits each photo alone, the keys of `sidecars`; returns the drafts of those that succeeded, and their paths."""
+    """Fits each photo alone, the keys of `names`; returns the drafts of those that succeeded, and their paths."""
     gallery, kept = Gallery(), []
     reconstruct = estimator.reconstruct
-    for batch in batches(list(sidecars)):
+    for batch in batches(list(names)):
         drafts = {}
         for path in batch:
             with photo_barrier(functools.partial(_fail, written, path)):
+                check_result_folder(written.output / names[path])  # before the work
                 unchanged.check(path)
-                photo, _ = reconstruct.reader.read(path, sidecars[path])
+                photo, _ = reconstruct.reader.read(path, sidecars.get(path, ()))
                 drafts[path] = reconstruct.initial_estimate(photo)
         for path, draft in _fitted(estimator.fit_each, written, list(drafts), list(drafts.values())).items():
             gallery.append(draft)

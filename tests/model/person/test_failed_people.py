@@ -49,6 +49,17 @@ def test_who_cannot_be_merged_is_told_apart_from_the_photos(tmp_path, monkeypatc
     assert "person: not merged, no skin" in capsys.readouterr().err
 
 
+def test_a_folder_with_somebodys_own_files_is_refused_before_the_work(tmp_path, people):
+    for path, content in ((tmp_path / "in/a.png", b""), (tmp_path / "out/person/mesh.obj", b"mine")):
+        path.parent.mkdir(parents=True)
+        path.write_bytes(content)
+    began = []
+    with pytest.raises(UserError, match=r"person/mesh\.obj: must be an earlier result's file to be replaced"):
+        people(lambda *_: began.append(_))
+    assert not began
+    assert (tmp_path / "out/person/mesh.obj").read_bytes() == b"mine"
+
+
 def test_who_fails_leaves_nothing_of_an_earlier_run(tmp_path, people):
     earlier = [tmp_path / "out" / name for name in ("a/mesh.obj", "person/mesh.obj", "person/sheet.png")]
     for path in (tmp_path / "in/a.png", *earlier):

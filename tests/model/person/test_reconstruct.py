@@ -294,6 +294,26 @@ def test_a_photo_that_is_replaced_meanwhile_fails_alone(tmp_path, unfitted, monk
     assert (tmp_path / "out/person/mesh.obj").is_file()
 
 
+def test_a_photo_whose_folder_holds_somebodys_own_files_is_left_out_before_the_fit(tmp_path, unfitted, monkeypatch):
+    (tmp_path / "in").mkdir()
+    for index in range(2):
+        Image.fromarray(portrait(4 * index)).save(tmp_path / f"in/{index}.png")
+    (tmp_path / "out/1").mkdir(parents=True)
+    (tmp_path / "out/1/mesh.obj").write_bytes(b"mine")
+    estimate, estimated = FaceReconstructor.initial_estimate, []
+
+    def noted(reconstruct, photo):
+        estimated.append(photo.name)
+        return estimate(reconstruct, photo)
+
+    monkeypatch.setattr(FaceReconstructor, "initial_estimate", noted)
+    failed = person.reconstruct_people(unfitted, tmp_path / "in", tmp_path / "out")
+    assert list(failed) == ["1.png"]
+    assert "1/mesh.obj: must be an earlier result's file" in failed["1.png"]
+    assert estimated == ["0.png"]
+    assert (tmp_path / "out/1/mesh.obj").read_bytes() == b"mine"
+
+
 def test_the_last_good_frame_stands_in_for_a_damaged_one():
     frames = [np.full((2, 2, 3), level, np.uint8) for level in range(3)]
     shown = [int(frame[0, 0, 0]) for frame in fill_gaps([None, frames[1], None, frames[2], None])]
