@@ -28,5 +28,5 @@ def without_cut_out(photo: AlignedPhoto, find_mask: MaskFinder, coefficients: np
     alignment = dataclasses.replace(photo.alignment, inside=photo.alignment.inside & shown)
     remark = "; ".join(filter(None, (photo.remark, REMARK)))
     # The person's border is an outline of the face; that of the photo is none.
-    bounded = dataclasses.replace(photo, alignment=alignment, beyond=photo.covered)
+    bounded = dataclasses.replace(photo, alignment=alignment, photo_inside=photo.covered)
     return dataclasses.replace(bounded, alpha=None, own_alpha=False, remark=remark)

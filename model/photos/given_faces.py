@@ -1,10 +1,10 @@
 """Faces at given landmarks, and whether the photo shows them there.
 
 Other orders than this program's, other frames and photos of another size may place a face that is right in itself on
-its side or beside the photo's. The network of 468 points settles on a face near the given five points: where it is
-sure of one, but not at these points, or sees none, the other orders are tried. If none fits, the points are refused
-only if the detector explains why they are wrong. Otherwise the user is believed: neither network knows every profile,
-painting and mask. So is one who marks a person in a group, where moved points may always fall on another person.
+its side or beside the photo's. The network of 468 points settles on a face near the given five points: if it is sure
+of a face elsewhere, or sees none, the other orders are tried. If none fits, the points are refused only if the
+detector explains why they are wrong. Otherwise the user is believed: neither network knows every profile, painting and
+mask. So is one who marks a person in a group, where moved points may always fall on another person.
 """
 
 import numpy as np

@@ -48,7 +48,7 @@ class AlignedPhoto:
       turns: quarter turns, counter-clockwise, that made the photo upright; everything else refers to the turned photo.
       remark: what was changed in the photo or its landmarks, for the user; empty if nothing was.
       own_alpha: whether the mask is the photo's own alpha channel, which may show more than the face.
-      beyond: [H, W] bool, pixels that the photo covers; None if these are `alignment.inside`, which a cut-out narrows.
+      photo_inside: [H, W] bool, pixels that the photo covers; None unless a cut-out has narrowed `alignment.inside`.
     """
 
     name: str
@@ -59,12 +59,12 @@ class AlignedPhoto:
     turns: int = 0
     remark: str = ""
     own_alpha: bool = False
-    beyond: np.ndarray | None = None
+    photo_inside: np.ndarray | None = None
 
     @property
     def covered(self) -> np.ndarray:
         """[H, W] bool, pixels of the crop that the photo covers."""
-        return self.alignment.inside if self.beyond is None else self.beyond
+        return self.alignment.inside if self.photo_inside is None else self.photo_inside
 
     @property
     def rgb(self) -> np.ndarray:
