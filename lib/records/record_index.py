@@ -105,7 +105,7 @@ def write_index(path: Path, files: Sequence[Path]) -> Records:
         raise UserError(f"{path}: at least one of the files must hold records, got none in {len(files)}")
     # The suffix of the temporary file is that of an index, and its folder the same.
     with atomic_path(path) as temporary:
-        # In place: another file under its name would not have its lock, by which it is told from a leftover.
+        # Into this very file, instead of replacing it: its lock tells other processes that it is no leftover.
         content = json_text({"format": FORMAT, "shards": entries}, indent=1)
         temporary.write_text(f"{content}\n", encoding="utf-8")
         IndexedRecords(temporary)

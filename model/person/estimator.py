@@ -22,8 +22,8 @@ Item = TypeVar("Item")
 BATCH = 8
 # Largest number of photos in the joint fit; if there are more, those with the most different poses are used.
 JOINT_PHOTOS = 8
-# Steps of the joint fit, as a share of fit.steps. It is stopped early: at its minimum, the result is worse than at the
-# start, because shadows, hair and glasses mislead a photo with many pixels at once.
+# Steps of the joint fit, as a share of fit.steps. It is stopped early: its minimum is worse than its start, because
+# shadows, hair and glasses mislead a photo with many pixels at once.
 JOINT_STEPS = 1 / 3
 # Errors of landmarks, both the regressor's and the 468, are correlated between a person's photos; errors of colour are
 # not.

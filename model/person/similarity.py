@@ -4,7 +4,8 @@ import numpy as np
 
 from lib.face_model.face_model import FaceModel
 
-# Singular values below this share of the largest are rounding: no identity of a symmetric model lies to the left.
+# Singular values below this share of the largest are rounding: identities of a symmetric model never move the face
+# sideways.
 _RANK = 1e-5
 
 
