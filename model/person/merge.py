@@ -23,6 +23,9 @@ MEDIAN_PHOTOS = 32
 FULL_DENSITY = 1.0
 # Textures are blended by this power of their weights: fits are off by a pixel, so an even blend would be blurred.
 SHARPNESS = 3.0
+# A photo that has hair or cloth where most others do not, or the other way round, counts for this share: for less than
+# any that has what most do, but not for nothing where no photo has, as between hair and a cap.
+UNLIKE = 1e-6
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -135,8 +138,9 @@ def merge(views: SkinViews, raster: ChartRaster | None = None) -> MergedSkin:
     Photos are weighted by visibility and by how frontally they show the skin, in textures also by their pixels per
     texel. Skin that no photo shows becomes the mean of the networks' predictions. Before merging, each photo's colours
     are scaled to the median of all photos on the skin it shows, because one photo cannot separate exposure from albedo.
-    The volume of the hair is the photos' median: each sees its outline from one side and guesses the rest. Textures are
-    merged as detail, what they have beyond their photo's vertex colours, because that has no seams between photos.
+    Strands and cloth that half of the photos or fewer show must not end up on skin. The volume of the hair is the
+    photos' median: each sees its outline from one side and guesses the rest. Textures are merged as detail, what they
+    have beyond their photo's vertex colours, because that has no seams between photos.
 
     Args:
       views: views of the P photos; all must have textures if there is a raster.
@@ -148,7 +152,7 @@ def merge(views: SkinViews, raster: ChartRaster | None = None) -> MergedSkin:
     gains = []
     for view in views:
         gains.append(view.gain(common))
-        weight = view.weight + UNSEEN / len(views)
+        weight = np.maximum(_alike(view, medians), UNLIKE) * (view.weight + UNSEEN / len(views))
         total += weight[:, None] * view.albedo * gains[-1]
         mass += weight
     albedo = (total / mass[:, None]).astype(np.float32)
@@ -158,13 +162,22 @@ def merge(views: SkinViews, raster: ChartRaster | None = None) -> MergedSkin:
 
 
 def _medians(views: SkinViews) -> dict[str, np.ndarray]:
-    """Medians of albedo, lift, hair and cloth over at most `MEDIAN_PHOTOS` of the views, each read once."""
+    """Medians of albedo, lift, hair and cloth over at most `MEDIAN_PHOTOS` of the views, each read once.
+
+    Of hair and cloth, the lower median: where as many photos show skin, it is skin.
+    """
     rows: dict[str, list[np.ndarray]] = {part: [] for part in ("albedo", "lift", "hair", "cloth")}
     for index in np.unique(np.linspace(0, len(views) - 1, min(MEDIAN_PHOTOS, len(views))).round().astype(int)):
         view = views[int(index)]
         for part, values in rows.items():
             values.append(getattr(view, part))
-    return {part: np.median(values, axis=0) for part, values in rows.items()}
+    medians = {part: np.median(rows[part], axis=0) for part in ("albedo", "lift")}
+    return medians | {part: np.quantile(rows[part], 0.5, axis=0, method="lower") for part in ("hair", "cloth")}
+
+
+def _alike(view: SkinView, medians: dict[str, np.ndarray]) -> np.ndarray:
+    """[N] in [0, 1], how far a view has hair and cloth where most views do, and only there."""
+    return (1 - np.abs(view.hair - medians["hair"])) * (1 - np.abs(view.cloth - medians["cloth"]))
 
 
 def _merge_textures(
@@ -174,11 +187,7 @@ def _merge_textures(
     medians: dict[str, np.ndarray],
     raster: ChartRaster,
 ) -> MergedTexture:
-    """Adds the views' detail, after their gains [3], to the vertices' merged albedo [N, 3].
-
-    Where a photo shows hair or cloth and most others do not, or the other way round, its detail does not count: strands
-    must not end up on skin.
-    """
+    """Adds the views' detail, after their gains [3], to the vertices' merged albedo [N, 3]."""
     size = raster.size
     total, mass = np.zeros((size, size, 3), np.float32), np.zeros((size, size), np.float32)
     share = np.zeros((size, size), np.float32)
@@ -186,10 +195,9 @@ def _merge_textures(
         seen = view.texture
         if seen is None:
             raise ValueError("views must have textures to be merged, got one without")
-        alike = (1 - np.abs(view.hair - medians["hair"])) * (1 - np.abs(view.cloth - medians["cloth"]))
-        vertices = raster.interpolate(np.column_stack([np.clip(view.albedo, 0, 1), alike]))
+        vertices = raster.interpolate(np.column_stack([np.clip(view.albedo, 0, 1), _alike(view, medians)]))
         sharp = seen.share * np.minimum(seen.density / FULL_DENSITY, 1) ** 2 + UNSEEN / len(views)
-        weight = np.maximum(vertices[..., 3], 0) * sharp**SHARPNESS
+        weight = np.maximum(vertices[..., 3], UNLIKE**SHARPNESS) * sharp**SHARPNESS
         detail = seen.albedo / np.float32(255) - vertices[..., :3]
         total += weight[..., None] * detail * gain.astype(np.float32)
         mass += weight

@@ -119,11 +119,29 @@ def test_textures_of_different_colours_have_no_seam_where_one_photo_follows_anot
     np.testing.assert_allclose(merged.texture.albedo[raster.inside], expected[raster.inside], atol=0.01)
 
 
-def test_strands_that_one_photo_alone_shows_do_not_end_up_on_skin(model):
+@pytest.mark.parametrize("others", [1, 2])
+def test_strands_that_one_photo_alone_shows_do_not_end_up_on_skin(model, others):
+    """Neither their detail nor their colour, also if the others show little of the skin, or guess it."""
     raster, vertices = rasterize_chart(uncut(model.uv, model.triangles), 64), np.full((model.vertex_count, 3), 0.5)
-    skin, strands = np.full((64, 64, 3), 0.5), np.full((64, 64, 3), 0.7)
+    skin, strands, dark = np.full((64, 64, 3), 0.5), np.full((64, 64, 3), 0.7), np.full_like(vertices, 0.1)
     for part in ("hair", "cloth"):
         odd = textured(strands, vertices, np.ones((64, 64)), **{part: np.ones(len(vertices), np.float32)})
-        views = [odd, *[textured(skin, vertices, np.full((64, 64), 0.3))] * 2]
+        views = [odd, *[textured(skin, vertices, np.full((64, 64), 0.3))] * others]
         np.testing.assert_allclose(merge(views, raster).texture.albedo[raster.inside], 0.5, atol=0.01)
+        guess = dataclasses.replace(views[-1], visibility=np.zeros(len(vertices)))
+        hair = dataclasses.replace(odd, albedo=dark, visibility=np.arange(len(dark)) < 100)
+        np.testing.assert_allclose(merge([hair, *[guess] * others]).albedo[:100], 0.5, atol=0.01)
     np.testing.assert_allclose(merge([odd, odd], raster).texture.albedo[raster.inside], 0.7, atol=0.01)
+
+
+def test_hair_in_one_photo_and_a_cap_in_the_other_count_alike(model):
+    """Neither is what most photos show, so that both would count for nothing."""
+    raster, vertices = rasterize_chart(uncut(model.uv, model.triangles), 64), np.full((model.vertex_count, 3), 0.5)
+    share, ones = np.ones((64, 64)), np.ones(len(vertices), np.float32)
+    views = [
+        textured(np.full((64, 64, 3), level), vertices, share, **{part: ones})
+        for part, level in (("hair", 0.4), ("cloth", 0.7))
+    ]
+    merged = merge(views, raster)
+    np.testing.assert_allclose(merged.albedo, 0.5, atol=1e-6)
+    np.testing.assert_allclose(merged.texture.albedo[raster.inside], 0.55, atol=0.01)
