@@ -39,8 +39,10 @@ RADIUS, EPSILON = 5, 1e-3
 # Parts of the face that are not skin-coloured, as outlines.
 FEATURES = (LEFT_EYE, RIGHT_EYE, LEFT_BROW, RIGHT_BROW, OUTER_LIPS, INNER_LIPS)
 # Pieces smaller than this share of the largest are dropped, holes smaller than this (pixels) are filled.
-# So are pieces below the second share if they lie beside the part between the features.
-LEAST_PIECE, LARGEST_HOLE, LEAST_BESIDE = 0.15, 130, 0.5
+LEAST_PIECE, LARGEST_HOLE = 0.15, 130
+# Pieces that lie beside the part between the features are dropped below this share of the largest, if the mean of the
+# decoder's log odds is below this share of the largest piece's: 0.27 for light on a fringe.
+LEAST_DOUBTED, DOUBTED = 0.5, 0.5
 # Width of a piece's soft border, pixels.
 SOFT_BORDER = 2
 
@@ -110,7 +112,7 @@ def _opacity(image: np.ndarray, points: np.ndarray, decoded: np.ndarray) -> np.n
         # Sunglasses, hair and hands may cover an eye: the decoder, which knows eyes, decides.
         if feature.any() and decoded[feature].mean() > 0:
             alpha[feature] = np.maximum(alpha[feature], _sigmoid(DECODER * decoded[feature]))
-    alpha = _in_few_pieces(alpha, _between_features(points))
+    alpha = _in_few_pieces(alpha, _between_features(points), decoded)
     alpha[rims(guide, _sigmoid(decoded).astype(np.float32), points)] = 0
     return alpha
 
@@ -160,10 +162,15 @@ def _filled(outline: np.ndarray) -> np.ndarray:
     return mask > 0
 
 
-def _in_few_pieces(alpha: np.ndarray, inner: np.ndarray) -> np.ndarray:
+def _in_few_pieces(alpha: np.ndarray, inner: np.ndarray, decoded: np.ndarray) -> np.ndarray:
     """Drops small pieces and fills small holes: specks of skin colour in hair, of hair colour on skin.
 
-    So is a larger piece beside the pixels `inner` [H, W] between the features, such as the light on a fringe.
+    Larger pieces are dropped if the decoder doubts them and they lie beside the face, such as the light on a fringe.
+
+    Args:
+      alpha: [H, W] in [0, 1].
+      inner: bool [H, W], pixels between the features.
+      decoded: [H, W] the decoder's log odds.
     """
     for value in (1.0, 0.0):
         _, parts, statistics, _ = cv2.connectedComponentsWithStats(((alpha > 0.5) == value).astype(np.uint8))
@@ -173,7 +180,9 @@ def _in_few_pieces(alpha: np.ndarray, inner: np.ndarray) -> np.ndarray:
         small = areas < (LEAST_PIECE * areas[1:].max() if value else LARGEST_HOLE)
         if value:
             beside = np.bincount(parts[inner], minlength=len(areas)) == 0
-            small |= beside & (areas < LEAST_BESIDE * areas[1:].max())
+            odds = np.bincount(parts.ravel(), decoded.ravel(), len(areas)) / areas
+            doubted = odds < DOUBTED * odds[1 + areas[1:].argmax()]
+            small |= beside & doubted & (areas < LEAST_DOUBTED * areas[1:].max())
         small[0] = False
         speck = small[parts]
         # With its soft border, except for what may be that of a piece that stays.

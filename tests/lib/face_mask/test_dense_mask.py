@@ -180,24 +180,27 @@ def test_dropped_pieces_and_filled_holes_leave_no_soft_rings():
     sharp[30:36, 30:36] = 0
     sharp[66:72, 66:72] = sharp[30:34, 62:65] = 1
     soft = cv2.blur(sharp, (3, 3))
-    alpha = _in_few_pieces(soft, np.ones(soft.shape, bool))
+    alpha = _in_few_pieces(soft, np.ones(soft.shape, bool), np.ones(soft.shape))
     assert (alpha[62:, 62:] == 0).all()
     assert (alpha[25:41, 25:41] == 1).all()
     np.testing.assert_array_equal(alpha[8:12], soft[8:12], err_msg="the border of what stays")
     assert (alpha[28:36, 62:] == 0).all()
 
 
-@pytest.mark.parametrize(("rows", "kept"), [((40, 70), True), ((10, 20), False), ((4, 34), True)])
-def test_a_large_piece_that_lies_beside_the_features_is_no_skin(rows, kept):
-    """The features lie in rows 34 and below; a piece above them stays only if it is half as large as the face's."""
-    alpha = np.zeros((WORKING_SIDE, WORKING_SIDE), np.float32)
-    alpha[100:150, 60:110] = 1
-    piece = np.zeros_like(INSIDE)
+@pytest.mark.parametrize(
+    ("rows", "odds", "kept"),
+    [((10, 20), 2.0, False), ((10, 20), 6.0, True), ((40, 50), 2.0, True), ((4, 34), 2.0, True)],
+    ids=["light on a fringe", "forehead above goggles", "between the features", "large"],
+)
+def test_a_doubtful_piece_beside_the_features_is_dropped_unless_it_is_large(rows, odds, kept):
+    """The features lie in rows 36 and below."""
+    alpha, inner, piece = np.zeros((WORKING_SIDE, WORKING_SIDE), np.float32), *np.zeros((2, *INSIDE.shape), bool)
     piece[slice(*rows), 60:110] = True
-    alpha[piece] = 1
-    inner = np.zeros_like(INSIDE)
-    inner[34:140] = True
-    assert (_in_few_pieces(alpha, inner)[piece] == kept).all()
+    inner[36:140] = True
+    alpha[100:150, 60:110] = 1
+    decoded = 8.0 * alpha
+    alpha[piece], decoded[piece] = 1, odds
+    assert (_in_few_pieces(alpha, inner, decoded)[piece] == kept).all()
 
 
 def test_an_eye_is_filled_unless_the_decoder_sees_it_covered(points):
