@@ -187,6 +187,8 @@ class Renderer {
     gl.uniform1i(uniforms.textured, picture !== undefined);
     if (picture) {
       gl.bindTexture(gl.TEXTURE_2D, textures[picture]);
+      // An attribute that stays enabled needs its buffer, also where it is not seen; another face's may be released.
+      gl.disableVertexAttribArray(2);
       return;
     }
     gl.uniform1f(uniforms.top, mesh.tops[texture]);

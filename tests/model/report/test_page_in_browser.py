@@ -142,6 +142,17 @@ def test_switches_change_what_is_drawn(opened, small):
     np.testing.assert_array_equal(seen["split"][:, middle + 2 :], seen["appearance"][:, middle + 2 :])
 
 
+def test_a_face_is_drawn_after_one_that_was_coloured_is_released(opened, small):
+    page = opened(small)
+    still(page)
+    choose(page, "texture", "coarse")
+    choose(page, "texture", "textured")
+    page.fill("input[name=text]", "photo3")
+    wait(page, "views.get(cards[3]).face && !views.get(cards[0]).face")
+    settle(page)
+    assert (pixels(page)[..., 3] > 0).mean() > 0.1
+
+
 @pytest.mark.parametrize("texture", ["coarse", "appearance", "textured", "relit"])
 def test_the_photo_s_view_is_the_program_s_rendering(opened, small, texture):
     page = opened(small)

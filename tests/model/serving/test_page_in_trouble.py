@@ -239,6 +239,20 @@ def test_a_head_outlives_the_loss_of_its_graphics(opened, tmp_path):
     assert np.abs(view(page) - coarse).mean() < 0.1
 
 
+def test_a_head_is_drawn_after_one_that_was_coloured(opened, tmp_path):
+    page, problems = opened(), []
+    page.on("console", lambda message: problems.append(message.text))
+    give(page, tmp_path, "one.png", "two.png")
+    wait(page, f"photos.length == 2 && {ENDED} && view.face && !view.stale")
+    for texture in ("coarse", "textured"):
+        page.evaluate(f"document.querySelector('#result input[value={texture}]').click()")
+        view(page)
+    page.evaluate("show(photos.find(({ id }) => id !== opened.id), false)")
+    wait(page, "opened.id === photos[1].id && view.face")
+    assert (view(page)[..., 3] > 0).mean() > 0.1
+    assert problems == []
+
+
 def test_a_head_out_of_sight_is_not_drawn(opened, tmp_path):
     page = opened()
     give(page, tmp_path, "me.png")
