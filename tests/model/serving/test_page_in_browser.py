@@ -15,6 +15,11 @@ from tests.support.photo_corpus import portrait
 from tests.support.serving.served_page import FRAMES, MAY_WRITE, move, view
 
 OVERFLOW = "document.documentElement.scrollWidth - innerWidth"
+# Controls that stick out of their half of the result, and sliders too short to be moved.
+CRAMPED = """() => [...document.querySelectorAll("#result label, #result .sliders > label input")].filter((element) => {
+    const { right, width } = element.getBoundingClientRect();
+    return right > element.closest(".controls").getBoundingClientRect().right + 0.5 || (element.type && width < 60);
+}).map((element) => element.outerHTML)"""
 
 
 def test_photos_become_heads_that_move(served, browser, tmp_path):
@@ -83,6 +88,19 @@ def test_photos_become_heads_that_move(served, browser, tmp_path):
         time.sleep(0.02)
     assert problems == []
     assert all(request.startswith((url, "data:", "blob:")) for request in requests)
+    page.close()
+
+
+def test_controls_fit_windows_of_any_width(served, browser, tmp_path):
+    portrait().save(tmp_path / "me.png")
+    page = browser.new_page(viewport={"width": 1200, "height": 900}, reduced_motion="reduce")
+    page.goto(served[0])
+    page.set_input_files("#choose", [tmp_path / "me.png"])
+    wait(page, "view.face && photos[0].state === 'done'")
+    for width in range(320, 1300, 20):
+        page.set_viewport_size({"width": width, "height": 800})
+        assert (page.evaluate(OVERFLOW), page.evaluate(CRAMPED)) == (0, []), width
+    page.locator("#photos .remove").click()
     page.close()
 
 
