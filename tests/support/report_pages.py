@@ -1,7 +1,10 @@
 """Small results for the page's tests, and the other side of the page's encoding."""
 
 import base64
+import functools
 import zlib
+from collections.abc import Sequence
+from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
@@ -13,7 +16,8 @@ from lib.mesh_export.uv_chart import rasterize_chart, uncut
 from model.face_gcn import FaceGCN
 from model.morphable_model import MorphableModel
 from model.reconstruction.new_views import new_views
-from model.report.card import shared_data
+from model.report.card import render_card, shared_data
+from model.report.page import Card, Report
 from tests.support.faces import built_in_face
 
 SIZE = 64
@@ -22,6 +26,9 @@ FACE_MODEL = built_in_face(2500)
 CHART = uncut(FACE_MODEL.uv, FACE_MODEL.triangles)
 RASTER = rasterize_chart(CHART, 256)
 SHARED = shared_data(FACE_MODEL, CHART, CAMERA)
+NASTY = "<img src=x onerror=window.broken=1>.png"
+# In the page: a face in sight is drawn.
+DRAWN = "[...views.values()].some((view) => view.visible && view.canvas.height > 150)"
 
 
 def _striped(embedding, coarse, colour, visibility, shading, training=False):
@@ -71,6 +78,22 @@ def photo_result(name: str, seed: int, **metrics: float) -> SimpleNamespace:
         views=new_views(FACE_GCN.morphable, CHART, result, textures.lit, CAMERA),
         metrics=numbers | metrics,
     )
+
+
+@functools.cache
+def _rendered(number: int) -> Card:
+    return render_card(photo_result(f"photo{number}.jpg", seed=number + 1), f"photo{number}")
+
+
+def write_page(folder: Path, count: int, failures: Sequence[str] = ()) -> Path:
+    """A page with the cards of four faces, again and again under other names."""
+    report = Report(folder, title="photos")
+    for i in range(count):
+        card = _rendered(i % 4)
+        report.add(Card(f"photo{i}.jpg", card.html.replace(f"photo{i % 4}", f"photo{i}"), card.metrics))
+    for name in failures:
+        report.fail(name, "no face found")
+    return report.finish(SHARED)
 
 
 def decode_columns(block: str, count: int, types: list) -> list[np.ndarray]:

@@ -1,7 +1,6 @@
-"""The page in a browser: headless Chromium, whose WebGL runs on the processor."""
+"""The page in a browser."""
 
 import base64
-import functools
 import io
 import itertools
 
@@ -11,78 +10,13 @@ from PIL import Image
 
 from lib.mesh_renderer.textured import draw_textured
 from model.metrics.images import masked_psnr
-from model.report.card import render_card
-from model.report.page import Card, Report
-from tests.support.gltf.three_viewer import chromium, wait
-from tests.support.report_pages import CAMERA, CHART, FACE_GCN, SHARED, photo_result
+from tests.support.gltf.three_viewer import wait
+from tests.support.report_pages import CAMERA, CHART, DRAWN, FACE_GCN, NASTY, photo_result, write_page
 
-playwright = pytest.importorskip("playwright.sync_api", reason="needs playwright of requirements-dev.txt")
-NASTY = "<img src=x onerror=window.broken=1>.png"
-DRAWN = "[...views.values()].some((view) => view.visible && view.canvas.height > 150)"
 RESTS = """() => {
     const view = views.get(cards.find((card) => !card.hidden));
     return !view.stale && JSON.stringify(view.pose) === JSON.stringify(view.wanted(frames.clock));
 }"""
-OUTSIDE = """() => [...document.querySelectorAll("body *")].filter((element) => {
-    const box = element.getBoundingClientRect();
-    return box.width && (box.left < 0 || box.right > innerWidth + 0.5);
-}).map((element) => element.outerHTML.slice(0, 80))"""
-
-
-@pytest.fixture(scope="module")
-def browser():
-    with playwright.sync_playwright() as started:
-        instance = chromium(started)
-        yield instance
-        instance.close()
-
-
-@functools.cache
-def rendered(number) -> Card:
-    return render_card(photo_result(f"photo{number}.jpg", seed=number + 1), f"photo{number}")
-
-
-def write(folder, count, failures=()):
-    """A page with the cards of four faces, again and again under other names."""
-    report = Report(folder, title="photos")
-    for i in range(count):
-        card = rendered(i % 4)
-        report.add(Card(f"photo{i}.jpg", card.html.replace(f"photo{i % 4}", f"photo{i}"), card.metrics))
-    for name in failures:
-        report.fail(name, "no face found")
-    return report.finish(SHARED)
-
-
-@pytest.fixture(scope="module")
-def small(tmp_path_factory):
-    return write(tmp_path_factory.mktemp("small"), 4, [NASTY, "cup.jpg"])
-
-
-@pytest.fixture
-def opened(browser, request):
-    """Opens pages; afterwards there must have been no message, no request but for the page, and no overflow."""
-    contexts = []
-
-    def open_page(path, width=1280, height=900, **settings):
-        # A face that turns unasked keeps the processor busy with drawing; only one test waits for that.
-        settings = {"reduced_motion": "reduce"} | settings
-        context = browser.new_context(viewport={"width": width, "height": height}, **settings)
-        page = context.new_page()
-        messages, requests = [], []
-        page.on("console", lambda message: messages.append(message.text))
-        page.on("pageerror", lambda error: messages.append(str(error)))
-        page.on("request", lambda request: requests.append(request.url))
-        contexts.append((context, page, path, messages, requests))
-        page.goto(path.as_uri(), wait_until="domcontentloaded")
-        return page
-
-    yield open_page
-    for context, page, path, messages, requests in contexts:
-        wide = page.evaluate("document.documentElement.scrollWidth - innerWidth")
-        context.close()
-        assert messages == []
-        assert [url for url in requests if not url.startswith("data:")] == [path.as_uri()]
-        assert wide <= 0
 
 
 def still(page):
@@ -285,16 +219,6 @@ def test_pictures_are_shown(opened, small):
     assert page.locator("article").first.locator("img").count() == 10
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_phone(opened, small, scheme):
-    page = opened(small, 375, 812, color_scheme=scheme, has_touch=True)
-    still(page)
-    assert page.locator("article canvas").first.bounding_box()["y"] < 700
-    assert page.evaluate(OUTSIDE) == []
-    background = page.evaluate("getComputedStyle(document.body).backgroundColor")
-    assert (sum(map(int, background[4:-1].split(","))) < 200) == (scheme == "dark")
-
-
 def test_nothing_moves_unasked_where_that_is_not_wanted(opened, small):
     page = opened(small)
     wait(page, DRAWN)
@@ -302,7 +226,7 @@ def test_nothing_moves_unasked_where_that_is_not_wanted(opened, small):
 
 
 def test_many_photos(opened, tmp_path):
-    path = write(tmp_path, 80)
+    path = write_page(tmp_path, 80)
     page = opened(path)
     still(page)
     decoded = "[...views.values()].filter((view) => view.face).length"

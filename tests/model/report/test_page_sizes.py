@@ -1,0 +1,51 @@
+"""The page in windows of many sizes."""
+
+import pytest
+
+from tests.support.gltf.three_viewer import wait
+from tests.support.report_pages import DRAWN
+
+OUTSIDE = """() => [...document.querySelectorAll("body *")].filter((element) => {
+    const box = element.getBoundingClientRect();
+    return box.width && (box.left < 0 || box.right > innerWidth + 0.5);
+}).map((element) => element.outerHTML.slice(0, 80))"""
+HIDDEN = "dialog.scrollHeight - dialog.clientHeight"  # rows of the dialog that must be scrolled to
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_phone(opened, small, scheme):
+    page = opened(small, 375, 812, color_scheme=scheme, has_touch=True)
+    wait(page, DRAWN)
+    assert page.locator("article canvas").first.bounding_box()["y"] < 700
+    assert page.evaluate(OUTSIDE) == []
+    background = page.evaluate("getComputedStyle(document.body).backgroundColor")
+    assert (sum(map(int, background[4:-1].split(","))) < 200) == (scheme == "dark")
+
+
+@pytest.mark.parametrize("digits", ["", "0000"])
+def test_nothing_lies_outside_of_the_window(opened, small, digits):
+    """With the numbers of four photos, and of many."""
+    page = opened(small)
+    wait(page, DRAWN)
+    count = page.locator(".summary dd").nth(1)
+    assert count.inner_text() == "4 of 6"
+    count.evaluate("(element, digits) => { element.textContent = `4${digits} of 6${digits}`; }", digits)
+    for width in range(320, 1300, 20):
+        page.set_viewport_size({"width": width, "height": 800})
+        assert page.evaluate(OUTSIDE) == [], width
+
+
+@pytest.mark.parametrize(
+    "size", [(800, 360), (568, 320), (375, 812), (375, 500), (320, 480), (900, 600), (1024, 520), (1440, 900)]
+)
+def test_the_enlarged_face_is_seen_as_a_whole(opened, small, size):
+    page = opened(small, *size)
+    wait(page, "renderer")
+    page.evaluate("enlarge(cards[0])")
+    wait(page, "enlarged.face && !enlarged.stale && enlarged.canvas.height > 100")
+    assert page.evaluate(HIDDEN) == 0
+    box = page.locator("dialog canvas").bounding_box()
+    assert box["width"] == pytest.approx(box["height"], abs=1)
+    assert min(box["x"], box["y"]) >= 0
+    assert box["x"] + box["width"] <= size[0]
+    assert box["y"] + box["height"] <= size[1]
