@@ -35,8 +35,8 @@ def write_summary(
     write_csv(output / "summary.csv", [["photo", *COLUMNS, "failed"], *done, *others])
     means = {key: _mean([numbers[key] for numbers in metrics.values()]) for key in COLUMNS}
     summary: dict[str, Any] = {"given": len(metrics) + len(failed), "reconstructed": len(metrics), **means}
-    residuals = [numbers["five_point_residual_px"] for numbers in metrics.values()]
-    summary["five_point_residual_px_max"] = round(max(residuals), 3) if residuals else None
+    farthest = _known([numbers["five_point_residual_px_max"] for numbers in metrics.values()])
+    summary["five_point_residual_px_max"] = round(max(farthest), 3) if farthest else None
     summary |= {"seconds": round(seconds, 1), "seconds_per_photo": means["seconds"], "failed": failed}
     write_json(output / "summary.json", summary)
     with atomic_path(output / "failed.txt") as path:
@@ -48,8 +48,12 @@ def write_summary(
         (output / "sheet.png").unlink(missing_ok=True)  # of an earlier run
 
 
+def _known(values: list[float]) -> list[float]:
+    return [value for value in values if not np.isnan(value)]  # of photos in which mask and face overlap
+
+
 def _mean(values: list[float]) -> float | None:
-    known = [value for value in values if not np.isnan(value)]  # of photos in which mask and face overlap
+    known = _known(values)
     return round(float(np.mean(known)), 3) if known else None
 
 

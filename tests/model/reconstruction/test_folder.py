@@ -140,7 +140,7 @@ def test_metrics_and_summaries_agree(done):
     for key in ("psnr_coarse", "psnr_fine", "coverage"):
         assert summary[key] == pytest.approx(np.mean([metrics[key] for metrics in single]), abs=1e-3)
     assert summary["five_point_residual_px_max"] == pytest.approx(
-        max(metrics["five_point_residual_px"] for metrics in single), abs=1e-3
+        max(metrics["five_point_residual_px_max"] for metrics in single), abs=1e-3
     )
     for metrics in single:
         assert metrics["psnr_fine"] > metrics["psnr_coarse"] > 10
