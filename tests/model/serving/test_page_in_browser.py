@@ -104,6 +104,31 @@ def test_controls_fit_windows_of_any_width(served, browser, tmp_path):
     page.close()
 
 
+def test_a_finger_turns_the_head_in_both_directions(served, browser, tmp_path):
+    """Also upwards, where it would scroll the page."""
+    portrait().save(tmp_path / "me.png")
+    page = browser.new_page(viewport={"width": 700, "height": 360}, reduced_motion="reduce", has_touch=True)
+    page.goto(served[0])
+    page.set_input_files("#choose", [tmp_path / "me.png"])
+    wait(page, "view.face && photos[0].state === 'done'")
+    page.evaluate("view.canvas.scrollIntoView({ block: 'center' })")
+    before, scrolled = page.evaluate("[view.pose.angles, scrollY]")
+    box = page.locator("#result canvas").bounding_box()
+    assert box["height"] < 300  # of the window's 360
+    x, y = box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
+    touch = page.context.new_cdp_session(page)
+    for kind, steps in (("touchStart", [0]), ("touchMove", range(0, 101, 10)), ("touchEnd", [None])):
+        for step in steps:
+            points = [] if step is None else [{"x": x + step, "y": y - step}]
+            touch.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": points})
+    turned = np.subtract(page.evaluate("view.held.angles"), before)
+    expected = np.pi * 100 / box["width"]
+    np.testing.assert_allclose(turned, [-expected, expected, 0], atol=0.02)
+    assert page.evaluate("scrollY") == scrolled
+    page.locator("#photos .remove").click()
+    page.close()
+
+
 def test_the_head_is_shown_before_its_files_are_written(served, browser, tmp_path):
     url, _ = served
     portrait().save(tmp_path / "me.png")
