@@ -131,7 +131,12 @@ class LiveRequests:
             raise Refused(409, "another visitor's face is being tracked; try again in a moment")
         identifier = secrets.token_urlsafe(16)
         self._id, self._used, self._follow = identifier, self._clock(), None
-        follow = await run_in_threadpool(self._begin)
+        try:
+            follow = await run_in_threadpool(self._begin)
+        except BaseException:  # the place must become free
+            if self._id == identifier:
+                self._id = ""
+            raise
         if self._id == identifier:
             self._follow = follow
         return JSONResponse({"id": identifier}, 201)

@@ -38,10 +38,15 @@ class Bench:
         self.now, self.hold, self.entered = 100.0, threading.Event(), threading.Event()
         self.hold.set()
         self.frames = []
-        live = LiveRequests(lambda: self.follow, lambda: self.now)
+        live = LiveRequests(lambda: self.begin(), lambda: self.now)
         self.client = testclient.TestClient(
-            Service(schema.load().serve, None, {"": b"<html>"}, live).app(), base_url=HERE
+            Service(schema.load().serve, None, {"": b"<html>"}, live).app(),
+            base_url=HERE,
+            raise_server_exceptions=False,
         )
+
+    def begin(self):
+        return self.follow
 
     def follow(self, frame, seconds):
         self.entered.set()
@@ -88,6 +93,13 @@ def test_one_visitor_at_a_time(bench):
     assert error(bench.send(first)) == "this tracking has ended"
     assert bench.send(second).status_code == 200
     assert bench.client.delete(f"/live/{first}").status_code == 404
+
+
+def test_a_tracking_that_cannot_begin_leaves_the_place_free(bench):
+    bench.begin = lambda: fail(RuntimeError("no memory"))
+    assert [bench.start().status_code for _ in range(2)] == [500, 500]
+    del bench.begin
+    assert bench.start().status_code == 201
 
 
 def test_frames_are_not_queued(bench):
