@@ -4,6 +4,7 @@ import dataclasses
 
 from configs.section import Section, option
 from lib.errors import UserError
+from lib.messages import counted
 
 
 @dataclasses.dataclass(frozen=True)
@@ -20,6 +21,11 @@ class Serve(Section):
     results: int = option("finished photos to hold; the oldest are removed first", low=1, high=10000)
     minutes: float = option("time after which a finished photo and its results are removed [minutes]", above=0)
     keep: str = option("folder where results are also stored for good; empty: nothing is stored")
+
+    @property
+    def lifetime(self) -> str:
+        """How long a finished photo stays, for whoever gave it."""
+        return f"{counted(self.minutes, 'minute')} or {counted(self.results, 'later photo')}"
 
     def __post_init__(self) -> None:
         super().__post_init__()

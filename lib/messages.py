@@ -10,9 +10,10 @@ from collections.abc import Iterable
 from lib.errors import UserError
 
 
-def counted(number: int, noun: str) -> str:
-    """A number with its noun: "1 photo", "2 photos"."""
-    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+def counted(number: float, noun: str) -> str:
+    """A number with its noun: "1 photo", "2 photos", "0.5 minutes"."""
+    digits = f"{number:g}" if isinstance(number, float) else f"{number}"
+    return f"{digits} {noun}" if number == 1 else f"{digits} {noun}s"
 
 
 def restoring(path: str | os.PathLike) -> str:

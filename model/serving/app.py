@@ -134,8 +134,8 @@ class Service:
     def _job(self, request: Request) -> Job:
         job = self.photos.get(request.path_params["id"])
         if job is None:
-            minutes = f"{self.section.minutes:g} minutes"
-            raise Refused(404, f"there is no such photo, or no longer: photos are removed after {minutes}")
+            lifetime = self.section.lifetime
+            raise Refused(404, f"there is no such photo, or no longer: photos are removed after {lifetime}")
         return job
 
     def _described(self, job: Job) -> dict:

@@ -39,3 +39,4 @@ def test_lines_are_printed(capsys):
 
 def test_one_is_singular():
     assert [counted(number, "crop") for number in (0, 1, 2)] == ["0 crops", "1 crop", "2 crops"]
+    assert [counted(number, "minute") for number in (0.5, 1.0, 30.0)] == ["0.5 minutes", "1 minute", "30 minutes"]

@@ -248,6 +248,8 @@ def test_only_so_many_results_are_held(tmp_path):
         bench.until(identifiers[-1], DONE)
     codes = [bench.client.get(f"/photos/{identifier}").status_code for identifier in identifiers]
     assert codes == [404, 200, 200]
+    told = "there is no such photo, or no longer: photos are removed after 1 minute or 2 later photos"
+    assert error(bench.client.get(f"/photos/{identifiers[0]}")) == told
     bench.photos.stop()
 
 
