@@ -2,7 +2,6 @@
 
 import asyncio
 import contextlib
-import sys
 from collections.abc import AsyncGenerator, Mapping
 from pathlib import Path
 
@@ -21,7 +20,7 @@ from lib.files.atomic import space_for
 from model.photos.errors import failure_reason
 from model.serving.guard import Guard
 from model.serving.live import LiveRequests
-from model.serving.photo_queue import FAILED, NO_SPACE, WORKING, Job, PhotoQueue, QueueFull
+from model.serving.photo_queue import FAILED, NO_SPACE, WORKING, Job, PhotoQueue, QueueFull, report_full_disk
 from model.serving.refusal import Refused, fault, refusal
 
 # Seconds in which more of a photo must arrive; and all of it, or so many for each MB that it may have.
@@ -152,7 +151,7 @@ class Service:
         return Refused(413, f"a photo must have at most {self.section.upload_mb:g} MB (serve.upload_mb), got more")
 
     def _no_space(self, error: DiskFull) -> Refused:
-        print(error, file=sys.stderr)
+        report_full_disk(self.photos.folder, error)
         return Refused(507, NO_SPACE)
 
     async def _receive(self, request: Request, job: Job, most: int) -> None:

@@ -20,8 +20,19 @@ UPLOADING, WAITING, WORKING, DONE, FAILED = "uploading", "waiting", "working", "
 # Seconds between two looks for expired results while nothing is to be done.
 IDLE_SECONDS = 5.0
 LONGEST_NAME = 120
-# What a visitor reads, who can neither free space nor choose another folder; the file is named on stderr.
+# What a visitor reads, who can neither free space nor choose another folder; the operator reads where on stderr.
 NO_SPACE = "the disk of this page's program is full; try again later"
+
+
+def report_full_disk(folder: Path, error: BaseException) -> None:
+    """Prints the operator's line for a full disk under the temporary folder, which no option chooses."""
+    cause = error.__cause__ or error  # of a DiskFull, the system's own error
+    reason = cause.strerror if isinstance(cause, OSError) else cause
+    print(
+        f"{folder}: must have room for photos and results, got: {reason} (free space, or set TMPDIR to a folder on "
+        "another disk and start again)",
+        file=sys.stderr,
+    )
 
 
 class QueueFull(Exception):
@@ -188,7 +199,7 @@ class PhotoQueue:
             except Exception as problem:  # whatever it is, a full disk included, the next photo gets its turn
                 error = failure_reason(job.photo, problem)
                 if is_disk_full(problem):
-                    print(error, file=sys.stderr)
+                    report_full_disk(self.folder, problem)
                     error = NO_SPACE
             with self._changed:
                 job.error, job.facts, job.ended = error, facts or job.facts, self._clock()
