@@ -57,6 +57,7 @@ class Service:
     def app(self) -> ASGIApp:
         """The ASGI application, behind its guard."""
         routes = [
+            Route("/photos", self.places, methods=["GET"]),
             Route("/photos", self.upload, methods=["POST"]),
             Route("/photos/{id}", self.status, methods=["GET"]),
             Route("/photos/{id}", self.remove, methods=["DELETE"]),
@@ -67,6 +68,10 @@ class Service:
         handlers = {Refused: refusal, HTTPException: refusal, Exception: fault}
         # Starlette answers faults outside of its own middleware, without the guard's headers.
         return Guard(Starlette(routes=routes, exception_handlers=handlers), self.section.names)
+
+    async def places(self, _: Request) -> Response:
+        """GET /photos: how many may be uploaded now, because one that finds no place is sent in full and refused."""
+        return JSONResponse({"places": self.photos.places()})
 
     async def upload(self, request: Request) -> Response:
         """POST /photos?name=NAME with the file as body: 202 and the job."""

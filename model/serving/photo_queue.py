@@ -143,6 +143,12 @@ class PhotoQueue:
             self._thread.join(seconds)
         return not self._thread.is_alive()
 
+    def places(self) -> int:
+        """Number of photos that may be uploaded at this moment."""
+        with self._changed:
+            taken = sum(job.state in (UPLOADING, WAITING, WORKING) for job in self._jobs.values())
+            return max(self.most - taken, 0)
+
     def reserve(self, name: str) -> Job:
         """A place for a photo that is about to be uploaded; `submit` or `remove` must follow.
 
@@ -151,7 +157,7 @@ class PhotoQueue:
         """
         name = printable(name.replace("\\", "/").rsplit("/", 1)[-1])[-LONGEST_NAME:] or "photo"
         with self._changed:
-            if sum(job.state in (UPLOADING, WAITING, WORKING) for job in self._jobs.values()) >= self.most:
+            if not self.places():
                 raise QueueFull
             job = Job(secrets.token_urlsafe(16), name, self.folder / secrets.token_hex(16))
             # Systems that tidy up their temporary folder remove one that nobody has used for days.

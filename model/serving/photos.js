@@ -119,7 +119,7 @@ function give(files) {
       update(photo, "failed", `a photo must have at most ${most} MB, got ${(file.size / 1e6).toFixed(1)} MB`);
       continue;
     }
-    update(photo, "uploading", "uploading");
+    update(photo, "uploading", "waiting to be sent");
     uploads = uploads.then(() => upload(photo));
   }
 }
@@ -139,6 +139,13 @@ async function upload(photo) {
   if (!sound && photos.includes(photo)) update(photo, "failed", "it cannot be read: it is a folder, or gone");
   while (sound && photos.includes(photo)) {
     try {
+      if (!(await fetchJson("/photos")).places) { // a photo would be sent in full before it is refused
+        update(photo, "uploading", "waiting for a place in the queue");
+        await sleep(RETRY_SECONDS);
+        continue;
+      }
+      if (!photos.includes(photo)) break;
+      update(photo, "uploading", "uploading");
       const query = new URLSearchParams({ name: photo.name });
       const status = await fetchJson(`/photos?${query}`, { method: "POST", body: photo.file });
       take(status, photo);

@@ -79,8 +79,14 @@ def test_a_photo_ends_the_preparation_after_its_stage(tmp_path):
 
 
 def test_a_full_queue_refuses_and_takes_again(bench):
+    def places():
+        return bench.client.get("/photos").json()["places"]
+
+    assert places() == 2
     first = bench.upload().json()["id"]
+    assert places() == 1
     bench.upload()
+    assert places() == 0
     refused = bench.upload()
     assert refused.status_code == 429
     assert "at most 2 photos may wait" in error(refused)

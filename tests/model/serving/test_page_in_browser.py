@@ -153,6 +153,27 @@ def test_the_head_is_shown_before_its_files_are_written(served, browser, tmp_pat
     page.close()
 
 
+def test_a_photo_is_sent_once_also_where_the_queue_is_full(served, browser, tmp_path):
+    """The queue has two places."""
+    page, sent = browser.new_page(viewport={"width": 1200, "height": 900}, reduced_motion="reduce"), []
+    page.on("request", lambda request: sent.append(request.url) if request.method == "POST" else None)
+    page.goto(served[0])
+    MAY_WRITE.clear()
+    files = [tmp_path / f"{number}.png" for number in range(4)]
+    for file in files:
+        portrait().save(file)
+    page.set_input_files("#choose", files)
+    told = ["waiting: one photo is before it", "waiting for a place in the queue", "waiting to be sent"]
+    texts = "photos.slice(1).map(({ item }) => item.querySelector('.state').textContent)"
+    wait(page, f"JSON.stringify({texts}) === {json.dumps(json.dumps(told, separators=(',', ':')))}")
+    MAY_WRITE.set()
+    wait(page, "photos.every(({ state }) => state === 'done')")
+    assert len(sent) == 4
+    for button in page.locator("#photos .remove").all()[::-1]:
+        button.click()
+    page.close()
+
+
 def test_the_camera_s_photo_goes_into_the_queue(served, browser):
     """Chromium's stand-in for a camera shows no face, and the page says so."""
     url, _ = served
