@@ -77,10 +77,10 @@ async function liveFrame(mine) {
   const now = performance.now();
   mine.ends = [...mine.ends.filter((end) => now - end < 1000 * RATE_SECONDS), now];
   const seconds = (now - mine.ends[0]) / 1000;
-  const rate = seconds > 0.5 ? `${((mine.ends.length - 1) / seconds).toFixed(0)} frames a second` : "";
+  const rate = seconds > 0.5 ? `${((mine.ends.length - 1) / seconds).toFixed(0)} frames a second, ` : "";
   const text = TOLD[answer.state];
   if (liveState.textContent !== text) liveState.textContent = text;
-  liveRate.textContent = answer.state === "face" ? `${rate}, ${Math.round(now - taken)} ms from frame to head` : "";
+  liveRate.textContent = answer.state === "face" ? `${rate}${Math.round(now - taken)} ms from frame to head` : "";
 }
 
 // A frame that the program failed at, or for which it was busy, shows no face; what it refuses for good ends the session.

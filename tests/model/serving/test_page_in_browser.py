@@ -201,10 +201,13 @@ def test_the_head_follows_the_webcam(served, browser, tmp_path):
     page.set_input_files("#choose", [tmp_path / "me.png"])
     wait(page, "view.face && !view.stale && changes.length > 0")
     still = page.evaluate("JSON.stringify([view.pose.angles, changes])")
+    rates = "new MutationObserver(() => rates.push(liveRate.textContent)).observe(liveRate, { childList: true })"
+    page.evaluate(f"void (window.rates = [], {rates})")
     page.get_by_role("button", name="Live").click()
     wait(page, "view.held?.angles[0] === 0.3 && changes[0] !== 0")
     wait(page, "view.held?.angles[0] === 0")
     wait(page, "/^[0-9]+ frames a second, [0-9]+ ms/.test(liveRate.textContent)")
+    assert page.evaluate("rates.filter((rate) => rate && !/^[0-9]/.test(rate))") == []  # before there is a rate, too
     assert set(FRAMES) == {(480, 640, 3)}
     assert page.evaluate("view.canvas.classList.contains('mirrored')")
     page.get_by_role("button", name="Live").click()
