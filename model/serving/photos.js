@@ -2,6 +2,7 @@
 // The given photos: upload one after another, progress, errors, removal.
 
 const POLL_SECONDS = 0.4, RETRY_SECONDS = 2;
+const LOOK_SECONDS = 60; // between two looks for finished photos, which the program removes some day
 const list = document.getElementById("photos"), news = document.getElementById("news"), drop = document.getElementById("drop");
 const most = Number(document.body.dataset.uploadMb);
 const photos = []; // { name, file, id, state, item, facts and files once its head can be shown }
@@ -164,9 +165,13 @@ async function upload(photo) {
   photo.file = null;
 }
 
+let looked = 0; // when finished photos were asked for
 async function poll() {
   for (;;) {
-    for (const photo of photos.filter(({ id, state }) => id && state !== "done" && state !== "failed")) {
+    const now = performance.now(), look = now - looked > 1000 * LOOK_SECONDS;
+    if (look) looked = now;
+    const due = ({ id, state, files }) => id && (state === "done" || state === "failed" ? look && files?.length : true);
+    for (const photo of photos.filter(due)) {
       try {
         take(await fetchJson(`/photos/${photo.id}`), photo);
       } catch (error) {
@@ -194,4 +199,5 @@ for (const { id, name } of JSON.parse(storage?.getItem("photos") ?? "[]")) {
   add(photo);
   update(photo, "waiting", "");
 }
+document.addEventListener("visibilitychange", () => { looked = -Infinity; }); // who comes back sees what is there
 poll();

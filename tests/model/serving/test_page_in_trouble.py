@@ -71,6 +71,18 @@ def test_a_head_that_does_not_come_leaves_the_page_as_it_was(opened, tmp_path):
     assert page.evaluate("opened.id === photos[1].id")
 
 
+def test_links_go_with_the_files_that_the_program_has_removed(served, opened, tmp_path):
+    page = opened()
+    give(page, tmp_path, "me.png")
+    wait(page, f"{ENDED} && opened && document.querySelector('#downloads [download]')")
+    address = f"{served[0]}photos/{page.evaluate('photos[0].id')}"
+    urllib.request.urlopen(urllib.request.Request(address, method="DELETE"))
+    page.evaluate("document.dispatchEvent(new Event('visibilitychange'))")
+    wait(page, "photos[0].state === 'failed'")
+    assert page.locator("#photos .state").inner_text().startswith("there is no such photo, or no longer")
+    assert page.locator("#downloads").inner_text().split("\n") == ["This view (PNG)", "there are no other files"]
+
+
 def test_what_all_heads_share_is_asked_for_again(opened, tmp_path):
     page = opened()
     page.route("**/shared.json", lambda route: route.fulfill(status=503, body="<html>busy"))
