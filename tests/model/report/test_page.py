@@ -71,6 +71,8 @@ def test_names_and_reasons_are_text_and_nothing_else(written):
     assert "<i>holiday</i>" in text
     odd = "odd%20%22name%22%20%231/"
     assert [link["href"] for link in written.all("a")] == ["a/", odd, f"{odd}mesh.usdz", f"{odd}rig.usdz"]
+    labels = ["files of a.jpg", *(f"{file} of {NASTY}" for file in ("files", "mesh.usdz", "rig.usdz"))]
+    assert [link["aria-label"] for link in written.all("a")] == labels  # in a list of links, cards have the same names
     pictures = [image for image in written.all("img") if image["alt"].startswith(NASTY)]
     assert len(pictures) == 10
     assert all(set(image) == {"data-picture", "width", "height", "alt", "title"} for image in pictures)
