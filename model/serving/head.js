@@ -109,9 +109,9 @@ function closeResult() {
 // Pictures and downloads appear as their files are written.
 function describe({ id, name, facts, files, state }) {
   result.querySelector("h2").textContent = name;
-  const remark = facts.remark ? ` The photo ${facts.remark}.` : "";
+  const remark = facts.remark ? ` The photo ${facts.remark}.` : "", warning = facts.warning ? ` ${facts.warning}` : "";
   result.querySelector(".facts").textContent =
-    `PSNR ${facts.psnr_coarse} dB coarse, ${facts.psnr_fine} dB fine; ${facts.seconds} s.${remark}`;
+    `PSNR ${facts.psnr_coarse} dB coarse, ${facts.psnr_fine} dB fine; ${facts.seconds} s.${remark}${warning}`;
   const link = (file, text) => element("a", text, { href: `/photos/${id}/${file}`, download: "" });
   const items = Object.entries(DOWNLOADS).filter(([file]) => files.includes(file))
     .map(([file, text]) => [`${id}/${file}`, () => [link(file, text)]]);
@@ -220,6 +220,7 @@ sliders.addEventListener("reset", () => setTimeout(() => {
 }));
 
 function readLook() {
+  document.getElementById("texture-help").textContent = display.querySelector("[name=texture]:checked").title;
   for (const name of Object.keys(look)) look[name] = display.elements[name].value;
   view.stale = true;
   frames.request();

@@ -36,7 +36,7 @@ OBJ_FILES = ("mesh.obj", "mesh.mtl", *TEXTURES.values())
 PAGE_FILES = ("face.json", "mesh_obj.zip")
 # In the folder of `serve.keep`, until the results of a photo are complete.
 UNFINISHED = ".unfinished"
-NOT_KEPT = "could not be stored for good: download it before it is removed"
+NOT_KEPT = "The result could not be stored for good; download it before it is removed."
 
 
 class PhotoWork:
@@ -80,7 +80,7 @@ class PhotoWork:
         progress.enter("writing files")
         self.write_files(job.results, result)
         if self.keep is not None and not store(job, self.keep):
-            facts["remark"] = "; ".join(filter(None, (facts["remark"], NOT_KEPT)))
+            facts["warning"] = NOT_KEPT
         return facts | {"seconds": round(time.monotonic() - started, 1)}
 
     def write_face(self, folder: Path, result: PhotoResult) -> None:

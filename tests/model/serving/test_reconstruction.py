@@ -12,9 +12,10 @@ from configs import schema
 from lib.face_model_files.arkit import ARKIT, BlendShapes
 from model.gaze import NAMES, gaze_weights, look_displacements
 from model.reconstruction.face_reconstructor import FaceReconstructor
-from model.serving.photo_queue import Job
-from model.serving.reconstruction import PAGE_FILES, UNFINISHED, PhotoWork, store
+from model.serving.photo_queue import Job, Progress
+from model.serving.reconstruction import NOT_KEPT, PAGE_FILES, UNFINISHED, PhotoWork, store
 from tests.support.faces import coarse_head
+from tests.support.photo_corpus import portrait
 from tests.support.reconstruction_parts import SIZE, untrained_parts
 from tests.support.report_pages import decode_columns
 
@@ -84,6 +85,18 @@ def test_a_full_disk_leaves_no_half_result_and_the_visitor_keeps_his(tmp_path, j
     assert len(list(job.results.iterdir())) == 2 + len(PAGE_FILES)
     (line,) = capsys.readouterr().err.splitlines()
     assert "keep/my__face__Wq-1: not stored: must fit on its disk, got: No space left on device" in line
+
+
+def test_what_could_not_be_stored_is_no_remark_on_the_photo(work, tmp_path, monkeypatch, capsys):
+    portrait().save(tmp_path / "me.png")
+    job = Job("Wq-2", "me.png", tmp_path / "upload")
+    job.folder.mkdir()
+    portrait().save(job.photo)
+    monkeypatch.setattr(work, "keep", tmp_path / "keep")
+    (tmp_path / "keep").write_text("a file")
+    facts = work(job, Progress(lambda stage: None, lambda facts: None))
+    assert (facts["remark"], facts["warning"]) == ("", NOT_KEPT)
+    assert "not stored" in capsys.readouterr().err
 
 
 def test_a_folder_that_is_gone_or_a_file_is_told(tmp_path, job, capsys):
