@@ -97,6 +97,10 @@ def test_head_states_the_means(written):
     assert "1 photo was not reconstructed" in text
 
 
+def test_switches_are_described_to_those_who_cannot_point_at_them(written):
+    assert all(switch["title"] for switch in written.all("input") if switch["type"] == "radio")
+
+
 def test_a_card_has_every_picture_and_the_mesh(written):
     *faces, shared = written.data
     assert [len(face["pictures"]) for face in faces] == [10, 10]

@@ -55,8 +55,11 @@ def test_photos_become_heads_that_move(served, browser, tmp_path):
     wait(page, "sliders.elements.jawOpen.value < 0.9 && !view.stale")
     assert np.abs(view(page) - first).mean() < 0.3
     page.locator("#result input[value=coarse]").check()
+    assert page.locator("#texture-help").inner_text() == "The face model's own albedo"  # not in a tooltip alone
     assert np.abs(view(page) - first).mean() > 1
 
+    page.evaluate("describe({ ...photos[0], facts: { ...photos[0].facts, remark: 'is dim', warning: 'Not stored.' } })")
+    assert page.locator("#result .facts").inner_text().endswith(" s. The photo is dim. Not stored.")
     links = {link.inner_text(): link.get_attribute("href") for link in page.locator("#downloads a").all()}
     assert {"GLB", "OBJ (zip)", "Rig (GLB)", "coefficients.json", "PNG", "This view (PNG)"} <= links.keys()
     with page.expect_download() as download:
