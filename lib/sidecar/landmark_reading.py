@@ -17,8 +17,9 @@ PTS_ORIGIN, PTS_HEADER = 0.5, "n_points"
 # No photo has so many pixels in a row; products of larger coordinates would overflow.
 FARTHEST = 10_000_000
 _SEPARATORS = str.maketrans(dict.fromkeys(",;()[]{}", " "))
-# A number, whatever stands around it, but no part of a word such as 35mm.
+# A number, whatever stands around it, but no part of a word such as 35mm; and two with nothing else between them.
 _NUMBER = re.compile(r"(?<![\w.])-?\d+(?:\.\d+)?(?![\w])")
+_PAIR = re.compile(rf"{_NUMBER.pattern}[\s,;]+{_NUMBER.pattern}")
 
 
 def read_points(path: Path) -> np.ndarray:
@@ -51,8 +52,9 @@ def read_points(path: Path) -> np.ndarray:
 def is_other_text(path: Path) -> bool:
     """True if a text beside a photo holds no landmarks at all, such as a caption; false if it cannot be read.
 
-    Landmarks have two numbers in lines of numbers, at least five lines with two numbers among words, or at least ten
-    numbers between labels and brackets: then their layout is not read, which is no reason to ignore them.
+    Landmarks are nothing but numbers, two or more; or two lines of two or more numbers, or ten numbers in such lines,
+    besides others; or, among words, five lines with two numbers, five pairs of numbers, or ten numbers in a text that
+    begins with a bracket. Their layout may be one that is not read, which is no reason to ignore them.
     """
     if path.suffix != ".txt":
         return False
@@ -60,11 +62,14 @@ def is_other_text(path: Path) -> bool:
         text = landmark_text(path)
     except OSError:
         return False
-    if len(_NUMBER.findall(text)) >= 2 * COUNTS[0]:
-        return False
     rows = _rows(text)
-    alone = sum(len(numbers) for numbers, words in rows if len(numbers) == len(words))
-    return alone < 2 and sum(len(numbers) >= 2 for numbers, _ in rows) < COUNTS[0]
+    alone = [len(numbers) for numbers, words in rows if len(numbers) == len(words)]
+    if (len(alone) == len(rows) and sum(alone) > 1) or sum(count > 1 for count in alone) > 1:
+        return False
+    found = [len(_NUMBER.findall(line)) for line in text.splitlines()]
+    many = max(sum(alone), sum(found) if text.lstrip().startswith(("{", "[")) else 0)
+    pairs = max(sum(count > 1 for count in found), len(_PAIR.findall(text)))
+    return many < 2 * COUNTS[0] and pairs < COUNTS[0]
 
 
 def landmark_text(path: Path) -> str:
@@ -79,7 +84,9 @@ def _rows(text: str) -> list[tuple[list[str], list[str]]]:
     rows = []
     for line in text.splitlines():
         words = line.split("#")[0].translate(_SEPARATORS).split()
-        if words and not words[0].endswith(":"):  # "version: 1" of a .pts file
+        if words and _is_number(words[0].removesuffix(":")):  # of points that are counted, as in "0: 10 20"
+            words[0] = words[0].removesuffix(":")
+        if words:
             rows.append(([word for word in words if _is_number(word)], words))
     return rows
 
@@ -87,18 +94,29 @@ def _rows(text: str) -> list[tuple[list[str], list[str]]]:
 def landmark_numbers(text: str) -> np.ndarray:
     """Rows of numbers [R, C], or all numbers [N] if the rows differ in length; lines of words alone are left out.
 
+    Lines that begin with a word and a colon, as the "version: 1" of a .pts file, are headers if there are others.
+
     Raises:
       ValueError: a line holds numbers and words.
     """
     rows: list[list[float]] = []
-    for numbers, words in _rows(text):
-        if numbers and len(numbers) < len(words):
-            raise ValueError(f"numbers and words in one line ('{' '.join(words)[:40]}')")
-        if numbers:
-            rows.append([float(word) for word in numbers])
+    found = [(numbers, words) for numbers, words in _rows(text) if numbers]
+    points = [(numbers, words) for numbers, words in found if not words[0].endswith(":")]
+    for numbers, words in points or [row for row in found if len(row[0]) > 1]:
+        if len(numbers) < len(words):
+            raise _mixed(" ".join(words))
+        rows.append([float(word) for word in numbers])
+    if not rows:
+        for line in text.splitlines():
+            if len(_NUMBER.findall(line)) > 1:  # as "x=10 y=20"
+                raise _mixed(line)
     if len({len(row) for row in rows}) == 1:
         return np.array(rows)
     return np.array([number for row in rows for number in row])
+
+
+def _mixed(line: str) -> ValueError:
+    return ValueError(f"numbers and words in one line ('{line[:40]}')")
 
 
 def _is_number(word: str) -> bool:

@@ -12,7 +12,7 @@ Coordinates are pixels of the upright photo, origin at the top left, y down (in 
 at the image's left and the one at its right. The 68 points are those of the iBUG annotation (dlib, face-alignment), the
 468 those of MediaPipe's face mesh.
 
-A `name.txt` without any line of numbers, such as a caption, is ignored.
+A `name.txt` that is no list of numbers (`is_other_text`), such as a caption, is ignored.
 
 `folder/name_mask.png` is the mask: same size as the photo, white on the face, black elsewhere. It takes precedence over
 the photo's alpha.

@@ -95,7 +95,15 @@ def test_what_is_no_landmarks_is_refused(photo, text):
 
 @pytest.mark.parametrize(
     "text",
-    ["", "a photo of a woman, smiling, 35mm", "1985", "two people, 2 of 3, f 1.8\nSteps: 20, seed 7 8\n", "# 1 2\n"],
+    [
+        "",
+        "a photo of a woman, smiling, 35mm",
+        "1985",
+        "two people, 2 of 3, f 1.8\nSteps: 20, seed 7 8\n",
+        "# 1 2\n",
+        "a photo of a woman, 35 years, 3 of 10, ISO 400, 1 125 s, 50 mm, 2021 04 05, 12 30",
+        "a caption\n2021 07\n",
+    ],
 )
 def test_captions_are_ignored_with_one_word_for_all(photo, text, capsys):
     photo.with_suffix(".txt").write_text(text)
@@ -107,13 +115,16 @@ def test_captions_are_ignored_with_one_word_for_all(photo, text, capsys):
     np.testing.assert_allclose(beside.given_landmarks(photo, (120, 100)).points, FIVE)
 
 
-def test_landmarks_in_a_layout_that_is_not_read_are_no_caption(photo):
-    photo.with_suffix(".txt").write_text("".join(f"point {x} {y}\n" for x, y in FIVE))
-    with pytest.raises(Unusable, match="got numbers and words in one line"):
+@pytest.mark.parametrize("text", ["30 40\n60 41\n", "x y\n30 40\n60 41\n", "30\n40\n60\n", "30 40"])
+def test_too_few_landmarks_are_no_caption(photo, text):
+    photo.with_suffix(".txt").write_text(text)
+    with pytest.raises(Unusable, match=r"must hold 5, 68 or 468 points, a line 'x y' each, got .* numbers"):
         beside.given_landmarks(photo, (120, 100))
 
 
 LABELLED = {
+    "after a word": "".join(f"point {x} {y}\n" for x, y in FIVE),
+    "in one line": ", ".join(f"point {x} {y}" for x, y in FIVE),
     "with colons": "".join(f"eye{x:.0f}: {x} {y}\n" for x, y in FIVE),
     "as JSON": json.dumps({f"point {n}": place for n, place in enumerate(FIVE.tolist())}),
     "as assignments": "".join(f"x={x} y={y}\n" for x, y in FIVE),
@@ -123,7 +134,7 @@ LABELLED = {
 @pytest.mark.parametrize("text", LABELLED.values(), ids=LABELLED)
 def test_labelled_landmarks_are_no_caption_either(photo, text):
     photo.with_suffix(".txt").write_text(text)
-    with pytest.raises(Unusable, match="must hold 5, 68 or 468 points"):
+    with pytest.raises(Unusable, match=r"must hold 5, 68 or 468 points.*, got numbers and words in one line"):
         beside.given_landmarks(photo, (120, 100))
 
 
