@@ -16,6 +16,7 @@ from lib.face_image.region import face_region
 from lib.files.disk_list import DiskList
 from lib.files.json_files import write_json
 from lib.files.numpy_files import write_npz
+from lib.messages import counted
 from lib.runtime.interruption import advised
 from model.person.files import PERSON_FOLDER, PersonRecord, check_person, remove_person, write_person
 from model.photos.errors import photo_barrier
@@ -132,11 +133,11 @@ def drawn(
 def _print_left_out(track: Track) -> None:
     absent = ~track.shown & ~track.others
     if absent.any():
-        print(f"nothing is drawn on {absent.sum()} frames without a face: {_ranges(absent)}")
+        print(f"nothing is drawn on {counted(absent.sum(), 'frame')} without a face: {_ranges(absent)}")
     if track.others.any():
         print(
-            f"{track.others.sum()} frames show another person, who is left out: {_ranges(track.others)} (give them as "
-            "a video of their own)"
+            f"another person is left out, in {counted(track.others.sum(), 'frame')}: {_ranges(track.others)} (give "
+            "that person a video of their own)"
         )
 
 
