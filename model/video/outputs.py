@@ -1,6 +1,5 @@
 """Output folder of a video: nothing is replaced but the files of an earlier run, and none of those is left over."""
 
-from collections.abc import Collection
 from pathlib import Path
 
 from lib.errors import UserError
@@ -31,13 +30,7 @@ def check_replaceable(source: Path, output: Path) -> None:
     own_files.check_replaceable(output, {**_KINDS, OVERLAY: lambda _: (output / SUMMARY).is_file()})
 
 
-def remove_earlier(output: Path, keep: Collection[str] = ()) -> None:
-    """Removes what shows an earlier run's motion, so that a run that ends too soon leaves nothing of it.
-
-    Args:
-      output: folder of the results.
-      keep: names of files that are replaced already, or at once.
-    """
+def remove_earlier(output: Path) -> None:
+    """Removes what shows an earlier run's motion, so that a run that ends too soon leaves nothing of it."""
     for name in _MOTION:
-        if name not in keep:
-            (output / name).unlink(missing_ok=True)
+        (output / name).unlink(missing_ok=True)

@@ -82,9 +82,9 @@ def reconstruct_video(config: schema.Config, source: Path, output: Path) -> dict
         track, damaged = _track_frames(reconstruct, frames, cutoff)
     bridged = np.flatnonzero(track.shown & ~track.seen).tolist()
     more = {"bridged": bridged, "other_people": np.flatnonzero(track.others).tolist()}
-    write_track(output, track, frames.frame_rate, damaged, more)
-    remove_earlier(output, keep=("coefficients.npz", SUMMARY))
+    remove_earlier(output)
     remove_person(output / PERSON_FOLDER)
+    write_track(output, track, frames.frame_rate, damaged, more)
     write_weights(
         output / "arkit.csv",
         reconstruct.pipeline.face_model,

@@ -53,6 +53,20 @@ def failing(monkeypatch, method, *names):
     monkeypatch.setattr(FaceReconstructor, method, call)
 
 
+def test_a_run_that_ends_while_it_writes_leaves_no_earlier_motion(tmp_path, run, monkeypatch):
+    run()
+    names = {"overlay.mp4", "summary.json", "coefficients.npz", "arkit.csv"}
+    assert names <= {path.name for path in (tmp_path / "out").iterdir()}
+
+    def killed(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(track, "write_json", killed)
+    with pytest.raises(KeyboardInterrupt):
+        run()
+    assert {path.name for path in (tmp_path / "out").rglob("*") if path.is_file()} == {"coefficients.npz"}
+
+
 def test_frames_that_fail_are_bridged(tmp_path, run, monkeypatch, capsys):
     failing(monkeypatch, "initial_estimate", "frame 2")
     failing(monkeypatch, "gaze", "frame 4")
