@@ -4,7 +4,7 @@ import numpy as np
 
 from lib.face_image.detection import Face
 from lib.synthetic.photos import SyntheticFace
-from model.photos.reader import AlignedPhoto, PhotoReader
+from model.photos.reader import AlignedPhoto, FoundFaces, PhotoReader
 
 
 def aligned_photo(reader: PhotoReader, name: str, face: SyntheticFace) -> AlignedPhoto:
@@ -14,4 +14,5 @@ def aligned_photo(reader: PhotoReader, name: str, face: SyntheticFace) -> Aligne
 
 def aligned_at(reader: PhotoReader, name: str, image: np.ndarray, points: np.ndarray) -> AlignedPhoto:
     """Aligns a picture, uint8 [H, W, 3], at five points [5, 2]."""
-    return reader.aligned(name, image, Face(np.zeros(4), points, 1.0))
+    face = Face(np.zeros(4), points, 1.0)
+    return reader.aligned(name, FoundFaces(image, [face]), face)

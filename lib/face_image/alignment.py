@@ -34,7 +34,8 @@ class Alignment:
       photo_to_crop: [2, 3] affine map between pixel-edge coordinates (x right, y down).
       inside: bool [size, size], pixels of the crop that the photo covers.
       scale: s of the published fit, photo pixels per model unit.
-      shift: [2] t of the published fit, photo pixels, y up.
+      shift: [2] t of the published fit, photo pixels, y up. This one and the next two are for comparison with the
+        published alignment; the program does not use them.
       resized_size: (w, h) of the photo after scaling.
       box: (left, up, right, below) of the crop in the resized photo.
     """
@@ -55,6 +56,20 @@ class Alignment:
     def to_crop(self, points: np.ndarray) -> np.ndarray:
         """Maps points [..., 2] from the photo to the crop."""
         return points @ self.photo_to_crop[:, :2].T + self.photo_to_crop[:, 2]
+
+    def in_larger(self, ratio: np.ndarray) -> "Alignment":
+        """The same crop of a photo that is `ratio` [2] times larger in x and y."""
+        return dataclasses.replace(
+            self,
+            photo_to_crop=from_larger(self.photo_to_crop, ratio),
+            scale=self.scale * float(ratio[0]),
+            shift=self.shift * ratio,
+        )
+
+
+def from_larger(photo_to_crop: np.ndarray, ratio: np.ndarray) -> np.ndarray:
+    """Transforms [..., 2, 3] to the crops, from photos that are `ratio` [2] times larger in x and y."""
+    return np.concatenate([photo_to_crop[..., :2] / ratio, photo_to_crop[..., 2:]], axis=-1)
 
 
 def five_points(landmarks: np.ndarray) -> np.ndarray:

@@ -51,6 +51,16 @@ class Face:
     def area(self) -> float:
         return float(self.box[2] * self.box[3])
 
+    def in_larger(self, ratio: np.ndarray) -> "Face":
+        """The same face in a photo that is `ratio` [2] times larger in x and y."""
+        return dataclasses.replace(
+            self,
+            box=self.box * np.tile(ratio, 2),
+            points=self.points * ratio,
+            landmarks=None if self.landmarks is None else self.landmarks * ratio,
+            mesh=None if self.mesh is None else self.mesh * ratio,
+        )
+
 
 @functools.cache
 def _cascade() -> Cascade:

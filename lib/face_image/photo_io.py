@@ -60,7 +60,17 @@ def read_photo(path: str | os.PathLike) -> np.ndarray:
     Raises:
       UserError: the file cannot be read, is damaged or is too large.
     """
-    return _opened(path, _decoded)
+    return read_sized(path)[0]
+
+
+def read_sized(path: str | os.PathLike) -> tuple[np.ndarray, tuple[int, int]]:
+    """The photo as `read_photo` reads it, and its `photo_size`, in which coordinates for the user are given."""
+
+    def decoded(image: Image.Image, path: Path) -> tuple[np.ndarray, tuple[int, int]]:
+        size = _upright_size(image, path)  # before a JPEG is decoded at a smaller one
+        return _decoded(image, path), size
+
+    return _opened(path, decoded)
 
 
 def photo_size(path: str | os.PathLike) -> tuple[int, int]:
@@ -69,13 +79,7 @@ def photo_size(path: str | os.PathLike) -> tuple[int, int]:
     Raises:
       UserError: as `read_photo`.
     """
-
-    def size(image: Image.Image, path: Path) -> tuple[int, int]:
-        # Pillow itself applies the orientation of TIFFs.
-        sideways = image.format != "TIFF" and _orientation(image) in _SIDEWAYS
-        return (image.width, image.height) if sideways else (image.height, image.width)
-
-    return _opened(path, size)
+    return _opened(path, _upright_size)
 
 
 def photo_paths(folder: str | os.PathLike, skip: str | os.PathLike | None = None) -> list[Path]:
@@ -199,6 +203,12 @@ def _opened(path: str | os.PathLike, use):
     except Exception as error:
         # Pillow's decoders raise exceptions of any kind for damaged files: TypeError, KeyError, struct.error, ...
         raise UserError(_damaged(path, error)) from None
+
+
+def _upright_size(image: Image.Image, path: Path) -> tuple[int, int]:
+    # Pillow itself applies the orientation of TIFFs.
+    sideways = image.format != "TIFF" and _orientation(image) in _SIDEWAYS
+    return (image.width, image.height) if sideways else (image.height, image.width)
 
 
 def _decoded(image: Image.Image, path: Path) -> np.ndarray:

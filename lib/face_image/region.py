@@ -51,15 +51,19 @@ class PhotoRegion:
         return image.astype(np.float32) / 255, inside == 255
 
 
-def face_region(photo: np.ndarray, alignment: Alignment, longest_side: int = LONGEST_SIDE) -> PhotoRegion:
+def face_region(
+    photo: np.ndarray, alignment: Alignment, photo_size: tuple[int, int], longest_side: int = LONGEST_SIDE
+) -> PhotoRegion:
     """Cuts the square of the aligned crop, and what is around it, out of the photo.
 
     Args:
       photo: uint8 [H, W, 3 or 4].
       alignment: of this photo; the crop must overlap the photo.
+      photo_size: (height, width) of the photo whose pixels `alignment` refers to, where `photo` is a reduced one.
       longest_side: maximum side; larger regions are reduced by averaging pixels.
     """
     height, width = photo.shape[:2]
+    alignment = alignment.in_larger(np.array([width, height]) / photo_size[::-1])
     size = alignment.crop.shape[0]
     corners = alignment.to_photo(np.array([[-AROUND * size] * 2, [(1 + AROUND) * size] * 2]))
     left, top = np.clip(np.floor(corners[0]).astype(int), 0, [width - 1, height - 1])

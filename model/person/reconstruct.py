@@ -131,7 +131,7 @@ def _reconstruct_person(
             with photo_barrier(functools.partial(_fail, written, path)):
                 unchanged.check(path)
                 pixels = np.rot90(read_photo(path), draft.photo.turns)
-                region = face_region(pixels, draft.photo.alignment)
+                region = face_region(pixels, draft.photo.alignment, draft.photo.photo_size)
                 result = estimator.reconstruct.finish(draft, region)
                 shown, alone = shown_name(path, written.source), time.monotonic() - began
                 taken = own_seconds(jointly, len(paths), together, len(batch), alone)

@@ -9,7 +9,7 @@ import numpy as np
 from lib.errors import UserError
 from lib.face_image.alignment import Alignment, align, five_points
 from lib.face_image.detection import Face, detect_confident_faces
-from lib.face_image.photo_io import given_alpha, read_photo
+from lib.face_image.photo_io import given_alpha, read_sized
 from lib.face_image.quality import Unusable
 from lib.face_image.region import PhotoRegion, face_region
 from lib.face_mesh.network import find_mesh_points
@@ -41,9 +41,9 @@ class AlignedPhoto:
 
     Attributes:
       name: name of the file.
-      photo_size: (height, width).
-      face: the detection, in pixels of the photo.
-      alignment: the crop, its points, and the transform to the photo.
+      photo_size: (height, width) of the photo in its file, upright; large photos are read at a smaller one.
+      face: the detection, in pixels of the photo in its file.
+      alignment: the crop, its points, and the transform to the photo in its file.
       alpha: [H, W] float32 mask of the crop if one was supplied with the photo, else None.
       turns: quarter turns, counter-clockwise, that made the photo upright; everything else refers to the turned photo.
       remark: what was changed in the photo or its landmarks, for the user; empty if nothing was.
@@ -92,6 +92,7 @@ class FoundFaces:
       faces: largest first, or the single face whose landmarks are given in a sidecar file.
       turns, remark: as in `AlignedPhoto`.
       mask_file: whether the alpha of `pixels` is a sidecar file's.
+      file_size: (height, width) of the photo in its file, turned as `pixels`; None if it is that of `pixels`.
     """
 
     pixels: np.ndarray
@@ -99,6 +100,17 @@ class FoundFaces:
     turns: int = 0
     remark: str = ""
     mask_file: bool = False
+    file_size: tuple[int, int] | None = None
+
+    @property
+    def photo_size(self) -> tuple[int, int]:
+        """(height, width) of the photo in its file, turned as `pixels`."""
+        return self.pixels.shape[:2] if self.file_size is None else self.file_size
+
+    @property
+    def ratio(self) -> np.ndarray:
+        """[2] by how much the photo in its file is larger than `pixels`, in x and y."""
+        return np.array(self.photo_size[::-1]) / self.pixels.shape[1::-1]
 
 
 class PhotoReader:
@@ -136,7 +148,7 @@ class PhotoReader:
         Raises:
           UserError: the file is not an image, its sidecar files do not fit or are gone, or it shows no face.
         """
-        photo = read_photo(path)
+        photo, size = read_sized(path)
         given = mask = None
         if self.sidecars:
             given, mask = given_landmarks(path, photo.shape[:2]), given_mask(path, photo.shape[:2])
@@ -145,8 +157,10 @@ class PhotoReader:
                 photo = np.dstack([photo[..., :3], mask])
         if given is not None:
             face, remark = self._given_face(photo, given)
-            return FoundFaces(photo, [face], remark=remark, mask_file=mask is not None)
-        return dataclasses.replace(self._detected(photo, path.name, most), mask_file=mask is not None)
+            return FoundFaces(photo, [face], remark=remark, mask_file=mask is not None, file_size=size)
+        found = self._detected(photo, path.name, most)
+        size = size[::-1] if found.turns % 2 else size
+        return dataclasses.replace(found, mask_file=mask is not None, file_size=size)
 
     def find_in_array(self, pixels: np.ndarray, name: str, most: int | None = None) -> FoundFaces:
         """Same as `find`, for an image in memory.
@@ -162,23 +176,16 @@ class PhotoReader:
         """
         return self._detected(photo_bytes(pixels, name), name, most)
 
-    def aligned(
-        self,
-        name: str,
-        photo: np.ndarray,
-        face: Face,
-        turns: int = 0,
-        remark: str = "",
-        mask_file: bool = False,
-    ) -> AlignedPhoto:
-        """Crops and aligns a face of a photo, uint8 [H, W, 3 or 4].
+    def aligned(self, name: str, found: FoundFaces, face: Face) -> AlignedPhoto:
+        """Crops and aligns one of the found faces.
 
         A photo's own alpha that is opaque all over the crop, as beside rounded corners, is no mask. A mask file's
-        (`mask_file`) always is.
+        always is.
 
         Raises:
           Unusable: given landmarks do not fit a face.
         """
+        photo = found.pixels
         try:
             alignment = align(photo, face.points, self._template, self.crop_size)
         except ValueError as error:
@@ -190,21 +197,22 @@ class PhotoReader:
         alpha = None
         if given_alpha(photo) is not None:
             alpha = alignment.crop[..., 3].astype(np.float32) / 255
-            if not mask_file and (alpha[alignment.inside] >= 0.5).mean() >= OPAQUE:
+            if not found.mask_file and (alpha[alignment.inside] >= 0.5).mean() >= OPAQUE:
                 alpha = None
-        own = alpha is not None and not mask_file
-        return AlignedPhoto(name, photo.shape[:2], face, alignment, alpha, turns, remark, own)
+        own, ratio = alpha is not None and not found.mask_file, found.ratio
+        face, alignment = face.in_larger(ratio), alignment.in_larger(ratio)
+        return AlignedPhoto(name, found.photo_size, face, alignment, alpha, found.turns, found.remark, own)
 
-    def reference_crop(self, photo: np.ndarray, aligned: AlignedPhoto) -> np.ndarray:
-        """The crop of a photo's face at REFERENCE_SIZE, uint8 RGB, whatever the size of the other crops."""
+    def reference_crop(self, found: FoundFaces, face: Face, aligned: AlignedPhoto) -> np.ndarray:
+        """The crop of a found face, once aligned, at REFERENCE_SIZE, uint8 RGB, whatever the size of other crops."""
         if self.crop_size == REFERENCE_SIZE:
             return aligned.alignment.crop[..., :3]
-        return align(photo[..., :3], aligned.face.points, self._template).crop
+        return align(found.pixels[..., :3], face.points, self._template).crop
 
     def with_region(self, name: str, found: FoundFaces, face: Face) -> tuple[AlignedPhoto, PhotoRegion]:
         """Aligns one of the found faces; returns it and the original pixels around it."""
-        aligned = self.aligned(name, found.pixels, face, found.turns, found.remark, found.mask_file)
-        return aligned, face_region(found.pixels, aligned.alignment)
+        aligned = self.aligned(name, found, face)
+        return aligned, face_region(found.pixels, aligned.alignment, aligned.photo_size)
 
     def _detected(self, photo: np.ndarray, name: str, most: int | None) -> FoundFaces:
         """Detects faces, and turns the photo if it shows faces only then.

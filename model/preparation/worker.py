@@ -1,5 +1,6 @@
 """Worker of --mode prepare: turns one photo into RGBA crops."""
 
+import dataclasses
 import functools
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,6 @@ from PIL import Image
 from configs import schema
 from lib.face_image import quality
 from lib.face_image.detection import Face
-from lib.face_image.photo_io import photo_size
 from lib.files.atomic import atomic_path
 from model.fitting.masks import MaskFinder
 from model.fitting.placement import PointPlacement
@@ -77,26 +77,25 @@ class Preparer:
 
     def _write(self, job: Job, file: Path, found: FoundFaces, face: Face) -> tuple[dict, str]:
         """Writes a face's crop; returns its record and the remark on its photo."""
-        aligned = self.reader.aligned(job.path.name, found.pixels, face, mask_file=found.mask_file)
-        alignment = aligned.alignment
-        width = quality.check_size(alignment.scale, self.section.min_width)
-        blur = quality.check_sharpness(self.reader.reference_crop(found.pixels, aligned), self.section.max_blur)
+        # The remark on the photo is told once, for all its faces.
+        aligned = self.reader.aligned(job.path.name, dataclasses.replace(found, remark=""), face)
+        alignment, larger = aligned.alignment, float(found.ratio[0])
+        width = quality.check_size(alignment.scale / larger, self.section.min_width)
+        blur = quality.check_sharpness(self.reader.reference_crop(found, face, aligned), self.section.max_blur)
         aligned, alpha, share = self._mask(aligned)
         pixels = np.dstack([alignment.crop[..., :3], np.rint(alpha * 255).astype(np.uint8)])
-        full, larger = _full_size(job.path, found)
-        to_crop = alignment.photo_to_crop
         record = {
             "file": file.name,
-            "face_width_px": round(width * float(larger[0]), 1),
+            "face_width_px": round(width * larger, 1),
             "blur": round(blur, 3),
             "mask_share": round(share, 3),
             "mask_given": aligned.alpha is not None,
             "landmarks_given": bool(face.given),
             "confidence": round(face.confidence, 3),
-            "photo_size": full,
+            "photo_size": list(aligned.photo_size),
             "quarter_turns": found.turns,
-            "points_in_photo": np.round(face.points * larger, 2).tolist(),
-            "photo_to_crop": np.column_stack([to_crop[:, :2] / larger, to_crop[:, 2]]).tolist(),
+            "points_in_photo": np.round(aligned.face.points, 2).tolist(),
+            "photo_to_crop": alignment.photo_to_crop.tolist(),
         }
         with atomic_path(file) as path:  # last, so that a photo that is gone by now leaves no crop without a record
             Image.fromarray(pixels).save(path)
@@ -115,11 +114,3 @@ class Preparer:
         alpha = self.find_mask(photo.alignment, photo.alpha, coefficients, fitted=True)
         share = quality.check_mask(alpha, silhouette, photo.covered, photo.alpha is not None)
         return photo, alpha, share
-
-
-def _full_size(path: Path, found: FoundFaces) -> tuple[list[int], np.ndarray]:
-    """[height, width] of the upright photo in its file, and by how much it is larger in x and y than what was read."""
-    full = photo_size(path)
-    height, width = full[::-1] if found.turns % 2 else full
-    rows, columns = found.pixels.shape[:2]
-    return [height, width], np.array([width / columns, height / rows])

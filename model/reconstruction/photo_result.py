@@ -123,7 +123,7 @@ class PhotoResult:
 
     @property
     def landmarks(self) -> np.ndarray:
-        """[68, 2] projected landmarks in pixels of the photo (x right, y down, pixel i spans [i, i + 1))."""
+        """[68, 2] projected landmarks in pixels of the file, upright (x right, y down, pixel i spans [i, i + 1))."""
         in_crop = self.reconstruction.coarse.face.landmarks[0].numpy()
         return self.photo.alignment.to_photo(in_crop.astype(np.float64))
 

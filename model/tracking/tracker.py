@@ -4,7 +4,7 @@ import dataclasses
 
 import numpy as np
 
-from lib.face_image.alignment import fit_scale_shift, five_points
+from lib.face_image.alignment import fit_scale_shift, five_points, from_larger
 from lib.face_image.pose import Pose, solve_pose
 from lib.face_mesh.surface_points import SurfacePoints
 from lib.face_model.face_model import FaceModel
@@ -42,6 +42,10 @@ class TrackedFace:
     translation: np.ndarray
     photo_to_crop: np.ndarray
     gaze: np.ndarray | None = None
+
+    def in_larger(self, ratio: np.ndarray) -> "TrackedFace":
+        """The same face in a frame that is `ratio` [2] times larger in x and y."""
+        return dataclasses.replace(self, photo_to_crop=from_larger(self.photo_to_crop, ratio))
 
 
 class FaceTracker:

@@ -10,9 +10,9 @@ import numpy as np
 
 from lib.errors import UserError
 from lib.face_image.detection import Face, detect_faces
-from lib.face_image.photo_io import photo_paths, photo_size, read_photo
+from lib.face_image.photo_io import photo_paths, photo_size, read_sized
 from lib.files.file_names import by_numbers
-from model.photos.reader import AlignedPhoto, PhotoReader
+from model.photos.reader import AlignedPhoto, FoundFaces, PhotoReader
 from model.photos.unchanged import UnchangedFiles
 from model.video.appearances import LOST, REACH
 from model.video.frame_times import FrameTimes, Rate, video_rate
@@ -41,6 +41,7 @@ class FrameSource:
     Attributes:
       frame_rate: Hz.
       seconds: [T] time of each frame that was read, from 0, increasing.
+      ratio: [2] by how much the images in their files are larger than the frames, in x and y; known once one was read.
 
     Raises:
       UserError: OpenCV cannot read the file, its frame rate is too low or too high for a video to be written, or the
@@ -50,6 +51,7 @@ class FrameSource:
     def __init__(self, source: Path, frame_rate: float, skip: Path | None = None):
         self.source = source
         self.seconds: list[float] = []
+        self.ratio = np.ones(2)
         self._unchanged = UnchangedFiles()
         # Of a folder's images; None for a video.
         self.paths: list[Path] | None = None
@@ -120,7 +122,8 @@ class FrameSource:
             self._unchanged.check(path)
             frame = None
             with contextlib.suppress(UserError):
-                frame = np.ascontiguousarray(read_photo(path)[..., :3])
+                pixels, size = read_sized(path)
+                frame, self.ratio = np.ascontiguousarray(pixels[..., :3]), np.array(size[::-1]) / pixels.shape[1::-1]
             yield frame, number / self.frame_rate
 
 
@@ -165,7 +168,7 @@ class FrameTracker:
             return None
         self._last, self._missed = face, 0
         self._beside = [other for other in found if other is not face]
-        return self.reader.aligned(name, frame, face)
+        return self.reader.aligned(name, FoundFaces(frame, [face]), face)
 
     def _choose(self, found: list[Face]) -> Face | None:
         last = self._last

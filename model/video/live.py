@@ -84,7 +84,7 @@ def track_video(config: schema.Config, source: Path, output: Path) -> None:
         with naming(source):
             track = _joined(reconstruct, shared, faces, keys)
         speed = {"frames_per_second": round(len(faces) / elapsed, 2), "milliseconds": times.summary()}
-        write_track(output, track, frames.frame_rate, damaged, speed)
+        write_track(output, track, frames, damaged, speed)
         write_animated_rig(output, export, skin, track.coefficients, track.gaze, frames.seconds[: len(faces)])
     if stop.requested:
         raise stop.interruption(f"the first {len(faces)} frames are in {output}, without overlay.mp4")
@@ -220,6 +220,6 @@ def _track_frames(
             else:
                 damaged.append(len(faces))
             with times("write"):
-                tables.add(face, seconds)
+                tables.add(None if face is None else face.in_larger(frames.ratio), seconds)
         faces.append(face)
     return faces, damaged

@@ -12,6 +12,7 @@ from tqdm import tqdm
 
 from configs import schema
 from lib.errors import UserError
+from lib.face_image.alignment import from_larger
 from lib.face_image.region import face_region
 from lib.files.disk_list import DiskList
 from lib.files.json_files import write_json
@@ -84,7 +85,7 @@ def reconstruct_video(config: schema.Config, source: Path, output: Path) -> dict
     more = {"bridged": bridged, "other_people": np.flatnonzero(track.others).tolist()}
     remove_earlier(output)
     remove_person(output / PERSON_FOLDER)
-    write_track(output, track, frames.frame_rate, damaged, more)
+    write_track(output, track, frames, damaged, more)
     write_weights(
         output / "arkit.csv",
         reconstruct.pipeline.face_model,
@@ -182,7 +183,7 @@ def key_records(
             draft = keys[index]
             assert frame is not None, "a face was found in it"
             with photo_barrier(functools.partial(report_frame, draft.photo.name)):
-                result = reconstruct.finish(draft, face_region(frame, draft.photo.alignment))
+                result = reconstruct.finish(draft, face_region(frame, draft.photo.alignment, draft.photo.photo_size))
                 textures = result.textures if export.textured else None
                 records.append(PersonRecord.named(result, textures, result.photo.name))
         if index == last:
@@ -195,13 +196,17 @@ def key_records(
     return records
 
 
-def write_track(output: Path, track: Track, frame_rate: float, damaged: list[int], more: Mapping[str, object]) -> None:
-    """Writes coefficients.npz and summary.json, which holds numbers of frames and `more`."""
-    arrays = ("coefficients", "photo_to_crop", "landmarks", "seen", "shown")
-    write_npz(output / "coefficients.npz", {name: getattr(track, name) for name in arrays}, compress=True)
+def write_track(
+    output: Path, track: Track, frames: FrameSource, damaged: list[int], more: Mapping[str, object]
+) -> None:
+    """Writes coefficients.npz, in pixels of the frames' files, and summary.json: numbers of frames, and `more`."""
+    arrays = {name: getattr(track, name) for name in ("coefficients", "photo_to_crop", "landmarks", "seen", "shown")}
+    arrays["photo_to_crop"] = from_larger(track.photo_to_crop, frames.ratio)
+    arrays["landmarks"] = track.landmarks * frames.ratio
+    write_npz(output / "coefficients.npz", arrays, compress=True)
     summary = {
         "frames": len(track.seen),
-        "frame_rate": frame_rate,
+        "frame_rate": frames.frame_rate,
         "damaged": damaged,
         "without_face": np.flatnonzero(~track.shown & ~track.others).tolist(),
         "key_frames": [key.photo.name for key in track.keys.values()],

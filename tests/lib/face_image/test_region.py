@@ -11,7 +11,7 @@ from tests.support.pictures.aligned_photos import TEMPLATE, photo_and_points
 def test_every_pixel_of_the_crop_is_found_in_the_region():
     photo, points = photo_and_points(scale=70)
     alignment = align(photo, points, TEMPLATE)
-    region = face_region(photo, alignment)
+    region = face_region(photo, alignment, photo.shape[:2])
     assert max(region.pixels.shape) <= (1 + 2 * AROUND) * 224 * 70 / 102 + 2  # the photo's own pixels, not the crop's
     # The region's pixel at a point is the photo's.
     corners = region.from_crop(alignment.to_crop(np.array([[0.0, 0.0]])))
@@ -27,7 +27,7 @@ def test_every_pixel_of_the_crop_is_found_in_the_region():
 
 def test_a_face_at_the_border_keeps_what_there_is():
     photo, points = photo_and_points(centre=(20.0, 30.0))
-    region = face_region(photo, align(photo, points, TEMPLATE))
+    region = face_region(photo, align(photo, points, TEMPLATE), photo.shape[:2])
     np.testing.assert_allclose(region.from_crop(align(photo, points, TEMPLATE).to_crop(np.zeros(2))), [0, 0], atol=1e-6)
     assert region.pixels.base is None or region.pixels.flags.owndata  # a view would keep a photo of 100 megapixels
 
@@ -37,7 +37,7 @@ def test_a_huge_region_is_reduced_and_its_map_with_it(channels):
     photo, points = photo_and_points(height=900, width=780, scale=250.0, centre=(390.0, 450.0))
     photo = np.concatenate([photo, photo[..., :1]], axis=-1)[..., :channels]
     alignment = align(photo, points, TEMPLATE)
-    whole, reduced = face_region(photo, alignment), face_region(photo, alignment, longest_side=100)
+    whole, reduced = (face_region(photo, alignment, photo.shape[:2], side) for side in (4096, 100))
     assert max(reduced.pixels.shape) == 100
     assert reduced.pixels.shape[2] == 3
     scale = np.array(reduced.pixels.shape[1::-1]) / whole.pixels.shape[1::-1]

@@ -18,7 +18,7 @@ from lib.geometry.camera import Camera
 from lib.sidecar.landmark_order import MIRRORED_68
 from lib.sidecar.sidecar_files import sidecar_files
 from model.morphable_model import MorphableModel
-from model.photos.reader import PhotoReader
+from model.photos.reader import FoundFaces, PhotoReader
 from tests.support.faces import built_in_face
 from tests.support.helpers import shared_file
 from tests.support.photo_corpus import portrait_pixels
@@ -247,8 +247,9 @@ def test_alpha_that_is_opaque_on_the_face_is_no_mask(tmp_path, reader):
 def test_blur_is_measured_at_one_size(reader, size):
     other = PhotoReader(built_in_face(2000), Camera((size, size)), 0.9)
     face = detection.Face(np.zeros(4), FIVE, 1.0)
-    crop = other.reference_crop(PORTRAIT, other.aligned("p", PORTRAIT, face))
-    np.testing.assert_array_equal(crop, reader.aligned("p", PORTRAIT, face).alignment.crop)
+    found = FoundFaces(PORTRAIT, [face])
+    crop = other.reference_crop(found, face, other.aligned("p", found, face))
+    np.testing.assert_array_equal(crop, reader.aligned("p", found, face).alignment.crop)
 
 
 def test_photos_without_a_mask_show_surroundings(reader):
