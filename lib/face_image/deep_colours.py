@@ -20,13 +20,20 @@ cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
 _START = b"\xff\x4f\xff\x51"
 _SEARCHED = 2**24  # bytes at the beginning of a file; before the codestream is an ICC profile at most
 _COUNT, _FIRST, _EACH = 38, 40, 3
-# Lookup table from 16-bit to 8-bit values.
-_SIXTEEN_TO_EIGHT = np.rint(np.arange(65536) / 257).astype(np.uint8)
 # Ends of Pillow's names of 16-bit layouts -> those of the swapped bytes: it keeps the lower byte of these. N is native.
 _SWAPPED = {";16B": ";16L", ";16L": ";16B", ";16N": {"little": ";16B", "big": ";16L"}[sys.byteorder]}
 _ROWS = 512  # of pixels that are rounded at once
-# TIFF's tags of the bits of each channel, of the compression, and of the order of colours; 1 is none, 2 is in planes.
-_BITS, _COMPRESSION, _PLANAR = 258, 259, 284
+# TIFF's tags of the bits of each channel, of the compression (1 is none), of the meaning of values (0: 0 is white), and
+# of the order of colours (2: in planes).
+_BITS, _COMPRESSION, _MEANING, _PLANAR = 258, 259, 262, 284
+
+
+def _to_eight(bits: int) -> np.ndarray:
+    """Lookup table [65536] from values of so many bits to those of 8."""
+    return np.rint(np.arange(2**16) * (255 / (2**bits - 1))).clip(0, 255).astype(np.uint8)
+
+
+_SIXTEEN_TO_EIGHT = _to_eight(16)
 
 
 def in_eight_bits(image: Image.Image, path: Path, cut: bool = False) -> Image.Image:
@@ -67,6 +74,9 @@ def _grey(image: Image.Image, path: Path) -> Image.Image:
         raise UserError(f"{path}: grey values must be 8 or 16 bits, got {values.min()}..{values.max()}")
     # 8 bits are also stored in 32.
     table = np.arange(256, dtype=np.uint8) if image.mode == "I" and values.max() <= 255 else _SIXTEEN_TO_EIGHT
+    if isinstance(image, TiffImagePlugin.TiffImageFile) and image.mode != "I":  # whose values Pillow leaves as they are
+        table = _to_eight(image.tag_v2[_BITS][0])
+        table = 255 - table if image.tag_v2.get(_MEANING) == 0 else table
     grey = Image.fromarray(table[values])
     if isinstance(transparent, int):
         grey.putalpha(Image.fromarray(np.where(values == transparent, 0, 255).astype(np.uint8)))
@@ -121,7 +131,7 @@ def _jpeg2000(image: Image.Image, path: Path, bits: int) -> Image.Image:
             f"{path}: must be a complete image in RGB to be read as JPEG 2000 of {bits} bits, got another one (convert "
             "it to PNG or JPEG)"
         )
-    table = np.rint(np.arange(2**16) * (255 / (2**bits - 1))).clip(0, 255).astype(np.uint8)
+    table = _to_eight(bits)
     order = cv2.COLOR_BGRA2RGBA if values.shape[2] == 4 else cv2.COLOR_BGR2RGB
     converted = Image.fromarray(cv2.cvtColor(table[values], order))
     converted.info = image.info.copy()  # the colour profile among it

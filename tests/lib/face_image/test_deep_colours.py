@@ -108,6 +108,27 @@ def test_planes_of_sixteen_bits_do_not_become_noise(tmp_path, order):
         read_photo(tmp_path / "a.tiff")
 
 
+def write_grey(path, packed, bits, meaning, size):
+    """A TIFF of grey values; 0 is white if `meaning` is 0."""
+    width, height = size
+    tags = {256: width, 257: height, 258: bits, 259: 1, 262: meaning, 273: 122, 277: 1, 278: height, 279: len(packed)}
+    content = b"II*\0" + struct.pack("<IH", 8, len(tags))
+    content += b"".join(struct.pack("<HHII", tag, 3, 1, value) for tag, value in tags.items())
+    path.write_bytes(content + bytes(4) + packed)
+
+
+@pytest.mark.parametrize(("bits", "meaning"), [(8, 0), (8, 1), (12, 1), (16, 0), (16, 1)])  # Pillow refuses (12, 0)
+def test_grey_is_read_in_its_depth_and_as_what_it_means(tmp_path, bits, meaning):
+    most = 2**bits - 1
+    values = [0, most, most // 2, most // 5]
+    number = "".join(f"{value:0{bits}b}" for value in values)
+    packed = int(number, 2).to_bytes(bits // 2, "big") if bits < 16 else struct.pack("<4H", *values)
+    write_grey(tmp_path / "a.tiff", packed, bits, meaning, (4, 1))
+    grey = np.array(values) / most * 255
+    expected = 255 - grey if meaning == 0 else grey
+    assert np.abs(read_photo(tmp_path / "a.tiff")[0] - expected[:, None]).max() <= 0.5
+
+
 @pytest.mark.parametrize("transparent", [False, True])
 def test_large_photos_are_not_decoded_twice_without_need(tmp_path, monkeypatch, transparent):
     """They are reduced, and the second time would be most of the time."""
