@@ -121,8 +121,8 @@ def detect_confident_faces(image: np.ndarray, name: str, min_confidence: float, 
     faces: list[Face] = []
     for smallest in (LARGE, SMALLEST):
         if not faces or most != 1:
-            found = detect_faces(image, refine=False, smallest=smallest)
-            confident = [face for face in found if face.confidence >= min_confidence]
+            found += (detected := detect_faces(image, refine=False, smallest=smallest))
+            confident = [face for face in detected if face.confidence >= min_confidence]
             # The passes see the photo at different sizes, so each may find a face that the other misses.
             faces += [face for face in confident if not any(same_face(face, other) for other in faces)]
     faces = sorted(faces, key=lambda face: face.area, reverse=True)[:most]

@@ -97,6 +97,16 @@ def test_no_face_is_an_error_naming_the_photo(image):
         detection.detect_confident_faces(image, "cup.jpg", 0.0, 1)[0]
 
 
+@pytest.mark.parametrize("doubtful", [detection.LARGE, detection.SMALLEST])
+def test_no_face_tells_of_the_best_detection_of_both_passes(monkeypatch, doubtful):
+    def detected(image, refine, smallest):
+        return [detection.Face(np.array([0, 0, 9, 9.0]), ASTRONAUT, 0.85 if smallest == doubtful else 0.31)]
+
+    monkeypatch.setattr(detection, "detect_faces", detected)
+    with pytest.raises(UserError, match=r"no face found .*; the best detection has confidence 0\.85"):
+        detection.detect_confident_faces(np.zeros((50, 50, 3), np.uint8), "a.jpg", 0.9)
+
+
 @pytest.mark.parametrize("shape", [(1, 100_000), (51, 1)])
 def test_a_narrow_strip_takes_no_border_of_gigabytes(shape, monkeypatch):
     monkeypatch.setattr(cv2, "copyMakeBorder", None)
