@@ -114,13 +114,14 @@ def reconstruct_photos(
     last = {job.number for job in killers}
     others = [job for job in jobs if job.number not in last]
     processes = process_count(config, len(others))
-    here = make_worker(config, output) if processes == 1 else None  # whose errors need no progress bar
+    # Its errors need no progress bar. Killers get another one, in a process of its own: memory may be short.
+    here = [make_worker(config, output)] if processes == 1 and others else []
     wanted = (dataclasses.replace(job, row=wants_row(job)) for job in others)
     with (
         tqdm(total=len(jobs), desc="reconstruct", unit="photo", dynamic_ncols=True) as bar,
         contextlib.closing(
             _one_by_one(wanted, here, notes, bar)
-            if here is not None
+            if processes == 1
             else run_in_processes(wanted, make_worker, (config, output), processes)
         ) as first,
         contextlib.closing(_killers(config, output, killers)) as then,
@@ -138,14 +139,15 @@ def reconstruct_photos(
 
 
 def _one_by_one(
-    jobs: Iterator[Job], function: Callable[[Job], PhotoOutcome], notes: PhotosInHand, bar: tqdm
+    jobs: Iterator[Job], functions: list[Callable[[Job], PhotoOutcome]], notes: PhotosInHand, bar: tqdm
 ) -> Generator[Outcome[Job, PhotoOutcome], None, None]:
-    """Does the jobs in this process."""
+    """Does the jobs in this process, with the only one of the functions, which is dropped after the last job."""
     for job in jobs:
         bar.set_postfix_str(printable(job.path.name))
         with notes.held(job.folder, job.path):
-            result = function(job)
+            result = functions[0](job)
         yield Outcome(job, result)
+    functions.clear()
 
 
 def _killers(

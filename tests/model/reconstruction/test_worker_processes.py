@@ -1,11 +1,14 @@
 """Test mode in several processes: the same files, killed processes named, light on one or two photos."""
 
+import contextlib
 import os
 import signal
 import subprocess
 import sys
 import time
+import weakref
 from pathlib import Path
+from typing import ClassVar
 
 import pytest
 from PIL import Image
@@ -26,8 +29,11 @@ METRICS = ("psnr_coarse", "psnr_fine", "coverage", "five_point_residual_px", "fi
 class Stub:
     """In the worker's place: the first photo is slow, the others end in what their names say."""
 
+    made: ClassVar[list[weakref.ref]] = []  # in this process
+
     def __init__(self, config, output):
         self.output = output
+        self.made.append(weakref.ref(self))
 
     def __call__(self, job):
         if job.number == 0:
@@ -115,6 +121,25 @@ def test_a_photo_that_ends_the_program_comes_last_in_the_next_run_and_in_a_proce
     (tmp_path / "in/kill.png").rename(tmp_path / "in/mended.png")
     assert run().returncode == 0
     assert not (tmp_path / "out" / folder.IN_HAND).exists(), "the photo of this name is gone"
+
+
+@pytest.mark.parametrize("others", [[], ["a"]])
+def test_photos_that_killed_processes_need_not_share_memory_with_networks_of_this_one(
+    run, tmp_path, monkeypatch, others
+):
+    process = folder.run_in_processes
+    left = []
+
+    def counted(*given):
+        left.append([made() for made in Stub.made if made() is not None])
+        return process(*given)
+
+    monkeypatch.setattr(folder, "run_in_processes", counted)
+    monkeypatch.setattr(Stub, "made", [])
+    monkeypatch.setattr(PhotosInHand, "has_killed", lambda self, name, photo: name == "kill")
+    with contextlib.nullcontext() if others else pytest.raises(UserError):  # all photos failed
+        run([*others, "kill"], workers=1)
+    assert (len(Stub.made), left) == (len(others), [[]])
 
 
 def test_an_order_to_stop_is_no_killing_photo(run, tmp_path):
