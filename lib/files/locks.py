@@ -97,16 +97,17 @@ def is_in_place(descriptor: int, path: Path) -> bool:
 
 
 @contextlib.contextmanager
-def sole_user(folder: Path, purpose: str, lock_file: str = LOCK_FILE) -> Iterator[None]:
+def sole_user(folder: Path, purpose: str, lock_file: str = LOCK_FILE, wait: bool = False) -> Iterator[None]:
     """Context manager that keeps all other runs out of a folder; the lock of a dead run is taken over.
 
     Args:
       folder: created if missing, with its parents; removed again if nothing was written to it.
       purpose: what the folder is used for, to be shown to the other run, e.g. "training".
       lock_file: name of the file that is locked in the folder.
+      wait: wait for another run, which a line of output names.
 
     Raises:
-      InUse: another run uses the folder; the message names its process and computer.
+      InUse: another run uses the folder; the message names its process and computer. Not with `wait`.
       UserError: the folder, or one of its parents, is a file, or may not be written; or another program's file, or a
         link, has the name of the lock file.
     """
@@ -122,12 +123,11 @@ def sole_user(folder: Path, purpose: str, lock_file: str = LOCK_FILE) -> Iterato
             except FileNotFoundError:
                 continue  # its last user has just removed the empty folder
             except PermissionError:
-                if not _delete_other_users(path, folder):
+                if not _delete_other_users(path, folder, wait):
                     raise
                 continue
             opened.callback(os.close, descriptor)
-            if not lock(descriptor, wait=False):
-                raise _in_use(folder, path)
+            _lock_or_refuse(descriptor, path, folder, wait)
             if not is_in_place(descriptor, path):
                 continue  # its last holder deleted it in between
             _check_own(descriptor, path)
@@ -145,6 +145,15 @@ def sole_user(folder: Path, purpose: str, lock_file: str = LOCK_FILE) -> Iterato
                     for empty in created:
                         empty.rmdir()
             return
+
+
+def _lock_or_refuse(descriptor: int, path: Path, folder: Path, wait: bool, shared: bool = False) -> None:
+    """Locks the open lock file `path`; if another process holds it, waits for that or raises `InUse`."""
+    if not lock(descriptor, wait=False, shared=shared):
+        if not wait:
+            raise _in_use(folder, path)
+        print(f"{folder}: waiting for {_holder(path)}", file=sys.stderr)
+        lock(descriptor, wait=True, shared=shared)
 
 
 def _open(path: Path) -> int:
@@ -165,14 +174,15 @@ def _write_holder(descriptor: int, purpose: str) -> None:
         os.write(descriptor, json.dumps({"pid": os.getpid(), "host": platform.node(), "for": purpose}).encode())
 
 
-def _delete_other_users(path: Path, folder: Path) -> bool:
+def _delete_other_users(path: Path, folder: Path, wait: bool) -> bool:
     """Deletes the lock file of a dead run of another user, which this one may not write.
 
     Returns:
       False if the file cannot be read, or nothing may be written to the folder.
 
     Raises:
-      UserError: the other user's run still holds the lock, or its file may not be deleted, as in a folder for all.
+      UserError: the other user's run still holds the lock, and `wait` is false; or its file may not be deleted, as in a
+        folder for all.
     """
     with contextlib.ExitStack() as opened:
         try:
@@ -180,8 +190,7 @@ def _delete_other_users(path: Path, folder: Path) -> bool:
         except OSError:
             return False
         opened.callback(os.close, descriptor)
-        if not lock(descriptor, wait=False, shared=True):
-            raise _in_use(folder, path)
+        _lock_or_refuse(descriptor, path, folder, wait, shared=True)
         if is_in_place(descriptor, path):
             _check_own(descriptor, path)
             try:
@@ -207,10 +216,11 @@ def _check_own(descriptor: int, path: Path) -> None:
         )
 
 
-def sole_writer(path: Path, purpose: str) -> contextlib.AbstractContextManager[None]:
+def sole_writer(path: Path, purpose: str, wait: bool = False) -> contextlib.AbstractContextManager[None]:
     """`sole_user` of a single file in a folder that others may use; `path` need not exist."""
     # A hash, because the name may already be as long as the file system allows.
-    return sole_user(path.parent, purpose, f".{hashlib.sha256(os.fsencode(path.name)).hexdigest()[:16]}{LOCK_FILE}")
+    name = f".{hashlib.sha256(os.fsencode(path.name)).hexdigest()[:16]}{LOCK_FILE}"
+    return sole_user(path.parent, purpose, name, wait)
 
 
 def check_unlocked(lock_files: Iterable[Path], folder: Path) -> None:

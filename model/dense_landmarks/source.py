@@ -1,5 +1,6 @@
 """The face mesh's points on the configuration's face model: shipped for the program's own, else calibrated once."""
 
+import contextlib
 import dataclasses
 from pathlib import Path
 
@@ -13,7 +14,8 @@ from lib.face_model.face_model import FaceModel
 from lib.face_model_files.human_head import NAME as HUMAN_HEAD
 from lib.files import headed_npz
 from lib.files.folders import cache_in
-from lib.files.numpy_files import DamagedFile
+from lib.files.locks import sole_writer
+from lib.files.numpy_files import DamagedFile, report_remade
 
 # Points of the program's own face models, by their names, made for the default density and area. Other densities of the
 # built-in face have the same texture coordinates, and with them the points; the human head is calibrated again.
@@ -31,8 +33,11 @@ METHOD = "renders 1"
 def surface_points(config: schema.Config, face_model: FaceModel) -> SurfacePoints:
     """Loads the points of the configuration's face model; on first use they are calibrated, which takes minutes.
 
+    Of several processes that need them at a time, one calibrates and the others wait.
+
     Raises:
-      UserError: a file is damaged, or the model's renders do not look like faces.
+      UserError: a shipped file is damaged, the stored one may not be read, or the model's renders do not look like
+        faces.
     """
     shipped = SHIPPED.get(face_model.name)
     if shipped is not None and shipped.is_file():
@@ -42,14 +47,29 @@ def surface_points(config: schema.Config, face_model: FaceModel) -> SurfacePoint
         if face_model.name == BUILT_IN and config.face_model.source in _SOURCES:
             return at_texture_coordinates(face_model, stored.uv)
     path = _cache_path(config, face_model)
-    if path.is_file():
-        stored = read_points(path)
-        if stored.method == METHOD:
-            return stored.points
-    points = _calibrated(face_model)
-    with cache_in(path.parent):
-        _write(path, points, face_model)
+    if (known := _stored(path)) is not None:
+        return known
+    with contextlib.ExitStack() as stack:
+        with cache_in(path.parent):
+            stack.enter_context(sole_writer(path, "calibration of landmarks", wait=True))
+        if (known := _stored(path)) is not None:  # another process has calibrated them meanwhile
+            return known
+        points = _calibrated(face_model)
+        with cache_in(path.parent):
+            _write(path, points, face_model)
     return points
+
+
+def _stored(path: Path) -> SurfacePoints | None:
+    """The points of an earlier run; None if there are none, they are out of date, or the file is damaged."""
+    if not path.is_file():
+        return None
+    try:
+        stored = _read(path)
+    except DamagedFile as error:
+        report_remade(path, error)
+        return None
+    return stored.points if stored.method == METHOD else None
 
 
 def remake(config: schema.Config, face_model: FaceModel) -> Path:
@@ -120,14 +140,26 @@ def read_points(path: Path) -> StoredPoints:
     """Reads a file of points.
 
     Raises:
-      UserError: the file is damaged or holds other data.
+      UserError: the file is damaged, holds other data, or cannot be read.
     """
+    try:
+        return _read(path)
+    except DamagedFile as error:
+        raise UserError(f"{path}: must hold landmark points, got a damaged file ({error}; delete it)") from error
+
+
+def _read(path: Path) -> StoredPoints:
+    """`read_points`, but a damaged file raises DamagedFile."""
     try:
         header, arrays = headed_npz.read(path)
         points = SurfacePoints(arrays["vertices"], arrays["barycentrics"])
         stored = StoredPoints(points, arrays["uv"], header["face model"], header["method"])
-    except (DamagedFile, OSError, KeyError) as error:
-        raise UserError(f"{path}: must hold landmark points, got a damaged file ({error}; delete it)") from error
-    if points.vertices.shape != (POINTS, 3):
-        raise UserError(f"{path}: must hold {POINTS} points, got {len(points.vertices)} (delete it)")
+    except OSError as error:
+        raise UserError(f"{path}: must be readable, got: {error.strerror}") from error
+    except KeyError as error:
+        raise DamagedFile(f"{error} is missing") from error
+    shapes = {"vertices": (POINTS, 3), "barycentrics": (POINTS, 3), "uv": (POINTS, 2)}
+    for name, shape in shapes.items():
+        if arrays[name].shape != shape:
+            raise DamagedFile(f"{name} must be {list(shape)}, got {list(arrays[name].shape)}")
     return stored

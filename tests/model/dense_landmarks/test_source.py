@@ -1,6 +1,8 @@
 """Sources of a face model's 468 points: shipped, kept under the model's fingerprint, or found on renders."""
 
 import dataclasses
+import os
+import threading
 
 import numpy as np
 import pytest
@@ -10,6 +12,7 @@ from lib.errors import UserError
 from lib.face_mesh.groups import EYES, INNER_LIPS, LIP_PAIRS, POINTS, mirror_numbers
 from lib.face_mesh.surface_points import SurfacePoints, Views
 from lib.face_model_files.human_head import human_head_model
+from lib.files import headed_npz, locks
 from lib.human_head.shipped import SHIPPED, HumanHead
 from model.dense_landmarks import calibration, source
 from tests.support.faces import built_in_face
@@ -187,7 +190,78 @@ def test_a_reconstruction_leaves_the_shipped_points_as_they_are(tmp_path, face_m
     assert source.remake(config, other) == shipped
 
 
-def test_damaged_files_are_refused(tmp_path):
-    (tmp_path / "points.npz").write_bytes(b"no archive")
-    with pytest.raises(UserError, match="must hold landmark points, got a damaged file"):
+def store(path, **changes):
+    """A file of points, with arrays or entries of the header changed; None leaves them out."""
+    arrays = {"vertices": np.zeros([POINTS, 3], np.int32), "barycentrics": np.ones([POINTS, 3], np.float32)}
+    content = arrays | {"uv": np.zeros([POINTS, 2], np.float32), "face model": "1", "method": source.METHOD} | changes
+    header = {name: content.pop(name) for name in ("face model", "method")}
+    path.parent.mkdir(parents=True, exist_ok=True)
+    headed_npz.write(path, {name: array for name, array in content.items() if array is not None}, header)
+
+
+DAMAGES = {
+    "a damaged archive": lambda path: path.write_bytes(b"no archive"),
+    "uv": lambda path: store(path, uv=None),
+    r"barycentrics must be \[468, 3\], got \[468, 2\]": lambda path: store(path, barycentrics=np.ones([POINTS, 2])),
+    r"vertices must be \[468, 3\], got \[5, 3\]": lambda path: store(path, vertices=np.zeros([5, 3], np.int32)),
+}
+
+
+@pytest.mark.parametrize("damage", DAMAGES)
+def test_damaged_files_are_refused(tmp_path, damage):
+    DAMAGES[damage](tmp_path / "points.npz")
+    with pytest.raises(UserError, match=f"must hold landmark points, got a damaged file .*{damage}.*delete it"):
         source.read_points(tmp_path / "points.npz")
+
+
+@pytest.mark.parametrize("damage", DAMAGES)
+def test_damaged_points_of_an_earlier_run_are_made_again(tmp_path, face_model, monkeypatch, capsys, damage):
+    points = SurfacePoints(np.tile(face_model.triangles[:1], (POINTS, 1)), np.full([POINTS, 3], 1 / 3, np.float32))
+    monkeypatch.setattr(calibration, "calibrate", lambda _: points)
+    config = schema.load(overrides=[f"data.root_dir={tmp_path}", "face_model.source=mine.npz"])
+    mine = dataclasses.replace(face_model, name="mine")
+    path = config.generated_dir / f"face_mesh_{mine.fingerprint}.npz"
+    path.parent.mkdir(parents=True)
+    DAMAGES[damage](path)
+    np.testing.assert_array_equal(source.surface_points(config, mine).vertices, points.vertices)
+    assert f"{path}: damaged, made again" in capsys.readouterr().err
+    np.testing.assert_array_equal(source.read_points(path).points.vertices, points.vertices)
+    assert [found.name for found in path.parent.iterdir()] == [path.name], "no lock is left"
+
+
+def test_points_that_cannot_be_read_are_not_called_damaged(tmp_path, face_model, monkeypatch):
+    def denied(path):
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(source.headed_npz, "read", denied)
+    with pytest.raises(UserError, match=r"points\.npz: must be readable, got: Permission denied"):
+        source.read_points(tmp_path / "points.npz")
+
+
+def test_processes_that_need_the_same_points_calibrate_them_once(tmp_path, face_model, monkeypatch, capsys):
+    """In threads, whose locks exclude each other as those of processes do."""
+    calls, entered, waiting = [], threading.Event(), threading.Event()
+
+    def calibrated(model):
+        calls.append(model.name)
+        entered.set()
+        assert waiting.wait(60)
+        return SurfacePoints(np.tile(model.triangles[:1], (POINTS, 1)), np.full([POINTS, 3], 1 / 3, np.float32))
+
+    monkeypatch.setattr(calibration, "calibrate", calibrated)
+    holder = locks._holder
+    monkeypatch.setattr(locks, "_holder", lambda path: (holder(path), waiting.set())[0])
+    config = schema.load(overrides=[f"data.root_dir={tmp_path}", "face_model.source=mine.npz"])
+    mine, found = dataclasses.replace(face_model, name="mine"), []
+
+    def late():
+        entered.wait(60)
+        found.append(source.surface_points(config, mine))
+
+    other = threading.Thread(target=late)
+    other.start()
+    first = source.surface_points(config, mine)
+    other.join(60)
+    assert calls == ["mine"]
+    np.testing.assert_array_equal(found[0].vertices, first.vertices)
+    assert f"waiting for calibration of landmarks by process {os.getpid()} on " in capsys.readouterr().err
