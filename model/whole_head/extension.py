@@ -1,6 +1,7 @@
 """Extends a reconstructed face of the human head to its ears, skull and neck, for exports and pages."""
 
 import dataclasses
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -109,7 +110,8 @@ class HeadExtension:
             print(
                 f"{section.source}: is exported without the rest of the head, because its vertices are not those of "
                 f"the human head's area {section.area} with face_model.vertex_count={section.vertex_count} (set it to "
-                "the file's)"
+                "the file's)",
+                file=sys.stderr,
             )
             return None
         # Hair has volume on whole skulls only: cut through, they have no outline.
