@@ -59,8 +59,9 @@ class FaceReconstructor:
     Calls are not thread-safe: use one reconstructor per thread or process.
 
     Args:
-      config: the configuration; only the sections fit, test, prepare and export are used.
-      pipeline: face model and networks, with a trained texture network.
+      config: the configuration. Used are its sections fit, test, prepare and export, `mask.weights`, the folder of
+        `data`, and face_model, which must be that of `pipeline`.
+      pipeline: face model and networks of this configuration, with a trained texture network.
     """
 
     def __init__(self, config: schema.Config, pipeline: Pipeline):
