@@ -10,7 +10,7 @@ from lib.face_image.alignment import MIRRORED_POINTS
 from lib.face_image.cascade import LEAST_FACE, OUTPUT_SIDE, Cascade
 from lib.face_image.quality import Unusable
 
-# Longest side of the image in the first pass, which finds faces of at least 3 % of that side.
+# Longest side of the image in the first pass. With its border, the smallest faces are 4 % of the photo's side.
 WORKING_SIDE = 640
 # Minimum face sizes in the first pass, in pixels of the reduced image. When only the largest face is wanted, larger
 # sizes are tried first: the smallest faces take nearly all of the detector's time.
@@ -130,7 +130,7 @@ def detect_confident_faces(image: np.ndarray, name: str, min_confidence: float, 
         seen = f"; the best detection has confidence {max(f.confidence for f in found):.2f}" if found else ""
         raise Unusable(
             "no face",
-            f"{name}: no face found (it should be turned by less than about 60 degrees and take up 5 % of the photo's "
+            f"{name}: no face found (it should be turned by less than about 60 degrees and take up 4 % of the photo's "
             f"side or more{seen})",
         )
     pixels = np.ascontiguousarray(image[..., :3])

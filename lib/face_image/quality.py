@@ -48,7 +48,9 @@ def check_size(scale: float, least: float) -> float:
     """
     width = FACE_BREADTH * scale
     if width < least:
-        raise Unusable("too small", f"face too small: {width:.0f} px wide, needs {least:g} (prepare.min_width)")
+        raise Unusable(
+            "too small", f"face too small: {_unlike(width, least, 0)} px wide, needs {least:g} (prepare.min_width)"
+        )
     return width
 
 
@@ -67,7 +69,7 @@ def check_sharpness(crop: np.ndarray, most: float) -> float:
     first, last = (round(share * crop.shape[0]) for share in BLUR_WINDOW)
     blur = float(blur_effect(crop[first:last, first:last], channel_axis=-1))
     if not blur <= most:
-        raise Unusable("blurred", f"blurred: blur {blur:.2f} of 1, at most {most:g} (prepare.max_blur)")
+        raise Unusable("blurred", f"blurred: blur {_unlike(blur, most, 2)} of 1, at most {most:g} (prepare.max_blur)")
     return blur
 
 
@@ -85,7 +87,8 @@ def check_mask(alpha: np.ndarray, silhouette: np.ndarray, inside: np.ndarray, gi
     """
     covered = float(inside[silhouette].mean()) if silhouette.any() else 0.0
     if covered < LEAST_INSIDE:
-        raise Unusable("cut off", f"face cut off: {covered:.0%} of it is inside the photo, needs {LEAST_INSIDE:.0%}")
+        got = _unlike(100 * covered, 100 * LEAST_INSIDE, 0)
+        raise Unusable("cut off", f"face cut off: {got}% of it is inside the photo, needs {LEAST_INSIDE:.0%}")
     share = float((alpha >= 0.5).sum() / silhouette.sum())
     if given:
         if not (alpha[silhouette] >= 0.5).any():
@@ -93,9 +96,17 @@ def check_mask(alpha: np.ndarray, silhouette: np.ndarray, inside: np.ndarray, gi
         return share
     low, high = MASK_SHARES
     if not low <= share <= high:
+        got = _unlike(100 * share, 100 * (low if share < low else high), 0)
         raise Unusable(
             "mask failed",
-            f"mask failed: it has {share:.0%} of the expected area, needs {low:.0%} to {high:.0%} "
+            f"mask failed: it has {got}% of the expected area, needs {low:.0%} to {high:.0%} "
             "(give one as <photo>_mask.png or as alpha)",
         )
     return share
+
+
+def _unlike(value: float, limit: float, digits: int) -> str:
+    """A value with so many decimals, or more if it would be shown as if it kept to the limit that it misses."""
+    while (round(value, digits) - limit) * (value - limit) <= 0:
+        digits += 1
+    return f"{value:.{digits}f}"

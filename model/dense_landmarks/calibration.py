@@ -17,7 +17,7 @@ VIEWS = 96
 # Half of the pictures are those with the widest open mouths among this many candidates: closed lips coincide.
 CANDIDATES = 600
 SEED = 468
-# Profile views hide half of the points.
+# Of the open mouths: profile views, of which the other half has some, hide half of the points.
 MOST_YAW = np.radians(40)
 # Regions without points: the network locates eyelids and lips, not the parts behind them.
 BEHIND = ("teeth", "mouth_inside", "eye", "iris", "pupil")

@@ -25,8 +25,8 @@ LANDMARKS_3D = "x, y, z of vertices of the meshes, decimetres, before the pose; 
 # to its right, base of the nose, corners of the mouth.
 NOW_LANDMARKS = (36, 39, 42, 45, 33, 48, 54)
 LIGHT = (
-    "colour = albedo * sum_k factors[k] * (sh[channel][k] + ambient if k == 0) * basis[k](normal), the normal in the "
-    "world frame; colours are the photo's sRGB values in [0, 1], not linear"
+    "colour = albedo * sum_k factors[k] * (sh[channel][k] + (ambient if k == 0 else 0)) * basis[k](normal), the normal "
+    "in the world frame; colours are the photo's sRGB values in [0, 1], not linear"
 )
 ARKIT_DECIMALS = 5
 BASIS = ["1", "y", "z", "x", "x*y", "y*z", "3*z*z - 1", "x*z", "x*x - y*y"]

@@ -131,7 +131,8 @@ class FaceReconstructor:
 
         Args:
           photos: a path; an array [H, W, 3] RGB or [H, W, 4] RGBA, uint8 or floating point in [0, 1]; or a list of
-            these. Landmark and mask files next to a photo are used; an alpha channel is taken as the face's mask.
+            these. Landmark and mask files next to a photo are used, unless prepare.beside is false; an alpha channel is
+            taken as the face's mask.
 
         Returns:
           One result, or a list with one result per photo.

@@ -30,7 +30,7 @@ class Continuation:
         self._laplacian = edge_laplacian(head.triangles, head.vertex_count)
 
     def __call__(self, values: tf.Tensor, expected: tf.Tensor, fading: float) -> tf.Tensor:
-        """[1, N, 3].
+        """Values [1, N, 3] of the whole head: the face's where they hold, fading beyond into the expected ones.
 
         Args:
           values: [1, M, 3] of the face.

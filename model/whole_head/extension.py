@@ -107,12 +107,9 @@ class HeadExtension:
             return None
         extended = ExtendedHead.load(config.generated_dir, section.area, wanted, section.vertex_count)
         if not extended.continues(face):
-            print(
-                f"{section.source}: is exported without the rest of the head, because its vertices are not those of "
-                f"the human head's area {section.area} with face_model.vertex_count={section.vertex_count} (set it to "
-                "the file's)",
-                file=sys.stderr,
-            )
+            own = f"the human head's area {section.area} with face_model.vertex_count={section.vertex_count}"
+            told = f"is exported without the rest of the head, because its vertices are not those of {own}"
+            print(f"{section.source}: {told} (set it to the file's)", file=sys.stderr)
             return None
         # Hair has volume on whole skulls only: cut through, they have no outline.
         return cls(face, extended, camera, config.export.hair, config.export.hair_volume and wanted == "head")

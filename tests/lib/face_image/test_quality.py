@@ -33,6 +33,23 @@ def test_blur_grows_with_blurring():
         quality.check_sharpness(np.zeros_like(CROP), 0.72)
 
 
+def test_what_just_misses_a_limit_is_not_shown_as_the_limit():
+    with pytest.raises(quality.Unusable, match=r"face too small: 47\.98 px wide, needs 48"):
+        quality.check_size(47.98 / quality.FACE_BREADTH, 48)
+    blur = quality.check_sharpness(CROP, 1.0)
+    with pytest.raises(quality.Unusable, match=rf"blurred: blur {blur:.3f}\d* of 1, at most {blur - 1e-4:g}"):
+        quality.check_sharpness(CROP, blur - 1e-4)
+    silhouette, inside = np.zeros_like(FACE), np.zeros_like(FACE)
+    silhouette[:10, :100] = True
+    inside.flat[np.flatnonzero(silhouette)[:696]] = True
+    with pytest.raises(quality.Unusable, match=r"face cut off: 69\.6% of it is inside the photo, needs 70%"):
+        quality.check_mask(silhouette * 1.0, silhouette, inside, False)
+    few = np.zeros(FACE.shape)
+    few.flat[np.flatnonzero(silhouette)[:396]] = 1
+    with pytest.raises(quality.Unusable, match=r"it has 39\.6% of the expected area, needs 40% to 150%"):
+        quality.check_mask(few, silhouette, silhouette, False)
+
+
 def test_masks_that_follow_something_else():
     everywhere = np.ones_like(FACE)
     assert quality.check_mask(FACE.astype(np.float32), FACE, everywhere, False) == 1
