@@ -91,10 +91,14 @@ def edge_laplacian(triangles: np.ndarray, vertex_count: int) -> sp.csr_matrix:
     return (sp.diags(np.asarray(adjacency.sum(axis=1)).ravel()) - adjacency).tocsr().astype(np.float32)
 
 
+def neighbours(laplacian: sp.csr_matrix) -> sp.csr_matrix:
+    """[N, N], 1 for each vertex's neighbours, from `edge_laplacian`."""
+    return (sp.diags(laplacian.diagonal()) - laplacian).tocsr()
+
+
 def neighbour_mean(laplacian: sp.csr_matrix) -> sp.csr_matrix:
     """[N, N] that takes the mean over each vertex's neighbours, from `edge_laplacian`."""
-    degree = laplacian.diagonal()
-    return (sp.diags(1 / np.maximum(degree, 1)) @ (sp.diags(degree) - laplacian).tocsr()).tocsr()
+    return (sp.diags(1 / np.maximum(laplacian.diagonal(), 1)) @ neighbours(laplacian)).tocsr()
 
 
 def membrane(

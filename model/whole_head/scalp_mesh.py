@@ -12,7 +12,7 @@ from lib.face_image.region import AROUND
 from lib.face_model.face_model import FaceModel
 from lib.geometry.camera import Camera
 from lib.geometry.reference import REFERENCE_SIZE
-from lib.mesh_export.texture_fill import edge_laplacian
+from lib.mesh_export.texture_fill import edge_laplacian, neighbour_mean
 
 # A part is judged from this many pixels of the wide picture around a crop of REFERENCE_SIZE, and this many of the
 # photo's own.
@@ -42,13 +42,11 @@ class ScalpMesh:
         inner = within.all(axis=1)
         self.laplacian: scipy.sparse.csr_matrix = edge_laplacian(number[model.triangles[inner]], len(self.rows))
         self.border = np.isin(self.rows, model.triangles[~inner & within.any(axis=1)])
-        degree = self.laplacian.diagonal()
-        neighbours = scipy.sparse.diags(degree) - self.laplacian
-        self._mean = (scipy.sparse.diags(0.5 / np.maximum(degree, 1)) @ neighbours).tocsr()
+        self._mean = neighbour_mean(self.laplacian)
 
     def mean(self, values: np.ndarray) -> np.ndarray:
         """Values [M] or [M, C], half replaced by the means of their neighbours."""
-        return 0.5 * values + self._mean @ values
+        return 0.5 * (values + self._mean @ values)
 
 
 @dataclass(frozen=True, eq=False)

@@ -1,11 +1,10 @@
 """The hairline of a whole head as the photo shows it: receding, or with a fringe or a cap over the forehead."""
 
 import numpy as np
-import scipy.sparse
 import scipy.sparse.csgraph
 
 from lib.face_model.face_model import FaceModel
-from lib.mesh_export.texture_fill import edge_laplacian, neighbour_mean
+from lib.mesh_export.texture_fill import edge_laplacian, neighbour_mean, neighbours
 from lib.synthetic.appearance.canonical import CanonicalFace
 from lib.synthetic.appearance.hair import above_hairline
 
@@ -50,7 +49,7 @@ class Hairline:
         self.behind = (self.usual > 0) & ~front
         self._mirror = model.mirror_index
         laplacian = edge_laplacian(model.triangles, model.vertex_count)
-        self._neighbours = (scipy.sparse.diags(laplacian.diagonal()) - laplacian).tocsr()
+        self._neighbours = neighbours(laplacian)
         self._mean = neighbour_mean(laplacian)
 
     def __call__(self, seen: np.ndarray, covered: np.ndarray) -> np.ndarray:
