@@ -14,7 +14,7 @@ from lib.face_model.face_model import FaceModel
 from lib.face_model_files.fans import borders, with_fan
 from lib.geometry.smoothstep import smoothstep
 from lib.human_head.chart import MARGIN, ROW
-from lib.mesh_export.texture_fill import edge_laplacian
+from lib.mesh_export.texture_fill import edge_laplacian, neighbour_mean
 from lib.mesh_export.uv_chart import UvChart
 
 Model = TypeVar("Model", bound=FaceModel)
@@ -204,9 +204,8 @@ def _hermite(
 def _relaxation(model: FaceModel, loop: np.ndarray, fixed: int) -> scipy.sparse.csr_matrix:
     """[N, N] matrix that moves vertices around a loop towards the means of their neighbours, less with the distance."""
     laplacian = edge_laplacian(model.triangles, model.vertex_count)
-    degree = laplacian.diagonal()
     identity = scipy.sparse.identity(model.vertex_count, format="csr")
-    mean = scipy.sparse.diags(1 / np.maximum(degree, 1)) @ (scipy.sparse.diags(degree) - laplacian)
+    mean = neighbour_mean(laplacian)
     near = np.zeros(model.vertex_count)
     near[loop] = 1
     reach = near.copy()

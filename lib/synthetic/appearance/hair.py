@@ -86,6 +86,18 @@ def hair_flow(places: np.ndarray, curl: float = 0.0) -> np.ndarray:
     return np.stack([angle * RADIUS, along * (1 + 2.0 * curl)], axis=1)
 
 
+def lock_factors(places: np.ndarray, share: float, size: tuple[float, float], seed: int) -> np.ndarray:
+    """[N] factors around 1 at canonical places [N, 3], which vary in locks by about `share`.
+
+    Args:
+      places: [N, 3] millimetres.
+      share: of the variation.
+      size: of the locks across and along the strands, millimetres.
+      seed: other seeds have other locks.
+    """
+    return 1 + share * noise(np.pad(hair_flow(places), ((0, 0), (0, 1))), (*size, 1.0), seed, octaves=2)
+
+
 def below_bare_top(places: np.ndarray) -> np.ndarray:
     """[N] millimetres of canonical places [N, 3] below a bald top, around which only a ring of hair is left."""
     return 86 - places[:, 1] + 60 * np.clip(_azimuth(places) - 1.2, -0.6, 0.4)

@@ -16,8 +16,7 @@ from lib.face_model.face_model import FaceModel
 from lib.geometry.smoothstep import smoothstep
 from lib.mesh_export.texture_fill import edge_laplacian
 from lib.synthetic.appearance.canonical import CanonicalFace
-from lib.synthetic.appearance.hair import hair_flow
-from lib.synthetic.appearance.noise import noise
+from lib.synthetic.appearance.hair import lock_factors
 from model.morphable_model import PosedFace
 from model.whole_head.hair.hanging_hair import (
     AXIS,
@@ -50,8 +49,8 @@ EAR_SIDE, EAR_BACK, EAR_MARGIN = 58.0, -118.0, 8.0
 SECTOR, MEDIAN, BLUR = np.radians(6.0), 7, 2.5
 # The hair's width differs from the skull's by half this far above where it is first found.
 EASE = 17.0
-# Variation of the width in locks of this size.
-LOCKS, LOCK_SIZE = 0.03, (22.0, 90.0, 1.0)
+# Variation of the width in locks of this size [mm].
+LOCKS, LOCK_SIZE = 0.03, (22.0, 90.0)
 
 
 @dataclass(frozen=True, eq=False)
@@ -97,7 +96,7 @@ class CurtainShape:
         plain = face & np.asarray(model.skin_mask, bool) & (model.regions["brow"] == 0)
         self._plain = plain[model.triangles].all(axis=1)
         self._scalp = model.regions["scalp"][model.triangles].mean(axis=1) > 0.5
-        self._locks = 1 + LOCKS * noise(np.pad(hair_flow(places), ((0, 0), (0, 1))), LOCK_SIZE, seed=3, octaves=2)
+        self._locks = lock_factors(places, LOCKS, LOCK_SIZE, seed=3)
 
     def __call__(self, face: PosedFace, lift: np.ndarray, looks: Iterable[Look]) -> Curtain | None:
         """The long hair in a photo; None if the photo shows none.

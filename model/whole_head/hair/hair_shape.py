@@ -9,8 +9,7 @@ import tensorflow as tf
 
 from lib.mesh_export.texture_fill import membrane
 from lib.synthetic.appearance.canonical import CanonicalFace
-from lib.synthetic.appearance.hair import hair_flow
-from lib.synthetic.appearance.noise import noise
+from lib.synthetic.appearance.hair import lock_factors
 from model.morphable_model import MorphableModel, PosedFace
 from model.whole_head.hair.curtain import Curtain, CurtainShape
 from model.whole_head.hair.hanging_hair import Look
@@ -39,7 +38,7 @@ DOWNWARDS = 0.15
 # Hair rises to its full thickness over this length from the hairline, plus a multiple of its thickness.
 RISE, RISE_SHARE = 0.1, 1.2
 # Variation of the thickness in locks of this size [mm], and rounds of smoothing over the mesh.
-LOCKS, LOCK_SIZE, ROUNDS = 0.12, (22.0, 60.0, 1.0), 4
+LOCKS, LOCK_SIZE, ROUNDS = 0.12, (22.0, 60.0), 4
 
 
 @dataclass(frozen=True, eq=False)
@@ -82,7 +81,7 @@ class HairShape:
         places = CanonicalFace(model).points[mesh.rows]
         self._full = np.clip((places[:, 1] - NAPE) / (FULL_HEIGHT - NAPE), 0, 1)
         self._full = np.where(places[:, 2] < BEHIND_EARS, self._full, 1)
-        self._locks = 1 + LOCKS * noise(np.pad(hair_flow(places), ((0, 0), (0, 1))), LOCK_SIZE, seed=1, octaves=2)
+        self._locks = lock_factors(places, LOCKS, LOCK_SIZE, seed=1)
 
     def __call__(self, face: PosedFace, view: WideView | None, bald: bool = False) -> "HairVolume":
         """The volume of the hair of one head.

@@ -3,9 +3,9 @@
 import numpy as np
 
 from lib.face_model.face_model import FaceModel
-from model.whole_head.scalp.colours import log_brightness, log_ratio
-from model.whole_head.scalp.grain import contrast
-from model.whole_head.scalp_mesh import SeenScalp, enough, well_inside
+from model.whole_head.scalp.colours import log_ratio
+from model.whole_head.scalp.grain import smoother
+from model.whole_head.scalp_mesh import SeenScalp, enough
 from model.whole_head.wide_view import WideView
 
 # The crown of a bald head is as bright as skin and has its hue (mean and spread over the channels of the log of the
@@ -43,15 +43,13 @@ class Baldness:
           inside: bool [S, S], pixels that the photo covers.
         """
         weight = weight * self._crown[rows]
-        crown = well_inside((seen.ids >= 0) & self._top[seen.ids] & inside)
-        plain = well_inside((seen.ids >= 0) & self._plain[seen.ids] & (seen.skin > 0.5))
-        if not weight.any() or not (enough(crown) and enough(plain)):
+        if not weight.any():
             return False
         ratio = log_ratio(seen.colour, skin[rows])
         brightness, hue = np.average(ratio.mean(axis=1), weights=weight), np.average(ratio.std(axis=1), weights=weight)
-        detail = log_brightness(seen.image)
-        smooth = contrast(detail, crown) < ROUGHNESS * contrast(detail, plain)
-        return bool(abs(brightness) < BRIGHTNESS and hue < HUE and smooth)
+        if not (abs(brightness) < BRIGHTNESS and hue < HUE):
+            return False
+        return smoother(seen, self._top, self._plain, inside, ROUGHNESS)
 
     def outside(self, view: WideView) -> bool:
         """Whether the scalp of the bare head mostly lies outside the person that the photo shows."""

@@ -5,10 +5,10 @@ import numpy as np
 from lib.face_model.face_model import FaceModel
 from lib.synthetic.appearance.canonical import CanonicalFace
 from lib.synthetic.appearance.hair import below_bare_top
-from model.whole_head.scalp.colours import log_brightness, log_ratio, unlike_skin
-from model.whole_head.scalp.grain import contrast
+from model.whole_head.scalp.colours import log_ratio, unlike_skin
+from model.whole_head.scalp.grain import smoother
 from model.whole_head.scalp.headwear import no_hue_of_hair
-from model.whole_head.scalp_mesh import SeenScalp, enough, well_inside
+from model.whole_head.scalp_mesh import SeenScalp
 
 # The crown is bare if at least this share of what the photo shows of it has the colours of skin, the mean of those has
 # its hue (spread over the channels of the log of the ratio; bare tops: 0.03 and 0.06, beige cloth: from 0.08), and they
@@ -50,12 +50,7 @@ class BareTop:
         bare[rows] = judged & (covered == 0)
         if log_ratio(seen.colour, skin[rows])[bare[rows]].mean(axis=0).std() > HUE:
             return False
-        crown = well_inside((seen.ids >= 0) & bare[self._triangles].all(axis=1)[seen.ids] & inside)
-        plain = well_inside((seen.ids >= 0) & self._plain[seen.ids] & (seen.skin > 0.5))
-        if not (enough(crown) and enough(plain)):
-            return False
-        detail = log_brightness(seen.image)
-        return contrast(detail, crown) < SMOOTH * contrast(detail, plain)
+        return smoother(seen, bare[self._triangles].all(axis=1), self._plain, inside, SMOOTH)
 
     def ring(self, seen: SeenScalp, weight: np.ndarray, skin: np.ndarray, rows: np.ndarray) -> np.ndarray:
         """Share of hair [N] in [0, 1] around a bare top: 0 everywhere if the photo shows no hair there.

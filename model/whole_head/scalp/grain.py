@@ -15,6 +15,7 @@ from lib.synthetic.appearance.noise import noise
 from model.whole_head.hair.curtain import CurtainShape
 from model.whole_head.scalp.colours import log_brightness
 from model.whole_head.scalp.hairline import LOWEST
+from model.whole_head.scalp_mesh import SeenScalp, enough, well_inside
 
 # Widths of locks and strands [mm], how much longer than wide they are, and their shares of the contrast.
 WIDTHS, STRETCH, SHARES = (6.0, 2.8, 1.4), 14.0, (0.5, 0.8, 1.0)
@@ -193,6 +194,24 @@ def contrast(values: np.ndarray, where: np.ndarray) -> float:
     smooth = cv2.blur(np.where(where, values, 0).astype(np.float32), square)
     detail = values[where] - smooth[where] / share[where]
     return NORMAL * float(np.median(np.abs(detail - np.median(detail))))
+
+
+def smoother(seen: SeenScalp, top: np.ndarray, plain: np.ndarray, inside: np.ndarray, times: float) -> bool:
+    """Whether a part of the scalp has less than so many times the skin's contrast; False if too little of it is seen.
+
+    Args:
+      seen: the scalp in the photo.
+      top: bool [F], the part's triangles.
+      plain: bool [F], triangles of skin without brows.
+      inside: bool [S, S], pixels that the photo covers.
+      times: the factor.
+    """
+    part = well_inside((seen.ids >= 0) & top[seen.ids] & inside)
+    skin = well_inside((seen.ids >= 0) & plain[seen.ids] & (seen.skin > 0.5))
+    if not (enough(part) and enough(skin)):
+        return False
+    detail = log_brightness(seen.image)
+    return contrast(detail, part) < times * contrast(detail, skin)
 
 
 def directedness(values: np.ndarray, where: np.ndarray) -> float:
