@@ -9,6 +9,7 @@ import numpy as np
 from lib.face_image.alignment import MIRRORED_POINTS
 from lib.face_image.cascade import LEAST_FACE, OUTPUT_SIDE, Cascade
 from lib.face_image.quality import Unusable
+from lib.images.shrinking import shrunk_around
 
 # Longest side of the image in the first pass. With its border, the smallest faces are 4 % of the photo's side.
 WORKING_SIDE = 640
@@ -183,7 +184,9 @@ def _warp(image: np.ndarray, transform: np.ndarray, side: int) -> np.ndarray:
     scale = np.sqrt(abs(np.linalg.det(transform[:, :2])))
     transform = transform.copy()
     if scale < 0.7:
-        small = cv2.resize(image, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
+        corners = np.array([[0, 0], [0, side], [side, 0], [side, side]])
+        seen = (corners - transform[:, 2]) @ np.linalg.inv(transform[:, :2]).T
+        small = shrunk_around(image, (scale, scale), seen)
         transform[:, :2] *= [image.shape[1] / small.shape[1], image.shape[0] / small.shape[0]]
         image = small
     # OpenCV's coordinates have their origin at a pixel centre.

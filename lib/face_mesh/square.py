@@ -5,6 +5,11 @@ import dataclasses
 import cv2
 import numpy as np
 
+from lib.images.shrinking import shrunk_around
+
+# Of the unit square.
+CORNERS = np.array([[0, 0], [0, 1], [1, 0], [1, 1]])
+
 
 @dataclasses.dataclass(frozen=True)
 class Square:
@@ -25,12 +30,11 @@ class Square:
     def cut(self, image: np.ndarray, size: int) -> np.ndarray:
         """Cuts the square out of an image [H, W, 3] as uint8 [size, size, 3]; repeats the border outside the image."""
         reduction = self.side / size
+        ratio = np.ones(2)
         if reduction > 1.5:  # linear interpolation would skip pixels
-            small = np.maximum(np.rint(np.array(image.shape[1::-1]) / reduction).astype(int), 1)
-            ratio = small / image.shape[1::-1]
-            image = cv2.resize(image, small.tolist(), interpolation=cv2.INTER_AREA)
-        else:
-            ratio = np.ones(2)
+            full = np.array(image.shape[1::-1])
+            ratio = np.maximum(np.rint(full / reduction), 1) / full
+            image = shrunk_around(image, ratio, self.to_image(CORNERS))
         # OpenCV's coordinates have their origin at a pixel centre.
         linear = ratio[:, None] * (self.side / size) * self._turn.T
         shift = ratio * self.to_image(np.full(2, 0.5 / size)) - 0.5

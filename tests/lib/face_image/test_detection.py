@@ -76,6 +76,15 @@ def test_the_second_pass_steadies_the_points():
     assert scatter[True] < 0.6 * scatter[False], scatter
 
 
+def test_the_second_pass_does_not_shrink_the_whole_photo(monkeypatch):
+    """Which would take as long as the photo is large, for every face in it."""
+    photo = np.zeros((1500, 2000, 3), np.uint8)
+    photo[200:712, 300:812] = skimage.data.astronaut()
+    face = detection.detect_faces(photo, refine=False)[0]
+    monkeypatch.setattr(cv2, "resize", None)
+    assert mean_error(detection._refined(photo, face).points, ASTRONAUT + (300, 200)) < 0.08
+
+
 def test_the_largest_of_two_comes_first():
     image = skimage.data.astronaut()
     small = cv2.resize(image, None, fx=0.6, fy=0.6, interpolation=cv2.INTER_AREA)
