@@ -59,8 +59,7 @@ class FaceReconstructor:
     Calls are not thread-safe: use one reconstructor per thread or process.
 
     Args:
-      config: the configuration. Used are its sections fit, test, prepare and export, `mask.weights`, the folder of
-        `data`, and face_model, which must be that of `pipeline`.
+      config: used are its sections fit, test, prepare, export, mask, face_model, and the folders of data.
       pipeline: face model and networks of this configuration, with a trained texture network.
     """
 
@@ -131,8 +130,7 @@ class FaceReconstructor:
 
         Args:
           photos: a path; an array [H, W, 3] RGB or [H, W, 4] RGBA, uint8 or floating point in [0, 1]; or a list of
-            these. Landmark and mask files next to a photo are used, unless prepare.beside is false; an alpha channel is
-            taken as the face's mask.
+            these. Landmark and mask files next to a photo are used (prepare.beside); alpha is taken as the face's mask.
 
         Returns:
           One result, or a list with one result per photo.
