@@ -12,6 +12,7 @@ from configs import schema
 from lib.errors import UserError
 from model.reconstruction.face_reconstructor import FaceReconstructor
 from model.tracking.stages import StageTimes
+from model.tracking.tracker import TrackedFace
 from model.video import face_track, live, track
 from model.video.frames import FrameSource
 from tests.support.photo_corpus import portrait
@@ -124,14 +125,17 @@ def test_tracking_goes_on_after_a_frame_that_fails(capsys):
     def tracker(frame, seconds):
         if frame[0]:
             raise ValueError("no eyes")
-        return "face"
+        return face
 
+    face = TrackedFace(np.zeros(3), np.zeros(3), np.zeros(3), np.eye(2, 3))
     frames = [np.array([number == 1]) for number in range(3)]
     added = []
-    source = type("Source", (), {"__iter__": lambda self: iter(frames), "seconds": [0.0, 0.05, 0.08]})()
+    more = {"__iter__": lambda self: iter(frames), "seconds": [0.0, 0.05, 0.08], "ratio": np.array([2.0, 2.0])}
+    source = type("Source", (), more)()
     tables = SimpleNamespace(add=lambda face, seconds: added.append((face, seconds)))
     stop = SimpleNamespace(requested=False)
     faces, damaged = live._track_frames(tracker, source, tables, StageTimes(), stop)
-    assert (faces, damaged) == (["face", None, "face"], [])
-    assert added == list(zip(faces, source.seconds, strict=True))
+    assert (faces, damaged) == ([face, None, face], [])
+    assert [(tracked is None, seconds) for tracked, seconds in added] == [(False, 0), (True, 0.05), (False, 0.08)]
+    np.testing.assert_allclose(added[0][0].photo_to_crop, np.eye(2, 3) / 2)
     assert "frame 1: left out, no eyes" in capsys.readouterr().err
