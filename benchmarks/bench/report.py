@@ -41,11 +41,11 @@ def page_text(benchmarks: Sequence[Benchmark], curves: Sequence[str], curve_size
 def _section(benchmark: Benchmark, entries: Entries, several: bool) -> str:
     found = {row.name: entries[row.name] for row in benchmark.rows if row.name in entries}
     lines = [_line(row.name, found.get(row.name) or entry(row, Samples())) for row in benchmark.rows]
-    notes = sorted({known["missing"] for known in found.values() if known["missing"]})
+    notes = sorted({_missing(known) for known in found.values() if known["missing"]})
     text = f"### {benchmark.title}\n\n{HEADER}\n" + "\n".join(lines)
     text += f"\n\n{benchmark.sizes[0].upper()}{benchmark.sizes[1:].rstrip('.')}. `make bench BENCH_ONLY="
     text += f'"{benchmark.name}"` measures these rows{_measured(found, several)}.'
-    text += "".join(f"\nMissing: {note}." for note in notes)
+    text += "".join(f"\n{note}." for note in notes)
     for later in sorted({known["last_run"] for known in found.values() if "last_run" in known}):
         rows = [f"`{_what(name)}`" for name, known in found.items() if known.get("last_run") == later]
         text += f"\nLast run of {', '.join(rows)}: {later.rstrip('.')}; the figures are those of the run before."
@@ -68,6 +68,11 @@ def _what(name: str) -> str:
     return name.partition(": ")[2] or name
 
 
+def _missing(measured: Mapping[str, Any]) -> str:
+    """What a row lacks, and why."""
+    return f"{'Missing' if measured['ours'] is None else 'No baseline'}: {measured['missing']}"
+
+
 def _line(name: str, measured: Mapping[str, Any]) -> str:
     """A row of the table."""
     spread, unit = measured["spread"], measured["unit"]
@@ -75,6 +80,8 @@ def _line(name: str, measured: Mapping[str, Any]) -> str:
     peer = measured["peer_name"]
     if measured["peer"] is not None:
         peer += f": {_figure(measured['peer'], spread['peer'])}"
+    elif measured["ours"] is not None:
+        peer = ""  # a name without a figure looks like a comparison
     ratio = _figure(measured["ratio"], spread["ratio"], "{:.2f}") if measured["ratio"] is not None else ""
     met = {True: "yes", False: "no", None: ""}[measured["met"]]
     return f"| {_what(name)} | {ours} | {peer} | {ratio} | {_target(measured)} | {met} |"

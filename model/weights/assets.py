@@ -28,7 +28,6 @@ class Asset:
 
 _DEEP3D = "https://github.com/microsoft/Deep3DFaceReconstruction (folder BFM)"
 _BASEL = "University of Basel, on request: https://faces.dmi.unibas.ch/bfm/"
-_AUTHORS = "the texture networks' authors: https://github.com/FuxiCV/3D-Face-GCNs"
 
 # Files of the Basel Face Model 2009, and the file into which other programs convert them.
 BASEL_RAW = (
@@ -95,7 +94,13 @@ BASEL_OPTIONAL = (
         optional=True,
     ),
     Asset(("face05_4seg.mat",), "region of the skin", _BASEL, "Basel's", optional=True),
-    Asset(("face05_symlist.txt",), "mirrored vertices", _AUTHORS, "not stated", optional=True),
+    Asset(
+        ("face05_symlist.txt",),
+        "mirrored vertices",
+        "unknown (the paper's code, https://github.com/FuxiCV/3D-Face-GCNs, reads it but does not contain it)",
+        "not stated",
+        optional=True,
+    ),
 )
 REGRESSOR_GRAPH = Asset(
     ("FaceReconModel.pb",),

@@ -102,6 +102,14 @@ def test_a_benchmark_that_fails_does_not_stop_the_others(tmp_path, capsys):
     assert "| slow | 3 ms | peer: 2 | 0.67 | ratio 2 | no |" in page
 
 
+def test_a_baseline_without_figures_is_named_below_the_table_only():
+    row = Row("one: a", "s", "peer", limit=6.0)
+    found = {row.name: entry(row, Samples([5.0], missing="peer is not installed")) | ORIGIN}
+    page = report.page_text((trial("one", (row,), None),), (), "Sizes", found)
+    assert "| a | 5 s |  |  | 6 s at most | yes |" in page
+    assert "No baseline: peer is not installed." in page
+
+
 def test_the_page_shows_spread_limit_origin_and_growth():
     row = Row("one: rate", "crops/s", "peer", ratio=2.0, limit=30.0, more_is_better=True)
     entries = {
