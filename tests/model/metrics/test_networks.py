@@ -43,3 +43,31 @@ def test_a_rate_that_too_few_pairs_measure_is_left_out():
 def test_pairs_of_one_kind_measure_nothing():
     with pytest.raises(ValueError, match="only one kind"):
         identity_metrics(np.eye(3)[[0, 0, 1, 1, 2]], np.arange(5))
+
+
+def embeddings_of(cosines: dict[tuple[int, int], float], faces: int) -> np.ndarray:
+    """Unit vectors [faces, E] with the cosines of some pairs, exactly; those of all other pairs are 0."""
+    vectors = np.zeros((faces, len(cosines) + faces))
+    for axis, ((i, j), cosine) in enumerate(cosines.items()):
+        vectors[i, axis], vectors[j, axis] = 0.125, 8 * cosine
+    vectors[:, len(cosines) :] = np.diag(np.sqrt(1 - np.square(vectors).sum(axis=1)))
+    return vectors
+
+
+def test_the_false_accept_rate_itself_is_allowed():
+    """Of 1,000 different pairs, 10 are 1 %: those of the second threshold, in the middle of a straight stretch."""
+    people = np.repeat([0, 1], [20, 50])
+    cosines = {}
+    for step, cosine in enumerate((3 / 64, 2 / 64, 1 / 64)):
+        cosines |= {(5 * step + k, 20 + 5 * step + k): cosine for k in range(5)}  # two people
+        cosines |= {(40 + 10 * step + k, 41 + 10 * step + k): cosine for k in (0, 2)}  # the same person
+    measured = identity_metrics(embeddings_of(cosines, 70), people)
+    same = 20 * 19 // 2 + 50 * 49 // 2
+    assert measured["tar_at_far"] == {"0.01": round(4 / same, 4), "0.001": None}
+
+
+def test_mean_cosines_of_both_kinds_of_pairs():
+    embeddings = np.array([[1.0, 0.0], [0.6, 0.8], [0.0, 1.0]])
+    measured = identity_metrics(embeddings, np.array([7, 7, 9]))
+    assert (measured["same"], measured["different"], measured["auc"]) == (0.6, 0.4, 0.5)
+    assert (measured["people"], measured["faces"]) == (2, 3)
