@@ -1,4 +1,4 @@
-"""Pre-training: faces on disk, terms, loop, accuracy."""
+"""Pre-training: faces on disk, loop, weights."""
 
 import dataclasses
 import itertools
@@ -13,14 +13,13 @@ import tensorflow as tf
 from configs import schema
 from lib.errors import UserError
 from lib.geometry.camera import Camera
-from lib.geometry.rotation import rotation_matrix
 from lib.synthetic.face_set import FaceSet, load_or_render, recipe
-from model.metrics.networks import predict, regressor_metrics
+from model.metrics.networks import predict
 from model.networks.regressor import build_regressor
 from model.pretraining import loop as pretraining
 from model.pretraining.identity_task import IdentityTask
 from model.pretraining.loop import BatchOrder, run_updates
-from model.pretraining.losses import DirectSupervision, rotation_distance
+from model.pretraining.losses import DirectSupervision
 from model.pretraining.regressor_task import DIRECT, RegressorTask
 from model.runs import checkpoints
 from model.weights.pretrained import load_weights, save_weights
@@ -118,35 +117,6 @@ def test_every_pass_shows_every_face_once_in_another_order():
     np.testing.assert_array_equal(BatchOrder(10, 3, 1)[4], batches[4])
     with pytest.raises(UserError, match="batch_size"):
         BatchOrder(2, 3, 1)
-
-
-def test_direct_terms_are_zero_at_the_truth_and_measure_what_they_say():
-    face_model = golden_face_model()
-    camera = Camera((SIZE, SIZE))
-    direct = DirectSupervision(face_model, camera, 60)
-    generator = np.random.default_rng(0)
-    truth = generator.normal(0, 0.2, (2, face_model.layout.size)).astype(np.float32)
-    for value in direct(tf.constant(truth), tf.constant(truth)).values():
-        assert float(value) == 0.0
-    moved = truth.copy()
-    moved[:, face_model.layout.slices["translation"]] += [0.3, 0.0, 0.0]
-    terms = direct(tf.constant(moved), tf.constant(truth))
-    assert float(terms["translation"]) == pytest.approx(0.3, rel=1e-4)
-    assert float(terms["turned"]) == float(terms["canonical"]) == float(terms["albedo"]) == float(terms["light"]) == 0.0
-    difference = direct.landmarks(tf.constant(moved)) - direct.landmarks(tf.constant(truth))
-    # In units of 20 px of a 224 px image.
-    expected = np.linalg.norm(difference, axis=-1).mean() * (224 / SIZE) / 20
-    assert float(terms["landmarks"]) == pytest.approx(expected, rel=1e-4)
-    assert float(terms["coefficients"]) == pytest.approx((0.3 / 0.15) ** 2 / 3, rel=1e-4)
-
-
-def test_the_rotation_term_is_the_angle():
-    ours, theirs = np.zeros((2, 3), np.float32), np.array([[0.0, 0.05, 0.0], [0.3, -0.2, 0.1]], np.float32)
-    distance = rotation_distance(tf.constant(ours), tf.constant(theirs)).numpy()
-    assert distance[0] == pytest.approx(0.05, rel=1e-3)
-    # Chordal: 2 sin(angle / 2), whatever the axis.
-    cosine = (np.trace(np.asarray(rotation_matrix(tf.constant(theirs))[1])) - 1) / 2
-    assert distance[1] == pytest.approx(2 * np.sin(np.arccos(cosine) / 2), rel=1e-4)
 
 
 def test_landmarks_of_the_terms_are_the_models():
@@ -309,22 +279,6 @@ def test_earlier_weights_stay_beside_those_of_another_run(pretrained, capsys):
     toy_pretrain(folder, regressor_updates=1)
     assert "regressor.previous.npz: copy of the previous weights" in capsys.readouterr().out
     assert (folder / "regressor.previous.npz").read_bytes() == before
-
-
-def test_accuracy_of_the_truth_and_of_the_mean_face():
-    face_model = golden_face_model()
-    camera = Camera((224, 224))
-    truth = np.random.default_rng(1).normal(0, 0.3, (3, face_model.layout.size)).astype(np.float32)
-    exact = regressor_metrics(face_model, camera, truth, truth)
-    assert {v for k, v in exact.items() if k not in ("faces", "rotation_degrees")} == {0.0}
-    assert exact["rotation_degrees"] < 0.1
-    mean = regressor_metrics(face_model, camera, np.zeros_like(truth), truth)
-    assert mean["shape_ratio"] == mean["albedo_ratio"] == mean["light_ratio"] == 1.0
-    turned = truth.copy()
-    turned[:, face_model.layout.slices["angles"]] = 0.0
-    still = truth.copy()
-    still[:, face_model.layout.slices["angles"]] = [0.0, 0.2, 0.0]
-    assert regressor_metrics(face_model, camera, turned, still)["rotation_degrees"] == pytest.approx(11.459, abs=0.01)
 
 
 def test_prediction_in_batches_is_prediction():
