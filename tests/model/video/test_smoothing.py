@@ -20,11 +20,14 @@ def test_solves_the_energy_it_documents():
     np.testing.assert_allclose(smooth(values, weights, 3.0), expected, atol=1e-10)
 
 
-@pytest.mark.parametrize(("frequency", "amplitude"), [(4.0, 0.5), (1.0, 1.0), (10.0, 0.06)])
-def test_the_cutoff_halves_and_nothing_is_delayed(frequency, amplitude):
+@pytest.mark.parametrize(
+    ("cutoff", "frequency", "amplitude"),
+    [(4.0, 4.0, 0.5), (1.0, 1.0, 0.5), (8.0, 8.0, 0.5), (4.0, 1.0, 1.0), (4.0, 10.0, 0.06)],
+)
+def test_the_cutoff_halves_and_nothing_is_delayed(cutoff, frequency, amplitude):
     frames = np.arange(400)
     wave = np.exp(2j * np.pi * frequency * frames / RATE)
-    smoothed = smooth(wave.real[:, None], np.ones(400), stiffness(4.0, RATE))[:, 0]
+    smoothed = smooth(wave.real[:, None], np.ones(400), stiffness(cutoff, RATE))[:, 0]
     response = 2 * np.mean(smoothed[100:300] * wave.conj()[100:300])  # whole periods
     assert abs(response - amplitude) < 0.04
     assert abs(response.imag) < 0.01
