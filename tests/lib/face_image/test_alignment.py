@@ -30,6 +30,19 @@ def test_published_numbers():
         assert_close(published, expected["landmarks5_crop"][index])
 
 
+def test_the_published_formula_by_hand():
+    """A frontal face of 70 px a decimetre: rows are counted from 299, the last one, and int() truncates."""
+    photo, points = photo_and_points(height=300, width=260, scale=70.0, centre=(120.0, 140.0))
+    result = alignment.align(photo, points, TEMPLATE)
+    assert result.scale == pytest.approx(70)
+    np.testing.assert_allclose(result.shift, [120, 299 - 140])
+    assert result.resized_size == (378, 437)  # of 378.86 and 437.14
+    # From the middle of the resized photo 112 px to the corner, and to the face: 10 px left, 9 px up of the photo.
+    assert result.box[:2] == (int(189 - 112 - 10 * 102 / 70), int(218.5 - 112 - 9 * 102 / 70)) == (62, 93)
+    wanted = [[378 / 260, 0, -62], [0, 437 / 300, -93]]
+    np.testing.assert_allclose(result.photo_to_crop, wanted)
+
+
 def test_window_equals_the_crop_of_the_whole_resized_photo():
     photo, points = photo_and_points()
     result = alignment.align(photo, points, TEMPLATE, size=112)
