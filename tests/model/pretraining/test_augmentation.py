@@ -33,6 +33,7 @@ def test_gain_brightens_the_picture_as_much_as_the_light():
     normals = tf.constant([[[0.0, 0.0, 1.0]]] * 6)
     factor = (shading(normals, seen.light) / shading(normals, light()))[:, 0]
     assert np.std(factor) > 0.02
+    assert 0.01 < np.std(np.log(factor), axis=1).mean() < 0.2, "the tint"
     blurred = np.asarray(tf.nn.avg_pool2d(tf.cast(images[..., :3], tf.float32) / 255.0, 3, 1, "SAME"))
     for i in range(6):
         expected = images[i, ..., :3] / 255.0 * np.asarray(factor[i])
@@ -46,6 +47,8 @@ def test_background_leaves_the_inside_of_the_face_alone():
     inside = images[:, 8:16, 8:16, :3] / 255.0
     kept = [np.abs(seen.images[i, 8:16, 8:16] - inside[i]).max() < 1e-5 for i in range(6)]
     assert np.mean(kept) >= 0.5  # the others are blurred
+    other = np.roll(images, 1, axis=0)[:, ::-1, :, :3] / 255.0  # the picture before, upside down
+    assert np.mean([np.abs(seen.images[i, :4] - other[i, :4]).max() < 1e-5 for i in range(6)]) >= 0.5
     assert all(np.abs(seen.images[i, :4] - images[i, :4, :, :3] / 255.0).max() > 0.1 for i in range(6))
 
 
@@ -55,6 +58,31 @@ def test_covered_skin_leaves_the_mask():
     removed = (images[..., 3:] / 255.0) - seen.alpha.numpy()
     assert removed.min() >= 0.0
     assert removed.max() == 1.0
+    painted = np.abs(seen.images - images[..., :3] / 255.0)[removed[..., 0] == 1.0]
+    assert (painted.max(axis=-1) > 0.01).mean() > 0.9
+
+
+def test_boxes_have_an_eighth_to_a_half_of_the_side():
+    images = np.full((60, 24, 24, 4), 255, np.uint8)
+    covered = augment(images, light(60), (4, 2), Changes(boxes=1.0)).alpha.numpy()[..., 0] == 0.0
+    for axis in (1, 2):
+        sides = covered.any(axis=axis).sum(axis=1)
+        assert 3 <= sides.min() < 6 < 9 < sides.max() <= 12
+
+
+def test_noise_is_that_of_the_picture_and_a_quarter_are_blurred():
+    images = np.full((60, 24, 24, 4), 128, np.uint8)
+    grain = augment(images, light(60), (8, 2), Changes(noise=0.06)).images.numpy() - 128 / 255
+    levels = grain.std(axis=(1, 2, 3))
+    assert np.abs(grain.mean()) < 1e-3
+    assert levels.min() < 0.01 < 0.05 < levels.max() < 0.065
+    images = np.random.default_rng(0).integers(0, 255, (60, 24, 24, 4), np.uint8)
+    seen = augment(images, light(60), (8, 2), Changes()).images
+    sharp = images[..., :3] / 255.0
+    soft = np.asarray(tf.nn.avg_pool2d(tf.constant(sharp), 3, 1, "SAME"))
+    blurred = np.abs(seen - soft).max(axis=(1, 2, 3)) < 1e-5
+    np.testing.assert_allclose(seen[~blurred], sharp[~blurred], atol=1e-5)
+    assert 0.1 < blurred.mean() < 0.4
 
 
 def test_a_pattern_of_light_is_smooth_and_leaves_the_light_alone():
@@ -107,6 +135,9 @@ def test_moving_mirrors_about_half_and_shifts_no_further_than_asked():
     moved = move(tf.constant(ramp), tf.constant([3, 4]), 0.1, 0.0).numpy()[:, 16, 16, 0]
     off = np.minimum(np.abs(moved - 16), np.abs(moved - 15))
     assert 1.0 < off.max() <= 3.2 + 1e-4
+    rows = move(tf.transpose(tf.constant(ramp), [0, 2, 1, 3]), tf.constant([3, 4]), 0.1, 0.0).numpy()[:, 16, 16, 0]
+    assert np.abs(rows - 16).max() <= 3.2 + 1e-4
+    assert np.abs(np.abs(rows - 16) - off).max() > 1.5, "up and down is not as to the sides"
     zoomed = move(tf.constant(ramp), tf.constant([3, 4]), 0.0, 0.1).numpy()[:, 16]
     slopes = np.abs(zoomed[:, 17, 0] - zoomed[:, 14, 0]) / 3
     assert 0.03 < np.log(slopes).std() < 0.2
