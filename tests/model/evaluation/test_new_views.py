@@ -77,6 +77,15 @@ def test_every_albedo_gets_its_own_picture_under_the_given_light(morphable):
     np.testing.assert_allclose(red.pictures[:, 0, ..., 1], half[..., 1], atol=1e-6)
 
 
+@pytest.mark.parametrize(("strength", "colour"), [(3.0, 1.0), (-3.0, 0.0)])
+def test_light_beyond_what_a_picture_shows_is_clipped(morphable, strength, colour):
+    light = np.zeros((1, 3, 9), np.float32)
+    light[:, :, 0] = strength
+    white = tf.ones([1, morphable.vertex_count, 3])
+    views = render_new_views(morphable, CAMERA, coefficients(morphable, 5.0), light.reshape(1, 27), white)
+    np.testing.assert_allclose(views.pictures[:, 0].numpy()[views.face.numpy()[..., 0] == 1.0], colour, atol=1e-5)
+
+
 def test_only_skin_is_compared(morphable):
     views = render_new_views(
         morphable, CAMERA, coefficients(morphable, 5.0), tf.zeros([1, 27]),

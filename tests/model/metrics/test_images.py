@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from model.metrics.images import coverage, masked_psnr
+from model.metrics.images import coverage, masked_l1, masked_psnr, structural_similarity
 
 
 def test_a_known_error_gives_its_decibels():
@@ -42,3 +42,18 @@ def test_coverage_is_the_share_of_the_alpha():
     mask[0, 3] = 1  # outside the alpha: no credit
     assert float(coverage(mask, alpha)[0]) == pytest.approx(0.5)
     assert np.isnan(coverage(mask, np.zeros_like(alpha))[0])
+
+
+def test_pixels_of_at_least_one_half_count_whole():
+    """Masks are soft at their borders."""
+    target = np.full((1, 16, 16, 3), 0.5, np.float32)
+    image = target + np.where(np.arange(16) < 8, 0.4, 0.1)[:, None].astype(np.float32)
+    mask = np.broadcast_to(np.where(np.arange(16) < 8, 0.3, 0.7)[:, None], (1, 16, 16, 1)).astype(np.float32)
+    assert float(masked_psnr(image, target, mask)[0]) == pytest.approx(20.0, abs=1e-3)
+    assert float(masked_l1(image, target, mask)[0]) == pytest.approx(0.1, abs=1e-6)
+    whole = (mask > 0.5).astype(np.float32)
+    soft, hard = (structural_similarity(image[0], target[0], some[0, ..., 0]) for some in (mask, whole))
+    assert soft == hard
+    alpha = np.full((1, 16, 16, 1), 0.3, np.float32)
+    alpha[:, :, 6:12] = 0.7
+    assert float(coverage(mask, alpha)[0]) == pytest.approx(4 / 6)

@@ -47,3 +47,16 @@ def test_background_and_unmasked_pixels_stay_black():
 def test_an_empty_mask_is_not_an_error():
     triangles, triangle_id, barycentrics = _quad_image()
     assert not vertex_optimum(np.ones((8, 8, 3)), np.zeros((8, 8)), triangle_id, barycentrics, triangles).any()
+
+
+def test_an_optimum_that_overshoots_is_clipped():
+    triangles, triangle_id, barycentrics = _quad_image()
+    image = np.zeros((8, 8, 3))
+    image[:, 4:] = 1.0  # a step
+    weights = np.zeros((64, 4))
+    np.put_along_axis(weights, triangles[triangle_id].reshape(64, 3), barycentrics.reshape(64, 3), axis=1)
+    best = (weights @ np.linalg.lstsq(weights, image.reshape(64, 3))[0]).reshape(8, 8, 3)
+    assert best.min() < -0.05
+    assert best.max() > 1.05
+    found = vertex_optimum(image, np.ones((8, 8)), triangle_id, barycentrics, triangles)
+    np.testing.assert_allclose(found, np.clip(best, 0, 1), atol=1e-6)
