@@ -20,6 +20,8 @@ from lib.images.holes import holes
 from model.fitting.weights import RegressedErrors
 from model.networks.encoding import EncodedFaces
 from model.pipeline import Pipeline
+from model.reconstruction.description import NOW_LANDMARKS, landmark_tables
+from model.reconstruction.export import Exporter
 from model.reconstruction.face_reconstructor import FaceReconstructor
 from model.whole_head.extension import WholeHead
 from tests.support.damage import files_of_at_most
@@ -263,6 +265,31 @@ def test_new_views(reconstructor, face):
     assert (large[..., 3] > 127).mean() == pytest.approx((front[..., 3] > 127).mean(), rel=0.05)
     with pytest.raises(UserError, match=r"light must be \[3, 9\], got \[27\]"):
         reconstructor.render(face, light=np.zeros(27))
+
+
+def test_a_face_nods_about_x_and_leans_about_z(reconstructor, face):
+    """Bent forwards it draws in the chin; leaning to the left of the picture it has the forehead there."""
+
+    def seen(**angles) -> np.ndarray:
+        return reconstructor.render(face, **angles)[..., 3] > 127
+
+    chin_back, chin, chin_forwards = (np.flatnonzero(seen(pitch=p).any(axis=1))[-1] for p in (-0.4, 0.0, 0.4))
+    assert chin_forwards < chin < chin_back
+    for roll, side in ((0.4, -1), (-0.4, 1)):
+        rows, columns = np.nonzero(seen(roll=roll))
+        forehead, jaw = (columns[part].mean() for part in (rows < SIZE // 3, rows > SIZE // 2))
+        assert np.sign(forehead - jaw) == side
+        assert abs(forehead - jaw) > 5
+
+
+def test_tables_of_landmarks_are_in_the_unit_of_the_meshes(tmp_path, face):
+    in_mm = Exporter(face.export.morphable, face.export.camera, ["obj"], 256, False, tmp_path, "mm")
+    tables = landmark_tables(dataclasses.replace(face, export=in_mm))
+    assert tables["landmarks.txt"].startswith("# landmark vertex x y z (from 0; mm)\n")
+    table = np.loadtxt(tables["landmarks.txt"].splitlines())
+    np.testing.assert_allclose(table[:, 2:], 100 * face.landmarks_3d, rtol=1e-5, atol=1e-4)
+    now = np.loadtxt(tables["landmarks_now.txt"].splitlines())
+    np.testing.assert_allclose(now, table[list(NOW_LANDMARKS), 2:])
 
 
 def test_a_view_of_another_reconstructors_face_is_its_own(reconstructor, face):
