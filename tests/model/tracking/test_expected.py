@@ -23,3 +23,13 @@ def test_two_sides_of_one_blend_shape_are_expected_as_it_is():
     wanted = [LEADING["browInnerUp"]] * 2 + [ACCOMPANYING] * 2 + [LEADING["jawOpen"]]
     np.testing.assert_allclose(sigma[:5], wanted, rtol=1e-6)
     assert sigma[5:] == pytest.approx(ACCOMPANYING)
+
+
+def test_muscles_are_at_rest_rather_than_a_little_tense():
+    """A coefficient of 2.5, the built-in face's full strength, costs 2; what has both signs costs nothing."""
+    model = built_in_face(2500)
+    points = at_texture_coordinates(model, read_points(SHIPPED["built-in face"]).uv)
+    expected = Expected.of(model, points, FitWeights().mesh_sigmas)
+    one_sided = np.asarray(expected.prior.one_sided, bool)
+    assert 0 < one_sided.sum() < len(one_sided)
+    np.testing.assert_allclose(2.5 * expected.rest, np.where(one_sided, 2.0, 0.0))
