@@ -7,7 +7,6 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from lib.face_model.coefficients import Coefficients
 from lib.geometry.camera import Camera
 from lib.geometry.lighting import sh_basis
 from lib.images.sampling import sample_image
@@ -166,7 +165,7 @@ def test_what_lies_behind_the_nose_weighs_nothing(faces):
     fragments = rasterize(fitter.camera.clip_coordinates(vertices), triangles, fitter.camera.image_size)
     depth = interpolate(fitter.camera.depth(vertices)[..., None], triangles, fragments)
     seen = sample_image(depth, fitter.camera.project(vertices), "nearest").numpy()[..., 0]
-    far_behind = (seen > 0) & (fitter.camera.depth(vertices).numpy() > seen + 0.15)
+    far_behind = (seen > 0) & (fitter.camera.depth(vertices).numpy() > seen + 0.07)
     facing = model.posed(turned, fitter.camera).normals.numpy()[..., 2] > 0.3
     hidden = surface.weight.numpy()[far_behind & facing]
     assert len(hidden) > 10
@@ -208,29 +207,6 @@ def test_outliers_stop_pulling():
     assert slope[2] < 1e-8
     assert float(energy[2]) < 4.5
     assert float(terms.robust(tf.constant(1e6))) == pytest.approx(999, rel=1e-3)
-
-
-def test_priors_by_hand():
-    def coefficients(expression):
-        zero = tf.zeros([1, 2])
-        return Coefficients(tf.ones([1, 2]), tf.constant([expression]), zero, zero, zero, zero)
-
-    one_sided, ones = tf.constant([1.0, 0.0]), tf.ones([2])
-    rare = tf.constant([1.0, 0.5])
-    assert float(terms.prior_energy(coefficients([1.0, -2.0]), one_sided, rare)[0]) == pytest.approx(1 + 8.5)
-    assert float(terms.prior_energy(coefficients([1.0, -2.0]), one_sided, ones)[0]) == pytest.approx(1 + 2.5)
-    pushed = 0.5 * (0.3 / terms.PUSHING_SIGMA) ** 2
-    assert float(terms.prior_energy(coefficients([-0.3, 0.0]), one_sided, ones)[0]) == pytest.approx(1 + 0.045 + pushed)
-    white = np.zeros([3, 9], np.float32)
-    white[:, 2] = 0.35
-    assert float(terms.light_energy(tf.constant(white.reshape(1, 27)))[0]) == pytest.approx(0.5)
-    red = np.zeros([3, 9], np.float32)
-    red[0, 2] = 0.35
-    assert float(terms.light_energy(tf.constant(red.reshape(1, 27)))[0]) > 3
-    albedo = tf.constant([[[0.5] * 3, [0.5] * 3, [0.2] * 3]])
-    assert float(terms.asymmetry_energy(albedo, tf.constant([[0, 1]]), 0.1, 7.0)[0]) == 0
-    assert float(terms.asymmetry_energy(albedo, tf.constant([[0, 2]]), 0.1, 7.0)[0]) > 7
-    assert float(terms.asymmetry_energy(albedo, tf.zeros([0, 2], tf.int32), 0.1, 7.0)[0]) == 0
 
 
 def test_blur_stays_inside_the_mask():

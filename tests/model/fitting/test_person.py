@@ -25,10 +25,10 @@ def test_copies_of_a_photo_do_not_silence_the_others():
 
 
 def test_what_photos_share_counts_once():
-    """Equal crops of one person: the energies of identity and albedo do not grow with their number."""
+    """Equal crops of one person: the energies of identity and albedo do not grow with their number, others do."""
     model, camera = MorphableModel(built_in_face(2500)), Camera((SIZE, SIZE))
     coefficients = np.zeros([1, model.layout.size], np.float32)
-    for name in ("identity", "albedo"):
+    for name in ("identity", "albedo", "light"):
         part = model.layout.slices[name]
         coefficients[:, part] = np.random.default_rng(3).normal(size=part.stop - part.start)
     targets = FitTargets.blank(SIZE, 68, tf.constant(coefficients), False)
@@ -38,10 +38,11 @@ def test_what_photos_share_counts_once():
             lambda array: tf.repeat(array, count, axis=0), (targets, Surface.blank(model, SIZE))
         )
         found = kind(model, camera).energies(tf.repeat(coefficients, count, axis=0), *several, 1.0)
-        return {name: float(tf.reduce_sum(found[name])) for name in ("asymmetry", "prior", "points")}
+        return {name: float(tf.reduce_sum(found[name])) for name in ("asymmetry", "prior", "points", "light")}
 
     one, three = energies(Fitter, 1), energies(PersonFitter, 3)
     assert one["asymmetry"] > 0.1
     for name in ("asymmetry", "prior"):
         assert three[name] == pytest.approx(one[name], rel=1e-4)
-    assert three["points"] == pytest.approx(3 * one["points"], rel=1e-4)
+    for name in ("points", "light"):
+        assert three[name] == pytest.approx(3 * one[name], rel=1e-4)
