@@ -57,6 +57,30 @@ def rgb_profile(primaries) -> bytes:
 GREY = profile(b"GRAY", {b"wtpt": xyz((0.9642, 1.0, 0.8249)), b"kTRC": curve([round(1.0 * 256)])})  # linear
 
 
+# A screen of gamma 2.2, whose dark values are up to 8 darker in sRGB.
+GAMMA = profile(b"GRAY", {b"wtpt": xyz((0.9642, 1.0, 0.8249)), b"kTRC": curve([round(2.2 * 256)])})
+
+
+def inks(light) -> bytes:
+    """A table from four inks to XYZ: `light` of (C, M, Y, K) in [0, 1] is the share of white."""
+    corners = np.stack(np.meshgrid(*[[0.0, 1.0]] * 4, indexing="ij"), axis=-1).reshape(-1, 4)
+    values = np.array([light(*corner) for corner in corners])[:, None] * (0.9642, 1.0, 0.8249)
+    line, matrix = struct.pack(">2H", 0, 65535), b"".join(map(number, np.eye(3).ravel()))
+    table = np.rint(values * 32768).astype(">u2").tobytes()
+    return b"mft2" + bytes(4) + bytes([4, 3, 2, 0]) + matrix + struct.pack(">2H", 2, 2) + 4 * line + table + 3 * line
+
+
+# Grey inks on white paper, and black paint that reflects 2 %; other intents would show everything white.
+PRINT = profile(
+    b"CMYK",
+    {
+        b"wtpt": xyz((0.9642, 1.0, 0.8249)),
+        b"A2B1": inks(lambda c, m, y, k: 0.02 + 0.98 * (1 - k) * (1 - (c + m + y) / 3)),
+    }
+    | dict.fromkeys((b"A2B0", b"A2B2"), inks(lambda *_: 1.0)),
+)
+
+
 def patch(colour, mode="RGB") -> Image.Image:
     return Image.new(mode, (8, 8), colour)
 
@@ -117,6 +141,20 @@ def test_cmyk_without_a_profile_of_its_own_is_converted_plainly():
     ink = patch((0, 128, 128, 0), "CMYK")
     for content in (None, rgb_profile(DISPLAY_P3)):
         np.testing.assert_array_equal(np.asarray(in_srgb(ink, content)), np.asarray(ink.convert("RGB")))
+
+
+@pytest.mark.parametrize(("ink", "linear"), [((0, 0, 0, 0), 1.0), ((255, 0, 0, 0), 2 / 3), ((0, 255, 255, 0), 1 / 3)])
+def test_cmyk_follows_its_profile(ink, linear):
+    """Colours relative to paper and paint: white is white, and black is black."""
+    wanted = 255 * (1.055 * linear ** (1 / 2.4) - 0.055)
+    np.testing.assert_allclose(np.asarray(in_srgb(patch(ink, "CMYK"), PRINT), int), wanted, atol=2)
+    np.testing.assert_array_equal(np.asarray(in_srgb(patch((255,) * 4, "CMYK"), PRINT)), 0)
+
+
+def test_a_profile_that_moves_dark_values_a_little_is_applied():
+    changed = np.asarray(in_srgb(Image.fromarray(np.arange(256, dtype=np.uint8)[None]), GAMMA), int)[0, :, 0]
+    assert np.abs(changed - np.arange(256)).max() < 12
+    np.testing.assert_allclose(changed[[10, 20, 255]], [3, 12, 255], atol=1)
 
 
 def test_crops_to_pack_become_srgb_too(tmp_path):

@@ -46,6 +46,18 @@ def test_a_viewer_gets_the_displacements_and_normals(path):
     assert "sparse" not in rig.content["accessors"][targets[1]["POSITION"]]
 
 
+def test_a_small_turn_of_the_skin_is_kept_and_rounding_is_not(tmp_path):
+    """Three degrees, which a light from the side shows; a twentieth of a degree."""
+    part = sheet("face")
+    angles = np.radians(np.where(np.arange(len(part.vertices)) % 2, 3.0, 0.05))
+    turned = np.stack([np.zeros_like(angles), np.sin(angles), np.cos(angles)], axis=1)
+    tilted = dataclasses.replace(part, moved_normals=np.stack([turned] * 3))
+    write_rig(tmp_path / "rig.glb", [tilted], NAMES, WEIGHTS, Material(PNG, PNG))
+    found = Rig.read(tmp_path / "rig.glb").vertices("face", {"jawOpen": 1.0}, "NORMAL")
+    np.testing.assert_allclose(found[1::2], turned[1::2], atol=1e-6)
+    np.testing.assert_allclose(found[::2], part.normals[::2], atol=1e-7)
+
+
 def test_an_eye_turns_about_its_pivot(path):
     rig, part = Rig.read(path), sheet("eyeLeft")
     assert rig.node("eyeLeft")["translation"] == pytest.approx([0.03, 0.02, 0.01])

@@ -86,6 +86,23 @@ def test_the_photo_counts_inside_the_mask_and_fades_at_its_border():
     assert 0 < weight[133] < 1
 
 
+@pytest.mark.parametrize(("behind", "counts"), [(0.01, 1), (0.03, 0)])
+def test_the_surface_may_lie_a_little_behind_its_own_picture(behind, counts):
+    """Within the slack: triangles seen at a flat angle are drawn in front of their vertices."""
+    near = view(np.full((512, 512), 10 - behind, np.float32))
+    assert near.slack.max() == pytest.approx(0.02)
+    assert (photo_weight(RASTER, near)[16:-16, 16:-16] == counts).all()
+
+
+def test_beyond_its_image_the_mask_is_empty():
+    """The right half of the plane lies beside a picture whose border is skin, as in a close-up."""
+    beside = view()
+    beside = dataclasses.replace(beside, points=beside.points + (256, 0), reference_pixel=0.05)
+    weight = photo_weight(RASTER, beside)
+    assert (weight[16:-16, 16:120] == 1).all()
+    assert (weight[16:-16, 136:] == 0).all()
+
+
 def test_a_wider_picture_has_the_same_border():
     mask, margin = np.zeros((224, 224)), 67
     mask[60:150, 80:190] = 1
