@@ -1,6 +1,7 @@
 """model/training/occlusion.py."""
 
 import numpy as np
+import pytest
 import tensorflow as tf
 
 from model.training.occlusion import RADII, unoccluded_vertices
@@ -18,11 +19,12 @@ def test_the_share_of_faces_and_equal_seeds():
     np.testing.assert_array_equal(unoccluded_vertices(POINTS, 20, tf.constant([1, 2]), 0.0), 1.0)
 
 
-def test_parts_are_sides_or_discs():
+@pytest.mark.parametrize(("share", "count"), [(1.0, 200), (0.4, 500)])
+def test_parts_are_sides_or_discs(share, count):
     """Parts cut off by a plane or a ball are connected, unlike single vertices drawn at random."""
     points = POINTS.numpy()
     sides = discs = 0
-    for face in unoccluded_vertices(POINTS, 200, tf.constant([5, 6]), 1.0).numpy()[..., 0]:
+    for face in unoccluded_vertices(POINTS, count, tf.constant([5, 6]), share).numpy()[..., 0]:
         hidden = points[face == 0]
         if not len(hidden):
             continue

@@ -7,7 +7,7 @@ import pytest
 
 from model.runs import checkpoints
 from model.runs.schedule import warmup_cosine
-from model.training.plan import TrainingPlan, loss_weights
+from model.training.plan import TrainingPlan, learns_from_photos, loss_weights
 from tests.support.toy_faces import toy_configuration
 
 SIZE = 32
@@ -35,6 +35,8 @@ def test_the_published_stages_start_with_the_copy_alone(tmp_path):
     assert later["coarse"] == pytest.approx(0.2 * paper.loss.coarse)
     assert later["identity"] == pytest.approx(0.2)
     assert later["adversarial"] == pytest.approx(1e-3)
+    assert not learns_from_photos(first), "so that a mean face is no symptom yet"
+    assert learns_from_photos(later)
 
 
 def test_the_published_stages_do_not_delay_a_run_without_the_copy(tmp_path):
@@ -89,3 +91,5 @@ def test_the_critics_draws_are_not_those_of_any_order(tmp_path):
         order = np.random.default_rng([plan.seed, 3, repetition])
         assert order.uniform(size=len(draws)).tolist() != draws
     assert draws != plan.critic_draws(checkpoints.Progress(update=4))
+    other = TrainingPlan(configuration(tmp_path, gan__enabled=True, train__seed=plan.seed + 1), list(range(6)))
+    assert draws != other.critic_draws(checkpoints.Progress(update=3))
