@@ -1,6 +1,7 @@
 """The folder of synthetic crops: its truth, resuming, growing, and what makes it stale."""
 
 import os
+import shutil
 import subprocess
 import sys
 import time
@@ -34,6 +35,12 @@ def rendered(face_model, tmp_path_factory):
     return folder
 
 
+@pytest.fixture
+def own(rendered, tmp_path):
+    """A copy of the four crops, for a test that changes them."""
+    return shutil.copytree(rendered, tmp_path / "faces")
+
+
 def contents(folder) -> dict[str, bytes]:
     return {name: (folder / name).read_bytes() for name in os.listdir(folder) if name.endswith(".png")}
 
@@ -58,19 +65,19 @@ def test_crops_and_truth_belong_together(rendered, face_model):
         assert (alpha[y, x] == 255).mean() > 0.5
 
 
-def test_a_killed_run_goes_on_and_a_larger_count_keeps_what_is_there(rendered, face_model):
-    before, times = contents(rendered), os.stat(rendered / crop_name(0)).st_mtime_ns
-    truth = load_truth(rendered)
-    (rendered / crop_name(2)).unlink()
-    (rendered / ".face_000002-abcdefgh.png").write_bytes(b"half")
-    render_dataset(face_model, rendered, 5, SIZE, 7, 1)
-    after = contents(rendered)
+def test_a_killed_run_goes_on_and_a_larger_count_keeps_what_is_there(own, face_model):
+    before, times = contents(own), os.stat(own / crop_name(0)).st_mtime_ns
+    truth = load_truth(own)
+    (own / crop_name(2)).unlink()
+    (own / ".face_000002-abcdefgh.png").write_bytes(b"half")
+    render_dataset(face_model, own, 5, SIZE, 7, 1)
+    after = contents(own)
     assert after.keys() == {crop_name(i) for i in range(5)}
     assert {name: after[name] for name in before} == before, "crop i depends on the seed and i alone"
-    assert os.stat(rendered / crop_name(0)).st_mtime_ns == times
-    np.testing.assert_array_equal(load_truth(rendered)["coefficients"][:4], truth["coefficients"])
-    render_dataset(face_model, rendered, 3, SIZE, 7, 1)
-    assert len(load_truth(rendered)["names"]) == 5, "a smaller count deletes nothing"
+    assert os.stat(own / crop_name(0)).st_mtime_ns == times
+    np.testing.assert_array_equal(load_truth(own)["coefficients"][:4], truth["coefficients"])
+    render_dataset(face_model, own, 3, SIZE, 7, 1)
+    assert len(load_truth(own)["names"]) == 5, "a smaller count deletes nothing"
 
 
 def test_a_smaller_count_keeps_what_an_interrupted_run_has_finished(face_model, tmp_path, monkeypatch):
@@ -106,23 +113,23 @@ def test_damage_of_a_single_number_of_the_truth_is_noticed_at_the_start(rendered
     assert "damaged, made again (a damaged archive: Bad CRC-32 for file 'true_albedo.npy'" in capsys.readouterr().err
 
 
-def test_another_seed_replaces_everything(rendered, face_model):
-    before = contents(rendered)
-    render_dataset(face_model, rendered, 1, SIZE, 8, 1)
-    after = contents(rendered)
+def test_another_seed_replaces_everything(own, face_model):
+    before = contents(own)
+    render_dataset(face_model, own, 1, SIZE, 8, 1)
+    after = contents(own)
     assert after.keys() == {crop_name(0)}
     assert after[crop_name(0)] != before[crop_name(0)]
-    assert len(load_truth(rendered)["names"]) == 1
+    assert len(load_truth(own)["names"]) == 1
 
 
-def test_crops_of_another_method_are_replaced_and_those_of_this_one_kept(rendered, face_model, monkeypatch):
-    render_dataset(face_model, rendered, 1, SIZE, 7, 1)
-    before = os.stat(rendered / crop_name(0)).st_mtime_ns
-    render_dataset(face_model, rendered, 1, SIZE, 7, 1)
-    assert os.stat(rendered / crop_name(0)).st_mtime_ns == before
+def test_crops_of_another_method_are_replaced_and_those_of_this_one_kept(own, face_model, monkeypatch):
+    render_dataset(face_model, own, 1, SIZE, 7, 1)
+    before = os.stat(own / crop_name(0)).st_mtime_ns
+    render_dataset(face_model, own, 1, SIZE, 7, 1)
+    assert os.stat(own / crop_name(0)).st_mtime_ns == before
     monkeypatch.setattr(dataset, "METHOD", "another")
-    render_dataset(face_model, rendered, 1, SIZE, 7, 1)
-    assert os.stat(rendered / crop_name(0)).st_mtime_ns > before
+    render_dataset(face_model, own, 1, SIZE, 7, 1)
+    assert os.stat(own / crop_name(0)).st_mtime_ns > before
 
 
 SCRIPT = """
