@@ -1,10 +1,12 @@
 """Settings of all tests."""
 
 import os
+import signal
 from pathlib import Path
 
 import hypothesis
 import pytest
+from hypothesis.configuration import set_hypothesis_home_dir
 
 from configs import schema
 from tests.support.helpers import ROOT
@@ -24,6 +26,18 @@ def checkout_stays_clean(tmp_path_factory):
         in_checkout = Path(config.data.root_dir).resolve() == ROOT
         return shared / "generated" if in_checkout else own(config)
 
+    set_hypothesis_home_dir(shared / "hypothesis")
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(schema.Config, "generated_dir", property(generated_dir))
         yield
+
+
+@pytest.fixture
+def signals_are_heard():
+    """Default handlers: under nohup or in a background job, the tests' own process ignores some signals."""
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
+    for number in before:
+        signal.signal(number, signal.default_int_handler if number == signal.SIGINT else signal.SIG_DFL)
+    yield
+    for number, handler in before.items():
+        signal.signal(number, handler)

@@ -10,16 +10,7 @@ import pytest
 from configs import flags
 from lib.runtime.interruption import DeferredStop, Interrupted, advised, signals_interrupt
 
-
-@pytest.fixture(autouse=True)
-def signals_are_heard():
-    """Default handlers: under nohup or in a background job, the tests' own process ignores some signals."""
-    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
-    for number in before:
-        signal.signal(number, signal.default_int_handler if number == signal.SIGINT else signal.SIG_DFL)
-    yield
-    for number, handler in before.items():
-        signal.signal(number, handler)
+pytestmark = pytest.mark.usefixtures("signals_are_heard")
 
 
 @pytest.mark.parametrize(("name", "code"), [("SIGINT", 130), ("SIGTERM", 143), ("SIGHUP", 129)])
@@ -59,11 +50,18 @@ def test_the_first_signal_waits_and_the_second_does_not(number):
 
 def test_a_signal_that_comes_twice_at_once_is_one_order():
     """As one does that is sent to a group of processes, and passed on by one of them."""
-    with signals_interrupt(), DeferredStop(merge_seconds=0.2) as stop:
+    with signals_interrupt(), DeferredStop(merge_seconds=3600) as stop:
         os.kill(os.getpid(), signal.SIGTERM)
+        assert not stop.repeated
         os.kill(os.getpid(), signal.SIGTERM)
         assert stop.requested
-        time.sleep(0.2)
+        assert stop.repeated
+
+
+def test_a_signal_that_comes_again_later_is_another_order():
+    with signals_interrupt(), DeferredStop(merge_seconds=0.02):
+        os.kill(os.getpid(), signal.SIGTERM)
+        time.sleep(0.02)
         with pytest.raises(Interrupted):
             os.kill(os.getpid(), signal.SIGTERM)
 

@@ -20,6 +20,7 @@ from lib.errors import UserError
 from model import serving
 
 pytest.importorskip("uvicorn", reason="needs requirements-serve.txt")
+pytestmark = pytest.mark.usefixtures("signals_are_heard")
 
 
 def test_a_taken_port_and_a_strange_address_are_one_line():
@@ -66,8 +67,6 @@ def test_told_to_stop_it_leaves_nothing(tmp_path, monkeypatch, capsys, number, c
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
     seen, ended = [], []
-    if signal.getsignal(number) is signal.SIG_IGN:  # as under nohup, where the program ignores it, too
-        signal.signal(number, signal.SIG_DFL)
 
     def visit():
         while not seen and not ended:
