@@ -164,10 +164,12 @@ def test_a_finished_run_still_writes_weights_that_are_asked_for_later(tmp_path):
 
 
 def test_the_seconds_are_those_of_all_processes(tmp_path):
-    first = run_in(tmp_path, started=time.monotonic() - 100)
+    begun = time.monotonic()
+    first = run_in(tmp_path, started=begun - 100)
     first.save(first.begin())
     second = run_in(tmp_path, started=time.monotonic() - 20, train__restore=True)
-    assert second.save(second.begin()).seconds == pytest.approx(120, abs=2)
+    seconds = second.save(second.begin()).seconds
+    assert 120 <= seconds <= 120 + (time.monotonic() - begun), "and what the test itself takes"
 
 
 def test_training_that_makes_trained_weights_worse_ends_with_those_it_began_with(tmp_path, capsys):
