@@ -44,8 +44,8 @@ def test_shares_are_of_all_faces_and_errors_of_those_found():
 
 def test_bands_of_yaw_are_told_apart(detections):
     detections.append(face(1.0))
-    points = np.stack([POINTS, POINTS, POINTS + 30, POINTS])
-    metrics = detector_metrics([IMAGE] * 4, points, np.array([-29, 31, 10, -60]))
+    points = np.stack([POINTS, POINTS, POINTS + 30, POINTS, POINTS])
+    metrics = detector_metrics([IMAGE] * 5, points, np.array([0, 30, -29, -60, 61]))
     assert metrics["within_30"] == {"faces": 2, "found": 0.5, "sure": 0.5, "points_percent": 5.0}
-    assert metrics["30_to_60"]["faces"] == 2
+    assert metrics["30_to_60"]["faces"] == 2, "30 degrees are of this band, and 61 of none"
     assert metrics["30_to_60"]["found"] == 1.0
