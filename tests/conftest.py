@@ -16,6 +16,11 @@ hypothesis.settings.register_profile("repeatable", derandomize=True, deadline=No
 hypothesis.settings.load_profile("repeatable")
 
 
+def pytest_sessionstart(session):
+    """What hypothesis stores goes to the run's own folder: it begins to write before the first fixture."""
+    set_hypothesis_home_dir(session.config._tmp_path_factory.getbasetemp() / "hypothesis")
+
+
 @pytest.fixture(scope="session", autouse=True)
 def checkout_stays_clean(tmp_path_factory):
     """What tests with the default data.root_dir generate goes to a folder of this run, which its processes share."""
@@ -26,7 +31,6 @@ def checkout_stays_clean(tmp_path_factory):
         in_checkout = Path(config.data.root_dir).resolve() == ROOT
         return shared / "generated" if in_checkout else own(config)
 
-    set_hypothesis_home_dir(shared / "hypothesis")
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(schema.Config, "generated_dir", property(generated_dir))
         yield
