@@ -17,6 +17,9 @@ import yaml
 
 import create_bin
 import main
+from benchmarks.bench.__main__ import NAMES
+from benchmarks.soak.work import all_scenarios
+from benchmarks.soak.world import World
 from configs import flags, options_page, schema
 from lib.errors import UserError
 from tests.support.helpers import ROOT
@@ -115,8 +118,7 @@ def test_every_command_of_the_pages_exists(command, monkeypatch):
     program, *words = shlex.split(command)
     assert program in PROGRAMS
     if program == "make":
-        targets = re.findall(r"^(\w+):", (ROOT / "Makefile").read_text(), re.MULTILINE)
-        assert words[0] in targets
+        check_make(words)
     elif program == "pip" and "-r" in words:
         assert (ROOT / words[words.index("-r") + 1]).is_file()
     elif program in ("python", "python3") and words[0] == "-m":
@@ -125,8 +127,20 @@ def test_every_command_of_the_pages_exists(command, monkeypatch):
         check_program(words[0], words[1:])
 
 
+def check_make(words: list[str]) -> None:
+    """The Makefile must have the target and read the settings, and the parts that they name must be there."""
+    makefile, (target, *settings) = text_of(ROOT / "Makefile"), words
+    assert target in re.findall(r"^(\w+):", makefile, re.MULTILINE)
+    for name, value in (setting.split("=") for setting in settings):
+        assert f"$({name})" in makefile
+        if name in ("BENCH_ONLY", "SOAK_ONLY"):
+            scenarios = (scenario.name for scenario in all_scenarios(World(Path("soak")), 0))
+            known = set(NAMES if name == "BENCH_ONLY" else scenarios)
+            assert [part for part in value.split(",") if part not in known] == []
+
+
 def check_module(module: str, words: list[str]) -> None:
-    """A module that is run must be there and know the flags that it is given."""
+    """A module that is run must be there and know the flags and options that it is given."""
     if module in ("pytest", "pip", "venv"):
         return
     path = ROOT / (module.replace(".", "/") + ".py")
@@ -134,12 +148,18 @@ def check_module(module: str, words: list[str]) -> None:
     source = text_of(path)
     unknown = [word for word in words if word.startswith("--") and f'"{word}"' not in source]
     assert unknown == []
+    overrides = [word for word in words if re.match(r"[a-z_]+\.[a-z_]+=", word)]
+    assert not overrides or '"overrides"' in source
+    configs = [word for word in words if word.endswith(".yaml") and not word.startswith(READERS_OWN)]
+    for config in configs or [None]:
+        schema.load(config, overrides)
 
 
 def check_program(script: str, words: list[str]) -> None:
     """A program must accept the flags and options; of the files, only those of the repository are looked at."""
     if script.startswith("examples/"):
-        assert (ROOT / script).is_file()
+        (count,) = re.findall(r"len\(sys\.argv\) != (\d+)", text_of(ROOT / script))
+        assert len([script, *words]) == int(count)
         return
     args = {"main.py": main, "create_bin.py": create_bin}[script].parse(words)
     if script == "main.py":
@@ -153,6 +173,24 @@ def test_a_command_with_a_misspelt_flag_is_noticed():
         check_program("main.py", ["--mode", "test", "--inptu", "DIR"])
     with pytest.raises(AssertionError):
         check_module("benchmarks.detector_check", ["--cuont", "3"])
+
+
+@pytest.mark.parametrize(
+    "check",
+    [
+        lambda: check_module("benchmarks.bench_export", ["fit.landmark=false"]),
+        lambda: check_module("benchmarks.bench_export", ["--config", "configs/bulit_in.yaml"]),
+        lambda: check_module("benchmarks.page_speed", ["fit.landmarks=false"]),
+        lambda: check_make(["bench", "BENCH_ONYL=step"]),
+        lambda: check_make(["bench", "BENCH_ONLY=stpe"]),
+        lambda: check_make(["soak", "SOAK_ONLY=damage,packnig"]),
+        lambda: check_program("examples/one_photo.py", ["photo.jpg"]),
+    ],
+    ids=["option", "configuration", "no options", "setting", "row", "scenario", "arguments"],
+)
+def test_a_command_with_a_slip_in_its_arguments_is_noticed(check):
+    with pytest.raises((AssertionError, UserError)):
+        check()
 
 
 @pytest.mark.parametrize("page", PAGES, ids=name_of)
