@@ -201,6 +201,33 @@ def test_corners_of_seen_triangles_just_behind_the_silhouette_are_visible():
     assert visible[behind].all()
 
 
+@pytest.mark.parametrize(("alpha", "visible"), [(0.05, 0), (0.2, 1)])
+def test_a_mask_that_hardly_covers_a_vertex_hides_it(alpha, visible):
+    """On a mesh so fine that no triangle shows a tenth of a pixel under such a mask."""
+    vertices, triangles = grid(97, (-0.8, 0.8), (-0.8, 0.8), 0.0)
+    mask = np.full((1, 96, 96, 1), alpha, np.float32)
+    inside = np.abs(vertices[:, :2]).max(axis=1) < 0.7
+    seen = zbuffer(vertices, triangles, alpha=mask).visibility.numpy()[0, inside]
+    assert (seen == visible).all()
+
+
+def test_the_light_is_removed_within_bounds():
+    colour, shading = tf.constant([[[0.3, 0.6, 0.04]]]), tf.constant([[[0.5, 0.2, 0.04]]])
+    np.testing.assert_allclose(delit_albedo(colour, shading), [[[0.6, 2.0, 0.5]]], rtol=1e-6)
+    both = [tf.repeat(values, 2, axis=1) for values in (colour, shading)]
+    coarse, visibility = tf.fill([1, 2, 3], 0.7), tf.constant([[[1.0], [0.0]]])
+    albedo = projected_albedo(coarse, SampledColours(both[0], visibility), both[1])
+    np.testing.assert_allclose(albedo, [[[0.6, 2.0, 0.5], [0.7, 0.7, 0.7]]], rtol=1e-6)
+
+
+def test_slack_of_the_depth_test_grows_with_the_slant():
+    """A pixel 10 dm away is 10 dm / focal length wide; a surface at a cosine of 0.6 rises by 4/3 of that."""
+    cosine = tf.constant([[[1.0], [0.6], [0.1], [0.01]]])
+    found = depth_slack(tf.fill([1, 4, 1], 10.0), cosine, CAMERA)
+    rises = np.array([0, 4 / 3, np.sqrt(99), np.sqrt(99)])  # no steeper than a cosine of 0.1
+    np.testing.assert_allclose(found[0, :, 0], 0.02 + rises * 10 / (4.53125 * 96), rtol=1e-5)
+
+
 def test_gradients_of_sampled_colours_are_those_of_finite_differences():
     """With respect to image and points; what is visible is decided, not differentiated."""
     generator = np.random.default_rng(6)

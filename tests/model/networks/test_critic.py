@@ -139,3 +139,10 @@ def test_wrong_sizes_are_refused():
         Critic(16)
     with pytest.raises(ValueError, match=r"image must be \[B, 64, 64, 3\]"):
         Critic(64)(tf.zeros([1, 32, 32, 3]))
+
+
+def test_grey_is_zero_in_the_published_range():
+    """Without biases so far, nothing comes of it."""
+    critic = Critic(32)
+    assert float(critic(tf.fill([1, 32, 32, 3], 0.5), training=False)[0, 0]) == 0.0
+    assert float(critic(tf.fill([1, 32, 32, 3], 0.6), training=False)[0, 0]) != 0.0

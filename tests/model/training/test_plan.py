@@ -27,6 +27,14 @@ def test_stages_select_their_terms(tmp_path):
     assert {name for name, value in render.items() if not value} == {"coarse"}
 
 
+def test_each_term_has_its_own_weight(tmp_path):
+    given = {"render": 0.11, "project": 0.12, "hidden": 0.13, "albedo": 0.14, "symmetry": 0.15, "variance": 0.16}
+    given |= {"identity": 0.17, "weight_decay": 0.18}
+    config = configuration(tmp_path, **{f"loss__{name}": weight for name, weight in given.items()})
+    found = loss_weights(config, checkpoints.Progress(update=50, epoch=3), 100)
+    assert {name: found[name] for name in given} == pytest.approx(given)
+
+
 def test_the_published_stages_start_with_the_copy_alone(tmp_path):
     paper = configuration(tmp_path, schedule__stages="published", loss__identity=0.2, gan__enabled=True)
     first = loss_weights(paper, checkpoints.Progress(), 100)
@@ -81,6 +89,13 @@ def test_the_default_rates_follow_the_updates(tmp_path):
         share = warmup_cosine(update, 200, 1.0, 1)
         assert plan.learning_rate(progress) == pytest.approx(3e-3 * share)
         assert plan.critic_rate(progress) == pytest.approx(1e-4 * share)
+
+
+def test_published_rates_fall_with_the_epochs(tmp_path):
+    config = configuration(tmp_path, schedule__rate="staircase", schedule__decay=0.9, train__learning_rate=2e-3)
+    plan = TrainingPlan(config, list(range(6)))
+    rates = [plan.learning_rate(checkpoints.Progress(epoch=epoch)) for epoch in range(3)]
+    assert rates == pytest.approx([2e-3, 1.8e-3, 1.62e-3])
 
 
 def test_the_critics_draws_are_not_those_of_any_order(tmp_path):
