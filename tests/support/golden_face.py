@@ -13,10 +13,13 @@ from tests.support.helpers import golden
 
 @functools.cache
 def golden_face_model() -> FaceModel:
-    """`reference_face_model` with landmarks where a face has them: those of the file are random vertices."""
+    """`reference_face_model` with landmarks where a face has them, and with pairs of mirrored vertices.
+
+    Those of the file are random vertices, and it has no pairs.
+    """
     source, model = built_in_face(2000), reference_face_model()
     landmarks = nearest_vertices(model.mean_shape, source.mean_shape[source.landmarks])
-    return dataclasses.replace(model, landmarks=landmarks)
+    return dataclasses.replace(model, landmarks=landmarks, mirror_index=np.arange(model.vertex_count) ^ 1)
 
 
 @functools.cache

@@ -150,6 +150,7 @@ def test_validation_is_the_mean_over_every_crop(root, finished, traced):
     ]
     for name in ("psnr_fine", "render", "symmetry"):
         assert result[name] == pytest.approx(np.mean([v[name] for v in values]), rel=1e-4)
+        assert result[name] > 0
 
 
 def test_a_finished_run_says_so(root, finished):
