@@ -38,7 +38,7 @@ class PhotoFolder:
       sidecars: those of each photo when the run began.
       earlier: records of earlier runs, by photo.
       one: the run was given one of the folder's photos, and leaves the others alone.
-      others: records of those.
+      others: records of those, apart from outdated ones, whose crops a stopped run did not remove.
     """
 
     source: Path
@@ -62,7 +62,7 @@ class PhotoFolder:
         folder, paths = input_photos(source, skip=output)
         earlier = read_journal(output / JOURNAL, _origin(folder))
         one = Path(source).is_file()
-        others = _left_alone(earlier, folder, paths) if one else []
+        others = [record for record in _left_alone(earlier, folder, paths) if record["key"]] if one else []
         flat = flat_names(result_names(paths, folder), _stems(others, config.prepare.faces))
         options, beside = _options_key(config), config.prepare.beside
         return cls(folder, output, paths, flat, options, beside, sidecar_files(paths), earlier, one, others)
@@ -108,9 +108,12 @@ class PhotoFolder:
         return _left_alone(earlier, self.source, self.paths) if self.one else []
 
     def without_deleted(self, record: dict) -> dict:
-        """Removes crops that the user has deleted from an earlier run's record; they stay left out from then on."""
+        """Removes crops that the user has deleted from an earlier run's record; they stay left out from then on.
+
+        Outdated records, those without a key, are returned as they are: it may be a run that removed their crops.
+        """
         gone = [crop for crop in record["crops"] if not (self.crops / crop["file"]).is_file()]
-        if not gone:
+        if not gone or not record["key"]:
             return record
         kept = [crop for crop in record["crops"] if crop not in gone]
         return record | {"crops": kept, "left_out": [*record["left_out"], *map(_deletion, gone)]}

@@ -115,7 +115,8 @@ def prepare_photos(
       config: the effective configuration.
       folder: all photos.
       paths: those to prepare.
-      earlier: records of an earlier run; crops of theirs that no record holds any longer are removed.
+      earlier: records of an earlier run; crops of theirs that no record holds any longer are removed. Photos that are
+        tried again keep theirs until then, because a shard's journal is not the only one that holds them.
       journal: receives the records as they arrive.
       records: also receives them, by photo.
       others: records of other photos that the journal keeps, and whose crops are not removed.
@@ -129,31 +130,48 @@ def prepare_photos(
     jobs: list[Job] = []
     known: dict[str, dict] = {}  # earlier records of photos to prepare
     deleted, resumed = 0, journal.is_file()
+    again: list[dict] = []  # those that hold but for what may be mended by now, with what was deleted since
     for job in map(folder.job, paths):
-        record = earlier.get(job.photo)
-        if record and record["key"] == job.key and not record.get(RETRY):
-            records[job.photo] = folder.without_deleted(record)
+        if job.photo not in earlier:
+            jobs.append(job)
+            continue
+        record = folder.without_deleted(earlier[job.photo])
+        if record["key"] == job.key and not record.get(RETRY):
+            records[job.photo] = record
             continue
         jobs.append(job)
-        if record:
-            known[job.photo] = record = folder.without_deleted(record)
-            if record["key"] != job.key:
-                deleted += sum(entry["kind"] == DELETED for entry in record["left_out"])
+        known[job.photo] = record
+        if record["key"] == job.key:
+            again.append(record)
+        else:
+            deleted += sum(entry["kind"] == DELETED for entry in record["left_out"])
     if deleted:
         print(
             f"{folder.crops}: crops deleted by hand are made again where photos or options have changed, got "
             f"{deleted} (look through the sheets again)",
             file=sys.stderr,
         )
-    kept = [*others, *records.values()]
-    # First, because crops that are gone while the journal holds them count as deleted by hand.
-    write_journal(journal, folder.origin, kept)
-    held = set(crop_files(kept))
-    remove_crops(folder.crops, set(crop_files(earlier.values())) - held)
+    held = replace_journal(journal, folder, [*others, *records.values(), *again], earlier)
     if resumed:
         remove_crops(folder.crops, _written(config, folder.crops, jobs) - held)
     _run(config, folder, jobs, records, journal, len(paths), known)
     return len(paths) - len(jobs)
+
+
+def replace_journal(journal: Path, folder: PhotoFolder, kept: Sequence[dict], earlier: Mapping[str, dict]) -> set[str]:
+    """Writes the records to keep, and removes the crops that only `earlier` ones hold; returns the names of the others.
+
+    Until they are removed, the journal holds their records, too, so that the next run removes what a stopped one left.
+    The empty key makes these outdated: crops that are gone while a journal holds them count as deleted by hand.
+    """
+    held = set(crop_files(kept))
+    if stale := set(crop_files(earlier.values())) - held:
+        photos = {record["photo"] for record in kept}
+        outdated = [record | {"key": ""} for photo, record in earlier.items() if photo not in photos]
+        write_journal(journal, folder.origin, [*kept, *outdated])
+        remove_crops(folder.crops, stale)
+    write_journal(journal, folder.origin, kept)
+    return held
 
 
 def remove_crops(folder: Path, names: Iterable[str]) -> None:
@@ -212,12 +230,15 @@ def _run(
     ):
 
         def add(job: Job, record: dict | None) -> None:
-            record = record or _lost(config, job)
+            stale = _written(config, folder.crops, [job]) if record is None else set()
+            record = record or _lost(job)
             if (before := known.get(job.photo)) and before["key"] == job.key:
                 record = folder.deleted_again(record, before)
+                stale.update(crop_files([before]))
             records[job.photo] = record
             stream.write(journal_line(record, folder.origin))
             stream.flush()
+            remove_crops(folder.crops, stale.difference(crop_files([record])))  # when no journal holds them any longer
             bar.update()
 
         def run(jobs: list[Job]) -> GivenUp | None:
@@ -249,9 +270,8 @@ def _outcomes(config: schema.Config, jobs: list[Job], count: int) -> Generator[O
             yield Outcome(job, prepare(job))
 
 
-def _lost(config: schema.Config, job: Job) -> dict:
-    """The record of a photo whose process was killed; its crops are removed."""
-    remove_crops(job.crop.parent, _written(config, job.crop.parent, [job]))
+def _lost(job: Job) -> dict:
+    """The record of a photo whose process was killed."""
     left_out = [{"kind": KILLED, "reason": _KILLED}]
     return {"photo": job.photo, "key": job.key, "crops": [], "left_out": left_out, "remark": "", RETRY: True}
 

@@ -18,9 +18,9 @@ from lib.files.json_files import with_checksum, without_checksum, write_json
 from lib.files.shards import FOLDER, Shard, changed_photo, check_same_recipe, finished
 from lib.messages import counted
 from lib.runtime.interruption import Interrupted
-from model.preparation.journal import read_journal, write_journal
+from model.preparation.journal import read_journal
 from model.preparation.photo_folder import JOURNAL, PhotoFolder
-from model.preparation.prepare import check_output, finish, prepare_photos, remove_crops
+from model.preparation.prepare import check_output, finish, prepare_photos, remove_crops, replace_journal
 from model.preparation.report import crop_files
 
 _SUFFIX = ".json"
@@ -87,10 +87,8 @@ def merge_shards(config: schema.Config, source: Path, output: Path, count: int |
             every = (Shard(index, len(shards)) for index in range(len(shards)))
             raise changed_photo(path, next(shard for shard in every if path in shard.part(folder.paths)))
     ordered = [folder.without_deleted(records[photo]) for photo in folder.photos]
-    kept = [*folder.others, *ordered]
-    write_journal(output / JOURNAL, folder.origin, kept)  # first, as in `prepare_photos`
-    held = set(crop_files(kept))  # once: there may be a million crops and a thousand journals
-    remove_crops(folder.crops, set(crop_files(folder.earlier.values())) - held)
+    # Once: there may be a million crops and a thousand journals.
+    held = replace_journal(output / JOURNAL, folder, [*folder.others, *ordered], folder.earlier)
     for earlier in (output / FOLDER).glob(_JOURNALS):
         try:
             found = read_journal(earlier, folder.origin)
