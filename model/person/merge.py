@@ -23,8 +23,11 @@ MEDIAN_PHOTOS = 32
 FULL_DENSITY = 1.0
 # Textures are blended by this power of their weights: fits are off by a pixel, so an even blend would be blurred.
 SHARPNESS = 3.0
-# A photo that has hair or cloth where most others do not, or the other way round, counts for this share: for less than
-# any that has what most do, but not for nothing where no photo has, as between hair and a cap.
+# Difference from what most photos have of hair or cloth by which a photo is unlike them: at the border of hair, shares
+# are soft.
+APART = 0.5
+# A photo that is unlike the others counts for this share: for less than any that has what most do, but not for nothing
+# where no photo has, as between hair and a cap.
 UNLIKE = 1e-6
 
 
@@ -85,9 +88,9 @@ class SkinView:
         """Weight [N] of the photo at each vertex."""
         return self.visibility * np.maximum(self.frontality, 0) ** FRONTALITY_POWER
 
-    def gain(self, common: np.ndarray) -> np.ndarray:
-        """Factors [3] that scale the albedo to the level of `common` [N, 3] on the skin that the photo shows."""
-        weight = self.weight
+    def gain(self, common: np.ndarray, alike: np.ndarray | float = 1.0) -> np.ndarray:
+        """Factors [3] that scale the albedo to the level of `common` [N, 3] on what the photo shows, if `alike` [N]."""
+        weight = self.weight * alike
         if not weight.sum():
             return np.ones(3)
         mean, wanted = weight @ self.albedo / weight.sum(), weight @ common / weight.sum()
@@ -138,21 +141,22 @@ def merge(views: SkinViews, raster: ChartRaster | None = None) -> MergedSkin:
     Photos are weighted by visibility and by how frontally they show the skin, in textures also by their pixels per
     texel. Skin that no photo shows becomes the mean of the networks' predictions. Before merging, each photo's colours
     are scaled to the median of all photos on the skin it shows, because one photo cannot separate exposure from albedo.
-    Strands and cloth that half of the photos or fewer show must not end up on skin. The volume of the hair is the
-    photos' median: each sees its outline from one side and guesses the rest. Textures are merged as detail, what they
-    have beyond their photo's vertex colours, because that has no seams between photos.
+    Strands and cloth that half of the photos or fewer show must not end up on skin, nor count in its median. The volume
+    of the hair is the photos' median: each sees its outline from one side and guesses the rest. Textures are merged as
+    detail, what they have beyond their photo's vertex colours, because that has no seams between photos.
 
     Args:
       views: views of the P photos; all must have textures if there is a raster.
       raster: raster of the texture chart; None to merge no textures.
     """
     medians = _medians(views)
-    common, lift = medians["albedo"], medians["lift"].astype(np.float32)
+    common, lift = medians["albedo"], medians["lift"]
     total, mass = np.zeros(common.shape), np.zeros(len(common))
     gains = []
     for view in views:
-        gains.append(view.gain(common))
-        weight = np.maximum(_alike(view, medians), UNLIKE) * (view.weight + UNSEEN / len(views))
+        alike = _alike(view.hair, view.cloth, medians)
+        gains.append(view.gain(common, alike))
+        weight = np.maximum(alike, UNLIKE) * (view.weight + UNSEEN / len(views))
         total += weight[:, None] * view.albedo * gains[-1]
         mass += weight
     albedo = (total / mass[:, None]).astype(np.float32)
@@ -164,20 +168,35 @@ def merge(views: SkinViews, raster: ChartRaster | None = None) -> MergedSkin:
 def _medians(views: SkinViews) -> dict[str, np.ndarray]:
     """Medians of albedo, lift, hair and cloth over at most `MEDIAN_PHOTOS` of the views, each read once.
 
-    Of hair and cloth, the lower median: where as many photos show skin, it is skin.
+    Of hair and cloth, the lower median: where as many photos show skin, it is skin. The lift there is the smaller one
+    of the two in the middle, and the albedo that of the photos that are alike.
     """
     rows: dict[str, list[np.ndarray]] = {part: [] for part in ("albedo", "lift", "hair", "cloth")}
     for index in np.unique(np.linspace(0, len(views) - 1, min(MEDIAN_PHOTOS, len(views))).round().astype(int)):
         view = views[int(index)]
         for part, values in rows.items():
             values.append(getattr(view, part))
-    medians = {part: np.median(rows[part], axis=0) for part in ("albedo", "lift")}
-    return medians | {part: np.quantile(rows[part], 0.5, axis=0, method="lower") for part in ("hair", "cloth")}
+    medians = {part: np.quantile(rows[part], 0.5, axis=0, method="lower") for part in ("hair", "cloth")}
+    unlike = (
+        np.array([_alike(hair, cloth, medians) for hair, cloth in zip(rows["hair"], rows["cloth"], strict=True)]) == 0
+    )
+    mixed = unlike.any(axis=0) & ~unlike.all(axis=0)
+    albedo = np.array(rows["albedo"])
+    medians["albedo"] = np.median(albedo, axis=0)
+    medians["albedo"][mixed] = np.nanmedian(np.where(unlike[:, mixed, None], np.nan, albedo[:, mixed]), axis=0)
+    low, high = (np.quantile(rows["lift"], 0.5, axis=0, method=method) for method in ("lower", "higher"))
+    smaller = np.where(np.abs(low) < np.abs(high), low, high)
+    covered = np.clip(medians["hair"] + medians["cloth"], 0, 1)[:, None] if low.ndim > 1 else 0
+    medians["lift"] = (smaller + covered * ((low + high) / 2 - smaller)).astype(np.float32)
+    return medians
 
 
-def _alike(view: SkinView, medians: dict[str, np.ndarray]) -> np.ndarray:
-    """[N] in [0, 1], how far a view has hair and cloth where most views do, and only there."""
-    return (1 - np.abs(view.hair - medians["hair"])) * (1 - np.abs(view.cloth - medians["cloth"]))
+def _alike(hair: np.ndarray, cloth: np.ndarray, medians: dict[str, np.ndarray]) -> np.ndarray:
+    """[N] in [0, 1], how far a view has hair and cloth [N] where most views do, and only there."""
+    alike = np.ones(len(hair))
+    for share, usual in ((hair, medians["hair"]), (cloth, medians["cloth"])):
+        alike *= np.clip(1 - np.abs(share - usual) / APART, 0, 1)
+    return alike
 
 
 def _merge_textures(
@@ -195,9 +214,11 @@ def _merge_textures(
         seen = view.texture
         if seen is None:
             raise ValueError("views must have textures to be merged, got one without")
-        vertices = raster.interpolate(np.column_stack([np.clip(view.albedo, 0, 1), _alike(view, medians)]))
+        vertices = raster.interpolate(
+            np.column_stack([np.clip(view.albedo, 0, 1), _alike(view.hair, view.cloth, medians)])
+        )
         sharp = seen.share * np.minimum(seen.density / FULL_DENSITY, 1) ** 2 + UNSEEN / len(views)
-        weight = np.maximum(vertices[..., 3], UNLIKE**SHARPNESS) * sharp**SHARPNESS
+        weight = (np.maximum(vertices[..., 3], UNLIKE) * sharp) ** SHARPNESS
         detail = seen.albedo / np.float32(255) - vertices[..., :3]
         total += weight[..., None] * detail * gain.astype(np.float32)
         mass += weight

@@ -22,7 +22,7 @@ def view(albedo, visibility, texture=None, lift=0.0, cloth=None, frontality=1.0)
         albedo=albedo,
         visibility=np.asarray(visibility, float),
         frontality=np.full(len(albedo), frontality),
-        lift=np.full(albedo.shape, lift, np.float32),
+        lift=np.broadcast_to(lift, albedo.shape).astype(np.float32),
         hair=np.zeros(len(albedo), np.float32),
         cloth=np.zeros(len(albedo), np.float32) if cloth is None else cloth,
         texture=texture,
@@ -32,6 +32,19 @@ def view(albedo, visibility, texture=None, lift=0.0, cloth=None, frontality=1.0)
 def test_hair_has_the_volume_that_most_photos_show():
     views = [view(np.full((4, 3), 0.5), np.ones(4), lift=lift) for lift in (0.1, 0.12, 0.5)]
     np.testing.assert_allclose(merge(views).lift, np.full((4, 3), 0.12), rtol=1e-6)
+
+
+@pytest.mark.parametrize("copies", [1, 2])
+def test_hair_that_half_of_the_photos_show_does_not_bulge_under_skin(copies):
+    """Where all show hair, its volume is between theirs, also if it points along a negative axis."""
+    hanging, tied = np.ones(4, np.float32), np.float32([1, 1, 0, 0])
+    for sign in (-1, 1):
+        views = [
+            dataclasses.replace(view(np.full((4, 3), 0.5), np.ones(4), lift=sign * lift * hair[:, None]), hair=hair)
+            for lift, hair in ((0.8, hanging), (0.4, tied))
+        ]
+        expected = sign * np.repeat(np.float32([[0.6], [0.6], [0], [0]]), 3, axis=1)
+        np.testing.assert_allclose(merge(views * copies).lift, expected, rtol=1e-6)
 
 
 def test_albedo_comes_from_who_saw_it():
@@ -120,12 +133,23 @@ def test_textures_of_different_colours_have_no_seam_where_one_photo_follows_anot
 
 
 @pytest.mark.parametrize("others", [1, 2])
-def test_strands_that_one_photo_alone_shows_do_not_end_up_on_skin(model, others):
-    """Neither their detail nor their colour, also if the others show little of the skin, or guess it."""
+def test_the_colour_of_hair_that_one_photo_alone_shows_does_not_scale_skin(others):
+    """Neither that photo's, nor under its hair that of the others, which all see."""
+    skin, hair = np.full((100, 3), (0.6, 0.45, 0.35)), np.float32(np.arange(100) < 50)
+    dark = np.where(hair[:, None] > 0, 0.1, skin)
+    views = [view(albedo, np.ones(100)) for albedo in (dark, *[skin] * others)]
+    views[0] = dataclasses.replace(views[0], hair=hair)
+    np.testing.assert_allclose(merge(views).albedo, skin, atol=1e-4)
+
+
+@pytest.mark.parametrize("share", [1, 0.9, 0.7])
+@pytest.mark.parametrize("others", [1, 2])
+def test_strands_that_one_photo_alone_shows_do_not_end_up_on_skin(model, others, share):
+    """Neither their detail nor their colour, also at their border, and where others show little or guess."""
     raster, vertices = rasterize_chart(uncut(model.uv, model.triangles), 64), np.full((model.vertex_count, 3), 0.5)
     skin, strands, dark = np.full((64, 64, 3), 0.5), np.full((64, 64, 3), 0.7), np.full_like(vertices, 0.1)
     for part in ("hair", "cloth"):
-        odd = textured(strands, vertices, np.ones((64, 64)), **{part: np.ones(len(vertices), np.float32)})
+        odd = textured(strands, vertices, np.ones((64, 64)), **{part: np.full(len(vertices), share, np.float32)})
         views = [odd, *[textured(skin, vertices, np.full((64, 64), 0.3))] * others]
         np.testing.assert_allclose(merge(views, raster).texture.albedo[raster.inside], 0.5, atol=0.01)
         guess = dataclasses.replace(views[-1], visibility=np.zeros(len(vertices)))
