@@ -19,7 +19,7 @@ from model.runs.training_data import UNTOLD
 def record_truth(config: schema.Config, records: Records, fingerprint: str) -> dict[str, np.ndarray] | None:
     """Ground truth of every record, in the order of the records; None if they are not all synthetic crops.
 
-    If there is a truth, but for other crops, the reason is printed.
+    If there is a truth that cannot be used, the reason is printed.
 
     Args:
       config: the effective configuration, which locates the synthetic crops.
