@@ -17,7 +17,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from configs import flags, schema
+from configs import flags, plain_yaml, schema
 from lib.cluster.ray_parts import Job, run_parts
 from lib.errors import UserError
 from lib.files.locks import LOCK_FILE, check_unlocked, sole_user, sole_writer
@@ -44,8 +44,7 @@ def main(argv: list[str] | None = None) -> int:
     args = parse(argv)
     config = schema.load(args.config, args.overrides)
     if args.verify is not None:
-        sized = any(text.startswith("data.image_size=") for text in args.overrides)
-        return verify(Path(args.verify), config.data.image_size if sized else None)
+        return verify(Path(args.verify), config.data.image_size if size_given(args) else None)
     output = Path(args.output) if args.output is not None else config.packed_path
     if not output.suffix:  # its manifest would be that of the .bin beside it
         raise UserError(f"--output must have a suffix, such as .bin, got {output}")
@@ -200,6 +199,13 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
     if args.strict and (args.verify or args.index):
         raise UserError("--strict must come with a command that packs, got --verify or --index, which pack nothing")
     return args
+
+
+def size_given(args: argparse.Namespace) -> bool:
+    """True if the command line or its --config gives data.image_size; files that are verified may have any other."""
+    if any(text.startswith("data.image_size=") for text in args.overrides):
+        return True
+    return args.config is not None and "image_size" in plain_yaml.read_sections(Path(args.config)).get("data", {})
 
 
 def verify(path: Path, image_size: int | None) -> int:
