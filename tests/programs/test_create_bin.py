@@ -248,10 +248,9 @@ def test_verify_finds_one_flipped_byte(tmp_path, capsys):
     path = tmp_path / "data" / "face.bin"
     assert run(tmp_path, "--verify", str(path)) == 0
     assert create_bin.main(["--verify", str(path)]) == 0, "whatever its size"
-    config = tmp_path / "large.yaml"
-    config.write_text("data: {image_size: 64}\n")
+    (tmp_path / "large.yaml").write_text("data: {image_size: 64}\n")
     with pytest.raises(UserError, match="images must be 64 px, got"):
-        create_bin.main(["--verify", str(path), "--config", str(config)])
+        create_bin.main(["--verify", str(path), "--config", str(tmp_path / "large.yaml")])
     assert "6 records of 32 x 32 x 4, complete and intact" in capsys.readouterr().out
     content = bytearray(path.read_bytes())
     content[content.index(crop(4).tobytes()) + 2000] ^= 1
@@ -274,9 +273,8 @@ def test_the_originals_file_is_verified_and_converted(tmp_path, capsys):
     assert run(tmp_path, "--verify", str(old)) == 1
     assert "record 3" in capsys.readouterr().err
     assert create_bin.main(["--verify", str(old), f"data.image_size={SIZE}"]) == 1, "as with --img_size"
-    config = tmp_path / "small.yaml"
-    config.write_text(f"data: {{image_size: {SIZE}}}\n")
-    assert create_bin.main(["--verify", str(old), "--config", str(config)]) == 1, "here, too"
+    (tmp_path / "small.yaml").write_text(f"data: {{image_size: {SIZE}}}\n")
+    assert create_bin.main(["--verify", str(old), "--config", str(tmp_path / "small.yaml")]) == 1, "here, too"
     assert run(tmp_path, "--input", str(old)) == 0
     reader = RecordReader(tmp_path / "data" / "face.bin", SIZE)
     assert reader.names == ["000000", "000001", "000002", "000004"]
