@@ -30,6 +30,7 @@ from lib.records.record_index import SUFFIX, open_records, write_index
 from lib.records.records import Records
 from lib.records.splits import save_split, split
 from lib.runtime.leaving import leave
+from lib.runtime.quiet_tensorflow import import_tensorflow
 
 EPILOG = """
 data/<name>.manifest.json lists the crops packed into data/<name>.bin and those left out, with reasons. The split is
@@ -221,6 +222,7 @@ def verify(path: Path, image_size: int | None) -> int:
 
 def render_synthetic(config: schema.Config) -> list[str]:
     """Renders crops with the configured face model to `crops_dir`; returns their names."""
+    import_tensorflow()  # the modules below import it, too, but with its start-up messages
     from lib.synthetic.dataset import render_dataset
     from model.face_model_source import load_face_model
     from model.weights.pretraining_seeds import check_synthetic_seed

@@ -39,6 +39,7 @@ print(tf.compat.v1.GraphDef.__name__, tf.lite.Optimize.__name__, tf.distribute.h
 def test_what_tensorflow_and_scipy_only_name_is_imported_at_its_first_use():
     done = subprocess.run([sys.executable, "-c", LATER], cwd=ROOT, capture_output=True, text=True, check=True)
     assert done.stdout == "run: []\nversion 1 imported by TensorFlow: False\nGraphDef Optimize False\n"
+    assert done.stderr == ""  # of the library that comes with the names of version 1
 
 
 def test_the_import_prints_nothing_and_stderr_works_after_it():
