@@ -5,6 +5,7 @@ import dataclasses
 import itertools
 import json
 import math
+import shlex
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -33,6 +34,8 @@ from model.weights.texture_weights import save_texture_network
 
 # Sections of the configuration that are kept with the weights.
 _RECIPE = ("data", "face_model", "camera", "texture", "loss", "schedule", "train", "gan")
+# Those that other modes do not read.
+_TRAINING_ONLY = ("loss", "schedule", "train", "gan")
 # Identifiers of a run's data, which its weights do not depend on.
 _DATA = ("records", "split")
 # What is set aside for a new run. The last checkpoint comes first: after a kill halfway, --restore finds none, rather
@@ -222,14 +225,31 @@ class RunFolder:
         checkpoints.save(self.best, state, progress, self.belongs_to, None, validation, self.trained_on, self._levels)
 
     def finish(self, progress: Progress, validation: Mapping[str, float]) -> None:
-        """Writes train.weights, if any, and training.json: the run's length and the means of its last validation."""
-        if self.best.is_file() and checkpoints.restore(self.best, {}, self.belongs_to).update == 0:
-            print(f"{self.best}: the weights that the run started from, as no validation was better")
+        """Ends the run: writes train.weights, if any, and training.json; prints what was reached and how to use it.
+
+        Args:
+          progress: position of the run.
+          validation: means of its last validation, which training.json holds beside the run's length.
+        """
+        best = checkpoints.restore(self.best, {}, self.belongs_to)
+        unchanged = "" if best.update else "; the weights that the run started from, as no validation was better"
+        print(f"{self.best}: {best.best_psnr:.1f} dB in the photo's view of validation crops{unchanged}")
         length = {"updates": progress.update, "seconds": round(progress.seconds, 1)}
         if self.config.train.weights:
             self._write_weights(length)
         # Last, because --restore takes a run with a summary for finished.
         write_json(self.summary, {**length, **validation})
+        command = ["python", "main.py", "--mode", "test", *self._options(), "--input", "PHOTOS"]
+        print(f"reconstruct photos with it: {shlex.join(command)}")
+
+    def _options(self) -> list[str]:
+        """Options with which another mode finds this run's network: those of its name, or its whole configuration."""
+        name, default = self.config.data.name, schema.load().data.name
+        usual = schema.load(overrides={"data.name": name})
+        sections = [section for section in schema.section_types() if section not in _TRAINING_ONLY]
+        if usual.run_dir != self.folder or any(getattr(usual, s) != getattr(self.config, s) for s in sections):
+            return ["--config", str(self.folder / "config.yaml")]
+        return ["--name", name] if name != default else []
 
     def _write_weights(self, length: Mapping[str, float]) -> None:
         """Writes the best weights to train.weights, with recipe and accuracy in a .json beside it."""

@@ -3,6 +3,7 @@
 import dataclasses
 import json
 import os
+import shlex
 import time
 from pathlib import Path
 from types import SimpleNamespace
@@ -118,6 +119,27 @@ def test_weights_come_with_the_accuracy_of_the_best_validation(tmp_path, capsys)
     assert not headed_npz.read(weights)[1]["kernel"].any(), "the best state"
 
 
+@pytest.mark.parametrize(
+    ("options", "command"),
+    [
+        ({}, "--mode test --input PHOTOS"),
+        ({"data__name": "mine", "train__learning_rate": 0.001}, "--mode test --name mine --input PHOTOS"),
+        ({"texture__wide": True}, "--mode test --config 'checkpoints/{}/config.yaml' --input PHOTOS"),
+        ({"train__suffix": "the 2nd"}, "--mode test --config 'checkpoints/{}/config.yaml' --input PHOTOS"),
+    ],
+)
+def test_a_run_ends_with_what_it_reached_and_the_command_that_uses_it(tmp_path, monkeypatch, capsys, options, command):
+    monkeypatch.chdir(tmp_path)
+    folder = schema.load(overrides={key.replace("__", "."): value for key, value in options.items()}).run_dir
+    finished(folder, **options)
+    best, use = capsys.readouterr().out.splitlines()
+    assert best == f"{folder}/best.npz: 31.0 dB in the photo's view of validation crops"
+    words = shlex.split(use.removeprefix("reconstruct photos with it: "))
+    assert words == shlex.split(f"python main.py {command.format(folder.name)}")
+    if "--config" in words:
+        assert schema.load(words[words.index("--config") + 1]).run_dir == folder
+
+
 def test_checkpoints_and_weights_name_the_crops_of_the_run_and_of_its_start(tmp_path):
     weights = tmp_path / "texture.npz"
     finished(tmp_path / "run", start=Start(trained_on=(BEFORE,)), train__weights=str(weights))
@@ -193,7 +215,8 @@ def test_training_that_makes_trained_weights_worse_ends_with_those_it_began_with
     assert len(asked) == 1
     run.keep_best(progress, measured(33.0))
     run.finish(LAST, measured(33.0))
-    assert "best.npz: the weights that the run started from" in capsys.readouterr().out
+    said = capsys.readouterr().out
+    assert "best.npz: 35.0 dB in the photo's view of validation crops; the weights that the run started from" in said
     assert checkpoints.restore(run.best, run.trainer.network_state(), {}).update == 0
     assert kernel(run).numpy().tolist() == [5, 5, 5]
     assert checkpoints.read_validation(run.best) == measured(35.0)
