@@ -9,6 +9,7 @@ The protocol, the same for every image (docs/guide/reproduce.md describes it):
   on the composite: the same over the whole crop; pixels outside M are equal, so smaller masks give better values.
   identity: cosine between the embeddings of photo and composite.
   shape [mm]: see model/metrics/shape.py; without pose, with expression, over the vertices of the face's front.
+  mean face [mm]: the same, for the model's mean face with the true expression.
 """
 
 from collections.abc import Mapping
@@ -44,6 +45,7 @@ PROTOCOL = {
     "ssim": "scikit-image, Gaussian window, sigma 1.5, data_range 1, mean of the channels",
     "psnr_mean": "mean of the images' decibels",
     "shape": "mean distance of corresponding front vertices after rigid (scaled: similarity) alignment, mm",
+    "mean_face": "the same for the model's mean face with the true expression",
 }
 
 # The files of `write`, see `check_replaceable`.
@@ -132,15 +134,18 @@ class ImageEvaluation:
         return {OWN: self.pipeline.embed(picture)} | {name: run(picture, points) for name, run in self.networks.items()}
 
     def shape(self, shape: np.ndarray, truth: np.ndarray) -> dict[str, float]:
-        """Errors [mm] of a shape [N, 3], and of the mean face, relative to true coefficients [K]."""
+        """Errors [mm] of a shape [N, 3], and of the mean face with the true expression, given true coefficients [K]."""
         model = self.pipeline.face_model
         true = model.layout.split(truth[None].astype(np.float32))
         front = model.front_mask
-        theirs = self.pipeline.face_gcn.morphable.shape(true.identity, true.expression)[0].numpy()[front]
+        shape_of = self.pipeline.face_gcn.morphable.shape
+        theirs = shape_of(true.identity, true.expression)[0].numpy()[front]
+        # With the neutral mean, an open mouth would count as an unusual person.
+        mean = shape_of(np.zeros_like(true.identity), true.expression)[0].numpy()
         return {
-            "shape_mm": aligned_distance(shape[front], theirs),
-            "shape_scaled_mm": aligned_distance(shape[front], theirs, scaled=True),
-            "mean_face_mm": aligned_distance(model.mean_shape[front], theirs),
+            f"{name}_{key}": aligned_distance(own[front], theirs, scaled)
+            for name, own in (("shape", shape), ("mean_face", mean))
+            for key, scaled in (("mm", False), ("scaled_mm", True))
         }
 
     def means(self) -> dict[str, float | None]:
@@ -191,6 +196,6 @@ def print_means(mean: Mapping[str, float | None]) -> None:
             print(f"{measure:24}" + "".join(f"{cell:>10}" for cell in cells))
     if mean.get("shape_mm") is not None:
         print(
-            f"shape: {mean['shape_mm']:.2f} mm after rigid alignment, {mean['shape_scaled_mm']:.2f} mm with scale "
-            f"(mean face: {mean['mean_face_mm']:.2f} mm)"
+            f"shape: {mean['shape_mm']:.2f} mm after rigid alignment, {mean['shape_scaled_mm']:.2f} mm with scale; "
+            f"mean face with the true expression: {mean['mean_face_mm']:.2f} mm, {mean['mean_face_scaled_mm']:.2f} mm"
         )

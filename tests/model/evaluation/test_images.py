@@ -155,7 +155,18 @@ def test_every_column_is_what_the_protocol_says(pipeline, scene):
         for name, value in expected.items():
             assert row[f"{texture}_{name}"] == pytest.approx(value, rel=1e-4), (texture, name)
     assert row["shape_mm"] > row["shape_scaled_mm"] == pytest.approx(0, abs=1e-3)
-    assert row["mean_face_mm"] > 0
+    assert row["mean_face_mm"] > row["mean_face_scaled_mm"] > 0
+
+
+def test_expressions_are_no_errors_of_the_mean_face(pipeline, scene):
+    """Its error is that of the person alone."""
+    layout: CoefficientLayout = pipeline.face_model.layout
+    identity = layout.split(np.arange(layout.size)).identity
+    truth = np.where(np.isin(np.arange(layout.size), identity), 0, scene.truth)
+    errors = ImageEvaluation(pipeline).shape(pipeline.face_model.mean_shape, truth)
+    assert errors["mean_face_mm"] == pytest.approx(0, abs=1e-3)
+    assert errors["mean_face_scaled_mm"] == pytest.approx(0, abs=1e-3)
+    assert errors["shape_mm"] > 1, "the neutral face is another"
 
 
 def test_tables_hold_every_image_and_the_means_of_what_is_known(pipeline, scene, tmp_path):
