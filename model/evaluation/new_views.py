@@ -13,14 +13,13 @@ import tensorflow as tf
 
 from lib.geometry.camera import Camera
 from lib.geometry.lighting import shading
-from lib.geometry.rotation import rotation_matrix
 from lib.mesh_renderer.fragments import interpolate, rasterize
 from lib.synthetic.appearance.sampling_priors import LUMINANCE
 from lib.synthetic.rendering.lights import sample_light
 from lib.tensor_structure import TensorStructure
 from model.morphable_model import MorphableModel
 from model.projection import zbuffer_projection
-from model.reconstruction.new_views import framing
+from model.reconstruction.new_views import turned_mesh
 
 NEW_YAWS = (30.0, 60.0)  # degrees, away from the side that the photo shows
 _LIGHTS = 7919  # seed of the new lights, used for nothing else
@@ -95,13 +94,12 @@ def render_new_views(
     views, count = len(NEW_YAWS), albedos.shape[0]
     angles = new_view_angles(parts.angles)
     shape = tf.repeat(morphable.shape(parts.identity, parts.expression), views, axis=0)
-    camera, middle = framing(morphable.face_model.mean_shape, camera)
-    vertices = tf.matmul(shape - middle, rotation_matrix(angles))
+    vertices, clip = turned_mesh(morphable, shape, angles, camera, complete=False)
     arriving = shading(morphable.normals(vertices), tf.repeat(light, views, axis=0))
     colours = tf.clip_by_value(albedos[None] * arriving[:, None], 0.0, 1.0)
     colours = tf.reshape(tf.transpose(colours, [0, 2, 1, 3]), [views, morphable.vertex_count, 3 * count])
     skin = tf.repeat(morphable.skin_mask[None, :, None], views, axis=0)
-    fragments = rasterize(camera.clip_coordinates(vertices), morphable.triangles, camera.image_size)
+    fragments = rasterize(clip, morphable.triangles, camera.image_size)
     drawn = interpolate(tf.concat([colours, skin], axis=-1), morphable.triangles, fragments)
     height, width = camera.image_size
     pictures = tf.reshape(drawn[..., :-1], [views, height, width, count, 3])

@@ -13,7 +13,6 @@ from lib.files.disk_list import DiskList
 from lib.files.file_names import printable
 from lib.files.json_files import write_json
 from lib.geometry.lighting import BANDS, shade, shading
-from lib.geometry.rotation import rotation_matrix
 from lib.images.clipping import clipped
 from lib.images.contact_sheet import Tile, contact_sheet
 from lib.images.display import to_bytes
@@ -27,7 +26,7 @@ from model.reconstruction.baking import FaceTextures, texture_bytes
 from model.reconstruction.export import Exporter, rig_files
 from model.reconstruction.face_reconstructor import FaceReconstructor
 from model.reconstruction.files import MARK, check_result_folder, foreign_file, remove_results
-from model.reconstruction.new_views import NEW_VIEWS, framing, turned_view
+from model.reconstruction.new_views import NEW_VIEWS, turned_mesh, turned_view
 from model.reconstruction.photo_result import PhotoResult
 from model.reconstruction.result_folder import SHEET_ROWS
 
@@ -138,10 +137,9 @@ def turned_views(export: Exporter, identity: np.ndarray, skin: MergedSkin) -> li
             )
             picture = view[..., :3] * view[..., 3:]
         else:
-            camera, middle = framing(morphable.face_model.mean_shape, export.camera, shape[0].numpy())
-            turned = tf.matmul(shape - middle, rotation_matrix(tf.constant([[0.0, yaw, 0.0]])))
+            turned, clip = turned_mesh(morphable, shape, tf.constant([[0.0, yaw, 0.0]]), export.camera, complete=True)
             light = shading(morphable.normals(turned), tf.constant(FRONT_LIGHT[None]))
-            fragments = rasterize(camera.clip_coordinates(turned), morphable.triangles, camera.image_size)
+            fragments = rasterize(clip, morphable.triangles, export.camera.image_size)
             colour = shade(tf.constant(skin.albedo[None]), light)
             picture = clipped(interpolate(colour, morphable.triangles, fragments))[0].numpy()
         views.append((f"yaw {np.degrees(yaw):+.0f}", to_bytes(picture)))

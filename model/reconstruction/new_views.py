@@ -80,14 +80,45 @@ def turned_view(
     Returns:
       float32 [S, S, 4] RGBA in [0, 1]; alpha is the face's share of each pixel.
     """
-    camera, middle = framing(morphable.face_model.mean_shape, camera, shape if complete else None)
-    turned = tf.matmul(tf.constant((shape - middle)[None]), rotation_matrix(tf.constant([angles], tf.float32)))
-    clip = camera.clip_coordinates(turned)[0].numpy()[chart.vertex]
+    turned, placed = turned_mesh(
+        morphable, tf.constant(shape[None]), tf.constant([angles], tf.float32), camera, complete
+    )
+    clip = placed[0].numpy()[chart.vertex]
     arriving = None
     if light is not None:
         normals = morphable.normals(turned)
         arriving = shading(normals, tf.constant(light[None], tf.float32))[0].numpy()[chart.vertex]
     return draw_textured(clip, chart.triangles, chart.uv, texture, camera.image_size[0], arriving)
+
+
+def turned_mesh(
+    morphable: MorphableModel, shape: tf.Tensor, angles: tf.Tensor, camera: Camera, complete: bool
+) -> tuple[tf.Tensor, tf.Tensor]:
+    """Vertices [B, N, 3] of a mesh in other poses, and their clip coordinates [B, N, 4] in the middle of the picture.
+
+    Args:
+      morphable: the face model.
+      shape: [B, N, 3] without pose.
+      angles: [B, 3] pitch, yaw and roll, radians.
+      camera: of the crops.
+      complete: see `turned_view`; the first shape decides.
+    """
+    framed, middle = framing(morphable.face_model.mean_shape, camera, shape[0].numpy() if complete else None)
+    turned = tf.matmul(shape - middle, rotation_matrix(angles))
+    clip = framed.clip_coordinates(turned)
+    # A head stays where it is when it turns. The front of a head, turned about its origin, would leave the picture.
+    return turned, clip if framed != camera else _centred(clip)
+
+
+def _centred(clip: tf.Tensor) -> tf.Tensor:
+    """Clip coordinates [B, N, 4], moved within the picture so that as much of it is free on the left as on the right.
+
+    The same of above and below. The picture shows the same side of the mesh as before.
+    """
+    depth = clip[..., 3:]
+    places = clip[..., :2] / depth
+    middle = (tf.reduce_min(places, axis=1, keepdims=True) + tf.reduce_max(places, axis=1, keepdims=True)) / 2
+    return tf.concat([clip[..., :2] - middle * depth, clip[..., 2:]], axis=-1)
 
 
 def framing(mean_shape: np.ndarray, camera: Camera, shape: np.ndarray | None = None) -> tuple[Camera, np.ndarray]:
