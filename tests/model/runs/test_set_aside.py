@@ -35,12 +35,17 @@ def test_a_missing_checkpoint_is_refused_with_what_is_left(run_dir, name):
         checkpoints.restore(run_dir / name, {}, {})
 
 
+def test_the_training_that_is_advised_is_that_of_the_same_network(tmp_path):
+    with pytest.raises(UserError, match=r"must be here, got none \(run `.* train` with the same --config, --model and"):
+        checkpoints.restore(tmp_path / "face_resnet" / "best.npz", {}, {})
+
+
 def test_reconstructing_with_shipped_weights_says_what_is_left(tmp_path, run_dir, monkeypatch, capsys):
     called_instead(monkeypatch, "model.reconstruction.folder", "reconstruct_folder")
     monkeypatch.setattr(main, "input_photos", lambda *_, **__: None)
     command = ["--mode", "test", "--root_dir", str(tmp_path), "--output", str(tmp_path / "out")]
     main.main(command)
-    shipped = f"uses the shipped texture network, {schema.load().texture.weights}: "
+    shipped = f"uses the shipped texture network, {schema.load().texture.weights}, if it fits: "
     assert capsys.readouterr().out.startswith(f"{shipped}{run_dir}: no best.npz; an earlier run is in ")
     main.main([*command, "--suffix", "another"])
     assert capsys.readouterr().out == f"{shipped}nothing was trained in {run_dir.with_name('face_another')}\n"
