@@ -114,6 +114,7 @@ def reconstruct_photos(
     last = {job.number for job in killers}
     others = [job for job in jobs if job.number not in last]
     processes = process_count(config, len(others))
+    _announce_first_run(config.generated_dir)
     # Its errors need no progress bar. Killers get another one, in a process of its own: memory may be short.
     here = [make_worker(config, output)] if processes == 1 and others else []
     wanted = (dataclasses.replace(job, row=wants_row(job)) for job in others)
@@ -136,6 +137,12 @@ def reconstruct_photos(
             else:
                 notes.remove(done.job.folder)
             yield done.job, done.result or PhotoOutcome(None, failed=[(None, _KILLED)], lost=True)
+
+
+def _announce_first_run(cache: Path) -> None:
+    """Says why the progress bar stands still, if nothing of the face model is in the cache, a folder."""
+    if not any(cache.glob("*.npz")):
+        print(f"first run: prepares the face model and keeps it in {cache}, which takes about a minute")
 
 
 def _one_by_one(

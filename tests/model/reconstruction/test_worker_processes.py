@@ -212,3 +212,16 @@ def test_the_parent_does_not_import_tensorflow():
     modules = "main, model.reconstruction.folder, model.preparation.shards, model.reconstruction.shards.run"
     script = f"import sys, {modules}; sys.exit('tensorflow' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", script], cwd=ROOT, check=False).returncode == 0
+
+
+def test_the_first_run_says_why_its_bar_stands_still(run, tmp_path, capsys):
+    """Two processes, of which each would say so."""
+    cache = tmp_path / "data" / "generated"
+    run("abcd", **{"data.root_dir": str(tmp_path)})
+    first = f"first run: prepares the face model and keeps it in {cache}, which takes about a minute\n"
+    assert capsys.readouterr().out.count(first) == 1
+    cache.mkdir(parents=True)
+    (cache / "human_head_face_1_0.npz").touch()
+    (tmp_path / "in").rename(tmp_path / "before")
+    run("abcd", **{"data.root_dir": str(tmp_path)})
+    assert "first run" not in capsys.readouterr().out
