@@ -22,6 +22,7 @@ from lib.runtime.hidden_imports import deferred, hidden
 from lib.runtime.resources import keep_freed_memory, processors
 
 _CPUINFO = Path("/proc/cpuinfo")
+_PCI = Path("/sys/bus/pci/devices")
 # Informational messages, their header, and the error about a CUDA driver that is not installed (303).
 _NOISE = re.compile(
     r"I0000 |INFO: Created TensorFlow Lite|WARNING: All log messages before absl::InitializeLog"
@@ -65,7 +66,18 @@ def devices() -> str:
 
     if gpus := len(tf.config.list_physical_devices("GPU")):
         return counted(gpus, "GPU")
-    return "the CPU, as TensorFlow finds no GPU (with TF_CPP_MIN_LOG_LEVEL=1, --mode doctor says what a GPU lacks)"
+    why = " (`TF_CPP_MIN_LOG_LEVEL=1 python main.py --mode doctor` says what NVIDIA's lacks)" if _has_nvidia() else ""
+    return f"the CPU, as TensorFlow finds no GPU{why}"
+
+
+def _has_nvidia() -> bool:
+    """True if Linux lists a graphics card of NVIDIA's, with or without its driver."""
+    for vendor in _PCI.glob("*/vendor"):
+        with contextlib.suppress(OSError):
+            display = vendor.with_name("class").read_text(encoding="ascii").startswith("0x03")
+            if display and vendor.read_text(encoding="ascii").strip() == "0x10de":
+                return True
+    return False
 
 
 @functools.cache

@@ -100,6 +100,28 @@ def test_what_tensorflow_computes_on_is_said_because_its_own_warnings_are_off(mo
 
 
 @pytest.mark.parametrize(
+    ("vendor", "kind", "seen"),
+    [
+        ("0x10de", "0x030000", True),
+        ("0x10de", "0x030200", True),
+        ("0x10de", "0x040300", False),  # its sound
+        ("0x8086", "0x030000", False),
+    ],
+)
+def test_a_card_that_tensorflow_does_not_find_comes_with_advice(monkeypatch, tmp_path, vendor, kind, seen):
+    import tensorflow as tf
+
+    monkeypatch.setattr(tf.config, "list_physical_devices", lambda kind: [])
+    monkeypatch.setattr(quiet_tensorflow, "_PCI", tmp_path)
+    assert devices() == "the CPU, as TensorFlow finds no GPU"
+    (tmp_path / "0000:01:00.0").mkdir()
+    for name, text in (("vendor", vendor), ("class", kind)):
+        (tmp_path / "0000:01:00.0" / name).write_text(f"{text}\n")
+    advice = " (`TF_CPP_MIN_LOG_LEVEL=1 python main.py --mode doctor` says what NVIDIA's lacks)"
+    assert devices() == "the CPU, as TensorFlow finds no GPU" + advice * seen
+
+
+@pytest.mark.parametrize(
     ("processors", "given", "threads"), [(1, None, "1"), (2, None, "1"), (8, None, "4"), (8, "7", "7")]
 )
 def test_operations_take_half_of_the_processors_unless_the_user_says_otherwise(monkeypatch, processors, given, threads):
