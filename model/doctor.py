@@ -7,7 +7,7 @@ from configs import schema
 from lib.errors import UserError
 from lib.face_mask.person import load_network
 from lib.face_model_files.formats.basel2009 import is_basel_2009
-from lib.face_model_files.published import form_of, known_forms
+from lib.face_model_files.published import form_of, other_forms
 from lib.files.atomic import file_sha256
 from lib.human_head.shipped import SHIPPED
 from lib.runtime.quiet_tensorflow import devices
@@ -118,8 +118,6 @@ def _face_model(config: schema.Config) -> Iterator[tuple[str, str]]:
     if form is not None and not is_basel_2009(path):
         yield "found", f"{path}: {form.description}"
         return
-    if not path.is_dir() or not any(path.iterdir()):
-        yield "optional", f"{path}: accepts any of these formats: {known_forms()}; files of Basel 2009:"
     if any((path / name).is_file() for name in assets.BASEL_READY.names):
         yield _asset(path, assets.BASEL_READY)
     else:
@@ -127,6 +125,9 @@ def _face_model(config: schema.Config) -> Iterator[tuple[str, str]]:
             yield _asset(path, asset)
     for asset in assets.BASEL_OPTIONAL:
         yield _asset(path, asset)
+    if not path.is_dir() or not any(path.iterdir()):
+        for description in other_forms():
+            yield "optional", f"{path}: or {description}"
 
 
 def _regressor(config: schema.Config, option: str) -> Iterator[tuple[str, str]]:

@@ -19,12 +19,12 @@ def load_face_model(config: schema.Config) -> FaceModel:
     if section.source == "human-head":
         return load_human_head(config.generated_dir, section.area, section.vertex_count)
     # The readers of published files take half a second to import.
-    from lib.face_model_files.published import known_forms, load_published
+    from lib.face_model_files.published import load_published
 
     path = schema.asset_path(section.source)
     if not path.exists():
         raise UserError(
-            f"face_model.source: must be 'built-in', 'human-head' or a face model in a known form ({known_forms()}), "
-            f"got {path}: no such file or folder (data/README.md lists where to get the models)"
+            f"face_model.source: must be 'built-in', 'human-head' or the path of a face model, got {path}: no such "
+            "file or folder (python main.py --mode doctor with the same --config lists its files)"
         )
     return load_published(path, config.generated_dir)

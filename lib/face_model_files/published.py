@@ -101,7 +101,13 @@ def form_of(path: Path) -> Form | None:
 
 def known_forms() -> str:
     """Descriptions of all formats that `load_published` reads, for messages."""
-    return "; ".join(["a face model of this program (.npz)", *(form.description for form in FORMS)])
+    own, *others = other_forms()
+    return "; ".join([own, FORMS[0].description, *others])
+
+
+def other_forms() -> list[str]:
+    """Descriptions of the formats other than that of Basel 2009."""
+    return ["a face model of this program (.npz)", *(form.description for form in FORMS[1:])]
 
 
 def model_files(path: Path) -> list[Path]:

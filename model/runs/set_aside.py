@@ -18,7 +18,8 @@ def what_is_left(run_dir: Path) -> str:
 def missing(checkpoint: Path) -> str:
     """The error of a missing checkpoint."""
     left = what_is_left(checkpoint.parent)
-    advice = f"; {left}" if left else " (run `python main.py --mode train` with the same --config, --model and other options first)"
+    command = "`python main.py --mode train` with the same --config, --model and other options"
+    advice = f"; {left}" if left else f" (run {command} first)"
     return f"{checkpoint}: a checkpoint must be here, got none{advice}"
 
 

@@ -179,7 +179,9 @@ def test_other_forms_of_face_models_are_recognised_and_named_where_nothing_is(tm
     mine = tmp_path / "mine"
     mine.mkdir()
     diagnose(configured(mine), "paper")
-    assert "template.obj" in capsys.readouterr().out
+    before, after = capsys.readouterr().out.split(f"{mine}: or a face model of this program (.npz)\n")
+    assert "01_MorphableModel.mat" in before, "what is missing comes first"
+    assert f"{mine}: or a mesh of your own (folder with template.obj" in after
     (mine / "template.obj").write_text("v 0 0 0\n")
     diagnose(configured(mine), "paper")
     shown = capsys.readouterr().out
