@@ -16,7 +16,7 @@ from model.photos.reader import AlignedPhoto, FoundFaces, PhotoReader
 from model.photos.unchanged import UnchangedFiles
 from model.video.appearances import LOST, REACH
 from model.video.frame_times import FrameTimes, Rate, video_rate
-from model.video.video_file import check_rate, open_video, square_size
+from model.video.video_file import check_moving, check_rate, open_video, square_size
 
 # Frames in a row that may be damaged; then the video ends, because a damaged header may announce billions.
 MOST_DAMAGED = 10_000
@@ -44,8 +44,8 @@ class FrameSource:
       ratio: [2] by how much the images in their files are larger than the frames, in x and y; known once one was read.
 
     Raises:
-      UserError: OpenCV cannot read the file, its frame rate is too low or too high for a video to be written, or the
-        folder holds no images, or images of different sizes.
+      UserError: OpenCV cannot read the file, it is a photo, its frame rate is too low or too high for a video to be
+        written, or the folder holds no images, or images of different sizes.
     """
 
     def __init__(self, source: Path, frame_rate: float, skip: Path | None = None):
@@ -61,6 +61,7 @@ class FrameSource:
             _check_sizes(self.paths)
         else:
             self._unchanged.check(source)
+            check_moving(source)
             with open_video(source) as capture:
                 self._rate = video_rate(source, capture, frame_rate)
             check_rate(source, self._rate.hertz)

@@ -10,6 +10,7 @@ import numpy as np
 from tqdm import tqdm
 
 from configs import schema
+from lib.messages import counted
 from lib.runtime.interruption import DeferredStop, advised
 from model.person.estimator import PersonEstimator
 from model.person.files import PERSON_FOLDER, check_person, remove_person, write_person
@@ -36,7 +37,7 @@ from model.video.face_track import (
 )
 from model.video.frame_tables import FrameTables, frame_tables
 from model.video.frames import FrameSource, FrameTracker
-from model.video.outputs import OVERLAY, check_replaceable, remove_earlier
+from model.video.outputs import OVERLAY, check_replaceable, remove_earlier, some_of
 from model.video.track import drawn, key_records, write_track
 from model.video.video_file import write_video
 
@@ -90,8 +91,8 @@ def track_video(config: schema.Config, source: Path, output: Path) -> None:
         raise stop.interruption(f"the first {len(faces)} frames are in {output}, without overlay.mp4")
     with advised(lambda: f"everything but overlay.mp4 is in {output}"):
         write_video(output / OVERLAY, drawn(reconstruct, frames, track, skin.albedo), frames.frame_rate)
-    lost = f"{np.sum(~track.seen)} without the face ({len(damaged)} of them damaged)"
-    print(f"{len(faces)} frames, {speed['frames_per_second']} a second, {lost}; results in {output}")
+    lost = some_of(int(np.sum(~track.seen)), "without the face", len(damaged))
+    print(f"{counted(len(faces), 'frame')}, {speed['frames_per_second']} a second, {lost}; results in {output}")
 
 
 def _joined(

@@ -22,6 +22,11 @@ _KINDS = {
 _MOTION = (OVERLAY, *_KINDS)
 
 
+def some_of(frames: int, what: str, damaged: int) -> str:
+    """Part of a run's last line: how many frames are such, and how many of these are damaged."""
+    return f"{frames or 'none'} of them {what}" + (f" ({damaged} damaged)" if damaged else "")
+
+
 def check_replaceable(source: Path, output: Path) -> None:
     """Raises UserError if the results would replace the video itself, or a file that is not of an earlier run."""
     overlay = output / OVERLAY

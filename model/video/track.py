@@ -28,7 +28,7 @@ from model.reconstruction.face_reconstructor import FaceReconstructor
 from model.video.animation import write_animated_rig, write_weights
 from model.video.face_track import Track, naming, report_frame, track_face
 from model.video.frames import FrameSource, FrameTracker, fill_gaps
-from model.video.outputs import OVERLAY, SUMMARY, check_replaceable, remove_earlier
+from model.video.outputs import OVERLAY, SUMMARY, check_replaceable, remove_earlier, some_of
 from model.video.smoothing import stiffness
 from model.video.video_file import write_video
 
@@ -99,8 +99,8 @@ def reconstruct_video(config: schema.Config, source: Path, output: Path) -> dict
     )
     write_animated_rig(output, export, skin, track.coefficients, track.gaze, frames.seconds[: len(track.seen)])
     write_video(output / OVERLAY, drawn(reconstruct, frames, track, skin.albedo), frames.frame_rate)
-    without = f"{len(bridged)} bridged without a face ({len(set(bridged) & set(damaged))} of them damaged)"
-    print(f"{len(track.seen)} frames, {without}, results in {output}")
+    without = some_of(len(bridged), "without a face, and bridged", len(set(bridged) & set(damaged)))
+    print(f"{counted(len(track.seen), 'frame')}, {without}; results in {output}")
     _print_left_out(track)
     return {}
 

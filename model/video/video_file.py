@@ -10,6 +10,7 @@ import cv2
 import numpy as np
 
 from lib.errors import DiskFull, UserError
+from lib.face_image.photo_formats import is_photo
 from lib.files.atomic import atomic_path
 
 # Silences FFmpeg's and OpenCV's messages about damaged files and full disks; the program reports them in one line.
@@ -53,6 +54,17 @@ def open_video(path: Path) -> Iterator[cv2.VideoCapture]:
                 "of its frames)"
             )
         yield capture
+
+
+def check_moving(path: Path) -> None:
+    """Raises UserError if a file is a photo; animations, as in PNG, are not if OpenCV reads more than one frame."""
+    if is_photo(path):
+        with open_video(path) as capture:
+            if not (capture.grab() and capture.grab()):
+                raise UserError(
+                    f"{path}: must be a video or a folder of frames, got a photo (reconstruct it with --mode test; "
+                    "convert an animation to .mp4)"
+                )
 
 
 def playlist(path: Path) -> str:

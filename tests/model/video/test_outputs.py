@@ -16,7 +16,7 @@ from lib.mesh_export.rig import write_rig
 from lib.mesh_export.usdz import write_usdz
 from lib.runtime.interruption import Interrupted
 from model.reconstruction.face_reconstructor import FaceReconstructor
-from model.video import live, track
+from model.video import live, outputs, track
 from model.video.animation import FRAME_COLUMNS
 from model.video.outputs import OVERLAY, check_replaceable, remove_earlier
 from model.video.video_file import write_video
@@ -95,3 +95,8 @@ def test_an_overlay_alone_goes_before_what_tells_it(tmp_path, clip, monkeypatch)
     with pytest.raises(KeyboardInterrupt):
         remove_earlier(tmp_path)
     check_replaceable(clip, tmp_path)
+
+
+def test_the_last_line_counts_what_is_there():
+    assert outputs.some_of(0, "without the face", 0) == "none of them without the face"
+    assert outputs.some_of(3, "without the face", 2) == "3 of them without the face (2 damaged)"

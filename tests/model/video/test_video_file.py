@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from lib.errors import DiskFull, UserError
 from model.video.frames import FrameSource
@@ -83,6 +84,20 @@ def test_what_only_begins_as_a_list_is_not_called_one(tmp_path, content, got):
     (tmp_path / "in.mp4").write_text(content, encoding="utf-8")
     with pytest.raises(UserError, match=rf"in\.mp4: must be a video, got {got}"):
         FrameSource(tmp_path / "in.mp4", 25.0)
+
+
+@pytest.mark.parametrize("name", ["a.jpg", "a.png", "a.webp", "named as one.mp4"])
+def test_a_photo_is_no_video(tmp_path, name):
+    kind = "png" if name.endswith("mp4") else name[2:]
+    Image.fromarray(noise(1)[0]).save(tmp_path / name, kind.replace("jpg", "jpeg"))
+    with pytest.raises(UserError, match=r"must be a video or a folder of frames, got a photo \(reconstruct it with"):
+        FrameSource(tmp_path / name, 25.0)
+
+
+def test_moving_pictures_are_a_video(tmp_path):
+    first, *others = (Image.fromarray(frame) for frame in noise(3))
+    first.save(tmp_path / "a.png", save_all=True, append_images=others)
+    assert len(list(FrameSource(tmp_path / "a.png", 25.0))) == 3
 
 
 def test_a_video_too_slow_to_be_written_is_refused_before_the_work(tmp_path):
