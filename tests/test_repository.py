@@ -12,6 +12,9 @@ from pathlib import Path
 
 import pytest
 
+from configs import schema
+from lib.records.packed_shards import shards_folder
+from lib.records.record_writer import manifest_path
 from tests.support.helpers import ROOT
 
 # Where the name to install and the name to import differ.
@@ -55,6 +58,21 @@ def imports(path: Path) -> set[str]:
             assert node.level == 0, f"{path}: imports must be absolute"
             found.add(node.module)
     return found
+
+
+def test_faces_that_the_programs_write_stay_out_of_version_control():
+    """`git add .` after the commands of the guides must not publish photos of people."""
+    tracked()  # skips outside of a checkout
+    config = schema.load(overrides={"data.name": "mine"})
+    written = [
+        shards_folder(config.packed_path) / "00000-of-00002.bin", config.packed_path, manifest_path(config.packed_path),
+        config.params_dir / "split.json", config.crops_dir / "face_000000.png", config.run_dir / "first_crops.png",
+        *(Path(getattr(config, mode).output) / "a.png" for mode in ("test", "track", "prepare", "evaluate")),
+    ]  # fmt: skip
+    done = subprocess.run(
+        ["git", "check-ignore", *map(str, written)], cwd=ROOT, capture_output=True, check=False, text=True
+    )
+    assert done.stdout.splitlines() == [str(path) for path in written]
 
 
 def test_no_file_is_large():
