@@ -66,7 +66,7 @@ def test_faces_that_the_programs_write_stay_out_of_version_control():
     config = schema.load(overrides={"data.name": "mine"})
     written = [
         shards_folder(config.packed_path) / "00000-of-00002.bin", config.packed_path, manifest_path(config.packed_path),
-        config.params_dir / "split.json", config.crops_dir / "face_000000.png", config.run_dir / "first_crops.png",
+        config.params_dir / "split.json", config.run_dir / "first_crops.png",
         *(Path(getattr(config, mode).output) / "a.png" for mode in ("test", "track", "prepare", "evaluate")),
     ]  # fmt: skip
     done = subprocess.run(
