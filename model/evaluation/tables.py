@@ -1,6 +1,6 @@
 """Picture sheet and tables of numbers of an evaluation."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -13,13 +13,14 @@ from model.evaluation.textures import COLUMNS, KINDS, MeasuredFace
 
 VIEW_KINDS = ("truth", "coarse", "projection", "fine", "textured")
 HEADINGS = {
-    "photo_view": "photo's view",
-    "identity": "identity",
-    "new_views": "new views",
-    "new_views_ssim": "their SSIM",
-    "albedo_visible": "albedo seen",
+    "photo_view": "photo's view, dB",
+    "identity": "identity, cosine",
+    "new_views": "new views, dB",
+    "new_views_ssim": "new views, SSIM",
+    "albedo_visible": "albedo visible",
     "albedo_hidden": "albedo hidden",
 }
+_WIDTH = 2 + max(map(len, HEADINGS.values()))
 # Decimal places, enough to tell textures apart.
 DIGITS = {"photo_view": 2, "identity": 4, "new_views": 2, "new_views_ssim": 3, "albedo_visible": 4, "albedo_hidden": 4}
 
@@ -42,16 +43,16 @@ def split_note(metrics: Mapping) -> str:
 
 
 def sheet(faces: Sequence[MeasuredFace]) -> Image.Image:
-    """Sheet with one face per row: photo, four textures, overlay; then truth and textures in each new view."""
-    return contact_sheet([_tiles(face) for face in faces])
+    """Sheet with a few rows per face: photo, four textures, overlay; then truth and textures, a row for a new view."""
+    return contact_sheet([row for face in faces for row in _rows(face)])
 
 
-def _tiles(face: MeasuredFace) -> list[Tile]:
-    tiles = [(_caption(name, face.columns["photo_view"].get(name)), picture) for name, picture in face.photo.items()]
+def _rows(face: MeasuredFace) -> Iterator[list[Tile]]:
+    """A face's rows, short enough for the width of a page."""
+    yield [(_caption(name, face.columns["photo_view"].get(name)), to_bytes(p)) for name, p in face.photo.items()]
     for yaw, view in zip(NEW_YAWS, face.views, strict=False):
         psnr = face.by_yaw[f"{yaw:g}"]
-        tiles += [(_caption(f"{yaw:g} deg {name}", psnr.get(name)), view[name]) for name in VIEW_KINDS]
-    return [(caption, to_bytes(picture)) for caption, picture in tiles]
+        yield [(_caption(f"{yaw:g} deg {name}", psnr.get(name)), to_bytes(view[name])) for name in VIEW_KINDS]
 
 
 def _caption(name: str, decibels: float | None) -> str:
@@ -62,15 +63,18 @@ def print_report(metrics: Mapping, left_out: Sequence[str], output: Path) -> Non
     """Prints the measurements, starting with the table of textures."""
     split = metrics["split"]
     print(f"{metrics['faces']} faces of the {split} split, predicted coefficients; ", end="")
-    print("PSNR [dB], cosine, mean absolute albedo error")
+    print("photo's view and new views: PSNR; albedo: mean absolute error, RGB in [0, 1]")
     if split != "test":
         print(f"  {split_note(metrics)}")
-    print(f"{'':12}" + "".join(f"{HEADINGS[column]:>16}" for column in COLUMNS))
+    print(f"{'':12}" + "".join(f"{HEADINGS[column]:>{_WIDTH}}" for column in COLUMNS))
     rows = {kind: {column: metrics["textures"][column] for column in COLUMNS} for kind in KINDS}
     for kind, columns in rows.items():
         _print_row(kind, {column: values and values[kind] for column, values in columns.items()})
-    for name, columns in metrics["variants"].items():
-        _print_row(name, columns)
+    print("  textured: the exported albedo texture; optimum: the best of any vertex colours, in the photo's view only")
+    if len(metrics["variants"]) > 1:
+        print(f"  fine, by every run ({next(iter(metrics['variants']))} is the one above):")
+        for name, columns in metrics["variants"].items():
+            _print_row(name, columns)
     for line in left_out:
         print(f"  {line}")
     if metrics["textures"]["new_views"] is None:
@@ -107,4 +111,4 @@ def verification(identity: Mapping) -> str:
 
 def _print_row(name: str, columns: Mapping[str, float | None]) -> None:
     cells = ("-" if columns[c] is None else f"{columns[c]:.{DIGITS[c]}f}" for c in COLUMNS)
-    print(f"{name:12}" + "".join(f"{cell:>16}" for cell in cells))
+    print(f"{name:12}" + "".join(f"{cell:>{_WIDTH}}" for cell in cells))

@@ -126,6 +126,7 @@ def test_page_and_table_name_the_split_and_what_it_is_worth(measured, tmp_path, 
     assert f"<h1>Measured on 2 faces of the {split} split</h1>" in page
     assert f"<title>Measured on 2 faces of the {split} split</title>" in page
     assert f"2 faces of the {split} split, predicted coefficients" in said
+    assert ["new views, dB" in text for text in (said, page)] == [True, True], "columns have units"
     assert note in page
     assert (note in said) == (split != "test")
 
@@ -147,12 +148,12 @@ def test_new_views_are_the_mean_of_their_angles(measured):
         assert metrics["textures"]["new_views"][kind] == pytest.approx(np.mean(by_yaw), abs=1e-3)
 
 
-def test_the_sheet_shows_a_row_a_face_with_both_new_views(measured):
+def test_the_sheet_shows_a_face_and_its_new_views_below(measured):
     assert 'src="data:image/webp' in (measured[1] / "index.html").read_text(encoding="utf-8")
     with Image.open(measured[1] / "sheet.png") as sheet:
-        assert sheet.size == (SIZE * (6 + 2 * 5), SIZE + 16), "one of two faces is asked for"
-        last = np.asarray(sheet)[16:, -SIZE:]
-    assert (last < 250).any(), "the last column shows a face"
+        assert sheet.size == (SIZE * 6, 3 * (SIZE + 16)), "one of two faces is asked for"
+        last = np.asarray(sheet)[-SIZE:, 4 * SIZE : 5 * SIZE]
+    assert (last < 250).any(), "the last place shows a face"
 
 
 @pytest.fixture
