@@ -229,9 +229,9 @@ def test_the_page_of_an_evaluation_has_table_and_sheet(tmp_path):
     picture = Image.new("RGB", (40, 20000), "red")  # higher than WebP takes
     written = page(write_evaluation_page(tmp_path, metrics, picture))
     words = [word.strip() for word in written.words if word.strip()]
-    start = words.index("photo's view")
+    start = words.index("photo's view, dB")
     assert words[start : start + 16] == (
-        ["photo's view", "identity", "albedo hidden", "coarse", "18.44", "0.4400", "0.0930"]
+        ["photo's view, dB", "identity, cosine", "albedo hidden", "coarse", "18.44", "0.4400", "0.0930"]
         + ["projection", "32.40", "0.9969", "fine", "32.81", "0.9980", "0.0744", "optimum", "39.30"]
     )
     assert "Identity network, photos of 16 new people: AUC 0.979, TAR 75.1% at FAR 0.01." in words
