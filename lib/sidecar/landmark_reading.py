@@ -17,9 +17,11 @@ PTS_ORIGIN, PTS_HEADER = 0.5, "n_points"
 # No photo has so many pixels in a row; products of larger coordinates would overflow.
 FARTHEST = 10_000_000
 _SEPARATORS = str.maketrans(dict.fromkeys(",;()[]{}", " "))
-# A number, whatever stands around it, but no part of a word such as 35mm; and two with nothing else between them.
-_NUMBER = re.compile(r"(?<![\w.])-?\d+(?:\.\d+)?(?![\w])")
-_PAIR = re.compile(rf"{_NUMBER.pattern}[\s,;]+{_NUMBER.pattern}")
+# A number, whatever stands around it, but no part of a word such as 35mm; two with nothing else between them; and one
+# that is named as a coordinate, as in "x: 30.5", "left_x = 30.5", "<x>30.5</x>" or "row 30.5".
+_NUMBER = re.compile(r"(?<![\w.])-?\d+(?:\.\d+)?(?:[eE][-+]?\d+)?(?!\w)")
+_PAIR = re.compile(rf"{_NUMBER.pattern}[\s,;|\"']+{_NUMBER.pattern}")
+_NAMED = re.compile(rf"(?i:(?<![a-z])(?:[xy]|row|col|column))[\s=:>\"']+{_NUMBER.pattern}")
 
 
 def read_points(path: Path) -> np.ndarray:
@@ -52,9 +54,10 @@ def read_points(path: Path) -> np.ndarray:
 def is_other_text(path: Path) -> bool:
     """True if a text beside a photo holds no landmarks at all, such as a caption; false if it cannot be read.
 
-    Landmarks are nothing but numbers, two or more; or two lines of two or more numbers, or ten numbers in such lines,
-    besides others; or, among words, five lines with two numbers, five pairs of numbers, or ten numbers in a text that
-    begins with a bracket. Their layout may be one that is not read, which is no reason to ignore them.
+    A text holds landmarks if it is nothing but numbers, two or more, or if it has, besides words, two lines of two or
+    more numbers alone, or five points: five pairs of neighbouring numbers, or ten numbers that are named as
+    coordinates, stand in lines of numbers alone or in a text that begins with a bracket. Their layout may be one that
+    is not read, which is no reason to ignore them.
     """
     if path.suffix != ".txt":
         return False
@@ -62,14 +65,14 @@ def is_other_text(path: Path) -> bool:
         text = landmark_text(path)
     except OSError:
         return False
-    rows = _rows(text)
+    lines = _lines(text)
+    rows = _rows(lines)
     alone = [len(numbers) for numbers, words in rows if len(numbers) == len(words)]
     if (len(alone) == len(rows) and sum(alone) > 1) or sum(count > 1 for count in alone) > 1:
         return False
-    found = [len(_NUMBER.findall(line)) for line in text.splitlines()]
-    many = max(sum(alone), sum(found) if text.lstrip().startswith(("{", "[")) else 0)
-    pairs = max(sum(count > 1 for count in found), len(_PAIR.findall(text)))
-    return many < 2 * COUNTS[0] and pairs < COUNTS[0]
+    text = "\n".join(lines)
+    points = (_NUMBER if text.lstrip().startswith(("{", "[")) else _NAMED).findall(text)
+    return max(sum(alone), len(points)) < 2 * COUNTS[0] and len(_PAIR.findall(text)) < COUNTS[0]
 
 
 def landmark_text(path: Path) -> str:
@@ -79,12 +82,17 @@ def landmark_text(path: Path) -> str:
     return content.decode(encoding, errors="replace")  # headers may be in any encoding, numbers are ASCII
 
 
-def _rows(text: str) -> list[tuple[list[str], list[str]]]:
-    """The numbers of each line, and its words, which include them; without empty lines and comments."""
+def _lines(text: str) -> list[str]:
+    """The lines of a text, without comments and the blanks around them."""
+    return [line.split("#")[0].strip() for line in text.splitlines()]
+
+
+def _rows(lines: list[str]) -> list[tuple[list[str], list[str]]]:
+    """The numbers of each line, and its words, which include them; without empty lines."""
     rows = []
-    for line in text.splitlines():
-        words = line.split("#")[0].translate(_SEPARATORS).split()
-        if words and _is_number(words[0].removesuffix(":")):  # of points that are counted, as in "0: 10 20"
+    for line in lines:
+        words = line.translate(_SEPARATORS).split()
+        if len(words) > 1 and _is_number(words[0].removesuffix(":")):  # of points that are counted, as in "0: 10 20"
             words[0] = words[0].removesuffix(":")
         if words:
             rows.append(([word for word in words if _is_number(word)], words))
@@ -100,16 +108,17 @@ def landmark_numbers(text: str) -> np.ndarray:
       ValueError: a line holds numbers and words.
     """
     rows: list[list[float]] = []
-    found = [(numbers, words) for numbers, words in _rows(text) if numbers]
+    lines = _lines(text)
+    found = [(numbers, words) for numbers, words in _rows(lines) if numbers]
     points = [(numbers, words) for numbers, words in found if not words[0].endswith(":")]
     for numbers, words in points or [row for row in found if len(row[0]) > 1]:
         if len(numbers) < len(words):
             raise _mixed(" ".join(words))
         rows.append([float(word) for word in numbers])
     if not rows:
-        for line in text.splitlines():
-            if len(_NUMBER.findall(line)) > 1:  # as "x=10 y=20"
-                raise _mixed(line)
+        mixed = [line for line in lines for _ in _NUMBER.findall(line)]  # as "x=10 y=20", or "x: 10" and "y: 20"
+        if len(mixed) >= 2 * COUNTS[0]:
+            raise _mixed(mixed[0])
     if len({len(row) for row in rows}) == 1:
         return np.array(rows)
     return np.array([number for row in rows for number in row])
