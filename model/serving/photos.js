@@ -6,6 +6,7 @@ const LOOK_SECONDS = 60; // between two looks for finished photos, which the pro
 const list = document.getElementById("photos"), news = document.getElementById("news"), drop = document.getElementById("drop");
 const most = Number(document.body.dataset.uploadMb);
 const photos = []; // { name, file, id, state, item, facts and files once its head can be shown }
+const isOver = (state) => state === "done" || state === "failed";
 const sleep = (seconds) => new Promise((done) => setTimeout(done, 1000 * seconds));
 
 function add(photo) {
@@ -32,7 +33,7 @@ function add(photo) {
 
 // Shows what is known of a photo.
 function update(photo, state, text) {
-  const { item } = photo, ended = state === "done" || state === "failed";
+  const { item } = photo, ended = isOver(state);
   if (photo.state !== state && ended) news.textContent = `${photo.name}: ${text}`;
   photo.state = state;
   item.className = state;
@@ -101,7 +102,7 @@ function take(status, photo) {
   const { state, position, stage, error } = status;
   const ahead = position === 1 ? "one photo is before it" : `${position} photos are before it`;
   const text = { waiting: position ? `waiting: ${ahead}` : "waiting", working: stage, done: "done", failed: error }[state];
-  const shown = photo.files?.length, ended = (state === "done" || state === "failed") && photo.state !== state;
+  const shown = photo.files?.length, ended = isOver(state) && photo.state !== state;
   Object.assign(photo, status, { state: photo.state });
   update(photo, state, text ?? state);
   if (ended && photo.files?.includes("crop.png")) photo.item.querySelector("img").src = `/photos/${photo.id}/crop.png`;
@@ -135,17 +136,27 @@ async function readable(file) {
   }
 }
 
+// Why no photo can be sent now, if so: it would be sent in full before it is refused.
+async function queueObstacle() {
+  try {
+    return (await fetchJson("/photos")).places ? "" : "waiting for a place in the queue";
+  } catch (error) {
+    return error.message; // such as a proxy's, whose program may come back
+  }
+}
+
 async function upload(photo) {
   const sound = await readable(photo.file);
   if (!sound && photos.includes(photo)) update(photo, "failed", "it cannot be read: it is a folder, or gone");
   while (sound && photos.includes(photo)) {
+    const obstacle = await queueObstacle();
+    if (!photos.includes(photo)) break;
+    if (obstacle) {
+      update(photo, "uploading", obstacle);
+      await sleep(RETRY_SECONDS);
+      continue;
+    }
     try {
-      if (!(await fetchJson("/photos")).places) { // a photo would be sent in full before it is refused
-        update(photo, "uploading", "waiting for a place in the queue");
-        await sleep(RETRY_SECONDS);
-        continue;
-      }
-      if (!photos.includes(photo)) break;
       update(photo, "uploading", "uploading");
       const query = new URLSearchParams({ name: photo.name });
       const status = await fetchJson(`/photos?${query}`, { method: "POST", body: photo.file });
@@ -170,14 +181,14 @@ async function poll() {
   for (;;) {
     const now = performance.now(), look = now - looked > 1000 * LOOK_SECONDS;
     if (look) looked = now;
-    const due = ({ id, state, files }) => id && (state === "done" || state === "failed" ? look && files?.length : true);
+    const due = ({ id, state, files }) => id && (isOver(state) ? look && files?.length : true);
     for (const photo of photos.filter(due)) {
       try {
         take(await fetchJson(`/photos/${photo.id}`), photo);
       } catch (error) {
         if (!photos.includes(photo)) continue;
         if (error.status === 404) lose(photo, error);
-        else update(photo, photo.state, error.message); // such as a proxy's, whose program may come back
+        else if (!isOver(photo.state)) update(photo, photo.state, error.message); // it waits for the program to come back
       }
     }
     await sleep(POLL_SECONDS);

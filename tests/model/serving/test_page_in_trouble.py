@@ -83,6 +83,31 @@ def test_links_go_with_the_files_that_the_program_has_removed(served, opened, tm
     assert page.locator("#downloads").inner_text().split("\n") == ["This view (PNG)", "there are no other files"]
 
 
+def test_a_finished_photo_stays_done_while_the_program_does_not_answer(opened, tmp_path):
+    page = opened()
+    give(page, tmp_path, "me.png")
+    wait(page, f"photos.length === 1 && {ENDED}")
+    page.route(f"**/photos/{page.evaluate('photos[0].id')}", lambda route: route.abort())
+    for _ in range(2):  # when the second look has failed, what follows the first has been done
+        with page.expect_event("requestfailed"):
+            page.evaluate("document.dispatchEvent(new Event('visibilitychange'))")
+    assert page.locator("#photos .state").inner_text() == "done"
+    page.unroute_all()
+
+
+def test_photos_that_wait_for_a_place_outlast_a_fault_of_the_proxy(opened, tmp_path):
+    page, told = opened(), "photos[0].item.querySelector('.state').textContent"
+    page.route("**/photos", lambda route: route.fulfill(body='{"places": 0}'))
+    give(page, tmp_path, "one.png", "two.png")
+    wait(page, f"photos.length === 2 && {told} === 'waiting for a place in the queue'")
+    page.unroute("**/photos")
+    page.route("**/photos", lambda route: route.fulfill(status=503, body="<html>busy"))
+    wait(page, f'{told} === "the server\'s answer is 503"')
+    page.unroute("**/photos")
+    wait(page, ENDED)
+    assert page.locator("#photos .state").all_inner_texts() == ["done", "done"]
+
+
 def test_what_all_heads_share_is_asked_for_again(opened, tmp_path):
     page = opened()
     page.route("**/shared.json", lambda route: route.fulfill(status=503, body="<html>busy"))
