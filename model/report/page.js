@@ -98,6 +98,7 @@ function setPose(pose) {
 }
 
 function readLook() {
+  document.getElementById("texture-help").textContent = display.querySelector("[name=texture]:checked").title;
   for (const name of Object.keys(look)) look[name] = display.elements[name].value;
   for (const view of [enlarged, ...views.values()]) view.stale = true;
   frames.request();

@@ -75,6 +75,20 @@ def test_switches_change_what_is_drawn(opened, small):
     np.testing.assert_array_equal(seen["split"][:, middle + 2 :], seen["appearance"][:, middle + 2 :])
 
 
+def test_what_a_texture_is_can_be_read(opened, small):
+    """Not in tooltips alone, which neither a keyboard nor a finger shows; in the dialog, too."""
+    page = opened(small)
+    still(page)
+    page.locator("form.display input[value=textured]").focus()
+    page.keyboard.press("ArrowRight")
+    told = page.locator("#texture-help")
+    assert told.inner_text() == "The albedo with the photo's detail, under the estimated light"
+    page.locator("article canvas").first.press("Enter")
+    assert told.is_visible()
+    page.locator("dialog input[value=shape]").check()
+    assert told.inner_text() == "The shape without colours"
+
+
 def test_a_face_is_drawn_after_one_that_was_coloured_is_released(opened, small):
     page = opened(small)
     still(page)
@@ -211,6 +225,14 @@ def test_the_chart_leads_to_the_cards(opened, small):
     bars.last.click()
     assert names(page) == [f"photo{i}.jpg" for i in range(4)]
     assert page.evaluate("document.activeElement === views.get(cards[3]).canvas")
+
+
+@pytest.mark.parametrize("width", [320, 375, 900, 1280])
+def test_the_switches_do_not_hide_the_name_of_a_picked_photo(opened, small, width):
+    page = opened(small, width, 700)
+    page.locator("#chart button").nth(2).click()
+    name, switches = (page.locator(place).bounding_box() for place in ("[data-name='photo2.jpg'] h2", "form.display"))
+    assert switches["y"] + switches["height"] <= name["y"]
 
 
 def test_pictures_are_shown(opened, small):

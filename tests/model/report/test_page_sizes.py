@@ -9,6 +9,7 @@ OUTSIDE = """() => [...document.querySelectorAll("body *")].filter((element) => 
     const box = element.getBoundingClientRect();
     return box.width && (box.left < 0 || box.right > innerWidth + 0.5);
 }).map((element) => element.outerHTML.slice(0, 80))"""
+TEXTURES = "[...display.querySelectorAll('[name=texture]')]"
 HIDDEN = "dialog.scrollHeight - dialog.clientHeight"  # rows of the dialog that must be scrolled to
 
 
@@ -36,16 +37,40 @@ def test_nothing_lies_outside_of_the_window(opened, small, digits):
 
 
 @pytest.mark.parametrize(
-    "size", [(800, 360), (568, 320), (375, 812), (375, 500), (320, 480), (900, 600), (1024, 520), (1440, 900)]
+    "size",
+    [
+        (800, 360),
+        (568, 320),
+        (375, 812),
+        (375, 500),
+        (320, 480),
+        (320, 521),
+        (721, 521),
+        (900, 600),
+        (1024, 520),
+        (1440, 900),
+    ],
 )
 def test_the_enlarged_face_is_seen_as_a_whole(opened, small, size):
     page = opened(small, *size)
     wait(page, "renderer")
     page.evaluate("enlarge(cards[0])")
     wait(page, "enlarged.face && !enlarged.stale && enlarged.canvas.height > 100")
-    assert page.evaluate(HIDDEN) == 0
+    # Whatever the chosen texture's description, nothing moves.
+    heights = page.evaluate(f"{TEXTURES}.map((texture) => (texture.click(), [{HIDDEN}, display.offsetHeight].join()))")
+    assert set(heights) == {f"0,{page.evaluate('display.offsetHeight')}"}
     box = page.locator("dialog canvas").bounding_box()
     assert box["width"] == pytest.approx(box["height"], abs=1)
     assert min(box["x"], box["y"]) >= 0
     assert box["x"] + box["width"] <= size[0]
     assert box["y"] + box["height"] <= size[1]
+
+
+def test_descriptions_of_textures_take_the_same_room(opened, small):
+    """They stand over the faces, which must not move when one texture is compared with another."""
+    page = opened(small)
+    height = "document.getElementById('texture-help').offsetHeight"
+    for width in range(320, 1300, 20):
+        page.set_viewport_size({"width": width, "height": 800})
+        heights = page.evaluate(f"{TEXTURES}.map((texture) => (texture.click(), {height}))")
+        assert len(set(heights)) == 1, width

@@ -56,6 +56,7 @@ def test_photos_become_heads_that_move(served, browser, tmp_path):
     assert np.abs(view(page) - first).mean() < 0.3
     page.locator("#result input[value=coarse]").check()
     assert page.locator("#texture-help").inner_text() == "The face model's own albedo"  # not in a tooltip alone
+    assert page.locator("#result input[type=radio]:not([title])").count() == 0
     assert np.abs(view(page) - first).mean() > 1
 
     page.evaluate("describe({ ...photos[0], facts: { ...photos[0].facts, remark: 'is dim', warning: 'Not stored.' } })")
