@@ -112,8 +112,13 @@ class RunFolder:
         return progress
 
     def _best_psnr(self, progress: Progress) -> float | None:
-        """PSNR of best.npz, which may be newer than the checkpoint; None if neither was validated."""
-        best = checkpoints.restore(self.best, {}, self.belongs_to).best_psnr if self.best.is_file() else None
+        """PSNR of best.npz, which may be newer than the checkpoint.
+
+        None if neither was validated, or if best.npz is missing: the next validation then writes it.
+        """
+        if not self.best.is_file():
+            return None
+        best = checkpoints.restore(self.best, {}, self.belongs_to).best_psnr
         return max((psnr for psnr in (progress.best_psnr, best) if psnr is not None), default=None)
 
     def _is_finished(self, progress: Progress) -> bool:

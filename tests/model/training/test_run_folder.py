@@ -264,6 +264,20 @@ def test_a_best_state_that_is_newer_than_the_checkpoint_stays(tmp_path):
     assert (tmp_path / "best.npz").read_bytes() == best
 
 
+def test_a_resumed_run_without_its_best_state_ends_with_the_best_from_then_on(tmp_path, capsys):
+    """Only latest.npz was moved to another machine."""
+    run = run_in(tmp_path)
+    run.save(run.keep_best(dataclasses.replace(run.begin(), update=3), measured(31.0)))
+    run.best.unlink()
+    weights = tmp_path / "texture.npz"
+    resumed = run_in(tmp_path, train__restore=True, train__weights=str(weights))
+    progress = resumed.keep_best(dataclasses.replace(resumed.begin(), epoch=2, update=6), measured(30.0))
+    resumed.finish(resumed.save(progress), measured(30.0))
+    assert "best.npz: 30.0 dB" in capsys.readouterr().out
+    assert read_metadata(weights)["run"]["psnr_fine"] == 30
+    assert (tmp_path / "training.json").is_file()
+
+
 def test_a_path_that_is_not_utf_8_is_written_and_read(tmp_path):
     source = os.fsdecode(b"caf\xe9")
     run_in(tmp_path, test__input=source).begin()
