@@ -104,21 +104,26 @@ def turned_mesh(
       complete: see `turned_view`; the first shape decides.
     """
     framed, middle = framing(morphable.face_model.mean_shape, camera, shape[0].numpy() if complete else None)
-    turned = tf.matmul(shape - middle, rotation_matrix(angles))
+    rotation = rotation_matrix(angles)
+    turned = tf.matmul(shape - middle, rotation)
     clip = framed.clip_coordinates(turned)
-    # A head stays where it is when it turns. The front of a head, turned about its origin, would leave the picture.
-    return turned, clip if framed != camera else _centred(clip)
+    if framed != camera:
+        return turned, clip
+    # A head stays where it is when it turns. The front of a head, turned about its origin, would leave the picture. The
+    # mean face decides how far it is moved back, so that pictures of one face with several expressions match.
+    mean = framed.clip_coordinates(tf.matmul(morphable.face_model.mean_shape[None], rotation))
+    return turned, _centred(clip, mean)
 
 
-def _centred(clip: tf.Tensor) -> tf.Tensor:
-    """Clip coordinates [B, N, 4], moved within the picture so that as much of it is free on the left as on the right.
+def _centred(clip: tf.Tensor, mean: tf.Tensor) -> tf.Tensor:
+    """Clip coordinates [B, N, 4], moved within the picture so that the mean face, [B, N, 4], is in the middle.
 
-    The same of above and below. The picture shows the same side of the mesh as before.
+    As much of it is then free on the left as on the right, and above as below. The picture shows the same side of the
+    mesh as before.
     """
-    depth = clip[..., 3:]
-    places = clip[..., :2] / depth
+    places = mean[..., :2] / mean[..., 3:]
     middle = (tf.reduce_min(places, axis=1, keepdims=True) + tf.reduce_max(places, axis=1, keepdims=True)) / 2
-    return tf.concat([clip[..., :2] - middle * depth, clip[..., 2:]], axis=-1)
+    return tf.concat([clip[..., :2] - middle * clip[..., 3:], clip[..., 2:]], axis=-1)
 
 
 def framing(mean_shape: np.ndarray, camera: Camera, shape: np.ndarray | None = None) -> tuple[Camera, np.ndarray]:

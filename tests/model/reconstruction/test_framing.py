@@ -9,8 +9,10 @@ import tensorflow as tf
 
 from lib.errors import UserError
 from lib.geometry.camera import Camera
+from model.morphable_model import MorphableModel
 from model.reconstruction.export import Exporter
-from model.reconstruction.new_views import LARGEST_FACE, framing
+from model.reconstruction.new_views import LARGEST_FACE, framing, turned_mesh
+from tests.support.golden_face import golden_face_model
 
 CORNERS = np.array([[x, y, z] for x in (-1, 1) for y in (-1, 1) for z in (-1, 1)], np.float32)
 HEAD = CORNERS * LARGEST_FACE  # a box whose corners are 2.9 dm from the middle of a head with hair
@@ -46,3 +48,16 @@ def test_a_camera_inside_the_head_is_refused_before_the_work():
     morphable = SimpleNamespace(face_model=SimpleNamespace(mean_shape=HEAD))
     with pytest.raises(UserError, match=r"camera\.distance must be more than"):
         Exporter(morphable, Camera(distance=2.0), (), 256, False, Path("cache"))
+
+
+@pytest.mark.parametrize("yaw", [0.0, 0.6])
+def test_what_an_expression_does_not_move_stays_in_its_place(yaw):
+    """An open mouth makes a face longer; in an animation, its eyes must not rise."""
+    morphable, camera = MorphableModel(golden_face_model()), Camera((100, 100))
+    neutral = morphable.face_model.mean_shape
+    lower = neutral[:, 1] < 0
+    opened = np.where(lower[:, None], neutral * [1, 1.2, 1], neutral).astype(np.float32)
+    shapes, turn = (tf.constant(shape[None]) for shape in (neutral, opened)), tf.constant([[0.0, yaw, 0.0]])
+    places = [turned_mesh(morphable, shape, turn, camera, True)[1][0].numpy() for shape in shapes]
+    np.testing.assert_allclose(places[1][~lower], places[0][~lower], atol=1e-5)
+    assert np.abs(places[1][lower] - places[0][lower]).max() > 0.1
