@@ -23,6 +23,8 @@ from lib.runtime.resources import keep_freed_memory, processors
 
 _CPUINFO = Path("/proc/cpuinfo")
 _PCI = Path("/sys/bus/pci/devices")
+# CUDA's driver in WSL2, which lists Windows' graphics card as Microsoft's; it is there if Windows has NVIDIA's driver.
+_WSL_DRIVER = Path("/usr/lib/wsl/lib/libcuda.so.1")
 # Informational messages, their header, and the error about a CUDA driver that is not installed (303).
 _NOISE = re.compile(
     r"I0000 |INFO: Created TensorFlow Lite|WARNING: All log messages before absl::InitializeLog"
@@ -66,12 +68,18 @@ def devices() -> str:
 
     if gpus := len(tf.config.list_physical_devices("GPU")):
         return counted(gpus, "GPU")
-    why = " (`TF_CPP_MIN_LOG_LEVEL=1 python main.py --mode doctor` says what NVIDIA's lacks)" if _has_nvidia() else ""
+    why = (
+        " (`TF_CPP_MIN_LOG_LEVEL=1 python main.py --mode doctor` says why the NVIDIA card is not used)"
+        if _has_nvidia()
+        else ""
+    )
     return f"the CPU, as TensorFlow finds no GPU{why}"
 
 
 def _has_nvidia() -> bool:
-    """True if Linux lists a graphics card of NVIDIA's, with or without its driver."""
+    """True if Linux lists a graphics card of NVIDIA's, with or without its driver, or WSL2 has its driver."""
+    if _WSL_DRIVER.is_file():
+        return True
     for vendor in _PCI.glob("*/vendor"):
         with contextlib.suppress(OSError):
             display = vendor.with_name("class").read_text(encoding="ascii").startswith("0x03")

@@ -91,7 +91,11 @@ def test_it_is_said_before_the_import(tmp_path):
     assert done.stderr == "this processor has no AVX, which TensorFlow's packages need: they may end the program\n"
 
 
-@pytest.mark.parametrize(("gpus", "words"), [(0, "the CPU, as TensorFlow finds no GPU"), (1, "1 GPU"), (2, "2 GPUs")])
+NO_GPU = "the CPU, as TensorFlow finds no GPU"
+ADVICE = " (`TF_CPP_MIN_LOG_LEVEL=1 python main.py --mode doctor` says why the NVIDIA card is not used)"
+
+
+@pytest.mark.parametrize(("gpus", "words"), [(0, NO_GPU), (1, "1 GPU"), (2, "2 GPUs")])
 def test_what_tensorflow_computes_on_is_said_because_its_own_warnings_are_off(monkeypatch, gpus, words):
     import tensorflow as tf
 
@@ -113,12 +117,24 @@ def test_a_card_that_tensorflow_does_not_find_comes_with_advice(monkeypatch, tmp
 
     monkeypatch.setattr(tf.config, "list_physical_devices", lambda kind: [])
     monkeypatch.setattr(quiet_tensorflow, "_PCI", tmp_path)
-    assert devices() == "the CPU, as TensorFlow finds no GPU"
+    monkeypatch.setattr(quiet_tensorflow, "_WSL_DRIVER", tmp_path / "libcuda.so.1")
+    assert devices() == NO_GPU
     (tmp_path / "0000:01:00.0").mkdir()
     for name, text in (("vendor", vendor), ("class", kind)):
         (tmp_path / "0000:01:00.0" / name).write_text(f"{text}\n")
-    advice = " (`TF_CPP_MIN_LOG_LEVEL=1 python main.py --mode doctor` says what NVIDIA's lacks)"
-    assert devices() == "the CPU, as TensorFlow finds no GPU" + advice * seen
+    assert devices() == NO_GPU + ADVICE * seen
+
+
+def test_a_card_in_windows_comes_with_advice_under_wsl2(monkeypatch, tmp_path):
+    """WSL2 lists no PCI device of NVIDIA's, but has the driver's library."""
+    import tensorflow as tf
+
+    monkeypatch.setattr(tf.config, "list_physical_devices", lambda kind: [])
+    monkeypatch.setattr(quiet_tensorflow, "_PCI", tmp_path / "none")
+    monkeypatch.setattr(quiet_tensorflow, "_WSL_DRIVER", tmp_path / "libcuda.so.1")
+    assert devices() == NO_GPU
+    (tmp_path / "libcuda.so.1").touch()
+    assert devices() == NO_GPU + ADVICE
 
 
 @pytest.mark.parametrize(
