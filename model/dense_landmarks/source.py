@@ -47,13 +47,17 @@ def surface_points(config: schema.Config, face_model: FaceModel) -> SurfacePoint
         if face_model.name == BUILT_IN and config.face_model.source in _SOURCES:
             return at_texture_coordinates(face_model, stored.uv)
     path = _cache_path(config, face_model)
-    if (known := _stored(path)) is not None:
-        return known
+    with contextlib.suppress(DamagedFile):  # reported below, by the process that makes it again
+        if (known := _stored(path)) is not None:
+            return known
     with contextlib.ExitStack() as stack:
         with cache_in(path.parent):
             stack.enter_context(sole_writer(path, "calibration of landmarks", wait=True))
-        if (known := _stored(path)) is not None:  # another process has calibrated them meanwhile
-            return known
+        try:
+            if (known := _stored(path)) is not None:  # another process has calibrated them meanwhile
+                return known
+        except DamagedFile as error:
+            report_remade(path, error)
         points = _calibrated(face_model)
         with cache_in(path.parent):
             _write(path, points, face_model)
@@ -61,14 +65,10 @@ def surface_points(config: schema.Config, face_model: FaceModel) -> SurfacePoint
 
 
 def _stored(path: Path) -> SurfacePoints | None:
-    """The points of an earlier run; None if there are none, they are out of date, or the file is damaged."""
+    """The points of an earlier run; None if there are none or they are out of date; raises DamagedFile."""
     if not path.is_file():
         return None
-    try:
-        stored = _read(path)
-    except DamagedFile as error:
-        report_remade(path, error)
-        return None
+    stored = _read(path)
     return stored.points if stored.method == METHOD else None
 
 
