@@ -68,12 +68,10 @@ def devices() -> str:
 
     if gpus := len(tf.config.list_physical_devices("GPU")):
         return counted(gpus, "GPU")
-    why = (
-        " (`TF_CPP_MIN_LOG_LEVEL=1 python main.py --mode doctor` says why the NVIDIA card is not used)"
-        if _has_nvidia()
-        else ""
-    )
-    return f"the CPU, as TensorFlow finds no GPU{why}"
+    found = "the CPU, as TensorFlow finds no GPU"
+    if not _has_nvidia():
+        return found
+    return f"{found} (`TF_CPP_MIN_LOG_LEVEL=1 python main.py --mode doctor` says why the NVIDIA card is not used)"
 
 
 def _has_nvidia() -> bool:

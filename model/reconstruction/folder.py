@@ -5,7 +5,9 @@ This module does not import TensorFlow: the processes that do the work import it
 
 import contextlib
 import dataclasses
+import glob
 import itertools
+import os
 import sys
 from collections.abc import Callable, Generator, Iterator, Sequence
 from pathlib import Path
@@ -114,7 +116,7 @@ def reconstruct_photos(
     last = {job.number for job in killers}
     others = [job for job in jobs if job.number not in last]
     processes = process_count(config, len(others))
-    _announce_first_run(config.generated_dir)
+    _announce_first_run(config)
     # Its errors need no progress bar. Killers get another one, in a process of its own: memory may be short.
     here = [make_worker(config, output)] if processes == 1 and others else []
     wanted = (dataclasses.replace(job, row=wants_row(job)) for job in others)
@@ -139,10 +141,16 @@ def reconstruct_photos(
             yield done.job, done.result or PhotoOutcome(None, failed=[(None, _KILLED)], lost=True)
 
 
-def _announce_first_run(cache: Path) -> None:
-    """Says why the progress bar stands still, if nothing of the face model is in the cache, a folder."""
-    if not any(cache.glob("*.npz")):
-        print(f"first run: prepares the face model and keeps it in {cache}, which takes about a minute")
+def _announce_first_run(config: schema.Config) -> None:
+    """Says why the progress bar stands still, if the cache can be written and lacks a face model that it would hold."""
+    source, cache = config.face_model.source, config.generated_dir
+    stem = {"human-head": f"human_head_{config.face_model.area}", "built-in": "face"}.get(source)
+    if stem is None and Path(source).suffix == ".npz":  # it need not be converted, so nothing tells its first run
+        return
+    pattern = f"{stem}_[0-9]*.npz" if stem else f"{glob.escape(Path(source).stem)}-*.npz"
+    folder = next(path for path in (cache, *cache.absolute().parents) if path.exists())
+    if not any(cache.glob(pattern)) and os.access(folder, os.W_OK | os.X_OK):
+        print(f"first run: prepares the face model, which takes a minute or more, and keeps it in {cache}")
 
 
 def _one_by_one(

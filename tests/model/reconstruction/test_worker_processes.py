@@ -214,14 +214,32 @@ def test_the_parent_does_not_import_tensorflow():
     assert subprocess.run([sys.executable, "-c", script], cwd=ROOT, check=False).returncode == 0
 
 
-def test_the_first_run_says_why_its_bar_stands_still(run, tmp_path, capsys):
+@pytest.mark.parametrize(
+    ("source", "model", "others"),
+    [
+        ("human-head", "human_head_face_1_0.npz", ["human_head_face_head_1_0.npz", "face_10000_0_0.npz"]),
+        ("built-in", "face_10000_0_0.npz", ["face_mesh_0.npz", "human_head_face_1_0.npz"]),
+        ("data/[gnm].h5", "[gnm]-0.npz", ["gnm-0.npz", "face_10000_0_0.npz", "graph_fit_0.npz", "encoded-0.npz"]),
+    ],
+)
+def test_the_first_run_with_a_face_model_says_why_its_bar_stands_still(run, tmp_path, capsys, source, model, others):
     """Two processes, of which each would say so."""
     cache = tmp_path / "data" / "generated"
-    run("abcd", **{"data.root_dir": str(tmp_path)})
-    first = f"first run: prepares the face model and keeps it in {cache}, which takes about a minute\n"
-    assert capsys.readouterr().out.count(first) == 1
-    cache.mkdir(parents=True)
-    (cache / "human_head_face_1_0.npz").touch()
+    options = {"data.root_dir": str(tmp_path), "face_model.source": source}
+    first = f"first run: prepares the face model, which takes a minute or more, and keeps it in {cache}\n"
+    for kept in ([], others, [model]):
+        if kept:
+            cache.mkdir(parents=True, exist_ok=True)
+        for name in kept:
+            (cache / name).touch()
+        run("abcd", **options)
+        assert capsys.readouterr().out.count(first) == (model not in kept)
+        (tmp_path / "in").rename(tmp_path / f"before{len(kept)}")
+
+
+def test_no_first_run_is_told_where_nothing_can_be_kept_or_nothing_is_made(run, tmp_path, monkeypatch, capsys):
+    run("a", **{"data.root_dir": str(tmp_path), "face_model.source": "mine.npz"})
     (tmp_path / "in").rename(tmp_path / "before")
-    run("abcd", **{"data.root_dir": str(tmp_path)})
+    monkeypatch.setattr(os, "access", lambda path, mode: Path(path) != tmp_path)  # the administrator may write anywhere
+    run("a", **{"data.root_dir": str(tmp_path)})
     assert "first run" not in capsys.readouterr().out
