@@ -127,6 +127,7 @@ def test_page_and_table_name_the_split_and_what_it_is_worth(measured, tmp_path, 
     assert f"<title>Measured on 2 faces of the {split} split</title>" in page
     assert f"2 faces of the {split} split, predicted coefficients" in said
     assert ["new views, dB" in text for text in (said, page)] == [True, True], "columns have units"
+    assert "three rows each: photo, textures, overlay; then truth and textures in new views" in page
     assert note in page
     assert (note in said) == (split != "test")
 
