@@ -47,7 +47,10 @@ def main(argv: list[str] | None = None) -> int:
     flags.check_mode(args)
     config = schema.load(args.config, args.overrides)
     if args.mode in USES_NETWORK and not config.texture_path.is_relative_to(config.run_dir):
-        print(f"uses the shipped texture network, {config.texture.weights}, if it fits: {why_unused(config.run_dir)}")
+        shipped = (
+            f"uses the shipped texture network, {config.texture.weights}, if it fits the face model and the options"
+        )
+        print(f"{why_unused(config.run_dir)}; {shipped}")
     return MODES[args.mode](config, args)
 
 

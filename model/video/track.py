@@ -99,7 +99,7 @@ def reconstruct_video(config: schema.Config, source: Path, output: Path) -> dict
     )
     write_animated_rig(output, export, skin, track.coefficients, track.gaze, frames.seconds[: len(track.seen)])
     write_video(output / OVERLAY, drawn(reconstruct, frames, track, skin.albedo), frames.frame_rate)
-    without = some_of(len(bridged), "without a face, and bridged", len(set(bridged) & set(damaged)))
+    without = some_of(len(bridged), "bridged for lack of a face", len(set(bridged) & set(damaged)))
     print(f"{counted(len(track.seen), 'frame')}, {without}; results in {output}")
     _print_left_out(track)
     return {}

@@ -45,7 +45,10 @@ def test_reconstructing_with_shipped_weights_says_what_is_left(tmp_path, run_dir
     monkeypatch.setattr(main, "input_photos", lambda *_, **__: None)
     command = ["--mode", "test", "--root_dir", str(tmp_path), "--output", str(tmp_path / "out")]
     main.main(command)
-    shipped = f"uses the shipped texture network, {schema.load().texture.weights}, if it fits: "
-    assert capsys.readouterr().out.startswith(f"{shipped}{run_dir}: no best.npz; an earlier run is in ")
+    weights = schema.load().texture.weights
+    shipped = f"; uses the shipped texture network, {weights}, if it fits the face model and the options\n"
+    said = capsys.readouterr().out
+    assert said.startswith(f"{run_dir}: no best.npz; an earlier run is in ")
+    assert said.endswith(shipped)
     main.main([*command, "--suffix", "another"])
-    assert capsys.readouterr().out == f"{shipped}nothing was trained in {run_dir.with_name('face_another')}\n"
+    assert capsys.readouterr().out == f"nothing was trained in {run_dir.with_name('face_another')}{shipped}"

@@ -75,7 +75,7 @@ def test_frames_that_fail_are_bridged(tmp_path, run, monkeypatch, capsys):
     said = capsys.readouterr()
     assert "frame 2: left out, no initial_estimate" in said.err
     assert "frame 4: left out, no gaze" in said.err
-    assert "6 frames, 2 of them without a face, and bridged; results in " in said.out
+    assert "6 frames, 2 of them bridged for lack of a face; results in " in said.out
     assert "nothing is drawn on 1 frame without a face: 0\n" in said.out
     summary = json.loads((tmp_path / "out/summary.json").read_text())
     assert (summary["bridged"], summary["damaged"], summary["without_face"]) == ([2, 4], [0], [0])
