@@ -23,7 +23,7 @@ from lib.runtime.determinism import make_deterministic
 from lib.runtime.leaving import leave
 from lib.runtime.quiet_tensorflow import import_tensorflow, share_processors
 from model.runs.processes import run_mirrored
-from model.runs.set_aside import why_unused
+from model.runs.set_aside import shipped_instead
 from utils import seed_everything
 
 PARTIAL_SUCCESS = 3
@@ -47,10 +47,7 @@ def main(argv: list[str] | None = None) -> int:
     flags.check_mode(args)
     config = schema.load(args.config, args.overrides)
     if args.mode in USES_NETWORK and not config.texture_path.is_relative_to(config.run_dir):
-        shipped = (
-            f"uses the shipped texture network, {config.texture.weights}, if it fits the face model and the options"
-        )
-        print(f"{why_unused(config.run_dir)}; {shipped}")
+        print(shipped_instead(config.run_dir, config.texture.weights))
     return MODES[args.mode](config, args)
 
 

@@ -23,10 +23,11 @@ def missing(checkpoint: Path) -> str:
     return f"{checkpoint}: a checkpoint must be here, got none{advice}"
 
 
-def why_unused(run_dir: Path) -> str:
-    """Why a run without best.npz does not reconstruct photos, for a message."""
+def shipped_instead(run_dir: Path, weights: str) -> str:
+    """The message that a run without best.npz does not reconstruct photos, and that the shipped weights do."""
     left = what_is_left(run_dir)
-    return f"{run_dir}: no best.npz; {left}" if left else f"nothing was trained in {run_dir}"
+    why = f"{run_dir}: no best.npz; {left}" if left else f"nothing was trained in {run_dir}"
+    return f"{why}; uses the shipped texture network, {weights}, if it fits the face model and the options"
 
 
 def _newest(run_dir: Path) -> Path | None:

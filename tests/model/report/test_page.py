@@ -240,7 +240,7 @@ def test_the_page_of_an_evaluation_has_table_and_sheet(tmp_path):
     (image,) = written.all("img")
     assert image["src"].startswith("data:image/webp;base64,")
     assert int(image["height"]) == 16383
-    assert image["alt"] == "Faces of the test split: photo, textures, overlay", "photos without a truth have no new views"
+    assert image["alt"] == "Faces of the test split: photo, textures, overlay", "no new views without a truth"
     assert picture.size == (40, 20000)
 
 
