@@ -1,6 +1,7 @@
 """Assembly of complete face models from published parts; missing parts are transferred from another model."""
 
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 import numpy as np
 
@@ -30,6 +31,7 @@ class PublishedModel:
       expression_names: one for each expression, or empty.
       expression_strength: as in `FaceModel`.
       mirror: [N] mirrored vertex of each vertex.
+      marks: file of the landmarks, for error messages; None if they are in `where`.
     """
 
     where: str
@@ -45,6 +47,12 @@ class PublishedModel:
     expression_names: tuple[str, ...] = ()
     expression_strength: float | None = None
     mirror: np.ndarray | None = None
+    marks: Path | None = None
+
+    @property
+    def landmarks_from(self) -> object:
+        """The file that messages about landmarks name."""
+        return self.marks or self.where
 
 
 def assemble(published: PublishedModel, source: FaceModel) -> FaceModel:
@@ -59,7 +67,9 @@ def assemble(published: PublishedModel, source: FaceModel) -> FaceModel:
     """
     mirror = mirror_by_position(published.shape) if published.mirror is None else published.mirror
     shape = published.shape - published.shape.mean(axis=0)
-    match = find_correspondence(published.where, shape, published.triangles, published.landmarks, mirror, source)
+    match = find_correspondence(
+        published.landmarks_from, shape, published.triangles, published.landmarks, mirror, source
+    )
 
     def given_or_carried(given: np.ndarray | None, of_source: np.ndarray) -> np.ndarray:
         return match.carry(of_source) if given is None else given
@@ -101,7 +111,7 @@ def face_only(head: PublishedModel, source: FaceModel) -> PublishedModel:
     if not kept[head.landmarks].all():
         number = int(np.flatnonzero(~kept[head.landmarks])[0])
         raise UserError(
-            f"{head.where}: landmarks must lie on the face, got landmark {number} on vertex {head.landmarks[number]}, "
+            f"{head.landmarks_from}: landmarks must lie on the face, got landmark {number} on vertex {head.landmarks[number]}, "
             f"which is not part of it (correct them, or put all {LANDMARKS} into {FILE} in its folder)"
         )
     new_index = np.cumsum(kept) - 1
@@ -128,7 +138,7 @@ def face_only(head: PublishedModel, source: FaceModel) -> PublishedModel:
 def _face_area(head: PublishedModel, source: FaceModel) -> np.ndarray:
     """[N] bool: vertices near the face, or landmarks, that are corners of a triangle of such vertices."""
     no_mirror = np.arange(len(head.shape))
-    match = find_correspondence(head.where, head.shape, head.triangles, head.landmarks, no_mirror, source)
+    match = find_correspondence(head.landmarks_from, head.shape, head.triangles, head.landmarks, no_mirror, source)
     near = match.distance < FACE_REACH
     near[head.landmarks] = True
     used = np.zeros(len(head.shape), bool)

@@ -92,7 +92,7 @@ def find_correspondence(
     mirror_index: np.ndarray,
     source: FaceModel,
 ) -> Correspondence:
-    """`Correspondence` of a face from the file or folder `where`.
+    """`Correspondence` of a face whose landmarks are from the file or folder `where`.
 
     Raises:
       UserError: its landmarks are in another order, or define no warp.

@@ -79,7 +79,7 @@ def complete_landmarks(
       used: numbers of the vertices that polygons use; None for all.
 
     Raises:
-      UserError: fewer than FEWEST landmarks are known.
+      UserError: fewer than FEWEST landmarks are known, or all of them lie in one plane.
     """
     if len(known) < FEWEST:
         raise UserError(
@@ -89,6 +89,9 @@ def complete_landmarks(
     numbers = sorted(known)
     places = np.array([known[number] for number in numbers], np.float64)
     reference = source.mean_shape[source.landmarks].astype(np.float64)
-    points = warp_between(reference[numbers], places)(reference)
+    try:
+        points = warp_between(reference[numbers], places)(reference)
+    except ValueError as error:
+        raise UserError(f"{where}: {error} (name some of both sides of the face)") from error
     points[numbers] = places
     return _nearest_used(shape, points, used)

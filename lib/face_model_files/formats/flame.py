@@ -94,6 +94,7 @@ def load_flame(path: Path, source: FaceModel) -> FaceModel:
         landmarks=landmarks,
         identity=basis[:IDENTITY],
         expression=expression if len(expression) else None,
+        marks=marks if marks.is_file() else None,
     )
     return assemble(face_only(head, source), source)
 

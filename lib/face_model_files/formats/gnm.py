@@ -79,9 +79,9 @@ def load_gnm(path: Path, source: FaceModel) -> FaceModel:
     if file is None:
         raise UserError(f"{path}: must be an .npz with {', '.join(_NEEDED)}, or a folder with one, got none")
     head = _read(file)
-    landmarks = _landmarks(file, head)
+    landmarks, marks = _landmarks(file, head)
     no_mirror = np.arange(len(head.shape))
-    match = find_correspondence(file, head.shape, head.triangles, landmarks, no_mirror, source)
+    match = find_correspondence(marks, head.shape, head.triangles, landmarks, no_mirror, source)
     near = match.distance < FACE_REACH
     near[landmarks] = True
     skin = head.group("skin") > 0.5
@@ -94,8 +94,8 @@ def load_gnm(path: Path, source: FaceModel) -> FaceModel:
     inside &= used[head.triangles].all(axis=1)
     if not used[landmarks].all():
         raise UserError(
-            f"{file}: landmarks must lie on the face's skin, got one on vertex {landmarks[~used[landmarks]][0]}, "
-            f"which is not part of it (are the numbers in {SPARSE} or {FILE} those of another model?)"
+            f"{marks}: landmarks must lie on the face's skin, got one on vertex {landmarks[~used[landmarks]][0]}, "
+            "which is not part of it (are the numbers those of another model?)"
         )
     try:
         return _face_model(head, used, inside, landmarks, source)
@@ -181,10 +181,10 @@ def _modes(file: Path, basis: np.ndarray, names: list[str], kept: dict[str, int]
     return basis[chosen].astype(np.float64) * DECIMETRES, tuple(names[number] for number in chosen)
 
 
-def _landmarks(file: Path, head: _Head) -> np.ndarray:
-    """[68] vertices of the outer skin, from `landmarks.txt` or the publishers' table."""
+def _landmarks(file: Path, head: _Head) -> tuple[np.ndarray, Path]:
+    """[68] vertices of the outer skin, and their file: `landmarks.txt` or the publishers' table."""
     if (own := file.parent / FILE).is_file():
-        return read_landmarks(own, head.shape / DECIMETRES)
+        return read_landmarks(own, head.shape / DECIMETRES), own
     if not (tables := gnm_tables(file)):
         raise UserError(
             f"{file}: must have {SPARSE} of {SOURCE} (gnm/shape/data/landmarks) or a {FILE} beside it, got neither; "
@@ -207,7 +207,7 @@ def _landmarks(file: Path, head: _Head) -> np.ndarray:
         )
     points = _ordered_jaw((head.shape[corners] * weights[..., None]).sum(axis=1))
     skin = np.flatnonzero((head.group("skin") > 0.5) & (head.group("mouth_sock") < 0.5))
-    return skin[nearest_vertices(head.shape[skin], points)]
+    return skin[nearest_vertices(head.shape[skin], points)], table
 
 
 def _ordered_jaw(points: np.ndarray) -> np.ndarray:

@@ -102,6 +102,7 @@ def load_statismo(path: Path, source: FaceModel) -> FaceModel:
         expression=expression,
         mean_albedo=None if colour is None else np.clip(colour[0], 0.0, 1.0),
         albedo=None if colour is None else colour[1],
+        marks=marks if marks.is_file() else None,
     )
     return assemble(face_only(head, source), source)
 

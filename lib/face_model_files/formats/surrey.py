@@ -62,7 +62,8 @@ def load_surrey(path: Path, source: FaceModel) -> FaceModel:
     elif shapes := model.expression or _blendshapes_beside(file, len(model.shape.mean)):
         names, expression = tuple(shapes), np.array(list(shapes.values())) * (STRENGTH / MILLIMETRES)
         strength = STRENGTH
-    landmarks = _landmarks(file, model, shape, source)
+    marks = _marks(file)
+    landmarks = _landmarks(marks, model, shape, source)
     shape = shape - shape.mean(axis=0)  # moves the plane of symmetry to x = 0; it is 0.1 mm off in the file
     colour = model.colour
     published = PublishedModel(
@@ -79,6 +80,7 @@ def load_surrey(path: Path, source: FaceModel) -> FaceModel:
         expression_names=names,
         expression_strength=strength,
         mirror=mirror_by_connection(shape, model.shape.triangles),
+        marks=marks,
     )
     return assemble(published, source)
 
@@ -89,16 +91,21 @@ def _blendshapes_beside(path: Path, vertices: int) -> dict[str, np.ndarray] | No
     return read_blendshapes(beside, vertices) if beside.is_file() else None
 
 
-def _landmarks(path: Path, model: EosModel, shape: np.ndarray, source: FaceModel) -> np.ndarray:
+def _marks(path: Path) -> Path:
+    """The file of the landmarks, beside the model's."""
+    for marks in (path.parent / FILE, path.parent / MARKS):
+        if marks.is_file():
+            return marks
+    raise UserError(
+        f"{marks}: must name landmarks of {path.name}, got no such file (copy it from the same folder of eos, or "
+        f"put all {LANDMARKS} into {FILE}, one vertex number per line)"
+    )
+
+
+def _landmarks(marks: Path, model: EosModel, shape: np.ndarray, source: FaceModel) -> np.ndarray:
     """[68] vertices."""
-    if (path.parent / FILE).is_file():
-        return read_landmarks(path.parent / FILE, model.shape.mean)
-    marks = path.parent / MARKS
-    if not marks.is_file():
-        raise UserError(
-            f"{marks}: must name landmarks of {path.name}, got no such file (copy it from the same folder of eos, or "
-            f"put all {LANDMARKS} into {FILE}, one vertex number per line)"
-        )
+    if marks.name == FILE:
+        return read_landmarks(marks, model.shape.mean)
     known = _read_marks(marks, len(shape))
     landmarks = complete_landmarks(str(marks), shape, {k: shape[vertex] for k, vertex in known.items()}, source)
     landmarks[list(known)] = list(known.values())

@@ -127,6 +127,24 @@ def test_a_file_of_all_landmarks_takes_the_place_of_the_mapping(public, built_in
     np.testing.assert_array_equal(load_surrey(public, built_in).landmarks, built_in.landmarks)
 
 
+def mapping(landmarks: dict[int, int]) -> str:
+    return "[landmark_mappings]\n" + "".join(f"{number + 1} = {vertex}\n" for number, vertex in landmarks.items())
+
+
+def test_landmarks_that_are_on_no_face_are_refused_with_the_name_of_their_file(public, built_in):
+    marks, vertices = public.parent / MARKS, built_in.landmarks.tolist()
+    brow = [8, *range(17, 27)]
+    marks.write_text(mapping(dict(zip(brow, [vertices[number] for number in reversed(brow)], strict=True))))
+    with pytest.raises(UserError, match=rf"{MARKS}: landmarks must lie as on a face"):
+        load_surrey(public, built_in)
+    marks.write_text(mapping({number: vertices[number] for number in (8, 27, 28, 29, 30, 33, 51)}))
+    with pytest.raises(UserError, match=rf"{MARKS}: landmarks must not all lie in one plane.*both sides"):
+        load_surrey(public, built_in)
+    (public.parent / FILE).write_text("\n".join(map(str, vertices[::-1])))
+    with pytest.raises(UserError, match=rf"{FILE}: landmarks must lie as on a face"):
+        load_surrey(public, built_in)
+
+
 @pytest.mark.parametrize(
     ("content", "message"),
     [
