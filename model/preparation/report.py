@@ -11,6 +11,7 @@ from lib.errors import UserError
 from lib.face_image.quality import DELETED, KINDS
 from lib.files.csv_files import write_csv
 from lib.files.file_names import printable
+from lib.files.folders import visible_files
 from lib.files.json_files import write_json
 from lib.messages import counted
 from model.preparation.job import RETRY
@@ -83,11 +84,11 @@ def report_left_out(output: Path, source: Path, records: list[dict]) -> dict[str
 
 def report_strays(crops: Path, records: Iterable[dict]) -> None:
     """Names the PNGs beside the crops that no record holds: a killed run's, or the user's own."""
-    if strays := sorted({path.name for path in crops.glob("*.png")}.difference(crop_files(records))):
+    if strays := sorted({path.name for path in visible_files(crops, ".png")}.difference(crop_files(records))):
         listed = ", ".join(map(printable, strays[:LISTED])) + (", ..." if len(strays) > LISTED else "")
         print(
             f"{crops}: {counted(len(strays), 'PNG')} of no photo: {listed} (on no sheet, but create_bin.py packs every "
-            "PNG of the folder; delete what is not yours)",
+            "PNG of the folder; delete those you do not want)",
             file=sys.stderr,
         )
 

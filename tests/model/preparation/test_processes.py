@@ -121,9 +121,14 @@ def test_pngs_that_are_no_photos_crops_stay_and_are_named(run, tmp_path, capsys)
     run("a", "b")
     assert "of no photo" not in capsys.readouterr().err
     (tmp_path / "out/crops/mine.png").write_bytes(b"crop")
+    (tmp_path / "out/crops/yours.PNG").write_bytes(b"crop")
+    hidden = [".a-unfinished-1a2b3c4d.png", "._a.png"]  # which `create_bin.py` leaves out
+    for name in hidden:
+        (tmp_path / "out/crops" / name).write_bytes(b"crop")
     (tmp_path / "in/b.png").unlink()
-    run(strays=["mine.png"])
-    assert f"{tmp_path / 'out/crops'}: 1 PNG of no photo: mine.png (on no sheet, but" in capsys.readouterr().err
+    run(strays=["mine.png", "yours.PNG", *hidden])
+    told = f"{tmp_path / 'out/crops'}: 2 PNGs of no photo: mine.png, yours.PNG (on no sheet, but"
+    assert told in capsys.readouterr().err
 
 
 def test_a_kill_amid_the_deletion_of_old_crops_is_not_taken_for_the_users(run, monkeypatch):
