@@ -25,7 +25,7 @@ from lib.runtime.resources import affordable
 from lib.runtime.worker_pool import Outcome, run_in_processes
 from lib.sidecar.sidecar_files import report_sidecars
 from model.preparation.job import RETRY, Job
-from model.preparation.journal import journal_line, write_journal
+from model.preparation.journal import journal_line, read_journal, write_journal
 from model.preparation.photo_folder import JOURNAL, PhotoFolder
 from model.preparation.report import crop_files, report_crops, report_left_out, report_strays, write_tables
 from model.preparation.sheets import write_sheets
@@ -70,15 +70,21 @@ def prepare_folder(config: schema.Config, source: Path, output: Path) -> dict[st
     try:
         skipped = prepare_photos(config, folder, folder.paths, folder.earlier, journal, records, folder.others)
     except KeyboardInterrupt as error:
-        advice = _write_interrupted(config, folder, [records[photo] for photo in folder.photos if photo in records])
+        advice = _write_interrupted(config, folder, records)
         raise Interrupted(advice, getattr(error, "number", signal.SIGINT)) from error
     return finish(config, folder, [records[photo] for photo in folder.photos], skipped)
 
 
-def _write_interrupted(config: schema.Config, folder: PhotoFolder, done: list[dict]) -> str:
+def _write_interrupted(config: schema.Config, folder: PhotoFolder, done: Mapping[str, dict]) -> str:
     """Writes the results of a run that was told to stop, sheets only if they take seconds; returns how to continue."""
-    advice = f"{len(done)} of {len(folder.paths)} photos are prepared in {folder.output}; the same command prepares the"
-    records = folder.with_others(done)
+    # The journal also holds earlier records of photos that were to be tried again, whose crops are still there.
+    known = {**read_journal(folder.output / JOURNAL, folder.origin), **done}
+    kept = [known[photo] for photo in folder.photos if photo in known and known[photo]["key"]]
+    advice = f"{len(done)} of {len(folder.paths)} photos are prepared in {folder.output}"
+    if left := len(kept) - len(done):
+        advice += f", {left} more as an earlier run left them"
+    advice += "; the same command prepares the"
+    records = folder.with_others(kept)
     write_tables(folder.output, config, folder.source, records)
     if len(crops := crop_files(records)) > INTERRUPTED_SHEETS:
         return f"{advice} others and draws the sheets"

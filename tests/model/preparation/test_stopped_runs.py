@@ -11,6 +11,7 @@ from PIL import Image
 from configs import schema
 from lib.face_image.quality import DELETED, KILLED
 from lib.files.shards import Shard
+from lib.runtime.interruption import Interrupted
 from model.preparation import prepare as preparation
 from model.preparation.report import crop_files
 from model.preparation.shards import merge_shards, prepare_shard
@@ -167,6 +168,23 @@ def test_a_stopped_run_still_knows_which_photo_killed_its_process(begin, stopped
     while stopped_at(number, whole, folder):
         assert KILLED in (folder / "out/progress.jsonl").read_text(), f"stopped at step {number}"
         number += 1
+
+
+def test_a_run_told_to_stop_lists_what_it_was_to_try_again(begin, monkeypatch):
+    """Its crops are still there, and would be packed."""
+    folder = begin()
+    whole(folder)
+
+    def stopped(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Stub, "__call__", stopped)
+    with pytest.raises(Interrupted) as caught:
+        whole(folder)
+    told = f"0 of 1 photos are prepared in {folder / 'out'}, 1 more as an earlier run left them; the same command"
+    assert caught.value.advice.startswith(told)
+    assert found(folder) == (["group_1.png"], {"group.png": ["failed", DELETED]})
+    assert json.loads((folder / "out/prepared.json").read_text())["crops"] == 1
 
 
 def test_one_photo_removes_what_a_stopped_run_left_of_the_others(begin, stopped_at):
