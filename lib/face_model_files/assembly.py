@@ -110,9 +110,10 @@ def face_only(head: PublishedModel, source: FaceModel) -> PublishedModel:
     kept = _face_area(head, source)
     if not kept[head.landmarks].all():
         number = int(np.flatnonzero(~kept[head.landmarks])[0])
+        vertex = head.landmarks[number]
         raise UserError(
-            f"{head.landmarks_from}: landmarks must lie on the face, got landmark {number} on vertex {head.landmarks[number]}, "
-            f"which is not part of it (correct them, or put all {LANDMARKS} into {FILE} in its folder)"
+            f"{head.landmarks_from}: landmarks must lie on the face, got landmark {number} on vertex {vertex}, which "
+            f"is not part of it (correct them, or put all {LANDMARKS} into {FILE} in its folder)"
         )
     new_index = np.cumsum(kept) - 1
 

@@ -80,18 +80,17 @@ def _write_interrupted(config: schema.Config, folder: PhotoFolder, done: Mapping
     # The journal also holds earlier records of photos that were to be tried again, whose crops are still there.
     known = {**read_journal(folder.output / JOURNAL, folder.origin), **done}
     kept = [known[photo] for photo in folder.photos if photo in known and known[photo]["key"]]
-    advice = f"{len(done)} of {len(folder.paths)} photos are prepared in {folder.output}"
-    if left := len(kept) - len(done):
-        advice += f", {left} more as an earlier run left them"
-    advice += "; the same command prepares the"
-    records = folder.with_others(kept)
-    write_tables(folder.output, config, folder.source, records)
+    more = f", {len(kept) - len(done)} more as an earlier run left them" if len(kept) > len(done) else ""
+    advice = (
+        f"{len(done)} of {len(folder.paths)} photos are prepared in {folder.output}{more}; the same command prepares"
+    )
+    write_tables(folder.output, config, folder.source, records := folder.with_others(kept))
     if len(crops := crop_files(records)) > INTERRUPTED_SHEETS:
-        return f"{advice} others and draws the sheets"
-    print(f"\n{advice} others; drawing the sheets (stop again to leave them out)", file=sys.stderr)
+        return f"{advice} the others and draws the sheets"
+    print(f"\n{advice} the others; drawing the sheets (stop again to leave them out)", file=sys.stderr)
     with contextlib.suppress(KeyboardInterrupt):
         write_sheets(folder.output / "sheets", folder.crops, crops)
-    return f"{advice} others"
+    return f"{advice} the others"
 
 
 def check_output(output: Path) -> None:
