@@ -1,12 +1,12 @@
 """Reads the frames of a video, and follows a face from frame to frame."""
 
-import contextlib
 import sys
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import cv2
 import numpy as np
+from tqdm import tqdm
 
 from lib.errors import UserError
 from lib.face_image.detection import Face, detect_faces
@@ -20,6 +20,8 @@ from model.video.video_file import check_moving, check_rate, open_video, square_
 
 # Frames in a row that may be damaged; then the video ends, because a damaged header may announce billions.
 MOST_DAMAGED = 10_000
+# Damaged images of a folder that are named: none may be readable, for lack of a package.
+NAMED = 10
 # States of a frame number; END is behind the last frame.
 READABLE, DAMAGED, END = "a readable frame", "a damaged or missing frame", "no frame"
 
@@ -28,8 +30,8 @@ class FrameSource:
     """Frames of a video file or a folder, uint8 [H, W, 3] RGB; can be iterated repeatedly.
 
     A damaged frame is returned as None, so that later frames keep their positions; damaged frames at the end are
-    dropped. A video that was cut off, as by an interrupted download, or lacks frames is reported once. Frames whose
-    pixels are not square are enlarged.
+    dropped. The first damaged images of a folder are reported once, as is a video that was cut off, as by an
+    interrupted download, or lacks frames. Frames whose pixels are not square are enlarged.
 
     Iterating raises UserError if the file or a frame is not as it was before: it was deleted or replaced.
 
@@ -119,11 +121,17 @@ class FrameSource:
                 print(fault, file=sys.stderr)
 
     def _images(self, paths: list[Path]) -> Iterator[tuple[np.ndarray | None, float]]:
+        named = 0
         for number, path in enumerate(paths):
             self._unchanged.check(path)
             frame = None
-            with contextlib.suppress(UserError):
+            try:
                 pixels, size = read_sized(path)
+            except UserError as error:
+                named += 1
+                if number == len(self._states) and named <= NAMED:  # not before
+                    tqdm.write(f"{error}; the frame counts as damaged", file=sys.stderr)
+            else:
                 frame, self.ratio = np.ascontiguousarray(pixels[..., :3]), np.array(size[::-1]) / pixels.shape[1::-1]
             yield frame, number / self.frame_rate
 

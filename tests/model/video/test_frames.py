@@ -227,13 +227,22 @@ def test_damaged_frames_keep_their_place(tmp_path):
     assert found[23] is not None
 
 
-def test_an_unreadable_image_among_frames_is_damaged(tmp_path):
-    for index in range(4):
+def test_an_unreadable_image_among_frames_is_damaged_and_named_once(tmp_path, capsys):
+    for index in range(5):
         portrait().save(tmp_path / f"{index}.png")
     (tmp_path / "1.png").write_bytes(b"no image")
-    (tmp_path / "3.png").write_bytes(b"no image")
+    (tmp_path / "4.png").write_bytes(b"no image")
     source = FrameSource(tmp_path, 25.0)
-    assert [frame is None for frame in source] == [False, True, False]
+    (tmp_path / "2.png").unlink()
+    for _ in range(2):
+        assert [frame is None for frame in source] == [False, True, True, False]
+    said = capsys.readouterr().err.splitlines()
+    assert [line.split(":")[0] for line in said] == [str(tmp_path / f"{number}.png") for number in (1, 2, 4)]
+    assert all(line.endswith("; the frame counts as damaged") for line in said)
+    for number in range(20):
+        (tmp_path / f"x{number}.png").write_bytes(b"no image")
+    list(FrameSource(tmp_path, 25.0))
+    assert len(capsys.readouterr().err.splitlines()) == 10
 
 
 def test_frames_of_several_sizes_are_refused_before_any_work(tmp_path):
