@@ -6,7 +6,6 @@ from typing import Any
 
 import numpy as np
 from PIL import ImageOps
-from scipy.stats import theilslopes
 
 from benchmarks.soak.attempts import Outcome, Scenario, lost, survived
 from benchmarks.soak.runs.child import Watch
@@ -43,8 +42,7 @@ def flat(rows: np.ndarray) -> tuple[dict[str, Any], str]:
         return [statistics.median(values[part]) for part in (slice(third, 2 * third), slice(2 * third, None))]
 
     memory, files, slowness = medians(resident), medians(descriptors), medians(relative)
-    # The median of the slopes of all pairs of notes, which single notes cannot move.
-    leak = float(theilslopes((resident - spare)[third:], calls[third:]).slope)
+    leak = _slope(calls[third:], (resident - spare)[third:])
     figures = {
         "calls": int(calls[-1]),
         "seconds_per_call": [round(value, 4) for value in medians(steps)],
@@ -63,6 +61,17 @@ def flat(rows: np.ndarray) -> tuple[dict[str, Any], str]:
     if slowness[1] > slowness[0] * SLOWDOWN:
         faults.append("it slows down")
     return figures, ", ".join(faults)
+
+
+def _slope(calls: np.ndarray, memory: np.ndarray) -> float:
+    """Growth for a call: the median over pairs of notes, which single notes cannot move.
+
+    The pairs are at most a third of the notes apart, so that a single step, as of a pool of the C library, does not
+    count either: most pairs lie on one side of it.
+    """
+    first, second = np.triu_indices(len(calls), 1)
+    near = second - first <= len(calls) // 3
+    return float(np.median(((memory[second] - memory[first]) / (calls[second] - calls[first]))[near]))
 
 
 class Endurance:
@@ -111,9 +120,10 @@ def scenarios(world: World) -> list[Scenario]:
     """The scenarios of long runs."""
     endurance = Endurance(world)
     proof = (
-        f"over the last two thirds, memory in use grows by at most {LEAK / 1e3:.0f} kB a call; medians of the last "
-        f"third against the second one: resident memory at most {MEMORY_SHARE:.0%} and {MEMORY_BYTES / 1e6:.0f} MB "
-        f"more (the C library keeps freed blocks by turns), at most {DESCRIPTORS} more open descriptors, at most "
+        f"over the last two thirds, memory in use grows by at most {LEAK / 1e3:.0f} kB a call, single steps apart; "
+        f"medians of the last third against the second one: resident memory at most {MEMORY_SHARE:.0%} and "
+        f"{MEMORY_BYTES / 1e6:.0f} MB more (the C library keeps freed blocks by turns), at "
+        f"most {DESCRIPTORS} more open descriptors, at most "
         f"{SLOWDOWN} times the processor time for a call, as a multiple of a fixed computation's at the same moment"
     )
     return [

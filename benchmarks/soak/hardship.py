@@ -22,6 +22,7 @@ MODES = ("packing", "eager training", "pretraining", "preparing", "testing", "ev
 # Further ones, in scenarios of their own, so that the attempts of the others keep their numbers.
 MERGED = "same person"
 PEOPLE = ("video", "frames", "tracking", MERGED, "landmarks")
+TOGETHER = ("frames", MERGED)  # all photos of a person, or frames, share what is found in them
 REMOVING = ("preparing", "video", "frames", "tracking", MERGED)  # their results belong together
 NETWORKS = ("checkpoints/**/*.npz", "data/params/**/*", "data/generated/**/*.npz")
 # What each mode reads in the course of a run, its own intermediate files included.
@@ -134,12 +135,15 @@ class Hardship:
         return self._kept(index, folder, self._judge_denied(ended, command, folder, expected, what))
 
     def _judge_denied(self, ended: Ended, command: Killable, folder: Path, expected: dict, what: str) -> Outcome:
-        """The ending must name the cause, or the output be the undisturbed run's."""
-        if wrong := fault(ended, (0, 2), DENIED):
+        """The ending, or the list of failed photos, must name the cause, or the output be the undisturbed run's."""
+        if wrong := fault(ended, (0, 2, 3), DENIED):
             return lost(f"{what}: {wrong}", "wrong ending")
         if ended.code == 2 and (gone := self._spoilt(command, folder, expected)):
             return lost(f"{what}: {', '.join(gone[:5])} of earlier outputs spoilt", "earlier output")
-        if ended.code == 0 and (different := differing(digests(folder, command.outputs), expected["digests"])):
+        different = differing(digests(folder, command.outputs), expected["digests"])
+        if ended.code == 3:
+            return self._judge_listed(command, folder, different, what, DENIED)
+        if ended.code == 0 and different:
             return lost(f"{what}: {', '.join(different[:5])} differ", "other output")
         return survived("named" if ended.code == 2 else "nothing is written there", mode=command.name)
 
@@ -181,21 +185,27 @@ class Hardship:
         found = digests(folder, command.outputs)
         different = [path for path in differing(found, expected["digests"]) if path != name]
         if ended.code == 3:
-            failed = listed(folder / "out")
-            if not any(victim.name in f"{photo}: {reason}" for photo, reason in failed.items()):
-                return lost(f"{what}: exit code 3, but no list of failures names it", "not listed")
-            if different := [path for path in different if not concerns(path, failed, command.name == MERGED)]:
-                return lost(f"{what}: {', '.join(different[:5])} of other photos differ", "other output")
-            return survived("listed; the other photos done", mode=command.name)
+            return self._judge_listed(command, folder, different, what, (victim.name,))
         if not different:
             return survived("was no longer needed", mode=command.name)
         photo = Path(*victim.relative_to(folder).parts[1:])
-        others = [path for path in different if not concerns(path, [str(photo)], command.name == MERGED)]
+        others = [path for path in different if not concerns(path, [str(photo)], command.name in TOGETHER)]
         if names(without_bars(ended.errors), victim, folder) and not others:
             return survived("left out, with a message", mode=command.name)
         if found == self._without(command, name):
             return survived("deleted before the run looked for it", mode=command.name)
         return lost(f"{what}: exit code 0, but {', '.join((others or different)[:5])} differ", "other output")
+
+    def _judge_listed(
+        self, command: Killable, folder: Path, different: Sequence[str], what: str, causes: Sequence[str]
+    ) -> Outcome:
+        """Some photos failed: the list must give one of the causes, and whatever does not need them be equal."""
+        failed = listed(folder / "out")
+        if not any(cause in f"{photo}: {reason}" for photo, reason in failed.items() for cause in causes):
+            return lost(f"{what}: exit code 3, but no list of failures names {causes[0]}", "not listed")
+        if others := [path for path in different if not concerns(path, failed, command.name in TOGETHER)]:
+            return lost(f"{what}: {', '.join(others[:5])} of other photos differ", "other output")
+        return survived("listed; the other photos done", mode=command.name)
 
     def _without(self, command: Killable, name: str) -> dict[str, str] | None:
         """Digests of a run that never had one of its inputs; None if it is no input, or the run cannot do without."""
@@ -252,8 +262,9 @@ def _scenarios(
         ),
         Scenario(
             f"read-only{suffix}", f"a folder without permission to write{what}",
-            "in such a folder, one line that names the cause and every earlier file old or new, or the undisturbed "
-            f"run's files if nothing is written there ({listed_modes})",
+            "in such a folder, one line that names the cause and every earlier file old or new; or the photo listed "
+            "with the cause, and the files of the others as in the undisturbed run; or the undisturbed run's files if "
+            f"nothing is written there ({listed_modes})",
             rounds[1] * count, hardship.read_only,
         ),
         Scenario(

@@ -134,6 +134,13 @@ def test_success_in_a_read_only_folder_needs_the_whole_output(soak):
     assert (outcome.state, outcome.how) == (LOST, "other output")
 
 
+def test_a_photo_whose_folder_is_read_only_is_listed_with_the_cause(soak):
+    listing = f"a.jpg: out/a: must be a folder that can be written, got: {DENIED[0]}\n"
+    assert soak("read_only", code=3, listing=listing).how == "listed; the other photos done"
+    assert soak("read_only", code=3, listing=listing, spoil="more/b.jpg").how == "other output"
+    assert soak("read_only", code=3, listing="a.jpg: no face\n").how == "not listed"
+
+
 def test_a_refused_run_leaves_earlier_files_or_whole_new_ones(soak):
     refused = {"code": 2, "errors": f"error: out: {DENIED[0]}"}
     assert soak("read_only", **refused).how == "named"
@@ -160,3 +167,4 @@ def test_which_files_may_differ_because_a_photo_failed():
     assert not concerns("out/more/c/mesh.obj", ["more/b.jpg"], False)
     assert concerns("out/more/c/mesh.obj", ["more/b.jpg"], True)
     assert not concerns("out/other/c/mesh.obj", ["more/b.jpg"], True)
+    assert concerns("out/person/mesh.obj", ["1.png"], True), "a frame of a folder"

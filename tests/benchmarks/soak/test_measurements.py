@@ -52,6 +52,11 @@ def test_growth_of_a_long_run_is_noticed():
     assert (faults, figures["kb_per_call"]) == ("", 0), "freed blocks that the C library keeps are not in use"
     rows[20:, 2:4] += 6e7
     assert endurance.flat(rows)[1] == "resident memory grows"
+    rows[20:, 2:4] -= 9e7
+    rows[:, 2] += calls * 2e3  # what is kept for the page
+    rows[19:, 2] += 5e6
+    figures, faults = endurance.flat(rows)
+    assert (faults, figures["kb_per_call"]) == ("", pytest.approx(2, abs=0.1)), "a single step is no growth by call"
 
 
 def test_a_busy_computer_does_not_look_like_a_run_that_slows_down():
