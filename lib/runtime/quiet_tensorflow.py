@@ -59,7 +59,8 @@ def import_tensorflow(keep_memory: bool = False) -> None:
         ):
             import tensorflow  # noqa: F401
 
-            importlib.import_module(_SECOND_SPEAKER)
+            with contextlib.suppress(ModuleNotFoundError):  # an inner module, which other versions may not have
+                importlib.import_module(_SECOND_SPEAKER)
 
 
 def devices() -> str:

@@ -288,8 +288,8 @@ def test_wrong_options_are_refused(grid, product):
 
 # No public function disables TensorFlow's coordination service, which ends a process when another one is lost, or sets
 # the interval of its health checks; and the public name of the function that imports graphs with functions, in
-# tf.compat.v1, costs every start half a second.
-INNER = {"model/training/workers.py", "lib/runtime/stored_function.py"}
+# tf.compat.v1, costs every start half a second, as do those around the library that speaks when it is loaded.
+INNER = {"model/training/workers.py", "lib/runtime/stored_function.py", "lib/runtime/quiet_tensorflow.py"}
 
 
 def test_only_the_public_interface_of_tensorflow_is_used():
