@@ -106,7 +106,10 @@ def check_mask(alpha: np.ndarray, silhouette: np.ndarray, inside: np.ndarray, gi
 
 
 def _unlike(value: float, limit: float, digits: int) -> str:
-    """A value with so many decimals, or more if it would be shown as if it kept to the limit that it misses."""
-    while (round(value, digits) - limit) * (value - limit) <= 0:
+    """A value with so many decimals, or more if it would be shown as if it kept to the limit that it misses.
+
+    As percentages, the two may be equal by rounding.
+    """
+    while value != limit and (round(value, digits) - limit) * (value - limit) <= 0:
         digits += 1
     return f"{value:.{digits}f}"

@@ -50,6 +50,10 @@ def test_what_just_misses_a_limit_is_not_shown_as_the_limit():
         quality.check_mask(few, silhouette, silhouette, False)
 
 
+def test_a_percentage_that_is_its_limit_by_rounding_is_shown_as_it_is():
+    assert quality._unlike(70.0, 70.0, 0) == "70"
+
+
 def test_masks_that_follow_something_else():
     everywhere = np.ones_like(FACE)
     assert quality.check_mask(FACE.astype(np.float32), FACE, everywhere, False) == 1
